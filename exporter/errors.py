@@ -1,0 +1,71 @@
+"""
+What can go wrong, and who has to do something about it.
+
+VergewatchError
+├── ConfigError             the operator; the process exits with 2
+└── VergeOSError            nobody yet: this reading is lost, the last good one stays
+    ├── UnreachableError    no HTTP answer: refused, reset, timed out, TLS or DNS failed
+    ├── UnauthorizedError   401: asking again can lock the account, so nobody does
+    ├── ForbiddenError      403: this table is not for this user
+    ├── BudgetSpentError    we did not even ask
+    └── BadReplyError       an answer whose status, size or shape we do not understand
+
+Every message names the thing and the place, and none carries a secret.
+"""
+
+
+class VergewatchError(Exception):
+    """Anything that Vergewatch raises on purpose."""
+
+
+class ConfigError(VergewatchError):
+    """The operator asked for something that cannot be; the message says what, where and how."""
+
+
+class VergeOSError(VergewatchError):
+    """A request to VergeOS that brought nothing usable."""
+
+    outcome = "error"
+    """The word for this failure, as the metrics' ``outcome`` label and the log's field say it."""
+
+
+class UnreachableError(VergeOSError):
+    """No HTTP answer came."""
+
+    outcome = "unreachable"
+
+
+class UnauthorizedError(VergeOSError):
+    """VergeOS refused who we are; asking again may lock the account for everybody."""
+
+    outcome = "unauthorized"
+
+
+class ForbiddenError(VergeOSError):
+    """VergeOS knows us and will not show us this."""
+
+    outcome = "forbidden"
+
+
+class BudgetSpentError(VergeOSError):
+    """The hourly allowance of requests is used up; nothing was sent."""
+
+    outcome = "budget_spent"
+
+    def __init__(self, path: str, *, wait_seconds: float) -> None:
+        super().__init__(
+            f"{path} was not asked: this hour's requests are spent, "
+            f"the next one is free in {wait_seconds:.0f} s"
+        )
+        self.wait_seconds = wait_seconds
+
+
+class BadReplyError(VergeOSError):
+    """VergeOS answered with a status, a size or a shape we do not understand."""
+
+    outcome = "bad_reply"
+
+    def __init__(self, path: str, problem: str, *, status: int | None = None) -> None:
+        super().__init__(f"{path} {problem}")
+        self.path = path
+        self.status = status

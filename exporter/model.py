@@ -1,0 +1,260 @@
+"""
+The nouns: what VergeOS clouds look like at one moment.
+
+Everything here is frozen. A new moment is a new `Snapshot`; nobody edits an old one.
+``None`` means that the platform did not say, and is never turned into a zero.
+Field comments name the source as ``table.field``; see docs/metrics.md for the units on the wire.
+The classes opt out of garbage collection (``gc=False``): they can form no cycles,
+and a fleet of 10,000 VMs is 60,000 objects that the collector need not walk.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+
+class Word(StrEnum):
+    """The status words of ``machine_status.status`` that VergeOS 26 is known to use."""
+
+    INITIALIZING = "initializing"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    UNRESPONSIVE = "unresponsive"
+    STOPPED = "stopped"
+    HIBERNATED = "hibernated"
+    HIBERNATING = "hibernating"
+    INITMIGRATE = "initmigrate"
+    STARTMIGRATE = "startmigrate"
+    MIGRATING = "migrating"
+    MIGRATECOMPLETE = "migratecomplete"
+    IMPORTING = "importing"
+    MAINTENANCE = "maintenance"
+    LEAVINGMAINTENANCE = "leavingmaintenance"
+    UNLICENSED = "unlicensed"
+    NEEDSREFRESH = "needsrefresh"
+    NEEDSRESTART = "needsrestart"
+    WAITINGFORRESOURCES = "waitingforresources"
+    ERROR = "error"
+    DRIVERSRELOADING = "driversreloading"
+
+
+KNOWN_WORDS = frozenset(str(word) for word in Word)
+
+
+class Filesystem(msgspec.Struct, frozen=True, gc=False):
+    """A mounted filesystem, as the guest agent reports it."""
+
+    mountpoint: str
+    kind: str
+    size_bytes: int | None
+    used_bytes: int | None
+
+
+class Guest(msgspec.Struct, frozen=True, gc=False):
+    """What the guest agent says of the inside of a VM."""
+
+    os_name: str
+    os_version: str
+    kernel: str
+    hostname: str
+    memory_total_bytes: int | None
+    memory_used_bytes: int | None
+    filesystems: tuple[Filesystem, ...]
+    refreshed_at: float | None
+    """Unix seconds."""
+
+
+class MachineStatus(msgspec.Struct, frozen=True, gc=False):
+    """The live state of a machine: a VM's, a node's, a tenant node's or a router's."""
+
+    machine: int
+    running: bool | None
+    powered_on: bool | None
+    word: str
+    """``machine_status.status`` as VergeOS spells it; a word outside `KNOWN_WORDS` stays itself."""
+    word_info: str
+    state: str
+    migratable: bool | None
+    node: int | None
+    started_at: float | None
+    """Unix seconds of the last start; kept by the platform after a stop."""
+    updated_at: float | None
+    """Unix seconds at which the platform last touched the row."""
+    running_cpu_cores: int | None
+    running_memory_bytes: int | None
+    agent_version: str
+    """Empty while no guest agent is connected."""
+    guest: Guest | None
+
+
+class MachineStats(msgspec.Struct, frozen=True, gc=False):
+    """How busy a machine is."""
+
+    machine: int
+    cpu_ratio: float | None
+    memory_used_bytes: int | None
+
+
+class Nic(msgspec.Struct, frozen=True, gc=False):
+    """A network card with its counters; ``name`` is unique within its machine."""
+
+    key: int
+    machine: int
+    name: str
+    status: str | None
+    speed_bytes_per_second: float | None
+    received_bytes: int | None
+    transmitted_bytes: int | None
+    received_packets: int | None
+    transmitted_packets: int | None
+
+
+class DiskStats(msgspec.Struct, frozen=True, gc=False):
+    """What a disk did since its counters began."""
+
+    disk: int
+    reads: int | None
+    writes: int | None
+    read_bytes: int | None
+    written_bytes: int | None
+    utilization_ratio: float | None
+    service_time_seconds: float | None
+
+
+class Disk(msgspec.Struct, frozen=True, gc=False):
+    """A drive; ``name`` is unique within its machine."""
+
+    key: int
+    machine: int
+    name: str
+    media: str
+    interface: str
+    tier: str
+    size_bytes: int | None
+    used_bytes: int | None
+    stats: DiskStats | None
+
+
+class VMConfig(msgspec.Struct, frozen=True, gc=False):
+    """What a VM is meant to be: its row in ``vms``."""
+
+    key: int
+    machine: int
+    name: str
+    uuid: str
+    enabled: bool | None
+    need_restart: bool | None
+    cpu_cores: int | None
+    memory_bytes: int | None
+    cluster: int | None
+    os_family: str
+    machine_type: str
+    ha_group: str
+    on_power_loss: str
+    created_from: str
+    created_at: float | None
+    """Unix seconds."""
+    guest_agent: bool | None
+    """Whether the agent is enabled, not whether it is connected."""
+
+
+class VM(msgspec.Struct, frozen=True, gc=False):
+    """A VM and everything that belongs to it; what could not be read is ``None`` or empty."""
+
+    config: VMConfig
+    status: MachineStatus | None
+    stats: MachineStats | None
+    nics: tuple[Nic, ...]
+    disks: tuple[Disk, ...]
+
+
+class Cluster(msgspec.Struct, frozen=True, gc=False):
+    """A cluster of nodes."""
+
+    key: int
+    name: str
+
+
+class Node(msgspec.Struct, frozen=True, gc=False):
+    """A physical host."""
+
+    key: int
+    name: str
+    cluster: int | None
+    machine: int | None
+    maintenance: bool | None
+    status: MachineStatus | None
+
+
+class Identity(msgspec.Struct, frozen=True, gc=False):
+    """Which VergeOS this is, in its own words."""
+
+    cloud_name: str
+    version: str
+
+
+class Snapshot(msgspec.Struct, frozen=True, gc=False):
+    """
+    One cloud at one moment, joined and consistent.
+
+    It is built from each table's last good answer; a table that is too old to be believed
+    is missing from ``fresh``, and what it would have said is ``None`` or empty here.
+    """
+
+    system_name: str
+    identity: Identity | None
+    taken_at: datetime
+    """When the older of the two tables that a VM is made of (vms, machine_status) was read."""
+    fresh: frozenset[str]
+    """Names of the tables that this picture rests on."""
+    vms: tuple[VM, ...]
+    """Sorted by key; snapshots of VMs are not among them."""
+    vm_snapshot_count: int | None
+    clusters: Mapping[int, Cluster]
+    nodes: Mapping[int, Node]
+
+
+class TableReport(msgspec.Struct, frozen=True, gc=False):
+    """How the polling of one table is going."""
+
+    table: str
+    every_seconds: float
+    success: bool | None
+    """Whether the last reading worked; ``None`` before the first."""
+    fresh: bool
+    """Whether the last good reading is young enough to be shown."""
+    last_success_at: datetime | None
+    duration_seconds: float | None
+    rows: int | None
+    rows_skipped: int | None
+    error: str | None
+    """What went wrong last, while it is wrong."""
+
+
+class Trouble(msgspec.Struct, frozen=True, gc=False):
+    """Something that went wrong, kept for the status page after it is over."""
+
+    at: datetime
+    what: str
+
+
+class SystemReport(msgspec.Struct, frozen=True, gc=False):
+    """How the watching of one cloud is going: what the status page and ``/-/ready`` show."""
+
+    system_name: str
+    url: str
+    """Without credentials."""
+    identity: Identity | None
+    up: bool
+    """Whether the picture is young enough to be shown."""
+    taken_at: datetime | None
+    tables: tuple[TableReport, ...]
+    vms_by_word: Mapping[str, int]
+    """Status word to number of VMs; a VM without a status counts under ``unknown``."""
+    requests_left: int
+    requests_per_hour: int
+    troubles: tuple[Trouble, ...]
+    """The last few, newest first."""
