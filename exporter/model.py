@@ -135,7 +135,6 @@ class Disk(msgspec.Struct, frozen=True, gc=False):
     tier: str
     size_bytes: int | None
     used_bytes: int | None
-    stats: DiskStats | None
 
 
 class VMConfig(msgspec.Struct, frozen=True, gc=False):
@@ -155,8 +154,6 @@ class VMConfig(msgspec.Struct, frozen=True, gc=False):
     ha_group: str
     on_power_loss: str
     created_from: str
-    created_at: float | None
-    """Unix seconds."""
     guest_agent: bool | None
     """Whether the agent is enabled, not whether it is connected."""
 
@@ -201,17 +198,19 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     One cloud at one moment, joined and consistent.
 
     It is built from each table's last good answer; a table that is too old to be believed
-    is missing from ``fresh``, and what it would have said is ``None`` or empty here.
+    is missing from ``sources``, and what it would have said is ``None`` or empty here.
     """
 
     system_name: str
     identity: Identity | None
     taken_at: datetime
     """When the older of the two tables that a VM is made of (vms, machine_status) was read."""
-    fresh: frozenset[str]
-    """Names of the tables that this picture rests on."""
+    sources: Mapping[str, object]
+    """The tables that this picture rests on, by name; too old a table is not among them."""
     vms: tuple[VM, ...]
     """Sorted by key; snapshots of VMs are not among them."""
+    disk_stats: Mapping[int, DiskStats]
+    """By the key of the disk."""
     vm_snapshot_count: int | None
     clusters: Mapping[int, Cluster]
     nodes: Mapping[int, Node]
@@ -230,6 +229,8 @@ class TableReport(msgspec.Struct, frozen=True, gc=False):
     duration_seconds: float | None
     rows: int | None
     rows_skipped: int | None
+    failures_total: int
+    rows_skipped_total: int
     error: str | None
     """What went wrong last, while it is wrong."""
 
@@ -250,6 +251,8 @@ class SystemReport(msgspec.Struct, frozen=True, gc=False):
     identity: Identity | None
     up: bool
     """Whether the picture is young enough to be shown."""
+    key_accepted: bool
+    """False while VergeOS refuses our credentials, and we therefore ask nothing."""
     taken_at: datetime | None
     tables: tuple[TableReport, ...]
     vms_by_word: Mapping[str, int]

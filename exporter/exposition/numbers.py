@@ -1,0 +1,66 @@
+"""Numbers the way Prometheus' clients write them."""
+
+from collections.abc import Sequence
+from math import inf, isnan
+
+_REMEMBERED_BELOW = 65536
+_PLAIN_DIGITS = 6
+_PLAIN_BELOW = 1e6
+_EXACT_BELOW = 2**53
+_EXPONENTS = tuple(f"e+{digits - 1:02d}" for digits in range(20))
+
+
+class Numbers:
+    """
+    Spells numbers as ``prometheus_client`` does, only faster.
+
+    Most samples of a fleet are flags and small counts, so those are remembered;
+    most of the rest are whole numbers that grow.
+    """
+
+    def __init__(self) -> None:
+        self._remembered: dict[float, str] = {}
+
+    def spell(self, values: Sequence[float | None]) -> list[str]:
+        """Return the text of each value; of None, an empty one."""
+        remembered = self._remembered.get
+        return [remembered(value) or self._spelled(value) for value in values]  # type: ignore[arg-type]
+
+    def _spelled(self, value: float | None) -> str:
+        if value is None:
+            return ""
+        if type(value) is int and _REMEMBERED_BELOW <= value < _EXACT_BELOW:
+            return _whole(value)
+        if type(value) is float and 0 < value < _PLAIN_BELOW:
+            return repr(value)
+        text = _go_float(value)
+        if 0 <= value < _REMEMBERED_BELOW:
+            self._remembered[value] = text
+        return text
+
+
+def _whole(value: int) -> str:
+    digits = str(value)
+    if len(digits) <= _PLAIN_DIGITS:
+        return f"{digits}.0"
+    exponent = _EXPONENTS[len(digits)]
+    if digits[-1] != "0":
+        return f"{digits[0]}.{digits[1:]}{exponent}"
+    return f"{digits[0]}.{digits[1:]}".rstrip("0.") + exponent
+
+
+def _go_float(number: float) -> str:
+    """Return *number* as Go writes it: with an exponent from a million upwards."""
+    value = float(number)
+    if value == inf:
+        return "+Inf"
+    if value == -inf:
+        return "-Inf"
+    if isnan(value):
+        return "NaN"
+    text = repr(value)
+    point = text.find(".")
+    if value > 0 and point > _PLAIN_DIGITS:
+        mantissa = f"{text[0]}.{text[1:point]}{text[point + 1 :]}".rstrip("0.")
+        return f"{mantissa}e+{point - 1:02d}"
+    return text

@@ -1,0 +1,189 @@
+"""
+The catalogue over a scene, as bytes; what has not changed is not written again.
+
+Half a million samples a minute are too many to format each time, and most of them say what they
+said before. So three questions are asked, from cheap to dear: is a part drawn from the very same
+rows, are its members equal, does a family read the same values? Only then is text made.
+
+It is made and compressed family by family. Deflate streams can be laid end to end, so a cloud's
+samples are formatted and compressed once, whatever the page they end up on.
+"""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from exporter.exposition import checksum
+from exporter.exposition.catalog import FAMILIES, Family, Part
+from exporter.exposition.numbers import Numbers
+from exporter.exposition.scene import Identity, Member, Scene, escape
+from exporter.model import Snapshot, SystemReport
+
+COMPRESSION_LEVEL = 1
+"""Text this repetitive shrinks manyfold at zlib's fastest level, and hardly more beyond."""
+
+
+class Segment(NamedTuple):
+    """A piece of a page: as text, and as deflate blocks that end on a byte's border."""
+
+    text: bytes
+    deflated: bytes
+    checksum: int
+    """CRC-32 of the text."""
+    shift: int
+    """What this piece's length does to the checksum of what comes before it."""
+
+
+class Rendered(NamedTuple):
+    """One cloud's samples, by family name."""
+
+    segments: Mapping[str, Segment]
+    duplicates: tuple[str, ...]
+    """Label sets that two members of a part share; the second was left out."""
+
+
+class _Samples(NamedTuple):
+    values: list[Any]
+    segment: Segment
+
+
+class _Drawing(NamedTuple):
+    """A part as it was last drawn, and from what."""
+
+    sources: tuple[object, ...]
+    members: list[Member]
+    identities: list[Identity]
+    labels: list[str]
+    duplicates: tuple[str, ...]
+    samples: dict[str, _Samples]
+
+
+class Renderer:
+    """Renders the pictures of one cloud, one after the other."""
+
+    def __init__(self, families: Sequence[Family] = FAMILIES) -> None:
+        self._by_part: dict[Part, list[Family]] = {}
+        for family in families:
+            self._by_part.setdefault(family.part, []).append(family)
+        self._drawings: dict[Part, _Drawing] = {}
+        self._scene: Scene | None = None
+        self._numbers = Numbers()
+
+    def render(self, snapshot: Snapshot | None, report: SystemReport) -> Rendered:
+        """Return the samples of every family."""
+        self._scene = scene = Scene(snapshot, report, before=self._scene)
+        for part, families in self._by_part.items():
+            self._drawings[part] = self._draw(part, families, scene, self._drawings.get(part))
+        drawings = self._drawings.values()
+        return Rendered(
+            {name: samples.segment for each in drawings for name, samples in each.samples.items()},
+            tuple(label for each in drawings for label in each.duplicates),
+        )
+
+    def _draw(
+        self, part: Part, families: Sequence[Family], scene: Scene, before: _Drawing | None
+    ) -> _Drawing:
+        sources = scene.sources(part.tables)
+        if before is not None and _identical(sources, before.sources):
+            return before
+        members = part.members(scene)
+        if before is not None and members == before.members:
+            return before._replace(sources=sources)
+
+        identities = [identity for identity, _ in members]
+        same_labels = before is not None and identities == before.identities
+        if before is not None and same_labels and not before.duplicates:
+            labels, duplicates = before.labels, before.duplicates
+        else:
+            labels = _labels(part.labels, identities)
+            members, labels, duplicates = _first_of_each(members, labels)
+        things = [thing for _, thing in members]
+
+        samples = {}
+        for family in families:
+            values = _read(family, things)
+            known = before.samples[family.name] if before is not None and same_labels else None
+            if known is None or known.values != values:
+                text = self._lines(family, members, labels, values)
+                known = _Samples(values, segment(text))
+            samples[family.name] = known
+        return _Drawing(sources, members, identities, labels, duplicates, samples)
+
+    def _lines(
+        self,
+        family: Family,
+        members: Sequence[Member],
+        labels: Sequence[str],
+        values: Sequence[Any],
+    ) -> str:
+        name = family.name
+        if family.words:
+            template, order = _template(family.labels)
+            line = f"{name}{{{template}}} 1.0\n"
+            return "".join(
+                [
+                    line % order((*identity, *map(escape, words)))
+                    for (identity, _), words in zip(members, values, strict=True)
+                ]
+            )
+        return "".join(
+            [
+                f"{name}{{{label}}} {number}\n"
+                for label, number in zip(labels, self._numbers.spell(values), strict=True)
+                if number
+            ]
+        )
+
+
+def segment(text: str) -> Segment:
+    """Return *text* in every shape that a page needs."""
+    encoded = text.encode()
+    deflated = deflate(encoded) if encoded else b""
+    return Segment(encoded, deflated, zlib.crc32(encoded), checksum.shift(len(encoded)))
+
+
+def deflate(data: bytes) -> bytes:
+    """Return *data* as deflate blocks that end on a byte's border and are not the last."""
+    stream = zlib.compressobj(COMPRESSION_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return stream.compress(data) + stream.flush(zlib.Z_FULL_FLUSH)
+
+
+def _read(family: Family, things: Sequence[Any]) -> list[Any]:
+    """Return what *family* shows of each thing: a number or None, or its words."""
+    if not family.words:
+        return list(map(family.read, things))
+    columns = [map(word.read, things) for word in family.words]
+    return list(zip(*columns, strict=True))
+
+
+def _labels(names: tuple[str, ...], identities: Sequence[Identity]) -> list[str]:
+    template, order = _template(names)
+    return [template % order(identity) for identity in identities]
+
+
+def _template(names: tuple[str, ...]) -> tuple[str, Any]:
+    """Return a %-template of the labels *names* in alphabetical order, and what orders values so."""
+    order = sorted(range(len(names)), key=names.__getitem__)
+    template = ",".join(f'{names[position]}="%s"' for position in order)
+    return template, itemgetter(*order)
+
+
+def _identical(ours: tuple[object, ...], theirs: tuple[object, ...]) -> bool:
+    return all(one is other for one, other in zip(ours, theirs, strict=True))
+
+
+def _first_of_each(
+    members: list[Member], labels: list[str]
+) -> tuple[list[Member], list[str], tuple[str, ...]]:
+    """Return members with labels of their own, those labels, and the labels that came again."""
+    if len(set(labels)) == len(labels):
+        return members, labels, ()
+    kept: dict[str, Member] = {}
+    again = []
+    for label, member in zip(labels, members, strict=True):
+        if label in kept:
+            again.append(label)
+        else:
+            kept[label] = member
+    return list(kept.values()), list(kept), tuple(again)

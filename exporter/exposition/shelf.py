@@ -1,0 +1,64 @@
+"""The newest page in each format, ready to be copied to whoever scrapes."""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from exporter.exposition.formats import Format
+from exporter.exposition.page import Page, bind
+from exporter.exposition.renderer import Rendered
+
+KEPT_SECONDS = 1.0
+"""How old our own metrics on a page may be: fifty clients at once must not cost fifty pages."""
+
+
+class _Copy(NamedTuple):
+    page: Page
+    made_at: float
+    body: bytes
+
+
+class Shelf:
+    """
+    Holds what each cloud's renderer wrote last, bound into pages.
+
+    Filled by worker threads, read by the event loop; a page is replaced whole.
+
+    Args:
+        own: Returns the daemon's own metrics in a format, its end mark included.
+
+    """
+
+    def __init__(self, own: Callable[[Format], bytes]) -> None:
+        self._own = own
+        self._lock = threading.Lock()
+        self._clouds: dict[str, Rendered] = {}
+        self._pages = self._bind()
+        self._copies: dict[tuple[Format, bool], _Copy] = {}
+
+    def put(self, cloud: str, rendered: Rendered) -> None:
+        """Replace what *cloud* shows."""
+        with self._lock:
+            self._clouds[cloud] = rendered
+            self._pages = self._bind()
+
+    def remove(self, cloud: str) -> None:
+        """Show *cloud* no longer."""
+        with self._lock:
+            self._clouds.pop(cloud, None)
+            self._pages = self._bind()
+
+    def page(self, form: Format, *, gzipped: bool, now: float) -> bytes:
+        """Return the whole page, at most a second old; *now* is in seconds, monotonic."""
+        page = self._pages[form]
+        copy = self._copies.get((form, gzipped))
+        if copy is not None and copy.page is page and now - copy.made_at < KEPT_SECONDS:
+            return copy.body
+        rest = self._own(form)
+        body = page.gzipped(rest) if gzipped else page.plain(rest)
+        self._copies[form, gzipped] = _Copy(page, now, body)
+        return body
+
+    def _bind(self) -> Mapping[Format, Page]:
+        clouds = tuple(self._clouds.values())
+        return {form: bind(clouds, form) for form in Format}

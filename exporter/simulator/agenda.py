@@ -1,0 +1,33 @@
+"""What will happen and when: a heap of appointments, kept in the order they were made in."""
+
+import heapq
+from collections.abc import Callable
+
+Action = Callable[[], None]
+
+
+class Agenda:
+    """Appointments of the world; two for the same moment happen in the order of their making."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Action]] = []
+        self._made = 0
+
+    def at(self, moment: float, action: Action) -> None:
+        """Let *action* happen at *moment*, in Unix seconds."""
+        self._made += 1
+        heapq.heappush(self._heap, (moment, self._made, action))
+
+    def due(self, until: float) -> tuple[float, Action] | None:
+        """Take the next appointment that is not later than *until*."""
+        if not self._heap or self._heap[0][0] > until:
+            return None
+        moment, _, action = heapq.heappop(self._heap)
+        return moment, action
+
+    def next_at(self) -> float | None:
+        """Return the moment of the next appointment."""
+        return self._heap[0][0] if self._heap else None
+
+    def __len__(self) -> int:
+        return len(self._heap)

@@ -1,0 +1,54 @@
+"""How many requests an hour may cost, counted."""
+
+from collections import deque
+
+HOUR_SECONDS = 3600.0
+
+
+class RequestBudget:
+    """
+    A rolling-hour allowance of API requests.
+
+    Counts; does not wait. The caller supplies the time and does the sleeping,
+    so an hour of traffic is tested in a microsecond.
+
+    Args:
+        per_hour: Requests allowed in any window of 3600 seconds.
+        reserve: Share of them, 0 to 1, kept back for urgent requests.
+
+    """
+
+    def __init__(self, per_hour: int, *, reserve: float) -> None:
+        self.per_hour = per_hour
+        self.for_polling = int(per_hour * (1 - reserve))
+        self._spent: deque[float] = deque()
+
+    def take(self, *, at: float, urgent: bool = False) -> float:
+        """
+        Spend one request, or say how long to wait for one.
+
+        Args:
+            at: The current time in seconds, on a monotonic clock.
+            urgent: Whether the reserve may be used (recovery: yes, polling: no).
+
+        Returns:
+            0.0 if the request was counted; otherwise the seconds until one is
+            free. Nothing is counted in that case.
+
+        """
+        limit = self.per_hour if urgent else self.for_polling
+        spent = self.spent(at=at)
+        if spent < limit:
+            self._spent.append(at)
+            return 0.0
+        return self._spent[spent - limit] + HOUR_SECONDS - at
+
+    def spent(self, *, at: float) -> int:
+        """Return the number of requests made in the hour before *at*."""
+        while self._spent and self._spent[0] <= at - HOUR_SECONDS:
+            self._spent.popleft()
+        return len(self._spent)
+
+    def left(self, *, at: float) -> int:
+        """Return how many requests polling may still make in this hour."""
+        return max(0, self.for_polling - self.spent(at=at))

@@ -1,0 +1,59 @@
+"""Who we are to a VergeOS, and where that is written."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from pydantic import SecretStr
+
+from exporter.errors import ConfigError
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """
+    An API key, or a user name with a password.
+
+    The secrets are `SecretStr`: printed, logged or in a traceback they are asterisks.
+    """
+
+    api_key: SecretStr | None = None
+    username: str = ""
+    password: SecretStr | None = None
+
+
+class SecretFile:
+    """A secret kept in a file, read again when the file changes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stamp: tuple[int, int, int] | None = None
+        self._secret = SecretStr("")
+
+    def read(self) -> SecretStr:
+        """
+        Return the file's first line, without the newline that editors add.
+
+        Raises:
+            ConfigError: The file cannot be read, or is empty.
+
+        """
+        try:
+            stat = self.path.stat()
+            stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            if stamp != self._stamp:
+                self._secret = SecretStr(self._first_line())
+                self._stamp = stamp
+        except (OSError, UnicodeDecodeError) as problem:
+            reason = getattr(problem, "strerror", None) or "it is not text"
+            raise ConfigError(f"the secret in {self.path} cannot be read: {reason}") from None
+        return self._secret
+
+    def _first_line(self) -> str:
+        lines = self.path.read_text().strip().splitlines()
+        if not lines:
+            raise ConfigError(f"the secret in {self.path} cannot be read: the file is empty")
+        return lines[0].strip()
+
+
+CredentialSource = Callable[[], Credentials]
+"""Returns today's credentials; reads files anew when they changed. Raises ConfigError."""

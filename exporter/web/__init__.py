@@ -1,0 +1,1 @@
+"""What Vergewatch shows over HTTP: metrics that are ready, its health, and a page for people."""

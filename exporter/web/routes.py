@@ -1,0 +1,210 @@
+"""The addresses that Vergewatch answers at, and what it says there."""
+
+import asyncio
+import re
+
+from aiohttp import hdrs, web
+
+from exporter.clock import Clock
+from exporter.errors import ConfigError
+from exporter.model import SystemReport
+from exporter.web.gate import Gate
+from exporter.web.live import LiveWebConfig
+from exporter.web.negotiation import accepts_gzip, negotiate
+from exporter.web.ports import ObserveScrape, Overview, Pages, Reload
+from exporter.web.states import reason_of, state_of
+from exporter.web.status import CONTENT_SECURITY_POLICY, ICON, render_status
+
+HEALTHY = "/-/healthy"
+READY = "/-/ready"
+RELOAD = "/-/reload"
+FAVICON = "/favicon.ico"
+
+WRITE_BYTES = 256 * 1024
+"""A page is written in slices of this: a slow reader then costs a slice of memory, not a page."""
+WRITE_TIMEOUT_SECONDS = 60.0
+"""For a whole page; Prometheus gives up after 10 s by default."""
+
+_PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
+
+
+def make_app(
+    pages: Pages,
+    overview: Overview,
+    reload: Reload,
+    *,
+    clock: Clock,
+    version: str,
+    telemetry_path: str = "/metrics",
+    web_config: LiveWebConfig | None = None,
+    observe_scrape: ObserveScrape | None = None,
+    docs_url: str | None = None,
+) -> web.Application:
+    """
+    Return the application, ready to be served.
+
+    Metrics are at *telemetry_path*; if that is ``/``, there is no status page. Without a
+    *web_config* everybody may read. *version* and *docs_url* are for the status page.
+
+    Raises:
+        ConfigError: *telemetry_path* is not a path, or is taken.
+
+    """
+    check_telemetry_path(telemetry_path)
+    app = web.Application()
+    Gate(web_config, clock).install(app)
+    health = _Health(overview, reload, clock)
+    status = _Status(overview, clock, version, telemetry_path, docs_url)
+    app.router.add_get(telemetry_path, _Metrics(pages, clock, observe_scrape).show)
+    app.router.add_get(HEALTHY, health.healthy)
+    app.router.add_get(READY, health.ready)
+    app.router.add_post(RELOAD, health.reload)
+    app.router.add_put(RELOAD, health.reload)
+    app.router.add_get(FAVICON, status.icon)
+    if telemetry_path != "/":
+        app.router.add_get("/", status.show)
+    return app
+
+
+def check_telemetry_path(path: str) -> None:
+    """Raise `ConfigError` unless metrics can be shown at *path*."""
+    if not _PATH.fullmatch(path):
+        raise ConfigError(
+            f"the telemetry path {path!r} must start with / and hold only letters, digits and ._~-/"
+        )
+    if path in (HEALTHY, READY, RELOAD, FAVICON):
+        raise ConfigError(f"the telemetry path {path} is taken; choose another")
+
+
+class _Metrics:
+    """The page that Prometheus reads."""
+
+    def __init__(self, pages: Pages, clock: Clock, observe: ObserveScrape | None) -> None:
+        self._pages = pages
+        self._clock = clock
+        self._observe = observe
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        started = self._clock.monotonic()
+        form = negotiate(_header(request, hdrs.ACCEPT))
+        gzipped = accepts_gzip(_header(request, hdrs.ACCEPT_ENCODING))
+        body = self._pages.page(form, gzipped=gzipped)
+        response = web.StreamResponse(
+            headers={
+                hdrs.CONTENT_TYPE: form.content_type,
+                hdrs.CONTENT_LENGTH: str(len(body)),
+                hdrs.CACHE_CONTROL: "no-store",
+                hdrs.VARY: "Accept, Accept-Encoding",
+            }
+        )
+        if gzipped:
+            response.headers[hdrs.CONTENT_ENCODING] = "gzip"
+        if self._observe is not None and request.method == hdrs.METH_GET:
+            self._observe(self._clock.monotonic() - started)
+        await _send(request, response, body)
+        return response
+
+
+class _Health:
+    """What supervisors and load balancers ask, and the one thing they may order."""
+
+    def __init__(self, overview: Overview, reload: Reload, clock: Clock) -> None:
+        self._overview = overview
+        self._reload = reload
+        self._clock = clock
+        self._reloading = asyncio.Lock()
+
+    async def healthy(self, _: web.Request) -> web.Response:
+        return _plain("ok")
+
+    async def ready(self, _: web.Request) -> web.Response:
+        """Say whether anything can be shown: one cloud that is down must not hide the others."""
+        reports = self._overview.reports()
+        now = self._clock.now()
+        lines = [_ready_line(report, reason_of(report, now)) for report in reports]
+        if any(report.up for report in reports):
+            return _plain("\n".join(["ready", *lines]))
+        return _plain("\n".join(["not ready", *lines]), status=503)
+
+    async def reload(self, _: web.Request) -> web.Response:
+        async with self._reloading:
+            try:
+                await self._reload()
+            except ConfigError as error:
+                return _plain(_one_line(str(error)), status=500)
+        return _plain("reloaded")
+
+
+class _Status:
+    """The page that people read."""
+
+    def __init__(
+        self,
+        overview: Overview,
+        clock: Clock,
+        version: str,
+        telemetry_path: str,
+        docs_url: str | None,
+    ) -> None:
+        self._overview = overview
+        self._clock = clock
+        self._version = version
+        self._telemetry_path = telemetry_path
+        self._docs_url = docs_url
+
+    async def show(self, _: web.Request) -> web.Response:
+        page = render_status(
+            self._overview.reports(),
+            version=self._version,
+            now=self._clock.now(),
+            telemetry_path=self._telemetry_path,
+            docs_url=self._docs_url,
+        )
+        return web.Response(
+            text=page,
+            content_type="text/html",
+            headers={
+                hdrs.CACHE_CONTROL: "no-store",
+                "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+                "X-Frame-Options": "deny",
+            },
+        )
+
+    async def icon(self, _: web.Request) -> web.Response:
+        return web.Response(
+            text=ICON,
+            content_type="image/svg+xml",
+            headers={hdrs.CACHE_CONTROL: "max-age=86400"},
+        )
+
+
+def _ready_line(report: SystemReport, reason: str) -> str:
+    state = state_of(report).value
+    return _one_line(f"{report.system_name}: {state}" + (f" ({reason})" if reason else ""))
+
+
+def _plain(text: str, *, status: int = 200) -> web.Response:
+    return web.Response(text=f"{text}\n", status=status, headers={hdrs.CACHE_CONTROL: "no-store"})
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _header(request: web.Request, name: str) -> str:
+    return ", ".join(request.headers.getall(name, ()))
+
+
+async def _send(request: web.Request, response: web.StreamResponse, body: bytes) -> None:
+    """Write *body* as fast as the reader takes it, and drop a reader that does not."""
+    try:
+        async with asyncio.timeout(WRITE_TIMEOUT_SECONDS):
+            await response.prepare(request)
+            if request.method == hdrs.METH_HEAD:
+                return
+            view = memoryview(body)
+            for start in range(0, len(body), WRITE_BYTES):
+                await response.write(view[start : start + WRITE_BYTES])
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()

@@ -1,0 +1,132 @@
+"""A listening socket and the application behind it, from start to stop."""
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from exporter.errors import ConfigError
+
+KEEPALIVE_SECONDS = 150.0
+"""Longer than two scrapes are apart, so that Prometheus need not connect, and shake hands, anew."""
+SHUTDOWN_SECONDS = 3.0
+"""For scrapes that are being answered when the end comes."""
+BACKLOG = 128
+MAX_PORT = 65_535
+
+
+class Listen(NamedTuple):
+    """Where to listen."""
+
+    host: str
+    """A name or an address; empty for every interface, IPv4 and IPv6."""
+    port: int
+    """0 for any that is free."""
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_listen(address: str) -> Listen:
+    """
+    Return what ``:9888``, ``127.0.0.1:9888``, ``[::1]:9888`` or ``name:9888`` says.
+
+    Raises:
+        ConfigError: It says something else.
+
+    """
+    host, colon, port = address.strip().rpartition(":")
+    if not colon:
+        raise ConfigError(f"the listen address {address!r} has no port; write it like :9888")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ConfigError(
+            f"the listen address {address!r} needs brackets around IPv6, like [::1]:9888"
+        )
+    if "[" in host or "]" in host or "/" in host or any(map(str.isspace, host)):
+        raise ConfigError(f"the listen address {address!r} is not host:port, like :9888")
+    if not (port.isascii() and port.isdigit()) or int(port) > MAX_PORT:
+        raise ConfigError(
+            f"the listen address {address!r} has {port!r} for a port; it must be 0 to {MAX_PORT}"
+        )
+    return Listen(host, int(port))
+
+
+@asynccontextmanager
+async def serving(
+    app: web.Application, listen: Listen, *, ssl_context: ssl.SSLContext | None = None
+) -> AsyncIterator[Listen]:
+    """
+    Serve *app* for as long as the block lasts; yields where, with the port that was chosen for 0.
+
+    Raises:
+        ConfigError: The address cannot be listened on.
+
+    """
+    sock = await _bind(listen)
+    # No access log: it would be one line per scrape, for ever, about nothing.
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        logger=_protocol_log(),
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+    )
+    try:
+        await runner.setup()
+        await web.SockSite(runner, sock, ssl_context=ssl_context, backlog=BACKLOG).start()
+        yield Listen(*sock.getsockname()[:2])
+    finally:
+        await runner.cleanup()
+        sock.close()
+
+
+async def _bind(listen: Listen) -> socket.socket:
+    try:
+        if listen.host in ("", "::"):
+            return _bind_everywhere(listen.port)
+        family, address = await _resolve(listen)
+        return socket.create_server(address, family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {listen}: {error.strerror or error}") from None
+
+
+def _bind_everywhere(port: int) -> socket.socket:
+    """Bind one socket for IPv6 and IPv4, or for IPv4 alone where the machine has no IPv6."""
+    if socket.has_dualstack_ipv6():
+        try:
+            return socket.create_server(
+                ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG
+            )
+        except OSError as error:
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                raise
+    return socket.create_server(("", port), backlog=BACKLOG)
+
+
+async def _resolve(listen: Listen) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
+    """Return the first address of the host; IPv4 if it has both, as Go's listeners choose."""
+    found = await asyncio.get_running_loop().getaddrinfo(
+        listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    family, *_, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+    return family, address
+
+
+def _protocol_log() -> logging.Logger:
+    """Return aiohttp's log without what strangers send: a port scan is no error of ours."""
+    logger = logging.getLogger("exporter.web.protocol")
+    logger.addFilter(_ours)
+    return logger
+
+
+def _ours(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

@@ -1,0 +1,228 @@
+"""The page at ``/``: how each cloud is doing, for people."""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from exporter.model import KNOWN_WORDS, SystemReport, TableReport
+from exporter.web.states import State, reason_of, state_of
+from exporter.web.wording import ago, ago_short, counted, duration
+
+BAR_WIDTH = 1000
+SLIVER = 8
+"""The least a status is given of the bar: one VM in error among 10,000 must be seen."""
+
+TABLES_OPEN_UP_TO = 2
+"""With more clouds than this, the tables of those that are well start folded."""
+
+_TONES = (
+    ("bad", ("error", "unresponsive", "unlicensed")),
+    ("warn", ("waitingforresources", "needsrestart", "needsrefresh", "unknown")),
+    ("quiet", ("stopped", "hibernated", "maintenance")),
+    ("good", ("running",)),
+)
+_TONE_OF_WORD = {word: tone for tone, words in _TONES for word in words}
+_TONE_ORDER = ("good", "moving", "quiet", "warn", "bad")
+_TONE_OF_STATE = {
+    State.UP: "good",
+    State.WAITING: "moving",
+    State.STALE: "warn",
+    State.UNREACHED: "bad",
+    State.REFUSED: "bad",
+}
+
+_PAGES = Environment(
+    loader=PackageLoader("exporter.web"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def _asset(name: str) -> str:
+    source, _, _ = PackageLoader("exporter.web").get_source(_PAGES, name)
+    return source
+
+
+_STYLE = _asset("status.css")
+ICON = _asset("icon.svg")
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; img-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; style-src 'sha256-"
+    + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+    + "'"
+)
+"""The page needs its own style and its own icon, and nothing else in the world."""
+
+
+class Slice(NamedTuple):
+    """The VMs of one status: a piece of the bar and an entry below it."""
+
+    word: str
+    tone: str
+    number: str
+    left: float
+    width: float
+
+
+class TableLine(NamedTuple):
+    """One table, as text."""
+
+    name: str
+    tone: str
+    every: str
+    last_success: str
+    took: str
+    rows: str
+    skipped: str
+    error: str
+
+
+class TroubleLine(NamedTuple):
+    """Something that went wrong, and when."""
+
+    at: str
+    ago: str
+    what: str
+
+
+class CloudView(NamedTuple):
+    """One cloud, as text."""
+
+    name: str
+    url: str
+    state: str
+    tone: str
+    reason: str
+    version: str
+    age: str
+    vms: str
+    slices: Sequence[Slice]
+    requests: str
+    tables: Sequence[TableLine]
+    tables_summary: str
+    tables_open: bool
+    troubles: Sequence[TroubleLine]
+
+
+def render_status(
+    reports: Sequence[SystemReport],
+    *,
+    version: str,
+    now: datetime,
+    telemetry_path: str,
+    docs_url: str | None = None,
+) -> str:
+    """Return the page as HTML; it needs no script and nothing from anywhere else."""
+    clouds = [
+        _cloud_view(report, now, crowded=len(reports) > TABLES_OPEN_UP_TO) for report in reports
+    ]
+    return _PAGES.get_template("status.html").render(
+        style=Markup(_STYLE),  # noqa: S704 - a file of ours
+        clouds=clouds,
+        headline=_headline(reports),
+        version=version,
+        telemetry_path=telemetry_path,
+        docs_url=docs_url,
+        now=f"{now:%Y-%m-%d %H:%M:%S} UTC",
+        bar_width=BAR_WIDTH,
+    )
+
+
+def _headline(reports: Sequence[SystemReport]) -> str:
+    if not reports:
+        return "No cloud is being watched yet."
+    vms = counted(sum(sum(report.vms_by_word.values()) for report in reports), "VM")
+    states = [state_of(report) for report in reports]
+    well = states.count(State.UP)
+    if well == len(reports):
+        return f"{counted(well, 'cloud')} up, {vms}."
+    if all(state in (State.UP, State.WAITING) for state in states):
+        return "Waiting for the first answer."
+    return f"{well} of {counted(len(reports), 'cloud')} up, {vms}."
+
+
+def _cloud_view(report: SystemReport, now: datetime, *, crowded: bool) -> CloudView:
+    state = state_of(report)
+    tables = [_table_line(table, now) for table in report.tables]
+    sound = all(line.tone == "good" for line in tables)
+    return CloudView(
+        name=report.system_name,
+        url=report.url,
+        state=state.value,
+        tone=_TONE_OF_STATE[state],
+        reason=reason_of(report, now),
+        version=report.identity.version if report.identity else "",
+        age=ago(report.taken_at, now) if report.taken_at else "",
+        vms=counted(sum(report.vms_by_word.values()), "VM"),
+        slices=_slices(report.vms_by_word),
+        requests=(
+            f"{report.requests_per_hour:,} requests an hour planned, "
+            f"{report.requests_left:,} left in this one"
+        ),
+        tables=tables,
+        tables_summary=_tables_summary(report.tables),
+        tables_open=not crowded or not (sound or state is State.WAITING),
+        troubles=[
+            TroubleLine(f"{trouble.at:%Y-%m-%dT%H:%M:%SZ}", ago(trouble.at, now), trouble.what)
+            for trouble in report.troubles
+        ],
+    )
+
+
+def _tables_summary(tables: Iterable[TableReport]) -> str:
+    tables = tuple(tables)
+    failing = sum(table.success is False for table in tables)
+    old = sum(table.success is True and not table.fresh for table in tables)
+    parts = [counted(len(tables), "table")]
+    if failing:
+        parts.append(f"{failing} failing")
+    if old:
+        parts.append(f"{old} too old")
+    return ", ".join(parts)
+
+
+def _table_line(table: TableReport, now: datetime) -> TableLine:
+    tone = {True: "good" if table.fresh else "warn", False: "bad", None: "moving"}[table.success]
+    return TableLine(
+        name=table.table,
+        tone=tone,
+        every=duration(table.every_seconds),
+        last_success=ago_short(table.last_success_at, now),
+        took="" if table.duration_seconds is None else duration(table.duration_seconds),
+        rows="" if table.rows is None else f"{table.rows:,}",
+        skipped="" if table.rows_skipped is None else f"{table.rows_skipped:,}",
+        error=table.error or "",
+    )
+
+
+def _slices(vms_by_word: Mapping[str, int]) -> list[Slice]:
+    present = [(word, count) for word, count in vms_by_word.items() if count > 0]
+    present.sort(key=lambda item: (_TONE_ORDER.index(_tone(item[0])), -item[1], item[0]))
+    shares = _shares([count for _, count in present])
+    slices = []
+    left = 0.0
+    for (word, count), width in zip(present, shares, strict=True):
+        slices.append(Slice(word, _tone(word), f"{count:,}", round(left, 2), round(width, 2)))
+        left += width
+    return slices
+
+
+def _shares(counts: Sequence[int]) -> list[float]:
+    """Return widths that fill the bar, none below a sliver."""
+    total = sum(counts)
+    wide = [max(count / total * BAR_WIDTH, SLIVER) for count in counts]
+    return [width / sum(wide) * BAR_WIDTH for width in wide]
+
+
+def _tone(word: str) -> str:
+    if word in _TONE_OF_WORD:
+        return _TONE_OF_WORD[word]
+    return "moving" if word in KNOWN_WORDS else "warn"
