@@ -1,4 +1,4 @@
-"""CRC-32 of two pieces laid end to end, from the CRC-32 of each: pages are put together, not read."""
+"""The CRC-32 of two pieces laid end to end, from the CRC-32 of each, without reading them."""
 
 POLYNOMIAL = 0xEDB88320
 ONE = 0x80000000

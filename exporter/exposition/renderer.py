@@ -163,7 +163,7 @@ def _labels(names: tuple[str, ...], identities: Sequence[Identity]) -> list[str]
 
 
 def _template(names: tuple[str, ...]) -> tuple[str, Any]:
-    """Return a %-template of the labels *names* in alphabetical order, and what orders values so."""
+    """Return a %-template of labels in alphabetical order, and what puts values in that order."""
     order = sorted(range(len(names)), key=names.__getitem__)
     template = ",".join(f'{names[position]}="%s"' for position in order)
     return template, itemgetter(*order)

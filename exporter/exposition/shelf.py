@@ -1,7 +1,7 @@
 """The newest page in each format, ready to be copied to whoever scrapes."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import NamedTuple
 
 from exporter.exposition.formats import Format
@@ -32,17 +32,23 @@ class Shelf:
     def __init__(self, own: Callable[[Format], bytes]) -> None:
         self._own = own
         self._lock = threading.Lock()
-        self._clouds: dict[str, Rendered] = {}
+        self._clouds: dict[Hashable, Rendered | None] = {}
         self._pages = self._bind()
         self._copies: dict[tuple[Format, bool], _Copy] = {}
 
-    def put(self, cloud: str, rendered: Rendered) -> None:
-        """Replace what *cloud* shows."""
+    def add(self, cloud: Hashable) -> None:
+        """Make room for *cloud*."""
         with self._lock:
-            self._clouds[cloud] = rendered
-            self._pages = self._bind()
+            self._clouds[cloud] = None
 
-    def remove(self, cloud: str) -> None:
+    def put(self, cloud: Hashable, rendered: Rendered) -> None:
+        """Replace what *cloud* shows; of one that was removed meanwhile, nothing is shown."""
+        with self._lock:
+            if cloud in self._clouds:
+                self._clouds[cloud] = rendered
+                self._pages = self._bind()
+
+    def remove(self, cloud: Hashable) -> None:
         """Show *cloud* no longer."""
         with self._lock:
             self._clouds.pop(cloud, None)
@@ -60,5 +66,5 @@ class Shelf:
         return body
 
     def _bind(self) -> Mapping[Format, Page]:
-        clouds = tuple(self._clouds.values())
+        clouds = [rendered for rendered in self._clouds.values() if rendered is not None]
         return {form: bind(clouds, form) for form in Format}

@@ -120,6 +120,14 @@ class Machine:
     nics: list[Nic] = field(default_factory=list)
     drives: list[Drive] = field(default_factory=list)
     guest: Guest | None = None
+    cluster_failover: int | None = None
+    preferred_node: int | None = None
+    ha_group: str = ""
+    migratable: bool = True
+    migration_method: str = "auto"
+    """``auto``: maintenance may power it off when it cannot migrate; ``live``: it may not."""
+    shutdown_seconds: float | None = 20.0
+    """How long the guest takes to obey a graceful power-off; ``None``: it never does."""
     idle_since: float | None = None
     """When the counters stopped moving: at a stop, or when the guest hung."""
     plan: int = 0
@@ -141,7 +149,6 @@ class VM:
     modified: int
     os_family: str
     os_description: str
-    cluster: int
     description: str = ""
     enabled: bool = True
     is_snapshot: bool = False
@@ -150,19 +157,12 @@ class VM:
     service: int | None = None
     creator: str = "admin"
     created_from: str = "custom"
-    cluster_failover: int | None = None
-    preferred_node: int | None = None
-    ha_group: str = ""
     on_power_loss: str = "last_state"
-    migration_method: str = "auto"
     machine_type: str = "pc-q35-9.0"
     uefi: bool = True
     guest_agent: bool = False
     disable_powercycle: bool = False
     need_restart: bool = False
-    migratable: bool = True
-    shutdown_seconds: float | None = 20.0
-    """How long the guest takes to obey a graceful power-off; ``None``: it never does."""
 
 
 @dataclass(slots=True, eq=False)
@@ -183,14 +183,23 @@ class Node:
     alive: bool = True
     hosted: dict[int, Machine] = field(default_factory=dict)
     """Machines that occupy memory here."""
-
-    @property
-    def used_mb(self) -> int:
-        return sum(machine.memory_mb for machine in self.hosted.values())
+    used_mb: int = 0
 
     @property
     def takes_machines(self) -> bool:
         return self.alive and not self.maintenance
+
+    def has_room_for(self, machine: Machine) -> bool:
+        return machine.key in self.hosted or self.used_mb + machine.memory_mb <= self.usable_mb
+
+    def host(self, machine: Machine) -> None:
+        if machine.key not in self.hosted:
+            self.hosted[machine.key] = machine
+            self.used_mb += machine.memory_mb
+
+    def release(self, machine: Machine) -> None:
+        if self.hosted.pop(machine.key, None) is not None:
+            self.used_mb -= machine.memory_mb
 
 
 @dataclass(slots=True, eq=False)

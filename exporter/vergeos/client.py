@@ -139,7 +139,6 @@ class VergeOSClient:
                             self._meter.retry(endpoint)
                         return await self._read_once(path, query, endpoint=endpoint)
         except TimeoutError:
-            self._meter.request(endpoint, "timeout", deadline)
             raise UnreachableError(f"{path} did not answer within {deadline:g} s") from None
         raise AssertionError("stamina either returns or raises")
 
@@ -246,7 +245,7 @@ class VergeOSClient:
         async with self._turn:
             await self._wait_for_turn(path)
             started = self._clock.monotonic()
-            outcome = "cancelled"
+            outcome = "abandoned"  # unless an answer or an error comes before we stop waiting
             try:
                 answer = await self._send(method, path, encoded_query, headers, json)
                 outcome = "ok"

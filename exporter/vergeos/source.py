@@ -16,7 +16,8 @@ from exporter.vergeos.rows import Reading
 from exporter.vergeos.tables import Table
 
 IDENTITY = "identity"
-"""The table that is none: the cloud's name and version, which take two requests."""
+"""The table that is none: the cloud's name and version."""
+IDENTITY_REQUESTS = 2
 SETTINGS_PATH = "/api/v4/settings"
 VERSION_PATH = "/version.json"
 SMALL_BODY_BYTES = 32 * 1024

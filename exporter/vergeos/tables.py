@@ -29,6 +29,11 @@ class Table(NamedTuple):
     fields: tuple[str, ...]
     where: str = ""
     """The ``filter`` expression; empty for every row."""
+    turn: int = 0
+    """
+    In which of the fast tables' cycles it is read, counted from 0. The slow tables take turns,
+    because the work after an answer grows with the fleet and a cycle should not carry all of it.
+    """
 
     @property
     def path(self) -> str:
@@ -93,6 +98,7 @@ MACHINE_NICS = Table(
     "machine_nics",
     Pace.SLOW,
     fields=("$key", "machine", "name", "stats[all]", "status[all]"),
+    turn=1,
 )
 MACHINE_DRIVES = Table(
     "machine_drives",
@@ -124,6 +130,7 @@ MACHINE_DRIVE_STATS = Table(
         "service_time",
     ),
     where="physical eq false",
+    turn=2,
 )
 CLUSTERS = Table("clusters", "clusters", Pace.INVENTORY, fields=("$key", "name"))
 NODES = Table(

@@ -11,7 +11,7 @@ class State(Enum):
     """The word for a cloud; its value is what people read."""
 
     UP = "up"
-    WAITING = "waiting"
+    WAITING = "waiting for the first answer"
     STALE = "stale"
     UNREACHED = "no answer"
     REFUSED = "key refused"
@@ -29,13 +29,11 @@ def state_of(report: SystemReport) -> State:
 
 
 def reason_of(report: SystemReport, now: datetime) -> str:
-    """Return why *report* is in its state; empty when it is up and nothing needs saying."""
+    """Return why *report* is in its state; empty where the state says it all."""
     state = state_of(report)
     error = _first_error(report)
-    if state is State.UP:
+    if state in (State.UP, State.WAITING):
         return ""
-    if state is State.WAITING:
-        return "waiting for the first answer"
     parts = [] if error is None else [error]
     if state is State.STALE:
         parts.insert(0, f"last good answer {ago(_last_success(report), now)}")

@@ -20,6 +20,9 @@ SLIVER = 8
 TABLES_OPEN_UP_TO = 2
 """With more clouds than this, the tables of those that are well start folded."""
 
+RENEW_SECONDS = 30
+RENEW_WHILE_WAITING_SECONDS = 3
+
 _TONES = (
     ("bad", ("error", "unresponsive", "unlicensed")),
     ("warn", ("waitingforresources", "needsrestart", "needsrefresh", "unknown")),
@@ -76,6 +79,7 @@ class TableLine(NamedTuple):
     """One table, as text."""
 
     name: str
+    state: str
     tone: str
     every: str
     last_success: str
@@ -133,7 +137,13 @@ def render_status(
         docs_url=docs_url,
         now=f"{now:%Y-%m-%d %H:%M:%S} UTC",
         bar_width=BAR_WIDTH,
+        renew_seconds=_renew_seconds(reports),
     )
+
+
+def _renew_seconds(reports: Sequence[SystemReport]) -> int:
+    waiting = not reports or any(state_of(report) is State.WAITING for report in reports)
+    return RENEW_WHILE_WAITING_SECONDS if waiting else RENEW_SECONDS
 
 
 def _headline(reports: Sequence[SystemReport]) -> str:
@@ -151,7 +161,8 @@ def _headline(reports: Sequence[SystemReport]) -> str:
 
 def _cloud_view(report: SystemReport, now: datetime, *, crowded: bool) -> CloudView:
     state = state_of(report)
-    tables = [_table_line(table, now) for table in report.tables]
+    vms = sum(report.vms_by_word.values())
+    tables = _table_lines(report.tables, now)
     sound = all(line.tone == "good" for line in tables)
     return CloudView(
         name=report.system_name,
@@ -161,7 +172,7 @@ def _cloud_view(report: SystemReport, now: datetime, *, crowded: bool) -> CloudV
         reason=reason_of(report, now),
         version=report.identity.version if report.identity else "",
         age=ago(report.taken_at, now) if report.taken_at else "",
-        vms=counted(sum(report.vms_by_word.values()), "VM"),
+        vms=counted(vms, "VM") if vms or report.up else "",
         slices=_slices(report.vms_by_word),
         requests=(
             f"{report.requests_per_hour:,} requests an hour planned, "
@@ -189,18 +200,37 @@ def _tables_summary(tables: Iterable[TableReport]) -> str:
     return ", ".join(parts)
 
 
-def _table_line(table: TableReport, now: datetime) -> TableLine:
-    tone = {True: "good" if table.fresh else "warn", False: "bad", None: "moving"}[table.success]
+def _table_lines(tables: Iterable[TableReport], now: datetime) -> list[TableLine]:
+    """Return a line per table; an error that stops them all is told once."""
+    lines: list[TableLine] = []
+    told: set[str] = set()
+    for table in tables:
+        lines.append(_table_line(table, now, tell_error=table.error not in told))
+        told.add(table.error or "")
+    return lines
+
+
+def _table_line(table: TableReport, now: datetime, *, tell_error: bool) -> TableLine:
+    state, tone = _table_state(table)
     return TableLine(
         name=table.table,
+        state=state,
         tone=tone,
         every=duration(table.every_seconds),
         last_success=ago_short(table.last_success_at, now),
         took="" if table.duration_seconds is None else duration(table.duration_seconds),
         rows="" if table.rows is None else f"{table.rows:,}",
         skipped="" if table.rows_skipped is None else f"{table.rows_skipped:,}",
-        error=table.error or "",
+        error=(table.error or "") if tell_error else "",
     )
+
+
+def _table_state(table: TableReport) -> tuple[str, str]:
+    if table.success is None:
+        return "not read yet", "moving"
+    if not table.success:
+        return "failing", "bad"
+    return ("good", "good") if table.fresh else ("too old", "warn")
 
 
 def _slices(vms_by_word: Mapping[str, int]) -> list[Slice]:

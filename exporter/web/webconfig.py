@@ -62,7 +62,9 @@ HEADERS: Mapping[str, tuple[str, ...]] = {
 
 _Choice = TypeVar("_Choice")
 
-_BCRYPT = re.compile(r"\$2[abxy]?\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
+_BCRYPT = re.compile(
+    r"\$2[abxy]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}"
+)
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?(?:ns|us|µs|ms|s|m|h))+")
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?)(ns|us|µs|ms|s|m|h)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -256,7 +258,10 @@ def _curve(values: Mapping[str, Any], place: str) -> str | None:
 
 
 def _headers(given: object, place: str) -> dict[str, str]:
-    values = _mapping(given, place, HEADERS)
+    values = {
+        name: str(value) if type(value) is int else value  # X-XSS-Protection: 0
+        for name, value in _mapping(given, place, HEADERS).items()
+    }
     headers = {name: _text(values, name, place) or "" for name in values}
     for name, value in headers.items():
         choices = HEADERS[name]
@@ -287,7 +292,7 @@ def _rate_limit(given: object, place: str) -> RateLimit | None:
     interval = _duration(values.get("interval", 0), f"{place}.interval")
     burst = values.get("burst", 0)
     if type(burst) is not int or burst < 0:
-        raise ConfigError(f"{place}.burst: must be a whole number, not {_kind(burst)}")
+        raise ConfigError(f"{place}.burst: must be a whole number")
     if interval == 0:
         return None
     if burst < 1:

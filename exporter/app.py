@@ -1,0 +1,163 @@
+"""The composition root: every part, introduced to the others, from start to SIGTERM."""
+
+import asyncio
+import platform
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import structlog
+
+from exporter import __version__
+from exporter.clock import Clock
+from exporter.connection import cloud_settings
+from exporter.errors import ConfigError
+from exporter.exposition.formats import Format
+from exporter.exposition.shelf import Shelf
+from exporter.fleet import Fleet
+from exporter.heartbeat import beat_forever, notify
+from exporter.settings import Settings
+from exporter.telemetry import (
+    BUILD_INFO,
+    EVENT_LOOP_LAG,
+    RELOAD_SUCCESS,
+    RELOAD_TIMESTAMP,
+    SCRAPE_DURATION,
+    Telemetry,
+)
+from exporter.web.live import LiveWebConfig
+from exporter.web.routes import make_app
+from exporter.web.server import parse_listen, serving
+
+log = structlog.get_logger()
+
+
+class Pages(NamedTuple):
+    """What the web shows of the shelf: the newest pages, at this moment."""
+
+    shelf: Shelf
+    clock: Clock
+
+    def page(self, form: Format, *, gzipped: bool) -> bytes:
+        return self.shelf.page(form, gzipped=gzipped, now=self.clock.monotonic())
+
+
+async def run(settings: Settings, load: Callable[[], Settings], clock: Clock) -> None:
+    """
+    Watch and serve until SIGTERM or SIGINT; then stop every part, in order.
+
+    Args:
+        load: Reads the settings anew, for a reload.
+
+    Raises:
+        ConfigError: The settings cannot be put into practice.
+
+    """
+    telemetry = Telemetry()
+    telemetry[BUILD_INFO].labels(__version__, platform.python_version()).set(1)
+    shelf = Shelf(lambda form: telemetry.text(openmetrics=form is Format.OPENMETRICS))
+    web_config = (
+        LiveWebConfig(settings.web.config_file, clock) if settings.web.config_file else None
+    )
+    clouds = cloud_settings(settings)
+    stopping = asyncio.Event()
+    async with asyncio.TaskGroup() as parts:
+        fleet = Fleet(parts, shelf, telemetry, clock)
+        reload = Reload(fleet, load, settings, web_config, telemetry, clock)
+        web = make_app(
+            Pages(shelf, clock),
+            fleet,
+            reload,
+            clock=clock,
+            version=__version__,
+            telemetry_path=settings.web.telemetry_path,
+            web_config=web_config,
+            observe_scrape=telemetry[SCRAPE_DURATION].observe,
+        )
+        listen = parse_listen(settings.web.listen_address)
+        tls = web_config.ssl_context() if web_config else None
+        async with serving(web, listen, ssl_context=tls) as address:
+            try:
+                await fleet.apply(clouds)
+                beat = parts.create_task(
+                    beat_forever(clock, telemetry[EVENT_LOOP_LAG].observe), name="heartbeat"
+                )
+                reload.accepted()
+                with signals(parts, stopping, reload):
+                    log.info("daemon.started", version=__version__, listen=str(address))
+                    notify("READY=1")
+                    await stopping.wait()
+                log.info("daemon.stopping")
+                notify("STOPPING=1")
+                beat.cancel()
+            finally:
+                await fleet.stop()
+    log.info("daemon.stopped")
+
+
+class Reload:
+    """Reads the configuration again and puts it into practice, or changes nothing."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        load: Callable[[], Settings],
+        settings: Settings,
+        web_config: LiveWebConfig | None,
+        telemetry: Telemetry,
+        clock: Clock,
+    ) -> None:
+        self._fleet = fleet
+        self._load = load
+        self._web = settings.web
+        self._web_config = web_config
+        self._telemetry = telemetry
+        self._clock = clock
+
+    async def __call__(self) -> None:
+        """Reload; raises ConfigError, having changed nothing, if that cannot be."""
+        try:
+            settings = self._load()
+            clouds = cloud_settings(settings)
+            if self._web_config is not None:
+                self._web_config.reload()
+            await self._fleet.apply(clouds)
+        except ConfigError as error:
+            self._telemetry[RELOAD_SUCCESS].set(0)
+            log.error("config.rejected", error=str(error))
+            raise
+        if settings.web != self._web:
+            log.warning("config.needs_restart", settings="web")
+        self.accepted()
+        log.info("config.reloaded", systems=len(clouds))
+
+    def accepted(self) -> None:
+        """Note that the configuration in force was accepted now."""
+        self._telemetry[RELOAD_SUCCESS].set(1)
+        self._telemetry[RELOAD_TIMESTAMP].set(self._clock.now().timestamp())
+
+    async def quietly(self) -> None:
+        """Reload for a signal, which cannot be told that it failed."""
+        try:
+            await self()
+        except ConfigError:
+            return
+
+
+@contextmanager
+def signals(parts: asyncio.TaskGroup, stopping: asyncio.Event, reload: Reload) -> Iterator[None]:
+    """Turn SIGTERM and SIGINT into *stopping*, and SIGHUP into a reload, inside the block."""
+    loop = asyncio.get_running_loop()
+    handlers: dict[signal.Signals, Callable[[], object]] = {
+        signal.SIGTERM: stopping.set,
+        signal.SIGINT: stopping.set,
+        signal.SIGHUP: lambda: parts.create_task(reload.quietly(), name="reload"),
+    }
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
+    try:
+        yield
+    finally:
+        for number in handlers:
+            loop.remove_signal_handler(number)

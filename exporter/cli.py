@@ -1,0 +1,229 @@
+"""
+The command line: what a person asks for, and how it went.
+
+Exit codes: 0 all is well, 1 something went wrong, 2 the question was wrong (an option, a setting).
+"""
+
+import asyncio
+import os
+import sys
+import textwrap
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from exporter import __version__, app, logs, reference
+from exporter.checkup import Finding, look
+from exporter.clock import SystemClock
+from exporter.connection import cloud_settings
+from exporter.errors import ConfigError
+from exporter.settings import Settings, load, unknown_variables
+
+log = structlog.get_logger()
+
+FAILED = 1
+WRONG_QUESTION = 2
+
+command = typer.Typer(
+    name="vergewatch",
+    help="Monitoring and safe self-healing for VergeOS: every VM in Prometheus, honestly.",
+    no_args_is_help=True,
+    add_completion=False,
+    # Tracebacks are for bugs, and then plain: the pretty ones print local variables.
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", "--config.file", metavar="FILE", help="Settings in YAML."),
+]
+Listen = Annotated[
+    str | None,
+    typer.Option("--web.listen-address", metavar="ADDRESS", help="Where to serve; default :9888."),
+]
+TelemetryPath = Annotated[
+    str | None,
+    typer.Option("--web.telemetry-path", metavar="PATH", help="Path of the metrics."),
+]
+WebConfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--web.config.file", metavar="FILE", help="TLS and basic auth, as in exporter-toolkit."
+    ),
+]
+LogLevel = Annotated[
+    str | None, typer.Option("--log.level", metavar="|".join(logs.LEVELS), help="Least important.")
+]
+LogFormat = Annotated[
+    str | None, typer.Option("--log.format", metavar="|".join(logs.FORMATS), help="For whom.")
+]
+
+
+class PageFormat(StrEnum):
+    """How a reference is printed."""
+
+    TABLE = "table"
+    MARKDOWN = "markdown"
+
+
+@command.command()
+def run(
+    config: Config = None,
+    listen_address: Listen = None,
+    telemetry_path: TelemetryPath = None,
+    web_config_file: WebConfig = None,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
+) -> None:
+    """Watch the configured clouds and serve their metrics, until told to stop."""
+    given = _given(listen_address, telemetry_path, web_config_file, log_level, log_format)
+
+    def read() -> Settings:
+        return load(config, given)
+
+    settings = read()
+    logs.configure(settings.log.level, settings.log.format)
+    for complaint in unknown_variables(os.environ):
+        log.warning("settings.unknown", complaint=complaint)
+    asyncio.run(app.run(settings, read, SystemClock()))
+
+
+@command.command()
+def check(config: Config = None) -> None:
+    """Check the configuration, look at each cloud once, and say what was found."""
+    settings = load(config)
+    logs.configure("error", "console")
+    for complaint in unknown_variables(os.environ):
+        _say(f"[yellow]{escape(complaint)}[/]", to_people=True)
+    clouds = cloud_settings(settings)
+
+    async def look_at_all() -> list[Finding]:
+        return [await look(cloud, SystemClock()) for cloud in clouds]
+
+    findings = asyncio.run(look_at_all())
+    for finding in findings:
+        _print_finding(finding)
+    if any(finding.problem for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+@command.command()
+def metrics(
+    form: Annotated[PageFormat, typer.Option("--format", help="How.")] = PageFormat.TABLE,
+) -> None:
+    """Print every metric there is, with its labels and its meaning."""
+    if form is PageFormat.MARKDOWN:
+        sys.stdout.write(reference.metrics_page())
+        return
+    console = Console(highlight=False)
+    for metric in reference.metrics():
+        labels = ", ".join(metric.labels)
+        console.print(f"[bold]{metric.name}[/]{{{labels}}} [cyan]{metric.kind}[/]", soft_wrap=True)
+        typer.echo(textwrap.fill(metric.help, 76, initial_indent="    ", subsequent_indent="    "))
+
+
+@command.command()
+def settings() -> None:
+    """Print every setting there is, as Markdown."""
+    sys.stdout.write(reference.settings_page())
+
+
+@command.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Say what is common to all commands."""
+    if show:
+        typer.echo(f"vergewatch {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; an error that is nobody's bug is one line, not a traceback."""
+    try:
+        command()
+    except (ConfigError, BaseExceptionGroup) as error:
+        sys.exit(_tell_what_is_wrong(error))
+
+
+def _tell_what_is_wrong(error: ConfigError | BaseExceptionGroup[BaseException]) -> int:
+    """Print configuration errors a line each; let anything else be the bug that it is."""
+    if isinstance(error, BaseExceptionGroup):
+        wrong, bugs = error.split(ConfigError)
+        if bugs is not None or wrong is None:
+            raise error
+        problems: Sequence[BaseException] = wrong.exceptions
+    else:
+        problems = [error]
+    for problem in problems:
+        typer.echo(f"vergewatch: {problem}", err=True)
+    return WRONG_QUESTION
+
+
+def _given(
+    listen_address: str | None,
+    telemetry_path: str | None,
+    web_config_file: Path | None,
+    log_level: str | None,
+    log_format: str | None,
+) -> dict[str, dict[str, Any]]:
+    """Return what the command line says, in the shape of the settings."""
+    groups: dict[str, dict[str, Any]] = {
+        "web": {
+            "listen_address": listen_address,
+            "telemetry_path": telemetry_path,
+            "config_file": web_config_file,
+        },
+        "log": {"level": log_level, "format": log_format},
+    }
+    return {
+        group: given
+        for group, values in groups.items()
+        if (given := {name: value for name, value in values.items() if value is not None})
+    }
+
+
+def _print_finding(finding: Finding) -> None:
+    identity = finding.identity
+    if identity is not None:
+        name = identity.cloud_name or "a cloud without a name"
+        _say(f"[bold]{escape(name)}[/]  VergeOS {escape(identity.version)}  {finding.url}")
+    else:
+        _say(f"[bold]{finding.url}[/]")
+    if finding.tables:
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for column, justify in (("TABLE", "left"), ("EVERY", "right"), ("ROWS", "right")):
+            table.add_column(column, justify=justify)  # type: ignore[arg-type]
+        table.add_column("")
+        for found in finding.tables:
+            table.add_row(
+                found.table,
+                f"{found.every_seconds:g} s",
+                "" if found.rows is None else str(found.rows),
+                _verdict(found.skipped, found.problem),
+            )
+        Console().print(table)
+    if finding.problem:
+        _say(f"[bold red]no picture:[/] {escape(finding.problem)}")
+        return
+    _say(f"{finding.requests_per_hour:.0f} requests an hour of {finding.requests_allowed} allowed")
+
+
+def _verdict(skipped: int, problem: str | None) -> str:
+    if problem is None:
+        return "[green]ok[/]"
+    if skipped:
+        return f"[yellow]{skipped} rows skipped: {escape(problem)}[/]"
+    return f"[red]{escape(problem)}[/]"
+
+
+def _say(text: str, *, to_people: bool = False) -> None:
+    Console(stderr=to_people, soft_wrap=True, highlight=False).print(text)

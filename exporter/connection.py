@@ -1,0 +1,147 @@
+"""A way to reach each cloud, as the settings describe it."""
+
+import ssl
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from exporter import __version__
+from exporter.clock import Clock
+from exporter.errors import ConfigError
+from exporter.polling.schedule import Beat, check_budget
+from exporter.settings import APISettings, PollSettings, Settings, SystemSettings, TLSSettings
+from exporter.vergeos.budget import RequestBudget
+from exporter.vergeos.client import Limits, Meter, VergeOSClient
+from exporter.vergeos.credentials import Credentials, CredentialSource, SecretFile
+from exporter.vergeos.source import IDENTITY, IDENTITY_REQUESTS
+from exporter.vergeos.tables import ESSENTIAL, TABLES, Pace
+
+CONNECT_SECONDS = 10.0
+
+
+class CloudSettings(NamedTuple):
+    """One cloud's settings, the common ones filled in; equal ones need no restart."""
+
+    system: SystemSettings
+    poll: PollSettings
+    api: APISettings
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.system.url).netloc
+
+
+def cloud_settings(settings: Settings) -> tuple[CloudSettings, ...]:
+    """
+    Return what each cloud is to be watched with.
+
+    Raises:
+        ConfigError: An hour's budget does not pay for a cloud's schedule.
+
+    """
+    clouds = tuple(
+        CloudSettings(system, settings.poll_of(system), settings.api_of(system))
+        for system in settings.systems
+    )
+    for cloud in clouds:
+        try:
+            check_budget(
+                beats(cloud.poll),
+                per_hour=cloud.api.requests_per_hour,
+                reserve=cloud.api.reserve,
+            )
+        except ConfigError as error:
+            raise ConfigError(f"{cloud.system.name or cloud.host}: {error}") from None
+    return clouds
+
+
+def beats(poll: PollSettings) -> tuple[Beat, ...]:
+    """Return the schedule that *poll* makes of the tables we read."""
+    every = {
+        Pace.FAST: poll.fast_seconds,
+        Pace.SLOW: poll.slow_seconds,
+        Pace.INVENTORY: poll.inventory_seconds,
+    }
+    tables = tuple(
+        Beat(
+            table.name,
+            every[table.pace],
+            phase_seconds=table.turn * poll.fast_seconds % every[table.pace],
+            essential=table.name in ESSENTIAL,
+        )
+        for table in TABLES
+    )
+    return (Beat(IDENTITY, poll.identity_seconds, requests=IDENTITY_REQUESTS), *tables)
+
+
+def connect(
+    cloud: CloudSettings, session: aiohttp.ClientSession, meter: Meter, clock: Clock
+) -> VergeOSClient:
+    """Return a client for *cloud* that uses *session*."""
+    api = cloud.api
+    return VergeOSClient(
+        session,
+        cloud.system.url,
+        credential_source(cloud.system),
+        use_token=cloud.system.login == "token",
+        budget=RequestBudget(api.requests_per_hour, reserve=api.reserve),
+        clock=clock,
+        meter=meter,
+        limits=Limits(
+            timeout_seconds=api.timeout_seconds,
+            spacing_seconds=api.spacing_seconds,
+            max_body_bytes=api.max_answer_mib * 2**20,
+            refused_wait_seconds=api.refused_wait_seconds,
+        ),
+    )
+
+
+def make_session(tls: TLSSettings) -> aiohttp.ClientSession:
+    """
+    Return a session for one cloud, which trusts what *tls* says.
+
+    Raises:
+        ConfigError: The CA file cannot be used.
+
+    """
+    connector = aiohttp.TCPConnector(ssl=_trust(tls), limit=2, keepalive_timeout=75)
+    return aiohttp.ClientSession(
+        connector=connector,
+        # The client sets one deadline for a reading as a whole; here is only the connection's.
+        timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS),
+        headers={"User-Agent": f"vergewatch/{__version__}", "Accept": "application/json"},
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=True,
+    )
+
+
+def _trust(tls: TLSSettings) -> ssl.SSLContext | bool:
+    if not tls.verify:
+        return False
+    try:
+        context = ssl.create_default_context()
+        if tls.ca_file is not None:
+            context.load_verify_locations(tls.ca_file)
+    except ssl.SSLError:
+        raise ConfigError(f"tls.ca_file: {tls.ca_file} holds no certificate (PEM)") from None
+    except OSError as problem:
+        raise ConfigError(
+            f"tls.ca_file: {tls.ca_file} cannot be read: {problem.strerror}"
+        ) from None
+    return context
+
+
+def credential_source(system: SystemSettings) -> CredentialSource:
+    """Return what knows today's credentials of *system*."""
+    key_file = SecretFile(system.api_key_file) if system.api_key_file else None
+    password_file = SecretFile(system.password_file) if system.password_file else None
+
+    def credentials() -> Credentials:
+        return Credentials(
+            api_key=key_file.read() if key_file else system.api_key,
+            username=system.username,
+            password=password_file.read() if password_file else system.password,
+        )
+
+    return credentials

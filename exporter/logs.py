@@ -1,0 +1,54 @@
+"""
+What the daemon says while it works: one event a line, for a person at a terminal or for a machine.
+
+Events are ``noun.verb``, and what varies is in fields. Both are API: people alert on them.
+"""
+
+import logging
+import sys
+from typing import TextIO
+
+import stamina.instrumentation
+import structlog
+from structlog.typing import Processor
+
+LEVELS = ("debug", "info", "warning", "error")
+FORMATS = ("auto", "console", "json")
+
+
+def configure(level: str, form: str, *, stream: TextIO | None = None) -> None:
+    """
+    Send events to *stream* (standard error): readable on a terminal, JSON elsewhere.
+
+    Args:
+        level: One of `LEVELS`.
+        form: One of `FORMATS`; ``auto`` looks whether anybody can see it.
+
+    """
+    stream = stream or sys.stderr
+    readable = form == "console" or (form == "auto" and stream.isatty())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *_rendering(readable=readable, colors=stream.isatty()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(level=logging.WARNING, stream=stream, format="%(name)s: %(message)s")
+    # Retries are counted where they are made; a warning for each is the noise that hides the news.
+    stamina.instrumentation.set_on_retry_hooks(())
+
+
+def _rendering(*, readable: bool, colors: bool) -> list[Processor]:
+    """Return what turns an event into a line; tracebacks never show local variables."""
+    if readable:
+        return [
+            structlog.dev.ConsoleRenderer(
+                colors=colors, exception_formatter=structlog.dev.plain_traceback, pad_event_to=24
+            )
+        ]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]

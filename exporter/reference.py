@@ -1,0 +1,136 @@
+"""The reference pages, written from the code that they describe: metrics and settings."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args, get_origin
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from exporter.exposition.catalog import FAMILIES
+from exporter.settings import OF_ONE_CLOUD, PREFIX, Settings, walk
+from exporter.telemetry import INSTRUMENTS
+
+
+class Metric(NamedTuple):
+    """A line of the metrics reference."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    help: str
+
+
+def metrics() -> tuple[Metric, ...]:
+    """Return every metric there is, those of the clouds first."""
+    clouds = (
+        Metric(family.name, family.kind.value, family.labels, family.help) for family in FAMILIES
+    )
+    ours = (
+        Metric(
+            instrument.name, instrument.kind.__name__.lower(), instrument.labels, instrument.help
+        )
+        for instrument in INSTRUMENTS
+    )
+    return (*clouds, *ours)
+
+
+def metrics_page() -> str:
+    """Return docs/metrics.md."""
+    return f"""\
+# Metrics
+
+Written by `vergewatch metrics --format markdown`. Do not edit.
+
+- **Unknown is absent.** What VergeOS did not say has no sample; nothing is turned into a zero.
+- **Identity is stable.** A VM's series carry `system_name`, `vm_id` and `vm_name`, its parts one
+  label more. What may change in its life (node, cluster, status, ...) is a label of an `_info`
+  metric, so a migration breaks no counter. Join where you need it:
+
+  ```promql
+  vergewatch_vm_cpu_usage_ratio
+    * on (system_name, vm_id) group_left (cluster, node) vergewatch_vm_info
+  ```
+
+- **Values are polled**, not fetched when scraped: `vergewatch_table_interval_seconds` says how
+  often, `vergewatch_table_last_success_timestamp_seconds` when last. A table whose last good
+  reading is older than three of its intervals is no longer shown.
+- Besides these there are the usual `process_*` metrics and `python_info`.
+
+{_table(("Metric", "Type", "Labels", "Meaning"), map(_metric_row, metrics()))}"""
+
+
+def settings_page() -> str:
+    """Return docs/settings.md."""
+    return f"""\
+# Settings
+
+Written by `vergewatch settings`. Do not edit.
+
+A setting comes from the command line, else from a `{PREFIX}*` variable, else from a `VERGE_*`
+variable (`VERGE_URL`, `VERGE_API_KEY`, `VERGE_USERNAME`, `VERGE_PASSWORD`), else from the YAML
+file that `--config` or `{PREFIX}CONFIG_FILE` names. In the file, dots are levels:
+
+```yaml
+systems:
+  - name: production
+    url: https://verge.example.com
+    api_key_file: /run/secrets/production.api_key
+  - name: lab
+    url: https://lab.example.com
+    username: watcher
+    password_file: /run/secrets/lab.password
+    poll: {{fast_seconds: 60, slow_seconds: 180}}
+```
+
+No secret is ever given on a command line. Files with secrets are read again when they change.
+
+{_table(("Setting", "Variable", "Default", "Meaning"), _setting_rows())}"""
+
+
+def _metric_row(metric: Metric) -> tuple[str, ...]:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"`{metric.name}`", metric.kind, labels, metric.help
+
+
+def _setting_rows() -> Iterable[tuple[str, ...]]:
+    for path, field in walk(Settings):
+        listed = path[0] == "systems"
+        name = ".".join(path).replace("systems", "systems[]", 1) if listed else ".".join(path)
+        variable = "" if listed else f"`{PREFIX}{'__'.join(path).upper()}`"
+        if path[0] in OF_ONE_CLOUD or not listed or ("poll" not in path and "api" not in path):
+            yield f"`{name}`", variable, _default(field), _meaning(field)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "*required*"
+    default = field.default
+    if default in (None, "", ()):
+        return ""
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return f"`{default}`"
+
+
+def _meaning(field: FieldInfo) -> str:
+    text = " ".join((field.description or "").split())
+    choices = _choices(field.annotation)
+    if choices:
+        text += f" One of {', '.join(f'`{choice}`' for choice in choices)}."
+    if SecretStr in (field.annotation, *get_args(field.annotation)):
+        text += " A secret."
+    if Path in (field.annotation, *get_args(field.annotation)):
+        text += " A path."
+    return text
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines
+    )

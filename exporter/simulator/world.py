@@ -1,0 +1,591 @@
+"""A cloud that lives: what it consists of, and everything that people, guests and fate do to it."""
+
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from exporter.errors import VergewatchError
+from exporter.simulator.chronicle import Chronicle, Wording
+from exporter.simulator.faults import Switchboard
+from exporter.simulator.fleet import (
+    DAY,
+    Builder,
+    ClusterPlan,
+    Keys,
+    default_clusters,
+    memory_per_node,
+    pick_role,
+    role_of,
+)
+from exporter.simulator.machines import (
+    VM,
+    Alarm,
+    Category,
+    Cluster,
+    Machine,
+    Member,
+    Node,
+    Status,
+    Tag,
+    Task,
+)
+from exporter.simulator.platform import Platform
+from exporter.simulator.power import OFF, Power
+from exporter.simulator.stage import Happening, Stage, Timings
+
+DEFAULT_START = 1_767_225_600.0
+"""The first second of 2026, for worlds whose time does not matter."""
+
+TAGS: Mapping[str, tuple[str, ...]] = {
+    "environment": ("production", "staging", "test"),
+    "recovery": ("auto", "never"),
+    "team": ("web", "data", "office"),
+}
+
+Which = VM | int | str
+WhichNode = Node | int | str
+
+
+class UnknownThingError(VergewatchError):
+    """The world has nothing of this name or key."""
+
+
+class World:
+    """
+    One cloud. Time passes only in `advance`; everything else happens now.
+
+    People, guests and fate act through the methods whose names are sentences
+    (``world.operator_stops("web-01", user="anna")``); each writes the rows into the
+    logs that its wording asks for, and what truly happened into ``happenings``.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        start: float,
+        cloud_name: str,
+        timings: Timings,
+        wordings: Mapping[str, Wording | None] | None,
+    ) -> None:
+        self.seed = seed
+        self.started_at = start
+        self.cloud_name = cloud_name
+        self.version = "26.1.8"
+        self.keys = Keys()
+        self.clusters: dict[int, Cluster] = {}
+        self.nodes: dict[int, Node] = {}
+        self.machines: dict[int, Machine] = {}
+        self.vms: dict[int, VM] = {}
+        self.categories: dict[int, Category] = {}
+        self.tags: dict[int, Tag] = {}
+        self.members: dict[int, Member] = {}
+        self.tasks: dict[int, Task] = {}
+        self.alarms: dict[int, Alarm] = {}
+        self.faults = Switchboard(seed=seed, time=lambda: self.now)
+        self.stage = Stage(
+            now=start, rng=random.Random(seed), timings=timings, chronicle=Chronicle(wordings)
+        )
+        self.builder = Builder(rng=self.stage.rng, keys=self.keys, start=start)
+        self.power = Power(self.stage, self.nodes)
+        self.platform = Platform(self.stage, self.power, self.clusters, self.machines)
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        seed: int = 1,
+        vms: int = 40,
+        start: float = DEFAULT_START,
+        cloud_name: str = "northwind",
+        clusters: Sequence[ClusterPlan] | None = None,
+        names: Sequence[str] = (),
+        timings: Timings | None = None,
+        wordings: Mapping[str, Wording | None] | None = None,
+        stopped_share: float = 0.06,
+    ) -> "World":
+        """
+        Build a cloud that has been running for a while.
+
+        Args:
+            start: Unix seconds of its first moment; counters and starts lie before it.
+            names: For the first VMs; the others are named after their roles.
+            stopped_share: How many VMs are off from the beginning, 0 to 1.
+        """
+        world = cls(
+            seed=seed,
+            start=start,
+            cloud_name=cloud_name,
+            timings=timings or Timings(),
+            wordings=wordings,
+        )
+        _Founding(world).found(
+            clusters or default_clusters(vms), vms=vms, names=names, stopped_share=stopped_share
+        )
+        return world
+
+    @property
+    def now(self) -> float:
+        """The world's time, in Unix seconds."""
+        return self.stage.now
+
+    @property
+    def chronicle(self) -> Chronicle:
+        """The log books."""
+        return self.stage.chronicle
+
+    @property
+    def happenings(self) -> deque[Happening]:
+        """What truly happened, oldest first."""
+        return self.stage.happenings
+
+    def advance(self, to: float) -> None:
+        """Let time pass until *to*, in Unix seconds; what is due happens on the way, in order."""
+        stage = self.stage
+        while due := stage.agenda.due(to):
+            moment, action = due
+            stage.now = max(stage.now, moment)
+            action()
+        stage.now = max(stage.now, to)
+
+    def at(self, moment: float, action: Callable[[], None]) -> None:
+        """Let *action* happen at *moment*."""
+        self.stage.agenda.at(moment, action)
+
+    # Finding things.
+
+    def vm(self, which: Which) -> VM:
+        """Return a VM by itself, its key or its name; snapshots have keys only."""
+        if isinstance(which, VM):
+            return which
+        if isinstance(which, str):
+            found = next((vm for vm in self.live_vms() if vm.name == which), None)
+            if found is None and which.isdecimal():
+                found = self.vms.get(int(which))
+        else:
+            found = self.vms.get(which)
+        if found is None:
+            raise UnknownThingError(f"there is no VM {which!r}")
+        return found
+
+    def node(self, which: WhichNode) -> Node:
+        """Return a node by itself, its key or its name."""
+        if isinstance(which, Node):
+            return which
+        for node in self.nodes.values():
+            if which in (node.key, node.name, str(node.key)):
+                return node
+        raise UnknownThingError(f"there is no node {which!r}")
+
+    def live_vms(self) -> Iterable[VM]:
+        """Return the VMs that are not snapshots."""
+        return (vm for vm in self.vms.values() if not vm.is_snapshot)
+
+    def tags_of(self, which: Which) -> frozenset[str]:
+        """Return the tags of a VM as ``category/name``."""
+        member = f"vms/{self.vm(which).key}"
+        return frozenset(
+            f"{row.tag.category.name}/{row.tag.name}"
+            for row in self.members.values()
+            if row.member == member
+        )
+
+    # What people do.
+
+    def operator_stops(self, which: Which, *, user: str = "anna", graceful: bool = True) -> None:
+        vm = self.vm(which)
+        self._sent(vm, "poweroff" if graceful else "kill", user)
+        self._switch_off(vm, graceful=graceful)
+
+    def operator_starts(
+        self, which: Which, *, user: str = "anna", node: WhichNode | None = None
+    ) -> bool:
+        """Start a VM; return whether there was room for it."""
+        vm = self.vm(which)
+        self._sent(vm, "poweron", user)
+        if node is not None and (target := self.node(node)).has_room_for(vm.machine):
+            self.power.start(vm.machine, target)
+            return True
+        if self.platform.start(vm.machine):
+            return True
+        self.power.tell(vm.machine, "no_capacity")
+        return False
+
+    def start_waits(self, which: Which, *, user: str, word: str) -> None:
+        """Accept a start that never completes; the VM's status stays at *word*."""
+        vm = self.vm(which)
+        self._sent(vm, "poweron", user)
+        self.power.start_but_stick(vm.machine, word)
+
+    def operator_resets(self, which: Which, *, user: str = "anna", graceful: bool = False) -> None:
+        vm = self.vm(which)
+        self._sent(vm, "reset", user)
+        if graceful:
+            self.power.power_cycle(vm.machine)
+
+    def migrate(
+        self, which: Which, node: WhichNode | None = None, *, user: str = "system"
+    ) -> bool:
+        """Move a VM to *node* or wherever there is room; return whether there was."""
+        vm = self.vm(which)
+        machine = vm.machine
+        if node is None:
+            target = self.platform.place(machine, avoid=machine.status.node)
+        else:
+            target = self.node(node)
+        if target is None or not machine.status.running or target.key == machine.status.node:
+            return False
+        self.power.tell(machine, "migration_started", user=user, node=target.name)
+        self.power.migrate(machine, target)
+        return True
+
+    def hibernate(self, which: Which, *, user: str = "anna") -> None:
+        vm = self.vm(which)
+        self._sent(vm, "hibernate", user)
+        self.power.hibernate(vm.machine)
+
+    def renames(self, which: Which, name: str, *, user: str = "anna") -> None:
+        vm = self.vm(which)
+        old, vm.name, vm.machine.name = vm.name, name, name
+        vm.modified = int(self.now)
+        self.power.tell(vm.machine, "renamed", user=user, old=old)
+
+    def changes(self, which: Which, *, user: str = "anna", **fields: object) -> None:
+        """Edit a VM's row, such as ``enabled=False``."""
+        vm = self.vm(which)
+        for name, value in fields.items():
+            owner = vm if hasattr(vm, name) else vm.machine
+            setattr(owner, name, value)
+        vm.modified = int(self.now)
+        self.power.tell(vm.machine, "changed", user=user)
+
+    def creates(
+        self, name: str, *, role: str = "app", user: str = "anna", running: bool = True
+    ) -> VM:
+        """Create a VM in the first cluster, and start it."""
+        if any(vm.name == name for vm in self.live_vms()):
+            raise UnknownThingError(f"a VM named {name!r} is already there")
+        cluster = next(iter(self.clusters))
+        vm = self.builder.vm(
+            role=role_of(role), cluster=cluster, name=name, created=max(1.0, self.now)
+        )
+        self._adopt(vm)
+        self.power.tell(vm.machine, "created", user=user)
+        if running:
+            self.platform.start(vm.machine)
+        return vm
+
+    def deletes(self, which: Which, *, user: str = "anna") -> None:
+        vm = self.vm(which)
+        self.power.stop_now(vm.machine)
+        self.power.tell(vm.machine, "deleted", user=user)
+        del self.vms[vm.key], self.machines[vm.machine.key]
+        member = f"vms/{vm.key}"
+        for key in [row.key for row in self.members.values() if row.member == member]:
+            del self.members[key]
+
+    def tag(self, which: Which, tag: str, *, user: str = "anna") -> Member:
+        """Give a VM the *tag* ``category/name``, which is made when it is new."""
+        vm = self.vm(which)
+        category, _, name = tag.rpartition("/")
+        return self.tag_member(self.tag_named(category or "general", name), vm, user=user)
+
+    def tag_member(self, tag: Tag, vm: VM, *, user: str) -> Member:
+        row = Member(self.keys.next("tag_members"), tag, f"vms/{vm.key}")
+        self.members[row.key] = row
+        self.power.tell(vm.machine, "tagged", user=user, tag=tag.name)
+        return row
+
+    def untag(self, which: Which, tag: str, *, user: str = "anna") -> None:
+        vm = self.vm(which)
+        for row in list(self.members.values()):
+            if row.member == f"vms/{vm.key}" and f"{row.tag.category.name}/{row.tag.name}" == tag:
+                del self.members[row.key]
+                self.power.tell(vm.machine, "untagged", user=user, tag=row.tag.name)
+
+    def tag_named(self, category: str, name: str) -> Tag:
+        """Return a tag, made when it is new."""
+        for tag in self.tags.values():
+            if (tag.category.name, tag.name) == (category, name):
+                return tag
+        home = next((one for one in self.categories.values() if one.name == category), None)
+        if home is None:
+            home = Category(self.keys.next("tag_categories"), category, "", int(self.now))
+            self.categories[home.key] = home
+        tag = Tag(self.keys.next("tags"), name, home, int(self.now))
+        self.tags[tag.key] = tag
+        return tag
+
+    def forces_status(self, which: Which, *, user: str = "anna", **fields: object) -> None:
+        """Write into a VM's status row by hand, as a knowledge-base article tells people to."""
+        vm = self.vm(which)
+        self.power.force(vm.machine, **fields)
+        self.power.tell(vm.machine, "status_forced", user=user)
+
+    # What guests and fate do.
+
+    def crash(self, which: Which) -> None:
+        """Let the process of a VM die; nobody is told."""
+        vm = self.vm(which)
+        self.power.stop_now(vm.machine)
+        self.power.tell(vm.machine, "crashed")
+
+    def guest_shuts_down(self, which: Which) -> None:
+        """Let the guest power itself off from inside."""
+        vm = self.vm(which)
+        self.power.stop_now(vm.machine)
+        self.power.tell(vm.machine, "guest_shut_down")
+
+    def guest_reboots(self, which: Which) -> None:
+        """Let the guest reboot, which for most VMs is a full power cycle with a gap."""
+        vm = self.vm(which)
+        self.power.tell(vm.machine, "guest_rebooted")
+        if not vm.disable_powercycle:
+            self.power.power_cycle(vm.machine)
+
+    def hang(self, which: Which) -> None:
+        """Let the guest stop answering; its process stays."""
+        vm = self.vm(which)
+        self.power.hang(vm.machine)
+        self.power.tell(vm.machine, "hung")
+
+    def wake(self, which: Which) -> None:
+        """Let a guest that hung answer again."""
+        vm = self.vm(which)
+        if vm.machine.status.word == "unresponsive":
+            self.power.wake(vm.machine)
+            self.power.tell(vm.machine, "woke_up")
+
+    def out_of_space(self, which: Which) -> None:
+        """Stop a VM whose tier is full; starting it again would not help."""
+        vm = self.vm(which)
+        self.power.stop_now(vm.machine)
+        self.power.tell(vm.machine, "out_of_space")
+        alarm = Alarm(
+            key=self.keys.next("alarms"),
+            owner=f"vms/{vm.key}",
+            owner_name=vm.name,
+            owner_type="vms",
+            alarm_type="vm_out_of_space",
+            type_name="Out of space",
+            level="critical",
+            text=f"VM '{vm.name}' stopped: tier is out of space",
+            created=int(self.now),
+        )
+        self.alarms[alarm.key] = alarm
+
+    def task_stops(self, which: Which, *, task: str = "Nightly power-off") -> None:
+        """Let the task engine power a VM off gracefully."""
+        vm = self.vm(which)
+        key = self.keys.next("tasks")
+        now = int(self.now)
+        self.tasks[key] = Task(key, task, f"vms/{vm.key}", "poweroff", "admin", now, last_run=now)
+        self.power.tell(vm.machine, "task_ran", task=task, action="poweroff")
+        self._switch_off(vm, graceful=True)
+
+    # What happens to nodes.
+
+    def node_fails(self, which: WhichNode) -> None:
+        self.platform.node_fails(self.node(which))
+
+    def node_returns(self, which: WhichNode) -> None:
+        self.platform.node_returns(self.node(which))
+
+    def node_enters_maintenance(self, which: WhichNode, *, user: str = "jonas") -> None:
+        self.platform.node_enters_maintenance(self.node(which), user=user)
+
+    def node_leaves_maintenance(self, which: WhichNode, *, user: str = "jonas") -> None:
+        self.platform.node_leaves_maintenance(self.node(which), user=user)
+
+    def node_powers_off(self, which: WhichNode, *, user: str = "jonas") -> None:
+        self.platform.node_powers_off(self.node(which), user=user)
+
+    def _sent(self, vm: VM, action: str, user: str) -> None:
+        self.power.tell(vm.machine, "action_sent", user=user, action=action)
+
+    def _switch_off(self, vm: VM, *, graceful: bool) -> None:
+        machine = vm.machine
+        if machine.status.word in OFF:
+            return
+        if graceful:
+            self.power.shut_down(machine, machine.shutdown_seconds)
+        else:
+            self.power.kill(machine)
+
+    def _adopt(self, vm: VM) -> None:
+        self.vms[vm.key] = vm
+        self.machines[vm.machine.key] = vm.machine
+
+
+class _Founding:
+    """The building of a world, step by step."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._builder = world.builder
+        self._rng = world.stage.rng
+
+    def found(
+        self,
+        plans: Sequence[ClusterPlan],
+        *,
+        vms: int,
+        names: Sequence[str],
+        stopped_share: float,
+    ) -> None:
+        world = self._world
+        # Keys of different tables must not coincide, or a wrong join would look right.
+        world.keys.skip("machines", 100)
+        world.keys.skip("tag_members", 500)
+        world.keys.skip("machine_nics", 30)
+        for plan in plans:
+            key = world.keys.next("clusters")
+            world.clusters[key] = Cluster(key, plan.name, f"The {plan.name} cluster")
+        fleet = self._fleet(vms, names, plans)
+        self._nodes(plans, fleet)
+        self._platform_machines()
+        self._service_vm()
+        self._run(fleet, stopped_share)
+        self._snapshots(fleet)
+        self._tags(fleet)
+        self._groups(fleet)
+        self._history(fleet)
+
+    def _fleet(self, vms: int, names: Sequence[str], plans: Sequence[ClusterPlan]) -> list[VM]:
+        clusters = list(self._world.clusters)
+        weights = [plan.nodes for plan in plans]
+        fleet = []
+        for number in range(vms):
+            given = names[number] if number < len(names) else None
+            role = pick_role(self._rng) if given is None else role_of(given)
+            cluster = self._rng.choices(clusters, weights)[0]
+            vm = self._builder.vm(role=role, cluster=cluster, name=given)
+            if len(clusters) > 1 and self._rng.random() < 0.2:
+                vm.machine.cluster_failover = self._rng.choice([c for c in clusters if c != cluster])
+            fleet.append(vm)
+            self._adopt(vm)
+        return fleet
+
+    def _nodes(self, plans: Sequence[ClusterPlan], fleet: Sequence[VM]) -> None:
+        world = self._world
+        for cluster, plan in zip(world.clusters.values(), plans, strict=True):
+            members = [vm for vm in fleet if vm.machine.cluster == cluster.key]
+            memory = memory_per_node(members, plan.nodes)
+            for _ in range(plan.nodes):
+                node = self._builder.node(len(world.nodes) + 1, cluster, memory_mb=memory)
+                world.nodes[node.key] = node
+                world.machines[node.machine.key] = node.machine
+                cluster.nodes.append(node)
+                self._let_run(node.machine, node)
+
+    def _platform_machines(self) -> None:
+        world = self._world
+        first = next(iter(world.clusters))
+        for kind, name in (
+            ("vnet", "External"),
+            ("vnet", "Internal"),
+            ("vnet", "DMZ"),
+            ("tenant_node", "meadow-node1"),
+            ("tenant_node", "meadow-node2"),
+        ):
+            machine = self._builder.router(kind, name, cluster=first)  # type: ignore[arg-type]
+            world.machines[machine.key] = machine
+            self._house(machine)
+
+    def _service_vm(self) -> None:
+        """Add the VM of a NAS service: in the list like any other, owned by the platform."""
+        cluster = next(iter(self._world.clusters))
+        vm = self._builder.vm(role=role_of("files"), cluster=cluster, name="nas-service")
+        vm.service, vm.creator, vm.created_from = 1, "system", "recipe"
+        self._adopt(vm)
+        self._house(vm.machine)
+
+    def _run(self, fleet: Sequence[VM], stopped_share: float) -> None:
+        rng = self._rng
+        for vm in fleet:
+            if rng.random() >= stopped_share:
+                self._house(vm.machine)
+                continue
+            word = "hibernated" if rng.random() < 0.1 else "stopped"
+            stopped = self._world.now - rng.uniform(0.1, 60) * DAY
+            vm.enabled = rng.random() > 0.25
+            vm.machine.idle_since = stopped
+            vm.machine.status = Status(
+                word=word,
+                running=False,
+                state="offline",
+                since=stopped,
+                started=stopped - rng.uniform(1, 100) * DAY,
+            )
+
+    def _house(self, machine: Machine) -> None:
+        node = self._world.platform.place(machine)
+        if node is not None:
+            node.host(machine)
+            self._let_run(machine, node)
+
+    def _let_run(self, machine: Machine, node: Node) -> None:
+        started = self._world.now - self._rng.uniform(0.05, 120) * DAY
+        machine.idle_since = None
+        machine.status = Status(
+            word="running",
+            running=True,
+            state="online",
+            since=started,
+            started=started,
+            node=node.key,
+            wanted=True,
+        )
+
+    def _snapshots(self, fleet: Sequence[VM]) -> None:
+        for vm in fleet:
+            if self._rng.random() < 0.12:
+                taken = self._world.now - self._rng.uniform(0.1, 14) * DAY
+                self._adopt(self._builder.snapshot_of(vm, at=taken))
+
+    def _tags(self, fleet: Sequence[VM]) -> None:
+        world, rng = self._world, self._rng
+        for category, names in TAGS.items():
+            for name in names:
+                world.tag_named(category, name)
+        for vm in fleet:
+            environment = rng.choices(TAGS["environment"], (70, 18, 12))[0]
+            self._tag(vm, "environment", environment)
+            if rng.random() < 0.6:
+                self._tag(vm, "recovery", "auto")
+            elif rng.random() < 0.1:
+                self._tag(vm, "recovery", "never")
+
+    def _tag(self, vm: VM, category: str, name: str) -> None:
+        world = self._world
+        row = Member(
+            world.keys.next("tag_members"), world.tag_named(category, name), f"vms/{vm.key}"
+        )
+        world.members[row.key] = row
+
+    def _groups(self, fleet: Sequence[VM]) -> None:
+        """Keep pairs of one role apart, now and then."""
+        for vm in fleet:
+            if vm.role in ("db", "dc", "queue") and self._rng.random() < 0.6:
+                vm.machine.ha_group = f"{vm.role}-{vm.machine.cluster}"
+
+    def _history(self, fleet: Sequence[VM]) -> None:
+        """Write some rows of the past week, so that the logs are not empty on the first day."""
+        world, rng = self._world, self._rng
+        moments = sorted(world.now - rng.uniform(0.02, 7) * DAY for _ in range(min(60, len(fleet))))
+        for moment in moments:
+            vm = rng.choice(fleet)
+            event = rng.choice(("changed", "logged_in", "guest_rebooted"))
+            name = rng.choice(("anna", "jonas")) if event == "logged_in" else vm.name
+            world.chronicle.tell(
+                event,
+                at=moment,
+                name=name,
+                object_type="user" if event == "logged_in" else "vm",
+                machine=vm.machine.key,
+                user="system" if event == "guest_rebooted" else rng.choice(("anna", "jonas")),
+            )
+
+    def _adopt(self, vm: VM) -> None:
+        self._world.vms[vm.key] = vm
+        self._world.machines[vm.machine.key] = vm.machine

@@ -1,0 +1,165 @@
+"""
+How the daemon reports on itself: ordinary instruments on a registry of its own.
+
+What we know of a cloud is in the catalogue of `exposition`; here is what we know of us.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    Summary,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+
+
+class Instrument(NamedTuple):
+    """A metric of ours, declared once, for the registry and for docs/metrics.md."""
+
+    name: str
+    kind: type[Counter | Gauge | Histogram | Summary]
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+BUILD_INFO = Instrument(
+    "vergewatch_build_info", Gauge, "Which Vergewatch this is.", ("version", "pythonversion")
+)
+API_REQUESTS = Instrument(
+    "vergewatch_api_requests_total",
+    Counter,
+    "Requests made to VergeOS, by what was asked for and what came of it.",
+    ("system_name", "endpoint", "outcome"),
+)
+API_REQUEST_DURATION = Instrument(
+    "vergewatch_api_request_duration_seconds",
+    Summary,
+    "How long requests to VergeOS took, whatever came of them.",
+    ("system_name", "endpoint"),
+)
+API_RETRIES = Instrument(
+    "vergewatch_api_retries_total",
+    Counter,
+    "Requests that were made again because the one before failed in a way that passes.",
+    ("system_name", "endpoint"),
+)
+DRAW_DURATION = Instrument(
+    "vergewatch_draw_duration_seconds",
+    Gauge,
+    "How long it took to turn the last picture into pages.",
+    ("system_name",),
+)
+DUPLICATE_SERIES = Instrument(
+    "vergewatch_duplicate_series",
+    Gauge,
+    "Label sets that occur twice in the current picture; the second was left out of this page.",
+    ("system_name",),
+)
+EVENT_LOOP_LAG = Instrument(
+    "vergewatch_event_loop_lag_seconds",
+    Histogram,
+    "How late the event loop was for a timer, measured twice a second.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+)
+SCRAPE_DURATION = Instrument(
+    "vergewatch_scrape_duration_seconds",
+    Histogram,
+    "Time between the arrival of a scrape and its answer being ready to be sent.",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25),
+)
+RELOAD_SUCCESS = Instrument(
+    "vergewatch_config_last_reload_successful",
+    Gauge,
+    "1 if the configuration was accepted the last time it was read.",
+)
+RELOAD_TIMESTAMP = Instrument(
+    "vergewatch_config_last_reload_success_timestamp_seconds",
+    Gauge,
+    "When a configuration was last accepted.",
+)
+
+INSTRUMENTS = (
+    BUILD_INFO,
+    API_REQUESTS,
+    API_REQUEST_DURATION,
+    API_RETRIES,
+    DRAW_DURATION,
+    DUPLICATE_SERIES,
+    EVENT_LOOP_LAG,
+    SCRAPE_DURATION,
+    RELOAD_SUCCESS,
+    RELOAD_TIMESTAMP,
+)
+
+
+class Telemetry:
+    """The instruments of one running daemon."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # a `_created` series beside every counter says nothing new
+        self.registry = CollectorRegistry()
+        self._by_instrument = {
+            instrument: _register(instrument, self.registry) for instrument in INSTRUMENTS
+        }
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+
+    def __getitem__(self, instrument: Instrument) -> Any:
+        return self._by_instrument[instrument]
+
+    def text(self, *, openmetrics: bool) -> bytes:
+        """Return all of it in a text format, as the end of a page."""
+        if openmetrics:
+            return generate_openmetrics(self.registry)
+        return generate_latest(self.registry)
+
+    def meter(self, system_name: str) -> "SystemMeter":
+        """Return what counts one cloud's requests."""
+        return SystemMeter(self, system_name)
+
+    def forget(self, system_name: str) -> None:
+        """Drop all series of a cloud that is no longer watched, or has a new name."""
+        for instrument in INSTRUMENTS:
+            if "system_name" in instrument.labels:
+                self[instrument].remove_by_labels({"system_name": system_name})
+
+
+class SystemMeter:
+    """Counts what one cloud costs, under the name it goes by at the moment."""
+
+    def __init__(self, telemetry: Telemetry, system_name: str) -> None:
+        self._telemetry = telemetry
+        self.system_name = system_name
+
+    def request(self, endpoint: str, outcome: str, seconds: float) -> None:
+        self._telemetry[API_REQUESTS].labels(self.system_name, endpoint, outcome).inc()
+        self._telemetry[API_REQUEST_DURATION].labels(self.system_name, endpoint).observe(seconds)
+
+    def retry(self, endpoint: str) -> None:
+        self._telemetry[API_RETRIES].labels(self.system_name, endpoint).inc()
+
+    def drawn(self, seconds: float, *, duplicates: int) -> None:
+        self._telemetry[DRAW_DURATION].labels(self.system_name).set(seconds)
+        self._telemetry[DUPLICATE_SERIES].labels(self.system_name).set(duplicates)
+
+    def rename(self, system_name: str) -> None:
+        """Count under another name from now on; what was counted under the old one is dropped."""
+        self._telemetry.forget(self.system_name)
+        self.system_name = system_name
+
+
+def _register(instrument: Instrument, registry: CollectorRegistry) -> Any:
+    make: Callable[..., Any] = instrument.kind
+    extra = {"buckets": instrument.buckets} if instrument.buckets else {}
+    return make(
+        instrument.name, instrument.help, labelnames=instrument.labels, registry=registry, **extra
+    )
