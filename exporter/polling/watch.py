@@ -143,6 +143,10 @@ class Watch:
         self._states = {beat.table: _State(due=0.0) for beat in plan.beats}
         self._named = False
         self._words_seen: set[str] = set()
+        self._lost: VergeOSError | None = None
+        """Why the whole cloud cannot be read at present."""
+        self._told: set[str] = set()
+        """Tables whose failing has been logged, and whose recovery therefore will be."""
         self._troubles: deque[Trouble] = deque(maxlen=TROUBLES_KEPT)
         self._publishing = asyncio.Lock()
         self._shown: frozenset[str] = frozenset()
@@ -161,17 +165,21 @@ class Watch:
         due = self._due()
         before = dict(self._states)
         unreachable = 0
-        while due:
+        lost: VergeOSError | None = None
+        while due and lost is None:
             table = due.pop(0)
             await self._read(table)
             error = self._states[table].error
             unreachable = unreachable + 1 if isinstance(error, UnreachableError) else 0
-            nobody_there = unreachable == UNREACHABLE_IN_A_ROW
-            if isinstance(error, UnauthorizedError | BudgetSpentError) or (error and nobody_there):
-                for unasked in due:
-                    self._fail(unasked, error, duration_seconds=None)
-                break
-        self._tell_changes(before)
+            if (
+                isinstance(error, UnauthorizedError | BudgetSpentError)
+                or unreachable == UNREACHABLE_IN_A_ROW
+            ):
+                lost = error
+        for table in due:  # no use in asking: the answer would be the same
+            self._fail(table, lost, duration_seconds=None)
+        self._tell_cloud(before, lost)
+        self._tell_tables(before)
         self._hurry_after_outage(before)
         await self._show()
 
@@ -223,7 +231,9 @@ class Watch:
         if table == self._plan.identity:
             self._learn_name(reading.rows)
 
-    def _fail(self, table: str, error: VergeOSError, *, duration_seconds: float | None) -> None:
+    def _fail(
+        self, table: str, error: VergeOSError | None, *, duration_seconds: float | None
+    ) -> None:
         state = self._states[table]
         self._states[table] = msgspec.structs.replace(
             state,
@@ -258,37 +268,54 @@ class Watch:
             if not_asked_now and isinstance(state.error, UnreachableError):
                 self._states[table] = msgspec.structs.replace(state, due=self._elapsed())
 
-    def _tell_changes(self, before: Mapping[str, _State]) -> None:
-        """Log what began and what ended, a line for each cause, and nothing in between."""
+    def _tell_cloud(self, before: Mapping[str, _State], lost: VergeOSError | None) -> None:
+        """Log when the whole cloud goes silent and when it speaks again, and nothing between."""
+        if lost is not None and self._lost is None:
+            log.warning("cloud.lost", system=self.name, error=str(lost))
+            self._note(str(lost))
+        if lost is not None:
+            self._lost = lost
+        elif self._lost is not None and any(
+            state.good is not before[table].good for table, state in self._states.items()
+        ):
+            log.info("cloud.back", system=self.name)
+            self._lost = None
+
+    def _tell_tables(self, before: Mapping[str, _State]) -> None:
+        """Log which tables began to fail, a line for each cause, and which work again."""
         failing: dict[str, list[str]] = {}
         recovered: list[str] = []
         for table, state in self._states.items():
-            was = before[table].error
-            if state.error is not None and was is None:
-                failing.setdefault(str(state.error), []).append(table)
-            elif state.error is None and was is not None:
+            if state.error is None and table in self._told:
                 recovered.append(table)
+            elif state.error is not None and state is not before[table] and self._is_news(table):
+                failing.setdefault(str(state.error), []).append(table)
             if state.good is not None and state.good is not before[table].good:
                 self._tell_oddities(table, state.good.reading, before[table].good)
         for error, tables in failing.items():
-            log.warning("poll.failing", system=self.name, tables=tables, error=error)
-            self._note(f"{', '.join(tables)}: {error}")
+            log.warning("table.failing", system=self.name, tables=tables, error=error)
+            self._note(error)
+            self._told.update(tables)
         if recovered:
-            log.info("poll.recovered", system=self.name, tables=recovered)
+            log.info("table.recovered", system=self.name, tables=recovered)
+            self._told.difference_update(recovered)
+
+    def _is_news(self, table: str) -> bool:
+        return self._lost is None and table not in self._told
 
     def _tell_oddities(self, table: str, reading: Reading, last: _Good | None) -> None:
         if reading.skipped and not (last and last.reading.skipped):
             log.warning(
-                "poll.rows_skipped",
+                "table.rows_skipped",
                 system=self.name,
                 table=table,
                 skipped=reading.skipped,
                 first=reading.problem,
             )
-            self._note(f"{table}: {reading.skipped} rows skipped; first: {reading.problem}")
+            self._note(f"{reading.skipped} rows skipped; the first: {reading.problem}")
         for word in sorted(reading.unknown_words - self._words_seen):
             self._words_seen.add(word)
-            log.warning("poll.unknown_status", system=self.name, table=table, status=word)
+            log.warning("table.unknown_status", system=self.name, table=table, status=word)
             self._note(f"{table}: the status {word!r} is new to this version")
 
     def _note(self, what: str) -> None:

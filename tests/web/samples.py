@@ -1,0 +1,109 @@
+"""Reports of clouds in various states, and a clock that is turned by hand."""
+
+from datetime import UTC, datetime, timedelta
+
+from exporter.model import Identity, SystemReport, TableReport, Trouble
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+
+
+class HandClock:
+    """Time stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def now(self) -> datetime:
+        return NOW + timedelta(seconds=self.seconds - 1000.0)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+def table(
+    name: str = "vms",
+    *,
+    success: bool | None = True,
+    fresh: bool = True,
+    seconds_ago: float | None = 12,
+    error: str | None = None,
+    rows: int | None = 412,
+    skipped: int | None = 0,
+) -> TableReport:
+    return TableReport(
+        table=name,
+        every_seconds=30.0,
+        success=success,
+        fresh=fresh,
+        last_success_at=None if seconds_ago is None else NOW - timedelta(seconds=seconds_ago),
+        duration_seconds=None if success is None else 0.042,
+        rows=rows,
+        rows_skipped=skipped,
+        failures_total=0,
+        rows_skipped_total=0,
+        error=error,
+    )
+
+
+def unread(name: str) -> TableReport:
+    return table(name, success=None, fresh=False, seconds_ago=None, rows=None, skipped=None)
+
+
+def cloud(
+    name: str = "production",
+    *,
+    up: bool = True,
+    key_accepted: bool = True,
+    seconds_ago: float | None = 12,
+    tables: tuple[TableReport, ...] | None = None,
+    vms: dict[str, int] | None = None,
+    troubles: tuple[Trouble, ...] = (),
+) -> SystemReport:
+    return SystemReport(
+        system_name=name,
+        url="https://verge.example.net",
+        identity=Identity(name, "26.1.2"),
+        up=up,
+        key_accepted=key_accepted,
+        taken_at=None if seconds_ago is None else NOW - timedelta(seconds=seconds_ago),
+        tables=(table(), table("machine_status")) if tables is None else tables,
+        vms_by_word={"running": 380, "stopped": 32} if vms is None else vms,
+        requests_left=612,
+        requests_per_hour=742,
+        troubles=troubles,
+    )
+
+
+def waiting(name: str = "production") -> SystemReport:
+    return SystemReport(
+        system_name=name,
+        url="https://verge.example.net",
+        identity=None,
+        up=False,
+        key_accepted=True,
+        taken_at=None,
+        tables=(unread("vms"), unread("machine_status")),
+        vms_by_word={},
+        requests_left=850,
+        requests_per_hour=742,
+        troubles=(),
+    )
+
+
+REFUSED_ERROR = "/api/v4/vms answered 401: the credentials are refused"
+
+
+def refused(name: str = "laboratory") -> SystemReport:
+    lost = {"success": False, "fresh": False, "seconds_ago": 240, "error": REFUSED_ERROR}
+    return cloud(
+        name,
+        up=False,
+        key_accepted=False,
+        seconds_ago=None,
+        tables=(table("vms", **lost), table("machine_status", **lost)),  # type: ignore[arg-type]
+        vms={},
+        troubles=(Trouble(NOW - timedelta(seconds=230), f"vms, machine_status: {REFUSED_ERROR}"),),
+    )

@@ -1,0 +1,112 @@
+"""A server under test, asked byte by byte, so that no client tidies up what it says."""
+
+import asyncio
+import ssl
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from exporter.errors import ConfigError
+from exporter.exposition.formats import Format
+from exporter.model import SystemReport
+from exporter.web.live import LiveWebConfig
+from tests.web.samples import cloud
+
+
+class StubPages:
+    """Pages that say what they are."""
+
+    def __init__(self, bodies: Mapping[tuple[Format, bool], bytes] | None = None) -> None:
+        self.bodies = bodies
+
+    def page(self, form: Format, *, gzipped: bool) -> bytes:
+        if self.bodies is not None:
+            return self.bodies[form, gzipped]
+        return f"{form.name} {'gzip' if gzipped else 'plain'}\n".encode()
+
+
+class BrokenPages:
+    def page(self, form: Format, *, gzipped: bool) -> bytes:
+        raise ZeroDivisionError("a secret detail")
+
+
+class StubOverview:
+    def __init__(self, *reports: SystemReport) -> None:
+        self._reports = reports
+
+    def reports(self) -> Sequence[SystemReport]:
+        return self._reports or (cloud(),)
+
+
+class StubReload:
+    def __init__(self, error: str | None = None) -> None:
+        self.error = error
+        self.calls = 0
+
+    async def __call__(self) -> None:
+        self.calls += 1
+        if self.error is not None:
+            raise ConfigError(self.error)
+
+
+class Reply(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+class Site:
+    """
+    One server.
+
+    `seen` is the certificate that the last TLS connection was shown, in DER.
+    """
+
+    def __init__(
+        self, port: int, live: LiveWebConfig | None, scrapes: list[float], *, tls: bool
+    ) -> None:
+        self.port = port
+        self.live = live
+        self.scrapes = scrapes
+        self.seen: bytes | None = None
+        self._tls = tls
+
+    async def ask(
+        self,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        method: str = "GET",
+        client: ssl.SSLContext | None = None,
+    ) -> Reply:
+        context = (client or trusting_context()) if self._tls else None
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=context)
+        try:
+            if context is not None:
+                self.seen = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            lines = {"Host": "test", "Connection": "close", **(headers or {})}
+            head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+            writer.write(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode())
+            return _parse(await reader.read())
+        finally:
+            writer.close()
+            with suppress(OSError):  # the server may have cut the connection
+                await writer.wait_closed()
+
+
+def trusting_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _parse(answer: bytes) -> Reply:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *lines = head.decode("latin-1").split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    return Reply(int(status.split(" ")[1]) if status else 0, headers, body)

@@ -1,0 +1,260 @@
+"""Passwords, the rate limit and headers, over real sockets."""
+
+import asyncio
+import base64
+from pathlib import Path
+
+import bcrypt
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.web import auth
+from exporter.web.auth import BasicAuth
+from exporter.web.ratelimit import TokenBucket
+from exporter.web.webconfig import RateLimit
+from tests.web.conftest import Serve
+from tests.web.samples import HandClock
+
+
+def hashed(password: str) -> str:
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def as_user(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": basic(user, password)}
+
+
+def edit(file: Path, text: str | None) -> None:
+    """Give *file* another text, or take it away."""
+    file.unlink() if text is None else file.write_text(text)
+
+
+@pytest.fixture
+def checks(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Count what bcrypt is asked."""
+    asked: list[bytes] = []
+    check = auth._check
+
+    def count(password: bytes, hashed: str) -> bool:
+        asked.append(password)
+        return check(password, hashed)
+
+    monkeypatch.setattr(auth, "_check", count)
+    return asked
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "web.yml"
+    path.write_text(f"basic_auth_users: {{alice: {hashed('wonder')}, bob: {hashed('build')}}}")
+    return path
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/", "/-/healthy", "/-/ready", "/nowhere"])
+async def test_nothing_is_shown_without_a_password(serve: Serve, file: Path, path: str) -> None:
+    site = await serve(web_config=file)
+
+    reply = await site.ask(path)
+
+    assert reply.status == 401
+    assert reply.headers["WWW-Authenticate"] == 'Basic realm="Vergewatch", charset="UTF-8"'
+    assert b"CLASSIC" not in reply.body
+
+
+async def test_the_right_password_opens(serve: Serve, file: Path) -> None:
+    site = await serve(web_config=file)
+
+    assert (await site.ask("/metrics", as_user("alice", "wonder"))).status == 200
+    assert (await site.ask("/metrics", as_user("bob", "build"))).status == 200
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        basic("alice", "build"),
+        basic("alice", ""),
+        basic("alice", "wonder "),
+        basic("mallory", "wonder"),  # whose hash a stranger is checked against is no way in
+        basic("", "wonder"),
+        "Basic",
+        "Basic !!!",
+        "Basic YWxpY2U=",  # no colon
+        "Basic //8=",
+        "Bearer wonder",
+    ],
+)
+async def test_anything_else_does_not(serve: Serve, file: Path, authorization: str) -> None:
+    site = await serve(web_config=file)
+
+    assert (await site.ask("/metrics", {"Authorization": authorization})).status == 401
+
+
+async def test_a_right_password_is_checked_once(checks: list[bytes]) -> None:
+    users = {"alice": hashed("wonder")}
+    basic_auth = BasicAuth()
+
+    crowd = await asyncio.gather(
+        *(basic_auth.admits(basic("alice", "wonder"), users) for _ in range(10))
+    )
+
+    assert all(crowd)
+    assert checks == [b"wonder"]
+
+
+async def test_a_wrong_password_is_checked_each_time_and_a_strangers_too(
+    checks: list[bytes],
+) -> None:
+    users = {"alice": hashed("wonder")}
+    basic_auth = BasicAuth()
+
+    for user in ("alice", "mallory"):
+        for _ in range(2):
+            assert not await basic_auth.admits(basic(user, "guess"), users)
+
+    assert len(checks) == 4
+
+
+async def test_a_changed_hash_forgets_the_old_password() -> None:
+    basic_auth = BasicAuth()
+
+    assert await basic_auth.admits(basic("alice", "old"), {"alice": hashed("old")})
+    assert not await basic_auth.admits(basic("alice", "old"), {"alice": hashed("new")})
+
+
+async def test_what_is_remembered_is_bounded_and_holds_no_password() -> None:
+    basic_auth = BasicAuth()
+    users = {f"user{number}": hashed("wonder") for number in range(auth.MAX_REMEMBERED + 5)}
+
+    for user in users:
+        assert await basic_auth.admits(basic(user, "wonder"), users)
+
+    assert len(basic_auth._remembered) == auth.MAX_REMEMBERED
+    assert all(b"wonder" not in digest for digest in basic_auth._remembered)
+
+
+async def test_a_long_password_counts_as_far_as_bcrypt_reads() -> None:
+    users = {"alice": hashed("x" * 72)}
+
+    assert await BasicAuth().admits(basic("alice", "x" * 100), users)
+
+
+async def test_a_hash_that_bcrypt_refuses_opens_nothing() -> None:
+    users = {"alice": "$2y$04$" + "z" * 53}
+
+    assert not await BasicAuth().admits(basic("alice", "x"), users)
+
+
+async def test_users_change_without_a_restart(serve: Serve, file: Path, clock: HandClock) -> None:
+    site = await serve(web_config=file)
+    assert (await site.ask("/metrics", as_user("carol", "sea"))).status == 401
+
+    edit(file, f"basic_auth_users: {{carol: {hashed('sea')}}}")
+    clock.seconds += 1
+
+    assert (await site.ask("/metrics", as_user("carol", "sea"))).status == 200
+    assert (await site.ask("/metrics", as_user("alice", "wonder"))).status == 401
+
+
+async def test_a_broken_edit_keeps_the_doors_as_they_were_and_is_told_once(
+    serve: Serve, file: Path, clock: HandClock
+) -> None:
+    site = await serve(web_config=file)
+    assert site.live is not None
+    good = f"basic_auth_users: {{alice: {hashed('wonder')}}}"
+
+    with structlog.testing.capture_logs() as logs:
+        for number in range(5):
+            edit(file, "basic_auth_users: {alice: wonder}" + "\n" * number)
+            clock.seconds += 1
+            assert (await site.ask("/metrics")).status == 401
+            assert (await site.ask("/metrics", as_user("alice", "wonder"))).status == 200
+
+    assert [line["event"] for line in logs] == ["web.config_rejected"]
+    assert site.live.error == (
+        f"{file}: basic_auth_users.alice: not a bcrypt hash; make one with htpasswd -nBC 10 alice"
+    )
+
+    edit(file, good)
+    clock.seconds += 1
+    assert (await site.ask("/metrics")).status == 401
+    assert site.live.error is None
+
+
+async def test_a_file_that_vanishes_keeps_the_doors_as_they_were(
+    serve: Serve, file: Path, clock: HandClock
+) -> None:
+    site = await serve(web_config=file)
+
+    edit(file, None)
+    clock.seconds += 1
+
+    assert (await site.ask("/metrics")).status == 401
+
+
+async def test_headers_are_set_replaced_and_left_out_as_the_file_says(
+    serve: Serve, tmp_path: Path
+) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text(
+        "http_server_config: {headers: {X-Frame-Options: sameorigin,"
+        " Content-Security-Policy: '', X-XSS-Protection: 1; mode=block}}"
+    )
+    site = await serve(web_config=file)
+
+    for path, status in (("/", 200), ("/nowhere", 404), ("/metrics", 200)):
+        reply = await site.ask(path)
+        assert reply.status == status
+        assert reply.headers["X-Frame-Options"] == "sameorigin"
+        assert reply.headers["X-XSS-Protection"] == "1; mode=block"
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+        assert "Content-Security-Policy" not in reply.headers
+
+
+async def test_too_many_requests_are_429_until_time_has_passed(
+    serve: Serve, tmp_path: Path, clock: HandClock
+) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text("rate_limit: {interval: 2s, burst: 2}")
+    site = await serve(web_config=file)
+
+    statuses = [(await site.ask("/metrics")).status for _ in range(2)]
+    refusal = await site.ask("/metrics")
+    clock.seconds += 2
+    later = [(await site.ask("/metrics")).status for _ in range(2)]
+
+    assert statuses == [200, 200]
+    assert refusal.status == 429
+    assert refusal.headers["Retry-After"] == "2"
+    assert later == [200, 429]
+
+
+async def test_a_lifted_rate_limit_is_lifted_at_once(
+    serve: Serve, tmp_path: Path, clock: HandClock
+) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text("rate_limit: {interval: 1h, burst: 1}")
+    site = await serve(web_config=file)
+    await site.ask("/metrics")
+
+    file.write_text("rate_limit: {interval: 0}")
+    clock.seconds += 1
+
+    assert (await site.ask("/metrics")).status == 200
+
+
+@given(st.lists(st.floats(0, 5), max_size=60), st.integers(1, 5))
+def test_no_bucket_lets_more_through_than_burst_and_refill(steps: list[float], burst: int) -> None:
+    bucket = TokenBucket(RateLimit(2.0, burst), at=0.0)
+    now, passed = 0.0, 0
+
+    for step in steps:
+        now += step
+        passed += bucket.take(at=now)
+
+    assert passed <= burst + now / 2.0 + 1e-6

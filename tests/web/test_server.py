@@ -1,0 +1,133 @@
+"""Where to listen: how it is written, and that it is listened on."""
+
+import asyncio
+import errno
+import socket
+from typing import Any
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.errors import ConfigError
+from exporter.web.server import Listen, parse_listen, serving
+
+
+@pytest.mark.parametrize(
+    ("address", "listen"),
+    [
+        (":9888", Listen("", 9888)),
+        ("0.0.0.0:9888", Listen("0.0.0.0", 9888)),
+        ("[::]:9888", Listen("::", 9888)),
+        ("[::1]:1", Listen("::1", 1)),
+        ("[fe80::1%eth0]:9888", Listen("fe80::1%eth0", 9888)),
+        ("localhost:0", Listen("localhost", 0)),
+        ("monitor.example:65535", Listen("monitor.example", 65535)),
+        (" :9888 ", Listen("", 9888)),
+    ],
+)
+def test_an_address_is_a_host_and_a_port(address: str, listen: Listen) -> None:
+    assert parse_listen(address) == listen
+
+
+@pytest.mark.parametrize("address", [":9888", "0.0.0.0:9888", "[::]:9888", "localhost:9888"])
+def test_an_address_is_written_as_it_was_read(address: str) -> None:
+    assert str(parse_listen(address)) == address
+
+
+@pytest.mark.parametrize(
+    ("address", "complaint"),
+    [
+        ("9888", "the listen address '9888' has no port; write it like :9888"),
+        ("", "the listen address '' has no port; write it like :9888"),
+        ("::1:9888", "the listen address '::1:9888' needs brackets around IPv6, like [::1]:9888"),
+        (
+            "localhost:http",
+            "the listen address 'localhost:http' has 'http' for a port; it must be 0 to 65535",
+        ),
+        (":65536", "the listen address ':65536' has '65536' for a port; it must be 0 to 65535"),
+        (":-1", "the listen address ':-1' has '-1' for a port; it must be 0 to 65535"),
+        (":", "the listen address ':' has '' for a port; it must be 0 to 65535"),
+        (":²", "the listen address ':²' has '²' for a port; it must be 0 to 65535"),
+        (
+            "http://host:80",
+            "the listen address 'http://host:80' needs brackets around IPv6, like [::1]:9888",
+        ),
+        ("[::1:80", "the listen address '[::1:80' needs brackets around IPv6, like [::1]:9888"),
+        ("a b:80", "the listen address 'a b:80' is not host:port, like :9888"),
+    ],
+)
+def test_an_address_that_is_none_is_refused(address: str, complaint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_listen(address)
+
+    assert str(caught.value) == complaint
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_an_address_or_a_config_error(address: str) -> None:
+    try:
+        listen = parse_listen(address)
+    except ConfigError:
+        return
+    assert 0 <= listen.port <= 65535
+
+
+async def _reaches(family: socket.AddressFamily, host: str, port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(host, port, family=family)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
+
+
+async def test_no_host_is_every_interface_old_and_new() -> None:
+    async with serving(web.Application(), Listen("", 0)) as where:
+        assert await _reaches(socket.AF_INET, "127.0.0.1", where.port)
+        if socket.has_dualstack_ipv6():
+            assert await _reaches(socket.AF_INET6, "::1", where.port)
+
+
+async def test_a_machine_without_ipv6_listens_on_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
+
+    async with serving(web.Application(), Listen("", 0)) as where:
+        assert await _reaches(socket.AF_INET, "127.0.0.1", where.port)
+
+
+async def test_a_machine_that_has_switched_ipv6_off_listens_on_ipv4(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    create_server = socket.create_server
+
+    def without_ipv6(address: tuple[str, int], **options: Any) -> socket.socket:
+        if options.get("family") == socket.AF_INET6:
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        return create_server(address, **options)
+
+    monkeypatch.setattr(socket, "create_server", without_ipv6)
+
+    async with serving(web.Application(), Listen("", 0)) as where:
+        assert await _reaches(socket.AF_INET, "127.0.0.1", where.port)
+
+
+async def test_a_name_is_resolved() -> None:
+    async with serving(web.Application(), Listen("localhost", 0)) as where:
+        assert where.host == "127.0.0.1"
+        assert await _reaches(socket.AF_INET, "127.0.0.1", where.port)
+
+
+async def test_a_port_that_is_taken_is_named() -> None:
+    async with serving(web.Application(), Listen("127.0.0.1", 0)) as where:
+        with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{where.port}: Address"):
+            async with serving(web.Application(), where):
+                pass
+
+
+async def test_a_host_that_is_not_ours_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.1:9888: "):
+        async with serving(web.Application(), Listen("192.0.2.1", 9888)):
+            pass

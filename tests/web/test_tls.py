@@ -1,0 +1,330 @@
+"""TLS with real certificates over real sockets: who is let in, and what changes while it runs."""
+
+import asyncio
+import os
+import shutil
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from exporter.errors import ConfigError
+from exporter.web.live import LiveWebConfig
+from exporter.web.tls import FollowingContext
+from tests.web.conftest import Certificates, Chain, Serve
+from tests.web.samples import HandClock
+from tests.web.site import Site, trusting_context
+
+
+def der(chain: Chain) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(chain.cert.read_text())
+
+
+def install(chain: Chain, folder: Path) -> None:
+    shutil.copy(chain.cert, folder / "server.crt")
+    shutil.copy(chain.key, folder / "server.key")
+
+
+def write(folder: Path, **extra: object) -> Path:
+    """Write a configuration beside its certificates, with relative paths."""
+    lines = {"cert_file": "server.crt", "key_file": "server.key", **extra}
+    file = folder / "web.yml"
+    file.write_text("tls_server_config:\n" + "".join(f"  {k}: {v}\n" for k, v in lines.items()))
+    return file
+
+
+@pytest.fixture
+def folder(tmp_path: Path, certificates: Certificates) -> Path:
+    install(certificates.server, tmp_path)
+    return tmp_path
+
+
+def presenting(chain: Chain) -> ssl.SSLContext:
+    context = trusting_context()
+    context.load_cert_chain(chain.cert, chain.key)
+    return context
+
+
+async def admitted(site: Site, client: ssl.SSLContext | None = None) -> bool:
+    try:
+        return (await site.ask("/-/healthy", client=client)).status == 200
+    except (ssl.SSLError, ConnectionError):
+        return False
+
+
+async def test_it_serves_https(serve: Serve, folder: Path, certificates: Certificates) -> None:
+    site = await serve(web_config=write(folder))
+
+    reply = await site.ask("/metrics")
+
+    assert reply.body == b"CLASSIC plain\n"
+    assert site.seen == der(certificates.server)
+
+
+async def test_a_large_page_arrives_whole_over_tls(serve: Serve, folder: Path) -> None:
+    from exporter.exposition.formats import Format
+    from tests.web.site import StubPages
+
+    body = b"vergewatch_vm_up 1\n" * 300_000
+    pages = StubPages({(Format.CLASSIC, False): body})
+    site = await serve(web_config=write(folder), pages=pages)
+
+    assert (await site.ask("/metrics")).body == body
+
+
+async def test_a_new_certificate_is_shown_without_a_restart(
+    serve: Serve, folder: Path, certificates: Certificates, clock: HandClock
+) -> None:
+    site = await serve(web_config=write(folder))
+    await site.ask("/-/healthy")
+
+    install(certificates.other, folder)
+    await site.ask("/-/healthy")
+    too_soon = site.seen
+    clock.seconds += 1
+    await site.ask("/-/healthy")
+
+    assert too_soon == der(certificates.server)
+    assert site.seen == der(certificates.other)
+
+
+async def test_a_rotation_caught_halfway_keeps_the_old_pair_until_the_new_is_whole(
+    serve: Serve, folder: Path, certificates: Certificates, clock: HandClock
+) -> None:
+    site = await serve(web_config=write(folder))
+    assert site.live is not None
+
+    with structlog.testing.capture_logs() as logs:
+        shutil.copy(certificates.other.cert, folder / "server.crt")
+        clock.seconds += 1
+        assert await admitted(site)
+        halfway, error = site.seen, site.live.error
+        shutil.copy(certificates.other.key, folder / "server.key")
+        clock.seconds += 1
+        assert await admitted(site)
+
+    assert halfway == der(certificates.server)
+    assert error is not None
+    assert "is not the key of" in error
+    assert site.seen == der(certificates.other)
+    assert site.live.error is None
+    assert [line["event"] for line in logs] == ["web.config_rejected", "web.config_loaded"]
+
+
+async def test_a_certificate_that_comes_after_its_configuration_is_noticed(
+    serve: Serve, folder: Path, certificates: Certificates, clock: HandClock
+) -> None:
+    site = await serve(web_config=write(folder))
+    assert site.live is not None
+
+    write(folder, cert_file="new.crt", key_file="new.key")
+    clock.seconds += 1
+    assert await admitted(site)
+    assert site.live.error is not None
+    shutil.copy(certificates.other.cert, folder / "new.crt")
+    shutil.copy(certificates.other.key, folder / "new.key")
+    clock.seconds += 1
+    assert await admitted(site)
+
+    assert site.seen == der(certificates.other)
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+async def test_inline_certificates_serve_as_well(
+    serve: Serve,
+    tmp_path: Path,
+    certificates: Certificates,
+    monkeypatch: pytest.MonkeyPatch,
+    in_memory: bool,
+) -> None:
+    if not in_memory:
+        monkeypatch.delattr(os, "memfd_create", raising=False)
+
+    def inline(path: Path) -> str:
+        return "|\n" + "".join(f"    {line}\n" for line in path.read_text().splitlines())
+
+    file = tmp_path / "web.yml"
+    cert, key = inline(certificates.server.cert), inline(certificates.server.key)
+    file.write_text(f"tls_server_config:\n  cert: {cert}\n  key: {key}\n")
+
+    site = await serve(web_config=file)
+
+    assert await admitted(site)
+    assert site.seen == der(certificates.server)
+
+
+async def test_a_client_certificate_may_be_required(
+    serve: Serve, folder: Path, certificates: Certificates
+) -> None:
+    file = write(
+        folder,
+        client_auth_type="RequireAndVerifyClientCert",
+        client_ca_file=certificates.authority.cert,
+    )
+    site = await serve(web_config=file)
+
+    assert await admitted(site, presenting(certificates.prometheus))
+    assert not await admitted(site, presenting(certificates.stranger))
+    assert not await admitted(site)
+
+
+async def test_a_client_certificate_may_be_verified_if_given(
+    serve: Serve, folder: Path, certificates: Certificates
+) -> None:
+    file = write(
+        folder,
+        client_auth_type="VerifyClientCertIfGiven",
+        client_ca_file=certificates.authority.cert,
+    )
+    site = await serve(web_config=file)
+
+    assert await admitted(site, presenting(certificates.prometheus))
+    assert not await admitted(site, presenting(certificates.stranger))
+    assert await admitted(site)
+
+
+@pytest.mark.parametrize(
+    ("names", "welcome"),
+    [
+        ("[prometheus.example]", True),
+        ("[other.example, '::1']", True),
+        ("[other.example]", False),
+        ("[PROMETHEUS.example]", False),
+    ],
+)
+async def test_only_named_clients_are_let_in(
+    serve: Serve, folder: Path, certificates: Certificates, names: str, welcome: bool
+) -> None:
+    file = write(
+        folder,
+        client_auth_type="RequireAndVerifyClientCert",
+        client_ca_file=certificates.authority.cert,
+        client_allowed_sans=names,
+    )
+    site = await serve(web_config=file)
+
+    assert await admitted(site, presenting(certificates.prometheus)) is welcome
+
+
+async def test_versions_ciphers_and_the_curve_are_honoured(serve: Serve, folder: Path) -> None:
+    file = write(
+        folder,
+        max_version="TLS12",
+        cipher_suites="[TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]",
+        curve_preferences="[CurveP384]",
+    )
+    site = await serve(web_config=file)
+    only_13 = trusting_context()
+    only_13.minimum_version = ssl.TLSVersion.TLSv1_3
+    other_cipher = trusting_context()
+    other_cipher.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")
+    right_cipher = trusting_context()
+    right_cipher.set_ciphers("ECDHE-ECDSA-AES256-GCM-SHA384")
+    other_curve = trusting_context()
+    other_curve.set_ecdh_curve("X25519")
+
+    assert await admitted(site, right_cipher)
+    assert not await admitted(site, only_13)
+    assert not await admitted(site, other_cipher)
+    assert not await admitted(site, other_curve)
+
+
+@pytest.mark.parametrize(("ours_first", "chosen"), [("true", "AES256"), ("false", "AES128")])
+async def test_whose_order_of_ciphers_counts_can_be_chosen(
+    serve: Serve, folder: Path, ours_first: str, chosen: str
+) -> None:
+    file = write(
+        folder,
+        cipher_suites="[TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,"
+        " TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]",
+        prefer_server_cipher_suites=ours_first,
+    )
+    site = await serve(web_config=file)
+    client = trusting_context()
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    client.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384")
+
+    _, writer = await asyncio.open_connection("127.0.0.1", site.port, ssl=client)
+
+    assert chosen in writer.get_extra_info("cipher")[0]
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_http_1_1_is_what_is_negotiated(serve: Serve, folder: Path) -> None:
+    site = await serve(web_config=write(folder))
+    browser = trusting_context()
+    browser.set_alpn_protocols(["h2", "http/1.1"])
+
+    _, writer = await asyncio.open_connection("127.0.0.1", site.port, ssl=browser)
+
+    assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == "http/1.1"
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_tls_is_not_switched_off_by_an_edit(
+    serve: Serve, folder: Path, clock: HandClock
+) -> None:
+    file = write(folder)
+    site = await serve(web_config=file)
+    assert site.live is not None
+
+    file.write_text("")
+    clock.seconds += 1
+
+    assert await admitted(site)
+    assert site.live.error == (
+        f"{file}: tls_server_config cannot be added or removed while running; "
+        "restart to switch TLS on or off"
+    )
+
+
+def test_a_reload_on_demand_raises_what_is_wrong(folder: Path, clock: HandClock) -> None:
+    file = write(folder)
+    live = LiveWebConfig(file, clock)
+    file.write_text("nonsense")
+
+    with pytest.raises(ConfigError, match="must be a mapping"):
+        live.reload()
+
+    write(folder)
+    live.reload()
+    assert live.error is None
+    assert isinstance(live.ssl_context(), FollowingContext)
+
+
+@pytest.mark.parametrize(
+    ("extra", "complaint"),
+    [
+        ({"cert_file": "gone.crt"}, "cannot read cert_file {0}/gone.crt: No such file"),
+        ({"key_file": "gone.key"}, "cannot read key_file {0}/gone.key: No such file"),
+        ({"key_file": "other.key"}, "key_file {0}/other.key is not the key of cert_file"),
+        ({"cert_file": "web.yml"}, "are not a certificate and its key in PEM"),
+        ({"cert_file": "binary"}, "cert_file {0}/binary is not text, so not PEM"),
+        ({"key_file": "encrypted.key"}, "key_file {0}/encrypted.key is encrypted"),
+        (
+            {"client_ca_file": "web.yml", "client_auth_type": "RequireAndVerifyClientCert"},
+            "client_ca_file {0}/web.yml holds no certificate in PEM",
+        ),
+    ],
+)
+def test_a_certificate_that_cannot_be_used_is_named(
+    folder: Path,
+    certificates: Certificates,
+    clock: HandClock,
+    extra: dict[str, Any],
+    complaint: str,
+) -> None:
+    shutil.copy(certificates.other.key, folder / "other.key")
+    shutil.copy(certificates.encrypted_key, folder / "encrypted.key")
+    (folder / "binary").write_bytes(b"\xff\xfe\x00")
+    file = write(folder, **extra)
+
+    with pytest.raises(ConfigError) as caught:
+        LiveWebConfig(file, clock)
+
+    assert str(caught.value).startswith(f"{file}: tls_server_config: ")
+    assert complaint.format(folder) in str(caught.value)

@@ -1,0 +1,328 @@
+"""The web configuration file: what it means, and one mistake at a time."""
+
+import ssl
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.errors import ConfigError
+from exporter.web.webconfig import RateLimit, WebConfig, parse_web_config, read_web_config
+
+PATH = Path("/etc/vergewatch/web.yml")
+HASH = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG"
+CHAIN = "cert_file: server.crt, key_file: server.key"
+
+
+def parse(text: str) -> WebConfig:
+    return parse_web_config(text, path=PATH)
+
+
+def test_everything_at_once() -> None:
+    config = parse(f"""
+        tls_server_config:
+          cert_file: server.crt
+          key_file: /keys/server.key
+          client_ca_file: ca.crt
+          client_auth_type: RequireAndVerifyClientCert
+          client_allowed_sans: [prometheus.example, "0:0:0:0:0:0:0:1"]
+          min_version: TLS12
+          max_version: TLS12
+          cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_AES_128_GCM_SHA256]
+          prefer_server_cipher_suites: false
+          curve_preferences: [X25519]
+        http_server_config:
+          http2: false
+          headers:
+            X-Frame-Options: sameorigin
+            Strict-Transport-Security: max-age=31536000
+            Content-Security-Policy: ""
+            X-XSS-Protection: 0
+        basic_auth_users:
+          alice: {HASH}
+        rate_limit:
+          interval: 1m30s
+          burst: 20
+    """)
+
+    assert config.tls is not None
+    assert config.tls.files == (
+        PATH.parent / "server.crt",
+        Path("/keys/server.key"),
+        PATH.parent / "ca.crt",
+    )
+    assert config.tls.client_auth is ssl.CERT_REQUIRED
+    assert config.tls.client_allowed_sans == {"prometheus.example", "::1"}
+    assert config.tls.min_version is config.tls.max_version is ssl.TLSVersion.TLSv1_2
+    assert config.tls.ciphers == ("ECDHE-RSA-AES128-GCM-SHA256",)
+    assert not config.tls.prefer_server_ciphers
+    assert config.tls.curve == "X25519"
+    assert config.headers == {
+        "X-Frame-Options": "sameorigin",
+        "Strict-Transport-Security": "max-age=31536000",
+        "Content-Security-Policy": "",
+        "X-XSS-Protection": "0",
+    }
+    assert config.users == {"alice": HASH}
+    assert config.rate_limit == RateLimit(90.0, 20)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "# only a comment",
+        "{}",
+        "tls_server_config:",
+        "tls_server_config: {}",
+        "basic_auth_users: {}",
+        "http_server_config: {http2: true}",
+        "rate_limit:",
+        "rate_limit: {interval: 0, burst: 5}",
+        "rate_limit: {interval: '0'}",
+    ],
+)
+def test_a_file_may_ask_for_nothing(text: str) -> None:
+    assert parse(text) == WebConfig()
+
+
+def test_tls_has_safe_defaults() -> None:
+    tls = parse(f"tls_server_config: {{{CHAIN}}}").tls
+
+    assert tls is not None
+    assert tls.min_version is ssl.TLSVersion.TLSv1_2
+    assert tls.max_version is ssl.TLSVersion.TLSv1_3
+    assert tls.client_auth is ssl.CERT_NONE
+    assert tls.prefer_server_ciphers
+
+
+@pytest.mark.parametrize(
+    ("interval", "seconds"),
+    [("1s", 1.0), ("250ms", 0.25), ("1.5h", 5400.0), ("1m30s", 90.0), ("10us", 1e-5)],
+)
+def test_durations_are_written_as_in_go(interval: str, seconds: float) -> None:
+    limit = parse(f"rate_limit: {{interval: {interval}, burst: 1}}").rate_limit
+
+    assert limit is not None
+    assert limit.interval_seconds == pytest.approx(seconds)
+
+
+TLS_CASES = [
+    ("cert_flie: a", ": unknown key 'cert_flie'; did you mean cert_file?"),
+    ("min_version: TLS12", ": neither cert_file nor cert is given"),
+    ("cert_file: server.crt", ": neither key_file nor key is given"),
+    ("cert_file: 7", ".cert_file: must be text, not a number"),
+    (f"{CHAIN}, cert: x", ": cert and cert_file exclude each other"),
+    (f"{CHAIN}, key: x", ": key and key_file exclude each other"),
+    (
+        f"{CHAIN}, client_ca_file: ca.crt",
+        ": client_ca_file is given, but client_auth_type asks for no certificate",
+    ),
+    (
+        f"{CHAIN}, client_auth_type: RequireAndVerifyClientCert",
+        (
+            ": client_auth_type RequireAndVerifyClientCert needs client_ca_file: "
+            "without it, a certificate of any public authority would do"
+        ),
+    ),
+    (
+        f"{CHAIN}, client_auth_type: RequireAnyClientCert",
+        (
+            ".client_auth_type: RequireAnyClientCert takes any certificate unverified, which is "
+            "not supported; use RequireAndVerifyClientCert"
+        ),
+    ),
+    (
+        f"{CHAIN}, client_auth_type: RequestClientCert",
+        (
+            ".client_auth_type: RequestClientCert takes any certificate unverified, which is "
+            "not supported; use RequireAndVerifyClientCert"
+        ),
+    ),
+    (
+        f"{CHAIN}, client_auth_type: RequireAndVerify",
+        (
+            ".client_auth_type: unknown value 'RequireAndVerify'; "
+            "did you mean RequireAndVerifyClientCert?"
+        ),
+    ),
+    (
+        f"{CHAIN}, client_allowed_sans: [a]",
+        ": client_allowed_sans needs client_auth_type RequireAndVerifyClientCert",
+    ),
+    (f"{CHAIN}, client_allowed_sans: a", ".client_allowed_sans: must be a list of text"),
+    (
+        f"{CHAIN}, min_version: TLS10",
+        ".min_version: TLS10 is broken and not supported; use TLS12 or TLS13",
+    ),
+    (f"{CHAIN}, max_version: TLS14", ".max_version: unknown value 'TLS14'; did you mean TLS13?"),
+    (f"{CHAIN}, min_version: TLS13, max_version: TLS12", ": min_version is above max_version"),
+    (
+        f"{CHAIN}, cipher_suites: [TLS_ECDHE_RSA_AES_256_GCM_SHA384]",
+        (
+            ".cipher_suites: unknown value 'TLS_ECDHE_RSA_AES_256_GCM_SHA384'; did you mean "
+            "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384?"
+        ),
+    ),
+    (
+        f"{CHAIN}, cipher_suites: [TLS_AES_128_GCM_SHA256]",
+        ".cipher_suites: none of these is for TLS 1.2; set min_version to TLS13 if that is meant",
+    ),
+    (
+        f"{CHAIN}, curve_preferences: [X25519, CurveP256]",
+        (
+            ".curve_preferences: Python can offer one curve or all of them, not 2; "
+            "keep one, or leave the key out"
+        ),
+    ),
+    (
+        f"{CHAIN}, curve_preferences: [P256]",
+        ".curve_preferences: unknown value 'P256'; did you mean CurveP256?",
+    ),
+    (
+        f"{CHAIN}, prefer_server_cipher_suites: 'yes'",
+        ".prefer_server_cipher_suites: must be true or false, not text",
+    ),
+]
+
+
+@pytest.mark.parametrize(("section", "complaint"), TLS_CASES)
+def test_a_mistake_about_tls_is_named(section: str, complaint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(f"tls_server_config: {{{section}}}")
+
+    assert str(caught.value) == f"{PATH}: tls_server_config{complaint}"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("tls_config: {}", "unknown key 'tls_config'; did you mean tls_server_config?"),
+        (
+            "zzz: {}",
+            (
+                "unknown key 'zzz'; known are "
+                "tls_server_config, http_server_config, basic_auth_users, rate_limit"
+            ),
+        ),
+        ("- a", "must be a mapping, not a list"),
+        ("just text", "must be a mapping, not text"),
+        ("rate_limit: 5", "rate_limit: must be a mapping, not a number"),
+        ("{}\n---\n{}", "line 2: but found another document"),
+        ("rate_limit: {}\nrate_limit: {}", "line 2: the key rate_limit is given twice"),
+        ("a: b: c", "line 1: mapping values are not allowed here"),
+        ("a: \x07", "not YAML"),
+        ("? [a]\n: b", "line 1: found unhashable key"),
+        (
+            "http_server_config: {http2: maybe}",
+            "http_server_config.http2: must be true or false, not text",
+        ),
+        (
+            "http_server_config: {headers: {Server: x}}",
+            (
+                "http_server_config.headers: unknown key 'Server'; known are "
+                "Content-Security-Policy, Strict-Transport-Security, X-Content-Type-Options, "
+                "X-Frame-Options, X-XSS-Protection"
+            ),
+        ),
+        (
+            "http_server_config: {headers: {X-Frame-Options: allow}}",
+            "http_server_config.headers.X-Frame-Options: must be deny or sameorigin, not 'allow'",
+        ),
+        (
+            "http_server_config: {headers: {X-XSS-Protection: true}}",
+            "http_server_config.headers.X-XSS-Protection: must be text, not a boolean",
+        ),
+        (
+            'http_server_config: {headers: {Content-Security-Policy: "a\\r\\nSet-Cookie: b"}}',
+            (
+                "http_server_config.headers.Content-Security-Policy: "
+                "must be one line of printable text"
+            ),
+        ),
+        (
+            "basic_auth_users: {alice: secret}",
+            "basic_auth_users.alice: not a bcrypt hash; make one with htpasswd -nBC 10 alice",
+        ),
+        (
+            f"basic_auth_users: {{1: {HASH}}}",
+            "basic_auth_users: the key 1 is a number; put it in quotes",
+        ),
+        (
+            f'basic_auth_users: {{"a:b": {HASH}}}',
+            "basic_auth_users: the user name 'a:b' has a colon, so it cannot log in",
+        ),
+        ("basic_auth_users: [alice]", "basic_auth_users: must be a mapping, not a list"),
+        (
+            "rate_limit: {interval: 5, burst: 1}",
+            "rate_limit.interval: must be a duration such as 1s or 250ms",
+        ),
+        (
+            "rate_limit: {interval: false, burst: 1}",
+            "rate_limit.interval: must be a duration such as 1s or 250ms",
+        ),
+        (
+            "rate_limit: {interval: 1s, burst: 1.5}",
+            "rate_limit.burst: must be a whole number",
+        ),
+        (
+            "rate_limit: {interval: 1s}",
+            "rate_limit: a burst below 1 would let no request through",
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(text: str, complaint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(text)
+
+    assert str(caught.value) == f"{PATH}: {complaint}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "basic_auth_users: {alice: hunter2}",
+        "basic_auth_users: {alice: 'hunter2}",
+        "basic_auth_users:\n alice: hunter2\n alice: hunter2",
+        "tls_server_config: {key: hunter2, key_file: x, cert: y}",
+        "tls_server_config:\n  key: hunter2: hunter2",
+    ],
+)
+def test_no_error_repeats_a_secret(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(text)
+
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_no_representation_shows_a_secret() -> None:
+    config = parse(
+        f"{{tls_server_config: {{cert: c, key: hunter2}}, basic_auth_users: {{bob: {HASH}}}}}"
+    )
+
+    assert "hunter2" not in repr(config)
+    assert HASH not in repr(config)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read .*/web\.yml: No such file or directory"):
+        read_web_config(tmp_path / "web.yml")
+
+
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "web.yml"
+    path.write_bytes(b"\xff\xfe")
+
+    with pytest.raises(ConfigError, match="not UTF-8 text"):
+        read_web_config(path)
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_a_configuration_or_a_config_error(text: str) -> None:
+    try:
+        parse(text)
+    except ConfigError as error:
+        assert str(error).startswith(f"{PATH}: ")  # noqa: PT017
