@@ -1,0 +1,235 @@
+"""Settings: where they come from, which source wins, and what is said when they are wrong."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from exporter.errors import ConfigError
+from exporter.settings import Settings, load, unknown_variables
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("VERGE", "CREDENTIALS_DIRECTORY")):
+            monkeypatch.delenv(name)
+
+
+def one_cloud(monkeypatch: pytest.MonkeyPatch, **more: str) -> Settings:
+    values = {"VERGEWATCH_URL": "https://verge.example", "VERGEWATCH_API_KEY": "k", **more}
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    return load()
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def complaint(config: Path | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(config)
+    return str(caught.value)
+
+
+def test_a_url_and_a_key_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = one_cloud(monkeypatch)
+
+    (cloud,) = settings.systems
+    assert cloud.url == "https://verge.example"
+    assert cloud.api_key is not None
+    assert cloud.api_key.get_secret_value() == "k"
+
+
+def test_the_vendors_variables_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"URL": "https://v", "USERNAME": "ada", "PASSWORD": "p"}.items():
+        monkeypatch.setenv(f"VERGE_{name}", value)
+
+    (cloud,) = load().systems
+
+    assert (cloud.url, cloud.username) == ("https://v", "ada")
+
+
+def test_our_own_variables_outrank_the_vendors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERGE_URL", "https://theirs")
+
+    (cloud,) = one_cloud(monkeypatch, VERGEWATCH_URL="https://ours").systems
+
+    assert cloud.url == "https://ours"
+
+
+def test_variables_outrank_the_file_and_the_command_line_outranks_both(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = written(
+        tmp_path / "c.yaml",
+        "web: {listen_address: ':1', telemetry_path: /a}\npoll: {fast_seconds: 30}",
+    )
+    one_cloud(monkeypatch, VERGEWATCH_WEB__LISTEN_ADDRESS=":2", VERGEWATCH_WEB__TELEMETRY_PATH="/b")
+
+    settings = load(config, {"web": {"listen_address": ":3"}})
+
+    assert settings.web.listen_address == ":3"
+    assert settings.web.telemetry_path == "/b"
+    assert settings.poll.fast_seconds == 30
+
+
+def test_several_clouds_have_settings_of_their_own(tmp_path: Path) -> None:
+    config = written(
+        tmp_path / "c.yaml",
+        """
+        systems:
+          - {name: a, url: https://a, api_key: x}
+          - {name: b, url: https://b, username: u, password: p, poll: {fast_seconds: 60}}
+        """,
+    )
+
+    settings = load(config)
+
+    assert [settings.poll_of(cloud).fast_seconds for cloud in settings.systems] == [20, 60]
+
+
+def test_a_secret_in_a_file_voids_a_weaker_sources_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = written(tmp_path / "c.yaml", "url: https://a\napi_key: weak")
+    monkeypatch.setenv("VERGEWATCH_API_KEY_FILE", "/run/key")
+
+    (cloud,) = load(config).systems
+
+    assert cloud.api_key is None
+    assert cloud.api_key_file == Path("/run/key")
+
+
+@pytest.mark.parametrize("variable", ["CREDENTIALS_DIRECTORY", "VERGEWATCH_SECRETS_DIR"])
+def test_credentials_of_systemd_are_found_by_themselves(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    written(tmp_path / "api_key", "k")
+    monkeypatch.setenv("VERGEWATCH_URL", "https://a")
+    monkeypatch.setenv(variable, str(tmp_path))
+
+    (cloud,) = load().systems
+
+    assert cloud.api_key_file == tmp_path / "api_key"
+
+
+def test_each_of_several_clouds_finds_its_own_credentials(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    written(tmp_path / "b.password", "p")
+    config = written(
+        tmp_path / "c.yaml",
+        """
+        systems:
+          - {name: a, url: https://a, api_key: x}
+          - {name: b, url: https://b, username: u}
+        """,
+    )
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+
+    a, b = load(config).systems
+
+    assert a.password_file is None
+    assert b.password_file == tmp_path / "b.password"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "no VergeOS to watch: set VERGEWATCH_URL"),
+        ("url: verge", "{file}: url: is not a URL such as https://verge.example.com"),
+        ("url: https://u:pw@v\napi_key: k", "{file}: url: carries a user name or password"),
+        ("url: https://v/api\napi_key: k", "{file}: url: goes on after the host name"),
+        ("url: https://v", "{file}: no credentials: give api_key or api_key_file"),
+        ("url: https://v\nusername: u", "{file}: no credentials"),
+        (
+            "url: https://v\napi_key: k\napi_key_file: f",
+            "{file}: api_key and api_key_file",
+        ),
+        (
+            "url: https://v\napi_key: k\nsystems: [{url: https://w}]",
+            "api_key, url is for one",
+        ),
+        (
+            "url: https://v\napi_key: k\npol: {fast_seconds: 3}",
+            "{file}: unknown setting pol; did you mean poll?",
+        ),
+        (
+            "url: https://v\napi_key: k\npoll: {fast_second: 3}",
+            "{file}: unknown setting poll.fast_second; did you mean poll.fast_seconds?",
+        ),
+        (
+            "systems: [{url: https://v, api_key: k, pol: 1}]",
+            "{file}: unknown setting systems[0].pol",
+        ),
+        (
+            "url: https://v\napi_key: k\npoll: {fast_seconds: 0}",
+            "{file}: poll.fast_seconds: input should be greater than 0",
+        ),
+        (
+            "url: https://v\napi_key: k\nlog: {level: loud}",
+            "{file}: log.level: input should be 'debug', 'info', 'warning' or 'error'",
+        ),
+        (
+            "systems: [{url: https://v, api_key: k}, {url: https://v, api_key: k}]",
+            "{file}: two systems have the url 'https://v'",
+        ),
+        ("a: [", "{file}, line 1: "),
+        ("- a", "{file}: settings are `name: value` lines"),
+        ("systems: 7", "{file}: systems: input should be a valid tuple"),
+    ],
+)
+def test_says_what_is_wrong_and_where(tmp_path: Path, text: str, says: str) -> None:
+    config = written(tmp_path / "c.yaml", text)
+
+    assert complaint(config).startswith(says.format(file=config))
+
+
+def test_names_the_variable_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"^VERGEWATCH_POLL__FAST_SECONDS: poll\.fast_seconds: "):
+        one_cloud(monkeypatch, VERGEWATCH_POLL__FAST_SECONDS="soon")
+
+
+def test_says_everything_that_is_wrong_at_once(tmp_path: Path) -> None:
+    config = written(tmp_path / "c.yaml", "url: x\nfoo: 1\nbar: 2")
+
+    assert len(complaint(config).splitlines()) == 3
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert complaint(tmp_path / "none.yaml").endswith("cannot be read: No such file or directory")
+
+
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_bytes(b"\xff\xfe\x00")
+
+    assert complaint(tmp_path / "c.yaml").endswith("cannot be read: it is not text")
+
+
+def test_no_complaint_repeats_a_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for text in (
+        "url: https://user:hunter2@v",
+        "url: https://v\napi_key: [hunter2]",
+        "url: https://v\napi_key: hunter2\nfoo: hunter2",
+        "systems: [{url: https://v, password: hunter2}]",
+    ):
+        assert "hunter2" not in complaint(written(tmp_path / "c.yaml", text))
+
+
+def test_settings_never_print_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = one_cloud(monkeypatch, VERGEWATCH_API_KEY="hunter2")
+
+    assert "hunter2" not in repr(settings)
+    assert "hunter2" not in str(settings.model_dump())
+    assert "hunter2" not in settings.model_dump_json()
+
+
+def test_a_variable_that_sets_nothing_is_named_with_the_nearest_that_does() -> None:
+    names = ["VERGEWATCH_POL__FAST_SECONDS", "VERGEWATCH_URL", "VERGEWATCH_LOG__LEVEL", "PATH"]
+
+    assert unknown_variables(names) == [
+        "VERGEWATCH_POL__FAST_SECONDS sets nothing; did you mean VERGEWATCH_POLL__FAST_SECONDS?"
+    ]

@@ -1,0 +1,380 @@
+"""The client against real sockets: what is sent, how often, and what comes of each answer."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import stamina
+from pydantic import SecretStr
+
+from exporter.connection import make_session
+from exporter.errors import (
+    BadReplyError,
+    BudgetSpentError,
+    ConfigError,
+    ForbiddenError,
+    UnauthorizedError,
+    UnreachableError,
+)
+from exporter.settings import TLSSettings
+from exporter.vergeos.budget import RequestBudget
+from exporter.vergeos.client import Limits, VergeOSClient
+from exporter.vergeos.credentials import Credentials
+from tests.fakes import FakeClock
+from tests.vergeos.scripted import Answer, Scripted, hangs_up, says, serving, stops_half_way
+
+KEY = Credentials(api_key=SecretStr("the-key"))
+USER = Credentials(username="ada", password=SecretStr("the-password"))
+TOKEN = says(b'{"location":"/sys/tokens/t1","dbpath":"tokens/t1","$row":1,"$key":"t1"}', 201)
+PATH = "/api/v4/vms"
+
+
+@dataclass
+class Meter:
+    """Counts, as the real one does."""
+
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    retries: list[str] = field(default_factory=list)
+
+    def request(self, endpoint: str, outcome: str, seconds: float) -> None:
+        self.requests.append((endpoint, outcome))
+
+    def retry(self, endpoint: str) -> None:
+        self.retries.append(endpoint)
+
+
+@dataclass
+class Line:
+    """A client and the server it talks to."""
+
+    client: VergeOSClient
+    server: Scripted
+    clock: FakeClock
+    meter: Meter
+    credentials: list[Credentials]
+    """The one in force; tests exchange it."""
+
+    async def read(self, **query: str) -> bytes:
+        return await self.client.read(PATH, query, endpoint="vms")
+
+
+Connect = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def _retries_without_waiting() -> Any:
+    with stamina.set_testing(True, attempts=3):
+        yield
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    async with AsyncExitStack() as stack:
+
+        async def make(
+            *answers: Answer,
+            credentials: Credentials = KEY,
+            use_token: bool = True,
+            per_hour: int = 1000,
+            limits: Limits = Limits(),  # noqa: B008
+        ) -> Line:
+            server = await stack.enter_async_context(serving(*answers))
+            session = await stack.enter_async_context(make_session(TLSSettings()))
+            clock, meter, current = FakeClock(hurried=True), Meter(), [credentials]
+            client = VergeOSClient(
+                session,
+                server.url,
+                lambda: current[0],
+                use_token=use_token,
+                budget=RequestBudget(per_hour, reserve=0),
+                clock=clock,
+                meter=meter,
+                limits=limits,
+            )
+            return Line(client, server, clock, meter, current)
+
+        yield make
+
+
+async def test_signs_with_an_api_key(connect: Connect) -> None:
+    line = await connect(says(b"[1]"))
+
+    body = await line.read()
+
+    assert body == b"[1]"
+    assert line.server.asked[0].headers["Authorization"] == "Bearer the-key"
+    assert line.meter.requests == [("vms", "ok")]
+
+
+async def test_signs_with_a_password_each_time_where_that_is_wanted(connect: Connect) -> None:
+    line = await connect(says(), credentials=USER, use_token=False)
+
+    await line.read()
+
+    expected = base64.b64encode(b"ada:the-password").decode()
+    assert line.server.asked[0].headers["Authorization"] == f"Basic {expected}"
+
+
+async def test_logs_in_once_and_uses_the_token_from_then_on(connect: Connect) -> None:
+    line = await connect(TOKEN, says(), credentials=USER)
+
+    await line.read()
+    await line.read()
+
+    login, *reads = line.server.asked
+    assert (login.method, login.path) == ("POST", "/api/sys/tokens")
+    assert json.loads(line.server.bodies[0]) == {"login": "ada", "password": "the-password"}
+    assert [read.headers["x-yottabyte-token"] for read in reads] == ["t1", "t1"]
+    assert all("Authorization" not in read.headers for read in reads)
+
+
+async def test_gives_the_token_back_at_the_end(connect: Connect) -> None:
+    line = await connect(TOKEN, says(), credentials=USER)
+    await line.read()
+
+    await line.client.close()
+
+    last = line.server.asked[-1]
+    assert (last.method, last.path) == ("DELETE", "/api/sys/tokens/t1")
+    assert last.headers["x-yottabyte-token"] == "t1"
+
+
+async def test_has_nothing_to_give_back_with_an_api_key(connect: Connect) -> None:
+    line = await connect(says())
+    await line.read()
+
+    await line.client.close()
+
+    assert len(line.server.asked) == 1
+
+
+async def test_logs_in_again_once_when_the_session_has_ended(connect: Connect) -> None:
+    ended = says(b'{"err":"Login required"}', 401)
+    line = await connect(TOKEN, says(), ended, TOKEN, says(b"[2]"), credentials=USER)
+    await line.read()
+
+    body = await line.read()
+
+    assert body == b"[2]"
+    assert [request.method for request in line.server.asked] == [
+        "POST",
+        "GET",
+        "GET",
+        "POST",
+        "GET",
+    ]
+
+
+async def test_a_wrong_password_is_tried_once(connect: Connect) -> None:
+    line = await connect(says(b'{"err":"Login required"}', 401), credentials=USER)
+
+    for _ in range(5):
+        with pytest.raises(UnauthorizedError):
+            await line.read()
+
+    assert len(line.server.asked) == 1
+
+
+async def test_a_wrong_key_makes_one_request_and_then_waits(connect: Connect) -> None:
+    line = await connect(says(b'{"err":"Login required"}', 401))
+    with pytest.raises(UnauthorizedError, match="Login required"):
+        await line.read()
+
+    line.clock.elapsed += 1799
+    with pytest.raises(UnauthorizedError, match="not asking again for 1 s or until the secret"):
+        await line.read()
+    assert len(line.server.asked) == 1
+
+    line.clock.elapsed += 1
+    with pytest.raises(UnauthorizedError):
+        await line.read()
+    assert len(line.server.asked) == 2
+
+
+async def test_a_new_key_is_tried_at_once(connect: Connect) -> None:
+    line = await connect(says(status=401), says(b"[3]"))
+    with pytest.raises(UnauthorizedError):
+        await line.read()
+
+    line.credentials[0] = Credentials(api_key=SecretStr("the-new-key"))
+
+    assert await line.read() == b"[3]"
+    assert line.server.asked[-1].headers["Authorization"] == "Bearer the-new-key"
+
+
+async def test_a_secret_that_cannot_be_read_is_a_refusal_without_a_request(
+    connect: Connect,
+) -> None:
+    line = await connect(says())
+
+    def unreadable() -> Credentials:
+        raise ConfigError("the secret in /run/key cannot be read: No such file or directory")
+
+    line.client._credentials = unreadable
+
+    with pytest.raises(UnauthorizedError, match="/run/key"):
+        await line.read()
+    assert line.server.asked == []
+
+
+async def test_encodes_what_a_query_must_not_lose(connect: Connect) -> None:
+    line = await connect(says())
+
+    await line.read(fields="$key,machine#status#running as up", filter="name eq 'a&b'")
+
+    asked = line.server.asked[0]
+    assert asked.query == {
+        "fields": "$key,machine#status#running as up",
+        "filter": "name eq 'a&b'",
+    }
+    assert "%23" in asked.raw_path
+    assert "+" not in asked.raw_path
+
+
+@pytest.mark.parametrize("status", [429, 502, 503])
+async def test_asks_again_when_the_server_is_only_busy(connect: Connect, status: int) -> None:
+    line = await connect(says(status=status), says(status=status), says(b"[4]"))
+
+    assert await line.read() == b"[4]"
+    assert line.meter.retries == ["vms", "vms"]
+    assert line.meter.requests == [("vms", "bad_reply"), ("vms", "bad_reply"), ("vms", "ok")]
+
+
+@pytest.mark.parametrize("failure", [hangs_up, stops_half_way])
+async def test_asks_again_when_the_connection_breaks(connect: Connect, failure: Answer) -> None:
+    line = await connect(failure, says(b"[5]"))
+
+    assert await line.read() == b"[5]"
+    assert line.meter.requests == [("vms", "unreachable"), ("vms", "ok")]
+
+
+async def test_gives_up_after_three_tries(connect: Connect) -> None:
+    line = await connect(hangs_up)
+
+    with pytest.raises(UnreachableError, match=r"/api/v4/vms: .*connection"):
+        await line.read()
+
+    assert len(line.server.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, BadReplyError),
+        (403, ForbiddenError),
+        (404, BadReplyError),
+        (422, BadReplyError),
+        (500, BadReplyError),
+    ],
+)
+async def test_never_repeats_what_will_not_change(
+    connect: Connect, status: int, error: type[Exception]
+) -> None:
+    line = await connect(says(b'{"err":"Invalid argument\\n"}', status))
+
+    with pytest.raises(error, match=rf"/api/v4/vms answered {status} \(Invalid argument\)"):
+        await line.read()
+
+    assert len(line.server.asked) == 1
+
+
+async def test_follows_no_redirect_with_its_key(connect: Connect) -> None:
+    line = await connect(says(status=302, Location="https://elsewhere.example/login"))
+
+    with pytest.raises(BadReplyError, match=r"redirects to https://elsewhere\.example/login"):
+        await line.read()
+
+
+async def test_refuses_an_answer_over_the_limit(connect: Connect) -> None:
+    line = await connect(says(b"[" + b"1," * 5000 + b"1]"), limits=Limits(max_body_bytes=10_000))
+
+    with pytest.raises(BadReplyError, match="sent more than 10000 bytes"):
+        await line.read()
+
+
+async def test_waits_no_longer_than_the_deadline(connect: Connect) -> None:
+    line = await connect(hangs_for_ever, limits=Limits(timeout_seconds=0.05))
+
+    with pytest.raises(UnreachableError, match=r"did not answer within 0\.05 s"):
+        await line.read()
+
+    assert line.meter.requests == [("vms", "abandoned")]
+
+
+async def test_keeps_requests_apart(connect: Connect) -> None:
+    line = await connect(says())
+
+    await asyncio.gather(*(line.read() for _ in range(5)))
+
+    assert line.clock.elapsed == pytest.approx(4 * 0.05)
+
+
+async def test_asks_nothing_once_the_hour_is_spent(connect: Connect) -> None:
+    line = await connect(says(), per_hour=2)
+    await line.read()
+    await line.read()
+
+    with pytest.raises(BudgetSpentError, match="the next one is free in 3600 s"):
+        await line.read()
+
+    assert len(line.server.asked) == 2
+
+
+async def test_retries_are_paid_for_too(connect: Connect) -> None:
+    line = await connect(hangs_up, per_hour=2)
+
+    with pytest.raises(BudgetSpentError):
+        await line.read()
+
+    assert len(line.server.asked) == 2
+
+
+async def test_says_what_is_wrong_with_a_host_that_is_not_there(connect: Connect) -> None:
+    line = await connect(says())
+    line.client.base_url = "http://127.0.0.1:1"
+
+    with pytest.raises(UnreachableError, match=r"cannot connect to 127\.0\.0\.1:1"):
+        await line.read()
+
+
+async def test_a_name_that_cannot_be_resolved_is_told_as_such(connect: Connect) -> None:
+    line = await connect(says())
+    line.client.base_url = "http://verge.invalid"
+
+    with pytest.raises(UnreachableError, match=r"verge\.invalid"):
+        await line.read()
+
+
+@pytest.mark.parametrize("answer", [b"", b"{}", b"<html>", b'{"$key":7}', b'{"$key":""}'])
+async def test_a_login_without_a_token_is_a_bad_reply(connect: Connect, answer: bytes) -> None:
+    line = await connect(says(answer, 201), credentials=USER)
+
+    with pytest.raises(BadReplyError, match="gave no session token"):
+        await line.read()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [says(status=401), says(status=500), hangs_up, stops_half_way, says(status=302, Location="/")],
+)
+async def test_no_error_shows_a_secret(connect: Connect, answer: Answer) -> None:
+    for credentials in (KEY, USER):
+        line = await connect(answer, credentials=credentials, use_token=False)
+
+        with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever it is
+            await line.read()
+
+        chain = [caught.value, caught.value.__cause__, caught.value.__context__]
+        text = " ".join(f"{error!r} {error}" for error in chain)
+        assert "the-key" not in text
+        assert "the-password" not in text
+        assert base64.b64encode(b"ada:the-password").decode() not in text
+
+
+async def hangs_for_ever(request: Any) -> Any:
+    await asyncio.Event().wait()
