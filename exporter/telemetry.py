@@ -21,6 +21,12 @@ from prometheus_client import (
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 
+# prometheus_client leaves these untyped.
+_CLASSIC: Callable[[CollectorRegistry], bytes] = generate_latest
+_OPENMETRICS: Callable[[CollectorRegistry], bytes] = generate_openmetrics
+_WITHOUT_CREATION_TIMES: Callable[[], None] = disable_created_metrics
+
+
 class Instrument(NamedTuple):
     """A metric of ours, declared once, for the registry and for docs/metrics.md."""
 
@@ -105,7 +111,7 @@ class Telemetry:
     """The instruments of one running daemon."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # a `_created` series beside every counter says nothing new
+        _WITHOUT_CREATION_TIMES()  # a `_created` series beside every counter says nothing new
         self.registry = CollectorRegistry()
         self._by_instrument = {
             instrument: _register(instrument, self.registry) for instrument in INSTRUMENTS
@@ -118,9 +124,7 @@ class Telemetry:
 
     def text(self, *, openmetrics: bool) -> bytes:
         """Return all of it in a text format, as the end of a page."""
-        if openmetrics:
-            return generate_openmetrics(self.registry)
-        return generate_latest(self.registry)
+        return _OPENMETRICS(self.registry) if openmetrics else _CLASSIC(self.registry)
 
     def meter(self, system_name: str) -> "SystemMeter":
         """Return what counts one cloud's requests."""

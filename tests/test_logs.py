@@ -1,0 +1,67 @@
+"""What the daemon says: readable where somebody reads, JSON elsewhere, and never a secret."""
+
+import io
+import json
+
+import pytest
+import structlog
+from pydantic import SecretStr
+
+from exporter import logs
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> None:
+    structlog.reset_defaults()
+
+
+def test_is_json_where_nobody_reads() -> None:
+    out = io.StringIO()
+    logs.configure("info", "auto", stream=out)
+
+    structlog.get_logger().info("cloud.lost", system="prod")
+
+    line = json.loads(out.getvalue())
+    assert (line["event"], line["system"], line["level"]) == ("cloud.lost", "prod", "info")
+    assert line["timestamp"].endswith("Z")
+
+
+def test_is_readable_on_a_terminal() -> None:
+    out = Terminal()
+    logs.configure("info", "auto", stream=out)
+
+    structlog.get_logger().info("cloud.lost", system="prod")
+
+    assert "cloud.lost" in out.getvalue()
+    assert not out.getvalue().startswith("{")
+
+
+def test_leaves_out_what_is_below_the_level() -> None:
+    out = io.StringIO()
+    logs.configure("warning", "json", stream=out)
+
+    structlog.get_logger().info("daemon.started")
+
+    assert out.getvalue() == ""
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_traceback_shows_no_local_variables(form: str) -> None:
+    out = io.StringIO()
+    logs.configure("info", form, stream=out)
+    local = "hunter2"
+    secret = SecretStr("hunter3")
+
+    try:
+        raise ZeroDivisionError(str(secret))
+    except ZeroDivisionError:
+        structlog.get_logger().exception("web.failed")
+
+    assert "ZeroDivisionError" in out.getvalue()
+    assert local not in out.getvalue()
+    assert "hunter3" not in out.getvalue()
