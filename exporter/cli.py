@@ -23,8 +23,13 @@ from exporter import __version__, app, logs, reference
 from exporter.checkup import Finding, look
 from exporter.clock import SystemClock
 from exporter.connection import cloud_settings
+from exporter.demo import serve, show
 from exporter.errors import ConfigError
-from exporter.settings import Settings, load, unknown_variables
+from exporter.settings import SIMULATOR_KEY_VARIABLE, Settings, load, unknown_variables
+from exporter.simulator import Simulator
+from exporter.simulator.accounts import API_KEY
+from exporter.simulator.scenario import MOST_VMS, built_in, load_scenario
+from exporter.web.server import parse_listen
 
 log = structlog.get_logger()
 
@@ -65,6 +70,17 @@ LogLevel = Annotated[
 LogFormat = Annotated[
     str | None, typer.Option("--log.format", metavar="|".join(logs.FORMATS), help="For whom.")
 ]
+
+
+Scenario = Annotated[
+    str,
+    typer.Option("--scenario", metavar="NAME|FILE", help=f"A story: {', '.join(built_in())}."),
+]
+Vms = Annotated[int | None, typer.Option("--vms", min=1, max=MOST_VMS, help="How many VMs.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="What decides everything by chance.")]
+
+DEFAULT_LISTEN = ":9888"
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - only when asked for, with `--listen :8000`
 
 
 class PageFormat(StrEnum):
@@ -113,6 +129,61 @@ def check(config: Config = None) -> None:
         _print_finding(finding)
     if any(finding.problem for finding in findings):
         raise typer.Exit(FAILED)
+
+
+@command.command()
+def demo(
+    scenario: Scenario = "demo",
+    vms: Vms = None,
+    seed: Seed = None,
+    listen_address: Listen = None,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
+) -> None:
+    """Show it all without a VergeOS: a simulated cloud in trouble, and the daemon that watches."""
+    given = _given(listen_address, None, None, log_level, log_format)
+    logs.configure(log_level or "info", log_format or "auto")
+    clock = SystemClock()
+    world = load_scenario(scenario).with_changes(seed=seed, vms=vms).build(clock)
+    port = parse_listen(listen_address or DEFAULT_LISTEN).port
+    _say(f"[bold]{escape(world.cloud_name)}[/], a simulated VergeOS with {len(world.vms)} VMs")
+    _say(f"  look at it     http://localhost:{port}/")
+    _say(f"  its metrics    http://localhost:{port}/metrics")
+    _say("  end it         Ctrl-C")
+    asyncio.run(show(Simulator(world=world, clock=clock), given, clock))
+
+
+@command.command()
+def simulate(
+    scenario: Scenario = "quiet",
+    vms: Vms = None,
+    seed: Seed = None,
+    listen: Annotated[
+        str, typer.Option("--listen", metavar="ADDRESS", help="Where to answer.")
+    ] = "127.0.0.1:8000",
+    faults: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fault",
+            metavar="NAME[:KEY=VALUE,...]",
+            help="Begin with a fault turned on, such as latency:seconds=2.",
+        ),
+    ] = None,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
+) -> None:
+    """Be a VergeOS: a simulated cloud behind the real API, for this daemon or any other client."""
+    logs.configure(log_level or "info", log_format or "auto")
+    clock = SystemClock()
+    where = parse_listen(listen)
+    simulator = Simulator(
+        world=load_scenario(scenario).with_changes(seed=seed, vms=vms).build(clock),
+        clock=clock,
+        host=where.host or EVERYWHERE,
+        port=where.port,
+        api_key=os.environ.get(SIMULATOR_KEY_VARIABLE, API_KEY),
+    )
+    asyncio.run(serve(simulator, faults or (), _introduce))
 
 
 @command.command()
@@ -189,6 +260,17 @@ def _given(
         for group, values in groups.items()
         if (given := {name: value for name, value in values.items() if value is not None})
     }
+
+
+def _introduce(simulator: Simulator) -> None:
+    url = simulator.url
+    latency = '{"seconds": 2}'
+    _say(f"[bold]A simulated VergeOS, {escape(simulator.world.cloud_name)}, answers at {url}[/]")
+    _say(f"  watch it   VERGEWATCH_URL={url} VERGEWATCH_API_KEY={simulator.api_key} vergewatch run")
+    _say(f"  break it   curl -X PUT {url}/simulator/faults/latency -d '{latency}'")
+    _say(f"  mend it    curl -X DELETE {url}/simulator/faults/latency")
+    _say(f"  play       curl -X POST {url}/simulator/vms/1/crash")
+    _say(f"  and more   curl {url}/simulator/")
 
 
 def _print_finding(finding: Finding) -> None:

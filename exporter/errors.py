@@ -4,7 +4,8 @@ What can go wrong, and who has to do something about it.
 VergewatchError
 ├── ConfigError             the operator; the process exits with 2
 └── VergeOSError            nobody yet: this reading is lost, the last good one stays
-    ├── UnreachableError    no HTTP answer: refused, reset, timed out, TLS or DNS failed
+    ├── UnreachableError    no HTTP answer: the connection broke, or time ran out
+    │   └── AbsentError     not even a connection: refused, TLS or DNS failed
     ├── UnauthorizedError   401: asking again can lock the account, so nobody does
     ├── ForbiddenError      403: this table is not for this user
     ├── BudgetSpentError    we did not even ask
@@ -33,6 +34,10 @@ class UnreachableError(VergeOSError):
     """No HTTP answer came."""
 
     outcome = "unreachable"
+
+
+class AbsentError(UnreachableError):
+    """No connection could be made, so nothing else can be asked either."""
 
 
 class UnauthorizedError(VergeOSError):

@@ -41,6 +41,8 @@ PREFIX = "VERGEWATCH_"
 CONFIG_FILE_VARIABLE = "VERGEWATCH_CONFIG_FILE"
 SECRETS_DIR_VARIABLES = ("VERGEWATCH_SECRETS_DIR", "CREDENTIALS_DIRECTORY")
 """The second is systemd's, set by ``LoadCredential=``."""
+SIMULATOR_KEY_VARIABLE = "VERGEWATCH_SIMULATOR_API_KEY"
+"""The key that `vergewatch simulate` accepts; no setting of the daemon's."""
 VENDOR_VARIABLES = {
     "VERGE_URL": "url",
     "VERGE_API_KEY": "api_key",
@@ -329,7 +331,7 @@ def unknown_variables(environ: Iterable[str]) -> list[str]:
         for name in sorted(environ)
         if name.startswith(PREFIX)
         and name not in known
-        and name not in SECRETS_DIR_VARIABLES
+        and name not in (*SECRETS_DIR_VARIABLES, SIMULATOR_KEY_VARIABLE)
         and not any(name.startswith(f"{group}__") for group in known)
     ]
 

@@ -20,7 +20,6 @@ from prometheus_client import (
 )
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-
 # prometheus_client leaves these untyped.
 _CLASSIC: Callable[[CollectorRegistry], bytes] = generate_latest
 _OPENMETRICS: Callable[[CollectorRegistry], bytes] = generate_openmetrics

@@ -1,6 +1,7 @@
 """When each table is due, and what an hour of that costs: arithmetic, without a clock."""
 
 from collections.abc import Iterable, Sequence
+from math import ceil
 from typing import NamedTuple
 
 from exporter.errors import ConfigError
@@ -71,7 +72,7 @@ def check_budget(beats: Sequence[Beat], *, per_hour: int, reserve: float) -> Non
         for beat in beats
     )
     raise ConfigError(
-        f"the schedule needs {needed:.0f} requests an hour, and {allowed} are allowed "
+        f"the schedule needs {ceil(needed)} requests an hour, and {allowed} are allowed "
         f"({per_hour} less {reserve:.0%} kept for recovery):\n{lines}\n"
         "  make poll.fast_seconds or poll.slow_seconds longer, or raise api.requests_per_hour "
         "if your VergeOS allows more"

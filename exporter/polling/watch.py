@@ -15,15 +15,21 @@ import msgspec
 import structlog
 
 from exporter.clock import Clock
-from exporter.errors import BudgetSpentError, UnauthorizedError, UnreachableError, VergeOSError
+from exporter.errors import (
+    AbsentError,
+    BudgetSpentError,
+    UnauthorizedError,
+    UnreachableError,
+    VergeOSError,
+)
 from exporter.model import Identity, Snapshot, SystemReport, TableReport, Trouble
 from exporter.polling.schedule import Beat, next_due, requests_per_hour, retry_due
 
 log = structlog.get_logger()
 
 TROUBLES_KEPT = 10
-UNREACHABLE_IN_A_ROW = 2
-"""Tables without any answer after which the others need not be asked: nobody is there."""
+SILENCES_ENOUGH = 2
+"""Readings in a row without any answer after which the next need not be tried."""
 EXPIRY_CHECK_SECONDS = 1.0
 
 
@@ -145,6 +151,7 @@ class Watch:
         self._words_seen: set[str] = set()
         self._lost: VergeOSError | None = None
         """Why the whole cloud cannot be read at present."""
+        self._silences = 0
         self._told: set[str] = set()
         """Tables whose failing has been logged, and whose recovery therefore will be."""
         self._troubles: deque[Trouble] = deque(maxlen=TROUBLES_KEPT)
@@ -164,18 +171,11 @@ class Watch:
         """Read every table that is due, the healthy ones first, and publish what is known then."""
         due = self._due()
         before = dict(self._states)
-        unreachable = 0
         lost: VergeOSError | None = None
         while due and lost is None:
             table = due.pop(0)
             await self._read(table)
-            error = self._states[table].error
-            unreachable = unreachable + 1 if isinstance(error, UnreachableError) else 0
-            if (
-                isinstance(error, UnauthorizedError | BudgetSpentError)
-                or unreachable == UNREACHABLE_IN_A_ROW
-            ):
-                lost = error
+            lost = self._why_lost(self._states[table].error)
         for table in due:  # no use in asking: the answer would be the same
             self._fail(table, lost, duration_seconds=None)
         self._tell_cloud(before, lost)
@@ -187,6 +187,12 @@ class Watch:
         """Publish anew if a reading has just grown too old to be shown."""
         if self._fresh().keys() != self._shown:
             await self._show()
+
+    def _why_lost(self, error: VergeOSError | None) -> VergeOSError | None:
+        """Return *error* if after it no other table is worth asking for."""
+        self._silences = self._silences + 1 if isinstance(error, UnreachableError) else 0
+        hopeless = isinstance(error, AbsentError | UnauthorizedError | BudgetSpentError)
+        return error if hopeless or self._silences >= SILENCES_ENOUGH else None
 
     async def _poll_forever(self) -> None:
         while True:

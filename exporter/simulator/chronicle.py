@@ -1,4 +1,4 @@
-"""What the cloud writes into its logs, in wordings that can be exchanged: the real ones are unknown."""
+"""What the cloud writes into its logs, in exchangeable wordings: the real ones are unknown."""
 
 from collections import deque
 from collections.abc import Mapping

@@ -1,7 +1,6 @@
 """A switchboard of everything that can go wrong between a cloud and those who ask it."""
 
 import difflib
-import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from exporter.errors import VergewatchError
+from exporter.simulator.dice import Dice
 
 API_ROOT = "/api/v4/"
 ACTIONS = "/api/v4/vm_actions"
@@ -171,7 +171,7 @@ class Switchboard:
     def __init__(self, *, seed: int = 0, time: Callable[[], float] = lambda: 0.0) -> None:
         self.time = time
         self.watchers: list[Callable[[], None]] = []
-        self._rng = random.Random(seed)
+        self._rng = Dice(seed)
         self._on: dict[tuple[str, str | None], Fault] = {}
 
     def turn_on(
@@ -193,6 +193,7 @@ class Switchboard:
             probability: That a request is struck, 0 to 1.
             times: How many requests are struck before it turns itself off.
             lasting: Seconds until it turns itself off.
+
         """
         kind = _known(name, FAULTS, "fault")
         _check("probability", probability, Parameter(1.0, "", least=0.0, most=1.0), name)
@@ -254,7 +255,7 @@ class Switchboard:
         for key, fault in tuple(self._on.items()):
             if not fault.aims_at(method, path):
                 continue
-            if fault.probability < 1.0 and self._rng.random() >= fault.probability:
+            if fault.probability < 1.0 and not self._rng.chance(fault.probability):
                 continue
             hits[fault.name] = fault
             if fault.times is not None:

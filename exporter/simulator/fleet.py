@@ -1,12 +1,12 @@
 """A believable fleet of any size, the same for the same seed."""
 
 import math
-import random
 import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from exporter.simulator.dice import Dice
 from exporter.simulator.guests import SYSTEMS, guest
 from exporter.simulator.load import Load
 from exporter.simulator.machines import VM, Cluster, Drive, Kind, Machine, Nic, Node, Status
@@ -15,6 +15,7 @@ GIB = 1024**3
 DAY = 86_400
 OLDEST_DAYS = 900
 VMS_PER_NODE = 45
+SMALL, MEDIUM = 15, 400
 CLUSTER_NAMES = ("production", "edge", "lab", "archive", "analytics", "desktop", "partner", "dr")
 
 
@@ -67,7 +68,7 @@ _BY_ROLE = {role.name: role for role in ROLES}
 
 def default_clusters(vms: int) -> tuple[ClusterPlan, ...]:
     """Return clusters that fit a number of VMs: one, two, or up to eight."""
-    count = 1 if vms <= 15 else 2 if vms <= 400 else min(len(CLUSTER_NAMES), 2 + vms // 2000)
+    count = 1 if vms <= SMALL else 2 if vms <= MEDIUM else min(len(CLUSTER_NAMES), 2 + vms // 2000)
     nodes = max(2 * count + (count > 1), math.ceil(vms / VMS_PER_NODE))
     shares = [nodes // count + (number < nodes % count) for number in range(count)]
     return tuple(map(ClusterPlan, CLUSTER_NAMES, shares))
@@ -91,7 +92,7 @@ class Keys:
 class Builder:
     """Makes machines with all their parts, giving keys and rolling dice as it goes."""
 
-    def __init__(self, *, rng: random.Random, keys: Keys, start: float) -> None:
+    def __init__(self, *, rng: Dice, keys: Keys, start: float) -> None:
         self.rng = rng
         self.keys = keys
         self.start = start
@@ -144,24 +145,24 @@ class Builder:
             modified=born,
             os_family=system.family,
             os_description=system.description,
-            description=f"{role.name} server" if rng.random() < 0.4 else "",
+            description=f"{role.name} server" if rng.chance(0.4) else "",
             creator=rng.choice(("admin", "anna", "jonas", "terraform")),
             created_from=rng.choice(("custom", "clone", "recipe", "terraform", "import_vmware")),
             on_power_loss=rng.choices(("last_state", "power_on", "leave_off"), (85, 12, 3))[0],
             machine_type=rng.choice(("pc-q35-9.0", "pc-q35-8.2", "pc-i440fx-9.0")),
-            uefi=rng.random() < 0.7,
-            disable_powercycle=rng.random() < 0.1,
-            need_restart=rng.random() < 0.03,
+            uefi=rng.chance(0.7),
+            disable_powercycle=rng.chance(0.1),
+            need_restart=rng.chance(0.03),
         )
-        machine.shutdown_seconds = None if rng.random() < 0.04 else round(rng.uniform(4, 70), 1)
-        machine.migratable = rng.random() > 0.03
-        machine.migration_method = "live" if rng.random() < 0.05 else "auto"
+        machine.shutdown_seconds = None if rng.chance(0.04) else round(rng.uniform(4, 70), 1)
+        machine.migratable = rng.chance(0.97)
+        machine.migration_method = "live" if rng.chance(0.05) else "auto"
         disks = rng.choice(role.disks_gb)
         self._drives(machine, disks)
         self._nics(machine, role.traffic)
-        if system.family != "other" and rng.random() < 0.75:
+        if system.family != "other" and rng.chance(0.75):
             vm.guest_agent = True
-            if rng.random() < 0.92:
+            if rng.chance(0.92):
                 sizes = [size * GIB for size in disks]
                 machine.guest = guest(system, hostname=name, sizes=sizes, rng=rng)
         return vm
@@ -169,7 +170,7 @@ class Builder:
     def snapshot_of(self, vm: VM, *, at: float) -> VM:
         """Make the row that a snapshot of *vm* is: of the same table, perhaps of the same name."""
         rng = self.rng
-        name = vm.name if rng.random() < 0.5 else f"{vm.name}-daily"
+        name = vm.name if rng.chance(0.5) else f"{vm.name}-daily"
         machine = self.machine(
             "vm",
             name,
@@ -246,7 +247,7 @@ class Builder:
         rng = self.rng
         count = rng.choices((1, 2, 3), (82, 16, 2))[0]
         # Two cards of one machine may carry the same name.
-        namesake = rng.random() < 0.02
+        namesake = rng.chance(0.02)
         for number in range(count):
             name = "nic_0" if namesake else f"nic_{number}"
             share = 1.0 if number == 0 else 0.1
@@ -261,7 +262,7 @@ class Builder:
             name=name,
             mac=":".join(f"{octet:02x}" for octet in octets),
             speed_mbps=rng.choice((1000, 10_000)),
-            interface="virtio" if rng.random() < 0.9 else "e1000",
+            interface="virtio" if rng.chance(0.9) else "e1000",
             received_per_second=traffic * rng.uniform(0.3, 1.7),
             sent_per_second=traffic * rng.uniform(0.3, 1.7),
             packet_bytes=rng.uniform(180, 1200),
@@ -271,7 +272,7 @@ class Builder:
         rng = self.rng
         for number, size in enumerate(sizes_gb):
             machine.drives.append(self._drive(machine, f"drive_{number}", number, size * GIB))
-        if rng.random() < 0.12:
+        if rng.chance(0.12):
             drive = self._drive(machine, "cdrom", len(sizes_gb), 0)
             drive.media, drive.interface, drive.used_bytes = "cdrom", "ahci", 0
             drive.reads_per_second = drive.writes_per_second = 0.0
@@ -285,7 +286,7 @@ class Builder:
             name=name,
             order=order,
             media="disk",
-            interface="virtio-scsi" if rng.random() < 0.85 else "ide",
+            interface="virtio-scsi" if rng.chance(0.85) else "ide",
             tier=rng.choices(("1", "3", "4"), (60, 30, 10))[0],
             size_bytes=size,
             used_bytes=int(size * rng.triangular(0.05, 0.95, 0.4)),
@@ -295,7 +296,7 @@ class Builder:
         )
 
 
-def pick_role(rng: random.Random) -> Role:
+def pick_role(rng: Dice) -> Role:
     """Return a role as often as its weight says."""
     return rng.choices(ROLES, [role.weight for role in ROLES])[0]
 

@@ -1,8 +1,8 @@
 """Which operating systems run inside the VMs, and how their agents describe them."""
 
-import random
 from dataclasses import dataclass
 
+from exporter.simulator.dice import Dice
 from exporter.simulator.machines import Filesystem, Guest
 
 GIB = 1024**3
@@ -47,7 +47,7 @@ SYSTEMS = {
 }
 
 
-def guest(system: System, *, hostname: str, sizes: list[int], rng: random.Random) -> Guest:
+def guest(system: System, *, hostname: str, sizes: list[int], rng: Dice) -> Guest:
     """Return what the agent of a guest with disks of these *sizes* (bytes) would say."""
     return Guest(
         agent_version="8.2.1" if system.family == "linux" else "107.0.1",
@@ -59,12 +59,12 @@ def guest(system: System, *, hostname: str, sizes: list[int], rng: random.Random
         hostname=hostname,
         address=f"10.{rng.randrange(8, 64)}.{rng.randrange(256)}.{rng.randrange(2, 254)}",
         filesystems=tuple(_filesystems(system, sizes, rng)),
-        lists_as_maps=rng.random() < 0.3,
+        lists_as_maps=rng.chance(0.3),
         connects_after=rng.uniform(6, 25),
     )
 
 
-def _filesystems(system: System, sizes: list[int], rng: random.Random) -> list[Filesystem]:
+def _filesystems(system: System, sizes: list[int], rng: Dice) -> list[Filesystem]:
     windows = system.family == "windows"
     letters = ("C:\\", "D:\\", "E:\\", "F:\\")
     mounts = ("/", "/srv", "/var/lib/data", "/backup")
@@ -78,6 +78,6 @@ def _filesystems(system: System, sizes: list[int], rng: random.Random) -> list[F
         )
         for number, size in enumerate(sizes[:4])
     ]
-    if not windows and rng.random() < 0.5:
+    if not windows and rng.chance(0.5):
         found.append(Filesystem("vda15", "vfat", "/boot/efi", 109_395_456, 0.058))
     return found

@@ -270,3 +270,12 @@ class Alarm:
     text: str
     created: int
     snooze: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who may appear in the logs."""
+
+    key: int
+    name: str
+    kind: str = "normal"

@@ -179,5 +179,6 @@ def _best(candidates: list[Node], machine: Machine) -> Node:
 
 def _has_group(node: Node, machine: Machine) -> bool:
     return any(
-        other.ha_group == machine.ha_group and other is not machine for other in node.hosted.values()
+        other.ha_group == machine.ha_group and other is not machine
+        for other in node.hosted.values()
     )

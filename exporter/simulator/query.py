@@ -41,8 +41,10 @@ class Chain:
         result = self.first.holds(get)
         for word, condition in self.rest:
             # No precedence: each word joins everything before it with the one thing after it.
-            result = (result and condition.holds(get)) if word == "and" else (
-                result or condition.holds(get)
+            result = (
+                (result and condition.holds(get))
+                if word == "and"
+                else (result or condition.holds(get))
             )
         return result
 
@@ -151,12 +153,16 @@ def _tokens(text: str, now: float) -> list[_Token]:
             value, place = _quoted(text, place, now)
             tokens.append(_Token("literal", value, value))
         else:
-            match = _WORD.match(text, place)
-            assert match is not None, "every other sign starts a word"
-            word = match.group().replace("{$now}", str(int(now)))
+            end = _word_end(text, place)
+            word = text[place:end].replace("{$now}", str(int(now)))
             tokens.append(_Token("word", word))
-            place = match.end()
+            place = end
     return tokens
+
+
+def _word_end(text: str, place: int) -> int:
+    match = _WORD.match(text, place)
+    return len(text) if match is None else match.end()
 
 
 def _quoted(text: str, place: int, now: float) -> tuple[str, int]:

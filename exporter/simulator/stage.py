@@ -1,11 +1,11 @@
 """What every actor in the world shares: the time, the agenda, the log books and the dice."""
 
-import random
 from collections import deque
 from dataclasses import dataclass, field
 
 from exporter.simulator.agenda import Agenda
 from exporter.simulator.chronicle import Chronicle
+from exporter.simulator.dice import Dice
 
 KEPT_HAPPENINGS = 50_000
 
@@ -47,7 +47,7 @@ class Stage:
     """Shared by the actors of one world."""
 
     now: float
-    rng: random.Random
+    rng: Dice
     timings: Timings
     chronicle: Chronicle
     agenda: Agenda = field(default_factory=Agenda)

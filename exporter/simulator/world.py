@@ -1,11 +1,13 @@
 """A cloud that lives: what it consists of, and everything that people, guests and fate do to it."""
 
-import random
+import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
 
 from exporter.errors import VergewatchError
 from exporter.simulator.chronicle import Chronicle, Wording
+from exporter.simulator.dice import Dice
 from exporter.simulator.faults import Switchboard
 from exporter.simulator.fleet import (
     DAY,
@@ -28,6 +30,7 @@ from exporter.simulator.machines import (
     Status,
     Tag,
     Task,
+    User,
 )
 from exporter.simulator.platform import Platform
 from exporter.simulator.power import OFF, Power
@@ -36,12 +39,16 @@ from exporter.simulator.stage import Happening, Stage, Timings
 DEFAULT_START = 1_767_225_600.0
 """The first second of 2026, for worlds whose time does not matter."""
 
+LEAST_WITH_SERVICE = 10
+"""In clouds of this many VMs one of them belongs to a NAS service."""
+
 TAGS: Mapping[str, tuple[str, ...]] = {
     "environment": ("production", "staging", "test"),
     "recovery": ("auto", "never"),
     "team": ("web", "data", "office"),
 }
 
+PowerState = Literal["observed", "desired"]
 Which = VM | int | str
 WhichNode = Node | int | str
 
@@ -67,11 +74,14 @@ class World:
         cloud_name: str,
         timings: Timings,
         wordings: Mapping[str, Wording | None] | None,
+        powerstate: PowerState = "observed",
     ) -> None:
         self.seed = seed
         self.started_at = start
         self.cloud_name = cloud_name
         self.version = "26.1.8"
+        self.powerstate = powerstate
+        self.users: list[User] = [User(1, "admin"), User(2, "anna"), User(3, "jonas")]
         self.keys = Keys()
         self.clusters: dict[int, Cluster] = {}
         self.nodes: dict[int, Node] = {}
@@ -82,9 +92,11 @@ class World:
         self.members: dict[int, Member] = {}
         self.tasks: dict[int, Task] = {}
         self.alarms: dict[int, Alarm] = {}
+        self._advancing = False
+        self._alarms_set: list[float] = []
         self.faults = Switchboard(seed=seed, time=lambda: self.now)
         self.stage = Stage(
-            now=start, rng=random.Random(seed), timings=timings, chronicle=Chronicle(wordings)
+            now=start, rng=Dice(seed), timings=timings, chronicle=Chronicle(wordings)
         )
         self.builder = Builder(rng=self.stage.rng, keys=self.keys, start=start)
         self.power = Power(self.stage, self.nodes)
@@ -103,6 +115,7 @@ class World:
         timings: Timings | None = None,
         wordings: Mapping[str, Wording | None] | None = None,
         stopped_share: float = 0.06,
+        powerstate: PowerState = "observed",
     ) -> "World":
         """
         Build a cloud that has been running for a while.
@@ -111,6 +124,9 @@ class World:
             start: Unix seconds of its first moment; counters and starts lie before it.
             names: For the first VMs; the others are named after their roles.
             stopped_share: How many VMs are off from the beginning, 0 to 1.
+            powerstate: Whether ``machine_status.powerstate`` repeats what runs or says what was
+                last asked for; no source knows.
+
         """
         world = cls(
             seed=seed,
@@ -118,6 +134,7 @@ class World:
             cloud_name=cloud_name,
             timings=timings or Timings(),
             wordings=wordings,
+            powerstate=powerstate,
         )
         _Founding(world).found(
             clusters or default_clusters(vms), vms=vms, names=names, stopped_share=stopped_share
@@ -141,16 +158,31 @@ class World:
 
     def advance(self, to: float) -> None:
         """Let time pass until *to*, in Unix seconds; what is due happens on the way, in order."""
+        if self._advancing:
+            return  # something that happens on the way asks for the time
+        self._advancing = True
         stage = self.stage
         while due := stage.agenda.due(to):
             moment, action = due
             stage.now = max(stage.now, moment)
             action()
         stage.now = max(stage.now, to)
+        self._advancing = False
 
     def at(self, moment: float, action: Callable[[], None]) -> None:
         """Let *action* happen at *moment*."""
         self.stage.agenda.at(moment, action)
+
+    def alarm_at(self, moment: float, action: Callable[[], None]) -> None:
+        """Let *action* happen at *moment*, even when nobody asks for anything by then."""
+        heapq.heappush(self._alarms_set, moment)
+        self.at(moment, action)
+
+    def next_alarm(self) -> float | None:
+        """Return the next moment at which somebody must advance the world."""
+        while self._alarms_set and self._alarms_set[0] <= self.now:
+            heapq.heappop(self._alarms_set)
+        return self._alarms_set[0] if self._alarms_set else None
 
     # Finding things.
 
@@ -223,9 +255,7 @@ class World:
         if graceful:
             self.power.power_cycle(vm.machine)
 
-    def migrate(
-        self, which: Which, node: WhichNode | None = None, *, user: str = "system"
-    ) -> bool:
+    def migrate(self, which: Which, node: WhichNode | None = None, *, user: str = "system") -> bool:
         """Move a VM to *node* or wherever there is room; return whether there was."""
         vm = self.vm(which)
         machine = vm.machine
@@ -441,10 +471,12 @@ class _Founding:
         for plan in plans:
             key = world.keys.next("clusters")
             world.clusters[key] = Cluster(key, plan.name, f"The {plan.name} cluster")
-        fleet = self._fleet(vms, names, plans)
+        with_service = vms >= LEAST_WITH_SERVICE
+        fleet = self._fleet(vms - with_service, names, plans)
         self._nodes(plans, fleet)
         self._platform_machines()
-        self._service_vm()
+        if with_service:
+            self._service_vm()
         self._run(fleet, stopped_share)
         self._snapshots(fleet)
         self._tags(fleet)
@@ -460,8 +492,10 @@ class _Founding:
             role = pick_role(self._rng) if given is None else role_of(given)
             cluster = self._rng.choices(clusters, weights)[0]
             vm = self._builder.vm(role=role, cluster=cluster, name=given)
-            if len(clusters) > 1 and self._rng.random() < 0.2:
-                vm.machine.cluster_failover = self._rng.choice([c for c in clusters if c != cluster])
+            if len(clusters) > 1 and self._rng.chance(0.2):
+                vm.machine.cluster_failover = self._rng.choice(
+                    [c for c in clusters if c != cluster]
+                )
             fleet.append(vm)
             self._adopt(vm)
         return fleet
@@ -503,12 +537,12 @@ class _Founding:
     def _run(self, fleet: Sequence[VM], stopped_share: float) -> None:
         rng = self._rng
         for vm in fleet:
-            if rng.random() >= stopped_share:
+            if not rng.chance(stopped_share):
                 self._house(vm.machine)
                 continue
-            word = "hibernated" if rng.random() < 0.1 else "stopped"
+            word = "hibernated" if rng.chance(0.1) else "stopped"
             stopped = self._world.now - rng.uniform(0.1, 60) * DAY
-            vm.enabled = rng.random() > 0.25
+            vm.enabled = rng.chance(0.75)
             vm.machine.idle_since = stopped
             vm.machine.status = Status(
                 word=word,
@@ -539,7 +573,7 @@ class _Founding:
 
     def _snapshots(self, fleet: Sequence[VM]) -> None:
         for vm in fleet:
-            if self._rng.random() < 0.12:
+            if self._rng.chance(0.12):
                 taken = self._world.now - self._rng.uniform(0.1, 14) * DAY
                 self._adopt(self._builder.snapshot_of(vm, at=taken))
 
@@ -551,9 +585,9 @@ class _Founding:
         for vm in fleet:
             environment = rng.choices(TAGS["environment"], (70, 18, 12))[0]
             self._tag(vm, "environment", environment)
-            if rng.random() < 0.6:
+            if rng.chance(0.6):
                 self._tag(vm, "recovery", "auto")
-            elif rng.random() < 0.1:
+            elif rng.chance(0.1):
                 self._tag(vm, "recovery", "never")
 
     def _tag(self, vm: VM, category: str, name: str) -> None:
@@ -566,7 +600,7 @@ class _Founding:
     def _groups(self, fleet: Sequence[VM]) -> None:
         """Keep pairs of one role apart, now and then."""
         for vm in fleet:
-            if vm.role in ("db", "dc", "queue") and self._rng.random() < 0.6:
+            if vm.role in ("db", "dc", "queue") and self._rng.chance(0.6):
                 vm.machine.ha_group = f"{vm.role}-{vm.machine.cluster}"
 
     def _history(self, fleet: Sequence[VM]) -> None:

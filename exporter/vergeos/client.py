@@ -20,6 +20,7 @@ from yarl import URL
 
 from exporter.clock import Clock
 from exporter.errors import (
+    AbsentError,
     BadReplyError,
     BudgetSpentError,
     ConfigError,
@@ -278,6 +279,8 @@ class VergeOSClient:
                 body = await self._body(path, response)
                 _check_status(path, response, body)
                 return Answer(response.status, body)
+        except aiohttp.ClientConnectorError as error:
+            raise AbsentError(f"{path}: {_why_unreachable(error)}") from None
         except aiohttp.ClientError as error:
             raise UnreachableError(f"{path}: {_why_unreachable(error)}") from None
         except OSError as error:

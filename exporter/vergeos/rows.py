@@ -516,7 +516,7 @@ def _disk_stats(row: _DriveStats, disk: int) -> DiskStats:
         read_bytes=row.read_bytes,
         written_bytes=row.write_bytes,
         utilization_ratio=_ratio(row.util),
-        service_time_seconds=None if row.service_time is None else row.service_time / 1000,
+        service_time_seconds=_scaled(row.service_time, 1000),
     )
 
 
@@ -536,7 +536,12 @@ def _bytes(mebibytes: int | None) -> int | None:
 
 
 def _ratio(percent: float | None) -> float | None:
-    return None if percent is None else percent / 100
+    return _scaled(percent, 100)
+
+
+def _scaled(value: float | None, divisor: float) -> float | None:
+    """Divide without leaving the dust of binary fractions: 1.12 % is 0.0112, and reads so."""
+    return None if value is None else round(value / divisor, 9)
 
 
 Part = TypeVar("Part", Nic, Disk)

@@ -1,0 +1,85 @@
+"""The simulated VergeOS for whoever wants to see something work: alone, or with the daemon."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from exporter import app
+from exporter.clock import Clock
+from exporter.errors import ConfigError
+from exporter.settings import Settings
+from exporter.simulator import FaultError, Simulator
+
+log = structlog.get_logger()
+
+HASTE: dict[str, Any] = {
+    "poll": {"fast_seconds": 5, "slow_seconds": 15, "inventory_seconds": 60},
+    # The simulated VergeOS has no hourly limit, and nobody should wait to see something happen.
+    "api": {"requests_per_hour": 10_000},
+}
+
+
+async def show(simulator: Simulator, given: dict[str, dict[str, Any]], clock: Clock) -> None:
+    """Run the simulator and a daemon that watches it, until told to stop."""
+    async with simulator:
+        log.info("simulator.started", url=simulator.url, control=f"{simulator.url}/simulator/")
+        cloud = {"url": simulator.url, "api_key": simulator.api_key}
+        settings = Settings(**{"systems": [cloud], **HASTE, **given})
+        await app.run(settings, lambda: settings, clock)
+
+
+async def serve(
+    simulator: Simulator, faults: Sequence[str], introduce: Callable[[Simulator], None]
+) -> None:
+    """
+    Run the simulator alone, until told to stop.
+
+    Args:
+        faults: What is broken from the start, as ``name`` or ``name:key=value,key=value``.
+        introduce: Told once there is an address to tell people.
+
+    Raises:
+        ConfigError: A fault does not exist, or the address cannot be listened on.
+
+    """
+    for fault in faults:
+        turn_on(simulator, fault)
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    try:
+        await simulator.start()
+    except OSError as problem:
+        raise ConfigError(f"cannot listen: {problem.strerror}") from None
+    try:
+        introduce(simulator)
+        await stopping.wait()
+    finally:
+        await simulator.stop()
+
+
+def turn_on(simulator: Simulator, fault: str) -> None:
+    """Turn on what ``latency:seconds=2,path=vms`` says."""
+    name, _, rest = fault.partition(":")
+    settings: dict[str, Any] = {}
+    for pair in rest.split(",") if rest else ():
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--fault {fault}: {pair!r} is not key=value")
+        settings[key] = _value(value)
+    try:
+        simulator.faults.turn_on(name, **settings)
+    except (FaultError, TypeError) as problem:
+        raise ConfigError(f"--fault {fault}: {problem}") from None
+
+
+def _value(text: str) -> Any:
+    """Return the number or flag that *text* is, or else the text."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text

@@ -1,0 +1,202 @@
+"""The real daemon, in a process of its own, watching whatever a test points it at."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.clock import SystemClock
+from exporter.simulator import Simulator, Timings, World
+
+PATIENCE_SECONDS = 20.0
+HASTE = {
+    "VERGEWATCH_POLL__FAST_SECONDS": "0.5",
+    "VERGEWATCH_POLL__SLOW_SECONDS": "1",
+    "VERGEWATCH_POLL__INVENTORY_SECONDS": "2",
+    "VERGEWATCH_API__REQUESTS_PER_HOUR": "1000000",
+    "VERGEWATCH_API__TIMEOUT_SECONDS": "2",
+    "VERGEWATCH_API__SPACING_SECONDS": "0.02",
+}
+"""A day in the life of a daemon, in seconds."""
+
+REAL_TIME = SystemClock()
+"""The daemon is another process: it cannot be handed a clock."""
+
+Labels = frozenset[tuple[str, str]]
+
+
+@dataclass
+class Page:
+    """A scraped page, to be asked for values."""
+
+    text: str
+    samples: dict[str, dict[Labels, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for family in text_string_to_metric_families(self.text):
+            for sample in family.samples:
+                labels = frozenset(sample.labels.items())
+                assert labels not in self.samples.setdefault(sample.name, {}), sample
+                self.samples[sample.name][labels] = sample.value
+
+    def get(self, name: str, **labels: str) -> list[float]:
+        wanted = set(labels.items())
+        return [value for found, value in self.samples.get(name, {}).items() if wanted <= found]
+
+    def one(self, name: str, **labels: str) -> float:
+        (value,) = self.get(name, **labels)
+        return value
+
+    def names(self) -> set[str]:
+        return set(self.samples)
+
+    @property
+    def vm_names(self) -> set[str]:
+        """Names of the metrics about VMs that have samples."""
+        return {name for name in self.samples if name.startswith("vergewatch_vm_")} - {
+            "vergewatch_vm_snapshots"
+        }
+
+
+@dataclass
+class Daemon:
+    """A running daemon."""
+
+    process: asyncio.subprocess.Process
+    url: str
+    http: aiohttp.ClientSession
+    log: list[dict[str, Any]]
+    output: list[str]
+
+    async def get(self, path: str, **headers: str) -> tuple[int, str]:
+        async with self.http.get(self.url + path, headers=headers) as answer:
+            return answer.status, await answer.text()
+
+    async def page(self) -> Page:
+        status, text = await self.get("/metrics")
+        assert status == 200
+        return Page(text)
+
+    async def page_where(self, holds: Callable[[Page], bool]) -> Page:
+        """Scrape until *holds* of the page; the test fails if it never does."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            async for page in self._pages():
+                if holds(page):
+                    return page
+        raise AssertionError("there are always more pages")
+
+    async def _pages(self) -> AsyncIterator[Page]:
+        while True:
+            yield await self.page()
+            await REAL_TIME.sleep(0.05)
+
+    async def until_up(self, **labels: str) -> Page:
+        """Scrape until the whole picture is there."""
+        return await self.page_where(
+            lambda page: (
+                page.get("vergewatch_up", **labels) == [1]
+                and bool(page.get("vergewatch_vm_disk_reads_total", **labels))
+            )
+        )
+
+    def events(self) -> list[str]:
+        return [entry["event"] for entry in self.log]
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    async def end(self) -> int:
+        """Send SIGTERM and return the exit code."""
+        self.signal(signal.SIGTERM)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def running(env: Mapping[str, str], *args: str) -> AsyncIterator[Daemon]:
+    """Run ``vergewatch run`` with *env* on a free port."""
+    bare = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("VERGE", "CREDENTIALS_DIRECTORY"))
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "exporter", "run", "--log.format", "json"),
+        *("--web.listen-address", "127.0.0.1:0", *args),
+        env={**bare, **HASTE, **env},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output: list[str] = []
+    log: list[dict[str, Any]] = []
+    started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def listen() -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            output.append(line.decode())
+            with suppress(json.JSONDecodeError):
+                log.append(json.loads(line))
+                if log[-1].get("event") == "daemon.started":
+                    started.set_result(log[-1]["listen"])
+        if not started.done():
+            started.set_exception(AssertionError("".join(output)))
+
+    listening = asyncio.create_task(listen())
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            address = await started
+        async with aiohttp.ClientSession() as http:
+            yield Daemon(process, f"http://{address}", http, log, output)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            try:
+                async with asyncio.timeout(5):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+        await process.wait()
+        await listening
+
+
+@asynccontextmanager
+async def simulating(*, vms: int = 20, seed: int = 1, **options: Any) -> AsyncIterator[Simulator]:
+    """Run a simulator of a small cloud in this process, in real time."""
+    world = World.build(
+        seed=seed,
+        vms=vms,
+        start=REAL_TIME.now().timestamp(),
+        timings=Timings(migration_per_gb=0.01, migration_at_most=0.1),
+    )
+    async with Simulator(world=world, clock=REAL_TIME, **options) as simulator:
+        yield simulator
+
+
+async def polls(simulator: Simulator, count: int) -> None:
+    """Return when *count* more polls have been made of *simulator*, or tried."""
+    seen = len(simulator.requests)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        async for _ in _ticks():
+            asked = list(simulator.requests)[seen:]
+            if sum(request.path.endswith("/machine_status") for request in asked) >= count:
+                return
+
+
+async def _ticks() -> AsyncIterator[None]:
+    while True:
+        yield
+        await REAL_TIME.sleep(0.05)
+
+
+def pointing_at(simulator: Simulator) -> dict[str, str]:
+    """Return the environment that makes a daemon watch *simulator*."""
+    return {"VERGEWATCH_URL": simulator.url, "VERGEWATCH_API_KEY": simulator.api_key}
