@@ -5,7 +5,7 @@ from math import inf, isnan
 
 _REMEMBERED_BELOW = 65536
 _PLAIN_DIGITS = 6
-_PLAIN_BELOW = 1e6
+_PLAIN_BELOW = 10**_PLAIN_DIGITS
 _EXACT_BELOW = 2**53
 _EXPONENTS = tuple(f"e+{digits - 1:02d}" for digits in range(20))
 
@@ -14,39 +14,38 @@ class Numbers:
     """
     Spells numbers as ``prometheus_client`` does, only faster.
 
-    Most samples of a fleet are flags and small counts, so those are remembered;
-    most of the rest are whole numbers that grow.
+    Most samples of a fleet are flags and small counts, so those are remembered; most of the
+    rest are whole numbers that grow, so those are spelled on the spot, without a call.
     """
 
     def __init__(self) -> None:
-        self._remembered: dict[float, str] = {}
+        self._remembered: dict[float | None, str] = {}
 
     def spell(self, values: Sequence[float | None]) -> list[str]:
         """Return the text of each value; of None, an empty one."""
         remembered = self._remembered.get
-        return [remembered(value) or self._spelled(value) for value in values]  # type: ignore[arg-type]
+        texts = []
+        for value in values:
+            text = remembered(value)
+            if text is None and value is not None:
+                if isinstance(value, int) and _PLAIN_BELOW <= value < _EXACT_BELOW:
+                    digits = str(value)
+                    mantissa = f"{digits[0]}.{digits[1:]}"
+                    if digits[-1] == "0":
+                        mantissa = mantissa.rstrip("0.")
+                    text = mantissa + _EXPONENTS[len(digits)]
+                else:
+                    text = self._spelled(value)
+            texts.append(text or "")
+        return texts
 
-    def _spelled(self, value: float | None) -> str:
-        if value is None:
-            return ""
-        if type(value) is int and _REMEMBERED_BELOW <= value < _EXACT_BELOW:
-            return _whole(value)
-        if type(value) is float and 0 < value < _PLAIN_BELOW:
+    def _spelled(self, value: float) -> str:
+        if isinstance(value, float) and 0 < value < _PLAIN_BELOW:
             return repr(value)
         text = _go_float(value)
         if 0 <= value < _REMEMBERED_BELOW:
             self._remembered[value] = text
         return text
-
-
-def _whole(value: int) -> str:
-    digits = str(value)
-    if len(digits) <= _PLAIN_DIGITS:
-        return f"{digits}.0"
-    exponent = _EXPONENTS[len(digits)]
-    if digits[-1] != "0":
-        return f"{digits[0]}.{digits[1:]}{exponent}"
-    return f"{digits[0]}.{digits[1:]}".rstrip("0.") + exponent
 
 
 def _go_float(number: float) -> str:

@@ -24,10 +24,3 @@ class Agenda:
             return None
         moment, _, action = heapq.heappop(self._heap)
         return moment, action
-
-    def next_at(self) -> float | None:
-        """Return the moment of the next appointment."""
-        return self._heap[0][0] if self._heap else None
-
-    def __len__(self) -> int:
-        return len(self._heap)

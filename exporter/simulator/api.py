@@ -115,7 +115,7 @@ class Api:
             return error(403, "Permission denied")
         try:
             answer = self._write(call, caller, table, key)
-        except ValueError:
+        except (TypeError, ValueError):
             answer = error(422, "Invalid argument")
         return answer or error(405, "Method not allowed")
 

@@ -195,10 +195,9 @@ class Switchboard:
             lasting: Seconds until it turns itself off.
 
         """
-        kind = _known(name, FAULTS, "fault")
+        kind = _known(name)
         _check("probability", probability, Parameter(1.0, "", least=0.0, most=1.0), name)
-        place = path if path is None or path.startswith("/") else API_ROOT + path
-        place = place or kind.path
+        place = _place(path) or kind.path
         fault = Fault(
             name=name,
             path=place,
@@ -214,10 +213,9 @@ class Switchboard:
 
     def turn_off(self, name: str, *, path: str | None = None) -> bool:
         """Turn a fault off, everywhere or for one *path*; return whether it was on."""
-        _known(name, FAULTS, "fault")
-        place = path if path is None or path.startswith("/") else API_ROOT + path
-        gone = [key for key in self._on if key[0] == name and path in (None, key[1], place)]
-        gone += [key for key in self._on if key == (name, place) and key not in gone]
+        _known(name)
+        place = _place(path)
+        gone = [key for key in self._on if key[0] == name and place in (None, key[1])]
         for key in gone:
             del self._on[key]
         if gone:
@@ -288,10 +286,15 @@ def check_settings(name: str, settings: Mapping[str, Any]) -> None:
     Switchboard().turn_on(name, **settings)
 
 
-def _known(name: str, table: Mapping[str, Kind], noun: str) -> Kind:
-    if name in table:
-        return table[name]
-    raise FaultError(f"there is no {noun} {name!r}{nearest(name, table)}")
+def _place(path: str | None) -> str | None:
+    """Return a path in full; the name of a table is enough."""
+    return path if path is None or path.startswith("/") else API_ROOT + path
+
+
+def _known(name: str) -> Kind:
+    if name in FAULTS:
+        return FAULTS[name]
+    raise FaultError(f"there is no fault {name!r}{nearest(name, FAULTS)}")
 
 
 def nearest(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:

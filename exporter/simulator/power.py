@@ -65,6 +65,11 @@ class Power:
         if seconds is not None:
             self._later(machine, delay + seconds, lambda: self._stopped_by_request(machine))
 
+    def call_off(self, machine: Machine) -> None:
+        """Forget a start that has not shown yet."""
+        self._new_plan(machine, wanted=False)
+        self._release(machine)
+
     def stop_now(self, machine: Machine, *, word: str = "stopped") -> None:
         """Let the process be gone from one moment to the next."""
         self._new_plan(machine)

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import struct
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -156,7 +157,7 @@ class Simulator:
             self._serve, access_log=None, handler_cancellation=True, keepalive_timeout=75.0
         )
         self.faults.watchers.append(self._faults_changed)
-        self._keep_world_time()
+        self.world.follow(self._clock)
         await self._open(self._bind())
         self._faults_changed()
         self._keeper = asyncio.create_task(self._keep_time(), name="simulator-time")
@@ -210,11 +211,10 @@ class Simulator:
             self._door.close()
             self._door = None
         for connection in list(self._web.connections) if self._web is not None else ():
-            if connection.transport is not None:
-                connection.transport.abort()
+            _reset(connection.transport)
 
     def _faults_changed(self) -> None:
-        self._keep_world_time()
+        self.world.catch_up()
         self._api.notice_faults()
         self._changed.set()
         self._changed = asyncio.Event()
@@ -233,13 +233,10 @@ class Simulator:
 
     # Time.
 
-    def _keep_world_time(self) -> None:
-        self.world.advance(self._clock.now().timestamp())
-
     async def _keep_time(self) -> None:
         """Wake for what must happen unasked: faults of a scenario, and the ends of faults."""
         while True:
-            self._keep_world_time()
+            self.world.catch_up()
             self.faults.active()  # lets go of those whose time is over
             changed = self._changed
             moments = [self.faults.next_expiry(), self.world.next_alarm()]
@@ -259,7 +256,7 @@ class Simulator:
     # Requests.
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        self._keep_world_time()
+        self.world.catch_up()
         call = await _call(request)
         if call.path.startswith(CONTROL_ROOT):
             return _response(self._control.answer(call))
@@ -292,7 +289,7 @@ class Simulator:
         failed = None if fault is None else Answer(fault["code"], {"err": fault["text"]})
         if failed is not None and fault is not None and not fault["after"]:
             return failed
-        self._keep_world_time()
+        self.world.catch_up()
         answer = self._api.answer(call, caller, at=at, strike=strike)
         self._update(number, acted=True)
         return failed or answer
@@ -342,9 +339,19 @@ async def _call(request: web.BaseRequest) -> Call:
 
 def _drop(request: web.BaseRequest) -> web.StreamResponse:
     """Reset the connection; the response that is returned goes nowhere."""
-    if request.transport is not None:
-        request.transport.abort()
+    _reset(request.transport)
     return web.Response()
+
+
+def _reset(transport: asyncio.BaseTransport | None) -> None:
+    """Close a connection so that the other side hears of a reset, and not of an end."""
+    if not isinstance(transport, asyncio.WriteTransport):
+        return
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        at_once = struct.pack("ii", 1, 0)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+    transport.abort()
 
 
 def _response(answer: Answer) -> web.Response:

@@ -34,7 +34,11 @@ class Moment:
 
     def idle(self, machine: Machine) -> bool:
         """Return whether nothing happens inside *machine*."""
-        return machine.idle_since is not None and machine.idle_since <= self.stamp
+        if machine.idle_since is None:
+            return False
+        if self.statuses is not None:
+            return machine.idle_since < self.stamp  # what came after the freeze is not seen
+        return machine.idle_since <= self.stamp
 
     def beat(self, machine: Machine) -> int:
         """Return when the platform last touched what it knows of *machine*, in seconds."""

@@ -5,20 +5,19 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
+from exporter.clock import Clock
 from exporter.errors import VergewatchError
 from exporter.simulator.chronicle import Chronicle, Wording
 from exporter.simulator.dice import Dice
 from exporter.simulator.faults import Switchboard
 from exporter.simulator.fleet import (
-    DAY,
     Builder,
     ClusterPlan,
     Keys,
     default_clusters,
-    memory_per_node,
-    pick_role,
     role_of,
 )
+from exporter.simulator.founding import Founding
 from exporter.simulator.machines import (
     VM,
     Alarm,
@@ -27,7 +26,6 @@ from exporter.simulator.machines import (
     Machine,
     Member,
     Node,
-    Status,
     Tag,
     Task,
     User,
@@ -38,15 +36,6 @@ from exporter.simulator.stage import Happening, Stage, Timings
 
 DEFAULT_START = 1_767_225_600.0
 """The first second of 2026, for worlds whose time does not matter."""
-
-LEAST_WITH_SERVICE = 10
-"""In clouds of this many VMs one of them belongs to a NAS service."""
-
-TAGS: Mapping[str, tuple[str, ...]] = {
-    "environment": ("production", "staging", "test"),
-    "recovery": ("auto", "never"),
-    "team": ("web", "data", "office"),
-}
 
 PowerState = Literal["observed", "desired"]
 Which = VM | int | str
@@ -59,7 +48,7 @@ class UnknownThingError(VergewatchError):
 
 class World:
     """
-    One cloud. Time passes only in `advance`; everything else happens now.
+    One cloud. Time passes only in `advance`, or with a clock that it was told to `follow`.
 
     People, guests and fate act through the methods whose names are sentences
     (``world.operator_stops("web-01", user="anna")``); each writes the rows into the
@@ -93,6 +82,7 @@ class World:
         self.tasks: dict[int, Task] = {}
         self.alarms: dict[int, Alarm] = {}
         self._advancing = False
+        self._clock: Clock | None = None
         self._alarms_set: list[float] = []
         self.faults = Switchboard(seed=seed, time=lambda: self.now)
         self.stage = Stage(
@@ -136,7 +126,7 @@ class World:
             wordings=wordings,
             powerstate=powerstate,
         )
-        _Founding(world).found(
+        Founding(world).found(
             clusters or default_clusters(vms), vms=vms, names=names, stopped_share=stopped_share
         )
         return world
@@ -169,6 +159,16 @@ class World:
         stage.now = max(stage.now, to)
         self._advancing = False
 
+    def follow(self, clock: Clock) -> None:
+        """Let the world's time be the clock's from now on, whoever looks at it or acts in it."""
+        self._clock = clock
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Let time pass until the moment that the clock shows, if there is a clock to follow."""
+        if self._clock is not None:
+            self.advance(self._clock.now().timestamp())
+
     def at(self, moment: float, action: Callable[[], None]) -> None:
         """Let *action* happen at *moment*."""
         self.stage.agenda.at(moment, action)
@@ -188,6 +188,7 @@ class World:
 
     def vm(self, which: Which) -> VM:
         """Return a VM by itself, its key or its name; snapshots have keys only."""
+        self.catch_up()  # whoever names a thing is about to look at it, or to do something to it
         if isinstance(which, VM):
             return which
         if isinstance(which, str):
@@ -202,6 +203,7 @@ class World:
 
     def node(self, which: WhichNode) -> Node:
         """Return a node by itself, its key or its name."""
+        self.catch_up()
         if isinstance(which, Node):
             return which
         for node in self.nodes.values():
@@ -293,6 +295,7 @@ class World:
         self, name: str, *, role: str = "app", user: str = "anna", running: bool = True
     ) -> VM:
         """Create a VM in the first cluster, and start it."""
+        self.catch_up()
         if any(vm.name == name for vm in self.live_vms()):
             raise UnknownThingError(f"a VM named {name!r} is already there")
         cluster = next(iter(self.clusters))
@@ -435,7 +438,9 @@ class World:
 
     def _switch_off(self, vm: VM, *, graceful: bool) -> None:
         machine = vm.machine
+        machine.restart_with_node = None
         if machine.status.word in OFF:
+            self.power.call_off(machine)
             return
         if graceful:
             self.power.shut_down(machine, machine.shutdown_seconds)
@@ -445,181 +450,3 @@ class World:
     def _adopt(self, vm: VM) -> None:
         self.vms[vm.key] = vm
         self.machines[vm.machine.key] = vm.machine
-
-
-class _Founding:
-    """The building of a world, step by step."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._builder = world.builder
-        self._rng = world.stage.rng
-
-    def found(
-        self,
-        plans: Sequence[ClusterPlan],
-        *,
-        vms: int,
-        names: Sequence[str],
-        stopped_share: float,
-    ) -> None:
-        world = self._world
-        # Keys of different tables must not coincide, or a wrong join would look right.
-        world.keys.skip("machines", 100)
-        world.keys.skip("tag_members", 500)
-        world.keys.skip("machine_nics", 30)
-        for plan in plans:
-            key = world.keys.next("clusters")
-            world.clusters[key] = Cluster(key, plan.name, f"The {plan.name} cluster")
-        with_service = vms >= LEAST_WITH_SERVICE
-        fleet = self._fleet(vms - with_service, names, plans)
-        self._nodes(plans, fleet)
-        self._platform_machines()
-        if with_service:
-            self._service_vm()
-        self._run(fleet, stopped_share)
-        self._snapshots(fleet)
-        self._tags(fleet)
-        self._groups(fleet)
-        self._history(fleet)
-
-    def _fleet(self, vms: int, names: Sequence[str], plans: Sequence[ClusterPlan]) -> list[VM]:
-        clusters = list(self._world.clusters)
-        weights = [plan.nodes for plan in plans]
-        fleet = []
-        for number in range(vms):
-            given = names[number] if number < len(names) else None
-            role = pick_role(self._rng) if given is None else role_of(given)
-            cluster = self._rng.choices(clusters, weights)[0]
-            vm = self._builder.vm(role=role, cluster=cluster, name=given)
-            if len(clusters) > 1 and self._rng.chance(0.2):
-                vm.machine.cluster_failover = self._rng.choice(
-                    [c for c in clusters if c != cluster]
-                )
-            fleet.append(vm)
-            self._adopt(vm)
-        return fleet
-
-    def _nodes(self, plans: Sequence[ClusterPlan], fleet: Sequence[VM]) -> None:
-        world = self._world
-        for cluster, plan in zip(world.clusters.values(), plans, strict=True):
-            members = [vm for vm in fleet if vm.machine.cluster == cluster.key]
-            memory = memory_per_node(members, plan.nodes)
-            for _ in range(plan.nodes):
-                node = self._builder.node(len(world.nodes) + 1, cluster, memory_mb=memory)
-                world.nodes[node.key] = node
-                world.machines[node.machine.key] = node.machine
-                cluster.nodes.append(node)
-                self._let_run(node.machine, node)
-
-    def _platform_machines(self) -> None:
-        world = self._world
-        first = next(iter(world.clusters))
-        for kind, name in (
-            ("vnet", "External"),
-            ("vnet", "Internal"),
-            ("vnet", "DMZ"),
-            ("tenant_node", "meadow-node1"),
-            ("tenant_node", "meadow-node2"),
-        ):
-            machine = self._builder.router(kind, name, cluster=first)  # type: ignore[arg-type]
-            world.machines[machine.key] = machine
-            self._house(machine)
-
-    def _service_vm(self) -> None:
-        """Add the VM of a NAS service: in the list like any other, owned by the platform."""
-        cluster = next(iter(self._world.clusters))
-        vm = self._builder.vm(role=role_of("files"), cluster=cluster, name="nas-service")
-        vm.service, vm.creator, vm.created_from = 1, "system", "recipe"
-        self._adopt(vm)
-        self._house(vm.machine)
-
-    def _run(self, fleet: Sequence[VM], stopped_share: float) -> None:
-        rng = self._rng
-        for vm in fleet:
-            if not rng.chance(stopped_share):
-                self._house(vm.machine)
-                continue
-            word = "hibernated" if rng.chance(0.1) else "stopped"
-            stopped = self._world.now - rng.uniform(0.1, 60) * DAY
-            vm.enabled = rng.chance(0.75)
-            vm.machine.idle_since = stopped
-            vm.machine.status = Status(
-                word=word,
-                running=False,
-                state="offline",
-                since=stopped,
-                started=stopped - rng.uniform(1, 100) * DAY,
-            )
-
-    def _house(self, machine: Machine) -> None:
-        node = self._world.platform.place(machine)
-        if node is not None:
-            node.host(machine)
-            self._let_run(machine, node)
-
-    def _let_run(self, machine: Machine, node: Node) -> None:
-        started = self._world.now - self._rng.uniform(0.05, 120) * DAY
-        machine.idle_since = None
-        machine.status = Status(
-            word="running",
-            running=True,
-            state="online",
-            since=started,
-            started=started,
-            node=node.key,
-            wanted=True,
-        )
-
-    def _snapshots(self, fleet: Sequence[VM]) -> None:
-        for vm in fleet:
-            if self._rng.chance(0.12):
-                taken = self._world.now - self._rng.uniform(0.1, 14) * DAY
-                self._adopt(self._builder.snapshot_of(vm, at=taken))
-
-    def _tags(self, fleet: Sequence[VM]) -> None:
-        world, rng = self._world, self._rng
-        for category, names in TAGS.items():
-            for name in names:
-                world.tag_named(category, name)
-        for vm in fleet:
-            environment = rng.choices(TAGS["environment"], (70, 18, 12))[0]
-            self._tag(vm, "environment", environment)
-            if rng.chance(0.6):
-                self._tag(vm, "recovery", "auto")
-            elif rng.chance(0.1):
-                self._tag(vm, "recovery", "never")
-
-    def _tag(self, vm: VM, category: str, name: str) -> None:
-        world = self._world
-        row = Member(
-            world.keys.next("tag_members"), world.tag_named(category, name), f"vms/{vm.key}"
-        )
-        world.members[row.key] = row
-
-    def _groups(self, fleet: Sequence[VM]) -> None:
-        """Keep pairs of one role apart, now and then."""
-        for vm in fleet:
-            if vm.role in ("db", "dc", "queue") and self._rng.chance(0.6):
-                vm.machine.ha_group = f"{vm.role}-{vm.machine.cluster}"
-
-    def _history(self, fleet: Sequence[VM]) -> None:
-        """Write some rows of the past week, so that the logs are not empty on the first day."""
-        world, rng = self._world, self._rng
-        moments = sorted(world.now - rng.uniform(0.02, 7) * DAY for _ in range(min(60, len(fleet))))
-        for moment in moments:
-            vm = rng.choice(fleet)
-            event = rng.choice(("changed", "logged_in", "guest_rebooted"))
-            name = rng.choice(("anna", "jonas")) if event == "logged_in" else vm.name
-            world.chronicle.tell(
-                event,
-                at=moment,
-                name=name,
-                object_type="user" if event == "logged_in" else "vm",
-                machine=vm.machine.key,
-                user="system" if event == "guest_rebooted" else rng.choice(("anna", "jonas")),
-            )
-
-    def _adopt(self, vm: VM) -> None:
-        self._world.vms[vm.key] = vm
-        self._world.machines[vm.machine.key] = vm.machine

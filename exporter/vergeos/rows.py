@@ -379,13 +379,11 @@ def _what_came_instead(body: bytes, problem: Exception) -> str:
 
 def _number(reference: Reference) -> int | None:
     """Return the key that a reference names, or None where it names nothing."""
-    if isinstance(reference, int):
+    if isinstance(reference, int) or reference is None:
         return reference or None
     if isinstance(reference, str):
         return int(reference) if reference.isdecimal() and len(reference) < 19 else None  # noqa: PLR2004 - what fits 64 bits
-    if isinstance(reference, dict):
-        return _number(reference.get("$key"))
-    return None
+    return _number(reference.get("$key"))
 
 
 def _required(reference: Reference, field: str, key: int) -> int:
@@ -419,7 +417,7 @@ def _vm_config(row: _VM, key: int) -> VMConfig | None:
 
 def _machine_status(row: _Status, machine: int) -> MachineStatus:
     word = row.status or ""
-    if not WORD_SHAPE.fullmatch(word):
+    if word not in KNOWN_WORDS and not WORD_SHAPE.fullmatch(word):
         raise _SkipRowError(f"machine {machine} has the status {word[:40]!r}, which is no word")
     return MachineStatus(
         machine=machine,

@@ -36,6 +36,11 @@ _DECODERS: dict[str, Callable[[bytes, str], Reading[Any]]] = {
 _TABLES = {table.name: table for table in tables.TABLES}
 
 
+def decoder_of(table: str) -> Callable[[bytes, str], Reading[Any]]:
+    """Return what turns an answer's body, and the path for errors, into the rows of *table*."""
+    return _DECODERS[table]
+
+
 class _Last(NamedTuple):
     digest: bytes
     reading: Reading[Any]
@@ -80,7 +85,7 @@ class VergeOSSource:
         last = self._last.get(table.name)
         if last is not None and last.digest == digest:
             return last.reading
-        reading = _DECODERS[table.name](body, table.path)
+        reading = decoder_of(table.name)(body, table.path)
         self._last[table.name] = _Last(digest, reading)
         return reading
 

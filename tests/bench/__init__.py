@@ -1,0 +1,1 @@
+"""What it costs: ``make bench``. Prints tables, and judges nothing: machines are noisy."""

@@ -1,0 +1,174 @@
+"""The CPU that one polling cycle takes, stage by stage, from an answer's bytes to a page's."""
+
+import gc
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import aiohttp
+from prometheus_client import Metric, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from exporter.connection import beats
+from exporter.exposition.catalog import FAMILIES, Kind
+from exporter.exposition.formats import Format
+from exporter.exposition.page import bind
+from exporter.exposition.renderer import Renderer
+from exporter.exposition.scene import Scene
+from exporter.model import Identity, Snapshot, SystemReport
+from exporter.polling.schedule import next_due
+from exporter.settings import PollSettings
+from exporter.simulator import Simulator, World
+from exporter.vergeos.inventory import join
+from exporter.vergeos.source import IDENTITY, decoder_of
+from exporter.vergeos.tables import TABLES, Table
+from tests.fakes import START, FakeClock
+
+TICKS = 12
+"""Four minutes of polling: every table has had its turn several times."""
+REPORT = SystemReport(
+    system_name="bench",
+    url="",
+    identity=None,
+    up=True,
+    key_accepted=True,
+    taken_at=START,
+    tables=(),
+    vms_by_word={},
+    requests_left=0,
+    requests_per_hour=0,
+    troubles=(),
+)
+
+
+class Cost(NamedTuple):
+    """What polling a fleet costs, in CPU milliseconds; the first cycle, which reads all, apart."""
+
+    samples: int
+    page_bytes: int
+    gzip_bytes: int
+    first: float
+    mean: float
+    worst: float
+    stages: Mapping[str, float]
+    """Mean of each stage."""
+    ours_ms: float
+    """Rendering everything from scratch, as plain text and deflated."""
+    theirs_ms: float
+    """prometheus_client's text of the same families, uncompressed."""
+
+
+async def measure(vms: int) -> Cost:
+    """Poll a simulated fleet for a while, on a clock of its own."""
+    clock = FakeClock()
+    world = World.build(seed=1, vms=vms, start=START.timestamp())
+    async with Simulator(world=world, clock=clock) as cloud, aiohttp.ClientSession() as http:
+        return await _measure(cloud, http, clock)
+
+
+async def _measure(cloud: Simulator, http: aiohttp.ClientSession, clock: FakeClock) -> Cost:
+    renderer = Renderer()
+    rows: dict[str, Any] = {IDENTITY: Identity("bench", "26"), "identity": Identity("bench", "26")}
+    totals, stages = [], defaultdict[str, list[float]](list)
+    due = {beat.table: 0.0 for beat in beats(PollSettings())}
+    schedule = {beat.table: beat for beat in beats(PollSettings())}
+    bodies: dict[str, bytes] = {}
+    for _ in range(TICKS):
+        read = [table for table in TABLES if due[table.name] <= clock.elapsed]
+        fresh = {table: await _fetch(cloud, http, table) for table in read}
+        for table in read:
+            due[table.name] = next_due(schedule[table.name], now=clock.elapsed)
+        gc.collect()
+        spent = _cycle(renderer, rows, fresh, bodies)
+        totals.append(sum(spent.values()))
+        for stage, seconds in spent.items():
+            stages[stage].append(seconds)
+        clock.elapsed += 20
+    snapshot = _join(rows)
+    page = bind([renderer.render(snapshot, REPORT)], Format.CLASSIC)
+    plain = page.plain(b"")
+    return Cost(
+        samples=sum(not line.startswith(b"#") for line in plain.splitlines()),
+        page_bytes=len(plain),
+        gzip_bytes=len(page.gzipped(b"")),
+        first=totals[0] * 1000,
+        mean=_mean(totals[1:]) * 1000,
+        worst=max(totals[1:]) * 1000,
+        stages={stage: _mean(spent[1:]) * 1000 for stage, spent in stages.items()},
+        ours_ms=_best(lambda: Renderer().render(snapshot, REPORT)),
+        theirs_ms=_best(lambda: generate_latest(_theirs(snapshot))),
+    )
+
+
+async def _fetch(cloud: Simulator, http: aiohttp.ClientSession, table: Table) -> bytes:
+    query = {"fields": ",".join(table.fields), **({"filter": table.where} if table.where else {})}
+    headers = {"Authorization": f"Bearer {cloud.api_key}"}
+    async with http.get(cloud.url + table.path, params=query, headers=headers) as answer:
+        return await answer.read()
+
+
+def _cycle(
+    renderer: Renderer,
+    rows: dict[str, Any],
+    fresh: Mapping[Table, bytes],
+    bodies: dict[str, bytes],
+) -> dict[str, float]:
+    """Do what a cycle does after its answers came; return the CPU seconds of each stage."""
+    began = time.process_time()
+    for table, body in fresh.items():
+        if bodies.get(table.name) != body:
+            rows[table.name] = decoder_of(table.name)(body, table.path).rows
+            bodies[table.name] = body
+    decoded = time.process_time()
+    snapshot = _join(rows)
+    joined = time.process_time()
+    rendered = renderer.render(snapshot, REPORT)
+    drawn = time.process_time()
+    for form in Format:
+        bind([rendered], form)
+    bound = time.process_time()
+    return {
+        "decode": decoded - began,
+        "join": joined - decoded,
+        "render and gzip": drawn - joined,
+        "bind": bound - drawn,
+    }
+
+
+def _join(rows: Mapping[str, Any]) -> Snapshot:
+    return join(dict(rows), system_name="bench", identity=rows[IDENTITY], taken_at=START)
+
+
+class _theirs(Collector):  # noqa: N801 - reads as what it is
+    """The same families, as prometheus_client would have a collector yield them."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._scene = Scene(snapshot, REPORT)
+
+    def collect(self) -> Iterable[Metric]:
+        for family in FAMILIES:
+            make = CounterMetricFamily if family.kind is Kind.COUNTER else GaugeMetricFamily
+            metric = make(family.name, family.help, labels=family.labels)
+            for identity, thing in family.part.members(self._scene):
+                words = [word.read(thing) for word in family.words]
+                value = family.read(thing)
+                if value is not None:
+                    metric.add_metric([*identity, *words], value)
+            yield metric
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return sum(found) / len(found)
+
+
+def _best(work: Any, times: int = 3) -> float:
+    """Return the CPU milliseconds that *work* takes when nothing gets in its way."""
+    spent = []
+    for _ in range(times):
+        began = time.process_time()
+        work()
+        spent.append(time.process_time() - began)
+    return min(spent) * 1000

@@ -1,0 +1,209 @@
+"""The command line, as a person meets it: what it prints, and how it ends."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.daemon import PATIENCE_SECONDS, REAL_TIME, pointing_at, simulating
+
+
+async def start(*args: str, **env: str) -> asyncio.subprocess.Process:
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("VERGE")}
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "exporter", *args),
+        env={**bare, "COLUMNS": "120", **env},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def ran(*args: str, **env: str) -> tuple[int | None, str, str]:
+    """Return the exit code, what was printed, and what was complained of."""
+    process = await start(*args, **env)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+@asynccontextmanager
+async def printing(*args: str, until: str, **env: str) -> AsyncIterator[list[str]]:
+    """Run a command that goes on for ever, from when it has printed *until*; end it with Ctrl-C."""
+    process = await start(*args, **env)
+    lines: list[str] = []
+    assert process.stdout is not None
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        async for line in process.stdout:
+            lines.append(line.decode())
+            if until in lines[-1]:
+                break
+    yield lines
+    process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await process.communicate()
+    assert process.returncode == 0
+
+
+async def test_check_says_what_it_found_and_what_it_will_cost() -> None:
+    async with simulating() as cloud:
+        code, out, err = await ran("check", **pointing_at(cloud))
+
+        assert (code, err) == (0, "")
+        assert "northwind" in out
+        assert "26.1" in out
+        for table in ("vms", "machine_status", "machine_drive_stats", "vm_snapshots"):
+            assert table in out
+        assert "638 requests an hour of 850 allowed" in out
+
+
+async def test_check_says_what_may_not_be_read() -> None:
+    async with simulating() as cloud:
+        cloud.faults.turn_on("status", path="nodes", code=403, text="Permission denied")
+
+        code, out, _ = await ran("check", **pointing_at(cloud))
+
+        assert code == 0
+        assert "/api/v4/nodes answered 403 (Permission denied): this user may not read it" in out
+
+
+@pytest.mark.parametrize(
+    ("fault", "settings", "says"),
+    [
+        ("reject_key", {}, "the credentials are refused"),
+        ("html", {"path": "vms"}, "answered with HTML instead of JSON"),
+        ("status", {"path": "machine_status", "code": 500}, "answered 500"),
+    ],
+)
+async def test_check_fails_where_there_would_be_no_picture(
+    fault: str, settings: dict[str, Any], says: str
+) -> None:
+    async with simulating() as cloud:
+        cloud.faults.turn_on(fault, **settings)
+
+        code, out, _ = await ran("check", **pointing_at(cloud))
+
+        assert code == 1
+        assert "no picture:" in out
+        assert says in out
+
+
+async def test_check_of_nobody_says_so_in_a_line() -> None:
+    code, out, err = await ran("check", VERGEWATCH_URL="http://127.0.0.1:1", VERGEWATCH_API_KEY="k")
+
+    assert code == 1
+    assert "cannot connect to 127.0.0.1:1" in out
+    assert "Traceback" not in out + err
+
+
+async def test_check_names_variables_that_set_nothing() -> None:
+    async with simulating() as cloud:
+        _, _, err = await ran("check", **pointing_at(cloud), VERGEWATCH_POL__FAST_SECONDS="3")
+
+        assert "did you mean VERGEWATCH_POLL__FAST_SECONDS?" in err
+
+
+@pytest.mark.parametrize(
+    ("args", "env", "says"),
+    [
+        (["run"], {}, "vergewatch: no VergeOS to watch"),
+        (["run", "--config", "/nowhere.yaml"], {}, "/nowhere.yaml cannot be read: No such file"),
+        (
+            ["run", "--log.level", "loud"],
+            {"VERGEWATCH_URL": "https://v"},
+            "log.level: input should",
+        ),
+        (["run", "--bogus"], {}, "No such option"),
+        (["bogus"], {}, "No such command"),
+        (["simulate", "--fault", "latncy"], {}, "did you mean 'latency'?"),
+        (["simulate", "--fault", "latency:seconds"], {}, "'seconds' is not key=value"),
+        (["simulate", "--scenario", "qiet"], {}, "did you mean 'quiet'?"),
+        (["simulate", "--listen", "8000"], {}, "has no port"),
+        (["demo", "--vms", "0"], {}, "--vms"),
+    ],
+)
+async def test_a_wrong_question_is_answered_in_a_line_and_ends_with_two(
+    args: list[str], env: dict[str, str], says: str
+) -> None:
+    code, out, err = await ran(*args, **env)
+
+    assert code == 2
+    assert says in out + err
+    assert "Traceback" not in out + err
+
+
+async def test_an_address_in_use_is_said_to_be_so() -> None:
+    async with simulating() as cloud:
+        taken = cloud.url.removeprefix("http://")
+
+        code, _, err = await ran("run", "--web.listen-address", taken, **pointing_at(cloud))
+
+        assert code == 2
+        assert err.splitlines()[-1].startswith(f"vergewatch: cannot listen on {taken}: Address")
+        assert "Traceback" not in err
+
+
+async def test_metrics_prints_the_catalogue() -> None:
+    code, out, _ = await ran("metrics")
+    _, page, _ = await ran("metrics", "--format", "markdown")
+
+    assert code == 0
+    assert "vergewatch_vm_running{system_name, vm_id, vm_name} gauge" in out
+    assert "| `vergewatch_vm_running` | gauge |" in page
+
+
+async def test_settings_prints_the_settings() -> None:
+    code, out, _ = await ran("settings")
+
+    assert code == 0
+    assert "`VERGEWATCH_POLL__FAST_SECONDS`" in out
+
+
+async def test_version_prints_the_version() -> None:
+    code, out, _ = await ran("--version")
+
+    assert (code, out.split()[0]) == (0, "vergewatch")
+
+
+async def test_simulate_is_a_vergeos_that_can_be_broken_by_hand() -> None:
+    listen = ("--listen", "127.0.0.1:0", "--vms", "10", "--fault", "status:code=503,path=nodes")
+    async with (
+        printing("simulate", *listen, until="and more", VERGEWATCH_SIMULATOR_API_KEY="k") as lines,
+        aiohttp.ClientSession(headers={"Authorization": "Bearer k"}) as http,
+    ):
+        url = lines[0].split()[-1]
+        async with http.get(f"{url}/api/v4/vms") as answer:
+            assert answer.status == 200
+        async with http.get(f"{url}/api/v4/nodes") as answer:
+            assert answer.status == 503
+        async with http.delete(f"{url}/simulator/faults/status") as answer:
+            assert answer.status == 200
+        async with http.get(f"{url}/api/v4/nodes") as answer:
+            assert answer.status == 200
+
+
+async def test_demo_shows_a_cloud_and_what_it_is_made_of() -> None:
+    async with (
+        printing(
+            *("demo", "--vms", "10", "--web.listen-address", "127.0.0.1:19888"),
+            until="Ctrl-C",
+        ) as lines,
+        aiohttp.ClientSession() as http,
+    ):
+        assert "meadowlark" in lines[0]
+        text = ""
+        for _ in range(int(PATIENCE_SECONDS / 0.1)):
+            await REAL_TIME.sleep(0.1)
+            try:
+                async with http.get("http://127.0.0.1:19888/metrics") as answer:
+                    text = await answer.text()
+            except aiohttp.ClientError:
+                continue
+            if "vergewatch_vm_running{" in text:
+                break
+        assert 'vergewatch_up{system_name="meadowlark"} 1.0' in text
