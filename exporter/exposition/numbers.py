@@ -19,7 +19,8 @@ class Numbers:
     """
 
     def __init__(self) -> None:
-        self._remembered: dict[float | None, str] = {}
+        # A zero is written without a sign, whichever of the two comes first.
+        self._remembered: dict[float | None, str] = {None: "", 0: "0.0"}
 
     def spell(self, values: Sequence[float | None]) -> list[str]:
         """Return the text of each value; of None, an empty one."""
@@ -27,7 +28,8 @@ class Numbers:
         texts = []
         for value in values:
             text = remembered(value)
-            if text is None and value is not None:
+            if text is None:
+                assert value is not None  # noqa: S101 - it is remembered
                 if isinstance(value, int) and _PLAIN_BELOW <= value < _EXACT_BELOW:
                     digits = str(value)
                     mantissa = f"{digits[0]}.{digits[1:]}"
@@ -36,14 +38,12 @@ class Numbers:
                     text = mantissa + _EXPONENTS[len(digits)]
                 else:
                     text = self._spelled(value)
-            texts.append(text or "")
+            texts.append(text)
         return texts
 
     def _spelled(self, value: float) -> str:
-        if isinstance(value, float) and 0 < value < _PLAIN_BELOW:
-            return repr(value)
-        text = _go_float(value)
-        if 0 <= value < _REMEMBERED_BELOW:
+        text = repr(float(value)) if 0 < value < _PLAIN_BELOW else _go_float(value)
+        if 0 <= value < _REMEMBERED_BELOW and value == int(value):
             self._remembered[value] = text
         return text
 

@@ -99,18 +99,18 @@ class Renderer:
         identities = [identity for identity, _ in members]
         same_labels = before is not None and identities == before.identities
         if before is not None and same_labels and not before.duplicates:
-            labels, duplicates = before.labels, before.duplicates
+            kept, labels, duplicates = members, before.labels, before.duplicates
         else:
             labels = _labels(part.labels, identities)
-            members, labels, duplicates = _first_of_each(members, labels)
-        things = [thing for _, thing in members]
+            kept, labels, duplicates = _first_of_each(members, labels)
+        things = [thing for _, thing in kept]
 
         samples = {}
         for family in families:
             values = _read(family, things)
             known = before.samples[family.name] if before is not None and same_labels else None
             if known is None or known.values != values:
-                text = self._lines(family, members, labels, values)
+                text = self._lines(family, kept, labels, values)
                 known = _Samples(values, segment(text))
             samples[family.name] = known
         return _Drawing(sources, members, identities, labels, duplicates, samples)

@@ -21,6 +21,7 @@ from exporter.model import (
 
 REPORT = "report"
 """Not a table, but what is known of all of them."""
+IDENTITY = "identity"
 NO_STATUS = "unknown"
 NEW_WORD = "other"
 
@@ -87,11 +88,11 @@ class Scene:
 
     def sources(self, tables: frozenset[str]) -> tuple[object, ...]:
         """Return the objects that *tables* are now, and the name that is on every series."""
-        rows: Mapping[str, object] = self.snapshot.sources if self.snapshot else {}
-        return (
-            self.system,
-            *(self.report if table == REPORT else rows.get(table) for table in sorted(tables)),
-        )
+        known: dict[str, object] = dict(self.snapshot.sources) if self.snapshot else {}
+        # What a cloud said of itself is believed however old it is, unlike a table.
+        known[IDENTITY] = self.snapshot.identity if self.snapshot else None
+        known[REPORT] = self.report
+        return (self.system, *(known.get(table) for table in sorted(tables)))
 
     def has(self, table: str) -> bool:
         """Return whether the picture rests on *table*."""

@@ -1,7 +1,7 @@
 """When each table is due, and what an hour of that costs: arithmetic, without a clock."""
 
 from collections.abc import Iterable, Sequence
-from math import ceil
+from math import ceil, floor
 from typing import NamedTuple
 
 from exporter.errors import ConfigError
@@ -54,6 +54,11 @@ def requests_per_hour(beats: Iterable[Beat]) -> float:
     return sum(HOUR_SECONDS / beat.every_seconds * beat.requests for beat in beats)
 
 
+def allowance(per_hour: int, reserve: float) -> int:
+    """Return how many of *per_hour* requests are polling's, with the share *reserve* kept back."""
+    return floor(round(per_hour * (1 - reserve), 6))
+
+
 def check_budget(beats: Sequence[Beat], *, per_hour: int, reserve: float) -> None:
     """
     Refuse a schedule that an hour cannot pay for.
@@ -62,7 +67,7 @@ def check_budget(beats: Sequence[Beat], *, per_hour: int, reserve: float) -> Non
         ConfigError: With the sum, so that the operator sees which number to change.
 
     """
-    allowed = int(per_hour * (1 - reserve))
+    allowed = allowance(per_hour, reserve)
     needed = requests_per_hour(beats)
     if needed <= allowed:
         return

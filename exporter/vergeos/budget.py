@@ -2,7 +2,7 @@
 
 from collections import deque
 
-HOUR_SECONDS = 3600.0
+from exporter.polling.schedule import HOUR_SECONDS, allowance
 
 
 class RequestBudget:
@@ -20,7 +20,7 @@ class RequestBudget:
 
     def __init__(self, per_hour: int, *, reserve: float) -> None:
         self.per_hour = per_hour
-        self.for_polling = int(per_hour * (1 - reserve))
+        self.for_polling = allowance(per_hour, reserve)
         self._spent: deque[float] = deque()
 
     def take(self, *, at: float, urgent: bool = False) -> float:
@@ -41,11 +41,13 @@ class RequestBudget:
         if spent < limit:
             self._spent.append(at)
             return 0.0
+        if limit == 0:
+            return HOUR_SECONDS  # and then again: there is nothing to wait for
         return self._spent[spent - limit] + HOUR_SECONDS - at
 
     def spent(self, *, at: float) -> int:
         """Return the number of requests made in the hour before *at*."""
-        while self._spent and self._spent[0] <= at - HOUR_SECONDS:
+        while self._spent and self._spent[0] + HOUR_SECONDS <= at:
             self._spent.popleft()
         return len(self._spent)
 

@@ -49,10 +49,12 @@ class SecretFile:
         return self._secret
 
     def _first_line(self) -> str:
-        lines = self.path.read_text().strip().splitlines()
-        if not lines:
-            raise ConfigError(f"the secret in {self.path} cannot be read: the file is empty")
-        return lines[0].strip()
+        text = self.path.read_text(encoding="utf-8-sig")  # some editors put a mark first
+        line = text.partition("\n")[0].removesuffix("\r")
+        if not line.strip():
+            empty = "its first line" if text.strip() else "the file"
+            raise ConfigError(f"the secret in {self.path} cannot be read: {empty} is empty")
+        return line
 
 
 CredentialSource = Callable[[], Credentials]

@@ -9,8 +9,10 @@ milliseconds to seconds.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -31,6 +33,8 @@ from exporter.model import (
 )
 
 MIB = 2**20
+DIGITS_OF_A_KEY = 18
+"""More do not fit 64 bits."""
 BYTES_PER_MEGABIT = 1_000_000 / 8
 WORD_SHAPE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 """What a status word may look like: it becomes a label, so prose must not get through."""
@@ -132,7 +136,7 @@ class _Status(_Row, gc=False):
 class _StatusOfOddGuest(_Status, gc=False):
     """A status whose guest says something that nobody understands: no reason to lose the VM."""
 
-    agent_guest_info: Any = None
+    agent_guest_info: msgspec.Raw = msgspec.Raw(b"null")  # type: ignore[assignment]
 
 
 class _Stats(_Row, gc=False):
@@ -205,6 +209,8 @@ class _SkipRowError(Exception):
     """The row cannot be used; the message says why."""
 
 
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises: wrong types and wrong JSON, wrong bytes, and nesting without end."""
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -228,6 +234,7 @@ _STATUS_SHAPE = _shape(_Status, one=_StatusOfOddGuest)
 _NIC_SHAPE, _DRIVE_SHAPE, _DRIVE_STATS_SHAPE = _shape(_Nic), _shape(_Drive), _shape(_DriveStats)
 _CLUSTER_SHAPE, _NODE_SHAPE, _SETTING_SHAPE = _shape(_Cluster), _shape(_Node), _shape(_Setting)
 _VERSION = msgspec.json.Decoder(_Version, strict=False)
+_GUEST_INFO = msgspec.json.Decoder(_GuestInfo, strict=False)
 
 
 def vm_configs(body: bytes, path: str) -> Reading[tuple[VMConfig, ...]]:
@@ -295,7 +302,7 @@ def version(body: bytes, path: str) -> str:
     """Return the product's version from ``/version.json``."""
     try:
         answer: _Version = _VERSION.decode(body)
-    except msgspec.MsgspecError as problem:
+    except _UNREADABLE as problem:
         raise BadReplyError(path, _what_came_instead(body, problem)) from None
     return answer.version or ""
 
@@ -304,7 +311,7 @@ def raw_rows(body: bytes, path: str) -> list[msgspec.Raw]:
     """Return the rows of *body* as JSON, each by itself and unread."""
     try:
         return _RAW_LIST.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
+    except _UNREADABLE as problem:
         if body.strip() == b"null":  # how some clients have seen an empty list
             return []
         raise BadReplyError(path, _what_came_instead(body, problem)) from None
@@ -343,10 +350,8 @@ def _rows(
     """Decode a JSON list; only when a row is wrong are rows decoded one by one, to find it."""
     try:
         rows: list[Any] = shape.every.decode(body)
-    except msgspec.ValidationError:
+    except _UNREADABLE:
         rows = _rows_one_by_one(body, path, shape, on_skip)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-        raise BadReplyError(path, _what_came_instead(body, problem)) from None
     return rows
 
 
@@ -357,8 +362,8 @@ def _rows_one_by_one(
     for number, raw in enumerate(raw_rows(body, path)):
         try:
             rows.append(shape.one.decode(raw))
-        except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-            on_skip(f"row {number}: {problem}")
+        except _UNREADABLE as problem:
+            on_skip(f"row {number}: {_in_short(problem)}")
     return rows
 
 
@@ -374,16 +379,25 @@ def _what_came_instead(body: bytes, problem: Exception) -> str:
         )
     if text.startswith(b"{") and isinstance(problem, msgspec.ValidationError):
         return "answered with one object where a list of rows belongs"
-    return f"answered with JSON that cannot be read: {problem}"
+    return f"answered with JSON that cannot be read: {_in_short(problem)}"
 
 
-def _number(reference: Reference) -> int | None:
-    """Return the key that a reference names, or None where it names nothing."""
-    if isinstance(reference, int) or reference is None:
+def _in_short(problem: Exception) -> str:
+    """Say what is wrong without repeating the answer, which may hold anybody's business."""
+    return problem.reason if isinstance(problem, UnicodeDecodeError) else str(problem)
+
+
+def _number(reference: Any) -> int | None:
+    """Return the key that a `Reference` names, or None where it names nothing."""
+    while isinstance(reference, dict):
+        reference = reference.get("$key")
+    if isinstance(reference, bool):
+        return None
+    if isinstance(reference, int):
         return reference or None
-    if isinstance(reference, str):
-        return int(reference) if reference.isdecimal() and len(reference) < 19 else None  # noqa: PLR2004 - what fits 64 bits
-    return _number(reference.get("$key"))
+    if isinstance(reference, str) and len(reference) <= DIGITS_OF_A_KEY and reference.isdecimal():
+        return int(reference) or None
+    return None
 
 
 def _required(reference: Reference, field: str, key: int) -> int:
@@ -428,8 +442,8 @@ def _machine_status(row: _Status, machine: int) -> MachineStatus:
         state=row.state or "",
         migratable=row.migratable,
         node=_number(row.node),
-        started_at=row.started or None,
-        updated_at=row.last_update or None,
+        started_at=_moment(row.started),
+        updated_at=_moment(row.last_update),
         running_cpu_cores=row.running_cores,
         running_memory_bytes=_bytes(row.running_ram),
         agent_version=row.agent_version or "",
@@ -440,10 +454,10 @@ def _machine_status(row: _Status, machine: int) -> MachineStatus:
 def _guest(given: Any) -> Guest | None:
     """Return what the agent says; nothing where it says nothing, or nothing we understand."""
     info = given
-    if isinstance(given, dict):  # the row was wrong somewhere; perhaps not here
+    if isinstance(given, msgspec.Raw):  # the row was wrong somewhere; perhaps not here
         try:
-            info = msgspec.convert(given, _GuestInfo, strict=False)
-        except msgspec.ValidationError:
+            info = _GUEST_INFO.decode(given)
+        except _UNREADABLE:
             return None
     if not isinstance(info, _GuestInfo):  # an absent object is `[]` or null
         return None
@@ -457,7 +471,7 @@ def _guest(given: Any) -> Guest | None:
         memory_total_bytes=_bytes(memory.ram_total),
         memory_used_bytes=_bytes(memory.ram_used),
         filesystems=_filesystems(info.fsinfo),
-        refreshed_at=info.last_refresh or None,
+        refreshed_at=_moment(info.last_refresh),
     )
 
 
@@ -485,7 +499,7 @@ def _nic(row: _Nic, key: int) -> Nic:
         machine=_required(row.machine, "machine", key),
         name=row.name or "",
         status=status.status or None,
-        speed_bytes_per_second=None if status.speed is None else status.speed * BYTES_PER_MEGABIT,
+        speed_bytes_per_second=_scaled(status.speed, 1 / BYTES_PER_MEGABIT),
         received_bytes=stats.rx_bytes,
         transmitted_bytes=stats.tx_bytes,
         received_packets=stats.rx_pckts,
@@ -539,7 +553,12 @@ def _ratio(percent: float | None) -> float | None:
 
 def _scaled(value: float | None, divisor: float) -> float | None:
     """Divide without leaving the dust of binary fractions: 1.12 % is 0.0112, and reads so."""
-    return None if value is None else round(value / divisor, 9)
+    return None if value is None or not isfinite(value) else round(value / divisor, 9)
+
+
+def _moment(unix_seconds: float | None) -> float | None:
+    """Return a point in time; 0 is how the platform says that there was none."""
+    return unix_seconds if unix_seconds and isfinite(unix_seconds) else None
 
 
 Part = TypeVar("Part", Nic, Disk)
@@ -559,13 +578,18 @@ def _by_machine(parts: Iterable[Part]) -> dict[int, tuple[Part, ...]]:
 
 
 def _uniquely_named(parts: list[Part]) -> tuple[Part, ...]:
-    names = [part.name for part in parts]
-    if len(parts) == 1 and names[0]:
+    if len(parts) == 1 and parts[0].name:
         return tuple(parts)
     parts.sort(key=lambda part: part.key)
-    return tuple(
-        part
-        if part.name and names.count(part.name) == 1
-        else msgspec.structs.replace(part, name=f"{part.name}#{part.key}")
-        for part in parts
-    )
+    counts = Counter(part.name for part in parts)
+    taken = {name for name, count in counts.items() if name and count == 1}
+    named = []
+    for part in parts:
+        name = part.name
+        while name not in taken or counts[part.name] > 1 or not part.name:
+            name = f"{name}#{part.key}"
+            if name not in taken:
+                taken.add(name)
+                break
+        named.append(part if name == part.name else msgspec.structs.replace(part, name=name))
+    return tuple(named)

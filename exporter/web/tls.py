@@ -106,10 +106,19 @@ def make_context(tls: TLS) -> ssl.SSLContext:
     if not tls.prefer_server_ciphers:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     if tls.curve is not None:
-        context.set_ecdh_curve(tls.curve)
+        _set_curve(context, tls.curve)
     _load_chain(context, tls)
     _verify_clients(context, tls)
     return context
+
+
+def _set_curve(context: ssl.SSLContext, curve: str) -> None:
+    try:
+        context.set_ecdh_curve(curve)
+    except (ValueError, ssl.SSLError):
+        raise ConfigError(
+            f"curve_preferences: this Python cannot be held to {curve}; leave the key out"
+        ) from None
 
 
 class FollowingContext(ssl.SSLContext):

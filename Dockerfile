@@ -1,0 +1,52 @@
+# docker build --build-arg VERSION=1.0.0 --build-arg REVISION=$(git rev-parse HEAD) -t vergewatch .
+
+# Both stages: the environment is made with the Python that it is used with.
+ARG PYTHON_IMAGE=python:3.13-slim
+
+FROM ${PYTHON_IMAGE} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_ROOT_USER_ACTION=ignore
+WORKDIR /src
+
+# What changes seldom comes first. The environment gets no pip: nobody installs anything there.
+COPY deploy/requirements.txt deploy/requirements-build.txt deploy/
+RUN python -m venv --without-pip /opt/vergewatch \
+ && pip install --require-hashes -r deploy/requirements-build.txt \
+ && pip --python /opt/vergewatch/bin/python install --no-compile \
+        --require-hashes --only-binary :all: -r deploy/requirements.txt
+
+COPY pyproject.toml README.md ./
+COPY exporter exporter
+# Compiled here for good: the file system may be read-only, and times of files may get lost.
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+ && pip --python /opt/vergewatch/bin/python install --no-compile --no-deps --no-index dist/*.whl \
+ && python -m compileall -q --invalidation-mode unchecked-hash /opt/vergewatch/lib
+
+
+FROM ${PYTHON_IMAGE}
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="vergewatch" \
+      org.opencontainers.image.description="Monitoring and safe self-healing for VergeOS" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+
+# A number, so that Kubernetes can see that it is not root.
+ARG USER_ID=65532
+RUN install --directory --owner=${USER_ID} --group=${USER_ID} --mode=0750 /var/lib/vergewatch
+COPY --from=build /opt/vergewatch /opt/vergewatch
+COPY deploy/docker/healthcheck.py /opt/vergewatch/
+ENV PATH=/opt/vergewatch/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+
+USER ${USER_ID}:${USER_ID}
+WORKDIR /var/lib/vergewatch
+VOLUME /var/lib/vergewatch
+EXPOSE 9888
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=10s --start-period=10s --retries=3 \
+    CMD ["python", "-I", "/opt/vergewatch/healthcheck.py"]
+ENTRYPOINT ["vergewatch"]
+CMD ["run"]

@@ -1,0 +1,160 @@
+# What can be asked of this checkout; `make` alone lists it. Everything is set up in .venv
+# by the first verb that needs it, and again when the locked versions change.
+
+PYTHON  ?= python3
+INSTALL ?= yes
+ARGS    ?=
+
+VENV := .venv
+BIN  := $(VENV)/bin
+PIP  := $(BIN)/python -m pip --quiet --disable-pip-version-check install
+UV   := 0.13.9
+
+LOCKED  := deploy/requirements.txt deploy/requirements-build.txt
+RUNTIME := $(VENV)/.runtime
+DEV     := $(VENV)/.dev
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.SUFFIXES:
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench lock docs clean setup programs
+
+help: ## List what can be asked for
+	@echo "make VERB, where VERB is one of"
+	@sed -n 's/^\([a-z]*\):.*## /\1:/p' Makefile | while IFS=: read -r verb text; do \
+	    printf '  %-8s%s\n' "$$verb" "$$text"; done
+	@echo "and these may be added:"
+	@echo "  ARGS=...     more arguments: make demo ARGS=--help, make test ARGS='-k budget'"
+	@echo "  PYTHON=...   the Python, 3.11 or newer, that .venv is made with"
+	@echo "  INSTALL=no   leave the system's packages alone"
+
+demo: $(RUNTIME) ## Run the daemon against a simulated cloud
+	@exec $(BIN)/vergewatch demo $(ARGS)
+
+# Coverage is asked of the whole suite only: a selection of tests covers what it covers.
+test: $(DEV) programs ## Run the tests; with ARGS, those that pytest selects by them
+ifeq ($(strip $(ARGS)),)
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+else
+	@$(BIN)/python -m pytest $(ARGS)
+endif
+
+check: $(DEV) ## Run the linters, the type checker and the like
+	$(call heading,ruff check)
+	@$(BIN)/ruff check
+	$(call heading,ruff format)
+	@$(BIN)/ruff format --check
+	$(call heading,mypy)
+	@$(BIN)/mypy
+	$(call heading,import-linter)
+	@$(BIN)/lint-imports
+	$(call heading,generated files)
+	$(call same,docs/metrics.md,metrics --format markdown)
+	$(call same,docs/settings.md,settings)
+	@echo "up to date"
+	$(call heading,deployment files)
+	@bash -n .ci/run
+	@sh -n deploy/apt-install
+	@$(BIN)/python -c "$$READ_YAML" $(YAML)
+	@if command -v promtool >/dev/null; then \
+	    promtool check config --syntax-only deploy/compose/prometheus.yml >/dev/null; fi
+	@if command -v systemd-analyze >/dev/null; then $(verify-unit); fi
+	@echo "sound"
+
+bench: $(DEV) ## Measure, and hold the numbers against their bars
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+docs: $(RUNTIME) ## Write the pages of docs/ that are generated
+	@$(BIN)/vergewatch metrics --format markdown > docs/metrics.md
+	@$(BIN)/vergewatch settings > docs/settings.md
+
+# Versions already locked stay, as long as they fit; ARGS=--upgrade takes the newest of all.
+lock: $(BIN)/python ## Lock the dependencies in deploy/requirements*.txt
+	@$(PYTHON) -m venv --clear $(VENV)/uv
+	@$(VENV)/uv/bin/python -m pip --quiet --disable-pip-version-check install uv==$(UV)
+	@$(lock) pyproject.toml -o deploy/requirements.txt
+	@$(lock) pyproject.toml --group dev -c deploy/requirements.txt -o deploy/requirements-dev.txt
+	@$(BIN)/python -c "$$BUILD_REQUIRES" | \
+	    $(lock) - -c deploy/requirements-dev.txt -o deploy/requirements-build.txt
+	@rm -rf $(VENV)/uv
+
+clean: ## Remove .venv and everything else that is not in the repository's keeping
+	@rm -rf $(VENV) dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache \
+	    .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+
+# --- The environment ---
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "Python 3.11 or newer is needed, and $(PYTHON) is not: make PYTHON=python3.11 ..." >&2; \
+	    exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(call apt-install,python3-venv) || { \
+	    echo "$(PYTHON) has no ensurepip: install python3-venv, or pass another PYTHON=..." >&2; \
+	    exit 1; }
+	@echo "Setting up $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(RUNTIME): $(LOCKED) pyproject.toml | $(BIN)/python
+	@echo "Installing what it runs with"
+	@$(PIP) --require-hashes $(LOCKED:%=-r %)
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): deploy/requirements-dev.txt $(RUNTIME)
+	@echo "Installing what it is tested with"
+	@$(PIP) --require-hashes -r deploy/requirements-dev.txt
+	@touch $@
+
+setup: $(DEV)
+
+# Debian calls the packages as the programs in them.
+PROGRAMS := openssl prometheus prometheus-alertmanager
+programs:
+	@missing=; for program in $(PROGRAMS); do \
+	    command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	test -z "$$missing" || $(call apt-install,$$missing) || \
+	    { echo "Not installed:$$missing. The tests that need one will say so." >&2; test -z "$(CI)"; }
+
+
+# --- Details of verbs ---
+
+apt-install = { test "$(INSTALL)" = yes && deploy/apt-install $(1); }
+
+heading = @printf '\n== %s\n' '$(1)'
+
+define same
+	@page=$$($(BIN)/vergewatch $(2)) && { printf '%s\n' "$$page" | diff -u $(1) - || { \
+	    echo "$(1) is out of date: run make docs" >&2; exit 1; }; }
+endef
+
+YAML := $(shell find deploy -name '*.yml' -o -name '*.yaml')
+define READ_YAML
+import sys, yaml
+for name in sys.argv[1:]:
+    with open(name, encoding="utf-8") as file:
+        list(yaml.safe_load_all(file))
+endef
+export READ_YAML
+
+define BUILD_REQUIRES
+import tomllib
+with open("pyproject.toml", "rb") as file:
+    print(*tomllib.load(file)["build-system"]["requires"], sep="\n")
+endef
+export BUILD_REQUIRES
+
+lock = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+    --no-emit-index-url --no-header --no-annotate $(ARGS)
+
+# The program is not installed where the unit looks for it, so something else stands in for it.
+define verify-unit
+	unit=$$(mktemp -d) && trap 'rm -rf "$$unit"' EXIT && \
+	sed 's|^ExecStart=[^ ]*|ExecStart=/bin/true|' deploy/systemd/vergewatch.service \
+	    > "$$unit/vergewatch.service" && \
+	systemd-analyze verify --man=no "$$unit/vergewatch.service"
+endef

@@ -1,0 +1,155 @@
+"""What the catalogue promises of every family in it."""
+
+import re
+
+import pytest
+
+from exporter.exposition import catalog
+from exporter.exposition.catalog import FAMILIES, UNITS, Family, Kind, Part
+from exporter.exposition.scene import REPORT
+from exporter.vergeos.source import IDENTITY
+from exporter.vergeos.tables import TABLES
+
+PARTS = sorted({family.part for family in FAMILIES}, key=lambda part: part.name)
+LABEL = re.compile(r"[a-z][a-z0-9_]*")
+RESERVED = {"job", "instance", "le", "quantile", "alertname", "alertstate", "severity"}
+
+every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+every_part = pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
+
+
+def test_names_are_unique_in_both_formats() -> None:
+    names = [family.name for family in FAMILIES]
+    in_openmetrics = [name.removesuffix("_total") for name in names]
+
+    assert len(set(names)) == len(names)
+    assert len(set(in_openmetrics)) == len(names)
+
+
+@every_family
+def test_a_name_is_ours_and_legal(family: Family) -> None:
+    assert re.fullmatch(r"vergewatch_[a-z][a-z0-9]*(_[a-z0-9]+)*", family.name)
+
+
+@every_family
+def test_counters_end_in_total_and_nothing_else_does(family: Family) -> None:
+    assert family.name.endswith("_total") == (family.kind is Kind.COUNTER)
+
+
+@every_family
+def test_no_name_looks_like_a_part_of_another_kind(family: Family) -> None:
+    assert not family.name.endswith(("_bucket", "_count", "_sum", "_created", "_gsum", "_gcount"))
+    assert not re.search(
+        r"_(gauge|counter|milliseconds|ms|kb|mb|mib|percent|pct)(_|$)", family.name
+    )
+
+
+@every_family
+def test_a_unit_is_what_the_name_ends_in(family: Family) -> None:
+    stem = family.name.removesuffix("_total")
+
+    if family.unit:
+        assert stem.endswith(f"_{family.unit}")
+    else:
+        assert not stem.endswith(tuple(f"_{unit}" for unit in UNITS))
+
+
+def test_the_longest_unit_that_fits_is_taken() -> None:
+    assert catalog._unit("vm_nic_speed_bytes_per_second") == "bytes_per_second"
+    assert catalog._unit("vm_disk_size_bytes") == "bytes"
+    assert catalog._unit("kilobytes") == ""
+
+
+@every_family
+def test_a_point_in_time_says_so(family: Family) -> None:
+    about_time = family.help.startswith("When ")
+
+    assert family.name.endswith("_timestamp_seconds") == about_time
+
+
+@every_family
+def test_help_is_one_plain_sentence(family: Family) -> None:
+    assert not set(family.help) & set('"\\\n\r')
+    assert family.help == family.help.strip()
+    assert family.help.endswith(".")
+    assert family.help[0].isupper() or family.help[0].isdigit()
+
+
+@every_family
+def test_help_names_the_field_it_comes_from(family: Family) -> None:
+    if family.source:
+        assert family.help.endswith(f" ({family.source}).")
+    else:
+        assert family.part in (catalog.SYSTEM, catalog.TABLE)  # what we know of ourselves
+
+
+ASKED_FOR = {
+    (table.endpoint, field.removesuffix("[all]")) for table in TABLES for field in table.fields
+} | {("version", "json"), ("settings", "cloud_name")}
+
+
+@every_family
+def test_the_field_it_comes_from_is_one_that_we_ask_for(family: Family) -> None:
+    for source in filter(None, family.source.split(", ")):
+        table, _, field = source.partition(".")
+        if field:
+            assert (table, field.split(".")[0]) in ASKED_FOR
+        else:
+            assert table in {asked for asked, _ in ASKED_FOR}
+
+
+@every_family
+def test_labels_are_legal_few_and_nobody_elses(family: Family) -> None:
+    labels = family.labels
+
+    assert len(set(labels)) == len(labels)
+    assert len(labels) <= 12
+    for label in labels:
+        assert LABEL.fullmatch(label)
+        assert label not in RESERVED
+        assert not label.startswith(("exported_", "__"))
+
+
+@every_family
+def test_every_series_says_which_cloud_it_is_of(family: Family) -> None:
+    assert family.labels[0] == "system_name"
+
+
+@every_family
+def test_what_is_of_a_vm_says_which(family: Family) -> None:
+    of_a_vm = family.name.startswith("vergewatch_vm_") and family.part is not catalog.VERSION
+
+    assert (family.labels[:3] == ("system_name", "vm_id", "vm_name")) == of_a_vm
+    if of_a_vm:
+        assert len(family.part.labels) <= 4
+
+
+@every_family
+def test_words_are_for_info_families_and_those_have_no_number(family: Family) -> None:
+    assert family.name.endswith("_info") == bool(family.words)
+    if family.words:
+        assert family.kind is Kind.GAUGE
+        assert family.unit == ""
+        assert family.read is catalog._one
+        assert family.read(object()) == 1.0
+    else:
+        assert family.read is not catalog._one
+
+
+@every_family
+def test_what_changes_in_a_vms_life_is_a_label_of_info_families_only(family: Family) -> None:
+    changing = {"cluster", "node", "status", "uuid", "ha_group", "os_family", "agent_version"}
+    if family.name.startswith("vergewatch_vm_") and not family.words:
+        assert not changing & set(family.labels)
+
+
+@every_part
+def test_a_part_rests_on_tables_that_exist(part: Part) -> None:
+    assert part.tables <= {table.name for table in TABLES} | {REPORT, IDENTITY}
+    assert part.tables
+
+
+@every_part
+def test_parts_have_names_and_labels_of_their_own(part: Part) -> None:
+    assert [other for other in PARTS if other.name == part.name] == [part]
+    assert len(set(part.labels)) == len(part.labels)

@@ -1,0 +1,102 @@
+"""Pages put together from pieces are whole, plain and compressed."""
+
+import gzip
+import zlib
+from collections.abc import Sequence
+from struct import unpack
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.exposition.catalog import FAMILIES
+from exporter.exposition.formats import Format
+from exporter.exposition.page import Page, bind, header
+from exporter.exposition.renderer import Rendered, segment
+
+every_format = pytest.mark.parametrize("form", Format)
+texts = st.lists(st.text(max_size=40), min_size=1, max_size=5)
+
+
+def saying(lines: Sequence[str]) -> Rendered:
+    """Return a cloud that says *lines*, over and over, in the order of the families."""
+    pieces = [segment(line) for line in lines]
+    segments = {family.name: pieces[number % len(pieces)] for number, family in enumerate(FAMILIES)}
+    return Rendered(segments, ())
+
+
+def only_member(gzipped: bytes) -> bytes:
+    """Return what a reader that stops at the end of the first gzip member reads."""
+    reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    text = reader.decompress(gzipped)
+    assert reader.eof
+    assert reader.unused_data == b""
+    return text
+
+
+@given(st.lists(texts, max_size=4), st.binary(max_size=200), st.sampled_from(Format))
+def test_the_compressed_page_is_the_plain_page(
+    clouds: list[list[str]], rest: bytes, form: Format
+) -> None:
+    page = bind([saying(lines) for lines in clouds], form)
+
+    plain, gzipped = page.plain(rest), page.gzipped(rest)
+
+    assert gzip.decompress(gzipped) == plain
+    assert only_member(gzipped) == plain
+    assert plain.endswith(rest)
+    assert page.size == len(plain) - len(rest)
+    assert page.checksum == zlib.crc32(page.plain(b""))
+
+
+@every_format
+def test_a_page_without_clouds_has_every_header_and_no_sample(form: Format) -> None:
+    lines = bind([], form).plain(b"").decode().splitlines()
+
+    assert [line.split()[:2] for line in lines if "TYPE" in line] == [["#", "TYPE"]] * len(FAMILIES)
+    assert all(line.startswith("# ") for line in lines)
+
+
+@every_format
+def test_each_familys_samples_stand_together_cloud_by_cloud(form: Format) -> None:
+    page = bind([saying(["first\n"]), saying(["second\n"])], form)
+
+    expected = "".join(f"{header(family, form)}first\nsecond\n" for family in FAMILIES)
+    assert page.plain(b"").decode() == expected
+
+
+def test_a_cloud_without_samples_leaves_no_trace() -> None:
+    page = bind([saying([""]), saying(["x\n"]), saying([""])], Format.CLASSIC)
+
+    assert page.plain(b"") == bind([saying(["x\n"])], Format.CLASSIC).plain(b"")
+    assert only_member(page.gzipped(b"")) == page.plain(b"")
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"), [(2**32 - 3, 2**32 - 1), (2**32 - 2, 0), (2**32 + 5, 7)]
+)
+def test_a_page_of_four_gibibytes_says_its_size_as_gzip_does(size: int, shown: int) -> None:
+    end = Page((), 0, size).gzipped(b"ab")[-4:]
+
+    assert unpack("<I", end) == (shown,)
+
+
+def test_the_same_page_has_the_same_bytes_every_time() -> None:
+    cloud = saying(["x\n"])
+
+    first, second = (bind([cloud], Format.CLASSIC) for _ in range(2))
+
+    assert first.gzipped(b"rest") == second.gzipped(b"rest")
+
+
+@given(st.text())
+def test_a_piece_says_the_same_in_every_shape(text: str) -> None:
+    piece = segment(text)
+
+    assert piece.text == text.encode()
+    assert zlib.decompressobj(-zlib.MAX_WBITS).decompress(piece.deflated) == piece.text
+    assert piece.checksum == zlib.crc32(piece.text)
+
+
+def test_a_piece_without_text_has_no_bytes() -> None:
+    assert segment("").deflated == b""

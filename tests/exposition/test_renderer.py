@@ -1,0 +1,364 @@
+"""The bytes are the client library's, and what is remembered never shows an old fact."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as read_openmetrics,
+)
+from prometheus_client.parser import text_string_to_metric_families as read_classic
+
+from exporter.exposition.catalog import FAMILIES
+from exporter.exposition.formats import Format
+from exporter.exposition.page import bind
+from exporter.exposition.renderer import Rendered, Renderer
+from exporter.model import Identity
+from tests.exposition import fleets
+from tests.exposition.parts import (
+    Cloud,
+    config,
+    disk,
+    nic,
+    report,
+    snapshot,
+    status,
+)
+from tests.exposition.reference import Reference
+
+wide = settings(
+    max_examples=80,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+def text(*clouds: Cloud, form: Format = Format.CLASSIC) -> str:
+    return bind([Renderer().render(*each) for each in clouds], form).plain(b"").decode()
+
+
+# As the client library writes it
+
+
+@wide
+@given(st.lists(st.tuples(fleets.any_rows, fleets.any_reports), max_size=2))
+def test_whatever_is_in_a_fleet_the_bytes_are_the_client_librarys(
+    given: list[tuple[fleets.Rows, Any]],
+) -> None:
+    clouds: list[Cloud] = [
+        (snapshot(rows, each.system_name, rows.get("identity")), each) for rows, each in given
+    ]
+
+    for form in Format:
+        assert text(*clouds, form=form).encode() == Reference(clouds).text(form)
+
+
+Sample = tuple[str, tuple[tuple[str, str], ...], str]
+
+
+def samples(families: Iterable[Metric]) -> Counter[Sample]:
+    """Return every sample of *families*, its number as text: NaN is equal to NaN there."""
+    return Counter(
+        (sample.name, tuple(sorted(sample.labels.items())), repr(float(sample.value)))
+        for family in families
+        for sample in family.samples
+    )
+
+
+@wide
+@given(fleets.any_rows, fleets.any_reports)
+def test_what_is_written_is_what_is_read_back(rows: fleets.Rows, each: Any) -> None:
+    cloud: Cloud = (snapshot(rows, each.system_name, rows.get("identity")), each)
+    meant = samples(Reference([cloud]).collect())
+
+    classic = samples(read_classic(text(cloud)))
+    openmetrics = samples(
+        read_openmetrics(text(cloud, form=Format.OPENMETRICS) + "# EOF\n")  # type: ignore[no-untyped-call]
+    )
+
+    assert classic == meant
+    assert openmetrics == meant
+
+
+@pytest.mark.parametrize("form", Format)
+def test_a_cloud_of_which_nothing_is_known_shows_only_its_report(form: Format) -> None:
+    cloud: Cloud = (None, report(up=False, taken_at=None))
+
+    page = text(cloud, form=form)
+
+    names = {line.partition("{")[0] for line in page.splitlines() if not line.startswith("#")}
+    assert page.encode() == Reference([cloud]).text(form)
+    assert 'vergewatch_up{system_name="prod"} 0.0' in page
+    assert not any(name.startswith(("vergewatch_vm_", "vergewatch_node_")) for name in names)
+
+
+def test_labels_are_in_the_order_of_their_names() -> None:
+    rows = {"vms": (config(1, "web"),), "machine_nics": {11: (nic(1, 11, "lan"),)}}
+
+    page = text((snapshot(rows), report()))
+
+    for line in page.splitlines():
+        if not line.startswith("#"):
+            labels = [part.partition("=")[0] for part in line[line.index("{") + 1 :].split(",")]
+            labels = [label for label in labels if label.isidentifier()]
+            assert labels == sorted(labels)
+
+
+# Drawn again and again
+
+
+class Turn(Enum):
+    """What may happen to a table between two pictures, besides news."""
+
+    KEEP = "the very same rows"
+    STALE = "too old to be believed"
+    BACK = "the rows that were there before it was stale"
+
+
+class World:
+    """A cloud's tables, read one by one; each picture rests on those that are fresh."""
+
+    def __init__(self) -> None:
+        self.fresh: dict[str, Any] = {}
+        self.last: dict[str, Any] = {}
+
+    def turn(self, changes: dict[str, Any]) -> None:
+        for table, change in changes.items():
+            if change is Turn.STALE:
+                self.fresh.pop(table, None)
+            elif change is Turn.BACK:
+                self.fresh |= {table: self.last[table]} if table in self.last else {}
+            elif change is not Turn.KEEP:
+                self.fresh[table] = self.last[table] = change
+
+    def picture(self, name: str, each: Any) -> Cloud:
+        if not self.fresh:
+            return None, each
+        return snapshot(dict(self.fresh), name, self.fresh.get("identity")), each
+
+
+def assert_same(ours: Rendered, fresh: Rendered) -> None:
+    for family in FAMILIES:
+        assert ours.segments[family.name] == fresh.segments[family.name], family.name
+    assert ours.segments == fresh.segments
+    assert set(ours.duplicates) >= set(fresh.duplicates)
+
+
+turns = st.fixed_dictionaries(
+    {
+        table: st.sampled_from([Turn.KEEP, Turn.KEEP, Turn.STALE, Turn.BACK]) | rows
+        for table, rows in fleets.few_rows.items()
+    }
+)
+outages = st.just(dict.fromkeys(fleets.few_rows, Turn.STALE))
+recoveries = st.just(dict.fromkeys(fleets.few_rows, Turn.BACK))
+news_of_one = st.sampled_from(sorted(fleets.few_rows)).flatmap(
+    lambda table: st.fixed_dictionaries({table: fleets.few_rows[table] | st.just(Turn.STALE)})
+)
+reports = st.builds(
+    report,
+    st.sampled_from(["prod", "prod", 'lab"']),
+    up=st.booleans(),
+    tables=fleets.few_tables,
+)
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(
+    turns,
+    st.lists(
+        st.tuples(news_of_one | turns | outages | recoveries | st.just({}), reports), max_size=7
+    ),
+)
+def test_drawing_on_what_was_drawn_is_drawing_from_scratch(
+    beginning: dict[str, Any], steps: list[tuple[dict[str, Any], Any]]
+) -> None:
+    world, renderer = World(), Renderer()
+    world.turn(beginning)
+
+    for changes, each in [({}, report()), *steps]:
+        world.turn(changes)
+        picture = world.picture(each.system_name, each)
+
+        assert_same(renderer.render(*picture), Renderer().render(*picture))
+
+
+def changing(before: fleets.Rows, after: fleets.Rows, *names: str) -> tuple[Rendered, str]:
+    """Draw *before*, then *after*, and return how it looks; *names* are the cloud's, in turn."""
+    renderer = Renderer()
+    first, second = names or ("prod", "prod")
+    renderer.render(snapshot(before, first, before.get("identity")), report(first))
+    picture: Cloud = (snapshot(after, second, after.get("identity")), report(second))
+    rendered = renderer.render(*picture)
+    assert_same(rendered, Renderer().render(*picture))
+    return rendered, bind([rendered], Format.CLASSIC).plain(b"").decode()
+
+
+WEB: fleets.Rows = {
+    "vms": (config(1, "web"),),
+    "machine_status": {11: status(11)},
+    "machine_nics": {11: (nic(81, 11, "lan"),)},
+    "machine_drives": {11: (disk(111, 11, "root"),)},
+}
+
+
+def test_a_renamed_vm_has_its_old_name_nowhere() -> None:
+    _, page = changing(WEB, WEB | {"vms": (config(1, "shop"),)})
+
+    assert 'vm_name="web"' not in page
+    assert 'nic="lan",system_name="prod",vm_id="1",vm_name="shop"' in page
+
+
+def test_a_renamed_cloud_has_its_old_name_nowhere() -> None:
+    _, page = changing(WEB, WEB, "prod", "prime")
+
+    assert "prod" not in page
+    assert 'nic="lan",system_name="prime"' in page
+
+
+def test_a_removed_vm_takes_its_parts_along_though_their_tables_did_not_change() -> None:
+    _, page = changing(WEB, WEB | {"vms": ()})
+
+    assert "vm_id=" not in page
+
+
+def test_a_stale_table_takes_its_series_along_and_leaves_the_others() -> None:
+    _, page = changing(WEB, {name: rows for name, rows in WEB.items() if name != "machine_nics"})
+
+    assert "nic=" not in page
+    assert 'disk="root"' in page
+
+
+def without_identity(cloud_name: str = "Nordwolke") -> fleets.Rows:
+    return {"vms": (), "identity": Identity(cloud_name, "26.1.8")}
+
+
+def test_a_new_version_is_shown() -> None:
+    _, page = changing(without_identity(), {"vms": (), "identity": Identity("Nordwolke", "26.2.0")})
+
+    assert 'version="26.2.0"' in page
+    assert "26.1.8" not in page
+
+
+@pytest.mark.parametrize("first", ["with a picture", "without one"])
+def test_an_identity_that_outlives_its_table_is_drawn_as_from_scratch(first: str) -> None:
+    identity = Identity("Nordwolke", "26.1.8")
+    seen: list[Cloud] = [
+        (snapshot({"vms": ()}, identity=identity), report()),
+        (None, report(up=False)),
+    ]
+    before, after = seen if first == "with a picture" else reversed(seen)
+    renderer = Renderer()
+    renderer.render(*before)
+
+    assert_same(renderer.render(*after), Renderer().render(*after))
+
+
+def test_what_did_not_change_is_not_written_again() -> None:
+    renderer = Renderer()
+    first = renderer.render(snapshot(WEB), report())
+
+    again = renderer.render(snapshot(dict(WEB)), report(requests_left=5))
+    equal = renderer.render(snapshot(WEB | {"machine_status": {11: status(11)}}), report())
+
+    for family in FAMILIES:
+        name = family.name
+        if name != "vergewatch_api_requests_left":
+            assert again.segments[name] is first.segments[name]
+            assert equal.segments[name] is first.segments[name]
+
+
+def test_of_one_part_only_the_families_that_changed_are_written_again() -> None:
+    renderer = Renderer()
+    first = renderer.render(snapshot(WEB), report())
+
+    second = renderer.render(
+        snapshot(WEB | {"machine_status": {11: status(11, migratable=False)}}), report()
+    )
+
+    changed = {
+        family.name
+        for family in FAMILIES
+        if second.segments[family.name] is not first.segments[family.name]
+    }
+    assert changed == {"vergewatch_vm_migratable"}
+
+
+# Series that would be there twice
+
+
+TWINS: fleets.Rows = {
+    "vms": (config(1, "web"),),
+    "machine_nics": {11: (nic(1, 11, "lan"), nic(2, 11, "lan"))},
+}
+
+
+def test_the_second_of_two_parts_with_one_identity_is_left_out_and_told() -> None:
+    first, second = nic(1, 11, "lan", received_bytes=111), nic(2, 11, "lan", received_bytes=222)
+    rows = TWINS | {"machine_nics": {11: (first, second)}}
+
+    rendered, page = changing(WEB, rows)
+
+    assert rendered.duplicates == ('nic="lan",system_name="prod",vm_id="1",vm_name="web"',)
+    assert page.count("vergewatch_vm_nic_receive_bytes_total{") == 1
+    assert page.count("vergewatch_vm_nic_status_info{") == 1
+    assert page.splitlines()[-1] != ""
+    assert "} 111.0" in page
+    assert "} 222.0" not in page
+
+
+def test_twins_are_told_as_long_as_they_are_there() -> None:
+    renderer = Renderer()
+
+    told = [
+        len(renderer.render(snapshot(rows), report()).duplicates)
+        for rows in (TWINS, TWINS, TWINS | {"machine_status": {}}, WEB, TWINS, TWINS)
+    ]
+
+    assert told == [1, 1, 1, 0, 1, 1]
+
+
+def test_when_the_first_of_two_goes_the_second_takes_its_place() -> None:
+    alone = {"vms": TWINS["vms"], "machine_nics": {11: (nic(2, 11, "lan", received_bytes=222),)}}
+
+    rendered, page = changing(TWINS, alone)
+
+    assert rendered.duplicates == ()
+    assert "} 222.0" in page
+
+
+def test_when_the_second_of_two_goes_it_is_told_no_longer() -> None:
+    first, second = TWINS["machine_nics"][11]
+    renderer = Renderer()
+    renderer.render(snapshot(TWINS | {"machine_nics": {11: (first, second)}}), report())
+
+    rendered = renderer.render(snapshot(TWINS | {"machine_nics": {11: (first,)}}), report())
+
+    assert rendered.duplicates == ()
+
+
+def swapped(rows: fleets.Rows) -> fleets.Rows:
+    return rows | {"machine_nics": {11: tuple(reversed(rows["machine_nics"][11]))}}
+
+
+@pytest.mark.parametrize("change", [swapped, dict])
+def test_twins_that_change_places_are_drawn_as_from_scratch(
+    change: Callable[[fleets.Rows], fleets.Rows],
+) -> None:
+    numbered = TWINS | {
+        "machine_nics": {
+            11: (nic(1, 11, "lan", received_bytes=1), nic(2, 11, "lan", received_bytes=2))
+        }
+    }
+
+    changing(numbered, change(numbered))
+    changing(change(numbered), numbered)

@@ -1,0 +1,92 @@
+"""The remote control under ``/simulator/``."""
+
+from exporter.simulator import World
+from exporter.simulator.machines import VM
+
+from .client import Client
+from .fakes import FakeClock
+
+
+async def test_the_overview_needs_no_password_and_tells_what_is_going_on(
+    client: Client, clock: FakeClock
+) -> None:
+    await client.ask("GET", "vms")
+    client.simulator.faults.turn_on("latency", path="nodes")
+    await clock.advance(30)
+
+    overview = (await client.ask("GET", "/simulator/", headers={})).json
+
+    assert overview["seed"] == 4
+    assert overview["seconds_since_start"] == 30
+    assert sum(overview["vms_by_status"].values()) == overview["vms"] == 30
+    assert overview["requests"] == {"/api/v4/vms": 1}
+    assert [fault["name"] for fault in overview["faults"]] == ["latency"]
+    assert set(overview["nodes"].values()) == {"up"}
+    assert overview["links"]
+
+
+async def test_faults_are_turned_on_shown_and_turned_off(client: Client) -> None:
+    settings = {"code": 503, "path": "vms"}
+    made = await client.ask("PUT", "/simulator/faults/status", json=settings)
+    assert made.json["parameters"]["code"] == 503
+    assert (await client.ask("GET", "vms")).status == 503
+    assert len((await client.ask("GET", "/simulator/faults/status")).json) == 1
+
+    assert (await client.ask("DELETE", "/simulator/faults/status")).json == {"was_on": True}
+    assert (await client.ask("GET", "vms")).status == 200
+    assert (await client.ask("DELETE", "/simulator/faults/status")).json == {"was_on": False}
+
+
+async def test_every_fault_is_explained(client: Client) -> None:
+    known = (await client.ask("GET", "/simulator/faults")).json
+
+    assert known["latency"]["parameters"]["seconds"]["default"] == 1.0
+    assert all(fault["about"] for fault in known.values())
+
+
+async def test_a_mistyped_fault_is_answered_with_a_guess(client: Client) -> None:
+    for method in ("PUT", "GET", "DELETE"):
+        reply = await client.ask(method, "/simulator/faults/latncy")
+        assert reply.status == 422
+        assert "did you mean 'latency'" in reply.json["err"]
+
+    reply = await client.ask("PUT", "/simulator/faults/latency", json={"sec": 1})
+    assert "no parameter 'sec'" in reply.json["err"]
+
+
+async def test_an_outage_must_say_when_it_ends(client: Client) -> None:
+    assert (await client.ask("PUT", "/simulator/faults/outage")).status == 422
+
+
+async def test_things_happen_to_vms_by_name_or_key(
+    client: Client, world: World, running: VM, stopped: VM
+) -> None:
+    reply = await client.ask("POST", f"/simulator/vms/{running.name}/crash", headers={})
+    assert reply.json["status"] == "stopped"
+
+    body = {"user": "mira"}
+    await client.ask("POST", f"/simulator/vms/{stopped.key}/operator_starts", json=body)
+    assert [(one.what, one.by) for one in world.happenings] == [
+        ("crashed", "system"),
+        ("action_sent", "mira"),
+    ]
+
+
+async def test_things_happen_to_nodes(client: Client, world: World) -> None:
+    for event, nodes in (("fails", "down"), ("returns", "up"), ("maintenance", "maintenance")):
+        assert (await client.ask("POST", f"/simulator/nodes/node1/{event}")).status == 200
+        overview = (await client.ask("GET", "/simulator/")).json
+        assert overview["nodes"]["node1"] == nodes
+
+
+async def test_mistakes_are_answered_kindly(client: Client, running: VM) -> None:
+    for path, status, text in (
+        ("vms/nobody/crash", 404, "there is no VM 'nobody'"),
+        (f"vms/{running.name}/crahs", 404, "did you mean 'crash'"),
+        (f"vms/{running.name}/renames", 422, "name"),
+        ("nodes/node1/explodes", 404, "there is no event 'explodes'"),
+        ("elsewhere", 404, "GET /simulator/ shows"),
+    ):
+        reply = await client.ask("POST", f"/simulator/{path}")
+        assert reply.status == status
+        assert text in reply.json["err"]

@@ -1,0 +1,245 @@
+"""Stories from YAML files, and the mistakes one can make in them."""
+
+import asyncio
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from exporter.errors import ConfigError
+from exporter.simulator import Simulator, World, built_in, load_scenario, read_scenario
+
+from .client import Client
+from .fakes import START, FakeClock
+
+
+def told(text: str) -> World:
+    return read_scenario(text, file="story.yaml").build(FakeClock())
+
+
+def happened(world: World) -> list[tuple[float, str, str]]:
+    return [(round(one.at - START, 2), one.what, one.name) for one in world.happenings]
+
+
+def test_four_scenarios_come_with_the_program() -> None:
+    assert built_in() == ("busy", "demo", "outage", "quiet")
+
+
+@pytest.mark.parametrize("name", ["busy", "demo", "outage", "quiet"])
+def test_a_scenario_of_ours_runs_for_an_hour_and_is_repeatable(name: str) -> None:
+    first, second = (load_scenario(name).build(FakeClock()) for _ in range(2))
+    for world in (first, second):
+        world.advance(START + 3600)
+
+    assert happened(first) == happened(second)
+    assert load_scenario(name).about
+
+
+def test_the_demo_shows_every_kind_of_trouble_within_two_minutes() -> None:
+    world = load_scenario("demo").build(FakeClock())
+    world.advance(START + 120)
+    seen = {what for _, what, _ in happened(world)}
+
+    assert {
+        "crashed",
+        "action_sent",
+        "powered_off",
+        "guest_shut_down",
+        "migrated",
+        "hung",
+        "guest_rebooted",
+    } <= seen
+
+    world.advance(START + 600)
+    seen = {what for _, what, _ in happened(world)}
+    assert {"node_failed", "ha_restarted"} <= seen
+
+
+def test_the_demo_goes_on_for_ever() -> None:
+    world = load_scenario("demo").build(FakeClock())
+    world.advance(START + 86_400)
+    running = sum(vm.machine.status.running for vm in world.live_vms())
+
+    assert world.happenings[-1].at > START + 86_000
+    assert running > 30
+
+
+def test_nothing_happens_on_a_quiet_day() -> None:
+    world = load_scenario("quiet").build(FakeClock())
+    world.advance(START + 86_400)
+
+    assert not world.happenings
+
+
+def test_a_story_can_be_told_with_another_seed_and_size() -> None:
+    scenario = load_scenario("quiet").with_changes(seed=99, vms=12)
+    world = scenario.build(FakeClock())
+
+    assert world.seed == 99
+    assert sum(1 for _ in world.live_vms()) == 12
+
+
+def test_events_happen_at_their_times_and_again() -> None:
+    world = told(
+        """
+        vms: 20
+        stopped_share: 0
+        timetable:
+          - {at: 30s, event: crash, vm: web-01}
+          - {every: 1m, event: guest_reboots, vm: app-01}
+        """
+    )
+    world.advance(START + 150)
+
+    assert happened(world) == [
+        (30.0, "crashed", "web-01"),
+        (60.0, "guest_rebooted", "app-01"),
+        (120.0, "guest_rebooted", "app-01"),
+    ]
+
+
+def test_what_lasts_is_undone() -> None:
+    world = told(
+        """
+        vms: 20
+        stopped_share: 0
+        timetable:
+          - {at: 10s, event: hang, vm: web-01, for: 20s}
+          - {at: 10s, event: node_fails, node: node1, for: 30s}
+        """
+    )
+    world.advance(START + 100)
+    seen = [(at, what) for at, what, _ in happened(world)]
+
+    assert (40.0, "node_returned") in seen
+    assert world.node("node1").alive
+
+
+def test_subjects_are_chosen_by_name_role_tag_and_number() -> None:
+    world = told(
+        """
+        vms: 80
+        stopped_share: 0
+        tags: {web-01: [mine/yes], web-02: [mine/yes]}
+        timetable:
+          - {at: 1s, event: crash, tag: mine/yes, count: all}
+          - {at: 2s, event: crash, role: db, count: 2}
+          - {at: 3s, event: crash, vm: "app-0?", count: 3}
+        """
+    )
+    world.advance(START + 5)
+    stories = [(at, name) for at, what, name in happened(world) if what == "crashed"]
+
+    assert {name for at, name in stories if at == 1} == {"web-01", "web-02"}
+    assert [name[:3] for at, name in stories if at == 2] == ["db-"] * 2
+    assert len([name for at, name in stories if at == 3 and name.startswith("app-0")]) == 3
+
+
+def test_rates_are_met_on_average() -> None:
+    world = told("vms: 40\nrates: {migrations_per_hour: 60}")
+    world.advance(START + 10 * 3600)
+    moves = sum(one.what == "migration_started" for one in world.happenings)
+
+    assert 480 < moves < 720
+
+
+async def test_a_scenarios_outage_comes_and_goes_though_nobody_asks() -> None:
+    clock = FakeClock()
+    text = "vms: 10\ntimetable: [{at: 30s, fault: outage, for: 60s}]"
+    world = read_scenario(text, file="story.yaml").build(clock)
+    async with (
+        Simulator(world=world, clock=clock) as simulator,
+        aiohttp.ClientSession() as session,
+    ):
+        client = Client(simulator, session)
+        assert (await client.ask("GET", "vms")).status == 200
+        await clock.advance(31)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", int(simulator.url.rpartition(":")[2]))
+        await clock.advance(60)
+        assert (await client.ask("GET", "vms")).status == 200
+
+
+def test_a_scenario_is_read_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("cloud: heather\nvms: 5\nclusters: [{name: a, nodes: 2}]\nnames: [x-1]\n")
+
+    scenario = load_scenario(file)
+    world = scenario.build(FakeClock())
+
+    assert scenario.name == "mine"
+    assert world.cloud_name == "heather"
+    assert world.vm("x-1").key == 1
+    assert len(world.nodes) == 2
+
+
+MISTAKES = {
+    "vsm: 3": "story.yaml, line 1: 'vsm' is not known here; did you mean 'vms'?",
+    "vms: many": "story.yaml, line 1: vms: must be a number, not 'many'",
+    "vms: 0": "story.yaml, line 1: vms: must be between 1 and 50000, not 0",
+    "vms: 2.5": "story.yaml, line 1: vms: must be a whole number, not '2.5'",
+    "vms: 1\nvms: 2": "story.yaml, line 2: 'vms' is given twice",
+    "- 1": "story.yaml, line 1: must be a mapping, not a list",
+    "": "story.yaml: the file is empty",
+    "a: [": "story.yaml, line 1: expected the node content, but found '<stream end>'",
+    "names: [a, a]": "story.yaml, line 1: names[1]: 'a' is given twice",
+    "clusters: []": "story.yaml, line 1: clusters: must name at least one cluster",
+    "clusters: [{name: a}]": (
+        "story.yaml, line 1: clusters[0]: needs a name and a number of nodes"
+    ),
+    "tags: {a: [b]}": "story.yaml, line 1: tags.a[0]: must be written category/tag, not 'b'",
+    "rates: {crashes_per_our: 1}": (
+        "story.yaml, line 1: rates: 'crashes_per_our' is not known here; "
+        "did you mean 'crashes_per_hour'?"
+    ),
+    "timetable:\n  - {event: crash}": "story.yaml, line 2: timetable[0]: needs 'at' or 'every'",
+    "timetable:\n  - {at: 1s}": (
+        "story.yaml, line 2: timetable[0]: needs either an 'event' or a 'fault'"
+    ),
+    "timetable:\n  - at: soon\n    event: crash": (
+        "story.yaml, line 2: timetable[0].at: "
+        "must be a duration such as 45s, 2m or 1.5h, not 'soon'"
+    ),
+    "timetable:\n  - at: 1s\n    event: crahs": (
+        "story.yaml, line 3: timetable[0].event: there is no event 'crahs'; did you mean 'crash'?"
+    ),
+    "timetable: [{every: 0s, event: crash}]": (
+        "story.yaml, line 1: timetable[0].every: must be more than nothing"
+    ),
+    "timetable: [{at: 1s, event: crash, for: 5s}]": (
+        "story.yaml, line 1: timetable[0].for: crash is over at once; it cannot last"
+    ),
+    "timetable: [{at: 1s, event: node_fails, vm: a}]": (
+        "story.yaml, line 1: timetable[0].vm: node_fails happens to a node; say which 'node'"
+    ),
+    "timetable: [{at: 1s, event: operator_stops, with: {usr: x}}]": (
+        "story.yaml, line 1: timetable[0].with.usr: operator_stops knows no 'usr'; "
+        "did you mean 'user'?"
+    ),
+    "timetable: [{at: 1s, event: renames}]": (
+        "story.yaml, line 1: timetable[0]: renames needs 'name' under 'with'"
+    ),
+    "timetable: [{at: 1s, fault: latncy}]": (
+        "story.yaml, line 1: timetable[0].fault: there is no fault 'latncy'; "
+        "did you mean 'latency'?"
+    ),
+    "timetable: [{at: 1s, fault: latency, with: {seconds: x}}]": (
+        "story.yaml, line 1: timetable[0].with: latency.seconds must be a number, not 'x'"
+    ),
+    "timetable: [{at: 1s, fault: latency, vm: a}]": (
+        "story.yaml, line 1: timetable[0].vm: means nothing for a fault; say 'path' under 'with'"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", MISTAKES)
+def test_a_mistake_is_pointed_at(text: str) -> None:
+    with pytest.raises(ConfigError) as info:
+        read_scenario(text, file="story.yaml")
+
+    assert str(info.value) == MISTAKES[text]
+
+
+def test_a_scenario_that_is_nowhere_is_named_with_a_guess() -> None:
+    with pytest.raises(ConfigError, match=r"no scenario 'demmo'.*did you mean 'demo'"):
+        load_scenario("demmo")

@@ -1,0 +1,211 @@
+"""A world is believable, repeatable and cheap."""
+
+import time
+from collections import Counter
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.simulator import UnknownThingError, World
+from exporter.simulator.chronicle import Wording
+from exporter.simulator.listing import list_rows
+from exporter.simulator.load import Load
+from exporter.simulator.machines import VM
+from exporter.simulator.tables import TABLES, Moment
+
+from .fakes import START
+
+SMALL = World.build(vms=3, start=START)
+
+
+def everything(world: World) -> bytes:
+    moment = Moment(world, now=world.now, stamp=world.now)
+    return msgspec.json.encode(
+        {name: list_rows(table, {"fields": "all"}, moment).rows for name, table in TABLES.items()}
+    )
+
+
+def story(seed: int) -> World:
+    world = World.build(seed=seed, vms=60, start=START)
+    vms = [vm for vm in world.live_vms() if vm.machine.status.running]
+    world.crash(vms[0])
+    world.operator_stops(vms[1])
+    world.node_fails(next(iter(world.nodes)))
+    world.advance(START + 400)
+    world.migrate(vms[3])
+    world.creates("newcomer")
+    world.advance(START + 1000)
+    return world
+
+
+def test_the_same_seed_and_story_give_the_same_bytes() -> None:
+    assert everything(story(1)) == everything(story(1))
+    assert everything(story(1)) != everything(story(2))
+
+
+def test_small_steps_and_a_leap_lead_to_the_same_world() -> None:
+    leaping, stepping = story(5), story(5)
+    leaping.advance(START + 5000)
+    for second in range(1001, 5001):
+        stepping.advance(START + second)
+
+    assert everything(leaping) == everything(stepping)
+
+
+def test_time_never_goes_backwards() -> None:
+    world = World.build(vms=10, start=START)
+    world.advance(START + 10)
+    world.advance(START + 5)
+
+    assert world.now == START + 10
+
+
+def test_ten_thousand_vms_are_built_and_listed_fast() -> None:
+    began = time.process_time()
+    world = World.build(seed=1, vms=10_000, start=START)
+    built = time.process_time()
+    world.advance(START + 3600)
+    advanced = time.process_time()
+    moment = Moment(world, now=world.now, stamp=world.now)
+    fields = "$key,name,machine,enabled,ram,machine#status#running as running"
+    listing = list_rows(TABLES["vms"], {"fields": fields, "filter": "is_snapshot eq false"}, moment)
+    listed = time.process_time()
+
+    assert len(listing.rows) == 10_000
+    # Generous: the machine that runs the tests may be busy with other things.
+    assert built - began < 6.0
+    assert advanced - built < 0.1
+    assert listed - advanced < 1.0
+
+
+@pytest.mark.parametrize("vms", [1, 10, 40, 1000])
+def test_clouds_of_any_size_are_consistent(vms: int) -> None:
+    world = World.build(seed=2, vms=vms, start=START)
+    live = list(world.live_vms())
+
+    assert len(live) == vms
+    assert len({vm.name for vm in live}) == vms
+    assert len({vm.machine.key for vm in world.vms.values()}) == len(world.vms)
+    for node in world.nodes.values():
+        assert node.used_mb == sum(machine.memory_mb for machine in node.hosted.values())
+        assert node.used_mb <= node.usable_mb
+        assert all(machine.status.node == node.key for machine in node.hosted.values())
+
+
+def test_a_fleet_is_as_mixed_as_real_ones_are() -> None:
+    world = World.build(seed=2, vms=1000, start=START)
+    live = list(world.live_vms())
+    cards = Counter(len(vm.machine.nics) for vm in live)
+    drives = Counter(len(vm.machine.drives) for vm in live)
+    media = Counter(drive.media for vm in live for drive in vm.machine.drives)
+
+    assert cards[1] > 700
+    assert cards[2] > 50
+    assert set(drives) <= {1, 2, 3, 4}
+    assert media["cdrom"] > 20
+    assert {vm.os_family for vm in live} == {"linux", "windows", "freebsd", "other"}
+    assert any(vm.guest_agent and vm.machine.guest is None for vm in live)
+    assert any(len({nic.name for nic in vm.machine.nics}) < len(vm.machine.nics) for vm in live)
+    assert {vm.on_power_loss for vm in live} == {"last_state", "power_on", "leave_off"}
+    assert sum(vm.service is not None for vm in live) == 1
+
+
+@given(st.sampled_from(sorted(TABLES)), st.text(alphabet="$key,ame#s[]() all_tu", max_size=30))
+def test_any_fields_make_an_answer(table: str, fields: str) -> None:
+    moment = Moment(SMALL, now=SMALL.now, stamp=SMALL.now)
+
+    msgspec.json.encode(list_rows(TABLES[table], {"fields": fields}, moment).rows)
+
+
+loads = st.builds(
+    Load, level=st.floats(0, 1), phase=st.floats(0, 6.3), memory_share=st.floats(0, 1)
+)
+
+
+@given(loads, st.floats(0, 1e6), st.floats(0, 1e5), st.floats(0, 1e5))
+def test_counters_never_run_backwards(load: Load, start: float, first: float, more: float) -> None:
+    assert load.work(start, start + first + more) >= load.work(start, start + first) - 1e-6
+
+
+@given(loads, st.floats(0, 2e9))
+def test_shares_stay_shares(load: Load, at: float) -> None:
+    assert 0 <= load.cpu(at) <= 1
+    assert 0 <= load.memory(at) <= 1
+
+
+def test_counters_stand_still_while_a_vm_is_off_and_restart_with_it(
+    world: World, running: VM
+) -> None:
+    nic = running.machine.nics[0]
+
+    def counted(after: float) -> int:
+        world.advance(START + after)
+        moment = Moment(world, now=world.now, stamp=world.now)
+        query = {"filter": f"$key eq {nic.key}", "fields": "tx_bytes"}
+        (row,) = list_rows(TABLES["machine_nic_stats"], query, moment).rows
+        value: int = row["tx_bytes"]
+        return value
+
+    before = counted(0)
+    world.crash(running)
+    assert counted(500) == before
+    world.operator_starts(running)
+    assert 0 < counted(600) < before
+
+
+def test_a_running_row_beats_and_a_stopped_one_does_not(world: World, running: VM) -> None:
+    def age(after: float) -> float:
+        world.advance(START + after)
+        return world.now - Moment(world, world.now, world.now).beat(running.machine)
+
+    assert all(age(second) <= 16 for second in range(0, 300, 7))
+    world.crash(running)
+    stopped_at = world.now
+    assert age(1000) == pytest.approx(START + 1000 - stopped_at, abs=1)
+
+
+def test_wordings_can_be_exchanged_and_silenced() -> None:
+    wordings = {"crashed": Wording("error", "QEMU of {name} died"), "action_sent": None}
+    world = World.build(vms=10, start=START, wordings=wordings)
+    vm = next(vm for vm in world.live_vms() if vm.machine.status.running)
+    seen = len(world.chronicle.logs)
+    world.operator_stops(vm)
+    world.crash(vm)
+
+    assert [row.text for row in list(world.chronicle.logs)[seen:]] == [f"QEMU of {vm.name} died"]
+
+
+def test_any_text_can_be_written_into_the_logs(world: World, running: VM) -> None:
+    machine = running.machine.key
+    world.chronicle.write("Odd things", at=world.now, user="anna", name="x", machine=machine)
+
+    assert world.chronicle.logs[-1].text == world.chronicle.machine_logs[-1].text == "Odd things"
+
+
+def test_strangers_are_named_when_they_are_asked_for(world: World) -> None:
+    with pytest.raises(UnknownThingError, match="no VM 'nobody'"):
+        world.crash("nobody")
+    with pytest.raises(UnknownThingError, match="no node 'nowhere'"):
+        world.node_fails("nowhere")
+
+
+def test_a_name_is_free_again_after_a_rename(world: World, running: VM) -> None:
+    old = running.name
+    world.renames(running, "other")
+
+    assert world.vm("other") is running
+    world.creates(old)
+    with pytest.raises(UnknownThingError, match="already there"):
+        world.creates("other")
+
+
+def test_a_deleted_vm_leaves_nothing_behind(world: World, running: VM) -> None:
+    world.tag(running, "team/web")
+    world.deletes(running)
+
+    assert running.key not in world.vms
+    assert running.machine.key not in world.machines
+    assert f"vms/{running.key}" not in {row.member for row in world.members.values()}
+    assert not any(running.machine.key in node.hosted for node in world.nodes.values())

@@ -1,0 +1,169 @@
+"""An hour's allowance, on the edge of every limit and one step over."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.vergeos.budget import HOUR_SECONDS, RequestBudget
+
+TICK = 2**-10
+"""A step of time that a float adds and takes away without rounding."""
+
+
+def spend(budget: RequestBudget, count: int, *, at: float, urgent: bool = False) -> None:
+    for _ in range(count):
+        assert budget.take(at=at, urgent=urgent) == 0.0
+
+
+def test_polling_leaves_the_reserve_alone() -> None:
+    budget = RequestBudget(1000, reserve=0.15)
+
+    spend(budget, 850, at=0)
+
+    assert budget.take(at=0) == HOUR_SECONDS
+    assert budget.left(at=0) == 0
+
+
+def test_the_urgent_may_use_all_of_it_and_no_more() -> None:
+    budget = RequestBudget(1000, reserve=0.15)
+    spend(budget, 850, at=0)
+
+    spend(budget, 150, at=0, urgent=True)
+
+    assert budget.take(at=0, urgent=True) == HOUR_SECONDS
+    assert budget.spent(at=0) == 1000
+
+
+def test_without_a_reserve_everybody_may_use_all_of_it() -> None:
+    budget = RequestBudget(3, reserve=0)
+
+    spend(budget, 3, at=0)
+
+    assert budget.take(at=0) == budget.take(at=0, urgent=True) == HOUR_SECONDS
+
+
+def test_an_allowance_that_does_not_divide_is_rounded_down() -> None:
+    assert RequestBudget(7, reserve=0.5).for_polling == 3
+
+
+def test_a_share_that_divides_is_not_rounded_away() -> None:
+    assert RequestBudget(10, reserve=0.8).for_polling == 2
+
+
+def test_a_request_counts_for_an_hour_and_not_a_tick_longer() -> None:
+    budget = RequestBudget(1, reserve=0)
+    spend(budget, 1, at=100)
+
+    assert budget.take(at=100 + HOUR_SECONDS - TICK) == TICK
+    assert budget.spent(at=100 + HOUR_SECONDS - TICK) == 1
+    assert budget.take(at=100 + HOUR_SECONDS) == 0.0
+    assert budget.spent(at=100 + HOUR_SECONDS) == 1
+
+
+def test_the_wait_is_for_the_request_whose_end_makes_room() -> None:
+    budget = RequestBudget(3, reserve=0)
+    for at in (0.0, 10.0, 25.0):
+        spend(budget, 1, at=at)
+
+    assert budget.take(at=30) == HOUR_SECONDS - 30
+    spend(budget, 1, at=HOUR_SECONDS)
+    assert budget.take(at=HOUR_SECONDS) == 10
+    spend(budget, 1, at=HOUR_SECONDS + 10)
+    assert budget.take(at=HOUR_SECONDS + 10) == 15
+
+
+def test_polling_waits_until_what_urgency_spent_is_forgotten_too() -> None:
+    budget = RequestBudget(4, reserve=0.5)
+    for at in (0.0, 1.0, 2.0, 3.0):
+        spend(budget, 1, at=at, urgent=True)
+
+    assert budget.take(at=5, urgent=True) == HOUR_SECONDS - 5
+    assert budget.take(at=5) == HOUR_SECONDS + 2 - 5  # when only one of them still counts
+
+
+def test_a_refusal_costs_nothing() -> None:
+    budget = RequestBudget(1, reserve=0)
+    spend(budget, 1, at=0)
+
+    for _ in range(5):
+        budget.take(at=1)
+
+    assert budget.spent(at=1) == 1
+    assert budget.take(at=HOUR_SECONDS) == 0.0
+
+
+def test_what_is_left_grows_again_and_is_never_negative() -> None:
+    budget = RequestBudget(4, reserve=0.5)
+
+    assert budget.left(at=0) == 2
+    spend(budget, 1, at=0)
+    assert budget.left(at=0) == 1
+    spend(budget, 3, at=1, urgent=True)
+    assert budget.left(at=1) == 0
+    assert budget.left(at=HOUR_SECONDS) == 0
+    assert budget.left(at=HOUR_SECONDS + 1) == 2
+
+
+def test_polling_that_may_never_ask_is_told_to_wait() -> None:
+    assert RequestBudget(1, reserve=0.15).take(at=0) > 0
+
+
+def test_whoever_may_go_is_counted_however_time_is_rounded() -> None:
+    budget = RequestBudget(1, reserve=0)
+    spend(budget, 1, at=1e-13)
+
+    granted = [budget.take(at=HOUR_SECONDS) for _ in range(3)]
+
+    assert granted.count(0.0) <= 1
+
+
+moments = st.lists(
+    st.tuples(
+        st.one_of(
+            st.integers(0, 4).map(lambda steps: steps * TICK),
+            st.integers(0, 2**12).map(float),
+            st.sampled_from([HOUR_SECONDS - TICK, HOUR_SECONDS, HOUR_SECONDS + TICK]),
+        ),
+        st.booleans(),
+    ),
+    max_size=60,
+)
+
+
+@given(st.integers(2, 8), st.sampled_from([0.0, 0.25, 0.5]), moments)
+def test_no_hour_sees_more_requests_than_it_may(
+    per_hour: int, reserve: float, steps: list[tuple[float, bool]]
+) -> None:
+    budget = RequestBudget(per_hour, reserve=reserve)
+    granted: list[float] = []
+    now = 0.0
+
+    for pause, urgent in steps:
+        now += pause
+        recent = sum(moment > now - HOUR_SECONDS for moment in granted)
+        limit = per_hour if urgent else int(per_hour * (1 - reserve))
+        wait = budget.take(at=now, urgent=urgent)
+
+        assert (wait == 0.0) == (recent < limit)
+        if wait == 0.0:
+            granted.append(now)
+        assert budget.spent(at=now) == sum(moment > now - HOUR_SECONDS for moment in granted)
+
+    for first in granted:
+        assert sum(first <= moment < first + HOUR_SECONDS for moment in granted) <= per_hour
+
+
+@given(st.integers(2, 8), moments, st.booleans())
+def test_the_wait_is_exact(per_hour: int, steps: list[tuple[float, bool]], urgent: bool) -> None:
+    now = 0.0
+    budget, early, late = (RequestBudget(per_hour, reserve=0.5) for _ in range(3))
+    for pause, hurry in steps:
+        now += pause
+        for each in (budget, early, late):
+            each.take(at=now, urgent=hurry)
+
+    wait = budget.take(at=now, urgent=urgent)
+
+    if wait:
+        assert 0 < wait <= HOUR_SECONDS
+        assert early.take(at=now + wait - TICK, urgent=urgent) == TICK
+        assert late.take(at=now + wait, urgent=urgent) == 0.0

@@ -1,0 +1,212 @@
+"""Tables in, one picture out; what no table said stays unknown."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.model import (
+    VM,
+    Cluster,
+    Disk,
+    DiskStats,
+    Identity,
+    MachineStats,
+    MachineStatus,
+    Nic,
+    Node,
+    Snapshot,
+    VMConfig,
+)
+from exporter.vergeos import rows as wire
+from exporter.vergeos.inventory import join
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+US = Identity("Nordwolke", "26.1.8")
+
+
+def picture(rows: Mapping[str, Any], identity: Identity | None = US) -> Snapshot:
+    return join(rows, system_name="prod", identity=identity, taken_at=AT)
+
+
+def config(key: int, machine: int) -> VMConfig:
+    return VMConfig(
+        key=key,
+        machine=machine,
+        name=f"vm-{key}",
+        uuid="",
+        enabled=True,
+        need_restart=None,
+        cpu_cores=None,
+        memory_bytes=None,
+        cluster=None,
+        os_family="",
+        machine_type="",
+        ha_group="",
+        on_power_loss="",
+        created_from="",
+        guest_agent=None,
+    )
+
+
+def status(machine: int) -> MachineStatus:
+    return MachineStatus(
+        machine=machine,
+        running=True,
+        powered_on=True,
+        word="running",
+        word_info="",
+        state="online",
+        migratable=None,
+        node=None,
+        started_at=None,
+        updated_at=None,
+        running_cpu_cores=None,
+        running_memory_bytes=None,
+        agent_version="",
+        guest=None,
+    )
+
+
+def nic(key: int, machine: int) -> Nic:
+    return Nic(key, machine, f"nic-{key}", "up", None, 1, 2, 3, 4)
+
+
+def disk(key: int, machine: int) -> Disk:
+    return Disk(key, machine, f"disk-{key}", "disk", "virtio", "1", 10, 5)
+
+
+def test_a_vm_is_joined_with_what_belongs_to_its_machine_and_not_to_its_key() -> None:
+    rows = {
+        "vms": (config(1, 20), config(2, 10)),
+        "machine_status": {machine: status(machine) for machine in (1, 2, 10, 20)},
+        "machine_stats": {machine: MachineStats(machine, 0.5, 1) for machine in (1, 2, 10, 20)},
+        "machine_nics": {machine: (nic(machine + 1, machine),) for machine in (1, 2, 10, 20)},
+        "machine_drives": {machine: (disk(machine + 2, machine),) for machine in (1, 2, 10, 20)},
+    }
+
+    first, second = picture(rows).vms
+
+    assert first == VM(
+        config(1, 20), status(20), MachineStats(20, 0.5, 1), (nic(21, 20),), (disk(22, 20),)
+    )
+    assert second == VM(
+        config(2, 10), status(10), MachineStats(10, 0.5, 1), (nic(11, 10),), (disk(12, 10),)
+    )
+
+
+def test_a_vm_that_no_other_table_knows_keeps_its_configuration() -> None:
+    rows = {"vms": (config(1, 20),), "machine_status": {30: status(30)}, "machine_nics": {}}
+
+    assert picture(rows).vms == (VM(config(1, 20), None, None, (), ()),)
+
+
+def test_tables_that_are_missing_leave_their_part_unknown() -> None:
+    nothing = picture({}, identity=None)
+
+    assert nothing == Snapshot(
+        system_name="prod",
+        identity=None,
+        taken_at=AT,
+        sources={},
+        vms=(),
+        disk_stats={},
+        vm_snapshot_count=None,
+        clusters={},
+        nodes={},
+    )
+
+
+def test_a_count_of_no_snapshots_is_a_zero_and_not_unknown() -> None:
+    assert picture({"vm_snapshots": 0}).vm_snapshot_count == 0
+
+
+def test_what_is_no_vms_is_not_shown_among_vms() -> None:
+    rows = {
+        "vms": (config(1, 20),),
+        "machine_status": {20: status(20), 9: status(9), 77: status(77)},
+        "machine_nics": {9: (nic(5, 9),)},
+        "machine_drives": {9: (disk(6, 9),)},
+    }
+
+    (only,) = picture(rows).vms
+
+    assert (only.nics, only.disks) == ((), ())
+
+
+def test_a_node_gets_the_status_of_its_machine() -> None:
+    node = Node(3, "node3", 1, 9, maintenance=False, status=None)
+    loose = Node(4, "node4", 1, None, maintenance=None, status=None)
+    rows = {"nodes": {3: node, 4: loose}, "machine_status": {9: status(9), 3: status(3)}}
+
+    found = picture(rows).nodes
+
+    assert found[3].status == status(9)
+    assert found[4] == loose
+    assert rows["nodes"] == {3: node, 4: loose}  # what was read is not touched
+
+
+def test_the_picture_says_what_it_rests_on_and_when_it_was_taken() -> None:
+    rows = {"vms": (), "clusters": {1: Cluster(1, "A")}, "machine_drive_stats": {}}
+
+    found = picture(rows)
+
+    assert found.sources is rows
+    assert found.clusters is rows["clusters"]
+    assert (found.system_name, found.identity, found.taken_at) == ("prod", US, AT)
+
+
+def test_disk_statistics_are_found_by_the_key_of_the_disk() -> None:
+    stats = DiskStats(91, 1, 2, 3, 4, 0.5, 0.001)
+
+    assert picture({"machine_drive_stats": {91: stats}}).disk_stats == {91: stats}
+
+
+def test_answers_off_the_wire_join_as_they_are() -> None:
+    at = "/api/v4/table"
+    rows = {
+        "vms": wire.vm_configs(b'[{"$key":"36","machine":{"$key":54},"name":"web"}]', at).rows,
+        "machine_status": wire.machine_statuses(
+            b'[{"machine":"54","status":"running","node":3},{"machine":9,"status":"running"}]', at
+        ).rows,
+        "machine_nics": wire.nics(b'[{"$key":1,"machine":54,"name":"lan"}]', at).rows,
+        "machine_drives": wire.disks(b'[{"$key":2,"machine":"54","name":"root"}]', at).rows,
+        "machine_drive_stats": wire.disk_stats(b'[{"parent_drive":2,"reads":7}]', at).rows,
+        "nodes": wire.nodes(b'[{"id":3,"machine":9,"name":"node3"}]', at).rows,
+    }
+
+    found = picture(rows)
+
+    (vm,) = found.vms
+    assert vm.status is not None
+    assert found.nodes[vm.status.node or 0].status is not None
+    assert [card.name for card in vm.nics] == ["lan"]
+    assert [found.disk_stats[drive.key].reads for drive in vm.disks] == [7]
+
+
+machines = st.sets(st.integers(1, 12))
+
+
+@given(st.dictionaries(st.integers(1, 9), st.integers(1, 12)), machines, machines, machines)
+def test_nothing_is_lost_mixed_up_or_made_up(
+    vms: dict[int, int], with_status: set[int], with_stats: set[int], with_nics: set[int]
+) -> None:
+    rows = {
+        "vms": tuple(config(key, machine) for key, machine in sorted(vms.items())),
+        "machine_status": {machine: status(machine) for machine in with_status},
+        "machine_stats": {machine: MachineStats(machine, None, None) for machine in with_stats},
+        "machine_nics": {machine: (nic(machine, machine),) for machine in with_nics},
+    }
+
+    found = picture(rows)
+
+    assert [vm.config for vm in found.vms] == list(rows["vms"])
+    for vm in found.vms:
+        machine = vm.config.machine
+        assert (vm.status is not None) == (machine in with_status)
+        assert vm.status is None or vm.status.machine == machine
+        assert (vm.stats is not None) == (machine in with_stats)
+        assert vm.stats is None or vm.stats.machine == machine
+        assert [card.machine for card in vm.nics] == [machine] * (machine in with_nics)

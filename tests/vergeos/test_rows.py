@@ -1,0 +1,975 @@
+"""Every quirk of the wire, one by one; and whatever comes, a reading or a `BadReplyError`."""
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from exporter.errors import BadReplyError
+from exporter.model import (
+    KNOWN_WORDS,
+    Cluster,
+    Disk,
+    DiskStats,
+    Filesystem,
+    Guest,
+    MachineStats,
+    MachineStatus,
+    Nic,
+    Node,
+    VMConfig,
+)
+from exporter.vergeos import rows
+from exporter.vergeos.rows import Reading
+
+PATH = "/api/v4/table"
+
+VM = {
+    "$key": 36,
+    "machine": 54,
+    "name": "web-1",
+    "uuid": "0b8f1a5e-2f63-4ab1-9d0c-7a2b5a3f0e11",
+    "is_snapshot": False,
+    "enabled": True,
+    "need_restart": False,
+    "cpu_cores": 4,
+    "ram": 8192,
+    "cluster": 1,
+    "os_family": "linux",
+    "machine_type": "pc-q35-9.0",
+    "ha_group": "+web",
+    "on_power_loss": "last_state",
+    "created_from": "custom",
+    "guest_agent": True,
+}
+GUEST = {
+    "osinfo": {
+        "name": "Debian GNU/Linux",
+        "pretty-name": "Debian GNU/Linux 13 (trixie)",
+        "version": "13 (trixie)",
+        "kernel-release": "6.12.1",
+    },
+    "meminfo": {"ram_total": 7940, "ram_used": 1210},
+    "fsinfo": [
+        {
+            "name": "sda1",
+            "type": "ext4",
+            "mountpoint": "/",
+            "total-bytes": 21_003_583_488,
+            "used-bytes": 4_321_000_000,
+        }
+    ],
+    "hostname": "web-1.example",
+    "last_refresh": 1_755_993_350,
+}
+STATUS = {
+    "$key": 54,
+    "machine": 54,
+    "running": True,
+    "powerstate": True,
+    "status": "running",
+    "status_info": "",
+    "state": "online",
+    "migratable": True,
+    "node": 3,
+    "started": 1_755_993_338,
+    "last_update": 1_755_993_358,
+    "running_cores": 4,
+    "running_ram": 8192,
+    "agent_version": "9.2.0",
+    "agent_guest_info": GUEST,
+}
+STATS = {"$key": 7, "machine": 54, "total_cpu": 37, "ram_used": 6000}
+NIC = {
+    "$key": 81,
+    "machine": 54,
+    "name": "nic_1",
+    "stats": {"rx_bytes": 1000, "tx_bytes": 2000, "rx_pckts": 10, "tx_pckts": 20},
+    "status": {"status": "up", "speed": 10_000},
+}
+DRIVE = {
+    "$key": 91,
+    "machine": 54,
+    "name": "drive_0",
+    "media": "disk",
+    "interface": "virtio-scsi",
+    "preferred_tier": "1",
+    "disksize": 53_687_091_200,
+    "used_bytes": 12_000_000_000,
+}
+DRIVE_STATS = {
+    "$key": 5,
+    "parent_drive": 91,
+    "reads": 100,
+    "writes": 200,
+    "read_bytes": 300,
+    "write_bytes": 400,
+    "util": 12.5,
+    "service_time": 3.5,
+}
+CLUSTER = {"$key": 1, "name": "Production"}
+NODE = {"id": 3, "$key": 3, "name": "node3", "cluster": 1, "machine": 9, "maintenance": False}
+
+
+class Table(NamedTuple):
+    """A decoder, a row that it understands, and what the row is known by."""
+
+    read: Callable[[bytes, str], Reading[Any]]
+    row: dict[str, Any]
+    key: str
+    also: tuple[str, ...] = ()
+    """Other fields that tell one row of a test from the next."""
+
+
+TABLES = {
+    "vms": Table(rows.vm_configs, VM, "$key", ("machine",)),
+    "machine_status": Table(rows.machine_statuses, STATUS, "machine"),
+    "machine_stats": Table(rows.machine_stats, STATS, "machine"),
+    "machine_nics": Table(rows.nics, NIC, "$key", ("machine",)),
+    "machine_drives": Table(rows.disks, DRIVE, "$key", ("machine",)),
+    "machine_drive_stats": Table(rows.disk_stats, DRIVE_STATS, "parent_drive"),
+    "clusters": Table(rows.clusters, CLUSTER, "$key"),
+    "nodes": Table(rows.nodes, NODE, "id", ("$key",)),
+}
+every_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+
+
+def body_of(*given: Any) -> bytes:
+    return json.dumps(given, allow_nan=False).encode()
+
+
+def one_of(reading: Reading[Any]) -> Any:
+    """Return the only thing that *reading* brought."""
+    assert reading.count == 1
+    found = list(reading.rows.values() if isinstance(reading.rows, dict) else reading.rows)
+    (only,) = found
+    return only[0] if isinstance(only, tuple) else only
+
+
+def vm(**fields: Any) -> Any:
+    return one_of(rows.vm_configs(body_of(VM | fields), PATH))
+
+
+def status(**fields: Any) -> Any:
+    return one_of(rows.machine_statuses(body_of(STATUS | fields), PATH))
+
+
+def nic(**fields: Any) -> Any:
+    return one_of(rows.nics(body_of(NIC | fields), PATH))
+
+
+def disk(**fields: Any) -> Any:
+    return one_of(rows.disks(body_of(DRIVE | fields), PATH))
+
+
+def names(*given: tuple[int, str]) -> list[str]:
+    """Return what the NICs of one machine are called, by the order of their keys."""
+    body = body_of(*(NIC | {"$key": key, "name": name} for key, name in given))
+    return [card.name for card in rows.nics(body, PATH).rows[54]]
+
+
+# A row as the documentation has it
+
+
+def test_a_vm_is_read_in_base_units() -> None:
+    assert vm() == VMConfig(
+        key=36,
+        machine=54,
+        name="web-1",
+        uuid="0b8f1a5e-2f63-4ab1-9d0c-7a2b5a3f0e11",
+        enabled=True,
+        need_restart=False,
+        cpu_cores=4,
+        memory_bytes=8192 * 2**20,
+        cluster=1,
+        os_family="linux",
+        machine_type="pc-q35-9.0",
+        ha_group="+web",
+        on_power_loss="last_state",
+        created_from="custom",
+        guest_agent=True,
+    )
+
+
+def test_a_status_is_read_with_its_guest() -> None:
+    assert status() == MachineStatus(
+        machine=54,
+        running=True,
+        powered_on=True,
+        word="running",
+        word_info="",
+        state="online",
+        migratable=True,
+        node=3,
+        started_at=1_755_993_338,
+        updated_at=1_755_993_358,
+        running_cpu_cores=4,
+        running_memory_bytes=8192 * 2**20,
+        agent_version="9.2.0",
+        guest=Guest(
+            os_name="Debian GNU/Linux 13 (trixie)",
+            os_version="13 (trixie)",
+            kernel="6.12.1",
+            hostname="web-1.example",
+            memory_total_bytes=7940 * 2**20,
+            memory_used_bytes=1210 * 2**20,
+            filesystems=(Filesystem("/", "ext4", 21_003_583_488, 4_321_000_000),),
+            refreshed_at=1_755_993_350,
+        ),
+    )
+
+
+def test_the_smaller_tables_are_read_in_base_units() -> None:
+    assert one_of(rows.machine_stats(body_of(STATS), PATH)) == MachineStats(54, 0.37, 6000 * 2**20)
+    assert nic() == Nic(81, 54, "nic_1", "up", 1_250_000_000.0, 1000, 2000, 10, 20)
+    assert disk() == Disk(
+        91, 54, "drive_0", "disk", "virtio-scsi", "1", 53_687_091_200, 12_000_000_000
+    )
+    assert one_of(rows.disk_stats(body_of(DRIVE_STATS), PATH)) == DiskStats(
+        91, 100, 200, 300, 400, 0.125, 0.0035
+    )
+    assert one_of(rows.clusters(body_of(CLUSTER), PATH)) == Cluster(1, "Production")
+    assert one_of(rows.nodes(body_of(NODE), PATH)) == Node(
+        3, "node3", 1, 9, maintenance=False, status=None
+    )
+
+
+def test_a_ratio_has_no_dust_on_it() -> None:
+    stats = one_of(rows.machine_stats(body_of(STATS | {"total_cpu": 1.12}), PATH))
+    drive = one_of(rows.disk_stats(body_of(DRIVE_STATS | {"util": 5.6}), PATH))
+
+    assert stats.cpu_ratio == 0.0112
+    assert drive.utilization_ratio == 0.056
+
+
+# Keys and references
+
+
+@pytest.mark.parametrize(
+    "key",
+    [7, "7", {"$key": 7}, {"$key": "7", "name": "Prod"}, {"$key": {"$key": 7}}, 7.0, "007"],
+    ids=repr,
+)
+def test_a_key_is_the_same_number_however_it_is_written(key: object) -> None:
+    assert vm(**{"$key": key}).key == 7
+    assert vm(machine=key).machine == 7
+    assert vm(cluster=key).cluster == 7
+    assert status(machine=key).machine == 7
+    assert status(node=key).node == 7
+    assert nic(machine=key).machine == 7
+    assert disk(machine=key).machine == 7
+    assert one_of(rows.disk_stats(body_of(DRIVE_STATS | {"parent_drive": key}), PATH)).disk == 7
+    assert one_of(rows.nodes(body_of(NODE | {"id": key}), PATH)).key == 7
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [None, 0, "", {}, {"$key": None}, {"$key": 0}, {"$key": []}, "self", "7.5", "²"],
+    ids=repr,
+)
+def test_a_reference_to_nothing_is_unknown_and_keeps_the_row(reference: object) -> None:
+    assert vm(cluster=reference).cluster is None
+    assert status(node=reference).node is None
+
+
+def test_the_string_zero_references_nothing_as_the_number_does() -> None:
+    assert vm(cluster="0").cluster is None
+    assert status(node="0").node is None
+
+
+def test_a_flag_is_no_key() -> None:
+    assert vm(cluster={"$key": True}).cluster is not True
+
+
+@pytest.mark.parametrize("key", [None, 0, "", {}, {"$key": None}, "self"], ids=repr)
+@every_table
+def test_a_row_without_its_key_is_left_out_and_counted(table: Table, key: object) -> None:
+    nameless = table.row | {table.key: key} | dict.fromkeys(table.also)
+
+    reading = table.read(body_of(nameless, table.row), PATH)
+
+    assert reading.count == 1
+    assert reading.skipped == 1
+    assert reading.problem == f"{PATH}: a row has no key"
+
+
+@pytest.mark.parametrize("read", [rows.vm_configs, rows.nics, rows.disks])
+def test_a_part_without_a_machine_is_left_out_and_counted(
+    read: Callable[[bytes, str], Reading[Any]],
+) -> None:
+    whole, loose = {"$key": 1, "machine": 2}, {"$key": 3, "machine": None}
+
+    reading = read(body_of(whole, loose), PATH)
+
+    assert reading.count == 1
+    assert reading.skipped == 1
+    assert reading.problem == f"{PATH}: row 3 has no machine"
+
+
+@every_table
+def test_the_second_of_two_rows_with_one_key_is_left_out_and_counted(table: Table) -> None:
+    reading = table.read(body_of(table.row, table.row), PATH)
+
+    assert reading.count == 1
+    assert reading.skipped == 1
+    assert reading.problem is not None
+    assert "two rows have the key" in reading.problem
+
+
+def test_of_two_rows_with_one_key_the_first_is_kept() -> None:
+    first, second = VM | {"name": "first"}, VM | {"name": "second", "$key": "36"}
+
+    assert one_of(rows.vm_configs(body_of(first, second), PATH)).name == "first"
+
+
+def test_a_node_is_known_by_its_id_and_where_that_is_missing_by_its_key() -> None:
+    with_both, with_key = NODE | {"id": 3, "$key": 30}, {"$key": 4, "name": "node4"}
+
+    assert list(rows.nodes(body_of(with_both, with_key), PATH).rows) == [3, 4]
+
+
+def test_vms_come_sorted_by_key_whatever_the_order_of_the_answer() -> None:
+    body = body_of(*(VM | {"$key": key} for key in (30, "4", 100)))
+
+    assert [found.key for found in rows.vm_configs(body, PATH).rows] == [4, 30, 100]
+
+
+# Values
+
+
+@pytest.mark.parametrize("field", ["agent_guest_info", "agent_features"])
+def test_an_empty_list_where_an_object_belongs_is_an_absent_object(field: str) -> None:
+    assert status(**{field: []}).word == "running"
+    assert status(agent_guest_info=[]).guest is None
+
+
+@pytest.mark.parametrize("absent", [[], None], ids=repr)
+def test_a_nic_without_sub_rows_has_no_numbers_and_no_zeros(absent: object) -> None:
+    card = nic(stats=absent, status=absent)
+
+    assert card == Nic(81, 54, "nic_1", None, None, None, None, None, None)
+
+
+def test_numbers_and_flags_that_come_as_strings_are_those_numbers_and_flags() -> None:
+    found = vm(cpu_cores="4", ram="8192", enabled="true", need_restart="0", is_snapshot="false")
+
+    assert (found.cpu_cores, found.memory_bytes) == (4, 8192 * 2**20)
+    assert (found.enabled, found.need_restart) == (True, False)
+
+
+@pytest.mark.parametrize(("flag", "meaning"), [(1, True), (0, False), ("1", True), (None, None)])
+def test_a_flag_may_be_a_number_or_unknown(flag: object, meaning: bool | None) -> None:
+    assert vm(enabled=flag).enabled is meaning
+    assert status(running=flag).running is meaning
+
+
+@every_table
+def test_a_row_of_nothing_but_its_key_is_understood(table: Table) -> None:
+    needed = {field: table.row[field] for field in (table.key, "machine") if field in table.row}
+    if table.read is rows.machine_statuses:
+        needed["status"] = "running"
+
+    reading = table.read(body_of(needed), PATH)
+
+    assert (reading.count, reading.skipped) == (1, 0)
+
+
+def test_what_a_row_does_not_say_is_unknown_and_not_zero() -> None:
+    bare = one_of(rows.vm_configs(body_of({"$key": 1, "machine": 2}), PATH))
+    state = one_of(rows.machine_statuses(body_of({"machine": 2, "status": "stopped"}), PATH))
+    stats = one_of(rows.machine_stats(body_of({"machine": 2}), PATH))
+    drive = one_of(rows.disk_stats(body_of({"parent_drive": 2}), PATH))
+
+    assert (bare.enabled, bare.need_restart, bare.guest_agent) == (None, None, None)
+    assert (bare.cpu_cores, bare.memory_bytes, bare.cluster) == (None, None, None)
+    assert (bare.name, bare.uuid, bare.ha_group) == ("", "", "")
+    assert (state.running, state.powered_on, state.migratable, state.node) == (None,) * 4
+    assert (state.started_at, state.updated_at, state.guest) == (None, None, None)
+    assert (state.running_cpu_cores, state.running_memory_bytes) == (None, None)
+    assert (stats.cpu_ratio, stats.memory_used_bytes) == (None, None)
+    assert drive == DiskStats(2, *[None] * 6)
+
+
+def test_fields_that_nobody_asked_for_are_no_trouble() -> None:
+    found = vm(invented={"deep": [1, {"x": None}]}, description="a line\nand another")
+
+    assert found.name == "web-1"
+
+
+def test_a_time_of_zero_is_no_time() -> None:
+    found = status(started=0, last_update=0, agent_guest_info=GUEST | {"last_refresh": 0})
+
+    assert (found.started_at, found.updated_at) == (None, None)
+    assert found.guest.refreshed_at is None
+
+
+@pytest.mark.parametrize("tier", [1, "1"])
+def test_a_tier_is_a_name_even_where_it_comes_as_a_number(tier: object) -> None:
+    assert disk(preferred_tier=tier).tier == "1"
+
+
+def test_the_word_null_is_a_name_like_any_other() -> None:
+    assert vm(name="null").name == "null"
+
+
+LARGEST = 2**63 - 1
+
+
+@pytest.mark.parametrize("number", [LARGEST, -(2**63)])
+def test_an_integer_of_64_bits_is_read(number: int) -> None:
+    assert disk(disksize=number).size_bytes == number
+
+
+@pytest.mark.parametrize("digits", [str(LARGEST + 1), str(-(2**63) - 1), "9" * 400, "9" * 5000])
+def test_an_integer_beyond_64_bits_costs_its_row_and_no_other(digits: str) -> None:
+    body = f'[{{"$key":1,"machine":2,"disksize":{digits}}},{{"$key":3,"machine":4}}]'.encode()
+
+    reading = rows.disks(body, PATH)
+
+    assert list(reading.rows) == [4]
+    assert reading.skipped == 1
+
+
+@pytest.mark.parametrize("digits", ["9" * 400, "9" * 5000, "1e400", "-1e400"])
+@every_table
+def test_a_key_beyond_all_bounds_brings_no_other_error(table: Table, digits: str) -> None:
+    body = body_of(table.row | dict.fromkeys((table.key, *table.also), "KEY"), table.row)
+
+    reading = table.read(body.replace(b'"KEY"', digits.encode()), PATH)
+
+    assert reading.count + reading.skipped == 2
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-Infinity"])
+def test_a_number_that_is_none_is_not_shown(text: str) -> None:
+    reading = rows.machine_stats(body_of(STATS | {"total_cpu": text}, {"machine": 1}), PATH)
+
+    assert reading.rows.get(54, MachineStats(54, None, None)).cpu_ratio is None
+
+
+# Status words
+
+
+@pytest.mark.parametrize("word", sorted(KNOWN_WORDS))
+def test_a_known_word_is_kept_and_not_reported(word: str) -> None:
+    reading = rows.machine_statuses(body_of(STATUS | {"status": word}), PATH)
+
+    assert one_of(reading).word == word
+    assert reading.unknown_words == frozenset()
+
+
+@pytest.mark.parametrize("word", ["levitating", "needs-repair", "phase_2", "x", "a" + "b" * 39])
+def test_a_word_that_nobody_listed_is_kept_and_reported(word: str) -> None:
+    reading = rows.machine_statuses(body_of(STATUS | {"status": word}), PATH)
+
+    assert one_of(reading).word == word
+    assert reading.unknown_words == {word}
+
+
+@pytest.mark.parametrize(
+    "prose",
+    [
+        "Waiting for node 3",
+        "Running",
+        "",
+        None,
+        "3rd",
+        "running ",
+        "running\n",
+        "läuft",
+        "a" + "b" * 40,  # one longer than a word may be
+    ],
+    ids=repr,
+)
+def test_a_status_that_is_prose_is_left_out_and_counted(prose: str | None) -> None:
+    odd = STATUS | {"machine": 55, "status": prose}
+
+    reading = rows.machine_statuses(body_of(odd, STATUS), PATH)
+
+    assert list(reading.rows) == [54]
+    assert reading.skipped == 1
+    assert reading.problem is not None
+    assert "machine 55 has the status" in reading.problem
+    assert len(reading.problem) < 120
+
+
+# Snapshots
+
+
+@pytest.mark.parametrize("flag", [True, 1, "1", "true"], ids=repr)
+def test_a_snapshot_that_slipped_through_the_filter_is_no_vm_and_no_trouble(flag: object) -> None:
+    snapshot = VM | {"$key": 37, "is_snapshot": flag}
+
+    reading = rows.vm_configs(body_of(snapshot, VM), PATH)
+
+    assert [found.key for found in reading.rows] == [36]
+    assert (reading.count, reading.skipped) == (1, 0)
+
+
+def test_a_cloud_of_nothing_but_snapshots_has_no_vms_and_no_trouble() -> None:
+    reading = rows.vm_configs(body_of(VM | {"is_snapshot": True, "machine": None}), PATH)
+
+    assert reading == Reading((), 0)
+
+
+def test_snapshots_are_counted_here_even_if_the_filter_was_ignored() -> None:
+    body = body_of(
+        {"$key": 1, "is_snapshot": True},
+        {"$key": 2, "is_snapshot": False},
+        {"$key": 3, "is_snapshot": 1},
+        {"$key": 4},
+    )
+
+    assert rows.vm_snapshot_count(body, PATH).rows == 2
+    assert rows.vm_snapshot_count(b"[]", PATH).rows == 0
+
+
+# Guests
+
+
+def guest(**fields: Any) -> Any:
+    return status(agent_guest_info=GUEST | fields).guest
+
+
+ROOT = {"name": "sda1", "type": "ext4", "mountpoint": "/", "total-bytes": 10, "used-bytes": 5}
+DATA = {"name": "sdb1", "type": "xfs", "mountpoint": "/data", "total-bytes": 20, "used-bytes": 6}
+
+
+@pytest.mark.parametrize("shape", [[ROOT, DATA], {"0": ROOT, "1": DATA}], ids=["list", "map"])
+def test_filesystems_come_as_a_list_or_as_a_map(shape: object) -> None:
+    assert guest(fsinfo=shape).filesystems == (
+        Filesystem("/", "ext4", 10, 5),
+        Filesystem("/data", "xfs", 20, 6),
+    )
+
+
+@pytest.mark.parametrize("shape", [[], {}, None], ids=repr)
+def test_a_guest_without_filesystems_has_none(shape: object) -> None:
+    assert guest(fsinfo=shape).filesystems == ()
+
+
+def test_of_two_filesystems_on_one_mount_point_the_first_is_shown() -> None:
+    assert guest(fsinfo=[ROOT, DATA | {"mountpoint": "/"}]).filesystems == (
+        Filesystem("/", "ext4", 10, 5),
+    )
+
+
+def test_a_filesystem_without_a_mount_point_goes_by_its_name() -> None:
+    (swap,) = guest(fsinfo=[{"name": "swap"}]).filesystems
+
+    assert swap == Filesystem("swap", "", None, None)
+
+
+@pytest.mark.parametrize("absent", [[], None], ids=repr)
+def test_a_guest_may_leave_out_what_it_likes(absent: object) -> None:
+    found = guest(osinfo=absent, meminfo=absent, hostname=None)
+
+    assert (found.os_name, found.os_version, found.kernel, found.hostname) == ("",) * 4
+    assert (found.memory_total_bytes, found.memory_used_bytes) == (None, None)
+
+
+def test_an_operating_system_without_a_pretty_name_goes_by_its_name() -> None:
+    assert guest(osinfo={"name": "FreeBSD"}).os_name == "FreeBSD"
+
+
+ODD_GUESTS = [
+    "{}",
+    5,
+    True,
+    [None],
+    [GUEST],
+    {"osinfo": 5},
+    {"osinfo": {"name": 5}},
+    {"fsinfo": {"a": []}},
+    {"fsinfo": "none"},
+    {"meminfo": {"ram_total": 1.5}},
+    {"fsinfo": [{"mountpoint": "/", "total-bytes": 2**64 - 1}]},
+    {"hostname": ["a", "b"]},
+    {"last_refresh": "yesterday"},
+]
+
+
+@pytest.mark.parametrize("odd", ODD_GUESTS, ids=repr)
+def test_a_guest_that_nobody_understands_does_not_cost_the_vm(odd: object) -> None:
+    reading = rows.machine_statuses(body_of(STATUS | {"agent_guest_info": odd}), PATH)
+
+    assert msgspec.structs.replace(one_of(reading), guest=None) == status(agent_guest_info=[])
+    assert reading.skipped == 0
+
+
+def test_an_odd_guest_does_not_cost_its_neighbours_theirs() -> None:
+    odd = STATUS | {"machine": 55, "agent_guest_info": "odd"}
+
+    reading = rows.machine_statuses(body_of(odd, STATUS), PATH)
+
+    assert reading.rows[54] == status()
+    assert reading.rows[55].guest is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'{"last_refresh":1e400}',
+        b'{"meminfo":{"ram_total":' + b"9" * 5000 + b"}}",
+        b'{"hostname":"M\xfcnchen"}',
+    ],
+    ids=["beyond a float", "beyond an integer", "Latin-1"],
+)
+def test_bytes_from_a_guest_that_no_decoder_takes_do_not_cost_the_vm(said: bytes) -> None:
+    body = body_of(STATUS | {"agent_guest_info": "SAID"}).replace(b'"SAID"', said)
+
+    assert one_of(rows.machine_statuses(body, PATH)).machine == 54
+
+
+# Names
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_parts_that_share_a_name_get_their_keys_in_whatever_order_they_come(
+    order: tuple[int, ...],
+) -> None:
+    given = [(81, "lan"), (82, "wan"), (83, "lan")]
+
+    assert names(*(given[place] for place in order)) == ["lan#81", "wan", "lan#83"]
+
+
+def test_a_part_without_a_name_goes_by_its_key() -> None:
+    assert names((81, "")) == ["#81"]
+    assert names((81, ""), (82, "wan")) == ["#81", "wan"]
+    assert nic(name=None).name == "#81"
+    assert disk(name="").name == "#91"
+
+
+def test_parts_of_two_machines_may_share_a_name() -> None:
+    body = body_of(DRIVE, DRIVE | {"$key": 92, "machine": 55})
+
+    found = rows.disks(body, PATH).rows
+
+    assert [part.name for part in (*found[54], *found[55])] == ["drive_0", "drive_0"]
+
+
+@pytest.mark.parametrize("given", [[(1, "a#3"), (2, "a"), (3, "a")], [(1, "#2"), (2, "")]])
+def test_a_made_name_is_nobody_elses(given: list[tuple[int, str]]) -> None:
+    assert len(set(names(*given))) == len(given)
+
+
+@given(st.lists(st.sampled_from(["", "a", "b", "lan", "ü"]), min_size=1), st.randoms())
+def test_names_are_unique_and_do_not_depend_on_the_order(given: list[str], order: Any) -> None:
+    cards = list(enumerate(given, start=1))
+    shuffled = order.sample(cards, len(cards))
+
+    found = names(*shuffled)
+
+    assert len(set(found)) == len(cards)
+    assert found == names(*cards)
+
+
+def test_many_parts_on_one_machine_take_no_more_than_their_share_of_time() -> None:
+    count = 10_000
+    body = body_of(*({"$key": key, "machine": 5, "name": f"d{key}"} for key in range(1, count)))
+
+    started = time.process_time()
+    rows.disks(body, PATH)
+
+    assert time.process_time() - started < 0.25
+
+
+def test_a_cluster_and_a_node_without_a_name_go_by_their_key() -> None:
+    assert one_of(rows.clusters(b'[{"$key":3}]', PATH)).name == "#3"
+    assert one_of(rows.nodes(b'[{"id":4,"name":""}]', PATH)).name == "#4"
+
+
+# Answers that are no list of rows
+
+
+NO_LIST = {
+    "empty": (b"", "answered with nothing at all"),
+    "blank": (b" \r\n\t", "answered with nothing at all"),
+    "HTML": (b"\n<!DOCTYPE html><title>Login</title>", "answered with HTML instead of JSON"),
+    "object": (b'{"err":"Login required"}', "one object where a list of rows belongs"),
+    "empty object": (b"{}", "one object where a list of rows belongs"),
+    "cut off": (body_of(VM)[:-5], "JSON that cannot be read"),
+    "text": (b"Bad gateway", "JSON that cannot be read"),
+    "number": (b"5", "JSON that cannot be read"),
+    "string": (b'"[]"', "JSON that cannot be read"),
+    "flag": (b"true", "JSON that cannot be read"),
+    "two lists": (b"[] []", "JSON that cannot be read"),
+    "not a number": (b'[{"$key":NaN}]', "JSON that cannot be read"),
+    "half a surrogate": (b'[{"$key":1,"name":"\\ud800"}]', "JSON that cannot be read"),
+    "gzip": (b"\x1f\x8b\x08\x00\x00", "JSON that cannot be read"),
+    "NUL": (b"\x00", "JSON that cannot be read"),
+    "a list of lists": (b"[[],[]]", "gave 2 rows and none can be read"),
+    "a list of nulls": (b"[null]", "gave 1 rows and none can be read"),
+    "a count": (b'[{"$count":12}]', "gave 1 rows and none can be read"),
+}
+
+
+@pytest.mark.parametrize(("body", "problem"), NO_LIST.values(), ids=NO_LIST)
+@every_table
+def test_an_answer_that_is_no_list_of_rows_says_what_it_is(
+    table: Table, body: bytes, problem: str
+) -> None:
+    with pytest.raises(BadReplyError, match=problem) as caught:
+        table.read(body, PATH)
+
+    assert str(caught.value).startswith(PATH)
+
+
+@pytest.mark.parametrize("body", [b"[]", b" [ ] ", b"null", b"\nnull\n"])
+@every_table
+def test_an_empty_list_and_null_are_no_rows_and_no_trouble(table: Table, body: bytes) -> None:
+    reading = table.read(body, PATH)
+
+    assert (reading.count, reading.skipped, reading.problem) == (0, 0, None)
+    assert not reading.rows
+
+
+def deep(levels: int) -> bytes:
+    return b"[" * levels + b"]" * levels
+
+
+@every_table
+def test_nesting_without_end_in_a_row_is_a_bad_reply(table: Table) -> None:
+    with pytest.raises(BadReplyError):
+        table.read(b'[{"a":' + deep(100_000) + b"}]", PATH)
+
+
+@every_table
+def test_nesting_without_end_is_a_bad_reply(table: Table) -> None:
+    with pytest.raises(BadReplyError):
+        table.read(deep(100_000), PATH)
+
+
+def test_nesting_within_reason_is_no_trouble() -> None:
+    body = b'[{"$key":1,"machine":2,"x":' + deep(500) + b"}]"
+
+    assert rows.vm_configs(body, PATH).count == 1
+
+
+def test_nesting_without_end_after_a_broken_row_is_a_bad_reply_too() -> None:
+    body = b'[{"$key":1,"machine":2},{"name":5},{"x":' + deep(100_000) + b"}]"
+
+    with pytest.raises(BadReplyError):
+        rows.vm_configs(body, PATH)
+
+
+def test_rows_taken_apart_page_by_page_may_nest_without_end_too() -> None:
+    with pytest.raises(BadReplyError):
+        rows.raw_rows(deep(100_000), PATH)
+
+
+def test_an_error_about_an_answer_does_not_repeat_the_answer() -> None:
+    secret = "hunter2"
+
+    for body in (f'{{"password":"{secret}"}}', f"<b>{secret}", f'[{{"$key":"{secret}"}}]', secret):
+        with pytest.raises(BadReplyError) as caught:
+            rows.vm_configs(body.encode(), PATH)
+        assert secret not in str(caught.value)
+
+
+# One broken row
+
+
+BROKEN_FIELDS = [
+    ("name", 5),
+    ("name", ["a"]),
+    ("ram", "plenty"),
+    ("ram", 1.5),
+    ("ram", {}),
+    ("enabled", "perhaps"),
+    ("enabled", []),
+    ("uuid", {}),
+    ("machine", [54]),
+    ("$key", True),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), BROKEN_FIELDS, ids=repr)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_row_with_a_value_of_the_wrong_type_costs_no_other(
+    field: str, value: object, place: int
+) -> None:
+    given = [VM | {"$key": key} for key in (1, 2, 3)]
+    given[place] = given[place] | {field: value}
+
+    reading = rows.vm_configs(body_of(*given), PATH)
+
+    assert [found.key for found in reading.rows] == [key for key in (1, 2, 3) if key != place + 1]
+    assert (reading.count, reading.skipped) == (2, 1)
+    assert reading.problem is not None
+    assert reading.problem.startswith(f"{PATH}: row {place}: Expected")
+
+
+def test_rows_that_are_all_broken_are_a_bad_reply_that_names_the_first() -> None:
+    with pytest.raises(BadReplyError, match=r"gave 2 rows and none can be read: row 0: Expected"):
+        rows.vm_configs(body_of(VM | {"name": 5}, VM | {"ram": "plenty"}), PATH)
+
+
+@every_table
+def test_a_byte_that_is_not_utf8_costs_its_row_and_no_other(table: Table) -> None:
+    field = "status_info" if table.read is rows.machine_statuses else "name"
+    broken = table.row | {table.key: 99, field: "M?nchen"} | dict.fromkeys(table.also, 99)
+    if field not in table.row:
+        broken[table.key] = "M?nchen"
+    body = body_of(broken, table.row).replace(b"M?nchen", b"M\xfcnchen")
+
+    reading = table.read(body, PATH)
+
+    assert (reading.count, reading.skipped) == (1, 1)
+
+
+# Whatever comes
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(min_value=-(2**70), max_value=2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=12)
+    | st.sampled_from(["7", "-7", "nan", "inf", "true", "null", "running", "\n", "²"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.text(max_size=6) | st.sampled_from(["$key", "machine", "name", "osinfo", "fsinfo"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+READERS: tuple[Callable[[bytes, str], Any], ...] = (
+    *(table.read for table in TABLES.values()),
+    rows.vm_snapshot_count,
+    rows.version,
+    rows.raw_rows,
+    lambda body, path: rows.setting(body, path, "cloud_name"),
+)
+
+
+def read_all(body: bytes) -> None:
+    """Read *body* as everything there is; only a `BadReplyError` may come of it."""
+    for read in READERS:
+        with suppress(BadReplyError):
+            read(body, PATH)
+
+
+@given(json_values)
+def test_any_json_is_a_reading_or_a_bad_reply(value: Any) -> None:
+    read_all(json.dumps(value).encode())
+
+
+@given(st.binary(max_size=60))
+@example(b"\xef\xbb\xbf[]")
+@example(b"[" + b"\xff" + b"]")
+def test_any_bytes_are_a_reading_or_a_bad_reply(body: bytes) -> None:
+    read_all(body)
+
+
+def places(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the way to each value in *value*, its own first."""
+    found = [here]
+    children = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
+    for key, child in children:
+        found += places(child, (*here, key))
+    return found
+
+
+def with_value(value: Any, place: tuple[Any, ...], new: Any) -> Any:
+    """Return *value* with *new* at *place*."""
+    if not place:
+        return new
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[place[0]] = with_value(copy[place[0]], place[1:], new)
+    return copy
+
+
+KEYS = (70001, 70002, 70003)
+
+
+@every_table
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_row_with_any_value_replaced_by_any_other_costs_no_other(
+    table: Table, data: st.DataObject
+) -> None:
+    given = [table.row | dict.fromkeys((table.key, *table.also), key) for key in KEYS]
+    broken = data.draw(st.integers(0, 2))
+    place = data.draw(st.sampled_from(places(given[broken])))
+    value = data.draw(json_values)
+    assume("7000" not in json.dumps(value))  # the key of another
+    whole = [row for number, row in enumerate(given) if number != broken]
+    given[broken] = with_value(given[broken], place, value)
+
+    reading = table.read(body_of(*given), PATH)
+
+    kept = _by_key(reading.rows)
+    for key, row in _by_key(table.read(body_of(*whole), PATH).rows).items():
+        assert kept[key] == row
+    assert reading.count + reading.skipped in (2, 3)  # two only if it became a snapshot
+    assert (reading.problem is None) == (reading.skipped == 0)
+
+
+def _by_key(found: Any) -> dict[int, Any]:
+    return dict(found) if isinstance(found, dict) else {row.key: row for row in found}
+
+
+# Settings and the version
+
+
+def test_a_setting_is_found_by_its_name() -> None:
+    body = body_of(
+        {"key": "other", "value": "x"},
+        "nonsense",
+        {"key": "cloud_name", "value": "Nordwolke"},
+    )
+
+    assert rows.setting(body, PATH, "cloud_name") == "Nordwolke"
+    assert rows.setting(body, PATH, "missing") is None
+
+
+@pytest.mark.parametrize("value", [None, "", []], ids=repr)
+def test_a_setting_without_a_value_is_unknown(value: object) -> None:
+    body = body_of({"key": "cloud_name", "value": value, "default_value": "x"})
+
+    assert rows.setting(body, PATH, "cloud_name") is None
+
+
+def test_a_version_is_read_where_there_is_one() -> None:
+    assert rows.version(b'{"name":"v4","version":"26.0.2.1","hash":"x"}', PATH) == "26.0.2.1"
+    assert rows.version(b'{"name":"v4"}', PATH) == ""
+    assert rows.version(b'{"version":null}', PATH) == ""
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"<html>", b'{"version":5}', b'{"vers'])
+def test_a_version_that_is_none_is_a_bad_reply(body: bytes) -> None:
+    with pytest.raises(BadReplyError):
+        rows.version(body, PATH)
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"version":"\xfc"}', b'{"x":' + deep(100_000) + b"}"], ids=["Latin-1", "deep"]
+)
+def test_a_version_that_no_decoder_takes_is_a_bad_reply(body: bytes) -> None:
+    with pytest.raises(BadReplyError):
+        rows.version(body, PATH)
+
+
+def test_rows_are_taken_apart_and_put_together_unchanged() -> None:
+    apart = rows.raw_rows(b'[{"$key": 1}, [2] ,"3"]', PATH)
+
+    assert b",".join(apart) == b'{"$key": 1},[2],"3"'
