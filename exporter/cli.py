@@ -22,10 +22,11 @@ from rich.table import Table
 from exporter import __version__, app, logs, reference
 from exporter.checkup import Finding, look
 from exporter.clock import SystemClock
+from exporter.configuration import SIMULATOR_KEY_VARIABLE, load, unknown_variables
 from exporter.connection import cloud_settings
 from exporter.demo import serve, show
 from exporter.errors import ConfigError
-from exporter.settings import SIMULATOR_KEY_VARIABLE, Settings, load, unknown_variables
+from exporter.settings import Settings
 from exporter.simulator import Simulator
 from exporter.simulator.accounts import API_KEY
 from exporter.simulator.scenario import MOST_VMS, built_in, load_scenario

@@ -7,8 +7,9 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from exporter.configuration import OF_ONE_CLOUD, walk
 from exporter.exposition.catalog import FAMILIES
-from exporter.settings import OF_ONE_CLOUD, PREFIX, Settings, walk
+from exporter.settings import PREFIX, Settings
 from exporter.telemetry import INSTRUMENTS
 
 

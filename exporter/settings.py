@@ -1,19 +1,13 @@
 """
-Everything an operator can set. Read at start-up and on reload, and nowhere else.
+Everything an operator can set: names, units, defaults, and what may not be.
 
-From strongest to weakest: command line, ``VERGEWATCH_*`` variables (``__`` between levels),
-``VERGE_*`` variables, the YAML file. Only ``cli`` and ``app`` import this module; everything
-else is handed values.
+Only the top of the program imports this module; everything below is handed values.
 """
 
-import difflib
-import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -23,32 +17,15 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     SecretStr,
-    ValidationError,
     model_validator,
 )
-from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
 )
 
-from exporter.errors import ConfigError
-
 PREFIX = "VERGEWATCH_"
-CONFIG_FILE_VARIABLE = "VERGEWATCH_CONFIG_FILE"
-SECRETS_DIR_VARIABLES = ("VERGEWATCH_SECRETS_DIR", "CREDENTIALS_DIRECTORY")
-"""The second is systemd's, set by ``LoadCredential=``."""
-SIMULATOR_KEY_VARIABLE = "VERGEWATCH_SIMULATOR_API_KEY"
-"""The key that `vergewatch simulate` accepts; no setting of the daemon's."""
-VENDOR_VARIABLES = {
-    "VERGE_URL": "url",
-    "VERGE_API_KEY": "api_key",
-    "VERGE_USERNAME": "username",
-    "VERGE_PASSWORD": "password",
-}
 STRICT = ConfigDict(
     frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
 )
@@ -260,210 +237,3 @@ class Settings(BaseSettings):
     def api_of(self, cloud: SystemSettings) -> APISettings:
         """Return how to treat the API of *cloud*."""
         return cloud.api or self.api
-
-
-ALTERNATIVES = (("api_key", "api_key_file"), ("password", "password_file"))
-"""Two ways to say one thing: where a stronger source uses one, a weaker one's other is void."""
-OF_ONE_CLOUD = frozenset(SystemSettings.model_fields) & frozenset(Settings.model_fields) - {
-    "poll",
-    "api",
-}
-
-
-def load(
-    config_file: Path | None = None,
-    command_line: Mapping[str, Any] | None = None,
-    environ: Mapping[str, str] = os.environ,
-) -> Settings:
-    """
-    Return the settings, from all their sources.
-
-    Args:
-        config_file: A YAML file; without it, the one that ``VERGEWATCH_CONFIG_FILE`` names, if any.
-        command_line: Nested values that outrank all others.
-        environ: The process' environment. Values are always taken from the real one.
-
-    Raises:
-        ConfigError: Everything that is wrong, a line each, with where it was said.
-
-    """
-    named = environ.get(CONFIG_FILE_VARIABLE)
-    path = config_file or (Path(named) if named else None)
-    values: dict[str, Any] = {}
-    for source in (
-        _from_file(path) if path else {},
-        {setting: environ[name] for name, setting in VENDOR_VARIABLES.items() if environ.get(name)},
-        _from_environment(),
-        command_line or {},
-    ):
-        values = _merged(values, source)
-    values.pop("config_file", None)
-    single = {key: values.pop(key) for key in sorted(OF_ONE_CLOUD) if key in values}
-    if single:
-        if values.get("systems"):
-            raise ConfigError(
-                f"{', '.join(single)} is for one cloud, and systems lists several: "
-                "move it to the system it belongs to"
-            )
-        values["systems"] = [single]
-    if not values.get("systems") or ("url" in single and not single["url"]):
-        raise ConfigError(
-            "no VergeOS to watch: set VERGEWATCH_URL and VERGEWATCH_API_KEY, or list systems in a "
-            "file named by --config; `vergewatch demo` needs neither"
-        )
-    _find_secrets(values, environ, single=bool(single))
-    try:
-        return Settings(**values, config_file=path)
-    except ValidationError as errors:
-        where = _Whereabouts(path, environ, single=bool(single))
-        raise ConfigError("\n".join(where.explain(error) for error in errors.errors())) from None
-
-
-def unknown_variables(environ: Iterable[str]) -> list[str]:
-    """
-    Return a complaint for each variable that looks like ours and sets nothing.
-
-    A complaint and no error: Kubernetes injects ``VERGEWATCH_PORT`` and its like by itself.
-    """
-    known = _known_variables()
-    return [
-        f"{name} sets nothing{_nearest(name, known)}"
-        for name in sorted(environ)
-        if name.startswith(PREFIX)
-        and name not in known
-        and name not in (*SECRETS_DIR_VARIABLES, SIMULATOR_KEY_VARIABLE)
-        and not any(name.startswith(f"{group}__") for group in known)
-    ]
-
-
-def _known_variables() -> set[str]:
-    known = set()
-    for name, field in Settings.model_fields.items():
-        known.add(f"{PREFIX}{name.upper()}")
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            known |= {f"{PREFIX}{name.upper()}__{inner.upper()}" for inner in kind.model_fields}
-    return known
-
-
-def _from_file(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text()
-    except OSError as problem:
-        raise ConfigError(f"{path} cannot be read: {problem.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} cannot be read: it is not text") from None
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as problem:
-        mark = getattr(problem, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        what = getattr(problem, "problem", None) or "it is not YAML"
-        raise ConfigError(f"{path}{line}: {what}") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: settings are `name: value` lines, and this is something else")
-    return values
-
-
-def _from_environment() -> dict[str, Any]:
-    try:
-        return EnvSettingsSource(Settings)()
-    except SettingsError as problem:
-        raise ConfigError(f"in the environment: {problem}") from None
-
-
-def _merged(weak: Mapping[str, Any], strong: Mapping[str, Any]) -> dict[str, Any]:
-    values = dict(weak)
-    for pair in ALTERNATIVES:
-        if any(key in strong for key in pair):
-            for key in pair:
-                values.pop(key, None)
-    for key, value in strong.items():
-        both = isinstance(value, dict) and isinstance(values.get(key), dict)
-        values[key] = _merged(values[key], value) if both else value
-    return values
-
-
-def _find_secrets(values: dict[str, Any], environ: Mapping[str, str], *, single: bool) -> None:
-    """Point clouds without credentials at the secrets directory's files, where it has some."""
-    named = [values.get("secrets_dir"), *(environ.get(name) for name in SECRETS_DIR_VARIABLES)]
-    directory = next((Path(name) for name in named if name), None)
-    systems = values["systems"]
-    if directory is None or not isinstance(systems, list):
-        return
-    for cloud in systems:
-        if not isinstance(cloud, dict):
-            continue
-        prefix = "" if single else f"{cloud.get('name')}."
-        for plain, file in ALTERNATIVES:
-            path = directory / f"{prefix}{plain}"
-            if not any(key in cloud for key in (plain, file)) and path.exists():
-                cloud[file] = path
-
-
-class _Whereabouts:
-    """Knows where each setting was said, to tell whoever said it wrong."""
-
-    def __init__(self, path: Path | None, environ: Mapping[str, str], *, single: bool) -> None:
-        self._path = path
-        self._environ = environ
-        self._single = single
-
-    def explain(self, error: Mapping[str, Any]) -> str:
-        """Return one line: the setting, where it was said, and what is wrong with it."""
-        place = tuple(error["loc"])
-        if self._single and place[:2] == ("systems", 0):
-            place = place[2:]
-        name = _dotted(place)
-        if error["type"] == "extra_forbidden":
-            return f"{self._said(place)}unknown setting {name}{_nearest(name, _known_names())}"
-        message = error["msg"].removeprefix("Value error, ")
-        return f"{self._said(place)}{name}{': ' if name else ''}{message[:1].lower()}{message[1:]}"
-
-    def _said(self, place: tuple[Any, ...]) -> str:
-        variable = PREFIX + "__".join(str(step).upper() for step in place)
-        if variable in self._environ:
-            return f"{variable}: "
-        return f"{self._path}: " if self._path else ""
-
-
-def _dotted(place: Iterable[Any]) -> str:
-    text = ""
-    for step in place:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
-    return text
-
-
-def _known_names() -> set[str]:
-    """Return every setting's dotted name, list positions left out."""
-    names = {".".join(path) for path, _ in walk(Settings)}
-    return names | {name.split(".")[0] for name in names}
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    bare = "".join(char for char in name if char not in "[]0123456789")
-    found = difflib.get_close_matches(bare, sorted(known), n=1, cutoff=0.6)
-    return f"; did you mean {found[0]}?" if found else ""
-
-
-def walk(
-    model: type[BaseModel], path: tuple[str, ...] = ()
-) -> Iterable[tuple[tuple[str, ...], FieldInfo]]:
-    """Yield the path and the field of every single setting under *model*."""
-    for name, field in model.model_fields.items():
-        inner = _model_in(field.annotation)
-        if inner is not None:
-            yield from walk(inner, (*path, name))
-        else:
-            yield (*path, name), field
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the model that a field holds, or holds several of."""
-    candidates = (annotation, *get_args(annotation))
-    for candidate in candidates:
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
-    return None

@@ -157,10 +157,8 @@ async def test_prometheus_knows_what_is_true_in_the_world_in_both_formats(tmp_pa
                     str(vm.key): vm.machine.status.word for vm in vms
                 }
                 await server.ask_until(
-                    f'rate(vergewatch_vm_nic_receive_bytes_total{{job="{job}"}}[10s]) > 0',
-                    len(
-                        [nic for vm in vms if vm.machine.status.running for nic in vm.machine.nics]
-                    ),
+                    f"rate(vergewatch_vm_nic_receive_bytes_total{mine}[10s]) > 0",
+                    len(running_nics),
                 )
             assert {target["lastError"] for target in (await server.targets()).values()} == {""}
             described = await server.metadata("vergewatch_vm_running")

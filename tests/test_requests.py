@@ -1,53 +1,10 @@
-"""What an hour of watching costs the cloud, on a held clock and over real sockets."""
+"""What an hour of watching costs the cloud."""
 
 import asyncio
 
 import pytest
-from pydantic import SecretStr
 
-from exporter.connection import CloudSettings, beats, connect, make_session
-from exporter.polling.watch import Plan, Watch
-from exporter.settings import APISettings, PollSettings, SystemSettings, TLSSettings
-from exporter.simulator import Simulator, World
-from exporter.telemetry import Telemetry
-from exporter.vergeos.inventory import join
-from exporter.vergeos.source import IDENTITY, VergeOSSource
-from tests.fakes import START, FakeClock
-
-HOUR_SECONDS = 3600
-
-
-async def requests_of_an_hour(vms: int) -> int:
-    clock = FakeClock(hurried=True)
-    world = World.build(seed=1, vms=vms, start=START.timestamp())
-    async with (
-        Simulator(world=world, clock=clock) as cloud,
-        make_session(TLSSettings()) as session,
-    ):
-        settings = CloudSettings(
-            SystemSettings(url=cloud.url, api_key=SecretStr(cloud.api_key)),
-            PollSettings(),
-            APISettings(),
-        )
-        client = connect(settings, session, Telemetry().meter("cloud"), clock)
-        watch = Watch(
-            VergeOSSource(client),
-            join,
-            lambda snapshot, report: None,
-            Plan(beats(settings.poll), IDENTITY, settings.poll.stale_after_polls),
-            name="cloud",
-            url=cloud.url,
-            clock=clock,
-            rename=lambda name: name,
-            requests_left=lambda: 0,
-        )
-        await watch.poll()  # the first reads everything, and is no part of a steady hour
-        seen = len(cloud.requests)
-        while clock.elapsed < HOUR_SECONDS:
-            clock.elapsed += 1
-            await watch.poll()
-        assert watch.report.up
-        return len(cloud.requests) - seen
+from tests.bench.hour import requests_of_an_hour
 
 
 @pytest.mark.parametrize("vms", [20, 400])

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from exporter.configuration import load, unknown_variables
 from exporter.errors import ConfigError
-from exporter.settings import Settings, load, unknown_variables
+from exporter.settings import Settings
 
 
 @pytest.fixture(autouse=True)

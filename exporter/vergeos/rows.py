@@ -1,9 +1,9 @@
 """
-JSON answers as typed rows; every quirk of the wire ends in this file.
+Answers as the model's nouns; every quirk of the wire ends in this file.
 
 Keys arrive as integers or as strings, foreign keys also as null, 0, "" or an expanded object,
-absent objects as ``[]``, numbers sometimes as strings, and words that nobody listed. A row that
-cannot be understood is skipped and counted; an answer that cannot is a `BadReplyError`.
+absent objects as ``[]``, and words that nobody listed. A row that cannot be understood is
+skipped and counted; an answer that cannot is a `BadReplyError`.
 Units become base units here: MB (2**20) to bytes, percent to ratios, Mbps to bytes per second,
 milliseconds to seconds.
 """
@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Annotated, Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -31,6 +31,7 @@ from exporter.model import (
     Node,
     VMConfig,
 )
+from exporter.vergeos import wire
 
 MIB = 2**20
 DIGITS_OF_A_KEY = 18
@@ -42,10 +43,6 @@ WORD_SHAPE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
-Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-"""An integer that a float can come near: JSON would let a broken answer send any number."""
-Reference = int | str | dict[str, Any] | None
-"""A foreign key: 7, "7", null, 0, "", or the expanded ``{"$key": 7, ...}``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,233 +63,68 @@ class Reading(Generic[T_co]):
         return Reading(rows, count, self.skipped, self.problem, self.unknown_words)
 
 
-class _Row(msgspec.Struct, gc=False):
-    key: Reference = msgspec.field(name="$key", default=None)
-
-
-class _VM(_Row, gc=False):
-    machine: Reference = None
-    name: str | None = None
-    uuid: str | None = None
-    is_snapshot: bool | None = None
-    enabled: bool | None = None
-    need_restart: bool | None = None
-    cpu_cores: Whole | None = None
-    ram: Whole | None = None
-    cluster: Reference = None
-    os_family: str | None = None
-    machine_type: str | None = None
-    ha_group: str | None = None
-    on_power_loss: str | None = None
-    created_from: str | None = None
-    guest_agent: bool | None = None
-
-
-class _OSInfo(msgspec.Struct, gc=False):
-    name: str | None = None
-    pretty_name: str | None = msgspec.field(name="pretty-name", default=None)
-    version: str | None = None
-    kernel_release: str | None = msgspec.field(name="kernel-release", default=None)
-
-
-class _MemInfo(msgspec.Struct, gc=False):
-    ram_total: Whole | None = None
-    ram_used: Whole | None = None
-
-
-class _FsInfo(msgspec.Struct, gc=False):
-    name: str | None = None
-    type: str | None = None
-    mountpoint: str | None = None
-    total_bytes: Whole | None = msgspec.field(name="total-bytes", default=None)
-    used_bytes: Whole | None = msgspec.field(name="used-bytes", default=None)
-
-
-class _GuestInfo(msgspec.Struct, gc=False):
-    osinfo: _OSInfo | list[Any] | None = None
-    meminfo: _MemInfo | list[Any] | None = None
-    fsinfo: list[_FsInfo] | dict[str, _FsInfo] | None = None
-    hostname: str | None = None
-    last_refresh: Whole | float | None = None
-
-
-class _Status(_Row, gc=False):
-    machine: Reference = None
-    running: bool | None = None
-    powerstate: bool | None = None
-    status: str | None = None
-    status_info: str | None = None
-    state: str | None = None
-    migratable: bool | None = None
-    node: Reference = None
-    started: Whole | float | None = None
-    last_update: Whole | float | None = None
-    running_cores: Whole | None = None
-    running_ram: Whole | None = None
-    agent_version: str | None = None
-    agent_guest_info: _GuestInfo | list[Any] | None = None
-
-
-class _StatusOfOddGuest(_Status, gc=False):
-    """A status whose guest says something that nobody understands: no reason to lose the VM."""
-
-    agent_guest_info: msgspec.Raw = msgspec.Raw(b"null")  # type: ignore[assignment]
-
-
-class _Stats(_Row, gc=False):
-    machine: Reference = None
-    total_cpu: float | None = None
-    ram_used: Whole | None = None
-
-
-class _NicStats(msgspec.Struct, gc=False):
-    rx_bytes: Whole | None = None
-    tx_bytes: Whole | None = None
-    rx_pckts: Whole | None = None
-    tx_pckts: Whole | None = None
-
-
-class _NicStatus(msgspec.Struct, gc=False):
-    status: str | None = None
-    speed: float | None = None
-
-
-class _Nic(_Row, gc=False):
-    machine: Reference = None
-    name: str | None = None
-    stats: _NicStats | list[Any] | None = None
-    status: _NicStatus | list[Any] | None = None
-
-
-class _Drive(_Row, gc=False):
-    machine: Reference = None
-    name: str | None = None
-    media: str | None = None
-    interface: str | None = None
-    preferred_tier: Whole | str | None = None
-    disksize: Whole | None = None
-    used_bytes: Whole | None = None
-
-
-class _DriveStats(_Row, gc=False):
-    parent_drive: Reference = None
-    reads: Whole | None = None
-    writes: Whole | None = None
-    read_bytes: Whole | None = None
-    write_bytes: Whole | None = None
-    util: float | None = None
-    service_time: float | None = None
-
-
-class _Cluster(_Row, gc=False):
-    name: str | None = None
-
-
-class _Node(_Row, gc=False):
-    id: Reference = None
-    name: str | None = None
-    cluster: Reference = None
-    machine: Reference = None
-    maintenance: bool | None = None
-
-
-class _Setting(msgspec.Struct, gc=False):
-    key: str | None = None
-    value: str | None = None
-
-
-class _Version(msgspec.Struct, gc=False):
-    version: str | None = None
-
-
 class _SkipRowError(Exception):
     """The row cannot be used; the message says why."""
 
 
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What decoding raises: wrong types and wrong JSON, wrong bytes, and nesting without end."""
-_RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
-
-
-class _Shape(NamedTuple):
-    """The decoders for one kind of row: for all at once, and for one alone."""
-
-    every: msgspec.json.Decoder[list[Any]]
-    one: msgspec.json.Decoder[Any]
-
-
-def _shape(row: type[Any], *, one: type[Any] | None = None) -> _Shape:
-    # Not strict: a number or a flag that comes as a string is still that number or flag.
-    return _Shape(
-        msgspec.json.Decoder(list[row], strict=False),  # type: ignore[valid-type]
-        msgspec.json.Decoder(one or row, strict=False),
-    )
-
-
-_VM_SHAPE, _STATS_SHAPE = _shape(_VM), _shape(_Stats)
-_STATUS_SHAPE = _shape(_Status, one=_StatusOfOddGuest)
-_NIC_SHAPE, _DRIVE_SHAPE, _DRIVE_STATS_SHAPE = _shape(_Nic), _shape(_Drive), _shape(_DriveStats)
-_CLUSTER_SHAPE, _NODE_SHAPE, _SETTING_SHAPE = _shape(_Cluster), _shape(_Node), _shape(_Setting)
-_VERSION = msgspec.json.Decoder(_Version, strict=False)
-_GUEST_INFO = msgspec.json.Decoder(_GuestInfo, strict=False)
-
-
 def vm_configs(body: bytes, path: str) -> Reading[tuple[VMConfig, ...]]:
     """Return the VMs sorted by key, without snapshots even where the filter let some through."""
-    reading = _read(body, path, _VM_SHAPE, _vm_config)
+    reading = _read(body, path, wire.VM_SHAPE, _vm_config)
     live = [vm for vm in reading.rows.values() if vm is not None]
     return reading.holding(tuple(sorted(live, key=lambda vm: vm.key)), len(live))
 
 
 def vm_snapshot_count(body: bytes, path: str) -> Reading[int]:
     """Return how many rows of ``vms`` are snapshots, counted here: the filter may be ignored."""
-    reading = _read(body, path, _VM_SHAPE, lambda row, _: bool(row.is_snapshot))
+    reading = _read(body, path, wire.VM_SHAPE, lambda row, _: bool(row.is_snapshot))
     count = sum(reading.rows.values())
     return reading.holding(count, count)
 
 
 def machine_statuses(body: bytes, path: str) -> Reading[dict[int, MachineStatus]]:
     """Return live states by machine."""
-    reading = _read(body, path, _STATUS_SHAPE, _machine_status, key=lambda row: row.machine)
+    reading = _read(body, path, wire.STATUS_SHAPE, _machine_status, key=lambda row: row.machine)
     unknown = {status.word for status in reading.rows.values()} - KNOWN_WORDS
     return replace(reading, unknown_words=frozenset(unknown))
 
 
 def machine_stats(body: bytes, path: str) -> Reading[dict[int, MachineStats]]:
     """Return load figures by machine."""
-    return _read(body, path, _STATS_SHAPE, _machine_stats, key=lambda row: row.machine)
+    return _read(body, path, wire.STATS_SHAPE, _machine_stats, key=lambda row: row.machine)
 
 
 def nics(body: bytes, path: str) -> Reading[dict[int, tuple[Nic, ...]]]:
     """Return network cards by machine, each with a name that is unique there."""
-    reading = _read(body, path, _NIC_SHAPE, _nic)
+    reading = _read(body, path, wire.NIC_SHAPE, _nic)
     return reading.holding(_by_machine(reading.rows.values()), reading.count)
 
 
 def disks(body: bytes, path: str) -> Reading[dict[int, tuple[Disk, ...]]]:
     """Return drives by machine, each with a name that is unique there."""
-    reading = _read(body, path, _DRIVE_SHAPE, _disk)
+    reading = _read(body, path, wire.DRIVE_SHAPE, _disk)
     return reading.holding(_by_machine(reading.rows.values()), reading.count)
 
 
 def disk_stats(body: bytes, path: str) -> Reading[dict[int, DiskStats]]:
     """Return drive statistics by the drive they belong to."""
-    return _read(body, path, _DRIVE_STATS_SHAPE, _disk_stats, key=lambda row: row.parent_drive)
+    return _read(body, path, wire.DRIVE_STATS_SHAPE, _disk_stats, key=lambda row: row.parent_drive)
 
 
 def clusters(body: bytes, path: str) -> Reading[dict[int, Cluster]]:
     """Return clusters by key."""
-    return _read(body, path, _CLUSTER_SHAPE, lambda row, key: Cluster(key, row.name or f"#{key}"))
+    return _read(
+        body, path, wire.CLUSTER_SHAPE, lambda row, key: Cluster(key, row.name or f"#{key}")
+    )
 
 
 def nodes(body: bytes, path: str) -> Reading[dict[int, Node]]:
     """Return physical nodes by key, without their status."""
-    return _read(body, path, _NODE_SHAPE, _node, key=lambda row: row.id or row.key)
+    return _read(body, path, wire.NODE_SHAPE, _node, key=lambda row: row.id or row.key)
 
 
 def setting(body: bytes, path: str, name: str) -> str | None:
     """Return the value of the setting *name* from a list of ``settings`` rows."""
-    for row in _rows(body, path, _SETTING_SHAPE, on_skip=lambda _: None):
+    for row in wire.rows(body, path, wire.SETTING_SHAPE, on_skip=lambda _: None):
         if row.key == name:
             return row.value or None
     return None
@@ -301,33 +133,23 @@ def setting(body: bytes, path: str, name: str) -> str | None:
 def version(body: bytes, path: str) -> str:
     """Return the product's version from ``/version.json``."""
     try:
-        answer: _Version = _VERSION.decode(body)
-    except _UNREADABLE as problem:
-        raise BadReplyError(path, _what_came_instead(body, problem)) from None
+        answer: wire.Version = wire.VERSION.decode(body)
+    except wire.UNREADABLE as problem:
+        raise BadReplyError(path, wire.what_came_instead(body, problem)) from None
     return answer.version or ""
-
-
-def raw_rows(body: bytes, path: str) -> list[msgspec.Raw]:
-    """Return the rows of *body* as JSON, each by itself and unread."""
-    try:
-        return _RAW_LIST.decode(body)
-    except _UNREADABLE as problem:
-        if body.strip() == b"null":  # how some clients have seen an empty list
-            return []
-        raise BadReplyError(path, _what_came_instead(body, problem)) from None
 
 
 def _read(
     body: bytes,
     path: str,
-    shape: _Shape,
+    shape: wire.Shape,
     convert: Callable[[Any, int], T],
-    key: Callable[[Any], Reference] = lambda row: row.key,
+    key: Callable[[Any], wire.Reference] = lambda row: row.key,
 ) -> Reading[dict[int, T]]:
     """Decode *body* into rows by key; the second of two rows with one key is skipped."""
     found: dict[int, T] = {}
     problems: list[str] = []
-    for row in _rows(body, path, shape, on_skip=problems.append):
+    for row in wire.rows(body, path, shape, on_skip=problems.append):
         number = _number(key(row))
         if number is None:
             problems.append("a row has no key")
@@ -344,49 +166,6 @@ def _read(
     return Reading(found, len(found), len(problems), first)
 
 
-def _rows(
-    body: bytes, path: str, shape: _Shape, *, on_skip: Callable[[str], None]
-) -> Iterable[Any]:
-    """Decode a JSON list; only when a row is wrong are rows decoded one by one, to find it."""
-    try:
-        rows: list[Any] = shape.every.decode(body)
-    except _UNREADABLE:
-        rows = _rows_one_by_one(body, path, shape, on_skip)
-    return rows
-
-
-def _rows_one_by_one(
-    body: bytes, path: str, shape: _Shape, on_skip: Callable[[str], None]
-) -> list[Any]:
-    rows = []
-    for number, raw in enumerate(raw_rows(body, path)):
-        try:
-            rows.append(shape.one.decode(raw))
-        except _UNREADABLE as problem:
-            on_skip(f"row {number}: {_in_short(problem)}")
-    return rows
-
-
-def _what_came_instead(body: bytes, problem: Exception) -> str:
-    """Describe an answer that is no list of rows, for the person who has to find out why."""
-    text = body.lstrip()
-    if not text:
-        return "answered with nothing at all"
-    if text.startswith(b"<"):
-        return (
-            "answered with HTML instead of JSON: "
-            "a login page or a proxy is in front of the API, or the URL is not a VergeOS"
-        )
-    if text.startswith(b"{") and isinstance(problem, msgspec.ValidationError):
-        return "answered with one object where a list of rows belongs"
-    return f"answered with JSON that cannot be read: {_in_short(problem)}"
-
-
-def _in_short(problem: Exception) -> str:
-    """Say what is wrong without repeating the answer, which may hold anybody's business."""
-    return problem.reason if isinstance(problem, UnicodeDecodeError) else str(problem)
-
-
 def _number(reference: Any) -> int | None:
     """Return the key that a `Reference` names, or None where it names nothing."""
     while isinstance(reference, dict):
@@ -400,14 +179,14 @@ def _number(reference: Any) -> int | None:
     return None
 
 
-def _required(reference: Reference, field: str, key: int) -> int:
+def _required(reference: wire.Reference, field: str, key: int) -> int:
     number = _number(reference)
     if number is None:
         raise _SkipRowError(f"row {key} has no {field}")
     return number
 
 
-def _vm_config(row: _VM, key: int) -> VMConfig | None:
+def _vm_config(row: wire.VM, key: int) -> VMConfig | None:
     if row.is_snapshot:
         return None
     return VMConfig(
@@ -429,7 +208,7 @@ def _vm_config(row: _VM, key: int) -> VMConfig | None:
     )
 
 
-def _machine_status(row: _Status, machine: int) -> MachineStatus:
+def _machine_status(row: wire.Status, machine: int) -> MachineStatus:
     word = row.status or ""
     if word not in KNOWN_WORDS and not WORD_SHAPE.fullmatch(word):
         raise _SkipRowError(f"machine {machine} has the status {word[:40]!r}, which is no word")
@@ -456,13 +235,13 @@ def _guest(given: Any) -> Guest | None:
     info = given
     if isinstance(given, msgspec.Raw):  # the row was wrong somewhere; perhaps not here
         try:
-            info = _GUEST_INFO.decode(given)
-        except _UNREADABLE:
+            info = wire.GUEST_INFO.decode(given)
+        except wire.UNREADABLE:
             return None
-    if not isinstance(info, _GuestInfo):  # an absent object is `[]` or null
+    if not isinstance(info, wire.GuestInfo):  # an absent object is `[]` or null
         return None
-    os_info = info.osinfo if isinstance(info.osinfo, _OSInfo) else _OSInfo()
-    memory = info.meminfo if isinstance(info.meminfo, _MemInfo) else _MemInfo()
+    os_info = info.osinfo if isinstance(info.osinfo, wire.OSInfo) else wire.OSInfo()
+    memory = info.meminfo if isinstance(info.meminfo, wire.MemInfo) else wire.MemInfo()
     return Guest(
         os_name=os_info.pretty_name or os_info.name or "",
         os_version=os_info.version or "",
@@ -475,7 +254,9 @@ def _guest(given: Any) -> Guest | None:
     )
 
 
-def _filesystems(given: list[_FsInfo] | dict[str, _FsInfo] | None) -> tuple[Filesystem, ...]:
+def _filesystems(
+    given: list[wire.FsInfo] | dict[str, wire.FsInfo] | None,
+) -> tuple[Filesystem, ...]:
     """Return filesystems by mount point; of two on one mount point, the first."""
     rows = given.values() if isinstance(given, dict) else given or ()
     found: dict[str, Filesystem] = {}
@@ -487,13 +268,13 @@ def _filesystems(given: list[_FsInfo] | dict[str, _FsInfo] | None) -> tuple[File
     return tuple(found.values())
 
 
-def _machine_stats(row: _Stats, machine: int) -> MachineStats:
+def _machine_stats(row: wire.Stats, machine: int) -> MachineStats:
     return MachineStats(machine, _ratio(row.total_cpu), _bytes(row.ram_used))
 
 
-def _nic(row: _Nic, key: int) -> Nic:
-    stats = row.stats if isinstance(row.stats, _NicStats) else _NicStats()
-    status = row.status if isinstance(row.status, _NicStatus) else _NicStatus()
+def _nic(row: wire.Nic, key: int) -> Nic:
+    stats = row.stats if isinstance(row.stats, wire.NicStats) else wire.NicStats()
+    status = row.status if isinstance(row.status, wire.NicStatus) else wire.NicStatus()
     return Nic(
         key=key,
         machine=_required(row.machine, "machine", key),
@@ -507,7 +288,7 @@ def _nic(row: _Nic, key: int) -> Nic:
     )
 
 
-def _disk(row: _Drive, key: int) -> Disk:
+def _disk(row: wire.Drive, key: int) -> Disk:
     return Disk(
         key=key,
         machine=_required(row.machine, "machine", key),
@@ -520,7 +301,7 @@ def _disk(row: _Drive, key: int) -> Disk:
     )
 
 
-def _disk_stats(row: _DriveStats, disk: int) -> DiskStats:
+def _disk_stats(row: wire.DriveStats, disk: int) -> DiskStats:
     return DiskStats(
         disk=disk,
         reads=row.reads,
@@ -532,7 +313,7 @@ def _disk_stats(row: _DriveStats, disk: int) -> DiskStats:
     )
 
 
-def _node(row: _Node, key: int) -> Node:
+def _node(row: wire.Node, key: int) -> Node:
     return Node(
         key=key,
         name=row.name or f"#{key}",

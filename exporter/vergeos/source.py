@@ -10,7 +10,7 @@ import msgspec
 
 from exporter.errors import BadReplyError, ForbiddenError
 from exporter.model import Identity
-from exporter.vergeos import rows, tables
+from exporter.vergeos import rows, tables, wire
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.rows import Reading
 from exporter.vergeos.tables import Table
@@ -107,7 +107,7 @@ class VergeOSSource:
                 "offset": str(len(found)),
             }
             body = await self._client.read(table.path, query | page, endpoint=table.name)
-            rows_of_page = rows.raw_rows(body, table.path)
+            rows_of_page = wire.raw_rows(body, table.path)
             found += rows_of_page
             if len(rows_of_page) < self._page_rows:
                 return b"[" + b",".join(found) + b"]"

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.vergeos.budget import HOUR_SECONDS, RequestBudget
+from exporter.polling.schedule import HOUR_SECONDS
+from exporter.vergeos.budget import RequestBudget
 
 TICK = 2**-10
 """A step of time that a float adds and takes away without rounding."""

@@ -25,7 +25,7 @@ from exporter.model import (
     Node,
     VMConfig,
 )
-from exporter.vergeos import rows
+from exporter.vergeos import rows, wire
 from exporter.vergeos.rows import Reading
 
 PATH = "/api/v4/table"
@@ -761,7 +761,7 @@ def test_nesting_without_end_after_a_broken_row_is_a_bad_reply_too() -> None:
 
 def test_rows_taken_apart_page_by_page_may_nest_without_end_too() -> None:
     with pytest.raises(BadReplyError):
-        rows.raw_rows(deep(100_000), PATH)
+        wire.raw_rows(deep(100_000), PATH)
 
 
 def test_an_error_about_an_answer_does_not_repeat_the_answer() -> None:
@@ -850,7 +850,7 @@ READERS: tuple[Callable[[bytes, str], Any], ...] = (
     *(table.read for table in TABLES.values()),
     rows.vm_snapshot_count,
     rows.version,
-    rows.raw_rows,
+    wire.raw_rows,
     lambda body, path: rows.setting(body, path, "cloud_name"),
 )
 
@@ -970,6 +970,6 @@ def test_a_version_that_no_decoder_takes_is_a_bad_reply(body: bytes) -> None:
 
 
 def test_rows_are_taken_apart_and_put_together_unchanged() -> None:
-    apart = rows.raw_rows(b'[{"$key": 1}, [2] ,"3"]', PATH)
+    apart = wire.raw_rows(b'[{"$key": 1}, [2] ,"3"]', PATH)
 
     assert b",".join(apart) == b'{"$key": 1},[2],"3"'
