@@ -147,7 +147,8 @@ def demo(
     clock = SystemClock()
     world = load_scenario(scenario).with_changes(seed=seed, vms=vms).build(clock)
     port = parse_listen(listen_address or DEFAULT_LISTEN).port
-    _say(f"[bold]{escape(world.cloud_name)}[/], a simulated VergeOS with {len(world.vms)} VMs")
+    vms = sum(1 for _ in world.live_vms())
+    _say(f"[bold]{escape(world.cloud_name)}[/], a simulated VergeOS with {vms} VMs")
     _say(f"  look at it     http://localhost:{port}/")
     _say(f"  its metrics    http://localhost:{port}/metrics")
     _say("  end it         Ctrl-C")

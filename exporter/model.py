@@ -87,7 +87,6 @@ class MachineStatus(msgspec.Struct, frozen=True, gc=False):
     running_memory_bytes: int | None
     agent_version: str
     """Empty while no guest agent is connected."""
-    guest: Guest | None
 
 
 class MachineStats(msgspec.Struct, frozen=True, gc=False):
@@ -163,6 +162,8 @@ class VM(msgspec.Struct, frozen=True, gc=False):
 
     config: VMConfig
     status: MachineStatus | None
+    guest: Guest | None
+    """What the guest last said; a VM that is off has forgotten it, its row has not."""
     stats: MachineStats | None
     nics: tuple[Nic, ...]
     disks: tuple[Disk, ...]

@@ -119,11 +119,19 @@ def _meaning(field: FieldInfo) -> str:
     choices = _choices(field.annotation)
     if choices:
         text += f" One of {', '.join(f'`{choice}`' for choice in choices)}."
-    if SecretStr in (field.annotation, *get_args(field.annotation)):
+    kinds = set(_kinds(field.annotation))
+    if SecretStr in kinds:
         text += " A secret."
-    if Path in (field.annotation, *get_args(field.annotation)):
+    if Path in kinds:
         text += " A path."
     return text
+
+
+def _kinds(annotation: Any) -> Iterable[Any]:
+    """Yield every type in *annotation*, however deep."""
+    yield annotation
+    for inner in get_args(annotation):
+        yield from _kinds(inner)
 
 
 def _choices(annotation: Any) -> tuple[Any, ...]:

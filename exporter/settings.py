@@ -42,6 +42,13 @@ def _base_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _for_headers(secret: SecretStr) -> SecretStr:
+    if any(ord(char) < ord(" ") or char == "\x7f" for char in secret.get_secret_value()):
+        raise ValueError("holds a control character, such as a newline")
+    return secret
+
+
+Secret = Annotated[SecretStr, AfterValidator(_for_headers)]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
 
 
@@ -105,13 +112,13 @@ class SystemSettings(BaseModel):
     """The label `system_name`. Without it: what the cloud calls itself, once it has said so."""
     url: BaseURL
     """`https://host[:port]`."""
-    api_key: SecretStr | None = None
+    api_key: Secret | None = None
     """An API key of a user who may list and read."""
     api_key_file: Path | None = None
     """A file with the API key, read again when it changes."""
     username: str = ""
     """A user name, where there is no API key."""
-    password: SecretStr | None = None
+    password: Secret | None = None
     """The user's password."""
     password_file: Path | None = None
     """A file with the password, read again when it changes."""
@@ -180,13 +187,13 @@ class Settings(BaseSettings):
     """The VergeOS to watch, when it is one. Several go under `systems`."""
     name: Annotated[str, Field(min_length=1)] | None = None
     """As `systems[].name`, when it is one."""
-    api_key: SecretStr | None = None
+    api_key: Secret | None = None
     """As `systems[].api_key`, when it is one."""
     api_key_file: Path | None = None
     """As `systems[].api_key_file`, when it is one."""
     username: str = ""
     """As `systems[].username`, when it is one."""
-    password: SecretStr | None = None
+    password: Secret | None = None
     """As `systems[].password`, when it is one."""
     password_file: Path | None = None
     """As `systems[].password_file`, when it is one."""

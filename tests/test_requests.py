@@ -11,7 +11,7 @@ from tests.bench.hour import requests_of_an_hour
 async def test_an_hour_costs_what_was_planned_whatever_the_number_of_vms(vms: int) -> None:
     requests = await requests_of_an_hour(vms)
 
-    assert requests == pytest.approx(638, abs=12)
+    assert requests == pytest.approx(698, abs=12)
     assert requests <= 850
 
 

@@ -83,8 +83,8 @@ CLUSTER_WORD = _part(
 CONFIG = _part("VM", VM, scene.configs, "vms")
 PLACE = _part("VM's place", VM, scene.places, "vms machine_status clusters nodes")
 STATE = _part("VM's state", VM, scene.states, "vms machine_status")
-GUEST = _part("guest", VM, scene.guests, "vms machine_status")
-FILESYSTEM = _part("filesystem", f"{VM} mountpoint", scene.filesystems, "vms machine_status")
+GUEST = _part("guest", VM, scene.guests, "vms machine_status guests")
+FILESYSTEM = _part("filesystem", f"{VM} mountpoint", scene.filesystems, "vms machine_status guests")
 LOAD = _part("VM's load", VM, scene.loads, "vms machine_status machine_stats")
 NIC = _part("NIC", f"{VM} nic", scene.nics, "vms machine_nics")
 DISK = _part("disk", f"{VM} disk", scene.disks, "vms machine_drives")
@@ -342,6 +342,7 @@ FAMILIES: tuple[Family, ...] = (
             "uuid": "config.uuid",
             "cluster": "cluster",
             "node": "node",
+            "agent_version": "agent_version",
             "os_family": "config.os_family",
             "machine_type": "config.machine_type",
             "ha_group": "config.ha_group",
@@ -435,11 +436,10 @@ FAMILIES: tuple[Family, ...] = (
         "machine_status.agent_guest_info",
         "The operating system in the VM, as the guest agent reports it",
         {
-            "hostname": "guest.hostname",
-            "os_name": "guest.os_name",
-            "os_version": "guest.os_version",
-            "kernel": "guest.kernel",
-            "agent_version": "agent_version",
+            "hostname": "hostname",
+            "os_name": "os_name",
+            "os_version": "os_version",
+            "kernel": "kernel",
         },
     ),
     _gauge(
@@ -447,21 +447,21 @@ FAMILIES: tuple[Family, ...] = (
         GUEST,
         "machine_status.agent_guest_info.meminfo.ram_total",
         "Memory that the guest has",
-        "guest.memory_total_bytes",
+        "memory_total_bytes",
     ),
     _gauge(
         "vm_guest_memory_used_bytes",
         GUEST,
         "machine_status.agent_guest_info.meminfo.ram_used",
         "Memory that the guest uses",
-        "guest.memory_used_bytes",
+        "memory_used_bytes",
     ),
     _gauge(
         "vm_guest_update_timestamp_seconds",
         GUEST,
         "machine_status.agent_guest_info.last_refresh",
         "When the guest agent last reported",
-        "guest.refreshed_at",
+        "refreshed_at",
     ),
     _gauge(
         "vm_guest_filesystem_size_bytes",

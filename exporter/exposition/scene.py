@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from exporter.model import (
     KNOWN_WORDS,
     VM,
+    Cluster,
     MachineStatus,
     Node,
     Snapshot,
@@ -37,11 +38,12 @@ def escape(value: str) -> str:
 
 
 class PlacedVM(NamedTuple):
-    """A VM with the names of where it is."""
+    """A VM with what may change in its life."""
 
     config: VMConfig
     cluster: str
     node: str
+    agent_version: str
 
 
 class PlacedNode(NamedTuple):
@@ -57,6 +59,19 @@ class System(NamedTuple):
     cloud_name: str
     version: str
     vm_snapshot_count: int | None
+
+
+class Names(dict[int | None, str]):
+    """Names by key; a key without a name is still worth showing, and no key is no name."""
+
+    def __init__(self, kind: str, things: Mapping[int, Cluster] | Mapping[int, Node]) -> None:
+        super().__init__({None: ""})
+        self._kind = kind
+        for key, thing in things.items():
+            self[key] = thing.name
+
+    def __missing__(self, key: int | None) -> str:
+        return f"{self._kind}_{key}"
 
 
 class Scene:
@@ -81,10 +96,8 @@ class Scene:
         self.vms: list[tuple[Identity, VM]] = (
             list(zip(self.identities, snapshot.vms, strict=True)) if snapshot else []
         )
-        self.clusters = {
-            key: cluster.name for key, cluster in (snapshot.clusters if snapshot else {}).items()
-        }
-        self.nodes = {key: node.name for key, node in (snapshot.nodes if snapshot else {}).items()}
+        self.clusters = Names("cluster", snapshot.clusters if snapshot else {})
+        self.nodes = Names("node", snapshot.nodes if snapshot else {})
 
     def sources(self, tables: frozenset[str]) -> tuple[object, ...]:
         """Return the objects that *tables* are now, and the name that is on every series."""
@@ -108,13 +121,6 @@ class Scene:
             (self.system, str(vm.config.key), escape(vm.config.name))
             for vm in (self.snapshot.vms if self.snapshot else ())
         ]
-
-
-def name_of(key: int | None, names: Mapping[int, str], kind: str) -> str:
-    """Return the name behind a foreign key; a key without a name is still worth showing."""
-    if key is None:
-        return ""
-    return names.get(key) or f"{kind}_{key}"
 
 
 def systems(scene: Scene) -> list[Member]:
@@ -142,7 +148,7 @@ def nodes(scene: Scene) -> list[Member]:
     return [
         (
             (scene.system, escape(node.name)),
-            PlacedNode(node, name_of(node.cluster, scene.clusters, "cluster")),
+            PlacedNode(node, scene.clusters[node.cluster]),
         )
         for node in (scene.snapshot.nodes.values() if scene.snapshot else ())
     ]
@@ -164,8 +170,9 @@ def cluster_words(scene: Scene) -> list[Member]:
     counts = Counter((vm.config.cluster, _word(vm.status)) for _, vm in scene.vms)
     totals: Counter[tuple[str, str]] = Counter()
     for (key, word), count in counts.items():
-        totals[name_of(key, scene.clusters, "cluster"), word] += count
-    clusters = {cluster for cluster, _ in totals} | set(scene.clusters.values())
+        totals[scene.clusters[key], word] += count
+    named = {name for key, name in scene.clusters.items() if key is not None}
+    clusters = {cluster for cluster, _ in totals} | named
     words = sorted({*KNOWN_WORDS, NO_STATUS, NEW_WORD})
     return [
         ((scene.system, escape(cluster), word), totals[cluster, word])
@@ -187,14 +194,17 @@ def configs(scene: Scene) -> list[Member]:
 
 def places(scene: Scene) -> list[Member]:
     """Return each VM with the names of where it is."""
-    clusters, names = scene.clusters, scene.nodes
+    clusters, nodes = scene.clusters, scene.nodes
     return [
         (
             identity,
-            PlacedVM(
+            PlacedVM(vm.config, clusters[vm.config.cluster], "", "")
+            if vm.status is None
+            else PlacedVM(
                 vm.config,
-                name_of(vm.config.cluster, clusters, "cluster"),
-                name_of(vm.status.node if vm.status else None, names, "node"),
+                clusters[vm.config.cluster],
+                nodes[vm.status.node],
+                vm.status.agent_version,
             ),
         )
         for identity, vm in scene.vms
@@ -207,11 +217,11 @@ def states(scene: Scene) -> list[Member]:
 
 
 def guests(scene: Scene) -> list[Member]:
-    """Return the state of each VM whose guest agent speaks, while it runs."""
+    """Return what guests say of themselves, while they run."""
     return [
-        (identity, vm.status)
+        (identity, vm.guest)
         for identity, vm in scene.vms
-        if vm.status is not None and vm.status.guest is not None and vm.status.running
+        if vm.guest is not None and (vm.status is None or vm.status.running is not False)
     ]
 
 
@@ -219,8 +229,8 @@ def filesystems(scene: Scene) -> list[Member]:
     """Return the filesystems of each guest that reports them, while it runs."""
     return [
         ((*identity, escape(filesystem.mountpoint)), filesystem)
-        for identity, status in guests(scene)
-        for filesystem in status.guest.filesystems
+        for identity, guest in guests(scene)
+        for filesystem in guest.filesystems
     ]
 
 

@@ -51,7 +51,7 @@ def retry_due(beat: Beat, *, failures: int, now: float, base_seconds: float) -> 
 
 def requests_per_hour(beats: Iterable[Beat]) -> float:
     """Return what the schedule costs while all is well, in requests per hour."""
-    return sum(HOUR_SECONDS / beat.every_seconds * beat.requests for beat in beats)
+    return round(sum(HOUR_SECONDS / beat.every_seconds * beat.requests for beat in beats), 6)
 
 
 def allowance(per_hour: int, reserve: float) -> int:

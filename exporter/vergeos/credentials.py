@@ -1,5 +1,6 @@
 """Who we are to a VergeOS, and where that is written."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import msgspec
 from pydantic import SecretStr
 
 from exporter.errors import ConfigError
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+"""What no header can carry."""
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -49,11 +53,15 @@ class SecretFile:
         return self._secret
 
     def _first_line(self) -> str:
-        text = self.path.read_text(encoding="utf-8-sig")  # some editors put a mark first
+        text = self.path.read_bytes().decode("utf-8-sig")  # some editors put a mark first
         line = text.partition("\n")[0].removesuffix("\r")
         if not line.strip():
             empty = "its first line" if text.strip() else "the file"
             raise ConfigError(f"the secret in {self.path} cannot be read: {empty} is empty")
+        if CONTROL.search(line):
+            raise ConfigError(
+                f"the secret in {self.path} cannot be used: it holds a control character"
+            )
         return line
 
 

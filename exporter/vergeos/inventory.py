@@ -25,6 +25,7 @@ def join(
 
     """
     status = rows.get(tables.MACHINE_STATUS.name, {})
+    guests = rows.get(tables.GUESTS.name, {})
     stats = rows.get(tables.MACHINE_STATS.name, {})
     nics = rows.get(tables.MACHINE_NICS.name, {})
     disks = rows.get(tables.MACHINE_DRIVES.name, {})
@@ -38,6 +39,7 @@ def join(
             VM(
                 config,
                 status.get(config.machine),
+                guests.get(config.machine),
                 stats.get(config.machine),
                 nics.get(config.machine, ()),
                 disks.get(config.machine, ()),

@@ -88,6 +88,13 @@ def machine_statuses(body: bytes, path: str) -> Reading[dict[int, MachineStatus]
     return replace(reading, unknown_words=frozenset(unknown))
 
 
+def guests(body: bytes, path: str) -> Reading[dict[int, Guest]]:
+    """Return what guest agents say, by machine; machines without one are not among them."""
+    reading = _read(body, path, wire.GUEST_SHAPE, _guest, key=lambda row: row.machine)
+    found = {machine: guest for machine, guest in reading.rows.items() if guest is not None}
+    return reading.holding(found, reading.count)
+
+
 def machine_stats(body: bytes, path: str) -> Reading[dict[int, MachineStats]]:
     """Return load figures by machine."""
     return _read(body, path, wire.STATS_SHAPE, _machine_stats, key=lambda row: row.machine)
@@ -226,19 +233,12 @@ def _machine_status(row: wire.Status, machine: int) -> MachineStatus:
         running_cpu_cores=row.running_cores,
         running_memory_bytes=_bytes(row.running_ram),
         agent_version=row.agent_version or "",
-        guest=_guest(row.agent_guest_info),
     )
 
 
-def _guest(given: Any) -> Guest | None:
-    """Return what the agent says; nothing where it says nothing, or nothing we understand."""
-    info = given
-    if isinstance(given, msgspec.Raw):  # the row was wrong somewhere; perhaps not here
-        try:
-            info = wire.GUEST_INFO.decode(given)
-        except wire.UNREADABLE:
-            return None
-    if not isinstance(info, wire.GuestInfo):  # an absent object is `[]` or null
+def _guest(row: wire.GuestReport, _: int) -> Guest | None:
+    info = row.agent_guest_info
+    if not isinstance(info, wire.GuestInfo):
         return None
     os_info = info.osinfo if isinstance(info.osinfo, wire.OSInfo) else wire.OSInfo()
     memory = info.meminfo if isinstance(info.meminfo, wire.MemInfo) else wire.MemInfo()

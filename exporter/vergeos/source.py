@@ -25,6 +25,7 @@ SMALL_BODY_BYTES = 32 * 1024
 _DECODERS: dict[str, Callable[[bytes, str], Reading[Any]]] = {
     tables.VMS.name: rows.vm_configs,
     tables.MACHINE_STATUS.name: rows.machine_statuses,
+    tables.GUESTS.name: rows.guests,
     tables.MACHINE_STATS.name: rows.machine_stats,
     tables.MACHINE_NICS.name: rows.nics,
     tables.MACHINE_DRIVES.name: rows.disks,

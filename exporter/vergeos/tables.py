@@ -84,21 +84,29 @@ MACHINE_STATUS = Table(
         "running_cores",
         "running_ram",
         "agent_version",
-        "agent_guest_info",
     ),
+)
+GUESTS = Table(
+    "guests",
+    "machine_status",
+    Pace.SLOW,
+    # By itself, because it is more than half of the row and seldom news.
+    fields=("$key", "machine", "agent_guest_info"),
+    turn=1,
 )
 MACHINE_STATS = Table(
     "machine_stats",
     "machine_stats",
     Pace.SLOW,
     fields=("$key", "machine", "total_cpu", "ram_used"),
+    turn=2,
 )
 MACHINE_NICS = Table(
     "machine_nics",
     "machine_nics",
     Pace.SLOW,
     fields=("$key", "machine", "name", "stats[all]", "status[all]"),
-    turn=1,
+    turn=2,
 )
 MACHINE_DRIVES = Table(
     "machine_drives",
@@ -114,6 +122,7 @@ MACHINE_DRIVES = Table(
         "disksize",
         "used_bytes",
     ),
+    turn=1,
 )
 MACHINE_DRIVE_STATS = Table(
     "machine_drive_stats",
@@ -130,7 +139,7 @@ MACHINE_DRIVE_STATS = Table(
         "service_time",
     ),
     where="physical eq false",
-    turn=2,
+    turn=0,
 )
 CLUSTERS = Table("clusters", "clusters", Pace.INVENTORY, fields=("$key", "name"))
 NODES = Table(
@@ -152,6 +161,7 @@ VM_SNAPSHOTS = Table(
 TABLES: tuple[Table, ...] = (
     VMS,
     MACHINE_STATUS,
+    GUESTS,
     MACHINE_STATS,
     MACHINE_NICS,
     MACHINE_DRIVES,

@@ -71,7 +71,7 @@ class FsInfo(msgspec.Struct, gc=False):
 
 
 class GuestInfo(msgspec.Struct, gc=False):
-    """``agent_guest_info`` of a row of ``machine_status``."""
+    """``agent_guest_info`` of a row of ``machine_status``; ``[]`` without an agent."""
 
     osinfo: OSInfo | list[Any] | None = None
     meminfo: MemInfo | list[Any] | None = None
@@ -96,13 +96,13 @@ class Status(Row, gc=False):
     running_cores: Whole | None = None
     running_ram: Whole | None = None
     agent_version: str | None = None
+
+
+class GuestReport(Row, gc=False):
+    """A row of ``machine_status``, as far as the guest has to say something."""
+
+    machine: Reference = None
     agent_guest_info: GuestInfo | list[Any] | None = None
-
-
-class StatusOfOddGuest(Status, gc=False):
-    """A status whose guest says something that nobody understands: no reason to lose the VM."""
-
-    agent_guest_info: msgspec.Raw = msgspec.Raw(b"null")  # type: ignore[assignment]
 
 
 class Stats(Row, gc=False):
@@ -203,19 +203,18 @@ class Shape(NamedTuple):
     one: msgspec.json.Decoder[Any]
 
 
-def _shape(row: type[Any], *, one: type[Any] | None = None) -> Shape:
+def _shape(row: type[Any]) -> Shape:
     return Shape(
         msgspec.json.Decoder(list[row], strict=False),  # type: ignore[valid-type]
-        msgspec.json.Decoder(one or row, strict=False),
+        msgspec.json.Decoder(row, strict=False),
     )
 
 
-VM_SHAPE, STATS_SHAPE = _shape(VM), _shape(Stats)
-STATUS_SHAPE = _shape(Status, one=StatusOfOddGuest)
+VM_SHAPE, STATUS_SHAPE, STATS_SHAPE = _shape(VM), _shape(Status), _shape(Stats)
+GUEST_SHAPE = _shape(GuestReport)
 NIC_SHAPE, DRIVE_SHAPE, DRIVE_STATS_SHAPE = _shape(Nic), _shape(Drive), _shape(DriveStats)
 CLUSTER_SHAPE, NODE_SHAPE, SETTING_SHAPE = _shape(Cluster), _shape(Node), _shape(Setting)
 VERSION = msgspec.json.Decoder(Version, strict=False)
-GUEST_INFO = msgspec.json.Decoder(GuestInfo, strict=False)
 
 
 def raw_rows(body: bytes, path: str) -> list[msgspec.Raw]:

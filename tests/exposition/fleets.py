@@ -97,7 +97,6 @@ states = st.builds(
     running_cpu_cores=tally,
     running_memory_bytes=tally,
     agent_version=texts,
-    guest=st.none() | guests,
 )
 cards = st.builds(
     Nic,
@@ -141,6 +140,7 @@ any_rows = st.fixed_dictionaries(
             ),
         ),
         "machine_status": st.dictionaries(st.sampled_from(MACHINES + NODE_MACHINES), states),
+        "guests": st.dictionaries(st.sampled_from(MACHINES), guests),
         "machine_stats": st.dictionaries(
             st.sampled_from(MACHINES), st.builds(MachineStats, st.just(0), perhaps, perhaps)
         ),
@@ -201,17 +201,16 @@ few_states = st.builds(
     running=flags,
     node=st.sampled_from([None, 1, 2, 3]),
     running_cpu_cores=st.sampled_from([None, 0, 2]),
-    guest=st.sampled_from(
-        [
-            None,
+)
+few_guests = st.sampled_from(
+    [
+        GUEST,
+        msgspec.structs.replace(
             GUEST,
-            msgspec.structs.replace(
-                GUEST,
-                hostname="other",
-                filesystems=(Filesystem("/", "", 1, 1), Filesystem("/a", "", None, 2)),
-            ),
-        ]
-    ),
+            hostname="other",
+            filesystems=(Filesystem("/", "", 1, 1), Filesystem("/a", "", None, 2)),
+        ),
+    ]
 )
 few_rows: dict[str, st.SearchStrategy[Any]] = {
     "identity": st.builds(Identity, names, st.sampled_from(["", "26.1.8"])),
@@ -238,6 +237,7 @@ few_rows: dict[str, st.SearchStrategy[Any]] = {
         )
     ),
     "machine_status": _some(MACHINES + NODE_MACHINES, few_states),
+    "guests": _some(MACHINES, few_guests),
     "machine_stats": _some(
         MACHINES,
         st.builds(MachineStats, st.just(0), st.sampled_from([None, 0.0, 0.5, 1]), st.just(5)),

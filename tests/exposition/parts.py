@@ -75,7 +75,6 @@ def status(machine: int, **changes: Any) -> MachineStatus:
         running_cpu_cores=4,
         running_memory_bytes=8 * 2**30,
         agent_version="9.2.0",
-        guest=GUEST,
     )
     return msgspec.structs.replace(plain, **changes)
 
@@ -83,7 +82,7 @@ def status(machine: int, **changes: Any) -> MachineStatus:
 def stopped(machine: int, **changes: Any) -> MachineStatus:
     """Return the state of a machine that is off; cores and memory the platform keeps."""
     off = {"running": False, "powered_on": False, "word": "stopped", "state": "offline"}
-    rest = {"node": None, "agent_version": "", "guest": None}
+    rest = {"node": None, "agent_version": ""}
     return status(machine, **(off | rest | changes))
 
 

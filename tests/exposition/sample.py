@@ -55,26 +55,29 @@ NORTH_ROWS: dict[str, Any] = {
     ),
     "machine_status": {
         11: status(11),
-        12: status(12, node=2, word="migrating", migratable=False, agent_version="", guest=None),
+        12: status(12, node=2, word="migrating", migratable=False, agent_version=""),
         13: stopped(13, word="hibernated"),
         14: stopped(14),
-        15: status(
-            15,
-            guest=msgspec.structs.replace(
-                GUEST,
-                os_name='Windows "Server" 2025',
-                hostname="FOX",
-                filesystems=(
-                    Filesystem("C:\\", "NTFS", 107_374_182_400, 2**53 + 2),
-                    Filesystem("/mnt/ж", "ext4", None, 0),
-                ),
-            ),
-        ),
+        15: status(15),
         16: status(16, node=99, word="levitating", running=None, powered_on=None, migratable=None),
         17: status(17, started_at=None, updated_at=1_772_366_395.25, running_cpu_cores=None),
         # VM 8 has no status, and stays visible.
-        91: status(91, guest=None, agent_version=""),
+        91: status(91, agent_version=""),
         92: stopped(92, word="maintenance"),
+    },
+    "guests": {
+        11: GUEST,
+        14: GUEST,  # it is off; the platform keeps what it said
+        15: msgspec.structs.replace(
+            GUEST,
+            os_name='Windows "Server" 2025',
+            hostname="FOX",
+            filesystems=(
+                Filesystem("C:\\", "NTFS", 107_374_182_400, 2**53 + 2),
+                Filesystem("/mnt/ж", "ext4", None, 0),
+            ),
+        ),
+        16: GUEST,
     },
     "machine_stats": {
         11: MachineStats(11, 0.0112, 6_291_456_000),

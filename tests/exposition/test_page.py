@@ -1,19 +1,23 @@
 """Pages put together from pieces are whole, plain and compressed."""
 
 import gzip
+import hashlib
 import zlib
 from collections.abc import Sequence
 from struct import unpack
+from types import ModuleType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.exposition import renderer
 from exporter.exposition.catalog import FAMILIES
 from exporter.exposition.formats import Format
 from exporter.exposition.page import Page, bind, header
 from exporter.exposition.renderer import Rendered, segment
 
+DEFLATERS: list[ModuleType] = list(dict.fromkeys([vars(renderer)["deflater"], zlib]))
 every_format = pytest.mark.parametrize("form", Format)
 texts = st.lists(st.text(max_size=40), min_size=1, max_size=5)
 
@@ -96,6 +100,39 @@ def test_a_piece_says_the_same_in_every_shape(text: str) -> None:
     assert piece.text == text.encode()
     assert zlib.decompressobj(-zlib.MAX_WBITS).decompress(piece.deflated) == piece.text
     assert piece.checksum == zlib.crc32(piece.text)
+
+
+LINES = "".join(f'vergewatch_vm_running{{vm_id="{key}"}} {key % 2}.0\n' for key in range(60_000))
+NOISE = "".join(hashlib.sha256(bytes(key)).hexdigest() for key in range(12_000))
+
+
+@pytest.mark.parametrize("deflater", DEFLATERS, ids=lambda module: module.__name__)
+@pytest.mark.parametrize("text", [LINES, NOISE, "x" * 2_000_000], ids=["lines", "noise", "run"])
+def test_large_pieces_make_a_whole_page_whoever_compresses_them(
+    monkeypatch: pytest.MonkeyPatch, deflater: ModuleType, text: str
+) -> None:
+    monkeypatch.setattr(renderer, "deflater", deflater)
+    piece, small = segment(text), segment("small\n")
+    pieces = (piece, small, piece, segment(""), small)
+    plain = b"".join(each.text for each in pieces)
+
+    page = Page(pieces, zlib.crc32(plain), len(plain))
+
+    assert only_member(page.gzipped(b"rest")) == plain + b"rest"
+
+
+def test_pieces_of_one_compressor_fit_beside_those_of_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pieces = []
+    for deflater in (*DEFLATERS, *DEFLATERS):
+        monkeypatch.setattr(renderer, "deflater", deflater)
+        pieces.append(segment(LINES[:5000]))
+    plain = b"".join(each.text for each in pieces)
+
+    page = Page(tuple(pieces), zlib.crc32(plain), len(plain))
+
+    assert only_member(page.gzipped(b"")) == plain
 
 
 def test_a_piece_without_text_has_no_bytes() -> None:

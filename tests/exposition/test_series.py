@@ -18,6 +18,7 @@ from exporter.model import (
 )
 from tests.exposition import fleets
 from tests.exposition.parts import (
+    GUEST,
     Cloud,
     cloud,
     config,
@@ -66,6 +67,7 @@ RUNNING: fleets.Rows = {
     "nodes": NODES,
     "vms": (config(1, "web"), config(2, "db")),
     "machine_status": {11: status(11, node=1), 12: status(12, node=2), 91: status(91)},
+    "guests": {11: GUEST, 12: GUEST},
     "machine_stats": {11: MachineStats(11, 0.5, 1024), 12: MachineStats(12, 0.1, 2048)},
     "machine_nics": {11: (nic(81, 11, "lan"), nic(82, 11, "wan"))},
     "machine_drives": {11: (disk(111, 11, "root"),)},
@@ -145,11 +147,10 @@ def test_what_changes_around_a_vm_keeps_every_series_of_it(change: fleets.Rows) 
 
 
 def test_a_guest_that_changes_its_system_keeps_every_series() -> None:
-    guest = msgspec.structs.replace(
-        RUNNING["machine_status"][11].guest, os_name="Other", hostname="new", kernel="7.0"
-    )
+    guest = msgspec.structs.replace(GUEST, os_name="Other", hostname="new", kernel="7.0")
+    after = with_status(agent_version="10") | {"guests": RUNNING["guests"] | {11: guest}}
 
-    assert lasting(cloud(RUNNING)) == lasting(cloud(with_status(guest=guest, agent_version="10")))
+    assert lasting(cloud(RUNNING)) == lasting(cloud(after))
 
 
 def test_two_clouds_with_the_same_vms_share_no_series() -> None:
@@ -196,7 +197,7 @@ def _unknown(part: msgspec.Struct) -> dict[str, None]:
 def test_a_guest_that_says_nothing_has_no_numbers() -> None:
     guest = Guest("", "", "", "", None, None, (), None)
 
-    found = names_of(1, cloud(with_status(guest=guest)))
+    found = names_of(1, cloud(RUNNING | {"guests": {11: guest}}))
 
     assert {name for name in found if name.startswith("guest_")} == {
         "guest_info",
@@ -212,7 +213,13 @@ def test_no_table_means_no_sample_of_it(rows: fleets.Rows) -> None:
 
     for family in FAMILIES:
         if not family.part.tables <= rows.keys() | {"report", "clusters", "vm_snapshots"}:
-            may_lack = family.part.name in ("VM's place", "VM's load", "node state")
+            may_lack = family.part.name in (
+                "VM's place",
+                "VM's load",
+                "guest",
+                "filesystem",
+                "node state",
+            )
             assert family.name not in shown or may_lack, family.name
 
 
@@ -248,7 +255,7 @@ OFF = {
 
 
 def test_a_vm_that_is_off_uses_nothing_though_the_platform_keeps_the_rows() -> None:
-    off = RUNNING | {"machine_status": {11: stopped(11, guest=status(11).guest), 12: status(12)}}
+    off = RUNNING | {"machine_status": {11: stopped(11), 12: status(12)}}
 
     assert names_of(1, cloud(RUNNING)) >= OFF
     assert not names_of(1, cloud(off)) & OFF

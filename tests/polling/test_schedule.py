@@ -132,6 +132,10 @@ def test_a_schedule_that_fits_to_the_last_request_is_allowed() -> None:
     check_budget([], per_hour=1, reserve=0.99)
 
 
+def test_a_schedule_that_fits_is_allowed_however_its_sum_is_rounded() -> None:
+    check_budget([Beat("t", 3600 * 3 / 850)] * 3, per_hour=850, reserve=0.0)
+
+
 def test_a_schedule_that_needs_one_more_is_refused() -> None:
     with pytest.raises(ConfigError):
         check_budget([Beat("t", 4.0)], per_hour=999, reserve=0.1)

@@ -169,6 +169,31 @@ def test_a_file_that_is_not_text_is_an_error_that_does_not_repeat_it(path: Path)
 
     assert str(caught.value) == f"the secret in {path} cannot be read: it is not text"
     assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert caught.value.__cause__ is None  # it would hold every byte of the file
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("mark", ["\x00", "\r", "\x1b", "\x7f"], ids=ascii)
+def test_a_secret_that_no_header_can_carry_is_an_error_that_does_not_repeat_it(
+    path: Path, mark: str
+) -> None:
+    path.write_bytes(f"{SECRET}{mark}{OTHER}\n".encode())
+
+    with pytest.raises(ConfigError) as caught:
+        SecretFile(path).read()
+
+    assert str(caught.value).startswith(f"the secret in {path} ")
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [f"\n{SECRET}\n", f" \r\n{SECRET}"], ids=repr)
+def test_a_first_line_that_is_empty_is_an_error_that_says_so(path: Path, content: str) -> None:
+    path.write_bytes(content.encode())
+
+    with pytest.raises(ConfigError) as caught:
+        SecretFile(path).read()
+
+    assert str(caught.value) == f"the secret in {path} cannot be read: its first line is empty"
 
 
 def test_what_holds_secrets_does_not_show_them(path: Path) -> None:
@@ -199,7 +224,7 @@ def test_a_blank_at_the_end_of_a_password_belongs_to_it(path: Path) -> None:
     assert read(SecretFile(path)) == f"{SECRET} "
 
 
-@pytest.mark.parametrize("mark", ["\x0b", "\x1c", "\x85", "\u2028"], ids=ascii)
+@pytest.mark.parametrize("mark", ["\x85", "\u2028"], ids=ascii)
 def test_only_a_newline_ends_a_secret(path: Path, mark: str) -> None:
     path.write_text(f"{SECRET}{mark}{OTHER}\n", encoding="utf-8")
 

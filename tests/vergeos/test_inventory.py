@@ -12,6 +12,7 @@ from exporter.model import (
     Cluster,
     Disk,
     DiskStats,
+    Guest,
     Identity,
     MachineStats,
     MachineStatus,
@@ -66,8 +67,11 @@ def status(machine: int) -> MachineStatus:
         running_cpu_cores=None,
         running_memory_bytes=None,
         agent_version="",
-        guest=None,
     )
+
+
+def guest(hostname: str) -> Guest:
+    return Guest("", "", "", hostname, None, None, (), None)
 
 
 def nic(key: int, machine: int) -> Nic:
@@ -82,6 +86,7 @@ def test_a_vm_is_joined_with_what_belongs_to_its_machine_and_not_to_its_key() ->
     rows = {
         "vms": (config(1, 20), config(2, 10)),
         "machine_status": {machine: status(machine) for machine in (1, 2, 10, 20)},
+        "guests": {machine: guest(f"guest-{machine}") for machine in (1, 2, 10, 20)},
         "machine_stats": {machine: MachineStats(machine, 0.5, 1) for machine in (1, 2, 10, 20)},
         "machine_nics": {machine: (nic(machine + 1, machine),) for machine in (1, 2, 10, 20)},
         "machine_drives": {machine: (disk(machine + 2, machine),) for machine in (1, 2, 10, 20)},
@@ -90,17 +95,27 @@ def test_a_vm_is_joined_with_what_belongs_to_its_machine_and_not_to_its_key() ->
     first, second = picture(rows).vms
 
     assert first == VM(
-        config(1, 20), status(20), MachineStats(20, 0.5, 1), (nic(21, 20),), (disk(22, 20),)
+        config(1, 20),
+        status(20),
+        guest("guest-20"),
+        MachineStats(20, 0.5, 1),
+        (nic(21, 20),),
+        (disk(22, 20),),
     )
     assert second == VM(
-        config(2, 10), status(10), MachineStats(10, 0.5, 1), (nic(11, 10),), (disk(12, 10),)
+        config(2, 10),
+        status(10),
+        guest("guest-10"),
+        MachineStats(10, 0.5, 1),
+        (nic(11, 10),),
+        (disk(12, 10),),
     )
 
 
 def test_a_vm_that_no_other_table_knows_keeps_its_configuration() -> None:
     rows = {"vms": (config(1, 20),), "machine_status": {30: status(30)}, "machine_nics": {}}
 
-    assert picture(rows).vms == (VM(config(1, 20), None, None, (), ()),)
+    assert picture(rows).vms == (VM(config(1, 20), None, None, None, (), ()),)
 
 
 def test_tables_that_are_missing_leave_their_part_unknown() -> None:

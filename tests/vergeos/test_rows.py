@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-import msgspec
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
@@ -83,8 +82,8 @@ STATUS = {
     "running_cores": 4,
     "running_ram": 8192,
     "agent_version": "9.2.0",
-    "agent_guest_info": GUEST,
 }
+REPORT = {"$key": 54, "machine": 54, "agent_guest_info": GUEST}
 STATS = {"$key": 7, "machine": 54, "total_cpu": 37, "ram_used": 6000}
 NIC = {
     "$key": 81,
@@ -130,6 +129,7 @@ class Table(NamedTuple):
 TABLES = {
     "vms": Table(rows.vm_configs, VM, "$key", ("machine",)),
     "machine_status": Table(rows.machine_statuses, STATUS, "machine"),
+    "guests": Table(rows.guests, REPORT, "machine"),
     "machine_stats": Table(rows.machine_stats, STATS, "machine"),
     "machine_nics": Table(rows.nics, NIC, "$key", ("machine",)),
     "machine_drives": Table(rows.disks, DRIVE, "$key", ("machine",)),
@@ -197,7 +197,7 @@ def test_a_vm_is_read_in_base_units() -> None:
     )
 
 
-def test_a_status_is_read_with_its_guest() -> None:
+def test_a_status_is_read_in_base_units() -> None:
     assert status() == MachineStatus(
         machine=54,
         running=True,
@@ -212,16 +212,19 @@ def test_a_status_is_read_with_its_guest() -> None:
         running_cpu_cores=4,
         running_memory_bytes=8192 * 2**20,
         agent_version="9.2.0",
-        guest=Guest(
-            os_name="Debian GNU/Linux 13 (trixie)",
-            os_version="13 (trixie)",
-            kernel="6.12.1",
-            hostname="web-1.example",
-            memory_total_bytes=7940 * 2**20,
-            memory_used_bytes=1210 * 2**20,
-            filesystems=(Filesystem("/", "ext4", 21_003_583_488, 4_321_000_000),),
-            refreshed_at=1_755_993_350,
-        ),
+    )
+
+
+def test_a_guest_is_read_in_base_units() -> None:
+    assert guest() == Guest(
+        os_name="Debian GNU/Linux 13 (trixie)",
+        os_version="13 (trixie)",
+        kernel="6.12.1",
+        hostname="web-1.example",
+        memory_total_bytes=7940 * 2**20,
+        memory_used_bytes=1210 * 2**20,
+        filesystems=(Filesystem("/", "ext4", 21_003_583_488, 4_321_000_000),),
+        refreshed_at=1_755_993_350,
     )
 
 
@@ -343,10 +346,11 @@ def test_vms_come_sorted_by_key_whatever_the_order_of_the_answer() -> None:
 # Values
 
 
-@pytest.mark.parametrize("field", ["agent_guest_info", "agent_features"])
-def test_an_empty_list_where_an_object_belongs_is_an_absent_object(field: str) -> None:
-    assert status(**{field: []}).word == "running"
-    assert status(agent_guest_info=[]).guest is None
+def test_an_empty_list_where_an_object_belongs_is_an_absent_object() -> None:
+    reading = rows.guests(body_of(REPORT, REPORT | {"machine": 55, "agent_guest_info": []}), PATH)
+
+    assert set(reading.rows) == {54}
+    assert (reading.count, reading.skipped) == (2, 0)
 
 
 @pytest.mark.parametrize("absent", [[], None], ids=repr)
@@ -390,7 +394,7 @@ def test_what_a_row_does_not_say_is_unknown_and_not_zero() -> None:
     assert (bare.cpu_cores, bare.memory_bytes, bare.cluster) == (None, None, None)
     assert (bare.name, bare.uuid, bare.ha_group) == ("", "", "")
     assert (state.running, state.powered_on, state.migratable, state.node) == (None,) * 4
-    assert (state.started_at, state.updated_at, state.guest) == (None, None, None)
+    assert (state.started_at, state.updated_at) == (None, None)
     assert (state.running_cpu_cores, state.running_memory_bytes) == (None, None)
     assert (stats.cpu_ratio, stats.memory_used_bytes) == (None, None)
     assert drive == DiskStats(2, *[None] * 6)
@@ -403,10 +407,10 @@ def test_fields_that_nobody_asked_for_are_no_trouble() -> None:
 
 
 def test_a_time_of_zero_is_no_time() -> None:
-    found = status(started=0, last_update=0, agent_guest_info=GUEST | {"last_refresh": 0})
+    found = status(started=0, last_update=0)
 
     assert (found.started_at, found.updated_at) == (None, None)
-    assert found.guest.refreshed_at is None
+    assert guest(last_refresh=0).refreshed_at is None
 
 
 @pytest.mark.parametrize("tier", [1, "1"])
@@ -534,7 +538,7 @@ def test_snapshots_are_counted_here_even_if_the_filter_was_ignored() -> None:
 
 
 def guest(**fields: Any) -> Any:
-    return status(agent_guest_info=GUEST | fields).guest
+    return one_of(rows.guests(body_of(REPORT | {"agent_guest_info": GUEST | fields}), PATH))
 
 
 ROOT = {"name": "sda1", "type": "ext4", "mountpoint": "/", "total-bytes": 10, "used-bytes": 5}
@@ -596,20 +600,14 @@ ODD_GUESTS = [
 
 
 @pytest.mark.parametrize("odd", ODD_GUESTS, ids=repr)
-def test_a_guest_that_nobody_understands_does_not_cost_the_vm(odd: object) -> None:
-    reading = rows.machine_statuses(body_of(STATUS | {"agent_guest_info": odd}), PATH)
+def test_a_guest_that_nobody_understands_costs_its_neighbours_nothing(odd: object) -> None:
+    body = body_of(REPORT | {"machine": 55, "agent_guest_info": odd}, REPORT)
 
-    assert msgspec.structs.replace(one_of(reading), guest=None) == status(agent_guest_info=[])
-    assert reading.skipped == 0
+    reading = rows.guests(body, PATH)
 
-
-def test_an_odd_guest_does_not_cost_its_neighbours_theirs() -> None:
-    odd = STATUS | {"machine": 55, "agent_guest_info": "odd"}
-
-    reading = rows.machine_statuses(body_of(odd, STATUS), PATH)
-
-    assert reading.rows[54] == status()
-    assert reading.rows[55].guest is None
+    assert reading.rows.get(54) == guest()
+    assert 55 not in reading.rows or odd in ([GUEST], [None])
+    assert reading.skipped <= 1
 
 
 @pytest.mark.parametrize(
@@ -621,10 +619,11 @@ def test_an_odd_guest_does_not_cost_its_neighbours_theirs() -> None:
     ],
     ids=["beyond a float", "beyond an integer", "Latin-1"],
 )
-def test_bytes_from_a_guest_that_no_decoder_takes_do_not_cost_the_vm(said: bytes) -> None:
-    body = body_of(STATUS | {"agent_guest_info": "SAID"}).replace(b'"SAID"', said)
+def test_bytes_from_a_guest_that_no_decoder_takes_cost_its_neighbours_nothing(said: bytes) -> None:
+    odd = REPORT | {"machine": 55, "agent_guest_info": "SAID"}
+    body = body_of(odd, REPORT).replace(b'"SAID"', said)
 
-    assert one_of(rows.machine_statuses(body, PATH)).machine == 54
+    assert rows.guests(body, PATH).rows[54] == guest()
 
 
 # Names
