@@ -6,6 +6,7 @@ import signal
 import ssl
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,7 @@ async def test_a_vm_that_goes_on_migrating_keeps_its_numeric_series() -> None:
 
         for node in ("node5", "node4", "node5"):
             assert cloud.world.migrate(vm.key, node)
-            await daemon.page_where(lambda page, to=node: keeps_its_series_and_is_on(page, to))
+            await daemon.page_where(partial(keeps_its_series_and_is_on, node=node))
 
 
 @pytest.mark.parametrize(
