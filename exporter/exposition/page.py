@@ -45,7 +45,7 @@ def bind(clouds: Sequence[Rendered], form: Format, families: Iterable[Family] = 
     total = 0
     for piece in pieces:
         total = checksum.combine(total, piece.checksum, piece.shift)
-    return Page(tuple(pieces), total, sum(len(piece.text) for piece in pieces))
+    return Page(tuple(pieces), total, sum(piece.size for piece in pieces))
 
 
 def header(family: Family, form: Format) -> str:

@@ -33,8 +33,8 @@ class Shelf:
         self._own = own
         self._lock = threading.Lock()
         self._clouds: dict[Hashable, Rendered | None] = {}
-        self._pages = self._bind()
         self._copies: dict[tuple[Format, bool], _Copy] = {}
+        self._rebind()
 
     def add(self, cloud: Hashable) -> None:
         """Make room for *cloud*."""
@@ -46,13 +46,13 @@ class Shelf:
         with self._lock:
             if cloud in self._clouds:
                 self._clouds[cloud] = rendered
-                self._pages = self._bind()
+                self._rebind()
 
     def remove(self, cloud: Hashable) -> None:
         """Show *cloud* no longer."""
         with self._lock:
             self._clouds.pop(cloud, None)
-            self._pages = self._bind()
+            self._rebind()
 
     def page(self, form: Format, *, gzipped: bool, now: float) -> bytes:
         """Return the whole page, at most a second old; *now* is in seconds, monotonic."""
@@ -65,6 +65,7 @@ class Shelf:
         self._copies[form, gzipped] = _Copy(page, now, body)
         return body
 
-    def _bind(self) -> Mapping[Format, Page]:
+    def _rebind(self) -> None:
         clouds = [rendered for rendered in self._clouds.values() if rendered is not None]
-        return {form: bind(clouds, form) for form in Format}
+        self._pages: Mapping[Format, Page] = {form: bind(clouds, form) for form in Format}
+        self._copies.clear()  # a plain copy of a large fleet is not worth keeping for nobody
