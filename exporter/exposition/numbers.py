@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import inf, isnan
 
-_REMEMBERED_BELOW = 65536
+_REMEMBERED_BELOW = 4096
 _PLAIN_DIGITS = 6
 _PLAIN_BELOW = 10**_PLAIN_DIGITS
 _EXACT_BELOW = 2**53

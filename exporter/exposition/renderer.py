@@ -66,9 +66,10 @@ class _Drawing(NamedTuple):
     """A part as it was last drawn, and from what."""
 
     sources: tuple[object, ...]
-    members: list[Member]
     identities: list[Identity]
+    things: list[Any]
     labels: list[str]
+    """Of the members kept; those of things that share an identity come once."""
     duplicates: tuple[str, ...]
     samples: dict[str, _Samples]
 
@@ -102,27 +103,35 @@ class Renderer:
         if before is not None and _identical(sources, before.sources):
             return before
         members = part.members(scene)
-        if before is not None and members == before.members:
+        identities = [identity for identity, _ in members]
+        things = [thing for _, thing in members]
+        same_labels = before is not None and identities == before.identities
+        if before is not None and same_labels and things == before.things:
             return before._replace(sources=sources)
 
-        identities = [identity for identity, _ in members]
-        same_labels = before is not None and identities == before.identities
         if before is not None and same_labels and not before.duplicates:
-            kept, labels, duplicates = members, before.labels, before.duplicates
+            labels, duplicates = before.labels, before.duplicates
         else:
-            labels = _labels(part.labels, identities)
-            kept, labels, duplicates = _first_of_each(members, labels)
-        things = [thing for _, thing in kept]
-
+            labels = self._labels(part, identities)
+            members, labels, duplicates = _first_of_each(members, labels)
         samples = {}
         for family in families:
-            values = _read(family, things)
+            values = _read(family, [thing for _, thing in members] if duplicates else things)
             known = before.samples[family.name] if before is not None and same_labels else None
             if known is None or known.values != values:
-                text = self._lines(family, kept, labels, values)
+                text = self._lines(family, members, labels, values)
                 known = _Samples(values, segment(text))
             samples[family.name] = known
-        return _Drawing(sources, members, identities, labels, duplicates, samples)
+        return _Drawing(sources, identities, things, labels, duplicates, samples)
+
+    def _labels(self, part: Part, identities: list[Identity]) -> list[str]:
+        """Return the text of each identity; parts with the same ones share one list of it."""
+        for other, drawing in self._drawings.items():
+            alike = other.labels == part.labels and drawing.identities == identities
+            if alike and not drawing.duplicates:
+                return drawing.labels
+        template, order = _template(part.labels)
+        return [template % order(identity) for identity in identities]
 
     def _lines(
         self,
@@ -169,11 +178,6 @@ def _read(family: Family, things: Sequence[Any]) -> list[Any]:
         return list(map(family.read, things))
     columns = [map(word.read, things) for word in family.words]
     return list(zip(*columns, strict=True))
-
-
-def _labels(names: tuple[str, ...], identities: Sequence[Identity]) -> list[str]:
-    template, order = _template(names)
-    return [template % order(identity) for identity in identities]
 
 
 def _template(names: tuple[str, ...]) -> tuple[str, Any]:

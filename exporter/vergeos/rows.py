@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from math import isfinite
+from sys import intern
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -206,17 +207,17 @@ def _vm_config(row: wire.VM, key: int) -> VMConfig | None:
         cpu_cores=row.cpu_cores,
         memory_bytes=_bytes(row.ram),
         cluster=_number(row.cluster),
-        os_family=row.os_family or "",
-        machine_type=row.machine_type or "",
-        ha_group=row.ha_group or "",
-        on_power_loss=row.on_power_loss or "",
-        created_from=row.created_from or "",
+        os_family=_word(row.os_family),
+        machine_type=_word(row.machine_type),
+        ha_group=_word(row.ha_group),
+        on_power_loss=_word(row.on_power_loss),
+        created_from=_word(row.created_from),
         guest_agent=row.guest_agent,
     )
 
 
 def _machine_status(row: wire.Status, machine: int) -> MachineStatus:
-    word = row.status or ""
+    word = _word(row.status)
     if word not in KNOWN_WORDS and not WORD_SHAPE.fullmatch(word):
         raise _SkipRowError(f"machine {machine} has the status {word[:40]!r}, which is no word")
     return MachineStatus(
@@ -225,14 +226,14 @@ def _machine_status(row: wire.Status, machine: int) -> MachineStatus:
         powered_on=row.powerstate,
         word=word,
         word_info=row.status_info or "",
-        state=row.state or "",
+        state=_word(row.state),
         migratable=row.migratable,
         node=_number(row.node),
         started_at=_moment(row.started),
         updated_at=_moment(row.last_update),
         running_cpu_cores=row.running_cores,
         running_memory_bytes=_bytes(row.running_ram),
-        agent_version=row.agent_version or "",
+        agent_version=_word(row.agent_version),
     )
 
 
@@ -243,9 +244,9 @@ def _guest(row: wire.GuestReport, _: int) -> Guest | None:
     os_info = info.osinfo if isinstance(info.osinfo, wire.OSInfo) else wire.OSInfo()
     memory = info.meminfo if isinstance(info.meminfo, wire.MemInfo) else wire.MemInfo()
     return Guest(
-        os_name=os_info.pretty_name or os_info.name or "",
-        os_version=os_info.version or "",
-        kernel=os_info.kernel_release or "",
+        os_name=_word(os_info.pretty_name or os_info.name),
+        os_version=_word(os_info.version),
+        kernel=_word(os_info.kernel_release),
         hostname=info.hostname or "",
         memory_total_bytes=_bytes(memory.ram_total),
         memory_used_bytes=_bytes(memory.ram_used),
@@ -278,8 +279,8 @@ def _nic(row: wire.Nic, key: int) -> Nic:
     return Nic(
         key=key,
         machine=_required(row.machine, "machine", key),
-        name=row.name or "",
-        status=status.status or None,
+        name=_word(row.name),
+        status=_word(status.status) or None,
         speed_bytes_per_second=_scaled(status.speed, 1 / BYTES_PER_MEGABIT),
         received_bytes=stats.rx_bytes,
         transmitted_bytes=stats.tx_bytes,
@@ -292,10 +293,10 @@ def _disk(row: wire.Drive, key: int) -> Disk:
     return Disk(
         key=key,
         machine=_required(row.machine, "machine", key),
-        name=row.name or "",
-        media=row.media or "",
-        interface=row.interface or "",
-        tier="" if row.preferred_tier is None else str(row.preferred_tier),
+        name=_word(row.name),
+        media=_word(row.media),
+        interface=_word(row.interface),
+        tier=_word("" if row.preferred_tier is None else str(row.preferred_tier)),
         size_bytes=row.disksize,
         used_bytes=row.used_bytes,
     )
@@ -322,6 +323,11 @@ def _node(row: wire.Node, key: int) -> Node:
         maintenance=row.maintenance,
         status=None,
     )
+
+
+def _word(text: str | None) -> str:
+    """Return a text that many rows share, kept once for all of them."""
+    return intern(text) if text else ""
 
 
 def _bytes(mebibytes: int | None) -> int | None:

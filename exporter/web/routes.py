@@ -88,14 +88,10 @@ class _Metrics:
         started = self._clock.monotonic()
         form = negotiate(_header(request, hdrs.ACCEPT))
         gzipped = accepts_gzip(_header(request, hdrs.ACCEPT_ENCODING))
-        # The plain form is unpacked when asked for, which takes too long for the event loop
-        # where the fleet is large; the packed one is ready.
-        page = self._pages.page
-        body = (
-            page(form, gzipped=True)
-            if gzipped
-            else await asyncio.to_thread(page, form, gzipped=False)
-        )
+        if gzipped:
+            body = self._pages.page(form, gzipped=True)
+        else:  # unpacked when asked for, which for a large fleet would hold up the event loop
+            body = await asyncio.to_thread(self._pages.page, form, gzipped=False)
         response = web.StreamResponse(
             headers={
                 hdrs.CONTENT_TYPE: form.content_type,

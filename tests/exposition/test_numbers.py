@@ -55,8 +55,8 @@ def test_what_was_spelled_before_changes_nothing(given: list[float]) -> None:
         (1, "1.0"),
         (True, "1.0"),
         (False, "0.0"),
-        (65_535, "65535.0"),  # the last that is remembered
-        (65_536, "65536.0"),
+        (4_095, "4095.0"),  # the last that is remembered
+        (4_096, "4096.0"),
         (999_999, "999999.0"),  # the last without an exponent
         (1_000_000, "1e+06"),
         (1_000_001, "1.000001e+06"),
@@ -103,6 +103,6 @@ def test_a_zero_is_written_without_a_sign_whichever_came_first() -> None:
 def test_only_small_numbers_are_remembered() -> None:
     ours = Numbers()
 
-    ours.spell([0, 1, 65_535, 65_536, 2**40, 0.25, -1, inf, nan, None])
+    ours.spell([0, 1, 4_095, 4_096, 2**40, 0.25, -1, inf, nan, None])
 
-    assert sorted(number for number in ours._remembered if number is not None) == [0, 1, 65_535]
+    assert sorted(number for number in ours._remembered if number is not None) == [0, 1, 4_095]

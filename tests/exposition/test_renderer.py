@@ -20,7 +20,7 @@ from exporter.exposition.formats import Format
 from exporter.exposition.page import bind
 from exporter.exposition.renderer import Rendered, Renderer
 from exporter.exposition.scene import REPORT
-from exporter.model import Cluster, Identity, MachineStats
+from exporter.model import Cluster, Identity, MachineStats, Node
 from tests.exposition import fleets
 from tests.exposition.parts import (
     GUEST,
@@ -415,6 +415,27 @@ def test_when_the_second_of_two_goes_it_is_told_no_longer() -> None:
     rendered = renderer.render(snapshot(TWINS | {"machine_nics": {11: (first,)}}), report())
 
     assert rendered.duplicates == ()
+
+
+def test_twins_are_left_out_of_every_part_that_shows_them() -> None:
+    rows = {
+        "vms": (config(1, "web"),),
+        "nodes": {
+            key: Node(key, "same", None, 91, maintenance=False, status=None) for key in (1, 2)
+        },
+        "machine_status": {91: status(91)},
+        "machine_drives": {11: (disk(1, 11, "root"), disk(2, 11, "root"))},
+        "machine_drive_stats": {1: disk_stats(1, reads=111), 2: disk_stats(2, reads=222)},
+    }
+    picture = cloud(rows)
+
+    rendered = Renderer().render(*picture)
+
+    assert text(picture).encode() == Reference([picture]).text(Format.CLASSIC)
+    assert Counter(rendered.duplicates) == {
+        'node="same",system_name="prod"': 2,
+        'disk="root",system_name="prod",vm_id="1",vm_name="web"': 2,
+    }
 
 
 def swapped(rows: fleets.Rows) -> fleets.Rows:

@@ -457,6 +457,27 @@ def test_a_number_that_is_none_is_not_shown(text: str) -> None:
     assert reading.rows.get(54, MachineStats(54, None, None)).cpu_ratio is None
 
 
+@pytest.mark.xfail(reason="any integer is taken for a count", strict=True)
+def test_a_count_below_zero_is_not_shown() -> None:
+    card = NIC | {"stats": {"rx_bytes": -1, "tx_bytes": 7}}
+    drive = DRIVE_STATS | {"parent_drive": 92, "reads": -1}
+
+    cards = rows.nics(body_of(card, NIC | {"$key": 82, "machine": 55}), PATH).rows
+    drives = rows.disk_stats(body_of(drive, DRIVE_STATS), PATH).rows
+
+    assert not [each for each in cards.get(54, ()) if each.received_bytes == -1]
+    assert drives.get(92) is None or drives[92].reads is None
+
+
+@pytest.mark.xfail(reason="only the status of a machine is looked at", strict=True)
+def test_a_status_of_a_network_card_that_is_prose_is_not_shown() -> None:
+    prose = NIC | {"$key": 82, "status": {"status": "Link is not ready"}}
+
+    cards = rows.nics(body_of(NIC, prose), PATH).rows[54]
+
+    assert "Link is not ready" not in {card.status for card in cards}
+
+
 # Status words
 
 
@@ -766,9 +787,16 @@ def test_rows_taken_apart_page_by_page_may_nest_without_end_too() -> None:
 def test_an_error_about_an_answer_does_not_repeat_the_answer() -> None:
     secret = "hunter2"
 
-    for body in (f'{{"password":"{secret}"}}', f"<b>{secret}", f'[{{"$key":"{secret}"}}]', secret):
+    for body in (
+        f'{{"password":"{secret}"}}'.encode(),
+        f"<b>{secret}".encode(),
+        f'[{{"$key":"{secret}"}}]'.encode(),
+        f'[{{"name":"{secret} '.encode() + b'\xfc"}]',
+        b"\xfc" + secret.encode(),
+        secret.encode(),
+    ):
         with pytest.raises(BadReplyError) as caught:
-            rows.vm_configs(body.encode(), PATH)
+            rows.vm_configs(body, PATH)
         assert secret not in str(caught.value)
 
 
@@ -803,6 +831,14 @@ def test_a_row_with_a_value_of_the_wrong_type_costs_no_other(
     assert (reading.count, reading.skipped) == (2, 1)
     assert reading.problem is not None
     assert reading.problem.startswith(f"{PATH}: row {place}: Expected")
+
+
+def test_beside_a_broken_row_numbers_and_flags_may_still_come_as_strings() -> None:
+    lenient = VM | {"$key": "1", "cpu_cores": "4", "enabled": "1"}
+
+    found = one_of(rows.vm_configs(body_of(lenient, VM | {"name": 5}), PATH))
+
+    assert (found.cpu_cores, found.enabled) == (4, True)
 
 
 def test_rows_that_are_all_broken_are_a_bad_reply_that_names_the_first() -> None:
