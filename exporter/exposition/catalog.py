@@ -71,7 +71,8 @@ VM = "system_name vm_id vm_name"
 
 SYSTEM = _part("system", "system_name", scene.systems, "report")
 TABLE = _part("table", "system_name table", scene.readings, "report")
-VERSION = _part("version", "system_name", scene.versions, "identity vm_snapshots")
+VERSION = _part("version", "system_name", scene.versions, "identity")
+SNAPSHOTS = _part("VM snapshots", "system_name", scene.snapshots, "vm_snapshots")
 NODE = _part("node", "system_name node", scene.nodes, "nodes clusters")
 NODE_STATE = _part("node state", "system_name node", scene.node_states, "nodes machine_status")
 CLUSTER_WORD = _part(
@@ -150,6 +151,10 @@ def _one(_: Any) -> float:
     return 1.0
 
 
+def _itself(count: Any) -> float | None:
+    return None if count is None else float(count)
+
+
 def _stamp(read: str) -> Callable[[Any], float | None]:
     """Return a reader of a point in time as Unix seconds."""
     get = attrgetter(read)
@@ -167,8 +172,8 @@ FAMILIES: tuple[Family, ...] = (
         "up",
         SYSTEM,
         "",
-        "1 while the picture of this cloud is young enough to be shown, else 0 and its VMs are "
-        "gone from this page",
+        "1 while both halves of this cloud's picture, vms and machine_status, are young enough to "
+        "be shown; else 0, and what is too old is gone from this page",
         "up",
     ),
     _gauge(
@@ -255,10 +260,10 @@ FAMILIES: tuple[Family, ...] = (
     ),
     _gauge(
         "vm_snapshots",
-        VERSION,
+        SNAPSHOTS,
         "vms.is_snapshot",
         "Snapshots of VMs in this cloud",
-        "vm_snapshot_count",
+        _itself,
     ),
     _gauge(
         "cluster_vms",

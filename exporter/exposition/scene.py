@@ -53,14 +53,6 @@ class PlacedNode(NamedTuple):
     cluster: str
 
 
-class System(NamedTuple):
-    """A cloud as a whole."""
-
-    cloud_name: str
-    version: str
-    vm_snapshot_count: int | None
-
-
 class Names(dict[int | None, str]):
     """Names by key; a key without a name is still worth showing, and no key is no name."""
 
@@ -134,13 +126,15 @@ def readings(scene: Scene) -> list[Member]:
 
 
 def versions(scene: Scene) -> list[Member]:
-    """Return the cloud as a whole, once it has said who it is."""
-    snapshot = scene.snapshot
-    if snapshot is None or snapshot.identity is None:
+    """Return what the cloud calls itself, once it has said so."""
+    if scene.snapshot is None or scene.snapshot.identity is None:
         return []
-    identity = snapshot.identity
-    system = System(identity.cloud_name, identity.version, snapshot.vm_snapshot_count)
-    return [((scene.system,), system)]
+    return [((scene.system,), scene.snapshot.identity)]
+
+
+def snapshots(scene: Scene) -> list[Member]:
+    """Return the number of snapshots of VMs."""
+    return [((scene.system,), scene.snapshot.vm_snapshot_count)] if scene.snapshot else []
 
 
 def nodes(scene: Scene) -> list[Member]:
@@ -221,7 +215,7 @@ def guests(scene: Scene) -> list[Member]:
     return [
         (identity, vm.guest)
         for identity, vm in scene.vms
-        if vm.guest is not None and (vm.status is None or vm.status.running is not False)
+        if vm.guest is not None and vm.status is not None and vm.status.running is not False
     ]
 
 
@@ -239,7 +233,7 @@ def loads(scene: Scene) -> list[Member]:
     return [
         (identity, vm.stats)
         for identity, vm in scene.vms
-        if vm.stats is not None and (vm.status is None or vm.status.running is not False)
+        if vm.stats is not None and vm.status is not None and vm.status.running is not False
     ]
 
 

@@ -38,6 +38,7 @@ MIB = 2**20
 DIGITS_OF_A_KEY = 18
 """More do not fit 64 bits."""
 BYTES_PER_MEGABIT = 1_000_000 / 8
+NIC_WORDS = frozenset({"up", "down", "unknown", "lowerlayerdown"})
 WORD_SHAPE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 """What a status word may look like: it becomes a label, so prose must not get through."""
 
@@ -158,7 +159,9 @@ def _read(
     found: dict[int, T] = {}
     problems: list[str] = []
     for row in wire.rows(body, path, shape, on_skip=problems.append):
-        number = _number(key(row))
+        reference = key(row)
+        # Nearly always a plain number, and then this loop is what a large table costs.
+        number = reference if type(reference) is int and reference else _number(reference)
         if number is None:
             problems.append("a row has no key")
         elif number in found:
@@ -280,13 +283,19 @@ def _nic(row: wire.Nic, key: int) -> Nic:
         key=key,
         machine=_required(row.machine, "machine", key),
         name=_word(row.name),
-        status=_word(status.status) or None,
+        status=_nic_word(status.status),
         speed_bytes_per_second=_scaled(status.speed, 1 / BYTES_PER_MEGABIT),
         received_bytes=stats.rx_bytes,
         transmitted_bytes=stats.tx_bytes,
         received_packets=stats.rx_pckts,
         transmitted_packets=stats.tx_pckts,
     )
+
+
+def _nic_word(text: str | None) -> str | None:
+    if text in NIC_WORDS or (text and WORD_SHAPE.fullmatch(text)):
+        return intern(text)
+    return None
 
 
 def _disk(row: wire.Drive, key: int) -> Disk:
@@ -340,7 +349,8 @@ def _ratio(percent: float | None) -> float | None:
 
 def _scaled(value: float | None, divisor: float) -> float | None:
     """Divide without leaving the dust of binary fractions: 1.12 % is 0.0112, and reads so."""
-    return None if value is None or not isfinite(value) else round(value / divisor, 9)
+    scaled = None if value is None else value / divisor
+    return None if scaled is None or not isfinite(scaled) else round(scaled, 9)
 
 
 def _moment(unix_seconds: float | None) -> float | None:

@@ -14,6 +14,8 @@ from exporter.errors import BadReplyError
 
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """An integer that a float can come near: JSON would let a broken answer send any number."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""What a counter may say: one below zero would make strict readers refuse the whole page."""
 Reference = int | str | dict[str, Any] | None
 """A foreign key: 7, "7", null, 0, "", or the expanded ``{"$key": 7, ...}``."""
 
@@ -116,10 +118,10 @@ class Stats(Row, gc=False):
 class NicStats(msgspec.Struct, gc=False):
     """``stats`` of a row of ``machine_nics``."""
 
-    rx_bytes: Whole | None = None
-    tx_bytes: Whole | None = None
-    rx_pckts: Whole | None = None
-    tx_pckts: Whole | None = None
+    rx_bytes: Count | None = None
+    tx_bytes: Count | None = None
+    rx_pckts: Count | None = None
+    tx_pckts: Count | None = None
 
 
 class NicStatus(msgspec.Struct, gc=False):
@@ -154,10 +156,10 @@ class DriveStats(Row, gc=False):
     """A row of ``machine_drive_stats``; percent and milliseconds."""
 
     parent_drive: Reference = None
-    reads: Whole | None = None
-    writes: Whole | None = None
-    read_bytes: Whole | None = None
-    write_bytes: Whole | None = None
+    reads: Count | None = None
+    writes: Count | None = None
+    read_bytes: Count | None = None
+    write_bytes: Count | None = None
     util: float | None = None
     service_time: float | None = None
 

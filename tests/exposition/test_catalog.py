@@ -117,7 +117,7 @@ def test_every_series_says_which_cloud_it_is_of(family: Family) -> None:
 
 @every_family
 def test_what_is_of_a_vm_says_which(family: Family) -> None:
-    of_a_vm = family.name.startswith("vergewatch_vm_") and family.part is not catalog.VERSION
+    of_a_vm = family.name.startswith("vergewatch_vm_") and family.part is not catalog.SNAPSHOTS
 
     assert (family.labels[:3] == ("system_name", "vm_id", "vm_name")) == of_a_vm
     if of_a_vm:
