@@ -1,0 +1,118 @@
+"""Tables read from a simulated VergeOS, whole and page by page."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import stamina
+from pydantic import SecretStr
+
+from exporter.connection import CloudSettings, connect, make_session
+from exporter.errors import ConfigError, UnauthorizedError, UnreachableError
+from exporter.settings import APISettings, PollSettings, SystemSettings, TLSSettings
+from exporter.simulator import Simulator, World
+from exporter.telemetry import Telemetry
+from exporter.vergeos.source import IDENTITY, VergeOSSource
+from exporter.vergeos.tables import TABLES
+from tests.fakes import START, FakeClock
+
+NAMES = [table.name for table in TABLES]
+
+
+@asynccontextmanager
+async def reading(page_rows: int = 0) -> AsyncIterator[tuple[VergeOSSource, Simulator]]:
+    clock = FakeClock(hurried=True)
+    world = World.build(seed=1, vms=20, start=START.timestamp())
+    async with (
+        Simulator(world=world, clock=clock) as cloud,
+        make_session(TLSSettings()) as session,
+    ):
+        settings = CloudSettings(
+            SystemSettings(url=cloud.url, api_key=SecretStr(cloud.api_key)),
+            PollSettings(),
+            APISettings(page_rows=page_rows),
+        )
+        client = connect(settings, session, Telemetry().meter("cloud"), clock)
+        yield VergeOSSource(client, page_rows=page_rows), cloud
+
+
+async def test_every_table_is_one_request_whatever_its_size() -> None:
+    async with reading() as (source, cloud):
+        for name in NAMES:
+            assert (await source.read(name)).skipped == 0
+
+        assert len(cloud.requests) == len(NAMES)
+
+
+@pytest.mark.parametrize("page_rows", [1, 7, 20, 1000])
+async def test_pages_put_together_are_the_whole(page_rows: int) -> None:
+    async with reading() as (whole, cloud), reading(page_rows) as (paged, _):
+        cloud.world.catch_up()
+        for name in ("vms", "machine_drives", "clusters", "vm_snapshots"):
+            assert (await paged.read(name)).rows == (await whole.read(name)).rows
+
+
+async def test_a_page_that_fails_fails_the_whole() -> None:
+    with stamina.set_testing(True, attempts=1):
+        async with reading(7) as (source, cloud):
+            await source.read("vms")
+            cloud.faults.turn_on("reset", path="vms", probability=0.5)
+
+            with pytest.raises(UnreachableError):
+                await read_often(source)
+
+
+async def read_often(source: VergeOSSource) -> None:
+    for _ in range(20):
+        assert len((await source.read("vms")).rows) == 21
+
+
+async def test_an_answer_that_is_the_last_one_again_is_the_very_same_rows() -> None:
+    async with reading() as (source, cloud):
+        first = (await source.read("vms")).rows
+        again = (await source.read("vms")).rows
+        cloud.world.renames(first[0].key, "another")
+        renamed = (await source.read("vms")).rows
+
+        assert again is first
+        assert renamed is not first
+        assert renamed[0].name == "another"
+
+
+async def test_says_which_cloud_it_is() -> None:
+    async with reading() as (source, cloud):
+        identity = (await source.read(IDENTITY)).rows
+
+        assert identity.cloud_name == cloud.world.cloud_name
+        assert identity.version.startswith("26.")
+
+
+async def test_a_cloud_that_hides_its_settings_is_read_all_the_same() -> None:
+    async with reading() as (source, cloud):
+        cloud.faults.turn_on("status", path="settings", code=403)
+
+        identity = (await source.read(IDENTITY)).rows
+
+        assert identity.cloud_name == ""
+        assert identity.version.startswith("26.")
+
+
+async def test_a_refused_key_is_told_by_the_first_request() -> None:
+    async with reading() as (source, cloud):
+        cloud.faults.turn_on("reject_key")
+
+        with pytest.raises(UnauthorizedError):
+            await source.read(IDENTITY)
+
+        assert len(cloud.requests) == 1
+
+
+def test_a_ca_file_that_is_none_is_told_at_once(tmp_path: Path) -> None:
+    folder = tmp_path
+    (folder / "empty.pem").write_text("nothing")
+
+    with pytest.raises(ConfigError, match="holds no certificate"):
+        make_session(TLSSettings(ca_file=folder / "empty.pem"))
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        make_session(TLSSettings(ca_file=folder / "absent.pem"))
