@@ -5,7 +5,6 @@ import gc
 import platform
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -104,16 +103,13 @@ def _make_room_for_a_fleet() -> None:
     Tune the interpreter to a process whose garbage is large and never cyclic.
 
     A picture of 10,000 VMs is half a million objects that reference counting frees at once;
-    looking for cycles among them would only stop the event loop. Two worker threads are as many
-    as help, and each more keeps memory of its own.
+    looking for cycles among them would only stop the event loop.
     """
     gc.set_threshold(200_000, 20, 100)
-    workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="worker")
-    asyncio.get_running_loop().set_default_executor(workers)
 
 
 class Reload:
-    """Reads the configuration again and puts it into practice, or changes nothing."""
+    """Reads the configuration again and puts it into practice."""
 
     def __init__(
         self,
@@ -126,25 +122,26 @@ class Reload:
     ) -> None:
         self._fleet = fleet
         self._load = load
-        self._web = settings.web
+        self._fixed = {"web": settings.web, "log": settings.log}
         self._web_config = web_config
         self._telemetry = telemetry
         self._clock = clock
 
     async def __call__(self) -> None:
-        """Reload; raises ConfigError, having changed nothing, if that cannot be."""
+        """Reload; raises ConfigError, and leaves in force what was, where the new cannot be."""
         try:
             settings = self._load()
             clouds = cloud_settings(settings)
+            await self._fleet.apply(clouds)
             if self._web_config is not None:
                 self._web_config.reload()
-            await self._fleet.apply(clouds)
         except ConfigError as error:
             self._telemetry[RELOAD_SUCCESS].set(0)
             log.error("config.rejected", error=str(error))
             raise
-        if settings.web != self._web:
-            log.warning("config.needs_restart", settings="web")
+        for name, group in self._fixed.items():
+            if getattr(settings, name) != group:
+                log.warning("config.needs_restart", settings=name)
         self.accepted()
         log.info("config.reloaded", systems=len(clouds))
 

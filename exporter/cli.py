@@ -25,12 +25,13 @@ from exporter.clock import SystemClock
 from exporter.configuration import SIMULATOR_KEY_VARIABLE, load, unknown_variables
 from exporter.connection import cloud_settings
 from exporter.demo import serve, show
-from exporter.errors import ConfigError
+from exporter.errors import ConfigError, UnavailableError
 from exporter.settings import Settings
 from exporter.simulator import Simulator
 from exporter.simulator.accounts import API_KEY
 from exporter.simulator.scenario import MOST_VMS, built_in, load_scenario
 from exporter.web.server import parse_listen
+from exporter.web.webconfig import read_web_config
 
 log = structlog.get_logger()
 
@@ -121,6 +122,9 @@ def check(config: Config = None) -> None:
     for complaint in unknown_variables(os.environ):
         _say(f"[yellow]{escape(complaint)}[/]", to_people=True)
     clouds = cloud_settings(settings)
+    parse_listen(settings.web.listen_address)
+    if settings.web.config_file is not None:
+        read_web_config(settings.web.config_file)
 
     async def look_at_all() -> list[Finding]:
         return [await look(cloud, SystemClock()) for cloud in clouds]
@@ -238,7 +242,8 @@ def _tell_what_is_wrong(error: ConfigError | BaseExceptionGroup[BaseException]) 
         problems = [error]
     for problem in problems:
         typer.echo(f"vergewatch: {problem}", err=True)
-    return WRONG_QUESTION
+    passing = all(isinstance(problem, UnavailableError) for problem in problems)
+    return FAILED if passing else WRONG_QUESTION
 
 
 def _given(
@@ -279,9 +284,9 @@ def _print_finding(finding: Finding) -> None:
     identity = finding.identity
     if identity is not None:
         name = identity.cloud_name or "a cloud without a name"
-        _say(f"[bold]{escape(name)}[/]  VergeOS {escape(identity.version)}  {finding.url}")
+        _say(f"[bold]{escape(name)}[/]  VergeOS {escape(identity.version)}  {escape(finding.url)}")
     else:
-        _say(f"[bold]{finding.url}[/]")
+        _say(f"[bold]{escape(finding.url)}[/]")
     if finding.tables:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         for column, justify in (("TABLE", "left"), ("EVERY", "right"), ("ROWS", "right")):

@@ -122,7 +122,9 @@ def _from_file(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise ConfigError(f"{path} cannot be read: it is not text") from None
     try:
-        values = yaml.safe_load(text)
+        values = yaml.load(text, _Loader)  # noqa: S506 - a safe one
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{path}: a value cannot be what it looks like, such as a date") from None
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
@@ -132,7 +134,35 @@ def _from_file(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: settings are `name: value` lines, and this is something else")
+    _check_names(values, path)
     return values
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads YAML, and takes a name that is given twice for the mistake that it is."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            if key_node.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key_node.value} is given twice", problem_mark=key_node.start_mark
+                )
+            if isinstance(key_node.value, str):
+                seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
+def _check_names(values: Any, path: Path) -> None:
+    """Raise unless every name of a setting is text."""
+    if isinstance(values, dict):
+        for name, value in values.items():
+            if not isinstance(name, str) or name.startswith("_"):
+                raise ConfigError(f"{path}: {name!r} is no name of a setting")
+            _check_names(value, path)
+    elif isinstance(values, list):
+        for value in values:
+            _check_names(value, path)
 
 
 def _from_environment() -> dict[str, Any]:
@@ -157,7 +187,7 @@ def _merged(weak: Mapping[str, Any], strong: Mapping[str, Any]) -> dict[str, Any
 def _find_secrets(values: dict[str, Any], environ: Mapping[str, str], *, single: bool) -> None:
     """Point clouds without credentials at the secrets directory's files, where it has some."""
     named = [values.get("secrets_dir"), *(environ.get(name) for name in SECRETS_DIR_VARIABLES)]
-    directory = next((Path(name) for name in named if name), None)
+    directory = next((Path(name) for name in named if isinstance(name, str) and name), None)
     systems = values["systems"]
     if directory is None or not isinstance(systems, list):
         return

@@ -15,7 +15,7 @@ from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.client import Limits, Meter, VergeOSClient
 from exporter.vergeos.credentials import Credentials, CredentialSource, SecretFile
 from exporter.vergeos.source import IDENTITY, IDENTITY_REQUESTS
-from exporter.vergeos.tables import ESSENTIAL, TABLES, Pace
+from exporter.vergeos.tables import CLUSTERS, ESSENTIAL, TABLES, Pace
 
 CONNECT_SECONDS = 10.0
 
@@ -69,6 +69,7 @@ def beats(poll: PollSettings) -> tuple[Beat, ...]:
             every[table.pace],
             phase_seconds=table.turn * poll.fast_seconds % every[table.pace],
             essential=table.name in ESSENTIAL,
+            lasting=table is CLUSTERS,
         )
         for table in TABLES
     )
@@ -112,7 +113,8 @@ def make_session(tls: TLSSettings) -> aiohttp.ClientSession:
         timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS),
         headers={"User-Agent": f"vergewatch/{__version__}", "Accept": "application/json"},
         cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=True,
+        # Neither proxies nor ~/.netrc: a password that somebody keeps there is not for VergeOS.
+        trust_env=False,
     )
     # aiohttp repeats a GET by itself when a connection breaks, unseen by the budget, and has no
     # public switch for it; a test watches that this one still works.

@@ -3,6 +3,7 @@ What can go wrong, and who has to do something about it.
 
 VergewatchError
 ├── ConfigError             the operator; the process exits with 2
+│   └── UnavailableError    the machine, which may come round; the process exits with 1
 └── VergeOSError            nobody yet: this reading is lost, the last good one stays
     ├── UnreachableError    no HTTP answer: the connection broke, or time ran out
     │   └── AbsentError     not even a connection: refused, TLS or DNS failed
@@ -23,11 +24,17 @@ class ConfigError(VergewatchError):
     """The operator asked for something that cannot be; the message says what, where and how."""
 
 
+class UnavailableError(ConfigError):
+    """What was asked for cannot be had now, and may be had later: an address, for one."""
+
+
 class VergeOSError(VergewatchError):
     """A request to VergeOS that brought nothing usable."""
 
     outcome = "error"
-    """The word for this failure, as the metrics' ``outcome`` label and the log's field say it."""
+    """The word for this failure, as the metrics' ``outcome`` label says it."""
+    repeatable = True
+    """Whether the request may be made again; what changes something over there may not."""
 
 
 class UnreachableError(VergeOSError):

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -42,7 +41,8 @@ class _Draughtsman:
     def __call__(self, snapshot: Snapshot | None, report: SystemReport, /) -> None:
         started = self._clock.monotonic()
         rendered = self._renderer.render(snapshot, report)
-        self._shelf.put(self._meter, rendered)
+        if not self._shelf.put(self._meter, rendered):
+            return  # the cloud is watched no longer
         duplicates = frozenset(rendered.duplicates)
         self._meter.drawn(self._clock.monotonic() - started, duplicates=len(duplicates))
         for label in sorted(duplicates - self._told):
@@ -76,6 +76,8 @@ class Fleet:
         self._telemetry = telemetry
         self._clock = clock
         self._clouds: list[_Cloud] = []
+        self._changing = asyncio.Lock()
+        self._stopped = False
 
     def reports(self) -> Sequence[SystemReport]:
         """Return how the watching of each cloud is going, in the order of the configuration."""
@@ -89,6 +91,18 @@ class Fleet:
             ConfigError: One of them cannot be connected to; nothing has changed then.
 
         """
+        async with self._changing:
+            if not self._stopped:
+                await self._exchange(wanted)
+
+    async def stop(self) -> None:
+        """Watch nothing any more, and give back what was borrowed."""
+        self._stopped = True
+        async with self._changing:
+            clouds, self._clouds = self._clouds, []
+            await asyncio.gather(*(self._stop(cloud) for cloud in clouds))
+
+    async def _exchange(self, wanted: Sequence[CloudSettings]) -> None:
         kept = {cloud.settings: cloud for cloud in self._clouds if cloud.settings in wanted}
         sessions: dict[CloudSettings, aiohttp.ClientSession] = {}
         try:
@@ -99,28 +113,33 @@ class Fleet:
             for session in sessions.values():
                 await session.close()
             raise
+        former = {cloud.settings.system.url: cloud.client for cloud in self._clouds}
         for cloud in self._clouds:
             if cloud.settings not in kept:
                 await self._stop(cloud)
         self._clouds = list(kept.values())
         for settings, session in sessions.items():
-            self._clouds.append(self._start(settings, session))
+            after = former.get(settings.system.url)
+            self._clouds.append(self._start(settings, session, after))
         self._clouds.sort(key=lambda cloud: wanted.index(cloud.settings))
 
-    async def stop(self) -> None:
-        """Watch nothing any more, and give back what was borrowed."""
-        clouds, self._clouds = self._clouds, []
-        await asyncio.gather(*(self._stop(cloud) for cloud in clouds))
-
-    def _start(self, settings: CloudSettings, session: aiohttp.ClientSession) -> _Cloud:
+    def _start(
+        self,
+        settings: CloudSettings,
+        session: aiohttp.ClientSession,
+        former: VergeOSClient | None,
+    ) -> _Cloud:
         system = settings.system
         if not system.tls.verify:
             log.warning("tls.unverified", url=system.url, risk="anybody on the way can read along")
         elif system.url.startswith("http://"):
             log.warning("tls.absent", url=system.url, risk="anybody on the way can read along")
-        meter = self._telemetry.meter(self._free_name(system.name or settings.host))
+        name = self._free_name(system.name or settings.host, settings.host)
+        meter = self._telemetry.meter(name)
         self._shelf.add(meter)
         client = connect(settings, session, meter, self._clock)
+        if former is not None:
+            client.carry_on(former)
         watch = Watch(
             VergeOSSource(client, page_rows=settings.api.page_rows),
             join,
@@ -137,8 +156,7 @@ class Fleet:
 
     async def _stop(self, cloud: _Cloud) -> None:
         cloud.task.cancel()
-        with suppress(asyncio.CancelledError):
-            await cloud.task
+        await asyncio.wait({cloud.task})  # how it ended is the task group's business
         await cloud.client.close()
         await cloud.session.close()
         self._shelf.remove(cloud.meter)
@@ -147,20 +165,18 @@ class Fleet:
     def _rename(self, settings: CloudSettings, meter: SystemMeter, cloud_name: str) -> str:
         """Return what to call a cloud that calls itself *cloud_name*; its owner knows better."""
         if settings.system.name is None:
-            name = self._free_name(cloud_name, besides=meter)
+            name = self._free_name(cloud_name, settings.host, besides=meter)
             if name != cloud_name:
                 log.warning(
-                    "system.name_taken", name=cloud_name, url=settings.system.url, uses=name
+                    "system.name_taken",
+                    name=cloud_name,
+                    uses=name,
+                    advice="give each of these systems a name",
                 )
             meter.rename(name)
         return meter.system_name
 
-    def _free_name(self, name: str, *, besides: SystemMeter | None = None) -> str:
+    def _free_name(self, name: str, host: str, *, besides: SystemMeter | None = None) -> str:
         """Return *name*, or one like it that no other cloud has: series must not get mixed up."""
         taken = {cloud.meter.system_name for cloud in self._clouds if cloud.meter is not besides}
-        number = 2
-        free = name
-        while free in taken:
-            free = f"{name} ({number})"
-            number += 1
-        return free
+        return f"{name} ({host})" if name in taken else name

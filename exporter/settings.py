@@ -4,6 +4,7 @@ Everything an operator can set: names, units, defaults, and what may not be.
 Only the top of the program imports this module; everything below is handed values.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -26,23 +27,35 @@ from pydantic_settings import (
 )
 
 PREFIX = "VERGEWATCH_"
+DEFAULT_PORTS = {"http": 80, "https": 443}
+HOST = re.compile(r"[A-Za-z0-9._:%-]+")
 STRICT = ConfigDict(
     frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
 )
 
 
 def _base_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    """Return *url* in the one way of writing it, without anything but scheme, host and port."""
+    try:
+        parts = urlsplit(url.strip())
+        port, host = parts.port, (parts.hostname or "").encode("idna").decode()
+    except ValueError:
+        raise ValueError("is not a URL such as https://verge.example.com") from None
+    if parts.scheme not in DEFAULT_PORTS or not host or not HOST.fullmatch(host):
         raise ValueError("is not a URL such as https://verge.example.com")
     if parts.username or parts.password:
         raise ValueError("carries a user name or password; give them as username and password")
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError("goes on after the host name; the API's path is known")
-    return f"{parts.scheme}://{parts.netloc}"
+    place = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{place}" + (
+        "" if port in (None, DEFAULT_PORTS[parts.scheme]) else f":{port}"
+    )
 
 
 def _for_headers(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value():
+        raise ValueError("is empty")
     if any(ord(char) < ord(" ") or char == "\x7f" for char in secret.get_secret_value()):
         raise ValueError("holds a control character, such as a newline")
     return secret
@@ -66,7 +79,7 @@ class PollSettings(BaseModel):
     """Between readings of what hardly changes: `clusters`, `nodes`, the number of snapshots."""
     identity_seconds: PositiveFloat = 3600
     """Between readings of the cloud's name and version."""
-    stale_after_polls: Annotated[float, Field(ge=1)] = 3
+    stale_after_polls: Annotated[float, Field(ge=2)] = 3
     """Readings that may fail before a table's last good one is too old to be shown."""
 
 

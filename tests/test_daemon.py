@@ -197,6 +197,70 @@ async def test_a_wrong_edit_changes_nothing_and_says_what_is_wrong(tmp_path: Pat
             assert page.one("vergewatch_up") == 1
 
 
+async def test_reloads_at_once_leave_one_watch_that_ends_when_told(tmp_path: Path) -> None:
+    async with simulating() as cloud:
+        config = tmp_path / "vergewatch.yaml"
+        known = f"url: '{cloud.url}'\napi_key: '{cloud.api_key}'\n"
+        config.write_text(known)
+        async with running({}, "--config", str(config)) as daemon:
+            await daemon.until_up()
+            for seconds in (301, 302, 303):
+                config.write_text(known + f"poll: {{identity_seconds: {seconds}}}\n")
+                daemon.signal(signal.SIGHUP)
+                async with daemon.http.post(daemon.url + "/-/reload") as answer:
+                    assert answer.status == 200
+            page = await daemon.until_up()
+            assert page.get("vergewatch_up") == [1]
+
+            config.write_text(known)
+            daemon.signal(signal.SIGHUP)
+            assert await daemon.end() == 0
+
+
+@pytest.mark.parametrize(
+    "edit", ["1: x", "name: 2024-13-01", "secrets_dir: 5", "url: [", "[" * 9000]
+)
+async def test_no_edit_followed_by_sighup_ends_it(tmp_path: Path, edit: str) -> None:
+    async with simulating() as cloud:
+        config = tmp_path / "vergewatch.yaml"
+        known = f"url: '{cloud.url}'\napi_key: '{cloud.api_key}'\n"
+        config.write_text(known)
+        async with running({}, "--config", str(config)) as daemon:
+            await daemon.until_up()
+            config.write_text(known + edit)
+
+            daemon.signal(signal.SIGHUP)
+
+            await daemon.page_where(
+                lambda page: page.get("vergewatch_config_last_reload_successful") == [0]
+            )
+            assert "config.rejected" in daemon.events()
+
+
+async def test_a_password_that_somebody_keeps_in_netrc_is_not_for_vergeos(tmp_path: Path) -> None:
+    (tmp_path / ".netrc").write_text("default login bob password his-own\n")
+    async with simulating() as cloud:
+        async with running({**pointing_at(cloud), "HOME": str(tmp_path)}) as daemon:
+            await daemon.until_up()
+
+        assert {request.means for request in cloud.requests} <= {"key", None}
+
+
+async def test_a_reader_that_does_not_read_delays_no_end() -> None:
+    async with simulating(vms=2000) as cloud, running(pointing_at(cloud)) as daemon:
+        await daemon.until_up()
+        host, port = daemon.url.removeprefix("http://").split(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        await writer.drain()
+        await REAL_TIME.sleep(0.5)
+
+        began = REAL_TIME.monotonic()
+        assert await daemon.end() == 0
+        assert REAL_TIME.monotonic() - began < 2
+        writer.close()
+
+
 async def test_sigterm_ends_it_within_two_seconds_and_gives_the_session_back() -> None:
     async with simulating() as cloud:
         env = {

@@ -176,7 +176,7 @@ def cluster_words(scene: Scene) -> list[Member]:
 
 
 def _word(status: MachineStatus | None) -> str:
-    if status is None:
+    if status is None or status.word == NO_STATUS:
         return NO_STATUS
     return status.word if status.word in KNOWN_WORDS else NEW_WORD
 

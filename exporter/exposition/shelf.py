@@ -41,12 +41,14 @@ class Shelf:
         with self._lock:
             self._clouds[cloud] = None
 
-    def put(self, cloud: Hashable, rendered: Rendered) -> None:
-        """Replace what *cloud* shows; of one that was removed meanwhile, nothing is shown."""
+    def put(self, cloud: Hashable, rendered: Rendered) -> bool:
+        """Replace what *cloud* shows; return False, and show nothing, if it was removed."""
         with self._lock:
-            if cloud in self._clouds:
-                self._clouds[cloud] = rendered
-                self._rebind()
+            if cloud not in self._clouds:
+                return False
+            self._clouds[cloud] = rendered
+            self._rebind()
+            return True
 
     def remove(self, cloud: Hashable) -> None:
         """Show *cloud* no longer."""

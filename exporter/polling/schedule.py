@@ -25,6 +25,8 @@ class Beat(NamedTuple):
     """What one reading costs."""
     essential: bool = False
     """Whether there is no picture without it."""
+    lasting: bool = False
+    """Whether its last good reading is shown however old: names, that others are known by."""
 
 
 def next_due(beat: Beat, *, now: float) -> float:

@@ -23,6 +23,7 @@ from exporter.errors import (
     VergeOSError,
 )
 from exporter.model import Identity, Snapshot, SystemReport, TableReport, Trouble
+from exporter.offload import offload
 from exporter.polling.schedule import Beat, next_due, requests_per_hour, retry_due
 
 log = structlog.get_logger()
@@ -30,6 +31,8 @@ log = structlog.get_logger()
 TROUBLES_KEPT = 10
 SILENCES_ENOUGH = 2
 """Readings in a row without any answer after which the next need not be tried."""
+HOPELESS = (AbsentError, UnauthorizedError, BudgetSpentError)
+"""After one of these, any other question would have the same answer."""
 EXPIRY_CHECK_SECONDS = 1.0
 
 
@@ -172,12 +175,13 @@ class Watch:
         due = self._due()
         before = dict(self._states)
         lost: VergeOSError | None = None
-        while due and lost is None:
+        while due and lost is None and not self._overtaken(due):
             table = due.pop(0)
             await self._read(table)
-            lost = self._why_lost(self._states[table].error)
-        for table in due:  # no use in asking: the answer would be the same
-            self._fail(table, lost, duration_seconds=None)
+            lost = self._why_lost(table)
+        if lost is not None:
+            for table in due:  # no use in asking: the answer would be the same
+                self._fail(table, lost, duration_seconds=None)
         self._tell_cloud(before, lost)
         self._tell_tables(before)
         self._hurry_after_outage(before)
@@ -188,11 +192,17 @@ class Watch:
         if self._fresh().keys() != self._shown:
             await self._show()
 
-    def _why_lost(self, error: VergeOSError | None) -> VergeOSError | None:
-        """Return *error* if after it no other table is worth asking for."""
+    def _overtaken(self, due: Sequence[str]) -> bool:
+        """Return whether an essential table has become due behind the back of those in *due*."""
+        now = self._elapsed()
+        return any(self._states[table].due <= now for table in self._essential if table not in due)
+
+    def _why_lost(self, table: str) -> VergeOSError | None:
+        """Return why after reading *table* no other is worth asking for, if so it is."""
+        error = self._states[table].error
         self._silences = self._silences + 1 if isinstance(error, UnreachableError) else 0
-        hopeless = isinstance(error, AbsentError | UnauthorizedError | BudgetSpentError)
-        return error if hopeless or self._silences >= SILENCES_ENOUGH else None
+        silent = self._silences >= SILENCES_ENOUGH and table in self._essential
+        return error if silent or isinstance(error, HOPELESS) else None
 
     async def _poll_forever(self) -> None:
         while True:
@@ -213,7 +223,9 @@ class Watch:
         """Return the tables to read now; one that fails waits behind those that work."""
         now = self._elapsed()
         due = [table for table, state in self._states.items() if state.due <= now]
-        return sorted(due, key=lambda table: self._states[table].failures)
+        return sorted(
+            due, key=lambda table: (self._states[table].failures, table not in self._essential)
+        )
 
     async def _read(self, table: str) -> None:
         started, started_time = self._elapsed(), self._clock.now()
@@ -263,15 +275,16 @@ class Watch:
 
     def _hurry_after_outage(self, before: Mapping[str, _State]) -> None:
         """When somebody answers again, ask at once what could not be asked for a while."""
+        temporary = (UnreachableError, *HOPELESS)
         answers_again = any(
-            isinstance(before[table].error, UnreachableError) and state.error is None
+            isinstance(before[table].error, temporary) and state.error is None
             for table, state in self._states.items()
         )
         if not answers_again:
             return
         for table, state in self._states.items():
             not_asked_now = state is before[table]
-            if not_asked_now and isinstance(state.error, UnreachableError):
+            if not_asked_now and isinstance(state.error, temporary):
                 self._states[table] = msgspec.structs.replace(state, due=self._elapsed())
 
     def _tell_cloud(self, before: Mapping[str, _State], lost: VergeOSError | None) -> None:
@@ -329,22 +342,21 @@ class Watch:
 
     def _fresh(self) -> dict[str, _Good]:
         """Return the readings that are young enough to be shown."""
-        now = self._elapsed()
         return {
             table: state.good
             for table, state in self._states.items()
             if state.good is not None
-            and now - state.good.at
-            < self._plan.stale_after_polls * self._beats[table].every_seconds
+            and (self._beats[table].lasting or self._is_young(state.good, self._beats[table]))
         }
+
+    def _is_young(self, good: _Good, beat: Beat) -> bool:
+        return self._elapsed() - good.at < self._plan.stale_after_polls * beat.every_seconds
 
     async def _show(self) -> None:
         """Draw the picture and hand it on, off the event loop."""
         async with self._publishing:
             fresh = self._fresh()
-            self.snapshot, self.report = await asyncio.to_thread(
-                self._draw, fresh, self._requests_left()
-            )
+            self.snapshot, self.report = await offload(self._draw, fresh, self._requests_left())
             self._shown = frozenset(fresh)
 
     def _draw(
@@ -378,9 +390,7 @@ class Watch:
             url=self._url,
             identity=self._identity(),
             up=self._essential <= fresh.keys(),
-            key_accepted=not any(
-                isinstance(state.error, UnauthorizedError) for state in self._states.values()
-            ),
+            key_accepted=not isinstance(self._lost, UnauthorizedError),
             taken_at=snapshot.taken_at if snapshot and self._essential & fresh.keys() else None,
             tables=tuple(
                 _table_report(self._beats[table], state, fresh=table in fresh)

@@ -45,6 +45,10 @@ class RequestBudget:
             return HOUR_SECONDS  # and then again: there is nothing to wait for
         return self._spent[spent - limit] + HOUR_SECONDS - at
 
+    def carry_on(self, former: "RequestBudget") -> None:
+        """Count what *former* spent as spent."""
+        self._spent = deque(former._spent)  # noqa: SLF001 - one of us
+
     def spent(self, *, at: float) -> int:
         """Return the number of requests made in the hour before *at*."""
         while self._spent and self._spent[0] + HOUR_SECONDS <= at:

@@ -36,6 +36,8 @@ TOKENS_PATH = "/api/sys/tokens"
 TOKEN_HEADER = "x-yottabyte-token"  # noqa: S105 - a header's name
 WORTH_ASKING_AGAIN = frozenset({429, 502, 503})
 TRIES = 3
+SHORTEST_SECRET = 6
+"""A shorter word is taken for a word: redacting it would only make errors unreadable."""
 CHUNK_BYTES = 256 * 1024
 
 
@@ -143,6 +145,11 @@ class VergeOSClient:
             raise UnreachableError(f"{path} did not answer within {deadline:g} s") from None
         raise AssertionError("stamina either returns or raises")
 
+    def carry_on(self, former: "VergeOSClient") -> None:
+        """Take over what *former* spent and was refused: a reload must not make VergeOS forget."""
+        self.budget.carry_on(former.budget)
+        self._refusal = former._refusal  # noqa: SLF001 - one of us
+
     async def close(self) -> None:
         """Give the session token back, if there is one; a failure to do so is nobody's problem."""
         token, self._token = self._token, None
@@ -151,7 +158,9 @@ class VergeOSClient:
         try:
             async with asyncio.timeout(1.0):
                 path = f"{TOKENS_PATH}/{quote(token, safe='')}"
-                await self._exchange("DELETE", path, "", {TOKEN_HEADER: token}, endpoint="logout")
+                await self._exchange(
+                    "DELETE", path, "", {TOKEN_HEADER: token}, endpoint="logout", urgent=True
+                )
         except (TimeoutError, VergeOSError):
             pass
 
@@ -222,7 +231,11 @@ class VergeOSClient:
 
     async def _log_in(self, username: str, password: SecretStr) -> str:
         body = {"login": username, "password": password.get_secret_value()}
-        answer = await self._exchange("POST", TOKENS_PATH, "", {}, endpoint="login", json=body)
+        try:
+            answer = await self._exchange("POST", TOKENS_PATH, "", {}, endpoint="login", json=body)
+        except VergeOSError as error:
+            error.repeatable = False  # each login that is lost leaves a session behind
+            raise
         try:
             reply = msgspec.json.decode(answer.body, type=dict[str, Any])
             token = reply.get("$key")
@@ -241,10 +254,11 @@ class VergeOSClient:
         *,
         endpoint: str,
         json: Any = None,
+        urgent: bool = False,
     ) -> Answer:
         """Make one request when it is our turn, and count it, whatever comes of it."""
         async with self._turn:
-            await self._wait_for_turn(path)
+            await self._wait_for_turn(path, urgent=urgent)
             started = self._clock.monotonic()
             outcome = "abandoned"  # unless an answer or an error comes before we stop waiting
             try:
@@ -257,8 +271,8 @@ class VergeOSClient:
                 self._meter.request(endpoint, outcome, self._clock.monotonic() - started)
         return answer
 
-    async def _wait_for_turn(self, path: str) -> None:
-        wait = self.budget.take(at=self._clock.monotonic())
+    async def _wait_for_turn(self, path: str, *, urgent: bool) -> None:
+        wait = self.budget.take(at=self._clock.monotonic(), urgent=urgent)
         if wait > 0:
             raise BudgetSpentError(path, wait_seconds=wait)
         pause = self._last_start + self._limits.spacing_seconds - self._clock.monotonic()
@@ -277,7 +291,7 @@ class VergeOSClient:
                 method, url, headers=headers, json=json, allow_redirects=False
             ) as response:
                 body = await self._body(path, response)
-                _check_status(path, response, body)
+                _check_status(path, response, body, secrets=_secrets(headers, json))
                 return Answer(response.status, body)
         except aiohttp.ClientConnectorError as error:
             raise AbsentError(f"{path}: {_why_unreachable(error)}") from None
@@ -285,6 +299,8 @@ class VergeOSClient:
             raise UnreachableError(f"{path}: {_why_unreachable(error)}") from None
         except OSError as error:
             raise UnreachableError(f"{path}: {error.strerror or error}") from None
+        except ValueError:  # of yarl or aiohttp, about a host or a header; it may repeat either
+            raise AbsentError(f"{path}: {self.base_url} cannot be asked: check the URL") from None
 
     async def _body(self, path: str, response: aiohttp.ClientResponse) -> bytes:
         limit = self._limits.max_body_bytes
@@ -300,18 +316,26 @@ class VergeOSClient:
 
 def _worth_asking_again(error: Exception) -> bool:
     if isinstance(error, BadReplyError):
-        return error.status in WORTH_ASKING_AGAIN
-    return isinstance(error, UnreachableError)
+        return error.repeatable and error.status in WORTH_ASKING_AGAIN
+    return isinstance(error, UnreachableError) and error.repeatable
 
 
-def _check_status(path: str, response: aiohttp.ClientResponse, body: bytes) -> None:
+def _secrets(headers: Mapping[str, str], json: Any) -> tuple[str, ...]:
+    """Return what a request carries and an error must not repeat, though an answer may."""
+    said = " ".join([*headers.values(), *(json.values() if json else ())])
+    return tuple(word for word in said.split() if len(word) >= SHORTEST_SECRET)
+
+
+def _check_status(
+    path: str, response: aiohttp.ClientResponse, body: bytes, *, secrets: tuple[str, ...]
+) -> None:
     status = response.status
     if status < 300:  # noqa: PLR2004 - every 2xx is a success, some tables say 201
         return
     if status < 400:  # noqa: PLR2004
         where = response.headers.get("Location", "elsewhere")
         raise BadReplyError(path, f"redirects to {where[:200]}: check the URL", status=status)
-    says = _error_text(body)
+    says = _error_text(body, secrets)
     if status == 401:  # noqa: PLR2004
         raise UnauthorizedError(f"{path} answered 401{says}: the credentials are refused")
     if status == 403:  # noqa: PLR2004
@@ -319,14 +343,18 @@ def _check_status(path: str, response: aiohttp.ClientResponse, body: bytes) -> N
     raise BadReplyError(path, f"answered {status}{says}", status=status)
 
 
-def _error_text(body: bytes) -> str:
+def _error_text(body: bytes, secrets: tuple[str, ...]) -> str:
     """Return ``: what VergeOS says``, or nothing where it says nothing short and plain."""
     try:
         said = msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.MsgspecError:
         return ""
     text = said.get("err") or said.get("error") or said.get("message")
-    return f" ({text.strip()[:200]})" if isinstance(text, str) and text.strip() else ""
+    if not isinstance(text, str) or not text.strip():
+        return ""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return f" ({text.strip()[:200]})"
 
 
 def _why_unreachable(error: aiohttp.ClientError) -> str:

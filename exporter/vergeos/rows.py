@@ -38,6 +38,8 @@ MIB = 2**20
 DIGITS_OF_A_KEY = 18
 """More do not fit 64 bits."""
 BYTES_PER_MEGABIT = 1_000_000 / 8
+NO_WORD = "unknown"
+"""What stands for a status that was not said: the rest of its row is worth showing."""
 NIC_WORDS = frozenset({"up", "down", "unknown", "lowerlayerdown"})
 WORD_SHAPE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 """What a status word may look like: it becomes a label, so prose must not get through."""
@@ -86,7 +88,7 @@ def vm_snapshot_count(body: bytes, path: str) -> Reading[int]:
 def machine_statuses(body: bytes, path: str) -> Reading[dict[int, MachineStatus]]:
     """Return live states by machine."""
     reading = _read(body, path, wire.STATUS_SHAPE, _machine_status, key=lambda row: row.machine)
-    unknown = {status.word for status in reading.rows.values()} - KNOWN_WORDS
+    unknown = {status.word for status in reading.rows.values()} - KNOWN_WORDS - {NO_WORD}
     return replace(reading, unknown_words=frozenset(unknown))
 
 
@@ -146,6 +148,14 @@ def version(body: bytes, path: str) -> str:
     except wire.UNREADABLE as problem:
         raise BadReplyError(path, wire.what_came_instead(body, problem)) from None
     return answer.version or ""
+
+
+def key_of(row: bytes) -> int | None:
+    """Return the key of one row of JSON, or None where it has none."""
+    try:
+        return _number(wire.ROW.decode(row).key)
+    except wire.UNREADABLE:
+        return None
 
 
 def _read(
@@ -220,7 +230,7 @@ def _vm_config(row: wire.VM, key: int) -> VMConfig | None:
 
 
 def _machine_status(row: wire.Status, machine: int) -> MachineStatus:
-    word = _word(row.status)
+    word = _word(row.status) or NO_WORD
     if word not in KNOWN_WORDS and not WORD_SHAPE.fullmatch(word):
         raise _SkipRowError(f"machine {machine} has the status {word[:40]!r}, which is no word")
     return MachineStatus(

@@ -1,15 +1,14 @@
 """A VergeOS as polling sees it: name a table, get its rows."""
 
-import asyncio
 import hashlib
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
 
-from exporter.errors import BadReplyError, ForbiddenError
+from exporter.errors import BadReplyError, ForbiddenError, VergeOSError
 from exporter.model import Identity
+from exporter.offload import offload
 from exporter.vergeos import rows, tables, wire
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.rows import Reading
@@ -20,6 +19,7 @@ IDENTITY = "identity"
 IDENTITY_REQUESTS = 2
 SETTINGS_PATH = "/api/v4/settings"
 VERSION_PATH = "/version.json"
+NOT_FOR_US = frozenset({404, 405, 422})
 SMALL_BODY_BYTES = 32 * 1024
 
 _DECODERS: dict[str, Callable[[bytes, str], Reading[Any]]] = {
@@ -79,7 +79,7 @@ class VergeOSSource:
         body = await self._whole(table)
         if len(body) < SMALL_BODY_BYTES:
             return self._decoded(table, body)
-        return await asyncio.to_thread(self._decoded, table, body)
+        return await offload(self._decoded, table, body)
 
     def _decoded(self, table: Table, body: bytes) -> Reading[Any]:
         digest = hashlib.sha256(body).digest()
@@ -92,26 +92,32 @@ class VergeOSSource:
 
     async def _whole(self, table: Table) -> bytes:
         query = {"fields": ",".join(table.fields)}
+        if self._page_rows:
+            return await self._paged(table, query)
         if table.where:
             query["filter"] = table.where
-        if not self._page_rows:
-            return await self._client.read(table.path, query, endpoint=table.name)
-        return await self._paged(table, query)
+        return await self._client.read(table.path, query, endpoint=table.name)
 
     async def _paged(self, table: Table, query: dict[str, str]) -> bytes:
-        """Read page after page in the order of keys, until one is not full; any failure is ours."""
+        """
+        Read page after page until one is empty; any failure is the whole's.
+
+        Each page begins after the last key of the one before, and not at a number of rows:
+        rows that vanish meanwhile then shift no others out of sight.
+        """
         found: list[msgspec.Raw] = []
+        after = 0
         while True:
-            page = {
-                "sort": "+$key",
-                "limit": str(self._page_rows),
-                "offset": str(len(found)),
-            }
+            page = {"sort": "+$key", "limit": str(self._page_rows), "filter": _after(table, after)}
             body = await self._client.read(table.path, query | page, endpoint=table.name)
             rows_of_page = wire.raw_rows(body, table.path)
-            found += rows_of_page
-            if len(rows_of_page) < self._page_rows:
+            if not rows_of_page:
                 return b"[" + b",".join(found) + b"]"
+            found += rows_of_page
+            last = rows.key_of(rows_of_page[-1])
+            if last is None or last <= after:
+                raise BadReplyError(table.path, "cannot be read in pages: its keys do not ascend")
+            after = last
 
     async def _identity(self) -> Identity:
         """
@@ -121,12 +127,28 @@ class VergeOSSource:
         one request is all that was made.
         """
         cloud_name = version = ""
-        # A user who may not read settings can still read VMs: a name can be configured.
-        with suppress(ForbiddenError, BadReplyError):
+        try:
             query = {"fields": "key,value", "filter": "key eq 'cloud_name'"}
             body = await self._client.read(SETTINGS_PATH, query, endpoint="settings")
             cloud_name = rows.setting(body, SETTINGS_PATH, "cloud_name") or ""
-        with suppress(ForbiddenError, BadReplyError):
+        except VergeOSError as error:
+            _raise_unless_hidden(error)  # who may not read settings can still read VMs
+        try:
             body = await self._client.read(VERSION_PATH, {}, endpoint="version")
             version = rows.version(body, VERSION_PATH)
+        except VergeOSError as error:
+            _raise_unless_hidden(error)
         return Identity(cloud_name, version)
+
+
+def _raise_unless_hidden(error: VergeOSError) -> None:
+    """Raise *error* unless it says that there is nothing here for us, now or later."""
+    hidden = isinstance(error, BadReplyError) and error.status in NOT_FOR_US
+    if not hidden and not isinstance(error, ForbiddenError):
+        raise error
+
+
+def _after(table: Table, key: int) -> str:
+    """Return the filter for the rows of *table* whose key is higher; and/or want parentheses."""
+    higher = f"$key gt {key}"
+    return f"({table.where}) and ({higher})" if table.where else higher

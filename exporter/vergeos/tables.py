@@ -60,7 +60,6 @@ VMS = Table(
         "ha_group",
         "on_power_loss",
         "created_from",
-        "created",
         "guest_agent",
     ),
     where="is_snapshot eq false",

@@ -216,6 +216,7 @@ VM_SHAPE, STATUS_SHAPE, STATS_SHAPE = _shape(VM), _shape(Status), _shape(Stats)
 GUEST_SHAPE = _shape(GuestReport)
 NIC_SHAPE, DRIVE_SHAPE, DRIVE_STATS_SHAPE = _shape(Nic), _shape(Drive), _shape(DriveStats)
 CLUSTER_SHAPE, NODE_SHAPE, SETTING_SHAPE = _shape(Cluster), _shape(Node), _shape(Setting)
+ROW = msgspec.json.Decoder(Row, strict=False)
 VERSION = msgspec.json.Decoder(Version, strict=False)
 
 

@@ -8,6 +8,7 @@ from aiohttp import hdrs, web
 from exporter.clock import Clock
 from exporter.errors import ConfigError
 from exporter.model import SystemReport
+from exporter.offload import offload
 from exporter.web.gate import Gate
 from exporter.web.live import LiveWebConfig
 from exporter.web.negotiation import accepts_gzip, negotiate
@@ -91,7 +92,7 @@ class _Metrics:
         if gzipped:
             body = self._pages.page(form, gzipped=True)
         else:  # unpacked when asked for, which for a large fleet would hold up the event loop
-            body = await asyncio.to_thread(self._pages.page, form, gzipped=False)
+            body = await offload(self._pages.page, form, gzipped=False)
         response = web.StreamResponse(
             headers={
                 hdrs.CONTENT_TYPE: form.content_type,
@@ -211,3 +212,5 @@ async def _send(request: web.Request, response: web.StreamResponse, body: bytes)
     except TimeoutError:
         if request.transport is not None:
             request.transport.abort()
+    except ConnectionError:
+        return  # the reader gave up: its business

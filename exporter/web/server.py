@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from exporter.errors import ConfigError
+from exporter.errors import ConfigError, UnavailableError
 
 KEEPALIVE_SECONDS = 150.0
 """Longer than two scrapes are apart, so that Prometheus need not connect, and shake hands, anew."""
-SHUTDOWN_SECONDS = 3.0
+SHUTDOWN_SECONDS = 0.4
 """For scrapes that are being answered when the end comes."""
 BACKLOG = 128
+PASSING = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL})
+"""Refusals that may be over when somebody tries again."""
 MAX_PORT = 65_535
 
 
@@ -96,7 +98,10 @@ async def _bind(listen: Listen) -> socket.socket:
         family, address = await _resolve(listen)
         return socket.create_server(address, family=family, backlog=BACKLOG)
     except OSError as error:
-        raise ConfigError(f"cannot listen on {listen}: {error.strerror or error}") from None
+        reason = f"cannot listen on {listen}: {error.strerror or error}"
+        if isinstance(error, socket.gaierror) or error.errno in PASSING:
+            raise UnavailableError(reason) from None
+        raise ConfigError(reason) from None
 
 
 def _bind_everywhere(port: int) -> socket.socket:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from exporter import offload
 from exporter.errors import (
     AbsentError,
     BadReplyError,
@@ -111,8 +112,8 @@ class Desk:
 
 
 @pytest.fixture
-async def desk() -> Desk:
-    asyncio.get_running_loop().set_default_executor(Inline())
+async def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setattr(offload, "workers", Inline())
     source, clock = Source(), FakeClock()
     published: list[tuple[Snapshot | None, SystemReport]] = []
     renamed: list[str] = []
@@ -160,7 +161,8 @@ async def test_says_that_it_is_not_up_before_it_has_asked_anything(desk: Desk) -
 
 
 async def test_reads_everything_at_the_start_and_draws_one_picture(running: Desk) -> None:
-    assert running.source.asked == list(GOOD)
+    assert running.source.asked[:2] == ["vms", "machine_status"]
+    assert sorted(running.source.asked) == sorted(GOOD)
     assert len(running.published) == 2  # that there is nothing yet, and then everything
     assert running.snapshot is not None
     assert [vm.config.name for vm in running.snapshot.vms] == ["web"]
@@ -400,3 +402,62 @@ async def test_a_bug_in_drawing_ends_the_watch_instead_of_being_hidden(desk: Des
 
     with pytest.raises(ZeroDivisionError):
         await desk.watch.run()
+
+
+async def test_a_key_that_is_accepted_again_is_known_to_be_at_once(running: Desk) -> None:
+    running.source.break_everything(UnauthorizedError("refused"))
+    await running.clock.pass_by(4 * 3600)
+    refused = running.report
+
+    running.source.broken = {}
+    await running.clock.pass_by(61)
+
+    assert (refused.key_accepted, running.report.key_accepted) == (False, True)
+    assert {table.success for table in running.report.tables} == {True}
+
+
+@dataclass
+class Hanging(Source):
+    """Lets some tables take their time, and then fail as a time-out does."""
+
+    clock: FakeClock | None = None
+    seconds: float = 30
+
+    async def read(self, name: str) -> Any:
+        if name in self.broken and self.clock is not None:
+            await self.clock.sleep(self.seconds)
+        return await super().read(name)
+
+
+async def test_tables_that_hang_keep_nobody_from_seeing_who_is_up(desk: Desk) -> None:
+    source = Hanging(clock=desk.clock)
+    desk.watch._source = source
+    task = asyncio.create_task(desk.watch.run())
+    await desk.clock.pass_by(0)
+    source.broken = {"machine_nics": GONE, "machine_drives": GONE}
+
+    ups = []
+    for _ in range(600):
+        await desk.clock.pass_by(1)
+        ups.append(desk.report.up)
+
+    assert all(ups)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_names_outlast_the_table_that_they_are_from(desk: Desk) -> None:
+    desk.watch._beats["machine_drives"] = desk.watch._beats["machine_drives"]._replace(lasting=True)
+    task = asyncio.create_task(desk.watch.run())
+    await desk.clock.pass_by(0)
+    desk.source.broken = {"machine_drives": GONE, "machine_nics": GONE}
+
+    await desk.clock.pass_by(900)
+
+    assert desk.snapshot is not None
+    assert "machine_drives" in desk.snapshot.sources
+    assert "machine_nics" not in desk.snapshot.sources
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -376,5 +376,58 @@ async def test_no_error_shows_a_secret(connect: Connect, answer: Answer) -> None
         assert base64.b64encode(b"ada:the-password").decode() not in text
 
 
+async def test_a_login_is_never_repeated(connect: Connect) -> None:
+    line = await connect(says(status=503), credentials=USER)
+
+    with pytest.raises(BadReplyError):
+        await line.read()
+
+    assert [request.method for request in line.server.asked] == ["POST"]
+
+
+async def test_an_answer_that_repeats_the_key_is_not_repeated_by_us(connect: Connect) -> None:
+    line = await connect(says(b'{"err":"the key the-key is wrong"}', 401))
+
+    with pytest.raises(UnauthorizedError) as caught:
+        await line.read()
+
+    assert "the-key" not in str(caught.value)
+    assert "***" in str(caught.value)
+
+
+async def test_what_was_refused_and_spent_outlasts_a_reload(connect: Connect) -> None:
+    line = await connect(says(status=401), per_hour=10)
+    with pytest.raises(UnauthorizedError):
+        await line.read()
+    after = await connect(says(), per_hour=10)
+
+    after.client.carry_on(line.client)
+
+    with pytest.raises(UnauthorizedError, match="not asking again"):
+        await after.read()
+    assert after.server.asked == []
+    assert after.client.budget.left(at=0) == 9
+
+
+async def test_a_url_that_nobody_can_ask_is_told_and_no_bug(connect: Connect) -> None:
+    line = await connect(says())
+    line.client.base_url = "http://host:abc"
+
+    with pytest.raises(UnreachableError, match="cannot be asked: check the URL"):
+        await line.read()
+
+
+async def test_the_session_is_given_back_even_when_the_hour_is_spent(connect: Connect) -> None:
+    line = await connect(TOKEN, says(), credentials=USER, per_hour=10)
+    line.client.budget.for_polling = 2
+    await line.read()
+    with pytest.raises(BudgetSpentError):
+        await line.read()
+
+    await line.client.close()
+
+    assert line.server.asked[-1].method == "DELETE"
+
+
 async def hangs_for_ever(request: Any) -> Any:
     await asyncio.Event().wait()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
@@ -495,13 +496,19 @@ def test_a_word_that_nobody_listed_is_kept_and_reported(word: str) -> None:
     assert reading.unknown_words == {word}
 
 
+@pytest.mark.parametrize("unsaid", ["", None], ids=repr)
+def test_a_status_that_is_not_said_costs_its_row_nothing_else(unsaid: str | None) -> None:
+    reading = rows.machine_statuses(body_of(STATUS | {"status": unsaid}), PATH)
+
+    assert one_of(reading) == msgspec.structs.replace(status(), word="unknown")
+    assert (reading.skipped, reading.unknown_words) == (0, frozenset())
+
+
 @pytest.mark.parametrize(
     "prose",
     [
         "Waiting for node 3",
         "Running",
-        "",
-        None,
         "3rd",
         "running ",
         "running\n",
@@ -510,7 +517,7 @@ def test_a_word_that_nobody_listed_is_kept_and_reported(word: str) -> None:
     ],
     ids=repr,
 )
-def test_a_status_that_is_prose_is_left_out_and_counted(prose: str | None) -> None:
+def test_a_status_that_is_prose_is_left_out_and_counted(prose: str) -> None:
     odd = STATUS | {"machine": 55, "status": prose}
 
     reading = rows.machine_statuses(body_of(odd, STATUS), PATH)

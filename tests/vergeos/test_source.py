@@ -1,6 +1,6 @@
 """Tables read from a simulated VergeOS, whole and page by page."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import stamina
 from pydantic import SecretStr
 
 from exporter.connection import CloudSettings, connect, make_session
-from exporter.errors import ConfigError, UnauthorizedError, UnreachableError
+from exporter.errors import BadReplyError, ConfigError, UnauthorizedError, UnreachableError
 from exporter.settings import APISettings, PollSettings, SystemSettings, TLSSettings
 from exporter.simulator import Simulator, World
 from exporter.telemetry import Telemetry
@@ -96,6 +96,37 @@ async def test_a_cloud_that_hides_its_settings_is_read_all_the_same() -> None:
 
         assert identity.cloud_name == ""
         assert identity.version.startswith("26.")
+
+
+@pytest.mark.parametrize("code", [500, 503])
+async def test_a_name_that_cannot_be_had_now_is_no_empty_name(code: int) -> None:
+    with stamina.set_testing(True, attempts=1):
+        async with reading() as (source, cloud):
+            cloud.faults.turn_on("status", path="settings", code=code)
+
+            with pytest.raises(BadReplyError):
+                await source.read(IDENTITY)
+
+
+async def test_a_row_that_vanishes_between_pages_hides_no_other() -> None:
+    async with reading(3) as (source, cloud):
+        keys = [vm.key for vm in (await source.read("vms")).rows]
+        world, first = cloud.world, keys[0]
+        world.operator_stops(first, graceful=False)
+        asked = len(cloud.requests)
+        original = source._client.read
+
+        async def read(path: str, query: Mapping[str, str], *, endpoint: str) -> bytes:
+            if len(cloud.requests) == asked + 1:
+                world.advance(world.now + 60)
+                world.deletes(first)
+            return await original(path, query, endpoint=endpoint)
+
+        source._client.read = read  # type: ignore[method-assign]
+
+        found = [vm.key for vm in (await source.read("vms")).rows]
+
+        assert set(keys[1:]) <= set(found)
 
 
 async def test_a_refused_key_is_told_by_the_first_request() -> None:
