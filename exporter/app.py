@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import platform
+import resource
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -103,9 +104,12 @@ def _make_room_for_a_fleet() -> None:
     Tune the interpreter to a process whose garbage is large and never cyclic.
 
     A picture of 10,000 VMs is half a million objects that reference counting frees at once;
-    looking for cycles among them would only stop the event loop.
+    looking for cycles among them would only stop the event loop. And it may have as many
+    connections as the system lets it have, as programs in Go do by themselves.
     """
     gc.set_threshold(200_000, 20, 100)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class Reload:

@@ -13,6 +13,8 @@ import structlog
 from structlog.typing import Processor
 
 LEVELS = ("debug", "info", "warning", "error")
+MINUTE_SECONDS = 60.0
+MESSAGES_KEPT = 100
 FORMATS = ("auto", "console", "json")
 
 
@@ -39,8 +41,29 @@ def configure(level: str, form: str, *, stream: TextIO | None = None) -> None:
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(level=logging.WARNING, stream=stream, format="%(name)s: %(message)s")
+    logging.getLogger("asyncio").addFilter(OnceAMinute())
     # Retries are counted where they are made; a warning for each is the noise that hides the news.
     stamina.instrumentation.set_on_retry_hooks(())
+
+
+class OnceAMinute(logging.Filter):
+    """
+    Lets each message of a library through once a minute.
+
+    A process without free file descriptors would otherwise say so ten thousand times a second.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()[:80]
+        if record.created - self._last.get(message, float("-inf")) < MINUTE_SECONDS:
+            return False
+        self._last = {message: record.created} if len(self._last) > MESSAGES_KEPT else self._last
+        self._last[message] = record.created
+        return True
 
 
 def _rendering(*, readable: bool, colors: bool) -> list[Processor]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 
 import pytest
 import structlog
@@ -65,3 +66,21 @@ def test_a_traceback_shows_no_local_variables(form: str) -> None:
     assert "ZeroDivisionError" in out.getvalue()
     assert local not in out.getvalue()
     assert "hunter3" not in out.getvalue()
+
+
+def test_what_a_library_says_over_and_over_is_said_once_a_minute() -> None:
+    once = logs.OnceAMinute()
+
+    def says(message: str, at: float) -> bool:
+        record = logging.LogRecord("asyncio", logging.ERROR, "", 0, message, None, None)
+        record.created = at
+        return bool(once.filter(record))
+
+    assert [says("no more files", at) for at in (0, 1, 59, 60, 61)] == [
+        True,
+        False,
+        False,
+        True,
+        False,
+    ]
+    assert says("something else", 61)
