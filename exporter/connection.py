@@ -31,6 +31,10 @@ class CloudSettings(NamedTuple):
     def host(self) -> str:
         return urlsplit(self.system.url).netloc
 
+    @property
+    def is_on_this_machine(self) -> bool:
+        return urlsplit(self.system.url).hostname in {"localhost", "127.0.0.1", "::1"}
+
 
 def cloud_settings(settings: Settings) -> tuple[CloudSettings, ...]:
     """

@@ -132,7 +132,7 @@ class Fleet:
         system = settings.system
         if not system.tls.verify:
             log.warning("tls.unverified", url=system.url, risk="anybody on the way can read along")
-        elif system.url.startswith("http://"):
+        elif system.url.startswith("http://") and not settings.is_on_this_machine:
             log.warning("tls.absent", url=system.url, risk="anybody on the way can read along")
         name = self._free_name(system.name or settings.host, settings.host)
         meter = self._telemetry.meter(name)
