@@ -1,6 +1,7 @@
 """The composition root: every part, introduced to the others, from start to SIGTERM."""
 
 import asyncio
+import ctypes
 import gc
 import platform
 import resource
@@ -33,6 +34,10 @@ from exporter.web.routes import make_app
 from exporter.web.server import parse_listen, serving
 
 log = structlog.get_logger()
+
+LARGE_BLOCK_BYTES = 256 * 1024
+MALLOC = {-1: LARGE_BLOCK_BYTES, -3: LARGE_BLOCK_BYTES, -8: 1}
+"""M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX; see mallopt(3) and malloc.h."""
 
 
 class Pages(NamedTuple):
@@ -110,6 +115,22 @@ def _make_room_for_a_fleet() -> None:
     gc.set_threshold(200_000, 20, 100)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _have_memory_given_back()
+
+
+def _have_memory_given_back() -> None:
+    """
+    Tell glibc's malloc to return large blocks to the system when they are freed.
+
+    By itself it learns from the first large answer to keep such blocks, in one heap for each
+    thread, and a fleet of 10,000 VMs then holds a quarter more memory than it uses.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return  # not glibc
+    for parameter, value in MALLOC.items():
+        mallopt(parameter, value)
 
 
 class Reload:
