@@ -71,8 +71,7 @@ class Scene:
     A snapshot and its report, with the identity of each VM worked out once.
 
     Args:
-        before: The scene before this one; identities are taken over while configuration
-            has not changed.
+        before: The scene before this one; what has not changed since is taken over.
 
     """
 
@@ -91,6 +90,13 @@ class Scene:
         self.clusters = Names("cluster", snapshot.clusters if snapshot else {})
         self.nodes = Names("node", snapshot.nodes if snapshot else {})
 
+        self.guests: list[Member] = [
+            (identity, vm.guest)
+            for identity, vm in self.vms
+            if vm.guest is not None and vm.status is not None and vm.status.running is not False
+        ]
+        self.filesystems = self._filesystems(before)
+
     def sources(self, tables: frozenset[str]) -> tuple[object, ...]:
         """Return the objects that *tables* are now, and the name that is on every series."""
         known: dict[str, object] = dict(self.snapshot.sources) if self.snapshot else {}
@@ -102,6 +108,15 @@ class Scene:
     def has(self, table: str) -> bool:
         """Return whether the picture rests on *table*."""
         return self.snapshot is not None and table in self.snapshot.sources
+
+    def _filesystems(self, before: "Scene | None") -> list[Member]:
+        if before is not None and before.guests == self.guests:
+            return before.filesystems
+        return [
+            ((*identity, escape(filesystem.mountpoint)), filesystem)
+            for identity, guest in self.guests
+            for filesystem in guest.filesystems
+        ]
 
     def _identities(self, before: "Scene | None") -> list[Identity]:
         vms = frozenset({"vms"})
@@ -212,20 +227,12 @@ def states(scene: Scene) -> list[Member]:
 
 def guests(scene: Scene) -> list[Member]:
     """Return what guests say of themselves, while they run."""
-    return [
-        (identity, vm.guest)
-        for identity, vm in scene.vms
-        if vm.guest is not None and vm.status is not None and vm.status.running is not False
-    ]
+    return scene.guests
 
 
 def filesystems(scene: Scene) -> list[Member]:
     """Return the filesystems of each guest that reports them, while it runs."""
-    return [
-        ((*identity, escape(filesystem.mountpoint)), filesystem)
-        for identity, guest in guests(scene)
-        for filesystem in guest.filesystems
-    ]
+    return scene.filesystems
 
 
 def loads(scene: Scene) -> list[Member]:
