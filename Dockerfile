@@ -28,7 +28,7 @@ FROM ${PYTHON_IMAGE}
 ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="vergewatch" \
-      org.opencontainers.image.description="Monitoring and safe self-healing for VergeOS" \
+      org.opencontainers.image.description="Monitoring for VergeOS" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 

@@ -1,3 +1,3 @@
-"""Vergewatch: monitoring and safe self-healing for VergeOS."""
+"""Vergewatch: monitoring for VergeOS."""
 
 __version__ = "0.1.0"

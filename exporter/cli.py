@@ -40,7 +40,7 @@ WRONG_QUESTION = 2
 
 command = typer.Typer(
     name="vergewatch",
-    help="Monitoring and safe self-healing for VergeOS: every VM in Prometheus, honestly.",
+    help="Monitoring for VergeOS: every VM in Prometheus, honestly.",
     no_args_is_help=True,
     add_completion=False,
     # Tracebacks are for bugs, and then plain: the pretty ones print local variables.

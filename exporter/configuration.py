@@ -75,6 +75,9 @@ def load(
             )
         values["systems"] = [single]
     if not values.get("systems") or ("url" in single and not single["url"]):
+        for name in sorted(values.keys() - Settings.model_fields.keys()):
+            said = f"{path}: " if path else ""
+            raise ConfigError(f"{said}unknown setting {name}{_nearest(name, _known_names())}")
         raise ConfigError(
             "no VergeOS to watch: set VERGEWATCH_URL and VERGEWATCH_API_KEY, or list systems in a "
             "file named by --config; `vergewatch demo` needs neither"

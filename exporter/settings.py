@@ -73,8 +73,8 @@ class PollSettings(BaseModel):
     fast_seconds: PositiveFloat = 20
     """Between readings of what decides whether a VM is up: `vms`, `machine_status`."""
     slow_seconds: PositiveFloat = 60
-    """Between readings of load: `machine_stats`, `machine_nics`, `machine_drives`,
-    `machine_drive_stats`."""
+    """Between readings of load and of guests: `machine_stats`, `machine_nics`, `machine_drives`,
+    `machine_drive_stats`, and `machine_status` once more for what guest agents say."""
     inventory_seconds: PositiveFloat = 300
     """Between readings of what hardly changes: `clusters`, `nodes`, the number of snapshots."""
     identity_seconds: PositiveFloat = 3600

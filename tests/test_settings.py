@@ -162,6 +162,7 @@ def test_each_of_several_clouds_finds_its_own_credentials(
             "systems: [{url: https://v, api_key: k}, {url: 'https://V:443/', api_key: k}]",
             "{file}: two systems have the url 'https://v'",
         ),
+        ("sytems: []", "{file}: unknown setting sytems; did you mean systems?"),
         ("url: https://v", "{file}: no credentials: give api_key or api_key_file"),
         ("url: https://v\nusername: u", "{file}: no credentials"),
         (

@@ -29,6 +29,7 @@ from exporter.polling.schedule import Beat, next_due, requests_per_hour, retry_d
 log = structlog.get_logger()
 
 TROUBLES_KEPT = 10
+WORDS_TOLD = 50
 SILENCES_ENOUGH = 2
 """Readings in a row without any answer after which the next need not be tried."""
 HOPELESS = (AbsentError, UnauthorizedError, BudgetSpentError)
@@ -232,7 +233,9 @@ class Watch:
         try:
             reading = await self._source.read(table)
         except VergeOSError as error:
-            self._fail(table, error, duration_seconds=self._elapsed() - started)
+            error.__context__ = None
+            kept = error.with_traceback(None)  # whose frames hold answers of any size
+            self._fail(table, kept, duration_seconds=self._elapsed() - started)
             return
         now = self._elapsed()
         state = self._states[table]
@@ -332,10 +335,14 @@ class Watch:
                 first=reading.problem,
             )
             self._note(f"{reading.skipped} rows skipped; the first: {reading.problem}")
-        for word in sorted(reading.unknown_words - self._words_seen):
+        for word in sorted(reading.unknown_words - self._words_seen)[: self._words_left()]:
             self._words_seen.add(word)
             log.warning("table.unknown_status", system=self.name, table=table, status=word)
             self._note(f"{table}: the status {word!r} is new to this version")
+
+    def _words_left(self) -> int:
+        """Return how many new words are still worth telling: a stream of them is no news."""
+        return max(0, WORDS_TOLD - len(self._words_seen))
 
     def _note(self, what: str) -> None:
         self._troubles.appendleft(Trouble(self._clock.now(), what))

@@ -7,6 +7,7 @@ errors can carry our headers, so they are translated and not chained.
 
 import asyncio
 import base64
+import re
 import ssl
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
@@ -31,9 +32,12 @@ from exporter.errors import (
 )
 from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.credentials import Credentials, CredentialSource
+from exporter.vergeos.wire import UNREADABLE
 
 TOKENS_PATH = "/api/sys/tokens"
 TOKEN_HEADER = "x-yottabyte-token"  # noqa: S105 - a header's name
+TOKEN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._~-]{0,511}")
+"""What may be a session token: it goes into a header, and into a path."""
 WORTH_ASKING_AGAIN = frozenset({429, 502, 503})
 TRIES = 3
 SHORTEST_SECRET = 6
@@ -237,11 +241,10 @@ class VergeOSClient:
             error.repeatable = False  # each login that is lost leaves a session behind
             raise
         try:
-            reply = msgspec.json.decode(answer.body, type=dict[str, Any])
-            token = reply.get("$key")
-        except msgspec.MsgspecError:
+            token = msgspec.json.decode(answer.body, type=dict[str, Any]).get("$key")
+        except UNREADABLE:
             token = None
-        if not isinstance(token, str) or not token:
+        if not isinstance(token, str) or not TOKEN.fullmatch(token):
             raise BadReplyError(TOKENS_PATH, "gave no session token", status=answer.status)
         return token
 
@@ -310,6 +313,7 @@ class VergeOSClient:
             chunks.append(chunk)
             size += len(chunk)
             if size > limit:
+                chunks.clear()  # an error that is kept keeps what its frames hold
                 raise BadReplyError(path, f"sent more than {limit} bytes", status=response.status)
         return b"".join(chunks)
 
@@ -334,7 +338,7 @@ def _check_status(
         return
     if status < 400:  # noqa: PLR2004
         where = response.headers.get("Location", "elsewhere")
-        raise BadReplyError(path, f"redirects to {where[:200]}: check the URL", status=status)
+        raise BadReplyError(path, f"redirects to {_printable(where)}: check the URL", status=status)
     says = _error_text(body, secrets)
     if status == 401:  # noqa: PLR2004
         raise UnauthorizedError(f"{path} answered 401{says}: the credentials are refused")
@@ -347,14 +351,19 @@ def _error_text(body: bytes, secrets: tuple[str, ...]) -> str:
     """Return ``: what VergeOS says``, or nothing where it says nothing short and plain."""
     try:
         said = msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return ""
     text = said.get("err") or said.get("error") or said.get("message")
     if not isinstance(text, str) or not text.strip():
         return ""
     for secret in secrets:
         text = text.replace(secret, "***")
-    return f" ({text.strip()[:200]})"
+    return f" ({_printable(text.strip())})"
+
+
+def _printable(text: str) -> str:
+    """Return what a server says in a shape that pages, logs and terminals can take."""
+    return "".join(char if char.isprintable() else "?" for char in text[:200])
 
 
 def _why_unreachable(error: aiohttp.ClientError) -> str:

@@ -16,6 +16,8 @@ Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """An integer that a float can come near: JSON would let a broken answer send any number."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 """What a counter may say: one below zero would make strict readers refuse the whole page."""
+Name = Annotated[str, msgspec.Meta(max_length=1024)]
+"""A name that becomes a label; longer ones would only serve to fill memory."""
 Reference = int | str | dict[str, Any] | None
 """A foreign key: 7, "7", null, 0, "", or the expanded ``{"$key": 7, ...}``."""
 
@@ -30,7 +32,7 @@ class VM(Row, gc=False):
     """A row of ``vms``; snapshots of VMs are among them."""
 
     machine: Reference = None
-    name: str | None = None
+    name: Name | None = None
     uuid: str | None = None
     is_snapshot: bool | None = None
     enabled: bool | None = None
@@ -49,9 +51,9 @@ class VM(Row, gc=False):
 class OSInfo(msgspec.Struct, gc=False):
     """``osinfo`` of a guest."""
 
-    name: str | None = None
+    name: Name | None = None
     pretty_name: str | None = msgspec.field(name="pretty-name", default=None)
-    version: str | None = None
+    version: Name | None = None
     kernel_release: str | None = msgspec.field(name="kernel-release", default=None)
 
 
@@ -65,9 +67,9 @@ class MemInfo(msgspec.Struct, gc=False):
 class FsInfo(msgspec.Struct, gc=False):
     """One of ``fsinfo`` of a guest."""
 
-    name: str | None = None
+    name: Name | None = None
     type: str | None = None
-    mountpoint: str | None = None
+    mountpoint: Name | None = None
     total_bytes: Whole | None = msgspec.field(name="total-bytes", default=None)
     used_bytes: Whole | None = msgspec.field(name="used-bytes", default=None)
 
@@ -78,7 +80,7 @@ class GuestInfo(msgspec.Struct, gc=False):
     osinfo: OSInfo | list[Any] | None = None
     meminfo: MemInfo | list[Any] | None = None
     fsinfo: list[FsInfo] | dict[str, FsInfo] | None = None
-    hostname: str | None = None
+    hostname: Name | None = None
     last_refresh: Whole | float | None = None
 
 
@@ -135,7 +137,7 @@ class Nic(Row, gc=False):
     """A row of ``machine_nics``."""
 
     machine: Reference = None
-    name: str | None = None
+    name: Name | None = None
     stats: NicStats | list[Any] | None = None
     status: NicStatus | list[Any] | None = None
 
@@ -144,7 +146,7 @@ class Drive(Row, gc=False):
     """A row of ``machine_drives``."""
 
     machine: Reference = None
-    name: str | None = None
+    name: Name | None = None
     media: str | None = None
     interface: str | None = None
     preferred_tier: Whole | str | None = None
@@ -167,14 +169,14 @@ class DriveStats(Row, gc=False):
 class Cluster(Row, gc=False):
     """A row of ``clusters``."""
 
-    name: str | None = None
+    name: Name | None = None
 
 
 class Node(Row, gc=False):
     """A row of ``nodes``."""
 
     id: Reference = None
-    name: str | None = None
+    name: Name | None = None
     cluster: Reference = None
     machine: Reference = None
     maintenance: bool | None = None
@@ -184,13 +186,13 @@ class Setting(msgspec.Struct, gc=False):
     """A row of ``settings``."""
 
     key: str | None = None
-    value: str | None = None
+    value: Name | None = None
 
 
 class Version(msgspec.Struct, gc=False):
     """``/version.json``."""
 
-    version: str | None = None
+    version: Name | None = None
 
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)

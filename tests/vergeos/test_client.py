@@ -20,6 +20,7 @@ from exporter.errors import (
     ForbiddenError,
     UnauthorizedError,
     UnreachableError,
+    VergeOSError,
 )
 from exporter.settings import TLSSettings
 from exporter.vergeos.budget import RequestBudget
@@ -374,6 +375,48 @@ async def test_no_error_shows_a_secret(connect: Connect, answer: Answer) -> None
         assert "the-key" not in text
         assert "the-password" not in text
         assert base64.b64encode(b"ada:the-password").decode() not in text
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"err":"\xff\xfe"}', b'{"err":' + b"[" * 100_000, b"\xff", b'{"err":7}']
+)
+@pytest.mark.parametrize("status", [401, 403, 500])
+async def test_an_error_that_nobody_can_read_is_no_bug(
+    connect: Connect, status: int, body: bytes
+) -> None:
+    line = await connect(says(body, status))
+
+    with pytest.raises(VergeOSError, match=f"answered {status}"):
+        await line.read()
+
+
+@pytest.mark.parametrize(
+    "token", ["a\\r\\nX", "a\\u0000b", "..", "a/b", "x" * 600, "\\u00e4"], ids=ascii
+)
+async def test_a_token_that_no_header_or_path_can_carry_is_refused(
+    connect: Connect, token: str
+) -> None:
+    line = await connect(says(f'{{"$key":"{token}"}}'.encode(), 201), credentials=USER)
+
+    with pytest.raises(BadReplyError, match="gave no session token"):
+        await line.read()
+
+
+async def test_a_login_that_nobody_can_read_is_no_bug(connect: Connect) -> None:
+    line = await connect(says(b'{"$key":' + b"[" * 100_000, 201), credentials=USER)
+
+    with pytest.raises(BadReplyError, match="gave no session token"):
+        await line.read()
+
+
+async def test_what_a_server_says_reaches_nobody_unprintable(connect: Connect) -> None:
+    line = await connect(says(b'{"err":"\\u001b[31mred\\ud83d"}', 500))
+    other = await connect(says(b'{"err":"\\u001b[31mred"}', 500))
+
+    for each in (line, other):
+        with pytest.raises(BadReplyError) as caught:
+            await each.read()
+        assert str(caught.value).isprintable()
 
 
 async def test_a_login_is_never_repeated(connect: Connect) -> None:
