@@ -30,7 +30,12 @@ VENDOR_VARIABLES = {
     "VERGE_USERNAME": "username",
     "VERGE_PASSWORD": "password",
 }
-ALTERNATIVES = (("api_key", "api_key_file"), ("password", "password_file"))
+ALTERNATIVES = (
+    ("api_key", "api_key_file"),
+    ("password", "password_file"),
+    ("action_api_key", "action_api_key_file"),
+    ("token", "token_file"),
+)
 """Two ways to say one thing: where a stronger source uses one, a weaker one's other is void."""
 OF_ONE_CLOUD = frozenset(SystemSettings.model_fields) & frozenset(Settings.model_fields) - {
     "poll",

@@ -4,12 +4,15 @@ What can go wrong, and who has to do something about it.
 VergewatchError
 ├── ConfigError             the operator; the process exits with 2
 │   └── UnavailableError    the machine, which may come round; the process exits with 1
+├── JournalError            the operator; recovery acts on nothing while it lasts
+│   └── IntentOpenError     nobody: one action at a time for each VM
 └── VergeOSError            nobody yet: this reading is lost, the last good one stays
     ├── UnreachableError    no HTTP answer: the connection broke, or time ran out
     │   └── AbsentError     not even a connection: refused, TLS or DNS failed
     ├── UnauthorizedError   401: asking again can lock the account, so nobody does
     ├── ForbiddenError      403: this table is not for this user
     ├── BudgetSpentError    we did not even ask
+    ├── NotSentError        what would have changed something never left here
     └── BadReplyError       an answer whose status, size or shape we do not understand
 
 Every message names the thing and the place, and none carries a secret.
@@ -26,6 +29,14 @@ class ConfigError(VergewatchError):
 
 class UnavailableError(ConfigError):
     """What was asked for cannot be had now, and may be had later: an address, for one."""
+
+
+class JournalError(VergewatchError):
+    """The journal cannot be read or written; the message says where and why."""
+
+
+class IntentOpenError(JournalError):
+    """The VM has an intent whose outcome is not known yet."""
 
 
 class VergeOSError(VergewatchError):
@@ -70,6 +81,12 @@ class BudgetSpentError(VergeOSError):
             f"the next one is free in {wait_seconds:.0f} s"
         )
         self.wait_seconds = wait_seconds
+
+
+class NotSentError(VergeOSError):
+    """A request that acts was not sent, so surely nothing came of it."""
+
+    outcome = "not_sent"
 
 
 class BadReplyError(VergeOSError):

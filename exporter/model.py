@@ -155,6 +155,10 @@ class VMConfig(msgspec.Struct, frozen=True, gc=False):
     created_from: str
     guest_agent: bool | None
     """Whether the agent is enabled, not whether it is connected."""
+    service: bool
+    """Whether it belongs to a service of the platform, such as a NAS."""
+    disable_powercycle: bool | None
+    """Whether a reboot from inside is a reset, and no full power cycle."""
 
 
 class VM(msgspec.Struct, frozen=True, gc=False):
@@ -215,6 +219,8 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     vm_snapshot_count: int | None
     clusters: Mapping[int, Cluster]
     nodes: Mapping[int, Node]
+    tags: Mapping[int, frozenset[str]] | None
+    """By the key of the VM, as ``category/name``; a VM without tags is not among them."""
 
 
 class TableReport(msgspec.Struct, frozen=True, gc=False):
@@ -243,6 +249,55 @@ class Trouble(msgspec.Struct, frozen=True, gc=False):
     what: str
 
 
+class CaredVM(msgspec.Struct, frozen=True, gc=False):
+    """A VM that recovery looks after."""
+
+    key: int
+    name: str
+    state: str
+    """As recovery's table of states has it."""
+    since: datetime
+    """When it came into that state, as far as Vergewatch was running since."""
+
+
+class LastAction(msgspec.Struct, frozen=True, gc=False):
+    """The last thing that recovery did to a VM, once its outcome is known."""
+
+    vm_key: int
+    vm_name: str
+    action: str
+    outcome: str
+    at: datetime
+    """When the outcome was known."""
+
+
+class Allowance(msgspec.Struct, frozen=True, gc=False):
+    """What a VM that was acted upon has left of a budget."""
+
+    vm_key: int
+    vm_name: str
+    window_seconds: float
+    left: int
+
+
+class RecoveryReport(msgspec.Struct, frozen=True, gc=False):
+    """How recovery stands in one cloud."""
+
+    mode: str
+    posture: str
+    """What it is ready for, in one word."""
+    because: str
+    ready: bool
+    """Whether it would act, were a VM to crash."""
+    vms: tuple[CaredVM, ...]
+    allowances: tuple[Allowance, ...]
+    last_actions: tuple[LastAction, ...]
+    open_intents: int
+    journal_up: bool
+    picture_at: datetime | None
+    """When the last picture was taken that it believed."""
+
+
 class SystemReport(msgspec.Struct, frozen=True, gc=False):
     """How the watching of one cloud is going: what the status page and ``/-/ready`` show."""
 
@@ -262,3 +317,5 @@ class SystemReport(msgspec.Struct, frozen=True, gc=False):
     requests_per_hour: int
     troubles: tuple[Trouble, ...]
     """The last few, newest first."""
+    recovery: RecoveryReport | None = None
+    """``None`` where it is off."""

@@ -137,6 +137,7 @@ async def test_a_platform_that_stopped_writing_can_be_seen(ward: Ward, fault: st
         "empty_arrays",
         "null_nodes",
         "late_logs",
+        "lost_logs",
     ],
 )
 async def test_a_quirk_of_the_wire_hides_no_vm(ward: Ward, quirk: str) -> None:

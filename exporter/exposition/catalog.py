@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from exporter.exposition import scene
-from exporter.exposition.scene import Member, Scene
+from exporter.exposition.scene import Members, Scene
 
 
 class Kind(Enum):
@@ -34,7 +34,7 @@ class Part(NamedTuple):
 
     name: str
     labels: tuple[str, ...]
-    members: Callable[[Scene], list[Member]]
+    members: Callable[[Scene], Members]
     tables: frozenset[str]
     """The tables it rests on; while none of them brings news, neither does it."""
 
@@ -61,7 +61,7 @@ class Family(NamedTuple):
 def _part(
     name: str,
     labels: str,
-    members: Callable[[Scene], list[Member]],
+    members: Callable[[Scene], Members],
     tables: str,
 ) -> Part:
     return Part(name, tuple(labels.split()), members, frozenset(tables.split()))
@@ -92,6 +92,12 @@ DISK = _part("disk", f"{VM} disk", scene.disks, "vms machine_drives")
 DISK_LOAD = _part(
     "disk's load", f"{VM} disk", scene.disk_loads, "vms machine_drives machine_drive_stats"
 )
+
+RECOVERY = _part("recovery", "system_name", scene.recoveries, "report")
+CARED_VM = _part("VM in recovery", VM, scene.cared_vms, "report")
+CARED_STATE = _part("state in recovery", "system_name state", scene.cared_states, "report")
+LAST_ACTION = _part("last action", VM, scene.last_actions, "report")
+ALLOWANCE = _part("budget", f"{VM} window_seconds", scene.allowances, "report")
 
 
 def _gauge(
@@ -588,5 +594,83 @@ FAMILIES: tuple[Family, ...] = (
         "machine_drive_stats.service_time",
         "Average time an operation of the disk takes",
         "service_time_seconds",
+    ),
+    # Recovery.
+    _info(
+        "recovery_info",
+        RECOVERY,
+        "",
+        "How recovery stands: its mode, and its posture, which is what it is ready for",
+        {"mode": "mode", "posture": "posture"},
+    ),
+    _gauge(
+        "recovery_ready",
+        RECOVERY,
+        "",
+        "1 if recovery would act, were a VM to crash now; 0 in shadow mode, too",
+        "ready",
+    ),
+    _gauge(
+        "recovery_open_intents",
+        RECOVERY,
+        "",
+        "Actions whose outcome is not known yet",
+        "open_intents",
+    ),
+    _gauge(
+        "recovery_journal_up",
+        RECOVERY,
+        "",
+        "1 if the journal takes what is written; without it recovery does nothing",
+        "journal_up",
+    ),
+    _gauge(
+        "recovery_picture_timestamp_seconds",
+        RECOVERY,
+        "",
+        "When the last picture was taken that recovery believed",
+        _stamp("picture_at"),
+    ),
+    _gauge(
+        "recovery_vms",
+        CARED_STATE,
+        "",
+        "VMs that recovery looks after, by its state for them",
+        _itself,
+    ),
+    _info(
+        "recovery_vm_state_info",
+        CARED_VM,
+        "",
+        "What recovery thinks of a VM that it looks after",
+        {"state": "state"},
+    ),
+    _gauge(
+        "recovery_vm_state_since_timestamp_seconds",
+        CARED_VM,
+        "",
+        "When a VM came into the state that recovery_vm_state_info names",
+        _stamp("since"),
+    ),
+    _info(
+        "recovery_vm_last_action_info",
+        LAST_ACTION,
+        "",
+        "The last action of recovery on a VM, and its outcome",
+        {"action": "action", "outcome": "outcome"},
+    ),
+    _gauge(
+        "recovery_vm_last_action_timestamp_seconds",
+        LAST_ACTION,
+        "",
+        "When the outcome of the last action on a VM was known",
+        _stamp("at"),
+    ),
+    _gauge(
+        "recovery_vm_budget_remaining",
+        ALLOWANCE,
+        "",
+        "Actions that a VM's budget still allows within the window; only of VMs acted upon lately",
+        _itself,
     ),
 )

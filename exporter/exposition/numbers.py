@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import inf, isnan
 
 _REMEMBERED_BELOW = 4096
+_REMEMBERED = 2**14
 _PLAIN_DIGITS = 6
 _PLAIN_BELOW = 10**_PLAIN_DIGITS
 _EXACT_BELOW = 2**53
@@ -14,38 +15,46 @@ class Numbers:
     """
     Spells numbers as ``prometheus_client`` does, only faster.
 
-    Most samples of a fleet are flags and small counts, so those are remembered; most of the
-    rest are whole numbers that grow, so those are spelled on the spot, without a call.
+    Most samples of a fleet are flags, small counts and shares of something, so those are
+    remembered; most of the rest are whole numbers that grow, so those are spelled digit by digit.
     """
 
     def __init__(self) -> None:
-        # A zero is written without a sign, whichever of the two comes first.
-        self._remembered: dict[float | None, str] = {None: "", 0: "0.0"}
+        self._remembered: dict[float | None, str] = {}
+        self._forget()
 
-    def spell(self, values: Sequence[float | None]) -> list[str]:
+    def spell(self, values: Sequence[int | float | None]) -> list[str]:
         """Return the text of each value; of None, an empty one."""
-        remembered = self._remembered.get
-        texts = []
-        for value in values:
-            text = remembered(value)
-            if text is None:
-                assert value is not None  # noqa: S101 - it is remembered
-                if isinstance(value, int) and _PLAIN_BELOW <= value < _EXACT_BELOW:
-                    digits = str(value)
-                    mantissa = f"{digits[0]}.{digits[1:]}"
-                    if digits[-1] == "0":
-                        mantissa = mantissa.rstrip("0.")
-                    text = mantissa + _EXPONENTS[len(digits)]
-                else:
-                    text = self._spelled(value)
-            texts.append(text)
-        return texts
+        remembered = self._remembered
+        return [
+            _whole(value)
+            if isinstance(value, int) and _PLAIN_BELOW <= value < _EXACT_BELOW
+            else remembered.get(value) or self._spelled(value)
+            for value in values
+        ]
 
-    def _spelled(self, value: float) -> str:
-        text = repr(float(value)) if 0 < value < _PLAIN_BELOW else _go_float(value)
-        if 0 <= value < _REMEMBERED_BELOW and value == int(value):
+    def _forget(self) -> None:
+        self._remembered.clear()
+        self._remembered[0] = "0.0"  # without a sign, whichever of the two zeros comes first
+
+    def _spelled(self, value: float | None) -> str:
+        if value is None:
+            return ""
+        text = _go_float(value)
+        if 0 <= value < _REMEMBERED_BELOW:
+            if len(self._remembered) >= _REMEMBERED:
+                self._forget()
             self._remembered[value] = text
         return text
+
+
+def _whole(number: int) -> str:
+    """Return *number*, of a million at least, as `_go_float` does."""
+    digits = str(number)
+    exponent = _EXPONENTS[len(digits)]
+    if digits[-1] == "0":
+        return f"{digits[0]}.{digits[1:]}".rstrip("0.") + exponent
+    return f"{digits[0]}.{digits[1:]}{exponent}"
 
 
 def _go_float(number: float) -> str:

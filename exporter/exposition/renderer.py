@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from exporter.exposition import checksum
 from exporter.exposition.catalog import FAMILIES, Family, Part
 from exporter.exposition.numbers import Numbers
-from exporter.exposition.scene import Identity, Member, Scene, escape
+from exporter.exposition.scene import Members, Scene, escape, identical
 from exporter.model import Snapshot, SystemReport
 
 try:  # four times as fast as zlib, where there is a build of it
@@ -66,10 +66,9 @@ class _Drawing(NamedTuple):
     """A part as it was last drawn, and from what."""
 
     sources: tuple[object, ...]
-    identities: list[Identity]
-    things: list[Any]
+    members: Members
     labels: list[str]
-    """Of the members kept; those of things that share an identity come once."""
+    """Of the members shown; of those that share an identity, only the first is."""
     duplicates: tuple[str, ...]
     samples: dict[str, _Samples]
 
@@ -100,43 +99,43 @@ class Renderer:
         self, part: Part, families: Sequence[Family], scene: Scene, before: _Drawing | None
     ) -> _Drawing:
         sources = scene.sources(part.tables)
-        if before is not None and _identical(sources, before.sources):
+        if before is not None and identical(sources, before.sources):
             return before
         members = part.members(scene)
-        identities = [identity for identity, _ in members]
-        things = [thing for _, thing in members]
-        same_labels = before is not None and identities == before.identities
-        if before is not None and same_labels and things == before.things:
+        if before is not None and members.identities != before.members.identities:
+            before = None  # lines on which other labels stand
+        if before is not None and members.things == before.members.things:
             return before._replace(sources=sources)
 
-        if before is not None and same_labels and not before.duplicates:
-            labels, duplicates = before.labels, before.duplicates
+        if before is not None and not before.duplicates:
+            shown, labels, duplicates = members, before.labels, before.duplicates
         else:
-            labels = self._labels(part, identities)
-            members, labels, duplicates = _first_of_each(members, labels)
+            shown, labels, duplicates = _first_of_each(members, self._labels(part, members))
         samples = {}
         for family in families:
-            values = _read(family, [thing for _, thing in members] if duplicates else things)
-            known = before.samples[family.name] if before is not None and same_labels else None
+            values = _read(family, shown.things)
+            known = before.samples[family.name] if before is not None else None
             if known is None or known.values != values:
-                text = self._lines(family, members, labels, values)
+                text = self._lines(family, shown, labels, values)
                 known = _Samples(values, segment(text))
             samples[family.name] = known
-        return _Drawing(sources, identities, things, labels, duplicates, samples)
+        return _Drawing(sources, members, labels, duplicates, samples)
 
-    def _labels(self, part: Part, identities: list[Identity]) -> list[str]:
+    def _labels(self, part: Part, members: Members) -> list[str]:
         """Return the text of each identity; parts with the same ones share one list of it."""
         for other, drawing in self._drawings.items():
-            alike = other.labels == part.labels and drawing.identities == identities
+            alike = other.labels == part.labels and (
+                drawing.members.identities == members.identities
+            )
             if alike and not drawing.duplicates:
                 return drawing.labels
         template, order = _template(part.labels)
-        return [template % order(identity) for identity in identities]
+        return [template % order(identity) for identity in members.identities]
 
     def _lines(
         self,
         family: Family,
-        members: Sequence[Member],
+        members: Members,
         labels: Sequence[str],
         values: Sequence[Any],
     ) -> str:
@@ -147,7 +146,7 @@ class Renderer:
             return "".join(
                 [
                     line % order((*identity, *map(escape, words)))
-                    for (identity, _), words in zip(members, values, strict=True)
+                    for identity, words in zip(members.identities, values, strict=True)
                 ]
             )
         return "".join(
@@ -163,7 +162,7 @@ def segment(text: str) -> Segment:
     """Return *text* as a piece of a page."""
     encoded = text.encode()
     deflated = deflate(encoded) if encoded else b""
-    return Segment(deflated, len(encoded), zlib.crc32(encoded), checksum.shift(len(encoded)))
+    return Segment(deflated, len(encoded), deflater.crc32(encoded), checksum.shift(len(encoded)))
 
 
 def deflate(data: bytes) -> bytes:
@@ -187,21 +186,19 @@ def _template(names: tuple[str, ...]) -> tuple[str, Any]:
     return template, itemgetter(*order)
 
 
-def _identical(ours: tuple[object, ...], theirs: tuple[object, ...]) -> bool:
-    return all(one is other for one, other in zip(ours, theirs, strict=True))
-
-
 def _first_of_each(
-    members: list[Member], labels: list[str]
-) -> tuple[list[Member], list[str], tuple[str, ...]]:
+    members: Members, labels: list[str]
+) -> tuple[Members, list[str], tuple[str, ...]]:
     """Return members with labels of their own, those labels, and the labels that came again."""
     if len(set(labels)) == len(labels):
         return members, labels, ()
-    kept: dict[str, Member] = {}
+    first: dict[str, int] = {}
     again = []
-    for label, member in zip(labels, members, strict=True):
-        if label in kept:
+    for position, label in enumerate(labels):
+        if first.setdefault(label, position) != position:
             again.append(label)
-        else:
-            kept[label] = member
-    return list(kept.values()), list(kept), tuple(again)
+    kept = Members(
+        [members.identities[position] for position in first.values()],
+        [members.things[position] for position in first.values()],
+    )
+    return kept, list(first), tuple(again)

@@ -1,19 +1,24 @@
 """
 The things in a picture, each with the label values that identify it.
 
-A `Member` is the identity of a thing, already escaped, and the thing; which metrics
-are read from it is the catalogue's business.
+A `Members` holds things and their identities, already escaped; which metrics are read from
+a thing is the catalogue's business.
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import compress
+from operator import is_
+from typing import Any
+
+import msgspec
 
 from exporter.model import (
     KNOWN_WORDS,
     VM,
     Cluster,
-    MachineStatus,
     Node,
     Snapshot,
     SystemReport,
@@ -27,17 +32,40 @@ NO_STATUS = "unknown"
 NEW_WORD = "other"
 
 Identity = tuple[str, ...]
-Member = tuple[Identity, Any]
 
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
+@lru_cache(maxsize=4096)  # a fleet's words, and the names of its disks, are few
 def escape(value: str) -> str:
     """Return *value* as it stands between the quotes of a label."""
     return value.translate(_ESCAPES)
 
 
-class PlacedVM(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Members:
+    """
+    Things of one kind, and in the same order what identifies each.
+
+    Two lists and not one of pairs: they are compared and read by the ten thousand, and VMs'
+    identities are the same list from one scene to the next.
+    """
+
+    identities: list[Identity]
+    things: list[Any]
+
+    def known(self) -> "Members":
+        """Return the things that are not None."""
+        if None not in self.things:
+            return self
+        known = [thing is not None for thing in self.things]
+        return Members(list(compress(self.identities, known)), list(compress(self.things, known)))
+
+    def __iter__(self) -> Iterator[tuple[Identity, Any]]:
+        return zip(self.identities, self.things, strict=True)
+
+
+class PlacedVM(msgspec.Struct, frozen=True, gc=False):
     """A VM with what may change in its life."""
 
     config: VMConfig
@@ -46,7 +74,7 @@ class PlacedVM(NamedTuple):
     agent_version: str
 
 
-class PlacedNode(NamedTuple):
+class PlacedNode(msgspec.Struct, frozen=True, gc=False):
     """A node with the name of its cluster."""
 
     node: Node
@@ -83,19 +111,16 @@ class Scene:
         self.system = escape(report.system_name)
         if before is not None and before.system == self.system:
             self.system = before.system  # the very same object, so that it compares as a source
-        self.identities = self._identities(before)
-        self.vms: list[tuple[Identity, VM]] = (
-            list(zip(self.identities, snapshot.vms, strict=True)) if snapshot else []
-        )
+        self.vms = Members(self._identities(before), list(snapshot.vms if snapshot else ()))
         self.clusters = Names("cluster", snapshot.clusters if snapshot else {})
         self.nodes = Names("node", snapshot.nodes if snapshot else {})
-
-        self.guests: list[Member] = [
-            (identity, vm.guest)
-            for identity, vm in self.vms
-            if vm.guest is not None and vm.status is not None and vm.status.running is not False
-        ]
+        self.guests = self.of_vms([vm.guest if _may_run(vm) else None for vm in self.vms.things])
         self.filesystems = self._filesystems(before)
+        self.disks = self._disks(before)
+
+    def of_vms(self, things: Sequence[Any]) -> Members:
+        """Return *things*, one for each VM, where they are known."""
+        return Members(self.vms.identities, list(things)).known()
 
     def sources(self, tables: frozenset[str]) -> tuple[object, ...]:
         """Return the objects that *tables* are now, and the name that is on every series."""
@@ -109,104 +134,154 @@ class Scene:
         """Return whether the picture rests on *table*."""
         return self.snapshot is not None and table in self.snapshot.sources
 
-    def _filesystems(self, before: "Scene | None") -> list[Member]:
-        if before is not None and before.guests == self.guests:
-            return before.filesystems
-        return [
-            ((*identity, escape(filesystem.mountpoint)), filesystem)
-            for identity, guest in self.guests
-            for filesystem in guest.filesystems
-        ]
-
     def _identities(self, before: "Scene | None") -> list[Identity]:
-        vms = frozenset({"vms"})
-        if before is not None and all(
-            one is other for one, other in zip(self.sources(vms), before.sources(vms), strict=True)
-        ):
-            return before.identities
+        if before is not None and self._as_in(before, "vms"):
+            return before.vms.identities
         return [
             (self.system, str(vm.config.key), escape(vm.config.name))
             for vm in (self.snapshot.vms if self.snapshot else ())
         ]
 
-
-def systems(scene: Scene) -> list[Member]:
-    """Return the cloud's report."""
-    return [((scene.system,), scene.report)]
-
-
-def readings(scene: Scene) -> list[Member]:
-    """Return the report of each table."""
-    return [((scene.system, table.table), table) for table in scene.report.tables]
-
-
-def versions(scene: Scene) -> list[Member]:
-    """Return what the cloud calls itself, once it has said so."""
-    if scene.snapshot is None or scene.snapshot.identity is None:
-        return []
-    return [((scene.system,), scene.snapshot.identity)]
-
-
-def snapshots(scene: Scene) -> list[Member]:
-    """Return the number of snapshots of VMs."""
-    return [((scene.system,), scene.snapshot.vm_snapshot_count)] if scene.snapshot else []
-
-
-def nodes(scene: Scene) -> list[Member]:
-    """Return the physical nodes."""
-    return [
-        (
-            (scene.system, escape(node.name)),
-            PlacedNode(node, scene.clusters[node.cluster]),
+    def _filesystems(self, before: "Scene | None") -> Members:
+        if before is not None and before.guests == self.guests:
+            return before.filesystems
+        return Members(
+            [
+                (*identity, escape(filesystem.mountpoint))
+                for identity, guest in self.guests
+                for filesystem in guest.filesystems
+            ],
+            [filesystem for guest in self.guests.things for filesystem in guest.filesystems],
         )
-        for node in (scene.snapshot.nodes.values() if scene.snapshot else ())
-    ]
+
+    def _disks(self, before: "Scene | None") -> Members:
+        if before is not None and self._as_in(before, "vms", "machine_drives"):
+            return before.disks
+        return Members(
+            [(*identity, escape(disk.name)) for identity, vm in self.vms for disk in vm.disks],
+            [disk for vm in self.vms.things for disk in vm.disks],
+        )
+
+    def _as_in(self, before: "Scene", *tables: str) -> bool:
+        """Return whether *tables* are the very same objects that they were."""
+        return identical(self.sources(frozenset(tables)), before.sources(frozenset(tables)))
 
 
-def node_states(scene: Scene) -> list[Member]:
+def identical(ours: tuple[object, ...], theirs: tuple[object, ...]) -> bool:
+    """Return whether these are the very same objects, without looking into them."""
+    return all(map(is_, ours, theirs))
+
+
+def systems(scene: Scene) -> Members:
+    """Return the cloud's report."""
+    return Members([(scene.system,)], [scene.report])
+
+
+def readings(scene: Scene) -> Members:
+    """Return the report of each table."""
+    tables = scene.report.tables
+    return Members([(scene.system, table.table) for table in tables], list(tables))
+
+
+def recoveries(scene: Scene) -> Members:
+    """Return how recovery stands, where it is not off."""
+    return Members([(scene.system,)], [scene.report.recovery]).known()
+
+
+def cared_vms(scene: Scene) -> Members:
+    """Return the VMs that recovery looks after."""
+    vms = scene.report.recovery.vms if scene.report.recovery else ()
+    return Members([(scene.system, str(vm.key), escape(vm.name)) for vm in vms], list(vms))
+
+
+def cared_states(scene: Scene) -> Members:
+    """Return how many VMs are in each of recovery's states."""
+    vms = scene.report.recovery.vms if scene.report.recovery else ()
+    counts = Counter(vm.state for vm in vms)
+    return Members([(scene.system, state) for state in sorted(counts)],
+                   [counts[state] for state in sorted(counts)])  # fmt: skip
+
+
+def last_actions(scene: Scene) -> Members:
+    """Return the last action on each VM that was acted upon."""
+    found = scene.report.recovery.last_actions if scene.report.recovery else ()
+    return Members(
+        [(scene.system, str(one.vm_key), escape(one.vm_name)) for one in found], list(found)
+    )
+
+
+def allowances(scene: Scene) -> Members:
+    """Return what is left of the budgets of VMs that were acted upon."""
+    found = scene.report.recovery.allowances if scene.report.recovery else ()
+    return Members(
+        [
+            (scene.system, str(one.vm_key), escape(one.vm_name), f"{one.window_seconds:g}")
+            for one in found
+        ],
+        [one.left for one in found],
+    )
+
+
+def versions(scene: Scene) -> Members:
+    """Return what the cloud calls itself, once it has said so."""
+    identity = scene.snapshot.identity if scene.snapshot else None
+    return Members([(scene.system,)], [identity]).known()
+
+
+def snapshots(scene: Scene) -> Members:
+    """Return the number of snapshots of VMs."""
+    count = scene.snapshot.vm_snapshot_count if scene.snapshot else None
+    return Members([(scene.system,)], [count]).known()
+
+
+def nodes(scene: Scene) -> Members:
+    """Return the physical nodes."""
+    found = list(scene.snapshot.nodes.values() if scene.snapshot else ())
+    return Members(
+        [(scene.system, escape(node.name)) for node in found],
+        [PlacedNode(node, scene.clusters[node.cluster]) for node in found],
+    )
+
+
+def node_states(scene: Scene) -> Members:
     """Return the live state of each node that has one."""
-    return [
-        ((scene.system, escape(node.name)), node.status)
-        for node in (scene.snapshot.nodes.values() if scene.snapshot else ())
-        if node.status is not None
-    ]
+    found = scene.snapshot.nodes.values() if scene.snapshot else ()
+    return Members(
+        [(scene.system, escape(node.name)) for node in found],
+        [node.status for node in found],
+    ).known()
 
 
-def cluster_words(scene: Scene) -> list[Member]:
+def cluster_words(scene: Scene) -> Members:
     """Return the number of VMs for each cluster and status word, zeros included."""
     if not scene.has("vms") or not scene.has("machine_status"):
-        return []
-    counts = Counter((vm.config.cluster, _word(vm.status)) for _, vm in scene.vms)
+        return Members([], [])
+    counts = Counter(
+        [(vm.config.cluster, vm.status.word if vm.status else NO_STATUS) for vm in scene.vms.things]
+    )
     totals: Counter[tuple[str, str]] = Counter()
     for (key, word), count in counts.items():
-        totals[scene.clusters[key], word] += count
+        shown = word if word in KNOWN_WORDS or word == NO_STATUS else NEW_WORD
+        totals[scene.clusters[key], shown] += count
     named = {name for key, name in scene.clusters.items() if key is not None}
-    clusters = {cluster for cluster, _ in totals} | named
+    clusters = sorted({cluster for cluster, _ in totals} | named)
     words = sorted({*KNOWN_WORDS, NO_STATUS, NEW_WORD})
-    return [
-        ((scene.system, escape(cluster), word), totals[cluster, word])
-        for cluster in sorted(clusters)
-        for word in words
-    ]
+    return Members(
+        [(scene.system, escape(cluster), word) for cluster in clusters for word in words],
+        [totals[cluster, word] for cluster in clusters for word in words],
+    )
 
 
-def _word(status: MachineStatus | None) -> str:
-    if status is None or status.word == NO_STATUS:
-        return NO_STATUS
-    return status.word if status.word in KNOWN_WORDS else NEW_WORD
-
-
-def configs(scene: Scene) -> list[Member]:
+def configs(scene: Scene) -> Members:
     """Return each VM as it is meant to be."""
-    return [(identity, vm.config) for identity, vm in scene.vms]
+    return scene.of_vms([vm.config for vm in scene.vms.things])
 
 
-def places(scene: Scene) -> list[Member]:
+def places(scene: Scene) -> Members:
     """Return each VM with the names of where it is."""
     clusters, nodes = scene.clusters, scene.nodes
-    return [
-        (
-            identity,
+    return scene.of_vms(
+        [
             PlacedVM(vm.config, clusters[vm.config.cluster], "", "")
             if vm.status is None
             else PlacedVM(
@@ -214,54 +289,52 @@ def places(scene: Scene) -> list[Member]:
                 clusters[vm.config.cluster],
                 nodes[vm.status.node],
                 vm.status.agent_version,
-            ),
-        )
-        for identity, vm in scene.vms
-    ]
+            )
+            for vm in scene.vms.things
+        ]
+    )
 
 
-def states(scene: Scene) -> list[Member]:
+def states(scene: Scene) -> Members:
     """Return the live state of each VM that has one."""
-    return [(identity, vm.status) for identity, vm in scene.vms if vm.status is not None]
+    return scene.of_vms([vm.status for vm in scene.vms.things])
 
 
-def guests(scene: Scene) -> list[Member]:
+def guests(scene: Scene) -> Members:
     """Return what guests say of themselves, while they run."""
     return scene.guests
 
 
-def filesystems(scene: Scene) -> list[Member]:
+def filesystems(scene: Scene) -> Members:
     """Return the filesystems of each guest that reports them, while it runs."""
     return scene.filesystems
 
 
-def loads(scene: Scene) -> list[Member]:
+def loads(scene: Scene) -> Members:
     """Return how busy each VM is; the platform keeps rows of VMs that are off, and we do not."""
-    return [
-        (identity, vm.stats)
-        for identity, vm in scene.vms
-        if vm.stats is not None and vm.status is not None and vm.status.running is not False
-    ]
+    return scene.of_vms([vm.stats if _may_run(vm) else None for vm in scene.vms.things])
 
 
-def nics(scene: Scene) -> list[Member]:
+def _may_run(vm: VM) -> bool:
+    return vm.status is not None and vm.status.running is not False
+
+
+def nics(scene: Scene) -> Members:
     """Return the network cards of each VM."""
-    return [((*identity, escape(nic.name)), nic) for identity, vm in scene.vms for nic in vm.nics]
+    return Members(
+        [(*identity, escape(nic.name)) for identity, vm in scene.vms for nic in vm.nics],
+        [nic for vm in scene.vms.things for nic in vm.nics],
+    )
 
 
-def disks(scene: Scene) -> list[Member]:
+def disks(scene: Scene) -> Members:
     """Return the disks of each VM."""
-    return [
-        ((*identity, escape(disk.name)), disk) for identity, vm in scene.vms for disk in vm.disks
-    ]
+    return scene.disks
 
 
-def disk_loads(scene: Scene) -> list[Member]:
+def disk_loads(scene: Scene) -> Members:
     """Return the statistics of each disk that has some."""
     stats = scene.snapshot.disk_stats if scene.snapshot else {}
-    return [
-        ((*identity, escape(disk.name)), stats[disk.key])
-        for identity, vm in scene.vms
-        for disk in vm.disks
-        if disk.key in stats
-    ]
+    return Members(
+        scene.disks.identities, [stats.get(disk.key) for disk in scene.disks.things]
+    ).known()

@@ -156,6 +156,8 @@ class Api:
             moment = replace(moment, now=at, stamp=min(at, moment.stamp), statuses=statuses)
         if "late_logs" in strike:
             moment = replace(moment, logs_until=world.now - strike["late_logs"]["seconds"])
+        if "lost_logs" in strike:
+            moment = replace(moment, logs_lost=strike["lost_logs"]["share"])
         return moment
 
     # Writing.

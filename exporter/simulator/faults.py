@@ -95,6 +95,7 @@ FAULTS: Mapping[str, Kind] = {
     "late_logs": Kind(
         "log rows become visible late", {"seconds": Parameter(30.0, "how late", least=0.0)}
     ),
+    "lost_logs": Kind("some log rows never appear", {"share": _share(0.2)}),
     "outage": Kind(
         "nobody is at home",
         {

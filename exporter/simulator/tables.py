@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
+from exporter.simulator.dice import Dice
 from exporter.simulator.machines import VM, Cluster, Drive, Machine, Nic, Node, Status
 from exporter.simulator.world import World
 
@@ -26,6 +28,8 @@ class Moment:
     """Statuses by machine, of the time when the writer froze."""
     logs_until: float | None = None
     """The end of what the log tables show already."""
+    logs_lost: float = 0.0
+    """The share of log rows that never appear."""
 
     def status(self, machine: Machine) -> Status:
         if self.statuses is None:
@@ -796,16 +800,24 @@ _TAG_MEMBERS = Table(
 # What was written down.
 
 
-def _visible(moment: Moment, rows: Iterable[Any]) -> Iterable[Any]:
-    if moment.logs_until is None:
-        return rows
-    limit = moment.logs_until * 1_000_000
-    return [row for row in rows if row.at_us <= limit]
+def _visible(moment: Moment, book: str, rows: Iterable[Any]) -> Iterable[Any]:
+    if moment.logs_until is not None:
+        limit = moment.logs_until * 1_000_000
+        rows = [row for row in rows if row.at_us <= limit]
+    if moment.logs_lost:
+        rows = [row for row in rows if _luck(moment.world.seed, book, row.key) >= moment.logs_lost]
+    return rows
+
+
+@lru_cache(maxsize=2**16)
+def _luck(seed: int, book: str, key: int) -> float:
+    """Return a number from 0 to 1 that is the same for a row whenever it is asked for."""
+    return Dice(f"{seed}/{book}/{key}").random()
 
 
 _LOGS = Table(
     name="logs",
-    rows=lambda moment: _visible(moment, moment.world.chronicle.logs),
+    rows=lambda moment: _visible(moment, "logs", moment.world.chronicle.logs),
     columns={
         "$key": _own("key"),
         "level": _own("level"),
@@ -820,7 +832,7 @@ _LOGS = Table(
 
 _MACHINE_LOGS = Table(
     name="machine_logs",
-    rows=lambda moment: _visible(moment, moment.world.chronicle.machine_logs),
+    rows=lambda moment: _visible(moment, "machine_logs", moment.world.chronicle.machine_logs),
     columns={
         "$key": _own("key"),
         "machine": _own("machine", leads_to="machines"),

@@ -49,6 +49,11 @@ class RequestBudget:
         """Count what *former* spent as spent."""
         self._spent = deque(former._spent)  # noqa: SLF001 - one of us
 
+    @property
+    def last_at(self) -> float:
+        """When the last request was counted, by whomever; far in the past when none was."""
+        return self._spent[-1] if self._spent else -HOUR_SECONDS
+
     def spent(self, *, at: float) -> int:
         """Return the number of requests made in the hour before *at*."""
         while self._spent and self._spent[0] + HOUR_SECONDS <= at:

@@ -26,6 +26,7 @@ from exporter.errors import (
     BudgetSpentError,
     ConfigError,
     ForbiddenError,
+    NotSentError,
     UnauthorizedError,
     UnreachableError,
     VergeOSError,
@@ -40,6 +41,8 @@ TOKEN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._~-]{0,511}")
 """What may be a session token: it goes into a header, and into a path."""
 WORTH_ASKING_AGAIN = frozenset({429, 502, 503})
 TRIES = 3
+TRUSTED_SESSION_SECONDS = 600.0
+"""A session that was not used for longer may have ended, and a request that acts has one try."""
 SHORTEST_SECRET = 6
 """A shorter word is taken for a word: redacting it would only make errors unreadable."""
 CHUNK_BYTES = 256 * 1024
@@ -55,6 +58,10 @@ class Limits(NamedTuple):
     max_body_bytes: int = 64 * 2**20
     refused_wait_seconds: float = 1800.0
     """After a 401: the platform's lockout lasts 900 s, and asking during it prolongs it."""
+    action_timeout_seconds: float = 30.0
+    """For the answer to a request that acts."""
+    prompt_seconds: float = 5.0
+    """For sending it: later than that, what it was decided on may no longer hold."""
 
 
 class Meter(Protocol):
@@ -79,6 +86,12 @@ class _Refusal(NamedTuple):
     reason: str
 
 
+class Refused:
+    """What clients with the same credentials know of their being refused."""
+
+    refusal: _Refusal | None = None
+
+
 class VergeOSClient:
     """
     One VergeOS, one connection at a time.
@@ -88,7 +101,7 @@ class VergeOSClient:
         base_url: ``https://host[:port]``, without credentials.
         credentials: Asked before every request, so that a changed file is noticed.
         use_token: With a user name: log in once and use a session token, else HTTP Basic.
-        budget: What an hour may cost.
+        budget: What an hour may cost; clients that share one also keep their distance together.
 
     """
 
@@ -113,11 +126,13 @@ class VergeOSClient:
         self._meter = meter
         self._limits = limits
         self._turn = asyncio.Lock()
-        self._last_start = -limits.spacing_seconds
         self._token: str | None = None
-        self._refusal: _Refusal | None = None
+        self._token_used_at = 0.0
+        self._refused = Refused()
 
-    async def read(self, path: str, query: Mapping[str, str], *, endpoint: str) -> bytes:
+    async def read(
+        self, path: str, query: Mapping[str, str], *, endpoint: str, urgent: bool = False
+    ) -> bytes:
         """
         GET *path* and return the body, asking again where that is safe and promising.
 
@@ -125,6 +140,7 @@ class VergeOSClient:
             path: From the root of the host, such as ``/api/v4/vms``.
             query: Parameters, not yet encoded.
             endpoint: The word for this request in the metrics.
+            urgent: Whether it may use the reserve; an old answer is no use then, so it has one try.
 
         Raises:
             VergeOSError: One of its kinds; the message names the path.
@@ -133,6 +149,8 @@ class VergeOSClient:
         deadline = self._limits.timeout_seconds
         try:
             async with asyncio.timeout(deadline):
+                if urgent:
+                    return await self._read_once(path, query, endpoint=endpoint, urgent=True)
                 async for attempt in stamina.retry_context(
                     on=_worth_asking_again,
                     attempts=TRIES,
@@ -144,15 +162,39 @@ class VergeOSClient:
                     with attempt:
                         if attempt.num > 1:
                             self._meter.retry(endpoint)
-                        return await self._read_once(path, query, endpoint=endpoint)
+                        return await self._read_once(path, query, endpoint=endpoint, urgent=False)
         except TimeoutError:
             raise UnreachableError(f"{path} did not answer within {deadline:g} s") from None
         raise AssertionError("stamina either returns or raises")
 
+    async def act(self, path: str, body: Mapping[str, Any], *, endpoint: str) -> Answer:
+        """
+        POST *body* once, whatever happens: nobody repeats it, and no redirect is followed.
+
+        Raises:
+            NotSentError: It surely never left here.
+            UnauthorizedError: It was refused, or would have been: nothing came of it.
+            VergeOSError: Any other answer, or none; a `BadReplyError` has the status.
+
+        """
+        credentials = self._current_credentials()
+        try:
+            headers = await self._ready_to_act(path, credentials)
+            answer = await self._send_action(path, body, headers, endpoint=endpoint)
+        except UnauthorizedError as refusal:
+            self._remember(refusal, credentials)
+            raise
+        self._refused.refusal = None
+        return answer
+
     def carry_on(self, former: "VergeOSClient") -> None:
         """Take over what *former* spent and was refused: a reload must not make VergeOS forget."""
         self.budget.carry_on(former.budget)
-        self._refusal = former._refusal  # noqa: SLF001 - one of us
+        self.share_refusals(former)
+
+    def share_refusals(self, other: "VergeOSClient") -> None:
+        """Take what *other* is refused for refused here: it has the same credentials."""
+        self._refused = other._refused  # noqa: SLF001 - one of us
 
     async def close(self) -> None:
         """Give the session token back, if there is one; a failure to do so is nobody's problem."""
@@ -168,12 +210,14 @@ class VergeOSClient:
         except (TimeoutError, VergeOSError):
             pass
 
-    async def _read_once(self, path: str, query: Mapping[str, str], *, endpoint: str) -> bytes:
+    async def _read_once(
+        self, path: str, query: Mapping[str, str], *, endpoint: str, urgent: bool
+    ) -> bytes:
         encoded = urlencode(query, quote_via=quote)
         credentials = self._current_credentials()
         had_token = self._token is not None
         try:
-            return await self._signed_get(path, encoded, credentials, endpoint=endpoint)
+            return await self._signed_get(path, encoded, credentials, endpoint, urgent=urgent)
         except UnauthorizedError as refusal:
             if not had_token:
                 self._remember(refusal, credentials)
@@ -181,17 +225,25 @@ class VergeOSClient:
         # The session had ended (the platform ends idle ones after a day): log in again, once.
         self._token = None
         try:
-            return await self._signed_get(path, encoded, credentials, endpoint=endpoint)
+            return await self._signed_get(path, encoded, credentials, endpoint, urgent=urgent)
         except UnauthorizedError as refusal:
             self._remember(refusal, credentials)
             raise
 
     async def _signed_get(
-        self, path: str, encoded_query: str, credentials: Credentials, *, endpoint: str
+        self,
+        path: str,
+        encoded_query: str,
+        credentials: Credentials,
+        endpoint: str,
+        *,
+        urgent: bool,
     ) -> bytes:
-        headers = await self._signature(credentials)
-        answer = await self._exchange("GET", path, encoded_query, headers, endpoint=endpoint)
-        self._refusal = None
+        headers = await self._signature(credentials, urgent=urgent)
+        answer = await self._exchange(
+            "GET", path, encoded_query, headers, endpoint=endpoint, urgent=urgent
+        )
+        self._refused.refusal = None
         return answer.body
 
     def _current_credentials(self) -> Credentials:
@@ -200,11 +252,11 @@ class VergeOSClient:
             credentials = self._credentials()
         except ConfigError as problem:
             raise UnauthorizedError(str(problem)) from None
-        refusal = self._refusal
+        refusal = self._refused.refusal
         if refusal is None:
             return credentials
         if credentials != refusal.credentials:  # somebody put a new key in the file
-            self._refusal = None
+            self._refused.refusal = None
             self._token = None
             return credentials
         wait = refusal.until - self._clock.monotonic()
@@ -217,10 +269,43 @@ class VergeOSClient:
 
     def _remember(self, refusal: UnauthorizedError, credentials: Credentials) -> None:
         until = self._clock.monotonic() + self._limits.refused_wait_seconds
-        self._refusal = _Refusal(credentials, until, str(refusal))
+        self._refused.refusal = _Refusal(credentials, until, str(refusal))
         self._token = None
 
-    async def _signature(self, credentials: Credentials) -> dict[str, str]:
+    async def _ready_to_act(self, path: str, credentials: Credentials) -> dict[str, str]:
+        """Return the headers for a request that may go out now."""
+        seconds = self._limits.prompt_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                if self._clock.monotonic() - self._token_used_at > TRUSTED_SESSION_SECONDS:
+                    await self.close()
+                headers = await self._signature(credentials, urgent=True)
+                await self._wait_for_turn(path, urgent=True)
+        except TimeoutError:
+            raise NotSentError(
+                f"{path} was not sent: we were not ready within {seconds:g} s"
+            ) from None
+        except UnauthorizedError:
+            raise
+        except VergeOSError as problem:
+            raise NotSentError(f"{path} was not sent: {problem}") from None
+        return headers
+
+    async def _send_action(
+        self, path: str, body: Mapping[str, Any], headers: Mapping[str, str], *, endpoint: str
+    ) -> Answer:
+        seconds = self._limits.action_timeout_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._send_counted(
+                    "POST", path, "", headers, endpoint=endpoint, json=body
+                )
+        except TimeoutError:
+            raise UnreachableError(f"{path} did not answer within {seconds:g} s") from None
+        except AbsentError as problem:
+            raise NotSentError(f"{path} was not sent: {problem}") from None
+
+    async def _signature(self, credentials: Credentials, *, urgent: bool) -> dict[str, str]:
         """Return the headers that say who we are, logging in first where that is needed."""
         if credentials.api_key is not None:
             return {"Authorization": f"Bearer {credentials.api_key.get_secret_value()}"}
@@ -230,13 +315,18 @@ class VergeOSClient:
             pair = f"{credentials.username}:{credentials.password.get_secret_value()}"
             return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
         if self._token is None:
-            self._token = await self._log_in(credentials.username, credentials.password)
+            self._token = await self._log_in(
+                credentials.username, credentials.password, urgent=urgent
+            )
+        self._token_used_at = self._clock.monotonic()
         return {TOKEN_HEADER: self._token}
 
-    async def _log_in(self, username: str, password: SecretStr) -> str:
+    async def _log_in(self, username: str, password: SecretStr, *, urgent: bool) -> str:
         body = {"login": username, "password": password.get_secret_value()}
         try:
-            answer = await self._exchange("POST", TOKENS_PATH, "", {}, endpoint="login", json=body)
+            answer = await self._exchange(
+                "POST", TOKENS_PATH, "", {}, endpoint="login", json=body, urgent=urgent
+            )
         except VergeOSError as error:
             error.repeatable = False  # each login that is lost leaves a session behind
             raise
@@ -259,29 +349,45 @@ class VergeOSClient:
         json: Any = None,
         urgent: bool = False,
     ) -> Answer:
-        """Make one request when it is our turn, and count it, whatever comes of it."""
+        """Make one request when it is our turn; no other is under way meanwhile."""
         async with self._turn:
             await self._wait_for_turn(path, urgent=urgent)
-            started = self._clock.monotonic()
-            outcome = "abandoned"  # unless an answer or an error comes before we stop waiting
-            try:
-                answer = await self._send(method, path, encoded_query, headers, json)
-                outcome = "ok"
-            except VergeOSError as error:
-                outcome = error.outcome
-                raise
-            finally:
-                self._meter.request(endpoint, outcome, self._clock.monotonic() - started)
-        return answer
+            return await self._send_counted(
+                method, path, encoded_query, headers, endpoint=endpoint, json=json
+            )
 
     async def _wait_for_turn(self, path: str, *, urgent: bool) -> None:
-        wait = self.budget.take(at=self._clock.monotonic(), urgent=urgent)
+        """Take a place in the budget, and wait for its moment."""
+        now = self._clock.monotonic()
+        start = max(now, self.budget.last_at + self._limits.spacing_seconds)
+        wait = self.budget.take(at=start, urgent=urgent)
         if wait > 0:
             raise BudgetSpentError(path, wait_seconds=wait)
-        pause = self._last_start + self._limits.spacing_seconds - self._clock.monotonic()
-        if pause > 0:
-            await self._clock.sleep(pause)
-        self._last_start = self._clock.monotonic()
+        if start > now:
+            await self._clock.sleep(start - now)
+
+    async def _send_counted(
+        self,
+        method: str,
+        path: str,
+        encoded_query: str,
+        headers: Mapping[str, str],
+        *,
+        endpoint: str,
+        json: Any,
+    ) -> Answer:
+        """Make one request, and count it, whatever comes of it."""
+        started = self._clock.monotonic()
+        outcome = "abandoned"  # unless an answer or an error comes before we stop waiting
+        try:
+            answer = await self._send(method, path, encoded_query, headers, json)
+            outcome = "ok"
+        except VergeOSError as error:
+            outcome = error.outcome
+            raise
+        finally:
+            self._meter.request(endpoint, outcome, self._clock.monotonic() - started)
+        return answer
 
     async def _send(
         self, method: str, path: str, encoded_query: str, headers: Mapping[str, str], json: Any
@@ -294,9 +400,10 @@ class VergeOSClient:
                 method, url, headers=headers, json=json, allow_redirects=False
             ) as response:
                 body = await self._body(path, response)
-                _check_status(path, response, body, secrets=_secrets(headers, json))
+                said = _secrets(headers, json if path == TOKENS_PATH else None)
+                _check_status(path, response, body, secrets=said)
                 return Answer(response.status, body)
-        except aiohttp.ClientConnectorError as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise AbsentError(f"{path}: {_why_unreachable(error)}") from None
         except aiohttp.ClientError as error:
             raise UnreachableError(f"{path}: {_why_unreachable(error)}") from None
@@ -343,7 +450,8 @@ def _check_status(
     if status == 401:  # noqa: PLR2004
         raise UnauthorizedError(f"{path} answered 401{says}: the credentials are refused")
     if status == 403:  # noqa: PLR2004
-        raise ForbiddenError(f"{path} answered 403{says}: this user may not read it")
+        what = "read it" if response.method == "GET" else "do this"
+        raise ForbiddenError(f"{path} answered 403{says}: this user may not {what}")
     raise BadReplyError(path, f"answered {status}{says}", status=status)
 
 
@@ -385,6 +493,8 @@ def _why_unreachable(error: aiohttp.ClientError) -> str:
             return "the connection was closed without an answer"
         case aiohttp.ClientPayloadError():
             return "the connection was closed in the middle of the answer"
+        case aiohttp.ConnectionTimeoutError():
+            return "no connection in time"
         case aiohttp.ServerTimeoutError():
             return "no answer in time"
         case aiohttp.ClientOSError():

@@ -53,4 +53,5 @@ def join(
             key: msgspec.structs.replace(node, status=status.get(node.machine))
             for key, node in nodes.items()
         },
+        tags=rows.get(tables.TAG_MEMBERS.name),
     )

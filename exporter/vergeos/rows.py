@@ -12,7 +12,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import isfinite
+from operator import attrgetter
 from sys import intern
 from typing import Any, Generic, TypeVar
 
@@ -32,11 +34,15 @@ from exporter.model import (
     Node,
     VMConfig,
 )
+from exporter.recovery.logbook import LogRow
+from exporter.recovery.ports import FreshVM
 from exporter.vergeos import wire
 
 MIB = 2**20
 DIGITS_OF_A_KEY = 18
 """More do not fit 64 bits."""
+MICROSECONDS = range(10**15, 10**17)
+"""What a time in them may be, from 2001 on: one in seconds would be taken for one long ago."""
 BYTES_PER_MEGABIT = 1_000_000 / 8
 NO_WORD = "unknown"
 """What stands for a status that was not said: the rest of its row is worth showing."""
@@ -87,21 +93,21 @@ def vm_snapshot_count(body: bytes, path: str) -> Reading[int]:
 
 def machine_statuses(body: bytes, path: str) -> Reading[dict[int, MachineStatus]]:
     """Return live states by machine."""
-    reading = _read(body, path, wire.STATUS_SHAPE, _machine_status, key=lambda row: row.machine)
+    reading = _read(body, path, wire.STATUS_SHAPE, _machine_status, key=attrgetter("machine"))
     unknown = {status.word for status in reading.rows.values()} - KNOWN_WORDS - {NO_WORD}
     return replace(reading, unknown_words=frozenset(unknown))
 
 
 def guests(body: bytes, path: str) -> Reading[dict[int, Guest]]:
     """Return what guest agents say, by machine; machines without one are not among them."""
-    reading = _read(body, path, wire.GUEST_SHAPE, _guest, key=lambda row: row.machine)
+    reading = _read(body, path, wire.GUEST_SHAPE, _guest, key=attrgetter("machine"))
     found = {machine: guest for machine, guest in reading.rows.items() if guest is not None}
     return reading.holding(found, reading.count)
 
 
 def machine_stats(body: bytes, path: str) -> Reading[dict[int, MachineStats]]:
     """Return load figures by machine."""
-    return _read(body, path, wire.STATS_SHAPE, _machine_stats, key=lambda row: row.machine)
+    return _read(body, path, wire.STATS_SHAPE, _machine_stats, key=attrgetter("machine"))
 
 
 def nics(body: bytes, path: str) -> Reading[dict[int, tuple[Nic, ...]]]:
@@ -118,7 +124,7 @@ def disks(body: bytes, path: str) -> Reading[dict[int, tuple[Disk, ...]]]:
 
 def disk_stats(body: bytes, path: str) -> Reading[dict[int, DiskStats]]:
     """Return drive statistics by the drive they belong to."""
-    return _read(body, path, wire.DRIVE_STATS_SHAPE, _disk_stats, key=lambda row: row.parent_drive)
+    return _read(body, path, wire.DRIVE_STATS_SHAPE, _disk_stats, key=attrgetter("parent_drive"))
 
 
 def clusters(body: bytes, path: str) -> Reading[dict[int, Cluster]]:
@@ -131,6 +137,26 @@ def clusters(body: bytes, path: str) -> Reading[dict[int, Cluster]]:
 def nodes(body: bytes, path: str) -> Reading[dict[int, Node]]:
     """Return physical nodes by key, without their status."""
     return _read(body, path, wire.NODE_SHAPE, _node, key=lambda row: row.id or row.key)
+
+
+def tags(body: bytes, path: str) -> Reading[dict[int, frozenset[str]]]:
+    """Return the tags of VMs, by VM; what else has tags is passed over."""
+    reading = _read(body, path, wire.TAG_MEMBER_SHAPE, _vm_and_tag)
+    found: dict[int, set[str]] = {}
+    pairs = [pair for pair in reading.rows.values() if pair is not None]
+    for vm, tag in pairs:
+        found.setdefault(vm, set()).add(tag)
+    return reading.holding({vm: frozenset(names) for vm, names in found.items()}, len(pairs))
+
+
+def log_rows(body: bytes, path: str) -> Reading[dict[int, LogRow]]:
+    """Return what was logged, by key."""
+    return _read(body, path, wire.LOG_SHAPE, _log_row)
+
+
+def lone_vms(body: bytes, path: str) -> Reading[dict[int, FreshVM]]:
+    """Return VMs as they are right now, by key and without their tags."""
+    return _read(body, path, wire.LONE_VM_SHAPE, _lone_vm)
 
 
 def setting(body: bytes, path: str, name: str) -> str | None:
@@ -163,15 +189,13 @@ def _read(
     path: str,
     shape: wire.Shape,
     convert: Callable[[Any, int], T],
-    key: Callable[[Any], wire.Reference] = lambda row: row.key,
+    key: Callable[[Any], wire.Reference] = attrgetter("key"),
 ) -> Reading[dict[int, T]]:
     """Decode *body* into rows by key; the second of two rows with one key is skipped."""
     found: dict[int, T] = {}
     problems: list[str] = []
     for row in wire.rows(body, path, shape, on_skip=problems.append):
-        reference = key(row)
-        # Nearly always a plain number, and then this loop is what a large table costs.
-        number = reference if type(reference) is int and reference else _number(reference)
+        number = _number(key(row))
         if number is None:
             problems.append("a row has no key")
         elif number in found:
@@ -189,6 +213,8 @@ def _read(
 
 def _number(reference: Any) -> int | None:
     """Return the key that a `Reference` names, or None where it names nothing."""
+    if type(reference) is int:  # nearly always, and asked of every row
+        return reference or None
     while isinstance(reference, dict):
         reference = reference.get("$key")
     if isinstance(reference, bool):
@@ -226,6 +252,8 @@ def _vm_config(row: wire.VM, key: int) -> VMConfig | None:
         on_power_loss=_word(row.on_power_loss),
         created_from=_word(row.created_from),
         guest_agent=row.guest_agent,
+        service=leads_somewhere(row.service),
+        disable_powercycle=row.disable_powercycle,
     )
 
 
@@ -344,6 +372,57 @@ def _node(row: wire.Node, key: int) -> Node:
     )
 
 
+def _vm_and_tag(row: wire.TagMember, key: int) -> tuple[int, str] | None:
+    table, _, number = (row.member or "").removeprefix("/v4/").partition("/")
+    if row.member and table != "vms":
+        return None
+    vm = _number(number)
+    if vm is None or not row.tag_name or not row.category_name:
+        raise _SkipRowError(f"row {key} does not say which VM has which tag")
+    return vm, intern(f"{row.category_name}/{row.tag_name}")
+
+
+def _log_row(row: wire.Log, key: int) -> LogRow:
+    if row.timestamp is None or row.timestamp not in MICROSECONDS:
+        raise _SkipRowError(f"row {key} has no time in microseconds")
+    return LogRow(
+        key=key,
+        machine=_required(row.machine, "machine", key),
+        at=row.timestamp / 1e6,
+        level=row.level or "",
+        text=row.text or "",
+        user=_name_in(row.user),
+    )
+
+
+def _name_in(reference: wire.Reference) -> str:
+    if isinstance(reference, dict):
+        reference = reference.get("name") or reference.get("$key")
+    return str(reference) if isinstance(reference, str | int) else ""
+
+
+def _lone_vm(row: wire.LoneVM, key: int) -> FreshVM:
+    return FreshVM(
+        key=key,
+        uuid=row.uuid or "",
+        machine=_number(row.machine),
+        enabled=row.enabled,
+        is_snapshot=row.is_snapshot,
+        service=leads_somewhere(row.service),
+        running=row.running,
+        word=row.status or NO_WORD,
+        started_at=_moment(row.started),
+        tags=frozenset(),
+    )
+
+
+def leads_somewhere(reference: Any) -> bool:
+    """Return whether a foreign key names a row, were it by a key that we cannot read."""
+    while isinstance(reference, dict):
+        reference = reference.get("$key")
+    return bool(reference) and reference != "0"
+
+
 def _word(text: str | None) -> str:
     """Return a text that many rows share, kept once for all of them."""
     return intern(text) if text else ""
@@ -357,6 +436,7 @@ def _ratio(percent: float | None) -> float | None:
     return _scaled(percent, 100)
 
 
+@lru_cache(maxsize=2**14)  # rounding is slow, and a fleet's figures are alike
 def _scaled(value: float | None, divisor: float) -> float | None:
     """Divide without leaving the dust of binary fractions: 1.12 % is 0.0112, and reads so."""
     scaled = None if value is None else value / divisor
@@ -387,8 +467,11 @@ def _by_machine(parts: Iterable[Part]) -> dict[int, tuple[Part, ...]]:
 def _uniquely_named(parts: list[Part]) -> tuple[Part, ...]:
     if len(parts) == 1 and parts[0].name:
         return tuple(parts)
-    parts.sort(key=lambda part: part.key)
-    counts = Counter(part.name for part in parts)
+    parts.sort(key=attrgetter("key"))
+    names = [part.name for part in parts]
+    if all(names) and len(set(names)) == len(names):
+        return tuple(parts)
+    counts = Counter(names)
     taken = {name for name, count in counts.items() if name and count == 1}
     named = []
     for part in parts:

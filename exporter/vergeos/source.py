@@ -33,8 +33,9 @@ _DECODERS: dict[str, Callable[[bytes, str], Reading[Any]]] = {
     tables.CLUSTERS.name: rows.clusters,
     tables.NODES.name: rows.nodes,
     tables.VM_SNAPSHOTS.name: rows.vm_snapshot_count,
+    tables.TAG_MEMBERS.name: rows.tags,
 }
-_TABLES = {table.name: table for table in tables.TABLES}
+_TABLES = {table.name: table for table in (*tables.TABLES, tables.TAG_MEMBERS)}
 
 
 def decoder_of(table: str) -> Callable[[bytes, str], Reading[Any]]:

@@ -61,6 +61,8 @@ VMS = Table(
         "on_power_loss",
         "created_from",
         "guest_agent",
+        "service",
+        "disable_powercycle",
     ),
     where="is_snapshot eq false",
 )
@@ -156,6 +158,15 @@ VM_SNAPSHOTS = Table(
     fields=("$key", "is_snapshot"),
     where="is_snapshot eq true",
 )
+TAG_MEMBERS = Table(
+    "tags",
+    "tag_members",
+    Pace.SLOW,
+    fields=("$key", "member", "tag#name as tag_name", "tag#category#name as category_name"),
+    where="member bw 'vms/'",
+    turn=2,
+)
+"""Which VMs have which tags: nothing to show, so it is read only where recovery goes by them."""
 
 TABLES: tuple[Table, ...] = (
     VMS,

@@ -5,8 +5,8 @@ Nothing is interpreted here. Decoding is not strict: a number or a flag that com
 is still that number or flag. A row that has another shape is left out and told of.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
 
 import msgspec
 
@@ -46,6 +46,9 @@ class VM(Row, gc=False):
     on_power_loss: str | None = None
     created_from: str | None = None
     guest_agent: bool | None = None
+    service: Any = None
+    """A foreign key; in no shape worth losing the row for."""
+    disable_powercycle: bool | None = None
 
 
 class OSInfo(msgspec.Struct, gc=False):
@@ -182,6 +185,37 @@ class Node(Row, gc=False):
     maintenance: bool | None = None
 
 
+class TagMember(Row, gc=False):
+    """A row of ``tag_members``; the names are joined from ``tags`` and ``tag_categories``."""
+
+    member: str | None = None
+    tag_name: Name | None = None
+    category_name: Name | None = None
+
+
+class Log(Row, gc=False):
+    """A row of ``machine_logs``; the time in microseconds, unlike all others."""
+
+    machine: Reference = None
+    level: str | None = None
+    text: str | None = None
+    user: Reference = None
+    timestamp: Whole | None = None
+
+
+class LoneVM(Row, gc=False):
+    """A row of ``vms`` with what is joined from its machine's status."""
+
+    uuid: str | None = None
+    machine: Reference = None
+    enabled: bool | None = None
+    is_snapshot: bool | None = None
+    service: Any = None
+    running: bool | None = None
+    status: str | None = None
+    started: Whole | float | None = None
+
+
 class Setting(msgspec.Struct, gc=False):
     """A row of ``settings``."""
 
@@ -200,24 +234,18 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-class Shape(NamedTuple):
-    """The decoders for one kind of row: for all at once, and for one alone."""
-
-    every: msgspec.json.Decoder[list[Any]]
-    one: msgspec.json.Decoder[Any]
+Shape = msgspec.json.Decoder[Any]
 
 
 def _shape(row: type[Any]) -> Shape:
-    return Shape(
-        msgspec.json.Decoder(list[row], strict=False),  # type: ignore[valid-type]
-        msgspec.json.Decoder(row, strict=False),
-    )
+    return msgspec.json.Decoder(row, strict=False)
 
 
 VM_SHAPE, STATUS_SHAPE, STATS_SHAPE = _shape(VM), _shape(Status), _shape(Stats)
 GUEST_SHAPE = _shape(GuestReport)
 NIC_SHAPE, DRIVE_SHAPE, DRIVE_STATS_SHAPE = _shape(Nic), _shape(Drive), _shape(DriveStats)
 CLUSTER_SHAPE, NODE_SHAPE, SETTING_SHAPE = _shape(Cluster), _shape(Node), _shape(Setting)
+TAG_MEMBER_SHAPE, LOG_SHAPE, LONE_VM_SHAPE = _shape(TagMember), _shape(Log), _shape(LoneVM)
 ROW = msgspec.json.Decoder(Row, strict=False)
 VERSION = msgspec.json.Decoder(Version, strict=False)
 
@@ -232,25 +260,18 @@ def raw_rows(body: bytes, path: str) -> list[msgspec.Raw]:
         raise BadReplyError(path, what_came_instead(body, problem)) from None
 
 
-def rows(body: bytes, path: str, shape: Shape, *, on_skip: Callable[[str], None]) -> Iterable[Any]:
-    """Decode a JSON list; only when a row is wrong are rows decoded one by one, to find it."""
-    try:
-        rows: list[Any] = shape.every.decode(body)
-    except UNREADABLE:
-        rows = _rows_one_by_one(body, path, shape, on_skip)
-    return rows
+def rows(body: bytes, path: str, shape: Shape, *, on_skip: Callable[[str], None]) -> Iterator[Any]:
+    """
+    Decode a JSON list row by row; one that has another shape is left out and told of.
 
-
-def _rows_one_by_one(
-    body: bytes, path: str, shape: Shape, on_skip: Callable[[str], None]
-) -> list[Any]:
-    rows = []
+    All at once would be fewer calls, but a large table's rows would then fill the processor's
+    caches before the first of them is looked at.
+    """
     for number, raw in enumerate(raw_rows(body, path)):
         try:
-            rows.append(shape.one.decode(raw))
+            yield shape.decode(raw)
         except UNREADABLE as problem:
             on_skip(f"row {number}: {in_short(problem)}")
-    return rows
 
 
 def what_came_instead(body: bytes, problem: Exception) -> str:

@@ -63,6 +63,8 @@ def vms(draw: st.DrawFn) -> tuple[VMConfig, ...]:
             on_power_loss="",
             created_from="",
             guest_agent=draw(flags),
+            service=draw(st.booleans()),
+            disable_powercycle=draw(flags),
         )
         for key in keys
     )

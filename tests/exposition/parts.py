@@ -44,6 +44,8 @@ def config(key: int, name: str, **changes: Any) -> VMConfig:
         on_power_loss="last_state",
         created_from="custom",
         guest_agent=True,
+        service=False,
+        disable_powercycle=None,
     )
     return msgspec.structs.replace(plain, **changes)
 

@@ -8,8 +8,19 @@ import msgspec
 from exporter.exposition.formats import Format
 from exporter.exposition.page import Page, bind
 from exporter.exposition.renderer import Renderer
-from exporter.model import Cluster, Filesystem, Identity, MachineStats, Node
+from exporter.model import (
+    Allowance,
+    CaredVM,
+    Cluster,
+    Filesystem,
+    Identity,
+    LastAction,
+    MachineStats,
+    Node,
+    RecoveryReport,
+)
 from tests.exposition.parts import (
+    AT,
     GUEST,
     Cloud,
     config,
@@ -116,6 +127,21 @@ CLOUDS: Sequence[Cloud] = (
                 table("vms"),
                 table("machine_status", duration_seconds=1.5, rows=1_000_000),
                 table("machine_nics", every_seconds=60.0, rows_skipped_total=3),
+            ),
+            recovery=RecoveryReport(
+                mode="enforce",
+                posture="active",
+                because="all is well",
+                ready=True,
+                vms=(CaredVM(1, "web-1", "healthy", AT), CaredVM(2, 'say "hi"', "quarantined", AT)),
+                allowances=(
+                    Allowance(2, 'say "hi"', 3600.0, 0),
+                    Allowance(2, 'say "hi"', 86400.0, 3),
+                ),
+                last_actions=(LastAction(2, 'say "hi"', "poweron", "failed", AT),),
+                open_intents=0,
+                journal_up=True,
+                picture_at=AT,
             ),
         ),
     ),

@@ -80,7 +80,7 @@ def test_help_names_the_field_it_comes_from(family: Family) -> None:
     if family.source:
         assert family.help.endswith(f" ({family.source}).")
     else:
-        assert family.part in (catalog.SYSTEM, catalog.TABLE)  # what we know of ourselves
+        assert family.part.tables == {"report"}  # what we know of ourselves
 
 
 ASKED_FOR = {
@@ -117,7 +117,8 @@ def test_every_series_says_which_cloud_it_is_of(family: Family) -> None:
 
 @every_family
 def test_what_is_of_a_vm_says_which(family: Family) -> None:
-    of_a_vm = family.name.startswith("vergewatch_vm_") and family.part is not catalog.SNAPSHOTS
+    names = ("vergewatch_vm_", "vergewatch_recovery_vm_")
+    of_a_vm = family.name.startswith(names) and family.part is not catalog.SNAPSHOTS
 
     assert (family.labels[:3] == ("system_name", "vm_id", "vm_name")) == of_a_vm
     if of_a_vm:

@@ -55,7 +55,7 @@ def test_what_was_spelled_before_changes_nothing(given: list[float]) -> None:
         (1, "1.0"),
         (True, "1.0"),
         (False, "0.0"),
-        (4_095, "4095.0"),  # the last that is remembered
+        (4_095, "4095.0"),  # the last whole number that is remembered
         (4_096, "4096.0"),
         (999_999, "999999.0"),  # the last without an exponent
         (1_000_000, "1e+06"),
@@ -105,4 +105,13 @@ def test_only_small_numbers_are_remembered() -> None:
 
     ours.spell([0, 1, 4_095, 4_096, 2**40, 0.25, -1, inf, nan, None])
 
-    assert sorted(number for number in ours._remembered if number is not None) == [0, 1, 4_095]
+    assert set(ours._remembered) == {0, 0.25, 1, 4_095}
+
+
+def test_not_more_is_remembered_than_there_is_room_for() -> None:
+    ours = Numbers()
+    shares = [number / 2**15 for number in range(2**15)]
+
+    assert ours.spell(shares) == [clients(share) for share in shares]
+    assert len(ours._remembered) <= 2**14
+    assert ours.spell([-0.0]) == ["0.0"]

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from exporter.simulator import FAULTS, FaultError, Switchboard, World
+from exporter.simulator import FAULTS, FaultError, Switchboard, World, tables
 from exporter.simulator.machines import VM
 
 from .client import Client
@@ -279,6 +279,25 @@ async def test_log_rows_become_visible_late(
     assert len(await client.rows("logs")) == seen - 1
     await clock.advance(2)
     assert len(await client.rows("logs")) >= seen
+
+
+async def test_log_rows_that_are_lost_stay_lost_and_are_few(
+    client: Client, world: World, running: VM
+) -> None:
+    for number in range(400):
+        world.chronicle.write(f"row {number}", at=world.now, machine=running.machine.key)
+    whole = [row["$key"] for row in await client.rows("machine_logs", fields="$key")]
+    client.simulator.faults.turn_on("lost_logs", share=0.2)
+
+    seen = [row["$key"] for row in await client.rows("machine_logs", fields="$key")]
+    tables._luck.cache_clear()
+    again = [row["$key"] for row in await client.rows("machine_logs", fields="$key")]
+
+    assert seen == again
+    assert set(seen) < set(whole)
+    assert 0.7 < len(seen) / len(whole) < 0.9
+    client.simulator.faults.turn_on("lost_logs", share=1)
+    assert await client.rows("logs") == []
 
 
 async def test_an_outage_refuses_connections_and_ends_on_the_same_port(client: Client) -> None:

@@ -81,6 +81,18 @@ def test_polling_waits_until_what_urgency_spent_is_forgotten_too() -> None:
     assert budget.take(at=5) == HOUR_SECONDS + 2 - 5  # when only one of them still counts
 
 
+def test_the_moment_of_the_last_request_is_known() -> None:
+    budget, heir = RequestBudget(2, reserve=0), RequestBudget(2, reserve=0)
+    assert budget.last_at < 0
+    for at in (7.0, 9.0):
+        spend(budget, 1, at=at)
+    budget.take(at=11)  # refused
+
+    heir.carry_on(budget)
+
+    assert budget.last_at == heir.last_at == 9
+
+
 def test_a_refusal_costs_nothing() -> None:
     budget = RequestBudget(1, reserve=0)
     spend(budget, 1, at=0)

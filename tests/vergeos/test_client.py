@@ -438,6 +438,13 @@ async def test_an_answer_that_repeats_the_key_is_not_repeated_by_us(connect: Con
     assert "***" in str(caught.value)
 
 
+async def test_a_login_that_repeats_the_password_is_not_repeated_by_us(connect: Connect) -> None:
+    line = await connect(says(b'{"err":"the-password is wrong"}', 401), credentials=USER)
+
+    with pytest.raises(UnauthorizedError, match=r"\(\*\*\* is wrong\)"):
+        await line.read()
+
+
 async def test_what_was_refused_and_spent_outlasts_a_reload(connect: Connect) -> None:
     line = await connect(says(status=401), per_hour=10)
     with pytest.raises(UnauthorizedError):

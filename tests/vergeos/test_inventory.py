@@ -49,6 +49,8 @@ def config(key: int, machine: int) -> VMConfig:
         on_power_loss="",
         created_from="",
         guest_agent=None,
+        service=False,
+        disable_powercycle=None,
     )
 
 
@@ -131,7 +133,16 @@ def test_tables_that_are_missing_leave_their_part_unknown() -> None:
         vm_snapshot_count=None,
         clusters={},
         nodes={},
+        tags=None,
     )
+
+
+def test_tags_that_nobody_has_are_none_and_not_unknown() -> None:
+    tags = {36: frozenset({"recovery/auto"})}
+
+    assert picture({"tags": tags}).tags is tags
+    assert picture({"tags": {}}).tags == {}
+    assert picture({}).tags is None
 
 
 def test_a_count_of_no_snapshots_is_a_zero_and_not_unknown() -> None:

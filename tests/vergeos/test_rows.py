@@ -25,6 +25,7 @@ from exporter.model import (
     Node,
     VMConfig,
 )
+from exporter.recovery.logbook import LogRow
 from exporter.vergeos import rows, wire
 from exporter.vergeos.rows import Reading
 
@@ -47,6 +48,8 @@ VM = {
     "on_power_loss": "last_state",
     "created_from": "custom",
     "guest_agent": True,
+    "service": 2,
+    "disable_powercycle": False,
 }
 GUEST = {
     "osinfo": {
@@ -114,6 +117,26 @@ DRIVE_STATS = {
     "service_time": 3.5,
 }
 CLUSTER = {"$key": 1, "name": "Production"}
+TAG = {"$key": 7, "member": "vms/36", "tag_name": "auto", "category_name": "recovery"}
+LOG = {
+    "$key": 12,
+    "machine": 54,
+    "level": "audit",
+    "text": "VM action 'kill' sent",
+    "user": "anna",
+    "timestamp": 1_755_993_338_250_000,
+}
+LONE_VM = {
+    "$key": 36,
+    "uuid": "0b8f1a5e-2f63-4ab1-9d0c-7a2b5a3f0e11",
+    "machine": 54,
+    "enabled": True,
+    "is_snapshot": False,
+    "service": None,
+    "running": True,
+    "status": "running",
+    "started": 1_755_993_338,
+}
 NODE = {"id": 3, "$key": 3, "name": "node3", "cluster": 1, "machine": 9, "maintenance": False}
 
 
@@ -137,6 +160,7 @@ TABLES = {
     "machine_drive_stats": Table(rows.disk_stats, DRIVE_STATS, "parent_drive"),
     "clusters": Table(rows.clusters, CLUSTER, "$key"),
     "nodes": Table(rows.nodes, NODE, "id", ("$key",)),
+    "lone_vms": Table(rows.lone_vms, LONE_VM, "$key"),
 }
 every_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 
@@ -195,6 +219,8 @@ def test_a_vm_is_read_in_base_units() -> None:
         on_power_loss="last_state",
         created_from="custom",
         guest_agent=True,
+        service=True,
+        disable_powercycle=False,
     )
 
 
@@ -889,6 +915,8 @@ json_values = st.recursive(
 READERS: tuple[Callable[[bytes, str], Any], ...] = (
     *(table.read for table in TABLES.values()),
     rows.vm_snapshot_count,
+    rows.tags,
+    rows.log_rows,
     rows.version,
     wire.raw_rows,
     lambda body, path: rows.setting(body, path, "cloud_name"),
@@ -966,6 +994,103 @@ def test_a_row_with_any_value_replaced_by_any_other_costs_no_other(
 
 def _by_key(found: Any) -> dict[int, Any]:
     return dict(found) if isinstance(found, dict) else {row.key: row for row in found}
+
+
+# What recovery goes by
+
+
+@pytest.mark.parametrize("nothing", [None, 0, "", "0", {}, {"$key": None}, [], False], ids=repr)
+def test_a_vm_of_no_service_is_its_owners(nothing: object) -> None:
+    assert vm(service=nothing).service is False
+
+
+@pytest.mark.parametrize("service", [2, "2", {"$key": 2}, "vm_services/2", "ab12", [2]], ids=repr)
+def test_a_vm_of_a_service_is_the_platforms_however_that_is_written(service: object) -> None:
+    assert vm(service=service).service is True
+
+
+def tags(*given: Any) -> Reading[Any]:
+    return rows.tags(body_of(*(TAG | {"$key": 7 + i} | row for i, row in enumerate(given))), PATH)
+
+
+def test_tags_are_gathered_by_vm_under_their_category() -> None:
+    reading = tags(
+        {"member": "vms/36"},
+        {"member": "/v4/vms/36", "tag_name": "tier-0"},
+        {"member": "vms/41", "category_name": "environment", "tag_name": "test"},
+    )
+
+    assert reading.rows == {
+        36: frozenset({"recovery/auto", "recovery/tier-0"}),
+        41: frozenset({"environment/test"}),
+    }
+    assert (reading.count, reading.skipped) == (3, 0)
+
+
+@pytest.mark.parametrize("member", ["nodes/36", "/v4/nodes/36", "vms_of_old/36", "vmsx/36"])
+def test_tags_of_other_things_are_passed_over_without_a_complaint(member: str) -> None:
+    reading = tags({"member": member}, {"member": "vms/41"})
+
+    assert set(reading.rows) == {41}
+    assert (reading.count, reading.skipped) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"member": "vms/"},
+        {"member": "vms/x"},
+        {"member": ""},
+        {"member": None},
+        {"tag_name": None},
+        {"tag_name": ""},
+        {"category_name": None},
+        {"member": 36},
+    ],
+    ids=repr,
+)
+def test_a_tag_that_cannot_be_told_is_left_out_and_counted(broken: dict[str, Any]) -> None:
+    reading = tags(broken, {"member": "vms/41"})
+
+    assert set(reading.rows) == {41}
+    assert reading.skipped == 1
+
+
+def log(**fields: Any) -> Any:
+    return one_of(rows.log_rows(body_of(LOG | fields), PATH))
+
+
+def test_a_row_of_the_log_is_read_in_seconds() -> None:
+    assert log() == LogRow(12, 54, 1_755_993_338.25, "audit", "VM action 'kill' sent", "anna")
+
+
+@pytest.mark.parametrize(
+    ("user", "name"),
+    [(None, ""), (7, "7"), ({"$key": 7, "name": "anna"}, "anna"), ({"$key": 7}, "7"), ({}, "")],
+    ids=repr,
+)
+def test_whoever_logged_it_has_a_name_however_that_is_written(user: object, name: str) -> None:
+    assert log(user=user).user == name
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"timestamp": 1_755_993_338},
+        {"timestamp": 1_755_993_338_250},
+        {"timestamp": 1_755_993_338_250_000_000},
+        {"timestamp": None},
+        {"timestamp": "soon"},
+        {"machine": None},
+        {"machine": "n/a"},
+    ],
+    ids=repr,
+)
+def test_a_row_of_the_log_without_a_time_or_a_machine_is_counted(broken: dict[str, Any]) -> None:
+    reading = rows.log_rows(body_of(LOG | broken, LOG | {"$key": 13}), PATH)
+
+    assert set(reading.rows) == {13}
+    assert reading.skipped == 1
 
 
 # Settings and the version

@@ -8,16 +8,18 @@ import pytest
 import stamina
 from pydantic import SecretStr
 
-from exporter.connection import CloudSettings, connect, make_session
+from exporter.connection import CloudSettings, beats, connect, make_session
 from exporter.errors import BadReplyError, ConfigError, UnauthorizedError, UnreachableError
+from exporter.polling.schedule import requests_per_hour
 from exporter.settings import APISettings, PollSettings, SystemSettings, TLSSettings
 from exporter.simulator import Simulator, World
+from exporter.simulator.machines import Member
 from exporter.telemetry import Telemetry
 from exporter.vergeos.source import IDENTITY, VergeOSSource
-from exporter.vergeos.tables import TABLES
+from exporter.vergeos.tables import TABLES, TAG_MEMBERS
 from tests.fakes import START, FakeClock
 
-NAMES = [table.name for table in TABLES]
+NAMES = [table.name for table in (*TABLES, TAG_MEMBERS)]
 
 
 @asynccontextmanager
@@ -49,7 +51,7 @@ async def test_every_table_is_one_request_whatever_its_size() -> None:
 async def test_pages_put_together_are_the_whole(page_rows: int) -> None:
     async with reading() as (whole, cloud), reading(page_rows) as (paged, _):
         cloud.world.catch_up()
-        for name in ("vms", "machine_drives", "clusters", "vm_snapshots"):
+        for name in ("vms", "machine_drives", "clusters", "vm_snapshots", "tags"):
             assert (await paged.read(name)).rows == (await whole.read(name)).rows
 
 
@@ -78,6 +80,34 @@ async def test_an_answer_that_is_the_last_one_again_is_the_very_same_rows() -> N
         assert again is first
         assert renamed is not first
         assert renamed[0].name == "another"
+
+
+async def test_tags_of_vms_are_told_from_all_others_where_the_filter_is_ignored() -> None:
+    async with reading() as (source, cloud):
+        world = cloud.world
+        tag = world.tag_named("recovery", "auto")
+        world.members[9999] = Member(9999, tag, "nodes/1")
+        told = (await source.read("tags")).rows
+        original = source._client.read
+
+        async def unfiltered(path: str, query: Mapping[str, str], *, endpoint: str) -> bytes:
+            return await original(path, {"fields": query["fields"]}, endpoint=endpoint)
+
+        source._client.read = unfiltered  # type: ignore[assignment]
+        reading_of_all = await source.read("tags")
+
+        assert told == reading_of_all.rows
+        assert told == {vm.key: world.tags_of(vm) for vm in world.live_vms() if world.tags_of(vm)}
+        assert reading_of_all.skipped == 0
+
+
+def test_tags_are_on_the_schedule_only_where_they_are_wanted() -> None:
+    plain, tagged = beats(PollSettings()), beats(PollSettings(), tags=True)
+
+    assert requests_per_hour(plain) == 698
+    assert tagged[: len(plain)] == plain
+    (extra,) = tagged[len(plain) :]
+    assert (extra.table, extra.every_seconds, extra.phase_seconds) == ("tags", 60, 40)
 
 
 async def test_says_which_cloud_it_is() -> None:
@@ -122,7 +152,7 @@ async def test_a_row_that_vanishes_between_pages_hides_no_other() -> None:
                 world.deletes(first)
             return await original(path, query, endpoint=endpoint)
 
-        source._client.read = read  # type: ignore[method-assign]
+        source._client.read = read  # type: ignore[assignment]
 
         found = [vm.key for vm in (await source.read("vms")).rows]
 

@@ -1,0 +1,1038 @@
+"""What recovery asks of a simulated VergeOS: logs, a second look, and one action at a time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import aiohttp
+import pytest
+from pydantic import SecretStr
+
+from exporter.clock import Clock, SystemClock
+from exporter.connection import CloudSettings, connect, connect_actions, make_session
+from exporter.errors import (
+    AbsentError,
+    BadReplyError,
+    ForbiddenError,
+    NotSentError,
+    UnauthorizedError,
+    UnreachableError,
+    VergeOSError,
+)
+from exporter.recovery.cases import Action, Reply
+from exporter.recovery.logbook import LogReading
+from exporter.recovery.ports import Cloud
+from exporter.settings import APISettings, PollSettings, SystemSettings, TLSSettings
+from exporter.simulator import Simulator, World
+from exporter.simulator.accounts import API_KEY, PASSWORD, READONLY_API_KEY, USERNAME
+from exporter.simulator.actions import Behaviour
+from exporter.simulator.chronicle import Entry
+from exporter.simulator.machines import VM
+from exporter.simulator.server import Request
+from exporter.telemetry import API_REQUESTS, Telemetry
+from exporter.vergeos.client import VergeOSClient
+from exporter.vergeos.operations import Operations, log_filter, reply_of
+from tests.fakes import START, FakeClock
+from tests.vergeos.scripted import Answer, Scripted, says, serving
+
+ACTIONS = "/api/v4/vm_actions"
+
+
+@dataclass
+class Site:
+    """A simulated cloud, and everything recovery has to do with it."""
+
+    cloud: Simulator
+    operations: Operations
+    reader: VergeOSClient
+    actor: VergeOSClient
+    clock: FakeClock
+    telemetry: Telemetry
+
+    @property
+    def world(self) -> World:
+        return self.cloud.world
+
+    @property
+    def posts(self) -> list[Request]:
+        return [one for one in self.cloud.requests if one.path == ACTIONS]
+
+    @property
+    def running(self) -> VM:
+        return next(vm for vm in self.world.live_vms() if vm.machine.status.running)
+
+    @property
+    def stopped(self) -> VM:
+        """A VM that is off and could be started."""
+        vm = self.world.vm("stopped") if self._has_stopped() else self.world.creates("stopped")
+        vm.enabled = True
+        self.world.power.stop_now(vm.machine)
+        return vm
+
+    def _has_stopped(self) -> bool:
+        return any(vm.name == "stopped" for vm in self.world.live_vms())
+
+    def may_act(self) -> bool:
+        return self.operations.may_act
+
+    def hurry(self, **limits: Any) -> None:
+        self.actor._limits = self.actor._limits._replace(**limits)
+
+    def counted(self) -> dict[tuple[str, str], float]:
+        """Return the requests that the metrics tell of, by endpoint and outcome."""
+        return {
+            (sample.labels["endpoint"], sample.labels["outcome"]): sample.value
+            for metric in self.telemetry[API_REQUESTS].collect()
+            for sample in metric.samples
+        }
+
+
+@asynccontextmanager
+async def site(
+    *,
+    behaviour: Behaviour | None = None,
+    clock: Clock | None = None,
+    requests_per_hour: int = 1000,
+    **system: Any,
+) -> AsyncIterator[Site]:
+    fake = FakeClock(hurried=True)
+    world = World.build(seed=1, vms=20, start=START.timestamp())
+    async with (
+        Simulator(world=world, clock=clock or fake, behaviour=behaviour) as cloud,
+        make_session(TLSSettings()) as session,
+        make_session(TLSSettings(), keeps_connections=False) as action_session,
+    ):
+        signed = {"api_key": SecretStr(API_KEY)}
+        settings = CloudSettings(
+            SystemSettings(**{"url": cloud.url, **(system or signed)}),
+            PollSettings(),
+            APISettings(requests_per_hour=requests_per_hour),
+        )
+        telemetry = Telemetry()
+        meter = telemetry.meter("cloud")
+        reader = connect(settings, session, meter, fake)
+        actor = connect_actions(settings, action_session, meter, fake, reader.budget)
+        operations = Operations(reader, actor, fake)
+        yield Site(cloud, operations, reader, actor, fake, telemetry)
+
+
+@asynccontextmanager
+async def scripted(
+    *answers: Answer, api_key: str = "the-key"
+) -> AsyncIterator[tuple[Operations, Scripted]]:
+    clock = FakeClock(hurried=True)
+    async with (
+        serving(*answers) as server,
+        make_session(TLSSettings()) as session,
+        make_session(TLSSettings(), keeps_connections=False) as action_session,
+    ):
+        settings = CloudSettings(
+            SystemSettings(url=server.url, api_key=SecretStr(api_key)),
+            PollSettings(),
+            APISettings(),
+        )
+        meter = Telemetry().meter("cloud")
+        reader = connect(settings, session, meter, clock)
+        actor = connect_actions(settings, action_session, meter, clock, reader.budget)
+        yield Operations(reader, actor, clock), server
+
+
+# What an answer means
+
+
+def bad(status: int, text: str = "") -> BadReplyError:
+    said = f" ({text})" if text else ""
+    return BadReplyError(ACTIONS, f"answered {status}{said}", status=status)
+
+
+RUNNING = "Error starting machine: Machine is already running with status 'running'"
+NO_ROOM = "Error starting machine: Insufficient cluster resources to start VM"
+START_IT, RESET, KILL = Action.POWER_ON, Action.RESET, Action.KILL
+
+
+@pytest.mark.parametrize(
+    ("action", "error", "reply"),
+    [
+        (START_IT, NotSentError("x was not sent: no route"), Reply.REFUSED),
+        (START_IT, UnauthorizedError("401"), Reply.FORBIDDEN),
+        (START_IT, ForbiddenError("403"), Reply.FORBIDDEN),
+        (START_IT, UnreachableError("reset"), Reply.LOST),
+        (START_IT, AbsentError("from somewhere else"), Reply.LOST),
+        (START_IT, VergeOSError("of a kind that is not known yet"), Reply.LOST),
+        (START_IT, BadReplyError(ACTIONS, "no status"), Reply.LOST),
+        (START_IT, bad(201, "sent more than 10 bytes"), Reply.LOST),
+        (START_IT, bad(302, "redirects to elsewhere"), Reply.LOST),
+        (START_IT, bad(422, RUNNING), Reply.ALREADY),
+        (START_IT, bad(400, RUNNING), Reply.ALREADY),
+        (START_IT, bad(500, RUNNING), Reply.ALREADY),
+        (START_IT, bad(409, "Cannot power on VM: already in running state"), Reply.ALREADY),
+        (START_IT, bad(409), Reply.ALREADY),
+        (START_IT, bad(422, "Machine is not running"), Reply.REFUSED),
+        (RESET, bad(422, "Error: Machine is not running"), Reply.ALREADY),
+        (KILL, bad(422, "Cannot power off VM: not in running state"), Reply.ALREADY),
+        (KILL, bad(409), Reply.ALREADY),
+        (RESET, bad(422, RUNNING), Reply.REFUSED),
+        (START_IT, bad(507), Reply.NO_CAPACITY),
+        (START_IT, bad(422, NO_ROOM), Reply.NO_CAPACITY),
+        (START_IT, bad(409, NO_ROOM), Reply.NO_CAPACITY),
+        (START_IT, bad(500, "Not enough memory on any node"), Reply.NO_CAPACITY),
+        (START_IT, bad(422, "the cluster is over capacity"), Reply.NO_CAPACITY),
+        (START_IT, bad(422, "insufficient permissions"), Reply.REFUSED),
+        (START_IT, bad(422, "VM 'capacity' is disabled"), Reply.REFUSED),
+        (START_IT, bad(422, 'VM "already running" is disabled'), Reply.REFUSED),
+        (START_IT, bad(400), Reply.REFUSED),
+        (START_IT, bad(404, "vm not found"), Reply.REFUSED),
+        (START_IT, bad(405), Reply.REFUSED),
+        (START_IT, bad(422, "it is disabled"), Reply.REFUSED),
+        (START_IT, bad(499), Reply.REFUSED),
+        (START_IT, bad(408), Reply.LOST),
+        (START_IT, bad(408, RUNNING), Reply.LOST),
+        (START_IT, bad(425), Reply.LOST),
+        (START_IT, bad(429, "out of resources"), Reply.LOST),
+        (START_IT, bad(500), Reply.LOST),
+        (START_IT, bad(502), Reply.LOST),
+        (START_IT, bad(503, "not enough resources"), Reply.LOST),
+        (START_IT, bad(504), Reply.LOST),
+        (START_IT, bad(599), Reply.LOST),
+    ],
+    ids=repr,
+)
+def test_an_error_means(action: Action, error: VergeOSError, reply: Reply) -> None:
+    assert reply_of(action, error) is reply
+
+
+# Acting
+
+
+async def test_a_start_is_asked_for_once_and_happens() -> None:
+    async with site() as here:
+        vm = here.stopped
+
+        answer = await here.operations.act(vm.key, Action.POWER_ON)
+
+        assert answer == (Reply.ACCEPTED, "answered 201")
+        here.world.advance(here.world.now + 5)
+        assert vm.machine.status.running
+        (post,) = here.cloud.requests
+        assert (post.method, post.path, dict(post.query)) == ("POST", ACTIONS, {})
+        assert here.counted() == {("vm_actions", "ok"): 1}
+
+
+@pytest.mark.parametrize(
+    ("action", "body"),
+    [
+        (Action.POWER_ON, {"action": "poweron"}),
+        (Action.REBOOT, {"action": "reset", "params": {"graceful": True}}),
+        (Action.RESET, {"action": "reset"}),
+        (Action.KILL, {"action": "kill"}),
+    ],
+)
+async def test_each_action_is_said_in_the_platforms_words(
+    action: Action, body: dict[str, Any]
+) -> None:
+    async with site() as here:
+        vm = here.stopped if action is Action.POWER_ON else here.running
+
+        answer = await here.operations.act(vm.key, action)
+
+        assert answer.reply is Reply.ACCEPTED
+        assert here.posts[0].body == {"vm": vm.key, **body}
+
+
+async def test_an_answer_may_be_empty() -> None:
+    async with site(behaviour=Behaviour(empty_action_replies=True)) as here:
+        assert (await here.operations.act(here.stopped.key, Action.POWER_ON))[0] is Reply.ACCEPTED
+
+
+@pytest.mark.parametrize("status", [422, 409])
+async def test_a_vm_that_is_where_we_want_it_is_no_failure(status: int) -> None:
+    behaviour = Behaviour(already_running_status=status, not_running_status=status)
+    async with site(behaviour=behaviour) as here:
+        up = await here.operations.act(here.running.key, Action.POWER_ON)
+        down = await here.operations.act(here.stopped.key, Action.RESET)
+
+        assert (up.reply, down.reply) == (Reply.ALREADY, Reply.ALREADY)
+        assert "already running" in up.detail
+
+
+@pytest.mark.parametrize("status", [422, 507, 500])
+async def test_want_of_resources_is_told_from_other_refusals(status: int) -> None:
+    async with site() as here:
+        here.cloud.faults.turn_on("no_capacity", code=status)
+
+        answer = await here.operations.act(here.stopped.key, Action.POWER_ON)
+
+        assert answer.reply is Reply.NO_CAPACITY
+        assert "Insufficient cluster resources" in answer.detail
+
+
+async def test_what_cannot_be_is_refused() -> None:
+    async with site() as here:
+        vm = here.stopped
+        vm.enabled = False
+
+        disabled = await here.operations.act(vm.key, Action.POWER_ON)
+        unknown = await here.operations.act(99_999, Action.POWER_ON)
+
+        assert (disabled.reply, unknown.reply) == (Reply.REFUSED, Reply.REFUSED)
+        assert "it is disabled" in disabled.detail
+        assert "404" in unknown.detail
+
+
+@pytest.mark.parametrize("code", [408, 425, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("after", [False, True])
+async def test_an_error_that_tells_nothing_is_lost_and_never_repeated(
+    code: int, after: bool
+) -> None:
+    async with site() as here:
+        here.cloud.faults.turn_on("status", code=code, after=after)
+
+        answer = await here.operations.act(here.stopped.key, Action.POWER_ON)
+
+        assert answer.reply is Reply.LOST
+        assert [post.acted for post in here.posts] == [after]
+        assert here.counted() == {("vm_actions", "bad_reply"): 1}
+
+
+@pytest.mark.parametrize(
+    ("fault", "settings", "acted"),
+    [
+        ("reset_before_acting", {}, False),
+        ("reset_after_acting", {}, True),
+        ("html", {}, True),
+        ("truncate", {}, True),
+        ("outage", {"mode": "abort"}, False),
+    ],
+)
+async def test_an_answer_that_does_not_arrive_is_lost_and_never_repeated(
+    fault: str, settings: Mapping[str, Any], acted: bool
+) -> None:
+    async with site() as here:
+        vm = here.stopped
+        here.cloud.faults.turn_on(fault, **settings)
+
+        answer = await here.operations.act(vm.key, Action.POWER_ON)
+
+        assert answer.reply is Reply.LOST
+        assert [post.acted for post in here.posts] == [acted]
+        here.world.advance(here.world.now + 5)
+        assert vm.machine.status.running == acted
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_an_answer_that_takes_too_long_is_lost_and_never_repeated(after: bool) -> None:
+    async with site(clock=SystemClock()) as here:
+        here.hurry(action_timeout_seconds=0.1)
+        vm = here.stopped
+        here.cloud.faults.turn_on("latency", seconds=0.5, after=after)
+
+        answer = await here.operations.act(vm.key, Action.POWER_ON)
+
+        assert answer == (Reply.LOST, f"{ACTIONS} did not answer within 0.1 s")
+        await SystemClock().sleep(0.5)
+        assert [post.acted for post in here.posts] == [after]
+        assert here.counted() == {("vm_actions", "abandoned"): 1}
+
+
+async def test_the_answer_has_a_time_of_its_own() -> None:
+    async with site(clock=SystemClock()) as here:
+        here.hurry(timeout_seconds=0.05)
+        here.cloud.faults.turn_on("latency", seconds=0.2)
+
+        answer = await here.operations.act(here.stopped.key, Action.POWER_ON)
+
+        assert answer.reply is Reply.ACCEPTED
+
+
+async def test_without_a_connection_nothing_was_sent() -> None:
+    async with site() as here:
+        key = here.stopped.key
+        with here.cloud.faults.on("outage"):
+            answer = await here.operations.act(key, Action.POWER_ON)
+
+        assert answer.reply is Reply.REFUSED
+        assert answer.detail.startswith(f"{ACTIONS} was not sent: ")
+        assert "cannot connect" in answer.detail
+        assert here.posts == []
+
+
+async def test_a_connection_that_does_not_come_about_in_time_carried_nothing() -> None:
+    async with site() as here:
+
+        def too_slow(*_: Any, **__: Any) -> Any:
+            raise aiohttp.ConnectionTimeoutError
+
+        here.actor._session.request = too_slow  # type: ignore[method-assign]
+
+        answer = await here.operations.act(1, Action.POWER_ON)
+
+        assert answer.reply is Reply.REFUSED
+        assert answer.detail.endswith("no connection in time")
+
+
+async def test_an_hour_that_is_spent_sends_nothing() -> None:
+    async with site(requests_per_hour=20) as here:
+        while here.reader.budget.take(at=here.clock.monotonic(), urgent=True) == 0:
+            pass
+
+        answer = await here.operations.act(here.stopped.key, Action.POWER_ON)
+
+        assert answer.reply is Reply.REFUSED
+        assert "was not sent: " in answer.detail
+        assert "this hour's requests are spent" in answer.detail
+        assert here.cloud.requests == []
+
+
+async def test_recovery_may_use_what_polling_leaves() -> None:
+    async with site(requests_per_hour=20) as here:
+        while here.reader.budget.take(at=here.clock.monotonic()) == 0:
+            pass
+        key = here.stopped.key
+
+        await here.operations.look(key)
+        answer = await here.operations.act(key, Action.POWER_ON)
+
+        assert answer.reply is Reply.ACCEPTED
+        assert here.reader.budget.left(at=here.clock.monotonic()) == 0
+
+
+async def test_all_requests_keep_their_distance_whoever_makes_them() -> None:
+    async with site() as here:
+        key = here.stopped.key
+
+        await asyncio.gather(
+            here.operations.newest_log_key(),
+            here.operations.act(key, Action.POWER_ON),
+            here.operations.look(key),
+        )
+
+        assert here.clock.elapsed == pytest.approx(3 * 0.05)
+        assert here.reader.budget.spent(at=here.clock.monotonic()) == 4
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    async with scripted(says(status=307, Location="/api/v4/elsewhere")) as (operations, server):
+        answer = await operations.act(1, Action.POWER_ON)
+
+        assert answer.reply is Reply.LOST
+        assert len(server.asked) == 1
+
+
+async def test_each_action_has_a_connection_of_its_own() -> None:
+    async with scripted(says(status=201)) as (operations, server):
+        doors: list[Any] = []
+        server.answers = [notes_the_door(doors)]
+
+        for _ in range(3):
+            await operations.act(1, Action.POWER_ON)
+
+        assert len(set(doors)) == 3
+
+
+def notes_the_door(doors: list[Any]) -> Answer:
+    async def answer(request: Any) -> Any:
+        doors.append(request.transport.get_extra_info("peername"))
+        return await says(status=201)(request)
+
+    return answer
+
+
+async def test_what_vergeos_says_is_told_without_the_key() -> None:
+    said = b'{"err":"VM action \'poweron\' by the-key is refused"}'
+    async with scripted(says(said, 422)) as (operations, _):
+        answer = await operations.act(1, Action.POWER_ON)
+
+        assert answer.detail == f"{ACTIONS} answered 422 (VM action 'poweron' by *** is refused)"
+
+
+async def test_being_cancelled_is_no_answer() -> None:
+    async with site() as here:
+        here.cloud.faults.turn_on("hang", after=True)
+        acting = asyncio.create_task(here.operations.act(here.stopped.key, Action.POWER_ON))
+        while not any(post.acted for post in here.posts):
+            await SystemClock().sleep(0.01)
+
+        acting.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await acting
+        assert len(here.posts) == 1
+        assert here.counted() == {("vm_actions", "abandoned"): 1}
+
+
+# Whether we may
+
+
+async def test_a_key_that_may_only_read_is_told_and_believed_for_half_an_hour() -> None:
+    async with site(api_key=SecretStr(READONLY_API_KEY)) as here:
+        key = here.stopped.key
+        assert here.may_act()
+
+        answer = await here.operations.act(key, Action.POWER_ON)
+
+        assert answer.reply is Reply.FORBIDDEN
+        assert "answered 403 (Permission denied): this user may not do this" in answer.detail
+        assert not here.may_act()
+        assert here.operations.why_not == answer.detail
+        here.clock.elapsed += 1799
+        assert not here.may_act()
+        here.clock.elapsed += 1
+        assert here.may_act()
+        assert here.operations.why_not == ""
+
+
+async def test_an_action_that_is_accepted_ends_a_ban() -> None:
+    async with site() as here:
+        here.cloud.faults.turn_on("status", code=403, times=1)
+        vm = here.stopped
+        await here.operations.act(vm.key, Action.POWER_ON)
+        assert not here.may_act()
+
+        await here.operations.act(vm.key, Action.POWER_ON)
+
+        assert here.may_act()
+
+
+async def test_what_was_never_sent_says_nothing_of_a_ban() -> None:
+    async with site() as here:
+        vm = here.stopped
+        with here.cloud.faults.on("status", code=403):
+            await here.operations.act(vm.key, Action.POWER_ON)
+
+        with here.cloud.faults.on("outage"):
+            await here.operations.act(vm.key, Action.POWER_ON)
+
+        assert not here.may_act()
+
+
+async def test_a_key_that_is_refused_is_tried_once() -> None:
+    async with site() as here:
+        here.cloud.faults.turn_on("reject_key")
+        key = here.stopped.key
+
+        answers = [await here.operations.act(key, Action.POWER_ON) for _ in range(3)]
+
+        assert {answer.reply for answer in answers} == {Reply.FORBIDDEN}
+        assert "answered 401" in answers[0].detail
+        assert "the credentials are refused" in answers[0].detail
+        assert "not asking again" in answers[1].detail
+        assert len(here.posts) == 1
+        assert not here.may_act()
+
+
+async def test_without_a_hand_nothing_is_done() -> None:
+    async with site() as here:
+        looker = Operations(here.reader, None, here.clock)
+
+        answer = await looker.act(here.stopped.key, Action.POWER_ON)
+
+        assert answer.reply is Reply.REFUSED
+        assert not looker.may_act
+        assert "no credential" in looker.why_not
+        assert here.cloud.requests == []
+
+
+async def test_the_key_that_acts_is_used_for_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(API_KEY)
+    for acting in (
+        {"action_api_key": SecretStr(API_KEY)},
+        {"action_api_key_file": tmp_path / "key"},
+    ):
+        async with site(api_key=SecretStr(READONLY_API_KEY), **acting) as here:
+            key = here.stopped.key
+
+            await here.operations.look(key)
+            answer = await here.operations.act(key, Action.POWER_ON)
+
+            assert answer.reply is Reply.ACCEPTED
+            assert [(one.method, one.user) for one in here.cloud.requests] == [
+                ("GET", "vergewatch-readonly"),
+                ("GET", "vergewatch-readonly"),
+                ("POST", "vergewatch"),
+            ]
+
+
+# Acting in a session
+
+
+@asynccontextmanager
+async def in_session() -> AsyncIterator[Site]:
+    async with site(username=USERNAME, password=SecretStr(PASSWORD)) as here:
+        yield here
+
+
+async def test_a_session_is_opened_before_acting_and_used_again_soon_after() -> None:
+    async with in_session() as here:
+        key = here.stopped.key
+
+        for _ in range(2):
+            await here.operations.act(key, Action.POWER_ON)
+
+        paths = [one.path for one in here.cloud.requests]
+        assert paths == ["/api/sys/tokens", ACTIONS, ACTIONS]
+
+
+async def test_a_session_that_was_idle_for_long_is_not_trusted_with_an_action() -> None:
+    async with in_session() as here:
+        key = here.stopped.key
+        await here.operations.act(key, Action.POWER_ON)
+        here.clock.elapsed += 601
+        here.cloud.accounts._tokens.clear()
+
+        answer = await here.operations.act(key, Action.POWER_ON)
+
+        assert answer.reply is Reply.ALREADY
+        methods = [one.method for one in here.cloud.requests]
+        assert methods == ["POST", "POST", "DELETE", "POST", "POST"]
+
+
+async def test_a_session_that_ended_all_the_same_is_final() -> None:
+    async with in_session() as here:
+        key = here.stopped.key
+        await here.operations.act(key, Action.POWER_ON)
+        here.cloud.accounts._tokens.clear()
+
+        answer = await here.operations.act(key, Action.POWER_ON)
+
+        assert answer.reply is Reply.FORBIDDEN
+        assert [post.status for post in here.posts] == [201, 401]
+
+
+async def test_a_login_that_fails_sends_no_action() -> None:
+    async with in_session() as here:
+        here.cloud.faults.turn_on("reset", path="/api/sys/tokens")
+
+        answer = await here.operations.act(here.stopped.key, Action.POWER_ON)
+
+        assert answer.reply is Reply.REFUSED
+        assert "was not sent" in answer.detail
+        assert [one.path for one in here.cloud.requests] == ["/api/sys/tokens"]
+
+
+async def test_a_login_that_takes_too_long_sends_no_action() -> None:
+    async with in_session() as here:
+        here.hurry(prompt_seconds=0.05)
+        here.cloud.faults.turn_on("hang", path="/api/sys/tokens")
+
+        answer = await here.operations.act(here.stopped.key, Action.POWER_ON)
+
+        assert answer == (
+            Reply.REFUSED,
+            f"{ACTIONS} was not sent: we were not ready within 0.05 s",
+        )
+        assert here.posts == []
+
+
+async def test_a_login_that_is_refused_is_not_tried_again() -> None:
+    async with in_session() as here:
+        here.cloud.faults.turn_on("status", path="/api/sys/tokens", code=401)
+
+        answers = [await here.operations.act(here.stopped.key, Action.POWER_ON) for _ in range(2)]
+
+        assert {answer.reply for answer in answers} == {Reply.FORBIDDEN}
+        assert len(here.cloud.requests) == 1
+
+
+# Logs
+
+
+def entry(site: Site, vm: VM, text: str, *, ago: float = 0.0) -> Entry:
+    """Write a row of the log."""
+    at = site.world.now - ago
+    site.world.chronicle.write(text, at=at, level="audit", user="anna", machine=vm.machine.key)
+    return site.world.chronicle.machine_logs[-1]
+
+
+@dataclass
+class Logged:
+    """Rows around the time from which they are asked for."""
+
+    site: Site
+    vm: VM
+    anchor: int
+    since: float
+
+    async def read(self, **changes: Any) -> LogReading:
+        anchor = changes.get("anchor", self.anchor)
+        machines = changes.get("machines", [self.vm.machine.key])
+        return await self.site.operations.logs(machines, self.since, anchor)
+
+
+@asynccontextmanager
+async def logged() -> AsyncIterator[Logged]:
+    async with site() as here:
+        here.world.catch_up()
+        here.world.chronicle.machine_logs.clear()
+        first, second = list(here.world.live_vms())[:2]
+        anchor = entry(here, second, "long ago", ago=5000)
+        entry(here, first, "before", ago=1000.000001)
+        entry(here, first, "just then", ago=1000)
+        entry(here, second, "of another", ago=500)
+        entry(here, first, "VM action 'kill' sent", ago=3.25)
+        yield Logged(here, first, anchor.key, here.world.now - 1000)
+
+
+async def test_what_was_logged_is_read_in_one_request() -> None:
+    async with logged() as past:
+        reading = await past.read()
+
+        then, killed = reading.rows
+        assert reading.complete
+        assert reading.newest == killed.key == past.anchor + 4
+        assert (then.text, then.at) == ("just then", past.since)
+        assert killed.text == "VM action 'kill' sent"
+        assert (killed.machine, killed.level, killed.user) == (past.vm.machine.key, "audit", "anna")
+        assert killed.at == pytest.approx(past.since + 1000 - 3.25)
+        (asked,) = past.site.cloud.requests
+        assert asked.query["fields"] == "$key,machine,level,text,user,timestamp"
+        assert "limit" not in asked.query
+        assert past.site.counted() == {("machine_logs", "ok"): 1}
+
+
+async def test_the_filter_leaves_the_rest_over_there() -> None:
+    async with logged() as past:
+        bodies = keep_answers(past.site.reader)
+        machines = [vm.machine.key for vm in list(past.site.world.live_vms())[:2]]
+        for vm in past.site.world.live_vms():
+            entry(past.site, vm, "older", ago=2000)
+
+        await past.read()
+        await past.read(machines=machines)
+
+        assert bodies[0].count(b'"$key"') == 3  # two rows, and the anchor
+        assert bodies[1].count(b'"$key"') == 4
+
+
+def keep_answers(reader: VergeOSClient) -> list[bytes]:
+    bodies: list[bytes] = []
+    original = reader.read
+
+    async def read(*args: Any, **kwargs: Any) -> bytes:
+        bodies.append(await original(*args, **kwargs))
+        return bodies[-1]
+
+    reader.read = read  # type: ignore[method-assign]
+    return bodies
+
+
+async def test_rows_of_several_machines_come_in_their_order() -> None:
+    async with logged() as past:
+        machines = [vm.machine.key for vm in past.site.world.live_vms()]
+
+        reading = await past.read(machines=machines)
+
+        assert [row.text for row in reading.rows] == [
+            "just then",
+            "of another",
+            "VM action 'kill' sent",
+        ]
+        assert reading.complete
+
+
+async def test_any_number_of_machines_is_one_request() -> None:
+    async with logged() as past:
+        reading = await past.read(machines=[past.vm.machine.key, *range(10_000, 10_500)])
+
+        assert [row.text for row in reading.rows] == ["just then", "VM action 'kill' sent"]
+        assert reading.complete
+        (asked,) = past.site.cloud.requests
+        assert "machine eq" not in asked.query["filter"]
+
+
+def test_a_filter_stays_within_what_a_url_may_be() -> None:
+    for count in (1, 50, 150, 200, 1000):
+        chosen = log_filter(range(100_000, 100_000 + count), START.timestamp(), 7)
+        assert chosen.count("machine eq") == count
+
+
+@pytest.mark.parametrize("count", [50, 150, 170, 190, 200, 220, 240, 400])
+async def test_no_url_is_longer_than_servers_take(count: int) -> None:
+    async with logged() as past:
+        await past.read(machines=list(range(100_000, 100_000 + count)))
+
+        (asked,) = past.site.cloud.requests
+        assert len(asked.path) + len(urlencode(asked.query, quote_via=quote)) < 6000
+
+
+@pytest.mark.parametrize(("anchor", "rows"), [(None, 2), (99_999, 2)])
+async def test_without_its_anchor_a_log_is_not_complete(anchor: int | None, rows: int) -> None:
+    async with logged() as past:
+        reading = await past.read(anchor=anchor)
+
+        assert len(reading.rows) == rows
+        assert not reading.complete
+
+
+async def test_an_anchor_among_the_rows_is_one_of_them() -> None:
+    async with logged() as past:
+        reading = await past.read(anchor=past.anchor + 4)
+
+        assert [row.text for row in reading.rows] == ["just then", "VM action 'kill' sent"]
+        assert reading.complete
+
+
+async def test_a_log_that_is_empty_all_of_a_sudden_is_not_complete() -> None:
+    async with logged() as past:
+        past.site.cloud.faults.turn_on("empty_list")
+
+        assert await past.read() == LogReading((), complete=False, newest=None)
+
+
+async def test_a_log_whose_anchor_is_lost_is_not_complete() -> None:
+    async with logged() as past:
+        past.site.cloud.faults.turn_on("lost_logs", share=1)
+
+        assert not (await past.read()).complete
+
+
+async def test_a_long_answer_that_is_cut_has_lost_its_anchor() -> None:
+    async with logged() as past:
+        original = past.site.reader.read
+
+        async def cut(path: str, query: dict[str, str], **kwargs: Any) -> bytes:
+            return await original(path, {**query, "limit": "2"}, **kwargs)
+
+        past.site.reader.read = cut  # type: ignore[assignment,method-assign]
+
+        reading = await past.read()
+
+        assert [row.text for row in reading.rows] == ["just then", "VM action 'kill' sent"]
+        assert not reading.complete
+
+
+@pytest.mark.parametrize("quirk", ["string_keys", "expanded_keys"])
+async def test_a_quirk_of_the_wire_changes_nothing_in_a_log(quirk: str) -> None:
+    async with logged() as past:
+        before = await past.read()
+        past.site.cloud.faults.turn_on(quirk)
+
+        assert await past.read() == before
+
+
+@pytest.mark.parametrize("fault", ["wrong_types", "missing_key", "duplicate_keys"])
+async def test_a_log_with_a_row_that_cannot_be_read_is_not_complete(fault: str) -> None:
+    async with logged() as past:
+        past.site.cloud.faults.turn_on(fault, share=0.4)
+
+        assert not (await past.read()).complete
+
+
+@pytest.mark.parametrize(
+    ("fault", "settings"),
+    [
+        ("truncate", {}),
+        ("truncate", {"mode": "json"}),
+        ("html", {}),
+        ("object_instead_of_list", {}),
+        ("wrong_types", {"share": 1}),
+        ("status", {"code": 503}),
+        ("status", {"code": 422}),
+        ("reset", {}),
+        ("reject_key", {}),
+    ],
+)
+async def test_a_log_that_cannot_be_read_is_an_error_after_one_try(
+    fault: str, settings: Mapping[str, Any]
+) -> None:
+    async with logged() as past:
+        past.site.cloud.faults.turn_on(fault, **settings)
+
+        with pytest.raises(VergeOSError):
+            await past.read()
+
+        assert len(past.site.cloud.requests) == 1
+
+
+async def test_a_log_that_comes_whole_whatever_was_asked_is_sorted_out_here() -> None:
+    async with logged() as past:
+        original = past.site.reader.read
+
+        async def unfiltered(path: str, query: dict[str, str], **kwargs: Any) -> bytes:
+            return await original(path, {"fields": query["fields"]}, **kwargs)
+
+        past.site.reader.read = unfiltered  # type: ignore[assignment,method-assign]
+
+        reading = await past.read()
+
+        assert [row.text for row in reading.rows] == ["just then", "VM action 'kill' sent"]
+        assert reading.complete
+
+
+async def test_a_long_log_is_read_too() -> None:
+    async with logged() as past:
+        for number in range(500):
+            entry(past.site, past.vm, f"row {number}")
+
+        assert len((await past.read()).rows) == 502
+
+
+async def test_the_newest_row_of_the_log_is_known_by_its_key() -> None:
+    async with logged() as past:
+        assert await past.site.operations.newest_log_key() == past.anchor + 4
+
+        (asked,) = past.site.cloud.requests
+        assert dict(asked.query) == {"fields": "$key", "sort": "-$key", "limit": "1"}
+        past.site.world.chronicle.machine_logs.clear()
+        assert await past.site.operations.newest_log_key() is None
+
+
+@pytest.mark.parametrize(
+    ("body", "newest"),
+    [(b"[]", None), (b"null", None), (b'[{"$key":"7"}]', 7), (b'[{"$key":7},{"$key":9}]', 9)],
+)
+async def test_the_newest_row_is_found_however_it_is_written(
+    body: bytes, newest: int | None
+) -> None:
+    async with scripted(says(body)) as (operations, _):
+        assert await operations.newest_log_key() == newest
+
+
+@pytest.mark.parametrize("body", [b'[{"$key":7},{}]', b"{}", b"[7]", b"<html>"])
+async def test_a_newest_row_that_cannot_be_read_is_an_error(body: bytes) -> None:
+    async with scripted(says(body)) as (operations, _):
+        with pytest.raises(BadReplyError):
+            await operations.newest_log_key()
+
+
+# A second look
+
+
+async def test_a_look_is_two_requests_for_one_vm() -> None:
+    async with site() as here:
+        vm = here.running
+        started = int(vm.machine.status.started)
+        here.world.crash(vm)
+        for name in here.world.tags_of(vm):
+            here.world.untag(vm, name)
+        here.world.tag(vm, "recovery/auto")
+        here.world.tag(here.running, "recovery/never")
+
+        fresh = await here.operations.look(vm.key)
+
+        assert fresh is not None
+        assert fresh._asdict() == {
+            "key": vm.key,
+            "uuid": vm.uuid,
+            "machine": vm.machine.key,
+            "enabled": True,
+            "is_snapshot": False,
+            "service": False,
+            "running": False,
+            "word": "stopped",
+            "started_at": started,
+            "tags": {"recovery/auto"},
+        }
+        of_vms, of_tags = here.cloud.requests
+        assert of_vms.query["filter"] == f"$key eq {vm.key}"
+        assert of_tags.query["filter"] == f"member eq 'vms/{vm.key}'"
+        assert here.counted() == {("vms", "ok"): 1, ("tag_members", "ok"): 1}
+
+
+async def test_a_look_shows_what_is_now() -> None:
+    async with site() as here:
+        vm = here.running
+        before = await here.operations.look(vm.key)
+        here.world.crash(vm)
+        here.world.forces_status(vm, word="unresponsive")
+        vm.service = 3
+
+        after = await here.operations.look(vm.key)
+
+        assert before is not None
+        assert after is not None
+        assert (before.running, before.word, before.service) == (True, "running", False)
+        assert (after.running, after.word, after.service) == (False, "unresponsive", True)
+
+
+async def test_a_vm_that_is_gone_is_none() -> None:
+    async with site() as here:
+        vm = here.running
+        here.world.deletes(vm)
+
+        assert await here.operations.look(vm.key) is None
+        assert len(here.cloud.requests) == 1
+
+
+@pytest.mark.parametrize("quirk", ["string_keys", "expanded_keys"])
+async def test_a_quirk_of_the_wire_changes_nothing_in_a_look(quirk: str) -> None:
+    async with site() as here:
+        vm = next(one for one in here.world.live_vms() if here.world.tags_of(one))
+        before = await here.operations.look(vm.key)
+        here.cloud.faults.turn_on(quirk)
+
+        assert await here.operations.look(vm.key) == before
+        assert before is not None
+        assert before.tags == here.world.tags_of(vm)
+
+
+LONE = b'{"$key":7,"machine":9,"enabled":true,"running":false,"status":"stopped"}'
+TAG = b'{"$key":1,"member":"vms/7","tag_name":"auto","category_name":"recovery"}'
+OTHERS = b'{"$key":2,"member":"vms/8","tag_name":"never","category_name":"recovery"}'
+
+
+@pytest.mark.parametrize(
+    ("vms", "tags"),
+    [
+        (b"[%s,%s]" % (LONE, LONE), b"[]"),
+        (b"[%s,%s]" % (LONE, LONE.replace(b":7", b":8")), b"[]"),
+        (b"[%s]" % LONE.replace(b":7", b":8"), b"[]"),
+        (b"[%s]" % LONE.replace(b"false", b'"n/a"'), b"[]"),
+        (b"[%s,{}]" % LONE, b"[]"),
+        (LONE, b"[]"),
+        (b"<html>", b"[]"),
+        (b"[%s]" % LONE, b"[%s,{}]" % TAG),
+        (b"[%s]" % LONE, b"[%s]" % TAG.replace(b'"auto"', b"null")),
+        (b"[%s]" % LONE, b"[%s,%s]" % (TAG, TAG)),
+        (b"[%s]" % LONE, b"{}"),
+    ],
+    ids=repr,
+)
+async def test_a_look_that_leaves_a_doubt_is_an_error(vms: bytes, tags: bytes) -> None:
+    async with scripted(says(vms), says(tags)) as (operations, _):
+        with pytest.raises(BadReplyError):
+            await operations.look(7)
+
+
+async def test_tags_of_others_are_not_taken_for_its_own() -> None:
+    async with scripted(says(b"[%s]" % LONE), says(b"[%s,%s]" % (OTHERS, TAG))) as (operations, _):
+        fresh = await operations.look(7)
+
+        assert fresh is not None
+        assert fresh.tags == {"recovery/auto"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "settings"),
+    [("status", {"code": 503}), ("reset", {}), ("truncate", {}), ("html", {}), ("reject_key", {})],
+)
+async def test_a_look_is_tried_once(fault: str, settings: Mapping[str, Any]) -> None:
+    async with site() as here:
+        here.cloud.faults.turn_on(fault, **settings)
+
+        with pytest.raises(VergeOSError):
+            await here.operations.look(here.running.key)
+
+        assert len(here.cloud.requests) == 1
+
+
+async def test_a_look_at_a_vm_without_a_status_leaves_it_unknown() -> None:
+    async with scripted(says(b'[{"$key":7,"running":null,"status":null}]'), says()) as (
+        operations,
+        _,
+    ):
+        fresh = await operations.look(7)
+
+        assert fresh is not None
+        assert (fresh.running, fresh.word, fresh.machine) == (None, "unknown", None)
+        assert fresh.tags == frozenset()
+
+
+async def test_it_is_what_recovery_calls_a_cloud() -> None:
+    async with site() as here:
+        cloud: Cloud = here.operations
+
+        assert cloud.why_not == ""
