@@ -1,0 +1,1 @@
+"""The journal: everything recovery must not forget, on disk."""

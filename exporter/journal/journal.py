@@ -1,0 +1,214 @@
+"""The journal as a whole: how it is opened, read by people, kept small, and closed."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    RowMapping,
+    Select,
+    Table,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+)
+
+from exporter.clock import Clock
+from exporter.journal import rows
+from exporter.journal.book import REMEMBERED_SECONDS, SystemBook
+from exporter.journal.database import Database
+from exporter.journal.faults import plain_faults
+from exporter.journal.lock import Lock
+from exporter.journal.rows import Attempt, Decided
+from exporter.journal.tables import changes, clouds, decisions, intents, orders
+from exporter.recovery.orders import Order
+from exporter.recovery.ports import Book, Change
+
+FILE = "journal.sqlite"
+LOCK = "journal.lock"
+LIMIT = 100
+FORGOTTEN_AT_ONCE = 1000
+"""Rows; between one slice and the next recovery can write."""
+
+
+class Stretch(NamedTuple):
+    """What happened in a stretch of time, newest first."""
+
+    changes: list[Change]
+    decisions: list[Decided]
+    intents: list[Attempt]
+
+
+class Journal:
+    """
+    What recovery wrote down, for every cloud.
+
+    Everything but `book` is for people, and is read beside recovery without holding it up. All
+    methods raise `JournalError`; the journal can be used again when the cause is gone.
+    """
+
+    def __init__(self, database: Database, clock: Clock, lock: Lock | None = None) -> None:
+        self._database = database
+        self._clock = clock
+        self._lock = lock
+
+    @property
+    def place(self) -> str:
+        """The file, or the address without its password."""
+        return self._database.place
+
+    def book(self, system: str) -> Book:
+        """Return the part of the cloud *system*, for recovery."""
+        return SystemBook(self._database, self._clock, system)
+
+    async def changes(
+        self, system: str, uuid: str | None = None, limit: int = LIMIT
+    ) -> list[Change]:
+        query = _newest(changes, system, uuid).limit(limit)
+        return [rows.noun(row, Change) for row in await self._read(query)]
+
+    async def decisions(
+        self, system: str, uuid: str | None = None, limit: int = LIMIT
+    ) -> list[Decided]:
+        query = _newest(decisions, system, uuid).limit(limit)
+        return [rows.to_decided(row) for row in await self._read(query)]
+
+    async def last_decision(self, system: str, uuid: str) -> Decided | None:
+        return next(iter(await self.decisions(system, uuid, limit=1)), None)
+
+    async def intents(
+        self, system: str, uuid: str | None = None, limit: int = LIMIT
+    ) -> list[Attempt]:
+        query = _newest(intents, system, uuid).limit(limit)
+        return [rows.to_attempt(row) for row in await self._read(query)]
+
+    async def orders(self, system: str, limit: int = LIMIT) -> list[Order]:
+        query = _newest(orders, system).limit(limit)
+        return [rows.noun(row, Order) for row in await self._read(query)]
+
+    async def since(self, system: str, time: datetime) -> Stretch:
+        """Return what happened at *time* or later; intents also if they were only open then."""
+        happened = _newest(changes, system).where(changes.c.time >= time)
+        weighed = _newest(decisions, system).where(decisions.c.time >= time)
+        tried = _newest(intents, system).where(
+            or_(
+                intents.c.prepared_time >= time,
+                intents.c.closed_time >= time,
+                intents.c.outcome.is_(None),
+            )
+        )
+        return Stretch(
+            [rows.noun(row, Change) for row in await self._read(happened)],
+            [rows.to_decided(row) for row in await self._read(weighed)],
+            [rows.to_attempt(row) for row in await self._read(tried)],
+        )
+
+    async def forget(self, before: datetime) -> int:
+        """
+        Delete what is older than *before*, and return how many rows that were.
+
+        Orders, and what recovery still needs, stay however old they are: an intent that is open,
+        or that a budget may count, together with its decision.
+        """
+        needed = exists().where(intents.c.decision == decisions.c.id)
+        return (
+            await self._delete(intents, _settled_before(before))
+            + await self._delete(decisions, (decisions.c.time < before) & ~needed)
+            + await self._delete(changes, changes.c.time < before)
+        )
+
+    async def close(self) -> None:
+        try:
+            await self._database.close()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
+
+    async def _read(self, query: Select[Any]) -> Sequence[RowMapping]:
+        async with self._database.reading() as connection:
+            found = await connection.execute(query)
+            read: Sequence[RowMapping] = found.mappings().all()
+            return read
+
+    async def _delete(self, table: Table, which: ColumnElement[bool]) -> int:
+        some = select(table.c.id).where(which).limit(FORGOTTEN_AT_ONCE)
+        total = 0
+        while True:
+            async with self._database.writing() as connection:
+                done = await connection.execute(delete(table).where(table.c.id.in_(some)))
+            total += done.rowcount
+            if done.rowcount < FORGOTTEN_AT_ONCE:
+                return total
+
+
+async def open_journal(directory: Path, clock: Clock) -> Journal:
+    """
+    Return the journal in *directory*, which is made if it is not there.
+
+    Raises:
+        JournalError: It cannot be had; the message says why, and what to do.
+
+    """
+    file = directory / FILE
+    with plain_faults(str(file)):
+        lock = await asyncio.to_thread(_claim, directory)
+    url = URL.create("sqlite+aiosqlite", database=str(file))
+    try:
+        database = await open_database(url, file=file)
+    except BaseException:
+        lock.release()
+        raise
+    return Journal(database, clock, lock)
+
+
+async def open_database(url: str | URL, *, file: Path | None = None) -> Database:
+    """
+    Return the database at *url*, sound and up to date.
+
+    Raises:
+        JournalError: It is not, and cannot be made so.
+
+    """
+    database = Database(url, file=file)
+    try:
+        await database.prepare()
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+def _claim(directory: Path) -> Lock:
+    """Lock the journal in *directory*, and see to it that nobody else can read what it holds."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = Lock(directory / LOCK)
+    try:
+        os.close(os.open(directory / FILE, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError:
+        lock.release()
+        raise
+    return lock
+
+
+def _newest(table: Table, system: str, uuid: str | None = None) -> Select[Any]:
+    query = select(table).where(table.c.system == system).order_by(table.c.id.desc())
+    return query if uuid is None else query.where(table.c.uuid == uuid)
+
+
+def _settled_before(before: datetime) -> ColumnElement[bool]:
+    """Return the condition for intents that are over, and that no budget counts any longer."""
+    watched = select(clouds.c.watched).where(clouds.c.system == intents.c.system).scalar_subquery()
+    counted_from = func.coalesce(intents.c.sent_at, intents.c.prepared_at)
+    return (
+        intents.c.outcome.is_not(None)
+        & (intents.c.closed_time < before)
+        & (counted_from < watched - REMEMBERED_SECONDS)
+    )

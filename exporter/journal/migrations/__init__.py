@@ -1,0 +1,1 @@
+"""How a journal of an earlier version becomes one of today."""

@@ -1,0 +1,81 @@
+"""Nouns to rows, and back."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import RowMapping
+
+from exporter.recovery.cases import Case, Intent
+from exporter.recovery.decision import Decision
+
+T = TypeVar("T")
+
+_CASE = msgspec.json.Decoder(Case)
+
+
+class Decided(msgspec.Struct, frozen=True, gc=False):
+    """A decision, by its number."""
+
+    number: int
+    decision: Decision
+
+
+class Attempt(msgspec.Struct, frozen=True, gc=False):
+    """An intent, with what the journal knows of it besides."""
+
+    intent: Intent
+    decision: int
+    """The number of the decision that it carries out."""
+    prepared: datetime
+    closed: datetime | None
+
+
+def plain(noun: msgspec.Struct) -> dict[str, Any]:
+    """Return the fields of *noun* with its words as plain text; times stay what they are."""
+    fields: dict[str, Any] = msgspec.to_builtins(noun, builtin_types=(datetime,))
+    return fields
+
+
+def noun(row: Mapping[Any, Any], kind: type[T]) -> T:
+    """Return the noun of that *kind* whose fields are columns of *row*; others are passed over."""
+    # SQLAlchemy names some columns with a kind of string of its own.
+    return msgspec.convert({str(name): value for name, value in row.items()}, kind)
+
+
+def from_case(case: Case) -> dict[str, Any]:
+    """Return the row of *case*, whole, and what people look for in columns of their own."""
+    return {
+        "uuid": case.uuid,
+        "vm_key": case.key,
+        "name": case.name,
+        "state": case.state.value,
+        "since": case.since,
+        "whole": msgspec.json.encode(case).decode(),
+    }
+
+
+def to_case(whole: str) -> Case:
+    """Return the case that was stored as *whole*."""
+    return _CASE.decode(whole)
+
+
+def from_decision(decision: Decision) -> dict[str, Any]:
+    """Return the row of *decision*, its judgement in columns and its verdicts as JSON."""
+    row = plain(decision)
+    judgement = row.pop("judgement")
+    verdicts = msgspec.json.encode(decision.verdicts).decode()
+    return {**row, **judgement, "verdicts": verdicts}
+
+
+def to_decided(row: RowMapping) -> Decided:
+    """Return the decision of *row*, with its number."""
+    judgement = {name: row[name] for name in ("ruling", "cause", "detail")}
+    verdicts = msgspec.json.decode(row["verdicts"])
+    return Decided(row["id"], noun({**row, "judgement": judgement, "verdicts": verdicts}, Decision))
+
+
+def to_attempt(row: RowMapping) -> Attempt:
+    """Return the intent of *row*, with what is around it."""
+    return Attempt(noun(row, Intent), row["decision"], row["prepared_time"], row["closed_time"])
