@@ -1,0 +1,179 @@
+"""
+The one place that changes the world: look once more, write it down, ask once, write that down.
+
+Each step is told to the log by its name, in this order:
+
+1. ``recovery.looked``    the VM is as we think, seen at most seconds ago
+2. ``recovery.prepared``  the intent is in the journal
+3. ``recovery.sending``   the journal says that it is sent: from here on it counts
+4. ``recovery.asked``     an answer came, or surely none will
+5. ``recovery.recorded``  the journal knows the answer
+
+A process that ends after any of them leaves a journal from which the next one goes on: what was
+prepared was never sent, what was sent is looked after and never sent again.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import structlog
+from msgspec.structs import replace
+
+from exporter.clock import Clock
+from exporter.errors import VergeOSError
+from exporter.recovery.cases import Action, Case, Enrolment, Intent, Outcome, Reply, Sight
+from exporter.recovery.enrolment import CATEGORY, DENYING, POLICY_TAGS
+from exporter.recovery.picture import sight_of
+from exporter.recovery.ports import Book, Cloud, FreshVM
+from exporter.recovery.rules import Rules
+from exporter.recovery.verify import deadline_seconds
+
+log = structlog.get_logger()
+
+
+class Order(NamedTuple):
+    """What is to be done, and what must still hold when it is."""
+
+    case: Case
+    enrolment: Enrolment
+    action: Action
+    decision: int
+    """Its number in the journal."""
+    clock: float | None
+    """The platform's time, in Unix seconds."""
+
+
+class Done(NamedTuple):
+    """What came of an order."""
+
+    intent: Intent | None
+    """``None``: there was no reason left to act, and nothing was written down."""
+    why_not: str = ""
+
+
+class Hand:
+    """
+    Carries out orders, one at a time.
+
+    Args:
+        forbidden: Returns why nothing may be sent at this very moment, or nothing.
+        watched: Returns the seconds of watch.
+
+    """
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        book: Book,
+        rules: Rules,
+        clock: Clock,
+        *,
+        forbidden: Callable[[], str],
+        watched: Callable[[], float],
+    ) -> None:
+        self._cloud = cloud
+        self._book = book
+        self._rules = rules
+        self._clock = clock
+        self._forbidden = forbidden
+        self._watched = watched
+
+    async def carry_out(self, order: Order) -> Done:
+        """
+        Do what *order* says if it is still right, and return what came of it.
+
+        Raises:
+            JournalError: The journal could not be written; where that was before the request,
+                nothing was sent.
+
+        """
+        case = order.case
+        tell = log.bind(vm=case.name, vm_id=case.key, action=str(order.action))
+        looked_at = self._clock.monotonic()
+        try:
+            fresh = await self._cloud.look(case.key)
+        except VergeOSError as error:
+            return Done(None, f"it could not be looked at again: {error}")
+        why_not = overtaken(order, fresh)
+        if why_not:
+            return Done(None, why_not)
+        tell.info("recovery.looked")
+
+        intent = await self._book.prepare(_intent(order, fresh, self._watched()), order.decision)
+        tell = tell.bind(intent=intent.id)
+        tell.info("recovery.prepared")
+        if why_not := self._too_late(looked_at):
+            return Done(await self._abandon(intent, why_not), why_not)
+
+        sent_at = self._watched()
+        intent = replace(
+            intent,
+            sent_at=sent_at,
+            sent_clock=self._clock.now().timestamp() if order.clock is None else order.clock,
+            deadline=sent_at + deadline_seconds(order.action, self._rules),
+        )
+        await self._book.update(intent)
+        tell.info("recovery.sending")
+        if why_not := self._too_late(looked_at):
+            return Done(await self._abandon(intent, why_not), why_not)
+
+        answer = await self._cloud.act(case.key, order.action)
+        tell.info("recovery.asked", reply=str(answer.reply), detail=answer.detail)
+        intent = replace(intent, reply=answer.reply, detail=answer.detail)
+        if answer.reply in (Reply.NO_CAPACITY, Reply.FORBIDDEN, Reply.REFUSED):
+            intent = replace(intent, outcome=Outcome.FAILED)
+        await self._book.update(intent)
+        tell.info("recovery.recorded")
+        return Done(intent)
+
+    async def _abandon(self, intent: Intent, why: str) -> Intent:
+        intent = replace(intent, outcome=Outcome.ABANDONED, detail=why)
+        await self._book.update(intent)
+        return intent
+
+    def _too_late(self, looked_at: float) -> str:
+        """Return why the request must not be sent any more."""
+        age = self._clock.monotonic() - looked_at
+        if age > self._rules.reread_age_seconds:
+            return f"the last look at it is {age:.0f} s old"
+        return self._forbidden()
+
+
+def overtaken(order: Order, fresh: FreshVM | None) -> str:
+    """Return why *order* is not right any more for the VM as it is now; empty when it is."""
+    case = order.case
+    if fresh is None:
+        return "it is gone"
+    if fresh.uuid != case.uuid or fresh.machine != case.machine:
+        return "it is another VM by now"
+    if fresh.enabled is not True or fresh.is_snapshot or fresh.service:
+        return "it is disabled, a snapshot or a service's"
+    if any(POLICY_TAGS.get(name) in DENYING for name in _words_to_us(fresh)):
+        return "it was just given a tag that forbids it"
+    tag = order.enrolment.because.removeprefix("tag ")
+    if tag != order.enrolment.because and tag not in fresh.tags:
+        return f"it has lost the tag {tag}"
+    sight = sight_of(fresh.word, fresh.running)
+    wanted = Sight.DOWN if order.action is Action.POWER_ON else Sight.HUNG
+    if sight is not wanted:
+        return f"it is {sight} now ({fresh.word})"
+    return ""
+
+
+def _words_to_us(fresh: FreshVM) -> list[str]:
+    prefix = f"{CATEGORY}/"
+    return [tag.removeprefix(prefix) for tag in fresh.tags if tag.startswith(prefix)]
+
+
+def _intent(order: Order, fresh: FreshVM | None, at: float) -> Intent:
+    case = order.case
+    return Intent(
+        id=0,
+        uuid=case.uuid,
+        vm_key=case.key,
+        name=case.name,
+        action=order.action,
+        prepared_at=at,
+        deadline=at,
+        found_started=fresh.started_at if fresh is not None else None,
+    )

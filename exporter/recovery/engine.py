@@ -1,0 +1,837 @@
+"""
+The rounds of recovery in one cloud: take a poll, verify, judge, decide, act; and write it all down.
+
+What is thought is thought elsewhere. Here is what is remembered between polls, what is asked of
+the world before anything is decided, and the order in which things are done.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import NamedTuple
+
+import structlog
+from msgspec.structs import replace
+
+from exporter.clock import Clock
+from exporter.errors import JournalError
+from exporter.model import Allowance, CaredVM, LastAction, RecoveryReport
+from exporter.recovery.act import Done, Hand
+from exporter.recovery.act import Order as Task
+from exporter.recovery.breaker import Breaker, disappointed
+from exporter.recovery.cases import (
+    Action,
+    Case,
+    Cause,
+    Enrolment,
+    Intent,
+    Outcome,
+    Policy,
+    Reply,
+    Ruling,
+    Sight,
+    Spent,
+)
+from exporter.recovery.decide import GUARDS, Facts, Guard, decide, permits
+from exporter.recovery.decision import Decision, Reason
+from exporter.recovery.detect import (
+    Circumstances,
+    begin_anew,
+    helped,
+    judge,
+    settle,
+    step,
+)
+from exporter.recovery.enrolment import Rule, enrol_all, matches
+from exporter.recovery.evidence import Evidence
+from exporter.recovery.health import Health, warm_up
+from exporter.recovery.logbook import Wordbook
+from exporter.recovery.memory import CLOCK_JUMPED, Memory, advance
+from exporter.recovery.nodes import NodeLife, lost_several
+from exporter.recovery.orders import Order, OrderKind, Standing, standing
+from exporter.recovery.pace import Use, backoff_seconds, uses
+from exporter.recovery.picture import Picture, Poll
+from exporter.recovery.ports import Book, Change, Cloud, Dice, Meter, Page, Silences, Spot
+from exporter.recovery.posture import Posture, Stance, stance
+from exporter.recovery.quiet import QuietWindow, quiet
+from exporter.recovery.rules import WEEK, Mode, Rules
+from exporter.recovery.states import JUDGED, OPEN, Event, State
+from exporter.recovery.verify import verify
+
+log = structlog.get_logger()
+
+NOT_ITS_FAULT = (Reply.NO_CAPACITY, Reply.FORBIDDEN)
+"""After these a VM is not a step nearer to being given up."""
+
+
+class Setup(NamedTuple):
+    """What a person set for one cloud."""
+
+    rules: Rules
+    wards: Sequence[Rule] = ()
+    """Who is looked after, besides those that tags name."""
+    wordbook: Wordbook = Wordbook()
+    own_user: str = ""
+    """Who we are in the platform's log."""
+    quiet: Sequence[QuietWindow] = ()
+    kill_switch: Callable[[], str] = lambda: ""
+    """Returns the path of the file that forbids everything, while it is there."""
+    silences: Silences | None = None
+
+
+NOT_OPEN = "the journal is not open yet"
+
+_by_key = attrgetter("key")
+
+
+class Recovery:
+    """
+    One cloud's recovery.
+
+    Args:
+        key: What the cloud is called in the journal: its address, which does not change.
+        open_book: Opens the cloud's part of the journal; tried again until it works.
+        guards: Instead of all of them, for a test that shows what each is good for.
+
+    """
+
+    def __init__(
+        self,
+        key: str,
+        open_book: Callable[[], Awaitable[Book]],
+        cloud: Cloud,
+        setup: Setup,
+        clock: Clock,
+        *,
+        dice: Dice,
+        meter: Meter,
+        guards: Sequence[Guard] = GUARDS,
+    ) -> None:
+        self.key = key
+        self.setup = setup
+        self._open_book = open_book
+        self._cloud = cloud
+        self._clock = clock
+        self._dice = dice
+        self._meter = meter
+        self._guards = guards
+        self._turn = asyncio.Lock()
+        self._book: Book | None = None
+        self._watched_before = 0.0
+        self._began = 0.0
+        self._memory = Memory({}, {}, {}, Health(), Breaker())
+        self._enrolled_from: tuple[object, ...] = ()
+        self._tags_problem = "the tags were not read yet"
+        self._intents: dict[str, Intent] = {}
+        """Those that are open, by uuid."""
+        self._spent: deque[Spent] = deque()
+        self._standing = Standing()
+        self._switch = ""
+        self._evidence = Evidence(cloud, setup.rules)
+        self._untold: list[Decision] = []
+        """Decisions that the journal does not have yet."""
+        self._told: dict[str, tuple[Reason, Cause | None]] = {}
+        """The last decision on each VM that was written down."""
+        self._decisions: dict[str, Decision] = {}
+        self._noted: Mapping[str, Case] = {}
+        """The cases as the journal has them."""
+        self._cared: dict[str, tuple[Case, CaredVM]] = {}
+        """The cases as the last report has them."""
+        self._fleet_used: tuple[tuple[float, int], tuple[Use, ...]] | None = None
+        self._last_actions: dict[str, LastAction] = {}
+        """By uuid; what was done by a process before this one is in the journal only."""
+        self._began_time = clock.now()
+        self.journal_problem = NOT_OPEN
+        self.bug = ""
+        """What went wrong in here, after which nothing is done any more."""
+        self.report = self._make_report()
+
+    @property
+    def watched(self) -> float:
+        """Seconds of watch so far."""
+        return self._watched_before + self._clock.monotonic() - self._began
+
+    @property
+    def memory(self) -> Memory:
+        return self._memory
+
+    @property
+    def stance(self) -> Stance:
+        """How recovery stands, and why."""
+        return stance(
+            bug=self.bug,
+            switch=self._switch,
+            standing=self.orders,
+            journal_problem=self.journal_problem,
+            health=self._memory.health,
+            breaker=self._memory.breaker,
+            rules=self.setup.rules,
+            at=self.watched,
+        )
+
+    def give_up(self, bug: str) -> None:
+        """Do nothing any more: there is a bug in here, and nobody knows what it would do next."""
+        self.bug = bug
+        self.report = self._make_report()
+
+    @property
+    def intents(self) -> Mapping[str, Intent]:
+        """The open ones, by uuid."""
+        return self._intents
+
+    @property
+    def orders(self) -> Standing:
+        return self._standing.at(self.watched)
+
+    @property
+    def kill_switch(self) -> str:
+        return self._switch
+
+    def decision(self, uuid: str) -> Decision | None:
+        """Return the newest decision on a VM, also where it says what the one before said."""
+        return self._decisions.get(uuid)
+
+    def _make_report(self) -> RecoveryReport:
+        memory, rules = self._memory, self.setup.rules
+        stance = self.stance
+        at = self.watched
+        return RecoveryReport(
+            mode=rules.mode,
+            posture=stance.posture,
+            because=stance.because,
+            ready=rules.mode is Mode.ENFORCE
+            and stance.posture in (Posture.ACTIVE, Posture.CLEARING)
+            and not self._cloud.why_not,
+            vms=self._cared_vms(),
+            allowances=tuple(
+                Allowance(case.key, case.name, use.window.seconds, use.window.most - use.used)
+                for uuid in sorted({one.uuid for one in self._spent})
+                if (case := memory.cases.get(uuid)) is not None
+                for use in uses(rules.vm_windows, self._times_on(case), now=at)
+            ),
+            last_actions=tuple(self._last_actions.values()),
+            open_intents=len(self._intents),
+            journal_up=not self.journal_problem,
+            picture_at=memory.seen_time,
+        )
+
+    def _cared_vms(self) -> tuple[CaredVM, ...]:
+        """Return who is looked after; a case that is the very same is not told of anew."""
+        told, cared = self._cared, dict[str, tuple[Case, CaredVM]]()
+        for uuid, case in self._memory.cases.items():
+            known = told.get(uuid)
+            if known is None or known[0] is not case:
+                vm = CaredVM(case.key, case.name, case.state, self._time_of(case.since))
+                known = case, vm
+            cared[uuid] = known
+        self._cared = cared
+        return tuple(sorted((vm for _, vm in cared.values()), key=_by_key))
+
+    def _time_of(self, at: float) -> datetime:
+        """Return the time of day of a moment of watch, as this process counts."""
+        return self._began_time + timedelta(seconds=at - self._watched_before)
+
+    async def take(self, poll: Poll) -> None:
+        """Take note of *poll*, whose times are the clock's monotonic ones, and do what follows."""
+        async with self._turn:
+            if self._book is None and not await self._boot():
+                return
+            if poll.asked_at < self._began:
+                return  # it tells of a time before we were there
+            at = self._watched_before + poll.asked_at - self._began
+            poll = self._with_tags(poll._replace(asked_at=at))
+            self._look_for_orders()
+            self._take_in(poll)
+            if self._memory.health.problem is None:
+                await self._evidence.keep_anchor(self._picture, at=self.watched)
+                await self._verify()
+                await self._judge()
+                await self._decide()
+            await self._note()
+            self.report = self._make_report()
+
+    async def order(
+        self,
+        kind: OrderKind,
+        *,
+        owner: str,
+        reason: str,
+        seconds: float | None = None,
+        uuid: str | None = None,
+    ) -> Order:
+        """
+        Take an order from a person, and return it as it was written down.
+
+        Raises:
+            JournalError: It could not be written down, and is not in force.
+
+        """
+        if self._book is None:
+            raise JournalError(self.journal_problem)
+        at = self.watched
+        given = Order(
+            kind=kind,
+            owner=owner,
+            reason=reason,
+            at=at,
+            time=self._clock.now(),
+            until=None if seconds is None else at + seconds,
+            uuid=uuid,
+        )
+        await self._book.ordered(given)
+        # At once, and not in turn: a request that is about to be sent asks for this once more.
+        self._standing = self._standing.after(given)
+        async with self._turn:
+            if kind is OrderKind.CLEAR and uuid is not None:
+                self._clear(uuid, at)
+            elif kind in (OrderKind.ARM, OrderKind.RESUME):
+                self._warm_up(f"{kind} by {owner}")
+            if kind is OrderKind.ARM:  # whoever arms it has seen what is there, and means it
+                self._memory = self._memory._replace(accepts=True)
+            await self._note()
+            self.report = self._make_report()
+        log.info("recovery.ordered", order=str(kind), owner=owner, reason=reason)
+        return given
+
+    # What was before.
+
+    async def _boot(self) -> bool:
+        """Open the journal and go on where it ends; return whether that worked."""
+        try:
+            book = await self._open_book()
+            past = await book.recall()
+        except JournalError as error:
+            self._journal_failed(error)
+            return False
+        self._began, self._began_time = self._clock.monotonic(), self._clock.now()
+        self._watched_before = max([past.watched, *(one.at for one in past.spent)])
+        cases = {case.uuid: case for case in past.cases}
+        self._noted = dict(cases)
+        self._spent, self._fleet_used = deque(past.spent), None
+        self._cared.clear()
+        self._intents.clear()
+        self._enrolled_from = ()
+        self._standing = standing(past.orders)
+        self._book = book
+        self._journal_works()
+        for intent in past.open_intents:
+            if intent.sent_at is None or intent.uuid not in cases:
+                outcome = Outcome.ABANDONED if intent.sent_at is None else Outcome.UNKNOWN
+                closed = replace(intent, outcome=outcome, detail="found open after a restart")
+                await self._write(book.update(closed))
+                self._closed(closed)
+            else:
+                self._intents[intent.uuid] = intent
+        for uuid, case in cases.items():
+            cases[uuid] = self._resumed(case, self._intents.get(uuid))
+        self._memory = Memory(
+            cases,
+            {},
+            {},
+            warm_up(Health(), "its start", at=self._watched_before),
+            Breaker(),
+            seen_at=past.watched if past.time is not None else None,
+            seen_time=past.time,
+            seen_clock=past.clock,
+        )
+        log.info("recovery.started", vms=len(cases), open_intents=len(self._intents))
+        return True
+
+    def _resumed(self, case: Case, intent: Intent | None) -> Case:
+        """Return a case as it stands after a restart, with its intent open or without one."""
+        if intent is None:
+            if case.state not in OPEN:
+                return case
+            return begin_anew(case, Event.TIME_UP, at=self._watched_before)
+        if case.state in OPEN:
+            return case
+        # The intent was written down, and what it meant for the case was not any more.
+        case = self._after_sending(case, intent)
+        return replace(case, state=State.INDETERMINATE, since=self._watched_before)
+
+    # What is seen.
+
+    def _take_in(self, poll: Poll) -> None:
+        enrolments = self._enrolments(poll)
+        before = self._memory
+        self._memory = advance(before, poll, enrolments, self.setup.rules)
+        health = self._memory.health
+        if health.problem is not None:
+            self._meter.invalid(health.problem.reason)
+        if health.warm_since != before.health.warm_since and health.warm_because == CLOCK_JUMPED:
+            self._meter.clock_jumped()
+        for uuid in before.cases.keys() - self._memory.cases.keys():
+            self._told.pop(uuid, None)
+            self._last_actions.pop(uuid, None)
+            self._decisions.pop(uuid, None)
+
+    def _with_tags(self, poll: Poll) -> Poll:
+        """Return *poll*, which shows nothing as long as nobody knows who is enrolled."""
+        snapshot = poll.snapshot
+        if snapshot is None or self._enrolled_from:
+            return poll
+        if snapshot.tags is None:
+            return poll._replace(snapshot=None, problem=self._tags_problem)
+        by_cluster = any(rule.clusters for rule in self.setup.wards)
+        if by_cluster and "clusters" not in snapshot.sources:
+            problem = "the clusters were not read yet, and a rule names some"
+            return poll._replace(snapshot=None, problem=problem)
+        return poll
+
+    def _enrolments(self, poll: Poll) -> Mapping[str, Enrolment]:
+        """Return who is in our care; while the tags cannot be read, those who were."""
+        snapshot = poll.snapshot
+        if snapshot is None:
+            return self._memory.enrolments
+        if snapshot.tags is None:
+            self._tags_problem = "the tags cannot be read, so nobody knows what is enrolled"
+            return self._memory.enrolments
+        self._tags_problem = ""
+        sources = tuple(map(snapshot.sources.get, ("vms", "tags", "clusters")))
+        before = self._enrolled_from
+        if before and all(one is other for one, other in zip(sources, before, strict=True)):
+            return self._memory.enrolments
+        self._enrolled_from = sources
+        return enrol_all(snapshot, self.setup.wards)
+
+    def _look_for_orders(self) -> None:
+        """Notice what ended or began to be forbidden without an order: pauses end by themselves."""
+        in_force = self._standing.at(self.watched)
+        if in_force.pause is None and self._standing.pause is not None:
+            self._warm_up("the end of a pause")
+        self._standing = in_force
+        switch = self.setup.kill_switch()
+        if self._switch and not switch:
+            self._warm_up("the kill switch was taken away")
+        self._switch = switch
+
+    def _warm_up(self, because: str) -> None:
+        health = warm_up(self._memory.health, because, at=self.watched)
+        self._memory = self._memory._replace(health=health)
+
+    @property
+    def _picture(self) -> Picture:
+        """The last valid one; asked for only after there was one."""
+        picture = self._memory.picture
+        assert picture is not None  # noqa: S101 - a poll with a problem ends before
+        return picture
+
+    # What was done.
+
+    async def _verify(self) -> None:
+        """Look what has become of the intents that are open."""
+        picture = self._picture
+        for intent in list(self._intents.values()):
+            case = self._memory.cases.get(intent.uuid)
+            finding = verify(intent, case, self.setup.rules, at=picture.at)
+            if finding.extend:
+                deadline = intent.deadline + self.setup.rules.verify_extension_seconds
+                extended = replace(intent, deadline=deadline, extended=True)
+                if await self._write(self._open.update(extended)):
+                    self._intents[intent.uuid] = extended
+            if finding.outcome is None:
+                continue
+            closed = replace(intent, outcome=finding.outcome, detail=finding.why)
+            if not await self._write(self._open.update(closed)):
+                continue
+            del self._intents[intent.uuid]
+            if case is not None and case.state in OPEN:
+                self._memory.cases[case.uuid] = self._after_outcome(case, closed)
+
+    def _closed(self, intent: Intent) -> None:
+        """Tell of an intent whose outcome is known."""
+        outcome = intent.outcome or Outcome.UNKNOWN
+        self._meter.acted(intent.action, outcome)
+        self._last_actions[intent.uuid] = LastAction(
+            intent.vm_key, intent.name, intent.action, outcome, self._clock.now()
+        )
+
+    def _after_outcome(self, case: Case, intent: Intent) -> Case:
+        at, rules = self.watched, self.setup.rules
+        outcome = intent.outcome or Outcome.UNKNOWN
+        self._closed(intent)
+        tell = log.bind(vm=case.name, vm_id=case.key, action=str(intent.action), intent=intent.id)
+        if outcome is Outcome.CONFIRMED and intent.action is Action.KILL:
+            tell.info("recovery.killed", why=intent.detail)
+            return step(replace(case, trouble_at=at, sightings=1), Event.STEP_DONE, at=at)
+        if outcome is Outcome.CONFIRMED:
+            seconds = at - case.up_at if case.up_at is not None else 0.0
+            self._meter.recovered(seconds)
+            tell.info("recovery.helped", seconds=round(seconds))
+            return helped(case, self._picture.vms.get(case.uuid), at=at)
+        tell.warning("recovery.failed", outcome=str(outcome), why=intent.detail)
+        breaker = disappointed(self._memory.breaker, rules, now=at)
+        self._memory = self._memory._replace(breaker=breaker)
+        if outcome is Outcome.UNKNOWN:
+            wait = at + rules.verify_lost_seconds
+            case = replace(case, retry_at=max(case.retry_at or 0.0, wait))
+        return begin_anew(case, Event.TIME_UP, at=at)
+
+    # What is thought.
+
+    async def _judge(self) -> None:
+        """Judge every VM in trouble; read the logs, once for all, of those that need it."""
+        cases, at = self._memory.cases, self.watched
+        troubled = {uuid: case for uuid, case in cases.items() if case.state in JUDGED}
+        self._evidence.forget_all_but(troubled)
+        for uuid, case in troubled.items():
+            cases[uuid] = self._judged(case)
+        wanted = [
+            case
+            for case in map(cases.__getitem__, troubled)
+            if self._evidence.is_due(case, at=at, to_act=self._is_about_to_act(case))
+        ]
+        if wanted:
+            await self._evidence.read(wanted, self._picture, at=at)
+            for case in wanted:
+                cases[case.uuid] = self._judged(case)
+
+    def _judged(self, case: Case) -> Case:
+        judgement = judge(case, self._circumstances(case), self.setup.rules, self.setup.wordbook)
+        return settle(case, judgement, at=self._picture.at)
+
+    def _is_about_to_act(self, case: Case) -> bool:
+        """Return whether everything but the newest logs says yes: old ones are no ground to act."""
+        judgement = case.judgement
+        if judgement is None or judgement.ruling is not Ruling.CRASHED:
+            return False
+        return permits(self._facts(case), self._guards)
+
+    def _circumstances(self, case: Case) -> Circumstances:
+        picture, memory = self._picture, self._memory
+        vm = picture.vms.get(case.uuid)
+        status = vm.status if vm is not None else None
+        node = picture.nodes.get(case.node or 0)
+        enrolment = memory.enrolments.get(case.uuid)
+        return Circumstances(
+            at=picture.at,
+            policy=enrolment.policy if enrolment is not None else Policy.NO,
+            node=memory.nodes.get(case.node or 0),
+            node_name=node.name if node is not None else "its node",
+            node_machine=node.machine if node is not None else None,
+            on_power_loss=vm.config.on_power_loss if vm is not None else "",
+            powered_on=status.powered_on if status is not None else None,
+            started_at=status.started_at if status is not None else None,
+            logs=self._evidence.of(case.uuid),
+            own_user=self.setup.own_user,
+        )
+
+    # What is decided.
+
+    async def _decide(self) -> None:
+        """Decide on every VM that is down, and do what is allowed, one after the other."""
+        for case in self._in_turn():
+            decision = decide(self._facts(case), self._guards)
+            self._decisions[case.uuid] = decision
+            if self._is_news(decision) and not decision.acts:
+                self._untold.append(decision)
+            rested = case
+            if case.state is State.BACKOFF and decision.reason is not Reason.BACKING_OFF:
+                rested = step(case, Event.PAUSE_OVER, at=self.watched)
+            if decision.acts:
+                await self._act(rested, decision)
+            else:
+                self._memory.cases[case.uuid] = self._held(rested, decision)
+
+    def _in_turn(self) -> list[Case]:
+        """Return the VMs to decide on, the important and the patient first."""
+        memory = self._memory
+
+        def place(case: Case) -> tuple[int, float, int]:
+            enrolment = memory.enrolments.get(case.uuid)
+            tier = enrolment.tier if enrolment is not None else 0
+            return tier, case.trouble_at or 0.0, case.key
+
+        return sorted(filter(self._wants_decision, memory.cases.values()), key=place)
+
+    def _wants_decision(self, case: Case) -> bool:
+        """Return whether *case* is to be decided on: in settled states once is enough."""
+        if case.state in JUDGED:
+            return True
+        if case.state not in (State.INTENDED, State.QUARANTINED) or case.judgement is None:
+            return False
+        _, cause = self._told.get(case.uuid, (None, None))
+        return cause is not case.judgement.cause
+
+    def _held(self, case: Case, decision: Decision) -> Case:
+        """Return a case whose decision forbids to act, in the state that says so."""
+        at = self.watched
+        if case.state is not State.HELD:
+            return case
+        if decision.reason is Reason.BACKING_OFF:
+            return step(case, Event.PAUSE_BEGUN, at=at)
+        exhausted = decision.reason is Reason.STEP_NOT_ALLOWED and case.rung > 0
+        if exhausted and decision.action is None:
+            return step(case, Event.BUDGET_SPENT, at=at)
+        if decision.reason is Reason.BUDGET_SPENT and self._has_itself_to_blame(case):
+            log.warning("recovery.gave_up", vm=case.name, vm_id=case.key)
+            return step(case, Event.BUDGET_SPENT, at=at)
+        return case
+
+    def _has_itself_to_blame(self, case: Case) -> bool:
+        """Return whether the budget is spent even without what the platform refused."""
+        times = [one.at for one in self._spent_on(case) if one.reply not in NOT_ITS_FAULT]
+        windows = self.setup.rules.vm_windows
+        return any(use.spent for use in uses(windows, times, now=self.watched))
+
+    def _times_on(self, case: Case) -> list[float]:
+        return [one.at for one in self._spent_on(case)]
+
+    def _spent_on(self, case: Case) -> list[Spent]:
+        return [one for one in self._spent if one.uuid == case.uuid and one.at >= case.forgiven_at]
+
+    def _facts(self, case: Case) -> Facts:
+        rules, memory, at = self.setup.rules, self._memory, self.watched
+        mine = self._spent_on(case)
+        picture = self._picture
+        vm = picture.vms.get(case.uuid)
+        now = self._clock.now()
+        resets = [one.at for one in mine if one.action is Action.RESET]
+        return Facts(
+            at=at,
+            time=now,
+            rules=rules,
+            standing=self._standing.at(at),
+            kill_switch=self.setup.kill_switch(),
+            journal_problem=self.journal_problem,
+            picture_age_seconds=at - picture.at,
+            health=memory.health,
+            breaker=memory.breaker,
+            in_flight=[intent.name for intent in self._intents.values()],
+            fleet_uses=self._fleet_uses(at),
+            acted_at=self._spent[-1].at if self._spent else None,
+            no_capacity=[one.at for one in self._spent if one.reply is Reply.NO_CAPACITY],
+            read_only=self._cloud.why_not,
+            tags_problem=self._tags_problem,
+            case=case,
+            enrolment=memory.enrolments.get(case.uuid),
+            open_intent=self._intents.get(case.uuid),
+            vm_uses=uses(rules.vm_windows, (one.at for one in mine), now=at),
+            quiet=quiet(self.setup.quiet, case.name, now),
+            node_hold=self._node_hold(case),
+            waits_for=self._waits_for(case),
+            may_power_cycle=vm is not None and vm.config.disable_powercycle is False,
+            hard_reset_at=max(resets, default=None),
+            silenced=self._silenced(case),
+        )
+
+    def _silenced(self, case: Case) -> str:
+        """Return who silenced the VM, why and until when; empty where nobody did."""
+        if self.setup.silences is None:
+            return ""
+        picture = self._picture
+        vm = picture.vms.get(case.uuid)
+        status = vm.status if vm is not None else None
+        node = picture.nodes.get((status and status.node) or case.node or 0)
+        cluster = picture.snapshot.clusters.get((vm and vm.config.cluster) or 0)
+        return self.setup.silences.holding(
+            Spot(
+                case.key,
+                case.name,
+                node.name if node is not None else "",
+                cluster.name if cluster is not None else "",
+            )
+        )
+
+    def _fleet_uses(self, at: float) -> tuple[Use, ...]:
+        """Return how much of the fleet's budgets is used up, counted once between two actions."""
+        since = self._picture.at, len(self._spent)
+        if self._fleet_used is None or self._fleet_used[0] != since:
+            times = [one.at for one in self._spent]
+            self._fleet_used = since, uses(self.setup.rules.fleet_windows, times, now=at)
+        return self._fleet_used[1]
+
+    def _node_hold(self, case: Case) -> str:
+        rules, life = self.setup.rules, self._memory.nodes.get(case.node or 0, NodeLife(None))
+        dropped = lost_several(life, rules)
+        if dropped is None or self.watched - dropped >= rules.platform_seconds:
+            return ""
+        node = self._picture.nodes.get(case.node or 0)
+        name = node.name if node is not None else "its node"
+        return f"several VMs of {name} went down together {self.watched - dropped:.0f} s ago"
+
+    def _waits_for(self, case: Case) -> str:
+        """Return the VMs that have to be up before *case*, unless it waited long enough."""
+        memory = self._memory
+        enrolment = memory.enrolments.get(case.uuid)
+        if enrolment is None or not enrolment.after or case.trouble_at is None:
+            return ""
+        if self.watched - case.trouble_at >= self.setup.rules.dependency_seconds:
+            return ""
+        return ", ".join(
+            sorted(
+                other.name
+                for other in memory.cases.values()
+                if other.sight is not Sight.UP
+                and other.uuid != case.uuid
+                and matches(other.name, enrolment.after)
+            )
+        )
+
+    def _is_news(self, decision: Decision) -> bool:
+        news = decision.reason, decision.judgement.cause
+        if self._told.get(decision.uuid) == news and not decision.acts:
+            return False
+        self._told[decision.uuid] = news
+        self._meter.decided(decision.reason, decision.judgement.cause)
+        log.info(
+            "recovery.decided",
+            vm=decision.name,
+            vm_id=decision.vm_key,
+            reason=str(decision.reason),
+            ruling=str(decision.judgement.ruling),
+            cause=str(decision.judgement.cause),
+        )
+        return True
+
+    # What is done.
+
+    async def _act(self, case: Case, decision: Decision) -> None:
+        enrolment = self._memory.enrolments.get(case.uuid)
+        if decision.action is None or enrolment is None:
+            return
+        hand = Hand(
+            self._cloud,
+            self._open,
+            self.setup.rules,
+            self._clock,
+            forbidden=lambda: self._forbidden() or self._silenced(case),
+            watched=lambda: self.watched,
+        )
+        try:
+            number = await self._open.decided(decision)
+            task = Task(case, enrolment, decision.action, number, self._picture.clock)
+            done = await hand.carry_out(task)
+        except JournalError as error:
+            self._journal_failed(error)
+            self._book = None  # what the journal has of this is found when it is read again
+            return
+        self._memory.cases[case.uuid] = self._after_acting(case, done)
+
+    def _after_acting(self, case: Case, done: Done) -> Case:
+        at = self.watched
+        intent = done.intent
+        if intent is None:
+            log.info("recovery.overtaken", vm=case.name, vm_id=case.key, why=done.why_not)
+            return begin_anew(case, Event.SEEN_CHANGING, at=at)
+        case = step(case, Event.INTENT_COMMITTED, at=at)
+        if intent.sent_at is not None:
+            self._spent.append(Spent(intent.sent_at, case.uuid, intent.action, intent.reply))
+        if intent.outcome is not None:
+            self._closed(intent)
+        if intent.outcome is Outcome.ABANDONED:
+            return begin_anew(case, Event.INTENT_ABANDONED, at=at)
+        case = self._after_sending(case, intent)
+        if intent.outcome is not None:
+            return begin_anew(case, Event.REQUEST_REFUSED, at=at)
+        self._intents[case.uuid] = intent
+        lost = intent.reply is Reply.LOST
+        return step(case, Event.ANSWER_LOST if lost else Event.REQUEST_ACCEPTED, at=at)
+
+    def _after_sending(self, case: Case, intent: Intent) -> Case:
+        """Return a case with one more action behind it."""
+        rules, at = self.setup.rules, intent.sent_at or self.watched
+        if intent.reply in NOT_ITS_FAULT:
+            return replace(case, retry_at=at + rules.capacity_backoff_seconds)
+        attempts = case.attempts + 1
+        pause = backoff_seconds(attempts, rules, dice=self._dice())
+        ladder = intent.action is not Action.POWER_ON
+        kill = intent.action is Action.KILL and intent.outcome is None
+        return replace(
+            case,
+            attempts=attempts,
+            retry_at=None if kill else at + pause,
+            rung=case.rung + ladder,
+            killed_clock=intent.sent_clock if kill else case.killed_clock,
+        )
+
+    def _forbidden(self) -> str:
+        """Return why nothing may be sent at this very moment."""
+        orders = self._standing.at(self.watched)
+        if switch := self.setup.kill_switch():
+            return f"{switch} is there"
+        if orders.disarm is not None:
+            return "recovery was disarmed"
+        return "recovery was paused" if orders.pause is not None else ""
+
+    def _clear(self, uuid: str, at: float) -> None:
+        case = self._memory.cases.get(uuid)
+        if case is None:
+            return
+        case = replace(case, forgiven_at=at, attempts=0, rung=0, retry_at=None)
+        if case.state is State.QUARANTINED:
+            case = begin_anew(case, Event.CLEARED, at=at)
+        self._memory.cases[uuid] = case
+
+    # What is written down.
+
+    @property
+    def _open(self) -> Book:
+        if self._book is None:
+            raise JournalError(self.journal_problem)
+        return self._book
+
+    async def _note(self) -> None:
+        """Write down what has changed since this last worked."""
+        if self._book is None:
+            return
+        cases, noted = self._memory.cases, self._noted
+        changed = [case for uuid, case in cases.items() if noted.get(uuid) is not case]
+        page = Page(
+            watched=self.watched,
+            time=self._memory.seen_time or self._clock.now(),
+            clock=self._memory.seen_clock,
+            cases=changed,
+            gone=[uuid for uuid in noted if uuid not in cases],
+            changes=self._changes(changed),
+            decisions=tuple(self._untold),
+        )
+        if await self._write(self._book.note(page)):
+            self._noted = dict(cases)
+            self._untold.clear()
+            self._spent = deque(one for one in self._spent if one.at > self.watched - WEEK)
+
+    async def _write(self, writing: Awaitable[object]) -> bool:
+        """Await *writing* to the journal; return whether it worked."""
+        try:
+            await writing
+        except JournalError as error:
+            self._journal_failed(error)
+            return False
+        self._journal_works()
+        return True
+
+    def _journal_failed(self, error: JournalError) -> None:
+        if self.journal_problem != str(error):
+            log.error("journal.failed", error=str(error), consequence="recovery does nothing")
+        self.journal_problem = str(error)
+
+    def _journal_works(self) -> None:
+        if self.journal_problem not in ("", NOT_OPEN):
+            log.info("journal.works")
+        self.journal_problem = ""
+
+    def _changes(self, changed: Sequence[Case]) -> list[Change]:
+        found = []
+        for case in changed:
+            before = self._noted.get(case.uuid)
+            if before is None or before.state is not case.state:
+                found.append(self._change(before, case, told=case))
+        gone = [case for uuid, case in self._noted.items() if uuid not in self._memory.cases]
+        return found + [self._change(case, None, told=case) for case in gone]
+
+    def _change(self, before: Case | None, after: Case | None, *, told: Case) -> Change:
+        judgement = told.judgement
+        return Change(
+            uuid=told.uuid,
+            vm_key=told.key,
+            name=told.name,
+            at=self.watched,
+            time=self._clock.now(),
+            before=before.state if before is not None else None,
+            after=after.state if after is not None else None,
+            word=told.word,
+            detail=f"{judgement.cause}: {judgement.detail}" if judgement is not None else "",
+        )

@@ -1,0 +1,142 @@
+"""Who is in recovery's care: what owners say with tags and with rules, and what wins."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from exporter.model import VM, Snapshot
+from exporter.recovery.cases import Enrolment, OnHang, Policy
+
+CATEGORY = "recovery"
+"""The category of the tags that speak to us."""
+POLICY_TAGS: Mapping[str, Policy] = {
+    "auto": Policy.ON_FAILURE,
+    "never": Policy.NO,
+    **{str(policy): policy for policy in Policy},
+}
+HANG_TAGS: Mapping[str, OnHang] = {
+    f"on-hang-{what}": what for what in (OnHang.ALERT, OnHang.RESET, OnHang.POWER_CYCLE)
+}
+LAST_TIER = 4
+DEFAULT_TIER = 2
+TIER_TAGS: Mapping[str, int] = {f"tier-{tier}": tier for tier in range(LAST_TIER + 1)}
+DENYING = (Policy.NO, Policy.IGNORE)
+
+
+class Rule(NamedTuple):
+    """What holds for the VMs that fit; an empty condition fits every VM."""
+
+    names: tuple[str, ...] = ()
+    """Patterns such as ``web-*``."""
+    clusters: tuple[str, ...] = ()
+    ha_groups: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    """As ``category/name``."""
+    policy: Policy | None = None
+    on_hang: OnHang | None = None
+    tier: int | None = None
+    after: tuple[str, ...] = ()
+    title: str = ""
+    """How the rule is called when somebody asks."""
+
+
+def enrol(vm: VM, tags: frozenset[str], cluster: str, rules: Sequence[Rule]) -> Enrolment | None:
+    """
+    Return what *vm* is enrolled under; None when nobody says anything of it.
+
+    Whoever says no wins, tag or rule. Otherwise a tag goes before a rule, and the first of the
+    rules that says something before those after it.
+    """
+    spoken = sorted(
+        name for tag in tags for category, _, name in (tag.rpartition("/"),) if category == CATEGORY
+    )
+    fitting = [rule for rule in rules if _fits(rule, vm, tags, cluster)]
+    policies = [(POLICY_TAGS[name], f"tag {CATEGORY}/{name}") for name in spoken
+                if name in POLICY_TAGS]  # fmt: skip
+    policies += [(rule.policy, rule.title) for rule in fitting if rule.policy is not None]
+    if not policies:
+        return None
+    denied = [one for one in policies if one[0] in DENYING]
+    policy, because = (denied or policies)[0]
+    hangs = [HANG_TAGS[name] for name in spoken if name in HANG_TAGS]
+    tiers = [TIER_TAGS[name] for name in spoken if name in TIER_TAGS]
+    return Enrolment(
+        policy=policy,
+        on_hang=_first(hangs, (rule.on_hang for rule in fitting)) or OnHang.ALERT,
+        tier=_tier(tiers, (rule.tier for rule in fitting)),
+        after=next((rule.after for rule in fitting if rule.after), ()),
+        because=because,
+    )
+
+
+def enrol_all(snapshot: Snapshot, rules: Sequence[Rule]) -> dict[str, Enrolment]:
+    """Return the enrolments of a picture by uuid; the tags must have been read."""
+    tags = snapshot.tags or {}
+    clusters = {key: cluster.name for key, cluster in snapshot.clusters.items()}
+    found = {}
+    for vm in snapshot.vms:
+        of_vm = tags.get(vm.config.key, frozenset())
+        if not of_vm and not rules:
+            continue
+        enrolment = enrol(vm, of_vm, clusters.get(vm.config.cluster or 0, ""), rules)
+        if enrolment is not None:
+            found[vm.config.uuid] = enrolment
+    return found
+
+
+def circle_among(rules: Sequence[Rule]) -> tuple[str, ...]:
+    """Return the titles of rules whose ``after`` lead back to themselves; empty when none do."""
+    later = {
+        position: [
+            other
+            for other, rule in enumerate(rules)
+            if any(_overlap(wanted, name) for wanted in waiting.after for name in rule.names)
+        ]
+        for position, waiting in enumerate(rules)
+    }
+    for start in later:
+        trail = _way_back(start, later)
+        if trail:
+            return tuple(rules[position].title for position in trail)
+    return ()
+
+
+def _way_back(start: int, later: Mapping[int, Sequence[int]]) -> tuple[int, ...]:
+    trails: list[tuple[int, ...]] = [(start,)]
+    seen: set[int] = set()
+    while trails:
+        trail = trails.pop()
+        for follower in later[trail[-1]]:
+            if follower == start:
+                return (*trail, start)
+            if follower not in seen:
+                seen.add(follower)
+                trails.append((*trail, follower))
+    return ()
+
+
+def _fits(rule: Rule, vm: VM, tags: frozenset[str], cluster: str) -> bool:
+    return (
+        matches(vm.config.name, rule.names)
+        and matches(cluster, rule.clusters)
+        and matches(vm.config.ha_group, rule.ha_groups)
+        and (not rule.tags or bool(tags & set(rule.tags)))
+    )
+
+
+def matches(text: str, patterns: Iterable[str]) -> bool:
+    """Return whether *text* fits one of *patterns*; no pattern at all fits everything."""
+    wanted = tuple(patterns)
+    return not wanted or any(fnmatchcase(text, pattern) for pattern in wanted)
+
+
+def _overlap(one: str, other: str) -> bool:
+    return fnmatchcase(one, other) or fnmatchcase(other, one)
+
+
+def _first(told: Sequence[OnHang], ruled: Iterable[OnHang | None]) -> OnHang | None:
+    return next((one for one in (*told, *ruled) if one is not None), None)
+
+
+def _tier(told: Sequence[int], ruled: Iterable[int | None]) -> int:
+    return next((one for one in (*told, *ruled) if one is not None), DEFAULT_TIER)

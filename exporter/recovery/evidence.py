@@ -1,0 +1,104 @@
+"""Reading the platform's logs for VMs in trouble: seldom, all at once, and provably whole."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from exporter.errors import VergeOSError
+from exporter.recovery.cases import Case, Cause, Ruling
+from exporter.recovery.detect import Logs
+from exporter.recovery.logbook import LogReading
+from exporter.recovery.picture import Picture
+from exporter.recovery.ports import Cloud
+from exporter.recovery.rules import DAY, Rules
+
+AGAIN_SHARE = 0.25
+"""Of the time that a trouble lasts, between two readings of its logs."""
+ANCHOR_AGAIN_SECONDS = 300.0
+UNREAD = (Cause.LOGS_UNREAD, Cause.LOGS_INCOMPLETE, Cause.LOGS_UNCLEAR)
+
+
+class Evidence:
+    """
+    What was read of the logs.
+
+    An empty answer may mean that nothing happened, or that the log was cut, hidden or lost. So
+    every request asks for one old row too, the anchor. Where that is missing, what the log says
+    proves nothing from there on back; a new anchor vouches only for what comes after it.
+    """
+
+    def __init__(self, cloud: Cloud, rules: Rules) -> None:
+        self._cloud = cloud
+        self._rules = rules
+        self._anchor: int | None = None
+        self._anchor_due = 0.0
+        self._heir: int | None = None
+        """The row that becomes the anchor a day later: every row is cleared away in the end."""
+        self._whole_since = 0.0
+        """The platform's time from which on the log is known to be whole."""
+        self._logs: dict[str, Logs] = {}
+
+    async def keep_anchor(self, picture: Picture, *, at: float) -> None:
+        """Have an anchor before it is needed, a day or two old; the one before vouches for it."""
+        if at < self._anchor_due:
+            return
+        self._anchor_due = at + ANCHOR_AGAIN_SECONDS
+        with suppress(VergeOSError):  # whoever needs it asks again, and says what is wrong
+            if self._anchor is not None:
+                await self._read((), picture.clock or 0.0, picture)
+                self._anchor = self._heir or self._anchor
+            self._heir = await self._cloud.newest_log_key()
+            self._anchor = self._anchor or self._heir
+            self._anchor_due = at + DAY
+
+    def of(self, uuid: str) -> Logs | None:
+        """Return what was read last for a VM; None where nothing was."""
+        return self._logs.get(uuid)
+
+    def forget_all_but(self, uuids: Mapping[str, Case]) -> None:
+        """Keep only what was read for VMs that are in trouble still."""
+        self._logs = {uuid: logs for uuid, logs in self._logs.items() if uuid in uuids}
+
+    def is_due(self, case: Case, *, at: float, to_act: bool) -> bool:
+        """
+        Return whether the logs are to be read for *case* now.
+
+        Args:
+            to_act: Whether they are the last thing that is looked at before something is done.
+
+        """
+        if case.judgement is None or case.trouble_at is None:
+            return False
+        logs = self._logs.get(case.uuid)
+        if case.judgement.cause is Cause.LOGS_NOT_SETTLED:
+            return at >= case.trouble_at + self._rules.log_settle_seconds
+        if logs is None or to_act:
+            return to_act
+        # A stop may be logged late, so what is held is looked up again, ever more seldom.
+        open_question = case.judgement.cause in UNREAD or case.judgement.ruling is Ruling.CRASHED
+        return open_question and at - logs.read_at >= AGAIN_SHARE * (at - case.trouble_at)
+
+    async def read(self, cases: Sequence[Case], picture: Picture, *, at: float) -> None:
+        """Read the logs of *cases* and of their nodes, in one request."""
+        machines = {case.machine for case in cases}
+        for case in cases:
+            node = picture.nodes.get(case.node or 0)
+            if node is not None and node.machine is not None:
+                machines.add(node.machine)
+        clocks = [case.up_clock for case in cases if case.up_clock is not None]
+        since = min(clocks, default=0.0) - self._rules.log_before_seconds
+        reading, problem = None, ""
+        try:
+            reading = await self._read(sorted(machines), since, picture)
+        except VergeOSError as error:
+            problem = f"the log cannot be read: {error}"
+        for case in cases:
+            self._logs[case.uuid] = Logs(reading, at, since, problem)
+
+    async def _read(self, machines: Sequence[int], since: float, picture: Picture) -> LogReading:
+        if self._anchor is None:
+            self._anchor = await self._cloud.newest_log_key()
+        reading = await self._cloud.logs(machines, since, self._anchor)
+        if not reading.complete:
+            self._anchor = self._heir = None
+            self._whole_since = picture.clock or 0.0
+        return reading._replace(complete=reading.complete and since >= self._whole_since)

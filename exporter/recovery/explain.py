@@ -1,0 +1,742 @@
+"""
+Why things are as they are, in words for whoever asks at three in the morning.
+
+Everything said here rests on what the journal holds: the same rows make the same words, byte for
+byte, however much later somebody asks.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+import msgspec
+from msgspec.structs import replace
+
+from exporter.recovery.cases import (
+    Action,
+    Case,
+    Cause,
+    Enrolment,
+    Intent,
+    Judgement,
+    Outcome,
+    Policy,
+    Reply,
+    Ruling,
+    Sight,
+)
+from exporter.recovery.decision import Decision, Reason, Verdict
+from exporter.recovery.orders import Order, OrderKind
+from exporter.recovery.ports import Change
+from exporter.recovery.states import State
+
+UP = frozenset({State.HEALTHY, State.PROBATION})
+HISTORY_LINES = 20
+NOBODY = frozenset({"", "nobody", "system"})
+
+
+class Attempt(Protocol):
+    """An intent, as the journal has it."""
+
+    @property
+    def intent(self) -> Intent: ...
+    @property
+    def prepared(self) -> datetime: ...
+    @property
+    def closed(self) -> datetime | None: ...
+
+
+class Numbered(Protocol):
+    """A decision, as the journal has it."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def decision(self) -> Decision: ...
+
+
+class Line(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Something that happened, as a line of a log."""
+
+    time: datetime
+    system: str
+    vm: str
+    """Empty where it is about a whole cloud."""
+    kind: str
+    """``change``, ``decision``, ``action`` or ``order``."""
+    text: str
+
+
+class Told(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What one guard says."""
+
+    name: str
+    allowed: bool
+    says: str
+    cure: str
+
+
+class Explanation(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """How it stands with a VM, and why."""
+
+    system: str
+    vm: str
+    vm_key: int
+    uuid: str
+    state: str
+    sentence: str
+    enrolment: str
+    """What its owner allows, and where that is said."""
+    reason: str = ""
+    """What the decision came to, in the word that the journal and the metrics use too."""
+    mode: str = ""
+    decision: int | None = None
+    """Its number in the journal; ``None`` where it says only what the one before said."""
+    decided: datetime | None = None
+    guards: tuple[Told, ...] = ()
+    """Of the newest decision, in their order."""
+    to_change: tuple[str, ...] = ()
+    """What would have to change for Vergewatch to act."""
+    history: tuple[Line, ...] = ()
+    """Newest first."""
+
+
+class About(NamedTuple):
+    """What is known of a VM when somebody asks."""
+
+    system: str
+    now: datetime
+    vm: str
+    vm_key: int
+    uuid: str
+    state: State | None
+    """``None``: it is not in recovery's care."""
+    judgement: Judgement | None = None
+    sight: Sight | None = None
+    word: str = ""
+    enrolment: Enrolment | None = None
+    decision: Decision | None = None
+    number: int | None = None
+    decided: datetime | None = None
+    """When it was first decided so."""
+    changes: Sequence[Change] = ()
+    """Newest first."""
+    attempts: Sequence[Attempt] = ()
+    """Newest first."""
+    gone: bool = False
+    """Whether the VM is not there any more."""
+
+
+def about_case(case: Case, *, system: str, now: datetime) -> About:
+    """Return what is known of the VM of *case*, before anybody looked into the journal."""
+    return About(
+        system=system,
+        now=now,
+        vm=case.name,
+        vm_key=case.key,
+        uuid=case.uuid,
+        state=case.state,
+        judgement=case.judgement,
+        sight=case.sight,
+        word=case.word,
+    )
+
+
+def about_decision(
+    record: Numbered,
+    *,
+    system: str,
+    changes: Iterable[Change],
+    attempts: Iterable[Attempt],
+) -> About:
+    """Return what was known when a decision was made, and nothing that was learnt later."""
+    decision = record.decision
+    return About(
+        system=system,
+        now=decision.time,
+        vm=decision.name,
+        vm_key=decision.vm_key,
+        uuid=decision.uuid,
+        state=decision.state,
+        judgement=decision.judgement,
+        decision=decision,
+        number=record.number,
+        decided=decision.time,
+        changes=[change for change in changes if change.at < decision.at],
+        attempts=[
+            _as_of(attempt, decision.time)
+            for attempt in attempts
+            if attempt.intent.prepared_at < decision.at
+        ],
+    )
+
+
+def explain(about: About) -> Explanation:
+    """Return how it stands with a VM, and why."""
+    decision = about.decision
+    verdicts = decision.verdicts if decision is not None else ()
+    return Explanation(
+        system=about.system,
+        vm=about.vm,
+        vm_key=about.vm_key,
+        uuid=about.uuid,
+        state=about.state.value if about.state is not None else "not in its care",
+        sentence=sentence(about),
+        enrolment=_allowed(about.enrolment, verdicts),
+        reason=decision.reason.value if decision is not None else "",
+        mode=decision.mode.value if decision is not None else "",
+        decision=about.number,
+        decided=about.decided or (decision.time if decision is not None else None),
+        guards=tuple(
+            Told(name=one.guard.value, allowed=one.allowed, says=one.says, cure=one.cure)
+            for one in verdicts
+        ),
+        to_change=_to_change(about),
+        history=tuple(history(about)[:HISTORY_LINES]),
+    )
+
+
+def sentence(about: About) -> str:
+    """Return how it stands with a VM, and why, in a sentence or two."""
+    return _SENTENCES[about.state](about)
+
+
+# One state after the other.
+
+
+def _not_cared_for(about: About) -> str:
+    if about.gone:
+        return f"{about.vm} is not there any more; Vergewatch does nothing about it."
+    return f"{about.vm} is not in Vergewatch's care: {_why_not_enrolled(about.enrolment)}."
+
+
+def _first_seen_down(about: About) -> str:
+    first = next((one for one in about.changes if one.before is None), None)
+    word = first.word if first is not None else about.word
+    was = "down" if word in ("", "stopped") else f"not up ({word})"
+    when = f" at {_clock(first.time, about.now)}" if first is not None else ""
+    return (
+        f"{about.vm} was {was} when Vergewatch first saw it{when}. Nobody can tell a crash from "
+        "a wish then, so it stays as it is until somebody starts it."
+    )
+
+
+def _healthy(about: About) -> str:
+    if about.sight not in (None, Sight.UP):
+        return _between(about)
+    spell = _spell(about)
+    if spell.rose is None:
+        quiet = bool(about.changes) and about.changes[-1].before is None
+        return f"{about.vm} is up" + (
+            f", and nothing happened to it since {_clock(about.changes[-1].time, about.now)}, "
+            "when Vergewatch first saw it."
+            if quiet
+            else "."
+        )
+    return _came_back(about, spell)
+
+
+def _between(about: About) -> str:
+    name, word = about.vm, about.word or "in no state that anybody told"
+    match about.sight:
+        case Sight.GONE:
+            return f"{name} was up, and the newest list does not have it; more lists will tell."
+        case Sight.ERROR | Sight.INCONSISTENT:
+            return (
+                f"{name} was up and now its status is {word}: neither up nor down, "
+                "so Vergewatch waits for it to be the one or the other."
+            )
+        case _:
+            return f"{name} is {word}, on its way from one thing to another; that is no trouble."
+
+
+def _came_back(about: About, spell: "_Spell") -> str:
+    since = f"it has been up since {_clock(spell.rose, about.now)}"
+    if spell.tries:
+        return f"{_crash(about)}: {_tried(about, spell.tries)} and {since}."
+    fell = f" from {_clock(spell.fell, about.now)}" if spell.fell is not None else ""
+    why = f" because {_because(spell.why)}" if spell.why is not None else ""
+    until = f" to {_clock(spell.rose, about.now)}" if fell else ""
+    how = "it came back without Vergewatch"
+    return f"{about.vm} is up. It was not{fell}{until}{why}; {how}."
+
+
+def _suspect(about: About) -> str:
+    judgement = about.judgement
+    if judgement is None or judgement.cause is Cause.NOT_LONG_ENOUGH:
+        detail = f" ({judgement.detail})" if judgement is not None and judgement.detail else ""
+        doing = f"Vergewatch is making sure before it concludes anything{detail}"
+    else:
+        doing = f"{_because(judgement)}{_evidence(judgement)}"
+    return f"{_down(about)}; {_story(about)}{doing}."
+
+
+def _platform(about: About) -> str:
+    if about.judgement is None:
+        return f"{_down(about)}: VergeOS' own high availability goes first."
+    return (
+        f"{_down(about)}, and {_because(about.judgement)}{_evidence(about.judgement)}: "
+        "VergeOS' own high availability goes first, and Vergewatch waits for it."
+    )
+
+
+def _intended(about: About) -> str:
+    judgement, spell = about.judgement, _spell(about)
+    when = f" since {_clock(spell.fell, about.now)}" if spell.fell is not None else ""
+    why = "somebody wanted it so"
+    if judgement is not None:
+        why = f"{_because(judgement)}{_evidence(judgement)}"
+    return f"{about.vm} is down{when} because {why}; {STAYS_DOWN}."
+
+
+def _unknown(about: About) -> str:
+    why = about.judgement
+    clause = f": {_because(why)}{_evidence(why)}" if why is not None else ""
+    return (
+        f"{_down(about)} and nobody can prove why{clause}. {_story(about, whole=True)}Vergewatch "
+        "does not act on a guess; somebody has to look at it, and start it."
+    )
+
+
+def _held(about: About) -> str:
+    decision = about.decision
+    story = _story(about)
+    if decision is None or decision.acts or decision.reason is Reason.NOT_CRASHED:
+        return f"{_crash(about)}; {story}what to do about it is decided with the next picture."
+    if decision.reason is Reason.SHADOW:
+        when = f" at {_clock(about.decided or decision.time, about.now)}"
+        return (
+            f"{_crash(about)}: in mode enforce Vergewatch would have {_done(decision.action)}"
+            f"{when}. The mode is {decision.mode}, so {STAYS_DOWN}."
+        )
+    says = next((one.says for one in decision.verdicts if not one.allowed), "")
+    why = REASONS[decision.reason].format(says=says)
+    return f"{_crash(about)}; {story}Vergewatch does not {_verb(about)} now because {why}."
+
+
+def _acting(about: About) -> str:
+    return f"{_crash(about)}: Vergewatch is about to {_verb(about)}."
+
+
+def _verifying(about: About) -> str:
+    tries = _spell(about).tries
+    doing = f"Vergewatch {_done_at(about, tries[-1])}" if tries else "Vergewatch acted"
+    return f"{_crash(about)}: {doing} and watches whether it comes up."
+
+
+def _indeterminate(about: About) -> str:
+    tries = _spell(about).tries
+    when = f" at {_clock(tries[-1].prepared, about.now)}" if tries else ""
+    return (
+        f"{_crash(about)}: Vergewatch asked VergeOS to {_verb(about)}{when} and no answer came. "
+        "It does not ask again; looking will tell whether it was done."
+    )
+
+
+def _probation(about: About) -> str:
+    spell = _spell(about)
+    if spell.rose is None:
+        return f"{about.vm} is up again, and not yet for long."
+    if not spell.tries:
+        since = _clock(spell.rose, about.now)
+        return (
+            f"{about.vm} had been given up; somebody started it, and it has been up since {since}. "
+            "Its budget is not refilled by that."
+        )
+    return _came_back(about, spell)
+
+
+def _given_up(about: About) -> str:
+    cure = f"`vergewatch recovery clear {about.vm}`"
+    ends = f"Vergewatch has given up until somebody starts it, or runs {cure}"
+    decision = about.decision
+    spent = next(
+        (found for one in _denials(decision) for found in BUDGET.finditer(one.says)
+         if one.guard is Reason.BUDGET_SPENT and int(found["used"]) >= int(found["most"])),
+        None,
+    )  # fmt: skip
+    if spent is None:
+        if _hangs(about):
+            return f"{_crash(about)}, and every step that is allowed was tried; {ends}."
+        return f"{about.vm} is down again after all that was allowed was tried; {ends}."
+    used, span = int(spent["used"]), _span(spent["span"])
+    loops = [one for one in about.attempts if _was_sent(one)][:used]
+    if len(loops) == used and all(one.intent.outcome is Outcome.CONFIRMED for one in loops):
+        return f"{about.vm} crashed for the {_ordinal(used + 1)} time within {span}; {ends}."
+    tries = f"{used} tries" if used > 1 else "a try"
+    return f"{about.vm} is down again after {tries} within {span}; {ends}."
+
+
+_SENTENCES: Mapping[State | None, Callable[[About], str]] = {
+    None: _not_cared_for,
+    State.BASELINE: _first_seen_down,
+    State.HEALTHY: _healthy,
+    State.SUSPECT: _suspect,
+    State.PLATFORM: _platform,
+    State.INTENDED: _intended,
+    State.UNKNOWN: _unknown,
+    State.BACKOFF: _held,
+    State.HELD: _held,
+    State.ACTING: _acting,
+    State.VERIFYING: _verifying,
+    State.INDETERMINATE: _indeterminate,
+    State.PROBATION: _probation,
+    State.QUARANTINED: _given_up,
+}
+
+
+# What they are made of.
+
+STAYS_DOWN = "it stays down until somebody starts it"
+
+CAUSES: Mapping[Cause, str] = {
+    Cause.NOT_DOWN_NOW: "it is neither plainly up nor plainly down at the moment",
+    Cause.NOT_LONG_ENOUGH: "it is not down for long enough to be sure",
+    Cause.LOGS_NOT_SETTLED: "VergeOS' log has to be read before anything is concluded",
+    Cause.CRASHED: "it ran, it stopped, and nobody asked for it",
+    Cause.HUNG: "it is unresponsive, and nobody is at it",
+    Cause.KILLED_TO_RESTART: "Vergewatch powered it off to start it anew",
+    Cause.STOPPED_BY_PERSON: "{who} stopped it",
+    Cause.STOPPED_BY_GUEST: "its guest shut itself down",
+    Cause.STOPPED_BY_TASK: "a task of VergeOS stopped it",
+    Cause.SEEN_STOPPING: "it was seen on its way down, which is no crash",
+    Cause.HIBERNATED: "it was put into hibernation",
+    Cause.LEFT_OFF_BY_OWNER: "its node failed, and its owner wants it left off after that",
+    Cause.POWERED_OFF_BY_WISH: "VergeOS says that it is meant to be off",
+    Cause.NODE_IN_TROUBLE: "its node is in trouble, or was just now",
+    Cause.HUNG_SHORTLY_BEFORE: "it was unresponsive shortly before",
+    Cause.WAITS_FOR_RESOURCES: "VergeOS has it waiting for resources",
+    Cause.NEVER_SEEN_UP: "Vergewatch never saw it up",
+    Cause.DIED_UNSEEN: "it went down while nobody looked",
+    Cause.MIGRATED_SHORTLY_BEFORE: "it was migrating shortly before",
+    Cause.START_FAILED: "it was on its way up and did not arrive",
+    Cause.STATUS_ERROR: "VergeOS says that it is in error",
+    Cause.STATUS_STRANGE: "its status contradicts itself, or is new to Vergewatch",
+    Cause.NODE_UNKNOWN: "nobody knows which node it ran on",
+    Cause.LOGS_UNREAD: "VergeOS' log could not be read",
+    Cause.LOGS_INCOMPLETE: "VergeOS' log has a hole",
+    Cause.LOGS_UNCLEAR: "VergeOS' log has a row that Vergewatch does not understand",
+}
+"""After "because"."""
+
+REASONS: Mapping[Reason, str] = {
+    Reason.ACT: "nothing speaks against it",
+    Reason.SHADOW: "{says}, and then it only says what it would do",
+    Reason.DISARMED: "recovery is disarmed ({says})",
+    Reason.PAUSED: "recovery is {says}",
+    Reason.JOURNAL_DOWN: "it cannot write that down, and without that it does nothing: {says}",
+    Reason.PICTURE_OLD: "it does not know how things are right now: {says}",
+    Reason.DEGRADED: "it did not see the cloud well lately: {says}",
+    Reason.WARMING_UP: "it has not watched for long enough: {says}",
+    Reason.NOT_ENROLLED: "its owner does not allow it, or nobody knows: {says}",
+    Reason.NOT_CRASHED: "it is not proven that it crashed: {says}",
+    Reason.IN_PROGRESS: "something is being done about it already: {says}",
+    Reason.BUDGET_SPENT: "that was tried too often lately: {says}",
+    Reason.BACKING_OFF: "it just tried, and waits a little longer each time: {says}",
+    Reason.QUIET_WINDOW: "these are quiet hours: {says}",
+    Reason.SILENCED: "{says}",
+    Reason.NODE_HOLD: "it looks like the node's trouble, not the VM's: {says}",
+    Reason.STORM: "so many VMs are in trouble that something bigger must be wrong: {says}",
+    Reason.NO_CAPACITY: "VergeOS lacks the resources: {says}",
+    Reason.TOO_MANY_AT_ONCE: "enough is being done at once: {says}",
+    Reason.RATE_LIMITED: "enough was done in this cloud lately: {says}",
+    Reason.NOT_ITS_TURN: "others have to be up first: {says}",
+    Reason.STEP_NOT_ALLOWED: "the step that would come next is not allowed: {says}",
+    Reason.READ_ONLY: "it may only look: {says}",
+}
+"""After "Vergewatch does not start it now because"."""
+
+VERBS: Mapping[Action, tuple[str, str]] = {
+    Action.POWER_ON: ("start it", "started it"),
+    Action.REBOOT: ("ask its guest to restart", "asked its guest to restart"),
+    Action.RESET: ("reset it", "reset it"),
+    Action.KILL: ("power it off, to start it anew", "powered it off"),
+}
+FATES: Mapping[Outcome, str] = {
+    Outcome.CONFIRMED: "which helped",
+    Outcome.FAILED: "which did not help",
+    Outcome.UNKNOWN: "with nobody knowing whether it was done",
+    Outcome.ABANDONED: "and then did not, after all",
+}
+REFUSALS: Mapping[Reply, str] = {
+    Reply.NO_CAPACITY: "which VergeOS refused for want of resources",
+    Reply.FORBIDDEN: "which VergeOS does not allow Vergewatch",
+    Reply.REFUSED: "which VergeOS refused",
+}
+POLICIES: Mapping[Policy, str] = {
+    Policy.NO: "never",
+    Policy.IGNORE: "never, and it is not even counted",
+    Policy.ON_FAILURE: "when it crashed",
+    Policy.UNLESS_STOPPED: "unless somebody stopped it",
+    Policy.ALWAYS: "always, unless a person or a task stopped it",
+}
+ORDERS: Mapping[OrderKind, str] = {
+    OrderKind.PAUSE: "paused recovery",
+    OrderKind.RESUME: "resumed recovery",
+    OrderKind.DISARM: "disarmed recovery",
+    OrderKind.ARM: "armed recovery",
+    OrderKind.CLEAR: "cleared it",
+}
+UNSETTLED = frozenset({Cause.NOT_DOWN_NOW, Cause.NOT_LONG_ENOUGH, Cause.LOGS_NOT_SETTLED})
+"""Causes that only say that it is too early for one."""
+QUOTE = re.compile(
+    r"(?s)(?P<text>“.*”) by (?P<who>.*?)(?P<when> at [\d:]+ UTC)? \(log row (?P<row>\d+)\)"
+)
+"""A row of the platform's log, as a judgement's detail quotes it."""
+BUDGET = re.compile(r"(?P<used>\d+) of (?P<most>\d+) in (?P<span>[\d.]+ \w+)")
+_ORDINALS = ("zeroth", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth",
+             "ninth", "tenth")  # fmt: skip
+_SPANS = {"1 h": "an hour", "1 d": "a day", "7 d": "a week"}
+
+
+class _Spell(NamedTuple):
+    """The newest time that a VM was down: when, for how long, and what was tried."""
+
+    fell: datetime | None
+    rose: datetime | None
+    tries: Sequence[Attempt]
+    """Oldest first."""
+    why: Judgement | None
+
+
+def _spell(about: About) -> _Spell:
+    rose: datetime | None = None
+    why: Judgement | None = None
+    until = float("inf")
+    for change in about.changes:
+        came_up = change.after in UP and change.before not in UP
+        if came_up and (rose is not None or change.before in (None, State.BASELINE)):
+            break
+        if came_up:
+            rose, until = change.time, change.at
+            continue
+        found = judged_so(change.detail)
+        why = why or (found if found is not None and found.cause not in UNSETTLED else None)
+        if change.before in UP and change.after not in UP:
+            return _Spell(change.time, rose, _tries(about, change.at, until), why)
+    tries = _tries(about, 0.0, until)
+    return _Spell(None, rose, tries[-1:] if rose is not None else tries, why)
+
+
+def _tries(about: About, since: float, until: float) -> Sequence[Attempt]:
+    return [
+        one
+        for one in reversed(about.attempts)
+        if _was_sent(one) and since <= one.intent.prepared_at <= until
+    ]
+
+
+def judged_so(detail: str) -> Judgement | None:
+    """Return the judgement that a change was written down with."""
+    cause, colon, rest = detail.partition(": ")
+    if not colon or cause not in list(Cause):
+        return None
+    return Judgement(Ruling.UNKNOWN, Cause(cause), rest)
+
+
+def _down(about: About) -> str:
+    """Return since when it is in trouble, whatever the cause."""
+    fell = _spell(about).fell
+    what = "unresponsive" if _hangs(about) else "down"
+    if fell is None:
+        return f"{about.vm} is {what}"
+    return f"{about.vm} has been {what} since {_clock(fell, about.now)}"
+
+
+def _crash(about: About) -> str:
+    """Return what is proven to have happened to it."""
+    fell = _spell(about).fell
+    when = _clock(fell, about.now) if fell is not None else ""
+    if _hangs(about):
+        return f"{about.vm} became unresponsive" + (f" at {when}" if when else "")
+    return f"{about.vm} stopped" + (f" at {when}" if when else "") + " and nobody asked for it"
+
+
+def _hangs(about: About) -> bool:
+    known = [about.judgement, about.decision.judgement if about.decision is not None else None]
+    judgement = next((one for one in known if one is not None), None)
+    hung = judgement is not None and judgement.cause in (Cause.HUNG, Cause.KILLED_TO_RESTART)
+    return hung or about.sight is Sight.HUNG
+
+
+def _story(about: About, *, whole: bool = False) -> str:
+    """Return what was tried since it went down; empty where nothing was."""
+    tries = _spell(about).tries
+    if not tries:
+        return ""
+    return f"{_tried(about, tries)}{'.' if whole else ','} " + ("" if whole else "and ")
+
+
+def _tried(about: About, tries: Sequence[Attempt]) -> str:
+    """Return what was done, one thing after the other, and what came of all but the last."""
+    told = []
+    for number, one in enumerate(tries):
+        last = number == len(tries) - 1
+        outcome, reply = one.intent.outcome, one.intent.reply
+        fate = ""
+        if outcome is not None and not (last and outcome is Outcome.CONFIRMED):
+            fate = FATES[outcome]
+            if outcome is Outcome.FAILED and reply is not None:
+                fate = REFUSALS.get(reply, fate)
+        if one.intent.action is Action.KILL and outcome is Outcome.CONFIRMED:
+            fate = ""
+        told.append(_done_at(about, one) + (f", {fate}" if fate else ""))
+    return f"Vergewatch {', then '.join(told)}"
+
+
+def _done_at(about: About, one: Attempt) -> str:
+    return f"{_done(one.intent.action)} at {_clock(one.prepared, about.now)}"
+
+
+def _done(action: Action | None) -> str:
+    return VERBS[action][1] if action is not None else "acted"
+
+
+def _verb(about: About) -> str:
+    action = about.decision.action if about.decision is not None else None
+    if action is not None:
+        return VERBS[action][0]
+    return "act on it" if _hangs(about) else "start it"
+
+
+def _because(judgement: Judgement) -> str:
+    clause = CAUSES[judgement.cause]
+    quoted = QUOTE.fullmatch(judgement.detail)
+    who = quoted["who"] if quoted is not None else ""
+    return clause.format(who="somebody" if who in NOBODY else who)
+
+
+def _evidence(judgement: Judgement) -> str:
+    """Return what makes a cause believable, in brackets."""
+    quoted = QUOTE.fullmatch(judgement.detail)
+    if quoted is not None:
+        return f" ({quoted['text']}{quoted['when'] or ''}, log row {quoted['row']})"
+    return f" ({judgement.detail})" if judgement.detail else ""
+
+
+def _denials(decision: Decision | None) -> Sequence[Verdict]:
+    if decision is None:
+        return ()
+    return [one for one in decision.verdicts if not one.allowed]
+
+
+def _to_change(about: About) -> tuple[str, ...]:
+    if about.state in UP:
+        return ()
+    if about.state is None:
+        return () if about.gone else ("give it the tag recovery/auto, or a rule",)
+    if about.state is State.BASELINE:
+        return ("it is seen up once",)
+    cures = [one.cure for one in _denials(about.decision) if one.cure]
+    return tuple(dict.fromkeys(cures))
+
+
+def _allowed(enrolment: Enrolment | None, verdicts: Sequence[Verdict]) -> str:
+    if enrolment is not None:
+        return f"start it again {POLICIES[enrolment.policy]} ({_told_by(enrolment)})"
+    of_that_time = next((one for one in verdicts if one.guard is Reason.NOT_ENROLLED), None)
+    return of_that_time.says if of_that_time is not None else ""
+
+
+def _told_by(enrolment: Enrolment) -> str:
+    return f"{enrolment.policy}, by {enrolment.because}"
+
+
+def _why_not_enrolled(enrolment: Enrolment | None) -> str:
+    if enrolment is None:
+        return "no tag and no rule names it"
+    if enrolment.policy in (Policy.NO, Policy.IGNORE):
+        return f"its owner says {_told_by(enrolment)}"
+    return "it is disabled, belongs to a service of VergeOS, or was not met yet"
+
+
+def _as_of(attempt: Attempt, moment: datetime) -> Attempt:
+    """Return what was known of *attempt* at *moment*."""
+    if attempt.closed is not None and attempt.closed <= moment:
+        return attempt
+    return _Known(replace(attempt.intent, outcome=None, reply=None, detail=""), attempt.prepared)
+
+
+class _Known(NamedTuple):
+    intent: Intent
+    prepared: datetime
+    closed: datetime | None = None
+
+
+def _was_sent(attempt: Attempt) -> bool:
+    return attempt.intent.sent_at is not None and attempt.intent.outcome is not Outcome.ABANDONED
+
+
+# What happened, line by line.
+
+
+def history(about: About) -> list[Line]:
+    """Return what happened to a VM, newest first."""
+    lines = [
+        *(line_of_change(one, about.system) for one in about.changes),
+        *(line_of_attempt(one, about.system) for one in about.attempts),
+    ]
+    return sorted(lines, key=lambda line: line.time, reverse=True)
+
+
+def line_of_change(change: Change, system: str) -> Line:
+    """Return the line that tells of a step from one state to another."""
+    before = change.before.value if change.before is not None else "not in its care"
+    after = change.after.value if change.after is not None else "not in its care"
+    why = f" ({change.detail})" if change.detail else ""
+    text = f"{before} → {after}{why}"
+    return Line(time=change.time, system=system, vm=change.name, kind="change", text=text)
+
+
+def line_of_attempt(attempt: Attempt, system: str) -> Line:
+    """Return the line that tells of an action."""
+    intent = attempt.intent
+    what = f"{VERBS[intent.action][1]} (intent {intent.id})"
+    if intent.outcome is None:
+        text = f"{what}: not known yet what came of it"
+    else:
+        text = f"{what}: {intent.outcome}" + (f", {intent.detail}" if intent.detail else "")
+    return Line(time=attempt.prepared, system=system, vm=intent.name, kind="action", text=text)
+
+
+def line_of_decision(record: Numbered, system: str) -> Line:
+    """Return the line that tells of a decision."""
+    decision = record.decision
+    says = next((f" ({one.says})" for one in _denials(decision)), "")
+    text = f"decision {record.number}: {decision.reason}{says}"
+    return Line(time=decision.time, system=system, vm=decision.name, kind="decision", text=text)
+
+
+def line_of_order(order: Order, system: str, *, vm: str = "") -> Line:
+    """Return the line that tells of an order."""
+    lasts = f" for {lasting(order.until - order.at)}" if order.until is not None else ""
+    text = f"{order.owner} {ORDERS[order.kind]}{lasts}: {order.reason}"
+    return Line(time=order.time, system=system, vm=vm, kind="order", text=text)
+
+
+def lasting(seconds: float) -> str:
+    """Return ``40 s``, ``29 min``, ``3 h 5 min``, rounded down."""
+    minutes = int(seconds // 60)
+    if minutes == 0:
+        return f"{seconds:.0f} s"
+    hours, rest = divmod(minutes, 60)
+    parts = [f"{hours} h"] * bool(hours) + [f"{rest} min"] * bool(rest)
+    return " ".join(parts)
+
+
+def _clock(moment: datetime | None, now: datetime) -> str:
+    """Return the time of day, and the date where it is another one; both in UTC."""
+    if moment is None:
+        return "a time that nobody knows"
+    if moment.date() == now.date():
+        return f"{moment:%H:%M:%S}"
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _ordinal(number: int) -> str:
+    return _ORDINALS[number] if number < len(_ORDINALS) else f"{number}th"
+
+
+def _span(words: str) -> str:
+    return _SPANS.get(words, words)

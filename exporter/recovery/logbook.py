@@ -1,0 +1,103 @@
+"""What a row of the platform's log means: somebody's wish, or nothing."""
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+
+class LogRow(msgspec.Struct, frozen=True, gc=False):
+    """A row of ``machine_logs``."""
+
+    key: int
+    machine: int
+    at: float
+    """The platform's time, in Unix seconds."""
+    level: str
+    text: str
+    user: str
+
+
+class LogReading(NamedTuple):
+    """What the log says of some machines."""
+
+    rows: Sequence[LogRow]
+    """Oldest first."""
+    complete: bool
+    """Whether every row could be read, and the one that must be there was."""
+    newest: int | None = None
+    """The highest key among the rows."""
+
+
+class Meaning(StrEnum):
+    """What somebody wanted."""
+
+    STOP = "stop"
+    """A person or an API user asked for a stop."""
+    GUEST_STOP = "guest-stop"
+    """The guest shut itself down."""
+    TASK = "task"
+    """A task of the platform acted."""
+    NODE = "node"
+    """The node was told to go, or went."""
+    START = "start"
+    """Somebody started it, or the platform did."""
+    HARMLESS = "harmless"
+
+
+class Wording(NamedTuple):
+    """A text that rows may contain, and what it then means."""
+
+    pattern: str
+    """
+    A regular expression, found anywhere in the text, whatever the case.
+
+    The text is without what stands in quotes, because names may say anything; only the word
+    after ``action`` is left.
+    """
+    means: Meaning
+
+
+NAMES = re.compile(r"(?<!action )'[^']*'|\"[^\"]*\"", re.IGNORECASE)
+
+WORDINGS: tuple[Wording, ...] = (
+    Wording(r"powered off for maintenance", Meaning.NODE),
+    Wording(r"action '(kill|poweroff|hibernate|restore|delete|move)' sent", Meaning.STOP),
+    Wording(r"\btask\b", Meaning.TASK),
+    Wording(r"\bvm has shut ?down\b", Meaning.GUEST_STOP),
+    Wording(r"\bnode\b.*\b(maintenance|reboot|updat|shut ?down|power)", Meaning.NODE),
+    Wording(r"\bnode\b.*\b(not responding|offline|online)\b", Meaning.HARMLESS),
+    Wording(r"action '(poweron|reset|migrate)' sent", Meaning.START),
+    Wording(r"\b(set by hand|power(ed)?[ -]?off|shut ?down|killed|hibernat\w+)\b", Meaning.STOP),
+    Wording(r"\bmodified\b", Meaning.STOP),
+    Wording(r"\b(powered on|ha: starting|vm has reset|migrat(ing|ed))\b", Meaning.START),
+    Wording(
+        r"\b(un)?responsive\b|^tag\b|\brenamed\b|\bcreated\b|\bnot enough resources\b",
+        Meaning.HARMLESS,
+    ),
+)
+"""
+Texts seen in documents, most telling first; the first that is found decides.
+
+No real text of a power event is known for certain. What none of these explains is doubt, and
+doubt never acts: a person reads the row in `explain` and adds what it means.
+"""
+
+
+class Wordbook:
+    """The wordings of one site, ready to be looked up."""
+
+    def __init__(self, wordings: Sequence[Wording] = WORDINGS) -> None:
+        self._wordings = [
+            (re.compile(wording.pattern, re.IGNORECASE), wording.means) for wording in wordings
+        ]
+
+    def meaning(self, text: str) -> Meaning | None:
+        """Return what *text* means; None where no wording explains it."""
+        nameless = NAMES.sub("''", text)
+        for pattern, means in self._wordings:
+            if pattern.search(nameless):
+                return means
+        return None

@@ -1,0 +1,65 @@
+"""How recovery stands as a whole: one word, and why."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from exporter.recovery.breaker import Breaker, Weather
+from exporter.recovery.health import Health, is_warm
+from exporter.recovery.orders import Standing
+from exporter.recovery.rules import Rules
+
+
+class Posture(StrEnum):
+    """What recovery is ready for."""
+
+    BROKEN = "broken"
+    """By a bug of its own: it does nothing until the process is started anew."""
+    DISARMED = "disarmed"
+    PAUSED = "paused"
+    JOURNAL_DOWN = "journal_down"
+    DEGRADED = "degraded"
+    WARMING_UP = "warming_up"
+    STORM = "storm"
+    CLEARING = "clearing"
+    """One action at a time, after a storm."""
+    ACTIVE = "active"
+
+
+class Stance(NamedTuple):
+    """A posture, and why."""
+
+    posture: Posture
+    because: str
+
+
+def stance(
+    *,
+    bug: str,
+    switch: str,
+    standing: Standing,
+    journal_problem: str,
+    health: Health,
+    breaker: Breaker,
+    rules: Rules,
+    at: float,
+) -> Stance:
+    """Return how recovery stands; of several reasons to do nothing, the one that lasts longest."""
+    if bug:
+        return Stance(Posture.BROKEN, bug)
+    if switch:
+        return Stance(Posture.DISARMED, f"{switch} is there")
+    if standing.disarm is not None:
+        return Stance(Posture.DISARMED, f"by {standing.disarm.owner}: {standing.disarm.reason}")
+    if standing.pause is not None:
+        return Stance(Posture.PAUSED, f"by {standing.pause.owner}: {standing.pause.reason}")
+    if journal_problem:
+        return Stance(Posture.JOURNAL_DOWN, journal_problem)
+    if health.degraded_by:
+        return Stance(Posture.DEGRADED, health.degraded_by)
+    if breaker.weather is Weather.STORM:
+        return Stance(Posture.STORM, "too many VMs are down at once")
+    if not is_warm(health, rules, at=at):
+        return Stance(Posture.WARMING_UP, f"since {health.warm_because}")
+    if breaker.weather is Weather.CLEARING:
+        return Stance(Posture.CLEARING, "a storm is nearly over: one VM at a time")
+    return Stance(Posture.ACTIVE, "all is well")

@@ -1,0 +1,36 @@
+"""Hours in which a person has said beforehand that recovery keeps still."""
+
+from collections.abc import Iterable
+from datetime import datetime, time, timedelta, tzinfo
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+
+class QuietWindow(NamedTuple):
+    """A stretch of time that comes again every week."""
+
+    days: frozenset[int]
+    """Monday is 0; the day on which it begins."""
+    begins: time
+    lasts: timedelta
+    zone: tzinfo
+    names: tuple[str, ...]
+    """Patterns of the VMs that it is for; empty for all."""
+    reason: str
+
+    def holds(self, name: str, moment: datetime) -> bool:
+        """Return whether the VM *name* is to be left alone at *moment*."""
+        if self.names and not any(fnmatchcase(name, pattern) for pattern in self.names):
+            return False
+        here = moment.astimezone(self.zone)
+        for days_ago in range(self.lasts.days + 2):
+            day = here.date() - timedelta(days=days_ago)
+            began = datetime.combine(day, self.begins, self.zone)
+            if day.weekday() in self.days and began <= here < began + self.lasts:
+                return True
+        return False
+
+
+def quiet(windows: Iterable[QuietWindow], name: str, moment: datetime) -> str:
+    """Return why the VM *name* is to be left alone at *moment*; empty when it is not."""
+    return next((window.reason for window in windows if window.holds(name, moment)), "")

@@ -1,0 +1,143 @@
+"""
+The life of a VM in recovery, as a table.
+
+Everything that decides which state follows which is in this file, and nothing else is: when an
+event has happened is `detect`'s, `decide`'s and `verify`'s to say. A state says how things are, an
+event says what happened. What the table does not list cannot happen, and asking for it is a bug.
+
+docs/recovery.md draws its diagram from here.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class ImpossibleTransitionError(Exception):
+    """The table does not know this step: a bug, which disarms recovery."""
+
+
+class State(StrEnum):
+    """How it stands with one enrolled VM."""
+
+    BASELINE = "baseline"
+    """Known, and not yet seen up: what is found down at first sight is nobody's crash."""
+    HEALTHY = "healthy"
+    """Up, or on its way through something harmless."""
+    SUSPECT = "suspect"
+    """Down or hung; not yet for long enough, or its logs have not been read."""
+    PLATFORM = "platform"
+    """VergeOS' own high availability has the first word."""
+    INTENDED = "intended"
+    """Down because somebody wanted it so."""
+    UNKNOWN = "unknown"
+    """Down, and nobody can prove why: a person's business."""
+    BACKOFF = "backoff"
+    """Crashed for certain; the pause after the last try is not over."""
+    HELD = "held"
+    """Crashed for certain; something forbids to act now."""
+    ACTING = "acting"
+    """An intent is committed; its request is about to be sent, or under way."""
+    VERIFYING = "verifying"
+    """The request was accepted; not yet seen to have helped."""
+    INDETERMINATE = "indeterminate"
+    """Nobody knows whether the request arrived; looking will tell."""
+    PROBATION = "probation"
+    """Up again after an action, and not yet for long."""
+    QUARANTINED = "quarantined"
+    """Given up: a budget is used up, or the last rung of the ladder."""
+
+
+class Event(StrEnum):
+    """What can happen to a VM in recovery."""
+
+    SEEN_UP = "seen up"
+    SEEN_DOWN = "seen down"
+    SEEN_STOPPING = "seen stopping"
+    SEEN_CHANGING = "seen changing"
+    """Something or somebody else moves it: it starts, migrates, is imported."""
+    PLATFORM_CLAIMED = "claimed by the platform"
+    PLATFORM_PASSED = "not claimed any longer"
+    STOP_EXPLAINED = "stop explained"
+    CAUSE_MISSING = "cause missing"
+    CRASH_PROVEN = "crash proven"
+    PAUSE_BEGUN = "pause begun"
+    PAUSE_OVER = "pause over"
+    BUDGET_SPENT = "budget spent"
+    INTENT_COMMITTED = "intent committed"
+    INTENT_ABANDONED = "intent abandoned"
+    REQUEST_ACCEPTED = "request accepted"
+    REQUEST_REFUSED = "request refused"
+    ANSWER_LOST = "answer lost"
+    SEEN_HELPED = "seen to have helped"
+    STEP_DONE = "step done"
+    """A kill worked: the VM is down, and the next intent starts it."""
+    TIME_UP = "time up"
+    STAYED_UP = "stayed up"
+    CLEARED = "cleared"
+    """By a person."""
+
+
+DOWN = (
+    State.SUSPECT,
+    State.PLATFORM,
+    State.INTENDED,
+    State.UNKNOWN,
+    State.BACKOFF,
+    State.HELD,
+)
+JUDGED = (State.SUSPECT, State.PLATFORM, State.UNKNOWN, State.BACKOFF, State.HELD)
+"""States in which a cause is looked for, again and again."""
+OPEN = (State.ACTING, State.VERIFYING, State.INDETERMINATE)
+"""While an intent is open, looking says what comes of it."""
+
+TRANSITIONS: Mapping[tuple[State, Event], State] = {
+    (State.BASELINE, Event.SEEN_UP): State.HEALTHY,
+    (State.HEALTHY, Event.SEEN_DOWN): State.SUSPECT,
+    (State.HEALTHY, Event.SEEN_STOPPING): State.INTENDED,
+    (State.PROBATION, Event.SEEN_DOWN): State.SUSPECT,
+    (State.PROBATION, Event.SEEN_STOPPING): State.INTENDED,
+    (State.PROBATION, Event.STAYED_UP): State.HEALTHY,
+    # Whoever started it, it runs: nothing that we thought of it while it was down stands.
+    **{(state, Event.SEEN_UP): State.HEALTHY for state in DOWN},
+    **{(state, Event.SEEN_HELPED): State.PROBATION for state in DOWN},  # after a try of ours
+    **{(state, Event.SEEN_CHANGING): State.SUSPECT for state in DOWN},
+    **{(state, Event.SEEN_STOPPING): State.INTENDED for state in DOWN},
+    # A judgement replaces the one before it; the newest evidence counts.
+    **{(state, Event.PLATFORM_CLAIMED): State.PLATFORM for state in JUDGED},
+    **{(state, Event.STOP_EXPLAINED): State.INTENDED for state in JUDGED},
+    **{(state, Event.CAUSE_MISSING): State.UNKNOWN for state in JUDGED},
+    (State.PLATFORM, Event.PLATFORM_PASSED): State.SUSPECT,
+    # Proven is not permitted: where a crash leads is the guards' to say.
+    **{(state, Event.CRASH_PROVEN): State.HELD for state in JUDGED if state is not State.BACKOFF},
+    (State.HELD, Event.PAUSE_BEGUN): State.BACKOFF,
+    (State.BACKOFF, Event.PAUSE_OVER): State.HELD,
+    (State.HELD, Event.BUDGET_SPENT): State.QUARANTINED,
+    (State.HELD, Event.INTENT_COMMITTED): State.ACTING,
+    (State.ACTING, Event.INTENT_ABANDONED): State.SUSPECT,
+    (State.ACTING, Event.REQUEST_ACCEPTED): State.VERIFYING,
+    (State.ACTING, Event.REQUEST_REFUSED): State.SUSPECT,
+    (State.ACTING, Event.ANSWER_LOST): State.INDETERMINATE,
+    **{(state, Event.SEEN_HELPED): State.PROBATION for state in OPEN},
+    **{(state, Event.STEP_DONE): State.SUSPECT for state in OPEN},
+    # Nothing is repeated on the strength of old evidence: the whole proof begins anew.
+    **{(state, Event.TIME_UP): State.SUSPECT for state in OPEN},
+    # A person's start always works; it does not refill a budget.
+    (State.QUARANTINED, Event.SEEN_UP): State.PROBATION,
+    (State.QUARANTINED, Event.CLEARED): State.SUSPECT,
+}
+
+
+def follow(state: State, event: Event) -> State:
+    """
+    Return the state that *event* leads to from *state*.
+
+    Raises:
+        ImpossibleTransitionError: The table does not know this step.
+
+    """
+    try:
+        return TRANSITIONS[state, event]
+    except KeyError:
+        raise ImpossibleTransitionError(
+            f"a VM that is {state.value} cannot have {event.value}"
+        ) from None
