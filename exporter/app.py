@@ -13,13 +13,16 @@ from typing import NamedTuple
 import structlog
 
 from exporter import __version__
+from exporter.alerting.alerting import Alerting
 from exporter.clock import Clock
 from exporter.connection import cloud_settings
+from exporter.desk import Desk
 from exporter.errors import ConfigError
 from exporter.exposition.formats import Format
 from exporter.exposition.shelf import Shelf
 from exporter.fleet import Fleet
 from exporter.heartbeat import beat_forever, notify
+from exporter.rescue import Archive, directory, token
 from exporter.settings import Settings
 from exporter.telemetry import (
     BUILD_INFO,
@@ -50,12 +53,18 @@ class Pages(NamedTuple):
         return self.shelf.page(form, gzipped=gzipped, now=self.clock.monotonic())
 
 
-async def run(settings: Settings, load: Callable[[], Settings], clock: Clock) -> None:
+async def run(
+    settings: Settings,
+    load: Callable[[], Settings],
+    clock: Clock,
+    started: Callable[[], None] = lambda: None,
+) -> None:
     """
     Watch and serve until SIGTERM or SIGINT; then stop every part, in order.
 
     Args:
         load: Reads the settings anew, for a reload.
+        started: Called once it serves, and can be told to stop.
 
     Raises:
         ConfigError: The settings cannot be put into practice.
@@ -68,10 +77,17 @@ async def run(settings: Settings, load: Callable[[], Settings], clock: Clock) ->
         LiveWebConfig(settings.web.config_file, clock) if settings.web.config_file else None
     )
     clouds = cloud_settings(settings)
+    archive = Archive(settings.recovery, clock)
+    alerting = Alerting(
+        settings.alertmanager.plan(),
+        directory(settings.recovery),
+        clock,
+        telemetry.alertmanager_meter(),
+    )
     _make_room_for_a_fleet()
     stopping = asyncio.Event()
     async with asyncio.TaskGroup() as parts:
-        fleet = Fleet(parts, shelf, telemetry, clock)
+        fleet = Fleet(parts, shelf, telemetry, clock, archive, alerting)
         reload = Reload(fleet, load, settings, web_config, telemetry, clock)
         web = make_app(
             Pages(shelf, clock),
@@ -82,6 +98,8 @@ async def run(settings: Settings, load: Callable[[], Settings], clock: Clock) ->
             telemetry_path=settings.web.telemetry_path,
             web_config=web_config,
             observe_scrape=telemetry[SCRAPE_DURATION].observe,
+            desk=Desk(fleet.recoveries, lambda: archive.journal, clock),
+            recovery_token=token(settings.recovery),
         )
         listen = parse_listen(settings.web.listen_address)
         tls = web_config.ssl_context() if web_config else None
@@ -91,16 +109,22 @@ async def run(settings: Settings, load: Callable[[], Settings], clock: Clock) ->
                 beat = parts.create_task(
                     beat_forever(clock, telemetry[EVENT_LOOP_LAG].observe), name="heartbeat"
                 )
+                telling = parts.create_task(alerting.run(fleet.reports), name="alerting")
+                tidying = parts.create_task(archive.tidy_forever(), name="tidying")
                 reload.accepted()
                 with signals(parts, stopping, reload):
                     log.info("daemon.started", version=__version__, listen=str(address))
                     notify("READY=1")
+                    started()
                     await stopping.wait()
                 log.info("daemon.stopping")
                 notify("STOPPING=1")
                 beat.cancel()
+                tidying.cancel()
+                telling.cancel()
             finally:
                 await fleet.stop()
+                await archive.close()
     log.info("daemon.stopped")
 
 
@@ -147,7 +171,12 @@ class Reload:
     ) -> None:
         self._fleet = fleet
         self._load = load
-        self._fixed = {"web": settings.web, "log": settings.log}
+        self._fixed = {
+            "web": settings.web,
+            "log": settings.log,
+            "alertmanager": settings.alertmanager,
+        }
+        self._journal = directory(settings.recovery)
         self._web_config = web_config
         self._telemetry = telemetry
         self._clock = clock
@@ -167,6 +196,8 @@ class Reload:
         for name, group in self._fixed.items():
             if getattr(settings, name) != group:
                 log.warning("config.needs_restart", settings=name)
+        if directory(settings.recovery) != self._journal:
+            log.warning("config.needs_restart", settings="recovery.directory")
         self.accepted()
         log.info("config.reloaded", systems=len(clouds))
 

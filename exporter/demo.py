@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable, Sequence
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -20,16 +21,50 @@ HASTE: dict[str, Any] = {
     "poll": {"fast_seconds": 5, "slow_seconds": 15, "inventory_seconds": 60},
     # The simulated VergeOS has no hourly limit, and nobody should wait to see something happen.
     "api": {"requests_per_hour": 10_000},
+    "recovery": {
+        "mode": "enforce",
+        "limits": {
+            "warmup_seconds": 15,
+            "warmup_pictures": 3,
+            "confirm_down_seconds": 10,
+            "log_settle_seconds": 5,
+            "confirm_hung_seconds": 60,
+            "backoff_seconds": 10,
+            "probation_seconds": 60,
+            "platform_seconds": 60,
+            "storm_least": 6,
+            "storm_calm_seconds": 60,
+            "fleet_most": 20,
+            "node_drop_seconds": 5,
+        },
+    },
 }
+"""A toy's haste: what takes minutes on a real cloud is seen in moments here."""
 
 
-async def show(simulator: Simulator, given: dict[str, dict[str, Any]], clock: Clock) -> None:
-    """Run the simulator and a daemon that watches it, until told to stop."""
+async def show(
+    simulator: Simulator,
+    given: dict[str, dict[str, Any]],
+    clock: Clock,
+    *,
+    token: str,
+    introduce: Callable[[], None],
+) -> None:
+    """
+    Run the simulator and a daemon that watches it and starts what crashes, until told to stop.
+
+    Args:
+        token: What `vergewatch recovery pause` and the like have to show.
+        introduce: Called once there is something to look at.
+
+    """
     async with simulator:
         log.info("simulator.started", url=simulator.url, control=f"{simulator.url}/simulator/")
         cloud = {"url": simulator.url, "api_key": simulator.api_key}
-        settings = Settings(**{"systems": [cloud], **HASTE, **given})
-        await app.run(settings, lambda: settings, clock)
+        with TemporaryDirectory(prefix="vergewatch-demo-") as directory:
+            recovery = {**HASTE["recovery"], "directory": directory, "token": token}
+            settings = Settings(**{"systems": [cloud], **HASTE, "recovery": recovery, **given})
+            await app.run(settings, lambda: settings, clock, introduce)
 
 
 async def serve(

@@ -1,6 +1,9 @@
 """The reference pages, written from the code that they describe: metrics and settings."""
 
+import ast
+import inspect
 from collections.abc import Iterable
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
@@ -9,8 +12,17 @@ from pydantic.fields import FieldInfo
 
 from exporter.configuration import OF_ONE_CLOUD, walk
 from exporter.exposition.catalog import FAMILIES
+from exporter.recovery.decision import Reason
+from exporter.recovery.states import DOWN, JUDGED, OPEN, TRANSITIONS, Event, State
 from exporter.settings import PREFIX, Settings
 from exporter.telemetry import INSTRUMENTS
+
+LISTS = frozenset({"systems", "rules", "quiet", "wordings"})
+"""Settings of which there are several; no variable reaches inside."""
+
+
+GROUPS = {"down": DOWN, "judged": JUDGED, "open": OPEN}
+"""What states are called that have steps in common."""
 
 
 class Metric(NamedTuple):
@@ -89,6 +101,79 @@ No secret is ever given on a command line. Files with secrets are read again whe
 {_table(("Setting", "Variable", "Default", "Meaning"), _setting_rows())}"""
 
 
+TABLES_BEGIN = "<!-- written by `make docs` from the code: begin -->\n"
+TABLES_END = "<!-- end -->\n"
+
+
+def with_recovery_tables(page: str) -> str:
+    """Return docs/recovery.md with what it has from the code brought up to date."""
+    before, _, rest = page.partition(TABLES_BEGIN)
+    _, _, after = rest.partition(TABLES_END)
+    return f"{before}{TABLES_BEGIN}\n{recovery_tables()}\n{TABLES_END}{after}"
+
+
+def recovery_tables() -> str:
+    """Return what docs/recovery.md has from the code: the diagram, its states, the reasons."""
+    return "\n".join(
+        [
+            "```mermaid",
+            *_diagram(),
+            "```",
+            "",
+            _table(("State", "How things are"), _words(State)),
+            _table(("Reason", "What forbids to act"), _words(Reason)),
+        ]
+    )
+
+
+def _diagram() -> Iterable[str]:
+    """Yield the table of transitions as a Mermaid diagram; what a group shares is drawn once."""
+    sources: dict[tuple[State, Event], set[State]] = {}
+    for (before, event), after in TRANSITIONS.items():
+        sources.setdefault((after, event), set()).add(before)
+    arrows: dict[tuple[str, State], list[str]] = {}
+    for (after, event), states in sources.items():
+        rest = {str(state) for state in states}
+        for group, members in GROUPS.items():
+            if rest.issuperset(members):
+                rest = rest.difference(members) | {group}
+        for source in sorted(rest):
+            arrows.setdefault((source, after), []).append(event)
+    yield "stateDiagram-v2"
+    yield f"    [*] --> {State.BASELINE}"
+    yield "    state down {"
+    yield f"        {State.INTENDED}"
+    yield "        state judged {"
+    yield from (f"            {state}" for state in JUDGED)
+    yield "        }"
+    yield "    }"
+    yield "    state open {"
+    yield from (f"        {state}" for state in OPEN)
+    yield "    }"
+    for (source, after), events in arrows.items():
+        yield f"    {source} --> {after}: {', '.join(events)}"
+
+
+def _words(kind: type[StrEnum]) -> Iterable[tuple[str, ...]]:
+    """Yield each word of an enumeration, and what it means."""
+    meanings = _member_texts(kind)
+    return ((f"`{word}`", meanings[word.name]) for word in kind)
+
+
+def _member_texts(kind: type[Enum]) -> dict[str, str]:
+    """Return what stands below each member of an enumeration, which Python does not keep."""
+    (definition,) = ast.parse(inspect.getsource(kind)).body
+    texts: dict[str, str] = {}
+    name = ""
+    for node in getattr(definition, "body", ()):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            texts[name] = ""
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and name:
+            texts[name] = " ".join(str(node.value.value).split())
+    return texts
+
+
 def _metric_row(metric: Metric) -> tuple[str, ...]:
     labels = ", ".join(f"`{label}`" for label in metric.labels)
     return f"`{metric.name}`", metric.kind, labels, metric.help
@@ -96,8 +181,8 @@ def _metric_row(metric: Metric) -> tuple[str, ...]:
 
 def _setting_rows() -> Iterable[tuple[str, ...]]:
     for path, field in walk(Settings):
-        listed = path[0] == "systems"
-        name = ".".join(path).replace("systems", "systems[]", 1) if listed else ".".join(path)
+        listed = not LISTS.isdisjoint(path)
+        name = ".".join(f"{step}[]" if step in LISTS else step for step in path)
         variable = "" if listed else f"`{PREFIX}{'__'.join(path).upper()}`"
         if path[0] in OF_ONE_CLOUD or not listed or ("poll" not in path and "api" not in path):
             yield f"`{name}`", variable, _default(field), _meaning(field)

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     NonNegativeInt,
     PositiveFloat,
@@ -26,12 +25,12 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from exporter.alerting_settings import AlertmanagerSettings
+from exporter.recovery_settings import STRICT, RecoverySettings
+
 PREFIX = "VERGEWATCH_"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 HOST = re.compile(r"[A-Za-z0-9._:%-]+")
-STRICT = ConfigDict(
-    frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
-)
 
 
 def _base_url(url: str) -> str:
@@ -74,7 +73,8 @@ class PollSettings(BaseModel):
     """Between readings of what decides whether a VM is up: `vms`, `machine_status`."""
     slow_seconds: PositiveFloat = 60
     """Between readings of load and of guests: `machine_stats`, `machine_nics`, `machine_drives`,
-    `machine_drive_stats`, and `machine_status` once more for what guest agents say."""
+    `machine_drive_stats`, and `machine_status` once more for what guest agents say. Where there is
+    recovery, of `tag_members` too."""
     inventory_seconds: PositiveFloat = 300
     """Between readings of what hardly changes: `clusters`, `nodes`, the number of snapshots."""
     identity_seconds: PositiveFloat = 3600
@@ -135,6 +135,11 @@ class SystemSettings(BaseModel):
     """The user's password."""
     password_file: Path | None = None
     """A file with the password, read again when it changes."""
+    action_api_key: Secret | None = None
+    """An API key of a user who may start and stop VMs, where the one that reads may not. Recovery
+    uses it, and nothing else does."""
+    action_api_key_file: Path | None = None
+    """A file with that API key, read again when it changes."""
     login: Literal["token", "basic"] = "token"
     """With a user name: log in once and use a session token, or send the password each time."""
     tls: TLSSettings = TLSSettings()
@@ -142,15 +147,25 @@ class SystemSettings(BaseModel):
     """Instead of the common `poll`."""
     api: APISettings | None = None
     """Instead of the common `api`."""
+    recovery_mode: Literal["off", "shadow", "enforce"] | None = None
+    """Instead of the common `recovery.mode`."""
+
+    @property
+    def acts_with_another_key(self) -> bool:
+        """Whether acting has a credential of its own."""
+        return self.action_api_key is not None or self.action_api_key_file is not None
 
     @model_validator(mode="after")
     def _one_way_to_sign(self) -> "SystemSettings":
         keys = [self.api_key, self.api_key_file]
         passwords = [self.password, self.password_file]
+        action_keys = [self.action_api_key, self.action_api_key_file]
         if sum(given is not None for given in keys) > 1:
             raise ValueError("api_key and api_key_file are both given: keep one")
         if sum(given is not None for given in passwords) > 1:
             raise ValueError("password and password_file are both given: keep one")
+        if sum(given is not None for given in action_keys) > 1:
+            raise ValueError("action_api_key and action_api_key_file are both given: keep one")
         if any(given is not None for given in keys):
             return self
         if not self.username or all(given is None for given in passwords):
@@ -210,23 +225,33 @@ class Settings(BaseSettings):
     """As `systems[].password`, when it is one."""
     password_file: Path | None = None
     """As `systems[].password_file`, when it is one."""
+    action_api_key: Secret | None = None
+    """As `systems[].action_api_key`, when it is one."""
+    action_api_key_file: Path | None = None
+    """As `systems[].action_api_key_file`, when it is one."""
     login: Literal["token", "basic"] = "token"
     """As `systems[].login`, when it is one."""
     tls: TLSSettings = TLSSettings()
     """As `systems[].tls`, when it is one."""
+    recovery_mode: Literal["off", "shadow", "enforce"] | None = None
+    """As `systems[].recovery_mode`, when it is one."""
     systems: tuple[SystemSettings, ...] = ()
     """Several clouds, each with credentials, cadence and failures of its own."""
     poll: PollSettings = PollSettings()
     """How often to ask."""
     api: APISettings = APISettings()
     """How to behave towards the API."""
+    recovery: RecoverySettings = RecoverySettings()
+    """Whether and how VMs that crashed are started again."""
+    alertmanager: AlertmanagerSettings = AlertmanagerSettings()
+    """Whom to tell what cannot wait for a scrape, and whose silences hold recovery back."""
     web: WebSettings = WebSettings()
     """What is served, and where."""
     log: LogSettings = LogSettings()
     """What is said, and how."""
     secrets_dir: Path | None = None
-    """A directory of secrets: `api_key` and `password` for one cloud, `NAME.api_key` and
-    `NAME.password` for several. systemd's credentials directory is found by itself."""
+    """A directory of secrets: `api_key`, `password` and `action_api_key` for one cloud,
+    `NAME.api_key` and so on for several. systemd's credentials directory is found by itself."""
     config_file: Path | None = None
     """The YAML file that these settings may be in."""
 
@@ -257,3 +282,7 @@ class Settings(BaseSettings):
     def api_of(self, cloud: SystemSettings) -> APISettings:
         """Return how to treat the API of *cloud*."""
         return cloud.api or self.api
+
+    def recovery_mode_of(self, cloud: SystemSettings) -> str:
+        """Return what recovery may do in *cloud*."""
+        return cloud.recovery_mode or self.recovery.mode

@@ -92,6 +92,83 @@ RELOAD_TIMESTAMP = Instrument(
     "When a configuration was last accepted.",
 )
 
+RECOVERY_DECISIONS = Instrument(
+    "vergewatch_recovery_decisions_total",
+    Counter,
+    "Decisions of recovery that were news, by what forbade to act first and what was thought of "
+    "the VM; the reason `act` is an action, `shadow` one that only the mode forbade.",
+    ("system_name", "reason", "cause"),
+)
+RECOVERY_ACTIONS = Instrument(
+    "vergewatch_recovery_actions_total",
+    Counter,
+    "Actions of recovery, by what was asked for and how it ended.",
+    ("system_name", "action", "outcome"),
+)
+RECOVERY_INVALID_PICTURES = Instrument(
+    "vergewatch_recovery_invalid_pictures_total",
+    Counter,
+    "Readings that recovery did not believe, by why.",
+    ("system_name", "reason"),
+)
+RECOVERY_CLOCK_JUMPS = Instrument(
+    "vergewatch_recovery_clock_jumps_total",
+    Counter,
+    "How often this machine's time of day was seen to jump, which recovery answers with a pause.",
+    ("system_name",),
+)
+RECOVERY_TIME = Instrument(
+    "vergewatch_recovery_time_to_recover_seconds",
+    Histogram,
+    "From the last sight of a VM running to the first sight of it running again after an action.",
+    ("system_name",),
+    buckets=(30.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0, 1800.0, 3600.0),
+)
+
+ALERTMANAGER_UP = Instrument(
+    "vergewatch_alertmanager_up",
+    Gauge,
+    "1 if the Alertmanager did what it was last asked.",
+    ("alertmanager",),
+)
+ALERTMANAGER_POSTS = Instrument(
+    "vergewatch_alertmanager_posts_total",
+    Counter,
+    "Times that the daemon's own alerts were brought to the Alertmanager, by what came of it.",
+    ("alertmanager", "outcome"),
+)
+ALERTMANAGER_ALERTS = Instrument(
+    "vergewatch_alertmanager_alerts",
+    Gauge,
+    "Alerts of the daemon's own that the Alertmanager was last told are firing.",
+    ("alertmanager",),
+)
+ALERTMANAGER_POST_TIMESTAMP = Instrument(
+    "vergewatch_alertmanager_last_post_success_timestamp_seconds",
+    Gauge,
+    "When the Alertmanager last took the daemon's own alerts.",
+    ("alertmanager",),
+)
+ALERTMANAGER_SILENCES = Instrument(
+    "vergewatch_alertmanager_silences",
+    Gauge,
+    "Silences that were active in the Alertmanager when it last told them.",
+    ("alertmanager",),
+)
+ALERTMANAGER_SILENCES_KNOWN = Instrument(
+    "vergewatch_alertmanager_silences_known",
+    Gauge,
+    "1 if the Alertmanager told its silences lately; 0 while recovery goes on without knowing "
+    "them, or holds, as alertmanager.unreachable says.",
+    ("alertmanager",),
+)
+ALERTMANAGER_SILENCES_TIMESTAMP = Instrument(
+    "vergewatch_alertmanager_last_silences_success_timestamp_seconds",
+    Gauge,
+    "When the Alertmanager last told its silences.",
+    ("alertmanager",),
+)
+
 INSTRUMENTS = (
     BUILD_INFO,
     API_REQUESTS,
@@ -103,6 +180,18 @@ INSTRUMENTS = (
     SCRAPE_DURATION,
     RELOAD_SUCCESS,
     RELOAD_TIMESTAMP,
+    RECOVERY_DECISIONS,
+    RECOVERY_ACTIONS,
+    RECOVERY_INVALID_PICTURES,
+    RECOVERY_CLOCK_JUMPS,
+    RECOVERY_TIME,
+    ALERTMANAGER_UP,
+    ALERTMANAGER_POSTS,
+    ALERTMANAGER_ALERTS,
+    ALERTMANAGER_POST_TIMESTAMP,
+    ALERTMANAGER_SILENCES,
+    ALERTMANAGER_SILENCES_KNOWN,
+    ALERTMANAGER_SILENCES_TIMESTAMP,
 )
 
 
@@ -128,6 +217,14 @@ class Telemetry:
     def meter(self, system_name: str) -> "SystemMeter":
         """Return what counts one cloud's requests."""
         return SystemMeter(self, system_name)
+
+    def recovery_meter(self, system: "SystemMeter") -> "RecoveryMeter":
+        """Return what counts the doings of one cloud's recovery."""
+        return RecoveryMeter(self, system)
+
+    def alertmanager_meter(self) -> "AlertmanagerMeter":
+        """Return what counts what goes to Alertmanagers and what comes from them."""
+        return AlertmanagerMeter(self)
 
     def forget(self, system_name: str) -> None:
         """Drop all series of a cloud that is no longer watched, or has a new name."""
@@ -158,6 +255,56 @@ class SystemMeter:
         """Count under another name from now on; what was counted under the old one is dropped."""
         self._telemetry.forget(self.system_name)
         self.system_name = system_name
+
+
+class RecoveryMeter:
+    """Counts what one cloud's recovery thinks and does, under the cloud's present name."""
+
+    def __init__(self, telemetry: Telemetry, system: SystemMeter) -> None:
+        self._telemetry = telemetry
+        self._system = system
+
+    def decided(self, reason: str, cause: str) -> None:
+        self._of(RECOVERY_DECISIONS, reason, cause).inc()
+
+    def acted(self, action: str, outcome: str) -> None:
+        self._of(RECOVERY_ACTIONS, action, outcome).inc()
+
+    def invalid(self, reason: str) -> None:
+        self._of(RECOVERY_INVALID_PICTURES, reason).inc()
+
+    def clock_jumped(self) -> None:
+        self._of(RECOVERY_CLOCK_JUMPS).inc()
+
+    def recovered(self, seconds: float) -> None:
+        self._of(RECOVERY_TIME).observe(seconds)
+
+    def _of(self, instrument: Instrument, *labels: str) -> Any:
+        return self._telemetry[instrument].labels(self._system.system_name, *labels)
+
+
+class AlertmanagerMeter:
+    """Counts what goes to each Alertmanager and what comes from it, by its URL."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    def answered(self, alertmanager: str, *, up: bool) -> None:
+        self._telemetry[ALERTMANAGER_UP].labels(alertmanager).set(up)
+
+    def posted(self, alertmanager: str, outcome: str) -> None:
+        self._telemetry[ALERTMANAGER_POSTS].labels(alertmanager, outcome).inc()
+
+    def took(self, alertmanager: str, alerts: int, time: float) -> None:
+        self._telemetry[ALERTMANAGER_ALERTS].labels(alertmanager).set(alerts)
+        self._telemetry[ALERTMANAGER_POST_TIMESTAMP].labels(alertmanager).set(time)
+
+    def told(self, alertmanager: str, silences: int, time: float) -> None:
+        self._telemetry[ALERTMANAGER_SILENCES].labels(alertmanager).set(silences)
+        self._telemetry[ALERTMANAGER_SILENCES_TIMESTAMP].labels(alertmanager).set(time)
+
+    def knows_silences(self, alertmanager: str, *, known: bool) -> None:
+        self._telemetry[ALERTMANAGER_SILENCES_KNOWN].labels(alertmanager).set(known)
 
 
 def _register(instrument: Instrument, registry: CollectorRegistry) -> Any:

@@ -24,6 +24,7 @@ HASTE = {
     "VERGEWATCH_API__REQUESTS_PER_HOUR": "1000000",
     "VERGEWATCH_API__TIMEOUT_SECONDS": "2",
     "VERGEWATCH_API__SPACING_SECONDS": "0.02",
+    "VERGEWATCH_RECOVERY__MODE": "off",
 }
 """A day in the life of a daemon, in seconds."""
 

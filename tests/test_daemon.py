@@ -356,7 +356,7 @@ async def test_a_schedule_that_an_hour_cannot_pay_for_is_refused_with_the_sum() 
     )
 
     assert code == 2
-    assert "the schedule needs 1778 requests an hour, and 850 are allowed" in output
+    assert "the schedule needs 1838 requests an hour, and 850 are allowed" in output
     assert "Traceback" not in output
 
 

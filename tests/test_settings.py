@@ -170,6 +170,11 @@ def test_each_of_several_clouds_finds_its_own_credentials(
             "{file}: api_key and api_key_file",
         ),
         (
+            "url: https://v\napi_key: k\naction_api_key: k\naction_api_key_file: f",
+            "{file}: action_api_key and action_api_key_file",
+        ),
+        ("url: https://v\naction_api_key: k", "{file}: no credentials"),
+        (
             "url: https://v\napi_key: k\nsystems: [{url: https://w}]",
             "api_key, url is for one",
         ),
@@ -227,6 +232,33 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_bytes(b"\xff\xfe\x00")
 
     assert complaint(tmp_path / "c.yaml").endswith("cannot be read: it is not text")
+
+
+def test_the_key_that_acts_is_a_secret_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (cloud,) = one_cloud(monkeypatch, VERGEWATCH_ACTION_API_KEY="hunter2").systems
+    assert cloud.action_api_key is not None
+    assert cloud.action_api_key.get_secret_value() == "hunter2"
+    assert "hunter2" not in repr(cloud)
+
+    written(tmp_path / "action_api_key", "k")
+    monkeypatch.setenv("VERGEWATCH_SECRETS_DIR", str(tmp_path))
+    (cloud,) = load().systems
+    assert cloud.action_api_key_file is None
+    monkeypatch.delenv("VERGEWATCH_ACTION_API_KEY")
+    (cloud,) = load().systems
+    assert cloud.action_api_key_file == tmp_path / "action_api_key"
+
+    written(tmp_path / "b.action_api_key", "k")
+    config = written(
+        tmp_path / "c.yaml",
+        "systems: [{name: a, url: https://a, api_key: x}, {name: b, url: https://b, api_key: y}]",
+    )
+    for name in ("URL", "API_KEY"):
+        monkeypatch.delenv(f"VERGEWATCH_{name}")
+    a, b = load(config).systems
+    assert (a.action_api_key_file, b.action_api_key_file) == (None, tmp_path / "b.action_api_key")
 
 
 def test_no_complaint_repeats_a_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ with its age; a reading that grows too old leaves the picture, so that nobody is
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -78,6 +78,21 @@ class Publish(Protocol):
     def __call__(self, snapshot: Snapshot | None, report: SystemReport, /) -> None: ...
 
 
+class Round(NamedTuple):
+    """One reading of the essential tables, for whoever acts on what they show."""
+
+    asked_at: float
+    """When the older of them was asked for: monotonic seconds."""
+    time: datetime
+    took_seconds: float
+    every_seconds: float
+    snapshot: Snapshot | None
+    """``None`` when one of them could not be read."""
+    rows_skipped: int
+    problem: str
+    """Why there is no picture."""
+
+
 class Plan(NamedTuple):
     """What to read, and how often."""
 
@@ -121,6 +136,7 @@ class Watch:
         url: Where it is, without credentials; for people.
         rename: Told the cloud's own name once it is known; returns the name to use.
         requests_left: Returns what is left of this hour's budget.
+        tell: Told of each reading of the essential tables, whether it worked or not.
 
     """
 
@@ -136,6 +152,7 @@ class Watch:
         clock: Clock,
         rename: Callable[[str], str],
         requests_left: Callable[[], int],
+        tell: Callable[[Round], None] | None = None,
     ) -> None:
         self.name = name
         self._source = source
@@ -146,6 +163,7 @@ class Watch:
         self._clock = clock
         self._rename = rename
         self._requests_left = requests_left
+        self._tell = tell
         self._began = clock.monotonic()
         self._beats = {beat.table: beat for beat in plan.beats}
         self._essential = frozenset(beat.table for beat in plan.beats if beat.essential)
@@ -174,6 +192,7 @@ class Watch:
     async def poll(self) -> None:
         """Read every table that is due, the healthy ones first, and publish what is known then."""
         due = self._due()
+        looks = not self._essential.isdisjoint(due)
         before = dict(self._states)
         lost: VergeOSError | None = None
         while due and lost is None and not self._overtaken(due):
@@ -187,6 +206,34 @@ class Watch:
         self._tell_tables(before)
         self._hurry_after_outage(before)
         await self._show()
+        if looks and self._tell is not None:
+            self._tell(self._round())
+
+    def _round(self) -> Round:
+        """Return what the essential tables showed when they were last asked."""
+        states = {table: self._states[table] for table in sorted(self._essential)}
+        goods = [state.good for state in states.values() if state.good is not None]
+        problems = [str(state.error) for state in states.values() if state.error is not None]
+        whole = len(goods) == len(states) and not problems
+        asked = min((good.at for good in goods), default=0.0)
+        return Round(
+            asked_at=self._began + (asked if whole else self._elapsed()),
+            time=min((good.at_time for good in goods), default=self._clock.now())
+            if whole
+            else self._clock.now(),
+            took_seconds=self._answered_at(states.values()) - asked if whole else 0.0,
+            every_seconds=max(self._beats[table].every_seconds for table in states),
+            snapshot=self.snapshot if whole else None,
+            rows_skipped=sum(good.reading.skipped for good in goods),
+            problem="; ".join(problems),
+        )
+
+    def _answered_at(self, states: Iterable[_State]) -> float:
+        return max(
+            state.good.at + (state.duration_seconds or 0.0)
+            for state in states
+            if state.good is not None
+        )
 
     async def expire(self) -> None:
         """Publish anew if a reading has just grown too old to be shown."""

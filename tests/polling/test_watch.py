@@ -42,6 +42,8 @@ CONFIG = VMConfig(
     on_power_loss="",
     created_from="",
     guest_agent=False,
+    service=False,
+    disable_powercycle=None,
 )
 GOOD: Mapping[str, Reading[Any]] = {
     "identity": Reading(Identity("cloud", "26.1"), 1),

@@ -1,0 +1,281 @@
+"""
+What the daemon itself has to tell, read off its reports.
+
+They are the alerts that the rules for Prometheus have too, under the same names, so that one route
+and one runbook serve both; the label ``source`` tells them apart.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from exporter.model import CaredVM, LastAction, RecoveryReport, SystemReport
+from exporter.recovery.cases import Outcome
+from exporter.recovery.posture import Posture
+from exporter.recovery.rules import Mode
+from exporter.recovery.states import State
+
+SOURCE = "vergewatch"
+UP = frozenset({State.HEALTHY, State.PROBATION})
+READY = frozenset({Posture.ACTIVE, Posture.CLEARING})
+
+
+class Name(StrEnum):
+    """What an alert is called, here and in the rules for Prometheus."""
+
+    CLOUD_BLIND = "VergeCloudBlind"
+    KEY_REFUSED = "VergeKeyRefused"
+    DISARMED = "VergeRecoveryDisarmed"
+    BROKEN = "VergeRecoveryBroken"
+    STORM = "VergeRecoveryStorm"
+    JOURNAL_DOWN = "VergeRecoveryJournalDown"
+    QUARANTINED = "VergeRecoveryQuarantined"
+    HELD = "VergeRecoveryHeldTooLong"
+    UNKNOWN = "VergeRecoveryUnknownTooLong"
+    FAILED = "VergeRecoveryFailed"
+    UNKNOWN_OUTCOME = "VergeRecoveryOutcomeUnknown"
+    ACTED = "VergeRecoveryActed"
+
+
+class Kind(NamedTuple):
+    """What all alerts of one name have in common."""
+
+    severity: str
+    layer: str
+    summary: str
+
+
+KINDS: Mapping[Name, Kind] = {
+    Name.CLOUD_BLIND: Kind("critical", "system", "Vergewatch sees nothing of a cloud"),
+    Name.KEY_REFUSED: Kind("critical", "system", "VergeOS refuses Vergewatch's credentials"),
+    Name.DISARMED: Kind("warning", "recovery", "Recovery has been disarmed for long"),
+    Name.BROKEN: Kind("critical", "recovery", "Recovery has a bug and does nothing any more"),
+    Name.STORM: Kind("critical", "recovery", "Recovery keeps still: too many VMs are down"),
+    Name.JOURNAL_DOWN: Kind("critical", "recovery", "Recovery has no journal, so it does nothing"),
+    Name.QUARANTINED: Kind("critical", "recovery", "Recovery has given a VM up"),
+    Name.HELD: Kind("warning", "recovery", "A VM crashed, and something forbids to start it"),
+    Name.UNKNOWN: Kind("warning", "recovery", "A VM is down, and nobody can prove why"),
+    Name.FAILED: Kind("critical", "recovery", "What recovery did to a VM did not help"),
+    Name.UNKNOWN_OUTCOME: Kind("warning", "recovery", "Nobody knows what became of an action"),
+    Name.ACTED: Kind("info", "recovery", "Recovery brought a VM back"),
+}
+
+
+class Limits(NamedTuple):
+    """How long something has to last before it is told."""
+
+    blind_seconds: float = 120.0
+    """On top of the time after which a picture is not shown any more."""
+    disarmed_seconds: float = 4 * 3600.0
+    storm_seconds: float = 60.0
+    journal_seconds: float = 120.0
+    held_seconds: float = 900.0
+    unknown_seconds: float = 1800.0
+    acted_seconds: float = 3600.0
+    """How long it is told that recovery acted."""
+
+
+class Alert(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Something that is so, and that people should know."""
+
+    url: str
+    """Of the cloud: unlike its name, it is known from the start."""
+    name: Name
+    vm_id: str = ""
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    wait_seconds: float = 0.0
+    """How much longer it has to be so before it is told."""
+
+    @property
+    def key(self) -> tuple[tuple[str, str], ...]:
+        """What makes two alerts the same one for Alertmanager."""
+        return tuple(sorted(self.labels.items()))
+
+    @property
+    def thing(self) -> tuple[str, str, str]:
+        """What makes two alerts the same one for us, though a cloud or a VM got a new name."""
+        return self.url, self.name, self.vm_id
+
+
+def alerts(
+    report: SystemReport, limits: Limits, runbooks: str, *, now: datetime
+) -> Iterator[Alert]:
+    """
+    Yield what is so.
+
+    Args:
+        runbooks: Where the runbooks are.
+
+    """
+    tell = _Teller(report, runbooks)
+    cloud = f"cloud {report.system_name}"
+    if not report.key_accepted:
+        yield tell(Name.KEY_REFUSED, f"{cloud} refuses our credentials; nothing is asked any more.")
+    if not report.up:
+        since = f" since {report.taken_at:%Y-%m-%d %H:%M} UTC" if report.taken_at else ""
+        text = f"Nothing was seen of {cloud}{since}; its VMs are not watched."
+        yield tell(Name.CLOUD_BLIND, text, wait_seconds=limits.blind_seconds)
+    recovery = report.recovery
+    if recovery is not None:
+        yield from _of_recovery(tell, recovery, cloud, limits)
+    if recovery is not None and recovery.mode == Mode.ENFORCE:
+        yield from _of_vms(tell, recovery, limits, now)
+
+
+def _of_recovery(
+    tell: "_Teller", recovery: RecoveryReport, cloud: str, limits: Limits
+) -> Iterator[Alert]:
+    why = recovery.because
+    enforcing = recovery.mode == Mode.ENFORCE
+    if recovery.posture == Posture.BROKEN:
+        text = f"Recovery of {cloud} is out of order until the daemon is started anew: {why}."
+        yield tell(Name.BROKEN, text)
+    if not recovery.journal_up:
+        text = f"The journal cannot be written, and recovery of {cloud} does nothing: {why}."
+        yield tell(Name.JOURNAL_DOWN, text, wait_seconds=limits.journal_seconds)
+    if enforcing and recovery.posture == Posture.DISARMED:
+        text = f"Recovery of {cloud} is disarmed {why}. Crashed VMs stay down."
+        yield tell(Name.DISARMED, text, wait_seconds=limits.disarmed_seconds)
+    if enforcing and recovery.posture == Posture.STORM:
+        text = f"Recovery of {cloud} keeps still, for {why}."
+        yield tell(Name.STORM, text, wait_seconds=limits.storm_seconds)
+
+
+def _of_vms(
+    tell: "_Teller", recovery: RecoveryReport, limits: Limits, now: datetime
+) -> Iterator[Alert]:
+    for vm in recovery.vms:
+        if vm.state == State.QUARANTINED:
+            text = "was started too often, and is left to a person"
+            yield tell(Name.QUARANTINED, f"%s {text}.", vm)
+        elif _is_held(vm, limits, now) and recovery.posture in READY:
+            text = "crashed, and something forbids to start it; `vergewatch explain` says what"
+            yield tell(Name.HELD, f"%s {text}.", vm)
+        elif vm.state == State.UNKNOWN and _lasted(vm, now) >= limits.unknown_seconds:
+            text = "is down and nobody can prove why, so that it is left to a person"
+            yield tell(Name.UNKNOWN, f"%s {text}.", vm)
+    vms = {vm.key: vm for vm in recovery.vms}
+    for action in recovery.last_actions:
+        cared = vms.get(action.vm_key)
+        name = _name_of(action, cared, limits, now)
+        if cared is not None and name is not None:
+            text = f"{action.action} at {action.at:%Y-%m-%d %H:%M} UTC: {action.outcome}"
+            yield tell(name, f"%s: {text}.", cared)
+
+
+def _lasted(vm: CaredVM, now: datetime) -> float:
+    return (now - vm.since).total_seconds()
+
+
+def _is_held(vm: CaredVM, limits: Limits, now: datetime) -> bool:
+    return vm.state == State.HELD and _lasted(vm, now) >= limits.held_seconds
+
+
+def _name_of(action: LastAction, vm: CaredVM | None, limits: Limits, now: datetime) -> Name | None:
+    """Return which alert the last action on *vm* is, if it is one."""
+    if vm is None:
+        return None
+    match action.outcome:
+        case Outcome.CONFIRMED:
+            fresh = (now - action.at).total_seconds() < limits.acted_seconds
+            return Name.ACTED if fresh else None
+        case Outcome.FAILED:
+            return Name.FAILED if vm.state not in UP else None
+        case Outcome.UNKNOWN:
+            return Name.UNKNOWN_OUTCOME if vm.state not in UP else None
+        case _:
+            return None
+
+
+class _Teller:
+    """Puts into words what is so in one cloud."""
+
+    def __init__(self, report: SystemReport, runbooks: str) -> None:
+        self._report = report
+        self._runbooks = runbooks.rstrip("/")
+
+    def __call__(
+        self, name: Name, text: str, vm: CaredVM | None = None, *, wait_seconds: float = 0.0
+    ) -> Alert:
+        kind, cloud = KINDS[name], self._report.system_name
+        labels = {
+            "alertname": str(name),
+            "severity": kind.severity,
+            "layer": kind.layer,
+            "source": SOURCE,
+            "system_name": cloud,
+        }
+        if vm is not None:
+            labels |= {"vm_id": str(vm.key), "vm_name": vm.name}
+            text = text.replace("%s", f"VM {vm.name} ({vm.key}) in cloud {cloud}", 1)
+        annotations = {
+            "summary": f"{kind.summary}.",
+            "description": text,
+            "runbook_url": f"{self._runbooks}/{name}.md",
+        }
+        return Alert(
+            url=self._report.url,
+            name=name,
+            vm_id=labels.get("vm_id", ""),
+            labels=labels,
+            annotations=annotations,
+            wait_seconds=wait_seconds,
+        )
+
+
+def is_over(
+    alert: Alert, report: SystemReport | None, limits: Limits, *, since: datetime, now: datetime
+) -> bool:
+    """
+    Return whether *alert*, which is not so any more, is surely not.
+
+    After a restart much is not known for a while: what is not known is not over.
+
+    Args:
+        report: Of its cloud; ``None`` where that is not watched any more.
+        since: When the alert began.
+
+    """
+    if report is None:
+        return True
+    match alert.name:
+        case Name.CLOUD_BLIND:
+            return report.up
+        case Name.KEY_REFUSED:
+            return report.key_accepted and any(table.success for table in report.tables)
+    recovery = report.recovery
+    if recovery is None:
+        return True
+    enforcing = recovery.mode == Mode.ENFORCE
+    match alert.name:
+        case Name.BROKEN:
+            return recovery.posture != Posture.BROKEN
+        case Name.JOURNAL_DOWN:
+            return recovery.journal_up
+        case Name.DISARMED:
+            known = recovery.journal_up and recovery.posture != Posture.BROKEN
+            return not enforcing or (known and recovery.posture != Posture.DISARMED)
+        case Name.STORM:
+            return not enforcing or recovery.posture in READY
+        case _:
+            return not enforcing or _is_over_for_vm(alert, recovery, limits, since, now)
+
+
+def _is_over_for_vm(
+    alert: Alert, recovery: RecoveryReport, limits: Limits, since: datetime, now: datetime
+) -> bool:
+    vm = next((vm for vm in recovery.vms if str(vm.key) == alert.vm_id), None)
+    if vm is None:
+        return recovery.journal_up  # before that is open, nobody is in its care
+    if alert.name in (Name.QUARANTINED, Name.UNKNOWN):
+        return True  # states are known from the journal, and it would be told if it were so
+    if alert.name == Name.HELD:
+        return not _is_held(vm, limits, now)
+    if alert.name == Name.ACTED and (now - since).total_seconds() >= limits.acted_seconds:
+        return True
+    done = any(one.vm_key == vm.key for one in recovery.last_actions)
+    return done or (alert.name != Name.ACTED and vm.state in UP)

@@ -1,0 +1,123 @@
+"""Reports of clouds, and a meter that remembers."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from exporter.model import (
+    CaredVM,
+    Identity,
+    LastAction,
+    RecoveryReport,
+    SystemReport,
+    TableReport,
+)
+from tests.fakes import START
+
+LONG_AGO = START - timedelta(days=1)
+URL = "https://verge.example"
+
+
+def table(**changed: Any) -> TableReport:
+    well = TableReport(
+        table="vms",
+        every_seconds=20.0,
+        success=True,
+        fresh=True,
+        last_success_at=START,
+        duration_seconds=0.1,
+        rows=12,
+        rows_skipped=0,
+        failures_total=0,
+        rows_skipped_total=0,
+        error=None,
+    )
+    return msgspec.structs.replace(well, **changed)
+
+
+def recovery(**changed: Any) -> RecoveryReport:
+    well = RecoveryReport(
+        mode="enforce",
+        posture="active",
+        because="all is well",
+        ready=True,
+        vms=(vm(1), vm(2)),
+        allowances=(),
+        last_actions=(),
+        open_intents=0,
+        journal_up=True,
+        picture_at=START,
+    )
+    return msgspec.structs.replace(well, **changed)
+
+
+def vm(key: int, state: str = "healthy", since: datetime = LONG_AGO) -> CaredVM:
+    return CaredVM(key, f"web-{key:02}", state, since)
+
+
+def done(key: int, outcome: str, at: datetime = START) -> LastAction:
+    return LastAction(key, f"web-{key:02}", "poweron", outcome, at)
+
+
+def report(**changed: Any) -> SystemReport:
+    well = SystemReport(
+        system_name="production",
+        url=URL,
+        identity=Identity("production", "26.1"),
+        up=True,
+        key_accepted=True,
+        taken_at=START,
+        tables=(table(),),
+        vms_by_word={},
+        requests_left=900,
+        requests_per_hour=1000,
+        troubles=(),
+        recovery=recovery(),
+    )
+    return msgspec.structs.replace(well, **changed)
+
+
+def with_vm(state: str, since: datetime = LONG_AGO, **changed: Any) -> SystemReport:
+    return report(recovery=recovery(vms=(vm(1, state, since), vm(2)), **changed))
+
+
+STARTING = report(
+    system_name="verge.example",
+    identity=None,
+    up=False,
+    taken_at=None,
+    tables=(table(success=None),),
+    recovery=recovery(
+        posture="journal_down", because="the journal is not open yet", vms=(), journal_up=False,
+        picture_at=None,
+    ),
+)  # fmt: skip
+"""What a daemon knows that started just now."""
+
+
+class Tally:
+    """A `Meter` that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.up: dict[str, bool] = {}
+        self.posts: Counter[tuple[str, str]] = Counter()
+        self.alerts: dict[str, int] = {}
+        self.silences: dict[str, int] = {}
+        self.known: dict[str, bool] = {}
+
+    def answered(self, alertmanager: str, *, up: bool) -> None:
+        self.up[alertmanager] = up
+
+    def posted(self, alertmanager: str, outcome: str) -> None:
+        self.posts[alertmanager, outcome] += 1
+
+    def took(self, alertmanager: str, alerts: int, time: float) -> None:
+        self.alerts[alertmanager] = alerts
+
+    def told(self, alertmanager: str, silences: int, time: float) -> None:
+        self.silences[alertmanager] = silences
+
+    def knows_silences(self, alertmanager: str, *, known: bool) -> None:
+        self.known[alertmanager] = known
