@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from exporter import __version__, app, logs, reference
+from exporter import __version__, app, cli_recovery, logs, reference
 from exporter.checkup import Finding, look
 from exporter.clock import SystemClock
 from exporter.configuration import SIMULATOR_KEY_VARIABLE, load, unknown_variables
@@ -82,6 +82,7 @@ Vms = Annotated[int | None, typer.Option("--vms", min=1, max=MOST_VMS, help="How
 Seed = Annotated[int | None, typer.Option("--seed", help="What decides everything by chance.")]
 
 DEFAULT_LISTEN = ":9888"
+DEMO_TOKEN = "demo"  # noqa: S105 - it steers a toy, on this machine
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - only when asked for, with `--listen :8000`
 
 
@@ -152,11 +153,17 @@ def demo(
     world = load_scenario(scenario).with_changes(seed=seed, vms=vms).build(clock)
     port = parse_listen(listen_address or DEFAULT_LISTEN).port
     vms = sum(1 for _ in world.live_vms())
-    _say(f"[bold]{escape(world.cloud_name)}[/], a simulated VergeOS with {vms} VMs")
-    _say(f"  look at it     http://localhost:{port}/")
-    _say(f"  its metrics    http://localhost:{port}/metrics")
-    _say("  end it         Ctrl-C")
-    asyncio.run(show(Simulator(world=world, clock=clock), given, clock))
+
+    def introduce() -> None:
+        _say(f"[bold]{escape(world.cloud_name)}[/], a simulated VergeOS with {vms} VMs")
+        _say(f"  look at it     http://localhost:{port}/")
+        _say(f"  its metrics    http://localhost:{port}/metrics")
+        _say("  ask it why     vergewatch explain web-blackbird")
+        _say(f"  steer it       VERGEWATCH_RECOVERY__TOKEN={DEMO_TOKEN} vergewatch recovery pause")
+        _say("  end it         Ctrl-C")
+
+    simulator = Simulator(world=world, clock=clock)
+    asyncio.run(show(simulator, given, clock, token=DEMO_TOKEN, introduce=introduce))
 
 
 @command.command()
@@ -211,6 +218,16 @@ def metrics(
 def settings() -> None:
     """Print every setting there is, as Markdown."""
     sys.stdout.write(reference.settings_page())
+
+
+@command.command(hidden=True)
+def states(page: Path) -> None:
+    """Print *page*, docs/recovery.md, with what it has from the code brought up to date."""
+    sys.stdout.write(reference.with_recovery_tables(page.read_text()))
+
+
+command.command()(cli_recovery.explain)
+command.add_typer(cli_recovery.commands)
 
 
 @command.callback(invoke_without_command=True)

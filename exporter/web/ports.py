@@ -1,10 +1,17 @@
 """What the web needs from the rest of the program: pages that are ready, and how things stand."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
+import msgspec
+
+from exporter.errors import VergewatchError
 from exporter.exposition.formats import Format
 from exporter.model import SystemReport
+from exporter.recovery.account import Account
+from exporter.recovery.explain import Explanation, Line
+from exporter.recovery.orders import OrderKind
 
 
 class Pages(Protocol):
@@ -28,3 +35,123 @@ Reload = Callable[[], Awaitable[None]]
 
 ObserveScrape = Callable[[float], None]
 """Told the seconds between the arrival of a scrape and its answer being ready to be sent."""
+
+
+class UnknownNameError(VergewatchError):
+    """There is no cloud, or no VM, of that name; the message says which names come near."""
+
+
+class AmbiguousNameError(VergewatchError):
+    """Several VMs go by that name; the message lists them."""
+
+
+class OrderInForce(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What somebody told recovery, and is so still."""
+
+    owner: str
+    reason: str
+    since: datetime
+    left_seconds: float | None = None
+    """``None``: it does not end by itself."""
+
+
+class Brief(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One VM in a list."""
+
+    system: str
+    vm: str
+    vm_key: int
+    uuid: str
+    state: str
+    sentence: str
+
+
+class Care(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """How recovery stands in one cloud."""
+
+    system: str
+    url: str
+    mode: str
+    posture: str
+    """What it is ready for, in one word."""
+    because: str
+    kill_switch: str = ""
+    """The path of the file that forbids everything; empty where it is not there."""
+    paused: OrderInForce | None = None
+    disarmed: OrderInForce | None = None
+    journal: str = ""
+    """Where it is; empty while it is not open."""
+    journal_problem: str = ""
+    vms: int = 0
+    """How many are looked after."""
+    states: Mapping[str, int] = {}
+    """How many of them are in each state."""
+    under_way: tuple[str, ...] = ()
+    """The VMs with an action whose outcome is not known yet."""
+    picture_at: datetime | None = None
+    """When the last picture was taken that was believed."""
+
+
+class Given(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """An order, as it was written down for one cloud."""
+
+    system: str
+    kind: str
+    owner: str
+    reason: str
+    time: datetime
+    seconds: float | None = None
+    vm: str = ""
+
+
+class Desk(Protocol):
+    """
+    Where people ask about recovery, and steer it.
+
+    Names of clouds and VMs that nobody has raise `UnknownNameError`, those that several VMs have
+    `AmbiguousNameError`, and a journal that cannot be read or written `JournalError`. Without a
+    *system* a question is about all clouds.
+    """
+
+    def status(self, system: str | None = None) -> Sequence[Care]:
+        """Return how recovery stands in each cloud; empty where it is off."""
+        ...
+
+    async def vms(
+        self, system: str | None = None, *, everyone: bool = False, limit: int | None = None
+    ) -> Sequence[Brief]:
+        """Return the VMs that are not healthy, or *everyone*, those in need of a person first."""
+        ...
+
+    async def explain(
+        self, vm: str, system: str | None = None, *, decision: int | None = None
+    ) -> Explanation:
+        """Return why a VM, by name, key or uuid, is as it is, or was when *decision* was made."""
+        ...
+
+    async def log(
+        self, vm: str | None = None, system: str | None = None, *, limit: int
+    ) -> Sequence[Line]:
+        """Return what happened, newest first."""
+        ...
+
+    async def actions(self, system: str | None = None, *, limit: int) -> Sequence[Line]:
+        """Return what was done lately, newest first; empty where nobody can tell."""
+        ...
+
+    async def report(self, system: str | None = None, *, days: float) -> Sequence[Account]:
+        """Return the account of each cloud's last *days*."""
+        ...
+
+    async def order(
+        self,
+        kind: OrderKind,
+        *,
+        owner: str,
+        reason: str,
+        seconds: float | None = None,
+        vm: str | None = None,
+        system: str | None = None,
+    ) -> Sequence[Given]:
+        """Give an order; what is returned is written down and in force."""
+        ...

@@ -4,17 +4,33 @@ import asyncio
 import re
 
 from aiohttp import hdrs, web
+from pydantic import SecretStr
 
 from exporter.clock import Clock
 from exporter.errors import ConfigError
 from exporter.model import SystemReport
 from exporter.offload import offload
+from exporter.web import recovery
 from exporter.web.gate import Gate
 from exporter.web.live import LiveWebConfig
 from exporter.web.negotiation import accepts_gzip, negotiate
-from exporter.web.ports import ObserveScrape, Overview, Pages, Reload
+from exporter.web.ports import (
+    Desk,
+    ObserveScrape,
+    Overview,
+    Pages,
+    Reload,
+    UnknownNameError,
+)
 from exporter.web.states import reason_of, state_of
-from exporter.web.status import CONTENT_SECURITY_POLICY, ICON, render_status
+from exporter.web.status import (
+    CONTENT_SECURITY_POLICY,
+    ICON,
+    MOST_ACTIONS,
+    MOST_VMS,
+    CloudRecovery,
+    render_status,
+)
 
 HEALTHY = "/-/healthy"
 READY = "/-/ready"
@@ -40,12 +56,15 @@ def make_app(
     web_config: LiveWebConfig | None = None,
     observe_scrape: ObserveScrape | None = None,
     docs_url: str | None = None,
+    desk: Desk | None = None,
+    recovery_token: SecretStr | None = None,
 ) -> web.Application:
     """
     Return the application, ready to be served.
 
     Metrics are at *telemetry_path*; if that is ``/``, there is no status page. Without a
-    *web_config* everybody may read. *version* and *docs_url* are for the status page.
+    *web_config* everybody may read. *version* and *docs_url* are for the status page. Where
+    there is a *desk*, recovery is shown, and may be steered by whoever has the *recovery_token*.
 
     Raises:
         ConfigError: *telemetry_path* is not a path, or is taken.
@@ -55,13 +74,15 @@ def make_app(
     app = web.Application()
     Gate(web_config, clock).install(app)
     health = _Health(overview, reload, clock)
-    status = _Status(overview, clock, version, telemetry_path, docs_url)
+    status = _Status(overview, clock, version, telemetry_path, docs_url, desk)
     app.router.add_get(telemetry_path, _Metrics(pages, clock, observe_scrape).show)
     app.router.add_get(HEALTHY, health.healthy)
     app.router.add_get(READY, health.ready)
     app.router.add_post(RELOAD, health.reload)
     app.router.add_put(RELOAD, health.reload)
     app.router.add_get(FAVICON, status.icon)
+    if desk is not None:
+        recovery.RecoveryAPI(desk, recovery_token).install(app)
     if telemetry_path != "/":
         app.router.add_get("/", status.show)
     return app
@@ -73,7 +94,7 @@ def check_telemetry_path(path: str) -> None:
         raise ConfigError(
             f"the telemetry path {path!r} must start with / and hold only letters, digits and ._~-/"
         )
-    if path in (HEALTHY, READY, RELOAD, FAVICON):
+    if path in (HEALTHY, READY, RELOAD, FAVICON) or f"{path}/".startswith(f"{recovery.ROOT}/"):
         raise ConfigError(f"the telemetry path {path} is taken; choose another")
 
 
@@ -116,7 +137,6 @@ class _Health:
         self._overview = overview
         self._reload = reload
         self._clock = clock
-        self._reloading = asyncio.Lock()
 
     async def healthy(self, _: web.Request) -> web.Response:
         return _plain("ok")
@@ -130,12 +150,14 @@ class _Health:
             return _plain("\n".join(["ready", *lines]))
         return _plain("\n".join(["not ready", *lines]), status=503)
 
-    async def reload(self, _: web.Request) -> web.Response:
-        async with self._reloading:
-            try:
-                await self._reload()
-            except ConfigError as error:
-                return _plain(_one_line(str(error)), status=500)
+    async def reload(self, request: web.Request) -> web.Response:
+        await recovery.drain(request)
+        if recovery.is_from_elsewhere(request):
+            return _plain("a page of another site may not reload", status=403)
+        try:
+            await self._reload()
+        except ConfigError as error:
+            return _plain(_one_line(str(error)), status=500)
         return _plain("reloaded")
 
 
@@ -149,12 +171,14 @@ class _Status:
         version: str,
         telemetry_path: str,
         docs_url: str | None,
+        desk: Desk | None,
     ) -> None:
         self._overview = overview
         self._clock = clock
         self._version = version
         self._telemetry_path = telemetry_path
         self._docs_url = docs_url
+        self._desk = desk
 
     async def show(self, _: web.Request) -> web.Response:
         page = render_status(
@@ -163,6 +187,7 @@ class _Status:
             now=self._clock.now(),
             telemetry_path=self._telemetry_path,
             docs_url=self._docs_url,
+            recovery=await self._recovery(),
         )
         return web.Response(
             text=page,
@@ -173,6 +198,19 @@ class _Status:
                 "X-Frame-Options": "deny",
             },
         )
+
+    async def _recovery(self) -> list[CloudRecovery]:
+        if self._desk is None:
+            return []
+        found = []
+        for care in self._desk.status():
+            try:
+                vms = await self._desk.vms(care.system, limit=MOST_VMS)
+                actions = await self._desk.actions(care.system, limit=MOST_ACTIONS)
+            except UnknownNameError:
+                continue  # it was called otherwise, or was looked after no longer, a moment later
+            found.append(CloudRecovery(care, vms, actions))
+        return found
 
     async def icon(self, _: web.Request) -> web.Response:
         return web.Response(

@@ -10,6 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from exporter.model import KNOWN_WORDS, SystemReport, TableReport
+from exporter.recovery.explain import Line
+from exporter.web.ports import Brief, Care
 from exporter.web.states import State, reason_of, state_of
 from exporter.web.wording import ago, ago_short, counted, duration
 
@@ -19,6 +21,9 @@ SLIVER = 8
 
 TABLES_OPEN_UP_TO = 2
 """With more clouds than this, the tables of those that are well start folded."""
+
+MOST_VMS = 20
+MOST_ACTIONS = 5
 
 RENEW_SECONDS = 30
 RENEW_WHILE_WAITING_SECONDS = 3
@@ -38,6 +43,31 @@ _TONE_OF_STATE = {
     State.UNREACHED: "bad",
     State.REFUSED: "bad",
 }
+
+_TONE_OF_POSTURE = {
+    "active": "good",
+    "warming_up": "moving",
+    "clearing": "warn",
+    "degraded": "warn",
+    "paused": "warn",
+    "disarmed": "warn",
+    "storm": "bad",
+    "journal_down": "bad",
+    "broken": "bad",
+}
+_TONE_OF_CASE = {
+    "quarantined": "bad",
+    "unknown": "bad",
+    "held": "warn",
+    "indeterminate": "warn",
+    "backoff": "warn",
+    "platform": "warn",
+    "suspect": "moving",
+    "acting": "moving",
+    "verifying": "moving",
+    "probation": "good",
+}
+"""The states that are trouble; what is not here is as it should be."""
 
 _PAGES = Environment(
     loader=PackageLoader("exporter.web"),
@@ -97,6 +127,37 @@ class TroubleLine(NamedTuple):
     what: str
 
 
+class CloudRecovery(NamedTuple):
+    """What there is to show of recovery in one cloud."""
+
+    care: Care
+    vms: Sequence[Brief]
+    """Those in need of a person first."""
+    actions: Sequence[Line]
+    """Newest first."""
+
+
+class CaseLine(NamedTuple):
+    """A VM in trouble."""
+
+    state: str
+    tone: str
+    sentence: str
+
+
+class RecoveryView(NamedTuple):
+    """Recovery in one cloud, as text."""
+
+    mode: str
+    posture: str
+    tone: str
+    because: str
+    vms: str
+    cases: Sequence[CaseLine]
+    more: str
+    actions: Sequence[TroubleLine]
+
+
 class CloudView(NamedTuple):
     """One cloud, as text."""
 
@@ -114,6 +175,7 @@ class CloudView(NamedTuple):
     tables_summary: str
     tables_open: bool
     troubles: Sequence[TroubleLine]
+    recovery: RecoveryView | None
 
 
 def render_status(
@@ -123,10 +185,14 @@ def render_status(
     now: datetime,
     telemetry_path: str,
     docs_url: str | None = None,
+    recovery: Iterable[CloudRecovery] = (),
 ) -> str:
     """Return the page as HTML; it needs no script and nothing from anywhere else."""
+    crowded = len(reports) > TABLES_OPEN_UP_TO
+    recoveries = {one.care.system: _recovery_view(one, now) for one in recovery}
     clouds = [
-        _cloud_view(report, now, crowded=len(reports) > TABLES_OPEN_UP_TO) for report in reports
+        _cloud_view(report, now, recoveries.get(report.system_name), crowded=crowded)
+        for report in reports
     ]
     return _PAGES.get_template("status.html").render(
         style=Markup(_STYLE),  # noqa: S704 - a file of ours
@@ -159,7 +225,9 @@ def _headline(reports: Sequence[SystemReport]) -> str:
     return f"{well} of {counted(len(reports), 'cloud')} up, {vms}."
 
 
-def _cloud_view(report: SystemReport, now: datetime, *, crowded: bool) -> CloudView:
+def _cloud_view(
+    report: SystemReport, now: datetime, recovery: RecoveryView | None, *, crowded: bool
+) -> CloudView:
     state = state_of(report)
     vms = sum(report.vms_by_word.values())
     tables = _table_lines(report.tables, now)
@@ -184,6 +252,32 @@ def _cloud_view(report: SystemReport, now: datetime, *, crowded: bool) -> CloudV
         troubles=[
             TroubleLine(f"{trouble.at:%Y-%m-%dT%H:%M:%SZ}", ago(trouble.at, now), trouble.what)
             for trouble in report.troubles
+        ],
+        recovery=recovery,
+    )
+
+
+def _recovery_view(recovery: CloudRecovery, now: datetime) -> RecoveryView:
+    care = recovery.care
+    cases = [
+        CaseLine(one.state, _TONE_OF_CASE[one.state], one.sentence)
+        for one in recovery.vms
+        if one.state in _TONE_OF_CASE
+    ][:MOST_VMS]
+    more = sum(care.states.get(state, 0) for state in _TONE_OF_CASE) - len(cases)
+    return RecoveryView(
+        mode=care.mode,
+        posture=care.posture.replace("_", " "),
+        tone=_TONE_OF_POSTURE.get(care.posture, "warn"),
+        because=care.because,
+        vms=counted(care.vms, "VM"),
+        cases=cases,
+        more=f"and {counted(more, 'VM')} more" if more > 0 else "",
+        actions=[
+            TroubleLine(
+                f"{one.time:%Y-%m-%dT%H:%M:%SZ}", ago(one.time, now), f"{one.vm}: {one.text}"
+            )
+            for one in recovery.actions
         ],
     )
 

@@ -1,0 +1,552 @@
+"""Recovery over HTTP: who may ask, who may steer, and what is said to everybody else."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aiohttp
+import bcrypt
+import pytest
+import structlog
+from pydantic import SecretStr
+
+from exporter.desk import Desk
+from exporter.errors import ConfigError, JournalError
+from exporter.recovery.account import Account
+from exporter.recovery.explain import Explanation, Line
+from exporter.recovery.orders import OrderKind
+from exporter.web.live import LiveWebConfig
+from exporter.web.ports import AmbiguousNameError, Brief, Care, Given, UnknownNameError
+from exporter.web.recovery import BODY_BYTES
+from exporter.web.routes import make_app
+from exporter.web.server import Listen, serving
+from exporter.web.status import MOST_VMS
+from tests.recovery.archive import stage, told
+from tests.web.samples import NOW, HandClock, cloud
+from tests.web.site import StubOverview, StubPages, StubReload
+
+TOKEN = "open-sesame"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+ORDER = {"owner": "anna", "reason": "upgrade"}
+
+
+class StubDesk:
+    """A desk that remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.error: Exception | None = None
+        self.cares = [
+            Care(system="production", url="https://v", mode="shadow", posture="active",
+                 because="all is well", vms=12, states={"held": 30})
+        ]  # fmt: skip
+        self.found: list[Brief] = []
+
+    def _note(self, *question: Any) -> None:
+        if self.error is not None:
+            raise self.error
+        self.asked.append(question)
+
+    def status(self, system: str | None = None) -> Sequence[Care]:
+        self._note("status", system)
+        return self.cares
+
+    async def vms(
+        self, system: str | None = None, *, everyone: bool = False, limit: int | None = None
+    ) -> Sequence[Brief]:
+        self._note("vms", system, everyone)
+        return self.found[:limit]
+
+    async def explain(
+        self, vm: str, system: str | None = None, *, decision: int | None = None
+    ) -> Explanation:
+        self._note("explain", vm, system, decision)
+        return Explanation(system="production", vm=vm, vm_key=1, uuid="u", state="held",
+                           sentence=f"{vm} is down.", enrolment="")  # fmt: skip
+
+    async def log(
+        self, vm: str | None = None, system: str | None = None, *, limit: int
+    ) -> Sequence[Line]:
+        self._note("log", vm, system, limit)
+        return [Line(time=NOW, system="production", vm="web-01", kind="change", text="a → b")]
+
+    async def actions(self, system: str | None = None, *, limit: int) -> Sequence[Line]:
+        return [Line(time=NOW, system="production", vm="web-<1>", kind="action", text="started it")]
+
+    async def report(self, system: str | None = None, *, days: float) -> Sequence[Account]:
+        self._note("report", system, days)
+        return [Account(system="production", mode="shadow", since=NOW, until=NOW)]
+
+    async def order(
+        self,
+        kind: OrderKind,
+        *,
+        owner: str,
+        reason: str,
+        seconds: float | None = None,
+        vm: str | None = None,
+        system: str | None = None,
+    ) -> Sequence[Given]:
+        self._note(kind.value, owner, reason, seconds, vm, system)
+        return [Given(system="production", kind=kind.value, owner=owner, reason=reason, time=NOW)]
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+class Daemon:
+    """A served application, asked by a real client."""
+
+    def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
+        self.url = url
+        self.http = http
+
+    async def get(self, path: str, **headers: str) -> Answer:
+        return await self._ask("GET", path, headers=headers)
+
+    async def post(self, path: str, headers: Any = BEARER, **body: Any) -> Answer:
+        return await self._ask("POST", f"/api/recovery/{path}", headers=headers, json=body)
+
+    async def send(self, path: str, data: bytes, **headers: str) -> Answer:
+        return await self._ask("POST", path, headers=headers, data=BytesIO(data))
+
+    async def _ask(self, method: str, path: str, **more: Any) -> Answer:
+        async with self.http.request(method, self.url + path, **more) as answer:
+            return Answer(answer.status, answer.headers, await answer.text())
+
+
+Serving = Callable[..., Awaitable[Daemon]]
+
+
+@pytest.fixture
+async def daemon(clock: HandClock) -> AsyncIterator[Serving]:
+    async with AsyncExitStack() as stack:
+
+        async def start(
+            desk: Any = None,
+            *,
+            token: str | None = TOKEN,
+            web_config: Path | None = None,
+            **more: Any,
+        ) -> Daemon:
+            app = make_app(
+                StubPages(),
+                StubOverview(cloud()),
+                more.pop("reload", StubReload()),
+                clock=clock,
+                version="1",
+                web_config=LiveWebConfig(web_config, clock) if web_config else None,
+                desk=desk,
+                recovery_token=SecretStr(token) if token is not None else None,
+                **more,
+            )
+            where = await stack.enter_async_context(serving(app, Listen("127.0.0.1", 0)))
+            http = await stack.enter_async_context(aiohttp.ClientSession())
+            return Daemon(f"http://127.0.0.1:{where.port}", http)
+
+        yield start
+
+
+# Asking.
+
+
+async def test_whoever_reads_the_metrics_may_ask(daemon: Serving) -> None:
+    desk = StubDesk()
+    site = await daemon(desk, token=None)
+
+    status = await site.get("/api/recovery")
+
+    assert status.headers["Content-Type"] == "application/json"
+    assert status.headers["Cache-Control"] == "no-store"
+    assert status.json["clouds"][0]["posture"] == "active"
+    assert (await site.get("/api/recovery/vms?all=1&system=x")).json == {"vms": []}
+    assert (await site.get("/api/recovery/log?vm=web-01&limit=5")).json["lines"][0][
+        "vm"
+    ] == "web-01"
+    assert (await site.get("/api/recovery/report?days=2")).json["accounts"][0]["mode"] == "shadow"
+    assert desk.asked == [
+        ("status", None),
+        ("vms", "x", True),
+        ("log", "web-01", None, 5),
+        ("report", None, 2.0),
+    ]
+
+
+@pytest.mark.parametrize("name", ["web-01", "a/b", "ü %", "..", "a?b#c"])
+async def test_any_name_can_be_asked_for(daemon: Serving, name: str) -> None:
+    from yarl import URL
+
+    desk = StubDesk()
+    site = await daemon(desk)
+    quoted = "".join(f"%{byte:02X}" for byte in name.encode())
+
+    async with site.http.get(
+        URL(f"{site.url}/api/recovery/explain/{quoted}?decision=7", encoded=True)
+    ) as answer:
+        assert answer.status == 200
+        assert (await answer.json())["sentence"] == f"{name} is down."
+    assert desk.asked == [("explain", name, None, 7)]
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("?sytem=x", "sytem means nothing here; there is system"),
+        ("/vms?all=yes", "all=yes is neither 0 nor 1"),
+        ("/log?limit=many", "limit=many is not a number"),
+        ("/log?limit=0", "limit=0 is not above 0 and up to 1000"),
+        ("/log?limit=1001", "up to 1000"),
+        ("/report?days=nan", "days=nan is not above 0 and up to 366"),
+        ("/explain/web-01?decision=x", "decision=x is not a number"),
+    ],
+)
+async def test_a_question_that_makes_no_sense_is_told_why(
+    daemon: Serving, path: str, says: str
+) -> None:
+    answer = await (await daemon(StubDesk())).get(f"/api/recovery{path}")
+
+    assert answer.status == 400
+    assert says in answer.json["error"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (UnknownNameError("no VM is called x"), 404),
+        (AmbiguousNameError("x may be two"), 409),
+        (JournalError("the journal is full"), 503),
+    ],
+)
+async def test_what_cannot_be_answered_says_why(
+    daemon: Serving, error: Exception, status: int
+) -> None:
+    desk = StubDesk()
+    desk.error = error
+    site = await daemon(desk)
+
+    for answer in (await site.get("/api/recovery/explain/x"), await site.post("pause", **ORDER)):
+        assert (answer.status, answer.json) == (status, {"error": str(error)})
+
+
+async def test_without_a_desk_there_is_nothing_there(daemon: Serving) -> None:
+    site = await daemon(None)
+
+    assert (await site.get("/api/recovery")).status == 404
+    assert (await site.post("pause", **ORDER)).status == 404
+
+
+# Steering.
+
+
+@pytest.mark.parametrize("kind", ["pause", "resume", "disarm", "arm", "clear"])
+async def test_whoever_has_the_token_may_steer(daemon: Serving, kind: str) -> None:
+    desk = StubDesk()
+    site = await daemon(desk)
+    more = {"vm": "web-01"} if kind == "clear" else {}
+
+    answer = await site.post(kind, **ORDER, system="production", **more)
+
+    assert answer.status == 200
+    assert answer.json["orders"][0]["kind"] == kind
+    seconds = 14_400 if kind == "pause" else None
+    assert desk.asked == [(kind, "anna", "upgrade", seconds, more.get("vm"), "production")]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": f"Bearer {TOKEN}x"},
+        {"Authorization": f"Basic {TOKEN}"},
+        {"Authorization": "Bearer"},
+        {"X-Vergewatch-Token": "wrong"},
+        {"X-Vergewatch-Token": "é"},
+    ],
+)
+async def test_without_the_token_nobody_may(daemon: Serving, headers: dict[str, str]) -> None:
+    desk = StubDesk()
+    site = await daemon(desk)
+
+    answer = await site.post("disarm", headers, **ORDER)
+
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    assert answer.json["error"].startswith("the token is missing or wrong")
+    assert TOKEN not in answer.text
+    assert desk.asked == []
+
+
+@pytest.mark.parametrize("token", [None, ""])
+@pytest.mark.parametrize("headers", [{}, BEARER, {"X-Vergewatch-Token": ""}])
+async def test_where_there_is_no_token_nobody_may_and_it_says_what_to_set(
+    daemon: Serving, token: str | None, headers: dict[str, str]
+) -> None:
+    desk = StubDesk()
+    site = await daemon(desk, token=token)
+
+    answer = await site.post("pause", headers, **ORDER)
+
+    assert answer.status == 403
+    assert "recovery.token" in answer.json["error"]
+    assert desk.asked == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "says"),
+    [
+        ("pause", {"reason": "r"}, "owner is missing"),
+        ("pause", {"owner": "a"}, "reason is missing"),
+        ("pause", {"owner": " ", "reason": "r"}, "owner is missing"),
+        ("pause", {"owner": "a", "reason": "\t \n"}, "reason is missing"),
+        ("pause", {"owner": "a", "reason": "r" * 501}, "501 characters long, 500 at most"),
+        ("pause", {"owner": "a" * 101, "reason": "r"}, "101 characters long, 100 at most"),
+        ("pause", {"owner": "a", "reason": "one\ntwo"}, "cannot be printed"),
+        ("pause", {"owner": "a\u202e", "reason": "r"}, "cannot be printed"),
+        ("pause", {**ORDER, "seconds": 0}, "more than 0 and up to 86400 s"),
+        ("pause", {**ORDER, "seconds": 86_401}, "up to 86400 s"),
+        ("pause", {**ORDER, "seconds": "2h"}, "$.seconds"),
+        ("pause", {**ORDER, "seconds": True}, "$.seconds"),
+        ("pause", {**ORDER, "vm": "web-01"}, "vm goes with clear only"),
+        ("pause", {**ORDER, "until": 5}, "unknown field `until`"),
+        ("resume", {**ORDER, "seconds": 5}, "seconds goes with pause only"),
+        ("clear", ORDER, "vm is missing"),
+    ],
+)
+async def test_an_order_that_is_not_whole_is_refused(
+    daemon: Serving, kind: str, body: dict[str, Any], says: str
+) -> None:
+    desk = StubDesk()
+
+    answer = await (await daemon(desk)).post(kind, **body)
+
+    assert answer.status == 400
+    assert says in answer.json["error"]
+    assert desk.asked == []
+
+
+@pytest.mark.parametrize("seconds", [1, 86_400])
+async def test_a_pause_may_be_as_long_as_a_day(daemon: Serving, seconds: float) -> None:
+    answer = await (await daemon(StubDesk())).post("pause", **ORDER, seconds=seconds)
+
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("data", "headers", "status"),
+    [
+        (b"owner=a&reason=b", {"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        (b'{"owner":"a","reason":"b"}', {"Content-Type": "text/plain"}, 415),
+        (b"not json", {"Content-Type": "application/json"}, 400),
+        (b"\xff\xfe", {"Content-Type": "application/json"}, 400),
+        (b"[]", {"Content-Type": "application/json"}, 400),
+        (b'"' + b"x" * BODY_BYTES + b'"', {"Content-Type": "application/json"}, 413),
+        (b'"' + b"x" * 1_100_000 + b'"', {"Content-Type": "application/json"}, 413),
+        (b"garbage", {"Content-Type": "application/json", "Content-Encoding": "gzip"}, 400),
+        (
+            gzip.compress(b" " * 3_000_000),
+            {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+            413,
+        ),
+    ],
+)
+async def test_only_json_of_a_sensible_length_is_read(
+    daemon: Serving,
+    data: bytes,
+    headers: dict[str, str],
+    status: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    desk = StubDesk()
+    site = await daemon(desk)
+
+    answer = await site.send("/api/recovery/pause", data, **BEARER, **headers)
+
+    assert answer.status == status
+    assert answer.json["error"]
+    assert desk.asked == []
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"},
+    ],
+)
+async def test_a_page_of_another_site_may_neither_steer_nor_reload(
+    daemon: Serving, headers: dict[str, str]
+) -> None:
+    desk, reload = StubDesk(), StubReload()
+    site = await daemon(desk, reload=reload)
+
+    steered = await site.post("disarm", {**BEARER, **headers}, **ORDER)
+    reloaded = await site.send("/-/reload", b"", **headers)
+
+    assert (steered.status, desk.asked) == (403, [])
+    assert (reloaded.status, reload.calls) == (403, 0)
+
+
+async def test_a_page_of_our_own_may_reload(daemon: Serving) -> None:
+    reload = StubReload()
+    site = await daemon(None, reload=reload)
+
+    for headers in ({"Origin": site.url}, {"Sec-Fetch-Site": "same-origin"}, {}):
+        assert (await site.send("/-/reload", b"", **headers)).status == 200
+    assert reload.calls == 3
+
+
+async def test_a_body_that_cannot_be_unpacked_leaves_no_traceback(
+    daemon: Serving, caplog: pytest.LogCaptureFixture
+) -> None:
+    reload = StubReload()
+    site = await daemon(None, reload=reload)
+
+    answer = await site.send("/-/reload", b"garbage" * 10, **{"Content-Encoding": "gzip"})
+    await asyncio.sleep(0.05)  # noqa: TID251 - what aiohttp logs, it logs after its answer
+
+    assert (answer.status, reload.calls) == (400, 0)
+    assert caplog.records == []
+
+
+async def test_with_a_password_the_token_has_a_header_of_its_own(
+    daemon: Serving, tmp_path: Path
+) -> None:
+    hashed = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
+    config = tmp_path / "web.yml"
+    config.write_text(f"basic_auth_users:\n  anna: {hashed}\n")
+    site = await daemon(StubDesk(), web_config=config)
+    signed = {"Authorization": "Basic YW5uYTpzZWNyZXQ="}
+
+    assert (await site.get("/api/recovery")).status == 401
+    assert (await site.get("/api/recovery", **signed)).status == 200
+    assert (await site.post("pause", BEARER, **ORDER)).status == 401
+    assert (await site.post("pause", {"X-Vergewatch-Token": TOKEN}, **ORDER)).status == 401
+    assert (await site.post("pause", signed, **ORDER)).status == 401
+    both = {**signed, "X-Vergewatch-Token": TOKEN}
+    assert (await site.post("pause", both, **ORDER)).status == 200
+
+
+async def test_looking_never_steers(daemon: Serving) -> None:
+    desk = StubDesk()
+    site = await daemon(desk)
+
+    assert (await site.get("/api/recovery/pause", **BEARER)).status == 405
+    assert desk.asked == []
+
+
+async def test_the_token_is_in_no_log(daemon: Serving) -> None:
+    desk = StubDesk()
+    desk.error = ZeroDivisionError("a bug")
+    site = await daemon(desk)
+
+    with structlog.testing.capture_logs() as logs:
+        answer = await site.post("pause", **ORDER)
+
+    assert answer.status == 500
+    assert TOKEN not in f"{logs}{answer.text}"
+
+
+@pytest.mark.parametrize("path", ["/api/recovery", "/api/recovery/vms"])
+def test_metrics_cannot_be_where_recovery_is(path: str, clock: HandClock) -> None:
+    with pytest.raises(ConfigError, match="is taken"):
+        make_app(
+            StubPages(), StubOverview(), StubReload(), clock=clock, version="1", telemetry_path=path
+        )
+
+
+# The page for people.
+
+
+async def test_the_status_page_shows_recovery_where_it_is_on(daemon: Serving) -> None:
+    desk = StubDesk()
+    desk.found = [
+        Brief(system="production", vm="web-01", vm_key=1, uuid="u", state="held",
+              sentence=f"web-{n} stopped & <b>nobody</b> asked for it.")
+        for n in range(30)
+    ]  # fmt: skip
+    page = (await (await daemon(desk)).get("/")).text
+
+    assert "mode shadow, 12 VMs looked after" in page
+    assert "web-0 stopped &amp; &lt;b&gt;nobody&lt;/b&gt;" in page
+    assert page.count("asked for it.") == MOST_VMS
+    assert "and 10 VMs more" in page
+    assert "web-&lt;1&gt;: started it" in page
+
+
+async def test_what_is_no_trouble_is_not_shown_as_one(daemon: Serving) -> None:
+    desk = StubDesk()
+    desk.found = [
+        Brief(system="production", vm="db-01", vm_key=1, uuid="u", state=state, sentence="Quiet.")
+        for state in ("intended", "baseline", "healthy")
+    ]
+
+    page = await (await daemon(desk)).get("/")
+
+    assert page.status == 200
+    assert "Quiet." not in page.text
+
+
+async def test_a_cloud_that_goes_while_the_page_is_made_is_left_out(daemon: Serving) -> None:
+    class Hurried(StubDesk):
+        async def actions(self, system: str | None = None, *, limit: int) -> Sequence[Line]:
+            raise UnknownNameError("no cloud is called production")
+
+    page = await (await daemon(Hurried())).get("/")
+
+    assert page.status == 200
+    assert "<b>Recovery</b>" not in page.text
+
+
+@pytest.mark.parametrize("off", [None, StubDesk()])
+async def test_where_recovery_is_off_the_page_says_nothing_of_it(
+    daemon: Serving, off: StubDesk | None
+) -> None:
+    if off is not None:
+        off.cares = []
+
+    assert "<b>Recovery</b>" not in (await (await daemon(off)).get("/")).text
+
+
+# All of it.
+
+
+async def test_an_order_goes_from_the_socket_into_the_journal(
+    daemon: Serving, tmp_path: Path
+) -> None:
+    theatre = stage()
+    theatre.world.crash("web-01")
+    theatre.let_pass(100)
+    journal = await told(theatre, tmp_path / "state")
+    desk = Desk(lambda: {"production": theatre.recovery}, lambda: journal, theatre.clock)
+    site = await daemon(desk)
+
+    paused = await site.post("pause", **ORDER, seconds=600)
+    theatre.book.broken = "the journal is full"
+    disarmed = await site.post("disarm", **ORDER)
+
+    assert paused.json["orders"][0]["seconds"] == 600
+    assert [one.kind for one in theatre.book.orders] == ["pause"]
+    assert (disarmed.status, "is not in force" in disarmed.json["error"]) == (503, True)
+    assert theatre.recovery.orders.disarm is None
+    assert (await site.get("/api/recovery")).json["clouds"][0]["paused"]["owner"] == "anna"
+    explained = (await site.get("/api/recovery/explain/web-01")).json
+    assert "Vergewatch started it at 00:11:20" in explained["sentence"]
+    assert "web-01: started it (intent 1): confirmed, it is up" in (await site.get("/")).text
+    await journal.close()
