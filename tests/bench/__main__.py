@@ -1,18 +1,21 @@
 """``make bench``: measure, and print beside each number the bar that we hold ourselves to."""
 
 import asyncio
+import logging
 import sys
 
+import structlog
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import cycle, daemon
+from tests.bench import cycle, daemon, thinking
 from tests.bench.hour import requests_of_an_hour
 
 SIZES = (100, 1_000, 10_000)
 
 
 async def main(sizes: list[int]) -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     console = Console(width=100)
     console.print("One polling cycle, CPU milliseconds (bar: 150 for 10,000 VMs)")
     table = grid(
@@ -44,6 +47,25 @@ async def main(sizes: list[int]) -> None:
     console.print(peers)
 
     console.print(
+        "\nRecovery, every VM enrolled: CPU milliseconds of a round of thinking "
+        "(bar: 100 for 10,000 VMs), and requests with it (bar: 850)"
+    )
+    rounds = grid("VMs", "calm", "worst", "down at once", "then", "worst", "requests/h")
+    for vms in sizes:
+        thought = thinking.measure(vms)
+        asked = await requests_of_an_hour(vms, share=_share(vms), recovery=True)
+        rounds.add_row(
+            f"{vms:,}",
+            f"{thought.calm:.1f}",
+            f"{thought.calm_worst:.1f}",
+            f"{thought.down:,}",
+            f"{thought.bad:.1f}",
+            f"{thought.bad_worst:.1f}",
+            f"{asked:.0f}",
+        )
+    console.print(rounds)
+
+    console.print(
         "\nThe daemon (bars: first page 2 s, memory 200 MiB and flat, lag 50 ms, "
         "p99 inside the server 10 ms with 50 clients, 850 requests an hour)"
     )
@@ -61,7 +83,7 @@ async def main(sizes: list[int]) -> None:
     )
     for vms in sizes:
         took = await daemon.measure(vms)
-        requests = await requests_of_an_hour(vms, share=1 if vms <= 1_000 else 1 / 6)
+        requests = await requests_of_an_hour(vms, share=_share(vms))
         whole.add_row(
             f"{vms:,}",
             f"{took.first_page_seconds:.2f}",
@@ -75,6 +97,11 @@ async def main(sizes: list[int]) -> None:
             f"{requests:.0f}",
         )
     console.print(whole)
+
+
+def _share(vms: int) -> float:
+    """Return how much of an hour to watch: the number of requests hardly depends on the VMs."""
+    return 1 if vms <= 1_000 else 1 / 6
 
 
 def grid(*columns: str) -> Table:

@@ -3,19 +3,31 @@
 from pydantic import SecretStr
 
 from exporter.connection import CloudSettings, beats, connect, make_session
-from exporter.polling.watch import Plan, Watch
+from exporter.polling.watch import Plan, Round, Watch
+from exporter.recovery.picture import Poll
 from exporter.settings import APISettings, PollSettings, SystemSettings, TLSSettings
 from exporter.simulator import Simulator, World
 from exporter.telemetry import Telemetry
 from exporter.vergeos.inventory import join
+from exporter.vergeos.operations import Operations
 from exporter.vergeos.source import IDENTITY, VergeOSSource
+from tests.bench import thinking
 from tests.fakes import START, FakeClock
 
 HOUR_SECONDS = 3600
 
 
-async def requests_of_an_hour(vms: int, *, share: float = 1.0) -> float:
-    """Watch *vms* VMs for *share* of a steady hour; return what a whole one would cost."""
+CRASH_EVERY_SECONDS = 600
+
+
+async def requests_of_an_hour(vms: int, *, share: float = 1.0, recovery: bool = False) -> float:
+    """
+    Watch *vms* VMs for *share* of a steady hour; return what a whole one would cost.
+
+    Args:
+        recovery: Whether recovery is on, in shadow mode, with a VM that crashes now and then.
+
+    """
     clock = FakeClock(hurried=True)
     world = World.build(seed=1, vms=vms, start=START.timestamp())
     async with (
@@ -28,21 +40,28 @@ async def requests_of_an_hour(vms: int, *, share: float = 1.0) -> float:
             APISettings(),
         )
         client = connect(settings, session, Telemetry().meter("cloud"), clock)
+        rounds: list[Round] = []
+        thinker = thinking.recovery_of(Operations(client, client, clock), clock)
         watch = Watch(
             VergeOSSource(client),
             join,
             lambda snapshot, report: None,
-            Plan(beats(settings.poll), IDENTITY, settings.poll.stale_after_polls),
+            Plan(beats(settings.poll, tags=recovery), IDENTITY, settings.poll.stale_after_polls),
             name="cloud",
             url=cloud.url,
             clock=clock,
             rename=lambda name: name,
             requests_left=lambda: 0,
+            tell=rounds.append if recovery else None,
         )
         await watch.poll()  # the first reads everything, and is no part of a steady hour
         seen = len(cloud.requests)
         while clock.elapsed < HOUR_SECONDS * share:
             clock.elapsed += 1
+            if recovery and clock.elapsed % CRASH_EVERY_SECONDS == CRASH_EVERY_SECONDS / 2:
+                world.crash(next(vm for vm in world.live_vms() if vm.machine.status.running))
             await watch.poll()
+            while rounds:
+                await thinker.take(Poll(*rounds.pop()))
         assert watch.report.up
         return (len(cloud.requests) - seen) / share

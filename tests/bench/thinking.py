@@ -1,0 +1,139 @@
+"""The CPU that recovery takes for a round of thinking: from a picture to the decisions."""
+
+import gc
+import time
+from collections.abc import Sequence
+from statistics import median
+from typing import NamedTuple
+
+from exporter.recovery.cases import Action, Intent, Policy, Reply, Spent
+from exporter.recovery.decision import Decision
+from exporter.recovery.engine import Recovery, Setup
+from exporter.recovery.enrolment import Rule
+from exporter.recovery.logbook import LogReading
+from exporter.recovery.orders import Order
+from exporter.recovery.picture import Poll
+from exporter.recovery.ports import Answer, Book, Cloud, FreshVM, Page, Past
+from exporter.recovery.rules import WEEK, Mode, Rules
+from exporter.simulator.stage import Timings
+from exporter.simulator.world import World
+from tests.fakes import START, FakeClock
+from tests.recovery.shortcut import Shortcut
+from tests.recovery.theatre import Tally, at_once
+
+EVERY = 20.0
+CALM_ROUNDS = 15
+BAD_ROUNDS = 12
+"""Four minutes: from the first sight of the trouble until everything that may be done is done."""
+DOWN_SHARE = 0.03
+ACTIONS_BEFORE = 200
+"""In the week before, as many as the default rules allow."""
+EVERYBODY = Rule(names=("*",), policy=Policy.ON_FAILURE, title="everybody")
+
+
+class Cost(NamedTuple):
+    """CPU milliseconds of a round."""
+
+    calm: float
+    calm_worst: float
+    down: int
+    """How many VMs went down at once for the bad ones."""
+    bad: float
+    bad_worst: float
+
+
+class BlankBook:
+    """A journal that forgets everything but a busy week."""
+
+    async def recall(self) -> Past:
+        week = [WEEK * number / ACTIONS_BEFORE for number in range(1, ACTIONS_BEFORE + 1)]
+        acted = tuple(Spent(at, f"vm {at:.0f}", Action.POWER_ON, Reply.ACCEPTED) for at in week)
+        return Past(watched=WEEK, spent=acted)
+
+    async def note(self, page: Page, /) -> None:
+        pass
+
+    async def decided(self, decision: Decision, /) -> int:
+        return 1
+
+    async def prepare(self, intent: Intent, decision: int, /) -> Intent:
+        return intent
+
+    async def update(self, intent: Intent, /) -> None:
+        pass
+
+    async def ordered(self, order: Order, /) -> None:
+        pass
+
+
+class BlankCloud:
+    """Says at once that nothing is in the log; whoever wants to act finds the VM gone."""
+
+    why_not = ""
+
+    async def logs(
+        self, machines: Sequence[int], since: float, anchor: int | None, /
+    ) -> LogReading:
+        return LogReading((), complete=True)
+
+    async def newest_log_key(self) -> int | None:
+        return 1
+
+    async def look(self, vm_key: int, /) -> FreshVM | None:
+        return None
+
+    async def act(self, vm_key: int, action: Action, /) -> Answer:
+        return Answer(Reply.REFUSED, "nobody is here")
+
+
+def measure(vms: int) -> Cost:
+    """Let recovery think about a fleet of which every VM is enrolled, first calm, then not."""
+    clock = FakeClock()
+    world = World.build(
+        seed=1,
+        vms=vms,
+        start=START.timestamp(),
+        stopped_share=0.0,
+        timings=Timings(migration_per_gb=0.2),
+    )
+    world.follow(clock)
+    recovery = recovery_of(BlankCloud(), clock)
+    cloud = Shortcut(world)
+
+    def round_of_thinking() -> float:
+        clock.elapsed += EVERY
+        poll = cloud.poll(asked_at=clock.monotonic(), time=clock.now(), every=EVERY)
+        return _spent(recovery, poll)
+
+    while clock.elapsed < recovery.setup.rules.warmup_seconds + EVERY:
+        round_of_thinking()
+    calm = [round_of_thinking() for _ in range(CALM_ROUNDS)]
+    victims = [vm for vm in world.live_vms() if vm.service is None][:: round(1 / DOWN_SHARE)]
+    for vm in victims:
+        world.crash(vm)
+    bad = [round_of_thinking() for _ in range(BAD_ROUNDS)]
+    return Cost(median(calm), max(calm), len(victims), median(bad), max(bad))
+
+
+def recovery_of(cloud: Cloud, clock: FakeClock) -> Recovery:
+    """Return a recovery in shadow mode that looks after everybody, with a week behind it."""
+
+    async def open_book() -> Book:
+        return BlankBook()
+
+    return Recovery(
+        "https://bench.example",
+        open_book,
+        cloud,
+        Setup(Rules(mode=Mode.SHADOW), wards=(EVERYBODY,)),
+        clock,
+        dice=lambda: 0.5,
+        meter=Tally(),
+    )
+
+
+def _spent(recovery: Recovery, poll: Poll) -> float:
+    gc.collect()
+    began = time.process_time()
+    at_once(recovery.take(poll))
+    return (time.process_time() - began) * 1000

@@ -1,0 +1,145 @@
+"""A journal of a play that remembers when each thing was written, as the one on disk does."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from exporter.journal.journal import Journal, open_journal
+from exporter.recovery.account import Account, Records, account
+from exporter.recovery.cases import Intent
+from exporter.recovery.decision import Decision
+from exporter.recovery.explain import About, Explanation, about_case, explain
+from exporter.recovery.orders import Order
+from exporter.recovery.ports import Change, Page
+from exporter.recovery.rules import Rules
+from tests.fakes import START, FakeClock
+from tests.recovery.theatre import ENFORCE, MemoryBook, Theatre
+
+CLOUD = "stage"
+
+
+class Attempt(NamedTuple):
+    intent: Intent
+    decision: int
+    prepared: datetime
+    closed: datetime | None
+
+
+class Numbered(NamedTuple):
+    number: int
+    decision: Decision
+
+
+class ArchiveBook(MemoryBook):
+    """
+    A `MemoryBook` that can be read by people.
+
+    `story` is everything that was written, in its order, to be told to another book.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now: Callable[[], datetime] = lambda: START
+        self.attempts: dict[int, Attempt] = {}
+        self.story: list[tuple[datetime, str, tuple[Any, ...]]] = []
+
+    async def note(self, page: Page, /) -> None:
+        await super().note(page)
+        self.story.append((self.now(), "note", (page,)))
+
+    async def decided(self, decision: Decision, /) -> int:
+        self.story.append((self.now(), "decided", (decision,)))
+        return await super().decided(decision)
+
+    async def prepare(self, intent: Intent, decision: int, /) -> Intent:
+        self.story.append((self.now(), "prepare", (intent, decision)))
+        intent = await super().prepare(intent, decision)
+        self.attempts[intent.id] = Attempt(intent, decision, self.now(), None)
+        return intent
+
+    async def update(self, intent: Intent, /) -> None:
+        await super().update(intent)
+        self.story.append((self.now(), "update", (intent,)))
+        closed = None if intent.outcome is None else self.now()
+        self.attempts[intent.id] = self.attempts[intent.id]._replace(intent=intent, closed=closed)
+
+    async def ordered(self, order: Order, /) -> None:
+        await super().ordered(order)
+        self.story.append((self.now(), "ordered", (order,)))
+
+    def changes_of(self, uuid: str) -> list[Change]:
+        return [one for one in reversed(self.changes) if one.uuid == uuid]
+
+    def attempts_of(self, uuid: str) -> list[Attempt]:
+        return [one for one in reversed(self.attempts.values()) if one.intent.uuid == uuid]
+
+    def decisions_of(self, uuid: str) -> list[Numbered]:
+        """Return the decisions on a VM with their numbers, newest first."""
+        numbered = [Numbered(number, one) for number, one in enumerate(self.decisions, 1)]
+        return [one for one in reversed(numbered) if one.decision.uuid == uuid]
+
+
+def stage(rules: Rules = ENFORCE, **kwargs: Any) -> Theatre:
+    """Return a theatre with such a journal, warmed up."""
+    book = ArchiveBook()
+    theatre = Theatre(rules=rules, book=book, **{"vms": 30, **kwargs})
+    book.now = theatre.clock.now
+    return theatre.warm()
+
+
+def about(theatre: Theatre, name: str) -> About:
+    """Return what there is to say of a VM right now."""
+    case = theatre.case(name)
+    book: ArchiveBook = theatre.book
+    records = book.decisions_of(case.uuid)
+    return about_case(case, system=CLOUD, now=theatre.clock.now())._replace(
+        enrolment=theatre.recovery.memory.enrolments.get(case.uuid),
+        decision=theatre.recovery.decision(case.uuid),
+        number=records[0].number if records else None,
+        decided=records[0].decision.time if records else None,
+        changes=book.changes_of(case.uuid),
+        attempts=book.attempts_of(case.uuid),
+    )
+
+
+def explained(theatre: Theatre, name: str) -> Explanation:
+    return explain(about(theatre, name))
+
+
+def accounted(theatre: Theatre) -> Account:
+    book: ArchiveBook = theatre.book
+    records = [Numbered(number, one) for number, one in enumerate(book.decisions, 1)]
+    return account(
+        Records(book.changes, records, list(book.attempts.values())),
+        system=CLOUD,
+        mode=theatre.setup.rules.mode,
+        since=START,
+        until=theatre.clock.now(),
+    )
+
+
+class StoryClock(FakeClock):
+    """What time it is in a story."""
+
+    moment = START
+
+    def now(self) -> datetime:
+        return self.moment
+
+
+async def told(theatre: Theatre, directory: Path) -> Journal:
+    """Return a journal on disk that tells what the play wrote down, when it did."""
+    clock = StoryClock()
+    journal = await open_journal(directory, clock)
+    book = journal.book(theatre.recovery.key)
+    for moment, what, said in theatre.book.story:
+        clock.moment = moment
+        await getattr(book, what)(*said)
+    return journal
+
+
+def as_json(noun: msgspec.Struct) -> bytes:
+    return msgspec.json.encode(noun)

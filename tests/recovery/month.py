@@ -1,0 +1,398 @@
+"""
+``make replay``: a month of operation in some minutes, and an account of it.
+
+The engine, the adapters and the platform's log are the real ones of the theatre. What is
+simplified is said at the end of the account.
+"""
+
+import argparse
+import logging
+import sys
+import time
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from statistics import median
+from textwrap import fill
+
+import structlog
+
+from exporter.recovery.cases import Policy
+from exporter.recovery.decision import Decision, Reason
+from exporter.recovery.engine import Setup
+from exporter.recovery.enrolment import Rule
+from exporter.recovery.picture import Poll
+from exporter.recovery.ports import Page
+from exporter.recovery.rules import Mode, Rules
+from exporter.recovery.states import JUDGED, OPEN, State
+from exporter.simulator.fleet import ClusterPlan
+from exporter.simulator.stage import Timings
+from tests.recovery.fate import DAY, HOUR, MINUTE, Fate
+from tests.recovery.shortcut import Shortcut
+from tests.recovery.theatre import EVERY, MemoryBook, Theatre
+from tests.recovery.witness import US, Crash, Offence, Witness
+
+QUIET_STEP = 60.0
+"""Between polls while nothing happens; one second more, and recovery would call itself blind."""
+UNSETTLED = {*JUDGED, *OPEN} - {State.UNKNOWN}
+STRANGERS = 0.04
+"""So many VMs besides, of which nobody says that recovery should look after them."""
+PRODUCTION = Rule(
+    tags=("environment/production",), policy=Policy.ON_FAILURE, title="rule production"
+)
+EXCUSES = {
+    "rate_limited": "the fleet's budget was used up",
+    "budget_spent": "its budget was used up: a crash loop",
+    "backing_off": "the pause after the last try was not over",
+    "paused": "recovery was paused",
+    "died_unseen": "nobody could see when it died",
+    "never_seen_up": "it was never seen up before it died",
+    "not_seen": "nobody could see for most of the time",
+    "degraded": "nobody could see for most of the time",
+    "picture_old": "nobody could see for most of the time",
+    "warming_up": "recovery was warming up after a time without sight, or after a pause",
+    "node_in_trouble": "its node was in trouble",
+    "node_hold": "its node lost several VMs",
+    "migrated_shortly_before": "it was being migrated",
+    "start_failed": "it died on its way up",
+    "stopped_by_person": "somebody had asked for a stop shortly before",
+    "stopped_by_task": "a task had asked for a stop shortly before",
+    "stopped_by_guest": "its guest had shut down shortly before",
+}
+SIMPLIFIED = """\
+What was simplified: where nothing happens or is going on, two polls of three are left out
+(--every-poll takes them all). Tables were read straight from the simulated world, not through
+JSON and the decoders (a test holds the two against each other); logs, second looks and requests
+went through the simulated API. Polls take no time. The platform's log is kept for 3 days instead
+of 45. Rows of the log come at most 30 s late. The journal is one in memory."""
+
+
+class Diary(MemoryBook):
+    """A journal that knows the hour of each decision."""
+
+    def __init__(self, month: "Month") -> None:
+        super().__init__()
+        self._month = month
+
+    async def note(self, page: Page, /) -> None:
+        await super().note(page)
+        for decision in page.decisions:
+            self._month.hear(decision)
+
+
+class Month(Theatre):
+    """A cloud with its recovery, its fate, and a witness of the truth."""
+
+    def __init__(
+        self,
+        *,
+        vms: int,
+        days: float,
+        seed: int,
+        mode: Mode,
+        busy: float = 1.0,
+        hurried: bool = False,
+    ) -> None:
+        strangers = round(vms * STRANGERS)
+        nodes = max(6, round(vms / 31))
+        super().__init__(
+            vms=vms + strangers + 1,  # one belongs to a service
+            seed=seed,
+            tags={},
+            setup=Setup(Rules(mode=mode), wards=(PRODUCTION,)),
+            book=Diary(self),
+            timings=Timings(migration_per_gb=0.5),
+            clusters=(
+                ClusterPlan("production", nodes - nodes // 3),
+                ClusterPlan("edge", nodes // 3),
+            ),
+        )
+        self.days, self.mode, self.seed = days, mode, seed
+        self.hurried = hurried
+        self.nodes = nodes
+        self.witness = Witness(self.world, self._enrol(strangers))
+        self.fate = Fate(self, self.witness, days=days, seed=seed, busy=busy)
+        self.fate.arrange()
+        self.polls = 0
+        self._shortcut = Shortcut(self.world)
+
+    def play(self, *, tell: bool = False) -> "Month":
+        """Let the month pass."""
+        affairs, end = deque(self.fate.affairs), self.days * DAY
+        while self.clock.elapsed < end:
+            quiet = self.hurried and self._is_quiet(affairs)
+            day = self.clock.elapsed // DAY
+            self.clock.elapsed += QUIET_STEP if quiet else EVERY
+            while affairs and affairs[0][0] <= self.clock.elapsed:
+                affairs.popleft()[1]()
+            if self.clock.elapsed >= self.fate.down_until:
+                self.polls += 1
+                self.poll()
+            self._follow_crashes()
+            if tell and self.clock.elapsed // DAY > day:
+                sys.stderr.write(f"\rday {day + 1:.0f} of {self.days:g} ")
+                sys.stderr.flush()
+        if tell:
+            sys.stderr.write("\r")
+        return self
+
+    def _is_quiet(self, affairs: Sequence[tuple[float, object]]) -> bool:
+        """Return whether nothing happens before the next long step is over, or is going on."""
+        until = self.clock.elapsed + QUIET_STEP
+        if affairs and affairs[0][0] <= until:
+            return False
+        due = next((one[0] for one in self.world.stage.agenda._heap), None)
+        if due is not None and due <= self.world.started_at + until:
+            return False
+        cases = self.recovery.memory.cases.values()
+        return not any(case.state in UNSETTLED for case in cases)
+
+    def hear(self, decision: Decision) -> None:
+        """Take note of a decision that was written down."""
+        if decision.reason is Reason.SHADOW and decision.action is not None:
+            self.witness.would_start(self.world.vms[decision.vm_key])
+
+    def _enrol(self, strangers: int) -> set[int]:
+        """Enrol VMs by their tag or by the rule for production; leave some out."""
+        cared_for, left_out = set(), 0
+        for number, vm in enumerate(list(self.world.live_vms())):
+            if vm.service is not None:
+                continue
+            by_rule = "environment/production" in self.world.tags_of(vm)
+            if number % 24 == 5 and left_out < strangers:
+                left_out += 1
+                if by_rule:
+                    self.world.tag(vm, "recovery/never")
+                continue
+            if not by_rule:
+                self.world.tag(vm, "recovery/auto")
+            cared_for.add(vm.key)
+        return cared_for
+
+    def _read(self) -> Poll:
+        return self._shortcut.poll(
+            asked_at=self.clock.monotonic(), time=self.clock.now(), every=self.every
+        )
+
+    def _follow_crashes(self) -> None:
+        for crash in self.witness.open.values():
+            reason = self._reason(crash)
+            crash.reasons[reason] += EVERY
+            late = self.world.now - crash.at >= HOUR
+            if late and crash.asked_at is None and not crash.held_by:
+                crash.held_by = reason
+
+    def _reason(self, crash: Crash) -> str:
+        """Return the engine's word for why nothing is done, or was done last."""
+        case = self.recovery.memory.cases.get(crash.vm.uuid)
+        if case is None:
+            return "not_looked_after"
+        if case.state in (State.HEALTHY, State.PROBATION):
+            return "not_seen"
+        decision = self.recovery.decision(crash.vm.uuid)
+        if decision is None:
+            return str(case.judgement.cause if case.judgement is not None else case.state)
+        if decision.reason is Reason.NOT_CRASHED:
+            return str(decision.judgement.cause)
+        return str(decision.reason)
+
+    # What is counted.
+
+    @property
+    def crashes(self) -> list[Crash]:
+        """Those of VMs in recovery's care that nobody meant to be down anyway."""
+        return [one for one in self.witness.crashes if one.cared_for]
+
+    @property
+    def recovered(self) -> list[Crash]:
+        return [one for one in self.crashes if one.back_at is not None and one.back_by == US]
+
+    @property
+    def held(self) -> list[Crash]:
+        """Crashes that an hour later had led to nothing, for a reason that the truth confirms."""
+        return [one for one in self.crashes if one.held_by and self._is_true(one)]
+
+    @property
+    def missed(self) -> list[Crash]:
+        return [one for one in self.crashes if one.held_by and not self._is_true(one)]
+
+    @property
+    def offences(self) -> list[Offence]:
+        return self.witness.wrong_starts + self.witness.not_ours
+
+    @property
+    def invalid(self) -> Counter[str]:
+        return Counter(told[1] for told in self.tally.told if told[0] == "invalid")
+
+    @property
+    def quarantined(self) -> dict[str, int]:
+        """VMs that were given up, and how often."""
+        given_up = [one.name for one in self.book.changes if one.after is State.QUARANTINED]
+        return dict(Counter(given_up))
+
+    @property
+    def most_in_an_hour(self) -> int:
+        times = [at for at, _ in self.witness.starts]
+        return max(
+            (number + 1 - bisect_left(times, at - HOUR) for number, at in enumerate(times)),
+            default=0,
+        )
+
+    def _is_true(self, crash: Crash) -> bool:
+        """Return whether what recovery said after an hour is so, by what the witness knows."""
+        held_by, lately, due = crash.held_by, self.witness.lately, crash.at + HOUR
+        blind = self.witness.blind
+        if held_by in ("rate_limited", "budget_spent", "backing_off"):
+            return self._has_acted_much(crash)
+        if held_by == "paused":
+            return self._was_paused(crash)
+        if held_by in ("not_seen", "degraded", "warming_up", "picture_old"):
+            minutes = range(int(crash.at), int(due), 60)
+            return self._was_paused(crash) or any(one.holds(at) for one in blind for at in minutes)
+        if held_by in ("died_unseen", "never_seen_up"):
+            just_up = lately(crash, "powered_on", within=2 * MINUTE)
+            return just_up or any(one.holds(crash.at, around=2 * MINUTE) for one in blind)
+        if held_by in ("node_in_trouble", "node_hold"):
+            return any(one.holds(crash.at, around=10 * MINUTE) for one in self.witness.nodes_ill)
+        before = {
+            "migrated_shortly_before": (3 * MINUTE, ("migration_started",)),
+            "start_failed": (MINUTE, ("powered_on", "guest_rebooted")),
+            "stopped_by_person": (12 * MINUTE, ("action_sent", "changed")),
+            "stopped_by_task": (12 * MINUTE, ("task_ran",)),
+            "stopped_by_guest": (12 * MINUTE, ("guest_shut_down",)),
+        }
+        within, events = before.get(held_by, (0.0, ()))
+        return any(lately(crash, event, within=within) for event in events)
+
+    def _has_acted_much(self, crash: Crash) -> bool:
+        """Return whether a budget forbade to act an hour after a crash."""
+        due = crash.at + HOUR
+        mine = [at for at, key in self.witness.starts if key == crash.vm.key and at < due]
+        fleet = [at for at, _ in self.witness.starts if at < due]
+        if crash.held_by == "backing_off":
+            return bool(mine)
+        if crash.held_by == "budget_spent":
+            hours, day = sum(at > due - 2 * HOUR for at in mine), due - DAY - HOUR
+            return hours >= 3 or sum(at > day for at in mine) >= 6 or len(mine) >= 10
+        minutes = sum(at > due - 10 * MINUTE for at in fleet)
+        return minutes >= 5 or sum(at > due - DAY for at in fleet) >= 30
+
+    def _was_paused(self, crash: Crash) -> bool:
+        return any(one.holds(crash.at, around=HOUR) for one in self.fate.paused)
+
+
+def account(month: Month, *, cpu_seconds: float) -> Iterator[str]:
+    """Tell what happened, in lines."""
+    witness, crashes, recovered = month.witness, month.crashes, month.recovered
+    counted = witness.counted
+    yield (
+        f"{month.days:g} days of {len(witness.cared_for):,} VMs in care on {month.nodes} nodes, "
+        f"mode {month.mode}, seed {month.seed}"
+    )
+    cadence = f", every {QUIET_STEP:g} s while nothing happens" if month.hurried else ""
+    yield (
+        f"{month.polls:,} polls, one every {EVERY:g} s{cadence}; "
+        f"{cpu_seconds / 60:.1f} minutes of CPU, "
+        f"{1000 * cpu_seconds / max(1, month.polls):.1f} ms each"
+    )
+    yield ""
+    yield fill(
+        f"People and guests: {counted['action_sent'] - len(month.asked())} actions by hand, "
+        f"{counted['task_ran']} by tasks, {counted['guest_shut_down']} shutdowns and "
+        f"{counted['guest_rebooted']} reboots from inside, {counted['migrated']} migrations, "
+        f"{counted['node_maintenance']} maintenances and {counted['node_failed']} failures of "
+        f"nodes, {counted['ha_restarted']} restarts by VergeOS itself, {counted['hung']} hangs.",
+        width=96,
+    )
+    yield ""
+    strangers = len(witness.crashes) - len(crashes)
+    yield from _line("crashes", len(crashes), f"and {strangers} of VMs that are none of its own")
+    asked = [one for one in crashes if one.asked_at is not None]
+    if month.mode is Mode.SHADOW:
+        yield from _line("it would have started", len(asked), "")
+    yield from _line("started by Vergewatch", len(recovered), _times(recovered))
+    others = [one for one in crashes if one.back_at is not None and one.back_by != US]
+    first = [one for one in others if one.asked_at is None and not one.held_by]
+    yield from _line("started by somebody else", len(others), f"{len(first)} within the hour")
+    rest = len(crashes) - len(recovered) - len(others)
+    yield from _line("never came back of themselves", rest, "died again, or down at the end")
+    yield from _line("held for over an hour", len(month.held), "")
+    for reason, number in Counter(one.held_by for one in month.held).most_common():
+        yield f"{number:>14}  {reason}: {EXCUSES.get(reason, reason)}"
+    loops = ", ".join(sorted(month.quarantined))
+    yield from _line("given up as crash loops", len(month.quarantined), loops)
+    yield from _line("most actions in an hour", month.most_in_an_hour, "")
+    invalid = ", ".join(f"{number:,} {reason}" for reason, number in month.invalid.most_common())
+    yield from _line("pictures not believed", sum(month.invalid.values()), invalid)
+    yield from _line("restarts of the daemon", month.fate.restarts, "")
+    jumps = sum(told[0] == "clock_jumped" for told in month.tally.told)
+    yield from _line("jumps of a clock noticed", jumps, "")
+    yield ""
+    yield from _listed("WRONG STARTS", month, witness.wrong_starts)
+    yield from _listed("REQUESTS FOR OTHERS' VMs", month, witness.not_ours)
+    late = [
+        Offence(one.at, one.vm.name, f"an hour later it was {one.held_by}") for one in month.missed
+    ]
+    yield from _listed("MISSED CRASHES", month, late)
+    yield ""
+    yield SIMPLIFIED
+
+
+def _line(what: str, number: int, more: str) -> Iterator[str]:
+    yield f"{number:>7,}  {what}{f' ({more})' if more else ''}"
+
+
+def _listed(what: str, month: Month, found: Sequence[Offence]) -> Iterator[str]:
+    yield f"{len(found):>7,}  {what}"
+    for one in found:
+        day, seconds = divmod(one.at - month.world.started_at, DAY)
+        hour, minute = divmod(int(seconds / MINUTE), 60)
+        yield f"         day {day:.0f}, {hour:02.0f}:{minute:02d}  {one.name}: {one.what}"
+
+
+def _times(recovered: Sequence[Crash]) -> str:
+    if not recovered:
+        return ""
+    took = {one: (one.back_at or one.at) - one.at for one in recovered}
+    worst = max(took, key=took.__getitem__)
+    return (
+        f"median {median(took.values()):.0f} s, worst {took[worst] / MINUTE:.0f} min: "
+        f"{worst.vm.name}, {_longest(worst)}"
+    )
+
+
+def _longest(crash: Crash) -> str:
+    return max(crash.reasons, key=crash.reasons.__getitem__, default="")
+
+
+def be_silent() -> None:
+    """Let the engine's log say nothing: it would be tens of thousands of lines."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Replay a month of recovery against the simulator")
+    parser.add_argument("--vms", type=int, default=1000)
+    parser.add_argument("--days", type=float, default=30.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--mode", choices=("enforce", "shadow"), default="enforce")
+    parser.add_argument("--busy", type=float, default=1.0, help="times as much as usual happens")
+    every = f"take every poll of {EVERY:g} s, also while nothing happens"
+    parser.add_argument("--every-poll", action="store_true", help=every)
+    wanted = parser.parse_args()
+    be_silent()
+    began = time.process_time()
+    month = Month(
+        vms=wanted.vms,
+        days=wanted.days,
+        seed=wanted.seed,
+        mode=Mode(wanted.mode),
+        busy=wanted.busy,
+        hurried=not wanted.every_poll,
+    ).play(tell=True)
+    print("\n".join(account(month, cpu_seconds=time.process_time() - began)))  # noqa: T201
+    return 1 if month.offences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,281 @@
+"""
+``make mutants``: break the core of recovery in one place at a time; some test must notice.
+
+A copy of the package is broken, never the checkout. A mutant that no test kills shows a rule
+that nobody holds us to; one whose text is not there any more is an error, so that the list
+cannot rot.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import Queue
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).parents[2]
+CORE = Path("exporter/recovery")
+AT_ONCE = 2
+SECONDS_EACH = 300.0
+SUITE = (
+    "test_edges.py",
+    "test_states.py",
+    "test_pace.py",
+    "test_breaker.py",
+    "test_picture.py",
+    "test_guards.py",
+    "test_stories.py",
+)
+"""The quick part of the tests, what is cheapest first; those that are not there are left out."""
+
+
+class Mutant(NamedTuple):
+    """One thing broken."""
+
+    file: str
+    old: str
+    """Found exactly once in the file."""
+    new: str
+    why: str
+    """What would come of it."""
+
+
+MUTANTS = (
+    # What was seen.
+    Mutant("picture", "if count < rules.least_share * before", "if count < 0.5 * before",
+           "half a list passes for the whole: every VM that is missing looks gone"),
+    Mutant("picture", "not picture.vm_count or not picture.status_count", "not picture.vm_count",
+           "an empty table of states is believed"),
+    Mutant("picture", "if still > rules.heartbeat_seconds", "if still > rules.hole_seconds",
+           "a frozen platform is believed for two minutes"),
+    Mutant("picture", "- median(stamps) >", "- max(stamps) >",
+           "one fresh row hides that all others are old"),
+    Mutant("picture", "poll.took_seconds > poll.every_seconds", "poll.took_seconds > 3600",
+           "a picture drawn over minutes passes for a moment"),
+    Mutant("picture", "missing > max(rules", "missing > 10 * max(rules",
+           "enrolled VMs without a row go unnoticed"),
+    Mutant("picture", "word == Word.STOPPED and running is False", "word == Word.STOPPED",
+           "a row that contradicts itself counts as down"),
+    Mutant("picture", "and config.enabled is True", "", "disabled VMs are started"),
+    Mutant("picture", "and not config.service", "", "the platform's own VMs are started"),
+    Mutant("picture", "        and not node.maintenance\n", "",
+           "a node that is being emptied counts as well"),
+    # Whether it crashed.
+    Mutant("detect", "or _of_its_node(case, about, rules)\n", "\n",
+           "recovery fights high availability over the VMs of a dead node"),
+    Mutant("detect", "        or _of_its_way(case, about, rules)\n", "",
+           "a VM seen stopping is taken for crashed"),
+    Mutant("detect", "        or _of_our_sight(case, about, rules)\n", "",
+           "what died while nobody looked is started"),
+    Mutant("detect", "        or _of_its_duration(case, about, rules)\n", "",
+           "one glimpse of a reboot is enough"),
+    Mutant("detect", "case.sightings >= rules.confirm_down_pictures and lasted >= needed",
+           "lasted >= needed", "a single picture is proof"),
+    Mutant("detect", "lasted >= needed:", "lasted > needed:", "30 seconds are not enough"),
+    Mutant("detect", "logs is None or logs.read_at < settled_at", "logs is None",
+           "logs read at once miss rows that come late"),
+    Mutant("detect", "if not logs.reading.complete:", "if False:",
+           "a cut log passes for a silent one"),
+    Mutant("detect", "logs.since_clock > up_clock - rules.log_before_seconds",
+           "logs.since_clock > up_clock", "a stop that takes minutes is not looked for"),
+    Mutant("detect", "max(up_clock - rules.log_before_seconds, about.started_at or 0.0)",
+           "up_clock", "a stop asked for before the last picture is overlooked"),
+    Mutant("detect", "Judgement(Ruling.INTENDED, Cause.STOPPED_BY_PERSON, _told(row))\n"
+           "        case Meaning.TASK", "None\n        case Meaning.TASK",
+           "what a person stops is started again"),
+    Mutant("detect", "Judgement(Ruling.INTENDED, Cause.STOPPED_BY_TASK, _told(row))", "None",
+           "what a task stops is started again"),
+    Mutant("detect", "case Meaning.GUEST_STOP if policy is not Policy.ALWAYS",
+           "case Meaning.GUEST_STOP if policy is Policy.ALWAYS",
+           "a guest's shutdown is undone"),
+    Mutant("detect", "doubt = doubt or judgement", "doubt = None",
+           "a row that nobody understands is ignored"),
+    Mutant("detect", "if failed and about.on_power_loss == LEAVE_OFF", "if False",
+           "a VM that is to be left off after a power loss is started"),
+    Mutant("detect", "hung and case.sight is Sight.DOWN and case.killed_clock is None", "False",
+           "a VM that the platform is restarting is started twice"),
+    Mutant("detect", "if case.hole_seconds > rules.hole_seconds", "if case.hole_seconds > 1e9",
+           "a VM stopped during an outage passes for crashed"),
+    Mutant("detect", "watched = moment.gap_seconds <= rules.hole_seconds", "watched = True",
+           "two pictures an hour apart count as a row of them"),
+    Mutant("detect", "if vm.config.machine != case.machine:", "if False:",
+           "another VM by the same uuid inherits a crash"),
+    Mutant("detect", "abs(row.at - clock) > OUR_ROW_SECONDS", "abs(row.at - clock) > 1e9",
+           "somebody's later kill passes for ours"),
+    # Whether to act.
+    Mutant("decide", "if any(use.spent for use in facts.vm_uses):", "if False:",
+           "a crash loop goes on for ever"),
+    Mutant("decide", "if age > most:", "if age > 10 * most:", "old pictures are acted upon"),
+    Mutant("decide", "len(facts.in_flight) >= most:", "len(facts.in_flight) > most:",
+           "three at once where two are allowed"),
+    Mutant("decide", "if facts.tags_problem:", "if False:",
+           "a VM is started although its tags cannot be read"),
+    Mutant("decide", "since < rules.storm_probe_seconds:", "since < 1.0:",
+           "after a storm everything starts at once"),
+    Mutant("decide", "action is Action.KILL and not facts.may_power_cycle", "False",
+           "a VM is killed whose owner forbids it"),
+    Mutant("decide", "facts.at < retry_at", "facts.at <= retry_at - 60",
+           "no rest between two tries"),
+    Mutant("decide", "len(recent) >= rules.capacity_refusals", "len(recent) > 99",
+           "a full cluster is asked again and again"),
+    Mutant("decide", "if judgement.ruling is Ruling.CRASHED:",
+           "if judgement.ruling is not Ruling.INTENDED:", "what is unknown is started"),
+    Mutant("decide", "    _enforcing,\n", "", "shadow mode acts"),
+    # What came of it.
+    Mutant("verify", "if at <= intent.sent_at:", "if at < intent.sent_at - 60:",
+           "a picture from before the request judges it"),
+    Mutant("verify", "outcome = Outcome.UNKNOWN if lost else Outcome.FAILED",
+           "outcome = Outcome.FAILED", "nobody knows passes for failed"),
+    Mutant("verify", "if on_its_way and not intent.extended:", "if on_its_way:",
+           "an intent is extended for ever"),
+    Mutant("verify", "lost and not on_its_way and waited", "lost and waited",
+           "a VM that starts is given up for lost"),
+    Mutant("verify", "Sight.DOWN if intent.action is Action.KILL else Sight.UP", "Sight.UP",
+           "a kill is never seen to have worked"),
+    # Who may become what.
+    Mutant("states", "(State.QUARANTINED, Event.CLEARED): State.SUSPECT,",
+           "(State.QUARANTINED, Event.CLEARED): State.SUSPECT,\n"
+           "    (State.QUARANTINED, Event.CRASH_PROVEN): State.HELD,",
+           "what was given up is tried again"),
+    Mutant("states", "(State.ACTING, Event.REQUEST_REFUSED): State.SUSPECT",
+           "(State.ACTING, Event.REQUEST_REFUSED): State.HELD",
+           "a refusal is answered by asking again, on old evidence"),
+    Mutant("states", "(State.QUARANTINED, Event.SEEN_UP): State.PROBATION",
+           "(State.QUARANTINED, Event.SEEN_UP): State.BASELINE",
+           "a person's start does not bring a VM back into care"),
+    # When to stop, and how much is too much.
+    Mutant("breaker", "max(rules.storm_least, rules.storm_share * of)", "rules.storm_share * of",
+           "in a small cloud a single VM is a storm"),
+    Mutant("breaker", "few = count.troubled < limit / 2", "few = count.troubled < limit",
+           "the breaker flaps around its threshold"),
+    Mutant("breaker", "now - calm_since >= breaker.hold_seconds", "calm_since is not None",
+           "a storm ends with the first calm picture"),
+    Mutant("breaker", "                and count.nodes_well\n", "",
+           "a storm is probed while a node is down"),
+    Mutant("breaker", "2 * breaker.hold_seconds", "breaker.hold_seconds",
+           "a storm that comes back is held no longer than before"),
+    Mutant("breaker", "            if count.dropped:\n", "            if False:\n",
+           "new victims do not end the probing"),
+    Mutant("pace", "bisect_right(taken, now - window.seconds)",
+           "bisect_right(taken, now - window.seconds / 2)", "budgets last half as long"),
+    Mutant("pace", "return self.used >= self.window.most", "return self.used > self.window.most",
+           "one action more than allowed"),
+    Mutant("pace", "2 ** min(attempts - 1, 30)", "min(attempts, 30)",
+           "the pauses between tries do not double"),
+    Mutant("nodes", ">= rules.node_drops", ">= 10", "a node's crash is taken for its VMs'"),
+    Mutant("health", "gap_seconds > rules.blind_seconds", "gap_seconds > 3600",
+           "after an outage it acts at once"),
+    Mutant("health", "bad = in_a_row >= rules.degraded_after", "bad = False",
+           "bad pictures are forgotten with the next good one"),
+)  # fmt: skip
+
+
+class Fate(NamedTuple):
+    """What became of a mutant."""
+
+    mutant: Mutant
+    killer: str
+    """The test that noticed; empty when none did."""
+    problem: str = ""
+
+
+def main(patterns: Sequence[str]) -> int:
+    """Try the mutants whose file or reason contains one of *patterns*; all, without any."""
+    chosen = [
+        one
+        for one in MUTANTS
+        if not patterns or any(word in f"{one.file} {one.why}" for word in patterns)
+    ]
+    lost = [one for one in chosen if source(one).count(one.old) != 1]
+    for one in lost:
+        print(f"{one.file}.py has this {source(one).count(one.old)} times, not once: {one.old!r}")  # noqa: T201
+    with tempfile.TemporaryDirectory(prefix="vergewatch-mutants-") as directory:
+        copies: Queue[Path] = Queue()
+        for number in range(AT_ONCE):
+            copies.put(copy(Path(directory) / str(number)))
+        whole = copies.get()
+        survivor = run(whole)
+        copies.put(whole)
+        if survivor.killer or survivor.problem:
+            print(f"the tests fail without a mutant: {survivor.killer}{survivor.problem}")  # noqa: T201
+            return 1
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            fates = list(pool.map(lambda one: attempt(one, copies), set(chosen) - set(lost)))
+    fates.sort(key=lambda fate: MUTANTS.index(fate.mutant))
+    survived = [fate for fate in fates if not fate.killer]
+    Console(width=150).print(table(fates))
+    print(f"{len(fates) - len(survived)} killed, {len(survived)} survived, {len(lost)} lost")  # noqa: T201
+    return 1 if survived or lost else 0
+
+
+def source(mutant: Mutant) -> str:
+    return (ROOT / CORE / f"{mutant.file}.py").read_text(encoding="utf-8")
+
+
+def copy(to: Path) -> Path:
+    """Copy what the tests need, and return where to."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "exporter", to / "exporter", ignore=ignored)
+    shutil.copytree(ROOT / "tests" / "recovery", to / "tests" / "recovery", ignore=ignored)
+    for file in ("pyproject.toml", "tests/__init__.py", "tests/fakes.py"):
+        shutil.copy(ROOT / file, to / file)
+    return to
+
+
+def attempt(mutant: Mutant, copies: "Queue[Path]") -> Fate:
+    """Break one of the copies, and mend it again."""
+    place = copies.get()
+    file = place / CORE / f"{mutant.file}.py"
+    whole = file.read_text(encoding="utf-8")
+    try:
+        file.write_text(whole.replace(mutant.old, mutant.new), encoding="utf-8")
+        return run(place)._replace(mutant=mutant)
+    finally:
+        file.write_text(whole, encoding="utf-8")
+        copies.put(place)
+
+
+def run(place: Path) -> Fate:
+    """Run the tests of a copy up to the first that fails."""
+    tests = Path("tests/recovery")
+    files = [str(tests / name) for name in SUITE if (place / tests / name).exists()]
+    arguments = ["-x", "-q", "--no-header", "-p", "no:cacheprovider", "--tb=no"]
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", *arguments, *files],
+            cwd=place,
+            # Bytecode is told apart by whole seconds and sizes, and mutants may share both.
+            env={**os.environ, "PYTHONPATH": str(place), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_EACH,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Fate(MUTANTS[0], "out of time")
+    found = re.search(r"^(?:FAILED|ERROR) tests/recovery/(\S+)", done.stdout, re.MULTILINE)
+    if found is not None:
+        return Fate(MUTANTS[0], found[1])
+    return Fate(MUTANTS[0], "", "" if done.returncode == 0 else done.stdout[-500:] + done.stderr)
+
+
+def table(fates: Sequence[Fate]) -> Table:
+    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("file", "what would come of it", "killed by"):
+        drawn.add_column(column)
+    for fate in fates:
+        killer = fate.killer or f"NOBODY: IT SURVIVED {fate.problem}"
+        drawn.add_row(fate.mutant.file, fate.mutant.why, killer.replace("[", "\\["))
+    return drawn
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

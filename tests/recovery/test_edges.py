@@ -1,0 +1,847 @@
+"""Every number of recovery at its edge: what holds exactly there, and one step over."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from exporter.model import VM, MachineStatus, Node, Snapshot, VMConfig
+from exporter.recovery.breaker import Breaker, Count, Weather, disappointed, threshold, weigh
+from exporter.recovery.cases import (
+    Action,
+    Case,
+    Cause,
+    Enrolment,
+    Intent,
+    Judgement,
+    OnHang,
+    Outcome,
+    Policy,
+    Reply,
+    Ruling,
+    Sight,
+)
+from exporter.recovery.decide import GUARDS, Facts, decide, next_action, permits
+from exporter.recovery.decision import Reason
+from exporter.recovery.detect import Circumstances, Logs, Moment, judge, observe
+from exporter.recovery.health import Health, after_invalid, after_valid, is_warm
+from exporter.recovery.logbook import LogReading, LogRow, Wordbook
+from exporter.recovery.nodes import Drop, NodeLife, lost_several
+from exporter.recovery.orders import Standing
+from exporter.recovery.pace import Use, backoff_seconds, uses
+from exporter.recovery.picture import Invalid, Picture, Poll, believe, classify, is_well, sight_of
+from exporter.recovery.rules import Mode, PowerState, Rules, Window
+from exporter.recovery.states import TRANSITIONS, Event, State
+from exporter.recovery.verify import deadline_seconds, verify
+from tests.fakes import START
+
+RULES = Rules(mode=Mode.ENFORCE)
+WORDBOOK = Wordbook()
+UP_AT, DOWN_AT, UP_CLOCK = 1000.0, 1020.0, 5000.0
+NOW = DOWN_AT + 40.0
+DOWN = Case(
+    uuid="u",
+    key=1,
+    machine=11,
+    name="web-01",
+    state=State.SUSPECT,
+    since=DOWN_AT,
+    sight=Sight.DOWN,
+    word="stopped",
+    node=3,
+    up_at=UP_AT,
+    up_clock=UP_CLOCK,
+    trouble_at=DOWN_AT,
+    trouble_clock=UP_CLOCK + 20,
+    sightings=3,
+    hole_seconds=20.0,
+)
+HUNG = replace(DOWN, sight=Sight.HUNG, word="unresponsive")
+READ = Logs(LogReading((), complete=True), NOW, UP_CLOCK - 600.0)
+ABOUT = Circumstances(
+    at=NOW,
+    policy=Policy.ON_FAILURE,
+    node=NodeLife(0.0),
+    node_name="node3",
+    node_machine=33,
+    on_power_loss="last_state",
+    powered_on=None,
+    started_at=None,
+    logs=READ,
+    own_user="",
+)
+
+
+def judged(case: Case = DOWN, rules: Rules = RULES, **about: Any) -> Cause:
+    return judge(case, ABOUT._replace(**about), rules, WORDBOOK).cause
+
+
+def row(text: str, *, at: float = UP_CLOCK, machine: int = 11, user: str = "anna") -> LogRow:
+    return LogRow(key=7, machine=machine, at=at, level="audit", text=text, user=user)
+
+
+def read(*rows: LogRow, complete: bool = True, **logs: Any) -> Logs:
+    return READ._replace(reading=LogReading(rows, complete=complete), **logs)
+
+
+# How long it has to last.
+
+
+@pytest.mark.parametrize(
+    ("lasted", "sightings", "cause"),
+    [
+        (30.0, 2, Cause.CRASHED),
+        (29.9, 2, Cause.NOT_LONG_ENOUGH),
+        (30.0, 1, Cause.NOT_LONG_ENOUGH),
+        (300.0, 1, Cause.NOT_LONG_ENOUGH),
+    ],
+)
+def test_down_is_down_after_30_seconds_and_two_pictures(
+    lasted: float, sightings: int, cause: Cause
+) -> None:
+    at = DOWN_AT + lasted
+    case = replace(DOWN, sightings=sightings)
+
+    assert judged(case, at=at, logs=READ._replace(read_at=at)) is cause
+
+
+@pytest.mark.parametrize(("lasted", "cause"), [(300.0, Cause.HUNG), (299.9, Cause.NOT_LONG_ENOUGH)])
+def test_a_vm_hangs_after_300_seconds(lasted: float, cause: Cause) -> None:
+    assert judged(HUNG, at=DOWN_AT + lasted) is cause
+
+
+# What the logs must be.
+
+
+@pytest.mark.parametrize(
+    ("read_at", "cause"), [(10.0, Cause.CRASHED), (9.9, Cause.LOGS_NOT_SETTLED)]
+)
+def test_logs_are_settled_10_seconds_after_the_first_sight(read_at: float, cause: Cause) -> None:
+    assert judged(logs=READ._replace(read_at=DOWN_AT + read_at)) is cause
+
+
+@pytest.mark.parametrize(
+    ("before_up", "cause"), [(600.0, Cause.CRASHED), (599.9, Cause.LOGS_INCOMPLETE)]
+)
+def test_logs_go_back_600_seconds(before_up: float, cause: Cause) -> None:
+    assert judged(logs=READ._replace(since_clock=UP_CLOCK - before_up)) is cause
+
+
+def test_logs_that_lack_the_anchor_prove_nothing() -> None:
+    assert judged(logs=read(complete=False)) is Cause.LOGS_INCOMPLETE
+
+
+def test_logs_that_cannot_be_read_prove_nothing() -> None:
+    assert judged(logs=READ._replace(reading=None, problem="refused")) is Cause.LOGS_UNREAD
+
+
+def test_nothing_is_concluded_before_the_logs_are_read() -> None:
+    assert judged(logs=None) is Cause.LOGS_NOT_SETTLED
+
+
+def test_without_the_platforms_time_of_its_last_run_the_logs_prove_nothing() -> None:
+    assert judged(replace(DOWN, up_clock=None)) is Cause.LOGS_INCOMPLETE
+
+
+@pytest.mark.parametrize(
+    ("before_up", "cause"), [(600.0, Cause.STOPPED_BY_PERSON), (600.1, Cause.CRASHED)]
+)
+def test_a_wish_counts_for_600_seconds(before_up: float, cause: Cause) -> None:
+    logs = read(row("VM action 'kill' sent", at=UP_CLOCK - before_up), since_clock=0.0)
+
+    assert judged(logs=logs) is cause
+
+
+def test_a_wish_from_before_the_last_start_is_done_with() -> None:
+    logs = read(row("VM action 'kill' sent", at=UP_CLOCK - 100.0))
+
+    assert judged(logs=logs, started_at=UP_CLOCK - 100.0) is Cause.STOPPED_BY_PERSON
+    assert judged(logs=logs, started_at=UP_CLOCK - 99.9) is Cause.CRASHED
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("VM action 'poweroff' sent", Cause.STOPPED_BY_PERSON),
+        ("Task 'night' sent 'poweroff' to 'web-01'", Cause.STOPPED_BY_TASK),
+        ("VM has shutdown", Cause.STOPPED_BY_GUEST),
+        ("VM 'web-01' cannot migrate and was powered off for maintenance", Cause.STOPPED_BY_PERSON),
+        ("something nobody has read before", Cause.LOGS_UNCLEAR),
+        ("VM 'web-01' is unresponsive", Cause.CRASHED),
+    ],
+)
+def test_what_a_row_says(text: str, cause: Cause) -> None:
+    assert judged(logs=read(row(text))) is cause
+
+
+def test_a_wish_goes_before_a_doubt() -> None:
+    logs = read(row("something odd"), row("VM action 'kill' sent"))
+
+    assert judged(logs=logs) is Cause.STOPPED_BY_PERSON
+
+
+def test_a_guests_shutdown_is_undone_only_for_always() -> None:
+    logs = read(row("VM has shutdown"))
+
+    assert judged(logs=logs, policy=Policy.UNLESS_STOPPED) is Cause.STOPPED_BY_GUEST
+    assert judged(logs=logs, policy=Policy.ALWAYS) is Cause.CRASHED
+
+
+def test_what_its_node_was_told_is_a_wish_and_another_machines_row_is_nothing() -> None:
+    text = "Node 'node3' entered maintenance mode"
+
+    assert judged(logs=read(row(text, machine=33))) is Cause.STOPPED_BY_PERSON
+    assert judged(logs=read(row(text, machine=34))) is Cause.CRASHED
+    assert judged(logs=read(row("VM action 'kill' sent", machine=12))) is Cause.CRASHED
+
+
+@pytest.mark.parametrize(
+    ("after", "user", "cause"),
+    [
+        (60.0, "vergewatch", Cause.KILLED_TO_RESTART),
+        (60.1, "vergewatch", Cause.STOPPED_BY_PERSON),
+        (0.0, "anna", Cause.STOPPED_BY_PERSON),
+    ],
+)
+def test_our_own_kill_is_no_wish_to_leave_it_down(after: float, user: str, cause: Cause) -> None:
+    case = replace(DOWN, killed_clock=UP_CLOCK)
+    logs = read(row("VM action 'kill' sent", at=UP_CLOCK + after, user=user))
+
+    assert judged(case, logs=logs, own_user="vergewatch") is cause
+
+
+# How it went, what we saw, and its node.
+
+
+@pytest.mark.parametrize(
+    ("word", "cause"),
+    [
+        ("stopping", Cause.SEEN_STOPPING),
+        ("hibernating", Cause.SEEN_STOPPING),
+        ("migrating", Cause.MIGRATED_SHORTLY_BEFORE),
+        ("starting", Cause.START_FAILED),
+        ("waitingforresources", Cause.WAITS_FOR_RESOURCES),
+        ("unresponsive", Cause.CRASHED),
+    ],
+)
+def test_what_it_passed_through(word: str, cause: Cause) -> None:
+    assert judged(replace(DOWN, passed=(word,))) is cause
+
+
+def test_what_was_never_seen_up_did_not_crash() -> None:
+    assert judged(replace(DOWN, up_at=None)) is Cause.NEVER_SEEN_UP
+
+
+@pytest.mark.parametrize(("hole", "cause"), [(120.0, Cause.CRASHED), (120.1, Cause.DIED_UNSEEN)])
+def test_who_looked_away_for_more_than_120_seconds_saw_nothing(hole: float, cause: Cause) -> None:
+    case = replace(DOWN, hole_seconds=hole)
+
+    assert judged(case) is cause
+    assert judged(case, policy=Policy.UNLESS_STOPPED) is Cause.CRASHED
+
+
+def test_power_that_is_wanted_off_counts_where_the_column_says_what_is_wanted() -> None:
+    desired = RULES._replace(powerstate=PowerState.DESIRED)
+
+    assert judged(rules=desired, powered_on=True) is Cause.CRASHED
+    assert judged(rules=desired, powered_on=False) is Cause.POWERED_OFF_BY_WISH
+    assert judged(powered_on=False) is Cause.CRASHED
+
+
+def test_a_node_that_is_not_well_is_the_platforms() -> None:
+    assert judged(node=NodeLife(None)) is Cause.NODE_IN_TROUBLE
+    assert judged(node=None) is Cause.NODE_UNKNOWN
+    failed = NodeLife(None, sick_at=UP_AT + 1)
+    assert judged(node=failed, on_power_loss="leave_off") is Cause.LEFT_OFF_BY_OWNER
+    assert judged(node=NodeLife(None), on_power_loss="leave_off") is Cause.NODE_IN_TROUBLE
+
+
+@pytest.mark.parametrize(
+    ("well_for", "cause"), [(300.0, Cause.CRASHED), (299.9, Cause.NODE_IN_TROUBLE)]
+)
+def test_a_node_that_is_well_again_has_300_seconds(well_for: float, cause: Cause) -> None:
+    well_since = NOW
+    at = NOW + well_for
+
+    assert judged(at=at, node=NodeLife(well_since), logs=READ._replace(read_at=at)) is cause
+
+
+def test_a_node_well_since_the_vm_was_last_up_was_never_ill() -> None:
+    assert judged(node=NodeLife(UP_AT)) is Cause.CRASHED
+    assert judged(node=NodeLife(UP_AT + 0.1)) is Cause.NODE_IN_TROUBLE
+
+
+@pytest.mark.parametrize(
+    ("ago", "cause"), [(300.0, Cause.CRASHED), (299.9, Cause.HUNG_SHORTLY_BEFORE)]
+)
+def test_after_it_hung_the_platform_has_300_seconds(ago: float, cause: Cause) -> None:
+    assert judged(replace(DOWN, hung_at=NOW - ago)) is cause
+
+
+@pytest.mark.parametrize(
+    ("drops", "several"),
+    [
+        ((Drop(0.0, "one"), Drop(120.0, "other")), True),
+        ((Drop(0.0, "one"), Drop(120.1, "other")), False),
+        ((Drop(0.0, "one"), Drop(120.0, "one")), False),
+    ],
+)
+def test_two_vms_within_120_seconds_are_several(drops: tuple[Drop, ...], several: bool) -> None:
+    life = NodeLife(0.0, drops)
+
+    assert (lost_several(life, RULES) is not None) is several
+
+
+# From picture to picture.
+
+
+def vm(word: str, *, running: bool, **config: Any) -> VM:
+    settings: dict[str, Any] = {
+        "key": 1,
+        "machine": 11,
+        "name": "web-01",
+        "uuid": "u",
+        "enabled": True,
+        "need_restart": False,
+        "cpu_cores": 2,
+        "memory_bytes": 2**30,
+        "cluster": 1,
+        "os_family": "linux",
+        "machine_type": "",
+        "ha_group": "",
+        "on_power_loss": "last_state",
+        "created_from": "custom",
+        "guest_agent": False,
+        "service": False,
+        "disable_powercycle": False,
+    }
+    state = "online" if running else "offline"
+    status = MachineStatus(11, running, running, word, "", state, None, 3, 1.0, 100.0, 2, 2**30, "")
+    return VM(VMConfig(**(settings | config)), status, None, None, (), ())
+
+
+def after(case: Case, *, gap: float = 20.0, at: float = NOW) -> Case:
+    found = observe(
+        case,
+        vm("stopped", running=False),
+        Sight.DOWN,
+        Moment(at, UP_CLOCK + 60, at - gap, UP_CLOCK + 40, gap),
+        RULES,
+    )
+    assert found is not None
+    return found
+
+
+def test_a_row_of_pictures_is_broken_by_a_hole_of_more_than_120_seconds() -> None:
+    assert after(DOWN, gap=120.0).sightings == DOWN.sightings + 1
+    assert after(DOWN, gap=120.1).sightings == 1
+    assert after(DOWN, gap=120.1).trouble_at == NOW
+
+
+def test_probation_ends_after_600_seconds() -> None:
+    case = replace(DOWN, state=State.PROBATION, since=0.0, sight=Sight.UP, attempts=1)
+    up = vm("running", running=True)
+
+    def seen(at: float) -> Case | None:
+        return observe(case, up, Sight.UP, Moment(at, at, at - 20, at - 20, 20.0), RULES)
+
+    early, due = seen(599.9), seen(600.0)
+
+    assert early is not None
+    assert due is not None
+    assert (early.state, early.attempts) == (State.PROBATION, 1)
+    assert (due.state, due.attempts) == (State.HEALTHY, 0)
+
+
+def test_the_third_picture_without_a_row_ends_a_case() -> None:
+    def gone(missing: int) -> Case | None:
+        moment = Moment(NOW, None, NOW - 20, None, 20.0)
+        return observe(replace(DOWN, missing=missing), None, Sight.GONE, moment, RULES)
+
+    assert gone(1) is not None
+    assert gone(2) is None
+
+
+def test_another_machine_is_another_vm() -> None:
+    found = observe(
+        DOWN,
+        vm("stopped", running=False, machine=12),
+        Sight.DOWN,
+        Moment(NOW, None, NOW - 20, None, 20.0),
+        RULES,
+    )
+
+    assert found is not None
+    assert found.state is State.BASELINE
+    assert found.up_at is None
+
+
+def test_a_state_between_up_and_down_starts_the_proof_anew() -> None:
+    moment = Moment(NOW, UP_CLOCK, NOW - 20, UP_CLOCK, 20.0)
+    held = replace(DOWN, state=State.HELD)
+
+    found = observe(held, vm("starting", running=False), Sight.BUSY, moment, RULES)
+
+    assert found is not None
+    assert found.state is State.SUSPECT
+    assert found.trouble_at is None
+    assert found.passed == ("starting",)
+
+
+# What a picture is worth.
+
+CARE = Enrolment(Policy.ON_FAILURE, OnHang.ALERT, 2, (), "tag recovery/auto")
+
+
+def poll(vms: int = 100, *, at: float = 100.0, clock: float = 100.0, **changes: Any) -> Poll:
+    found = tuple(
+        replace(
+            base := vm("running", running=True, key=number, machine=number, uuid=f"u{number}"),
+            status=replace(base.status, machine=number, updated_at=clock),  # type: ignore[type-var]
+        )
+        for number in range(1, vms + 1)
+    )
+    statuses = {one.config.machine: one.status for one in found}
+    snapshot = Snapshot(
+        "stage", None, START, {"machine_status": statuses}, found, {}, None, {}, {}, {}
+    )
+    return Poll(at, START, 0.0, 20.0, snapshot)._replace(**changes)
+
+
+def picture(vms: int = 100, *, at: float = 80.0, clock: float = 80.0) -> Picture:
+    found = believe(poll(vms, at=at, clock=clock), None, RULES, enrolled={})
+    assert isinstance(found, Picture)
+    return found
+
+
+def problem(of: Poll, last: Picture | None = None, enrolled: int = 0) -> str:
+    care = {f"u{number}": number for number in range(1, enrolled + 1)}
+    found = believe(of, last, RULES, enrolled=care)
+    return found.reason if isinstance(found, Invalid) else ""
+
+
+@pytest.mark.parametrize(("vms", "reason"), [(80, ""), (79, "short"), (0, "empty")])
+def test_a_list_may_shrink_to_80_percent(vms: int, reason: str) -> None:
+    assert problem(poll(vms), picture(100)) == reason
+
+
+@pytest.mark.parametrize(
+    ("there", "enrolled", "reason"),
+    [(97, 100, ""), (95, 100, ""), (94, 100, "rows_missing"), (7, 10, ""), (6, 10, "rows_missing")],
+)
+def test_three_rows_or_five_percent_may_be_missing(there: int, enrolled: int, reason: str) -> None:
+    assert problem(poll(there), enrolled=enrolled) == reason
+
+
+def test_a_reading_may_take_as_long_as_its_cadence() -> None:
+    assert problem(poll(took_seconds=20.0)) == ""
+    assert problem(poll(took_seconds=20.1)) == "slow"
+
+
+def test_a_table_that_was_not_read_makes_no_picture() -> None:
+    assert problem(poll(snapshot=None)) == "unread"
+
+
+def test_two_vms_with_one_uuid_are_no_picture() -> None:
+    twice = poll(2)
+    assert twice.snapshot is not None
+    vms = (twice.snapshot.vms[0], twice.snapshot.vms[0])
+    assert problem(twice._replace(snapshot=replace(twice.snapshot, vms=vms))) == "duplicate"
+
+
+@pytest.mark.parametrize(("at", "reason"), [(110.0, ""), (110.1, "frozen")])
+def test_the_platform_must_move_within_30_seconds(at: float, reason: str) -> None:
+    assert problem(poll(at=at, clock=80.0), picture(at=80.0, clock=80.0)) == reason
+
+
+@pytest.mark.parametrize(("behind", "reason"), [(60.0, ""), (60.1, "lagging")])
+def test_half_of_the_rows_may_lag_60_seconds(behind: float, reason: str) -> None:
+    late = poll(4, clock=1000.0 - behind)
+    snapshot = late.snapshot
+    assert snapshot is not None
+    statuses: Any = snapshot.sources["machine_status"]
+    fresh = replace(statuses[1], updated_at=1000.0)
+    sources = {"machine_status": {**statuses, 1: fresh}}
+
+    assert problem(late._replace(snapshot=replace(snapshot, sources=sources))) == reason
+
+
+@pytest.mark.parametrize(
+    ("word", "running", "sight"),
+    [
+        ("running", True, Sight.UP),
+        ("running", False, Sight.INCONSISTENT),
+        ("running", None, Sight.INCONSISTENT),
+        ("stopped", False, Sight.DOWN),
+        ("stopped", True, Sight.INCONSISTENT),
+        ("stopped", None, Sight.INCONSISTENT),
+        ("needsrestart", True, Sight.UP),
+        ("unresponsive", False, Sight.HUNG),
+        ("stopping", True, Sight.STOPPING),
+        ("hibernated", False, Sight.HIBERNATED),
+        ("waitingforresources", False, Sight.WAITING),
+        ("initializing", False, Sight.BUSY),
+        ("error", False, Sight.ERROR),
+        ("defragmenting", False, Sight.INCONSISTENT),
+    ],
+)
+def test_what_a_status_row_shows(word: str, running: bool | None, sight: Sight) -> None:
+    assert sight_of(word, running) is sight
+
+
+def test_an_error_shows_in_the_state_of_what_does_not_run() -> None:
+    assert sight_of("stopped", running=False, state="error") is Sight.ERROR
+    assert sight_of("running", running=True, state="error") is Sight.UP
+
+
+@pytest.mark.parametrize(
+    "change", [{"enabled": False}, {"enabled": None}, {"service": True}, {"uuid": ""}]
+)
+def test_what_may_not_be_touched(change: dict[str, Any]) -> None:
+    assert classify(vm("stopped", running=False, **change), CARE) is Sight.INELIGIBLE
+
+
+@pytest.mark.parametrize("policy", [Policy.NO, Policy.IGNORE])
+def test_whoever_says_no_is_not_touched(policy: Policy) -> None:
+    down = vm("stopped", running=False)
+
+    assert classify(down, CARE) is Sight.DOWN
+    assert classify(down, replace(CARE, policy=policy)) is Sight.INELIGIBLE
+    assert classify(down, None) is Sight.INELIGIBLE
+
+
+# Health.
+
+
+def test_two_bad_pictures_degrade_and_five_good_ones_heal() -> None:
+    bad = Invalid("short", "too few")
+    once = after_invalid(Health(), bad, RULES)
+    twice = after_invalid(once, bad, RULES)
+    assert not once.degraded_by
+    assert twice.degraded_by
+
+    health = twice
+    for number in range(1, 6):
+        health = after_valid(health, RULES, at=20.0 * number, gap_seconds=20.0)
+        assert bool(health.degraded_by) is (number < 5)
+
+
+def test_a_gap_of_more_than_60_seconds_warms_up() -> None:
+    health = Health(last_valid_at=10.0, pictures=50)
+
+    assert after_valid(health, RULES, at=70.0, gap_seconds=60.0).pictures == 51
+    assert after_valid(health, RULES, at=70.0, gap_seconds=60.1).pictures == 1
+
+
+def test_it_is_warm_after_600_seconds_and_ten_pictures() -> None:
+    assert is_warm(Health(pictures=10), RULES, at=600.0)
+    assert not is_warm(Health(pictures=9), RULES, at=600.0)
+    assert not is_warm(Health(pictures=10), RULES, at=599.9)
+
+
+# Guards.
+
+CRASHED = replace(
+    DOWN, state=State.HELD, judgement=Judgement(Ruling.CRASHED, Cause.CRASHED, "it crashed")
+)
+FREE = Facts(
+    at=10_000.0,
+    time=START,
+    rules=RULES,
+    standing=Standing(),
+    kill_switch="",
+    journal_problem="",
+    picture_age_seconds=30.0,
+    health=Health(pictures=10),
+    breaker=Breaker(),
+    in_flight=("one",),
+    fleet_uses=(Use(Window(600.0, 5), 4, None),),
+    acted_at=None,
+    no_capacity=(9_400.1, 9_500.0),
+    read_only="",
+    tags_problem="",
+    case=CRASHED,
+    enrolment=CARE,
+    open_intent=None,
+    vm_uses=(Use(Window(3600.0, 3), 2, None),),
+    quiet="",
+    node_hold="",
+    waits_for="",
+    may_power_cycle=True,
+    hard_reset_at=None,
+)
+CLEARING = Breaker(weather=Weather.CLEARING)
+INTENT = Intent(
+    id=1,
+    uuid="u",
+    vm_key=1,
+    name="web-01",
+    action=Action.POWER_ON,
+    prepared_at=100.0,
+    sent_at=100.0,
+    deadline=220.0,
+    reply=Reply.ACCEPTED,
+)
+
+
+def hung(rung: int) -> Case:
+    judgement = Judgement(Ruling.CRASHED, Cause.HUNG)
+    return replace(HUNG, state=State.HELD, rung=rung, judgement=judgement)
+
+
+CYCLE = replace(CARE, on_hang=OnHang.POWER_CYCLE)
+
+
+def test_at_the_edge_of_every_limit_it_acts() -> None:
+    assert decide(FREE).reason is Reason.ACT
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"kill_switch": "/run/off"}, Reason.DISARMED),
+        ({"journal_problem": "full"}, Reason.JOURNAL_DOWN),
+        ({"picture_age_seconds": 30.1}, Reason.PICTURE_OLD),
+        ({"health": Health(pictures=10, problem=Invalid("x", "y"))}, Reason.PICTURE_OLD),
+        ({"health": Health(pictures=10, degraded_by="x")}, Reason.DEGRADED),
+        ({"health": Health(pictures=9)}, Reason.WARMING_UP),
+        ({"enrolment": None}, Reason.NOT_ENROLLED),
+        ({"enrolment": replace(CARE, policy=Policy.NO)}, Reason.NOT_ENROLLED),
+        ({"tags_problem": "unread"}, Reason.NOT_ENROLLED),
+        ({"case": replace(CRASHED, sight=Sight.INELIGIBLE)}, Reason.NOT_ENROLLED),
+        ({"case": replace(CRASHED, judgement=None)}, Reason.NOT_CRASHED),
+        ({"open_intent": INTENT}, Reason.IN_PROGRESS),
+        ({"vm_uses": (Use(Window(3600.0, 3), 3, 1.0),)}, Reason.BUDGET_SPENT),
+        ({"case": replace(CRASHED, state=State.QUARANTINED)}, Reason.BUDGET_SPENT),
+        ({"case": replace(CRASHED, retry_at=10_000.1)}, Reason.BACKING_OFF),
+        ({"quiet": "night"}, Reason.QUIET_WINDOW),
+        ({"node_hold": "two"}, Reason.NODE_HOLD),
+        ({"breaker": Breaker(weather=Weather.STORM)}, Reason.STORM),
+        ({"breaker": CLEARING}, Reason.STORM),
+        ({"breaker": CLEARING, "in_flight": (), "acted_at": 9_940.1}, Reason.STORM),
+        ({"no_capacity": (9_400.1, 9_500.0, 9_600.0)}, Reason.NO_CAPACITY),
+        ({"in_flight": ("one", "two")}, Reason.TOO_MANY_AT_ONCE),
+        ({"fleet_uses": (Use(Window(600.0, 5), 5, 1.0),)}, Reason.RATE_LIMITED),
+        ({"waits_for": "db-01"}, Reason.NOT_ITS_TURN),
+        ({"case": hung(0)}, Reason.STEP_NOT_ALLOWED),
+        (
+            {"case": hung(2), "enrolment": CYCLE, "may_power_cycle": False, "vm_uses": ()},
+            Reason.STEP_NOT_ALLOWED,
+        ),
+        ({"case": hung(2), "enrolment": CYCLE}, Reason.BUDGET_SPENT),
+        (
+            {"case": hung(1), "enrolment": CYCLE, "hard_reset_at": 6_400.1},
+            Reason.STEP_NOT_ALLOWED,
+        ),
+        ({"read_only": "403"}, Reason.READ_ONLY),
+        ({"rules": RULES._replace(mode=Mode.SHADOW)}, Reason.SHADOW),
+    ],
+)
+def test_a_step_over_a_limit_is_enough(change: dict[str, Any], reason: Reason) -> None:
+    facts = FREE._replace(**change)
+
+    assert decide(facts).reason is reason
+    assert not permits(facts, GUARDS)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"case": replace(CRASHED, retry_at=10_000.0)},
+        {"breaker": CLEARING, "in_flight": (), "acted_at": 9_940.0},
+        {"no_capacity": (9_400.0, 9_500.0, 9_600.0)},
+        {"case": hung(1), "enrolment": CYCLE, "hard_reset_at": 6_400.0},
+        {
+            "case": hung(2),
+            "enrolment": CYCLE,
+            "vm_uses": (Use(Window(3600.0, 3), 1, None),),  # there is room for a start after it
+        },
+    ],
+)
+def test_on_the_limit_it_acts(change: dict[str, Any]) -> None:
+    assert decide(FREE._replace(**change)).acts
+    assert permits(FREE._replace(**change), GUARDS)
+
+
+def test_the_ladder_ends_and_a_vm_that_is_down_is_only_started() -> None:
+    steps = [next_action(hung(rung), CYCLE) for rung in range(4)]
+
+    assert steps == [Action.REBOOT, Action.RESET, Action.KILL, None]
+    assert next_action(replace(CRASHED, rung=3), CYCLE) is Action.POWER_ON
+
+
+# After acting.
+
+
+TRIED = replace(DOWN, state=State.VERIFYING)
+
+
+def found(at: float, sight: Sight = Sight.DOWN, **intent: Any) -> Outcome | None:
+    return verify(replace(INTENT, **intent), replace(TRIED, sight=sight), RULES, at=at).outcome
+
+
+def test_a_picture_must_be_younger_than_the_request() -> None:
+    assert found(100.0, Sight.UP) is None
+    assert found(100.1, Sight.UP) is Outcome.CONFIRMED
+
+
+def test_a_start_has_120_seconds_and_a_reset_180() -> None:
+    assert found(219.9) is None
+    assert found(220.0) is Outcome.FAILED
+    assert deadline_seconds(Action.POWER_ON, RULES) == 120.0
+    assert deadline_seconds(Action.RESET, RULES) == 180.0
+
+
+def test_on_its_way_it_gets_more_time_once() -> None:
+    case = replace(TRIED, sight=Sight.BUSY)
+
+    assert verify(INTENT, case, RULES, at=220.0).extend
+    assert found(220.0, Sight.BUSY, extended=True) is Outcome.FAILED
+
+
+def test_a_lost_answer_is_given_up_after_60_seconds() -> None:
+    assert found(159.9, reply=Reply.LOST) is None
+    assert found(160.0, reply=Reply.LOST) is Outcome.UNKNOWN
+    assert found(160.0, Sight.BUSY, reply=Reply.LOST) is None
+    assert found(160.0) is None
+
+
+def test_a_kill_helped_when_the_vm_is_down() -> None:
+    assert found(110.0, Sight.DOWN, action=Action.KILL) is Outcome.CONFIRMED
+    assert found(110.0, Sight.UP, action=Action.KILL) is None
+
+
+def test_what_was_never_sent_is_abandoned() -> None:
+    assert found(500.0, sent_at=None) is Outcome.ABANDONED
+
+
+# Budgets, pauses, storms.
+
+
+def test_an_action_leaves_a_window_exactly_when_it_is_as_old() -> None:
+    window = Window(100.0, 2)
+
+    assert uses((window,), (0.0, 50.0), now=99.9)[0].spent
+    assert not uses((window,), (0.0, 50.0), now=100.0)[0].spent
+    assert uses((window,), (0.0, 50.0), now=99.9)[0].frees_at == 100.0
+
+
+def test_pauses_double_and_end_at_1800_seconds() -> None:
+    pauses = [backoff_seconds(tries, RULES, dice=0.5) for tries in range(8)]
+
+    assert pauses == [0.0, 60.0, 120.0, 240.0, 480.0, 960.0, 1800.0, 1800.0]
+    assert backoff_seconds(1, RULES, dice=0.0) == pytest.approx(48.0)
+    assert backoff_seconds(1, RULES, dice=1.0) == pytest.approx(72.0)
+
+
+def count(troubled: int, of: int = 100, *, dropped: bool = False, well: bool = True) -> Count:
+    return Count(troubled, of, nodes_well=well, dropped=dropped)
+
+
+def test_a_storm_is_15_percent_and_never_less_than_three() -> None:
+    assert threshold(10, RULES) == 3
+    assert threshold(100, RULES) == 15
+    assert weigh(Breaker(), count(15), RULES, now=1.0).weather is Weather.STORM
+    assert weigh(Breaker(), count(14), RULES, now=1.0).weather is Weather.CALM
+
+
+STORM = Breaker(
+    weather=Weather.STORM, since=1000.0, calm_since=1000.0, last_drop_at=1000.0, hold_seconds=300.0
+)
+
+
+def weather(breaker: Breaker, of: Count, *, now: float) -> Weather:
+    return weigh(breaker, of, RULES, now=now).weather
+
+
+def test_a_storm_clears_after_300_seconds_below_half_its_threshold() -> None:
+    assert weather(STORM, count(7), now=1300.0) is Weather.CLEARING
+    assert weather(STORM, count(7), now=1299.9) is Weather.STORM
+    assert weather(STORM, count(8), now=1300.0) is Weather.STORM
+    assert weigh(STORM, count(8), RULES, now=1100.0).calm_since is None
+
+
+def test_a_storm_without_new_victims_is_probed_after_900_seconds_if_all_nodes_are_well() -> None:
+    assert weather(STORM, count(50), now=1900.0) is Weather.CLEARING
+    assert weather(STORM, count(50), now=1899.9) is Weather.STORM
+    assert weather(STORM, count(50, well=False), now=1900.0) is Weather.STORM
+    assert weather(STORM, count(50, dropped=True), now=1900.0) is Weather.STORM
+
+
+def test_what_goes_wrong_while_it_clears_doubles_the_hold() -> None:
+    clearing = replace(STORM, weather=Weather.CLEARING)
+    again = weigh(clearing, count(5, dropped=True), RULES, now=2000.0)
+
+    assert (again.weather, again.hold_seconds) == (Weather.STORM, 600.0)
+    assert disappointed(clearing, RULES, now=2000.0).hold_seconds == 600.0
+    assert disappointed(Breaker(), RULES, now=2000.0) == Breaker()
+    assert weather(clearing, count(7), now=2000.0) is Weather.CALM
+    assert weather(clearing, count(8), now=2000.0) is Weather.CLEARING
+    assert weather(again, count(50), now=3799.9) is Weather.STORM
+    assert weather(again, count(50), now=3800.0) is Weather.CLEARING
+
+
+def test_a_hold_is_an_hour_at_most() -> None:
+    long = replace(STORM, weather=Weather.CLEARING, hold_seconds=3000.0)
+
+    assert disappointed(long, RULES, now=0.0).hold_seconds == 3600.0
+
+
+# The table.
+
+
+def test_only_a_proven_crash_leads_to_acting() -> None:
+    towards = {state for (state, _), to in TRANSITIONS.items() if to is State.ACTING}
+    into_held = {event for (_, event), to in TRANSITIONS.items() if to is State.HELD}
+
+    assert towards == {State.HELD}
+    assert into_held == {Event.CRASH_PROVEN, Event.PAUSE_OVER}
+
+
+def test_what_is_intended_or_given_up_is_left_by_people_and_sights_only() -> None:
+    def ways(state: State) -> set[Event]:
+        return {event for one, event in TRANSITIONS if one is state}
+
+    assert ways(State.QUARANTINED) == {Event.SEEN_UP, Event.CLEARED}
+    assert Event.CRASH_PROVEN not in ways(State.INTENDED)
+    assert ways(State.BASELINE) == {Event.SEEN_UP}
+
+
+def test_nothing_that_is_open_leads_back_to_held() -> None:
+    for state in (State.ACTING, State.VERIFYING, State.INDETERMINATE):
+        for (one, _), to in TRANSITIONS.items():
+            assert one is not state or to not in (State.HELD, State.BACKOFF)
+
+
+def test_a_vm_that_left_our_care_confirms_nothing() -> None:
+    up = replace(TRIED, sight=Sight.UP, state=State.HEALTHY)
+
+    assert verify(INTENT, up, RULES, at=219.9).outcome is None
+    assert verify(INTENT, up, RULES, at=220.0).outcome is Outcome.UNKNOWN
+    assert verify(INTENT, None, RULES, at=220.0).outcome is Outcome.UNKNOWN
+
+
+def test_after_its_extension_a_lost_answer_stays_unknown() -> None:
+    assert found(220.0, Sight.BUSY, reply=Reply.LOST, extended=True) is Outcome.UNKNOWN
+
+
+def test_vms_without_any_status_row_are_no_picture() -> None:
+    full = poll()
+    assert full.snapshot is not None
+    bare = replace(full.snapshot, sources={"machine_status": {}})
+
+    assert problem(full._replace(snapshot=bare)) == "empty"
+
+
+def test_a_node_is_well_while_it_runs_and_keeps_its_machines() -> None:
+    status = vm("running", running=True).status
+    assert status is not None
+    node = Node(3, "node3", 1, 33, maintenance=False, status=status)
+
+    assert is_well(node)
+    assert is_well(replace(node, status=replace(status, word="needsrestart")))
+    assert not is_well(replace(node, maintenance=True))
+    assert not is_well(replace(node, status=replace(status, word="maintenance")))
+    assert not is_well(replace(node, status=replace(status, running=False)))
+    assert not is_well(replace(node, status=None))
+    assert not is_well(None)

@@ -1,0 +1,112 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.recovery.cases import OnHang, Policy
+from exporter.recovery.enrolment import Rule, circle_among, enrol, enrol_all
+from tests.recovery.theatre import Theatre
+
+THEATRE = Theatre(tags={})
+THEATRE.poll()
+SNAPSHOT = THEATRE.recovery.memory.picture.snapshot  # type: ignore[union-attr]
+VM = SNAPSHOT.vms[0]
+ALLOWING = ("recovery/auto", "recovery/on-failure", "recovery/unless-stopped", "recovery/always")
+DENYING = ("recovery/never", "recovery/no", "recovery/ignore")
+
+
+def test_whom_nobody_names_is_in_nobodys_care() -> None:
+    assert enrol(VM, frozenset({"team/web"}), "production", ()) is None
+    assert enrol_all(SNAPSHOT, ()) == {}
+
+
+def test_a_tag_of_another_category_is_not_for_us() -> None:
+    assert enrol(VM, frozenset({"team/auto", "auto"}), "production", ()) is None
+
+
+def test_auto_is_on_failure() -> None:
+    enrolment = enrol(VM, frozenset({"recovery/auto"}), "production", ())
+
+    assert enrolment is not None
+    assert (enrolment.policy, enrolment.tier) == (Policy.ON_FAILURE, 2)
+    assert (enrolment.on_hang, enrolment.because) == (OnHang.ALERT, "tag recovery/auto")
+
+
+@given(
+    st.sets(st.sampled_from(ALLOWING)),
+    st.lists(st.sampled_from([Policy.ALWAYS, Policy.ON_FAILURE]), max_size=3),
+    st.one_of(st.sampled_from(DENYING), st.sampled_from([Policy.NO, Policy.IGNORE])),
+)
+def test_whoever_says_no_wins(tags: set[str], policies: list[Policy], no: str | Policy) -> None:
+    said = {no} if not isinstance(no, Policy) else set()
+    ruled = [Rule(policy=policy, title="yes") for policy in policies]
+    if isinstance(no, Policy):
+        ruled.append(Rule(policy=no, title="no"))
+
+    enrolment = enrol(VM, frozenset(tags | said), "production", ruled)
+
+    assert enrolment is not None
+    assert enrolment.policy in (Policy.NO, Policy.IGNORE)
+
+
+def test_a_tag_goes_before_a_rule_and_the_first_rule_before_the_second() -> None:
+    rules = (
+        Rule(policy=Policy.ALWAYS, tier=0, title="first"),
+        Rule(policy=Policy.ON_FAILURE, tier=4, on_hang=OnHang.RESET, title="second"),
+    )
+
+    tagged = enrol(VM, frozenset({"recovery/unless-stopped"}), "production", rules)
+    ruled = enrol(VM, frozenset(), "production", rules)
+
+    assert tagged is not None
+    assert ruled is not None
+    assert (tagged.policy, tagged.tier) == (Policy.UNLESS_STOPPED, 0)
+    assert (ruled.policy, ruled.on_hang, ruled.because) == (Policy.ALWAYS, OnHang.RESET, "first")
+
+
+@pytest.mark.parametrize(
+    ("rule", "fits"),
+    [
+        (Rule(names=("web-*",)), True),
+        (Rule(names=("db-*",)), False),
+        (Rule(clusters=("prod*",)), True),
+        (Rule(clusters=("lab",)), False),
+        (Rule(tags=("team/web",)), True),
+        (Rule(tags=("team/data",)), False),
+        (Rule(names=("web-*",), clusters=("lab",)), False),
+    ],
+)
+def test_a_rule_is_for_those_that_fit_all_of_it(rule: Rule, fits: bool) -> None:
+    rule = rule._replace(policy=Policy.ALWAYS, title="it")
+
+    enrolment = enrol(VM, frozenset({"team/web"}), "production", (rule,))
+
+    assert (enrolment is not None) is fits
+
+
+def test_a_circle_is_found_and_named() -> None:
+    chain = [
+        Rule(names=("web-*",), after=("app-*",), title="web"),
+        Rule(names=("app-*",), after=("db-01",), title="app"),
+    ]
+    circle = [*chain, Rule(names=("db-*",), after=("web-01",), title="db")]
+
+    assert circle_among(chain) == ()
+    assert set(circle_among(circle)) == {"web", "app", "db"}
+
+
+@given(st.permutations(list(range(6))), st.data())
+def test_no_order_without_a_circle_is_refused(order: list[int], data: st.DataObject) -> None:
+    rules = [
+        Rule(
+            names=(f"vm-{number}",),
+            after=tuple(
+                f"vm-{earlier}"
+                for earlier in order[:place]
+                if data.draw(st.booleans(), label=f"{number} after {earlier}")
+            ),
+            title=str(number),
+        )
+        for place, number in enumerate(order)
+    ]
+
+    assert circle_among(rules) == ()

@@ -1,0 +1,330 @@
+"""What each guard is good for: without it, in some play, something happens that never must."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, time, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from exporter.errors import JournalError
+from exporter.recovery.cases import Intent
+from exporter.recovery.decide import GUARDS, Guard
+from exporter.recovery.engine import Setup
+from exporter.recovery.enrolment import Rule
+from exporter.recovery.orders import OrderKind
+from exporter.recovery.ports import Spot
+from exporter.recovery.quiet import QuietWindow
+from exporter.recovery.rules import Mode
+from exporter.recovery.states import ImpossibleTransitionError
+from exporter.simulator.machines import VM
+from tests.recovery.observer import Observer
+from tests.recovery.test_stories import (
+    ENOUGH,
+    crash_twice,
+    hang_whatever_is_tried,
+    on_one_node,
+    order,
+    until,
+)
+from tests.recovery.theatre import ENFORCE, MemoryBook, Theatre
+
+Guards = Sequence[Guard]
+Scenario = Callable[[Guards], Observer]
+CROWDS_ALLOWED = ENFORCE._replace(storm_least=20, node_drops=20)
+
+
+def begin(guards: Guards, *, warm: bool = True, **play: Any) -> tuple[Theatre, Observer]:
+    watched = {name: play.pop(name) for name in ("after", "quiet", "silenced") if name in play}
+    theatre = Theatre(guards=guards, **play)
+    observer = Observer(theatre, **watched)
+    if warm:
+        theatre.warm()
+    return theatre, observer
+
+
+def disarmed(guards: Guards) -> Observer:
+    theatre, observer = begin(guards)
+    order(theatre, OrderKind.DISARM)
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(ENOUGH)
+    return observer
+
+
+def paused(guards: Guards) -> Observer:
+    theatre, observer = begin(guards)
+    order(theatre, OrderKind.PAUSE, seconds=3600.0)
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(ENOUGH)
+    return observer
+
+
+def with_a_full_disk(guards: Guards) -> Observer:
+    theatre, observer = begin(guards)
+
+    def fail(step: str) -> None:
+        if step == "note":
+            raise JournalError("the disk is full")
+
+    observer.on_book = fail
+    theatre.world.crash("web-01")
+    theatre.let_pass(ENOUGH)
+    return observer
+
+
+def with_slow_logs(guards: Guards) -> Observer:
+    theatre, observer = begin(guards)
+
+    def tarry(step: str) -> None:
+        if step == "answered GET /api/v4/machine_logs":
+            theatre.clock.elapsed += 31.0
+
+    observer.on_wire = tarry
+    theatre.world.crash("web-01")
+    theatre.let_pass(ENOUGH)
+    return observer
+
+
+def after_bad_pictures(guards: Guards) -> Observer:
+    theatre, observer = begin(guards)
+    with theatre.world.faults.on("status", path="machine_status"):
+        theatre.let_pass(40)
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(ENOUGH)
+    return observer
+
+
+def just_started(guards: Guards) -> Observer:
+    theatre, observer = begin(guards, warm=False)
+    theatre.let_pass(60)
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(400)
+    return observer
+
+
+def with_unreadable_tags(guards: Guards) -> Observer:
+    theatre, observer = begin(guards)
+
+    def strike_once(step: str) -> None:
+        if step == "GET /api/v4/machine_status":
+            theatre.world.faults.turn_on("status", path="tag_members", times=1)
+
+    observer.on_wire = strike_once
+    theatre.world.crash("web-01")
+    theatre.let_pass(ENOUGH)
+    return observer
+
+
+def stopped_by_an_operator(guards: Guards) -> Observer:
+    theatre, observer = begin(guards)
+
+    theatre.world.operator_stops("web-01", graceful=False)
+    with suppress(ImpossibleTransitionError):  # who acts on no proof ends in no known state
+        theatre.let_pass(ENOUGH)
+    return observer
+
+
+class LaxBook(MemoryBook):
+    """A journal that lacks the index which allows one open intent for each VM."""
+
+    async def prepare(self, intent: Intent, decision: int, /) -> Intent:
+        self.fall("prepare")
+        intent = msgspec.structs.replace(intent, id=len(self.intents) + 1)
+        self.intents[intent.id] = intent
+        self.fall("prepared")
+        return intent
+
+
+def restored_while_it_starts(guards: Guards) -> Observer:
+    theatre, observer = begin(guards, book=LaxBook())
+    theatre.world.crash("web-01")
+    until(theatre, lambda: bool(theatre.asked()))
+
+    theatre.clock.elapsed += 5.0
+    give_another_machine(theatre, theatre.world.vm("web-01"))
+    theatre.let_pass(20)
+    theatre.world.crash("web-01")
+    theatre.let_pass(ENOUGH)
+    return observer
+
+
+def give_another_machine(theatre: Theatre, vm: VM) -> None:
+    """Do what a restore may do: the VM keeps its uuid, and runs in another machine."""
+    world, old = theatre.world, vm.machine
+    vm.machine = replace(old, key=world.keys.next("machines"))
+    del world.machines[old.key]
+    world.machines[vm.machine.key] = vm.machine
+    node = world.node(old.status.node or 0)
+    node.release(old)
+    node.host(vm.machine)
+
+
+def in_a_crash_loop(guards: Guards) -> Observer:
+    theatre, observer = begin(guards)
+
+    for _ in range(6):
+        theatre.world.crash("web-01")
+        theatre.let_pass(300)
+    return observer
+
+
+def crashed_again_at_once(guards: Guards) -> Observer:
+    theatre, observer = begin(guards)
+
+    crash_twice(theatre, "web-01")
+    theatre.let_pass(ENOUGH)
+    return observer
+
+
+def in_a_quiet_hour(guards: Guards) -> Observer:
+    window = QuietWindow(
+        frozenset(range(7)), time(0, 0), timedelta(hours=1), UTC, (), "backups run"
+    )
+    theatre, observer = begin(guards, setup=Setup(ENFORCE, quiet=(window,)), quiet=((0.0, 3600.0),))
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(3600)
+    return observer
+
+
+class NamedSilence:
+    """Silences that name one VM, for ever."""
+
+    def holding(self, vm: Spot, /) -> str:
+        return "it is silenced by alice: a new disk" if vm.vm_name == "web-01" else ""
+
+
+def while_somebody_works_on_it(guards: Guards) -> Observer:
+    setup = Setup(ENFORCE, silences=NamedSilence())
+    theatre, observer = begin(guards, setup=setup, silenced={"web-01": (0.0, float("inf"))})
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(ENOUGH)
+    return observer
+
+
+def with_its_neighbour(guards: Guards) -> Observer:
+    theatre, observer = begin(guards, vms=30)
+    for name in on_one_node(theatre):
+        theatre.world.crash(name)
+
+    theatre.let_pass(ENOUGH)
+    return observer
+
+
+def in_a_storm(guards: Guards) -> Observer:
+    theatre, observer = begin(guards)
+    for name in theatre.names[:5]:
+        theatre.world.crash(name)
+
+    theatre.let_pass(ENOUGH)
+    return observer
+
+
+def without_resources(guards: Guards) -> Observer:
+    theatre, observer = begin(guards, rules=CROWDS_ALLOWED)
+    theatre.world.faults.turn_on("no_capacity")
+    for name in theatre.names[:5]:
+        theatre.world.crash(name)
+
+    theatre.let_pass(500)
+    return observer
+
+
+def three_at_once(guards: Guards) -> Observer:
+    theatre, observer = begin(guards, rules=CROWDS_ALLOWED)
+    for name in theatre.names[:3]:
+        theatre.world.crash(name)
+
+    theatre.let_pass(ENOUGH)
+    return observer
+
+
+def seven_at_once(guards: Guards) -> Observer:
+    theatre, observer = begin(guards, rules=CROWDS_ALLOWED._replace(most_in_flight=9))
+    for name in theatre.names[:7]:
+        theatre.world.crash(name)
+
+    theatre.let_pass(ENOUGH)
+    return observer
+
+
+def before_its_database(guards: Guards) -> Observer:
+    wards = (Rule(names=("web-01",), after=("db-01",), title="web after db"),)
+    theatre, observer = begin(
+        guards, setup=Setup(ENFORCE, wards=wards), after={"web-01": ("db-01",)}
+    )
+    theatre.world.operator_stops("db-01", graceful=False)
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(ENOUGH)
+    return observer
+
+
+def hanging_and_not_to_be_killed(guards: Guards) -> Observer:
+    tags = {"web-01": ["recovery/auto", "recovery/on-hang-power-cycle"]}
+    theatre, observer = begin(guards, tags=tags, warm=False)
+    theatre.world.vm("web-01").disable_powercycle = True
+    theatre.warm()
+
+    hang_whatever_is_tried(theatre, "web-01", hours=2.5)
+    return observer
+
+
+def with_a_credential_that_may_not(guards: Guards) -> Observer:
+    theatre, observer = begin(guards, readonly=True)
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(ENOUGH)
+    return observer
+
+
+def in_shadow(guards: Guards) -> Observer:
+    theatre, observer = begin(guards, rules=ENFORCE._replace(mode=Mode.SHADOW))
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(ENOUGH)
+    return observer
+
+
+SCENARIOS: dict[str, tuple[str, Scenario]] = {
+    "_armed": ("I14", disarmed),
+    "_not_paused": ("I14", paused),
+    "_journal_up": ("I6", with_a_full_disk),
+    "_picture_fresh": ("I4", with_slow_logs),
+    "_steady": ("I5", after_bad_pictures),
+    "_warm": ("I5", just_started),
+    "_enrolled": ("I1", with_unreadable_tags),
+    "_crashed": ("I10", stopped_by_an_operator),
+    "_alone": ("I3", restored_while_it_starts),
+    "_within_budget": ("I2", in_a_crash_loop),
+    "_rested": ("I18", crashed_again_at_once),
+    "_not_quiet": ("I14", in_a_quiet_hour),
+    "_not_silenced": ("I14", while_somebody_works_on_it),
+    "_node_free": ("I12", with_its_neighbour),
+    "_fair_weather": ("I13", in_a_storm),
+    "_capacity": ("I5", without_resources),
+    "_few_at_once": ("I3", three_at_once),
+    "_within_rate": ("I2", seven_at_once),
+    "_its_turn": ("I21", before_its_database),
+    "_step_allowed": ("I20", hanging_and_not_to_be_killed),
+    "_may_act": ("I7", with_a_credential_that_may_not),
+    "_enforcing": ("I16", in_shadow),
+}
+"""For each guard: the invariant that breaks without it, and the play in which it does."""
+
+
+@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.__name__.strip("_"))
+def test_no_guard_is_idle(guard: Guard) -> None:
+    invariant, scenario = SCENARIOS[guard.__name__]
+    rest = tuple(one for one in GUARDS if one is not guard)
+
+    scenario(GUARDS).check()
+
+    assert invariant in scenario(rest).broken

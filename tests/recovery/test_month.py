@@ -1,0 +1,122 @@
+"""A short month: nothing wrong is started, and what can be started is."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from exporter.model import Snapshot
+from exporter.recovery.rules import Mode
+from tests.recovery.fate import HOUR
+from tests.recovery.month import Month, account
+from tests.recovery.shortcut import Shortcut
+from tests.recovery.theatre import Theatre
+
+
+@pytest.fixture(scope="module")
+def month() -> Month:
+    return Month(vms=100, days=2, seed=1, mode=Mode.ENFORCE, busy=8, hurried=True).play()
+
+
+def test_nothing_is_started_that_is_meant_to_be_down(month: Month) -> None:
+    assert month.witness.wrong_starts == []
+
+
+def test_nothing_is_asked_for_vms_that_nobody_enrolled(month: Month) -> None:
+    assert month.witness.not_ours == []
+
+
+def test_no_crash_is_missed(month: Month) -> None:
+    assert [(one.vm.name, one.held_by) for one in month.missed] == []
+
+
+def test_most_of_what_crashes_comes_back(month: Month) -> None:
+    assert len(month.crashes) > 25
+    assert len(month.recovered) > len(month.crashes) / 2
+
+
+def test_crash_loops_end_in_quarantine(month: Month) -> None:
+    assert len(month.quarantined) >= 2
+
+
+def test_the_month_was_not_an_easy_one(month: Month) -> None:
+    counted = month.witness.counted
+
+    assert month.invalid.keys() >= {"unread", "frozen", "short"}
+    assert month.fate.restarts == 3
+    assert all(
+        counted[what]
+        for what in ("guest_shut_down", "task_ran", "migrated", "hung", "node_failed", "crashed")
+    )
+
+
+def test_the_account_is_made_of_lines(month: Month) -> None:
+    lines = list(account(month, cpu_seconds=1.0))
+
+    assert any("WRONG STARTS" in line for line in lines)
+    assert "Vergewatch" in "".join(lines)
+
+
+def test_in_shadow_mode_nothing_is_asked_for_and_nothing_wrong_is_wished_for() -> None:
+    month = Month(vms=60, days=1, seed=3, mode=Mode.SHADOW, busy=6, hurried=True).play()
+
+    assert month.asked() == []
+    assert month.witness.starts
+    assert month.offences == []
+
+
+def test_the_witness_knows_a_wrong_start_when_it_sees_one() -> None:
+    month = Month(vms=60, days=0.1, seed=1, mode=Mode.ENFORCE, busy=0.0)
+    cared_for = [vm for vm in month.world.live_vms() if vm.key in month.witness.cared_for]
+    stopped, left, crashed, *_ = cared_for
+    stranger = next(vm for vm in month.world.live_vms() if vm.key not in month.witness.cared_for)
+    month.world.operator_stops(stopped, graceful=False)
+    month.world.guest_shuts_down(left)
+    month.world.crash(crashed)
+    month.world.crash(stranger)
+    month.clock.elapsed += HOUR
+
+    for vm in (stopped, left, crashed, stranger):
+        month.world.operator_starts(vm, user="vergewatch")
+
+    assert [one.name for one in month.witness.wrong_starts] == [stopped.name, left.name]
+    assert [one.name for one in month.witness.not_ours] == [stranger.name]
+
+
+def test_a_poll_without_the_wire_shows_what_one_over_it_shows() -> None:
+    theatre = Theatre(vms=30, seed=5)
+    world, shortcut = theatre.world, Shortcut(theatre.world)
+    vms = [vm for vm in world.live_vms() if vm.service is None]
+    happenings: list[Any] = [
+        lambda: None,
+        lambda: world.crash(vms[0]),
+        lambda: world.operator_stops(vms[1]),
+        lambda: world.hang(vms[2]),
+        lambda: world.migrate(vms[3]),
+        lambda: world.renames(vms[4], "other"),
+        lambda: world.changes(vms[5], enabled=False),
+        lambda: world.untag(vms[6], "recovery/auto"),
+        lambda: world.node_fails("node1"),
+        lambda: world.operator_starts(vms[0]),
+        lambda: world.deletes(vms[7]),
+        lambda: world.node_enters_maintenance("node2"),
+    ]
+
+    for happen in happenings:
+        happen()
+        for _ in range(3):
+            theatre.clock.elapsed += 7
+            over_the_wire = theatre._read().snapshot
+            poll = shortcut.poll(asked_at=0.0, time=theatre.clock.now(), every=20.0)
+
+            assert over_the_wire is not None
+            assert poll.snapshot is not None
+            assert shown(poll.snapshot) == shown(over_the_wire)
+
+
+def shown(snapshot: Snapshot) -> list[Any]:
+    vms = [
+        replace(vm, status=replace(vm.status, agent_version="") if vm.status else None)
+        for vm in snapshot.vms
+    ]
+    return [vms, snapshot.nodes, snapshot.tags, snapshot.clusters]

@@ -1,0 +1,65 @@
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from exporter.recovery.quiet import QuietWindow, quiet
+
+BERLIN = ZoneInfo("Europe/Berlin")
+EVERY_DAY = frozenset(range(7))
+SATURDAY = frozenset({5})
+
+
+def window(begins: time, hours: float, **more: object) -> QuietWindow:
+    given = {"days": EVERY_DAY, "zone": UTC, "names": (), "reason": "backups run", **more}
+    return QuietWindow(begins=begins, lasts=timedelta(hours=hours), **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("hour", "minute", "still"),
+    [(21, 59, False), (22, 0, True), (23, 59, True), (0, 0, True), (3, 59, True), (4, 0, False)],
+)
+def test_a_window_over_midnight(hour: int, minute: int, still: bool) -> None:
+    nights = window(time(22, 0), 6)
+
+    assert nights.holds("web-01", datetime(2026, 3, 4, hour, minute, tzinfo=UTC)) is still
+
+
+def test_the_day_is_the_one_on_which_it_begins() -> None:
+    saturday_night = window(time(22, 0), 6, days=SATURDAY)
+
+    assert saturday_night.holds("web-01", datetime(2026, 3, 8, 3, 0, tzinfo=UTC))
+    assert not saturday_night.holds("web-01", datetime(2026, 3, 7, 3, 0, tzinfo=UTC))
+
+
+def test_a_window_of_several_days() -> None:
+    weekend = window(time(18, 0), 60, days=frozenset({4}))
+
+    assert weekend.holds("web-01", datetime(2026, 3, 9, 5, 59, tzinfo=UTC))
+    assert not weekend.holds("web-01", datetime(2026, 3, 9, 6, 0, tzinfo=UTC))
+
+
+def test_it_is_for_those_that_it_names() -> None:
+    for_databases = window(time(0, 0), 24, names=("db-*",))
+    moment = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
+
+    assert quiet([for_databases], "db-01", moment) == "backups run"
+    assert quiet([for_databases], "web-01", moment) == ""
+
+
+@pytest.mark.parametrize(
+    ("moment", "still"),
+    [
+        (datetime(2026, 3, 29, 0, 30, tzinfo=UTC), True),  # 1:30, an hour before 3:00
+        (datetime(2026, 3, 29, 1, 30, tzinfo=UTC), True),  # 3:30: 2:00 to 3:00 was left out
+        (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), True),  # 2:30 for the first time
+        (datetime(2026, 10, 25, 1, 30, tzinfo=UTC), True),  # and for the second
+        (datetime(2026, 10, 25, 3, 30, tzinfo=UTC), False),  # 4:30
+    ],
+)
+def test_the_hours_on_the_wall_count_when_the_clock_is_changed(
+    moment: datetime, still: bool
+) -> None:
+    small_hours = window(time(1, 0), 3, zone=BERLIN)
+
+    assert small_hours.holds("web-01", moment) is still

@@ -1,0 +1,73 @@
+import pytest
+
+from exporter.recovery.states import (
+    DOWN,
+    JUDGED,
+    OPEN,
+    TRANSITIONS,
+    Event,
+    ImpossibleTransitionError,
+    State,
+    follow,
+)
+
+
+def reachable(start: State) -> set[State]:
+    found, waiting = {start}, [start]
+    while waiting:
+        state = waiting.pop()
+        for (before, _), after in TRANSITIONS.items():
+            if before is state and after not in found:
+                found.add(after)
+                waiting.append(after)
+    return found
+
+
+def test_every_state_is_reached_from_the_first() -> None:
+    assert reachable(State.BASELINE) == set(State)
+
+
+@pytest.mark.parametrize("state", State)
+def test_no_state_is_a_dead_end(state: State) -> None:
+    assert State.HEALTHY in reachable(state)
+
+
+@pytest.mark.parametrize("event", Event)
+def test_every_event_leads_somewhere(event: Event) -> None:
+    assert any(known is event for _, known in TRANSITIONS)
+
+
+def test_the_impossible_is_said_in_words() -> None:
+    with pytest.raises(ImpossibleTransitionError, match="a VM that is healthy cannot have crash"):
+        follow(State.HEALTHY, Event.CRASH_PROVEN)
+
+
+def test_only_a_proven_crash_leads_to_an_action() -> None:
+    before = {state for (state, event) in TRANSITIONS if event is Event.INTENT_COMMITTED}
+    ways = {event for (_, event), after in TRANSITIONS.items() if after is State.HELD}
+
+    assert before == {State.HELD}
+    assert ways == {Event.CRASH_PROVEN, Event.PAUSE_OVER}
+
+
+def test_only_a_person_or_a_start_ends_a_quarantine() -> None:
+    ways = {event for (state, event) in TRANSITIONS if state is State.QUARANTINED}
+
+    assert ways == {Event.SEEN_UP, Event.CLEARED}
+
+
+@pytest.mark.parametrize("state", [State.BASELINE, State.INTENDED, State.QUARANTINED])
+def test_who_is_not_ours_to_start_cannot_be_proven_crashed(state: State) -> None:
+    assert state not in JUDGED
+    with pytest.raises(ImpossibleTransitionError):
+        follow(state, Event.CRASH_PROVEN)
+
+
+@pytest.mark.parametrize("state", [*DOWN, State.QUARANTINED, State.BASELINE])
+def test_whoever_started_it_a_vm_that_runs_is_up(state: State) -> None:
+    assert follow(state, Event.SEEN_UP) in (State.HEALTHY, State.PROBATION)
+
+
+@pytest.mark.parametrize("state", OPEN)
+def test_a_request_that_came_to_nothing_is_followed_by_a_new_proof(state: State) -> None:
+    assert follow(state, Event.TIME_UP) is State.SUSPECT

@@ -1,0 +1,1071 @@
+"""
+What once went wrong somewhere, and must not go wrong here.
+
+Of the pinned examples of the study three need several processes, and are told elsewhere: a leader
+that is stopped and resumed, a database that fails over to a standby, and an update of the platform
+of which only its version tells.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from exporter.errors import JournalError
+from exporter.recovery.breaker import Weather
+from exporter.recovery.cases import Action, Cause, Outcome, Reply
+from exporter.recovery.decision import Reason
+from exporter.recovery.engine import Setup
+from exporter.recovery.enrolment import Rule
+from exporter.recovery.orders import OrderKind
+from exporter.recovery.states import State
+from exporter.simulator.actions import Behaviour
+from tests.recovery.conftest import Play
+from tests.recovery.theatre import (
+    ENFORCE,
+    KilledError,
+    Theatre,
+    at_once,
+    outcomes,
+    replies,
+)
+
+ENOUGH = 900.0
+"""Seconds in which a VM that crashed alone is back for certain."""
+
+
+def cause(theatre: Theatre, name: str) -> Cause | None:
+    judgement = theatre.case(name).judgement
+    return judgement.cause if judgement is not None else None
+
+
+def reason(theatre: Theatre, name: str) -> Reason:
+    decision = theatre.recovery.decision(theatre.world.vm(name).uuid)
+    assert decision is not None
+    return decision.reason
+
+
+def on_one_node(theatre: Theatre, count: int = 2) -> list[str]:
+    """Return VMs that run on the same node."""
+    for node in theatre.world.nodes.values():
+        names = [
+            vm.name
+            for vm in theatre.world.live_vms()
+            if vm.machine.status.node == node.key and vm.service is None
+        ]
+        if len(names) >= count:
+            return names[:count]
+    raise AssertionError("no node is that full")
+
+
+def on_different_nodes(theatre: Theatre) -> list[str]:
+    """Return one VM of every node."""
+    first: dict[int | None, str] = {}
+    for vm in theatre.world.live_vms():
+        if vm.service is None:
+            first.setdefault(vm.machine.status.node, vm.name)
+    return list(first.values())
+
+
+def until(theatre: Theatre, holds: Callable[[], bool]) -> None:
+    """Let time pass until something holds, but not for ever."""
+    for _ in range(200):
+        if holds():
+            return
+        theatre.let_pass(theatre.every)
+    raise AssertionError("it never came to that")
+
+
+def crash_twice(theatre: Theatre, name: str) -> None:
+    """Let a VM crash, be started twice and crash again, so that a pause is due."""
+    for tries in (1, 2):
+        theatre.world.crash(name)
+        until(theatre, lambda tries=tries: len(theatre.asked(name)) == tries)  # type: ignore[misc]
+        theatre.let_pass(theatre.every)
+    theatre.world.crash(name)
+
+
+def kill_at(theatre: Theatre, what: str) -> None:
+    """Let the process die the next time it does *what*, on the wire or in the journal."""
+
+    def fall(step: str) -> None:
+        if step == what:
+            raise KilledError
+
+    book = theatre.book
+    wire_before, book_before = theatre.fall, book.fall
+
+    def on_wire(step: str) -> None:
+        wire_before(step)
+        fall(step)
+
+    def on_book(step: str) -> None:
+        book_before(step)
+        fall(step)
+
+    theatre.fall, book.fall = on_wire, on_book
+    try:
+        with pytest.raises(KilledError):
+            theatre.let_pass(ENOUGH)
+    finally:
+        theatre.fall, book.fall = wire_before, book_before
+    theatre.new_process()
+
+
+def order(theatre: Theatre, kind: OrderKind, *, name: str | None = None, **more: float) -> None:
+    uuid = theatre.world.vm(name).uuid if name is not None else None
+    at_once(theatre.recovery.order(kind, owner="anna", reason="because", uuid=uuid, **more))
+
+
+# Crashed, and back.
+
+
+def test_a_vm_that_crashes_is_started_once_and_stays_up(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(ENOUGH)
+
+    assert [one.action for one in theatre.asked()] == ["poweron"]
+    assert theatre.running("web-01")
+    assert theatre.case("web-01").state is State.HEALTHY
+    assert outcomes(theatre) == [Outcome.CONFIRMED]
+
+
+def test_a_vm_that_was_down_when_first_seen_is_never_started(play: Play) -> None:
+    theatre, _ = play()
+    theatre.world.crash("web-01")
+
+    theatre.warm().let_pass(3600)
+
+    assert not theatre.asked()
+    assert theatre.case("web-01").state is State.BASELINE
+
+
+def test_a_guest_reboot_with_its_gap_is_no_crash(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+
+    for _ in range(20):
+        theatre.world.guest_reboots("app-01")
+        theatre.clock.elapsed += 1.0
+        theatre.poll()
+        theatre.let_pass(60)
+
+    assert not theatre.asked()
+
+
+# Somebody wanted it.
+
+
+@pytest.mark.parametrize("late", [0.0, 9.0, 11.0, 29.0])
+def test_an_operators_kill_is_respected_though_its_log_row_comes_late(
+    play: Play, late: float
+) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.world.faults.turn_on("late_logs", seconds=late)
+
+    theatre.world.operator_stops("web-01", graceful=False)
+    theatre.let_pass(3600)
+
+    assert not theatre.asked()
+    assert cause(theatre, "web-01") is Cause.STOPPED_BY_PERSON
+
+
+@pytest.mark.parametrize("graceful", [True, False])
+def test_an_operators_stop_is_respected_under_always_too(play: Play, graceful: bool) -> None:
+    theatre, _ = play(tags={"web-01": ["recovery/always"]})
+    theatre.warm()
+
+    theatre.world.operator_stops("web-01", graceful=graceful)
+    theatre.let_pass(3600)
+
+    assert not theatre.asked()
+    assert theatre.case("web-01").state is State.INTENDED
+
+
+def test_a_guest_shutdown_is_respected_under_on_failure_and_undone_under_always(
+    play: Play,
+) -> None:
+    theatre, _ = play(tags={"web-01": ["recovery/auto"], "app-01": ["recovery/always"]})
+    theatre.warm()
+
+    theatre.world.guest_shuts_down("web-01")
+    theatre.let_pass(ENOUGH)
+    theatre.world.guest_shuts_down("app-01")
+    theatre.let_pass(ENOUGH)
+
+    assert not theatre.running("web-01")
+    assert theatre.running("app-01")
+    assert cause(theatre, "web-01") is Cause.STOPPED_BY_GUEST
+
+
+def test_a_task_that_powers_a_vm_off_is_a_wish_as_any_other(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+
+    theatre.world.task_stops("web-01", task="Friday off")
+    theatre.let_pass(3600)
+
+    assert not theatre.asked()
+
+
+def test_a_status_that_was_set_by_hand_is_no_crash(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+
+    theatre.world.forces_status("web-01", word="stopped", running=False)
+    theatre.let_pass(3600)
+
+    assert not theatre.asked()
+
+
+def test_a_mass_power_off_looks_like_a_storm_first_and_is_understood_later(play: Play) -> None:
+    theatre, _ = play(vms=30)
+    theatre.warm()
+    theatre.world.faults.turn_on("late_logs", seconds=90)
+
+    for name in theatre.names[:12]:
+        theatre.world.operator_stops(name, graceful=False)
+    theatre.let_pass(60)
+    weather = theatre.recovery.memory.breaker.weather
+    theatre.let_pass(3600)
+
+    assert weather is Weather.STORM
+    assert not theatre.asked()
+    assert {theatre.case(name).state for name in theatre.names[:12]} == {State.INTENDED}
+    assert theatre.recovery.memory.breaker.weather is Weather.CALM
+
+
+def test_what_an_operator_hibernates_is_left_asleep(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+
+    theatre.world.hibernate("web-01")
+    theatre.let_pass(3600)
+
+    assert not theatre.asked()
+
+
+def test_a_vm_that_somebody_starts_during_the_pause_is_let_be(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    crash_twice(theatre, "web-01")
+    until(theatre, lambda: theatre.case("web-01").state is State.BACKOFF)
+
+    theatre.world.operator_starts("web-01")
+    theatre.let_pass(ENOUGH)
+
+    assert len(theatre.asked("web-01")) == 2
+    assert theatre.running("web-01")
+    assert theatre.case("web-01").state is State.HEALTHY
+
+
+def test_an_operator_who_stops_a_vm_during_the_pause_is_understood(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    crash_twice(theatre, "web-01")
+    until(theatre, lambda: theatre.case("web-01").state is State.BACKOFF)
+
+    theatre.world.operator_stops("web-01")
+    theatre.let_pass(3600)
+
+    assert len(theatre.asked("web-01")) == 2
+    assert theatre.case("web-01").state is State.INTENDED
+
+
+def test_a_start_of_a_persons_that_fails_is_not_taken_over(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.world.crash("web-01")
+    theatre.let_pass(20)
+
+    theatre.world.start_waits("web-01", user="anna", word="initializing")
+    theatre.let_pass(40)
+    theatre.world.power.stop_now(theatre.world.vm("web-01").machine)
+    theatre.let_pass(3600)
+
+    assert not theatre.asked()
+    assert cause(theatre, "web-01") is Cause.START_FAILED
+
+
+# A view that cannot be trusted.
+
+
+@pytest.mark.parametrize("table", ["vms", "machine_status"])
+def test_an_empty_list_means_nothing(play: Play, table: str) -> None:
+    theatre, _ = play()
+    theatre.warm()
+
+    with theatre.world.faults.on("empty_list", path=table):
+        theatre.let_pass(1800)
+    theatre.let_pass(1800)
+
+    assert not theatre.asked()
+    assert len(theatre.recovery.memory.cases) == len(theatre.names)
+
+
+def test_a_list_that_is_cut_at_a_page_limit_means_nothing(play: Play) -> None:
+    theatre, _ = play(vms=30)
+    theatre.warm()
+
+    with theatre.world.faults.on("short_list", keep=0.5):
+        theatre.world.crash("web-01")
+        theatre.let_pass(1800)
+    asked_meanwhile = len(theatre.asked())
+    theatre.let_pass(1800)
+
+    assert asked_meanwhile == 0
+    assert len(theatre.recovery.memory.cases) == len(theatre.names)
+
+
+def test_a_mass_deletion_is_believed_once_a_person_says_so(play: Play) -> None:
+    theatre, _ = play(vms=20)
+    theatre.warm()
+
+    for name in theatre.names[1:7]:
+        theatre.world.deletes(name)
+    theatre.let_pass(600)
+    problem = theatre.recovery.memory.health.problem
+    order(theatre, OrderKind.ARM)
+    theatre.let_pass(700)
+    theatre.world.crash(theatre.names[0])
+    theatre.let_pass(300)
+
+    assert problem is not None
+    assert len(theatre.recovery.memory.cases) == len(theatre.names)
+    assert theatre.running(theatre.names[0])
+
+
+def test_when_forty_of_fifty_vms_go_at_once_nothing_is_done(play: Play) -> None:
+    theatre, _ = play(vms=51)
+    theatre.warm()
+
+    for name in theatre.names[:40]:
+        theatre.world.crash(name)
+    theatre.let_pass(900)
+
+    assert not theatre.asked()
+    assert theatre.recovery.memory.breaker.weather is Weather.STORM
+
+
+def test_a_frozen_view_starts_nothing(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.world.crash("web-01")
+    theatre.let_pass(20)
+
+    with theatre.world.faults.on("frozen_writer"):
+        theatre.world.operator_starts("web-01")
+        theatre.let_pass(1800)
+
+    assert not theatre.asked()
+
+
+@pytest.mark.parametrize("fault", ["lost_logs", "status", "empty_list"])
+def test_logs_that_cannot_be_read_are_no_proof(play: Play, fault: str) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    settings: dict[str, Any] = {"share": 1.0} if fault == "lost_logs" else {}
+    theatre.world.faults.turn_on(fault, path="machine_logs", **settings)
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(3600)
+
+    assert not theatre.asked()
+    assert theatre.case("web-01").state is State.UNKNOWN
+
+
+def test_a_row_that_nobody_can_explain_is_doubt(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+
+    world = theatre.world
+    world.crash("web-01")
+    machine = world.vm("web-01").machine.key
+    world.chronicle.write("Flux capacitor drained", at=world.now, machine=machine, name="web-01")
+    theatre.let_pass(3600)
+
+    assert not theatre.asked()
+    assert cause(theatre, "web-01") is Cause.LOGS_UNCLEAR
+
+
+def test_two_vms_of_one_name_are_told_apart(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    namesake = theatre.world.vm("web-02")
+    theatre.world.renames(namesake, "web-01")
+    theatre.let_pass(900)
+
+    theatre.world.crash(namesake)
+    theatre.let_pass(ENOUGH)
+
+    assert {one.vm_key for one in theatre.asked()} == {namesake.key}
+
+
+# Platform and nodes.
+
+
+def test_a_vm_that_passes_through_stopped_while_it_migrates_is_let_be(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    machine = theatre.world.vm("web-01").machine
+    before = machine.status
+
+    theatre.world.power.force(machine, word="migrating")
+    theatre.let_pass(20)
+    theatre.world.power.force(machine, word="stopped", running=False, node=None)
+    theatre.let_pass(20)
+    theatre.world.power.force(machine, word="running", running=True, node=before.node)
+    theatre.let_pass(ENOUGH)
+
+    assert not theatre.asked()
+    assert theatre.case("web-01").state is State.HEALTHY
+
+
+def test_a_vm_that_ends_while_it_migrates_is_a_persons_business(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    machine = theatre.world.vm("web-01").machine
+
+    theatre.world.power.force(machine, word="migrating")
+    theatre.let_pass(20)
+    theatre.world.power.force(machine, word="stopped", running=False, node=None)
+    theatre.let_pass(3600)
+
+    assert not theatre.asked()
+    assert cause(theatre, "web-01") is Cause.MIGRATED_SHORTLY_BEFORE
+
+
+def test_a_node_that_fails_is_the_platforms_to_mend(play: Play) -> None:
+    theatre, _ = play(vms=30)
+    theatre.warm()
+    node = theatre.world.node("node1")
+
+    theatre.world.node_fails(node)
+    theatre.let_pass(1800)
+
+    assert not theatre.asked()
+    assert all(theatre.running(name) for name in theatre.names)
+    assert {theatre.case(name).state for name in theatre.names} == {State.HEALTHY}
+
+
+def test_what_is_to_be_left_off_after_a_power_loss_is_left_off(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    vm = theatre.world.vm("web-01")
+    theatre.world.changes(vm, on_power_loss="leave_off")
+    theatre.let_pass(1200)  # until nobody takes the change for a wish
+    node = theatre.world.node(vm.machine.status.node or 0)
+
+    theatre.world.node_fails(node)
+    theatre.let_pass(40)
+    theatre.world.power.stop_now(vm.machine)
+    theatre.let_pass(20)
+    theatre.world.node_returns(node)
+    theatre.let_pass(3600)
+
+    assert not theatre.asked("web-01")
+    assert cause(theatre, "web-01") is Cause.LEFT_OFF_BY_OWNER
+
+
+def test_a_vm_that_stays_down_after_its_node_returned_is_started_late(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    vm = theatre.world.vm("web-01")
+    node = theatre.world.node(vm.machine.status.node or 0)
+    theatre.world.power.force(node.machine, word="maintenance")
+    theatre.let_pass(20)
+    theatre.world.power.stop_now(vm.machine)
+    theatre.let_pass(20)
+    returned_at = theatre.clock.elapsed
+    theatre.world.power.force(node.machine, word="running")
+
+    theatre.let_pass(ENOUGH)
+
+    assert [one.at >= returned_at + 300 for one in theatre.asked()] == [True]
+
+
+def test_a_vm_that_waits_for_resources_is_the_platforms(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+
+    theatre.world.power.wait_for_resources(theatre.world.vm("web-01").machine)
+    theatre.let_pass(3600)
+
+    assert not theatre.asked()
+    assert theatre.case("web-01").state is State.PLATFORM
+
+
+def test_two_vms_of_one_node_that_drop_together_are_held_for_a_while(play: Play) -> None:
+    theatre, _ = play(vms=30)
+    theatre.warm()
+    one, other = on_one_node(theatre)
+
+    theatre.world.crash(one)
+    theatre.world.crash(other)
+    theatre.let_pass(200)
+    early = len(theatre.asked())
+    theatre.let_pass(ENOUGH)
+
+    assert early == 0
+    assert theatre.running(one)
+    assert theatre.running(other)
+
+
+# What comes of a request.
+
+
+def test_a_start_that_is_accepted_and_never_happens_is_tried_again_and_given_up(
+    play: Play,
+) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.world.faults.turn_on("accepted_but_never_starts")
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(7200)
+
+    assert len(theatre.asked()) == 3
+    assert outcomes(theatre) == [Outcome.FAILED] * 3
+    assert theatre.case("web-01").state is State.QUARANTINED
+
+
+def test_a_request_whose_answer_is_lost_is_never_repeated(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.world.faults.turn_on("reset_after_acting", times=1)
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(ENOUGH)
+
+    assert len(theatre.asked()) == 1
+    assert replies(theatre) == [Reply.LOST]
+    assert outcomes(theatre) == [Outcome.CONFIRMED]
+
+
+def test_a_request_that_is_lost_on_its_way_is_thought_about_anew(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.world.faults.turn_on("reset_before_acting", times=1)
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(ENOUGH)
+
+    first, second = theatre.asked()
+    assert second.at - first.at >= 60 + 60
+    assert outcomes(theatre) == [Outcome.UNKNOWN, Outcome.CONFIRMED]
+    assert theatre.running("web-01")
+
+
+def test_a_vm_that_runs_already_is_where_it_was_wanted(play: Play) -> None:
+    theatre, observer = play(behaviour=Behaviour(already_running_status=409))
+    theatre.warm()
+
+    def start_it(step: str) -> None:
+        if step == "POST /api/v4/vm_actions":
+            theatre.world.operator_starts("web-01")
+            theatre.clock.elapsed += 1.0
+            theatre.world.catch_up()
+
+    observer.on_wire = start_it
+    theatre.world.crash("web-01")
+    theatre.let_pass(ENOUGH)
+
+    assert [one.status for one in theatre.asked()] == [409]
+    assert replies(theatre) == [Reply.ALREADY]
+    assert outcomes(theatre) == [Outcome.CONFIRMED]
+
+
+def test_a_cloud_without_resources_is_not_pestered_and_no_vm_is_blamed(play: Play) -> None:
+    theatre, _ = play(behaviour=Behaviour(no_capacity_status=507))
+    theatre.warm()
+    theatre.world.faults.turn_on("no_capacity", code=507)
+
+    for name in on_different_nodes(theatre):
+        theatre.world.crash(name)
+    theatre.let_pass(2 * 3600)
+    asked = len(theatre.asked())
+    theatre.world.faults.turn_off("no_capacity")
+
+    assert asked <= 12
+    assert State.QUARANTINED not in {case.state for case in theatre.recovery.memory.cases.values()}
+    for name in ("web-01", "app-01"):
+        order(theatre, OrderKind.CLEAR, name=name)
+    theatre.let_pass(ENOUGH)
+    assert all(theatre.running(name) for name in theatre.names)
+
+
+def test_a_crash_loop_ends_in_quarantine_and_not_later_than_three_starts(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+
+    for _ in range(10):
+        if theatre.running("web-01"):
+            theatre.world.crash("web-01")
+        theatre.let_pass(300)
+
+    assert len(theatre.asked()) == 3
+    assert theatre.case("web-01").state is State.QUARANTINED
+
+
+def test_a_quarantined_vm_that_is_started_by_hand_is_watched_on_with_its_budget_spent(
+    play: Play,
+) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.world.faults.turn_on("accepted_but_never_starts")
+    theatre.world.crash("web-01")
+    theatre.let_pass(1800)
+    theatre.world.faults.clear()
+
+    theatre.world.operator_starts("web-01")
+    theatre.let_pass(60)
+    probation = theatre.case("web-01").state
+    theatre.world.crash("web-01")
+    theatre.let_pass(300)
+
+    assert probation is State.PROBATION
+    assert len(theatre.asked()) == 3
+    assert theatre.case("web-01").state is State.QUARANTINED
+
+
+def test_a_quarantined_vm_that_a_person_clears_is_started_again(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.world.faults.turn_on("accepted_but_never_starts")
+    theatre.world.crash("web-01")
+    theatre.let_pass(1800)
+    theatre.world.faults.clear()
+
+    order(theatre, OrderKind.CLEAR, name="web-01")
+    theatre.let_pass(ENOUGH)
+
+    assert theatre.running("web-01")
+
+
+# Hanging.
+
+
+def hang_whatever_is_tried(theatre: Theatre, name: str, *, hours: float) -> None:
+    """Let a VM hang, and hang again after every reboot."""
+    theatre.world.hang(name)
+    for _ in range(int(hours * 3600 / theatre.every)):
+        before = len(theatre.asked(name))
+        theatre.let_pass(theatre.every)
+        new = theatre.asked(name)[before:]
+        if new and new[0].action in ("reboot", "reset"):
+            theatre.world.hang(name)
+
+
+def test_a_vm_that_hangs_is_nobodys_business_unless_its_owner_says_so(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+
+    theatre.world.hang("web-01")
+    theatre.let_pass(7200)
+
+    assert not theatre.asked()
+    assert reason(theatre, "web-01") is Reason.STEP_NOT_ALLOWED
+
+
+def test_a_vm_that_hangs_is_asked_to_reboot_after_five_minutes_and_not_before(
+    play: Play,
+) -> None:
+    theatre, _ = play(tags={"web-01": ["recovery/auto", "recovery/on-hang-reset"]})
+    theatre.warm()
+    hung_at = theatre.clock.elapsed
+
+    theatre.world.hang("web-01")
+    theatre.let_pass(1800)
+
+    assert [one.action for one in theatre.asked()] == ["reboot"]
+    assert theatre.asked()[0].at - hung_at >= 300
+    assert theatre.case("web-01").state is State.HEALTHY
+
+
+def test_a_vm_that_goes_on_hanging_is_reset_once_and_then_given_up(play: Play) -> None:
+    theatre, _ = play(tags={"web-01": ["recovery/auto", "recovery/on-hang-reset"]})
+    theatre.warm()
+
+    hang_whatever_is_tried(theatre, "web-01", hours=8)
+
+    assert [one.action for one in theatre.asked()] == ["reboot", "reset"]
+    assert theatre.case("web-01").state is State.QUARANTINED
+
+
+def test_a_vm_that_is_killed_because_it_hangs_is_started_again(play: Play) -> None:
+    theatre, _ = play(tags={"web-01": ["recovery/auto", "recovery/on-hang-power-cycle"]})
+    theatre.warm()
+
+    hang_whatever_is_tried(theatre, "web-01", hours=6)
+
+    assert [one.action for one in theatre.asked()] == ["reboot", "reset", "kill", "poweron"]
+    assert theatre.running("web-01")
+    assert theatre.case("web-01").state is State.HEALTHY
+
+
+def test_a_vm_whose_owner_forbids_power_cycles_is_never_killed(play: Play) -> None:
+    theatre, _ = play(tags={"web-01": ["recovery/auto", "recovery/on-hang-power-cycle"]})
+    theatre.world.vm("web-01").disable_powercycle = True
+    theatre.warm()
+
+    hang_whatever_is_tried(theatre, "web-01", hours=8)
+
+    assert [one.action for one in theatre.asked()] == ["reboot", "reset"]
+
+
+# The process ends in the middle.
+
+
+def test_what_was_prepared_and_not_sent_is_abandoned_and_decided_anew(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.world.crash("web-01")
+
+    kill_at(theatre, "prepared")
+    theatre.warm().let_pass(ENOUGH)
+
+    assert outcomes(theatre) == [Outcome.ABANDONED, Outcome.CONFIRMED]
+    assert len(theatre.asked()) == 1
+
+
+def test_what_was_marked_as_sent_counts_though_the_request_never_left(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.world.crash("web-01")
+
+    kill_at(theatre, "updated")
+    theatre.warm().let_pass(ENOUGH)
+
+    assert outcomes(theatre) == [Outcome.UNKNOWN, Outcome.CONFIRMED]
+    assert len(theatre.asked()) == 1
+
+
+def test_a_request_whose_answer_nobody_wrote_down_is_looked_after_and_not_sent_again(
+    play: Play,
+) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.world.crash("web-01")
+
+    kill_at(theatre, "answered POST /api/v4/vm_actions")
+    theatre.let_pass(60)
+
+    assert outcomes(theatre) == [Outcome.CONFIRMED]
+    assert len(theatre.asked()) == 1
+    assert theatre.case("web-01").state is State.PROBATION
+
+
+def test_who_has_no_journal_does_nothing(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.book.broken = "the disk is full"
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(1800)
+    asked_meanwhile = len(theatre.asked())
+    theatre.book.broken = ""
+    theatre.let_pass(1800)
+
+    assert asked_meanwhile == 0
+    assert theatre.running("web-01")
+
+
+def test_a_journal_that_fails_while_a_start_is_verified_costs_nothing_but_time(
+    play: Play,
+) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.world.crash("web-01")
+    until(theatre, lambda: bool(theatre.asked()))
+
+    theatre.book.broken = "the database fails over"
+    theatre.let_pass(300)
+    theatre.book.broken = ""
+    theatre.let_pass(ENOUGH)
+
+    assert outcomes(theatre) == [Outcome.CONFIRMED]
+    assert len(theatre.asked()) == 1
+
+
+def test_a_journal_that_fails_right_after_the_request_is_no_reason_to_repeat_it(
+    play: Play,
+) -> None:
+    theatre, observer = play()
+    theatre.warm()
+
+    def fail(step: str) -> None:
+        if step == "update" and theatre.asked():
+            raise JournalError("the disk is full")
+
+    observer.on_book = fail
+    theatre.world.crash("web-01")
+    theatre.let_pass(200)
+    observer.on_book = lambda _: None
+    theatre.warm().let_pass(ENOUGH)
+
+    assert len(theatre.asked()) == 1
+    assert outcomes(theatre) == [Outcome.CONFIRMED]
+
+
+@pytest.mark.parametrize(
+    ("policy", "comes_back"),
+    [("auto", False), ("on-failure", False), ("unless-stopped", True), ("always", True)],
+)
+def test_after_a_weekend_without_us_only_who_wants_it_so_is_started(
+    play: Play, policy: str, comes_back: bool
+) -> None:
+    names = ["web-01", "app-01", "db-01"]
+    theatre, _ = play(tags={name: [f"recovery/{policy}"] for name in names})
+    theatre.warm()
+
+    theatre.clock.elapsed += 86400
+    for name in names:
+        theatre.world.crash(name)
+        theatre.clock.elapsed += 3600
+    theatre.clock.elapsed += 86400
+    theatre.new_process()
+    theatre.warm().let_pass(2 * 3600)
+
+    assert [theatre.running(name) for name in names] == [comes_back] * 3
+
+
+def test_what_was_stopped_while_nobody_looked_stays_down_under_always(play: Play) -> None:
+    theatre, _ = play(tags={"web-01": ["recovery/always"]})
+    theatre.warm()
+
+    theatre.clock.elapsed += 86400
+    theatre.world.operator_stops("web-01", graceful=False)
+    theatre.clock.elapsed += 86400
+    theatre.new_process()
+    theatre.warm().let_pass(3600)
+
+    assert not theatre.asked()
+
+
+def test_a_restart_before_the_tags_were_read_forgets_nobody(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.world.faults.turn_on("accepted_but_never_starts")
+    theatre.world.crash("web-01")
+    theatre.let_pass(1800)
+
+    theatre.new_process()
+    with theatre.world.faults.on("status", path="tag_members"):
+        theatre.let_pass(100)
+    theatre.let_pass(1200)
+
+    assert theatre.case("web-01").state is State.QUARANTINED
+
+
+# Clocks.
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_a_clock_that_jumps_by_a_day_releases_nothing(play: Play, days: int) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.world.faults.turn_on("accepted_but_never_starts")
+    theatre.world.crash("web-01")
+    theatre.let_pass(1800)
+    assert theatre.case("web-01").state is State.QUARANTINED
+
+    theatre.clock.offset = timedelta(days=days)
+    theatre.let_pass(1800)
+    theatre.clock.offset = timedelta()
+    theatre.let_pass(1800)
+
+    assert len(theatre.asked()) == 3
+    assert theatre.case("web-01").state is State.QUARANTINED
+
+
+def test_a_pause_lasts_as_long_as_it_was_given_whatever_the_clock_says(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    order(theatre, OrderKind.PAUSE, seconds=3600.0)
+    theatre.clock.offset = timedelta(days=1)
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(3500)
+
+    assert not theatre.asked()
+
+
+# Owners and their words.
+
+
+def test_who_denies_wins(play: Play) -> None:
+    theatre, _ = play(tags={"web-01": ["recovery/always", "recovery/never"]})
+    theatre.warm()
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(3600)
+
+    assert not theatre.asked()
+
+
+def test_a_tag_that_is_taken_away_at_the_last_moment_counts(play: Play) -> None:
+    theatre, observer = play()
+    theatre.warm()
+
+    def untag(step: str) -> None:
+        if step == "answered GET /api/v4/machine_logs":
+            theatre.world.untag("web-01", "recovery/auto")
+
+    observer.on_wire = untag
+    theatre.world.crash("web-01")
+    theatre.let_pass(3600)
+
+    assert not theatre.asked()
+
+
+def test_a_tag_that_forbids_and_is_given_at_the_last_moment_counts(play: Play) -> None:
+    theatre, observer = play()
+    theatre.warm()
+
+    def tag(step: str) -> None:
+        if step == "answered GET /api/v4/machine_logs":
+            theatre.world.tag("web-01", "recovery/never")
+
+    observer.on_wire = tag
+    theatre.world.crash("web-01")
+    theatre.let_pass(3600)
+
+    assert not theatre.asked()
+
+
+def test_a_kill_switch_that_appears_at_the_last_moment_counts(play: Play) -> None:
+    switch = [""]
+    setup = Setup(ENFORCE, kill_switch=lambda: switch[0])
+    theatre, observer = play(setup=setup)
+    theatre.warm()
+
+    def flip(step: str) -> None:
+        if step == "prepared":
+            switch[0] = "/run/vergewatch/stop"
+
+    observer.on_book = flip
+    theatre.world.crash("web-01")
+    theatre.let_pass(3600)
+
+    assert not theatre.asked()
+    assert outcomes(theatre) == [Outcome.ABANDONED]
+
+
+def test_who_is_disarmed_stays_so_until_a_person_arms_it(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    order(theatre, OrderKind.DISARM)
+    theatre.world.crash("web-01")
+    theatre.let_pass(2 * 3600)
+    theatre.new_process()
+    theatre.let_pass(1800)
+    assert not theatre.asked()
+
+    order(theatre, OrderKind.ARM)
+    theatre.let_pass(580)
+    assert not theatre.asked()
+    theatre.let_pass(120)
+
+    assert theatre.running("web-01")
+
+
+# Who goes first.
+
+
+def test_a_vm_waits_for_those_it_depends_on(play: Play) -> None:
+    wards = (Rule(names=("web-01",), after=("db-01",), title="web after db"),)
+    theatre, _ = play(setup=Setup(ENFORCE, wards=wards), after={"web-01": ["db-01"]})
+    theatre.warm()
+
+    theatre.world.crash("web-01")
+    theatre.world.crash("db-01")
+    theatre.let_pass(1800)
+
+    database, web = (theatre.asked(name)[0].at for name in ("db-01", "web-01"))
+    assert database < web
+    assert theatre.running("web-01")
+
+
+def test_a_vm_does_not_wait_for_ever(play: Play) -> None:
+    wards = (Rule(names=("web-01",), after=("db-01",), title="web after db"),)
+    theatre, _ = play(setup=Setup(ENFORCE, wards=wards), after={"web-01": ["db-01"]})
+    theatre.warm()
+    theatre.world.operator_stops("db-01", graceful=False)
+    theatre.let_pass(200)
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(500)
+    early = len(theatre.asked())
+    theatre.let_pass(300)
+
+    assert early == 0
+    assert theatre.running("web-01")
+
+
+def test_the_important_go_first(play: Play) -> None:
+    rules = ENFORCE._replace(most_in_flight=1, storm_least=10, node_drops=9)
+    tags = {name: ["recovery/auto", f"recovery/tier-{tier}"]
+            for name, tier in (("web-01", 4), ("db-01", 0), ("app-01", 2))}  # fmt: skip
+    theatre, _ = play(rules=rules, tags=tags)
+    theatre.warm()
+
+    for name in tags:
+        theatre.world.crash(name)
+    theatre.let_pass(ENOUGH)
+
+    asked = sorted(tags, key=lambda name: theatre.asked(name)[0].at)
+    assert asked == ["db-01", "app-01", "web-01"]
+
+
+# Storms.
+
+
+def test_a_storm_without_new_victims_is_probed_one_by_one_and_ends(play: Play) -> None:
+    theatre, _ = play(vms=20)
+    theatre.warm()
+    victims = theatre.names[:5]
+
+    for name in victims:
+        theatre.world.crash(name)
+    theatre.let_pass(880)
+    early = len(theatre.asked())
+    theatre.let_pass(4 * 3600)
+
+    assert early == 0
+    assert all(theatre.running(name) for name in victims)
+    assert theatre.recovery.memory.breaker.weather is Weather.CALM
+    moments = [one.at for one in theatre.asked()]
+    assert moments[1] - moments[0] >= 60
+
+
+def test_a_storm_that_a_probe_does_not_calm_holds_for_twice_as_long(play: Play) -> None:
+    theatre, _ = play(vms=20)
+    theatre.warm()
+    theatre.world.faults.turn_on("accepted_but_never_starts")
+
+    for name in theatre.names[:5]:
+        theatre.world.crash(name)
+    theatre.let_pass(5 * 3600)
+
+    moments = [one.at for one in theatre.asked()]
+    assert moments[1] - moments[0] >= 1800
+    assert moments[2] - moments[1] >= 3600
+
+
+def test_no_secret_is_written_into_the_journal(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.world.faults.turn_on("reset_after_acting", times=1)
+    theatre.world.crash("web-01")
+    theatre.let_pass(ENOUGH)
+
+    book = theatre.book
+    written = repr((book.cases, book.intents, book.decisions, book.orders, book.changes))
+
+    assert theatre.line.key not in written
+    assert Action.POWER_ON in {intent.action for intent in book.intents.values()}
