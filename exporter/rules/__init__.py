@@ -1,0 +1,1 @@
+"""The alerts and recording rules that we ship, written once, as data."""

@@ -1,0 +1,76 @@
+"""Phrases that many expressions and texts have in common."""
+
+VM = ("system_name", "vm_id", "vm_name")
+"""A VM's identity. Where it runs is no part of it: a migration would begin ``for`` anew."""
+FILESYSTEM = (*VM, "mountpoint")
+NODE = ("system_name", "node")
+SYSTEM = ("system_name",)
+TABLE = ("system_name", "table")
+DAEMON = ("job", "instance")
+
+ON_VM = "on (system_name, vm_id)"
+ON_NODE = "on (system_name, node)"
+ON_SYSTEM = "on (system_name)"
+
+DOWN_STATES = "suspect|platform|unknown|backoff|held|acting|verifying|indeterminate|quarantined"
+"""Recovery's states of a VM that is in trouble, and that nobody stopped."""
+
+
+def by(labels: tuple[str, ...], expr: str) -> str:
+    """Return *expr* with these labels and no others, whichever daemon it came from."""
+    return f"max by ({', '.join(labels)}) ({expr})"
+
+
+def firing(*names: str) -> str:
+    """Return the selector of alerts that fire."""
+    match = f'="{names[0]}"' if len(names) == 1 else f'=~"{"|".join(names)}"'
+    return f'ALERTS{{alertname{match}, alertstate="firing"}}'
+
+
+def grown(counter: str, window: str) -> str:
+    """
+    Return by how much a cloud's counter grew within *window*.
+
+    Unlike ``increase``, this sees the first one: a counter that is born at 1 was 0 before.
+    """
+    now = f"sum by (system_name) ({counter})"
+    before = f"sum by (system_name) ({counter} offset {window})"
+    return f"{now}\n- (\n  {before}\n  or\n  0 * {now}\n)"
+
+
+OF_VM = "VM {{ $labels.vm_name }} ({{ $labels.vm_id }}) in cloud {{ $labels.system_name }}"
+OF_SYSTEM = "cloud {{ $labels.system_name }}"
+
+_THIS_VM = "{system_name=%q,vm_id=%q}"
+_ITS_LABELS = "$labels.system_name $labels.vm_id"
+
+ON_ITS_NODE = (
+    f'{{{{ with printf `vergewatch_vm_info{_THIS_VM}` {_ITS_LABELS} | query }}}}'
+    '{{ with . | first | label "node" }} on {{ . }}{{ end }}{{ end }}'
+)  # fmt: skip
+"""Where the VM runs, if it does."""
+
+SAYS_RECOVERY = (
+    f'{{{{ with printf `vergewatch_recovery_vm_state_info{_THIS_VM}` {_ITS_LABELS} | query }}}}'
+    ' Recovery calls it {{ . | first | label "state" }}{{ end }}'
+    f'{{{{ with printf `time() - vergewatch_recovery_vm_state_since_timestamp_seconds{_THIS_VM}` '
+    f'{_ITS_LABELS} | query }}}}'
+    " since {{ . | first | value | humanizeDuration }}.{{ end }}"
+)  # fmt: skip
+"""What recovery thinks of the VM, if it looks after it."""
+
+
+def named(state: str) -> str:
+    """Return a template of the names of the first VMs of a cloud that are in *state*."""
+    query = f'vergewatch_recovery_vm_state_info{{system_name=%q,state="{state}"}}'
+    found = f"printf `{query}` $labels.system_name | query | sortByLabel `vm_name`"
+    name = "{{ if $i }}, {{ end }}{{ $vm.Labels.vm_name }}"
+    return f"{{{{ range $i, $vm := {found} }}}}{{{{ if lt $i 5 }}}}{name}{{{{ end }}}}{{{{ end }}}}"
+
+
+_SYSTEM_VARIABLE = "var-system={{ $labels.system_name | urlquery }}"
+FLEET_PAGE = f"/d/vergewatch-fleet?{_SYSTEM_VARIABLE}"
+VM_PAGE = f"/d/vergewatch-vm?{_SYSTEM_VARIABLE}&var-vm={{{{ $labels.vm_name | urlquery }}}}"
+RECOVERY_PAGE = f"/d/vergewatch-recovery?{_SYSTEM_VARIABLE}"
+EXPORTER_PAGE = f"/d/vergewatch-exporter?{_SYSTEM_VARIABLE}"
+DAEMON_PAGE = "/d/vergewatch-exporter"
