@@ -1,0 +1,77 @@
+"""What is committed is what the code writes, and it covers what there is to know."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exporter.dashboards.build import files
+from exporter.dashboards.queries import UnknownNameError, of_us, series
+from exporter.dashboards.words import POSTURES, STATES, STATUSES, TROUBLE, coded
+from exporter.exposition.catalog import FAMILIES
+from exporter.model import KNOWN_WORDS
+from exporter.recovery.posture import Posture
+from exporter.recovery.states import State
+from tests.dashboards.promql import selectors
+from tests.dashboards.shipped import FOLDER, shipped
+from tools.preview.dashboard import queries
+
+
+def test_the_files_are_what_the_code_writes() -> None:
+    committed = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
+
+    assert committed == files(), "run make dashboards"
+
+
+def test_the_command_writes_them(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "exporter.dashboards", str(tmp_path)], check=True)
+
+    assert {path.name: path.read_text("utf-8") for path in tmp_path.iterdir()} == files()
+
+
+def test_the_same_is_written_every_time() -> None:
+    assert files() == files()
+
+
+@pytest.mark.parametrize(
+    ("meanings", "words"),
+    [
+        (STATUSES, KNOWN_WORDS),
+        (STATES, {str(state) for state in State}),
+        (POSTURES, {str(posture) for posture in Posture}),
+    ],
+)
+def test_every_word_has_one_meaning(meanings: tuple[object, ...], words: set[str]) -> None:
+    told = [word for one in meanings for word in one.words]  # type: ignore[attr-defined]
+
+    assert sorted(told) == sorted(str(word) for word in words)
+    assert set(TROUBLE) <= {word for one in STATUSES for word in one.words}
+
+
+def test_the_page_of_a_vm_shows_all_that_is_known_of_one() -> None:
+    page = shipped()["vm.json"]
+    asked = {
+        one.metric
+        for panel in page.panels()
+        for query in queries(panel)
+        for one in selectors(query.expr.replace("$", "x"))
+    }
+
+    known = {family.name for family in FAMILIES if "vm_id" in family.labels}
+    assert known - asked == set()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: series("vm_runing"),
+        lambda: series("vm_running", 'cluster="one"'),
+        lambda: series("vm_running", "system_name"),
+        lambda: of_us("vm_running"),
+        lambda: coded(STATES, "vm_status_info", label="state", by="vm_name"),
+    ],
+)
+def test_a_name_that_is_not_in_the_catalogue_cannot_be_asked_for(ask: object) -> None:
+    with pytest.raises(UnknownNameError):
+        ask()  # type: ignore[operator]

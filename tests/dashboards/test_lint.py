@@ -1,0 +1,93 @@
+"""Every dashboard keeps to the rules, and every rule bites."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.dashboards import lint
+from tests.dashboards.shipped import shipped
+from tools.preview.dashboard import Dashboard
+
+DASHBOARDS = shipped()
+lint.TARGETS.update(
+    {
+        one.uid: {variable["name"] for variable in one.document["templating"]["list"]}
+        for one in DASHBOARDS.values()
+    }
+)
+
+Document = dict[str, Any]
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_keeps_to_the_rules(name: str) -> None:
+    assert lint.findings(DASHBOARDS[name]) == []
+
+
+def test_there_are_four_with_names_of_their_own() -> None:
+    assert {one.uid for one in DASHBOARDS.values()} == {
+        "vergewatch-fleet",
+        "vergewatch-vm",
+        "vergewatch-recovery",
+        "vergewatch-exporter",
+    }
+    assert len({one.document["title"] for one in DASHBOARDS.values()}) == len(DASHBOARDS)
+
+
+def _panel(document: Document) -> Document:
+    found: Document = document["panels"][0]
+    return found
+
+
+def _table(document: Document) -> Document:
+    found: Document = next(one for one in document["panels"] if one["type"] == "table")
+    return found
+
+
+def _graph(document: Document) -> Document:
+    found: Document = next(one for one in document["panels"] if one["type"] == "timeseries")
+    return found
+
+
+def _ask(document: Document, expr: str) -> None:
+    _panel(document)["targets"][0]["expr"] = expr
+
+
+SABOTAGE: dict[str, Callable[[Document], object]] = {
+    "template_datasource_rule": lambda d: d["templating"]["list"].pop(0),
+    "template_label_promql_rule": lambda d: d["templating"]["list"][1]["query"].update(
+        query="label_values(vergewatch_up, cloud)"
+    ),
+    "template_on_time_change_reload_rule": lambda d: d["templating"]["list"][1].update(refresh=1),
+    "panel_datasource_rule": lambda d: _panel(d).update(datasource={"uid": "abc"}),
+    "panel_title_description_rule": lambda d: _panel(d).update(description=""),
+    "panel_units_rule": lambda d: _panel(d)["fieldConfig"]["defaults"].update(unit="seconds"),
+    "panel_no_targets_rule": lambda d: _panel(d).update(targets=[]),
+    "target_rate_interval_rule": lambda d: _ask(d, "rate(vergewatch_api_retries_total[5m])"),
+    "target_counter_agg_rule": lambda d: _ask(d, "sum(vergewatch_api_retries_total)"),
+    "uneditable_dashboard": lambda d: d.update(editable=True),
+    "no_hard_wired_source": lambda d: d.update(__inputs=[]),
+    "ids_are_unique": lambda d: _panel(d).update(id=2),
+    "nothing_overlaps": lambda d: _panel(d)["gridPos"].update(w=4),
+    "known_kinds": lambda d: _panel(d).update(type="graph"),
+    "names_are_in_the_catalogue": lambda d: _ask(d, "sum by (cluster) (vergewatch_vm_running)"),
+    "several_series_have_names": lambda d: _graph(d)["targets"][0].pop("legendFormat"),
+    "nothing_is_said_in_words": lambda d: _panel(d)["fieldConfig"]["defaults"].pop("noValue"),
+    "colours_have_texts": lambda d: _panel(d)["fieldConfig"]["defaults"].update(
+        mappings=[{"options": {"1": {"color": "red"}}, "type": "value"}]
+    ),
+    "variables_are_used": lambda d: _ask(d, 'vergewatch_vm_running{vm_name="$other"}'),
+    "links_exist": lambda d: _panel(d).update(links=[{"url": "/d/vergewatch-vm?var-host=1"}]),
+}
+
+
+@pytest.mark.parametrize("rule", [rule.__name__ for rule in lint.RULES])
+def test_every_rule_bites(rule: str) -> None:
+    document = json.loads(json.dumps(DASHBOARDS["fleet.json"].document))
+
+    SABOTAGE[rule](document)
+
+    found = lint.findings(Dashboard(document))
+    assert [one for one in found if one.startswith(rule)], found
