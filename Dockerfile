@@ -38,6 +38,7 @@ RUN install --directory --owner=${USER_ID} --group=${USER_ID} --mode=0750 /var/l
 COPY --from=build /opt/vergewatch /opt/vergewatch
 COPY deploy/docker/healthcheck.py /opt/vergewatch/
 ENV PATH=/opt/vergewatch/bin:$PATH \
+    STATE_DIRECTORY=/var/lib/vergewatch \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 

@@ -2,6 +2,7 @@
 # by the first verb that needs it, and again when the locked versions change.
 
 PYTHON  ?= python3
+PROMETHEUS ?= http://localhost:9090
 INSTALL ?= yes
 ARGS    ?=
 
@@ -17,12 +18,12 @@ DEV     := $(VENV)/.dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lock docs clean setup programs
+.PHONY: help demo test check bench replay mutants dashboards previews lock docs clean setup programs
 
 help: ## List what can be asked for
 	@echo "make VERB, where VERB is one of"
 	@sed -n 's/^\([a-z]*\):.*## /\1:/p' Makefile | while IFS=: read -r verb text; do \
-	    printf '  %-8s%s\n' "$$verb" "$$text"; done
+	    printf '  %-9s%s\n' "$$verb" "$$text"; done
 	@echo "and these may be added:"
 	@echo "  ARGS=...     more arguments: make demo ARGS=--help, make test ARGS='-k budget'"
 	@echo "  PYTHON=...   the Python, 3.11 or newer, that .venv is made with"
@@ -54,10 +55,14 @@ check: $(DEV) ## Run the linters, the type checker and the like
 	$(call heading,generated files)
 	$(call same,docs/metrics.md,metrics --format markdown)
 	$(call same,docs/settings.md,settings)
+	$(call same,docs/recovery.md,states docs/recovery.md)
 	@echo "up to date"
+	$(call heading,rules)
+	$(call sound-rules)
 	$(call heading,deployment files)
 	@bash -n .ci/run
 	@sh -n deploy/apt-install
+	@sh -n deploy/fetch-promtool-3
 	@$(BIN)/python -c "$$READ_YAML" $(YAML)
 	@if command -v promtool >/dev/null; then \
 	    promtool check config --syntax-only deploy/compose/prometheus.yml >/dev/null; fi
@@ -67,9 +72,24 @@ check: $(DEV) ## Run the linters, the type checker and the like
 bench: $(DEV) ## Measure, and hold the numbers against their bars
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-docs: $(RUNTIME) ## Write the pages of docs/ that are generated
+replay: $(DEV) ## Replay a month of recovery against the simulator, and tell how it went
+	@$(BIN)/python -m tests.recovery.month $(ARGS)
+
+mutants: $(DEV) ## Break recovery in many places, one at a time: some test must notice each
+	@$(BIN)/python -m tests.recovery.mutants $(ARGS)
+
+dashboards: $(DEV) ## Write the Grafana dashboards into dashboards/
+	@$(BIN)/python -m exporter.dashboards dashboards
+
+previews: $(DEV) tools/preview/web/node_modules ## Draw the dashboards; needs npm, Chromium and PROMETHEUS=URL
+	@$(BIN)/python -m tools.preview dashboards/*.json --prometheus $(PROMETHEUS) $(ARGS)
+
+docs: $(RUNTIME) ## Write what is generated in docs/ and alerts/
+	@$(BIN)/python -m exporter.rules .
 	@$(BIN)/vergewatch metrics --format markdown > docs/metrics.md
 	@$(BIN)/vergewatch settings > docs/settings.md
+	@$(BIN)/vergewatch states docs/recovery.md > docs/recovery.md.new
+	@mv docs/recovery.md.new docs/recovery.md
 
 # Versions already locked stay, as long as they fit; ARGS=--upgrade takes the newest of all.
 lock: $(BIN)/python ## Lock the dependencies in deploy/requirements*.txt
@@ -132,7 +152,19 @@ define same
 	    echo "$(1) is out of date: run make docs" >&2; exit 1; }; }
 endef
 
-YAML := $(shell find deploy -name '*.yml' -o -name '*.yaml')
+tools/preview/web/node_modules: tools/preview/web/package.json
+	@cd tools/preview/web && npm install --ignore-scripts --legacy-peer-deps --no-package-lock \
+	    --no-audit --no-fund && touch node_modules
+
+define sound-rules
+	@if command -v promtool >/dev/null; then \
+	    promtool check rules --lint=all --lint-fatal alerts/*.rules.yml >/dev/null; fi
+	@if command -v amtool >/dev/null; then \
+	    amtool check-config alerts/alertmanager.yml >/dev/null; fi
+	@echo "sound"
+endef
+
+YAML := $(shell find deploy alerts -name '*.yml' -o -name '*.yaml')
 define READ_YAML
 import sys, yaml
 for name in sys.argv[1:]:
