@@ -84,7 +84,7 @@ async def run(
         clock,
         telemetry.alertmanager_meter(),
     )
-    _make_room_for_a_fleet()
+    make_room_for_a_fleet()
     stopping = asyncio.Event()
     async with asyncio.TaskGroup() as parts:
         fleet = Fleet(parts, shelf, telemetry, clock, archive, alerting)
@@ -128,7 +128,7 @@ async def run(
     log.info("daemon.stopped")
 
 
-def _make_room_for_a_fleet() -> None:
+def make_room_for_a_fleet() -> None:
     """
     Tune the interpreter to a process whose garbage is large and never cyclic.
 

@@ -1,0 +1,113 @@
+"""
+``python -m tests.rules.noise``: the busiest demo for ten minutes, and every message it sends.
+
+Everything is real and unhurried but Alertmanager's waiting, which is left out: it could only make
+the list shorter. The reader judges, message by message, whether it was worth the bell.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from exporter.rules.files import all_alerts, files
+from tests.daemon import REAL_TIME
+from tests.debian import needs
+from tests.rules.test_alertmanager import Alertmanager, alertmanager
+from tests.test_prometheus import free_port, ready
+
+SCRAPE = "5s"
+
+
+async def main(minutes: float, scenario: str) -> None:
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "am").mkdir()
+        async with alertmanager(folder / "am") as people:
+            await listen(folder, people, minutes, scenario)
+            tell(people.told)
+
+
+async def listen(folder: Path, people: Alertmanager, minutes: float, scenario: str) -> None:
+    """Run the demo, and a Prometheus with the shipped rules that tells *people*."""
+    ours, theirs = free_port(), free_port()
+    for path, text in files().items():
+        if path.endswith(".rules.yml"):
+            (folder / Path(path).name).write_text(text)
+    (folder / "prometheus.yml").write_text(json.dumps(configuration(ours, people.url)))
+    quiet = asyncio.subprocess.DEVNULL
+    demo = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "exporter", "demo", "--scenario", scenario),
+        *("--web.listen-address", f"127.0.0.1:{ours}"),
+        stdout=quiet,
+        stderr=quiet,
+    )
+    prometheus = await asyncio.create_subprocess_exec(
+        needs("prometheus"),
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{theirs}",
+        stdout=quiet,
+        stderr=quiet,
+    )
+    try:
+        async with aiohttp.ClientSession() as http:
+            await ready(http, theirs)
+        await REAL_TIME.sleep(minutes * 60)
+    finally:
+        for process in (demo, prometheus):
+            process.terminate()
+            await process.wait()
+
+
+def configuration(port: int, alertmanager_url: str) -> dict[str, Any]:
+    return {
+        "global": {"scrape_interval": SCRAPE, "evaluation_interval": SCRAPE},
+        "rule_files": ["*.rules.yml"],
+        "alerting": {
+            "alertmanagers": [
+                {"static_configs": [{"targets": [urlsplit(alertmanager_url).netloc]}]}
+            ]
+        },
+        "scrape_configs": [
+            {
+                "job_name": "vergewatch",
+                "static_configs": [{"targets": [f"127.0.0.1:{port}"]}],
+            }
+        ],
+    }
+
+
+def tell(told: list[tuple[str, dict[str, Any]]]) -> None:
+    """Print every message but the watchdog's, with the reason that its alerts give."""
+    quiet = {alert.name: alert.quiet for alert in all_alerts()}
+    counts: Counter[str] = Counter()
+    for path, message in told:
+        name = message.get("groupLabels", {}).get("alertname")
+        if name is None or path == "/watchdog":
+            continue
+        counts[path] += 1
+        say(f"{path[1:]:<8} {message['status']:<9} {name}")
+        for alert in message["alerts"]:
+            say(f"    {alert['status']:<9} {alert['annotations']['description']}")
+        say(f"    it is quiet otherwise: {quiet[name]}")
+    say(", ".join(f"{count} to {path[1:]}" for path, count in sorted(counts.items())) or "none")
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--minutes", type=float, default=10.0)
+    arguments.add_argument("--scenario", default="busy")
+    given = arguments.parse_args()
+    asyncio.run(main(given.minutes, given.scenario))
