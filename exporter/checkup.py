@@ -45,7 +45,7 @@ async def look(cloud: CloudSettings, clock: Clock) -> Finding:
         ConfigError: The cloud cannot be connected to as it is configured.
 
     """
-    schedule = beats(cloud.poll)
+    schedule = beats(cloud.poll, tags=cloud.recovers)
     identity: Identity | None = None
     tables: list[TableFinding] = []
     fatal: str | None = None

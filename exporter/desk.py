@@ -1,15 +1,15 @@
 """Where people ask about recovery, and steer it: every cloud's, by the names that people use."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.clock import Clock
 from exporter.errors import JournalError
-from exporter.journal.journal import Journal
-from exporter.journal.rows import Attempt, Decided
 from exporter.offload import offload
 from exporter.recovery.account import Account, Records, account
 from exporter.recovery.cases import Case
@@ -39,6 +39,10 @@ from exporter.web.ports import (
     OrderInForce,
     UnknownNameError,
 )
+
+if TYPE_CHECKING:  # half a second of imports that a start need not wait for
+    from exporter.journal.journal import Journal
+    from exporter.journal.rows import Attempt, Decided
 
 ROWS_OF_A_VM = 500
 """Rows of the journal that an explanation looks back on."""

@@ -60,7 +60,7 @@ async def test_check_says_what_it_found_and_what_it_will_cost() -> None:
         assert "26.1" in out
         for table in ("vms", "machine_status", "machine_drive_stats", "vm_snapshots"):
             assert table in out
-        assert "698 requests an hour of 850 allowed" in out
+        assert "758 requests an hour of 850 allowed" in out
 
 
 async def test_check_says_what_may_not_be_read() -> None:
