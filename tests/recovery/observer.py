@@ -31,7 +31,6 @@ UP = ("running", "needsrefresh", "needsrestart", "driversreloading")
 WAITING = ("waitingforresources", "unlicensed")
 ON_THE_WAY = ("initializing", "starting")
 LEAVING = ("stopping", "hibernating", "hibernated")
-BLINDING = ("outage", "reset", "reset_after", "status", "empty_list", "html", "truncate")
 HARMLESS_TO_SIGHT = (
     "late_logs",
     "lost_logs",
@@ -48,6 +47,8 @@ VMS, STATUS, TAGS, NODES, LOGS, ACTIONS = (
 FORBIDDEN_SECONDS = 1800.0
 FRAGILE_SECONDS = 120.0
 NEVER = float("-inf")
+DUST = 1e-6
+"""Seconds by which two sums of the same times may come apart."""
 
 
 Violation = tuple[str, str]
@@ -120,6 +121,7 @@ class Poll:
 
     @property
     def is_clean(self) -> bool:
+        """Whether nothing that is wrong with the platform touched it."""
         whole = {VMS, STATUS, TAGS, NODES} <= self.answered
         return whole and not self.surely_invalid and not self.faults - set(HARMLESS_TO_SIGHT)
 
@@ -159,6 +161,11 @@ class Life:
     unenrolled_at: float = NEVER
     was_running: bool = False
     was_on: int | None = None
+
+    @property
+    def seen_up_at(self) -> float:
+        """When it was last up in a poll that may have been believed."""
+        return max(self.up_at, self.surely_up_at)
 
 
 class Ledger(list[Request]):
@@ -329,7 +336,7 @@ class Observer:
             at,
             self._sample(),
             {key: self._is_well(node) for key, node in self.theatre.world.nodes.items()},
-            frozenset(fault.name for fault in faults),
+            frozenset(fault.name for fault in faults if _touches_sight(fault)),
         )
         if self._vms_answered:
             poll.answered.add(VMS)
@@ -370,7 +377,7 @@ class Observer:
         if self._good_polls >= self.rules.degraded_pictures:
             self._degraded = False
         before = self._answered_at
-        if before is not None and poll.at - before > self.rules.blind_seconds:
+        if before is not None and poll.at - before > self.rules.blind_seconds + DUST:
             self._warm(poll.at)
         self._answered_at = poll.at
         self._polls_since_warm += 1
@@ -635,10 +642,10 @@ class Observer:
     def _of_freshness(self, asked: Asked) -> Iterator[Violation]:
         at = asked.request.at
         age = at - asked.looked_at
-        if age > self.rules.reread_age_seconds:
+        if age > self.rules.reread_age_seconds + DUST:
             yield "I4", f"it was last looked at {age:.0f} s before"
         poll_age = at - asked.poll.at if asked.poll is not None else at
-        if poll_age > self.rules.picture_age_seconds:
+        if poll_age > self.rules.picture_age_seconds + DUST:
             yield "I4", f"the picture was {poll_age:.0f} s old"
 
     def _of_health(self, asked: Asked) -> Iterator[Violation]:
@@ -648,7 +655,7 @@ class Observer:
         if self._degraded:
             yield "I5", f"only {self._good_polls} good polls came after bad ones"
         warm = at - self._warm_from
-        if warm < rules.warmup_seconds or self._polls_since_warm < rules.warmup_pictures:
+        if warm < rules.warmup_seconds - DUST or self._polls_since_warm < rules.warmup_pictures:
             polls = self._polls_since_warm
             yield "I5", f"the warm-up began only {warm:.0f} s and {polls} polls before"
 
@@ -660,7 +667,7 @@ class Observer:
             yield "I11", "it was never seen up since it is in our care"
         elif life.not_up_since is not None and look.policy in ("auto", "on-failure"):
             hole = life.not_up_since - life.up_at
-            if hole > self.rules.hole_seconds:
+            if hole > self.rules.hole_seconds + DUST:
                 yield "I11", f"it died within {hole:.0f} s in which nobody looked"
 
     def _of_the_cause(self, asked: Asked, look: Look, life: Life) -> Iterator[Violation]:
@@ -676,7 +683,7 @@ class Observer:
             else rules.confirm_hung_seconds
         )
         sightings = life.downs if request.action == Action.POWER_ON else 2
-        if at - since < needed or sightings < rules.confirm_down_pictures:
+        if at - since < needed - DUST or sightings < rules.confirm_down_pictures:
             invariant = "C2" if request.action == Action.POWER_ON else "I12"
             yield invariant, f"it was {look.word} for {at - since:.0f} s only"
         reading = asked.logs
@@ -688,7 +695,7 @@ class Observer:
         if wish is not None:
             yield "I9", f"somebody wanted it down ({wish})"
         tried_at = max((one.at for one in self._posts(look.uuid)), default=NEVER)
-        seen = max(life.surely_up_at, tried_at)
+        seen = max(life.seen_up_at, tried_at)
         if request.action == Action.POWER_ON and life.left_at > seen:
             yield "I9", f"it was seen on its way down {at - life.left_at:.0f} s before"
         if request.action == Action.POWER_ON and life.started_at > seen > tried_at:
@@ -698,16 +705,16 @@ class Observer:
         at, rules = request.at, self.rules
         mine = self._posts(look.uuid)
         tried_at = max((one.at for one in mine), default=NEVER)
-        if life.waited_at > max(life.surely_up_at, tried_at):
+        if life.waited_at > max(life.seen_up_at, tried_at):
             yield "I12", f"it waited for resources {at - life.waited_at:.0f} s before"
         ill_at = self._node_ill.get(life.node or 0, NEVER)
-        if ill_at > life.up_at and at - ill_at < rules.platform_seconds:
+        if ill_at > life.up_at and at - ill_at < rules.platform_seconds - DUST:
             yield "I12", f"its node was ill {at - ill_at:.0f} s before"
         if ill_at > life.up_at and look.left_off:
             yield "I12", "it is to be left off when its node goes"
         killed = any(one.action == Action.KILL and one.at > life.surely_up_at for one in mine)
         hung_lately = (
-            life.hung_at > life.surely_up_at and at - life.hung_at < rules.platform_seconds
+            life.hung_at > life.seen_up_at and at - life.hung_at < rules.platform_seconds - DUST
         )
         if request.action == Action.POWER_ON and hung_lately and not killed:
             yield "I12", f"it was unresponsive {at - life.hung_at:.0f} s before"
@@ -716,7 +723,10 @@ class Observer:
             for drop, key in self._drops[life.node]
             if abs(drop - (life.down_since or at)) <= rules.node_drop_seconds
         }
-        if len(near) >= rules.node_drops and at - max(near.values()) < rules.platform_seconds:
+        if (
+            len(near) >= rules.node_drops
+            and at - max(near.values()) < rules.platform_seconds - DUST
+        ):
             lost = f"{len(near)} VMs {at - max(near.values()):.0f} s before"
             yield "I12", f"its node lost {lost}"
 
@@ -728,7 +738,7 @@ class Observer:
             one.request.vm_key
             for one in self.asked
             if one.request.acted
-            and at - one.request.at < FRAGILE_SECONDS
+            and at - one.request.at < FRAGILE_SECONDS - DUST
             and one.request.vm_key in asked.poll.looks
             and asked.poll.looks[one.request.vm_key].is_up
             and self._lives[one.request.vm_key].recorded_up
@@ -739,10 +749,10 @@ class Observer:
             return
         youngest = max(self._troubled, default=NEVER)
         before = max((one.request.at for one in self.asked), default=NEVER)
-        if at - youngest < rules.storm_patience_seconds:
+        if at - youngest < rules.storm_patience_seconds - DUST:
             when = f"the last of them went down {at - youngest:.0f} s before"
             yield "I13", f"{count} of {self._enrolled_count} VMs are in trouble; {when}"
-        if at - before < rules.storm_probe_seconds:
+        if at - before < rules.storm_probe_seconds - DUST:
             yield "I13", f"in a storm, {at - before:.0f} s after the request before"
         if len(asked.intents) > 1:
             yield "I13", "in a storm, with another request under way"
@@ -761,20 +771,20 @@ class Observer:
             ),
         ):
             for window in windows:
-                used = sum(moment > at - window.seconds + 1e-6 for moment in times)
+                used = sum(moment > at - window.seconds + DUST for moment in times)
                 if used > window.most:
                     yield "I2", f"{used} requests {whose} in {window.seconds:.0f} s"
         if mine and max(cleared_at, life.unenrolled_at) < mine[-1].at:
             pause = self._pause_after(mine)
-            if at - mine[-1].at < min(pause, rules.probation_seconds):
+            if at - mine[-1].at < min(pause, rules.probation_seconds) - DUST:
                 yield "I18", f"{at - mine[-1].at:.0f} s after the last try, {pause:.0f} are due"
         if self._given_up.get(look.uuid, NEVER) > life.up_at:
             yield "I17", "it was given up, and no person has changed that"
         if request.action == Action.RESET:
             last = max((one.at for one in mine if one.action == Action.RESET), default=NEVER)
-            if at - last < rules.hard_reset_every_seconds and last >= cleared_at:
+            if at - last < rules.hard_reset_every_seconds - DUST and last >= cleared_at:
                 yield "I20", f"it was reset {at - last:.0f} s before"
-        recent = [one for one in self._no_room if at - one < rules.capacity_window_seconds]
+        recent = [one for one in self._no_room if at - one < rules.capacity_window_seconds - DUST]
         if len(recent) >= rules.capacity_refusals:
             yield "I5", f"{len(recent)} requests were refused for want of resources just before"
 
@@ -800,7 +810,7 @@ class Observer:
             yield "I14", "it is a quiet hour"
         if self._is_silenced(look.name, at):
             yield "I14", "somebody silenced it"
-        if at - self._banned_at < FORBIDDEN_SECONDS:
+        if at - self._banned_at < FORBIDDEN_SECONDS - DUST:
             yield "I7", f"the same was forbidden {at - self._banned_at:.0f} s before"
         if request.action == Action.KILL and not look.may_power_cycle:
             yield "I20", "its owner forbids power cycles"
@@ -819,7 +829,7 @@ class Observer:
             and not other.is_up
         ]
         down_since = life.down_since if life.down_since is not None else at
-        if waits and at - down_since < self.rules.dependency_seconds:
+        if waits and at - down_since < self.rules.dependency_seconds - DUST:
             yield "I21", f"it comes after {', '.join(waits)}"
 
     def _is_silenced(self, name: str, at: float) -> bool:
@@ -864,6 +874,11 @@ class Observer:
                 if since > ups.get(change.uuid, NEVER) and change.after is not None:
                     self._report("I17", f"{change.name} was given up, and is {change.after} now")
         self._changes_read = len(changes)
+
+
+def _touches_sight(fault: Any) -> bool:
+    """Return whether a fault may be at work on what a poll reads."""
+    return any(fault.aims_at("GET", path) for path in (VMS, STATUS, TAGS, NODES))
 
 
 def _remember(life: Life, look: Look, at: float) -> None:
