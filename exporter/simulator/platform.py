@@ -110,7 +110,7 @@ class Platform:
         self._power.force(
             node.machine, word="unresponsive", running=False, state="error", node=None
         )
-        for machine in node.hosted.values():
+        for machine in tuple(node.hosted.values()):
             if machine.status.word not in OFF:
                 self._power.lose_contact(machine, running=machine.status.running)
 

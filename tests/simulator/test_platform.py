@@ -36,6 +36,22 @@ def test_machines_of_a_dead_node_run_elsewhere_after_two_minutes(world: World, n
     assert sum(one.what == "ha_restarted" for one in world.happenings) == len(machines)
 
 
+def test_a_node_may_die_while_a_machine_is_on_its_way_to_it(world: World, node: Node) -> None:
+    vm = next(vm for vm in world.live_vms() if vm.machine.key in node.hosted)
+    world.migrate(vm)
+    world.advance(START + 0.6)
+    target = next(
+        one for one in world.nodes.values() if vm.machine.key in one.hosted and one is not node
+    )
+
+    world.node_fails(target)
+    world.advance(START + 60)
+
+    assert target.machine.status.word == "unresponsive"
+    assert vm.machine.key not in target.hosted
+    assert vm.machine.status.node == node.key
+
+
 def test_a_node_that_comes_back_in_time_starts_its_own_machines(world: World, node: Node) -> None:
     machines = list(node.hosted.values())
     world.node_fails(node)
