@@ -492,6 +492,15 @@ class Observer:
             if vm is not None and row.machine == vm.machine.key:
                 yield row
 
+    def _rows_of_nodes(self, *, since: float) -> Iterator[Any]:
+        """Return what was written into the log of any node, newest first."""
+        nodes = {node.machine.key for node in self.theatre.world.nodes.values()}
+        for row in reversed(self.theatre.world.chronicle.machine_logs):
+            if row.at_us < since * 1e6:
+                return
+            if row.machine in nodes:
+                yield row
+
     def _forbidden(self) -> str:
         if switch := self.theatre.setup.kill_switch():
             return f"{switch} is there"
@@ -557,10 +566,11 @@ class Observer:
             if happening.what in ("crashed", "hung", "powered_on", "woke_up", "ha_restarted"):
                 last = happening.what
                 break
+        since = start + life.surely_up_at - 700
         wished = any(
             is_wish(row, "on-failure") or "modified" in row.text
-            for row in self._rows(look.key, since=start + life.surely_up_at - 700)
-        )
+            for row in self._rows(look.key, since=since)
+        ) or any("maintenance" in row.text for row in self._rows_of_nodes(since=since))
         return last in ("crashed", "hung") and not wished and life.left_at < life.surely_up_at
 
     def _posts(self, uuid: str) -> list[Request]:
