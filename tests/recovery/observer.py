@@ -603,7 +603,7 @@ class Observer:
         self.asked.append(asked)
         if request.status == 403:
             self._banned_at = request.at
-        if request.status >= 400 and world.faults.active("no_capacity"):
+        if request.no_room:
             self._no_room.append(request.at)
 
     def _objections(self, asked: Asked) -> Iterator[Violation]:

@@ -79,6 +79,8 @@ class Request(NamedTuple):
     acted: bool
     """Whether it was listened to."""
     status: int
+    no_room: bool = False
+    """Whether it was refused for want of resources, and that answer came back."""
 
 
 class MemoryBook:
@@ -187,7 +189,9 @@ class Line:
         answer = theatre.api.answer(
             call, theatre.api.caller(call, at=at, strike=strike), at=at, strike=strike
         )
-        self._remember(body, acted=answer.status < 300, status=answer.status)
+        lost = failed is not None or {"reset_after", "reset_after_acting"} & strike.keys()
+        no_room = "no_capacity" in strike and answer.status >= 400 and not lost
+        self._remember(body, acted=answer.status < 300, status=answer.status, no_room=no_room)
         theatre.fall(f"answered {method} {path}")
         if {"reset_after", "reset_after_acting"} & strike.keys():
             raise UnreachableError(f"{path}: the connection broke")
@@ -205,13 +209,13 @@ class Line:
             raise BadReplyError(path, f"answered {status} ({says})", status=status)
         return Answer(status, b"" if payload is EMPTY else msgspec.json.encode(payload))
 
-    def _remember(self, body: Any, *, acted: bool, status: int) -> None:
+    def _remember(self, body: Any, *, acted: bool, status: int, no_room: bool = False) -> None:
         if body is not None:
             theatre = self._theatre
             graceful = bool(body.get("params"))
             action = "reboot" if graceful else body["action"]
             at = theatre.clock.elapsed
-            theatre.requests.append(Request(at, body["vm"], action, acted, status))
+            theatre.requests.append(Request(at, body["vm"], action, acted, status, no_room))
 
 
 class Tally:
