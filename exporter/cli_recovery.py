@@ -3,7 +3,7 @@
 import asyncio
 import os
 import textwrap
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -318,8 +318,7 @@ def _show_care(care: Care, vms: list[Brief]) -> None:
         console.print(_entry("  ", f"{care.kill_switch} is there, and forbids everything"))
     if care.journal_problem and care.journal_problem != care.because:
         console.print(_entry("  ", f"journal: {care.journal_problem}"))
-    states = ", ".join(f"{number} {state}" for state, number in care.states.items())
-    console.print(_entry("  ", f"{care.vms} VMs looked after" + (f": {states}" if states else "")))
+    console.print(_entry("  ", _who_is_cared_for(care)))
     if care.under_way:
         console.print(_entry("  ", f"under way: {', '.join(care.under_way)}"))
     worst = vms[:WORST_FIRST]
@@ -331,6 +330,19 @@ def _show_care(care: Care, vms: list[Brief]) -> None:
     if len(vms) > len(worst):
         console.print(_entry("  ", f"and {len(vms) - len(worst)} more: --json has them all"))
     console.print()
+
+
+def _who_is_cared_for(care: Care) -> str:
+    text = f"{care.vms} VMs looked after{_by_state(care.states)}"
+    if not care.others:
+        return text
+    others = sum(care.others.values())
+    return f"{text}\n{others} only looked at, since nobody enrolled them{_by_state(care.others)}"
+
+
+def _by_state(states: Mapping[str, int]) -> str:
+    counts = ", ".join(f"{number} {state}" for state, number in states.items())
+    return f": {counts}" if counts else ""
 
 
 def _order_in_force(what: str, order: OrderInForce) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
@@ -73,6 +73,11 @@ URGENCY = (
 """Those in need of a person first."""
 
 
+CALM = (State.HEALTHY,)
+CALM_OF_OTHERS = (State.HEALTHY, State.BASELINE, State.INTENDED)
+"""Nothing is to be said of VMs in these states, unless somebody asks."""
+
+
 class _Named(NamedTuple):
     """A VM that somebody asked for."""
 
@@ -123,12 +128,12 @@ class Desk:
     async def vms(
         self, system: str | None = None, *, everyone: bool = False, limit: int | None = None
     ) -> Sequence[Brief]:
-        """Return the VMs that are not healthy, or *everyone*, those in need of a person first."""
+        """Return the VMs that something is to be said of, or *everyone*, the neediest first."""
         found = [
             (name, recovery, case)
             for name, recovery in self._chosen(system).items()
             for case in recovery.memory.cases.values()
-            if everyone or case.state is not State.HEALTHY
+            if everyone or _is_remarkable(case)
         ]
         found.sort(key=lambda one: (URGENCY.index(one[2].state), one[0], one[2].name, one[2].key))
         if limit is not None:
@@ -250,7 +255,7 @@ class Desk:
         chosen = {named.system: named.recovery} if named is not None else self._chosen(system)
         if not chosen:
             raise UnknownNameError("recovery is off in every cloud, so there is nothing to steer")
-        if named is not None and named.uuid not in named.recovery.memory.cases:
+        if named is not None and not _is_looked_after(named):
             raise UnknownNameError(f"{named} is not in recovery's care, so nothing can be cleared")
         given: list[Given] = []
         problems: list[str] = []
@@ -294,7 +299,8 @@ class Desk:
         memory, orders = recovery.memory, recovery.orders
         journal = self._journal()
         posture, because = recovery.stance
-        states = Counter(case.state.value for case in memory.cases.values())
+        cases = memory.cases.values()
+        states = _counted(case for case in cases if case.policy.acts)
         return Care(
             system=name,
             url=recovery.key,
@@ -306,8 +312,9 @@ class Desk:
             disarmed=self._in_force(orders.disarm, recovery),
             journal=journal.place if journal is not None else "",
             journal_problem=recovery.journal_problem,
-            vms=len(memory.cases),
-            states={state.value: states[state.value] for state in URGENCY if states[state.value]},
+            vms=sum(states.values()),
+            states=states,
+            others=_counted(case for case in cases if not case.policy.acts),
             under_way=tuple(sorted(intent.name for intent in recovery.intents.values())),
             picture_at=memory.seen_time,
         )
@@ -437,8 +444,24 @@ class Desk:
         return list(found.values())
 
 
+def _counted(cases: Iterable[Case]) -> dict[str, int]:
+    """Return how many of *cases* are in each state, the most urgent first."""
+    states = Counter(case.state for case in cases)
+    return {state.value: states[state] for state in URGENCY if states[state]}
+
+
+def _is_remarkable(case: Case) -> bool:
+    """Return whether something is to be said of a VM; of one that nobody enrolled only trouble."""
+    return case.state not in (CALM if case.policy.acts else CALM_OF_OTHERS)
+
+
+def _is_looked_after(named: _Named) -> bool:
+    case = named.recovery.memory.cases.get(named.uuid)
+    return case is not None and case.policy.acts
+
+
 def _known(system: str, recovery: Recovery) -> list[_Named]:
-    """Return the VMs of a cloud: those in its care, and those that were seen besides."""
+    """Return the VMs of a cloud: those that recovery looks at, and those seen besides."""
     memory = recovery.memory
     found = {
         uuid: _Named(system, recovery, uuid, case.key, case.name)

@@ -250,10 +250,12 @@ class Trouble(msgspec.Struct, frozen=True, gc=False):
 
 
 class CaredVM(msgspec.Struct, frozen=True, gc=False):
-    """A VM that recovery looks after."""
+    """A VM as recovery sees it, whether it looks after it or only looks at it."""
 
     key: int
     name: str
+    policy: str
+    """What its owner allows; ``no`` where nobody asked for it to be looked after."""
     state: str
     """As recovery's table of states has it."""
     since: datetime

@@ -125,8 +125,33 @@ async def test_a_vm_that_nobody_enrolled_is_explained_too(office: Opening) -> No
     theatre = stage(tags={"web-01": ["recovery/auto"], "web-02": ["recovery/never"]})
     desk = (await office(theatre)).desk
 
-    assert "no tag and no rule names it" in (await desk.explain("db-01")).sentence
-    assert "its owner says no, by tag recovery/never" in (await desk.explain("web-02")).sentence
+    nobodys, denied = await desk.explain("db-01"), await desk.explain("web-02")
+
+    assert nobodys.sentence.startswith("db-01 is up")
+    assert nobodys.enrolment == "start it again never (no tag and no rule names it)"
+    assert denied.enrolment == "start it again never (no, by tag recovery/never)"
+
+
+async def test_the_crash_of_a_vm_that_nobody_enrolled_is_shown_and_its_stop_is_not(
+    office: Opening,
+) -> None:
+    theatre = stage(tags={"web-01": ["recovery/auto"]})
+    theatre.world.crash("db-01")
+    theatre.world.operator_stops(theatre.world.vm("db-02"), graceful=False)
+    theatre.let_pass(300)
+    desk = (await office(theatre)).desk
+
+    shown = {one.vm: one.state for one in await desk.vms()}
+    (care,) = desk.status()
+    told = await desk.explain("db-01")
+
+    assert shown == {"db-01": "held"}
+    assert (care.vms, care.states) == (1, {"healthy": 1})
+    assert care.others["held"] == care.others["intended"] == 1
+    assert "does not start it now because it is not allowed to: no tag" in told.sentence
+    assert "give it the tag recovery/auto, or a rule" in told.to_change
+    with pytest.raises(UnknownNameError, match="not in recovery's care"):
+        await desk.order(OrderKind.CLEAR, owner="anna", reason="why not", vm="db-01")
 
 
 async def test_a_vm_that_is_gone_is_still_in_the_journal(office: Opening) -> None:

@@ -13,13 +13,14 @@ from typing import NamedTuple
 import msgspec
 
 from exporter.model import CaredVM, LastAction, RecoveryReport, SystemReport
-from exporter.recovery.cases import Outcome
+from exporter.recovery.cases import Outcome, Policy
 from exporter.recovery.posture import Posture
 from exporter.recovery.rules import Mode
 from exporter.recovery.states import State
 
 SOURCE = "vergewatch"
-UP = frozenset({State.HEALTHY, State.PROBATION})
+SETTLED = frozenset({State.HEALTHY, State.PROBATION, State.INTENDED})
+"""It is up, or a person wants it down: what an action came to does not matter any more."""
 READY = frozenset({Posture.ACTIVE, Posture.CLEARING})
 
 
@@ -148,7 +149,7 @@ def _of_recovery(
 def _of_vms(
     tell: "_Teller", recovery: RecoveryReport, limits: Limits, now: datetime
 ) -> Iterator[Alert]:
-    for vm in recovery.vms:
+    for vm in _looked_after(recovery):
         if vm.state == State.QUARANTINED:
             text = "was started too often, and is left to a person"
             yield tell(Name.QUARANTINED, f"%s {text}.", vm)
@@ -158,13 +159,18 @@ def _of_vms(
         elif vm.state == State.UNKNOWN and _lasted(vm, now) >= limits.unknown_seconds:
             text = "is down and nobody can prove why, so that it is left to a person"
             yield tell(Name.UNKNOWN, f"%s {text}.", vm)
-    vms = {vm.key: vm for vm in recovery.vms}
+    vms = {vm.key: vm for vm in _looked_after(recovery)}
     for action in recovery.last_actions:
         cared = vms.get(action.vm_key)
         name = _name_of(action, cared, limits, now)
         if cared is not None and name is not None:
             text = f"{action.action} at {action.at:%Y-%m-%d %H:%M} UTC: {action.outcome}"
             yield tell(name, f"%s: {text}.", cared)
+
+
+def _looked_after(recovery: RecoveryReport) -> Iterator[CaredVM]:
+    """Yield the VMs that somebody enrolled: nobody promised anything about the others."""
+    return (vm for vm in recovery.vms if vm.policy != Policy.NO)
 
 
 def _lasted(vm: CaredVM, now: datetime) -> float:
@@ -184,9 +190,9 @@ def _name_of(action: LastAction, vm: CaredVM | None, limits: Limits, now: dateti
             fresh = (now - action.at).total_seconds() < limits.acted_seconds
             return Name.ACTED if fresh else None
         case Outcome.FAILED:
-            return Name.FAILED if vm.state not in UP else None
+            return Name.FAILED if vm.state not in SETTLED else None
         case Outcome.UNKNOWN:
-            return Name.UNKNOWN_OUTCOME if vm.state not in UP else None
+            return Name.UNKNOWN_OUTCOME if vm.state not in SETTLED else None
         case _:
             return None
 
@@ -268,7 +274,7 @@ def is_over(
 def _is_over_for_vm(
     alert: Alert, recovery: RecoveryReport, limits: Limits, since: datetime, now: datetime
 ) -> bool:
-    vm = next((vm for vm in recovery.vms if str(vm.key) == alert.vm_id), None)
+    vm = next((vm for vm in _looked_after(recovery) if str(vm.key) == alert.vm_id), None)
     if vm is None:
         return recovery.journal_up  # before that is open, nobody is in its care
     if alert.name in (Name.QUARANTINED, Name.UNKNOWN):
@@ -278,4 +284,4 @@ def _is_over_for_vm(
     if alert.name == Name.ACTED and (now - since).total_seconds() >= limits.acted_seconds:
         return True
     done = any(one.vm_key == vm.key for one in recovery.last_actions)
-    return done or (alert.name != Name.ACTED and vm.state in UP)
+    return done or (alert.name != Name.ACTED and vm.state in SETTLED)

@@ -44,7 +44,7 @@ Panel = Builder[Drawn]
 THESE_VMS = 'vm_name=~"$vm"'
 ACTIONS = series("recovery_actions_total", EVERY_SYSTEM)
 DECISIONS = series("recovery_decisions_total", EVERY_SYSTEM)
-STATE = series("recovery_vm_state_info", EVERY_SYSTEM, THESE_VMS)
+ENROLLED = series("recovery_vm_state_info", EVERY_SYSTEM, THESE_VMS, 'policy!="no"')
 READY = series("recovery_ready", EVERY_SYSTEM)
 BUCKETS = series("recovery_time_to_recover_seconds_bucket", EVERY_SYSTEM)
 
@@ -100,8 +100,15 @@ def _numbers() -> list[Panel]:
             empty="off",
         ),
         number(
-            of(4, "Looked after", "recovery_vm_state_info", width=3, height=4),
-            now(or_zero(f"count({STATE})")),
+            of(
+                4,
+                "Looked after",
+                "VMs that a tag or a rule enrols. Recovery looks at all the others too, and never "
+                "acts on them.",
+                width=3,
+                height=4,
+            ),
+            now(or_zero(f"count({ENROLLED})")),
             base=BLUE,
         ),
         number(

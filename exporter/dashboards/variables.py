@@ -38,7 +38,7 @@ def vm() -> build.QueryVariable:
 
 
 def cared_vms() -> build.QueryVariable:
-    """Return the choice of any number of the VMs that recovery looks after."""
+    """Return the choice of any number of the VMs that recovery looks at."""
     found = series("recovery_vm_state_info", EVERY_SYSTEM)
     return _several(_labels("vm", "VM", found, "vm_name"), ".+")
 

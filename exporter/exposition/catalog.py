@@ -635,15 +635,15 @@ FAMILIES: tuple[Family, ...] = (
         "recovery_vms",
         CARED_STATE,
         "",
-        "VMs that recovery looks after, by its state for them",
+        "VMs that a tag or a rule enrols for recovery, by its state for them",
         _itself,
     ),
     _info(
         "recovery_vm_state_info",
         CARED_VM,
         "",
-        "What recovery thinks of a VM that it looks after",
-        {"state": "state"},
+        "What recovery thinks of a VM; with the policy no it only looks at it",
+        {"policy": "policy", "state": "state"},
     ),
     _gauge(
         "recovery_vm_state_since_timestamp_seconds",

@@ -30,6 +30,8 @@ REPORT = "report"
 IDENTITY = "identity"
 NO_STATUS = "unknown"
 NEW_WORD = "other"
+NO = "no"
+"""The policy of VMs that recovery only looks at."""
 
 Identity = tuple[str, ...]
 
@@ -189,15 +191,15 @@ def recoveries(scene: Scene) -> Members:
 
 
 def cared_vms(scene: Scene) -> Members:
-    """Return the VMs that recovery looks after."""
+    """Return the VMs that recovery looks at."""
     vms = scene.report.recovery.vms if scene.report.recovery else ()
     return Members([(scene.system, str(vm.key), escape(vm.name)) for vm in vms], list(vms))
 
 
 def cared_states(scene: Scene) -> Members:
-    """Return how many VMs are in each of recovery's states."""
+    """Return how many of the VMs that recovery looks after are in each of its states."""
     vms = scene.report.recovery.vms if scene.report.recovery else ()
-    counts = Counter(vm.state for vm in vms)
+    counts = Counter(vm.state for vm in vms if vm.policy != NO)
     return Members([(scene.system, state) for state in sorted(counts)],
                    [counts[state] for state in sorted(counts)])  # fmt: skip
 

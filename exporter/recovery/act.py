@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from exporter.clock import Clock
 from exporter.errors import VergeOSError
 from exporter.recovery.cases import Action, Case, Enrolment, Intent, Outcome, Reply, Sight
-from exporter.recovery.enrolment import CATEGORY, DENYING, POLICY_TAGS
+from exporter.recovery.enrolment import CATEGORY, POLICY_TAGS
 from exporter.recovery.picture import sight_of
 from exporter.recovery.ports import Book, Cloud, FreshVM
 from exporter.recovery.rules import Rules
@@ -148,7 +148,8 @@ def overtaken(order: Order, fresh: FreshVM | None) -> str:
         return "it is another VM by now"
     if fresh.enabled is not True or fresh.is_snapshot or fresh.service:
         return "it is disabled, a snapshot or a service's"
-    if any(POLICY_TAGS.get(name) in DENYING for name in _words_to_us(fresh)):
+    said = [POLICY_TAGS[name] for name in _words_to_us(fresh) if name in POLICY_TAGS]
+    if not all(policy.acts for policy in said):
         return "it was just given a tag that forbids it"
     tag = order.enrolment.because.removeprefix("tag ")
     if tag != order.enrolment.because and tag not in fresh.tags:

@@ -29,7 +29,7 @@ class Sight(StrEnum):
     INCONSISTENT = "inconsistent"
     """A word nobody knows, or a row that contradicts itself."""
     INELIGIBLE = "ineligible"
-    """Nothing that recovery may touch: disabled, of a service, or not enrolled."""
+    """Nothing that recovery looks at: disabled, of a service, or to be ignored."""
     GONE = "gone"
     """It has no row, or no status row."""
 
@@ -48,11 +48,17 @@ class Policy(StrEnum):
     """When a VM is to be started again, by the names people know from elsewhere."""
 
     NO = "no"
+    """It is judged and told of like any other, and never acted upon."""
     ON_FAILURE = "on-failure"
     UNLESS_STOPPED = "unless-stopped"
     ALWAYS = "always"
     IGNORE = "ignore"
-    """As `NO`, and not even counted when the breaker counts who is down."""
+    """As `NO`, and nobody even looks at it."""
+
+    @property
+    def acts(self) -> bool:
+        """Whether there is anything that it would have done."""
+        return self not in (Policy.NO, Policy.IGNORE)
 
 
 class OnHang(StrEnum):
@@ -133,6 +139,9 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     key: int
     machine: int
     name: str
+    policy: Policy = Policy.ON_FAILURE
+    """What its owner allows. One that never acts may become one that does only where the VM is
+    met anew: what came before is nobody's ground to act."""
     state: State
     since: float
     """When the state began."""

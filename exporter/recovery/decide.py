@@ -18,7 +18,6 @@ from exporter.recovery.cases import (
     Intent,
     Judgement,
     OnHang,
-    Policy,
     Ruling,
     Sight,
 )
@@ -185,8 +184,8 @@ def _enrolled(facts: Facts) -> Verdict:
     enrolment = facts.enrolment
     if facts.tags_problem:
         return _no(Reason.NOT_ENROLLED, facts.tags_problem, "tags that can be read")
-    if enrolment is None or enrolment.policy in (Policy.NO, Policy.IGNORE):
-        because = enrolment.because if enrolment is not None else "no tag and no rule names it"
+    if enrolment is None or not enrolment.policy.acts:
+        because = enrolment.because if enrolment is not None else "it is not listed any more"
         cure = "give it the tag recovery/auto, or a rule"
         return _no(Reason.NOT_ENROLLED, because, cure)
     if facts.case.sight is Sight.INELIGIBLE:

@@ -44,8 +44,8 @@ class Moment(NamedTuple):
     """What lies between the two, by whichever clock saw most of it."""
 
 
-def meet(vm: VM, sight: Sight, moment: Moment) -> Case:
-    """Return the case of a VM that is enrolled for the first time, or anew."""
+def meet(vm: VM, sight: Sight, policy: Policy, moment: Moment) -> Case:
+    """Return the case of a VM that is seen for the first time, or enrolled just now."""
     status = vm.status
     up = sight is Sight.UP
     return Case(
@@ -53,6 +53,7 @@ def meet(vm: VM, sight: Sight, moment: Moment) -> Case:
         key=vm.config.key,
         machine=vm.config.machine,
         name=vm.config.name,
+        policy=policy,
         state=follow(State.BASELINE, Event.SEEN_UP) if up else State.BASELINE,
         since=moment.at,
         sight=sight,
@@ -61,12 +62,20 @@ def meet(vm: VM, sight: Sight, moment: Moment) -> Case:
     )
 
 
-def observe(case: Case, vm: VM | None, sight: Sight, moment: Moment, rules: Rules) -> Case | None:
+def observe(
+    case: Case,
+    vm: VM | None,
+    sight: Sight,
+    policy: Policy,
+    moment: Moment,
+    rules: Rules,
+) -> Case | None:
     """
-    Return the case after one more valid picture; None when the VM is in our care no longer.
+    Return the case after one more valid picture; None when the VM is to be followed no longer.
 
     Args:
         vm: The VM in that picture, if it was there.
+        policy: What its owner says now.
 
     """
     if vm is None or sight is Sight.GONE:
@@ -76,13 +85,15 @@ def observe(case: Case, vm: VM | None, sight: Sight, moment: Moment, rules: Rule
         return None if gone else replace(case, missing=missing, sight=Sight.GONE)
     if sight is Sight.INELIGIBLE:
         return replace(case, sight=sight) if case.state in OPEN else None
-    if vm.config.machine != case.machine:
-        return meet(vm, sight, moment)
+    enrolled_now = policy.acts and not case.policy.acts
+    if vm.config.machine != case.machine or (enrolled_now and case.state not in OPEN):
+        return meet(vm, sight, policy, moment)
     before = case.sight
     case = replace(
         case,
         key=vm.config.key,
         name=vm.config.name,
+        policy=case.policy if enrolled_now else policy,
         missing=0,
         sight=sight,
         word=vm.status.word if vm.status else "",
@@ -224,8 +235,10 @@ def judge(case: Case, about: Circumstances, rules: Rules, wordbook: Wordbook) ->
         or _of_its_way(case, about, rules)
         or _of_its_node(case, about, rules)
         or _of_its_duration(case, about, rules)
-        or _of_our_sight(case, about, rules)
+        or _of_its_power(about, rules)
         or _of_the_logs(case, about, rules, wordbook)
+        or _of_our_sight(case, about, rules)
+        or _crashed(case)
     )
 
 
@@ -301,11 +314,15 @@ def _of_its_duration(case: Case, about: Circumstances, rules: Rules) -> Judgemen
     return Judgement(Ruling.CONFIRMING, Cause.NOT_LONG_ENOUGH, detail)
 
 
-def _of_our_sight(case: Case, about: Circumstances, rules: Rules) -> Judgement | None:
-    """Judge by what we could see: who looked away must not conclude."""
+def _of_its_power(about: Circumstances, rules: Rules) -> Judgement | None:
     if rules.powerstate is PowerState.DESIRED and about.powered_on is not True:
         detail = "its power is wanted off"
         return Judgement(Ruling.INTENDED, Cause.POWERED_OFF_BY_WISH, detail)
+    return None
+
+
+def _of_our_sight(case: Case, about: Circumstances, rules: Rules) -> Judgement | None:
+    """Judge by what we could see: who looked away must not conclude that it crashed."""
     ready_for_that = about.policy in (Policy.UNLESS_STOPPED, Policy.ALWAYS)
     if case.hole_seconds > rules.hole_seconds and not ready_for_that:
         detail = f"it went down within {case.hole_seconds:.0f} s in which nobody looked"
@@ -313,7 +330,9 @@ def _of_our_sight(case: Case, about: Circumstances, rules: Rules) -> Judgement |
     return None
 
 
-def _of_the_logs(case: Case, about: Circumstances, rules: Rules, wordbook: Wordbook) -> Judgement:
+def _of_the_logs(
+    case: Case, about: Circumstances, rules: Rules, wordbook: Wordbook
+) -> Judgement | None:
     logs, up_clock = about.logs, case.up_clock
     settled_at = (case.trouble_at or 0.0) + rules.log_settle_seconds
     if logs is None or logs.read_at < settled_at:
@@ -332,7 +351,7 @@ def _of_the_logs(case: Case, about: Circumstances, rules: Rules, wordbook: Wordb
         for row in logs.reading.rows
         if row.at >= since and not _is_ours(row, case, about, wordbook)
     ]
-    return _of_the_rows(rows, case, about, wordbook) or _crashed(case)
+    return _of_the_rows(rows, case, about, wordbook)
 
 
 def _of_the_rows(

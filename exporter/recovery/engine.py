@@ -81,6 +81,9 @@ class Setup(NamedTuple):
     silences: Silences | None = None
 
 
+SETTLED = (State.INTENDED, State.QUARANTINED)
+"""States in which nothing changes by itself, so that one decision is enough."""
+
 NOT_OPEN = "the journal is not open yet"
 
 _by_key = attrgetter("key")
@@ -132,8 +135,8 @@ class Recovery:
         self._evidence = Evidence(cloud, setup.rules)
         self._untold: list[Decision] = []
         """Decisions that the journal does not have yet."""
-        self._told: dict[str, tuple[Reason, Cause | None]] = {}
-        """The last decision on each VM that was written down."""
+        self._told: dict[str, tuple[Reason, Cause, bool]] = {}
+        """What the last decision on each VM was that said something new."""
         self._decisions: dict[str, Decision] = {}
         self._noted: Mapping[str, Case] = {}
         """The cases as the journal has them."""
@@ -223,7 +226,8 @@ class Recovery:
         for uuid, case in self._memory.cases.items():
             known = told.get(uuid)
             if known is None or known[0] is not case:
-                vm = CaredVM(case.key, case.name, case.state, self._time_of(case.since))
+                since = self._time_of(case.since)
+                vm = CaredVM(case.key, case.name, case.policy, case.state, since)
                 known = case, vm
             cared[uuid] = known
         self._cared = cared
@@ -472,21 +476,24 @@ class Recovery:
     # What is thought.
 
     async def _judge(self) -> None:
-        """Judge every VM in trouble; read the logs, once for all, of those that need it."""
+        """Judge every VM in trouble; read the logs of those that need it, in one request."""
         cases, at = self._memory.cases, self.watched
         troubled = {uuid: case for uuid, case in cases.items() if case.state in JUDGED}
         self._evidence.forget_all_but(troubled)
         for uuid, case in troubled.items():
             cases[uuid] = self._judged(case)
-        wanted = [
+        due = [
             case
             for case in map(cases.__getitem__, troubled)
             if self._evidence.is_due(case, at=at, to_act=self._is_about_to_act(case))
         ]
-        if wanted:
-            await self._evidence.read(wanted, self._picture, at=at)
-            for case in wanted:
-                cases[case.uuid] = self._judged(case)
+        ours = [case for case in due if case.policy.acts]
+        others = [case for case in due if not case.policy.acts]
+        for wanted in (ours, self._evidence.some_of_others(others, at=at)):
+            if wanted:
+                await self._evidence.read(wanted, self._picture, at=at)
+                for case in wanted:
+                    cases[case.uuid] = self._judged(case)
 
     def _judged(self, case: Case) -> Case:
         judgement = judge(case, self._circumstances(case), self.setup.rules, self.setup.wordbook)
@@ -525,7 +532,7 @@ class Recovery:
         for case in self._in_turn():
             decision = decide(self._facts(case), self._guards)
             self._decisions[case.uuid] = decision
-            if self._is_news(decision) and not decision.acts:
+            if self._is_news(case, decision) and not decision.acts:
                 self._untold.append(decision)
             rested = case
             if case.state is State.BACKOFF and decision.reason is not Reason.BACKING_OFF:
@@ -547,13 +554,13 @@ class Recovery:
         return sorted(filter(self._wants_decision, memory.cases.values()), key=place)
 
     def _wants_decision(self, case: Case) -> bool:
-        """Return whether *case* is to be decided on: in settled states once is enough."""
-        if case.state in JUDGED:
+        """Return whether *case* is to be decided on; where it changes nothing once is enough."""
+        if case.state in JUDGED and case.policy.acts:
             return True
-        if case.state not in (State.INTENDED, State.QUARANTINED) or case.judgement is None:
+        if case.state not in (*JUDGED, *SETTLED) or case.judgement is None:
             return False
-        _, cause = self._told.get(case.uuid, (None, None))
-        return cause is not case.judgement.cause
+        told = self._told.get(case.uuid)
+        return told is None or told[1:] != (case.judgement.cause, case.policy.acts)
 
     def _held(self, case: Case, decision: Decision) -> Case:
         """Return a case whose decision forbids to act, in the state that says so."""
@@ -670,11 +677,14 @@ class Recovery:
             )
         )
 
-    def _is_news(self, decision: Decision) -> bool:
-        news = decision.reason, decision.judgement.cause
+    def _is_news(self, case: Case, decision: Decision) -> bool:
+        """Return whether *decision* is to be told: of who is looked after, and of every crash."""
+        news = decision.reason, decision.judgement.cause, case.policy.acts
         if self._told.get(decision.uuid) == news and not decision.acts:
             return False
         self._told[decision.uuid] = news
+        if not case.policy.acts and decision.judgement.ruling is not Ruling.CRASHED:
+            return False
         self._meter.decided(decision.reason, decision.judgement.cause)
         log.info(
             "recovery.decided",

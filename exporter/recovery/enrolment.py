@@ -20,7 +20,14 @@ HANG_TAGS: Mapping[str, OnHang] = {
 LAST_TIER = 4
 DEFAULT_TIER = 2
 TIER_TAGS: Mapping[str, int] = {f"tier-{tier}": tier for tier in range(LAST_TIER + 1)}
-DENYING = (Policy.NO, Policy.IGNORE)
+NOBODYS = Enrolment(
+    policy=Policy.NO,
+    on_hang=OnHang.ALERT,
+    tier=DEFAULT_TIER,
+    after=(),
+    because="no tag and no rule names it",
+)
+"""What holds for a VM that nobody speaks of: it is looked at, and left alone."""
 
 
 class Rule(NamedTuple):
@@ -40,9 +47,9 @@ class Rule(NamedTuple):
     """How the rule is called when somebody asks."""
 
 
-def enrol(vm: VM, tags: frozenset[str], cluster: str, rules: Sequence[Rule]) -> Enrolment | None:
+def enrol(vm: VM, tags: frozenset[str], cluster: str, rules: Sequence[Rule]) -> Enrolment:
     """
-    Return what *vm* is enrolled under; None when nobody says anything of it.
+    Return what *vm* is enrolled under.
 
     Whoever says no wins, tag or rule. Otherwise a tag goes before a rule, and the first of the
     rules that says something before those after it.
@@ -55,8 +62,8 @@ def enrol(vm: VM, tags: frozenset[str], cluster: str, rules: Sequence[Rule]) -> 
                 if name in POLICY_TAGS]  # fmt: skip
     policies += [(rule.policy, rule.title) for rule in fitting if rule.policy is not None]
     if not policies:
-        return None
-    denied = [one for one in policies if one[0] in DENYING]
+        return NOBODYS
+    denied = [one for one in policies if not one[0].acts]
     policy, because = (denied or policies)[0]
     hangs = [HANG_TAGS[name] for name in spoken if name in HANG_TAGS]
     tiers = [TIER_TAGS[name] for name in spoken if name in TIER_TAGS]
@@ -76,11 +83,9 @@ def enrol_all(snapshot: Snapshot, rules: Sequence[Rule]) -> dict[str, Enrolment]
     found = {}
     for vm in snapshot.vms:
         of_vm = tags.get(vm.config.key, frozenset())
-        if not of_vm and not rules:
-            continue
-        enrolment = enrol(vm, of_vm, clusters.get(vm.config.cluster or 0, ""), rules)
-        if enrolment is not None:
-            found[vm.config.uuid] = enrolment
+        spoken_of = of_vm or rules
+        cluster = clusters.get(vm.config.cluster or 0, "")
+        found[vm.config.uuid] = enrol(vm, of_vm, cluster, rules) if spoken_of else NOBODYS
     return found
 
 

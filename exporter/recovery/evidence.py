@@ -9,11 +9,14 @@ from exporter.recovery.detect import Logs
 from exporter.recovery.logbook import LogReading
 from exporter.recovery.picture import Picture
 from exporter.recovery.ports import Cloud
-from exporter.recovery.rules import DAY, Rules
+from exporter.recovery.rules import DAY, HOUR, Rules
 
 AGAIN_SHARE = 0.25
 """Of the time that a trouble lasts, between two readings of its logs."""
 ANCHOR_AGAIN_SECONDS = 300.0
+FOR_OTHERS_SECONDS = 120.0
+"""Between two readings for VMs that nobody enrolled: people who stop VMs all day must not use up
+the requests that recovery needs."""
 UNREAD = (Cause.LOGS_UNREAD, Cause.LOGS_INCOMPLETE, Cause.LOGS_UNCLEAR)
 
 
@@ -36,6 +39,7 @@ class Evidence:
         self._whole_since = 0.0
         """The platform's time from which on the log is known to be whole."""
         self._logs: dict[str, Logs] = {}
+        self._read_for_others_at = -FOR_OTHERS_SECONDS
 
     async def keep_anchor(self, picture: Picture, *, at: float) -> None:
         """Have an anchor before it is needed, a day or two old; the one before vouches for it."""
@@ -77,6 +81,19 @@ class Evidence:
         open_question = case.judgement.cause in UNREAD or case.judgement.ruling is Ruling.CRASHED
         return open_question and at - logs.read_at >= AGAIN_SHARE * (at - case.trouble_at)
 
+    def some_of_others(self, cases: Sequence[Case], *, at: float) -> Sequence[Case]:
+        """
+        Return those of *cases*, which nobody enrolled, whose logs may be read now.
+
+        Such as went down at about the same time, the last first: one that is down for a month
+        needs a month's log, and has the time to wait for it.
+        """
+        if not cases or at - self._read_for_others_at < FOR_OTHERS_SECONDS:
+            return ()
+        newest = max(case.up_clock or 0.0 for case in cases)
+        self._read_for_others_at = at
+        return [case for case in cases if (case.up_clock or 0.0) >= newest - HOUR]
+
     async def read(self, cases: Sequence[Case], picture: Picture, *, at: float) -> None:
         """Read the logs of *cases* and of their nodes, in one request."""
         machines = {case.machine for case in cases}
@@ -84,15 +101,21 @@ class Evidence:
             node = picture.nodes.get(case.node or 0)
             if node is not None and node.machine is not None:
                 machines.add(node.machine)
-        clocks = [case.up_clock for case in cases if case.up_clock is not None]
-        since = min(clocks, default=0.0) - self._rules.log_before_seconds
+        since = min(map(self._since, cases))
         reading, problem = None, ""
         try:
             reading = await self._read(sorted(machines), since, picture)
         except VergeOSError as error:
             problem = f"the log cannot be read: {error}"
         for case in cases:
-            self._logs[case.uuid] = Logs(reading, at, since, problem)
+            mine = reading
+            if mine is not None and self._since(case) < self._whole_since:
+                mine = mine._replace(complete=False)
+            self._logs[case.uuid] = Logs(mine, at, since, problem)
+
+    def _since(self, case: Case) -> float:
+        """Return the platform's time from which on the log speaks of *case*'s trouble."""
+        return (case.up_clock or 0.0) - self._rules.log_before_seconds
 
     async def _read(self, machines: Sequence[int], since: float, picture: Picture) -> LogReading:
         if self._anchor is None:
@@ -101,4 +124,4 @@ class Evidence:
         if not reading.complete:
             self._anchor = self._heir = None
             self._whole_since = picture.clock or 0.0
-        return reading._replace(complete=reading.complete and since >= self._whole_since)
+        return reading

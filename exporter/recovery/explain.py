@@ -27,6 +27,7 @@ from exporter.recovery.cases import (
     Sight,
 )
 from exporter.recovery.decision import Decision, Reason, Verdict
+from exporter.recovery.enrolment import NOBODYS
 from exporter.recovery.orders import Order, OrderKind
 from exporter.recovery.ports import Change
 from exporter.recovery.states import State
@@ -111,7 +112,7 @@ class About(NamedTuple):
     vm_key: int
     uuid: str
     state: State | None
-    """``None``: it is not in recovery's care."""
+    """``None``: recovery does not look at it."""
     judgement: Judgement | None = None
     sight: Sight | None = None
     word: str = ""
@@ -181,7 +182,7 @@ def explain(about: About) -> Explanation:
         vm=about.vm,
         vm_key=about.vm_key,
         uuid=about.uuid,
-        state=about.state.value if about.state is not None else "not in its care",
+        state=about.state.value if about.state is not None else "not looked at",
         sentence=sentence(about),
         enrolment=_allowed(about.enrolment, verdicts),
         reason=decision.reason.value if decision is not None else "",
@@ -208,7 +209,7 @@ def sentence(about: About) -> str:
 def _not_cared_for(about: About) -> str:
     if about.gone:
         return f"{about.vm} is not there any more; Vergewatch does nothing about it."
-    return f"{about.vm} is not in Vergewatch's care: {_why_not_enrolled(about.enrolment)}."
+    return f"{about.vm} is nothing that recovery looks at: {_why_not_looked_at(about.enrolment)}."
 
 
 def _first_seen_down(about: About) -> str:
@@ -429,7 +430,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.PICTURE_OLD: "it does not know how things are right now: {says}",
     Reason.DEGRADED: "it did not see the cloud well lately: {says}",
     Reason.WARMING_UP: "it has not watched for long enough: {says}",
-    Reason.NOT_ENROLLED: "its owner does not allow it, or nobody knows: {says}",
+    Reason.NOT_ENROLLED: "it is not allowed to: {says}",
     Reason.NOT_CRASHED: "it is not proven that it crashed: {says}",
     Reason.IN_PROGRESS: "something is being done about it already: {says}",
     Reason.BUDGET_SPENT: "that was tried too often lately: {says}",
@@ -466,7 +467,7 @@ REFUSALS: Mapping[Reply, str] = {
 }
 POLICIES: Mapping[Policy, str] = {
     Policy.NO: "never",
-    Policy.IGNORE: "never, and it is not even counted",
+    Policy.IGNORE: "never, and nobody even looks at it",
     Policy.ON_FAILURE: "when it crashed",
     Policy.UNLESS_STOPPED: "unless somebody stopped it",
     Policy.ALWAYS: "always, unless a person or a task stopped it",
@@ -625,7 +626,7 @@ def _to_change(about: About) -> tuple[str, ...]:
     if about.state in UP:
         return ()
     if about.state is None:
-        return () if about.gone else ("give it the tag recovery/auto, or a rule",)
+        return () if about.gone else ("enable it, or take away what says that it is ignored",)
     if about.state is State.BASELINE:
         return ("it is seen up once",)
     cures = [one.cure for one in _denials(about.decision) if one.cure]
@@ -640,13 +641,13 @@ def _allowed(enrolment: Enrolment | None, verdicts: Sequence[Verdict]) -> str:
 
 
 def _told_by(enrolment: Enrolment) -> str:
+    if enrolment is NOBODYS:
+        return enrolment.because
     return f"{enrolment.policy}, by {enrolment.because}"
 
 
-def _why_not_enrolled(enrolment: Enrolment | None) -> str:
-    if enrolment is None:
-        return "no tag and no rule names it"
-    if enrolment.policy in (Policy.NO, Policy.IGNORE):
+def _why_not_looked_at(enrolment: Enrolment | None) -> str:
+    if enrolment is not None and enrolment.policy is Policy.IGNORE:
         return f"its owner says {_told_by(enrolment)}"
     return "it is disabled, belongs to a service of VergeOS, or was not met yet"
 
@@ -682,8 +683,8 @@ def history(about: About) -> list[Line]:
 
 def line_of_change(change: Change, system: str) -> Line:
     """Return the line that tells of a step from one state to another."""
-    before = change.before.value if change.before is not None else "not in its care"
-    after = change.after.value if change.after is not None else "not in its care"
+    before = change.before.value if change.before is not None else "not looked at"
+    after = change.after.value if change.after is not None else "not looked at"
     why = f" ({change.detail})" if change.detail else ""
     text = f"{before} → {after}{why}"
     return Line(time=change.time, system=system, vm=change.name, kind="change", text=text)

@@ -55,7 +55,7 @@ def advance(
 ) -> Memory:
     """Return what is known after *poll*; one that is not to be believed changes no VM."""
     known = _still_there(memory.cases, poll) if memory.accepts else memory.cases
-    enrolled = {uuid: case.key for uuid, case in known.items()}
+    enrolled = {uuid: case.key for uuid, case in known.items() if case.policy.acts}
     last = None if memory.accepts else memory.picture
     picture = believe(poll, last, rules, enrolled=enrolled)
     if isinstance(picture, Invalid):
@@ -65,10 +65,11 @@ def advance(
     if _clocks_disagree(memory, picture, poll.every_seconds):
         health = warm_up(health, CLOCK_JUMPED, at=picture.at)
     cases = follow_all(known, picture, enrolments, moment, rules)
-    dropped = newly_down(memory.picture, picture)
+    dropped = newly_down(memory, picture)
     nodes = tend(memory.nodes, picture, dropped, rules)
     fallen = any(
-        case.state is State.SUSPECT and case.since == picture.at for case in cases.values()
+        case.state is State.SUSPECT and case.since == picture.at and case.policy.acts
+        for case in cases.values()
     )
     count = count_troubled(cases, enrolments, picture, dropped=fallen)
     return Memory(
@@ -101,23 +102,24 @@ def follow_all(
     found: dict[str, Case] = {}
     vms = picture.vms
     for uuid, case in cases.items():
-        vm = vms.get(uuid)
-        sight = classify(vm, enrolments.get(uuid))
-        if sight is Sight.UP and vm is not None and _is_as_before(case, vm):
+        vm, enrolment = vms.get(uuid), enrolments.get(uuid)
+        sight = classify(vm, enrolment)
+        policy = enrolment.policy if enrolment is not None else case.policy
+        if sight is Sight.UP and vm is not None and _is_as_before(case, vm, policy):
             found[uuid] = case  # nothing happened, as to nearly every VM nearly always
             continue
-        followed = observe(case, vm, sight, moment, rules)
+        followed = observe(case, vm, sight, policy, moment, rules)
         if followed is not None:
             found[uuid] = followed
     for uuid, enrolment in enrolments.items():
         if uuid not in found and uuid in vms:
             sight = classify(vms[uuid], enrolment)
             if sight not in (Sight.INELIGIBLE, Sight.GONE):
-                found[uuid] = meet(vms[uuid], sight, moment)
+                found[uuid] = meet(vms[uuid], sight, enrolment.policy, moment)
     return found
 
 
-def _is_as_before(case: Case, vm: VM) -> bool:
+def _is_as_before(case: Case, vm: VM, policy: Policy) -> bool:
     """Return whether *vm*, which is up, was up already and has not changed since."""
     config, status = vm.config, vm.status
     return (
@@ -128,24 +130,31 @@ def _is_as_before(case: Case, vm: VM) -> bool:
         and status.word == case.word
         and config.machine == case.machine
         and config.name == case.name
+        and policy is case.policy
     )
 
 
-def newly_down(before: Picture | None, picture: Picture) -> dict[str, int | None]:
+def newly_down(memory: Memory, picture: Picture) -> dict[str, int]:
     """Return the VMs that ran a picture ago and are down now, enrolled or not, with their nodes."""
-    if before is None:
-        return {}
-    found: dict[str, int | None] = {}
+    found: dict[str, int] = {}
     for uuid, vm in picture.vms.items():
         status = vm.status
         if status is None or status.running is True:
             continue
-        was = before.vms.get(uuid)
-        if was is None or was.status is None or was.status.running is not True:
-            continue
-        if sight_of(status.word, status.running) is Sight.DOWN:
-            found[uuid] = was.status.node
+        node = _ran_on(memory, uuid)
+        if node is not None and sight_of(status.word, status.running) is Sight.DOWN:
+            found[uuid] = node
     return found
+
+
+def _ran_on(memory: Memory, uuid: str) -> int | None:
+    """Return where a VM ran a picture ago; after a restart that is in the journal."""
+    if memory.picture is None:
+        case = memory.cases.get(uuid)
+        return case.node if case is not None and case.sight is Sight.UP else None
+    was = memory.picture.vms.get(uuid)
+    status = was.status if was is not None else None
+    return status.node if status is not None and status.running is True else None
 
 
 def count_troubled(
@@ -159,10 +168,12 @@ def count_troubled(
     troubled = of = 0
     for uuid, case in cases.items():
         if case.state is State.HEALTHY and case.sight is Sight.UP:
-            of += 1
+            of += case.policy.acts
             continue
         enrolment = enrolments.get(uuid)
         if enrolment is not None and enrolment.policy is Policy.IGNORE:
+            continue
+        if not case.policy.acts and case.state not in OPEN:
             continue
         counts, is_trouble = _weight(case, at=picture.at)
         of += counts

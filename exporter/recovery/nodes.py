@@ -30,7 +30,7 @@ class NodeLife(NamedTuple):
 def tend(
     lives: Mapping[int, NodeLife],
     picture: Picture,
-    dropped: Mapping[str, int | None],
+    dropped: Mapping[str, int],
     rules: Rules,
 ) -> dict[int, NodeLife]:
     """

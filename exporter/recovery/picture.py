@@ -160,11 +160,11 @@ def classify(vm: VM | None, enrolment: Enrolment | None) -> Sight:
 
 
 def is_eligible(vm: VM, enrolment: Enrolment | None) -> bool:
-    """Return whether *vm* is one that its owner lets recovery touch, and that can be touched."""
+    """Return whether *vm* is one that can crash, and of which somebody wants to know."""
     config = vm.config
     return (
         enrolment is not None
-        and enrolment.policy not in (Policy.NO, Policy.IGNORE)
+        and enrolment.policy is not Policy.IGNORE
         and config.enabled is True
         and not config.service
         and bool(config.uuid)

@@ -12,6 +12,9 @@ ON_VM = "on (system_name, vm_id)"
 ON_NODE = "on (system_name, node)"
 ON_SYSTEM = "on (system_name)"
 
+ENROLLED = 'policy!="no"'
+CRASHED = 'policy="no",state="held"'
+"""Recovery's state of a VM that nobody enrolled, and that crashed for certain."""
 DOWN_STATES = "suspect|platform|unknown|backoff|held|acting|verifying|indeterminate|quarantined"
 """Recovery's states of a VM that is in trouble, and that nobody stopped."""
 
@@ -56,13 +59,17 @@ SAYS_RECOVERY = (
     f'{{{{ with printf `time() - vergewatch_recovery_vm_state_since_timestamp_seconds{_THIS_VM}` '
     f'{_ITS_LABELS} | query }}}}'
     " since {{ . | first | value | humanizeDuration }}.{{ end }}"
+    f'{{{{ with printf `vergewatch_recovery_vm_state_info{{system_name=%q,vm_id=%q,policy="no"}}` '
+    f'{_ITS_LABELS} | query }}}}'
+    " Nobody enrolled it, so it is left to you.{{ end }}"
 )  # fmt: skip
 """What recovery thinks of the VM, if it looks after it."""
 
 
-def named(state: str) -> str:
+def named(state: str, *more: str) -> str:
     """Return a template of the names of the first VMs of a cloud that are in *state*."""
-    query = f'vergewatch_recovery_vm_state_info{{system_name=%q,state="{state}"}}'
+    matchers = ",".join(("system_name=%q", f'state="{state}"', *more))
+    query = f"vergewatch_recovery_vm_state_info{{{matchers}}}"
     found = f"printf `{query}` $labels.system_name | query | sortByLabel `vm_name`"
     name = "{{ if $i }}, {{ end }}{{ $vm.Labels.vm_name }}"
     return f"{{{{ range $i, $vm := {found} }}}}{{{{ if lt $i 5 }}}}{name}{{{{ end }}}}{{{{ end }}}}"

@@ -3,6 +3,7 @@
 from exporter.rules.nouns import Alert, Layer, Runbook, Severity, Step
 from exporter.rules.promql import (
     DOWN_STATES,
+    ENROLLED,
     OF_SYSTEM,
     OF_VM,
     ON_SYSTEM,
@@ -210,7 +211,7 @@ def _held(t: Thresholds) -> Alert:
         identity=SYSTEM,
         expr=f"""\
 count by (system_name) (
-  {by(VM, 'vergewatch_recovery_vm_state_info{state="held"}')}
+  {by(VM, f'vergewatch_recovery_vm_state_info{{{ENROLLED},state="held"}}')}
   and {ON_VM} (time() - {STATE_SINCE} > {t.held_seconds:.15g})
   and {ON_SYSTEM} vergewatch_recovery_info{{mode="enforce", posture=~"active|clearing"}}
 ) > 0""",
@@ -218,9 +219,11 @@ count by (system_name) (
         linger_seconds=t.mute_linger_seconds,
         summary="Recovery knows of a crash, and something forbids it to act.",
         description=f"In {OF_SYSTEM} {{{{ $value }}}} VM(s) crashed for certain, and have been "
-        f"held back for more than {duration(t.held_seconds)}: {named('held')}.",
+        f"held back for more than {duration(t.held_seconds)}: "
+        f"{named('held', ENROLLED)}.",
         dashboard=RECOVERY_PAGE,
-        quiet="One message for a cloud, not one for a VM. Silent in shadow mode, and where all of "
+        quiet="One message for a cloud, not one for a VM, and only of VMs that somebody enrolled. "
+        "Silent in shadow mode, and where all of "
         "recovery is paused, disarmed or in a storm, which have alerts of their own.",
         runbook=Runbook(
             meaning="The crash is proven, recovery may act, and still a guard says no: a quiet "
@@ -268,7 +271,7 @@ count by (system_name) (
             meaning="The evidence for a crash is not complete: the log could not be read, or says "
             "something that Vergewatch does not understand, or nobody was looking.",
             impact="Recovery does nothing about these VMs. If it is always the same wording, it "
-            "will do nothing the next time either.",
+            "will do nothing the next time either. VMs that nobody enrolled are told of here too.",
             steps=(
                 STATUS,
                 EXPLAIN,

@@ -2,7 +2,9 @@
 
 from exporter.rules.nouns import Alert, Layer, Recording, Runbook, Severity, Step
 from exporter.rules.promql import (
+    CRASHED,
     DOWN_STATES,
+    ENROLLED,
     OF_VM,
     ON_ITS_NODE,
     ON_VM,
@@ -47,10 +49,15 @@ def recordings(_: Thresholds) -> tuple[Recording, ...]:
             UNWANTED_DOWN,
             VM,
             f"""\
-{by(VM, f'vergewatch_recovery_vm_state_info{{state=~"{DOWN_STATES}"}}')}
+(
+  {by(VM, f'vergewatch_recovery_vm_state_info{{{ENROLLED},state=~"{DOWN_STATES}"}}')}
+  or
+  {by(VM, f"vergewatch_recovery_vm_state_info{{{CRASHED}}}")}
+)
 and {ON_VM} (vergewatch_vm_running == 0)
 unless {ON_VM} vergewatch_vm_status_info{{status=~"unresponsive|error"}}""",
-            "1 for each VM that recovery looks after, that is down, and that nobody stopped.",
+            "1 for each VM that is down, and that nobody stopped. Of those that nobody enrolled, "
+            "only such as crashed for certain.",
         ),
         Recording(
             "system:vergewatch_vm_unwanted_down:count",
@@ -92,13 +99,13 @@ def _down(t: Thresholds) -> Alert:
         description=f"{OF_VM} has been down for more than {duration(t.vm_down_seconds)}, and "
         f"nothing says that somebody wanted it so.{SAYS_RECOVERY}",
         dashboard=VM_PAGE,
-        quiet="Only VMs that somebody enrolled for recovery, by a tag or a rule, in shadow mode "
-        "too. What a person, the guest or a task stopped is silent, and so is what was down when "
-        "Vergewatch first saw it. A recovery that works is over before the wait is. A hung VM and "
+        quiet="What a person, the guest or a task stopped is silent, and so is what was down when "
+        "Vergewatch first saw it. Of VMs that nobody enrolled for recovery, only those speak whose "
+        "crash is proven. A recovery that works is over before the wait is. A hung VM and "
         "one in error have alerts of their own.",
         runbook=Runbook(
-            meaning="The VM's process does not run, recovery looks after the VM, and no row of "
-            "the platform's log says that it was meant to stop.",
+            meaning="The VM's process does not run, and no row of the platform's log says that it "
+            "was meant to stop.",
             impact="Whatever the VM does for its users, it does not do now.",
             steps=(
                 EXPLAIN,
@@ -119,7 +126,7 @@ def _down(t: Thresholds) -> Alert:
                 ),
                 (
                     "If it was meant to be down: stop it once more in VergeOS, so that the log "
-                    "tells it, or take it out of recovery with the tag `recovery/ignore`."
+                    "tells it, or have nobody look at it with the tag `recovery/ignore`."
                 ),
                 (
                     "If recovery is held back, remove what holds it: `vergewatch recovery resume "
@@ -128,9 +135,8 @@ def _down(t: Thresholds) -> Alert:
                 ),
             ),
             noise="A stop that VergeOS logs in words that Vergewatch does not know: `explain` "
-            "quotes the row, and `recovery.wordings` teaches it. VMs that nobody enrolled never "
-            "fire here, since nobody said that they should be up; with `recovery.mode: off` none "
-            "does.",
+            "quotes the row, and `recovery.wordings` teaches it. With `recovery.mode: off` nobody "
+            "reads the log, and this never fires.",
         ),
     )
 

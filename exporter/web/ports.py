@@ -86,6 +86,8 @@ class Care(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How many are looked after."""
     states: Mapping[str, int] = {}
     """How many of them are in each state."""
+    others: Mapping[str, int] = {}
+    """How many are in each state of those that are only looked at, since nobody enrolled them."""
     under_way: tuple[str, ...] = ()
     """The VMs with an action whose outcome is not known yet."""
     picture_at: datetime | None = None

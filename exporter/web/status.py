@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -264,13 +265,16 @@ def _recovery_view(recovery: CloudRecovery, now: datetime) -> RecoveryView:
         for one in recovery.vms
         if one.state in _TONE_OF_CASE
     ][:MOST_VMS]
-    more = sum(care.states.get(state, 0) for state in _TONE_OF_CASE) - len(cases)
+    counts = Counter(care.states) + Counter(care.others)
+    more = sum(counts[state] for state in _TONE_OF_CASE) - len(cases)
+    others = sum(care.others.values())
     return RecoveryView(
         mode=care.mode,
         posture=care.posture.replace("_", " "),
         tone=_TONE_OF_POSTURE.get(care.posture, "warn"),
         because=care.because,
-        vms=counted(care.vms, "VM"),
+        vms=f"{counted(care.vms, 'VM')} looked after"
+        + (f", {others} only looked at" if others else ""),
         cases=cases,
         more=f"and {counted(more, 'VM')} more" if more > 0 else "",
         actions=[

@@ -53,8 +53,10 @@ def recovery(**changed: Any) -> RecoveryReport:
     return msgspec.structs.replace(well, **changed)
 
 
-def vm(key: int, state: str = "healthy", since: datetime = LONG_AGO) -> CaredVM:
-    return CaredVM(key, f"web-{key:02}", state, since)
+def vm(
+    key: int, state: str = "healthy", since: datetime = LONG_AGO, *, policy: str = "on-failure"
+) -> CaredVM:
+    return CaredVM(key, f"web-{key:02}", policy, state, since)
 
 
 def done(key: int, outcome: str, at: datetime = START) -> LastAction:

@@ -133,7 +133,11 @@ CLOUDS: Sequence[Cloud] = (
                 posture="active",
                 because="all is well",
                 ready=True,
-                vms=(CaredVM(1, "web-1", "healthy", AT), CaredVM(2, 'say "hi"', "quarantined", AT)),
+                vms=(
+                    CaredVM(1, "web-1", "on-failure", "healthy", AT),
+                    CaredVM(2, 'say "hi"', "always", "quarantined", AT),
+                    CaredVM(3, "web-2", "no", "held", AT),
+                ),
                 allowances=(
                     Allowance(2, 'say "hi"', 3600.0, 0),
                     Allowance(2, 'say "hi"', 86400.0, 3),

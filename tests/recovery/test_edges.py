@@ -325,6 +325,7 @@ def after(case: Case, *, gap: float = 20.0, at: float = NOW) -> Case:
         case,
         vm("stopped", running=False),
         Sight.DOWN,
+        case.policy,
         Moment(at, UP_CLOCK + 60, at - gap, UP_CLOCK + 40, gap),
         RULES,
     )
@@ -343,7 +344,8 @@ def test_probation_ends_after_600_seconds() -> None:
     up = vm("running", running=True)
 
     def seen(at: float) -> Case | None:
-        return observe(case, up, Sight.UP, Moment(at, at, at - 20, at - 20, 20.0), RULES)
+        moment = Moment(at, at, at - 20, at - 20, 20.0)
+        return observe(case, up, Sight.UP, case.policy, moment, RULES)
 
     early, due = seen(599.9), seen(600.0)
 
@@ -356,7 +358,7 @@ def test_probation_ends_after_600_seconds() -> None:
 def test_the_third_picture_without_a_row_ends_a_case() -> None:
     def gone(missing: int) -> Case | None:
         moment = Moment(NOW, None, NOW - 20, None, 20.0)
-        return observe(replace(DOWN, missing=missing), None, Sight.GONE, moment, RULES)
+        return observe(replace(DOWN, missing=missing), None, Sight.GONE, DOWN.policy, moment, RULES)
 
     assert gone(1) is not None
     assert gone(2) is None
@@ -367,6 +369,7 @@ def test_another_machine_is_another_vm() -> None:
         DOWN,
         vm("stopped", running=False, machine=12),
         Sight.DOWN,
+        DOWN.policy,
         Moment(NOW, None, NOW - 20, None, 20.0),
         RULES,
     )
@@ -380,7 +383,7 @@ def test_a_state_between_up_and_down_starts_the_proof_anew() -> None:
     moment = Moment(NOW, UP_CLOCK, NOW - 20, UP_CLOCK, 20.0)
     held = replace(DOWN, state=State.HELD)
 
-    found = observe(held, vm("starting", running=False), Sight.BUSY, moment, RULES)
+    found = observe(held, vm("starting", running=False), Sight.BUSY, held.policy, moment, RULES)
 
     assert found is not None
     assert found.state is State.SUSPECT
@@ -501,13 +504,61 @@ def test_what_may_not_be_touched(change: dict[str, Any]) -> None:
     assert classify(vm("stopped", running=False, **change), CARE) is Sight.INELIGIBLE
 
 
-@pytest.mark.parametrize("policy", [Policy.NO, Policy.IGNORE])
-def test_whoever_says_no_is_not_touched(policy: Policy) -> None:
+def test_whoever_says_no_is_looked_at_and_whoever_is_to_be_ignored_is_not() -> None:
     down = vm("stopped", running=False)
 
     assert classify(down, CARE) is Sight.DOWN
-    assert classify(down, replace(CARE, policy=policy)) is Sight.INELIGIBLE
+    assert classify(down, replace(CARE, policy=Policy.NO)) is Sight.DOWN
+    assert classify(down, replace(CARE, policy=Policy.IGNORE)) is Sight.INELIGIBLE
     assert classify(down, None) is Sight.INELIGIBLE
+
+
+def seen_with(policy: Policy, case: Case, *, up: bool) -> Case:
+    found = observe(
+        case,
+        vm("running" if up else "stopped", running=up),
+        Sight.UP if up else Sight.DOWN,
+        policy,
+        Moment(NOW, UP_CLOCK + 60, NOW - 20, UP_CLOCK + 40, 20.0),
+        RULES,
+    )
+    assert found is not None
+    return found
+
+
+def test_who_is_enrolled_while_it_is_down_was_never_seen_up_by_anybody_who_may_act() -> None:
+    looked_at = replace(DOWN, policy=Policy.NO, state=State.HELD)
+
+    found = seen_with(Policy.ON_FAILURE, looked_at, up=False)
+
+    assert (found.state, found.policy, found.up_at) == (State.BASELINE, Policy.ON_FAILURE, None)
+
+
+def test_who_is_enrolled_while_it_is_up_is_looked_after_from_then_on() -> None:
+    looked_at = replace(DOWN, policy=Policy.NO, state=State.HEALTHY, sight=Sight.UP)
+
+    found = seen_with(Policy.ON_FAILURE, looked_at, up=True)
+
+    assert (found.state, found.policy) == (State.HEALTHY, Policy.ON_FAILURE)
+
+
+def test_who_is_enrolled_no_more_is_still_known() -> None:
+    found = seen_with(Policy.NO, replace(DOWN, state=State.HELD), up=False)
+
+    assert (found.state, found.policy) == (State.HELD, Policy.NO)
+    assert found.up_at == DOWN.up_at
+
+
+def test_a_tag_taken_and_given_back_under_an_open_intent_counts_only_when_that_is_closed() -> None:
+    acting = replace(DOWN, state=State.VERIFYING)
+
+    taken = seen_with(Policy.NO, acting, up=False)
+    back = seen_with(Policy.ON_FAILURE, taken, up=False)
+    closed = seen_with(Policy.ON_FAILURE, replace(back, state=State.SUSPECT), up=False)
+
+    assert (taken.policy, back.policy) == (Policy.NO, Policy.NO)
+    assert back.state is State.VERIFYING
+    assert closed.state is State.BASELINE
 
 
 # Health.

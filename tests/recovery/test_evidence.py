@@ -111,3 +111,26 @@ def test_a_log_that_was_emptied_in_a_calm_is_noticed_there_too() -> None:
     days_pass(evidence, log, 1)
 
     assert not is_whole(evidence, log)
+
+
+def stranger(up_clock: float) -> Case:
+    return Case(
+        uuid=f"down since {up_clock}",
+        key=1,
+        machine=MACHINE,
+        name="stranger",
+        state=State.SUSPECT,
+        since=0.0,
+        sight=Sight.DOWN,
+        up_clock=up_clock,
+    )
+
+
+def test_whose_log_of_a_month_is_wanted_waits_for_those_that_went_down_just_now() -> None:
+    log = ForgetfulLog()
+    evidence = Evidence(log, Rules())
+    old, new = stranger(log.clock - 30 * DAY), stranger(log.clock - 60.0)
+
+    assert evidence.some_of_others([old, new], at=0.0) == [new]
+    assert evidence.some_of_others([old], at=60.0) == ()
+    assert evidence.some_of_others([old], at=120.0) == [old]

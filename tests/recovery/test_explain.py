@@ -22,6 +22,7 @@ from exporter.recovery.cases import (
 )
 from exporter.recovery.decide import GUARDS
 from exporter.recovery.decision import Decision, Reason, Verdict
+from exporter.recovery.enrolment import NOBODYS
 from exporter.recovery.explain import (
     CAUSES,
     FATES,
@@ -458,13 +459,15 @@ def test_a_row_by_nobody_is_by_somebody() -> None:
     )
 
 
-def test_a_vm_that_nobody_enrolled_says_so_and_how_to() -> None:
-    told = explain(of(None))
-    denied = Enrolment(Policy.NO, OnHang.ALERT, 2, (), "tag recovery/never")
+def test_a_vm_that_nobody_looks_at_says_why() -> None:
+    ignored = Enrolment(Policy.IGNORE, OnHang.ALERT, 2, (), "tag recovery/ignore")
+    told = explain(of(None, enrolment=ignored))
 
-    assert told.sentence == "web-01 is not in Vergewatch's care: no tag and no rule names it."
-    assert told.to_change == ("give it the tag recovery/auto, or a rule",)
-    assert "its owner says no, by tag recovery/never" in sentence(of(None, enrolment=denied))
+    assert told.sentence == (
+        "web-01 is nothing that recovery looks at: its owner says ignore, by tag recovery/ignore."
+    )
+    assert told.to_change == ("enable it, or take away what says that it is ignored",)
+    assert "it is disabled" in sentence(of(None, enrolment=NOBODYS))
     assert "not there any more" in sentence(of(None, gone=True))
 
 

@@ -25,6 +25,7 @@ from tests.rules.stories import (
     state,
     status,
     steady,
+    stranger,
     then,
 )  # fmt: skip
 
@@ -52,10 +53,31 @@ def quiet(alert: str, says: str, *series: Series, at: tuple[int, ...] = (30, 120
     return Case(alert, says, series, silent=at)
 
 
+SAYS_DOWN = {
+    "summary": "A VM is down, and nobody stopped it.",
+    "description": f"VM web (7) in cloud {CLOUD} has been down for more than 5m, and nothing says "
+    "that somebody wanted it so. Recovery calls it held since 4m 0s.",
+    "runbook_url": f"{HASH}/VergeVMDown.md",
+    "dashboard_url": f"/d/vergewatch-vm?var-system={CLOUD}&var-vm=web",
+}
 DOWN = (
     quiet("VergeVMDown", "a person stopped it", state("intended"), running(0), status("stopped")),
     quiet("VergeVMDown", "it was down at first sight", state("baseline"), running(0)),
-    quiet("VergeVMDown", "nobody enrolled it", running(0), status("stopped")),
+    quiet("VergeVMDown", "recovery is off", running(0), status("stopped")),
+    *(
+        quiet("VergeVMDown", f"nobody enrolled it, and it may have been stopped: {word}",
+              stranger(word), running(0), status("stopped"))
+        for word in ("suspect", "platform", "unknown", "intended", "baseline")
+    ),
+    Case(
+        "VergeVMDown",
+        "one that nobody enrolled crashed for certain, and it says that it is left to people",
+        (stranger("held"), since(60), running(0)),
+        {5: [OF_VM]},
+        (4,),
+        text={**SAYS_DOWN, "description": f"{SAYS_DOWN['description']} Nobody enrolled it, so it "
+              "is left to you."},
+    ),
     quiet("VergeVMDown", "it hangs, and runs", state("suspect"), running(1)),
     quiet("VergeVMDown", "it is called unresponsive", state("suspect"), running(0),
           status("unresponsive")),
@@ -103,13 +125,7 @@ DOWN = (
         "says who, where, since when, and what recovery thinks",
         (state("held"), since(60), running(0)),
         {5: [OF_VM]},
-        text={
-            "summary": "A VM is down, and nobody stopped it.",
-            "description": f"VM web (7) in cloud {CLOUD} has been down for more than 5m, and "
-            "nothing says that somebody wanted it so. Recovery calls it held since 4m 0s.",
-            "runbook_url": f"{HASH}/VergeVMDown.md",
-            "dashboard_url": f"/d/vergewatch-vm?var-system={CLOUD}&var-vm=web",
-        },
+        text=SAYS_DOWN,
     ),
     Case(
         "VergeVMDown",
@@ -352,11 +368,15 @@ RECOVERY = (
     quiet("VergeRecoveryOutcomeUnknown", "nothing is open", state("held"), since()),
     quiet("VergeRecoveryHeldTooLong", "in shadow mode", state("held"), since(),
           recovery("active", "shadow")),
+    quiet("VergeRecoveryHeldTooLong", "nobody enrolled it", stranger("held"), since(),
+          recovery("active")),
     quiet("VergeRecoveryHeldTooLong", "while paused", state("held"), since(), recovery("paused")),
     quiet("VergeRecoveryHeldTooLong", "not for long", state("held"), recovery("active"),
           rising(f"vergewatch_recovery_vm_state_since_timestamp_seconds{{{VM}}}", 0, 60)),
     quiet("VergeRecoveryHeldTooLong", "it waits for its next try", state("backoff"), since(),
           recovery("active")),
+    Case("VergeRecoveryUnknownTooLong", "nobody enrolled it", (stranger("unknown"), since()),
+         {32: [OF_CLOUD]}),
     quiet("VergeRecoveryUnknownTooLong", "the cause is known", state("held"), since()),
     quiet("VergeRecoveryUnknownTooLong", "not for long", state("unknown"),
           rising(f"vergewatch_recovery_vm_state_since_timestamp_seconds{{{VM}}}", 0, 60)),

@@ -61,8 +61,13 @@ def then(selector: str, values: str) -> Series:
     return Series(selector, lambda _: values)
 
 
-def state(word: str, of: str = VM) -> Series:
-    return steady(f'vergewatch_recovery_vm_state_info{{{of},state="{word}"}}', 1)
+def state(word: str, of: str = VM, policy: str = "on-failure") -> Series:
+    return steady(f'vergewatch_recovery_vm_state_info{{{of},policy="{policy}",state="{word}"}}', 1)
+
+
+def stranger(word: str, of: str = VM) -> Series:
+    """Return the state of a VM that nobody enrolled."""
+    return state(word, of, "no")
 
 
 def since(at: float = 0, of: str = VM) -> Series:

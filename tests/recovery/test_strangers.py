@@ -1,0 +1,204 @@
+"""VMs that nobody enrolled: they are looked at, judged and told of, and never touched."""
+
+from typing import Any
+
+import pytest
+
+from exporter.recovery.breaker import Weather
+from exporter.recovery.cases import Cause
+from exporter.recovery.decision import Reason
+from exporter.recovery.evidence import FOR_OTHERS_SECONDS
+from exporter.recovery.states import State
+from tests.recovery.conftest import Play
+from tests.recovery.test_stories import (
+    ENOUGH,
+    cause,
+    on_different_nodes,
+    on_one_node,
+    reason,
+    until,
+)
+from tests.recovery.theatre import Theatre
+
+LOGS = "GET /api/v4/machine_logs"
+
+
+def begin(play: Play, **stage: Any) -> Theatre:
+    return play(**stage)[0].warm()
+
+
+def begin_with_many(play: Play) -> tuple[Theatre, list[str]]:
+    """Return a theatre of strangers, and the list of what will be asked over the wire."""
+    theatre, observer = play(tags={}, vms=40)
+    heard: list[str] = []
+    theatre.warm()
+    observer.on_wire = heard.append
+    return theatre, heard
+
+
+def decided_on(theatre: Theatre, name: str) -> list[Reason]:
+    return [one.reason for one in theatre.book.decisions if one.name == name]
+
+
+def test_the_crash_of_a_stranger_is_proven_and_left_to_people(play: Play) -> None:
+    theatre = begin(play, tags={})
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(ENOUGH)
+
+    assert theatre.case("web-01").state is State.HELD
+    assert cause(theatre, "web-01") is Cause.CRASHED
+    assert reason(theatre, "web-01") is Reason.NOT_ENROLLED
+    assert theatre.asked() == []
+
+
+def test_the_stop_of_a_stranger_is_explained_by_who_did_it(play: Play) -> None:
+    theatre = begin(play, tags={})
+
+    theatre.world.operator_stops(theatre.world.vm("web-01"), graceful=False)
+    theatre.let_pass(ENOUGH)
+
+    assert theatre.case("web-01").state is State.INTENDED
+    assert cause(theatre, "web-01") is Cause.STOPPED_BY_PERSON
+
+
+def test_a_tag_given_after_the_crash_starts_nothing(play: Play) -> None:
+    theatre = begin(play, tags={})
+    theatre.world.crash("web-01")
+    theatre.let_pass(200)
+
+    theatre.world.tag("web-01", "recovery/always")
+    theatre.let_pass(ENOUGH)
+
+    assert theatre.case("web-01").state is State.BASELINE
+    assert theatre.asked() == []
+
+
+def test_a_tag_given_while_it_is_up_is_good_for_the_next_crash(play: Play) -> None:
+    theatre = begin(play, tags={})
+    theatre.world.tag("web-01", "recovery/auto")
+    theatre.let_pass(120)
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(ENOUGH)
+
+    assert len(theatre.asked("web-01")) == 1
+    assert theatre.running("web-01")
+
+
+def test_a_vm_that_loses_its_tag_while_it_is_down_is_still_told_of(play: Play) -> None:
+    theatre = begin(play, tags={"web-01": ["recovery/auto"]})
+    theatre.world.faults.turn_on("status", path="vm_actions", code=500)
+    theatre.world.crash("web-01")
+    until(theatre, lambda: bool(theatre.asked("web-01")))
+
+    theatre.world.untag(theatre.world.vm("web-01"), "recovery/auto")
+    theatre.let_pass(ENOUGH)
+
+    assert len(theatre.asked("web-01")) == 1
+    assert theatre.case("web-01").state is State.HELD
+    assert reason(theatre, "web-01") is Reason.NOT_ENROLLED
+
+
+def test_a_vm_that_is_to_be_ignored_is_not_even_looked_at(play: Play) -> None:
+    theatre = begin(play, tags={"web-01": ["recovery/ignore"]})
+
+    assert theatre.world.vm("web-01").uuid not in theatre.recovery.memory.cases
+
+
+def test_strangers_make_no_storm(play: Play) -> None:
+    theatre = begin(play, tags={"web-01": ["recovery/auto"]})
+    for name in theatre.names:
+        if name != "web-01":
+            theatre.world.crash(name)
+    theatre.let_pass(300)
+
+    assert theatre.recovery.memory.breaker.weather is Weather.CALM
+
+
+def test_a_stranger_that_falls_does_not_bring_a_storm_back(play: Play) -> None:
+    theatre = begin(play, vms=30, tags={})
+    *ours, stranger = theatre.names[:6]
+    for name in ours:
+        theatre.world.tag(name, "recovery/auto")
+    theatre.let_pass(80)
+    for name in ours[:3]:
+        theatre.world.crash(name)
+    until(theatre, lambda: theatre.recovery.memory.breaker.weather is Weather.CLEARING)
+
+    theatre.world.crash(stranger)
+    theatre.let_pass(theatre.every)
+
+    assert theatre.recovery.memory.breaker.weather is Weather.CLEARING
+
+
+def test_one_reading_of_the_log_is_enough_for_many_strangers(play: Play) -> None:
+    theatre, heard = begin_with_many(play)
+    for name in theatre.names:
+        theatre.world.operator_stops(theatre.world.vm(name), graceful=False)
+    theatre.let_pass(FOR_OTHERS_SECONDS - theatre.every)
+
+    assert heard.count(LOGS) == 1
+    assert {theatre.case(name).state for name in theatre.names} == {State.INTENDED}
+
+
+def test_people_who_stop_strangers_all_day_do_not_use_up_the_requests(play: Play) -> None:
+    theatre, heard = begin_with_many(play)
+    for name in theatre.names:
+        theatre.world.operator_stops(theatre.world.vm(name), graceful=False)
+        theatre.let_pass(60)
+
+    assert heard.count(LOGS) <= len(theatre.names) * 60 / FOR_OTHERS_SECONDS + 1
+
+
+def test_a_stranger_never_keeps_an_enrolled_vm_waiting_for_its_log(play: Play) -> None:
+    theatre = begin(play, tags={})
+    stranger, ours = on_different_nodes(theatre)[:2]
+    theatre.world.tag(ours, "recovery/auto")
+    theatre.let_pass(80)
+    theatre.world.crash(stranger)
+    theatre.let_pass(60)
+
+    theatre.world.crash(ours)
+    theatre.let_pass(75)
+
+    assert len(theatre.asked(ours)) == 1
+
+
+def test_of_strangers_only_crashes_are_written_down_as_decisions(play: Play) -> None:
+    theatre = begin(play, tags={})
+    theatre.world.operator_stops(theatre.world.vm("web-01"), graceful=False)
+    theatre.let_pass(300)
+    theatre.world.crash("web-02")
+    theatre.let_pass(300)
+
+    assert decided_on(theatre, "web-01") == []
+    assert decided_on(theatre, "web-02") == [Reason.NOT_ENROLLED]
+
+
+@pytest.mark.parametrize("policy", ["auto", "unless-stopped", "always"])
+def test_what_somebody_stopped_while_nobody_looked_is_no_mystery(policy: str, play: Play) -> None:
+    theatre = begin(play, tags={"web-01": [f"recovery/{policy}"]})
+
+    theatre.world.operator_stops(theatre.world.vm("web-01"), graceful=False)
+    theatre.clock.elapsed += 400
+    theatre.new_process()
+    theatre.let_pass(120)
+
+    assert theatre.case("web-01").state is State.INTENDED
+    assert cause(theatre, "web-01") is Cause.STOPPED_BY_PERSON
+
+
+def test_what_fell_together_with_its_node_before_a_restart_is_known_after_it(play: Play) -> None:
+    theatre = begin(play)
+    first, second = on_one_node(theatre)
+    theatre.world.operator_stops(theatre.world.vm(first), graceful=False)
+    theatre.clock.elapsed += 10
+    theatre.new_process()
+    theatre.let_pass(20)
+    theatre.world.crash(second)
+    theatre.let_pass(40)
+
+    assert cause(theatre, first) is Cause.STOPPED_BY_PERSON
+    node = theatre.recovery.memory.nodes[theatre.case(second).node or 0]
+    assert len(node.drops) == 2
