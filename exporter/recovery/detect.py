@@ -105,7 +105,7 @@ def observe(
     case = _seen_not_up(case, moment)
     if sight in TROUBLE:
         return _seen_in_trouble(case, before, moment, rules)
-    return _seen_between(case, moment)
+    return _seen_between(case, moment.at)
 
 
 def step(case: Case, event: Event, *, at: float) -> Case:
@@ -153,7 +153,7 @@ def _seen_in_trouble(case: Case, before: Sight, moment: Moment, rules: Rules) ->
     return step(case, Event.SEEN_DOWN, at=moment.at) if case.state in UP else case
 
 
-def _seen_between(case: Case, moment: Moment) -> Case:
+def _seen_between(case: Case, at: float) -> Case:
     """Take note of a VM that is neither up nor in trouble, but on its way or strange."""
     passed = case.passed if case.word in case.passed else (*case.passed, case.word)
     case = replace(case, passed=passed, trouble_at=None, trouble_clock=None, sightings=0)
@@ -163,11 +163,16 @@ def _seen_between(case: Case, moment: Moment) -> Case:
         stopping = case.sight is Sight.STOPPING
         cause = Cause.SEEN_STOPPING if stopping else Cause.HIBERNATED
         case = replace(case, judgement=Judgement(Ruling.INTENDED, cause, f"seen {case.word}"))
-        return step(case, Event.SEEN_STOPPING, at=moment.at)
+        return step(case, Event.SEEN_STOPPING, at=at)
     if case.state in UP:
         harmless = case.sight is Sight.BUSY
-        return case if harmless else step(case, Event.SEEN_DOWN, at=moment.at)
-    return step(case, Event.SEEN_CHANGING, at=moment.at)
+        return case if harmless else step(case, Event.SEEN_DOWN, at=at)
+    return step(case, Event.SEEN_CHANGING, at=at)
+
+
+def stopped_again(case: Case, *, at: float) -> Case:
+    """Return the case of a VM that somebody stops while we wait for it to come up."""
+    return _seen_between(case, at)
 
 
 def helped(case: Case, vm: VM | None, *, at: float) -> Case:

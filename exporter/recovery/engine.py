@@ -43,6 +43,7 @@ from exporter.recovery.detect import (
     judge,
     settle,
     step,
+    stopped_again,
 )
 from exporter.recovery.enrolment import Rule, enrol_all, matches
 from exporter.recovery.evidence import Evidence
@@ -442,7 +443,8 @@ class Recovery:
                 continue
             del self._intents[intent.uuid]
             if case is not None and case.state in OPEN:
-                self._memory.cases[case.uuid] = self._after_outcome(case, closed)
+                after = self._after_outcome(case, closed, overruled=finding.overruled)
+                self._memory.cases[case.uuid] = after
 
     def _closed(self, intent: Intent) -> None:
         """Tell of an intent whose outcome is known."""
@@ -452,7 +454,7 @@ class Recovery:
             intent.vm_key, intent.name, intent.action, outcome, self._clock.now()
         )
 
-    def _after_outcome(self, case: Case, intent: Intent) -> Case:
+    def _after_outcome(self, case: Case, intent: Intent, *, overruled: bool) -> Case:
         at, rules = self.watched, self.setup.rules
         outcome = intent.outcome or Outcome.UNKNOWN
         self._closed(intent)
@@ -465,6 +467,9 @@ class Recovery:
             self._meter.recovered(seconds)
             tell.info("recovery.helped", seconds=round(seconds))
             return helped(case, self._picture.vms.get(case.uuid), at=at)
+        if overruled:
+            tell.info("recovery.overruled", why=intent.detail)
+            return stopped_again(case, at=at)
         tell.warning("recovery.failed", outcome=str(outcome), why=intent.detail)
         breaker = disappointed(self._memory.breaker, rules, now=at)
         self._memory = self._memory._replace(breaker=breaker)

@@ -118,6 +118,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
     (State.ACTING, Event.REQUEST_REFUSED): State.SUSPECT,
     (State.ACTING, Event.ANSWER_LOST): State.INDETERMINATE,
     **{(state, Event.SEEN_HELPED): State.PROBATION for state in OPEN},
+    **{(state, Event.SEEN_STOPPING): State.INTENDED for state in OPEN},  # by somebody else
     **{(state, Event.STEP_DONE): State.SUSPECT for state in OPEN},
     # Nothing is repeated on the strength of old evidence: the whole proof begins anew.
     **{(state, Event.TIME_UP): State.SUSPECT for state in OPEN},

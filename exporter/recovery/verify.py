@@ -6,6 +6,7 @@ from exporter.recovery.cases import Action, Case, Intent, Outcome, Reply, Sight
 from exporter.recovery.rules import Rules
 from exporter.recovery.states import OPEN
 
+LEAVING = frozenset({Sight.STOPPING, Sight.HIBERNATED})
 ON_ITS_WAY = frozenset({Sight.BUSY, Sight.STOPPING})
 
 
@@ -17,6 +18,8 @@ class Finding(NamedTuple):
     why: str
     extend: bool = False
     """Whether the VM is on its way and gets more time, which happens once."""
+    overruled: bool = False
+    """Whether somebody stopped the VM again."""
 
 
 def deadline_seconds(action: Action, rules: Rules) -> float:
@@ -44,6 +47,9 @@ def verify(intent: Intent, case: Case | None, rules: Rules, *, at: float) -> Fin
         return Finding(Outcome.UNKNOWN if over else None, "it is another one by now")
     if case.sight is (Sight.DOWN if intent.action is Action.KILL else Sight.UP):
         return Finding(Outcome.CONFIRMED, f"it is {case.sight}")
+    if intent.action is Action.POWER_ON and case.sight in LEAVING:
+        why = f"it is {case.word}: somebody stops it again"
+        return Finding(Outcome.FAILED, why, overruled=True)
     on_its_way = case.sight in ON_ITS_WAY
     lost = intent.reply is None or intent.reply is Reply.LOST
     waited = at - intent.sent_at

@@ -1,9 +1,8 @@
 """
 What once went wrong somewhere, and must not go wrong here.
 
-Of the pinned examples of the study three need several processes, and are told elsewhere: a leader
-that is stopped and resumed, a database that fails over to a standby, and an update of the platform
-of which only its version tells.
+Of the pinned examples of the study two are not here: there is no second process that could lead,
+and no database that could fail over to a standby.
 """
 
 from collections.abc import Callable
@@ -275,6 +274,28 @@ def test_an_operator_who_stops_a_vm_during_the_pause_is_understood(play: Play) -
 
     assert len(theatre.asked("web-01")) == 2
     assert theatre.case("web-01").state is State.INTENDED
+
+
+def test_a_person_who_stops_what_we_just_started_is_believed_whatever_the_log_says(
+    play: Play,
+) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.world.vm("web-01").machine.shutdown_seconds = 60.0
+    theatre.world.crash("web-01")
+    until(theatre, lambda: bool(theatre.asked()))
+    theatre.world.faults.turn_on("lost_logs", share=1.0)
+
+    theatre.clock.elapsed += 5
+    theatre.world.operator_stops(theatre.world.vm("web-01"), graceful=True)
+    theatre.let_pass(theatre.every)
+    assert theatre.case("web-01").word == "stopping"
+    theatre.let_pass(3600)
+
+    assert theatre.case("web-01").state is State.INTENDED
+    assert cause(theatre, "web-01") is Cause.SEEN_STOPPING
+    assert outcomes(theatre) == [Outcome.FAILED]
+    assert len(theatre.asked()) == 1
 
 
 def test_a_start_of_a_persons_that_fails_is_not_taken_over(play: Play) -> None:
@@ -718,7 +739,63 @@ def test_a_vm_whose_owner_forbids_power_cycles_is_never_killed(play: Play) -> No
     assert [one.action for one in theatre.asked()] == ["reboot", "reset"]
 
 
-# The process ends in the middle.
+# The platform changes under our hands.
+
+
+def update(theatre: Theatre) -> None:
+    """Update the platform as it is done: node after node, the API away for a minute each time."""
+    for node in list(theatre.world.nodes.values()):
+        theatre.world.node_enters_maintenance(node)
+        theatre.let_pass(120)
+        theatre.world.faults.turn_on("outage", lasting=60.0)
+        theatre.let_pass(80)
+        theatre.world.node_leaves_maintenance(node)
+        theatre.let_pass(60)
+    theatre.world.version = "27.0.0"
+
+
+def test_an_update_of_the_platform_in_the_middle_of_a_recovery_is_waited_out(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.world.crash("web-01")
+    until(theatre, lambda: bool(theatre.asked()))
+
+    theatre.world.faults.turn_on("outage", lasting=60.0)
+    update(theatre)
+    theatre.let_pass(3600)
+
+    assert len(theatre.asked()) == 1
+    assert outcomes(theatre) == [Outcome.CONFIRMED]
+    assert {theatre.case(name).state for name in theatre.names} == {State.HEALTHY}
+
+
+# The process stands still, or ends in the middle.
+
+
+@pytest.mark.parametrize("moment", ["answered GET /api/v4/tag_members", "prepared", "updated"])
+def test_a_process_that_is_stopped_for_ten_minutes_as_it_is_about_to_act_does_not(
+    moment: str, play: Play
+) -> None:
+    theatre, observer = play()
+    theatre.warm()
+    theatre.world.crash("web-01")
+    theatre.let_pass(40)
+
+    read: list[str] = []
+
+    def sleep(step: str) -> None:
+        read.append(step)
+        if step == moment and "answered GET /api/v4/machine_logs" in read:
+            observer.on_wire = observer.on_book = lambda _: None
+            theatre.world.operator_starts(theatre.world.vm("web-01"))
+            theatre.clock.elapsed += 600
+
+    observer.on_wire = observer.on_book = sleep
+    theatre.let_pass(ENOUGH)
+
+    assert theatre.asked() == []
+    assert set(outcomes(theatre)) <= {Outcome.ABANDONED}
+    assert theatre.running("web-01")
 
 
 def test_what_was_prepared_and_not_sent_is_abandoned_and_decided_anew(play: Play) -> None:
