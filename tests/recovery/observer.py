@@ -142,6 +142,8 @@ class Life:
 
     up_at: float = NEVER
     """When it was last shown up while it was enrolled."""
+    seen_up_at: float = NEVER
+    """The same, whether enrolled or not."""
     down_since: float | None = None
     """The first of the answered polls, without a gap until now, that showed it stopped."""
     downs: int = 0
@@ -161,11 +163,6 @@ class Life:
     unenrolled_at: float = NEVER
     was_running: bool = False
     was_on: int | None = None
-
-    @property
-    def seen_up_at(self) -> float:
-        """When it was last up in a poll that may have been believed."""
-        return max(self.up_at, self.surely_up_at)
 
 
 class Ledger(list[Request]):
@@ -392,6 +389,7 @@ class Observer:
             if look.is_up:
                 life.not_up_since = None
                 life.node = look.node
+                life.seen_up_at = poll.at
                 if look.is_ours:
                     life.up_at, life.recorded_up = poll.at, True
             elif life.not_up_since is None:
@@ -875,7 +873,7 @@ class Observer:
         changes = self.theatre.book.changes
         if len(changes) == self._changes_read:
             return
-        ups = {look.uuid: self._lives[key].up_at for key, look in self._sample().items()}
+        ups = {look.uuid: self._lives[key].seen_up_at for key, look in self._sample().items()}
         for change in changes[self._changes_read :]:
             if change.after is State.QUARANTINED:
                 self._given_up[change.uuid] = self._now
