@@ -253,6 +253,7 @@ class Observer:
         self._no_room: list[float] = []
         self._journal_failed = False
         self._open_for: dict[int, float] = {}
+        self._noted_at = 0.0
         self._changes_read = 0
         self._given_up: dict[str, float] = {}
         theatre.requests = Ledger(self._judge)
@@ -859,10 +860,12 @@ class Observer:
         clean = poll is not None and poll.is_clean
         longest = max(rules.verify_power_on_seconds, rules.verify_reset_seconds)
         longest += rules.verify_extension_seconds + 2 * self.theatre.every
+        passed = min(self.theatre.every, self._now - self._noted_at) if clean else 0.0
+        self._noted_at = self._now
         still_open = {}
         for one in self.theatre.book.intents.values():
             if one.outcome is None:
-                lasted = self._open_for.get(one.id, 0.0) + (self.theatre.every if clean else 0.0)
+                lasted = self._open_for.get(one.id, 0.0) + passed
                 still_open[one.id] = lasted
                 if lasted > longest + 2 * self.theatre.every:
                     self._report("I6", f"{one.action} of {one.name} is open for {lasted:.0f} s")
