@@ -47,6 +47,9 @@ class Action(StrEnum):
 class Policy(StrEnum):
     """When a VM is to be started again, by the names people know from elsewhere."""
 
+    acts: bool
+    """Whether there is anything that it would have done."""
+
     NO = "no"
     """It is judged and told of like any other, and never acted upon."""
     ON_FAILURE = "on-failure"
@@ -55,10 +58,8 @@ class Policy(StrEnum):
     IGNORE = "ignore"
     """As `NO`, and nobody even looks at it."""
 
-    @property
-    def acts(self) -> bool:
-        """Whether there is anything that it would have done."""
-        return self not in (Policy.NO, Policy.IGNORE)
+    def __init__(self, word: str) -> None:
+        self.acts = word not in ("no", "ignore")  # no property: every VM is asked in every round
 
 
 class OnHang(StrEnum):

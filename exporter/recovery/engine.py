@@ -6,7 +6,6 @@ the world before anything is decided, and the order in which things are done.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -28,16 +27,13 @@ from exporter.recovery.cases import (
     Enrolment,
     Intent,
     Outcome,
-    Policy,
     Reply,
     Ruling,
-    Sight,
     Spent,
 )
 from exporter.recovery.decide import GUARDS, Facts, Guard, decide, permits
 from exporter.recovery.decision import Decision, Reason
 from exporter.recovery.detect import (
-    Circumstances,
     begin_anew,
     helped,
     judge,
@@ -45,26 +41,28 @@ from exporter.recovery.detect import (
     step,
     stopped_again,
 )
-from exporter.recovery.enrolment import Rule, enrol_all, matches
+from exporter.recovery.diary import Diary
+from exporter.recovery.enrolment import Rule, enrol_all
 from exporter.recovery.evidence import Evidence
 from exporter.recovery.health import Health, warm_up
+from exporter.recovery.ledger import NOT_ITS_FAULT, Ledger
 from exporter.recovery.logbook import Wordbook
 from exporter.recovery.memory import CLOCK_JUMPED, Memory, advance
-from exporter.recovery.nodes import NodeLife, lost_several
 from exporter.recovery.orders import Order, OrderKind, Standing, standing
-from exporter.recovery.pace import Use, backoff_seconds, uses
+from exporter.recovery.pace import backoff_seconds
 from exporter.recovery.picture import Picture, Poll
-from exporter.recovery.ports import Book, Change, Cloud, Dice, Meter, Page, Silences, Spot
+from exporter.recovery.ports import Book, Cloud, Dice, Meter, Silences
 from exporter.recovery.posture import Posture, Stance, stance
 from exporter.recovery.quiet import QuietWindow, quiet
-from exporter.recovery.rules import WEEK, Mode, Rules
+from exporter.recovery.rules import Mode, Rules
 from exporter.recovery.states import JUDGED, OPEN, Event, State
+from exporter.recovery.surroundings import circumstances, node_hold, spot, waits_for
 from exporter.recovery.verify import verify
 
 log = structlog.get_logger()
 
-NOT_ITS_FAULT = (Reply.NO_CAPACITY, Reply.FORBIDDEN)
-"""After these a VM is not a step nearer to being given up."""
+SETTLED = (State.INTENDED, State.QUARANTINED)
+"""States in which nothing changes by itself, so that one decision is enough."""
 
 
 class Setup(NamedTuple):
@@ -81,11 +79,6 @@ class Setup(NamedTuple):
     """Returns the path of the file that forbids everything, while it is there."""
     silences: Silences | None = None
 
-
-SETTLED = (State.INTENDED, State.QUARANTINED)
-"""States in which nothing changes by itself, so that one decision is enough."""
-
-NOT_OPEN = "the journal is not open yet"
 
 _by_key = attrgetter("key")
 
@@ -115,14 +108,13 @@ class Recovery:
     ) -> None:
         self.key = key
         self.setup = setup
-        self._open_book = open_book
         self._cloud = cloud
         self._clock = clock
         self._dice = dice
         self._meter = meter
         self._guards = guards
         self._turn = asyncio.Lock()
-        self._book: Book | None = None
+        self._diary = Diary(open_book, clock)
         self._watched_before = 0.0
         self._began = 0.0
         self._memory = Memory({}, {}, {}, Health(), Breaker())
@@ -130,24 +122,18 @@ class Recovery:
         self._tags_problem = "the tags were not read yet"
         self._intents: dict[str, Intent] = {}
         """Those that are open, by uuid."""
-        self._spent: deque[Spent] = deque()
+        self._ledger = Ledger(setup.rules)
         self._standing = Standing()
         self._switch = ""
         self._evidence = Evidence(cloud, setup.rules)
-        self._untold: list[Decision] = []
-        """Decisions that the journal does not have yet."""
         self._told: dict[str, tuple[Reason, Cause, bool]] = {}
         """What the last decision on each VM was that said something new."""
         self._decisions: dict[str, Decision] = {}
-        self._noted: Mapping[str, Case] = {}
-        """The cases as the journal has them."""
         self._cared: dict[str, tuple[Case, CaredVM]] = {}
         """The cases as the last report has them."""
-        self._fleet_used: tuple[tuple[float, int], tuple[Use, ...]] | None = None
         self._last_actions: dict[str, LastAction] = {}
         """By uuid; what was done by a process before this one is in the journal only."""
         self._began_time = clock.now()
-        self.journal_problem = NOT_OPEN
         self.bug = ""
         """What went wrong in here, after which nothing is done any more."""
         self.report = self._make_report()
@@ -160,6 +146,11 @@ class Recovery:
     @property
     def memory(self) -> Memory:
         return self._memory
+
+    @property
+    def journal_problem(self) -> str:
+        """Why the journal takes nothing; empty while it does."""
+        return self._diary.problem
 
     @property
     def stance(self) -> Stance:
@@ -211,9 +202,9 @@ class Recovery:
             vms=self._cared_vms(),
             allowances=tuple(
                 Allowance(case.key, case.name, use.window.seconds, use.window.most - use.used)
-                for uuid in sorted({one.uuid for one in self._spent})
+                for uuid in self._ledger.uuids
                 if (case := memory.cases.get(uuid)) is not None
-                for use in uses(rules.vm_windows, self._times_on(case), now=at)
+                for use in self._ledger.uses(case, now=at)
             ),
             last_actions=tuple(self._last_actions.values()),
             open_intents=len(self._intents),
@@ -241,7 +232,7 @@ class Recovery:
     async def take(self, poll: Poll) -> None:
         """Take note of *poll*, whose times are the clock's monotonic ones, and do what follows."""
         async with self._turn:
-            if self._book is None and not await self._boot():
+            if not self._diary.is_open and not await self._boot():
                 return
             if poll.asked_at < self._began:
                 return  # it tells of a time before we were there
@@ -273,9 +264,7 @@ class Recovery:
             JournalError: It could not be written down, and is not in force.
 
         """
-        if self._book is None:
-            raise JournalError(self.journal_problem)
-        at = self.watched
+        book, at = self._diary.book, self.watched
         given = Order(
             kind=kind,
             owner=owner,
@@ -285,7 +274,7 @@ class Recovery:
             until=None if seconds is None else at + seconds,
             uuid=uuid,
         )
-        await self._book.ordered(given)
+        await book.ordered(given)
         # At once, and not in turn: a request that is about to be sent asks for this once more.
         self._standing = self._standing.after(given)
         async with self._turn:
@@ -304,28 +293,22 @@ class Recovery:
 
     async def _boot(self) -> bool:
         """Open the journal and go on where it ends; return whether that worked."""
-        try:
-            book = await self._open_book()
-            past = await book.recall()
-        except JournalError as error:
-            self._journal_failed(error)
+        past = await self._diary.open()
+        if past is None:
             return False
         self._began, self._began_time = self._clock.monotonic(), self._clock.now()
         self._watched_before = max([past.watched, *(one.at for one in past.spent)])
         cases = {case.uuid: case for case in past.cases}
-        self._noted = dict(cases)
-        self._spent, self._fleet_used = deque(past.spent), None
+        self._ledger = Ledger(self.setup.rules, past.spent)
         self._cared.clear()
         self._intents.clear()
         self._enrolled_from = ()
         self._standing = standing(past.orders)
-        self._book = book
-        self._journal_works()
         for intent in past.open_intents:
             if intent.sent_at is None or intent.uuid not in cases:
                 outcome = Outcome.ABANDONED if intent.sent_at is None else Outcome.UNKNOWN
                 closed = replace(intent, outcome=outcome, detail="found open after a restart")
-                await self._write(book.update(closed))
+                await self._diary.write(self._diary.book.update(closed))
                 self._closed(closed)
             else:
                 self._intents[intent.uuid] = intent
@@ -434,12 +417,12 @@ class Recovery:
             if finding.extend:
                 deadline = intent.deadline + self.setup.rules.verify_extension_seconds
                 extended = replace(intent, deadline=deadline, extended=True)
-                if await self._write(self._open.update(extended)):
+                if await self._diary.write(self._diary.book.update(extended)):
                     self._intents[intent.uuid] = extended
             if finding.outcome is None:
                 continue
             closed = replace(intent, outcome=finding.outcome, detail=finding.why)
-            if not await self._write(self._open.update(closed)):
+            if not await self._diary.write(self._diary.book.update(closed)):
                 continue
             del self._intents[intent.uuid]
             if case is not None and case.state in OPEN:
@@ -501,8 +484,11 @@ class Recovery:
                     cases[case.uuid] = self._judged(case)
 
     def _judged(self, case: Case) -> Case:
-        judgement = judge(case, self._circumstances(case), self.setup.rules, self.setup.wordbook)
-        return settle(case, judgement, at=self._picture.at)
+        picture, setup = self._picture, self.setup
+        logs = self._evidence.of(case.uuid)
+        about = circumstances(case, self._memory, picture, logs, setup.own_user)
+        judgement = judge(case, about, setup.rules, setup.wordbook)
+        return settle(case, judgement, at=picture.at)
 
     def _is_about_to_act(self, case: Case) -> bool:
         """Return whether everything but the newest logs says yes: old ones are no ground to act."""
@@ -510,25 +496,6 @@ class Recovery:
         if judgement is None or judgement.ruling is not Ruling.CRASHED:
             return False
         return permits(self._facts(case), self._guards)
-
-    def _circumstances(self, case: Case) -> Circumstances:
-        picture, memory = self._picture, self._memory
-        vm = picture.vms.get(case.uuid)
-        status = vm.status if vm is not None else None
-        node = picture.nodes.get(case.node or 0)
-        enrolment = memory.enrolments.get(case.uuid)
-        return Circumstances(
-            at=picture.at,
-            policy=enrolment.policy if enrolment is not None else Policy.NO,
-            node=memory.nodes.get(case.node or 0),
-            node_name=node.name if node is not None else "its node",
-            node_machine=node.machine if node is not None else None,
-            on_power_loss=vm.config.on_power_loss if vm is not None else "",
-            powered_on=status.powered_on if status is not None else None,
-            started_at=status.started_at if status is not None else None,
-            logs=self._evidence.of(case.uuid),
-            own_user=self.setup.own_user,
-        )
 
     # What is decided.
 
@@ -538,7 +505,7 @@ class Recovery:
             decision = decide(self._facts(case), self._guards)
             self._decisions[case.uuid] = decision
             if self._is_news(case, decision) and not decision.acts:
-                self._untold.append(decision)
+                self._diary.tell(decision)
             rested = case
             if case.state is State.BACKOFF and decision.reason is not Reason.BACKING_OFF:
                 rested = step(case, Event.PAUSE_OVER, at=self.watched)
@@ -577,30 +544,17 @@ class Recovery:
         exhausted = decision.reason is Reason.STEP_NOT_ALLOWED and case.rung > 0
         if exhausted and decision.action is None:
             return step(case, Event.BUDGET_SPENT, at=at)
-        if decision.reason is Reason.BUDGET_SPENT and self._has_itself_to_blame(case):
+        if decision.reason is Reason.BUDGET_SPENT and self._ledger.blames(case, now=at):
             log.warning("recovery.gave_up", vm=case.name, vm_id=case.key)
             return step(case, Event.BUDGET_SPENT, at=at)
         return case
 
-    def _has_itself_to_blame(self, case: Case) -> bool:
-        """Return whether the budget is spent even without what the platform refused."""
-        times = [one.at for one in self._spent_on(case) if one.reply not in NOT_ITS_FAULT]
-        windows = self.setup.rules.vm_windows
-        return any(use.spent for use in uses(windows, times, now=self.watched))
-
-    def _times_on(self, case: Case) -> list[float]:
-        return [one.at for one in self._spent_on(case)]
-
-    def _spent_on(self, case: Case) -> list[Spent]:
-        return [one for one in self._spent if one.uuid == case.uuid and one.at >= case.forgiven_at]
-
     def _facts(self, case: Case) -> Facts:
         rules, memory, at = self.setup.rules, self._memory, self.watched
-        mine = self._spent_on(case)
         picture = self._picture
         vm = picture.vms.get(case.uuid)
         now = self._clock.now()
-        resets = [one.at for one in mine if one.action is Action.RESET]
+        resets = [one.at for one in self._ledger.on(case) if one.action is Action.RESET]
         return Facts(
             at=at,
             time=now,
@@ -612,18 +566,18 @@ class Recovery:
             health=memory.health,
             breaker=memory.breaker,
             in_flight=[intent.name for intent in self._intents.values()],
-            fleet_uses=self._fleet_uses(at),
-            acted_at=self._spent[-1].at if self._spent else None,
-            no_capacity=[one.at for one in self._spent if one.reply is Reply.NO_CAPACITY],
+            fleet_uses=self._ledger.fleet_uses(now=picture.at),
+            acted_at=self._ledger.acted_at,
+            no_capacity=self._ledger.no_capacity,
             read_only=self._cloud.why_not,
             tags_problem=self._tags_problem,
             case=case,
             enrolment=memory.enrolments.get(case.uuid),
             open_intent=self._intents.get(case.uuid),
-            vm_uses=uses(rules.vm_windows, (one.at for one in mine), now=at),
+            vm_uses=self._ledger.uses(case, now=at),
             quiet=quiet(self.setup.quiet, case.name, now),
-            node_hold=self._node_hold(case),
-            waits_for=self._waits_for(case),
+            node_hold=node_hold(case, memory, picture, rules, at=at),
+            waits_for=waits_for(case, memory, rules, at=at),
             may_power_cycle=vm is not None and vm.config.disable_powercycle is False,
             hard_reset_at=max(resets, default=None),
             silenced=self._silenced(case),
@@ -633,54 +587,7 @@ class Recovery:
         """Return who silenced the VM, why and until when; empty where nobody did."""
         if self.setup.silences is None:
             return ""
-        picture = self._picture
-        vm = picture.vms.get(case.uuid)
-        status = vm.status if vm is not None else None
-        node = picture.nodes.get((status and status.node) or case.node or 0)
-        cluster = picture.snapshot.clusters.get((vm and vm.config.cluster) or 0)
-        return self.setup.silences.holding(
-            Spot(
-                case.key,
-                case.name,
-                node.name if node is not None else "",
-                cluster.name if cluster is not None else "",
-            )
-        )
-
-    def _fleet_uses(self, at: float) -> tuple[Use, ...]:
-        """Return how much of the fleet's budgets is used up, counted once between two actions."""
-        since = self._picture.at, len(self._spent)
-        if self._fleet_used is None or self._fleet_used[0] != since:
-            times = [one.at for one in self._spent]
-            self._fleet_used = since, uses(self.setup.rules.fleet_windows, times, now=at)
-        return self._fleet_used[1]
-
-    def _node_hold(self, case: Case) -> str:
-        rules, life = self.setup.rules, self._memory.nodes.get(case.node or 0, NodeLife(None))
-        dropped = lost_several(life, rules)
-        if dropped is None or self.watched - dropped >= rules.platform_seconds:
-            return ""
-        node = self._picture.nodes.get(case.node or 0)
-        name = node.name if node is not None else "its node"
-        return f"several VMs of {name} went down together {self.watched - dropped:.0f} s ago"
-
-    def _waits_for(self, case: Case) -> str:
-        """Return the VMs that have to be up before *case*, unless it waited long enough."""
-        memory = self._memory
-        enrolment = memory.enrolments.get(case.uuid)
-        if enrolment is None or not enrolment.after or case.trouble_at is None:
-            return ""
-        if self.watched - case.trouble_at >= self.setup.rules.dependency_seconds:
-            return ""
-        return ", ".join(
-            sorted(
-                other.name
-                for other in memory.cases.values()
-                if other.sight is not Sight.UP
-                and other.uuid != case.uuid
-                and matches(other.name, enrolment.after)
-            )
-        )
+        return self.setup.silences.holding(spot(case, self._picture))
 
     def _is_news(self, case: Case, decision: Decision) -> bool:
         """Return whether *decision* is to be told: of who is looked after, and of every crash."""
@@ -709,19 +616,18 @@ class Recovery:
             return
         hand = Hand(
             self._cloud,
-            self._open,
+            self._diary.book,
             self.setup.rules,
             self._clock,
             forbidden=lambda: self._forbidden() or self._silenced(case),
             watched=lambda: self.watched,
         )
         try:
-            number = await self._open.decided(decision)
+            number = await self._diary.book.decided(decision)
             task = Task(case, enrolment, decision.action, number, self._picture.clock)
             done = await hand.carry_out(task)
         except JournalError as error:
-            self._journal_failed(error)
-            self._book = None  # what the journal has of this is found when it is read again
+            self._diary.lose(error)
             return
         self._memory.cases[case.uuid] = self._after_acting(case, done)
 
@@ -733,7 +639,7 @@ class Recovery:
             return begin_anew(case, Event.SEEN_CHANGING, at=at)
         case = step(case, Event.INTENT_COMMITTED, at=at)
         if intent.sent_at is not None:
-            self._spent.append(Spent(intent.sent_at, case.uuid, intent.action, intent.reply))
+            self._ledger.add(Spent(intent.sent_at, case.uuid, intent.action, intent.reply))
         if intent.outcome is not None:
             self._closed(intent)
         if intent.outcome is Outcome.ABANDONED:
@@ -780,73 +686,7 @@ class Recovery:
             case = begin_anew(case, Event.CLEARED, at=at)
         self._memory.cases[uuid] = case
 
-    # What is written down.
-
-    @property
-    def _open(self) -> Book:
-        if self._book is None:
-            raise JournalError(self.journal_problem)
-        return self._book
-
     async def _note(self) -> None:
-        """Write down what has changed since this last worked."""
-        if self._book is None:
-            return
-        cases, noted = self._memory.cases, self._noted
-        changed = [case for uuid, case in cases.items() if noted.get(uuid) is not case]
-        page = Page(
-            watched=self.watched,
-            time=self._memory.seen_time or self._clock.now(),
-            clock=self._memory.seen_clock,
-            cases=changed,
-            gone=[uuid for uuid in noted if uuid not in cases],
-            changes=self._changes(changed),
-            decisions=tuple(self._untold),
-        )
-        if await self._write(self._book.note(page)):
-            self._noted = dict(cases)
-            self._untold.clear()
-            self._spent = deque(one for one in self._spent if one.at > self.watched - WEEK)
-
-    async def _write(self, writing: Awaitable[object]) -> bool:
-        """Await *writing* to the journal; return whether it worked."""
-        try:
-            await writing
-        except JournalError as error:
-            self._journal_failed(error)
-            return False
-        self._journal_works()
-        return True
-
-    def _journal_failed(self, error: JournalError) -> None:
-        if self.journal_problem != str(error):
-            log.error("journal.failed", error=str(error), consequence="recovery does nothing")
-        self.journal_problem = str(error)
-
-    def _journal_works(self) -> None:
-        if self.journal_problem not in ("", NOT_OPEN):
-            log.info("journal.works")
-        self.journal_problem = ""
-
-    def _changes(self, changed: Sequence[Case]) -> list[Change]:
-        found = []
-        for case in changed:
-            before = self._noted.get(case.uuid)
-            if before is None or before.state is not case.state:
-                found.append(self._change(before, case, told=case))
-        gone = [case for uuid, case in self._noted.items() if uuid not in self._memory.cases]
-        return found + [self._change(case, None, told=case) for case in gone]
-
-    def _change(self, before: Case | None, after: Case | None, *, told: Case) -> Change:
-        judgement = told.judgement
-        return Change(
-            uuid=told.uuid,
-            vm_key=told.key,
-            name=told.name,
-            at=self.watched,
-            time=self._clock.now(),
-            before=before.state if before is not None else None,
-            after=after.state if after is not None else None,
-            word=told.word,
-            detail=f"{judgement.cause}: {judgement.detail}" if judgement is not None else "",
-        )
+        """Write down what has changed, and forget what does not count any more."""
+        if await self._diary.note(self._memory, watched=self.watched):
+            self._ledger.forget(now=self.watched)
