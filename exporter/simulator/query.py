@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 Value = str | int | float | bool | None
@@ -297,6 +298,7 @@ _ITEM = re.compile(r"(?P<what>.*?)(?:\s+as\s+(?P<alias>[\w$-]+))?", re.DOTALL | 
 _FUNCTION = re.compile(r"(?P<name>\w+)\((?P<argument>[^()]*)\)")
 
 
+@lru_cache(maxsize=256)  # a client asks for the same few columns for ever
 def parse_fields(text: str) -> tuple[Field, ...]:
     """Return the items of ``fields``; what cannot be read is dropped, as everything unknown is."""
     items = (_field(item.strip()) for item in _split(text))
