@@ -18,7 +18,7 @@ DEV     := $(VENV)/.dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench replay mutants dashboards previews lock docs clean setup programs
+.PHONY: help demo test check bench plays replay mutants dashboards previews lock docs clean setup programs
 
 help: ## List what can be asked for
 	@echo "make VERB, where VERB is one of"
@@ -71,6 +71,9 @@ check: $(DEV) ## Run the linters, the type checker and the like
 
 bench: $(DEV) ## Measure, and hold the numbers against their bars
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+plays: $(DEV) ## Let everything befall recovery at once, thousands of times, each time otherwise
+	@$(BIN)/python -m tests.recovery.plays $(ARGS)
 
 replay: $(DEV) ## Replay a month of recovery against the simulator, and tell how it went
 	@$(BIN)/python -m tests.recovery.month $(ARGS)

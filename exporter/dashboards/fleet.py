@@ -353,7 +353,10 @@ def _nodes() -> Panel:
         of(23, "Nodes", "Each node with what VergeOS says of it, and the VMs on it.", width=24),
         [
             now(f"max by (system_name, node, cluster, status) ({status} * {of_these})"),
-            now(f"count by (system_name, node, cluster) ({placed})"),
+            now(
+                f"count by (system_name, node, cluster) ({placed})"
+                f" or 0 * max by (system_name, node, cluster) ({nodes})"
+            ),
             now(
                 f"max by (system_name, node, cluster) "
                 f"({series('node_maintenance', EVERY_SYSTEM)} * {of_these})"

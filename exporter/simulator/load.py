@@ -7,6 +7,7 @@ DAY = 2 * math.pi / 86_400
 SPELL = 2 * math.pi / 540
 DAY_DEPTH = 0.35
 SPELL_DEPTH = 0.4
+HEALTHY_MEMORY = 0.94
 """Depths add up to less than one, so that no counter ever runs backwards."""
 
 
@@ -24,8 +25,8 @@ class Load:
         return min(1.0, max(0.002, self.level * self.pace(at)))
 
     def memory(self, at: float) -> float:
-        """Return the share of its memory that is in use, 0 to 1."""
-        return min(0.99, self.memory_share * (1 + 0.05 * math.sin(DAY * at + self.phase)))
+        """Return the share of its memory that is in use, 0 to 1; a healthy guest leaves some."""
+        return min(HEALTHY_MEMORY, self.memory_share * (1 + 0.05 * math.sin(DAY * at + self.phase)))
 
     def work(self, start: float, end: float) -> float:
         """Return the seconds of mean activity between *start* and *end*; never falls with *end*."""

@@ -1,6 +1,8 @@
 """
 ``python -m tests.rules.noise``: the busiest demo for ten minutes, and every message it sends.
 
+With ``--scenario quiet --vms 200`` it is a healthy fleet, which has nothing to say.
+
 Everything is real and unhurried but Alertmanager's waiting, which is left out: it could only make
 the list shorter. The reader judges, message by message, whether it was worth the bell.
 """
@@ -10,6 +12,7 @@ import asyncio
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,16 +29,16 @@ from tests.test_prometheus import free_port, ready
 SCRAPE = "5s"
 
 
-async def main(minutes: float, scenario: str) -> None:
+async def main(minutes: float, demo: Sequence[str]) -> None:
     with TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "am").mkdir()
         async with alertmanager(folder / "am") as people:
-            await listen(folder, people, minutes, scenario)
+            await listen(folder, people, minutes, demo)
             tell(people.told)
 
 
-async def listen(folder: Path, people: Alertmanager, minutes: float, scenario: str) -> None:
+async def listen(folder: Path, people: Alertmanager, minutes: float, demo: Sequence[str]) -> None:
     """Run the demo, and a Prometheus with the shipped rules that tells *people*."""
     ours, theirs = free_port(), free_port()
     for path, text in files().items():
@@ -43,8 +46,8 @@ async def listen(folder: Path, people: Alertmanager, minutes: float, scenario: s
             (folder / Path(path).name).write_text(text)
     (folder / "prometheus.yml").write_text(json.dumps(configuration(ours, people.url)))
     quiet = asyncio.subprocess.DEVNULL
-    demo = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "exporter", "demo", "--scenario", scenario),
+    shown = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "exporter", "demo", *demo),
         *("--web.listen-address", f"127.0.0.1:{ours}"),
         stdout=quiet,
         stderr=quiet,
@@ -62,7 +65,7 @@ async def listen(folder: Path, people: Alertmanager, minutes: float, scenario: s
             await ready(http, theirs)
         await REAL_TIME.sleep(minutes * 60)
     finally:
-        for process in (demo, prometheus):
+        for process in (shown, prometheus):
             process.terminate()
             await process.wait()
 
@@ -109,5 +112,7 @@ if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--minutes", type=float, default=10.0)
     arguments.add_argument("--scenario", default="busy")
+    arguments.add_argument("--vms", type=int)
     given = arguments.parse_args()
-    asyncio.run(main(given.minutes, given.scenario))
+    size = ["--vms", str(given.vms)] if given.vms else []
+    asyncio.run(main(given.minutes, ["--scenario", given.scenario, *size]))

@@ -63,6 +63,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 async def _gather(dashboard: Dashboard, options: argparse.Namespace) -> dict[str, Any]:
     """Return the dashboard with what its queries bring, as the page wants it."""
     end = SystemClock().now().timestamp()
+    end -= (end - 30) % 60  # between two minutes: a label at the very edge would be cut off
     moment = Moment(end - seconds(options.range), end, seconds(options.scrape_interval))
     wishes = dict(wish.split("=", 1) for wish in options.choose)
     async with aiohttp.ClientSession() as http:
