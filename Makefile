@@ -36,7 +36,7 @@ demo: $(RUNTIME) ## Run the daemon against a simulated cloud
 test: $(DEV) programs ## Run the tests; with ARGS, those that pytest selects by them
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage run -m pytest -n auto --dist worksteal
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 else
