@@ -209,6 +209,20 @@ def arm(
 
 
 @commands.command()
+def accept(
+    reason: Reason,
+    owner: Owner = None,
+    system: System = None,
+    token_file: TokenFile = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Say that what is seen is so: missing VMs are gone, and a storm is one; a warm-up follows."""
+    _order(OrderKind.ACCEPT, url, token_file, as_json=as_json, owner=owner, reason=reason,
+           system=system)  # fmt: skip
+
+
+@commands.command()
 def clear(
     vm: Annotated[str, typer.Argument(metavar="VM", help="Its name, key or uuid.")],
     reason: Reason,
@@ -261,6 +275,7 @@ _DONE = {
     "resume": "recovery goes on, after a warm-up",
     "disarm": "recovery is disarmed until somebody arms it",
     "arm": "recovery is armed, after a warm-up",
+    "accept": "recovery takes what is seen for true, after a warm-up",
     "clear": "is cleared",
 }
 

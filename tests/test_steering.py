@@ -171,7 +171,7 @@ async def test_orders_are_given_in_the_name_of_whoever_is_logged_in(idle: Daemon
     assert "1 h 30 min left: new disks" in " ".join(status.split())
 
 
-@pytest.mark.parametrize("kind", ["resume", "disarm", "arm"])
+@pytest.mark.parametrize("kind", ["resume", "disarm", "arm", "accept"])
 async def test_every_order_has_its_command(idle: Daemon, kind: str, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n")

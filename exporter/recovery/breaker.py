@@ -80,6 +80,13 @@ def weigh(breaker: Breaker, count: Count, rules: Rules, *, now: float) -> Breake
             return breaker
 
 
+def vouched_for(breaker: Breaker, *, now: float) -> Breaker:
+    """Return the breaker after a person said that the view is right: a storm is half over."""
+    if breaker.weather is Weather.STORM:
+        return msgspec.structs.replace(breaker, weather=Weather.CLEARING, since=now)
+    return breaker
+
+
 def disappointed(breaker: Breaker, rules: Rules, *, now: float) -> Breaker:
     """Return the breaker after an action failed: half open, it opens again."""
     if breaker.weather is Weather.CLEARING:

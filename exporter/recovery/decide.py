@@ -152,7 +152,7 @@ def _picture_fresh(facts: Facts) -> Verdict:
     problem = facts.health.problem
     if problem is not None:
         says = f"the last picture is not to be believed: {problem.detail}"
-        return _no(Reason.PICTURE_OLD, says, "a valid picture")
+        return _no(Reason.PICTURE_OLD, says, _SOUND_PICTURE.get(problem.reason, "a valid picture"))
     age, most = facts.picture_age_seconds, facts.rules.picture_age_seconds
     if age > most:
         says = f"the picture is {age:.0f} s old, {most:g} s at most"
@@ -257,7 +257,7 @@ def _fair_weather(facts: Facts) -> Verdict:
             return _yes(Reason.STORM, "no storm")
         case Weather.STORM:
             says = f"a storm since {facts.at - breaker.since:.0f} s: too many are down at once"
-            return _no(Reason.STORM, says, "fewer VMs down, or calm")
+            return _no(Reason.STORM, says, f"fewer VMs down, or calm; {_ACCEPT}")
         case Weather.CLEARING:
             acted_at = facts.acted_at
             since = facts.at - acted_at if acted_at is not None else rules.storm_probe_seconds
@@ -355,6 +355,8 @@ GUARDS: tuple[Guard, ...] = (
 )
 """In the order in which a person would ask. What people said comes first, the mode last."""
 
+_ACCEPT = "or vergewatch recovery accept, if you know that it is so"
+_SOUND_PICTURE = dict.fromkeys(("short", "rows_missing"), f"a whole list; {_ACCEPT}")
 _CURES = {
     Ruling.CONFIRMING: "time",
     Ruling.INTENDED: "whoever stopped it starts it again",

@@ -47,7 +47,7 @@ from exporter.recovery.evidence import Evidence
 from exporter.recovery.health import Health, warm_up
 from exporter.recovery.ledger import NOT_ITS_FAULT, Ledger
 from exporter.recovery.logbook import Wordbook
-from exporter.recovery.memory import CLOCK_JUMPED, Memory, advance
+from exporter.recovery.memory import CLOCK_JUMPED, Memory, accepted, advance
 from exporter.recovery.orders import Order, OrderKind, Standing, standing
 from exporter.recovery.pace import backoff_seconds
 from exporter.recovery.picture import Picture, Poll
@@ -280,10 +280,10 @@ class Recovery:
         async with self._turn:
             if kind is OrderKind.CLEAR and uuid is not None:
                 self._clear(uuid, at)
-            elif kind in (OrderKind.ARM, OrderKind.RESUME):
+            elif kind in (OrderKind.ARM, OrderKind.RESUME, OrderKind.ACCEPT):
                 self._warm_up(f"{kind} by {owner}")
-            if kind is OrderKind.ARM:  # whoever arms it has seen what is there, and means it
-                self._memory = self._memory._replace(accepts=True)
+            if kind is OrderKind.ACCEPT:
+                self._memory = accepted(self._memory, at=at)
             await self._note()
             self.report = self._make_report()
         log.info("recovery.ordered", order=str(kind), owner=owner, reason=reason)

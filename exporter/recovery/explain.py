@@ -477,6 +477,7 @@ ORDERS: Mapping[OrderKind, str] = {
     OrderKind.RESUME: "resumed recovery",
     OrderKind.DISARM: "disarmed recovery",
     OrderKind.ARM: "armed recovery",
+    OrderKind.ACCEPT: "said that what is seen is so",
     OrderKind.CLEAR: "cleared it",
 }
 UNSETTLED = frozenset({Cause.NOT_DOWN_NOW, Cause.NOT_LONG_ENOUGH, Cause.LOGS_NOT_SETTLED})

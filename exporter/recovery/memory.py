@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from exporter.model import VM
-from exporter.recovery.breaker import Breaker, Count, weigh
+from exporter.recovery.breaker import Breaker, Count, vouched_for, weigh
 from exporter.recovery.cases import Case, Enrolment, Policy, Ruling, Sight
 from exporter.recovery.detect import Moment, meet, observe
 from exporter.recovery.health import Health, after_invalid, after_valid, warm_up
@@ -83,6 +83,11 @@ def advance(
         seen_time=picture.time,
         seen_clock=picture.clock,
     )
+
+
+def accepted(memory: Memory, *, at: float) -> Memory:
+    """Return what is known once a person said that what is seen is so."""
+    return memory._replace(accepts=True, breaker=vouched_for(memory.breaker, now=at))
 
 
 def _still_there(cases: Mapping[str, Case], poll: Poll) -> dict[str, Case]:

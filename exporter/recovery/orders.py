@@ -15,6 +15,8 @@ class OrderKind(StrEnum):
     RESUME = "resume"
     DISARM = "disarm"
     ARM = "arm"
+    ACCEPT = "accept"
+    """What is seen is so: what the list lacks is gone for good, and who is down is down."""
     CLEAR = "clear"
 
 
@@ -56,7 +58,7 @@ class Standing(NamedTuple):
                 return self._replace(disarm=order)
             case OrderKind.ARM:
                 return self._replace(disarm=None)
-            case OrderKind.CLEAR:
+            case OrderKind.ACCEPT | OrderKind.CLEAR:
                 return self
 
 

@@ -325,8 +325,8 @@ def _storm(t: Thresholds) -> Alert:
             mitigation=(
                 "Repair what they share.",
                 BY_HAND,
-                ("Once you know that the view is right: `vergewatch recovery arm --reason ...` "
-                "accepts the picture as it is. A warm-up follows; `disarm` undoes it."),
+                ("Once you know that the view is right: `vergewatch recovery accept --reason ...`. "
+                "After a warm-up VMs are started one at a time; `disarm` stops that."),
             ),
             noise="Many VMs that were stopped at once in a way that no log tells. A lab where that "
             "is daily business needs no recovery, or a larger `recovery.limits.storm_least`.",
@@ -439,8 +439,8 @@ mode="enforce", posture=~"degraded|warming_up|active|clearing"}}""",
             ),
             automation="Recovery goes on by itself when the pictures are good.",
             mitigation=(
-                ("`short` after you deleted many VMs on purpose: `vergewatch recovery arm --reason "
-                "...` accepts the picture as it is."),
+                ("`short` or `rows_missing` after you deleted many VMs on purpose: `vergewatch "
+                "recovery accept --reason ...`."),
                 "`slow`: raise `poll.fast_seconds`, or look why VergeOS answers slowly.",
                 BY_HAND,
             ),

@@ -161,6 +161,8 @@ class Life:
     left_at: float = NEVER
     """When it was last seen on its way down."""
     unenrolled_at: float = NEVER
+    forgotten: bool = False
+    """Whether a person said that it is gone, and it has not been up since."""
     was_running: bool = False
     was_on: int | None = None
 
@@ -250,6 +252,7 @@ class Observer:
         self._disarmed = False
         self._cleared: dict[str, float] = {}
         self._banned_at = NEVER
+        self._accepted_at = NEVER
         self._no_room: list[float] = []
         self._journal_failed = False
         self._open_for: dict[int, float] = {}
@@ -390,7 +393,7 @@ class Observer:
             if look.is_up:
                 life.not_up_since = None
                 life.node = look.node
-                life.seen_up_at = poll.at
+                life.seen_up_at, life.forgotten = poll.at, False
                 if look.is_ours:
                     life.up_at, life.recorded_up = poll.at, True
             elif life.not_up_since is None:
@@ -413,6 +416,7 @@ class Observer:
             min(life.surely_down_since, life.not_up_since or poll.at)
             for key, life in self._lives.items()
             if life.surely_down_since is not None
+            and not life.forgotten
             and key in poll.looks
             and self._surely_crashed(poll.looks[key], life)
         ]
@@ -527,10 +531,22 @@ class Observer:
                 case OrderKind.ARM:
                     self._disarmed, self._was_forbidden = False, ""
                     self._warm(self._now)
+                case OrderKind.ACCEPT:
+                    self._accept()
                 case OrderKind.CLEAR:
                     self._cleared[order.uuid] = self._now
                     self._given_up.pop(order.uuid, None)
         self._orders_read = len(orders)
+
+    def _accept(self) -> None:
+        """Take a person's word: what is missing is gone, and a storm is one."""
+        self._warm(self._now)
+        self._accepted_at = self._now
+        if any(
+            one.name in ("short_list", "empty_list") for one in self.theatre.world.faults.active()
+        ):
+            for life in self._lives.values():
+                life.forgotten = True
 
     def _wishes(self, asked: Asked, look: Look, life: Life) -> Iterator[str]:
         """Return who wanted the VM down, as far as the log said so when it was last read."""
@@ -758,7 +774,8 @@ class Observer:
             return
         youngest = max(self._troubled, default=NEVER)
         before = max((one.request.at for one in self.asked), default=NEVER)
-        if at - youngest < rules.storm_patience_seconds - DUST:
+        vouched_for = self._accepted_at > youngest
+        if at - youngest < rules.storm_patience_seconds - DUST and not vouched_for:
             when = f"the last of them went down {at - youngest:.0f} s before"
             yield "I13", f"{count} of {self._enrolled_count} VMs are in trouble; {when}"
         if at - before < rules.storm_probe_seconds - DUST:

@@ -461,6 +461,13 @@ class Everything(RuleBasedStateMachine):
         if undone:
             self.order(OrderKind.RESUME if kind is OrderKind.PAUSE else OrderKind.ARM)
 
+    @rule(lists_are_short=st.booleans())
+    def somebody_says_that_what_is_seen_is_so(self, lists_are_short: bool) -> None:
+        if lists_are_short:
+            self.theatre.world.faults.turn_on("short_list", keep=0.5, path="vms", lasting=50.0)
+            self.let_pass(20)
+        self.order(OrderKind.ACCEPT)
+
     @rule(which=WHICH)
     def somebody_clears_a_vm(self, which: int) -> None:
         self.order(OrderKind.CLEAR, uuid=self.vm(which).uuid)

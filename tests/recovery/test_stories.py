@@ -7,6 +7,7 @@ and no database that could fail over to a standby.
 
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -351,14 +352,48 @@ def test_a_mass_deletion_is_believed_once_a_person_says_so(play: Play) -> None:
         theatre.world.deletes(name)
     theatre.let_pass(600)
     problem = theatre.recovery.memory.health.problem
-    order(theatre, OrderKind.ARM)
+    order(theatre, OrderKind.ACCEPT)
     theatre.let_pass(700)
     theatre.world.crash(theatre.names[0])
     theatre.let_pass(300)
 
     assert problem is not None
     assert len(theatre.recovery.memory.cases) == len(theatre.names)
-    assert theatre.running(theatre.names[0])
+
+
+def test_whoever_arms_recovery_does_not_say_that_a_short_list_is_whole(play: Play) -> None:
+    theatre, _ = play(vms=20)
+    theatre.warm()
+    theatre.world.faults.turn_on("short_list", keep=0.5, path="vms", lasting=200.0)
+    theatre.let_pass(60)
+    order(theatre, OrderKind.DISARM)
+    theatre.let_pass(60)
+
+    order(theatre, OrderKind.ARM)
+    theatre.let_pass(60)
+
+    assert theatre.recovery.memory.health.problem is not None
+    assert len(theatre.recovery.memory.cases) == len(theatre.names)
+
+
+def test_a_storm_that_a_person_vouches_for_is_not_waited_out(play: Play) -> None:
+    theatre, _ = play(vms=30)
+    theatre.warm()
+    began = theatre.clock.elapsed
+    for name in theatre.names[:6]:
+        theatre.world.crash(name)
+    theatre.let_pass(60)
+    before = theatre.recovery.memory.breaker.weather
+
+    order(theatre, OrderKind.ACCEPT)
+    theatre.let_pass(theatre.every)
+    after = theatre.recovery.memory.breaker.weather
+    theatre.let_pass(700)
+
+    assert (before, after) == (Weather.STORM, Weather.CLEARING)
+    times = [one.at - began for one in theatre.asked()]
+    assert 660 <= times[0] < ENFORCE.storm_patience_seconds
+    assert all(later - earlier >= 60 for earlier, later in pairwise(times))
 
 
 def test_when_forty_of_fifty_vms_go_at_once_nothing_is_done(play: Play) -> None:

@@ -250,7 +250,7 @@ async def test_without_a_desk_there_is_nothing_there(daemon: Serving) -> None:
 # Steering.
 
 
-@pytest.mark.parametrize("kind", ["pause", "resume", "disarm", "arm", "clear"])
+@pytest.mark.parametrize("kind", ["pause", "resume", "disarm", "arm", "accept", "clear"])
 async def test_whoever_has_the_token_may_steer(daemon: Serving, kind: str) -> None:
     desk = StubDesk()
     site = await daemon(desk)
