@@ -3,7 +3,7 @@
 import asyncio
 import os
 import textwrap
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -324,18 +324,8 @@ def _show_care(care: Care, vms: list[Brief]) -> None:
         f"  mode {care.mode}", (f"  {_plain(care.url)}", "dim"),
     )  # fmt: skip
     console.print(head, soft_wrap=True)
-    if care.paused is None and care.disarmed is None:
-        console.print(_entry("  ", care.because))
-    for what, order in (("paused", care.paused), ("disarmed", care.disarmed)):
-        if order is not None:
-            console.print(_entry("  ", _order_in_force(what, order)))
-    if care.kill_switch:
-        console.print(_entry("  ", f"{care.kill_switch} is there, and forbids everything"))
-    if care.journal_problem and care.journal_problem != care.because:
-        console.print(_entry("  ", f"journal: {care.journal_problem}"))
-    console.print(_entry("  ", _who_is_cared_for(care)))
-    if care.under_way:
-        console.print(_entry("  ", f"under way: {', '.join(care.under_way)}"))
+    for line in _standing(care):
+        console.print(_entry("  ", line))
     worst = vms[:WORST_FIRST]
     if worst:
         table = _table(("", False), ("", True))
@@ -347,12 +337,22 @@ def _show_care(care: Care, vms: list[Brief]) -> None:
     console.print()
 
 
-def _who_is_cared_for(care: Care) -> str:
-    text = f"{care.vms} VMs looked after{_by_state(care.states)}"
-    if not care.others:
-        return text
-    others = sum(care.others.values())
-    return f"{text}\n{others} only looked at, since nobody enrolled them{_by_state(care.others)}"
+def _standing(care: Care) -> Iterator[str]:
+    if care.paused is None and care.disarmed is None:
+        yield care.because
+    for what, order in (("paused", care.paused), ("disarmed", care.disarmed)):
+        if order is not None:
+            yield _order_in_force(what, order)
+    if care.kill_switch:
+        yield f"{care.kill_switch} is there, and forbids everything"
+    if care.journal_problem and care.journal_problem != care.because:
+        yield f"journal: {care.journal_problem}"
+    yield f"{care.vms} VMs looked after{_by_state(care.states)}"
+    if care.others:
+        others = sum(care.others.values())
+        yield f"{others} only looked at, since nobody enrolled them{_by_state(care.others)}"
+    if care.under_way:
+        yield f"under way: {', '.join(care.under_way)}"
 
 
 def _by_state(states: Mapping[str, int]) -> str:

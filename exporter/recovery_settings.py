@@ -83,6 +83,8 @@ class Limits(BaseModel):
     """How long VergeOS' own high availability is left alone with a VM."""
     log_settle_seconds: Seconds = 10
     """How late a row of the log may be."""
+    log_others_seconds: PositiveFloat = 120
+    """Between two readings of the log for VMs that are only looked at."""
     log_before_seconds: Seconds = 600
     """How long before a VM's end its stop may have been asked for."""
     degraded_after: PositiveInt = 2

@@ -186,7 +186,7 @@ def _enrolled(facts: Facts) -> Verdict:
         return _no(Reason.NOT_ENROLLED, facts.tags_problem, "tags that can be read")
     if enrolment is None or not enrolment.policy.acts:
         because = enrolment.because if enrolment is not None else "it is not listed any more"
-        cure = "give it the tag recovery/auto, or a rule"
+        cure = "a person starts it; for the next time, give it the tag recovery/auto or a rule"
         return _no(Reason.NOT_ENROLLED, because, cure)
     if facts.case.sight is Sight.INELIGIBLE:
         return _no(Reason.NOT_ENROLLED, "it is disabled or belongs to a service", "enable it")

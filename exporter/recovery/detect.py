@@ -22,6 +22,8 @@ from exporter.recovery.states import JUDGED, OPEN, Event, State, follow
 
 TROUBLE = (Sight.DOWN, Sight.HUNG)
 UP = frozenset({State.HEALTHY, State.PROBATION})
+NAMELESS = frozenset({Cause.SEEN_STOPPING, Cause.HIBERNATED})
+"""Causes that are known without the log, and that tell nobody's name."""
 PICTURES_WITHOUT_A_ROW = 3
 OUR_ROW_SECONDS = 60.0
 """How far from the sending of an action its row in the log may be."""
@@ -162,7 +164,8 @@ def _seen_between(case: Case, at: float) -> Case:
     if case.sight in (Sight.STOPPING, Sight.HIBERNATED):
         stopping = case.sight is Sight.STOPPING
         cause = Cause.SEEN_STOPPING if stopping else Cause.HIBERNATED
-        case = replace(case, judgement=Judgement(Ruling.INTENDED, cause, f"seen {case.word}"))
+        if case.state is not State.INTENDED:  # where it is, more may be known than that
+            case = replace(case, judgement=Judgement(Ruling.INTENDED, cause, f"seen {case.word}"))
         return step(case, Event.SEEN_STOPPING, at=at)
     if case.state in UP:
         harmless = case.sight is Sight.BUSY
@@ -350,21 +353,35 @@ def _of_the_logs(
     if not logs.reading.complete:
         detail = "the log lacks a row that was there before, or has one that cannot be read"
         return Judgement(Ruling.UNKNOWN, Cause.LOGS_INCOMPLETE, detail)
-    since = max(up_clock - rules.log_before_seconds, about.started_at or 0.0)
-    rows = [
-        row
-        for row in logs.reading.rows
-        if row.at >= since and not _is_ours(row, case, about, wordbook)
-    ]
-    return _of_the_rows(rows, case, about, wordbook)
+    return _of_the_rows(logs.reading.rows, case, about, rules, wordbook)
+
+
+def is_nameless(case: Case) -> bool:
+    """Return whether somebody wanted *case* down, and nobody looked up who."""
+    judgement = case.judgement
+    return case.state is State.INTENDED and judgement is not None and judgement.cause in NAMELESS
+
+
+def name_who(case: Case, about: Circumstances, rules: Rules, wordbook: Wordbook) -> Case:
+    """Return the case of a VM that was seen stopping, with who wanted it, if the log has that."""
+    logs = about.logs
+    if logs is None or logs.reading is None:
+        return case
+    judgement = _of_the_rows(logs.reading.rows, case, about, rules, wordbook)
+    if judgement is None or judgement.ruling is not Ruling.INTENDED:
+        return case
+    return replace(case, judgement=judgement)
 
 
 def _of_the_rows(
-    rows: Sequence[LogRow], case: Case, about: Circumstances, wordbook: Wordbook
+    rows: Sequence[LogRow], case: Case, about: Circumstances, rules: Rules, wordbook: Wordbook
 ) -> Judgement | None:
-    """Return the first wish among *rows*, or else the first doubt."""
+    """Return the first wish among *rows* of its last life, or else the first doubt."""
+    since = max((case.up_clock or 0.0) - rules.log_before_seconds, about.started_at or 0.0)
     doubt: Judgement | None = None
     for row in rows:
+        if row.at < since or _is_ours(row, case, about, wordbook):
+            continue
         judgement = None
         if row.machine == case.machine:
             judgement = _of_a_row(row, about.policy, wordbook)

@@ -36,7 +36,9 @@ from exporter.recovery.decision import Decision, Reason
 from exporter.recovery.detect import (
     begin_anew,
     helped,
+    is_nameless,
     judge,
+    name_who,
     settle,
     step,
     stopped_again,
@@ -467,7 +469,8 @@ class Recovery:
         """Judge every VM in trouble; read the logs of those that need it, in one request."""
         cases, at = self._memory.cases, self.watched
         troubled = {uuid: case for uuid, case in cases.items() if case.state in JUDGED}
-        self._evidence.forget_all_but(troubled)
+        nameless = {uuid: case for uuid, case in cases.items() if is_nameless(case)}
+        self._evidence.forget_all_but(troubled | nameless)
         for uuid, case in troubled.items():
             cases[uuid] = self._judged(case)
         due = [
@@ -477,6 +480,7 @@ class Recovery:
         ]
         ours = [case for case in due if case.policy.acts]
         others = [case for case in due if not case.policy.acts]
+        others += [case for case in nameless.values() if self._evidence.is_unread(case, at=at)]
         for wanted in (ours, self._evidence.some_of_others(others, at=at)):
             if wanted:
                 await self._evidence.read(wanted, self._picture, at=at)
@@ -487,6 +491,8 @@ class Recovery:
         picture, setup = self._picture, self.setup
         logs = self._evidence.of(case.uuid)
         about = circumstances(case, self._memory, picture, logs, setup.own_user)
+        if is_nameless(case):
+            return name_who(case, about, setup.rules, setup.wordbook)
         judgement = judge(case, about, setup.rules, setup.wordbook)
         return settle(case, judgement, at=picture.at)
 

@@ -14,9 +14,6 @@ from exporter.recovery.rules import DAY, HOUR, Rules
 AGAIN_SHARE = 0.25
 """Of the time that a trouble lasts, between two readings of its logs."""
 ANCHOR_AGAIN_SECONDS = 300.0
-FOR_OTHERS_SECONDS = 120.0
-"""Between two readings for VMs that nobody enrolled: people who stop VMs all day must not use up
-the requests that recovery needs."""
 UNREAD = (Cause.LOGS_UNREAD, Cause.LOGS_INCOMPLETE, Cause.LOGS_UNCLEAR)
 
 
@@ -39,7 +36,7 @@ class Evidence:
         self._whole_since = 0.0
         """The platform's time from which on the log is known to be whole."""
         self._logs: dict[str, Logs] = {}
-        self._read_for_others_at = -FOR_OTHERS_SECONDS
+        self._read_for_others_at = float("-inf")
 
     async def keep_anchor(self, picture: Picture, *, at: float) -> None:
         """Have an anchor before it is needed, a day or two old; the one before vouches for it."""
@@ -83,16 +80,21 @@ class Evidence:
 
     def some_of_others(self, cases: Sequence[Case], *, at: float) -> Sequence[Case]:
         """
-        Return those of *cases*, which nobody enrolled, whose logs may be read now.
+        Return those of *cases*, from which nothing will follow, whose logs may be read now.
 
         Such as went down at about the same time, the last first: one that is down for a month
         needs a month's log, and has the time to wait for it.
         """
-        if not cases or at - self._read_for_others_at < FOR_OTHERS_SECONDS:
+        if not cases or at - self._read_for_others_at < self._rules.log_others_seconds:
             return ()
         newest = max(case.up_clock or 0.0 for case in cases)
         self._read_for_others_at = at
         return [case for case in cases if (case.up_clock or 0.0) >= newest - HOUR]
+
+    def is_unread(self, case: Case, *, at: float) -> bool:
+        """Return whether nobody has looked yet who made *case* stop, and the log has settled."""
+        settled = at >= case.since + self._rules.log_settle_seconds
+        return settled and case.up_clock is not None and case.uuid not in self._logs
 
     async def read(self, cases: Sequence[Case], picture: Picture, *, at: float) -> None:
         """Read the logs of *cases* and of their nodes, in one request."""

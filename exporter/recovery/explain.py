@@ -466,11 +466,11 @@ REFUSALS: Mapping[Reply, str] = {
     Reply.REFUSED: "which VergeOS refused",
 }
 POLICIES: Mapping[Policy, str] = {
-    Policy.NO: "never",
-    Policy.IGNORE: "never, and nobody even looks at it",
-    Policy.ON_FAILURE: "when it crashed",
-    Policy.UNLESS_STOPPED: "unless somebody stopped it",
-    Policy.ALWAYS: "always, unless a person or a task stopped it",
+    Policy.NO: "nothing but to look at it",
+    Policy.IGNORE: "nothing, not even to look at it",
+    Policy.ON_FAILURE: "start it again when it crashed",
+    Policy.UNLESS_STOPPED: "start it again unless somebody stopped it",
+    Policy.ALWAYS: "start it again always, unless a person or a task stopped it",
 }
 ORDERS: Mapping[OrderKind, str] = {
     OrderKind.PAUSE: "paused recovery",
@@ -636,7 +636,7 @@ def _to_change(about: About) -> tuple[str, ...]:
 
 def _allowed(enrolment: Enrolment | None, verdicts: Sequence[Verdict]) -> str:
     if enrolment is not None:
-        return f"start it again {POLICIES[enrolment.policy]} ({_told_by(enrolment)})"
+        return f"{POLICIES[enrolment.policy]} ({_told_by(enrolment)})"
     of_that_time = next((one for one in verdicts if one.guard is Reason.NOT_ENROLLED), None)
     return of_that_time.says if of_that_time is not None else ""
 

@@ -65,6 +65,9 @@ class Rules(NamedTuple):
     """How long VergeOS' own high availability is left alone with a VM."""
     log_settle_seconds: float = 10.0
     """From the first sight of the trouble to the reading of the logs."""
+    log_others_seconds: float = 120.0
+    """Between two readings of the logs from which nothing will follow: people who stop VMs all day
+    must not use up the requests that recovery needs."""
     log_before_seconds: float = 600.0
     """How far before the last sight of it running a stop may have been asked for."""
     degraded_after: int = 2

@@ -109,6 +109,7 @@ class Poll:
     answered: set[str] = field(default_factory=set)
     over: bool = False
     """Whether what is read now is part of something else."""
+    is_short: bool = False
     surely_invalid: bool = False
     counted: bool = False
     """Whether it is part of what may have been seen."""
@@ -253,6 +254,8 @@ class Observer:
         self._cleared: dict[str, float] = {}
         self._banned_at = NEVER
         self._accepted_at = NEVER
+        self._takes_short_lists = False
+        """Whether a person said that what is missing is gone."""
         self._no_room: list[float] = []
         self._journal_failed = False
         self._open_for: dict[int, float] = {}
@@ -344,7 +347,8 @@ class Observer:
         for fault in faults:
             aimed = any(fault.aims_at("GET", path) for path in (VMS, STATUS))
             short = fault.name == "short_list" and fault["keep"] < self.rules.least_share
-            if aimed and (short or fault.name == "empty_list"):
+            poll.is_short = poll.is_short or (aimed and short)
+            if aimed and ((short and not self._takes_short_lists) or fault.name == "empty_list"):
                 poll.surely_invalid = True
         self._poll = poll
         forbidden = self._forbidden()
@@ -362,6 +366,7 @@ class Observer:
             self._count(poll)
             if poll.is_whole:
                 self._take_in_perhaps(poll)
+                self._takes_short_lists = self._takes_short_lists and poll.is_short
         if surely and not poll.known:
             poll.known = True
             if poll.is_clean:
@@ -541,7 +546,7 @@ class Observer:
     def _accept(self) -> None:
         """Take a person's word: what is missing is gone, and a storm is one."""
         self._warm(self._now)
-        self._accepted_at = self._now
+        self._accepted_at, self._takes_short_lists = self._now, True
         if any(
             one.name in ("short_list", "empty_list") for one in self.theatre.world.faults.active()
         ):

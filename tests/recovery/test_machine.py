@@ -30,6 +30,7 @@ HURRIED = ENFORCE._replace(
     confirm_hung_seconds=100.0,
     platform_seconds=100.0,
     log_before_seconds=300.0,
+    log_others_seconds=40.0,
     probation_seconds=200.0,
     storm_calm_seconds=100.0,
     storm_patience_seconds=300.0,

@@ -7,7 +7,6 @@ import pytest
 from exporter.recovery.breaker import Weather
 from exporter.recovery.cases import Cause
 from exporter.recovery.decision import Reason
-from exporter.recovery.evidence import FOR_OTHERS_SECONDS
 from exporter.recovery.states import State
 from tests.recovery.conftest import Play
 from tests.recovery.test_stories import (
@@ -18,8 +17,9 @@ from tests.recovery.test_stories import (
     reason,
     until,
 )
-from tests.recovery.theatre import Theatre
+from tests.recovery.theatre import ENFORCE, Theatre
 
+EVERY = ENFORCE.log_others_seconds
 LOGS = "GET /api/v4/machine_logs"
 
 
@@ -136,7 +136,7 @@ def test_one_reading_of_the_log_is_enough_for_many_strangers(play: Play) -> None
     theatre, heard = begin_with_many(play)
     for name in theatre.names:
         theatre.world.operator_stops(theatre.world.vm(name), graceful=False)
-    theatre.let_pass(FOR_OTHERS_SECONDS - theatre.every)
+    theatre.let_pass(EVERY - theatre.every)
 
     assert heard.count(LOGS) == 1
     assert {theatre.case(name).state for name in theatre.names} == {State.INTENDED}
@@ -148,7 +148,7 @@ def test_people_who_stop_strangers_all_day_do_not_use_up_the_requests(play: Play
         theatre.world.operator_stops(theatre.world.vm(name), graceful=False)
         theatre.let_pass(60)
 
-    assert heard.count(LOGS) <= len(theatre.names) * 60 / FOR_OTHERS_SECONDS + 1
+    assert heard.count(LOGS) <= len(theatre.names) * 60 / EVERY + 1
 
 
 def test_a_stranger_never_keeps_an_enrolled_vm_waiting_for_its_log(play: Play) -> None:
@@ -202,3 +202,36 @@ def test_what_fell_together_with_its_node_before_a_restart_is_known_after_it(pla
     assert cause(theatre, first) is Cause.STOPPED_BY_PERSON
     node = theatre.recovery.memory.nodes[theatre.case(second).node or 0]
     assert len(node.drops) == 2
+
+
+@pytest.mark.parametrize("tags", [{}, {"web-01": ["recovery/auto"]}])
+def test_whoever_was_seen_stopping_is_told_by_whom_it_was_stopped(tags: Any, play: Play) -> None:
+    theatre = begin(play, tags=tags)
+    theatre.world.vm("web-01").machine.shutdown_seconds = 60.0
+
+    theatre.world.operator_stops(theatre.world.vm("web-01"), graceful=True, user="anna")
+    theatre.let_pass(40)
+    first = cause(theatre, "web-01")
+    theatre.let_pass(EVERY + 40)
+
+    judgement = theatre.case("web-01").judgement
+    assert first in (Cause.SEEN_STOPPING, Cause.STOPPED_BY_PERSON)
+    assert judgement is not None
+    assert judgement.cause is Cause.STOPPED_BY_PERSON
+    assert "by anna at" in judgement.detail
+
+
+def test_a_stop_that_the_log_does_not_explain_is_looked_up_once(play: Play) -> None:
+    theatre, observer = play(tags={})
+    theatre.warm()
+    theatre.world.vm("web-01").machine.shutdown_seconds = 60.0
+    theatre.world.faults.turn_on("lost_logs", share=1.0)
+    heard: list[str] = []
+    observer.on_wire = heard.append
+
+    theatre.world.operator_stops(theatre.world.vm("web-01"), graceful=True)
+    theatre.let_pass(3600)
+
+    assert heard.count(LOGS) == 1
+    assert cause(theatre, "web-01") is Cause.SEEN_STOPPING
+    assert theatre.case("web-01").state is State.INTENDED
