@@ -235,3 +235,19 @@ def test_a_stop_that_the_log_does_not_explain_is_looked_up_once(play: Play) -> N
     assert heard.count(LOGS) == 1
     assert cause(theatre, "web-01") is Cause.SEEN_STOPPING
     assert theatre.case("web-01").state is State.INTENDED
+
+
+def test_many_strangers_do_not_hide_that_enrolled_vms_are_missing(play: Play) -> None:
+    theatre = begin(play, vms=120, tags={})
+    ours = theatre.names[:10]
+    for name in ours:
+        theatre.world.tag(name, "recovery/auto")
+    theatre.let_pass(80)
+
+    for name in ours[:4]:
+        theatre.world.deletes(name)
+    theatre.let_pass(theatre.every)
+
+    problem = theatre.recovery.memory.health.problem
+    assert problem is not None
+    assert problem.reason == "rows_missing"
