@@ -65,6 +65,8 @@ log = structlog.get_logger()
 
 SETTLED = (State.INTENDED, State.QUARANTINED)
 """States in which nothing changes by itself, so that one decision is enough."""
+PROVEN = (State.HELD, State.BACKOFF)
+"""States in which a crash is certain; of VMs that nobody enrolled nothing else is decided."""
 
 
 class Setup(NamedTuple):
@@ -83,6 +85,10 @@ class Setup(NamedTuple):
 
 
 _by_key = attrgetter("key")
+
+
+def _is_well(case: Case | None) -> bool:
+    return case is None or case.state is State.HEALTHY
 
 
 class Recovery:
@@ -352,10 +358,12 @@ class Recovery:
             self._meter.invalid(health.problem.reason)
         if health.warm_since != before.health.warm_since and health.warm_because == CLOCK_JUMPED:
             self._meter.clock_jumped()
-        for uuid in before.cases.keys() - self._memory.cases.keys():
+        cases = self._memory.cases
+        for uuid in before.cases.keys() - cases.keys():
             self._told.pop(uuid, None)
             self._last_actions.pop(uuid, None)
-            self._decisions.pop(uuid, None)
+        for uuid in [uuid for uuid in self._decisions if _is_well(cases.get(uuid))]:
+            del self._decisions[uuid]  # a decision is large, and the journal has it
 
     def _with_tags(self, poll: Poll) -> Poll:
         """Return *poll*, which shows nothing as long as nobody knows who is enrolled."""
@@ -535,7 +543,8 @@ class Recovery:
         """Return whether *case* is to be decided on; where it changes nothing once is enough."""
         if case.state in JUDGED and case.policy.acts:
             return True
-        if case.state not in (*JUDGED, *SETTLED) or case.judgement is None:
+        worth_one = SETTLED if case.policy.acts else PROVEN
+        if case.state not in worth_one or case.judgement is None:
             return False
         told = self._told.get(case.uuid)
         return told is None or told[1:] != (case.judgement.cause, case.policy.acts)
@@ -596,13 +605,11 @@ class Recovery:
         return self.setup.silences.holding(spot(case, self._picture))
 
     def _is_news(self, case: Case, decision: Decision) -> bool:
-        """Return whether *decision* is to be told: of who is looked after, and of every crash."""
+        """Return whether *decision* says something new, and remember that it did."""
         news = decision.reason, decision.judgement.cause, case.policy.acts
         if self._told.get(decision.uuid) == news and not decision.acts:
             return False
         self._told[decision.uuid] = news
-        if not case.policy.acts and decision.judgement.ruling is not Ruling.CRASHED:
-            return False
         self._meter.decided(decision.reason, decision.judgement.cause)
         log.info(
             "recovery.decided",
