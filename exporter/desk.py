@@ -184,7 +184,7 @@ class Desk:
     async def log(
         self, vm: str | None = None, system: str | None = None, *, limit: int
     ) -> Sequence[Line]:
-        """Return what happened, newest first."""
+        """Return what happened, newest first; to VMs that nobody enrolled only if one is named."""
         named = await self._find(vm, system) if vm is not None else None
         chosen = {named.system: named.recovery} if named is not None else self._chosen(system)
         journal = self._open_journal()
@@ -192,7 +192,11 @@ class Desk:
         for name, recovery in chosen.items():
             uuid = named.uuid if named is not None else None
             key = recovery.key
-            lines += [line_of_change(one, name) for one in await journal.changes(key, uuid, limit)]
+            lines += [
+                line_of_change(one, name)
+                for one in await journal.changes(key, uuid, max(limit, ROWS_OF_A_CLOUD))
+                if uuid is not None or _is_ours(one.uuid, recovery)
+            ]
             lines += [
                 line_of_decision(one, name) for one in await journal.decisions(key, uuid, limit)
             ]
@@ -234,6 +238,9 @@ class Desk:
                     mode=recovery.setup.rules.mode.value,
                     since=since,
                     until=until,
+                    strangers=frozenset(
+                        uuid for uuid in recovery.memory.cases if not _is_ours(uuid, recovery)
+                    ),
                 )
             )
         return accounts
@@ -255,7 +262,7 @@ class Desk:
         chosen = {named.system: named.recovery} if named is not None else self._chosen(system)
         if not chosen:
             raise UnknownNameError("recovery is off in every cloud, so there is nothing to steer")
-        if named is not None and not _is_looked_after(named):
+        if named is not None and not _can_be_cleared(named):
             raise UnknownNameError(f"{named} is not in recovery's care, so nothing can be cleared")
         given: list[Given] = []
         problems: list[str] = []
@@ -455,9 +462,15 @@ def _is_remarkable(case: Case) -> bool:
     return case.state not in (CALM if case.policy.acts else CALM_OF_OTHERS)
 
 
-def _is_looked_after(named: _Named) -> bool:
+def _is_ours(uuid: str, recovery: Recovery) -> bool:
+    """Return whether a VM is looked after, or was when somebody last saw it."""
+    case = recovery.memory.cases.get(uuid)
+    return case is None or case.policy.acts
+
+
+def _can_be_cleared(named: _Named) -> bool:
     case = named.recovery.memory.cases.get(named.uuid)
-    return case is not None and case.policy.acts
+    return case is not None and (case.policy.acts or case.state is State.QUARANTINED)
 
 
 def _known(system: str, recovery: Recovery) -> list[_Named]:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from exporter.desk import URGENCY, Desk
 from exporter.errors import JournalError
 from exporter.journal.journal import Journal
+from exporter.recovery.account import tell
 from exporter.recovery.orders import OrderKind
 from exporter.recovery.states import State
 from exporter.web.ports import AmbiguousNameError, UnknownNameError
@@ -216,6 +217,42 @@ async def test_the_report_is_of_the_days_that_were_asked_for(office: Opening) ->
 
     assert (whole.system, whole.acted, whole.helped) == ("stage", 1, 1)
     assert empty.incidents == ()
+
+
+async def test_what_befalls_strangers_is_told_by_name_and_counts_as_nobodys_incident(
+    office: Opening,
+) -> None:
+    theatre = stage(tags={"web-01": ["recovery/auto"]})
+    theatre.world.crash("db-01")
+    theatre.world.operator_stops(theatre.world.vm("db-02"), graceful=False)
+    theatre.let_pass(300)
+    desk = (await office(theatre)).desk
+
+    (sums,) = await desk.report(days=1)
+
+    assert sums.incidents == ()
+    assert sums.not_enrolled == {"db-01": 1}
+    assert "crashed without anybody having enrolled them: db-01 1" in tell(sums)
+    assert {line.vm for line in await desk.log(limit=1000) if line.kind == "change"} == {"web-01"}
+    assert {line.kind for line in await desk.log("db-02", limit=9)} == {"change"}
+
+
+async def test_who_was_given_up_can_be_cleared_though_nobody_wants_it_enrolled_any_more(
+    office: Opening,
+) -> None:
+    theatre = stage()
+    for _ in range(4):
+        theatre.world.crash("web-02")
+        theatre.let_pass(300)
+    theatre.world.tag("web-02", "recovery/never")
+    theatre.let_pass(40)
+    desk = (await office(theatre)).desk
+    before = theatre.case("web-02")
+
+    await desk.order(OrderKind.CLEAR, owner="anna", reason="it is gone for good", vm="web-02")
+
+    assert (before.state, before.policy.acts) == (State.QUARANTINED, False)
+    assert theatre.case("web-02").state is not State.QUARANTINED
 
 
 async def test_those_in_need_of_a_person_come_first(office: Opening) -> None:

@@ -94,7 +94,9 @@ def page() -> Page:
 
 def _numbers() -> list[Panel]:
     down = f"{WAS_UP} and {RUNNING} == 0"
-    quarantined = series("recovery_vm_state_info", EVERY_SYSTEM, 'state="quarantined"')
+    quarantined = series(
+        "recovery_vm_state_info", EVERY_SYSTEM, 'policy!="no"', 'state="quarantined"'
+    )
     return [
         number(
             of(

@@ -41,10 +41,11 @@ from exporter.telemetry import RECOVERY_TIME
 
 Panel = Builder[Drawn]
 
+LOOKED_AFTER = 'policy!="no"'
 THESE_VMS = 'vm_name=~"$vm"'
 ACTIONS = series("recovery_actions_total", EVERY_SYSTEM)
 DECISIONS = series("recovery_decisions_total", EVERY_SYSTEM)
-ENROLLED = series("recovery_vm_state_info", EVERY_SYSTEM, THESE_VMS, 'policy!="no"')
+ENROLLED = series("recovery_vm_state_info", EVERY_SYSTEM, THESE_VMS, LOOKED_AFTER)
 READY = series("recovery_ready", EVERY_SYSTEM)
 BUCKETS = series("recovery_time_to_recover_seconds_bucket", EVERY_SYSTEM)
 
@@ -73,7 +74,9 @@ def page() -> Page:
 
 def _numbers() -> list[Panel]:
     confirmed = series("recovery_actions_total", EVERY_SYSTEM, 'outcome="confirmed"')
-    quarantined = series("recovery_vm_state_info", EVERY_SYSTEM, THESE_VMS, 'state="quarantined"')
+    quarantined = series(
+        "recovery_vm_state_info", EVERY_SYSTEM, THESE_VMS, LOOKED_AFTER, 'state="quarantined"'
+    )
     return [
         number(
             of(1, "Mode and posture", "recovery_info", width=4, height=4),

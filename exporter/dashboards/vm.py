@@ -45,7 +45,7 @@ from exporter.rules.thresholds import DEFAULT as THRESHOLDS
 Panel = Builder[Drawn]
 
 FULL: Steps = [(0.8, YELLOW), (THRESHOLDS.filesystem_full_ratio, RED)]
-NOT_LOOKED_AFTER = -1
+NOT_LOOKED_AT = -1
 SOMEWHERE = 'node!=""'
 
 
@@ -75,7 +75,7 @@ def mine(metric: str, *matchers: str) -> str:
 
 def _state() -> str:
     code = coded(STATES, "recovery_vm_state_info", ONE_SYSTEM, ONE_VM, label="state", by="vm_name")
-    nobody = f"max by (vm_name) ({NOT_LOOKED_AFTER} + 0 * {mine('vm_enabled')})"
+    nobody = f"max by (vm_name) ({NOT_LOOKED_AT} + 0 * {mine('vm_enabled')})"
     return f"{code} or {nobody}"
 
 
@@ -84,7 +84,7 @@ def _status() -> str:
 
 
 STATE_TEXTS = [
-    *texts({str(NOT_LOOKED_AFTER): ("Not looked after", GREY)}),
+    *texts({str(NOT_LOOKED_AT): ("Not looked at", GREY)}),
     *texts_of_codes(STATES),
 ]
 
@@ -513,7 +513,7 @@ def _facts() -> list[Panel]:
             unit=SECONDS,
             decimals=0,
             base="text",
-            empty="not looked after",
+            empty="not looked at",
         ),
         number(
             of(65, "Cores it runs with", "vm_running_cpu_cores", width=4, height=5),

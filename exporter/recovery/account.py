@@ -13,12 +13,15 @@ from statistics import median
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from exporter.recovery.cases import Action, Outcome, Ruling
 from exporter.recovery.decision import Decision, Reason
 from exporter.recovery.explain import UP, Attempt, Numbered, judged_so, lasting
 from exporter.recovery.ports import Change
 from exporter.recovery.states import State
+
+NAMES_AT_MOST = 10
 
 
 class End(StrEnum):
@@ -85,6 +88,8 @@ class Account(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     acted: int = 0
     helped: int = 0
     failed: int = 0
+    not_enrolled: Mapping[str, int] = {}
+    """Crashes of VMs that nobody enrolled, by name: what recovery could have started besides."""
     recovery_seconds: float | None = None
     """From going down to being up again, where Vergewatch helped: the median."""
     worst_recovery_seconds: float | None = None
@@ -99,12 +104,29 @@ class Records(NamedTuple):
 
 
 def account(
-    records: Records, *, system: str, mode: str, since: datetime, until: datetime
+    records: Records,
+    *,
+    system: str,
+    mode: str,
+    since: datetime,
+    until: datetime,
+    strangers: frozenset[str] = frozenset(),
 ) -> Account:
-    """Return the account of what *records* tell."""
-    spells = _spells(records.changes, until)
-    for record in sorted(records.decisions, key=lambda one: one.decision.at):
-        _spell_of(spells, record.decision).decisions.append(record.decision)
+    """
+    Return the account of what *records* tell.
+
+    Args:
+        strangers: The uuids of VMs that nobody enrolled; one counts all the same from when
+            something was decided about it for which somebody must have enrolled it.
+
+    """
+    decisions = sorted((one.decision for one in records.decisions), key=lambda one: one.at)
+    ours = {one.uuid for one in decisions if one.reason is not Reason.NOT_ENROLLED}
+    strange = strangers - ours
+    spells = _spells((one for one in records.changes if one.uuid not in strange), until)
+    for decision in decisions:
+        if decision.uuid not in strange:
+            _spell_of(spells, decision).decisions.append(decision)
     for attempt in sorted(records.attempts, key=lambda one: one.intent.prepared_at):
         intent = attempt.intent
         if intent.sent_at is None or intent.outcome is Outcome.ABANDONED:
@@ -120,7 +142,13 @@ def account(
         if incident.ended is None or incident.ended >= since
     ]
     incidents.sort(key=lambda one: (one.began, one.vm, one.uuid))
-    return _summed(incidents, system=system, mode=mode, since=since, until=until)
+    crashed = Counter(
+        one.name
+        for one in decisions
+        if one.reason is Reason.NOT_ENROLLED and one.judgement.ruling is Ruling.CRASHED
+    )
+    summed = _summed(incidents, system=system, mode=mode, since=since, until=until)
+    return replace(summed, not_enrolled=dict(crashed.most_common()))
 
 
 class _Spell:
@@ -327,7 +355,7 @@ def _matters(incident: Incident) -> bool:
 
 def _totals(account: Account) -> list[str]:
     if not account.incidents:
-        return ["nothing happened to any VM that is looked after"]
+        return ["nothing happened to any VM that is looked after", *_strangers(account)]
     rulings = ", ".join(f"{number} {ruling}" for ruling, number in account.rulings.items())
     lines = [f"{_counted(len(account.incidents), 'incident')}: {rulings}"]
     if account.would_have:
@@ -349,7 +377,17 @@ def _totals(account: Account) -> list[str]:
     for what, counts in (("unknown", account.unknown), ("held back by", account.held_by)):
         if counts:
             lines.append(f"{what}: " + ", ".join(f"{name} {n}" for name, n in counts.items()))
-    return lines
+    return [*lines, *_strangers(account)]
+
+
+def _strangers(account: Account) -> list[str]:
+    """Return the line that tells of crashes of VMs that nobody enrolled, if there were some."""
+    crashed = list(account.not_enrolled.items())
+    if not crashed:
+        return []
+    named = ", ".join(f"{name} {n}" for name, n in crashed[:NAMES_AT_MOST])
+    more = f" and {len(crashed) - NAMES_AT_MOST} more" * (len(crashed) > NAMES_AT_MOST)
+    return [f"crashed without anybody having enrolled them: {named}{more}"]
 
 
 def tell_incident(incident: Incident, until: datetime) -> str:

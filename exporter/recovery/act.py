@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from exporter.clock import Clock
 from exporter.errors import VergeOSError
 from exporter.recovery.cases import Action, Case, Enrolment, Intent, Outcome, Reply, Sight
-from exporter.recovery.enrolment import CATEGORY, POLICY_TAGS
+from exporter.recovery.decide import next_action
 from exporter.recovery.picture import sight_of
 from exporter.recovery.ports import Book, Cloud, FreshVM
 from exporter.recovery.rules import Rules
@@ -35,12 +35,13 @@ class Order(NamedTuple):
     """What is to be done, and what must still hold when it is."""
 
     case: Case
-    enrolment: Enrolment
     action: Action
     decision: int
     """Its number in the journal."""
     clock: float | None
     """The platform's time, in Unix seconds."""
+    enrolled: Callable[[frozenset[str]], Enrolment]
+    """Returns what its owner allows when it has these tags."""
 
 
 class Done(NamedTuple):
@@ -148,22 +149,16 @@ def overtaken(order: Order, fresh: FreshVM | None) -> str:
         return "it is another VM by now"
     if fresh.enabled is not True or fresh.is_snapshot or fresh.service:
         return "it is disabled, a snapshot or a service's"
-    said = [POLICY_TAGS[name] for name in _words_to_us(fresh) if name in POLICY_TAGS]
-    if not all(policy.acts for policy in said):
-        return "it was just given a tag that forbids it"
-    tag = order.enrolment.because.removeprefix("tag ")
-    if tag != order.enrolment.because and tag not in fresh.tags:
-        return f"it has lost the tag {tag}"
+    enrolment = order.enrolled(fresh.tags)
+    if not enrolment.policy.acts:
+        return f"its owner does not allow it any more: {enrolment.because}"
+    if next_action(case, enrolment) is not order.action:
+        return f"its owner does not allow to {order.action} it any more"
     sight = sight_of(fresh.word, fresh.running)
     wanted = Sight.DOWN if order.action is Action.POWER_ON else Sight.HUNG
     if sight is not wanted:
         return f"it is {sight} now ({fresh.word})"
     return ""
-
-
-def _words_to_us(fresh: FreshVM) -> list[str]:
-    prefix = f"{CATEGORY}/"
-    return [tag.removeprefix(prefix) for tag in fresh.tags if tag.startswith(prefix)]
 
 
 def _intent(order: Order, fresh: FreshVM | None, at: float) -> Intent:

@@ -330,13 +330,13 @@ def _enforcing(facts: Facts) -> Verdict:
 
 
 GUARDS: tuple[Guard, ...] = (
+    _enrolled,
     _armed,
     _not_paused,
     _journal_up,
     _picture_fresh,
     _steady,
     _warm,
-    _enrolled,
     _crashed,
     _alone,
     _within_budget,

@@ -89,7 +89,9 @@ def observe(
         return replace(case, sight=sight) if case.state in OPEN else None
     enrolled_now = policy.acts and not case.policy.acts
     if vm.config.machine != case.machine or (enrolled_now and case.state not in OPEN):
-        return meet(vm, sight, policy, moment)
+        met = meet(vm, sight, policy, moment)
+        in_trouble = enrolled_now and case.state in JUDGED and met.state is State.BASELINE
+        return step(met, Event.CAUSE_MISSING, at=moment.at) if in_trouble else met
     before = case.sight
     case = replace(
         case,
@@ -148,7 +150,7 @@ def _seen_in_trouble(case: Case, before: Sight, moment: Moment, rules: Rules) ->
         case = replace(case, sightings=case.sightings + 1)
     else:
         case = replace(case, trouble_at=moment.at, trouble_clock=moment.clock, sightings=1)
-        if case.state in JUDGED:
+        if case.state in JUDGED and not _is_proven_for_good(case):
             case = step(case, Event.SEEN_CHANGING, at=moment.at)
     if hung:
         case = replace(case, hung_at=moment.at)
@@ -268,7 +270,7 @@ def _of_its_sight(case: Case) -> Judgement | None:
 def _of_its_way(case: Case, about: Circumstances, rules: Rules) -> Judgement | None:
     """Judge by what was seen of it between its last being up and now."""
     if case.up_at is None:
-        return Judgement(Ruling.UNKNOWN, Cause.NEVER_SEEN_UP, "it was down when first seen")
+        return Judgement(Ruling.UNKNOWN, Cause.NEVER_SEEN_UP, "not since it is enrolled")
     passed = set(case.passed)
     if passed & (STOPPING | {Word.HIBERNATED}):
         return Judgement(Ruling.INTENDED, Cause.SEEN_STOPPING, "it was seen stopping")
@@ -443,6 +445,11 @@ def _is_ours(row: LogRow, case: Case, about: Circumstances, wordbook: Wordbook) 
     return row.user == about.own_user if about.own_user else "'kill'" in row.text
 
 
+def _is_proven_for_good(case: Case) -> bool:
+    """Return whether only people are told of the crash, so that its proof need not be renewed."""
+    return case.state is State.HELD and not case.policy.acts
+
+
 EVENT_OF = {
     Ruling.CRASHED: Event.CRASH_PROVEN,
     Ruling.INTENDED: Event.STOP_EXPLAINED,
@@ -453,6 +460,8 @@ EVENT_OF = {
 
 def settle(case: Case, judgement: Judgement, *, at: float) -> Case:
     """Return the case with its judgement, and in the state that follows from it."""
+    if _is_proven_for_good(case) and judgement.ruling is not Ruling.INTENDED:
+        return case
     if judgement != case.judgement:
         case = replace(case, judgement=judgement)
     if judgement.ruling is Ruling.CRASHED and case.state is State.BACKOFF:

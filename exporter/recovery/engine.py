@@ -44,7 +44,7 @@ from exporter.recovery.detect import (
     stopped_again,
 )
 from exporter.recovery.diary import Diary
-from exporter.recovery.enrolment import Rule, enrol_all
+from exporter.recovery.enrolment import Rule, enrol, enrol_all
 from exporter.recovery.evidence import Evidence
 from exporter.recovery.health import Health, warm_up
 from exporter.recovery.ledger import NOT_ITS_FAULT, Ledger
@@ -58,7 +58,7 @@ from exporter.recovery.posture import Posture, Stance, stance
 from exporter.recovery.quiet import QuietWindow, quiet
 from exporter.recovery.rules import Mode, Rules
 from exporter.recovery.states import JUDGED, OPEN, Event, State
-from exporter.recovery.surroundings import circumstances, node_hold, spot, waits_for
+from exporter.recovery.surroundings import circumstances, cluster_of, node_hold, spot, waits_for
 from exporter.recovery.verify import verify
 
 log = structlog.get_logger()
@@ -221,7 +221,7 @@ class Recovery:
         )
 
     def _cared_vms(self) -> tuple[CaredVM, ...]:
-        """Return who is looked after; a case that is the very same is not told of anew."""
+        """Return how every VM is seen; a case that is the very same is not told of anew."""
         told, cared = self._cared, dict[str, tuple[Case, CaredVM]]()
         for uuid, case in self._memory.cases.items():
             known = told.get(uuid)
@@ -253,6 +253,7 @@ class Recovery:
                 await self._verify()
                 await self._judge()
                 await self._decide()
+                await self._look_up_others()
             await self._note()
             self.report = self._make_report()
 
@@ -350,12 +351,13 @@ class Recovery:
     # What is seen.
 
     def _take_in(self, poll: Poll) -> None:
+        before, enrolled_from = self._memory, self._enrolled_from
         enrolments = self._enrolments(poll)
-        before = self._memory
         self._memory = advance(before, poll, enrolments, self.setup.rules)
         health = self._memory.health
         if health.problem is not None:
             self._meter.invalid(health.problem.reason)
+            self._enrolled_from = enrolled_from  # what was not believed has to be seen again
         if health.warm_since != before.health.warm_since and health.warm_because == CLOCK_JUMPED:
             self._meter.clock_jumped()
         cases = self._memory.cases
@@ -379,7 +381,7 @@ class Recovery:
         return poll
 
     def _enrolments(self, poll: Poll) -> Mapping[str, Enrolment]:
-        """Return who is in our care; while the tags cannot be read, those who were."""
+        """Return what is said of every VM; while the tags cannot be read, those who were."""
         snapshot = poll.snapshot
         if snapshot is None:
             return self._memory.enrolments
@@ -474,26 +476,44 @@ class Recovery:
     # What is thought.
 
     async def _judge(self) -> None:
-        """Judge every VM in trouble; read the logs of those that need it, in one request."""
+        """Judge every VM in trouble; read the logs of ours that need it, in one request."""
+        cases, at = self._memory.cases, self.watched
+        troubled = {uuid: case for uuid, case in cases.items() if case.state in JUDGED}
+        for uuid, case in troubled.items():
+            cases[uuid] = self._judged(case)
+        wanted = [
+            case
+            for case in map(cases.__getitem__, troubled)
+            if case.policy.acts
+            and self._evidence.is_due(case, at=at, to_act=self._is_about_to_act(case))
+        ]
+        if wanted:
+            await self._evidence.read(wanted, self._picture, at=at)
+            for case in wanted:
+                cases[case.uuid] = self._judged(case)
+
+    async def _look_up_others(self) -> None:
+        """
+        Read now and then what the logs say of VMs about which nothing will be done.
+
+        After everything else: whoever is acted upon must not wait for them, and what was read of
+        its log must not grow old.
+        """
         cases, at = self._memory.cases, self.watched
         troubled = {uuid: case for uuid, case in cases.items() if case.state in JUDGED}
         nameless = {uuid: case for uuid, case in cases.items() if is_nameless(case)}
         self._evidence.forget_all_but(troubled | nameless)
-        for uuid, case in troubled.items():
-            cases[uuid] = self._judged(case)
         due = [
             case
-            for case in map(cases.__getitem__, troubled)
-            if self._evidence.is_due(case, at=at, to_act=self._is_about_to_act(case))
+            for case in troubled.values()
+            if not case.policy.acts and self._evidence.is_due(case, at=at, to_act=False)
         ]
-        ours = [case for case in due if case.policy.acts]
-        others = [case for case in due if not case.policy.acts]
-        others += [case for case in nameless.values() if self._evidence.is_unread(case, at=at)]
-        for wanted in (ours, self._evidence.some_of_others(others, at=at)):
-            if wanted:
-                await self._evidence.read(wanted, self._picture, at=at)
-                for case in wanted:
-                    cases[case.uuid] = self._judged(case)
+        due += [case for case in nameless.values() if self._evidence.is_unread(case, at=at)]
+        wanted = self._evidence.some_of_others(due, at=at)
+        if wanted:
+            await self._evidence.read(wanted, self._picture, at=at, vouching=False)
+            for case in wanted:
+                cases[case.uuid] = self._judged(case)
 
     def _judged(self, case: Case) -> Case:
         picture, setup = self._picture, self.setup
@@ -507,7 +527,7 @@ class Recovery:
     def _is_about_to_act(self, case: Case) -> bool:
         """Return whether everything but the newest logs says yes: old ones are no ground to act."""
         judgement = case.judgement
-        if judgement is None or judgement.ruling is not Ruling.CRASHED:
+        if judgement is None or judgement.ruling is not Ruling.CRASHED or not case.policy.acts:
             return False
         return permits(self._facts(case), self._guards)
 
@@ -624,9 +644,11 @@ class Recovery:
     # What is done.
 
     async def _act(self, case: Case, decision: Decision) -> None:
-        enrolment = self._memory.enrolments.get(case.uuid)
-        if decision.action is None or enrolment is None:
+        picture = self._picture
+        vm = picture.vms.get(case.uuid)
+        if decision.action is None or vm is None:
             return
+        cluster = cluster_of(vm, picture)
         hand = Hand(
             self._cloud,
             self._diary.book,
@@ -637,7 +659,13 @@ class Recovery:
         )
         try:
             number = await self._diary.book.decided(decision)
-            task = Task(case, enrolment, decision.action, number, self._picture.clock)
+            task = Task(
+                case,
+                decision.action,
+                number,
+                picture.clock,
+                lambda tags: enrol(vm, tags, cluster, self.setup.wards),
+            )
             done = await hand.carry_out(task)
         except JournalError as error:
             self._diary.lose(error)

@@ -37,6 +37,7 @@ class Evidence:
         """The platform's time from which on the log is known to be whole."""
         self._logs: dict[str, Logs] = {}
         self._read_for_others_at = float("-inf")
+        self._last_first = False
 
     async def keep_anchor(self, picture: Picture, *, at: float) -> None:
         """Have an anchor before it is needed, a day or two old; the one before vouches for it."""
@@ -82,22 +83,32 @@ class Evidence:
         """
         Return those of *cases*, from which nothing will follow, whose logs may be read now.
 
-        Such as went down at about the same time, the last first: one that is down for a month
-        needs a month's log, and has the time to wait for it.
+        Such as went down at about the same time, since one that is down for a month needs a
+        month's log. Those that went down last and those that wait longest take turns.
         """
         if not cases or at - self._read_for_others_at < self._rules.log_others_seconds:
             return ()
-        newest = max(case.up_clock or 0.0 for case in cases)
         self._read_for_others_at = at
-        return [case for case in cases if (case.up_clock or 0.0) >= newest - HOUR]
+        self._last_first = not self._last_first
+        clocks = [case.up_clock or 0.0 for case in cases]
+        about = max(clocks) if self._last_first else min(clocks)
+        return [case for case in cases if abs((case.up_clock or 0.0) - about) <= HOUR]
 
     def is_unread(self, case: Case, *, at: float) -> bool:
         """Return whether nobody has looked yet who made *case* stop, and the log has settled."""
         settled = at >= case.since + self._rules.log_settle_seconds
         return settled and case.up_clock is not None and case.uuid not in self._logs
 
-    async def read(self, cases: Sequence[Case], picture: Picture, *, at: float) -> None:
-        """Read the logs of *cases* and of their nodes, in one request."""
+    async def read(
+        self, cases: Sequence[Case], picture: Picture, *, at: float, vouching: bool = True
+    ) -> None:
+        """
+        Read the logs of *cases* and of their nodes, in one request.
+
+        Args:
+            vouching: Whether a row that is missing here makes the whole log doubtful.
+
+        """
         machines = {case.machine for case in cases}
         for case in cases:
             node = picture.nodes.get(case.node or 0)
@@ -106,7 +117,7 @@ class Evidence:
         since = min(map(self._since, cases))
         reading, problem = None, ""
         try:
-            reading = await self._read(sorted(machines), since, picture)
+            reading = await self._read(sorted(machines), since, picture, vouching=vouching)
         except VergeOSError as error:
             problem = f"the log cannot be read: {error}"
         for case in cases:
@@ -119,11 +130,13 @@ class Evidence:
         """Return the platform's time from which on the log speaks of *case*'s trouble."""
         return (case.up_clock or 0.0) - self._rules.log_before_seconds
 
-    async def _read(self, machines: Sequence[int], since: float, picture: Picture) -> LogReading:
+    async def _read(
+        self, machines: Sequence[int], since: float, picture: Picture, *, vouching: bool = True
+    ) -> LogReading:
         if self._anchor is None:
             self._anchor = await self._cloud.newest_log_key()
         reading = await self._cloud.logs(machines, since, self._anchor)
-        if not reading.complete:
+        if vouching and not reading.complete:
             self._anchor = self._heir = None
             self._whole_since = picture.clock or 0.0
         return reading

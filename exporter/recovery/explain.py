@@ -213,7 +213,7 @@ def _not_cared_for(about: About) -> str:
 
 
 def _first_seen_down(about: About) -> str:
-    first = next((one for one in about.changes if one.before is None), None)
+    first = next((one for one in about.changes if one.after is State.BASELINE), None)
     word = first.word if first is not None else about.word
     was = "down" if word in ("", "stopped") else f"not up ({word})"
     when = f" at {_clock(first.time, about.now)}" if first is not None else ""

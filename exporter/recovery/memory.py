@@ -46,17 +46,20 @@ class Memory(NamedTuple):
     """When the last valid picture was taken, perhaps by a process before this one."""
     seen_time: datetime | None = None
     seen_clock: float | None = None
-    accepts: bool = False
-    """Whether a person said that what the next picture lacks is gone for good."""
+    accepted_at: float | None = None
+    """When a person said that what is seen is so; of the next valid picture, if that comes soon."""
 
 
 def advance(
     memory: Memory, poll: Poll, enrolments: Mapping[str, Enrolment], rules: Rules
 ) -> Memory:
     """Return what is known after *poll*; one that is not to be believed changes no VM."""
-    known = _still_there(memory.cases, poll) if memory.accepts else memory.cases
+    accepts = (
+        memory.accepted_at is not None and poll.asked_at - memory.accepted_at <= rules.hole_seconds
+    )
+    known = _still_there(memory.cases, poll) if accepts else memory.cases
     enrolled = {uuid: case.key for uuid, case in known.items() if case.policy.acts}
-    last = None if memory.accepts else memory.picture
+    last = None if accepts else memory.picture
     picture = believe(poll, last, rules, enrolled=enrolled)
     if isinstance(picture, Invalid):
         return memory._replace(health=after_invalid(memory.health, picture, rules))
@@ -87,7 +90,7 @@ def advance(
 
 def accepted(memory: Memory, *, at: float) -> Memory:
     """Return what is known once a person said that what is seen is so."""
-    return memory._replace(accepts=True, breaker=vouched_for(memory.breaker, now=at))
+    return memory._replace(accepted_at=at, breaker=vouched_for(memory.breaker, now=at))
 
 
 def _still_there(cases: Mapping[str, Case], poll: Poll) -> dict[str, Case]:

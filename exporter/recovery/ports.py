@@ -23,9 +23,9 @@ class Change(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Seconds of watch."""
     time: datetime
     before: State | None
-    """``None``: it was enrolled just now."""
+    """``None``: nobody looked at it before."""
     after: State | None
-    """``None``: it is enrolled no longer."""
+    """``None``: it is not looked at any more."""
     word: str
     """The status word of that moment."""
     detail: str
@@ -43,7 +43,7 @@ class Page(NamedTuple):
     cases: Sequence[Case]
     """Those that changed."""
     gone: Sequence[str]
-    """The uuids of those that are enrolled no longer."""
+    """The uuids of those that are not looked at any more."""
     changes: Sequence[Change]
     decisions: Sequence[Decision] = ()
     """Those that nothing follows from; one that something does has a number first."""

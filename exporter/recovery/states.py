@@ -17,7 +17,7 @@ class ImpossibleTransitionError(Exception):
 
 
 class State(StrEnum):
-    """How it stands with one enrolled VM."""
+    """How it stands with one VM."""
 
     BASELINE = "baseline"
     """Known, and not yet seen up: what is found down at first sight is nobody's crash."""
@@ -92,6 +92,7 @@ OPEN = (State.ACTING, State.VERIFYING, State.INDETERMINATE)
 
 TRANSITIONS: Mapping[tuple[State, Event], State] = {
     (State.BASELINE, Event.SEEN_UP): State.HEALTHY,
+    (State.BASELINE, Event.CAUSE_MISSING): State.UNKNOWN,  # in trouble before it was enrolled
     (State.HEALTHY, Event.SEEN_DOWN): State.SUSPECT,
     (State.HEALTHY, Event.SEEN_STOPPING): State.INTENDED,
     (State.PROBATION, Event.SEEN_DOWN): State.SUSPECT,

@@ -1,5 +1,6 @@
 """What is around one VM: its host, its setup, those it waits for, and where people look for it."""
 
+from exporter.model import VM
 from exporter.recovery.cases import Case, Policy, Sight
 from exporter.recovery.detect import Circumstances, Logs
 from exporter.recovery.enrolment import matches
@@ -37,13 +38,18 @@ def spot(case: Case, picture: Picture) -> Spot:
     vm = picture.vms.get(case.uuid)
     status = vm.status if vm is not None else None
     node = picture.nodes.get((status and status.node) or case.node or 0)
-    cluster = picture.snapshot.clusters.get((vm and vm.config.cluster) or 0)
     return Spot(
         case.key,
         case.name,
         node.name if node is not None else "",
-        cluster.name if cluster is not None else "",
+        cluster_of(vm, picture) if vm is not None else "",
     )
+
+
+def cluster_of(vm: VM, picture: Picture) -> str:
+    """Return the name of a VM's cluster; empty where nobody knows."""
+    cluster = picture.snapshot.clusters.get(vm.config.cluster or 0)
+    return cluster.name if cluster is not None else ""
 
 
 def node_hold(case: Case, memory: Memory, picture: Picture, rules: Rules, *, at: float) -> str:

@@ -34,8 +34,8 @@ def verify(intent: Intent, case: Case | None, rules: Rules, *, at: float) -> Fin
     Return what has become of *intent*.
 
     Args:
-        case: The VM as a picture shows it that was asked for *at*; None when it is in our care
-            no longer. One that was met anew since the request says nothing of what came of it.
+        case: The VM as a picture shows it that was asked for *at*; None when nobody looks at
+            it any more. One that was met anew since the request says nothing of what came of it.
 
     """
     if intent.sent_at is None:

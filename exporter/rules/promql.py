@@ -61,9 +61,9 @@ SAYS_RECOVERY = (
     " since {{ . | first | value | humanizeDuration }}.{{ end }}"
     f'{{{{ with printf `vergewatch_recovery_vm_state_info{{system_name=%q,vm_id=%q,policy="no"}}` '
     f'{_ITS_LABELS} | query }}}}'
-    " Nobody enrolled it, so it is left to you.{{ end }}"
+    " It is not enrolled, so it is left to you.{{ end }}"
 )  # fmt: skip
-"""What recovery thinks of the VM, if it looks after it."""
+"""What recovery thinks of the VM, if it looks at it."""
 
 
 def named(state: str, *more: str) -> str:

@@ -51,7 +51,7 @@ def _failed(t: Thresholds) -> Alert:
         identity=VM,
         expr=f"""\
 {by(VM, 'vergewatch_recovery_vm_last_action_info{outcome=~"failed|unknown"}')} == 1
-and {ON_VM} vergewatch_recovery_vm_state_info{{state=~"{DOWN_STATES}"}}
+and {ON_VM} vergewatch_recovery_vm_state_info{{{ENROLLED},state=~"{DOWN_STATES}"}}
 unless {ON_VM} (
   {by(VM, "vergewatch_vm_start_timestamp_seconds")}
   > {ON_VM}
@@ -90,12 +90,13 @@ unless {ON_VM} (
 
 
 def _quarantined(t: Thresholds) -> Alert:
+    given_up = f'vergewatch_recovery_vm_state_info{{{ENROLLED},state="quarantined"}}'
     return Alert(
         name="VergeRecoveryQuarantined",
         severity=Severity.CRITICAL,
         layer=Layer.RECOVERY,
         identity=VM,
-        expr=f"""{by(VM, 'vergewatch_recovery_vm_state_info{state="quarantined"}')} == 1""",
+        expr=f"{by(VM, given_up)} == 1",
         linger_seconds=t.mute_linger_seconds,
         summary="Recovery gave a VM up.",
         description=f"Recovery will not touch {OF_VM} any more: its budget of actions is spent, or "
@@ -256,22 +257,22 @@ def _unknown(t: Thresholds) -> Alert:
         identity=SYSTEM,
         expr=f"""\
 count by (system_name) (
-  {by(VM, 'vergewatch_recovery_vm_state_info{state="unknown"}')}
+  {by(VM, f'vergewatch_recovery_vm_state_info{{{ENROLLED},state="unknown"}}')}
   and {ON_VM} (time() - {STATE_SINCE} > {t.unknown_seconds:.15g})
 ) > 0""",
         wait_seconds=60,
         linger_seconds=t.mute_linger_seconds,
         summary="VMs are down, and nobody can prove why.",
         description=f"In {OF_SYSTEM} {{{{ $value }}}} VM(s) have been down without a known cause "
-        f"for more than {duration(t.unknown_seconds)}: {named('unknown')}. Recovery leaves them "
-        "alone.",
+        f"for more than {duration(t.unknown_seconds)}: "
+        f"{named('unknown', ENROLLED)}. Recovery leaves them alone.",
         dashboard=RECOVERY_PAGE,
         quiet="One message for a cloud, not one for a VM, and only after half an hour of looking.",
         runbook=Runbook(
             meaning="The evidence for a crash is not complete: the log could not be read, or says "
             "something that Vergewatch does not understand, or nobody was looking.",
             impact="Recovery does nothing about these VMs. If it is always the same wording, it "
-            "will do nothing the next time either. VMs that nobody enrolled are told of here too.",
+            "will do nothing the next time either.",
             steps=(
                 STATUS,
                 EXPLAIN,

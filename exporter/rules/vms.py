@@ -118,7 +118,8 @@ def _down(t: Thresholds) -> Alert:
                 ),
             ),
             automation=f"{AUTOMATION} If recovery is in `enforce` and this fires all the same, it "
-            "is held back by something, which the first command names, or the cause is unknown.",
+            "is held back by something, which the first command names, the cause is unknown, or "
+            "the VM is not enrolled.",
             mitigation=(
                 (
                     "Start the VM in VergeOS. That always works beside recovery, which sees it "

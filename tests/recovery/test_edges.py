@@ -531,7 +531,13 @@ def test_who_is_enrolled_while_it_is_down_was_never_seen_up_by_anybody_who_may_a
 
     found = seen_with(Policy.ON_FAILURE, looked_at, up=False)
 
-    assert (found.state, found.policy, found.up_at) == (State.BASELINE, Policy.ON_FAILURE, None)
+    assert (found.state, found.policy, found.up_at) == (State.UNKNOWN, Policy.ON_FAILURE, None)
+
+
+def test_who_is_enrolled_after_somebody_stopped_it_is_no_trouble() -> None:
+    stopped = replace(DOWN, policy=Policy.NO, state=State.INTENDED)
+
+    assert seen_with(Policy.ON_FAILURE, stopped, up=False).state is State.BASELINE
 
 
 def test_who_is_enrolled_while_it_is_up_is_looked_after_from_then_on() -> None:
@@ -558,7 +564,7 @@ def test_a_tag_taken_and_given_back_under_an_open_intent_counts_only_when_that_i
 
     assert (taken.policy, back.policy) == (Policy.NO, Policy.NO)
     assert back.state is State.VERIFYING
-    assert closed.state is State.BASELINE
+    assert (closed.state, closed.up_at) == (State.UNKNOWN, None)
 
 
 # Health.
@@ -855,7 +861,7 @@ def test_what_is_intended_or_given_up_is_left_by_people_and_sights_only() -> Non
 
     assert ways(State.QUARANTINED) == {Event.SEEN_UP, Event.CLEARED}
     assert Event.CRASH_PROVEN not in ways(State.INTENDED)
-    assert ways(State.BASELINE) == {Event.SEEN_UP}
+    assert ways(State.BASELINE) == {Event.SEEN_UP, Event.CAUSE_MISSING}
 
 
 def test_nothing_that_is_open_leads_back_to_held() -> None:

@@ -361,6 +361,21 @@ def test_a_mass_deletion_is_believed_once_a_person_says_so(play: Play) -> None:
     assert len(theatre.recovery.memory.cases) == len(theatre.names)
 
 
+def test_a_word_that_was_given_long_before_the_next_picture_does_not_count(play: Play) -> None:
+    theatre, _ = play(vms=20)
+    theatre.warm()
+    theatre.world.faults.turn_on("outage", lasting=1000.0)
+    theatre.let_pass(40)
+    order(theatre, OrderKind.ACCEPT)
+    theatre.let_pass(980)
+
+    theatre.world.faults.turn_on("short_list", keep=0.5, path="vms", lasting=50.0)
+    theatre.let_pass(20)
+
+    assert theatre.recovery.memory.health.problem is not None
+    assert len(theatre.recovery.memory.cases) == len(theatre.names)
+
+
 def test_whoever_arms_recovery_does_not_say_that_a_short_list_is_whole(play: Play) -> None:
     theatre, _ = play(vms=20)
     theatre.warm()

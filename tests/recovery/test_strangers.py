@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 
 from exporter.recovery.breaker import Weather
-from exporter.recovery.cases import Cause
+from exporter.recovery.cases import Cause, Policy
 from exporter.recovery.decision import Reason
+from exporter.recovery.engine import Setup
+from exporter.recovery.enrolment import Rule
+from exporter.recovery.posture import Posture
 from exporter.recovery.states import State
 from tests.recovery.conftest import Play
 from tests.recovery.test_stories import (
@@ -70,7 +73,8 @@ def test_a_tag_given_after_the_crash_starts_nothing(play: Play) -> None:
     theatre.world.tag("web-01", "recovery/always")
     theatre.let_pass(ENOUGH)
 
-    assert theatre.case("web-01").state is State.BASELINE
+    assert theatre.case("web-01").state is State.UNKNOWN  # so that it is still told of
+    assert cause(theatre, "web-01") is Cause.NEVER_SEEN_UP
     assert theatre.asked() == []
 
 
@@ -251,3 +255,133 @@ def test_many_strangers_do_not_hide_that_enrolled_vms_are_missing(play: Play) ->
     problem = theatre.recovery.memory.health.problem
     assert problem is not None
     assert problem.reason == "rows_missing"
+
+
+def test_who_is_enrolled_no_more_in_a_picture_that_is_not_believed_is_so_in_the_next(
+    play: Play,
+) -> None:
+    theatre = begin(play, tags={"web-01": ["recovery/auto"]})
+    theatre.slow = 60.0
+    theatre.world.untag("web-01", "recovery/auto")
+    theatre.let_pass(theatre.every)
+    theatre.slow = 0.0
+    theatre.let_pass(300)
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(ENOUGH)
+
+    assert not theatre.case("web-01").policy.acts
+    assert theatre.asked() == []
+
+
+def test_a_first_picture_that_is_not_believed_forgets_nobody(play: Play) -> None:
+    theatre = begin(play)
+    theatre.new_process()
+    theatre.slow = 60.0
+    theatre.let_pass(theatre.every)
+    theatre.slow = 0.0
+    theatre.let_pass(700)
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(ENOUGH)
+
+    assert len(theatre.recovery.memory.cases) == len(theatre.names)
+    assert len(theatre.asked("web-01")) == 1
+
+
+@pytest.mark.parametrize("tag", ["env/prod", "recovery/on-hang-reset"])
+def test_a_tag_that_a_rule_goes_by_counts_at_the_last_moment(tag: str, play: Play) -> None:
+    rule = Rule(tags=(tag,), policy=Policy.ON_FAILURE, title="recovery.rules[0]")
+    setup = Setup(ENFORCE, wards=(rule,))
+    theatre, observer = play(
+        tags={"web-01": [tag]}, setup=setup, enrolled=lambda _name: "on-failure"
+    )
+    theatre.warm()
+
+    def untag(step: str) -> None:
+        if step == "answered GET /api/v4/machine_logs" and tag in theatre.world.tags_of(vm):
+            theatre.world.untag("web-01", tag)
+
+    vm = theatre.world.vm("web-01")
+    observer.on_wire = untag
+    theatre.world.crash("web-01")
+    theatre.let_pass(ENOUGH)
+
+    assert theatre.asked() == []
+
+
+def test_a_bad_row_in_a_strangers_log_is_no_doubt_about_anybody_else(play: Play) -> None:
+    theatre = begin(play, tags={})
+    stranger, ours = on_different_nodes(theatre)[:2]
+    theatre.world.tag(ours, "recovery/auto")
+    theatre.let_pass(80)
+    theatre.world.faults.turn_on("empty_list", path="machine_logs", lasting=70.0)
+    theatre.world.crash(stranger)
+    theatre.let_pass(80)
+    assert cause(theatre, stranger) is Cause.LOGS_INCOMPLETE
+
+    theatre.world.crash(ours)
+    theatre.let_pass(80)
+
+    assert len(theatre.asked(ours)) == 1
+
+
+def test_what_was_read_of_a_log_does_not_grow_old_while_strangers_are_looked_up(
+    play: Play,
+) -> None:
+    theatre, observer = play(tags={})
+    stranger, ours = on_different_nodes(theatre)[:2]
+    theatre.world.tag(ours, "recovery/auto")
+    theatre.warm()
+    heard: list[str] = []
+
+    def tarry(step: str) -> None:
+        heard.append(step)
+        if step == f"answered {LOGS}" and heard.count(step) == 2:
+            theatre.clock.elapsed += 10
+
+    observer.on_wire = tarry
+    theatre.world.crash(stranger)
+    theatre.world.crash(ours)
+    theatre.let_pass(80)
+
+    assert heard.count(LOGS) >= 2
+    acted = heard.index("POST /api/v4/vm_actions")
+    assert heard[:acted].count(LOGS) == 1
+
+
+def test_the_crash_of_a_stranger_stays_proven_through_a_restart_of_ours(play: Play) -> None:
+    theatre = begin(play, tags={})
+    theatre.world.crash("web-01")
+    theatre.let_pass(100)
+
+    theatre.clock.elapsed += 200
+    theatre.new_process()
+    states = set()
+    for _ in range(60):
+        theatre.let_pass(theatre.every)
+        states.add(theatre.case("web-01").state)
+
+    assert states == {State.HELD}
+    assert reason(theatre, "web-01") is Reason.NOT_ENROLLED
+
+
+def test_a_stop_that_is_logged_late_explains_a_crash_of_a_stranger_after_all(play: Play) -> None:
+    theatre = begin(play, tags={})
+    theatre.world.faults.turn_on("late_logs", seconds=120.0)
+    theatre.world.operator_stops(theatre.world.vm("web-01"), graceful=False)
+    theatre.let_pass(100)
+    first = theatre.case("web-01").state
+    theatre.let_pass(600)
+
+    assert (first, theatre.case("web-01").state) == (State.HELD, State.INTENDED)
+
+
+def test_who_nobody_enrolled_is_held_for_that_and_for_no_other_reason(play: Play) -> None:
+    theatre, _ = play(tags={})
+    theatre.let_pass(100)
+    theatre.world.crash("web-01")
+    theatre.let_pass(100)
+
+    assert theatre.recovery.stance.posture is Posture.WARMING_UP
+    assert reason(theatre, "web-01") is Reason.NOT_ENROLLED

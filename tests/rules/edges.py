@@ -75,8 +75,9 @@ DOWN = (
         (stranger("held"), since(60), running(0)),
         {5: [OF_VM]},
         (4,),
-        text={**SAYS_DOWN, "description": f"{SAYS_DOWN['description']} Nobody enrolled it, so it "
-              "is left to you."},
+        text={**SAYS_DOWN, "description": SAYS_DOWN["description"]
+              + " It is not enrolled, so it is "
+              "left to you."},
     ),
     quiet("VergeVMDown", "it hangs, and runs", state("suspect"), running(1)),
     quiet("VergeVMDown", "it is called unresponsive", state("suspect"), running(0),
@@ -375,8 +376,11 @@ RECOVERY = (
           rising(f"vergewatch_recovery_vm_state_since_timestamp_seconds{{{VM}}}", 0, 60)),
     quiet("VergeRecoveryHeldTooLong", "it waits for its next try", state("backoff"), since(),
           recovery("active")),
-    Case("VergeRecoveryUnknownTooLong", "nobody enrolled it", (stranger("unknown"), since()),
-         {32: [OF_CLOUD]}),
+    quiet("VergeRecoveryUnknownTooLong", "nobody enrolled it", stranger("unknown"), since()),
+    quiet("VergeRecoveryQuarantined", "nobody wants it looked after any more",
+          stranger("quarantined")),
+    quiet("VergeRecoveryFailed", "nobody wants it looked after any more", *FAILED,
+          stranger("held")),
     quiet("VergeRecoveryUnknownTooLong", "the cause is known", state("held"), since()),
     quiet("VergeRecoveryUnknownTooLong", "not for long", state("unknown"),
           rising(f"vergewatch_recovery_vm_state_since_timestamp_seconds{{{VM}}}", 0, 60)),
