@@ -552,6 +552,7 @@ class Observer:
         ):
             for life in self._lives.values():
                 life.forgotten = True
+            self._given_up.clear()
 
     def _wishes(self, asked: Asked, look: Look, life: Life) -> Iterator[str]:
         """Return who wanted the VM down, as far as the log said so when it was last read."""

@@ -367,10 +367,10 @@ def test_a_word_that_was_given_long_before_the_next_picture_does_not_count(play:
     theatre.world.faults.turn_on("outage", lasting=1000.0)
     theatre.let_pass(40)
     order(theatre, OrderKind.ACCEPT)
-    theatre.let_pass(980)
+    theatre.let_pass(940)
 
-    theatre.world.faults.turn_on("short_list", keep=0.5, path="vms", lasting=50.0)
-    theatre.let_pass(20)
+    theatre.world.faults.turn_on("short_list", keep=0.5, path="vms", lasting=100.0)
+    theatre.let_pass(60)
 
     assert theatre.recovery.memory.health.problem is not None
     assert len(theatre.recovery.memory.cases) == len(theatre.names)
