@@ -8,7 +8,6 @@ the world before anything is decided, and the order in which things are done.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from operator import attrgetter
 from typing import NamedTuple
 
 import structlog
@@ -16,7 +15,7 @@ from msgspec.structs import replace
 
 from exporter.clock import Clock
 from exporter.errors import JournalError
-from exporter.model import Allowance, CaredVM, LastAction, RecoveryReport
+from exporter.model import Allowance, RecoveryReport
 from exporter.recovery.act import Done, Hand
 from exporter.recovery.act import Order as Task
 from exporter.recovery.breaker import Breaker, disappointed
@@ -56,6 +55,7 @@ from exporter.recovery.picture import Picture, Poll
 from exporter.recovery.ports import Book, Cloud, Dice, Meter, Silences
 from exporter.recovery.posture import Posture, Stance, stance
 from exporter.recovery.quiet import QuietWindow, quiet
+from exporter.recovery.roster import Roster
 from exporter.recovery.rules import Mode, Rules
 from exporter.recovery.states import JUDGED, OPEN, Event, State
 from exporter.recovery.surroundings import circumstances, cluster_of, node_hold, spot, waits_for
@@ -82,9 +82,6 @@ class Setup(NamedTuple):
     kill_switch: Callable[[], str] = lambda: ""
     """Returns the path of the file that forbids everything, while it is there."""
     silences: Silences | None = None
-
-
-_by_key = attrgetter("key")
 
 
 def _is_well(case: Case | None) -> bool:
@@ -137,10 +134,7 @@ class Recovery:
         self._told: dict[str, tuple[Reason, Cause, bool]] = {}
         """What the last decision on each VM was that said something new."""
         self._decisions: dict[str, Decision] = {}
-        self._cared: dict[str, tuple[Case, CaredVM]] = {}
-        """The cases as the last report has them."""
-        self._last_actions: dict[str, LastAction] = {}
-        """By uuid; what was done by a process before this one is in the journal only."""
+        self._roster = Roster()
         self._began_time = clock.now()
         self.bug = ""
         """What went wrong in here, after which nothing is done any more."""
@@ -207,31 +201,18 @@ class Recovery:
             ready=rules.mode is Mode.ENFORCE
             and stance.posture in (Posture.ACTIVE, Posture.CLEARING)
             and not self._cloud.why_not,
-            vms=self._cared_vms(),
+            vms=self._roster.call(memory.cases, self._time_of),
             allowances=tuple(
                 Allowance(case.key, case.name, use.window.seconds, use.window.most - use.used)
                 for uuid in self._ledger.uuids
                 if (case := memory.cases.get(uuid)) is not None
                 for use in self._ledger.uses(case, now=at)
             ),
-            last_actions=tuple(self._last_actions.values()),
+            last_actions=self._roster.last_actions,
             open_intents=len(self._intents),
             journal_up=not self.journal_problem,
             picture_at=memory.seen_time,
         )
-
-    def _cared_vms(self) -> tuple[CaredVM, ...]:
-        """Return how every VM is seen; a case that is the very same is not told of anew."""
-        told, cared = self._cared, dict[str, tuple[Case, CaredVM]]()
-        for uuid, case in self._memory.cases.items():
-            known = told.get(uuid)
-            if known is None or known[0] is not case:
-                since = self._time_of(case.since)
-                vm = CaredVM(case.key, case.name, case.policy, case.state, since)
-                known = case, vm
-            cared[uuid] = known
-        self._cared = cared
-        return tuple(sorted((vm for _, vm in cared.values()), key=_by_key))
 
     def _time_of(self, at: float) -> datetime:
         """Return the time of day of a moment of watch, as this process counts."""
@@ -309,7 +290,7 @@ class Recovery:
         self._watched_before = max([past.watched, *(one.at for one in past.spent)])
         cases = {case.uuid: case for case in past.cases}
         self._ledger = Ledger(self.setup.rules, past.spent)
-        self._cared.clear()
+        self._roster.renew()
         self._intents.clear()
         self._enrolled_from = ()
         self._standing = standing(past.orders)
@@ -363,7 +344,7 @@ class Recovery:
         cases = self._memory.cases
         for uuid in before.cases.keys() - cases.keys():
             self._told.pop(uuid, None)
-            self._last_actions.pop(uuid, None)
+            self._roster.strike(uuid)
         for uuid in [uuid for uuid in self._decisions if _is_well(cases.get(uuid))]:
             del self._decisions[uuid]  # a decision is large, and the journal has it
 
@@ -445,9 +426,7 @@ class Recovery:
         """Tell of an intent whose outcome is known."""
         outcome = intent.outcome or Outcome.UNKNOWN
         self._meter.acted(intent.action, outcome)
-        self._last_actions[intent.uuid] = LastAction(
-            intent.vm_key, intent.name, intent.action, outcome, self._clock.now()
-        )
+        self._roster.acted(intent, outcome, at=self._clock.now())
 
     def _after_outcome(self, case: Case, intent: Intent, *, overruled: bool) -> Case:
         at, rules = self.watched, self.setup.rules
