@@ -40,6 +40,7 @@ from exporter.dashboards.words import (
     coded,
 )
 from exporter.rules.thresholds import DEFAULT as THRESHOLDS
+from exporter.rules.vms import UNWANTED_DOWN
 
 Panel = Builder[Drawn]
 
@@ -49,6 +50,8 @@ A_VM = "system_name, vm_id, vm_name"
 RUNNING = series("vm_running", EVERY_SYSTEM)
 STATUS = series("vm_status_info", EVERY_SYSTEM)
 IN_TROUBLE = series("vm_status_info", EVERY_SYSTEM, among("status", TROUBLE))
+UNWANTED = f"{UNWANTED_DOWN}{{{EVERY_SYSTEM}}}"
+TROUBLED = f"(max by ({A_VM}) ({IN_TROUBLE}) or {UNWANTED})"
 STATE = series("recovery_vm_state_info", EVERY_SYSTEM)
 UNCALM = series("recovery_vm_state_info", EVERY_SYSTEM, f'state!~"{"|".join(CALM_STATES)}"')
 VM_INFO = series("vm_info", EVERY_SYSTEM, IN_CLUSTER)
@@ -160,12 +163,12 @@ def _numbers() -> list[Panel]:
             of(
                 6,
                 "In trouble",
-                "VMs that VergeOS calls unresponsive or in error, or that wait for resources or a "
-                "licence.",
+                "VMs that are down although nobody stopped them, that VergeOS calls "
+                "unresponsive or in error, or that wait for resources or a licence.",
                 width=3,
                 height=4,
             ),
-            now(or_zero(f"count({in_clusters(IN_TROUBLE)})")),
+            now(or_zero(f"count({in_clusters(TROUBLED)})")),
             steps=[(1, RED)],
         ),
         number(
@@ -315,7 +318,6 @@ def _by_status() -> Panel:
 def _clusters() -> Panel:
     counted = ("cluster_vms", EVERY_SYSTEM, IN_CLUSTER)
     by = "by (system_name, cluster)"
-    trouble = series(*counted, among("status", TROUBLE))
     cluster = f"max by (system_name, vm_id, cluster) ({VM_INFO})"
     place = f"on (system_name, vm_id) group_left (cluster) {cluster}"
     return rows(
@@ -328,7 +330,7 @@ def _clusters() -> Panel:
         [
             now(f"sum {by} ({series(*counted)})"),
             now(f"sum {by} ({series(*counted, among('status', ['running']))})"),
-            now(f"sum {by} ({trouble})"),
+            now(f"count {by} ({TROUBLED} * {place}) or 0 * sum {by} ({series(*counted)})"),
             now(f"avg {by} ({series('vm_cpu_usage_ratio', EVERY_SYSTEM)} * {place})"),
             now(f"sum {by} ({series('vm_running_memory_bytes', EVERY_SYSTEM)} * {place})"),
         ],

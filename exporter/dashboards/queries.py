@@ -7,6 +7,7 @@ from types import MappingProxyType
 from prometheus_client import Counter, Gauge, Histogram, Summary
 
 from exporter.exposition.catalog import FAMILIES
+from exporter.rules.files import groups
 from exporter.telemetry import INSTRUMENTS, Instrument
 
 _LABEL = re.compile(r"\s*(\w+)\s*(?:=~|!~|!=|=)")
@@ -51,6 +52,7 @@ KNOWN: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         **{family.name: frozenset(family.labels) for family in FAMILIES},
         **{name: labels for one in INSTRUMENTS for name, labels in _of(one).items()},
+        **{one.name: frozenset(one.labels) for group in groups() for one in group.recordings},
         **_FOREIGN,
     }
 )
