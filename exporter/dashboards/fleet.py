@@ -146,6 +146,7 @@ def _numbers() -> list[Panel]:
         number(
             of(4, "Running", "VMs that run now.", width=3, height=4),
             now(or_zero(f"sum({in_clusters(RUNNING)})")),
+            empty="not seen",
             base=BLUE,
         ),
         number(
@@ -157,6 +158,7 @@ def _numbers() -> list[Panel]:
                 height=4,
             ),
             now(or_zero(f"count({in_clusters(f'({down})')})")),
+            empty="not seen",
             steps=[(1, YELLOW)],
         ),
         number(
@@ -169,6 +171,7 @@ def _numbers() -> list[Panel]:
                 height=4,
             ),
             now(or_zero(f"count({in_clusters(TROUBLED)})")),
+            empty="not seen",
             steps=[(1, RED)],
         ),
         number(
@@ -180,11 +183,13 @@ def _numbers() -> list[Panel]:
                 height=4,
             ),
             now(or_zero(f"count({in_clusters(quarantined)})")),
+            empty="not seen",
             steps=[(1, RED)],
         ),
         number(
             of(8, "Nodes down", "Nodes that do not run, maintenance aside.", width=3, height=4),
             now(or_zero(f"count({NODE_DOWN})")),
+            empty="not seen",
             steps=[(1, RED)],
         ),
     ]
@@ -235,7 +240,7 @@ def _wrong() -> Panel:
         ],
         sort="Ran in this range",
         hide=["vm_id"],
-        empty="All is well",
+        empty="nothing that is seen",
         paged=True,
     )
 
@@ -360,6 +365,7 @@ def _nodes() -> Panel:
             now(
                 f"count by (system_name, node, cluster) ({placed})"
                 f" or 0 * max by (system_name, node, cluster) ({nodes})"
+                f" and on (system_name) {series('up', EVERY_SYSTEM)} == 1"
             ),
             now(
                 f"max by (system_name, node, cluster) "

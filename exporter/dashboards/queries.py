@@ -100,8 +100,8 @@ def in_clusters(expression: str) -> str:
 
 
 def or_zero(expression: str) -> str:
-    """Say 0 where *expression* has nothing to say, as long as there is a cloud at all."""
-    return f"{expression} or 0 * sum({series('up', EVERY_SYSTEM)})"
+    """Say 0 where *expression* has nothing to say, as long as a cloud is seen at all."""
+    return f"{expression} or 0 * sum({series('up', EVERY_SYSTEM)} == 1)"
 
 
 def in_range(counter: str) -> str:

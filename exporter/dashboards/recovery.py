@@ -112,6 +112,7 @@ def _numbers() -> list[Panel]:
                 height=4,
             ),
             now(or_zero(f"count({ENROLLED})")),
+            empty="not seen",
             base=BLUE,
         ),
         number(
@@ -129,11 +130,13 @@ def _numbers() -> list[Panel]:
                 height=4,
             ),
             now(or_zero(f"count({quarantined})")),
+            empty="not seen",
             steps=[(1, RED)],
         ),
         number(
             of(7, "Actions", "Actions of recovery in this range.", width=3, height=4),
             now(or_zero(f"round(sum({in_range(ACTIONS)}))")),
+            empty="not seen",
             base="text",
             steps=[(1, BLUE)],
         ),
