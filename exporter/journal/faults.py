@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import msgspec
-from alembic.util import CommandError
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError, StatementError
 
 from exporter.errors import JournalError
@@ -37,7 +36,6 @@ def plain_faults(place: str) -> Iterator[None]:
         yield
     except (
         SQLAlchemyError,
-        CommandError,
         sqlite3.Error,
         OSError,
         msgspec.MsgspecError,

@@ -119,6 +119,8 @@ class Diary:
         found = []
         for case in changed:
             before = self._noted.get(case.uuid)
+            if before is None and not case.policy.acts:
+                continue  # on the first day that is every VM, and it says nothing
             if before is None or before.state is not case.state:
                 found.append(self._change(before, case, told=case, at=at))
         gone = [case for uuid, case in self._noted.items() if uuid not in memory.cases]

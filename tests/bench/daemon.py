@@ -5,10 +5,13 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import aiohttp
 
+from exporter.journal.journal import open_journal
 from tests.daemon import REAL_TIME, Daemon, Page, running
 
 CLIENTS = 50
@@ -37,28 +40,37 @@ class Cost(NamedTuple):
 
 
 async def measure(vms: int) -> Cost:
-    """Run a daemon against a simulator, each in a process of its own."""
-    async with simulating(vms) as (url, key):
-        env = {
-            "VERGEWATCH_URL": url,
-            "VERGEWATCH_API_KEY": key,
-            "VERGEWATCH_POLL__FAST_SECONDS": "1",
-            "VERGEWATCH_POLL__SLOW_SECONDS": "3",
-            "VERGEWATCH_POLL__INVENTORY_SECONDS": "15",
-            "VERGEWATCH_API__TIMEOUT_SECONDS": "30",
-            "VERGEWATCH_API__SPACING_SECONDS": "0.05",
-        }
-        began = REAL_TIME.monotonic()
-        async with running(env) as daemon:
-            await fetched(daemon)
-            first_page = REAL_TIME.monotonic() - began
-            while b"\nvergewatch_vm_disk_reads_total{" not in await fetched(daemon):
-                await REAL_TIME.sleep(0.1)
-            picture = REAL_TIME.monotonic() - began
-            early = await after(daemon, CYCLES // 5)
-            late = await after(daemon, CYCLES)
-            latencies = await hammer(daemon)
-            crowded = await own(daemon)
+    """Run a daemon with recovery in shadow against a simulator, each in a process of its own."""
+    with TemporaryDirectory(prefix="vergewatch-bench-") as directory:
+        # As after every start but the very first, which has to make the tables.
+        await (await open_journal(Path(directory), REAL_TIME)).close()
+        async with simulating(vms) as (url, key):
+            return await _watched(url, key, directory)
+
+
+async def _watched(url: str, key: str, directory: str) -> Cost:
+    env = {
+        "VERGEWATCH_RECOVERY__MODE": "shadow",
+        "VERGEWATCH_RECOVERY__DIRECTORY": directory,
+        "VERGEWATCH_URL": url,
+        "VERGEWATCH_API_KEY": key,
+        "VERGEWATCH_POLL__FAST_SECONDS": "1",
+        "VERGEWATCH_POLL__SLOW_SECONDS": "3",
+        "VERGEWATCH_POLL__INVENTORY_SECONDS": "15",
+        "VERGEWATCH_API__TIMEOUT_SECONDS": "30",
+        "VERGEWATCH_API__SPACING_SECONDS": "0.05",
+    }
+    began = REAL_TIME.monotonic()
+    async with running(env) as daemon:
+        await fetched(daemon)
+        first_page = REAL_TIME.monotonic() - began
+        while b"\nvergewatch_vm_disk_reads_total{" not in await fetched(daemon):
+            await REAL_TIME.sleep(0.1)
+        picture = REAL_TIME.monotonic() - began
+        early = await after(daemon, CYCLES // 5)
+        late = await after(daemon, CYCLES)
+        latencies = await hammer(daemon)
+        crowded = await own(daemon)
     return Cost(
         first_page_seconds=first_page,
         picture_seconds=picture,

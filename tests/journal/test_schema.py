@@ -1,18 +1,24 @@
 """The tables that migrations make are those that the code believes in."""
 
+import asyncio
 import logging
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine
 
 from exporter.errors import JournalError
 from exporter.journal.journal import FILE, Journal, open_journal
-from exporter.journal.schema import MIGRATIONS
+from exporter.journal.migrate import MIGRATIONS
+from exporter.journal.schema import REVISION
 from exporter.journal.tables import METADATA
 from tests.fakes import FakeClock
 from tests.journal.nouns import CASE, CLOUD, page
@@ -26,6 +32,10 @@ def statements(file: Path) -> dict[str, str]:
             "('alembic_version', 'sqlite_sequence')"
         )
         return {name: " ".join(sql.split()) for name, sql in found}
+
+
+async def _opened_and_closed(directory: Path, clock: FakeClock) -> None:
+    await (await open_journal(directory, clock)).close()
 
 
 def differences(connection: Connection) -> list[object]:
@@ -82,6 +92,28 @@ async def test_half_an_upgrade_is_none(tmp_path: Path, clock: FakeClock) -> None
         await open_journal(tmp_path, clock)
 
     assert set(statements(tmp_path / FILE)) == {"orders"}
+
+
+def test_the_newest_migration_is_the_one_that_needs_none() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+
+    assert ScriptDirectory.from_config(config).get_heads() == [REVISION]
+
+
+def test_a_journal_of_today_is_opened_without_what_migrates(
+    directory: Path, clock: FakeClock
+) -> None:
+    asyncio.run(_opened_and_closed(directory, clock))
+    script = (
+        "import asyncio, pathlib, sys\n"
+        "from exporter.clock import SystemClock\n"
+        "from exporter.journal.journal import open_journal\n"
+        f"asyncio.run(open_journal(pathlib.Path({str(directory)!r}), SystemClock()))\n"
+        "sys.exit('alembic' in sys.modules)\n"
+    )
+
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_migrations_are_part_of_the_package() -> None:
