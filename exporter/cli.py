@@ -159,7 +159,8 @@ def demo(
         _say(f"  look at it     http://localhost:{port}/")
         _say(f"  its metrics    http://localhost:{port}/metrics")
         _say("  ask it why     vergewatch explain web-blackbird")
-        _say(f"  steer it       VERGEWATCH_RECOVERY__TOKEN={DEMO_TOKEN} vergewatch recovery pause")
+        steer = f"VERGEWATCH_RECOVERY__TOKEN={DEMO_TOKEN} vergewatch recovery pause --reason trying"
+        _say(f"  steer it       {steer}")
         _say("  end it         Ctrl-C")
 
     simulator = Simulator(world=world, clock=clock)
