@@ -114,7 +114,8 @@ class Evidence:
             node = picture.nodes.get(case.node or 0)
             if node is not None and node.machine is not None:
                 machines.add(node.machine)
-        since = min(map(self._since, cases))
+        dated = [self._since(case) for case in cases if case.up_clock is not None]
+        since = min(dated, default=0.0)
         reading, problem = None, ""
         try:
             reading = await self._read(sorted(machines), since, picture, vouching=vouching)

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from exporter.recovery.cases import Action, Case, Sight
 from exporter.recovery.evidence import Evidence
 from exporter.recovery.logbook import LogReading, LogRow
@@ -134,3 +136,15 @@ def test_whose_log_of_a_month_is_wanted_waits_for_those_that_went_down_just_now(
     assert evidence.some_of_others([old, new], at=0.0) == [new]
     assert evidence.some_of_others([old], at=60.0) == ()
     assert evidence.some_of_others([old], at=120.0) == [old]
+
+
+def test_a_vm_that_nobody_can_date_does_not_have_the_whole_log_read_for_the_others() -> None:
+    log = ForgetfulLog()
+    evidence = Evidence(log, Rules())
+    dated, undated = stranger(log.clock - 60.0), replace(stranger(0.0), up_clock=None)
+
+    at_once(evidence.read([dated, undated], picture(log), at=0.0))
+
+    logs = evidence.of(dated.uuid)
+    assert logs is not None
+    assert logs.since_clock == log.clock - 60.0 - Rules().log_before_seconds
