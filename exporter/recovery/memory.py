@@ -143,7 +143,7 @@ def _is_as_before(case: Case, vm: VM, policy: Policy) -> bool:
 
 
 def newly_down(memory: Memory, picture: Picture) -> dict[str, int]:
-    """Return the VMs that ran a picture ago and are down now, enrolled or not, with their nodes."""
+    """Return the VMs that ran when last seen and are down now, enrolled or not, with their nodes."""
     found: dict[str, int] = {}
     for uuid, vm in picture.vms.items():
         status = vm.status
@@ -156,13 +156,16 @@ def newly_down(memory: Memory, picture: Picture) -> dict[str, int]:
 
 
 def _ran_on(memory: Memory, uuid: str) -> int | None:
-    """Return where a VM ran a picture ago; after a restart that is in the journal."""
-    if memory.picture is None:
-        case = memory.cases.get(uuid)
-        return case.node if case is not None and case.sight is Sight.UP else None
-    was = memory.picture.vms.get(uuid)
-    status = was.status if was is not None else None
-    return status.node if status is not None and status.running is True else None
+    """Return where a VM ran when it was last seen; None if it did not run then."""
+    was = memory.picture.vms.get(uuid) if memory.picture is not None else None
+    if was is not None and was.status is not None:
+        return was.status.node if was.status.running is True else None
+    # After a restart, or as long as its row is missing, its case alone knows.
+    case = memory.cases.get(uuid)
+    if case is None or case.trouble_at is not None:
+        return None
+    unseen = case.sight is Sight.GONE and case.up_at is not None
+    return case.node if case.sight is Sight.UP or unseen else None
 
 
 def count_troubled(

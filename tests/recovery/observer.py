@@ -115,6 +115,8 @@ class Poll:
     """Whether it is part of what may have been seen."""
     known: bool = False
     """Whether it is part of what was surely seen."""
+    follows_a_clean_one: bool = False
+    """Whether the poll before it was clean, and surely seen."""
 
     @property
     def is_whole(self) -> bool:
@@ -164,6 +166,8 @@ class Life:
     unenrolled_at: float = NEVER
     forgotten: bool = False
     """Whether a person said that it is gone, and it has not been up since."""
+    surely_on: int | None = None
+    """Where it was last seen up."""
     was_running: bool = False
     was_on: int | None = None
 
@@ -342,6 +346,8 @@ class Observer:
             {key: self._is_well(node) for key, node in self.theatre.world.nodes.items()},
             frozenset(fault.name for fault in faults if _touches_sight(fault)),
         )
+        before = self._poll
+        poll.follows_a_clean_one = before is not None and before.known and before.is_clean
         if self._vms_answered:
             poll.answered.add(VMS)
         for fault in faults:
@@ -413,8 +419,8 @@ class Observer:
                 self._node_ill[key] = poll.at
         for key, look in poll.looks.items():
             life = self._lives[key]
-            if look.is_down and life.was_running:
-                self._drops[life.was_on].append((life.down_since or poll.at, key))
+            if look.is_down and life.was_running and poll.follows_a_clean_one:
+                self._drops[life.was_on].append((poll.at, key))
             _remember(life, look, poll.at)
         self._enrolled_count = sum(look.is_ours for look in poll.looks.values())
         self._troubled = [
@@ -749,17 +755,12 @@ class Observer:
         )
         if request.action == Action.POWER_ON and hung_lately and not killed:
             yield "I12", f"it was unresponsive {at - life.hung_at:.0f} s before"
-        near = {
-            key: drop
-            for drop, key in self._drops[life.node]
-            if abs(drop - (life.down_since or at)) <= rules.node_drop_seconds
-        }
-        if (
-            len(near) >= rules.node_drops
-            and at - max(near.values()) < rules.platform_seconds - DUST
-        ):
-            lost = f"{len(near)} VMs {at - max(near.values()):.0f} s before"
-            yield "I12", f"its node lost {lost}"
+        drops = self._drops[life.node]
+        for last, _ in drops if life.node == life.surely_on else ():
+            near = {key for drop, key in drops if 0 <= last - drop <= rules.node_drop_seconds}
+            if len(near) >= rules.node_drops and at - last < rules.platform_seconds - DUST:
+                yield "I12", f"its node lost {len(near)} VMs {at - last:.0f} s before"
+                return
 
     def _of_the_crowd(self, asked: Asked) -> Iterator[Violation]:
         rules, at = self.rules, asked.request.at
@@ -920,7 +921,7 @@ def _remember(life: Life, look: Look, at: float) -> None:
     if not look.is_ours:
         life.recorded_up, life.unenrolled_at = False, at
     if look.is_up:
-        life.surely_up_at = at
+        life.surely_up_at, life.surely_on = at, look.node
     if look.is_hung:
         life.hung_at = at
     if look.word in WAITING:

@@ -14,7 +14,7 @@ import pytest
 
 from exporter.errors import JournalError
 from exporter.recovery.breaker import Weather
-from exporter.recovery.cases import Action, Cause, Outcome, Reply
+from exporter.recovery.cases import Action, Cause, Outcome, Reply, Sight
 from exporter.recovery.decision import Reason
 from exporter.recovery.engine import Setup
 from exporter.recovery.enrolment import Rule
@@ -585,6 +585,29 @@ def test_two_vms_of_one_node_that_drop_together_are_held_for_a_while(play: Play)
     assert early == 0
     assert theatre.running(one)
     assert theatre.running(other)
+
+
+def test_a_vm_that_falls_while_its_row_is_missing_still_counts_against_its_node(
+    play: Play,
+) -> None:
+    theatre, _ = play(vms=30)
+    theatre.warm()
+    theatre.world.faults.turn_on("short_list", path="machine_status", keep=0.95)
+    theatre.let_pass(20)
+    unseen = next(name for name in theatre.names if theatre.case(name).sight is Sight.GONE)
+    node = theatre.case(unseen).node
+    seen = next(name for name in theatre.names if name != unseen and theatre.case(name).node == node)
+
+    theatre.world.crash(unseen)
+    theatre.world.crash(seen)
+    theatre.let_pass(20)
+    theatre.world.faults.clear()
+    theatre.let_pass(200)
+    early = len(theatre.asked())
+    theatre.let_pass(ENOUGH)
+
+    assert early == 0
+    assert theatre.running(seen)
 
 
 # What comes of a request.
