@@ -807,10 +807,11 @@ class Observer:
                 used = sum(moment > at - window.seconds + DUST for moment in times)
                 if used > window.most:
                     yield "I2", f"{used} requests {whose} in {window.seconds:.0f} s"
-        if mine and max(cleared_at, life.unenrolled_at) < mine[-1].at:
-            pause = self._pause_after(mine)
-            if at - mine[-1].at < min(pause, rules.probation_seconds) - DUST:
-                yield "I18", f"{at - mine[-1].at:.0f} s after the last try, {pause:.0f} are due"
+        counted = [one for one in mine if one.at > max(cleared_at, life.unenrolled_at)]
+        if counted:
+            pause, passed = self._pause_after(counted), at - counted[-1].at
+            if passed < min(pause, rules.probation_seconds) - DUST:
+                yield "I18", f"{passed:.0f} s after the last try, {pause:.0f} are due"
         if self._given_up.get(look.uuid, NEVER) > life.up_at:
             yield "I17", "it was given up, and no person has changed that"
         if request.action == Action.RESET:
