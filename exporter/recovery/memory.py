@@ -143,7 +143,7 @@ def _is_as_before(case: Case, vm: VM, policy: Policy) -> bool:
 
 
 def newly_down(memory: Memory, picture: Picture) -> dict[str, int]:
-    """Return the VMs that ran when last seen and are down now, enrolled or not, with their nodes."""
+    """Return the VMs that ran when last seen and are down now, with the nodes they ran on."""
     found: dict[str, int] = {}
     for uuid, vm in picture.vms.items():
         status = vm.status

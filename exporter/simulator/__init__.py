@@ -3,6 +3,7 @@
 from exporter.simulator.actions import Behaviour
 from exporter.simulator.faults import FAULTS, FaultError, Switchboard
 from exporter.simulator.fleet import ClusterPlan
+from exporter.simulator.founding import found_world
 from exporter.simulator.scenario import Scenario, built_in, load_scenario, read_scenario
 from exporter.simulator.server import Request, Simulator
 from exporter.simulator.stage import Timings
@@ -21,6 +22,7 @@ __all__ = [
     "UnknownThingError",
     "World",
     "built_in",
+    "found_world",
     "load_scenario",
     "read_scenario",
 ]

@@ -1,13 +1,22 @@
 """How a believable world comes to be, step by step, before its first moment."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-from exporter.simulator.fleet import DAY, ClusterPlan, memory_per_node, pick_role, role_of
+from exporter.simulator.chronicle import Wording
+from exporter.simulator.fleet import (
+    DAY,
+    ClusterPlan,
+    default_clusters,
+    memory_per_node,
+    pick_role,
+    role_of,
+)
 from exporter.simulator.machines import VM, Cluster, Machine, Member, Node, Status
+from exporter.simulator.stage import Timings
+from exporter.simulator.world import PowerState, World
 
-if TYPE_CHECKING:
-    from exporter.simulator.world import World
+DEFAULT_START = 1_767_225_600.0
+"""The first second of 2026, for worlds whose time does not matter."""
 
 LEAST_WITH_SERVICE = 10
 """In clouds of this many VMs one of them belongs to a NAS service."""
@@ -19,10 +28,46 @@ TAGS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-class Founding:
-    """The building of a world, step by step."""
+def found_world(
+    *,
+    seed: int = 1,
+    vms: int = 40,
+    start: float = DEFAULT_START,
+    cloud_name: str = "northwind",
+    clusters: Sequence[ClusterPlan] | None = None,
+    names: Sequence[str] = (),
+    timings: Timings | None = None,
+    wordings: Mapping[str, Wording | None] | None = None,
+    stopped_share: float = 0.06,
+    powerstate: PowerState = "observed",
+) -> World:
+    """
+    Return a cloud that has been running for a while.
 
-    def __init__(self, world: "World") -> None:
+    Args:
+        start: Unix seconds of its first moment; counters and starts lie before it.
+        names: For the first VMs; the others are named after their roles.
+        stopped_share: How many VMs are off from the beginning, 0 to 1.
+        powerstate: Whether ``machine_status.powerstate`` repeats what runs or says what was
+            last asked for; no source knows.
+
+    """
+    world = World(
+        seed=seed,
+        start=start,
+        cloud_name=cloud_name,
+        timings=timings or Timings(),
+        wordings=wordings,
+        powerstate=powerstate,
+    )
+    _Founding(world).found(
+        clusters or default_clusters(vms), vms=vms, names=names, stopped_share=stopped_share
+    )
+    return world
+
+
+class _Founding:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._builder = world.builder
         self._rng = world.stage.rng

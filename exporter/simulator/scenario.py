@@ -12,6 +12,7 @@ from exporter.simulator.document import Document
 from exporter.simulator.events import EVENTS, Event
 from exporter.simulator.faults import FAULTS, FaultError, check_settings, nearest
 from exporter.simulator.fleet import ClusterPlan
+from exporter.simulator.founding import found_world
 from exporter.simulator.timetable import RATES, Appointment, Subject, keep
 from exporter.simulator.world import World
 
@@ -72,7 +73,7 @@ class Scenario:
 
     def build(self, clock: Clock) -> World:
         """Build the world of this story; its time starts now."""
-        world = World.build(
+        world = found_world(
             seed=self.seed,
             vms=self.vms,
             start=clock.now().timestamp(),

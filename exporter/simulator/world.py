@@ -2,7 +2,7 @@
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 from exporter.clock import Clock
@@ -10,14 +10,7 @@ from exporter.errors import VergewatchError
 from exporter.simulator.chronicle import Chronicle, Wording
 from exporter.simulator.dice import Dice
 from exporter.simulator.faults import Switchboard
-from exporter.simulator.fleet import (
-    Builder,
-    ClusterPlan,
-    Keys,
-    default_clusters,
-    role_of,
-)
-from exporter.simulator.founding import Founding
+from exporter.simulator.fleet import Builder, Keys, role_of
 from exporter.simulator.machines import (
     VM,
     Alarm,
@@ -33,9 +26,6 @@ from exporter.simulator.machines import (
 from exporter.simulator.platform import Platform
 from exporter.simulator.power import OFF, Power
 from exporter.simulator.stage import Happening, Stage, Timings
-
-DEFAULT_START = 1_767_225_600.0
-"""The first second of 2026, for worlds whose time does not matter."""
 
 PowerState = Literal["observed", "desired"]
 Which = VM | int | str
@@ -91,45 +81,6 @@ class World:
         self.builder = Builder(rng=self.stage.rng, keys=self.keys, start=start)
         self.power = Power(self.stage, self.nodes)
         self.platform = Platform(self.stage, self.power, self.clusters, self.machines)
-
-    @classmethod
-    def build(
-        cls,
-        *,
-        seed: int = 1,
-        vms: int = 40,
-        start: float = DEFAULT_START,
-        cloud_name: str = "northwind",
-        clusters: Sequence[ClusterPlan] | None = None,
-        names: Sequence[str] = (),
-        timings: Timings | None = None,
-        wordings: Mapping[str, Wording | None] | None = None,
-        stopped_share: float = 0.06,
-        powerstate: PowerState = "observed",
-    ) -> "World":
-        """
-        Build a cloud that has been running for a while.
-
-        Args:
-            start: Unix seconds of its first moment; counters and starts lie before it.
-            names: For the first VMs; the others are named after their roles.
-            stopped_share: How many VMs are off from the beginning, 0 to 1.
-            powerstate: Whether ``machine_status.powerstate`` repeats what runs or says what was
-                last asked for; no source knows.
-
-        """
-        world = cls(
-            seed=seed,
-            start=start,
-            cloud_name=cloud_name,
-            timings=timings or Timings(),
-            wordings=wordings,
-            powerstate=powerstate,
-        )
-        Founding(world).found(
-            clusters or default_clusters(vms), vms=vms, names=names, stopped_share=stopped_share
-        )
-        return world
 
     @property
     def now(self) -> float:

@@ -20,7 +20,7 @@ from exporter.exposition.scene import Scene
 from exporter.model import Identity, Snapshot, SystemReport
 from exporter.polling.schedule import next_due
 from exporter.settings import PollSettings
-from exporter.simulator import Simulator, World
+from exporter.simulator import Simulator, found_world
 from exporter.vergeos.inventory import join
 from exporter.vergeos.source import IDENTITY, decoder_of
 from exporter.vergeos.tables import TABLES, Table
@@ -63,7 +63,7 @@ class Cost(NamedTuple):
 async def measure(vms: int) -> Cost:
     """Poll a simulated fleet for a while, on a clock of its own."""
     clock = FakeClock()
-    world = World.build(seed=1, vms=vms, start=START.timestamp())
+    world = found_world(seed=1, vms=vms, start=START.timestamp())
     async with Simulator(world=world, clock=clock) as cloud, aiohttp.ClientSession() as http:
         return await _measure(cloud, http, clock)
 

@@ -6,7 +6,7 @@ from exporter.connection import CloudSettings, beats, connect, make_session
 from exporter.polling.watch import Plan, Round, Watch
 from exporter.recovery.picture import Poll
 from exporter.settings import APISettings, PollSettings, SystemSettings, TLSSettings
-from exporter.simulator import Simulator, World
+from exporter.simulator import Simulator, found_world
 from exporter.telemetry import Telemetry
 from exporter.vergeos.inventory import join
 from exporter.vergeos.operations import Operations
@@ -29,7 +29,7 @@ async def requests_of_an_hour(vms: int, *, share: float = 1.0, recovery: bool = 
 
     """
     clock = FakeClock(hurried=True)
-    world = World.build(seed=1, vms=vms, start=START.timestamp())
+    world = found_world(seed=1, vms=vms, start=START.timestamp())
     async with (
         Simulator(world=world, clock=clock) as cloud,
         make_session(TLSSettings()) as session,

@@ -15,8 +15,8 @@ from exporter.recovery.orders import Order
 from exporter.recovery.picture import Poll
 from exporter.recovery.ports import Answer, Book, Cloud, FreshVM, Page, Past
 from exporter.recovery.rules import WEEK, Mode, Rules
+from exporter.simulator.founding import found_world
 from exporter.simulator.stage import Timings
-from exporter.simulator.world import World
 from tests.fakes import START, FakeClock
 from tests.recovery.shortcut import Shortcut
 from tests.recovery.theatre import Tally, at_once
@@ -89,7 +89,7 @@ class BlankCloud:
 def measure(vms: int) -> Cost:
     """Let recovery think about a fleet of which every VM is enrolled, first calm, then not."""
     clock = FakeClock()
-    world = World.build(
+    world = found_world(
         seed=1,
         vms=vms,
         start=START.timestamp(),

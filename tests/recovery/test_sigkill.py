@@ -26,7 +26,7 @@ from exporter.journal.journal import FILE
 from exporter.recovery.cases import Policy
 from exporter.recovery.engine import Setup
 from exporter.recovery.enrolment import Rule
-from exporter.simulator import Simulator, Switchboard, Timings, World
+from exporter.simulator import Simulator, Switchboard, Timings, found_world
 from exporter.simulator.faults import ACTIONS, Strike
 from tests.daemon import REAL_TIME
 from tests.recovery.doomed import Doom, How, Order
@@ -293,7 +293,7 @@ class Stage:
         self.posts: list[Post] = []
         self.killed: Counter[str] = Counter()
         self.births: list[float] = []
-        self.world = World.build(
+        self.world = found_world(
             seed=number + 1,
             vms=len(told) + 1,  # one belongs to a service, and is nobody's to touch
             start=REAL_TIME.now().timestamp(),

@@ -596,7 +596,8 @@ def test_a_vm_that_falls_while_its_row_is_missing_still_counts_against_its_node(
     theatre.let_pass(20)
     unseen = next(name for name in theatre.names if theatre.case(name).sight is Sight.GONE)
     node = theatre.case(unseen).node
-    seen = next(name for name in theatre.names if name != unseen and theatre.case(name).node == node)
+    others = (name for name in theatre.names if name != unseen)
+    seen = next(name for name in others if theatre.case(name).node == node)
 
     theatre.world.crash(unseen)
     theatre.world.crash(seen)

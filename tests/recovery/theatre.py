@@ -39,8 +39,8 @@ from exporter.simulator.accounts import (
 from exporter.simulator.actions import Behaviour
 from exporter.simulator.answers import EMPTY, Call
 from exporter.simulator.api import Api
+from exporter.simulator.founding import found_world
 from exporter.simulator.stage import Timings
-from exporter.simulator.world import World
 from exporter.vergeos.client import Answer
 from exporter.vergeos.inventory import join
 from exporter.vergeos.operations import Operations
@@ -287,7 +287,7 @@ class Theatre:
         **world: Any,
     ) -> None:
         self.clock = JumpingClock()
-        self.world = World.build(
+        self.world = found_world(
             seed=seed,
             vms=vms,
             start=START.timestamp(),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.simulator import ClusterPlan, World
+from exporter.simulator import ClusterPlan, World, found_world
 from exporter.simulator.machines import Node
 
 from .fakes import START
@@ -11,7 +11,7 @@ from .fakes import START
 @pytest.fixture
 def world() -> World:
     clusters = [ClusterPlan("only", 3)]
-    return World.build(seed=9, vms=24, start=START, clusters=clusters, stopped_share=0.0)
+    return found_world(seed=9, vms=24, start=START, clusters=clusters, stopped_share=0.0)
 
 
 @pytest.fixture

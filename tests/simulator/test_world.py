@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.simulator import UnknownThingError, World
+from exporter.simulator import UnknownThingError, World, found_world
 from exporter.simulator.chronicle import Wording
 from exporter.simulator.listing import list_rows
 from exporter.simulator.load import HEALTHY_MEMORY, Load
@@ -17,7 +17,7 @@ from exporter.simulator.tables import TABLES, Moment
 
 from .fakes import START
 
-SMALL = World.build(vms=3, start=START)
+SMALL = found_world(vms=3, start=START)
 
 
 def everything(world: World) -> bytes:
@@ -28,7 +28,7 @@ def everything(world: World) -> bytes:
 
 
 def story(seed: int) -> World:
-    world = World.build(seed=seed, vms=60, start=START)
+    world = found_world(seed=seed, vms=60, start=START)
     vms = [vm for vm in world.live_vms() if vm.machine.status.running]
     world.crash(vms[0])
     world.operator_stops(vms[1])
@@ -55,7 +55,7 @@ def test_small_steps_and_a_leap_lead_to_the_same_world() -> None:
 
 
 def test_time_never_goes_backwards() -> None:
-    world = World.build(vms=10, start=START)
+    world = found_world(vms=10, start=START)
     world.advance(START + 10)
     world.advance(START + 5)
 
@@ -64,7 +64,7 @@ def test_time_never_goes_backwards() -> None:
 
 def test_ten_thousand_vms_are_built_and_listed_fast() -> None:
     began = time.process_time()
-    world = World.build(seed=1, vms=10_000, start=START)
+    world = found_world(seed=1, vms=10_000, start=START)
     built = time.process_time()
     world.advance(START + 3600)
     advanced = time.process_time()
@@ -82,7 +82,7 @@ def test_ten_thousand_vms_are_built_and_listed_fast() -> None:
 
 @pytest.mark.parametrize("vms", [1, 10, 40, 1000])
 def test_clouds_of_any_size_are_consistent(vms: int) -> None:
-    world = World.build(seed=2, vms=vms, start=START)
+    world = found_world(seed=2, vms=vms, start=START)
     live = list(world.live_vms())
 
     assert len(live) == vms
@@ -95,7 +95,7 @@ def test_clouds_of_any_size_are_consistent(vms: int) -> None:
 
 
 def test_a_fleet_is_as_mixed_as_real_ones_are() -> None:
-    world = World.build(seed=2, vms=1000, start=START)
+    world = found_world(seed=2, vms=1000, start=START)
     live = list(world.live_vms())
     cards = Counter(len(vm.machine.nics) for vm in live)
     drives = Counter(len(vm.machine.drives) for vm in live)
@@ -168,7 +168,7 @@ def test_a_running_row_beats_and_a_stopped_one_does_not(world: World, running: V
 
 def test_wordings_can_be_exchanged_and_silenced() -> None:
     wordings = {"crashed": Wording("error", "QEMU of {name} died"), "action_sent": None}
-    world = World.build(vms=10, start=START, wordings=wordings)
+    world = found_world(vms=10, start=START, wordings=wordings)
     vm = next(vm for vm in world.live_vms() if vm.machine.status.running)
     seen = len(world.chronicle.logs)
     world.operator_stops(vm)

@@ -27,7 +27,7 @@ from exporter.recovery.cases import Action, Reply
 from exporter.recovery.logbook import LogReading
 from exporter.recovery.ports import Cloud
 from exporter.settings import APISettings, PollSettings, SystemSettings, TLSSettings
-from exporter.simulator import Simulator, World
+from exporter.simulator import Simulator, World, found_world
 from exporter.simulator.accounts import API_KEY, PASSWORD, READONLY_API_KEY, USERNAME
 from exporter.simulator.actions import Behaviour
 from exporter.simulator.chronicle import Entry
@@ -100,7 +100,7 @@ async def site(
     **system: Any,
 ) -> AsyncIterator[Site]:
     fake = FakeClock(hurried=True)
-    world = World.build(seed=1, vms=20, start=START.timestamp())
+    world = found_world(seed=1, vms=20, start=START.timestamp())
     async with (
         Simulator(world=world, clock=clock or fake, behaviour=behaviour) as cloud,
         make_session(TLSSettings()) as session,

@@ -12,7 +12,7 @@ from exporter.connection import CloudSettings, beats, connect, make_session
 from exporter.errors import BadReplyError, ConfigError, UnauthorizedError, UnreachableError
 from exporter.polling.schedule import requests_per_hour
 from exporter.settings import APISettings, PollSettings, SystemSettings, TLSSettings
-from exporter.simulator import Simulator, World
+from exporter.simulator import Simulator, found_world
 from exporter.simulator.machines import Member
 from exporter.telemetry import Telemetry
 from exporter.vergeos.source import IDENTITY, VergeOSSource
@@ -25,7 +25,7 @@ NAMES = [table.name for table in (*TABLES, TAG_MEMBERS)]
 @asynccontextmanager
 async def reading(page_rows: int = 0) -> AsyncIterator[tuple[VergeOSSource, Simulator]]:
     clock = FakeClock(hurried=True)
-    world = World.build(seed=1, vms=20, start=START.timestamp())
+    world = found_world(seed=1, vms=20, start=START.timestamp())
     async with (
         Simulator(world=world, clock=clock) as cloud,
         make_session(TLSSettings()) as session,
