@@ -31,7 +31,7 @@ class Sight(StrEnum):
     INELIGIBLE = "ineligible"
     """Nothing that recovery looks at: disabled, of a service, or to be ignored."""
     GONE = "gone"
-    """It has no row, or no status row."""
+    """It is not listed, or its rows do not tell how it is."""
 
 
 class Action(StrEnum):
@@ -118,6 +118,7 @@ class Cause(StrEnum):
     START_FAILED = "start_failed"
     STATUS_ERROR = "status_error"
     STATUS_STRANGE = "status_strange"
+    STATUS_MISSING = "status_missing"
     NODE_UNKNOWN = "node_unknown"
     LOGS_UNREAD = "logs_unread"
     LOGS_INCOMPLETE = "logs_incomplete"
@@ -164,9 +165,9 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     passed: tuple[str, ...] = ()
     """Status words seen since it was last up."""
     hole_seconds: float = 0.0
-    """The longest time without a valid picture between its being up and its trouble."""
+    """The longest time between its being up and its trouble in which nobody saw it."""
     missing: int = 0
-    """Valid pictures in a row without a row of it."""
+    """Valid pictures in a row that do not list it."""
     judgement: Judgement | None = None
     attempts: int = 0
     """Actions since it last stayed up."""

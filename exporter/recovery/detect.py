@@ -80,11 +80,14 @@ def observe(
         policy: What its owner says now.
 
     """
-    if vm is None or sight is Sight.GONE:
-        case = _seen_not_up(case, moment)
+    if vm is None:
         missing = case.missing + 1
-        gone = missing >= PICTURES_WITHOUT_A_ROW and case.state not in OPEN
-        return None if gone else replace(case, missing=missing, sight=Sight.GONE)
+        if missing >= PICTURES_WITHOUT_A_ROW and case.state not in OPEN:
+            return None
+        return replace(_seen_not_up(case, moment), missing=missing, sight=Sight.GONE)
+    if sight is Sight.GONE:
+        # It is listed, so it is there; what becomes of it the row will tell when it comes back.
+        return replace(_seen_not_up(case, moment), missing=0, sight=sight)
     if sight is Sight.INELIGIBLE:
         return replace(case, sight=sight) if case.state in OPEN else None
     enrolled_now = policy.acts and not case.policy.acts
@@ -106,7 +109,7 @@ def observe(
         return case
     if sight is Sight.UP:
         return _seen_up(case, vm, moment, rules)
-    case = _seen_not_up(case, moment)
+    case = _seen_not_up(case, moment, unseen=before is Sight.GONE)
     if sight in TROUBLE:
         return _seen_in_trouble(case, before, moment, rules)
     return _seen_between(case, moment.at)
@@ -134,12 +137,19 @@ def _seen_up(case: Case, vm: VM, moment: Moment, rules: Rules) -> Case:
             return step(case, helped, at=moment.at)
 
 
-def _seen_not_up(case: Case, moment: Moment) -> Case:
-    """Remember when it was last up, and how long we then looked away."""
+def _seen_not_up(case: Case, moment: Moment, *, unseen: bool = False) -> Case:
+    """
+    Remember when it was last up, and how long nobody saw it then.
+
+    Args:
+        unseen: Whether the pictures since then lacked its row.
+
+    """
     if case.state in UP and case.up_at is None:
         case = replace(case, up_at=moment.before_at, up_clock=moment.before_clock)
     if case.up_at is not None and case.trouble_at is None:
-        case = replace(case, hole_seconds=max(case.hole_seconds, moment.gap_seconds))
+        hole = max(moment.gap_seconds, moment.at - case.up_at if unseen else 0.0)
+        case = replace(case, hole_seconds=max(case.hole_seconds, hole))
     return case
 
 
@@ -258,6 +268,8 @@ def _of_its_sight(case: Case) -> Judgement | None:
             return Judgement(Ruling.UNKNOWN, Cause.STATUS_ERROR, f"its status is {case.word}")
         case Sight.INCONSISTENT:
             return Judgement(Ruling.UNKNOWN, Cause.STATUS_STRANGE, f"its status is {case.word}")
+        case Sight.GONE:
+            return Judgement(Ruling.UNKNOWN, Cause.STATUS_MISSING, "its rows do not tell")
         case Sight.WAITING:
             detail = f"its status is {case.word}"
             return Judgement(Ruling.PLATFORM, Cause.WAITS_FOR_RESOURCES, detail)

@@ -242,7 +242,7 @@ def _between(about: About) -> str:
     name, word = about.vm, about.word or "in no state that anybody told"
     match about.sight:
         case Sight.GONE:
-            return f"{name} was up, and the newest list does not have it; more lists will tell."
+            return f"{name} was up, and the newest lists do not tell its status; more will."
         case Sight.ERROR | Sight.INCONSISTENT:
             return (
                 f"{name} was up and now its status is {word}: neither up nor down, "
@@ -414,6 +414,7 @@ CAUSES: Mapping[Cause, str] = {
     Cause.START_FAILED: "it was on its way up and did not arrive",
     Cause.STATUS_ERROR: "VergeOS says that it is in error",
     Cause.STATUS_STRANGE: "its status contradicts itself, or is new to Vergewatch",
+    Cause.STATUS_MISSING: "no status is told of it",
     Cause.NODE_UNKNOWN: "nobody knows which node it ran on",
     Cause.LOGS_UNREAD: "VergeOS' log could not be read",
     Cause.LOGS_INCOMPLETE: "VergeOS' log has a hole",

@@ -95,7 +95,8 @@ def accepted(memory: Memory, *, at: float) -> Memory:
 
 def _still_there(cases: Mapping[str, Case], poll: Poll) -> dict[str, Case]:
     """Return the cases of VMs that *poll* shows, and those of which something is under way."""
-    shown = {vm.config.uuid for vm in poll.snapshot.vms} if poll.snapshot is not None else ()
+    vms = poll.snapshot.vms if poll.snapshot is not None else ()
+    shown = {vm.config.uuid for vm in vms if vm.status is not None}
     return {uuid: case for uuid, case in cases.items() if uuid in shown or case.state in OPEN}
 
 

@@ -152,10 +152,12 @@ def _on_time(
 
 def classify(vm: VM | None, enrolment: Enrolment | None) -> Sight:
     """Return what a picture shows of *vm*; the first condition that fits decides."""
-    if vm is None or vm.status is None:
+    if vm is None:
         return Sight.GONE
     if not is_eligible(vm, enrolment):
         return Sight.INELIGIBLE
+    if vm.status is None or vm.config.enabled is None:
+        return Sight.GONE  # it is listed, and not told of
     return sight_of(vm.status.word, vm.status.running, vm.status.state)
 
 
@@ -165,7 +167,7 @@ def is_eligible(vm: VM, enrolment: Enrolment | None) -> bool:
     return (
         enrolment is not None
         and enrolment.policy is not Policy.IGNORE
-        and config.enabled is True
+        and config.enabled is not False
         and not config.service
         and bool(config.uuid)
     )

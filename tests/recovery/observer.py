@@ -237,7 +237,7 @@ class Observer:
         self._lives: dict[int, Life] = defaultdict(Life)
         self._node_ill: dict[int, float] = {}
         self._drops: dict[int | None, list[tuple[float, int]]] = defaultdict(list)
-        self._troubled: list[float] | None = None
+        self._troubled: dict[int, float] | None = None
         """When each VM that is surely in trouble was first seen so, in the last clean poll."""
         self._enrolled_count = 0
         self._looked: tuple[float, Mapping[int, Look]] = (NEVER, {})
@@ -423,14 +423,14 @@ class Observer:
                 self._drops[life.was_on].append((poll.at, key))
             _remember(life, look, poll.at)
         self._enrolled_count = sum(look.is_ours for look in poll.looks.values())
-        self._troubled = [
-            min(life.surely_down_since, life.not_up_since or poll.at)
+        self._troubled = {
+            key: min(life.surely_down_since, life.not_up_since or poll.at)
             for key, life in self._lives.items()
             if life.surely_down_since is not None
             and not life.forgotten
             and key in poll.looks
             and self._surely_crashed(poll.looks[key], life)
-        ]
+        }
 
     # How things are.
 
@@ -775,11 +775,16 @@ class Observer:
             and asked.poll.looks[one.request.vm_key].is_up
             and self._lives[one.request.vm_key].recorded_up
         }
-        count = len(self._troubled) + len(fresh)
+        troubled = {
+            key: since
+            for key, since in self._troubled.items()
+            if self._lives[key].not_up_since is not None  # perhaps it was seen up since
+        }
+        count = len(troubled.keys() | fresh)
         limit = max(rules.storm_least, rules.storm_share * self._enrolled_count)
         if count < limit:
             return
-        youngest = max(self._troubled, default=NEVER)
+        youngest = max(troubled.values(), default=NEVER)
         before = max((one.request.at for one in self.asked), default=NEVER)
         vouched_for = self._accepted_at > youngest
         if at - youngest < rules.storm_patience_seconds - DUST and not vouched_for:

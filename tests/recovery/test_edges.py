@@ -497,11 +497,13 @@ def test_an_error_shows_in_the_state_of_what_does_not_run() -> None:
     assert sight_of("running", running=True, state="error") is Sight.UP
 
 
-@pytest.mark.parametrize(
-    "change", [{"enabled": False}, {"enabled": None}, {"service": True}, {"uuid": ""}]
-)
+@pytest.mark.parametrize("change", [{"enabled": False}, {"service": True}, {"uuid": ""}])
 def test_what_may_not_be_touched(change: dict[str, Any]) -> None:
     assert classify(vm("stopped", running=False, **change), CARE) is Sight.INELIGIBLE
+
+
+def test_a_row_that_does_not_say_whether_a_vm_is_enabled_tells_nothing() -> None:
+    assert classify(vm("stopped", running=False, enabled=None), CARE) is Sight.GONE
 
 
 def test_whoever_says_no_is_looked_at_and_whoever_is_to_be_ignored_is_not() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from exporter.errors import JournalError
 from exporter.recovery.breaker import Weather
-from exporter.recovery.cases import Action, Cause, Outcome, Reply, Sight
+from exporter.recovery.cases import Action, Cause, Outcome, Reply
 from exporter.recovery.decision import Reason
 from exporter.recovery.engine import Setup
 from exporter.recovery.enrolment import Rule
@@ -592,23 +592,82 @@ def test_a_vm_that_falls_while_its_row_is_missing_still_counts_against_its_node(
 ) -> None:
     theatre, _ = play(vms=30)
     theatre.warm()
-    theatre.world.faults.turn_on("short_list", path="machine_status", keep=0.95)
+    seen, unseen = on_one_node(theatre)
+    theatre.untold = {unseen}
     theatre.let_pass(20)
-    unseen = next(name for name in theatre.names if theatre.case(name).sight is Sight.GONE)
-    node = theatre.case(unseen).node
-    others = (name for name in theatre.names if name != unseen)
-    seen = next(name for name in others if theatre.case(name).node == node)
 
     theatre.world.crash(unseen)
     theatre.world.crash(seen)
     theatre.let_pass(20)
-    theatre.world.faults.clear()
+    theatre.untold = set()
     theatre.let_pass(200)
     early = len(theatre.asked())
     theatre.let_pass(ENOUGH)
 
     assert early == 0
     assert theatre.running(seen)
+
+
+def test_a_crash_is_not_forgotten_while_its_row_is_missing(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(20)
+    theatre.untold = {"web-01"}
+    theatre.let_pass(300)
+    without = theatre.case("web-01")
+    theatre.untold = set()
+    theatre.let_pass(ENOUGH)
+
+    assert without.state is State.UNKNOWN
+    assert without.judgement is not None
+    assert without.judgement.cause is Cause.STATUS_MISSING
+    assert theatre.running("web-01")
+
+
+@pytest.mark.parametrize(
+    ("tag", "acts"), [("recovery/on-failure", False), ("recovery/unless-stopped", True)]
+)
+def test_what_dies_while_its_row_is_missing_died_unseen(play: Play, tag: str, acts: bool) -> None:
+    theatre, _ = play(tags={"web-01": [tag]})
+    theatre.warm()
+
+    theatre.untold = {"web-01"}
+    theatre.let_pass(200)
+    theatre.world.crash("web-01")
+    theatre.untold = set()
+    theatre.let_pass(ENOUGH)
+
+    assert theatre.running("web-01") is acts
+    assert acts or cause(theatre, "web-01") is Cause.DIED_UNSEEN
+
+
+def test_who_was_given_up_is_so_after_a_while_without_its_row(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.world.faults.turn_on("accepted_but_never_starts")
+    theatre.world.crash("web-01")
+    until(theatre, lambda: theatre.case("web-01").state is State.QUARANTINED)
+
+    theatre.untold = {"web-01"}
+    theatre.let_pass(300)
+    theatre.untold = set()
+    theatre.let_pass(ENOUGH)
+
+    assert theatre.case("web-01").state is State.QUARANTINED
+
+
+def test_a_vm_whose_status_never_comes_back_can_be_accepted_as_gone(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.untold = {"web-01"}
+    theatre.let_pass(300)
+
+    order(theatre, OrderKind.ACCEPT)
+    theatre.let_pass(40)
+
+    assert "web-01" not in {case.name for case in theatre.recovery.memory.cases.values()}
 
 
 # What comes of a request.

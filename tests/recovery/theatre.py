@@ -312,6 +312,8 @@ class Theatre:
         self.every = every
         self.slow = 0.0
         """How many seconds the next polls take."""
+        self.untold: set[str] = set()
+        """Names of the VMs of which a list lacks the status row."""
         self._last: dict[str, tuple[bytes, Reading[Any]]] = {}
         self.tally = Tally()
         self.line = Line(self, READONLY_API_KEY if readonly else API_KEY)
@@ -397,6 +399,10 @@ class Theatre:
                 continue
             rows[table.name] = reading.rows
             skipped += reading.skipped if table in (VMS, MACHINE_STATUS) else 0
+        untold = {self.world.vm(name).machine.key for name in self.untold}
+        if untold and MACHINE_STATUS.name in rows:
+            told = rows[MACHINE_STATUS.name]
+            rows[MACHINE_STATUS.name] = {key: row for key, row in told.items() if key not in untold}
         whole = VMS.name in rows and MACHINE_STATUS.name in rows
         return Poll(
             asked_at=asked_at,
