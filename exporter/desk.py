@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -266,7 +267,8 @@ class Desk:
             raise UnknownNameError(f"{named} is not in recovery's care, so nothing can be cleared")
         given: list[Given] = []
         problems: list[str] = []
-        for name, recovery in chosen.items():
+
+        async def give(name: str, recovery: Recovery) -> None:
             try:
                 order = await recovery.order(
                     kind,
@@ -277,8 +279,14 @@ class Desk:
                 )
             except JournalError as error:
                 problems.append(f"{name}: {error}")
-            else:
-                given.append(_given(order, name, named.name if named is not None else ""))
+                return
+            for successor in self._recoveries().values():  # of a reload in the meantime
+                if successor.key == recovery.key and successor is not recovery:
+                    successor.heed(order)
+            given.append(_given(order, name, named.name if named is not None else ""))
+
+        # All at once: who is told to stop must not act on because another cloud is slow.
+        await asyncio.gather(*(give(name, recovery) for name, recovery in chosen.items()))
         if problems:
             told = ", ".join(one.system for one in given)
             raise JournalError(

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from exporter.clock import Clock
 from exporter.errors import VergeOSError
-from exporter.recovery.cases import Action, Case, Enrolment, Intent, Outcome, Reply, Sight
+from exporter.recovery.cases import Action, Case, Enrolment, Intent, Outcome, Policy, Reply, Sight
 from exporter.recovery.decide import next_action
 from exporter.recovery.picture import sight_of
 from exporter.recovery.ports import Book, Cloud, FreshVM
@@ -40,6 +40,8 @@ class Order(NamedTuple):
     """Its number in the journal."""
     clock: float | None
     """The platform's time, in Unix seconds."""
+    policy: Policy
+    """What it was judged by."""
     enrolled: Callable[[frozenset[str]], Enrolment]
     """Returns what its owner allows when it has these tags."""
 
@@ -121,7 +123,9 @@ class Hand:
         answer = await self._cloud.act(case.key, order.action)
         tell.info("recovery.asked", reply=str(answer.reply), detail=answer.detail)
         intent = replace(intent, reply=answer.reply, detail=answer.detail)
-        if answer.reply in (Reply.NO_CAPACITY, Reply.FORBIDDEN, Reply.REFUSED):
+        if answer.reply is Reply.NOT_SENT:
+            intent = replace(intent, outcome=Outcome.ABANDONED)
+        elif answer.reply in (Reply.NO_CAPACITY, Reply.FORBIDDEN, Reply.REFUSED):
             intent = replace(intent, outcome=Outcome.FAILED)
         await self._book.update(intent)
         tell.info("recovery.recorded")
@@ -152,6 +156,8 @@ def overtaken(order: Order, fresh: FreshVM | None) -> str:
     enrolment = order.enrolled(fresh.tags)
     if not enrolment.policy.acts:
         return f"its owner does not allow it any more: {enrolment.because}"
+    if enrolment.policy is not order.policy:
+        return f"its owner says {enrolment.policy} by now: {enrolment.because}"
     if next_action(case, enrolment) is not order.action:
         return f"its owner does not allow to {order.action} it any more"
     sight = sight_of(fresh.word, fresh.running)

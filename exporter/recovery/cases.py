@@ -200,6 +200,8 @@ class Reply(StrEnum):
     NO_CAPACITY = "no_capacity"
     FORBIDDEN = "forbidden"
     REFUSED = "refused"
+    NOT_SENT = "not_sent"
+    """It never left here: no connection, or no request to spare."""
     LOST = "lost"
     """Nothing came back, or nothing that says whether it was done."""
 

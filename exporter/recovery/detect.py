@@ -31,6 +31,8 @@ MIGRATION = frozenset({Word.INITMIGRATE, Word.STARTMIGRATE, Word.MIGRATING, Word
 CONTRADICTIONS = RUNNING | {Word.STOPPED}
 """Words that are strange only beside the rest of their row, as for a moment in a crash."""
 LEAVE_OFF = "leave_off"
+KILL_SENT = "'kill'"
+"""In the row that the platform writes for a kill, whoever sent it."""
 NOBODY = frozenset({"", "system"})
 """Who writes rows when no person does."""
 
@@ -365,7 +367,7 @@ def _of_the_logs(
         detail = "what was read of the logs does not go back far enough"
         return Judgement(Ruling.UNKNOWN, Cause.LOGS_INCOMPLETE, detail)
     if not logs.reading.complete:
-        detail = "the log lacks a row that was there before, or has one that cannot be read"
+        detail = "the log does not show that it goes back so far, or has a row nobody can read"
         return Judgement(Ruling.UNKNOWN, Cause.LOGS_INCOMPLETE, detail)
     return _of_the_rows(logs.reading.rows, case, about, rules, wordbook)
 
@@ -391,14 +393,20 @@ def _of_the_rows(
     rows: Sequence[LogRow], case: Case, about: Circumstances, rules: Rules, wordbook: Wordbook
 ) -> Judgement | None:
     """Return the first wish among *rows* of its last life, or else the first doubt."""
-    since = max((case.up_clock or 0.0) - rules.log_before_seconds, about.started_at or 0.0)
+    up_clock, started_at = case.up_clock or 0.0, about.started_at or 0.0
+    since = up_clock - rules.log_before_seconds
+    if started_at <= up_clock:  # a later start, perhaps ours, says nothing of why it was needed
+        since = max(since, started_at)
+    ours = _ours(rows, case, about, wordbook)
     doubt: Judgement | None = None
     for row in rows:
-        if row.at < since or _is_ours(row, case, about, wordbook):
+        if row.at < since or row.key in ours:
             continue
         judgement = None
         if row.machine == case.machine:
-            judgement = _of_a_row(row, about.policy, wordbook)
+            judgement = _of_a_row(row, about.policy, wordbook) or _of_a_start(
+                row, case, about, wordbook
+            )
         elif row.machine == about.node_machine:
             judgement = _of_a_nodes_row(row, wordbook)
         if judgement is not None and judgement.ruling is Ruling.INTENDED:
@@ -433,10 +441,25 @@ def _of_a_row(row: LogRow, policy: Policy, wordbook: Wordbook) -> Judgement | No
             return None
 
 
-def _of_a_nodes_row(row: LogRow, wordbook: Wordbook) -> Judgement | None:
-    if wordbook.meaning(row.text) is Meaning.NODE:
-        return Judgement(Ruling.INTENDED, Cause.STOPPED_BY_PERSON, _told(row))
+def _of_a_start(
+    row: LogRow, case: Case, about: Circumstances, wordbook: Wordbook
+) -> Judgement | None:
+    """Return the doubt that is due where somebody else tried to start it after it went down."""
+    someone = row.user not in NOBODY and about.own_user not in ("", row.user)
+    later = case.up_clock is not None and row.at > case.up_clock
+    if someone and later and wordbook.meaning(row.text) is Meaning.START:
+        return Judgement(Ruling.UNKNOWN, Cause.START_FAILED, f"somebody else tried: {_told(row)}")
     return None
+
+
+def _of_a_nodes_row(row: LogRow, wordbook: Wordbook) -> Judgement | None:
+    match wordbook.meaning(row.text):
+        case Meaning.NODE | Meaning.STOP:  # whoever stops a node, stops what runs on it
+            return Judgement(Ruling.INTENDED, Cause.STOPPED_BY_PERSON, _told(row))
+        case Meaning.TASK:
+            return Judgement(Ruling.INTENDED, Cause.STOPPED_BY_TASK, _told(row))
+        case _:
+            return None
 
 
 def _told(row: LogRow) -> str:
@@ -447,14 +470,30 @@ def _told(row: LogRow) -> str:
     )
 
 
-def _is_ours(row: LogRow, case: Case, about: Circumstances, wordbook: Wordbook) -> bool:
-    """Return whether *row* tells of a kill of ours, or of what came of it."""
+def _ours(
+    rows: Sequence[LogRow], case: Case, about: Circumstances, wordbook: Wordbook
+) -> frozenset[int]:
+    """Return the keys of the rows that tell of a kill of ours, and of what came of it."""
     clock = case.killed_clock
-    if clock is None or abs(row.at - clock) > OUR_ROW_SECONDS:
-        return False
-    if row.user in NOBODY:  # "powered off", says the platform after a kill
-        return wordbook.meaning(row.text) is Meaning.STOP
-    return row.user == about.own_user if about.own_user else "'kill'" in row.text
+    if clock is None:
+        return frozenset()
+    near = [
+        row
+        for row in rows
+        if row.machine == case.machine and abs(row.at - clock) <= OUR_ROW_SECONDS
+    ]
+    # "Powered off", says the platform after a kill.
+    found = {
+        row.key for row in near if row.user in NOBODY and wordbook.meaning(row.text) is Meaning.STOP
+    }
+    kills = [
+        row
+        for row in near
+        if KILL_SENT in row.text and row.user not in NOBODY and about.own_user in ("", row.user)
+    ]
+    if kills:  # only one, since somebody may do the same at the same time
+        found.add(min(kills, key=lambda row: abs(row.at - clock)).key)
+    return frozenset(found)
 
 
 def _is_proven_for_good(case: Case) -> bool:

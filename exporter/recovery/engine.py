@@ -119,6 +119,8 @@ class Recovery:
         self._meter = meter
         self._guards = guards
         self._turn = asyncio.Lock()
+        self._remembering = asyncio.Lock()
+        """Held while an order is written down, and while those that were are read."""
         self._diary = Diary(open_book, clock)
         self._watched_before = 0.0
         self._began = 0.0
@@ -230,7 +232,6 @@ class Recovery:
             self._look_for_orders()
             self._take_in(poll)
             if self._memory.health.problem is None:
-                await self._evidence.keep_anchor(self._picture, at=self.watched)
                 await self._verify()
                 await self._judge()
                 await self._decide()
@@ -254,38 +255,49 @@ class Recovery:
             JournalError: It could not be written down, and is not in force.
 
         """
-        book, at = self._diary.book, self.watched
-        given = Order(
-            kind=kind,
-            owner=owner,
-            reason=reason,
-            at=at,
-            time=self._clock.now(),
-            until=None if seconds is None else at + seconds,
-            uuid=uuid,
-        )
-        await book.ordered(given)
-        # At once, and not in turn: a request that is about to be sent asks for this once more.
-        self._standing = self._standing.after(given)
-        async with self._turn:
-            if kind is OrderKind.CLEAR and uuid is not None:
+        async with self._remembering:
+            at = self.watched
+            given = Order(
+                kind=kind,
+                owner=owner,
+                reason=reason,
+                at=at,
+                time=self._clock.now(),
+                until=None if seconds is None else at + seconds,
+                uuid=uuid,
+            )
+            await self._diary.book.ordered(given)
+            self.heed(given)
+        if uuid is not None:
+            async with self._turn:
                 self._clear(uuid, at)
-            elif kind in (OrderKind.ARM, OrderKind.RESUME, OrderKind.ACCEPT):
-                self._warm_up(f"{kind} by {owner}")
-            if kind is OrderKind.ACCEPT:
-                self._memory = accepted(self._memory, at=at)
-            await self._note()
-            self.report = self._make_report()
+                await self._note()
+        self.report = self._make_report()
         log.info("recovery.ordered", order=str(kind), owner=owner, reason=reason)
         return given
+
+    def heed(self, given: Order) -> None:
+        """
+        Have an order in force that is written down.
+
+        At once, and not in turn: a round may take a minute, and a request that is about to be
+        sent asks for this once more.
+        """
+        self._standing = self._standing.after(given)
+        if given.kind in (OrderKind.ARM, OrderKind.RESUME, OrderKind.ACCEPT):
+            self._warm_up(f"{given.kind} by {given.owner}")
+        if given.kind is OrderKind.ACCEPT:
+            self._memory = accepted(self._memory, at=self.watched)
 
     # What was before.
 
     async def _boot(self) -> bool:
         """Open the journal and go on where it ends; return whether that worked."""
-        past = await self._diary.open()
-        if past is None:
-            return False
+        async with self._remembering:
+            past = await self._diary.open()
+            if past is None:
+                return False
+            self._standing = standing(past.orders)
         self._began, self._began_time = self._clock.monotonic(), self._clock.now()
         self._watched_before = max([past.watched, *(one.at for one in past.spent)])
         cases = {case.uuid: case for case in past.cases}
@@ -293,7 +305,6 @@ class Recovery:
         self._roster.renew()
         self._intents.clear()
         self._enrolled_from = ()
-        self._standing = standing(past.orders)
         for intent in past.open_intents:
             if intent.sent_at is None or intent.uuid not in cases:
                 outcome = Outcome.ABANDONED if intent.sent_at is None else Outcome.UNKNOWN
@@ -418,6 +429,7 @@ class Recovery:
             if not await self._diary.write(self._diary.book.update(closed)):
                 continue
             del self._intents[intent.uuid]
+            self._closed(closed)
             if case is not None and case.state in OPEN:
                 after = self._after_outcome(case, closed, overruled=finding.overruled)
                 self._memory.cases[case.uuid] = after
@@ -431,7 +443,6 @@ class Recovery:
     def _after_outcome(self, case: Case, intent: Intent, *, overruled: bool) -> Case:
         at, rules = self.watched, self.setup.rules
         outcome = intent.outcome or Outcome.UNKNOWN
-        self._closed(intent)
         tell = log.bind(vm=case.name, vm_id=case.key, action=str(intent.action), intent=intent.id)
         if outcome is Outcome.CONFIRMED and intent.action is Action.KILL:
             tell.info("recovery.killed", why=intent.detail)
@@ -490,7 +501,7 @@ class Recovery:
         due += [case for case in nameless.values() if self._evidence.is_unread(case, at=at)]
         wanted = self._evidence.some_of_others(due, at=at)
         if wanted:
-            await self._evidence.read(wanted, self._picture, at=at, vouching=False)
+            await self._evidence.read(wanted, self._picture, at=at)
             for case in wanted:
                 cases[case.uuid] = self._judged(case)
 
@@ -573,8 +584,8 @@ class Recovery:
             at=at,
             time=now,
             rules=rules,
-            standing=self._standing.at(at),
-            kill_switch=self.setup.kill_switch(),
+            standing=self._standing,
+            kill_switch=self._switch or self.setup.kill_switch(),
             journal_problem=self.journal_problem,
             picture_age_seconds=at - picture.at,
             health=memory.health,
@@ -628,12 +639,13 @@ class Recovery:
         if decision.action is None or vm is None:
             return
         cluster = cluster_of(vm, picture)
+        warm_since = self._memory.health.warm_since
         hand = Hand(
             self._cloud,
             self._diary.book,
             self.setup.rules,
             self._clock,
-            forbidden=lambda: self._forbidden() or self._silenced(case),
+            forbidden=lambda: self._forbidden(warm_since) or self._silenced(case),
             watched=lambda: self.watched,
         )
         try:
@@ -643,6 +655,7 @@ class Recovery:
                 decision.action,
                 number,
                 picture.clock,
+                case.policy,
                 lambda tags: enrol(vm, tags, cluster, self.setup.wards),
             )
             done = await hand.carry_out(task)
@@ -662,7 +675,7 @@ class Recovery:
             self._ledger.add(Spent(intent.sent_at, case.uuid, intent.action, intent.reply))
         if intent.outcome is not None:
             self._closed(intent)
-        if intent.outcome is Outcome.ABANDONED:
+        if intent.outcome is Outcome.ABANDONED and intent.reply is None:
             return begin_anew(case, Event.INTENT_ABANDONED, at=at)
         case = self._after_sending(case, intent)
         if intent.outcome is not None:
@@ -688,14 +701,22 @@ class Recovery:
             killed_clock=intent.sent_clock if kill else case.killed_clock,
         )
 
-    def _forbidden(self) -> str:
-        """Return why nothing may be sent at this very moment."""
-        orders = self._standing.at(self.watched)
+    def _forbidden(self, warm_since: float) -> str:
+        """
+        Return why nothing may be sent at this very moment.
+
+        Args:
+            warm_since: When the warm-up began that was over when it was decided to act.
+
+        """
         if switch := self.setup.kill_switch():
             return f"{switch} is there"
-        if orders.disarm is not None:
+        if self._standing.disarm is not None:
             return "recovery was disarmed"
-        return "recovery was paused" if orders.pause is not None else ""
+        if self._standing.pause is not None:
+            return "recovery was paused"
+        health = self._memory.health
+        return health.warm_because if health.warm_since != warm_since else ""
 
     def _clear(self, uuid: str, at: float) -> None:
         case = self._memory.cases.get(uuid)

@@ -20,6 +20,7 @@ HANG_TAGS: Mapping[str, OnHang] = {
 LAST_TIER = 4
 DEFAULT_TIER = 2
 TIER_TAGS: Mapping[str, int] = {f"tier-{tier}": tier for tier in range(LAST_TIER + 1)}
+KNOWN_TAGS = POLICY_TAGS.keys() | HANG_TAGS.keys() | TIER_TAGS.keys()
 NOBODYS = Enrolment(
     policy=Policy.NO,
     on_hang=OnHang.ALERT,
@@ -52,14 +53,20 @@ def enrol(vm: VM, tags: frozenset[str], cluster: str, rules: Sequence[Rule]) -> 
     Return what *vm* is enrolled under.
 
     Whoever says no wins, tag or rule. Otherwise a tag goes before a rule, and the first of the
-    rules that says something before those after it.
+    rules that says something before those after it. A tag of ours that says nothing we know may
+    be meant to forbid, so it does.
     """
     spoken = sorted(
-        name for tag in tags for category, _, name in (tag.rpartition("/"),) if category == CATEGORY
+        name
+        for tag in tags
+        for category, _, name in (tag.casefold().rpartition("/"),)
+        if category == CATEGORY
     )
     fitting = [rule for rule in rules if _fits(rule, vm, tags, cluster)]
     policies = [(POLICY_TAGS[name], f"tag {CATEGORY}/{name}") for name in spoken
                 if name in POLICY_TAGS]  # fmt: skip
+    policies += [(Policy.NO, f"tag {CATEGORY}/{name}, which is none that Vergewatch knows")
+                 for name in spoken if name not in KNOWN_TAGS]  # fmt: skip
     policies += [(rule.policy, rule.title) for rule in fitting if rule.policy is not None]
     if not policies:
         return NOBODYS

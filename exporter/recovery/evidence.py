@@ -1,19 +1,17 @@
 """Reading the platform's logs for VMs in trouble: seldom, all at once, and provably whole."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 from exporter.errors import VergeOSError
 from exporter.recovery.cases import Case, Cause, Ruling
 from exporter.recovery.detect import Logs
-from exporter.recovery.logbook import LogReading
+from exporter.recovery.logbook import LogMark, LogReading
 from exporter.recovery.picture import Picture
 from exporter.recovery.ports import Cloud
-from exporter.recovery.rules import DAY, HOUR, Rules
+from exporter.recovery.rules import HOUR, Rules
 
 AGAIN_SHARE = 0.25
 """Of the time that a trouble lasts, between two readings of its logs."""
-ANCHOR_AGAIN_SECONDS = 300.0
 UNREAD = (Cause.LOGS_UNREAD, Cause.LOGS_INCOMPLETE, Cause.LOGS_UNCLEAR)
 
 
@@ -22,35 +20,17 @@ class Evidence:
     What was read of the logs.
 
     An empty answer may mean that nothing happened, or that the log was cut, hidden or lost. So
-    every request asks for one old row too, the anchor. Where that is missing, what the log says
-    proves nothing from there on back; a new anchor vouches only for what comes after it.
+    every request asks for one row too that is older than all that is wanted, the mark: the answer
+    that has it goes back far enough, and where no such row is to be had, it proves nothing.
     """
 
     def __init__(self, cloud: Cloud, rules: Rules) -> None:
         self._cloud = cloud
         self._rules = rules
-        self._anchor: int | None = None
-        self._anchor_due = 0.0
-        self._heir: int | None = None
-        """The row that becomes the anchor a day later: every row is cleared away in the end."""
-        self._whole_since = 0.0
-        """The platform's time from which on the log is known to be whole."""
+        self._mark: LogMark | None = None
         self._logs: dict[str, Logs] = {}
         self._read_for_others_at = float("-inf")
         self._last_first = False
-
-    async def keep_anchor(self, picture: Picture, *, at: float) -> None:
-        """Have an anchor before it is needed, a day or two old; the one before vouches for it."""
-        if at < self._anchor_due:
-            return
-        self._anchor_due = at + ANCHOR_AGAIN_SECONDS
-        with suppress(VergeOSError):  # whoever needs it asks again, and says what is wrong
-            if self._anchor is not None:
-                await self._read((), picture.clock or 0.0, picture)
-                self._anchor = self._heir or self._anchor
-            self._heir = await self._cloud.newest_log_key()
-            self._anchor = self._anchor or self._heir
-            self._anchor_due = at + DAY
 
     def of(self, uuid: str) -> Logs | None:
         """Return what was read last for a VM; None where nothing was."""
@@ -99,16 +79,8 @@ class Evidence:
         settled = at >= case.since + self._rules.log_settle_seconds
         return settled and case.up_clock is not None and case.uuid not in self._logs
 
-    async def read(
-        self, cases: Sequence[Case], picture: Picture, *, at: float, vouching: bool = True
-    ) -> None:
-        """
-        Read the logs of *cases* and of their nodes, in one request.
-
-        Args:
-            vouching: Whether a row that is missing here makes the whole log doubtful.
-
-        """
+    async def read(self, cases: Sequence[Case], picture: Picture, *, at: float) -> None:
+        """Read the logs of *cases* and of their nodes, in one request."""
         machines = {case.machine for case in cases}
         for case in cases:
             node = picture.nodes.get(case.node or 0)
@@ -118,26 +90,24 @@ class Evidence:
         since = min(dated, default=0.0)
         reading, problem = None, ""
         try:
-            reading = await self._read(sorted(machines), since, picture, vouching=vouching)
+            reading = await self._read(sorted(machines), since)
         except VergeOSError as error:
             problem = f"the log cannot be read: {error}"
         for case in cases:
-            mine = reading
-            if mine is not None and self._since(case) < self._whole_since:
-                mine = mine._replace(complete=False)
-            self._logs[case.uuid] = Logs(mine, at, since, problem)
+            self._logs[case.uuid] = Logs(reading, at, since, problem)
 
     def _since(self, case: Case) -> float:
         """Return the platform's time from which on the log speaks of *case*'s trouble."""
         return (case.up_clock or 0.0) - self._rules.log_before_seconds
 
-    async def _read(
-        self, machines: Sequence[int], since: float, picture: Picture, *, vouching: bool = True
-    ) -> LogReading:
-        if self._anchor is None:
-            self._anchor = await self._cloud.newest_log_key()
-        reading = await self._cloud.logs(machines, since, self._anchor)
-        if vouching and not reading.complete:
-            self._anchor = self._heir = None
-            self._whole_since = picture.clock or 0.0
+    async def _read(self, machines: Sequence[int], since: float) -> LogReading:
+        mark = self._mark
+        if mark is not None and mark.at < since:
+            reading = await self._cloud.logs(machines, since, mark)
+            if reading.complete:
+                return reading
+            # Every row is cleared away in the end; perhaps that was the turn of this one.
+        mark = await self._cloud.log_mark(since)
+        reading = await self._cloud.logs(machines, since, mark)
+        self._mark = mark if reading.complete else None
         return reading

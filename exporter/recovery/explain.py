@@ -465,6 +465,7 @@ REFUSALS: Mapping[Reply, str] = {
     Reply.NO_CAPACITY: "which VergeOS refused for want of resources",
     Reply.FORBIDDEN: "which VergeOS does not allow Vergewatch",
     Reply.REFUSED: "which VergeOS refused",
+    Reply.NOT_SENT: "which never reached VergeOS",
 }
 POLICIES: Mapping[Policy, str] = {
     Policy.NO: "nothing but to look at it",

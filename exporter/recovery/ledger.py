@@ -7,7 +7,7 @@ from exporter.recovery.cases import Case, Reply, Spent
 from exporter.recovery.pace import Use, uses
 from exporter.recovery.rules import WEEK, Rules
 
-NOT_ITS_FAULT = (Reply.NO_CAPACITY, Reply.FORBIDDEN)
+NOT_ITS_FAULT = (Reply.NO_CAPACITY, Reply.FORBIDDEN, Reply.NOT_SENT)
 """After these a VM is not a step nearer to being given up."""
 
 
@@ -58,9 +58,11 @@ class Ledger:
         return self._refused
 
     def on(self, case: Case) -> Sequence[Spent]:
-        """Return the actions on a VM that count against its budgets."""
+        """Return the actions on a VM that count against its budgets: those that it ever met."""
         mine = self._by_vm.get(case.uuid, ())
-        return [one for one in mine if one.at >= case.forgiven_at]
+        return [
+            one for one in mine if one.at >= case.forgiven_at and one.reply is not Reply.NOT_SENT
+        ]
 
     def uses(self, case: Case, *, now: float) -> tuple[Use, ...]:
         """Return how much of a VM's budgets is used up."""

@@ -20,15 +20,21 @@ class LogRow(msgspec.Struct, frozen=True, gc=False):
     user: str
 
 
+class LogMark(NamedTuple):
+    """A row that has to come with an answer, as a sign that the log goes back as far as to it."""
+
+    key: int
+    at: float
+    """The platform's time, in Unix seconds."""
+
+
 class LogReading(NamedTuple):
     """What the log says of some machines."""
 
     rows: Sequence[LogRow]
     """Oldest first."""
     complete: bool
-    """Whether every row could be read, and the one that must be there was."""
-    newest: int | None = None
-    """The highest key among the rows."""
+    """Whether every row could be read, and the mark came with them."""
 
 
 class Meaning(StrEnum):

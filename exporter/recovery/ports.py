@@ -8,7 +8,7 @@ import msgspec
 
 from exporter.recovery.cases import Action, Case, Intent, Reply, Spent
 from exporter.recovery.decision import Decision
-from exporter.recovery.logbook import LogReading
+from exporter.recovery.logbook import LogMark, LogReading
 from exporter.recovery.orders import Order
 from exporter.recovery.states import State
 
@@ -120,19 +120,19 @@ class Cloud(Protocol):
     """The API as recovery uses it; every method but `act` raises `VergeOSError`."""
 
     async def logs(
-        self, machines: Sequence[int], since: float, anchor: int | None, /
+        self, machines: Sequence[int], since: float, mark: LogMark | None, /
     ) -> LogReading:
         """
         Return what the logs say of *machines* since the platform's time *since*, in one request.
 
         Args:
-            anchor: The key of a row that must come too, as a sign that the log can be read.
+            mark: A row that must come too; without one the reading is not complete.
 
         """
         ...
 
-    async def newest_log_key(self) -> int | None:
-        """Return the key of the newest row of the log; None where there is none."""
+    async def log_mark(self, before: float, /) -> LogMark | None:
+        """Return the newest row that is older than *before*; None where the log has none."""
         ...
 
     async def look(self, vm_key: int, /) -> FreshVM | None:

@@ -20,9 +20,9 @@ from exporter.errors import (
 )
 from exporter.offload import offload
 from exporter.recovery.cases import Action, Reply
-from exporter.recovery.logbook import LogReading
+from exporter.recovery.logbook import LogMark, LogReading
 from exporter.recovery.ports import Answer, FreshVM
-from exporter.vergeos import rows, wire
+from exporter.vergeos import rows
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.tables import TAG_MEMBERS, VMS
 
@@ -103,23 +103,24 @@ class Operations:
         return not self.why_not
 
     async def logs(
-        self, machines: Sequence[int], since: float, anchor: int | None, /
+        self, machines: Sequence[int], since: float, mark: LogMark | None, /
     ) -> LogReading:
         """
         Return what the logs say of *machines* since the platform's time *since*, in one request.
 
         Args:
-            anchor: The key of a row that must come too, as a sign that the log can be read.
+            mark: A row that must come too; without one the reading is not complete.
 
         Raises:
             VergeOSError: Nothing usable came.
 
         """
         wanted = frozenset(machines)
-        chosen = log_filter(sorted(wanted), since, anchor)
+        key = mark.key if mark is not None else None
+        chosen = log_filter(sorted(wanted), since, key)
         if len(quote(chosen)) > LONGEST_FILTER:
-            chosen = log_filter((), since, anchor)
-        # Newest first: if somebody on the way cuts long answers, the anchor is what is missing.
+            chosen = log_filter((), since, key)
+        # Newest first: if somebody on the way cuts long answers, the mark is what is missing.
         query = {"fields": ",".join(LOG_FIELDS), "filter": chosen, "sort": "-$key"}
         body = await self._read("machine_logs", query)
         if len(body) < BIG_BODY_BYTES:
@@ -133,24 +134,27 @@ class Operations:
                 for _, row in sorted(found.items())
                 if row.machine in wanted and row.at >= since  # the filter may be ignored
             ),
-            complete=not reading.skipped and anchor in found,
-            newest=max(found, default=None),
+            complete=not reading.skipped and key in found,
         )
 
-    async def newest_log_key(self) -> int | None:
+    async def log_mark(self, before: float, /) -> LogMark | None:
         """
-        Return the key of the newest row of the log; None where there is none.
+        Return the newest row that is older than *before*; None where the log has none.
 
         Raises:
             VergeOSError: Nothing usable came.
 
         """
-        body = await self._read("machine_logs", {"fields": "$key", "sort": "-$key", "limit": "1"})
-        keys = [rows.key_of(row) for row in wire.raw_rows(body, LOGS_PATH)]
-        known = [key for key in keys if key is not None]
-        if len(known) < len(keys):
-            raise BadReplyError(LOGS_PATH, "gave a row without a key")
-        return max(known, default=None)
+        query = {
+            "fields": ",".join(LOG_FIELDS),
+            "filter": f"timestamp lt {_microseconds(before)}",
+            "sort": "-$key",
+            "limit": "1",
+        }
+        body = await self._read("machine_logs", query)
+        found = _whole(rows.log_rows(body, LOGS_PATH), LOGS_PATH).values()
+        older = [LogMark(row.key, row.at) for row in found if row.at < before]
+        return max(older, default=None)  # the filter may be ignored
 
     async def look(self, vm_key: int, /) -> FreshVM | None:
         """
@@ -175,7 +179,7 @@ class Operations:
     async def act(self, vm_key: int, action: Action, /) -> Answer:
         """Ask once for *action*; never twice, whatever happens."""
         if self._actor is None:
-            return Answer(Reply.REFUSED, f"{action} was not sent: {self.why_not}")
+            return Answer(Reply.NOT_SENT, f"{action} was not sent: {self.why_not}")
         order = {"vm": vm_key, **ORDERS[action]}
         try:
             came = await self._actor.act(ACTIONS_PATH, order, endpoint="vm_actions")
@@ -193,12 +197,16 @@ class Operations:
         return await self._reader.read(f"{ROOT}/{table}", query, endpoint=table, urgent=True)
 
 
-def log_filter(machines: Sequence[int], since: float, anchor: int | None) -> str:
+def log_filter(machines: Sequence[int], since: float, mark: int | None) -> str:
     """Return the filter for rows of *machines*, or of all; and/or want parentheses."""
-    text = f"timestamp ge {max(0, int(since * 1e6))}"
+    text = f"timestamp ge {_microseconds(since)}"
     if machines:
         text = f"({text}) and ({' or '.join(f'machine eq {key}' for key in machines)})"
-    return text if anchor is None else f"({text}) or ($key eq {anchor})"
+    return text if mark is None else f"({text}) or ($key eq {mark})"
+
+
+def _microseconds(clock: float) -> int:
+    return max(0, int(clock * 1e6))
 
 
 def reply_of(action: Action, error: VergeOSError) -> Reply:
@@ -209,7 +217,7 @@ def reply_of(action: Action, error: VergeOSError) -> Reply:
     is tried again after a pause, what is lost is looked after first.
     """
     if isinstance(error, NotSentError):
-        return Reply.REFUSED
+        return Reply.NOT_SENT
     if isinstance(error, UnauthorizedError | ForbiddenError):
         return Reply.FORBIDDEN
     if not isinstance(error, BadReplyError) or error.status is None:

@@ -10,7 +10,7 @@ from exporter.recovery.cases import Action, Intent, Policy, Reply, Spent
 from exporter.recovery.decision import Decision
 from exporter.recovery.engine import Recovery, Setup
 from exporter.recovery.enrolment import Rule
-from exporter.recovery.logbook import LogReading
+from exporter.recovery.logbook import LogMark, LogReading
 from exporter.recovery.orders import Order
 from exporter.recovery.picture import Poll
 from exporter.recovery.ports import Answer, Book, Cloud, FreshVM, Page, Past
@@ -72,12 +72,12 @@ class BlankCloud:
     why_not = ""
 
     async def logs(
-        self, machines: Sequence[int], since: float, anchor: int | None, /
+        self, machines: Sequence[int], since: float, mark: LogMark | None, /
     ) -> LogReading:
         return LogReading((), complete=True)
 
-    async def newest_log_key(self) -> int | None:
-        return 1
+    async def log_mark(self, before: float, /) -> LogMark | None:
+        return LogMark(1, before - 1.0)
 
     async def look(self, vm_key: int, /) -> FreshVM | None:
         return None

@@ -76,8 +76,10 @@ def judged(case: Case = DOWN, rules: Rules = RULES, **about: Any) -> Cause:
     return judge(case, ABOUT._replace(**about), rules, WORDBOOK).cause
 
 
-def row(text: str, *, at: float = UP_CLOCK, machine: int = 11, user: str = "anna") -> LogRow:
-    return LogRow(key=7, machine=machine, at=at, level="audit", text=text, user=user)
+def row(
+    text: str, *, at: float = UP_CLOCK, machine: int = 11, user: str = "anna", key: int = 7
+) -> LogRow:
+    return LogRow(key=key, machine=machine, at=at, level="audit", text=text, user=user)
 
 
 def read(*rows: LogRow, complete: bool = True, **logs: Any) -> Logs:
@@ -208,6 +210,44 @@ def test_our_own_kill_is_no_wish_to_leave_it_down(after: float, user: str, cause
     logs = read(row("VM action 'kill' sent", at=UP_CLOCK + after, user=user))
 
     assert judged(case, logs=logs, own_user="vergewatch") is cause
+
+
+@pytest.mark.parametrize("action", ["kill", "poweroff"])
+def test_somebody_who_stops_it_just_after_our_kill_is_heard(action: str) -> None:
+    case = replace(DOWN, killed_clock=UP_CLOCK)
+    ours = row("VM action 'kill' sent", at=UP_CLOCK + 1, user="vergewatch")
+    theirs = row(f"VM action '{action}' sent", at=UP_CLOCK + 30, user="anna", key=8)
+
+    assert judged(case, logs=read(ours, theirs)) is Cause.STOPPED_BY_PERSON
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("Node action 'poweroff' sent", Cause.STOPPED_BY_PERSON),
+        ("Node 'n3' powered off", Cause.STOPPED_BY_PERSON),
+        ("Task 'night' ran: node1", Cause.STOPPED_BY_TASK),
+        ("a text of nodes that nobody knows", Cause.CRASHED),
+    ],
+)
+def test_whoever_stops_a_node_wants_down_what_runs_on_it(text: str, cause: Cause) -> None:
+    assert judged(logs=read(row(text, machine=33))) is cause
+
+
+@pytest.mark.parametrize(
+    ("after", "user", "cause"),
+    [
+        (1.0, "anna", Cause.START_FAILED),
+        (1.0, "vergewatch", Cause.CRASHED),
+        (1.0, "system", Cause.CRASHED),
+        (0.0, "anna", Cause.CRASHED),
+    ],
+)
+def test_a_start_by_somebody_else_since_it_was_up(after: float, user: str, cause: Cause) -> None:
+    logs = read(row("VM action 'poweron' sent", at=UP_CLOCK + after, user=user))
+
+    assert judged(logs=logs, own_user="vergewatch") is cause
+    assert judged(logs=logs, own_user="") is Cause.CRASHED  # it may have been us
 
 
 # How it went, what we saw, and its node.

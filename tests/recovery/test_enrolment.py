@@ -24,6 +24,16 @@ def test_a_tag_of_another_category_is_not_for_us() -> None:
     assert enrol(VM, frozenset({"team/auto", "auto"}), "production", ()) is NOBODYS
 
 
+@pytest.mark.parametrize("tag", ["recovery/Never", "Recovery/never", "recovery/off"])
+def test_a_tag_that_may_be_meant_to_forbid_does(tag: str) -> None:
+    rules = [Rule(policy=Policy.ALWAYS, title="all")]
+
+    enrolment = enrol(VM, frozenset({tag, "recovery/auto"}), "production", rules)
+
+    assert enrolment.policy is Policy.NO
+    assert tag.casefold() in enrolment.because
+
+
 def test_auto_is_on_failure() -> None:
     enrolment = enrol(VM, frozenset({"recovery/auto"}), "production", ())
 

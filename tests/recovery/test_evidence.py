@@ -1,4 +1,4 @@
-"""The row that vouches for the log: never younger than what is asked for, and never forgotten."""
+"""The row that vouches for the log: always older than what is asked for."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from exporter.recovery.cases import Action, Case, Sight
 from exporter.recovery.evidence import Evidence
-from exporter.recovery.logbook import LogReading, LogRow
+from exporter.recovery.logbook import LogMark, LogReading, LogRow
 from exporter.recovery.picture import Picture
 from exporter.recovery.ports import Answer, FreshVM
 from exporter.recovery.rules import DAY, Rules
@@ -25,24 +25,32 @@ class ForgetfulLog:
 
     def __init__(self) -> None:
         self.clock = 100 * DAY
-        self.watched = 0.0
         self.kept = 45 * DAY
+        self.most = 10_000
+        """Rows of an answer, after which somebody on the way cuts it."""
+        self.asked: list[str] = []
 
     def _keys(self) -> range:
         return range(int((self.clock - self.kept) // 3600), int(self.clock // 3600) + 1)
 
     async def logs(
-        self, machines: Sequence[int], since: float, anchor: int | None, /
+        self, machines: Sequence[int], since: float, mark: LogMark | None, /
     ) -> LogReading:
-        rows = tuple(
+        self.asked.append("logs")
+        wanted = [
             LogRow(key, MACHINE, key * 3600.0, "message", "VM 'x' is responsive again", "system")
             for key in self._keys()
-            if key * 3600.0 >= since
+            if key * 3600.0 >= since or (mark is not None and key == mark.key)
+        ][-self.most :]
+        rows = tuple(row for row in wanted if row.at >= since)
+        return LogReading(
+            rows, complete=mark is not None and mark.key in {one.key for one in wanted}
         )
-        return LogReading(rows, complete=anchor in self._keys())
 
-    async def newest_log_key(self) -> int | None:
-        return self._keys()[-1]
+    async def log_mark(self, before: float, /) -> LogMark | None:
+        self.asked.append("mark")
+        older = [key for key in self._keys() if key * 3600.0 < before]
+        return LogMark(older[-1], older[-1] * 3600.0) if older else None
 
     async def look(self, vm_key: int, /) -> FreshVM | None:
         raise AssertionError
@@ -57,8 +65,8 @@ def picture(log: ForgetfulLog) -> Picture:
     return Picture(0.0, START, log.clock, 0.0, {}, {}, 0, 0, snapshot)
 
 
-def is_whole(evidence: Evidence, log: ForgetfulLog) -> bool:
-    """Return whether the log proves anything of a VM that died a minute ago."""
+def is_whole(evidence: Evidence, log: ForgetfulLog, *, up_ago: float = 60.0) -> bool:
+    """Return whether the log proves anything of a VM that was last up some time ago."""
     case = Case(
         uuid="u",
         key=1,
@@ -67,7 +75,7 @@ def is_whole(evidence: Evidence, log: ForgetfulLog) -> bool:
         state=State.SUSPECT,
         since=0.0,
         sight=Sight.DOWN,
-        up_clock=log.clock - 60,
+        up_clock=log.clock - up_ago,
     )
     at_once(evidence.read([case], picture(log), at=0.0))
     logs = evidence.of("u")
@@ -76,18 +84,35 @@ def is_whole(evidence: Evidence, log: ForgetfulLog) -> bool:
     return logs.reading.complete
 
 
-def days_pass(evidence: Evidence, log: ForgetfulLog, days: int) -> None:
-    for _ in range(days):
-        log.clock += DAY
-        log.watched += DAY
-        at_once(evidence.keep_anchor(picture(log), at=log.watched))
+def test_a_log_that_goes_back_far_enough_is_believed() -> None:
+    assert is_whole(Evidence(ForgetfulLog(), Rules()), ForgetfulLog())
 
 
-def test_the_first_crash_after_a_year_of_calm_finds_a_log_that_can_be_believed() -> None:
+def test_the_same_row_vouches_for_all_that_is_younger() -> None:
     log = ForgetfulLog()
     evidence = Evidence(log, Rules())
 
-    days_pass(evidence, log, 365)
+    assert is_whole(evidence, log)
+    log.clock += DAY
+    assert is_whole(evidence, log)
+    assert log.asked == ["mark", "logs", "logs"]
+
+
+def test_a_row_that_is_younger_than_what_is_asked_for_vouches_for_nothing() -> None:
+    log = ForgetfulLog()
+    evidence = Evidence(log, Rules())
+
+    assert is_whole(evidence, log)
+    assert is_whole(evidence, log, up_ago=30 * DAY)
+    assert log.asked == ["mark", "logs", "mark", "logs"]
+
+
+def test_a_row_that_was_cleared_away_after_a_year_of_calm_is_replaced() -> None:
+    log = ForgetfulLog()
+    evidence = Evidence(log, Rules())
+    assert is_whole(evidence, log)
+
+    log.clock += 365 * DAY
 
     assert is_whole(evidence, log)
 
@@ -95,24 +120,22 @@ def test_the_first_crash_after_a_year_of_calm_finds_a_log_that_can_be_believed()
 def test_a_log_that_was_emptied_proves_nothing_of_what_was_before() -> None:
     log = ForgetfulLog()
     evidence = Evidence(log, Rules())
-    days_pass(evidence, log, 3)
+    assert is_whole(evidence, log, up_ago=DAY)
+
+    log.kept = 10.0
+
+    assert not is_whole(evidence, log, up_ago=DAY)
+    log.kept = 2 * DAY
     assert is_whole(evidence, log)
-
-    log.kept = 10.0
-    log.clock += DAY
-
-    assert not is_whole(evidence, log)
+    assert not is_whole(evidence, log, up_ago=3 * DAY)
 
 
-def test_a_log_that_was_emptied_in_a_calm_is_noticed_there_too() -> None:
+def test_an_answer_that_is_cut_proves_nothing_of_what_was_cut_off() -> None:
     log = ForgetfulLog()
-    evidence = Evidence(log, Rules())
-    days_pass(evidence, log, 3)
+    log.most = 100
 
-    log.kept = 10.0
-    days_pass(evidence, log, 1)
-
-    assert not is_whole(evidence, log)
+    assert is_whole(Evidence(log, Rules()), log, up_ago=3 * DAY)
+    assert not is_whole(Evidence(log, Rules()), log, up_ago=5 * DAY)
 
 
 def stranger(up_clock: float) -> Case:

@@ -670,6 +670,23 @@ def test_a_vm_whose_status_never_comes_back_can_be_accepted_as_gone(play: Play) 
     assert "web-01" not in {case.name for case in theatre.recovery.memory.cases.values()}
 
 
+def test_a_vm_that_somebody_else_tried_to_start_is_left_to_them(play: Play) -> None:
+    setup = Setup(ENFORCE, own_user="vergewatch")
+    theatre, _ = play(setup=setup)
+    theatre.warm()
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(20)
+    theatre.clock.elapsed += 1
+    theatre.world.operator_starts("web-01")
+    theatre.clock.elapsed += 3
+    theatre.world.crash("web-01")
+    theatre.let_pass(3600)
+
+    assert not theatre.asked()
+    assert cause(theatre, "web-01") is Cause.START_FAILED
+
+
 # What comes of a request.
 
 
@@ -686,6 +703,56 @@ def test_a_start_that_is_accepted_and_never_happens_is_tried_again_and_given_up(
     assert len(theatre.asked()) == 3
     assert outcomes(theatre) == [Outcome.FAILED] * 3
     assert theatre.case("web-01").state is State.QUARANTINED
+
+
+def test_requests_that_never_left_are_not_held_against_the_vm(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.line.is_cut = True
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(2 * 3600)
+    tried, state = outcomes(theatre), theatre.case("web-01").state
+    theatre.line.is_cut = False
+    theatre.let_pass(ENOUGH)
+
+    assert len(tried) > 3
+    assert set(tried) == {Outcome.ABANDONED}
+    assert state is not State.QUARANTINED
+    assert len(theatre.asked()) == 1
+    assert theatre.running("web-01")
+
+
+def test_a_stop_that_is_logged_too_late_for_the_first_try_counts_for_the_second(
+    play: Play,
+) -> None:
+    theatre = Theatre()  # the observer would call the first try what it is
+    theatre.warm()
+    theatre.world.faults.turn_on("late_logs", seconds=100.0)
+
+    theatre.world.operator_stops("web-01", graceful=False)
+    until(theatre, lambda: bool(theatre.asked()))
+    while not theatre.running("web-01"):
+        theatre.clock.elapsed += 1
+        theatre.world.catch_up()
+    theatre.world.crash("web-01")
+    theatre.let_pass(3600)
+
+    assert len(theatre.asked()) == 1
+    assert cause(theatre, "web-01") is Cause.STOPPED_BY_PERSON
+
+
+def test_what_came_of_a_request_is_told_of_a_vm_that_has_become_another(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.world.faults.turn_on("reset_before_acting", times=1)
+    theatre.world.crash("web-01")
+    until(theatre, lambda: bool(theatre.asked()))
+
+    theatre.world.vm("web-01").machine.key += 5000
+    theatre.let_pass(ENOUGH)
+
+    assert ("acted", "poweron", "unknown") in theatre.tally.told
 
 
 def test_a_request_whose_answer_is_lost_is_never_repeated(play: Play) -> None:
@@ -1116,54 +1183,6 @@ def test_who_denies_wins(play: Play) -> None:
     theatre.let_pass(3600)
 
     assert not theatre.asked()
-
-
-def test_a_tag_that_is_taken_away_at_the_last_moment_counts(play: Play) -> None:
-    theatre, observer = play()
-    theatre.warm()
-
-    def untag(step: str) -> None:
-        if step == "answered GET /api/v4/machine_logs":
-            theatre.world.untag("web-01", "recovery/auto")
-
-    observer.on_wire = untag
-    theatre.world.crash("web-01")
-    theatre.let_pass(3600)
-
-    assert not theatre.asked()
-
-
-def test_a_tag_that_forbids_and_is_given_at_the_last_moment_counts(play: Play) -> None:
-    theatre, observer = play()
-    theatre.warm()
-
-    def tag(step: str) -> None:
-        if step == "answered GET /api/v4/machine_logs":
-            theatre.world.tag("web-01", "recovery/never")
-
-    observer.on_wire = tag
-    theatre.world.crash("web-01")
-    theatre.let_pass(3600)
-
-    assert not theatre.asked()
-
-
-def test_a_kill_switch_that_appears_at_the_last_moment_counts(play: Play) -> None:
-    switch = [""]
-    setup = Setup(ENFORCE, kill_switch=lambda: switch[0])
-    theatre, observer = play(setup=setup)
-    theatre.warm()
-
-    def flip(step: str) -> None:
-        if step == "prepared":
-            switch[0] = "/run/vergewatch/stop"
-
-    observer.on_book = flip
-    theatre.world.crash("web-01")
-    theatre.let_pass(3600)
-
-    assert not theatre.asked()
-    assert outcomes(theatre) == [Outcome.ABANDONED]
 
 
 def test_who_is_disarmed_stays_so_until_a_person_arms_it(play: Play) -> None:

@@ -24,6 +24,8 @@ from tests.recovery.theatre import ENFORCE, Theatre
 
 EVERY = ENFORCE.log_others_seconds
 LOGS = "GET /api/v4/machine_logs"
+AT_FIRST = 2
+"""Requests for the first reading of a log: a row that vouches for it, and what is asked for."""
 
 
 def begin(play: Play, **stage: Any) -> Theatre:
@@ -142,7 +144,7 @@ def test_one_reading_of_the_log_is_enough_for_many_strangers(play: Play) -> None
         theatre.world.operator_stops(theatre.world.vm(name), graceful=False)
     theatre.let_pass(EVERY - theatre.every)
 
-    assert heard.count(LOGS) == 1
+    assert heard.count(LOGS) == AT_FIRST
     assert {theatre.case(name).state for name in theatre.names} == {State.INTENDED}
 
 
@@ -152,7 +154,7 @@ def test_people_who_stop_strangers_all_day_do_not_use_up_the_requests(play: Play
         theatre.world.operator_stops(theatre.world.vm(name), graceful=False)
         theatre.let_pass(60)
 
-    assert heard.count(LOGS) <= len(theatre.names) * 60 / EVERY + 1
+    assert heard.count(LOGS) <= len(theatre.names) * 60 / EVERY + AT_FIRST
 
 
 def test_a_stranger_never_keeps_an_enrolled_vm_waiting_for_its_log(play: Play) -> None:
@@ -236,7 +238,7 @@ def test_a_stop_that_the_log_does_not_explain_is_looked_up_once(play: Play) -> N
     theatre.world.operator_stops(theatre.world.vm("web-01"), graceful=True)
     theatre.let_pass(3600)
 
-    assert heard.count(LOGS) == 1
+    assert heard.count(LOGS) == AT_FIRST
     assert cause(theatre, "web-01") is Cause.SEEN_STOPPING
     assert theatre.case("web-01").state is State.INTENDED
 
@@ -337,7 +339,7 @@ def test_what_was_read_of_a_log_does_not_grow_old_while_strangers_are_looked_up(
 
     def tarry(step: str) -> None:
         heard.append(step)
-        if step == f"answered {LOGS}" and heard.count(step) == 2:
+        if step == f"answered {LOGS}" and heard.count(step) == AT_FIRST + 1:
             theatre.clock.elapsed += 10
 
     observer.on_wire = tarry
@@ -345,9 +347,9 @@ def test_what_was_read_of_a_log_does_not_grow_old_while_strangers_are_looked_up(
     theatre.world.crash(ours)
     theatre.let_pass(80)
 
-    assert heard.count(LOGS) >= 2
+    assert heard.count(LOGS) > AT_FIRST
     acted = heard.index("POST /api/v4/vm_actions")
-    assert heard[:acted].count(LOGS) == 1
+    assert heard[:acted].count(LOGS) == AT_FIRST
 
 
 def test_the_crash_of_a_stranger_stays_proven_through_a_restart_of_ours(play: Play) -> None:

@@ -17,6 +17,7 @@ from exporter.errors import (
     ForbiddenError,
     IntentOpenError,
     JournalError,
+    NotSentError,
     UnauthorizedError,
     UnreachableError,
 )
@@ -150,6 +151,7 @@ class MemoryBook:
     async def ordered(self, order: Order, /) -> None:
         self._check("order")
         self.orders.append(order)
+        self.fall("ordered")
 
     def _check(self, step: str = "recall") -> None:
         if self.broken:
@@ -163,6 +165,8 @@ class Line:
     def __init__(self, theatre: "Theatre", key: str) -> None:
         self._theatre = theatre
         self.key = key
+        self.is_cut = False
+        """Whether nothing that acts gets through to the platform."""
 
     async def read(
         self, path: str, query: Mapping[str, str], *, endpoint: str, urgent: bool = False
@@ -170,6 +174,8 @@ class Line:
         return self._exchange("GET", path, query, None).body
 
     async def act(self, path: str, body: Mapping[str, Any], *, endpoint: str) -> Answer:
+        if self.is_cut:
+            raise NotSentError(f"{path} was not sent: no connection")
         return self._exchange("POST", path, {}, body)
 
     def _exchange(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Answer:

@@ -24,7 +24,7 @@ from exporter.errors import (
     VergeOSError,
 )
 from exporter.recovery.cases import Action, Reply
-from exporter.recovery.logbook import LogReading
+from exporter.recovery.logbook import LogMark, LogReading
 from exporter.recovery.ports import Cloud
 from exporter.settings import APISettings, PollSettings, SystemSettings, TLSSettings
 from exporter.simulator import Simulator, World, found_world
@@ -157,7 +157,7 @@ START_IT, RESET, KILL = Action.POWER_ON, Action.RESET, Action.KILL
 @pytest.mark.parametrize(
     ("action", "error", "reply"),
     [
-        (START_IT, NotSentError("x was not sent: no route"), Reply.REFUSED),
+        (START_IT, NotSentError("x was not sent: no route"), Reply.NOT_SENT),
         (START_IT, UnauthorizedError("401"), Reply.FORBIDDEN),
         (START_IT, ForbiddenError("403"), Reply.FORBIDDEN),
         (START_IT, UnreachableError("reset"), Reply.LOST),
@@ -354,7 +354,7 @@ async def test_without_a_connection_nothing_was_sent() -> None:
         with here.cloud.faults.on("outage"):
             answer = await here.operations.act(key, Action.POWER_ON)
 
-        assert answer.reply is Reply.REFUSED
+        assert answer.reply is Reply.NOT_SENT
         assert answer.detail.startswith(f"{ACTIONS} was not sent: ")
         assert "cannot connect" in answer.detail
         assert here.posts == []
@@ -370,7 +370,7 @@ async def test_a_connection_that_does_not_come_about_in_time_carried_nothing() -
 
         answer = await here.operations.act(1, Action.POWER_ON)
 
-        assert answer.reply is Reply.REFUSED
+        assert answer.reply is Reply.NOT_SENT
         assert answer.detail.endswith("no connection in time")
 
 
@@ -381,7 +381,7 @@ async def test_an_hour_that_is_spent_sends_nothing() -> None:
 
         answer = await here.operations.act(here.stopped.key, Action.POWER_ON)
 
-        assert answer.reply is Reply.REFUSED
+        assert answer.reply is Reply.NOT_SENT
         assert "was not sent: " in answer.detail
         assert "this hour's requests are spent" in answer.detail
         assert here.cloud.requests == []
@@ -405,7 +405,7 @@ async def test_all_requests_keep_their_distance_whoever_makes_them() -> None:
         key = here.stopped.key
 
         await asyncio.gather(
-            here.operations.newest_log_key(),
+            here.operations.log_mark(here.world.now),
             here.operations.act(key, Action.POWER_ON),
             here.operations.look(key),
         )
@@ -530,7 +530,7 @@ async def test_without_a_hand_nothing_is_done() -> None:
 
         answer = await looker.act(here.stopped.key, Action.POWER_ON)
 
-        assert answer.reply is Reply.REFUSED
+        assert answer.reply is Reply.NOT_SENT
         assert not looker.may_act
         assert "no credential" in looker.why_not
         assert here.cloud.requests == []
@@ -608,7 +608,7 @@ async def test_a_login_that_fails_sends_no_action() -> None:
 
         answer = await here.operations.act(here.stopped.key, Action.POWER_ON)
 
-        assert answer.reply is Reply.REFUSED
+        assert answer.reply is Reply.NOT_SENT
         assert "was not sent" in answer.detail
         assert [one.path for one in here.cloud.requests] == ["/api/sys/tokens"]
 
@@ -621,7 +621,7 @@ async def test_a_login_that_takes_too_long_sends_no_action() -> None:
         answer = await here.operations.act(here.stopped.key, Action.POWER_ON)
 
         assert answer == (
-            Reply.REFUSED,
+            Reply.NOT_SENT,
             f"{ACTIONS} was not sent: we were not ready within 0.05 s",
         )
         assert here.posts == []
@@ -653,13 +653,13 @@ class Logged:
 
     site: Site
     vm: VM
-    anchor: int
+    mark: LogMark
     since: float
 
     async def read(self, **changes: Any) -> LogReading:
-        anchor = changes.get("anchor", self.anchor)
+        mark = changes.get("mark", self.mark)
         machines = changes.get("machines", [self.vm.machine.key])
-        return await self.site.operations.logs(machines, self.since, anchor)
+        return await self.site.operations.logs(machines, self.since, mark)
 
 
 @asynccontextmanager
@@ -668,12 +668,12 @@ async def logged() -> AsyncIterator[Logged]:
         here.world.catch_up()
         here.world.chronicle.machine_logs.clear()
         first, second = list(here.world.live_vms())[:2]
-        anchor = entry(here, second, "long ago", ago=5000)
+        old = entry(here, second, "long ago", ago=5000)
         entry(here, first, "before", ago=1000.000001)
         entry(here, first, "just then", ago=1000)
         entry(here, second, "of another", ago=500)
         entry(here, first, "VM action 'kill' sent", ago=3.25)
-        yield Logged(here, first, anchor.key, here.world.now - 1000)
+        yield Logged(here, first, LogMark(old.key, old.at_us / 1e6), here.world.now - 1000)
 
 
 async def test_what_was_logged_is_read_in_one_request() -> None:
@@ -682,7 +682,7 @@ async def test_what_was_logged_is_read_in_one_request() -> None:
 
         then, killed = reading.rows
         assert reading.complete
-        assert reading.newest == killed.key == past.anchor + 4
+        assert killed.key == past.mark.key + 4
         assert (then.text, then.at) == ("just then", past.since)
         assert killed.text == "VM action 'kill' sent"
         assert (killed.machine, killed.level, killed.user) == (past.vm.machine.key, "audit", "anna")
@@ -703,7 +703,7 @@ async def test_the_filter_leaves_the_rest_over_there() -> None:
         await past.read()
         await past.read(machines=machines)
 
-        assert bodies[0].count(b'"$key"') == 3  # two rows, and the anchor
+        assert bodies[0].count(b'"$key"') == 3  # two rows, and the mark
         assert bodies[1].count(b'"$key"') == 4
 
 
@@ -758,18 +758,18 @@ async def test_no_url_is_longer_than_servers_take(count: int) -> None:
         assert len(asked.path) + len(urlencode(asked.query, quote_via=quote)) < 6000
 
 
-@pytest.mark.parametrize(("anchor", "rows"), [(None, 2), (99_999, 2)])
-async def test_without_its_anchor_a_log_is_not_complete(anchor: int | None, rows: int) -> None:
+@pytest.mark.parametrize("mark", [None, LogMark(99_999, 0.0)])
+async def test_without_its_mark_a_log_is_not_complete(mark: LogMark | None) -> None:
     async with logged() as past:
-        reading = await past.read(anchor=anchor)
+        reading = await past.read(mark=mark)
 
-        assert len(reading.rows) == rows
+        assert len(reading.rows) == 2
         assert not reading.complete
 
 
-async def test_an_anchor_among_the_rows_is_one_of_them() -> None:
+async def test_a_mark_among_the_rows_is_one_of_them() -> None:
     async with logged() as past:
-        reading = await past.read(anchor=past.anchor + 4)
+        reading = await past.read(mark=LogMark(past.mark.key + 4, past.since))
 
         assert [row.text for row in reading.rows] == ["just then", "VM action 'kill' sent"]
         assert reading.complete
@@ -779,17 +779,17 @@ async def test_a_log_that_is_empty_all_of_a_sudden_is_not_complete() -> None:
     async with logged() as past:
         past.site.cloud.faults.turn_on("empty_list")
 
-        assert await past.read() == LogReading((), complete=False, newest=None)
+        assert await past.read() == LogReading((), complete=False)
 
 
-async def test_a_log_whose_anchor_is_lost_is_not_complete() -> None:
+async def test_a_log_whose_mark_is_lost_is_not_complete() -> None:
     async with logged() as past:
         past.site.cloud.faults.turn_on("lost_logs", share=1)
 
         assert not (await past.read()).complete
 
 
-async def test_a_long_answer_that_is_cut_has_lost_its_anchor() -> None:
+async def test_a_long_answer_that_is_cut_has_lost_its_mark() -> None:
     async with logged() as past:
         original = past.site.reader.read
 
@@ -870,32 +870,34 @@ async def test_a_long_log_is_read_too() -> None:
         assert len((await past.read()).rows) == 502
 
 
-async def test_the_newest_row_of_the_log_is_known_by_its_key() -> None:
+async def test_the_newest_row_before_a_moment_is_a_mark() -> None:
     async with logged() as past:
-        assert await past.site.operations.newest_log_key() == past.anchor + 4
+        operations = past.site.operations
 
+        mark = await operations.log_mark(past.since)
+
+        assert mark is not None
+        assert mark.key == past.mark.key + 1
+        assert mark.at == pytest.approx(past.since - 1e-6)
         (asked,) = past.site.cloud.requests
-        assert dict(asked.query) == {"fields": "$key", "sort": "-$key", "limit": "1"}
-        past.site.world.chronicle.machine_logs.clear()
-        assert await past.site.operations.newest_log_key() is None
+        assert asked.query["filter"] == f"timestamp lt {int(past.since * 1e6)}"
+        assert (asked.query["sort"], asked.query["limit"]) == ("-$key", "1")
+        assert (await past.read(mark=mark)).complete
+        assert await operations.log_mark(past.mark.at) is None
 
 
-@pytest.mark.parametrize(
-    ("body", "newest"),
-    [(b"[]", None), (b"null", None), (b'[{"$key":"7"}]', 7), (b'[{"$key":7},{"$key":9}]', 9)],
-)
-async def test_the_newest_row_is_found_however_it_is_written(
-    body: bytes, newest: int | None
-) -> None:
-    async with scripted(says(body)) as (operations, _):
-        assert await operations.newest_log_key() == newest
+async def test_a_filter_that_is_ignored_leads_to_no_mark() -> None:
+    row = b'[{"$key":7,"machine":1,"text":"x","user":"","level":"","timestamp":1700000000000000}]'
+    async with scripted(says(row)) as (operations, _):
+        assert await operations.log_mark(1.7e9) is None
+        assert await operations.log_mark(1.7e9 + 0.5) == LogMark(7, 1.7e9)
 
 
 @pytest.mark.parametrize("body", [b'[{"$key":7},{}]', b"{}", b"[7]", b"<html>"])
-async def test_a_newest_row_that_cannot_be_read_is_an_error(body: bytes) -> None:
+async def test_a_mark_that_cannot_be_read_is_an_error(body: bytes) -> None:
     async with scripted(says(body)) as (operations, _):
         with pytest.raises(BadReplyError):
-            await operations.newest_log_key()
+            await operations.log_mark(2000.0)
 
 
 # A second look

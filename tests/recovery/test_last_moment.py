@@ -1,0 +1,201 @@
+"""What changes between a decision and its request, or while a round is under way, still counts."""
+
+import asyncio
+
+import pytest
+
+from exporter.recovery.cases import Outcome
+from exporter.recovery.engine import Setup
+from exporter.recovery.orders import OrderKind
+from exporter.recovery.ports import Past
+from exporter.recovery.posture import Posture
+from tests.recovery.conftest import Play
+from tests.recovery.theatre import ENFORCE, Theatre, at_once, outcomes
+
+LOGS_ARE_READ = "answered GET /api/v4/machine_logs"
+
+
+def pause(theatre: Theatre, seconds: float) -> None:
+    at_once(
+        theatre.recovery.order(OrderKind.PAUSE, owner="anna", reason="because", seconds=seconds)
+    )
+
+
+def test_a_tag_that_is_taken_away_at_the_last_moment_counts(play: Play) -> None:
+    theatre, observer = play()
+    theatre.warm()
+
+    def untag(step: str) -> None:
+        if step == "answered GET /api/v4/machine_logs":
+            theatre.world.untag("web-01", "recovery/auto")
+
+    observer.on_wire = untag
+    theatre.world.crash("web-01")
+    theatre.let_pass(3600)
+
+    assert not theatre.asked()
+
+
+def test_a_tag_that_forbids_and_is_given_at_the_last_moment_counts(play: Play) -> None:
+    theatre, observer = play()
+    theatre.warm()
+
+    def tag(step: str) -> None:
+        if step == "answered GET /api/v4/machine_logs":
+            theatre.world.tag("web-01", "recovery/never")
+
+    observer.on_wire = tag
+    theatre.world.crash("web-01")
+    theatre.let_pass(3600)
+
+    assert not theatre.asked()
+
+
+def test_a_kill_switch_that_appears_at_the_last_moment_counts(play: Play) -> None:
+    switch = [""]
+    setup = Setup(ENFORCE, kill_switch=lambda: switch[0])
+    theatre, observer = play(setup=setup)
+    theatre.warm()
+
+    def flip(step: str) -> None:
+        if step == "prepared":
+            switch[0] = "/run/vergewatch/stop"
+
+    observer.on_book = flip
+    theatre.world.crash("web-01")
+    theatre.let_pass(3600)
+
+    assert not theatre.asked()
+    assert outcomes(theatre) == [Outcome.ABANDONED]
+
+
+def test_a_policy_that_is_lowered_at_the_last_moment_counts(play: Play) -> None:
+    theatre, observer = play(tags={"web-01": ["recovery/always"]})
+    theatre.warm()
+
+    def lower(step: str) -> None:
+        if step == LOGS_ARE_READ and "recovery/always" in theatre.world.tags_of("web-01"):
+            theatre.world.untag("web-01", "recovery/always")
+            theatre.world.tag("web-01", "recovery/on-failure")
+
+    observer.on_wire = lower
+    theatre.world.guest_shuts_down("web-01")
+    theatre.let_pass(3600)
+
+    assert not theatre.asked()
+
+
+def test_a_kill_switch_that_is_taken_away_in_the_middle_of_a_round_ends_with_a_warm_up(
+    play: Play,
+) -> None:
+    switch = ["/run/vergewatch/stop"]
+    setup = Setup(ENFORCE, kill_switch=lambda: switch[0])
+    theatre, observer = play(setup=setup)
+    theatre.warm()
+    taken_away: list[float] = []
+
+    def flip(step: str) -> None:
+        if step == LOGS_ARE_READ and switch[0]:
+            switch[0] = ""
+            taken_away.append(theatre.clock.elapsed)
+
+    observer.on_wire = flip
+    theatre.world.crash("web-01")
+    theatre.let_pass(3600)
+
+    (request,) = theatre.asked()
+    assert request.at - taken_away[0] >= ENFORCE.warmup_seconds
+
+
+def test_a_pause_that_ends_in_the_middle_of_a_round_ends_with_a_warm_up(play: Play) -> None:
+    theatre, observer = play()
+    theatre.warm()
+    theatre.world.crash("web-01")
+    theatre.let_pass(20)
+    pause(theatre, 41)
+    ends_at = theatre.clock.elapsed + 41
+
+    def tarry(step: str) -> None:
+        if step == LOGS_ARE_READ and ends_at - 2 < theatre.clock.elapsed < ends_at:
+            theatre.clock.elapsed += 1.5
+
+    observer.on_wire = tarry
+    theatre.let_pass(3600)
+
+    (request,) = theatre.asked()
+    assert request.at - ends_at >= ENFORCE.warmup_seconds
+
+
+@pytest.mark.parametrize("kind", [OrderKind.RESUME, OrderKind.ARM])
+async def test_an_order_to_go_on_in_the_middle_of_a_round_begins_with_a_warm_up(
+    kind: OrderKind,
+) -> None:
+    theatre, reached, go_on = crashed_with_a_slow_log()
+    before = OrderKind.PAUSE if kind is OrderKind.RESUME else OrderKind.DISARM
+    await theatre.recovery.order(before, owner="anna", reason="because", seconds=3600)
+
+    taking = asyncio.create_task(theatre.recovery.take(theatre._read()))
+    await reached.wait()
+    await theatre.recovery.order(kind, owner="anna", reason="done")
+    go_on.set()
+    await taking
+
+    assert not theatre.asked()
+    assert theatre.recovery.stance.posture is Posture.WARMING_UP
+
+
+async def test_whoever_stops_it_in_the_middle_of_a_round_is_answered_at_once() -> None:
+    theatre, reached, go_on = crashed_with_a_slow_log()
+
+    taking = asyncio.create_task(theatre.recovery.take(theatre._read()))
+    await reached.wait()
+    await asyncio.wait_for(disarm(theatre), timeout=5)
+    assert theatre.recovery.report.posture is Posture.DISARMED
+    go_on.set()
+    await taking
+
+    assert not theatre.asked()
+
+
+def crashed_with_a_slow_log() -> tuple[Theatre, asyncio.Event, asyncio.Event]:
+    """Return a theatre whose next round reads a log, and what tells of that and lets it go on."""
+    theatre = Theatre()
+    theatre.warm()
+    theatre.world.crash("web-01")
+    theatre.let_pass(40)
+    theatre.clock.elapsed += 20
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    read = theatre.line.read
+
+    async def slowly(path: str, *given: object, **named: object) -> bytes:
+        if path.endswith("machine_logs"):
+            reached.set()
+            await go_on.wait()
+        return await read(path, *given, **named)  # type: ignore[arg-type]
+
+    theatre.line.read = slowly  # type: ignore[method-assign]
+    return theatre, reached, go_on
+
+
+async def test_an_order_that_is_given_while_the_journal_is_read_again_is_in_force() -> None:
+    theatre = Theatre()
+    theatre.warm()
+    recall, orders = theatre.book.recall, []
+
+    async def recall_as_somebody_speaks() -> Past:
+        past: Past = await recall()
+        orders.append(asyncio.create_task(disarm(theatre)))
+        await asyncio.wait(orders, timeout=0)
+        return past
+
+    theatre.book.recall = recall_as_somebody_speaks
+    theatre.new_process()
+    theatre.clock.elapsed += 20
+    await theatre.recovery.take(theatre._read())
+    await asyncio.gather(*orders)
+
+    assert theatre.recovery.orders.disarm is not None
+
+
+async def disarm(theatre: Theatre) -> None:
+    await theatre.recovery.order(OrderKind.DISARM, owner="anna", reason="stop")
