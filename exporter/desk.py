@@ -366,8 +366,7 @@ class Desk:
 
     async def _replay(self, named: _Named, number: int) -> Explanation:
         journal, key = self._open_journal(), named.recovery.key
-        decisions = await journal.decisions(key, named.uuid, EVERY_ROW)
-        record = next((one for one in decisions if one.number == number), None)
+        record = await journal.decision(key, named.uuid, number)
         if record is None:
             raise UnknownNameError(f"the journal has no decision {number} on {named}")
         return explain(

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import deque
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -127,17 +128,23 @@ class Archive:
                 await journal.close()
 
 
+ROUNDS_WAITING = 3
+"""Each holds a whole fleet; where recovery is slower than the polls, the oldest are left out."""
+
+
 class Rescue:
     """One cloud's recovery at work beside its watching."""
 
     def __init__(self, recovery: Recovery) -> None:
         self.recovery = recovery
-        self._rounds: asyncio.Queue[Round] = asyncio.Queue()
+        self._rounds: deque[Round] = deque(maxlen=ROUNDS_WAITING)
+        self._told = asyncio.Event()
 
     def tell(self, seen: Round) -> None:
         """Hand over what was seen of the cloud just now."""
         if not self.recovery.bug:
-            self._rounds.put_nowait(seen)
+            self._rounds.append(seen)
+            self._told.set()
 
     async def run(self) -> None:
         """
@@ -147,10 +154,11 @@ class Rescue:
         somebody starts the process anew.
         """
         while True:
-            seen = await self._rounds.get()
-            poll = Poll(*seen)
+            await self._told.wait()
+            self._told.clear()
             try:
-                await self.recovery.take(poll)
+                while self._rounds:
+                    await self.recovery.take(Poll(*self._rounds.popleft()))
             except Exception as error:
                 log.exception("recovery.disarmed", reason="a bug in recovery")
                 self.recovery.give_up(f"a bug ({type(error).__name__}); see the log")

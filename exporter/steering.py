@@ -81,8 +81,7 @@ class Steering:
     """
 
     def __init__(self, url: str, token: str = "") -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if not _is_url(url):
             raise ConfigError(f"{_bare(url)!r} is not a URL such as {DEFAULT_URL}")
         self._url = url.rstrip("/")
         self._place = _bare(url).rstrip("/")
@@ -134,7 +133,7 @@ class Steering:
                 # To follow a redirection would be to show the token to whoever it leads to.
                 session.request(method, url, allow_redirects=False, **more) as answer,
             ):
-                raw = await answer.content.read(MOST_BYTES)
+                raw = await _all_of(answer)
         except TimeoutError:
             raise UnavailableError(
                 f"{self._place} does not answer within {PATIENCE_SECONDS:g} s"
@@ -243,6 +242,25 @@ def _error_of(raw: bytes) -> str:
         return msgspec.json.decode(raw, type=_Problem).error
     except msgspec.DecodeError:
         return ""
+
+
+async def _all_of(answer: aiohttp.ClientResponse) -> bytes:
+    """Return the body of *answer*, as far as it is not longer than any that we give."""
+    raw = bytearray()
+    async for piece in answer.content.iter_any():
+        raw += piece
+        if len(raw) > MOST_BYTES:
+            break
+    return bytes(raw)
+
+
+def _is_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname)
+        return known and (parts.port or 1) > 0 and bool(URL(url).host)
+    except ValueError:  # of a port, or of brackets
+        return False
 
 
 def _bare(url: str) -> str:

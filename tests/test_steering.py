@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 import pytest
 import structlog
 from aiohttp import web
@@ -20,6 +21,7 @@ from exporter.desk import Desk
 from exporter.errors import ConfigError
 from exporter.recovery.orders import OrderKind
 from exporter.steering import Steering, parse_span, read_token
+from exporter.web.ports import Brief
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
 from tests.recovery.archive import ArchiveBook, stage, told
@@ -204,6 +206,8 @@ async def test_clear_names_its_vm(idle: Daemon) -> None:
         (["explain", "web-01", "--system", "x"], {}, 2, "no cloud is called 'x'; those looked"),
         (["explain", "web-01"], {"VERGEWATCH_DAEMON_URL": NOBODY}, 1, "no daemon answers at"),
         (["explain", "web-01", "--url", "localhost:9888"], {}, 2, "is not a URL such as http://"),
+        (["explain", "web-01", "--url", "http://local:port"], {}, 2, "is not a URL such as"),
+        (["explain", "web-01", "--url", "http://[::1"], {}, 2, "is not a URL such as http://"),
         (["recovery", "pause", "--reason", "r"], {}, 2, "a token is needed to change something"),
         (
             ["recovery", "pause", "--reason", "r"],
@@ -290,6 +294,30 @@ async def test_whatever_answers_is_dealt_with(
             await daemon.status(None)
 
     assert "pass-word" not in str(wrong.value)
+
+
+async def test_an_answer_of_thousands_of_vms_is_read_to_its_end() -> None:
+    vms = tuple(
+        Brief(
+            system="production",
+            vm=f"web-{number}",
+            vm_key=number,
+            uuid="u" * 36,
+            state="held",
+            sentence="x" * 200,
+        )
+        for number in range(5000)
+    )
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=msgspec.json.encode({"vms": vms}))
+
+    app = web.Application()
+    app.router.add_get("/api/recovery/vms", answer)
+    async with serving(app, Listen("127.0.0.1", 0)) as where:
+        told = await Steering(f"http://127.0.0.1:{where.port}").vms(None)
+
+    assert told.vms == vms
 
 
 async def test_a_token_is_not_taken_along_to_another_place() -> None:

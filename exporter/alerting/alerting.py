@@ -255,7 +255,8 @@ class Listener:
         """Why nobody knows what it silences; empty while that is known."""
         age = self._clock.monotonic() - self._heard_at
         if self.told is not None and age <= READINGS * self._plan.silences_every_seconds:
-            return ""
+            unread = self.told.unread
+            return f"{self.url} has silences that cannot be read: {unread}" if unread else ""
         return f"{self.url} has told no silences for {age:.0f} s: {self._problem}"
 
     async def run(self, alertmanager: Alertmanager) -> None:

@@ -165,7 +165,7 @@ def _moment(date: str) -> datetime | None:
     """Return the time of an answer, where it says one."""
     try:
         moment = parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo is not None else None
 

@@ -22,6 +22,12 @@ SOURCE = "vergewatch"
 SETTLED = frozenset({State.HEALTHY, State.PROBATION, State.INTENDED})
 """It is up, or a person wants it down: what an action came to does not matter any more."""
 READY = frozenset({Posture.ACTIVE, Posture.CLEARING})
+HELD_BECAUSE: Mapping[str, str] = {
+    State.HELD: "crashed, and something forbids to start it; `vergewatch explain` says what",
+    State.PLATFORM: "is down, and VergeOS, whose turn it is, has not brought it back",
+}
+SPEAKS_FOR_ALL = frozenset({Posture.STORM, Posture.JOURNAL_DOWN, Posture.BROKEN})
+"""What is told of recovery as a whole; one alert for each VM besides would only be a flood."""
 
 
 class Name(StrEnum):
@@ -153,9 +159,8 @@ def _of_vms(
         if vm.state == State.QUARANTINED:
             text = "was started too often, and is left to a person"
             yield tell(Name.QUARANTINED, f"%s {text}.", vm)
-        elif _is_held(vm, limits, now) and recovery.posture in READY:
-            text = "crashed, and something forbids to start it; `vergewatch explain` says what"
-            yield tell(Name.HELD, f"%s {text}.", vm)
+        elif _is_held(vm, limits, now) and recovery.posture not in SPEAKS_FOR_ALL:
+            yield tell(Name.HELD, f"%s {HELD_BECAUSE[vm.state]}.", vm)
         elif vm.state == State.UNKNOWN and _lasted(vm, now) >= limits.unknown_seconds:
             text = "is down and nobody can prove why, so that it is left to a person"
             yield tell(Name.UNKNOWN, f"%s {text}.", vm)
@@ -178,6 +183,8 @@ def _lasted(vm: CaredVM, now: datetime) -> float:
 
 
 def _is_held(vm: CaredVM, limits: Limits, now: datetime) -> bool:
+    if vm.state == State.PLATFORM:
+        return _lasted(vm, now) >= limits.unknown_seconds
     return vm.state == State.HELD and _lasted(vm, now) >= limits.held_seconds
 
 

@@ -235,8 +235,7 @@ def holding(
         return f"the silence of {who} ended {since}: {text}"
     odd = [str(one) for one in last.silence.matchers if not one.understood]
     doubt = f"; {_clean(', '.join(odd))} is not understood, and taken to fit" if odd else ""
-    when = f"{until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    return f"it is silenced by {who} until {when}: {text}{doubt}"
+    return f"it is silenced by {who} until {_utc(until)}: {text}{doubt}"
 
 
 def concerns(silence: Silence, labels: Mapping[str, str]) -> bool:
@@ -264,6 +263,13 @@ def _fit(label: str, matchers: Sequence[Matcher], labels: Mapping[str, str], *, 
 
 def _all_fit(matchers: Iterable[Matcher], value: str) -> bool:
     return all(one.fits(value) for one in matchers)
+
+
+def _utc(moment: datetime) -> str:
+    try:
+        return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    except OverflowError:  # beyond the year 9999
+        return "the end of time"
 
 
 def _clean(text: str) -> str:

@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
     URL,
@@ -34,8 +34,12 @@ from exporter.recovery.ports import Book, Change
 FILE = "journal.sqlite"
 LOCK = "journal.lock"
 LIMIT = 100
+READ_AT_ONCE = 500
+"""Rows; between one slice and the next the event loop has other things to do."""
 FORGOTTEN_AT_ONCE = 1000
 """Rows; between one slice and the next recovery can write."""
+
+T = TypeVar("T")
 
 
 class Stretch(NamedTuple):
@@ -71,14 +75,18 @@ class Journal:
     async def changes(
         self, system: str, uuid: str | None = None, limit: int = LIMIT
     ) -> list[Change]:
-        query = _newest(changes, system, uuid).limit(limit)
-        return [rows.noun(row, Change) for row in await self._read(query)]
+        return await self._read(changes, _newest(changes, system, uuid), _to_change, limit)
 
     async def decisions(
         self, system: str, uuid: str | None = None, limit: int = LIMIT
     ) -> list[Decided]:
-        query = _newest(decisions, system, uuid).limit(limit)
-        return [rows.to_decided(row) for row in await self._read(query)]
+        query = _newest(decisions, system, uuid)
+        return await self._read(decisions, query, rows.to_decided, limit)
+
+    async def decision(self, system: str, uuid: str, number: int) -> Decided | None:
+        """Return the decision of that *number*, if it is one on that VM."""
+        query = _newest(decisions, system, uuid).where(decisions.c.id == number)
+        return next(iter(await self._read(decisions, query, rows.to_decided, 1)), None)
 
     async def last_decision(self, system: str, uuid: str) -> Decided | None:
         return next(iter(await self.decisions(system, uuid, limit=1)), None)
@@ -86,12 +94,11 @@ class Journal:
     async def intents(
         self, system: str, uuid: str | None = None, limit: int = LIMIT
     ) -> list[Attempt]:
-        query = _newest(intents, system, uuid).limit(limit)
-        return [rows.to_attempt(row) for row in await self._read(query)]
+        query = _newest(intents, system, uuid)
+        return await self._read(intents, query, rows.to_attempt, limit)
 
     async def orders(self, system: str, limit: int = LIMIT) -> list[Order]:
-        query = _newest(orders, system).limit(limit)
-        return [rows.noun(row, Order) for row in await self._read(query)]
+        return await self._read(orders, _newest(orders, system), _to_order, limit)
 
     async def since(self, system: str, time: datetime) -> Stretch:
         """Return what happened at *time* or later; intents also if they were only open then."""
@@ -105,9 +112,9 @@ class Journal:
             )
         )
         return Stretch(
-            [rows.noun(row, Change) for row in await self._read(happened)],
-            [rows.to_decided(row) for row in await self._read(weighed)],
-            [rows.to_attempt(row) for row in await self._read(tried)],
+            await self._read(changes, happened, _to_change),
+            await self._read(decisions, weighed, rows.to_decided),
+            await self._read(intents, tried, rows.to_attempt),
         )
 
     async def forget(self, before: datetime) -> int:
@@ -132,11 +139,25 @@ class Journal:
                 self._lock.release()
                 self._lock = None
 
-    async def _read(self, query: Select[Any]) -> Sequence[RowMapping]:
-        async with self._database.reading() as connection:
-            found = await connection.execute(query)
-            read: Sequence[RowMapping] = found.mappings().all()
-            return read
+    async def _read(
+        self,
+        table: Table,
+        query: Select[Any],
+        make: Callable[[RowMapping], T],
+        limit: int | None = None,
+    ) -> list[T]:
+        """Return what *make* makes of each row of *query*, the newest of *table* first."""
+        found: list[T] = []
+        more = True
+        while more:
+            size = READ_AT_ONCE if limit is None else min(READ_AT_ONCE, limit - len(found))
+            async with self._database.reading() as connection:
+                taken = (await connection.execute(query.limit(size))).mappings().all()
+            found += map(make, taken)
+            more = len(taken) == READ_AT_ONCE
+            if more:
+                query = query.where(table.c.id < taken[-1]["id"])
+        return found
 
     async def _delete(self, table: Table, which: ColumnElement[bool]) -> int:
         some = select(table.c.id).where(which).limit(FORGOTTEN_AT_ONCE)
@@ -196,6 +217,14 @@ def _claim(directory: Path) -> Lock:
         lock.release()
         raise
     return lock
+
+
+def _to_change(row: RowMapping) -> Change:
+    return rows.noun(row, Change)
+
+
+def _to_order(row: RowMapping) -> Order:
+    return rows.noun(row, Order)
 
 
 def _newest(table: Table, system: str, uuid: str | None = None) -> Select[Any]:

@@ -40,6 +40,7 @@ from exporter.vergeos import wire
 
 MIB = 2**20
 DIGITS_OF_A_KEY = 18
+HIGHEST_KEY = 10**DIGITS_OF_A_KEY
 """More do not fit 64 bits."""
 MICROSECONDS = range(10**15, 10**17)
 """What a time in them may be, from 2001 on: one in seconds would be taken for one long ago."""
@@ -214,16 +215,14 @@ def _read(
 def _number(reference: Any) -> int | None:
     """Return the key that a `Reference` names, or None where it names nothing."""
     if type(reference) is int:  # nearly always, and asked of every row
-        return reference or None
+        return reference if 0 < reference < HIGHEST_KEY else None
     while isinstance(reference, dict):
         reference = reference.get("$key")
     if isinstance(reference, bool):
         return None
-    if isinstance(reference, int):
-        return reference or None
     if isinstance(reference, str) and len(reference) <= DIGITS_OF_A_KEY and reference.isdecimal():
-        return int(reference) or None
-    return None
+        reference = int(reference)
+    return reference if isinstance(reference, int) and 0 < reference < HIGHEST_KEY else None
 
 
 def _required(reference: wire.Reference, field: str, key: int) -> int:

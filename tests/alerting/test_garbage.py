@@ -17,6 +17,7 @@ from exporter.alerting.plan import Plan
 from exporter.errors import ConfigError
 from tests.alerting.debians import REAL, eventually
 from tests.alerting.samples import Tally, report
+from tests.fakes import START, FakeClock
 from tests.vergeos.scripted import Answer, hangs_up, says, serving, stops_half_way
 
 SECRET = "a-token-that-nobody-else-knows"
@@ -107,6 +108,38 @@ async def test_says_who_we_are_and_follows_no_redirect() -> None:
         "/prefix/api/v2/silences", "/prefix/api/v2/alerts",
     ]  # fmt: skip
     assert {one.headers["Authorization"] for one in script.asked} == {f"Bearer {SECRET}"}
+
+
+@pytest.mark.parametrize(
+    "date",
+    ["", "yesterday", "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+     "Mon, 01 Jan 2024 00:00:00 +99999999999999999999"],
+)  # fmt: skip
+async def test_a_date_that_is_none_leaves_our_own_clock(date: str) -> None:
+    async with (
+        serving(says(b"[]", Date=date)) as script,
+        make_session(ACCESS, timeout_seconds=5) as session,
+    ):
+        told = await Alertmanager(
+            script.url, session, ACCESS, FakeClock(), timeout_seconds=5
+        ).silences()
+
+    assert told.time == START
+
+
+async def test_a_silence_that_cannot_be_read_may_be_of_any_vm(tmp_path: Path) -> None:
+    tally = Tally()
+    async with serving(says(b'[{"id": "4f0c"}]')) as script:
+        plan = Plan(
+            urls=(script.url,), access=ACCESS, silences_every_seconds=0.05, hold_when_unknown=True
+        )
+        alerting = Alerting(plan, tmp_path, REAL, tally)
+        task = asyncio.create_task(alerting.run(lambda: ()))
+        await eventually(lambda: tally.up.get(script.url))
+        held = alerting.holding({"vm_name": "web-01"})
+        task.cancel()
+
+    assert "has silences that cannot be read: 1" in held
 
 
 @pytest.mark.parametrize("what", MAD)

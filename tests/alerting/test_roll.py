@@ -68,6 +68,10 @@ def restarted(roll: Roll) -> Roll:
         (with_vm("held"), [f"{Name.HELD} web-01"]),
         (with_vm("unknown"), [f"{Name.UNKNOWN} web-01"]),
         (with_vm("held", posture="storm"), [Name.STORM]),
+        (with_vm("held", posture="paused"), [f"{Name.HELD} web-01"]),
+        (with_vm("held", posture="warming_up"), [f"{Name.HELD} web-01"]),
+        (with_vm("held", posture="broken"), [Name.BROKEN]),
+        (with_vm("platform"), [f"{Name.HELD} web-01"]),
         (with_vm("intended"), []),
         (with_vm("held", last_actions=(done(1, "failed"),)),
          [f"{Name.HELD} web-01", f"{Name.FAILED} web-01"]),
@@ -94,6 +98,7 @@ def test_tells_what_is_so(given: SystemReport, told: list[str]) -> None:
         (report(recovery=recovery(posture="storm")), 60),
         (report(recovery=recovery(journal_up=False)), 120),
         (with_vm("held", START), 900),
+        (with_vm("platform", START), 1800),
         (with_vm("unknown", START), 1800),
     ],
 )

@@ -1,6 +1,6 @@
 """Whom a silence means, from when to when, and what of an Alertmanager's answer counts."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import msgspec
@@ -124,6 +124,12 @@ def test_says_who_silenced_it_and_until_when_and_why() -> None:
     assert held(silence('vm_name="web-01"')) == (
         "it is silenced by alice until 2026-01-01 01:00 UTC: a new disk (silence 4f0c)"
     )
+
+
+def test_one_that_ends_beyond_the_end_of_time_is_said_to() -> None:
+    beyond = datetime.max.replace(tzinfo=timezone(-HOUR))
+
+    assert "until the end of time" in held(silence('vm_name="web-01"', ends_at=beyond))
 
 
 def test_what_people_wrote_cannot_break_a_line_or_fill_a_page() -> None:

@@ -199,6 +199,31 @@ async def test_people_read_the_newest_first_and_no_more_than_they_ask_for(
     assert await journal.changes(CLOUD, "nobody") == []
 
 
+async def test_what_is_long_is_read_in_slices_without_a_gap(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.journal.journal.READ_AT_ONCE", 3)
+    steps = [replace(CHANGE, detail=str(number)) for number in range(9)]
+    await journal.book(CLOUD).note(page(changes=steps))
+
+    for limit in (1, 3, 4, 9, 20):
+        found = await journal.changes(CLOUD, UUID, limit=limit)
+        assert [one.detail for one in found] == list("876543210")[:limit]
+    assert len((await journal.since(CLOUD, CHANGE.time)).changes) == 9
+
+
+async def test_a_decision_is_found_by_its_number(journal: Journal) -> None:
+    book = journal.book(CLOUD)
+    number = await book.decided(DECISION)
+    await book.decided(replace(DECISION, at=1030.0))
+
+    found = await journal.decision(CLOUD, UUID, number)
+
+    assert found is not None
+    assert (found.number, found.decision) == (number, DECISION)
+    assert await journal.decision(CLOUD, "another", number) is None
+
+
 async def test_the_last_decision_about_a_vm(journal: Journal) -> None:
     book = journal.book(CLOUD)
     await book.decided(DECISION)
