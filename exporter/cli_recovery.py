@@ -43,6 +43,8 @@ TONES = {
     "journal_down": "bold red",
 }  # fmt: skip
 WORST_FIRST = 20
+SETTLED = ("healthy", "probation")
+"""States in which nothing is decided on a VM."""
 
 T = TypeVar("T")
 
@@ -271,19 +273,21 @@ def _printed(answer: Any, *, as_json: bool) -> bool:
 # How it looks.
 
 _DONE = {
-    "pause": "recovery is paused",
-    "resume": "recovery goes on, after a warm-up",
-    "disarm": "recovery is disarmed until somebody arms it",
-    "arm": "recovery is armed, after a warm-up",
-    "accept": "recovery takes what is seen for true, after a warm-up",
-    "clear": "is cleared",
+    "pause": "paused",
+    "resume": "no longer paused",
+    "disarm": "disarmed until somebody arms it",
+    "arm": "no longer disarmed",
+    "accept": "what is seen is taken for true",
+    "clear": "what was tried on {vm} before counts no longer",
 }
 
 
 def _told(given: Given) -> str:
+    """Return what was done, and how recovery stands now, which may be by another order."""
+    done = _DONE.get(given.kind, given.kind).format(vm=given.vm)
     lasts = f" for {lasting(given.seconds)}" if given.seconds is not None else ""
-    subject = f"{given.vm} " if given.vm else ""
-    return f"{given.system}: {subject}{_DONE.get(given.kind, given.kind)}{lasts}"
+    posture = given.posture.replace("_", " ")
+    return f"{given.system}: {done}{lasts}; recovery is {posture} ({given.because})"
 
 
 def _show_explanation(told: Explanation) -> None:
@@ -296,6 +300,9 @@ def _show_explanation(told: Explanation) -> None:
     console.print(Text(_plain(told.sentence)))
     if told.enrolment:
         console.print(Text(f"Its owner allows: {_plain(told.enrolment)}.", style="dim"))
+    if told.left_alone:
+        told_so = f"If it crashed now, it would be left alone: {_plain(told.left_alone)}."
+        console.print(Text(told_so, style="yellow"))
     if told.to_change:
         console.print()
         console.print(Text("What would have to change", style="bold"))
@@ -305,10 +312,11 @@ def _show_explanation(told: Explanation) -> None:
         console.print()
         number = f", decision {told.decision}" if told.decision is not None else ""
         since = f" since {_when(told.decided)} UTC" if told.decided is not None else ""
-        console.print(Text(f"The guards, {told.reason}{since}{number}", style="bold"))
+        now = "The guards" if told.state not in SETTLED else "The guards, when it was last down"
+        console.print(Text(f"{now}: {told.reason}{since}{number}", style="bold"))
         table = _table(("", False), ("", False), ("", True))
-        for guard in told.guards:
-            mark = Text("yes", "green") if guard.allowed else Text("NO", "bold red")
+        for guard in sorted(told.guards, key=lambda one: one.allowed):
+            mark = Text("ok", "green") if guard.allowed else Text("NO", "bold red")
             table.add_row(mark, guard.name, _plain(guard.says))
         console.print(table)
     if told.history:
@@ -343,8 +351,10 @@ def _standing(care: Care) -> Iterator[str]:
     for what, order in (("paused", care.paused), ("disarmed", care.disarmed)):
         if order is not None:
             yield _order_in_force(what, order)
-    if care.kill_switch:
-        yield f"{care.kill_switch} is there, and forbids everything"
+    if care.kill_switch_file and not care.kill_switch:
+        yield f"kill switch: {care.kill_switch_file} (not there; `touch` it to forbid everything)"
+    if care.silences_unknown:
+        yield f"silences: {care.silences_unknown}"
     if care.journal_problem and care.journal_problem != care.because:
         yield f"journal: {care.journal_problem}"
     yield f"{care.vms} VMs looked after{_by_state(care.states)}"

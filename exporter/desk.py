@@ -283,7 +283,7 @@ class Desk:
             for successor in self._recoveries().values():  # of a reload in the meantime
                 if successor.key == recovery.key and successor is not recovery:
                     successor.heed(order)
-            given.append(_given(order, name, named.name if named is not None else ""))
+            given.append(_given(order, name, recovery, named))
 
         # All at once: who is told to stop must not act on because another cloud is slow.
         await asyncio.gather(*(give(name, recovery) for name, recovery in chosen.items()))
@@ -323,6 +323,8 @@ class Desk:
             posture=posture.value,
             because=because,
             kill_switch=recovery.kill_switch,
+            kill_switch_file=recovery.setup.kill_switch_file,
+            silences_unknown=recovery.silences_unknown,
             paused=self._in_force(orders.pause, recovery),
             disarmed=self._in_force(orders.disarm, recovery),
             journal=journal.place if journal is not None else "",
@@ -345,9 +347,9 @@ class Desk:
         )
 
     def _about(self, system: str, recovery: Recovery, case: Case, papers: _Papers) -> About:
-        decision = recovery.decision(case.uuid)
+        decision, mode = recovery.decision(case.uuid), recovery.setup.rules.mode
         written = next(iter(papers.decisions.get(case.uuid, ())), None)
-        if decision is None and written is not None:
+        if decision is None and written is not None and written.decision.mode is mode:
             decision = written.decision
         same = (
             written is not None
@@ -357,6 +359,7 @@ class Desk:
         )
         return about_case(case, system=system, now=self._clock.now())._replace(
             enrolment=recovery.memory.enrolments.get(case.uuid),
+            left_alone=recovery.left_alone(case),
             decision=decision,
             number=written.number if same and written is not None else None,
             decided=written.decision.time if same and written is not None else None,
@@ -510,7 +513,8 @@ def _name_of(order: Order, recovery: Recovery) -> str:
     return case.name if case is not None else order.uuid or ""
 
 
-def _given(order: Order, system: str, vm: str) -> Given:
+def _given(order: Order, system: str, recovery: Recovery, vm: _Named | None) -> Given:
+    stance = recovery.stance
     return Given(
         system=system,
         kind=order.kind.value,
@@ -518,5 +522,7 @@ def _given(order: Order, system: str, vm: str) -> Given:
         reason=order.reason,
         time=order.time,
         seconds=order.until - order.at if order.until is not None else None,
-        vm=vm,
+        vm=vm.name if vm is not None else "",
+        posture=stance.posture.value,
+        because=stance.because,
     )

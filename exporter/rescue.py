@@ -76,6 +76,7 @@ def setup(settings: RecoverySettings, mode: str) -> Setup:
         own_user=settings.own_user,
         quiet=tuple(map(_window, settings.quiet)),
         kill_switch=lambda: _is_there(switch),
+        kill_switch_file=str(switch),
     )
 
 

@@ -1,5 +1,6 @@
 """The desk, with real recoveries and the journal that they wrote."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,14 @@ from exporter.desk import URGENCY, Desk
 from exporter.errors import JournalError
 from exporter.journal.journal import Journal
 from exporter.recovery.account import tell
-from exporter.recovery.orders import OrderKind
+from exporter.recovery.engine import Setup
+from exporter.recovery.orders import Order, OrderKind
+from exporter.recovery.ports import Spot
+from exporter.recovery.rules import Mode
 from exporter.recovery.states import State
 from exporter.web.ports import AmbiguousNameError, UnknownNameError
 from tests.recovery.archive import as_json, stage, told
-from tests.recovery.theatre import Theatre, at_once
+from tests.recovery.theatre import ENFORCE, Theatre, at_once
 
 
 class Office:
@@ -343,6 +347,73 @@ async def test_an_order_is_for_every_cloud_unless_one_is_named(office: Opening) 
     assert given[0].seconds == 60
     assert [one.kind for one in first.book.orders] == ["pause"]
     assert [one.kind for one in second.book.orders] == ["pause", "disarm"]
+
+
+async def test_an_order_for_all_waits_for_no_cloud_that_is_busy(office: Opening) -> None:
+    busy, idle = stage(), other()
+    desk = (await office(busy, other=idle)).desk
+
+    async with busy.recovery._turn:  # its round takes a minute: its API is slow
+        ordering = desk.order(OrderKind.DISARM, owner="anna", reason="stop")
+        await asyncio.wait_for(ordering, timeout=5)
+
+    assert all(one.recovery.orders.disarm is not None for one in (busy, idle))
+
+
+async def test_an_order_reaches_who_took_over_while_it_was_written_down(office: Opening) -> None:
+    theatre = stage()
+    place = await office(theatre)
+    before, ordered = theatre.recovery, theatre.book.ordered
+
+    async def ordered_during_a_reload(order: Order) -> None:
+        theatre.new_process().key = before.key
+        theatre.let_pass(20)
+        await ordered(order)
+
+    theatre.book.ordered = ordered_during_a_reload
+    await place.desk.order(OrderKind.DISARM, owner="anna", reason="stop")
+
+    assert theatre.recovery is not before
+    assert theatre.recovery.orders.disarm is not None
+
+
+async def test_an_answer_to_an_order_says_how_recovery_stands_now(office: Opening) -> None:
+    theatre = stage()
+    desk = (await office(theatre)).desk
+    await desk.order(OrderKind.DISARM, owner="bob", reason="storage")
+
+    (resumed,) = await desk.order(OrderKind.RESUME, owner="anna", reason="done")
+
+    assert (resumed.posture, resumed.because) == ("disarmed", "by bob: storage")
+
+
+async def test_who_is_up_and_would_be_left_alone_is_said_to(office: Opening) -> None:
+    theatre = stage()
+    theatre.recovery.setup = theatre.recovery.setup._replace(silences=AliceIsAtIt())
+    desk = (await office(theatre)).desk
+
+    assert (await desk.explain("web-01")).left_alone == "silenced by alice"
+
+
+class AliceIsAtIt:
+    unknown = ""
+
+    def holding(self, vm: Spot, /) -> str:
+        return "silenced by alice"
+
+
+async def test_what_was_decided_in_another_mode_is_no_reason_now(office: Opening) -> None:
+    theatre = stage(setup=Setup(ENFORCE._replace(mode=Mode.SHADOW)))
+    theatre.world.crash("web-01")
+    theatre.let_pass(200)
+    desk = (await office(theatre)).desk
+    assert "The mode is shadow" in (await desk.explain("web-01")).sentence
+
+    theatre.setup = Setup(ENFORCE)
+    theatre.new_process()
+    theatre.let_pass(20)
+
+    assert "The mode is shadow" not in (await desk.explain("web-01")).sentence
 
 
 async def test_an_order_that_is_not_written_down_is_not_in_force_and_says_where_it_is(

@@ -124,6 +124,11 @@ class Alerting:
         held = holding(self.known(), labels, at=at, after_seconds=plan.after_silence_seconds)
         if held or not plan.hold_when_unknown:
             return held
+        return self.unknown
+
+    @property
+    def unknown(self) -> str:
+        """Why nobody knows what is silenced; empty while that is known."""
         return next(filter(None, (listener.unknown for listener in self.listeners)), "")
 
     async def _recall(self) -> None:
@@ -313,6 +318,10 @@ class Silenced:
     def __init__(self, alerting: Alerting, system_name: Callable[[], str]) -> None:
         self._alerting = alerting
         self._system_name = system_name
+
+    @property
+    def unknown(self) -> str:
+        return self._alerting.unknown
 
     def holding(self, spot: Spot, /) -> str:
         return self._alerting.holding(

@@ -110,6 +110,7 @@ class Cause(StrEnum):
     LEFT_OFF_BY_OWNER = "left_off_by_owner"
     POWERED_OFF_BY_WISH = "powered_off_by_wish"
     NODE_IN_TROUBLE = "node_in_trouble"
+    NODE_UNWATCHED = "node_unwatched"
     HUNG_SHORTLY_BEFORE = "hung_shortly_before"
     WAITS_FOR_RESOURCES = "waits_for_resources"
     NEVER_SEEN_UP = "never_seen_up"

@@ -78,6 +78,8 @@ class Facts(NamedTuple):
     hard_reset_at: float | None
     silenced: str = ""
     """Who silenced it, why and until when; empty where nobody did."""
+    silences_unknown: str = ""
+    """Why nobody knows what is silenced; empty while that is known."""
 
 
 def next_action(case: Case, enrolment: Enrolment | None) -> Action | None:
@@ -227,7 +229,8 @@ def _rested(facts: Facts) -> Verdict:
     retry_at = facts.case.retry_at
     if retry_at is not None and facts.at < retry_at:
         left = f"{retry_at - facts.at:.0f} s"
-        says = f"{left} left of the pause after try {facts.case.attempts}"
+        tries = facts.case.attempts
+        says = f"{left} left of the pause after {f'try {tries}' if tries else 'a refusal'}"
         return _no(Reason.BACKING_OFF, says, f"wait {left}")
     return _yes(Reason.BACKING_OFF, f"{facts.case.attempts} tries before, and no pause is due")
 
@@ -240,7 +243,10 @@ def _not_quiet(facts: Facts) -> Verdict:
 
 def _not_silenced(facts: Facts) -> Verdict:
     if facts.silenced:
-        return _no(Reason.SILENCED, facts.silenced, "the end of the silence")
+        return _no(Reason.SILENCED, facts.silenced, "the end of the silence, and the time after it")
+    if facts.silences_unknown:
+        says = f"nobody knows, and the settings say to go on then: {facts.silences_unknown}"
+        return _yes(Reason.SILENCED, says)
     return _yes(Reason.SILENCED, "nobody silenced it")
 
 
@@ -256,7 +262,7 @@ def _fair_weather(facts: Facts) -> Verdict:
         case Weather.CALM:
             return _yes(Reason.STORM, "no storm")
         case Weather.STORM:
-            says = f"a storm since {facts.at - breaker.since:.0f} s: too many are down at once"
+            says = f"a storm for {facts.at - breaker.since:.0f} s: too many are down at once"
             return _no(Reason.STORM, says, f"fewer VMs down, or calm; {_ACCEPT}")
         case Weather.CLEARING:
             acted_at = facts.acted_at

@@ -316,8 +316,11 @@ def _of_its_node(case: Case, about: Circumstances, rules: Rules) -> Judgement | 
         return Judgement(Ruling.PLATFORM, Cause.NODE_IN_TROUBLE, detail)
     quiet_since = max(node.well_since, case.trouble_at or about.at)
     if ill and about.at - quiet_since < rules.platform_seconds:
-        detail = f"{about.node_name} was not well; the platform has its time to act"
-        return Judgement(Ruling.PLATFORM, Cause.NODE_IN_TROUBLE, detail)
+        seen_ill = failed or (node.sick_at is not None and node.sick_at >= up_at)
+        cause = Cause.NODE_IN_TROUBLE if seen_ill else Cause.NODE_UNWATCHED
+        was = "was not well" if seen_ill else "was not watched all the time"
+        detail = f"{about.node_name} {was}; the platform has its time to act"
+        return Judgement(Ruling.PLATFORM, cause, detail)
     hung = case.hung_at is not None and about.at - case.hung_at < rules.platform_seconds
     if hung and case.sight is Sight.DOWN and case.killed_clock is None:
         detail = "it was unresponsive shortly before: the platform may be at it"

@@ -81,6 +81,8 @@ class Setup(NamedTuple):
     quiet: Sequence[QuietWindow] = ()
     kill_switch: Callable[[], str] = lambda: ""
     """Returns the path of the file that forbids everything, while it is there."""
+    kill_switch_file: str = ""
+    """Where that would be."""
     silences: Silences | None = None
 
 
@@ -166,6 +168,7 @@ class Recovery:
             journal_problem=self.journal_problem,
             health=self._memory.health,
             breaker=self._memory.breaker,
+            read_only=self._cloud.why_not,
             rules=self.setup.rules,
             at=self.watched,
         )
@@ -283,8 +286,10 @@ class Recovery:
         At once, and not in turn: a round may take a minute, and a request that is about to be
         sent asks for this once more.
         """
-        self._standing = self._standing.after(given)
-        if given.kind in (OrderKind.ARM, OrderKind.RESUME, OrderKind.ACCEPT):
+        before = self._standing  # with a pause whose end nobody has noticed yet
+        self._standing = before.after(given)
+        goes_on = given.kind in (OrderKind.ARM, OrderKind.RESUME) and self._standing != before
+        if goes_on or given.kind is OrderKind.ACCEPT:
             self._warm_up(f"{given.kind} by {given.owner}")
         if given.kind is OrderKind.ACCEPT:
             self._memory = accepted(self._memory, at=self.watched)
@@ -606,7 +611,19 @@ class Recovery:
             may_power_cycle=vm is not None and vm.config.disable_powercycle is False,
             hard_reset_at=max(resets, default=None),
             silenced=self._silenced(case),
+            silences_unknown=self.silences_unknown,
         )
+
+    def left_alone(self, case: Case) -> str:
+        """Return why a VM would be left alone if it crashed now; empty where nobody asked so."""
+        if self._memory.picture is None:
+            return ""
+        return self._silenced(case) or quiet(self.setup.quiet, case.name, self._clock.now())
+
+    @property
+    def silences_unknown(self) -> str:
+        """Why nobody knows what is silenced; empty while that is known, or does not matter."""
+        return self.setup.silences.unknown if self.setup.silences is not None else ""
 
     def _silenced(self, case: Case) -> str:
         """Return who silenced the VM, why and until when; empty where nobody did."""

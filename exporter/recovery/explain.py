@@ -89,6 +89,8 @@ class Explanation(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     sentence: str
     enrolment: str
     """What its owner allows, and where that is said."""
+    left_alone: str = ""
+    """Why it would be left alone if it crashed now; empty where nobody asked for that."""
     reason: str = ""
     """What the decision came to, in the word that the journal and the metrics use too."""
     mode: str = ""
@@ -117,6 +119,7 @@ class About(NamedTuple):
     sight: Sight | None = None
     word: str = ""
     enrolment: Enrolment | None = None
+    left_alone: str = ""
     decision: Decision | None = None
     number: int | None = None
     decided: datetime | None = None
@@ -185,6 +188,7 @@ def explain(about: About) -> Explanation:
         state=about.state.value if about.state is not None else "not looked at",
         sentence=sentence(about),
         enrolment=_allowed(about.enrolment, verdicts),
+        left_alone=about.left_alone if about.state in UP else "",
         reason=decision.reason.value if decision is not None else "",
         mode=decision.mode.value if decision is not None else "",
         decision=about.number,
@@ -406,6 +410,7 @@ CAUSES: Mapping[Cause, str] = {
     Cause.LEFT_OFF_BY_OWNER: "its node failed, and its owner wants it left off after that",
     Cause.POWERED_OFF_BY_WISH: "VergeOS says that it is meant to be off",
     Cause.NODE_IN_TROUBLE: "its node is in trouble, or was just now",
+    Cause.NODE_UNWATCHED: "Vergewatch cannot say how its node was all the time",
     Cause.HUNG_SHORTLY_BEFORE: "it was unresponsive shortly before",
     Cause.WAITS_FOR_RESOURCES: "VergeOS has it waiting for resources",
     Cause.NEVER_SEEN_UP: "Vergewatch never saw it up",
@@ -590,7 +595,13 @@ def _tried(about: About, tries: Sequence[Attempt]) -> str:
 
 
 def _done_at(about: About, one: Attempt) -> str:
-    return f"{_done(one.intent.action)} at {_clock(one.prepared, about.now)}"
+    return f"{_asked_or_done(one.intent)} at {_clock(one.prepared, about.now)}"
+
+
+def _asked_or_done(intent: Intent) -> str:
+    """Return what was done; of what was refused, what was asked for."""
+    verb, done = VERBS[intent.action]
+    return f"asked VergeOS to {verb}" if intent.reply in REFUSALS else done
 
 
 def _done(action: Action | None) -> str:
@@ -632,8 +643,11 @@ def _to_change(about: About) -> tuple[str, ...]:
         return () if about.gone else ("enable it, or take away what says that it is ignored",)
     if about.state is State.BASELINE:
         return ("it is seen up once",)
-    cures = [one.cure for one in _denials(about.decision) if one.cure]
-    return tuple(dict.fromkeys(cures))
+    denials = _denials(about.decision)
+    if any(one.guard is Reason.NOT_CRASHED for one in denials):
+        # What would come next is not worth a word as long as it is not known to have crashed.
+        denials = [one for one in denials if one.guard is not Reason.STEP_NOT_ALLOWED]
+    return tuple(dict.fromkeys(one.cure for one in denials if one.cure))
 
 
 def _allowed(enrolment: Enrolment | None, verdicts: Sequence[Verdict]) -> str:
@@ -696,7 +710,7 @@ def line_of_change(change: Change, system: str) -> Line:
 def line_of_attempt(attempt: Attempt, system: str) -> Line:
     """Return the line that tells of an action."""
     intent = attempt.intent
-    what = f"{VERBS[intent.action][1]} (intent {intent.id})"
+    what = f"{_asked_or_done(intent)} (intent {intent.id})"
     if intent.outcome is None:
         text = f"{what}: not known yet what came of it"
     else:

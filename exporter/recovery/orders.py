@@ -51,7 +51,7 @@ class Standing(NamedTuple):
         """Return what is in force once *order* was given."""
         match order.kind:
             case OrderKind.PAUSE:
-                return self._replace(pause=order)
+                return self if self._lasts_longer_than(order) else self._replace(pause=order)
             case OrderKind.RESUME:
                 return self._replace(pause=None)
             case OrderKind.DISARM:
@@ -60,6 +60,11 @@ class Standing(NamedTuple):
                 return self._replace(disarm=None)
             case OrderKind.ACCEPT | OrderKind.CLEAR:
                 return self
+
+    def _lasts_longer_than(self, order: Order) -> bool:
+        """Return whether a pause is in force already that ends after *order* would."""
+        until = self.pause.until if self.pause is not None else None
+        return until is not None and order.until is not None and order.until < until
 
 
 def standing(orders: Iterable[Order]) -> Standing:

@@ -178,6 +178,11 @@ class Silences(Protocol):
         """
         ...
 
+    @property
+    def unknown(self) -> str:
+        """Why nobody knows what they asked for; empty while that is known."""
+        ...
+
 
 class Meter(Protocol):
     """Who counts what recovery does."""

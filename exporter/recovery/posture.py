@@ -6,7 +6,7 @@ from typing import NamedTuple
 from exporter.recovery.breaker import Breaker, Weather
 from exporter.recovery.health import Health, is_warm
 from exporter.recovery.orders import Standing
-from exporter.recovery.rules import Rules
+from exporter.recovery.rules import Mode, Rules
 
 
 class Posture(StrEnum):
@@ -40,10 +40,17 @@ def stance(
     journal_problem: str,
     health: Health,
     breaker: Breaker,
+    read_only: str,
     rules: Rules,
     at: float,
 ) -> Stance:
-    """Return how recovery stands; of several reasons to do nothing, the one that lasts longest."""
+    """
+    Return how recovery stands; of several reasons to do nothing, the one that lasts longest.
+
+    Args:
+        read_only: Why our credential may not act; empty when nothing is known against it.
+
+    """
     if bug:
         return Stance(Posture.BROKEN, bug)
     if switch:
@@ -59,7 +66,15 @@ def stance(
     if breaker.weather is Weather.STORM:
         return Stance(Posture.STORM, "too many VMs are down at once")
     if not is_warm(health, rules, at=at):
-        return Stance(Posture.WARMING_UP, f"since {health.warm_because}")
+        left = max(0.0, rules.warmup_seconds - (at - health.warm_since))
+        still = f", {left:.0f} s and valid pictures to go" if left else ", valid pictures to go"
+        return Stance(Posture.WARMING_UP, f"since {health.warm_because}{still}")
     if breaker.weather is Weather.CLEARING:
         return Stance(Posture.CLEARING, "a storm is nearly over: one VM at a time")
-    return Stance(Posture.ACTIVE, "all is well")
+    return Stance(Posture.ACTIVE, _ready(rules, read_only))
+
+
+def _ready(rules: Rules, read_only: str) -> str:
+    if rules.mode is not Mode.ENFORCE:
+        return "it decides, writes it down, and never acts"
+    return f"it would act, and may not: {read_only}" if read_only else "ready to act"

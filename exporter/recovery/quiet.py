@@ -18,19 +18,23 @@ class QuietWindow(NamedTuple):
     """Patterns of the VMs that it is for; empty for all."""
     reason: str
 
-    def holds(self, name: str, moment: datetime) -> bool:
-        """Return whether the VM *name* is to be left alone at *moment*."""
+    def until(self, name: str, moment: datetime) -> datetime | None:
+        """Return until when the VM *name* is to be left alone at *moment*; None if it is not."""
         if self.names and not any(fnmatchcase(name, pattern) for pattern in self.names):
-            return False
+            return None
         here = moment.astimezone(self.zone)
         for days_ago in range(self.lasts.days + 2):
             day = here.date() - timedelta(days=days_ago)
             began = datetime.combine(day, self.begins, self.zone)
             if day.weekday() in self.days and began <= here < began + self.lasts:
-                return True
-        return False
+                return began + self.lasts
+        return None
 
 
 def quiet(windows: Iterable[QuietWindow], name: str, moment: datetime) -> str:
-    """Return why the VM *name* is to be left alone at *moment*; empty when it is not."""
-    return next((window.reason for window in windows if window.holds(name, moment)), "")
+    """Return why the VM *name* is to be left alone at *moment*, and until when; or nothing."""
+    for window in windows:
+        until = window.until(name, moment)
+        if until is not None:
+            return f"{window.reason} (until {until:%a %H:%M} {window.zone})"
+    return ""

@@ -77,6 +77,10 @@ class Care(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     because: str
     kill_switch: str = ""
     """The path of the file that forbids everything; empty where it is not there."""
+    kill_switch_file: str = ""
+    """Where it would be."""
+    silences_unknown: str = ""
+    """Why nobody knows what is silenced; empty while that is known, or does not matter."""
     paused: OrderInForce | None = None
     disarmed: OrderInForce | None = None
     journal: str = ""
@@ -104,6 +108,9 @@ class Given(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     time: datetime
     seconds: float | None = None
     vm: str = ""
+    posture: str
+    """How recovery stands now."""
+    because: str
 
 
 class Desk(Protocol):

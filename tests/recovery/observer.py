@@ -531,15 +531,16 @@ class Observer:
             match order.kind:
                 case OrderKind.PAUSE:
                     lasts = float("inf") if order.until is None else order.until - order.at
-                    self._pause = self._now, self._now + lasts
+                    if self._pause is None or self._pause[1] <= self._now + lasts:
+                        self._pause = self._now, self._now + lasts
                     self._was_forbidden = "a pause"
-                case OrderKind.RESUME:
+                case OrderKind.RESUME if self._pause is not None and self._now < self._pause[1]:
                     self._pause, self._was_forbidden = None, ""
                     self._warm(self._now)
                 case OrderKind.DISARM:
                     self._disarmed = True
                     self._was_forbidden = "a disarming"
-                case OrderKind.ARM:
+                case OrderKind.ARM if self._disarmed:
                     self._disarmed, self._was_forbidden = False, ""
                     self._warm(self._now)
                 case OrderKind.ACCEPT:

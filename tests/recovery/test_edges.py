@@ -297,18 +297,26 @@ def test_a_node_that_is_not_well_is_the_platforms() -> None:
 
 
 @pytest.mark.parametrize(
-    ("well_for", "cause"), [(300.0, Cause.CRASHED), (299.9, Cause.NODE_IN_TROUBLE)]
+    ("well_for", "sick_at", "cause"),
+    [
+        (300.0, UP_AT, Cause.CRASHED),
+        (299.9, UP_AT, Cause.NODE_IN_TROUBLE),
+        (299.9, UP_AT - 0.1, Cause.NODE_UNWATCHED),
+        (299.9, None, Cause.NODE_UNWATCHED),
+    ],
 )
-def test_a_node_that_is_well_again_has_300_seconds(well_for: float, cause: Cause) -> None:
-    well_since = NOW
+def test_a_node_that_is_well_again_has_300_seconds(
+    well_for: float, sick_at: float | None, cause: Cause
+) -> None:
+    node = NodeLife(NOW, sick_at=sick_at)
     at = NOW + well_for
 
-    assert judged(at=at, node=NodeLife(well_since), logs=READ._replace(read_at=at)) is cause
+    assert judged(at=at, node=node, logs=READ._replace(read_at=at)) is cause
 
 
 def test_a_node_well_since_the_vm_was_last_up_was_never_ill() -> None:
     assert judged(node=NodeLife(UP_AT)) is Cause.CRASHED
-    assert judged(node=NodeLife(UP_AT + 0.1)) is Cause.NODE_IN_TROUBLE
+    assert judged(node=NodeLife(UP_AT + 0.1)) is Cause.NODE_UNWATCHED
 
 
 @pytest.mark.parametrize(

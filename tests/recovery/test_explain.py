@@ -371,7 +371,10 @@ def test_a_refusal_is_said_to_be_one() -> None:
         )
     )
 
-    assert "Vergewatch started it at 00:01:40, which VergeOS refused for want of resources" in told
+    assert (
+        "Vergewatch asked VergeOS to start it at 00:01:40, which VergeOS refused for want of "
+        "resources"
+    ) in told
     assert "waits a little longer each time: 280 s left" in told
 
 

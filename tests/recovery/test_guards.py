@@ -196,6 +196,8 @@ def in_a_quiet_hour(guards: Guards) -> Observer:
 class NamedSilence:
     """Silences that name one VM, for ever."""
 
+    unknown = ""
+
     def holding(self, vm: Spot, /) -> str:
         return "it is silenced by alice: a new disk" if vm.vm_name == "web-01" else ""
 

@@ -670,6 +670,21 @@ def test_a_vm_whose_status_never_comes_back_can_be_accepted_as_gone(play: Play) 
     assert "web-01" not in {case.name for case in theatre.recovery.memory.cases.values()}
 
 
+def test_after_a_restart_a_node_is_not_said_to_have_been_in_trouble(play: Play) -> None:
+    theatre, _ = play()
+    theatre.warm()
+    theatre.world.crash("web-01")
+    theatre.let_pass(20)
+    theatre.new_process()
+    theatre.let_pass(100)
+
+    early = cause(theatre, "web-01")
+    theatre.let_pass(2 * ENOUGH)
+
+    assert early is Cause.NODE_UNWATCHED
+    assert theatre.running("web-01")
+
+
 def test_a_vm_that_somebody_else_tried_to_start_is_left_to_them(play: Play) -> None:
     setup = Setup(ENFORCE, own_user="vergewatch")
     theatre, _ = play(setup=setup)

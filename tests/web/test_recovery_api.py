@@ -93,7 +93,17 @@ class StubDesk:
         system: str | None = None,
     ) -> Sequence[Given]:
         self._note(kind.value, owner, reason, seconds, vm, system)
-        return [Given(system="production", kind=kind.value, owner=owner, reason=reason, time=NOW)]
+        return [
+            Given(
+                system="production",
+                kind=kind.value,
+                owner=owner,
+                reason=reason,
+                time=NOW,
+                posture="active",
+                because="ready to act",
+            )
+        ]
 
 
 class Answer(NamedTuple):
