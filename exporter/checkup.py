@@ -1,12 +1,17 @@
 """One look at a cloud, for a person: can we reach it, may we read it, what will it cost."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+from exporter.alerting.alertmanager import Alertmanager, AlertmanagerError
+from exporter.alerting.alertmanager import make_session as reach
+from exporter.alerting.plan import Plan
 from exporter.clock import Clock
 from exporter.connection import CloudSettings, beats, connect, make_session
 from exporter.errors import UnauthorizedError, UnreachableError, VergeOSError
 from exporter.model import Identity
 from exporter.polling.schedule import requests_per_hour
+from exporter.recovery_checkup import CareFinding, look_at_care, refusal_to_act
 from exporter.telemetry import Telemetry
 from exporter.vergeos.source import IDENTITY, VergeOSSource
 from exporter.vergeos.tables import ESSENTIAL
@@ -33,6 +38,8 @@ class Finding(NamedTuple):
     requests_allowed: int
     problem: str | None
     """Why there is no picture of this cloud; None if there would be one."""
+    care: CareFinding | None = None
+    """What recovery would do there; None where it is off."""
 
 
 async def look(cloud: CloudSettings, clock: Clock) -> Finding:
@@ -48,6 +55,8 @@ async def look(cloud: CloudSettings, clock: Clock) -> Finding:
     schedule = beats(cloud.poll, tags=cloud.recovers)
     identity: Identity | None = None
     tables: list[TableFinding] = []
+    rows: dict[str, Any] = {}
+    action_problem = ""
     fatal: str | None = None
     async with make_session(cloud.system.tls) as session:
         client = connect(cloud, session, Telemetry().meter(cloud.host), clock)
@@ -67,6 +76,7 @@ async def look(cloud: CloudSettings, clock: Clock) -> Finding:
                 if beat.table == IDENTITY:
                     identity = reading.rows
                     continue
+                rows[beat.table] = reading.rows
                 tables.append(
                     TableFinding(
                         beat.table,
@@ -76,6 +86,8 @@ async def look(cloud: CloudSettings, clock: Clock) -> Finding:
                         reading.problem,
                     )
                 )
+            if cloud.recovers and fatal is None:
+                action_problem = await refusal_to_act(cloud, client, clock)
         finally:
             await client.close()
     return Finding(
@@ -85,4 +97,22 @@ async def look(cloud: CloudSettings, clock: Clock) -> Finding:
         requests_per_hour(schedule),
         client.budget.for_polling,
         fatal,
+        look_at_care(cloud, rows, clock, action_problem) if cloud.recovers else None,
     )
+
+
+async def ask_alertmanagers(plan: Plan, clock: Clock) -> Mapping[str, str]:
+    """Return what is wrong with each Alertmanager; empty text for those that answer."""
+    found = {}
+    async with reach(plan.access, timeout_seconds=plan.timeout_seconds) as session:
+        for url in plan.urls:
+            one = Alertmanager(
+                url, session, plan.access, clock, timeout_seconds=plan.timeout_seconds
+            )
+            try:
+                await one.silences()
+            except AlertmanagerError as error:
+                found[url] = str(error)
+            else:
+                found[url] = ""
+    return found

@@ -8,7 +8,7 @@ import asyncio
 import os
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,12 +20,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from exporter import __version__, app, cli_recovery, logs, reference
-from exporter.checkup import Finding, look
+from exporter.checkup import Finding, ask_alertmanagers, look
 from exporter.clock import SystemClock
 from exporter.configuration import SIMULATOR_KEY_VARIABLE, load, unknown_variables
 from exporter.connection import cloud_settings
 from exporter.demo import serve, show
 from exporter.errors import ConfigError, UnavailableError
+from exporter.recovery_checkup import CareFinding
 from exporter.settings import Settings
 from exporter.simulator import Simulator
 from exporter.simulator.accounts import API_KEY
@@ -127,13 +128,22 @@ def check(config: Config = None) -> None:
     if settings.web.config_file is not None:
         read_web_config(settings.web.config_file)
 
-    async def look_at_all() -> list[Finding]:
-        return [await look(cloud, SystemClock()) for cloud in clouds]
+    async def look_at_all() -> tuple[list[Finding], Mapping[str, str]]:
+        findings = [await look(cloud, SystemClock()) for cloud in clouds]
+        return findings, await ask_alertmanagers(settings.alertmanager.plan(), SystemClock())
 
-    findings = asyncio.run(look_at_all())
-    for finding in findings:
-        _print_finding(finding)
-    if any(finding.problem for finding in findings):
+    findings, alertmanagers = asyncio.run(look_at_all())
+    for cloud, finding in zip(clouds, findings, strict=True):
+        _print_finding(finding, cloud.system.name)
+        if finding.care is not None and finding.problem is None:
+            _print_care(finding.care)
+    for url, problem in alertmanagers.items():
+        verdict = f"[red]{escape(problem)}[/]" if problem else f"{escape(url)} [green]ok[/]"
+        _say(f"alertmanager {verdict}")
+    cares = [finding.care for finding in findings if finding.care is not None]
+    wrong = [*(finding.problem for finding in findings), *alertmanagers.values(),
+             *(problem for care in cares for problem in care.problems)]  # fmt: skip
+    if any(wrong):
         raise typer.Exit(FAILED)
 
 
@@ -158,9 +168,12 @@ def demo(
         _say(f"[bold]{escape(world.cloud_name)}[/], a simulated VergeOS with {vms} VMs")
         _say(f"  look at it     http://localhost:{port}/")
         _say(f"  its metrics    http://localhost:{port}/metrics")
-        _say("  ask it why     vergewatch explain web-blackbird")
-        steer = f"VERGEWATCH_RECOVERY__TOKEN={DEMO_TOKEN} vergewatch recovery pause --reason trying"
-        _say(f"  steer it       {steer}")
+        program = Path(sys.argv[0]) if Path(sys.argv[0]).is_file() else Path("vergewatch")
+        own = port == parse_listen(DEFAULT_LISTEN).port
+        at = "" if own else f" --url http://localhost:{port}"
+        _say(f"  ask it why     {program} explain web-blackbird{at}")
+        token = f"VERGEWATCH_RECOVERY__TOKEN={DEMO_TOKEN}"
+        _say(f"  steer it       {token} {program} recovery pause --reason trying{at}")
         _say("  end it         Ctrl-C")
 
     simulator = Simulator(world=world, clock=clock)
@@ -298,10 +311,25 @@ def _introduce(simulator: Simulator) -> None:
     _say(f"  and more   curl {url}/simulator/")
 
 
-def _print_finding(finding: Finding) -> None:
+def _print_care(care: CareFinding) -> None:
+    """Print what recovery would do: whom it would look after, and how it is stopped."""
+    count = sum(care.enrolled.values())
+    who = ", ".join(f"{number} by {because}" for because, number in care.enrolled.items())
+    whom = f"{count} of {care.vms} VMs looked after" + (f": {who}" if who else "")
+    _say(f"recovery  mode {care.mode}, {escape(whom if care.vms is not None else 'tags unread')}")
+    steered = "a token steers it" if care.steered else "no token, so nobody can pause or disarm it"
+    _say(f"  journal in {escape(care.directory)}, {steered}")
+    _say(f"  kill switch: touch {escape(care.kill_switch)}")
+    for note in care.notes:
+        _say(f"  [yellow]{escape(note)}[/]")
+    for problem in care.problems:
+        _say(f"  [red]{escape(problem)}[/]")
+
+
+def _print_finding(finding: Finding, given_name: str | None) -> None:
     identity = finding.identity
     if identity is not None:
-        name = identity.cloud_name or "a cloud without a name"
+        name = given_name or identity.cloud_name or "a cloud without a name"
         _say(f"[bold]{escape(name)}[/]  VergeOS {escape(identity.version)}  {escape(finding.url)}")
     else:
         _say(f"[bold]{escape(finding.url)}[/]")

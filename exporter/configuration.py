@@ -37,6 +37,8 @@ ALTERNATIVES = (
     ("token", "token_file"),
 )
 """Two ways to say one thing: where a stronger source uses one, a weaker one's other is void."""
+RECOVERY_TOKEN = "recovery_token"  # noqa: S105 - the name of a file
+"""In the secrets directory: what steers recovery."""
 OF_ONE_CLOUD = frozenset(SystemSettings.model_fields) & frozenset(Settings.model_fields) - {
     "poll",
     "api",
@@ -193,7 +195,7 @@ def _merged(weak: Mapping[str, Any], strong: Mapping[str, Any]) -> dict[str, Any
 
 
 def _find_secrets(values: dict[str, Any], environ: Mapping[str, str], *, single: bool) -> None:
-    """Point clouds without credentials at the secrets directory's files, where it has some."""
+    """Point whatever has no secret of its own at the secrets directory's files, if it has some."""
     named = [values.get("secrets_dir"), *(environ.get(name) for name in SECRETS_DIR_VARIABLES)]
     directory = next((Path(name) for name in named if isinstance(name, str) and name), None)
     systems = values["systems"]
@@ -205,8 +207,16 @@ def _find_secrets(values: dict[str, Any], environ: Mapping[str, str], *, single:
         prefix = "" if single else f"{cloud.get('name')}."
         for plain, file in ALTERNATIVES:
             path = directory / f"{prefix}{plain}"
-            if not any(key in cloud for key in (plain, file)) and path.exists():
+            if (
+                file in SystemSettings.model_fields
+                and not any(key in cloud for key in (plain, file))
+                and path.exists()
+            ):
                 cloud[file] = path
+    recovery, path = values.get("recovery", {}), directory / RECOVERY_TOKEN
+    unsaid = isinstance(recovery, dict) and not recovery.keys() & {"token", "token_file"}
+    if unsaid and path.exists():
+        values["recovery"] = {**recovery, "token_file": path}
 
 
 class _Whereabouts:

@@ -3,12 +3,13 @@
 import re
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeInt,
@@ -29,7 +30,23 @@ LONGEST_WINDOW_HOURS = 7 * 24
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Seconds = Annotated[float, Field(ge=0)]
-PolicyName = Literal["no", "on-failure", "unless-stopped", "always", "ignore"]
+
+
+def _unquoted(word: str) -> BeforeValidator:
+    """Return what takes YAML's false for the *word* that somebody wrote: it reads it so."""
+    return BeforeValidator(lambda value: word if value is False else value)
+
+
+def _several(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+ModeName = Annotated[Literal["off", "shadow", "enforce"], _unquoted("off")]
+PolicyName = Annotated[
+    Literal["no", "on-failure", "unless-stopped", "always", "ignore"], _unquoted("no")
+]
+Patterns = Annotated[tuple[str, ...], BeforeValidator(_several)]
+"""One may be given by itself."""
 
 
 def _pattern(text: str) -> str:
@@ -152,17 +169,17 @@ class Limits(BaseModel):
 
 
 class Ward(BaseModel):
-    """A rule of who is looked after; every condition that is given must fit."""
+    """A rule of who is looked after; every condition that is given must fit, and none fits all."""
 
     model_config = STRICT
 
-    names: tuple[str, ...] = ()
+    names: Patterns = ()
     """Patterns such as `web-*`."""
-    clusters: tuple[str, ...] = ()
+    clusters: Patterns = ()
     """Patterns of cluster names."""
-    ha_groups: tuple[str, ...] = ()
+    ha_groups: Patterns = ()
     """Patterns of HA groups."""
-    tags: tuple[str, ...] = ()
+    tags: Patterns = ()
     """Tags as `category/name`, of which one is enough."""
     policy: PolicyName | None = None
     """When to start the VM again. `no` and `ignore` win over everything else."""
@@ -170,7 +187,7 @@ class Ward(BaseModel):
     """What to do when VergeOS calls it unresponsive."""
     tier: Annotated[int, Field(ge=0, le=4)] | None = None
     """0 goes first, 4 last."""
-    after: tuple[str, ...] = ()
+    after: Patterns = ()
     """Patterns of the VMs that have to be up before it."""
 
 
@@ -182,12 +199,12 @@ class Quiet(BaseModel):
     days: tuple[Day, ...] = DAYS
     """On which it begins."""
     begins: time
-    """Such as `22:00`; in quotes, since YAML takes it for a number."""
+    """Such as `22:00`."""
     hours: Annotated[float, Field(gt=0, le=LONGEST_WINDOW_HOURS)]
     """How long it lasts."""
     zone: Annotated[str, AfterValidator(_zone)] = "UTC"
     """The time zone of `begins`."""
-    names: tuple[str, ...] = ()
+    names: Patterns = ()
     """Patterns of the VMs it is for; all when it is empty."""
     reason: Annotated[str, Field(min_length=1)]
     """What `vergewatch explain` says."""
@@ -209,7 +226,7 @@ class RecoverySettings(BaseModel):
 
     model_config = STRICT
 
-    mode: Literal["off", "shadow", "enforce"] = "shadow"
+    mode: ModeName = "shadow"
     """`shadow` decides and writes down what it would do, and never acts."""
     directory: Path | None = None
     """Where the journal is. Without it: `$STATE_DIRECTORY`, which systemd sets, else
@@ -217,9 +234,9 @@ class RecoverySettings(BaseModel):
     retention_days: Annotated[int, Field(ge=8)] = 90
     """How long the journal keeps what it needs no more."""
     token: SecretStr | None = None
-    """Whoever has it may pause, arm, disarm and clear. Without one, nobody can."""
+    """Whoever has it may pause, arm, disarm, accept and clear. Without one, nobody can."""
     token_file: Path | None = None
-    """A file with the token."""
+    """A file with the token. Without it: `recovery_token` in `secrets_dir`, if that is there."""
     kill_switch_file: Path | None = None
     """While this file is there, nothing is done. Without it: `kill-switch` in `directory`."""
     own_user: str = ""

@@ -96,7 +96,8 @@ systems:
     poll: {{fast_seconds: 60, slow_seconds: 180}}
 ```
 
-No secret is ever given on a command line. Files with secrets are read again when they change.
+A cloud may have a `poll` and an `api` of its own; what it leaves out is as in the common ones. No
+secret is ever given on a command line. Files with secrets are read again when they change.
 
 {_table(("Setting", "Variable", "Default", "Meaning"), _setting_rows())}"""
 
@@ -220,7 +221,8 @@ def _kinds(annotation: Any) -> Iterable[Any]:
 
 
 def _choices(annotation: Any) -> tuple[Any, ...]:
-    return get_args(annotation) if get_origin(annotation) is Literal else ()
+    literals = (kind for kind in _kinds(annotation) if get_origin(kind) is Literal)
+    return next(map(get_args, literals), ())
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

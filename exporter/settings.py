@@ -26,7 +26,7 @@ from pydantic_settings import (
 )
 
 from exporter.alerting_settings import AlertmanagerSettings
-from exporter.recovery_settings import STRICT, RecoverySettings
+from exporter.recovery_settings import STRICT, ModeName, RecoverySettings
 
 PREFIX = "VERGEWATCH_"
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -147,7 +147,7 @@ class SystemSettings(BaseModel):
     """Instead of the common `poll`."""
     api: APISettings | None = None
     """Instead of the common `api`."""
-    recovery_mode: Literal["off", "shadow", "enforce"] | None = None
+    recovery_mode: ModeName | None = None
     """Instead of the common `recovery.mode`."""
 
     @property
@@ -233,7 +233,7 @@ class Settings(BaseSettings):
     """As `systems[].login`, when it is one."""
     tls: TLSSettings = TLSSettings()
     """As `systems[].tls`, when it is one."""
-    recovery_mode: Literal["off", "shadow", "enforce"] | None = None
+    recovery_mode: ModeName | None = None
     """As `systems[].recovery_mode`, when it is one."""
     systems: tuple[SystemSettings, ...] = ()
     """Several clouds, each with credentials, cadence and failures of its own."""
@@ -251,7 +251,8 @@ class Settings(BaseSettings):
     """What is said, and how."""
     secrets_dir: Path | None = None
     """A directory of secrets: `api_key`, `password` and `action_api_key` for one cloud,
-    `NAME.api_key` and so on for several. systemd's credentials directory is found by itself."""
+    `NAME.api_key` and so on for several, and `recovery_token`. systemd's credentials directory is
+    found by itself."""
     config_file: Path | None = None
     """The YAML file that these settings may be in."""
 

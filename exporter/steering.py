@@ -28,7 +28,7 @@ DEFAULT_URL = "http://localhost:9888"
 PATIENCE_SECONDS = 30.0
 MOST_BYTES = 64 * 1024 * 1024
 
-_SPAN = re.compile(r"(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s?)?")
+_SPAN = re.compile(r"(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?")
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 T = TypeVar("T")
@@ -215,7 +215,7 @@ def read_token(file: Path | None, environ: Mapping[str, str] = os.environ) -> st
 
 def parse_span(text: str) -> float:
     """
-    Return the seconds in ``2h``, ``30m``, ``1h30m`` or ``90``.
+    Return the seconds in ``2h``, ``30m`` or ``1h30m``; a bare number may be anything.
 
     Raises:
         ConfigError: It says something else.

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -92,6 +93,53 @@ async def test_check_fails_where_there_would_be_no_picture(
         assert code == 1
         assert "no picture:" in out
         assert says in out
+
+
+async def test_check_says_whom_recovery_looks_after_and_how_it_is_stopped(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("a-token")
+    config = tmp_path / "vergewatch.yaml"
+    async with simulating() as cloud:
+        config.write_text(f"""
+            systems: [{{name: production, url: {cloud.url}, api_key: {cloud.api_key}}}]
+            recovery:
+              mode: enforce
+              directory: {tmp_path}
+              token_file: {token}
+              rules: [{{policy: "on-failure"}}, {{names: "dbx-*", policy: always}}]
+        """)
+        code, out, err = await ran("check", "--config", str(config))
+
+    assert (code, err) == (0, "")
+    assert "production  VergeOS" in out
+    assert "recovery  mode enforce, " in out
+    assert "by recovery.rules[0]" in out
+    assert "recovery.rules[1] fits no VM" in out
+    assert "a token steers it" in out
+    assert f"kill switch: touch {tmp_path}/kill-switch" in out
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("recovery: {token_file: /nowhere}", "recovery.token_file: the secret in /nowhere cannot"),
+        ("recovery: {directory: /dev/null/x}", "recovery.directory: /dev/null/x cannot be written"),
+        ("action_api_key: nonsense", "action_api_key: /api/v4/vms answered 401"),
+        ("alertmanager: {urls: ['http://127.0.0.1:1']}", "http://127.0.0.1:1: cannot connect"),
+    ],
+)
+async def test_check_fails_where_recovery_or_alerting_would(
+    tmp_path: Path, setting: str, says: str
+) -> None:
+    config = tmp_path / "vergewatch.yaml"
+    async with simulating() as cloud:
+        config.write_text(f"url: {cloud.url}\napi_key: {cloud.api_key}\n{setting}\n")
+
+        code, out, err = await ran("check", "--config", str(config))
+
+    assert code == 1
+    assert says in out
+    assert "Traceback" not in out + err
 
 
 async def test_check_of_nobody_says_so_in_a_line() -> None:

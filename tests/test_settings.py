@@ -271,6 +271,35 @@ def test_no_complaint_repeats_a_secret(monkeypatch: pytest.MonkeyPatch, tmp_path
         assert "hunter2" not in complaint(written(tmp_path / "c.yaml", text))
 
 
+@pytest.mark.parametrize("word", ["off", "no", '"off"'])
+def test_what_yaml_takes_for_false_is_the_word_that_was_written(tmp_path: Path, word: str) -> None:
+    file = tmp_path / "vergewatch.yaml"
+    file.write_text(
+        f"url: https://v\napi_key: k\nrecovery_mode: {word}\n"
+        f"recovery: {{mode: {word}, rules: [{{names: web-*, policy: no}}]}}\n"
+    )
+
+    settings = load(file)
+
+    assert settings.recovery.mode == "off"
+    assert settings.systems[0].recovery_mode == "off"
+    (rule,) = settings.recovery.rules
+    assert (rule.policy, rule.names) == ("no", ("web-*",))
+
+
+def test_what_steers_recovery_may_be_in_the_secrets_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "recovery_token").write_text("a-token")
+    (tmp_path / "token").write_text("of somebody else")
+
+    found = one_cloud(monkeypatch, VERGEWATCH_SECRETS_DIR=str(tmp_path)).recovery
+    own = one_cloud(monkeypatch, VERGEWATCH_RECOVERY__TOKEN="mine").recovery
+
+    assert found.token_file == tmp_path / "recovery_token"
+    assert own.token_file is None
+
+
 def test_settings_never_print_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = one_cloud(monkeypatch, VERGEWATCH_API_KEY="hunter2")
 

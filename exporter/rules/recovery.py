@@ -236,7 +236,7 @@ count by (system_name) (
                 EXPLAIN,
                 Step("See what forbids most.",
                      promql="sum by (system_name, reason) "
-                     "(increase(vergewatch_recovery_decisions_total[1h]))"),
+                     "(vergewatch_recovery_decisions_total) > 0"),
             ),
             automation="Recovery acts as soon as the guard allows.",
             mitigation=(
@@ -278,7 +278,7 @@ count by (system_name) (
                 EXPLAIN,
                 Step("See what is missing, by cause.",
                      promql="sum by (system_name, cause) "
-                     '(increase(vergewatch_recovery_decisions_total{reason="not_crashed"}[1d]))'),
+                     '(vergewatch_recovery_decisions_total{reason="not_crashed"}) > 0'),
             ),
             automation="Recovery keeps looking, and acts when the evidence is complete.",
             mitigation=(
@@ -302,9 +302,10 @@ def _storm(t: Thresholds) -> Alert:
         wait_seconds=t.storm_seconds,
         linger_seconds=t.mute_linger_seconds,
         summary="Too many VMs are down at once, so recovery holds.",
-        description=f"So many VMs of {OF_SYSTEM} went down at once that recovery does nothing, or "
-        "one at a time, until it is calm.{{ with printf `system:vergewatch_vm_unwanted_down:count"
-        "{system_name=%q}` $labels.system_name | query }} Down and not stopped: "
+        description=f"So many VMs of {OF_SYSTEM} went down at once that recovery, where it may "
+        "act, does nothing, or one at a time, until it is calm.{{ with printf "
+        "`system:vergewatch_vm_unwanted_down:count{system_name=%q}` $labels.system_name | query }}"
+        " Down and not stopped: "
         "{{ . | first | value }}.{{ end }}",
         dashboard=RECOVERY_PAGE,
         quiet="Three VMs or 15 % of the enrolled, whichever is more. It goes on while the storm "
@@ -321,8 +322,9 @@ def _storm(t: Thresholds) -> Alert:
                      "(vm_node:vergewatch_vm_running:max == 0)"),
                 Step("Look at storage and at the core network in VergeOS."),
             ),
-            automation="Recovery waits for calm, and then starts VMs one at a time, the important "
-            "ones first. VergeOS starts the VMs of dead nodes.",
+            automation="In mode enforce recovery waits for calm, and then starts VMs one at a "
+            "time, the important ones first; in shadow it starts none. VergeOS starts the VMs of "
+            "dead nodes.",
             mitigation=(
                 "Repair what they share.",
                 BY_HAND,
@@ -470,7 +472,7 @@ def _disarmed(t: Thresholds) -> Alert:
             steps=(
                 STATUS,
                 ORDERS,
-                Step("Is the kill switch there?", command="ls -l /var/lib/vergewatch/kill-switch"),
+                Step("Is the kill switch there? The status names its file."),
             ),
             automation="None, by somebody's wish.",
             mitigation=(

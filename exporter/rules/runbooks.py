@@ -69,7 +69,9 @@ def index(groups: Iterable[Group]) -> str:
 
 One page for each alert in [`alerts/`](../../alerts). *critical* is for getting somebody up,
 *warning* for working hours, *info* for dashboards, *none* is machinery. In the commands, put the
-names from the alert for `CLOUD` and `VM`.
+names from the alert for `CLOUD` and `VM`. They are meant for the machine that the daemon runs on;
+[under systemd](../../deploy/systemd/README.md) `vergewatch` in `/usr/local/bin` has the daemon's
+settings. An order is for all clouds unless `--system` names one.
 """
     ]
     for group in groups:
