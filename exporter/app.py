@@ -176,6 +176,8 @@ class Reload:
             "log": settings.log,
             "alertmanager": settings.alertmanager,
         }
+        self.problem = ""
+        """When the last configuration was refused and why; empty when it was not."""
         self._journal = directory(settings.recovery)
         self._web_config = web_config
         self._telemetry = telemetry
@@ -191,6 +193,7 @@ class Reload:
                 self._web_config.reload()
         except ConfigError as error:
             self._telemetry[RELOAD_SUCCESS].set(0)
+            self.problem = f"refused at {self._clock.now():%Y-%m-%d %H:%M:%S} UTC: {error}"
             log.error("config.rejected", error=str(error))
             raise
         for name, group in self._fixed.items():
@@ -203,6 +206,7 @@ class Reload:
 
     def accepted(self) -> None:
         """Note that the configuration in force was accepted now."""
+        self.problem = ""
         self._telemetry[RELOAD_SUCCESS].set(1)
         self._telemetry[RELOAD_TIMESTAMP].set(self._clock.now().timestamp())
 

@@ -99,8 +99,13 @@ def status(system: System = None, url: Url = DEFAULT_URL, as_json: AsJson = Fals
         return await daemon.status(system), await daemon.vms(system)
 
     clouds, vms = _asked(both())
-    if _printed({"clouds": clouds.clouds, "vms": vms.vms}, as_json=as_json):
+    problem = clouds.settings_problem
+    answer = {"clouds": clouds.clouds, "vms": vms.vms, "settings_problem": problem}
+    if _printed(answer, as_json=as_json):
         return
+    if problem:
+        told = f"The settings were {_plain(problem)}. Those before them are in force."
+        _console().print(Text(told, style="bold red"))
     if not clouds.clouds:
         _console().print("recovery is off in every cloud")
     for care in clouds.clouds:

@@ -38,6 +38,8 @@ class Clouds(msgspec.Struct):
     """The answer to how recovery stands."""
 
     clouds: tuple[Care, ...]
+    settings_problem: str = ""
+    """Why the settings in force are not those that somebody wanted last."""
 
 
 class Vms(msgspec.Struct):

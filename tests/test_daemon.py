@@ -196,6 +196,8 @@ async def test_a_wrong_edit_changes_nothing_and_says_what_is_wrong(tmp_path: Pat
                 lambda page: page.get("vergewatch_config_last_reload_successful") == [0]
             )
             assert page.one("vergewatch_up") == 1
+            async with daemon.http.get(daemon.url + "/api/recovery") as answer:
+                assert "url: is not a URL" in (await answer.json())["settings_problem"]
 
 
 async def test_reloads_at_once_leave_one_watch_that_ends_when_told(tmp_path: Path) -> None:

@@ -66,24 +66,26 @@ def play() -> Theatre:
 
 
 class Daemon:
-    def __init__(self, url: str, theatre: Theatre) -> None:
+    def __init__(self, url: str, theatre: Theatre, reload: StubReload) -> None:
         self.env = {"VERGEWATCH_DAEMON_URL": url}
         self.steered = {**self.env, "VERGEWATCH_RECOVERY__TOKEN": TOKEN}
         self.url = url
         self.theatre = theatre
+        self.reload = reload
 
 
 @asynccontextmanager
 async def answering(theatre: Theatre, directory: Path) -> AsyncIterator[Daemon]:
     journal = await told(theatre, directory)
     desk = Desk(lambda: {"production": theatre.recovery}, lambda: journal, theatre.clock)
+    reload = StubReload()
     app = make_app(
-        StubPages(), StubOverview(cloud()), StubReload(), clock=HandClock(), version="1",
+        StubPages(), StubOverview(cloud()), reload, clock=HandClock(), version="1",
         desk=desk, recovery_token=SecretStr(TOKEN),
     )  # fmt: skip
     with structlog.testing.capture_logs():  # what the daemon logs is not what the command prints
         async with serving(app, Listen("127.0.0.1", 0)) as where:
-            yield Daemon(f"http://127.0.0.1:{where.port}", theatre)
+            yield Daemon(f"http://127.0.0.1:{where.port}", theatre, reload)
     await journal.close()
 
 
@@ -135,6 +137,14 @@ async def test_status_lists_those_in_need_of_a_person_first(daemon: Daemon) -> N
     assert "production active mode enforce" in flat
     assert out.index("quarantined  web-02") < out.index("intended     erp-01")
     assert max(map(len, out.splitlines())) <= 80
+
+
+async def test_status_says_that_the_settings_were_refused(daemon: Daemon) -> None:
+    daemon.reload.problem = "refused at noon: recovery.mode: input should be 'off'"
+
+    _, out, _ = await ran("recovery", "status", **daemon.env)
+
+    assert out.startswith("The settings were refused at noon: recovery.mode: input should be")
 
 
 async def test_log_and_report_tell_what_happened(daemon: Daemon) -> None:

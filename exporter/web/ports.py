@@ -1,6 +1,6 @@
 """What the web needs from the rest of the program: pages that are ready, and how things stand."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -30,8 +30,16 @@ class Overview(Protocol):
         ...
 
 
-Reload = Callable[[], Awaitable[None]]
-"""Reads the configuration again; raises `ConfigError`, and changes nothing, if it is wrong."""
+class Reload(Protocol):
+    """Reads the configuration again."""
+
+    problem: str
+    """When the last one was refused and why; empty when it was not."""
+
+    async def __call__(self) -> None:
+        """Put the configuration into practice; if it is wrong, raise `ConfigError`, and do not."""
+        ...
+
 
 ObserveScrape = Callable[[float], None]
 """Told the seconds between the arrival of a scrape and its answer being ready to be sent."""

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from exporter.errors import JournalError
 from exporter.recovery.orders import OrderKind
 from exporter.recovery.rules import DAY, HOUR
-from exporter.web.ports import AmbiguousNameError, Desk, UnknownNameError
+from exporter.web.ports import AmbiguousNameError, Desk, Reload, UnknownNameError
 
 ROOT = "/api/recovery"
 TOKEN_HEADER = "X-Vergewatch-Token"  # noqa: S105 - the name of a header
@@ -53,11 +53,13 @@ class RecoveryAPI:
 
     Args:
         token: Whoever has it may steer; without one nobody may.
+        reload: Knows whether the settings in force are those that somebody wanted.
 
     """
 
-    def __init__(self, desk: Desk, token: SecretStr | None) -> None:
+    def __init__(self, desk: Desk, token: SecretStr | None, reload: Reload) -> None:
         self._desk = desk
+        self._reload = reload
         self._token = token.get_secret_value().encode() if token is not None else b""
 
     def install(self, app: web.Application) -> None:
@@ -75,7 +77,10 @@ class RecoveryAPI:
 
     async def _status(self, request: web.Request) -> Any:
         _check_query(request, "system")
-        return {"clouds": self._desk.status(request.query.get("system"))}
+        return {
+            "clouds": self._desk.status(request.query.get("system")),
+            "settings_problem": self._reload.problem,
+        }
 
     async def _vms(self, request: web.Request) -> Any:
         _check_query(request, "system", "all")

@@ -74,7 +74,7 @@ def make_app(
     app = web.Application()
     Gate(web_config, clock).install(app)
     health = _Health(overview, reload, clock)
-    status = _Status(overview, clock, version, telemetry_path, docs_url, desk)
+    status = _Status(overview, clock, version, telemetry_path, docs_url, desk, reload)
     app.router.add_get(telemetry_path, _Metrics(pages, clock, observe_scrape).show)
     app.router.add_get(HEALTHY, health.healthy)
     app.router.add_get(READY, health.ready)
@@ -82,7 +82,7 @@ def make_app(
     app.router.add_put(RELOAD, health.reload)
     app.router.add_get(FAVICON, status.icon)
     if desk is not None:
-        recovery.RecoveryAPI(desk, recovery_token).install(app)
+        recovery.RecoveryAPI(desk, recovery_token, reload).install(app)
     if telemetry_path != "/":
         app.router.add_get("/", status.show)
     return app
@@ -172,6 +172,7 @@ class _Status:
         telemetry_path: str,
         docs_url: str | None,
         desk: Desk | None,
+        reload: Reload,
     ) -> None:
         self._overview = overview
         self._clock = clock
@@ -179,6 +180,7 @@ class _Status:
         self._telemetry_path = telemetry_path
         self._docs_url = docs_url
         self._desk = desk
+        self._reload = reload
 
     async def show(self, _: web.Request) -> web.Response:
         page = render_status(
@@ -187,6 +189,7 @@ class _Status:
             now=self._clock.now(),
             telemetry_path=self._telemetry_path,
             docs_url=self._docs_url,
+            settings_problem=self._reload.problem,
             recovery=await self._recovery(),
         )
         return web.Response(

@@ -186,9 +186,16 @@ def render_status(
     now: datetime,
     telemetry_path: str,
     docs_url: str | None = None,
+    settings_problem: str = "",
     recovery: Iterable[CloudRecovery] = (),
 ) -> str:
-    """Return the page as HTML; it needs no script and nothing from anywhere else."""
+    """
+    Return the page as HTML; it needs no script and nothing from anywhere else.
+
+    Args:
+        settings_problem: Why the settings in force are not those that somebody wanted last.
+
+    """
     crowded = len(reports) > TABLES_OPEN_UP_TO
     recoveries = {one.care.system: _recovery_view(one, now) for one in recovery}
     clouds = [
@@ -202,6 +209,7 @@ def render_status(
         version=version,
         telemetry_path=telemetry_path,
         docs_url=docs_url,
+        settings_problem=settings_problem,
         now=f"{now:%Y-%m-%d %H:%M:%S} UTC",
         bar_width=BAR_WIDTH,
         renew_seconds=_renew_seconds(reports),

@@ -41,11 +41,13 @@ class StubOverview:
 class StubReload:
     def __init__(self, error: str | None = None) -> None:
         self.error = error
+        self.problem = ""
         self.calls = 0
 
     async def __call__(self) -> None:
         self.calls += 1
         if self.error is not None:
+            self.problem = f"refused just now: {self.error}"
             raise ConfigError(self.error)
 
 

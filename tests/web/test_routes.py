@@ -180,6 +180,9 @@ async def test_a_reload_that_fails_says_why_in_one_line(serve: Serve) -> None:
     reply = await site.ask("/-/reload", method="POST")
 
     assert (reply.status, reply.text) == (500, "settings.yml: no url for production\n")
+    page = (await site.ask("/")).text
+    assert "The settings were refused just now: settings.yml: no url" in page
+    assert "Those before them are in force." in page
 
 
 async def test_looking_at_reload_does_not_reload(serve: Serve) -> None:
