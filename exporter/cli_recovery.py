@@ -85,6 +85,8 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Say why a VM is up or down, what Vergewatch does about it, and what would change that."""
+    if not vm.strip():
+        raise ConfigError("which VM? give its name, key or uuid")
     answer = _asked(Steering(url).explain(vm, system, decision))
     if not _printed(answer, as_json=as_json):
         _show_explanation(answer)

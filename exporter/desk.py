@@ -438,10 +438,14 @@ class Desk:
                 f"{wanted!r} may be any of {len(found)} VMs: {listed}{more}; "
                 "ask for it by its uuid, or say which system"
             )
-        names = {one.name for one in known}
-        near = await offload(get_close_matches, wanted, names, NAMES_TO_SUGGEST)
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
         where = system or ", ".join(chosen)
+        blind = [one.journal_problem for one in chosen.values() if one.memory.picture is None]
+        if not known and any(blind):
+            raise JournalError(
+                f"nobody knows the VMs of {where} yet: {'; '.join(filter(None, blind))}"
+            )
+        near = await offload(_names_like, wanted, {one.name for one in known})
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise UnknownNameError(f"no VM is called {wanted!r} in {where}{hint}")
 
     async def _remembered(self, chosen: Mapping[str, Recovery]) -> list[_Named]:
@@ -495,6 +499,15 @@ def _known(system: str, recovery: Recovery) -> list[_Named]:
         if uuid not in found:
             found[uuid] = _Named(system, recovery, uuid, vm.config.key, vm.config.name)
     return list(found.values())
+
+
+def _names_like(wanted: str, names: Iterable[str]) -> Sequence[str]:
+    """Return the names that come near, whatever their capitals, or begin so."""
+    by_small = {name.casefold(): name for name in names}
+    small = wanted.casefold()
+    near = get_close_matches(small, by_small, NAMES_TO_SUGGEST)
+    longer = sorted(one for one in by_small if small and one.startswith(small) and one not in near)
+    return [by_small[one] for one in (*near, *longer)][:NAMES_TO_SUGGEST]
 
 
 def _matching(known: Sequence[_Named], wanted: str) -> list[_Named]:

@@ -159,6 +159,19 @@ async def test_the_crash_of_a_vm_that_nobody_enrolled_is_shown_and_its_stop_is_n
         await desk.order(OrderKind.CLEAR, owner="anna", reason="why not", vm="db-01")
 
 
+async def test_while_there_is_no_journal_nobody_says_that_a_vm_is_not_there(
+    office: Opening,
+) -> None:
+    theatre = stage()
+    place = await office(theatre)
+    theatre.book.broken, place.journal = "the disk is full", None
+    theatre.new_process()
+    theatre.let_pass(20)
+
+    with pytest.raises(JournalError, match="nobody knows the VMs of stage yet: the disk is full"):
+        await place.desk.explain("web-01")
+
+
 async def test_a_vm_that_is_gone_is_still_in_the_journal(office: Opening) -> None:
     theatre = crashed()
     uuid = theatre.case("web-01").uuid

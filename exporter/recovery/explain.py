@@ -734,9 +734,9 @@ def line_of_order(order: Order, system: str, *, vm: str = "") -> Line:
 
 
 def lasting(seconds: float) -> str:
-    """Return ``40 s``, ``29 min``, ``3 h 5 min``, rounded down."""
+    """Return ``100 s``, ``29 min``, ``3 h 5 min``, rounded down."""
     minutes = int(seconds // 60)
-    if minutes == 0:
+    if seconds < 120 and seconds % 60:  # noqa: PLR2004 - where seconds still tell something
         return f"{seconds:.0f} s"
     hours, rest = divmod(minutes, 60)
     parts = [f"{hours} h"] * bool(hours) + [f"{rest} min"] * bool(rest)
