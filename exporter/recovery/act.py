@@ -160,6 +160,8 @@ def overtaken(order: Order, fresh: FreshVM | None) -> str:
         return f"its owner says {enrolment.policy} by now: {enrolment.because}"
     if next_action(case, enrolment) is not order.action:
         return f"its owner does not allow to {order.action} it any more"
+    if order.action is Action.KILL and fresh.disable_powercycle is not False:
+        return "its owner forbids power cycles"
     sight = sight_of(fresh.word, fresh.running)
     wanted = Sight.DOWN if order.action is Action.POWER_ON else Sight.HUNG
     if sight is not wanted:

@@ -109,6 +109,7 @@ class FreshVM(NamedTuple):
     is_snapshot: bool | None
     service: bool
     """Whether it belongs to a service of the platform."""
+    disable_powercycle: bool | None
     running: bool | None
     word: str
     started_at: float | None

@@ -37,6 +37,7 @@ VM_FIELDS = (
     "enabled",
     "is_snapshot",
     "service",
+    "disable_powercycle",
     # Only joins tell how a VM is; columns of its own by these names are empty.
     "machine#status#running as running",
     "machine#status#status as status",

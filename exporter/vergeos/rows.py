@@ -408,6 +408,7 @@ def _lone_vm(row: wire.LoneVM, key: int) -> FreshVM:
         enabled=row.enabled,
         is_snapshot=row.is_snapshot,
         service=leads_somewhere(row.service),
+        disable_powercycle=row.disable_powercycle,
         running=row.running,
         word=row.status or NO_WORD,
         started_at=_moment(row.started),

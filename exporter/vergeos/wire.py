@@ -211,6 +211,7 @@ class LoneVM(Row, gc=False):
     enabled: bool | None = None
     is_snapshot: bool | None = None
     service: Any = None
+    disable_powercycle: bool | None = None
     running: bool | None = None
     status: str | None = None
     started: Whole | float | None = None

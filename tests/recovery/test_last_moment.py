@@ -10,6 +10,7 @@ from exporter.recovery.orders import OrderKind
 from exporter.recovery.ports import Past
 from exporter.recovery.posture import Posture
 from tests.recovery.conftest import Play
+from tests.recovery.test_stories import hang_whatever_is_tried
 from tests.recovery.theatre import ENFORCE, Theatre, at_once, outcomes
 
 LOGS_ARE_READ = "answered GET /api/v4/machine_logs"
@@ -83,6 +84,21 @@ def test_a_policy_that_is_lowered_at_the_last_moment_counts(play: Play) -> None:
     theatre.let_pass(3600)
 
     assert not theatre.asked()
+
+
+def test_whoever_forbids_power_cycles_at_the_last_moment_is_heard(play: Play) -> None:
+    theatre, observer = play(tags={"web-01": ["recovery/auto", "recovery/on-hang-power-cycle"]})
+    theatre.warm()
+    vm = theatre.world.vm("web-01")
+
+    def forbid(step: str) -> None:
+        if len(theatre.asked()) == 2 and step == LOGS_ARE_READ:
+            theatre.world.changes(vm, disable_powercycle=True)
+
+    observer.on_wire = forbid
+    hang_whatever_is_tried(theatre, "web-01", hours=6)
+
+    assert [one.action for one in theatre.asked()] == ["reboot", "reset"]
 
 
 def test_a_kill_switch_that_is_taken_away_in_the_middle_of_a_round_ends_with_a_warm_up(

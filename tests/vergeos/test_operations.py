@@ -923,6 +923,7 @@ async def test_a_look_is_two_requests_for_one_vm() -> None:
             "enabled": True,
             "is_snapshot": False,
             "service": False,
+            "disable_powercycle": False,
             "running": False,
             "word": "stopped",
             "started_at": started,
