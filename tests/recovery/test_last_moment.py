@@ -92,10 +92,10 @@ def test_whoever_forbids_power_cycles_at_the_last_moment_is_heard(play: Play) ->
     vm = theatre.world.vm("web-01")
 
     def forbid(step: str) -> None:
-        if len(theatre.asked()) == 2 and step == LOGS_ARE_READ:
+        if len(theatre.asked()) == 2 and step == "decide":  # to kill it
             theatre.world.changes(vm, disable_powercycle=True)
 
-    observer.on_wire = forbid
+    observer.on_book = forbid
     hang_whatever_is_tried(theatre, "web-01", hours=6)
 
     assert [one.action for one in theatre.asked()] == ["reboot", "reset"]
