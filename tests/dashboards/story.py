@@ -92,10 +92,16 @@ async def play(stage: Stage) -> None:
             world.crash(DOOMED)
         await REAL_TIME.sleep(0.5)
     await stage.daemon.page_where(lambda page: _is(page, RESCUED, "healthy"))
+    await stage.daemon.page_where(_knows_its_agent)  # which comes up a while after its guest
 
 
 def _is(page: Page, name: str, state: str) -> bool:
     return bool(page.get("vergewatch_recovery_vm_state_info", vm_name=name, state=state))
+
+
+def _knows_its_agent(page: Page) -> bool:
+    known = page.get("vergewatch_vm_info", vm_name=RESCUED)
+    return bool(known) and not page.get("vergewatch_vm_info", vm_name=RESCUED, agent_version="")
 
 
 async def _seen(stage: Stage) -> None:
