@@ -265,10 +265,8 @@ class Desk:
             raise UnknownNameError("recovery is off in every cloud, so there is nothing to steer")
         if named is not None and not _can_be_cleared(named):
             raise UnknownNameError(f"{named} is not in recovery's care, so nothing can be cleared")
-        given: list[Given] = []
-        problems: list[str] = []
 
-        async def give(name: str, recovery: Recovery) -> None:
+        async def give(name: str, recovery: Recovery) -> Given | str:
             try:
                 order = await recovery.order(
                     kind,
@@ -278,15 +276,16 @@ class Desk:
                     uuid=named.uuid if named is not None else None,
                 )
             except JournalError as error:
-                problems.append(f"{name}: {error}")
-                return
+                return f"{name}: {error}"
             for successor in self._recoveries().values():  # of a reload in the meantime
                 if successor.key == recovery.key and successor is not recovery:
                     successor.heed(order)
-            given.append(_given(order, name, recovery, named))
+            return _given(order, name, recovery, named)
 
         # All at once: who is told to stop must not act on because another cloud is slow.
-        await asyncio.gather(*(give(name, recovery) for name, recovery in chosen.items()))
+        answers = await asyncio.gather(*(give(name, one) for name, one in chosen.items()))
+        given = [one for one in answers if isinstance(one, Given)]
+        problems = [one for one in answers if isinstance(one, str)]
         if problems:
             told = ", ".join(one.system for one in given)
             raise JournalError(

@@ -376,6 +376,20 @@ class Everything(RuleBasedStateMachine):
         self.crash(which)
         self.let_pass(20.0 * polls)
 
+    @rule(which=WHICH, polls=st.sampled_from([2, 4, 12]))
+    def nothing_that_acts_gets_through(self, which: int, polls: int) -> None:
+        self.theatre.line.is_cut = True
+        self.crash(which)
+        self.let_pass(20.0 * polls)
+        self.theatre.line.is_cut = False
+
+    @rule(which=WHICH, polls=st.sampled_from([1, 2, 4, 12]))
+    def nobody_tells_how_a_vm_is(self, which: int, polls: int) -> None:
+        self.theatre.untold = {self.vm(which).name}
+        self.crash(which)
+        self.let_pass(20.0 * polls)
+        self.theatre.untold = set()
+
     @rule()
     def all_is_well_again(self) -> None:
         """Let everybody do what is right, and wait until recovery may act."""
