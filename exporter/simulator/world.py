@@ -207,6 +207,8 @@ class World:
         self._sent(vm, "reset", user)
         if graceful:
             self.power.power_cycle(vm.machine)
+        else:
+            self.wake(vm)  # its guest begins anew, and one that hung answers again
 
     def migrate(self, which: Which, node: WhichNode | None = None, *, user: str = "system") -> bool:
         """Move a VM to *node* or wherever there is room; return whether there was."""
