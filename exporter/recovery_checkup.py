@@ -2,19 +2,21 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from exporter.clock import Clock
 from exporter.connection import CloudSettings, connect_actions, make_session
 from exporter.errors import ConfigError, VergeOSError
-from exporter.recovery.enrolment import enrol_all
+from exporter.model import Snapshot
+from exporter.recovery.enrolment import Rule, enrol_all
+from exporter.recovery.picture import is_eligible
 from exporter.rescue import directory, setup, token
 from exporter.telemetry import Telemetry
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.inventory import join
-from exporter.vergeos.tables import TAG_MEMBERS, VMS
+from exporter.vergeos.tables import VMS
 
 
 class CareFinding(NamedTuple):
@@ -55,28 +57,33 @@ def look_at_care(
         problems.append(f"recovery.token_file: {error}")
     if not _can_be_written(place):
         problems.append(f"recovery.directory: {place} cannot be written by this user")
-    known = VMS.name in rows and TAG_MEMBERS.name in rows
-    enrolled: Counter[str] = Counter()
-    vms, notes = None, []
-    if known:
-        picture = join(rows, system_name="", identity=None, taken_at=clock.now())
-        vms = len(picture.vms)
-        enrolments = enrol_all(picture, made.wards).values()
-        enrolled = Counter(one.because for one in enrolments if one.policy.acts)
-        notes = [
-            f"{rule.title} fits no VM, or none that another rule or tag does not speak for"
-            for rule in made.wards
-            if rule.policy is not None and rule.policy.acts and rule.title not in enrolled
-        ]
+    picture = join(rows, system_name="", identity=None, taken_at=clock.now())
+    known = VMS.name in rows and picture.tags is not None
+    enrolled = _enrolled(picture, made.wards) if known else {}
     return CareFinding(
         mode=made.rules.mode.value,
-        vms=vms,
+        vms=len(picture.vms) if known else None,
         enrolled=enrolled,
         directory=str(place),
         kill_switch=made.kill_switch_file,
         steered=steered,
         problems=tuple(problems),
-        notes=tuple(notes),
+        notes=tuple(
+            f"{rule.title} fits no VM, or none that another rule or tag does not speak for"
+            for rule in made.wards
+            if known and rule.policy is not None and rule.policy.acts
+            if rule.title not in enrolled
+        ),
+    )
+
+
+def _enrolled(picture: Snapshot, wards: Sequence[Rule]) -> Mapping[str, int]:
+    """Return how many VMs would be started if they crashed, by where that is said."""
+    enrolments = enrol_all(picture, wards)
+    return Counter(
+        enrolment.because
+        for vm in picture.vms
+        if (enrolment := enrolments[vm.config.uuid]).policy.acts and is_eligible(vm, enrolment)
     )
 
 
@@ -91,7 +98,7 @@ async def refusal_to_act(cloud: CloudSettings, client: VergeOSClient, clock: Clo
         try:
             query = {"fields": "$key", "limit": "1"}
             await hand.read(VMS.path, query, endpoint=VMS.name)
-        except VergeOSError as error:
+        except (ConfigError, VergeOSError) as error:
             return f"action_api_key: {error}"
         finally:
             await hand.close()

@@ -125,6 +125,7 @@ async def test_check_says_whom_recovery_looks_after_and_how_it_is_stopped(tmp_pa
         ("recovery: {token_file: /nowhere}", "recovery.token_file: the secret in /nowhere cannot"),
         ("recovery: {directory: /dev/null/x}", "recovery.directory: /dev/null/x cannot be written"),
         ("action_api_key: nonsense", "action_api_key: /api/v4/vms answered 401"),
+        ("action_api_key_file: /nowhere", "action_api_key: the secret in /nowhere cannot be read"),
         ("alertmanager: {urls: ['http://127.0.0.1:1']}", "http://127.0.0.1:1: cannot connect"),
     ],
 )
