@@ -41,7 +41,7 @@ class Order(NamedTuple):
     clock: float | None
     """The platform's time, in Unix seconds."""
     policy: Policy
-    """What it was judged by."""
+    """What it was judged by, and what its owner must still say."""
     enrolled: Callable[[frozenset[str]], Enrolment]
     """Returns what its owner allows when it has these tags."""
 
@@ -154,8 +154,6 @@ def overtaken(order: Order, fresh: FreshVM | None) -> str:
     if fresh.enabled is not True or fresh.is_snapshot or fresh.service:
         return "it is disabled, a snapshot or a service's"
     enrolment = order.enrolled(fresh.tags)
-    if not enrolment.policy.acts:
-        return f"its owner does not allow it any more: {enrolment.because}"
     if enrolment.policy is not order.policy:
         return f"its owner says {enrolment.policy} by now: {enrolment.because}"
     if next_action(case, enrolment) is not order.action:

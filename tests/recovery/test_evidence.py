@@ -26,6 +26,8 @@ class ForgetfulLog:
     def __init__(self) -> None:
         self.clock = 100 * DAY
         self.kept = 45 * DAY
+        self.is_garbled = False
+        """Whether a row of each answer cannot be read."""
         self.most = 10_000
         """Rows of an answer, after which somebody on the way cuts it."""
         self.asked: list[str] = []
@@ -43,9 +45,8 @@ class ForgetfulLog:
             if key * 3600.0 >= since or (mark is not None and key == mark.key)
         ][-self.most :]
         rows = tuple(row for row in wanted if row.at >= since)
-        return LogReading(
-            rows, complete=mark is not None and mark.key in {one.key for one in wanted}
-        )
+        found = mark is not None and mark.key in {one.key for one in wanted}
+        return LogReading(rows, complete=found and not self.is_garbled)
 
     async def log_mark(self, before: float, /) -> LogMark | None:
         self.asked.append("mark")
@@ -96,6 +97,16 @@ def test_the_same_row_vouches_for_all_that_is_younger() -> None:
     log.clock += DAY
     assert is_whole(evidence, log)
     assert log.asked == ["mark", "logs", "logs"]
+
+
+def test_a_log_that_cannot_be_read_whole_is_not_asked_for_three_times_as_often() -> None:
+    log = ForgetfulLog()
+    log.is_garbled = True
+    evidence = Evidence(log, Rules())
+
+    assert not is_whole(evidence, log)
+    assert not is_whole(evidence, log)
+    assert log.asked == ["mark", "logs", "mark", "logs"]
 
 
 def test_a_row_that_is_younger_than_what_is_asked_for_vouches_for_nothing() -> None:
