@@ -344,7 +344,8 @@ class Observer:
             at,
             self._sample(),
             {key: self._is_well(node) for key, node in self.theatre.world.nodes.items()},
-            frozenset(fault.name for fault in faults if _touches_sight(fault)),
+            frozenset(fault.name for fault in faults if _touches_sight(fault))
+            | frozenset(f"{name} is not told of" for name in self.theatre.untold),
         )
         before = self._poll
         poll.follows_a_clean_one = before is not None and before.known and before.is_clean
