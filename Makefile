@@ -62,6 +62,7 @@ check: $(DEV) ## Run the linters, the type checker and the like
 	$(call heading,deployment files)
 	@bash -n .ci/run
 	@sh -n deploy/apt-install
+	@sh -n deploy/systemd/vergewatch
 	@sh -n deploy/fetch-promtool-3
 	@$(BIN)/python -c "$$READ_YAML" $(YAML)
 	@if command -v promtool >/dev/null; then \

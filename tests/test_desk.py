@@ -406,10 +406,11 @@ async def test_who_is_up_and_would_be_left_alone_is_said_to(office: Opening) -> 
     desk = (await office(theatre)).desk
 
     assert (await desk.explain("web-01")).left_alone == "silenced by alice"
+    assert desk.status()[0].silences_unknown == "another Alertmanager is silent"
 
 
 class AliceIsAtIt:
-    unknown = ""
+    unknown = "another Alertmanager is silent"
 
     def holding(self, vm: Spot, /) -> str:
         return "silenced by alice"
@@ -424,8 +425,10 @@ async def test_what_was_decided_in_another_mode_is_no_reason_now(office: Opening
 
     theatre.setup = Setup(ENFORCE)
     theatre.new_process()
-    theatre.let_pass(20)
+    theatre.world.faults.turn_on("status", path="tag_members", code=500)
+    theatre.let_pass(20)  # nothing is decided before the tags are read
 
+    assert theatre.case("web-01").state is State.HELD
     assert "The mode is shadow" not in (await desk.explain("web-01")).sentence
 
 

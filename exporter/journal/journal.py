@@ -154,7 +154,7 @@ class Journal:
             async with self._database.reading() as connection:
                 taken = (await connection.execute(query.limit(size))).mappings().all()
             found += map(make, taken)
-            more = len(taken) == READ_AT_ONCE
+            more = len(taken) == READ_AT_ONCE and len(found) != limit
             if more:
                 query = query.where(table.c.id < taken[-1]["id"])
         return found

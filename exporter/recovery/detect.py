@@ -316,9 +316,8 @@ def _of_its_node(case: Case, about: Circumstances, rules: Rules) -> Judgement | 
         return Judgement(Ruling.PLATFORM, Cause.NODE_IN_TROUBLE, detail)
     quiet_since = max(node.well_since, case.trouble_at or about.at)
     if ill and about.at - quiet_since < rules.platform_seconds:
-        seen_ill = failed or (node.sick_at is not None and node.sick_at >= up_at)
-        cause = Cause.NODE_IN_TROUBLE if seen_ill else Cause.NODE_UNWATCHED
-        was = "was not well" if seen_ill else "was not watched all the time"
+        cause = Cause.NODE_IN_TROUBLE if failed else Cause.NODE_UNWATCHED
+        was = "was not well" if failed else "was not watched all the time"
         detail = f"{about.node_name} {was}; the platform has its time to act"
         return Judgement(Ruling.PLATFORM, cause, detail)
     hung = case.hung_at is not None and about.at - case.hung_at < rules.platform_seconds

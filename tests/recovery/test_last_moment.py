@@ -22,30 +22,17 @@ def pause(theatre: Theatre, seconds: float) -> None:
     )
 
 
-def test_a_tag_that_is_taken_away_at_the_last_moment_counts(play: Play) -> None:
+@pytest.mark.parametrize("change", ["untag recovery/auto", "tag recovery/never"])
+def test_what_the_tags_forbid_at_the_last_moment_counts(play: Play, change: str) -> None:
     theatre, observer = play()
     theatre.warm()
+    verb, tag = change.split()
 
-    def untag(step: str) -> None:
-        if step == "answered GET /api/v4/machine_logs":
-            theatre.world.untag("web-01", "recovery/auto")
+    def edit(step: str) -> None:
+        if step == LOGS_ARE_READ:
+            getattr(theatre.world, verb)("web-01", tag)
 
-    observer.on_wire = untag
-    theatre.world.crash("web-01")
-    theatre.let_pass(3600)
-
-    assert not theatre.asked()
-
-
-def test_a_tag_that_forbids_and_is_given_at_the_last_moment_counts(play: Play) -> None:
-    theatre, observer = play()
-    theatre.warm()
-
-    def tag(step: str) -> None:
-        if step == "answered GET /api/v4/machine_logs":
-            theatre.world.tag("web-01", "recovery/never")
-
-    observer.on_wire = tag
+    observer.on_wire = edit
     theatre.world.crash("web-01")
     theatre.let_pass(3600)
 

@@ -477,6 +477,15 @@ def test_a_key_beyond_all_bounds_brings_no_other_error(table: Table, digits: str
     assert reading.count + reading.skipped == 2
 
 
+@every_table
+def test_a_key_that_no_database_can_hold_is_none(table: Table) -> None:
+    body = body_of(table.row | {table.key: 2**63}, table.row)
+
+    reading = table.read(body, PATH)
+
+    assert (reading.count, reading.skipped) == (1, 1)
+
+
 @pytest.mark.parametrize("text", ["nan", "inf", "-Infinity"])
 def test_a_number_that_is_none_is_not_shown(text: str) -> None:
     reading = rows.machine_stats(body_of(STATS | {"total_cpu": text}, {"machine": 1}), PATH)
