@@ -7,8 +7,10 @@ DAY = 2 * math.pi / 86_400
 SPELL = 2 * math.pi / 540
 DAY_DEPTH = 0.35
 SPELL_DEPTH = 0.4
-HEALTHY_MEMORY = 0.94
 """Depths add up to less than one, so that no counter ever runs backwards."""
+HEALTHY_CPU = 0.9
+HEALTHY_MEMORY = 0.94
+"""The most that a guest uses at any hour: nobody in this fleet is short of anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +23,8 @@ class Load:
     memory_share: float
 
     def cpu(self, at: float) -> float:
-        """Return the CPU use at *at*, 0 to 1."""
-        return min(1.0, max(0.002, self.level * self.pace(at)))
+        """Return the CPU use at *at*, 0 to 1; a healthy guest leaves some."""
+        return min(HEALTHY_CPU, max(0.002, self.level * self.pace(at)))
 
     def memory(self, at: float) -> float:
         """Return the share of its memory that is in use, 0 to 1; a healthy guest leaves some."""
