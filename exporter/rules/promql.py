@@ -55,10 +55,10 @@ ON_ITS_NODE = (
 
 SAYS_RECOVERY = (
     f'{{{{ with printf `vergewatch_recovery_vm_state_info{_THIS_VM}` {_ITS_LABELS} | query }}}}'
-    ' Recovery calls it {{ . | first | label "state" }}{{ end }}'
+    ' Recovery has called it {{ . | first | label "state" }}{{ end }}'
     f'{{{{ with printf `time() - vergewatch_recovery_vm_state_since_timestamp_seconds{_THIS_VM}` '
     f'{_ITS_LABELS} | query }}}}'
-    " since {{ . | first | value | humanizeDuration }}.{{ end }}"
+    " for {{ . | first | value | humanizeDuration }}.{{ end }}"
     f'{{{{ with printf `vergewatch_recovery_vm_state_info{{system_name=%q,vm_id=%q,policy="no"}}` '
     f'{_ITS_LABELS} | query }}}}'
     " It is not enrolled, so it is left to you.{{ end }}"

@@ -56,7 +56,7 @@ def quiet(alert: str, says: str, *series: Series, at: tuple[int, ...] = (30, 120
 SAYS_DOWN = {
     "summary": "A VM is down, and nobody stopped it.",
     "description": f"VM web (7) in cloud {CLOUD} has been down for more than 5m, and nothing says "
-    "that somebody wanted it so. Recovery calls it held since 4m 0s.",
+    "that somebody wanted it so. Recovery has called it held for 4m 0s.",
     "runbook_url": f"{HASH}/VergeVMDown.md",
     "dashboard_url": f"/d/vergewatch-vm?var-system={CLOUD}&var-vm=web",
 }

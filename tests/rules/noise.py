@@ -1,6 +1,8 @@
 """
 ``python -m tests.rules.noise``: the busiest demo for ten minutes, and every message it sends.
 
+The last line names what was pending or firing at any time, whether anybody was told or not.
+
 With ``--scenario quiet --vms 200`` it is a healthy fleet, which has nothing to say.
 
 Everything is real and unhurried but Alertmanager's waiting, which is left out: it could only make
@@ -24,9 +26,10 @@ from exporter.rules.files import all_alerts, files
 from tests.daemon import REAL_TIME
 from tests.debian import needs
 from tests.rules.test_alertmanager import Alertmanager, alertmanager
+from tests.rules.test_healthy import alerts_of, rules_of
 from tests.test_prometheus import free_port, ready
 
-SCRAPE = "5s"
+SCRAPE_SECONDS = 5
 
 
 async def main(minutes: float, demo: Sequence[str]) -> None:
@@ -34,12 +37,19 @@ async def main(minutes: float, demo: Sequence[str]) -> None:
         folder = Path(place)
         (folder / "am").mkdir()
         async with alertmanager(folder / "am") as people:
-            await listen(folder, people, minutes, demo)
+            active = await listen(folder, people, minutes, demo)
             tell(people.told)
+            say(f"pending or firing at some time: {', '.join(sorted(active)) or 'nothing'}")
 
 
-async def listen(folder: Path, people: Alertmanager, minutes: float, demo: Sequence[str]) -> None:
-    """Run the demo, and a Prometheus with the shipped rules that tells *people*."""
+async def listen(
+    folder: Path, people: Alertmanager, minutes: float, demo: Sequence[str]
+) -> set[str]:
+    """
+    Run the demo, and a Prometheus with the shipped rules that tells *people*.
+
+    Return the names of all alerts that were pending or firing, told or not.
+    """
     ours, theirs = free_port(), free_port()
     for path, text in files().items():
         if path.endswith(".rules.yml"):
@@ -60,19 +70,27 @@ async def listen(folder: Path, people: Alertmanager, minutes: float, demo: Seque
         stdout=quiet,
         stderr=quiet,
     )
+    active: set[str] = set()
     try:
         async with aiohttp.ClientSession() as http:
             await ready(http, theirs)
-        await REAL_TIME.sleep(minutes * 60)
+            for _ in range(round(minutes * 60 / SCRAPE_SECONDS)):
+                await REAL_TIME.sleep(SCRAPE_SECONDS)
+                rules = await rules_of(http, theirs)
+                active |= {alert["labels"]["alertname"] for alert in alerts_of(rules)}
     finally:
         for process in (shown, prometheus):
             process.terminate()
             await process.wait()
+    return active
 
 
 def configuration(port: int, alertmanager_url: str) -> dict[str, Any]:
     return {
-        "global": {"scrape_interval": SCRAPE, "evaluation_interval": SCRAPE},
+        "global": {
+            "scrape_interval": f"{SCRAPE_SECONDS}s",
+            "evaluation_interval": f"{SCRAPE_SECONDS}s",
+        },
         "rule_files": ["*.rules.yml"],
         "alerting": {
             "alertmanagers": [
