@@ -173,18 +173,26 @@ def read(body: bytes) -> tuple[list[Silence], int]:
 
 
 def spells(told: Iterable[Told]) -> list[Spell]:
-    """Return what all Alertmanagers told, of each silence the newest, where it may hold a VM."""
+    """
+    Return what all Alertmanagers told, of each silence the newest, where it may hold a VM.
+
+    Of two words that are equally new that counts which says that it is active.
+    """
     newest: dict[str, tuple[Silence, Told]] = {}
     for one in told:
         for silence in one.silences:
             known = newest.get(silence.id)
-            if known is None or known[0].updated_at < silence.updated_at:
+            if known is None or _age(known[0]) < _age(silence):
                 newest[silence.id] = silence, one
     return [
         _spell(silence, one)
         for silence, one in newest.values()
         if silence.names_something and silence.ever_began
     ]
+
+
+def _age(silence: Silence) -> tuple[datetime, bool]:
+    return silence.updated_at, silence.is_active
 
 
 def _spell(silence: Silence, told: Told) -> Spell:
@@ -205,9 +213,13 @@ def active(told: Told) -> int:
 
 
 def ended(silence: Silence, time: datetime) -> Silence:
-    """Return an active silence as if somebody had ended it at *time*."""
+    """
+    Return an active silence that one Alertmanager lost, as ended at *time*.
+
+    It is as old as it was: another Alertmanager that still has it knows better.
+    """
     status, ends_at = Status("expired"), min(silence.ends_at, time)
-    return msgspec.structs.replace(silence, status=status, ends_at=ends_at, updated_at=time)
+    return msgspec.structs.replace(silence, status=status, ends_at=ends_at)
 
 
 def holding(

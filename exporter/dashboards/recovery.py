@@ -44,6 +44,7 @@ Panel = Builder[Drawn]
 LOOKED_AFTER = 'policy!="no"'
 THESE_VMS = 'vm_name=~"$vm"'
 ACTIONS = series("recovery_actions_total", EVERY_SYSTEM)
+SENT = series("recovery_actions_total", EVERY_SYSTEM, 'outcome!="abandoned"')
 DECISIONS = series("recovery_decisions_total", EVERY_SYSTEM)
 ENROLLED = series("recovery_vm_state_info", EVERY_SYSTEM, THESE_VMS, LOOKED_AFTER)
 READY = series("recovery_ready", EVERY_SYSTEM)
@@ -135,7 +136,7 @@ def _numbers() -> list[Panel]:
         ),
         number(
             of(7, "Actions", "Actions of recovery in this range.", width=3, height=4),
-            now(or_zero(f"round(sum({in_range(ACTIONS)}))")),
+            now(or_zero(f"round(sum({in_range(SENT)}))")),
             empty="not seen",
             base="text",
             steps=[(1, BLUE)],
@@ -148,7 +149,7 @@ def _numbers() -> list[Panel]:
                 width=3,
                 height=4,
             ),
-            now(f"sum({in_range(confirmed)}) / (sum({in_range(ACTIONS)}) > 0)"),
+            now(f"sum({in_range(confirmed)}) / (sum({in_range(SENT)}) > 0)"),
             unit=RATIO,
             decimals=0,
             base=RED,

@@ -24,9 +24,7 @@ REMEMBERED_SECONDS = 7 * 24 * 3600.0
 SLICE = 500
 """Rows to hand over at a time: the event loop gets a turn in between."""
 
-_PROGRESS = (
-    "sent_at", "sent_clock", "deadline", "reply", "detail", "outcome", "extended", "found_started"
-)  # fmt: skip
+_PROGRESS = ("sent_at", "sent_clock", "deadline", "reply", "detail", "outcome", "extended")
 """What may change in an intent; whose it is and what it does is settled."""
 
 T = TypeVar("T")

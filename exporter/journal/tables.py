@@ -136,7 +136,6 @@ intents = Table(
     Column("outcome", Text),
     Column("closed_time", Moment),
     Column("extended", Boolean, nullable=False),
-    Column("found_started", Float),
     Index("intents_of_a_vm", "system", "uuid", "id"),
     Index("intents_by_sending", "system", "sent_at"),
     Index("intents_by_decision", "decision"),

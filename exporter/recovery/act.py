@@ -102,7 +102,7 @@ class Hand:
             return Done(None, why_not)
         tell.info("recovery.looked")
 
-        intent = await self._book.prepare(_intent(order, fresh, self._watched()), order.decision)
+        intent = await self._book.prepare(_intent(order, self._watched()), order.decision)
         tell = tell.bind(intent=intent.id)
         tell.info("recovery.prepared")
         if why_not := self._too_late(looked_at):
@@ -132,7 +132,9 @@ class Hand:
         return Done(intent)
 
     async def _abandon(self, intent: Intent, why: str) -> Intent:
-        intent = replace(intent, outcome=Outcome.ABANDONED, detail=why)
+        intent = replace(
+            intent, sent_at=None, sent_clock=None, outcome=Outcome.ABANDONED, detail=why
+        )
         await self._book.update(intent)
         return intent
 
@@ -167,7 +169,7 @@ def overtaken(order: Order, fresh: FreshVM | None) -> str:
     return ""
 
 
-def _intent(order: Order, fresh: FreshVM | None, at: float) -> Intent:
+def _intent(order: Order, at: float) -> Intent:
     case = order.case
     return Intent(
         id=0,
@@ -177,5 +179,4 @@ def _intent(order: Order, fresh: FreshVM | None, at: float) -> Intent:
         action=order.action,
         prepared_at=at,
         deadline=at,
-        found_started=fresh.started_at if fresh is not None else None,
     )

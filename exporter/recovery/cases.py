@@ -158,7 +158,6 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     up_clock: float | None = None
     trouble_at: float | None = None
     """When it was first seen down, or hung, without a change since."""
-    trouble_clock: float | None = None
     sightings: int = 0
     """Valid pictures in a row that show the same trouble."""
     hung_at: float | None = None
@@ -224,8 +223,6 @@ class Intent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     outcome: Outcome | None = None
     extended: bool = False
     """Whether it was given more time because the VM was on its way."""
-    found_started: float | None = None
-    """``machine_status.started`` before the action, to tell a new start from an old one."""
 
 
 class Spent(msgspec.Struct, frozen=True, gc=False):

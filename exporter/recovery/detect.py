@@ -161,7 +161,7 @@ def _seen_in_trouble(case: Case, before: Sight, moment: Moment, rules: Rules) ->
     if before is case.sight and case.trouble_at is not None and watched:
         case = replace(case, sightings=case.sightings + 1)
     else:
-        case = replace(case, trouble_at=moment.at, trouble_clock=moment.clock, sightings=1)
+        case = replace(case, trouble_at=moment.at, sightings=1)
         if case.state in JUDGED and not _is_proven_for_good(case):
             case = step(case, Event.SEEN_CHANGING, at=moment.at)
     if hung:
@@ -172,7 +172,7 @@ def _seen_in_trouble(case: Case, before: Sight, moment: Moment, rules: Rules) ->
 def _seen_between(case: Case, at: float) -> Case:
     """Take note of a VM that is neither up nor in trouble, but on its way or strange."""
     passed = case.passed if case.word in case.passed else (*case.passed, case.word)
-    case = replace(case, passed=passed, trouble_at=None, trouble_clock=None, sightings=0)
+    case = replace(case, passed=passed, trouble_at=None, sightings=0)
     if case.state in (State.BASELINE, State.QUARANTINED):
         return case
     if case.sight in (Sight.STOPPING, Sight.HIBERNATED):
@@ -200,9 +200,7 @@ def helped(case: Case, vm: VM | None, *, at: float) -> Case:
 
 def begin_anew(case: Case, event: Event, *, at: float) -> Case:
     """Return the case after *event*, with everything that spoke for a crash to be shown again."""
-    case = replace(
-        case, trouble_at=None, trouble_clock=None, sightings=0, passed=(), judgement=None
-    )
+    case = replace(case, trouble_at=None, sightings=0, passed=(), judgement=None)
     return step(case, event, at=at)
 
 
@@ -213,7 +211,6 @@ def _forget_trouble(case: Case, node: int | None) -> Case:
         up_at=None,
         up_clock=None,
         trouble_at=None,
-        trouble_clock=None,
         sightings=0,
         passed=(),
         hole_seconds=0.0,

@@ -443,7 +443,8 @@ class Recovery:
         """Tell of an intent whose outcome is known."""
         outcome = intent.outcome or Outcome.UNKNOWN
         self._meter.acted(intent.action, outcome)
-        self._roster.acted(intent, outcome, at=self._clock.now())
+        if outcome is not Outcome.ABANDONED:  # which was none
+            self._roster.acted(intent, outcome, at=self._clock.now())
 
     def _after_outcome(self, case: Case, intent: Intent, *, overruled: bool) -> Case:
         at, rules = self.watched, self.setup.rules

@@ -112,7 +112,6 @@ class FreshVM(NamedTuple):
     disable_powercycle: bool | None
     running: bool | None
     word: str
-    started_at: float | None
     tags: frozenset[str]
     """As ``category/name``."""
 

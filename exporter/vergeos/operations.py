@@ -41,7 +41,6 @@ VM_FIELDS = (
     # Only joins tell how a VM is; columns of its own by these names are empty.
     "machine#status#running as running",
     "machine#status#status as status",
-    "machine#status#started as started",
 )
 ORDERS: Mapping[Action, Mapping[str, Any]] = {
     Action.POWER_ON: {"action": "poweron"},

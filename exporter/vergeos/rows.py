@@ -411,7 +411,6 @@ def _lone_vm(row: wire.LoneVM, key: int) -> FreshVM:
         disable_powercycle=row.disable_powercycle,
         running=row.running,
         word=row.status or NO_WORD,
-        started_at=_moment(row.started),
         tags=frozenset(),
     )
 

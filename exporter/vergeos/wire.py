@@ -214,7 +214,6 @@ class LoneVM(Row, gc=False):
     disable_powercycle: bool | None = None
     running: bool | None = None
     status: str | None = None
-    started: Whole | float | None = None
 
 
 class Setting(msgspec.Struct, gc=False):

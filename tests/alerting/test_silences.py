@@ -7,7 +7,16 @@ import msgspec
 import pytest
 
 from exporter.alerting.matchers import Matcher
-from exporter.alerting.silences import Silence, Status, Told, concerns, holding, read, spells
+from exporter.alerting.silences import (
+    Silence,
+    Status,
+    Told,
+    concerns,
+    ended,
+    holding,
+    read,
+    spells,
+)
 from tests.fakes import START
 
 WEB = {
@@ -202,14 +211,23 @@ def test_what_it_calls_active_is_active_whatever_the_seconds_say() -> None:
 
 def test_all_alertmanagers_count_and_of_one_silence_the_newest_word() -> None:
     mine, other = silence('vm_name="web-01"'), silence('vm_name="web-02"', id="other")
-    ended = msgspec.structs.replace(
+    over = msgspec.structs.replace(
         mine, status=Status("expired"), ends_at=START - HOUR, updated_at=START
     )
 
     for order in ([told(mine), told(other)], [told(other), told(mine)]):
         assert len(spells(order)) == 2
-    for order in ([told(mine), told(ended)], [told(ended), told(mine)]):
+    for order in ([told(mine), told(over)], [told(over), told(mine)]):
         assert not holding(spells(order), WEB, at=1000.0, after_seconds=600.0)
+
+
+def test_what_one_alertmanager_lost_and_another_has_is_not_over() -> None:
+    mine = silence('vm_name="web-01"')
+    lost = ended(mine, START)
+
+    for order in ([told(mine), told(lost)], [told(lost), told(mine)]):
+        assert holding(spells(order), WEB, at=1000.0 + 1800, after_seconds=600.0)
+    assert not holding(spells([told(lost)]), WEB, at=1000.0 + 1800, after_seconds=600.0)
 
 
 def test_one_that_fits_everything_that_is_empty_cannot_be() -> None:

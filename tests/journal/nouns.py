@@ -38,7 +38,6 @@ CASE = Case(
     up_at=900.5,
     up_clock=1.7e9 + 0.1,
     trouble_at=930.25,
-    trouble_clock=1.7e9 + 30.2,
     sightings=4,
     hung_at=800.0,
     passed=("stopping", "stopped"),
@@ -86,7 +85,6 @@ INTENT = Intent(
     action=Action.POWER_ON,
     prepared_at=1000.25,
     deadline=1120.25,
-    found_started=1.6e9 + 0.5,
 )
 ORDER = Order(
     kind=OrderKind.PAUSE,

@@ -52,7 +52,6 @@ DOWN = Case(
     up_at=UP_AT,
     up_clock=UP_CLOCK,
     trouble_at=DOWN_AT,
-    trouble_clock=UP_CLOCK + 20,
     sightings=3,
     hole_seconds=20.0,
 )

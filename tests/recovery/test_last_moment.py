@@ -202,3 +202,25 @@ async def test_an_order_that_is_given_while_the_journal_is_read_again_is_in_forc
 
 async def disarm(theatre: Theatre) -> None:
     await theatre.recovery.order(OrderKind.DISARM, owner="anna", reason="stop")
+
+
+def test_what_was_called_off_at_the_last_moment_is_not_held_against_the_vm(play: Play) -> None:
+    theatre, observer = play()
+    theatre.warm()
+    slow = [True] * 6
+
+    def stumble(step: str) -> None:
+        if step == "update" and slow:
+            slow.pop()
+            theatre.clock.elapsed += ENFORCE.reread_age_seconds + 1
+
+    observer.on_book = stumble
+    theatre.world.crash("web-01")
+    theatre.let_pass(3600)
+
+    assert outcomes(theatre)[-1] is Outcome.CONFIRMED
+    assert outcomes(theatre).count(Outcome.ABANDONED) >= 3
+    assert len(theatre.asked()) == 1
+    assert theatre.running("web-01")
+    (action,) = theatre.recovery.report.last_actions
+    assert action.outcome is Outcome.CONFIRMED

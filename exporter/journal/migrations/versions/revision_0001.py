@@ -102,7 +102,6 @@ def _intents() -> None:
         sa.Column("outcome", sa.Text),
         sa.Column("closed_time", sa.String(32)),
         sa.Column("extended", sa.Boolean, nullable=False),
-        sa.Column("found_started", sa.Float),
         sqlite_autoincrement=True,
     )
     op.create_index("intents_of_a_vm", "intents", ["system", "uuid", "id"])
