@@ -217,7 +217,18 @@ class LogWording(BaseModel):
 
     pattern: Annotated[str, AfterValidator(_pattern)]
     """A regular expression, found anywhere in the text, whatever the case."""
-    means: Literal["stop", "guest-stop", "task", "node", "start", "harmless"]
+    means: Literal[
+        "stop",
+        "guest-stop",
+        "task",
+        "node",
+        "start",
+        "reset",
+        "move",
+        "platform",
+        "doubt",
+        "harmless",
+    ]
     """What then was wanted; `harmless` when nothing was."""
 
 

@@ -133,7 +133,10 @@ async def test_a_vm_that_nobody_enrolled_is_explained_too(office: Opening) -> No
     nobodys, denied = await desk.explain("db-01"), await desk.explain("web-02")
 
     assert nobodys.sentence.startswith("db-01 is up")
-    assert nobodys.enrolment == "nothing but to look at it (no tag and no rule names it)"
+    assert (
+        nobodys.enrolment
+        == "nothing but to look at it (no tag and no rule says that it is to be started)"
+    )
     assert denied.enrolment == "nothing but to look at it (no, by tag recovery/never)"
 
 

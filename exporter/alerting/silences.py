@@ -256,7 +256,26 @@ def concerns(silence: Silence, labels: Mapping[str, str]) -> bool:
     for matcher in silence.matchers:
         by_label[matcher.name].append(matcher)
     known, ours = {**labels, **ORDER}, silence.names_ours
-    return all(_fit(label, some, known, ours=ours) for label, some in by_label.items())
+    wider = _wider_names(silence, known)
+    return all(
+        label in wider or _fit(label, some, known, ours=ours) for label, some in by_label.items()
+    )
+
+
+def _wider_names(silence: Silence, labels: Mapping[str, str]) -> tuple[str, ...]:
+    """
+    Return the labels that are of no matter, because a narrower one names what is meant.
+
+    Alerts about a VM have no ``cluster`` of ours, but a Prometheus of Kubernetes adds its own.
+    """
+    named = {
+        one.name
+        for one in silence.matchers
+        if one.is_equal and not one.is_regex and one.value == labels.get(one.name)
+    }
+    if named & {"vm_id", "vm_name"}:
+        return ("node", "cluster")
+    return ("cluster",) if "system_name" in named and "node" in named else ()
 
 
 def _fit(label: str, matchers: Sequence[Matcher], labels: Mapping[str, str], *, ours: bool) -> bool:

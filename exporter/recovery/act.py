@@ -42,8 +42,8 @@ class Order(NamedTuple):
     """The platform's time, in Unix seconds."""
     policy: Policy
     """What it was judged by, and what its owner must still say."""
-    enrolled: Callable[[frozenset[str]], Enrolment]
-    """Returns what its owner allows when it has these tags."""
+    enrolled: Callable[[FreshVM], Enrolment]
+    """Returns what its owner allows for it as it is now."""
 
 
 class Done(NamedTuple):
@@ -92,7 +92,7 @@ class Hand:
         """
         case = order.case
         tell = log.bind(vm=case.name, vm_id=case.key, action=str(order.action))
-        looked_at = self._clock.monotonic()
+        looked_at = self._moment()
         try:
             fresh = await self._cloud.look(case.key)
         except VergeOSError as error:
@@ -138,9 +138,13 @@ class Hand:
         await self._book.update(intent)
         return intent
 
-    def _too_late(self, looked_at: float) -> str:
+    def _moment(self) -> tuple[float, float]:
+        """Return what both clocks say: one stands still while its machine does, one may be set."""
+        return self._clock.monotonic(), self._clock.now().timestamp()
+
+    def _too_late(self, looked_at: tuple[float, float]) -> str:
         """Return why the request must not be sent any more."""
-        age = self._clock.monotonic() - looked_at
+        age = max(now - then for now, then in zip(self._moment(), looked_at, strict=True))
         if age > self._rules.reread_age_seconds:
             return f"the last look at it is {age:.0f} s old"
         return self._forbidden()
@@ -155,7 +159,7 @@ def overtaken(order: Order, fresh: FreshVM | None) -> str:
         return "it is another VM by now"
     if fresh.enabled is not True or fresh.is_snapshot or fresh.service:
         return "it is disabled, a snapshot or a service's"
-    enrolment = order.enrolled(fresh.tags)
+    enrolment = order.enrolled(fresh)
     if enrolment.policy is not order.policy:
         return f"its owner says {enrolment.policy} by now: {enrolment.because}"
     if next_action(case, enrolment) is not order.action:

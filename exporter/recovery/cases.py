@@ -177,6 +177,8 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How many steps of the ladder for hung VMs were taken."""
     killed_clock: float | None = None
     """When a kill of ours was sent, as long as the start that belongs to it is due."""
+    kill_unanswered: bool = False
+    """Whether that kill may have been lost on its way."""
     forgiven_at: float = 0.0
     """Actions before this do not count against its budgets: a person cleared it."""
 

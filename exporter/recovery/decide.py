@@ -71,6 +71,8 @@ class Facts(NamedTuple):
     vm_uses: Sequence[Use]
     quiet: str
     """The reason of the quiet window that it is in; empty outside of any."""
+    quiet_soon: str
+    """That of one that will have begun before a VM that is killed now could be started."""
     node_hold: str
     waits_for: str
     """The VMs that have to be up before it; empty when they are, or when it waited long enough."""
@@ -215,14 +217,21 @@ def _within_budget(facts: Facts) -> Verdict:
     says = _used(facts.vm_uses)
     cure = f"vergewatch recovery clear {facts.case.name}"
     if facts.case.state is State.QUARANTINED:
-        return _no(Reason.BUDGET_SPENT, f"given up for good; {says}", cure)
+        return _no(Reason.BUDGET_SPENT, f"given up; {says}", cure)
     if any(use.spent for use in facts.vm_uses):
         return _no(Reason.BUDGET_SPENT, says, cure)
-    kills = next_action(facts.case, facts.enrolment) is Action.KILL
-    if kills and any(use.used + 1 >= use.window.most for use in facts.vm_uses):
-        says = f"{says}: a kill needs room for the start after it"
-        return _no(Reason.BUDGET_SPENT, says, cure)
+    if _leaves_no_room(facts, facts.vm_uses):
+        return _no(Reason.BUDGET_SPENT, f"{says}: {_ROOM}", cure)
     return _yes(Reason.BUDGET_SPENT, says)
+
+
+_ROOM = "a kill needs room for the start after it"
+
+
+def _leaves_no_room(facts: Facts, uses: Sequence[Use]) -> bool:
+    """Return whether a kill is next, and *uses* would forbid the start that belongs to it."""
+    kills = next_action(facts.case, facts.enrolment) is Action.KILL
+    return kills and any(use.used + 1 >= use.window.most for use in uses)
 
 
 def _rested(facts: Facts) -> Verdict:
@@ -238,6 +247,9 @@ def _rested(facts: Facts) -> Verdict:
 def _not_quiet(facts: Facts) -> Verdict:
     if facts.quiet:
         return _no(Reason.QUIET_WINDOW, facts.quiet, "the end of the window")
+    if facts.quiet_soon and next_action(facts.case, facts.enrolment) is Action.KILL:
+        says = f"soon {facts.quiet_soon}: {_ROOM}"
+        return _no(Reason.QUIET_WINDOW, says, "the end of the window")
     return _yes(Reason.QUIET_WINDOW, "outside of every quiet window")
 
 
@@ -298,6 +310,8 @@ def _within_rate(facts: Facts) -> Verdict:
     if full:
         frees_at = max(use.frees_at or 0.0 for use in full)
         return _no(Reason.RATE_LIMITED, says, f"wait {max(0.0, frees_at - facts.at):.0f} s")
+    if _leaves_no_room(facts, facts.fleet_uses):
+        return _no(Reason.RATE_LIMITED, f"{says}: {_ROOM}", "fewer actions on other VMs")
     return _yes(Reason.RATE_LIMITED, says)
 
 
@@ -310,11 +324,16 @@ def _its_turn(facts: Facts) -> Verdict:
 
 def _step_allowed(facts: Facts) -> Verdict:
     action = next_action(facts.case, facts.enrolment)
+    if action is None and facts.case.rung:
+        return _no(
+            Reason.STEP_NOT_ALLOWED, "every step that its owner allows was tried", "a person"
+        )
     if action is None:
         cure = "a person; or the tags recovery/on-hang-reset, recovery/on-hang-power-cycle"
         return _no(Reason.STEP_NOT_ALLOWED, "for a VM that hangs there is only an alert", cure)
     if action is Action.KILL and not facts.may_power_cycle:
-        return _no(Reason.STEP_NOT_ALLOWED, "its owner forbids power cycles", "disable_powercycle")
+        cure = "disable_powercycle of the VM, off"
+        return _no(Reason.STEP_NOT_ALLOWED, "nobody says that a power cycle is allowed", cure)
     every, last = facts.rules.hard_reset_every_seconds, facts.hard_reset_at
     if action is Action.RESET and last is not None and facts.at - last < every:
         says = f"it was reset {facts.at - last:.0f} s ago"

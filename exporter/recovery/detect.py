@@ -93,7 +93,9 @@ def observe(
     if sight is Sight.INELIGIBLE:
         return replace(case, sight=sight) if case.state in OPEN else None
     enrolled_now = policy.acts and not case.policy.acts
-    if vm.config.machine != case.machine or (enrolled_now and case.state not in OPEN):
+    # Who was given up stays so if the tags are not told for a moment.
+    keeps = case.state in OPEN or case.state is State.QUARANTINED
+    if vm.config.machine != case.machine or (enrolled_now and not keeps):
         met = meet(vm, sight, policy, moment)
         in_trouble = enrolled_now and case.state in JUDGED and met.state is State.BASELINE
         return step(met, Event.CAUSE_MISSING, at=moment.at) if in_trouble else met
@@ -102,7 +104,7 @@ def observe(
         case,
         key=vm.config.key,
         name=vm.config.name,
-        policy=case.policy if enrolled_now else policy,
+        policy=case.policy if enrolled_now and case.state in OPEN else policy,
         missing=0,
         sight=sight,
         word=vm.status.word if vm.status else "",
@@ -111,7 +113,8 @@ def observe(
         return case
     if sight is Sight.UP:
         return _seen_up(case, vm, moment, rules)
-    case = _seen_not_up(case, moment, unseen=before is Sight.GONE)
+    started_at = vm.status.started_at if vm.status is not None else None
+    case = _seen_not_up(case, moment, started_at, unseen=before is Sight.GONE)
     if sight in TROUBLE:
         return _seen_in_trouble(case, before, moment, rules)
     return _seen_between(case, moment.at)
@@ -139,17 +142,22 @@ def _seen_up(case: Case, vm: VM, moment: Moment, rules: Rules) -> Case:
             return step(case, helped, at=moment.at)
 
 
-def _seen_not_up(case: Case, moment: Moment, *, unseen: bool = False) -> Case:
+def _seen_not_up(
+    case: Case, moment: Moment, started_at: float | None = None, *, unseen: bool = False
+) -> Case:
     """
     Remember when it was last up, and how long nobody saw it then.
 
     Args:
+        started_at: When the platform says that it was started last, by the platform's clock. One
+            that was started since it was last seen up had a life that nobody saw.
         unseen: Whether the pictures since then lacked its row.
 
     """
     if case.state in UP and case.up_at is None:
         case = replace(case, up_at=moment.before_at, up_clock=moment.before_clock)
-    if case.up_at is not None and case.trouble_at is None:
+    lived = (started_at or 0.0) > (case.up_clock or started_at or 0.0)
+    if case.up_at is not None and (case.trouble_at is None or lived):
         hole = max(moment.gap_seconds, moment.at - case.up_at if unseen else 0.0)
         case = replace(case, hole_seconds=max(case.hole_seconds, hole))
     return case
@@ -216,6 +224,7 @@ def _forget_trouble(case: Case, node: int | None) -> Case:
         hole_seconds=0.0,
         judgement=None,
         killed_clock=None,
+        kill_unanswered=False,
     )
 
 
@@ -240,7 +249,6 @@ class Circumstances(NamedTuple):
     node_machine: int | None
     on_power_loss: str
     powered_on: bool | None
-    started_at: float | None
     logs: Logs | None
     """``None``: not read yet."""
     own_user: str
@@ -318,7 +326,7 @@ def _of_its_node(case: Case, about: Circumstances, rules: Rules) -> Judgement | 
         detail = f"{about.node_name} {was}; the platform has its time to act"
         return Judgement(Ruling.PLATFORM, cause, detail)
     hung = case.hung_at is not None and about.at - case.hung_at < rules.platform_seconds
-    if hung and case.sight is Sight.DOWN and case.killed_clock is None:
+    if hung and case.sight is Sight.DOWN and not _was_killed(case):
         detail = "it was unresponsive shortly before: the platform may be at it"
         return Judgement(Ruling.PLATFORM, Cause.HUNG_SHORTLY_BEFORE, detail)
     return None
@@ -362,7 +370,10 @@ def _of_the_logs(
         return Judgement(Ruling.CONFIRMING, Cause.LOGS_NOT_SETTLED, "the logs are not read yet")
     if logs.reading is None:
         return Judgement(Ruling.UNKNOWN, Cause.LOGS_UNREAD, logs.problem)
-    if up_clock is None or logs.since_clock > up_clock - rules.log_before_seconds:
+    if up_clock is None:
+        detail = "the platform's time at which it was last up is not known, or was set back since"
+        return Judgement(Ruling.UNKNOWN, Cause.LOGS_INCOMPLETE, detail)
+    if logs.since_clock > up_clock - rules.log_before_seconds:
         detail = "what was read of the logs does not go back far enough"
         return Judgement(Ruling.UNKNOWN, Cause.LOGS_INCOMPLETE, detail)
     if not logs.reading.complete:
@@ -392,18 +403,18 @@ def _of_the_rows(
     rows: Sequence[LogRow], case: Case, about: Circumstances, rules: Rules, wordbook: Wordbook
 ) -> Judgement | None:
     """Return the first wish among *rows* of its last life, or else the first doubt."""
-    up_clock, started_at = case.up_clock or 0.0, about.started_at or 0.0
-    since = up_clock - rules.log_before_seconds
-    if started_at <= up_clock:  # a later start, perhaps ours, says nothing of why it was needed
-        since = max(since, started_at)
-    ours = _ours(rows, case, about, wordbook)
+    rows = _of_its_last_life(rows, case, rules, wordbook)
+    ours = _ours(rows, case, about, rules, wordbook)
     doubt: Judgement | None = None
     for row in rows:
-        if row.at < since or row.key in ours:
+        if row.key in ours:
+            if case.kill_unanswered and not about.own_user:
+                detail = f"{_told(row)} may be ours, whose answer was lost"
+                doubt = doubt or Judgement(Ruling.UNKNOWN, Cause.LOGS_UNCLEAR, detail)
             continue
         judgement = None
         if row.machine == case.machine:
-            judgement = _of_a_row(row, about.policy, wordbook) or _of_a_start(
+            judgement = _of_a_row(row, about.policy, wordbook) or _of_somebody_at_it(
                 row, case, about, wordbook
             )
         elif row.machine == about.node_machine:
@@ -411,15 +422,54 @@ def _of_the_rows(
         if judgement is not None and judgement.ruling is Ruling.INTENDED:
             return judgement
         doubt = doubt or judgement
-    return doubt
+    return doubt or _despite_its_guest(rows, case, about, wordbook)
+
+
+def _despite_its_guest(
+    rows: Sequence[LogRow], case: Case, about: Circumstances, wordbook: Wordbook
+) -> Judgement | None:
+    """Return that a VM is to be started although its guest shut it down, where that is so."""
+    if about.policy is not Policy.ALWAYS or case.sight is not Sight.DOWN:
+        return None
+    for row in rows:
+        if row.machine == case.machine and wordbook.meaning(row.text) is Meaning.GUEST_STOP:
+            detail = f"{_told(row)}, and its policy is to start it even then"
+            return Judgement(Ruling.CRASHED, Cause.CRASHED, detail)
+    return None
+
+
+def _of_its_last_life(
+    rows: Sequence[LogRow], case: Case, rules: Rules, wordbook: Wordbook
+) -> Sequence[LogRow]:
+    """
+    Return the rows that may tell why it went down: those since its last start, if that is told.
+
+    By the order of the rows alone, because no other clock need agree with the log's. A start
+    after it was last seen up, perhaps ours, says nothing of why it was needed.
+    """
+    up_clock = case.up_clock or 0.0
+    rows = [row for row in rows if row.at >= up_clock - rules.log_before_seconds]
+    starts = [
+        position
+        for position, row in enumerate(rows)
+        if row.machine == case.machine
+        and row.at <= up_clock
+        and wordbook.meaning(row.text) is Meaning.START
+    ]
+    return rows[max(starts, default=0) :]
 
 
 def _crashed(case: Case) -> Judgement:
     if case.sight is Sight.HUNG:
         return Judgement(Ruling.CRASHED, Cause.HUNG, "unresponsive, and nobody is at it")
-    if case.killed_clock is not None:
+    if _was_killed(case):
         return Judgement(Ruling.CRASHED, Cause.KILLED_TO_RESTART, "we killed it to start it anew")
     return Judgement(Ruling.CRASHED, Cause.CRASHED, "it ran, it stopped, and nobody asked for it")
+
+
+def _was_killed(case: Case) -> bool:
+    """Return whether it is surely a kill of ours that brought it down."""
+    return case.killed_clock is not None and not case.kill_unanswered
 
 
 def _of_a_row(row: LogRow, policy: Policy, wordbook: Wordbook) -> Judgement | None:
@@ -432,23 +482,37 @@ def _of_a_row(row: LogRow, policy: Policy, wordbook: Wordbook) -> Judgement | No
             return Judgement(Ruling.INTENDED, Cause.STOPPED_BY_PERSON, _told(row))
         case Meaning.GUEST_STOP if policy is not Policy.ALWAYS:
             return Judgement(Ruling.INTENDED, Cause.STOPPED_BY_GUEST, _told(row))
-        case None:
-            return Judgement(
-                Ruling.UNKNOWN, Cause.LOGS_UNCLEAR, f"no wording explains {_told(row)}"
-            )
+        case Meaning.DOUBT | None as meaning:
+            return _unclear(row, meaning)
         case _:
             return None
 
 
-def _of_a_start(
+def _unclear(row: LogRow, meaning: Meaning | None) -> Judgement:
+    told = _told(row)
+    detail = f"no wording explains {told}" if meaning is None else f"{told} may have been a stop"
+    return Judgement(Ruling.UNKNOWN, Cause.LOGS_UNCLEAR, detail)
+
+
+def _of_somebody_at_it(
     row: LogRow, case: Case, about: Circumstances, wordbook: Wordbook
 ) -> Judgement | None:
-    """Return the doubt that is due where somebody else tried to start it after it went down."""
+    """Return the doubt that is due where somebody else did something since it was last seen up."""
+    if case.up_clock is None or row.at <= case.up_clock:
+        return None
     someone = row.user not in NOBODY and about.own_user not in ("", row.user)
-    later = case.up_clock is not None and row.at > case.up_clock
-    if someone and later and wordbook.meaning(row.text) is Meaning.START:
-        return Judgement(Ruling.UNKNOWN, Cause.START_FAILED, f"somebody else tried: {_told(row)}")
-    return None
+    match wordbook.meaning(row.text):
+        case Meaning.START | Meaning.RESET | Meaning.MOVE if someone:
+            detail = f"somebody else tried: {_told(row)}"
+            return Judgement(Ruling.UNKNOWN, Cause.START_FAILED, detail)
+        case Meaning.PLATFORM:
+            detail = f"the platform tried: {_told(row)}"
+            return Judgement(Ruling.UNKNOWN, Cause.START_FAILED, detail)
+        case Meaning.MOVE:
+            detail = f"its last node is not known: {_told(row)}"
+            return Judgement(Ruling.UNKNOWN, Cause.MIGRATED_SHORTLY_BEFORE, detail)
+        case _:
+            return None
 
 
 def _of_a_nodes_row(row: LogRow, wordbook: Wordbook) -> Judgement | None:
@@ -457,6 +521,8 @@ def _of_a_nodes_row(row: LogRow, wordbook: Wordbook) -> Judgement | None:
             return Judgement(Ruling.INTENDED, Cause.STOPPED_BY_PERSON, _told(row))
         case Meaning.TASK:
             return Judgement(Ruling.INTENDED, Cause.STOPPED_BY_TASK, _told(row))
+        case Meaning.DOUBT | None as meaning if row.user not in NOBODY:
+            return _unclear(row, meaning)  # nodes write a lot by themselves; people do not
         case _:
             return None
 
@@ -470,29 +536,35 @@ def _told(row: LogRow) -> str:
 
 
 def _ours(
-    rows: Sequence[LogRow], case: Case, about: Circumstances, wordbook: Wordbook
+    rows: Sequence[LogRow], case: Case, about: Circumstances, rules: Rules, wordbook: Wordbook
 ) -> frozenset[int]:
     """Return the keys of the rows that tell of a kill of ours, and of what came of it."""
-    clock = case.killed_clock
+    clock, known = case.killed_clock, bool(about.own_user)
     if clock is None:
         return frozenset()
-    near = [
-        row
-        for row in rows
-        if row.machine == case.machine and abs(row.at - clock) <= OUR_ROW_SECONDS
-    ]
+    mine = [row for row in rows if row.machine == case.machine]
+    reach = rules.log_before_seconds / 2 if known else OUR_ROW_SECONDS
+    kills = [row for row in mine if abs(row.at - clock) <= reach and _may_be_our_kill(row, about)]
+    kills.sort(key=lambda row: (KILL_SENT not in row.text, abs(row.at - clock)))
+    if not known:
+        del kills[1:]  # somebody may do the same at the same time
+    killed_at = kills[0].at if kills else clock
     # "Powered off", says the platform after a kill.
-    found = {
-        row.key for row in near if row.user in NOBODY and wordbook.meaning(row.text) is Meaning.STOP
-    }
-    kills = [
+    echoes = [
         row
-        for row in near
-        if KILL_SENT in row.text and row.user not in NOBODY and about.own_user in ("", row.user)
+        for row in mine
+        if abs(row.at - killed_at) <= OUR_ROW_SECONDS
+        and row.user in NOBODY
+        and wordbook.meaning(row.text) is Meaning.STOP
     ]
-    if kills:  # only one, since somebody may do the same at the same time
-        found.add(min(kills, key=lambda row: abs(row.at - clock)).key)
-    return frozenset(found)
+    return frozenset(row.key for row in (*kills, *echoes))
+
+
+def _may_be_our_kill(row: LogRow, about: Circumstances) -> bool:
+    """Return whether we may have caused *row*; whatever its words are, if we know our name."""
+    if about.own_user:
+        return row.user == about.own_user
+    return row.user not in NOBODY and KILL_SENT in row.text
 
 
 def _is_proven_for_good(case: Case) -> bool:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from exporter.clock import Clock
 from exporter.errors import JournalError
-from exporter.model import Allowance, RecoveryReport
+from exporter.model import VM, Allowance, RecoveryReport
 from exporter.recovery.act import Done, Hand
 from exporter.recovery.act import Order as Task
 from exporter.recovery.breaker import Breaker, disappointed
@@ -52,7 +52,7 @@ from exporter.recovery.memory import CLOCK_JUMPED, Memory, accepted, advance
 from exporter.recovery.orders import Order, OrderKind, Standing, standing
 from exporter.recovery.pace import backoff_seconds
 from exporter.recovery.picture import Picture, Poll
-from exporter.recovery.ports import Book, Cloud, Dice, Meter, Silences
+from exporter.recovery.ports import Book, Cloud, Dice, FreshVM, Meter, Silences
 from exporter.recovery.posture import Posture, Stance, stance
 from exporter.recovery.quiet import QuietWindow, quiet
 from exporter.recovery.roster import Roster
@@ -67,6 +67,10 @@ SETTLED = (State.INTENDED, State.QUARANTINED)
 """States in which nothing changes by itself, so that one decision is enough."""
 PROVEN = (State.HELD, State.BACKOFF)
 """States in which a crash is certain; of VMs that nobody enrolled nothing else is decided."""
+
+
+KILL_TO_START = timedelta(minutes=10)
+"""How long it takes at most from a kill to the start that belongs to it."""
 
 
 class Setup(NamedTuple):
@@ -88,6 +92,11 @@ class Setup(NamedTuple):
 
 def _is_well(case: Case | None) -> bool:
     return case is None or case.state is State.HEALTHY
+
+
+def _as_it_is(vm: VM, fresh: FreshVM) -> VM:
+    """Return *vm* by the name that it has now."""
+    return replace(vm, config=replace(vm.config, name=fresh.name))
 
 
 class Recovery:
@@ -461,6 +470,8 @@ class Recovery:
         if overruled:
             tell.info("recovery.overruled", why=intent.detail)
             return stopped_again(case, at=at)
+        if intent.action is Action.KILL and outcome is Outcome.FAILED:
+            case = replace(case, killed_clock=None, kill_unanswered=False)
         tell.warning("recovery.failed", outcome=str(outcome), why=intent.detail)
         breaker = disappointed(self._memory.breaker, rules, now=at)
         self._memory = self._memory._replace(breaker=breaker)
@@ -607,6 +618,7 @@ class Recovery:
             open_intent=self._intents.get(case.uuid),
             vm_uses=self._ledger.uses(case, now=at),
             quiet=quiet(self.setup.quiet, case.name, now),
+            quiet_soon=quiet(self.setup.quiet, case.name, now + KILL_TO_START),
             node_hold=node_hold(case, memory, picture, rules, at=at),
             waits_for=waits_for(case, memory, rules, at=at),
             may_power_cycle=vm is not None and vm.config.disable_powercycle is False,
@@ -674,7 +686,7 @@ class Recovery:
                 number,
                 picture.clock,
                 case.policy,
-                lambda tags: enrol(vm, tags, cluster, self.setup.wards),
+                lambda fresh: enrol(_as_it_is(vm, fresh), fresh.tags, cluster, self.setup.wards),
             )
             done = await hand.carry_out(task)
         except JournalError as error:
@@ -709,14 +721,18 @@ class Recovery:
             return replace(case, retry_at=at + rules.capacity_backoff_seconds)
         attempts = case.attempts + 1
         pause = backoff_seconds(attempts, rules, dice=self._dice())
-        ladder = intent.action is not Action.POWER_ON
-        kill = intent.action is Action.KILL and intent.outcome is None
+        # A step that was refused or lost was not taken: what is harder has to wait for it.
+        accepted = intent.reply is Reply.ACCEPTED
+        stepped = intent.action is not Action.POWER_ON and accepted
+        alive = intent.outcome is None and intent.reply is not Reply.ALREADY
+        kill = intent.action is Action.KILL and alive
         return replace(
             case,
             attempts=attempts,
             retry_at=None if kill else at + pause,
-            rung=case.rung + ladder,
+            rung=case.rung + stepped,
             killed_clock=intent.sent_clock if kill else case.killed_clock,
+            kill_unanswered=kill and not accepted,
         )
 
     def _forbidden(self, warm_since: float) -> str:

@@ -7,8 +7,10 @@ from typing import NamedTuple
 from exporter.model import VM, Snapshot
 from exporter.recovery.cases import Enrolment, OnHang, Policy
 
-CATEGORY = "recovery"
-"""The category of the tags that speak to us."""
+OURS = "recovery/"
+"""How tags begin that speak to us: with their category."""
+CAREFUL = (Policy.IGNORE, Policy.NO, Policy.ON_FAILURE, Policy.UNLESS_STOPPED, Policy.ALWAYS)
+"""The policies, the most careful first: of two tags that differ the more careful one holds."""
 POLICY_TAGS: Mapping[str, Policy] = {
     "auto": Policy.ON_FAILURE,
     "never": Policy.NO,
@@ -26,7 +28,7 @@ NOBODYS = Enrolment(
     on_hang=OnHang.ALERT,
     tier=DEFAULT_TIER,
     after=(),
-    because="no tag and no rule names it",
+    because="no tag and no rule says that it is to be started",
 )
 """What holds for a VM that nobody speaks of: it is looked at, and left alone."""
 
@@ -52,27 +54,27 @@ def enrol(vm: VM, tags: frozenset[str], cluster: str, rules: Sequence[Rule]) -> 
     """
     Return what *vm* is enrolled under.
 
-    Whoever says no wins, tag or rule. Otherwise a tag goes before a rule, and the first of the
-    rules that says something before those after it. A tag of ours that says nothing we know may
-    be meant to forbid, so it does.
+    Whoever says no wins, tag or rule. Otherwise a tag goes before a rule, of several tags the most
+    careful counts, and the first of the rules that says something before those after it. A tag of
+    ours that says nothing we know may be meant to forbid, so it does.
     """
     spoken = sorted(
-        name
-        for tag in tags
-        for category, _, name in (tag.casefold().rpartition("/"),)
-        if category == CATEGORY
+        name.removeprefix(OURS)
+        for name in (tag.casefold() for tag in tags)
+        if name.startswith(OURS)  # the name after it may have a slash of its own
     )
     fitting = [rule for rule in rules if _fits(rule, vm, tags, cluster)]
-    policies = [(POLICY_TAGS[name], f"tag {CATEGORY}/{name}") for name in spoken
+    policies = [(POLICY_TAGS[name], f"tag {OURS}{name}") for name in spoken
                 if name in POLICY_TAGS]  # fmt: skip
-    policies += [(Policy.NO, f"tag {CATEGORY}/{name}, which is none that Vergewatch knows")
+    policies.sort(key=lambda said: CAREFUL.index(said[0]))
+    policies += [(Policy.NO, f"tag {OURS}{name}, which is none that Vergewatch knows")
                  for name in spoken if name not in KNOWN_TAGS]  # fmt: skip
     policies += [(rule.policy, rule.title) for rule in fitting if rule.policy is not None]
     if not policies:
         return NOBODYS
     denied = [one for one in policies if not one[0].acts]
     policy, because = (denied or policies)[0]
-    hangs = [HANG_TAGS[name] for name in spoken if name in HANG_TAGS]
+    hangs = [what for tag, what in HANG_TAGS.items() if tag in spoken]  # the mildest first
     tiers = [TIER_TAGS[name] for name in spoken if name in TIER_TAGS]
     return Enrolment(
         policy=policy,

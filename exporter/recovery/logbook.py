@@ -49,7 +49,15 @@ class Meaning(StrEnum):
     NODE = "node"
     """The node was told to go, or went."""
     START = "start"
-    """Somebody started it, or the platform did."""
+    """It was started, or somebody asked for that: what was wanted before is over."""
+    RESET = "reset"
+    """It was reset, and goes on; what was wanted before still holds."""
+    MOVE = "move"
+    """It went to another node."""
+    PLATFORM = "platform"
+    """The platform's own high availability is at it."""
+    DOUBT = "doubt"
+    """It may have been a stop, or something that must not be disturbed."""
     HARMLESS = "harmless"
 
 
@@ -74,11 +82,20 @@ WORDINGS: tuple[Wording, ...] = (
     Wording(r"\btask\b", Meaning.TASK),
     Wording(r"\bvm has shut ?down\b", Meaning.GUEST_STOP),
     Wording(r"\bnode\b.*\b(maintenance|reboot|updat|shut ?down|power)", Meaning.NODE),
-    Wording(r"\bnode\b.*\b(not responding|offline|online)\b", Meaning.HARMLESS),
-    Wording(r"action '(poweron|reset|migrate)' sent", Meaning.START),
+    Wording(r"action 'poweron' sent", Meaning.START),
+    Wording(r"action 'reset' sent", Meaning.RESET),
+    Wording(r"action 'migrate' sent", Meaning.MOVE),
     Wording(r"\b(set by hand|power(ed)?[ -]?off|shut ?down|killed|hibernat\w+)\b", Meaning.STOP),
-    Wording(r"\bmodified\b", Meaning.STOP),
-    Wording(r"\b(powered on|ha: starting|vm has reset|migrat(ing|ed))\b", Meaning.START),
+    Wording(
+        r"\b(modified|(forced|switched|turned) off|(halt|stop|terminat|suspend|paus|destroy|delet)"
+        r"(e|s|ped|ping|ed|ing)?|restor\w+)\b",
+        Meaning.DOUBT,
+    ),
+    Wording(r"\bha: starting\b", Meaning.PLATFORM),
+    Wording(r"\bpowered on\b", Meaning.START),
+    Wording(r"\bvm has reset\b", Meaning.RESET),
+    Wording(r"\bmigrat(ing|ed)\b", Meaning.MOVE),
+    Wording(r"\bnode\b.*\b(not responding|offline|online)\b", Meaning.HARMLESS),
     Wording(
         r"\b(un)?responsive\b|^tag\b|\brenamed\b|\bcreated\b|\bnot enough resources\b",
         Meaning.HARMLESS,

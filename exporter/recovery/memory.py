@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from exporter.model import VM
 from exporter.recovery.breaker import Breaker, Count, vouched_for, weigh
 from exporter.recovery.cases import Case, Enrolment, Policy, Ruling, Sight
@@ -18,6 +20,7 @@ from exporter.recovery.picture import (
     classify,
     is_well,
     sight_of,
+    went_back,
 )
 from exporter.recovery.rules import HOUR, Rules
 from exporter.recovery.states import OPEN, State
@@ -65,7 +68,11 @@ def advance(
         return memory._replace(health=after_invalid(memory.health, picture, rules))
     moment = _moment(memory, picture)
     health = after_valid(memory.health, rules, at=picture.at, gap_seconds=moment.gap_seconds)
-    if _clocks_disagree(memory, picture, poll.every_seconds):
+    set_back = went_back(memory.seen_clock, picture.clock, rules)
+    if set_back:
+        known = {uuid: _undated(case) for uuid, case in known.items()}
+        moment = moment._replace(before_clock=None)
+    if set_back or _clocks_disagree(memory, picture, poll.every_seconds):
         health = warm_up(health, CLOCK_JUMPED, at=picture.at)
     cases = follow_all(known, picture, enrolments, moment, rules)
     dropped = newly_down(memory, picture)
@@ -227,6 +234,11 @@ def _moment(memory: Memory, picture: Picture) -> Moment:
     if memory.seen_clock is not None and picture.clock is not None:
         gaps.append(picture.clock - memory.seen_clock)
     return Moment(picture.at, picture.clock, memory.seen_at, memory.seen_clock, max(gaps))
+
+
+def _undated(case: Case) -> Case:
+    """Return a case whose last being up cannot be found in the platform's log any more."""
+    return case if case.up_clock is None else replace(case, up_clock=None)
 
 
 def _clocks_disagree(memory: Memory, picture: Picture, every_seconds: float) -> bool:

@@ -138,16 +138,29 @@ def _on_time(
     rules: Rules,
 ) -> Picture | Invalid:
     """Return the picture if the platform's own time moves on in it."""
-    clock = picture.clock
-    if last is not None and last.clock is not None and (clock is None or clock <= last.clock):
+    clock, before = picture.clock, last.clock if last is not None else None
+    if went_back(before, clock, rules):
+        return picture
+    if last is not None and before is not None and (clock is None or clock <= before):
         still = picture.at - last.clock_moved_at
         if still > rules.heartbeat_seconds:
             return Invalid("frozen", f"no row was touched for {still:.0f} s or more")
-        picture = picture._replace(clock=last.clock, clock_moved_at=last.clock_moved_at)
+        picture = picture._replace(clock=before, clock_moved_at=last.clock_moved_at)
     stamps = [row.updated_at for row in statuses.values() if row.running and row.updated_at]
     if clock is not None and stamps and clock - median(stamps) > rules.lag_seconds:
         return Invalid("lagging", f"half of the rows are over {rules.lag_seconds:g} s old")
     return picture
+
+
+def went_back(before: float | None, clock: float | None, rules: Rules) -> bool:
+    """
+    Return whether the platform's clock was set back, so that older times of it mean nothing.
+
+    By so much that the margin of the logs does not make up for it; less is rows that come and go.
+    """
+    if before is None or clock is None:
+        return False
+    return clock < before - rules.log_before_seconds / 2
 
 
 def classify(vm: VM | None, enrolment: Enrolment | None) -> Sight:

@@ -104,6 +104,7 @@ class FreshVM(NamedTuple):
 
     key: int
     uuid: str
+    name: str
     machine: int | None
     enabled: bool | None
     is_snapshot: bool | None

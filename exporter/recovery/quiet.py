@@ -1,7 +1,7 @@
 """Hours in which a person has said beforehand that recovery keeps still."""
 
 from collections.abc import Iterable
-from datetime import datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -22,12 +22,16 @@ class QuietWindow(NamedTuple):
         """Return until when the VM *name* is to be left alone at *moment*; None if it is not."""
         if self.names and not any(fnmatchcase(name, pattern) for pattern in self.names):
             return None
-        here = moment.astimezone(self.zone)
+        today = moment.astimezone(self.zone).date()
         for days_ago in range(self.lasts.days + 2):
-            day = here.date() - timedelta(days=days_ago)
+            day = today - timedelta(days=days_ago)
             began = datetime.combine(day, self.begins, self.zone)
-            if day.weekday() in self.days and began <= here < began + self.lasts:
-                return began + self.lasts
+            # In a night in which the clocks are changed, by the wall or by the hours that have
+            # passed, whichever is longer. In UTC, since no hour is missing or doubled there.
+            by_the_wall = (began + self.lasts).astimezone(UTC)
+            ends = max(by_the_wall, began.astimezone(UTC) + self.lasts)
+            if day.weekday() in self.days and began.astimezone(UTC) <= moment < ends:
+                return ends.astimezone(self.zone)
         return None
 
 

@@ -6,7 +6,8 @@ that comes late is no use. Who acts has one try for ever.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -120,7 +121,8 @@ class Operations:
         chosen = log_filter(sorted(wanted), since, key)
         if len(quote(chosen)) > LONGEST_FILTER:
             chosen = log_filter((), since, key)
-        # Newest first: if somebody on the way cuts long answers, the mark is what is missing.
+        # Newest first: if somebody on the way cuts long answers, the mark is what is missing. An
+        # answer in another order may have been cut at its other end.
         query = {"fields": ",".join(LOG_FIELDS), "filter": chosen, "sort": "-$key"}
         body = await self._read("machine_logs", query)
         if len(body) < BIG_BODY_BYTES:
@@ -134,7 +136,7 @@ class Operations:
                 for _, row in sorted(found.items())
                 if row.machine in wanted and row.at >= since  # the filter may be ignored
             ),
-            complete=not reading.skipped and key in found,
+            complete=not reading.skipped and key in found and _descends(found),
         )
 
     async def log_mark(self, before: float, /) -> LogMark | None:
@@ -195,6 +197,10 @@ class Operations:
 
     async def _read(self, table: str, query: Mapping[str, str]) -> bytes:
         return await self._reader.read(f"{ROOT}/{table}", query, endpoint=table, urgent=True)
+
+
+def _descends(keys: Iterable[int]) -> bool:
+    return all(newer > older for newer, older in pairwise(keys))
 
 
 def log_filter(machines: Sequence[int], since: float, mark: int | None) -> str:

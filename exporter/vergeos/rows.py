@@ -404,6 +404,7 @@ def _lone_vm(row: wire.LoneVM, key: int) -> FreshVM:
     return FreshVM(
         key=key,
         uuid=row.uuid or "",
+        name=row.name or "",
         machine=_number(row.machine),
         enabled=row.enabled,
         is_snapshot=row.is_snapshot,

@@ -207,6 +207,7 @@ class LoneVM(Row, gc=False):
     """A row of ``vms`` with what is joined from its machine's status."""
 
     uuid: str | None = None
+    name: Name | None = None
     machine: Reference = None
     enabled: bool | None = None
     is_snapshot: bool | None = None

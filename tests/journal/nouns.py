@@ -47,6 +47,7 @@ CASE = Case(
     attempts=3,
     retry_at=1100.5,
     rung=1,
+    kill_unanswered=True,
     killed_clock=1.7e9 + 20.5,
     forgiven_at=10.0,
 )

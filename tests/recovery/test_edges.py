@@ -65,7 +65,6 @@ ABOUT = Circumstances(
     node_machine=33,
     on_power_loss="last_state",
     powered_on=None,
-    started_at=None,
     logs=READ,
     own_user="",
 )
@@ -153,11 +152,48 @@ def test_a_wish_counts_for_600_seconds(before_up: float, cause: Cause) -> None:
     assert judged(logs=logs) is cause
 
 
-def test_a_wish_from_before_the_last_start_is_done_with() -> None:
-    logs = read(row("VM action 'kill' sent", at=UP_CLOCK - 100.0))
+@pytest.mark.parametrize(
+    ("text", "after", "cause"),
+    [
+        ("VM action 'poweron' sent", 100.0, Cause.CRASHED),
+        ("VM 'web-01' powered on", 0.0, Cause.CRASHED),
+        ("VM 'web-01' powered on", 100.1, Cause.STOPPED_BY_PERSON),  # after it was last seen up
+        ("VM has reset", 10.0, Cause.STOPPED_BY_PERSON),  # as guests do on their way down
+        ("VM 'web-01' migrated to 'node2'", 10.0, Cause.STOPPED_BY_PERSON),
+    ],
+)
+def test_a_wish_from_before_the_last_start_is_done_with(
+    text: str, after: float, cause: Cause
+) -> None:
+    stopped_at = UP_CLOCK - 100.0
+    stop = row("VM action 'kill' sent", at=stopped_at)
+    later = row(text, at=stopped_at + after, key=8, user="system")
 
-    assert judged(logs=logs, started_at=UP_CLOCK - 100.0) is Cause.STOPPED_BY_PERSON
-    assert judged(logs=logs, started_at=UP_CLOCK - 99.9) is Cause.CRASHED
+    assert judged(logs=read(stop, later)) is cause
+    assert judged(logs=read(later, stop)) is Cause.STOPPED_BY_PERSON
+
+
+def test_the_start_of_another_machine_ends_no_wish() -> None:
+    stop = row("VM action 'kill' sent", at=UP_CLOCK - 100.0)
+    others = row("VM 'db-01' powered on", at=UP_CLOCK - 50.0, machine=33, key=8)
+
+    assert judged(logs=read(stop, others)) is Cause.STOPPED_BY_PERSON
+
+
+@pytest.mark.parametrize(
+    ("text", "after", "cause"),
+    [
+        ("HA: starting 'web-01' on 'node2'", 0.1, Cause.START_FAILED),
+        ("HA: starting 'web-01' on 'node2'", 0.0, Cause.CRASHED),
+        ("VM 'web-01' migrated to 'node2'", 0.1, Cause.MIGRATED_SHORTLY_BEFORE),
+        ("VM 'web-01' migrated to 'node2'", 0.0, Cause.CRASHED),
+        ("VM 'web-01' powered on", 0.1, Cause.CRASHED),  # perhaps by us
+    ],
+)
+def test_what_the_platform_did_since_it_was_last_up_is_doubt(
+    text: str, after: float, cause: Cause
+) -> None:
+    assert judged(logs=read(row(text, at=UP_CLOCK + after, user="system"))) is cause
 
 
 @pytest.mark.parametrize(
@@ -199,16 +235,44 @@ def test_what_its_node_was_told_is_a_wish_and_another_machines_row_is_nothing() 
 @pytest.mark.parametrize(
     ("after", "user", "cause"),
     [
-        (60.0, "vergewatch", Cause.KILLED_TO_RESTART),
-        (60.1, "vergewatch", Cause.STOPPED_BY_PERSON),
+        (300.0, "vergewatch", Cause.KILLED_TO_RESTART),
+        (300.1, "vergewatch", Cause.STOPPED_BY_PERSON),
         (0.0, "anna", Cause.STOPPED_BY_PERSON),
     ],
 )
-def test_our_own_kill_is_no_wish_to_leave_it_down(after: float, user: str, cause: Cause) -> None:
+@pytest.mark.parametrize("text", ["VM action 'kill' sent", "VM killed", "Power command issued"])
+def test_our_own_kill_is_no_wish_to_leave_it_down(
+    text: str, after: float, user: str, cause: Cause
+) -> None:
     case = replace(DOWN, killed_clock=UP_CLOCK)
-    logs = read(row("VM action 'kill' sent", at=UP_CLOCK + after, user=user))
+    ours = row(text, at=UP_CLOCK + after, user=user)
+    echo = row("VM 'web-01' powered off", at=UP_CLOCK + after + 60.0, user="system", key=8)
 
-    assert judged(case, logs=logs, own_user="vergewatch") is cause
+    found = judged(case, logs=read(ours, echo), own_user="vergewatch")
+
+    assert (found is Cause.KILLED_TO_RESTART) is (cause is Cause.KILLED_TO_RESTART)
+
+
+@pytest.mark.parametrize(
+    ("after", "cause"), [(60.0, Cause.KILLED_TO_RESTART), (60.1, Cause.STOPPED_BY_PERSON)]
+)
+def test_who_does_not_know_its_own_name_takes_a_kill_at_that_minute_for_its_own(
+    after: float, cause: Cause
+) -> None:
+    case = replace(DOWN, killed_clock=UP_CLOCK)
+    logs = read(row("VM action 'kill' sent", at=UP_CLOCK + after, user="api"))
+
+    assert judged(case, logs=logs) is cause
+
+
+def test_a_kill_whose_answer_was_lost_may_be_anybodys() -> None:
+    case = replace(DOWN, killed_clock=UP_CLOCK, kill_unanswered=True)
+    kill = row("VM action 'kill' sent", at=UP_CLOCK + 1, user="api")
+    echo = row("VM 'web-01' powered off", at=UP_CLOCK + 2, user="system", key=8)
+
+    assert judged(case, logs=read(kill, echo)) is Cause.LOGS_UNCLEAR
+    assert judged(case, logs=read(kill, echo), own_user="api") is Cause.CRASHED
+    assert judged(case, logs=read()) is Cause.CRASHED
 
 
 @pytest.mark.parametrize("action", ["kill", "poweroff"])
@@ -226,11 +290,18 @@ def test_somebody_who_stops_it_just_after_our_kill_is_heard(action: str) -> None
         ("Node action 'poweroff' sent", Cause.STOPPED_BY_PERSON),
         ("Node 'n3' powered off", Cause.STOPPED_BY_PERSON),
         ("Task 'night' ran: node1", Cause.STOPPED_BY_TASK),
-        ("a text of nodes that nobody knows", Cause.CRASHED),
+        ("a text of nodes that nobody knows", Cause.LOGS_UNCLEAR),
+        ("Node 'n3' is online", Cause.CRASHED),
     ],
 )
 def test_whoever_stops_a_node_wants_down_what_runs_on_it(text: str, cause: Cause) -> None:
     assert judged(logs=read(row(text, machine=33))) is cause
+
+
+def test_what_a_node_says_by_itself_need_not_be_understood() -> None:
+    rows = read(row("a text of nodes that nobody knows", machine=33, user="system"))
+
+    assert judged(logs=rows) is Cause.CRASHED
 
 
 @pytest.mark.parametrize(
@@ -650,6 +721,8 @@ def test_it_is_warm_after_600_seconds_and_ten_pictures() -> None:
 CRASHED = replace(
     DOWN, state=State.HELD, judgement=Judgement(Ruling.CRASHED, Cause.CRASHED, "it crashed")
 )
+TWO_OF_3 = (Use(Window(3600.0, 3), 2, None),)
+FOUR_OF_5 = (Use(Window(600.0, 5), 4, None),)
 FREE = Facts(
     at=10_000.0,
     time=START,
@@ -661,7 +734,7 @@ FREE = Facts(
     health=Health(pictures=10),
     breaker=Breaker(),
     in_flight=("one",),
-    fleet_uses=(Use(Window(600.0, 5), 4, None),),
+    fleet_uses=FOUR_OF_5,
     acted_at=None,
     no_capacity=(9_400.1, 9_500.0),
     read_only="",
@@ -669,8 +742,9 @@ FREE = Facts(
     case=CRASHED,
     enrolment=CARE,
     open_intent=None,
-    vm_uses=(Use(Window(3600.0, 3), 2, None),),
+    vm_uses=TWO_OF_3,
     quiet="",
+    quiet_soon="",
     node_hold="",
     waits_for="",
     may_power_cycle=True,
@@ -696,6 +770,11 @@ def hung(rung: int) -> Case:
 
 
 CYCLE = replace(CARE, on_hang=OnHang.POWER_CYCLE)
+ROOM = {
+    "vm_uses": (Use(Window(3600.0, 3), 1, None),),
+    "fleet_uses": (Use(Window(600.0, 5), 3, None),),
+}
+"""Enough of it for a kill and the start after it."""
 
 
 def test_at_the_edge_of_every_limit_it_acts() -> None:
@@ -731,10 +810,15 @@ def test_at_the_edge_of_every_limit_it_acts() -> None:
         ({"waits_for": "db-01"}, Reason.NOT_ITS_TURN),
         ({"case": hung(0)}, Reason.STEP_NOT_ALLOWED),
         (
-            {"case": hung(2), "enrolment": CYCLE, "may_power_cycle": False, "vm_uses": ()},
+            {"case": hung(2), "enrolment": CYCLE, "may_power_cycle": False, **ROOM},
             Reason.STEP_NOT_ALLOWED,
         ),
-        ({"case": hung(2), "enrolment": CYCLE}, Reason.BUDGET_SPENT),
+        ({"case": hung(2), "enrolment": CYCLE, **ROOM, "vm_uses": TWO_OF_3}, Reason.BUDGET_SPENT),
+        (
+            {"case": hung(2), "enrolment": CYCLE, **ROOM, "fleet_uses": FOUR_OF_5},
+            Reason.RATE_LIMITED,
+        ),
+        ({"case": hung(2), "enrolment": CYCLE, **ROOM, "quiet_soon": "x"}, Reason.QUIET_WINDOW),
         (
             {"case": hung(1), "enrolment": CYCLE, "hard_reset_at": 6_400.1},
             Reason.STEP_NOT_ALLOWED,
@@ -757,11 +841,8 @@ def test_a_step_over_a_limit_is_enough(change: dict[str, Any], reason: Reason) -
         {"breaker": CLEARING, "in_flight": (), "acted_at": 9_940.0},
         {"no_capacity": (9_400.0, 9_500.0, 9_600.0)},
         {"case": hung(1), "enrolment": CYCLE, "hard_reset_at": 6_400.0},
-        {
-            "case": hung(2),
-            "enrolment": CYCLE,
-            "vm_uses": (Use(Window(3600.0, 3), 1, None),),  # there is room for a start after it
-        },
+        {"case": hung(2), "enrolment": CYCLE, **ROOM},
+        {"case": hung(1), "enrolment": CYCLE, "quiet_soon": "x"},
     ],
 )
 def test_on_the_limit_it_acts(change: dict[str, Any]) -> None:

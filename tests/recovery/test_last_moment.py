@@ -224,3 +224,27 @@ def test_what_was_called_off_at_the_last_moment_is_not_held_against_the_vm(play:
     assert theatre.running("web-01")
     (action,) = theatre.recovery.report.last_actions
     assert action.outcome is Outcome.CONFIRMED
+
+
+def test_a_host_that_was_suspended_since_it_looked_asks_for_nothing() -> None:
+    theatre = Theatre()
+    asleep = [0.0]
+    theatre.clock.monotonic = lambda: theatre.clock.elapsed - asleep[0]  # type: ignore[method-assign]
+    theatre.warm()
+
+    def sleep(step: str) -> None:
+        if step == "prepare" and not asleep[0]:
+            asleep[0] = 1800.0
+            theatre.clock.elapsed += 600
+            theatre.world.operator_starts("web-01")
+            theatre.clock.elapsed += 600
+            theatre.world.operator_stops("web-01", graceful=False)
+            theatre.clock.elapsed += 600
+            theatre.world.catch_up()
+
+    theatre.book.fall = sleep
+    theatre.world.crash("web-01")
+    theatre.let_pass(1800)
+
+    assert asleep[0]
+    assert not theatre.asked()

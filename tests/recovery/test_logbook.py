@@ -7,29 +7,29 @@ EXPECTED: dict[str, Meaning | None] = {
     "powered_on": Meaning.START,
     "powered_off": Meaning.STOP,
     "guest_shut_down": Meaning.GUEST_STOP,
-    "guest_rebooted": Meaning.START,
+    "guest_rebooted": Meaning.RESET,
     "hung": Meaning.HARMLESS,
     "woke_up": Meaning.HARMLESS,
     "hibernated": Meaning.STOP,
-    "migration_started": Meaning.START,
-    "migrated": Meaning.START,
+    "migration_started": Meaning.MOVE,
+    "migrated": Meaning.MOVE,
     "renamed": Meaning.HARMLESS,
-    "changed": Meaning.STOP,
+    "changed": Meaning.DOUBT,
     "created": Meaning.HARMLESS,
     "task_ran": Meaning.TASK,
     "tagged": Meaning.HARMLESS,
     "untagged": Meaning.HARMLESS,
     "status_forced": Meaning.STOP,
-    "ha_restarted": Meaning.START,
+    "ha_restarted": Meaning.PLATFORM,
     "no_capacity": Meaning.HARMLESS,
-    "out_of_space": None,
+    "out_of_space": Meaning.DOUBT,
     "node_failed": Meaning.HARMLESS,
     "node_returned": Meaning.HARMLESS,
     "node_maintenance": Meaning.NODE,
     "node_maintenance_left": Meaning.NODE,
     "maintenance_power_off": Meaning.NODE,
     # These are in no log of a machine.
-    "deleted": None,
+    "deleted": Meaning.DOUBT,
     "logged_in": None,
     "login_failed": None,
 }
@@ -40,8 +40,8 @@ ACTIONS = {
     "restore": Meaning.STOP,
     "delete": Meaning.STOP,
     "poweron": Meaning.START,
-    "reset": Meaning.START,
-    "migrate": Meaning.START,
+    "reset": Meaning.RESET,
+    "migrate": Meaning.MOVE,
     "defragment": None,
 }
 WORDS = {"user": "anna", "node": "node1", "task": "Friday off", "old": "x", "tag": "auto"}
@@ -78,3 +78,22 @@ def test_a_text_that_nobody_has_explained_means_nothing() -> None:
 )
 def test_no_name_hides_a_stop(text: str) -> None:
     assert Wordbook().meaning(text) is Meaning.STOP
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "VM is unresponsive, forced off by operator",
+        "Machine halted by user: unresponsive",
+        "VM stopped on node node2, state is now offline",
+        "VM terminated on request, snapshot created",
+        "Stopped by user. Last migrated 3 days ago",
+        "Restoring VM from snapshot created 2025-12-31",
+    ],
+)
+def test_a_harmless_word_excuses_no_row_that_may_tell_of_a_stop(text: str) -> None:
+    assert Wordbook().meaning(text) is Meaning.DOUBT
+
+
+def test_a_stop_is_one_wherever_it_happened() -> None:
+    assert Wordbook().meaning("VM powered off on node node1 (offline)") is Meaning.STOP

@@ -1,11 +1,12 @@
 """What may be changed about a play without a request more being made, or any other."""
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exporter.recovery.decision import Decision, Reason
@@ -159,18 +160,18 @@ def test_in_shadow_everything_is_decided_alike_until_the_first_action(mishaps: M
     enforced = perform(mishaps)
     shadowed = perform(mishaps, rules=HURRIED._replace(mode=Mode.SHADOW))
 
-    def until_first_action(theatre: Theatre) -> list[tuple[object, ...]]:
-        found = []
-        for decision in theatre.book.decisions:
-            found.append((*told(decision)[:2], *told(decision)[3:]))
-            if decision.reason in (Reason.ACT, Reason.SHADOW):
-                break
-        return found
+    def until_first_action(theatre: Theatre) -> list[str]:
+        decisions = theatre.book.decisions  # in one round, those that act are written down first
+        first = min((one.at for one in decisions if one.reason in acting), default=math.inf)
+        return sorted(
+            str((*told(one)[:2], *told(one)[3:]))
+            for one in decisions
+            if one.at < first or (one.reason in acting and one.at == first)
+        )
 
+    acting = (Reason.ACT, Reason.SHADOW)
     assert not shadowed.requests
-    assert sorted(map(str, until_first_action(enforced))) == sorted(
-        map(str, until_first_action(shadowed))
-    )
+    assert until_first_action(enforced) == until_first_action(shadowed)
 
 
 @FEW
@@ -199,6 +200,7 @@ def test_clocks_that_jump_release_nothing(
     st.floats(0.05, 0.95),
     st.sets(st.integers(0, POLLS)),
 )
+@example(when=8, which=0, table="tag_members", keep=0.125, polls={38})  # after it was given up
 def test_rows_that_are_missing_lead_to_nothing(
     when: int, which: int, table: str, keep: float, polls: set[int]
 ) -> None:

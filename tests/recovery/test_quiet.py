@@ -67,3 +67,27 @@ def test_the_hours_on_the_wall_count_when_the_clock_is_changed(
     small_hours = window(time(1, 0), 3, zone=BERLIN)
 
     assert holds(small_hours, moment) is still
+
+
+@pytest.mark.parametrize(
+    ("night", "begins", "minutes"),
+    [
+        (datetime(2026, 3, 29, tzinfo=UTC), time(2, 0), 60),  # an hour that is not there
+        (datetime(2026, 3, 29, tzinfo=UTC), time(1, 0), 120),
+        (datetime(2026, 10, 25, tzinfo=UTC), time(1, 30), 60),
+        (datetime(2026, 10, 25, tzinfo=UTC), time(1, 0), 180),
+    ],
+)
+def test_no_change_of_the_clocks_makes_a_window_shorter_or_tears_it(
+    night: datetime, begins: time, minutes: int
+) -> None:
+    of_that_night = window(begins, minutes / 60, zone=BERLIN)
+
+    held = [
+        minute
+        for minute in range(-120, 360)
+        if holds(of_that_night, night + timedelta(minutes=minute))
+    ]
+
+    assert len(held) >= minutes
+    assert held == list(range(held[0], held[-1] + 1))

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import aiohttp
+import msgspec
 import pytest
 from pydantic import SecretStr
 
@@ -847,12 +848,13 @@ async def test_a_log_that_cannot_be_read_is_an_error_after_one_try(
         assert len(past.site.cloud.requests) == 1
 
 
-async def test_a_log_that_comes_whole_whatever_was_asked_is_sorted_out_here() -> None:
+async def test_a_log_that_comes_whole_whatever_was_filtered_is_sorted_out_here() -> None:
     async with logged() as past:
         original = past.site.reader.read
 
         async def unfiltered(path: str, query: dict[str, str], **kwargs: Any) -> bytes:
-            return await original(path, {"fields": query["fields"]}, **kwargs)
+            asked = {name: query[name] for name in ("fields", "sort")}
+            return await original(path, asked, **kwargs)
 
         past.site.reader.read = unfiltered  # type: ignore[assignment,method-assign]
 
@@ -893,6 +895,18 @@ async def test_a_filter_that_is_ignored_leads_to_no_mark() -> None:
         assert await operations.log_mark(1.7e9 + 0.5) == LogMark(7, 1.7e9)
 
 
+@pytest.mark.parametrize(("keys", "complete"), [((3, 2, 1), True), ((1, 2, 3), False)])
+async def test_a_log_that_does_not_come_newest_first_may_have_been_cut(
+    keys: tuple[int, ...], *, complete: bool
+) -> None:
+    rows = [{"$key": key, "machine": 5, "timestamp": 10**15 + key} for key in keys]
+    async with scripted(says(msgspec.json.encode(rows))) as (operations, _):
+        reading = await operations.logs([5], 0.0, LogMark(1, 1e9))
+
+        assert len(reading.rows) == 3
+        assert reading.complete is complete
+
+
 @pytest.mark.parametrize("body", [b'[{"$key":7},{}]', b"{}", b"[7]", b"<html>"])
 async def test_a_mark_that_cannot_be_read_is_an_error(body: bytes) -> None:
     async with scripted(says(body)) as (operations, _):
@@ -918,6 +932,7 @@ async def test_a_look_is_two_requests_for_one_vm() -> None:
         assert fresh._asdict() == {
             "key": vm.key,
             "uuid": vm.uuid,
+            "name": vm.machine.name,
             "machine": vm.machine.key,
             "enabled": True,
             "is_snapshot": False,
