@@ -20,6 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from exporter import __version__, app, cli_recovery, logs, reference
+from exporter.amounts import counted
 from exporter.checkup import Finding, ask_alertmanagers, look
 from exporter.clock import SystemClock
 from exporter.configuration import SIMULATOR_KEY_VARIABLE, load, unknown_variables
@@ -315,7 +316,7 @@ def _print_care(care: CareFinding) -> None:
     """Print what recovery would do: whom it would look after, and how it is stopped."""
     count = sum(care.enrolled.values())
     who = ", ".join(f"{number} by {because}" for because, number in care.enrolled.items())
-    whom = f"{count} of {care.vms} VMs looked after" + (f": {who}" if who else "")
+    whom = f"{count} of {counted(care.vms or 0, 'VM')} looked after" + (f": {who}" if who else "")
     _say(f"recovery  mode {care.mode}, {escape(whom if care.vms is not None else 'tags unread')}")
     steered = "a token steers it" if care.steered else "no token, so nobody can pause or disarm it"
     _say(f"  journal in {escape(care.directory)}, {steered}")

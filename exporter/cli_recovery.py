@@ -16,9 +16,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from exporter.amounts import counted, lasting
 from exporter.errors import ConfigError
 from exporter.recovery.account import tell
-from exporter.recovery.explain import Explanation, Line, lasting
+from exporter.recovery.explain import Explanation, Line
 from exporter.recovery.orders import OrderKind
 from exporter.steering import (
     DEFAULT_URL,
@@ -364,7 +365,7 @@ def _standing(care: Care) -> Iterator[str]:
         yield f"silences: {care.silences_unknown}"
     if care.journal_problem and care.journal_problem != care.because:
         yield f"journal: {care.journal_problem}"
-    yield f"{care.vms} VMs looked after{_by_state(care.states)}"
+    yield f"{counted(care.vms, 'VM')} looked after{_by_state(care.states)}"
     if care.others:
         others = sum(care.others.values())
         yield f"{others} only looked at, since nobody enrolled them{_by_state(care.others)}"

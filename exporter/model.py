@@ -295,9 +295,14 @@ class RecoveryReport(msgspec.Struct, frozen=True, gc=False):
     allowances: tuple[Allowance, ...]
     last_actions: tuple[LastAction, ...]
     open_intents: int
-    journal_up: bool
+    journal_problem: str
+    """Why the journal takes nothing; empty while it does."""
     picture_at: datetime | None
     """When the last picture was taken that it believed."""
+
+    @property
+    def journal_up(self) -> bool:
+        return not self.journal_problem
 
 
 class SystemReport(msgspec.Struct, frozen=True, gc=False):

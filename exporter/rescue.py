@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from pydantic import SecretStr
 
+from exporter.amounts import lasting
 from exporter.clock import Clock
 from exporter.errors import ConfigError, JournalError
 from exporter.offload import offload
@@ -24,7 +25,7 @@ from exporter.recovery.pace import endless_loops
 from exporter.recovery.picture import Poll
 from exporter.recovery.ports import Book
 from exporter.recovery.quiet import QuietWindow
-from exporter.recovery.rules import DAY, HOUR, Mode, PowerState, Rules, Window
+from exporter.recovery.rules import DAY, Mode, PowerState, Rules, Window
 from exporter.recovery_settings import (
     DAYS,
     FLEET_WINDOWS,
@@ -195,7 +196,7 @@ def _check_that_loops_end(rules: Rules) -> None:
     if not endless:
         return
     lines = "\n".join(
-        f"  a VM that dies {_hours(loop.dies_after_seconds)} after each start is started "
+        f"  a VM that dies {lasting(loop.dies_after_seconds)} after each start is started "
         f"{loop.restarts} times in a week, and again in the next"
         for loop in endless
     )
@@ -204,10 +205,6 @@ def _check_that_loops_end(rules: Rules) -> None:
         "  lower most_per_hour, most_per_day or most_per_week, or set "
         "recovery.i_accept_endless_restarts"
     )
-
-
-def _hours(seconds: float) -> str:
-    return f"{seconds / HOUR:g} h" if seconds >= HOUR else f"{seconds:g} s"
 
 
 def _ward(number: int, ward: Ward) -> Rule:

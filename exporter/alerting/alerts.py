@@ -21,12 +21,12 @@ from exporter.recovery.states import State
 SOURCE = "vergewatch"
 SETTLED = frozenset({State.HEALTHY, State.PROBATION, State.INTENDED})
 """It is up, or a person wants it down: what an action came to does not matter any more."""
-READY = frozenset({Posture.ACTIVE, Posture.CLEARING})
+STORMY = frozenset({Posture.STORM, Posture.CLEARING})
 HELD_BECAUSE: Mapping[str, str] = {
     State.HELD: "crashed, and something forbids to start it; `vergewatch explain` says what",
     State.PLATFORM: "is down, and VergeOS, whose turn it is, has not brought it back",
 }
-SPEAKS_FOR_ALL = frozenset({Posture.STORM, Posture.JOURNAL_DOWN, Posture.BROKEN})
+SPEAKS_FOR_ALL = STORMY | {Posture.JOURNAL_DOWN, Posture.BROKEN}
 """What is told of recovery as a whole; one alert for each VM besides would only be a flood."""
 
 
@@ -60,10 +60,12 @@ KINDS: Mapping[Name, Kind] = {
     Name.KEY_REFUSED: Kind("critical", "system", "VergeOS refuses Vergewatch's credentials"),
     Name.DISARMED: Kind("warning", "recovery", "Recovery has been disarmed for long"),
     Name.BROKEN: Kind("critical", "recovery", "Recovery has a bug and does nothing any more"),
-    Name.STORM: Kind("critical", "recovery", "Recovery keeps still: too many VMs are down"),
+    Name.STORM: Kind(
+        "critical", "recovery", "Too many VMs are or were down, so recovery holds back"
+    ),
     Name.JOURNAL_DOWN: Kind("critical", "recovery", "Recovery has no journal, so it does nothing"),
     Name.QUARANTINED: Kind("critical", "recovery", "Recovery has given a VM up"),
-    Name.HELD: Kind("warning", "recovery", "A VM crashed, and something forbids to start it"),
+    Name.HELD: Kind("warning", "recovery", "A VM is down, and waits for something"),
     Name.UNKNOWN: Kind("warning", "recovery", "A VM is down, and nobody can prove why"),
     Name.FAILED: Kind("critical", "recovery", "What recovery did to a VM did not help"),
     Name.UNKNOWN_OUTCOME: Kind("warning", "recovery", "Nobody knows what became of an action"),
@@ -121,10 +123,11 @@ def alerts(
     tell = _Teller(report, runbooks)
     cloud = f"cloud {report.system_name}"
     if not report.key_accepted:
-        yield tell(Name.KEY_REFUSED, f"{cloud} refuses our credentials; nothing is asked any more.")
+        text = f"VergeOS in {cloud} refuses our credentials, so next to nothing is asked any more."
+        yield tell(Name.KEY_REFUSED, text)
     if not report.up:
         since = f" since {report.taken_at:%Y-%m-%d %H:%M} UTC" if report.taken_at else ""
-        text = f"Nothing was seen of {cloud}{since}; its VMs are not watched."
+        text = f"Nothing has been seen of {cloud}{since}; its VMs are not watched."
         yield tell(Name.CLOUD_BLIND, text, wait_seconds=limits.blind_seconds)
     recovery = report.recovery
     if recovery is not None:
@@ -141,14 +144,14 @@ def _of_recovery(
     if recovery.posture == Posture.BROKEN:
         text = f"Recovery of {cloud} is out of order until the daemon is started anew: {why}."
         yield tell(Name.BROKEN, text)
-    if not recovery.journal_up:
-        text = f"The journal cannot be written, and recovery of {cloud} does nothing: {why}."
+    if recovery.journal_problem:
+        text = f"Recovery of {cloud} has no journal, and does nothing: {recovery.journal_problem}."
         yield tell(Name.JOURNAL_DOWN, text, wait_seconds=limits.journal_seconds)
     if enforcing and recovery.posture == Posture.DISARMED:
-        text = f"Recovery of {cloud} is disarmed {why}. Crashed VMs stay down."
+        text = f"Recovery of {cloud} is disarmed ({why}). Crashed VMs stay down."
         yield tell(Name.DISARMED, text, wait_seconds=limits.disarmed_seconds)
-    if enforcing and recovery.posture == Posture.STORM:
-        text = f"Recovery of {cloud} keeps still, for {why}."
+    if enforcing and recovery.posture in STORMY:
+        text = f"Recovery of {cloud} holds back: {why}."
         yield tell(Name.STORM, text, wait_seconds=limits.storm_seconds)
 
 
@@ -157,7 +160,7 @@ def _of_vms(
 ) -> Iterator[Alert]:
     for vm in _looked_after(recovery):
         if vm.state == State.QUARANTINED:
-            text = "was started too often, and is left to a person"
+            text = "was helped too often, or with every step allowed, and is left to a person"
             yield tell(Name.QUARANTINED, f"%s {text}.", vm)
         elif _is_held(vm, limits, now) and recovery.posture not in SPEAKS_FOR_ALL:
             yield tell(Name.HELD, f"%s {HELD_BECAUSE[vm.state]}.", vm)
@@ -273,7 +276,7 @@ def is_over(
             known = recovery.journal_up and recovery.posture != Posture.BROKEN
             return not enforcing or (known and recovery.posture != Posture.DISARMED)
         case Name.STORM:
-            return not enforcing or recovery.posture in READY
+            return not enforcing or recovery.posture == Posture.ACTIVE
         case _:
             return not enforcing or _is_over_for_vm(alert, recovery, limits, since, now)
 

@@ -68,6 +68,7 @@ FIRING = series("ALERTS", OURS, 'alertstate="firing"', 'severity=~"critical|warn
 SERIOUS = series("ALERTS", OURS, 'severity=~"critical|warning"')
 TOLD = series("ALERTS", OURS, 'alertstate="firing"', 'severity="info"')
 
+SEVERITIES_IN_ORDER = ("critical", "warning", "info")
 SEVERITIES = texts(
     {"critical": ("critical", RED), "warning": ("warning", ORANGE), "info": ("info", BLUE)}
 )
@@ -249,6 +250,10 @@ def _alerts() -> Panel:
     about = f"count by ({AN_ALERT}, system_name, node, vm_name) ({SERIOUS} or {TOLD})"
     for label in ("system_name", "node", "vm_name"):  # the last that there is
         about = f'label_replace({about}, "about", "$1", "{label}", "(.+)")'
+    rank = " or ".join(
+        f'label_replace(vector({at}), "severity", "{word}", "", "")'
+        for at, word in enumerate(SEVERITIES_IN_ORDER)
+    )
     return rows(
         of(
             11,
@@ -258,14 +263,13 @@ def _alerts() -> Panel:
             width=9,
             height=9,
         ),
-        [now(about)],
+        [now(f"sort(0 * {about} + on (severity) group_left () ({rank}))")],
         [
             Column("alertname", "Alert", 230, link=RUNBOOK),
             Column("severity", "Severity", 90, texts=SEVERITIES),
             Column("alertstate", "State", 85, texts=ALERT_STATES),
             Column("about", "About"),
         ],
-        sort="Severity",
         hide=["Value", "system_name", "node", "vm_name"],
         empty="No alert",
         paged=True,

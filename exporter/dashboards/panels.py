@@ -247,7 +247,7 @@ def rows(
     queries: Sequence[Query],
     columns: Sequence[Column],
     *,
-    sort: str,
+    sort: str = "",
     descending: bool = False,
     hide: Iterable[str] = (),
     empty: str = "nothing",
@@ -257,7 +257,7 @@ def rows(
     Return a table of the latest values.
 
     Args:
-        sort: The title of the column to sort by.
+        sort: The title of the column to sort by; without it the rows come as the query has them.
         hide: Fields that are not shown, besides the time.
         paged: Turn pages instead of scrolling, where there may be many rows.
 
@@ -270,8 +270,9 @@ def rows(
         .show_header(True)
         .min_width(60)
         .cell_height(values.TableCellHeight.SM)
-        .sort_by([common.TableSortByFieldState().display_name(sort).desc(descending)])
     )
+    if sort:
+        panel.sort_by([common.TableSortByFieldState().display_name(sort).desc(descending)])
     if paged:
         panel.footer(common.TableFooterOptions().enable_pagination(True).show(False))
     if len(queries) > 1:

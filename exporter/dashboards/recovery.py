@@ -3,6 +3,7 @@
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel as Drawn
 
+from exporter.amounts import span
 from exporter.dashboards.page import Page, Section, alerts, recovery_actions
 from exporter.dashboards.panels import (
     OUTCOMES,
@@ -384,21 +385,13 @@ def _time_to_recover() -> Panel:
         ),
         query,
         names={
-            **{rf"/^{bound}(\.0)?$/": f"{_spoken(float(bound))} or less" for bound in bounds},
+            **{rf"/^{bound}(\.0)?$/": f"{span(float(bound))} or less" for bound in bounds},
             r"/^\+Inf$/": "longer",
         },
         base=BLUE,
         decimals=0,
         empty="nobody yet",
     )
-
-
-def _spoken(seconds: float) -> str:
-    """Return a round span of time as people say it."""
-    for unit, size in (("h", 3600), ("min", 60)):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g} {unit}"
-    return f"{seconds:g} s"
 
 
 def _doubts() -> Panel:

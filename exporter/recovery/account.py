@@ -15,9 +15,10 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from exporter.amounts import counted, lasting
 from exporter.recovery.cases import Action, Outcome, Ruling
 from exporter.recovery.decision import Decision, Reason
-from exporter.recovery.explain import UP, Attempt, Numbered, judged_so, lasting
+from exporter.recovery.explain import UP, Attempt, Numbered, judged_so
 from exporter.recovery.ports import Change
 from exporter.recovery.states import State
 
@@ -138,7 +139,7 @@ def account(
     incidents = [
         incident
         for of_a_vm in spells.values()
-        for incident in _incidents(of_a_vm, until)
+        for incident in _incidents([one for one in of_a_vm if one.is_known], until)
         if incident.ended is None or incident.ended >= since
     ]
     incidents.sort(key=lambda one: (one.began, one.vm, one.uuid))
@@ -165,6 +166,11 @@ class _Spell:
         self.decisions: list[Decision] = []
         self.attempts: list[Attempt] = []
 
+    @property
+    def is_known(self) -> bool:
+        """Whether there is more to tell than that it ended."""
+        return self.ended_at > self.began_at
+
 
 def _spells(changes: Iterable[Change], until: datetime) -> dict[str, list[_Spell]]:
     found: dict[str, list[_Spell]] = {}
@@ -174,6 +180,9 @@ def _spells(changes: Iterable[Change], until: datetime) -> dict[str, list[_Spell
         mine = found.setdefault(change.uuid, [])
         current = mine[-1] if mine and mine[-1].ended is None else None
         if change.after in UP or change.after in (None, State.BASELINE):
+            if current is None and not mine:  # it began before there were records
+                current = _Spell(change, change.before)
+                mine.append(current)
             if current is not None:
                 current.ended, current.ended_at = change.time, change.at
                 current.after = change.after
@@ -207,6 +216,8 @@ def _spell_of(spells: dict[str, list[_Spell]], decision: Decision) -> _Spell:
     mine = spells.setdefault(decision.uuid, [])
     for spell in mine:
         if decision.at < spell.ended_at:
+            if decision.at < spell.began_at:
+                spell.began, spell.began_at = decision.time, decision.at
             return spell
     mine.append(_Spell(decision, None))
     return mine[-1]
@@ -357,7 +368,7 @@ def _totals(account: Account) -> list[str]:
     if not account.incidents:
         return ["nothing happened to any VM that is looked after", *_strangers(account)]
     rulings = ", ".join(f"{number} {ruling}" for ruling, number in account.rulings.items())
-    lines = [f"{_counted(len(account.incidents), 'incident')}: {rulings}"]
+    lines = [f"{counted(len(account.incidents), 'incident')}: {rulings}"]
     if account.would_have:
         lines.append(
             f"would have acted in {account.would_have}: somebody else did in "
@@ -424,7 +435,3 @@ def _what(incident: Incident) -> str:
 
 def _at(moment: datetime, other: datetime) -> str:
     return f"{moment:%H:%M:%S}" if moment.date() == other.date() else f"{moment:%Y-%m-%d %H:%M:%S}"
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from exporter.amounts import counted, span
 from exporter.recovery.breaker import Breaker, Weather
 from exporter.recovery.cases import (
     Action,
@@ -167,7 +168,7 @@ def _picture_fresh(facts: Facts) -> Verdict:
 def _steady(facts: Facts) -> Verdict:
     health, needed = facts.health, facts.rules.degraded_pictures
     if health.degraded_by:
-        cure = f"{needed - health.valid_in_a_row} more valid pictures in a row"
+        cure = f"{counted(needed - health.valid_in_a_row, 'more valid picture')} in a row"
         return _no(Reason.DEGRADED, health.degraded_by, cure)
     return _yes(Reason.DEGRADED, "the pictures are sound")
 
@@ -175,8 +176,9 @@ def _steady(facts: Facts) -> Verdict:
 def _warm(facts: Facts) -> Verdict:
     health, rules = facts.health, facts.rules
     lasted = facts.at - health.warm_since
+    seen = counted(health.pictures, "valid picture")
     says = (
-        f"{lasted:.0f} s and {health.pictures} valid pictures since {health.warm_because}; "
+        f"{lasted:.0f} s and {seen} since {health.warm_because}; "
         f"{rules.warmup_seconds:g} s and {rules.warmup_pictures} are wanted"
     )
     if is_warm(health, rules, at=facts.at):
@@ -241,7 +243,8 @@ def _rested(facts: Facts) -> Verdict:
         tries = facts.case.attempts
         says = f"{left} left of the pause after {f'try {tries}' if tries else 'a refusal'}"
         return _no(Reason.BACKING_OFF, says, f"wait {left}")
-    return _yes(Reason.BACKING_OFF, f"{facts.case.attempts} tries before, and no pause is due")
+    before = counted(facts.case.attempts, "try", "tries")
+    return _yes(Reason.BACKING_OFF, f"{before} before, and no pause is due")
 
 
 def _not_quiet(facts: Facts) -> Verdict:
@@ -288,7 +291,7 @@ def _fair_weather(facts: Facts) -> Verdict:
 def _capacity(facts: Facts) -> Verdict:
     rules = facts.rules
     recent = [at for at in facts.no_capacity if at > facts.at - rules.capacity_window_seconds]
-    says = f"{len(recent)} refusals for want of resources lately"
+    says = f"{counted(len(recent), 'refusal')} for want of resources lately"
     if len(recent) >= rules.capacity_refusals:
         return _no(Reason.NO_CAPACITY, says, "resources on the platform")
     return _yes(Reason.NO_CAPACITY, says)
@@ -392,15 +395,8 @@ _CURES = {
 
 def _used(uses: Sequence[Use]) -> str:
     return ", ".join(
-        f"{use.used} of {use.window.most} in {_span(use.window.seconds)}" for use in uses
+        f"{use.used} of {use.window.most} in {span(use.window.seconds)}" for use in uses
     )
-
-
-def _span(seconds: float) -> str:
-    for size, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g} {unit}"
-    return f"{seconds:g} s"
 
 
 def _yes(guard: Reason, says: str) -> Verdict:

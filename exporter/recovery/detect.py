@@ -134,7 +134,8 @@ def _seen_up(case: Case, vm: VM, moment: Moment, rules: Rules) -> Case:
         case State.PROBATION:
             if moment.at - case.since < rules.probation_seconds:
                 return case
-            return replace(step(case, Event.STAYED_UP, at=moment.at), attempts=0, rung=0)
+            case = step(case, Event.STAYED_UP, at=moment.at)
+            return replace(case, attempts=0, rung=0, retry_at=None)
         case State.BASELINE | State.QUARANTINED:
             return step(case, Event.SEEN_UP, at=moment.at)
         case _:

@@ -185,7 +185,8 @@ class Recovery:
     def give_up(self, bug: str) -> None:
         """Do nothing any more: there is a bug in here, and nobody knows what it would do next."""
         self.bug = bug
-        self.report = self._make_report()
+        # Not made anew, since that may be where the bug is.
+        self.report = replace(self.report, posture=Posture.BROKEN, because=bug, ready=False)
 
     @property
     def intents(self) -> Mapping[str, Intent]:
@@ -224,7 +225,7 @@ class Recovery:
             ),
             last_actions=self._roster.last_actions,
             open_intents=len(self._intents),
-            journal_up=not self.journal_problem,
+            journal_problem=self.journal_problem,
             picture_at=memory.seen_time,
         )
 

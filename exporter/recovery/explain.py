@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 from msgspec.structs import replace
 
+from exporter.amounts import lasting
 from exporter.recovery.cases import (
     Action,
     Case,
@@ -343,7 +344,7 @@ def _probation(about: About) -> str:
     spell = _spell(about)
     if spell.rose is None:
         return f"{about.vm} is up again, and not yet for long."
-    if not spell.tries:
+    if spell.given_up:
         since = _clock(spell.rose, about.now)
         return (
             f"{about.vm} had been given up; somebody started it, and it has been up since {since}. "
@@ -507,10 +508,12 @@ class _Spell(NamedTuple):
     tries: Sequence[Attempt]
     """Oldest first."""
     why: Judgement | None
+    given_up: bool
 
 
 def _spell(about: About) -> _Spell:
     rose: datetime | None = None
+    given_up = False
     why: Judgement | None = None
     until = float("inf")
     for change in about.changes:
@@ -519,13 +522,14 @@ def _spell(about: About) -> _Spell:
             break
         if came_up:
             rose, until = change.time, change.at
+            given_up = change.before is State.QUARANTINED
             continue
         found = judged_so(change.detail)
         why = why or (found if found is not None and found.cause not in UNSETTLED else None)
         if change.before in UP and change.after not in UP:
-            return _Spell(change.time, rose, _tries(about, change.at, until), why)
+            return _Spell(change.time, rose, _tries(about, change.at, until), why, given_up)
     tries = _tries(about, 0.0, until)
-    return _Spell(None, rose, tries[-1:] if rose is not None else tries, why)
+    return _Spell(None, rose, tries[-1:] if rose is not None else tries, why, given_up)
 
 
 def _tries(about: About, since: float, until: float) -> Sequence[Attempt]:
@@ -710,7 +714,10 @@ def line_of_change(change: Change, system: str) -> Line:
 def line_of_attempt(attempt: Attempt, system: str) -> Line:
     """Return the line that tells of an action."""
     intent = attempt.intent
-    what = f"{_asked_or_done(intent)} (intent {intent.id})"
+    done = f"was about to {VERBS[intent.action][0]}"
+    if _was_sent(attempt):
+        done = _asked_or_done(intent)
+    what = f"{done} (intent {intent.id})"
     if intent.outcome is None:
         text = f"{what}: not known yet what came of it"
     else:
@@ -733,16 +740,6 @@ def line_of_order(order: Order, system: str, *, vm: str = "") -> Line:
     return Line(time=order.time, system=system, vm=vm, kind="order", text=text)
 
 
-def lasting(seconds: float) -> str:
-    """Return ``100 s``, ``29 min``, ``3 h 5 min``, rounded down."""
-    minutes = int(seconds // 60)
-    if seconds < 120 and seconds % 60:  # noqa: PLR2004 - where seconds still tell something
-        return f"{seconds:.0f} s"
-    hours, rest = divmod(minutes, 60)
-    parts = [f"{hours} h"] * bool(hours) + [f"{rest} min"] * bool(rest)
-    return " ".join(parts)
-
-
 def _clock(moment: datetime | None, now: datetime) -> str:
     """Return the time of day, and the date where it is another one; both in UTC."""
     if moment is None:
@@ -753,7 +750,10 @@ def _clock(moment: datetime | None, now: datetime) -> str:
 
 
 def _ordinal(number: int) -> str:
-    return _ORDINALS[number] if number < len(_ORDINALS) else f"{number}th"
+    if number < len(_ORDINALS):
+        return _ORDINALS[number]
+    teens = number // 10 % 10 == 1
+    return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
 
 
 def _span(words: str) -> str:

@@ -67,8 +67,8 @@ SAYS_RECOVERY = (
 
 
 def named(state: str, *more: str) -> str:
-    """Return a template of the names of the first VMs of a cloud that are in *state*."""
-    matchers = ",".join(("system_name=%q", f'state="{state}"', *more))
+    """Return a template of the names of the first VMs of a cloud that are in *state*, a pattern."""
+    matchers = ",".join(("system_name=%q", f'state=~"{state}"', *more))
     query = f"vergewatch_recovery_vm_state_info{{{matchers}}}"
     found = f"printf `{query}` $labels.system_name | query | sortByLabel `vm_name`"
     name = "{{ if $i }}, {{ end }}{{ $vm.Labels.vm_name }}"

@@ -22,6 +22,8 @@ from exporter.rules.vms import EXPLAIN, HISTORY
 
 LAST_ACTION = "vergewatch_recovery_vm_last_action_timestamp_seconds"
 STATE_SINCE = "vergewatch_recovery_vm_state_since_timestamp_seconds"
+UNDER_WAY = "acting|verifying|indeterminate"
+SENT = f'vergewatch_recovery_vm_state_info{{state=~"{UNDER_WAY}"}}'
 
 STATUS = Step(
     "See how recovery stands, why, and who is in trouble.", command="vergewatch recovery status"
@@ -170,14 +172,13 @@ def _outcome_unknown(t: Thresholds) -> Alert:
         identity=SYSTEM,
         expr=f"""\
 count by (system_name) (
-  {by(VM, 'vergewatch_recovery_vm_state_info{state=~"acting|verifying|indeterminate"}')}
+  {by(VM, SENT)}
   and {ON_VM} (time() - {STATE_SINCE} > {t.outcome_unknown_seconds:.15g})
 ) > 0""",
         wait_seconds=60,
         summary="The outcome of an action is not known.",
         description=f"In {OF_SYSTEM} the outcome of {{{{ $value }}}} action(s) has not been known "
-        f"for more than {duration(t.outcome_unknown_seconds)}: {named('indeterminate')}"
-        f"{named('verifying')}.",
+        f"for more than {duration(t.outcome_unknown_seconds)}: {named(UNDER_WAY)}.",
         dashboard=RECOVERY_PAGE,
         quiet="An action is given two to five minutes, also one whose answer was lost; whatever "
         "takes twice that long is stuck.",
@@ -188,8 +189,7 @@ count by (system_name) (
             steps=(
                 STATUS,
                 Step("See which VMs, and in which state.",
-                     promql="vergewatch_recovery_vm_state_info"
-                     '{state=~"acting|verifying|indeterminate"}'),
+                     promql=SENT),
                 Step("See whether we can see at all.", promql="vergewatch_up"),
                 LOGS,
             ),

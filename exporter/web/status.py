@@ -10,11 +10,12 @@ from typing import NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from exporter.amounts import counted
 from exporter.model import KNOWN_WORDS, SystemReport, TableReport
 from exporter.recovery.explain import Line
 from exporter.web.ports import Brief, Care
 from exporter.web.states import State, reason_of, state_of
-from exporter.web.wording import ago, ago_short, counted, duration
+from exporter.web.wording import ago, ago_short, duration
 
 BAR_WIDTH = 1000
 SLIVER = 8

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from exporter.amounts import counted
+
 _UNITS = ((86_400.0, "day", "d"), (3_600.0, "hour", "h"), (60.0, "minute", "min"))
 
 
@@ -33,8 +35,3 @@ def duration(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds // size:.0f} {word}"
     return f"{seconds:.0f} s" if seconds == int(seconds) or seconds >= 10 else f"{seconds:.1f} s"  # noqa: PLR2004
-
-
-def counted(count: int, word: str) -> str:
-    """Return ``1 VM`` or ``1,200 VMs``."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"

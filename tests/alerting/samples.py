@@ -14,6 +14,7 @@ from exporter.model import (
     SystemReport,
     TableReport,
 )
+from exporter.recovery.diary import NOT_OPEN
 from tests.fakes import START
 
 LONG_AGO = START - timedelta(days=1)
@@ -47,7 +48,7 @@ def recovery(**changed: Any) -> RecoveryReport:
         allowances=(),
         last_actions=(),
         open_intents=0,
-        journal_up=True,
+        journal_problem="",
         picture_at=START,
     )
     return msgspec.structs.replace(well, **changed)
@@ -92,7 +93,7 @@ STARTING = report(
     taken_at=None,
     tables=(table(success=None),),
     recovery=recovery(
-        posture="journal_down", because="the journal is not open yet", vms=(), journal_up=False,
+        posture="journal_down", because=NOT_OPEN, vms=(), journal_problem=NOT_OPEN,
         picture_at=None,
     ),
 )  # fmt: skip

@@ -63,11 +63,12 @@ def restarted(roll: Roll) -> Roll:
         (report(recovery=recovery(posture="disarmed")), [Name.DISARMED]),
         (report(recovery=recovery(posture="paused")), []),
         (report(recovery=recovery(posture="storm")), [Name.STORM]),
-        (report(recovery=recovery(journal_up=False)), [Name.JOURNAL_DOWN]),
+        (report(recovery=recovery(journal_problem="the disk is full")), [Name.JOURNAL_DOWN]),
         (with_vm("quarantined"), [f"{Name.QUARANTINED} web-01"]),
         (with_vm("held"), [f"{Name.HELD} web-01"]),
         (with_vm("unknown"), [f"{Name.UNKNOWN} web-01"]),
         (with_vm("held", posture="storm"), [Name.STORM]),
+        (with_vm("held", posture="clearing"), [Name.STORM]),
         (with_vm("held", posture="paused"), [f"{Name.HELD} web-01"]),
         (with_vm("held", posture="warming_up"), [f"{Name.HELD} web-01"]),
         (with_vm("held", posture="broken"), [Name.BROKEN]),
@@ -96,7 +97,7 @@ def test_tells_what_is_so(given: SystemReport, told: list[str]) -> None:
         (BLIND, 120),
         (report(recovery=recovery(posture="disarmed")), 4 * 3600),
         (report(recovery=recovery(posture="storm")), 60),
-        (report(recovery=recovery(journal_up=False)), 120),
+        (report(recovery=recovery(journal_problem="the disk is full")), 120),
         (with_vm("held", START), 900),
         (with_vm("platform", START), 1800),
         (with_vm("unknown", START), 1800),
@@ -125,8 +126,8 @@ def test_what_is_told_says_what_it_is_about_and_where_to_read_on() -> None:
     }
     assert entry.alert.annotations == {
         "summary": "Recovery has given a VM up.",
-        "description": "VM web-01 (1) in cloud production was started too often, and is left to "
-        "a person.",
+        "description": "VM web-01 (1) in cloud production was helped too often, or with every step "
+        "allowed, and is left to a person.",
         "runbook_url": "https://docs.example/runbooks/VergeRecoveryQuarantined.md",
     }
 
@@ -198,7 +199,7 @@ TRUE_BEFORE: Sequence[SystemReport] = (
     report(key_accepted=False),
     report(recovery=recovery(posture="disarmed", because="by alice: patching")),
     report(recovery=recovery(posture="storm")),
-    report(recovery=recovery(journal_up=False)),
+    report(recovery=recovery(journal_problem="the disk is full")),
     with_vm("quarantined"),
     with_vm("held"),
     with_vm("unknown"),
@@ -277,7 +278,7 @@ def test_a_vm_that_nobody_cares_for_any_more_has_no_alerts() -> None:
     roll = settled(with_vm("quarantined"))
 
     gone = report(recovery=recovery(vms=(vm(2),)))
-    unread = report(recovery=recovery(vms=(), journal_up=False))
+    unread = report(recovery=recovery(vms=(), journal_problem="the disk is full"))
 
     assert firing(look(roll, gone, seconds=90000.0)) == []
     assert f"{Name.QUARANTINED} web-01" in firing(look(roll, unread, seconds=90000.0))

@@ -144,7 +144,7 @@ CLOUDS: Sequence[Cloud] = (
                 ),
                 last_actions=(LastAction(2, 'say "hi"', "poweron", "failed", AT),),
                 open_intents=0,
-                journal_up=True,
+                journal_problem="",
                 picture_at=AT,
             ),
         ),

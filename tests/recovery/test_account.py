@@ -277,6 +277,25 @@ def test_a_trouble_that_began_before_the_account_is_known_by_its_decisions() -> 
     assert only(told).lost_seconds == 600
 
 
+def test_a_decision_on_a_trouble_that_began_before_the_account_is_not_of_the_next_one() -> None:
+    told = of(
+        [
+            change(200, State.HELD, State.HEALTHY),
+            change(900, State.HEALTHY, State.SUSPECT),
+            change(940, State.SUSPECT, State.HEALTHY),
+        ],
+        [WOULD],
+    )
+
+    first, second = told.incidents
+    assert (first.began, first.ended, first.would_have) == (at(140), at(200), at(140))
+    assert (second.began, second.would_have, second.lost_seconds) == (at(900), None, 0.0)
+
+
+def test_what_only_ended_in_the_account_is_not_in_it() -> None:
+    assert of([change(200, State.PROBATION, State.HEALTHY)]).incidents == ()
+
+
 def test_a_trouble_that_ended_before_the_account_is_not_in_it() -> None:
     ended = [FELL, HELD, change(200, State.HELD, State.HEALTHY)]
     told = account(

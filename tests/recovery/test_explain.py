@@ -217,6 +217,41 @@ def test_a_vm_given_up_says_how_often_it_crashed_and_what_helps() -> None:
     )
 
 
+def test_who_was_started_by_a_person_after_a_second_crash_had_not_been_given_up() -> None:
+    theatre = stage()
+    theatre.world.crash("web-02")
+    theatre.let_pass(400)
+    theatre.world.crash("web-02")
+    theatre.clock.elapsed += 25
+    theatre.poll()
+    theatre.world.operator_starts("web-02")
+    theatre.let_pass(60)
+
+    told = explained(theatre, "web-02")
+
+    assert told.state == "probation"
+    assert "given up" not in told.sentence
+    assert told.sentence.startswith("web-02 is up. It was not from 00:17:")
+
+
+def test_who_was_given_up_and_started_by_a_person_is_said_to_be() -> None:
+    theatre = stage()
+    for _ in range(4):
+        theatre.world.crash("web-02")
+        theatre.let_pass(400)
+    theatre.world.operator_starts("web-02")
+    theatre.let_pass(60)
+
+    assert explained(theatre, "web-02").sentence.startswith("web-02 had been given up; somebody")
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(10, "tenth"), (11, "11th"), (21, "21st"), (112, "112th"), (123, "123rd")]
+)
+def test_how_often_is_said_in_english(number: int, said: str) -> None:
+    assert module._ordinal(number) == said
+
+
 def test_a_node_in_trouble_leaves_its_vms_to_the_platform() -> None:
     theatre = stage()
     theatre.world.node_fails(theatre.case("git-01").node or "")
