@@ -1,12 +1,13 @@
 """Everything an operator can set about Alertmanagers."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -41,6 +42,11 @@ def _url(text: str) -> str:
     if path.endswith("/api/v2"):
         raise ValueError("ends in the API's path, which is known")
     return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _several(value: Any) -> Any:
+    """Return one value as a list of it."""
+    return (value,) if isinstance(value, str) else value
 
 
 def _secret(secret: SecretStr) -> SecretStr:
@@ -80,7 +86,9 @@ class AlertmanagerSettings(BaseModel):
 
     model_config = STRICT
 
-    urls: tuple[Annotated[str, AfterValidator(_url)], ...] = ()
+    urls: Annotated[
+        tuple[Annotated[str, AfterValidator(_url)], ...], BeforeValidator(_several)
+    ] = ()
     """`http[s]://host[:port][/prefix]` of each Alertmanager. Give all of a cluster: each gets every
     alert, and every silence of any of them counts."""
     username: str = ""

@@ -282,9 +282,9 @@ def _printed(answer: Any, *, as_json: bool) -> bool:
 
 _DONE = {
     "pause": "paused",
-    "resume": "no longer paused",
+    "resume": "no pause is in force",
     "disarm": "disarmed until somebody arms it",
-    "arm": "no longer disarmed",
+    "arm": "no order to disarm is in force",
     "accept": "what is seen is taken for true",
     "clear": "what was tried on {vm} before counts no longer",
 }
@@ -295,6 +295,9 @@ def _told(given: Given) -> str:
     done = _DONE.get(given.kind, given.kind).format(vm=given.vm)
     lasts = f" for {lasting(given.seconds)}" if given.seconds is not None else ""
     posture = given.posture.replace("_", " ")
+    if given.kind == "pause" and (given.paused_seconds or 0.0) > (given.seconds or 0.0) + 1:
+        done, lasts = f"stays paused for {lasting(given.paused_seconds or 0.0)}", ""
+        posture = f"{posture}, since no pause shortens another"
     return f"{given.system}: {done}{lasts}; recovery is {posture} ({given.because})"
 
 
@@ -320,8 +323,8 @@ def _show_explanation(told: Explanation) -> None:
         console.print()
         number = f", decision {told.decision}" if told.decision is not None else ""
         since = f" since {_when(told.decided)} UTC" if told.decided is not None else ""
-        now = "The guards" if told.state not in SETTLED else "The guards, when it was last down"
-        console.print(Text(f"{now}: {told.reason}{since}{number}", style="bold"))
+        console.print(Text(f"What each guard said{_as_of(told)}", style="bold"))
+        console.print(Text(f"It came to {told.reason}{since}{number}.", style="dim"))
         table = _table(("", False), ("", False), ("", True))
         for guard in sorted(told.guards, key=lambda one: one.allowed):
             mark = Text("ok", "green") if guard.allowed else Text("NO", "bold red")
@@ -331,6 +334,11 @@ def _show_explanation(told: Explanation) -> None:
         console.print()
         console.print(Text("What happened, newest first", style="bold"))
         _show_lines(told.history, systems=False, vms=False)
+
+
+def _as_of(told: Explanation) -> str:
+    last = " when it was last down," if told.state in SETTLED else ""
+    return f"{last} at {_when(told.as_of)} UTC" if told.as_of is not None else last
 
 
 def _show_care(care: Care, vms: list[Brief]) -> None:
@@ -354,13 +362,17 @@ def _show_care(care: Care, vms: list[Brief]) -> None:
 
 
 def _standing(care: Care) -> Iterator[str]:
+    if care.unseen:
+        yield f"{care.unseen}; what is said here is how it was then"
     if care.paused is None and care.disarmed is None:
         yield care.because
     for what, order in (("paused", care.paused), ("disarmed", care.disarmed)):
         if order is not None:
             yield _order_in_force(what, order)
-    if care.kill_switch_file and not care.kill_switch:
-        yield f"kill switch: {care.kill_switch_file} (not there; `touch` it to forbid everything)"
+    if care.kill_switch_file:
+        there = "there; when it is removed, a warm-up begins"
+        state = there if care.kill_switch else "not there; `touch` it to forbid everything"
+        yield f"kill switch: {care.kill_switch_file} ({state})"
     if care.silences_unknown:
         yield f"silences: {care.silences_unknown}"
     if care.journal_problem and care.journal_problem != care.because:

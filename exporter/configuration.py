@@ -24,6 +24,8 @@ SECRETS_DIR_VARIABLES = ("VERGEWATCH_SECRETS_DIR", "CREDENTIALS_DIRECTORY")
 """The second is systemd's, set by ``LoadCredential=``."""
 SIMULATOR_KEY_VARIABLE = "VERGEWATCH_SIMULATOR_API_KEY"
 """The key that `vergewatch simulate` accepts; no setting of the daemon's."""
+DAEMON_URL_VARIABLE = "VERGEWATCH_DAEMON_URL"
+"""Where `vergewatch explain` and `recovery` look for the daemon; no setting of its own."""
 VENDOR_VARIABLES = {
     "VERGE_URL": "url",
     "VERGE_API_KEY": "api_key",
@@ -77,7 +79,7 @@ def load(
     if single:
         if values.get("systems"):
             raise ConfigError(
-                f"{', '.join(single)} is for one cloud, and systems lists several: "
+                f"{', '.join(single)}: for one cloud, and systems lists several; "
                 "move it to the system it belongs to"
             )
         values["systems"] = [single]
@@ -109,7 +111,7 @@ def unknown_variables(environ: Iterable[str]) -> list[str]:
         for name in sorted(environ)
         if name.startswith(PREFIX)
         and name not in known
-        and name not in (*SECRETS_DIR_VARIABLES, SIMULATOR_KEY_VARIABLE)
+        and name not in (*SECRETS_DIR_VARIABLES, SIMULATOR_KEY_VARIABLE, DAEMON_URL_VARIABLE)
         and not any(name.startswith(f"{group}__") for group in known)
     ]
 
@@ -175,9 +177,19 @@ def _check_names(values: Any, path: Path) -> None:
             _check_names(value, path)
 
 
+class _Environment(EnvSettingsSource):
+    """Reads variables; what holds several values may be JSON, or one of them by itself."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
+
+
 def _from_environment() -> dict[str, Any]:
     try:
-        return EnvSettingsSource(Settings)()
+        return _Environment(Settings)()
     except SettingsError as problem:
         raise ConfigError(f"in the environment: {problem}") from None
 
@@ -219,6 +231,18 @@ def _find_secrets(values: dict[str, Any], environ: Mapping[str, str], *, single:
         values["recovery"] = {**recovery, "token_file": path}
 
 
+_LIST = 'a list is wanted: [one, another], and in a variable ["one", "another"]'
+_GROUP = "a group of settings is wanted: name and value of each, and in a variable as JSON"
+WANTED: Mapping[str, str] = {
+    "tuple_type": _LIST,
+    "list_type": _LIST,
+    "dict_type": _GROUP,
+    "model_type": _GROUP,
+    "model_attributes_type": _GROUP,
+}
+"""What to say instead of what the validator says, which speaks to programmers."""
+
+
 class _Whereabouts:
     """Knows where each setting was said, to tell whoever said it wrong."""
 
@@ -235,7 +259,7 @@ class _Whereabouts:
         name = _dotted(place)
         if error["type"] == "extra_forbidden":
             return f"{self._said(place)}unknown setting {name}{_nearest(name, _known_names())}"
-        message = error["msg"].removeprefix("Value error, ")
+        message = WANTED.get(error["type"]) or error["msg"].removeprefix("Value error, ")
         return f"{self._said(place)}{name}{': ' if name else ''}{message[:1].lower()}{message[1:]}"
 
     def _said(self, place: tuple[Any, ...]) -> str:

@@ -333,7 +333,17 @@ class Desk:
             others=_counted(case for case in cases if not case.policy.acts),
             under_way=tuple(sorted(intent.name for intent in recovery.intents.values())),
             picture_at=memory.seen_time,
+            unseen=self._unseen(recovery),
         )
+
+    def _unseen(self, recovery: Recovery) -> str:
+        """Return since when nothing was seen of a cloud; empty while it is watched."""
+        seen, now = recovery.memory.seen_time, self._clock.now()
+        if seen is None:
+            return "nothing has been seen of it yet"
+        if (now - seen).total_seconds() <= recovery.setup.rules.hole_seconds:
+            return ""
+        return f"nothing has been seen of it since {seen:%Y-%m-%d %H:%M:%S} UTC"
 
     def _in_force(self, order: Order | None, recovery: Recovery) -> OrderInForce | None:
         if order is None:
@@ -357,6 +367,7 @@ class Desk:
             and written.decision.judgement.cause is decision.judgement.cause
         )
         return about_case(case, system=system, now=self._clock.now())._replace(
+            unseen=self._unseen(recovery),
             enrolment=recovery.memory.enrolments.get(case.uuid),
             left_alone=recovery.left_alone(case),
             decision=decision,
@@ -443,6 +454,11 @@ class Desk:
             raise JournalError(
                 f"nobody knows the VMs of {where} yet: {'; '.join(filter(None, blind))}"
             )
+        unseen = [name for name, one in chosen.items() if one.memory.picture is None]
+        if unseen:
+            raise UnknownNameError(
+                f"recovery has not seen {', '.join(unseen)} yet; ask again in half a minute"
+            )
         near = await offload(_names_like, wanted, {one.name for one in known})
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise UnknownNameError(f"no VM is called {wanted!r} in {where}{hint}")
@@ -526,7 +542,7 @@ def _name_of(order: Order, recovery: Recovery) -> str:
 
 
 def _given(order: Order, system: str, recovery: Recovery, vm: _Named | None) -> Given:
-    stance = recovery.stance
+    stance, pause = recovery.stance, recovery.orders.pause
     return Given(
         system=system,
         kind=order.kind.value,
@@ -534,6 +550,7 @@ def _given(order: Order, system: str, recovery: Recovery, vm: _Named | None) -> 
         reason=order.reason,
         time=order.time,
         seconds=order.until - order.at if order.until is not None else None,
+        paused_seconds=pause.until - recovery.watched if pause and pause.until else None,
         vm=vm.name if vm is not None else "",
         posture=stance.posture.value,
         because=stance.because,

@@ -45,8 +45,21 @@ ModeName = Annotated[Literal["off", "shadow", "enforce"], _unquoted("off")]
 PolicyName = Annotated[
     Literal["no", "on-failure", "unless-stopped", "always", "ignore"], _unquoted("no")
 ]
+MINUTES, HOURS = 60, 24
 Patterns = Annotated[tuple[str, ...], BeforeValidator(_several)]
 """One may be given by itself."""
+
+
+def _time_of_day(value: Any) -> Any:
+    """Return a time of day as it was written: without quotes, YAML takes 22:00 for 22 * 60."""
+    if isinstance(value, str):
+        return value.zfill(len("00:00"))
+    if not isinstance(value, int | float):
+        return value
+    hours, minutes = divmod(int(value), MINUTES)
+    if value != int(value) or not 1 <= hours < HOURS:
+        raise ValueError('is no time of day such as "22:00"')
+    return time(hours, minutes)
 
 
 def _pattern(text: str) -> str:
@@ -198,7 +211,7 @@ class Quiet(BaseModel):
 
     days: tuple[Day, ...] = DAYS
     """On which it begins."""
-    begins: time
+    begins: Annotated[time, BeforeValidator(_time_of_day)]
     """Such as `22:00`."""
     hours: Annotated[float, Field(gt=0, le=LONGEST_WINDOW_HOURS)]
     """How long it lasts."""

@@ -1,6 +1,7 @@
 """Settings: where they come from, which source wins, and what is said when they are wrong."""
 
 import os
+from datetime import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from exporter.configuration import load, unknown_variables
 from exporter.errors import ConfigError
 from exporter.settings import Settings
+from exporter.steering import URL_VARIABLE
 
 
 @pytest.fixture(autouse=True)
@@ -176,7 +178,7 @@ def test_each_of_several_clouds_finds_its_own_credentials(
         ("url: https://v\naction_api_key: k", "{file}: no credentials"),
         (
             "url: https://v\napi_key: k\nsystems: [{url: https://w}]",
-            "api_key, url is for one",
+            "api_key, url: for one",
         ),
         (
             "url: https://v\napi_key: k\npol: {fast_seconds: 3}",
@@ -204,7 +206,7 @@ def test_each_of_several_clouds_finds_its_own_credentials(
         ),
         ("a: [", "{file}, line 1: "),
         ("- a", "{file}: settings are `name: value` lines"),
-        ("systems: 7", "{file}: systems: input should be a valid tuple"),
+        ("systems: 7", "{file}: systems: a list is wanted"),
     ],
 )
 def test_says_what_is_wrong_and_where(tmp_path: Path, text: str, says: str) -> None:
@@ -309,8 +311,71 @@ def test_settings_never_print_their_secrets(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_variable_that_sets_nothing_is_named_with_the_nearest_that_does() -> None:
-    names = ["VERGEWATCH_POL__FAST_SECONDS", "VERGEWATCH_URL", "VERGEWATCH_LOG__LEVEL", "PATH"]
+    names = [
+        "VERGEWATCH_POL__FAST_SECONDS",
+        "VERGEWATCH_URL",
+        "VERGEWATCH_LOG__LEVEL",
+        URL_VARIABLE,
+        "PATH",
+    ]
 
     assert unknown_variables(names) == [
         "VERGEWATCH_POL__FAST_SECONDS sets nothing; did you mean VERGEWATCH_POLL__FAST_SECONDS?"
     ]
+
+
+CLOUD = "url: https://verge.example\napi_key: k\n"
+QUIET = CLOUD + "recovery:\n  quiet: [{{begins: {}, hours: 3, reason: x}}]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "begins"),
+    [
+        ("22:00", time(22, 0)),  # which YAML takes for a number
+        ('"22:00"', time(22, 0)),
+        ("9:30", time(9, 30)),
+        ("09:30", time(9, 30)),
+        ("0:15", time(0, 15)),
+    ],
+)
+def test_quiet_hours_begin_when_it_says_with_quotes_or_without(
+    tmp_path: Path, text: str, begins: time
+) -> None:
+    (window,) = load(written(tmp_path / "v.yml", QUIET.format(text))).recovery.quiet
+
+    assert window.begins == begins
+
+
+@pytest.mark.parametrize("text", ["22", "1500", "9.5", "24:00"])
+def test_what_is_no_time_of_day_is_refused(tmp_path: Path, text: str) -> None:
+    assert "begins" in complaint(written(tmp_path / "v.yml", QUIET.format(text)))
+
+
+@pytest.mark.parametrize("value", ["http://am:9093", '["http://am:9093"]'])
+def test_a_variable_that_may_hold_several_may_hold_one_by_itself(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    settings = one_cloud(monkeypatch, VERGEWATCH_ALERTMANAGER__URLS=value)
+
+    assert settings.alertmanager.urls == ("http://am:9093",)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("VERGEWATCH_TLS", "yes", "a group of settings is wanted"),
+        ("VERGEWATCH_POLL", "fast", "a group of settings is wanted"),
+        ("VERGEWATCH_RECOVERY__RULES", "web-*", "a list is wanted"),
+    ],
+)
+def test_a_variable_of_the_wrong_shape_is_named_with_the_shape_that_is_wanted(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"^{name}: .*{says}"):
+        one_cloud(monkeypatch, **{name: value})
+
+
+def test_a_heading_with_nothing_under_it_is_said_to_want_something(tmp_path: Path) -> None:
+    text = written(tmp_path / "v.yml", f"{CLOUD}poll:\n")
+
+    assert "poll: a group of settings is wanted" in complaint(text)

@@ -114,8 +114,8 @@ async def test_explain_says_it_all_within_the_width_of_the_terminal(
     assert (code, err) == (0, "")
     flat = " ".join(out.split())
     assert flat.startswith("web-02 quarantined production, key ")
-    assert "web-02 crashed for the fourth time within an hour; Vergewatch has given up" in flat
-    assert "What would have to change - vergewatch recovery clear web-02 The guards" in flat
+    assert "web-02 crashed again after Vergewatch had brought it back 3 times within" in flat
+    assert "would have to change - vergewatch recovery clear web-02 --reason ... What each" in flat
     assert "NO budget_spent" in flat
     assert "ok storm no storm" in flat
     assert "started it (intent 4): confirmed, it is up" in flat

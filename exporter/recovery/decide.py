@@ -133,7 +133,7 @@ def _armed(facts: Facts) -> Verdict:
     order = facts.standing.disarm
     if order is not None:
         says = f"disarmed by {order.owner}: {order.reason}"
-        return _no(Reason.DISARMED, says, "vergewatch recovery arm")
+        return _no(Reason.DISARMED, says, "vergewatch recovery arm --reason ...")
     return _yes(Reason.DISARMED, "recovery is armed")
 
 
@@ -143,7 +143,7 @@ def _not_paused(facts: Facts) -> Verdict:
         return _yes(Reason.PAUSED, "nobody paused it")
     left = f"{order.until - facts.at:.0f} s" if order.until is not None else "no end"
     says = f"paused by {order.owner}: {order.reason} ({left} left)"
-    return _no(Reason.PAUSED, says, "vergewatch recovery resume, or wait")
+    return _no(Reason.PAUSED, says, "vergewatch recovery resume --reason ..., or wait")
 
 
 def _journal_up(facts: Facts) -> Verdict:
@@ -201,7 +201,8 @@ def _enrolled(facts: Facts) -> Verdict:
 
 def _crashed(facts: Facts) -> Verdict:
     judgement = facts.case.judgement or UNJUDGED
-    says = f"{judgement.ruling}, {judgement.cause}: {judgement.detail}"
+    cause = f", {judgement.cause}" * (judgement.cause.value != judgement.ruling.value)
+    says = f"{judgement.ruling}{cause}: {judgement.detail}"
     if judgement.ruling is Ruling.CRASHED:
         return _yes(Reason.NOT_CRASHED, says)
     return _no(Reason.NOT_CRASHED, says, _CURES[judgement.ruling])
@@ -217,7 +218,7 @@ def _alone(facts: Facts) -> Verdict:
 
 def _within_budget(facts: Facts) -> Verdict:
     says = _used(facts.vm_uses)
-    cure = f"vergewatch recovery clear {facts.case.name}"
+    cure = f"vergewatch recovery clear {facts.case.name} --reason ..."
     if facts.case.state is State.QUARANTINED:
         return _no(Reason.BUDGET_SPENT, f"given up; {says}", cure)
     if any(use.spent for use in facts.vm_uses):
@@ -383,7 +384,7 @@ GUARDS: tuple[Guard, ...] = (
 )
 """In the order in which a person would ask. What people said comes first, the mode last."""
 
-_ACCEPT = "or vergewatch recovery accept, if you know that it is so"
+_ACCEPT = "or vergewatch recovery accept --reason ..., if you know that it is so"
 _SOUND_PICTURE = dict.fromkeys(("short", "rows_missing"), f"a whole list; {_ACCEPT}")
 _CURES = {
     Ruling.CONFIRMING: "time",

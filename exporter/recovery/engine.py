@@ -172,7 +172,7 @@ class Recovery:
         """How recovery stands, and why."""
         return stance(
             bug=self.bug,
-            switch=self._switch,
+            switch=self.kill_switch,
             standing=self.orders,
             journal_problem=self.journal_problem,
             health=self._memory.health,
@@ -199,7 +199,8 @@ class Recovery:
 
     @property
     def kill_switch(self) -> str:
-        return self._switch
+        """The file that forbids everything, since the newest round or from now on."""
+        return self._switch or self.setup.kill_switch()
 
     def decision(self, uuid: str) -> Decision | None:
         """Return the newest decision on a VM, also where it says what the one before said."""
@@ -603,7 +604,7 @@ class Recovery:
             time=now,
             rules=rules,
             standing=self._standing,
-            kill_switch=self._switch or self.setup.kill_switch(),
+            kill_switch=self.kill_switch,
             journal_problem=self.journal_problem,
             picture_age_seconds=at - picture.at,
             health=memory.health,

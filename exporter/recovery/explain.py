@@ -98,6 +98,9 @@ class Explanation(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     decision: int | None = None
     """Its number in the journal; ``None`` where it says only what the one before said."""
     decided: datetime | None = None
+    """Since when that is what is decided."""
+    as_of: datetime | None = None
+    """Of when the guards' words are; of a VM with which all is settled, from before that."""
     guards: tuple[Told, ...] = ()
     """Of the newest decision, in their order."""
     to_change: tuple[str, ...] = ()
@@ -131,6 +134,8 @@ class About(NamedTuple):
     """Newest first."""
     gone: bool = False
     """Whether the VM is not there any more."""
+    unseen: str = ""
+    """Since when nothing was seen of its cloud; empty while that is watched."""
 
 
 def about_case(case: Case, *, system: str, now: datetime) -> About:
@@ -187,13 +192,14 @@ def explain(about: About) -> Explanation:
         vm_key=about.vm_key,
         uuid=about.uuid,
         state=about.state.value if about.state is not None else "not looked at",
-        sentence=sentence(about),
+        sentence=_dated(sentence(about), about),
         enrolment=_allowed(about.enrolment, verdicts),
         left_alone=about.left_alone if about.state in UP else "",
         reason=decision.reason.value if decision is not None else "",
         mode=decision.mode.value if decision is not None else "",
         decision=about.number,
         decided=about.decided or (decision.time if decision is not None else None),
+        as_of=decision.time if decision is not None else None,
         guards=tuple(
             Told(name=one.guard.value, allowed=one.allowed, says=one.says, cure=one.cure)
             for one in verdicts
@@ -206,6 +212,13 @@ def explain(about: About) -> Explanation:
 def sentence(about: About) -> str:
     """Return how it stands with a VM, and why, in a sentence or two."""
     return _SENTENCES[about.state](about)
+
+
+def _dated(text: str, about: About) -> str:
+    """Return a sentence that does not pass for the present where nobody knows that."""
+    if not about.unseen:
+        return text
+    return f"Of {about.system} {about.unseen}. As far as Vergewatch knows: {text}"
 
 
 # One state after the other.
@@ -354,7 +367,7 @@ def _probation(about: About) -> str:
 
 
 def _given_up(about: About) -> str:
-    cure = f"`vergewatch recovery clear {about.vm}`"
+    cure = f"`vergewatch recovery clear {about.vm} --reason ...`"
     ends = f"Vergewatch has given up until somebody starts it, or runs {cure}"
     decision = about.decision
     spent = next(
@@ -369,7 +382,11 @@ def _given_up(about: About) -> str:
     used, span = int(spent["used"]), _span(spent["span"])
     loops = [one for one in about.attempts if _was_sent(one)][:used]
     if len(loops) == used and all(one.intent.outcome is Outcome.CONFIRMED for one in loops):
-        return f"{about.vm} crashed for the {_ordinal(used + 1)} time within {span}; {ends}."
+        times = "once" if used == 1 else f"{used} times"
+        return (
+            f"{about.vm} crashed again after Vergewatch had brought it back {times} within {span}; "
+            f"{ends}."
+        )
     tries = f"{used} tries" if used > 1 else "a try"
     return f"{about.vm} is down again after {tries} within {span}; {ends}."
 
@@ -495,8 +512,6 @@ QUOTE = re.compile(
 )
 """A row of the platform's log, as a judgement's detail quotes it."""
 BUDGET = re.compile(r"(?P<used>\d+) of (?P<most>\d+) in (?P<span>[\d.]+ \w+)")
-_ORDINALS = ("zeroth", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth",
-             "ninth", "tenth")  # fmt: skip
 _SPANS = {"1 h": "an hour", "1 d": "a day", "7 d": "a week"}
 
 
@@ -747,13 +762,6 @@ def _clock(moment: datetime | None, now: datetime) -> str:
     if moment.date() == now.date():
         return f"{moment:%H:%M:%S}"
     return f"{moment:%Y-%m-%d %H:%M:%S}"
-
-
-def _ordinal(number: int) -> str:
-    if number < len(_ORDINALS):
-        return _ORDINALS[number]
-    teens = number // 10 % 10 == 1
-    return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
 
 
 def _span(words: str) -> str:

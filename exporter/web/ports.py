@@ -104,6 +104,8 @@ class Care(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The VMs with an action whose outcome is not known yet."""
     picture_at: datetime | None = None
     """When the last picture was taken that was believed."""
+    unseen: str = ""
+    """Since when nothing was seen of the cloud; empty while it is watched."""
 
 
 class Given(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -115,6 +117,8 @@ class Given(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     reason: str
     time: datetime
     seconds: float | None = None
+    paused_seconds: float | None = None
+    """How long it stays paused, which may be by a longer pause of somebody else's."""
     vm: str = ""
     posture: str
     """How recovery stands now."""

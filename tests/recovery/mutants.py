@@ -139,9 +139,10 @@ MUTANTS = (
     Mutant("decide", "    _enforcing,\n", "", "shadow mode acts"),
     # What came of it.
     # Who is only looked at.
-    Mutant("detect", " or (enrolled_now and case.state not in OPEN)", "",
+    Mutant("detect", " or (enrolled_now and not keeps)", "",
            "a tag given after the crash starts the VM"),
-    Mutant("detect", "policy=case.policy if enrolled_now else policy", "policy=policy",
+    Mutant("detect", "policy=case.policy if enrolled_now and case.state in OPEN else",
+           "policy=policy if True else",
            "a tag taken and given back while an action is open counts as if it had always been"),
     Mutant("detect", "if case.state is not State.INTENDED:  #", "if True:  #",
            "nobody is told who stopped a VM that was seen stopping"),
@@ -277,8 +278,8 @@ MUTANTS = (
            "recovery/off forbids nothing"),
     Mutant("orders", "return self if self._lasts_longer_than(order) else", "return",
            "a short pause ends a long one"),
-    Mutant("engine", "kill_switch=self._switch or self.setup.kill_switch(),",
-           "kill_switch=self.setup.kill_switch(),",
+    Mutant("engine", "return self._switch or self.setup.kill_switch()",
+           "return self.setup.kill_switch()",
            "a kill switch that is taken away in a round is not followed by a warm-up"),
     Mutant("engine", "goes_on = given.kind in", "goes_on = False and given.kind in",
            "whoever resumes in the middle of a round does without a warm-up"),
