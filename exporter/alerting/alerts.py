@@ -56,21 +56,22 @@ class Kind(NamedTuple):
 
 
 KINDS: Mapping[Name, Kind] = {
-    Name.CLOUD_BLIND: Kind("critical", "system", "Vergewatch sees nothing of a cloud"),
-    Name.KEY_REFUSED: Kind("critical", "system", "VergeOS refuses Vergewatch's credentials"),
-    Name.DISARMED: Kind("warning", "recovery", "Recovery has been disarmed for long"),
-    Name.BROKEN: Kind("critical", "recovery", "Recovery has a bug and does nothing any more"),
-    Name.STORM: Kind(
-        "critical", "recovery", "Too many VMs are or were down, so recovery holds back"
+    Name.CLOUD_BLIND: Kind("critical", "system", "A cloud cannot be seen."),
+    Name.KEY_REFUSED: Kind("critical", "system", "VergeOS refuses our credentials."),
+    Name.DISARMED: Kind("warning", "recovery", "Recovery has been disarmed for long."),
+    Name.BROKEN: Kind("critical", "recovery", "Recovery stopped itself because of a bug."),
+    Name.STORM: Kind("critical", "recovery", "Too many VMs are down at once, so recovery holds."),
+    Name.JOURNAL_DOWN: Kind("critical", "recovery", "Recovery cannot write its journal."),
+    Name.QUARANTINED: Kind("critical", "recovery", "Recovery gave a VM up."),
+    Name.HELD: Kind(
+        "warning", "recovery", "Recovery knows of a crash, and something forbids it to act."
     ),
-    Name.JOURNAL_DOWN: Kind("critical", "recovery", "Recovery has no journal, so it does nothing"),
-    Name.QUARANTINED: Kind("critical", "recovery", "Recovery has given a VM up"),
-    Name.HELD: Kind("warning", "recovery", "A VM is down, and waits for something"),
-    Name.UNKNOWN: Kind("warning", "recovery", "A VM is down, and nobody can prove why"),
-    Name.FAILED: Kind("critical", "recovery", "What recovery did to a VM did not help"),
-    Name.UNKNOWN_OUTCOME: Kind("warning", "recovery", "Nobody knows what became of an action"),
-    Name.ACTED: Kind("info", "recovery", "Recovery brought a VM back"),
+    Name.UNKNOWN: Kind("warning", "recovery", "VMs are down, and nobody can prove why."),
+    Name.FAILED: Kind("critical", "recovery", "Recovery acted, and it did not help."),
+    Name.UNKNOWN_OUTCOME: Kind("warning", "recovery", "The outcome of an action is not known."),
+    Name.ACTED: Kind("info", "recovery", "Recovery brought a VM back."),
 }
+"""As the rules have it, word for word: two alerts of one thing are one message with one title."""
 
 
 class Limits(NamedTuple):
@@ -229,7 +230,7 @@ class _Teller:
             labels |= {"vm_id": str(vm.key), "vm_name": vm.name}
             text = text.replace("%s", f"VM {vm.name} ({vm.key}) in cloud {cloud}", 1)
         annotations = {
-            "summary": f"{kind.summary}.",
+            "summary": kind.summary,
             "description": text,
             "runbook_url": f"{self._runbooks}/{name}.md",
         }

@@ -147,6 +147,7 @@ def account(
         one.name
         for one in decisions
         if one.reason is Reason.NOT_ENROLLED and one.judgement.ruling is Ruling.CRASHED
+        if one.uuid not in ours  # whose tags could not be read for a moment
     )
     summed = _summed(incidents, system=system, mode=mode, since=since, until=until)
     return replace(summed, not_enrolled=dict(crashed.most_common()))
@@ -414,7 +415,10 @@ def tell_incident(incident: Incident, until: datetime) -> str:
     if incident.ended is None:
         parts.append(f"still down after {lasting((until - incident.began).total_seconds())}")
     else:
-        parts.append(f"{incident.end} at {_at(incident.ended, incident.began)}")
+        how_it_ended: str = incident.end
+        if incident.end is End.SOMEBODY and incident.cause == "hung":
+            how_it_ended = "well again without Vergewatch"
+        parts.append(f"{how_it_ended} at {_at(incident.ended, incident.began)}")
     if incident.lost_seconds:
         parts.append(f"{lasting(incident.lost_seconds)} lost")
     if incident.wrong:

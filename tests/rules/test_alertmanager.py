@@ -291,16 +291,17 @@ async def test_many_vms_are_one_message_that_a_person_can_read(tmp_path: Path) -
             instance("VergeRecoveryActed", "meadowlark"),
         )
 
-        (message,) = await manager.until_heard("/pager", "firing", "VergeVMDown", "meadowlark")
+        await manager.until_heard("/pager", "firing", "VergeVMDown", "meadowlark")
         await manager.until_heard("/watchdog", "firing", "VergeWatchdog")
+        shown: dict[str, Any] = {"title": ""}
         for _ in range(PATIENCE_SECONDS * 20):
-            if any(path == "/chat" for path, _ in manager.told):
+            chats = [told for path, told in manager.told if path == "/chat"]
+            if chats:
+                (shown,) = chats[-1]["attachments"]
+            if shown["title"].startswith("3 firing"):  # on a slow machine not the first one
                 break
             await REAL_TIME.sleep(0.05)
 
-        assert len(message["alerts"]) == 3
-        (chat,) = [told for path, told in manager.told if path == "/chat"]
-        (shown,) = chat["attachments"]
         assert shown["title"] == "3 firing: A VM is down, and nobody stopped it. (meadowlark)"
         assert shown["title_link"] == "https://runbooks.example/VergeVMDown"
         assert shown["text"].splitlines() == [
