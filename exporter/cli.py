@@ -33,6 +33,7 @@ from exporter.simulator import Simulator
 from exporter.simulator.accounts import API_KEY
 from exporter.simulator.scenario import MOST_VMS, built_in, load_scenario
 from exporter.web.server import parse_listen
+from exporter.web.tls import make_context
 from exporter.web.webconfig import read_web_config
 
 log = structlog.get_logger()
@@ -81,9 +82,15 @@ Scenario = Annotated[
     typer.Option("--scenario", metavar="NAME|FILE", help=f"A story: {', '.join(built_in())}."),
 ]
 Vms = Annotated[int | None, typer.Option("--vms", min=1, max=MOST_VMS, help="How many VMs.")]
+Alertmanagers = Annotated[
+    list[str] | None,
+    typer.Option("--alertmanager", metavar="URL", help="Whom to tell, and whose silences to heed."),
+]
 Seed = Annotated[int | None, typer.Option("--seed", help="What decides everything by chance.")]
 
 DEFAULT_LISTEN = ":9888"
+WORTH_A_QUESTION = "web-blackbird"
+"""It crashes in the demo, soon after its start."""
 DEMO_TOKEN = "demo"  # noqa: S105 - it steers a toy, on this machine
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - only when asked for, with `--listen :8000`
 
@@ -127,7 +134,9 @@ def check(config: Config = None) -> None:
     clouds = cloud_settings(settings)
     parse_listen(settings.web.listen_address)
     if settings.web.config_file is not None:
-        read_web_config(settings.web.config_file)
+        web = read_web_config(settings.web.config_file)
+        if web.tls is not None:
+            make_context(web.tls)
 
     async def look_at_all() -> tuple[list[Finding], Mapping[str, str]]:
         findings = [await look(cloud, SystemClock()) for cloud in clouds]
@@ -153,26 +162,30 @@ def demo(
     scenario: Scenario = "demo",
     vms: Vms = None,
     seed: Seed = None,
+    alertmanagers: Alertmanagers = None,
     listen_address: Listen = None,
     log_level: LogLevel = None,
     log_format: LogFormat = None,
 ) -> None:
     """Show it all without a VergeOS: a simulated cloud in trouble, and the daemon that watches."""
     given = _given(listen_address, None, None, log_level, log_format)
+    if alertmanagers:
+        given["alertmanager"] = {"urls": tuple(alertmanagers)}
     logs.configure(log_level or "info", log_format or "auto")
     clock = SystemClock()
     world = load_scenario(scenario).with_changes(seed=seed, vms=vms).build(clock)
     port = parse_listen(listen_address or DEFAULT_LISTEN).port
-    vms = sum(1 for _ in world.live_vms())
+    names = [vm.name for vm in world.live_vms() if vm.service is None]
 
     def introduce() -> None:
-        _say(f"[bold]{escape(world.cloud_name)}[/], a simulated VergeOS with {vms} VMs")
+        _say(f"[bold]{escape(world.cloud_name)}[/], a simulated VergeOS with {len(names)} VMs")
         _say(f"  look at it     http://localhost:{port}/")
         _say(f"  its metrics    http://localhost:{port}/metrics")
         program = Path(sys.argv[0]) if Path(sys.argv[0]).is_file() else Path("vergewatch")
         own = port == parse_listen(DEFAULT_LISTEN).port
         at = "" if own else f" --url http://localhost:{port}"
-        _say(f"  ask it why     {program} explain web-blackbird{at}")
+        vm = WORTH_A_QUESTION if WORTH_A_QUESTION in names else names[0]
+        _say(f"  ask it why     {program} explain {vm}{at}")
         token = f"VERGEWATCH_RECOVERY__TOKEN={DEMO_TOKEN}"
         _say(f"  steer it       {token} {program} recovery pause --reason trying{at}")
         _say("  end it         Ctrl-C")

@@ -1,7 +1,10 @@
 """The commands that ask a running daemon about recovery, and that steer it."""
 
 import asyncio
+import io
 import os
+import re
+import sys
 import textwrap
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -111,7 +114,9 @@ def status(system: System = None, url: Url = DEFAULT_URL, as_json: AsJson = Fals
         _console().print(Text(told, style="bold red"))
     if not clouds.clouds:
         _console().print("recovery is off in every cloud")
-    for care in clouds.clouds:
+    for number, care in enumerate(clouds.clouds):
+        if number:
+            _console().print()
         _show_care(care, [vm for vm in vms.vms if vm.system == care.system])
 
 
@@ -358,7 +363,6 @@ def _show_care(care: Care, vms: list[Brief]) -> None:
         console.print(Padding(table, (0, 0, 0, 2)))
     if len(vms) > len(worst):
         console.print(_entry("  ", f"and {len(vms) - len(worst)} more: --json has them all"))
-    console.print()
 
 
 def _standing(care: Care) -> Iterator[str]:
@@ -442,6 +446,17 @@ def _when(moment: datetime) -> str:
 
 def _console() -> Console:
     console = Console(highlight=False)
-    if console.is_terminal or "COLUMNS" in os.environ:
+    if console.is_terminal:
         return console
-    return Console(highlight=False, width=PIPE_WIDTH)
+    width = None if "COLUMNS" in os.environ else PIPE_WIDTH
+    return Console(highlight=False, width=width, file=_Unpadded())
+
+
+class _Unpadded(io.StringIO):
+    """Standard output without the blanks that fill a table's cells: programs read it."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(re.sub(r" +$", "", text, flags=re.MULTILINE))
+
+    def flush(self) -> None:
+        sys.stdout.flush()

@@ -21,6 +21,7 @@ HASTE: dict[str, Any] = {
     "poll": {"fast_seconds": 5, "slow_seconds": 15, "inventory_seconds": 60},
     # The simulated VergeOS has no hourly limit, and nobody should wait to see something happen.
     "api": {"requests_per_hour": 10_000},
+    "alertmanager": {"silences_every_seconds": 5, "after_silence_seconds": 30},
     "recovery": {
         "mode": "enforce",
         "limits": {
@@ -64,7 +65,9 @@ async def show(
         cloud = {"url": simulator.url, "api_key": simulator.api_key}
         with TemporaryDirectory(prefix="vergewatch-demo-") as directory:
             recovery = {**HASTE["recovery"], "directory": directory, "token": token}
-            settings = Settings(**{"systems": [cloud], **HASTE, "recovery": recovery, **given})
+            alerting = {**HASTE["alertmanager"], **given.get("alertmanager", {})}
+            made = {**HASTE, **given, "recovery": recovery, "alertmanager": alerting}
+            settings = Settings(**{"systems": [cloud], **made})
             await app.run(settings, lambda: settings, clock, introduce)
 
 

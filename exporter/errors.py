@@ -18,6 +18,8 @@ VergewatchError
 Every message names the thing and the place, and none carries a secret.
 """
 
+import os
+
 
 class VergewatchError(Exception):
     """Anything that Vergewatch raises on purpose."""
@@ -98,3 +100,9 @@ class BadReplyError(VergeOSError):
         super().__init__(f"{path} {problem}")
         self.path = path
         self.status = status
+
+
+def system_reason(error: OSError) -> str:
+    """Return what the operating system says of *error*, in the words that people know."""
+    known = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else ""
+    return known or error.strerror or type(error).__name__

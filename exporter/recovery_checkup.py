@@ -1,9 +1,9 @@
 """One look at recovery, for a person: whom it would look after, and how it is stopped."""
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from exporter.clock import Clock
@@ -106,6 +106,10 @@ async def refusal_to_act(cloud: CloudSettings, client: VergeOSClient, clock: Clo
 
 
 def _can_be_written(place: Path) -> bool:
-    """Return whether *place* is a directory to write to, or could be made one."""
+    """Return whether *place* is a directory to write to, or could be made one; tries it."""
     there = next((one for one in (place, *place.parents) if one.exists()), Path("/"))
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    try:
+        with TemporaryDirectory(dir=there):
+            return True
+    except OSError:
+        return False

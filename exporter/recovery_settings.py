@@ -50,6 +50,12 @@ Patterns = Annotated[tuple[str, ...], BeforeValidator(_several)]
 """One may be given by itself."""
 
 
+def _not_empty(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().strip():
+        raise ValueError("is empty; leave it out where nobody is to steer recovery")
+    return secret
+
+
 def _time_of_day(value: Any) -> Any:
     """Return a time of day as it was written: without quotes, YAML takes 22:00 for 22 * 60."""
     if isinstance(value, str):
@@ -257,7 +263,7 @@ class RecoverySettings(BaseModel):
     `vergewatch` in `$XDG_STATE_HOME` or `~/.local/state`."""
     retention_days: Annotated[int, Field(ge=8)] = 90
     """How long the journal keeps what it needs no more."""
-    token: SecretStr | None = None
+    token: Annotated[SecretStr, AfterValidator(_not_empty)] | None = None
     """Whoever has it may pause, arm, disarm, accept and clear. Without one, nobody can."""
     token_file: Path | None = None
     """A file with the token. Without it: `recovery_token` in `secrets_dir`, if that is there."""

@@ -153,10 +153,17 @@ class Steering:
             ) from None
 
     def _unreached(self, error: Exception) -> str:
-        if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
-            reason = "its certificate is not trusted; SSL_CERT_FILE may name one that is"
-        else:
-            reason = "is the daemon running, and is this where it listens?"
+        match error:
+            case aiohttp.ClientConnectorCertificateError():
+                reason = "its certificate is not trusted; SSL_CERT_FILE may name one that is"
+            case aiohttp.ClientConnectorSSLError() | ssl.SSLError():
+                reason = "no TLS there; is it a plain http port?"
+            case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() if not isinstance(
+                error, aiohttp.ClientConnectorError
+            ):
+                reason = "it hung up; is it an https port?"
+            case _:
+                reason = "is the daemon running, and is this where it listens?"
         return f"no daemon answers at {self._place}: {reason} (--url or {URL_VARIABLE})"
 
     def _refused(self, answer: aiohttp.ClientResponse, raw: bytes) -> ConfigError:

@@ -124,6 +124,7 @@ async def test_check_says_whom_recovery_looks_after_and_how_it_is_stopped(tmp_pa
     [
         ("recovery: {token_file: /nowhere}", "recovery.token_file: the secret in /nowhere cannot"),
         ("recovery: {directory: /dev/null/x}", "recovery.directory: /dev/null/x cannot be written"),
+        ("recovery: {directory: /proc/x}", "recovery.directory: /proc/x cannot be written"),
         ("action_api_key: nonsense", "action_api_key: /api/v4/vms answered 401"),
         ("action_api_key_file: /nowhere", "action_api_key: the secret in /nowhere cannot be read"),
         ("alertmanager: {urls: ['http://127.0.0.1:1']}", "http://127.0.0.1:1: cannot connect"),
@@ -141,6 +142,28 @@ async def test_check_fails_where_recovery_or_alerting_would(
     assert code == 1
     assert says in out
     assert "Traceback" not in out + err
+
+
+async def test_check_reads_what_the_web_side_would_read(tmp_path: Path) -> None:
+    tls = tmp_path / "web.yaml"
+    tls.write_text("tls_server_config: {cert_file: nope.pem, key_file: nope.key}\n")
+    config = tmp_path / "vergewatch.yaml"
+    config.write_text(f"url: https://v\napi_key: k\nweb: {{config_file: {tls}}}\n")
+
+    code, out, err = await ran("check", "--config", str(config))
+
+    assert code not in (0, 1)
+    assert "nope.pem" in out + err
+    assert "Traceback" not in out + err
+
+
+async def test_an_empty_token_is_refused(tmp_path: Path) -> None:
+    config = tmp_path / "vergewatch.yaml"
+    config.write_text("url: https://v\napi_key: k\nrecovery: {token: ''}\n")
+
+    _, out, err = await ran("check", "--config", str(config))
+
+    assert "recovery.token: is empty" in out + err
 
 
 async def test_check_of_nobody_says_so_in_a_line() -> None:

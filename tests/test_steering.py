@@ -410,3 +410,14 @@ def test_a_file_that_holds_no_token_is_refused(tmp_path: Path, content: bytes) -
 
     with pytest.raises(ConfigError, match="token"):
         read_token(file, {})
+
+
+@pytest.mark.parametrize("words", [("explain", "web-02"), ("recovery", "status")])
+async def test_a_program_gets_no_line_that_is_filled_with_blanks(
+    daemon: Daemon, words: tuple[str, ...]
+) -> None:
+    _, out, _ = await ran(*words, **daemon.env)
+
+    assert out.endswith("\n")
+    assert not out.endswith("\n\n")
+    assert not [line for line in out.splitlines() if line.endswith(" ")]

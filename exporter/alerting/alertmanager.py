@@ -17,7 +17,7 @@ from exporter import __version__
 from exporter.alerting.access import Access
 from exporter.alerting.silences import Told, read
 from exporter.clock import Clock
-from exporter.errors import ConfigError, VergewatchError
+from exporter.errors import ConfigError, VergewatchError, system_reason
 
 ALERTS = "/api/v2/alerts"
 SILENCES = "/api/v2/silences"
@@ -186,7 +186,7 @@ def _why_unreachable(error: Exception) -> str:
         case aiohttp.ClientConnectorSSLError():
             return "no TLS: is it a plain http port?"
         case aiohttp.ClientConnectorError():
-            return f"cannot connect: {error.os_error.strerror or type(error.os_error).__name__}"
+            return f"cannot connect: {system_reason(error.os_error)}"
         case aiohttp.ServerDisconnectedError():
             return "the connection was closed without an answer"
         case aiohttp.ClientPayloadError():

@@ -225,7 +225,7 @@ class Watch:
             every_seconds=max(self._beats[table].every_seconds for table in states),
             snapshot=self.snapshot if whole else None,
             rows_skipped=sum(good.reading.skipped for good in goods),
-            problem="; ".join(problems),
+            problem="; ".join(dict.fromkeys(problems)),
         )
 
     def _answered_at(self, states: Iterable[_State]) -> float:

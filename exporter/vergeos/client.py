@@ -30,6 +30,7 @@ from exporter.errors import (
     UnauthorizedError,
     UnreachableError,
     VergeOSError,
+    system_reason,
 )
 from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.credentials import Credentials, CredentialSource
@@ -487,7 +488,7 @@ def _why_unreachable(error: aiohttp.ClientError) -> str:
         case aiohttp.ClientConnectorSSLError():
             return f"no TLS with {error.host}:{error.port}: is it a plain http port?"
         case aiohttp.ClientConnectorError():
-            reason = error.os_error.strerror or type(error.os_error).__name__
+            reason = system_reason(error.os_error)
             return f"cannot connect to {error.host}:{error.port}: {reason}"
         case aiohttp.ServerDisconnectedError():
             return "the connection was closed without an answer"
