@@ -30,18 +30,10 @@ from exporter.recovery.cases import (
     Ruling,
     Spent,
 )
+from exporter.recovery.course import begin_anew, helped, settle, step, stopped_again
 from exporter.recovery.decide import GUARDS, Facts, Guard, decide, permits
 from exporter.recovery.decision import Decision, Reason
-from exporter.recovery.detect import (
-    begin_anew,
-    helped,
-    is_nameless,
-    judge,
-    name_who,
-    settle,
-    step,
-    stopped_again,
-)
+from exporter.recovery.detect import is_nameless, judge, name_who
 from exporter.recovery.diary import Diary
 from exporter.recovery.enrolment import Rule, enrol, enrol_all
 from exporter.recovery.evidence import Evidence

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from exporter.errors import VergeOSError
 from exporter.recovery.cases import Case, Cause, Ruling
-from exporter.recovery.detect import Logs
+from exporter.recovery.circumstances import Logs
 from exporter.recovery.logbook import LogMark, LogReading
 from exporter.recovery.picture import Picture
 from exporter.recovery.ports import Cloud

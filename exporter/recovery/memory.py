@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from exporter.model import VM
 from exporter.recovery.breaker import Breaker, Count, vouched_for, weigh
 from exporter.recovery.cases import Case, Enrolment, Policy, Ruling, Sight
-from exporter.recovery.detect import Moment, meet, observe
+from exporter.recovery.course import Moment, meet, observe
 from exporter.recovery.health import Health, after_invalid, after_valid, warm_up
 from exporter.recovery.nodes import NodeLife, tend
 from exporter.recovery.picture import (

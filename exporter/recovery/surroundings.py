@@ -2,7 +2,7 @@
 
 from exporter.model import VM
 from exporter.recovery.cases import Case, Policy, Sight
-from exporter.recovery.detect import Circumstances, Logs
+from exporter.recovery.circumstances import Circumstances, Logs
 from exporter.recovery.enrolment import matches
 from exporter.recovery.memory import Memory
 from exporter.recovery.nodes import NodeLife, lost_several

@@ -21,9 +21,11 @@ from exporter.recovery.cases import (
     Ruling,
     Sight,
 )
+from exporter.recovery.circumstances import Circumstances, Logs
+from exporter.recovery.course import Moment, observe
 from exporter.recovery.decide import GUARDS, Facts, decide, next_action, permits
 from exporter.recovery.decision import Reason
-from exporter.recovery.detect import Circumstances, Logs, Moment, judge, observe
+from exporter.recovery.detect import judge
 from exporter.recovery.health import Health, after_invalid, after_valid, is_warm
 from exporter.recovery.logbook import LogReading, LogRow, Wordbook
 from exporter.recovery.nodes import Drop, NodeLife, lost_several
