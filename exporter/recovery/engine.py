@@ -18,6 +18,13 @@ from exporter.errors import JournalError
 from exporter.model import VM, Allowance, RecoveryReport
 from exporter.recovery.act import Done, Hand
 from exporter.recovery.act import Order as Task
+from exporter.recovery.aftermath import (
+    after_answer,
+    after_outcome,
+    after_restart,
+    after_sending,
+    cleared,
+)
 from exporter.recovery.breaker import Breaker, disappointed
 from exporter.recovery.cases import (
     Action,
@@ -26,11 +33,10 @@ from exporter.recovery.cases import (
     Enrolment,
     Intent,
     Outcome,
-    Reply,
     Ruling,
     Spent,
 )
-from exporter.recovery.course import begin_anew, helped, settle, step, stopped_again
+from exporter.recovery.course import begin_anew, settle, step
 from exporter.recovery.decide import GUARDS, Facts, Guard, decide, permits
 from exporter.recovery.decision import Decision, Reason
 from exporter.recovery.detect import is_nameless, judge, name_who
@@ -38,7 +44,7 @@ from exporter.recovery.diary import Diary
 from exporter.recovery.enrolment import Rule, enrol, enrol_all
 from exporter.recovery.evidence import Evidence
 from exporter.recovery.health import Health, warm_up
-from exporter.recovery.ledger import NOT_ITS_FAULT, Ledger
+from exporter.recovery.ledger import Ledger
 from exporter.recovery.logbook import Wordbook
 from exporter.recovery.memory import CLOCK_JUMPED, Memory, accepted, advance
 from exporter.recovery.orders import Order, OrderKind, Standing, standing
@@ -338,15 +344,10 @@ class Recovery:
 
     def _resumed(self, case: Case, intent: Intent | None) -> Case:
         """Return a case as it stands after a restart, with its intent open or without one."""
-        if intent is None:
-            if case.state not in OPEN:
-                return case
-            return begin_anew(case, Event.TIME_UP, at=self._watched_before)
-        if case.state in OPEN:
-            return case
-        # The intent was written down, and what it meant for the case was not any more.
-        case = self._after_sending(case, intent)
-        return replace(case, state=State.INDETERMINATE, since=self._watched_before)
+        if intent is not None and case.state not in OPEN:
+            # The intent was written down, and what it meant for the case was not any more.
+            case = self._after_sending(case, intent)
+        return after_restart(case, is_open=intent is not None, at=self._watched_before)
 
     # What is seen.
 
@@ -451,28 +452,21 @@ class Recovery:
 
     def _after_outcome(self, case: Case, intent: Intent, *, overruled: bool) -> Case:
         at, rules = self.watched, self.setup.rules
-        outcome = intent.outcome or Outcome.UNKNOWN
         tell = log.bind(vm=case.name, vm_id=case.key, action=str(intent.action), intent=intent.id)
-        if outcome is Outcome.CONFIRMED and intent.action is Action.KILL:
+        if intent.outcome is Outcome.CONFIRMED and intent.action is Action.KILL:
             tell.info("recovery.killed", why=intent.detail)
-            return step(replace(case, trouble_at=at, sightings=1), Event.STEP_DONE, at=at)
-        if outcome is Outcome.CONFIRMED:
+        elif intent.outcome is Outcome.CONFIRMED:
             seconds = at - case.up_at if case.up_at is not None else 0.0
             self._meter.recovered(seconds)
             tell.info("recovery.helped", seconds=round(seconds))
-            return helped(case, self._picture.vms.get(case.uuid), at=at)
-        if overruled:
+        elif overruled:
             tell.info("recovery.overruled", why=intent.detail)
-            return stopped_again(case, at=at)
-        if intent.action is Action.KILL and outcome is Outcome.FAILED:
-            case = replace(case, killed_clock=None, kill_unanswered=False)
-        tell.warning("recovery.failed", outcome=str(outcome), why=intent.detail)
-        breaker = disappointed(self._memory.breaker, rules, now=at)
-        self._memory = self._memory._replace(breaker=breaker)
-        if outcome is Outcome.UNKNOWN:
-            wait = at + rules.verify_lost_seconds
-            case = replace(case, retry_at=max(case.retry_at or 0.0, wait))
-        return begin_anew(case, Event.TIME_UP, at=at)
+        else:
+            tell.warning("recovery.failed", outcome=str(intent.outcome), why=intent.detail)
+            breaker = disappointed(self._memory.breaker, rules, now=at)
+            self._memory = self._memory._replace(breaker=breaker)
+        vm = self._picture.vms.get(case.uuid)
+        return after_outcome(case, intent, vm, rules, at=at, overruled=overruled)
 
     # What is thought.
 
@@ -694,40 +688,19 @@ class Recovery:
         if intent is None:
             log.info("recovery.overtaken", vm=case.name, vm_id=case.key, why=done.why_not)
             return begin_anew(case, Event.SEEN_CHANGING, at=at)
-        case = step(case, Event.INTENT_COMMITTED, at=at)
         if intent.sent_at is not None:
             self._ledger.add(Spent(intent.sent_at, case.uuid, intent.action, intent.reply))
-        if intent.outcome is not None:
+            case = self._after_sending(case, intent)
+        if intent.outcome is None:
+            self._intents[case.uuid] = intent
+        else:
             self._closed(intent)
-        if intent.outcome is Outcome.ABANDONED and intent.reply is None:
-            return begin_anew(case, Event.INTENT_ABANDONED, at=at)
-        case = self._after_sending(case, intent)
-        if intent.outcome is not None:
-            return begin_anew(case, Event.REQUEST_REFUSED, at=at)
-        self._intents[case.uuid] = intent
-        lost = intent.reply is Reply.LOST
-        return step(case, Event.ANSWER_LOST if lost else Event.REQUEST_ACCEPTED, at=at)
+        return after_answer(case, intent, at=at)
 
     def _after_sending(self, case: Case, intent: Intent) -> Case:
-        """Return a case with one more action behind it."""
         rules, at = self.setup.rules, intent.sent_at or self.watched
-        if intent.reply in NOT_ITS_FAULT:
-            return replace(case, retry_at=at + rules.capacity_backoff_seconds)
-        attempts = case.attempts + 1
-        pause = backoff_seconds(attempts, rules, dice=self._dice())
-        # A step that was refused or lost was not taken: what is harder has to wait for it.
-        accepted = intent.reply is Reply.ACCEPTED
-        stepped = intent.action is not Action.POWER_ON and accepted
-        alive = intent.outcome is None and intent.reply is not Reply.ALREADY
-        kill = intent.action is Action.KILL and alive
-        return replace(
-            case,
-            attempts=attempts,
-            retry_at=None if kill else at + pause,
-            rung=case.rung + stepped,
-            killed_clock=intent.sent_clock if kill else case.killed_clock,
-            kill_unanswered=kill and not accepted,
-        )
+        pause = backoff_seconds(case.attempts + 1, rules, dice=self._dice())
+        return after_sending(case, intent, rules, at=at, pause_seconds=pause)
 
     def _forbidden(self, warm_since: float) -> str:
         """
@@ -750,10 +723,7 @@ class Recovery:
         case = self._memory.cases.get(uuid)
         if case is None:
             return
-        case = replace(case, forgiven_at=at, attempts=0, rung=0, retry_at=None)
-        if case.state is State.QUARANTINED:
-            case = begin_anew(case, Event.CLEARED, at=at)
-        self._memory.cases[uuid] = case
+        self._memory.cases[uuid] = cleared(case, at=at)
 
     async def _note(self) -> None:
         """Write down what has changed, and forget what does not count any more."""
