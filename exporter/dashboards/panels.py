@@ -97,14 +97,12 @@ def number(
     texts: Sequence[models.ValueMapping] = (),
     named: bool = False,
     empty: str = "none",
-    spark: bool = False,
 ) -> stat.Panel:
     """
     Return a panel with one large value.
 
     Args:
         named: Show the name of the series, which says more than its value.
-        spark: Draw the values of the range behind it.
 
     """
     panel = (
@@ -112,7 +110,7 @@ def number(
         .thresholds(_steps(base, steps))
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
         .color_mode(values.BigValueColorMode.VALUE)
-        .graph_mode(values.BigValueGraphMode.AREA if spark else values.BigValueGraphMode.NONE)
+        .graph_mode(values.BigValueGraphMode.NONE)
         .text_mode(values.BigValueTextMode.NAME if named else values.BigValueTextMode.VALUE)
         .justify_mode(values.BigValueJustifyMode.AUTO)
         .orientation(values.VizOrientation.AUTO)

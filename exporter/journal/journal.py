@@ -88,9 +88,6 @@ class Journal:
         query = _newest(decisions, system, uuid).where(decisions.c.id == number)
         return next(iter(await self._read(decisions, query, rows.to_decided, 1)), None)
 
-    async def last_decision(self, system: str, uuid: str) -> Decided | None:
-        return next(iter(await self.decisions(system, uuid, limit=1)), None)
-
     async def intents(
         self, system: str, uuid: str | None = None, limit: int = LIMIT
     ) -> list[Attempt]:

@@ -258,6 +258,8 @@ def _not_quiet(facts: Facts) -> Verdict:
 
 
 def _not_silenced(facts: Facts) -> Verdict:
+    if facts.silenced and facts.silenced == facts.silences_unknown:
+        return _no(Reason.SILENCED, facts.silenced, "an Alertmanager whose silences can be read")
     if facts.silenced:
         return _no(Reason.SILENCED, facts.silenced, "the end of the silence, and the time after it")
     if facts.silences_unknown:

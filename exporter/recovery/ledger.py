@@ -1,7 +1,7 @@
 """What was done within the last week, as the budgets count it: by VM, and all together."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from exporter.recovery.cases import Case, Reply, Spent
 from exporter.recovery.pace import Use, uses
@@ -22,9 +22,6 @@ class Ledger:
         self._fleet: tuple[tuple[float, int], tuple[Use, ...]] | None = None
         for one in spent:
             self.add(one)
-
-    def __iter__(self) -> Iterator[Spent]:
-        return iter(self._spent)
 
     def add(self, one: Spent) -> None:
         """Enter the newest action."""

@@ -25,8 +25,6 @@ from exporter.recovery.picture import (
 from exporter.recovery.rules import HOUR, Rules
 from exporter.recovery.states import OPEN, State
 
-SETTLED = frozenset({State.HEALTHY, State.BASELINE, State.INTENDED, State.PROBATION})
-"""States that the breaker does not count as trouble, or not for long."""
 FRAGILE_SECONDS = 120.0
 """So long after it came back, a VM is not counted as proven up."""
 CLOCK_JUMPED = "a clock jumped"

@@ -99,10 +99,6 @@ class Operations:
             return ""
         return ban.reason
 
-    @property
-    def may_act(self) -> bool:
-        return not self.why_not
-
     async def logs(
         self, machines: Sequence[int], since: float, mark: LogMark | None, /
     ) -> LogReading:

@@ -79,5 +79,6 @@ async def test_every_noun_comes_back_as_it_was(
             assert past.open_intents == [one for one in prepared if one.outcome is None]
             assert past.orders == [order]
             assert await journal.changes(CLOUD) == changes[::-1]
-            assert await journal.last_decision(CLOUD, decision.uuid) == Decided(number, decision)
+            decided = await journal.decisions(CLOUD, decision.uuid, limit=1)
+            assert decided == [Decided(number, decision)]
             assert [one.intent for one in await journal.intents(CLOUD)] == prepared[::-1]

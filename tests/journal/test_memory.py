@@ -230,11 +230,10 @@ async def test_the_last_decision_about_a_vm(journal: Journal) -> None:
     number = await book.decided(replace(DECISION, at=1030.0))
     await book.decided(replace(DECISION, uuid="another"))
 
-    last = await journal.last_decision(CLOUD, UUID)
+    (last,) = await journal.decisions(CLOUD, UUID, limit=1)
 
-    assert last is not None
     assert (last.number, last.decision.at) == (number, 1030.0)
-    assert await journal.last_decision(CLOUD, "nobody") is None
+    assert await journal.decisions(CLOUD, "nobody") == []
 
 
 async def test_a_report_covers_what_happened_since_and_what_is_open(

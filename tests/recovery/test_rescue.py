@@ -4,10 +4,17 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
+import pytest
+
+from exporter.alerting.plan import Plan
+from exporter.alerting_settings import AlertmanagerSettings
 from exporter.polling.watch import Round
 from exporter.recovery.engine import Recovery
 from exporter.recovery.picture import Poll
-from exporter.rescue import ROUNDS_WAITING, Rescue
+from exporter.recovery.posture import Posture
+from exporter.recovery.rules import Mode, Rules
+from exporter.recovery_settings import RecoverySettings
+from exporter.rescue import ROUNDS_WAITING, Rescue, setup
 from tests.recovery.theatre import Theatre
 
 
@@ -47,3 +54,26 @@ async def test_where_recovery_cannot_keep_up_the_oldest_rounds_are_left_out() ->
 async def eventually(holds: Callable[[], bool]) -> None:
     while not holds():
         await asyncio.wait([asyncio.create_task(asyncio.Event().wait())], timeout=0.001)
+
+
+def test_what_is_set_by_default_is_what_recovery_does_by_default() -> None:
+    assert setup(RecoverySettings(), Mode.SHADOW).rules == Rules()
+    assert AlertmanagerSettings().plan()._replace(runbooks="") == Plan()
+
+
+async def test_a_bug_in_its_report_ends_recovery_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    theatre = Theatre(vms=2)
+    rescue = Rescue(theatre.recovery)
+
+    def stumble(*_: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(theatre.recovery._roster, "call", stumble)
+    rescue.tell(Round(*theatre._read()))
+    await rescue.run()
+
+    report = theatre.recovery.report
+    assert (report.posture, report.ready) == (Posture.BROKEN, False)
+    assert "KeyError" in report.because

@@ -78,7 +78,7 @@ class Site:
         return any(vm.name == "stopped" for vm in self.world.live_vms())
 
     def may_act(self) -> bool:
-        return self.operations.may_act
+        return not self.operations.why_not
 
     def hurry(self, **limits: Any) -> None:
         self.actor._limits = self.actor._limits._replace(**limits)
@@ -532,7 +532,7 @@ async def test_without_a_hand_nothing_is_done() -> None:
         answer = await looker.act(here.stopped.key, Action.POWER_ON)
 
         assert answer.reply is Reply.NOT_SENT
-        assert not looker.may_act
+        assert looker.why_not
         assert "no credential" in looker.why_not
         assert here.cloud.requests == []
 
