@@ -181,60 +181,28 @@ def pause(
            seconds=seconds, system=system)  # fmt: skip
 
 
-@commands.command()
-def resume(
-    reason: Reason,
-    owner: Owner = None,
-    system: System = None,
-    token_file: TokenFile = None,
-    url: Url = DEFAULT_URL,
-    as_json: AsJson = False,
-) -> None:
-    """End a pause; a warm-up follows."""
-    _order(OrderKind.RESUME, url, token_file, as_json=as_json, owner=owner, reason=reason,
-           system=system)  # fmt: skip
+def _register(kind: OrderKind, does: str) -> None:
+    """Make an order that wants nothing but a reason a command."""
+
+    @commands.command(kind.value, help=does)
+    def give(
+        reason: Reason,
+        owner: Owner = None,
+        system: System = None,
+        token_file: TokenFile = None,
+        url: Url = DEFAULT_URL,
+        as_json: AsJson = False,
+    ) -> None:
+        _order(kind, url, token_file, as_json=as_json, owner=owner, reason=reason, system=system)
 
 
-@commands.command()
-def disarm(
-    reason: Reason,
-    owner: Owner = None,
-    system: System = None,
-    token_file: TokenFile = None,
-    url: Url = DEFAULT_URL,
-    as_json: AsJson = False,
-) -> None:
-    """Have recovery do nothing until somebody arms it again."""
-    _order(OrderKind.DISARM, url, token_file, as_json=as_json, owner=owner, reason=reason,
-           system=system)  # fmt: skip
-
-
-@commands.command()
-def arm(
-    reason: Reason,
-    owner: Owner = None,
-    system: System = None,
-    token_file: TokenFile = None,
-    url: Url = DEFAULT_URL,
-    as_json: AsJson = False,
-) -> None:
-    """End a disarming; a warm-up follows."""
-    _order(OrderKind.ARM, url, token_file, as_json=as_json, owner=owner, reason=reason,
-           system=system)  # fmt: skip
-
-
-@commands.command()
-def accept(
-    reason: Reason,
-    owner: Owner = None,
-    system: System = None,
-    token_file: TokenFile = None,
-    url: Url = DEFAULT_URL,
-    as_json: AsJson = False,
-) -> None:
-    """Say that what is seen is so: missing VMs are gone, and a storm is one; a warm-up follows."""
-    _order(OrderKind.ACCEPT, url, token_file, as_json=as_json, owner=owner, reason=reason,
-           system=system)  # fmt: skip
+_register(OrderKind.RESUME, "End a pause; a warm-up follows.")
+_register(OrderKind.DISARM, "Have recovery do nothing until somebody arms it again.")
+_register(OrderKind.ARM, "End a disarming; a warm-up follows.")
+_register(
+    OrderKind.ACCEPT,
+    "Say that what is seen is so: missing VMs are gone, and a storm is one; a warm-up follows.",
+)
 
 
 @commands.command()

@@ -169,8 +169,9 @@ def _unresponsive(t: Thresholds) -> Alert:
                 ),
                 Step("Open its console in VergeOS: a kernel panic or a full disk shows there."),
             ),
-            automation="Recovery does nothing about a hang unless a tag `recovery/on-hang-reset` "
-            "or `recovery/on-hang-power-cycle`, or a rule, says so. Then it asks the guest to "
+            automation="Recovery does nothing about a hang unless the VM is enrolled and a tag "
+            "`recovery/on-hang-reset` or `recovery/on-hang-power-cycle`, or a rule, says so. Then "
+            "it asks the guest to "
             "reboot, after that resets it, and last, if allowed, kills and starts it; each step "
             "needs a proof of its own. `vergewatch recovery pause --reason ...` stops that.",
             mitigation=(
