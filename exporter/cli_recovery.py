@@ -269,8 +269,8 @@ def _told(given: Given) -> str:
     lasts = f" for {lasting(given.seconds)}" if given.seconds is not None else ""
     posture = given.posture.replace("_", " ")
     if given.kind == "pause" and (given.paused_seconds or 0.0) > (given.seconds or 0.0) + 1:
-        done, lasts = f"stays paused for {lasting(given.paused_seconds or 0.0)}", ""
-        posture = f"{posture}, since no pause shortens another"
+        left = lasting(given.paused_seconds or 0.0)
+        done, lasts = f"stays paused for {left}, since no pause shortens another", ""
     return f"{given.system}: {done}{lasts}; recovery is {posture} ({given.because})"
 
 
@@ -297,7 +297,7 @@ def _show_explanation(told: Explanation) -> None:
         number = f", decision {told.decision}" if told.decision is not None else ""
         since = f" since {_when(told.decided)} UTC" if told.decided is not None else ""
         console.print(Text(f"What each guard said{_as_of(told)}", style="bold"))
-        console.print(Text(f"It came to {told.reason}{since}{number}.", style="dim"))
+        console.print(Text(f"Decided: {told.reason}{since}{number}.", style="dim"))
         table = _table(("", False), ("", False), ("", True))
         for guard in sorted(told.guards, key=lambda one: one.allowed):
             mark = Text("ok", "green") if guard.allowed else Text("NO", "bold red")

@@ -126,6 +126,54 @@ async def test_a_system_that_is_nobodys_is_said_to_be_so(office: Opening) -> Non
         desk.status("nope")
 
 
+async def test_a_cloud_that_is_not_seen_is_spoken_of_as_it_was(office: Opening) -> None:
+    theatre = stage()
+    seen = theatre.clock.now()
+    desk = (await office(theatre)).desk
+    (before,) = desk.status()
+
+    theatre.clock.elapsed += 121
+    (care,), told = desk.status(), await desk.explain("web-01")
+
+    assert before.unseen == ""
+    assert care.unseen == f"nothing has been seen of it since {seen:%Y-%m-%d %H:%M:%S} UTC"
+    assert told.sentence.startswith(f"Of stage {care.unseen[:36]}")
+    assert "As far as Vergewatch knows: web-01 is up" in told.sentence
+
+
+async def test_before_anything_is_seen_nobody_says_that_a_vm_is_not_there() -> None:
+    theatre = Theatre()
+    desk = Office(None, stage=theatre).desk
+    theatre.recovery._diary.problem = ""
+
+    (care,) = desk.status()
+    with pytest.raises(UnknownNameError, match="recovery has not seen stage yet"):
+        await desk.explain("web-01")
+
+    assert care.unseen == "nothing has been seen of it yet"
+
+
+async def test_a_kill_switch_is_looked_for_when_somebody_asks() -> None:
+    switch = [""]
+    theatre = Theatre(setup=Setup(ENFORCE, kill_switch=lambda: switch[0]))
+    theatre.warm()
+    desk = Office(None, stage=theatre).desk
+
+    switch[0] = "/run/vergewatch/kill-switch"
+    (care,) = desk.status()
+
+    assert (care.posture, care.kill_switch) == ("disarmed", switch[0])
+
+
+async def test_a_pause_that_a_longer_one_outlasts_is_answered_with_that(office: Opening) -> None:
+    desk = (await office(stage())).desk
+    await desk.order(OrderKind.PAUSE, owner="ada", reason="x", seconds=1800.0)
+
+    (given,) = await desk.order(OrderKind.PAUSE, owner="bob", reason="y", seconds=300.0)
+
+    assert (given.seconds, given.paused_seconds) == (300.0, 1800.0)
+
+
 async def test_a_vm_that_nobody_enrolled_is_explained_too(office: Opening) -> None:
     theatre = stage(tags={"web-01": ["recovery/auto"], "web-02": ["recovery/never"]})
     desk = (await office(theatre)).desk

@@ -281,7 +281,7 @@ def _recovery_view(recovery: CloudRecovery, now: datetime) -> RecoveryView:
         mode=care.mode,
         posture=care.posture.replace("_", " "),
         tone=_TONE_OF_POSTURE.get(care.posture, "warn"),
-        because=care.because,
+        because="; ".join(filter(None, (care.unseen, care.because))),
         vms=f"{counted(care.vms, 'VM')} looked after"
         + (f", {others} only looked at" if others else ""),
         cases=cases,
