@@ -329,8 +329,9 @@ def _flapping(t: Thresholds) -> Alert:
 > {t.flapping_restarts - 0.5}""",
         linger_seconds=t.flapping_linger_seconds,
         summary="A VM starts again and again.",
-        description=f"{OF_VM}{ON_ITS_NODE} has been started "
-        f'{{{{ $value | printf "%.0f" }}}} times within {window}.{SAYS_RECOVERY}',
+        # How often exactly is not told: while another alert mutes this one, the value is frozen.
+        description=f"{OF_VM}{ON_ITS_NODE} has been started {t.flapping_restarts} times or more "
+        f"within {window}.{SAYS_RECOVERY}",
         dashboard=VM_PAGE,
         quiet="One or two restarts are somebody's work. It goes on for a while after the last, so "
         "that it does not flap itself.",
