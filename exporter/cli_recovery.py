@@ -22,7 +22,8 @@ from rich.text import Text
 from exporter.amounts import counted, lasting
 from exporter.errors import ConfigError
 from exporter.recovery.account import tell
-from exporter.recovery.explain import Explanation, Line
+from exporter.recovery.explain import Explanation
+from exporter.recovery.lines import Line
 from exporter.recovery.orders import OrderKind
 from exporter.steering import (
     DEFAULT_URL,

@@ -18,15 +18,17 @@ from exporter.recovery.engine import Recovery
 from exporter.recovery.explain import (
     About,
     Explanation,
-    Line,
     about_case,
     about_decision,
     explain,
+    sentence,
+)
+from exporter.recovery.lines import (
+    Line,
     line_of_attempt,
     line_of_change,
     line_of_decision,
     line_of_order,
-    sentence,
 )
 from exporter.recovery.orders import Order, OrderKind
 from exporter.recovery.ports import Change

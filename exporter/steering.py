@@ -16,7 +16,8 @@ from yarl import URL
 
 from exporter.errors import ConfigError, UnavailableError
 from exporter.recovery.account import Account
-from exporter.recovery.explain import Explanation, Line
+from exporter.recovery.explain import Explanation
+from exporter.recovery.lines import Line
 from exporter.recovery.orders import OrderKind
 from exporter.web.ports import Brief, Care, Given
 from exporter.web.recovery import ROOT, TOKEN_HEADER

@@ -17,8 +17,9 @@ from msgspec.structs import replace
 
 from exporter.amounts import counted, lasting
 from exporter.recovery.cases import Action, Outcome, Ruling
+from exporter.recovery.course import UP
 from exporter.recovery.decision import Decision, Reason
-from exporter.recovery.explain import UP, Attempt, Numbered, judged_so
+from exporter.recovery.lines import Attempt, Numbered, judged_so
 from exporter.recovery.ports import Change
 from exporter.recovery.states import State
 

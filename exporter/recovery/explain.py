@@ -8,12 +8,11 @@ byte, however much later somebody asks.
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
-from exporter.amounts import lasting
 from exporter.recovery.cases import (
     Action,
     Case,
@@ -23,51 +22,27 @@ from exporter.recovery.cases import (
     Judgement,
     Outcome,
     Policy,
-    Reply,
-    Ruling,
     Sight,
 )
+from exporter.recovery.course import UP
 from exporter.recovery.decision import Decision, Reason, Verdict
 from exporter.recovery.enrolment import NOBODYS
-from exporter.recovery.orders import Order, OrderKind
+from exporter.recovery.lines import Attempt, Line, Numbered, history, judged_so, was_sent
+from exporter.recovery.phrases import (
+    CAUSES,
+    FATES,
+    POLICIES,
+    REASONS,
+    REFUSALS,
+    VERBS,
+    asked_or_done,
+    done_by,
+)
 from exporter.recovery.ports import Change
 from exporter.recovery.states import State
 
-UP = frozenset({State.HEALTHY, State.PROBATION})
 HISTORY_LINES = 20
 NOBODY = frozenset({"", "nobody", "system"})
-
-
-class Attempt(Protocol):
-    """An intent, as the journal has it."""
-
-    @property
-    def intent(self) -> Intent: ...
-    @property
-    def prepared(self) -> datetime: ...
-    @property
-    def closed(self) -> datetime | None: ...
-
-
-class Numbered(Protocol):
-    """A decision, as the journal has it."""
-
-    @property
-    def number(self) -> int: ...
-    @property
-    def decision(self) -> Decision: ...
-
-
-class Line(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Something that happened, as a line of a log."""
-
-    time: datetime
-    system: str
-    vm: str
-    """Empty where it is about a whole cloud."""
-    kind: str
-    """``change``, ``decision``, ``action`` or ``order``."""
-    text: str
 
 
 class Told(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -205,7 +180,7 @@ def explain(about: About) -> Explanation:
             for one in verdicts
         ),
         to_change=_to_change(about),
-        history=tuple(history(about)[:HISTORY_LINES]),
+        history=tuple(history(about.changes, about.attempts, about.system)[:HISTORY_LINES]),
     )
 
 
@@ -326,7 +301,7 @@ def _held(about: About) -> str:
     if decision.reason is Reason.SHADOW:
         when = f" at {_clock(about.decided or decision.time, about.now)}"
         return (
-            f"{_crash(about)}: in mode enforce Vergewatch would have {_done(decision.action)}"
+            f"{_crash(about)}: in mode enforce Vergewatch would have {done_by(decision.action)}"
             f"{when}. The mode is {decision.mode}, so {STAYS_DOWN}."
         )
     says = next((one.says for one in decision.verdicts if not one.allowed), "")
@@ -380,7 +355,7 @@ def _given_up(about: About) -> str:
             return f"{_crash(about)}, and every step that is allowed was tried; {ends}."
         return f"{about.vm} is down again after all that was allowed was tried; {ends}."
     used, span = int(spent["used"]), _span(spent["span"])
-    loops = [one for one in about.attempts if _was_sent(one)][:used]
+    loops = [one for one in about.attempts if was_sent(one)][:used]
     if len(loops) == used and all(one.intent.outcome is Outcome.CONFIRMED for one in loops):
         times = "once" if used == 1 else f"{used} times"
         return (
@@ -413,98 +388,6 @@ _SENTENCES: Mapping[State | None, Callable[[About], str]] = {
 
 STAYS_DOWN = "it stays down until somebody starts it"
 
-CAUSES: Mapping[Cause, str] = {
-    Cause.NOT_DOWN_NOW: "it is neither plainly up nor plainly down at the moment",
-    Cause.NOT_LONG_ENOUGH: "it is not down for long enough to be sure",
-    Cause.LOGS_NOT_SETTLED: "VergeOS' log has to be read before anything is concluded",
-    Cause.CRASHED: "it ran, it stopped, and nobody asked for it",
-    Cause.HUNG: "it is unresponsive, and nobody is at it",
-    Cause.KILLED_TO_RESTART: "Vergewatch powered it off to start it anew",
-    Cause.STOPPED_BY_PERSON: "{who} stopped it",
-    Cause.STOPPED_BY_GUEST: "its guest shut itself down",
-    Cause.STOPPED_BY_TASK: "a task of VergeOS stopped it",
-    Cause.SEEN_STOPPING: "it was seen on its way down, which is no crash",
-    Cause.HIBERNATED: "it was put into hibernation",
-    Cause.LEFT_OFF_BY_OWNER: "its node failed, and its owner wants it left off after that",
-    Cause.POWERED_OFF_BY_WISH: "VergeOS says that it is meant to be off",
-    Cause.NODE_IN_TROUBLE: "its node is in trouble, or was just now",
-    Cause.NODE_UNWATCHED: "Vergewatch cannot say how its node was all the time",
-    Cause.HUNG_SHORTLY_BEFORE: "it was unresponsive shortly before",
-    Cause.WAITS_FOR_RESOURCES: "VergeOS has it waiting for resources",
-    Cause.NEVER_SEEN_UP: "Vergewatch never saw it up",
-    Cause.DIED_UNSEEN: "it went down while nobody looked",
-    Cause.MIGRATED_SHORTLY_BEFORE: "it was migrating shortly before",
-    Cause.START_FAILED: "it was on its way up and did not arrive",
-    Cause.STATUS_ERROR: "VergeOS says that it is in error",
-    Cause.STATUS_STRANGE: "its status contradicts itself, or is new to Vergewatch",
-    Cause.STATUS_MISSING: "no status is told of it",
-    Cause.NODE_UNKNOWN: "nobody knows which node it ran on",
-    Cause.LOGS_UNREAD: "VergeOS' log could not be read",
-    Cause.LOGS_INCOMPLETE: "VergeOS' log has a hole",
-    Cause.LOGS_UNCLEAR: "VergeOS' log has a row that Vergewatch does not understand",
-}
-"""After "because"."""
-
-REASONS: Mapping[Reason, str] = {
-    Reason.ACT: "nothing speaks against it",
-    Reason.SHADOW: "{says}, and then it only says what it would do",
-    Reason.DISARMED: "recovery is disarmed ({says})",
-    Reason.PAUSED: "recovery is {says}",
-    Reason.JOURNAL_DOWN: "it cannot write that down, and without that it does nothing: {says}",
-    Reason.PICTURE_OLD: "it does not know how things are right now: {says}",
-    Reason.DEGRADED: "it did not see the cloud well lately: {says}",
-    Reason.WARMING_UP: "it has not watched for long enough: {says}",
-    Reason.NOT_ENROLLED: "it is not allowed to: {says}",
-    Reason.NOT_CRASHED: "it is not proven that it crashed: {says}",
-    Reason.IN_PROGRESS: "something is being done about it already: {says}",
-    Reason.BUDGET_SPENT: "that was tried too often lately: {says}",
-    Reason.BACKING_OFF: "it just tried, and waits a little longer each time: {says}",
-    Reason.QUIET_WINDOW: "these are quiet hours: {says}",
-    Reason.SILENCED: "{says}",
-    Reason.NODE_HOLD: "it looks like the node's trouble, not the VM's: {says}",
-    Reason.STORM: "so many VMs are in trouble that something bigger must be wrong: {says}",
-    Reason.NO_CAPACITY: "VergeOS lacks the resources: {says}",
-    Reason.TOO_MANY_AT_ONCE: "enough is being done at once: {says}",
-    Reason.RATE_LIMITED: "enough was done in this cloud lately: {says}",
-    Reason.NOT_ITS_TURN: "others have to be up first: {says}",
-    Reason.STEP_NOT_ALLOWED: "the step that would come next is not allowed: {says}",
-    Reason.READ_ONLY: "it may only look: {says}",
-}
-"""After "Vergewatch does not start it now because"."""
-
-VERBS: Mapping[Action, tuple[str, str]] = {
-    Action.POWER_ON: ("start it", "started it"),
-    Action.REBOOT: ("ask its guest to restart", "asked its guest to restart"),
-    Action.RESET: ("reset it", "reset it"),
-    Action.KILL: ("power it off, to start it anew", "powered it off"),
-}
-FATES: Mapping[Outcome, str] = {
-    Outcome.CONFIRMED: "which helped",
-    Outcome.FAILED: "which did not help",
-    Outcome.UNKNOWN: "with nobody knowing whether it was done",
-    Outcome.ABANDONED: "and then did not, after all",
-}
-REFUSALS: Mapping[Reply, str] = {
-    Reply.NO_CAPACITY: "which VergeOS refused for want of resources",
-    Reply.FORBIDDEN: "which VergeOS does not allow Vergewatch",
-    Reply.REFUSED: "which VergeOS refused",
-    Reply.NOT_SENT: "which never reached VergeOS",
-}
-POLICIES: Mapping[Policy, str] = {
-    Policy.NO: "nothing but to look at it",
-    Policy.IGNORE: "nothing, not even to look at it",
-    Policy.ON_FAILURE: "start it again when it crashed",
-    Policy.UNLESS_STOPPED: "start it again unless somebody stopped it",
-    Policy.ALWAYS: "start it again always, unless a person or a task stopped it",
-}
-ORDERS: Mapping[OrderKind, str] = {
-    OrderKind.PAUSE: "paused recovery",
-    OrderKind.RESUME: "resumed recovery",
-    OrderKind.DISARM: "disarmed recovery",
-    OrderKind.ARM: "armed recovery",
-    OrderKind.ACCEPT: "said that what is seen is so",
-    OrderKind.CLEAR: "cleared it",
-}
 UNSETTLED = frozenset({Cause.NOT_DOWN_NOW, Cause.NOT_LONG_ENOUGH, Cause.LOGS_NOT_SETTLED})
 """Causes that only say that it is too early for one."""
 QUOTE = re.compile(
@@ -551,16 +434,8 @@ def _tries(about: About, since: float, until: float) -> Sequence[Attempt]:
     return [
         one
         for one in reversed(about.attempts)
-        if _was_sent(one) and since <= one.intent.prepared_at <= until
+        if was_sent(one) and since <= one.intent.prepared_at <= until
     ]
-
-
-def judged_so(detail: str) -> Judgement | None:
-    """Return the judgement that a change was written down with."""
-    cause, colon, rest = detail.partition(": ")
-    if not colon or cause not in list(Cause):
-        return None
-    return Judgement(Ruling.UNKNOWN, Cause(cause), rest)
 
 
 def _down(about: About) -> str:
@@ -614,17 +489,7 @@ def _tried(about: About, tries: Sequence[Attempt]) -> str:
 
 
 def _done_at(about: About, one: Attempt) -> str:
-    return f"{_asked_or_done(one.intent)} at {_clock(one.prepared, about.now)}"
-
-
-def _asked_or_done(intent: Intent) -> str:
-    """Return what was done; of what was refused, what was asked for."""
-    verb, done = VERBS[intent.action]
-    return f"asked VergeOS to {verb}" if intent.reply in REFUSALS else done
-
-
-def _done(action: Action | None) -> str:
-    return VERBS[action][1] if action is not None else "acted"
+    return f"{asked_or_done(one.intent)} at {_clock(one.prepared, about.now)}"
 
 
 def _verb(about: About) -> str:
@@ -699,60 +564,6 @@ class _Known(NamedTuple):
     intent: Intent
     prepared: datetime
     closed: datetime | None = None
-
-
-def _was_sent(attempt: Attempt) -> bool:
-    return attempt.intent.sent_at is not None and attempt.intent.outcome is not Outcome.ABANDONED
-
-
-# What happened, line by line.
-
-
-def history(about: About) -> list[Line]:
-    """Return what happened to a VM, newest first."""
-    lines = [
-        *(line_of_change(one, about.system) for one in about.changes),
-        *(line_of_attempt(one, about.system) for one in about.attempts),
-    ]
-    return sorted(lines, key=lambda line: line.time, reverse=True)
-
-
-def line_of_change(change: Change, system: str) -> Line:
-    """Return the line that tells of a step from one state to another."""
-    before = change.before.value if change.before is not None else "not looked at"
-    after = change.after.value if change.after is not None else "not looked at"
-    why = f" ({change.detail})" if change.detail else ""
-    text = f"{before} → {after}{why}"
-    return Line(time=change.time, system=system, vm=change.name, kind="change", text=text)
-
-
-def line_of_attempt(attempt: Attempt, system: str) -> Line:
-    """Return the line that tells of an action."""
-    intent = attempt.intent
-    done = f"was about to {VERBS[intent.action][0]}"
-    if _was_sent(attempt):
-        done = _asked_or_done(intent)
-    what = f"{done} (intent {intent.id})"
-    if intent.outcome is None:
-        text = f"{what}: not known yet what came of it"
-    else:
-        text = f"{what}: {intent.outcome}" + (f", {intent.detail}" if intent.detail else "")
-    return Line(time=attempt.prepared, system=system, vm=intent.name, kind="action", text=text)
-
-
-def line_of_decision(record: Numbered, system: str) -> Line:
-    """Return the line that tells of a decision."""
-    decision = record.decision
-    says = next((f" ({one.says})" for one in _denials(decision)), "")
-    text = f"decision {record.number}: {decision.reason}{says}"
-    return Line(time=decision.time, system=system, vm=decision.name, kind="decision", text=text)
-
-
-def line_of_order(order: Order, system: str, *, vm: str = "") -> Line:
-    """Return the line that tells of an order."""
-    lasts = f" for {lasting(order.until - order.at)}" if order.until is not None else ""
-    text = f"{order.owner} {ORDERS[order.kind]}{lasts}: {order.reason}"
-    return Line(time=order.time, system=system, vm=vm, kind="order", text=text)
 
 
 def _clock(moment: datetime | None, now: datetime) -> str:

@@ -10,7 +10,8 @@ from exporter.errors import VergewatchError
 from exporter.exposition.formats import Format
 from exporter.model import SystemReport
 from exporter.recovery.account import Account
-from exporter.recovery.explain import Explanation, Line
+from exporter.recovery.explain import Explanation
+from exporter.recovery.lines import Line
 from exporter.recovery.orders import OrderKind
 
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from exporter.amounts import counted
 from exporter.model import KNOWN_WORDS, SystemReport, TableReport
-from exporter.recovery.explain import Line
+from exporter.recovery.lines import Line
 from exporter.web.ports import Brief, Care
 from exporter.web.states import State, reason_of, state_of
 from exporter.web.wording import ago, ago_short, duration

@@ -23,20 +23,10 @@ from exporter.recovery.cases import (
 from exporter.recovery.decide import GUARDS
 from exporter.recovery.decision import Decision, Reason, Verdict
 from exporter.recovery.enrolment import NOBODYS
-from exporter.recovery.explain import (
-    CAUSES,
-    FATES,
-    ORDERS,
-    POLICIES,
-    REASONS,
-    VERBS,
-    About,
-    about_decision,
-    explain,
-    line_of_order,
-    sentence,
-)
+from exporter.recovery.explain import About, about_decision, explain, sentence
+from exporter.recovery.lines import line_of_order
 from exporter.recovery.orders import Order, OrderKind
+from exporter.recovery.phrases import CAUSES, FATES, ORDERS, POLICIES, REASONS, VERBS
 from exporter.recovery.ports import Change
 from exporter.recovery.rules import Mode, Rules
 from exporter.recovery.states import State

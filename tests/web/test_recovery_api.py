@@ -18,7 +18,8 @@ from pydantic import SecretStr
 from exporter.desk import Desk
 from exporter.errors import ConfigError, JournalError
 from exporter.recovery.account import Account
-from exporter.recovery.explain import Explanation, Line
+from exporter.recovery.explain import Explanation
+from exporter.recovery.lines import Line
 from exporter.recovery.orders import OrderKind
 from exporter.web.live import LiveWebConfig
 from exporter.web.ports import AmbiguousNameError, Brief, Care, Given, UnknownNameError
