@@ -421,3 +421,25 @@ async def test_a_program_gets_no_line_that_is_filled_with_blanks(
     assert out.endswith("\n")
     assert not out.endswith("\n\n")
     assert not [line for line in out.splitlines() if line.endswith(" ")]
+
+
+async def test_a_daemon_without_tls_is_said_to_have_none(daemon: Daemon) -> None:
+    url = daemon.env["VERGEWATCH_DAEMON_URL"].replace("http://", "https://")
+
+    code, _, err = await ran("explain", "web-01", "--url", url, **daemon.env)
+
+    assert code == 1
+    assert "no TLS there; is it a plain http port?" in err
+
+
+async def test_a_daemon_that_hangs_up_may_want_tls() -> None:
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+
+        code, _, err = await ran("explain", "web-01", "--url", f"http://127.0.0.1:{port}")
+
+    assert code == 1
+    assert "it hung up; is it an https port?" in err
