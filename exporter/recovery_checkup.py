@@ -10,6 +10,8 @@ from exporter.clock import Clock
 from exporter.connection import CloudSettings, connect_actions, make_session
 from exporter.errors import ConfigError, VergeOSError
 from exporter.model import Snapshot
+from exporter.recovery.cases import OnHang
+from exporter.recovery.engine import Setup
 from exporter.recovery.enrolment import Rule, enrol_all
 from exporter.recovery.picture import is_eligible
 from exporter.rescue import directory, setup, token
@@ -68,13 +70,29 @@ def look_at_care(
         kill_switch=made.kill_switch_file,
         steered=steered,
         problems=tuple(problems),
-        notes=tuple(
-            f"{rule.title} fits no VM, or none that another rule or tag does not speak for"
-            for rule in made.wards
-            if known and rule.policy is not None and rule.policy.acts
-            if rule.title not in enrolled
+        notes=(
+            *(
+                f"{rule.title} fits no VM, or none that another rule or tag does not speak for"
+                for rule in made.wards
+                if known and rule.policy is not None and rule.policy.acts
+                if rule.title not in enrolled
+            ),
+            *_of_kills(picture, made),
         ),
     )
+
+
+def _of_kills(picture: Snapshot, made: Setup) -> Sequence[str]:
+    """Return what to bear in mind where VMs that hang may be killed to be started anew."""
+    enrolments = enrol_all(picture, made.wards).values() if picture.tags is not None else ()
+    may = any(one.policy.acts and one.on_hang is OnHang.POWER_CYCLE for one in enrolments)
+    if made.own_user or not may:
+        return ()
+    note = (
+        "recovery.own_user is not set: if the answer to a kill is lost, nobody can tell that it "
+        "was ours, and the VM stays off until a person starts it"
+    )
+    return (note,)
 
 
 def _enrolled(picture: Snapshot, wards: Sequence[Rule]) -> Mapping[str, int]:

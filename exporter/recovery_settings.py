@@ -45,7 +45,7 @@ ModeName = Annotated[Literal["off", "shadow", "enforce"], _unquoted("off")]
 PolicyName = Annotated[
     Literal["no", "on-failure", "unless-stopped", "always", "ignore"], _unquoted("no")
 ]
-MINUTES, HOURS = 60, 24
+HOURS = 24
 Patterns = Annotated[tuple[str, ...], BeforeValidator(_several)]
 """One may be given by itself."""
 
@@ -59,13 +59,14 @@ def _not_empty(secret: SecretStr) -> SecretStr:
 def _time_of_day(value: Any) -> Any:
     """Return a time of day as it was written: without quotes, YAML takes 22:00 for 22 * 60."""
     if isinstance(value, str):
-        return value.zfill(len("00:00"))
+        return f"0{value}" if value[1:2] == ":" else value
     if not isinstance(value, int | float):
         return value
-    hours, minutes = divmod(int(value), MINUTES)
+    rest, seconds = divmod(int(value), 60) if value >= HOUR else (int(value), 0)
+    hours, minutes = divmod(rest, 60)
     if value != int(value) or not 1 <= hours < HOURS:
         raise ValueError('is no time of day such as "22:00"')
-    return time(hours, minutes)
+    return time(hours, minutes, seconds)
 
 
 def _pattern(text: str) -> str:

@@ -336,6 +336,8 @@ QUIET = CLOUD + "recovery:\n  quiet: [{{begins: {}, hours: 3, reason: x}}]\n"
         ("9:30", time(9, 30)),
         ("09:30", time(9, 30)),
         ("0:15", time(0, 15)),
+        ("22:00:30", time(22, 0, 30)),
+        ('"9:05:00"', time(9, 5)),
     ],
 )
 def test_quiet_hours_begin_when_it_says_with_quotes_or_without(

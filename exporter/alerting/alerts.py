@@ -26,7 +26,7 @@ HELD_BECAUSE: Mapping[str, str] = {
     State.HELD: "crashed, and something forbids to start it; `vergewatch explain` says what",
     State.PLATFORM: "is down, and VergeOS, whose turn it is, has not brought it back",
 }
-SPEAKS_FOR_ALL = STORMY | {Posture.JOURNAL_DOWN, Posture.BROKEN}
+SPEAKS_FOR_ALL = frozenset({Posture.STORM, Posture.JOURNAL_DOWN, Posture.BROKEN})
 """What is told of recovery as a whole; one alert for each VM besides would only be a flood."""
 
 

@@ -38,10 +38,11 @@ def after_sending(
     )
 
 
-def after_answer(case: Case, intent: Intent, *, at: float) -> Case:
+def after_answer(case: Case, intent: Intent, rules: Rules, *, at: float) -> Case:
     """Return a case that was acted upon, in the state that the answer leads to."""
     case = step(case, Event.INTENT_COMMITTED, at=at)
     if intent.outcome is Outcome.ABANDONED and intent.reply is None:
+        case = replace(case, retry_at=at + rules.capacity_backoff_seconds)
         return begin_anew(case, Event.INTENT_ABANDONED, at=at)
     if intent.outcome is not None:
         return begin_anew(case, Event.REQUEST_REFUSED, at=at)

@@ -158,6 +158,8 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     up_clock: float | None = None
     trouble_at: float | None = None
     """When it was first seen down, or hung, without a change since."""
+    started: float | None = None
+    """When the platform says that it was started last, as long as it is not up."""
     sightings: int = 0
     """Valid pictures in a row that show the same trouble."""
     hung_at: float | None = None

@@ -28,6 +28,8 @@ class Circumstances(NamedTuple):
     node_machine: int | None
     on_power_loss: str
     powered_on: bool | None
+    started_at: float | None
+    """When it was started last, by the platform's stamp."""
     logs: Logs | None
     """``None``: not read yet."""
     own_user: str

@@ -127,14 +127,15 @@ def _seen_not_up(
     Remember when it was last up, and how long nobody saw it then.
 
     Args:
-        started_at: When the platform says that it was started last, by the platform's clock. One
-            that was started since it was last seen up had a life that nobody saw.
+        started_at: When the platform says that it was started last. If it was started since the
+            picture before, it had a life that nobody saw.
         unseen: Whether the pictures since then lacked its row.
 
     """
     if case.state in UP and case.up_at is None:
         case = replace(case, up_at=moment.before_at, up_clock=moment.before_clock)
-    lived = (started_at or 0.0) > (case.up_clock or started_at or 0.0)
+    lived = (started_at or 0.0) > (case.started or started_at or 0.0)
+    case = replace(case, started=started_at if started_at is not None else case.started)
     if case.up_at is not None and (case.trouble_at is None or lived):
         hole = max(moment.gap_seconds, moment.at - case.up_at if unseen else 0.0)
         case = replace(case, hole_seconds=max(case.hole_seconds, hole))
@@ -201,6 +202,7 @@ def _forget_trouble(case: Case, node: int | None) -> Case:
         passed=(),
         hole_seconds=0.0,
         judgement=None,
+        started=None,
         killed_clock=None,
         kill_unanswered=False,
     )

@@ -234,7 +234,7 @@ _ROOM = "a kill needs room for the start after it"
 def _leaves_no_room(facts: Facts, uses: Sequence[Use]) -> bool:
     """Return whether a kill is next, and *uses* would forbid the start that belongs to it."""
     kills = next_action(facts.case, facts.enrolment) is Action.KILL
-    return kills and any(use.used + 1 >= use.window.most for use in uses)
+    return kills and any(use.used + 1 >= use.window.most > 1 for use in uses)
 
 
 def _rested(facts: Facts) -> Verdict:

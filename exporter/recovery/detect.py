@@ -148,7 +148,10 @@ def _of_the_logs(
         detail = "what was read of the logs does not go back far enough"
         return Judgement(Ruling.UNKNOWN, Cause.LOGS_INCOMPLETE, detail)
     if not logs.reading.complete:
-        detail = "the log does not show that it goes back so far, or has a row nobody can read"
+        detail = (
+            "the log does not show that it goes back so far, came in another order than was asked "
+            "for, or has a row that nobody can read"
+        )
         return Judgement(Ruling.UNKNOWN, Cause.LOGS_INCOMPLETE, detail)
     return hear(logs.reading.rows, case, about, rules, wordbook)
 

@@ -34,6 +34,7 @@ from exporter.recovery.cases import (
     Intent,
     Outcome,
     Ruling,
+    Sight,
     Spent,
 )
 from exporter.recovery.course import begin_anew, settle, step
@@ -67,7 +68,8 @@ PROVEN = (State.HELD, State.BACKOFF)
 """States in which a crash is certain; of VMs that nobody enrolled nothing else is decided."""
 
 
-KILL_TO_START = timedelta(minutes=10)
+MINUTE = timedelta(minutes=1)
+KILL_TO_START = 10 * MINUTE
 """How long it takes at most from a kill to the start that belongs to it."""
 
 
@@ -606,7 +608,7 @@ class Recovery:
             open_intent=self._intents.get(case.uuid),
             vm_uses=self._ledger.uses(case, now=at),
             quiet=quiet(self.setup.quiet, case.name, now),
-            quiet_soon=quiet(self.setup.quiet, case.name, now + KILL_TO_START),
+            quiet_soon=self._quiet_soon(case, now),
             node_hold=node_hold(case, memory, picture, rules, at=at),
             waits_for=waits_for(case, memory, rules, at=at),
             may_power_cycle=vm is not None and vm.config.disable_powercycle is False,
@@ -614,6 +616,15 @@ class Recovery:
             silenced=self._silenced(case),
             silences_unknown=self.silences_unknown,
         )
+
+    def _quiet_soon(self, case: Case, now: datetime) -> str:
+        """Return the quiet window that would come between a kill and the start after it."""
+        if case.sight is not Sight.HUNG:
+            return ""
+        minutes = range(1, int(KILL_TO_START / MINUTE) + 1)
+        moments = (now + minute * MINUTE for minute in minutes)
+        found = (quiet(self.setup.quiet, case.name, moment) for moment in moments)
+        return next(filter(None, found), "")
 
     def left_alone(self, case: Case) -> str:
         """Return why a VM would be left alone if it crashed now; empty where nobody asked so."""
@@ -695,7 +706,7 @@ class Recovery:
             self._intents[case.uuid] = intent
         else:
             self._closed(intent)
-        return after_answer(case, intent, at=at)
+        return after_answer(case, intent, self.setup.rules, at=at)
 
     def _after_sending(self, case: Case, intent: Intent) -> Case:
         rules, at = self.setup.rules, intent.sent_at or self.watched

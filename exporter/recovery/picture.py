@@ -1,6 +1,6 @@
 """Whether one poll may be believed, and what it shows of each VM."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from statistics import median
 from typing import NamedTuple
@@ -92,7 +92,7 @@ def believe(
     picture = Picture(
         at=poll.asked_at,
         time=poll.time,
-        clock=max((row.updated_at for row in statuses.values() if row.updated_at), default=None),
+        clock=_clock(statuses.values()),
         clock_moved_at=poll.asked_at,
         vms={vm.config.uuid: vm for vm in snapshot.vms if vm.config.uuid},
         nodes=snapshot.nodes,
@@ -102,6 +102,18 @@ def believe(
     )
     short = _too_short(picture, poll, last, rules, enrolled)
     return short or _on_time(picture, statuses, last, rules)
+
+
+def _clock(statuses: Iterable[MachineStatus]) -> float | None:
+    """
+    Return the platform's time, by the newest row.
+
+    Of those that run, if some do: the row of one that is off keeps an old stamp, which a clock
+    that was set back has yet to reach.
+    """
+    dated = [row for row in statuses if row.updated_at]
+    alive = [row for row in dated if row.running] or dated
+    return max((row.updated_at for row in alive if row.updated_at), default=None)
 
 
 def _too_short(

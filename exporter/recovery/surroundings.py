@@ -27,6 +27,7 @@ def circumstances(
         node_machine=node.machine if node is not None else None,
         on_power_loss=vm.config.on_power_loss if vm is not None else "",
         powered_on=status.powered_on if status is not None else None,
+        started_at=status.started_at if status is not None else None,
         logs=logs,
         own_user=own_user,
     )

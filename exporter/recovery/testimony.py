@@ -4,6 +4,7 @@ What the rows of the platform's log testify of a VM's going down: a wish, a doub
 They are heard in their own order, since no other clock need agree with the log's.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -13,9 +14,11 @@ from exporter.recovery.logbook import LogRow, Meaning, Wordbook
 from exporter.recovery.rules import Rules
 
 OUR_ROW_SECONDS = 60.0
-"""How far from the sending of an action its row in the log may be."""
+"""How far by its stamp a row may be from what it tells of."""
 KILL_SENT = "'kill'"
 """In the row that the platform writes for a kill, whoever sent it."""
+NEVER_OURS = re.compile(r"power ?off|shut ?down|hibernat|restor|delet|'move'", re.IGNORECASE)
+"""In rows of what we never ask for, whoever uses our name."""
 NOBODY = frozenset({"", "system"})
 """Who writes rows when no person does."""
 
@@ -27,7 +30,7 @@ def hear(
     rows = _of_its_last_life(rows, case, rules, wordbook)
     ours = _ours(rows, case, about, rules, wordbook)
     doubt: Judgement | None = None
-    for row in rows:
+    for position, row in enumerate(rows):
         if row.key in ours:
             if case.kill_unanswered and not about.own_user:
                 detail = f"{_told(row)} may be ours, whose answer was lost"
@@ -39,9 +42,12 @@ def hear(
                 row, case, about, wordbook
             )
         elif row.machine == about.node_machine:
-            judgement = _of_a_nodes_row(row, wordbook)
+            judgement = _of_a_nodes_row(row, case, wordbook)
         if judgement is not None and judgement.ruling is Ruling.INTENDED:
-            return judgement
+            later = _started_since(row, rows[position:], case, about, wordbook)
+            if not later:
+                return judgement
+            judgement = Judgement(Ruling.UNKNOWN, Cause.START_FAILED, f"{_told(row)}, and {later}")
         doubt = doubt or judgement
     return doubt or _despite_its_guest(rows, case, about, wordbook)
 
@@ -78,6 +84,30 @@ def _of_its_last_life(
         and wordbook.meaning(row.text) is Meaning.START
     ]
     return rows[max(starts, default=0) :]
+
+
+def _started_since(
+    wish: LogRow,
+    later: Sequence[LogRow],
+    case: Case,
+    about: Circumstances,
+    wordbook: Wordbook,
+) -> str:
+    """
+    Return how it is known that a VM was started after somebody wanted it down; empty if it is not.
+
+    Such a wish may be over, though no row shows that it was before the VM was last seen up. The
+    platform's stamp of the start counts where a reset does not explain it.
+    """
+    meanings = [wordbook.meaning(row.text) for row in later if row.machine == case.machine]
+    if Meaning.START in meanings and not case.attempts:  # otherwise that may have been us
+        return "it was started since"
+    started_at, up_clock = about.started_at, case.up_clock
+    if started_at is None or up_clock is None or Meaning.RESET in meanings:
+        return ""
+    if wish.at < started_at <= up_clock:
+        return "it was started since, of which the log does not tell"
+    return ""
 
 
 def _of_a_row(row: LogRow, policy: Policy, wordbook: Wordbook) -> Judgement | None:
@@ -123,13 +153,15 @@ def _of_somebody_at_it(
             return None
 
 
-def _of_a_nodes_row(row: LogRow, wordbook: Wordbook) -> Judgement | None:
+def _of_a_nodes_row(row: LogRow, case: Case, wordbook: Wordbook) -> Judgement | None:
+    # What people do there once it is down is no cause of it, give or take what clocks are apart.
+    seen_down = (case.up_clock or 0.0) + case.hole_seconds + OUR_ROW_SECONDS
     match wordbook.meaning(row.text):
         case Meaning.NODE | Meaning.STOP:  # whoever stops a node, stops what runs on it
             return Judgement(Ruling.INTENDED, Cause.STOPPED_BY_PERSON, _told(row))
         case Meaning.TASK:
             return Judgement(Ruling.INTENDED, Cause.STOPPED_BY_TASK, _told(row))
-        case Meaning.DOUBT | None as meaning if row.user not in NOBODY:
+        case Meaning.DOUBT | None as meaning if row.user not in NOBODY and row.at <= seen_down:
             return _unclear(row, meaning)  # nodes write a lot by themselves; people do not
         case _:
             return None
@@ -171,5 +203,5 @@ def _ours(
 def _may_be_our_kill(row: LogRow, about: Circumstances) -> bool:
     """Return whether we may have caused *row*; whatever its words are, if we know our name."""
     if about.own_user:
-        return row.user == about.own_user
+        return row.user == about.own_user and not NEVER_OURS.search(row.text)
     return row.user not in NOBODY and KILL_SENT in row.text

@@ -68,7 +68,7 @@ def restarted(roll: Roll) -> Roll:
         (with_vm("held"), [f"{Name.HELD} web-01"]),
         (with_vm("unknown"), [f"{Name.UNKNOWN} web-01"]),
         (with_vm("held", posture="storm"), [Name.STORM]),
-        (with_vm("held", posture="clearing"), [Name.STORM]),
+        (with_vm("held", posture="clearing"), [Name.STORM, f"{Name.HELD} web-01"]),
         (with_vm("held", posture="paused"), [f"{Name.HELD} web-01"]),
         (with_vm("held", posture="warming_up"), [f"{Name.HELD} web-01"]),
         (with_vm("held", posture="broken"), [Name.BROKEN]),

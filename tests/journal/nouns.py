@@ -48,6 +48,7 @@ CASE = Case(
     retry_at=1100.5,
     rung=1,
     kill_unanswered=True,
+    started=1.7e9 + 30.2,
     killed_clock=1.7e9 + 20.5,
     forgiven_at=10.0,
 )

@@ -67,6 +67,7 @@ ABOUT = Circumstances(
     node_machine=33,
     on_power_loss="last_state",
     powered_on=None,
+    started_at=None,
     logs=READ,
     own_user="",
 )
@@ -159,7 +160,7 @@ def test_a_wish_counts_for_600_seconds(before_up: float, cause: Cause) -> None:
     [
         ("VM action 'poweron' sent", 100.0, Cause.CRASHED),
         ("VM 'web-01' powered on", 0.0, Cause.CRASHED),
-        ("VM 'web-01' powered on", 100.1, Cause.STOPPED_BY_PERSON),  # after it was last seen up
+        ("VM 'web-01' powered on", 100.1, Cause.START_FAILED),  # after it was last seen up
         ("VM has reset", 10.0, Cause.STOPPED_BY_PERSON),  # as guests do on their way down
         ("VM 'web-01' migrated to 'node2'", 10.0, Cause.STOPPED_BY_PERSON),
     ],

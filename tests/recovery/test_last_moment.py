@@ -248,3 +248,19 @@ def test_a_host_that_was_suspended_since_it_looked_asks_for_nothing() -> None:
 
     assert asleep[0]
     assert not theatre.asked()
+
+
+def test_what_is_called_off_again_and_again_is_tried_ever_so_often() -> None:
+    theatre = Theatre()
+    theatre.warm()
+
+    def stumble(step: str) -> None:
+        if step == "update":
+            theatre.clock.elapsed += ENFORCE.reread_age_seconds + 1
+
+    theatre.book.fall = stumble
+    theatre.world.crash("web-01")
+    theatre.let_pass(3600)
+
+    assert not theatre.asked()
+    assert 1 < len(theatre.book.intents) <= 3600 / ENFORCE.capacity_backoff_seconds + 1

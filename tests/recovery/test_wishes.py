@@ -9,8 +9,8 @@ from exporter.recovery.engine import Setup
 from exporter.recovery.enrolment import Rule
 from exporter.recovery.orders import OrderKind
 from exporter.recovery.quiet import QuietWindow
-from exporter.recovery.rules import Window
-from exporter.recovery.states import State
+from exporter.recovery.rules import DAY, Window
+from exporter.recovery.states import OPEN, State
 from exporter.simulator.accounts import USERNAME
 from tests.fakes import START
 from tests.recovery.skews import Rows, retell, set_back, status_ahead
@@ -79,11 +79,15 @@ def test_who_stops_what_they_just_started_is_heard_whatever_the_clocks(skew: flo
 
 @pytest.mark.parametrize("tag", ["recovery/auto", "recovery/unless-stopped"])
 @pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("stopped_ago", [None, 100.0, 900.0])
 def test_a_platform_whose_clock_was_set_back_tells_no_longer_who_stopped_what(
-    tag: str, *, restarts: bool
+    tag: str, stopped_ago: float | None, *, restarts: bool
 ) -> None:
     theatre = Theatre(tags={"web-01": [tag]})
     theatre.warm()
+    if stopped_ago is not None:
+        theatre.world.operator_stops("app-01", graceful=False)
+        theatre.let_pass(stopped_ago)
     set_back(theatre, seconds=3600.0)
 
     theatre.let_pass(20 if restarts else 600)
@@ -97,14 +101,67 @@ def test_a_platform_whose_clock_was_set_back_tells_no_longer_who_stopped_what(
     assert not theatre.asked()
 
 
-def test_after_its_clock_was_set_back_a_crash_is_mended_as_ever() -> None:
+@pytest.mark.parametrize("stopped", [False, True])
+def test_after_its_clock_was_set_back_a_crash_is_mended_as_ever(*, stopped: bool) -> None:
     theatre = Theatre()
     theatre.warm()
+    if stopped:  # and keeps a stamp that is yet to come
+        theatre.world.operator_stops("app-01", graceful=False)
+        theatre.let_pass(100)
     set_back(theatre, seconds=3600.0)
     theatre.warm()
 
     theatre.world.crash("web-01")
     theatre.let_pass(600)
+
+    assert theatre.running("web-01")
+
+
+def test_who_was_started_without_a_row_that_tells_is_not_taken_for_stopped() -> None:
+    theatre = Theatre()
+    theatre.world.chronicle.wordings["powered_on"] = None
+    theatre.warm()
+
+    theatre.world.operator_stops("web-01", graceful=False)
+    theatre.let_pass(60)
+    theatre.world.platform.start(theatre.world.vm("web-01").machine)
+    theatre.let_pass(400)
+    theatre.world.crash("web-01")
+    theatre.let_pass(3600)
+
+    assert cause(theatre, "web-01") is Cause.START_FAILED
+
+
+@pytest.mark.parametrize("after", [20.0, 40.0])
+def test_who_was_started_again_is_not_taken_for_stopped_whatever_the_clocks(after: float) -> None:
+    theatre = Theatre()
+    status_ahead(theatre, -45.0)
+    theatre.warm()
+
+    theatre.world.operator_stops("web-01", graceful=False)
+    theatre.let_pass(120)
+    theatre.world.operator_starts("web-01")
+    come_up(theatre)
+    theatre.let_pass(after)
+    theatre.world.crash("web-01")
+    theatre.let_pass(3600)
+
+    assert theatre.running("web-01") or cause(theatre, "web-01") is Cause.START_FAILED
+
+
+def test_what_people_do_to_a_node_once_a_vm_is_down_is_no_reason_why_it_is() -> None:
+    theatre = Theatre()
+    theatre.warm()
+    order(theatre, OrderKind.PAUSE, seconds=300.0)
+    vm = theatre.world.vm("web-01")
+    node = theatre.world.nodes[vm.machine.status.node or 0]
+
+    theatre.world.crash("web-01")
+    theatre.let_pass(180)
+    theatre.world.chronicle.write(
+        "Settings saved", at=theatre.world.now, user="jonas", machine=node.machine.key
+    )
+    theatre.let_pass(3600)
 
     assert theatre.running("web-01")
 
@@ -210,6 +267,31 @@ def test_a_life_that_nobody_saw_ended_unseen(own_user: str) -> None:
     theatre.let_pass(2 * 3600)
 
     assert not theatre.asked()
+
+
+@pytest.mark.parametrize("gap", ["untold", "blind", "restart"])
+def test_a_start_of_ours_that_did_not_last_is_no_life_that_nobody_saw(gap: str) -> None:
+    theatre = Theatre()
+    theatre.warm()
+    theatre.world.crash("web-01")
+    until(theatre, lambda: len(theatre.asked()) == 1)
+    come_up(theatre)
+    theatre.world.crash("web-01")
+    until(theatre, lambda: theatre.case("web-01").state not in OPEN)
+    theatre.let_pass(40)
+
+    if gap == "untold":
+        theatre.untold = {"web-01"}
+        theatre.let_pass(theatre.every)
+        theatre.untold = set()
+    else:
+        theatre.clock.elapsed += 150
+    if gap == "restart":
+        theatre.new_process()
+    theatre.let_pass(3600)
+
+    assert theatre.running("web-01")
+    assert len(theatre.asked()) == 2
 
 
 # Wishes in tags and rules.
@@ -359,6 +441,29 @@ def test_a_step_that_was_lost_is_no_step() -> None:
     ]  # fmt: skip
 
 
+def test_where_only_one_action_at_a_time_is_allowed_the_start_waits_for_its_turn() -> None:
+    rules = ENFORCE._replace(fleet_windows=(Window(600.0, 1), Window(DAY, 30)))
+    theatre = Theatre(tags={"web-01": CYCLE}, rules=rules)
+    theatre.warm()
+
+    hang_whatever_is_tried(theatre, "web-01", hours=8)
+
+    assert actions(theatre) == ["reboot", "reset", "kill", "poweron"]
+
+
+@pytest.mark.parametrize("delay", [25.0, 120.0])
+def test_what_we_never_ask_for_is_not_ours_whoever_uses_our_name(delay: float) -> None:
+    theatre = Theatre(tags={"web-01": CYCLE}, setup=Setup(ENFORCE, own_user=USERNAME))
+    theatre.warm()
+    hang_until_killed(theatre)
+
+    theatre.clock.elapsed += delay
+    theatre.world.operator_stops("web-01", user=USERNAME, graceful=True)
+    theatre.let_pass(2 * 3600)
+
+    assert "poweron" not in actions(theatre)
+
+
 def test_nothing_is_killed_that_the_budget_of_all_would_forbid_to_start() -> None:
     rules = ENFORCE._replace(fleet_windows=(Window(6 * 3600.0, 3),))
     theatre = Theatre(tags={"web-01": CYCLE}, rules=rules)
@@ -369,20 +474,34 @@ def test_nothing_is_killed_that_the_budget_of_all_would_forbid_to_start() -> Non
     assert actions(theatre) == ["reboot", "reset"]
 
 
-def test_nothing_is_killed_that_a_quiet_window_would_forbid_to_start() -> None:
+@pytest.mark.parametrize("lasts", [timedelta(minutes=5), timedelta(hours=8)])
+def test_nothing_is_killed_that_a_quiet_window_would_forbid_to_start(lasts: timedelta) -> None:
     theatre = Theatre(tags={"web-01": CYCLE})
     theatre.warm()
     hang_until_killed(theatre)
-    killed_at = (START + timedelta(seconds=theatre.requests[-1].at)).time()
-    begins = (START + timedelta(seconds=theatre.requests[-1].at + 60)).time()
-    assert begins > killed_at
-    window = QuietWindow(frozenset(range(7)), begins, timedelta(hours=8), UTC, (), "backups")
+    killed_before = theatre.requests[-1].at
+    begins = (START + timedelta(seconds=killed_before + 60)).time()
+    window = QuietWindow(frozenset(range(7)), begins, lasts, UTC, (), "backups")
 
     theatre = Theatre(tags={"web-01": CYCLE}, setup=Setup(ENFORCE, quiet=(window,)))
     theatre.warm()
-    hang_whatever_is_tried(theatre, "web-01", hours=6)
+    theatre.world.hang("web-01")
+    for _ in range(600):
+        tried = len(theatre.requests)
+        theatre.let_pass(theatre.every)
+        if len(theatre.requests) > tried and actions(theatre)[-1] != "kill":
+            theatre.world.hang("web-01")
 
-    assert actions(theatre) == ["reboot", "reset"]
+    at = [one.at for one in theatre.requests if one.action == "kill"]
+    opens = killed_before + 60
+    assert not [one for one in at if opens - 600 < one < opens + lasts.total_seconds()]
+
+
+def come_up(theatre: Theatre) -> None:
+    """Let a VM that is starting arrive, with nobody looking."""
+    while not theatre.running("web-01"):
+        theatre.clock.elapsed += 1
+        theatre.world.catch_up()
 
 
 def actions(theatre: Theatre) -> list[str]:
