@@ -6,7 +6,7 @@ import gc
 import platform
 import resource
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -183,8 +183,14 @@ class Reload:
         self._telemetry = telemetry
         self._clock = clock
 
-    async def __call__(self) -> None:
-        """Reload; raises ConfigError, and leaves in force what was, where the new cannot be."""
+    async def __call__(self) -> Sequence[str]:
+        """
+        Reload, and return what has changed and wants a restart.
+
+        Raises:
+            ConfigError: The new cannot be, and what was is still in force.
+
+        """
         try:
             settings = self._load()
             clouds = cloud_settings(settings)
@@ -196,13 +202,14 @@ class Reload:
             self.problem = f"refused at {self._clock.now():%Y-%m-%d %H:%M:%S} UTC: {error}"
             log.error("config.rejected", error=str(error))
             raise
-        for name, group in self._fixed.items():
-            if getattr(settings, name) != group:
-                log.warning("config.needs_restart", settings=name)
+        fixed = [name for name, group in self._fixed.items() if getattr(settings, name) != group]
         if directory(settings.recovery) != self._journal:
-            log.warning("config.needs_restart", settings="recovery.directory")
+            fixed.append("recovery.directory")
+        for name in fixed:
+            log.warning("config.needs_restart", settings=name)
         self.accepted()
         log.info("config.reloaded", systems=len(clouds))
+        return fixed
 
     def accepted(self) -> None:
         """Note that the configuration in force was accepted now."""

@@ -168,7 +168,7 @@ async def test_a_reload_adds_and_removes_clouds_and_disturbs_no_other(tmp_path: 
 
             config.write_text(one + f"- {{name: b, url: '{b.url}', api_key: '{b.api_key}'}}\n")
             async with daemon.http.post(daemon.url + "/-/reload") as answer:
-                assert answer.status == 200
+                assert (answer.status, await answer.text()) == (200, "reloaded\n")
             await daemon.until_up(system_name="b")
 
             config.write_text(one)
@@ -180,6 +180,21 @@ async def test_a_reload_adds_and_removes_clouds_and_disturbs_no_other(tmp_path: 
             assert page.one("vergewatch_up", system_name="a") == 1
             again = len([request for request in a.requests if request.path.endswith("settings")])
             assert again == asked
+
+
+async def test_a_reload_that_wants_a_restart_besides_says_for_what(tmp_path: Path) -> None:
+    async with simulating() as cloud:
+        config = tmp_path / "vergewatch.yaml"
+        one = f"url: '{cloud.url}'\napi_key: '{cloud.api_key}'\n"
+        config.write_text(one)
+        async with running({}, "--config", str(config)) as daemon:
+            config.write_text(
+                f"{one}recovery: {{directory: '{tmp_path}'}}\nlog: {{level: error}}\n"
+            )
+            async with daemon.http.post(daemon.url + "/-/reload") as answer:
+                told = await answer.text()
+
+    assert told == "reloaded, but for log, recovery.directory: that wants a restart\n"
 
 
 async def test_a_wrong_edit_changes_nothing_and_says_what_is_wrong(tmp_path: Path) -> None:

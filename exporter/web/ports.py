@@ -37,8 +37,14 @@ class Reload(Protocol):
     problem: str
     """When the last one was refused and why; empty when it was not."""
 
-    async def __call__(self) -> None:
-        """Put the configuration into practice; if it is wrong, raise `ConfigError`, and do not."""
+    async def __call__(self) -> Sequence[str]:
+        """
+        Put the configuration into practice, and return what of it wants a restart.
+
+        Raises:
+            ConfigError: It is wrong, and not put into practice.
+
+        """
         ...
 
 

@@ -155,10 +155,11 @@ class _Health:
         if recovery.is_from_elsewhere(request):
             return _plain("a page of another site may not reload", status=403)
         try:
-            await self._reload()
+            fixed = await self._reload()
         except ConfigError as error:
             return _plain(_one_line(str(error)), status=500)
-        return _plain("reloaded")
+        but = f", but for {', '.join(fixed)}: that wants a restart" if fixed else ""
+        return _plain(f"reloaded{but}")
 
 
 class _Status:

@@ -43,12 +43,14 @@ class StubReload:
         self.error = error
         self.problem = ""
         self.calls = 0
+        self.fixed: list[str] = []
 
-    async def __call__(self) -> None:
+    async def __call__(self) -> list[str]:
         self.calls += 1
         if self.error is not None:
             self.problem = f"refused just now: {self.error}"
             raise ConfigError(self.error)
+        return self.fixed
 
 
 class Reply(NamedTuple):

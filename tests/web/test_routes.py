@@ -174,6 +174,17 @@ async def test_reload_reloads(serve: Serve, method: str) -> None:
     assert reload.calls == 1
 
 
+async def test_a_reload_says_what_of_it_wants_a_restart(serve: Serve) -> None:
+    reload = StubReload()
+    reload.fixed = ["web", "recovery.directory"]
+    site = await serve(reload=reload)
+
+    reply = await site.ask("/-/reload", method="POST")
+
+    told = "reloaded, but for web, recovery.directory: that wants a restart\n"
+    assert (reply.status, reply.text) == (200, told)
+
+
 async def test_a_reload_that_fails_says_why_in_one_line(serve: Serve) -> None:
     site = await serve(reload=StubReload("settings.yml: no url\nfor production"))
 
