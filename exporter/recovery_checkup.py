@@ -1,7 +1,7 @@
 """One look at recovery, for a person: whom it would look after, and how it is stopped."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -10,9 +10,8 @@ from exporter.clock import Clock
 from exporter.connection import CloudSettings, connect_actions, make_session
 from exporter.errors import ConfigError, VergeOSError
 from exporter.model import Snapshot
-from exporter.recovery.cases import OnHang
-from exporter.recovery.engine import Setup
-from exporter.recovery.enrolment import Rule, enrol_all
+from exporter.recovery.cases import Enrolment, OnHang
+from exporter.recovery.enrolment import enrol_all
 from exporter.recovery.picture import is_eligible
 from exporter.rescue import directory, setup, token
 from exporter.telemetry import Telemetry
@@ -61,7 +60,8 @@ def look_at_care(
         problems.append(f"recovery.directory: {place} cannot be written by this user")
     picture = join(rows, system_name="", identity=None, taken_at=clock.now())
     known = VMS.name in rows and picture.tags is not None
-    enrolled = _enrolled(picture, made.wards) if known else {}
+    enrolments = enrol_all(picture, made.wards) if known else {}
+    enrolled = _enrolled(picture, enrolments)
     return CareFinding(
         mode=made.rules.mode.value,
         vms=len(picture.vms) if known else None,
@@ -77,31 +77,28 @@ def look_at_care(
                 if known and rule.policy is not None and rule.policy.acts
                 if rule.title not in enrolled
             ),
-            *_of_kills(picture, made),
+            *_of_kills(enrolments.values(), made.own_user),
         ),
     )
 
 
-def _of_kills(picture: Snapshot, made: Setup) -> Sequence[str]:
-    """Return what to bear in mind where VMs that hang may be killed to be started anew."""
-    enrolments = enrol_all(picture, made.wards).values() if picture.tags is not None else ()
+def _of_kills(enrolments: Iterable[Enrolment], own_user: str) -> Iterator[str]:
+    """Yield what to bear in mind where VMs that hang may be killed to be started anew."""
     may = any(one.policy.acts and one.on_hang is OnHang.POWER_CYCLE for one in enrolments)
-    if made.own_user or not may:
-        return ()
-    note = (
-        "recovery.own_user is not set: if the answer to a kill is lost, nobody can tell that it "
-        "was ours, and the VM stays off until a person starts it"
-    )
-    return (note,)
+    if may and not own_user:
+        yield (
+            "recovery.own_user is not set: if the answer to a kill is lost, nobody can tell that "
+            "it was ours, and the VM stays off until a person starts it"
+        )
 
 
-def _enrolled(picture: Snapshot, wards: Sequence[Rule]) -> Mapping[str, int]:
+def _enrolled(picture: Snapshot, enrolments: Mapping[str, Enrolment]) -> Mapping[str, int]:
     """Return how many VMs would be started if they crashed, by where that is said."""
-    enrolments = enrol_all(picture, wards)
     return Counter(
         enrolment.because
         for vm in picture.vms
-        if (enrolment := enrolments[vm.config.uuid]).policy.acts and is_eligible(vm, enrolment)
+        if (enrolment := enrolments.get(vm.config.uuid)) is not None
+        if enrolment.policy.acts and is_eligible(vm, enrolment)
     )
 
 

@@ -106,7 +106,9 @@ async def test_check_says_whom_recovery_looks_after_and_how_it_is_stopped(tmp_pa
               mode: enforce
               directory: {tmp_path}
               token_file: {token}
-              rules: [{{policy: "on-failure"}}, {{names: "dbx-*", policy: always}}]
+              rules:
+              - {{policy: "on-failure", on_hang: power-cycle}}
+              - {{names: "dbx-*", policy: always}}
         """)
         code, out, err = await ran("check", "--config", str(config))
 
@@ -115,6 +117,7 @@ async def test_check_says_whom_recovery_looks_after_and_how_it_is_stopped(tmp_pa
     assert "recovery  mode enforce, " in out
     assert "by recovery.rules[0]" in out
     assert "recovery.rules[1] fits no VM" in out
+    assert "recovery.own_user is not set: if the answer to a kill is lost" in out
     assert "a token steers it" in out
     assert f"kill switch: touch {tmp_path}/kill-switch" in out
 

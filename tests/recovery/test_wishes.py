@@ -373,14 +373,7 @@ def test_our_own_kill_is_known_by_our_name_whatever_its_words(text: str, skew: f
 def test_of_a_kill_that_may_have_been_lost_nobody_says_that_it_was_ours() -> None:
     theatre = Theatre(tags={"web-01": CYCLE})
     theatre.warm()
-
-    def lose(step: str) -> None:
-        if step == "POST /api/v4/vm_actions" and len(theatre.requests) == 2:
-            theatre.world.faults.turn_on("reset_before_acting")
-
-    theatre.fall = lose
-    hang_until_killed(theatre)
-    theatre.world.faults.turn_off("reset_before_acting")
+    lose_the_kill(theatre)
     theatre.clock.elapsed += 15
     theatre.world.operator_stops("web-01", graceful=False)
     theatre.let_pass(2 * 3600)
@@ -392,14 +385,7 @@ def test_of_a_kill_that_may_have_been_lost_nobody_says_that_it_was_ours() -> Non
 def test_a_kill_that_did_nothing_takes_no_time_from_the_platform() -> None:
     theatre = Theatre(tags={"web-01": CYCLE})
     theatre.warm()
-
-    def lose(step: str) -> None:
-        if step == "POST /api/v4/vm_actions" and len(theatre.requests) == 2:
-            theatre.world.faults.turn_on("reset_before_acting")
-
-    theatre.fall = lose
-    hang_until_killed(theatre)
-    theatre.world.faults.turn_off("reset_before_acting")
+    lose_the_kill(theatre)
     until(theatre, lambda: theatre.case("web-01").state is State.SUSPECT)
     theatre.let_pass(200)
     theatre.world.crash("web-01")  # as when VergeOS takes it in hand
@@ -495,6 +481,18 @@ def test_nothing_is_killed_that_a_quiet_window_would_forbid_to_start(lasts: time
     at = [one.at for one in theatre.requests if one.action == "kill"]
     opens = killed_before + 60
     assert not [one for one in at if opens - 600 < one < opens + lasts.total_seconds()]
+
+
+def lose_the_kill(theatre: Theatre) -> None:
+    """Let a VM hang until it is to be killed, and that request be lost on its way."""
+
+    def lose(step: str) -> None:
+        if step == "POST /api/v4/vm_actions" and len(theatre.requests) == 2:
+            theatre.world.faults.turn_on("reset_before_acting")
+
+    theatre.fall = lose
+    hang_until_killed(theatre)
+    theatre.world.faults.turn_off("reset_before_acting")
 
 
 def come_up(theatre: Theatre) -> None:
