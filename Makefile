@@ -74,7 +74,7 @@ bench: $(DEV) ## Measure, and hold the numbers against their bars
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 plays: $(DEV) ## Let everything befall recovery at once, thousands of times, each time otherwise
-	@$(BIN)/python -m tests.recovery.plays $(ARGS)
+	@$(BIN)/python -m tests.recovery.fuzz $(ARGS)
 
 replay: $(DEV) ## Replay a month of recovery against the simulator, and tell how it went
 	@$(BIN)/python -m tests.recovery.month $(ARGS)
@@ -83,13 +83,13 @@ mutants: $(DEV) ## Break recovery in many places, one at a time: some test must 
 	@$(BIN)/python -m tests.recovery.mutants $(ARGS)
 
 dashboards: $(DEV) ## Write the Grafana dashboards into dashboards/
-	@$(BIN)/python -m exporter.dashboards dashboards
+	@$(BIN)/python -m tools.dashboards dashboards
 
 previews: $(DEV) tools/preview/web/node_modules ## Draw the dashboards; needs npm, Chromium and PROMETHEUS=URL
 	@$(BIN)/python -m tools.preview dashboards/*.json --prometheus $(PROMETHEUS) $(ARGS)
 
 docs: $(RUNTIME) ## Write what is generated in docs/ and alerts/
-	@$(BIN)/python -m exporter.rules .
+	@$(BIN)/python -m tools.alert_rules .
 	@$(BIN)/vergewatch metrics --format markdown > docs/metrics.md
 	@$(BIN)/vergewatch settings > docs/settings.md
 	@$(BIN)/vergewatch states docs/recovery.md > docs/recovery.md.new

@@ -17,14 +17,14 @@ import aiohttp
 import msgspec
 import structlog
 
+from exporter.alerting.alert_store import EMPTY, Entry, Roll, from_bytes, post, to_bytes
 from exporter.alerting.alertmanager import Alertmanager, AlertmanagerError, make_session
 from exporter.alerting.plan import Plan
-from exporter.alerting.roll import EMPTY, Entry, Roll, from_bytes, post, to_bytes
 from exporter.alerting.silences import Silence, Spell, Told, active, ended, holding, spells
 from exporter.clock import Clock
+from exporter.executor import offload
 from exporter.model import SystemReport
-from exporter.offload import offload
-from exporter.recovery.ports import Spot
+from exporter.recovery.model.ports import Spot
 
 log = structlog.get_logger()
 

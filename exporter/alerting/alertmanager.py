@@ -14,7 +14,7 @@ import aiohttp
 import msgspec
 
 from exporter import __version__
-from exporter.alerting.access import Access
+from exporter.alerting.config import Access
 from exporter.alerting.silences import Told, read
 from exporter.clock import Clock
 from exporter.errors import ConfigError, VergewatchError, system_reason

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import msgspec
 
 from exporter.model import CaredVM, LastAction, RecoveryReport, SystemReport
-from exporter.recovery.cases import Outcome, Policy
-from exporter.recovery.posture import Posture
-from exporter.recovery.rules import Mode
-from exporter.recovery.states import State
+from exporter.recovery.decide.readiness import Posture
+from exporter.recovery.model.cases import Outcome, Policy
+from exporter.recovery.model.limits import Mode
+from exporter.recovery.model.states import State
 
 SOURCE = "vergewatch"
 SETTLED = frozenset({State.HEALTHY, State.PROBATION, State.INTENDED})

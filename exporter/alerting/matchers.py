@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import msgspec
 
-from exporter.alerting.patterns import NotUnderstoodError, Pattern
+from exporter.alerting.regex import NotUnderstoodError, Pattern
 
 REMEMBERED = 1024
 

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from exporter.alerting.access import Access
 from exporter.alerting.alerts import Limits
+from exporter.alerting.config import Access
 
 
 class Plan(NamedTuple):

@@ -11,8 +11,8 @@ from enum import Enum
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from exporter.exposition import scene
-from exporter.exposition.scene import Members, Scene
+from exporter.exposition import view as scene
+from exporter.exposition.view import Members, Scene
 
 
 class Kind(Enum):

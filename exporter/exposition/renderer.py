@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from exporter.exposition import checksum
 from exporter.exposition.catalog import FAMILIES, Family, Part
 from exporter.exposition.numbers import Numbers
-from exporter.exposition.scene import Members, Scene, escape, identical
+from exporter.exposition.view import Members, Scene, escape, identical
 from exporter.model import Snapshot, SystemReport
 
 try:  # four times as fast as zlib, where there is a build of it

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from exporter.errors import JournalError
-from exporter.journal.faults import DAMAGED, plain_faults
+from exporter.journal.db_errors import DAMAGED, plain_faults
 from exporter.journal.schema import upgrade
 
 BUSY_SECONDS = 2.0

@@ -22,14 +22,14 @@ from sqlalchemy import (
 
 from exporter.clock import Clock
 from exporter.journal import rows
-from exporter.journal.book import REMEMBERED_SECONDS, SystemBook
 from exporter.journal.database import Database
-from exporter.journal.faults import plain_faults
+from exporter.journal.db_errors import plain_faults
 from exporter.journal.lock import Lock
 from exporter.journal.rows import Attempt, Decided
 from exporter.journal.tables import changes, clouds, decisions, intents, orders
-from exporter.recovery.orders import Order
-from exporter.recovery.ports import Book, Change
+from exporter.journal.writer import REMEMBERED_SECONDS, SystemBook
+from exporter.recovery.model.commands import Order
+from exporter.recovery.model.ports import Book, Change
 
 FILE = "journal.sqlite"
 LOCK = "journal.lock"

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import RowMapping
 
-from exporter.recovery.cases import Case, Intent
-from exporter.recovery.decision import Decision
+from exporter.recovery.model.cases import Case, Intent
+from exporter.recovery.model.decision import Decision
 
 T = TypeVar("T")
 

@@ -16,17 +16,25 @@ from msgspec.structs import replace
 from exporter.clock import Clock
 from exporter.errors import JournalError
 from exporter.model import VM, Allowance, RecoveryReport
-from exporter.recovery.act import Done, Hand
-from exporter.recovery.act import Order as Task
-from exporter.recovery.aftermath import (
-    after_answer,
-    after_outcome,
-    after_restart,
-    after_sending,
-    cleared,
+from exporter.recovery.act.executor import Done, Hand
+from exporter.recovery.act.executor import Order as Task
+from exporter.recovery.act.journal_writer import Diary
+from exporter.recovery.decide.budgets import Ledger
+from exporter.recovery.decide.guards import GUARDS, Facts, Guard, decide, permits
+from exporter.recovery.decide.maintenance_windows import QuietWindow, quiet
+from exporter.recovery.decide.pace import backoff_seconds
+from exporter.recovery.decide.readiness import Posture, Stance, stance
+from exporter.recovery.detect.diagnosis import is_nameless, judge, name_who
+from exporter.recovery.detect.log_patterns import Wordbook
+from exporter.recovery.detect.surroundings import (
+    circumstances,
+    cluster_of,
+    node_hold,
+    spot,
+    waits_for,
 )
-from exporter.recovery.breaker import Breaker, disappointed
-from exporter.recovery.cases import (
+from exporter.recovery.log_reader import Evidence
+from exporter.recovery.model.cases import (
     Action,
     Case,
     Cause,
@@ -37,27 +45,25 @@ from exporter.recovery.cases import (
     Sight,
     Spent,
 )
-from exporter.recovery.course import begin_anew, settle, step
-from exporter.recovery.decide import GUARDS, Facts, Guard, decide, permits
-from exporter.recovery.decision import Decision, Reason
-from exporter.recovery.detect import is_nameless, judge, name_who
-from exporter.recovery.diary import Diary
-from exporter.recovery.enrolment import Rule, enrol, enrol_all
-from exporter.recovery.evidence import Evidence
-from exporter.recovery.health import Health, warm_up
-from exporter.recovery.ledger import Ledger
-from exporter.recovery.logbook import Wordbook
-from exporter.recovery.memory import CLOCK_JUMPED, Memory, accepted, advance
-from exporter.recovery.orders import Order, OrderKind, Standing, standing
-from exporter.recovery.pace import backoff_seconds
-from exporter.recovery.picture import Picture, Poll
-from exporter.recovery.ports import Book, Cloud, Dice, FreshVM, Meter, Silences
-from exporter.recovery.posture import Posture, Stance, stance
-from exporter.recovery.quiet import QuietWindow, quiet
-from exporter.recovery.roster import Roster
-from exporter.recovery.rules import Mode, Rules
-from exporter.recovery.states import JUDGED, OPEN, Event, State
-from exporter.recovery.surroundings import circumstances, cluster_of, node_hold, spot, waits_for
+from exporter.recovery.model.commands import Order, OrderKind, Standing, standing
+from exporter.recovery.model.decision import Decision, Reason
+from exporter.recovery.model.limits import Mode, Rules
+from exporter.recovery.model.ports import Book, Cloud, Dice, FreshVM, Meter, Silences
+from exporter.recovery.model.states import JUDGED, OPEN, Event, State
+from exporter.recovery.observe.aftermath import (
+    after_answer,
+    after_outcome,
+    after_restart,
+    after_sending,
+    cleared,
+)
+from exporter.recovery.observe.circuit_breaker import Breaker, disappointed
+from exporter.recovery.observe.enrolment import Rule, enrol, enrol_all
+from exporter.recovery.observe.health import Health, warm_up
+from exporter.recovery.observe.inventory_checks import Picture, Poll
+from exporter.recovery.observe.lifecycle import begin_anew, settle, step
+from exporter.recovery.observe.state import CLOCK_JUMPED, Memory, accepted, advance
+from exporter.recovery.report.status import Roster
 from exporter.recovery.verify import verify
 
 log = structlog.get_logger()

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from exporter.recovery.cases import Action, Case, Intent, Outcome, Reply, Sight
-from exporter.recovery.rules import Rules
-from exporter.recovery.states import OPEN
+from exporter.recovery.model.cases import Action, Case, Intent, Outcome, Reply, Sight
+from exporter.recovery.model.limits import Rules
+from exporter.recovery.model.states import OPEN
 
 LEAVING = frozenset({Sight.STOPPING, Sight.HIBERNATED})
 ON_ITS_WAY = frozenset({Sight.BUSY, Sight.STOPPING})

@@ -19,10 +19,10 @@ from exporter.errors import (
     UnauthorizedError,
     VergeOSError,
 )
-from exporter.offload import offload
-from exporter.recovery.cases import Action, Reply
-from exporter.recovery.logbook import LogMark, LogReading
-from exporter.recovery.ports import Answer, FreshVM
+from exporter.executor import offload
+from exporter.recovery.detect.log_patterns import LogMark, LogReading
+from exporter.recovery.model.cases import Action, Reply
+from exporter.recovery.model.ports import Answer, FreshVM
 from exporter.vergeos import rows
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.tables import TAG_MEMBERS, VMS

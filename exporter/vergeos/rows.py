@@ -34,8 +34,8 @@ from exporter.model import (
     Node,
     VMConfig,
 )
-from exporter.recovery.logbook import LogRow
-from exporter.recovery.ports import FreshVM
+from exporter.recovery.detect.log_patterns import LogRow
+from exporter.recovery.model.ports import FreshVM
 from exporter.vergeos import wire
 
 MIB = 2**20

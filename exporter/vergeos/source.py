@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from exporter.errors import BadReplyError, ForbiddenError, VergeOSError
+from exporter.executor import offload
 from exporter.model import Identity
-from exporter.offload import offload
 from exporter.vergeos import rows, tables, wire
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.rows import Reading

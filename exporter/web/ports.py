@@ -9,10 +9,10 @@ import msgspec
 from exporter.errors import VergewatchError
 from exporter.exposition.formats import Format
 from exporter.model import SystemReport
-from exporter.recovery.account import Account
-from exporter.recovery.explain import Explanation
-from exporter.recovery.lines import Line
-from exporter.recovery.orders import OrderKind
+from exporter.recovery.model.commands import OrderKind
+from exporter.recovery.report.events import Line
+from exporter.recovery.report.explain import Explanation
+from exporter.recovery.report.summary import Account
 
 
 class Pages(Protocol):

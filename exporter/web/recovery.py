@@ -10,8 +10,8 @@ from aiohttp import hdrs, web
 from pydantic import SecretStr
 
 from exporter.errors import JournalError
-from exporter.recovery.orders import OrderKind
-from exporter.recovery.rules import DAY, HOUR
+from exporter.recovery.model.commands import OrderKind
+from exporter.recovery.model.limits import DAY, HOUR
 from exporter.web.ports import AmbiguousNameError, Desk, Reload, UnknownNameError
 
 ROOT = "/api/recovery"

@@ -8,11 +8,11 @@ from pydantic import SecretStr
 
 from exporter.clock import Clock
 from exporter.errors import ConfigError
+from exporter.executor import offload
 from exporter.model import SystemReport
-from exporter.offload import offload
 from exporter.web import recovery
-from exporter.web.gate import Gate
-from exporter.web.live import LiveWebConfig
+from exporter.web.health import reason_of, state_of
+from exporter.web.middleware import Gate
 from exporter.web.negotiation import accepts_gzip, negotiate
 from exporter.web.ports import (
     Desk,
@@ -22,7 +22,7 @@ from exporter.web.ports import (
     Reload,
     UnknownNameError,
 )
-from exporter.web.states import reason_of, state_of
+from exporter.web.reloadable_config import LiveWebConfig
 from exporter.web.status import (
     CONTENT_SECURITY_POLICY,
     ICON,

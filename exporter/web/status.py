@@ -10,11 +10,11 @@ from typing import NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from exporter.amounts import counted
+from exporter.formatting import counted
 from exporter.model import KNOWN_WORDS, SystemReport, TableReport
-from exporter.recovery.lines import Line
+from exporter.recovery.report.events import Line
+from exporter.web.health import State, reason_of, state_of
 from exporter.web.ports import Brief, Care
-from exporter.web.states import State, reason_of, state_of
 from exporter.web.wording import ago, ago_short, duration
 
 BAR_WIDTH = 1000

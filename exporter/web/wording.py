@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from exporter.amounts import counted
+from exporter.formatting import counted
 
 _UNITS = ((86_400.0, "day", "d"), (3_600.0, "hour", "h"), (60.0, "minute", "min"))
 

@@ -14,7 +14,7 @@ from exporter.model import (
     SystemReport,
     TableReport,
 )
-from exporter.recovery.diary import NOT_OPEN
+from exporter.recovery.act.journal_writer import NOT_OPEN
 from tests.fakes import START
 
 LONG_AGO = START - timedelta(days=1)

@@ -11,12 +11,12 @@ import pytest
 import structlog
 from pydantic import SecretStr
 
-from exporter.alerting.access import Access
 from exporter.alerting.alerting import FILE, Alerting
+from exporter.alerting.config import Access
 from exporter.alerting.plan import Plan
 from exporter.model import SystemReport
-from exporter.recovery.ports import Spot
-from tests.alerting.debians import (
+from exporter.recovery.model.ports import Spot
+from tests.alerting.real_alertmanager import (
     REAL,
     Real,
     alertmanagers,

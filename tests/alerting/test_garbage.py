@@ -10,12 +10,12 @@ import structlog
 from aiohttp import web
 from pydantic import SecretStr
 
-from exporter.alerting.access import Access
 from exporter.alerting.alerting import Alerting
 from exporter.alerting.alertmanager import Alertmanager, AlertmanagerError, make_session
+from exporter.alerting.config import Access
 from exporter.alerting.plan import Plan
 from exporter.errors import ConfigError
-from tests.alerting.debians import REAL, eventually
+from tests.alerting.real_alertmanager import REAL, eventually
 from tests.alerting.samples import Tally, report
 from tests.fakes import START, FakeClock
 from tests.vergeos.scripted import Answer, hangs_up, says, serving, stops_half_way

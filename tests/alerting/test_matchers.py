@@ -7,8 +7,8 @@ from time import perf_counter
 import pytest
 
 from exporter.alerting.matchers import Matcher, acceptable, fit
-from exporter.alerting.patterns import NotUnderstoodError, Pattern
-from tests.alerting.debians import alertmanagers
+from exporter.alerting.regex import NotUnderstoodError, Pattern
+from tests.alerting.real_alertmanager import alertmanagers
 
 CASES = [
     ("web-.*", "web-01", True),

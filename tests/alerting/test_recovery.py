@@ -10,17 +10,17 @@ import pytest
 from exporter.alerting.alerting import Alerting
 from exporter.alerting.plan import Plan
 from exporter.alerting.silences import Silence, Status, Told
-from exporter.recovery.decision import Decision, Reason
 from exporter.recovery.engine import Setup
-from exporter.recovery.explain import about_case, explain
-from exporter.recovery.orders import OrderKind
-from exporter.recovery.states import State
+from exporter.recovery.model.commands import OrderKind
+from exporter.recovery.model.decision import Decision, Reason
+from exporter.recovery.model.states import State
+from exporter.recovery.report.explain import about_case, explain
 from tests.alerting.samples import Tally
 from tests.alerting.test_silences import matchers
 from tests.fakes import START
 from tests.recovery.conftest import Play, _quiet_logs, play
-from tests.recovery.observer import Observer
-from tests.recovery.theatre import ENFORCE, Theatre, at_once
+from tests.recovery.harness import ENFORCE, Theatre, at_once
+from tests.recovery.invariants import Observer
 
 __all__ = ["_quiet_logs", "play"]
 ENOUGH = 900.0

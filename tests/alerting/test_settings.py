@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from exporter.alerting.plan import Plan
-from exporter.alerting_settings import AlertmanagerSettings
+from exporter.config.alertmanager import AlertmanagerSettings
 
 URL = "http://alertmanager:9093"
 

@@ -8,7 +8,7 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from exporter.app import make_room_for_a_fleet
+from exporter.daemon.app import make_room_for_a_fleet
 from tests.bench import cycle, daemon, thinking
 from tests.bench.hour import requests_of_an_hour
 

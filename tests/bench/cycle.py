@@ -11,15 +11,15 @@ from prometheus_client import Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from exporter.connection import beats
+from exporter.config.settings import PollSettings
+from exporter.daemon.clients import beats
 from exporter.exposition.catalog import FAMILIES, Kind
 from exporter.exposition.formats import Format
 from exporter.exposition.page import bind
 from exporter.exposition.renderer import Renderer
-from exporter.exposition.scene import Scene
+from exporter.exposition.view import Scene
 from exporter.model import Identity, Snapshot, SystemReport
 from exporter.polling.schedule import next_due
-from exporter.settings import PollSettings
 from exporter.simulator import Simulator, found_world
 from exporter.vergeos.inventory import join
 from exporter.vergeos.source import IDENTITY, decoder_of

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import aiohttp
 
 from exporter.journal.journal import open_journal
-from tests.daemon import REAL_TIME, Daemon, Page, running
+from tests.daemon_process import REAL_TIME, Daemon, Page, running
 
 CLIENTS = 50
 HAMMERING_SECONDS = 8.0

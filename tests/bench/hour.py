@@ -2,10 +2,10 @@
 
 from pydantic import SecretStr
 
-from exporter.connection import CloudSettings, beats, connect, make_session
-from exporter.polling.watch import Plan, Round, Watch
-from exporter.recovery.picture import Poll
-from exporter.settings import APISettings, PollSettings, SystemSettings, TLSSettings
+from exporter.config.settings import APISettings, PollSettings, SystemSettings, TLSSettings
+from exporter.daemon.clients import CloudSettings, beats, connect, make_session
+from exporter.polling.poller import Plan, Round, Watch
+from exporter.recovery.observe.inventory_checks import Poll
 from exporter.simulator import Simulator, found_world
 from exporter.telemetry import Telemetry
 from exporter.vergeos.inventory import join

@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-from exporter.recovery.cases import Action, Intent, Policy, Reply, Spent
-from exporter.recovery.decision import Decision
+from exporter.recovery.detect.log_patterns import LogMark, LogReading
 from exporter.recovery.engine import Recovery, Setup
-from exporter.recovery.enrolment import Rule
-from exporter.recovery.logbook import LogMark, LogReading
-from exporter.recovery.orders import Order
-from exporter.recovery.picture import Poll
-from exporter.recovery.ports import Answer, Book, Cloud, FreshVM, Page, Past
-from exporter.recovery.rules import WEEK, Mode, Rules
-from exporter.simulator.founding import found_world
-from exporter.simulator.stage import Timings
+from exporter.recovery.model.cases import Action, Intent, Policy, Reply, Spent
+from exporter.recovery.model.commands import Order
+from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.limits import WEEK, Mode, Rules
+from exporter.recovery.model.ports import Answer, Book, Cloud, FreshVM, Page, Past
+from exporter.recovery.observe.enrolment import Rule
+from exporter.recovery.observe.inventory_checks import Poll
+from exporter.simulator.world.context import Timings
+from exporter.simulator.world.factory import found_world
 from tests.fakes import START, FakeClock
+from tests.recovery.harness import Tally, at_once
 from tests.recovery.shortcut import Shortcut
-from tests.recovery.theatre import Tally, at_once
 
 EVERY = 20.0
 CALM_ROUNDS = 15

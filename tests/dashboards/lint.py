@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
-from exporter.dashboards.queries import KNOWN
 from tests.dashboards.promql import grouping_labels, selectors
+from tools.dashboards.queries import KNOWN
 from tools.preview.dashboard import Dashboard, UnfilledError, queries
 
 Panel = Mapping[str, Any]

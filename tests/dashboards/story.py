@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from exporter.simulator import Simulator
-from exporter.simulator.scenario import load_scenario
-from tests.daemon import REAL_TIME, Daemon, Page, pointing_at, running
+from exporter.simulator.scenarios.scenario import load_scenario
+from tests.daemon.test_prometheus import free_port, ready
+from tests.daemon_process import REAL_TIME, Daemon, Page, pointing_at, running
 from tests.dashboards.shipped import RULES
 from tests.debian import needs
-from tests.test_prometheus import free_port, ready
 
 RESCUED = "app-badger"
 """Crashes once and is started again; it has a guest agent, so that its page is full."""

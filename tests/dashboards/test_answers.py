@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.daemon import REAL_TIME
+from tests.daemon_process import REAL_TIME
 from tests.dashboards.shipped import RULES, shipped
 from tests.dashboards.story import BY, RESCUED, demo_world, play
 from tools.preview.dashboard import Dashboard, Moment, Query, queries

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.dashboards.queries import in_range, per_step
 from tests.debian import needs
+from tools.dashboards.queries import in_range, per_step
 
 COUNTER = "vergewatch_recovery_actions_total"
 

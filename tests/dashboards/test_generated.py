@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from exporter.dashboards.build import files
-from exporter.dashboards.queries import UnknownNameError, of_us, series
-from exporter.dashboards.words import POSTURES, STATES, STATUSES, TROUBLE, coded
 from exporter.exposition.catalog import FAMILIES
 from exporter.model import KNOWN_WORDS
-from exporter.recovery.posture import Posture
-from exporter.recovery.states import State
+from exporter.recovery.decide.readiness import Posture
+from exporter.recovery.model.states import State
 from tests.dashboards.promql import selectors
 from tests.dashboards.shipped import FOLDER, shipped
+from tools.dashboards.build import files
+from tools.dashboards.queries import UnknownNameError, of_us, series
+from tools.dashboards.words import POSTURES, STATES, STATUSES, TROUBLE, coded
 from tools.preview.dashboard import queries
 
 
@@ -25,7 +25,7 @@ def test_the_files_are_what_the_code_writes() -> None:
 
 
 def test_the_command_writes_them(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "exporter.dashboards", str(tmp_path)], check=True)
+    subprocess.run([sys.executable, "-m", "tools.dashboards", str(tmp_path)], check=True)
 
     assert {path.name: path.read_text("utf-8") for path in tmp_path.iterdir()} == files()
 

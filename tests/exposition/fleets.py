@@ -20,7 +20,17 @@ from exporter.model import (
     TableReport,
     VMConfig,
 )
-from tests.exposition.parts import AT, GUEST, config, disk, disk_stats, nic, report, status, table
+from tests.exposition.samples_of_subjects import (
+    AT,
+    GUEST,
+    config,
+    disk,
+    disk_stats,
+    nic,
+    report,
+    status,
+    table,
+)
 
 Rows = dict[str, Any]
 MACHINES = (11, 12, 13)

@@ -10,8 +10,8 @@ from prometheus_client.registry import Collector
 
 from exporter.exposition.catalog import FAMILIES, Family, Kind
 from exporter.exposition.formats import Format
-from exporter.exposition.scene import Scene
-from tests.exposition.parts import Cloud
+from exporter.exposition.view import Scene
+from tests.exposition.samples_of_subjects import Cloud
 
 _NAMED = {"n": "\n"}
 

@@ -19,7 +19,7 @@ from exporter.model import (
     Node,
     RecoveryReport,
 )
-from tests.exposition.parts import (
+from tests.exposition.samples_of_subjects import (
     AT,
     GUEST,
     Cloud,

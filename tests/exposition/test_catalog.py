@@ -6,7 +6,7 @@ import pytest
 
 from exporter.exposition import catalog
 from exporter.exposition.catalog import FAMILIES, UNITS, Family, Kind, Part
-from exporter.exposition.scene import REPORT
+from exporter.exposition.view import REPORT
 from exporter.vergeos.source import IDENTITY
 from exporter.vergeos.tables import TABLES
 

@@ -19,10 +19,12 @@ from exporter.exposition.catalog import FAMILIES, Part
 from exporter.exposition.formats import Format
 from exporter.exposition.page import bind
 from exporter.exposition.renderer import Rendered, Renderer
-from exporter.exposition.scene import REPORT
+from exporter.exposition.view import REPORT
 from exporter.model import Cluster, Identity, MachineStats, Node
 from tests.exposition import fleets
-from tests.exposition.parts import (
+from tests.exposition.reference import Reference
+from tests.exposition.sample import NORTH_ROWS
+from tests.exposition.samples_of_subjects import (
     GUEST,
     Cloud,
     cloud,
@@ -35,8 +37,6 @@ from tests.exposition.parts import (
     status,
     stopped,
 )
-from tests.exposition.reference import Reference
-from tests.exposition.sample import NORTH_ROWS
 
 wide = settings(
     max_examples=80,

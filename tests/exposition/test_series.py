@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.exposition.catalog import FAMILIES
 from exporter.exposition.formats import Format
-from exporter.exposition.scene import NEW_WORD, NO_STATUS
+from exporter.exposition.view import NEW_WORD, NO_STATUS
 from exporter.model import (
     KNOWN_WORDS,
     Cluster,
@@ -17,7 +17,8 @@ from exporter.model import (
     Node,
 )
 from tests.exposition import fleets
-from tests.exposition.parts import (
+from tests.exposition.sample import page
+from tests.exposition.samples_of_subjects import (
     GUEST,
     Cloud,
     cloud,
@@ -30,7 +31,6 @@ from tests.exposition.parts import (
     status,
     stopped,
 )
-from tests.exposition.sample import page
 
 Series = tuple[str, frozenset[tuple[str, str]]]
 

@@ -7,8 +7,8 @@ import pytest
 
 from exporter.errors import IntentOpenError, JournalError
 from exporter.journal.journal import Journal
-from exporter.recovery.cases import Action, Intent, Outcome
-from tests.journal.nouns import CLOUD, CONFIRMED, DECISION, INTENT, OTHER, SENT, page
+from exporter.recovery.model.cases import Action, Intent, Outcome
+from tests.journal.strategies import CLOUD, CONFIRMED, DECISION, INTENT, OTHER, SENT, page
 
 replace = msgspec.structs.replace
 

@@ -13,9 +13,9 @@ import pytest
 
 from exporter.errors import JournalError
 from exporter.journal.journal import LOCK, Journal, open_journal
-from exporter.recovery.cases import Outcome
+from exporter.recovery.model.cases import Outcome
 from tests.fakes import FakeClock
-from tests.journal.nouns import CLOUD, page
+from tests.journal.strategies import CLOUD, page
 
 ROOT = Path(__file__).parents[2]
 

@@ -21,7 +21,7 @@ from exporter.journal.migrate import MIGRATIONS
 from exporter.journal.schema import REVISION
 from exporter.journal.tables import METADATA
 from tests.fakes import FakeClock
-from tests.journal.nouns import CASE, CLOUD, page
+from tests.journal.strategies import CASE, CLOUD, page
 
 
 def statements(file: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ import msgspec
 
 from exporter.clock import SystemClock
 from exporter.journal.journal import open_journal
-from tests.journal.nouns import CASE, CHANGE, CLOUD, CONFIRMED, DECISION, INTENT, page
+from tests.journal.strategies import CASE, CHANGE, CLOUD, CONFIRMED, DECISION, INTENT, page
 
 
 async def write(directory: Path) -> None:

@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 from exporter.journal.journal import Journal, open_journal
-from exporter.recovery.account import Account, Records, account
-from exporter.recovery.cases import Intent
-from exporter.recovery.decision import Decision
-from exporter.recovery.explain import About, Explanation, about_case, explain
-from exporter.recovery.orders import Order
-from exporter.recovery.ports import Change, Page
-from exporter.recovery.rules import Rules
+from exporter.recovery.model.cases import Intent
+from exporter.recovery.model.commands import Order
+from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.limits import Rules
+from exporter.recovery.model.ports import Change, Page
+from exporter.recovery.report.explain import About, Explanation, about_case, explain
+from exporter.recovery.report.summary import Account, Records, account
 from tests.fakes import START, FakeClock
-from tests.recovery.theatre import ENFORCE, MemoryBook, Theatre
+from tests.recovery.harness import ENFORCE, MemoryBook, Theatre
 
 CLOUD = "stage"
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import structlog
 
-from tests.recovery.observer import Observer
-from tests.recovery.theatre import Theatre
+from tests.recovery.harness import Theatre
+from tests.recovery.invariants import Observer
 
 Play = Callable[..., tuple[Theatre, Observer]]
 

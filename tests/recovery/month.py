@@ -17,20 +17,20 @@ from textwrap import fill
 
 import structlog
 
-from exporter.recovery.cases import Policy
-from exporter.recovery.decision import Decision, Reason
 from exporter.recovery.engine import Setup
-from exporter.recovery.enrolment import Rule
-from exporter.recovery.picture import Poll
-from exporter.recovery.ports import Page
-from exporter.recovery.rules import Mode, Rules
-from exporter.recovery.states import JUDGED, OPEN, State
-from exporter.simulator.fleet import ClusterPlan
-from exporter.simulator.stage import Timings
-from tests.recovery.fate import DAY, HOUR, MINUTE, Fate
+from exporter.recovery.model.cases import Policy
+from exporter.recovery.model.decision import Decision, Reason
+from exporter.recovery.model.limits import Mode, Rules
+from exporter.recovery.model.ports import Page
+from exporter.recovery.model.states import JUDGED, OPEN, State
+from exporter.recovery.observe.enrolment import Rule
+from exporter.recovery.observe.inventory_checks import Poll
+from exporter.simulator.world.context import Timings
+from exporter.simulator.world.fleet import ClusterPlan
+from tests.recovery.ground_truth import US, Crash, Offence, Witness
+from tests.recovery.harness import EVERY, MemoryBook, Theatre
 from tests.recovery.shortcut import Shortcut
-from tests.recovery.theatre import EVERY, MemoryBook, Theatre
-from tests.recovery.witness import US, Crash, Offence, Witness
+from tests.recovery.workload import DAY, HOUR, MINUTE, Fate
 
 QUIET_STEP = 60.0
 """Between polls while nothing happens; one second more, and recovery would call itself blind."""

@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from exporter.model import VM, Cluster, MachineStatus, Node, Snapshot, VMConfig
-from exporter.recovery.picture import Poll
-from exporter.simulator import machines
-from exporter.simulator.damage import chosen
-from exporter.simulator.machines import Machine, Status
-from exporter.simulator.world import World
+from exporter.recovery.observe.inventory_checks import Poll
+from exporter.simulator.api.response_faults import chosen
+from exporter.simulator.world import machines
+from exporter.simulator.world.machines import Machine, Status
+from exporter.simulator.world.world import World
 from exporter.vergeos.tables import CLUSTERS, MACHINE_STATUS, NODES, TAG_MEMBERS, VMS
 
 MIB = 2**20

@@ -6,8 +6,12 @@ import pytest
 from msgspec.structs import replace
 
 from exporter.model import VM, MachineStatus, Node, Snapshot, VMConfig
-from exporter.recovery.breaker import Breaker, Count, Weather, disappointed, threshold, weigh
-from exporter.recovery.cases import (
+from exporter.recovery.decide.guards import GUARDS, Facts, decide, next_action, permits
+from exporter.recovery.decide.pace import Use, backoff_seconds, uses
+from exporter.recovery.detect.context import Circumstances, Logs
+from exporter.recovery.detect.diagnosis import judge
+from exporter.recovery.detect.log_patterns import LogReading, LogRow, Wordbook
+from exporter.recovery.model.cases import (
     Action,
     Case,
     Cause,
@@ -21,19 +25,30 @@ from exporter.recovery.cases import (
     Ruling,
     Sight,
 )
-from exporter.recovery.circumstances import Circumstances, Logs
-from exporter.recovery.course import Moment, observe
-from exporter.recovery.decide import GUARDS, Facts, decide, next_action, permits
-from exporter.recovery.decision import Reason
-from exporter.recovery.detect import judge
-from exporter.recovery.health import Health, after_invalid, after_valid, is_warm
-from exporter.recovery.logbook import LogReading, LogRow, Wordbook
-from exporter.recovery.nodes import Drop, NodeLife, lost_several
-from exporter.recovery.orders import Standing
-from exporter.recovery.pace import Use, backoff_seconds, uses
-from exporter.recovery.picture import Invalid, Picture, Poll, believe, classify, is_well, sight_of
-from exporter.recovery.rules import Mode, PowerState, Rules, Window
-from exporter.recovery.states import TRANSITIONS, Event, State
+from exporter.recovery.model.commands import Standing
+from exporter.recovery.model.decision import Reason
+from exporter.recovery.model.limits import Mode, PowerState, Rules, Window
+from exporter.recovery.model.states import TRANSITIONS, Event, State
+from exporter.recovery.observe.circuit_breaker import (
+    Breaker,
+    Count,
+    Weather,
+    disappointed,
+    threshold,
+    weigh,
+)
+from exporter.recovery.observe.health import Health, after_invalid, after_valid, is_warm
+from exporter.recovery.observe.inventory_checks import (
+    Invalid,
+    Picture,
+    Poll,
+    believe,
+    classify,
+    is_well,
+    sight_of,
+)
+from exporter.recovery.observe.lifecycle import Moment, observe
+from exporter.recovery.observe.node_history import Drop, NodeLife, lost_several
 from exporter.recovery.verify import deadline_seconds, verify
 from tests.fakes import START
 

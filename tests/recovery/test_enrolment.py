@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.recovery.cases import OnHang, Policy
-from exporter.recovery.enrolment import NOBODYS, Rule, circle_among, enrol, enrol_all
-from tests.recovery.theatre import Theatre
+from exporter.recovery.model.cases import OnHang, Policy
+from exporter.recovery.observe.enrolment import NOBODYS, Rule, circle_among, enrol, enrol_all
+from tests.recovery.harness import Theatre
 
 THEATRE = Theatre(tags={})
 THEATRE.poll()

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from exporter.recovery import explain as module
-from exporter.recovery.cases import (
+from exporter.recovery.decide.guards import GUARDS
+from exporter.recovery.model.cases import (
     Action,
     Cause,
     Enrolment,
@@ -20,19 +20,19 @@ from exporter.recovery.cases import (
     Ruling,
     Sight,
 )
-from exporter.recovery.decide import GUARDS
-from exporter.recovery.decision import Decision, Reason, Verdict
-from exporter.recovery.enrolment import NOBODYS
-from exporter.recovery.explain import About, about_decision, explain, sentence
-from exporter.recovery.lines import line_of_order
-from exporter.recovery.orders import Order, OrderKind
-from exporter.recovery.phrases import CAUSES, FATES, ORDERS, POLICIES, REASONS, VERBS
-from exporter.recovery.ports import Change
-from exporter.recovery.rules import Mode, Rules
-from exporter.recovery.states import State
+from exporter.recovery.model.commands import Order, OrderKind
+from exporter.recovery.model.decision import Decision, Reason, Verdict
+from exporter.recovery.model.limits import Mode, Rules
+from exporter.recovery.model.ports import Change
+from exporter.recovery.model.states import State
+from exporter.recovery.observe.enrolment import NOBODYS
+from exporter.recovery.report import explain as module
+from exporter.recovery.report.events import line_of_order
+from exporter.recovery.report.explain import About, about_decision, explain, sentence
+from exporter.recovery.report.messages import CAUSES, FATES, ORDERS, POLICIES, REASONS, VERBS
 from tests.fakes import START
 from tests.recovery.archive import ArchiveBook, Attempt, Numbered, about, as_json, explained, stage
-from tests.recovery.theatre import Theatre, at_once
+from tests.recovery.harness import Theatre, at_once
 
 UUID = "5c2f-web"
 

@@ -10,17 +10,18 @@ import msgspec
 import pytest
 
 from exporter.errors import JournalError
-from exporter.recovery.cases import Intent
-from exporter.recovery.decide import GUARDS, Guard
+from exporter.recovery.decide.guards import GUARDS, Guard
+from exporter.recovery.decide.maintenance_windows import QuietWindow
 from exporter.recovery.engine import Setup
-from exporter.recovery.enrolment import Rule
-from exporter.recovery.orders import OrderKind
-from exporter.recovery.ports import Spot
-from exporter.recovery.quiet import QuietWindow
-from exporter.recovery.rules import HOUR, Mode, Window
-from exporter.recovery.states import ImpossibleTransitionError
-from exporter.simulator.machines import VM
-from tests.recovery.observer import Observer
+from exporter.recovery.model.cases import Intent
+from exporter.recovery.model.commands import OrderKind
+from exporter.recovery.model.limits import HOUR, Mode, Window
+from exporter.recovery.model.ports import Spot
+from exporter.recovery.model.states import ImpossibleTransitionError
+from exporter.recovery.observe.enrolment import Rule
+from exporter.simulator.world.machines import VM
+from tests.recovery.harness import ENFORCE, MemoryBook, Theatre
+from tests.recovery.invariants import Observer
 from tests.recovery.test_stories import (
     ENOUGH,
     crash_twice,
@@ -28,7 +29,6 @@ from tests.recovery.test_stories import (
     order,
     until,
 )
-from tests.recovery.theatre import ENFORCE, MemoryBook, Theatre
 
 Guards = Sequence[Guard]
 Scenario = Callable[[Guards], Observer]

@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from exporter.recovery.cases import Outcome
+from exporter.recovery.decide.readiness import Posture
 from exporter.recovery.engine import Setup
-from exporter.recovery.orders import OrderKind
-from exporter.recovery.ports import Past
-from exporter.recovery.posture import Posture
+from exporter.recovery.model.cases import Outcome
+from exporter.recovery.model.commands import OrderKind
+from exporter.recovery.model.ports import Past
 from tests.recovery.conftest import Play
+from tests.recovery.harness import ENFORCE, Theatre, at_once, outcomes
 from tests.recovery.test_stories import hang_whatever_is_tried
-from tests.recovery.theatre import ENFORCE, Theatre, at_once, outcomes
 
 LOGS_ARE_READ = "answered GET /api/v4/machine_logs"
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from exporter.recovery.breaker import Weather
-from exporter.recovery.rules import Window
-from exporter.recovery.states import OPEN, State
+from exporter.recovery.model.limits import Window
+from exporter.recovery.model.states import OPEN, State
+from exporter.recovery.observe.circuit_breaker import Weather
 from tests.recovery.conftest import Play
-from tests.recovery.test_machine import VIEW_FAULTS
-from tests.recovery.theatre import ENFORCE
+from tests.recovery.harness import ENFORCE
+from tests.recovery.test_state_machine import VIEW_FAULTS
 
 TITLES = [f"{name} {words or ''}".strip() for name, words in VIEW_FAULTS]
 

@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from exporter.recovery.decision import Decision, Reason
-from exporter.recovery.rules import Mode
-from tests.recovery.observer import Observer
-from tests.recovery.theatre import ENFORCE, Theatre
+from exporter.recovery.model.decision import Decision, Reason
+from exporter.recovery.model.limits import Mode
+from tests.recovery.harness import ENFORCE, Theatre
+from tests.recovery.invariants import Observer
 
 FEW = settings(max_examples=15)
 HURRIED = ENFORCE._replace(warmup_seconds=120.0, warmup_pictures=5)

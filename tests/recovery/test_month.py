@@ -6,11 +6,11 @@ import pytest
 from msgspec.structs import replace
 
 from exporter.model import Snapshot
-from exporter.recovery.rules import Mode
-from tests.recovery.fate import HOUR
+from exporter.recovery.model.limits import Mode
+from tests.recovery.harness import Theatre
 from tests.recovery.month import Month, account
 from tests.recovery.shortcut import Shortcut
-from tests.recovery.theatre import Theatre
+from tests.recovery.workload import HOUR
 
 
 @pytest.fixture(scope="module")

@@ -23,14 +23,14 @@ from typing import Any, NamedTuple
 import pytest
 
 from exporter.journal.journal import FILE
-from exporter.recovery.cases import Policy
 from exporter.recovery.engine import Setup
-from exporter.recovery.enrolment import Rule
+from exporter.recovery.model.cases import Policy
+from exporter.recovery.observe.enrolment import Rule
 from exporter.simulator import Simulator, Switchboard, Timings, found_world
-from exporter.simulator.faults import ACTIONS, Strike
-from tests.daemon import REAL_TIME
-from tests.recovery.doomed import Doom, How, Order
-from tests.recovery.theatre import ENFORCE, Theatre
+from exporter.simulator.api.faults import ACTIONS, Strike
+from tests.daemon_process import REAL_TIME
+from tests.recovery.crash_runner import Doom, How, Order
+from tests.recovery.harness import ENFORCE, Theatre
 
 ROOT = Path(__file__).parents[2]
 STAGES = 6
@@ -236,7 +236,7 @@ async def nursery() -> AsyncIterator[Nursery]:
         if not name.startswith(("VERGE", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET"))
     }
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.recovery.doomed"),
+        *(sys.executable, "-m", "tests.recovery.crash_runner"),
         cwd=ROOT,
         env={**bare, "SSL_CERT_FILE": os.devnull},  # to read those of the system takes a life 0.1 s
         stdin=asyncio.subprocess.PIPE,

@@ -1,6 +1,6 @@
 import pytest
 
-from exporter.recovery.states import (
+from exporter.recovery.model.states import (
     DOWN,
     JUDGED,
     OPEN,

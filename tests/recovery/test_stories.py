@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 
 from exporter.errors import JournalError
-from exporter.recovery.breaker import Weather
-from exporter.recovery.cases import Action, Cause, Outcome, Reply
-from exporter.recovery.decision import Reason
 from exporter.recovery.engine import Setup
-from exporter.recovery.enrolment import Rule
-from exporter.recovery.orders import OrderKind
-from exporter.recovery.states import State
-from exporter.simulator.actions import Behaviour
+from exporter.recovery.model.cases import Action, Cause, Outcome, Reply
+from exporter.recovery.model.commands import OrderKind
+from exporter.recovery.model.decision import Reason
+from exporter.recovery.model.states import State
+from exporter.recovery.observe.circuit_breaker import Weather
+from exporter.recovery.observe.enrolment import Rule
+from exporter.simulator.api.actions import Behaviour
 from tests.recovery.conftest import Play
-from tests.recovery.theatre import (
+from tests.recovery.harness import (
     ENFORCE,
     KilledError,
     Theatre,

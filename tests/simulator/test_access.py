@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 
 from exporter.simulator import Simulator, World
-from exporter.simulator.limits import Limits
+from exporter.simulator.api.rate_limit import Limits
 
 from .client import Client
 from .fakes import FakeClock

@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 
 from exporter.simulator import Behaviour, Simulator, World
-from exporter.simulator.machines import VM
+from exporter.simulator.world.machines import VM
 
 from .client import Client
 from .fakes import START, FakeClock

@@ -1,7 +1,7 @@
 """The remote control under ``/simulator/``."""
 
 from exporter.simulator import World
-from exporter.simulator.machines import VM
+from exporter.simulator.world.machines import VM
 
 from .client import Client
 from .fakes import FakeClock

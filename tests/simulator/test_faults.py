@@ -8,8 +8,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from exporter.simulator import FAULTS, FaultError, Switchboard, World, tables
-from exporter.simulator.machines import VM
+from exporter.simulator import FAULTS, FaultError, Switchboard, World
+from exporter.simulator.api import tables
+from exporter.simulator.world.machines import VM
 
 from .client import Client
 from .fakes import FakeClock, settle

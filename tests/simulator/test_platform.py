@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.simulator import ClusterPlan, World, found_world
-from exporter.simulator.machines import Node
+from exporter.simulator.world.machines import Node
 
 from .fakes import START
 

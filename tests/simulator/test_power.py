@@ -1,7 +1,7 @@
 """How machines start, stop and move: status words and their times."""
 
 from exporter.simulator import World
-from exporter.simulator.machines import VM
+from exporter.simulator.world.machines import VM
 
 from .fakes import START
 

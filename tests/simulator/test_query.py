@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.simulator.query import (
+from exporter.simulator.api.query import (
     Field,
     InvalidQueryError,
     parse_fields,

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.rules.thresholds import DEFAULT
 from exporter.simulator import UnknownThingError, World, found_world
-from exporter.simulator.chronicle import Wording
-from exporter.simulator.listing import list_rows
-from exporter.simulator.load import Load
-from exporter.simulator.machines import VM
-from exporter.simulator.tables import TABLES, Moment
+from exporter.simulator.api.listing import list_rows
+from exporter.simulator.api.tables import TABLES, Moment
+from exporter.simulator.world.load import Load
+from exporter.simulator.world.machines import VM
+from exporter.simulator.world.platform_log import Wording
+from tools.alert_rules.thresholds import DEFAULT
 
 from .fakes import START
 

@@ -12,7 +12,8 @@ import pytest
 import stamina
 from pydantic import SecretStr
 
-from exporter.connection import make_session
+from exporter.config.settings import TLSSettings
+from exporter.daemon.clients import make_session
 from exporter.errors import (
     BadReplyError,
     BudgetSpentError,
@@ -22,7 +23,6 @@ from exporter.errors import (
     UnreachableError,
     VergeOSError,
 )
-from exporter.settings import TLSSettings
 from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.client import Limits, VergeOSClient
 from exporter.vergeos.credentials import Credentials

@@ -14,7 +14,8 @@ import pytest
 from pydantic import SecretStr
 
 from exporter.clock import Clock, SystemClock
-from exporter.connection import CloudSettings, connect, connect_actions, make_session
+from exporter.config.settings import APISettings, PollSettings, SystemSettings, TLSSettings
+from exporter.daemon.clients import CloudSettings, connect, connect_actions, make_session
 from exporter.errors import (
     AbsentError,
     BadReplyError,
@@ -24,16 +25,15 @@ from exporter.errors import (
     UnreachableError,
     VergeOSError,
 )
-from exporter.recovery.cases import Action, Reply
-from exporter.recovery.logbook import LogMark, LogReading
-from exporter.recovery.ports import Cloud
-from exporter.settings import APISettings, PollSettings, SystemSettings, TLSSettings
+from exporter.recovery.detect.log_patterns import LogMark, LogReading
+from exporter.recovery.model.cases import Action, Reply
+from exporter.recovery.model.ports import Cloud
 from exporter.simulator import Simulator, World, found_world
-from exporter.simulator.accounts import API_KEY, PASSWORD, READONLY_API_KEY, USERNAME
-from exporter.simulator.actions import Behaviour
-from exporter.simulator.chronicle import Entry
-from exporter.simulator.machines import VM
-from exporter.simulator.server import Request
+from exporter.simulator.api.accounts import API_KEY, PASSWORD, READONLY_API_KEY, USERNAME
+from exporter.simulator.api.actions import Behaviour
+from exporter.simulator.api.server import Request
+from exporter.simulator.world.machines import VM
+from exporter.simulator.world.platform_log import Entry
 from exporter.telemetry import API_REQUESTS, Telemetry
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.operations import Operations, log_filter, reply_of

@@ -8,12 +8,12 @@ import pytest
 import stamina
 from pydantic import SecretStr
 
-from exporter.connection import CloudSettings, beats, connect, make_session
+from exporter.config.settings import APISettings, PollSettings, SystemSettings, TLSSettings
+from exporter.daemon.clients import CloudSettings, beats, connect, make_session
 from exporter.errors import BadReplyError, ConfigError, UnauthorizedError, UnreachableError
 from exporter.polling.schedule import requests_per_hour
-from exporter.settings import APISettings, PollSettings, SystemSettings, TLSSettings
 from exporter.simulator import Simulator, found_world
-from exporter.simulator.machines import Member
+from exporter.simulator.world.machines import Member
 from exporter.telemetry import Telemetry
 from exporter.vergeos.source import IDENTITY, VergeOSSource
 from exporter.vergeos.tables import TABLES, TAG_MEMBERS

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from exporter.web.live import LiveWebConfig
+from exporter.web.reloadable_config import LiveWebConfig
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
 from tests.web.samples import HandClock

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from exporter.errors import ConfigError
 from exporter.exposition.formats import Format
 from exporter.model import SystemReport
-from exporter.web.live import LiveWebConfig
+from exporter.web.reloadable_config import LiveWebConfig
 from tests.web.samples import cloud
 
 

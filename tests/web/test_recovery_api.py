@@ -15,15 +15,15 @@ import pytest
 import structlog
 from pydantic import SecretStr
 
-from exporter.desk import Desk
 from exporter.errors import ConfigError, JournalError
-from exporter.recovery.account import Account
-from exporter.recovery.explain import Explanation
-from exporter.recovery.lines import Line
-from exporter.recovery.orders import OrderKind
-from exporter.web.live import LiveWebConfig
+from exporter.recovery.model.commands import OrderKind
+from exporter.recovery.report.events import Line
+from exporter.recovery.report.explain import Explanation
+from exporter.recovery.report.summary import Account
+from exporter.recovery.service import Desk
 from exporter.web.ports import AmbiguousNameError, Brief, Care, Given, UnknownNameError
 from exporter.web.recovery import BODY_BYTES
+from exporter.web.reloadable_config import LiveWebConfig
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
 from exporter.web.status import MOST_VMS

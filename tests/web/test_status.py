@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.model import SystemReport, Trouble
-from exporter.web.states import State, reason_of, state_of
+from exporter.web.health import State, reason_of, state_of
 from exporter.web.status import CONTENT_SECURITY_POLICY, render_status
 from exporter.web.wording import ago, ago_short, duration
 from tests.web.samples import NOW, REFUSED_ERROR, cloud, refused, table, unread, waiting

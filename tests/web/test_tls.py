@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from exporter.errors import ConfigError
-from exporter.web.live import LiveWebConfig
+from exporter.web.reloadable_config import LiveWebConfig
 from exporter.web.tls import FollowingContext
 from tests.web.conftest import Certificates, Chain, Serve
 from tests.web.samples import HandClock

@@ -1,0 +1,232 @@
+"""The reference pages, written from the code that they describe: metrics and settings."""
+
+import ast
+import inspect
+from collections.abc import Iterable
+from enum import Enum, StrEnum
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args, get_origin
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from exporter.config.loader import OF_ONE_CLOUD, walk
+from exporter.config.settings import PREFIX, Settings
+from exporter.exposition.catalog import FAMILIES
+from exporter.recovery.model.decision import Reason
+from exporter.recovery.model.states import DOWN, JUDGED, OPEN, TRANSITIONS, Event, State
+from exporter.telemetry import INSTRUMENTS
+
+LISTS = frozenset({"systems", "rules", "quiet", "wordings"})
+"""Settings of which there are several; no variable reaches inside."""
+
+
+GROUPS = {"down": DOWN, "judged": JUDGED, "open": OPEN}
+"""What states are called that have steps in common."""
+
+
+class Metric(NamedTuple):
+    """A line of the metrics reference."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    help: str
+
+
+def metrics() -> tuple[Metric, ...]:
+    """Return every metric there is, those of the clouds first."""
+    clouds = (
+        Metric(family.name, family.kind.value, family.labels, family.help) for family in FAMILIES
+    )
+    ours = (
+        Metric(
+            instrument.name, instrument.kind.__name__.lower(), instrument.labels, instrument.help
+        )
+        for instrument in INSTRUMENTS
+    )
+    return (*clouds, *ours)
+
+
+def metrics_page() -> str:
+    """Return docs/metrics.md."""
+    return f"""\
+# Metrics
+
+Written by `vergewatch metrics --format markdown`. Do not edit.
+
+- **Unknown is absent.** What VergeOS did not say has no sample; nothing is turned into a zero.
+- **Identity is stable.** A VM's series carry `system_name`, `vm_id` and `vm_name`, its parts one
+  label more. What may change in its life (node, cluster, status, ...) is a label of an `_info`
+  metric, so a migration breaks no counter. Join where you need it:
+
+  ```promql
+  vergewatch_vm_cpu_usage_ratio
+    * on (system_name, vm_id) group_left (cluster, node) vergewatch_vm_info
+  ```
+
+- **Values are polled**, not fetched when scraped: `vergewatch_table_interval_seconds` says how
+  often, `vergewatch_table_last_success_timestamp_seconds` when last. A table whose last good
+  reading is older than three of its intervals is no longer shown.
+- Besides these there are the usual `process_*` metrics and `python_info`.
+
+{_table(("Metric", "Type", "Labels", "Meaning"), map(_metric_row, metrics()))}"""
+
+
+def settings_page() -> str:
+    """Return docs/settings.md."""
+    return f"""\
+# Settings
+
+Written by `vergewatch settings`. Do not edit.
+
+A setting comes from the command line, else from a `{PREFIX}*` variable, else from a `VERGE_*`
+variable (`VERGE_URL`, `VERGE_API_KEY`, `VERGE_USERNAME`, `VERGE_PASSWORD`), else from the YAML
+file that `--config` or `{PREFIX}CONFIG_FILE` names. In the file, dots are levels:
+
+```yaml
+systems:
+  - name: production
+    url: https://verge.example.com
+    api_key_file: /run/secrets/production.api_key
+  - name: lab
+    url: https://lab.example.com
+    username: watcher
+    password_file: /run/secrets/lab.password
+    poll: {{fast_seconds: 60, slow_seconds: 180}}
+```
+
+A cloud may have a `poll` and an `api` of its own; what it leaves out is as in the common ones. No
+secret is ever given on a command line. Files with secrets are read again when they change.
+
+{_table(("Setting", "Variable", "Default", "Meaning"), _setting_rows())}"""
+
+
+TABLES_BEGIN = "<!-- written by `make docs` from the code: begin -->\n"
+TABLES_END = "<!-- end -->\n"
+
+
+def with_recovery_tables(page: str) -> str:
+    """Return docs/recovery.md with what it has from the code brought up to date."""
+    before, _, rest = page.partition(TABLES_BEGIN)
+    _, _, after = rest.partition(TABLES_END)
+    return f"{before}{TABLES_BEGIN}\n{recovery_tables()}\n{TABLES_END}{after}"
+
+
+def recovery_tables() -> str:
+    """Return what docs/recovery.md has from the code: the diagram, its states, the reasons."""
+    return "\n".join(
+        [
+            "```mermaid",
+            *_diagram(),
+            "```",
+            "",
+            _table(("State", "How things are"), _words(State)),
+            _table(("Reason", "What forbids to act"), _words(Reason)),
+        ]
+    )
+
+
+def _diagram() -> Iterable[str]:
+    """Yield the table of transitions as a Mermaid diagram; what a group shares is drawn once."""
+    sources: dict[tuple[State, Event], set[State]] = {}
+    for (before, event), after in TRANSITIONS.items():
+        sources.setdefault((after, event), set()).add(before)
+    arrows: dict[tuple[str, State], list[str]] = {}
+    for (after, event), states in sources.items():
+        rest = {str(state) for state in states}
+        for group, members in GROUPS.items():
+            if rest.issuperset(members):
+                rest = rest.difference(members) | {group}
+        for source in sorted(rest):
+            arrows.setdefault((source, after), []).append(event)
+    yield "stateDiagram-v2"
+    yield f"    [*] --> {State.BASELINE}"
+    yield "    state down {"
+    yield f"        {State.INTENDED}"
+    yield "        state judged {"
+    yield from (f"            {state}" for state in JUDGED)
+    yield "        }"
+    yield "    }"
+    yield "    state open {"
+    yield from (f"        {state}" for state in OPEN)
+    yield "    }"
+    for (source, after), events in arrows.items():
+        yield f"    {source} --> {after}: {', '.join(events)}"
+
+
+def _words(kind: type[StrEnum]) -> Iterable[tuple[str, ...]]:
+    """Yield each word of an enumeration, and what it means."""
+    meanings = _member_texts(kind)
+    return ((f"`{word}`", meanings[word.name]) for word in kind)
+
+
+def _member_texts(kind: type[Enum]) -> dict[str, str]:
+    """Return what stands below each member of an enumeration, which Python does not keep."""
+    (definition,) = ast.parse(inspect.getsource(kind)).body
+    texts: dict[str, str] = {}
+    name = ""
+    for node in getattr(definition, "body", ()):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            texts[name] = ""
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and name:
+            texts[name] = " ".join(str(node.value.value).split())
+    return texts
+
+
+def _metric_row(metric: Metric) -> tuple[str, ...]:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"`{metric.name}`", metric.kind, labels, metric.help
+
+
+def _setting_rows() -> Iterable[tuple[str, ...]]:
+    for path, field in walk(Settings):
+        listed = not LISTS.isdisjoint(path)
+        name = ".".join(f"{step}[]" if step in LISTS else step for step in path)
+        variable = "" if listed else f"`{PREFIX}{'__'.join(path).upper()}`"
+        if path[0] in OF_ONE_CLOUD or not listed or ("poll" not in path and "api" not in path):
+            yield f"`{name}`", variable, _default(field), _meaning(field)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "*required*"
+    default = field.default
+    if default in (None, "", ()):
+        return ""
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return f"`{default}`"
+
+
+def _meaning(field: FieldInfo) -> str:
+    text = " ".join((field.description or "").split())
+    choices = _choices(field.annotation)
+    if choices:
+        text += f" One of {', '.join(f'`{choice}`' for choice in choices)}."
+    kinds = set(_kinds(field.annotation))
+    if SecretStr in kinds:
+        text += " A secret."
+    if Path in kinds:
+        text += " A path."
+    return text
+
+
+def _kinds(annotation: Any) -> Iterable[Any]:
+    """Yield every type in *annotation*, however deep."""
+    yield annotation
+    for inner in get_args(annotation):
+        yield from _kinds(inner)
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    literals = (kind for kind in _kinds(annotation) if get_origin(kind) is Literal)
+    return next(map(get_args, literals), ())
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines
+    )

@@ -1,0 +1,309 @@
+"""
+Where settings come from, which source wins, and what is said when one of them is wrong.
+
+From strongest to weakest: command line, ``VERGEWATCH_*`` variables (``__`` between levels),
+``VERGE_*`` variables, the YAML file. Read at start-up and on reload, and nowhere else.
+"""
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import EnvSettingsSource, SettingsError
+
+from exporter.config.settings import PREFIX, Settings, SystemSettings
+from exporter.errors import ConfigError
+
+CONFIG_FILE_VARIABLE = "VERGEWATCH_CONFIG_FILE"
+SECRETS_DIR_VARIABLES = ("VERGEWATCH_SECRETS_DIR", "CREDENTIALS_DIRECTORY")
+"""The second is systemd's, set by ``LoadCredential=``."""
+SIMULATOR_KEY_VARIABLE = "VERGEWATCH_SIMULATOR_API_KEY"
+"""The key that `vergewatch simulate` accepts; no setting of the daemon's."""
+DAEMON_URL_VARIABLE = "VERGEWATCH_DAEMON_URL"
+"""Where `vergewatch explain` and `recovery` look for the daemon; no setting of its own."""
+VENDOR_VARIABLES = {
+    "VERGE_URL": "url",
+    "VERGE_API_KEY": "api_key",
+    "VERGE_USERNAME": "username",
+    "VERGE_PASSWORD": "password",
+}
+ALTERNATIVES = (
+    ("api_key", "api_key_file"),
+    ("password", "password_file"),
+    ("action_api_key", "action_api_key_file"),
+    ("token", "token_file"),
+)
+"""Two ways to say one thing: where a stronger source uses one, a weaker one's other is void."""
+RECOVERY_TOKEN = "recovery_token"  # noqa: S105 - the name of a file
+"""In the secrets directory: what steers recovery."""
+OF_ONE_CLOUD = frozenset(SystemSettings.model_fields) & frozenset(Settings.model_fields) - {
+    "poll",
+    "api",
+}
+
+
+def load(
+    config_file: Path | None = None,
+    command_line: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Settings:
+    """
+    Return the settings, from all their sources.
+
+    Args:
+        config_file: A YAML file; without it, the one that ``VERGEWATCH_CONFIG_FILE`` names, if any.
+        command_line: Nested values that outrank all others.
+        environ: The process' environment. Values are always taken from the real one.
+
+    Raises:
+        ConfigError: Everything that is wrong, a line each, with where it was said.
+
+    """
+    named = environ.get(CONFIG_FILE_VARIABLE)
+    path = config_file or (Path(named) if named else None)
+    values: dict[str, Any] = {}
+    for source in (
+        _from_file(path) if path else {},
+        {setting: environ[name] for name, setting in VENDOR_VARIABLES.items() if environ.get(name)},
+        _from_environment(),
+        command_line or {},
+    ):
+        values = _merged(values, source)
+    values.pop("config_file", None)
+    single = {key: values.pop(key) for key in sorted(OF_ONE_CLOUD) if key in values}
+    if single:
+        if values.get("systems"):
+            raise ConfigError(
+                f"{', '.join(single)}: for one cloud, and systems lists several; "
+                "move it to the system it belongs to"
+            )
+        values["systems"] = [single]
+    if not values.get("systems") or ("url" in single and not single["url"]):
+        for name in sorted(values.keys() - Settings.model_fields.keys()):
+            said = f"{path}: " if path else ""
+            raise ConfigError(f"{said}unknown setting {name}{_nearest(name, _known_names())}")
+        raise ConfigError(
+            "no VergeOS to watch: set VERGEWATCH_URL and VERGEWATCH_API_KEY, or list systems in a "
+            "file named by --config; `vergewatch demo` needs neither"
+        )
+    _find_secrets(values, environ, single=bool(single))
+    try:
+        return Settings(**values, config_file=path)
+    except ValidationError as errors:
+        where = _Whereabouts(path, environ, single=bool(single))
+        raise ConfigError("\n".join(where.explain(error) for error in errors.errors())) from None
+
+
+def unknown_variables(environ: Iterable[str]) -> list[str]:
+    """
+    Return a complaint for each variable that looks like ours and sets nothing.
+
+    A complaint and no error: Kubernetes injects ``VERGEWATCH_PORT`` and its like by itself.
+    """
+    known = _known_variables()
+    return [
+        f"{name} sets nothing{_nearest(name, known)}"
+        for name in sorted(environ)
+        if name.startswith(PREFIX)
+        and name not in known
+        and name not in (*SECRETS_DIR_VARIABLES, SIMULATOR_KEY_VARIABLE, DAEMON_URL_VARIABLE)
+        and not any(name.startswith(f"{group}__") for group in known)
+    ]
+
+
+def _known_variables() -> set[str]:
+    known = set()
+    for name, field in Settings.model_fields.items():
+        known.add(f"{PREFIX}{name.upper()}")
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            known |= {f"{PREFIX}{name.upper()}__{inner.upper()}" for inner in kind.model_fields}
+    return known
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text()
+    except OSError as problem:
+        raise ConfigError(f"{path} cannot be read: {problem.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} cannot be read: it is not text") from None
+    try:
+        values = yaml.load(text, _Loader)  # noqa: S506 - a safe one
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{path}: a value cannot be what it looks like, such as a date") from None
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        what = getattr(problem, "problem", None) or "it is not YAML"
+        raise ConfigError(f"{path}{line}: {what}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: settings are `name: value` lines, and this is something else")
+    _check_names(values, path)
+    return values
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads YAML, and takes a name that is given twice for the mistake that it is."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            if key_node.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key_node.value} is given twice", problem_mark=key_node.start_mark
+                )
+            if isinstance(key_node.value, str):
+                seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
+def _check_names(values: Any, path: Path) -> None:
+    """Raise unless every name of a setting is text."""
+    if isinstance(values, dict):
+        for name, value in values.items():
+            if not isinstance(name, str) or name.startswith("_"):
+                raise ConfigError(f"{path}: {name!r} is no name of a setting")
+            _check_names(value, path)
+    elif isinstance(values, list):
+        for value in values:
+            _check_names(value, path)
+
+
+class _Environment(EnvSettingsSource):
+    """Reads variables; what holds several values may be JSON, or one of them by itself."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
+
+
+def _from_environment() -> dict[str, Any]:
+    try:
+        return _Environment(Settings)()
+    except SettingsError as problem:
+        raise ConfigError(f"in the environment: {problem}") from None
+
+
+def _merged(weak: Mapping[str, Any], strong: Mapping[str, Any]) -> dict[str, Any]:
+    values = dict(weak)
+    for pair in ALTERNATIVES:
+        if any(key in strong for key in pair):
+            for key in pair:
+                values.pop(key, None)
+    for key, value in strong.items():
+        both = isinstance(value, dict) and isinstance(values.get(key), dict)
+        values[key] = _merged(values[key], value) if both else value
+    return values
+
+
+def _find_secrets(values: dict[str, Any], environ: Mapping[str, str], *, single: bool) -> None:
+    """Point whatever has no secret of its own at the secrets directory's files, if it has some."""
+    named = [values.get("secrets_dir"), *(environ.get(name) for name in SECRETS_DIR_VARIABLES)]
+    directory = next((Path(name) for name in named if isinstance(name, str) and name), None)
+    systems = values["systems"]
+    if directory is None or not isinstance(systems, list):
+        return
+    for cloud in systems:
+        if not isinstance(cloud, dict):
+            continue
+        prefix = "" if single else f"{cloud.get('name')}."
+        for plain, file in ALTERNATIVES:
+            path = directory / f"{prefix}{plain}"
+            if (
+                file in SystemSettings.model_fields
+                and not any(key in cloud for key in (plain, file))
+                and path.exists()
+            ):
+                cloud[file] = path
+    recovery, path = values.get("recovery", {}), directory / RECOVERY_TOKEN
+    unsaid = isinstance(recovery, dict) and not recovery.keys() & {"token", "token_file"}
+    if unsaid and path.exists():
+        values["recovery"] = {**recovery, "token_file": path}
+
+
+_LIST = 'a list is wanted: [one, another], and in a variable ["one", "another"]'
+_GROUP = "a group of settings is wanted: name and value of each, and in a variable as JSON"
+WANTED: Mapping[str, str] = {
+    "tuple_type": _LIST,
+    "list_type": _LIST,
+    "dict_type": _GROUP,
+    "model_type": _GROUP,
+    "model_attributes_type": _GROUP,
+}
+"""What to say instead of what the validator says, which speaks to programmers."""
+
+
+class _Whereabouts:
+    """Knows where each setting was said, to tell whoever said it wrong."""
+
+    def __init__(self, path: Path | None, environ: Mapping[str, str], *, single: bool) -> None:
+        self._path = path
+        self._environ = environ
+        self._single = single
+
+    def explain(self, error: Mapping[str, Any]) -> str:
+        """Return one line: the setting, where it was said, and what is wrong with it."""
+        place = tuple(error["loc"])
+        if self._single and place[:2] == ("systems", 0):
+            place = place[2:]
+        name = _dotted(place)
+        if error["type"] == "extra_forbidden":
+            return f"{self._said(place)}unknown setting {name}{_nearest(name, _known_names())}"
+        message = WANTED.get(error["type"]) or error["msg"].removeprefix("Value error, ")
+        return f"{self._said(place)}{name}{': ' if name else ''}{message[:1].lower()}{message[1:]}"
+
+    def _said(self, place: tuple[Any, ...]) -> str:
+        variable = PREFIX + "__".join(str(step).upper() for step in place)
+        if variable in self._environ:
+            return f"{variable}: "
+        return f"{self._path}: " if self._path else ""
+
+
+def _dotted(place: Iterable[Any]) -> str:
+    text = ""
+    for step in place:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
+    return text
+
+
+def _known_names() -> set[str]:
+    """Return every setting's dotted name, list positions left out."""
+    names = {".".join(path) for path, _ in walk(Settings)}
+    return names | {name.split(".")[0] for name in names}
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    bare = "".join(char for char in name if char not in "[]0123456789")
+    found = difflib.get_close_matches(bare, sorted(known), n=1, cutoff=0.6)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def walk(
+    model: type[BaseModel], path: tuple[str, ...] = ()
+) -> Iterable[tuple[tuple[str, ...], FieldInfo]]:
+    """Yield the path and the field of every single setting under *model*."""
+    for name, field in model.model_fields.items():
+        inner = _model_in(field.annotation)
+        if inner is not None:
+            yield from walk(inner, (*path, name))
+        else:
+            yield (*path, name), field
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the model that a field holds, or holds several of."""
+    candidates = (annotation, *get_args(annotation))
+    for candidate in candidates:
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None

@@ -1,0 +1,243 @@
+"""The composition root: every part, introduced to the others, from start to SIGTERM."""
+
+import asyncio
+import ctypes
+import gc
+import platform
+import resource
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import structlog
+
+from exporter import __version__
+from exporter.alerting.alerting import Alerting
+from exporter.clock import Clock
+from exporter.config.settings import Settings
+from exporter.daemon.clients import cloud_settings
+from exporter.daemon.recovery_worker import Archive, directory, token
+from exporter.daemon.systems import Fleet
+from exporter.daemon.watchdog import beat_forever, notify
+from exporter.errors import ConfigError
+from exporter.exposition.cache import Shelf
+from exporter.exposition.formats import Format
+from exporter.recovery.service import Desk
+from exporter.telemetry import (
+    BUILD_INFO,
+    EVENT_LOOP_LAG,
+    RELOAD_SUCCESS,
+    RELOAD_TIMESTAMP,
+    SCRAPE_DURATION,
+    Telemetry,
+)
+from exporter.web.reloadable_config import LiveWebConfig
+from exporter.web.routes import make_app
+from exporter.web.server import parse_listen, serving
+
+log = structlog.get_logger()
+
+LARGE_BLOCK_BYTES = 256 * 1024
+MALLOC = {-1: LARGE_BLOCK_BYTES, -3: LARGE_BLOCK_BYTES, -8: 1}
+"""M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX; see mallopt(3) and malloc.h."""
+
+
+class Pages(NamedTuple):
+    """What the web shows of the shelf: the newest pages, at this moment."""
+
+    shelf: Shelf
+    clock: Clock
+
+    def page(self, form: Format, *, gzipped: bool) -> bytes:
+        return self.shelf.page(form, gzipped=gzipped, now=self.clock.monotonic())
+
+
+async def run(
+    settings: Settings,
+    load: Callable[[], Settings],
+    clock: Clock,
+    started: Callable[[], None] = lambda: None,
+) -> None:
+    """
+    Watch and serve until SIGTERM or SIGINT; then stop every part, in order.
+
+    Args:
+        load: Reads the settings anew, for a reload.
+        started: Called once it serves, and can be told to stop.
+
+    Raises:
+        ConfigError: The settings cannot be put into practice.
+
+    """
+    telemetry = Telemetry()
+    telemetry[BUILD_INFO].labels(__version__, platform.python_version()).set(1)
+    shelf = Shelf(lambda form: telemetry.text(openmetrics=form is Format.OPENMETRICS))
+    web_config = (
+        LiveWebConfig(settings.web.config_file, clock) if settings.web.config_file else None
+    )
+    clouds = cloud_settings(settings)
+    archive = Archive(settings.recovery, clock)
+    alerting = Alerting(
+        settings.alertmanager.plan(),
+        directory(settings.recovery),
+        clock,
+        telemetry.alertmanager_meter(),
+    )
+    make_room_for_a_fleet()
+    stopping = asyncio.Event()
+    async with asyncio.TaskGroup() as parts:
+        fleet = Fleet(parts, shelf, telemetry, clock, archive, alerting)
+        reload = Reload(fleet, load, settings, web_config, telemetry, clock)
+        web = make_app(
+            Pages(shelf, clock),
+            fleet,
+            reload,
+            clock=clock,
+            version=__version__,
+            telemetry_path=settings.web.telemetry_path,
+            web_config=web_config,
+            observe_scrape=telemetry[SCRAPE_DURATION].observe,
+            desk=Desk(fleet.recoveries, lambda: archive.journal, clock),
+            recovery_token=token(settings.recovery),
+        )
+        listen = parse_listen(settings.web.listen_address)
+        tls = web_config.ssl_context() if web_config else None
+        async with serving(web, listen, ssl_context=tls) as address:
+            try:
+                await fleet.apply(clouds)
+                beat = parts.create_task(
+                    beat_forever(clock, telemetry[EVENT_LOOP_LAG].observe), name="heartbeat"
+                )
+                telling = parts.create_task(alerting.run(fleet.reports), name="alerting")
+                tidying = parts.create_task(archive.tidy_forever(), name="tidying")
+                reload.accepted()
+                with signals(parts, stopping, reload):
+                    log.info("daemon.started", version=__version__, listen=str(address))
+                    notify("READY=1")
+                    started()
+                    await stopping.wait()
+                log.info("daemon.stopping")
+                notify("STOPPING=1")
+                beat.cancel()
+                tidying.cancel()
+                telling.cancel()
+            finally:
+                await fleet.stop()
+                await archive.close()
+    log.info("daemon.stopped")
+
+
+def make_room_for_a_fleet() -> None:
+    """
+    Tune the interpreter to a process whose garbage is large and never cyclic.
+
+    A picture of 10,000 VMs is half a million objects that reference counting frees at once;
+    looking for cycles among them would only stop the event loop. And it may have as many
+    connections as the system lets it have, as programs in Go do by themselves.
+    """
+    gc.set_threshold(200_000, 20, 100)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _have_memory_given_back()
+
+
+def _have_memory_given_back() -> None:
+    """
+    Tell glibc's malloc to return large blocks to the system when they are freed.
+
+    By itself it learns from the first large answer to keep such blocks, in one heap for each
+    thread, and a fleet of 10,000 VMs then holds a quarter more memory than it uses.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return  # not glibc
+    for parameter, value in MALLOC.items():
+        mallopt(parameter, value)
+
+
+class Reload:
+    """Reads the configuration again and puts it into practice."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        load: Callable[[], Settings],
+        settings: Settings,
+        web_config: LiveWebConfig | None,
+        telemetry: Telemetry,
+        clock: Clock,
+    ) -> None:
+        self._fleet = fleet
+        self._load = load
+        self._fixed = {
+            "web": settings.web,
+            "log": settings.log,
+            "alertmanager": settings.alertmanager,
+        }
+        self.problem = ""
+        """When the last configuration was refused and why; empty when it was not."""
+        self._journal = directory(settings.recovery)
+        self._web_config = web_config
+        self._telemetry = telemetry
+        self._clock = clock
+
+    async def __call__(self) -> Sequence[str]:
+        """
+        Reload, and return what has changed and wants a restart.
+
+        Raises:
+            ConfigError: The new cannot be, and what was is still in force.
+
+        """
+        try:
+            settings = self._load()
+            clouds = cloud_settings(settings)
+            await self._fleet.apply(clouds)
+            if self._web_config is not None:
+                self._web_config.reload()
+        except ConfigError as error:
+            self._telemetry[RELOAD_SUCCESS].set(0)
+            self.problem = f"refused at {self._clock.now():%Y-%m-%d %H:%M:%S} UTC: {error}"
+            log.error("config.rejected", error=str(error))
+            raise
+        fixed = [name for name, group in self._fixed.items() if getattr(settings, name) != group]
+        if directory(settings.recovery) != self._journal:
+            fixed.append("recovery.directory")
+        for name in fixed:
+            log.warning("config.needs_restart", settings=name)
+        self.accepted()
+        log.info("config.reloaded", systems=len(clouds))
+        return fixed
+
+    def accepted(self) -> None:
+        """Note that the configuration in force was accepted now."""
+        self.problem = ""
+        self._telemetry[RELOAD_SUCCESS].set(1)
+        self._telemetry[RELOAD_TIMESTAMP].set(self._clock.now().timestamp())
+
+    async def quietly(self) -> None:
+        """Reload for a signal, which cannot be told that it failed."""
+        try:
+            await self()
+        except ConfigError:
+            return
+
+
+@contextmanager
+def signals(parts: asyncio.TaskGroup, stopping: asyncio.Event, reload: Reload) -> Iterator[None]:
+    """Turn SIGTERM and SIGINT into *stopping*, and SIGHUP into a reload, inside the block."""
+    loop = asyncio.get_running_loop()
+    handlers: dict[signal.Signals, Callable[[], object]] = {
+        signal.SIGTERM: stopping.set,
+        signal.SIGINT: stopping.set,
+        signal.SIGHUP: lambda: parts.create_task(reload.quietly(), name="reload"),
+    }
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
+    try:
+        yield
+    finally:
+        for number in handlers:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,250 @@
+"""A way to reach each cloud, as the settings describe it."""
+
+import ssl
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from exporter import __version__
+from exporter.clock import Clock
+from exporter.config.recovery import RecoverySettings
+from exporter.config.settings import (
+    APISettings,
+    PollSettings,
+    Settings,
+    SystemSettings,
+    TLSSettings,
+)
+from exporter.daemon.recovery_worker import setup
+from exporter.errors import ConfigError
+from exporter.polling.schedule import Beat, check_budget
+from exporter.recovery.model.limits import Mode
+from exporter.vergeos.budget import RequestBudget
+from exporter.vergeos.client import Limits, Meter, VergeOSClient
+from exporter.vergeos.credentials import Credentials, CredentialSource, SecretFile
+from exporter.vergeos.source import IDENTITY, IDENTITY_REQUESTS
+from exporter.vergeos.tables import CLUSTERS, ESSENTIAL, TABLES, TAG_MEMBERS, Pace
+
+CONNECT_SECONDS = 10.0
+
+
+class CloudSettings(NamedTuple):
+    """One cloud's settings, the common ones filled in; equal ones need no restart."""
+
+    system: SystemSettings
+    poll: PollSettings
+    api: APISettings
+    recovery: RecoverySettings = RecoverySettings()
+    recovery_mode: str = Mode.OFF
+
+    @property
+    def recovers(self) -> bool:
+        """Whether recovery looks at it at all."""
+        return self.recovery_mode != Mode.OFF
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.system.url).netloc
+
+    @property
+    def is_on_this_machine(self) -> bool:
+        return urlsplit(self.system.url).hostname in {"localhost", "127.0.0.1", "::1"}
+
+
+def cloud_settings(settings: Settings) -> tuple[CloudSettings, ...]:
+    """
+    Return what each cloud is to be watched with.
+
+    Raises:
+        ConfigError: An hour's budget does not pay for a cloud's schedule, or recovery's rules
+            contradict each other.
+
+    """
+    clouds = tuple(
+        CloudSettings(
+            system,
+            settings.poll_of(system),
+            settings.api_of(system),
+            settings.recovery,
+            settings.recovery_mode_of(system),
+        )
+        for system in settings.systems
+    )
+    for cloud in clouds:
+        try:
+            check_budget(
+                beats(cloud.poll, tags=cloud.recovers),
+                per_hour=cloud.api.requests_per_hour,
+                reserve=cloud.api.reserve,
+            )
+        except ConfigError as error:
+            raise ConfigError(f"{cloud.system.name or cloud.host}: {error}") from None
+        if cloud.recovers:
+            setup(cloud.recovery, cloud.recovery_mode)
+    return clouds
+
+
+def beats(poll: PollSettings, *, tags: bool = False) -> tuple[Beat, ...]:
+    """Return the schedule that *poll* makes of the tables we read, the VMs' *tags* among them."""
+    every = {
+        Pace.FAST: poll.fast_seconds,
+        Pace.SLOW: poll.slow_seconds,
+        Pace.INVENTORY: poll.inventory_seconds,
+    }
+    tables = tuple(
+        Beat(
+            table.name,
+            every[table.pace],
+            phase_seconds=table.turn * poll.fast_seconds % every[table.pace],
+            essential=table.name in ESSENTIAL,
+            lasting=table is CLUSTERS,
+        )
+        for table in (*TABLES, *([TAG_MEMBERS] if tags else []))
+    )
+    return (Beat(IDENTITY, poll.identity_seconds, requests=IDENTITY_REQUESTS), *tables)
+
+
+def connect(
+    cloud: CloudSettings,
+    session: aiohttp.ClientSession,
+    meter: Meter,
+    clock: Clock,
+    budget: RequestBudget | None = None,
+) -> VergeOSClient:
+    """
+    Return a client for *cloud* that uses *session*.
+
+    Args:
+        budget: Another client's, to share the hour and the distance between requests with it.
+
+    """
+    return _client(cloud, credential_source(cloud.system), session, meter, clock, budget)
+
+
+def connect_actions(
+    cloud: CloudSettings,
+    session: aiohttp.ClientSession,
+    meter: Meter,
+    clock: Clock,
+    budget: RequestBudget,
+) -> VergeOSClient:
+    """
+    Return a client for *cloud* that acts, with the credential for that if there is one.
+
+    Args:
+        session: Of its own, and one that makes a connection for each request.
+        budget: That of the client that reads.
+
+    """
+    return _client(cloud, action_credential_source(cloud.system), session, meter, clock, budget)
+
+
+def _client(
+    cloud: CloudSettings,
+    credentials: CredentialSource,
+    session: aiohttp.ClientSession,
+    meter: Meter,
+    clock: Clock,
+    budget: RequestBudget | None,
+) -> VergeOSClient:
+    api = cloud.api
+    return VergeOSClient(
+        session,
+        cloud.system.url,
+        credentials,
+        use_token=cloud.system.login == "token",
+        budget=budget or RequestBudget(api.requests_per_hour, reserve=api.reserve),
+        clock=clock,
+        meter=meter,
+        limits=Limits(
+            timeout_seconds=api.timeout_seconds,
+            spacing_seconds=api.spacing_seconds,
+            max_body_bytes=api.max_answer_mib * 2**20,
+            refused_wait_seconds=api.refused_wait_seconds,
+        ),
+    )
+
+
+def make_sessions(cloud: CloudSettings) -> tuple[aiohttp.ClientSession, ...]:
+    """
+    Return the sessions for one cloud: to poll, and where it recovers, to look again and to act.
+
+    Raises:
+        ConfigError: The CA file cannot be used.
+
+    """
+    tls = cloud.system.tls
+    polling = make_session(tls)
+    if not cloud.recovers:
+        return (polling,)
+    return (polling, make_session(tls), make_session(tls, keeps_connections=False))
+
+
+def make_session(tls: TLSSettings, *, keeps_connections: bool = True) -> aiohttp.ClientSession:
+    """
+    Return a session for one cloud, which trusts what *tls* says.
+
+    Args:
+        keeps_connections: For the next request. That one was closed meanwhile shows only when
+            a request on it is lost, which is no way to treat one that must not be repeated.
+
+    Raises:
+        ConfigError: The CA file cannot be used.
+
+    """
+    kept = {"keepalive_timeout": 75.0} if keeps_connections else {"force_close": True}
+    connector = aiohttp.TCPConnector(ssl=_trust(tls), limit=2, **kept)
+    session = aiohttp.ClientSession(
+        connector=connector,
+        # The client sets one deadline for a reading as a whole; here is only the connection's.
+        timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS),
+        headers={"User-Agent": f"vergewatch/{__version__}", "Accept": "application/json"},
+        cookie_jar=aiohttp.DummyCookieJar(),
+        # Neither proxies nor ~/.netrc: a password that somebody keeps there is not for VergeOS.
+        trust_env=False,
+    )
+    # aiohttp repeats a GET by itself when a connection breaks, unseen by the budget, and has no
+    # public switch for it; a test watches that this one still works.
+    session._retry_connection = False  # noqa: SLF001
+    return session
+
+
+def _trust(tls: TLSSettings) -> ssl.SSLContext | bool:
+    if not tls.verify:
+        return False
+    try:
+        context = ssl.create_default_context()
+        if tls.ca_file is not None:
+            context.load_verify_locations(tls.ca_file)
+    except ssl.SSLError:
+        raise ConfigError(f"tls.ca_file: {tls.ca_file} holds no certificate (PEM)") from None
+    except OSError as problem:
+        raise ConfigError(
+            f"tls.ca_file: {tls.ca_file} cannot be read: {problem.strerror}"
+        ) from None
+    return context
+
+
+def action_credential_source(system: SystemSettings) -> CredentialSource:
+    """Return what knows today's credentials for acting on *system*."""
+    key, path = system.action_api_key, system.action_api_key_file
+    if key is None and path is None:
+        return credential_source(system)
+    file = SecretFile(path) if path else None
+    return lambda: Credentials(api_key=file.read() if file else key)
+
+
+def credential_source(system: SystemSettings) -> CredentialSource:
+    """Return what knows today's credentials of *system*."""
+    key_file = SecretFile(system.api_key_file) if system.api_key_file else None
+    password_file = SecretFile(system.password_file) if system.password_file else None
+
+    def credentials() -> Credentials:
+        return Credentials(
+            api_key=key_file.read() if key_file else system.api_key,
+            username=system.username,
+            password=password_file.read() if password_file else system.password,
+        )
+
+    return credentials

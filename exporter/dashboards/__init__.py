@@ -1,6 +1,0 @@
-"""
-Grafana dashboards, written from the catalogue of metrics.
-
-`python -m exporter.dashboards DIRECTORY` writes them as JSON. The daemon never imports this: what
-it builds with, grafana-foundation-sdk, is a tool for development.
-"""

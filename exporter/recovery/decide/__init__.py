@@ -1,0 +1,1 @@
+"""Recovery: whether to act on a diagnosis, by an ordered list of guards. Pure functions."""

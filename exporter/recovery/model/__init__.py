@@ -1,0 +1,4 @@
+"""
+Recovery: the values that its parts exchange, and the ports it needs. No logic beyond a state
+table.
+"""

@@ -1,0 +1,238 @@
+"""
+The nouns of recovery: what is known of one VM, what is thought of it, and what is done about it.
+
+Times named ``at`` are seconds of watch: they pass only while Vergewatch watches, never jump and
+survive a restart, so no change of any clock refills a budget or ends a pause. Times named
+``clock`` are the platform's, in Unix seconds, as its rows and logs say them.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from exporter.recovery.model.states import State
+
+
+class Sight(StrEnum):
+    """What one valid picture shows of a VM."""
+
+    UP = "up"
+    DOWN = "down"
+    HUNG = "hung"
+    STOPPING = "stopping"
+    BUSY = "busy"
+    """On its way to somewhere; the next picture tells."""
+    WAITING = "waiting"
+    """The platform has it in hand: it lacks resources or a licence."""
+    HIBERNATED = "hibernated"
+    ERROR = "error"
+    INCONSISTENT = "inconsistent"
+    """A word nobody knows, or a row that contradicts itself."""
+    INELIGIBLE = "ineligible"
+    """Nothing that recovery looks at: disabled, of a service, or to be ignored."""
+    GONE = "gone"
+    """It is not listed, or its rows do not tell how it is."""
+
+
+class Action(StrEnum):
+    """What recovery may ask VergeOS to do; the values are metric labels and journal words."""
+
+    POWER_ON = "poweron"
+    REBOOT = "reboot"
+    """``reset`` with ``graceful``: the guest is asked."""
+    RESET = "reset"
+    KILL = "kill"
+
+
+class Policy(StrEnum):
+    """When a VM is to be started again, by the names people know from elsewhere."""
+
+    acts: bool
+    """Whether there is anything that it would have done."""
+
+    NO = "no"
+    """It is judged and told of like any other, and never acted upon."""
+    ON_FAILURE = "on-failure"
+    UNLESS_STOPPED = "unless-stopped"
+    ALWAYS = "always"
+    IGNORE = "ignore"
+    """As `NO`, and nobody even looks at it."""
+
+    def __init__(self, word: str) -> None:
+        self.acts = word not in ("no", "ignore")  # no property: every VM is asked in every round
+
+
+class OnHang(StrEnum):
+    """What to do about a VM that VergeOS calls unresponsive."""
+
+    ALERT = "alert"
+    RESET = "reset"
+    POWER_CYCLE = "power-cycle"
+
+
+class Enrolment(msgspec.Struct, frozen=True, gc=False):
+    """What its owner allows for a VM, and where that is said."""
+
+    policy: Policy
+    on_hang: OnHang
+    tier: int
+    """0 goes first, 4 last."""
+    after: tuple[str, ...]
+    """Name patterns of the VMs that have to be up before it is started."""
+    because: str
+    """Such as ``tag recovery/auto``."""
+
+
+class Ruling(StrEnum):
+    """What a judgement comes to."""
+
+    CONFIRMING = "confirming"
+    CRASHED = "crashed"
+    INTENDED = "intended"
+    PLATFORM = "platform"
+    UNKNOWN = "unknown"
+
+
+class Cause(StrEnum):
+    """Why a judgement came out as it did; one word each, for journal, metrics and people."""
+
+    NOT_DOWN_NOW = "not_down_now"
+    NOT_LONG_ENOUGH = "not_long_enough"
+    LOGS_NOT_SETTLED = "logs_not_settled"
+    CRASHED = "crashed"
+    HUNG = "hung"
+    KILLED_TO_RESTART = "killed_to_restart"
+    STOPPED_BY_PERSON = "stopped_by_person"
+    STOPPED_BY_GUEST = "stopped_by_guest"
+    STOPPED_BY_TASK = "stopped_by_task"
+    SEEN_STOPPING = "seen_stopping"
+    HIBERNATED = "hibernated"
+    LEFT_OFF_BY_OWNER = "left_off_by_owner"
+    POWERED_OFF_BY_WISH = "powered_off_by_wish"
+    NODE_IN_TROUBLE = "node_in_trouble"
+    NODE_UNWATCHED = "node_unwatched"
+    HUNG_SHORTLY_BEFORE = "hung_shortly_before"
+    WAITS_FOR_RESOURCES = "waits_for_resources"
+    NEVER_SEEN_UP = "never_seen_up"
+    DIED_UNSEEN = "died_unseen"
+    MIGRATED_SHORTLY_BEFORE = "migrated_shortly_before"
+    START_FAILED = "start_failed"
+    STATUS_ERROR = "status_error"
+    STATUS_STRANGE = "status_strange"
+    STATUS_MISSING = "status_missing"
+    NODE_UNKNOWN = "node_unknown"
+    LOGS_UNREAD = "logs_unread"
+    LOGS_INCOMPLETE = "logs_incomplete"
+    LOGS_UNCLEAR = "logs_unclear"
+
+
+class Judgement(msgspec.Struct, frozen=True, gc=False):
+    """A fact about a VM in trouble; whether to act on it is another question."""
+
+    ruling: Ruling
+    cause: Cause
+    detail: str = ""
+    """Who, when, which log row: whatever makes the cause believable."""
+
+
+class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Everything that recovery knows of one VM; a new picture makes a new case."""
+
+    uuid: str
+    key: int
+    machine: int
+    name: str
+    policy: Policy = Policy.ON_FAILURE
+    """What its owner allows. One that never acts may become one that does only where the VM is
+    met anew: what came before is nobody's ground to act."""
+    state: State
+    since: float
+    """When the state began."""
+    sight: Sight
+    word: str = ""
+    """The status word that the sight was made of."""
+    node: int | None = None
+    """Where it ran when it was last seen up."""
+    up_at: float | None = None
+    """When it was last seen up; kept while it is not."""
+    up_clock: float | None = None
+    trouble_at: float | None = None
+    """When it was first seen down, or hung, without a change since."""
+    started: float | None = None
+    """When the platform says that it was started last, as long as it is not up."""
+    sightings: int = 0
+    """Valid pictures in a row that show the same trouble."""
+    hung_at: float | None = None
+    """When it was last seen hung."""
+    passed: tuple[str, ...] = ()
+    """Status words seen since it was last up."""
+    hole_seconds: float = 0.0
+    """The longest time between its being up and its trouble in which nobody saw it."""
+    missing: int = 0
+    """Valid pictures in a row that do not list it."""
+    judgement: Judgement | None = None
+    attempts: int = 0
+    """Actions since it last stayed up."""
+    retry_at: float | None = None
+    """When the pause after the last action ends."""
+    rung: int = 0
+    """How many steps of the ladder for hung VMs were taken."""
+    killed_clock: float | None = None
+    """When a kill of ours was sent, as long as the start that belongs to it is due."""
+    kill_unanswered: bool = False
+    """Whether that kill may have been lost on its way."""
+    forgiven_at: float = 0.0
+    """Actions before this do not count against its budgets: a person cleared it."""
+
+
+class Outcome(StrEnum):
+    """How an intent ended."""
+
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    ABANDONED = "abandoned"
+    """It was never sent."""
+
+
+class Reply(StrEnum):
+    """What came back for a request that acts."""
+
+    ACCEPTED = "accepted"
+    ALREADY = "already"
+    """The VM was where we wanted it."""
+    NO_CAPACITY = "no_capacity"
+    FORBIDDEN = "forbidden"
+    REFUSED = "refused"
+    NOT_SENT = "not_sent"
+    """It never left here: no connection, or no request to spare."""
+    LOST = "lost"
+    """Nothing came back, or nothing that says whether it was done."""
+
+
+class Intent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One action, from the moment it is decided to the moment its outcome is known."""
+
+    id: int
+    uuid: str
+    vm_key: int
+    name: str
+    action: Action
+    prepared_at: float
+    sent_at: float | None = None
+    sent_clock: float | None = None
+    deadline: float
+    reply: Reply | None = None
+    detail: str = ""
+    outcome: Outcome | None = None
+    extended: bool = False
+    """Whether it was given more time because the VM was on its way."""
+
+
+class Spent(msgspec.Struct, frozen=True, gc=False):
+    """An action that was sent, as far as budgets care."""
+
+    at: float
+    uuid: str
+    action: Action
+    reply: Reply | None = None

@@ -1,0 +1,203 @@
+"""What recovery needs of the world: a journal, a second look, the logs, and one hand."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from exporter.recovery.detect.log_patterns import LogMark, LogReading
+from exporter.recovery.model.cases import Action, Case, Intent, Reply, Spent
+from exporter.recovery.model.commands import Order
+from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.states import State
+
+
+class Change(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A VM's step from one state to another, for the journal and for people."""
+
+    uuid: str
+    vm_key: int
+    name: str
+    at: float
+    """Seconds of watch."""
+    time: datetime
+    before: State | None
+    """``None``: nobody looked at it before."""
+    after: State | None
+    """``None``: it is not looked at any more."""
+    word: str
+    """The status word of that moment."""
+    detail: str
+    """Why, in a few words."""
+
+
+class Page(NamedTuple):
+    """What one round writes down, all of it or nothing."""
+
+    watched: float
+    """Seconds of watch so far."""
+    time: datetime
+    clock: float | None
+    """The platform's newest time, in Unix seconds."""
+    cases: Sequence[Case]
+    """Those that changed."""
+    gone: Sequence[str]
+    """The uuids of those that are not looked at any more."""
+    changes: Sequence[Change]
+    decisions: Sequence[Decision] = ()
+    """Those that nothing follows from; one that something does has a number first."""
+
+
+class Past(NamedTuple):
+    """What the journal remembers of one cloud."""
+
+    watched: float = 0.0
+    time: datetime | None = None
+    clock: float | None = None
+    cases: Sequence[Case] = ()
+    open_intents: Sequence[Intent] = ()
+    spent: Sequence[Spent] = ()
+    """Every action sent in the last week of watch, oldest first."""
+    orders: Sequence[Order] = ()
+    """Oldest first."""
+
+
+class Book(Protocol):
+    """
+    One cloud's part of the journal; what a method returned from is on disk.
+
+    Every method raises `JournalError` when that is not so.
+    """
+
+    async def recall(self) -> Past:
+        """Return what is remembered."""
+        ...
+
+    async def note(self, page: Page, /) -> None:
+        """Write down a round."""
+        ...
+
+    async def decided(self, decision: Decision, /) -> int:
+        """Write down a decision with all its verdicts; returns its number."""
+        ...
+
+    async def prepare(self, intent: Intent, decision: int, /) -> Intent:
+        """
+        Write down an intent; returns it with its number.
+
+        Raises `IntentOpenError` where the VM has one that is still open.
+        """
+        ...
+
+    async def update(self, intent: Intent, /) -> None:
+        """Write down what has become of an intent; one with an outcome is closed for good."""
+        ...
+
+    async def ordered(self, order: Order, /) -> None:
+        """Write down an order."""
+        ...
+
+
+class FreshVM(NamedTuple):
+    """A VM looked at by itself, just before something is done to it."""
+
+    key: int
+    uuid: str
+    name: str
+    machine: int | None
+    enabled: bool | None
+    is_snapshot: bool | None
+    service: bool
+    """Whether it belongs to a service of the platform."""
+    disable_powercycle: bool | None
+    running: bool | None
+    word: str
+    tags: frozenset[str]
+    """As ``category/name``."""
+
+
+class Cloud(Protocol):
+    """The API as recovery uses it; every method but `act` raises `VergeOSError`."""
+
+    async def logs(
+        self, machines: Sequence[int], since: float, mark: LogMark | None, /
+    ) -> LogReading:
+        """
+        Return what the logs say of *machines* since the platform's time *since*, in one request.
+
+        Args:
+            mark: A row that must come too; without one the reading is not complete.
+
+        """
+        ...
+
+    async def log_mark(self, before: float, /) -> LogMark | None:
+        """Return the newest row that is older than *before*; None where the log has none."""
+        ...
+
+    async def look(self, vm_key: int, /) -> FreshVM | None:
+        """Return how one VM is right now; None where it has no row."""
+        ...
+
+    async def act(self, vm_key: int, action: Action, /) -> "Answer":
+        """Ask once for *action*; never twice, whatever happens."""
+        ...
+
+    @property
+    def why_not(self) -> str:
+        """Why our credential may not act, as far as we know; empty when nothing is known."""
+        ...
+
+
+class Answer(NamedTuple):
+    """What came back for an action."""
+
+    reply: Reply
+    detail: str
+    """What VergeOS said, or why nothing is known."""
+
+
+class Spot(NamedTuple):
+    """A VM and where it is, in the words that people use for them."""
+
+    vm_key: int
+    vm_name: str
+    node: str
+    """Where it runs, or ran when it was last seen up; empty where nobody knows."""
+    cluster: str
+
+
+class Silences(Protocol):
+    """What people asked to be kept quiet about while they work on it."""
+
+    def holding(self, vm: Spot, /) -> str:
+        """
+        Return why *vm* is to be left alone: who asked for it, why and until when.
+
+        Empty where nobody did.
+        """
+        ...
+
+    @property
+    def unknown(self) -> str:
+        """Why nobody knows what they asked for; empty while that is known."""
+        ...
+
+
+class Meter(Protocol):
+    """Who counts what recovery does."""
+
+    def decided(self, reason: str, cause: str, /) -> None: ...
+    def acted(self, action: str, outcome: str, /) -> None: ...
+    def invalid(self, reason: str, /) -> None: ...
+    def clock_jumped(self) -> None: ...
+    def recovered(self, seconds: float, /) -> None: ...
+
+
+class Dice(Protocol):
+    """Where chance comes from."""
+
+    def __call__(self) -> float:
+        """Return a number from 0 to 1."""
+        ...

@@ -1,0 +1,156 @@
+"""Who is in recovery's care: what owners say with tags and with rules, and what wins."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from exporter.model import VM, Snapshot
+from exporter.recovery.model.cases import Enrolment, OnHang, Policy
+
+OURS = "recovery/"
+"""How tags begin that speak to us: with their category."""
+CAREFUL = (Policy.IGNORE, Policy.NO, Policy.ON_FAILURE, Policy.UNLESS_STOPPED, Policy.ALWAYS)
+"""The policies, the most careful first: of two tags that differ the more careful one holds."""
+POLICY_TAGS: Mapping[str, Policy] = {
+    "auto": Policy.ON_FAILURE,
+    "never": Policy.NO,
+    **{str(policy): policy for policy in Policy},
+}
+HANG_TAGS: Mapping[str, OnHang] = {
+    f"on-hang-{what}": what for what in (OnHang.ALERT, OnHang.RESET, OnHang.POWER_CYCLE)
+}
+LAST_TIER = 4
+DEFAULT_TIER = 2
+TIER_TAGS: Mapping[str, int] = {f"tier-{tier}": tier for tier in range(LAST_TIER + 1)}
+KNOWN_TAGS = POLICY_TAGS.keys() | HANG_TAGS.keys() | TIER_TAGS.keys()
+NOBODYS = Enrolment(
+    policy=Policy.NO,
+    on_hang=OnHang.ALERT,
+    tier=DEFAULT_TIER,
+    after=(),
+    because="no tag and no rule says that it is to be started",
+)
+"""What holds for a VM that nobody speaks of: it is looked at, and left alone."""
+
+
+class Rule(NamedTuple):
+    """What holds for the VMs that fit; an empty condition fits every VM."""
+
+    names: tuple[str, ...] = ()
+    """Patterns such as ``web-*``."""
+    clusters: tuple[str, ...] = ()
+    ha_groups: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    """As ``category/name``."""
+    policy: Policy | None = None
+    on_hang: OnHang | None = None
+    tier: int | None = None
+    after: tuple[str, ...] = ()
+    title: str = ""
+    """How the rule is called when somebody asks."""
+
+
+def enrol(vm: VM, tags: frozenset[str], cluster: str, rules: Sequence[Rule]) -> Enrolment:
+    """
+    Return what *vm* is enrolled under.
+
+    Whoever says no wins, tag or rule. Otherwise a tag goes before a rule, of several tags the most
+    careful counts, and the first of the rules that says something before those after it. A tag of
+    ours that says nothing we know may be meant to forbid, so it does.
+    """
+    spoken = sorted(
+        name.removeprefix(OURS)
+        for name in (tag.casefold() for tag in tags)
+        if name.startswith(OURS)  # the name after it may have a slash of its own
+    )
+    fitting = [rule for rule in rules if _fits(rule, vm, tags, cluster)]
+    policies = [(POLICY_TAGS[name], f"tag {OURS}{name}") for name in spoken
+                if name in POLICY_TAGS]  # fmt: skip
+    policies.sort(key=lambda said: CAREFUL.index(said[0]))
+    policies += [(Policy.NO, f"tag {OURS}{name}, which is none that Vergewatch knows")
+                 for name in spoken if name not in KNOWN_TAGS]  # fmt: skip
+    policies += [(rule.policy, rule.title) for rule in fitting if rule.policy is not None]
+    if not policies:
+        return NOBODYS
+    denied = [one for one in policies if not one[0].acts]
+    policy, because = (denied or policies)[0]
+    hangs = [what for tag, what in HANG_TAGS.items() if tag in spoken]  # the mildest first
+    tiers = [TIER_TAGS[name] for name in spoken if name in TIER_TAGS]
+    return Enrolment(
+        policy=policy,
+        on_hang=_first(hangs, (rule.on_hang for rule in fitting)) or OnHang.ALERT,
+        tier=_tier(tiers, (rule.tier for rule in fitting)),
+        after=next((rule.after for rule in fitting if rule.after), ()),
+        because=because,
+    )
+
+
+def enrol_all(snapshot: Snapshot, rules: Sequence[Rule]) -> dict[str, Enrolment]:
+    """Return the enrolments of a picture by uuid; the tags must have been read."""
+    tags = snapshot.tags or {}
+    clusters = {key: cluster.name for key, cluster in snapshot.clusters.items()}
+    found = {}
+    for vm in snapshot.vms:
+        of_vm = tags.get(vm.config.key, frozenset())
+        spoken_of = of_vm or rules
+        cluster = clusters.get(vm.config.cluster or 0, "")
+        found[vm.config.uuid] = enrol(vm, of_vm, cluster, rules) if spoken_of else NOBODYS
+    return found
+
+
+def circle_among(rules: Sequence[Rule]) -> tuple[str, ...]:
+    """Return the titles of rules whose ``after`` lead back to themselves; empty when none do."""
+    later = {
+        position: [
+            other
+            for other, rule in enumerate(rules)
+            if any(_overlap(wanted, name) for wanted in waiting.after for name in rule.names)
+        ]
+        for position, waiting in enumerate(rules)
+    }
+    for start in later:
+        trail = _way_back(start, later)
+        if trail:
+            return tuple(rules[position].title for position in trail)
+    return ()
+
+
+def _way_back(start: int, later: Mapping[int, Sequence[int]]) -> tuple[int, ...]:
+    trails: list[tuple[int, ...]] = [(start,)]
+    seen: set[int] = set()
+    while trails:
+        trail = trails.pop()
+        for follower in later[trail[-1]]:
+            if follower == start:
+                return (*trail, start)
+            if follower not in seen:
+                seen.add(follower)
+                trails.append((*trail, follower))
+    return ()
+
+
+def _fits(rule: Rule, vm: VM, tags: frozenset[str], cluster: str) -> bool:
+    return (
+        matches(vm.config.name, rule.names)
+        and matches(cluster, rule.clusters)
+        and matches(vm.config.ha_group, rule.ha_groups)
+        and (not rule.tags or bool(tags & set(rule.tags)))
+    )
+
+
+def matches(text: str, patterns: Iterable[str]) -> bool:
+    """Return whether *text* fits one of *patterns*; no pattern at all fits everything."""
+    wanted = tuple(patterns)
+    return not wanted or any(fnmatchcase(text, pattern) for pattern in wanted)
+
+
+def _overlap(one: str, other: str) -> bool:
+    return fnmatchcase(one, other) or fnmatchcase(other, one)
+
+
+def _first(told: Sequence[OnHang], ruled: Iterable[OnHang | None]) -> OnHang | None:
+    return next((one for one in (*told, *ruled) if one is not None), None)
+
+
+def _tier(told: Sequence[int], ruled: Iterable[int | None]) -> int:
+    return next((one for one in (*told, *ruled) if one is not None), DEFAULT_TIER)

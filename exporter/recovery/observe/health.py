@@ -1,0 +1,72 @@
+"""Whether recovery can trust its eyes: degraded by bad pictures, warm after enough good ones."""
+
+import msgspec
+
+from exporter.recovery.model.limits import Rules
+from exporter.recovery.observe.inventory_checks import Invalid
+
+
+class Health(msgspec.Struct, frozen=True, gc=False):
+    """How well the cloud was seen lately."""
+
+    warm_since: float = 0.0
+    """When the warm-up began."""
+    warm_because: str = "start"
+    pictures: int = 0
+    """Valid ones since then."""
+    valid_in_a_row: int = 0
+    invalid_in_a_row: int = 0
+    last_valid_at: float | None = None
+    problem: Invalid | None = None
+    """Of the last picture, where it was not valid."""
+    degraded_by: str = ""
+    """Why nothing is done until some good pictures came; empty when all is well."""
+
+
+def warm_up(health: Health, because: str, *, at: float) -> Health:
+    """Return the health at the beginning of a warm-up."""
+    return msgspec.structs.replace(health, warm_since=at, warm_because=because, pictures=0)
+
+
+def after_valid(health: Health, rules: Rules, *, at: float, gap_seconds: float) -> Health:
+    """
+    Return the health after a valid picture.
+
+    Args:
+        gap_seconds: How long ago the one before was.
+
+    """
+    if health.last_valid_at is None:  # until now this process has seen nothing at all
+        gap_seconds = at - health.warm_since
+    if gap_seconds > rules.blind_seconds:
+        health = warm_up(health, f"nothing was seen for {gap_seconds:.0f} s", at=at)
+    in_a_row = health.valid_in_a_row + 1
+    healed = in_a_row >= rules.degraded_pictures
+    return msgspec.structs.replace(
+        health,
+        pictures=health.pictures + 1,
+        valid_in_a_row=in_a_row,
+        invalid_in_a_row=0,
+        last_valid_at=at,
+        problem=None,
+        degraded_by="" if healed else health.degraded_by,
+    )
+
+
+def after_invalid(health: Health, problem: Invalid, rules: Rules) -> Health:
+    """Return the health after a picture that may not be believed."""
+    in_a_row = health.invalid_in_a_row + 1
+    bad = in_a_row >= rules.degraded_after
+    return msgspec.structs.replace(
+        health,
+        valid_in_a_row=0,
+        invalid_in_a_row=in_a_row,
+        problem=problem,
+        degraded_by=problem.detail if bad else health.degraded_by,
+    )
+
+
+def is_warm(health: Health, rules: Rules, *, at: float) -> bool:
+    """Return whether enough was seen since the warm-up began."""
+    long_enough = at - health.warm_since >= rules.warmup_seconds
+    return long_enough and health.pictures >= rules.warmup_pictures

@@ -1,0 +1,238 @@
+"""The course of a case: what one more picture of a VM, or a judgement on it, makes of it."""
+
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from exporter.model import VM
+from exporter.recovery.model.cases import Case, Cause, Judgement, Policy, Ruling, Sight
+from exporter.recovery.model.limits import Rules
+from exporter.recovery.model.states import JUDGED, OPEN, Event, State, follow
+
+TROUBLE = (Sight.DOWN, Sight.HUNG)
+UP = frozenset({State.HEALTHY, State.PROBATION})
+PICTURES_WITHOUT_A_ROW = 3
+
+
+class Moment(NamedTuple):
+    """A valid picture's place in time, and the place of the one before it."""
+
+    at: float
+    clock: float | None
+    before_at: float
+    before_clock: float | None
+    gap_seconds: float
+    """What lies between the two, by whichever clock saw most of it."""
+
+
+def meet(vm: VM, sight: Sight, policy: Policy, moment: Moment) -> Case:
+    """Return the case of a VM that is seen for the first time, or enrolled just now."""
+    status = vm.status
+    up = sight is Sight.UP
+    return Case(
+        uuid=vm.config.uuid,
+        key=vm.config.key,
+        machine=vm.config.machine,
+        name=vm.config.name,
+        policy=policy,
+        state=follow(State.BASELINE, Event.SEEN_UP) if up else State.BASELINE,
+        since=moment.at,
+        sight=sight,
+        word=status.word if status else "",
+        node=status.node if status and up else None,
+    )
+
+
+def observe(
+    case: Case,
+    vm: VM | None,
+    sight: Sight,
+    policy: Policy,
+    moment: Moment,
+    rules: Rules,
+) -> Case | None:
+    """
+    Return the case after one more valid picture; None when the VM is to be followed no longer.
+
+    Args:
+        vm: The VM in that picture, if it was there.
+        policy: What its owner says now.
+
+    """
+    if vm is None:
+        missing = case.missing + 1
+        if missing >= PICTURES_WITHOUT_A_ROW and case.state not in OPEN:
+            return None
+        return replace(_seen_not_up(case, moment), missing=missing, sight=Sight.GONE)
+    if sight is Sight.GONE:
+        # It is listed, so it is there; what becomes of it the row will tell when it comes back.
+        return replace(_seen_not_up(case, moment), missing=0, sight=sight)
+    if sight is Sight.INELIGIBLE:
+        return replace(case, sight=sight) if case.state in OPEN else None
+    enrolled_now = policy.acts and not case.policy.acts
+    # Who was given up stays so if the tags are not told for a moment.
+    keeps = case.state in OPEN or case.state is State.QUARANTINED
+    if vm.config.machine != case.machine or (enrolled_now and not keeps):
+        met = meet(vm, sight, policy, moment)
+        in_trouble = enrolled_now and case.state in JUDGED and met.state is State.BASELINE
+        return step(met, Event.CAUSE_MISSING, at=moment.at) if in_trouble else met
+    before = case.sight
+    case = replace(
+        case,
+        key=vm.config.key,
+        name=vm.config.name,
+        policy=case.policy if enrolled_now and case.state in OPEN else policy,
+        missing=0,
+        sight=sight,
+        word=vm.status.word if vm.status else "",
+    )
+    if case.state in OPEN:
+        return case
+    if sight is Sight.UP:
+        return _seen_up(case, vm, moment, rules)
+    started_at = vm.status.started_at if vm.status is not None else None
+    case = _seen_not_up(case, moment, started_at, unseen=before is Sight.GONE)
+    if sight in TROUBLE:
+        return _seen_in_trouble(case, before, moment, rules)
+    return _seen_between(case, moment.at)
+
+
+def step(case: Case, event: Event, *, at: float) -> Case:
+    """Return the case after *event*; a state that does not change keeps its beginning."""
+    state = follow(case.state, event)
+    return case if state is case.state else replace(case, state=state, since=at)
+
+
+def _seen_up(case: Case, vm: VM, moment: Moment, rules: Rules) -> Case:
+    case = _forget_trouble(case, vm.status.node if vm.status else None)
+    match case.state:
+        case State.HEALTHY:
+            return case
+        case State.PROBATION:
+            if moment.at - case.since < rules.probation_seconds:
+                return case
+            case = step(case, Event.STAYED_UP, at=moment.at)
+            return replace(case, attempts=0, rung=0, retry_at=None)
+        case State.BASELINE | State.QUARANTINED:
+            return step(case, Event.SEEN_UP, at=moment.at)
+        case _:
+            helped = Event.SEEN_HELPED if case.attempts else Event.SEEN_UP
+            return step(case, helped, at=moment.at)
+
+
+def _seen_not_up(
+    case: Case, moment: Moment, started_at: float | None = None, *, unseen: bool = False
+) -> Case:
+    """
+    Remember when it was last up, and how long nobody saw it then.
+
+    Args:
+        started_at: When the platform says that it was started last. If it was started since the
+            picture before, it had a life that nobody saw.
+        unseen: Whether the pictures since then lacked its row.
+
+    """
+    if case.state in UP and case.up_at is None:
+        case = replace(case, up_at=moment.before_at, up_clock=moment.before_clock)
+    lived = (started_at or 0.0) > (case.started or started_at or 0.0)
+    case = replace(case, started=started_at if started_at is not None else case.started)
+    if case.up_at is not None and (case.trouble_at is None or lived):
+        hole = max(moment.gap_seconds, moment.at - case.up_at if unseen else 0.0)
+        case = replace(case, hole_seconds=max(case.hole_seconds, hole))
+    return case
+
+
+def _seen_in_trouble(case: Case, before: Sight, moment: Moment, rules: Rules) -> Case:
+    hung = case.sight is Sight.HUNG
+    watched = moment.gap_seconds <= rules.hole_seconds
+    if before is case.sight and case.trouble_at is not None and watched:
+        case = replace(case, sightings=case.sightings + 1)
+    else:
+        case = replace(case, trouble_at=moment.at, sightings=1)
+        if case.state in JUDGED and not _is_proven_for_good(case):
+            case = step(case, Event.SEEN_CHANGING, at=moment.at)
+    if hung:
+        case = replace(case, hung_at=moment.at)
+    return step(case, Event.SEEN_DOWN, at=moment.at) if case.state in UP else case
+
+
+def _seen_between(case: Case, at: float) -> Case:
+    """Take note of a VM that is neither up nor in trouble, but on its way or strange."""
+    passed = case.passed if case.word in case.passed else (*case.passed, case.word)
+    case = replace(case, passed=passed, trouble_at=None, sightings=0)
+    if case.state in (State.BASELINE, State.QUARANTINED):
+        return case
+    if case.sight in (Sight.STOPPING, Sight.HIBERNATED):
+        stopping = case.sight is Sight.STOPPING
+        cause = Cause.SEEN_STOPPING if stopping else Cause.HIBERNATED
+        if case.state is not State.INTENDED:  # where it is, more may be known than that
+            case = replace(case, judgement=Judgement(Ruling.INTENDED, cause, f"seen {case.word}"))
+        return step(case, Event.SEEN_STOPPING, at=at)
+    if case.state in UP:
+        harmless = case.sight is Sight.BUSY
+        return case if harmless else step(case, Event.SEEN_DOWN, at=at)
+    return step(case, Event.SEEN_CHANGING, at=at)
+
+
+def stopped_again(case: Case, *, at: float) -> Case:
+    """Return the case of a VM that somebody stops while we wait for it to come up."""
+    return _seen_between(case, at)
+
+
+def helped(case: Case, vm: VM | None, *, at: float) -> Case:
+    """Return the case of a VM that an action of ours brought back."""
+    node = vm.status.node if vm is not None and vm.status is not None else None
+    return step(_forget_trouble(case, node), Event.SEEN_HELPED, at=at)
+
+
+def begin_anew(case: Case, event: Event, *, at: float) -> Case:
+    """Return the case after *event*, with everything that spoke for a crash to be shown again."""
+    case = replace(case, trouble_at=None, sightings=0, passed=(), judgement=None)
+    return step(case, event, at=at)
+
+
+def _forget_trouble(case: Case, node: int | None) -> Case:
+    return replace(
+        case,
+        node=node,
+        up_at=None,
+        up_clock=None,
+        trouble_at=None,
+        sightings=0,
+        passed=(),
+        hole_seconds=0.0,
+        judgement=None,
+        started=None,
+        killed_clock=None,
+        kill_unanswered=False,
+    )
+
+
+def _is_proven_for_good(case: Case) -> bool:
+    """Return whether only people are told of the crash, so that its proof need not be renewed."""
+    return case.state is State.HELD and not case.policy.acts
+
+
+EVENT_OF = {
+    Ruling.CRASHED: Event.CRASH_PROVEN,
+    Ruling.INTENDED: Event.STOP_EXPLAINED,
+    Ruling.PLATFORM: Event.PLATFORM_CLAIMED,
+    Ruling.UNKNOWN: Event.CAUSE_MISSING,
+}
+
+
+def settle(case: Case, judgement: Judgement, *, at: float) -> Case:
+    """Return the case with its judgement, and in the state that follows from it."""
+    if _is_proven_for_good(case) and judgement.ruling is not Ruling.INTENDED:
+        return case
+    if judgement != case.judgement:
+        case = replace(case, judgement=judgement)
+    if judgement.ruling is Ruling.CRASHED and case.state is State.BACKOFF:
+        return case
+    event = EVENT_OF.get(judgement.ruling)
+    if event is not None:
+        return step(case, event, at=at)
+    if case.state is State.SUSPECT:
+        return case
+    passed = case.state is State.PLATFORM
+    return step(case, Event.PLATFORM_PASSED if passed else Event.SEEN_CHANGING, at=at)

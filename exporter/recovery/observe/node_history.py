@@ -1,0 +1,76 @@
+"""How the hosts have been lately: whether a VM's trouble may be its node's."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from exporter.recovery.model.limits import Rules
+from exporter.recovery.observe.inventory_checks import Picture, is_well
+
+
+class Drop(NamedTuple):
+    """A VM that was newly found down."""
+
+    at: float
+    uuid: str
+
+
+class NodeLife(NamedTuple):
+    """One node's recent past."""
+
+    well_since: float | None
+    """Since when every valid picture showed it well; ``None`` when the last one did not."""
+    drops: tuple[Drop, ...] = ()
+    """The VMs on it that were last newly found down."""
+    sick_at: float | None = None
+    """When a valid picture last showed it not well; ``None`` when none did."""
+    started_clock: float | None = None
+    """When it was last started, in the platform's time."""
+
+
+def tend(
+    lives: Mapping[int, NodeLife],
+    picture: Picture,
+    dropped: Mapping[str, int],
+    rules: Rules,
+) -> dict[int, NodeLife]:
+    """
+    Return how the nodes have been, *picture* included.
+
+    Args:
+        dropped: The VMs that ran a picture ago and are down now, with the nodes they ran on.
+
+    """
+    oldest = picture.at - rules.node_drop_seconds - rules.platform_seconds
+    # A node that is not listed is not known to be well; what is known of it is kept.
+    found = {key: life._replace(well_since=None) for key, life in lives.items()}
+    for key, node in picture.nodes.items():
+        life = lives.get(key)
+        since = life.well_since if life is not None else None
+        drops = tuple(one for one in (life.drops if life is not None else ()) if one.at > oldest)
+        new = tuple(Drop(picture.at, uuid) for uuid, was_on in dropped.items() if was_on == key)
+        sick_at = life.sick_at if life is not None else None
+        well = is_well(node)
+        found[key] = NodeLife(
+            well_since=(since if since is not None else picture.at) if well else None,
+            drops=drops + new,
+            sick_at=sick_at if well else picture.at,
+            started_clock=node.status.started_at if node.status is not None else None,
+        )
+    return found
+
+
+def has_failed(life: NodeLife, *, since: float, since_clock: float | None) -> bool:
+    """Return whether a node is known to have failed *since* a moment, if only by its new start."""
+    if life.sick_at is not None and life.sick_at >= since:
+        return True
+    started = life.started_clock
+    return started is not None and since_clock is not None and started > since_clock
+
+
+def lost_several(life: NodeLife, rules: Rules) -> float | None:
+    """Return when a node last lost one of several VMs within a short while; None if it did not."""
+    for last in sorted(life.drops, reverse=True):
+        near = {one.uuid for one in life.drops if 0 <= last.at - one.at <= rules.node_drop_seconds}
+        if len(near) >= rules.node_drops:  # one that falls again and again is not several
+            return last.at
+    return None

@@ -1,0 +1,248 @@
+"""What recovery knows of one cloud, and how one poll changes it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from exporter.model import VM
+from exporter.recovery.model.cases import Case, Enrolment, Policy, Ruling, Sight
+from exporter.recovery.model.limits import HOUR, Rules
+from exporter.recovery.model.states import OPEN, State
+from exporter.recovery.observe.circuit_breaker import Breaker, Count, vouched_for, weigh
+from exporter.recovery.observe.health import Health, after_invalid, after_valid, warm_up
+from exporter.recovery.observe.inventory_checks import (
+    Invalid,
+    Picture,
+    Poll,
+    believe,
+    classify,
+    is_well,
+    sight_of,
+    went_back,
+)
+from exporter.recovery.observe.lifecycle import Moment, meet, observe
+from exporter.recovery.observe.node_history import NodeLife, tend
+
+FRAGILE_SECONDS = 120.0
+"""So long after it came back, a VM is not counted as proven up."""
+CLOCK_JUMPED = "a clock jumped"
+CLOCKS_DISAGREE = 2.0
+"""Cadences by which two clocks may come apart from one poll to the next."""
+
+
+class Memory(NamedTuple):
+    """One cloud, as recovery remembers it."""
+
+    cases: dict[str, Case]
+    """By uuid; the engine puts new cases in the place of old ones between two polls."""
+    enrolments: Mapping[str, Enrolment]
+    nodes: Mapping[int, NodeLife]
+    health: Health
+    breaker: Breaker
+    picture: Picture | None = None
+    """The last valid one of this process."""
+    seen_at: float | None = None
+    """When the last valid picture was taken, perhaps by a process before this one."""
+    seen_time: datetime | None = None
+    seen_clock: float | None = None
+    accepted_at: float | None = None
+    """When a person said that what is seen is so; of the next valid picture, if that comes soon."""
+
+
+def advance(
+    memory: Memory, poll: Poll, enrolments: Mapping[str, Enrolment], rules: Rules
+) -> Memory:
+    """Return what is known after *poll*; one that is not to be believed changes no VM."""
+    accepts = (
+        memory.accepted_at is not None and poll.asked_at - memory.accepted_at <= rules.hole_seconds
+    )
+    known = _still_there(memory.cases, poll) if accepts else memory.cases
+    enrolled = {uuid: case.key for uuid, case in known.items() if case.policy.acts}
+    last = None if accepts else memory.picture
+    picture = believe(poll, last, rules, enrolled=enrolled)
+    if isinstance(picture, Invalid):
+        return memory._replace(health=after_invalid(memory.health, picture, rules))
+    moment = _moment(memory, picture)
+    health = after_valid(memory.health, rules, at=picture.at, gap_seconds=moment.gap_seconds)
+    set_back = went_back(memory.seen_clock, picture.clock, rules)
+    if set_back:
+        known = {uuid: _undated(case) for uuid, case in known.items()}
+        moment = moment._replace(before_clock=None)
+    if set_back or _clocks_disagree(memory, picture, poll.every_seconds):
+        health = warm_up(health, CLOCK_JUMPED, at=picture.at)
+    cases = follow_all(known, picture, enrolments, moment, rules)
+    dropped = newly_down(memory, picture)
+    nodes = tend(memory.nodes, picture, dropped, rules)
+    fallen = any(
+        case.state is State.SUSPECT and case.since == picture.at and case.policy.acts
+        for case in cases.values()
+    )
+    count = count_troubled(cases, enrolments, picture, dropped=fallen)
+    return Memory(
+        cases=cases,
+        enrolments=enrolments,
+        nodes=nodes,
+        health=health,
+        breaker=weigh(memory.breaker, count, rules, now=picture.at),
+        picture=picture,
+        seen_at=picture.at,
+        seen_time=picture.time,
+        seen_clock=picture.clock,
+    )
+
+
+def accepted(memory: Memory, *, at: float) -> Memory:
+    """Return what is known once a person said that what is seen is so."""
+    return memory._replace(accepted_at=at, breaker=vouched_for(memory.breaker, now=at))
+
+
+def _still_there(cases: Mapping[str, Case], poll: Poll) -> dict[str, Case]:
+    """Return the cases of VMs that *poll* shows, and those of which something is under way."""
+    vms = poll.snapshot.vms if poll.snapshot is not None else ()
+    shown = {vm.config.uuid for vm in vms if vm.status is not None}
+    return {uuid: case for uuid, case in cases.items() if uuid in shown or case.state in OPEN}
+
+
+def follow_all(
+    cases: Mapping[str, Case],
+    picture: Picture,
+    enrolments: Mapping[str, Enrolment],
+    moment: Moment,
+    rules: Rules,
+) -> dict[str, Case]:
+    """Return every case after *picture*; that of a VM that is up and stays so is the very same."""
+    found: dict[str, Case] = {}
+    vms = picture.vms
+    for uuid, case in cases.items():
+        vm, enrolment = vms.get(uuid), enrolments.get(uuid)
+        sight = classify(vm, enrolment)
+        policy = enrolment.policy if enrolment is not None else case.policy
+        if sight is Sight.UP and vm is not None and _is_as_before(case, vm, policy):
+            found[uuid] = case  # nothing happened, as to nearly every VM nearly always
+            continue
+        followed = observe(case, vm, sight, policy, moment, rules)
+        if followed is not None:
+            found[uuid] = followed
+    for uuid, enrolment in enrolments.items():
+        if uuid not in found and uuid in vms:
+            sight = classify(vms[uuid], enrolment)
+            if sight not in (Sight.INELIGIBLE, Sight.GONE):
+                found[uuid] = meet(vms[uuid], sight, enrolment.policy, moment)
+    return found
+
+
+def _is_as_before(case: Case, vm: VM, policy: Policy) -> bool:
+    """Return whether *vm*, which is up, was up already and has not changed since."""
+    config, status = vm.config, vm.status
+    return (
+        case.state is State.HEALTHY
+        and case.sight is Sight.UP
+        and status is not None
+        and status.node == case.node
+        and status.word == case.word
+        and config.machine == case.machine
+        and config.name == case.name
+        and policy is case.policy
+    )
+
+
+def newly_down(memory: Memory, picture: Picture) -> dict[str, int]:
+    """Return the VMs that ran when last seen and are down now, with the nodes they ran on."""
+    found: dict[str, int] = {}
+    for uuid, vm in picture.vms.items():
+        status = vm.status
+        if status is None or status.running is True:
+            continue
+        node = _ran_on(memory, uuid)
+        if node is not None and sight_of(status.word, status.running) is Sight.DOWN:
+            found[uuid] = node
+    return found
+
+
+def _ran_on(memory: Memory, uuid: str) -> int | None:
+    """Return where a VM ran when it was last seen; None if it did not run then."""
+    was = memory.picture.vms.get(uuid) if memory.picture is not None else None
+    if was is not None and was.status is not None:
+        return was.status.node if was.status.running is True else None
+    # After a restart, or as long as its row is missing, its case alone knows.
+    case = memory.cases.get(uuid)
+    if case is None or case.trouble_at is not None:
+        return None
+    unseen = case.sight is Sight.GONE and case.up_at is not None
+    return case.node if case.sight is Sight.UP or unseen else None
+
+
+def count_troubled(
+    cases: Mapping[str, Case],
+    enrolments: Mapping[str, Enrolment],
+    picture: Picture,
+    *,
+    dropped: bool,
+) -> Count:
+    """Return how many of the VMs in our care are not proven up, and of how many."""
+    troubled = of = 0
+    for uuid, case in cases.items():
+        if case.state is State.HEALTHY and case.sight is Sight.UP:
+            of += case.policy.acts
+            continue
+        enrolment = enrolments.get(uuid)
+        if enrolment is not None and enrolment.policy is Policy.IGNORE:
+            continue
+        if not case.policy.acts and case.state not in OPEN:
+            continue
+        counts, is_trouble = _weight(case, at=picture.at)
+        of += counts
+        troubled += is_trouble
+    return Count(
+        troubled,
+        of,
+        nodes_well=all(is_well(node) for node in picture.nodes.values()),
+        dropped=dropped,
+    )
+
+
+def _weight(case: Case, *, at: float) -> tuple[bool, bool]:
+    """Return whether a case counts among those that could be up, and whether as trouble."""
+    lasted = at - case.since
+    if case.state is State.INTENDED or case.sight is Sight.HIBERNATED:
+        return False, False
+    if case.state is State.QUARANTINED:
+        return lasted < HOUR, lasted < HOUR
+    if case.state is State.BASELINE:
+        return False, False
+    if case.state is State.PROBATION:
+        return True, lasted < FRAGILE_SECONDS
+    if case.state in OPEN:
+        return True, True
+    if case.state is State.HEALTHY:  # and not up: on its way somewhere
+        return True, case.sight in (Sight.ERROR, Sight.GONE)
+    ruling = case.judgement.ruling if case.judgement is not None else None
+    return True, ruling is not Ruling.INTENDED
+
+
+def _moment(memory: Memory, picture: Picture) -> Moment:
+    """Return when *picture* was taken, and how long nobody had looked, by the strictest clock."""
+    if memory.seen_at is None:
+        return Moment(picture.at, picture.clock, picture.at, picture.clock, 0.0)
+    gaps = [picture.at - memory.seen_at]
+    if memory.seen_time is not None:
+        gaps.append((picture.time - memory.seen_time).total_seconds())
+    if memory.seen_clock is not None and picture.clock is not None:
+        gaps.append(picture.clock - memory.seen_clock)
+    return Moment(picture.at, picture.clock, memory.seen_at, memory.seen_clock, max(gaps))
+
+
+def _undated(case: Case) -> Case:
+    """Return a case whose last being up cannot be found in the platform's log any more."""
+    return case if case.up_clock is None else replace(case, up_clock=None)
+
+
+def _clocks_disagree(memory: Memory, picture: Picture, every_seconds: float) -> bool:
+    """Return whether the time of day moved otherwise than time does, within this process."""
+    if memory.picture is None:
+        return False
+    by_watch = picture.at - memory.picture.at
+    by_time = (picture.time - memory.picture.time).total_seconds()
+    return abs(by_time - by_watch) > CLOCKS_DISAGREE * every_seconds

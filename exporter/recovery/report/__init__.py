@@ -1,0 +1,1 @@
+"""Recovery: explanations, summaries and events for people. Reads state, changes none."""

@@ -1,0 +1,56 @@
+"""How every VM stands in recovery and what was done to it last, as those outside are told."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from operator import attrgetter
+
+from exporter.model import CaredVM, LastAction
+from exporter.recovery.model.cases import Case, Intent, Outcome
+
+_by_key = attrgetter("key")
+
+
+class Roster:
+    """One entry for each VM, which stays the very same for as long as its case does."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, tuple[Case, CaredVM]] = {}
+        self._last_actions: dict[str, LastAction] = {}
+        """By uuid; what was done by a process before this one is in the journal only."""
+
+    def call(
+        self, cases: Mapping[str, Case], time_of: Callable[[float], datetime]
+    ) -> tuple[CaredVM, ...]:
+        """
+        Return how every VM stands.
+
+        Args:
+            time_of: Returns the time of day of a moment of watch.
+
+        """
+        before, now = self._entries, dict[str, tuple[Case, CaredVM]]()
+        for uuid, case in cases.items():
+            entry = before.get(uuid)
+            if entry is None or entry[0] is not case:
+                since = time_of(case.since)
+                entry = case, CaredVM(case.key, case.name, case.policy, case.state, since)
+            now[uuid] = entry
+        self._entries = now
+        return tuple(sorted((vm for _, vm in now.values()), key=_by_key))
+
+    def renew(self) -> None:
+        """Write every entry anew: the times of day are others than before."""
+        self._entries.clear()
+
+    @property
+    def last_actions(self) -> tuple[LastAction, ...]:
+        return tuple(self._last_actions.values())
+
+    def acted(self, intent: Intent, outcome: Outcome, *, at: datetime) -> None:
+        """Enter the last thing that was done to a VM."""
+        done = LastAction(intent.vm_key, intent.name, intent.action, outcome, at)
+        self._last_actions[intent.uuid] = done
+
+    def strike(self, uuid: str) -> None:
+        """Forget what was done to a VM that is not there any more."""
+        self._last_actions.pop(uuid, None)

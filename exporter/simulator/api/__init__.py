@@ -1,0 +1,1 @@
+"""The simulated VergeOS API: routes, tables, queries, accounts, rate limit and response faults."""

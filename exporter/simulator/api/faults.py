@@ -1,0 +1,335 @@
+"""A switchboard of everything that can go wrong between a cloud and those who ask it."""
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Any
+
+from exporter.errors import VergewatchError
+from exporter.simulator.world.rng import Dice
+
+API_ROOT = "/api/v4/"
+ACTIONS = "/api/v4/vm_actions"
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class FaultError(VergewatchError):
+    """A fault, or a parameter of one, that does not exist or cannot have this value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A knob of a fault."""
+
+    default: float | str | bool
+    about: str
+    least: float | None = None
+    most: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A fault that exists."""
+
+    about: str
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    path: str | None = None
+    """Where it strikes when nobody says where."""
+    method: str | None = None
+
+
+def _share(default: float, about: str = "share of the rows") -> Parameter:
+    return Parameter(default, about, least=0.0, most=1.0)
+
+
+_AFTER = Parameter(default=False, about="whether the request takes effect first")
+
+FAULTS: Mapping[str, Kind] = {
+    "latency": Kind(
+        "answers come late",
+        {"seconds": Parameter(1.0, "how late", least=0.0), "after": _AFTER},
+    ),
+    "hang": Kind("no answer until it is turned off or the client leaves", {"after": _AFTER}),
+    "status": Kind(
+        "answers are errors",
+        {
+            "code": Parameter(500, "the HTTP status", least=400, most=599),
+            "text": Parameter("internal error", "what the body's err says"),
+            "after": _AFTER,
+        },
+    ),
+    "reset": Kind("the connection is reset before the request takes effect"),
+    "reset_after": Kind("the connection is reset after the request took effect"),
+    "reset_before_acting": Kind("as reset, for actions only", path=ACTIONS, method="POST"),
+    "reset_after_acting": Kind("as reset_after, for actions only", path=ACTIONS, method="POST"),
+    "truncate": Kind(
+        "answers are cut in half",
+        {
+            "mode": Parameter(
+                "length",
+                "length: the body is shorter than announced; json: only the JSON is cut",
+                choices=("length", "json"),
+            )
+        },
+    ),
+    "html": Kind("a login page answers, with status 200"),
+    "wrong_types": Kind("numbers become words, booleans objects", {"share": _share(0.2)}),
+    "object_instead_of_list": Kind("a list answers as an object"),
+    "missing_key": Kind("rows come without $key", {"share": _share(0.1)}),
+    "duplicate_keys": Kind("rows come twice", {"share": _share(0.1)}),
+    "unknown_status": Kind(
+        "a status word that nobody has heard of",
+        {"word": Parameter("defragmenting", "the word"), "share": _share(0.1)},
+    ),
+    "oversize": Kind(
+        "answers are padded", {"mebibytes": Parameter(101.0, "how much", least=0.0, most=512.0)}
+    ),
+    "frozen_writer": Kind("machine_status stays as it was when this was turned on"),
+    "frozen_clock": Kind("last_update and its like stop"),
+    "short_list": Kind("rows are missing", {"keep": _share(0.5, "share of the rows that stay")}),
+    "empty_list": Kind("lists are empty"),
+    "late_logs": Kind(
+        "log rows become visible late", {"seconds": Parameter(30.0, "how late", least=0.0)}
+    ),
+    "lost_logs": Kind("some log rows never appear", {"share": _share(0.2)}),
+    "outage": Kind(
+        "nobody is at home",
+        {
+            "mode": Parameter(
+                "refuse",
+                "refuse: the port is closed; abort: connections are reset at once",
+                choices=("refuse", "abort"),
+            )
+        },
+    ),
+    "reject_key": Kind(
+        "every credential is refused",
+        {
+            "locks": Parameter(default=True, about="whether a refusal counts towards the lockout"),
+            "empty": Parameter(default=False, about="whether the body is empty"),
+        },
+    ),
+    "string_keys": Kind("keys are strings"),
+    "expanded_keys": Kind("foreign keys are objects"),
+    "null_subrows": Kind("sub-rows are null"),
+    "missing_stats": Kind("rows of statistics are missing", {"share": _share(0.3)}),
+    "empty_arrays": Kind("objects are empty arrays"),
+    "null_nodes": Kind("nobody knows where anything runs"),
+    "accepted_but_never_starts": Kind(
+        "power-on answers 201 and nothing comes of it",
+        {"word": Parameter("stopped", "the status it stays in")},
+        path=ACTIONS,
+        method="POST",
+    ),
+    "no_capacity": Kind(
+        "power-on is refused for want of resources",
+        {"code": Parameter(422, "the HTTP status", least=400, most=599)},
+        path=ACTIONS,
+        method="POST",
+    ),
+}
+
+PLACES = ("path", "method", "probability", "times", "lasting")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault that is turned on."""
+
+    name: str
+    path: str | None
+    """A path, a table's name, or a pattern such as ``/api/v4/machine_*``; ``None``: everywhere."""
+    method: str | None
+    probability: float
+    times: int | None
+    """How many requests it will strike before it turns itself off."""
+    until: float | None
+    """Unix seconds at which it turns itself off."""
+    parameters: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.parameters[name]
+
+    def aims_at(self, method: str, path: str) -> bool:
+        if self.method is not None and self.method != method:
+            return False
+        if self.path is None:
+            return True
+        return fnmatchcase(path, self.path) or path.startswith(f"{self.path}/")
+
+
+Strike = Mapping[str, Fault]
+"""The faults that hit one request, by name."""
+
+
+class Switchboard:
+    """Turns faults on and off, and rolls the dice for each request."""
+
+    def __init__(self, *, seed: int = 0, time: Callable[[], float] = lambda: 0.0) -> None:
+        self.time = time
+        self.watchers: list[Callable[[], None]] = []
+        self._rng = Dice(seed)
+        self._on: dict[tuple[str, str | None], Fault] = {}
+
+    def turn_on(
+        self,
+        name: str,
+        *,
+        path: str | None = None,
+        method: str | None = None,
+        probability: float = 1.0,
+        times: int | None = None,
+        lasting: float | None = None,
+        **parameters: Any,
+    ) -> Fault:
+        """
+        Turn a fault on, anew if it is on for this path already.
+
+        Args:
+            path: Where; a path, a table's name or a pattern. Everywhere when left out.
+            probability: That a request is struck, 0 to 1.
+            times: How many requests are struck before it turns itself off.
+            lasting: Seconds until it turns itself off.
+
+        """
+        kind = _known(name)
+        _check("probability", probability, Parameter(1.0, "", least=0.0, most=1.0), name)
+        place = _place(path) or kind.path
+        fault = Fault(
+            name=name,
+            path=place,
+            method=method or kind.method,
+            probability=probability,
+            times=times,
+            until=None if lasting is None else self.time() + lasting,
+            parameters=_parameters(name, kind, parameters),
+        )
+        self._on[name, place] = fault
+        self._tell()
+        return fault
+
+    def turn_off(self, name: str, *, path: str | None = None) -> bool:
+        """Turn a fault off, everywhere or for one *path*; return whether it was on."""
+        _known(name)
+        place = _place(path)
+        gone = [key for key in self._on if key[0] == name and place in (None, key[1])]
+        for key in gone:
+            del self._on[key]
+        if gone:
+            self._tell()
+        return bool(gone)
+
+    def clear(self) -> None:
+        """Turn everything off."""
+        self._on.clear()
+        self._tell()
+
+    @contextmanager
+    def on(self, name: str, **settings: Any) -> Iterator[Fault]:
+        """Have a fault turned on for the length of a ``with``."""
+        fault = self.turn_on(name, **settings)
+        try:
+            yield fault
+        finally:
+            if self._on.pop((fault.name, fault.path), None) is not None:
+                self._tell()
+
+    def active(self, name: str | None = None) -> tuple[Fault, ...]:
+        """Return what is turned on."""
+        self._expire()
+        return tuple(fault for fault in self._on.values() if name in (None, fault.name))
+
+    def next_expiry(self) -> float | None:
+        """Return the moment at which the next fault turns itself off."""
+        return min((f.until for f in self._on.values() if f.until is not None), default=None)
+
+    def strike(self, method: str, path: str) -> Strike:
+        """Return the faults that hit this request; dice are rolled once for each."""
+        self._expire()
+        hits: dict[str, Fault] = {}
+        for key, fault in tuple(self._on.items()):
+            if not fault.aims_at(method, path):
+                continue
+            if fault.probability < 1.0 and not self._rng.chance(fault.probability):
+                continue
+            hits[fault.name] = fault
+            if fault.times is not None:
+                self._use_up(key, fault)
+        return hits
+
+    def _use_up(self, key: tuple[str, str | None], fault: Fault) -> None:
+        left = (fault.times or 0) - 1
+        if left > 0:
+            self._on[key] = replace(fault, times=left)
+        else:
+            del self._on[key]
+            self._tell()
+
+    def _expire(self) -> None:
+        now = self.time()
+        over = [key for key, f in self._on.items() if f.until is not None and f.until <= now]
+        for key in over:
+            del self._on[key]
+        if over:
+            self._tell()
+
+    def _tell(self) -> None:
+        for watcher in tuple(self.watchers):
+            watcher()
+
+
+def check_settings(name: str, settings: Mapping[str, Any]) -> None:
+    """Raise `FaultError` unless `Switchboard.turn_on` would take these."""
+    Switchboard().turn_on(name, **settings)
+
+
+def _place(path: str | None) -> str | None:
+    """Return a path in full; the name of a table is enough."""
+    return path if path is None or path.startswith("/") else API_ROOT + path
+
+
+def _known(name: str) -> Kind:
+    if name in FAULTS:
+        return FAULTS[name]
+    raise FaultError(f"there is no fault {name!r}{nearest(name, FAULTS)}")
+
+
+def nearest(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
+    """Return a half-sentence that helps somebody who mistyped *name*."""
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; there are: {', '.join(known)}" if known else "; it has none"
+
+
+def _parameters(name: str, kind: Kind, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    for key in given:
+        if key not in kind.parameters:
+            known = (*kind.parameters, *PLACES)
+            raise FaultError(f"{name} has no parameter {key!r}{nearest(key, known)}")
+    values = {}
+    for key, parameter in kind.parameters.items():
+        values[key] = given.get(key, parameter.default)
+        _check(key, values[key], parameter, name)
+    return MappingProxyType(values)
+
+
+def _check(key: str, value: Any, parameter: Parameter, fault: str) -> None:
+    default = parameter.default
+    if isinstance(default, bool | str):
+        right, wanted = isinstance(value, type(default)), type(default).__name__
+    else:
+        right, wanted = isinstance(value, int | float) and not isinstance(value, bool), "a number"
+    if not right:
+        raise FaultError(f"{fault}.{key} must be {wanted}, not {value!r}")
+    if parameter.choices and value not in parameter.choices:
+        allowed = " or ".join(parameter.choices)
+        raise FaultError(f"{fault}.{key} must be {allowed}, not {value!r}")
+    if parameter.least is not None and value < parameter.least:
+        raise FaultError(f"{fault}.{key} must be at least {parameter.least:g}, not {value!r}")
+    if parameter.most is not None and value > parameter.most:
+        raise FaultError(f"{fault}.{key} must be at most {parameter.most:g}, not {value!r}")

@@ -1,0 +1,279 @@
+"""From a table and a query to the rows that go over the wire."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from exporter.simulator.api.query import (
+    Comparison,
+    Condition,
+    Field,
+    Getter,
+    InvalidQueryError,
+    columns_of,
+    parse_count,
+    parse_fields,
+    parse_filter,
+    parse_sort,
+    sort_key,
+)
+from exporter.simulator.api.tables import TABLES, Moment, Table
+
+Row = dict[str, Any]
+JoinedFilters = Literal["reject", "ignore", "work"]
+"""What becomes of a filter on a joined column; what a real system does is not known for sure."""
+
+VIEWS = ("most", "summary", "dashboard", "list")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One column of an answer."""
+
+    alias: str
+    get: Callable[[Any], Any]
+    path: tuple[str, ...]
+    leads_to: str | None = None
+    """The table that the value is a key of."""
+    subrow: bool = False
+    blob: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The answer to a list request."""
+
+    table: Table
+    shown: tuple[Shown, ...]
+    rows: list[Row]
+
+
+def list_rows(
+    table: Table, query: Mapping[str, str], moment: Moment, *, joined: JoinedFilters = "reject"
+) -> Listing:
+    """Return what ``GET /<table>?<query>`` lists; raise `InvalidQueryError` for nonsense."""
+    things = _select(table, query, moment, joined)
+    shown = _columns(table, query.get("fields"), moment)
+    if not shown:
+        return Listing(table, shown, [{"$count": len(things)}])
+    return Listing(table, shown, project(things, shown))
+
+
+def show_row(table: Table, key: str, fields: str | None, moment: Moment) -> Listing | None:
+    """Return what ``GET /<table>/<key>`` shows; ``None`` when there is no such row."""
+    thing = find(table, key, moment)
+    if thing is None:
+        return None
+    shown = _columns(table, fields, moment) or _columns(table, None, moment)
+    return Listing(table, shown, project([thing], shown))
+
+
+def find(table: Table, key: str, moment: Moment) -> Any:
+    """Return the thing behind a row's key."""
+    if table.find is not None:
+        return table.find(moment, key)
+    column = table.columns.get("$key") or table.columns["key"]
+    return next((one for one in table.rows(moment) if str(column.get(one, moment)) == key), None)
+
+
+def project(things: Iterable[Any], shown: tuple[Shown, ...]) -> list[Row]:
+    """Return one dictionary for each thing."""
+    pairs = [(column.alias, column.get) for column in shown]
+    return [{alias: get(thing) for alias, get in pairs} for thing in things]
+
+
+# Choosing rows.
+
+
+def _select(
+    table: Table, query: Mapping[str, str], moment: Moment, joined: JoinedFilters
+) -> list[Any]:
+    things = list(table.rows(moment))
+    condition = parse_filter(query.get("filter", ""), now=moment.now)
+    if condition is not None:
+        things = _filter(things, table, condition, query.get("fields"), moment, joined)
+    things = _sort(things, table, query.get("sort", ""), moment)
+    offset, limit = parse_count(query.get("offset")), parse_count(query.get("limit"))
+    return things[offset : offset + limit] if limit else things[offset:]
+
+
+def _filter(
+    things: list[Any],
+    table: Table,
+    condition: Condition,
+    fields: str | None,
+    moment: Moment,
+    joined: JoinedFilters,
+) -> list[Any]:
+    getters = {
+        name: column.fixed or _bound(column.get, moment) for name, column in table.columns.items()
+    }
+    strange = columns_of(condition) - set(getters)
+    if strange:
+        found = _joined(table, strange, fields, moment)
+        if joined == "reject" or strange - set(found):
+            raise InvalidQueryError(", ".join(sorted(strange)))
+        if joined == "ignore":
+            condition = _without(condition, strange)
+        getters.update(found)
+    if isinstance(condition, Comparison) and condition.column in getters:
+        get = getters[condition.column]
+        return [thing for thing in things if condition.holds(lambda _name, t=thing: get(t))]  # type: ignore[misc]
+    return [thing for thing in things if condition.holds(_getter(getters, thing))]
+
+
+def _getter(getters: Mapping[str, Callable[[Any], Any]], thing: Any) -> Getter:
+    return lambda name: getters[name](thing)
+
+
+_ANYTHING = Comparison("", "ne", "nothing")
+
+
+def _without(condition: Condition, strange: set[str]) -> Condition:
+    """Return the condition with every comparison of *strange* columns taken as true."""
+    if isinstance(condition, Comparison):
+        return _ANYTHING if condition.column in strange else condition
+    return type(condition)(
+        _without(condition.first, strange),
+        tuple((word, _without(other, strange)) for word, other in condition.rest),
+    )
+
+
+def _joined(
+    table: Table, names: set[str], fields: str | None, moment: Moment
+) -> dict[str, Callable[[Any], Any]]:
+    """Return getters for columns of other tables, by path or by an alias in ``fields``."""
+    found = {"": lambda _thing: ""}
+    aliases = {column.alias: column.get for column in _columns(table, fields, moment)}
+    for name in names:
+        if name in aliases:
+            found[name] = aliases[name]
+        elif "#" in name and (shown := _path(table, Field(tuple(name.split("#")), name), moment)):
+            found[name] = shown.get
+    return found
+
+
+def _sort(things: list[Any], table: Table, text: str, moment: Moment) -> list[Any]:
+    for name, down in reversed(parse_sort(text)):
+        column = table.columns.get(name)
+        if column is None:
+            raise InvalidQueryError(name)
+        get = column.fixed or _bound(column.get, moment)
+        things = sorted(things, key=lambda thing: sort_key(get(thing)), reverse=down)
+    return things
+
+
+# Choosing columns.
+
+
+def _columns(table: Table, fields: str | None, moment: Moment) -> tuple[Shown, ...]:
+    """Return the columns that ``fields`` names; unknown ones are dropped without a word."""
+    if fields is None:
+        return _named(table, table.default or tuple(table.columns), moment)
+    shown: dict[str, Shown] = {}
+    for item in parse_fields(fields):
+        for column in _item(table, item, moment):
+            shown[column.alias] = column
+    return tuple(shown.values())
+
+
+def _item(table: Table, item: Field, moment: Moment) -> tuple[Shown, ...]:
+    if item.path == ("all",) and item.inner is None:
+        names = [name for name in table.columns if name not in table.hidden_from_all]
+        return _named(table, names, moment)
+    if item.path[0] in VIEWS and len(item.path) == 1 and item.inner is None:
+        return _named(table, table.default or tuple(table.columns), moment)
+    shown = _path(table, item, moment)
+    return () if shown is None else (shown,)
+
+
+def _named(table: Table, names: Iterable[str], moment: Moment) -> tuple[Shown, ...]:
+    found = (_path(table, Field((name,), name), moment) for name in names)
+    return tuple(column for column in found if column is not None)
+
+
+def _path(table: Table, item: Field, moment: Moment) -> Shown | None:
+    """Follow a path such as ``machine#status#running`` from table to table."""
+    steps: list[Callable[[Any, Moment], Any]] = []
+    for name in item.path[:-1] if item.inner is None else item.path:
+        link = table.links.get(name)
+        if link is None:
+            return None
+        steps.append(link.follow)
+        table = TABLES[link.table]
+    if item.inner is not None:
+        return _subrow(table, item, steps, moment)
+    return _scalar(table, item, steps, moment)
+
+
+def _subrow(
+    table: Table, item: Field, steps: list[Callable[[Any, Moment], Any]], moment: Moment
+) -> Shown | None:
+    columns: dict[str, Shown] = {}
+    for inner in item.inner or ():
+        for column in _item(table, inner, moment):
+            columns[column.alias] = column
+    pairs = [(column.alias, column.get) for column in columns.values()]
+    follow = _follower(steps, moment)
+
+    def get(thing: Any) -> Any:
+        child = follow(thing)
+        return None if child is None else {alias: read(child) for alias, read in pairs}
+
+    return Shown(item.alias, get, item.path, subrow=True)
+
+
+def _scalar(
+    table: Table, item: Field, steps: list[Callable[[Any, Moment], Any]], moment: Moment
+) -> Shown | None:
+    name = item.path[-1]
+    if name == "$display":
+        name = "name" if "name" in table.columns else "$key"
+    column = table.columns.get(name)
+    if column is None:
+        return None
+    read = column.fixed or _bound(column.get, moment)
+    if item.function is not None:
+        function = FUNCTIONS.get(item.function)
+        if function is None:
+            return None
+        read = _applied(function, read)
+    if steps:
+        follow, last = _follower(steps, moment), read
+
+        def read(thing: Any) -> Any:
+            child = follow(thing)
+            return None if child is None else last(child)
+
+    leads_to = column.leads_to if item.function is None else None
+    return Shown(item.alias, read, item.path, leads_to=leads_to, blob=column.blob)
+
+
+FUNCTIONS: Mapping[str, Callable[[Any], Any]] = {
+    "display": lambda value: None if value is None else str(value).replace("_", " ").capitalize(),
+    "upper": lambda value: None if value is None else str(value).upper(),
+    "lower": lambda value: None if value is None else str(value).lower(),
+}
+
+
+def _applied(function: Callable[[Any], Any], read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda thing: function(read(thing))
+
+
+def _bound(get: Callable[[Any, Moment], Any], moment: Moment) -> Callable[[Any], Any]:
+    return lambda thing: get(thing, moment)
+
+
+def _follower(steps: list[Callable[[Any, Moment], Any]], moment: Moment) -> Callable[[Any], Any]:
+    if len(steps) == 1:
+        step = steps[0]
+        return lambda thing: step(thing, moment)
+
+    def follow(thing: Any) -> Any:
+        for step in steps:
+            if thing is None:
+                return None
+            thing = step(thing, moment)
+        return thing
+
+    return follow

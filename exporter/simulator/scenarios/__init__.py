@@ -1,0 +1,1 @@
+"""Scenarios: YAML files that say what happens in a simulated system, and their loading."""

@@ -1,0 +1,273 @@
+"""A story for a simulated cloud: who is in it and what happens when, read from a YAML file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from exporter.clock import Clock
+from exporter.errors import ConfigError
+from exporter.simulator.api.faults import FAULTS, FaultError, check_settings, nearest
+from exporter.simulator.scenarios.timetable import RATES, Appointment, Subject, keep
+from exporter.simulator.scenarios.yaml_document import Document
+from exporter.simulator.world.events import EVENTS, Event
+from exporter.simulator.world.factory import found_world
+from exporter.simulator.world.fleet import ClusterPlan
+from exporter.simulator.world.world import World
+
+MOST_VMS = 50_000
+MOST_NODES = 500
+MOST_PER_HOUR = 100_000
+A_YEAR = 365 * 86_400.0
+
+TOP = (
+    "about",
+    "seed",
+    "cloud",
+    "vms",
+    "clusters",
+    "names",
+    "stopped_share",
+    "tags",
+    "timetable",
+    "rates",
+)
+LINE = (
+    "at",
+    "every",
+    "jitter",
+    "event",
+    "fault",
+    "vm",
+    "role",
+    "tag",
+    "node",
+    "count",
+    "for",
+    "with",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A cloud to be, and its story."""
+
+    name: str
+    about: str = ""
+    seed: int = 1
+    cloud: str = "northwind"
+    vms: int = 40
+    clusters: tuple[ClusterPlan, ...] | None = None
+    names: tuple[str, ...] = ()
+    stopped_share: float = 0.06
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Tags by name of VM."""
+    timetable: tuple[Appointment, ...] = ()
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+    def with_changes(self, *, seed: int | None = None, vms: int | None = None) -> "Scenario":
+        """Return this story with another seed or size."""
+        changed = replace(self, seed=self.seed if seed is None else seed)
+        return changed if vms is None else replace(changed, vms=vms)
+
+    def build(self, clock: Clock) -> World:
+        """Build the world of this story; its time starts now."""
+        world = found_world(
+            seed=self.seed,
+            vms=self.vms,
+            start=clock.now().timestamp(),
+            cloud_name=self.cloud,
+            clusters=self.clusters,
+            names=self.names[: self.vms],
+            stopped_share=self.stopped_share,
+        )
+        for name, tags in self.tags.items():
+            for vm in [one for one in world.live_vms() if one.name == name]:
+                for tag in tags:
+                    world.tag(vm, tag, user="admin")
+        keep(world, self.timetable, self.rates)
+        return world
+
+
+def built_in() -> tuple[str, ...]:
+    """Return the names of the scenarios that come with the program."""
+    return tuple(sorted(one.name.removesuffix(".yaml") for one in _shelf() if one.is_file()))
+
+
+def load_scenario(name_or_path: str | Path) -> Scenario:
+    """Return a scenario that comes with the program, by its name, or one from a file."""
+    text_name = str(name_or_path)
+    if text_name in built_in():
+        file = resources.files(__package__) / f"{text_name}.yaml"
+        return read_scenario(file.read_text(encoding="utf-8"), file=f"{text_name}.yaml")
+    path = Path(name_or_path)
+    if not path.is_file():
+        problem = f"there is no scenario {text_name!r}, neither a file nor one of ours"
+        raise ConfigError(problem + nearest(text_name, built_in()))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    return read_scenario(text, file=str(path))
+
+
+def read_scenario(text: str, *, file: str) -> Scenario:
+    """Return the scenario that a file's *text* tells of, or raise `ConfigError`."""
+    parts = Document.read(text, file=file).mapping(TOP)
+    scenario = Scenario(name=Path(file).stem)
+    values: dict[str, Any] = {}
+    for name, part in parts.items():
+        values[name] = _READERS[name](part)
+    return replace(scenario, **values)
+
+
+def _shelf() -> list[Any]:
+    folder = resources.files(__package__)
+    return [one for one in folder.iterdir() if one.name.endswith(".yaml")]
+
+
+def _clusters(part: Document) -> tuple[ClusterPlan, ...]:
+    found = []
+    for item in part.items():
+        fields = item.mapping(("name", "nodes"))
+        if len(fields) < len(("name", "nodes")):
+            raise item.error("needs a name and a number of nodes")
+        nodes = fields["nodes"].whole(least=1, most=MOST_NODES)
+        found.append(ClusterPlan(fields["name"].text(), nodes))
+    if not found:
+        raise part.error("must name at least one cluster")
+    return tuple(found)
+
+
+def _names(part: Document) -> tuple[str, ...]:
+    names: dict[str, None] = {}
+    for item in part.items():
+        name = item.text()
+        if name in names:
+            raise item.error(f"{name!r} is given twice")
+        names[name] = None
+    return tuple(names)
+
+
+def _tags(part: Document) -> dict[str, tuple[str, ...]]:
+    found = {}
+    for name, tags in part.mapping().items():
+        for tag in tags.items():
+            _tag(tag)
+        found[name] = tuple(tag.text() for tag in tags.items())
+    return found
+
+
+def _tag(part: Document) -> str:
+    category, slash, name = part.text().partition("/")
+    if not (slash and category and name):
+        raise part.error(f"must be written category/tag, not {part.text()!r}")
+    return part.text()
+
+
+def _rates(part: Document) -> dict[str, float]:
+    return {
+        name: one.number(least=0, most=MOST_PER_HOUR) for name, one in part.mapping(RATES).items()
+    }
+
+
+def _timetable(part: Document) -> tuple[Appointment, ...]:
+    return tuple(_appointment(item) for item in part.items())
+
+
+def _appointment(line: Document) -> Appointment:
+    fields = line.mapping(LINE)
+    if "at" not in fields and "every" not in fields:
+        raise line.error("needs 'at' or 'every'")
+    if ("event" in fields) == ("fault" in fields):
+        raise line.error("needs either an 'event' or a 'fault'")
+    every = fields["every"].seconds() if "every" in fields else None
+    if every is not None and every <= 0:
+        raise fields["every"].error("must be more than nothing")
+    at = fields["at"].seconds() if "at" in fields else every or 0.0
+    jitter = fields["jitter"].seconds() if "jitter" in fields else 0.0
+    lasting = fields["for"].seconds() if "for" in fields else None
+    told = _fault_line(fields) if "fault" in fields else _event_line(line, fields)
+    return replace(told, at=at, every=every, jitter=jitter, lasting=lasting)
+
+
+def _fault_line(fields: Mapping[str, Document]) -> Appointment:
+    for name in ("vm", "role", "tag", "node", "count"):
+        if name in fields:
+            raise fields[name].error("means nothing for a fault; say 'path' under 'with'")
+    name = fields["fault"].text()
+    if name not in FAULTS:
+        raise fields["fault"].error(f"there is no fault {name!r}{nearest(name, FAULTS)}")
+    settings = {key: one.value() for key, one in _with(fields).items()}
+    try:
+        check_settings(name, settings)
+    except (FaultError, TypeError) as error:
+        raise fields.get("with", fields["fault"]).error(str(error)) from error
+    return Appointment(at=0.0, fault=name, words=settings)
+
+
+def _event_line(line: Document, fields: Mapping[str, Document]) -> Appointment:
+    name = fields["event"].text()
+    if name not in EVENTS:
+        raise fields["event"].error(f"there is no event {name!r}{nearest(name, EVENTS)}")
+    event = EVENTS[name]
+    if "for" in fields and event.undone_by is None:
+        raise fields["for"].error(f"{name} is over at once; it cannot last")
+    if event.subject == "node":
+        for key in ("vm", "role", "tag"):
+            if key in fields:
+                raise fields[key].error(f"{name} happens to a node; say which 'node'")
+    words = _with(fields)
+    for key, word in words.items():
+        if key not in event.words and not (name == "changes"):
+            raise word.error(f"{name} knows no {key!r}{nearest(key, event.words)}")
+    required = _required(event)
+    if missing := [word for word in required if word not in words]:
+        raise line.error(f"{name} needs {missing[0]!r} under 'with'")
+    said = {key: word.value() for key, word in words.items()}
+    return Appointment(at=0.0, event=name, subject=_subject(fields), words=said)
+
+
+def _required(event: Event) -> Sequence[str]:
+    return [word for word in event.words if word in ("name", "tag")]
+
+
+def _with(fields: Mapping[str, Document]) -> dict[str, Document]:
+    return fields["with"].mapping() if "with" in fields else {}
+
+
+def _subject(fields: Mapping[str, Document]) -> Subject:
+    count: int | None = 1
+    if "count" in fields and fields["count"].value() == "all":
+        count = None
+    elif "count" in fields:
+        count = fields["count"].whole(least=1, most=MOST_VMS)
+    return Subject(
+        vm=_any(fields.get("vm")),
+        role=fields["role"].text() if "role" in fields else None,
+        tag=_tag(fields["tag"]) if "tag" in fields else None,
+        node=_any(fields.get("node")),
+        count=count,
+    )
+
+
+def _any(part: Document | None) -> str | None:
+    """Return a pattern; ``any`` is the one that everything matches."""
+    if part is None:
+        return None
+    return None if part.text() == "any" else part.text()
+
+
+_READERS: Mapping[str, Any] = {
+    "about": Document.text,
+    "seed": lambda part: part.whole(least=0, most=2**53),
+    "cloud": Document.text,
+    "vms": lambda part: part.whole(least=1, most=MOST_VMS),
+    "clusters": _clusters,
+    "names": _names,
+    "stopped_share": lambda part: part.number(least=0, most=1),
+    "tags": _tags,
+    "timetable": _timetable,
+    "rates": _rates,
+}

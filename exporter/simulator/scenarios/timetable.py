@@ -1,0 +1,157 @@
+"""When what happens to whom: the appointments of a scenario, kept in a world's agenda."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from exporter.simulator.world.events import EVENTS, Event
+from exporter.simulator.world.machines import VM
+from exporter.simulator.world.rng import Dice
+from exporter.simulator.world.world import World
+
+HOUR = 3600.0
+HANGS_FOR = 900.0
+"""Seconds after which somebody frees a guest that hung by chance."""
+
+RATES: Mapping[str, str] = {
+    "crashes_per_hour": "crash",
+    "hangs_per_hour": "hang",
+    "guest_shutdowns_per_hour": "guest_shuts_down",
+    "guest_reboots_per_hour": "guest_reboots",
+    "operator_stops_per_hour": "operator_stops",
+    "operator_starts_per_hour": "operator_starts",
+    "task_stops_per_hour": "task_stops",
+    "migrations_per_hour": "migrate",
+}
+"""Rates over the whole fleet, and what each of them makes happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom an event befalls; every condition that is stated must hold."""
+
+    vm: str | None = None
+    """A pattern for the name, such as ``web-*``."""
+    role: str | None = None
+    tag: str | None = None
+    """Such as ``environment/test``."""
+    node: str | None = None
+    """A pattern for a node's name; for a VM, of the node that it runs on."""
+    count: int | None = 1
+    """``None``: all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appointment:
+    """A line of a timetable; times are seconds since the scenario's start."""
+
+    at: float
+    every: float | None = None
+    jitter: float = 0.0
+    event: str | None = None
+    fault: str | None = None
+    subject: Subject = field(default_factory=Subject)
+    lasting: float | None = None
+    words: Mapping[str, Any] = field(default_factory=dict)
+    """What is said about the event, or the settings of the fault."""
+
+
+def keep(world: World, appointments: Iterable[Appointment], rates: Mapping[str, float]) -> None:
+    """Enter a timetable into the agenda of *world*."""
+    _Keeper(world).keep(appointments, rates)
+
+
+class _Keeper:
+    """Makes the appointments of one scenario happen; it rolls its own dice."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._dice = Dice(world.seed + 1)
+
+    def keep(self, appointments: Iterable[Appointment], rates: Mapping[str, float]) -> None:
+        for appointment in appointments:
+            self._enter(appointment, self._world.started_at + appointment.at)
+        for name, per_hour in rates.items():
+            if per_hour > 0:
+                self._repeat(EVENTS[RATES[name]], per_hour)
+
+    def _enter(self, appointment: Appointment, moment: float) -> None:
+        """Arrange one occurrence, which arranges the next."""
+        world = self._world
+        jitter = self._dice.uniform(0, appointment.jitter)
+
+        def occur() -> None:
+            self._occur(appointment)
+            if appointment.every is not None:
+                self._enter(appointment, moment + appointment.every)
+
+        arrange = world.alarm_at if appointment.fault is not None else world.at
+        arrange(moment + jitter, occur)
+
+    def _repeat(self, event: Event, per_hour: float) -> None:
+        world = self._world
+        lasting = HANGS_FOR if event is EVENTS["hang"] else None
+
+        def occur() -> None:
+            for vm in self._choose(event, Subject()):
+                self._befall(event, vm, Appointment(at=0.0, lasting=lasting))
+            self._repeat(event, per_hour)
+
+        world.at(world.now + self._dice.expovariate(per_hour / HOUR), occur)
+
+    def _occur(self, appointment: Appointment) -> None:
+        if appointment.fault is not None:
+            settings = {"lasting": appointment.lasting, **appointment.words}
+            self._world.faults.turn_on(appointment.fault, **settings)
+        elif appointment.event is not None:
+            event = EVENTS[appointment.event]
+            for subject in self._choose(event, appointment.subject):
+                self._befall(event, subject, appointment)
+
+    def _befall(self, event: Event, subject: object, appointment: Appointment) -> None:
+        world = self._world
+        event.happen(world, subject, **appointment.words)
+        if appointment.lasting is None or event.undone_by is None:
+            return
+        undoing = EVENTS[event.undone_by]
+
+        def undo() -> None:
+            if not isinstance(subject, VM) or (subject.key in world.vms and undoing.suits(subject)):
+                undoing.happen(world, subject)
+
+        world.at(world.now + appointment.lasting, undo)
+
+    def _choose(self, event: Event, subject: Subject) -> Sequence[object]:
+        """Return the things that an event befalls: as many as wanted, by chance."""
+        world = self._world
+        found: list[object]
+        if event.subject == "node":
+            pattern = subject.node or "*"
+            found = [one for one in world.nodes.values() if fnmatchcase(one.name, pattern)]
+        else:
+            suits = self._condition(subject)
+            found = [vm for vm in world.live_vms() if event.suits(vm) and suits(vm)]
+        if subject.count is None:
+            return found
+        return self._dice.sample(found, min(subject.count, len(found)))
+
+    def _condition(self, subject: Subject) -> Callable[[VM], bool]:
+        world = self._world
+
+        def suits(vm: VM) -> bool:
+            # The platform's own VMs are left alone unless they are called by name.
+            if vm.service is not None and subject.vm is None:
+                return False
+            if subject.vm is not None and not fnmatchcase(vm.name, subject.vm):
+                return False
+            if subject.role is not None and vm.role != subject.role:
+                return False
+            if subject.tag is not None and subject.tag not in world.tags_of(vm):
+                return False
+            node = world.nodes.get(vm.machine.status.node or 0)
+            return subject.node is None or (
+                node is not None and fnmatchcase(node.name, subject.node)
+            )
+
+        return suits

@@ -1,0 +1,242 @@
+"""How a believable world comes to be, step by step, before its first moment."""
+
+from collections.abc import Mapping, Sequence
+
+from exporter.simulator.world.context import Timings
+from exporter.simulator.world.fleet import (
+    DAY,
+    ClusterPlan,
+    default_clusters,
+    memory_per_node,
+    pick_role,
+    role_of,
+)
+from exporter.simulator.world.machines import VM, Cluster, Machine, Member, Node, Status
+from exporter.simulator.world.platform_log import Wording
+from exporter.simulator.world.world import PowerState, World
+
+DEFAULT_START = 1_767_225_600.0
+"""The first second of 2026, for worlds whose time does not matter."""
+
+LEAST_WITH_SERVICE = 10
+"""In clouds of this many VMs one of them belongs to a NAS service."""
+
+TAGS: Mapping[str, tuple[str, ...]] = {
+    "environment": ("production", "staging", "test"),
+    "recovery": ("auto", "never"),
+    "team": ("web", "data", "office"),
+}
+
+
+def found_world(
+    *,
+    seed: int = 1,
+    vms: int = 40,
+    start: float = DEFAULT_START,
+    cloud_name: str = "northwind",
+    clusters: Sequence[ClusterPlan] | None = None,
+    names: Sequence[str] = (),
+    timings: Timings | None = None,
+    wordings: Mapping[str, Wording | None] | None = None,
+    stopped_share: float = 0.06,
+    powerstate: PowerState = "observed",
+) -> World:
+    """
+    Return a cloud that has been running for a while.
+
+    Args:
+        start: Unix seconds of its first moment; counters and starts lie before it.
+        names: For the first VMs; the others are named after their roles.
+        stopped_share: How many VMs are off from the beginning, 0 to 1.
+        powerstate: Whether ``machine_status.powerstate`` repeats what runs or says what was
+            last asked for; no source knows.
+
+    """
+    world = World(
+        seed=seed,
+        start=start,
+        cloud_name=cloud_name,
+        timings=timings or Timings(),
+        wordings=wordings,
+        powerstate=powerstate,
+    )
+    _Founding(world).found(
+        clusters or default_clusters(vms), vms=vms, names=names, stopped_share=stopped_share
+    )
+    return world
+
+
+class _Founding:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._builder = world.builder
+        self._rng = world.stage.rng
+
+    def found(
+        self,
+        plans: Sequence[ClusterPlan],
+        *,
+        vms: int,
+        names: Sequence[str],
+        stopped_share: float,
+    ) -> None:
+        world = self._world
+        # Keys of different tables must not coincide, or a wrong join would look right.
+        world.keys.skip("machines", 100)
+        world.keys.skip("tag_members", 500)
+        world.keys.skip("machine_nics", 30)
+        for plan in plans:
+            key = world.keys.next("clusters")
+            world.clusters[key] = Cluster(key, plan.name, f"The {plan.name} cluster")
+        with_service = vms >= LEAST_WITH_SERVICE
+        fleet = self._fleet(vms - with_service, names, plans)
+        self._nodes(plans, fleet)
+        self._platform_machines()
+        if with_service:
+            self._service_vm()
+        self._run(fleet, stopped_share)
+        self._snapshots(fleet)
+        self._tags(fleet)
+        self._groups(fleet)
+        self._history(fleet)
+
+    def _fleet(self, vms: int, names: Sequence[str], plans: Sequence[ClusterPlan]) -> list[VM]:
+        clusters = list(self._world.clusters)
+        weights = [plan.nodes for plan in plans]
+        fleet = []
+        for number in range(vms):
+            given = names[number] if number < len(names) else None
+            role = pick_role(self._rng) if given is None else role_of(given)
+            cluster = self._rng.choices(clusters, weights)[0]
+            vm = self._builder.vm(role=role, cluster=cluster, name=given)
+            if len(clusters) > 1 and self._rng.chance(0.2):
+                vm.machine.cluster_failover = self._rng.choice(
+                    [c for c in clusters if c != cluster]
+                )
+            fleet.append(vm)
+            self._adopt(vm)
+        return fleet
+
+    def _nodes(self, plans: Sequence[ClusterPlan], fleet: Sequence[VM]) -> None:
+        world = self._world
+        for cluster, plan in zip(world.clusters.values(), plans, strict=True):
+            members = [vm for vm in fleet if vm.machine.cluster == cluster.key]
+            memory = memory_per_node(members, plan.nodes)
+            for _ in range(plan.nodes):
+                node = self._builder.node(len(world.nodes) + 1, cluster, memory_mb=memory)
+                world.nodes[node.key] = node
+                world.machines[node.machine.key] = node.machine
+                cluster.nodes.append(node)
+                self._let_run(node.machine, node)
+
+    def _platform_machines(self) -> None:
+        world = self._world
+        first = next(iter(world.clusters))
+        for kind, name in (
+            ("vnet", "External"),
+            ("vnet", "Internal"),
+            ("vnet", "DMZ"),
+            ("tenant_node", "meadow-node1"),
+            ("tenant_node", "meadow-node2"),
+        ):
+            machine = self._builder.router(kind, name, cluster=first)  # type: ignore[arg-type]
+            world.machines[machine.key] = machine
+            self._house(machine)
+
+    def _service_vm(self) -> None:
+        """Add the VM of a NAS service: in the list like any other, owned by the platform."""
+        cluster = next(iter(self._world.clusters))
+        vm = self._builder.vm(role=role_of("files"), cluster=cluster, name="nas-service")
+        vm.service, vm.creator, vm.created_from = 1, "system", "recipe"
+        self._adopt(vm)
+        self._house(vm.machine)
+
+    def _run(self, fleet: Sequence[VM], stopped_share: float) -> None:
+        rng = self._rng
+        for vm in fleet:
+            if not rng.chance(stopped_share):
+                self._house(vm.machine)
+                continue
+            word = "hibernated" if rng.chance(0.1) else "stopped"
+            stopped = self._world.now - rng.uniform(0.1, 60) * DAY
+            vm.enabled = rng.chance(0.75)
+            vm.machine.idle_since = stopped
+            vm.machine.status = Status(
+                word=word,
+                running=False,
+                state="offline",
+                since=stopped,
+                started=stopped - rng.uniform(1, 100) * DAY,
+            )
+
+    def _house(self, machine: Machine) -> None:
+        node = self._world.platform.place(machine)
+        if node is not None:
+            node.host(machine)
+            self._let_run(machine, node)
+
+    def _let_run(self, machine: Machine, node: Node) -> None:
+        started = self._world.now - self._rng.uniform(0.05, 120) * DAY
+        machine.idle_since = None
+        machine.status = Status(
+            word="running",
+            running=True,
+            state="online",
+            since=started,
+            started=started,
+            node=node.key,
+            wanted=True,
+        )
+
+    def _snapshots(self, fleet: Sequence[VM]) -> None:
+        for vm in fleet:
+            if self._rng.chance(0.12):
+                taken = self._world.now - self._rng.uniform(0.1, 14) * DAY
+                self._adopt(self._builder.snapshot_of(vm, at=taken))
+
+    def _tags(self, fleet: Sequence[VM]) -> None:
+        world, rng = self._world, self._rng
+        for category, names in TAGS.items():
+            for name in names:
+                world.tag_named(category, name)
+        for vm in fleet:
+            environment = rng.choices(TAGS["environment"], (70, 18, 12))[0]
+            self._tag(vm, "environment", environment)
+            if rng.chance(0.6):
+                self._tag(vm, "recovery", "auto")
+            elif rng.chance(0.1):
+                self._tag(vm, "recovery", "never")
+
+    def _tag(self, vm: VM, category: str, name: str) -> None:
+        world = self._world
+        row = Member(
+            world.keys.next("tag_members"), world.tag_named(category, name), f"vms/{vm.key}"
+        )
+        world.members[row.key] = row
+
+    def _groups(self, fleet: Sequence[VM]) -> None:
+        """Keep pairs of one role apart, now and then."""
+        for vm in fleet:
+            if vm.role in ("db", "dc", "queue") and self._rng.chance(0.6):
+                vm.machine.ha_group = f"{vm.role}-{vm.machine.cluster}"
+
+    def _history(self, fleet: Sequence[VM]) -> None:
+        """Write some rows of the past week, so that the logs are not empty on the first day."""
+        world, rng = self._world, self._rng
+        moments = sorted(world.now - rng.uniform(0.02, 7) * DAY for _ in range(min(60, len(fleet))))
+        for moment in moments:
+            vm = rng.choice(fleet)
+            event = rng.choice(("changed", "logged_in", "guest_rebooted"))
+            name = rng.choice(("anna", "jonas")) if event == "logged_in" else vm.name
+            world.chronicle.tell(
+                event,
+                at=moment,
+                name=name,
+                object_type="user" if event == "logged_in" else "vm",
+                machine=vm.machine.key,
+                user="system" if event == "guest_rebooted" else rng.choice(("anna", "jonas")),
+            )
+
+    def _adopt(self, vm: VM) -> None:
+        self._world.vms[vm.key] = vm
+        self._world.machines[vm.machine.key] = vm.machine

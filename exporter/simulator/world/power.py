@@ -1,0 +1,226 @@
+"""How a machine starts, stops and moves: the sequences of status words, and how long each lasts."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from exporter.simulator.world.context import Happening, Stage
+from exporter.simulator.world.machines import STATES, Machine, Node, Status
+
+OFF = ("stopped", "hibernated")
+Step = Callable[[], None]
+
+OBJECT_TYPES: Mapping[str, str] = {
+    "vm": "vm",
+    "vnet": "vnet",
+    "tenant_node": "tenant",
+    "node": "node",
+}
+
+
+class Power:
+    """The switch of every machine. Whoever changes the course of one starts a new plan for it."""
+
+    def __init__(self, stage: Stage, nodes: Mapping[int, Node]) -> None:
+        self._stage = stage
+        self._nodes = nodes
+
+    def start(self, machine: Machine, node: Node, *, then: Step | None = None) -> None:
+        """Start *machine* on *node*: initializing, then running."""
+        self._release(machine)
+        node.host(machine)
+        machine.restart_with_node = None
+        self._new_plan(machine, wanted=True)
+        timings = self._stage.timings
+
+        def initialize() -> None:
+            self._set(machine, "initializing", running=False, node=node.key)
+
+        def run() -> None:
+            self._run(machine, node)
+            self.tell(machine, "powered_on")
+            if then is not None:
+                then()
+
+        self._later(machine, timings.initializing, initialize)
+        self._later(machine, timings.running, run)
+
+    def start_but_stick(self, machine: Machine, word: str) -> None:
+        """Accept a start that never completes; *word* is the status it stays in."""
+        self._new_plan(machine, wanted=True)
+        if word != "stopped":
+            delay = self._stage.timings.initializing
+            self._later(machine, delay, lambda: self._set(machine, word, running=False))
+
+    def kill(self, machine: Machine) -> None:
+        """Cut the power; for a moment the row still says running."""
+        self._new_plan(machine, wanted=False)
+        self._later(machine, self._stage.timings.kill, lambda: self._stopped_by_request(machine))
+
+    def shut_down(self, machine: Machine, seconds: float | None) -> None:
+        """Ask the guest to go, which takes it *seconds*; ``None``: it never obeys."""
+        self._new_plan(machine, wanted=False)
+        running = machine.status.running
+        delay = self._stage.timings.stopping
+        self._later(machine, delay, lambda: self._set(machine, "stopping", running=running))
+        if seconds is not None:
+            self._later(machine, delay + seconds, lambda: self._stopped_by_request(machine))
+
+    def call_off(self, machine: Machine) -> None:
+        """Forget a start that has not shown yet."""
+        self._new_plan(machine, wanted=False)
+        self._release(machine)
+
+    def stop_now(self, machine: Machine, *, word: str = "stopped") -> None:
+        """Let the process be gone from one moment to the next."""
+        self._new_plan(machine)
+        self._stop(machine, word)
+
+    def hang(self, machine: Machine) -> None:
+        """Let the guest stop answering while its process stays."""
+        self._new_plan(machine)
+        machine.idle_since = self._stage.now
+        self._set(machine, "unresponsive", running=True)
+
+    def wake(self, machine: Machine) -> None:
+        """Let a guest that hung answer again, its counters where they were."""
+        self._new_plan(machine)
+        machine.idle_since = None
+        self._set(machine, "running", running=True)
+
+    def hibernate(self, machine: Machine) -> None:
+        """Suspend to disk."""
+        self._new_plan(machine, wanted=False)
+
+        def done() -> None:
+            self._stop(machine, "hibernated")
+            self.tell(machine, "hibernated")
+
+        self._later(machine, 0.1, lambda: self._set(machine, "hibernating", running=True))
+        self._later(machine, 0.1 + self._stage.timings.hibernating, done)
+
+    def power_cycle(self, machine: Machine) -> None:
+        """Reboot as a full power cycle: for a short while the machine does not run."""
+        node = self._nodes.get(machine.status.node or 0)
+        if node is None:
+            return
+        self._new_plan(machine)
+        machine.idle_since = self._stage.now
+        self._set(machine, "stopped", running=False, node=None)
+        gap, timings = self._stage.timings.power_cycle_gap, self._stage.timings
+
+        def initialize() -> None:
+            self._set(machine, "initializing", running=False, node=node.key)
+
+        self._later(machine, gap, initialize)
+        self._later(machine, gap + timings.running, lambda: self._run(machine, node))
+
+    def migrate(self, machine: Machine, node: Node, *, then: Step | None = None) -> None:
+        """Move *machine* to *node* alive; it never stops running."""
+        source = machine.status.node
+        self._new_plan(machine)
+        node.host(machine)
+        timings = self._stage.timings
+        moving = min(timings.migration_at_most, machine.memory_mb / 1024 * timings.migration_per_gb)
+        for word, delay in (("initmigrate", 0.01), ("startmigrate", 0.5), ("migrating", 1.0)):
+            self._later(machine, delay, self._moving(machine, word, node))
+
+        def complete() -> None:
+            self._release(machine, keep=node.key)
+            self._set(machine, "migratecomplete", running=True, node=node.key)
+
+        def arrive() -> None:
+            self._set(machine, "running", running=True, destination=None, came_from=source)
+            self.tell(machine, "migrated", node=node.name)
+            if then is not None:
+                then()
+
+        self._later(machine, 1.0 + moving, complete)
+        self._later(machine, 1.3 + moving, arrive)
+
+    def wait_for_resources(self, machine: Machine) -> None:
+        """Keep *machine* off until somebody finds room for it."""
+        self._new_plan(machine, wanted=True)
+        self._stop(machine, "waitingforresources")
+
+    def lose_contact(self, machine: Machine, *, running: bool) -> None:
+        """Say of a machine on a dead node what the platform can say: nothing good."""
+        self._new_plan(machine)
+        self._set(machine, "unresponsive", running=running)
+
+    def tell(self, machine: Machine, event: str, *, user: str = "system", **words: object) -> None:
+        """Write into the log books, and remember what truly happened."""
+        stage = self._stage
+        stage.happenings.append(Happening(stage.now, event, machine.name, machine.key, user))
+        stage.chronicle.tell(
+            event,
+            at=stage.now,
+            name=machine.name,
+            object_type=OBJECT_TYPES[machine.kind],
+            machine=machine.key,
+            user=user,
+            **words,
+        )
+
+    def force(self, machine: Machine, **fields: object) -> None:
+        """Write into a status row by hand; nothing but the row changes."""
+        changes = {name: value for name, value in fields.items() if name in Status.__slots__}
+        machine.status = replace(machine.status, since=self._stage.now, **changes)  # type: ignore[arg-type]
+
+    def _run(self, machine: Machine, node: Node) -> None:
+        now = self._stage.now
+        machine.idle_since = None
+        machine.status = Status(
+            word="running",
+            running=True,
+            state="online",
+            since=now,
+            started=now,
+            node=node.key,
+            wanted=True,
+        )
+
+    def _stopped_by_request(self, machine: Machine) -> None:
+        self._stop(machine, "stopped")
+        self.tell(machine, "powered_off")
+
+    def _stop(self, machine: Machine, word: str) -> None:
+        self._release(machine)
+        if machine.idle_since is None:
+            machine.idle_since = self._stage.now
+        self._set(machine, word, running=False, node=None, destination=None)
+
+    def _moving(self, machine: Machine, word: str, node: Node) -> Step:
+        return lambda: self._set(machine, word, running=True, destination=node.key)
+
+    def _set(self, machine: Machine, word: str, **fields: object) -> None:
+        machine.status = replace(
+            machine.status,
+            word=word,
+            state=STATES.get(word, "warning"),
+            since=self._stage.now,
+            **fields,  # type: ignore[arg-type]
+        )
+
+    def _release(self, machine: Machine, *, keep: int | None = None) -> None:
+        for node in self._nodes.values():
+            if node.key != keep:
+                node.release(machine)
+
+    def _new_plan(self, machine: Machine, *, wanted: bool | None = None) -> None:
+        """Forget the steps of an earlier plan, and the room reserved for a move in progress."""
+        machine.plan += 1
+        status = machine.status
+        if status.destination is not None and status.destination != status.node:
+            self._nodes[status.destination].release(machine)
+            machine.status = replace(status, destination=None)
+        if wanted is not None:
+            machine.status = replace(machine.status, wanted=wanted)
+
+    def _later(self, machine: Machine, delay: float, step: Step) -> None:
+        plan = machine.plan
+
+        def take() -> None:
+            if machine.plan == plan:
+                step()
+
+        self._stage.agenda.at(self._stage.now + delay, take)

@@ -1,0 +1,118 @@
+"""Every case that promtool is asked about."""
+
+from collections.abc import Iterable
+from functools import cache
+
+from tests.alert_rules import edges
+from tests.alert_rules.promtool import ALERTS, Case
+from tests.alert_rules.stories import STORIES, Series, Story, then
+from tools.alert_rules.files import all_alerts
+from tools.alert_rules.inhibitions import inhibitions
+from tools.alert_rules.model import Inhibition
+
+ENDLESS = 10**6
+TABLE = inhibitions(all_alerts())
+
+
+@cache
+def all_cases() -> tuple[Case, ...]:
+    return (
+        *(case for story in STORIES for case in _timing(story)),
+        *(case for story in STORIES for case in _freezing(story)),
+        *edges.CASES,
+    )
+
+
+def cases_of(alert: str) -> tuple[Case, ...]:
+    return tuple(case for case in all_cases() if case.alert == alert)
+
+
+def _steps(seconds: float, story: Story) -> int:
+    return round(seconds / 60 / story.minutes)
+
+
+def _fires_at(story: Story) -> int:
+    return story.onset + _steps(ALERTS[story.alert].wait_seconds, story)
+
+
+def _timing(story: Story) -> Iterable[Case]:
+    """Not a step too early, not one too late, and over when it has to be."""
+    alert = ALERTS[story.alert]
+    first = _fires_at(story)
+    before = tuple(step for step in (first - 1,) if step >= 0)
+    yield Case(
+        story.alert,
+        "fires when it has lasted, and not before",
+        story.series,
+        {first: [story.labels], first + 1: [story.labels]},
+        before,
+        minutes=story.minutes,
+        samples=story.samples,
+    )
+    if story.tail >= ENDLESS:
+        return
+    ends = first + 2
+    lasts = ends + story.tail + _steps(alert.linger_seconds, story)
+    scripted = any("stale" in series.values(99) and series.values(99) == series.values(98)
+                   for series in story.series)  # fmt: skip
+    if scripted:
+        return  # its end is one of the edges
+    yield Case(
+        story.alert,
+        "goes on for as long as it has to, and no longer",
+        story.series,
+        {lasts - 1: [story.labels]},
+        (lasts + 1,),
+        ends=ends,
+        minutes=story.minutes,
+        samples=story.samples,
+    )
+
+
+def _freezing(story: Story) -> Iterable[Case]:
+    """Whatever is muted neither begins nor ends."""
+    for rule in TABLE:
+        if story.alert not in rule.targets:
+            continue
+        for source in rule.sources:
+            yield from _frozen_by(story, rule, source)
+
+
+def _frozen_by(story: Story, rule: Inhibition, source: str) -> Iterable[Case]:
+    first = _fires_at(story)
+    linger = _steps(ALERTS[story.alert].linger_seconds, story)
+    yield Case(
+        story.alert,
+        f"does not begin while {source} mutes it",
+        (*story.series, _firing(source, rule, story, "1x400")),
+        silent=(first, first + 5),
+        minutes=story.minutes,
+    )
+    yield Case(
+        story.alert,
+        f"is not muted by {source} of another",
+        (*story.series, _firing(source, rule, story, "1x400", other="another")),
+        {first: [story.labels]},
+        minutes=story.minutes,
+    )
+    ends = first + 3
+    released = ends + story.tail + linger + 6
+    muted = f"_x{first + 1} 1x{released - first - 2} stale"
+    yield Case(
+        story.alert,
+        f"does not end while {source} mutes it, but after",
+        (*story.series, _firing(source, rule, story, muted)),
+        {
+            released - 1: [story.labels],
+            released - 1 + linger: [story.labels],
+        },
+        (released + linger + 1,),
+        ends=ends,
+        minutes=story.minutes,
+    )
+
+
+def _firing(source: str, rule: Inhibition, story: Story, values: str, other: str = "") -> Series:
+    labels = {name: other or story.labels[name] for name in rule.equal}
+    text = "".join(f',{name}="{value}"' for name, value in labels.items())
+    return then(f'ALERTS{{alertname="{source}",alertstate="firing"{text}}}', values)

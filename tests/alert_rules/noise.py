@@ -1,0 +1,140 @@
+"""
+``python -m tests.alert_rules.noise``: the busiest demo for ten minutes, and every message it sends.
+
+The last line names what was pending or firing at any time, whether anybody was told or not, the
+first minute left out, in which everything starts.
+
+With ``--scenario quiet --vms 200`` it is a healthy fleet, which has nothing to say.
+
+Everything is real and unhurried but Alertmanager's waiting, which is left out: it could only make
+the list shorter. The reader judges, message by message, whether it was worth the bell.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from tests.alert_rules.test_alertmanager import Alertmanager, alertmanager
+from tests.alert_rules.test_healthy import alerts_of, rules_of
+from tests.daemon.test_prometheus import free_port, ready
+from tests.daemon_process import REAL_TIME
+from tests.debian import needs
+from tools.alert_rules.files import all_alerts, files
+
+SCRAPE_SECONDS = 5
+START_SECONDS = 60
+"""In which the daemon and Prometheus start: what is pending then is not looked at."""
+
+
+async def main(minutes: float, demo: Sequence[str]) -> None:
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "am").mkdir()
+        async with alertmanager(folder / "am") as people:
+            active = await listen(folder, people, minutes, demo)
+            tell(people.told)
+            say(f"pending or firing at some time: {', '.join(sorted(active)) or 'nothing'}")
+
+
+async def listen(
+    folder: Path, people: Alertmanager, minutes: float, demo: Sequence[str]
+) -> set[str]:
+    """
+    Run the demo, and a Prometheus with the shipped rules that tells *people*.
+
+    Return the names of all alerts that were pending or firing, told or not.
+    """
+    ours, theirs = free_port(), free_port()
+    for path, text in files().items():
+        if path.endswith(".rules.yml"):
+            (folder / Path(path).name).write_text(text)
+    (folder / "prometheus.yml").write_text(json.dumps(configuration(ours, people.url)))
+    quiet = asyncio.subprocess.DEVNULL
+    shown = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "exporter", "demo", *demo),
+        *("--web.listen-address", f"127.0.0.1:{ours}"),
+        stdout=quiet,
+        stderr=quiet,
+    )
+    prometheus = await asyncio.create_subprocess_exec(
+        needs("prometheus"),
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{theirs}",
+        stdout=quiet,
+        stderr=quiet,
+    )
+    active: set[str] = set()
+    try:
+        async with aiohttp.ClientSession() as http:
+            await ready(http, theirs)
+            await REAL_TIME.sleep(START_SECONDS)
+            for _ in range(round(minutes * 60 / SCRAPE_SECONDS)):
+                await REAL_TIME.sleep(SCRAPE_SECONDS)
+                rules = await rules_of(http, theirs)
+                active |= {alert["labels"]["alertname"] for alert in alerts_of(rules)}
+    finally:
+        for process in (shown, prometheus):
+            process.terminate()
+            await process.wait()
+    return active
+
+
+def configuration(port: int, alertmanager_url: str) -> dict[str, Any]:
+    return {
+        "global": {
+            "scrape_interval": f"{SCRAPE_SECONDS}s",
+            "evaluation_interval": f"{SCRAPE_SECONDS}s",
+        },
+        "rule_files": ["*.rules.yml"],
+        "alerting": {
+            "alertmanagers": [
+                {"static_configs": [{"targets": [urlsplit(alertmanager_url).netloc]}]}
+            ]
+        },
+        "scrape_configs": [
+            {
+                "job_name": "vergewatch",
+                "static_configs": [{"targets": [f"127.0.0.1:{port}"]}],
+            }
+        ],
+    }
+
+
+def tell(told: list[tuple[str, dict[str, Any]]]) -> None:
+    """Print every message but the watchdog's, with the reason that its alerts give."""
+    quiet = {alert.name: alert.quiet for alert in all_alerts()}
+    counts: Counter[str] = Counter()
+    for path, message in told:
+        name = message.get("groupLabels", {}).get("alertname")
+        if name is None or path == "/watchdog":
+            continue
+        counts[path] += 1
+        say(f"{path[1:]:<8} {message['status']:<9} {name}")
+        for alert in message["alerts"]:
+            say(f"    {alert['status']:<9} {alert['annotations']['description']}")
+        say(f"    it is quiet otherwise: {quiet[name]}")
+    say(", ".join(f"{count} to {path[1:]}" for path, count in sorted(counts.items())) or "none")
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--minutes", type=float, default=10.0)
+    arguments.add_argument("--scenario", default="busy")
+    arguments.add_argument("--vms", type=int)
+    given = arguments.parse_args()
+    size = ["--vms", str(given.vms)] if given.vms else []
+    asyncio.run(main(given.minutes, ["--scenario", given.scenario, *size]))

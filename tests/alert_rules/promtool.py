@@ -1,0 +1,227 @@
+"""Cases, written down as promtool reads them, and run by it."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.alert_rules.stories import CLOUD, DAEMON, Series
+from tools.alert_rules.files import all_alerts, groups
+from tools.alert_rules.model import Alert
+
+ALERTS: Mapping[str, Alert] = {alert.name: alert for alert in all_alerts()}
+GROUP_OF = {alert.name: group for group in groups() for alert in group.alerts}
+RULE_FILES = tuple(f"{group.name.removeprefix('vergewatch-')}.rules.yml" for group in groups())
+PATIENCE_SECONDS = 120
+
+NEWER = Path(".venv/bin/promtool-3")
+"""Where `deploy/fetch-promtool-3` puts it."""
+
+
+class Case(NamedTuple):
+    """Something that is to happen, and when an alert is to fire; the times are steps."""
+
+    alert: str
+    says: str
+    series: tuple[Series, ...] = ()
+    fires: Mapping[int, Sequence[Mapping[str, str]]] = {}
+    silent: tuple[int, ...] = ()
+    ends: int = 400
+    """The step at which steady series end."""
+    text: Mapping[str, str] = {}
+    """The annotations, exactly, wherever it fires."""
+    samples_of: Mapping[str, Mapping[int, Sequence[tuple[str, float]]]] = {}
+    """Expressions, and what they are to be, by step."""
+    minutes: int = 1
+    samples: int = 1
+    rules: tuple[str, ...] = ()
+    """The files of rules; without any, the one that the alert is in."""
+    place: str = ""
+    """A matcher that only this case's alerts meet; filled in when it is written down."""
+
+
+def rule_files(case: Case) -> tuple[str, ...]:
+    if case.rules:
+        return case.rules
+    return (f"{GROUP_OF[case.alert].name.removeprefix('vergewatch-')}.rules.yml",)
+
+
+def write(cases: Iterable[Case], folder: Path, *, one_world: bool = False) -> list[Path]:
+    """
+    Write *cases* into files for promtool, as many into one world as get on with each other.
+
+    Args:
+        one_world: Whether short and long cases are put together: quicker where rules are few.
+
+    """
+    by_kind = sorted(cases, key=_kind)
+    paths = []
+    for number, (kind, some) in enumerate(groupby(by_kind, key=_kind)):
+        path = folder / f"{number}_test.yml"
+        content = {
+            "rule_files": list(kind.rules),
+            "evaluation_interval": f"{kind.minutes}m",
+            "group_eval_order": [group.name for group in groups()],
+            "tests": list(_worlds(kind, list(some), one_world=one_world)),
+        }
+        path.write_text(json.dumps(content))  # which is YAML, and written much faster
+        paths.append(path)
+    return paths
+
+
+class Kind(NamedTuple):
+    """What cases in one world have in common."""
+
+    rules: tuple[str, ...]
+    minutes: int
+    samples: int
+
+
+def _kind(case: Case) -> Kind:
+    return Kind(rule_files(case), case.minutes, case.samples)
+
+
+def _worlds(kind: Kind, cases: Sequence[Case], *, one_world: bool) -> Iterable[dict[str, Any]]:
+    together: dict[int, list[Case]] = {}
+    for number, case in enumerate(cases):
+        own = _named(case, number)
+        if _place(case) and not case.text:
+            together.setdefault(0 if one_world else _horizon(case).bit_length(), []).append(own)
+        else:
+            yield _world(kind, [own])
+    for some in together.values():
+        yield _world(kind, some)
+
+
+def _length(case: Case) -> int:
+    """Return how many samples a steady series has; one that ends after the horizon does not."""
+    return min(case.ends, _horizon(case) + 2) * case.samples
+
+
+def _horizon(case: Case) -> int:
+    """Return the last step that *case* asks about: nobody need look further."""
+    asked = (step for by_step in case.samples_of.values() for step in by_step)
+    return max((*case.fires, *case.silent, *asked), default=0)
+
+
+def _named(case: Case, number: int) -> Case:
+    """Return *case* with names of its own."""
+
+    def name(text: str) -> str:
+        return text.replace(CLOUD, f"c{number}").replace(DAEMON, f"d{number}:9888")
+
+    return case._replace(
+        series=tuple(Series(name(series.selector), series.values) for series in case.series),
+        fires={
+            step: [{key: name(value) for key, value in labels.items()} for labels in some]
+            for step, some in case.fires.items()
+        },
+        text={key: name(value) for key, value in case.text.items()},
+        samples_of={
+            name(expr): {
+                step: [(name(labels), value) for labels, value in samples]
+                for step, samples in by_step.items()
+            }
+            for expr, by_step in case.samples_of.items()
+        },
+        place=name(_place(case)),
+    )
+
+
+def _place(case: Case) -> str:
+    """Return a matcher that no other case's alerts meet, if there is one."""
+    selectors = "".join(series.selector for series in case.series)
+    if CLOUD in selectors:
+        return f'system_name="{CLOUD}"'
+    return f'instance="{DAEMON}"' if DAEMON in selectors else ""
+
+
+def _world(kind: Kind, cases: Sequence[Case]) -> dict[str, Any]:
+    return {
+        "name": "; ".join(dict.fromkeys(case.alert for case in cases)),
+        "interval": f"{kind.minutes * 60 // kind.samples}s",
+        "input_series": [
+            {"series": series.selector, "values": series.values(_length(case))}
+            for case in cases
+            for series in case.series
+        ],
+        "alert_rule_test": [
+            {
+                "eval_time": _time(case, step),
+                "alertname": case.alert,
+                "exp_alerts": [
+                    {"exp_labels": _labels(case, labels), "exp_annotations": dict(case.text)}
+                    for labels in some
+                ],
+            }
+            for case in cases
+            if case.text
+            for step, some in case.fires.items()
+        ],
+        "promql_expr_test": [
+            test for case in cases for test in (*_firing(case), *_expressions(case))
+        ],
+    }
+
+
+def _firing(case: Case) -> Iterable[dict[str, Any]]:
+    if case.alert not in ALERTS:
+        return
+    for step, some in sorted([*case.fires.items(), *((step, ()) for step in case.silent)]):
+        yield {
+            "expr": f'ALERTS{{alertname="{case.alert}",alertstate="firing",{case.place}}}',
+            "eval_time": _time(case, step),
+            "exp_samples": [
+                {"labels": f"ALERTS{{{_text(_series_labels(case, labels))}}}", "value": 1}
+                for labels in some
+            ],
+        }
+
+
+def _expressions(case: Case) -> Iterable[dict[str, Any]]:
+    for expr, by_step in case.samples_of.items():
+        for step, samples in by_step.items():
+            yield {
+                "expr": expr,
+                "eval_time": _time(case, step),
+                "exp_samples": [{"labels": labels, "value": value} for labels, value in samples],
+            }
+
+
+def _labels(case: Case, labels: Mapping[str, str]) -> dict[str, str]:
+    alert = ALERTS[case.alert]
+    return {**labels, "severity": alert.severity.value, "layer": alert.layer.value}
+
+
+def _series_labels(case: Case, labels: Mapping[str, str]) -> dict[str, str]:
+    return {"alertname": case.alert, "alertstate": "firing", **_labels(case, labels)}
+
+
+def _text(labels: Mapping[str, str]) -> str:
+    return ",".join(f'{name}="{value}"' for name, value in labels.items())
+
+
+def _time(case: Case, step: int) -> str:
+    return f"{step * case.minutes}m"
+
+
+def run(program: str, paths: Sequence[Path]) -> str:
+    """Return what promtool has to complain about, and nothing when all is well."""
+    done = subprocess.run(
+        [program, "test", "rules", *(path.name for path in paths)],
+        cwd=paths[0].parent,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def promtools() -> list[str]:
+    """Return every promtool that there is: Debian's, and a newer one where it was fetched."""
+    found = [shutil.which("promtool"), shutil.which(str(NEWER.resolve()))]
+    return [program for program in found if program] or ["promtool"]

@@ -1,0 +1,292 @@
+"""The command line, as a person meets it: what it prints, and how it ends."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.daemon_process import PATIENCE_SECONDS, REAL_TIME, pointing_at, simulating
+
+
+async def start(*args: str, **env: str) -> asyncio.subprocess.Process:
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("VERGE")}
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "exporter", *args),
+        env={**bare, "COLUMNS": "120", **env},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def ran(*args: str, **env: str) -> tuple[int | None, str, str]:
+    """Return the exit code, what was printed, and what was complained of."""
+    process = await start(*args, **env)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+@asynccontextmanager
+async def printing(*args: str, until: str, **env: str) -> AsyncIterator[list[str]]:
+    """Run a command that goes on for ever, from when it has printed *until*; end it with Ctrl-C."""
+    process = await start(*args, **env)
+    lines: list[str] = []
+    assert process.stdout is not None
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        async for line in process.stdout:
+            lines.append(line.decode())
+            if until in lines[-1]:
+                break
+    yield lines
+    process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await process.communicate()
+    assert process.returncode == 0
+
+
+async def test_check_says_what_it_found_and_what_it_will_cost() -> None:
+    async with simulating() as cloud:
+        code, out, err = await ran("check", **pointing_at(cloud))
+
+        assert (code, err) == (0, "")
+        assert "northwind" in out
+        assert "26.1" in out
+        for table in ("vms", "machine_status", "machine_drive_stats", "vm_snapshots"):
+            assert table in out
+        assert "758 requests an hour of 850 allowed" in out
+
+
+async def test_check_says_what_may_not_be_read() -> None:
+    async with simulating() as cloud:
+        cloud.faults.turn_on("status", path="nodes", code=403, text="Permission denied")
+
+        code, out, _ = await ran("check", **pointing_at(cloud))
+
+        assert code == 0
+        assert "/api/v4/nodes answered 403 (Permission denied): this user may not read it" in out
+
+
+@pytest.mark.parametrize(
+    ("fault", "settings", "says"),
+    [
+        ("reject_key", {}, "the credentials are refused"),
+        ("html", {"path": "vms"}, "answered with HTML instead of JSON"),
+        ("status", {"path": "machine_status", "code": 500}, "answered 500"),
+    ],
+)
+async def test_check_fails_where_there_would_be_no_picture(
+    fault: str, settings: dict[str, Any], says: str
+) -> None:
+    async with simulating() as cloud:
+        cloud.faults.turn_on(fault, **settings)
+
+        code, out, _ = await ran("check", **pointing_at(cloud))
+
+        assert code == 1
+        assert "no picture:" in out
+        assert says in out
+
+
+async def test_check_says_whom_recovery_looks_after_and_how_it_is_stopped(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("a-token")
+    config = tmp_path / "vergewatch.yaml"
+    async with simulating() as cloud:
+        config.write_text(f"""
+            systems: [{{name: production, url: {cloud.url}, api_key: {cloud.api_key}}}]
+            recovery:
+              mode: enforce
+              directory: {tmp_path}
+              token_file: {token}
+              rules:
+              - {{policy: "on-failure", on_hang: power-cycle}}
+              - {{names: "dbx-*", policy: always}}
+        """)
+        code, out, err = await ran("check", "--config", str(config))
+
+    assert (code, err) == (0, "")
+    assert "production  VergeOS" in out
+    assert "recovery  mode enforce, " in out
+    assert "by recovery.rules[0]" in out
+    assert "recovery.rules[1] fits no VM" in out
+    assert "recovery.own_user is not set: if the answer to a kill is lost" in out
+    assert "a token steers it" in out
+    assert f"kill switch: touch {tmp_path}/kill-switch" in out
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("recovery: {token_file: /nowhere}", "recovery.token_file: the secret in /nowhere cannot"),
+        ("recovery: {directory: /dev/null/x}", "recovery.directory: /dev/null/x cannot be written"),
+        ("recovery: {directory: /proc/x}", "recovery.directory: /proc/x cannot be written"),
+        ("action_api_key: nonsense", "action_api_key: /api/v4/vms answered 401"),
+        ("action_api_key_file: /nowhere", "action_api_key: the secret in /nowhere cannot be read"),
+        ("alertmanager: {urls: ['http://127.0.0.1:1']}", "http://127.0.0.1:1: cannot connect"),
+    ],
+)
+async def test_check_fails_where_recovery_or_alerting_would(
+    tmp_path: Path, setting: str, says: str
+) -> None:
+    config = tmp_path / "vergewatch.yaml"
+    async with simulating() as cloud:
+        config.write_text(f"url: {cloud.url}\napi_key: {cloud.api_key}\n{setting}\n")
+
+        code, out, err = await ran("check", "--config", str(config))
+
+    assert code == 1
+    assert says in out
+    assert "Traceback" not in out + err
+
+
+async def test_check_reads_what_the_web_side_would_read(tmp_path: Path) -> None:
+    tls = tmp_path / "web.yaml"
+    tls.write_text("tls_server_config: {cert_file: nope.pem, key_file: nope.key}\n")
+    config = tmp_path / "vergewatch.yaml"
+    config.write_text(f"url: https://v\napi_key: k\nweb: {{config_file: {tls}}}\n")
+
+    code, out, err = await ran("check", "--config", str(config))
+
+    assert code not in (0, 1)
+    assert "nope.pem" in out + err
+    assert "Traceback" not in out + err
+
+
+async def test_an_empty_token_is_refused(tmp_path: Path) -> None:
+    config = tmp_path / "vergewatch.yaml"
+    config.write_text("url: https://v\napi_key: k\nrecovery: {token: ''}\n")
+
+    _, out, err = await ran("check", "--config", str(config))
+
+    assert "recovery.token: is empty" in out + err
+
+
+async def test_check_of_nobody_says_so_in_a_line() -> None:
+    code, out, err = await ran("check", VERGEWATCH_URL="http://127.0.0.1:1", VERGEWATCH_API_KEY="k")
+
+    assert code == 1
+    assert "cannot connect to 127.0.0.1:1" in out
+    assert "Traceback" not in out + err
+
+
+async def test_check_names_variables_that_set_nothing() -> None:
+    async with simulating() as cloud:
+        _, _, err = await ran("check", **pointing_at(cloud), VERGEWATCH_POL__FAST_SECONDS="3")
+
+        assert "did you mean VERGEWATCH_POLL__FAST_SECONDS?" in err
+
+
+@pytest.mark.parametrize(
+    ("args", "env", "says"),
+    [
+        (["run"], {}, "vergewatch: no VergeOS to watch"),
+        (["run", "--config", "/nowhere.yaml"], {}, "/nowhere.yaml cannot be read: No such file"),
+        (
+            ["run", "--log.level", "loud"],
+            {"VERGEWATCH_URL": "https://v"},
+            "log.level: input should",
+        ),
+        (["run", "--bogus"], {}, "No such option"),
+        (["bogus"], {}, "No such command"),
+        (["simulate", "--fault", "latncy"], {}, "did you mean 'latency'?"),
+        (["simulate", "--fault", "latency:seconds"], {}, "'seconds' is not key=value"),
+        (["simulate", "--scenario", "qiet"], {}, "did you mean 'quiet'?"),
+        (["simulate", "--listen", "8000"], {}, "has no port"),
+        (["demo", "--vms", "0"], {}, "--vms"),
+    ],
+)
+async def test_a_wrong_question_is_answered_in_a_line_and_ends_with_two(
+    args: list[str], env: dict[str, str], says: str
+) -> None:
+    code, out, err = await ran(*args, **env)
+
+    assert code == 2
+    assert says in out + err
+    assert "Traceback" not in out + err
+
+
+async def test_an_address_in_use_is_said_to_be_so() -> None:
+    async with simulating() as cloud:
+        taken = cloud.url.removeprefix("http://")
+
+        code, _, err = await ran("run", "--web.listen-address", taken, **pointing_at(cloud))
+
+        assert code == 1  # and worth another try, unlike what a person has to mend
+        assert err.splitlines()[-1].startswith(f"vergewatch: cannot listen on {taken}: Address")
+        assert "Traceback" not in err
+
+
+async def test_metrics_prints_the_catalogue() -> None:
+    code, out, _ = await ran("metrics")
+    _, page, _ = await ran("metrics", "--format", "markdown")
+
+    assert code == 0
+    assert "vergewatch_vm_running{system_name, vm_id, vm_name} gauge" in out
+    assert "| `vergewatch_vm_running` | gauge |" in page
+
+
+async def test_settings_prints_the_settings() -> None:
+    code, out, _ = await ran("settings")
+
+    assert code == 0
+    assert "`VERGEWATCH_POLL__FAST_SECONDS`" in out
+
+
+async def test_version_prints_the_version() -> None:
+    code, out, _ = await ran("--version")
+
+    assert (code, out.split()[0]) == (0, "vergewatch")
+
+
+async def test_simulate_is_a_vergeos_that_can_be_broken_by_hand() -> None:
+    listen = ("--listen", "127.0.0.1:0", "--vms", "10", "--fault", "status:code=503,path=nodes")
+    async with (
+        printing("simulate", *listen, until="and more", VERGEWATCH_SIMULATOR_API_KEY="k") as lines,
+        aiohttp.ClientSession(headers={"Authorization": "Bearer k"}) as http,
+    ):
+        url = lines[0].split()[-1]
+        async with http.get(f"{url}/api/v4/vms") as answer:
+            assert answer.status == 200
+        async with http.get(f"{url}/api/v4/nodes") as answer:
+            assert answer.status == 503
+        async with http.delete(f"{url}/simulator/faults/status") as answer:
+            assert answer.status == 200
+        async with http.get(f"{url}/api/v4/nodes") as answer:
+            assert answer.status == 200
+
+
+NOBODY = "http://127.0.0.1:1"
+
+
+async def test_demo_shows_a_cloud_and_what_it_is_made_of() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    async with (
+        printing(
+            *("demo", "--vms", "10", "--web.listen-address", address),
+            *("--alertmanager", NOBODY),
+            until="Ctrl-C",
+        ) as lines,
+        aiohttp.ClientSession() as http,
+    ):
+        assert any("meadowlark" in line for line in lines)
+        text = ""
+        for _ in range(int(PATIENCE_SECONDS / 0.1)):
+            await REAL_TIME.sleep(0.1)
+            try:
+                async with http.get(f"http://{address}/metrics") as answer:
+                    text = await answer.text()
+            except aiohttp.ClientError:
+                continue
+            if "vergewatch_vm_running{" in text and "vergewatch_alertmanager_up{" in text:
+                break
+        assert 'vergewatch_up{system_name="meadowlark"} 1.0' in text
+        assert f'vergewatch_alertmanager_up{{alertmanager="{NOBODY}"}} 0.0' in text

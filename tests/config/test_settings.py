@@ -1,0 +1,383 @@
+"""Settings: where they come from, which source wins, and what is said when they are wrong."""
+
+import os
+from datetime import time
+from pathlib import Path
+
+import pytest
+
+from exporter.cli.daemon_client import URL_VARIABLE
+from exporter.config.loader import load, unknown_variables
+from exporter.config.settings import Settings
+from exporter.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("VERGE", "CREDENTIALS_DIRECTORY")):
+            monkeypatch.delenv(name)
+
+
+def one_cloud(monkeypatch: pytest.MonkeyPatch, **more: str) -> Settings:
+    values = {"VERGEWATCH_URL": "https://verge.example", "VERGEWATCH_API_KEY": "k", **more}
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    return load()
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def complaint(config: Path | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(config)
+    return str(caught.value)
+
+
+def test_a_url_and_a_key_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = one_cloud(monkeypatch)
+
+    (cloud,) = settings.systems
+    assert cloud.url == "https://verge.example"
+    assert cloud.api_key is not None
+    assert cloud.api_key.get_secret_value() == "k"
+
+
+def test_the_vendors_variables_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"URL": "https://v", "USERNAME": "ada", "PASSWORD": "p"}.items():
+        monkeypatch.setenv(f"VERGE_{name}", value)
+
+    (cloud,) = load().systems
+
+    assert (cloud.url, cloud.username) == ("https://v", "ada")
+
+
+def test_our_own_variables_outrank_the_vendors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERGE_URL", "https://theirs")
+
+    (cloud,) = one_cloud(monkeypatch, VERGEWATCH_URL="https://ours").systems
+
+    assert cloud.url == "https://ours"
+
+
+def test_variables_outrank_the_file_and_the_command_line_outranks_both(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = written(
+        tmp_path / "c.yaml",
+        "web: {listen_address: ':1', telemetry_path: /a}\npoll: {fast_seconds: 30}",
+    )
+    one_cloud(monkeypatch, VERGEWATCH_WEB__LISTEN_ADDRESS=":2", VERGEWATCH_WEB__TELEMETRY_PATH="/b")
+
+    settings = load(config, {"web": {"listen_address": ":3"}})
+
+    assert settings.web.listen_address == ":3"
+    assert settings.web.telemetry_path == "/b"
+    assert settings.poll.fast_seconds == 30
+
+
+def test_several_clouds_have_settings_of_their_own(tmp_path: Path) -> None:
+    config = written(
+        tmp_path / "c.yaml",
+        """
+        systems:
+          - {name: a, url: https://a, api_key: x}
+          - {name: b, url: https://b, username: u, password: p, poll: {fast_seconds: 60}}
+        """,
+    )
+
+    settings = load(config)
+
+    assert [settings.poll_of(cloud).fast_seconds for cloud in settings.systems] == [20, 60]
+
+
+def test_a_secret_in_a_file_voids_a_weaker_sources_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = written(tmp_path / "c.yaml", "url: https://a\napi_key: weak")
+    monkeypatch.setenv("VERGEWATCH_API_KEY_FILE", "/run/key")
+
+    (cloud,) = load(config).systems
+
+    assert cloud.api_key is None
+    assert cloud.api_key_file == Path("/run/key")
+
+
+@pytest.mark.parametrize("variable", ["CREDENTIALS_DIRECTORY", "VERGEWATCH_SECRETS_DIR"])
+def test_credentials_of_systemd_are_found_by_themselves(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    written(tmp_path / "api_key", "k")
+    monkeypatch.setenv("VERGEWATCH_URL", "https://a")
+    monkeypatch.setenv(variable, str(tmp_path))
+
+    (cloud,) = load().systems
+
+    assert cloud.api_key_file == tmp_path / "api_key"
+
+
+def test_each_of_several_clouds_finds_its_own_credentials(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    written(tmp_path / "b.password", "p")
+    config = written(
+        tmp_path / "c.yaml",
+        """
+        systems:
+          - {name: a, url: https://a, api_key: x}
+          - {name: b, url: https://b, username: u}
+        """,
+    )
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+
+    a, b = load(config).systems
+
+    assert a.password_file is None
+    assert b.password_file == tmp_path / "b.password"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "no VergeOS to watch: set VERGEWATCH_URL"),
+        ("url: verge", "{file}: url: is not a URL such as https://verge.example.com"),
+        ("url: https://u:pw@v\napi_key: k", "{file}: url: carries a user name or password"),
+        ("url: https://v/api\napi_key: k", "{file}: url: goes on after the host name"),
+        ("url: https://v:abc\napi_key: k", "{file}: url: is not a URL"),
+        ("url: https://v:99999\napi_key: k", "{file}: url: is not a URL"),
+        ("url: https://a..b\napi_key: k", "{file}: url: is not a URL"),
+        ("url: 'https://a b'\napi_key: k", "{file}: url: is not a URL"),
+        ("url: https://v\napi_key: ''", "{file}: api_key: is empty"),
+        ("url: https://v\napi_key: k\n1: x", "{file}: 1 is no name of a setting"),
+        ("url: https://v\napi_key: k\n_env_file: x", "{file}: '_env_file' is no name"),
+        ("url: https://v\nname: 2024-13-01", "{file}: a value cannot be what it looks like"),
+        ("url: https://v\nurl: https://w", "{file}, line 2: url is given twice"),
+        ("url: https://v\napi_key: k\nsecrets_dir: 5", "{file}: secrets_dir: input is not"),
+        (
+            "url: https://v\napi_key: k\npoll: {stale_after_polls: 1}",
+            "{file}: poll.stale_after_polls: input should be greater than or equal to 2",
+        ),
+        (
+            "systems: [{url: https://v, api_key: k}, {url: 'https://V:443/', api_key: k}]",
+            "{file}: two systems have the url 'https://v'",
+        ),
+        ("sytems: []", "{file}: unknown setting sytems; did you mean systems?"),
+        ("url: https://v", "{file}: no credentials: give api_key or api_key_file"),
+        ("url: https://v\nusername: u", "{file}: no credentials"),
+        (
+            "url: https://v\napi_key: k\napi_key_file: f",
+            "{file}: api_key and api_key_file",
+        ),
+        (
+            "url: https://v\napi_key: k\naction_api_key: k\naction_api_key_file: f",
+            "{file}: action_api_key and action_api_key_file",
+        ),
+        ("url: https://v\naction_api_key: k", "{file}: no credentials"),
+        (
+            "url: https://v\napi_key: k\nsystems: [{url: https://w}]",
+            "api_key, url: for one",
+        ),
+        (
+            "url: https://v\napi_key: k\npol: {fast_seconds: 3}",
+            "{file}: unknown setting pol; did you mean poll?",
+        ),
+        (
+            "url: https://v\napi_key: k\npoll: {fast_second: 3}",
+            "{file}: unknown setting poll.fast_second; did you mean poll.fast_seconds?",
+        ),
+        (
+            "systems: [{url: https://v, api_key: k, pol: 1}]",
+            "{file}: unknown setting systems[0].pol",
+        ),
+        (
+            "url: https://v\napi_key: k\npoll: {fast_seconds: 0}",
+            "{file}: poll.fast_seconds: input should be greater than 0",
+        ),
+        (
+            "url: https://v\napi_key: k\nlog: {level: loud}",
+            "{file}: log.level: input should be 'debug', 'info', 'warning' or 'error'",
+        ),
+        (
+            "systems: [{url: https://v, api_key: k}, {url: https://v, api_key: k}]",
+            "{file}: two systems have the url 'https://v'",
+        ),
+        ("a: [", "{file}, line 1: "),
+        ("- a", "{file}: settings are `name: value` lines"),
+        ("systems: 7", "{file}: systems: a list is wanted"),
+    ],
+)
+def test_says_what_is_wrong_and_where(tmp_path: Path, text: str, says: str) -> None:
+    config = written(tmp_path / "c.yaml", text)
+
+    assert complaint(config).startswith(says.format(file=config))
+
+
+def test_names_the_variable_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"^VERGEWATCH_POLL__FAST_SECONDS: poll\.fast_seconds: "):
+        one_cloud(monkeypatch, VERGEWATCH_POLL__FAST_SECONDS="soon")
+
+
+def test_says_everything_that_is_wrong_at_once(tmp_path: Path) -> None:
+    config = written(tmp_path / "c.yaml", "url: x\nfoo: 1\nbar: 2")
+
+    assert len(complaint(config).splitlines()) == 3
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert complaint(tmp_path / "none.yaml").endswith("cannot be read: No such file or directory")
+
+
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_bytes(b"\xff\xfe\x00")
+
+    assert complaint(tmp_path / "c.yaml").endswith("cannot be read: it is not text")
+
+
+def test_the_key_that_acts_is_a_secret_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (cloud,) = one_cloud(monkeypatch, VERGEWATCH_ACTION_API_KEY="hunter2").systems
+    assert cloud.action_api_key is not None
+    assert cloud.action_api_key.get_secret_value() == "hunter2"
+    assert "hunter2" not in repr(cloud)
+
+    written(tmp_path / "action_api_key", "k")
+    monkeypatch.setenv("VERGEWATCH_SECRETS_DIR", str(tmp_path))
+    (cloud,) = load().systems
+    assert cloud.action_api_key_file is None
+    monkeypatch.delenv("VERGEWATCH_ACTION_API_KEY")
+    (cloud,) = load().systems
+    assert cloud.action_api_key_file == tmp_path / "action_api_key"
+
+    written(tmp_path / "b.action_api_key", "k")
+    config = written(
+        tmp_path / "c.yaml",
+        "systems: [{name: a, url: https://a, api_key: x}, {name: b, url: https://b, api_key: y}]",
+    )
+    for name in ("URL", "API_KEY"):
+        monkeypatch.delenv(f"VERGEWATCH_{name}")
+    a, b = load(config).systems
+    assert (a.action_api_key_file, b.action_api_key_file) == (None, tmp_path / "b.action_api_key")
+
+
+def test_no_complaint_repeats_a_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for text in (
+        "url: https://user:hunter2@v",
+        "url: https://v\napi_key: [hunter2]",
+        "url: https://v\napi_key: hunter2\nfoo: hunter2",
+        "systems: [{url: https://v, password: hunter2}]",
+    ):
+        assert "hunter2" not in complaint(written(tmp_path / "c.yaml", text))
+
+
+@pytest.mark.parametrize("word", ["off", "no", '"off"'])
+def test_what_yaml_takes_for_false_is_the_word_that_was_written(tmp_path: Path, word: str) -> None:
+    file = tmp_path / "vergewatch.yaml"
+    file.write_text(
+        f"url: https://v\napi_key: k\nrecovery_mode: {word}\n"
+        f"recovery: {{mode: {word}, rules: [{{names: web-*, policy: no}}]}}\n"
+    )
+
+    settings = load(file)
+
+    assert settings.recovery.mode == "off"
+    assert settings.systems[0].recovery_mode == "off"
+    (rule,) = settings.recovery.rules
+    assert (rule.policy, rule.names) == ("no", ("web-*",))
+
+
+def test_what_steers_recovery_may_be_in_the_secrets_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "recovery_token").write_text("a-token")
+    (tmp_path / "token").write_text("of somebody else")
+
+    found = one_cloud(monkeypatch, VERGEWATCH_SECRETS_DIR=str(tmp_path)).recovery
+    own = one_cloud(monkeypatch, VERGEWATCH_RECOVERY__TOKEN="mine").recovery
+
+    assert found.token_file == tmp_path / "recovery_token"
+    assert own.token_file is None
+
+
+def test_settings_never_print_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = one_cloud(monkeypatch, VERGEWATCH_API_KEY="hunter2")
+
+    assert "hunter2" not in repr(settings)
+    assert "hunter2" not in str(settings.model_dump())
+    assert "hunter2" not in settings.model_dump_json()
+
+
+def test_a_variable_that_sets_nothing_is_named_with_the_nearest_that_does() -> None:
+    names = [
+        "VERGEWATCH_POL__FAST_SECONDS",
+        "VERGEWATCH_URL",
+        "VERGEWATCH_LOG__LEVEL",
+        URL_VARIABLE,
+        "PATH",
+    ]
+
+    assert unknown_variables(names) == [
+        "VERGEWATCH_POL__FAST_SECONDS sets nothing; did you mean VERGEWATCH_POLL__FAST_SECONDS?"
+    ]
+
+
+CLOUD = "url: https://verge.example\napi_key: k\n"
+QUIET = CLOUD + "recovery:\n  quiet: [{{begins: {}, hours: 3, reason: x}}]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "begins"),
+    [
+        ("22:00", time(22, 0)),  # which YAML takes for a number
+        ('"22:00"', time(22, 0)),
+        ("9:30", time(9, 30)),
+        ("09:30", time(9, 30)),
+        ("0:15", time(0, 15)),
+        ("22:00:30", time(22, 0, 30)),
+        ('"9:05:00"', time(9, 5)),
+    ],
+)
+def test_quiet_hours_begin_when_it_says_with_quotes_or_without(
+    tmp_path: Path, text: str, begins: time
+) -> None:
+    (window,) = load(written(tmp_path / "v.yml", QUIET.format(text))).recovery.quiet
+
+    assert window.begins == begins
+
+
+@pytest.mark.parametrize("text", ["22", "1500", "9.5", "24:00"])
+def test_what_is_no_time_of_day_is_refused(tmp_path: Path, text: str) -> None:
+    assert "begins" in complaint(written(tmp_path / "v.yml", QUIET.format(text)))
+
+
+@pytest.mark.parametrize("value", ["http://am:9093", '["http://am:9093"]'])
+def test_a_variable_that_may_hold_several_may_hold_one_by_itself(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    settings = one_cloud(monkeypatch, VERGEWATCH_ALERTMANAGER__URLS=value)
+
+    assert settings.alertmanager.urls == ("http://am:9093",)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("VERGEWATCH_TLS", "yes", "a group of settings is wanted"),
+        ("VERGEWATCH_POLL", "fast", "a group of settings is wanted"),
+        ("VERGEWATCH_RECOVERY__RULES", "web-*", "a list is wanted"),
+    ],
+)
+def test_a_variable_of_the_wrong_shape_is_named_with_the_shape_that_is_wanted(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"^{name}: .*{says}"):
+        one_cloud(monkeypatch, **{name: value})
+
+
+def test_a_heading_with_nothing_under_it_is_said_to_want_something(tmp_path: Path) -> None:
+    text = written(tmp_path / "v.yml", f"{CLOUD}poll:\n")
+
+    assert "poll: a group of settings is wanted" in complaint(text)

@@ -1,0 +1,196 @@
+"""A real Prometheus scrapes the daemon and is asked what it knows."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.daemon_process import PATIENCE_SECONDS, REAL_TIME, pointing_at, running, simulating
+from tests.debian import needs
+
+
+@dataclass
+class Prometheus:
+    """A running Prometheus."""
+
+    url: str
+    http: aiohttp.ClientSession
+
+    async def ask(self, query: str) -> list[tuple[dict[str, str], float]]:
+        params = {"query": query}
+        async with self.http.get(f"{self.url}/api/v1/query", params=params) as answer:
+            result = (await answer.json())["data"]["result"]
+        return [(one["metric"], float(one["value"][1])) for one in result]
+
+    async def ask_until(self, query: str, size: int) -> list[tuple[dict[str, str], float]]:
+        """Ask until there are *size* answers."""
+        found: list[tuple[dict[str, str], float]] = []
+        for _ in range(int(PATIENCE_SECONDS / 0.1)):
+            found = await self.ask(query)
+            if len(found) == size:
+                return found
+            await REAL_TIME.sleep(0.1)
+        raise AssertionError(f"{query} has {len(found)} answers, not {size}")
+
+    async def targets(self) -> dict[str, dict[str, Any]]:
+        async with self.http.get(f"{self.url}/api/v1/targets") as answer:
+            active = (await answer.json())["data"]["activeTargets"]
+        return {target["scrapePool"]: target for target in active}
+
+    async def metadata(self, metric: str) -> dict[str, str]:
+        async with self.http.get(
+            f"{self.url}/api/v1/metadata", params={"metric": metric}
+        ) as answer:
+            found: dict[str, str] = (await answer.json())["data"][metric][0]
+            return found
+
+
+@asynccontextmanager
+async def prometheus(folder: Path, jobs: dict[str, str]) -> AsyncIterator[Prometheus]:
+    """Run Debian's Prometheus on a free port, scraping *jobs* (name to URL) each second."""
+    program = needs("prometheus")
+    config = folder / "prometheus.yml"
+    scrapes = [
+        {"job_name": name, "static_configs": [{"targets": [urlsplit(url).netloc]}]}
+        for name, url in jobs.items()
+    ]
+    config.write_text(
+        json.dumps(
+            {
+                "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+                "scrape_configs": scrapes,
+            }
+        )
+    )
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        program,
+        f"--config.file={config}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with aiohttp.ClientSession() as http:
+            yield Prometheus(f"http://127.0.0.1:{port}", await ready(http, port))
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def ready(http: aiohttp.ClientSession, port: int) -> aiohttp.ClientSession:
+    for _ in range(int(PATIENCE_SECONDS / 0.1)):
+        try:
+            async with http.get(f"http://127.0.0.1:{port}/-/ready") as answer:
+                if answer.status == 200:
+                    return http
+        except aiohttp.ClientError:
+            pass
+        await REAL_TIME.sleep(0.1)
+    raise AssertionError("Prometheus does not get ready")
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def old_fashioned(url: str) -> AsyncIterator[str]:
+    """Stand between a daemon and a Prometheus, as one that has never heard of OpenMetrics."""
+
+    async def forward(request: web.Request) -> web.Response:
+        async with http.get(url + request.path, headers={"Accept": "text/plain"}) as answer:
+            body = await answer.read()
+            return web.Response(body=body, headers={"Content-Type": answer.headers["Content-Type"]})
+
+    app = web.Application()
+    app.router.add_get("/metrics", forward)
+    runner = web.AppRunner(app)
+    async with aiohttp.ClientSession() as http:
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        try:
+            yield f"http://{host}:{port}"
+        finally:
+            await runner.cleanup()
+
+
+async def test_prometheus_knows_what_is_true_in_the_world_in_both_formats(tmp_path: Path) -> None:
+    async with simulating() as cloud, running(pointing_at(cloud)) as daemon:
+        await daemon.until_up()
+        async with (
+            old_fashioned(daemon.url) as classic,
+            prometheus(tmp_path, {"openmetrics": daemon.url, "classic": classic}) as server,
+        ):
+            vms = list(cloud.world.live_vms())
+            running_ones = {str(vm.key) for vm in vms if vm.machine.status.running}
+            memory = sum(vm.machine.memory_mb for vm in vms) * 2**20
+
+            running_nics = [
+                nic for vm in vms if vm.machine.status.running for nic in vm.machine.nics
+            ]
+
+            for job in ("openmetrics", "classic"):
+                mine = f'{{job="{job}"}}'
+                found = await server.ask_until(f"vergewatch_vm_running{mine}", len(vms))
+                assert {labels["vm_id"] for labels, up in found if up == 1} == running_ones
+                total = await server.ask(
+                    f'sum(vergewatch_vm_configured_memory_bytes{{job="{job}"}})'
+                )
+                assert total[0][1] == memory
+                words = await server.ask(f"vergewatch_vm_status_info{mine}")
+                assert {labels["vm_id"]: labels["status"] for labels, _ in words} == {
+                    str(vm.key): vm.machine.status.word for vm in vms
+                }
+                await server.ask_until(
+                    f"rate(vergewatch_vm_nic_receive_bytes_total{mine}[10s]) > 0",
+                    len(running_nics),
+                )
+            assert {target["lastError"] for target in (await server.targets()).values()} == {""}
+            described = await server.metadata("vergewatch_vm_running")
+            assert described["type"] == "gauge"
+            assert "machine_status.running" in described["help"]
+
+
+async def test_a_dead_cloud_goes_stale_in_prometheus_instead_of_lying(tmp_path: Path) -> None:
+    async with simulating() as cloud, running(pointing_at(cloud)) as daemon:
+        await daemon.until_up()
+        async with prometheus(tmp_path, {"vergewatch": daemon.url}) as server:
+            vms = len(list(cloud.world.live_vms()))
+            await server.ask_until("vergewatch_vm_running", vms)
+
+            await cloud.stop()
+
+            await server.ask_until("vergewatch_up == 0", 1)
+            await server.ask_until("vergewatch_vm_running", 0)
+            assert await server.ask("up") != []
+
+
+@pytest.mark.parametrize("example", ["vergewatch_vm_cpu_usage_ratio", "vergewatch_vm_running"])
+async def test_the_join_in_the_documentation_works(tmp_path: Path, example: str) -> None:
+    async with simulating() as cloud, running(pointing_at(cloud)) as daemon:
+        await daemon.until_up()
+        async with prometheus(tmp_path, {"vergewatch": daemon.url}) as server:
+            query = (
+                f"{example} * on (system_name, vm_id) group_left (cluster, node) vergewatch_vm_info"
+            )
+            await server.ask_until("vergewatch_vm_info", len(list(cloud.world.live_vms())))
+
+            found = await server.ask(query)
+
+            assert found
+            assert all(labels["cluster"] for labels, _ in found)

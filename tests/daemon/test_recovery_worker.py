@@ -1,0 +1,79 @@
+"""Recovery beside the watching: it takes what it is told, and never more than it can hold."""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+
+from exporter.alerting.plan import Plan
+from exporter.config.alertmanager import AlertmanagerSettings
+from exporter.config.recovery import RecoverySettings
+from exporter.daemon.recovery_worker import ROUNDS_WAITING, Rescue, setup
+from exporter.polling.poller import Round
+from exporter.recovery.decide.readiness import Posture
+from exporter.recovery.engine import Recovery
+from exporter.recovery.model.limits import Mode, Rules
+from exporter.recovery.observe.inventory_checks import Poll
+from tests.recovery.harness import Theatre
+
+
+class Slow:
+    """A recovery that takes each poll when it is let."""
+
+    bug = ""
+
+    def __init__(self) -> None:
+        self.taken: list[float] = []
+        self.go_on = asyncio.Event()
+
+    async def take(self, poll: Poll) -> None:
+        await self.go_on.wait()
+        self.taken.append(poll.asked_at)
+
+
+def rounds(count: int) -> list[Round]:
+    poll = Theatre(vms=2)._read()
+    return [Round(*poll._replace(asked_at=float(number))) for number in range(count)]
+
+
+async def test_where_recovery_cannot_keep_up_the_oldest_rounds_are_left_out() -> None:
+    slow = Slow()
+    rescue = Rescue(cast(Recovery, slow))
+    working = asyncio.create_task(rescue.run())
+
+    for seen in rounds(100):
+        rescue.tell(seen)
+    slow.go_on.set()
+    await eventually(lambda: len(slow.taken) >= ROUNDS_WAITING)
+    working.cancel()
+
+    assert slow.taken == [97.0, 98.0, 99.0]
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    while not holds():
+        await asyncio.wait([asyncio.create_task(asyncio.Event().wait())], timeout=0.001)
+
+
+def test_what_is_set_by_default_is_what_recovery_does_by_default() -> None:
+    assert setup(RecoverySettings(), Mode.SHADOW).rules == Rules()
+    assert AlertmanagerSettings().plan()._replace(runbooks="") == Plan()
+
+
+async def test_a_bug_in_its_report_ends_recovery_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    theatre = Theatre(vms=2)
+    rescue = Rescue(theatre.recovery)
+
+    def stumble(*_: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(theatre.recovery._roster, "call", stumble)
+    rescue.tell(Round(*theatre._read()))
+    await rescue.run()
+
+    report = theatre.recovery.report
+    assert (report.posture, report.ready) == (Posture.BROKEN, False)
+    assert "KeyError" in report.because

@@ -1,0 +1,193 @@
+"""One night, with everything real: a VM crashes, people hear of it once, and it is up again."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from exporter.simulator import Simulator
+from tests.alert_rules.test_alertmanager import Alertmanager, alertmanager
+from tests.alert_rules.test_healthy import write_configuration
+from tests.daemon.test_prometheus import Prometheus, free_port, ready
+from tests.daemon_process import REAL_TIME, Daemon, pointing_at, running, simulating
+from tests.debian import needs
+from tools.alert_rules.files import files
+from tools.alert_rules.thresholds import DEFAULT
+
+PATIENCE_SECONDS = 40
+CRASHED, STOPPED, SILENCED = "web-01", "app-01", "db-01"
+SLOW = {
+    # Recovery waits for longer than the alert's hurried five seconds, so that both are seen.
+    "VERGEWATCH_RECOVERY__MODE": "enforce",
+    "VERGEWATCH_RECOVERY__LIMITS__WARMUP_SECONDS": "2",
+    "VERGEWATCH_RECOVERY__LIMITS__WARMUP_PICTURES": "2",
+    "VERGEWATCH_RECOVERY__LIMITS__CONFIRM_DOWN_SECONDS": "9",
+    "VERGEWATCH_RECOVERY__LIMITS__LOG_SETTLE_SECONDS": "1",
+    "VERGEWATCH_RECOVERY__LIMITS__STORM_LEAST": "6",
+    "VERGEWATCH_RECOVERY__LIMITS__NODE_DROPS": "6",
+    "VERGEWATCH_ALERTMANAGER__SILENCES_EVERY_SECONDS": "0.5",
+    "VERGEWATCH_ALERTMANAGER__AFTER_SILENCE_SECONDS": "1",
+    "VERGEWATCH_ALERTMANAGER__POST": "false",
+}
+
+
+async def test_a_crash_is_told_once_and_mended_and_what_people_want_is_left_alone(
+    tmp_path: Path,
+) -> None:
+    state = {"VERGEWATCH_RECOVERY__DIRECTORY": str(tmp_path / "state")}
+    async with simulating(vms=12) as cloud, alertmanager(made(tmp_path / "am")) as people:
+        for name in (CRASHED, STOPPED, SILENCED):
+            cloud.world.untag(name, "recovery/never")
+            cloud.world.tag(name, "recovery/auto")
+        heeds = {"VERGEWATCH_ALERTMANAGER__URLS": json.dumps([people.url])}
+        async with (
+            running({**pointing_at(cloud), **SLOW, **state, **heeds}) as daemon,
+            watching(made(tmp_path / "prometheus"), daemon, people) as prometheus,
+        ):
+            await until(lambda: "recovery.started" in daemon.events())
+            await prometheus.ask_until("vergewatch_recovery_ready == 1", 1)
+            await a_crash_is_told_and_mended(cloud, daemon, people)
+            await a_stop_is_nobodys_business(cloud, prometheus)
+            await a_silence_holds_the_robot(cloud, daemon, people)
+
+
+async def a_crash_is_told_and_mended(
+    cloud: Simulator, daemon: Daemon, people: Alertmanager
+) -> None:
+    cloud.world.crash(CRASHED)
+
+    told = await people.until_heard("/pager", "firing", "VergeVMDown", cloud.world.cloud_name)
+    await until(lambda: is_running(cloud, CRASHED))
+    await people.until_heard("/pager", "resolved", "VergeVMDown", cloud.world.cloud_name)
+
+    assert [alert["labels"]["vm_name"] for alert in told[0]["alerts"]] == [CRASHED]
+    firing = people.heard("/pager", "firing", "VergeVMDown", cloud.world.cloud_name)
+    assert len(firing) == 1
+    assert actions(cloud) == [(CRASHED, "poweron")]
+    assert daemon.events().count("recovery.helped") == 1
+
+
+async def a_stop_is_nobodys_business(cloud: Simulator, prometheus: Prometheus) -> None:
+    cloud.world.operator_stops(STOPPED)
+    await prometheus.ask_until(
+        f'vergewatch_recovery_vm_state_info{{vm_name="{STOPPED}",state="intended"}}', 1
+    )
+
+    await REAL_TIME.sleep(8)
+
+    assert not await prometheus.ask(f'ALERTS{{vm_name="{STOPPED}",alertstate="firing"}}')
+    assert not is_running(cloud, STOPPED)
+
+
+async def a_silence_holds_the_robot(cloud: Simulator, daemon: Daemon, people: Alertmanager) -> None:
+    silence = await silence_vm(people, SILENCED)
+    await REAL_TIME.sleep(1.5)
+    cloud.world.crash(SILENCED)
+    await until(lambda: "silenced" in reasons(daemon, SILENCED))
+
+    said = await explained(daemon, SILENCED)
+    guard = next(one for one in said["guards"] if one["name"] == "silenced")
+    assert "alice" in guard["says"]
+    assert "a new disk" in guard["says"]
+    assert not is_running(cloud, SILENCED)
+
+    async with people.http.delete(f"{people.url}/api/v2/silence/{silence}") as answer:
+        assert answer.status == 200
+    await until(lambda: is_running(cloud, SILENCED))
+    assert actions(cloud) == [(CRASHED, "poweron"), (SILENCED, "poweron")]
+
+
+@asynccontextmanager
+async def watching(folder: Path, daemon: Daemon, people: Alertmanager) -> AsyncIterator[Prometheus]:
+    """Run Debian's Prometheus with the shipped rules, in a hurry, telling *people*."""
+    port = free_port()
+    write_configuration(folder, daemon.url)
+    config = json.loads((folder / "prometheus.yml").read_text())
+    config["alerting"] = {
+        "alertmanagers": [{"static_configs": [{"targets": [urlsplit(people.url).netloc]}]}]
+    }
+    write_hurried(folder)
+    (folder / "prometheus.yml").write_text(json.dumps(config))
+    process = await asyncio.create_subprocess_exec(
+        needs("prometheus"),
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with aiohttp.ClientSession() as http:
+            await ready(http, port)
+            yield Prometheus(f"http://127.0.0.1:{port}", http)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def write_hurried(folder: Path) -> None:
+    """Write the shipped rules with every duration a sixtieth: minutes become seconds."""
+    for path, text in files(DEFAULT.hurried(60)).items():
+        if path.endswith(".rules.yml"):
+            (folder / Path(path).name).write_text(text)
+
+
+async def silence_vm(people: Alertmanager, name: str) -> str:
+    now = datetime.now(UTC)  # noqa: TID251  # Alertmanager goes by its own clock
+    body = {
+        "matchers": [{"name": "vm_name", "value": name, "isRegex": False, "isEqual": True}],
+        "startsAt": now.isoformat(),
+        "endsAt": (now + timedelta(hours=1)).isoformat(),
+        "createdBy": "alice",
+        "comment": "a new disk",
+    }
+    async with people.http.post(f"{people.url}/api/v2/silences", json=body) as answer:
+        silence: str = (await answer.json())["silenceID"]
+        return silence
+
+
+async def explained(daemon: Daemon, name: str) -> Any:
+    status, text = await daemon.get(f"/api/recovery/explain/{name}")
+    assert status == 200, text
+    return json.loads(text)
+
+
+def actions(cloud: Simulator) -> list[tuple[str, str]]:
+    """Return what was asked for, by whom it was about."""
+    names = {vm.key: vm.name for vm in cloud.world.live_vms()}
+    return [
+        (names[request.body["vm"]], request.body["action"])
+        for request in cloud.requests
+        if request.method == "POST" and request.path.endswith("/vm_actions")
+    ]
+
+
+def reasons(daemon: Daemon, name: str) -> list[str]:
+    return [
+        entry["reason"]
+        for entry in daemon.log
+        if entry["event"] == "recovery.decided" and entry["vm"] == name
+    ]
+
+
+def is_running(cloud: Simulator, name: str) -> bool:
+    return cloud.world.vm(name).machine.status.word == "running"
+
+
+async def until(holds: Any) -> None:
+    for _ in range(PATIENCE_SECONDS * 10):
+        if holds():
+            return
+        await REAL_TIME.sleep(0.1)
+    raise AssertionError("it never happened")
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder

@@ -1,0 +1,114 @@
+"""One of each thing that the journal keeps, with no field left at its default."""
+
+from datetime import timedelta
+from typing import Any
+
+from exporter.recovery.model.cases import (
+    Action,
+    Case,
+    Cause,
+    Intent,
+    Judgement,
+    Outcome,
+    Reply,
+    Ruling,
+    Sight,
+)
+from exporter.recovery.model.commands import Order, OrderKind
+from exporter.recovery.model.decision import Decision, Reason, Verdict
+from exporter.recovery.model.limits import Mode
+from exporter.recovery.model.ports import Change, Page
+from exporter.recovery.model.states import State
+from tests.fakes import START
+
+CLOUD = "north"
+OTHER = "south"
+UUID = "5c2f-web"
+
+CASE = Case(
+    uuid=UUID,
+    key=17,
+    machine=23,
+    name="web-1 „Straße“",
+    state=State.QUARANTINED,
+    since=1000.125,
+    sight=Sight.DOWN,
+    word="stopped",
+    node=2,
+    up_at=900.5,
+    up_clock=1.7e9 + 0.1,
+    trouble_at=930.25,
+    sightings=4,
+    hung_at=800.0,
+    passed=("stopping", "stopped"),
+    hole_seconds=12.5,
+    missing=1,
+    judgement=Judgement(Ruling.CRASHED, Cause.CRASHED, "no stop in 600 s of log"),
+    attempts=3,
+    retry_at=1100.5,
+    rung=1,
+    kill_unanswered=True,
+    started=1.7e9 + 30.2,
+    killed_clock=1.7e9 + 20.5,
+    forgiven_at=10.0,
+)
+CHANGE = Change(
+    uuid=UUID,
+    vm_key=17,
+    name="web-1",
+    at=1000.125,
+    time=START,
+    before=State.HELD,
+    after=State.QUARANTINED,
+    word="stopped",
+    detail="its budget is used up",
+)
+DECISION = Decision(
+    uuid=UUID,
+    vm_key=17,
+    name="web-1",
+    at=1000.125,
+    time=START + timedelta(microseconds=1),
+    state=State.HELD,
+    judgement=Judgement(Ruling.CRASHED, Cause.HUNG, "log row 815"),
+    action=Action.POWER_ON,
+    reason=Reason.STORM,
+    verdicts=(
+        Verdict(Reason.DISARMED, allowed=True, says="armed"),
+        Verdict(Reason.STORM, allowed=False, says="9 of 20 are down", cure="wait until fewer are"),
+    ),
+    mode=Mode.ENFORCE,
+)
+INTENT = Intent(
+    id=0,
+    uuid=UUID,
+    vm_key=17,
+    name="web-1",
+    action=Action.POWER_ON,
+    prepared_at=1000.25,
+    deadline=1120.25,
+)
+ORDER = Order(
+    kind=OrderKind.PAUSE,
+    owner="ada",
+    reason="we move the rack",
+    at=1001.5,
+    time=START + timedelta(hours=1),
+    until=4601.5,
+    uuid=UUID,
+)
+SENT: dict[str, Any] = {"sent_at": 1000.5, "sent_clock": 1.7e9 + 70.25}
+CONFIRMED: dict[str, Any] = {
+    **SENT,
+    "reply": Reply.ACCEPTED,
+    "detail": "task 99",
+    "outcome": Outcome.CONFIRMED,
+    "extended": True,
+    "deadline": 1240.25,
+}
+
+
+def page(**fields: Any) -> Page:
+    """Return a page of an empty round, but for *fields*."""
+    empty = Page(watched=1000.0, time=START, clock=1.7e9 + 0.75, cases=(), gone=(), changes=())
+    return empty._replace(**fields)

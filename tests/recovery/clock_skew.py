@@ -1,0 +1,79 @@
+"""Platforms whose clocks do not agree, or were set."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from exporter.vergeos.client import Answer
+from tests.recovery.harness import Theatre
+
+Rows = list[dict[str, Any]]
+MICRO = 1_000_000
+
+
+def status_ahead(theatre: Theatre, seconds: float) -> None:
+    """Have nodes, which stamp the status rows, by *seconds* ahead of who stamps the log."""
+    retell(theatre, "/machine_status", lambda rows, _: stamped(rows, lambda at: at + seconds))
+
+
+def set_back(theatre: Theatre, *, seconds: float) -> None:
+    """Set the clock of the whole platform back now; what was stamped before keeps its stamp."""
+    since = theatre.world.now
+
+    def shown(at: float) -> float:
+        return at - seconds if at > since else at
+
+    def log(rows: Rows, query: dict[str, str]) -> Rows:
+        told = re.search(r"timestamp (ge|lt) (\d+)", query["filter"])
+        assert told is not None
+        mark = re.search(r"\$key eq (\d+)", query["filter"])
+        limit = int(query.get("limit", 0)) or None
+        for row in rows:
+            row["timestamp"] = int(shown(row["timestamp"] / MICRO) * MICRO)
+        chosen = [
+            row
+            for row in rows
+            if (row["timestamp"] >= int(told[2])) is (told[1] == "ge")
+            or (mark is not None and int(row["$key"]) == int(mark[1]))
+        ]
+        return sorted(chosen, key=lambda row: -int(row["$key"]))[:limit]
+
+    retell(theatre, "/machine_status", lambda rows, _: stamped(rows, shown))
+    retell(theatre, "/machine_logs", log, everything=True)
+
+
+def stamped(rows: Rows, shown: Callable[[float], float]) -> Rows:
+    for row in rows:
+        for name in ("last_update", "started"):
+            if row.get(name):
+                row[name] = int(shown(row[name]))
+    return rows
+
+
+def retell(
+    theatre: Theatre,
+    path_end: str,
+    tell: Callable[[Rows, dict[str, str]], Rows],
+    *,
+    everything: bool = False,
+) -> None:
+    """
+    Change what the platform answers to whoever reads a table.
+
+    Args:
+        everything: Whether *tell* gets all rows, and does the choosing.
+
+    """
+    exchange = theatre.line._exchange
+
+    def retold(method: str, path: str, query: Any, body: Any) -> Answer:
+        if method != "GET" or not path.endswith(path_end):
+            return exchange(method, path, query, body)
+        asked = {**query, "filter": "timestamp gt 0", "limit": "0"} if everything else query
+        answer = exchange(method, path, asked, body)
+        rows = tell(msgspec.json.decode(answer.body), dict(query))
+        return answer._replace(body=msgspec.json.encode(rows))
+
+    theatre.line._exchange = retold  # type: ignore[method-assign]

@@ -1,0 +1,181 @@
+"""
+Lives of the daemon, one after the other, each killed by SIGKILL at the moment that it is told.
+
+Run as a program this is a nursery: it imports everything once and forks a child for every order
+that it reads, so that a life begins in a moment. It has neither threads nor a loop, and its
+children die with it. The daemon in a child is the whole of it; what is added is its end.
+"""
+
+import asyncio
+import ctypes
+import json
+import os
+import select
+import signal
+import sys
+import threading
+import traceback
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NoReturn
+
+import aiosqlite  # noqa: F401 - imported before the fork, like what follows: a life needs them all
+import sqlalchemy.dialects.sqlite.aiosqlite as _dialect  # noqa: F401
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.event import listen
+
+import exporter.cli.main
+import exporter.journal.journal  # noqa: F401
+from exporter import logs
+from exporter.clock import SystemClock
+from exporter.config.loader import load
+from exporter.daemon import app
+
+PR_SET_PDEATHSIG = 1
+
+
+class How(StrEnum):
+    """How close to its event a life ends."""
+
+    UNSAID = "unsaid"
+    """Before the event is written to the log."""
+    SAID = "said"
+    """After it was written, before anything else is done."""
+    UNCOMMITTED = "uncommitted"
+    """In the next transaction: its rows are written, and its commit is not asked for."""
+    COMMITTING = "committing"
+    """About while that transaction is committed."""
+
+
+@dataclass(frozen=True)
+class Doom:
+    """When a life ends: at the first such event about this VM."""
+
+    event: str
+    vm: int
+    how: How
+
+
+@dataclass(frozen=True)
+class Order:
+    """A life to begin."""
+
+    config: str
+    log: str
+    doom: Doom | None = None
+
+    @classmethod
+    def read(cls, line: str) -> "Order":
+        fields = json.loads(line)
+        doom = fields.pop("doom")
+        return cls(**fields, doom=doom and Doom(doom["event"], doom["vm"], How(doom["how"])))
+
+    def written(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Reaper:
+    """A structlog processor that ends the process; the last one, which is given the line."""
+
+    def __init__(self, doom: Doom) -> None:
+        self._doom = doom
+        self._waits_for_commit = False
+        listen(Engine, "commit", self._commit)
+
+    def __call__(self, _logger: Any, _method: str, line: Any) -> str:
+        entry = json.loads(line)
+        if (entry["event"], entry.get("vm_id")) != (self._doom.event, self._doom.vm):
+            return str(line)
+        match self._doom.how:
+            case How.UNSAID:
+                die()
+            case How.SAID:
+                sys.stderr.write(f"{line}\n")
+                sys.stderr.flush()
+                die()
+            case _:
+                self._waits_for_commit = True
+        return str(line)
+
+    def _commit(self, _connection: Any) -> None:
+        """Come between the last statement of a transaction and its commit."""
+        if not self._waits_for_commit:
+            return
+        if self._doom.how is How.UNCOMMITTED:
+            die()
+        threading.Timer(0.0002, die).start()
+
+
+def live(order: Order) -> NoReturn:
+    """Be the daemon, as ``vergewatch run`` is, until the end."""
+    code = 1
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        output = os.open(order.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        for source, target in ((nothing, 0), (output, 1), (output, 2)):
+            os.dup2(source, target)
+        settings = load(Path(order.config))
+        logs.configure(settings.log.level, settings.log.format)
+        if order.doom is not None:
+            processors = structlog.get_config()["processors"]
+            structlog.configure(processors=[*processors, Reaper(order.doom)])
+        asyncio.run(app.run(settings, lambda: settings, SystemClock()))
+        code = 0
+    except BaseException:  # noqa: BLE001 - whatever it is, it must not return into the nursery
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def tell(**what: Any) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+def nurse() -> None:
+    """Fork a life for each line, and tell of births and deaths, until there are no more lines."""
+    lives: dict[int, int] = {}  # a descriptor of the process, and its number
+    try:
+        while True:
+            ready, _, _ = select.select([0, *lives], [], [])
+            for descriptor in ready:
+                if descriptor != 0:
+                    pid = lives.pop(descriptor)
+                    os.close(descriptor)
+                    _, status = os.waitpid(pid, 0)
+                    tell(died=pid, status=os.waitstatus_to_exitcode(status))
+            if 0 in ready:
+                line = _read_line()
+                if not line:
+                    return
+                pid = os.fork()
+                if pid == 0:
+                    live(Order.read(line))
+                lives[os.pidfd_open(pid)] = pid
+                tell(born=pid)
+    finally:
+        for descriptor in lives:
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+
+
+def _read_line() -> str:
+    """Return the next line; a buffer would hide from `select` that there is another."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        letter = os.read(0, 1)
+        if not letter:
+            return ""
+        line += letter
+    return line.decode()
+
+
+if __name__ == "__main__":
+    nurse()

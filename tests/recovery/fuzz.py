@@ -1,0 +1,70 @@
+"""
+``make plays``: thousands of plays of `test_machine`, with new seeds each time.
+
+A failure is printed with its seed and its play; ``--seed SEED --plays 100`` plays it again.
+"""
+
+import argparse
+import logging
+import os
+import random
+import sys
+import traceback
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+
+import structlog
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.recovery.test_state_machine import STEPS, Everything
+
+PLAYS_OF_A_SEED = 100
+
+
+def main() -> int:
+    """Play, tell, and return 1 when something happened that must never happen."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--plays", type=int, default=2000)
+    arguments.add_argument("--seed", type=int, default=random.randrange(10**6))
+    given = arguments.parse_args()
+    count = max(1, given.plays // PLAYS_OF_A_SEED)
+    seeds = range(given.seed, given.seed + count)
+    say(f"{count * PLAYS_OF_A_SEED:,} plays of {STEPS} steps, seeds {seeds[0]} to {seeds[-1]}")
+    with ProcessPoolExecutor(os.cpu_count()) as workers:
+        failures = list(filter(None, workers.map(what_fails, seeds)))
+    for failure in failures:
+        say(failure)
+    say(
+        f"{len(failures)} of {count} seeds failed"
+        if failures
+        else "nothing happened that must never"
+    )
+    return 1 if failures else 0
+
+
+def what_fails(number: int) -> str:
+    """Return what went wrong in the plays of a seed, with the play; empty when nothing did."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        run_state_machine_as_test(
+            seed(number)(type("Seeded", (Everything,), {})),
+            settings=settings(
+                max_examples=PLAYS_OF_A_SEED,
+                stateful_step_count=STEPS,
+                deadline=None,
+                database=None,
+                phases=[Phase.generate],  # shrinking takes minutes
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+    except Exception:  # noqa: BLE001 - whatever it is, it is told with its seed
+        return f"seed {number}\n{traceback.format_exc()}"
+    return ""
+
+
+say = partial(print, file=sys.stdout, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

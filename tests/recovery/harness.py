@@ -1,0 +1,432 @@
+"""
+A whole cloud with its recovery, in one thread and without a socket: hours pass in milliseconds.
+
+The engine, the adapters, the decoders and the simulated API are the real ones. What is left out
+is the wire; what is put in its place is the list of everything that was asked for, which is all
+that an observer may see besides the truth.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from exporter.errors import (
+    BadReplyError,
+    ForbiddenError,
+    IntentOpenError,
+    JournalError,
+    NotSentError,
+    UnauthorizedError,
+    UnreachableError,
+)
+from exporter.recovery.decide.guards import GUARDS, Guard
+from exporter.recovery.engine import Recovery, Setup
+from exporter.recovery.model.cases import Case, Intent, Outcome, Reply, Spent
+from exporter.recovery.model.commands import Order
+from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.limits import WEEK, Mode, Rules
+from exporter.recovery.model.ports import Book, Page, Past
+from exporter.recovery.observe.inventory_checks import Poll
+from exporter.simulator.api.accounts import (
+    API_KEY,
+    PASSWORD,
+    READONLY_API_KEY,
+    USERNAME,
+    Account,
+    Accounts,
+)
+from exporter.simulator.api.actions import Behaviour
+from exporter.simulator.api.messages import EMPTY, Call
+from exporter.simulator.api.routes import Api
+from exporter.simulator.world.context import Timings
+from exporter.simulator.world.factory import found_world
+from exporter.vergeos.client import Answer
+from exporter.vergeos.inventory import join
+from exporter.vergeos.operations import Operations
+from exporter.vergeos.rows import Reading
+from exporter.vergeos.source import decoder_of
+from exporter.vergeos.tables import CLUSTERS, MACHINE_STATUS, NODES, TAG_MEMBERS, VMS, Table
+from tests.fakes import START, FakeClock
+
+T = TypeVar("T")
+EVERY = 20.0
+TABLES = (VMS, MACHINE_STATUS, TAG_MEMBERS, NODES, CLUSTERS)
+ENFORCE = Rules(mode=Mode.ENFORCE)
+
+
+def at_once(work: Awaitable[T]) -> T:
+    """Return what *work* returns, which must not have to wait for anything."""
+    steps = work.__await__()
+    try:
+        next(steps)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    raise AssertionError("it waits for something")
+
+
+class KilledError(BaseException):
+    """The process is gone, from one step to the next."""
+
+
+class Request(NamedTuple):
+    """One action that was asked for, as the platform saw it."""
+
+    at: float
+    """Seconds since the curtain rose."""
+    vm_key: int
+    action: str
+    acted: bool
+    """Whether it was listened to."""
+    status: int
+    no_room: bool = False
+    """Whether it was refused for want of resources, and that answer came back."""
+
+
+class MemoryBook:
+    """A journal for one play; it outlives every process."""
+
+    def __init__(self) -> None:
+        self.watched = 0.0
+        self.time: datetime | None = None
+        self.clock: float | None = None
+        self.cases: dict[str, Case] = {}
+        self.intents: dict[int, Intent] = {}
+        self.decisions: list[Decision] = []
+        self.orders: list[Order] = []
+        self.changes: list[Any] = []
+        self.broken = ""
+        self.fall: Callable[[str], None] = lambda _: None
+        """Told before and after each writing; may raise `KilledError`."""
+
+    async def recall(self) -> Past:
+        self._check()
+        intents = self.intents.values()
+        return Past(
+            self.watched,
+            self.time,
+            self.clock,
+            tuple(self.cases.values()),
+            tuple(one for one in intents if one.outcome is None),
+            tuple(
+                Spent(one.sent_at, one.uuid, one.action, one.reply)
+                for one in intents
+                if one.sent_at is not None and one.sent_at > self.watched - WEEK
+            ),
+            tuple(self.orders),
+        )
+
+    async def note(self, page: Page, /) -> None:
+        self._check("note")
+        self.watched, self.time, self.clock = page.watched, page.time, page.clock
+        self.cases |= {case.uuid: case for case in page.cases}
+        for uuid in page.gone:
+            self.cases.pop(uuid, None)
+        self.changes += page.changes
+        self.decisions += page.decisions
+        self.fall("noted")
+
+    async def decided(self, decision: Decision, /) -> int:
+        self._check("decide")
+        self.decisions.append(decision)
+        return len(self.decisions)
+
+    async def prepare(self, intent: Intent, decision: int, /) -> Intent:
+        self._check("prepare")
+        if any(one.uuid == intent.uuid and one.outcome is None for one in self.intents.values()):
+            raise IntentOpenError(intent.name)
+        intent = msgspec.structs.replace(intent, id=len(self.intents) + 1)
+        self.intents[intent.id] = intent
+        self.fall("prepared")
+        return intent
+
+    async def update(self, intent: Intent, /) -> None:
+        self._check("update")
+        assert self.intents[intent.id].outcome is None, "a closed intent was opened again"
+        self.intents[intent.id] = intent
+        self.fall("updated")
+
+    async def ordered(self, order: Order, /) -> None:
+        self._check("order")
+        self.orders.append(order)
+        self.fall("ordered")
+
+    def _check(self, step: str = "recall") -> None:
+        if self.broken:
+            raise JournalError(self.broken)
+        self.fall(step)
+
+
+class Line:
+    """What stands for a connection to the simulated API."""
+
+    def __init__(self, theatre: "Theatre", key: str) -> None:
+        self._theatre = theatre
+        self.key = key
+        self.is_cut = False
+        """Whether nothing that acts gets through to the platform."""
+
+    async def read(
+        self, path: str, query: Mapping[str, str], *, endpoint: str, urgent: bool = False
+    ) -> bytes:
+        return self._exchange("GET", path, query, None).body
+
+    async def act(self, path: str, body: Mapping[str, Any], *, endpoint: str) -> Answer:
+        if self.is_cut:
+            raise NotSentError(f"{path} was not sent: no connection")
+        return self._exchange("POST", path, {}, body)
+
+    def _exchange(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Answer:
+        theatre, world = self._theatre, self._theatre.world
+        world.catch_up()
+        theatre.api.notice_faults()
+        theatre.fall(f"{method} {path}")
+        strike = world.faults.strike(method, path)
+        if {"outage", "reset", "reset_before_acting"} & strike.keys():
+            self._remember(body, acted=False, status=0)
+            raise UnreachableError(f"{path}: the connection broke")
+        at = theatre.clock.monotonic()
+        call = Call(method, path, query, {"Authorization": f"Bearer {self.key}"}, body)
+        failed = strike.get("status")
+        if failed is not None and not failed["after"]:
+            self._remember(body, acted=False, status=failed["code"])
+            return self._read(path, int(failed["code"]), {"err": failed["text"]})
+        answer = theatre.api.answer(
+            call, theatre.api.caller(call, at=at, strike=strike), at=at, strike=strike
+        )
+        lost = failed is not None or {"reset_after", "reset_after_acting"} & strike.keys()
+        no_room = "no_capacity" in strike and answer.status >= 400 and not lost
+        self._remember(body, acted=answer.status < 300, status=answer.status, no_room=no_room)
+        theatre.fall(f"answered {method} {path}")
+        if {"reset_after", "reset_after_acting"} & strike.keys():
+            raise UnreachableError(f"{path}: the connection broke")
+        if failed is not None:
+            return self._read(path, int(failed["code"]), {"err": failed["text"]})
+        return self._read(path, answer.status, answer.payload)
+
+    def _read(self, path: str, status: int, payload: Any) -> Answer:
+        says = payload.get("err", "") if isinstance(payload, dict) else ""
+        if status == 401:
+            raise UnauthorizedError(f"{path} answered 401 ({says})")
+        if status == 403:
+            raise ForbiddenError(f"{path} answered 403 ({says})")
+        if status >= 400:
+            raise BadReplyError(path, f"answered {status} ({says})", status=status)
+        return Answer(status, b"" if payload is EMPTY else msgspec.json.encode(payload))
+
+    def _remember(self, body: Any, *, acted: bool, status: int, no_room: bool = False) -> None:
+        if body is not None:
+            theatre = self._theatre
+            graceful = bool(body.get("params"))
+            action = "reboot" if graceful else body["action"]
+            at = theatre.clock.elapsed
+            theatre.requests.append(Request(at, body["vm"], action, acted, status, no_room))
+
+
+class Tally:
+    """A `Meter` that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, ...]] = []
+
+    def decided(self, reason: str, cause: str) -> None:
+        self.told.append(("decided", reason, cause))
+
+    def acted(self, action: str, outcome: str) -> None:
+        self.told.append(("acted", action, outcome))
+
+    def invalid(self, reason: str) -> None:
+        self.told.append(("invalid", reason))
+
+    def clock_jumped(self) -> None:
+        self.told.append(("clock_jumped",))
+
+    def recovered(self, seconds: float) -> None:
+        self.told.append(("recovered", str(seconds)))
+
+
+class JumpingClock(FakeClock):
+    """A clock whose time of day somebody may set."""
+
+    offset = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.offset
+
+
+class Truth(FakeClock):
+    """What time it really is, for the platform, whose clock nobody sets."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._of = clock
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self._of.elapsed)
+
+
+class Theatre:
+    """
+    One cloud and its recovery.
+
+    Args:
+        tags: Tags by VM name; every VM has ``recovery/auto`` when this is left out. No VM has
+            a tag of recovery's besides.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        vms: int = 12,
+        seed: int = 1,
+        rules: Rules = ENFORCE,
+        guards: Sequence[Guard] = GUARDS,
+        tags: Mapping[str, Sequence[str]] | None = None,
+        setup: Setup | None = None,
+        behaviour: Behaviour | None = None,
+        timings: Timings | None = None,
+        readonly: bool = False,
+        book: Book | None = None,
+        every: float = EVERY,
+        **world: Any,
+    ) -> None:
+        self.clock = JumpingClock()
+        self.world = found_world(
+            seed=seed,
+            vms=vms,
+            start=START.timestamp(),
+            stopped_share=world.pop("stopped_share", 0.0),
+            timings=timings or Timings(migration_per_gb=0.2),
+            **world,
+        )
+        self.world.follow(Truth(self.clock))
+        for vm in list(self.world.live_vms()):
+            for tag in [tag for tag in self.world.tags_of(vm) if tag.startswith("recovery/")]:
+                self.world.untag(vm, tag)
+            for tag in ["recovery/auto"] if tags is None else tags.get(vm.name, ()):
+                self.world.tag(vm, tag)
+        accounts = Accounts(
+            (
+                Account(USERNAME, PASSWORD, API_KEY, may_write=True),
+                Account(f"{USERNAME}-readonly", PASSWORD, READONLY_API_KEY, may_write=False),
+            )
+        )
+        self.api = Api(self.world, accounts, behaviour or Behaviour())
+        self.requests: list[Request] = []
+        self.every = every
+        self.slow = 0.0
+        """How many seconds the next polls take."""
+        self.untold: set[str] = set()
+        """Names of the VMs of which a list lacks the status row."""
+        self._last: dict[str, tuple[bytes, Reading[Any]]] = {}
+        self.tally = Tally()
+        self.line = Line(self, READONLY_API_KEY if readonly else API_KEY)
+        self.book: Any = book or MemoryBook()
+        self.setup = setup or Setup(rules)
+        self._guards = guards
+        self.fall: Callable[[str], None] = lambda _: None
+        self.recovery = self.new_process()
+
+    def new_process(self) -> Recovery:
+        """Start the daemon anew; what it had in memory is gone."""
+        operations = Operations(self.line, self.line, self.clock)  # type: ignore[arg-type]
+
+        async def open_book() -> Book:
+            book: Book = self.book
+            return book
+
+        self.recovery = Recovery(
+            "https://stage.example",
+            open_book,
+            operations,
+            self.setup,
+            self.clock,
+            dice=lambda: 0.5,
+            meter=self.tally,
+            guards=self._guards,
+        )
+        return self.recovery
+
+    def poll(self) -> None:
+        """Read the cloud once, and let recovery make of it what it will."""
+        at_once(self.recovery.take(self._read()))
+
+    def let_pass(self, seconds: float) -> None:
+        """Let time pass, with a poll at every beat."""
+        until = self.clock.elapsed + seconds
+        while self.clock.elapsed < until:
+            self.clock.elapsed = min(until, self.clock.elapsed + self.every)
+            self.poll()
+
+    def warm(self) -> "Theatre":
+        """Let the warm-up pass."""
+        self.let_pass(self.setup.rules.warmup_seconds + self.every)
+        return self
+
+    def case(self, name: str) -> Case:
+        """Return what recovery thinks of a VM."""
+        return next(case for case in self.recovery.memory.cases.values() if case.name == name)
+
+    def asked(self, name: str | None = None) -> list[Request]:
+        """Return what was asked for, for one VM or for all."""
+        key = self.world.vm(name).key if name is not None else None
+        return [one for one in self.requests if key in (None, one.vm_key)]
+
+    def running(self, name: str) -> bool:
+        return self.world.vm(name).machine.status.running
+
+    @property
+    def names(self) -> list[str]:
+        """Names of VMs, those of the platform left out."""
+        return [vm.name for vm in self.world.live_vms() if vm.service is None]
+
+    def _decoded(self, table: Table, body: bytes) -> Reading[Any]:
+        """Decode an answer; one that is byte for byte the last one is the very same, as it is."""
+        known = self._last.get(table.name)
+        if known is None or known[0] != body:
+            known = self._last[table.name] = body, decoder_of(table.name)(body, table.path)
+        return known[1]
+
+    def _read(self) -> Poll:
+        asked_at, time = self.clock.monotonic(), self.clock.now()
+        rows: dict[str, Any] = {}
+        skipped, problem = 0, ""
+        for table in TABLES:
+            query = {"fields": ",".join(table.fields)}
+            if table.where:
+                query["filter"] = table.where
+            try:
+                body = at_once(self.line.read(table.path, query, endpoint=table.name))
+                reading = self._decoded(table, body)
+            except (BadReplyError, UnreachableError, UnauthorizedError, ForbiddenError) as error:
+                problem = str(error)
+                continue
+            rows[table.name] = reading.rows
+            skipped += reading.skipped if table in (VMS, MACHINE_STATUS) else 0
+        untold = {self.world.vm(name).machine.key for name in self.untold}
+        if untold and MACHINE_STATUS.name in rows:
+            told = rows[MACHINE_STATUS.name]
+            rows[MACHINE_STATUS.name] = {key: row for key, row in told.items() if key not in untold}
+        whole = VMS.name in rows and MACHINE_STATUS.name in rows
+        return Poll(
+            asked_at=asked_at,
+            time=time,
+            took_seconds=self.clock.monotonic() - asked_at + self.slow,
+            every_seconds=self.every,
+            snapshot=join(rows, system_name="stage", identity=None, taken_at=time)
+            if whole
+            else None,
+            rows_skipped=skipped,
+            problem=problem,
+        )
+
+
+def outcomes(theatre: Theatre) -> list[Outcome | None]:
+    """Return how the intents in the journal ended."""
+    return [intent.outcome for intent in theatre.book.intents.values()]
+
+
+def replies(theatre: Theatre) -> list[Reply | None]:
+    return [intent.reply for intent in theatre.book.intents.values()]

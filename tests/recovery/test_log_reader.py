@@ -1,0 +1,184 @@
+"""The row that vouches for the log: always older than what is asked for."""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from exporter.recovery.detect.log_patterns import LogMark, LogReading, LogRow
+from exporter.recovery.log_reader import Evidence
+from exporter.recovery.model.cases import Action, Case, Sight
+from exporter.recovery.model.limits import DAY, Rules
+from exporter.recovery.model.ports import Answer, FreshVM
+from exporter.recovery.model.states import State
+from exporter.recovery.observe.inventory_checks import Picture
+from tests.fakes import START
+from tests.recovery.harness import Theatre, at_once
+from tests.recovery.shortcut import Shortcut
+
+MACHINE = 11
+
+
+class ForgetfulLog:
+    """A log of one row an hour, which keeps none for longer than 45 days."""
+
+    why_not = ""
+
+    def __init__(self) -> None:
+        self.clock = 100 * DAY
+        self.kept = 45 * DAY
+        self.is_garbled = False
+        """Whether a row of each answer cannot be read."""
+        self.most = 10_000
+        """Rows of an answer, after which somebody on the way cuts it."""
+        self.asked: list[str] = []
+
+    def _keys(self) -> range:
+        return range(int((self.clock - self.kept) // 3600), int(self.clock // 3600) + 1)
+
+    async def logs(
+        self, machines: Sequence[int], since: float, mark: LogMark | None, /
+    ) -> LogReading:
+        self.asked.append("logs")
+        wanted = [
+            LogRow(key, MACHINE, key * 3600.0, "message", "VM 'x' is responsive again", "system")
+            for key in self._keys()
+            if key * 3600.0 >= since or (mark is not None and key == mark.key)
+        ][-self.most :]
+        rows = tuple(row for row in wanted if row.at >= since)
+        found = mark is not None and mark.key in {one.key for one in wanted}
+        return LogReading(rows, complete=found and not self.is_garbled)
+
+    async def log_mark(self, before: float, /) -> LogMark | None:
+        self.asked.append("mark")
+        older = [key for key in self._keys() if key * 3600.0 < before]
+        return LogMark(older[-1], older[-1] * 3600.0) if older else None
+
+    async def look(self, vm_key: int, /) -> FreshVM | None:
+        raise AssertionError
+
+    async def act(self, vm_key: int, action: Action, /) -> Answer:
+        raise AssertionError
+
+
+def picture(log: ForgetfulLog) -> Picture:
+    snapshot = Shortcut(Theatre(vms=2).world).poll(asked_at=0.0, time=START, every=20.0).snapshot
+    assert snapshot is not None
+    return Picture(0.0, START, log.clock, 0.0, {}, {}, 0, 0, snapshot)
+
+
+def is_whole(evidence: Evidence, log: ForgetfulLog, *, up_ago: float = 60.0) -> bool:
+    """Return whether the log proves anything of a VM that was last up some time ago."""
+    case = Case(
+        uuid="u",
+        key=1,
+        machine=MACHINE,
+        name="web-01",
+        state=State.SUSPECT,
+        since=0.0,
+        sight=Sight.DOWN,
+        up_clock=log.clock - up_ago,
+    )
+    at_once(evidence.read([case], picture(log), at=0.0))
+    logs = evidence.of("u")
+    assert logs is not None
+    assert logs.reading is not None
+    return logs.reading.complete
+
+
+def test_a_log_that_goes_back_far_enough_is_believed() -> None:
+    assert is_whole(Evidence(ForgetfulLog(), Rules()), ForgetfulLog())
+
+
+def test_the_same_row_vouches_for_all_that_is_younger() -> None:
+    log = ForgetfulLog()
+    evidence = Evidence(log, Rules())
+
+    assert is_whole(evidence, log)
+    log.clock += DAY
+    assert is_whole(evidence, log)
+    assert log.asked == ["mark", "logs", "logs"]
+
+
+def test_a_log_that_cannot_be_read_whole_is_not_asked_for_three_times_as_often() -> None:
+    log = ForgetfulLog()
+    log.is_garbled = True
+    evidence = Evidence(log, Rules())
+
+    assert not is_whole(evidence, log)
+    assert not is_whole(evidence, log)
+    assert log.asked == ["mark", "logs", "mark", "logs"]
+
+
+def test_a_row_that_is_younger_than_what_is_asked_for_vouches_for_nothing() -> None:
+    log = ForgetfulLog()
+    evidence = Evidence(log, Rules())
+
+    assert is_whole(evidence, log)
+    assert is_whole(evidence, log, up_ago=30 * DAY)
+    assert log.asked == ["mark", "logs", "mark", "logs"]
+
+
+def test_a_row_that_was_cleared_away_after_a_year_of_calm_is_replaced() -> None:
+    log = ForgetfulLog()
+    evidence = Evidence(log, Rules())
+    assert is_whole(evidence, log)
+
+    log.clock += 365 * DAY
+
+    assert is_whole(evidence, log)
+
+
+def test_a_log_that_was_emptied_proves_nothing_of_what_was_before() -> None:
+    log = ForgetfulLog()
+    evidence = Evidence(log, Rules())
+    assert is_whole(evidence, log, up_ago=DAY)
+
+    log.kept = 10.0
+
+    assert not is_whole(evidence, log, up_ago=DAY)
+    log.kept = 2 * DAY
+    assert is_whole(evidence, log)
+    assert not is_whole(evidence, log, up_ago=3 * DAY)
+
+
+def test_an_answer_that_is_cut_proves_nothing_of_what_was_cut_off() -> None:
+    log = ForgetfulLog()
+    log.most = 100
+
+    assert is_whole(Evidence(log, Rules()), log, up_ago=3 * DAY)
+    assert not is_whole(Evidence(log, Rules()), log, up_ago=5 * DAY)
+
+
+def stranger(up_clock: float) -> Case:
+    return Case(
+        uuid=f"down since {up_clock}",
+        key=1,
+        machine=MACHINE,
+        name="stranger",
+        state=State.SUSPECT,
+        since=0.0,
+        sight=Sight.DOWN,
+        up_clock=up_clock,
+    )
+
+
+def test_whose_log_of_a_month_is_wanted_waits_for_those_that_went_down_just_now() -> None:
+    log = ForgetfulLog()
+    evidence = Evidence(log, Rules())
+    old, new = stranger(log.clock - 30 * DAY), stranger(log.clock - 60.0)
+
+    assert evidence.some_of_others([old, new], at=0.0) == [new]
+    assert evidence.some_of_others([old], at=60.0) == ()
+    assert evidence.some_of_others([old], at=120.0) == [old]
+
+
+def test_a_vm_that_nobody_can_date_does_not_have_the_whole_log_read_for_the_others() -> None:
+    log = ForgetfulLog()
+    evidence = Evidence(log, Rules())
+    dated, undated = stranger(log.clock - 60.0), replace(stranger(0.0), up_clock=None)
+
+    at_once(evidence.read([dated, undated], picture(log), at=0.0))
+
+    logs = evidence.of(dated.uuid)
+    assert logs is not None
+    assert logs.since_clock == log.clock - 60.0 - Rules().log_before_seconds

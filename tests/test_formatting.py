@@ -1,0 +1,48 @@
+import pytest
+
+from exporter.formatting import counted, lasting, span
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "0 VMs"), (1, "1 VM"), (2, "2 VMs"), (1200, "1,200 VMs")]
+)
+def test_one_is_not_many(count: int, said: str) -> None:
+    assert counted(count, "VM") == said
+
+
+def test_many_may_be_called_otherwise() -> None:
+    assert (counted(1, "try", "tries"), counted(3, "try", "tries")) == ("1 try", "3 tries")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.0, "0 s"),
+        (0.9, "0 s"),
+        (59.7, "59 s"),
+        (60.0, "1 min"),
+        (100.0, "100 s"),
+        (120.0, "2 min"),
+        (3599.9, "59 min"),
+        (3600.0, "1 h"),
+        (11_100.0, "3 h 5 min"),
+        (604_800.0, "168 h"),
+    ],
+)
+def test_what_lasts_is_rounded_down(seconds: float, said: str) -> None:
+    assert lasting(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.5, "0.5 s"),
+        (45.0, "45 s"),
+        (90.0, "90 s"),
+        (5400.0, "90 min"),
+        (3600.0, "1 h"),
+        (604_800.0, "7 d"),
+    ],
+)
+def test_a_span_is_exact(seconds: float, said: str) -> None:
+    assert span(seconds) == said

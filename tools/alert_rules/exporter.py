@@ -1,0 +1,464 @@
+"""Whether Vergewatch itself, and its way to each cloud, are well."""
+
+from tools.alert_rules.expressions import (
+    DAEMON,
+    DAEMON_PAGE,
+    EXPORTER_PAGE,
+    OF_SYSTEM,
+    ON_SYSTEM,
+    SYSTEM,
+    TABLE,
+    by,
+)
+from tools.alert_rules.model import Alert, Layer, Runbook, Severity, Step
+from tools.alert_rules.thresholds import Thresholds, duration
+
+CHECK = Step(
+    "Check the configuration, and look at each cloud once. It says what is wrong in words.",
+    command="vergewatch check",
+)
+LOGS = Step("Read the daemon's log.", command="journalctl -u vergewatch --since -1h")
+OF_DAEMON = "Vergewatch at {{ $labels.instance }}"
+KNOWN_AGE = "vergewatch_snapshot_timestamp_seconds"
+LAG = "vergewatch_event_loop_lag_seconds"
+
+
+def alerts(t: Thresholds) -> tuple[Alert, ...]:
+    """Return the alerts about the daemon and its view."""
+    return (
+        _down(t), _absent(t), _restarting(t), _blind(t), _refused(t), _table(t), _skipped(t),
+        _budget(t), _stalling(t), _reload(t), _duplicates(t), _watchdog(),
+    )  # fmt: skip
+
+
+def _down(t: Thresholds) -> Alert:
+    return Alert(
+        name="VergeExporterDown",
+        severity=Severity.CRITICAL,
+        layer=Layer.EXPORTER,
+        identity=DAEMON,
+        expr=f"{by(DAEMON, f'up{_of_job(t)}')} == 0",
+        wait_seconds=t.exporter_down_seconds,
+        linger_seconds=t.mute_linger_seconds,
+        summary="Vergewatch cannot be scraped.",
+        description=f"{OF_DAEMON} has not answered Prometheus for more than "
+        f"{duration(t.exporter_down_seconds)}. What happens to VMs is not seen, and nothing "
+        "restarts them.",
+        dashboard=DAEMON_PAGE,
+        quiet="A restart takes seconds; the wait is minutes.",
+        runbook=Runbook(
+            meaning="Prometheus knows where Vergewatch should be, and gets no answer there.",
+            impact="No VM is watched, no alert about VMs can begin, and those that fired end "
+            "without being over. Recovery does not act if the process is dead.",
+            steps=(
+                Step("Does it run?", command="systemctl status vergewatch"),
+                LOGS,
+                Step("Does it answer?", command="curl -sS http://localhost:9888/-/healthy"),
+                CHECK,
+            ),
+            automation="systemd and Docker start it again when it ends. It ends by itself when "
+            "the configuration is wrong (code 2), so as not to watch the wrong thing.",
+            mitigation=(
+                "`systemctl restart vergewatch`. Recovery goes on from its journal.",
+                (
+                    "If it answers locally: the firewall, or TLS and the password in Prometheus' "
+                    "configuration."
+                ),
+            ),
+            noise="A target that is gone for good: take it out of Prometheus' configuration.",
+        ),
+    )
+
+
+def _absent(t: Thresholds) -> Alert:
+    return Alert(
+        name="VergeExporterAbsent",
+        severity=Severity.CRITICAL,
+        layer=Layer.EXPORTER,
+        identity=("job",),
+        expr=f"absent(up{_of_job(t)}) == 1",
+        wait_seconds=t.exporter_absent_seconds,
+        summary="Prometheus does not know of any Vergewatch.",
+        description="For more than "
+        f"{duration(t.exporter_absent_seconds)} Prometheus has had no target in the job "
+        "{{ $labels.job }}.",
+        dashboard=DAEMON_PAGE,
+        quiet="Longer than Prometheus takes to start and to discover its targets.",
+        runbook=Runbook(
+            meaning="There is no target in the job, neither up nor down: service discovery lost "
+            "it, or the job has another name.",
+            impact="Nothing is watched, and no other alert of ours can fire.",
+            steps=(
+                Step("See the jobs that there are.", promql="count by (job) (up)"),
+                Step("Does it run?", command="systemctl status vergewatch"),
+            ),
+            automation="None.",
+            mitigation=(
+                "Put the target back into `scrape_configs`.",
+                (
+                    f"If your job is not called `{t.job}`: give it that name, or replace the "
+                    "name in `alerts/tools.alert_rules.yml`."
+                ),
+            ),
+            noise="A Prometheus that loads these rules without being the one that scrapes us.",
+        ),
+    )
+
+
+def _restarting(t: Thresholds) -> Alert:
+    window = duration(t.exporter_restart_window_seconds)
+    changes = f"changes(process_start_time_seconds{_of_job(t)}[{window}])"
+    return Alert(
+        name="VergeExporterRestarting",
+        severity=Severity.WARNING,
+        layer=Layer.EXPORTER,
+        identity=DAEMON,
+        expr=f"{by(DAEMON, changes)} > {t.exporter_restarts - 0.5}",
+        linger_seconds=t.exporter_restart_linger_seconds,
+        summary="Vergewatch starts again and again.",
+        description=f'{OF_DAEMON} has started {{{{ $value | printf "%.0f" }}}} times within '
+        f"{window}. After each start recovery does nothing for ten minutes.",
+        dashboard=DAEMON_PAGE,
+        quiet="An update is one restart, an evening of trying things three.",
+        runbook=Runbook(
+            meaning="The process ends and is started by its supervisor.",
+            impact="There are gaps in the metrics, and recovery never gets warm.",
+            steps=(
+                Step("How did it end? 2 is the configuration, 137 was killed for its memory.",
+                     command="systemctl status vergewatch"),
+                Step("Find the traceback.", command="journalctl -u vergewatch -p err --since -1d"),
+                Step("Was it memory?", promql="process_resident_memory_bytes"),
+            ),
+            automation="The supervisor starts it again.",
+            mitigation=(
+                "Raise the memory limit if that killed it.",
+                "Go back to the version before, and report the traceback.",
+            ),
+            noise="Somebody who works on its configuration.",
+        ),
+    )  # fmt: skip
+
+
+def _blind(t: Thresholds) -> Alert:
+    return Alert(
+        name="VergeCloudBlind",
+        severity=Severity.CRITICAL,
+        layer=Layer.SYSTEM,
+        identity=SYSTEM,
+        expr=f"""\
+{by(SYSTEM, "vergewatch_up")} == 0
+or
+time() - {by(SYSTEM, KNOWN_AGE)} > {t.snapshot_age_seconds:.15g}""",
+        wait_seconds=t.blind_seconds,
+        linger_seconds=t.mute_linger_seconds,
+        summary="A cloud cannot be seen.",
+        description="Vergewatch has had no picture of cloud {{ $labels.system_name }} for more "
+        f"than {duration(t.blind_seconds)}."
+        "{{ with printf `time() - vergewatch_snapshot_timestamp_seconds{system_name=%q}` "
+        "$labels.system_name | query }} The last one is {{ . | first | value | humanizeDuration }} "
+        "old.{{ end }} What happens to its VMs is not known, and recovery holds.",
+        dashboard=EXPORTER_PAGE,
+        quiet="A picture is kept for a minute after readings fail, and the wait comes on top. It "
+        "mutes the alerts of the cloud's VMs and nodes, which neither begin nor end meanwhile.",
+        runbook=Runbook(
+            meaning="Neither `vms` nor `machine_status` could be read, or what was read is old.",
+            impact="VMs' series are gone from `/metrics`. Nobody would notice a crash, and "
+            "recovery does nothing.",
+            steps=(
+                CHECK,
+                Step("See how requests end.",
+                     promql="sum by (system_name, outcome) "
+                     "(rate(vergewatch_api_requests_total[5m]))"),
+                Step("See which tables fail.", promql="vergewatch_table_success == 0"),
+                LOGS,
+            ),
+            automation="Readings go on, more slowly. Recovery warms up when the cloud is seen "
+            "again.",
+            mitigation=(
+                "If VergeOS' own pages do not open either: it is VergeOS, or the network.",
+                ("If they do: the name, the certificate (`tls.ca_file`), a proxy or a firewall "
+                "between here and there."),
+            ),
+            noise="An update of VergeOS: silence the cloud for its duration.",
+        ),
+    )  # fmt: skip
+
+
+def _refused(t: Thresholds) -> Alert:
+    return Alert(
+        name="VergeKeyRefused",
+        severity=Severity.CRITICAL,
+        layer=Layer.SYSTEM,
+        identity=SYSTEM,
+        expr=f"{by(SYSTEM, 'vergewatch_key_accepted')} == 0",
+        linger_seconds=t.mute_linger_seconds,
+        summary="VergeOS refuses our credentials.",
+        description=f"The API of {OF_SYSTEM} refuses our key or password. Nothing is asked for "
+        "half an hour, so that the account is not locked, unless the secret changes.",
+        dashboard=EXPORTER_PAGE,
+        quiet="One refusal is enough: it does not pass by itself. It mutes the blindness that "
+        "follows.",
+        runbook=Runbook(
+            meaning="VergeOS answered 401.",
+            impact="The cloud is not watched, and recovery holds.",
+            steps=(
+                LOGS,
+                Step("Does another of our clouds have the same trouble?",
+                     promql="vergewatch_key_accepted == 0"),
+                Step("In VergeOS: does the key exist, has it expired, is its user enabled, may it "
+                     "come from this address?"),
+            ),
+            automation="Vergewatch asks again after half an hour, and at once when the file of the "
+            "secret changes.",
+            mitigation=(
+                "Put a valid key into the file of the secret. There is no need to restart.",
+                ("Do not run `vergewatch check` over and over: each refused login counts towards "
+                "locking the account."),
+            ),
+            noise="None.",
+        ),
+    )  # fmt: skip
+
+
+def _table(t: Thresholds) -> Alert:
+    return Alert(
+        name="VergeTableFailing",
+        severity=Severity.WARNING,
+        layer=Layer.SYSTEM,
+        identity=TABLE,
+        expr=f"{by(TABLE, 'vergewatch_table_fresh')} == 0",
+        wait_seconds=t.table_seconds,
+        linger_seconds=t.muted_linger_seconds,
+        summary="A table of a cloud cannot be read.",
+        description=f"Table {{{{ $labels.table }}}} of {OF_SYSTEM} could not be read for three "
+        f"times its interval and {duration(t.table_seconds)} more; its metrics are missing.",
+        dashboard=EXPORTER_PAGE,
+        quiet="Goes by each table's own rhythm. Muted while the whole cloud is not seen.",
+        runbook=Runbook(
+            meaning="One list of the API fails while others work.",
+            impact="What rests on that table is missing from `/metrics`; the rest is well. Without "
+            "`tag_members` recovery does not know whom to look after.",
+            steps=(
+                CHECK,
+                Step("See what fails, and since when.",
+                     promql="time() - vergewatch_table_last_success_timestamp_seconds "
+                     "and vergewatch_table_success == 0"),
+                LOGS,
+            ),
+            automation="It is read again at each of its intervals.",
+            mitigation=(
+                "Permission denied: let the user of the key list that table.",
+                "Too large: raise `api.max_answer_mib`, or set `api.page_rows`.",
+                "Too slow: raise `api.timeout_seconds`.",
+            ),
+            noise="A release of VergeOS that has no such table; please report it.",
+        ),
+    )  # fmt: skip
+
+
+def _skipped(t: Thresholds) -> Alert:
+    window = duration(t.rows_skipped_window_seconds)
+    return Alert(
+        name="VergeRowsSkipped",
+        severity=Severity.WARNING,
+        layer=Layer.SYSTEM,
+        identity=TABLE,
+        expr="sum by (system_name, table) "
+        f"(increase(vergewatch_table_rows_skipped_total[{window}])) > 0.5",
+        wait_seconds=t.rows_skipped_seconds,
+        summary="Rows of a table cannot be understood.",
+        description=f"Rows of table {{{{ $labels.table }}}} of {OF_SYSTEM} have been left out for "
+        f"more than {duration(t.rows_skipped_seconds)}, because they could not be understood.",
+        dashboard=EXPORTER_PAGE,
+        quiet="One odd row in one reading passes; this is reading after reading.",
+        runbook=Runbook(
+            meaning="VergeOS answers with rows of another shape than is known.",
+            impact="Some VMs or parts of them are missing from `/metrics`. Recovery believes no "
+            "picture that lacks too many.",
+            steps=(
+                LOGS,
+                Step("See how many.",
+                     promql="sum by (system_name, table) "
+                     "(increase(vergewatch_table_rows_skipped_total[1h]))"),
+                Step("Which VergeOS is it?", promql="vergewatch_system_info"),
+            ),
+            automation="The rest of the table is used.",
+            mitigation=("Update Vergewatch; if there is no newer one, report the row in the log.",),
+            noise="None is known.",
+        ),
+    )  # fmt: skip
+
+
+def _budget(t: Thresholds) -> Alert:
+    return Alert(
+        name="VergeBudgetNearlySpent",
+        severity=Severity.WARNING,
+        layer=Layer.SYSTEM,
+        identity=SYSTEM,
+        expr=f"""\
+{by(SYSTEM, "vergewatch_api_requests_left")}
+< {ON_SYSTEM}
+{t.budget_left_ratio} * {by(SYSTEM, "vergewatch_api_requests_planned")}""",
+        wait_seconds=t.budget_seconds,
+        linger_seconds=t.mute_linger_seconds,
+        summary="Hardly any requests to a cloud are left in this hour.",
+        description=f"Vergewatch may make only {{{{ $value }}}} more request(s) to {OF_SYSTEM} "
+        f"in this hour, for more than {duration(t.budget_seconds)} now. Readings will wait.",
+        dashboard=EXPORTER_PAGE,
+        quiet="The schedule fits the budget with room to spare; retries alone do not get here "
+        "unless they go on for long.",
+        runbook=Runbook(
+            meaning="More was asked of the API than planned: retries, pages, logins.",
+            impact="Readings are put off, pictures get older. The reserve of recovery is kept.",
+            steps=(
+                Step("See what costs most.",
+                     promql="topk(5, sum by (system_name, endpoint) "
+                     "(increase(vergewatch_api_requests_total[1h])))"),
+                Step("See what is retried.",
+                     promql="sum by (system_name, endpoint) "
+                     "(increase(vergewatch_api_retries_total[1h]))"),
+                Step("See how much is left.", promql="vergewatch_api_requests_left"),
+            ),
+            automation="Polling slows down by itself; what recovery needs is kept apart.",
+            mitigation=(
+                "Raise `poll.slow_seconds`, then `poll.fast_seconds`.",
+                "If your VergeOS allows more: raise `api.requests_per_hour`.",
+                "Give each program a key of its own; the limit counts by key.",
+            ),
+            noise="An hour in which VergeOS was restarted.",
+        ),
+    )  # fmt: skip
+
+
+def _stalling(t: Thresholds) -> Alert:
+    window = duration(t.stall_window_seconds)
+    within = f'sum by (job, instance) (rate({LAG}_bucket{{le="{t.stall_bucket}"}}[{window}]))'
+    return Alert(
+        name="VergeEventLoopStalling",
+        severity=Severity.WARNING,
+        layer=Layer.EXPORTER,
+        identity=DAEMON,
+        expr=f"""\
+1 - {within}
+  / (sum by (job, instance) (rate({LAG}_count[{window}])) > 0)
+> {t.stall_ratio}""",
+        wait_seconds=t.stall_seconds,
+        linger_seconds=t.mute_linger_seconds,
+        summary="Vergewatch is late for its own timers.",
+        description=f"{OF_DAEMON} has been late by more than {t.stall_bucket} s in "
+        f"{{{{ $value | humanizePercentage }}}} of the times, for more than "
+        f"{duration(t.stall_seconds)}.",
+        dashboard=DAEMON_PAGE,
+        quiet="A single stall does not show: it takes one in a hundred measurements, for ten "
+        "minutes.",
+        runbook=Runbook(
+            meaning="The process does not get to run when it wants to: too little CPU, swapping, "
+            "or work that takes too long at a time.",
+            impact="Scrapes are slow, and pictures are dated less exactly. Recovery does not "
+            "believe a reading that took too long.",
+            steps=(
+                Step("How much CPU does it use?", promql="rate(process_cpu_seconds_total[5m])"),
+                Step("Is its machine short of CPU?", command="cat /proc/pressure/cpu"),
+                Step("How long do drawings take?", promql="vergewatch_draw_duration_seconds"),
+            ),
+            automation="systemd's watchdog restarts a loop that hangs altogether.",
+            mitigation=(
+                "Give it more CPU, or fewer neighbours.",
+                "Watch fewer clouds with one process.",
+            ),
+            noise="A machine that is suspended for backups.",
+        ),
+    )
+
+
+def _reload(t: Thresholds) -> Alert:
+    return Alert(
+        name="VergeReloadFailed",
+        severity=Severity.WARNING,
+        layer=Layer.EXPORTER,
+        identity=DAEMON,
+        expr=f"{by(DAEMON, 'vergewatch_config_last_reload_successful')} == 0",
+        wait_seconds=t.reload_seconds,
+        linger_seconds=t.mute_linger_seconds,
+        summary="The new configuration of Vergewatch was refused.",
+        description=f"{OF_DAEMON} refused its configuration when it last read it, and goes on with "
+        "the one before.",
+        dashboard=DAEMON_PAGE,
+        quiet="Whoever is editing has five minutes to get it right.",
+        runbook=Runbook(
+            meaning="Somebody changed the configuration, and what is there now is wrong.",
+            impact="None yet. At the next restart Vergewatch will not start.",
+            steps=(
+                CHECK,
+                Step("See since when.",
+                     promql="time() - "
+                     "vergewatch_config_last_reload_success_timestamp_seconds"),
+            ),
+            automation="The old configuration stays in force.",
+            mitigation=(
+                "Correct what `check` names, and reload: `systemctl reload vergewatch`.",
+                "Put the old file back.",
+            ),
+            noise="None.",
+        ),
+    )  # fmt: skip
+
+
+def _duplicates(t: Thresholds) -> Alert:
+    return Alert(
+        name="VergeDuplicateSeries",
+        severity=Severity.INFO,
+        layer=Layer.SYSTEM,
+        identity=SYSTEM,
+        expr=f"{by(SYSTEM, 'vergewatch_duplicate_series')} > 0",
+        wait_seconds=t.duplicates_seconds,
+        summary="Two things in a cloud have the same name.",
+        description=f"{{{{ $value }}}} label set(s) of {OF_SYSTEM} occur twice; of each, only the "
+        "first is shown.",
+        dashboard=EXPORTER_PAGE,
+        quiet="Nobody is notified: a guest with two mounts of one name is no fault.",
+        runbook=Runbook(
+            meaning="Two rows come to the same labels, such as two filesystems with one mount "
+            "point.",
+            impact="The second one's numbers are not seen.",
+            steps=(
+                Step("The log names each label set once.",
+                     command="journalctl -u vergewatch --grep series.duplicate"),
+                Step("See how many.", promql="vergewatch_duplicate_series > 0"),
+            ),
+            automation="The first of two is kept, always.",
+            mitigation=("Give one of them another name, where that is possible.",),
+            noise="Bind mounts and overlays in guests.",
+        ),
+    )  # fmt: skip
+
+
+def _watchdog() -> Alert:
+    return Alert(
+        name="VergeWatchdog",
+        severity=Severity.NONE,
+        layer=Layer.INHIBITOR,
+        identity=(),
+        expr="vector(1) == 1",
+        summary="Alerting works.",
+        description="This one always fires. Whoever stops receiving it knows that Prometheus, "
+        "Alertmanager or the way between them is broken.",
+        dashboard=DAEMON_PAGE,
+        quiet="Send it to something that rings when it stops coming, and to nobody else.",
+        runbook=Runbook(
+            meaning="A sign of life of the whole chain, from the rules to the receiver.",
+            impact="While it is missing, no alert reaches anybody.",
+            steps=(
+                Step("Does it fire?", promql='ALERTS{alertname="VergeWatchdog"}'),
+                Step("Does Alertmanager have it?",
+                     command="amtool alert query alertname=VergeWatchdog"),
+            ),
+            automation="None: it needs a receiver outside, a dead man's switch.",
+            mitigation=("Restart what is missing in the chain: Prometheus, then Alertmanager.",),
+            noise="It is not meant for people at all.",
+        ),
+    )  # fmt: skip
+
+
+def _of_job(t: Thresholds) -> str:
+    return f'{{job="{t.job}"}}'

@@ -1,0 +1,424 @@
+"""Recovery and its audit: how it stands, what it decided, what it did, and how that went."""
+
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models.dashboard import Panel as Drawn
+
+from exporter.formatting import span
+from exporter.telemetry import RECOVERY_TIME
+from tools.dashboards.page import Page, Section, alerts, recovery_actions
+from tools.dashboards.panels import (
+    OUTCOMES,
+    RATIO,
+    SECONDS,
+    STEPS,
+    TO_VM_OF_SERIES,
+    WINDOWS,
+    Column,
+    Query,
+    bar_list,
+    graph,
+    now,
+    number,
+    of,
+    rows,
+    texts_of_codes,
+    texts_of_words,
+    timeline,
+    to_vm,
+    yes_no,
+)
+from tools.dashboards.queries import EVERY_SYSTEM, in_range, or_zero, per_step, series
+from tools.dashboards.variables import cared_vms, datasource, systems
+from tools.dashboards.words import (
+    BLUE,
+    CALM_STATES,
+    GREEN,
+    ORANGE,
+    POSTURES,
+    RED,
+    STATES,
+    coded,
+)
+
+Panel = Builder[Drawn]
+
+LOOKED_AFTER = 'policy!="no"'
+THESE_VMS = 'vm_name=~"$vm"'
+ACTIONS = series("recovery_actions_total", EVERY_SYSTEM)
+SENT = series("recovery_actions_total", EVERY_SYSTEM, 'outcome!="abandoned"')
+DECISIONS = series("recovery_decisions_total", EVERY_SYSTEM)
+ENROLLED = series("recovery_vm_state_info", EVERY_SYSTEM, THESE_VMS, LOOKED_AFTER)
+READY = series("recovery_ready", EVERY_SYSTEM)
+BUCKETS = series("recovery_time_to_recover_seconds_bucket", EVERY_SYSTEM)
+
+
+def page() -> Page:
+    """Return the page on recovery."""
+    return Page(
+        uid="vergewatch-recovery",
+        title="Recovery",
+        description="What recovery thinks, decides and does. Its full account is in its journal: "
+        "vergewatch recovery log.",
+        variables=(datasource(), systems(), cared_vms()),
+        marks=(recovery_actions(EVERY_SYSTEM, THESE_VMS), alerts(EVERY_SYSTEM)),
+        sections=(
+            Section(0, "", [*_numbers(), _postures(), _needs_a_person(), _budgets()]),
+            Section(20, "What it thinks", [_states(), _by_state()]),
+            Section(30, "What it decided", [_reasons(), _decisions()]),
+            Section(40, "What it did", [_actions(), _last_actions()]),
+            Section(50, "How that went", [_times(), _time_to_recover(), _doubts()]),
+        ),
+    )
+
+
+# --- How it stands ---
+
+
+def _numbers() -> list[Panel]:
+    confirmed = series("recovery_actions_total", EVERY_SYSTEM, 'outcome="confirmed"')
+    quarantined = series(
+        "recovery_vm_state_info", EVERY_SYSTEM, THESE_VMS, LOOKED_AFTER, 'state="quarantined"'
+    )
+    return [
+        number(
+            of(1, "Mode and posture", "recovery_info", width=4, height=4),
+            now(
+                f"{READY} * on (system_name) group_left (mode, posture) "
+                f"{series('recovery_info', EVERY_SYSTEM)}",
+                "{{mode}}, {{posture}}",
+            ),
+            base=ORANGE,
+            steps=[(1, GREEN)],
+            named=True,
+            empty="off",
+        ),
+        number(
+            of(2, "Would act now", "recovery_ready", width=3, height=4),
+            now(f"min({READY})"),
+            texts=yes_no(("Yes", GREEN), ("No", ORANGE)),
+            empty="off",
+        ),
+        number(
+            of(3, "Journal", "recovery_journal_up", width=2, height=4),
+            now(f"min({series('recovery_journal_up', EVERY_SYSTEM)})"),
+            texts=yes_no(("Up", GREEN), ("Down", RED)),
+            empty="off",
+        ),
+        number(
+            of(
+                4,
+                "Looked after",
+                "VMs that a tag or a rule enrols. Recovery looks at all the others too, and never "
+                "acts on them.",
+                width=3,
+                height=4,
+            ),
+            now(or_zero(f"count({ENROLLED})")),
+            empty="not seen",
+            base=BLUE,
+        ),
+        number(
+            of(5, "Under way", "recovery_open_intents", width=3, height=4),
+            now(f"sum({series('recovery_open_intents', EVERY_SYSTEM)})"),
+            steps=[(1, BLUE)],
+            empty="off",
+        ),
+        number(
+            of(
+                6,
+                "Quarantined",
+                "VMs that were given up. vergewatch recovery clear takes one out again.",
+                width=3,
+                height=4,
+            ),
+            now(or_zero(f"count({quarantined})")),
+            empty="not seen",
+            steps=[(1, RED)],
+        ),
+        number(
+            of(7, "Actions", "Actions of recovery in this range.", width=3, height=4),
+            now(or_zero(f"round(sum({in_range(SENT)}))")),
+            empty="not seen",
+            base="text",
+            steps=[(1, BLUE)],
+        ),
+        number(
+            of(
+                8,
+                "Confirmed",
+                "The share of the actions in this range after which the VM was seen to be well.",
+                width=3,
+                height=4,
+            ),
+            now(f"sum({in_range(confirmed)}) / (sum({in_range(SENT)}) > 0)"),
+            unit=RATIO,
+            decimals=0,
+            base=RED,
+            steps=[(0.5, ORANGE), (0.9, GREEN)],
+            empty="no actions",
+        ),
+    ]
+
+
+def _postures() -> Panel:
+    return timeline(
+        of(9, "Posture", "What recovery was ready for.", width=24, height=5),
+        [
+            Query(
+                coded(POSTURES, "recovery_info", EVERY_SYSTEM, label="posture", by="system_name"),
+                "{{system_name}}",
+            )
+        ],
+        texts=texts_of_codes(POSTURES),
+        empty="recovery is off",
+    )
+
+
+def _needs_a_person() -> Panel:
+    since = series("recovery_vm_state_since_timestamp_seconds", EVERY_SYSTEM, THESE_VMS)
+    stuck = series(
+        "recovery_vm_state_info",
+        EVERY_SYSTEM,
+        THESE_VMS,
+        'state=~"quarantined|unknown|held|indeterminate"',
+    )
+    return rows(
+        of(
+            10,
+            "Who needs a person",
+            "VMs that are quarantined, down for a reason that nobody knows, or held back. "
+            "vergewatch explain says why, and what would have to change.",
+            width=14,
+        ),
+        [
+            now(
+                "max by (system_name, vm_name, state) ((time() - "
+                f"{since}) * on (system_name, vm_id) group_left (state) {stuck})"
+            )
+        ],
+        [
+            Column("vm_name", "VM", link=to_vm()),
+            Column("state", "State", texts=texts_of_words(STATES)),
+            Column("Value", "For", unit=SECONDS, decimals=0),
+            Column("system_name", "Cloud"),
+        ],
+        sort="For",
+        descending=True,
+        empty="nobody",
+        paged=True,
+    )
+
+
+def _budgets() -> Panel:
+    left = series("recovery_vm_budget_remaining", EVERY_SYSTEM, THESE_VMS)
+    return rows(
+        of(11, "Budgets", "recovery_vm_budget_remaining", width=10),
+        [now(f"max by (system_name, vm_name, window_seconds) ({left})")],
+        [
+            Column("vm_name", "VM", link=to_vm()),
+            Column("window_seconds", "Within", texts=WINDOWS),
+            Column("Value", "Actions left", steps=[(0, RED), (1, ORANGE), (2, GREEN)]),
+            Column("system_name", "Cloud"),
+        ],
+        sort="Actions left",
+        empty="nobody was acted upon lately",
+        paged=True,
+    )
+
+
+# --- What it thinks ---
+
+
+def _states() -> Panel:
+    calm = "|".join(CALM_STATES)
+    stirred = series("recovery_vm_state_info", EVERY_SYSTEM, THESE_VMS, f'state!~"{calm}"')
+    code = coded(
+        STATES,
+        "recovery_vm_state_info",
+        EVERY_SYSTEM,
+        THESE_VMS,
+        label="state",
+        by="system_name, vm_id, vm_name",
+    )
+    return timeline(
+        of(
+            21,
+            "VMs that were not simply healthy",
+            "What recovery thought of the VMs that it worried about in this range.",
+            width=24,
+            height=9,
+        ),
+        [
+            Query(
+                f"{code} and on (system_name, vm_id) max_over_time({stirred}[$__range] @ end())",
+                "{{vm_name}}",
+            )
+        ],
+        texts=texts_of_codes(STATES),
+        links=[TO_VM_OF_SERIES],
+        empty="all were",
+    )
+
+
+def _by_state() -> Panel:
+    counted = f"sum by (state) ({series('recovery_vms', EVERY_SYSTEM)})"
+    return graph(
+        of(22, "VMs by state", "recovery_vms", width=24, height=7),
+        [Query(counted, "{{state}}")],
+        stacked=True,
+        decimals=0,
+        colours={word: one.colour for one in STATES for word in one.words},
+    )
+
+
+# --- What it decided ---
+
+
+def _reasons() -> Panel:
+    return graph(
+        of(31, "Decisions by reason", "recovery_decisions_total", width=14),
+        [Query(f"sum by (reason) ({per_step(DECISIONS)})", "{{reason}}", step=STEPS)],
+        bars=True,
+        stacked=True,
+        decimals=0,
+    )
+
+
+def _decisions() -> Panel:
+    return rows(
+        of(
+            32,
+            "Decisions in this range",
+            "How often it decided what, by what forbade to act first (act: nothing did) and by "
+            "what was thought of the VM.",
+            width=10,
+        ),
+        [now(f"round(sum by (reason, cause) ({in_range(DECISIONS)})) > 0")],
+        [
+            Column("reason", "Reason"),
+            Column("cause", "What was thought of the VM"),
+            Column("Value", "Times", 80),
+        ],
+        sort="Times",
+        descending=True,
+        empty="no decisions",
+        paged=True,
+    )
+
+
+# --- What it did ---
+
+
+def _actions() -> Panel:
+    return graph(
+        of(41, "Actions", "recovery_actions_total", width=14),
+        [
+            Query(
+                f"sum by (action, outcome) ({per_step(ACTIONS)})",
+                "{{action}}, {{outcome}}",
+                step=STEPS,
+            )
+        ],
+        bars=True,
+        stacked=True,
+        decimals=0,
+        empty="no actions",
+    )
+
+
+def _last_actions() -> Panel:
+    when = series("recovery_vm_last_action_timestamp_seconds", EVERY_SYSTEM, THESE_VMS)
+    what = series("recovery_vm_last_action_info", EVERY_SYSTEM, THESE_VMS)
+    return rows(
+        of(42, "Last action on each VM", "recovery_vm_last_action_info", width=10),
+        [
+            now(
+                f"max by (system_name, vm_name, action, outcome) (1000 * {when} "
+                f"* on (system_name, vm_id) group_left (action, outcome) {what})"
+            )
+        ],
+        [
+            Column("vm_name", "VM", link=to_vm()),
+            Column("action", "Action"),
+            Column("outcome", "Outcome", texts=OUTCOMES),
+            Column("Value", "When", unit="dateTimeFromNow"),
+            Column("system_name", "Cloud"),
+        ],
+        sort="When",
+        descending=True,
+        empty="no actions",
+        paged=True,
+    )
+
+
+# --- How that went ---
+
+
+def _times() -> Panel:
+    return graph(
+        of(
+            51,
+            "Time to recover, half and nearly all",
+            "Within which time half and 95 % of the VMs that were acted upon ran again, counted "
+            "since the daemon started.",
+            width=9,
+        ),
+        [
+            Query(f"histogram_quantile(0.5, sum by (le) ({BUCKETS}))", "half"),
+            Query(f"histogram_quantile(0.95, sum by (le) ({BUCKETS}))", "95 %"),
+        ],
+        unit=SECONDS,
+        empty="nobody yet",
+    )
+
+
+def _time_to_recover() -> Panel:
+    query = now(f"sum by (le) ({BUCKETS})", "{{le}}")._replace(buckets=True)
+    bounds = [f"{bound:g}" for bound in RECOVERY_TIME.buckets]
+    return bar_list(
+        of(
+            52,
+            "Time to recover",
+            "How many VMs ran again within how many seconds after they were last seen up, since "
+            "the daemon started.",
+            width=6,
+        ),
+        query,
+        names={
+            **{rf"/^{bound}(\.0)?$/": f"{span(float(bound))} or less" for bound in bounds},
+            r"/^\+Inf$/": "longer",
+        },
+        base=BLUE,
+        decimals=0,
+        empty="nobody yet",
+    )
+
+
+def _doubts() -> Panel:
+    unbelieved = series("recovery_invalid_pictures_total", EVERY_SYSTEM)
+    jumps = series("recovery_clock_jumps_total", EVERY_SYSTEM)
+    none = f"0 * max by (system_name) ({READY})"
+    return graph(
+        of(
+            53,
+            "Doubts",
+            "Readings that recovery did not believe, and jumps of the clock, which it answers "
+            "with a pause.",
+            width=9,
+        ),
+        [
+            Query(
+                f"sum by (system_name) ({per_step(unbelieved)}) or {none}",
+                "{{system_name}}: reading not believed",
+                step=STEPS,
+            ),
+            Query(
+                f"sum by (system_name) ({per_step(jumps)}) or {none}",
+                "{{system_name}}: clock jumped",
+                step=STEPS,
+            ),
+        ],
+        bars=True,
+        stacked=True,
+        decimals=0,
+    )
