@@ -13,7 +13,7 @@ T = TypeVar("T")
 workers: Executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="worker")
 
 
-async def offload(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def run_in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Return what *work* returns; it must be pure computation, for it cannot be cancelled."""
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(workers, lambda: work(*args, **kwargs))

@@ -1,7 +1,7 @@
 """
 The nouns: what VergeOS clouds look like at one moment.
 
-Everything here is frozen. A new moment is a new `Snapshot`; nobody edits an old one.
+Everything here is frozen. A new moment is a new `Inventory`; nobody edits an old one.
 ``None`` means that the platform did not say, and is never turned into a zero.
 Field comments name the source as ``table.field``; see docs/metrics.md for the units on the wire.
 The classes opt out of garbage collection (``gc=False``): they can form no cycles,
@@ -15,7 +15,7 @@ from enum import StrEnum
 import msgspec
 
 
-class Word(StrEnum):
+class StatusWord(StrEnum):
     """The status words of ``machine_status.status`` that VergeOS 26 is known to use."""
 
     INITIALIZING = "initializing"
@@ -41,7 +41,7 @@ class Word(StrEnum):
     DRIVERSRELOADING = "driversreloading"
 
 
-KNOWN_WORDS = frozenset(str(word) for word in Word)
+KNOWN_STATUS_WORDS = frozenset(str(word) for word in StatusWord)
 
 
 class Filesystem(msgspec.Struct, frozen=True, gc=False):
@@ -74,7 +74,7 @@ class MachineStatus(msgspec.Struct, frozen=True, gc=False):
     running: bool | None
     powered_on: bool | None
     word: str
-    """``machine_status.status`` as VergeOS spells it; a word outside `KNOWN_WORDS` stays itself."""
+    """``machine_status.status`` as VergeOS spells it; a word outside `KNOWN_STATUS_WORDS` stays itself."""
     word_info: str
     state: str
     migratable: bool | None
@@ -198,7 +198,7 @@ class Identity(msgspec.Struct, frozen=True, gc=False):
     version: str
 
 
-class Snapshot(msgspec.Struct, frozen=True, gc=False):
+class Inventory(msgspec.Struct, frozen=True, gc=False):
     """
     One cloud at one moment, joined and consistent.
 
@@ -242,14 +242,14 @@ class TableReport(msgspec.Struct, frozen=True, gc=False):
     """What went wrong last, while it is wrong."""
 
 
-class Trouble(msgspec.Struct, frozen=True, gc=False):
+class RecentError(msgspec.Struct, frozen=True, gc=False):
     """Something that went wrong, kept for the status page after it is over."""
 
     at: datetime
     what: str
 
 
-class CaredVM(msgspec.Struct, frozen=True, gc=False):
+class RecoveryVM(msgspec.Struct, frozen=True, gc=False):
     """A VM as recovery sees it, whether it looks after it or only looks at it."""
 
     key: int
@@ -273,7 +273,7 @@ class LastAction(msgspec.Struct, frozen=True, gc=False):
     """When the outcome was known."""
 
 
-class Allowance(msgspec.Struct, frozen=True, gc=False):
+class BudgetRemaining(msgspec.Struct, frozen=True, gc=False):
     """What a VM that was acted upon has left of a budget."""
 
     vm_key: int
@@ -286,18 +286,18 @@ class RecoveryReport(msgspec.Struct, frozen=True, gc=False):
     """How recovery stands in one cloud."""
 
     mode: str
-    posture: str
+    readiness: str
     """What it is ready for, in one word."""
     because: str
     ready: bool
     """Whether it would act, were a VM to crash."""
-    vms: tuple[CaredVM, ...]
-    allowances: tuple[Allowance, ...]
+    vms: tuple[RecoveryVM, ...]
+    budgets_remaining: tuple[BudgetRemaining, ...]
     last_actions: tuple[LastAction, ...]
-    open_intents: int
+    open_actions: int
     journal_problem: str
     """Why the journal takes nothing; empty while it does."""
-    picture_at: datetime | None
+    inventory_at: datetime | None
     """When the last picture was taken that it believed."""
 
     @property
@@ -314,15 +314,15 @@ class SystemReport(msgspec.Struct, frozen=True, gc=False):
     identity: Identity | None
     up: bool
     """Whether the picture is young enough to be shown."""
-    key_accepted: bool
+    authenticated: bool
     """False while VergeOS refuses our credentials, and we therefore ask nothing."""
     taken_at: datetime | None
     tables: tuple[TableReport, ...]
-    vms_by_word: Mapping[str, int]
+    vms_by_status: Mapping[str, int]
     """Status word to number of VMs; a VM without a status counts under ``unknown``."""
-    requests_left: int
+    requests_remaining: int
     requests_per_hour: int
-    troubles: tuple[Trouble, ...]
+    recent_errors: tuple[RecentError, ...]
     """The last few, newest first."""
     recovery: RecoveryReport | None = None
     """``None`` where it is off."""

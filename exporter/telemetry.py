@@ -57,8 +57,8 @@ API_RETRIES = Instrument(
     "Requests that were made again because the one before failed in a way that passes.",
     ("system_name", "endpoint"),
 )
-DRAW_DURATION = Instrument(
-    "vergewatch_draw_duration_seconds",
+RENDER_DURATION = Instrument(
+    "vergewatch_render_duration_seconds",
     Gauge,
     "How long it took to turn the last picture into pages.",
     ("system_name",),
@@ -97,7 +97,7 @@ RECOVERY_DECISIONS = Instrument(
     Counter,
     "Decisions of recovery that were news, by what forbade to act first and what was thought of "
     "the VM; the reason `act` is an action, `shadow` one that only the mode forbade.",
-    ("system_name", "reason", "cause"),
+    ("system_name", "failed_guard", "cause"),
 )
 RECOVERY_ACTIONS = Instrument(
     "vergewatch_recovery_actions_total",
@@ -105,8 +105,8 @@ RECOVERY_ACTIONS = Instrument(
     "Actions of recovery, by what was asked for and how it ended.",
     ("system_name", "action", "outcome"),
 )
-RECOVERY_INVALID_PICTURES = Instrument(
-    "vergewatch_recovery_invalid_pictures_total",
+RECOVERY_REJECTED_INVENTORIES = Instrument(
+    "vergewatch_recovery_rejected_inventories_total",
     Counter,
     "Readings that recovery did not believe, by why.",
     ("system_name", "reason"),
@@ -120,7 +120,7 @@ RECOVERY_CLOCK_JUMPS = Instrument(
 RECOVERY_TIME = Instrument(
     "vergewatch_recovery_time_to_recover_seconds",
     Histogram,
-    "From the last sight of a VM running to the first sight of it running again after an action.",
+    "From the last observed of a VM running to the first observed of it running again after an action.",
     ("system_name",),
     buckets=(30.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0, 1800.0, 3600.0),
 )
@@ -174,7 +174,7 @@ INSTRUMENTS = (
     API_REQUESTS,
     API_REQUEST_DURATION,
     API_RETRIES,
-    DRAW_DURATION,
+    RENDER_DURATION,
     DUPLICATE_SERIES,
     EVENT_LOOP_LAG,
     SCRAPE_DURATION,
@@ -182,7 +182,7 @@ INSTRUMENTS = (
     RELOAD_TIMESTAMP,
     RECOVERY_DECISIONS,
     RECOVERY_ACTIONS,
-    RECOVERY_INVALID_PICTURES,
+    RECOVERY_REJECTED_INVENTORIES,
     RECOVERY_CLOCK_JUMPS,
     RECOVERY_TIME,
     ALERTMANAGER_UP,
@@ -247,8 +247,8 @@ class SystemMeter:
     def retry(self, endpoint: str) -> None:
         self._telemetry[API_RETRIES].labels(self.system_name, endpoint).inc()
 
-    def drawn(self, seconds: float, *, duplicates: int) -> None:
-        self._telemetry[DRAW_DURATION].labels(self.system_name).set(seconds)
+    def rendered_in(self, seconds: float, *, duplicates: int) -> None:
+        self._telemetry[RENDER_DURATION].labels(self.system_name).set(seconds)
         self._telemetry[DUPLICATE_SERIES].labels(self.system_name).set(duplicates)
 
     def rename(self, system_name: str) -> None:
@@ -271,7 +271,7 @@ class RecoveryMeter:
         self._of(RECOVERY_ACTIONS, action, outcome).inc()
 
     def invalid(self, reason: str) -> None:
-        self._of(RECOVERY_INVALID_PICTURES, reason).inc()
+        self._of(RECOVERY_REJECTED_INVENTORIES, reason).inc()
 
     def clock_jumped(self) -> None:
         self._of(RECOVERY_CLOCK_JUMPS).inc()

@@ -34,7 +34,7 @@ def test_a_cloud_that_learns_its_name_leaves_nothing_under_the_old_one() -> None
     meter = telemetry.meter("host")
     meter.request("vms", "ok", 0.1)
     meter.retry("vms")
-    meter.drawn(0.1, duplicates=0)
+    meter.rendered_in(0.1, duplicates=0)
 
     meter.rename("prod")
     meter.request("vms", "ok", 0.1)

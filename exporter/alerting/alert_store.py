@@ -35,7 +35,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         }
 
 
-class Roll(NamedTuple):
+class AlertStore(NamedTuple):
     """Every alert that is told, or will be if it lasts."""
 
     entries: Mapping[Key, Entry]
@@ -54,7 +54,7 @@ class Roll(NamedTuple):
         *,
         now: datetime,
         at: float,
-    ) -> "Roll":
+    ) -> "AlertStore":
         """
         Return the roll after a look at *reports*.
 
@@ -81,7 +81,7 @@ class Roll(NamedTuple):
                 entries[key] = Entry(alert, now)
             else:
                 waiting[alert.thing] = since
-        return Roll(entries, waiting)
+        return AlertStore(entries, waiting)
 
     def _kept(
         self,
@@ -121,19 +121,19 @@ class Roll(NamedTuple):
         return msgspec.structs.replace(report, system_name=name)
 
 
-EMPTY = Roll({}, {})
+EMPTY = AlertStore({}, {})
 
 
 def _over(entry: Entry, now: datetime) -> Entry:
     return msgspec.structs.replace(entry, ends_at=max(now, entry.starts_at))
 
 
-def to_bytes(roll: Roll) -> bytes:
+def to_bytes(roll: AlertStore) -> bytes:
     """Return what the next process has to know."""
     return msgspec.json.format(msgspec.json.encode(list(roll.entries.values())), indent=1)
 
 
-def from_bytes(body: bytes) -> Roll:
+def from_bytes(body: bytes) -> AlertStore:
     """
     Return the roll of the process before this one.
 
@@ -142,7 +142,7 @@ def from_bytes(body: bytes) -> Roll:
 
     """
     entries = msgspec.json.decode(body, type=list[Entry])
-    return Roll({one.alert.key: one for one in entries}, {})
+    return AlertStore({one.alert.key: one for one in entries}, {})
 
 
 def post(entries: Iterable[Entry], *, until: datetime) -> bytes:

@@ -17,20 +17,28 @@ import aiohttp
 import msgspec
 import structlog
 
-from exporter.alerting.alert_store import EMPTY, Entry, Roll, from_bytes, post, to_bytes
+from exporter.alerting.alert_store import EMPTY, AlertStore, Entry, from_bytes, post, to_bytes
 from exporter.alerting.alertmanager import Alertmanager, AlertmanagerError, make_session
 from exporter.alerting.plan import Plan
-from exporter.alerting.silences import Silence, Spell, Told, active, ended, holding, spells
+from exporter.alerting.silences import (
+    Silence,
+    SilenceInterval,
+    SilencesResponse,
+    active,
+    ended,
+    holding,
+    spells,
+)
 from exporter.clock import Clock
-from exporter.executor import offload
+from exporter.executor import run_in_thread
 from exporter.model import SystemReport
-from exporter.recovery.model.ports import Spot
+from exporter.recovery.model.ports import VMLocation
 
 log = structlog.get_logger()
 
 FILE = "alerts.json"
 BEATS = 4
-"""For how many beats an alert stays alive that nobody repeats."""
+"""For how many table_schedules an alert stays alive that nobody repeats."""
 TWICE = 2
 AT_ONCE = 500
 """Alerts in one request."""
@@ -66,13 +74,15 @@ class Alerting:
         if plan.urls:
             plan.access.trust()
         self.plan = plan
-        self.listeners = [Listener(url, plan, clock, meter) for url in plan.urls if plan.silences]
+        self.listeners = [
+            SilencePoller(url, plan, clock, meter) for url in plan.urls if plan.silences
+        ]
         self._file = directory / FILE
         self._clock = clock
         self._meter = meter
         self._unsaved = ""
         """Why the file could not be written the last time."""
-        self._known: tuple[tuple[Told | None, ...], list[Spell]] = ((), [])
+        self._known: tuple[tuple[SilencesResponse | None, ...], list[SilenceInterval]] = ((), [])
         self.roll = EMPTY
         """What is told; replaced whole."""
 
@@ -96,7 +106,7 @@ class Alerting:
                 if plan.tells:
                     parts.create_task(self._look_forever(reports))
                 for url in plan.urls if plan.tells else ():
-                    courier = Courier(self._reach(url, session), plan, self._clock, self._meter)
+                    courier = Notifier(self._reach(url, session), plan, self._clock, self._meter)
                     parts.create_task(courier.run(lambda: self.roll))
 
     def _reach(self, url: str, session: aiohttp.ClientSession) -> Alertmanager:
@@ -109,7 +119,7 @@ class Alerting:
         """Return what recovery of a cloud asks; ``None`` where silences do not matter."""
         return Silenced(self, system_name) if self.plan.listens else None
 
-    def known(self) -> list[Spell]:
+    def known(self) -> list[SilenceInterval]:
         """Return the silences that may hold a VM, of all Alertmanagers together."""
         told = tuple(listener.told for listener in self.listeners)
         before, known = self._known
@@ -134,7 +144,7 @@ class Alerting:
     async def _recall(self) -> None:
         """Go on with what the process before this one told."""
         try:
-            self.roll = from_bytes(await offload(self._file.read_bytes))
+            self.roll = from_bytes(await run_in_thread(self._file.read_bytes))
         except FileNotFoundError:
             return
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -165,7 +175,7 @@ class Alerting:
 
     async def _save(self, body: bytes) -> bool:
         try:
-            await offload(_write, self._file, body)
+            await run_in_thread(_write, self._file, body)
         except OSError as error:
             if _short(error) != self._unsaved:
                 log.warning("alerts.not_saved", file=str(self._file), error=_short(error))
@@ -178,7 +188,7 @@ class Alerting:
 LOGGED = ("system_name", "vm_id", "vm_name")
 
 
-class Courier:
+class Notifier:
     """Brings the alerts to one Alertmanager: news at once, the rest with every beat."""
 
     def __init__(self, alertmanager: Alertmanager, plan: Plan, clock: Clock, meter: Meter) -> None:
@@ -191,12 +201,12 @@ class Courier:
         self._due_at = 0.0
         self._problem = ""
 
-    async def run(self, roll: Callable[[], Roll]) -> None:
+    async def run(self, roll: Callable[[], AlertStore]) -> None:
         while True:
             await self.visit(roll())
             await self._clock.sleep(self._plan.look_every_seconds)
 
-    async def visit(self, roll: Roll) -> None:
+    async def visit(self, roll: AlertStore) -> None:
         """Bring what is new, or everything when it is time; what failed waits for its time."""
         told = news(roll)
         self._taken = {one: times for one, times in self._taken.items() if one in told}
@@ -240,12 +250,12 @@ class Courier:
         self._problem = outcome
 
 
-class Listener:
+class SilencePoller:
     """Reads the silences of one Alertmanager, again and again."""
 
     def __init__(self, url: str, plan: Plan, clock: Clock, meter: Meter) -> None:
         self.url = url.rstrip("/")
-        self.told: Told | None = None
+        self.told: SilencesResponse | None = None
         """What it told last, however long ago."""
         self._plan = plan
         self._clock = clock
@@ -283,7 +293,7 @@ class Listener:
             self._heard(told)
         self._meter.knows_silences(self.url, known=not self.unknown)
 
-    def _heard(self, told: Told) -> None:
+    def _heard(self, told: SilencesResponse) -> None:
         self._meter.answered(self.url, up=True)
         self._meter.told(self.url, active(told), self._clock.now().timestamp())
         if self._outcome:
@@ -293,7 +303,7 @@ class Listener:
         self.told, self._heard_at = self._with_lost(told), self._clock.monotonic()
         self._problem = self._outcome = ""
 
-    def _with_lost(self, told: Told) -> Told:
+    def _with_lost(self, told: SilencesResponse) -> SilencesResponse:
         """Return *told* with the silences that it lost, which count as ended just now."""
         ids = {one.id for one in told.silences}
         after = self._plan.after_silence_seconds
@@ -323,7 +333,7 @@ class Silenced:
     def unknown(self) -> str:
         return self._alerting.unknown
 
-    def holding(self, spot: Spot, /) -> str:
+    def holding(self, spot: VMLocation, /) -> str:
         return self._alerting.holding(
             {
                 "system_name": self._system_name(),
@@ -342,7 +352,7 @@ def _differ(one: object, other: object) -> bool:
 News = tuple[object, ...]
 
 
-def news(roll: Roll) -> Mapping[News, Entry]:
+def news(roll: AlertStore) -> Mapping[News, Entry]:
     """Return what is told, by what makes it worth telling at once."""
     entries = roll.entries.values()
     return {(one.alert.key, one.starts_at, one.ends_at): one for one in entries}

@@ -15,7 +15,7 @@ import msgspec
 
 from exporter import __version__
 from exporter.alerting.config import Access
-from exporter.alerting.silences import Told, read
+from exporter.alerting.silences import SilencesResponse, read
 from exporter.clock import Clock
 from exporter.errors import ConfigError, VergewatchError, system_reason
 
@@ -65,7 +65,7 @@ class Alertmanager:
         self._clock = clock
         self._timeout_seconds = timeout_seconds
 
-    async def silences(self) -> Told:
+    async def silences(self) -> SilencesResponse:
         """
         Return its silences.
 
@@ -80,7 +80,7 @@ class Alertmanager:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             text = f"{SILENCES} answered no list of silences: check the URL"
             raise self._error(text, outcome="bad_reply") from None
-        return Told(silences, unread, _moment(date) or now, asked_at)
+        return SilencesResponse(silences, unread, _moment(date) or now, asked_at)
 
     async def post(self, alerts: bytes) -> None:
         """

@@ -12,32 +12,34 @@ from typing import NamedTuple
 
 import msgspec
 
-from exporter.model import CaredVM, LastAction, RecoveryReport, SystemReport
-from exporter.recovery.decide.readiness import Posture
+from exporter.model import LastAction, RecoveryReport, RecoveryVM, SystemReport
+from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.cases import Outcome, Policy
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
 
 SOURCE = "vergewatch"
-SETTLED = frozenset({State.HEALTHY, State.PROBATION, State.INTENDED})
+SETTLED = frozenset({State.HEALTHY, State.PROBATION, State.STOPPED})
 """It is up, or a person wants it down: what an action came to does not matter any more."""
-STORMY = frozenset({Posture.STORM, Posture.CLEARING})
+STORMY = frozenset({ReadinessState.CIRCUIT_BREAKER_OPEN, ReadinessState.CIRCUIT_BREAKER_HALF_OPEN})
 HELD_BECAUSE: Mapping[str, str] = {
     State.HELD: "crashed, and something forbids to start it; `vergewatch explain` says what",
     State.PLATFORM: "is down, and VergeOS, whose turn it is, has not brought it back",
 }
-SPEAKS_FOR_ALL = frozenset({Posture.STORM, Posture.JOURNAL_DOWN, Posture.BROKEN})
+SPEAKS_FOR_ALL = frozenset(
+    {ReadinessState.CIRCUIT_BREAKER_OPEN, ReadinessState.JOURNAL_DOWN, ReadinessState.BROKEN}
+)
 """What is told of recovery as a whole; one alert for each VM besides would only be a flood."""
 
 
 class Name(StrEnum):
     """What an alert is called, here and in the rules for Prometheus."""
 
-    CLOUD_BLIND = "VergeCloudBlind"
-    KEY_REFUSED = "VergeKeyRefused"
+    CLOUD_BLIND = "VergeSystemDataStale"
+    KEY_REFUSED = "VergeAuthenticationFailed"
     DISARMED = "VergeRecoveryDisarmed"
-    BROKEN = "VergeRecoveryBroken"
-    STORM = "VergeRecoveryStorm"
+    BROKEN = "VergeRecoveryInternalError"
+    OPEN_BREAKER = "VergeRecoveryCircuitBreakerOpen"
     JOURNAL_DOWN = "VergeRecoveryJournalDown"
     QUARANTINED = "VergeRecoveryQuarantined"
     HELD = "VergeRecoveryHeldTooLong"
@@ -60,7 +62,9 @@ KINDS: Mapping[Name, Kind] = {
     Name.KEY_REFUSED: Kind("critical", "system", "VergeOS refuses our credentials."),
     Name.DISARMED: Kind("warning", "recovery", "Recovery has been disarmed for long."),
     Name.BROKEN: Kind("critical", "recovery", "Recovery stopped itself because of a bug."),
-    Name.STORM: Kind("critical", "recovery", "Too many VMs are down at once, so recovery holds."),
+    Name.OPEN_BREAKER: Kind(
+        "critical", "recovery", "Too many VMs are down at once, so recovery holds."
+    ),
     Name.JOURNAL_DOWN: Kind("critical", "recovery", "Recovery cannot write its journal."),
     Name.QUARANTINED: Kind("critical", "recovery", "Recovery gave a VM up."),
     Name.HELD: Kind(
@@ -77,10 +81,10 @@ KINDS: Mapping[Name, Kind] = {
 class Limits(NamedTuple):
     """How long something has to last before it is told."""
 
-    blind_seconds: float = 120.0
+    outage_seconds: float = 120.0
     """On top of the time after which a picture is not shown any more."""
     disarmed_seconds: float = 4 * 3600.0
-    storm_seconds: float = 60.0
+    breaker_open_seconds: float = 60.0
     journal_seconds: float = 120.0
     held_seconds: float = 900.0
     unknown_seconds: float = 1800.0
@@ -121,49 +125,49 @@ def alerts(
         runbooks: Where the runbooks are.
 
     """
-    tell = _Teller(report, runbooks)
-    cloud = f"cloud {report.system_name}"
-    if not report.key_accepted:
-        text = f"VergeOS in {cloud} refuses our credentials, so next to nothing is asked any more."
+    tell = AlertBuilder(report, runbooks)
+    system = f"cloud {report.system_name}"
+    if not report.authenticated:
+        text = f"VergeOS in {system} refuses our credentials, so next to nothing is asked any more."
         yield tell(Name.KEY_REFUSED, text)
     if not report.up:
         since = f" since {report.taken_at:%Y-%m-%d %H:%M} UTC" if report.taken_at else ""
-        text = f"Nothing has been seen of {cloud}{since}; its VMs are not watched."
-        yield tell(Name.CLOUD_BLIND, text, wait_seconds=limits.blind_seconds)
+        text = f"Nothing has been seen of {system}{since}; its VMs are not watched."
+        yield tell(Name.CLOUD_BLIND, text, wait_seconds=limits.outage_seconds)
     recovery = report.recovery
     if recovery is not None:
-        yield from _of_recovery(tell, recovery, cloud, limits)
+        yield from _of_recovery(tell, recovery, system, limits)
     if recovery is not None and recovery.mode == Mode.ENFORCE:
         yield from _of_vms(tell, recovery, limits, now)
 
 
 def _of_recovery(
-    tell: "_Teller", recovery: RecoveryReport, cloud: str, limits: Limits
+    tell: "AlertBuilder", recovery: RecoveryReport, system: str, limits: Limits
 ) -> Iterator[Alert]:
     why = recovery.because
     enforcing = recovery.mode == Mode.ENFORCE
-    if recovery.posture == Posture.BROKEN:
-        text = f"Recovery of {cloud} is out of order until the daemon is started anew: {why}."
+    if recovery.readiness == ReadinessState.BROKEN:
+        text = f"Recovery of {system} is out of order until the daemon is started anew: {why}."
         yield tell(Name.BROKEN, text)
     if recovery.journal_problem:
-        text = f"Recovery of {cloud} has no journal, and does nothing: {recovery.journal_problem}."
+        text = f"Recovery of {system} has no journal, and does nothing: {recovery.journal_problem}."
         yield tell(Name.JOURNAL_DOWN, text, wait_seconds=limits.journal_seconds)
-    if enforcing and recovery.posture == Posture.DISARMED:
-        text = f"Recovery of {cloud} is disarmed ({why}). Crashed VMs stay down."
+    if enforcing and recovery.readiness == ReadinessState.DISARMED:
+        text = f"Recovery of {system} is disarmed ({why}). Crashed VMs stay down."
         yield tell(Name.DISARMED, text, wait_seconds=limits.disarmed_seconds)
-    if enforcing and recovery.posture in STORMY:
-        text = f"Recovery of {cloud} holds back: {why}."
-        yield tell(Name.STORM, text, wait_seconds=limits.storm_seconds)
+    if enforcing and recovery.readiness in STORMY:
+        text = f"Recovery of {system} holds back: {why}."
+        yield tell(Name.OPEN_BREAKER, text, wait_seconds=limits.breaker_open_seconds)
 
 
 def _of_vms(
-    tell: "_Teller", recovery: RecoveryReport, limits: Limits, now: datetime
+    tell: "AlertBuilder", recovery: RecoveryReport, limits: Limits, now: datetime
 ) -> Iterator[Alert]:
     for vm in _looked_after(recovery):
         if vm.state == State.QUARANTINED:
             text = "was helped too often, or with every step allowed, and is left to a person"
             yield tell(Name.QUARANTINED, f"%s {text}.", vm)
-        elif _is_held(vm, limits, now) and recovery.posture not in SPEAKS_FOR_ALL:
+        elif _is_held(vm, limits, now) and recovery.readiness not in SPEAKS_FOR_ALL:
             yield tell(Name.HELD, f"%s {HELD_BECAUSE[vm.state]}.", vm)
         elif vm.state == State.UNKNOWN and _lasted(vm, now) >= limits.unknown_seconds:
             text = "is down and nobody can prove why, so that it is left to a person"
@@ -177,22 +181,24 @@ def _of_vms(
             yield tell(name, f"%s: {text}.", cared)
 
 
-def _looked_after(recovery: RecoveryReport) -> Iterator[CaredVM]:
+def _looked_after(recovery: RecoveryReport) -> Iterator[RecoveryVM]:
     """Yield the VMs that somebody enrolled: nobody promised anything about the others."""
     return (vm for vm in recovery.vms if vm.policy != Policy.NO)
 
 
-def _lasted(vm: CaredVM, now: datetime) -> float:
+def _lasted(vm: RecoveryVM, now: datetime) -> float:
     return (now - vm.since).total_seconds()
 
 
-def _is_held(vm: CaredVM, limits: Limits, now: datetime) -> bool:
+def _is_held(vm: RecoveryVM, limits: Limits, now: datetime) -> bool:
     if vm.state == State.PLATFORM:
         return _lasted(vm, now) >= limits.unknown_seconds
     return vm.state == State.HELD and _lasted(vm, now) >= limits.held_seconds
 
 
-def _name_of(action: LastAction, vm: CaredVM | None, limits: Limits, now: datetime) -> Name | None:
+def _name_of(
+    action: LastAction, vm: RecoveryVM | None, limits: Limits, now: datetime
+) -> Name | None:
     """Return which alert the last action on *vm* is, if it is one."""
     if vm is None:
         return None
@@ -208,7 +214,7 @@ def _name_of(action: LastAction, vm: CaredVM | None, limits: Limits, now: dateti
             return None
 
 
-class _Teller:
+class AlertBuilder:
     """Puts into words what is so in one cloud."""
 
     def __init__(self, report: SystemReport, runbooks: str) -> None:
@@ -216,19 +222,19 @@ class _Teller:
         self._runbooks = runbooks.rstrip("/")
 
     def __call__(
-        self, name: Name, text: str, vm: CaredVM | None = None, *, wait_seconds: float = 0.0
+        self, name: Name, text: str, vm: RecoveryVM | None = None, *, wait_seconds: float = 0.0
     ) -> Alert:
-        kind, cloud = KINDS[name], self._report.system_name
+        kind, system = KINDS[name], self._report.system_name
         labels = {
             "alertname": str(name),
             "severity": kind.severity,
             "layer": kind.layer,
             "source": SOURCE,
-            "system_name": cloud,
+            "system_name": system,
         }
         if vm is not None:
             labels |= {"vm_id": str(vm.key), "vm_name": vm.name}
-            text = text.replace("%s", f"VM {vm.name} ({vm.key}) in cloud {cloud}", 1)
+            text = text.replace("%s", f"VM {vm.name} ({vm.key}) in cloud {system}", 1)
         annotations = {
             "summary": kind.summary,
             "description": text,
@@ -263,21 +269,21 @@ def is_over(
         case Name.CLOUD_BLIND:
             return report.up
         case Name.KEY_REFUSED:
-            return report.key_accepted and any(table.success for table in report.tables)
+            return report.authenticated and any(table.success for table in report.tables)
     recovery = report.recovery
     if recovery is None:
         return True
     enforcing = recovery.mode == Mode.ENFORCE
     match alert.name:
         case Name.BROKEN:
-            return recovery.posture != Posture.BROKEN
+            return recovery.readiness != ReadinessState.BROKEN
         case Name.JOURNAL_DOWN:
             return recovery.journal_up
         case Name.DISARMED:
-            known = recovery.journal_up and recovery.posture != Posture.BROKEN
-            return not enforcing or (known and recovery.posture != Posture.DISARMED)
-        case Name.STORM:
-            return not enforcing or recovery.posture == Posture.ACTIVE
+            known = recovery.journal_up and recovery.readiness != ReadinessState.BROKEN
+            return not enforcing or (known and recovery.readiness != ReadinessState.DISARMED)
+        case Name.OPEN_BREAKER:
+            return not enforcing or recovery.readiness == ReadinessState.ACTIVE
         case _:
             return not enforcing or _is_over_for_vm(alert, recovery, limits, since, now)
 

@@ -49,7 +49,7 @@ VARYING: Mapping[str, Choice] = {
             "VergeVMFlapping",
             "VergeVMFailoverWindow",
             "VergeNodeOffline",
-            "VergeCloudBlind",
+            "VergeSystemDataStale",
             "VergeRecoveryActing",
             "VergeRecoveryFailed",
             "VergeRecoveryQuarantined",
@@ -65,18 +65,18 @@ VARYING: Mapping[str, Choice] = {
             "VergeVMCPUSaturated",
             "VergeVMGuestMemoryPressure",
             "VergeRecoveryActed",
-            "VergeRecoveryBroken",
+            "VergeRecoveryInternalError",
             "VergeRecoveryClockJumps",
             "VergeRecoveryDisarmed",
             "VergeRecoveryJournalDown",
             "VergeRecoveryKeyReadOnly",
             "VergeRecoveryNotReady",
             "VergeRecoveryPausedTooLong",
-            "VergeRecoveryStorm",
-            "VergeKeyRefused",
+            "VergeRecoveryCircuitBreakerOpen",
+            "VergeAuthenticationFailed",
             "VergeTableFailing",
             "VergeRowsSkipped",
-            "VergeBudgetNearlySpent",
+            "VergeAPIBudgetLow",
             "VergeDuplicateSeries",
             "VergeEventLoopStalling",
             "VergeReloadFailed",
@@ -133,7 +133,7 @@ class Silence(msgspec.Struct, frozen=True, gc=False, rename="camel"):
         return self.starts_at < self.ends_at
 
 
-class Told(NamedTuple):
+class SilencesResponse(NamedTuple):
     """What one Alertmanager answered."""
 
     silences: Sequence[Silence]
@@ -145,7 +145,7 @@ class Told(NamedTuple):
     """The same moment on our monotonic clock."""
 
 
-class Spell(NamedTuple):
+class SilenceInterval(NamedTuple):
     """A silence, in seconds of our monotonic clock: nobody else's clock counts."""
 
     silence: Silence
@@ -172,13 +172,13 @@ def read(body: bytes) -> tuple[list[Silence], int]:
     return silences, len(rows) - len(silences)
 
 
-def spells(told: Iterable[Told]) -> list[Spell]:
+def spells(told: Iterable[SilencesResponse]) -> list[SilenceInterval]:
     """
     Return what all Alertmanagers told, of each silence the newest, where it may hold a VM.
 
     Of two words that are equally new that counts which says that it is active.
     """
-    newest: dict[str, tuple[Silence, Told]] = {}
+    newest: dict[str, tuple[Silence, SilencesResponse]] = {}
     for one in told:
         for silence in one.silences:
             known = newest.get(silence.id)
@@ -195,19 +195,19 @@ def _age(silence: Silence) -> tuple[datetime, bool]:
     return silence.updated_at, silence.is_active
 
 
-def _spell(silence: Silence, told: Told) -> Spell:
+def _spell(silence: Silence, told: SilencesResponse) -> SilenceInterval:
     begins = told.at + (silence.starts_at - told.time).total_seconds()
     ends = told.at + (silence.ends_at - told.time).total_seconds()
     match silence.status.state:  # Alertmanager knows best; its answer's time is in whole seconds
         case "active":
-            return Spell(silence, min(begins, told.at), max(ends, told.at))
+            return SilenceInterval(silence, min(begins, told.at), max(ends, told.at))
         case "expired":
-            return Spell(silence, min(begins, ends, told.at), min(ends, told.at))
+            return SilenceInterval(silence, min(begins, ends, told.at), min(ends, told.at))
         case _:
-            return Spell(silence, begins, ends)
+            return SilenceInterval(silence, begins, ends)
 
 
-def active(told: Told) -> int:
+def active(told: SilencesResponse) -> int:
     """Return how many silences are active, whatever they are about."""
     return sum(one.is_active for one in told.silences)
 
@@ -223,7 +223,7 @@ def ended(silence: Silence, time: datetime) -> Silence:
 
 
 def holding(
-    known: Iterable[Spell], labels: Mapping[str, str], *, at: float, after_seconds: float
+    known: Iterable[SilenceInterval], labels: Mapping[str, str], *, at: float, after_seconds: float
 ) -> str:
     """
     Return why the VM with *labels* is to be left alone: who asked for it, and until when.

@@ -8,7 +8,7 @@ from exporter.alerting.alertmanager import make_session as reach
 from exporter.alerting.plan import Plan
 from exporter.cli.recovery_check import CareFinding, look_at_care, refusal_to_act
 from exporter.clock import Clock
-from exporter.daemon.clients import CloudSettings, beats, connect, make_session
+from exporter.daemon.clients import ResolvedSystem, connect, make_session, table_schedules
 from exporter.errors import UnauthorizedError, UnreachableError, VergeOSError
 from exporter.model import Identity
 from exporter.polling.schedule import requests_per_hour
@@ -42,7 +42,7 @@ class Finding(NamedTuple):
     """What recovery would do there; None where it is off."""
 
 
-async def look(cloud: CloudSettings, clock: Clock) -> Finding:
+async def look(resolved: ResolvedSystem, clock: Clock) -> Finding:
     """
     Read every table of *cloud* once, the way the daemon would.
 
@@ -52,15 +52,15 @@ async def look(cloud: CloudSettings, clock: Clock) -> Finding:
         ConfigError: The cloud cannot be connected to as it is configured.
 
     """
-    schedule = beats(cloud.poll, tags=cloud.recovers)
+    schedule = table_schedules(resolved.poll, tags=resolved.recovers)
     identity: Identity | None = None
     tables: list[TableFinding] = []
     rows: dict[str, Any] = {}
     action_problem = ""
     fatal: str | None = None
-    async with make_session(cloud.system.tls) as session:
-        client = connect(cloud, session, Telemetry().meter(cloud.host), clock)
-        source = VergeOSSource(client, page_rows=cloud.api.page_rows)
+    async with make_session(resolved.system.tls) as session:
+        client = connect(resolved, session, Telemetry().meter(resolved.host), clock)
+        source = VergeOSSource(client, page_rows=resolved.api.page_rows)
         try:
             for beat in schedule:
                 try:
@@ -86,18 +86,18 @@ async def look(cloud: CloudSettings, clock: Clock) -> Finding:
                         reading.problem,
                     )
                 )
-            if cloud.recovers and fatal is None:
-                action_problem = await refusal_to_act(cloud, client, clock)
+            if resolved.recovers and fatal is None:
+                action_problem = await refusal_to_act(resolved, client, clock)
         finally:
             await client.close()
     return Finding(
-        cloud.system.url,
+        resolved.system.url,
         identity,
         tuple(tables),
         requests_per_hour(schedule),
         client.budget.for_polling,
         fatal,
-        look_at_care(cloud, rows, clock, action_problem) if cloud.recovers else None,
+        look_at_care(resolved, rows, clock, action_problem) if resolved.recovers else None,
     )
 
 

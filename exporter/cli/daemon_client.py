@@ -15,10 +15,10 @@ from aiohttp import hdrs
 from yarl import URL
 
 from exporter.errors import ConfigError, UnavailableError
-from exporter.recovery.model.commands import OrderKind
-from exporter.recovery.report.events import Line
+from exporter.recovery.model.commands import CommandKind
+from exporter.recovery.report.events import TimelineEvent
 from exporter.recovery.report.explain import Explanation
-from exporter.recovery.report.summary import Account
+from exporter.recovery.report.summary import RecoverySummary
 from exporter.web.ports import Brief, Care, Given
 from exporter.web.recovery import ROOT, TOKEN_HEADER
 
@@ -38,7 +38,7 @@ T = TypeVar("T")
 class Clouds(msgspec.Struct):
     """The answer to how recovery stands."""
 
-    clouds: tuple[Care, ...]
+    systems: tuple[Care, ...]
     settings_problem: str = ""
     """Why the settings in force are not those that somebody wanted last."""
 
@@ -52,13 +52,13 @@ class Vms(msgspec.Struct):
 class Log(msgspec.Struct):
     """The answer to what happened."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[TimelineEvent, ...]
 
 
 class Accounts(msgspec.Struct):
     """The answer to what it all came to."""
 
-    accounts: tuple[Account, ...]
+    accounts: tuple[RecoverySummary, ...]
 
 
 class Orders(msgspec.Struct):
@@ -71,7 +71,7 @@ class _Problem(msgspec.Struct):
     error: str
 
 
-class Steering:
+class DaemonClient:
     """
     A running daemon, as somebody at a keyboard sees it.
 
@@ -107,7 +107,7 @@ class Steering:
     async def report(self, system: str | None, days: float) -> Accounts:
         return await self._get("/report", {"system": system, "days": f"{days:g}"}, Accounts)
 
-    async def order(self, kind: OrderKind, **body: Any) -> Orders:
+    async def order(self, kind: CommandKind, **body: Any) -> Orders:
         """Give an order; *body* is what the API takes, without what is None."""
         given = {name: value for name, value in body.items() if value is not None}
         headers = {TOKEN_HEADER: self._token, hdrs.CONTENT_TYPE: "application/json"}

@@ -26,7 +26,7 @@ HASTE: dict[str, Any] = {
         "mode": "enforce",
         "limits": {
             "warmup_seconds": 15,
-            "warmup_pictures": 3,
+            "warmup_polls": 3,
             "confirm_down_seconds": 10,
             "log_settle_seconds": 5,
             "log_others_seconds": 10,
@@ -34,10 +34,10 @@ HASTE: dict[str, Any] = {
             "backoff_seconds": 10,
             "probation_seconds": 60,
             "platform_seconds": 60,
-            "storm_least": 6,
-            "storm_calm_seconds": 60,
-            "fleet_most": 20,
-            "node_drop_seconds": 5,
+            "breaker_min_vms": 6,
+            "breaker_close_seconds": 60,
+            "system_max_per_10_minutes": 20,
+            "node_failure_window_seconds": 5,
         },
     },
 }
@@ -62,12 +62,12 @@ async def show(
     """
     async with simulator:
         log.info("simulator.started", url=simulator.url, control=f"{simulator.url}/simulator/")
-        cloud = {"url": simulator.url, "api_key": simulator.api_key}
+        system = {"url": simulator.url, "api_key": simulator.api_key}
         with TemporaryDirectory(prefix="vergewatch-demo-") as directory:
             recovery = {**HASTE["recovery"], "directory": directory, "token": token}
             alerting = {**HASTE["alertmanager"], **given.get("alertmanager", {})}
             made = {**HASTE, **given, "recovery": recovery, "alertmanager": alerting}
-            settings = Settings(**{"systems": [cloud], **made})
+            settings = Settings(**{"systems": [system], **made})
             await app.run(settings, lambda: settings, clock, introduce)
 
 

@@ -29,7 +29,7 @@ from exporter.clock import SystemClock
 from exporter.config.loader import SIMULATOR_KEY_VARIABLE, load, unknown_variables
 from exporter.config.settings import Settings
 from exporter.daemon import app
-from exporter.daemon.clients import cloud_settings
+from exporter.daemon.clients import resolve_systems
 from exporter.errors import ConfigError, UnavailableError
 from exporter.formatting import counted
 from exporter.simulator import Simulator
@@ -114,7 +114,7 @@ def run(
     log_level: LogLevel = None,
     log_format: LogFormat = None,
 ) -> None:
-    """Watch the configured clouds and serve their metrics, until told to stop."""
+    """Poller the configured clouds and serve their metrics, until told to stop."""
     given = _given(listen_address, telemetry_path, web_config_file, log_level, log_format)
 
     def read() -> Settings:
@@ -134,7 +134,7 @@ def check(config: Config = None) -> None:
     logs.configure("error", "console")
     for complaint in unknown_variables(os.environ):
         _say(f"[yellow]{escape(complaint)}[/]", to_people=True)
-    clouds = cloud_settings(settings)
+    systems = resolve_systems(settings)
     parse_listen(settings.web.listen_address)
     if settings.web.config_file is not None:
         web = read_web_config(settings.web.config_file)
@@ -142,17 +142,17 @@ def check(config: Config = None) -> None:
             make_context(web.tls)
 
     async def look_at_all() -> tuple[list[Finding], Mapping[str, str]]:
-        findings = [await look(cloud, SystemClock()) for cloud in clouds]
+        findings = [await look(system, SystemClock()) for system in systems]
         return findings, await ask_alertmanagers(settings.alertmanager.plan(), SystemClock())
 
     findings, alertmanagers = asyncio.run(look_at_all())
-    for cloud, finding in zip(clouds, findings, strict=True):
-        _print_finding(finding, cloud.system.name)
+    for system, finding in zip(systems, findings, strict=True):
+        _print_finding(finding, system.system.name)
         if finding.care is not None and finding.problem is None:
             _print_care(finding.care)
     for url, problem in alertmanagers.items():
-        verdict = f"[red]{escape(problem)}[/]" if problem else f"{escape(url)} [green]ok[/]"
-        _say(f"alertmanager {verdict}")
+        guard_result = f"[red]{escape(problem)}[/]" if problem else f"{escape(url)} [green]ok[/]"
+        _say(f"alertmanager {guard_result}")
     cares = [finding.care for finding in findings if finding.care is not None]
     wrong = [*(finding.problem for finding in findings), *alertmanagers.values(),
              *(problem for care in cares for problem in care.problems)]  # fmt: skip

@@ -23,8 +23,8 @@ from exporter.cli.daemon_client import (
     DEFAULT_URL,
     URL_VARIABLE,
     Clouds,
+    DaemonClient,
     Orders,
-    Steering,
     Vms,
     parse_span,
     read_token,
@@ -32,11 +32,11 @@ from exporter.cli.daemon_client import (
 )
 from exporter.errors import ConfigError
 from exporter.formatting import counted, lasting
-from exporter.recovery.model.commands import OrderKind
-from exporter.recovery.report.events import Line
+from exporter.recovery.model.commands import CommandKind
+from exporter.recovery.report.events import TimelineEvent
 from exporter.recovery.report.explain import Explanation
 from exporter.recovery.report.summary import tell
-from exporter.web.ports import Brief, Care, Given, OrderInForce
+from exporter.web.ports import Brief, Care, CommandInForce, Given
 
 PIPE_WIDTH = 400
 """Where nobody looks, nothing is wrapped that could be searched for."""
@@ -44,7 +44,7 @@ TONES = {
     "quarantined": "bold red", "unknown": "bold red", "held": "yellow", "backoff": "yellow",
     "indeterminate": "yellow", "platform": "yellow", "suspect": "cyan", "acting": "cyan",
     "verifying": "cyan", "probation": "green", "healthy": "green",
-    "active": "green", "warming_up": "cyan", "storm": "bold red", "broken": "bold red",
+    "active": "green", "warming_up": "cyan", "circuit_breaker_open": "bold red", "broken": "bold red",
     "journal_down": "bold red",
 }  # fmt: skip
 WORST_FIRST = 20
@@ -92,7 +92,7 @@ def explain(
     """Say why a VM is up or down, what Vergewatch does about it, and what would change that."""
     if not vm.strip():
         raise ConfigError("which VM? give its name, key or uuid")
-    answer = _asked(Steering(url).explain(vm, system, decision))
+    answer = _asked(DaemonClient(url).explain(vm, system, decision))
     if not _printed(answer, as_json=as_json):
         _show_explanation(answer)
 
@@ -100,22 +100,22 @@ def explain(
 @commands.command()
 def status(system: System = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Say how recovery stands in each cloud, and which VMs are in trouble."""
-    daemon = Steering(url)
+    daemon = DaemonClient(url)
 
     async def both() -> tuple[Clouds, Vms]:
         return await daemon.status(system), await daemon.vms(system)
 
-    clouds, vms = _asked(both())
-    problem = clouds.settings_problem
-    answer = {"clouds": clouds.clouds, "vms": vms.vms, "settings_problem": problem}
+    recoveries, vms = _asked(both())
+    problem = recoveries.settings_problem
+    answer = {"systems": recoveries.systems, "vms": vms.vms, "settings_problem": problem}
     if _printed(answer, as_json=as_json):
         return
     if problem:
         told = f"The settings were {_plain(problem)}. Those before them are in force."
         _console().print(Text(told, style="bold red"))
-    if not clouds.clouds:
+    if not recoveries.systems:
         _console().print("recovery is off in every cloud")
-    for number, care in enumerate(clouds.clouds):
+    for number, care in enumerate(recoveries.systems):
         if number:
             _console().print()
         _show_care(care, [vm for vm in vms.vms if vm.system == care.system])
@@ -130,7 +130,7 @@ def log(
     as_json: AsJson = False,
 ) -> None:
     """Print what happened, newest first: steps, decisions, actions and orders."""
-    answer = _asked(Steering(url).log(vm, system, limit))
+    answer = _asked(DaemonClient(url).log(vm, system, limit))
     if _printed(answer, as_json=as_json):
         return
     if not answer.lines:
@@ -148,7 +148,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Print what recovery did, or in shadow mode would have done, and whether it was right."""
-    answer = _asked(Steering(url).report(system, days))
+    answer = _asked(DaemonClient(url).report(system, days))
     if _printed(answer, as_json=as_json):
         return
     console = _console()
@@ -178,11 +178,11 @@ def pause(
 ) -> None:
     """Have recovery do nothing for a while, after which it goes on by itself."""
     seconds = parse_span(span)
-    _order(OrderKind.PAUSE, url, token_file, as_json=as_json, owner=owner, reason=reason,
+    _order(CommandKind.PAUSE, url, token_file, as_json=as_json, owner=owner, reason=reason,
            seconds=seconds, system=system)  # fmt: skip
 
 
-def _register(kind: OrderKind, does: str) -> None:
+def _register(kind: CommandKind, does: str) -> None:
     """Make an order that wants nothing but a reason a command."""
 
     @commands.command(kind.value, help=does)
@@ -197,11 +197,11 @@ def _register(kind: OrderKind, does: str) -> None:
         _order(kind, url, token_file, as_json=as_json, owner=owner, reason=reason, system=system)
 
 
-_register(OrderKind.RESUME, "End a pause; a warm-up follows.")
-_register(OrderKind.DISARM, "Have recovery do nothing until somebody arms it again.")
-_register(OrderKind.ARM, "End a disarming; a warm-up follows.")
+_register(CommandKind.RESUME, "End a pause; a warm-up follows.")
+_register(CommandKind.DISARM, "Have recovery do nothing until somebody arms it again.")
+_register(CommandKind.ARM, "End a disarming; a warm-up follows.")
 _register(
-    OrderKind.ACCEPT,
+    CommandKind.ACCEPT,
     "Say that what is seen is so: missing VMs are gone, and a storm is one; a warm-up follows.",
 )
 
@@ -217,12 +217,12 @@ def clear(
     as_json: AsJson = False,
 ) -> None:
     """Give a VM that was given up another chance; what was tried before counts no longer."""
-    _order(OrderKind.CLEAR, url, token_file, as_json=as_json, owner=owner, reason=reason,
+    _order(CommandKind.CLEAR, url, token_file, as_json=as_json, owner=owner, reason=reason,
            vm=vm, system=system)  # fmt: skip
 
 
 def _order(
-    kind: OrderKind,
+    kind: CommandKind,
     url: str,
     token_file: Path | None,
     *,
@@ -233,7 +233,7 @@ def _order(
     owner = owner or who_am_i()
     if not owner:
         raise ConfigError("nobody knows who you are; say so with --owner NAME")
-    daemon = Steering(url, read_token(token_file))
+    daemon = DaemonClient(url, read_token(token_file))
     answer: Orders = _asked(daemon.order(kind, owner=owner, **body))
     if _printed(answer, as_json=as_json):
         return
@@ -268,11 +268,11 @@ def _told(given: Given) -> str:
     """Return what was done, and how recovery stands now, which may be by another order."""
     done = _DONE.get(given.kind, given.kind).format(vm=given.vm)
     lasts = f" for {lasting(given.seconds)}" if given.seconds is not None else ""
-    posture = given.posture.replace("_", " ")
+    readiness = given.readiness.replace("_", " ")
     if given.kind == "pause" and (given.paused_seconds or 0.0) > (given.seconds or 0.0) + 1:
         left = lasting(given.paused_seconds or 0.0)
         done, lasts = f"stays paused for {left}, since no pause shortens another", ""
-    return f"{given.system}: {done}{lasts}; recovery is {posture} ({given.because})"
+    return f"{given.system}: {done}{lasts}; recovery is {readiness} ({given.because})"
 
 
 def _show_explanation(told: Explanation) -> None:
@@ -318,7 +318,7 @@ def _as_of(told: Explanation) -> str:
 def _show_care(care: Care, vms: list[Brief]) -> None:
     console = _console()
     head = Text.assemble(
-        (_plain(care.system), "bold"), "  ", (care.posture, TONES.get(care.posture, "yellow")),
+        (_plain(care.system), "bold"), "  ", (care.readiness, TONES.get(care.readiness, "yellow")),
         f"  mode {care.mode}", (f"  {_plain(care.url)}", "dim"),
     )  # fmt: skip
     console.print(head, soft_wrap=True)
@@ -363,12 +363,12 @@ def _by_state(states: Mapping[str, int]) -> str:
     return f": {counts}" if counts else ""
 
 
-def _order_in_force(what: str, order: OrderInForce) -> str:
+def _order_in_force(what: str, order: CommandInForce) -> str:
     left = f", {lasting(order.left_seconds)} left" if order.left_seconds is not None else ""
     return f"{what} by {order.owner} since {_when(order.since)} UTC{left}: {order.reason}"
 
 
-def _show_lines(lines: Sequence[Line], *, systems: bool, vms: bool) -> None:
+def _show_lines(lines: Sequence[TimelineEvent], *, systems: bool, vms: bool) -> None:
     """Print what happened: day by day to people, each line by itself to programs."""
     console = _console()
     by_day = console.width != PIPE_WIDTH

@@ -7,10 +7,10 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from exporter.clock import Clock
-from exporter.daemon.clients import CloudSettings, connect_actions, make_session
-from exporter.daemon.recovery_worker import directory, setup, token
+from exporter.daemon.clients import ResolvedSystem, connect_actions, make_session
+from exporter.daemon.recovery_worker import directory, recovery_setup, token
 from exporter.errors import ConfigError, VergeOSError
-from exporter.model import Snapshot
+from exporter.model import Inventory
 from exporter.recovery.model.cases import Enrolment, OnHang
 from exporter.recovery.observe.enrolment import enrol_all
 from exporter.recovery.observe.inventory_checks import is_eligible
@@ -38,7 +38,7 @@ class CareFinding(NamedTuple):
 
 
 def look_at_care(
-    cloud: CloudSettings, rows: Mapping[str, Any], clock: Clock, action_problem: str
+    resolved: ResolvedSystem, rows: Mapping[str, Any], clock: Clock, action_problem: str
 ) -> CareFinding:
     """
     Return what recovery would do in *cloud*.
@@ -48,8 +48,8 @@ def look_at_care(
         action_problem: Why its credential for acting is refused; empty when it is not.
 
     """
-    settings = cloud.recovery
-    made = setup(settings, cloud.recovery_mode)
+    settings = resolved.recovery
+    made = recovery_setup(settings, resolved.recovery_mode)
     place, problems = directory(settings), [action_problem] if action_problem else []
     steered = False
     try:
@@ -58,13 +58,13 @@ def look_at_care(
         problems.append(f"recovery.token_file: {error}")
     if not _can_be_written(place):
         problems.append(f"recovery.directory: {place} cannot be written by this user")
-    picture = join(rows, system_name="", identity=None, taken_at=clock.now())
-    known = VMS.name in rows and picture.tags is not None
-    enrolments = enrol_all(picture, made.wards) if known else {}
-    enrolled = _enrolled(picture, enrolments)
+    inventory = join(rows, system_name="", identity=None, taken_at=clock.now())
+    known = VMS.name in rows and inventory.tags is not None
+    enrolments = enrol_all(inventory, made.enrolment_rules) if known else {}
+    enrolled = _enrolled(inventory, enrolments)
     return CareFinding(
-        mode=made.rules.mode.value,
-        vms=len(picture.vms) if known else None,
+        mode=made.limits.mode.value,
+        vms=len(inventory.vms) if known else None,
         enrolled=enrolled,
         directory=str(place),
         kill_switch=made.kill_switch_file,
@@ -73,7 +73,7 @@ def look_at_care(
         notes=(
             *(
                 f"{rule.title} fits no VM, or none that another rule or tag does not speak for"
-                for rule in made.wards
+                for rule in made.enrolment_rules
                 if known and rule.policy is not None and rule.policy.acts
                 if rule.title not in enrolled
             ),
@@ -92,24 +92,24 @@ def _of_kills(enrolments: Iterable[Enrolment], own_user: str) -> Iterator[str]:
         )
 
 
-def _enrolled(picture: Snapshot, enrolments: Mapping[str, Enrolment]) -> Mapping[str, int]:
+def _enrolled(inventory: Inventory, enrolments: Mapping[str, Enrolment]) -> Mapping[str, int]:
     """Return how many VMs would be started if they crashed, by where that is said."""
     return Counter(
         enrolment.because
-        for vm in picture.vms
+        for vm in inventory.vms
         if (enrolment := enrolments.get(vm.config.uuid)) is not None
         if enrolment.policy.acts and is_eligible(vm, enrolment)
     )
 
 
-async def refusal_to_act(cloud: CloudSettings, client: VergeOSClient, clock: Clock) -> str:
+async def refusal_to_act(resolved: ResolvedSystem, client: VergeOSClient, clock: Clock) -> str:
     """Return why the credential for acting is refused; empty when it is not, or there is none."""
-    system = cloud.system
+    system = resolved.system
     if system.action_api_key is None and system.action_api_key_file is None:
         return ""
     async with make_session(system.tls, keeps_connections=False) as session:
-        meter = Telemetry().meter(cloud.host)
-        hand = connect_actions(cloud, session, meter, clock, client.budget)
+        meter = Telemetry().meter(resolved.host)
+        hand = connect_actions(resolved, session, meter, clock, client.budget)
         try:
             query = {"fields": "$key", "limit": "1"}
             await hand.read(VMS.path, query, endpoint=VMS.name)

@@ -13,15 +13,15 @@ from pydantic.fields import FieldInfo
 from exporter.config.loader import OF_ONE_CLOUD, walk
 from exporter.config.settings import PREFIX, Settings
 from exporter.exposition.catalog import FAMILIES
-from exporter.recovery.model.decision import Reason
-from exporter.recovery.model.states import DOWN, JUDGED, OPEN, TRANSITIONS, Event, State
+from exporter.recovery.model.decision import GuardName
+from exporter.recovery.model.states import DIAGNOSED, DOWN, OPEN, TRANSITIONS, Event, State
 from exporter.telemetry import INSTRUMENTS
 
 LISTS = frozenset({"systems", "rules", "quiet", "wordings"})
 """Settings of which there are several; no variable reaches inside."""
 
 
-GROUPS = {"down": DOWN, "judged": JUDGED, "open": OPEN}
+GROUPS = {"down": DOWN, "judged": DIAGNOSED, "open": OPEN}
 """What states are called that have steps in common."""
 
 
@@ -36,7 +36,7 @@ class Metric(NamedTuple):
 
 def metrics() -> tuple[Metric, ...]:
     """Return every metric there is, those of the clouds first."""
-    clouds = (
+    systems = (
         Metric(family.name, family.kind.value, family.labels, family.help) for family in FAMILIES
     )
     ours = (
@@ -45,7 +45,7 @@ def metrics() -> tuple[Metric, ...]:
         )
         for instrument in INSTRUMENTS
     )
-    return (*clouds, *ours)
+    return (*systems, *ours)
 
 
 def metrics_page() -> str:
@@ -122,7 +122,7 @@ def recovery_tables() -> str:
             "```",
             "",
             _table(("State", "How things are"), _words(State)),
-            _table(("Reason", "What forbids to act"), _words(Reason)),
+            _table(("Reason", "What forbids to act"), _words(GuardName)),
         ]
     )
 
@@ -135,17 +135,17 @@ def _diagram() -> Iterable[str]:
     arrows: dict[tuple[str, State], list[str]] = {}
     for (after, event), states in sources.items():
         rest = {str(state) for state in states}
-        for group, members in GROUPS.items():
-            if rest.issuperset(members):
-                rest = rest.difference(members) | {group}
+        for group, items in GROUPS.items():
+            if rest.issuperset(items):
+                rest = rest.difference(items) | {group}
         for source in sorted(rest):
             arrows.setdefault((source, after), []).append(event)
     yield "stateDiagram-v2"
     yield f"    [*] --> {State.BASELINE}"
     yield "    state down {"
-    yield f"        {State.INTENDED}"
+    yield f"        {State.STOPPED}"
     yield "        state judged {"
-    yield from (f"            {state}" for state in JUDGED)
+    yield from (f"            {state}" for state in DIAGNOSED)
     yield "        }"
     yield "    }"
     yield "    state open {"

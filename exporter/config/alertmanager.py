@@ -65,11 +65,11 @@ class AlertLimits(BaseModel):
 
     model_config = STRICT
 
-    blind_seconds: Seconds = 120
+    outage_seconds: Seconds = 120
     """Nothing was seen of a cloud, on top of the time after which its picture is not shown."""
     disarmed_seconds: Seconds = 4 * 3600
     """Recovery is disarmed."""
-    storm_seconds: Seconds = 60
+    breaker_open_seconds: Seconds = 60
     """Too many VMs are down at once."""
     journal_seconds: Seconds = 120
     """The journal cannot be written."""

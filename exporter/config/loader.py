@@ -213,18 +213,18 @@ def _find_secrets(values: dict[str, Any], environ: Mapping[str, str], *, single:
     systems = values["systems"]
     if directory is None or not isinstance(systems, list):
         return
-    for cloud in systems:
-        if not isinstance(cloud, dict):
+    for system in systems:
+        if not isinstance(system, dict):
             continue
-        prefix = "" if single else f"{cloud.get('name')}."
+        prefix = "" if single else f"{system.get('name')}."
         for plain, file in ALTERNATIVES:
             path = directory / f"{prefix}{plain}"
             if (
                 file in SystemSettings.model_fields
-                and not any(key in cloud for key in (plain, file))
+                and not any(key in system for key in (plain, file))
                 and path.exists()
             ):
-                cloud[file] = path
+                system[file] = path
     recovery, path = values.get("recovery", {}), directory / RECOVERY_TOKEN
     unsaid = isinstance(recovery, dict) and not recovery.keys() & {"token", "token_file"}
     if unsaid and path.exists():

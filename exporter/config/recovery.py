@@ -90,29 +90,29 @@ class Limits(BaseModel):
 
     model_config = STRICT
 
-    picture_age_seconds: PositiveFloat = 30
+    inventory_age_seconds: PositiveFloat = 30
     """An older picture is not acted upon."""
     reread_age_seconds: PositiveFloat = 5
     """The VM is looked at once more, at most this long before the request."""
-    least_share: Share = 0.8
+    min_rows_share: Share = 0.8
     """A list shorter than this share of the one before is not believed."""
-    missing_most: NonNegativeInt = 3
-    """Rows of enrolled VMs that may be missing, or `missing_share` of them, whichever is more."""
-    missing_share: Share = 0.05
-    """See `missing_most`."""
-    heartbeat_seconds: PositiveFloat = 30
+    max_missing_rows: NonNegativeInt = 3
+    """Rows of enrolled VMs that may be missing, or `max_missing_share` of them, whichever is more."""
+    max_missing_share: Share = 0.05
+    """See `max_missing_rows`."""
+    frozen_after_seconds: PositiveFloat = 30
     """By then the platform must have touched one of its status rows, or it is frozen."""
-    lag_seconds: PositiveFloat = 60
+    max_lag_seconds: PositiveFloat = 60
     """By how much half of the running rows may be behind the newest."""
-    hole_seconds: PositiveFloat = 120
+    max_gap_seconds: PositiveFloat = 120
     """Without a valid picture for longer, a VM that went down meanwhile died unseen."""
     warmup_seconds: Seconds = 600
     """After a start, after blindness and after a pause nothing is done for so long."""
-    warmup_pictures: NonNegativeInt = 10
+    warmup_polls: NonNegativeInt = 10
     """And until so many valid pictures were seen."""
     confirm_down_seconds: Seconds = 30
     """A VM must be seen down for so long."""
-    confirm_down_pictures: PositiveInt = 2
+    confirm_down_polls: PositiveInt = 2
     """And in so many valid pictures in a row."""
     confirm_hung_seconds: Seconds = 300
     """A VM must be seen unresponsive for so long."""
@@ -124,27 +124,27 @@ class Limits(BaseModel):
     """Between two readings of the log for VMs that are only looked at."""
     log_before_seconds: Seconds = 600
     """How long before a VM's end its stop may have been asked for."""
-    degraded_after: PositiveInt = 2
-    """Invalid pictures in a row that make recovery step back."""
-    degraded_pictures: PositiveInt = 5
+    degraded_after_polls: PositiveInt = 2
+    """RejectedInventory pictures in a row that make recovery step back."""
+    stable_after_polls: PositiveInt = 5
     """Valid ones in a row that end it."""
-    blind_seconds: PositiveFloat = 60
+    outage_seconds: PositiveFloat = 60
     """Without a valid picture for longer, there is a warm-up."""
-    most_per_hour: PositiveInt = 3
+    max_per_hour: PositiveInt = 3
     """Actions on one VM within an hour; then it is quarantined."""
-    most_per_day: PositiveInt = 6
+    max_per_day: PositiveInt = 6
     """The same within a day."""
-    most_per_week: PositiveInt = 10
+    max_per_week: PositiveInt = 10
     """The same within a week."""
-    fleet_most: PositiveInt = 5
+    system_max_per_10_minutes: PositiveInt = 5
     """Actions on all VMs together within ten minutes."""
-    fleet_most_per_day: PositiveInt = 30
+    system_max_per_day: PositiveInt = 30
     """The same within a day."""
-    most_in_flight: PositiveInt = 2
+    max_concurrent_actions: PositiveInt = 2
     """Actions whose outcome is not known yet."""
     backoff_seconds: Seconds = 60
     """The pause after the first action on a VM; it doubles with each."""
-    backoff_most_seconds: Seconds = 1800
+    backoff_max_seconds: Seconds = 1800
     """The longest pause."""
     backoff_jitter: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """By which share a pause is longer or shorter, by chance."""
@@ -152,23 +152,23 @@ class Limits(BaseModel):
     """A VM that stays up for so long has recovered."""
     hard_reset_every_seconds: Seconds = HOUR
     """Between two hard resets of one VM."""
-    storm_least: PositiveInt = 3
-    """VMs down at once that are a storm, or `storm_share` of the enrolled, whichever is more."""
-    storm_share: Share = 0.15
-    """See `storm_least`."""
-    storm_calm_seconds: PositiveFloat = 300
+    breaker_min_vms: PositiveInt = 3
+    """VMs down at once that are a storm, or `breaker_share` of the enrolled, whichever is more."""
+    breaker_share: Share = 0.15
+    """See `breaker_min_vms`."""
+    breaker_close_seconds: PositiveFloat = 300
     """Calm that ends a storm; doubled each time it comes back at once."""
-    storm_probe_seconds: Seconds = 60
+    breaker_probe_interval_seconds: Seconds = 60
     """Between two actions while a storm is only half over."""
-    storm_hold_most_seconds: PositiveFloat = HOUR
+    breaker_max_open_seconds: PositiveFloat = HOUR
     """The longest calm that is asked for."""
-    storm_patience_seconds: PositiveFloat = 900
+    breaker_probe_after_seconds: PositiveFloat = 900
     """Without a new victim for so long, and all nodes well, a storm is probed."""
-    storm_auto_probe: bool = True
+    breaker_auto_probe: bool = True
     """Whether it is; without, only fewer VMs down end a storm."""
-    node_drops: PositiveInt = 2
+    node_failure_vms: PositiveInt = 2
     """VMs of one node that go down together, which makes it the node's trouble."""
-    node_drop_seconds: PositiveFloat = 120
+    node_failure_window_seconds: PositiveFloat = 120
     """How close together that is."""
     capacity_refusals: PositiveInt = 3
     """Refusals for want of resources after which nothing is started for a while."""
@@ -184,11 +184,11 @@ class Limits(BaseModel):
     """How much longer when the VM is on its way."""
     verify_lost_seconds: PositiveFloat = 60
     """How long to look for the effect of a request whose answer was lost."""
-    dependency_seconds: Seconds = 600
+    dependency_timeout_seconds: Seconds = 600
     """How long a VM waits for those that go before it."""
 
 
-class Ward(BaseModel):
+class EnrolmentRuleSettings(BaseModel):
     """A rule of who is looked after; every condition that is given must fit, and none fits all."""
 
     model_config = STRICT
@@ -211,7 +211,7 @@ class Ward(BaseModel):
     """Patterns of the VMs that have to be up before it."""
 
 
-class Quiet(BaseModel):
+class MaintenanceWindowSettings(BaseModel):
     """Hours of the week in which nothing is done."""
 
     model_config = STRICT
@@ -230,7 +230,7 @@ class Quiet(BaseModel):
     """What `vergewatch explain` says."""
 
 
-class LogWording(BaseModel):
+class LogPatternSettings(BaseModel):
     """What a text in the platform's log means."""
 
     model_config = STRICT
@@ -274,11 +274,11 @@ class RecoverySettings(BaseModel):
     """Who we are in the platform's log, where that is known."""
     powerstate: Literal["unknown", "observed", "desired"] = "unknown"
     """What `machine_status.powerstate` means on your release: what is, or what is wanted."""
-    rules: tuple[Ward, ...] = ()
+    rules: tuple[EnrolmentRuleSettings, ...] = ()
     """Who is looked after, besides the VMs with tags of the category `recovery`."""
-    quiet: tuple[Quiet, ...] = ()
+    quiet: tuple[MaintenanceWindowSettings, ...] = ()
     """Hours in which nothing is done."""
-    wordings: tuple[LogWording, ...] = ()
+    wordings: tuple[LogPatternSettings, ...] = ()
     """What texts in your platform's log mean; these come before the ones that are built in."""
     limits: Limits = Limits()
     """How careful to be."""
@@ -292,6 +292,6 @@ class RecoverySettings(BaseModel):
         return self
 
 
-WINDOWS = ((HOUR, "most_per_hour"), (DAY, "most_per_day"), (WEEK, "most_per_week"))
-FLEET_WINDOWS = ((600.0, "fleet_most"), (DAY, "fleet_most_per_day"))
+WINDOWS = ((HOUR, "max_per_hour"), (DAY, "max_per_day"), (WEEK, "max_per_week"))
+FLEET_WINDOWS = ((600.0, "system_max_per_10_minutes"), (DAY, "system_max_per_day"))
 """Which limits are counted over how many seconds."""

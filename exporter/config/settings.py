@@ -270,20 +270,20 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _clouds_differ(self) -> "Settings":
         for what in ("name", "url"):
-            values = [value for cloud in self.systems if (value := getattr(cloud, what))]
+            values = [value for system in self.systems if (value := getattr(system, what))]
             twice = {value for value in values if values.count(value) > 1}
             if twice:
                 raise ValueError(f"two systems have the {what} {min(twice)!r}")
         return self
 
-    def poll_of(self, cloud: SystemSettings) -> PollSettings:
+    def poll_of(self, system: SystemSettings) -> PollSettings:
         """Return the cadence of *cloud*."""
-        return cloud.poll or self.poll
+        return system.poll or self.poll
 
-    def api_of(self, cloud: SystemSettings) -> APISettings:
+    def api_of(self, system: SystemSettings) -> APISettings:
         """Return how to treat the API of *cloud*."""
-        return cloud.api or self.api
+        return system.api or self.api
 
-    def recovery_mode_of(self, cloud: SystemSettings) -> str:
+    def recovery_mode_of(self, system: SystemSettings) -> str:
         """Return what recovery may do in *cloud*."""
-        return cloud.recovery_mode or self.recovery.mode
+        return system.recovery_mode or self.recovery.mode

@@ -16,14 +16,14 @@ from exporter import __version__
 from exporter.alerting.alerting import Alerting
 from exporter.clock import Clock
 from exporter.config.settings import Settings
-from exporter.daemon.clients import cloud_settings
-from exporter.daemon.recovery_worker import Archive, directory, token
-from exporter.daemon.systems import Fleet
-from exporter.daemon.watchdog import beat_forever, notify
+from exporter.daemon.clients import resolve_systems
+from exporter.daemon.recovery_worker import JournalHandle, directory, token
+from exporter.daemon.systems import SystemManager
+from exporter.daemon.watchdog import measure_lag_forever, notify
 from exporter.errors import ConfigError
-from exporter.exposition.cache import Shelf
+from exporter.exposition.cache import PageCache
 from exporter.exposition.formats import Format
-from exporter.recovery.service import Desk
+from exporter.recovery.service import RecoveryService
 from exporter.telemetry import (
     BUILD_INFO,
     EVENT_LOOP_LAG,
@@ -32,7 +32,7 @@ from exporter.telemetry import (
     SCRAPE_DURATION,
     Telemetry,
 )
-from exporter.web.reloadable_config import LiveWebConfig
+from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.routes import make_app
 from exporter.web.server import parse_listen, serving
 
@@ -44,13 +44,13 @@ MALLOC = {-1: LARGE_BLOCK_BYTES, -3: LARGE_BLOCK_BYTES, -8: 1}
 
 
 class Pages(NamedTuple):
-    """What the web shows of the shelf: the newest pages, at this moment."""
+    """What the web shows of the cache: the newest pages, at this moment."""
 
-    shelf: Shelf
+    cache: PageCache
     clock: Clock
 
     def page(self, form: Format, *, gzipped: bool) -> bytes:
-        return self.shelf.page(form, gzipped=gzipped, now=self.clock.monotonic())
+        return self.cache.page(form, gzipped=gzipped, now=self.clock.monotonic())
 
 
 async def run(
@@ -60,7 +60,7 @@ async def run(
     started: Callable[[], None] = lambda: None,
 ) -> None:
     """
-    Watch and serve until SIGTERM or SIGINT; then stop every part, in order.
+    Poller and serve until SIGTERM or SIGINT; then stop every part, in order.
 
     Args:
         load: Reads the settings anew, for a reload.
@@ -72,12 +72,12 @@ async def run(
     """
     telemetry = Telemetry()
     telemetry[BUILD_INFO].labels(__version__, platform.python_version()).set(1)
-    shelf = Shelf(lambda form: telemetry.text(openmetrics=form is Format.OPENMETRICS))
+    cache = PageCache(lambda form: telemetry.text(openmetrics=form is Format.OPENMETRICS))
     web_config = (
-        LiveWebConfig(settings.web.config_file, clock) if settings.web.config_file else None
+        ReloadableWebConfig(settings.web.config_file, clock) if settings.web.config_file else None
     )
-    clouds = cloud_settings(settings)
-    archive = Archive(settings.recovery, clock)
+    resolved_systems = resolve_systems(settings)
+    archive = JournalHandle(settings.recovery, clock)
     alerting = Alerting(
         settings.alertmanager.plan(),
         directory(settings.recovery),
@@ -87,10 +87,10 @@ async def run(
     make_room_for_a_fleet()
     stopping = asyncio.Event()
     async with asyncio.TaskGroup() as parts:
-        fleet = Fleet(parts, shelf, telemetry, clock, archive, alerting)
+        fleet = SystemManager(parts, cache, telemetry, clock, archive, alerting)
         reload = Reload(fleet, load, settings, web_config, telemetry, clock)
         web = make_app(
-            Pages(shelf, clock),
+            Pages(cache, clock),
             fleet,
             reload,
             clock=clock,
@@ -98,16 +98,16 @@ async def run(
             telemetry_path=settings.web.telemetry_path,
             web_config=web_config,
             observe_scrape=telemetry[SCRAPE_DURATION].observe,
-            desk=Desk(fleet.recoveries, lambda: archive.journal, clock),
+            service=RecoveryService(fleet.recoveries, lambda: archive.journal, clock),
             recovery_token=token(settings.recovery),
         )
         listen = parse_listen(settings.web.listen_address)
         tls = web_config.ssl_context() if web_config else None
         async with serving(web, listen, ssl_context=tls) as address:
             try:
-                await fleet.apply(clouds)
+                await fleet.apply(resolved_systems)
                 beat = parts.create_task(
-                    beat_forever(clock, telemetry[EVENT_LOOP_LAG].observe), name="heartbeat"
+                    measure_lag_forever(clock, telemetry[EVENT_LOOP_LAG].observe), name="heartbeat"
                 )
                 telling = parts.create_task(alerting.run(fleet.reports), name="alerting")
                 tidying = parts.create_task(archive.tidy_forever(), name="tidying")
@@ -162,10 +162,10 @@ class Reload:
 
     def __init__(
         self,
-        fleet: Fleet,
+        fleet: SystemManager,
         load: Callable[[], Settings],
         settings: Settings,
-        web_config: LiveWebConfig | None,
+        web_config: ReloadableWebConfig | None,
         telemetry: Telemetry,
         clock: Clock,
     ) -> None:
@@ -193,8 +193,8 @@ class Reload:
         """
         try:
             settings = self._load()
-            clouds = cloud_settings(settings)
-            await self._fleet.apply(clouds)
+            resolved_systems = resolve_systems(settings)
+            await self._fleet.apply(resolved_systems)
             if self._web_config is not None:
                 self._web_config.reload()
         except ConfigError as error:
@@ -208,7 +208,7 @@ class Reload:
         for name in fixed:
             log.warning("config.needs_restart", settings=name)
         self.accepted()
-        log.info("config.reloaded", systems=len(clouds))
+        log.info("config.reloaded", systems=len(resolved_systems))
         return fixed
 
     def accepted(self) -> None:

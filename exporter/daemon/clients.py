@@ -16,9 +16,9 @@ from exporter.config.settings import (
     SystemSettings,
     TLSSettings,
 )
-from exporter.daemon.recovery_worker import setup
+from exporter.daemon.recovery_worker import recovery_setup
 from exporter.errors import ConfigError
-from exporter.polling.schedule import Beat, check_budget
+from exporter.polling.schedule import TableSchedule, check_budget
 from exporter.recovery.model.limits import Mode
 from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.client import Limits, Meter, VergeOSClient
@@ -29,7 +29,7 @@ from exporter.vergeos.tables import CLUSTERS, ESSENTIAL, TABLES, TAG_MEMBERS, Pa
 CONNECT_SECONDS = 10.0
 
 
-class CloudSettings(NamedTuple):
+class ResolvedSystem(NamedTuple):
     """One cloud's settings, the common ones filled in; equal ones need no restart."""
 
     system: SystemSettings
@@ -52,7 +52,7 @@ class CloudSettings(NamedTuple):
         return urlsplit(self.system.url).hostname in {"localhost", "127.0.0.1", "::1"}
 
 
-def cloud_settings(settings: Settings) -> tuple[CloudSettings, ...]:
+def resolve_systems(settings: Settings) -> tuple[ResolvedSystem, ...]:
     """
     Return what each cloud is to be watched with.
 
@@ -61,8 +61,8 @@ def cloud_settings(settings: Settings) -> tuple[CloudSettings, ...]:
             contradict each other.
 
     """
-    clouds = tuple(
-        CloudSettings(
+    resolved_systems = tuple(
+        ResolvedSystem(
             system,
             settings.poll_of(system),
             settings.api_of(system),
@@ -71,21 +71,21 @@ def cloud_settings(settings: Settings) -> tuple[CloudSettings, ...]:
         )
         for system in settings.systems
     )
-    for cloud in clouds:
+    for resolved in resolved_systems:
         try:
             check_budget(
-                beats(cloud.poll, tags=cloud.recovers),
-                per_hour=cloud.api.requests_per_hour,
-                reserve=cloud.api.reserve,
+                table_schedules(resolved.poll, tags=resolved.recovers),
+                per_hour=resolved.api.requests_per_hour,
+                reserve=resolved.api.reserve,
             )
         except ConfigError as error:
-            raise ConfigError(f"{cloud.system.name or cloud.host}: {error}") from None
-        if cloud.recovers:
-            setup(cloud.recovery, cloud.recovery_mode)
-    return clouds
+            raise ConfigError(f"{resolved.system.name or resolved.host}: {error}") from None
+        if resolved.recovers:
+            recovery_setup(resolved.recovery, resolved.recovery_mode)
+    return resolved_systems
 
 
-def beats(poll: PollSettings, *, tags: bool = False) -> tuple[Beat, ...]:
+def table_schedules(poll: PollSettings, *, tags: bool = False) -> tuple[TableSchedule, ...]:
     """Return the schedule that *poll* makes of the tables we read, the VMs' *tags* among them."""
     every = {
         Pace.FAST: poll.fast_seconds,
@@ -93,7 +93,7 @@ def beats(poll: PollSettings, *, tags: bool = False) -> tuple[Beat, ...]:
         Pace.INVENTORY: poll.inventory_seconds,
     }
     tables = tuple(
-        Beat(
+        TableSchedule(
             table.name,
             every[table.pace],
             phase_seconds=table.turn * poll.fast_seconds % every[table.pace],
@@ -102,11 +102,11 @@ def beats(poll: PollSettings, *, tags: bool = False) -> tuple[Beat, ...]:
         )
         for table in (*TABLES, *([TAG_MEMBERS] if tags else []))
     )
-    return (Beat(IDENTITY, poll.identity_seconds, requests=IDENTITY_REQUESTS), *tables)
+    return (TableSchedule(IDENTITY, poll.identity_seconds, requests=IDENTITY_REQUESTS), *tables)
 
 
 def connect(
-    cloud: CloudSettings,
+    resolved: ResolvedSystem,
     session: aiohttp.ClientSession,
     meter: Meter,
     clock: Clock,
@@ -119,11 +119,11 @@ def connect(
         budget: Another client's, to share the hour and the distance between requests with it.
 
     """
-    return _client(cloud, credential_source(cloud.system), session, meter, clock, budget)
+    return _client(resolved, credential_source(resolved.system), session, meter, clock, budget)
 
 
 def connect_actions(
-    cloud: CloudSettings,
+    resolved: ResolvedSystem,
     session: aiohttp.ClientSession,
     meter: Meter,
     clock: Clock,
@@ -137,23 +137,25 @@ def connect_actions(
         budget: That of the client that reads.
 
     """
-    return _client(cloud, action_credential_source(cloud.system), session, meter, clock, budget)
+    return _client(
+        resolved, action_credential_source(resolved.system), session, meter, clock, budget
+    )
 
 
 def _client(
-    cloud: CloudSettings,
+    resolved: ResolvedSystem,
     credentials: CredentialSource,
     session: aiohttp.ClientSession,
     meter: Meter,
     clock: Clock,
     budget: RequestBudget | None,
 ) -> VergeOSClient:
-    api = cloud.api
+    api = resolved.api
     return VergeOSClient(
         session,
-        cloud.system.url,
+        resolved.system.url,
         credentials,
-        use_token=cloud.system.login == "token",
+        use_token=resolved.system.login == "token",
         budget=budget or RequestBudget(api.requests_per_hour, reserve=api.reserve),
         clock=clock,
         meter=meter,
@@ -166,7 +168,7 @@ def _client(
     )
 
 
-def make_sessions(cloud: CloudSettings) -> tuple[aiohttp.ClientSession, ...]:
+def make_sessions(resolved: ResolvedSystem) -> tuple[aiohttp.ClientSession, ...]:
     """
     Return the sessions for one cloud: to poll, and where it recovers, to look again and to act.
 
@@ -174,9 +176,9 @@ def make_sessions(cloud: CloudSettings) -> tuple[aiohttp.ClientSession, ...]:
         ConfigError: The CA file cannot be used.
 
     """
-    tls = cloud.system.tls
+    tls = resolved.system.tls
     polling = make_session(tls)
-    if not cloud.recovers:
+    if not resolved.recovers:
         return (polling,)
     return (polling, make_session(tls), make_session(tls, keeps_connections=False))
 

@@ -17,22 +17,22 @@ from exporter.config.recovery import (
     DAYS,
     FLEET_WINDOWS,
     WINDOWS,
-    Quiet,
+    EnrolmentRuleSettings,
+    MaintenanceWindowSettings,
     RecoverySettings,
-    Ward,
 )
 from exporter.errors import ConfigError, JournalError
-from exporter.executor import offload
+from exporter.executor import run_in_thread
 from exporter.formatting import lasting
-from exporter.polling.poller import Round
-from exporter.recovery.decide.maintenance_windows import QuietWindow
+from exporter.polling.poller import PollResult
+from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
 from exporter.recovery.decide.pace import endless_loops
-from exporter.recovery.detect.log_patterns import WORDINGS, Meaning, Wordbook, Wording
-from exporter.recovery.engine import Recovery, Setup
+from exporter.recovery.detect.log_patterns import LOG_PATTERNS, LogClassifier, LogPattern, Meaning
+from exporter.recovery.engine import Recovery, RecoverySetup
 from exporter.recovery.model.cases import OnHang, Policy
-from exporter.recovery.model.limits import DAY, Mode, PowerState, Rules, Window
-from exporter.recovery.model.ports import Book
-from exporter.recovery.observe.enrolment import Rule, circle_among
+from exporter.recovery.model.limits import DAY, Limits, Mode, PowerState, Window
+from exporter.recovery.model.ports import JournalStore
+from exporter.recovery.observe.enrolment import EnrolmentRule, circle_among
 from exporter.recovery.observe.inventory_checks import Poll
 from exporter.vergeos.credentials import SecretFile
 
@@ -44,7 +44,7 @@ log = structlog.get_logger()
 KILL_SWITCH = "kill-switch"
 
 
-def setup(settings: RecoverySettings, mode: str) -> Setup:
+def recovery_setup(settings: RecoverySettings, mode: str) -> RecoverySetup:
     """
     Return what a cloud's recovery goes by.
 
@@ -52,28 +52,28 @@ def setup(settings: RecoverySettings, mode: str) -> Setup:
         ConfigError: A crash loop would never end, or VMs would wait for each other.
 
     """
-    limits = settings.limits.model_dump()
-    windows = tuple(Window(seconds, limits.pop(name)) for seconds, name in WINDOWS)
-    fleet_windows = tuple(Window(seconds, limits.pop(name)) for seconds, name in FLEET_WINDOWS)
-    rules = Rules(
+    given = settings.limits.model_dump()
+    windows = tuple(Window(seconds, given.pop(name)) for seconds, name in WINDOWS)
+    system_windows = tuple(Window(seconds, given.pop(name)) for seconds, name in FLEET_WINDOWS)
+    limits = Limits(
         mode=Mode(mode),
         powerstate=PowerState(settings.powerstate),
         vm_windows=windows,
-        fleet_windows=fleet_windows,
-        **limits,
+        system_windows=system_windows,
+        **given,
     )
     if not settings.i_accept_endless_restarts:
-        _check_that_loops_end(rules)
-    wards = tuple(_ward(number, ward) for number, ward in enumerate(settings.rules))
-    circle = circle_among(wards)
+        _check_that_loops_end(limits)
+    enrolment_rules = tuple(_ward(number, ward) for number, ward in enumerate(settings.rules))
+    circle = circle_among(enrolment_rules)
     if circle:
         raise ConfigError(f"recovery.rules wait for each other: {' after '.join(circle)}")
-    own = tuple(Wording(one.pattern, Meaning(one.means)) for one in settings.wordings)
+    own = tuple(LogPattern(one.pattern, Meaning(one.means)) for one in settings.wordings)
     switch = settings.kill_switch_file or directory(settings) / KILL_SWITCH
-    return Setup(
-        rules=rules,
-        wards=wards,
-        wordbook=Wordbook((*own, *WORDINGS)),
+    return RecoverySetup(
+        limits=limits,
+        enrolment_rules=enrolment_rules,
+        classifier=LogClassifier((*own, *LOG_PATTERNS)),
         own_user=settings.own_user,
         quiet=tuple(map(_window, settings.quiet)),
         kill_switch=lambda: _is_there(switch),
@@ -81,7 +81,7 @@ def setup(settings: RecoverySettings, mode: str) -> Setup:
     )
 
 
-class Archive:
+class JournalHandle:
     """
     The journal, opened as soon as it can be, and shared by all clouds.
 
@@ -95,7 +95,7 @@ class Archive:
         self._opening = asyncio.Lock()
         self.journal: Journal | None = None
 
-    async def book(self, system: str) -> Book:
+    async def book(self, system: str) -> JournalStore:
         """
         Return the part of the cloud *system*.
 
@@ -106,7 +106,7 @@ class Archive:
         async with self._opening:
             if self.journal is None:
                 # Half a second of imports, in nobody's way: neither a start's nor the loop's.
-                module = await offload(import_module, "exporter.journal.journal")
+                module = await run_in_thread(import_module, "exporter.journal.journal")
                 self.journal = await module.open_journal(self._directory, self._clock)
             return self.journal.book(system)
 
@@ -134,16 +134,16 @@ ROUNDS_WAITING = 3
 """Each holds a whole fleet; where recovery is slower than the polls, the oldest are left out."""
 
 
-class Rescue:
+class RecoveryWorker:
     """One cloud's recovery at work beside its watching."""
 
     def __init__(self, recovery: Recovery) -> None:
         self.recovery = recovery
-        self._rounds: deque[Round] = deque(maxlen=ROUNDS_WAITING)
+        self._rounds: deque[PollResult] = deque(maxlen=ROUNDS_WAITING)
         self._told = asyncio.Event()
 
-    def tell(self, seen: Round) -> None:
-        """Hand over what was seen of the cloud just now."""
+    def tell(self, seen: PollResult) -> None:
+        """ActionExecutor over what was seen of the cloud just now."""
         if not self.recovery.bug:
             self._rounds.append(seen)
             self._told.set()
@@ -191,8 +191,8 @@ def directory(settings: RecoverySettings) -> Path:
     return (Path(state) if state else Path("~/.local/state").expanduser()) / "vergewatch"
 
 
-def _check_that_loops_end(rules: Rules) -> None:
-    endless = endless_loops(rules)
+def _check_that_loops_end(limits: Limits) -> None:
+    endless = endless_loops(limits)
     if not endless:
         return
     lines = "\n".join(
@@ -202,13 +202,13 @@ def _check_that_loops_end(rules: Rules) -> None:
     )
     raise ConfigError(
         f"recovery.limits would let crash loops go on for ever:\n{lines}\n"
-        "  lower most_per_hour, most_per_day or most_per_week, or set "
+        "  lower max_per_hour, max_per_day or max_per_week, or set "
         "recovery.i_accept_endless_restarts"
     )
 
 
-def _ward(number: int, ward: Ward) -> Rule:
-    return Rule(
+def _ward(number: int, ward: EnrolmentRuleSettings) -> EnrolmentRule:
+    return EnrolmentRule(
         names=ward.names,
         clusters=ward.clusters,
         ha_groups=ward.ha_groups,
@@ -221,8 +221,8 @@ def _ward(number: int, ward: Ward) -> Rule:
     )
 
 
-def _window(quiet: Quiet) -> QuietWindow:
-    return QuietWindow(
+def _window(quiet: MaintenanceWindowSettings) -> MaintenanceWindow:
+    return MaintenanceWindow(
         days=frozenset(map(DAYS.index, quiet.days)),
         begins=quiet.begins,
         lasts=timedelta(hours=quiet.hours),

@@ -12,13 +12,19 @@ import structlog
 
 from exporter.alerting.alerting import Alerting
 from exporter.clock import Clock
-from exporter.daemon.clients import CloudSettings, beats, connect, connect_actions, make_sessions
-from exporter.daemon.recovery_worker import Archive, Rescue, setup
+from exporter.daemon.clients import (
+    ResolvedSystem,
+    connect,
+    connect_actions,
+    make_sessions,
+    table_schedules,
+)
+from exporter.daemon.recovery_worker import JournalHandle, RecoveryWorker, recovery_setup
 from exporter.errors import ConfigError
-from exporter.exposition.cache import Shelf
+from exporter.exposition.cache import PageCache
 from exporter.exposition.renderer import Renderer
-from exporter.model import Snapshot, SystemReport
-from exporter.polling.poller import Plan, Watch
+from exporter.model import Inventory, SystemReport
+from exporter.polling.poller import Plan, Poller
 from exporter.recovery.engine import Recovery
 from exporter.telemetry import SystemMeter, Telemetry
 from exporter.vergeos.client import VergeOSClient
@@ -29,43 +35,43 @@ from exporter.vergeos.source import IDENTITY, VergeOSSource
 log = structlog.get_logger()
 
 
-class _Draughtsman:
+class PagePublisher:
     """
-    Draws one cloud's pictures and puts them on the shelf; called in worker threads.
+    Draws one cloud's pictures and puts them on the cache; called in worker threads.
 
     Args:
-        meter: Told how long it took; also what stands for the cloud on the shelf.
+        meter: Told how long it took; also what stands for the cloud on the cache.
         recovery: Of the same cloud, to be shown on the same page.
 
     """
 
     def __init__(
-        self, shelf: Shelf, meter: SystemMeter, clock: Clock, recovery: Recovery | None
+        self, cache: PageCache, meter: SystemMeter, clock: Clock, recovery: Recovery | None
     ) -> None:
         self.recovery = recovery
         self._renderer = Renderer()
-        self._shelf = shelf
+        self._cache = cache
         self._meter = meter
         self._clock = clock
         self._told: frozenset[str] = frozenset()
 
-    def __call__(self, snapshot: Snapshot | None, report: SystemReport, /) -> None:
+    def __call__(self, inventory: Inventory | None, report: SystemReport, /) -> None:
         started = self._clock.monotonic()
         if self.recovery is not None:
             report = msgspec.structs.replace(report, recovery=self.recovery.report)
-        rendered = self._renderer.render(snapshot, report)
-        if not self._shelf.put(self._meter, rendered):
+        rendered = self._renderer.render(inventory, report)
+        if not self._cache.put(self._meter, rendered):
             return  # the cloud is watched no longer
         duplicates = frozenset(rendered.duplicates)
-        self._meter.drawn(self._clock.monotonic() - started, duplicates=len(duplicates))
+        self._meter.rendered_in(self._clock.monotonic() - started, duplicates=len(duplicates))
         for label in sorted(duplicates - self._told):
             log.warning("series.duplicate", system=report.system_name, labels=label)
         self._told |= duplicates
 
 
-class _Cloud(NamedTuple):
-    settings: CloudSettings
-    watch: Watch
+class WatchedSystem(NamedTuple):
+    settings: ResolvedSystem
+    watch: Poller
     clients: Sequence[VergeOSClient]
     sessions: Sequence[aiohttp.ClientSession]
     meter: SystemMeter
@@ -78,7 +84,7 @@ class _Cloud(NamedTuple):
         return self.clients[0]
 
 
-class Fleet:
+class SystemManager:
     """
     Every cloud that is watched, each with a connection, a budget and failures of its own.
 
@@ -92,42 +98,42 @@ class Fleet:
     def __init__(
         self,
         parts: asyncio.TaskGroup,
-        shelf: Shelf,
+        cache: PageCache,
         telemetry: Telemetry,
         clock: Clock,
-        archive: Archive,
+        archive: JournalHandle,
         alerting: Alerting,
     ) -> None:
         self._archive = archive
         self._alerting = alerting
         self._parts = parts
-        self._shelf = shelf
+        self._cache = cache
         self._telemetry = telemetry
         self._clock = clock
-        self._clouds: list[_Cloud] = []
+        self._watched: list[WatchedSystem] = []
         self._changing = asyncio.Lock()
         self._stopped = False
 
     def reports(self) -> Sequence[SystemReport]:
         """Return how the watching of each cloud is going, in the order of the configuration."""
         return [
-            cloud.watch.report
-            if cloud.recovery is None
-            else msgspec.structs.replace(cloud.watch.report, recovery=cloud.recovery.report)
-            for cloud in self._clouds
+            watched.watch.report
+            if watched.recovery is None
+            else msgspec.structs.replace(watched.watch.report, recovery=watched.recovery.report)
+            for watched in self._watched
         ]
 
     def recoveries(self) -> Mapping[str, Recovery]:
         """Return the recovery of each cloud where it is not off, by the cloud's name."""
         return {
-            cloud.meter.system_name: cloud.recovery
-            for cloud in self._clouds
-            if cloud.recovery is not None
+            watched.meter.system_name: watched.recovery
+            for watched in self._watched
+            if watched.recovery is not None
         }
 
-    async def apply(self, wanted: Sequence[CloudSettings]) -> None:
+    async def apply(self, wanted: Sequence[ResolvedSystem]) -> None:
         """
-        Watch the *wanted* clouds and no others; one whose settings are unchanged notices nothing.
+        Poller the *wanted* clouds and no others; one whose settings are unchanged notices nothing.
 
         Raises:
             ConfigError: One of them cannot be connected to; nothing has changed then.
@@ -138,15 +144,17 @@ class Fleet:
                 await self._exchange(wanted)
 
     async def stop(self) -> None:
-        """Watch nothing any more, and give back what was borrowed."""
+        """Poller nothing any more, and give back what was borrowed."""
         self._stopped = True
         async with self._changing:
-            clouds, self._clouds = self._clouds, []
-            await asyncio.gather(*(self._stop(cloud) for cloud in clouds))
+            watched_systems, self._watched = self._watched, []
+            await asyncio.gather(*(self._stop(watched) for watched in watched_systems))
 
-    async def _exchange(self, wanted: Sequence[CloudSettings]) -> None:
-        kept = {cloud.settings: cloud for cloud in self._clouds if cloud.settings in wanted}
-        sessions: dict[CloudSettings, Sequence[aiohttp.ClientSession]] = {}
+    async def _exchange(self, wanted: Sequence[ResolvedSystem]) -> None:
+        kept = {
+            watched.settings: watched for watched in self._watched if watched.settings in wanted
+        }
+        sessions: dict[ResolvedSystem, Sequence[aiohttp.ClientSession]] = {}
         try:
             for settings in wanted:
                 if settings not in kept:
@@ -155,22 +163,22 @@ class Fleet:
             for session in itertools.chain(*sessions.values()):
                 await session.close()
             raise
-        former = {cloud.settings.system.url: cloud.client for cloud in self._clouds}
-        for cloud in self._clouds:
-            if cloud.settings not in kept:
-                await self._stop(cloud)
-        self._clouds = list(kept.values())
+        former = {watched.settings.system.url: watched.client for watched in self._watched}
+        for watched in self._watched:
+            if watched.settings not in kept:
+                await self._stop(watched)
+        self._watched = list(kept.values())
         for settings, some in sessions.items():
             after = former.get(settings.system.url)
-            self._clouds.append(self._start(settings, some, after))
-        self._clouds.sort(key=lambda cloud: wanted.index(cloud.settings))
+            self._watched.append(self._start(settings, some, after))
+        self._watched.sort(key=lambda watched: wanted.index(watched.settings))
 
     def _start(
         self,
-        settings: CloudSettings,
+        settings: ResolvedSystem,
         sessions: Sequence[aiohttp.ClientSession],
         former: VergeOSClient | None,
-    ) -> _Cloud:
+    ) -> WatchedSystem:
         system = settings.system
         if not system.tls.verify:
             log.warning("tls.unverified", url=system.url, risk="anybody on the way can read along")
@@ -178,7 +186,7 @@ class Fleet:
             log.warning("tls.absent", url=system.url, risk="anybody on the way can read along")
         name = self._free_name(system.name or settings.host, settings.host)
         meter = self._telemetry.meter(name)
-        self._shelf.add(meter)
+        self._cache.add(meter)
         client = connect(settings, sessions[0], meter, self._clock)
         if former is not None:
             client.carry_on(former)
@@ -194,12 +202,12 @@ class Fleet:
                 hands[1].share_refusals(client)
             rescue = self._rescue(settings, hands, meter)
         recovery = rescue.recovery if rescue is not None else None
-        watch = Watch(
+        watch = Poller(
             VergeOSSource(client, page_rows=settings.api.page_rows),
             join,
-            _Draughtsman(self._shelf, meter, self._clock, recovery),
+            PagePublisher(self._cache, meter, self._clock, recovery),
             Plan(
-                beats(settings.poll, tags=settings.recovers),
+                table_schedules(settings.poll, tags=settings.recovers),
                 IDENTITY,
                 settings.poll.stale_after_polls,
             ),
@@ -207,45 +215,47 @@ class Fleet:
             url=system.url,
             clock=self._clock,
             rename=lambda cloud_name: self._rename(settings, meter, cloud_name),
-            requests_left=lambda: client.budget.left(at=self._clock.monotonic()),
+            requests_remaining=lambda: client.budget.left(at=self._clock.monotonic()),
             tell=rescue.tell if rescue is not None else None,
         )
         tasks = [self._parts.create_task(watch.run(), name=f"watch {system.url}")]
         if rescue is not None:
             tasks.append(self._parts.create_task(rescue.run(), name=f"recovery {system.url}"))
-        return _Cloud(settings, watch, (client, *hands), sessions, meter, recovery, tasks)
+        return WatchedSystem(settings, watch, (client, *hands), sessions, meter, recovery, tasks)
 
     def _rescue(
-        self, settings: CloudSettings, hands: Sequence[VergeOSClient], meter: SystemMeter
-    ) -> Rescue:
+        self, settings: ResolvedSystem, hands: Sequence[VergeOSClient], meter: SystemMeter
+    ) -> RecoveryWorker:
         """Return the recovery of a cloud, with connections of its own: it must not queue."""
         reader, actor = hands
         url = settings.system.url
         silences = self._alerting.silences_of(lambda: meter.system_name)
-        return Rescue(
+        return RecoveryWorker(
             Recovery(
                 url,
                 lambda: self._archive.book(url),
                 Operations(reader, actor, self._clock),
-                setup(settings.recovery, settings.recovery_mode)._replace(silences=silences),
+                recovery_setup(settings.recovery, settings.recovery_mode)._replace(
+                    silences=silences
+                ),
                 self._clock,
                 dice=random.random,
                 meter=self._telemetry.recovery_meter(meter),
             )
         )
 
-    async def _stop(self, cloud: _Cloud) -> None:
-        for task in cloud.tasks:
+    async def _stop(self, watched: WatchedSystem) -> None:
+        for task in watched.tasks:
             task.cancel()
-        await asyncio.wait(cloud.tasks)  # how they ended is the task group's business
-        for client in cloud.clients:
+        await asyncio.wait(watched.tasks)  # how they ended is the task group's business
+        for client in watched.clients:
             await client.close()
-        for session in cloud.sessions:
+        for session in watched.sessions:
             await session.close()
-        self._shelf.remove(cloud.meter)
-        self._telemetry.forget(cloud.meter.system_name)
+        self._cache.remove(watched.meter)
+        self._telemetry.forget(watched.meter.system_name)
 
-    def _rename(self, settings: CloudSettings, meter: SystemMeter, cloud_name: str) -> str:
+    def _rename(self, settings: ResolvedSystem, meter: SystemMeter, cloud_name: str) -> str:
         """Return what to call a cloud that calls itself *cloud_name*; its owner knows better."""
         if settings.system.name is None:
             name = self._free_name(cloud_name, settings.host, besides=meter)
@@ -261,5 +271,7 @@ class Fleet:
 
     def _free_name(self, name: str, host: str, *, besides: SystemMeter | None = None) -> str:
         """Return *name*, or one like it that no other cloud has: series must not get mixed up."""
-        taken = {cloud.meter.system_name for cloud in self._clouds if cloud.meter is not besides}
+        taken = {
+            watched.meter.system_name for watched in self._watched if watched.meter is not besides
+        }
         return f"{name} ({host})" if name in taken else name

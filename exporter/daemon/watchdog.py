@@ -9,7 +9,7 @@ from exporter.clock import Clock
 EVERY_SECONDS = 0.5
 
 
-async def beat_forever(clock: Clock, observe_lag: Callable[[float], None]) -> None:
+async def measure_lag_forever(clock: Clock, observe_lag: Callable[[float], None]) -> None:
     """
     Measure the event loop's lag, in seconds, for as long as it turns.
 

@@ -18,7 +18,7 @@ class _Copy(NamedTuple):
     body: bytes
 
 
-class Shelf:
+class PageCache:
     """
     Holds what each cloud's renderer wrote last, bound into pages.
 
@@ -32,28 +32,28 @@ class Shelf:
     def __init__(self, own: Callable[[Format], bytes]) -> None:
         self._own = own
         self._lock = threading.Lock()
-        self._clouds: dict[Hashable, Rendered | None] = {}
+        self._systems: dict[Hashable, Rendered | None] = {}
         self._copies: dict[tuple[Format, bool], _Copy] = {}
         self._rebind()
 
-    def add(self, cloud: Hashable) -> None:
+    def add(self, system: Hashable) -> None:
         """Make room for *cloud*."""
         with self._lock:
-            self._clouds[cloud] = None
+            self._systems[system] = None
 
-    def put(self, cloud: Hashable, rendered: Rendered) -> bool:
+    def put(self, system: Hashable, rendered: Rendered) -> bool:
         """Replace what *cloud* shows; return False, and show nothing, if it was removed."""
         with self._lock:
-            if cloud not in self._clouds:
+            if system not in self._systems:
                 return False
-            self._clouds[cloud] = rendered
+            self._systems[system] = rendered
             self._rebind()
             return True
 
-    def remove(self, cloud: Hashable) -> None:
+    def remove(self, system: Hashable) -> None:
         """Show *cloud* no longer."""
         with self._lock:
-            self._clouds.pop(cloud, None)
+            self._systems.pop(system, None)
             self._rebind()
 
     def page(self, form: Format, *, gzipped: bool, now: float) -> bytes:
@@ -68,6 +68,6 @@ class Shelf:
         return body
 
     def _rebind(self) -> None:
-        clouds = [rendered for rendered in self._clouds.values() if rendered is not None]
-        self._pages: Mapping[Format, Page] = {form: bind(clouds, form) for form in Format}
+        systems = [rendered for rendered in self._systems.values() if rendered is not None]
+        self._pages: Mapping[Format, Page] = {form: bind(systems, form) for form in Format}
         self._copies.clear()  # a plain copy of a large fleet is not worth keeping for nobody

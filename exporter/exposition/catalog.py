@@ -11,8 +11,8 @@ from enum import Enum
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from exporter.exposition import view as scene
-from exporter.exposition.view import Members, Scene
+from exporter.exposition import view
+from exporter.exposition.view import Items, RenderView
 
 
 class Kind(Enum):
@@ -34,7 +34,7 @@ class Part(NamedTuple):
 
     name: str
     labels: tuple[str, ...]
-    members: Callable[[Scene], Members]
+    items: Callable[[RenderView], Items]
     tables: frozenset[str]
     """The tables it rests on; while none of them brings news, neither does it."""
 
@@ -61,43 +61,43 @@ class Family(NamedTuple):
 def _part(
     name: str,
     labels: str,
-    members: Callable[[Scene], Members],
+    items: Callable[[RenderView], Items],
     tables: str,
 ) -> Part:
-    return Part(name, tuple(labels.split()), members, frozenset(tables.split()))
+    return Part(name, tuple(labels.split()), items, frozenset(tables.split()))
 
 
 VM = "system_name vm_id vm_name"
 
-SYSTEM = _part("system", "system_name", scene.systems, "report")
-TABLE = _part("table", "system_name table", scene.readings, "report")
-VERSION = _part("version", "system_name", scene.versions, "identity")
-SNAPSHOTS = _part("VM snapshots", "system_name", scene.snapshots, "vm_snapshots")
-NODE = _part("node", "system_name node", scene.nodes, "nodes clusters")
-NODE_STATE = _part("node state", "system_name node", scene.node_states, "nodes machine_status")
+SYSTEM = _part("system", "system_name", view.systems, "report")
+TABLE = _part("table", "system_name table", view.readings, "report")
+VERSION = _part("version", "system_name", view.versions, "identity")
+SNAPSHOTS = _part("VM snapshots", "system_name", view.snapshots, "vm_snapshots")
+NODE = _part("node", "system_name node", view.nodes, "nodes clusters")
+NODE_STATE = _part("node state", "system_name node", view.node_states, "nodes machine_status")
 CLUSTER_WORD = _part(
     "status in a cluster",
     "system_name cluster status",
-    scene.cluster_words,
+    view.cluster_words,
     "vms machine_status clusters",
 )
-CONFIG = _part("VM", VM, scene.configs, "vms")
-PLACE = _part("VM's place", VM, scene.places, "vms machine_status clusters nodes")
-STATE = _part("VM's state", VM, scene.states, "vms machine_status")
-GUEST = _part("guest", VM, scene.guests, "vms machine_status guests")
-FILESYSTEM = _part("filesystem", f"{VM} mountpoint", scene.filesystems, "vms machine_status guests")
-LOAD = _part("VM's load", VM, scene.loads, "vms machine_status machine_stats")
-NIC = _part("NIC", f"{VM} nic", scene.nics, "vms machine_nics")
-DISK = _part("disk", f"{VM} disk", scene.disks, "vms machine_drives")
+CONFIG = _part("VM", VM, view.configs, "vms")
+PLACE = _part("VM's place", VM, view.places, "vms machine_status clusters nodes")
+STATE = _part("VM's state", VM, view.states, "vms machine_status")
+GUEST = _part("guest", VM, view.guests, "vms machine_status guests")
+FILESYSTEM = _part("filesystem", f"{VM} mountpoint", view.filesystems, "vms machine_status guests")
+LOAD = _part("VM's load", VM, view.loads, "vms machine_status machine_stats")
+NIC = _part("NIC", f"{VM} nic", view.nics, "vms machine_nics")
+DISK = _part("disk", f"{VM} disk", view.disks, "vms machine_drives")
 DISK_LOAD = _part(
-    "disk's load", f"{VM} disk", scene.disk_loads, "vms machine_drives machine_drive_stats"
+    "disk's load", f"{VM} disk", view.disk_loads, "vms machine_drives machine_drive_stats"
 )
 
-RECOVERY = _part("recovery", "system_name", scene.recoveries, "report")
-CARED_VM = _part("VM in recovery", VM, scene.cared_vms, "report")
-CARED_STATE = _part("state in recovery", "system_name state", scene.cared_states, "report")
-LAST_ACTION = _part("last action", VM, scene.last_actions, "report")
-ALLOWANCE = _part("budget", f"{VM} window_seconds", scene.allowances, "report")
+RECOVERY = _part("recovery", "system_name", view.recoveries, "report")
+RECOVERY_VM = _part("VM in recovery", VM, view.recovery_vms, "report")
+RECOVERY_STATE = _part("state in recovery", "system_name state", view.recovery_states, "report")
+LAST_ACTION = _part("last action", VM, view.last_actions, "report")
+ALLOWANCE = _part("budget", f"{VM} window_seconds", view.budgets_remaining, "report")
 
 
 def _gauge(
@@ -183,27 +183,27 @@ FAMILIES: tuple[Family, ...] = (
         "up",
     ),
     _gauge(
-        "key_accepted",
+        "authenticated",
         SYSTEM,
         "",
         "0 while VergeOS refuses our credentials and we ask nothing, so as not to lock the "
         "account; else 1",
-        "key_accepted",
+        "authenticated",
     ),
     _gauge(
-        "snapshot_timestamp_seconds",
+        "inventory_timestamp_seconds",
         SYSTEM,
         "",
         "When the picture was taken: the older of the readings of vms and machine_status",
         _stamp("taken_at"),
     ),
     _gauge(
-        "api_requests_left",
+        "api_requests_remaining",
         SYSTEM,
         "",
         "Requests that polling may still make in this rolling hour; the reserve for recovery is "
         "not among them",
-        "requests_left",
+        "requests_remaining",
     ),
     _gauge(
         "api_requests_planned",
@@ -601,7 +601,7 @@ FAMILIES: tuple[Family, ...] = (
         RECOVERY,
         "",
         "How recovery stands: its mode, and its posture, which is what it is ready for",
-        {"mode": "mode", "posture": "posture"},
+        {"mode": "mode", "readiness": "readiness"},
     ),
     _gauge(
         "recovery_ready",
@@ -611,11 +611,11 @@ FAMILIES: tuple[Family, ...] = (
         "ready",
     ),
     _gauge(
-        "recovery_open_intents",
+        "recovery_open_actions",
         RECOVERY,
         "",
         "Actions whose outcome is not known yet",
-        "open_intents",
+        "open_actions",
     ),
     _gauge(
         "recovery_journal_up",
@@ -625,29 +625,29 @@ FAMILIES: tuple[Family, ...] = (
         "journal_up",
     ),
     _gauge(
-        "recovery_picture_timestamp_seconds",
+        "recovery_inventory_timestamp_seconds",
         RECOVERY,
         "",
         "When the last picture was taken that recovery believed",
-        _stamp("picture_at"),
+        _stamp("inventory_at"),
     ),
     _gauge(
         "recovery_vms",
-        CARED_STATE,
+        RECOVERY_STATE,
         "",
         "VMs that a tag or a rule enrols for recovery, by its state for them",
         _itself,
     ),
     _info(
         "recovery_vm_state_info",
-        CARED_VM,
+        RECOVERY_VM,
         "",
         "What recovery thinks of a VM; with the policy no it only looks at it",
         {"policy": "policy", "state": "state"},
     ),
     _gauge(
         "recovery_vm_state_since_timestamp_seconds",
-        CARED_VM,
+        RECOVERY_VM,
         "",
         "When a VM came into the state that recovery_vm_state_info names",
         _stamp("since"),

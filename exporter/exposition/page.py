@@ -36,12 +36,12 @@ class Page(NamedTuple):
         )
 
 
-def bind(clouds: Sequence[Rendered], form: Format, families: Iterable[Family] = FAMILIES) -> Page:
+def bind(systems: Sequence[Rendered], form: Format, families: Iterable[Family] = FAMILIES) -> Page:
     """Return the page of all *clouds*: each family's header, then its samples cloud by cloud."""
     pieces: list[Segment] = []
     for family in families:
         pieces.append(_HEADERS[form][family.name])
-        pieces += [cloud.segments[family.name] for cloud in clouds]
+        pieces += [system.segments[family.name] for system in systems]
     total = 0
     for piece in pieces:
         total = checksum.combine(total, piece.checksum, piece.shift)

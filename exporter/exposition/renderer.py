@@ -1,9 +1,9 @@
 """
-The catalogue over a scene, as bytes; what has not changed is not written again.
+The catalogue over a view, as bytes; what has not changed is not written again.
 
 Half a million samples a minute are too many to format each time, and most of them say what they
 said before. So three questions are asked, from cheap to dear: is a part drawn from the very same
-rows, are its members equal, does a family read the same values? Only then is text made.
+rows, are its items equal, does a family read the same values? Only then is text made.
 
 It is made and compressed family by family. Deflate streams can be laid end to end, so a cloud's
 samples are formatted and compressed once, whatever the page they end up on.
@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from exporter.exposition import checksum
 from exporter.exposition.catalog import FAMILIES, Family, Part
 from exporter.exposition.numbers import Numbers
-from exporter.exposition.view import Members, Scene, escape, identical
-from exporter.model import Snapshot, SystemReport
+from exporter.exposition.view import Items, RenderView, escape, identical
+from exporter.model import Inventory, SystemReport
 
 try:  # four times as fast as zlib, where there is a build of it
     from isal import isal_zlib as deflater
@@ -54,7 +54,7 @@ class Rendered(NamedTuple):
 
     segments: Mapping[str, Segment]
     duplicates: tuple[str, ...]
-    """Label sets that two members of a part share; the second was left out."""
+    """Label sets that two items of a part share; the second was left out."""
 
 
 class _Samples(NamedTuple):
@@ -66,9 +66,9 @@ class _Drawing(NamedTuple):
     """A part as it was last drawn, and from what."""
 
     sources: tuple[object, ...]
-    members: Members
+    items: Items
     labels: list[str]
-    """Of the members shown; of those that share an identity, only the first is."""
+    """Of the items shown; of those that share an identity, only the first is."""
     duplicates: tuple[str, ...]
     samples: dict[str, _Samples]
 
@@ -81,14 +81,14 @@ class Renderer:
         for family in families:
             self._by_part.setdefault(family.part, []).append(family)
         self._drawings: dict[Part, _Drawing] = {}
-        self._scene: Scene | None = None
+        self._view: RenderView | None = None
         self._numbers = Numbers()
 
-    def render(self, snapshot: Snapshot | None, report: SystemReport) -> Rendered:
+    def render(self, inventory: Inventory | None, report: SystemReport) -> Rendered:
         """Return the samples of every family."""
-        self._scene = scene = Scene(snapshot, report, before=self._scene)
+        self._view = view = RenderView(inventory, report, before=self._view)
         for part, families in self._by_part.items():
-            self._drawings[part] = self._draw(part, families, scene, self._drawings.get(part))
+            self._drawings[part] = self._draw(part, families, view, self._drawings.get(part))
         drawings = self._drawings.values()
         return Rendered(
             {name: samples.segment for each in drawings for name, samples in each.samples.items()},
@@ -96,21 +96,21 @@ class Renderer:
         )
 
     def _draw(
-        self, part: Part, families: Sequence[Family], scene: Scene, before: _Drawing | None
+        self, part: Part, families: Sequence[Family], view: RenderView, before: _Drawing | None
     ) -> _Drawing:
-        sources = scene.sources(part.tables)
+        sources = view.sources(part.tables)
         if before is not None and identical(sources, before.sources):
             return before
-        members = part.members(scene)
-        if before is not None and members.identities != before.members.identities:
+        items = part.items(view)
+        if before is not None and items.identities != before.items.identities:
             before = None  # lines on which other labels stand
-        if before is not None and members.things == before.members.things:
+        if before is not None and items.things == before.items.things:
             return before._replace(sources=sources)
 
         if before is not None and not before.duplicates:
-            shown, labels, duplicates = members, before.labels, before.duplicates
+            shown, labels, duplicates = items, before.labels, before.duplicates
         else:
-            shown, labels, duplicates = _first_of_each(members, self._labels(part, members))
+            shown, labels, duplicates = _first_of_each(items, self._labels(part, items))
         samples = {}
         for family in families:
             values = _read(family, shown.things)
@@ -119,23 +119,21 @@ class Renderer:
                 text = self._lines(family, shown, labels, values)
                 known = _Samples(values, segment(text))
             samples[family.name] = known
-        return _Drawing(sources, members, labels, duplicates, samples)
+        return _Drawing(sources, items, labels, duplicates, samples)
 
-    def _labels(self, part: Part, members: Members) -> list[str]:
+    def _labels(self, part: Part, items: Items) -> list[str]:
         """Return the text of each identity; parts with the same ones share one list of it."""
         for other, drawing in self._drawings.items():
-            alike = other.labels == part.labels and (
-                drawing.members.identities == members.identities
-            )
+            alike = other.labels == part.labels and (drawing.items.identities == items.identities)
             if alike and not drawing.duplicates:
                 return drawing.labels
         template, order = _template(part.labels)
-        return [template % order(identity) for identity in members.identities]
+        return [template % order(identity) for identity in items.identities]
 
     def _lines(
         self,
         family: Family,
-        members: Members,
+        items: Items,
         labels: Sequence[str],
         values: Sequence[Any],
     ) -> str:
@@ -146,7 +144,7 @@ class Renderer:
             return "".join(
                 [
                     line % order((*identity, *map(escape, words)))
-                    for identity, words in zip(members.identities, values, strict=True)
+                    for identity, words in zip(items.identities, values, strict=True)
                 ]
             )
         return "".join(
@@ -186,19 +184,17 @@ def _template(names: tuple[str, ...]) -> tuple[str, Any]:
     return template, itemgetter(*order)
 
 
-def _first_of_each(
-    members: Members, labels: list[str]
-) -> tuple[Members, list[str], tuple[str, ...]]:
-    """Return members with labels of their own, those labels, and the labels that came again."""
+def _first_of_each(items: Items, labels: list[str]) -> tuple[Items, list[str], tuple[str, ...]]:
+    """Return items with labels of their own, those labels, and the labels that came again."""
     if len(set(labels)) == len(labels):
-        return members, labels, ()
+        return items, labels, ()
     first: dict[str, int] = {}
     again = []
     for position, label in enumerate(labels):
         if first.setdefault(label, position) != position:
             again.append(label)
-    kept = Members(
-        [members.identities[position] for position in first.values()],
-        [members.things[position] for position in first.values()],
+    kept = Items(
+        [items.identities[position] for position in first.values()],
+        [items.things[position] for position in first.values()],
     )
     return kept, list(first), tuple(again)

@@ -1,7 +1,7 @@
 """
 The things in a picture, each with the label values that identify it.
 
-A `Members` holds things and their identities, already escaped; which metrics are read from
+A `Items` holds things and their identities, already escaped; which metrics are read from
 a thing is the catalogue's business.
 """
 
@@ -16,11 +16,11 @@ from typing import Any
 import msgspec
 
 from exporter.model import (
-    KNOWN_WORDS,
+    KNOWN_STATUS_WORDS,
     VM,
     Cluster,
+    Inventory,
     Node,
-    Snapshot,
     SystemReport,
     VMConfig,
 )
@@ -45,23 +45,23 @@ def escape(value: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Members:
+class Items:
     """
     Things of one kind, and in the same order what identifies each.
 
     Two lists and not one of pairs: they are compared and read by the ten thousand, and VMs'
-    identities are the same list from one scene to the next.
+    identities are the same list from one view to the next.
     """
 
     identities: list[Identity]
     things: list[Any]
 
-    def known(self) -> "Members":
+    def known(self) -> "Items":
         """Return the things that are not None."""
         if None not in self.things:
             return self
         known = [thing is not None for thing in self.things]
-        return Members(list(compress(self.identities, known)), list(compress(self.things, known)))
+        return Items(list(compress(self.identities, known)), list(compress(self.things, known)))
 
     def __iter__(self) -> Iterator[tuple[Identity, Any]]:
         return zip(self.identities, self.things, strict=True)
@@ -96,58 +96,62 @@ class Names(dict[int | None, str]):
         return f"{self._kind}_{key}"
 
 
-class Scene:
+class RenderView:
     """
     A snapshot and its report, with the identity of each VM worked out once.
 
     Args:
-        before: The scene before this one; what has not changed since is taken over.
+        before: The view before this one; what has not changed since is taken over.
 
     """
 
     def __init__(
-        self, snapshot: Snapshot | None, report: SystemReport, *, before: "Scene | None" = None
+        self,
+        inventory: Inventory | None,
+        report: SystemReport,
+        *,
+        before: "RenderView | None" = None,
     ) -> None:
-        self.snapshot = snapshot
+        self.inventory = inventory
         self.report = report
         self.system = escape(report.system_name)
         if before is not None and before.system == self.system:
             self.system = before.system  # the very same object, so that it compares as a source
-        self.vms = Members(self._identities(before), list(snapshot.vms if snapshot else ()))
-        self.clusters = Names("cluster", snapshot.clusters if snapshot else {})
-        self.nodes = Names("node", snapshot.nodes if snapshot else {})
+        self.vms = Items(self._identities(before), list(inventory.vms if inventory else ()))
+        self.clusters = Names("cluster", inventory.clusters if inventory else {})
+        self.nodes = Names("node", inventory.nodes if inventory else {})
         self.guests = self.of_vms([vm.guest if _may_run(vm) else None for vm in self.vms.things])
         self.filesystems = self._filesystems(before)
         self.disks = self._disks(before)
 
-    def of_vms(self, things: Sequence[Any]) -> Members:
+    def of_vms(self, things: Sequence[Any]) -> Items:
         """Return *things*, one for each VM, where they are known."""
-        return Members(self.vms.identities, list(things)).known()
+        return Items(self.vms.identities, list(things)).known()
 
     def sources(self, tables: frozenset[str]) -> tuple[object, ...]:
         """Return the objects that *tables* are now, and the name that is on every series."""
-        known: dict[str, object] = dict(self.snapshot.sources) if self.snapshot else {}
+        known: dict[str, object] = dict(self.inventory.sources) if self.inventory else {}
         # What a cloud said of itself is believed however old it is, unlike a table.
-        known[IDENTITY] = self.snapshot.identity if self.snapshot else None
+        known[IDENTITY] = self.inventory.identity if self.inventory else None
         known[REPORT] = self.report
         return (self.system, *(known.get(table) for table in sorted(tables)))
 
     def has(self, table: str) -> bool:
         """Return whether the picture rests on *table*."""
-        return self.snapshot is not None and table in self.snapshot.sources
+        return self.inventory is not None and table in self.inventory.sources
 
-    def _identities(self, before: "Scene | None") -> list[Identity]:
+    def _identities(self, before: "RenderView | None") -> list[Identity]:
         if before is not None and self._as_in(before, "vms"):
             return before.vms.identities
         return [
             (self.system, str(vm.config.key), escape(vm.config.name))
-            for vm in (self.snapshot.vms if self.snapshot else ())
+            for vm in (self.inventory.vms if self.inventory else ())
         ]
 
-    def _filesystems(self, before: "Scene | None") -> Members:
+    def _filesystems(self, before: "RenderView | None") -> Items:
         if before is not None and before.guests == self.guests:
             return before.filesystems
-        return Members(
+        return Items(
             [
                 (*identity, escape(filesystem.mountpoint))
                 for identity, guest in self.guests
@@ -156,15 +160,15 @@ class Scene:
             [filesystem for guest in self.guests.things for filesystem in guest.filesystems],
         )
 
-    def _disks(self, before: "Scene | None") -> Members:
+    def _disks(self, before: "RenderView | None") -> Items:
         if before is not None and self._as_in(before, "vms", "machine_drives"):
             return before.disks
-        return Members(
+        return Items(
             [(*identity, escape(disk.name)) for identity, vm in self.vms for disk in vm.disks],
             [disk for vm in self.vms.things for disk in vm.disks],
         )
 
-    def _as_in(self, before: "Scene", *tables: str) -> bool:
+    def _as_in(self, before: "RenderView", *tables: str) -> bool:
         """Return whether *tables* are the very same objects that they were."""
         return identical(self.sources(frozenset(tables)), before.sources(frozenset(tables)))
 
@@ -174,115 +178,115 @@ def identical(ours: tuple[object, ...], theirs: tuple[object, ...]) -> bool:
     return all(map(is_, ours, theirs))
 
 
-def systems(scene: Scene) -> Members:
+def systems(view: RenderView) -> Items:
     """Return the cloud's report."""
-    return Members([(scene.system,)], [scene.report])
+    return Items([(view.system,)], [view.report])
 
 
-def readings(scene: Scene) -> Members:
+def readings(view: RenderView) -> Items:
     """Return the report of each table."""
-    tables = scene.report.tables
-    return Members([(scene.system, table.table) for table in tables], list(tables))
+    tables = view.report.tables
+    return Items([(view.system, table.table) for table in tables], list(tables))
 
 
-def recoveries(scene: Scene) -> Members:
+def recoveries(view: RenderView) -> Items:
     """Return how recovery stands, where it is not off."""
-    return Members([(scene.system,)], [scene.report.recovery]).known()
+    return Items([(view.system,)], [view.report.recovery]).known()
 
 
-def cared_vms(scene: Scene) -> Members:
+def recovery_vms(view: RenderView) -> Items:
     """Return the VMs that recovery looks at."""
-    vms = scene.report.recovery.vms if scene.report.recovery else ()
-    return Members([(scene.system, str(vm.key), escape(vm.name)) for vm in vms], list(vms))
+    vms = view.report.recovery.vms if view.report.recovery else ()
+    return Items([(view.system, str(vm.key), escape(vm.name)) for vm in vms], list(vms))
 
 
-def cared_states(scene: Scene) -> Members:
+def recovery_states(view: RenderView) -> Items:
     """Return how many of the VMs that recovery looks after are in each of its states."""
-    vms = scene.report.recovery.vms if scene.report.recovery else ()
+    vms = view.report.recovery.vms if view.report.recovery else ()
     counts = Counter(vm.state for vm in vms if vm.policy != NO)
-    return Members([(scene.system, state) for state in sorted(counts)],
+    return Items([(view.system, state) for state in sorted(counts)],
                    [counts[state] for state in sorted(counts)])  # fmt: skip
 
 
-def last_actions(scene: Scene) -> Members:
+def last_actions(view: RenderView) -> Items:
     """Return the last action on each VM that was acted upon."""
-    found = scene.report.recovery.last_actions if scene.report.recovery else ()
-    return Members(
-        [(scene.system, str(one.vm_key), escape(one.vm_name)) for one in found], list(found)
+    found = view.report.recovery.last_actions if view.report.recovery else ()
+    return Items(
+        [(view.system, str(one.vm_key), escape(one.vm_name)) for one in found], list(found)
     )
 
 
-def allowances(scene: Scene) -> Members:
+def budgets_remaining(view: RenderView) -> Items:
     """Return what is left of the budgets of VMs that were acted upon."""
-    found = scene.report.recovery.allowances if scene.report.recovery else ()
-    return Members(
+    found = view.report.recovery.budgets_remaining if view.report.recovery else ()
+    return Items(
         [
-            (scene.system, str(one.vm_key), escape(one.vm_name), f"{one.window_seconds:g}")
+            (view.system, str(one.vm_key), escape(one.vm_name), f"{one.window_seconds:g}")
             for one in found
         ],
         [one.left for one in found],
     )
 
 
-def versions(scene: Scene) -> Members:
+def versions(view: RenderView) -> Items:
     """Return what the cloud calls itself, once it has said so."""
-    identity = scene.snapshot.identity if scene.snapshot else None
-    return Members([(scene.system,)], [identity]).known()
+    identity = view.inventory.identity if view.inventory else None
+    return Items([(view.system,)], [identity]).known()
 
 
-def snapshots(scene: Scene) -> Members:
+def snapshots(view: RenderView) -> Items:
     """Return the number of snapshots of VMs."""
-    count = scene.snapshot.vm_snapshot_count if scene.snapshot else None
-    return Members([(scene.system,)], [count]).known()
+    count = view.inventory.vm_snapshot_count if view.inventory else None
+    return Items([(view.system,)], [count]).known()
 
 
-def nodes(scene: Scene) -> Members:
+def nodes(view: RenderView) -> Items:
     """Return the physical nodes."""
-    found = list(scene.snapshot.nodes.values() if scene.snapshot else ())
-    return Members(
-        [(scene.system, escape(node.name)) for node in found],
-        [PlacedNode(node, scene.clusters[node.cluster]) for node in found],
+    found = list(view.inventory.nodes.values() if view.inventory else ())
+    return Items(
+        [(view.system, escape(node.name)) for node in found],
+        [PlacedNode(node, view.clusters[node.cluster]) for node in found],
     )
 
 
-def node_states(scene: Scene) -> Members:
+def node_states(view: RenderView) -> Items:
     """Return the live state of each node that has one."""
-    found = scene.snapshot.nodes.values() if scene.snapshot else ()
-    return Members(
-        [(scene.system, escape(node.name)) for node in found],
+    found = view.inventory.nodes.values() if view.inventory else ()
+    return Items(
+        [(view.system, escape(node.name)) for node in found],
         [node.status for node in found],
     ).known()
 
 
-def cluster_words(scene: Scene) -> Members:
+def cluster_words(view: RenderView) -> Items:
     """Return the number of VMs for each cluster and status word, zeros included."""
-    if not scene.has("vms") or not scene.has("machine_status"):
-        return Members([], [])
+    if not view.has("vms") or not view.has("machine_status"):
+        return Items([], [])
     counts = Counter(
-        [(vm.config.cluster, vm.status.word if vm.status else NO_STATUS) for vm in scene.vms.things]
+        [(vm.config.cluster, vm.status.word if vm.status else NO_STATUS) for vm in view.vms.things]
     )
     totals: Counter[tuple[str, str]] = Counter()
     for (key, word), count in counts.items():
-        shown = word if word in KNOWN_WORDS or word == NO_STATUS else NEW_WORD
-        totals[scene.clusters[key], shown] += count
-    named = {name for key, name in scene.clusters.items() if key is not None}
+        shown = word if word in KNOWN_STATUS_WORDS or word == NO_STATUS else NEW_WORD
+        totals[view.clusters[key], shown] += count
+    named = {name for key, name in view.clusters.items() if key is not None}
     clusters = sorted({cluster for cluster, _ in totals} | named)
-    words = sorted({*KNOWN_WORDS, NO_STATUS, NEW_WORD})
-    return Members(
-        [(scene.system, escape(cluster), word) for cluster in clusters for word in words],
+    words = sorted({*KNOWN_STATUS_WORDS, NO_STATUS, NEW_WORD})
+    return Items(
+        [(view.system, escape(cluster), word) for cluster in clusters for word in words],
         [totals[cluster, word] for cluster in clusters for word in words],
     )
 
 
-def configs(scene: Scene) -> Members:
+def configs(view: RenderView) -> Items:
     """Return each VM as it is meant to be."""
-    return scene.of_vms([vm.config for vm in scene.vms.things])
+    return view.of_vms([vm.config for vm in view.vms.things])
 
 
-def places(scene: Scene) -> Members:
+def places(view: RenderView) -> Items:
     """Return each VM with the names of where it is."""
-    clusters, nodes = scene.clusters, scene.nodes
-    return scene.of_vms(
+    clusters, nodes = view.clusters, view.nodes
+    return view.of_vms(
         [
             PlacedVM(vm.config, clusters[vm.config.cluster], "", "")
             if vm.status is None
@@ -292,51 +296,49 @@ def places(scene: Scene) -> Members:
                 nodes[vm.status.node],
                 vm.status.agent_version,
             )
-            for vm in scene.vms.things
+            for vm in view.vms.things
         ]
     )
 
 
-def states(scene: Scene) -> Members:
+def states(view: RenderView) -> Items:
     """Return the live state of each VM that has one."""
-    return scene.of_vms([vm.status for vm in scene.vms.things])
+    return view.of_vms([vm.status for vm in view.vms.things])
 
 
-def guests(scene: Scene) -> Members:
+def guests(view: RenderView) -> Items:
     """Return what guests say of themselves, while they run."""
-    return scene.guests
+    return view.guests
 
 
-def filesystems(scene: Scene) -> Members:
+def filesystems(view: RenderView) -> Items:
     """Return the filesystems of each guest that reports them, while it runs."""
-    return scene.filesystems
+    return view.filesystems
 
 
-def loads(scene: Scene) -> Members:
+def loads(view: RenderView) -> Items:
     """Return how busy each VM is; the platform keeps rows of VMs that are off, and we do not."""
-    return scene.of_vms([vm.stats if _may_run(vm) else None for vm in scene.vms.things])
+    return view.of_vms([vm.stats if _may_run(vm) else None for vm in view.vms.things])
 
 
 def _may_run(vm: VM) -> bool:
     return vm.status is not None and vm.status.running is not False
 
 
-def nics(scene: Scene) -> Members:
+def nics(view: RenderView) -> Items:
     """Return the network cards of each VM."""
-    return Members(
-        [(*identity, escape(nic.name)) for identity, vm in scene.vms for nic in vm.nics],
-        [nic for vm in scene.vms.things for nic in vm.nics],
+    return Items(
+        [(*identity, escape(nic.name)) for identity, vm in view.vms for nic in vm.nics],
+        [nic for vm in view.vms.things for nic in vm.nics],
     )
 
 
-def disks(scene: Scene) -> Members:
+def disks(view: RenderView) -> Items:
     """Return the disks of each VM."""
-    return scene.disks
+    return view.disks
 
 
-def disk_loads(scene: Scene) -> Members:
+def disk_loads(view: RenderView) -> Items:
     """Return the statistics of each disk that has some."""
-    stats = scene.snapshot.disk_stats if scene.snapshot else {}
-    return Members(
-        scene.disks.identities, [stats.get(disk.key) for disk in scene.disks.things]
-    ).known()
+    stats = view.inventory.disk_stats if view.inventory else {}
+    return Items(view.disks.identities, [stats.get(disk.key) for disk in view.disks.things]).known()

@@ -26,10 +26,10 @@ from exporter.journal.database import Database
 from exporter.journal.db_errors import plain_faults
 from exporter.journal.lock import Lock
 from exporter.journal.rows import Attempt, Decided
-from exporter.journal.tables import changes, clouds, decisions, intents, orders
-from exporter.journal.writer import REMEMBERED_SECONDS, SystemBook
-from exporter.recovery.model.commands import Order
-from exporter.recovery.model.ports import Book, Change
+from exporter.journal.tables import changes, commands, decisions, intents, systems
+from exporter.journal.writer import REMEMBERED_SECONDS, SystemJournal
+from exporter.recovery.model.commands import Command
+from exporter.recovery.model.ports import Change, JournalStore
 
 FILE = "journal.sqlite"
 LOCK = "journal.lock"
@@ -68,9 +68,9 @@ class Journal:
         """The file, or the address without its password."""
         return self._database.place
 
-    def book(self, system: str) -> Book:
+    def book(self, system: str) -> JournalStore:
         """Return the part of the cloud *system*, for recovery."""
-        return SystemBook(self._database, self._clock, system)
+        return SystemJournal(self._database, self._clock, system)
 
     async def changes(
         self, system: str, uuid: str | None = None, limit: int = LIMIT
@@ -94,8 +94,8 @@ class Journal:
         query = _newest(intents, system, uuid)
         return await self._read(intents, query, rows.to_attempt, limit)
 
-    async def orders(self, system: str, limit: int = LIMIT) -> list[Order]:
-        return await self._read(orders, _newest(orders, system), _to_order, limit)
+    async def commands(self, system: str, limit: int = LIMIT) -> list[Command]:
+        return await self._read(commands, _newest(commands, system), _to_order, limit)
 
     async def since(self, system: str, time: datetime) -> Stretch:
         """Return what happened at *time* or later; intents also if they were only open then."""
@@ -220,8 +220,8 @@ def _to_change(row: RowMapping) -> Change:
     return rows.noun(row, Change)
 
 
-def _to_order(row: RowMapping) -> Order:
-    return rows.noun(row, Order)
+def _to_order(row: RowMapping) -> Command:
+    return rows.noun(row, Command)
 
 
 def _newest(table: Table, system: str, uuid: str | None = None) -> Select[Any]:
@@ -231,7 +231,9 @@ def _newest(table: Table, system: str, uuid: str | None = None) -> Select[Any]:
 
 def _settled_before(before: datetime) -> ColumnElement[bool]:
     """Return the condition for intents that are over, and that no budget counts any longer."""
-    watched = select(clouds.c.watched).where(clouds.c.system == intents.c.system).scalar_subquery()
+    watched = (
+        select(systems.c.watched).where(systems.c.system == intents.c.system).scalar_subquery()
+    )
     counted_from = func.coalesce(intents.c.sent_at, intents.c.prepared_at)
     return (
         intents.c.outcome.is_not(None)

@@ -62,18 +62,20 @@ def to_case(whole: str) -> Case:
 
 
 def from_decision(decision: Decision) -> dict[str, Any]:
-    """Return the row of *decision*, its judgement in columns and its verdicts as JSON."""
+    """Return the row of *decision*, its diagnosis in columns and its guard_results as JSON."""
     row = plain(decision)
-    judgement = row.pop("judgement")
-    verdicts = msgspec.json.encode(decision.verdicts).decode()
-    return {**row, **judgement, "verdicts": verdicts}
+    diagnosis = row.pop("diagnosis")
+    guard_results = msgspec.json.encode(decision.guard_results).decode()
+    return {**row, **diagnosis, "guard_results": guard_results}
 
 
 def to_decided(row: RowMapping) -> Decided:
     """Return the decision of *row*, with its number."""
-    judgement = {name: row[name] for name in ("ruling", "cause", "detail")}
-    verdicts = msgspec.json.decode(row["verdicts"])
-    return Decided(row["id"], noun({**row, "judgement": judgement, "verdicts": verdicts}, Decision))
+    diagnosis = {name: row[name] for name in ("kind", "cause", "detail")}
+    guard_results = msgspec.json.decode(row["guard_results"])
+    return Decided(
+        row["id"], noun({**row, "diagnosis": diagnosis, "guard_results": guard_results}, Decision)
+    )
 
 
 def to_attempt(row: RowMapping) -> Attempt:

@@ -50,8 +50,8 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else datetime.fromisoformat(value)
 
 
-clouds = Table(
-    "clouds",
+systems = Table(
+    "systems",
     METADATA,
     Column("system", Text, primary_key=True),
     Column("watched", Float, nullable=False),
@@ -103,13 +103,13 @@ decisions = Table(
     Column("at", Float, nullable=False),
     Column("time", Moment, nullable=False),
     Column("state", Text, nullable=False),
-    Column("ruling", Text, nullable=False),
+    Column("kind", Text, nullable=False),
     Column("cause", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Column("action", Text),
-    Column("reason", Text, nullable=False),
+    Column("failed_guard", Text),
     Column("mode", Text, nullable=False),
-    Column("verdicts", Text, nullable=False),
+    Column("guard_results", Text, nullable=False),
     Index("decisions_of_a_vm", "system", "uuid", "id"),
     Index("decisions_by_time", "time"),
     Index("decisions_by_system", "system", "id"),
@@ -151,8 +151,8 @@ intents = Table(
     sqlite_autoincrement=True,
 )
 
-orders = Table(
-    "orders",
+commands = Table(
+    "commands",
     METADATA,
     Column("id", Integer, primary_key=True),
     Column("system", Text, nullable=False),
@@ -163,6 +163,6 @@ orders = Table(
     Column("time", Moment, nullable=False),
     Column("until", Float),
     Column("uuid", Text),
-    Index("orders_by_system", "system", "id"),
+    Index("commands_by_system", "system", "id"),
     sqlite_autoincrement=True,
 )

@@ -13,11 +13,11 @@ from exporter.errors import IntentOpenError, JournalError
 from exporter.journal import rows
 from exporter.journal.database import Database
 from exporter.journal.db_errors import breaks_uniqueness
-from exporter.journal.tables import cases, changes, clouds, decisions, intents, orders
+from exporter.journal.tables import cases, changes, commands, decisions, intents, systems
 from exporter.recovery.model.cases import Case, Intent, Spent
-from exporter.recovery.model.commands import Order
+from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
-from exporter.recovery.model.ports import Page, Past
+from exporter.recovery.model.ports import PollRecord, SavedState
 
 REMEMBERED_SECONDS = 7 * 24 * 3600.0
 """Of watch: the longest time that a budget looks back."""
@@ -34,32 +34,32 @@ _DROP_CASE = delete(cases).where(
 )
 
 
-class SystemBook:
-    """The `Book` of one cloud."""
+class SystemJournal:
+    """The `JournalStore` of one cloud."""
 
     def __init__(self, database: Database, clock: Clock, system: str) -> None:
         self._database = database
         self._clock = clock
         self._system = system
 
-    async def recall(self) -> Past:
+    async def recall(self) -> SavedState:
         async with self._database.reading() as connection:
-            cloud = await self._cloud(connection)
-            watched = cloud["watched"] if cloud else 0.0
-            return Past(
+            system_row = await self._cloud(connection)
+            watched = system_row["watched"] if system_row else 0.0
+            return SavedState(
                 watched=watched,
-                time=cloud["time"] if cloud else None,
-                clock=cloud["clock"] if cloud else None,
+                time=system_row["time"] if system_row else None,
+                clock=system_row["clock"] if system_row else None,
                 cases=await self._cases(connection),
-                open_intents=await self._open_intents(connection),
+                open_actions=await self._open_intents(connection),
                 spent=await self._spent(connection, since=watched - REMEMBERED_SECONDS),
-                orders=await self._orders(connection),
+                commands=await self._orders(connection),
             )
 
-    async def note(self, page: Page, /) -> None:
+    async def note(self, page: PollRecord, /) -> None:
         stale = [*page.gone, *(case.uuid for case in page.cases)]
         async with self._database.writing() as connection:
-            await self._note_cloud(connection, page)
+            await self._note_system(connection, page)
             for some in _slices(stale):
                 which = [{"of_system": self._system, "of_uuid": uuid} for uuid in some]
                 await connection.execute(_DROP_CASE, which)
@@ -113,9 +113,9 @@ class SystemBook:
             if done.rowcount == 0:
                 await self._check_said_before(connection, intent)
 
-    async def ordered(self, order: Order, /) -> None:
+    async def ordered(self, command: Command, /) -> None:
         async with self._database.writing() as connection:
-            await _insert(connection, orders, self._mine(rows.plain(order)))
+            await _insert(connection, commands, self._mine(rows.plain(command)))
 
     async def _check_said_before(self, connection: AsyncConnection, intent: Intent) -> None:
         """
@@ -143,16 +143,16 @@ class SystemBook:
     def _mine(self, row: dict[str, Any]) -> dict[str, Any]:
         return {"system": self._system, **row}
 
-    async def _note_cloud(self, connection: AsyncConnection, page: Page) -> None:
+    async def _note_system(self, connection: AsyncConnection, page: PollRecord) -> None:
         row = {"watched": page.watched, "time": page.time, "clock": page.clock}
         done = await connection.execute(
-            update(clouds).where(clouds.c.system == self._system).values(row)
+            update(systems).where(systems.c.system == self._system).values(row)
         )
         if done.rowcount == 0:
-            await connection.execute(insert(clouds).values(system=self._system, **row))
+            await connection.execute(insert(systems).values(system=self._system, **row))
 
     async def _cloud(self, connection: AsyncConnection) -> RowMapping | None:
-        found = await connection.execute(select(clouds).where(clouds.c.system == self._system))
+        found = await connection.execute(select(systems).where(systems.c.system == self._system))
         return found.mappings().one_or_none()
 
     async def _cases(self, connection: AsyncConnection) -> list[Case]:
@@ -177,11 +177,11 @@ class SystemBook:
         )
         return [rows.noun(row, Spent) for row in found.mappings()]
 
-    async def _orders(self, connection: AsyncConnection) -> list[Order]:
+    async def _orders(self, connection: AsyncConnection) -> list[Command]:
         found = await connection.execute(
-            select(orders).where(orders.c.system == self._system).order_by(orders.c.id)
+            select(commands).where(commands.c.system == self._system).order_by(commands.c.id)
         )
-        return [rows.noun(row, Order) for row in found.mappings()]
+        return [rows.noun(row, Command) for row in found.mappings()]
 
 
 async def _insert(connection: AsyncConnection, table: Table, row: dict[str, Any]) -> int:

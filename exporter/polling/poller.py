@@ -22,13 +22,13 @@ from exporter.errors import (
     UnreachableError,
     VergeOSError,
 )
-from exporter.executor import offload
-from exporter.model import Identity, Snapshot, SystemReport, TableReport, Trouble
-from exporter.polling.schedule import Beat, next_due, requests_per_hour, retry_due
+from exporter.executor import run_in_thread
+from exporter.model import Identity, Inventory, RecentError, SystemReport, TableReport
+from exporter.polling.schedule import TableSchedule, next_due, requests_per_hour, retry_due
 
 log = structlog.get_logger()
 
-TROUBLES_KEPT = 10
+RECENT_ERRORS_KEPT = 10
 WORDS_TOLD = 50
 SILENCES_ENOUGH = 2
 """Readings in a row without any answer after which the next need not be tried."""
@@ -37,7 +37,7 @@ HOPELESS = (AbsentError, UnauthorizedError, BudgetSpentError)
 EXPIRY_CHECK_SECONDS = 1.0
 
 
-class Reading(Protocol):
+class TableRows(Protocol):
     """What a source makes of one answer."""
 
     @property
@@ -55,7 +55,7 @@ class Reading(Protocol):
 class Source(Protocol):
     """Where tables come from."""
 
-    async def read(self, name: str, /) -> Reading: ...
+    async def read(self, name: str, /) -> TableRows: ...
 
 
 class Join(Protocol):
@@ -69,16 +69,16 @@ class Join(Protocol):
         system_name: str,
         identity: Identity | None,
         taken_at: datetime,
-    ) -> Snapshot: ...
+    ) -> Inventory: ...
 
 
 class Publish(Protocol):
     """Who wants each new picture; called in a worker thread, one call at a time."""
 
-    def __call__(self, snapshot: Snapshot | None, report: SystemReport, /) -> None: ...
+    def __call__(self, inventory: Inventory | None, report: SystemReport, /) -> None: ...
 
 
-class Round(NamedTuple):
+class PollResult(NamedTuple):
     """One reading of the essential tables, for whoever acts on what they show."""
 
     asked_at: float
@@ -86,7 +86,7 @@ class Round(NamedTuple):
     time: datetime
     took_seconds: float
     every_seconds: float
-    snapshot: Snapshot | None
+    inventory: Inventory | None
     """``None`` when one of them could not be read."""
     rows_skipped: int
     problem: str
@@ -96,17 +96,17 @@ class Round(NamedTuple):
 class Plan(NamedTuple):
     """What to read, and how often."""
 
-    beats: Sequence[Beat]
+    table_schedules: Sequence[TableSchedule]
     identity: str
     """The table that says what the cloud calls itself."""
     stale_after_polls: float
     """Periods of its own after which a table's last good reading is too old to be shown."""
 
 
-class _Good(NamedTuple):
+class LastGood(NamedTuple):
     """The last good reading of a table."""
 
-    reading: Reading
+    reading: TableRows
     at: float
     """When it was asked for: seconds, monotonic."""
     at_time: datetime
@@ -117,7 +117,7 @@ class _State(msgspec.Struct, frozen=True):
 
     due: float
     """Seconds since the watch began."""
-    good: _Good | None = None
+    good: LastGood | None = None
     failures: int = 0
     """In a row."""
     error: VergeOSError | None = None
@@ -127,7 +127,7 @@ class _State(msgspec.Struct, frozen=True):
     rows_skipped_total: int = 0
 
 
-class Watch:
+class Poller:
     """
     The watching of one cloud.
 
@@ -135,7 +135,7 @@ class Watch:
         name: What the cloud is called until it has said what it calls itself.
         url: Where it is, without credentials; for people.
         rename: Told the cloud's own name once it is known; returns the name to use.
-        requests_left: Returns what is left of this hour's budget.
+        requests_remaining: Returns what is left of this hour's budget.
         tell: Told of each reading of the essential tables, whether it worked or not.
 
     """
@@ -151,8 +151,8 @@ class Watch:
         url: str,
         clock: Clock,
         rename: Callable[[str], str],
-        requests_left: Callable[[], int],
-        tell: Callable[[Round], None] | None = None,
+        requests_remaining: Callable[[], int],
+        tell: Callable[[PollResult], None] | None = None,
     ) -> None:
         self.name = name
         self._source = source
@@ -162,13 +162,13 @@ class Watch:
         self._url = url
         self._clock = clock
         self._rename = rename
-        self._requests_left = requests_left
+        self._requests_remaining = requests_remaining
         self._tell = tell
         self._began = clock.monotonic()
-        self._beats = {beat.table: beat for beat in plan.beats}
-        self._essential = frozenset(beat.table for beat in plan.beats if beat.essential)
-        self._base_seconds = min(beat.every_seconds for beat in plan.beats)
-        self._states = {beat.table: _State(due=0.0) for beat in plan.beats}
+        self._beats = {beat.table: beat for beat in plan.table_schedules}
+        self._essential = frozenset(beat.table for beat in plan.table_schedules if beat.essential)
+        self._base_seconds = min(beat.every_seconds for beat in plan.table_schedules)
+        self._states = {beat.table: _State(due=0.0) for beat in plan.table_schedules}
         self._named = False
         self._words_seen: set[str] = set()
         self._lost: VergeOSError | None = None
@@ -176,14 +176,14 @@ class Watch:
         self._silences = 0
         self._told: set[str] = set()
         """Tables whose failing has been logged, and whose recovery therefore will be."""
-        self._troubles: deque[Trouble] = deque(maxlen=TROUBLES_KEPT)
+        self._recent_errors: deque[RecentError] = deque(maxlen=RECENT_ERRORS_KEPT)
         self._publishing = asyncio.Lock()
         self._shown: frozenset[str] = frozenset()
-        self.snapshot: Snapshot | None = None
-        self.report = self._make_report({}, None, requests_left())
+        self.inventory: Inventory | None = None
+        self.report = self._make_report({}, None, requests_remaining())
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Poller until cancelled."""
         await self._show()
         async with asyncio.TaskGroup() as parts:
             parts.create_task(self._poll_forever(), name=f"poll {self._url}")
@@ -202,28 +202,28 @@ class Watch:
         if lost is not None:
             for table in due:  # no use in asking: the answer would be the same
                 self._fail(table, lost, duration_seconds=None)
-        self._tell_cloud(before, lost)
+        self._log_system(before, lost)
         self._tell_tables(before)
         self._hurry_after_outage(before)
         await self._show()
         if looks and self._tell is not None:
             self._tell(self._round())
 
-    def _round(self) -> Round:
+    def _round(self) -> PollResult:
         """Return what the essential tables showed when they were last asked."""
         states = {table: self._states[table] for table in sorted(self._essential)}
         goods = [state.good for state in states.values() if state.good is not None]
         problems = [str(state.error) for state in states.values() if state.error is not None]
         whole = len(goods) == len(states) and not problems
         asked = min((good.at for good in goods), default=0.0)
-        return Round(
+        return PollResult(
             asked_at=self._began + (asked if whole else self._elapsed()),
             time=min((good.at_time for good in goods), default=self._clock.now())
             if whole
             else self._clock.now(),
             took_seconds=self._answered_at(states.values()) - asked if whole else 0.0,
             every_seconds=max(self._beats[table].every_seconds for table in states),
-            snapshot=self.snapshot if whole else None,
+            inventory=self.inventory if whole else None,
             rows_skipped=sum(good.reading.skipped for good in goods),
             problem="; ".join(dict.fromkeys(problems)),
         )
@@ -289,7 +289,7 @@ class Watch:
         self._states[table] = msgspec.structs.replace(
             state,
             due=next_due(self._beats[table], now=now),
-            good=_Good(reading, started, started_time),
+            good=LastGood(reading, started, started_time),
             failures=0,
             error=None,
             tried=True,
@@ -337,7 +337,7 @@ class Watch:
             if not_asked_now and isinstance(state.error, temporary):
                 self._states[table] = msgspec.structs.replace(state, due=self._elapsed())
 
-    def _tell_cloud(self, before: Mapping[str, _State], lost: VergeOSError | None) -> None:
+    def _log_system(self, before: Mapping[str, _State], lost: VergeOSError | None) -> None:
         """Log when the whole cloud goes silent and when it speaks again, and nothing between."""
         if lost is not None and self._lost is None:
             log.warning("cloud.lost", system=self.name, error=str(lost))
@@ -372,7 +372,7 @@ class Watch:
     def _is_news(self, table: str) -> bool:
         return self._lost is None and table not in self._told
 
-    def _tell_oddities(self, table: str, reading: Reading, last: _Good | None) -> None:
+    def _tell_oddities(self, table: str, reading: TableRows, last: LastGood | None) -> None:
         if reading.skipped and not (last and last.reading.skipped):
             log.warning(
                 "table.rows_skipped",
@@ -392,9 +392,9 @@ class Watch:
         return max(0, WORDS_TOLD - len(self._words_seen))
 
     def _note(self, what: str) -> None:
-        self._troubles.appendleft(Trouble(self._clock.now(), what))
+        self._recent_errors.appendleft(RecentError(self._clock.now(), what))
 
-    def _fresh(self) -> dict[str, _Good]:
+    def _fresh(self) -> dict[str, LastGood]:
         """Return the readings that are young enough to be shown."""
         return {
             table: state.good
@@ -403,25 +403,27 @@ class Watch:
             and (self._beats[table].lasting or self._is_young(state.good, self._beats[table]))
         }
 
-    def _is_young(self, good: _Good, beat: Beat) -> bool:
+    def _is_young(self, good: LastGood, beat: TableSchedule) -> bool:
         return self._elapsed() - good.at < self._plan.stale_after_polls * beat.every_seconds
 
     async def _show(self) -> None:
         """Draw the picture and hand it on, off the event loop."""
         async with self._publishing:
             fresh = self._fresh()
-            self.snapshot, self.report = await offload(self._draw, fresh, self._requests_left())
+            self.inventory, self.report = await run_in_thread(
+                self._draw, fresh, self._requests_remaining()
+            )
             self._shown = frozenset(fresh)
 
     def _draw(
-        self, fresh: Mapping[str, _Good], requests_left: int
-    ) -> tuple[Snapshot | None, SystemReport]:
-        snapshot = self._picture(fresh)
-        report = self._make_report(fresh, snapshot, requests_left)
-        self._publish(snapshot, report)
-        return snapshot, report
+        self, fresh: Mapping[str, LastGood], requests_remaining: int
+    ) -> tuple[Inventory | None, SystemReport]:
+        inventory = self._inventory(fresh)
+        report = self._make_report(fresh, inventory, requests_remaining)
+        self._publish(inventory, report)
+        return inventory, report
 
-    def _picture(self, fresh: Mapping[str, _Good]) -> Snapshot | None:
+    def _inventory(self, fresh: Mapping[str, LastGood]) -> Inventory | None:
         if not fresh:
             return None
         bearing = [fresh[table] for table in self._essential & fresh.keys()] or fresh.values()
@@ -437,27 +439,27 @@ class Watch:
         return None if good is None else good.reading.rows
 
     def _make_report(
-        self, fresh: Mapping[str, _Good], snapshot: Snapshot | None, requests_left: int
+        self, fresh: Mapping[str, LastGood], inventory: Inventory | None, requests_remaining: int
     ) -> SystemReport:
         return SystemReport(
             system_name=self.name,
             url=self._url,
             identity=self._identity(),
             up=self._essential <= fresh.keys(),
-            key_accepted=not isinstance(self._lost, UnauthorizedError),
-            taken_at=snapshot.taken_at if snapshot and self._essential & fresh.keys() else None,
+            authenticated=not isinstance(self._lost, UnauthorizedError),
+            taken_at=inventory.taken_at if inventory and self._essential & fresh.keys() else None,
             tables=tuple(
                 _table_report(self._beats[table], state, fresh=table in fresh)
                 for table, state in self._states.items()
             ),
-            vms_by_word=_count_words(snapshot),
-            requests_left=requests_left,
-            requests_per_hour=round(requests_per_hour(self._plan.beats)),
-            troubles=tuple(self._troubles),
+            vms_by_status=_count_words(inventory),
+            requests_remaining=requests_remaining,
+            requests_per_hour=round(requests_per_hour(self._plan.table_schedules)),
+            recent_errors=tuple(self._recent_errors),
         )
 
 
-def _table_report(beat: Beat, state: _State, *, fresh: bool) -> TableReport:
+def _table_report(beat: TableSchedule, state: _State, *, fresh: bool) -> TableReport:
     good = state.good
     return TableReport(
         table=beat.table,
@@ -474,7 +476,7 @@ def _table_report(beat: Beat, state: _State, *, fresh: bool) -> TableReport:
     )
 
 
-def _count_words(snapshot: Snapshot | None) -> dict[str, int]:
-    if snapshot is None:
+def _count_words(inventory: Inventory | None) -> dict[str, int]:
+    if inventory is None:
         return {}
-    return Counter(vm.status.word if vm.status else "unknown" for vm in snapshot.vms)
+    return Counter(vm.status.word if vm.status else "unknown" for vm in inventory.vms)

@@ -11,14 +11,14 @@ TRIES_PER_FAILURE = 3
 """How often a reading that fails is tried; the slowest pace of a failing table makes up for it."""
 
 
-class Beat(NamedTuple):
+class TableSchedule(NamedTuple):
     """A table and its cadence."""
 
     table: str
     every_seconds: float
     phase_seconds: float = 0.0
     """
-    Where its beats lie after the start, which reads everything: slow tables are spread
+    Where its table_schedules lie after the start, which reads everything: slow tables are spread
     over the cycles of the fast ones, so that no cycle has to carry them all.
     """
     requests: int = 1
@@ -29,7 +29,7 @@ class Beat(NamedTuple):
     """Whether its last good reading is shown however old: names, that others are known by."""
 
 
-def next_due(beat: Beat, *, now: float) -> float:
+def next_due(beat: TableSchedule, *, now: float) -> float:
     """
     Return when *beat* is due after a success at *now*, both in seconds since the start.
 
@@ -40,7 +40,7 @@ def next_due(beat: Beat, *, now: float) -> float:
     return beat.phase_seconds + (beats_past + 1) * beat.every_seconds
 
 
-def retry_due(beat: Beat, *, failures: int, now: float, base_seconds: float) -> float:
+def retry_due(beat: TableSchedule, *, failures: int, now: float, base_seconds: float) -> float:
     """
     Return when *beat* is due after its *failures*-th failure in a row, in seconds since the start.
 
@@ -51,9 +51,11 @@ def retry_due(beat: Beat, *, failures: int, now: float, base_seconds: float) -> 
     return now + min(pause, TRIES_PER_FAILURE * beat.every_seconds)
 
 
-def requests_per_hour(beats: Iterable[Beat]) -> float:
+def requests_per_hour(table_schedules: Iterable[TableSchedule]) -> float:
     """Return what the schedule costs while all is well, in requests per hour."""
-    return round(sum(HOUR_SECONDS / beat.every_seconds * beat.requests for beat in beats), 6)
+    return round(
+        sum(HOUR_SECONDS / beat.every_seconds * beat.requests for beat in table_schedules), 6
+    )
 
 
 def allowance(per_hour: int, reserve: float) -> int:
@@ -61,7 +63,9 @@ def allowance(per_hour: int, reserve: float) -> int:
     return floor(round(per_hour * (1 - reserve), 6))
 
 
-def check_budget(beats: Sequence[Beat], *, per_hour: int, reserve: float) -> None:
+def check_budget(
+    table_schedules: Sequence[TableSchedule], *, per_hour: int, reserve: float
+) -> None:
     """
     Refuse a schedule that an hour cannot pay for.
 
@@ -70,13 +74,13 @@ def check_budget(beats: Sequence[Beat], *, per_hour: int, reserve: float) -> Non
 
     """
     allowed = allowance(per_hour, reserve)
-    needed = requests_per_hour(beats)
+    needed = requests_per_hour(table_schedules)
     if needed <= allowed:
         return
     lines = "\n".join(
         f"  {beat.table:<20} every {beat.every_seconds:>6g} s"
         f"  {HOUR_SECONDS / beat.every_seconds * beat.requests:>8.1f}"
-        for beat in beats
+        for beat in table_schedules
     )
     raise ConfigError(
         f"the schedule needs {ceil(needed)} requests an hour, and {allowed} are allowed "

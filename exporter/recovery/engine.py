@@ -1,5 +1,5 @@
 """
-The rounds of recovery in one cloud: take a poll, verify, judge, decide, act; and write it all down.
+The rounds of recovery in one cloud: take a poll, verify, diagnose, decide, act; and write it all down.
 
 What is thought is thought elsewhere. Here is what is remembered between polls, what is asked of
 the world before anything is decided, and the order in which things are done.
@@ -15,41 +15,40 @@ from msgspec.structs import replace
 
 from exporter.clock import Clock
 from exporter.errors import JournalError
-from exporter.model import VM, Allowance, RecoveryReport
-from exporter.recovery.act.executor import Done, Hand
-from exporter.recovery.act.executor import Order as Task
-from exporter.recovery.act.journal_writer import Diary
-from exporter.recovery.decide.budgets import Ledger
+from exporter.model import VM, BudgetRemaining, RecoveryReport
+from exporter.recovery.act.executor import ActionExecutor, ActionRequest, ActionResult
+from exporter.recovery.act.journal_writer import JournalWriter
+from exporter.recovery.decide.budgets import ActionHistory
 from exporter.recovery.decide.guards import GUARDS, Facts, Guard, decide, permits
-from exporter.recovery.decide.maintenance_windows import QuietWindow, quiet
+from exporter.recovery.decide.maintenance_windows import MaintenanceWindow, quiet
 from exporter.recovery.decide.pace import backoff_seconds
-from exporter.recovery.decide.readiness import Posture, Stance, stance
-from exporter.recovery.detect.diagnosis import is_nameless, judge, name_who
-from exporter.recovery.detect.log_patterns import Wordbook
+from exporter.recovery.decide.readiness import Readiness, ReadinessState, readiness_now
+from exporter.recovery.detect.diagnosis import diagnose, is_nameless, name_who
+from exporter.recovery.detect.log_patterns import LogClassifier
 from exporter.recovery.detect.surroundings import (
-    circumstances,
     cluster_of,
+    diagnosis_context,
     node_hold,
     spot,
     waits_for,
 )
-from exporter.recovery.log_reader import Evidence
+from exporter.recovery.log_reader import LogReader
 from exporter.recovery.model.cases import (
     Action,
     Case,
     Cause,
+    DiagnosisKind,
     Enrolment,
     Intent,
+    ObservedState,
     Outcome,
-    Ruling,
-    Sight,
     Spent,
 )
-from exporter.recovery.model.commands import Order, OrderKind, Standing, standing
-from exporter.recovery.model.decision import Decision, Reason
-from exporter.recovery.model.limits import Mode, Rules
-from exporter.recovery.model.ports import Book, Cloud, Dice, FreshVM, Meter, Silences
-from exporter.recovery.model.states import JUDGED, OPEN, Event, State
+from exporter.recovery.model.commands import Command, CommandKind, ControlState, control_state
+from exporter.recovery.model.decision import Decision, GuardName
+from exporter.recovery.model.limits import Limits, Mode
+from exporter.recovery.model.ports import Dice, FreshVM, JournalStore, Meter, Platform, Silences
+from exporter.recovery.model.states import DIAGNOSED, OPEN, Event, State
 from exporter.recovery.observe.aftermath import (
     after_answer,
     after_outcome,
@@ -57,18 +56,18 @@ from exporter.recovery.observe.aftermath import (
     after_sending,
     cleared,
 )
-from exporter.recovery.observe.circuit_breaker import Breaker, disappointed
-from exporter.recovery.observe.enrolment import Rule, enrol, enrol_all
+from exporter.recovery.observe.circuit_breaker import CircuitBreaker, disappointed
+from exporter.recovery.observe.enrolment import EnrolmentRule, enrol, enrol_all
 from exporter.recovery.observe.health import Health, warm_up
-from exporter.recovery.observe.inventory_checks import Picture, Poll
+from exporter.recovery.observe.inventory_checks import CheckedInventory, Poll
 from exporter.recovery.observe.lifecycle import begin_anew, settle, step
-from exporter.recovery.observe.state import CLOCK_JUMPED, Memory, accepted, advance
-from exporter.recovery.report.status import Roster
+from exporter.recovery.observe.state import CLOCK_JUMPED, RecoveryState, accepted, advance
+from exporter.recovery.report.status import StatusCache
 from exporter.recovery.verify import verify
 
 log = structlog.get_logger()
 
-SETTLED = (State.INTENDED, State.QUARANTINED)
+SETTLED = (State.STOPPED, State.QUARANTINED)
 """States in which nothing changes by itself, so that one decision is enough."""
 PROVEN = (State.HELD, State.BACKOFF)
 """States in which a crash is certain; of VMs that nobody enrolled nothing else is decided."""
@@ -79,16 +78,16 @@ KILL_TO_START = 10 * MINUTE
 """How long it takes at most from a kill to the start that belongs to it."""
 
 
-class Setup(NamedTuple):
+class RecoverySetup(NamedTuple):
     """What a person set for one cloud."""
 
-    rules: Rules
-    wards: Sequence[Rule] = ()
+    limits: Limits
+    enrolment_rules: Sequence[EnrolmentRule] = ()
     """Who is looked after, besides those that tags name."""
-    wordbook: Wordbook = Wordbook()
+    classifier: LogClassifier = LogClassifier()
     own_user: str = ""
     """Who we are in the platform's log."""
-    quiet: Sequence[QuietWindow] = ()
+    quiet: Sequence[MaintenanceWindow] = ()
     kill_switch: Callable[[], str] = lambda: ""
     """Returns the path of the file that forbids everything, while it is there."""
     kill_switch_file: str = ""
@@ -119,9 +118,9 @@ class Recovery:
     def __init__(
         self,
         key: str,
-        open_book: Callable[[], Awaitable[Book]],
-        cloud: Cloud,
-        setup: Setup,
+        open_book: Callable[[], Awaitable[JournalStore]],
+        platform: Platform,
+        setup: RecoverySetup,
         clock: Clock,
         *,
         dice: Dice,
@@ -130,7 +129,7 @@ class Recovery:
     ) -> None:
         self.key = key
         self.setup = setup
-        self._cloud = cloud
+        self._platform = platform
         self._clock = clock
         self._dice = dice
         self._meter = meter
@@ -138,22 +137,22 @@ class Recovery:
         self._turn = asyncio.Lock()
         self._remembering = asyncio.Lock()
         """Held while an order is written down, and while those that were are read."""
-        self._diary = Diary(open_book, clock)
+        self._journal_writer = JournalWriter(open_book, clock)
         self._watched_before = 0.0
         self._began = 0.0
-        self._memory = Memory({}, {}, {}, Health(), Breaker())
+        self._memory = RecoveryState({}, {}, {}, Health(), CircuitBreaker())
         self._enrolled_from: tuple[object, ...] = ()
         self._tags_problem = "the tags were not read yet"
         self._intents: dict[str, Intent] = {}
         """Those that are open, by uuid."""
-        self._ledger = Ledger(setup.rules)
-        self._standing = Standing()
+        self._action_history = ActionHistory(setup.limits)
+        self._control_state = ControlState()
         self._switch = ""
-        self._evidence = Evidence(cloud, setup.rules)
-        self._told: dict[str, tuple[Reason, Cause, bool]] = {}
+        self._log_reader = LogReader(platform, setup.limits)
+        self._told: dict[str, tuple[GuardName | None, Cause, bool]] = {}
         """What the last decision on each VM was that said something new."""
         self._decisions: dict[str, Decision] = {}
-        self._roster = Roster()
+        self._status_cache = StatusCache()
         self._began_time = clock.now()
         self.bug = ""
         """What went wrong in here, after which nothing is done any more."""
@@ -165,26 +164,26 @@ class Recovery:
         return self._watched_before + self._clock.monotonic() - self._began
 
     @property
-    def memory(self) -> Memory:
+    def memory(self) -> RecoveryState:
         return self._memory
 
     @property
     def journal_problem(self) -> str:
         """Why the journal takes nothing; empty while it does."""
-        return self._diary.problem
+        return self._journal_writer.problem
 
     @property
-    def stance(self) -> Stance:
+    def readiness_now(self) -> Readiness:
         """How recovery stands, and why."""
-        return stance(
+        return readiness_now(
             bug=self.bug,
             switch=self.kill_switch,
-            standing=self.orders,
+            control_state=self.commands,
             journal_problem=self.journal_problem,
             health=self._memory.health,
             breaker=self._memory.breaker,
-            read_only=self._cloud.why_not,
-            rules=self.setup.rules,
+            read_only=self._platform.why_not,
+            limits=self.setup.limits,
             at=self.watched,
         )
 
@@ -192,7 +191,9 @@ class Recovery:
         """Do nothing any more: there is a bug in here, and nobody knows what it would do next."""
         self.bug = bug
         # Not made anew, since that may be where the bug is.
-        self.report = replace(self.report, posture=Posture.BROKEN, because=bug, ready=False)
+        self.report = replace(
+            self.report, readiness=ReadinessState.BROKEN, because=bug, ready=False
+        )
 
     @property
     def intents(self) -> Mapping[str, Intent]:
@@ -200,8 +201,8 @@ class Recovery:
         return self._intents
 
     @property
-    def orders(self) -> Standing:
-        return self._standing.at(self.watched)
+    def commands(self) -> ControlState:
+        return self._control_state.at(self.watched)
 
     @property
     def kill_switch(self) -> str:
@@ -213,27 +214,28 @@ class Recovery:
         return self._decisions.get(uuid)
 
     def _make_report(self) -> RecoveryReport:
-        memory, rules = self._memory, self.setup.rules
-        stance = self.stance
+        memory, limits = self._memory, self.setup.limits
+        readiness_now = self.readiness_now
         at = self.watched
         return RecoveryReport(
-            mode=rules.mode,
-            posture=stance.posture,
-            because=stance.because,
-            ready=rules.mode is Mode.ENFORCE
-            and stance.posture in (Posture.ACTIVE, Posture.CLEARING)
-            and not self._cloud.why_not,
-            vms=self._roster.call(memory.cases, self._time_of),
-            allowances=tuple(
-                Allowance(case.key, case.name, use.window.seconds, use.window.most - use.used)
-                for uuid in self._ledger.uuids
+            mode=limits.mode,
+            readiness=readiness_now.readiness,
+            because=readiness_now.because,
+            ready=limits.mode is Mode.ENFORCE
+            and readiness_now.readiness
+            in (ReadinessState.ACTIVE, ReadinessState.CIRCUIT_BREAKER_HALF_OPEN)
+            and not self._platform.why_not,
+            vms=self._status_cache.call(memory.cases, self._time_of),
+            budgets_remaining=tuple(
+                BudgetRemaining(case.key, case.name, use.window.seconds, use.window.most - use.used)
+                for uuid in self._action_history.uuids
                 if (case := memory.cases.get(uuid)) is not None
-                for use in self._ledger.uses(case, now=at)
+                for use in self._action_history.uses(case, now=at)
             ),
-            last_actions=self._roster.last_actions,
-            open_intents=len(self._intents),
+            last_actions=self._status_cache.last_actions,
+            open_actions=len(self._intents),
             journal_problem=self.journal_problem,
-            picture_at=memory.seen_time,
+            inventory_at=memory.seen_time,
         )
 
     def _time_of(self, at: float) -> datetime:
@@ -243,7 +245,7 @@ class Recovery:
     async def take(self, poll: Poll) -> None:
         """Take note of *poll*, whose times are the clock's monotonic ones, and do what follows."""
         async with self._turn:
-            if not self._diary.is_open and not await self._boot():
+            if not self._journal_writer.is_open and not await self._boot():
                 return
             if poll.asked_at < self._began:
                 return  # it tells of a time before we were there
@@ -259,15 +261,15 @@ class Recovery:
             await self._note()
             self.report = self._make_report()
 
-    async def order(
+    async def command(
         self,
-        kind: OrderKind,
+        kind: CommandKind,
         *,
         owner: str,
         reason: str,
         seconds: float | None = None,
         uuid: str | None = None,
-    ) -> Order:
+    ) -> Command:
         """
         Take an order from a person, and return it as it was written down.
 
@@ -277,7 +279,7 @@ class Recovery:
         """
         async with self._remembering:
             at = self.watched
-            given = Order(
+            given = Command(
                 kind=kind,
                 owner=owner,
                 reason=reason,
@@ -286,29 +288,31 @@ class Recovery:
                 until=None if seconds is None else at + seconds,
                 uuid=uuid,
             )
-            await self._diary.book.ordered(given)
+            await self._journal_writer.book.ordered(given)
             self.heed(given)
         if uuid is not None:
             async with self._turn:
                 self._clear(uuid, at)
                 await self._note()
         self.report = self._make_report()
-        log.info("recovery.ordered", order=str(kind), owner=owner, reason=reason)
+        log.info("recovery.ordered", command=str(kind), owner=owner, reason=reason)
         return given
 
-    def heed(self, given: Order) -> None:
+    def heed(self, given: Command) -> None:
         """
         Have an order in force that is written down.
 
         At once, and not in turn: a round may take a minute, and a request that is about to be
         sent asks for this once more.
         """
-        before = self._standing  # with a pause whose end nobody has noticed yet
-        self._standing = before.after(given)
-        goes_on = given.kind in (OrderKind.ARM, OrderKind.RESUME) and self._standing != before
-        if goes_on or given.kind is OrderKind.ACCEPT:
+        before = self._control_state  # with a pause whose end nobody has noticed yet
+        self._control_state = before.after(given)
+        goes_on = (
+            given.kind in (CommandKind.ARM, CommandKind.RESUME) and self._control_state != before
+        )
+        if goes_on or given.kind is CommandKind.ACCEPT:
             self._warm_up(f"{given.kind} by {given.owner}")
-        if given.kind is OrderKind.ACCEPT:
+        if given.kind is CommandKind.ACCEPT:
             self._memory = accepted(self._memory, at=self.watched)
 
     # What was before.
@@ -316,38 +320,38 @@ class Recovery:
     async def _boot(self) -> bool:
         """Open the journal and go on where it ends; return whether that worked."""
         async with self._remembering:
-            past = await self._diary.open()
+            past = await self._journal_writer.open()
             if past is None:
                 return False
-            self._standing = standing(past.orders)
+            self._control_state = control_state(past.commands)
         self._began, self._began_time = self._clock.monotonic(), self._clock.now()
         self._watched_before = max([past.watched, *(one.at for one in past.spent)])
         cases = {case.uuid: case for case in past.cases}
-        self._ledger = Ledger(self.setup.rules, past.spent)
-        self._roster.renew()
+        self._action_history = ActionHistory(self.setup.limits, past.spent)
+        self._status_cache.renew()
         self._intents.clear()
         self._enrolled_from = ()
-        for intent in past.open_intents:
+        for intent in past.open_actions:
             if intent.sent_at is None or intent.uuid not in cases:
                 outcome = Outcome.ABANDONED if intent.sent_at is None else Outcome.UNKNOWN
                 closed = replace(intent, outcome=outcome, detail="found open after a restart")
-                await self._diary.write(self._diary.book.update(closed))
+                await self._journal_writer.write(self._journal_writer.book.update(closed))
                 self._closed(closed)
             else:
                 self._intents[intent.uuid] = intent
         for uuid, case in cases.items():
             cases[uuid] = self._resumed(case, self._intents.get(uuid))
-        self._memory = Memory(
+        self._memory = RecoveryState(
             cases,
             {},
             {},
             warm_up(Health(), "its start", at=self._watched_before),
-            Breaker(),
+            CircuitBreaker(),
             seen_at=past.watched if past.time is not None else None,
             seen_time=past.time,
             seen_clock=past.clock,
         )
-        log.info("recovery.started", vms=len(cases), open_intents=len(self._intents))
+        log.info("recovery.started", vms=len(cases), open_actions=len(self._intents))
         return True
 
     def _resumed(self, case: Case, intent: Intent | None) -> Case:
@@ -362,7 +366,7 @@ class Recovery:
     def _take_in(self, poll: Poll) -> None:
         before, enrolled_from = self._memory, self._enrolled_from
         enrolments = self._enrolments(poll)
-        self._memory = advance(before, poll, enrolments, self.setup.rules)
+        self._memory = advance(before, poll, enrolments, self.setup.limits)
         health = self._memory.health
         if health.problem is not None:
             self._meter.invalid(health.problem.reason)
@@ -372,45 +376,45 @@ class Recovery:
         cases = self._memory.cases
         for uuid in before.cases.keys() - cases.keys():
             self._told.pop(uuid, None)
-            self._roster.strike(uuid)
+            self._status_cache.strike(uuid)
         for uuid in [uuid for uuid in self._decisions if _is_well(cases.get(uuid))]:
             del self._decisions[uuid]  # a decision is large, and the journal has it
 
     def _with_tags(self, poll: Poll) -> Poll:
         """Return *poll*, which shows nothing as long as nobody knows who is enrolled."""
-        snapshot = poll.snapshot
-        if snapshot is None or self._enrolled_from:
+        inventory = poll.inventory
+        if inventory is None or self._enrolled_from:
             return poll
-        if snapshot.tags is None:
-            return poll._replace(snapshot=None, problem=self._tags_problem)
-        by_cluster = any(rule.clusters for rule in self.setup.wards)
-        if by_cluster and "clusters" not in snapshot.sources:
+        if inventory.tags is None:
+            return poll._replace(inventory=None, problem=self._tags_problem)
+        by_cluster = any(rule.clusters for rule in self.setup.enrolment_rules)
+        if by_cluster and "clusters" not in inventory.sources:
             problem = "the clusters were not read yet, and a rule names some"
-            return poll._replace(snapshot=None, problem=problem)
+            return poll._replace(inventory=None, problem=problem)
         return poll
 
     def _enrolments(self, poll: Poll) -> Mapping[str, Enrolment]:
         """Return what is said of every VM; while the tags cannot be read, those who were."""
-        snapshot = poll.snapshot
-        if snapshot is None:
+        inventory = poll.inventory
+        if inventory is None:
             return self._memory.enrolments
-        if snapshot.tags is None:
+        if inventory.tags is None:
             self._tags_problem = "the tags cannot be read, so nobody knows what is enrolled"
             return self._memory.enrolments
         self._tags_problem = ""
-        sources = tuple(map(snapshot.sources.get, ("vms", "tags", "clusters")))
+        sources = tuple(map(inventory.sources.get, ("vms", "tags", "clusters")))
         before = self._enrolled_from
         if before and all(one is other for one, other in zip(sources, before, strict=True)):
             return self._memory.enrolments
         self._enrolled_from = sources
-        return enrol_all(snapshot, self.setup.wards)
+        return enrol_all(inventory, self.setup.enrolment_rules)
 
     def _look_for_orders(self) -> None:
         """Notice what ended or began to be forbidden without an order: pauses end by themselves."""
-        in_force = self._standing.at(self.watched)
-        if in_force.pause is None and self._standing.pause is not None:
+        in_force = self._control_state.at(self.watched)
+        if in_force.pause is None and self._control_state.pause is not None:
             self._warm_up("the end of a pause")
-        self._standing = in_force
+        self._control_state = in_force
         switch = self.setup.kill_switch()
         if self._switch and not switch:
             self._warm_up("the kill switch was taken away")
@@ -421,29 +425,29 @@ class Recovery:
         self._memory = self._memory._replace(health=health)
 
     @property
-    def _picture(self) -> Picture:
+    def _inventory(self) -> CheckedInventory:
         """The last valid one; asked for only after there was one."""
-        picture = self._memory.picture
-        assert picture is not None  # noqa: S101 - a poll with a problem ends before
-        return picture
+        inventory = self._memory.inventory
+        assert inventory is not None  # noqa: S101 - a poll with a problem ends before
+        return inventory
 
     # What was done.
 
     async def _verify(self) -> None:
         """Look what has become of the intents that are open."""
-        picture = self._picture
+        inventory = self._inventory
         for intent in list(self._intents.values()):
             case = self._memory.cases.get(intent.uuid)
-            finding = verify(intent, case, self.setup.rules, at=picture.at)
+            finding = verify(intent, case, self.setup.limits, at=inventory.at)
             if finding.extend:
-                deadline = intent.deadline + self.setup.rules.verify_extension_seconds
+                deadline = intent.deadline + self.setup.limits.verify_extension_seconds
                 extended = replace(intent, deadline=deadline, extended=True)
-                if await self._diary.write(self._diary.book.update(extended)):
+                if await self._journal_writer.write(self._journal_writer.book.update(extended)):
                     self._intents[intent.uuid] = extended
             if finding.outcome is None:
                 continue
             closed = replace(intent, outcome=finding.outcome, detail=finding.why)
-            if not await self._diary.write(self._diary.book.update(closed)):
+            if not await self._journal_writer.write(self._journal_writer.book.update(closed)):
                 continue
             del self._intents[intent.uuid]
             self._closed(closed)
@@ -456,10 +460,10 @@ class Recovery:
         outcome = intent.outcome or Outcome.UNKNOWN
         self._meter.acted(intent.action, outcome)
         if outcome is not Outcome.ABANDONED:  # which was none
-            self._roster.acted(intent, outcome, at=self._clock.now())
+            self._status_cache.acted(intent, outcome, at=self._clock.now())
 
     def _after_outcome(self, case: Case, intent: Intent, *, overruled: bool) -> Case:
-        at, rules = self.watched, self.setup.rules
+        at, limits = self.watched, self.setup.limits
         tell = log.bind(vm=case.name, vm_id=case.key, action=str(intent.action), intent=intent.id)
         if intent.outcome is Outcome.CONFIRMED and intent.action is Action.KILL:
             tell.info("recovery.killed", why=intent.detail)
@@ -471,27 +475,27 @@ class Recovery:
             tell.info("recovery.overruled", why=intent.detail)
         else:
             tell.warning("recovery.failed", outcome=str(intent.outcome), why=intent.detail)
-            breaker = disappointed(self._memory.breaker, rules, now=at)
+            breaker = disappointed(self._memory.breaker, limits, now=at)
             self._memory = self._memory._replace(breaker=breaker)
-        vm = self._picture.vms.get(case.uuid)
-        return after_outcome(case, intent, vm, rules, at=at, overruled=overruled)
+        vm = self._inventory.vms.get(case.uuid)
+        return after_outcome(case, intent, vm, limits, at=at, overruled=overruled)
 
     # What is thought.
 
     async def _judge(self) -> None:
         """Judge every VM in trouble; read the logs of ours that need it, in one request."""
         cases, at = self._memory.cases, self.watched
-        troubled = {uuid: case for uuid, case in cases.items() if case.state in JUDGED}
+        troubled = {uuid: case for uuid, case in cases.items() if case.state in DIAGNOSED}
         for uuid, case in troubled.items():
             cases[uuid] = self._judged(case)
         wanted = [
             case
             for case in map(cases.__getitem__, troubled)
             if case.policy.acts
-            and self._evidence.is_due(case, at=at, to_act=self._is_about_to_act(case))
+            and self._log_reader.is_due(case, at=at, to_act=self._is_about_to_act(case))
         ]
         if wanted:
-            await self._evidence.read(wanted, self._picture, at=at)
+            await self._log_reader.read(wanted, self._inventory, at=at)
             for case in wanted:
                 cases[case.uuid] = self._judged(case)
 
@@ -503,34 +507,34 @@ class Recovery:
         its log must not grow old.
         """
         cases, at = self._memory.cases, self.watched
-        troubled = {uuid: case for uuid, case in cases.items() if case.state in JUDGED}
+        troubled = {uuid: case for uuid, case in cases.items() if case.state in DIAGNOSED}
         nameless = {uuid: case for uuid, case in cases.items() if is_nameless(case)}
-        self._evidence.forget_all_but(troubled | nameless)
+        self._log_reader.forget_all_but(troubled | nameless)
         due = [
             case
             for case in troubled.values()
-            if not case.policy.acts and self._evidence.is_due(case, at=at, to_act=False)
+            if not case.policy.acts and self._log_reader.is_due(case, at=at, to_act=False)
         ]
-        due += [case for case in nameless.values() if self._evidence.is_unread(case, at=at)]
-        wanted = self._evidence.some_of_others(due, at=at)
+        due += [case for case in nameless.values() if self._log_reader.is_unread(case, at=at)]
+        wanted = self._log_reader.some_of_others(due, at=at)
         if wanted:
-            await self._evidence.read(wanted, self._picture, at=at)
+            await self._log_reader.read(wanted, self._inventory, at=at)
             for case in wanted:
                 cases[case.uuid] = self._judged(case)
 
     def _judged(self, case: Case) -> Case:
-        picture, setup = self._picture, self.setup
-        logs = self._evidence.of(case.uuid)
-        about = circumstances(case, self._memory, picture, logs, setup.own_user)
+        inventory, setup = self._inventory, self.setup
+        logs = self._log_reader.of(case.uuid)
+        about = diagnosis_context(case, self._memory, inventory, logs, setup.own_user)
         if is_nameless(case):
-            return name_who(case, about, setup.rules, setup.wordbook)
-        judgement = judge(case, about, setup.rules, setup.wordbook)
-        return settle(case, judgement, at=picture.at)
+            return name_who(case, about, setup.limits, setup.classifier)
+        diagnosis = diagnose(case, about, setup.limits, setup.classifier)
+        return settle(case, diagnosis, at=inventory.at)
 
     def _is_about_to_act(self, case: Case) -> bool:
         """Return whether everything but the newest logs says yes: old ones are no ground to act."""
-        judgement = case.judgement
-        if judgement is None or judgement.ruling is not Ruling.CRASHED or not case.policy.acts:
+        diagnosis = case.diagnosis
+        if diagnosis is None or diagnosis.kind is not DiagnosisKind.CRASHED or not case.policy.acts:
             return False
         return permits(self._facts(case), self._guards)
 
@@ -542,9 +546,12 @@ class Recovery:
             decision = decide(self._facts(case), self._guards)
             self._decisions[case.uuid] = decision
             if self._is_news(case, decision) and not decision.acts:
-                self._diary.tell(decision)
+                self._journal_writer.tell(decision)
             rested = case
-            if case.state is State.BACKOFF and decision.reason is not Reason.BACKING_OFF:
+            if (
+                case.state is State.BACKOFF
+                and decision.failed_guard is not GuardName.BACKOFF_ELAPSED
+            ):
                 rested = step(case, Event.PAUSE_OVER, at=self.watched)
             if decision.acts:
                 await self._act(rested, decision)
@@ -564,59 +571,61 @@ class Recovery:
 
     def _wants_decision(self, case: Case) -> bool:
         """Return whether *case* is to be decided on; where it changes nothing once is enough."""
-        if case.state in JUDGED and case.policy.acts:
+        if case.state in DIAGNOSED and case.policy.acts:
             return True
         worth_one = SETTLED if case.policy.acts else PROVEN
-        if case.state not in worth_one or case.judgement is None:
+        if case.state not in worth_one or case.diagnosis is None:
             return False
         told = self._told.get(case.uuid)
-        return told is None or told[1:] != (case.judgement.cause, case.policy.acts)
+        return told is None or told[1:] != (case.diagnosis.cause, case.policy.acts)
 
     def _held(self, case: Case, decision: Decision) -> Case:
         """Return a case whose decision forbids to act, in the state that says so."""
         at = self.watched
         if case.state is not State.HELD:
             return case
-        if decision.reason is Reason.BACKING_OFF:
+        if decision.failed_guard is GuardName.BACKOFF_ELAPSED:
             return step(case, Event.PAUSE_BEGUN, at=at)
-        exhausted = decision.reason is Reason.STEP_NOT_ALLOWED and case.rung > 0
+        exhausted = decision.failed_guard is GuardName.ACTION_ALLOWED and case.rung > 0
         if exhausted and decision.action is None:
             return step(case, Event.BUDGET_SPENT, at=at)
-        if decision.reason is Reason.BUDGET_SPENT and self._ledger.blames(case, now=at):
+        if decision.failed_guard is GuardName.WITHIN_RESTART_BUDGET and self._action_history.blames(
+            case, now=at
+        ):
             log.warning("recovery.gave_up", vm=case.name, vm_id=case.key)
             return step(case, Event.BUDGET_SPENT, at=at)
         return case
 
     def _facts(self, case: Case) -> Facts:
-        rules, memory, at = self.setup.rules, self._memory, self.watched
-        picture = self._picture
-        vm = picture.vms.get(case.uuid)
+        limits, memory, at = self.setup.limits, self._memory, self.watched
+        inventory = self._inventory
+        vm = inventory.vms.get(case.uuid)
         now = self._clock.now()
-        resets = [one.at for one in self._ledger.on(case) if one.action is Action.RESET]
+        resets = [one.at for one in self._action_history.on(case) if one.action is Action.RESET]
         return Facts(
             at=at,
             time=now,
-            rules=rules,
-            standing=self._standing,
+            limits=limits,
+            control_state=self._control_state,
             kill_switch=self.kill_switch,
             journal_problem=self.journal_problem,
-            picture_age_seconds=at - picture.at,
+            inventory_age_seconds=at - inventory.at,
             health=memory.health,
             breaker=memory.breaker,
             in_flight=[intent.name for intent in self._intents.values()],
-            fleet_uses=self._ledger.fleet_uses(now=picture.at),
-            acted_at=self._ledger.acted_at,
-            no_capacity=self._ledger.no_capacity,
-            read_only=self._cloud.why_not,
+            system_uses=self._action_history.system_uses(now=inventory.at),
+            acted_at=self._action_history.acted_at,
+            no_capacity=self._action_history.no_capacity,
+            read_only=self._platform.why_not,
             tags_problem=self._tags_problem,
             case=case,
             enrolment=memory.enrolments.get(case.uuid),
             open_intent=self._intents.get(case.uuid),
-            vm_uses=self._ledger.uses(case, now=at),
+            vm_uses=self._action_history.uses(case, now=at),
             quiet=quiet(self.setup.quiet, case.name, now),
             quiet_soon=self._quiet_soon(case, now),
-            node_hold=node_hold(case, memory, picture, rules, at=at),
-            waits_for=waits_for(case, memory, rules, at=at),
+            node_hold=node_hold(case, memory, inventory, limits, at=at),
+            waits_for=waits_for(case, memory, limits, at=at),
             may_power_cycle=vm is not None and vm.config.disable_powercycle is False,
             hard_reset_at=max(resets, default=None),
             silenced=self._silenced(case),
@@ -625,7 +634,7 @@ class Recovery:
 
     def _quiet_soon(self, case: Case, now: datetime) -> str:
         """Return the quiet window that would come between a kill and the start after it."""
-        if case.sight is not Sight.HUNG:
+        if case.observed is not ObservedState.HUNG:
             return ""
         minutes = range(1, int(KILL_TO_START / MINUTE) + 1)
         moments = (now + minute * MINUTE for minute in minutes)
@@ -634,7 +643,7 @@ class Recovery:
 
     def left_alone(self, case: Case) -> str:
         """Return why a VM would be left alone if it crashed now; empty where nobody asked so."""
-        if self._memory.picture is None:
+        if self._memory.inventory is None:
             return ""
         return self._silenced(case) or quiet(self.setup.quiet, case.name, self._clock.now())
 
@@ -647,77 +656,79 @@ class Recovery:
         """Return who silenced the VM, why and until when; empty where nobody did."""
         if self.setup.silences is None:
             return ""
-        return self.setup.silences.holding(spot(case, self._picture))
+        return self.setup.silences.holding(spot(case, self._inventory))
 
     def _is_news(self, case: Case, decision: Decision) -> bool:
         """Return whether *decision* says something new, and remember that it did."""
-        news = decision.reason, decision.judgement.cause, case.policy.acts
+        news = decision.failed_guard, decision.diagnosis.cause, case.policy.acts
         if self._told.get(decision.uuid) == news and not decision.acts:
             return False
         self._told[decision.uuid] = news
-        self._meter.decided(decision.reason, decision.judgement.cause)
+        self._meter.decided(decision.failed_guard or "none", decision.diagnosis.cause)
         log.info(
             "recovery.decided",
             vm=decision.name,
             vm_id=decision.vm_key,
-            reason=str(decision.reason),
-            ruling=str(decision.judgement.ruling),
-            cause=str(decision.judgement.cause),
+            failed_guard=decision.failed_guard or "none",
+            kind=str(decision.diagnosis.kind),
+            cause=str(decision.diagnosis.cause),
         )
         return True
 
     # What is done.
 
     async def _act(self, case: Case, decision: Decision) -> None:
-        picture = self._picture
-        vm = picture.vms.get(case.uuid)
+        inventory = self._inventory
+        vm = inventory.vms.get(case.uuid)
         if decision.action is None or vm is None:
             return
-        cluster = cluster_of(vm, picture)
+        cluster = cluster_of(vm, inventory)
         warm_since = self._memory.health.warm_since
-        hand = Hand(
-            self._cloud,
-            self._diary.book,
-            self.setup.rules,
+        hand = ActionExecutor(
+            self._platform,
+            self._journal_writer.book,
+            self.setup.limits,
             self._clock,
             forbidden=lambda: self._forbidden(warm_since) or self._silenced(case),
             watched=lambda: self.watched,
         )
         try:
-            number = await self._diary.book.decided(decision)
-            task = Task(
+            number = await self._journal_writer.book.decided(decision)
+            task = ActionRequest(
                 case,
                 decision.action,
                 number,
-                picture.clock,
+                inventory.clock,
                 case.policy,
-                lambda fresh: enrol(_as_it_is(vm, fresh), fresh.tags, cluster, self.setup.wards),
+                lambda fresh: enrol(
+                    _as_it_is(vm, fresh), fresh.tags, cluster, self.setup.enrolment_rules
+                ),
             )
             done = await hand.carry_out(task)
         except JournalError as error:
-            self._diary.lose(error)
+            self._journal_writer.lose(error)
             return
         self._memory.cases[case.uuid] = self._after_acting(case, done)
 
-    def _after_acting(self, case: Case, done: Done) -> Case:
+    def _after_acting(self, case: Case, done: ActionResult) -> Case:
         at = self.watched
         intent = done.intent
         if intent is None:
             log.info("recovery.overtaken", vm=case.name, vm_id=case.key, why=done.why_not)
             return begin_anew(case, Event.SEEN_CHANGING, at=at)
         if intent.sent_at is not None:
-            self._ledger.add(Spent(intent.sent_at, case.uuid, intent.action, intent.reply))
+            self._action_history.add(Spent(intent.sent_at, case.uuid, intent.action, intent.reply))
             case = self._after_sending(case, intent)
         if intent.outcome is None:
             self._intents[case.uuid] = intent
         else:
             self._closed(intent)
-        return after_answer(case, intent, self.setup.rules, at=at)
+        return after_answer(case, intent, self.setup.limits, at=at)
 
     def _after_sending(self, case: Case, intent: Intent) -> Case:
-        rules, at = self.setup.rules, intent.sent_at or self.watched
-        pause = backoff_seconds(case.attempts + 1, rules, dice=self._dice())
-        return after_sending(case, intent, rules, at=at, pause_seconds=pause)
+        limits, at = self.setup.limits, intent.sent_at or self.watched
+        pause = backoff_seconds(case.attempts + 1, limits, dice=self._dice())
+        return after_sending(case, intent, limits, at=at, pause_seconds=pause)
 
     def _forbidden(self, warm_since: float) -> str:
         """
@@ -729,9 +740,9 @@ class Recovery:
         """
         if switch := self.setup.kill_switch():
             return f"{switch} is there"
-        if self._standing.disarm is not None:
+        if self._control_state.disarm is not None:
             return "recovery was disarmed"
-        if self._standing.pause is not None:
+        if self._control_state.pause is not None:
             return "recovery was paused"
         health = self._memory.health
         return health.warm_because if health.warm_since != warm_since else ""
@@ -744,5 +755,5 @@ class Recovery:
 
     async def _note(self) -> None:
         """Write down what has changed, and forget what does not count any more."""
-        if await self._diary.note(self._memory, watched=self.watched):
-            self._ledger.forget(now=self.watched)
+        if await self._journal_writer.note(self._memory, watched=self.watched):
+            self._action_history.forget(now=self.watched)

@@ -1,21 +1,21 @@
-"""Reading the platform's logs for VMs in trouble: seldom, all at once, and provably whole."""
+"""TableRows the platform's logs for VMs in trouble: seldom, all at once, and provably whole."""
 
 from collections.abc import Mapping, Sequence
 
 from exporter.errors import VergeOSError
 from exporter.recovery.detect.context import Logs
 from exporter.recovery.detect.log_patterns import LogMark, LogReading
-from exporter.recovery.model.cases import Case, Cause, Ruling
-from exporter.recovery.model.limits import HOUR, Rules
-from exporter.recovery.model.ports import Cloud
-from exporter.recovery.observe.inventory_checks import Picture
+from exporter.recovery.model.cases import Case, Cause, DiagnosisKind
+from exporter.recovery.model.limits import HOUR, Limits
+from exporter.recovery.model.ports import Platform
+from exporter.recovery.observe.inventory_checks import CheckedInventory
 
 AGAIN_SHARE = 0.25
 """Of the time that a trouble lasts, between two readings of its logs."""
 UNREAD = (Cause.LOGS_UNREAD, Cause.LOGS_INCOMPLETE, Cause.LOGS_UNCLEAR)
 
 
-class Evidence:
+class LogReader:
     """
     What was read of the logs.
 
@@ -24,9 +24,9 @@ class Evidence:
     that has it goes back far enough, and where no such row is to be had, it proves nothing.
     """
 
-    def __init__(self, cloud: Cloud, rules: Rules) -> None:
-        self._cloud = cloud
-        self._rules = rules
+    def __init__(self, platform: Platform, limits: Limits) -> None:
+        self._platform = platform
+        self._limits = limits
         self._mark: LogMark | None = None
         self._logs: dict[str, Logs] = {}
         self._read_for_others_at = float("-inf")
@@ -48,15 +48,17 @@ class Evidence:
             to_act: Whether they are the last thing that is looked at before something is done.
 
         """
-        if case.judgement is None or case.trouble_at is None:
+        if case.diagnosis is None or case.trouble_at is None:
             return False
         logs = self._logs.get(case.uuid)
-        if case.judgement.cause is Cause.LOGS_NOT_SETTLED:
-            return at >= case.trouble_at + self._rules.log_settle_seconds
+        if case.diagnosis.cause is Cause.LOGS_NOT_SETTLED:
+            return at >= case.trouble_at + self._limits.log_settle_seconds
         if logs is None or to_act:
             return to_act
         # A stop may be logged late, so what is held is looked up again, ever more seldom.
-        open_question = case.judgement.cause in UNREAD or case.judgement.ruling is Ruling.CRASHED
+        open_question = (
+            case.diagnosis.cause in UNREAD or case.diagnosis.kind is DiagnosisKind.CRASHED
+        )
         return open_question and at - logs.read_at >= AGAIN_SHARE * (at - case.trouble_at)
 
     def some_of_others(self, cases: Sequence[Case], *, at: float) -> Sequence[Case]:
@@ -66,7 +68,7 @@ class Evidence:
         Such as went down at about the same time, since one that is down for a month needs a
         month's log. Those that went down last and those that wait longest take turns.
         """
-        if not cases or at - self._read_for_others_at < self._rules.log_others_seconds:
+        if not cases or at - self._read_for_others_at < self._limits.log_others_seconds:
             return ()
         self._read_for_others_at = at
         self._last_first = not self._last_first
@@ -76,14 +78,14 @@ class Evidence:
 
     def is_unread(self, case: Case, *, at: float) -> bool:
         """Return whether nobody has looked yet who made *case* stop, and the log has settled."""
-        settled = at >= case.since + self._rules.log_settle_seconds
+        settled = at >= case.since + self._limits.log_settle_seconds
         return settled and case.up_clock is not None and case.uuid not in self._logs
 
-    async def read(self, cases: Sequence[Case], picture: Picture, *, at: float) -> None:
+    async def read(self, cases: Sequence[Case], inventory: CheckedInventory, *, at: float) -> None:
         """Read the logs of *cases* and of their nodes, in one request."""
         machines = {case.machine for case in cases}
         for case in cases:
-            node = picture.nodes.get(case.node or 0)
+            node = inventory.nodes.get(case.node or 0)
             if node is not None and node.machine is not None:
                 machines.add(node.machine)
         dated = [self._since(case) for case in cases if case.up_clock is not None]
@@ -98,16 +100,16 @@ class Evidence:
 
     def _since(self, case: Case) -> float:
         """Return the platform's time from which on the log speaks of *case*'s trouble."""
-        return (case.up_clock or 0.0) - self._rules.log_before_seconds
+        return (case.up_clock or 0.0) - self._limits.log_before_seconds
 
     async def _read(self, machines: Sequence[int], since: float) -> LogReading:
         mark = self._mark
         if mark is not None and mark.at < since:
-            reading = await self._cloud.logs(machines, since, mark)
+            reading = await self._platform.logs(machines, since, mark)
             if reading.complete:
                 return reading
             # Every row is cleared away in the end; perhaps that was the turn of this one.
-        mark = await self._cloud.log_mark(since)
-        reading = await self._cloud.logs(machines, since, mark)
+        mark = await self._platform.log_mark(since)
+        reading = await self._platform.logs(machines, since, mark)
         self._mark = mark if reading.complete else None
         return reading

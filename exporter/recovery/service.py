@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.clock import Clock
 from exporter.errors import JournalError
-from exporter.executor import offload
+from exporter.executor import run_in_thread
 from exporter.recovery.engine import Recovery
 from exporter.recovery.model.cases import Case
-from exporter.recovery.model.commands import Order, OrderKind
+from exporter.recovery.model.commands import Command, CommandKind
 from exporter.recovery.model.limits import DAY
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.states import State
 from exporter.recovery.report.events import (
-    Line,
+    TimelineEvent,
     line_of_attempt,
     line_of_change,
     line_of_decision,
@@ -33,13 +33,13 @@ from exporter.recovery.report.explain import (
     explain,
     sentence,
 )
-from exporter.recovery.report.summary import Account, Records, account
+from exporter.recovery.report.summary import Records, RecoverySummary, account
 from exporter.web.ports import (
     AmbiguousNameError,
     Brief,
     Care,
+    CommandInForce,
     Given,
-    OrderInForce,
     UnknownNameError,
 )
 
@@ -69,15 +69,15 @@ URGENCY = (
     State.PLATFORM,
     State.SUSPECT,
     State.PROBATION,
-    State.INTENDED,
+    State.STOPPED,
     State.BASELINE,
     State.HEALTHY,
 )
 """Those in need of a person first."""
 
 
-CALM = (State.HEALTHY,)
-CALM_OF_OTHERS = (State.HEALTHY, State.BASELINE, State.INTENDED)
+CLOSED = (State.HEALTHY,)
+CALM_OF_OTHERS = (State.HEALTHY, State.BASELINE, State.STOPPED)
 """Nothing is to be said of VMs in these states, unless somebody asks."""
 
 
@@ -102,7 +102,7 @@ class _Papers(NamedTuple):
     decisions: dict[str, list[Decided]]
 
 
-class Desk:
+class RecoveryService:
     """
     Answers for every cloud that recovery looks after.
 
@@ -168,7 +168,7 @@ class Desk:
         case = recovery.memory.cases.get(named.uuid)
         if case is not None:
             return explain(self._about(named.system, recovery, case, papers))
-        picture = recovery.memory.picture
+        inventory = recovery.memory.inventory
         return explain(
             About(
                 system=named.system,
@@ -180,18 +180,18 @@ class Desk:
                 enrolment=recovery.memory.enrolments.get(named.uuid),
                 changes=papers.changes.get(named.uuid, ()),
                 attempts=papers.attempts.get(named.uuid, ()),
-                gone=picture is not None and named.uuid not in picture.vms,
+                gone=inventory is not None and named.uuid not in inventory.vms,
             )
         )
 
     async def log(
         self, vm: str | None = None, system: str | None = None, *, limit: int
-    ) -> Sequence[Line]:
+    ) -> Sequence[TimelineEvent]:
         """Return what happened, newest first; to VMs that nobody enrolled only if one is named."""
         named = await self._find(vm, system) if vm is not None else None
         chosen = {named.system: named.recovery} if named is not None else self._chosen(system)
         journal = self._open_journal()
-        lines: list[Line] = []
+        lines: list[TimelineEvent] = []
         for name, recovery in chosen.items():
             uuid = named.uuid if named is not None else None
             key = recovery.key
@@ -206,17 +206,17 @@ class Desk:
             lines += [line_of_attempt(one, name) for one in await journal.intents(key, uuid, limit)]
             lines += [
                 line_of_order(one, name, vm=_name_of(one, recovery))
-                for one in await journal.orders(key, limit)
+                for one in await journal.commands(key, limit)
                 if uuid in (None, one.uuid)
             ]
         return sorted(lines, key=lambda line: line.time, reverse=True)[:limit]
 
-    async def actions(self, system: str | None = None, *, limit: int) -> Sequence[Line]:
+    async def actions(self, system: str | None = None, *, limit: int) -> Sequence[TimelineEvent]:
         """Return what was done lately, newest first; empty where nobody can tell."""
         journal = self._journal()
         if journal is None:
             return []
-        lines: list[Line] = []
+        lines: list[TimelineEvent] = []
         for name, recovery in self._chosen(system).items():
             try:
                 done = await journal.intents(recovery.key, limit=limit)
@@ -225,7 +225,7 @@ class Desk:
             lines += [line_of_attempt(one, name) for one in done]
         return sorted(lines, key=lambda line: line.time, reverse=True)[:limit]
 
-    async def report(self, system: str | None = None, *, days: float) -> Sequence[Account]:
+    async def report(self, system: str | None = None, *, days: float) -> Sequence[RecoverySummary]:
         """Return the account of each cloud's last *days*."""
         journal = self._open_journal()
         until = self._clock.now()
@@ -234,11 +234,11 @@ class Desk:
         for name, recovery in self._chosen(system).items():
             stretch = await journal.since(recovery.key, since)
             accounts.append(
-                await offload(
+                await run_in_thread(
                     account,
                     Records(stretch.changes, stretch.decisions, stretch.intents),
                     system=name,
-                    mode=recovery.setup.rules.mode.value,
+                    mode=recovery.setup.limits.mode.value,
                     since=since,
                     until=until,
                     strangers=frozenset(
@@ -250,9 +250,9 @@ class Desk:
 
     # What is to be.
 
-    async def order(
+    async def command(
         self,
-        kind: OrderKind,
+        kind: CommandKind,
         *,
         owner: str,
         reason: str,
@@ -270,7 +270,7 @@ class Desk:
 
         async def give(name: str, recovery: Recovery) -> Given | str:
             try:
-                order = await recovery.order(
+                command = await recovery.command(
                     kind,
                     owner=owner,
                     reason=reason,
@@ -281,8 +281,8 @@ class Desk:
                 return f"{name}: {error}"
             for successor in self._recoveries().values():  # of a reload in the meantime
                 if successor.key == recovery.key and successor is not recovery:
-                    successor.heed(order)
-            return _given(order, name, recovery, named)
+                    successor.heed(command)
+            return _given(command, name, recovery, named)
 
         # All at once: who is told to stop must not act on because another cloud is slow.
         answers = await asyncio.gather(*(give(name, one) for name, one in chosen.items()))
@@ -312,29 +312,29 @@ class Desk:
         raise UnknownNameError(f"no cloud is called {system!r}; those looked after are {known}")
 
     def _care(self, name: str, recovery: Recovery) -> Care:
-        memory, orders = recovery.memory, recovery.orders
+        memory, commands = recovery.memory, recovery.commands
         journal = self._journal()
-        posture, because = recovery.stance
+        readiness, because = recovery.readiness_now
         cases = memory.cases.values()
         states = _counted(case for case in cases if case.policy.acts)
         return Care(
             system=name,
             url=recovery.key,
-            mode=recovery.setup.rules.mode.value,
-            posture=posture.value,
+            mode=recovery.setup.limits.mode.value,
+            readiness=readiness.value,
             because=because,
             kill_switch=recovery.kill_switch,
             kill_switch_file=recovery.setup.kill_switch_file,
             silences_unknown=recovery.silences_unknown,
-            paused=self._in_force(orders.pause, recovery),
-            disarmed=self._in_force(orders.disarm, recovery),
+            paused=self._in_force(commands.pause, recovery),
+            disarmed=self._in_force(commands.disarm, recovery),
             journal=journal.place if journal is not None else "",
             journal_problem=recovery.journal_problem,
             vms=sum(states.values()),
             states=states,
             others=_counted(case for case in cases if not case.policy.acts),
             under_way=tuple(sorted(intent.name for intent in recovery.intents.values())),
-            picture_at=memory.seen_time,
+            inventory_at=memory.seen_time,
             unseen=self._unseen(recovery),
         )
 
@@ -343,30 +343,30 @@ class Desk:
         seen, now = recovery.memory.seen_time, self._clock.now()
         if seen is None:
             return "nothing has been seen of it yet"
-        if (now - seen).total_seconds() <= recovery.setup.rules.hole_seconds:
+        if (now - seen).total_seconds() <= recovery.setup.limits.max_gap_seconds:
             return ""
         return f"nothing has been seen of it since {seen:%Y-%m-%d %H:%M:%S} UTC"
 
-    def _in_force(self, order: Order | None, recovery: Recovery) -> OrderInForce | None:
-        if order is None:
+    def _in_force(self, command: Command | None, recovery: Recovery) -> CommandInForce | None:
+        if command is None:
             return None
-        return OrderInForce(
-            owner=order.owner,
-            reason=order.reason,
-            since=order.time,
-            left_seconds=order.until - recovery.watched if order.until is not None else None,
+        return CommandInForce(
+            owner=command.owner,
+            reason=command.reason,
+            since=command.time,
+            left_seconds=command.until - recovery.watched if command.until is not None else None,
         )
 
     def _about(self, system: str, recovery: Recovery, case: Case, papers: _Papers) -> About:
-        decision, mode = recovery.decision(case.uuid), recovery.setup.rules.mode
+        decision, mode = recovery.decision(case.uuid), recovery.setup.limits.mode
         written = next(iter(papers.decisions.get(case.uuid, ())), None)
         if decision is None and written is not None and written.decision.mode is mode:
             decision = written.decision
         same = (
             written is not None
             and decision is not None
-            and written.decision.reason is decision.reason
-            and written.decision.judgement.cause is decision.judgement.cause
+            and written.decision.failed_guard is decision.failed_guard
+            and written.decision.diagnosis.cause is decision.diagnosis.cause
         )
         return about_case(case, system=system, now=self._clock.now())._replace(
             unseen=self._unseen(recovery),
@@ -451,17 +451,17 @@ class Desk:
                 "ask for it by its uuid, or say which system"
             )
         where = system or ", ".join(chosen)
-        blind = [one.journal_problem for one in chosen.values() if one.memory.picture is None]
+        blind = [one.journal_problem for one in chosen.values() if one.memory.inventory is None]
         if not known and any(blind):
             raise JournalError(
                 f"nobody knows the VMs of {where} yet: {'; '.join(filter(None, blind))}"
             )
-        unseen = [name for name, one in chosen.items() if one.memory.picture is None]
+        unseen = [name for name, one in chosen.items() if one.memory.inventory is None]
         if unseen:
             raise UnknownNameError(
                 f"recovery has not seen {', '.join(unseen)} yet; ask again in half a minute"
             )
-        near = await offload(_names_like, wanted, {one.name for one in known})
+        near = await run_in_thread(_names_like, wanted, {one.name for one in known})
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise UnknownNameError(f"no VM is called {wanted!r} in {where}{hint}")
 
@@ -490,7 +490,7 @@ def _counted(cases: Iterable[Case]) -> dict[str, int]:
 
 def _is_remarkable(case: Case) -> bool:
     """Return whether something is to be said of a VM; of one that nobody enrolled only trouble."""
-    return case.state not in (CALM if case.policy.acts else CALM_OF_OTHERS)
+    return case.state not in (CLOSED if case.policy.acts else CALM_OF_OTHERS)
 
 
 def _is_ours(uuid: str, recovery: Recovery) -> bool:
@@ -511,7 +511,7 @@ def _known(system: str, recovery: Recovery) -> list[_Named]:
         uuid: _Named(system, recovery, uuid, case.key, case.name)
         for uuid, case in memory.cases.items()
     }
-    vms = memory.picture.vms if memory.picture is not None else {}
+    vms = memory.inventory.vms if memory.inventory is not None else {}
     for uuid, vm in vms.items():
         if uuid not in found:
             found[uuid] = _Named(system, recovery, uuid, vm.config.key, vm.config.name)
@@ -538,22 +538,22 @@ def _matching(known: Sequence[_Named], wanted: str) -> list[_Named]:
     return []
 
 
-def _name_of(order: Order, recovery: Recovery) -> str:
-    case = recovery.memory.cases.get(order.uuid or "")
-    return case.name if case is not None else order.uuid or ""
+def _name_of(command: Command, recovery: Recovery) -> str:
+    case = recovery.memory.cases.get(command.uuid or "")
+    return case.name if case is not None else command.uuid or ""
 
 
-def _given(order: Order, system: str, recovery: Recovery, vm: _Named | None) -> Given:
-    stance, pause = recovery.stance, recovery.orders.pause
+def _given(command: Command, system: str, recovery: Recovery, vm: _Named | None) -> Given:
+    readiness_now, pause = recovery.readiness_now, recovery.commands.pause
     return Given(
         system=system,
-        kind=order.kind.value,
-        owner=order.owner,
-        reason=order.reason,
-        time=order.time,
-        seconds=order.until - order.at if order.until is not None else None,
+        kind=command.kind.value,
+        owner=command.owner,
+        reason=command.reason,
+        time=command.time,
+        seconds=command.until - command.at if command.until is not None else None,
         paused_seconds=pause.until - recovery.watched if pause and pause.until else None,
         vm=vm.name if vm is not None else "",
-        posture=stance.posture.value,
-        because=stance.because,
+        readiness=readiness_now.readiness.value,
+        because=readiness_now.because,
     )

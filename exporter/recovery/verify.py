@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-from exporter.recovery.model.cases import Action, Case, Intent, Outcome, Reply, Sight
-from exporter.recovery.model.limits import Rules
+from exporter.recovery.model.cases import Action, Case, Intent, ObservedState, Outcome, Reply
+from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.states import OPEN
 
-LEAVING = frozenset({Sight.STOPPING, Sight.HIBERNATED})
-ON_ITS_WAY = frozenset({Sight.BUSY, Sight.STOPPING})
+LEAVING = frozenset({ObservedState.STOPPING, ObservedState.HIBERNATED})
+ON_ITS_WAY = frozenset({ObservedState.BUSY, ObservedState.STOPPING})
 
 
 class Finding(NamedTuple):
@@ -22,14 +22,14 @@ class Finding(NamedTuple):
     """Whether somebody stopped the VM again."""
 
 
-def deadline_seconds(action: Action, rules: Rules) -> float:
+def deadline_seconds(action: Action, limits: Limits) -> float:
     """Return how long *action* may take to show."""
     if action is Action.POWER_ON:
-        return rules.verify_power_on_seconds
-    return rules.verify_reset_seconds
+        return limits.verify_power_on_seconds
+    return limits.verify_reset_seconds
 
 
-def verify(intent: Intent, case: Case | None, rules: Rules, *, at: float) -> Finding:
+def verify(intent: Intent, case: Case | None, limits: Limits, *, at: float) -> Finding:
     """
     Return what has become of *intent*.
 
@@ -45,19 +45,21 @@ def verify(intent: Intent, case: Case | None, rules: Rules, *, at: float) -> Fin
     if case is None or case.state not in OPEN:
         over = at >= intent.deadline
         return Finding(Outcome.UNKNOWN if over else None, "it is another one by now")
-    if case.sight is (Sight.DOWN if intent.action is Action.KILL else Sight.UP):
-        return Finding(Outcome.CONFIRMED, f"it is {case.sight}")
-    if intent.action is Action.POWER_ON and case.sight in LEAVING:
+    if case.observed is (ObservedState.DOWN if intent.action is Action.KILL else ObservedState.UP):
+        return Finding(Outcome.CONFIRMED, f"it is {case.observed}")
+    if intent.action is Action.POWER_ON and case.observed in LEAVING:
         why = f"it is {case.word}: somebody stops it again"
         return Finding(Outcome.FAILED, why, overruled=True)
-    on_its_way = case.sight in ON_ITS_WAY
+    on_its_way = case.observed in ON_ITS_WAY
     lost = intent.reply is None or intent.reply is Reply.LOST
     waited = at - intent.sent_at
-    if lost and not on_its_way and waited >= rules.verify_lost_seconds:
-        return Finding(Outcome.UNKNOWN, f"no answer came, and it is {case.sight} {waited:.0f} s on")
+    if lost and not on_its_way and waited >= limits.verify_lost_seconds:
+        return Finding(
+            Outcome.UNKNOWN, f"no answer came, and it is {case.observed} {waited:.0f} s on"
+        )
     if at < intent.deadline:
-        return Finding(None, f"it is {case.sight}")
+        return Finding(None, f"it is {case.observed}")
     if on_its_way and not intent.extended:
-        return Finding(None, f"it is {case.sight}, and gets more time", extend=True)
+        return Finding(None, f"it is {case.observed}, and gets more time", extend=True)
     outcome = Outcome.UNKNOWN if lost else Outcome.FAILED
-    return Finding(outcome, f"it is {case.sight} after {waited:.0f} s")
+    return Finding(outcome, f"it is {case.observed} after {waited:.0f} s")

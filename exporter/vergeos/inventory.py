@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
-from exporter.model import VM, Identity, Snapshot
+from exporter.model import VM, Identity, Inventory
 from exporter.vergeos import tables
 
 
 def join(
     rows: Mapping[str, Any], *, system_name: str, identity: Identity | None, taken_at: datetime
-) -> Snapshot:
+) -> Inventory:
     """
     Return the picture that *rows* draw.
 
@@ -30,7 +30,7 @@ def join(
     nics = rows.get(tables.MACHINE_NICS.name, {})
     disks = rows.get(tables.MACHINE_DRIVES.name, {})
     nodes = rows.get(tables.NODES.name, {})
-    return Snapshot(
+    return Inventory(
         system_name=system_name,
         identity=identity,
         taken_at=taken_at,

@@ -19,10 +19,10 @@ from exporter.errors import (
     UnauthorizedError,
     VergeOSError,
 )
-from exporter.executor import offload
+from exporter.executor import run_in_thread
 from exporter.recovery.detect.log_patterns import LogMark, LogReading
 from exporter.recovery.model.cases import Action, Reply
-from exporter.recovery.model.ports import Answer, FreshVM
+from exporter.recovery.model.ports import ActionReply, FreshVM
 from exporter.vergeos import rows
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.tables import TAG_MEMBERS, VMS
@@ -53,7 +53,7 @@ LONGEST_FILTER = 5500
 """In characters, encoded: servers refuse URLs of some 8000."""
 BIG_BODY_BYTES = 32 * 1024
 FORBIDDEN_WAIT_SECONDS = 1800.0
-"""How long to believe that we may not act."""
+"""How long to check_inventory that we may not act."""
 UNTIMELY = frozenset({408, 425, 429})
 """Refusals that say nothing of the request itself."""
 SAYS_NOTHING, NO_ROOM = 500, 507
@@ -124,7 +124,7 @@ class Operations:
         if len(body) < BIG_BODY_BYTES:
             reading = rows.log_rows(body, LOGS_PATH)
         else:
-            reading = await offload(rows.log_rows, body, LOGS_PATH)
+            reading = await run_in_thread(rows.log_rows, body, LOGS_PATH)
         found = reading.rows
         return LogReading(
             tuple(
@@ -174,15 +174,15 @@ class Operations:
         tags = _whole(rows.tags(await self._read(TAG_MEMBERS.endpoint, query), path), path)
         return found[vm_key]._replace(tags=tags.get(vm_key, frozenset()))
 
-    async def act(self, vm_key: int, action: Action, /) -> Answer:
+    async def act(self, vm_key: int, action: Action, /) -> ActionReply:
         """Ask once for *action*; never twice, whatever happens."""
         if self._actor is None:
-            return Answer(Reply.NOT_SENT, f"{action} was not sent: {self.why_not}")
+            return ActionReply(Reply.NOT_SENT, f"{action} was not sent: {self.why_not}")
         order = {"vm": vm_key, **ORDERS[action]}
         try:
             came = await self._actor.act(ACTIONS_PATH, order, endpoint="vm_actions")
         except VergeOSError as error:
-            answer = Answer(reply_of(action, error), str(error))
+            answer = ActionReply(reply_of(action, error), str(error))
         else:
             answer = _answer_of(came.status, came.body)
         if answer.reply is Reply.FORBIDDEN:
@@ -237,13 +237,13 @@ def reply_of(action: Action, error: VergeOSError) -> Reply:
     return Reply.LOST if status == SAYS_NOTHING else Reply.REFUSED
 
 
-def _answer_of(status: int, body: bytes) -> Answer:
+def _answer_of(status: int, body: bytes) -> ActionReply:
     if body.lstrip().startswith(b"<"):  # a login page or a proxy answers 200 to anything
-        return Answer(Reply.LOST, f"answered {status} with HTML: this is not VergeOS speaking")
-    return Answer(Reply.ACCEPTED, f"answered {status}")
+        return ActionReply(Reply.LOST, f"answered {status} with HTML: this is not VergeOS speaking")
+    return ActionReply(Reply.ACCEPTED, f"answered {status}")
 
 
-def _whole(reading: "rows.Reading[dict[int, rows.T]]", path: str) -> "dict[int, rows.T]":
+def _whole(reading: "rows.TableRows[dict[int, rows.T]]", path: str) -> "dict[int, rows.T]":
     """Return the rows of *reading*, of which none may be missing."""
     if reading.skipped:
         raise BadReplyError(path, f"gave a row that cannot be read: {reading.problem}")

@@ -22,7 +22,7 @@ import msgspec
 
 from exporter.errors import BadReplyError
 from exporter.model import (
-    KNOWN_WORDS,
+    KNOWN_STATUS_WORDS,
     Cluster,
     Disk,
     DiskStats,
@@ -57,7 +57,7 @@ U = TypeVar("U")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading(Generic[T_co]):
+class TableRows(Generic[T_co]):
     """The rows of one answer, and what could not be read of it."""
 
     rows: T_co
@@ -69,78 +69,78 @@ class Reading(Generic[T_co]):
     unknown_words: frozenset[str] = frozenset()
     """Status words that this version of Vergewatch does not know."""
 
-    def holding(self, rows: U, count: int) -> "Reading[U]":
+    def holding(self, rows: U, count: int) -> "TableRows[U]":
         """Return the same reading of other *rows*."""
-        return Reading(rows, count, self.skipped, self.problem, self.unknown_words)
+        return TableRows(rows, count, self.skipped, self.problem, self.unknown_words)
 
 
 class _SkipRowError(Exception):
     """The row cannot be used; the message says why."""
 
 
-def vm_configs(body: bytes, path: str) -> Reading[tuple[VMConfig, ...]]:
+def vm_configs(body: bytes, path: str) -> TableRows[tuple[VMConfig, ...]]:
     """Return the VMs sorted by key, without snapshots even where the filter let some through."""
     reading = _read(body, path, wire.VM_SHAPE, _vm_config)
     live = [vm for vm in reading.rows.values() if vm is not None]
     return reading.holding(tuple(sorted(live, key=lambda vm: vm.key)), len(live))
 
 
-def vm_snapshot_count(body: bytes, path: str) -> Reading[int]:
+def vm_snapshot_count(body: bytes, path: str) -> TableRows[int]:
     """Return how many rows of ``vms`` are snapshots, counted here: the filter may be ignored."""
     reading = _read(body, path, wire.VM_SHAPE, lambda row, _: bool(row.is_snapshot))
     count = sum(reading.rows.values())
     return reading.holding(count, count)
 
 
-def machine_statuses(body: bytes, path: str) -> Reading[dict[int, MachineStatus]]:
+def machine_statuses(body: bytes, path: str) -> TableRows[dict[int, MachineStatus]]:
     """Return live states by machine."""
     reading = _read(body, path, wire.STATUS_SHAPE, _machine_status, key=attrgetter("machine"))
-    unknown = {status.word for status in reading.rows.values()} - KNOWN_WORDS - {NO_WORD}
+    unknown = {status.word for status in reading.rows.values()} - KNOWN_STATUS_WORDS - {NO_WORD}
     return replace(reading, unknown_words=frozenset(unknown))
 
 
-def guests(body: bytes, path: str) -> Reading[dict[int, Guest]]:
+def guests(body: bytes, path: str) -> TableRows[dict[int, Guest]]:
     """Return what guest agents say, by machine; machines without one are not among them."""
     reading = _read(body, path, wire.GUEST_SHAPE, _guest, key=attrgetter("machine"))
     found = {machine: guest for machine, guest in reading.rows.items() if guest is not None}
     return reading.holding(found, reading.count)
 
 
-def machine_stats(body: bytes, path: str) -> Reading[dict[int, MachineStats]]:
+def machine_stats(body: bytes, path: str) -> TableRows[dict[int, MachineStats]]:
     """Return load figures by machine."""
     return _read(body, path, wire.STATS_SHAPE, _machine_stats, key=attrgetter("machine"))
 
 
-def nics(body: bytes, path: str) -> Reading[dict[int, tuple[Nic, ...]]]:
+def nics(body: bytes, path: str) -> TableRows[dict[int, tuple[Nic, ...]]]:
     """Return network cards by machine, each with a name that is unique there."""
     reading = _read(body, path, wire.NIC_SHAPE, _nic)
     return reading.holding(_by_machine(reading.rows.values()), reading.count)
 
 
-def disks(body: bytes, path: str) -> Reading[dict[int, tuple[Disk, ...]]]:
+def disks(body: bytes, path: str) -> TableRows[dict[int, tuple[Disk, ...]]]:
     """Return drives by machine, each with a name that is unique there."""
     reading = _read(body, path, wire.DRIVE_SHAPE, _disk)
     return reading.holding(_by_machine(reading.rows.values()), reading.count)
 
 
-def disk_stats(body: bytes, path: str) -> Reading[dict[int, DiskStats]]:
+def disk_stats(body: bytes, path: str) -> TableRows[dict[int, DiskStats]]:
     """Return drive statistics by the drive they belong to."""
     return _read(body, path, wire.DRIVE_STATS_SHAPE, _disk_stats, key=attrgetter("parent_drive"))
 
 
-def clusters(body: bytes, path: str) -> Reading[dict[int, Cluster]]:
+def clusters(body: bytes, path: str) -> TableRows[dict[int, Cluster]]:
     """Return clusters by key."""
     return _read(
         body, path, wire.CLUSTER_SHAPE, lambda row, key: Cluster(key, row.name or f"#{key}")
     )
 
 
-def nodes(body: bytes, path: str) -> Reading[dict[int, Node]]:
+def nodes(body: bytes, path: str) -> TableRows[dict[int, Node]]:
     """Return physical nodes by key, without their status."""
     return _read(body, path, wire.NODE_SHAPE, _node, key=lambda row: row.id or row.key)
 
 
-def tags(body: bytes, path: str) -> Reading[dict[int, frozenset[str]]]:
+def tags(body: bytes, path: str) -> TableRows[dict[int, frozenset[str]]]:
     """Return the tags of VMs, by VM; what else has tags is passed over."""
     reading = _read(body, path, wire.TAG_MEMBER_SHAPE, _vm_and_tag)
     found: dict[int, set[str]] = {}
@@ -150,12 +150,12 @@ def tags(body: bytes, path: str) -> Reading[dict[int, frozenset[str]]]:
     return reading.holding({vm: frozenset(names) for vm, names in found.items()}, len(pairs))
 
 
-def log_rows(body: bytes, path: str) -> Reading[dict[int, LogRow]]:
+def log_rows(body: bytes, path: str) -> TableRows[dict[int, LogRow]]:
     """Return what was logged, by key."""
     return _read(body, path, wire.LOG_SHAPE, _log_row)
 
 
-def lone_vms(body: bytes, path: str) -> Reading[dict[int, FreshVM]]:
+def lone_vms(body: bytes, path: str) -> TableRows[dict[int, FreshVM]]:
     """Return VMs as they are right now, by key and without their tags."""
     return _read(body, path, wire.LONE_VM_SHAPE, _lone_vm)
 
@@ -191,7 +191,7 @@ def _read(
     shape: wire.Shape,
     convert: Callable[[Any, int], T],
     key: Callable[[Any], wire.Reference] = attrgetter("key"),
-) -> Reading[dict[int, T]]:
+) -> TableRows[dict[int, T]]:
     """Decode *body* into rows by key; the second of two rows with one key is skipped."""
     found: dict[int, T] = {}
     problems: list[str] = []
@@ -209,7 +209,7 @@ def _read(
     if problems and not found:
         raise BadReplyError(path, f"gave {len(problems)} rows and none can be read: {problems[0]}")
     first = f"{path}: {problems[0]}" if problems else None
-    return Reading(found, len(found), len(problems), first)
+    return TableRows(found, len(found), len(problems), first)
 
 
 def _number(reference: Any) -> int | None:
@@ -258,7 +258,7 @@ def _vm_config(row: wire.VM, key: int) -> VMConfig | None:
 
 def _machine_status(row: wire.Status, machine: int) -> MachineStatus:
     word = _word(row.status) or NO_WORD
-    if word not in KNOWN_WORDS and not WORD_SHAPE.fullmatch(word):
+    if word not in KNOWN_STATUS_WORDS and not WORD_SHAPE.fullmatch(word):
         raise _SkipRowError(f"machine {machine} has the status {word[:40]!r}, which is no word")
     return MachineStatus(
         machine=machine,

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from exporter.errors import BadReplyError, ForbiddenError, VergeOSError
-from exporter.executor import offload
+from exporter.executor import run_in_thread
 from exporter.model import Identity
 from exporter.vergeos import rows, tables, wire
 from exporter.vergeos.client import VergeOSClient
-from exporter.vergeos.rows import Reading
+from exporter.vergeos.rows import TableRows
 from exporter.vergeos.tables import Table
 
 IDENTITY = "identity"
@@ -22,7 +22,7 @@ VERSION_PATH = "/version.json"
 NOT_FOR_US = frozenset({404, 405, 422})
 SMALL_BODY_BYTES = 32 * 1024
 
-_DECODERS: dict[str, Callable[[bytes, str], Reading[Any]]] = {
+_DECODERS: dict[str, Callable[[bytes, str], TableRows[Any]]] = {
     tables.VMS.name: rows.vm_configs,
     tables.MACHINE_STATUS.name: rows.machine_statuses,
     tables.GUESTS.name: rows.guests,
@@ -38,14 +38,14 @@ _DECODERS: dict[str, Callable[[bytes, str], Reading[Any]]] = {
 _TABLES = {table.name: table for table in (*tables.TABLES, tables.TAG_MEMBERS)}
 
 
-def decoder_of(table: str) -> Callable[[bytes, str], Reading[Any]]:
+def decoder_of(table: str) -> Callable[[bytes, str], TableRows[Any]]:
     """Return what turns an answer's body, and the path for errors, into the rows of *table*."""
     return _DECODERS[table]
 
 
 class _Last(NamedTuple):
     digest: bytes
-    reading: Reading[Any]
+    reading: TableRows[Any]
 
 
 class VergeOSSource:
@@ -66,7 +66,7 @@ class VergeOSSource:
         self._page_rows = page_rows
         self._last: dict[str, _Last] = {}
 
-    async def read(self, name: str) -> Reading[Any]:
+    async def read(self, name: str) -> TableRows[Any]:
         """
         Return today's rows of the table *name*.
 
@@ -75,14 +75,14 @@ class VergeOSSource:
 
         """
         if name == IDENTITY:
-            return Reading(await self._identity(), 1)
+            return TableRows(await self._identity(), 1)
         table = _TABLES[name]
         body = await self._whole(table)
         if len(body) < SMALL_BODY_BYTES:
             return self._decoded(table, body)
-        return await offload(self._decoded, table, body)
+        return await run_in_thread(self._decoded, table, body)
 
-    def _decoded(self, table: Table, body: bytes) -> Reading[Any]:
+    def _decoded(self, table: Table, body: bytes) -> TableRows[Any]:
         digest = hashlib.sha256(body).digest()
         last = self._last.get(table.name)
         if last is not None and last.digest == digest:
@@ -104,7 +104,7 @@ class VergeOSSource:
         Read page after page until one is empty; any failure is the whole's.
 
         Each page begins after the last key of the one before, and not at a number of rows:
-        rows that vanish meanwhile then shift no others out of sight.
+        rows that vanish meanwhile then shift no others out of observed.
         """
         found: list[msgspec.Raw] = []
         after = 0

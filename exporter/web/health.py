@@ -19,7 +19,7 @@ class State(Enum):
 
 def state_of(report: SystemReport) -> State:
     """Return the word for *report*; what its owner has to see to comes first."""
-    if not report.key_accepted:
+    if not report.authenticated:
         return State.REFUSED
     if report.up:
         return State.UP

@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler, Middleware
 from exporter.clock import Clock
 from exporter.web.auth import BasicAuth
 from exporter.web.ratelimit import TokenBucket
-from exporter.web.reloadable_config import LiveWebConfig
+from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.webconfig import WebConfig
 
 log = structlog.get_logger()
@@ -24,7 +24,7 @@ NO_CONFIG = WebConfig()
 class Gate:
     """The web configuration, applied to each request as it is at that moment."""
 
-    def __init__(self, live: LiveWebConfig | None, clock: Clock) -> None:
+    def __init__(self, live: ReloadableWebConfig | None, clock: Clock) -> None:
         self._live = live
         self._clock = clock
         self._auth = BasicAuth()

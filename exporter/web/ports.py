@@ -9,10 +9,10 @@ import msgspec
 from exporter.errors import VergewatchError
 from exporter.exposition.formats import Format
 from exporter.model import SystemReport
-from exporter.recovery.model.commands import OrderKind
-from exporter.recovery.report.events import Line
+from exporter.recovery.model.commands import CommandKind
+from exporter.recovery.report.events import TimelineEvent
 from exporter.recovery.report.explain import Explanation
-from exporter.recovery.report.summary import Account
+from exporter.recovery.report.summary import RecoverySummary
 
 
 class Pages(Protocol):
@@ -60,7 +60,7 @@ class AmbiguousNameError(VergewatchError):
     """Several VMs go by that name; the message lists them."""
 
 
-class OrderInForce(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class CommandInForce(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What somebody told recovery, and is so still."""
 
     owner: str
@@ -87,7 +87,7 @@ class Care(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     system: str
     url: str
     mode: str
-    posture: str
+    readiness: str
     """What it is ready for, in one word."""
     because: str
     kill_switch: str = ""
@@ -96,8 +96,8 @@ class Care(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Where it would be."""
     silences_unknown: str = ""
     """Why nobody knows what is silenced; empty while that is known, or does not matter."""
-    paused: OrderInForce | None = None
-    disarmed: OrderInForce | None = None
+    paused: CommandInForce | None = None
+    disarmed: CommandInForce | None = None
     journal: str = ""
     """Where it is; empty while it is not open."""
     journal_problem: str = ""
@@ -109,7 +109,7 @@ class Care(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How many are in each state of those that are only looked at, since nobody enrolled them."""
     under_way: tuple[str, ...] = ()
     """The VMs with an action whose outcome is not known yet."""
-    picture_at: datetime | None = None
+    inventory_at: datetime | None = None
     """When the last picture was taken that was believed."""
     unseen: str = ""
     """Since when nothing was seen of the cloud; empty while it is watched."""
@@ -127,12 +127,12 @@ class Given(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     paused_seconds: float | None = None
     """How long it stays paused, which may be by a longer pause of somebody else's."""
     vm: str = ""
-    posture: str
+    readiness: str
     """How recovery stands now."""
     because: str
 
 
-class Desk(Protocol):
+class RecoveryService(Protocol):
     """
     Where people ask about recovery, and steer it.
 
@@ -159,21 +159,21 @@ class Desk(Protocol):
 
     async def log(
         self, vm: str | None = None, system: str | None = None, *, limit: int
-    ) -> Sequence[Line]:
+    ) -> Sequence[TimelineEvent]:
         """Return what happened, newest first."""
         ...
 
-    async def actions(self, system: str | None = None, *, limit: int) -> Sequence[Line]:
+    async def actions(self, system: str | None = None, *, limit: int) -> Sequence[TimelineEvent]:
         """Return what was done lately, newest first; empty where nobody can tell."""
         ...
 
-    async def report(self, system: str | None = None, *, days: float) -> Sequence[Account]:
+    async def report(self, system: str | None = None, *, days: float) -> Sequence[RecoverySummary]:
         """Return the account of each cloud's last *days*."""
         ...
 
-    async def order(
+    async def command(
         self,
-        kind: OrderKind,
+        kind: CommandKind,
         *,
         owner: str,
         reason: str,

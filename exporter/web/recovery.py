@@ -10,9 +10,9 @@ from aiohttp import hdrs, web
 from pydantic import SecretStr
 
 from exporter.errors import JournalError
-from exporter.recovery.model.commands import OrderKind
+from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.limits import DAY, HOUR
-from exporter.web.ports import AmbiguousNameError, Desk, Reload, UnknownNameError
+from exporter.web.ports import AmbiguousNameError, RecoveryService, Reload, UnknownNameError
 
 ROOT = "/api/recovery"
 TOKEN_HEADER = "X-Vergewatch-Token"  # noqa: S105 - the name of a header
@@ -57,8 +57,8 @@ class RecoveryAPI:
 
     """
 
-    def __init__(self, desk: Desk, token: SecretStr | None, reload: Reload) -> None:
-        self._desk = desk
+    def __init__(self, service: RecoveryService, token: SecretStr | None, reload: Reload) -> None:
+        self._service = service
         self._reload = reload
         self._token = token.get_secret_value().encode() if token is not None else b""
 
@@ -72,13 +72,13 @@ class RecoveryAPI:
             ("/report", self._report),
         ):
             app.router.add_get(ROOT + path, _answering(answer))
-        for kind in OrderKind:
+        for kind in CommandKind:
             app.router.add_post(f"{ROOT}/{kind}", _answering(self._ordering(kind)))
 
     async def _status(self, request: web.Request) -> Any:
         _check_query(request, "system")
         return {
-            "clouds": self._desk.status(request.query.get("system")),
+            "systems": self._service.status(request.query.get("system")),
             "settings_problem": self._reload.problem,
         }
 
@@ -88,27 +88,27 @@ class RecoveryAPI:
         if everyone not in ("0", "1"):
             raise Refusal(400, f"all={everyone} is neither 0 nor 1")
         system = request.query.get("system")
-        return {"vms": await self._desk.vms(system, everyone=everyone == "1")}
+        return {"vms": await self._service.vms(system, everyone=everyone == "1")}
 
     async def _explain(self, request: web.Request) -> Any:
         _check_query(request, "system", "decision")
         number = _number(request, "decision", 0, 2**53) if "decision" in request.query else None
         vm, system = request.match_info["vm"], request.query.get("system")
-        return await self._desk.explain(vm, system, decision=number)
+        return await self._service.explain(vm, system, decision=number)
 
     async def _log(self, request: web.Request) -> Any:
         _check_query(request, "system", "vm", "limit")
         limit = _number(request, "limit", LINES, MOST_LINES)
         vm, system = request.query.get("vm"), request.query.get("system")
-        return {"lines": await self._desk.log(vm, system, limit=limit)}
+        return {"lines": await self._service.log(vm, system, limit=limit)}
 
     async def _report(self, request: web.Request) -> Any:
         _check_query(request, "system", "days")
         days = _number(request, "days", DAYS, MOST_DAYS)
-        return {"accounts": await self._desk.report(request.query.get("system"), days=days)}
+        return {"accounts": await self._service.report(request.query.get("system"), days=days)}
 
-    def _ordering(self, kind: OrderKind) -> Callable[[web.Request], Awaitable[Any]]:
-        async def order(request: web.Request) -> Any:
+    def _ordering(self, kind: CommandKind) -> Callable[[web.Request], Awaitable[Any]]:
+        async def command(request: web.Request) -> Any:
             raw = await _raw(request)
             if is_from_elsewhere(request):
                 raise Refusal(403, "this comes from a page of another site, which may not steer")
@@ -116,9 +116,9 @@ class RecoveryAPI:
             body = _body(request, raw)
             _check(kind, body)
             seconds = body.seconds
-            if kind is OrderKind.PAUSE and seconds is None:
+            if kind is CommandKind.PAUSE and seconds is None:
                 seconds = PAUSE_SECONDS
-            orders = await self._desk.order(
+            commands = await self._service.command(
                 kind,
                 owner=body.owner.strip(),
                 reason=body.reason.strip(),
@@ -126,9 +126,9 @@ class RecoveryAPI:
                 vm=body.vm,
                 system=body.system,
             )
-            return {"orders": orders}
+            return {"commands": commands}
 
-        return order
+        return command
 
     def _check_token(self, request: web.Request) -> None:
         if not self._token:
@@ -216,11 +216,11 @@ def _body(request: web.Request, raw: bytes) -> Body:
         raise Refusal(400, f"the body is not understood: {error}") from None
 
 
-def _check(kind: OrderKind, body: Body) -> None:
+def _check(kind: CommandKind, body: Body) -> None:
     """Raise `Refusal` unless *body* is a whole order of that *kind*."""
     _check_text("owner", body.owner, LONGEST_NAME, "who gives this order")
     _check_text("reason", body.reason, LONGEST_REASON, "why, for whoever reads it tonight")
-    if body.seconds is not None and kind is not OrderKind.PAUSE:
+    if body.seconds is not None and kind is not CommandKind.PAUSE:
         raise Refusal(400, f"seconds goes with pause only; {kind} has no end")
     if body.seconds is not None and not 0 < body.seconds <= LONGEST_PAUSE_SECONDS:
         raise Refusal(
@@ -228,7 +228,7 @@ def _check(kind: OrderKind, body: Body) -> None:
             f"seconds is {body.seconds:.0f}; a pause lasts more than 0 and up to "
             f"{LONGEST_PAUSE_SECONDS:.0f} s, after which somebody may give it again",
         )
-    if kind is OrderKind.CLEAR:
+    if kind is CommandKind.CLEAR:
         if not body.vm:
             raise Refusal(400, "vm is missing: the VM to clear, by name, key or uuid")
     elif body.vm is not None:

@@ -19,14 +19,14 @@ LOOK_EVERY_SECONDS = 1.0
 _Fingerprint = tuple[int, int, int]
 
 
-class _Good(NamedTuple):
+class LastGood(NamedTuple):
     """The last configuration that could be honoured."""
 
     config: WebConfig
     context: ssl.SSLContext | None
 
 
-class LiveWebConfig:
+class ReloadableWebConfig:
     """
     The web configuration file, followed without a restart.
 
@@ -87,7 +87,7 @@ class LiveWebConfig:
         with suppress(ConfigError):  # logged once, kept in `error`; the last good one serves on
             self.reload()
 
-    def _read_in_place(self) -> _Good:
+    def _read_in_place(self) -> LastGood:
         good = self._read()
         if (good.context is None) is not (self._good.context is None):
             raise ConfigError(
@@ -96,15 +96,15 @@ class LiveWebConfig:
             )
         return good
 
-    def _read(self) -> _Good:
+    def _read(self) -> LastGood:
         # Fingerprints come before contents: a change in between is then seen at the next look.
         # Those of a rejected attempt stay, so that the file it lacked is noticed when it comes.
         self._seen = {self._path: _fingerprint(self._path)}
         config = read_web_config(self._path)
         if config.tls is None:
-            return _Good(config, None)
+            return LastGood(config, None)
         self._seen |= {path: _fingerprint(path) for path in config.tls.files}
-        return _Good(config, make_context(config.tls))
+        return LastGood(config, make_context(config.tls))
 
 
 def _fingerprint(path: Path) -> _Fingerprint | None:

@@ -8,27 +8,27 @@ from pydantic import SecretStr
 
 from exporter.clock import Clock
 from exporter.errors import ConfigError
-from exporter.executor import offload
+from exporter.executor import run_in_thread
 from exporter.model import SystemReport
 from exporter.web import recovery
 from exporter.web.health import reason_of, state_of
 from exporter.web.middleware import Gate
 from exporter.web.negotiation import accepts_gzip, negotiate
 from exporter.web.ports import (
-    Desk,
     ObserveScrape,
     Overview,
     Pages,
+    RecoveryService,
     Reload,
     UnknownNameError,
 )
-from exporter.web.reloadable_config import LiveWebConfig
+from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.status import (
     CONTENT_SECURITY_POLICY,
     ICON,
     MOST_ACTIONS,
     MOST_VMS,
-    CloudRecovery,
+    SystemRecovery,
     render_status,
 )
 
@@ -53,10 +53,10 @@ def make_app(
     clock: Clock,
     version: str,
     telemetry_path: str = "/metrics",
-    web_config: LiveWebConfig | None = None,
+    web_config: ReloadableWebConfig | None = None,
     observe_scrape: ObserveScrape | None = None,
     docs_url: str | None = None,
-    desk: Desk | None = None,
+    service: RecoveryService | None = None,
     recovery_token: SecretStr | None = None,
 ) -> web.Application:
     """
@@ -64,7 +64,7 @@ def make_app(
 
     Metrics are at *telemetry_path*; if that is ``/``, there is no status page. Without a
     *web_config* everybody may read. *version* and *docs_url* are for the status page. Where
-    there is a *desk*, recovery is shown, and may be steered by whoever has the *recovery_token*.
+    there is a *service*, recovery is shown, and may be steered by whoever has the *recovery_token*.
 
     Raises:
         ConfigError: *telemetry_path* is not a path, or is taken.
@@ -74,15 +74,15 @@ def make_app(
     app = web.Application()
     Gate(web_config, clock).install(app)
     health = _Health(overview, reload, clock)
-    status = _Status(overview, clock, version, telemetry_path, docs_url, desk, reload)
+    status = _Status(overview, clock, version, telemetry_path, docs_url, service, reload)
     app.router.add_get(telemetry_path, _Metrics(pages, clock, observe_scrape).show)
     app.router.add_get(HEALTHY, health.healthy)
     app.router.add_get(READY, health.ready)
     app.router.add_post(RELOAD, health.reload)
     app.router.add_put(RELOAD, health.reload)
     app.router.add_get(FAVICON, status.icon)
-    if desk is not None:
-        recovery.RecoveryAPI(desk, recovery_token, reload).install(app)
+    if service is not None:
+        recovery.RecoveryAPI(service, recovery_token, reload).install(app)
     if telemetry_path != "/":
         app.router.add_get("/", status.show)
     return app
@@ -113,7 +113,7 @@ class _Metrics:
         if gzipped:
             body = self._pages.page(form, gzipped=True)
         else:  # unpacked when asked for, which for a large fleet would hold up the event loop
-            body = await offload(self._pages.page, form, gzipped=False)
+            body = await run_in_thread(self._pages.page, form, gzipped=False)
         response = web.StreamResponse(
             headers={
                 hdrs.CONTENT_TYPE: form.content_type,
@@ -172,7 +172,7 @@ class _Status:
         version: str,
         telemetry_path: str,
         docs_url: str | None,
-        desk: Desk | None,
+        service: RecoveryService | None,
         reload: Reload,
     ) -> None:
         self._overview = overview
@@ -180,7 +180,7 @@ class _Status:
         self._version = version
         self._telemetry_path = telemetry_path
         self._docs_url = docs_url
-        self._desk = desk
+        self._service = service
         self._reload = reload
 
     async def show(self, _: web.Request) -> web.Response:
@@ -203,17 +203,17 @@ class _Status:
             },
         )
 
-    async def _recovery(self) -> list[CloudRecovery]:
-        if self._desk is None:
+    async def _recovery(self) -> list[SystemRecovery]:
+        if self._service is None:
             return []
         found = []
-        for care in self._desk.status():
+        for care in self._service.status():
             try:
-                vms = await self._desk.vms(care.system, limit=MOST_VMS)
-                actions = await self._desk.actions(care.system, limit=MOST_ACTIONS)
+                vms = await self._service.vms(care.system, limit=MOST_VMS)
+                actions = await self._service.actions(care.system, limit=MOST_ACTIONS)
             except UnknownNameError:
                 continue  # it was called otherwise, or was looked after no longer, a moment later
-            found.append(CloudRecovery(care, vms, actions))
+            found.append(SystemRecovery(care, vms, actions))
         return found
 
     async def icon(self, _: web.Request) -> web.Response:

@@ -11,8 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from exporter.formatting import counted
-from exporter.model import KNOWN_WORDS, SystemReport, TableReport
-from exporter.recovery.report.events import Line
+from exporter.model import KNOWN_STATUS_WORDS, SystemReport, TableReport
+from exporter.recovery.report.events import TimelineEvent
 from exporter.web.health import State, reason_of, state_of
 from exporter.web.ports import Brief, Care
 from exporter.web.wording import ago, ago_short, duration
@@ -49,11 +49,11 @@ _TONE_OF_STATE = {
 _TONE_OF_POSTURE = {
     "active": "good",
     "warming_up": "moving",
-    "clearing": "warn",
+    "circuit_breaker_half_open": "warn",
     "degraded": "warn",
     "paused": "warn",
     "disarmed": "warn",
-    "storm": "bad",
+    "circuit_breaker_open": "bad",
     "journal_down": "bad",
     "broken": "bad",
 }
@@ -129,13 +129,13 @@ class TroubleLine(NamedTuple):
     what: str
 
 
-class CloudRecovery(NamedTuple):
+class SystemRecovery(NamedTuple):
     """What there is to show of recovery in one cloud."""
 
     care: Care
     vms: Sequence[Brief]
     """Those in need of a person first."""
-    actions: Sequence[Line]
+    actions: Sequence[TimelineEvent]
     """Newest first."""
 
 
@@ -151,7 +151,7 @@ class RecoveryView(NamedTuple):
     """Recovery in one cloud, as text."""
 
     mode: str
-    posture: str
+    readiness: str
     tone: str
     because: str
     vms: str
@@ -160,7 +160,7 @@ class RecoveryView(NamedTuple):
     actions: Sequence[TroubleLine]
 
 
-class CloudView(NamedTuple):
+class SystemView(NamedTuple):
     """One cloud, as text."""
 
     name: str
@@ -176,7 +176,7 @@ class CloudView(NamedTuple):
     tables: Sequence[TableLine]
     tables_summary: str
     tables_open: bool
-    troubles: Sequence[TroubleLine]
+    recent_errors: Sequence[TroubleLine]
     recovery: RecoveryView | None
 
 
@@ -188,7 +188,7 @@ def render_status(
     telemetry_path: str,
     docs_url: str | None = None,
     settings_problem: str = "",
-    recovery: Iterable[CloudRecovery] = (),
+    recovery: Iterable[SystemRecovery] = (),
 ) -> str:
     """
     Return the page as HTML; it needs no script and nothing from anywhere else.
@@ -199,13 +199,13 @@ def render_status(
     """
     crowded = len(reports) > TABLES_OPEN_UP_TO
     recoveries = {one.care.system: _recovery_view(one, now) for one in recovery}
-    clouds = [
-        _cloud_view(report, now, recoveries.get(report.system_name), crowded=crowded)
+    systems = [
+        _system_view(report, now, recoveries.get(report.system_name), crowded=crowded)
         for report in reports
     ]
     return _PAGES.get_template("status.html").render(
         style=Markup(_STYLE),  # noqa: S704 - a file of ours
-        clouds=clouds,
+        systems=systems,
         headline=_headline(reports),
         version=version,
         telemetry_path=telemetry_path,
@@ -225,24 +225,24 @@ def _renew_seconds(reports: Sequence[SystemReport]) -> int:
 def _headline(reports: Sequence[SystemReport]) -> str:
     if not reports:
         return "No cloud is being watched yet."
-    vms = counted(sum(sum(report.vms_by_word.values()) for report in reports), "VM")
+    vms = counted(sum(sum(report.vms_by_status.values()) for report in reports), "VM")
     states = [state_of(report) for report in reports]
     well = states.count(State.UP)
     if well == len(reports):
-        return f"{counted(well, 'cloud')} up, {vms}."
+        return f"{counted(well, 'system')} up, {vms}."
     if all(state in (State.UP, State.WAITING) for state in states):
         return "Waiting for the first answer."
-    return f"{well} of {counted(len(reports), 'cloud')} up, {vms}."
+    return f"{well} of {counted(len(reports), 'system')} up, {vms}."
 
 
-def _cloud_view(
+def _system_view(
     report: SystemReport, now: datetime, recovery: RecoveryView | None, *, crowded: bool
-) -> CloudView:
+) -> SystemView:
     state = state_of(report)
-    vms = sum(report.vms_by_word.values())
+    vms = sum(report.vms_by_status.values())
     tables = _table_lines(report.tables, now)
     sound = all(line.tone == "good" for line in tables)
-    return CloudView(
+    return SystemView(
         name=report.system_name,
         url=report.url,
         state=state.value,
@@ -251,23 +251,23 @@ def _cloud_view(
         version=report.identity.version if report.identity else "",
         age=ago(report.taken_at, now) if report.taken_at else "",
         vms=counted(vms, "VM") if vms or report.up else "",
-        slices=_slices(report.vms_by_word),
+        slices=_slices(report.vms_by_status),
         requests=(
             f"{report.requests_per_hour:,} requests an hour planned, "
-            f"{report.requests_left:,} left in this one"
+            f"{report.requests_remaining:,} left in this one"
         ),
         tables=tables,
         tables_summary=_tables_summary(report.tables),
         tables_open=not crowded or not (sound or state is State.WAITING),
-        troubles=[
+        recent_errors=[
             TroubleLine(f"{trouble.at:%Y-%m-%dT%H:%M:%SZ}", ago(trouble.at, now), trouble.what)
-            for trouble in report.troubles
+            for trouble in report.recent_errors
         ],
         recovery=recovery,
     )
 
 
-def _recovery_view(recovery: CloudRecovery, now: datetime) -> RecoveryView:
+def _recovery_view(recovery: SystemRecovery, now: datetime) -> RecoveryView:
     care = recovery.care
     cases = [
         CaseLine(one.state, _TONE_OF_CASE[one.state], one.sentence)
@@ -279,8 +279,8 @@ def _recovery_view(recovery: CloudRecovery, now: datetime) -> RecoveryView:
     others = sum(care.others.values())
     return RecoveryView(
         mode=care.mode,
-        posture=care.posture.replace("_", " "),
-        tone=_TONE_OF_POSTURE.get(care.posture, "warn"),
+        readiness=care.readiness.replace("_", " "),
+        tone=_TONE_OF_POSTURE.get(care.readiness, "warn"),
         because="; ".join(filter(None, (care.unseen, care.because))),
         vms=f"{counted(care.vms, 'VM')} looked after"
         + (f", {others} only looked at" if others else ""),
@@ -340,8 +340,8 @@ def _table_state(table: TableReport) -> tuple[str, str]:
     return ("good", "good") if table.fresh else ("too old", "warn")
 
 
-def _slices(vms_by_word: Mapping[str, int]) -> list[Slice]:
-    present = [(word, count) for word, count in vms_by_word.items() if count > 0]
+def _slices(vms_by_status: Mapping[str, int]) -> list[Slice]:
+    present = [(word, count) for word, count in vms_by_status.items() if count > 0]
     present.sort(key=lambda item: (_TONE_ORDER.index(_tone(item[0])), -item[1], item[0]))
     shares = _shares([count for _, count in present])
     slices = []
@@ -362,4 +362,4 @@ def _shares(counts: Sequence[int]) -> list[float]:
 def _tone(word: str) -> str:
     if word in _TONE_OF_WORD:
         return _TONE_OF_WORD[word]
-    return "moving" if word in KNOWN_WORDS else "warn"
+    return "moving" if word in KNOWN_STATUS_WORDS else "warn"

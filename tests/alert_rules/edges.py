@@ -61,13 +61,13 @@ SAYS_DOWN = {
     "dashboard_url": f"/d/vergewatch-vm?var-system={CLOUD}&var-vm=web",
 }
 DOWN = (
-    quiet("VergeVMDown", "a person stopped it", state("intended"), running(0), status("stopped")),
-    quiet("VergeVMDown", "it was down at first sight", state("baseline"), running(0)),
+    quiet("VergeVMDown", "a person stopped it", state("stopped"), running(0), status("stopped")),
+    quiet("VergeVMDown", "it was down at first observed", state("baseline"), running(0)),
     quiet("VergeVMDown", "recovery is off", running(0), status("stopped")),
     *(
         quiet("VergeVMDown", f"nobody enrolled it, and it may have been stopped: {word}",
               stranger(word), running(0), status("stopped"))
-        for word in ("suspect", "platform", "unknown", "intended", "baseline")
+        for word in ("suspect", "platform", "unknown", "stopped", "baseline")
     ),
     Case(
         "VergeVMDown",
@@ -317,7 +317,7 @@ READ_ONLY = f'vergewatch_recovery_decisions_total{{{C},reason="read_only",cause=
 
 RECOVERY = (
     quiet("VergeRecoveryFailed", "it runs again", *FAILED, state("healthy")),
-    quiet("VergeRecoveryFailed", "somebody stopped it", *FAILED, state("intended")),
+    quiet("VergeRecoveryFailed", "somebody stopped it", *FAILED, state("stopped")),
     quiet("VergeRecoveryFailed", "it helped", *last_action("confirmed"), state("suspect")),
     quiet("VergeRecoveryFailed", "that was before its last start", *last_action("failed", 600),
           steady(START, 900), state("suspect")),
@@ -397,20 +397,20 @@ RECOVERY = (
             "dashboard_url": f"/d/vergewatch-recovery?var-system={CLOUD}",
         },
     ),
-    quiet("VergeRecoveryStorm", "all is well", recovery("active")),
+    quiet("VergeRecoveryCircuitBreakerOpen", "all is well", recovery("active")),
     Case(
-        "VergeRecoveryStorm",
+        "VergeRecoveryCircuitBreakerOpen",
         "goes on while it clears",
         (
-            then(f'vergewatch_recovery_info{{{C},mode="enforce",posture="storm"}}', "1x9 stale"),
-            then(f'vergewatch_recovery_info{{{C},mode="enforce",posture="clearing"}}',
+            then(f'vergewatch_recovery_info{{{C},mode="enforce",readiness="circuit_breaker_open"}}', "1x9 stale"),
+            then(f'vergewatch_recovery_info{{{C},mode="enforce",readiness="circuit_breaker_half_open"}}',
                  "_x10 1x9 stale"),
-            then(f'vergewatch_recovery_info{{{C},mode="enforce",posture="active"}}', "_x20 1x40"),
+            then(f'vergewatch_recovery_info{{{C},mode="enforce",readiness="active"}}', "_x20 1x40"),
         ),
         {1: [OF_CLOUD], 10: [OF_CLOUD], 19: [OF_CLOUD], 21: [OF_CLOUD]},
         (23,),
     ),
-    quiet("VergeRecoveryBroken", "all is well", recovery("active")),
+    quiet("VergeRecoveryInternalError", "all is well", recovery("active")),
     quiet("VergeRecoveryJournalDown", "it works",
           steady(f"vergewatch_recovery_journal_up{{{C}}}", 1)),
     quiet("VergeRecoveryNotReady", "in shadow mode", recovery("active", "shadow"),
@@ -427,7 +427,7 @@ RECOVERY = (
           steady(READ_ONLY, 4),
           at=(70, 90)),
     quiet("VergeRecoveryKeyReadOnly", "other reasons",
-          rising(READ_ONLY.replace("read_only", "storm"), 0, 1)),
+          rising(READ_ONLY.replace("read_only", "circuit_breaker_open"), 0, 1)),
     Case("VergeRecoveryKeyReadOnly", "another one, and an hour later it is history",
          (then(READ_ONLY,
                "1x99 2x99"),), {100: [OF_CLOUD], 159: [OF_CLOUD]}, (99, 161)),
@@ -440,11 +440,11 @@ RECOVERY = (
 
 UP = f"up{{{SCRAPED}}}"
 STARTED = f"process_start_time_seconds{{{SCRAPED}}}"
-LEFT = f"vergewatch_api_requests_left{{{C}}}"
+LEFT = f"vergewatch_api_requests_remaining{{{C}}}"
 PLANNED = steady(f"vergewatch_api_requests_planned{{{C}}}", 758)
 LAG = "vergewatch_event_loop_lag_seconds"
 SKIPPED = f"vergewatch_table_rows_skipped_total{{{TABLE}}}"
-TAKEN = f"vergewatch_snapshot_timestamp_seconds{{{C}}}"
+TAKEN = f"vergewatch_inventory_timestamp_seconds{{{C}}}"
 
 EXPORTER = (
     quiet("VergeExporterDown", "it answers", steady(UP, 1)),
@@ -456,11 +456,11 @@ EXPORTER = (
           at=(5, 30)),
     Case("VergeExporterRestarting", "goes on for a while after the hour is over",
          (then(STARTED, "0 60 120 180 240x120"),), {58: [OF_DAEMON], 74: [OF_DAEMON]}, (3, 78)),
-    quiet("VergeCloudBlind", "it is seen", SEEN, rising(TAKEN, 0, 60)),
-    Case("VergeCloudBlind", "the picture does not change any more, whatever it says of itself",
+    quiet("VergeSystemDataStale", "it is seen", SEEN, rising(TAKEN, 0, 60)),
+    Case("VergeSystemDataStale", "the picture does not change any more, whatever it says of itself",
          (SEEN, steady(TAKEN, 0)), {13: [OF_CLOUD]}, (12,)),
     Case(
-        "VergeCloudBlind",
+        "VergeSystemDataStale",
         "says how old the last picture is",
         (steady(f"vergewatch_up{{{C}}}", 0), steady(TAKEN, 0)),
         {3: [OF_CLOUD]},
@@ -468,13 +468,13 @@ EXPORTER = (
             "summary": "A cloud cannot be seen.",
             "description": f"Vergewatch has had no picture of cloud {CLOUD} for more than 2m. The "
             "last one is 3m 0s old. What happens to its VMs is not known, and recovery holds.",
-            "runbook_url": f"{HASH}/VergeCloudBlind.md",
+            "runbook_url": f"{HASH}/VergeSystemDataStale.md",
             "dashboard_url": f"/d/vergewatch-exporter?var-system={CLOUD}",
         },
     ),
-    quiet("VergeKeyRefused", "it is accepted", steady(f"vergewatch_key_accepted{{{C}}}", 1)),
-    quiet("VergeCloudBlind", "the key is refused, which has its own alert",
-          steady(f"vergewatch_up{{{C}}}", 0), steady(f"vergewatch_key_accepted{{{C}}}", 0)),
+    quiet("VergeAuthenticationFailed", "it is accepted", steady(f"vergewatch_authenticated{{{C}}}", 1)),
+    quiet("VergeSystemDataStale", "the key is refused, which has its own alert",
+          steady(f"vergewatch_up{{{C}}}", 0), steady(f"vergewatch_authenticated{{{C}}}", 0)),
     quiet("VergeTableFailing", "it is fresh", steady(f"vergewatch_table_fresh{{{TABLE}}}", 1)),
     quiet("VergeTableFailing", "its last reading failed, and it is still fresh",
           steady(f"vergewatch_table_fresh{{{TABLE}}}", 1),
@@ -483,8 +483,8 @@ EXPORTER = (
     quiet("VergeRowsSkipped", "one reading only", then(SKIPPED, "0x5 3x100"), at=(10, 22, 30)),
     Case("VergeRowsSkipped", "another table, the same trouble",
          (rising(SKIPPED, 0, 3),), {20: [OF_TABLE]}),
-    quiet("VergeBudgetNearlySpent", "as planned", steady(LEFT, 92), PLANNED),
-    quiet("VergeBudgetNearlySpent", "for a moment", then(LEFT, "92x5 3x10 92x100"), PLANNED),
+    quiet("VergeAPIBudgetLow", "as planned", steady(LEFT, 92), PLANNED),
+    quiet("VergeAPIBudgetLow", "for a moment", then(LEFT, "92x5 3x10 92x100"), PLANNED),
     quiet("VergeEventLoopStalling", "one in two hundred",
           rising(f"{LAG}_count{{{SCRAPED}}}", 0, 120),
           rising(f'{LAG}_bucket{{{SCRAPED},le="0.5"}}', 0, 119.4)),

@@ -82,8 +82,8 @@ def status(word: str, of: str = VM) -> Series:
     return steady(f'vergewatch_vm_status_info{{{of},status="{word}"}}', 1)
 
 
-def recovery(posture: str, mode: str = "enforce", of: str = C) -> Series:
-    return steady(f'vergewatch_recovery_info{{{of},mode="{mode}",posture="{posture}"}}', 1)
+def recovery(readiness: str, mode: str = "enforce", of: str = C) -> Series:
+    return steady(f'vergewatch_recovery_info{{{of},mode="{mode}",readiness="{readiness}"}}', 1)
 
 
 def last_action(outcome: str, at: float = 0) -> tuple[Series, ...]:
@@ -184,8 +184,8 @@ STORIES = (
     Story("VergeRecoveryOutcomeUnknown", (state("indeterminate"), since()), OF_CLOUD, onset=11),
     Story("VergeRecoveryHeldTooLong", (state("held"), since(), recovery("active")), OF_CLOUD, 16),
     Story("VergeRecoveryUnknownTooLong", (state("unknown"), since()), OF_CLOUD, onset=31),
-    Story("VergeRecoveryStorm", (recovery("storm"),), OF_CLOUD),
-    Story("VergeRecoveryBroken", (recovery("broken"),), OF_CLOUD),
+    Story("VergeRecoveryCircuitBreakerOpen", (recovery("circuit_breaker_open"),), OF_CLOUD),
+    Story("VergeRecoveryInternalError", (recovery("broken"),), OF_CLOUD),
     Story(
         "VergeRecoveryJournalDown", (steady(f"vergewatch_recovery_journal_up{{{C}}}", 0),), OF_CLOUD
     ),
@@ -228,8 +228,8 @@ STORIES = (
         onset=4,
         tail=58,
     ),
-    Story("VergeCloudBlind", (steady(f"vergewatch_up{{{C}}}", 0),), OF_CLOUD),
-    Story("VergeKeyRefused", (steady(f"vergewatch_key_accepted{{{C}}}", 0),), OF_CLOUD),
+    Story("VergeSystemDataStale", (steady(f"vergewatch_up{{{C}}}", 0),), OF_CLOUD),
+    Story("VergeAuthenticationFailed", (steady(f"vergewatch_authenticated{{{C}}}", 0),), OF_CLOUD),
     Story(
         "VergeTableFailing",
         (steady(f"vergewatch_table_fresh{{{TABLE}}}", 0),),
@@ -243,9 +243,9 @@ STORIES = (
         tail=13,
     ),
     Story(
-        "VergeBudgetNearlySpent",
+        "VergeAPIBudgetLow",
         (
-            steady(f"vergewatch_api_requests_left{{{C}}}", 3),
+            steady(f"vergewatch_api_requests_remaining{{{C}}}", 3),
             steady(f"vergewatch_api_requests_planned{{{C}}}", 758),
         ),
         OF_CLOUD,

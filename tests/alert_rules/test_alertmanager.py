@@ -147,24 +147,24 @@ class Alertmanager:
                 for one in await answer.json()
             }
 
-    def heard(self, path: str, status: str, name: str, cloud: str) -> list[dict[str, Any]]:
+    def heard(self, path: str, status: str, name: str, system: str) -> list[dict[str, Any]]:
         return [
             message
             for at, message in self.told
             if at == path
             and message.get("status") == status
             and message["groupLabels"].get("alertname") == name
-            and message["groupLabels"].get("system_name", "") == cloud
+            and message["groupLabels"].get("system_name", "") == system
         ]
 
     async def until_heard(
-        self, path: str, status: str, name: str, cloud: str = ""
+        self, path: str, status: str, name: str, system: str = ""
     ) -> list[dict[str, Any]]:
         for _ in range(PATIENCE_SECONDS * 20):
-            if found := self.heard(path, status, name, cloud):
+            if found := self.heard(path, status, name, system):
                 return found
             await REAL_TIME.sleep(0.05)
-        raise AssertionError(f"nobody was told that {name} of {cloud} is {status}: {self.told}")
+        raise AssertionError(f"nobody was told that {name} of {system} is {status}: {self.told}")
 
 
 @asynccontextmanager
@@ -219,8 +219,8 @@ async def until_ready(manager: Alertmanager) -> None:
     raise AssertionError("Alertmanager does not get ready")
 
 
-def instance(name: str, cloud: str, **more: str) -> dict[str, str]:
-    labels = {"system_name": cloud, "vm_id": "7", "vm_name": "web", "node": "n1", "table": "vms",
+def instance(name: str, system: str, **more: str) -> dict[str, str]:
+    labels = {"system_name": system, "vm_id": "7", "vm_name": "web", "node": "n1", "table": "vms",
               "mountpoint": "/"}  # fmt: skip
     mine = {label: labels[label] for label in ALERTS[name].identity if label in labels}
     return {**labels_of(name), **mine, **more}
@@ -254,23 +254,23 @@ async def test_what_is_muted_is_over_in_public_if_it_outlives_what_mutes_it(
     pairs = [
         ("VergeRecoveryQuarantined", "VergeVMDown", "pager"),
         ("VergeRecoveryFailed", "VergeVMUnresponsive", "tickets"),
-        ("VergeCloudBlind", "VergeVMDown", "pager"),
-        ("VergeRecoveryStorm", "VergeRecoveryFailed", "pager"),
+        ("VergeSystemDataStale", "VergeVMDown", "pager"),
+        ("VergeRecoveryCircuitBreakerOpen", "VergeRecoveryFailed", "pager"),
     ]
     async with alertmanager(tmp_path) as manager:
         for number, (_, target, path) in enumerate(pairs):
-            for cloud in (f"cured{number}", f"trapped{number}"):
-                await manager.post(instance(target, cloud))
-            for cloud in (f"cured{number}", f"trapped{number}"):
-                await manager.until_heard(f"/{path}", "firing", target, cloud)
+            for system in (f"cured{number}", f"trapped{number}"):
+                await manager.post(instance(target, system))
+            for system in (f"cured{number}", f"trapped{number}"):
+                await manager.until_heard(f"/{path}", "firing", target, system)
         for number, (source, target, _) in enumerate(pairs):
-            for cloud in (f"cured{number}", f"trapped{number}"):
-                await manager.post(instance(source, cloud))
+            for system in (f"cured{number}", f"trapped{number}"):
+                await manager.post(instance(source, system))
             await manager.post(instance(target, f"trapped{number}"), over=True)
         await REAL_TIME.sleep(4 * GROUPS_SECONDS)
         for number, (source, _, _) in enumerate(pairs):
-            for cloud in (f"cured{number}", f"trapped{number}"):
-                await manager.post(instance(source, cloud), over=True)
+            for system in (f"cured{number}", f"trapped{number}"):
+                await manager.post(instance(source, system), over=True)
         await REAL_TIME.sleep(2 * GROUPS_SECONDS)
         for number, (_, target, _) in enumerate(pairs):
             await manager.post(instance(target, f"cured{number}"), over=True)

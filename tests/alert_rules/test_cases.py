@@ -27,8 +27,10 @@ def test_every_case_comes_out_as_it_should(tmp_path: Path, program: str) -> None
 
 def test_a_case_that_is_wrong_is_noticed(tmp_path: Path) -> None:
     program = needs("promtool")
-    (tmp_path / "tools.alert_rules.yml").write_text(files()["alerts/tools.alert_rules.yml"])
-    case = next(case for case in all_cases() if case.alert == "VergeCloudBlind" and case.silent)
+    (tmp_path / "exporter.rules.yml").write_text(files()["alerts/exporter.rules.yml"])
+    case = next(
+        case for case in all_cases() if case.alert == "VergeSystemDataStale" and case.silent
+    )
     wrong = case._replace(silent=(50,), fires={})
 
     assert run(program, write([wrong], tmp_path))

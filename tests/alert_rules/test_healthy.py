@@ -28,8 +28,8 @@ async def test_nothing_but_the_watchdog_is_heard_of_200_healthy_vms(tmp_path: Pa
         "VERGEWATCH_RECOVERY__DIRECTORY": str(tmp_path / "state"),
     }
     async with (
-        simulating(vms=200) as cloud,
-        running({**pointing_at(cloud), **env}) as daemon,
+        simulating(vms=200) as system,
+        running({**pointing_at(system), **env}) as daemon,
         aiohttp.ClientSession() as http,
     ):
         await daemon.until_up()

@@ -11,10 +11,10 @@ import typer
 import yaml
 
 from exporter.cli.main import command as cli
-from exporter.model import Word
-from exporter.recovery.decide.readiness import Posture
+from exporter.model import StatusWord
+from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.cases import Outcome
-from exporter.recovery.model.decision import Reason
+from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
 from tests.alert_rules.cases import all_cases, cases_of
@@ -229,16 +229,16 @@ def test_words_are_those_of_the_code() -> None:
     whole = "\n".join(alert.expr for alert in ALERTS)
 
     assert states == set(State) - {
-        State.BASELINE, State.HEALTHY, State.INTENDED, State.PROBATION
+        State.BASELINE, State.HEALTHY, State.STOPPED, State.PROBATION
     }  # fmt: skip
-    assert set(f"{vms.TRANSITIONS}|{vms.MIGRATIONS}".split("|")) <= set(Word)
+    assert set(f"{vms.TRANSITIONS}|{vms.MIGRATIONS}".split("|")) <= set(StatusWord)
     kinds: dict[str, type[StrEnum]] = {
-        "status": Word,
+        "status": StatusWord,
         "state": State,
-        "posture": Posture,
+        "readiness": ReadinessState,
         "mode": Mode,
         "outcome": Outcome,
-        "reason": Reason,
+        "reason": GuardName,
     }
     for label, words in kinds.items():
         used = re.findall(rf'[{{ ,]{label}=~?"([^"]*)"', whole)
@@ -255,7 +255,7 @@ def test_what_is_muted_outlives_what_mutes_it() -> None:
             assert set(rule.equal) <= set(target.identity)
             assert target.linger_seconds >= DEFAULT.mute_linger_seconds
             if target.layer in (Layer.VM, Layer.NODE):  # their series go before the alert comes
-                assert target.linger_seconds > DEFAULT.blind_seconds + 60
+                assert target.linger_seconds > DEFAULT.outage_seconds + 60
         for name in rule.sources:
             assert set(rule.equal) <= set(by_name[name].identity)
             assert by_name[name].linger_seconds <= DEFAULT.muted_linger_seconds

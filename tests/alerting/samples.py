@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from exporter.model import (
-    CaredVM,
     Identity,
     LastAction,
     RecoveryReport,
+    RecoveryVM,
     SystemReport,
     TableReport,
 )
@@ -41,23 +41,23 @@ def table(**changed: Any) -> TableReport:
 def recovery(**changed: Any) -> RecoveryReport:
     well = RecoveryReport(
         mode="enforce",
-        posture="active",
+        readiness="active",
         because="all is well",
         ready=True,
         vms=(vm(1), vm(2)),
-        allowances=(),
+        budgets_remaining=(),
         last_actions=(),
-        open_intents=0,
+        open_actions=0,
         journal_problem="",
-        picture_at=START,
+        inventory_at=START,
     )
     return msgspec.structs.replace(well, **changed)
 
 
 def vm(
     key: int, state: str = "healthy", since: datetime = LONG_AGO, *, policy: str = "on-failure"
-) -> CaredVM:
-    return CaredVM(key, f"web-{key:02}", policy, state, since)
+) -> RecoveryVM:
+    return RecoveryVM(key, f"web-{key:02}", policy, state, since)
 
 
 def done(key: int, outcome: str, at: datetime = START) -> LastAction:
@@ -70,13 +70,13 @@ def report(**changed: Any) -> SystemReport:
         url=URL,
         identity=Identity("production", "26.1"),
         up=True,
-        key_accepted=True,
+        authenticated=True,
         taken_at=START,
         tables=(table(),),
-        vms_by_word={},
-        requests_left=900,
+        vms_by_status={},
+        requests_remaining=900,
         requests_per_hour=1000,
-        troubles=(),
+        recent_errors=(),
         recovery=recovery(),
     )
     return msgspec.structs.replace(well, **changed)
@@ -93,8 +93,8 @@ STARTING = report(
     taken_at=None,
     tables=(table(success=None),),
     recovery=recovery(
-        posture="journal_down", because=NOT_OPEN, vms=(), journal_problem=NOT_OPEN,
-        picture_at=None,
+        readiness="journal_down", because=NOT_OPEN, vms=(), journal_problem=NOT_OPEN,
+        inventory_at=None,
     ),
 )  # fmt: skip
 """What a daemon knows that started just now."""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
-from exporter.alerting.alert_store import EMPTY, Roll, from_bytes, post, to_bytes
+from exporter.alerting.alert_store import EMPTY, AlertStore, from_bytes, post, to_bytes
 from exporter.alerting.alerts import KINDS, Limits, Name
 from exporter.alerting.silences import VARYING
 from exporter.model import Identity, SystemReport
@@ -29,13 +29,13 @@ BLIND = report(up=False)
 SHADOW = "shadow"
 
 
-def look(roll: Roll, *reports: SystemReport, seconds: float = 0.0) -> Roll:
+def look(roll: AlertStore, *reports: SystemReport, seconds: float = 0.0) -> AlertStore:
     return roll.after(
         reports, Limits(), RUNBOOKS, now=START + timedelta(seconds=seconds), at=seconds
     )
 
 
-def firing(roll: Roll) -> list[str]:
+def firing(roll: AlertStore) -> list[str]:
     """Return what fires, as the alert's name and the VM's."""
     return [
         " ".join([one.alert.name, *filter(None, [one.alert.labels.get("vm_name")])])
@@ -43,12 +43,12 @@ def firing(roll: Roll) -> list[str]:
     ]
 
 
-def settled(given: SystemReport) -> Roll:
+def settled(given: SystemReport) -> AlertStore:
     """Return the roll when everything has been so for a day."""
     return look(look(EMPTY, given), given, seconds=86400.0)
 
 
-def restarted(roll: Roll) -> Roll:
+def restarted(roll: AlertStore) -> AlertStore:
     return from_bytes(to_bytes(roll))
 
 
@@ -58,22 +58,22 @@ def restarted(roll: Roll) -> Roll:
         (WELL, []),
         (report(recovery=None), []),
         (BLIND, [Name.CLOUD_BLIND]),
-        (report(key_accepted=False), [Name.KEY_REFUSED]),
-        (report(recovery=recovery(posture="broken")), [Name.BROKEN]),
-        (report(recovery=recovery(posture="disarmed")), [Name.DISARMED]),
-        (report(recovery=recovery(posture="paused")), []),
-        (report(recovery=recovery(posture="storm")), [Name.STORM]),
+        (report(authenticated=False), [Name.KEY_REFUSED]),
+        (report(recovery=recovery(readiness="broken")), [Name.BROKEN]),
+        (report(recovery=recovery(readiness="disarmed")), [Name.DISARMED]),
+        (report(recovery=recovery(readiness="paused")), []),
+        (report(recovery=recovery(readiness="circuit_breaker_open")), [Name.OPEN_BREAKER]),
         (report(recovery=recovery(journal_problem="the disk is full")), [Name.JOURNAL_DOWN]),
         (with_vm("quarantined"), [f"{Name.QUARANTINED} web-01"]),
         (with_vm("held"), [f"{Name.HELD} web-01"]),
         (with_vm("unknown"), [f"{Name.UNKNOWN} web-01"]),
-        (with_vm("held", posture="storm"), [Name.STORM]),
-        (with_vm("held", posture="clearing"), [Name.STORM, f"{Name.HELD} web-01"]),
-        (with_vm("held", posture="paused"), [f"{Name.HELD} web-01"]),
-        (with_vm("held", posture="warming_up"), [f"{Name.HELD} web-01"]),
-        (with_vm("held", posture="broken"), [Name.BROKEN]),
+        (with_vm("held", readiness="circuit_breaker_open"), [Name.OPEN_BREAKER]),
+        (with_vm("held", readiness="circuit_breaker_half_open"), [Name.OPEN_BREAKER, f"{Name.HELD} web-01"]),
+        (with_vm("held", readiness="paused"), [f"{Name.HELD} web-01"]),
+        (with_vm("held", readiness="warming_up"), [f"{Name.HELD} web-01"]),
+        (with_vm("held", readiness="broken"), [Name.BROKEN]),
         (with_vm("platform"), [f"{Name.HELD} web-01"]),
-        (with_vm("intended"), []),
+        (with_vm("stopped"), []),
         (with_vm("held", last_actions=(done(1, "failed"),)),
          [f"{Name.HELD} web-01", f"{Name.FAILED} web-01"]),
         (with_vm("backoff", last_actions=(done(1, "failed"),)), [f"{Name.FAILED} web-01"]),
@@ -82,9 +82,9 @@ def restarted(roll: Roll) -> Roll:
         (with_vm("healthy", last_actions=(done(1, "failed"), done(2, "unknown"))), []),
         (with_vm("backoff", last_actions=(done(1, "abandoned"), done(9, "failed"))), []),
         (with_vm("healthy", last_actions=(done(1, "confirmed"),)), []),
-        (with_vm("quarantined", mode=SHADOW, posture="storm"), []),
-        (with_vm("held", mode=SHADOW, posture="disarmed"), []),
-        (with_vm("held", mode=SHADOW, posture="broken"), [Name.BROKEN]),
+        (with_vm("quarantined", mode=SHADOW, readiness="circuit_breaker_open"), []),
+        (with_vm("held", mode=SHADOW, readiness="disarmed"), []),
+        (with_vm("held", mode=SHADOW, readiness="broken"), [Name.BROKEN]),
     ],
 )  # fmt: skip
 def test_tells_what_is_so(given: SystemReport, told: list[str]) -> None:
@@ -95,8 +95,8 @@ def test_tells_what_is_so(given: SystemReport, told: list[str]) -> None:
     ("given", "seconds"),
     [
         (BLIND, 120),
-        (report(recovery=recovery(posture="disarmed")), 4 * 3600),
-        (report(recovery=recovery(posture="storm")), 60),
+        (report(recovery=recovery(readiness="disarmed")), 4 * 3600),
+        (report(recovery=recovery(readiness="circuit_breaker_open")), 60),
         (report(recovery=recovery(journal_problem="the disk is full")), 120),
         (with_vm("held", START), 900),
         (with_vm("platform", START), 1800),
@@ -150,7 +150,7 @@ def test_that_recovery_acted_is_told_for_an_hour() -> None:
     assert firing(look(roll, acted, seconds=3600.0)) == []
 
 
-def lines(roll: Roll) -> list[dict[str, str]]:
+def lines(roll: AlertStore) -> list[dict[str, str]]:
     until = START + timedelta(hours=9)
     found: list[dict[str, str]] = msgspec.json.decode(post(roll.entries.values(), until=until))
     return found
@@ -196,9 +196,9 @@ def test_a_clock_that_was_set_back_makes_no_alert_that_ends_before_it_began() ->
 
 TRUE_BEFORE: Sequence[SystemReport] = (
     BLIND,
-    report(key_accepted=False),
-    report(recovery=recovery(posture="disarmed", because="by alice: patching")),
-    report(recovery=recovery(posture="storm")),
+    report(authenticated=False),
+    report(recovery=recovery(readiness="disarmed", because="by alice: patching")),
+    report(recovery=recovery(readiness="circuit_breaker_open")),
     report(recovery=recovery(journal_problem="the disk is full")),
     with_vm("quarantined"),
     with_vm("held"),
@@ -234,12 +234,12 @@ def test_after_a_restart_what_is_not_so_any_more_is_told_to_be_over(before: Syst
 
 
 def test_while_recovery_warms_up_nobody_says_that_a_storm_is_over() -> None:
-    storm = report(recovery=recovery(posture="storm"))
-    warming = report(recovery=recovery(posture="warming_up"))
+    storm = report(recovery=recovery(readiness="circuit_breaker_open"))
+    warming = report(recovery=recovery(readiness="warming_up"))
 
     roll = look(restarted(settled(storm)), warming, seconds=86500.0)
 
-    assert firing(roll) == [Name.STORM]
+    assert firing(roll) == [Name.OPEN_BREAKER]
 
 
 def test_after_a_restart_a_failure_is_not_over_before_the_vm_is_up() -> None:
@@ -269,8 +269,8 @@ def test_a_cloud_that_is_watched_no_longer_has_no_alerts() -> None:
 
 def test_recovery_that_is_turned_off_has_no_alerts() -> None:
     assert firing(look(settled(with_vm("held")), report(recovery=None), seconds=90000.0)) == []
-    in_shadow = report(recovery=recovery(mode=SHADOW, posture="disarmed"))
-    disarmed = settled(report(recovery=recovery(posture="disarmed")))
+    in_shadow = report(recovery=recovery(mode=SHADOW, readiness="disarmed"))
+    disarmed = settled(report(recovery=recovery(readiness="disarmed")))
     assert firing(look(disarmed, in_shadow, seconds=90000.0)) == []
 
 
@@ -298,7 +298,7 @@ def test_a_cloud_that_says_its_name_late_is_not_told_of_twice() -> None:
 
 
 def test_a_key_that_is_accepted_again_is_known_only_when_something_was_read() -> None:
-    roll = settled(report(key_accepted=False))
+    roll = settled(report(authenticated=False))
     unread = report(tables=(table(success=False),))
 
     assert firing(look(roll, unread, seconds=90000.0)) == [Name.KEY_REFUSED]

@@ -15,7 +15,7 @@ from exporter.alerting.alerting import FILE, Alerting
 from exporter.alerting.config import Access
 from exporter.alerting.plan import Plan
 from exporter.model import SystemReport
-from exporter.recovery.model.ports import Spot
+from exporter.recovery.model.ports import VMLocation
 from tests.alerting.real_alertmanager import (
     REAL,
     Real,
@@ -32,8 +32,8 @@ from tests.web.conftest import Certificates, certificates
 __all__ = ["certificates"]
 
 WELL = report()
-REFUSED = report(key_accepted=False)
-WEB = Spot(1, "web-01", "node1", "Workloads")
+REFUSED = report(authenticated=False)
+WEB = VMLocation(1, "web-01", "node1", "Workloads")
 HASTE = Plan(
     post_every_seconds=0.3,
     look_every_seconds=0.05,
@@ -90,7 +90,9 @@ async def test_what_is_so_is_told_and_that_it_is_over_too(tmp_path: Path) -> Non
 
         site.reports = (report(recovery=recovery(vms=(vm(1, "quarantined"),))), REFUSED)
 
-        await eventually(lambda: shows(real, "VergeKeyRefused", "VergeRecoveryQuarantined web-01"))
+        await eventually(
+            lambda: shows(real, "VergeAuthenticationFailed", "VergeRecoveryQuarantined web-01")
+        )
         told = (await real.alerts())["VergeRecoveryQuarantined web-01"]
         assert told["labels"] == {
             "alertname": "VergeRecoveryQuarantined", "severity": "critical", "layer": "recovery",
@@ -106,10 +108,10 @@ async def test_what_is_so_is_told_and_that_it_is_over_too(tmp_path: Path) -> Non
 async def test_an_alert_lives_as_long_as_it_is_repeated_and_no_longer(tmp_path: Path) -> None:
     async with alertmanagers(tmp_path) as (real,):
         async with at_work(plan_for(real), tmp_path / "state", REFUSED):
-            await eventually(lambda: shows(real, "VergeKeyRefused"))
-            began = (await real.alerts())["VergeKeyRefused"]["startsAt"]
+            await eventually(lambda: shows(real, "VergeAuthenticationFailed"))
+            began = (await real.alerts())["VergeAuthenticationFailed"]["startsAt"]
             await REAL.sleep(1.5)  # longer than it would live
-            assert (await real.alerts())["VergeKeyRefused"]["startsAt"] == began
+            assert (await real.alerts())["VergeAuthenticationFailed"]["startsAt"] == began
 
         await eventually(lambda: shows(real))
 
@@ -122,14 +124,14 @@ async def test_each_alertmanager_gets_each_alert_and_one_that_is_down_gets_it_la
         dead = Real(f"http://127.0.0.1:{port}", one.process, one.http)
         plan = plan_for(one, dead, other)
         async with at_work(plan, tmp_path / "state", REFUSED) as site:
-            await eventually(lambda: shows(one, "VergeKeyRefused"))
-            await eventually(lambda: shows(other, "VergeKeyRefused"))
+            await eventually(lambda: shows(one, "VergeAuthenticationFailed"))
+            await eventually(lambda: shows(other, "VergeAuthenticationFailed"))
             await eventually(lambda: site.tally.posts[dead.url, "unreachable"] > 1)
             assert site.tally.up == {one.url: True, other.url: True, dead.url: False}
 
             late = await start(tmp_path / "late", one.http, port)
             try:
-                await eventually(lambda: shows(late, "VergeKeyRefused"))
+                await eventually(lambda: shows(late, "VergeAuthenticationFailed"))
                 await eventually(lambda: site.tally.up[late.url])
                 site.reports = (WELL,)
                 for each in (one, other, late):
@@ -143,24 +145,24 @@ async def test_an_alertmanager_that_forgot_everything_is_told_again(tmp_path: Pa
         alertmanagers(tmp_path) as (real,),
         at_work(plan_for(real), tmp_path / "state", REFUSED),
     ):
-        await eventually(lambda: shows(real, "VergeKeyRefused"))
+        await eventually(lambda: shows(real, "VergeAuthenticationFailed"))
         await real.stop()
         port = int(real.url.rpartition(":")[2])
         again = await start(tmp_path / "again", real.http, port)
         try:
-            await eventually(lambda: shows(again, "VergeKeyRefused"))
+            await eventually(lambda: shows(again, "VergeAuthenticationFailed"))
         finally:
             await again.stop()
 
 
 async def test_a_restart_loses_no_alert_and_ends_what_is_over(tmp_path: Path) -> None:
     before = report(
-        key_accepted=False,
+        authenticated=False,
         recovery=recovery(vms=(vm(1, "quarantined"), vm(2, "backoff")),
                           last_actions=(done(2, "failed"),)),
     )  # fmt: skip
     everything = (
-        "VergeKeyRefused", "VergeRecoveryFailed web-02", "VergeRecoveryQuarantined web-01",
+        "VergeAuthenticationFailed", "VergeRecoveryFailed web-02", "VergeRecoveryQuarantined web-01",
     )  # fmt: skip
     lasting = {"post_every_seconds": 2.0}
     async with alertmanagers(tmp_path) as (real,):
@@ -182,20 +184,20 @@ async def test_that_it_is_over_is_told_by_the_next_process_if_this_one_could_not
     lasting = {"post_every_seconds": 60.0}  # so that nothing is over by itself
     async with alertmanagers(tmp_path) as (real,):
         async with at_work(plan_for(real, **lasting), tmp_path / "state", REFUSED):
-            await eventually(lambda: shows(real, "VergeKeyRefused"))
+            await eventually(lambda: shows(real, "VergeAuthenticationFailed"))
             await eventually((tmp_path / "state" / FILE).exists)
         nowhere = HASTE._replace(urls=("http://127.0.0.1:1",))
         async with at_work(nowhere, tmp_path / "state") as site:
             await eventually(lambda: site.alerting.roll.entries and not site.alerting.roll.firing)
             await eventually(lambda: b"endsAt" not in (tmp_path / "state" / FILE).read_bytes())
             await REAL.sleep(0.1)
-        assert await shows(real, "VergeKeyRefused")
+        assert await shows(real, "VergeAuthenticationFailed")
 
         async with at_work(plan_for(real, **lasting), tmp_path / "state"):
             await eventually(lambda: shows(real))
 
 
-NAIVE = b"""[{"alert": {"url": "", "name": "VergeCloudBlind", "labels": {}, "annotations": {}},
+NAIVE = b"""[{"alert": {"url": "", "name": "VergeSystemDataStale", "labels": {}, "annotations": {}},
  "starts_at": "2026-01-01T00:00:00"}]"""
 
 
@@ -227,7 +229,7 @@ async def test_a_directory_that_cannot_be_written_stops_nobody(tmp_path: Path) -
         alertmanagers(tmp_path) as (real,),
         at_work(plan_for(real), tmp_path / "state", REFUSED),
     ):
-        await eventually(lambda: shows(real, "VergeKeyRefused"))
+        await eventually(lambda: shows(real, "VergeAuthenticationFailed"))
 
 
 async def test_a_silence_holds_and_lets_go(tmp_path: Path) -> None:
@@ -328,7 +330,7 @@ async def test_gets_in_with_tls_and_a_password_that_is_read_anew_when_it_changes
 
                 secret.write_text(f"{PASSWORD}\n")
 
-                await eventually(lambda: shows(real, "VergeKeyRefused"))
+                await eventually(lambda: shows(real, "VergeAuthenticationFailed"))
                 await eventually(lambda: site.tally.known == {real.url: True})
                 secret.unlink()
                 await eventually(lambda: not site.tally.up[real.url])
@@ -353,11 +355,11 @@ async def test_the_day_it_began_is_the_same_for_all(tmp_path: Path) -> None:
         alertmanagers(tmp_path, 2) as (one, other),
         at_work(plan_for(one, other), tmp_path / "state", REFUSED),
     ):
-        await eventually(lambda: shows(one, "VergeKeyRefused"))
-        await eventually(lambda: shows(other, "VergeKeyRefused"))
+        await eventually(lambda: shows(one, "VergeAuthenticationFailed"))
+        await eventually(lambda: shows(other, "VergeAuthenticationFailed"))
 
         began = {
-            datetime.fromisoformat((await real.alerts())["VergeKeyRefused"]["startsAt"])
+            datetime.fromisoformat((await real.alerts())["VergeAuthenticationFailed"]["startsAt"])
             for real in (one, other)
         }
 

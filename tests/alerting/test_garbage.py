@@ -155,12 +155,12 @@ async def test_one_that_is_mad_disturbs_no_other_and_is_complained_of_once(
                 look_every_seconds=0.02, silences_every_seconds=0.05, timeout_seconds=0.5,
             )  # fmt: skip
             alerting = Alerting(plan, tmp_path, REAL, tally)
-            task = asyncio.create_task(alerting.run(lambda: (report(key_accepted=False),)))
+            task = asyncio.create_task(alerting.run(lambda: (report(authenticated=False),)))
             await eventually(lambda: tally.posts[mad.url, outcome] > 1)
             await eventually(lambda: tally.posts[sane.url, "ok"] > 2)
             await eventually(lambda: tally.known.get(sane.url))
             assert not task.done()
-            assert b"VergeKeyRefused" in b"".join(sane.bodies)
+            assert b"VergeAuthenticationFailed" in b"".join(sane.bodies)
             assert not tally.up[mad.url]
             task.cancel()
             await asyncio.wait([task])
@@ -223,7 +223,9 @@ def test_a_ca_that_cannot_be_used_is_the_operators_business(
 
 async def test_more_alerts_than_fit_in_one_request_go_in_several(tmp_path: Path) -> None:
     tally = Tally()
-    many = [report(url=f"https://{n}", system_name=str(n), key_accepted=False) for n in range(1100)]
+    many = [
+        report(url=f"https://{n}", system_name=str(n), authenticated=False) for n in range(1100)
+    ]
     async with serving(says(b"")) as script:
         plan = Plan(urls=(script.url,), silences=False)
         task = asyncio.create_task(Alerting(plan, tmp_path, REAL, tally).run(lambda: many))

@@ -9,10 +9,10 @@ import pytest
 
 from exporter.alerting.alerting import Alerting
 from exporter.alerting.plan import Plan
-from exporter.alerting.silences import Silence, Status, Told
-from exporter.recovery.engine import Setup
-from exporter.recovery.model.commands import OrderKind
-from exporter.recovery.model.decision import Decision, Reason
+from exporter.alerting.silences import Silence, SilencesResponse, Status
+from exporter.recovery.engine import RecoverySetup
+from exporter.recovery.model.commands import CommandKind
+from exporter.recovery.model.decision import Decision, GuardName
 from exporter.recovery.model.states import State
 from exporter.recovery.report.explain import about_case, explain
 from tests.alerting.samples import Tally
@@ -35,7 +35,7 @@ class Hush:
         plan = Plan(urls=("http://am",), hold_when_unknown=hold_when_unknown)
         self.alerting = Alerting(plan, folder, self, Tally())
         silences = self.alerting.silences_of(lambda: "production")
-        self.setup = Setup(ENFORCE, silences=silences)
+        self.setup = RecoverySetup(ENFORCE, silences=silences)
 
     def now(self) -> Any:
         return self.theatre.clock.now() if self.theatre else START
@@ -49,7 +49,7 @@ class Hush:
     def tell(self, *silences: Silence) -> None:
         now, at = START + timedelta(seconds=self.monotonic()), self.monotonic()
         (listener,) = self.alerting.listeners
-        listener._heard(Told(silences, 0, now, at))
+        listener._heard(SilencesResponse(silences, 0, now, at))
 
     def silence(self, text: str, *, seconds: float = 7200.0) -> Silence:
         now = START + timedelta(seconds=self.monotonic())
@@ -79,7 +79,9 @@ def decision(theatre: Theatre, name: str = "web-01") -> Decision:
 
 
 def says(theatre: Theatre) -> str:
-    return next(one.says for one in decision(theatre).verdicts if one.guard is Reason.SILENCED)
+    return next(
+        one.says for one in decision(theatre).guard_results if one.guard is GuardName.NOT_SILENCED
+    )
 
 
 def test_a_silenced_vm_is_held_and_started_when_the_silence_is_over(
@@ -94,11 +96,13 @@ def test_a_silenced_vm_is_held_and_started_when_the_silence_is_over(
     theatre.world.crash("web-01")
     theatre.let_pass(3500.0)
 
-    assert decision(theatre).reason is Reason.SILENCED
+    assert decision(theatre).failed_guard is GuardName.NOT_SILENCED
     assert says(theatre) == (
         "it is silenced by alice until 2026-01-01 01:10 UTC: a new disk (silence 4f0c)"
     )
-    journaled = [one for one in theatre.book.decisions if one.reason is Reason.SILENCED]
+    journaled = [
+        one for one in theatre.book.decisions if one.failed_guard is GuardName.NOT_SILENCED
+    ]
     assert [one.name for one in journaled] == ["web-01"]
     assert "alice" in str(msgspec.json.encode(journaled))
     assert theatre.case("web-01").state is State.HELD
@@ -142,7 +146,7 @@ def test_a_silence_of_its_key_its_node_its_cluster_or_its_cloud_holds_it_too(
     theatre.world.crash("web-01")
     theatre.let_pass(ENOUGH)
 
-    assert decision(theatre).reason is Reason.SILENCED
+    assert decision(theatre).failed_guard is GuardName.NOT_SILENCED
     assert theatre.asked() == []
 
 
@@ -187,7 +191,7 @@ def test_a_silence_that_is_longer_by_now_holds_on(play: Play, tmp_path: Path) ->
     hush.tell(hush.silence('vm_name="web-01"', seconds=7200.0))
     theatre.let_pass(3600.0)
 
-    assert decision(theatre).reason is Reason.SILENCED
+    assert decision(theatre).failed_guard is GuardName.NOT_SILENCED
     assert theatre.asked() == []
 
 
@@ -222,7 +226,7 @@ def test_a_vm_that_its_owner_stopped_during_a_silence_stays_down(
     theatre.world.operator_stops("web-01", graceful=False)
     theatre.let_pass(600.0 + AFTER + ENOUGH)
 
-    assert theatre.case("web-01").state is State.INTENDED
+    assert theatre.case("web-01").state is State.STOPPED
     assert theatre.asked() == []
 
 
@@ -241,7 +245,7 @@ def test_where_nobody_knows_the_silences_the_settings_decide(
         assert "http://am has told no silences for" in says(theatre)
         hush.tell()
         theatre.let_pass(40.0)
-        assert decision(theatre).reason is not Reason.SILENCED
+        assert decision(theatre).failed_guard is not GuardName.NOT_SILENCED
 
 
 def test_a_silence_outlives_a_restart_and_does_not_wait_for_a_clock_of_ours(
@@ -268,7 +272,7 @@ def test_an_order_to_arm_does_not_lift_a_silence(play: Play, tmp_path: Path) -> 
     theatre.world.crash("web-01")
     theatre.let_pass(100.0)
 
-    at_once(theatre.recovery.order(OrderKind.ARM, owner="bob", reason="go on"))
+    at_once(theatre.recovery.command(CommandKind.ARM, owner="bob", reason="go on"))
     theatre.let_pass(ENOUGH)
 
     assert theatre.asked() == []

@@ -9,8 +9,8 @@ import pytest
 from exporter.alerting.matchers import Matcher
 from exporter.alerting.silences import (
     Silence,
+    SilencesResponse,
     Status,
-    Told,
     concerns,
     ended,
     holding,
@@ -54,8 +54,8 @@ def silence(text: str, **changed: Any) -> Silence:
     return msgspec.structs.replace(made, **changed)
 
 
-def told(*silences: Silence, time: datetime = START, at: float = 1000.0) -> Told:
-    return Told(silences, 0, time, at)
+def told(*silences: Silence, time: datetime = START, at: float = 1000.0) -> SilencesResponse:
+    return SilencesResponse(silences, 0, time, at)
 
 
 def held(*silences: Silence, at: float = 1000.0, **vm: str) -> str:
@@ -221,18 +221,18 @@ def test_all_alertmanagers_count_and_of_one_silence_the_newest_word() -> None:
         mine, status=Status("expired"), ends_at=START - HOUR, updated_at=START
     )
 
-    for order in ([told(mine), told(other)], [told(other), told(mine)]):
-        assert len(spells(order)) == 2
-    for order in ([told(mine), told(over)], [told(over), told(mine)]):
-        assert not holding(spells(order), WEB, at=1000.0, after_seconds=600.0)
+    for command in ([told(mine), told(other)], [told(other), told(mine)]):
+        assert len(spells(command)) == 2
+    for command in ([told(mine), told(over)], [told(over), told(mine)]):
+        assert not holding(spells(command), WEB, at=1000.0, after_seconds=600.0)
 
 
 def test_what_one_alertmanager_lost_and_another_has_is_not_over() -> None:
     mine = silence('vm_name="web-01"')
     lost = ended(mine, START)
 
-    for order in ([told(mine), told(lost)], [told(lost), told(mine)]):
-        assert holding(spells(order), WEB, at=1000.0 + 1800, after_seconds=600.0)
+    for command in ([told(mine), told(lost)], [told(lost), told(mine)]):
+        assert holding(spells(command), WEB, at=1000.0 + 1800, after_seconds=600.0)
     assert not holding(spells([told(lost)]), WEB, at=1000.0 + 1800, after_seconds=600.0)
 
 

@@ -12,13 +12,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from exporter.config.settings import PollSettings
-from exporter.daemon.clients import beats
+from exporter.daemon.clients import table_schedules
 from exporter.exposition.catalog import FAMILIES, Kind
 from exporter.exposition.formats import Format
 from exporter.exposition.page import bind
 from exporter.exposition.renderer import Renderer
-from exporter.exposition.view import Scene
-from exporter.model import Identity, Snapshot, SystemReport
+from exporter.exposition.view import RenderView
+from exporter.model import Identity, Inventory, SystemReport
 from exporter.polling.schedule import next_due
 from exporter.simulator import Simulator, found_world
 from exporter.vergeos.inventory import join
@@ -33,13 +33,13 @@ REPORT = SystemReport(
     url="",
     identity=None,
     up=True,
-    key_accepted=True,
+    authenticated=True,
     taken_at=START,
     tables=(),
-    vms_by_word={},
-    requests_left=0,
+    vms_by_status={},
+    requests_remaining=0,
     requests_per_hour=0,
-    troubles=(),
+    recent_errors=(),
 )
 
 
@@ -64,20 +64,20 @@ async def measure(vms: int) -> Cost:
     """Poll a simulated fleet for a while, on a clock of its own."""
     clock = FakeClock()
     world = found_world(seed=1, vms=vms, start=START.timestamp())
-    async with Simulator(world=world, clock=clock) as cloud, aiohttp.ClientSession() as http:
-        return await _measure(cloud, http, clock)
+    async with Simulator(world=world, clock=clock) as system, aiohttp.ClientSession() as http:
+        return await _measure(system, http, clock)
 
 
-async def _measure(cloud: Simulator, http: aiohttp.ClientSession, clock: FakeClock) -> Cost:
+async def _measure(system: Simulator, http: aiohttp.ClientSession, clock: FakeClock) -> Cost:
     renderer = Renderer()
     rows: dict[str, Any] = {IDENTITY: Identity("bench", "26"), "identity": Identity("bench", "26")}
     totals, stages = [], defaultdict[str, list[float]](list)
-    due = {beat.table: 0.0 for beat in beats(PollSettings())}
-    schedule = {beat.table: beat for beat in beats(PollSettings())}
+    due = {beat.table: 0.0 for beat in table_schedules(PollSettings())}
+    schedule = {beat.table: beat for beat in table_schedules(PollSettings())}
     bodies: dict[str, bytes] = {}
     for _ in range(TICKS):
         read = [table for table in TABLES if due[table.name] <= clock.elapsed]
-        fresh = {table: await _fetch(cloud, http, table) for table in read}
+        fresh = {table: await _fetch(system, http, table) for table in read}
         for table in read:
             due[table.name] = next_due(schedule[table.name], now=clock.elapsed)
         gc.collect()
@@ -86,8 +86,8 @@ async def _measure(cloud: Simulator, http: aiohttp.ClientSession, clock: FakeClo
         for stage, seconds in spent.items():
             stages[stage].append(seconds)
         clock.elapsed += 20
-    snapshot = _join(rows)
-    page = bind([renderer.render(snapshot, REPORT)], Format.CLASSIC)
+    inventory = _join(rows)
+    page = bind([renderer.render(inventory, REPORT)], Format.CLASSIC)
     plain = page.plain(b"")
     return Cost(
         samples=sum(not line.startswith(b"#") for line in plain.splitlines()),
@@ -97,15 +97,15 @@ async def _measure(cloud: Simulator, http: aiohttp.ClientSession, clock: FakeClo
         mean=_mean(totals[1:]) * 1000,
         worst=max(totals[1:]) * 1000,
         stages={stage: _mean(spent[1:]) * 1000 for stage, spent in stages.items()},
-        ours_ms=_best(lambda: Renderer().render(snapshot, REPORT)),
-        theirs_ms=_best(lambda: generate_latest(_theirs(snapshot))),
+        ours_ms=_best(lambda: Renderer().render(inventory, REPORT)),
+        theirs_ms=_best(lambda: generate_latest(_theirs(inventory))),
     )
 
 
-async def _fetch(cloud: Simulator, http: aiohttp.ClientSession, table: Table) -> bytes:
+async def _fetch(system: Simulator, http: aiohttp.ClientSession, table: Table) -> bytes:
     query = {"fields": ",".join(table.fields), **({"filter": table.where} if table.where else {})}
-    headers = {"Authorization": f"Bearer {cloud.api_key}"}
-    async with http.get(cloud.url + table.path, params=query, headers=headers) as answer:
+    headers = {"Authorization": f"Bearer {system.api_key}"}
+    async with http.get(system.url + table.path, params=query, headers=headers) as answer:
         return await answer.read()
 
 
@@ -122,36 +122,36 @@ def _cycle(
             rows[table.name] = decoder_of(table.name)(body, table.path).rows
             bodies[table.name] = body
     decoded = time.process_time()
-    snapshot = _join(rows)
+    inventory = _join(rows)
     joined = time.process_time()
-    rendered = renderer.render(snapshot, REPORT)
-    drawn = time.process_time()
+    rendered = renderer.render(inventory, REPORT)
+    rendered_in = time.process_time()
     for form in Format:
         bind([rendered], form)
     bound = time.process_time()
     return {
         "decode": decoded - began,
         "join": joined - decoded,
-        "render and gzip": drawn - joined,
-        "bind": bound - drawn,
+        "render and gzip": rendered_in - joined,
+        "bind": bound - rendered_in,
     }
 
 
-def _join(rows: Mapping[str, Any]) -> Snapshot:
+def _join(rows: Mapping[str, Any]) -> Inventory:
     return join(dict(rows), system_name="bench", identity=rows[IDENTITY], taken_at=START)
 
 
 class _theirs(Collector):  # noqa: N801 - reads as what it is
     """The same families, as prometheus_client would have a collector yield them."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._scene = Scene(snapshot, REPORT)
+    def __init__(self, inventory: Inventory) -> None:
+        self._view = RenderView(inventory, REPORT)
 
     def collect(self) -> Iterable[Metric]:
         for family in FAMILIES:
             make = CounterMetricFamily if family.kind is Kind.COUNTER else GaugeMetricFamily
             metric = make(family.name, family.help, labels=family.labels)
-            for identity, thing in family.part.members(self._scene):
+            for identity, thing in family.part.items(self._view):
                 words = [word.read(thing) for word in family.words]
                 value = family.read(thing)
                 if value is not None:

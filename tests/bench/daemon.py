@@ -66,14 +66,14 @@ async def _watched(url: str, key: str, directory: str) -> Cost:
         first_page = REAL_TIME.monotonic() - began
         while b"\nvergewatch_vm_disk_reads_total{" not in await fetched(daemon):
             await REAL_TIME.sleep(0.1)
-        picture = REAL_TIME.monotonic() - began
+        inventory = REAL_TIME.monotonic() - began
         early = await after(daemon, CYCLES // 5)
         late = await after(daemon, CYCLES)
         latencies = await hammer(daemon)
         crowded = await own(daemon)
     return Cost(
         first_page_seconds=first_page,
-        picture_seconds=picture,
+        picture_seconds=inventory,
         rss_mib=(rss(early), rss(late)),
         scrapes_per_second=len(latencies) / HAMMERING_SECONDS,
         server_p50_ms=quantile(late, crowded, "vergewatch_scrape_duration_seconds", 0.5),

@@ -3,8 +3,8 @@
 from pydantic import SecretStr
 
 from exporter.config.settings import APISettings, PollSettings, SystemSettings, TLSSettings
-from exporter.daemon.clients import CloudSettings, beats, connect, make_session
-from exporter.polling.poller import Plan, Round, Watch
+from exporter.daemon.clients import ResolvedSystem, connect, make_session, table_schedules
+from exporter.polling.poller import Plan, Poller, PollResult
 from exporter.recovery.observe.inventory_checks import Poll
 from exporter.simulator import Simulator, found_world
 from exporter.telemetry import Telemetry
@@ -22,7 +22,7 @@ CRASH_EVERY_SECONDS = 600
 
 async def requests_of_an_hour(vms: int, *, share: float = 1.0, recovery: bool = False) -> float:
     """
-    Watch *vms* VMs for *share* of a steady hour; return what a whole one would cost.
+    Poller *vms* VMs for *share* of a steady hour; return what a whole one would cost.
 
     Args:
         recovery: Whether recovery is on, in shadow mode, with a VM that crashes now and then.
@@ -31,31 +31,35 @@ async def requests_of_an_hour(vms: int, *, share: float = 1.0, recovery: bool = 
     clock = FakeClock(hurried=True)
     world = found_world(seed=1, vms=vms, start=START.timestamp())
     async with (
-        Simulator(world=world, clock=clock) as cloud,
+        Simulator(world=world, clock=clock) as system,
         make_session(TLSSettings()) as session,
     ):
-        settings = CloudSettings(
-            SystemSettings(url=cloud.url, api_key=SecretStr(cloud.api_key)),
+        settings = ResolvedSystem(
+            SystemSettings(url=system.url, api_key=SecretStr(system.api_key)),
             PollSettings(),
             APISettings(),
         )
         client = connect(settings, session, Telemetry().meter("cloud"), clock)
-        rounds: list[Round] = []
+        rounds: list[PollResult] = []
         thinker = thinking.recovery_of(Operations(client, client, clock), clock)
-        watch = Watch(
+        watch = Poller(
             VergeOSSource(client),
             join,
-            lambda snapshot, report: None,
-            Plan(beats(settings.poll, tags=recovery), IDENTITY, settings.poll.stale_after_polls),
+            lambda inventory, report: None,
+            Plan(
+                table_schedules(settings.poll, tags=recovery),
+                IDENTITY,
+                settings.poll.stale_after_polls,
+            ),
             name="cloud",
-            url=cloud.url,
+            url=system.url,
             clock=clock,
             rename=lambda name: name,
-            requests_left=lambda: 0,
+            requests_remaining=lambda: 0,
             tell=rounds.append if recovery else None,
         )
         await watch.poll()  # the first reads everything, and is no part of a steady hour
-        seen = len(cloud.requests)
+        seen = len(system.requests)
         while clock.elapsed < HOUR_SECONDS * share:
             clock.elapsed += 1
             if recovery and clock.elapsed % CRASH_EVERY_SECONDS == CRASH_EVERY_SECONDS / 2:
@@ -64,4 +68,4 @@ async def requests_of_an_hour(vms: int, *, share: float = 1.0, recovery: bool = 
             while rounds:
                 await thinker.take(Poll(*rounds.pop()))
         assert watch.report.up
-        return (len(cloud.requests) - seen) / share
+        return (len(system.requests) - seen) / share

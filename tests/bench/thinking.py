@@ -7,13 +7,20 @@ from statistics import median
 from typing import NamedTuple
 
 from exporter.recovery.detect.log_patterns import LogMark, LogReading
-from exporter.recovery.engine import Recovery, Setup
+from exporter.recovery.engine import Recovery, RecoverySetup
 from exporter.recovery.model.cases import Action, Intent, Policy, Reply, Spent
-from exporter.recovery.model.commands import Order
+from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
-from exporter.recovery.model.limits import WEEK, Mode, Rules
-from exporter.recovery.model.ports import Answer, Book, Cloud, FreshVM, Page, Past
-from exporter.recovery.observe.enrolment import Rule
+from exporter.recovery.model.limits import WEEK, Limits, Mode
+from exporter.recovery.model.ports import (
+    ActionReply,
+    FreshVM,
+    JournalStore,
+    Platform,
+    PollRecord,
+    SavedState,
+)
+from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.recovery.observe.inventory_checks import Poll
 from exporter.simulator.world.context import Timings
 from exporter.simulator.world.factory import found_world
@@ -24,11 +31,11 @@ from tests.recovery.shortcut import Shortcut
 EVERY = 20.0
 CALM_ROUNDS = 15
 BAD_ROUNDS = 12
-"""Four minutes: from the first sight of the trouble until everything that may be done is done."""
+"""Four minutes: from the first observed of the trouble until everything that may be done is done."""
 DOWN_SHARE = 0.03
 ACTIONS_BEFORE = 200
 """In the week before, as many as the default rules allow."""
-EVERYBODY = Rule(names=("*",), policy=Policy.ON_FAILURE, title="everybody")
+EVERYBODY = EnrolmentRule(names=("*",), policy=Policy.ON_FAILURE, title="everybody")
 
 
 class Cost(NamedTuple):
@@ -45,12 +52,12 @@ class Cost(NamedTuple):
 class BlankBook:
     """A journal that forgets everything but a busy week."""
 
-    async def recall(self) -> Past:
+    async def recall(self) -> SavedState:
         week = [WEEK * number / ACTIONS_BEFORE for number in range(1, ACTIONS_BEFORE + 1)]
         acted = tuple(Spent(at, f"vm {at:.0f}", Action.POWER_ON, Reply.ACCEPTED) for at in week)
-        return Past(watched=WEEK, spent=acted)
+        return SavedState(watched=WEEK, spent=acted)
 
-    async def note(self, page: Page, /) -> None:
+    async def note(self, page: PollRecord, /) -> None:
         pass
 
     async def decided(self, decision: Decision, /) -> int:
@@ -62,7 +69,7 @@ class BlankBook:
     async def update(self, intent: Intent, /) -> None:
         pass
 
-    async def ordered(self, order: Order, /) -> None:
+    async def ordered(self, command: Command, /) -> None:
         pass
 
 
@@ -82,8 +89,8 @@ class BlankCloud:
     async def look(self, vm_key: int, /) -> FreshVM | None:
         return None
 
-    async def act(self, vm_key: int, action: Action, /) -> Answer:
-        return Answer(Reply.REFUSED, "nobody is here")
+    async def act(self, vm_key: int, action: Action, /) -> ActionReply:
+        return ActionReply(Reply.REFUSED, "nobody is here")
 
 
 def measure(vms: int) -> Cost:
@@ -98,14 +105,14 @@ def measure(vms: int) -> Cost:
     )
     world.follow(clock)
     recovery = recovery_of(BlankCloud(), clock)
-    cloud = Shortcut(world)
+    system = Shortcut(world)
 
     def round_of_thinking() -> float:
         clock.elapsed += EVERY
-        poll = cloud.poll(asked_at=clock.monotonic(), time=clock.now(), every=EVERY)
+        poll = system.poll(asked_at=clock.monotonic(), time=clock.now(), every=EVERY)
         return _spent(recovery, poll)
 
-    while clock.elapsed < recovery.setup.rules.warmup_seconds + EVERY:
+    while clock.elapsed < recovery.setup.limits.warmup_seconds + EVERY:
         round_of_thinking()
     calm = [round_of_thinking() for _ in range(CALM_ROUNDS)]
     victims = [vm for vm in world.live_vms() if vm.service is None][:: round(1 / DOWN_SHARE)]
@@ -115,17 +122,17 @@ def measure(vms: int) -> Cost:
     return Cost(median(calm), max(calm), len(victims), median(bad), max(bad))
 
 
-def recovery_of(cloud: Cloud, clock: FakeClock) -> Recovery:
+def recovery_of(system: Platform, clock: FakeClock) -> Recovery:
     """Return a recovery in shadow mode that looks after everybody, with a week behind it."""
 
-    async def open_book() -> Book:
+    async def open_book() -> JournalStore:
         return BlankBook()
 
     return Recovery(
         "https://bench.example",
         open_book,
-        cloud,
-        Setup(Rules(mode=Mode.SHADOW), wards=(EVERYBODY,)),
+        system,
+        RecoverySetup(Limits(mode=Mode.SHADOW), enrolment_rules=(EVERYBODY,)),
         clock,
         dice=lambda: 0.5,
         meter=Tally(),

@@ -53,8 +53,8 @@ async def printing(*args: str, until: str, **env: str) -> AsyncIterator[list[str
 
 
 async def test_check_says_what_it_found_and_what_it_will_cost() -> None:
-    async with simulating() as cloud:
-        code, out, err = await ran("check", **pointing_at(cloud))
+    async with simulating() as system:
+        code, out, err = await ran("check", **pointing_at(system))
 
         assert (code, err) == (0, "")
         assert "northwind" in out
@@ -65,10 +65,10 @@ async def test_check_says_what_it_found_and_what_it_will_cost() -> None:
 
 
 async def test_check_says_what_may_not_be_read() -> None:
-    async with simulating() as cloud:
-        cloud.faults.turn_on("status", path="nodes", code=403, text="Permission denied")
+    async with simulating() as system:
+        system.faults.turn_on("status", path="nodes", code=403, text="Permission denied")
 
-        code, out, _ = await ran("check", **pointing_at(cloud))
+        code, out, _ = await ran("check", **pointing_at(system))
 
         assert code == 0
         assert "/api/v4/nodes answered 403 (Permission denied): this user may not read it" in out
@@ -85,10 +85,10 @@ async def test_check_says_what_may_not_be_read() -> None:
 async def test_check_fails_where_there_would_be_no_picture(
     fault: str, settings: dict[str, Any], says: str
 ) -> None:
-    async with simulating() as cloud:
-        cloud.faults.turn_on(fault, **settings)
+    async with simulating() as system:
+        system.faults.turn_on(fault, **settings)
 
-        code, out, _ = await ran("check", **pointing_at(cloud))
+        code, out, _ = await ran("check", **pointing_at(system))
 
         assert code == 1
         assert "no picture:" in out
@@ -99,9 +99,9 @@ async def test_check_says_whom_recovery_looks_after_and_how_it_is_stopped(tmp_pa
     token = tmp_path / "token"
     token.write_text("a-token")
     config = tmp_path / "vergewatch.yaml"
-    async with simulating() as cloud:
+    async with simulating() as system:
         config.write_text(f"""
-            systems: [{{name: production, url: {cloud.url}, api_key: {cloud.api_key}}}]
+            systems: [{{name: production, url: {system.url}, api_key: {system.api_key}}}]
             recovery:
               mode: enforce
               directory: {tmp_path}
@@ -137,8 +137,8 @@ async def test_check_fails_where_recovery_or_alerting_would(
     tmp_path: Path, setting: str, says: str
 ) -> None:
     config = tmp_path / "vergewatch.yaml"
-    async with simulating() as cloud:
-        config.write_text(f"url: {cloud.url}\napi_key: {cloud.api_key}\n{setting}\n")
+    async with simulating() as system:
+        config.write_text(f"url: {system.url}\napi_key: {system.api_key}\n{setting}\n")
 
         code, out, err = await ran("check", "--config", str(config))
 
@@ -178,8 +178,8 @@ async def test_check_of_nobody_says_so_in_a_line() -> None:
 
 
 async def test_check_names_variables_that_set_nothing() -> None:
-    async with simulating() as cloud:
-        _, _, err = await ran("check", **pointing_at(cloud), VERGEWATCH_POL__FAST_SECONDS="3")
+    async with simulating() as system:
+        _, _, err = await ran("check", **pointing_at(system), VERGEWATCH_POL__FAST_SECONDS="3")
 
         assert "did you mean VERGEWATCH_POLL__FAST_SECONDS?" in err
 
@@ -214,10 +214,10 @@ async def test_a_wrong_question_is_answered_in_a_line_and_ends_with_two(
 
 
 async def test_an_address_in_use_is_said_to_be_so() -> None:
-    async with simulating() as cloud:
-        taken = cloud.url.removeprefix("http://")
+    async with simulating() as system:
+        taken = system.url.removeprefix("http://")
 
-        code, _, err = await ran("run", "--web.listen-address", taken, **pointing_at(cloud))
+        code, _, err = await ran("run", "--web.listen-address", taken, **pointing_at(system))
 
         assert code == 1  # and worth another try, unlike what a person has to mend
         assert err.splitlines()[-1].startswith(f"vergewatch: cannot listen on {taken}: Address")

@@ -16,17 +16,17 @@ import structlog
 from aiohttp import web
 from pydantic import SecretStr
 
-from exporter.cli.daemon_client import Steering, parse_span, read_token
+from exporter.cli.daemon_client import DaemonClient, parse_span, read_token
 from exporter.cli.main import main
 from exporter.errors import ConfigError
-from exporter.recovery.model.commands import OrderKind
-from exporter.recovery.service import Desk
+from exporter.recovery.model.commands import CommandKind
+from exporter.recovery.service import RecoveryService
 from exporter.web.ports import Brief
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
 from tests.recovery.archive import ArchiveBook, stage, told
 from tests.recovery.harness import Theatre, at_once
-from tests.web.samples import HandClock, cloud
+from tests.web.samples import HandClock, system
 from tests.web.site import StubOverview, StubPages, StubReload
 
 TOKEN = "open-sesame"
@@ -77,11 +77,13 @@ class Daemon:
 @asynccontextmanager
 async def answering(theatre: Theatre, directory: Path) -> AsyncIterator[Daemon]:
     journal = await told(theatre, directory)
-    desk = Desk(lambda: {"production": theatre.recovery}, lambda: journal, theatre.clock)
+    service = RecoveryService(
+        lambda: {"production": theatre.recovery}, lambda: journal, theatre.clock
+    )
     reload = StubReload()
     app = make_app(
-        StubPages(), StubOverview(cloud()), reload, clock=HandClock(), version="1",
-        desk=desk, recovery_token=SecretStr(TOKEN),
+        StubPages(), StubOverview(system()), reload, clock=HandClock(), version="1",
+        service=service, recovery_token=SecretStr(TOKEN),
     )  # fmt: skip
     with structlog.testing.capture_logs():  # what the daemon logs is not what the command prints
         async with serving(app, Listen("127.0.0.1", 0)) as where:
@@ -163,7 +165,7 @@ async def test_json_is_what_the_daemon_answered(daemon: Daemon) -> None:
     _, out, _ = await ran("recovery", "status", "--json", **daemon.env)
     _, told, _ = await ran("explain", "web-01", "--json", **daemon.env)
 
-    assert '"posture": "active"' in out
+    assert '"readiness": "active"' in out
     assert '"state": "quarantined"' in out
     assert '"sentence": "web-01 stopped at 00:10:40' in told
 
@@ -271,7 +273,9 @@ async def test_an_order_that_cannot_be_written_down_may_be_tried_again(idle: Dae
 
 
 async def test_a_name_from_elsewhere_moves_no_cursor(idle: Daemon) -> None:
-    order = idle.theatre.recovery.order(OrderKind.PAUSE, owner="\x1b[2J", reason="r", seconds=60)
+    order = idle.theatre.recovery.command(
+        CommandKind.PAUSE, owner="\x1b[2J", reason="r", seconds=60
+    )
     at_once(order)
 
     _, out, _ = await ran("recovery", "status", **idle.env)
@@ -287,7 +291,7 @@ async def test_a_name_from_elsewhere_moves_no_cursor(idle: Daemon) -> None:
     ("status", "headers", "text", "says"),
     [
         (200, {}, "<html>", "not as this version of Vergewatch does"),
-        (200, {}, '{"clouds": [7]}', "not as this version"),
+        (200, {}, '{"systems": [7]}', "not as this version"),
         (404, {}, "404: Not Found", "has no recovery to ask about"),
         (401, {"WWW-Authenticate": 'Basic realm="x"'}, "", "wants a user name and a password"),
         (429, {}, "", "asked too often"),
@@ -304,7 +308,7 @@ async def test_whatever_answers_is_dealt_with(
     app = web.Application()
     app.router.add_get("/api/recovery", answer)
     async with serving(app, Listen("127.0.0.1", 0)) as where:
-        daemon = Steering(f"http://anna:pass-word@127.0.0.1:{where.port}")
+        daemon = DaemonClient(f"http://anna:pass-word@127.0.0.1:{where.port}")
 
         with pytest.raises(ConfigError, match=says) as wrong:
             await daemon.status(None)
@@ -331,7 +335,7 @@ async def test_an_answer_of_thousands_of_vms_is_read_to_its_end() -> None:
     app = web.Application()
     app.router.add_get("/api/recovery/vms", answer)
     async with serving(app, Listen("127.0.0.1", 0)) as where:
-        told = await Steering(f"http://127.0.0.1:{where.port}").vms(None)
+        told = await DaemonClient(f"http://127.0.0.1:{where.port}").vms(None)
 
     assert told.vms == vms
 
@@ -352,7 +356,7 @@ async def test_a_token_is_not_taken_along_to_another_place() -> None:
     app.router.add_post("/elsewhere", elsewhere)
     async with serving(app, Listen("127.0.0.1", 0)) as where:
         with pytest.raises(ConfigError, match="answers 307"):
-            await Steering(f"http://127.0.0.1:{where.port}", TOKEN).order(OrderKind.ARM)
+            await DaemonClient(f"http://127.0.0.1:{where.port}", TOKEN).order(CommandKind.ARM)
 
     assert seen == [TOKEN]
 
@@ -362,12 +366,12 @@ async def test_a_name_and_a_password_in_the_url_are_sent() -> None:
 
     async def answer(request: web.Request) -> web.Response:
         seen.append(request.headers.get("Authorization"))
-        return web.json_response({"clouds": []})
+        return web.json_response({"systems": []})
 
     app = web.Application()
     app.router.add_get("/api/recovery", answer)
     async with serving(app, Listen("127.0.0.1", 0)) as where:
-        await Steering(f"http://anna:secret@127.0.0.1:{where.port}/").status(None)
+        await DaemonClient(f"http://anna:secret@127.0.0.1:{where.port}/").status(None)
 
     assert seen == ["Basic YW5uYTpzZWNyZXQ="]
 

@@ -6,7 +6,7 @@ from exporter.cli import reference
 from exporter.exposition.catalog import FAMILIES
 from exporter.telemetry import INSTRUMENTS
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_the_metrics_page_is_up_to_date() -> None:

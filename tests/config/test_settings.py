@@ -19,7 +19,7 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def one_cloud(monkeypatch: pytest.MonkeyPatch, **more: str) -> Settings:
+def one_system(monkeypatch: pytest.MonkeyPatch, **more: str) -> Settings:
     values = {"VERGEWATCH_URL": "https://verge.example", "VERGEWATCH_API_KEY": "k", **more}
     for name, value in values.items():
         monkeypatch.setenv(name, value)
@@ -38,29 +38,29 @@ def complaint(config: Path | None = None) -> str:
 
 
 def test_a_url_and_a_key_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = one_cloud(monkeypatch)
+    settings = one_system(monkeypatch)
 
-    (cloud,) = settings.systems
-    assert cloud.url == "https://verge.example"
-    assert cloud.api_key is not None
-    assert cloud.api_key.get_secret_value() == "k"
+    (system,) = settings.systems
+    assert system.url == "https://verge.example"
+    assert system.api_key is not None
+    assert system.api_key.get_secret_value() == "k"
 
 
 def test_the_vendors_variables_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"URL": "https://v", "USERNAME": "ada", "PASSWORD": "p"}.items():
         monkeypatch.setenv(f"VERGE_{name}", value)
 
-    (cloud,) = load().systems
+    (system,) = load().systems
 
-    assert (cloud.url, cloud.username) == ("https://v", "ada")
+    assert (system.url, system.username) == ("https://v", "ada")
 
 
 def test_our_own_variables_outrank_the_vendors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VERGE_URL", "https://theirs")
 
-    (cloud,) = one_cloud(monkeypatch, VERGEWATCH_URL="https://ours").systems
+    (system,) = one_system(monkeypatch, VERGEWATCH_URL="https://ours").systems
 
-    assert cloud.url == "https://ours"
+    assert system.url == "https://ours"
 
 
 def test_variables_outrank_the_file_and_the_command_line_outranks_both(
@@ -70,7 +70,9 @@ def test_variables_outrank_the_file_and_the_command_line_outranks_both(
         tmp_path / "c.yaml",
         "web: {listen_address: ':1', telemetry_path: /a}\npoll: {fast_seconds: 30}",
     )
-    one_cloud(monkeypatch, VERGEWATCH_WEB__LISTEN_ADDRESS=":2", VERGEWATCH_WEB__TELEMETRY_PATH="/b")
+    one_system(
+        monkeypatch, VERGEWATCH_WEB__LISTEN_ADDRESS=":2", VERGEWATCH_WEB__TELEMETRY_PATH="/b"
+    )
 
     settings = load(config, {"web": {"listen_address": ":3"}})
 
@@ -91,7 +93,7 @@ def test_several_clouds_have_settings_of_their_own(tmp_path: Path) -> None:
 
     settings = load(config)
 
-    assert [settings.poll_of(cloud).fast_seconds for cloud in settings.systems] == [20, 60]
+    assert [settings.poll_of(system).fast_seconds for system in settings.systems] == [20, 60]
 
 
 def test_a_secret_in_a_file_voids_a_weaker_sources_secret(
@@ -100,10 +102,10 @@ def test_a_secret_in_a_file_voids_a_weaker_sources_secret(
     config = written(tmp_path / "c.yaml", "url: https://a\napi_key: weak")
     monkeypatch.setenv("VERGEWATCH_API_KEY_FILE", "/run/key")
 
-    (cloud,) = load(config).systems
+    (system,) = load(config).systems
 
-    assert cloud.api_key is None
-    assert cloud.api_key_file == Path("/run/key")
+    assert system.api_key is None
+    assert system.api_key_file == Path("/run/key")
 
 
 @pytest.mark.parametrize("variable", ["CREDENTIALS_DIRECTORY", "VERGEWATCH_SECRETS_DIR"])
@@ -114,9 +116,9 @@ def test_credentials_of_systemd_are_found_by_themselves(
     monkeypatch.setenv("VERGEWATCH_URL", "https://a")
     monkeypatch.setenv(variable, str(tmp_path))
 
-    (cloud,) = load().systems
+    (system,) = load().systems
 
-    assert cloud.api_key_file == tmp_path / "api_key"
+    assert system.api_key_file == tmp_path / "api_key"
 
 
 def test_each_of_several_clouds_finds_its_own_credentials(
@@ -217,7 +219,7 @@ def test_says_what_is_wrong_and_where(tmp_path: Path, text: str, says: str) -> N
 
 def test_names_the_variable_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"^VERGEWATCH_POLL__FAST_SECONDS: poll\.fast_seconds: "):
-        one_cloud(monkeypatch, VERGEWATCH_POLL__FAST_SECONDS="soon")
+        one_system(monkeypatch, VERGEWATCH_POLL__FAST_SECONDS="soon")
 
 
 def test_says_everything_that_is_wrong_at_once(tmp_path: Path) -> None:
@@ -239,18 +241,18 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
 def test_the_key_that_acts_is_a_secret_of_its_own(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (cloud,) = one_cloud(monkeypatch, VERGEWATCH_ACTION_API_KEY="hunter2").systems
-    assert cloud.action_api_key is not None
-    assert cloud.action_api_key.get_secret_value() == "hunter2"
-    assert "hunter2" not in repr(cloud)
+    (system,) = one_system(monkeypatch, VERGEWATCH_ACTION_API_KEY="hunter2").systems
+    assert system.action_api_key is not None
+    assert system.action_api_key.get_secret_value() == "hunter2"
+    assert "hunter2" not in repr(system)
 
     written(tmp_path / "action_api_key", "k")
     monkeypatch.setenv("VERGEWATCH_SECRETS_DIR", str(tmp_path))
-    (cloud,) = load().systems
-    assert cloud.action_api_key_file is None
+    (system,) = load().systems
+    assert system.action_api_key_file is None
     monkeypatch.delenv("VERGEWATCH_ACTION_API_KEY")
-    (cloud,) = load().systems
-    assert cloud.action_api_key_file == tmp_path / "action_api_key"
+    (system,) = load().systems
+    assert system.action_api_key_file == tmp_path / "action_api_key"
 
     written(tmp_path / "b.action_api_key", "k")
     config = written(
@@ -295,15 +297,15 @@ def test_what_steers_recovery_may_be_in_the_secrets_directory(
     (tmp_path / "recovery_token").write_text("a-token")
     (tmp_path / "token").write_text("of somebody else")
 
-    found = one_cloud(monkeypatch, VERGEWATCH_SECRETS_DIR=str(tmp_path)).recovery
-    own = one_cloud(monkeypatch, VERGEWATCH_RECOVERY__TOKEN="mine").recovery
+    found = one_system(monkeypatch, VERGEWATCH_SECRETS_DIR=str(tmp_path)).recovery
+    own = one_system(monkeypatch, VERGEWATCH_RECOVERY__TOKEN="mine").recovery
 
     assert found.token_file == tmp_path / "recovery_token"
     assert own.token_file is None
 
 
 def test_settings_never_print_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = one_cloud(monkeypatch, VERGEWATCH_API_KEY="hunter2")
+    settings = one_system(monkeypatch, VERGEWATCH_API_KEY="hunter2")
 
     assert "hunter2" not in repr(settings)
     assert "hunter2" not in str(settings.model_dump())
@@ -357,7 +359,7 @@ def test_what_is_no_time_of_day_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_variable_that_may_hold_several_may_hold_one_by_itself(
     monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
-    settings = one_cloud(monkeypatch, VERGEWATCH_ALERTMANAGER__URLS=value)
+    settings = one_system(monkeypatch, VERGEWATCH_ALERTMANAGER__URLS=value)
 
     assert settings.alertmanager.urls == ("http://am:9093",)
 
@@ -374,7 +376,7 @@ def test_a_variable_of_the_wrong_shape_is_named_with_the_shape_that_is_wanted(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
 ) -> None:
     with pytest.raises(ConfigError, match=f"^{name}: .*{says}"):
-        one_cloud(monkeypatch, **{name: value})
+        one_system(monkeypatch, **{name: value})
 
 
 def test_a_heading_with_nothing_under_it_is_said_to_want_something(tmp_path: Path) -> None:

@@ -29,11 +29,11 @@ def identities(page: Page) -> set[tuple[str, frozenset[tuple[str, str]]]]:
 
 
 async def test_shows_what_the_world_says_is_true() -> None:
-    async with simulating() as cloud, running(pointing_at(cloud)) as daemon:
+    async with simulating() as system, running(pointing_at(system)) as daemon:
         page = await daemon.until_up()
 
         assert page.one("vergewatch_up") == 1
-        for vm in cloud.world.live_vms():
+        for vm in system.world.live_vms():
             labels = {"vm_id": str(vm.key), "vm_name": vm.name}
             state = vm.machine.status
             assert page.one("vergewatch_vm_running", **labels) == state.running
@@ -45,11 +45,11 @@ async def test_shows_what_the_world_says_is_true() -> None:
 
 
 async def test_a_dead_cloud_leaves_the_page_within_three_polls_and_comes_back_by_itself() -> None:
-    async with simulating() as cloud, running(pointing_at(cloud)) as daemon:
+    async with simulating() as system, running(pointing_at(system)) as daemon:
         before = await daemon.until_up()
         assert (await daemon.get("/-/ready"))[0] == 200
 
-        await cloud.stop()
+        await system.stop()
         died = REAL_TIME.monotonic()
         page = await daemon.page_where(lambda page: page.get("vergewatch_up") == [0])
 
@@ -61,7 +61,7 @@ async def test_a_dead_cloud_leaves_the_page_within_three_polls_and_comes_back_by
         assert (await daemon.get("/-/ready"))[0] == 503
         assert (await daemon.get("/-/healthy"))[0] == 200
 
-        await cloud.start()
+        await system.start()
         after = await daemon.until_up()
         assert identities(after) == identities(before)
         assert (await daemon.get("/-/ready"))[0] == 200
@@ -69,8 +69,8 @@ async def test_a_dead_cloud_leaves_the_page_within_three_polls_and_comes_back_by
 
 
 async def test_a_vm_that_goes_on_migrating_keeps_its_numeric_series() -> None:
-    async with simulating() as cloud, running(pointing_at(cloud)) as daemon:
-        vm = next(vm for vm in cloud.world.live_vms() if vm.machine.status.running)
+    async with simulating() as system, running(pointing_at(system)) as daemon:
+        vm = next(vm for vm in system.world.live_vms() if vm.machine.status.running)
         mine = ("vm_id", str(vm.key))
         first = {one for one in identities(await daemon.until_up()) if mine in one[1]}
 
@@ -81,7 +81,7 @@ async def test_a_vm_that_goes_on_migrating_keeps_its_numeric_series() -> None:
             return page.get("vergewatch_vm_info", vm_id=str(vm.key), node=node) == [1]
 
         for node in ("node5", "node4", "node5"):
-            assert cloud.world.migrate(vm.key, node)
+            assert system.world.migrate(vm.key, node)
             await daemon.page_where(partial(keeps_its_series_and_is_on, node=node))
 
 
@@ -89,10 +89,10 @@ async def test_a_vm_that_goes_on_migrating_keeps_its_numeric_series() -> None:
     "name", ['say "hi"', "back\\slash", "two\nlines", "emoji 🚀", "שלום עולם", "<b>html</b>", " "]
 )
 async def test_odd_names_are_read_back_as_they_are(name: str) -> None:
-    async with simulating() as cloud:
-        vm = next(iter(cloud.world.live_vms()))
-        cloud.world.renames(vm.key, name)
-        async with running(pointing_at(cloud)) as daemon:
+    async with simulating() as system:
+        vm = next(iter(system.world.live_vms()))
+        system.world.renames(vm.key, name)
+        async with running(pointing_at(system)) as daemon:
             page = await daemon.until_up()
 
             assert len(page.get("vergewatch_vm_running", vm_name=name)) == 1
@@ -100,13 +100,13 @@ async def test_odd_names_are_read_back_as_they_are(name: str) -> None:
 
 
 async def test_a_wrong_key_makes_exactly_one_request_and_then_waits() -> None:
-    async with simulating() as cloud:
-        env = {**pointing_at(cloud), "VERGEWATCH_API_KEY": "wrong"}
+    async with simulating() as system:
+        env = {**pointing_at(system), "VERGEWATCH_API_KEY": "wrong"}
         async with running(env) as daemon:
-            await daemon.page_where(lambda page: page.get("vergewatch_key_accepted") == [0])
+            await daemon.page_where(lambda page: page.get("vergewatch_authenticated") == [0])
             await REAL_TIME.sleep(2)  # four polls, if there were any
 
-            assert len(cloud.requests) == 1
+            assert len(system.requests) == 1
             page = await daemon.page()
             assert page.one("vergewatch_up") == 0
             assert page.get("vergewatch_api_requests_total", outcome="unauthorized") == [1]
@@ -116,15 +116,15 @@ async def test_a_wrong_key_makes_exactly_one_request_and_then_waits() -> None:
 async def test_a_corrected_key_file_is_noticed_without_a_restart(tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text("wrong\n")
-    async with simulating() as cloud:
-        env = {"VERGEWATCH_URL": cloud.url, "VERGEWATCH_API_KEY_FILE": str(key)}
+    async with simulating() as system:
+        env = {"VERGEWATCH_URL": system.url, "VERGEWATCH_API_KEY_FILE": str(key)}
         async with running(env) as daemon:
-            await daemon.page_where(lambda page: page.get("vergewatch_key_accepted") == [0])
+            await daemon.page_where(lambda page: page.get("vergewatch_authenticated") == [0])
 
-            key.write_text(cloud.api_key)
+            key.write_text(system.api_key)
 
             page = await daemon.until_up()
-            assert page.one("vergewatch_key_accepted") == 1
+            assert page.one("vergewatch_authenticated") == 1
 
 
 async def test_one_cloud_that_is_down_disturbs_no_other(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ async def test_one_cloud_that_is_down_disturbs_no_other(tmp_path: Path) -> None:
             page = await daemon.until_up(system_name="well")
 
             assert page.one("vergewatch_up", system_name="ill") == 0
-            assert page.one("vergewatch_key_accepted", system_name="refusing") == 0
+            assert page.one("vergewatch_authenticated", system_name="refusing") == 0
             status, text = await daemon.get("/-/ready")
             assert status == 200
             assert "ill" in text
@@ -183,9 +183,9 @@ async def test_a_reload_adds_and_removes_clouds_and_disturbs_no_other(tmp_path: 
 
 
 async def test_a_reload_that_wants_a_restart_besides_says_for_what(tmp_path: Path) -> None:
-    async with simulating() as cloud:
+    async with simulating() as system:
         config = tmp_path / "vergewatch.yaml"
-        one = f"url: '{cloud.url}'\napi_key: '{cloud.api_key}'\n"
+        one = f"url: '{system.url}'\napi_key: '{system.api_key}'\n"
         config.write_text(one)
         async with running({}, "--config", str(config)) as daemon:
             config.write_text(
@@ -198,9 +198,9 @@ async def test_a_reload_that_wants_a_restart_besides_says_for_what(tmp_path: Pat
 
 
 async def test_a_wrong_edit_changes_nothing_and_says_what_is_wrong(tmp_path: Path) -> None:
-    async with simulating() as cloud:
+    async with simulating() as system:
         config = tmp_path / "vergewatch.yaml"
-        config.write_text(f"url: '{cloud.url}'\napi_key: '{cloud.api_key}'\n")
+        config.write_text(f"url: '{system.url}'\napi_key: '{system.api_key}'\n")
         async with running({}, "--config", str(config)) as daemon:
             await daemon.until_up()
             config.write_text("url: nonsense\n")
@@ -218,9 +218,9 @@ async def test_a_wrong_edit_changes_nothing_and_says_what_is_wrong(tmp_path: Pat
 
 
 async def test_reloads_at_once_leave_one_watch_that_ends_when_told(tmp_path: Path) -> None:
-    async with simulating() as cloud:
+    async with simulating() as system:
         config = tmp_path / "vergewatch.yaml"
-        known = f"url: '{cloud.url}'\napi_key: '{cloud.api_key}'\n"
+        known = f"url: '{system.url}'\napi_key: '{system.api_key}'\n"
         config.write_text(known)
         async with running({}, "--config", str(config)) as daemon:
             await daemon.until_up()
@@ -241,9 +241,9 @@ async def test_reloads_at_once_leave_one_watch_that_ends_when_told(tmp_path: Pat
     "edit", ["1: x", "name: 2024-13-01", "secrets_dir: 5", "url: [", "[" * 9000]
 )
 async def test_no_edit_followed_by_sighup_ends_it(tmp_path: Path, edit: str) -> None:
-    async with simulating() as cloud:
+    async with simulating() as system:
         config = tmp_path / "vergewatch.yaml"
-        known = f"url: '{cloud.url}'\napi_key: '{cloud.api_key}'\n"
+        known = f"url: '{system.url}'\napi_key: '{system.api_key}'\n"
         config.write_text(known)
         async with running({}, "--config", str(config)) as daemon:
             await daemon.until_up()
@@ -259,15 +259,15 @@ async def test_no_edit_followed_by_sighup_ends_it(tmp_path: Path, edit: str) -> 
 
 async def test_a_password_that_somebody_keeps_in_netrc_is_not_for_vergeos(tmp_path: Path) -> None:
     (tmp_path / ".netrc").write_text("default login bob password his-own\n")
-    async with simulating() as cloud:
-        async with running({**pointing_at(cloud), "HOME": str(tmp_path)}) as daemon:
+    async with simulating() as system:
+        async with running({**pointing_at(system), "HOME": str(tmp_path)}) as daemon:
             await daemon.until_up()
 
-        assert {request.means for request in cloud.requests} <= {"key", None}
+        assert {request.means for request in system.requests} <= {"key", None}
 
 
 async def test_a_reader_that_does_not_read_delays_no_end() -> None:
-    async with simulating(vms=800) as cloud, running(pointing_at(cloud)) as daemon:
+    async with simulating(vms=800) as system, running(pointing_at(system)) as daemon:
         await daemon.until_up()
         host, port = daemon.url.removeprefix("http://").split(":")
         with socket.socket() as reader:
@@ -282,15 +282,15 @@ async def test_a_reader_that_does_not_read_delays_no_end() -> None:
 
 
 async def test_sigterm_ends_it_within_two_seconds_and_gives_the_session_back() -> None:
-    async with simulating() as cloud:
+    async with simulating() as system:
         env = {
-            "VERGEWATCH_URL": cloud.url,
-            "VERGEWATCH_USERNAME": cloud.username,
-            "VERGEWATCH_PASSWORD": cloud.password,
+            "VERGEWATCH_URL": system.url,
+            "VERGEWATCH_USERNAME": system.username,
+            "VERGEWATCH_PASSWORD": system.password,
         }
         async with running(env) as daemon:
             await daemon.until_up()
-            logins = [request for request in cloud.requests if request.method == "POST"]
+            logins = [request for request in system.requests if request.method == "POST"]
             assert len(logins) == 1
 
             began = REAL_TIME.monotonic()
@@ -298,16 +298,16 @@ async def test_sigterm_ends_it_within_two_seconds_and_gives_the_session_back() -
 
             assert code == 0
             assert REAL_TIME.monotonic() - began < 2
-            last = list(cloud.requests)[-1]
+            last = list(system.requests)[-1]
             assert (last.method, last.status) == ("DELETE", 200)
             assert last.path.startswith("/api/sys/tokens/")
 
 
 async def test_sigterm_ends_it_even_while_the_cloud_hangs() -> None:
-    async with simulating() as cloud, running(pointing_at(cloud)) as daemon:
+    async with simulating() as system, running(pointing_at(system)) as daemon:
         await daemon.until_up()
-        cloud.faults.turn_on("hang")
-        await polls(cloud, 1)
+        system.faults.turn_on("hang")
+        await polls(system, 1)
 
         began = REAL_TIME.monotonic()
         assert await daemon.end() == 0
@@ -316,20 +316,20 @@ async def test_sigterm_ends_it_even_while_the_cloud_hangs() -> None:
 
 async def test_no_secret_appears_anywhere(tmp_path: Path) -> None:
     secret = "planted-7e57-secret"
-    async with simulating(api_key=secret, password=secret + "-pw") as cloud:
+    async with simulating(api_key=secret, password=secret + "-pw") as system:
         for env in (
             {"VERGEWATCH_API_KEY": secret},
-            {"VERGEWATCH_USERNAME": cloud.username, "VERGEWATCH_PASSWORD": secret + "-pw"},
+            {"VERGEWATCH_USERNAME": system.username, "VERGEWATCH_PASSWORD": secret + "-pw"},
             {"VERGEWATCH_API_KEY": secret + "-wrong"},
         ):
-            whole = {"VERGEWATCH_URL": cloud.url, "VERGEWATCH_LOG__LEVEL": "debug", **env}
+            whole = {"VERGEWATCH_URL": system.url, "VERGEWATCH_LOG__LEVEL": "debug", **env}
             async with running(whole) as daemon:
                 await daemon.page_where(lambda page: bool(page.get("vergewatch_table_success")))
                 seen = [
                     (await daemon.get(path))[1]
                     for path in ("/metrics", "/", "/-/ready", "/-/healthy", "/nowhere")
                 ]
-                with cloud.faults.on("reset"):
+                with system.faults.on("reset"):
                     await REAL_TIME.sleep(0.6)
                 daemon.signal(signal.SIGABRT)  # the worst way to go, with whatever that prints
                 await daemon.process.wait()
@@ -340,19 +340,19 @@ async def test_speaks_tls_to_a_cloud_it_has_reason_to_trust(tmp_path: Path) -> N
     certificate, key = self_signed(tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
-    async with simulating(ssl_context=context) as cloud:
-        trusting = {**pointing_at(cloud), "VERGEWATCH_TLS__CA_FILE": str(certificate)}
+    async with simulating(ssl_context=context) as system:
+        trusting = {**pointing_at(system), "VERGEWATCH_TLS__CA_FILE": str(certificate)}
         async with running(trusting) as daemon:
             await daemon.until_up()
 
-        async with running(pointing_at(cloud)) as daemon:
+        async with running(pointing_at(system)) as daemon:
             await daemon.page_where(lambda page: bool(page.get("vergewatch_table_success")))
             status, text = await daemon.get("/-/ready")
             assert status == 503
             assert "is not trusted" in text
             assert "tls.ca_file" in text
 
-        careless = {**pointing_at(cloud), "VERGEWATCH_TLS__VERIFY": "false"}
+        careless = {**pointing_at(system), "VERGEWATCH_TLS__VERIFY": "false"}
         async with running(careless) as daemon:
             await daemon.until_up()
             assert "tls.unverified" in daemon.events()
@@ -360,7 +360,7 @@ async def test_speaks_tls_to_a_cloud_it_has_reason_to_trust(tmp_path: Path) -> N
 
 async def test_the_page_is_what_promtool_wants_it_to_be() -> None:
     promtool = needs("promtool")
-    async with simulating() as cloud, running(pointing_at(cloud)) as daemon:
+    async with simulating() as system, running(pointing_at(system)) as daemon:
         page = await daemon.until_up()
 
     assert await told([promtool, "check", "metrics"], page.text) == (0, "")

@@ -18,25 +18,25 @@ Symptom = Callable[[Page, Page], bool]
 
 
 @dataclass
-class Ward:
+class EnrolmentRuleSettings:
     """A cloud to make ill, and the daemon that watches it."""
 
-    cloud: Simulator
+    system: Simulator
     daemon: Daemon
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def ward() -> AsyncIterator[Ward]:
-    async with simulating(lockout_after=None) as cloud:
+async def ward() -> AsyncIterator[EnrolmentRuleSettings]:
+    async with simulating(lockout_after=None) as system:
         env = {
-            **pointing_at(cloud),
+            **pointing_at(system),
             "VERGEWATCH_API__MAX_ANSWER_MIB": "1",
             "VERGEWATCH_API__TIMEOUT_SECONDS": "1",
             "VERGEWATCH_API__REFUSED_WAIT_SECONDS": "1",
         }
         async with running(env) as daemon:
             await daemon.until_up()
-            yield Ward(cloud, daemon)
+            yield EnrolmentRuleSettings(system, daemon)
 
 
 def a_table_fails(before: Page, page: Page) -> bool:
@@ -49,7 +49,7 @@ def rows_are_skipped(before: Page, page: Page) -> bool:
 
 
 def the_key_is_refused(before: Page, page: Page) -> bool:
-    return page.get("vergewatch_key_accepted") == [0]
+    return page.get("vergewatch_authenticated") == [0]
 
 
 def vms_are_missing(before: Page, page: Page) -> bool:
@@ -92,12 +92,12 @@ def all_is_well(page: Page) -> bool:
     ],
 )
 async def test_says_what_is_wrong_stays_up_and_recovers_by_itself(
-    ward: Ward, fault: str, parameters: dict[str, Any], symptom: Symptom
+    ward: EnrolmentRuleSettings, fault: str, parameters: dict[str, Any], symptom: Symptom
 ) -> None:
     before = await ward.daemon.page_where(all_is_well)
     told = len(ward.daemon.log)
 
-    with ward.cloud.faults.on(fault, **parameters):
+    with ward.system.faults.on(fault, **parameters):
         await ward.daemon.page_where(lambda page: symptom(before, page))
         if symptom is not vms_are_missing:  # fewer rows are not for us to doubt
             await ward.daemon.page_where(lambda _: len(ward.daemon.log) > told)
@@ -106,8 +106,10 @@ async def test_says_what_is_wrong_stays_up_and_recovers_by_itself(
     assert ward.daemon.process.returncode is None
 
 
-async def test_a_new_status_word_is_shown_counted_apart_and_told(ward: Ward) -> None:
-    with ward.cloud.faults.on("unknown_status"):
+async def test_a_new_status_word_is_shown_counted_apart_and_told(
+    ward: EnrolmentRuleSettings,
+) -> None:
+    with ward.system.faults.on("unknown_status"):
         page = await ward.daemon.page_where(
             lambda page: sum(page.get("vergewatch_cluster_vms", status="other")) > 0
         )
@@ -117,10 +119,12 @@ async def test_a_new_status_word_is_shown_counted_apart_and_told(ward: Ward) -> 
 
 
 @pytest.mark.parametrize("fault", ["frozen_writer", "frozen_clock"])
-async def test_a_platform_that_stopped_writing_can_be_seen(ward: Ward, fault: str) -> None:
+async def test_a_platform_that_stopped_writing_can_be_seen(
+    ward: EnrolmentRuleSettings, fault: str
+) -> None:
     await ward.daemon.page_where(all_is_well)
-    with ward.cloud.faults.on(fault):
-        await polls(ward.cloud, 2)
+    with ward.system.faults.on(fault):
+        await polls(ward.system, 2)
         page = await ward.daemon.page()
 
         assert page.get("vergewatch_up") == [1]
@@ -140,28 +144,28 @@ async def test_a_platform_that_stopped_writing_can_be_seen(ward: Ward, fault: st
         "lost_logs",
     ],
 )
-async def test_a_quirk_of_the_wire_hides_no_vm(ward: Ward, quirk: str) -> None:
+async def test_a_quirk_of_the_wire_hides_no_vm(ward: EnrolmentRuleSettings, quirk: str) -> None:
     before = await ward.daemon.page_where(all_is_well)
 
-    with ward.cloud.faults.on(quirk):
-        await polls(ward.cloud, 5)
+    with ward.system.faults.on(quirk):
+        await polls(ward.system, 5)
         page = await ward.daemon.page_where(all_is_well)
 
     assert page.samples["vergewatch_vm_enabled"] == before.samples["vergewatch_vm_enabled"]
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_any_mixture_is_survived(ward: Ward, seed: int) -> None:
+async def test_any_mixture_is_survived(ward: EnrolmentRuleSettings, seed: int) -> None:
     dice = random.Random(seed)
     faults = sorted(name for name in FAULTS if FAULTS[name].path is None)
 
     for _ in range(5):
         for fault in dice.sample(faults, 3):
-            ward.cloud.faults.turn_on(fault, probability=dice.choice([0.3, 1.0]))
+            ward.system.faults.turn_on(fault, probability=dice.choice([0.3, 1.0]))
         await REAL_TIME.sleep(1)  # two polls, if anything still works
         page = await ward.daemon.page()
         assert page.get("vergewatch_up") in ([0], [1])
-        ward.cloud.faults.clear()
+        ward.system.faults.clear()
 
     await ward.daemon.page_where(all_is_well)
     assert ward.daemon.process.returncode is None

@@ -130,13 +130,13 @@ async def old_fashioned(url: str) -> AsyncIterator[str]:
 
 
 async def test_prometheus_knows_what_is_true_in_the_world_in_both_formats(tmp_path: Path) -> None:
-    async with simulating() as cloud, running(pointing_at(cloud)) as daemon:
+    async with simulating() as system, running(pointing_at(system)) as daemon:
         await daemon.until_up()
         async with (
             old_fashioned(daemon.url) as classic,
             prometheus(tmp_path, {"openmetrics": daemon.url, "classic": classic}) as server,
         ):
-            vms = list(cloud.world.live_vms())
+            vms = list(system.world.live_vms())
             running_ones = {str(vm.key) for vm in vms if vm.machine.status.running}
             memory = sum(vm.machine.memory_mb for vm in vms) * 2**20
 
@@ -167,13 +167,13 @@ async def test_prometheus_knows_what_is_true_in_the_world_in_both_formats(tmp_pa
 
 
 async def test_a_dead_cloud_goes_stale_in_prometheus_instead_of_lying(tmp_path: Path) -> None:
-    async with simulating() as cloud, running(pointing_at(cloud)) as daemon:
+    async with simulating() as system, running(pointing_at(system)) as daemon:
         await daemon.until_up()
         async with prometheus(tmp_path, {"vergewatch": daemon.url}) as server:
-            vms = len(list(cloud.world.live_vms()))
+            vms = len(list(system.world.live_vms()))
             await server.ask_until("vergewatch_vm_running", vms)
 
-            await cloud.stop()
+            await system.stop()
 
             await server.ask_until("vergewatch_up == 0", 1)
             await server.ask_until("vergewatch_vm_running", 0)
@@ -182,13 +182,13 @@ async def test_a_dead_cloud_goes_stale_in_prometheus_instead_of_lying(tmp_path: 
 
 @pytest.mark.parametrize("example", ["vergewatch_vm_cpu_usage_ratio", "vergewatch_vm_running"])
 async def test_the_join_in_the_documentation_works(tmp_path: Path, example: str) -> None:
-    async with simulating() as cloud, running(pointing_at(cloud)) as daemon:
+    async with simulating() as system, running(pointing_at(system)) as daemon:
         await daemon.until_up()
         async with prometheus(tmp_path, {"vergewatch": daemon.url}) as server:
             query = (
                 f"{example} * on (system_name, vm_id) group_left (cluster, node) vergewatch_vm_info"
             )
-            await server.ask_until("vergewatch_vm_info", len(list(cloud.world.live_vms())))
+            await server.ask_until("vergewatch_vm_info", len(list(system.world.live_vms())))
 
             found = await server.ask(query)
 

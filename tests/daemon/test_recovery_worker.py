@@ -9,11 +9,11 @@ import pytest
 from exporter.alerting.plan import Plan
 from exporter.config.alertmanager import AlertmanagerSettings
 from exporter.config.recovery import RecoverySettings
-from exporter.daemon.recovery_worker import ROUNDS_WAITING, Rescue, setup
-from exporter.polling.poller import Round
-from exporter.recovery.decide.readiness import Posture
+from exporter.daemon.recovery_worker import ROUNDS_WAITING, RecoveryWorker, recovery_setup
+from exporter.polling.poller import PollResult
+from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.engine import Recovery
-from exporter.recovery.model.limits import Mode, Rules
+from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.observe.inventory_checks import Poll
 from tests.recovery.harness import Theatre
 
@@ -32,14 +32,14 @@ class Slow:
         self.taken.append(poll.asked_at)
 
 
-def rounds(count: int) -> list[Round]:
+def rounds(count: int) -> list[PollResult]:
     poll = Theatre(vms=2)._read()
-    return [Round(*poll._replace(asked_at=float(number))) for number in range(count)]
+    return [PollResult(*poll._replace(asked_at=float(number))) for number in range(count)]
 
 
 async def test_where_recovery_cannot_keep_up_the_oldest_rounds_are_left_out() -> None:
     slow = Slow()
-    rescue = Rescue(cast(Recovery, slow))
+    rescue = RecoveryWorker(cast(Recovery, slow))
     working = asyncio.create_task(rescue.run())
 
     for seen in rounds(100):
@@ -57,7 +57,7 @@ async def eventually(holds: Callable[[], bool]) -> None:
 
 
 def test_what_is_set_by_default_is_what_recovery_does_by_default() -> None:
-    assert setup(RecoverySettings(), Mode.SHADOW).rules == Rules()
+    assert recovery_setup(RecoverySettings(), Mode.SHADOW).limits == Limits()
     assert AlertmanagerSettings().plan()._replace(runbooks="") == Plan()
 
 
@@ -65,15 +65,15 @@ async def test_a_bug_in_its_report_ends_recovery_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     theatre = Theatre(vms=2)
-    rescue = Rescue(theatre.recovery)
+    rescue = RecoveryWorker(theatre.recovery)
 
     def stumble(*_: object) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr(theatre.recovery._roster, "call", stumble)
-    rescue.tell(Round(*theatre._read()))
+    monkeypatch.setattr(theatre.recovery._status_cache, "call", stumble)
+    rescue.tell(PollResult(*theatre._read()))
     await rescue.run()
 
     report = theatre.recovery.report
-    assert (report.posture, report.ready) == (Posture.BROKEN, False)
+    assert (report.readiness, report.ready) == (ReadinessState.BROKEN, False)
     assert "KeyError" in report.because

@@ -41,66 +41,68 @@ async def test_a_crash_is_told_once_and_mended_and_what_people_want_is_left_alon
     tmp_path: Path,
 ) -> None:
     state = {"VERGEWATCH_RECOVERY__DIRECTORY": str(tmp_path / "state")}
-    async with simulating(vms=12) as cloud, alertmanager(made(tmp_path / "am")) as people:
+    async with simulating(vms=12) as system, alertmanager(made(tmp_path / "am")) as people:
         for name in (CRASHED, STOPPED, SILENCED):
-            cloud.world.untag(name, "recovery/never")
-            cloud.world.tag(name, "recovery/auto")
+            system.world.untag(name, "recovery/never")
+            system.world.tag(name, "recovery/auto")
         heeds = {"VERGEWATCH_ALERTMANAGER__URLS": json.dumps([people.url])}
         async with (
-            running({**pointing_at(cloud), **SLOW, **state, **heeds}) as daemon,
+            running({**pointing_at(system), **SLOW, **state, **heeds}) as daemon,
             watching(made(tmp_path / "prometheus"), daemon, people) as prometheus,
         ):
             await until(lambda: "recovery.started" in daemon.events())
             await prometheus.ask_until("vergewatch_recovery_ready == 1", 1)
-            await a_crash_is_told_and_mended(cloud, daemon, people)
-            await a_stop_is_nobodys_business(cloud, prometheus)
-            await a_silence_holds_the_robot(cloud, daemon, people)
+            await a_crash_is_told_and_mended(system, daemon, people)
+            await a_stop_is_nobodys_business(system, prometheus)
+            await a_silence_holds_the_robot(system, daemon, people)
 
 
 async def a_crash_is_told_and_mended(
-    cloud: Simulator, daemon: Daemon, people: Alertmanager
+    system: Simulator, daemon: Daemon, people: Alertmanager
 ) -> None:
-    cloud.world.crash(CRASHED)
+    system.world.crash(CRASHED)
 
-    told = await people.until_heard("/pager", "firing", "VergeVMDown", cloud.world.cloud_name)
-    await until(lambda: is_running(cloud, CRASHED))
-    await people.until_heard("/pager", "resolved", "VergeVMDown", cloud.world.cloud_name)
+    told = await people.until_heard("/pager", "firing", "VergeVMDown", system.world.cloud_name)
+    await until(lambda: is_running(system, CRASHED))
+    await people.until_heard("/pager", "resolved", "VergeVMDown", system.world.cloud_name)
 
     assert [alert["labels"]["vm_name"] for alert in told[0]["alerts"]] == [CRASHED]
-    firing = people.heard("/pager", "firing", "VergeVMDown", cloud.world.cloud_name)
+    firing = people.heard("/pager", "firing", "VergeVMDown", system.world.cloud_name)
     assert len(firing) == 1
-    assert actions(cloud) == [(CRASHED, "poweron")]
+    assert actions(system) == [(CRASHED, "poweron")]
     assert daemon.events().count("recovery.helped") == 1
 
 
-async def a_stop_is_nobodys_business(cloud: Simulator, prometheus: Prometheus) -> None:
-    cloud.world.operator_stops(STOPPED)
+async def a_stop_is_nobodys_business(system: Simulator, prometheus: Prometheus) -> None:
+    system.world.operator_stops(STOPPED)
     await prometheus.ask_until(
-        f'vergewatch_recovery_vm_state_info{{vm_name="{STOPPED}",state="intended"}}', 1
+        f'vergewatch_recovery_vm_state_info{{vm_name="{STOPPED}",state="stopped"}}', 1
     )
 
     await REAL_TIME.sleep(8)
 
     assert not await prometheus.ask(f'ALERTS{{vm_name="{STOPPED}",alertstate="firing"}}')
-    assert not is_running(cloud, STOPPED)
+    assert not is_running(system, STOPPED)
 
 
-async def a_silence_holds_the_robot(cloud: Simulator, daemon: Daemon, people: Alertmanager) -> None:
+async def a_silence_holds_the_robot(
+    system: Simulator, daemon: Daemon, people: Alertmanager
+) -> None:
     silence = await silence_vm(people, SILENCED)
     await REAL_TIME.sleep(1.5)
-    cloud.world.crash(SILENCED)
+    system.world.crash(SILENCED)
     await until(lambda: "silenced" in reasons(daemon, SILENCED))
 
     said = await explained(daemon, SILENCED)
     guard = next(one for one in said["guards"] if one["name"] == "silenced")
     assert "alice" in guard["says"]
     assert "a new disk" in guard["says"]
-    assert not is_running(cloud, SILENCED)
+    assert not is_running(system, SILENCED)
 
     async with people.http.delete(f"{people.url}/api/v2/silence/{silence}") as answer:
         assert answer.status == 200
-    await until(lambda: is_running(cloud, SILENCED))
-    assert actions(cloud) == [(CRASHED, "poweron"), (SILENCED, "poweron")]
+    await until(lambda: is_running(system, SILENCED))
+    assert actions(system) == [(CRASHED, "poweron"), (SILENCED, "poweron")]
 
 
 @asynccontextmanager
@@ -158,12 +160,12 @@ async def explained(daemon: Daemon, name: str) -> Any:
     return json.loads(text)
 
 
-def actions(cloud: Simulator) -> list[tuple[str, str]]:
+def actions(system: Simulator) -> list[tuple[str, str]]:
     """Return what was asked for, by whom it was about."""
-    names = {vm.key: vm.name for vm in cloud.world.live_vms()}
+    names = {vm.key: vm.name for vm in system.world.live_vms()}
     return [
         (names[request.body["vm"]], request.body["action"])
-        for request in cloud.requests
+        for request in system.requests
         if request.method == "POST" and request.path.endswith("/vm_actions")
     ]
 
@@ -176,8 +178,8 @@ def reasons(daemon: Daemon, name: str) -> list[str]:
     ]
 
 
-def is_running(cloud: Simulator, name: str) -> bool:
-    return cloud.world.vm(name).machine.status.word == "running"
+def is_running(system: Simulator, name: str) -> bool:
+    return system.world.vm(name).machine.status.word == "running"
 
 
 async def until(holds: Any) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.daemon.watchdog import beat_forever, notify
+from exporter.daemon.watchdog import measure_lag_forever, notify
 from tests.fakes import FakeClock
 
 
@@ -32,7 +32,7 @@ def test_a_systemd_that_went_away_is_no_reason_to_fail(tmp_path: Path) -> None:
 async def test_measures_how_late_the_loop_is() -> None:
     clock = FakeClock()
     lags: list[float] = []
-    task = asyncio.create_task(beat_forever(clock, lags.append))
+    task = asyncio.create_task(measure_lag_forever(clock, lags.append))
     await clock.pass_by(0)
     clock.elapsed += 0.75  # the loop was busy: its timer is due since a quarter of a second
 

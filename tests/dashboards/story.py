@@ -31,14 +31,14 @@ HASTE = {
     "VERGEWATCH_RECOVERY__LIMITS": json.dumps(
         {
             "warmup_seconds": 2,
-            "warmup_pictures": 3,
+            "warmup_polls": 3,
             "confirm_down_seconds": 1,
             "log_settle_seconds": 1,
             "backoff_seconds": 0.5,
             "probation_seconds": 2,
             "platform_seconds": 5,
-            "storm_least": 10,
-            "node_drop_seconds": 1,
+            "breaker_min_vms": 10,
+            "node_failure_window_seconds": 1,
         }
     ),
 }
@@ -50,7 +50,7 @@ BY = 60.0
 class Stage:
     """What runs."""
 
-    cloud: Simulator
+    system: Simulator
     daemon: Daemon
     prometheus: str
 
@@ -62,18 +62,18 @@ async def demo_world(folder: Path) -> AsyncIterator[Stage]:
     # By the timetable and by chance things happen over half an hour; here they are told to.
     scenario = replace(load_scenario("demo"), timetable=(), rates={})
     world = scenario.build(REAL_TIME)
-    async with Simulator(world=world, clock=REAL_TIME) as cloud:
+    async with Simulator(world=world, clock=REAL_TIME) as system:
         journal = {"VERGEWATCH_RECOVERY__DIRECTORY": str(folder / "journal")}
         async with (
-            running({**pointing_at(cloud), **HASTE, **journal}) as daemon,
+            running({**pointing_at(system), **HASTE, **journal}) as daemon,
             _prometheus(folder, daemon.url) as url,
         ):
-            yield Stage(cloud, daemon, url)
+            yield Stage(system, daemon, url)
 
 
 async def play(stage: Stage) -> None:
     """Let happen what the dashboards tell of."""
-    world = stage.cloud.world
+    world = stage.system.world
     for vm in list(world.live_vms()):
         if not vm.machine.status.running:
             world.operator_starts(vm.name)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from exporter.exposition.catalog import FAMILIES
-from exporter.model import KNOWN_WORDS
-from exporter.recovery.decide.readiness import Posture
+from exporter.model import KNOWN_STATUS_WORDS
+from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.states import State
 from tests.dashboards.promql import selectors
 from tests.dashboards.shipped import FOLDER, shipped
@@ -37,9 +37,9 @@ def test_the_same_is_written_every_time() -> None:
 @pytest.mark.parametrize(
     ("meanings", "words"),
     [
-        (STATUSES, KNOWN_WORDS),
+        (STATUSES, KNOWN_STATUS_WORDS),
         (STATES, {str(state) for state in State}),
-        (POSTURES, {str(posture) for posture in Posture}),
+        (POSTURES, {str(readiness) for readiness in ReadinessState}),
     ],
 )
 def test_every_word_has_one_meaning(meanings: tuple[object, ...], words: set[str]) -> None:

@@ -182,7 +182,7 @@ any_reports: st.SearchStrategy[SystemReport] = st.builds(
     system_name=texts,
     up=st.booleans(),
     taken_at=st.sampled_from([None, AT]),
-    requests_left=tallies,
+    requests_remaining=tallies,
     tables=st.lists(
         st.builds(
             table,

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from exporter.exposition.catalog import FAMILIES, Family, Kind
 from exporter.exposition.formats import Format
-from exporter.exposition.view import Scene
+from exporter.exposition.view import RenderView
 from tests.exposition.samples_of_subjects import Cloud
 
 _NAMED = {"n": "\n"}
@@ -24,15 +24,15 @@ def unescaped(value: str) -> str:
 class Reference(Collector):
     """Collects what *clouds* show."""
 
-    def __init__(self, clouds: Sequence[Cloud]) -> None:
-        self._scenes = [Scene(snapshot, report) for snapshot, report in clouds]
+    def __init__(self, systems: Sequence[Cloud]) -> None:
+        self._scenes = [RenderView(inventory, report) for inventory, report in systems]
 
     def collect(self) -> Iterator[Metric]:
         for family in FAMILIES:
             metric = _empty(family)
-            for scene in self._scenes:
+            for view in self._scenes:
                 seen = set()
-                for identity, thing in family.part.members(scene):
+                for identity, thing in family.part.items(view):
                     value = family.read(thing)
                     if identity in seen:
                         continue

@@ -9,8 +9,7 @@ from exporter.exposition.formats import Format
 from exporter.exposition.page import Page, bind
 from exporter.exposition.renderer import Renderer
 from exporter.model import (
-    Allowance,
-    CaredVM,
+    BudgetRemaining,
     Cluster,
     Filesystem,
     Identity,
@@ -18,6 +17,7 @@ from exporter.model import (
     MachineStats,
     Node,
     RecoveryReport,
+    RecoveryVM,
 )
 from tests.exposition.samples_of_subjects import (
     AT,
@@ -26,9 +26,9 @@ from tests.exposition.samples_of_subjects import (
     config,
     disk,
     disk_stats,
+    inventory,
     nic,
     report,
-    snapshot,
     status,
     stopped,
     table,
@@ -120,7 +120,7 @@ SOUTH_ROWS: dict[str, Any] = {
 
 CLOUDS: Sequence[Cloud] = (
     (
-        snapshot(NORTH_ROWS, NORTH, NORTH_ROWS["identity"]),
+        inventory(NORTH_ROWS, NORTH, NORTH_ROWS["identity"]),
         report(
             NORTH,
             tables=(
@@ -130,32 +130,32 @@ CLOUDS: Sequence[Cloud] = (
             ),
             recovery=RecoveryReport(
                 mode="enforce",
-                posture="active",
+                readiness="active",
                 because="all is well",
                 ready=True,
                 vms=(
-                    CaredVM(1, "web-1", "on-failure", "healthy", AT),
-                    CaredVM(2, 'say "hi"', "always", "quarantined", AT),
-                    CaredVM(3, "web-2", "no", "held", AT),
+                    RecoveryVM(1, "web-1", "on-failure", "healthy", AT),
+                    RecoveryVM(2, 'say "hi"', "always", "quarantined", AT),
+                    RecoveryVM(3, "web-2", "no", "held", AT),
                 ),
-                allowances=(
-                    Allowance(2, 'say "hi"', 3600.0, 0),
-                    Allowance(2, 'say "hi"', 86400.0, 3),
+                budgets_remaining=(
+                    BudgetRemaining(2, 'say "hi"', 3600.0, 0),
+                    BudgetRemaining(2, 'say "hi"', 86400.0, 3),
                 ),
                 last_actions=(LastAction(2, 'say "hi"', "poweron", "failed", AT),),
-                open_intents=0,
+                open_actions=0,
                 journal_problem="",
-                picture_at=AT,
+                inventory_at=AT,
             ),
         ),
     ),
     (
-        snapshot(SOUTH_ROWS, SOUTH),
+        inventory(SOUTH_ROWS, SOUTH),
         report(
             SOUTH,
             up=False,
-            key_accepted=False,
-            requests_left=0,
+            authenticated=False,
+            requests_remaining=0,
             tables=(
                 table("vms"),
                 table("machine_status", success=False, fresh=False, failures_total=12),
@@ -173,6 +173,6 @@ CLOUDS: Sequence[Cloud] = (
 )
 
 
-def page(form: Format, clouds: Sequence[Cloud] = CLOUDS) -> Page:
+def page(form: Format, systems: Sequence[Cloud] = CLOUDS) -> Page:
     """Return the page of *clouds*, each drawn by a renderer of its own."""
-    return bind([Renderer().render(*each) for each in clouds], form)
+    return bind([Renderer().render(*each) for each in systems], form)

@@ -12,9 +12,9 @@ from exporter.model import (
     Filesystem,
     Guest,
     Identity,
+    Inventory,
     MachineStatus,
     Nic,
-    Snapshot,
     SystemReport,
     TableReport,
     VMConfig,
@@ -22,7 +22,7 @@ from exporter.model import (
 from exporter.vergeos.inventory import join
 
 AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-Cloud = tuple[Snapshot | None, SystemReport]
+Cloud = tuple[Inventory | None, SystemReport]
 """What a renderer is given."""
 
 
@@ -126,25 +126,25 @@ def report(system_name: str = "prod", **changes: Any) -> SystemReport:
         url="https://verge.example.net",
         identity=None,
         up=True,
-        key_accepted=True,
+        authenticated=True,
         taken_at=AT,
         tables=(table("vms"),),
-        vms_by_word={},
-        requests_left=612,
+        vms_by_status={},
+        requests_remaining=612,
         requests_per_hour=742,
-        troubles=(),
+        recent_errors=(),
     )
     return msgspec.structs.replace(plain, **changes)
 
 
-def snapshot(
+def inventory(
     rows: Mapping[str, Any], system_name: str = "prod", identity: Identity | None = None
-) -> Snapshot:
+) -> Inventory:
     """Return the picture that *rows* draw, of a cloud that may have said who it is."""
     return join(rows, system_name=system_name, identity=identity, taken_at=AT)
 
 
-def cloud(rows: Mapping[str, Any], system_name: str = "prod") -> Cloud:
+def system(rows: Mapping[str, Any], system_name: str = "prod") -> Cloud:
     """Return all that is known of a cloud; without any rows there is no picture of it."""
-    picture = snapshot(rows, system_name, rows.get("identity")) if rows else None
-    return picture, report(system_name, up=picture is not None)
+    joined = inventory(rows, system_name, rows.get("identity")) if rows else None
+    return joined, report(system_name, up=joined is not None)

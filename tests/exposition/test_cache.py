@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from exporter.exposition.cache import KEPT_SECONDS, Shelf
+from exporter.exposition.cache import KEPT_SECONDS, PageCache
 from exporter.exposition.formats import Format
 from exporter.exposition.renderer import Rendered
 from tests.exposition.test_page import saying
@@ -30,147 +30,147 @@ def own() -> Own:
 
 
 @pytest.fixture
-def shelf(own: Own) -> Shelf:
-    return Shelf(own)
+def cache(own: Own) -> PageCache:
+    return PageCache(own)
 
 
-def text(shelf: Shelf, form: Format = CLASSIC, *, now: float = 0.0) -> str:
-    return shelf.page(form, gzipped=False, now=now).decode()
+def text(cache: PageCache, form: Format = CLASSIC, *, now: float = 0.0) -> str:
+    return cache.page(form, gzipped=False, now=now).decode()
 
 
-def cloud(says: str) -> Rendered:
+def system(says: str) -> Rendered:
     return saying([f"{says}\n"])
 
 
-def test_an_empty_shelf_has_a_page(shelf: Shelf) -> None:
-    page = text(shelf)
+def test_an_empty_shelf_has_a_page(cache: PageCache) -> None:
+    page = text(cache)
 
     assert page.startswith("# HELP vergewatch_up ")
     assert page.endswith("own CLASSIC 1\n")
 
 
-def test_what_is_put_is_shown_at_once(shelf: Shelf) -> None:
-    shelf.add("north")
-    assert "sunny" not in text(shelf)
+def test_what_is_put_is_shown_at_once(cache: PageCache) -> None:
+    cache.add("north")
+    assert "sunny" not in text(cache)
 
-    shelf.put("north", cloud("sunny"))
+    cache.put("north", system("sunny"))
 
-    assert "sunny" in text(shelf)
-
-
-def test_what_is_put_again_replaces_what_was(shelf: Shelf) -> None:
-    shelf.add("north")
-    shelf.put("north", cloud("sunny"))
-    assert "sunny" in text(shelf)
-
-    shelf.put("north", cloud("rainy"))
-
-    assert "rainy" in text(shelf)
-    assert "sunny" not in text(shelf)
+    assert "sunny" in text(cache)
 
 
-def test_one_cloud_is_replaced_and_the_other_stays_where_it_was(shelf: Shelf) -> None:
+def test_what_is_put_again_replaces_what_was(cache: PageCache) -> None:
+    cache.add("north")
+    cache.put("north", system("sunny"))
+    assert "sunny" in text(cache)
+
+    cache.put("north", system("rainy"))
+
+    assert "rainy" in text(cache)
+    assert "sunny" not in text(cache)
+
+
+def test_one_cloud_is_replaced_and_the_other_stays_where_it_was(cache: PageCache) -> None:
     for name in ("north", "south"):
-        shelf.add(name)
-        shelf.put(name, cloud(f"{name} sunny"))
+        cache.add(name)
+        cache.put(name, system(f"{name} sunny"))
 
-    shelf.put("north", cloud("north rainy"))
+    cache.put("north", system("north rainy"))
 
-    page = text(shelf)
+    page = text(cache)
     assert "south sunny" in page
     assert page.index("north rainy") < page.index("south sunny")
 
 
-def test_a_cloud_that_is_removed_is_gone_at_once(shelf: Shelf) -> None:
-    shelf.add("north")
-    shelf.put("north", cloud("sunny"))
-    assert "sunny" in text(shelf)
+def test_a_cloud_that_is_removed_is_gone_at_once(cache: PageCache) -> None:
+    cache.add("north")
+    cache.put("north", system("sunny"))
+    assert "sunny" in text(cache)
 
-    shelf.remove("north")
+    cache.remove("north")
 
-    assert "sunny" not in text(shelf)
-
-
-def test_a_cloud_that_was_removed_does_not_come_back(shelf: Shelf) -> None:
-    shelf.add("north")
-    shelf.remove("north")
-
-    shelf.put("north", cloud("sunny"))
-
-    assert "sunny" not in text(shelf)
+    assert "sunny" not in text(cache)
 
 
-def test_a_cloud_that_nobody_added_is_not_shown(shelf: Shelf) -> None:
-    shelf.put("north", cloud("sunny"))
+def test_a_cloud_that_was_removed_does_not_come_back(cache: PageCache) -> None:
+    cache.add("north")
+    cache.remove("north")
 
-    assert "sunny" not in text(shelf)
+    cache.put("north", system("sunny"))
 
-
-def test_a_cloud_added_anew_shows_nothing_until_it_is_put_again(shelf: Shelf) -> None:
-    shelf.add("north")
-    shelf.put("north", cloud("sunny"))
-    shelf.remove("north")
-
-    shelf.add("north")
-    assert "sunny" not in text(shelf)
-    shelf.put("north", cloud("rainy"))
-
-    assert "rainy" in text(shelf)
+    assert "sunny" not in text(cache)
 
 
-def test_removing_what_is_not_there_is_no_trouble(shelf: Shelf) -> None:
-    shelf.remove("north")
+def test_a_cloud_that_nobody_added_is_not_shown(cache: PageCache) -> None:
+    cache.put("north", system("sunny"))
 
-    assert text(shelf)
+    assert "sunny" not in text(cache)
 
 
-def test_a_page_is_made_once_a_second_however_many_ask(shelf: Shelf, own: Own) -> None:
-    pages = {text(shelf, now=100 + tick / 64) for tick in range(64)}
+def test_a_cloud_added_anew_shows_nothing_until_it_is_put_again(cache: PageCache) -> None:
+    cache.add("north")
+    cache.put("north", system("sunny"))
+    cache.remove("north")
+
+    cache.add("north")
+    assert "sunny" not in text(cache)
+    cache.put("north", system("rainy"))
+
+    assert "rainy" in text(cache)
+
+
+def test_removing_what_is_not_there_is_no_trouble(cache: PageCache) -> None:
+    cache.remove("north")
+
+    assert text(cache)
+
+
+def test_a_page_is_made_once_a_second_however_many_ask(cache: PageCache, own: Own) -> None:
+    pages = {text(cache, now=100 + tick / 64) for tick in range(64)}
 
     assert len(pages) == 1
     assert own.asked == 1
 
 
-def test_a_page_is_kept_for_less_than_a_second(shelf: Shelf, own: Own) -> None:
-    first = text(shelf, now=100.0)
+def test_a_page_is_kept_for_less_than_a_second(cache: PageCache, own: Own) -> None:
+    first = text(cache, now=100.0)
 
-    assert text(shelf, now=100.0 + KEPT_SECONDS - 2**-20) == first
-    assert text(shelf, now=100.0 + KEPT_SECONDS) != first
+    assert text(cache, now=100.0 + KEPT_SECONDS - 2**-20) == first
+    assert text(cache, now=100.0 + KEPT_SECONDS) != first
     assert own.asked == 2
 
 
-def test_a_page_that_is_asked_for_often_does_not_grow_old(shelf: Shelf, own: Own) -> None:
+def test_a_page_that_is_asked_for_often_does_not_grow_old(cache: PageCache, own: Own) -> None:
     for tick in range(9):
-        text(shelf, now=100.0 + tick / 2)
+        text(cache, now=100.0 + tick / 2)
 
     assert own.asked == 5
 
 
-def test_news_are_shown_though_the_page_is_young(shelf: Shelf, own: Own) -> None:
-    shelf.add("north")
-    text(shelf, now=100.0)
+def test_news_are_shown_though_the_page_is_young(cache: PageCache, own: Own) -> None:
+    cache.add("north")
+    text(cache, now=100.0)
 
-    shelf.put("north", cloud("sunny"))
+    cache.put("north", system("sunny"))
 
-    assert "sunny" in text(shelf, now=100.0)
+    assert "sunny" in text(cache, now=100.0)
     assert own.asked == 2
 
 
-def test_formats_are_kept_apart(shelf: Shelf) -> None:
-    assert text(shelf, CLASSIC).endswith("own CLASSIC 1\n")
-    assert text(shelf, OPENMETRICS).endswith("own OPENMETRICS 2\n")
-    assert text(shelf, CLASSIC).endswith("own CLASSIC 1\n")
+def test_formats_are_kept_apart(cache: PageCache) -> None:
+    assert text(cache, CLASSIC).endswith("own CLASSIC 1\n")
+    assert text(cache, OPENMETRICS).endswith("own OPENMETRICS 2\n")
+    assert text(cache, CLASSIC).endswith("own CLASSIC 1\n")
 
 
 @pytest.mark.parametrize("form", Format)
 def test_the_compressed_page_says_the_same(form: Format) -> None:
-    shelf = Shelf(lambda form: f"own {form.name}\n".encode())
-    shelf.add("north")
-    shelf.put("north", cloud("sunny"))
+    cache = PageCache(lambda form: f"own {form.name}\n".encode())
+    cache.add("north")
+    cache.put("north", system("sunny"))
 
-    gzipped = shelf.page(form, gzipped=True, now=0.0)
+    gzipped = cache.page(form, gzipped=True, now=0.0)
 
-    assert gzip.decompress(gzipped).decode() == text(shelf, form)
+    assert gzip.decompress(gzipped).decode() == text(cache, form)
 
 
 def test_our_own_trouble_is_neither_hidden_nor_kept() -> None:
@@ -182,31 +182,31 @@ def test_our_own_trouble_is_neither_hidden_nor_kept() -> None:
             raise ZeroDivisionError
         return answer
 
-    shelf = Shelf(own)
+    cache = PageCache(own)
 
     with pytest.raises(ZeroDivisionError):
-        text(shelf)
-    assert text(shelf).endswith("well again\n")
+        text(cache)
+    assert text(cache).endswith("well again\n")
 
 
-def test_many_threads_put_and_remove_and_the_last_word_stands(shelf: Shelf) -> None:
+def test_many_threads_put_and_remove_and_the_last_word_stands(cache: PageCache) -> None:
     names = [f"cloud {number}" for number in range(6)]
 
     def fill(name: str) -> None:
         for turn in range(10):
-            shelf.add(name)
-            shelf.put(name, cloud(f"{name} turn {turn}"))
+            cache.add(name)
+            cache.put(name, system(f"{name} turn {turn}"))
             if name in names[:3]:
-                shelf.remove(name)
+                cache.remove(name)
 
     threads = [threading.Thread(target=fill, args=(name,)) for name in names]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        assert text(shelf).startswith("# HELP")
+        assert text(cache).startswith("# HELP")
     for thread in threads:
         thread.join()
 
-    page = text(shelf, now=10.0)
+    page = text(cache, now=10.0)
     assert [name for name in names if f"{name} turn 9" in page] == names[3:]
     assert not any(f"{name} turn" in page for name in names[:3])

@@ -40,9 +40,9 @@ def only_member(gzipped: bytes) -> bytes:
 
 @given(st.lists(texts, max_size=4), st.binary(max_size=200), st.sampled_from(Format))
 def test_the_compressed_page_is_the_plain_page(
-    clouds: list[list[str]], rest: bytes, form: Format
+    systems: list[list[str]], rest: bytes, form: Format
 ) -> None:
-    page = bind([saying(lines) for lines in clouds], form)
+    page = bind([saying(lines) for lines in systems], form)
 
     plain, gzipped = page.plain(rest), page.gzipped(rest)
 
@@ -86,9 +86,9 @@ def test_a_page_of_four_gibibytes_says_its_size_as_gzip_does(size: int, shown: i
 
 
 def test_the_same_page_has_the_same_bytes_every_time() -> None:
-    cloud = saying(["x\n"])
+    system = saying(["x\n"])
 
-    first, second = (bind([cloud], Format.CLASSIC) for _ in range(2))
+    first, second = (bind([system], Format.CLASSIC) for _ in range(2))
 
     assert first.gzipped(b"rest") == second.gzipped(b"rest")
 

@@ -27,15 +27,15 @@ from tests.exposition.sample import NORTH_ROWS
 from tests.exposition.samples_of_subjects import (
     GUEST,
     Cloud,
-    cloud,
     config,
     disk,
     disk_stats,
+    inventory,
     nic,
     report,
-    snapshot,
     status,
     stopped,
+    system,
 )
 
 wide = settings(
@@ -45,8 +45,8 @@ wide = settings(
 )
 
 
-def text(*clouds: Cloud, form: Format = Format.CLASSIC) -> str:
-    return bind([Renderer().render(*each) for each in clouds], form).plain(b"").decode()
+def text(*systems: Cloud, form: Format = Format.CLASSIC) -> str:
+    return bind([Renderer().render(*each) for each in systems], form).plain(b"").decode()
 
 
 # As the client library writes it
@@ -57,12 +57,12 @@ def text(*clouds: Cloud, form: Format = Format.CLASSIC) -> str:
 def test_whatever_is_in_a_fleet_the_bytes_are_the_client_librarys(
     given: list[tuple[fleets.Rows, Any]],
 ) -> None:
-    clouds: list[Cloud] = [
-        (snapshot(rows, each.system_name, rows.get("identity")), each) for rows, each in given
+    systems: list[Cloud] = [
+        (inventory(rows, each.system_name, rows.get("identity")), each) for rows, each in given
     ]
 
     for form in Format:
-        assert text(*clouds, form=form).encode() == Reference(clouds).text(form)
+        assert text(*systems, form=form).encode() == Reference(systems).text(form)
 
 
 Sample = tuple[str, tuple[tuple[str, str], ...], str]
@@ -80,12 +80,12 @@ def samples(families: Iterable[Metric]) -> Counter[Sample]:
 @wide
 @given(fleets.any_rows, fleets.any_reports)
 def test_what_is_written_is_what_is_read_back(rows: fleets.Rows, each: Any) -> None:
-    cloud: Cloud = (snapshot(rows, each.system_name, rows.get("identity")), each)
-    meant = samples(Reference([cloud]).collect())
+    system: Cloud = (inventory(rows, each.system_name, rows.get("identity")), each)
+    meant = samples(Reference([system]).collect())
 
-    classic = samples(read_classic(text(cloud)))
+    classic = samples(read_classic(text(system)))
     openmetrics = samples(
-        read_openmetrics(text(cloud, form=Format.OPENMETRICS) + "# EOF\n")  # type: ignore[no-untyped-call]
+        read_openmetrics(text(system, form=Format.OPENMETRICS) + "# EOF\n")  # type: ignore[no-untyped-call]
     )
 
     assert classic == meant
@@ -94,12 +94,12 @@ def test_what_is_written_is_what_is_read_back(rows: fleets.Rows, each: Any) -> N
 
 @pytest.mark.parametrize("form", Format)
 def test_a_cloud_of_which_nothing_is_known_shows_only_its_report(form: Format) -> None:
-    cloud: Cloud = (None, report(up=False, taken_at=None))
+    system: Cloud = (None, report(up=False, taken_at=None))
 
-    page = text(cloud, form=form)
+    page = text(system, form=form)
 
     names = {line.partition("{")[0] for line in page.splitlines() if not line.startswith("#")}
-    assert page.encode() == Reference([cloud]).text(form)
+    assert page.encode() == Reference([system]).text(form)
     assert 'vergewatch_up{system_name="prod"} 0.0' in page
     assert not any(name.startswith(("vergewatch_vm_", "vergewatch_node_")) for name in names)
 
@@ -107,7 +107,7 @@ def test_a_cloud_of_which_nothing_is_known_shows_only_its_report(form: Format) -
 def test_labels_are_in_the_order_of_their_names() -> None:
     rows = {"vms": (config(1, "web"),), "machine_nics": {11: (nic(1, 11, "lan"),)}}
 
-    page = text((snapshot(rows), report()))
+    page = text((inventory(rows), report()))
 
     for line in page.splitlines():
         if not line.startswith("#"):
@@ -143,11 +143,11 @@ class World:
             elif change is not Turn.KEEP:
                 self.fresh[table] = self.last[table] = change
 
-    def picture(self, name: str, each: Any) -> Cloud:
+    def inventory(self, name: str, each: Any) -> Cloud:
         if not self.fresh:
             return None, each
         identity = self.last.get("identity")  # believed however old it is
-        return snapshot(dict(self.fresh), name, identity), each
+        return inventory(dict(self.fresh), name, identity), each
 
 
 def assert_same(ours: Rendered, fresh: Rendered) -> None:
@@ -194,9 +194,9 @@ def test_drawing_on_what_was_drawn_is_drawing_from_scratch(
 
     for changes, each in [({}, report()), *steps]:
         world.turn(changes)
-        picture = world.picture(each.system_name, each)
+        inventory = world.inventory(each.system_name, each)
 
-        assert_same(renderer.render(*picture), Renderer().render(*picture))
+        assert_same(renderer.render(*inventory), Renderer().render(*inventory))
 
 
 NEWS: fleets.Rows = {
@@ -230,14 +230,14 @@ def test_news_of_one_table_alone_are_drawn_as_from_scratch(table: str) -> None:
     renderer = Renderer()
 
     for rows in (NORTH_ROWS, changed, NORTH_ROWS, without, NORTH_ROWS, without, changed, without):
-        picture = cloud(rows)
+        inventory = system(rows)
 
-        assert_same(renderer.render(*picture), Renderer().render(*picture))
+        assert_same(renderer.render(*inventory), Renderer().render(*inventory))
 
 
-def drawn(part: Part, rows: fleets.Rows) -> list[bytes]:
+def rendered_in(part: Part, rows: fleets.Rows) -> list[bytes]:
     """Return what a part shows of *rows*, family by family."""
-    rendered = Renderer().render(*cloud(rows))
+    rendered = Renderer().render(*system(rows))
     return [rendered.segments[family.name].text for family in FAMILIES if family.part is part]
 
 
@@ -251,7 +251,7 @@ def drawn(part: Part, rows: fleets.Rows) -> list[bytes]:
     ids=lambda value: value.name if isinstance(value, Part) else value,
 )
 def test_every_table_that_a_part_rests_on_makes_a_difference_to_it(part: Part, table: str) -> None:
-    assert drawn(part, NORTH_ROWS) != drawn(part, NORTH_ROWS | {table: NEWS[table]})
+    assert rendered_in(part, NORTH_ROWS) != rendered_in(part, NORTH_ROWS | {table: NEWS[table]})
 
 
 @pytest.mark.parametrize("table", sorted(NORTH_ROWS))
@@ -260,17 +260,17 @@ def test_a_part_is_not_touched_by_a_table_that_it_does_not_rest_on(table: str) -
 
     for part in dict.fromkeys(family.part for family in FAMILIES):
         if table not in part.tables:
-            assert drawn(part, NORTH_ROWS) == drawn(part, changed), part.name
+            assert rendered_in(part, NORTH_ROWS) == rendered_in(part, changed), part.name
 
 
 def changing(before: fleets.Rows, after: fleets.Rows, *names: str) -> tuple[Rendered, str]:
     """Draw *before*, then *after*, and return how it looks; *names* are the cloud's, in turn."""
     renderer = Renderer()
     first, second = names or ("prod", "prod")
-    renderer.render(snapshot(before, first, before.get("identity")), report(first))
-    picture: Cloud = (snapshot(after, second, after.get("identity")), report(second))
-    rendered = renderer.render(*picture)
-    assert_same(rendered, Renderer().render(*picture))
+    renderer.render(inventory(before, first, before.get("identity")), report(first))
+    last: Cloud = (inventory(after, second, after.get("identity")), report(second))
+    rendered = renderer.render(*last)
+    assert_same(rendered, Renderer().render(*last))
     return rendered, bind([rendered], Format.CLASSIC).plain(b"").decode()
 
 
@@ -324,7 +324,7 @@ def test_a_new_version_is_shown() -> None:
 def test_an_identity_that_outlives_its_table_is_drawn_as_from_scratch(first: str) -> None:
     identity = Identity("Nordwolke", "26.1.8")
     seen: list[Cloud] = [
-        (snapshot({"vms": ()}, identity=identity), report()),
+        (inventory({"vms": ()}, identity=identity), report()),
         (None, report(up=False)),
     ]
     before, after = seen if first == "with a picture" else reversed(seen)
@@ -336,24 +336,24 @@ def test_an_identity_that_outlives_its_table_is_drawn_as_from_scratch(first: str
 
 def test_what_did_not_change_is_not_written_again() -> None:
     renderer = Renderer()
-    first = renderer.render(snapshot(WEB), report())
+    first = renderer.render(inventory(WEB), report())
 
-    again = renderer.render(snapshot(dict(WEB)), report(requests_left=5))
-    equal = renderer.render(snapshot(WEB | {"machine_status": {11: status(11)}}), report())
+    again = renderer.render(inventory(dict(WEB)), report(requests_remaining=5))
+    equal = renderer.render(inventory(WEB | {"machine_status": {11: status(11)}}), report())
 
     for family in FAMILIES:
         name = family.name
-        if name != "vergewatch_api_requests_left":
+        if name != "vergewatch_api_requests_remaining":
             assert again.segments[name] is first.segments[name]
             assert equal.segments[name] is first.segments[name]
 
 
 def test_of_one_part_only_the_families_that_changed_are_written_again() -> None:
     renderer = Renderer()
-    first = renderer.render(snapshot(WEB), report())
+    first = renderer.render(inventory(WEB), report())
 
     second = renderer.render(
-        snapshot(WEB | {"machine_status": {11: status(11, migratable=False)}}), report()
+        inventory(WEB | {"machine_status": {11: status(11, migratable=False)}}), report()
     )
 
     changed = {
@@ -391,7 +391,7 @@ def test_twins_are_told_as_long_as_they_are_there() -> None:
     renderer = Renderer()
 
     told = [
-        len(renderer.render(snapshot(rows), report()).duplicates)
+        len(renderer.render(inventory(rows), report()).duplicates)
         for rows in (TWINS, TWINS, TWINS | {"machine_status": {}}, WEB, TWINS, TWINS)
     ]
 
@@ -410,9 +410,9 @@ def test_when_the_first_of_two_goes_the_second_takes_its_place() -> None:
 def test_when_the_second_of_two_goes_it_is_told_no_longer() -> None:
     first, second = TWINS["machine_nics"][11]
     renderer = Renderer()
-    renderer.render(snapshot(TWINS | {"machine_nics": {11: (first, second)}}), report())
+    renderer.render(inventory(TWINS | {"machine_nics": {11: (first, second)}}), report())
 
-    rendered = renderer.render(snapshot(TWINS | {"machine_nics": {11: (first,)}}), report())
+    rendered = renderer.render(inventory(TWINS | {"machine_nics": {11: (first,)}}), report())
 
     assert rendered.duplicates == ()
 
@@ -427,11 +427,11 @@ def test_twins_are_left_out_of_every_part_that_shows_them() -> None:
         "machine_drives": {11: (disk(1, 11, "root"), disk(2, 11, "root"))},
         "machine_drive_stats": {1: disk_stats(1, reads=111), 2: disk_stats(2, reads=222)},
     }
-    picture = cloud(rows)
+    inventory = system(rows)
 
-    rendered = Renderer().render(*picture)
+    rendered = Renderer().render(*inventory)
 
-    assert text(picture).encode() == Reference([picture]).text(Format.CLASSIC)
+    assert text(inventory).encode() == Reference([inventory]).text(Format.CLASSIC)
     assert Counter(rendered.duplicates) == {
         'node="same",system_name="prod"': 2,
         'disk="root",system_name="prod",vm_id="1",vm_name="web"': 2,

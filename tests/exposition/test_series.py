@@ -9,7 +9,7 @@ from exporter.exposition.catalog import FAMILIES
 from exporter.exposition.formats import Format
 from exporter.exposition.view import NEW_WORD, NO_STATUS
 from exporter.model import (
-    KNOWN_WORDS,
+    KNOWN_STATUS_WORDS,
     Cluster,
     DiskStats,
     Guest,
@@ -21,23 +21,23 @@ from tests.exposition.sample import page
 from tests.exposition.samples_of_subjects import (
     GUEST,
     Cloud,
-    cloud,
     config,
     disk,
     disk_stats,
+    inventory,
     nic,
     report,
-    snapshot,
     status,
     stopped,
+    system,
 )
 
 Series = tuple[str, frozenset[tuple[str, str]]]
 
 
-def numbers(*clouds: Cloud) -> dict[Series, float]:
+def numbers(*systems: Cloud) -> dict[Series, float]:
     """Return every sample, by name and labels."""
-    text = page(Format.CLASSIC, clouds).plain(b"").decode()
+    text = page(Format.CLASSIC, systems).plain(b"").decode()
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -45,17 +45,17 @@ def numbers(*clouds: Cloud) -> dict[Series, float]:
     }
 
 
-def names_of(vm_id: int, *clouds: Cloud) -> set[str]:
+def names_of(vm_id: int, *systems: Cloud) -> set[str]:
     """Return the families that say something of a VM."""
     label = ("vm_id", str(vm_id))
     return {
-        name.removeprefix("vergewatch_vm_") for name, labels in numbers(*clouds) if label in labels
+        name.removeprefix("vergewatch_vm_") for name, labels in numbers(*systems) if label in labels
     }
 
 
-def lasting(*clouds: Cloud) -> set[Series]:
+def lasting(*systems: Cloud) -> set[Series]:
     """Return the series whose identity must not change: all but the info families."""
-    return {series for series in numbers(*clouds) if not series[0].endswith("_info")}
+    return {series for series in numbers(*systems) if not series[0].endswith("_info")}
 
 
 NODES = {
@@ -88,9 +88,9 @@ def with_status(**changes: object) -> fleets.Rows:
 @pytest.mark.parametrize("word", ["initmigrate", "startmigrate", "migrating", "migratecomplete"])
 def test_a_migration_keeps_every_series(word: str) -> None:
     before, during, after = (
-        cloud(RUNNING),
-        cloud(with_status(word=word)),
-        cloud(with_status(node=2)),
+        system(RUNNING),
+        system(with_status(word=word)),
+        system(with_status(node=2)),
     )
 
     assert lasting(before) == lasting(during) == lasting(after)
@@ -101,7 +101,7 @@ def test_a_migration_keeps_every_series(word: str) -> None:
 def test_a_migration_is_seen_where_it_belongs(node: int | None, name: str) -> None:
     infos = [
         dict(labels)
-        for family, labels in numbers(cloud(with_status(node=node)))
+        for family, labels in numbers(system(with_status(node=node)))
         if family == "vergewatch_vm_info" and ("vm_id", "1") in labels
     ]
 
@@ -141,7 +141,7 @@ def of_vms(series: set[Series]) -> set[Series]:
     ],
 )
 def test_what_changes_around_a_vm_keeps_every_series_of_it(change: fleets.Rows) -> None:
-    before, after = cloud(RUNNING), cloud(RUNNING | change)
+    before, after = system(RUNNING), system(RUNNING | change)
 
     assert of_vms(lasting(before)) == of_vms(lasting(after))
 
@@ -150,11 +150,11 @@ def test_a_guest_that_changes_its_system_keeps_every_series() -> None:
     guest = msgspec.structs.replace(GUEST, os_name="Other", hostname="new", kernel="7.0")
     after = with_status(agent_version="10") | {"guests": RUNNING["guests"] | {11: guest}}
 
-    assert lasting(cloud(RUNNING)) == lasting(cloud(after))
+    assert lasting(system(RUNNING)) == lasting(system(after))
 
 
 def test_two_clouds_with_the_same_vms_share_no_series() -> None:
-    north, south = cloud(RUNNING, "north"), cloud(RUNNING, "south")
+    north, south = system(RUNNING, "north"), system(RUNNING, "south")
 
     assert len(numbers(north, south)) == len(numbers(north)) + len(numbers(south))
 
@@ -182,7 +182,7 @@ def test_what_the_platform_did_not_say_has_no_sample() -> None:
         "machine_drive_stats": {2: DiskStats(2, None, None, None, None, None, None)},
     }
 
-    assert names_of(1, cloud(rows)) == {"info", "status_info", "nic_status_info", "disk_info"}
+    assert names_of(1, system(rows)) == {"info", "status_info", "nic_status_info", "disk_info"}
 
 
 def _unknown(part: msgspec.Struct) -> dict[str, None]:
@@ -197,7 +197,7 @@ def _unknown(part: msgspec.Struct) -> dict[str, None]:
 def test_a_guest_that_says_nothing_has_no_numbers() -> None:
     guest = Guest("", "", "", "", None, None, (), None)
 
-    found = names_of(1, cloud(RUNNING | {"guests": {11: guest}}))
+    found = names_of(1, system(RUNNING | {"guests": {11: guest}}))
 
     assert {name for name in found if name.startswith("guest_")} == {
         "guest_info",
@@ -209,7 +209,9 @@ def test_a_guest_that_says_nothing_has_no_numbers() -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(fleets.any_rows)
 def test_no_table_means_no_sample_of_it(rows: fleets.Rows) -> None:
-    shown = {name for name, _ in numbers((snapshot(rows, identity=rows.get("identity")), report()))}
+    shown = {
+        name for name, _ in numbers((inventory(rows, identity=rows.get("identity")), report()))
+    }
 
     for family in FAMILIES:
         if not family.part.tables <= rows.keys() | {"report", "clusters", "vm_snapshots"}:
@@ -218,7 +220,7 @@ def test_no_table_means_no_sample_of_it(rows: fleets.Rows) -> None:
 
 
 def test_snapshots_are_counted_though_the_cloud_has_not_said_who_it_is() -> None:
-    shown = {name for name, _ in numbers(cloud({"vms": (), "vm_snapshots": 7}))}
+    shown = {name for name, _ in numbers(system({"vms": (), "vm_snapshots": 7}))}
 
     assert "vergewatch_vm_snapshots" in shown
 
@@ -236,8 +238,8 @@ CONFIGURATION = {
 def test_a_vm_without_a_status_keeps_its_configuration() -> None:
     rows = {name: RUNNING[name] for name in ("vms", "clusters", "nodes")}
 
-    without_table = names_of(1, cloud(rows))
-    without_row = names_of(1, cloud(rows | {"machine_status": {12: status(12)}}))
+    without_table = names_of(1, system(rows))
+    without_row = names_of(1, system(rows | {"machine_status": {12: status(12)}}))
 
     assert without_table == without_row == CONFIGURATION
 
@@ -257,13 +259,13 @@ OFF = {
 def test_a_vm_that_is_off_uses_nothing_though_the_platform_keeps_the_rows() -> None:
     off = RUNNING | {"machine_status": {11: stopped(11), 12: status(12)}}
 
-    assert names_of(1, cloud(RUNNING)) >= OFF
-    assert not names_of(1, cloud(off)) & OFF
-    assert names_of(2, cloud(off)) >= OFF
+    assert names_of(1, system(RUNNING)) >= OFF
+    assert not names_of(1, system(off)) & OFF
+    assert names_of(2, system(off)) >= OFF
 
 
 def test_a_vm_that_is_off_keeps_its_configuration_its_parts_and_its_last_start() -> None:
-    found = names_of(1, cloud(RUNNING | {"machine_status": {11: stopped(11)}}))
+    found = names_of(1, system(RUNNING | {"machine_status": {11: stopped(11)}}))
 
     assert found >= CONFIGURATION | {"running", "status_info", "start_timestamp_seconds"}
     assert {"nic_receive_bytes_total", "disk_reads_total", "disk_size_bytes"} <= found
@@ -272,7 +274,7 @@ def test_a_vm_that_is_off_keeps_its_configuration_its_parts_and_its_last_start()
 def test_zero_is_a_number_and_is_shown() -> None:
     rows = with_status(running_cpu_cores=0) | {"machine_stats": {11: MachineStats(11, 0.0, 0)}}
 
-    zeros = {name for (name, labels), value in numbers(cloud(rows)).items() if value == 0}
+    zeros = {name for (name, labels), value in numbers(system(rows)).items() if value == 0}
 
     assert {"vergewatch_vm_cpu_usage_ratio", "vergewatch_vm_running_cpu_cores"} <= zeros
     assert "vergewatch_vm_memory_used_bytes" in zeros
@@ -284,7 +286,7 @@ def test_zero_is_a_number_and_is_shown() -> None:
 def counted(rows: fleets.Rows) -> dict[tuple[str, str], float]:
     return {
         (dict(labels)["cluster"], dict(labels)["status"]): value
-        for (name, labels), value in numbers(cloud(rows)).items()
+        for (name, labels), value in numbers(system(rows)).items()
         if name == "vergewatch_cluster_vms"
     }
 
@@ -292,7 +294,7 @@ def counted(rows: fleets.Rows) -> dict[tuple[str, str], float]:
 def test_every_cluster_shows_every_word_and_the_zeros_too() -> None:
     found = counted(RUNNING)
 
-    words = {*KNOWN_WORDS, NO_STATUS, NEW_WORD}
+    words = {*KNOWN_STATUS_WORDS, NO_STATUS, NEW_WORD}
     assert found.keys() == {(name, word) for name in ("Production", "Lab") for word in words}
     assert found["Production", "running"] == 2
     assert sum(found.values()) == 2

@@ -7,17 +7,17 @@ from exporter.recovery.model.cases import (
     Action,
     Case,
     Cause,
+    Diagnosis,
+    DiagnosisKind,
     Intent,
-    Judgement,
+    ObservedState,
     Outcome,
     Reply,
-    Ruling,
-    Sight,
 )
-from exporter.recovery.model.commands import Order, OrderKind
-from exporter.recovery.model.decision import Decision, Reason, Verdict
+from exporter.recovery.model.commands import Command, CommandKind
+from exporter.recovery.model.decision import Decision, GuardName, GuardResult
 from exporter.recovery.model.limits import Mode
-from exporter.recovery.model.ports import Change, Page
+from exporter.recovery.model.ports import Change, PollRecord
 from exporter.recovery.model.states import State
 from tests.fakes import START
 
@@ -32,18 +32,18 @@ CASE = Case(
     name="web-1 „Straße“",
     state=State.QUARANTINED,
     since=1000.125,
-    sight=Sight.DOWN,
+    observed=ObservedState.DOWN,
     word="stopped",
     node=2,
     up_at=900.5,
     up_clock=1.7e9 + 0.1,
     trouble_at=930.25,
-    sightings=4,
+    times_observed=4,
     hung_at=800.0,
     passed=("stopping", "stopped"),
-    hole_seconds=12.5,
+    max_gap_seconds=12.5,
     missing=1,
-    judgement=Judgement(Ruling.CRASHED, Cause.CRASHED, "no stop in 600 s of log"),
+    diagnosis=Diagnosis(DiagnosisKind.CRASHED, Cause.CRASHED, "no stop in 600 s of log"),
     attempts=3,
     retry_at=1100.5,
     rung=1,
@@ -70,12 +70,17 @@ DECISION = Decision(
     at=1000.125,
     time=START + timedelta(microseconds=1),
     state=State.HELD,
-    judgement=Judgement(Ruling.CRASHED, Cause.HUNG, "log row 815"),
+    diagnosis=Diagnosis(DiagnosisKind.CRASHED, Cause.HUNG, "log row 815"),
     action=Action.POWER_ON,
-    reason=Reason.STORM,
-    verdicts=(
-        Verdict(Reason.DISARMED, allowed=True, says="armed"),
-        Verdict(Reason.STORM, allowed=False, says="9 of 20 are down", cure="wait until fewer are"),
+    failed_guard=GuardName.CIRCUIT_BREAKER_CLOSED,
+    guard_results=(
+        GuardResult(GuardName.ARMED, allowed=True, says="armed"),
+        GuardResult(
+            GuardName.CIRCUIT_BREAKER_CLOSED,
+            allowed=False,
+            says="9 of 20 are down",
+            cure="wait until fewer are",
+        ),
     ),
     mode=Mode.ENFORCE,
 )
@@ -88,8 +93,8 @@ INTENT = Intent(
     prepared_at=1000.25,
     deadline=1120.25,
 )
-ORDER = Order(
-    kind=OrderKind.PAUSE,
+ORDER = Command(
+    kind=CommandKind.PAUSE,
     owner="ada",
     reason="we move the rack",
     at=1001.5,
@@ -108,7 +113,9 @@ CONFIRMED: dict[str, Any] = {
 }
 
 
-def page(**fields: Any) -> Page:
+def page(**fields: Any) -> PollRecord:
     """Return a page of an empty round, but for *fields*."""
-    empty = Page(watched=1000.0, time=START, clock=1.7e9 + 0.75, cases=(), gone=(), changes=())
+    empty = PollRecord(
+        watched=1000.0, time=START, clock=1.7e9 + 0.75, cases=(), gone=(), changes=()
+    )
     return empty._replace(**fields)

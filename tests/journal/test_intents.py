@@ -24,7 +24,7 @@ async def test_a_vm_has_one_open_intent(journal: Journal) -> None:
     with pytest.raises(IntentOpenError, match="web-1"):
         await begin(journal)
 
-    assert (await journal.book(CLOUD).recall()).open_intents == [first]
+    assert (await journal.book(CLOUD).recall()).open_actions == [first]
 
 
 async def test_the_next_intent_may_come_when_the_last_is_closed(journal: Journal) -> None:
@@ -34,7 +34,7 @@ async def test_the_next_intent_may_come_when_the_last_is_closed(journal: Journal
     second = await begin(journal)
 
     assert second.id > first.id
-    assert (await journal.book(CLOUD).recall()).open_intents == [second]
+    assert (await journal.book(CLOUD).recall()).open_actions == [second]
 
 
 async def test_vms_and_clouds_do_not_wait_for_each_other(journal: Journal) -> None:
@@ -116,7 +116,7 @@ async def test_an_update_that_fits_no_intent_is_refused(
     with pytest.raises(JournalError, match=why):
         await journal.book(CLOUD).update(replace(intent, **CONFIRMED, **another))
 
-    assert (await journal.book(CLOUD).recall()).open_intents == [intent]
+    assert (await journal.book(CLOUD).recall()).open_actions == [intent]
 
 
 async def test_another_cloud_cannot_update_an_intent(journal: Journal) -> None:
@@ -140,4 +140,4 @@ async def test_an_open_intent_outlives_any_number_of_rounds(journal: Journal) ->
 
     await journal.book(CLOUD).note(page(watched=1e9, gone=[INTENT.uuid]))
 
-    assert (await journal.book(CLOUD).recall()).open_intents == [intent]
+    assert (await journal.book(CLOUD).recall()).open_actions == [intent]

@@ -86,7 +86,7 @@ async def test_an_open_intent_stays_for_ever(journal: Journal, clock: FakeClock)
 
     assert await journal.forget(clock.now() + timedelta(days=9999)) == 0
 
-    assert (await book.recall()).open_intents == [intent]
+    assert (await book.recall()).open_actions == [intent]
     assert len(await journal.decisions(CLOUD)) == 1
 
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from exporter.journal.journal import Journal, open_journal
 from exporter.journal.rows import Decided
-from exporter.recovery.model.cases import Case, Intent, Judgement
-from exporter.recovery.model.commands import Order
-from exporter.recovery.model.decision import Decision, Verdict
+from exporter.recovery.model.cases import Case, Diagnosis, Intent
+from exporter.recovery.model.commands import Command
+from exporter.recovery.model.decision import Decision, GuardResult
 from exporter.recovery.model.ports import Change
 from tests.fakes import FakeClock
 from tests.journal.strategies import CLOUD, page
@@ -37,8 +37,8 @@ def anything(kind: type[T]) -> st.SearchStrategy[T]:
 st.register_type_strategy(float, numbers)
 st.register_type_strategy(int, integers)
 st.register_type_strategy(datetime, moments)
-st.register_type_strategy(Judgement, lambda _: anything(Judgement))
-st.register_type_strategy(Verdict, lambda _: anything(Verdict))
+st.register_type_strategy(Diagnosis, lambda _: anything(Diagnosis))
+st.register_type_strategy(GuardResult, lambda _: anything(GuardResult))
 
 
 @asynccontextmanager
@@ -56,14 +56,14 @@ async def kept(directory: Path) -> AsyncIterator[Journal]:
     changes=st.lists(anything(Change), max_size=3),
     decision=anything(Decision),
     intents=st.lists(anything(Intent), max_size=5, unique_by=lambda intent: intent.uuid),
-    order=anything(Order),
+    command=anything(Command),
 )
 async def test_every_noun_comes_back_as_it_was(
     cases: list[Case],
     changes: list[Change],
     decision: Decision,
     intents: list[Intent],
-    order: Order,
+    command: Command,
 ) -> None:
     with tempfile.TemporaryDirectory() as directory:
         async with kept(Path(directory)) as journal:
@@ -72,12 +72,12 @@ async def test_every_noun_comes_back_as_it_was(
             await book.note(page(cases=cases, changes=changes))
             number = await book.decided(decision)
             prepared = [await book.prepare(intent, number) for intent in intents]
-            await book.ordered(order)
+            await book.ordered(command)
 
             past = await book.recall()
             assert {case.uuid: case for case in past.cases} == {case.uuid: case for case in cases}
-            assert past.open_intents == [one for one in prepared if one.outcome is None]
-            assert past.orders == [order]
+            assert past.open_actions == [one for one in prepared if one.outcome is None]
+            assert past.commands == [command]
             assert await journal.changes(CLOUD) == changes[::-1]
             decided = await journal.decisions(CLOUD, decision.uuid, limit=1)
             assert decided == [Decided(number, decision)]

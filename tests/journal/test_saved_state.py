@@ -10,9 +10,9 @@ from exporter.errors import JournalError
 from exporter.journal.journal import Journal, open_journal
 from exporter.journal.writer import REMEMBERED_SECONDS
 from exporter.recovery.model.cases import Reply, Spent
-from exporter.recovery.model.commands import Order, OrderKind
-from exporter.recovery.model.limits import DAY, Rules
-from exporter.recovery.model.ports import Past
+from exporter.recovery.model.commands import Command, CommandKind
+from exporter.recovery.model.limits import DAY, Limits
+from exporter.recovery.model.ports import SavedState
 from tests.fakes import START, FakeClock
 from tests.journal.strategies import (
     CASE,
@@ -34,7 +34,7 @@ replace = msgspec.structs.replace
 async def test_an_unknown_cloud_has_no_past(journal: Journal) -> None:
     past = await journal.book(CLOUD).recall()
 
-    assert past == Past(cases=[], open_intents=[], spent=[], orders=[])
+    assert past == SavedState(cases=[], open_actions=[], spent=[], commands=[])
 
 
 async def test_everything_is_there_after_a_restart(directory: Path, clock: FakeClock) -> None:
@@ -50,18 +50,18 @@ async def test_everything_is_there_after_a_restart(directory: Path, clock: FakeC
     journal = await open_journal(directory, clock)
 
     past = await journal.book(CLOUD).recall()
-    assert past == Past(
+    assert past == SavedState(
         watched=1000.0,
         time=START,
         clock=1.7e9 + 0.75,
         cases=[CASE],
-        open_intents=[replace(intent, **SENT)],
+        open_actions=[replace(intent, **SENT)],
         spent=[Spent(1000.5, UUID, INTENT.action)],
-        orders=[ORDER],
+        commands=[ORDER],
     )
     assert await journal.changes(CLOUD) == [CHANGE]
     assert [one.decision for one in await journal.decisions(CLOUD)] == [DECISION]
-    assert await journal.orders(CLOUD) == [ORDER]
+    assert await journal.commands(CLOUD) == [ORDER]
     await journal.close()
 
 
@@ -86,17 +86,17 @@ async def test_an_intent_is_kept_with_its_decision_and_both_times(
 async def test_what_may_be_unknown_comes_back_unknown(journal: Journal) -> None:
     book = journal.book(CLOUD)
     change = replace(CHANGE, before=None, after=None)
-    decision = replace(DECISION, action=None, verdicts=())
-    order = Order(kind=OrderKind.DISARM, owner="ada", reason="", at=0.0, time=START)
+    decision = replace(DECISION, action=None, guard_results=())
+    command = Command(kind=CommandKind.DISARM, owner="ada", reason="", at=0.0, time=START)
 
     await book.note(page(clock=None, changes=[change]))
     await book.decided(decision)
-    await book.ordered(order)
+    await book.ordered(command)
 
     assert (await book.recall()).clock is None
     assert await journal.changes(CLOUD) == [change]
     assert [one.decision for one in await journal.decisions(CLOUD)] == [decision]
-    assert await journal.orders(CLOUD) == [order]
+    assert await journal.commands(CLOUD) == [command]
 
 
 async def test_a_round_replaces_the_cases_that_changed_and_drops_those_that_are_gone(
@@ -116,7 +116,7 @@ async def test_a_round_replaces_the_cases_that_changed_and_drops_those_that_are_
 
 async def test_a_round_brings_the_decisions_that_nothing_follows_from(journal: Journal) -> None:
     book = journal.book(CLOUD)
-    others = [replace(DECISION, at=at, judgement=CASE.judgement) for at in (1.0, 2.0)]
+    others = [replace(DECISION, at=at, diagnosis=CASE.diagnosis) for at in (1.0, 2.0)]
 
     await book.note(page(decisions=others))
     number = await book.decided(DECISION)
@@ -137,7 +137,7 @@ async def test_clouds_know_nothing_of_each_other(journal: Journal) -> None:
 
     past = await north.recall()
     assert past.cases == [CASE]
-    assert len(past.open_intents) == len(past.orders) == len(await journal.changes(CLOUD)) == 1
+    assert len(past.open_actions) == len(past.commands) == len(await journal.changes(CLOUD)) == 1
     assert (await south.recall()).cases == []
 
 
@@ -171,12 +171,12 @@ async def test_what_was_sent_in_the_last_week_of_watch_counts_oldest_first(
 
 
 def test_no_budget_looks_back_further_than_the_journal() -> None:
-    rules = Rules()
+    rules = Limits()
 
     assert (
         max(
             window.seconds
-            for windows in (rules.vm_windows, rules.fleet_windows)
+            for windows in (rules.vm_windows, rules.system_windows)
             for window in windows
         )
         <= REMEMBERED_SECONDS
@@ -280,7 +280,7 @@ async def test_a_text_that_is_no_text_is_refused_and_the_rest_goes_on(journal: J
         await book.ordered(replace(ORDER, owner="\udcff"))
 
     await book.ordered(ORDER)
-    assert await journal.orders(CLOUD) == [ORDER]
+    assert await journal.commands(CLOUD) == [ORDER]
 
 
 async def test_words_of_every_kind_survive(journal: Journal) -> None:

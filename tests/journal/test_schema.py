@@ -91,7 +91,7 @@ async def test_half_an_upgrade_is_none(tmp_path: Path, clock: FakeClock) -> None
     with pytest.raises(JournalError):
         await open_journal(tmp_path, clock)
 
-    assert set(statements(tmp_path / FILE)) == {"orders"}
+    assert set(statements(tmp_path / FILE)) == {"commands"}
 
 
 def test_the_newest_migration_is_the_one_that_needs_none() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from exporter import executor as offload
+from exporter import executor as run_in_thread
 from exporter.errors import (
     AbsentError,
     BadReplyError,
@@ -19,11 +19,11 @@ from exporter.errors import (
     UnreachableError,
     VergeOSError,
 )
-from exporter.model import Identity, Snapshot, SystemReport, TableReport, VMConfig
-from exporter.polling.poller import Plan, Watch
-from exporter.polling.schedule import Beat
+from exporter.model import Identity, Inventory, SystemReport, TableReport, VMConfig
+from exporter.polling.poller import Plan, Poller
+from exporter.polling.schedule import TableSchedule
 from exporter.vergeos.inventory import join
-from exporter.vergeos.rows import Reading
+from exporter.vergeos.rows import TableRows
 from tests.fakes import START, FakeClock, Inline
 
 CONFIG = VMConfig(
@@ -45,20 +45,20 @@ CONFIG = VMConfig(
     service=False,
     disable_powercycle=None,
 )
-GOOD: Mapping[str, Reading[Any]] = {
-    "identity": Reading(Identity("cloud", "26.1"), 1),
-    "vms": Reading((CONFIG,), 1),
-    "machine_status": Reading({}, 0),
-    "machine_nics": Reading({}, 0),
-    "machine_drives": Reading({}, 0),
+GOOD: Mapping[str, TableRows[Any]] = {
+    "identity": TableRows(Identity("cloud", "26.1"), 1),
+    "vms": TableRows((CONFIG,), 1),
+    "machine_status": TableRows({}, 0),
+    "machine_nics": TableRows({}, 0),
+    "machine_drives": TableRows({}, 0),
 }
 PLAN = Plan(
     (
-        Beat("identity", 3600),
-        Beat("vms", 20, essential=True),
-        Beat("machine_status", 20, essential=True),
-        Beat("machine_nics", 60, phase_seconds=20),
-        Beat("machine_drives", 60, phase_seconds=40),
+        TableSchedule("identity", 3600),
+        TableSchedule("vms", 20, essential=True),
+        TableSchedule("machine_status", 20, essential=True),
+        TableSchedule("machine_nics", 60, phase_seconds=20),
+        TableSchedule("machine_drives", 60, phase_seconds=40),
     ),
     identity="identity",
     stale_after_polls=3,
@@ -92,17 +92,17 @@ class Source:
 
 
 @dataclass
-class Desk:
+class RecoveryService:
     """A watch with everything that it touches."""
 
     source: Source
     clock: FakeClock
-    published: list[tuple[Snapshot | None, SystemReport]]
+    published: list[tuple[Inventory | None, SystemReport]]
     renamed: list[str]
-    watch: Watch
+    watch: Poller
 
     @property
-    def snapshot(self) -> Snapshot | None:
+    def inventory(self) -> Inventory | None:
         return self.published[-1][0]
 
     @property
@@ -114,70 +114,76 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr(offload, "workers", Inline())
+async def service(monkeypatch: pytest.MonkeyPatch) -> RecoveryService:
+    monkeypatch.setattr(run_in_thread, "workers", Inline())
     source, clock = Source(), FakeClock()
-    published: list[tuple[Snapshot | None, SystemReport]] = []
+    published: list[tuple[Inventory | None, SystemReport]] = []
     renamed: list[str] = []
 
     def rename(name: str) -> str:
         renamed.append(name)
         return name
 
-    watch = Watch(
+    watch = Poller(
         source,
         join,
-        lambda snapshot, report: published.append((snapshot, report)),
+        lambda inventory, report: published.append((inventory, report)),
         PLAN,
         name="host",
         url="https://host",
         clock=clock,
         rename=rename,
-        requests_left=lambda: 42,
+        requests_remaining=lambda: 42,
     )
-    return Desk(source, clock, published, renamed, watch)
+    return RecoveryService(source, clock, published, renamed, watch)
 
 
 @pytest.fixture
-async def running(desk: Desk) -> AsyncIterator[Desk]:
-    task = asyncio.create_task(desk.watch.run())
-    await desk.clock.pass_by(0)
-    yield desk
+async def running(service: RecoveryService) -> AsyncIterator[RecoveryService]:
+    task = asyncio.create_task(service.watch.run())
+    await service.clock.pass_by(0)
+    yield service
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
 
-async def test_says_that_it_is_not_up_before_it_has_asked_anything(desk: Desk) -> None:
-    task = asyncio.create_task(desk.watch.run())
-    desk.source.hanging = asyncio.Event()
+async def test_says_that_it_is_not_up_before_it_has_asked_anything(
+    service: RecoveryService,
+) -> None:
+    task = asyncio.create_task(service.watch.run())
+    service.source.hanging = asyncio.Event()
 
-    await desk.clock.pass_by(0)
+    await service.clock.pass_by(0)
 
-    assert desk.snapshot is None
-    assert not desk.report.up
-    assert desk.table("vms").success is None
+    assert service.inventory is None
+    assert not service.report.up
+    assert service.table("vms").success is None
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
 
-async def test_reads_everything_at_the_start_and_draws_one_picture(running: Desk) -> None:
+async def test_reads_everything_at_the_start_and_draws_one_picture(
+    running: RecoveryService,
+) -> None:
     assert running.source.asked[:2] == ["vms", "machine_status"]
     assert sorted(running.source.asked) == sorted(GOOD)
     assert len(running.published) == 2  # that there is nothing yet, and then everything
-    assert running.snapshot is not None
-    assert [vm.config.name for vm in running.snapshot.vms] == ["web"]
+    assert running.inventory is not None
+    assert [vm.config.name for vm in running.inventory.vms] == ["web"]
     assert running.report.up
-    assert running.report.requests_left == 42
+    assert running.report.requests_remaining == 42
 
 
-async def test_takes_the_clouds_own_name_once_it_is_known(running: Desk) -> None:
+async def test_takes_the_clouds_own_name_once_it_is_known(running: RecoveryService) -> None:
     assert running.renamed == ["cloud"]
     assert running.report.system_name == "cloud"
 
 
-async def test_reads_each_table_on_its_own_beat_and_slow_ones_in_turns(running: Desk) -> None:
+async def test_reads_each_table_on_its_own_beat_and_slow_ones_in_turns(
+    running: RecoveryService,
+) -> None:
     running.source.take_asked()
 
     cycles = []
@@ -196,14 +202,16 @@ async def test_reads_each_table_on_its_own_beat_and_slow_ones_in_turns(running: 
     ]
 
 
-async def test_keeps_the_last_picture_and_its_age_when_a_poll_fails(running: Desk) -> None:
+async def test_keeps_the_last_picture_and_its_age_when_a_poll_fails(
+    running: RecoveryService,
+) -> None:
     running.source.break_everything(GONE)
 
     await running.clock.pass_by(20)
 
-    assert running.snapshot is not None
-    assert len(running.snapshot.vms) == 1
-    assert running.snapshot.taken_at == START
+    assert running.inventory is not None
+    assert len(running.inventory.vms) == 1
+    assert running.inventory.taken_at == START
     assert running.report.up
     assert running.table("vms").success is False
     assert running.table("vms").error == "nobody there"
@@ -211,18 +219,18 @@ async def test_keeps_the_last_picture_and_its_age_when_a_poll_fails(running: Des
 
 @pytest.mark.parametrize(("seconds", "shown"), [(59, True), (60, False)])
 async def test_shows_a_picture_for_three_polls_and_no_longer(
-    running: Desk, seconds: int, shown: bool
+    running: RecoveryService, seconds: int, shown: bool
 ) -> None:
     running.source.break_everything(GONE)
 
     await running.clock.pass_by(seconds)
 
     assert running.report.up is shown
-    assert running.snapshot is not None
-    assert bool(running.snapshot.vms) is shown
+    assert running.inventory is not None
+    assert bool(running.inventory.vms) is shown
 
 
-async def test_a_picture_expires_even_while_an_answer_is_awaited(running: Desk) -> None:
+async def test_a_picture_expires_even_while_an_answer_is_awaited(running: RecoveryService) -> None:
     running.source.hanging = asyncio.Event()
 
     await running.clock.pass_by(60)
@@ -230,7 +238,7 @@ async def test_a_picture_expires_even_while_an_answer_is_awaited(running: Desk) 
     assert not running.report.up
 
 
-async def test_two_silences_are_enough_to_leave_the_rest_unasked(running: Desk) -> None:
+async def test_two_silences_are_enough_to_leave_the_rest_unasked(running: RecoveryService) -> None:
     running.source.break_everything(GONE)
     running.source.take_asked()
 
@@ -240,7 +248,9 @@ async def test_two_silences_are_enough_to_leave_the_rest_unasked(running: Desk) 
     assert running.table("machine_nics").error == "nobody there"
 
 
-async def test_asks_seldom_while_nobody_answers_but_once_a_minute_at_least(running: Desk) -> None:
+async def test_asks_seldom_while_nobody_answers_but_once_a_minute_at_least(
+    running: RecoveryService,
+) -> None:
     running.source.break_everything(GONE)
     asked_in_each_minute = []
 
@@ -253,7 +263,9 @@ async def test_asks_seldom_while_nobody_answers_but_once_a_minute_at_least(runni
     assert max(asked_in_each_minute[1:]) <= 4
 
 
-async def test_all_is_well_in_the_moment_that_somebody_answers_again(running: Desk) -> None:
+async def test_all_is_well_in_the_moment_that_somebody_answers_again(
+    running: RecoveryService,
+) -> None:
     running.source.break_everything(GONE)
     await running.clock.pass_by(600)
     running.source.broken = {}
@@ -266,7 +278,7 @@ async def test_all_is_well_in_the_moment_that_somebody_answers_again(running: De
     assert set(running.source.asked) >= {"vms", "machine_status", "machine_nics", "machine_drives"}
 
 
-async def test_one_broken_table_disturbs_no_other(running: Desk) -> None:
+async def test_one_broken_table_disturbs_no_other(running: RecoveryService) -> None:
     running.source.broken = {"machine_nics": BadReplyError("/api/v4/machine_nics", "is odd")}
 
     await running.clock.pass_by(600)
@@ -275,11 +287,11 @@ async def test_one_broken_table_disturbs_no_other(running: Desk) -> None:
     assert running.table("machine_nics").success is False
     assert not running.table("machine_nics").fresh
     assert running.table("machine_drives").fresh
-    assert running.snapshot is not None
-    assert "machine_nics" not in running.snapshot.sources
+    assert running.inventory is not None
+    assert "machine_nics" not in running.inventory.sources
 
 
-async def test_a_broken_table_waits_behind_those_that_work(running: Desk) -> None:
+async def test_a_broken_table_waits_behind_those_that_work(running: RecoveryService) -> None:
     running.source.broken = {"vms": ForbiddenError("not for you")}
     await running.clock.pass_by(20)
     running.source.take_asked()
@@ -290,19 +302,21 @@ async def test_a_broken_table_waits_behind_those_that_work(running: Desk) -> Non
 
 
 async def test_without_status_a_vm_keeps_its_configuration_and_the_cloud_is_not_up(
-    running: Desk,
+    running: RecoveryService,
 ) -> None:
     running.source.broken = {"machine_status": BadReplyError("/api/v4/machine_status", "is odd")}
 
     await running.clock.pass_by(80)
 
     assert not running.report.up
-    assert running.snapshot is not None
-    assert [vm.config.name for vm in running.snapshot.vms] == ["web"]
-    assert "machine_status" not in running.snapshot.sources
+    assert running.inventory is not None
+    assert [vm.config.name for vm in running.inventory.vms] == ["web"]
+    assert "machine_status" not in running.inventory.sources
 
 
-async def test_the_picture_is_as_old_as_the_older_of_its_two_halves(running: Desk) -> None:
+async def test_the_picture_is_as_old_as_the_older_of_its_two_halves(
+    running: RecoveryService,
+) -> None:
     running.source.broken = {"machine_status": BadReplyError("/api/v4/machine_status", "is odd")}
 
     await running.clock.pass_by(40)
@@ -322,7 +336,7 @@ async def test_the_picture_is_as_old_as_the_older_of_its_two_halves(running: Des
     ],
 )
 async def test_stops_at_the_first_answer_that_makes_the_next_question_pointless(
-    running: Desk, error: VergeOSError
+    running: RecoveryService, error: VergeOSError
 ) -> None:
     running.source.break_everything(error)
     running.source.take_asked()
@@ -330,11 +344,11 @@ async def test_stops_at_the_first_answer_that_makes_the_next_question_pointless(
     await running.clock.pass_by(20)
 
     assert running.source.asked == ["vms"]
-    assert running.report.key_accepted is not isinstance(error, UnauthorizedError)
+    assert running.report.authenticated is not isinstance(error, UnauthorizedError)
 
 
 async def test_tells_a_failure_when_it_begins_and_when_it_ends_and_not_between(
-    running: Desk,
+    running: RecoveryService,
 ) -> None:
     with capture_logs() as logs:
         running.source.break_everything(GONE)
@@ -346,7 +360,7 @@ async def test_tells_a_failure_when_it_begins_and_when_it_ends_and_not_between(
     assert logs[0]["error"] == "nobody there"
 
 
-async def test_tells_which_table_fails_and_when_it_works_again(running: Desk) -> None:
+async def test_tells_which_table_fails_and_when_it_works_again(running: RecoveryService) -> None:
     odd = BadReplyError("/api/v4/machine_nics", "is odd")
 
     with capture_logs() as logs:
@@ -360,7 +374,7 @@ async def test_tells_which_table_fails_and_when_it_works_again(running: Desk) ->
     assert logs[0]["error"] == str(odd)
 
 
-async def test_a_table_that_fails_on_after_an_outage_is_told_then(running: Desk) -> None:
+async def test_a_table_that_fails_on_after_an_outage_is_told_then(running: RecoveryService) -> None:
     with capture_logs() as logs:
         running.source.break_everything(GONE)
         await running.clock.pass_by(100)
@@ -370,20 +384,20 @@ async def test_a_table_that_fails_on_after_an_outage_is_told_then(running: Desk)
     assert [entry["event"] for entry in logs] == ["cloud.lost", "cloud.back", "table.failing"]
 
 
-async def test_remembers_the_last_troubles_for_the_status_page(running: Desk) -> None:
+async def test_remembers_the_last_troubles_for_the_status_page(running: RecoveryService) -> None:
     running.source.break_everything(GONE)
 
     await running.clock.pass_by(20)
 
-    (trouble,) = running.report.troubles
+    (trouble,) = running.report.recent_errors
     assert trouble.what == "nobody there"
     assert trouble.at == START + timedelta(seconds=20)
 
 
 async def test_tells_skipped_rows_and_new_words_once_and_counts_them_each_time(
-    running: Desk,
+    running: RecoveryService,
 ) -> None:
-    odd: Reading[Any] = Reading(
+    odd: TableRows[Any] = TableRows(
         {}, 0, skipped=2, problem="row 3: odd", unknown_words=frozenset({"dreaming"})
     )
     running.source.answers["machine_status"] = odd
@@ -396,17 +410,21 @@ async def test_tells_skipped_rows_and_new_words_once_and_counts_them_each_time(
     assert running.table("machine_status").rows_skipped_total == 6
 
 
-async def test_a_bug_in_drawing_ends_the_watch_instead_of_being_hidden(desk: Desk) -> None:
-    def broken(snapshot: Snapshot | None, report: SystemReport) -> None:
+async def test_a_bug_in_drawing_ends_the_watch_instead_of_being_hidden(
+    service: RecoveryService,
+) -> None:
+    def broken(inventory: Inventory | None, report: SystemReport) -> None:
         raise ZeroDivisionError
 
-    desk.watch._publish = broken
+    service.watch._publish = broken
 
     with pytest.raises(ZeroDivisionError):
-        await desk.watch.run()
+        await service.watch.run()
 
 
-async def test_a_key_that_is_accepted_again_is_known_to_be_at_once(running: Desk) -> None:
+async def test_a_key_that_is_accepted_again_is_known_to_be_at_once(
+    running: RecoveryService,
+) -> None:
     running.source.break_everything(UnauthorizedError("refused"))
     await running.clock.pass_by(4 * 3600)
     refused = running.report
@@ -414,7 +432,7 @@ async def test_a_key_that_is_accepted_again_is_known_to_be_at_once(running: Desk
     running.source.broken = {}
     await running.clock.pass_by(61)
 
-    assert (refused.key_accepted, running.report.key_accepted) == (False, True)
+    assert (refused.authenticated, running.report.authenticated) == (False, True)
     assert {table.success for table in running.report.tables} == {True}
 
 
@@ -431,17 +449,17 @@ class Hanging(Source):
         return await super().read(name)
 
 
-async def test_tables_that_hang_keep_nobody_from_seeing_who_is_up(desk: Desk) -> None:
-    source = Hanging(clock=desk.clock)
-    desk.watch._source = source
-    task = asyncio.create_task(desk.watch.run())
-    await desk.clock.pass_by(0)
+async def test_tables_that_hang_keep_nobody_from_seeing_who_is_up(service: RecoveryService) -> None:
+    source = Hanging(clock=service.clock)
+    service.watch._source = source
+    task = asyncio.create_task(service.watch.run())
+    await service.clock.pass_by(0)
     source.broken = {"machine_nics": GONE, "machine_drives": GONE}
 
     ups = []
     for _ in range(600):
-        await desk.clock.pass_by(1)
-        ups.append(desk.report.up)
+        await service.clock.pass_by(1)
+        ups.append(service.report.up)
 
     assert all(ups)
     task.cancel()
@@ -449,17 +467,19 @@ async def test_tables_that_hang_keep_nobody_from_seeing_who_is_up(desk: Desk) ->
         await task
 
 
-async def test_names_outlast_the_table_that_they_are_from(desk: Desk) -> None:
-    desk.watch._beats["machine_drives"] = desk.watch._beats["machine_drives"]._replace(lasting=True)
-    task = asyncio.create_task(desk.watch.run())
-    await desk.clock.pass_by(0)
-    desk.source.broken = {"machine_drives": GONE, "machine_nics": GONE}
+async def test_names_outlast_the_table_that_they_are_from(service: RecoveryService) -> None:
+    service.watch._beats["machine_drives"] = service.watch._beats["machine_drives"]._replace(
+        lasting=True
+    )
+    task = asyncio.create_task(service.watch.run())
+    await service.clock.pass_by(0)
+    service.source.broken = {"machine_drives": GONE, "machine_nics": GONE}
 
-    await desk.clock.pass_by(900)
+    await service.clock.pass_by(900)
 
-    assert desk.snapshot is not None
-    assert "machine_drives" in desk.snapshot.sources
-    assert "machine_nics" not in desk.snapshot.sources
+    assert service.inventory is not None
+    assert "machine_drives" in service.inventory.sources
+    assert "machine_nics" not in service.inventory.sources
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -1,4 +1,4 @@
-"""A grid of beats, pauses that double, and an hour that has to pay for it all."""
+"""A grid of table_schedules, pauses that double, and an hour that has to pay for it all."""
 
 import pytest
 from hypothesis import given
@@ -6,15 +6,15 @@ from hypothesis import strategies as st
 
 from exporter.errors import ConfigError
 from exporter.polling.schedule import (
-    Beat,
+    TableSchedule,
     check_budget,
     next_due,
     requests_per_hour,
     retry_due,
 )
 
-FAST = Beat("vms", 30.0, essential=True)
-SLOW = Beat("machine_nics", 60.0, phase_seconds=20.0)
+FAST = TableSchedule("vms", 30.0, essential=True)
+SLOW = TableSchedule("machine_nics", 60.0, phase_seconds=20.0)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_slow_answer_does_not_shift_later_beats() -> None:
 
 
 def test_slow_tables_of_different_turns_never_meet() -> None:
-    turns = [Beat(f"t{turn}", 60.0, phase_seconds=turn * 20.0) for turn in range(3)]
+    turns = [TableSchedule(f"t{turn}", 60.0, phase_seconds=turn * 20.0) for turn in range(3)]
 
     dues = [{next_due(beat, now=at / 2) for at in range(1200)} for beat in turns]
 
@@ -76,7 +76,7 @@ wholes = st.integers(1, 3600).map(float)
 def test_the_next_beat_is_ahead_by_no_more_than_one_period(
     every: float, phase: int, now: float
 ) -> None:
-    beat = Beat("t", every, phase_seconds=phase % every)
+    beat = TableSchedule("t", every, phase_seconds=phase % every)
 
     due = next_due(beat, now=now)
 
@@ -99,7 +99,7 @@ def test_the_fastest_table_doubles_once_before_it_meets_its_bound(
 
 
 def test_a_daily_table_that_always_failed_still_comes_to_its_bound() -> None:
-    daily = Beat("identity", 86_400.0)
+    daily = TableSchedule("identity", 86_400.0)
 
     assert retry_due(daily, failures=17, now=0.0, base_seconds=1.0) == 65_536
     assert retry_due(daily, failures=10**9, now=0.0, base_seconds=1.0) == 65_536
@@ -110,7 +110,7 @@ def test_a_daily_table_that_always_failed_still_comes_to_its_bound() -> None:
 def test_a_table_that_keeps_failing_waits_longer_each_time_within_bounds(
     every: float, base: float, failures: int
 ) -> None:
-    beat = Beat("t", every)
+    beat = TableSchedule("t", every)
 
     first = retry_due(beat, failures=1, now=0.0, base_seconds=base)
     pause = retry_due(beat, failures=failures, now=0.0, base_seconds=base)
@@ -123,34 +123,38 @@ def test_a_table_that_keeps_failing_waits_longer_each_time_within_bounds(
 def test_the_cost_of_a_schedule_is_the_sum_of_its_beats() -> None:
     assert requests_per_hour([]) == 0
     assert requests_per_hour([FAST, SLOW]) == 120 + 60
-    assert requests_per_hour([Beat("identity", 3600.0, requests=2)]) == 2
-    assert requests_per_hour([Beat("t", 7.0)]) == pytest.approx(514.29, abs=0.01)
+    assert requests_per_hour([TableSchedule("identity", 3600.0, requests=2)]) == 2
+    assert requests_per_hour([TableSchedule("t", 7.0)]) == pytest.approx(514.29, abs=0.01)
 
 
 def test_a_schedule_that_fits_to_the_last_request_is_allowed() -> None:
-    check_budget([Beat("t", 4.0)], per_hour=1000, reserve=0.1)  # 900 of 900
+    check_budget([TableSchedule("t", 4.0)], per_hour=1000, reserve=0.1)  # 900 of 900
     check_budget([], per_hour=1, reserve=0.99)
 
 
 def test_a_schedule_that_fits_is_allowed_however_its_sum_is_rounded() -> None:
-    check_budget([Beat("t", 3600 * 3 / 850)] * 3, per_hour=850, reserve=0.0)
+    check_budget([TableSchedule("t", 3600 * 3 / 850)] * 3, per_hour=850, reserve=0.0)
 
 
 def test_a_schedule_that_needs_one_more_is_refused() -> None:
     with pytest.raises(ConfigError):
-        check_budget([Beat("t", 4.0)], per_hour=999, reserve=0.1)
+        check_budget([TableSchedule("t", 4.0)], per_hour=999, reserve=0.1)
 
 
 def test_what_is_left_after_the_reserve_is_rounded_down() -> None:
     with pytest.raises(ConfigError, match="and 899 are allowed"):
-        check_budget([Beat("t", 4.0)], per_hour=999, reserve=0.1)
+        check_budget([TableSchedule("t", 4.0)], per_hour=999, reserve=0.1)
 
 
 def test_a_refusal_shows_the_sum_and_what_to_change() -> None:
-    beats = [Beat("vms", 5.0), Beat("identity", 3600.0, requests=2), Beat("machine_nics", 7.5)]
+    table_schedules = [
+        TableSchedule("vms", 5.0),
+        TableSchedule("identity", 3600.0, requests=2),
+        TableSchedule("machine_nics", 7.5),
+    ]
 
     with pytest.raises(ConfigError) as caught:
-        check_budget(beats, per_hour=1000, reserve=0.15)
+        check_budget(table_schedules, per_hour=1000, reserve=0.15)
 
     assert str(caught.value) == (
         "the schedule needs 1202 requests an hour, "
@@ -165,6 +169,6 @@ def test_a_refusal_shows_the_sum_and_what_to_change() -> None:
 
 def test_a_refusal_never_says_that_it_needs_what_is_allowed() -> None:
     with pytest.raises(ConfigError) as caught:
-        check_budget([Beat("t", 3600 / 850.4)], per_hour=1000, reserve=0.15)
+        check_budget([TableSchedule("t", 3600 / 850.4)], per_hour=1000, reserve=0.15)
 
     assert "needs 850 requests an hour, and 850 are allowed" not in str(caught.value)

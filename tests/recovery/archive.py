@@ -9,14 +9,14 @@ import msgspec
 
 from exporter.journal.journal import Journal, open_journal
 from exporter.recovery.model.cases import Intent
-from exporter.recovery.model.commands import Order
+from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
-from exporter.recovery.model.limits import Rules
-from exporter.recovery.model.ports import Change, Page
+from exporter.recovery.model.limits import Limits
+from exporter.recovery.model.ports import Change, PollRecord
 from exporter.recovery.report.explain import About, Explanation, about_case, explain
-from exporter.recovery.report.summary import Account, Records, account
+from exporter.recovery.report.summary import Records, RecoverySummary, account
 from tests.fakes import START, FakeClock
-from tests.recovery.harness import ENFORCE, MemoryBook, Theatre
+from tests.recovery.harness import ENFORCE, InMemoryJournal, Theatre
 
 CLOUD = "stage"
 
@@ -33,9 +33,9 @@ class Numbered(NamedTuple):
     decision: Decision
 
 
-class ArchiveBook(MemoryBook):
+class ArchiveBook(InMemoryJournal):
     """
-    A `MemoryBook` that can be read by people.
+    A `InMemoryJournal` that can be read by people.
 
     `story` is everything that was written, in its order, to be told to another book.
     """
@@ -46,7 +46,7 @@ class ArchiveBook(MemoryBook):
         self.attempts: dict[int, Attempt] = {}
         self.story: list[tuple[datetime, str, tuple[Any, ...]]] = []
 
-    async def note(self, page: Page, /) -> None:
+    async def note(self, page: PollRecord, /) -> None:
         await super().note(page)
         self.story.append((self.now(), "note", (page,)))
 
@@ -66,9 +66,9 @@ class ArchiveBook(MemoryBook):
         closed = None if intent.outcome is None else self.now()
         self.attempts[intent.id] = self.attempts[intent.id]._replace(intent=intent, closed=closed)
 
-    async def ordered(self, order: Order, /) -> None:
-        await super().ordered(order)
-        self.story.append((self.now(), "ordered", (order,)))
+    async def ordered(self, command: Command, /) -> None:
+        await super().ordered(command)
+        self.story.append((self.now(), "ordered", (command,)))
 
     def changes_of(self, uuid: str) -> list[Change]:
         return [one for one in reversed(self.changes) if one.uuid == uuid]
@@ -82,10 +82,10 @@ class ArchiveBook(MemoryBook):
         return [one for one in reversed(numbered) if one.decision.uuid == uuid]
 
 
-def stage(rules: Rules = ENFORCE, **kwargs: Any) -> Theatre:
+def stage(limits: Limits = ENFORCE, **kwargs: Any) -> Theatre:
     """Return a theatre with such a journal, warmed up."""
     book = ArchiveBook()
-    theatre = Theatre(rules=rules, book=book, **{"vms": 30, **kwargs})
+    theatre = Theatre(limits=limits, book=book, **{"vms": 30, **kwargs})
     book.now = theatre.clock.now
     return theatre.warm()
 
@@ -109,13 +109,13 @@ def explained(theatre: Theatre, name: str) -> Explanation:
     return explain(about(theatre, name))
 
 
-def accounted(theatre: Theatre) -> Account:
+def accounted(theatre: Theatre) -> RecoverySummary:
     book: ArchiveBook = theatre.book
     records = [Numbered(number, one) for number, one in enumerate(book.decisions, 1)]
     return account(
         Records(book.changes, records, list(book.attempts.values())),
         system=CLOUD,
-        mode=theatre.setup.rules.mode,
+        mode=theatre.setup.limits.mode,
         since=START,
         until=theatre.clock.now(),
     )

@@ -112,20 +112,20 @@ class Reaper:
         threading.Timer(0.0002, die).start()
 
 
-def live(order: Order) -> NoReturn:
+def live(command: Order) -> NoReturn:
     """Be the daemon, as ``vergewatch run`` is, until the end."""
     code = 1
     try:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        output = os.open(order.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        output = os.open(command.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         nothing = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((nothing, 0), (output, 1), (output, 2)):
             os.dup2(source, target)
-        settings = load(Path(order.config))
+        settings = load(Path(command.config))
         logs.configure(settings.log.level, settings.log.format)
-        if order.doom is not None:
+        if command.doom is not None:
             processors = structlog.get_config()["processors"]
-            structlog.configure(processors=[*processors, Reaper(order.doom)])
+            structlog.configure(processors=[*processors, Reaper(command.doom)])
         asyncio.run(app.run(settings, lambda: settings, SystemClock()))
         code = 0
     except BaseException:  # noqa: BLE001 - whatever it is, it must not return into the nursery

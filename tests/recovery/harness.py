@@ -22,20 +22,20 @@ from exporter.errors import (
     UnreachableError,
 )
 from exporter.recovery.decide.guards import GUARDS, Guard
-from exporter.recovery.engine import Recovery, Setup
+from exporter.recovery.engine import Recovery, RecoverySetup
 from exporter.recovery.model.cases import Case, Intent, Outcome, Reply, Spent
-from exporter.recovery.model.commands import Order
+from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
-from exporter.recovery.model.limits import WEEK, Mode, Rules
-from exporter.recovery.model.ports import Book, Page, Past
+from exporter.recovery.model.limits import WEEK, Limits, Mode
+from exporter.recovery.model.ports import JournalStore, PollRecord, SavedState
 from exporter.recovery.observe.inventory_checks import Poll
 from exporter.simulator.api.accounts import (
     API_KEY,
     PASSWORD,
     READONLY_API_KEY,
     USERNAME,
-    Account,
     Accounts,
+    RecoverySummary,
 )
 from exporter.simulator.api.actions import Behaviour
 from exporter.simulator.api.messages import EMPTY, Call
@@ -45,7 +45,7 @@ from exporter.simulator.world.factory import found_world
 from exporter.vergeos.client import Answer
 from exporter.vergeos.inventory import join
 from exporter.vergeos.operations import Operations
-from exporter.vergeos.rows import Reading
+from exporter.vergeos.rows import TableRows
 from exporter.vergeos.source import decoder_of
 from exporter.vergeos.tables import CLUSTERS, MACHINE_STATUS, NODES, TAG_MEMBERS, VMS, Table
 from tests.fakes import START, FakeClock
@@ -53,7 +53,7 @@ from tests.fakes import START, FakeClock
 T = TypeVar("T")
 EVERY = 20.0
 TABLES = (VMS, MACHINE_STATUS, TAG_MEMBERS, NODES, CLUSTERS)
-ENFORCE = Rules(mode=Mode.ENFORCE)
+ENFORCE = Limits(mode=Mode.ENFORCE)
 
 
 def at_once(work: Awaitable[T]) -> T:
@@ -85,7 +85,7 @@ class Request(NamedTuple):
     """Whether it was refused for want of resources, and that answer came back."""
 
 
-class MemoryBook:
+class InMemoryJournal:
     """A journal for one play; it outlives every process."""
 
     def __init__(self) -> None:
@@ -95,16 +95,16 @@ class MemoryBook:
         self.cases: dict[str, Case] = {}
         self.intents: dict[int, Intent] = {}
         self.decisions: list[Decision] = []
-        self.orders: list[Order] = []
+        self.commands: list[Command] = []
         self.changes: list[Any] = []
         self.broken = ""
         self.fall: Callable[[str], None] = lambda _: None
         """Told before and after each writing; may raise `KilledError`."""
 
-    async def recall(self) -> Past:
+    async def recall(self) -> SavedState:
         self._check()
         intents = self.intents.values()
-        return Past(
+        return SavedState(
             self.watched,
             self.time,
             self.clock,
@@ -115,10 +115,10 @@ class MemoryBook:
                 for one in intents
                 if one.sent_at is not None and one.sent_at > self.watched - WEEK
             ),
-            tuple(self.orders),
+            tuple(self.commands),
         )
 
-    async def note(self, page: Page, /) -> None:
+    async def note(self, page: PollRecord, /) -> None:
         self._check("note")
         self.watched, self.time, self.clock = page.watched, page.time, page.clock
         self.cases |= {case.uuid: case for case in page.cases}
@@ -148,9 +148,9 @@ class MemoryBook:
         self.intents[intent.id] = intent
         self.fall("updated")
 
-    async def ordered(self, order: Order, /) -> None:
+    async def ordered(self, command: Command, /) -> None:
         self._check("order")
-        self.orders.append(order)
+        self.commands.append(command)
         self.fall("ordered")
 
     def _check(self, step: str = "recall") -> None:
@@ -281,14 +281,14 @@ class Theatre:
         *,
         vms: int = 12,
         seed: int = 1,
-        rules: Rules = ENFORCE,
+        limits: Limits = ENFORCE,
         guards: Sequence[Guard] = GUARDS,
         tags: Mapping[str, Sequence[str]] | None = None,
-        setup: Setup | None = None,
+        setup: RecoverySetup | None = None,
         behaviour: Behaviour | None = None,
         timings: Timings | None = None,
         readonly: bool = False,
-        book: Book | None = None,
+        book: JournalStore | None = None,
         every: float = EVERY,
         **world: Any,
     ) -> None:
@@ -309,8 +309,10 @@ class Theatre:
                 self.world.tag(vm, tag)
         accounts = Accounts(
             (
-                Account(USERNAME, PASSWORD, API_KEY, may_write=True),
-                Account(f"{USERNAME}-readonly", PASSWORD, READONLY_API_KEY, may_write=False),
+                RecoverySummary(USERNAME, PASSWORD, API_KEY, may_write=True),
+                RecoverySummary(
+                    f"{USERNAME}-readonly", PASSWORD, READONLY_API_KEY, may_write=False
+                ),
             )
         )
         self.api = Api(self.world, accounts, behaviour or Behaviour())
@@ -320,11 +322,11 @@ class Theatre:
         """How many seconds the next polls take."""
         self.untold: set[str] = set()
         """Names of the VMs of which a list lacks the status row."""
-        self._last: dict[str, tuple[bytes, Reading[Any]]] = {}
+        self._last: dict[str, tuple[bytes, TableRows[Any]]] = {}
         self.tally = Tally()
         self.line = Line(self, READONLY_API_KEY if readonly else API_KEY)
-        self.book: Any = book or MemoryBook()
-        self.setup = setup or Setup(rules)
+        self.book: Any = book or InMemoryJournal()
+        self.setup = setup or RecoverySetup(limits)
         self._guards = guards
         self.fall: Callable[[str], None] = lambda _: None
         self.recovery = self.new_process()
@@ -333,8 +335,8 @@ class Theatre:
         """Start the daemon anew; what it had in memory is gone."""
         operations = Operations(self.line, self.line, self.clock)  # type: ignore[arg-type]
 
-        async def open_book() -> Book:
-            book: Book = self.book
+        async def open_book() -> JournalStore:
+            book: JournalStore = self.book
             return book
 
         self.recovery = Recovery(
@@ -362,7 +364,7 @@ class Theatre:
 
     def warm(self) -> "Theatre":
         """Let the warm-up pass."""
-        self.let_pass(self.setup.rules.warmup_seconds + self.every)
+        self.let_pass(self.setup.limits.warmup_seconds + self.every)
         return self
 
     def case(self, name: str) -> Case:
@@ -382,7 +384,7 @@ class Theatre:
         """Names of VMs, those of the platform left out."""
         return [vm.name for vm in self.world.live_vms() if vm.service is None]
 
-    def _decoded(self, table: Table, body: bytes) -> Reading[Any]:
+    def _decoded(self, table: Table, body: bytes) -> TableRows[Any]:
         """Decode an answer; one that is byte for byte the last one is the very same, as it is."""
         known = self._last.get(table.name)
         if known is None or known[0] != body:
@@ -415,7 +417,7 @@ class Theatre:
             time=time,
             took_seconds=self.clock.monotonic() - asked_at + self.slow,
             every_seconds=self.every,
-            snapshot=join(rows, system_name="stage", identity=None, taken_at=time)
+            inventory=join(rows, system_name="stage", identity=None, taken_at=time)
             if whole
             else None,
             rows_skipped=skipped,

@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from exporter.recovery.model.cases import Action, Intent, Outcome
-from exporter.recovery.model.commands import OrderKind
+from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
 from exporter.simulator.api.accounts import USERNAME
@@ -172,7 +172,7 @@ class Life:
     was_on: int | None = None
 
 
-class Ledger(list[Request]):
+class ActionHistory(list[Request]):
     """The list of requests, which tells somebody of each new one."""
 
     def __init__(self, tell: Callable[[Request], None]) -> None:
@@ -220,7 +220,7 @@ class Observer:
         enrolled: Callable[[str], str] = lambda _name: "",
     ) -> None:
         self.theatre = theatre
-        self.rules = theatre.setup.rules
+        self.limits = theatre.setup.limits
         self.violations: list[InvariantError] = []
         self.on_wire: Callable[[str], None] = lambda _: None
         """Somebody else who hears the wire, before the observer does; may do mischief."""
@@ -266,7 +266,7 @@ class Observer:
         self._noted_at = 0.0
         self._changes_read = 0
         self._given_up: dict[str, float] = {}
-        theatre.requests = Ledger(self._judge)
+        theatre.requests = ActionHistory(self._judge)
         theatre.fall = self._hear
         theatre.book.fall = self._read_journal
 
@@ -353,7 +353,7 @@ class Observer:
             poll.answered.add(VMS)
         for fault in faults:
             aimed = any(fault.aims_at("GET", path) for path in (VMS, STATUS))
-            short = fault.name == "short_list" and fault["keep"] < self.rules.least_share
+            short = fault.name == "short_list" and fault["keep"] < self.limits.min_rows_share
             poll.is_short = poll.is_short or (aimed and short)
             if aimed and ((short and not self._takes_short_lists) or fault.name == "empty_list"):
                 poll.surely_invalid = True
@@ -383,14 +383,14 @@ class Observer:
         if not poll.is_whole or poll.surely_invalid:
             self._bad_polls += 1
             self._good_polls = 0
-            self._degraded = self._degraded or self._bad_polls >= self.rules.degraded_after
+            self._degraded = self._degraded or self._bad_polls >= self.limits.degraded_after_polls
             return
         self._bad_polls = 0
         self._good_polls += 1
-        if self._good_polls >= self.rules.degraded_pictures:
+        if self._good_polls >= self.limits.stable_after_polls:
             self._degraded = False
         before = self._answered_at
-        if before is not None and poll.at - before > self.rules.blind_seconds + DUST:
+        if before is not None and poll.at - before > self.limits.outage_seconds + DUST:
             self._warm(poll.at)
         self._answered_at = poll.at
         self._polls_since_warm += 1
@@ -443,7 +443,7 @@ class Observer:
         """Return how every VM is shown right now, by what the API would say."""
         world = self.theatre.world
         tags: dict[str, set[str]] = defaultdict(set)
-        for row in world.members.values():
+        for row in world.items.values():
             if row.tag.category.name == "recovery":
                 tags[row.member].add(row.tag.name)
         frozen = self.theatre.api._frozen if world.faults.active("frozen_writer") else None
@@ -527,29 +527,29 @@ class Observer:
 
     def _read_orders(self) -> None:
         """Take note of the orders that the journal has since the last look into it."""
-        orders = self.theatre.book.orders
-        for order in orders[self._orders_read :]:
-            match order.kind:
-                case OrderKind.PAUSE:
-                    lasts = float("inf") if order.until is None else order.until - order.at
+        commands = self.theatre.book.commands
+        for command in commands[self._orders_read :]:
+            match command.kind:
+                case CommandKind.PAUSE:
+                    lasts = float("inf") if command.until is None else command.until - command.at
                     if self._pause is None or self._pause[1] <= self._now + lasts:
                         self._pause = self._now, self._now + lasts
                     self._was_forbidden = "a pause"
-                case OrderKind.RESUME if self._pause is not None and self._now < self._pause[1]:
+                case CommandKind.RESUME if self._pause is not None and self._now < self._pause[1]:
                     self._pause, self._was_forbidden = None, ""
                     self._warm(self._now)
-                case OrderKind.DISARM:
+                case CommandKind.DISARM:
                     self._disarmed = True
                     self._was_forbidden = "a disarming"
-                case OrderKind.ARM if self._disarmed:
+                case CommandKind.ARM if self._disarmed:
                     self._disarmed, self._was_forbidden = False, ""
                     self._warm(self._now)
-                case OrderKind.ACCEPT:
+                case CommandKind.ACCEPT:
                     self._accept()
-                case OrderKind.CLEAR:
-                    self._cleared[order.uuid] = self._now
-                    self._given_up.pop(order.uuid, None)
-        self._orders_read = len(orders)
+                case CommandKind.CLEAR:
+                    self._cleared[command.uuid] = self._now
+                    self._given_up.pop(command.uuid, None)
+        self._orders_read = len(commands)
 
     def _accept(self) -> None:
         """Take a person's word: what is missing is gone, and a storm is one."""
@@ -568,7 +568,7 @@ class Observer:
         if reading is None:
             return
         start = asked.clock - asked.request.at
-        since = max(start + life.up_at - self.rules.log_before_seconds, look.started)
+        since = max(start + life.up_at - self.limits.log_before_seconds, look.started)
         for row in self._rows(look.key, since=since):
             if row.at_us > (reading.clock - reading.late) * 1e6:
                 continue
@@ -581,7 +581,7 @@ class Observer:
 
     def _surely_crashed(self, look: Look, life: Life) -> bool:
         """Return whether nobody can take this VM's being down for anything but trouble."""
-        if look.left_off or len(self._posts(look.uuid)) >= self.rules.vm_windows[0].most:
+        if look.left_off or len(self._posts(look.uuid)) >= self.limits.vm_windows[0].most:
             return False
         vm = self.theatre.world.vms.get(look.key)
         if vm is None:
@@ -637,8 +637,8 @@ class Observer:
 
     def _objections(self, asked: Asked) -> Iterator[Violation]:
         request, look = asked.request, asked.look
-        if self.rules.mode is not Mode.ENFORCE:
-            yield "I16", f"the mode is {self.rules.mode}"
+        if self.limits.mode is not Mode.ENFORCE:
+            yield "I16", f"the mode is {self.limits.mode}"
         if look is None:
             yield "I1", "there was no such VM"
             return
@@ -668,7 +668,7 @@ class Observer:
         mine = [one for one in asked.intents if one.vm_key == request.vm_key]
         if len(mine) > 1:
             yield "I3", f"{len(mine)} intents are open for it"
-        if len(asked.intents) > self.rules.most_in_flight:
+        if len(asked.intents) > self.limits.max_concurrent_actions:
             yield "I3", f"{len(asked.intents)} intents are open at once"
         sent = [one for one in mine if one.sent_at is not None and one.action == request.action]
         if not sent:
@@ -681,20 +681,20 @@ class Observer:
     def _of_freshness(self, asked: Asked) -> Iterator[Violation]:
         at = asked.request.at
         age = at - asked.looked_at
-        if age > self.rules.reread_age_seconds + DUST:
+        if age > self.limits.reread_age_seconds + DUST:
             yield "I4", f"it was last looked at {age:.0f} s before"
         poll_age = at - asked.poll.at if asked.poll is not None else at
-        if poll_age > self.rules.picture_age_seconds + DUST:
+        if poll_age > self.limits.inventory_age_seconds + DUST:
             yield "I4", f"the picture was {poll_age:.0f} s old"
 
     def _of_health(self, asked: Asked) -> Iterator[Violation]:
-        poll, rules, at = asked.poll, self.rules, asked.request.at
+        poll, limits, at = asked.poll, self.limits, asked.request.at
         if poll is None or not poll.is_whole or poll.surely_invalid:
             yield "I5", "the last poll showed nothing that can be believed"
         if self._degraded:
             yield "I5", f"only {self._good_polls} good polls came after bad ones"
         warm = at - self._warm_from
-        if warm < rules.warmup_seconds - DUST or self._polls_since_warm < rules.warmup_pictures:
+        if warm < limits.warmup_seconds - DUST or self._polls_since_warm < limits.warmup_polls:
             polls = self._polls_since_warm
             yield "I5", f"the warm-up began only {warm:.0f} s and {polls} polls before"
 
@@ -706,27 +706,27 @@ class Observer:
             yield "I11", "it was never seen up since it is in our care"
         elif life.not_up_since is not None and look.policy in ("auto", "on-failure"):
             hole = life.not_up_since - life.up_at
-            if hole > self.rules.hole_seconds + DUST:
+            if hole > self.limits.max_gap_seconds + DUST:
                 yield "I11", f"it died within {hole:.0f} s in which nobody looked"
 
     def _of_the_cause(self, asked: Asked, look: Look, life: Life) -> Iterator[Violation]:
-        request, rules = asked.request, self.rules
+        request, limits = asked.request, self.limits
         at = request.at
         since = life.down_since if request.action == Action.POWER_ON else life.hung_since
         if since is None:
             yield "C2", "no poll in a row showed it so"
             return
         needed = (
-            rules.confirm_down_seconds
+            limits.confirm_down_seconds
             if request.action == Action.POWER_ON
-            else rules.confirm_hung_seconds
+            else limits.confirm_hung_seconds
         )
-        sightings = life.downs if request.action == Action.POWER_ON else 2
-        if at - since < needed - DUST or sightings < rules.confirm_down_pictures:
+        times_observed = life.downs if request.action == Action.POWER_ON else 2
+        if at - since < needed - DUST or times_observed < limits.confirm_down_polls:
             invariant = "C2" if request.action == Action.POWER_ON else "I12"
             yield invariant, f"it was {look.word} for {at - since:.0f} s only"
         reading = asked.logs
-        if reading is None or reading.at < since + rules.log_settle_seconds:
+        if reading is None or reading.at < since + limits.log_settle_seconds:
             yield "I10", "nobody had read the logs since"
         elif reading.empty:
             yield "I10", "the logs that were read had been emptied"
@@ -741,31 +741,33 @@ class Observer:
             yield "I19", f"somebody else was starting it {at - life.started_at:.0f} s before"
 
     def _of_the_platform(self, request: Request, look: Look, life: Life) -> Iterator[Violation]:
-        at, rules = request.at, self.rules
+        at, limits = request.at, self.limits
         mine = self._posts(look.uuid)
         tried_at = max((one.at for one in mine), default=NEVER)
         if life.waited_at > max(life.seen_up_at, tried_at):
             yield "I12", f"it waited for resources {at - life.waited_at:.0f} s before"
         ill_at = self._node_ill.get(life.node or 0, NEVER)
-        if ill_at > life.up_at and at - ill_at < rules.platform_seconds - DUST:
+        if ill_at > life.up_at and at - ill_at < limits.platform_seconds - DUST:
             yield "I12", f"its node was ill {at - ill_at:.0f} s before"
         if ill_at > life.up_at and look.left_off:
             yield "I12", "it is to be left off when its node goes"
         killed = any(one.action == Action.KILL and one.at > life.surely_up_at for one in mine)
         hung_lately = (
-            life.hung_at > life.seen_up_at and at - life.hung_at < rules.platform_seconds - DUST
+            life.hung_at > life.seen_up_at and at - life.hung_at < limits.platform_seconds - DUST
         )
         if request.action == Action.POWER_ON and hung_lately and not killed:
             yield "I12", f"it was unresponsive {at - life.hung_at:.0f} s before"
         drops = self._drops[life.node]
         for last, _ in drops if life.node == life.surely_on else ():
-            near = {key for drop, key in drops if 0 <= last - drop <= rules.node_drop_seconds}
-            if len(near) >= rules.node_drops and at - last < rules.platform_seconds - DUST:
+            near = {
+                key for drop, key in drops if 0 <= last - drop <= limits.node_failure_window_seconds
+            }
+            if len(near) >= limits.node_failure_vms and at - last < limits.platform_seconds - DUST:
                 yield "I12", f"its node lost {len(near)} VMs {at - last:.0f} s before"
                 return
 
     def _of_the_crowd(self, asked: Asked) -> Iterator[Violation]:
-        rules, at = self.rules, asked.request.at
+        limits, at = self.limits, asked.request.at
         if self._troubled is None or asked.poll is None:
             return
         fresh = {
@@ -783,30 +785,30 @@ class Observer:
             if self._lives[key].not_up_since is not None  # perhaps it was seen up since
         }
         count = len(troubled.keys() | fresh)
-        limit = max(rules.storm_least, rules.storm_share * self._enrolled_count)
+        limit = max(limits.breaker_min_vms, limits.breaker_share * self._enrolled_count)
         if count < limit:
             return
         youngest = max(troubled.values(), default=NEVER)
         before = max((one.request.at for one in self.asked), default=NEVER)
         vouched_for = self._accepted_at > youngest
-        if at - youngest < rules.storm_patience_seconds - DUST and not vouched_for:
+        if at - youngest < limits.breaker_probe_after_seconds - DUST and not vouched_for:
             when = f"the last of them went down {at - youngest:.0f} s before"
             yield "I13", f"{count} of {self._enrolled_count} VMs are in trouble; {when}"
-        if at - before < rules.storm_probe_seconds - DUST:
+        if at - before < limits.breaker_probe_interval_seconds - DUST:
             yield "I13", f"in a storm, {at - before:.0f} s after the request before"
         if len(asked.intents) > 1:
             yield "I13", "in a storm, with another request under way"
 
     def _of_budgets(self, request: Request, look: Look, life: Life) -> Iterator[Violation]:
-        at, rules = request.at, self.rules
+        at, limits = request.at, self.limits
         everything = [one.request.at for one in self.asked] + [at]
         cleared_at = self._cleared.get(look.uuid, NEVER)
         mine = self._posts(look.uuid)
         for whose, windows, times in (
-            ("for all", rules.fleet_windows, everything),
+            ("for all", limits.system_windows, everything),
             (
                 "for it",
-                rules.vm_windows,
+                limits.vm_windows,
                 [one.at for one in mine if one.at >= cleared_at] + [at],
             ),
         ):
@@ -817,30 +819,30 @@ class Observer:
         counted = [one for one in mine if one.at > max(cleared_at, life.unenrolled_at)]
         if counted:
             pause, passed = self._pause_after(counted), at - counted[-1].at
-            if passed < min(pause, rules.probation_seconds) - DUST:
+            if passed < min(pause, limits.probation_seconds) - DUST:
                 yield "I18", f"{passed:.0f} s after the last try, {pause:.0f} are due"
         if self._given_up.get(look.uuid, NEVER) > life.up_at:
             yield "I17", "it was given up, and no person has changed that"
         if request.action == Action.RESET:
             last = max((one.at for one in mine if one.action == Action.RESET), default=NEVER)
-            if at - last < rules.hard_reset_every_seconds - DUST and last >= cleared_at:
+            if at - last < limits.hard_reset_every_seconds - DUST and last >= cleared_at:
                 yield "I20", f"it was reset {at - last:.0f} s before"
-        recent = [one for one in self._no_room if at - one < rules.capacity_window_seconds - DUST]
-        if len(recent) >= rules.capacity_refusals:
+        recent = [one for one in self._no_room if at - one < limits.capacity_window_seconds - DUST]
+        if len(recent) >= limits.capacity_refusals:
             yield "I5", f"{len(recent)} requests were refused for want of resources just before"
 
     def _pause_after(self, mine: Sequence[Request]) -> float:
         """Return the least pause that is due after the tries so far; none after a kill."""
-        rules = self.rules
+        limits = self.limits
         if mine[-1].action == Action.KILL or mine[-1].status >= 400:
             return 0.0
         in_a_row = 1
         for later, earlier in zip(mine[:0:-1], mine[-2::-1], strict=True):
-            if later.at - earlier.at >= rules.probation_seconds or earlier.status >= 400:
+            if later.at - earlier.at >= limits.probation_seconds or earlier.status >= 400:
                 break
             in_a_row += 1
-        pause: float = min(rules.backoff_seconds * 2 ** (in_a_row - 1), rules.backoff_most_seconds)
-        return pause * (1 - rules.backoff_jitter)
+        pause: float = min(limits.backoff_seconds * 2 ** (in_a_row - 1), limits.backoff_max_seconds)
+        return pause * (1 - limits.backoff_jitter)
 
     def _of_permission(self, asked: Asked, look: Look, life: Life) -> Iterator[Violation]:
         request = asked.request
@@ -870,7 +872,7 @@ class Observer:
             and not other.is_up
         ]
         down_since = life.down_since if life.down_since is not None else at
-        if waits and at - down_since < self.rules.dependency_seconds - DUST:
+        if waits and at - down_since < self.limits.dependency_timeout_seconds - DUST:
             yield "I21", f"it comes after {', '.join(waits)}"
 
     def _is_silenced(self, name: str, at: float) -> bool:
@@ -881,17 +883,17 @@ class Observer:
 
     def _check_open_intents(self) -> None:
         still_open = [one for one in self.theatre.book.intents.values() if one.outcome is None]
-        if len(still_open) > self.rules.most_in_flight:
+        if len(still_open) > self.limits.max_concurrent_actions:
             self._report("I3", f"{len(still_open)} intents are open at once")
         if len({one.uuid for one in still_open}) < len(still_open):
             self._report("I3", f"two intents are open for {still_open[-1].name}")
 
     def _check_endings(self) -> None:
         """Every intent ends in time, as long as there is something to be seen."""
-        poll, rules = self._poll, self.rules
+        poll, limits = self._poll, self.limits
         clean = poll is not None and poll.is_clean
-        longest = max(rules.verify_power_on_seconds, rules.verify_reset_seconds)
-        longest += rules.verify_extension_seconds + 2 * self.theatre.every
+        longest = max(limits.verify_power_on_seconds, limits.verify_reset_seconds)
+        longest += limits.verify_extension_seconds + 2 * self.theatre.every
         passed = min(self.theatre.every, self._now - self._noted_at) if clean else 0.0
         self._noted_at = self._now
         still_open = {}

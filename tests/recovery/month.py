@@ -17,27 +17,27 @@ from textwrap import fill
 
 import structlog
 
-from exporter.recovery.engine import Setup
+from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.cases import Policy
-from exporter.recovery.model.decision import Decision, Reason
-from exporter.recovery.model.limits import Mode, Rules
-from exporter.recovery.model.ports import Page
-from exporter.recovery.model.states import JUDGED, OPEN, State
-from exporter.recovery.observe.enrolment import Rule
+from exporter.recovery.model.decision import Decision, GuardName
+from exporter.recovery.model.limits import Limits, Mode
+from exporter.recovery.model.ports import PollRecord
+from exporter.recovery.model.states import DIAGNOSED, OPEN, State
+from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.recovery.observe.inventory_checks import Poll
 from exporter.simulator.world.context import Timings
 from exporter.simulator.world.fleet import ClusterPlan
 from tests.recovery.ground_truth import US, Crash, Offence, Witness
-from tests.recovery.harness import EVERY, MemoryBook, Theatre
+from tests.recovery.harness import EVERY, InMemoryJournal, Theatre
 from tests.recovery.shortcut import Shortcut
 from tests.recovery.workload import DAY, HOUR, MINUTE, Fate
 
 QUIET_STEP = 60.0
 """Between polls while nothing happens; one second more, and recovery would call itself blind."""
-UNSETTLED = {*JUDGED, *OPEN} - {State.UNKNOWN}
+UNSETTLED = {*DIAGNOSED, *OPEN} - {State.UNKNOWN}
 STRANGERS = 0.04
 """So many VMs besides, of which nobody says that recovery should look after them."""
-PRODUCTION = Rule(
+PRODUCTION = EnrolmentRule(
     tags=("environment/production",), policy=Policy.ON_FAILURE, title="rule production"
 )
 EXCUSES = {
@@ -50,7 +50,7 @@ EXCUSES = {
     "not_seen": "nobody could see for most of the time",
     "degraded": "nobody could see for most of the time",
     "picture_old": "nobody could see for most of the time",
-    "warming_up": "recovery was warming up after a time without sight, or after a pause",
+    "warming_up": "recovery was warming up after a time without observed, or after a pause",
     "node_in_trouble": "its node was in trouble",
     "node_hold": "its node lost several VMs",
     "migrated_shortly_before": "it was being migrated",
@@ -67,14 +67,14 @@ went through the simulated API. Polls take no time. The platform's log is kept f
 of 45. Rows of the log come at most 30 s late. The journal is one in memory."""
 
 
-class Diary(MemoryBook):
+class JournalWriter(InMemoryJournal):
     """A journal that knows the hour of each decision."""
 
     def __init__(self, month: "Month") -> None:
         super().__init__()
         self._month = month
 
-    async def note(self, page: Page, /) -> None:
+    async def note(self, page: PollRecord, /) -> None:
         await super().note(page)
         for decision in page.decisions:
             self._month.hear(decision)
@@ -99,8 +99,8 @@ class Month(Theatre):
             vms=vms + strangers + 1,  # one belongs to a service
             seed=seed,
             tags={},
-            setup=Setup(Rules(mode=mode), wards=(PRODUCTION,)),
-            book=Diary(self),
+            setup=RecoverySetup(Limits(mode=mode), enrolment_rules=(PRODUCTION,)),
+            book=JournalWriter(self),
             timings=Timings(migration_per_gb=0.5),
             clusters=(
                 ClusterPlan("production", nodes - nodes // 3),
@@ -149,7 +149,7 @@ class Month(Theatre):
 
     def hear(self, decision: Decision) -> None:
         """Take note of a decision that was written down."""
-        if decision.reason is Reason.SHADOW and decision.action is not None:
+        if decision.failed_guard is GuardName.MODE_ENFORCE and decision.action is not None:
             self.witness.would_start(self.world.vms[decision.vm_key])
 
     def _enrol(self, strangers: int) -> set[int]:
@@ -191,10 +191,10 @@ class Month(Theatre):
             return "not_seen"
         decision = self.recovery.decision(crash.vm.uuid)
         if decision is None:
-            return str(case.judgement.cause if case.judgement is not None else case.state)
-        if decision.reason is Reason.NOT_CRASHED:
-            return str(decision.judgement.cause)
-        return str(decision.reason)
+            return str(case.diagnosis.cause if case.diagnosis is not None else case.state)
+        if decision.failed_guard is GuardName.CRASHED:
+            return str(decision.diagnosis.cause)
+        return str(decision.failed_guard)
 
     # What is counted.
 

@@ -58,11 +58,11 @@ class Mutant(NamedTuple):
 
 MUTANTS = (
     # What was seen.
-    Mutant("picture", "if count < rules.least_share * before", "if count < 0.5 * before",
+    Mutant("picture", "if count < rules.min_rows_share * before", "if count < 0.5 * before",
            "half a list passes for the whole: every VM that is missing looks gone"),
     Mutant("picture", "not picture.vm_count or not picture.status_count", "not picture.vm_count",
            "an empty table of states is believed"),
-    Mutant("picture", "if still > rules.heartbeat_seconds", "if still > rules.hole_seconds",
+    Mutant("picture", "if still > rules.frozen_after_seconds", "if still > rules.max_gap_seconds",
            "a frozen platform is believed for two minutes"),
     Mutant("picture", "- median(stamps) >", "- max(stamps) >",
            "one fresh row hides that all others are old"),
@@ -85,7 +85,7 @@ MUTANTS = (
            "what died while nobody looked is started"),
     Mutant("detect", "        or _of_its_duration(case, about, rules)\n", "",
            "one glimpse of a reboot is enough"),
-    Mutant("detect", "case.sightings >= rules.confirm_down_pictures and lasted >= needed",
+    Mutant("detect", "case.times_observed >= rules.confirm_down_polls and lasted >= needed",
            "lasted >= needed", "a single picture is proof"),
     Mutant("detect", "lasted >= needed:", "lasted > needed:", "30 seconds are not enough"),
     Mutant("detect", "logs is None or logs.read_at < settled_at", "logs is None",
@@ -99,21 +99,21 @@ MUTANTS = (
            "a stop asked for before the last picture is overlooked"),
     Mutant("testimony", "case Meaning.STOP:\n", "case Meaning.STOP if False:\n",
            "what a person stops is started again"),
-    Mutant("testimony", "case Meaning.TASK:\n            return Judgement(Ruling.INTENDED, "
+    Mutant("testimony", "case Meaning.TASK:\n            return Diagnosis(DiagnosisKind.STOPPED, "
            "Cause.STOPPED_BY_TASK, _told(row))\n        case Meaning.NODE:",
            "case Meaning.NODE:", "what a task stops is started again"),
     Mutant("testimony", "case Meaning.GUEST_STOP if policy is not Policy.ALWAYS",
            "case Meaning.GUEST_STOP if policy is Policy.ALWAYS",
            "a guest's shutdown is undone"),
-    Mutant("testimony", "doubt = doubt or judgement", "doubt = None",
+    Mutant("testimony", "doubt = doubt or diagnosis", "doubt = None",
            "a row that nobody understands is ignored"),
     Mutant("detect", "if failed and about.on_power_loss == LEAVE_OFF", "if False",
            "a VM that is to be left off after a power loss is started"),
-    Mutant("detect", "hung and case.sight is Sight.DOWN and not _was_killed(case)", "False",
+    Mutant("detect", "hung and case.observed is ObservedState.DOWN and not _was_killed(case)", "False",
            "a VM that the platform is restarting is started twice"),
-    Mutant("detect", "if case.hole_seconds > rules.hole_seconds", "if case.hole_seconds > 1e9",
+    Mutant("detect", "if case.max_gap_seconds > rules.max_gap_seconds", "if case.max_gap_seconds > 1e9",
            "a VM stopped during an outage passes for crashed"),
-    Mutant("course", "watched = moment.gap_seconds <= rules.hole_seconds", "watched = True",
+    Mutant("course", "watched = moment.gap_seconds <= rules.max_gap_seconds", "watched = True",
            "two pictures an hour apart count as a row of them"),
     Mutant("course", "if vm.config.machine != case.machine or (", "if (",
            "another VM by the same uuid inherits a crash"),
@@ -127,7 +127,7 @@ MUTANTS = (
            "three at once where two are allowed"),
     Mutant("decide", "if facts.tags_problem:", "if False:",
            "a VM is started although its tags cannot be read"),
-    Mutant("decide", "since < rules.storm_probe_seconds:", "since < 1.0:",
+    Mutant("decide", "since < rules.breaker_probe_interval_seconds:", "since < 1.0:",
            "after a storm everything starts at once"),
     Mutant("decide", "action is Action.KILL and not facts.may_power_cycle", "False",
            "a VM is killed whose owner forbids it"),
@@ -135,8 +135,8 @@ MUTANTS = (
            "no rest between two tries"),
     Mutant("decide", "len(recent) >= rules.capacity_refusals", "len(recent) > 99",
            "a full cluster is asked again and again"),
-    Mutant("decide", "if judgement.ruling is Ruling.CRASHED:",
-           "if judgement.ruling is not Ruling.INTENDED:", "what is unknown is started"),
+    Mutant("decide", "if diagnosis.kind is DiagnosisKind.CRASHED:",
+           "if diagnosis.kind is not DiagnosisKind.STOPPED:", "what is unknown is started"),
     Mutant("decide", "    _enforcing,\n", "", "shadow mode acts"),
     # What came of it.
     # Who is only looked at.
@@ -145,7 +145,7 @@ MUTANTS = (
     Mutant("course", "policy=case.policy if enrolled_now and case.state in OPEN else",
            "policy=policy if True else",
            "a tag taken and given back while an action is open counts as if it had always been"),
-    Mutant("course", "if case.state is not State.INTENDED:  #", "if True:  #",
+    Mutant("course", "if case.state is not State.STOPPED:  #", "if True:  #",
            "nobody is told who stopped a VM that was seen stopping"),
     Mutant("enrolment", "denied = [one for one in policies if not one[0].acts]", "denied = []",
            "recovery/never forbids nothing"),
@@ -156,7 +156,7 @@ MUTANTS = (
     Mutant("memory", "for uuid, case in known.items() if case.policy.acts}",
            "for uuid, case in known.items()}",
            "VMs that nobody enrolled hide that many of the enrolled are missing"),
-    Mutant("memory", "return case.node if case.sight is Sight.UP or unseen else None",
+    Mutant("memory", "return case.node if case.observed is ObservedState.UP or unseen else None",
            "return None", "what fell with its node just before a restart is forgotten"),
     Mutant("memory", "breaker=vouched_for(memory.breaker, now=at)", "breaker=memory.breaker",
            "a person's word does not end a storm"),
@@ -170,20 +170,20 @@ MUTANTS = (
            "a row that is lost is asked for again and again"),
     Mutant("course", "return case.state is State.HELD and not case.policy.acts", "return False",
            "whoever is told of a crash is told that it is over after each restart of ours"),
-    Mutant("course", "if _is_proven_for_good(case) and judgement.ruling is not Ruling.INTENDED:",
+    Mutant("course", "if _is_proven_for_good(case) and diagnosis.kind is not DiagnosisKind.STOPPED:",
            "if _is_proven_for_good(case):",
            "a stop that is logged late does not take back the news of a crash"),
     Mutant("course", "if in_trouble else met", "if False else met",
            "whoever enrols a VM that is down silences its alert"),
     Mutant("engine", "self._enrolled_from = enrolled_from  #", "pass  #",
            "a tag that is lost in a picture that is not believed is never missed"),
-    Mutant("memory", "poll.asked_at - memory.accepted_at <= rules.hole_seconds", "True",
+    Mutant("memory", "poll.asked_at - memory.accepted_at <= rules.max_gap_seconds", "True",
            "a person's word counts for whatever is seen hours later"),
-    Mutant("ledger", "one.reply not in NOT_ITS_FAULT", "True",
+    Mutant("action_history", "one.reply not in NOT_ITS_FAULT", "True",
            "a VM is given up for what the platform refused"),
-    Mutant("ledger", "if one.at >= case.forgiven_at", "if True",
+    Mutant("action_history", "if one.at >= case.forgiven_at", "if True",
            "a VM that a person cleared has no budget"),
-    Mutant("verify", "if intent.action is Action.POWER_ON and case.sight in LEAVING:", "if False:",
+    Mutant("verify", "if intent.action is Action.POWER_ON and case.observed in LEAVING:", "if False:",
            "who is stopped while its start is verified is started again"),
     Mutant("verify", "if at <= intent.sent_at:", "if at < intent.sent_at - 60:",
            "a picture from before the request judges it"),
@@ -193,7 +193,7 @@ MUTANTS = (
            "an intent is extended for ever"),
     Mutant("verify", "lost and not on_its_way and waited", "lost and waited",
            "a VM that starts is given up for lost"),
-    Mutant("verify", "Sight.DOWN if intent.action is Action.KILL else Sight.UP", "Sight.UP",
+    Mutant("verify", "ObservedState.DOWN if intent.action is Action.KILL else ObservedState.UP", "ObservedState.UP",
            "a kill is never seen to have worked"),
     # Who may become what.
     Mutant("states", "(State.QUARANTINED, Event.CLEARED): State.SUSPECT,",
@@ -207,7 +207,7 @@ MUTANTS = (
            "(State.QUARANTINED, Event.SEEN_UP): State.BASELINE",
            "a person's start does not bring a VM back into care"),
     # When to stop, and how much is too much.
-    Mutant("breaker", "max(rules.storm_least, rules.storm_share * of)", "rules.storm_share * of",
+    Mutant("breaker", "max(rules.breaker_min_vms, rules.breaker_share * of)", "rules.breaker_share * of",
            "in a small cloud a single VM is a storm"),
     Mutant("breaker", "few = count.troubled < limit / 2", "few = count.troubled < limit",
            "the breaker flaps around its threshold"),
@@ -225,17 +225,17 @@ MUTANTS = (
            "one action more than allowed"),
     Mutant("pace", "2 ** min(attempts - 1, 30)", "min(attempts, 30)",
            "the pauses between tries do not double"),
-    Mutant("nodes", ">= rules.node_drops", ">= 10", "a node's crash is taken for its VMs'"),
-    Mutant("health", "gap_seconds > rules.blind_seconds", "gap_seconds > 3600",
+    Mutant("nodes", ">= rules.node_failure_vms", ">= 10", "a node's crash is taken for its VMs'"),
+    Mutant("health", "gap_seconds > rules.outage_seconds", "gap_seconds > 3600",
            "after an outage it acts at once"),
-    Mutant("health", "bad = in_a_row >= rules.degraded_after", "bad = False",
+    Mutant("health", "bad = in_a_row >= rules.degraded_after_polls", "bad = False",
            "bad pictures are forgotten with the next good one"),
-    Mutant("course", "unseen=before is Sight.GONE", "unseen=False",
+    Mutant("course", "unseen=before is ObservedState.GONE", "unseen=False",
            "what died while its row was missing counts as watched"),
-    Mutant("course", "        return replace(_seen_not_up(case, moment), missing=0, sight=sight)",
+    Mutant("course", "        return replace(_seen_not_up(case, moment), missing=0, observed=observed)",
            "        return None",
            "a crash is forgotten when its row is missing once"),
-    Mutant("memory", "unseen = case.sight is Sight.GONE and case.up_at is not None",
+    Mutant("memory", "unseen = case.observed is ObservedState.GONE and case.up_at is not None",
            "unseen = False",
            "what fell while its row was missing does not count against its node"),
     Mutant("testimony", "        and row.at <= up_clock\n", "",
@@ -291,14 +291,14 @@ MUTANTS = (
            "recovery/Never forbids nothing"),
     Mutant("enrolment", "for name in spoken if name not in KNOWN_TAGS", "for name in ()",
            "recovery/off forbids nothing"),
-    Mutant("orders", "return self if self._lasts_longer_than(order) else", "return",
+    Mutant("commands", "return self if self._lasts_longer_than(order) else", "return",
            "a short pause ends a long one"),
     Mutant("engine", "return self._switch or self.setup.kill_switch()",
            "return self.setup.kill_switch()",
            "a kill switch that is taken away in a round is not followed by a warm-up"),
     Mutant("engine", "goes_on = given.kind in", "goes_on = False and given.kind in",
            "whoever resumes in the middle of a round does without a warm-up"),
-    Mutant("ledger", " and one.reply is not Reply.NOT_SENT", "",
+    Mutant("action_history", " and one.reply is not Reply.NOT_SENT", "",
            "requests that never left use up a VM's budget"),
 )  # fmt: skip
 
@@ -393,13 +393,13 @@ def run(place: Path) -> Fate:
 
 
 def table(fates: Sequence[Fate]) -> Table:
-    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    rendered_in = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("file", "what would come of it", "killed by"):
-        drawn.add_column(column)
+        rendered_in.add_column(column)
     for fate in fates:
         killer = fate.killer or f"NOBODY: IT SURVIVED {fate.problem}"
-        drawn.add_row(fate.mutant.file, fate.mutant.why, killer.replace("[", "\\["))
-    return drawn
+        rendered_in.add_row(fate.mutant.file, fate.mutant.why, killer.replace("[", "\\["))
+    return rendered_in
 
 
 if __name__ == "__main__":

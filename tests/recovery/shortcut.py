@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from exporter.model import VM, Cluster, MachineStatus, Node, Snapshot, VMConfig
+from exporter.model import VM, Cluster, Inventory, MachineStatus, Node, VMConfig
 from exporter.recovery.observe.inventory_checks import Poll
 from exporter.simulator.api.response_faults import chosen
 from exporter.simulator.world import machines
@@ -58,25 +58,25 @@ class Shortcut:
         self._tags: Mapping[int, frozenset[str]] = {}
         self._tagged: tuple[int, ...] = ()
         self._clusters: Mapping[int, Cluster] = {}
-        self._frozen: Snapshot | None = None
+        self._frozen: Inventory | None = None
 
     def poll(self, *, asked_at: float, time: datetime, every: float) -> Poll:
         """Return what a poll shows."""
         self._world.catch_up()
         faults = {fault.name: fault for fault in self._world.faults.active()}
-        snapshot = problem = None
+        inventory = problem = None
         if "outage" in faults:
             problem = "/api/v4/vms: the connection broke"
         elif "frozen_writer" in faults:
-            self._frozen = snapshot = self._frozen or self._read(time)
+            self._frozen = inventory = self._frozen or self._read(time)
         else:
             self._frozen = None
-            snapshot = self._read(time)
-        if snapshot is not None and "short_list" in faults:
-            snapshot = _shortened(snapshot, faults["short_list"]["keep"])
-        return Poll(asked_at, time, 0.0, every, snapshot, problem=problem or "")
+            inventory = self._read(time)
+        if inventory is not None and "short_list" in faults:
+            inventory = _shortened(inventory, faults["short_list"]["keep"])
+        return Poll(asked_at, time, 0.0, every, inventory, problem=problem or "")
 
-    def _read(self, time: datetime) -> Snapshot:
+    def _read(self, time: datetime) -> Inventory:
         world = self._world
         known = tuple(
             [(vm, vm.modified, vm.name) for vm in world.vms.values() if not vm.is_snapshot]
@@ -84,9 +84,9 @@ class Shortcut:
         if known != self._known:
             self._known = known
             self._read_configs([vm for vm, _, _ in known])
-        members = tuple(world.members)
-        if members != self._tagged:
-            self._tagged = members
+        items = tuple(world.items)
+        if items != self._tagged:
+            self._tagged = items
             self._tags = _tags(world)
         self._read_statuses()
         statuses = dict(self._statuses)
@@ -97,7 +97,7 @@ class Shortcut:
             NODES.name: {},
             CLUSTERS.name: self._clusters,
         }
-        return Snapshot(
+        return Inventory(
             system_name="stage",
             identity=None,
             taken_at=time,
@@ -138,12 +138,12 @@ class Shortcut:
             if status is row.seen and now < row.due and idle_since is row.idle_since:
                 continue
             idle = idle_since is not None and idle_since <= now
-            beats = status.running and not idle
+            table_schedules = status.running and not idle
             late = (now + machine.key * 0.618) % every
-            stamp = max(status.since, now - late) if beats else status.since
+            stamp = max(status.since, now - late) if table_schedules else status.since
             # What is idle may go on without a new status; hardly anything is idle.
             row.seen, row.idle_since = status, idle_since
-            row.due = now - late + every if beats else now
+            row.due = now - late + every if table_schedules else now
             seen = self._statuses[machine.key] = _status(machine, status, stamp)
             if row.of is not None:
                 config = row.of.config
@@ -198,26 +198,26 @@ def _node(node: machines.Node, statuses: Mapping[int, MachineStatus]) -> Node:
 
 def _tags(world: World) -> dict[int, frozenset[str]]:
     found: dict[int, set[str]] = {}
-    for row in world.members.values():
+    for row in world.items.values():
         table, _, key = row.member.rpartition("/")
         if table == "vms":
             found.setdefault(int(key), set()).add(f"{row.tag.category.name}/{row.tag.name}")
     return {key: frozenset(tags) for key, tags in found.items()}
 
 
-def _shortened(snapshot: Snapshot, keep: float) -> Snapshot:
+def _shortened(inventory: Inventory, keep: float) -> Inventory:
     """Return the picture with some of its VMs missing."""
-    vms = tuple(vm for number, vm in enumerate(snapshot.vms) if chosen(number, keep))
-    sources = {**snapshot.sources, VMS.name: tuple(vm.config for vm in vms)}
-    return Snapshot(
-        system_name=snapshot.system_name,
+    vms = tuple(vm for number, vm in enumerate(inventory.vms) if chosen(number, keep))
+    sources = {**inventory.sources, VMS.name: tuple(vm.config for vm in vms)}
+    return Inventory(
+        system_name=inventory.system_name,
         identity=None,
-        taken_at=snapshot.taken_at,
+        taken_at=inventory.taken_at,
         sources=sources,
         vms=vms,
         disk_stats={},
         vm_snapshot_count=None,
-        clusters=snapshot.clusters,
-        nodes=snapshot.nodes,
-        tags=snapshot.tags,
+        clusters=inventory.clusters,
+        nodes=inventory.nodes,
+        tags=inventory.tags,
     )

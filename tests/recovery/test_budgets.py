@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.recovery.decide.pace import backoff_seconds, endless_loops, play_loop, uses
-from exporter.recovery.model.limits import DAY, HOUR, WEEK, Rules, Window
+from exporter.recovery.model.limits import DAY, HOUR, WEEK, Limits, Window
 
 HOURLY, DAILY, WEEKLY = Window(HOUR, 3), Window(DAY, 6), Window(WEEK, 10)
 
@@ -23,14 +23,14 @@ HOURLY, DAILY, WEEKLY = Window(HOUR, 3), Window(DAY, 6), Window(WEEK, 10)
 def test_every_crash_loop_of_the_study_ends_in_quarantine(
     dies_after: float, restarts: int, hours: float
 ) -> None:
-    loop = play_loop(dies_after, Rules())
+    loop = play_loop(dies_after, Limits())
 
     assert loop.restarts == restarts
     assert loop.quarantined_after_seconds == pytest.approx(hours * HOUR, rel=0.15)
 
 
 def test_a_vm_that_dies_once_a_day_is_not_given_up() -> None:
-    assert play_loop(25 * HOUR, Rules()).quarantined_after_seconds is None
+    assert play_loop(25 * HOUR, Limits()).quarantined_after_seconds is None
 
 
 @pytest.mark.parametrize(
@@ -46,14 +46,14 @@ def test_a_vm_that_dies_once_a_day_is_not_given_up() -> None:
 def test_windows_that_never_fill_are_found_out(
     windows: tuple[Window, ...], endless: tuple[float, ...]
 ) -> None:
-    found = endless_loops(Rules(vm_windows=windows))
+    found = endless_loops(Limits(vm_windows=windows))
 
     assert tuple(loop.dies_after_seconds for loop in found) == endless
 
 
 @given(st.floats(1.0, 12 * HOUR))
 def test_a_vm_that_dies_within_twelve_hours_is_given_up_within_a_week(dies_after: float) -> None:
-    quarantined_after = play_loop(dies_after, Rules()).quarantined_after_seconds
+    quarantined_after = play_loop(dies_after, Limits()).quarantined_after_seconds
 
     assert quarantined_after is not None
     assert quarantined_after <= WEEK
@@ -61,15 +61,15 @@ def test_a_vm_that_dies_within_twelve_hours_is_given_up_within_a_week(dies_after
 
 @given(st.integers(1, 200), st.floats(0.0, 1.0))
 def test_a_pause_is_bounded_whatever_the_dice(attempts: int, dice: float) -> None:
-    rules = Rules()
+    limits = Limits()
 
-    pause = backoff_seconds(attempts, rules, dice=dice)
+    pause = backoff_seconds(attempts, limits, dice=dice)
 
-    assert 0.8 * rules.backoff_seconds <= pause <= 1.2 * rules.backoff_most_seconds
+    assert 0.8 * limits.backoff_seconds <= pause <= 1.2 * limits.backoff_max_seconds
 
 
 def test_the_first_try_waits_for_nothing_and_each_one_after_twice_as_long() -> None:
-    pauses = [backoff_seconds(attempts, Rules(), dice=0.5) for attempts in range(8)]
+    pauses = [backoff_seconds(attempts, Limits(), dice=0.5) for attempts in range(8)]
 
     assert pauses == [0, 60, 120, 240, 480, 960, 1800, 1800]
 

@@ -1,17 +1,17 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.recovery.model.limits import Rules
+from exporter.recovery.model.limits import Limits
 from exporter.recovery.observe.circuit_breaker import (
-    Breaker,
+    BreakerState,
+    CircuitBreaker,
     Count,
-    Weather,
     disappointed,
     threshold,
     weigh,
 )
 
-RULES = Rules()
+RULES = Limits()
 STEP = 20.0
 
 
@@ -21,14 +21,16 @@ def counts() -> st.SearchStrategy[Count]:
     )
 
 
-def weather_after(breaker: Breaker, count: Count, *, seconds: float, since: float) -> Breaker:
+def weather_after(
+    breaker: CircuitBreaker, count: Count, *, seconds: float, since: float
+) -> CircuitBreaker:
     for number in range(int(seconds / STEP)):
         breaker = weigh(breaker, count, RULES, now=since + (number + 1) * STEP)
     return breaker
 
 
-def storm(*, at: float = 0.0) -> Breaker:
-    return weigh(Breaker(), Count(5, 20, nodes_well=True, dropped=True), RULES, now=at)
+def storm(*, at: float = 0.0) -> CircuitBreaker:
+    return weigh(CircuitBreaker(), Count(5, 20, nodes_well=True, dropped=True), RULES, now=at)
 
 
 def test_three_or_fifteen_of_a_hundred_are_a_storm() -> None:
@@ -38,10 +40,10 @@ def test_three_or_fifteen_of_a_hundred_are_a_storm() -> None:
 
 
 def test_it_opens_at_once() -> None:
-    calm = weigh(Breaker(), Count(2, 20, nodes_well=True, dropped=True), RULES, now=0.0)
+    calm = weigh(CircuitBreaker(), Count(2, 20, nodes_well=True, dropped=True), RULES, now=0.0)
 
-    assert calm.weather is Weather.CALM
-    assert storm().weather is Weather.STORM
+    assert calm.breaker_state is BreakerState.CLOSED
+    assert storm().breaker_state is BreakerState.OPEN
 
 
 def test_it_closes_after_calm_and_by_way_of_half_open() -> None:
@@ -50,18 +52,20 @@ def test_it_closes_after_calm_and_by_way_of_half_open() -> None:
     early = weather_after(storm(), calm, seconds=300, since=0)
     half_open = weather_after(storm(), calm, seconds=320, since=0)
 
-    assert early.weather is Weather.STORM
-    assert half_open.weather is Weather.CLEARING
-    assert weigh(half_open, calm, RULES, now=340).weather is Weather.CALM
+    assert early.breaker_state is BreakerState.OPEN
+    assert half_open.breaker_state is BreakerState.HALF_OPEN
+    assert weigh(half_open, calm, RULES, now=340).breaker_state is BreakerState.CLOSED
 
 
 def test_a_storm_that_stays_is_probed_when_nobody_new_falls_and_all_nodes_are_well() -> None:
     many = Count(5, 20, nodes_well=True, dropped=False)
     ill = Count(5, 20, nodes_well=False, dropped=False)
 
-    assert weather_after(storm(), many, seconds=880, since=0).weather is Weather.STORM
-    assert weather_after(storm(), many, seconds=900, since=0).weather is Weather.CLEARING
-    assert weather_after(storm(), ill, seconds=9000, since=0).weather is Weather.STORM
+    assert weather_after(storm(), many, seconds=880, since=0).breaker_state is BreakerState.OPEN
+    assert (
+        weather_after(storm(), many, seconds=900, since=0).breaker_state is BreakerState.HALF_OPEN
+    )
+    assert weather_after(storm(), ill, seconds=9000, since=0).breaker_state is BreakerState.OPEN
 
 
 def test_a_failure_while_half_open_doubles_the_hold_up_to_an_hour() -> None:
@@ -69,7 +73,9 @@ def test_a_failure_while_half_open_doubles_the_hold_up_to_an_hour() -> None:
     for number in range(6):
         holds.append(breaker.hold_seconds)
         breaker = disappointed(
-            Breaker(Weather.CLEARING, hold_seconds=breaker.hold_seconds), RULES, now=number
+            CircuitBreaker(BreakerState.HALF_OPEN, hold_seconds=breaker.hold_seconds),
+            RULES,
+            now=number,
         )
 
     assert holds == [300, 600, 1200, 2400, 3600, 3600]
@@ -77,18 +83,24 @@ def test_a_failure_while_half_open_doubles_the_hold_up_to_an_hour() -> None:
 
 @given(st.lists(st.tuples(counts(), st.booleans()), max_size=200))
 def test_it_never_flaps_faster_than_its_cool_down(
-    pictures: list[tuple[Count, bool]],
+    polls: list[tuple[Count, bool]],
 ) -> None:
-    breaker, opened_at = Breaker(), None
-    for number, (count, failed) in enumerate(pictures):
+    breaker, opened_at = CircuitBreaker(), None
+    for number, (count, failed) in enumerate(polls):
         now = number * STEP
         before = breaker
         breaker = weigh(breaker, count, RULES, now=now)
         if failed:
             breaker = disappointed(breaker, RULES, now=now)
-        if breaker.weather is Weather.STORM and breaker.since == now:
+        if breaker.breaker_state is BreakerState.OPEN and breaker.since == now:
             opened_at = now
-        if before.weather is Weather.STORM and breaker.weather is not Weather.STORM:
+        if (
+            before.breaker_state is BreakerState.OPEN
+            and breaker.breaker_state is not BreakerState.OPEN
+        ):
             assert opened_at is not None
-            assert now - opened_at >= RULES.storm_calm_seconds
-        assert not (before.weather is Weather.STORM and breaker.weather is Weather.CALM)
+            assert now - opened_at >= RULES.breaker_close_seconds
+        assert not (
+            before.breaker_state is BreakerState.OPEN
+            and breaker.breaker_state is BreakerState.CLOSED
+        )

@@ -4,64 +4,64 @@ from datetime import timedelta
 
 import pytest
 
-from exporter.recovery.decide.readiness import Posture
-from exporter.recovery.model.commands import Order, OrderKind, Standing
+from exporter.recovery.decide.readiness import ReadinessState
+from exporter.recovery.model.commands import Command, CommandKind, ControlState
 from tests.fakes import START
 from tests.recovery.harness import Theatre, at_once
 
 
-def given(kind: OrderKind, *, at: float = 0.0, until: float | None = None) -> Order:
-    return Order(
+def given(kind: CommandKind, *, at: float = 0.0, until: float | None = None) -> Command:
+    return Command(
         kind=kind, owner="anna", reason="because", at=at, time=START + timedelta(seconds=at),
         until=until,
     )  # fmt: skip
 
 
-def tell(theatre: Theatre, kind: OrderKind, *, seconds: float | None = None) -> None:
-    order = theatre.recovery.order(kind, owner="anna", reason="because", seconds=seconds)
-    at_once(order)
+def tell(theatre: Theatre, kind: CommandKind, *, seconds: float | None = None) -> None:
+    command = theatre.recovery.command(kind, owner="anna", reason="because", seconds=seconds)
+    at_once(command)
 
 
 def test_a_pause_never_shortens_another() -> None:
-    long = given(OrderKind.PAUSE, until=7200.0)
-    short = given(OrderKind.PAUSE, at=60.0, until=120.0)
-    longer = given(OrderKind.PAUSE, at=60.0, until=9000.0)
+    long = given(CommandKind.PAUSE, until=7200.0)
+    short = given(CommandKind.PAUSE, at=60.0, until=120.0)
+    longer = given(CommandKind.PAUSE, at=60.0, until=9000.0)
 
-    paused = Standing().after(long)
+    paused = ControlState().after(long)
 
     assert paused.after(short).pause is long
     assert paused.after(longer).pause is longer
-    assert paused.after(given(OrderKind.RESUME)).after(short).pause is short
+    assert paused.after(given(CommandKind.RESUME)).after(short).pause is short
 
 
-@pytest.mark.parametrize("kind", [OrderKind.RESUME, OrderKind.ARM])
-def test_who_ends_what_is_not_there_ends_nothing(kind: OrderKind) -> None:
+@pytest.mark.parametrize("kind", [CommandKind.RESUME, CommandKind.ARM])
+def test_who_ends_what_is_not_there_ends_nothing(kind: CommandKind) -> None:
     theatre = Theatre()
     theatre.warm()
 
     tell(theatre, kind)
 
-    assert theatre.recovery.stance.posture is Posture.ACTIVE
+    assert theatre.recovery.readiness_now.readiness is ReadinessState.ACTIVE
 
 
 def test_whoever_resumes_what_is_disarmed_leaves_it_disarmed() -> None:
     theatre = Theatre()
     theatre.warm()
-    tell(theatre, OrderKind.DISARM)
-    tell(theatre, OrderKind.PAUSE, seconds=3600)
+    tell(theatre, CommandKind.DISARM)
+    tell(theatre, CommandKind.PAUSE, seconds=3600)
 
-    tell(theatre, OrderKind.RESUME)
+    tell(theatre, CommandKind.RESUME)
 
-    assert theatre.recovery.stance.posture is Posture.DISARMED
+    assert theatre.recovery.readiness_now.readiness is ReadinessState.DISARMED
 
 
 def test_a_pause_that_ended_unnoticed_is_followed_by_a_warm_up_whatever_is_said_then() -> None:
     theatre = Theatre()
     theatre.warm()
-    tell(theatre, OrderKind.PAUSE, seconds=5)
+    tell(theatre, CommandKind.PAUSE, seconds=5)
     theatre.clock.elapsed += 10
 
-    tell(theatre, OrderKind.ARM)
+    tell(theatre, CommandKind.ARM)
     theatre.let_pass(20)
 
-    assert theatre.recovery.stance.posture is Posture.WARMING_UP
+    assert theatre.recovery.readiness_now.readiness is ReadinessState.WARMING_UP

@@ -5,55 +5,55 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from exporter.model import VM, MachineStatus, Node, Snapshot, VMConfig
+from exporter.model import VM, Inventory, MachineStatus, Node, VMConfig
 from exporter.recovery.decide.guards import GUARDS, Facts, decide, next_action, permits
 from exporter.recovery.decide.pace import Use, backoff_seconds, uses
-from exporter.recovery.detect.context import Circumstances, Logs
-from exporter.recovery.detect.diagnosis import judge
-from exporter.recovery.detect.log_patterns import LogReading, LogRow, Wordbook
+from exporter.recovery.detect.context import DiagnosisContext, Logs
+from exporter.recovery.detect.diagnosis import diagnose
+from exporter.recovery.detect.log_patterns import LogClassifier, LogReading, LogRow
 from exporter.recovery.model.cases import (
     Action,
     Case,
     Cause,
+    Diagnosis,
+    DiagnosisKind,
     Enrolment,
     Intent,
-    Judgement,
+    ObservedState,
     OnHang,
     Outcome,
     Policy,
     Reply,
-    Ruling,
-    Sight,
 )
-from exporter.recovery.model.commands import Standing
-from exporter.recovery.model.decision import Reason
-from exporter.recovery.model.limits import Mode, PowerState, Rules, Window
+from exporter.recovery.model.commands import ControlState
+from exporter.recovery.model.decision import GuardName
+from exporter.recovery.model.limits import Limits, Mode, PowerState, Window
 from exporter.recovery.model.states import TRANSITIONS, Event, State
 from exporter.recovery.observe.circuit_breaker import (
-    Breaker,
+    BreakerState,
+    CircuitBreaker,
     Count,
-    Weather,
     disappointed,
     threshold,
     weigh,
 )
 from exporter.recovery.observe.health import Health, after_invalid, after_valid, is_warm
 from exporter.recovery.observe.inventory_checks import (
-    Invalid,
-    Picture,
+    CheckedInventory,
     Poll,
-    believe,
+    RejectedInventory,
+    check_inventory,
     classify,
     is_well,
-    sight_of,
+    observed_state_of,
 )
 from exporter.recovery.observe.lifecycle import Moment, observe
 from exporter.recovery.observe.node_history import Drop, NodeLife, lost_several
 from exporter.recovery.verify import deadline_seconds, verify
 from tests.fakes import START
 
-RULES = Rules(mode=Mode.ENFORCE)
-WORDBOOK = Wordbook()
+RULES = Limits(mode=Mode.ENFORCE)
+WORDBOOK = LogClassifier()
 UP_AT, DOWN_AT, UP_CLOCK = 1000.0, 1020.0, 5000.0
 NOW = DOWN_AT + 40.0
 DOWN = Case(
@@ -63,18 +63,18 @@ DOWN = Case(
     name="web-01",
     state=State.SUSPECT,
     since=DOWN_AT,
-    sight=Sight.DOWN,
+    observed=ObservedState.DOWN,
     word="stopped",
     node=3,
     up_at=UP_AT,
     up_clock=UP_CLOCK,
     trouble_at=DOWN_AT,
-    sightings=3,
-    hole_seconds=20.0,
+    times_observed=3,
+    max_gap_seconds=20.0,
 )
-HUNG = replace(DOWN, sight=Sight.HUNG, word="unresponsive")
+HUNG = replace(DOWN, observed=ObservedState.HUNG, word="unresponsive")
 READ = Logs(LogReading((), complete=True), NOW, UP_CLOCK - 600.0)
-ABOUT = Circumstances(
+ABOUT = DiagnosisContext(
     at=NOW,
     policy=Policy.ON_FAILURE,
     node=NodeLife(0.0),
@@ -88,8 +88,8 @@ ABOUT = Circumstances(
 )
 
 
-def judged(case: Case = DOWN, rules: Rules = RULES, **about: Any) -> Cause:
-    return judge(case, ABOUT._replace(**about), rules, WORDBOOK).cause
+def judged(case: Case = DOWN, limits: Limits = RULES, **about: Any) -> Cause:
+    return diagnose(case, ABOUT._replace(**about), limits, WORDBOOK).cause
 
 
 def row(
@@ -106,7 +106,7 @@ def read(*rows: LogRow, complete: bool = True, **logs: Any) -> Logs:
 
 
 @pytest.mark.parametrize(
-    ("lasted", "sightings", "cause"),
+    ("lasted", "times_observed", "cause"),
     [
         (30.0, 2, Cause.CRASHED),
         (29.9, 2, Cause.NOT_LONG_ENOUGH),
@@ -115,10 +115,10 @@ def read(*rows: LogRow, complete: bool = True, **logs: Any) -> Logs:
     ],
 )
 def test_down_is_down_after_30_seconds_and_two_pictures(
-    lasted: float, sightings: int, cause: Cause
+    lasted: float, times_observed: int, cause: Cause
 ) -> None:
     at = DOWN_AT + lasted
-    case = replace(DOWN, sightings=sightings)
+    case = replace(DOWN, times_observed=times_observed)
 
     assert judged(case, at=at, logs=READ._replace(read_at=at)) is cause
 
@@ -362,7 +362,7 @@ def test_what_was_never_seen_up_did_not_crash() -> None:
 
 @pytest.mark.parametrize(("hole", "cause"), [(120.0, Cause.CRASHED), (120.1, Cause.DIED_UNSEEN)])
 def test_who_looked_away_for_more_than_120_seconds_saw_nothing(hole: float, cause: Cause) -> None:
-    case = replace(DOWN, hole_seconds=hole)
+    case = replace(DOWN, max_gap_seconds=hole)
 
     assert judged(case) is cause
     assert judged(case, policy=Policy.UNLESS_STOPPED) is Cause.CRASHED
@@ -371,8 +371,8 @@ def test_who_looked_away_for_more_than_120_seconds_saw_nothing(hole: float, caus
 def test_power_that_is_wanted_off_counts_where_the_column_says_what_is_wanted() -> None:
     desired = RULES._replace(powerstate=PowerState.DESIRED)
 
-    assert judged(rules=desired, powered_on=True) is Cause.CRASHED
-    assert judged(rules=desired, powered_on=False) is Cause.POWERED_OFF_BY_WISH
+    assert judged(limits=desired, powered_on=True) is Cause.CRASHED
+    assert judged(limits=desired, powered_on=False) is Cause.POWERED_OFF_BY_WISH
     assert judged(powered_on=False) is Cause.CRASHED
 
 
@@ -460,7 +460,7 @@ def after(case: Case, *, gap: float = 20.0, at: float = NOW) -> Case:
     found = observe(
         case,
         vm("stopped", running=False),
-        Sight.DOWN,
+        ObservedState.DOWN,
         case.policy,
         Moment(at, UP_CLOCK + 60, at - gap, UP_CLOCK + 40, gap),
         RULES,
@@ -470,18 +470,18 @@ def after(case: Case, *, gap: float = 20.0, at: float = NOW) -> Case:
 
 
 def test_a_row_of_pictures_is_broken_by_a_hole_of_more_than_120_seconds() -> None:
-    assert after(DOWN, gap=120.0).sightings == DOWN.sightings + 1
-    assert after(DOWN, gap=120.1).sightings == 1
+    assert after(DOWN, gap=120.0).times_observed == DOWN.times_observed + 1
+    assert after(DOWN, gap=120.1).times_observed == 1
     assert after(DOWN, gap=120.1).trouble_at == NOW
 
 
 def test_probation_ends_after_600_seconds() -> None:
-    case = replace(DOWN, state=State.PROBATION, since=0.0, sight=Sight.UP, attempts=1)
+    case = replace(DOWN, state=State.PROBATION, since=0.0, observed=ObservedState.UP, attempts=1)
     up = vm("running", running=True)
 
     def seen(at: float) -> Case | None:
         moment = Moment(at, at, at - 20, at - 20, 20.0)
-        return observe(case, up, Sight.UP, case.policy, moment, RULES)
+        return observe(case, up, ObservedState.UP, case.policy, moment, RULES)
 
     early, due = seen(599.9), seen(600.0)
 
@@ -494,7 +494,9 @@ def test_probation_ends_after_600_seconds() -> None:
 def test_the_third_picture_without_a_row_ends_a_case() -> None:
     def gone(missing: int) -> Case | None:
         moment = Moment(NOW, None, NOW - 20, None, 20.0)
-        return observe(replace(DOWN, missing=missing), None, Sight.GONE, DOWN.policy, moment, RULES)
+        return observe(
+            replace(DOWN, missing=missing), None, ObservedState.GONE, DOWN.policy, moment, RULES
+        )
 
     assert gone(1) is not None
     assert gone(2) is None
@@ -504,7 +506,7 @@ def test_another_machine_is_another_vm() -> None:
     found = observe(
         DOWN,
         vm("stopped", running=False, machine=12),
-        Sight.DOWN,
+        ObservedState.DOWN,
         DOWN.policy,
         Moment(NOW, None, NOW - 20, None, 20.0),
         RULES,
@@ -519,7 +521,9 @@ def test_a_state_between_up_and_down_starts_the_proof_anew() -> None:
     moment = Moment(NOW, UP_CLOCK, NOW - 20, UP_CLOCK, 20.0)
     held = replace(DOWN, state=State.HELD)
 
-    found = observe(held, vm("starting", running=False), Sight.BUSY, held.policy, moment, RULES)
+    found = observe(
+        held, vm("starting", running=False), ObservedState.BUSY, held.policy, moment, RULES
+    )
 
     assert found is not None
     assert found.state is State.SUSPECT
@@ -541,27 +545,27 @@ def poll(vms: int = 100, *, at: float = 100.0, clock: float = 100.0, **changes: 
         for number in range(1, vms + 1)
     )
     statuses = {one.config.machine: one.status for one in found}
-    snapshot = Snapshot(
+    inventory = Inventory(
         "stage", None, START, {"machine_status": statuses}, found, {}, None, {}, {}, {}
     )
-    return Poll(at, START, 0.0, 20.0, snapshot)._replace(**changes)
+    return Poll(at, START, 0.0, 20.0, inventory)._replace(**changes)
 
 
-def picture(vms: int = 100, *, at: float = 80.0, clock: float = 80.0) -> Picture:
-    found = believe(poll(vms, at=at, clock=clock), None, RULES, enrolled={})
-    assert isinstance(found, Picture)
+def inventory(vms: int = 100, *, at: float = 80.0, clock: float = 80.0) -> CheckedInventory:
+    found = check_inventory(poll(vms, at=at, clock=clock), None, RULES, enrolled={})
+    assert isinstance(found, CheckedInventory)
     return found
 
 
-def problem(of: Poll, last: Picture | None = None, enrolled: int = 0) -> str:
+def problem(of: Poll, last: CheckedInventory | None = None, enrolled: int = 0) -> str:
     care = {f"u{number}": number for number in range(1, enrolled + 1)}
-    found = believe(of, last, RULES, enrolled=care)
-    return found.reason if isinstance(found, Invalid) else ""
+    found = check_inventory(of, last, RULES, enrolled=care)
+    return found.reason if isinstance(found, RejectedInventory) else ""
 
 
 @pytest.mark.parametrize(("vms", "reason"), [(80, ""), (79, "short"), (0, "empty")])
 def test_a_list_may_shrink_to_80_percent(vms: int, reason: str) -> None:
-    assert problem(poll(vms), picture(100)) == reason
+    assert problem(poll(vms), inventory(100)) == reason
 
 
 @pytest.mark.parametrize(
@@ -578,84 +582,84 @@ def test_a_reading_may_take_as_long_as_its_cadence() -> None:
 
 
 def test_a_table_that_was_not_read_makes_no_picture() -> None:
-    assert problem(poll(snapshot=None)) == "unread"
+    assert problem(poll(inventory=None)) == "unread"
 
 
 def test_two_vms_with_one_uuid_are_no_picture() -> None:
     twice = poll(2)
-    assert twice.snapshot is not None
-    vms = (twice.snapshot.vms[0], twice.snapshot.vms[0])
-    assert problem(twice._replace(snapshot=replace(twice.snapshot, vms=vms))) == "duplicate"
+    assert twice.inventory is not None
+    vms = (twice.inventory.vms[0], twice.inventory.vms[0])
+    assert problem(twice._replace(inventory=replace(twice.inventory, vms=vms))) == "duplicate"
 
 
 @pytest.mark.parametrize(("at", "reason"), [(110.0, ""), (110.1, "frozen")])
 def test_the_platform_must_move_within_30_seconds(at: float, reason: str) -> None:
-    assert problem(poll(at=at, clock=80.0), picture(at=80.0, clock=80.0)) == reason
+    assert problem(poll(at=at, clock=80.0), inventory(at=80.0, clock=80.0)) == reason
 
 
 @pytest.mark.parametrize(("behind", "reason"), [(60.0, ""), (60.1, "lagging")])
 def test_half_of_the_rows_may_lag_60_seconds(behind: float, reason: str) -> None:
     late = poll(4, clock=1000.0 - behind)
-    snapshot = late.snapshot
-    assert snapshot is not None
-    statuses: Any = snapshot.sources["machine_status"]
+    inventory = late.inventory
+    assert inventory is not None
+    statuses: Any = inventory.sources["machine_status"]
     fresh = replace(statuses[1], updated_at=1000.0)
     sources = {"machine_status": {**statuses, 1: fresh}}
 
-    assert problem(late._replace(snapshot=replace(snapshot, sources=sources))) == reason
+    assert problem(late._replace(inventory=replace(inventory, sources=sources))) == reason
 
 
 @pytest.mark.parametrize(
-    ("word", "running", "sight"),
+    ("word", "running", "observed"),
     [
-        ("running", True, Sight.UP),
-        ("running", False, Sight.INCONSISTENT),
-        ("running", None, Sight.INCONSISTENT),
-        ("stopped", False, Sight.DOWN),
-        ("stopped", True, Sight.INCONSISTENT),
-        ("stopped", None, Sight.INCONSISTENT),
-        ("needsrestart", True, Sight.UP),
-        ("unresponsive", False, Sight.HUNG),
-        ("stopping", True, Sight.STOPPING),
-        ("hibernated", False, Sight.HIBERNATED),
-        ("waitingforresources", False, Sight.WAITING),
-        ("initializing", False, Sight.BUSY),
-        ("error", False, Sight.ERROR),
-        ("defragmenting", False, Sight.INCONSISTENT),
+        ("running", True, ObservedState.UP),
+        ("running", False, ObservedState.INCONSISTENT),
+        ("running", None, ObservedState.INCONSISTENT),
+        ("stopped", False, ObservedState.DOWN),
+        ("stopped", True, ObservedState.INCONSISTENT),
+        ("stopped", None, ObservedState.INCONSISTENT),
+        ("needsrestart", True, ObservedState.UP),
+        ("unresponsive", False, ObservedState.HUNG),
+        ("stopping", True, ObservedState.STOPPING),
+        ("hibernated", False, ObservedState.HIBERNATED),
+        ("waitingforresources", False, ObservedState.WAITING),
+        ("initializing", False, ObservedState.BUSY),
+        ("error", False, ObservedState.ERROR),
+        ("defragmenting", False, ObservedState.INCONSISTENT),
     ],
 )
-def test_what_a_status_row_shows(word: str, running: bool | None, sight: Sight) -> None:
-    assert sight_of(word, running) is sight
+def test_what_a_status_row_shows(word: str, running: bool | None, observed: ObservedState) -> None:
+    assert observed_state_of(word, running) is observed
 
 
 def test_an_error_shows_in_the_state_of_what_does_not_run() -> None:
-    assert sight_of("stopped", running=False, state="error") is Sight.ERROR
-    assert sight_of("running", running=True, state="error") is Sight.UP
+    assert observed_state_of("stopped", running=False, state="error") is ObservedState.ERROR
+    assert observed_state_of("running", running=True, state="error") is ObservedState.UP
 
 
 @pytest.mark.parametrize("change", [{"enabled": False}, {"service": True}, {"uuid": ""}])
 def test_what_may_not_be_touched(change: dict[str, Any]) -> None:
-    assert classify(vm("stopped", running=False, **change), CARE) is Sight.INELIGIBLE
+    assert classify(vm("stopped", running=False, **change), CARE) is ObservedState.INELIGIBLE
 
 
 def test_a_row_that_does_not_say_whether_a_vm_is_enabled_tells_nothing() -> None:
-    assert classify(vm("stopped", running=False, enabled=None), CARE) is Sight.GONE
+    assert classify(vm("stopped", running=False, enabled=None), CARE) is ObservedState.GONE
 
 
 def test_whoever_says_no_is_looked_at_and_whoever_is_to_be_ignored_is_not() -> None:
     down = vm("stopped", running=False)
 
-    assert classify(down, CARE) is Sight.DOWN
-    assert classify(down, replace(CARE, policy=Policy.NO)) is Sight.DOWN
-    assert classify(down, replace(CARE, policy=Policy.IGNORE)) is Sight.INELIGIBLE
-    assert classify(down, None) is Sight.INELIGIBLE
+    assert classify(down, CARE) is ObservedState.DOWN
+    assert classify(down, replace(CARE, policy=Policy.NO)) is ObservedState.DOWN
+    assert classify(down, replace(CARE, policy=Policy.IGNORE)) is ObservedState.INELIGIBLE
+    assert classify(down, None) is ObservedState.INELIGIBLE
 
 
 def seen_with(policy: Policy, case: Case, *, up: bool) -> Case:
     found = observe(
         case,
         vm("running" if up else "stopped", running=up),
-        Sight.UP if up else Sight.DOWN,
+        ObservedState.UP if up else ObservedState.DOWN,
         policy,
         Moment(NOW, UP_CLOCK + 60, NOW - 20, UP_CLOCK + 40, 20.0),
         RULES,
@@ -673,13 +677,13 @@ def test_who_is_enrolled_while_it_is_down_was_never_seen_up_by_anybody_who_may_a
 
 
 def test_who_is_enrolled_after_somebody_stopped_it_is_no_trouble() -> None:
-    stopped = replace(DOWN, policy=Policy.NO, state=State.INTENDED)
+    stopped = replace(DOWN, policy=Policy.NO, state=State.STOPPED)
 
     assert seen_with(Policy.ON_FAILURE, stopped, up=False).state is State.BASELINE
 
 
 def test_who_is_enrolled_while_it_is_up_is_looked_after_from_then_on() -> None:
-    looked_at = replace(DOWN, policy=Policy.NO, state=State.HEALTHY, sight=Sight.UP)
+    looked_at = replace(DOWN, policy=Policy.NO, state=State.HEALTHY, observed=ObservedState.UP)
 
     found = seen_with(Policy.ON_FAILURE, looked_at, up=True)
 
@@ -709,7 +713,7 @@ def test_a_tag_taken_and_given_back_under_an_open_intent_counts_only_when_that_i
 
 
 def test_two_bad_pictures_degrade_and_five_good_ones_heal() -> None:
-    bad = Invalid("short", "too few")
+    bad = RejectedInventory("short", "too few")
     once = after_invalid(Health(), bad, RULES)
     twice = after_invalid(once, bad, RULES)
     assert not once.degraded_by
@@ -722,37 +726,37 @@ def test_two_bad_pictures_degrade_and_five_good_ones_heal() -> None:
 
 
 def test_a_gap_of_more_than_60_seconds_warms_up() -> None:
-    health = Health(last_valid_at=10.0, pictures=50)
+    health = Health(last_valid_at=10.0, polls=50)
 
-    assert after_valid(health, RULES, at=70.0, gap_seconds=60.0).pictures == 51
-    assert after_valid(health, RULES, at=70.0, gap_seconds=60.1).pictures == 1
+    assert after_valid(health, RULES, at=70.0, gap_seconds=60.0).polls == 51
+    assert after_valid(health, RULES, at=70.0, gap_seconds=60.1).polls == 1
 
 
 def test_it_is_warm_after_600_seconds_and_ten_pictures() -> None:
-    assert is_warm(Health(pictures=10), RULES, at=600.0)
-    assert not is_warm(Health(pictures=9), RULES, at=600.0)
-    assert not is_warm(Health(pictures=10), RULES, at=599.9)
+    assert is_warm(Health(polls=10), RULES, at=600.0)
+    assert not is_warm(Health(polls=9), RULES, at=600.0)
+    assert not is_warm(Health(polls=10), RULES, at=599.9)
 
 
 # Guards.
 
 CRASHED = replace(
-    DOWN, state=State.HELD, judgement=Judgement(Ruling.CRASHED, Cause.CRASHED, "it crashed")
+    DOWN, state=State.HELD, diagnosis=Diagnosis(DiagnosisKind.CRASHED, Cause.CRASHED, "it crashed")
 )
 TWO_OF_3 = (Use(Window(3600.0, 3), 2, None),)
 FOUR_OF_5 = (Use(Window(600.0, 5), 4, None),)
 FREE = Facts(
     at=10_000.0,
     time=START,
-    rules=RULES,
-    standing=Standing(),
+    limits=RULES,
+    control_state=ControlState(),
     kill_switch="",
     journal_problem="",
-    picture_age_seconds=30.0,
-    health=Health(pictures=10),
-    breaker=Breaker(),
+    inventory_age_seconds=30.0,
+    health=Health(polls=10),
+    breaker=CircuitBreaker(),
     in_flight=("one",),
-    fleet_uses=FOUR_OF_5,
+    system_uses=FOUR_OF_5,
     acted_at=None,
     no_capacity=(9_400.1, 9_500.0),
     read_only="",
@@ -768,7 +772,7 @@ FREE = Facts(
     may_power_cycle=True,
     hard_reset_at=None,
 )
-CLEARING = Breaker(weather=Weather.CLEARING)
+HALF_OPEN = CircuitBreaker(breaker_state=BreakerState.HALF_OPEN)
 INTENT = Intent(
     id=1,
     uuid="u",
@@ -783,8 +787,8 @@ INTENT = Intent(
 
 
 def hung(rung: int) -> Case:
-    judgement = Judgement(Ruling.CRASHED, Cause.HUNG)
-    return replace(HUNG, state=State.HELD, rung=rung, judgement=judgement)
+    diagnosis = Diagnosis(DiagnosisKind.CRASHED, Cause.HUNG)
+    return replace(HUNG, state=State.HELD, rung=rung, diagnosis=diagnosis)
 
 
 CYCLE = replace(CARE, on_hang=OnHang.POWER_CYCLE)
@@ -796,59 +800,74 @@ ROOM = {
 
 
 def test_at_the_edge_of_every_limit_it_acts() -> None:
-    assert decide(FREE).reason is Reason.ACT
+    assert decide(FREE).failed_guard is None
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"kill_switch": "/run/off"}, Reason.DISARMED),
-        ({"journal_problem": "full"}, Reason.JOURNAL_DOWN),
-        ({"picture_age_seconds": 30.1}, Reason.PICTURE_OLD),
-        ({"health": Health(pictures=10, problem=Invalid("x", "y"))}, Reason.PICTURE_OLD),
-        ({"health": Health(pictures=10, degraded_by="x")}, Reason.DEGRADED),
-        ({"health": Health(pictures=9)}, Reason.WARMING_UP),
-        ({"enrolment": None}, Reason.NOT_ENROLLED),
-        ({"enrolment": replace(CARE, policy=Policy.NO)}, Reason.NOT_ENROLLED),
-        ({"tags_problem": "unread"}, Reason.NOT_ENROLLED),
-        ({"case": replace(CRASHED, sight=Sight.INELIGIBLE)}, Reason.NOT_ENROLLED),
-        ({"case": replace(CRASHED, judgement=None)}, Reason.NOT_CRASHED),
-        ({"open_intent": INTENT}, Reason.IN_PROGRESS),
-        ({"vm_uses": (Use(Window(3600.0, 3), 3, 1.0),)}, Reason.BUDGET_SPENT),
-        ({"case": replace(CRASHED, state=State.QUARANTINED)}, Reason.BUDGET_SPENT),
-        ({"case": replace(CRASHED, retry_at=10_000.1)}, Reason.BACKING_OFF),
-        ({"quiet": "night"}, Reason.QUIET_WINDOW),
-        ({"node_hold": "two"}, Reason.NODE_HOLD),
-        ({"breaker": Breaker(weather=Weather.STORM)}, Reason.STORM),
-        ({"breaker": CLEARING}, Reason.STORM),
-        ({"breaker": CLEARING, "in_flight": (), "acted_at": 9_940.1}, Reason.STORM),
-        ({"no_capacity": (9_400.1, 9_500.0, 9_600.0)}, Reason.NO_CAPACITY),
-        ({"in_flight": ("one", "two")}, Reason.TOO_MANY_AT_ONCE),
-        ({"fleet_uses": (Use(Window(600.0, 5), 5, 1.0),)}, Reason.RATE_LIMITED),
-        ({"waits_for": "db-01"}, Reason.NOT_ITS_TURN),
-        ({"case": hung(0)}, Reason.STEP_NOT_ALLOWED),
+        ({"kill_switch": "/run/off"}, GuardName.ARMED),
+        ({"journal_problem": "full"}, GuardName.JOURNAL_WRITABLE),
+        ({"inventory_age_seconds": 30.1}, GuardName.INVENTORY_FRESH),
+        (
+            {"health": Health(polls=10, problem=RejectedInventory("x", "y"))},
+            GuardName.INVENTORY_FRESH,
+        ),
+        ({"health": Health(polls=10, degraded_by="x")}, GuardName.INVENTORY_STABLE),
+        ({"health": Health(polls=9)}, GuardName.WARMED_UP),
+        ({"enrolment": None}, GuardName.ENROLLED),
+        ({"enrolment": replace(CARE, policy=Policy.NO)}, GuardName.ENROLLED),
+        ({"tags_problem": "unread"}, GuardName.ENROLLED),
+        ({"case": replace(CRASHED, observed=ObservedState.INELIGIBLE)}, GuardName.ENROLLED),
+        ({"case": replace(CRASHED, diagnosis=None)}, GuardName.CRASHED),
+        ({"open_intent": INTENT}, GuardName.NO_OPEN_ACTION),
+        ({"vm_uses": (Use(Window(3600.0, 3), 3, 1.0),)}, GuardName.WITHIN_RESTART_BUDGET),
+        ({"case": replace(CRASHED, state=State.QUARANTINED)}, GuardName.WITHIN_RESTART_BUDGET),
+        ({"case": replace(CRASHED, retry_at=10_000.1)}, GuardName.BACKOFF_ELAPSED),
+        ({"quiet": "night"}, GuardName.OUTSIDE_MAINTENANCE_WINDOW),
+        ({"node_hold": "two"}, GuardName.NODE_STABLE),
+        (
+            {"breaker": CircuitBreaker(breaker_state=BreakerState.OPEN)},
+            GuardName.CIRCUIT_BREAKER_CLOSED,
+        ),
+        ({"breaker": HALF_OPEN}, GuardName.CIRCUIT_BREAKER_CLOSED),
+        (
+            {"breaker": HALF_OPEN, "in_flight": (), "acted_at": 9_940.1},
+            GuardName.CIRCUIT_BREAKER_CLOSED,
+        ),
+        ({"no_capacity": (9_400.1, 9_500.0, 9_600.0)}, GuardName.CAPACITY_AVAILABLE),
+        ({"in_flight": ("one", "two")}, GuardName.BELOW_CONCURRENCY_LIMIT),
+        ({"fleet_uses": (Use(Window(600.0, 5), 5, 1.0),)}, GuardName.WITHIN_RATE_LIMIT),
+        ({"waits_for": "db-01"}, GuardName.DEPENDENCIES_UP),
+        ({"case": hung(0)}, GuardName.ACTION_ALLOWED),
         (
             {"case": hung(2), "enrolment": CYCLE, "may_power_cycle": False, **ROOM},
-            Reason.STEP_NOT_ALLOWED,
+            GuardName.ACTION_ALLOWED,
         ),
-        ({"case": hung(2), "enrolment": CYCLE, **ROOM, "vm_uses": TWO_OF_3}, Reason.BUDGET_SPENT),
+        (
+            {"case": hung(2), "enrolment": CYCLE, **ROOM, "vm_uses": TWO_OF_3},
+            GuardName.WITHIN_RESTART_BUDGET,
+        ),
         (
             {"case": hung(2), "enrolment": CYCLE, **ROOM, "fleet_uses": FOUR_OF_5},
-            Reason.RATE_LIMITED,
+            GuardName.WITHIN_RATE_LIMIT,
         ),
-        ({"case": hung(2), "enrolment": CYCLE, **ROOM, "quiet_soon": "x"}, Reason.QUIET_WINDOW),
+        (
+            {"case": hung(2), "enrolment": CYCLE, **ROOM, "quiet_soon": "x"},
+            GuardName.OUTSIDE_MAINTENANCE_WINDOW,
+        ),
         (
             {"case": hung(1), "enrolment": CYCLE, "hard_reset_at": 6_400.1},
-            Reason.STEP_NOT_ALLOWED,
+            GuardName.ACTION_ALLOWED,
         ),
-        ({"read_only": "403"}, Reason.READ_ONLY),
-        ({"rules": RULES._replace(mode=Mode.SHADOW)}, Reason.SHADOW),
+        ({"read_only": "403"}, GuardName.WRITE_ACCESS),
+        ({"rules": RULES._replace(mode=Mode.SHADOW)}, GuardName.MODE_ENFORCE),
     ],
 )
-def test_a_step_over_a_limit_is_enough(change: dict[str, Any], reason: Reason) -> None:
+def test_a_step_over_a_limit_is_enough(change: dict[str, Any], reason: GuardName) -> None:
     facts = FREE._replace(**change)
 
-    assert decide(facts).reason is reason
+    assert decide(facts).failed_guard is reason
     assert not permits(facts, GUARDS)
 
 
@@ -856,7 +875,7 @@ def test_a_step_over_a_limit_is_enough(change: dict[str, Any], reason: Reason) -
     "change",
     [
         {"case": replace(CRASHED, retry_at=10_000.0)},
-        {"breaker": CLEARING, "in_flight": (), "acted_at": 9_940.0},
+        {"breaker": HALF_OPEN, "in_flight": (), "acted_at": 9_940.0},
         {"no_capacity": (9_400.0, 9_500.0, 9_600.0)},
         {"case": hung(1), "enrolment": CYCLE, "hard_reset_at": 6_400.0},
         {"case": hung(2), "enrolment": CYCLE, **ROOM},
@@ -881,13 +900,15 @@ def test_the_ladder_ends_and_a_vm_that_is_down_is_only_started() -> None:
 TRIED = replace(DOWN, state=State.VERIFYING)
 
 
-def found(at: float, sight: Sight = Sight.DOWN, **intent: Any) -> Outcome | None:
-    return verify(replace(INTENT, **intent), replace(TRIED, sight=sight), RULES, at=at).outcome
+def found(at: float, observed: ObservedState = ObservedState.DOWN, **intent: Any) -> Outcome | None:
+    return verify(
+        replace(INTENT, **intent), replace(TRIED, observed=observed), RULES, at=at
+    ).outcome
 
 
 def test_a_picture_must_be_younger_than_the_request() -> None:
-    assert found(100.0, Sight.UP) is None
-    assert found(100.1, Sight.UP) is Outcome.CONFIRMED
+    assert found(100.0, ObservedState.UP) is None
+    assert found(100.1, ObservedState.UP) is Outcome.CONFIRMED
 
 
 def test_a_start_has_120_seconds_and_a_reset_180() -> None:
@@ -898,22 +919,22 @@ def test_a_start_has_120_seconds_and_a_reset_180() -> None:
 
 
 def test_on_its_way_it_gets_more_time_once() -> None:
-    case = replace(TRIED, sight=Sight.BUSY)
+    case = replace(TRIED, observed=ObservedState.BUSY)
 
     assert verify(INTENT, case, RULES, at=220.0).extend
-    assert found(220.0, Sight.BUSY, extended=True) is Outcome.FAILED
+    assert found(220.0, ObservedState.BUSY, extended=True) is Outcome.FAILED
 
 
 def test_a_lost_answer_is_given_up_after_60_seconds() -> None:
     assert found(159.9, reply=Reply.LOST) is None
     assert found(160.0, reply=Reply.LOST) is Outcome.UNKNOWN
-    assert found(160.0, Sight.BUSY, reply=Reply.LOST) is None
+    assert found(160.0, ObservedState.BUSY, reply=Reply.LOST) is None
     assert found(160.0) is None
 
 
 def test_a_kill_helped_when_the_vm_is_down() -> None:
-    assert found(110.0, Sight.DOWN, action=Action.KILL) is Outcome.CONFIRMED
-    assert found(110.0, Sight.UP, action=Action.KILL) is None
+    assert found(110.0, ObservedState.DOWN, action=Action.KILL) is Outcome.CONFIRMED
+    assert found(110.0, ObservedState.UP, action=Action.KILL) is None
 
 
 def test_what_was_never_sent_is_abandoned() -> None:
@@ -946,48 +967,52 @@ def count(troubled: int, of: int = 100, *, dropped: bool = False, well: bool = T
 def test_a_storm_is_15_percent_and_never_less_than_three() -> None:
     assert threshold(10, RULES) == 3
     assert threshold(100, RULES) == 15
-    assert weigh(Breaker(), count(15), RULES, now=1.0).weather is Weather.STORM
-    assert weigh(Breaker(), count(14), RULES, now=1.0).weather is Weather.CALM
+    assert weigh(CircuitBreaker(), count(15), RULES, now=1.0).breaker_state is BreakerState.OPEN
+    assert weigh(CircuitBreaker(), count(14), RULES, now=1.0).breaker_state is BreakerState.CLOSED
 
 
-STORM = Breaker(
-    weather=Weather.STORM, since=1000.0, calm_since=1000.0, last_drop_at=1000.0, hold_seconds=300.0
+OPEN_BREAKER = CircuitBreaker(
+    breaker_state=BreakerState.OPEN,
+    since=1000.0,
+    calm_since=1000.0,
+    last_drop_at=1000.0,
+    hold_seconds=300.0,
 )
 
 
-def weather(breaker: Breaker, of: Count, *, now: float) -> Weather:
-    return weigh(breaker, of, RULES, now=now).weather
+def breaker_state(breaker: CircuitBreaker, of: Count, *, now: float) -> BreakerState:
+    return weigh(breaker, of, RULES, now=now).breaker_state
 
 
 def test_a_storm_clears_after_300_seconds_below_half_its_threshold() -> None:
-    assert weather(STORM, count(7), now=1300.0) is Weather.CLEARING
-    assert weather(STORM, count(7), now=1299.9) is Weather.STORM
-    assert weather(STORM, count(8), now=1300.0) is Weather.STORM
-    assert weigh(STORM, count(8), RULES, now=1100.0).calm_since is None
+    assert breaker_state(OPEN_BREAKER, count(7), now=1300.0) is BreakerState.HALF_OPEN
+    assert breaker_state(OPEN_BREAKER, count(7), now=1299.9) is BreakerState.OPEN
+    assert breaker_state(OPEN_BREAKER, count(8), now=1300.0) is BreakerState.OPEN
+    assert weigh(OPEN_BREAKER, count(8), RULES, now=1100.0).calm_since is None
 
 
 def test_a_storm_without_new_victims_is_probed_after_900_seconds_if_all_nodes_are_well() -> None:
-    assert weather(STORM, count(50), now=1900.0) is Weather.CLEARING
-    assert weather(STORM, count(50), now=1899.9) is Weather.STORM
-    assert weather(STORM, count(50, well=False), now=1900.0) is Weather.STORM
-    assert weather(STORM, count(50, dropped=True), now=1900.0) is Weather.STORM
+    assert breaker_state(OPEN_BREAKER, count(50), now=1900.0) is BreakerState.HALF_OPEN
+    assert breaker_state(OPEN_BREAKER, count(50), now=1899.9) is BreakerState.OPEN
+    assert breaker_state(OPEN_BREAKER, count(50, well=False), now=1900.0) is BreakerState.OPEN
+    assert breaker_state(OPEN_BREAKER, count(50, dropped=True), now=1900.0) is BreakerState.OPEN
 
 
 def test_what_goes_wrong_while_it_clears_doubles_the_hold() -> None:
-    clearing = replace(STORM, weather=Weather.CLEARING)
+    clearing = replace(OPEN_BREAKER, breaker_state=BreakerState.HALF_OPEN)
     again = weigh(clearing, count(5, dropped=True), RULES, now=2000.0)
 
-    assert (again.weather, again.hold_seconds) == (Weather.STORM, 600.0)
+    assert (again.breaker_state, again.hold_seconds) == (BreakerState.OPEN, 600.0)
     assert disappointed(clearing, RULES, now=2000.0).hold_seconds == 600.0
-    assert disappointed(Breaker(), RULES, now=2000.0) == Breaker()
-    assert weather(clearing, count(7), now=2000.0) is Weather.CALM
-    assert weather(clearing, count(8), now=2000.0) is Weather.CLEARING
-    assert weather(again, count(50), now=3799.9) is Weather.STORM
-    assert weather(again, count(50), now=3800.0) is Weather.CLEARING
+    assert disappointed(CircuitBreaker(), RULES, now=2000.0) == CircuitBreaker()
+    assert breaker_state(clearing, count(7), now=2000.0) is BreakerState.CLOSED
+    assert breaker_state(clearing, count(8), now=2000.0) is BreakerState.HALF_OPEN
+    assert breaker_state(again, count(50), now=3799.9) is BreakerState.OPEN
+    assert breaker_state(again, count(50), now=3800.0) is BreakerState.HALF_OPEN
 
 
 def test_a_hold_is_an_hour_at_most() -> None:
-    long = replace(STORM, weather=Weather.CLEARING, hold_seconds=3000.0)
+    long = replace(OPEN_BREAKER, breaker_state=BreakerState.HALF_OPEN, hold_seconds=3000.0)
 
     assert disappointed(long, RULES, now=0.0).hold_seconds == 3600.0
 
@@ -1008,7 +1033,7 @@ def test_what_is_intended_or_given_up_is_left_by_people_and_sights_only() -> Non
         return {event for one, event in TRANSITIONS if one is state}
 
     assert ways(State.QUARANTINED) == {Event.SEEN_UP, Event.CLEARED}
-    assert Event.CRASH_PROVEN not in ways(State.INTENDED)
+    assert Event.CRASH_PROVEN not in ways(State.STOPPED)
     assert ways(State.BASELINE) == {Event.SEEN_UP, Event.CAUSE_MISSING}
 
 
@@ -1019,7 +1044,7 @@ def test_nothing_that_is_open_leads_back_to_held() -> None:
 
 
 def test_a_vm_that_left_our_care_confirms_nothing() -> None:
-    up = replace(TRIED, sight=Sight.UP, state=State.HEALTHY)
+    up = replace(TRIED, observed=ObservedState.UP, state=State.HEALTHY)
 
     assert verify(INTENT, up, RULES, at=219.9).outcome is None
     assert verify(INTENT, up, RULES, at=220.0).outcome is Outcome.UNKNOWN
@@ -1027,15 +1052,15 @@ def test_a_vm_that_left_our_care_confirms_nothing() -> None:
 
 
 def test_after_its_extension_a_lost_answer_stays_unknown() -> None:
-    assert found(220.0, Sight.BUSY, reply=Reply.LOST, extended=True) is Outcome.UNKNOWN
+    assert found(220.0, ObservedState.BUSY, reply=Reply.LOST, extended=True) is Outcome.UNKNOWN
 
 
 def test_vms_without_any_status_row_are_no_picture() -> None:
     full = poll()
-    assert full.snapshot is not None
-    bare = replace(full.snapshot, sources={"machine_status": {}})
+    assert full.inventory is not None
+    bare = replace(full.inventory, sources={"machine_status": {}})
 
-    assert problem(full._replace(snapshot=bare)) == "empty"
+    assert problem(full._replace(inventory=bare)) == "empty"
 
 
 def test_a_node_is_well_while_it_runs_and_keeps_its_machines() -> None:

@@ -3,12 +3,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.recovery.model.cases import OnHang, Policy
-from exporter.recovery.observe.enrolment import NOBODYS, Rule, circle_among, enrol, enrol_all
+from exporter.recovery.observe.enrolment import (
+    NOBODYS,
+    EnrolmentRule,
+    circle_among,
+    enrol,
+    enrol_all,
+)
 from tests.recovery.harness import Theatre
 
 THEATRE = Theatre(tags={})
 THEATRE.poll()
-SNAPSHOT = THEATRE.recovery.memory.picture.snapshot  # type: ignore[union-attr]
+SNAPSHOT = THEATRE.recovery.memory.inventory.reported  # type: ignore[union-attr]
 VM = SNAPSHOT.vms[0]
 ALLOWING = ("recovery/auto", "recovery/on-failure", "recovery/unless-stopped", "recovery/always")
 DENYING = ("recovery/never", "recovery/no", "recovery/ignore")
@@ -26,9 +32,9 @@ def test_a_tag_of_another_category_is_not_for_us() -> None:
 
 @pytest.mark.parametrize("tag", ["recovery/Never", "Recovery/never", "recovery/off"])
 def test_a_tag_that_may_be_meant_to_forbid_does(tag: str) -> None:
-    rules = [Rule(policy=Policy.ALWAYS, title="all")]
+    limits = [EnrolmentRule(policy=Policy.ALWAYS, title="all")]
 
-    enrolment = enrol(VM, frozenset({tag, "recovery/auto"}), "production", rules)
+    enrolment = enrol(VM, frozenset({tag, "recovery/auto"}), "production", limits)
 
     assert enrolment.policy is Policy.NO
     assert tag.casefold() in enrolment.because
@@ -48,9 +54,9 @@ def test_auto_is_on_failure() -> None:
 )
 def test_whoever_says_no_wins(tags: set[str], policies: list[Policy], no: str | Policy) -> None:
     said = {no} if not isinstance(no, Policy) else set()
-    ruled = [Rule(policy=policy, title="yes") for policy in policies]
+    ruled = [EnrolmentRule(policy=policy, title="yes") for policy in policies]
     if isinstance(no, Policy):
-        ruled.append(Rule(policy=no, title="no"))
+        ruled.append(EnrolmentRule(policy=no, title="no"))
 
     enrolment = enrol(VM, frozenset(tags | said), "production", ruled)
 
@@ -58,13 +64,13 @@ def test_whoever_says_no_wins(tags: set[str], policies: list[Policy], no: str | 
 
 
 def test_a_tag_goes_before_a_rule_and_the_first_rule_before_the_second() -> None:
-    rules = (
-        Rule(policy=Policy.ALWAYS, tier=0, title="first"),
-        Rule(policy=Policy.ON_FAILURE, tier=4, on_hang=OnHang.RESET, title="second"),
+    limits = (
+        EnrolmentRule(policy=Policy.ALWAYS, tier=0, title="first"),
+        EnrolmentRule(policy=Policy.ON_FAILURE, tier=4, on_hang=OnHang.RESET, title="second"),
     )
 
-    tagged = enrol(VM, frozenset({"recovery/unless-stopped"}), "production", rules)
-    ruled = enrol(VM, frozenset(), "production", rules)
+    tagged = enrol(VM, frozenset({"recovery/unless-stopped"}), "production", limits)
+    ruled = enrol(VM, frozenset(), "production", limits)
 
     assert (tagged.policy, tagged.tier) == (Policy.UNLESS_STOPPED, 0)
     assert (ruled.policy, ruled.on_hang, ruled.because) == (Policy.ALWAYS, OnHang.RESET, "first")
@@ -73,16 +79,16 @@ def test_a_tag_goes_before_a_rule_and_the_first_rule_before_the_second() -> None
 @pytest.mark.parametrize(
     ("rule", "fits"),
     [
-        (Rule(names=("web-*",)), True),
-        (Rule(names=("db-*",)), False),
-        (Rule(clusters=("prod*",)), True),
-        (Rule(clusters=("lab",)), False),
-        (Rule(tags=("team/web",)), True),
-        (Rule(tags=("team/data",)), False),
-        (Rule(names=("web-*",), clusters=("lab",)), False),
+        (EnrolmentRule(names=("web-*",)), True),
+        (EnrolmentRule(names=("db-*",)), False),
+        (EnrolmentRule(clusters=("prod*",)), True),
+        (EnrolmentRule(clusters=("lab",)), False),
+        (EnrolmentRule(tags=("team/web",)), True),
+        (EnrolmentRule(tags=("team/data",)), False),
+        (EnrolmentRule(names=("web-*",), clusters=("lab",)), False),
     ],
 )
-def test_a_rule_is_for_those_that_fit_all_of_it(rule: Rule, fits: bool) -> None:
+def test_a_rule_is_for_those_that_fit_all_of_it(rule: EnrolmentRule, fits: bool) -> None:
     rule = rule._replace(policy=Policy.ALWAYS, title="it")
 
     enrolment = enrol(VM, frozenset({"team/web"}), "production", (rule,))
@@ -92,28 +98,28 @@ def test_a_rule_is_for_those_that_fit_all_of_it(rule: Rule, fits: bool) -> None:
 
 def test_a_circle_is_found_and_named() -> None:
     chain = [
-        Rule(names=("web-*",), after=("app-*",), title="web"),
-        Rule(names=("app-*",), after=("db-01",), title="app"),
+        EnrolmentRule(names=("web-*",), after=("app-*",), title="web"),
+        EnrolmentRule(names=("app-*",), after=("db-01",), title="app"),
     ]
-    circle = [*chain, Rule(names=("db-*",), after=("web-01",), title="db")]
+    circle = [*chain, EnrolmentRule(names=("db-*",), after=("web-01",), title="db")]
 
     assert circle_among(chain) == ()
     assert set(circle_among(circle)) == {"web", "app", "db"}
 
 
 @given(st.permutations(list(range(6))), st.data())
-def test_no_order_without_a_circle_is_refused(order: list[int], data: st.DataObject) -> None:
-    rules = [
-        Rule(
+def test_no_order_without_a_circle_is_refused(command: list[int], data: st.DataObject) -> None:
+    limits = [
+        EnrolmentRule(
             names=(f"vm-{number}",),
             after=tuple(
                 f"vm-{earlier}"
-                for earlier in order[:place]
+                for earlier in command[:place]
                 if data.draw(st.booleans(), label=f"{number} after {earlier}")
             ),
             title=str(number),
         )
-        for place, number in enumerate(order)
+        for place, number in enumerate(command)
     ]
 
-    assert circle_among(rules) == ()
+    assert circle_among(limits) == ()

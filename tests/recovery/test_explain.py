@@ -10,19 +10,19 @@ from exporter.recovery.decide.guards import GUARDS
 from exporter.recovery.model.cases import (
     Action,
     Cause,
+    Diagnosis,
+    DiagnosisKind,
     Enrolment,
     Intent,
-    Judgement,
+    ObservedState,
     OnHang,
     Outcome,
     Policy,
     Reply,
-    Ruling,
-    Sight,
 )
-from exporter.recovery.model.commands import Order, OrderKind
-from exporter.recovery.model.decision import Decision, Reason, Verdict
-from exporter.recovery.model.limits import Mode, Rules
+from exporter.recovery.model.commands import Command, CommandKind
+from exporter.recovery.model.decision import Decision, GuardName, GuardResult
+from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.enrolment import NOBODYS
@@ -69,19 +69,24 @@ def attempt(
 
 
 def decision(
-    reason: Reason = Reason.STORM,
+    reason: GuardName | None = GuardName.CIRCUIT_BREAKER_CLOSED,
     *,
     cause: Cause = Cause.CRASHED,
     says: str = "what it says",
     action: Action | None = Action.POWER_ON,
     state: State = State.HELD,
-    more: tuple[Verdict, ...] = (),
+    more: tuple[GuardResult, ...] = (),
 ) -> Decision:
-    denied = (Verdict(reason, allowed=False, says=says, cure=f"cure of {reason}"),)
+    denied = (
+        []
+        if reason is None
+        else [GuardResult(reason, allowed=False, says=says, cure=f"cure of {reason}")]
+    )
     return Decision(
         uuid=UUID, vm_key=7, name="web-01", at=100.0, time=at(100), state=state,
-        judgement=Judgement(Ruling.CRASHED, cause, "the detail"), action=action, reason=reason,
-        verdicts=(*(denied if reason is not Reason.ACT else ()), *more), mode=Mode.ENFORCE,
+        diagnosis=Diagnosis(DiagnosisKind.CRASHED, cause, "the detail"), action=action,
+        failed_guard=reason,
+        guard_results=(*denied, *more), mode=Mode.ENFORCE,
     )  # fmt: skip
 
 
@@ -122,7 +127,7 @@ def test_who_stopped_it_is_named_with_the_row_that_says_so() -> None:
 
     told = explained(theatre, "db-01")
 
-    assert told.state == "intended"
+    assert told.state == "stopped"
     assert told.sentence.startswith(
         "db-01 is down since 00:10:40 because anna stopped it (“VM action 'kill' sent"
     )
@@ -155,7 +160,9 @@ def test_what_was_down_at_first_sight_is_nobodys_crash() -> None:
 
 def test_a_pause_is_what_holds_a_crashed_vm_back() -> None:
     theatre = stage()
-    at_once(theatre.recovery.order(OrderKind.PAUSE, owner="anna", reason="upgrade", seconds=3600))
+    at_once(
+        theatre.recovery.command(CommandKind.PAUSE, owner="anna", reason="upgrade", seconds=3600)
+    )
     theatre.world.crash("web-01")
     theatre.let_pass(60)
 
@@ -171,9 +178,11 @@ def test_a_pause_is_what_holds_a_crashed_vm_back() -> None:
 
 
 def test_all_that_speaks_against_it_is_to_change_in_the_order_of_the_guards() -> None:
-    theatre = stage(Rules(mode=Mode.SHADOW))
-    at_once(theatre.recovery.order(OrderKind.PAUSE, owner="anna", reason="upgrade", seconds=3600))
-    at_once(theatre.recovery.order(OrderKind.DISARM, owner="jonas", reason="no idea"))
+    theatre = stage(Limits(mode=Mode.SHADOW))
+    at_once(
+        theatre.recovery.command(CommandKind.PAUSE, owner="anna", reason="upgrade", seconds=3600)
+    )
+    at_once(theatre.recovery.command(CommandKind.DISARM, owner="jonas", reason="no idea"))
     theatre.world.crash("web-01")
     theatre.let_pass(60)
 
@@ -185,7 +194,7 @@ def test_all_that_speaks_against_it_is_to_change_in_the_order_of_the_guards() ->
 
 
 def test_shadow_mode_says_when_it_would_have_started_it_first() -> None:
-    theatre = stage(Rules(mode=Mode.SHADOW))
+    theatre = stage(Limits(mode=Mode.SHADOW))
     theatre.world.crash("web-01")
     theatre.let_pass(400)
 
@@ -312,12 +321,12 @@ def test_the_past_does_not_know_how_an_action_ended() -> None:
 @pytest.mark.parametrize("cause", list(Cause))
 @pytest.mark.parametrize("state", [None, *State])
 def test_every_state_has_its_words_for_every_cause(state: State | None, cause: Cause) -> None:
-    for sight in (None, *Sight):
+    for observed in (None, *ObservedState):
         told = sentence(
             of(
                 state,
-                sight=sight,
-                judgement=Judgement(Ruling.UNKNOWN, cause, "the detail"),
+                observed=observed,
+                diagnosis=Diagnosis(DiagnosisKind.UNKNOWN, cause, "the detail"),
                 decision=decision(cause=cause),
                 changes=[change(50, State.HEALTHY, State.SUSPECT)],
             )
@@ -329,8 +338,8 @@ def test_every_state_has_its_words_for_every_cause(state: State | None, cause: C
         assert "{" not in told
 
 
-@pytest.mark.parametrize("reason", list(Reason))
-def test_every_reason_has_its_words(reason: Reason) -> None:
+@pytest.mark.parametrize("reason", list(GuardName))
+def test_every_reason_has_its_words(reason: GuardName | None) -> None:
     told = sentence(of(State.HELD, decision=decision(reason)))
 
     assert told.startswith("web-01 stopped and nobody asked for it")
@@ -342,11 +351,11 @@ def test_every_reason_has_its_words(reason: Reason) -> None:
     ("words", "kinds"),
     [
         (CAUSES, Cause),
-        (REASONS, Reason),
+        (REASONS, GuardName),
         (VERBS, Action),
         (FATES, Outcome),
         (POLICIES, Policy),
-        (ORDERS, OrderKind),
+        (ORDERS, CommandKind),
         (module._SENTENCES, (None, *State)),
     ],
 )
@@ -384,7 +393,7 @@ def test_a_refusal_is_said_to_be_one() -> None:
     told = sentence(
         of(
             State.BACKOFF,
-            decision=decision(Reason.BACKING_OFF, says="280 s left"),
+            decision=decision(GuardName.BACKOFF_ELAPSED, says="280 s left"),
             changes=[FELL],
             attempts=[attempt(100, Outcome.FAILED, reply=Reply.NO_CAPACITY)],
         )
@@ -429,10 +438,10 @@ def test_a_vm_that_somebody_else_started_is_said_to_be_so_and_why_it_was_down() 
     told = sentence(
         of(
             State.HEALTHY,
-            sight=Sight.UP,
+            observed=ObservedState.UP,
             changes=[
-                change(400, State.INTENDED, State.HEALTHY, word="running"),
-                change(80, State.SUSPECT, State.INTENDED, f"stopped_by_person: {ROW}"),
+                change(400, State.STOPPED, State.HEALTHY, word="running"),
+                change(80, State.SUSPECT, State.STOPPED, f"stopped_by_person: {ROW}"),
                 FELL,
             ],
         )
@@ -448,7 +457,7 @@ def test_an_unknown_cause_asks_for_a_person() -> None:
     told = sentence(
         of(
             State.UNKNOWN,
-            judgement=Judgement(Ruling.UNKNOWN, Cause.LOGS_UNREAD, "the log answered 500"),
+            diagnosis=Diagnosis(DiagnosisKind.UNKNOWN, Cause.LOGS_UNREAD, "the log answered 500"),
             changes=[FELL],
         )
     )
@@ -474,10 +483,12 @@ def test_a_name_with_braces_is_only_a_name() -> None:
 
 
 def test_a_row_by_nobody_is_by_somebody() -> None:
-    judgement = Judgement(Ruling.INTENDED, Cause.STOPPED_BY_PERSON, "“off” by system (log row 4)")
+    diagnosis = Diagnosis(
+        DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, "“off” by system (log row 4)"
+    )
 
     assert "because somebody stopped it (“off”, log row 4)" in (
-        sentence(of(State.INTENDED, judgement=judgement))
+        sentence(of(State.STOPPED, diagnosis=diagnosis))
     )
 
 
@@ -503,12 +514,12 @@ def test_the_history_is_newest_first_and_has_an_end() -> None:
 
 
 def test_an_order_is_a_line_with_its_giver_and_its_reason() -> None:
-    order = Order(
-        kind=OrderKind.PAUSE, owner="anna", reason="upgrade", at=0, time=START, until=5400.0
+    command = Command(
+        kind=CommandKind.PAUSE, owner="anna", reason="upgrade", at=0, time=START, until=5400.0
     )
 
-    assert line_of_order(order, "stage").text == "anna paused recovery for 1 h 30 min: upgrade"
-    cleared = replace(order, kind=OrderKind.CLEAR, until=None)
+    assert line_of_order(command, "stage").text == "anna paused recovery for 1 h 30 min: upgrade"
+    cleared = replace(command, kind=CommandKind.CLEAR, until=None)
     assert line_of_order(cleared, "stage", vm="web-01").text == "anna cleared it: upgrade"
 
 

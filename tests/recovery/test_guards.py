@@ -11,28 +11,28 @@ import pytest
 
 from exporter.errors import JournalError
 from exporter.recovery.decide.guards import GUARDS, Guard
-from exporter.recovery.decide.maintenance_windows import QuietWindow
-from exporter.recovery.engine import Setup
+from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
+from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.cases import Intent
-from exporter.recovery.model.commands import OrderKind
+from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.limits import HOUR, Mode, Window
-from exporter.recovery.model.ports import Spot
+from exporter.recovery.model.ports import VMLocation
 from exporter.recovery.model.states import ImpossibleTransitionError
-from exporter.recovery.observe.enrolment import Rule
+from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.simulator.world.machines import VM
-from tests.recovery.harness import ENFORCE, MemoryBook, Theatre
+from tests.recovery.harness import ENFORCE, InMemoryJournal, Theatre
 from tests.recovery.invariants import Observer
 from tests.recovery.test_stories import (
     ENOUGH,
+    command,
     crash_twice,
     on_one_node,
-    order,
     until,
 )
 
 Guards = Sequence[Guard]
 Scenario = Callable[[Guards], Observer]
-CROWDS_ALLOWED = ENFORCE._replace(storm_least=20, node_drops=20)
+CROWDS_ALLOWED = ENFORCE._replace(breaker_min_vms=20, node_failure_vms=20)
 
 
 def begin(guards: Guards, *, warm: bool = True, **play: Any) -> tuple[Theatre, Observer]:
@@ -46,7 +46,7 @@ def begin(guards: Guards, *, warm: bool = True, **play: Any) -> tuple[Theatre, O
 
 def disarmed(guards: Guards) -> Observer:
     theatre, observer = begin(guards)
-    order(theatre, OrderKind.DISARM)
+    command(theatre, CommandKind.DISARM)
 
     theatre.world.crash("web-01")
     theatre.let_pass(ENOUGH)
@@ -55,7 +55,7 @@ def disarmed(guards: Guards) -> Observer:
 
 def paused(guards: Guards) -> Observer:
     theatre, observer = begin(guards)
-    order(theatre, OrderKind.PAUSE, seconds=3600.0)
+    command(theatre, CommandKind.PAUSE, seconds=3600.0)
 
     theatre.world.crash("web-01")
     theatre.let_pass(ENOUGH)
@@ -129,7 +129,7 @@ def stopped_by_an_operator(guards: Guards) -> Observer:
     return observer
 
 
-class LaxBook(MemoryBook):
+class LaxBook(InMemoryJournal):
     """A journal that lacks the index which allows one open intent for each VM."""
 
     async def prepare(self, intent: Intent, decision: int, /) -> Intent:
@@ -182,10 +182,12 @@ def crashed_again_at_once(guards: Guards) -> Observer:
 
 
 def in_a_quiet_hour(guards: Guards) -> Observer:
-    window = QuietWindow(
+    window = MaintenanceWindow(
         frozenset(range(7)), time(0, 0), timedelta(hours=1), UTC, (), "backups run"
     )
-    theatre, observer = begin(guards, setup=Setup(ENFORCE, quiet=(window,)), quiet=((0.0, 3600.0),))
+    theatre, observer = begin(
+        guards, setup=RecoverySetup(ENFORCE, quiet=(window,)), quiet=((0.0, 3600.0),)
+    )
 
     theatre.world.crash("web-01")
     theatre.let_pass(3600)
@@ -197,12 +199,12 @@ class NamedSilence:
 
     unknown = ""
 
-    def holding(self, vm: Spot, /) -> str:
+    def holding(self, vm: VMLocation, /) -> str:
         return "it is silenced by alice: a new disk" if vm.vm_name == "web-01" else ""
 
 
 def while_somebody_works_on_it(guards: Guards) -> Observer:
-    setup = Setup(ENFORCE, silences=NamedSilence())
+    setup = RecoverySetup(ENFORCE, silences=NamedSilence())
     theatre, observer = begin(guards, setup=setup, silenced={"web-01": (0.0, float("inf"))})
 
     theatre.world.crash("web-01")
@@ -229,7 +231,7 @@ def in_a_storm(guards: Guards) -> Observer:
 
 
 def without_resources(guards: Guards) -> Observer:
-    theatre, observer = begin(guards, rules=CROWDS_ALLOWED)
+    theatre, observer = begin(guards, limits=CROWDS_ALLOWED)
     theatre.world.faults.turn_on("no_capacity")
     for name in theatre.names[:5]:
         theatre.world.crash(name)
@@ -239,7 +241,7 @@ def without_resources(guards: Guards) -> Observer:
 
 
 def three_at_once(guards: Guards) -> Observer:
-    theatre, observer = begin(guards, rules=CROWDS_ALLOWED)
+    theatre, observer = begin(guards, limits=CROWDS_ALLOWED)
     for name in theatre.names[:3]:
         theatre.world.crash(name)
 
@@ -248,7 +250,7 @@ def three_at_once(guards: Guards) -> Observer:
 
 
 def seven_at_once(guards: Guards) -> Observer:
-    theatre, observer = begin(guards, rules=CROWDS_ALLOWED._replace(most_in_flight=9))
+    theatre, observer = begin(guards, limits=CROWDS_ALLOWED._replace(max_concurrent_actions=9))
     for name in theatre.names[:7]:
         theatre.world.crash(name)
 
@@ -257,9 +259,11 @@ def seven_at_once(guards: Guards) -> Observer:
 
 
 def before_its_database(guards: Guards) -> Observer:
-    wards = (Rule(names=("web-01",), after=("db-01",), title="web after db"),)
+    enrolment_rules = (EnrolmentRule(names=("web-01",), after=("db-01",), title="web after db"),)
     theatre, observer = begin(
-        guards, setup=Setup(ENFORCE, wards=wards), after={"web-01": ("db-01",)}
+        guards,
+        setup=RecoverySetup(ENFORCE, enrolment_rules=enrolment_rules),
+        after={"web-01": ("db-01",)},
     )
     theatre.world.operator_stops("db-01", graceful=False)
 
@@ -270,8 +274,8 @@ def before_its_database(guards: Guards) -> Observer:
 
 def reset_twice_within_an_hour(guards: Guards) -> Observer:
     tags = {"web-01": ["recovery/auto", "recovery/on-hang-reset"]}
-    rules = ENFORCE._replace(vm_windows=(Window(HOUR, 9),))
-    theatre, observer = begin(guards, tags=tags, rules=rules)
+    limits = ENFORCE._replace(vm_windows=(Window(HOUR, 9),))
+    theatre, observer = begin(guards, tags=tags, limits=limits)
 
     for _ in range(2):
         for _ in ("rebooted", "reset"):  # the first does not help for long, the second does
@@ -290,7 +294,7 @@ def with_a_credential_that_may_not(guards: Guards) -> Observer:
 
 
 def in_shadow(guards: Guards) -> Observer:
-    theatre, observer = begin(guards, rules=ENFORCE._replace(mode=Mode.SHADOW))
+    theatre, observer = begin(guards, limits=ENFORCE._replace(mode=Mode.SHADOW))
 
     theatre.world.crash("web-01")
     theatre.let_pass(ENOUGH)

@@ -5,13 +5,19 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from exporter.model import Word
-from exporter.recovery.model.cases import Sight
-from exporter.recovery.model.limits import Rules
-from exporter.recovery.observe.inventory_checks import Invalid, Picture, Poll, believe, sight_of
+from exporter.model import StatusWord
+from exporter.recovery.model.cases import ObservedState
+from exporter.recovery.model.limits import Limits
+from exporter.recovery.observe.inventory_checks import (
+    CheckedInventory,
+    Poll,
+    RejectedInventory,
+    check_inventory,
+    observed_state_of,
+)
 from tests.recovery.harness import Theatre
 
-RULES = Rules()
+RULES = Limits()
 
 
 def poll_of(theatre: Theatre) -> Poll:
@@ -23,40 +29,42 @@ def theatre() -> Theatre:
     return Theatre(vms=30)
 
 
-def believed(poll: Poll, last: Picture | None = None, **enrolled: int) -> Picture | Invalid:
-    return believe(poll, last, RULES, enrolled=enrolled)
+def believed(
+    poll: Poll, last: CheckedInventory | None = None, **enrolled: int
+) -> CheckedInventory | RejectedInventory:
+    return check_inventory(poll, last, RULES, enrolled=enrolled)
 
 
-def first_picture(theatre: Theatre) -> Picture:
-    picture = believed(poll_of(theatre))
-    assert isinstance(picture, Picture)
-    return picture
+def first_picture(theatre: Theatre) -> CheckedInventory:
+    inventory = believed(poll_of(theatre))
+    assert isinstance(inventory, CheckedInventory)
+    return inventory
 
 
 def shorter(poll: Poll, keep: int) -> Poll:
-    assert poll.snapshot is not None
-    return poll._replace(snapshot=replace(poll.snapshot, vms=poll.snapshot.vms[:keep]))
+    assert poll.inventory is not None
+    return poll._replace(inventory=replace(poll.inventory, vms=poll.inventory.vms[:keep]))
 
 
 def fewer_statuses(poll: Poll, keep: int) -> Poll:
-    snapshot = poll.snapshot
-    assert snapshot is not None
-    rows = dict(list(snapshot.sources["machine_status"].items())[:keep])  # type: ignore[attr-defined]
+    inventory = poll.inventory
+    assert inventory is not None
+    rows = dict(list(inventory.sources["machine_status"].items())[:keep])  # type: ignore[attr-defined]
     return poll._replace(
-        snapshot=replace(snapshot, sources={**snapshot.sources, "machine_status": rows})
+        inventory=replace(inventory, sources={**inventory.sources, "machine_status": rows})
     )
 
 
 def twice(poll: Poll) -> Poll:
-    assert poll.snapshot is not None
-    vms = poll.snapshot.vms
-    return poll._replace(snapshot=replace(poll.snapshot, vms=(*vms, vms[0])))
+    assert poll.inventory is not None
+    vms = poll.inventory.vms
+    return poll._replace(inventory=replace(poll.inventory, vms=(*vms, vms[0])))
 
 
 @pytest.mark.parametrize(
     ("reason", "spoil"),
     [
-        ("unread", lambda poll: poll._replace(snapshot=None, problem="no answer")),
+        ("unread", lambda poll: poll._replace(inventory=None, problem="no answer")),
         ("slow", lambda poll: poll._replace(took_seconds=poll.every_seconds + 0.1)),
         ("empty", lambda poll: shorter(poll, 0)),
         ("empty", lambda poll: fewer_statuses(poll, 0)),
@@ -74,7 +82,7 @@ def test_a_poll_is_not_believed(
 
     found = believed(spoil(poll_of(theatre)), last)
 
-    assert isinstance(found, Invalid)
+    assert isinstance(found, RejectedInventory)
     assert found.reason == reason
 
 
@@ -91,68 +99,70 @@ def test_a_poll_on_the_edge_is_believed(theatre: Theatre, spare: Callable[[Poll]
     last = first_picture(theatre)
     theatre.clock.elapsed += 20
 
-    assert isinstance(believed(spare(poll_of(theatre)), last), Picture)
+    assert isinstance(believed(spare(poll_of(theatre)), last), CheckedInventory)
 
 
 def test_enrolled_vms_that_are_not_there_make_it_doubtful(theatre: Theatre) -> None:
     gone = {f"uuid-{number}": number for number in range(4)}
 
-    found = believe(poll_of(theatre), None, RULES, enrolled=gone)
+    found = check_inventory(poll_of(theatre), None, RULES, enrolled=gone)
 
-    assert isinstance(found, Invalid)
+    assert isinstance(found, RejectedInventory)
     assert found.reason == "rows_missing"
     gone.popitem()
-    assert isinstance(believe(poll_of(theatre), None, RULES, enrolled=gone), Picture)
+    assert isinstance(
+        check_inventory(poll_of(theatre), None, RULES, enrolled=gone), CheckedInventory
+    )
 
 
 def test_a_platform_that_touches_no_row_for_half_a_minute_is_frozen(theatre: Theatre) -> None:
     theatre.world.faults.turn_on("frozen_clock")
     theatre.api.notice_faults()
-    picture: Picture | Invalid = first_picture(theatre)
+    inventory: CheckedInventory | RejectedInventory = first_picture(theatre)
 
     reasons = []
     for _ in range(3):
         theatre.clock.elapsed += 20
-        assert isinstance(picture, Picture)
-        found = believed(poll_of(theatre), picture)
-        reasons.append(found.reason if isinstance(found, Invalid) else "")
-        picture = picture if isinstance(found, Invalid) else found
+        assert isinstance(inventory, CheckedInventory)
+        found = believed(poll_of(theatre), inventory)
+        reasons.append(found.reason if isinstance(found, RejectedInventory) else "")
+        inventory = inventory if isinstance(found, RejectedInventory) else found
 
     assert reasons == ["", "frozen", "frozen"]
 
 
 def test_rows_that_lag_behind_the_newest_are_not_believed(theatre: Theatre) -> None:
     poll = poll_of(theatre)
-    assert poll.snapshot is not None
-    rows = poll.snapshot.sources["machine_status"]
+    assert poll.inventory is not None
+    rows = poll.inventory.sources["machine_status"]
     newest = max(row.updated_at or 0 for row in rows.values())  # type: ignore[attr-defined]
     late = {
         key: replace(row, updated_at=newest - (61 if number else 0))
         for number, (key, row) in enumerate(rows.items())  # type: ignore[attr-defined]
     }
-    sources = {**poll.snapshot.sources, "machine_status": late}
+    sources = {**poll.inventory.sources, "machine_status": late}
 
-    found = believed(poll._replace(snapshot=replace(poll.snapshot, sources=sources)))
+    found = believed(poll._replace(inventory=replace(poll.inventory, sources=sources)))
 
-    assert isinstance(found, Invalid)
+    assert isinstance(found, RejectedInventory)
     assert found.reason == "lagging"
 
 
-@pytest.mark.parametrize("word", Word)
+@pytest.mark.parametrize("word", StatusWord)
 @pytest.mark.parametrize("running", [True, False, None])
 def test_only_what_runs_is_up_and_only_what_is_stopped_is_down(
-    word: Word, running: bool | None
+    word: StatusWord, running: bool | None
 ) -> None:
-    sight = sight_of(word, running)
+    observed = observed_state_of(word, running)
 
     up = word in ("running", "needsrefresh", "needsrestart", "driversreloading")
-    assert (sight is Sight.UP) is (up and running is True)
-    assert (sight is Sight.DOWN) is (word == "stopped" and running is False)
-    assert (sight is Sight.HUNG) is (word == "unresponsive")
+    assert (observed is ObservedState.UP) is (up and running is True)
+    assert (observed is ObservedState.DOWN) is (word == "stopped" and running is False)
+    assert (observed is ObservedState.HUNG) is (word == "unresponsive")
 
 
 def test_a_word_that_nobody_knows_is_no_ground_to_act() -> None:
-    assert sight_of("defragmenting", running=False) is Sight.INCONSISTENT
-    assert sight_of("stopped", running=True) is Sight.INCONSISTENT
-    assert sight_of("stopped", running=None) is Sight.INCONSISTENT
-    assert sight_of("stopped", running=False, state="error") is Sight.ERROR
+    assert observed_state_of("defragmenting", running=False) is ObservedState.INCONSISTENT
+    assert observed_state_of("stopped", running=True) is ObservedState.INCONSISTENT
+    assert observed_state_of("stopped", running=None) is ObservedState.INCONSISTENT
+    assert observed_state_of("stopped", running=False, state="error") is ObservedState.ERROR

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from exporter.recovery.decide.readiness import Posture
-from exporter.recovery.engine import Setup
+from exporter.recovery.decide.readiness import ReadinessState
+from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.cases import Outcome
-from exporter.recovery.model.commands import OrderKind
-from exporter.recovery.model.ports import Past
+from exporter.recovery.model.commands import CommandKind
+from exporter.recovery.model.ports import SavedState
 from tests.recovery.conftest import Play
 from tests.recovery.harness import ENFORCE, Theatre, at_once, outcomes
 from tests.recovery.test_stories import hang_whatever_is_tried
@@ -18,7 +18,7 @@ LOGS_ARE_READ = "answered GET /api/v4/machine_logs"
 
 def pause(theatre: Theatre, seconds: float) -> None:
     at_once(
-        theatre.recovery.order(OrderKind.PAUSE, owner="anna", reason="because", seconds=seconds)
+        theatre.recovery.command(CommandKind.PAUSE, owner="anna", reason="because", seconds=seconds)
     )
 
 
@@ -41,7 +41,7 @@ def test_what_the_tags_forbid_at_the_last_moment_counts(play: Play, change: str)
 
 def test_a_kill_switch_that_appears_at_the_last_moment_counts(play: Play) -> None:
     switch = [""]
-    setup = Setup(ENFORCE, kill_switch=lambda: switch[0])
+    setup = RecoverySetup(ENFORCE, kill_switch=lambda: switch[0])
     theatre, observer = play(setup=setup)
     theatre.warm()
 
@@ -92,7 +92,7 @@ def test_a_kill_switch_that_is_taken_away_in_the_middle_of_a_round_ends_with_a_w
     play: Play,
 ) -> None:
     switch = ["/run/vergewatch/stop"]
-    setup = Setup(ENFORCE, kill_switch=lambda: switch[0])
+    setup = RecoverySetup(ENFORCE, kill_switch=lambda: switch[0])
     theatre, observer = play(setup=setup)
     theatre.warm()
     taken_away: list[float] = []
@@ -129,22 +129,22 @@ def test_a_pause_that_ends_in_the_middle_of_a_round_ends_with_a_warm_up(play: Pl
     assert request.at - ends_at >= ENFORCE.warmup_seconds
 
 
-@pytest.mark.parametrize("kind", [OrderKind.RESUME, OrderKind.ARM])
+@pytest.mark.parametrize("kind", [CommandKind.RESUME, CommandKind.ARM])
 async def test_an_order_to_go_on_in_the_middle_of_a_round_begins_with_a_warm_up(
-    kind: OrderKind,
+    kind: CommandKind,
 ) -> None:
     theatre, reached, go_on = crashed_with_a_slow_log()
-    before = OrderKind.PAUSE if kind is OrderKind.RESUME else OrderKind.DISARM
-    await theatre.recovery.order(before, owner="anna", reason="because", seconds=3600)
+    before = CommandKind.PAUSE if kind is CommandKind.RESUME else CommandKind.DISARM
+    await theatre.recovery.command(before, owner="anna", reason="because", seconds=3600)
 
     taking = asyncio.create_task(theatre.recovery.take(theatre._read()))
     await reached.wait()
-    await theatre.recovery.order(kind, owner="anna", reason="done")
+    await theatre.recovery.command(kind, owner="anna", reason="done")
     go_on.set()
     await taking
 
     assert not theatre.asked()
-    assert theatre.recovery.stance.posture is Posture.WARMING_UP
+    assert theatre.recovery.readiness_now.readiness is ReadinessState.WARMING_UP
 
 
 async def test_whoever_stops_it_in_the_middle_of_a_round_is_answered_at_once() -> None:
@@ -153,7 +153,7 @@ async def test_whoever_stops_it_in_the_middle_of_a_round_is_answered_at_once() -
     taking = asyncio.create_task(theatre.recovery.take(theatre._read()))
     await reached.wait()
     await asyncio.wait_for(disarm(theatre), timeout=5)
-    assert theatre.recovery.report.posture is Posture.DISARMED
+    assert theatre.recovery.report.readiness is ReadinessState.DISARMED
     go_on.set()
     await taking
 
@@ -183,25 +183,25 @@ def crashed_with_a_slow_log() -> tuple[Theatre, asyncio.Event, asyncio.Event]:
 async def test_an_order_that_is_given_while_the_journal_is_read_again_is_in_force() -> None:
     theatre = Theatre()
     theatre.warm()
-    recall, orders = theatre.book.recall, []
+    recall, commands = theatre.book.recall, []
 
-    async def recall_as_somebody_speaks() -> Past:
-        past: Past = await recall()
-        orders.append(asyncio.create_task(disarm(theatre)))
-        await asyncio.wait(orders, timeout=0)
+    async def recall_as_somebody_speaks() -> SavedState:
+        past: SavedState = await recall()
+        commands.append(asyncio.create_task(disarm(theatre)))
+        await asyncio.wait(commands, timeout=0)
         return past
 
     theatre.book.recall = recall_as_somebody_speaks
     theatre.new_process()
     theatre.clock.elapsed += 20
     await theatre.recovery.take(theatre._read())
-    await asyncio.gather(*orders)
+    await asyncio.gather(*commands)
 
-    assert theatre.recovery.orders.disarm is not None
+    assert theatre.recovery.commands.disarm is not None
 
 
 async def disarm(theatre: Theatre) -> None:
-    await theatre.recovery.order(OrderKind.DISARM, owner="anna", reason="stop")
+    await theatre.recovery.command(CommandKind.DISARM, owner="anna", reason="stop")
 
 
 def test_what_was_called_off_at_the_last_moment_is_not_held_against_the_vm(play: Play) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from exporter.recovery.model.limits import Window
 from exporter.recovery.model.states import OPEN, State
-from exporter.recovery.observe.circuit_breaker import Weather
+from exporter.recovery.observe.circuit_breaker import BreakerState
 from tests.recovery.conftest import Play
 from tests.recovery.harness import ENFORCE
 from tests.recovery.test_state_machine import VIEW_FAULTS
@@ -34,8 +34,8 @@ def test_one_vm_that_crashes_is_started_within_75_seconds_and_healthy_within_ten
 
 @pytest.mark.parametrize("uptime", [10, 200, 500, 900])
 def test_a_crash_loop_ends_in_quarantine(play: Play, uptime: int) -> None:
-    rules = ENFORCE._replace(vm_windows=(Window(1200.0, 3), Window(7200.0, 5)))
-    theatre, _ = play(rules=rules)
+    limits = ENFORCE._replace(vm_windows=(Window(1200.0, 3), Window(7200.0, 5)))
+    theatre, _ = play(limits=limits)
     theatre.warm()
 
     for _ in range(12):
@@ -60,7 +60,7 @@ def test_after_a_storm_nobody_is_forgotten_and_who_fell_first_is_first(play: Pla
     started = sorted(victims, key=lambda name: theatre.asked(name)[0].at)
     assert started == victims
     assert all(theatre.running(name) for name in victims)
-    assert theatre.recovery.memory.breaker.weather is Weather.CALM
+    assert theatre.recovery.memory.breaker.breaker_state is BreakerState.CLOSED
 
 
 @pytest.mark.parametrize(("fault", "words"), VIEW_FAULTS, ids=TITLES)

@@ -1,7 +1,7 @@
 import pytest
 
-from exporter.recovery.detect.log_patterns import Meaning, Wordbook
-from exporter.simulator.world.platform_log import WORDINGS
+from exporter.recovery.detect.log_patterns import LogClassifier, Meaning
+from exporter.simulator.world.platform_log import LOG_PATTERNS
 
 EXPECTED: dict[str, Meaning | None] = {
     "powered_on": Meaning.START,
@@ -57,27 +57,27 @@ CONFUSING = (
 )
 
 
-@pytest.mark.parametrize("event", [event for event, wording in WORDINGS.items() if wording])
+@pytest.mark.parametrize("event", [event for event, wording in LOG_PATTERNS.items() if wording])
 @pytest.mark.parametrize("name", ["web-01", *CONFUSING])
 def test_every_text_means_what_it_should_whatever_the_vm_is_called(event: str, name: str) -> None:
-    wording = WORDINGS[event]
+    wording = LOG_PATTERNS[event]
     assert wording is not None
     for action, meaning in ACTIONS.items():
         text = wording.text.format(name=name, action=action, **WORDS)
         expected = meaning if event == "action_sent" else EXPECTED[event]
 
-        assert Wordbook().meaning(text) is expected
+        assert LogClassifier().meaning(text) is expected
 
 
 def test_a_text_that_nobody_has_explained_means_nothing() -> None:
-    assert Wordbook().meaning("Flux capacitor drained") is None
+    assert LogClassifier().meaning("Flux capacitor drained") is None
 
 
 @pytest.mark.parametrize(
     "text", ["VM 'o'neill powered on' powered off", "VM 'it's migrated' killed"]
 )
 def test_no_name_hides_a_stop(text: str) -> None:
-    assert Wordbook().meaning(text) is Meaning.STOP
+    assert LogClassifier().meaning(text) is Meaning.STOP
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ def test_no_name_hides_a_stop(text: str) -> None:
     ],
 )
 def test_a_harmless_word_excuses_no_row_that_may_tell_of_a_stop(text: str) -> None:
-    assert Wordbook().meaning(text) is Meaning.DOUBT
+    assert LogClassifier().meaning(text) is Meaning.DOUBT
 
 
 def test_a_stop_is_one_wherever_it_happened() -> None:
-    assert Wordbook().meaning("VM powered off on node node1 (offline)") is Meaning.STOP
+    assert LogClassifier().meaning("VM powered off on node node1 (offline)") is Meaning.STOP

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from exporter.recovery.detect.log_patterns import LogMark, LogReading, LogRow
-from exporter.recovery.log_reader import Evidence
-from exporter.recovery.model.cases import Action, Case, Sight
-from exporter.recovery.model.limits import DAY, Rules
-from exporter.recovery.model.ports import Answer, FreshVM
+from exporter.recovery.log_reader import LogReader
+from exporter.recovery.model.cases import Action, Case, ObservedState
+from exporter.recovery.model.limits import DAY, Limits
+from exporter.recovery.model.ports import ActionReply, FreshVM
 from exporter.recovery.model.states import State
-from exporter.recovery.observe.inventory_checks import Picture
+from exporter.recovery.observe.inventory_checks import CheckedInventory
 from tests.fakes import START
 from tests.recovery.harness import Theatre, at_once
 from tests.recovery.shortcut import Shortcut
@@ -56,17 +56,17 @@ class ForgetfulLog:
     async def look(self, vm_key: int, /) -> FreshVM | None:
         raise AssertionError
 
-    async def act(self, vm_key: int, action: Action, /) -> Answer:
+    async def act(self, vm_key: int, action: Action, /) -> ActionReply:
         raise AssertionError
 
 
-def picture(log: ForgetfulLog) -> Picture:
-    snapshot = Shortcut(Theatre(vms=2).world).poll(asked_at=0.0, time=START, every=20.0).snapshot
-    assert snapshot is not None
-    return Picture(0.0, START, log.clock, 0.0, {}, {}, 0, 0, snapshot)
+def inventory(log: ForgetfulLog) -> CheckedInventory:
+    inventory = Shortcut(Theatre(vms=2).world).poll(asked_at=0.0, time=START, every=20.0).inventory
+    assert inventory is not None
+    return CheckedInventory(0.0, START, log.clock, 0.0, {}, {}, 0, 0, inventory)
 
 
-def is_whole(evidence: Evidence, log: ForgetfulLog, *, up_ago: float = 60.0) -> bool:
+def is_whole(evidence: LogReader, log: ForgetfulLog, *, up_ago: float = 60.0) -> bool:
     """Return whether the log proves anything of a VM that was last up some time ago."""
     case = Case(
         uuid="u",
@@ -75,10 +75,10 @@ def is_whole(evidence: Evidence, log: ForgetfulLog, *, up_ago: float = 60.0) -> 
         name="web-01",
         state=State.SUSPECT,
         since=0.0,
-        sight=Sight.DOWN,
+        observed=ObservedState.DOWN,
         up_clock=log.clock - up_ago,
     )
-    at_once(evidence.read([case], picture(log), at=0.0))
+    at_once(evidence.read([case], inventory(log), at=0.0))
     logs = evidence.of("u")
     assert logs is not None
     assert logs.reading is not None
@@ -86,12 +86,12 @@ def is_whole(evidence: Evidence, log: ForgetfulLog, *, up_ago: float = 60.0) -> 
 
 
 def test_a_log_that_goes_back_far_enough_is_believed() -> None:
-    assert is_whole(Evidence(ForgetfulLog(), Rules()), ForgetfulLog())
+    assert is_whole(LogReader(ForgetfulLog(), Limits()), ForgetfulLog())
 
 
 def test_the_same_row_vouches_for_all_that_is_younger() -> None:
     log = ForgetfulLog()
-    evidence = Evidence(log, Rules())
+    evidence = LogReader(log, Limits())
 
     assert is_whole(evidence, log)
     log.clock += DAY
@@ -102,7 +102,7 @@ def test_the_same_row_vouches_for_all_that_is_younger() -> None:
 def test_a_log_that_cannot_be_read_whole_is_not_asked_for_three_times_as_often() -> None:
     log = ForgetfulLog()
     log.is_garbled = True
-    evidence = Evidence(log, Rules())
+    evidence = LogReader(log, Limits())
 
     assert not is_whole(evidence, log)
     assert not is_whole(evidence, log)
@@ -111,7 +111,7 @@ def test_a_log_that_cannot_be_read_whole_is_not_asked_for_three_times_as_often()
 
 def test_a_row_that_is_younger_than_what_is_asked_for_vouches_for_nothing() -> None:
     log = ForgetfulLog()
-    evidence = Evidence(log, Rules())
+    evidence = LogReader(log, Limits())
 
     assert is_whole(evidence, log)
     assert is_whole(evidence, log, up_ago=30 * DAY)
@@ -120,7 +120,7 @@ def test_a_row_that_is_younger_than_what_is_asked_for_vouches_for_nothing() -> N
 
 def test_a_row_that_was_cleared_away_after_a_year_of_calm_is_replaced() -> None:
     log = ForgetfulLog()
-    evidence = Evidence(log, Rules())
+    evidence = LogReader(log, Limits())
     assert is_whole(evidence, log)
 
     log.clock += 365 * DAY
@@ -130,7 +130,7 @@ def test_a_row_that_was_cleared_away_after_a_year_of_calm_is_replaced() -> None:
 
 def test_a_log_that_was_emptied_proves_nothing_of_what_was_before() -> None:
     log = ForgetfulLog()
-    evidence = Evidence(log, Rules())
+    evidence = LogReader(log, Limits())
     assert is_whole(evidence, log, up_ago=DAY)
 
     log.kept = 10.0
@@ -145,8 +145,8 @@ def test_an_answer_that_is_cut_proves_nothing_of_what_was_cut_off() -> None:
     log = ForgetfulLog()
     log.most = 100
 
-    assert is_whole(Evidence(log, Rules()), log, up_ago=3 * DAY)
-    assert not is_whole(Evidence(log, Rules()), log, up_ago=5 * DAY)
+    assert is_whole(LogReader(log, Limits()), log, up_ago=3 * DAY)
+    assert not is_whole(LogReader(log, Limits()), log, up_ago=5 * DAY)
 
 
 def stranger(up_clock: float) -> Case:
@@ -157,14 +157,14 @@ def stranger(up_clock: float) -> Case:
         name="stranger",
         state=State.SUSPECT,
         since=0.0,
-        sight=Sight.DOWN,
+        observed=ObservedState.DOWN,
         up_clock=up_clock,
     )
 
 
 def test_whose_log_of_a_month_is_wanted_waits_for_those_that_went_down_just_now() -> None:
     log = ForgetfulLog()
-    evidence = Evidence(log, Rules())
+    evidence = LogReader(log, Limits())
     old, new = stranger(log.clock - 30 * DAY), stranger(log.clock - 60.0)
 
     assert evidence.some_of_others([old, new], at=0.0) == [new]
@@ -174,11 +174,11 @@ def test_whose_log_of_a_month_is_wanted_waits_for_those_that_went_down_just_now(
 
 def test_a_vm_that_nobody_can_date_does_not_have_the_whole_log_read_for_the_others() -> None:
     log = ForgetfulLog()
-    evidence = Evidence(log, Rules())
+    evidence = LogReader(log, Limits())
     dated, undated = stranger(log.clock - 60.0), replace(stranger(0.0), up_clock=None)
 
-    at_once(evidence.read([dated, undated], picture(log), at=0.0))
+    at_once(evidence.read([dated, undated], inventory(log), at=0.0))
 
     logs = evidence.of(dated.uuid)
     assert logs is not None
-    assert logs.since_clock == log.clock - 60.0 - Rules().log_before_seconds
+    assert logs.since_clock == log.clock - 60.0 - Limits().log_before_seconds

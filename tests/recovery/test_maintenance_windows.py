@@ -3,19 +3,19 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from exporter.recovery.decide.maintenance_windows import QuietWindow, quiet
+from exporter.recovery.decide.maintenance_windows import MaintenanceWindow, quiet
 
 BERLIN = ZoneInfo("Europe/Berlin")
 EVERY_DAY = frozenset(range(7))
 SATURDAY = frozenset({5})
 
 
-def window(begins: time, hours: float, **more: object) -> QuietWindow:
+def window(begins: time, hours: float, **more: object) -> MaintenanceWindow:
     given = {"days": EVERY_DAY, "zone": UTC, "names": (), "reason": "backups run", **more}
-    return QuietWindow(begins=begins, lasts=timedelta(hours=hours), **given)  # type: ignore[arg-type]
+    return MaintenanceWindow(begins=begins, lasts=timedelta(hours=hours), **given)  # type: ignore[arg-type]
 
 
-def holds(one: QuietWindow, moment: datetime) -> bool:
+def holds(one: MaintenanceWindow, moment: datetime) -> bool:
     return one.until("web-01", moment) is not None
 
 

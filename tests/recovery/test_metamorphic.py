@@ -9,13 +9,13 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from exporter.recovery.model.decision import Decision, Reason
+from exporter.recovery.model.decision import Decision, GuardName
 from exporter.recovery.model.limits import Mode
 from tests.recovery.harness import ENFORCE, Theatre
 from tests.recovery.invariants import Observer
 
 FEW = settings(max_examples=15)
-HURRIED = ENFORCE._replace(warmup_seconds=120.0, warmup_pictures=5)
+HURRIED = ENFORCE._replace(warmup_seconds=120.0, warmup_polls=5)
 POLLS = 60
 WHEN = st.integers(8, POLLS - 1)
 MISHAPS = st.lists(
@@ -80,7 +80,13 @@ def decided(theatre: Theatre) -> list[tuple[object, ...]]:
 
 
 def told(decision: Decision) -> tuple[object, ...]:
-    return decision.at, decision.uuid, decision.reason, decision.judgement.cause, decision.action
+    return (
+        decision.at,
+        decision.uuid,
+        decision.failed_guard,
+        decision.diagnosis.cause,
+        decision.action,
+    )
 
 
 def is_never_ahead(one: Theatre, other: Theatre) -> bool:
@@ -108,11 +114,11 @@ def test_the_same_play_is_decided_the_same_twice(mishaps: Mishaps) -> None:
 
 @FEW
 @given(MISHAPS, st.permutations(range(11)))
-def test_names_decide_nothing(mishaps: Mishaps, order: Sequence[int]) -> None:
+def test_names_decide_nothing(mishaps: Mishaps, command: Sequence[int]) -> None:
     def rename(theatre: Theatre) -> None:
         strange = ["migrated", "task", "node online", "powered on", "created", "vua", "shutdown"]
         names = [*strange, *theatre.names][:11]
-        for number, name in zip(order, list(theatre.names), strict=True):
+        for number, name in zip(command, list(theatre.names), strict=True):
             vm = theatre.world.vm(name)
             vm.name = vm.machine.name = f"{names[number]} {number}"
 
@@ -158,7 +164,7 @@ def test_the_order_of_rows_decides_nothing(mishaps: Mishaps, seed: int) -> None:
 @given(MISHAPS)
 def test_in_shadow_everything_is_decided_alike_until_the_first_action(mishaps: Mishaps) -> None:
     enforced = perform(mishaps)
-    shadowed = perform(mishaps, rules=HURRIED._replace(mode=Mode.SHADOW))
+    shadowed = perform(mishaps, limits=HURRIED._replace(mode=Mode.SHADOW))
 
     def until_first_action(theatre: Theatre) -> list[str]:
         decisions = theatre.book.decisions  # in one round, those that act are written down first
@@ -169,7 +175,7 @@ def test_in_shadow_everything_is_decided_alike_until_the_first_action(mishaps: M
             if one.at < first or (one.reason in acting and one.at == first)
         )
 
-    acting = (Reason.ACT, Reason.SHADOW)
+    acting = (None, GuardName.MODE_ENFORCE)
     assert not shadowed.requests
     assert until_first_action(enforced) == until_first_action(shadowed)
 

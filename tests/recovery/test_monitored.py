@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from exporter.recovery.decide.readiness import Posture
-from exporter.recovery.engine import Setup
+from exporter.recovery.decide.readiness import ReadinessState
+from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.cases import Cause, Policy
-from exporter.recovery.model.decision import Reason
+from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.states import State
-from exporter.recovery.observe.circuit_breaker import Weather
-from exporter.recovery.observe.enrolment import Rule
+from exporter.recovery.observe.circuit_breaker import BreakerState
+from exporter.recovery.observe.enrolment import EnrolmentRule
 from tests.recovery.conftest import Play
 from tests.recovery.harness import ENFORCE, Theatre
 from tests.recovery.test_stories import (
@@ -41,7 +41,7 @@ def begin_with_many(play: Play) -> tuple[Theatre, list[str]]:
     return theatre, heard
 
 
-def decided_on(theatre: Theatre, name: str) -> list[Reason]:
+def decided_on(theatre: Theatre, name: str) -> list[GuardName]:
     return [one.reason for one in theatre.book.decisions if one.name == name]
 
 
@@ -53,7 +53,7 @@ def test_the_crash_of_a_stranger_is_proven_and_left_to_people(play: Play) -> Non
 
     assert theatre.case("web-01").state is State.HELD
     assert cause(theatre, "web-01") is Cause.CRASHED
-    assert reason(theatre, "web-01") is Reason.NOT_ENROLLED
+    assert reason(theatre, "web-01") is GuardName.ENROLLED
     assert theatre.asked() == []
 
 
@@ -63,7 +63,7 @@ def test_the_stop_of_a_stranger_is_explained_by_who_did_it(play: Play) -> None:
     theatre.world.operator_stops(theatre.world.vm("web-01"), graceful=False)
     theatre.let_pass(ENOUGH)
 
-    assert theatre.case("web-01").state is State.INTENDED
+    assert theatre.case("web-01").state is State.STOPPED
     assert cause(theatre, "web-01") is Cause.STOPPED_BY_PERSON
 
 
@@ -103,7 +103,7 @@ def test_a_vm_that_loses_its_tag_while_it_is_down_is_still_told_of(play: Play) -
 
     assert len(theatre.asked("web-01")) == 1
     assert theatre.case("web-01").state is State.HELD
-    assert reason(theatre, "web-01") is Reason.NOT_ENROLLED
+    assert reason(theatre, "web-01") is GuardName.ENROLLED
 
 
 def test_a_vm_that_is_to_be_ignored_is_not_even_looked_at(play: Play) -> None:
@@ -119,7 +119,7 @@ def test_strangers_make_no_storm(play: Play) -> None:
             theatre.world.crash(name)
     theatre.let_pass(300)
 
-    assert theatre.recovery.memory.breaker.weather is Weather.CALM
+    assert theatre.recovery.memory.breaker.breaker_state is BreakerState.CLOSED
 
 
 def test_a_stranger_that_falls_does_not_bring_a_storm_back(play: Play) -> None:
@@ -130,12 +130,12 @@ def test_a_stranger_that_falls_does_not_bring_a_storm_back(play: Play) -> None:
     theatre.let_pass(80)
     for name in ours[:3]:
         theatre.world.crash(name)
-    until(theatre, lambda: theatre.recovery.memory.breaker.weather is Weather.CLEARING)
+    until(theatre, lambda: theatre.recovery.memory.breaker.breaker_state is BreakerState.HALF_OPEN)
 
     theatre.world.crash(stranger)
     theatre.let_pass(theatre.every)
 
-    assert theatre.recovery.memory.breaker.weather is Weather.CLEARING
+    assert theatre.recovery.memory.breaker.breaker_state is BreakerState.HALF_OPEN
 
 
 def test_one_reading_of_the_log_is_enough_for_many_strangers(play: Play) -> None:
@@ -145,7 +145,7 @@ def test_one_reading_of_the_log_is_enough_for_many_strangers(play: Play) -> None
     theatre.let_pass(EVERY - theatre.every)
 
     assert heard.count(LOGS) == AT_FIRST
-    assert {theatre.case(name).state for name in theatre.names} == {State.INTENDED}
+    assert {theatre.case(name).state for name in theatre.names} == {State.STOPPED}
 
 
 def test_people_who_stop_strangers_all_day_do_not_use_up_the_requests(play: Play) -> None:
@@ -179,7 +179,7 @@ def test_of_strangers_only_crashes_are_written_down_as_decisions(play: Play) -> 
     theatre.let_pass(300)
 
     assert decided_on(theatre, "web-01") == []
-    assert decided_on(theatre, "web-02") == [Reason.NOT_ENROLLED]
+    assert decided_on(theatre, "web-02") == [GuardName.ENROLLED]
 
 
 @pytest.mark.parametrize("policy", ["auto", "unless-stopped", "always"])
@@ -191,7 +191,7 @@ def test_what_somebody_stopped_while_nobody_looked_is_no_mystery(policy: str, pl
     theatre.new_process()
     theatre.let_pass(120)
 
-    assert theatre.case("web-01").state is State.INTENDED
+    assert theatre.case("web-01").state is State.STOPPED
     assert cause(theatre, "web-01") is Cause.STOPPED_BY_PERSON
 
 
@@ -220,11 +220,11 @@ def test_whoever_was_seen_stopping_is_told_by_whom_it_was_stopped(tags: Any, pla
     first = cause(theatre, "web-01")
     theatre.let_pass(EVERY + 40)
 
-    judgement = theatre.case("web-01").judgement
+    diagnosis = theatre.case("web-01").diagnosis
     assert first in (Cause.SEEN_STOPPING, Cause.STOPPED_BY_PERSON)
-    assert judgement is not None
-    assert judgement.cause is Cause.STOPPED_BY_PERSON
-    assert "by anna at" in judgement.detail
+    assert diagnosis is not None
+    assert diagnosis.cause is Cause.STOPPED_BY_PERSON
+    assert "by anna at" in diagnosis.detail
 
 
 def test_a_stop_that_the_log_does_not_explain_is_looked_up_once(play: Play) -> None:
@@ -240,7 +240,7 @@ def test_a_stop_that_the_log_does_not_explain_is_looked_up_once(play: Play) -> N
 
     assert heard.count(LOGS) == AT_FIRST
     assert cause(theatre, "web-01") is Cause.SEEN_STOPPING
-    assert theatre.case("web-01").state is State.INTENDED
+    assert theatre.case("web-01").state is State.STOPPED
 
 
 def test_many_strangers_do_not_hide_that_enrolled_vms_are_missing(play: Play) -> None:
@@ -293,8 +293,8 @@ def test_a_first_picture_that_is_not_believed_forgets_nobody(play: Play) -> None
 
 @pytest.mark.parametrize("tag", ["env/prod", "recovery/on-hang-reset"])
 def test_a_tag_that_a_rule_goes_by_counts_at_the_last_moment(tag: str, play: Play) -> None:
-    rule = Rule(tags=(tag,), policy=Policy.ON_FAILURE, title="recovery.rules[0]")
-    setup = Setup(ENFORCE, wards=(rule,))
+    rule = EnrolmentRule(tags=(tag,), policy=Policy.ON_FAILURE, title="recovery.rules[0]")
+    setup = RecoverySetup(ENFORCE, enrolment_rules=(rule,))
     theatre, observer = play(
         tags={"web-01": [tag]}, setup=setup, enrolled=lambda _name: "on-failure"
     )
@@ -365,7 +365,7 @@ def test_the_crash_of_a_stranger_stays_proven_through_a_restart_of_ours(play: Pl
         states.add(theatre.case("web-01").state)
 
     assert states == {State.HELD}
-    assert reason(theatre, "web-01") is Reason.NOT_ENROLLED
+    assert reason(theatre, "web-01") is GuardName.ENROLLED
 
 
 def test_a_stop_that_is_logged_late_explains_a_crash_of_a_stranger_after_all(play: Play) -> None:
@@ -376,7 +376,7 @@ def test_a_stop_that_is_logged_late_explains_a_crash_of_a_stranger_after_all(pla
     first = theatre.case("web-01").state
     theatre.let_pass(600)
 
-    assert (first, theatre.case("web-01").state) == (State.HELD, State.INTENDED)
+    assert (first, theatre.case("web-01").state) == (State.HELD, State.STOPPED)
 
 
 def test_who_nobody_enrolled_is_held_for_that_and_for_no_other_reason(play: Play) -> None:
@@ -385,5 +385,5 @@ def test_who_nobody_enrolled_is_held_for_that_and_for_no_other_reason(play: Play
     theatre.world.crash("web-01")
     theatre.let_pass(100)
 
-    assert theatre.recovery.stance.posture is Posture.WARMING_UP
-    assert reason(theatre, "web-01") is Reason.NOT_ENROLLED
+    assert theatre.recovery.readiness_now.readiness is ReadinessState.WARMING_UP
+    assert reason(theatre, "web-01") is GuardName.ENROLLED

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from exporter.model import Snapshot
+from exporter.model import Inventory
 from exporter.recovery.model.limits import Mode
 from tests.recovery.harness import Theatre
 from tests.recovery.month import Month, account
@@ -106,17 +106,17 @@ def test_a_poll_without_the_wire_shows_what_one_over_it_shows() -> None:
         happen()
         for _ in range(3):
             theatre.clock.elapsed += 7
-            over_the_wire = theatre._read().snapshot
+            over_the_wire = theatre._read().inventory
             poll = shortcut.poll(asked_at=0.0, time=theatre.clock.now(), every=20.0)
 
             assert over_the_wire is not None
-            assert poll.snapshot is not None
-            assert shown(poll.snapshot) == shown(over_the_wire)
+            assert poll.inventory is not None
+            assert shown(poll.inventory) == shown(over_the_wire)
 
 
-def shown(snapshot: Snapshot) -> list[Any]:
+def shown(inventory: Inventory) -> list[Any]:
     vms = [
         replace(vm, status=replace(vm.status, agent_version="") if vm.status else None)
-        for vm in snapshot.vms
+        for vm in inventory.vms
     ]
-    return [vms, snapshot.nodes, snapshot.tags, snapshot.clusters]
+    return [vms, inventory.nodes, inventory.tags, inventory.clusters]

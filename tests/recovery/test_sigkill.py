@@ -23,9 +23,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from exporter.journal.journal import FILE
-from exporter.recovery.engine import Setup
+from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.cases import Policy
-from exporter.recovery.observe.enrolment import Rule
+from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.simulator import Simulator, Switchboard, Timings, found_world
 from exporter.simulator.api.faults import ACTIONS, Strike
 from tests.daemon_process import REAL_TIME
@@ -42,24 +42,24 @@ LOOK_EVERY_SECONDS = 0.04
 
 LIMITS = {
     "reread_age_seconds": 60,
-    "heartbeat_seconds": 120,
+    "frozen_after_seconds": 120,
     "warmup_seconds": 0.2,
-    "warmup_pictures": 2,
+    "warmup_polls": 2,
     "confirm_down_seconds": 0.2,
     "platform_seconds": 0.2,
     "log_settle_seconds": 0.1,
-    "degraded_after": 1000,
-    "most_per_hour": 1000,
-    "most_per_day": 1000,
-    "most_per_week": 1000,
-    "fleet_most": 1000,
-    "fleet_most_per_day": 1000,
+    "degraded_after_polls": 1000,
+    "max_per_hour": 1000,
+    "max_per_day": 1000,
+    "max_per_week": 1000,
+    "system_max_per_10_minutes": 1000,
+    "system_max_per_day": 1000,
     "backoff_seconds": 0.1,
-    "backoff_most_seconds": 0.2,
+    "backoff_max_seconds": 0.2,
     "backoff_jitter": 0,
     "probation_seconds": 0.2,
-    "storm_least": 1000,
-    "node_drops": 1000,
+    "breaker_min_vms": 1000,
+    "node_failure_vms": 1000,
     "verify_power_on_seconds": 30,
     "verify_lost_seconds": 0.8,
 }
@@ -210,10 +210,10 @@ class Nursery:
         self._lives: dict[int, Life] = {}
         self._turn = asyncio.Lock()
 
-    async def bear(self, order: Order) -> Life:
+    async def bear(self, command: Order) -> Life:
         assert self._process.stdin is not None
         async with self._turn:
-            self._process.stdin.write(order.written().encode() + b"\n")
+            self._process.stdin.write(command.written().encode() + b"\n")
             await self._process.stdin.drain()
             return self._lives[await self._births.get()]
 
@@ -308,7 +308,7 @@ class Stage:
             # Who starts anew cannot tell a crash from a power cut, after which some are left off.
             vm.on_power_loss = "last_state"
         self.vms = sorted(vm.key for vm in self.world.live_vms() if vm.service is None)
-        self.cloud = Simulator(
+        self.platform = Simulator(
             world=self.world, clock=REAL_TIME, faults=Door(self._look_at_the_post), burst_limit=None
         )
         self._life_number = 0
@@ -319,7 +319,7 @@ class Stage:
     async def play(self, nurse: Nursery) -> None:
         """Tell all stories, to the end of the last."""
         self.directory.mkdir()
-        async with self.cloud:
+        async with self.platform:
             (self.directory / "vergewatch.yaml").write_text(json.dumps(self._settings()))
             before: Story | None = None
             for story in self.stories:
@@ -354,7 +354,7 @@ class Stage:
                 await self._until(lambda: self._is_seen_up(vm), f"{here}: it is not seen")
             if doom is None:
                 effect = moment is Moment.EFFECTIVE
-                self.cloud.faults.turn_on("hang", path=ACTIONS, times=1, after=effect)
+                self.platform.faults.turn_on("hang", path=ACTIONS, times=1, after=effect)
             if turn == 0:
                 self.world.crash(vm)
             if doom is None:
@@ -362,7 +362,7 @@ class Stage:
                 await self._until(
                     lambda: (
                         len(self.posts) > asked
-                        and self.cloud.requests[self.posts[-1].number].acted is effect
+                        and self.platform.requests[self.posts[-1].number].acted is effect
                     ),
                     f"{here}: no request came",
                 )
@@ -436,8 +436,8 @@ class Stage:
         return rows in ([("healthy",)], [("probation",)])
 
     def _look_at_the_post(self) -> None:
-        number = len(self.cloud.requests) - 1
-        body = self.cloud.requests[number].body
+        number = len(self.platform.requests) - 1
+        body = self.platform.requests[number].body
         rows = self._read(
             "SELECT id, action FROM intents "
             "WHERE vm_key = ? AND outcome IS NULL AND sent_at IS NOT NULL",
@@ -480,7 +480,7 @@ class Stage:
         rows = self._read("SELECT vm_key, sent_at, outcome, id, action FROM intents ORDER BY id")
         sent = {(*row[3:], row[0]) for row in rows if row[1] is not None}
         assert {(*post.intents[0], post.vm) for post in self.posts} <= sent
-        requests = self.cloud.requests
+        requests = self.platform.requests
         for story in self.stories:
             vm = self.vm_of(story)
             here = f"stage {self.number}, VM {vm}, {story}"
@@ -510,8 +510,8 @@ class Stage:
 
     def _settings(self) -> Mapping[str, Any]:
         return {
-            "url": self.cloud.url,
-            "api_key": self.cloud.api_key,
+            "url": self.platform.url,
+            "api_key": self.platform.api_key,
             "poll": {"fast_seconds": 0.35, "slow_seconds": 60, "stale_after_polls": 40},
             "api": {"requests_per_hour": 1_000_000, "spacing_seconds": 0, "timeout_seconds": 15},
             "web": {"listen_address": "127.0.0.1:0"},
@@ -579,8 +579,8 @@ def tally(killed: Mapping[str, int]) -> str:
 @pytest.mark.parametrize("table", ["tag_members", "clusters"])
 def test_who_starts_anew_and_cannot_read_who_is_enrolled_forgets_nobody(table: str) -> None:
     clusters = {cluster.name for cluster in Theatre(vms=12).world.clusters.values()}
-    ward = Rule(clusters=tuple(clusters), policy=Policy.ON_FAILURE)
-    theatre = Theatre(vms=12, tags={}, setup=Setup(ENFORCE, wards=[ward])).warm()
+    ward = EnrolmentRule(clusters=tuple(clusters), policy=Policy.ON_FAILURE)
+    theatre = Theatre(vms=12, tags={}, setup=RecoverySetup(ENFORCE, enrolment_rules=[ward])).warm()
     name = theatre.names[0]
     theatre.world.vm(name).on_power_loss = "last_state"
     theatre.world.crash(name)

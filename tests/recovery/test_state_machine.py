@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from exporter.errors import JournalError
-from exporter.recovery.engine import Setup
-from exporter.recovery.model.commands import OrderKind, Standing
+from exporter.recovery.engine import RecoverySetup
+from exporter.recovery.model.commands import CommandKind, ControlState
 from exporter.recovery.model.limits import Window
-from exporter.recovery.observe.circuit_breaker import Weather
+from exporter.recovery.observe.circuit_breaker import BreakerState
 from exporter.simulator.api.accounts import USERNAME
 from exporter.simulator.world.machines import VM, Node
 from exporter.simulator.world.power import OFF
@@ -26,20 +26,20 @@ from tests.recovery.invariants import Observer
 
 HURRIED = ENFORCE._replace(
     warmup_seconds=200.0,
-    warmup_pictures=5,
+    warmup_polls=5,
     confirm_hung_seconds=100.0,
     platform_seconds=100.0,
     log_before_seconds=300.0,
     log_others_seconds=40.0,
     probation_seconds=200.0,
-    storm_calm_seconds=100.0,
-    storm_patience_seconds=300.0,
-    storm_hold_most_seconds=1200.0,
+    breaker_close_seconds=100.0,
+    breaker_probe_after_seconds=300.0,
+    breaker_max_open_seconds=1200.0,
     vm_windows=(Window(600.0, 3), Window(2400.0, 5), Window(7200.0, 8)),
-    fleet_windows=(Window(300.0, 5), Window(3600.0, 20)),
+    system_windows=(Window(300.0, 5), Window(3600.0, 20)),
     hard_reset_every_seconds=600.0,
     capacity_backoff_seconds=100.0,
-    dependency_seconds=300.0,
+    dependency_timeout_seconds=300.0,
 )
 """The rules with their relations kept and their times shortened, so that more fits into a play."""
 
@@ -108,7 +108,7 @@ class Everything(RuleBasedStateMachine):
         self.deleted = 0
         self.stormy = False
         self.kills = 0
-        setup = Setup(
+        setup = RecoverySetup(
             HURRIED,
             own_user=USERNAME if knows_itself else "",
             kill_switch=lambda: self.switch,
@@ -131,7 +131,7 @@ class Everything(RuleBasedStateMachine):
                 self.kills += 1
                 theatre.new_process()
             self.stormy = self.stormy or (
-                theatre.recovery.memory.breaker.weather is not Weather.CALM
+                theatre.recovery.memory.breaker.breaker_state is not BreakerState.CLOSED
             )
 
     def crash(self, which: int) -> None:
@@ -401,7 +401,7 @@ class Everything(RuleBasedStateMachine):
             if node.maintenance:
                 theatre.world.node_leaves_maintenance(node)
         self.let_pass(20)
-        if self.switch or theatre.book.broken or theatre.recovery.orders != Standing():
+        if self.switch or theatre.book.broken or theatre.recovery.commands != ControlState():
             self.somebody_lets_it_work_again()
         self.an_operator_starts_everything()
         self.let_pass(HURRIED.warmup_seconds + 40)
@@ -460,39 +460,39 @@ class Everything(RuleBasedStateMachine):
     # People at recovery.
 
     @rule(
-        kind=st.sampled_from([OrderKind.PAUSE, OrderKind.DISARM]),
+        kind=st.sampled_from([CommandKind.PAUSE, CommandKind.DISARM]),
         which=WHICH,
         before=st.integers(0, 3),
         polls=st.sampled_from([1, 4, 12]),
         undone=st.booleans(),
     )
     def somebody_stops_us(
-        self, kind: OrderKind, which: int, before: int, polls: int, undone: bool
+        self, kind: CommandKind, which: int, before: int, polls: int, undone: bool
     ) -> None:
         self.crash(which)
         self.let_pass(20.0 * before)
-        self.order(kind, seconds=200.0 if kind is OrderKind.PAUSE else None)
+        self.command(kind, seconds=200.0 if kind is CommandKind.PAUSE else None)
         self.let_pass(20.0 * polls)
         if undone:
-            self.order(OrderKind.RESUME if kind is OrderKind.PAUSE else OrderKind.ARM)
+            self.command(CommandKind.RESUME if kind is CommandKind.PAUSE else CommandKind.ARM)
 
     @rule(lists_are_short=st.booleans())
     def somebody_says_that_what_is_seen_is_so(self, lists_are_short: bool) -> None:
         if lists_are_short:
             self.theatre.world.faults.turn_on("short_list", keep=0.5, path="vms", lasting=50.0)
             self.let_pass(20)
-        self.order(OrderKind.ACCEPT)
+        self.command(CommandKind.ACCEPT)
 
     @rule(which=WHICH)
     def somebody_clears_a_vm(self, which: int) -> None:
-        self.order(OrderKind.CLEAR, uuid=self.vm(which).uuid)
+        self.command(CommandKind.CLEAR, uuid=self.vm(which).uuid)
 
     @rule()
     def somebody_lets_it_work_again(self) -> None:
         self.switch = ""
         self.theatre.book.broken = ""
-        self.order(OrderKind.ARM)
-        self.order(OrderKind.RESUME)
+        self.command(CommandKind.ARM)
+        self.command(CommandKind.RESUME)
 
     @rule(which=WHICH, polls=st.sampled_from([1, 4, 12]), taken_away=st.booleans())
     def somebody_uses_the_kill_switch(self, which: int, polls: int, taken_away: bool) -> None:
@@ -502,13 +502,13 @@ class Everything(RuleBasedStateMachine):
         self.let_pass(20.0 * polls)
         self.switch = "" if taken_away else self.switch
 
-    def order(
-        self, kind: OrderKind, *, seconds: float | None = None, uuid: str | None = None
+    def command(
+        self, kind: CommandKind, *, seconds: float | None = None, uuid: str | None = None
     ) -> None:
         with suppress(JournalError):
             try:
                 at_once(
-                    self.theatre.recovery.order(
+                    self.theatre.recovery.command(
                         kind, owner="anna", reason="because", seconds=seconds, uuid=uuid
                     )
                 )
@@ -541,7 +541,7 @@ class Everything(RuleBasedStateMachine):
             event(f"asked for {action}")
         for state in {change.after for change in theatre.book.changes}:
             event(f"a VM was {state}")
-        for reason in {decision.reason for decision in theatre.book.decisions}:
+        for reason in {decision.failed_guard for decision in theatre.book.decisions}:
             event(f"reason {reason}")
         event(f"storm: {self.stormy}")
         event(f"killed: {min(self.kills, 2)}")

@@ -1,8 +1,8 @@
 import pytest
 
 from exporter.recovery.model.states import (
+    DIAGNOSED,
     DOWN,
-    JUDGED,
     OPEN,
     TRANSITIONS,
     Event,
@@ -56,9 +56,9 @@ def test_only_a_person_or_a_start_ends_a_quarantine() -> None:
     assert ways == {Event.SEEN_UP, Event.CLEARED}
 
 
-@pytest.mark.parametrize("state", [State.BASELINE, State.INTENDED, State.QUARANTINED])
+@pytest.mark.parametrize("state", [State.BASELINE, State.STOPPED, State.QUARANTINED])
 def test_who_is_not_ours_to_start_cannot_be_proven_crashed(state: State) -> None:
-    assert state not in JUDGED
+    assert state not in DIAGNOSED
     with pytest.raises(ImpossibleTransitionError):
         follow(state, Event.CRASH_PROVEN)
 

@@ -4,18 +4,18 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from exporter.recovery.decide.maintenance_windows import QuietWindow
-from exporter.recovery.engine import Setup
+from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
+from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.cases import Cause, Policy
-from exporter.recovery.model.commands import OrderKind
+from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.limits import DAY, Window
 from exporter.recovery.model.states import OPEN, State
-from exporter.recovery.observe.enrolment import Rule
+from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.simulator.api.accounts import USERNAME
 from tests.fakes import START
 from tests.recovery.clock_skew import Rows, retell, set_back, status_ahead
 from tests.recovery.harness import ENFORCE, Theatre
-from tests.recovery.test_stories import cause, hang_whatever_is_tried, order, until
+from tests.recovery.test_stories import cause, command, hang_whatever_is_tried, until
 
 CYCLE = ["recovery/auto", "recovery/on-hang-power-cycle"]
 LOGS_ARE_READ = "answered GET /api/v4/machine_logs"
@@ -152,7 +152,7 @@ def test_who_was_started_again_is_not_taken_for_stopped_whatever_the_clocks(afte
 def test_what_people_do_to_a_node_once_a_vm_is_down_is_no_reason_why_it_is() -> None:
     theatre = Theatre()
     theatre.warm()
-    order(theatre, OrderKind.PAUSE, seconds=300.0)
+    command(theatre, CommandKind.PAUSE, seconds=300.0)
     vm = theatre.world.vm("web-01")
     node = theatre.world.nodes[vm.machine.status.node or 0]
 
@@ -188,7 +188,7 @@ def test_what_a_person_did_to_the_node_has_to_be_understood(text: str) -> None:
 def test_who_edits_a_vm_that_is_down_did_not_stop_it_and_is_not_disturbed() -> None:
     theatre = Theatre()
     theatre.warm()
-    order(theatre, OrderKind.PAUSE, seconds=900.0)
+    command(theatre, CommandKind.PAUSE, seconds=900.0)
 
     theatre.world.crash("web-01")
     theatre.let_pass(120)
@@ -221,7 +221,7 @@ def test_it_says_so_when_it_starts_what_its_guest_shut_down() -> None:
     until(theatre, lambda: bool(theatre.asked()))
 
     acted = [one for one in theatre.book.decisions if one.acts]
-    assert "VM has shutdown" in acted[-1].judgement.detail
+    assert "VM has shutdown" in acted[-1].diagnosis.detail
 
 
 # Lives that nobody saw.
@@ -250,9 +250,9 @@ def test_a_vm_that_moved_while_nobody_looked_may_have_gone_with_its_new_node() -
 
 @pytest.mark.parametrize("own_user", ["", USERNAME])
 def test_a_life_that_nobody_saw_ended_unseen(own_user: str) -> None:
-    theatre = Theatre(setup=Setup(ENFORCE, own_user=own_user))
+    theatre = Theatre(setup=RecoverySetup(ENFORCE, own_user=own_user))
     theatre.warm()
-    order(theatre, OrderKind.PAUSE, seconds=900.0)
+    command(theatre, CommandKind.PAUSE, seconds=900.0)
     theatre.world.crash("web-01")
     theatre.let_pass(300)
     assert theatre.case("web-01").state is State.HELD
@@ -317,8 +317,11 @@ def test_of_two_tags_the_more_careful_holds(tags: list[str], asked: int) -> None
 
 @pytest.mark.parametrize("name", ["off/maintenance", "never/ever", "no (INC-1/2)"])
 def test_a_tag_with_a_slash_in_its_name_forbids_like_any_other(name: str) -> None:
-    wards = (Rule(names=("web-*",), policy=Policy.ON_FAILURE),)
-    theatre = Theatre(tags={"web-01": [f"recovery/{name}"]}, setup=Setup(ENFORCE, wards=wards))
+    enrolment_rules = (EnrolmentRule(names=("web-*",), policy=Policy.ON_FAILURE),)
+    theatre = Theatre(
+        tags={"web-01": [f"recovery/{name}"]},
+        setup=RecoverySetup(ENFORCE, enrolment_rules=enrolment_rules),
+    )
     theatre.warm()
 
     theatre.world.crash("web-01")
@@ -328,14 +331,19 @@ def test_a_tag_with_a_slash_in_its_name_forbids_like_any_other(name: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "wards",
+    "enrolment_rules",
     [
-        (Rule(names=("web-*",), policy=Policy.ON_FAILURE),),
-        (Rule(policy=Policy.ON_FAILURE), Rule(names=("retired-*",), policy=Policy.NO)),
+        (EnrolmentRule(names=("web-*",), policy=Policy.ON_FAILURE),),
+        (
+            EnrolmentRule(policy=Policy.ON_FAILURE),
+            EnrolmentRule(names=("retired-*",), policy=Policy.NO),
+        ),
     ],
 )
-def test_a_name_that_is_changed_at_the_last_moment_counts(wards: tuple[Rule, ...]) -> None:
-    theatre = Theatre(tags={}, setup=Setup(ENFORCE, wards=wards))
+def test_a_name_that_is_changed_at_the_last_moment_counts(
+    enrolment_rules: tuple[EnrolmentRule, ...],
+) -> None:
+    theatre = Theatre(tags={}, setup=RecoverySetup(ENFORCE, enrolment_rules=enrolment_rules))
     theatre.warm()
 
     def rename(step: str) -> None:
@@ -356,7 +364,7 @@ def test_a_name_that_is_changed_at_the_last_moment_counts(wards: tuple[Rule, ...
 @pytest.mark.parametrize("text", ["Power command sent", "VM killed"])
 @pytest.mark.parametrize("skew", [0.0, 90.0])
 def test_our_own_kill_is_known_by_our_name_whatever_its_words(text: str, skew: float) -> None:
-    theatre = Theatre(tags={"web-01": CYCLE}, setup=Setup(ENFORCE, own_user=USERNAME))
+    theatre = Theatre(tags={"web-01": CYCLE}, setup=RecoverySetup(ENFORCE, own_user=USERNAME))
     status_ahead(theatre, skew)
     theatre.warm()
 
@@ -428,8 +436,8 @@ def test_a_step_that_was_lost_is_no_step() -> None:
 
 
 def test_where_only_one_action_at_a_time_is_allowed_the_start_waits_for_its_turn() -> None:
-    rules = ENFORCE._replace(fleet_windows=(Window(600.0, 1), Window(DAY, 30)))
-    theatre = Theatre(tags={"web-01": CYCLE}, rules=rules)
+    limits = ENFORCE._replace(system_windows=(Window(600.0, 1), Window(DAY, 30)))
+    theatre = Theatre(tags={"web-01": CYCLE}, limits=limits)
     theatre.warm()
 
     hang_whatever_is_tried(theatre, "web-01", hours=8)
@@ -439,7 +447,7 @@ def test_where_only_one_action_at_a_time_is_allowed_the_start_waits_for_its_turn
 
 @pytest.mark.parametrize("delay", [25.0, 120.0])
 def test_what_we_never_ask_for_is_not_ours_whoever_uses_our_name(delay: float) -> None:
-    theatre = Theatre(tags={"web-01": CYCLE}, setup=Setup(ENFORCE, own_user=USERNAME))
+    theatre = Theatre(tags={"web-01": CYCLE}, setup=RecoverySetup(ENFORCE, own_user=USERNAME))
     theatre.warm()
     hang_until_killed(theatre)
 
@@ -451,8 +459,8 @@ def test_what_we_never_ask_for_is_not_ours_whoever_uses_our_name(delay: float) -
 
 
 def test_nothing_is_killed_that_the_budget_of_all_would_forbid_to_start() -> None:
-    rules = ENFORCE._replace(fleet_windows=(Window(6 * 3600.0, 3),))
-    theatre = Theatre(tags={"web-01": CYCLE}, rules=rules)
+    limits = ENFORCE._replace(system_windows=(Window(6 * 3600.0, 3),))
+    theatre = Theatre(tags={"web-01": CYCLE}, limits=limits)
     theatre.warm()
 
     hang_whatever_is_tried(theatre, "web-01", hours=6)
@@ -467,9 +475,9 @@ def test_nothing_is_killed_that_a_quiet_window_would_forbid_to_start(lasts: time
     hang_until_killed(theatre)
     killed_before = theatre.requests[-1].at
     begins = (START + timedelta(seconds=killed_before + 60)).time()
-    window = QuietWindow(frozenset(range(7)), begins, lasts, UTC, (), "backups")
+    window = MaintenanceWindow(frozenset(range(7)), begins, lasts, UTC, (), "backups")
 
-    theatre = Theatre(tags={"web-01": CYCLE}, setup=Setup(ENFORCE, quiet=(window,)))
+    theatre = Theatre(tags={"web-01": CYCLE}, setup=RecoverySetup(ENFORCE, quiet=(window,)))
     theatre.warm()
     theatre.world.hang("web-01")
     for _ in range(600):

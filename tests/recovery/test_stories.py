@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from exporter.errors import JournalError
-from exporter.recovery.engine import Setup
+from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.cases import Action, Cause, Outcome, Reply
-from exporter.recovery.model.commands import OrderKind
-from exporter.recovery.model.decision import Reason
+from exporter.recovery.model.commands import CommandKind
+from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.states import State
-from exporter.recovery.observe.circuit_breaker import Weather
-from exporter.recovery.observe.enrolment import Rule
+from exporter.recovery.observe.circuit_breaker import BreakerState
+from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.simulator.api.actions import Behaviour
 from tests.recovery.conftest import Play
 from tests.recovery.harness import (
@@ -36,14 +36,14 @@ ENOUGH = 900.0
 
 
 def cause(theatre: Theatre, name: str) -> Cause | None:
-    judgement = theatre.case(name).judgement
-    return judgement.cause if judgement is not None else None
+    diagnosis = theatre.case(name).diagnosis
+    return diagnosis.cause if diagnosis is not None else None
 
 
-def reason(theatre: Theatre, name: str) -> Reason:
+def reason(theatre: Theatre, name: str) -> GuardName | None:
     decision = theatre.recovery.decision(theatre.world.vm(name).uuid)
     assert decision is not None
-    return decision.reason
+    return decision.failed_guard
 
 
 def on_one_node(theatre: Theatre, count: int = 2) -> list[str]:
@@ -113,9 +113,9 @@ def kill_at(theatre: Theatre, what: str) -> None:
     theatre.new_process()
 
 
-def order(theatre: Theatre, kind: OrderKind, *, name: str | None = None, **more: float) -> None:
+def command(theatre: Theatre, kind: CommandKind, *, name: str | None = None, **more: float) -> None:
     uuid = theatre.world.vm(name).uuid if name is not None else None
-    at_once(theatre.recovery.order(kind, owner="anna", reason="because", uuid=uuid, **more))
+    at_once(theatre.recovery.command(kind, owner="anna", reason="because", uuid=uuid, **more))
 
 
 # Crashed, and back.
@@ -184,7 +184,7 @@ def test_an_operators_stop_is_respected_under_always_too(play: Play, graceful: b
     theatre.let_pass(3600)
 
     assert not theatre.asked()
-    assert theatre.case("web-01").state is State.INTENDED
+    assert theatre.case("web-01").state is State.STOPPED
 
 
 def test_a_guest_shutdown_is_respected_under_on_failure_and_undone_under_always(
@@ -231,13 +231,13 @@ def test_a_mass_power_off_looks_like_a_storm_first_and_is_understood_later(play:
     for name in theatre.names[:12]:
         theatre.world.operator_stops(name, graceful=False)
     theatre.let_pass(60)
-    weather = theatre.recovery.memory.breaker.weather
+    breaker_state = theatre.recovery.memory.breaker.breaker_state
     theatre.let_pass(3600)
 
-    assert weather is Weather.STORM
+    assert breaker_state is BreakerState.OPEN
     assert not theatre.asked()
-    assert {theatre.case(name).state for name in theatre.names[:12]} == {State.INTENDED}
-    assert theatre.recovery.memory.breaker.weather is Weather.CALM
+    assert {theatre.case(name).state for name in theatre.names[:12]} == {State.STOPPED}
+    assert theatre.recovery.memory.breaker.breaker_state is BreakerState.CLOSED
 
 
 def test_what_an_operator_hibernates_is_left_asleep(play: Play) -> None:
@@ -274,7 +274,7 @@ def test_an_operator_who_stops_a_vm_during_the_pause_is_understood(play: Play) -
     theatre.let_pass(3600)
 
     assert len(theatre.asked("web-01")) == 2
-    assert theatre.case("web-01").state is State.INTENDED
+    assert theatre.case("web-01").state is State.STOPPED
 
 
 def test_a_person_who_stops_what_we_just_started_is_believed_whatever_the_log_says(
@@ -293,7 +293,7 @@ def test_a_person_who_stops_what_we_just_started_is_believed_whatever_the_log_sa
     assert theatre.case("web-01").word == "stopping"
     theatre.let_pass(3600)
 
-    assert theatre.case("web-01").state is State.INTENDED
+    assert theatre.case("web-01").state is State.STOPPED
     assert cause(theatre, "web-01") is Cause.SEEN_STOPPING
     assert outcomes(theatre) == [Outcome.FAILED]
     assert len(theatre.asked()) == 1
@@ -352,7 +352,7 @@ def test_a_mass_deletion_is_believed_once_a_person_says_so(play: Play) -> None:
         theatre.world.deletes(name)
     theatre.let_pass(600)
     problem = theatre.recovery.memory.health.problem
-    order(theatre, OrderKind.ACCEPT)
+    command(theatre, CommandKind.ACCEPT)
     theatre.let_pass(700)
     theatre.world.crash(theatre.names[0])
     theatre.let_pass(300)
@@ -366,7 +366,7 @@ def test_a_word_that_was_given_long_before_the_next_picture_does_not_count(play:
     theatre.warm()
     theatre.world.faults.turn_on("outage", lasting=1000.0)
     theatre.let_pass(40)
-    order(theatre, OrderKind.ACCEPT)
+    command(theatre, CommandKind.ACCEPT)
     theatre.let_pass(940)
 
     theatre.world.faults.turn_on("short_list", keep=0.5, path="vms", lasting=100.0)
@@ -381,10 +381,10 @@ def test_whoever_arms_recovery_does_not_say_that_a_short_list_is_whole(play: Pla
     theatre.warm()
     theatre.world.faults.turn_on("short_list", keep=0.5, path="vms", lasting=200.0)
     theatre.let_pass(60)
-    order(theatre, OrderKind.DISARM)
+    command(theatre, CommandKind.DISARM)
     theatre.let_pass(60)
 
-    order(theatre, OrderKind.ARM)
+    command(theatre, CommandKind.ARM)
     theatre.let_pass(60)
 
     assert theatre.recovery.memory.health.problem is not None
@@ -398,16 +398,16 @@ def test_a_storm_that_a_person_vouches_for_is_not_waited_out(play: Play) -> None
     for name in theatre.names[:6]:
         theatre.world.crash(name)
     theatre.let_pass(60)
-    before = theatre.recovery.memory.breaker.weather
+    before = theatre.recovery.memory.breaker.breaker_state
 
-    order(theatre, OrderKind.ACCEPT)
+    command(theatre, CommandKind.ACCEPT)
     theatre.let_pass(theatre.every)
-    after = theatre.recovery.memory.breaker.weather
+    after = theatre.recovery.memory.breaker.breaker_state
     theatre.let_pass(700)
 
-    assert (before, after) == (Weather.STORM, Weather.CLEARING)
+    assert (before, after) == (BreakerState.OPEN, BreakerState.HALF_OPEN)
     times = [one.at - began for one in theatre.asked()]
-    assert 660 <= times[0] < ENFORCE.storm_patience_seconds
+    assert 660 <= times[0] < ENFORCE.breaker_probe_after_seconds
     assert all(later - earlier >= 60 for earlier, later in pairwise(times))
 
 
@@ -420,7 +420,7 @@ def test_when_forty_of_fifty_vms_go_at_once_nothing_is_done(play: Play) -> None:
     theatre.let_pass(900)
 
     assert not theatre.asked()
-    assert theatre.recovery.memory.breaker.weather is Weather.STORM
+    assert theatre.recovery.memory.breaker.breaker_state is BreakerState.OPEN
 
 
 def test_a_frozen_view_starts_nothing(play: Play) -> None:
@@ -621,8 +621,8 @@ def test_a_crash_is_not_forgotten_while_its_row_is_missing(play: Play) -> None:
     theatre.let_pass(ENOUGH)
 
     assert without.state is State.UNKNOWN
-    assert without.judgement is not None
-    assert without.judgement.cause is Cause.STATUS_MISSING
+    assert without.diagnosis is not None
+    assert without.diagnosis.cause is Cause.STATUS_MISSING
     assert theatre.running("web-01")
 
 
@@ -664,7 +664,7 @@ def test_a_vm_whose_status_never_comes_back_can_be_accepted_as_gone(play: Play) 
     theatre.untold = {"web-01"}
     theatre.let_pass(300)
 
-    order(theatre, OrderKind.ACCEPT)
+    command(theatre, CommandKind.ACCEPT)
     theatre.let_pass(40)
 
     assert "web-01" not in {case.name for case in theatre.recovery.memory.cases.values()}
@@ -686,7 +686,7 @@ def test_after_a_restart_a_node_is_not_said_to_have_been_in_trouble(play: Play) 
 
 
 def test_a_vm_that_somebody_else_tried_to_start_is_left_to_them(play: Play) -> None:
-    setup = Setup(ENFORCE, own_user="vergewatch")
+    setup = RecoverySetup(ENFORCE, own_user="vergewatch")
     theatre, _ = play(setup=setup)
     theatre.warm()
 
@@ -830,7 +830,7 @@ def test_a_cloud_without_resources_is_not_pestered_and_no_vm_is_blamed(play: Pla
     assert asked <= 12
     assert State.QUARANTINED not in {case.state for case in theatre.recovery.memory.cases.values()}
     for name in ("web-01", "app-01"):
-        order(theatre, OrderKind.CLEAR, name=name)
+        command(theatre, CommandKind.CLEAR, name=name)
     theatre.let_pass(ENOUGH)
     assert all(theatre.running(name) for name in theatre.names)
 
@@ -877,7 +877,7 @@ def test_a_quarantined_vm_that_a_person_clears_is_started_again(play: Play) -> N
     theatre.let_pass(1800)
     theatre.world.faults.clear()
 
-    order(theatre, OrderKind.CLEAR, name="web-01")
+    command(theatre, CommandKind.CLEAR, name="web-01")
     theatre.let_pass(ENOUGH)
 
     assert theatre.running("web-01")
@@ -905,7 +905,7 @@ def test_a_vm_that_hangs_is_nobodys_business_unless_its_owner_says_so(play: Play
     theatre.let_pass(7200)
 
     assert not theatre.asked()
-    assert reason(theatre, "web-01") is Reason.STEP_NOT_ALLOWED
+    assert reason(theatre, "web-01") is GuardName.ACTION_ALLOWED
 
 
 def test_a_vm_that_hangs_is_asked_to_reboot_after_five_minutes_and_not_before(
@@ -1178,7 +1178,7 @@ def test_a_clock_that_jumps_by_a_day_releases_nothing(play: Play, days: int) -> 
 def test_a_pause_lasts_as_long_as_it_was_given_whatever_the_clock_says(play: Play) -> None:
     theatre, _ = play()
     theatre.warm()
-    order(theatre, OrderKind.PAUSE, seconds=3600.0)
+    command(theatre, CommandKind.PAUSE, seconds=3600.0)
     theatre.clock.offset = timedelta(days=1)
 
     theatre.world.crash("web-01")
@@ -1203,14 +1203,14 @@ def test_who_denies_wins(play: Play) -> None:
 def test_who_is_disarmed_stays_so_until_a_person_arms_it(play: Play) -> None:
     theatre, _ = play()
     theatre.warm()
-    order(theatre, OrderKind.DISARM)
+    command(theatre, CommandKind.DISARM)
     theatre.world.crash("web-01")
     theatre.let_pass(2 * 3600)
     theatre.new_process()
     theatre.let_pass(1800)
     assert not theatre.asked()
 
-    order(theatre, OrderKind.ARM)
+    command(theatre, CommandKind.ARM)
     theatre.let_pass(580)
     assert not theatre.asked()
     theatre.let_pass(120)
@@ -1222,8 +1222,10 @@ def test_who_is_disarmed_stays_so_until_a_person_arms_it(play: Play) -> None:
 
 
 def test_a_vm_waits_for_those_it_depends_on(play: Play) -> None:
-    wards = (Rule(names=("web-01",), after=("db-01",), title="web after db"),)
-    theatre, _ = play(setup=Setup(ENFORCE, wards=wards), after={"web-01": ["db-01"]})
+    enrolment_rules = (EnrolmentRule(names=("web-01",), after=("db-01",), title="web after db"),)
+    theatre, _ = play(
+        setup=RecoverySetup(ENFORCE, enrolment_rules=enrolment_rules), after={"web-01": ["db-01"]}
+    )
     theatre.warm()
 
     theatre.world.crash("web-01")
@@ -1236,8 +1238,10 @@ def test_a_vm_waits_for_those_it_depends_on(play: Play) -> None:
 
 
 def test_a_vm_does_not_wait_for_ever(play: Play) -> None:
-    wards = (Rule(names=("web-01",), after=("db-01",), title="web after db"),)
-    theatre, _ = play(setup=Setup(ENFORCE, wards=wards), after={"web-01": ["db-01"]})
+    enrolment_rules = (EnrolmentRule(names=("web-01",), after=("db-01",), title="web after db"),)
+    theatre, _ = play(
+        setup=RecoverySetup(ENFORCE, enrolment_rules=enrolment_rules), after={"web-01": ["db-01"]}
+    )
     theatre.warm()
     theatre.world.operator_stops("db-01", graceful=False)
     theatre.let_pass(200)
@@ -1252,10 +1256,10 @@ def test_a_vm_does_not_wait_for_ever(play: Play) -> None:
 
 
 def test_the_important_go_first(play: Play) -> None:
-    rules = ENFORCE._replace(most_in_flight=1, storm_least=10, node_drops=9)
+    limits = ENFORCE._replace(max_concurrent_actions=1, breaker_min_vms=10, node_failure_vms=9)
     tags = {name: ["recovery/auto", f"recovery/tier-{tier}"]
             for name, tier in (("web-01", 4), ("db-01", 0), ("app-01", 2))}  # fmt: skip
-    theatre, _ = play(rules=rules, tags=tags)
+    theatre, _ = play(limits=limits, tags=tags)
     theatre.warm()
 
     for name in tags:
@@ -1282,7 +1286,7 @@ def test_a_storm_without_new_victims_is_probed_one_by_one_and_ends(play: Play) -
 
     assert early == 0
     assert all(theatre.running(name) for name in victims)
-    assert theatre.recovery.memory.breaker.weather is Weather.CALM
+    assert theatre.recovery.memory.breaker.breaker_state is BreakerState.CLOSED
     moments = [one.at for one in theatre.asked()]
     assert moments[1] - moments[0] >= 60
 
@@ -1309,7 +1313,7 @@ def test_no_secret_is_written_into_the_journal(play: Play) -> None:
     theatre.let_pass(ENOUGH)
 
     book = theatre.book
-    written = repr((book.cases, book.intents, book.decisions, book.orders, book.changes))
+    written = repr((book.cases, book.intents, book.decisions, book.commands, book.changes))
 
     assert theatre.line.key not in written
     assert Action.POWER_ON in {intent.action for intent in book.intents.values()}

@@ -6,18 +6,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from exporter.recovery.model.cases import Action, Cause, Intent, Judgement, Outcome, Ruling
-from exporter.recovery.model.commands import OrderKind
-from exporter.recovery.model.decision import Decision, Reason
-from exporter.recovery.model.limits import Mode, Rules
+from exporter.recovery.model.cases import Action, Cause, Diagnosis, DiagnosisKind, Intent, Outcome
+from exporter.recovery.model.commands import CommandKind
+from exporter.recovery.model.decision import Decision, GuardName
+from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.states import State
-from exporter.recovery.report.summary import Account, End, Incident, Records, account, tell
+from exporter.recovery.report.summary import End, Incident, Records, RecoverySummary, account, tell
 from tests.fakes import START
 from tests.recovery.archive import Attempt, Numbered, accounted, as_json, stage
 from tests.recovery.harness import at_once
 
-SHADOW = Rules(mode=Mode.SHADOW)
+SHADOW = Limits(mode=Mode.SHADOW)
 
 
 def at(seconds: float) -> Any:
@@ -33,15 +33,15 @@ def change(seconds: float, before: State | None, after: State | None, detail: st
 
 def decided(
     seconds: float,
-    reason: Reason,
-    ruling: Ruling = Ruling.CRASHED,
+    reason: GuardName | None,
+    kind: DiagnosisKind = DiagnosisKind.CRASHED,
     cause: Cause = Cause.CRASHED,
     detail: str = "",
 ) -> Numbered:
     decision = Decision(
         uuid="u", vm_key=7, name="web-01", at=seconds, time=at(seconds), state=State.HELD,
-        judgement=Judgement(ruling, cause, detail), action=Action.POWER_ON, reason=reason,
-        verdicts=(), mode=Mode.SHADOW,
+        diagnosis=Diagnosis(kind, cause, detail), action=Action.POWER_ON, failed_guard=reason,
+        guard_results=(), mode=Mode.SHADOW,
     )  # fmt: skip
     return Numbered(1, decision)
 
@@ -56,21 +56,21 @@ def attempt(seconds: float, outcome: Outcome | None, *, sent: bool = True) -> At
 
 def of(
     changes: Any = (), decisions: Any = (), attempts: Any = (), *, until: float = 4000
-) -> Account:
+) -> RecoverySummary:
     return account(
         Records(changes, decisions, attempts),
         system="stage", mode="shadow", since=START, until=at(until),
     )  # fmt: skip
 
 
-def only(told: Account) -> Incident:
+def only(told: RecoverySummary) -> Incident:
     (incident,) = told.incidents
     return incident
 
 
 FELL = change(100, State.HEALTHY, State.SUSPECT)
 HELD = change(140, State.SUSPECT, State.HELD, "crashed: it ran")
-WOULD = decided(140, Reason.SHADOW)
+WOULD = decided(140, GuardName.MODE_ENFORCE)
 
 
 # Plays.
@@ -137,14 +137,16 @@ def test_a_stop_that_somebody_meant_is_counted_and_not_told() -> None:
 
     told = accounted(theatre)
 
-    assert told.rulings == {"intended": 1}
+    assert told.rulings == {"stopped": 1}
     assert told.acted == told.would_have == 0
     assert "db-01" not in tell(told)
 
 
 def test_what_was_held_back_names_the_guard() -> None:
     theatre = stage()
-    at_once(theatre.recovery.order(OrderKind.PAUSE, owner="anna", reason="upgrade", seconds=3600))
+    at_once(
+        theatre.recovery.command(CommandKind.PAUSE, owner="anna", reason="upgrade", seconds=3600)
+    )
     theatre.world.crash("web-01")
     theatre.let_pass(600)
 
@@ -180,7 +182,7 @@ def test_the_text_is_made_of_what_the_json_says() -> None:
     theatre.let_pass(600)
     told = accounted(theatre)
 
-    assert tell(msgspec.json.decode(as_json(told), type=Account)) == tell(told)
+    assert tell(msgspec.json.decode(as_json(told), type=RecoverySummary)) == tell(told)
 
 
 # Cases on the edge.
@@ -189,13 +191,13 @@ def test_the_text_is_made_of_what_the_json_says() -> None:
 def test_a_start_that_would_have_been_wrong_is_told_with_who_wanted_it_down() -> None:
     late = decided(
         300,
-        Reason.NOT_CRASHED,
-        Ruling.INTENDED,
+        GuardName.CRASHED,
+        DiagnosisKind.STOPPED,
         Cause.STOPPED_BY_PERSON,
         "“off” by anna (log row 4)",
     )
 
-    told = of([FELL, HELD, change(300, State.HELD, State.INTENDED)], [WOULD, late])
+    told = of([FELL, HELD, change(300, State.HELD, State.STOPPED)], [WOULD, late])
 
     assert told.wrong == 1
     assert told.lost_seconds == 0
@@ -203,7 +205,7 @@ def test_a_start_that_would_have_been_wrong_is_told_with_who_wanted_it_down() ->
 
 
 def test_a_stop_that_was_known_before_makes_nothing_wrong() -> None:
-    early = decided(120, Reason.NOT_CRASHED, Ruling.INTENDED, Cause.SEEN_STOPPING)
+    early = decided(120, GuardName.CRASHED, DiagnosisKind.STOPPED, Cause.SEEN_STOPPING)
 
     assert of([FELL, HELD], [early, WOULD]).wrong == 0
 
@@ -214,9 +216,9 @@ def test_a_vm_that_is_stopped_again_at_once_should_not_have_been_started() -> No
             FELL,
             change(160, State.SUSPECT, State.VERIFYING),
             change(200, State.VERIFYING, State.PROBATION),
-            change(260, State.PROBATION, State.INTENDED, "seen_stopping: seen stopping"),
+            change(260, State.PROBATION, State.STOPPED, "seen_stopping: seen stopping"),
         ],
-        [decided(160, Reason.ACT)],
+        [decided(160, None)],
         [attempt(160, Outcome.CONFIRMED)],
     )
 
@@ -231,7 +233,7 @@ def test_a_vm_that_is_stopped_much_later_was_started_rightly() -> None:
             FELL,
             change(200, State.VERIFYING, State.PROBATION),
             change(900, State.PROBATION, State.HEALTHY),
-            change(960, State.HEALTHY, State.INTENDED, "seen_stopping: seen stopping"),
+            change(960, State.HEALTHY, State.STOPPED, "seen_stopping: seen stopping"),
         ],
         [],
         [attempt(160, Outcome.CONFIRMED)],
@@ -264,7 +266,7 @@ def test_an_action_that_was_never_sent_is_none() -> None:
 def test_unknown_causes_are_counted_by_cause() -> None:
     told = of(
         [FELL, change(140, State.SUSPECT, State.UNKNOWN, "logs_unread: 500")],
-        [decided(140, Reason.NOT_CRASHED, Ruling.UNKNOWN, Cause.LOGS_UNREAD)],
+        [decided(140, GuardName.CRASHED, DiagnosisKind.UNKNOWN, Cause.LOGS_UNREAD)],
     )
 
     assert told.unknown == {"logs_unread": 1}
@@ -321,7 +323,7 @@ def test_a_decision_is_about_the_trouble_that_it_was_made_in() -> None:
             change(400, State.SUSPECT, State.HEALTHY),
         ],
         # The round in which a VM goes down decides before it writes down that it went down.
-        [decided(299.9, Reason.SHADOW)],
+        [decided(299.9, GuardName.MODE_ENFORCE)],
     )
 
     first, second = told.incidents

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
-from exporter.recovery.model.commands import OrderKind
+from exporter.recovery.model.commands import CommandKind
 from exporter.simulator.world.machines import VM
 from exporter.simulator.world.power import OFF
 from exporter.simulator.world.rng import Dice
@@ -267,8 +267,8 @@ class Fate:
     def _pause(self) -> None:
         now = self._world.now
         self.paused.append(Stretch(now, now + HOUR))
-        order = self._theatre.recovery.order
-        at_once(order(OrderKind.PAUSE, owner="jonas", reason="storage work", seconds=HOUR))
+        command = self._theatre.recovery.command
+        at_once(command(CommandKind.PAUSE, owner="jonas", reason="storage work", seconds=HOUR))
         self._later(10 * MINUTE, lambda: self._befall("crash"))
 
     # Helpers.

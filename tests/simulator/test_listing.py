@@ -160,7 +160,7 @@ async def test_rows_are_sorted_then_cut(client: Client, world: World) -> None:
 async def test_an_invalid_argument_is_422(client: Client, query: dict[str, str]) -> None:
     reply = await client.ask("GET", "vms", query)
 
-    assert (reply.status, reply.json) == (422, {"err": "Invalid argument"})
+    assert (reply.status, reply.json) == (422, {"err": "RejectedInventory argument"})
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from exporter.simulator.api.listing import list_rows
 from exporter.simulator.api.tables import TABLES, Moment
 from exporter.simulator.world.load import Load
 from exporter.simulator.world.machines import VM
-from exporter.simulator.world.platform_log import Wording
+from exporter.simulator.world.platform_log import LogPattern
 from tools.alert_rules.thresholds import DEFAULT
 
 from .fakes import START
@@ -168,7 +168,7 @@ def test_a_running_row_beats_and_a_stopped_one_does_not(world: World, running: V
 
 
 def test_wordings_can_be_exchanged_and_silenced() -> None:
-    wordings = {"crashed": Wording("error", "QEMU of {name} died"), "action_sent": None}
+    wordings = {"crashed": LogPattern("error", "QEMU of {name} died"), "action_sent": None}
     world = found_world(vms=10, start=START, wordings=wordings)
     vm = next(vm for vm in world.live_vms() if vm.machine.status.running)
     seen = len(world.chronicle.logs)
@@ -208,5 +208,5 @@ def test_a_deleted_vm_leaves_nothing_behind(world: World, running: VM) -> None:
 
     assert running.key not in world.vms
     assert running.machine.key not in world.machines
-    assert f"vms/{running.key}" not in {row.member for row in world.members.values()}
+    assert f"vms/{running.key}" not in {row.member for row in world.items.values()}
     assert not any(running.machine.key in node.hosted for node in world.nodes.values())

@@ -276,9 +276,11 @@ async def test_gives_up_after_three_tries(connect: Connect) -> None:
 async def test_never_repeats_what_will_not_change(
     connect: Connect, status: int, error: type[Exception]
 ) -> None:
-    line = await connect(says(b'{"err":"Invalid argument\\n"}', status))
+    line = await connect(says(b'{"err":"RejectedInventory argument\\n"}', status))
 
-    with pytest.raises(error, match=rf"/api/v4/vms answered {status} \(Invalid argument\)"):
+    with pytest.raises(
+        error, match=rf"/api/v4/vms answered {status} \(RejectedInventory argument\)"
+    ):
         await line.read()
 
     assert len(line.server.asked) == 1

@@ -14,11 +14,11 @@ from exporter.model import (
     DiskStats,
     Guest,
     Identity,
+    Inventory,
     MachineStats,
     MachineStatus,
     Nic,
     Node,
-    Snapshot,
     VMConfig,
 )
 from exporter.vergeos import rows as wire
@@ -28,7 +28,7 @@ AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 US = Identity("Nordwolke", "26.1.8")
 
 
-def picture(rows: Mapping[str, Any], identity: Identity | None = US) -> Snapshot:
+def inventory(rows: Mapping[str, Any], identity: Identity | None = US) -> Inventory:
     return join(rows, system_name="prod", identity=identity, taken_at=AT)
 
 
@@ -94,7 +94,7 @@ def test_a_vm_is_joined_with_what_belongs_to_its_machine_and_not_to_its_key() ->
         "machine_drives": {machine: (disk(machine + 2, machine),) for machine in (1, 2, 10, 20)},
     }
 
-    first, second = picture(rows).vms
+    first, second = inventory(rows).vms
 
     assert first == VM(
         config(1, 20),
@@ -117,13 +117,13 @@ def test_a_vm_is_joined_with_what_belongs_to_its_machine_and_not_to_its_key() ->
 def test_a_vm_that_no_other_table_knows_keeps_its_configuration() -> None:
     rows = {"vms": (config(1, 20),), "machine_status": {30: status(30)}, "machine_nics": {}}
 
-    assert picture(rows).vms == (VM(config(1, 20), None, None, None, (), ()),)
+    assert inventory(rows).vms == (VM(config(1, 20), None, None, None, (), ()),)
 
 
 def test_tables_that_are_missing_leave_their_part_unknown() -> None:
-    nothing = picture({}, identity=None)
+    nothing = inventory({}, identity=None)
 
-    assert nothing == Snapshot(
+    assert nothing == Inventory(
         system_name="prod",
         identity=None,
         taken_at=AT,
@@ -140,13 +140,13 @@ def test_tables_that_are_missing_leave_their_part_unknown() -> None:
 def test_tags_that_nobody_has_are_none_and_not_unknown() -> None:
     tags = {36: frozenset({"recovery/auto"})}
 
-    assert picture({"tags": tags}).tags is tags
-    assert picture({"tags": {}}).tags == {}
-    assert picture({}).tags is None
+    assert inventory({"tags": tags}).tags is tags
+    assert inventory({"tags": {}}).tags == {}
+    assert inventory({}).tags is None
 
 
 def test_a_count_of_no_snapshots_is_a_zero_and_not_unknown() -> None:
-    assert picture({"vm_snapshots": 0}).vm_snapshot_count == 0
+    assert inventory({"vm_snapshots": 0}).vm_snapshot_count == 0
 
 
 def test_what_is_no_vms_is_not_shown_among_vms() -> None:
@@ -157,7 +157,7 @@ def test_what_is_no_vms_is_not_shown_among_vms() -> None:
         "machine_drives": {9: (disk(6, 9),)},
     }
 
-    (only,) = picture(rows).vms
+    (only,) = inventory(rows).vms
 
     assert (only.nics, only.disks) == ((), ())
 
@@ -167,7 +167,7 @@ def test_a_node_gets_the_status_of_its_machine() -> None:
     loose = Node(4, "node4", 1, None, maintenance=None, status=None)
     rows = {"nodes": {3: node, 4: loose}, "machine_status": {9: status(9), 3: status(3)}}
 
-    found = picture(rows).nodes
+    found = inventory(rows).nodes
 
     assert found[3].status == status(9)
     assert found[4] == loose
@@ -177,7 +177,7 @@ def test_a_node_gets_the_status_of_its_machine() -> None:
 def test_the_picture_says_what_it_rests_on_and_when_it_was_taken() -> None:
     rows = {"vms": (), "clusters": {1: Cluster(1, "A")}, "machine_drive_stats": {}}
 
-    found = picture(rows)
+    found = inventory(rows)
 
     assert found.sources is rows
     assert found.clusters is rows["clusters"]
@@ -187,7 +187,7 @@ def test_the_picture_says_what_it_rests_on_and_when_it_was_taken() -> None:
 def test_disk_statistics_are_found_by_the_key_of_the_disk() -> None:
     stats = DiskStats(91, 1, 2, 3, 4, 0.5, 0.001)
 
-    assert picture({"machine_drive_stats": {91: stats}}).disk_stats == {91: stats}
+    assert inventory({"machine_drive_stats": {91: stats}}).disk_stats == {91: stats}
 
 
 def test_answers_off_the_wire_join_as_they_are() -> None:
@@ -203,7 +203,7 @@ def test_answers_off_the_wire_join_as_they_are() -> None:
         "nodes": wire.nodes(b'[{"id":3,"machine":9,"name":"node3"}]', at).rows,
     }
 
-    found = picture(rows)
+    found = inventory(rows)
 
     (vm,) = found.vms
     assert vm.status is not None
@@ -226,7 +226,7 @@ def test_nothing_is_lost_mixed_up_or_made_up(
         "machine_nics": {machine: (nic(machine, machine),) for machine in with_nics},
     }
 
-    found = picture(rows)
+    found = inventory(rows)
 
     assert [vm.config for vm in found.vms] == list(rows["vms"])
     for vm in found.vms:

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from exporter.clock import Clock, SystemClock
 from exporter.config.settings import APISettings, PollSettings, SystemSettings, TLSSettings
-from exporter.daemon.clients import CloudSettings, connect, connect_actions, make_session
+from exporter.daemon.clients import ResolvedSystem, connect, connect_actions, make_session
 from exporter.errors import (
     AbsentError,
     BadReplyError,
@@ -27,7 +27,7 @@ from exporter.errors import (
 )
 from exporter.recovery.detect.log_patterns import LogMark, LogReading
 from exporter.recovery.model.cases import Action, Reply
-from exporter.recovery.model.ports import Cloud
+from exporter.recovery.model.ports import Platform
 from exporter.simulator import Simulator, World, found_world
 from exporter.simulator.api.accounts import API_KEY, PASSWORD, READONLY_API_KEY, USERNAME
 from exporter.simulator.api.actions import Behaviour
@@ -47,7 +47,7 @@ ACTIONS = "/api/v4/vm_actions"
 class Site:
     """A simulated cloud, and everything recovery has to do with it."""
 
-    cloud: Simulator
+    system: Simulator
     operations: Operations
     reader: VergeOSClient
     actor: VergeOSClient
@@ -56,11 +56,11 @@ class Site:
 
     @property
     def world(self) -> World:
-        return self.cloud.world
+        return self.system.world
 
     @property
     def posts(self) -> list[Request]:
-        return [one for one in self.cloud.requests if one.path == ACTIONS]
+        return [one for one in self.system.requests if one.path == ACTIONS]
 
     @property
     def running(self) -> VM:
@@ -103,13 +103,13 @@ async def site(
     fake = FakeClock(hurried=True)
     world = found_world(seed=1, vms=20, start=START.timestamp())
     async with (
-        Simulator(world=world, clock=clock or fake, behaviour=behaviour) as cloud,
+        Simulator(world=world, clock=clock or fake, behaviour=behaviour) as simulator,
         make_session(TLSSettings()) as session,
         make_session(TLSSettings(), keeps_connections=False) as action_session,
     ):
         signed = {"api_key": SecretStr(API_KEY)}
-        settings = CloudSettings(
-            SystemSettings(**{"url": cloud.url, **(system or signed)}),
+        settings = ResolvedSystem(
+            SystemSettings(**{"url": simulator.url, **(system or signed)}),
             PollSettings(),
             APISettings(requests_per_hour=requests_per_hour),
         )
@@ -118,7 +118,7 @@ async def site(
         reader = connect(settings, session, meter, fake)
         actor = connect_actions(settings, action_session, meter, fake, reader.budget)
         operations = Operations(reader, actor, fake)
-        yield Site(cloud, operations, reader, actor, fake, telemetry)
+        yield Site(simulator, operations, reader, actor, fake, telemetry)
 
 
 @asynccontextmanager
@@ -131,7 +131,7 @@ async def scripted(
         make_session(TLSSettings()) as session,
         make_session(TLSSettings(), keeps_connections=False) as action_session,
     ):
-        settings = CloudSettings(
+        settings = ResolvedSystem(
             SystemSettings(url=server.url, api_key=SecretStr(api_key)),
             PollSettings(),
             APISettings(),
@@ -218,7 +218,7 @@ async def test_a_start_is_asked_for_once_and_happens() -> None:
         assert answer == (Reply.ACCEPTED, "answered 201")
         here.world.advance(here.world.now + 5)
         assert vm.machine.status.running
-        (post,) = here.cloud.requests
+        (post,) = here.system.requests
         assert (post.method, post.path, dict(post.query)) == ("POST", ACTIONS, {})
         assert here.counted() == {("vm_actions", "ok"): 1}
 
@@ -263,7 +263,7 @@ async def test_a_vm_that_is_where_we_want_it_is_no_failure(status: int) -> None:
 @pytest.mark.parametrize("status", [422, 507, 500])
 async def test_want_of_resources_is_told_from_other_refusals(status: int) -> None:
     async with site() as here:
-        here.cloud.faults.turn_on("no_capacity", code=status)
+        here.system.faults.turn_on("no_capacity", code=status)
 
         answer = await here.operations.act(here.stopped.key, Action.POWER_ON)
 
@@ -290,7 +290,7 @@ async def test_an_error_that_tells_nothing_is_lost_and_never_repeated(
     code: int, after: bool
 ) -> None:
     async with site() as here:
-        here.cloud.faults.turn_on("status", code=code, after=after)
+        here.system.faults.turn_on("status", code=code, after=after)
 
         answer = await here.operations.act(here.stopped.key, Action.POWER_ON)
 
@@ -314,7 +314,7 @@ async def test_an_answer_that_does_not_arrive_is_lost_and_never_repeated(
 ) -> None:
     async with site() as here:
         vm = here.stopped
-        here.cloud.faults.turn_on(fault, **settings)
+        here.system.faults.turn_on(fault, **settings)
 
         answer = await here.operations.act(vm.key, Action.POWER_ON)
 
@@ -329,7 +329,7 @@ async def test_an_answer_that_takes_too_long_is_lost_and_never_repeated(after: b
     async with site(clock=SystemClock()) as here:
         here.hurry(action_timeout_seconds=0.1)
         vm = here.stopped
-        here.cloud.faults.turn_on("latency", seconds=0.5, after=after)
+        here.system.faults.turn_on("latency", seconds=0.5, after=after)
 
         answer = await here.operations.act(vm.key, Action.POWER_ON)
 
@@ -342,7 +342,7 @@ async def test_an_answer_that_takes_too_long_is_lost_and_never_repeated(after: b
 async def test_the_answer_has_a_time_of_its_own() -> None:
     async with site(clock=SystemClock()) as here:
         here.hurry(timeout_seconds=0.05)
-        here.cloud.faults.turn_on("latency", seconds=0.2)
+        here.system.faults.turn_on("latency", seconds=0.2)
 
         answer = await here.operations.act(here.stopped.key, Action.POWER_ON)
 
@@ -352,7 +352,7 @@ async def test_the_answer_has_a_time_of_its_own() -> None:
 async def test_without_a_connection_nothing_was_sent() -> None:
     async with site() as here:
         key = here.stopped.key
-        with here.cloud.faults.on("outage"):
+        with here.system.faults.on("outage"):
             answer = await here.operations.act(key, Action.POWER_ON)
 
         assert answer.reply is Reply.NOT_SENT
@@ -385,7 +385,7 @@ async def test_an_hour_that_is_spent_sends_nothing() -> None:
         assert answer.reply is Reply.NOT_SENT
         assert "was not sent: " in answer.detail
         assert "this hour's requests are spent" in answer.detail
-        assert here.cloud.requests == []
+        assert here.system.requests == []
 
 
 async def test_recovery_may_use_what_polling_leaves() -> None:
@@ -452,7 +452,7 @@ async def test_what_vergeos_says_is_told_without_the_key() -> None:
 
 async def test_being_cancelled_is_no_answer() -> None:
     async with site() as here:
-        here.cloud.faults.turn_on("hang", after=True)
+        here.system.faults.turn_on("hang", after=True)
         acting = asyncio.create_task(here.operations.act(here.stopped.key, Action.POWER_ON))
         while not any(post.acted for post in here.posts):
             await SystemClock().sleep(0.01)
@@ -488,7 +488,7 @@ async def test_a_key_that_may_only_read_is_told_and_believed_for_half_an_hour() 
 
 async def test_an_action_that_is_accepted_ends_a_ban() -> None:
     async with site() as here:
-        here.cloud.faults.turn_on("status", code=403, times=1)
+        here.system.faults.turn_on("status", code=403, times=1)
         vm = here.stopped
         await here.operations.act(vm.key, Action.POWER_ON)
         assert not here.may_act()
@@ -501,10 +501,10 @@ async def test_an_action_that_is_accepted_ends_a_ban() -> None:
 async def test_what_was_never_sent_says_nothing_of_a_ban() -> None:
     async with site() as here:
         vm = here.stopped
-        with here.cloud.faults.on("status", code=403):
+        with here.system.faults.on("status", code=403):
             await here.operations.act(vm.key, Action.POWER_ON)
 
-        with here.cloud.faults.on("outage"):
+        with here.system.faults.on("outage"):
             await here.operations.act(vm.key, Action.POWER_ON)
 
         assert not here.may_act()
@@ -512,7 +512,7 @@ async def test_what_was_never_sent_says_nothing_of_a_ban() -> None:
 
 async def test_a_key_that_is_refused_is_tried_once() -> None:
     async with site() as here:
-        here.cloud.faults.turn_on("reject_key")
+        here.system.faults.turn_on("reject_key")
         key = here.stopped.key
 
         answers = [await here.operations.act(key, Action.POWER_ON) for _ in range(3)]
@@ -534,7 +534,7 @@ async def test_without_a_hand_nothing_is_done() -> None:
         assert answer.reply is Reply.NOT_SENT
         assert looker.why_not
         assert "no credential" in looker.why_not
-        assert here.cloud.requests == []
+        assert here.system.requests == []
 
 
 async def test_the_key_that_acts_is_used_for_nothing_else(tmp_path: Path) -> None:
@@ -550,7 +550,7 @@ async def test_the_key_that_acts_is_used_for_nothing_else(tmp_path: Path) -> Non
             answer = await here.operations.act(key, Action.POWER_ON)
 
             assert answer.reply is Reply.ACCEPTED
-            assert [(one.method, one.user) for one in here.cloud.requests] == [
+            assert [(one.method, one.user) for one in here.system.requests] == [
                 ("GET", "vergewatch-readonly"),
                 ("GET", "vergewatch-readonly"),
                 ("POST", "vergewatch"),
@@ -573,7 +573,7 @@ async def test_a_session_is_opened_before_acting_and_used_again_soon_after() -> 
         for _ in range(2):
             await here.operations.act(key, Action.POWER_ON)
 
-        paths = [one.path for one in here.cloud.requests]
+        paths = [one.path for one in here.system.requests]
         assert paths == ["/api/sys/tokens", ACTIONS, ACTIONS]
 
 
@@ -582,12 +582,12 @@ async def test_a_session_that_was_idle_for_long_is_not_trusted_with_an_action() 
         key = here.stopped.key
         await here.operations.act(key, Action.POWER_ON)
         here.clock.elapsed += 601
-        here.cloud.accounts._tokens.clear()
+        here.system.accounts._tokens.clear()
 
         answer = await here.operations.act(key, Action.POWER_ON)
 
         assert answer.reply is Reply.ALREADY
-        methods = [one.method for one in here.cloud.requests]
+        methods = [one.method for one in here.system.requests]
         assert methods == ["POST", "POST", "DELETE", "POST", "POST"]
 
 
@@ -595,7 +595,7 @@ async def test_a_session_that_ended_all_the_same_is_final() -> None:
     async with in_session() as here:
         key = here.stopped.key
         await here.operations.act(key, Action.POWER_ON)
-        here.cloud.accounts._tokens.clear()
+        here.system.accounts._tokens.clear()
 
         answer = await here.operations.act(key, Action.POWER_ON)
 
@@ -605,19 +605,19 @@ async def test_a_session_that_ended_all_the_same_is_final() -> None:
 
 async def test_a_login_that_fails_sends_no_action() -> None:
     async with in_session() as here:
-        here.cloud.faults.turn_on("reset", path="/api/sys/tokens")
+        here.system.faults.turn_on("reset", path="/api/sys/tokens")
 
         answer = await here.operations.act(here.stopped.key, Action.POWER_ON)
 
         assert answer.reply is Reply.NOT_SENT
         assert "was not sent" in answer.detail
-        assert [one.path for one in here.cloud.requests] == ["/api/sys/tokens"]
+        assert [one.path for one in here.system.requests] == ["/api/sys/tokens"]
 
 
 async def test_a_login_that_takes_too_long_sends_no_action() -> None:
     async with in_session() as here:
         here.hurry(prompt_seconds=0.05)
-        here.cloud.faults.turn_on("hang", path="/api/sys/tokens")
+        here.system.faults.turn_on("hang", path="/api/sys/tokens")
 
         answer = await here.operations.act(here.stopped.key, Action.POWER_ON)
 
@@ -630,12 +630,12 @@ async def test_a_login_that_takes_too_long_sends_no_action() -> None:
 
 async def test_a_login_that_is_refused_is_not_tried_again() -> None:
     async with in_session() as here:
-        here.cloud.faults.turn_on("status", path="/api/sys/tokens", code=401)
+        here.system.faults.turn_on("status", path="/api/sys/tokens", code=401)
 
         answers = [await here.operations.act(here.stopped.key, Action.POWER_ON) for _ in range(2)]
 
         assert {answer.reply for answer in answers} == {Reply.FORBIDDEN}
-        assert len(here.cloud.requests) == 1
+        assert len(here.system.requests) == 1
 
 
 # Logs
@@ -688,7 +688,7 @@ async def test_what_was_logged_is_read_in_one_request() -> None:
         assert killed.text == "VM action 'kill' sent"
         assert (killed.machine, killed.level, killed.user) == (past.vm.machine.key, "audit", "anna")
         assert killed.at == pytest.approx(past.since + 1000 - 3.25)
-        (asked,) = past.site.cloud.requests
+        (asked,) = past.site.system.requests
         assert asked.query["fields"] == "$key,machine,level,text,user,timestamp"
         assert "limit" not in asked.query
         assert past.site.counted() == {("machine_logs", "ok"): 1}
@@ -740,7 +740,7 @@ async def test_any_number_of_machines_is_one_request() -> None:
 
         assert [row.text for row in reading.rows] == ["just then", "VM action 'kill' sent"]
         assert reading.complete
-        (asked,) = past.site.cloud.requests
+        (asked,) = past.site.system.requests
         assert "machine eq" not in asked.query["filter"]
 
 
@@ -755,7 +755,7 @@ async def test_no_url_is_longer_than_servers_take(count: int) -> None:
     async with logged() as past:
         await past.read(machines=list(range(100_000, 100_000 + count)))
 
-        (asked,) = past.site.cloud.requests
+        (asked,) = past.site.system.requests
         assert len(asked.path) + len(urlencode(asked.query, quote_via=quote)) < 6000
 
 
@@ -778,14 +778,14 @@ async def test_a_mark_among_the_rows_is_one_of_them() -> None:
 
 async def test_a_log_that_is_empty_all_of_a_sudden_is_not_complete() -> None:
     async with logged() as past:
-        past.site.cloud.faults.turn_on("empty_list")
+        past.site.system.faults.turn_on("empty_list")
 
         assert await past.read() == LogReading((), complete=False)
 
 
 async def test_a_log_whose_mark_is_lost_is_not_complete() -> None:
     async with logged() as past:
-        past.site.cloud.faults.turn_on("lost_logs", share=1)
+        past.site.system.faults.turn_on("lost_logs", share=1)
 
         assert not (await past.read()).complete
 
@@ -809,7 +809,7 @@ async def test_a_long_answer_that_is_cut_has_lost_its_mark() -> None:
 async def test_a_quirk_of_the_wire_changes_nothing_in_a_log(quirk: str) -> None:
     async with logged() as past:
         before = await past.read()
-        past.site.cloud.faults.turn_on(quirk)
+        past.site.system.faults.turn_on(quirk)
 
         assert await past.read() == before
 
@@ -817,7 +817,7 @@ async def test_a_quirk_of_the_wire_changes_nothing_in_a_log(quirk: str) -> None:
 @pytest.mark.parametrize("fault", ["wrong_types", "missing_key", "duplicate_keys"])
 async def test_a_log_with_a_row_that_cannot_be_read_is_not_complete(fault: str) -> None:
     async with logged() as past:
-        past.site.cloud.faults.turn_on(fault, share=0.4)
+        past.site.system.faults.turn_on(fault, share=0.4)
 
         assert not (await past.read()).complete
 
@@ -840,12 +840,12 @@ async def test_a_log_that_cannot_be_read_is_an_error_after_one_try(
     fault: str, settings: Mapping[str, Any]
 ) -> None:
     async with logged() as past:
-        past.site.cloud.faults.turn_on(fault, **settings)
+        past.site.system.faults.turn_on(fault, **settings)
 
         with pytest.raises(VergeOSError):
             await past.read()
 
-        assert len(past.site.cloud.requests) == 1
+        assert len(past.site.system.requests) == 1
 
 
 async def test_a_log_that_comes_whole_whatever_was_filtered_is_sorted_out_here() -> None:
@@ -881,7 +881,7 @@ async def test_the_newest_row_before_a_moment_is_a_mark() -> None:
         assert mark is not None
         assert mark.key == past.mark.key + 1
         assert mark.at == pytest.approx(past.since - 1e-6)
-        (asked,) = past.site.cloud.requests
+        (asked,) = past.site.system.requests
         assert asked.query["filter"] == f"timestamp lt {int(past.since * 1e6)}"
         assert (asked.query["sort"], asked.query["limit"]) == ("-$key", "1")
         assert (await past.read(mark=mark)).complete
@@ -942,7 +942,7 @@ async def test_a_look_is_two_requests_for_one_vm() -> None:
             "word": "stopped",
             "tags": {"recovery/auto"},
         }
-        of_vms, of_tags = here.cloud.requests
+        of_vms, of_tags = here.system.requests
         assert of_vms.query["filter"] == f"$key eq {vm.key}"
         assert of_tags.query["filter"] == f"member eq 'vms/{vm.key}'"
         assert here.counted() == {("vms", "ok"): 1, ("tag_members", "ok"): 1}
@@ -970,7 +970,7 @@ async def test_a_vm_that_is_gone_is_none() -> None:
         here.world.deletes(vm)
 
         assert await here.operations.look(vm.key) is None
-        assert len(here.cloud.requests) == 1
+        assert len(here.system.requests) == 1
 
 
 @pytest.mark.parametrize("quirk", ["string_keys", "expanded_keys"])
@@ -978,7 +978,7 @@ async def test_a_quirk_of_the_wire_changes_nothing_in_a_look(quirk: str) -> None
     async with site() as here:
         vm = next(one for one in here.world.live_vms() if here.world.tags_of(one))
         before = await here.operations.look(vm.key)
-        here.cloud.faults.turn_on(quirk)
+        here.system.faults.turn_on(quirk)
 
         assert await here.operations.look(vm.key) == before
         assert before is not None
@@ -1027,12 +1027,12 @@ async def test_tags_of_others_are_not_taken_for_its_own() -> None:
 )
 async def test_a_look_is_tried_once(fault: str, settings: Mapping[str, Any]) -> None:
     async with site() as here:
-        here.cloud.faults.turn_on(fault, **settings)
+        here.system.faults.turn_on(fault, **settings)
 
         with pytest.raises(VergeOSError):
             await here.operations.look(here.running.key)
 
-        assert len(here.cloud.requests) == 1
+        assert len(here.system.requests) == 1
 
 
 async def test_a_look_at_a_vm_without_a_status_leaves_it_unknown() -> None:
@@ -1049,6 +1049,6 @@ async def test_a_look_at_a_vm_without_a_status_leaves_it_unknown() -> None:
 
 async def test_it_is_what_recovery_calls_a_cloud() -> None:
     async with site() as here:
-        cloud: Cloud = here.operations
+        system: Platform = here.operations
 
-        assert cloud.why_not == ""
+        assert system.why_not == ""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from exporter.errors import BadReplyError
 from exporter.model import (
-    KNOWN_WORDS,
+    KNOWN_STATUS_WORDS,
     Cluster,
     Disk,
     DiskStats,
@@ -27,7 +27,7 @@ from exporter.model import (
 )
 from exporter.recovery.detect.log_patterns import LogRow
 from exporter.vergeos import rows, wire
-from exporter.vergeos.rows import Reading
+from exporter.vergeos.rows import TableRows
 
 PATH = "/api/v4/table"
 
@@ -143,7 +143,7 @@ NODE = {"id": 3, "$key": 3, "name": "node3", "cluster": 1, "machine": 9, "mainte
 class Table(NamedTuple):
     """A decoder, a row that it understands, and what the row is known by."""
 
-    read: Callable[[bytes, str], Reading[Any]]
+    read: Callable[[bytes, str], TableRows[Any]]
     row: dict[str, Any]
     key: str
     also: tuple[str, ...] = ()
@@ -169,7 +169,7 @@ def body_of(*given: Any) -> bytes:
     return json.dumps(given, allow_nan=False).encode()
 
 
-def one_of(reading: Reading[Any]) -> Any:
+def one_of(reading: TableRows[Any]) -> Any:
     """Return the only thing that *reading* brought."""
     assert reading.count == 1
     found = list(reading.rows.values() if isinstance(reading.rows, dict) else reading.rows)
@@ -331,7 +331,7 @@ def test_a_row_without_its_key_is_left_out_and_counted(table: Table, key: object
 
 @pytest.mark.parametrize("read", [rows.vm_configs, rows.nics, rows.disks])
 def test_a_part_without_a_machine_is_left_out_and_counted(
-    read: Callable[[bytes, str], Reading[Any]],
+    read: Callable[[bytes, str], TableRows[Any]],
 ) -> None:
     whole, loose = {"$key": 1, "machine": 2}, {"$key": 3, "machine": None}
 
@@ -515,7 +515,7 @@ def test_a_status_of_a_network_card_that_is_prose_is_not_shown() -> None:
 # Status words
 
 
-@pytest.mark.parametrize("word", sorted(KNOWN_WORDS))
+@pytest.mark.parametrize("word", sorted(KNOWN_STATUS_WORDS))
 def test_a_known_word_is_kept_and_not_reported(word: str) -> None:
     reading = rows.machine_statuses(body_of(STATUS | {"status": word}), PATH)
 
@@ -569,9 +569,9 @@ def test_a_status_that_is_prose_is_left_out_and_counted(prose: str) -> None:
 
 @pytest.mark.parametrize("flag", [True, 1, "1", "true"], ids=repr)
 def test_a_snapshot_that_slipped_through_the_filter_is_no_vm_and_no_trouble(flag: object) -> None:
-    snapshot = VM | {"$key": 37, "is_snapshot": flag}
+    inventory = VM | {"$key": 37, "is_snapshot": flag}
 
-    reading = rows.vm_configs(body_of(snapshot, VM), PATH)
+    reading = rows.vm_configs(body_of(inventory, VM), PATH)
 
     assert [found.key for found in reading.rows] == [36]
     assert (reading.count, reading.skipped) == (1, 0)
@@ -580,7 +580,7 @@ def test_a_snapshot_that_slipped_through_the_filter_is_no_vm_and_no_trouble(flag
 def test_a_cloud_of_nothing_but_snapshots_has_no_vms_and_no_trouble() -> None:
     reading = rows.vm_configs(body_of(VM | {"is_snapshot": True, "machine": None}), PATH)
 
-    assert reading == Reading((), 0)
+    assert reading == TableRows((), 0)
 
 
 def test_snapshots_are_counted_here_even_if_the_filter_was_ignored() -> None:
@@ -1018,7 +1018,7 @@ def test_a_vm_of_a_service_is_the_platforms_however_that_is_written(service: obj
     assert vm(service=service).service is True
 
 
-def tags(*given: Any) -> Reading[Any]:
+def tags(*given: Any) -> TableRows[Any]:
     return rows.tags(body_of(*(TAG | {"$key": 7 + i} | row for i, row in enumerate(given))), PATH)
 
 

@@ -9,7 +9,7 @@ import stamina
 from pydantic import SecretStr
 
 from exporter.config.settings import APISettings, PollSettings, SystemSettings, TLSSettings
-from exporter.daemon.clients import CloudSettings, beats, connect, make_session
+from exporter.daemon.clients import ResolvedSystem, connect, make_session, table_schedules
 from exporter.errors import BadReplyError, ConfigError, UnauthorizedError, UnreachableError
 from exporter.polling.schedule import requests_per_hour
 from exporter.simulator import Simulator, found_world
@@ -27,39 +27,39 @@ async def reading(page_rows: int = 0) -> AsyncIterator[tuple[VergeOSSource, Simu
     clock = FakeClock(hurried=True)
     world = found_world(seed=1, vms=20, start=START.timestamp())
     async with (
-        Simulator(world=world, clock=clock) as cloud,
+        Simulator(world=world, clock=clock) as system,
         make_session(TLSSettings()) as session,
     ):
-        settings = CloudSettings(
-            SystemSettings(url=cloud.url, api_key=SecretStr(cloud.api_key)),
+        settings = ResolvedSystem(
+            SystemSettings(url=system.url, api_key=SecretStr(system.api_key)),
             PollSettings(),
             APISettings(page_rows=page_rows),
         )
         client = connect(settings, session, Telemetry().meter("cloud"), clock)
-        yield VergeOSSource(client, page_rows=page_rows), cloud
+        yield VergeOSSource(client, page_rows=page_rows), system
 
 
 async def test_every_table_is_one_request_whatever_its_size() -> None:
-    async with reading() as (source, cloud):
+    async with reading() as (source, system):
         for name in NAMES:
             assert (await source.read(name)).skipped == 0
 
-        assert len(cloud.requests) == len(NAMES)
+        assert len(system.requests) == len(NAMES)
 
 
 @pytest.mark.parametrize("page_rows", [1, 7, 20, 1000])
 async def test_pages_put_together_are_the_whole(page_rows: int) -> None:
-    async with reading() as (whole, cloud), reading(page_rows) as (paged, _):
-        cloud.world.catch_up()
+    async with reading() as (whole, system), reading(page_rows) as (paged, _):
+        system.world.catch_up()
         for name in ("vms", "machine_drives", "clusters", "vm_snapshots", "tags"):
             assert (await paged.read(name)).rows == (await whole.read(name)).rows
 
 
 async def test_a_page_that_fails_fails_the_whole() -> None:
     with stamina.set_testing(True, attempts=1):
-        async with reading(7) as (source, cloud):
+        async with reading(7) as (source, system):
             await source.read("vms")
-            cloud.faults.turn_on("reset", path="vms", probability=0.5)
+            system.faults.turn_on("reset", path="vms", probability=0.5)
 
             with pytest.raises(UnreachableError):
                 await read_often(source)
@@ -71,10 +71,10 @@ async def read_often(source: VergeOSSource) -> None:
 
 
 async def test_an_answer_that_is_the_last_one_again_is_the_very_same_rows() -> None:
-    async with reading() as (source, cloud):
+    async with reading() as (source, system):
         first = (await source.read("vms")).rows
         again = (await source.read("vms")).rows
-        cloud.world.renames(first[0].key, "another")
+        system.world.renames(first[0].key, "another")
         renamed = (await source.read("vms")).rows
 
         assert again is first
@@ -83,10 +83,10 @@ async def test_an_answer_that_is_the_last_one_again_is_the_very_same_rows() -> N
 
 
 async def test_tags_of_vms_are_told_from_all_others_where_the_filter_is_ignored() -> None:
-    async with reading() as (source, cloud):
-        world = cloud.world
+    async with reading() as (source, system):
+        world = system.world
         tag = world.tag_named("recovery", "auto")
-        world.members[9999] = Member(9999, tag, "nodes/1")
+        world.items[9999] = Member(9999, tag, "nodes/1")
         told = (await source.read("tags")).rows
         original = source._client.read
 
@@ -102,7 +102,7 @@ async def test_tags_of_vms_are_told_from_all_others_where_the_filter_is_ignored(
 
 
 def test_tags_are_on_the_schedule_only_where_they_are_wanted() -> None:
-    plain, tagged = beats(PollSettings()), beats(PollSettings(), tags=True)
+    plain, tagged = table_schedules(PollSettings()), table_schedules(PollSettings(), tags=True)
 
     assert requests_per_hour(plain) == 698
     assert tagged[: len(plain)] == plain
@@ -111,16 +111,16 @@ def test_tags_are_on_the_schedule_only_where_they_are_wanted() -> None:
 
 
 async def test_says_which_cloud_it_is() -> None:
-    async with reading() as (source, cloud):
+    async with reading() as (source, system):
         identity = (await source.read(IDENTITY)).rows
 
-        assert identity.cloud_name == cloud.world.cloud_name
+        assert identity.cloud_name == system.world.cloud_name
         assert identity.version.startswith("26.")
 
 
 async def test_a_cloud_that_hides_its_settings_is_read_all_the_same() -> None:
-    async with reading() as (source, cloud):
-        cloud.faults.turn_on("status", path="settings", code=403)
+    async with reading() as (source, system):
+        system.faults.turn_on("status", path="settings", code=403)
 
         identity = (await source.read(IDENTITY)).rows
 
@@ -131,23 +131,23 @@ async def test_a_cloud_that_hides_its_settings_is_read_all_the_same() -> None:
 @pytest.mark.parametrize("code", [500, 503])
 async def test_a_name_that_cannot_be_had_now_is_no_empty_name(code: int) -> None:
     with stamina.set_testing(True, attempts=1):
-        async with reading() as (source, cloud):
-            cloud.faults.turn_on("status", path="settings", code=code)
+        async with reading() as (source, system):
+            system.faults.turn_on("status", path="settings", code=code)
 
             with pytest.raises(BadReplyError):
                 await source.read(IDENTITY)
 
 
 async def test_a_row_that_vanishes_between_pages_hides_no_other() -> None:
-    async with reading(3) as (source, cloud):
+    async with reading(3) as (source, system):
         keys = [vm.key for vm in (await source.read("vms")).rows]
-        world, first = cloud.world, keys[0]
+        world, first = system.world, keys[0]
         world.operator_stops(first, graceful=False)
-        asked = len(cloud.requests)
+        asked = len(system.requests)
         original = source._client.read
 
         async def read(path: str, query: Mapping[str, str], *, endpoint: str) -> bytes:
-            if len(cloud.requests) == asked + 1:
+            if len(system.requests) == asked + 1:
                 world.advance(world.now + 60)
                 world.deletes(first)
             return await original(path, query, endpoint=endpoint)
@@ -160,13 +160,13 @@ async def test_a_row_that_vanishes_between_pages_hides_no_other() -> None:
 
 
 async def test_a_refused_key_is_told_by_the_first_request() -> None:
-    async with reading() as (source, cloud):
-        cloud.faults.turn_on("reject_key")
+    async with reading() as (source, system):
+        system.faults.turn_on("reject_key")
 
         with pytest.raises(UnauthorizedError):
             await source.read(IDENTITY)
 
-        assert len(cloud.requests) == 1
+        assert len(system.requests) == 1
 
 
 def test_a_ca_file_that_is_none_is_told_at_once(tmp_path: Path) -> None:

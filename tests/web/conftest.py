@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from exporter.web.reloadable_config import LiveWebConfig
+from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
 from tests.web.samples import HandClock
@@ -94,7 +94,7 @@ async def serve(clock: HandClock) -> AsyncIterator[Serve]:
             web_config: Path | None = None,
             telemetry_path: str = "/metrics",
         ) -> Site:
-            live = LiveWebConfig(web_config, clock) if web_config else None
+            live = ReloadableWebConfig(web_config, clock) if web_config else None
             scrapes: list[float] = []
             app = make_app(
                 pages or StubPages(),

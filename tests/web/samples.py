@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from exporter.model import Identity, SystemReport, TableReport, Trouble
+from exporter.model import Identity, RecentError, SystemReport, TableReport
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -52,28 +52,28 @@ def unread(name: str) -> TableReport:
     return table(name, success=None, fresh=False, seconds_ago=None, rows=None, skipped=None)
 
 
-def cloud(
+def system(
     name: str = "production",
     *,
     up: bool = True,
-    key_accepted: bool = True,
+    authenticated: bool = True,
     seconds_ago: float | None = 12,
     tables: tuple[TableReport, ...] | None = None,
     vms: dict[str, int] | None = None,
-    troubles: tuple[Trouble, ...] = (),
+    recent_errors: tuple[RecentError, ...] = (),
 ) -> SystemReport:
     return SystemReport(
         system_name=name,
         url="https://verge.example.net",
         identity=Identity(name, "26.1.2"),
         up=up,
-        key_accepted=key_accepted,
+        authenticated=authenticated,
         taken_at=None if seconds_ago is None else NOW - timedelta(seconds=seconds_ago),
         tables=(table(), table("machine_status")) if tables is None else tables,
-        vms_by_word={"running": 380, "stopped": 32} if vms is None else vms,
-        requests_left=612,
+        vms_by_status={"running": 380, "stopped": 32} if vms is None else vms,
+        requests_remaining=612,
         requests_per_hour=742,
-        troubles=troubles,
+        recent_errors=recent_errors,
     )
 
 
@@ -83,13 +83,13 @@ def waiting(name: str = "production") -> SystemReport:
         url="https://verge.example.net",
         identity=None,
         up=False,
-        key_accepted=True,
+        authenticated=True,
         taken_at=None,
         tables=(unread("vms"), unread("machine_status")),
-        vms_by_word={},
-        requests_left=850,
+        vms_by_status={},
+        requests_remaining=850,
         requests_per_hour=742,
-        troubles=(),
+        recent_errors=(),
     )
 
 
@@ -98,12 +98,14 @@ REFUSED_ERROR = "/api/v4/vms answered 401: the credentials are refused"
 
 def refused(name: str = "laboratory") -> SystemReport:
     lost = {"success": False, "fresh": False, "seconds_ago": 240, "error": REFUSED_ERROR}
-    return cloud(
+    return system(
         name,
         up=False,
-        key_accepted=False,
+        authenticated=False,
         seconds_ago=None,
         tables=(table("vms", **lost), table("machine_status", **lost)),  # type: ignore[arg-type]
         vms={},
-        troubles=(Trouble(NOW - timedelta(seconds=230), f"vms, machine_status: {REFUSED_ERROR}"),),
+        recent_errors=(
+            RecentError(NOW - timedelta(seconds=230), f"vms, machine_status: {REFUSED_ERROR}"),
+        ),
     )

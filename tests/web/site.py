@@ -9,8 +9,8 @@ from typing import NamedTuple
 from exporter.errors import ConfigError
 from exporter.exposition.formats import Format
 from exporter.model import SystemReport
-from exporter.web.reloadable_config import LiveWebConfig
-from tests.web.samples import cloud
+from exporter.web.reloadable_config import ReloadableWebConfig
+from tests.web.samples import system
 
 
 class StubPages:
@@ -35,7 +35,7 @@ class StubOverview:
         self._reports = reports
 
     def reports(self) -> Sequence[SystemReport]:
-        return self._reports or (cloud(),)
+        return self._reports or (system(),)
 
 
 class StubReload:
@@ -71,7 +71,7 @@ class Site:
     """
 
     def __init__(
-        self, port: int, live: LiveWebConfig | None, scrapes: list[float], *, tls: bool
+        self, port: int, live: ReloadableWebConfig | None, scrapes: list[float], *, tls: bool
     ) -> None:
         self.port = port
         self.live = live

@@ -16,19 +16,19 @@ import structlog
 from pydantic import SecretStr
 
 from exporter.errors import ConfigError, JournalError
-from exporter.recovery.model.commands import OrderKind
-from exporter.recovery.report.events import Line
+from exporter.recovery.model.commands import CommandKind
+from exporter.recovery.report.events import TimelineEvent
 from exporter.recovery.report.explain import Explanation
-from exporter.recovery.report.summary import Account
-from exporter.recovery.service import Desk
+from exporter.recovery.report.summary import RecoverySummary
+from exporter.recovery.service import RecoveryService
 from exporter.web.ports import AmbiguousNameError, Brief, Care, Given, UnknownNameError
 from exporter.web.recovery import BODY_BYTES
-from exporter.web.reloadable_config import LiveWebConfig
+from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
 from exporter.web.status import MOST_VMS
 from tests.recovery.archive import stage, told
-from tests.web.samples import NOW, HandClock, cloud
+from tests.web.samples import NOW, HandClock, system
 from tests.web.site import StubOverview, StubPages, StubReload
 
 TOKEN = "open-sesame"
@@ -37,13 +37,13 @@ ORDER = {"owner": "anna", "reason": "upgrade"}
 
 
 class StubDesk:
-    """A desk that remembers what it was asked."""
+    """A service that remembers what it was asked."""
 
     def __init__(self) -> None:
         self.asked: list[Any] = []
         self.error: Exception | None = None
         self.cares = [
-            Care(system="production", url="https://v", mode="shadow", posture="active",
+            Care(system="production", url="https://v", mode="shadow", readiness="active",
                  because="all is well", vms=12, states={"held": 30})
         ]  # fmt: skip
         self.found: list[Brief] = []
@@ -72,20 +72,26 @@ class StubDesk:
 
     async def log(
         self, vm: str | None = None, system: str | None = None, *, limit: int
-    ) -> Sequence[Line]:
+    ) -> Sequence[TimelineEvent]:
         self._note("log", vm, system, limit)
-        return [Line(time=NOW, system="production", vm="web-01", kind="change", text="a → b")]
+        return [
+            TimelineEvent(time=NOW, system="production", vm="web-01", kind="change", text="a → b")
+        ]
 
-    async def actions(self, system: str | None = None, *, limit: int) -> Sequence[Line]:
-        return [Line(time=NOW, system="production", vm="web-<1>", kind="action", text="started it")]
+    async def actions(self, system: str | None = None, *, limit: int) -> Sequence[TimelineEvent]:
+        return [
+            TimelineEvent(
+                time=NOW, system="production", vm="web-<1>", kind="action", text="started it"
+            )
+        ]
 
-    async def report(self, system: str | None = None, *, days: float) -> Sequence[Account]:
+    async def report(self, system: str | None = None, *, days: float) -> Sequence[RecoverySummary]:
         self._note("report", system, days)
-        return [Account(system="production", mode="shadow", since=NOW, until=NOW)]
+        return [RecoverySummary(system="production", mode="shadow", since=NOW, until=NOW)]
 
-    async def order(
+    async def command(
         self,
-        kind: OrderKind,
+        kind: CommandKind,
         *,
         owner: str,
         reason: str,
@@ -101,7 +107,7 @@ class StubDesk:
                 owner=owner,
                 reason=reason,
                 time=NOW,
-                posture="active",
+                readiness="active",
                 because="ready to act",
             )
         ]
@@ -146,7 +152,7 @@ async def daemon(clock: HandClock) -> AsyncIterator[Serving]:
     async with AsyncExitStack() as stack:
 
         async def start(
-            desk: Any = None,
+            service: Any = None,
             *,
             token: str | None = TOKEN,
             web_config: Path | None = None,
@@ -154,12 +160,12 @@ async def daemon(clock: HandClock) -> AsyncIterator[Serving]:
         ) -> Daemon:
             app = make_app(
                 StubPages(),
-                StubOverview(cloud()),
+                StubOverview(system()),
                 more.pop("reload", StubReload()),
                 clock=clock,
                 version="1",
-                web_config=LiveWebConfig(web_config, clock) if web_config else None,
-                desk=desk,
+                web_config=ReloadableWebConfig(web_config, clock) if web_config else None,
+                service=service,
                 recovery_token=SecretStr(token) if token is not None else None,
                 **more,
             )
@@ -174,20 +180,20 @@ async def daemon(clock: HandClock) -> AsyncIterator[Serving]:
 
 
 async def test_whoever_reads_the_metrics_may_ask(daemon: Serving) -> None:
-    desk = StubDesk()
-    site = await daemon(desk, token=None)
+    service = StubDesk()
+    site = await daemon(service, token=None)
 
     status = await site.get("/api/recovery")
 
     assert status.headers["Content-Type"] == "application/json"
     assert status.headers["Cache-Control"] == "no-store"
-    assert status.json["clouds"][0]["posture"] == "active"
+    assert status.json["systems"][0]["readiness"] == "active"
     assert (await site.get("/api/recovery/vms?all=1&system=x")).json == {"vms": []}
     assert (await site.get("/api/recovery/log?vm=web-01&limit=5")).json["lines"][0][
         "vm"
     ] == "web-01"
     assert (await site.get("/api/recovery/report?days=2")).json["accounts"][0]["mode"] == "shadow"
-    assert desk.asked == [
+    assert service.asked == [
         ("status", None),
         ("vms", "x", True),
         ("log", "web-01", None, 5),
@@ -199,8 +205,8 @@ async def test_whoever_reads_the_metrics_may_ask(daemon: Serving) -> None:
 async def test_any_name_can_be_asked_for(daemon: Serving, name: str) -> None:
     from yarl import URL
 
-    desk = StubDesk()
-    site = await daemon(desk)
+    service = StubDesk()
+    site = await daemon(service)
     quoted = "".join(f"%{byte:02X}" for byte in name.encode())
 
     async with site.http.get(
@@ -208,7 +214,7 @@ async def test_any_name_can_be_asked_for(daemon: Serving, name: str) -> None:
     ) as answer:
         assert answer.status == 200
         assert (await answer.json())["sentence"] == f"{name} is down."
-    assert desk.asked == [("explain", name, None, 7)]
+    assert service.asked == [("explain", name, None, 7)]
 
 
 @pytest.mark.parametrize(
@@ -243,9 +249,9 @@ async def test_a_question_that_makes_no_sense_is_told_why(
 async def test_what_cannot_be_answered_says_why(
     daemon: Serving, error: Exception, status: int
 ) -> None:
-    desk = StubDesk()
-    desk.error = error
-    site = await daemon(desk)
+    service = StubDesk()
+    service.error = error
+    site = await daemon(service)
 
     for answer in (await site.get("/api/recovery/explain/x"), await site.post("pause", **ORDER)):
         assert (answer.status, answer.json) == (status, {"error": str(error)})
@@ -258,21 +264,21 @@ async def test_without_a_desk_there_is_nothing_there(daemon: Serving) -> None:
     assert (await site.post("pause", **ORDER)).status == 404
 
 
-# Steering.
+# DaemonClient.
 
 
 @pytest.mark.parametrize("kind", ["pause", "resume", "disarm", "arm", "accept", "clear"])
 async def test_whoever_has_the_token_may_steer(daemon: Serving, kind: str) -> None:
-    desk = StubDesk()
-    site = await daemon(desk)
+    service = StubDesk()
+    site = await daemon(service)
     more = {"vm": "web-01"} if kind == "clear" else {}
 
     answer = await site.post(kind, **ORDER, system="production", **more)
 
     assert answer.status == 200
-    assert answer.json["orders"][0]["kind"] == kind
+    assert answer.json["commands"][0]["kind"] == kind
     seconds = 14_400 if kind == "pause" else None
-    assert desk.asked == [(kind, "anna", "upgrade", seconds, more.get("vm"), "production")]
+    assert service.asked == [(kind, "anna", "upgrade", seconds, more.get("vm"), "production")]
 
 
 @pytest.mark.parametrize(
@@ -288,8 +294,8 @@ async def test_whoever_has_the_token_may_steer(daemon: Serving, kind: str) -> No
     ],
 )
 async def test_without_the_token_nobody_may(daemon: Serving, headers: dict[str, str]) -> None:
-    desk = StubDesk()
-    site = await daemon(desk)
+    service = StubDesk()
+    site = await daemon(service)
 
     answer = await site.post("disarm", headers, **ORDER)
 
@@ -297,7 +303,7 @@ async def test_without_the_token_nobody_may(daemon: Serving, headers: dict[str, 
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     assert answer.json["error"].startswith("the token is missing or wrong")
     assert TOKEN not in answer.text
-    assert desk.asked == []
+    assert service.asked == []
 
 
 @pytest.mark.parametrize("token", [None, ""])
@@ -305,14 +311,14 @@ async def test_without_the_token_nobody_may(daemon: Serving, headers: dict[str, 
 async def test_where_there_is_no_token_nobody_may_and_it_says_what_to_set(
     daemon: Serving, token: str | None, headers: dict[str, str]
 ) -> None:
-    desk = StubDesk()
-    site = await daemon(desk, token=token)
+    service = StubDesk()
+    site = await daemon(service, token=token)
 
     answer = await site.post("pause", headers, **ORDER)
 
     assert answer.status == 403
     assert "recovery.token" in answer.json["error"]
-    assert desk.asked == []
+    assert service.asked == []
 
 
 @pytest.mark.parametrize(
@@ -339,13 +345,13 @@ async def test_where_there_is_no_token_nobody_may_and_it_says_what_to_set(
 async def test_an_order_that_is_not_whole_is_refused(
     daemon: Serving, kind: str, body: dict[str, Any], says: str
 ) -> None:
-    desk = StubDesk()
+    service = StubDesk()
 
-    answer = await (await daemon(desk)).post(kind, **body)
+    answer = await (await daemon(service)).post(kind, **body)
 
     assert answer.status == 400
     assert says in answer.json["error"]
-    assert desk.asked == []
+    assert service.asked == []
 
 
 @pytest.mark.parametrize("seconds", [1, 86_400])
@@ -380,14 +386,14 @@ async def test_only_json_of_a_sensible_length_is_read(
     status: int,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    desk = StubDesk()
-    site = await daemon(desk)
+    service = StubDesk()
+    site = await daemon(service)
 
     answer = await site.send("/api/recovery/pause", data, **BEARER, **headers)
 
     assert answer.status == status
     assert answer.json["error"]
-    assert desk.asked == []
+    assert service.asked == []
     assert caplog.records == []
 
 
@@ -404,13 +410,13 @@ async def test_only_json_of_a_sensible_length_is_read(
 async def test_a_page_of_another_site_may_neither_steer_nor_reload(
     daemon: Serving, headers: dict[str, str]
 ) -> None:
-    desk, reload = StubDesk(), StubReload()
-    site = await daemon(desk, reload=reload)
+    service, reload = StubDesk(), StubReload()
+    site = await daemon(service, reload=reload)
 
     steered = await site.post("disarm", {**BEARER, **headers}, **ORDER)
     reloaded = await site.send("/-/reload", b"", **headers)
 
-    assert (steered.status, desk.asked) == (403, [])
+    assert (steered.status, service.asked) == (403, [])
     assert (reloaded.status, reload.calls) == (403, 0)
 
 
@@ -455,17 +461,17 @@ async def test_with_a_password_the_token_has_a_header_of_its_own(
 
 
 async def test_looking_never_steers(daemon: Serving) -> None:
-    desk = StubDesk()
-    site = await daemon(desk)
+    service = StubDesk()
+    site = await daemon(service)
 
     assert (await site.get("/api/recovery/pause", **BEARER)).status == 405
-    assert desk.asked == []
+    assert service.asked == []
 
 
 async def test_the_token_is_in_no_log(daemon: Serving) -> None:
-    desk = StubDesk()
-    desk.error = ZeroDivisionError("a bug")
-    site = await daemon(desk)
+    service = StubDesk()
+    service.error = ZeroDivisionError("a bug")
+    site = await daemon(service)
 
     with structlog.testing.capture_logs() as logs:
         answer = await site.post("pause", **ORDER)
@@ -486,13 +492,13 @@ def test_metrics_cannot_be_where_recovery_is(path: str, clock: HandClock) -> Non
 
 
 async def test_the_status_page_shows_recovery_where_it_is_on(daemon: Serving) -> None:
-    desk = StubDesk()
-    desk.found = [
+    service = StubDesk()
+    service.found = [
         Brief(system="production", vm="web-01", vm_key=1, uuid="u", state="held",
               sentence=f"web-{n} stopped & <b>nobody</b> asked for it.")
         for n in range(30)
     ]  # fmt: skip
-    page = (await (await daemon(desk)).get("/")).text
+    page = (await (await daemon(service)).get("/")).text
 
     assert "mode shadow, 12 VMs looked after" in page
     assert "web-0 stopped &amp; &lt;b&gt;nobody&lt;/b&gt;" in page
@@ -502,21 +508,30 @@ async def test_the_status_page_shows_recovery_where_it_is_on(daemon: Serving) ->
 
 
 async def test_what_is_no_trouble_is_not_shown_as_one(daemon: Serving) -> None:
-    desk = StubDesk()
-    desk.found = [
-        Brief(system="production", vm="db-01", vm_key=1, uuid="u", state=state, sentence="Quiet.")
-        for state in ("intended", "baseline", "healthy")
+    service = StubDesk()
+    service.found = [
+        Brief(
+            system="production",
+            vm="db-01",
+            vm_key=1,
+            uuid="u",
+            state=state,
+            sentence="MaintenanceWindowSettings.",
+        )
+        for state in ("stopped", "baseline", "healthy")
     ]
 
-    page = await (await daemon(desk)).get("/")
+    page = await (await daemon(service)).get("/")
 
     assert page.status == 200
-    assert "Quiet." not in page.text
+    assert "MaintenanceWindowSettings." not in page.text
 
 
 async def test_a_cloud_that_goes_while_the_page_is_made_is_left_out(daemon: Serving) -> None:
     class Hurried(StubDesk):
-        async def actions(self, system: str | None = None, *, limit: int) -> Sequence[Line]:
+        async def actions(
+            self, system: str | None = None, *, limit: int
+        ) -> Sequence[TimelineEvent]:
             raise UnknownNameError("no cloud is called production")
 
     page = await (await daemon(Hurried())).get("/")
@@ -545,18 +560,20 @@ async def test_an_order_goes_from_the_socket_into_the_journal(
     theatre.world.crash("web-01")
     theatre.let_pass(100)
     journal = await told(theatre, tmp_path / "state")
-    desk = Desk(lambda: {"production": theatre.recovery}, lambda: journal, theatre.clock)
-    site = await daemon(desk)
+    service = RecoveryService(
+        lambda: {"production": theatre.recovery}, lambda: journal, theatre.clock
+    )
+    site = await daemon(service)
 
     paused = await site.post("pause", **ORDER, seconds=600)
     theatre.book.broken = "the journal is full"
     disarmed = await site.post("disarm", **ORDER)
 
-    assert paused.json["orders"][0]["seconds"] == 600
-    assert [one.kind for one in theatre.book.orders] == ["pause"]
+    assert paused.json["commands"][0]["seconds"] == 600
+    assert [one.kind for one in theatre.book.commands] == ["pause"]
     assert (disarmed.status, "is not in force" in disarmed.json["error"]) == (503, True)
-    assert theatre.recovery.orders.disarm is None
-    assert (await site.get("/api/recovery")).json["clouds"][0]["paused"]["owner"] == "anna"
+    assert theatre.recovery.commands.disarm is None
+    assert (await site.get("/api/recovery")).json["systems"][0]["paused"]["owner"] == "anna"
     explained = (await site.get("/api/recovery/explain/web-01")).json
     assert "Vergewatch started it at 00:11:20" in explained["sentence"]
     assert "web-01: started it (intent 1): confirmed, it is up" in (await site.get("/")).text

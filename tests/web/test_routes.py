@@ -14,7 +14,7 @@ from exporter.web import routes
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
 from tests.web.conftest import Serve
-from tests.web.samples import HandClock, cloud, refused, waiting
+from tests.web.samples import HandClock, refused, system, waiting
 from tests.web.site import BrokenPages, Site, StubOverview, StubPages, StubReload
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,*/*;q=0.1"
@@ -138,7 +138,7 @@ async def test_healthy_means_alive(serve: Serve) -> None:
 
 
 async def test_one_cloud_that_is_up_is_enough_to_be_ready(serve: Serve) -> None:
-    site = await serve(overview=StubOverview(cloud(), refused()))
+    site = await serve(overview=StubOverview(system(), refused()))
 
     reply = await site.ask("/-/ready")
 

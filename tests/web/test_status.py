@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.model import SystemReport, Trouble
+from exporter.model import RecentError, SystemReport
 from exporter.web.health import State, reason_of, state_of
 from exporter.web.status import CONTENT_SECURITY_POLICY, render_status
 from exporter.web.wording import ago, ago_short, duration
-from tests.web.samples import NOW, REFUSED_ERROR, cloud, refused, table, unread, waiting
+from tests.web.samples import NOW, REFUSED_ERROR, refused, system, table, unread, waiting
 
 
 def page(*reports: SystemReport, telemetry_path: str = "/metrics") -> str:
@@ -51,7 +51,7 @@ def text_of(html: str) -> str:
 
 
 def test_a_healthy_cloud_says_what_it_is_and_how_old_the_picture_is() -> None:
-    text = text_of(page(cloud()))
+    text = text_of(page(system()))
 
     assert "Vergewatch 1.2.3" in text
     assert "1 cloud up, 412 VMs." in text
@@ -88,7 +88,7 @@ def test_no_cloud_is_a_page_too() -> None:
 
 
 def test_a_refused_key_is_told_once_with_its_reason_and_stays_among_the_troubles() -> None:
-    text = text_of(page(cloud(), refused()))
+    text = text_of(page(system(), refused()))
 
     assert "1 of 2 clouds up, 412 VMs." in text
     assert "laboratory key refused" in text
@@ -97,7 +97,7 @@ def test_a_refused_key_is_told_once_with_its_reason_and_stays_among_the_troubles
 
 
 def test_twenty_clouds_fold_the_tables_of_those_that_are_well() -> None:
-    reports = [cloud(f"cloud-{number}") for number in range(19)]
+    reports = [system(f"cloud-{number}") for number in range(19)]
 
     html = page(*reports, refused())
 
@@ -106,7 +106,7 @@ def test_twenty_clouds_fold_the_tables_of_those_that_are_well() -> None:
 
 
 def test_one_vm_in_error_among_thousands_is_seen() -> None:
-    html = page(cloud(vms={"running": 9_999, "error": 1}))
+    html = page(system(vms={"running": 9_999, "error": 1}))
 
     widths = [float(width) for width in re.findall(r'<rect [^>]*width="([\d.]+)"', html)]
     assert sum(widths) == pytest.approx(1000)
@@ -114,13 +114,13 @@ def test_one_vm_in_error_among_thousands_is_seen() -> None:
 
 
 def test_a_status_new_to_us_is_shown_as_it_is() -> None:
-    html = page(cloud(vms={"levitating": 2}))
+    html = page(system(vms={"levitating": 2}))
 
     assert '<li class="warn"><bdi>levitating</bdi> <b>2</b></li>' in html
 
 
 def test_no_vms_at_all_is_said() -> None:
-    assert "0 VMs" in text_of(page(cloud(vms={})))
+    assert "0 VMs" in text_of(page(system(vms={})))
 
 
 @pytest.mark.parametrize(
@@ -128,11 +128,11 @@ def test_no_vms_at_all_is_said() -> None:
     ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }}", "a&amp;b", "'"],
 )
 def test_names_are_text_and_nothing_else(name: str) -> None:
-    report = cloud(
+    report = system(
         name,
         vms={name: 1},
         tables=(table(name, success=False, error=name),),
-        troubles=(Trouble(NOW, name),),
+        recent_errors=(RecentError(NOW, name),),
     )
 
     parsed = Text(page(report))
@@ -143,19 +143,19 @@ def test_names_are_text_and_nothing_else(name: str) -> None:
 
 
 def test_a_name_from_right_to_left_keeps_its_direction_to_itself() -> None:
-    assert "<bdi>سحابة</bdi>" in page(cloud("سحابة"))
+    assert "<bdi>سحابة</bdi>" in page(system("سحابة"))
 
 
 @settings(max_examples=25)
 @given(st.text(), st.dictionaries(st.text(), st.integers(0, 10**9)), st.text())
 def test_any_name_makes_a_page(name: str, vms: dict[str, int], error: str) -> None:
-    report = cloud(name, vms=vms, tables=(table(name, success=False, error=error),))
+    report = system(name, vms=vms, tables=(table(name, success=False, error=error),))
 
     assert page(report).endswith("</html>")
 
 
 def test_nothing_is_fetched_from_elsewhere_and_nothing_runs() -> None:
-    html = page(cloud(), refused(), waiting())
+    html = page(system(), refused(), waiting())
 
     assert "<script" not in html
     assert " style=" not in html
@@ -178,21 +178,23 @@ def test_the_policy_allows_exactly_the_style_of_the_page() -> None:
 @pytest.mark.parametrize(
     ("report", "state", "reason"),
     [
-        (cloud(), State.UP, ""),
+        (system(), State.UP, ""),
         (waiting(), State.WAITING, ""),
-        (cloud(up=False, tables=(table(), unread("disks"))), State.WAITING, ""),
+        (system(up=False, tables=(table(), unread("disks"))), State.WAITING, ""),
         (
-            cloud(up=False, tables=(table(success=False, seconds_ago=300, error="vms timed out"),)),
+            system(
+                up=False, tables=(table(success=False, seconds_ago=300, error="vms timed out"),)
+            ),
             State.STALE,
             "last good answer 5 minutes ago; vms timed out",
         ),
         (
-            cloud(up=False, tables=(table(success=False, seconds_ago=None, error="vms refused"),)),
+            system(up=False, tables=(table(success=False, seconds_ago=None, error="vms refused"),)),
             State.UNREACHED,
             "vms refused",
         ),
         (refused(), State.REFUSED, REFUSED_ERROR),
-        (cloud(key_accepted=False), State.REFUSED, ""),
+        (system(authenticated=False), State.REFUSED, ""),
     ],
 )
 def test_every_cloud_is_in_one_state(report: SystemReport, state: State, reason: str) -> None:

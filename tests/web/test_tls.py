@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from exporter.errors import ConfigError
-from exporter.web.reloadable_config import LiveWebConfig
+from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.tls import FollowingContext
 from tests.web.conftest import Certificates, Chain, Serve
 from tests.web.samples import HandClock
@@ -284,7 +284,7 @@ async def test_tls_is_not_switched_off_by_an_edit(
 
 def test_a_reload_on_demand_raises_what_is_wrong(folder: Path, clock: HandClock) -> None:
     file = write(folder)
-    live = LiveWebConfig(file, clock)
+    live = ReloadableWebConfig(file, clock)
     file.write_text("nonsense")
 
     with pytest.raises(ConfigError, match="must be a mapping"):
@@ -324,7 +324,7 @@ def test_a_certificate_that_cannot_be_used_is_named(
     file = write(folder, **extra)
 
     with pytest.raises(ConfigError) as caught:
-        LiveWebConfig(file, clock)
+        ReloadableWebConfig(file, clock)
 
     assert str(caught.value).startswith(f"{file}: tls_server_config: ")
     assert complaint.format(folder) in str(caught.value)

@@ -19,7 +19,7 @@ CHECK = Step(
 )
 LOGS = Step("Read the daemon's log.", command="journalctl -u vergewatch --since -1h")
 OF_DAEMON = "Vergewatch at {{ $labels.instance }}"
-KNOWN_AGE = "vergewatch_snapshot_timestamp_seconds"
+KNOWN_AGE = "vergewatch_inventory_timestamp_seconds"
 LAG = "vergewatch_event_loop_lag_seconds"
 
 
@@ -97,7 +97,7 @@ def _absent(t: Thresholds) -> Alert:
                 "Put the target back into `scrape_configs`.",
                 (
                     f"If your job is not called `{t.job}`: give it that name, or replace the "
-                    "name in `alerts/tools.alert_rules.yml`."
+                    "name in `alerts/exporter.rules.yml`."
                 ),
             ),
             noise="A Prometheus that loads these rules without being the one that scrapes us.",
@@ -141,7 +141,7 @@ def _restarting(t: Thresholds) -> Alert:
 
 def _blind(t: Thresholds) -> Alert:
     return Alert(
-        name="VergeCloudBlind",
+        name="VergeSystemDataStale",
         severity=Severity.CRITICAL,
         layer=Layer.SYSTEM,
         identity=SYSTEM,
@@ -149,12 +149,12 @@ def _blind(t: Thresholds) -> Alert:
 {by(SYSTEM, "vergewatch_up")} == 0
 or
 time() - {by(SYSTEM, KNOWN_AGE)} > {t.snapshot_age_seconds:.15g}""",
-        wait_seconds=t.blind_seconds,
+        wait_seconds=t.outage_seconds,
         linger_seconds=t.mute_linger_seconds,
         summary="A cloud cannot be seen.",
         description="Vergewatch has had no picture of cloud {{ $labels.system_name }} for more "
-        f"than {duration(t.blind_seconds)}."
-        "{{ with printf `time() - vergewatch_snapshot_timestamp_seconds{system_name=%q}` "
+        f"than {duration(t.outage_seconds)}."
+        "{{ with printf `time() - vergewatch_inventory_timestamp_seconds{system_name=%q}` "
         "$labels.system_name | query }} The last one is {{ . | first | value | humanizeDuration }} "
         "old.{{ end }} What happens to its VMs is not known, and recovery holds.",
         dashboard=EXPORTER_PAGE,
@@ -186,11 +186,11 @@ time() - {by(SYSTEM, KNOWN_AGE)} > {t.snapshot_age_seconds:.15g}""",
 
 def _refused(t: Thresholds) -> Alert:
     return Alert(
-        name="VergeKeyRefused",
+        name="VergeAuthenticationFailed",
         severity=Severity.CRITICAL,
         layer=Layer.SYSTEM,
         identity=SYSTEM,
-        expr=f"{by(SYSTEM, 'vergewatch_key_accepted')} == 0",
+        expr=f"{by(SYSTEM, 'vergewatch_authenticated')} == 0",
         linger_seconds=t.mute_linger_seconds,
         summary="VergeOS refuses our credentials.",
         description=f"The API of {OF_SYSTEM} refuses our key or password. Nothing is asked for "
@@ -204,7 +204,7 @@ def _refused(t: Thresholds) -> Alert:
             steps=(
                 LOGS,
                 Step("Does another of our clouds have the same trouble?",
-                     promql="vergewatch_key_accepted == 0"),
+                     promql="vergewatch_authenticated == 0"),
                 Step("In VergeOS: does the key exist, has it expired, is its user enabled, may it "
                      "come from this address?"),
             ),
@@ -291,12 +291,12 @@ def _skipped(t: Thresholds) -> Alert:
 
 def _budget(t: Thresholds) -> Alert:
     return Alert(
-        name="VergeBudgetNearlySpent",
+        name="VergeAPIBudgetLow",
         severity=Severity.WARNING,
         layer=Layer.SYSTEM,
         identity=SYSTEM,
         expr=f"""\
-{by(SYSTEM, "vergewatch_api_requests_left")}
+{by(SYSTEM, "vergewatch_api_requests_remaining")}
 < {ON_SYSTEM}
 {t.budget_left_ratio} * {by(SYSTEM, "vergewatch_api_requests_planned")}""",
         wait_seconds=t.budget_seconds,
@@ -317,7 +317,7 @@ def _budget(t: Thresholds) -> Alert:
                 Step("See what is retried.",
                      promql="sum by (system_name, endpoint) "
                      "(increase(vergewatch_api_retries_total[1h]))"),
-                Step("See how much is left.", promql="vergewatch_api_requests_left"),
+                Step("See how much is left.", promql="vergewatch_api_requests_remaining"),
             ),
             automation="Polling slows down by itself; what recovery needs is kept apart.",
             mitigation=(
@@ -355,16 +355,16 @@ def _stalling(t: Thresholds) -> Alert:
             meaning="The process does not get to run when it wants to: too little CPU, swapping, "
             "or work that takes too long at a time.",
             impact="Scrapes are slow, and pictures are dated less exactly. Recovery does not "
-            "believe a reading that took too long.",
+            "check_inventory a reading that took too long.",
             steps=(
                 Step("How much CPU does it use?", promql="rate(process_cpu_seconds_total[5m])"),
                 Step("Is its machine short of CPU?", command="cat /proc/pressure/cpu"),
-                Step("How long do drawings take?", promql="vergewatch_draw_duration_seconds"),
+                Step("How long do drawings take?", promql="vergewatch_render_duration_seconds"),
             ),
             automation="systemd's watchdog restarts a loop that hangs altogether.",
             mitigation=(
                 "Give it more CPU, or fewer neighbours.",
-                "Watch fewer clouds with one process.",
+                "Poller fewer clouds with one process.",
             ),
             noise="A machine that is suspended for backups.",
         ),

@@ -22,14 +22,14 @@ def inhibitions(alerts: Sequence[Alert]) -> tuple[Inhibition, ...]:
     seen = (*of_vms, *_notifying(alerts, Layer.NODE))
     return (
         Inhibition(
-            ("VergeCloudBlind", "VergeKeyRefused"),
+            ("VergeSystemDataStale", "VergeAuthenticationFailed"),
             (*seen, "VergeTableFailing", "VergeRecoveryNotReady"),
             ("system_name",),
             "Of a cloud that is not seen, nothing is known.",
         ),
         Inhibition(
-            ("VergeKeyRefused",),
-            ("VergeCloudBlind",),
+            ("VergeAuthenticationFailed",),
+            ("VergeSystemDataStale",),
             ("system_name",),
             "Who is not let in sees nothing.",
         ),
@@ -40,7 +40,7 @@ def inhibitions(alerts: Sequence[Alert]) -> tuple[Inhibition, ...]:
             "VergeOS is starting the VMs of a dead node elsewhere; the node's alert is out.",
         ),
         Inhibition(
-            ("VergeRecoveryStorm",),
+            ("VergeRecoveryCircuitBreakerOpen",),
             ("VergeRecoveryFailed", "VergeRecoveryHeldTooLong", "VergeRecoveryUnknownTooLong"),
             ("system_name",),
             "In a storm single recoveries do not matter.",

@@ -129,7 +129,7 @@ def _quarantined(t: Thresholds) -> Alert:
                 "If nobody needs it: the tag `recovery/ignore`.",
             ),
             noise="None is known. If the budget is too small for a VM that dies often and is "
-            "wanted so, see `recovery.limits.most_per_hour` and its siblings.",
+            "wanted so, see `recovery.limits.max_per_hour` and its siblings.",
         ),
     )  # fmt: skip
 
@@ -214,7 +214,7 @@ def _held(t: Thresholds) -> Alert:
 count by (system_name) (
   {by(VM, f'vergewatch_recovery_vm_state_info{{{ENROLLED},state="held"}}')}
   and {ON_VM} (time() - {STATE_SINCE} > {t.held_seconds:.15g})
-  and {ON_SYSTEM} vergewatch_recovery_info{{mode="enforce", posture=~"active|clearing"}}
+  and {ON_SYSTEM} vergewatch_recovery_info{{mode="enforce", readiness=~"active|clearing"}}
 ) > 0""",
         wait_seconds=60,
         linger_seconds=t.mute_linger_seconds,
@@ -294,12 +294,12 @@ count by (system_name) (
 
 def _storm(t: Thresholds) -> Alert:
     return Alert(
-        name="VergeRecoveryStorm",
+        name="VergeRecoveryCircuitBreakerOpen",
         severity=Severity.CRITICAL,
         layer=Layer.RECOVERY,
         identity=SYSTEM,
         expr=_posture("storm|clearing"),
-        wait_seconds=t.storm_seconds,
+        wait_seconds=t.breaker_open_seconds,
         linger_seconds=t.mute_linger_seconds,
         summary="Too many VMs are down at once, so recovery holds.",
         description=f"So many VMs of {OF_SYSTEM} went down at once that recovery, where it may "
@@ -332,14 +332,14 @@ def _storm(t: Thresholds) -> Alert:
                 "After a warm-up VMs are started one at a time; `disarm` stops that."),
             ),
             noise="Many VMs that were stopped at once in a way that no log tells. A lab where that "
-            "is daily business needs no recovery, or a larger `recovery.limits.storm_least`.",
+            "is daily business needs no recovery, or a larger `recovery.limits.breaker_min_vms`.",
         ),
     )  # fmt: skip
 
 
 def _broken(t: Thresholds) -> Alert:
     return Alert(
-        name="VergeRecoveryBroken",
+        name="VergeRecoveryInternalError",
         severity=Severity.CRITICAL,
         layer=Layer.RECOVERY,
         identity=SYSTEM,
@@ -417,14 +417,14 @@ def _not_ready(t: Thresholds) -> Alert:
         expr=f"""\
 {by(SYSTEM, "vergewatch_recovery_ready")} == 0
 and {ON_SYSTEM} vergewatch_recovery_info{{\
-mode="enforce", posture=~"degraded|warming_up|active|clearing"}}""",
+mode="enforce", readiness=~"degraded|warming_up|active|clearing"}}""",
         wait_seconds=t.not_ready_seconds,
         linger_seconds=t.muted_linger_seconds,
         summary="Recovery does not get ready to act.",
         description=f"Recovery of {OF_SYSTEM} is to act, and has not been ready for more than "
         f"{duration(t.not_ready_seconds)}."
         "{{ with printf `vergewatch_recovery_info{system_name=%q}` $labels.system_name | query }} "
-        'It is {{ . | first | label "posture" }}.{{ end }}',
+        'It is {{ . | first | label "readiness" }}.{{ end }}',
         dashboard=RECOVERY_PAGE,
         quiet="A warm-up takes ten minutes; this is three of them. Silent in shadow mode, and "
         "where a pause, a disarming, a storm or a bug is the reason.",
@@ -436,7 +436,7 @@ mode="enforce", posture=~"degraded|warming_up|active|clearing"}}""",
                 STATUS,
                 Step("See which readings were not believed, and why.",
                      promql="sum by (system_name, reason) "
-                     "(increase(vergewatch_recovery_invalid_pictures_total[1h]))"),
+                     "(increase(vergewatch_recovery_rejected_inventories_total[1h]))"),
                 Step("Does the clock jump?", promql="vergewatch_recovery_clock_jumps_total"),
                 Step("Are readings slow?", promql="vergewatch_table_duration_seconds"),
             ),
@@ -585,6 +585,4 @@ def _clock_jumps(t: Thresholds) -> Alert:
 
 def _posture(words: str) -> str:
     match = "=~" if "|" in words else "="
-    return (
-        f"{by(SYSTEM, f'vergewatch_recovery_info{{posture{match}{chr(34)}{words}{chr(34)}}}')} == 1"
-    )
+    return f"{by(SYSTEM, f'vergewatch_recovery_info{{readiness{match}{chr(34)}{words}{chr(34)}}}')} == 1"

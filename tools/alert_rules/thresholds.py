@@ -23,7 +23,7 @@ class Thresholds:
     mute_linger_seconds: float = 2 * MINUTE
     """Of alerts that mute others; bridges a restart of ours."""
     muted_linger_seconds: float = 4 * MINUTE
-    """Of alerts that others mute: longer than `mute_linger_seconds` and than `blind_seconds`."""
+    """Of alerts that others mute: longer than `mute_linger_seconds` and than `outage_seconds`."""
 
     # VMs.
     vm_down_seconds: float = 5 * MINUTE
@@ -75,7 +75,7 @@ class Thresholds:
     """An action is given 2 to 5 minutes to show."""
     held_seconds: float = 15 * MINUTE
     unknown_seconds: float = 30 * MINUTE
-    storm_seconds: float = MINUTE
+    breaker_open_seconds: float = MINUTE
     disarmed_seconds: float = 4 * HOUR
     paused_seconds: float = 5 * HOUR
     """A pause lasts 4 hours unless its owner said otherwise."""
@@ -93,7 +93,7 @@ class Thresholds:
     exporter_restarts: int = 4
     exporter_restart_window_seconds: float = HOUR
     exporter_restart_linger_seconds: float = 15 * MINUTE
-    blind_seconds: float = 2 * MINUTE
+    outage_seconds: float = 2 * MINUTE
     """On top of the 60 s after which a picture is not shown any more."""
     snapshot_age_seconds: float = 10 * MINUTE
     table_seconds: float = 5 * MINUTE

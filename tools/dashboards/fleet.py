@@ -80,7 +80,7 @@ def page() -> Page:
     """Return the page on the whole fleet."""
     return Page(
         uid="vergewatch-fleet",
-        title="Fleet",
+        title="SystemManager",
         description="All VMs of all clouds: what is wrong first, then how the rest is doing.",
         variables=(datasource(), systems(), clusters()),
         marks=(recovery_actions(EVERY_SYSTEM), alerts()),

@@ -47,7 +47,7 @@ def page() -> Page:
         variables=(datasource(), systems()),
         marks=(alerts(),),
         sections=(
-            Section(0, "", [*_numbers(), _clouds()]),
+            Section(0, "", [*_numbers(), _systems()]),
             Section(20, "Tables of VergeOS", [_tables(), _table_bands(), _table_times()]),
             Section(30, "Requests to VergeOS", _requests()),
             Section(40, "The process", _process()),
@@ -85,14 +85,14 @@ def _numbers() -> list[Panel]:
             empty="no cloud",
         ),
         number(
-            of(3, "Key", "key_accepted", width=3, height=4),
-            now(f"min({every('key_accepted')})"),
+            of(3, "Key", "authenticated", width=3, height=4),
+            now(f"min({every('authenticated')})"),
             texts=yes_no(("Accepted", GREEN), ("Refused", RED)),
             empty="not known",
         ),
         number(
-            of(4, "Age of the picture", "snapshot_timestamp_seconds", width=3, height=4),
-            now(f"max(time() - {every('snapshot_timestamp_seconds')})"),
+            of(4, "Age of the picture", "inventory_timestamp_seconds", width=3, height=4),
+            now(f"max(time() - {every('inventory_timestamp_seconds')})"),
             unit=SECONDS,
             decimals=0,
             steps=[(60, ORANGE), (THRESHOLDS.snapshot_age_seconds, RED)],
@@ -110,8 +110,8 @@ def _numbers() -> list[Panel]:
             steps=[(1, ORANGE)],
         ),
         number(
-            of(6, "Budget left", "api_requests_left", width=3, height=4),
-            now(f"min({every('api_requests_left')})"),
+            of(6, "Budget left", "api_requests_remaining", width=3, height=4),
+            now(f"min({every('api_requests_remaining')})"),
             base=RED,
             steps=[(50, ORANGE), (150, GREEN)],
             empty="not known",
@@ -130,17 +130,17 @@ def _numbers() -> list[Panel]:
     ]
 
 
-def _clouds() -> Panel:
+def _systems() -> Panel:
     by = "by (system_name)"
     return rows(
         of(9, "Clouds", "Each cloud that is watched.", width=24, height=5),
         [
             now(f"max by (system_name, cloud_name, version) ({every('system_info')})"),
             now(f"max {by} ({every('up')})"),
-            now(f"max {by} ({every('key_accepted')})"),
-            now(f"max {by} (time() - {every('snapshot_timestamp_seconds')})"),
+            now(f"max {by} ({every('authenticated')})"),
+            now(f"max {by} (time() - {every('inventory_timestamp_seconds')})"),
             now(f"max {by} ({every('api_requests_planned')})"),
-            now(f"max {by} ({every('api_requests_left')})"),
+            now(f"max {by} ({every('api_requests_remaining')})"),
             now(f"max {by} ({every('vm_snapshots')})"),
             now(f"max {by} ({every('duplicate_series')})"),
         ],
@@ -270,7 +270,7 @@ def _requests() -> list[Panel]:
             ),
             [
                 Query(
-                    f"min by (system_name) ({every('api_requests_left')})",
+                    f"min by (system_name) ({every('api_requests_remaining')})",
                     "{{system_name}}: left",
                 ),
                 Query(
@@ -353,8 +353,12 @@ def _process() -> list[Panel]:
             unit=SECONDS,
         ),
         graph(
-            of(43, "Time to draw the pages", "draw_duration_seconds", width=8),
-            [Query(f"max by (system_name) ({every('draw_duration_seconds')})", "{{system_name}}")],
+            of(43, "Time to draw the pages", "render_duration_seconds", width=8),
+            [
+                Query(
+                    f"max by (system_name) ({every('render_duration_seconds')})", "{{system_name}}"
+                )
+            ],
             unit=SECONDS,
         ),
         graph(

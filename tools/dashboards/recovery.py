@@ -28,7 +28,7 @@ from tools.dashboards.panels import (
     yes_no,
 )
 from tools.dashboards.queries import EVERY_SYSTEM, in_range, or_zero, per_step, series
-from tools.dashboards.variables import cared_vms, datasource, systems
+from tools.dashboards.variables import datasource, recovery_vms, systems
 from tools.dashboards.words import (
     BLUE,
     CALM_STATES,
@@ -59,7 +59,7 @@ def page() -> Page:
         title="Recovery",
         description="What recovery thinks, decides and does. Its full account is in its journal: "
         "vergewatch recovery log.",
-        variables=(datasource(), systems(), cared_vms()),
+        variables=(datasource(), systems(), recovery_vms()),
         marks=(recovery_actions(EVERY_SYSTEM, THESE_VMS), alerts(EVERY_SYSTEM)),
         sections=(
             Section(0, "", [*_numbers(), _postures(), _needs_a_person(), _budgets()]),
@@ -118,8 +118,8 @@ def _numbers() -> list[Panel]:
             base=BLUE,
         ),
         number(
-            of(5, "Under way", "recovery_open_intents", width=3, height=4),
-            now(f"sum({series('recovery_open_intents', EVERY_SYSTEM)})"),
+            of(5, "Under way", "recovery_open_actions", width=3, height=4),
+            now(f"sum({series('recovery_open_actions', EVERY_SYSTEM)})"),
             steps=[(1, BLUE)],
             empty="off",
         ),
@@ -162,10 +162,10 @@ def _numbers() -> list[Panel]:
 
 def _postures() -> Panel:
     return timeline(
-        of(9, "Posture", "What recovery was ready for.", width=24, height=5),
+        of(9, "ReadinessState", "What recovery was ready for.", width=24, height=5),
         [
             Query(
-                coded(POSTURES, "recovery_info", EVERY_SYSTEM, label="posture", by="system_name"),
+                coded(POSTURES, "recovery_info", EVERY_SYSTEM, label="readiness", by="system_name"),
                 "{{system_name}}",
             )
         ],
@@ -395,7 +395,7 @@ def _time_to_recover() -> Panel:
 
 
 def _doubts() -> Panel:
-    unbelieved = series("recovery_invalid_pictures_total", EVERY_SYSTEM)
+    unbelieved = series("recovery_rejected_inventories_total", EVERY_SYSTEM)
     jumps = series("recovery_clock_jumps_total", EVERY_SYSTEM)
     none = f"0 * max by (system_name) ({READY})"
     return graph(

@@ -37,7 +37,7 @@ def vm() -> build.QueryVariable:
     return _labels("vm", "VM", chosen, "vm_name")
 
 
-def cared_vms() -> build.QueryVariable:
+def recovery_vms() -> build.QueryVariable:
     """Return the choice of any number of the VMs that recovery looks at."""
     found = series("recovery_vm_state_info", EVERY_SYSTEM)
     return _several(_labels("vm", "VM", found, "vm_name"), ".+")

@@ -62,7 +62,7 @@ STATES = _meanings(
     ("Healthy", GREEN, "healthy"),
     ("Suspect", YELLOW, "suspect"),
     ("Left to the platform", LIGHT_BLUE, "platform"),
-    ("Stopped on purpose", DARK_GREY, "intended"),
+    ("Stopped on purpose", DARK_GREY, "stopped"),
     ("Down, nobody knows why", PURPLE, "unknown"),
     ("Pausing", ORANGE, "backoff"),
     ("Held back", ORANGE, "held"),
@@ -74,16 +74,16 @@ STATES = _meanings(
 )
 """What recovery thinks of a VM."""
 
-CALM_STATES = ("baseline", "healthy", "intended")
+CALM_STATES = ("baseline", "healthy", "stopped")
 """States in which a VM is nobody's worry."""
 
 POSTURES = _meanings(
     ("Active", GREEN, "active"),
-    ("Clearing", LIGHT_GREEN, "clearing"),
+    ("Clearing", LIGHT_GREEN, "circuit_breaker_half_open"),
     ("Warming up", LIGHT_BLUE, "warming_up"),
     ("Paused", BLUE, "paused"),
     ("Disarmed", PURPLE, "disarmed"),
-    ("Storm", ORANGE, "storm"),
+    ("Storm", ORANGE, "circuit_breaker_open"),
     ("Degraded", ORANGE, "degraded"),
     ("Journal down", RED, "journal_down"),
     ("Broken", DARK_RED, "broken"),

@@ -14,12 +14,12 @@ _MOST = 256
 Colour = tuple[int, int, int]
 
 
-def with_few_colours(picture: bytes) -> bytes:
+def with_few_colours(inventory: bytes) -> bytes:
     """Return a PNG of true colour, as browsers write it, as one with a palette."""
-    chunks = list(_chunks(picture))
+    chunks = list(_chunks(inventory))
     width, height, *kind = struct.unpack(">IIBBBBB", chunks[0][1])
     if tuple(kind) != _TRUE_COLOUR:
-        return picture
+        return inventory
     packed = b"".join(body for name, body in chunks if name == b"IDAT")
     rows = [_pixels(row) for row in _rows(zlib.decompress(packed), width * _CHANNELS)]
     counted = Counter(colour for row in rows for colour in row)
@@ -37,11 +37,11 @@ def with_few_colours(picture: bytes) -> bytes:
     )
 
 
-def _chunks(picture: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _chunks(inventory: bytes) -> Iterator[tuple[bytes, bytes]]:
     at = len(_SIGNATURE)
-    while at < len(picture):
-        (size,) = struct.unpack_from(">I", picture, at)
-        yield picture[at + 4 : at + 8], picture[at + 8 : at + 8 + size]
+    while at < len(inventory):
+        (size,) = struct.unpack_from(">I", inventory, at)
+        yield inventory[at + 4 : at + 8], inventory[at + 8 : at + 8 + size]
         at += size + 12
 
 

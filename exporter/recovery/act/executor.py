@@ -27,20 +27,20 @@ from exporter.recovery.model.cases import (
     Case,
     Enrolment,
     Intent,
+    ObservedState,
     Outcome,
     Policy,
     Reply,
-    Sight,
 )
-from exporter.recovery.model.limits import Rules
-from exporter.recovery.model.ports import Book, Cloud, FreshVM
-from exporter.recovery.observe.inventory_checks import sight_of
+from exporter.recovery.model.limits import Limits
+from exporter.recovery.model.ports import FreshVM, JournalStore, Platform
+from exporter.recovery.observe.inventory_checks import observed_state_of
 from exporter.recovery.verify import deadline_seconds
 
 log = structlog.get_logger()
 
 
-class Order(NamedTuple):
+class ActionRequest(NamedTuple):
     """What is to be done, and what must still hold when it is."""
 
     case: Case
@@ -55,7 +55,7 @@ class Order(NamedTuple):
     """Returns what its owner allows for it as it is now."""
 
 
-class Done(NamedTuple):
+class ActionResult(NamedTuple):
     """What came of an order."""
 
     intent: Intent | None
@@ -63,7 +63,7 @@ class Done(NamedTuple):
     why_not: str = ""
 
 
-class Hand:
+class ActionExecutor:
     """
     Carries out orders, one at a time.
 
@@ -75,22 +75,22 @@ class Hand:
 
     def __init__(
         self,
-        cloud: Cloud,
-        book: Book,
-        rules: Rules,
+        platform: Platform,
+        book: JournalStore,
+        limits: Limits,
         clock: Clock,
         *,
         forbidden: Callable[[], str],
         watched: Callable[[], float],
     ) -> None:
-        self._cloud = cloud
+        self._platform = platform
         self._book = book
-        self._rules = rules
+        self._limits = limits
         self._clock = clock
         self._forbidden = forbidden
         self._watched = watched
 
-    async def carry_out(self, order: Order) -> Done:
+    async def carry_out(self, command: ActionRequest) -> ActionResult:
         """
         Do what *order* says if it is still right, and return what came of it.
 
@@ -99,37 +99,37 @@ class Hand:
                 nothing was sent.
 
         """
-        case = order.case
-        tell = log.bind(vm=case.name, vm_id=case.key, action=str(order.action))
+        case = command.case
+        tell = log.bind(vm=case.name, vm_id=case.key, action=str(command.action))
         looked_at = self._moment()
         try:
-            fresh = await self._cloud.look(case.key)
+            fresh = await self._platform.look(case.key)
         except VergeOSError as error:
-            return Done(None, f"it could not be looked at again: {error}")
-        why_not = overtaken(order, fresh)
+            return ActionResult(None, f"it could not be looked at again: {error}")
+        why_not = overtaken(command, fresh)
         if why_not:
-            return Done(None, why_not)
+            return ActionResult(None, why_not)
         tell.info("recovery.looked")
 
-        intent = await self._book.prepare(_intent(order, self._watched()), order.decision)
+        intent = await self._book.prepare(_intent(command, self._watched()), command.decision)
         tell = tell.bind(intent=intent.id)
         tell.info("recovery.prepared")
         if why_not := self._too_late(looked_at):
-            return Done(await self._abandon(intent, why_not), why_not)
+            return ActionResult(await self._abandon(intent, why_not), why_not)
 
         sent_at = self._watched()
         intent = replace(
             intent,
             sent_at=sent_at,
-            sent_clock=self._clock.now().timestamp() if order.clock is None else order.clock,
-            deadline=sent_at + deadline_seconds(order.action, self._rules),
+            sent_clock=self._clock.now().timestamp() if command.clock is None else command.clock,
+            deadline=sent_at + deadline_seconds(command.action, self._limits),
         )
         await self._book.update(intent)
         tell.info("recovery.sending")
         if why_not := self._too_late(looked_at):
-            return Done(await self._abandon(intent, why_not), why_not)
+            return ActionResult(await self._abandon(intent, why_not), why_not)
 
-        answer = await self._cloud.act(case.key, order.action)
+        answer = await self._platform.act(case.key, command.action)
         tell.info("recovery.asked", reply=str(answer.reply), detail=answer.detail)
         intent = replace(intent, reply=answer.reply, detail=answer.detail)
         if answer.reply is Reply.NOT_SENT:
@@ -138,7 +138,7 @@ class Hand:
             intent = replace(intent, outcome=Outcome.FAILED)
         await self._book.update(intent)
         tell.info("recovery.recorded")
-        return Done(intent)
+        return ActionResult(intent)
 
     async def _abandon(self, intent: Intent, why: str) -> Intent:
         intent = replace(
@@ -154,42 +154,42 @@ class Hand:
     def _too_late(self, looked_at: tuple[float, float]) -> str:
         """Return why the request must not be sent any more."""
         age = max(now - then for now, then in zip(self._moment(), looked_at, strict=True))
-        if age > self._rules.reread_age_seconds:
+        if age > self._limits.reread_age_seconds:
             return f"the last look at it is {age:.0f} s old"
         return self._forbidden()
 
 
-def overtaken(order: Order, fresh: FreshVM | None) -> str:
+def overtaken(command: ActionRequest, fresh: FreshVM | None) -> str:
     """Return why *order* is not right any more for the VM as it is now; empty when it is."""
-    case = order.case
+    case = command.case
     if fresh is None:
         return "it is gone"
     if fresh.uuid != case.uuid or fresh.machine != case.machine:
         return "it is another VM by now"
     if fresh.enabled is not True or fresh.is_snapshot or fresh.service:
         return "it is disabled, a snapshot or a service's"
-    enrolment = order.enrolled(fresh)
-    if enrolment.policy is not order.policy:
+    enrolment = command.enrolled(fresh)
+    if enrolment.policy is not command.policy:
         return f"its owner says {enrolment.policy} by now: {enrolment.because}"
-    if next_action(case, enrolment) is not order.action:
-        return f"its owner does not allow to {order.action} it any more"
-    if order.action is Action.KILL and fresh.disable_powercycle is not False:
+    if next_action(case, enrolment) is not command.action:
+        return f"its owner does not allow to {command.action} it any more"
+    if command.action is Action.KILL and fresh.disable_powercycle is not False:
         return "its owner forbids power cycles"
-    sight = sight_of(fresh.word, fresh.running)
-    wanted = Sight.DOWN if order.action is Action.POWER_ON else Sight.HUNG
-    if sight is not wanted:
-        return f"it is {sight} now ({fresh.word})"
+    observed = observed_state_of(fresh.word, fresh.running)
+    wanted = ObservedState.DOWN if command.action is Action.POWER_ON else ObservedState.HUNG
+    if observed is not wanted:
+        return f"it is {observed} now ({fresh.word})"
     return ""
 
 
-def _intent(order: Order, at: float) -> Intent:
-    case = order.case
+def _intent(command: ActionRequest, at: float) -> Intent:
+    case = command.case
     return Intent(
         id=0,
         uuid=case.uuid,
         vm_key=case.key,
         name=case.name,
-        action=order.action,
+        action=command.action,
         prepared_at=at,
         deadline=at,
     )

@@ -8,15 +8,15 @@ from exporter.clock import Clock
 from exporter.errors import JournalError
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.decision import Decision
-from exporter.recovery.model.ports import Book, Change, Page, Past
-from exporter.recovery.observe.state import Memory
+from exporter.recovery.model.ports import Change, JournalStore, PollRecord, SavedState
+from exporter.recovery.observe.state import RecoveryState
 
 log = structlog.get_logger()
 
 NOT_OPEN = "the journal is not open yet"
 
 
-class Diary:
+class JournalWriter:
     """
     Writes down what has changed since that last worked.
 
@@ -25,10 +25,10 @@ class Diary:
 
     """
 
-    def __init__(self, open_book: Callable[[], Awaitable[Book]], clock: Clock) -> None:
+    def __init__(self, open_book: Callable[[], Awaitable[JournalStore]], clock: Clock) -> None:
         self._open_book = open_book
         self._clock = clock
-        self._book: Book | None = None
+        self._book: JournalStore | None = None
         self._noted: Mapping[str, Case] = {}
         """The cases as the journal has them."""
         self._untold: list[Decision] = []
@@ -41,7 +41,7 @@ class Diary:
         return self._book is not None
 
     @property
-    def book(self) -> Book:
+    def book(self) -> JournalStore:
         """
         The journal.
 
@@ -53,7 +53,7 @@ class Diary:
             raise JournalError(self.problem)
         return self._book
 
-    async def open(self) -> Past | None:
+    async def open(self) -> SavedState | None:
         """Open the journal and return what it remembers; None where that does not work."""
         try:
             book = await self._open_book()
@@ -74,13 +74,13 @@ class Diary:
         """Have *decision*, from which nothing follows, written down with the next page."""
         self._untold.append(decision)
 
-    async def note(self, memory: Memory, *, watched: float) -> bool:
+    async def note(self, memory: RecoveryState, *, watched: float) -> bool:
         """Write down what has changed since this last worked; return whether it worked now."""
         if self._book is None:
             return False
         cases, noted = memory.cases, self._noted
         changed = [case for uuid, case in cases.items() if noted.get(uuid) is not case]
-        page = Page(
+        page = PollRecord(
             watched=watched,
             time=memory.seen_time or self._clock.now(),
             clock=memory.seen_clock,
@@ -115,7 +115,7 @@ class Diary:
             log.info("journal.works")
         self.problem = ""
 
-    def _changes(self, changed: Sequence[Case], memory: Memory, at: float) -> list[Change]:
+    def _changes(self, changed: Sequence[Case], memory: RecoveryState, at: float) -> list[Change]:
         found = []
         for case in changed:
             before = self._noted.get(case.uuid)
@@ -127,7 +127,7 @@ class Diary:
         return found + [self._change(case, None, told=case, at=at) for case in gone]
 
     def _change(self, before: Case | None, after: Case | None, *, told: Case, at: float) -> Change:
-        judgement = told.judgement
+        diagnosis = told.diagnosis
         return Change(
             uuid=told.uuid,
             vm_key=told.key,
@@ -137,5 +137,5 @@ class Diary:
             before=before.state if before is not None else None,
             after=after.state if after is not None else None,
             word=told.word,
-            detail=f"{judgement.cause}: {judgement.detail}" if judgement is not None else "",
+            detail=f"{diagnosis.cause}: {diagnosis.detail}" if diagnosis is not None else "",
         )

@@ -5,17 +5,17 @@ from collections.abc import Iterable, Sequence
 
 from exporter.recovery.decide.pace import Use, uses
 from exporter.recovery.model.cases import Case, Reply, Spent
-from exporter.recovery.model.limits import WEEK, Rules
+from exporter.recovery.model.limits import WEEK, Limits
 
 NOT_ITS_FAULT = (Reply.NO_CAPACITY, Reply.FORBIDDEN, Reply.NOT_SENT)
 """After these a VM is not a step nearer to being given up."""
 
 
-class Ledger:
+class ActionHistory:
     """The actions of one cloud's recovery, oldest first."""
 
-    def __init__(self, rules: Rules, spent: Iterable[Spent] = ()) -> None:
-        self._rules = rules
+    def __init__(self, limits: Limits, spent: Iterable[Spent] = ()) -> None:
+        self._limits = limits
         self._spent: deque[Spent] = deque()
         self._refused: list[float] = []
         self._by_vm: dict[str, list[Spent]] = defaultdict(list)
@@ -63,17 +63,17 @@ class Ledger:
 
     def uses(self, case: Case, *, now: float) -> tuple[Use, ...]:
         """Return how much of a VM's budgets is used up."""
-        return uses(self._rules.vm_windows, [one.at for one in self.on(case)], now=now)
+        return uses(self._limits.vm_windows, [one.at for one in self.on(case)], now=now)
 
     def blames(self, case: Case, *, now: float) -> bool:
         """Return whether a budget is spent even without what the platform refused."""
         times = [one.at for one in self.on(case) if one.reply not in NOT_ITS_FAULT]
-        return any(use.spent for use in uses(self._rules.vm_windows, times, now=now))
+        return any(use.spent for use in uses(self._limits.vm_windows, times, now=now))
 
-    def fleet_uses(self, *, now: float) -> tuple[Use, ...]:
+    def system_uses(self, *, now: float) -> tuple[Use, ...]:
         """Return how much of the budgets of all VMs together is used up."""
         since = now, len(self._spent)
         if self._fleet is None or self._fleet[0] != since:
             times = [one.at for one in self._spent]
-            self._fleet = since, uses(self._rules.fleet_windows, times, now=now)
+            self._fleet = since, uses(self._limits.system_windows, times, now=now)
         return self._fleet[1]

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 
-class QuietWindow(NamedTuple):
+class MaintenanceWindow(NamedTuple):
     """A stretch of time that comes again every week."""
 
     days: frozenset[int]
@@ -35,7 +35,7 @@ class QuietWindow(NamedTuple):
         return None
 
 
-def quiet(windows: Iterable[QuietWindow], name: str, moment: datetime) -> str:
+def quiet(windows: Iterable[MaintenanceWindow], name: str, moment: datetime) -> str:
     """Return why the VM *name* is to be left alone at *moment*, and until when; or nothing."""
     for window in windows:
         until = window.until(name, moment)

@@ -4,14 +4,14 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from exporter.recovery.model.limits import HOUR, WEEK, Rules, Window
+from exporter.recovery.model.limits import HOUR, WEEK, Limits, Window
 
 UPTIMES = (5.0, 300.0, 900.0, 1500.0, HOUR, 4 * HOUR, 12 * HOUR)
 """After so many seconds up a VM dies again, in the crash loops that must end in quarantine."""
 BOOT_SECONDS = 30.0
 
 
-def backoff_seconds(attempts: int, rules: Rules, *, dice: float) -> float:
+def backoff_seconds(attempts: int, limits: Limits, *, dice: float) -> float:
     """
     Return the pause after the *attempts*-th action in a row; none before the first.
 
@@ -22,9 +22,9 @@ def backoff_seconds(attempts: int, rules: Rules, *, dice: float) -> float:
     if attempts == 0:
         return 0.0
     pause: float = min(
-        rules.backoff_seconds * 2 ** min(attempts - 1, 30), rules.backoff_most_seconds
+        limits.backoff_seconds * 2 ** min(attempts - 1, 30), limits.backoff_max_seconds
     )
-    return pause * (1 + rules.backoff_jitter * (2 * dice - 1))
+    return pause * (1 + limits.backoff_jitter * (2 * dice - 1))
 
 
 class Use(NamedTuple):
@@ -61,22 +61,22 @@ class Loop(NamedTuple):
     """``None``: never within a week."""
 
 
-def play_loop(dies_after_seconds: float, rules: Rules) -> Loop:
+def play_loop(dies_after_seconds: float, limits: Limits) -> Loop:
     """Play a crash loop through for a week of nothing else."""
     now, attempts, sent = 0.0, 0, list[float]()
     while now < WEEK:
-        now += rules.confirm_down_seconds + backoff_seconds(attempts, rules, dice=0.5)
-        if any(use.spent for use in uses(rules.vm_windows, sent, now=now)):
+        now += limits.confirm_down_seconds + backoff_seconds(attempts, limits, dice=0.5)
+        if any(use.spent for use in uses(limits.vm_windows, sent, now=now)):
             return Loop(dies_after_seconds, len(sent), now)
         sent.append(now)
         attempts += 1
         now += BOOT_SECONDS + dies_after_seconds
-        if dies_after_seconds >= rules.probation_seconds:
+        if dies_after_seconds >= limits.probation_seconds:
             attempts = 0
     return Loop(dies_after_seconds, len(sent), None)
 
 
-def endless_loops(rules: Rules) -> tuple[Loop, ...]:
+def endless_loops(limits: Limits) -> tuple[Loop, ...]:
     """Return the crash loops that these rules would never end."""
-    loops = (play_loop(uptime, rules) for uptime in UPTIMES)
+    loops = (play_loop(uptime, limits) for uptime in UPTIMES)
     return tuple(loop for loop in loops if loop.quarantined_after_seconds is None)

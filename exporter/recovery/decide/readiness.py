@@ -3,13 +3,13 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-from exporter.recovery.model.commands import Standing
-from exporter.recovery.model.limits import Mode, Rules
-from exporter.recovery.observe.circuit_breaker import Breaker, Weather
+from exporter.recovery.model.commands import ControlState
+from exporter.recovery.model.limits import Limits, Mode
+from exporter.recovery.observe.circuit_breaker import BreakerState, CircuitBreaker
 from exporter.recovery.observe.health import Health, is_warm
 
 
-class Posture(StrEnum):
+class ReadinessState(StrEnum):
     """What recovery is ready for."""
 
     BROKEN = "broken"
@@ -19,31 +19,31 @@ class Posture(StrEnum):
     JOURNAL_DOWN = "journal_down"
     DEGRADED = "degraded"
     WARMING_UP = "warming_up"
-    STORM = "storm"
-    CLEARING = "clearing"
+    CIRCUIT_BREAKER_OPEN = "circuit_breaker_open"
+    CIRCUIT_BREAKER_HALF_OPEN = "circuit_breaker_half_open"
     """One action at a time, after a storm."""
     ACTIVE = "active"
 
 
-class Stance(NamedTuple):
+class Readiness(NamedTuple):
     """A posture, and why."""
 
-    posture: Posture
+    readiness: ReadinessState
     because: str
 
 
-def stance(
+def readiness_now(
     *,
     bug: str,
     switch: str,
-    standing: Standing,
+    control_state: ControlState,
     journal_problem: str,
     health: Health,
-    breaker: Breaker,
+    breaker: CircuitBreaker,
     read_only: str,
-    rules: Rules,
+    limits: Limits,
     at: float,
-) -> Stance:
+) -> Readiness:
     """
     Return how recovery stands; of several reasons to do nothing, the one that lasts longest.
 
@@ -52,29 +52,36 @@ def stance(
 
     """
     if bug:
-        return Stance(Posture.BROKEN, bug)
+        return Readiness(ReadinessState.BROKEN, bug)
     if switch:
-        return Stance(Posture.DISARMED, f"{switch} is there")
-    if standing.disarm is not None:
-        return Stance(Posture.DISARMED, f"by {standing.disarm.owner}: {standing.disarm.reason}")
-    if standing.pause is not None:
-        return Stance(Posture.PAUSED, f"by {standing.pause.owner}: {standing.pause.reason}")
+        return Readiness(ReadinessState.DISARMED, f"{switch} is there")
+    if control_state.disarm is not None:
+        return Readiness(
+            ReadinessState.DISARMED,
+            f"by {control_state.disarm.owner}: {control_state.disarm.reason}",
+        )
+    if control_state.pause is not None:
+        return Readiness(
+            ReadinessState.PAUSED, f"by {control_state.pause.owner}: {control_state.pause.reason}"
+        )
     if journal_problem:
-        return Stance(Posture.JOURNAL_DOWN, journal_problem)
+        return Readiness(ReadinessState.JOURNAL_DOWN, journal_problem)
     if health.degraded_by:
-        return Stance(Posture.DEGRADED, health.degraded_by)
-    if breaker.weather is Weather.STORM:
-        return Stance(Posture.STORM, "too many VMs are down at once")
-    if not is_warm(health, rules, at=at):
-        left = max(0.0, rules.warmup_seconds - (at - health.warm_since))
+        return Readiness(ReadinessState.DEGRADED, health.degraded_by)
+    if breaker.breaker_state is BreakerState.OPEN:
+        return Readiness(ReadinessState.CIRCUIT_BREAKER_OPEN, "too many VMs are down at once")
+    if not is_warm(health, limits, at=at):
+        left = max(0.0, limits.warmup_seconds - (at - health.warm_since))
         still = f", {left:.0f} s and valid pictures to go" if left else ", valid pictures to go"
-        return Stance(Posture.WARMING_UP, f"since {health.warm_because}{still}")
-    if breaker.weather is Weather.CLEARING:
-        return Stance(Posture.CLEARING, "a storm is nearly over: one VM at a time")
-    return Stance(Posture.ACTIVE, _ready(rules, read_only))
+        return Readiness(ReadinessState.WARMING_UP, f"since {health.warm_because}{still}")
+    if breaker.breaker_state is BreakerState.HALF_OPEN:
+        return Readiness(
+            ReadinessState.CIRCUIT_BREAKER_HALF_OPEN, "a storm is nearly over: one VM at a time"
+        )
+    return Readiness(ReadinessState.ACTIVE, _ready(limits, read_only))
 
 
-def _ready(rules: Rules, read_only: str) -> str:
-    if rules.mode is not Mode.ENFORCE:
+def _ready(limits: Limits, read_only: str) -> str:
+    if limits.mode is not Mode.ENFORCE:
         return "it decides, writes it down, and never acts"
     return f"it would act, and may not: {read_only}" if read_only else "ready to act"

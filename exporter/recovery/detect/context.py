@@ -1,4 +1,4 @@
-"""What a judgement rests on, besides the case itself."""
+"""What a diagnosis rests on, besides the case itself."""
 
 from typing import NamedTuple
 
@@ -18,8 +18,8 @@ class Logs(NamedTuple):
     problem: str = ""
 
 
-class Circumstances(NamedTuple):
-    """What a judgement rests on besides the case."""
+class DiagnosisContext(NamedTuple):
+    """What a diagnosis rests on besides the case."""
 
     at: float
     policy: Policy

@@ -8,10 +8,17 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from exporter.recovery.detect.context import Circumstances
-from exporter.recovery.detect.log_patterns import LogRow, Meaning, Wordbook
-from exporter.recovery.model.cases import Case, Cause, Judgement, Policy, Ruling, Sight
-from exporter.recovery.model.limits import Rules
+from exporter.recovery.detect.context import DiagnosisContext
+from exporter.recovery.detect.log_patterns import LogClassifier, LogRow, Meaning
+from exporter.recovery.model.cases import (
+    Case,
+    Cause,
+    Diagnosis,
+    DiagnosisKind,
+    ObservedState,
+    Policy,
+)
+from exporter.recovery.model.limits import Limits
 
 OUR_ROW_SECONDS = 60.0
 """How far by its stamp a row may be from what it tells of."""
@@ -24,49 +31,55 @@ NOBODY = frozenset({"", "system"})
 
 
 def hear(
-    rows: Sequence[LogRow], case: Case, about: Circumstances, rules: Rules, wordbook: Wordbook
-) -> Judgement | None:
+    rows: Sequence[LogRow],
+    case: Case,
+    about: DiagnosisContext,
+    limits: Limits,
+    classifier: LogClassifier,
+) -> Diagnosis | None:
     """Return the first wish among *rows* of its last life, or else the first doubt."""
-    rows = _of_its_last_life(rows, case, rules, wordbook)
-    ours = _ours(rows, case, about, rules, wordbook)
-    doubt: Judgement | None = None
+    rows = _of_its_last_life(rows, case, limits, classifier)
+    ours = _ours(rows, case, about, limits, classifier)
+    doubt: Diagnosis | None = None
     for position, row in enumerate(rows):
         if row.key in ours:
             if case.kill_unanswered and not about.own_user:
                 detail = f"{_told(row)} may be ours, whose answer was lost"
-                doubt = doubt or Judgement(Ruling.UNKNOWN, Cause.LOGS_UNCLEAR, detail)
+                doubt = doubt or Diagnosis(DiagnosisKind.UNKNOWN, Cause.LOGS_UNCLEAR, detail)
             continue
-        judgement = None
+        diagnosis = None
         if row.machine == case.machine:
-            judgement = _of_a_row(row, about.policy, wordbook) or _of_somebody_at_it(
-                row, case, about, wordbook
+            diagnosis = _of_a_row(row, about.policy, classifier) or _of_somebody_at_it(
+                row, case, about, classifier
             )
         elif row.machine == about.node_machine:
-            judgement = _of_a_nodes_row(row, case, wordbook)
-        if judgement is not None and judgement.ruling is Ruling.INTENDED:
-            later = _started_since(row, rows[position:], case, about, wordbook)
+            diagnosis = _of_a_nodes_row(row, case, classifier)
+        if diagnosis is not None and diagnosis.kind is DiagnosisKind.STOPPED:
+            later = _started_since(row, rows[position:], case, about, classifier)
             if not later:
-                return judgement
-            judgement = Judgement(Ruling.UNKNOWN, Cause.START_FAILED, f"{_told(row)}, and {later}")
-        doubt = doubt or judgement
-    return doubt or _despite_its_guest(rows, case, about, wordbook)
+                return diagnosis
+            diagnosis = Diagnosis(
+                DiagnosisKind.UNKNOWN, Cause.START_FAILED, f"{_told(row)}, and {later}"
+            )
+        doubt = doubt or diagnosis
+    return doubt or _despite_its_guest(rows, case, about, classifier)
 
 
 def _despite_its_guest(
-    rows: Sequence[LogRow], case: Case, about: Circumstances, wordbook: Wordbook
-) -> Judgement | None:
+    rows: Sequence[LogRow], case: Case, about: DiagnosisContext, classifier: LogClassifier
+) -> Diagnosis | None:
     """Return that a VM is to be started although its guest shut it down, where that is so."""
-    if about.policy is not Policy.ALWAYS or case.sight is not Sight.DOWN:
+    if about.policy is not Policy.ALWAYS or case.observed is not ObservedState.DOWN:
         return None
     for row in rows:
-        if row.machine == case.machine and wordbook.meaning(row.text) is Meaning.GUEST_STOP:
+        if row.machine == case.machine and classifier.meaning(row.text) is Meaning.GUEST_STOP:
             detail = f"{_told(row)}, and its policy is to start it even then"
-            return Judgement(Ruling.CRASHED, Cause.CRASHED, detail)
+            return Diagnosis(DiagnosisKind.CRASHED, Cause.CRASHED, detail)
     return None
 
 
 def _of_its_last_life(
-    rows: Sequence[LogRow], case: Case, rules: Rules, wordbook: Wordbook
+    rows: Sequence[LogRow], case: Case, limits: Limits, classifier: LogClassifier
 ) -> Sequence[LogRow]:
     """
     Return the rows that may tell why it went down: those since its last start, if that is told.
@@ -75,13 +88,13 @@ def _of_its_last_life(
     after it was last seen up, perhaps ours, says nothing of why it was needed.
     """
     up_clock = case.up_clock or 0.0
-    rows = [row for row in rows if row.at >= up_clock - rules.log_before_seconds]
+    rows = [row for row in rows if row.at >= up_clock - limits.log_before_seconds]
     starts = [
         position
         for position, row in enumerate(rows)
         if row.machine == case.machine
         and row.at <= up_clock
-        and wordbook.meaning(row.text) is Meaning.START
+        and classifier.meaning(row.text) is Meaning.START
     ]
     return rows[max(starts, default=0) :]
 
@@ -90,8 +103,8 @@ def _started_since(
     wish: LogRow,
     later: Sequence[LogRow],
     case: Case,
-    about: Circumstances,
-    wordbook: Wordbook,
+    about: DiagnosisContext,
+    classifier: LogClassifier,
 ) -> str:
     """
     Return how it is known that a VM was started after somebody wanted it down; empty if it is not.
@@ -99,7 +112,7 @@ def _started_since(
     Such a wish may be over, though no row shows that it was before the VM was last seen up. The
     platform's stamp of the start counts where a reset does not explain it.
     """
-    meanings = [wordbook.meaning(row.text) for row in later if row.machine == case.machine]
+    meanings = [classifier.meaning(row.text) for row in later if row.machine == case.machine]
     if Meaning.START in meanings and not case.attempts:  # otherwise that may have been us
         return "it was started since"
     started_at, up_clock = about.started_at, case.up_clock
@@ -110,57 +123,57 @@ def _started_since(
     return ""
 
 
-def _of_a_row(row: LogRow, policy: Policy, wordbook: Wordbook) -> Judgement | None:
-    match wordbook.meaning(row.text):
+def _of_a_row(row: LogRow, policy: Policy, classifier: LogClassifier) -> Diagnosis | None:
+    match classifier.meaning(row.text):
         case Meaning.STOP:
-            return Judgement(Ruling.INTENDED, Cause.STOPPED_BY_PERSON, _told(row))
+            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, _told(row))
         case Meaning.TASK:
-            return Judgement(Ruling.INTENDED, Cause.STOPPED_BY_TASK, _told(row))
+            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_TASK, _told(row))
         case Meaning.NODE:
-            return Judgement(Ruling.INTENDED, Cause.STOPPED_BY_PERSON, _told(row))
+            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, _told(row))
         case Meaning.GUEST_STOP if policy is not Policy.ALWAYS:
-            return Judgement(Ruling.INTENDED, Cause.STOPPED_BY_GUEST, _told(row))
+            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_GUEST, _told(row))
         case Meaning.DOUBT | None as meaning:
             return _unclear(row, meaning)
         case _:
             return None
 
 
-def _unclear(row: LogRow, meaning: Meaning | None) -> Judgement:
+def _unclear(row: LogRow, meaning: Meaning | None) -> Diagnosis:
     told = _told(row)
     detail = f"no wording explains {told}" if meaning is None else f"{told} may have been a stop"
-    return Judgement(Ruling.UNKNOWN, Cause.LOGS_UNCLEAR, detail)
+    return Diagnosis(DiagnosisKind.UNKNOWN, Cause.LOGS_UNCLEAR, detail)
 
 
 def _of_somebody_at_it(
-    row: LogRow, case: Case, about: Circumstances, wordbook: Wordbook
-) -> Judgement | None:
+    row: LogRow, case: Case, about: DiagnosisContext, classifier: LogClassifier
+) -> Diagnosis | None:
     """Return the doubt that is due where somebody else did something since it was last seen up."""
     if case.up_clock is None or row.at <= case.up_clock:
         return None
     someone = row.user not in NOBODY and about.own_user not in ("", row.user)
-    match wordbook.meaning(row.text):
+    match classifier.meaning(row.text):
         case Meaning.START | Meaning.RESET | Meaning.MOVE if someone:
             detail = f"somebody else tried: {_told(row)}"
-            return Judgement(Ruling.UNKNOWN, Cause.START_FAILED, detail)
+            return Diagnosis(DiagnosisKind.UNKNOWN, Cause.START_FAILED, detail)
         case Meaning.PLATFORM:
             detail = f"the platform tried: {_told(row)}"
-            return Judgement(Ruling.UNKNOWN, Cause.START_FAILED, detail)
+            return Diagnosis(DiagnosisKind.UNKNOWN, Cause.START_FAILED, detail)
         case Meaning.MOVE:
             detail = f"its last node is not known: {_told(row)}"
-            return Judgement(Ruling.UNKNOWN, Cause.MIGRATED_SHORTLY_BEFORE, detail)
+            return Diagnosis(DiagnosisKind.UNKNOWN, Cause.MIGRATED_SHORTLY_BEFORE, detail)
         case _:
             return None
 
 
-def _of_a_nodes_row(row: LogRow, case: Case, wordbook: Wordbook) -> Judgement | None:
+def _of_a_nodes_row(row: LogRow, case: Case, classifier: LogClassifier) -> Diagnosis | None:
     # What people do there once it is down is no cause of it, give or take what clocks are apart.
-    seen_down = (case.up_clock or 0.0) + case.hole_seconds + OUR_ROW_SECONDS
-    match wordbook.meaning(row.text):
+    seen_down = (case.up_clock or 0.0) + case.max_gap_seconds + OUR_ROW_SECONDS
+    match classifier.meaning(row.text):
         case Meaning.NODE | Meaning.STOP:  # whoever stops a node, stops what runs on it
-            return Judgement(Ruling.INTENDED, Cause.STOPPED_BY_PERSON, _told(row))
+            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, _told(row))
         case Meaning.TASK:
-            return Judgement(Ruling.INTENDED, Cause.STOPPED_BY_TASK, _told(row))
+            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_TASK, _told(row))
         case Meaning.DOUBT | None as meaning if row.user not in NOBODY and row.at <= seen_down:
             return _unclear(row, meaning)  # nodes write a lot by themselves; people do not
         case _:
@@ -176,14 +189,18 @@ def _told(row: LogRow) -> str:
 
 
 def _ours(
-    rows: Sequence[LogRow], case: Case, about: Circumstances, rules: Rules, wordbook: Wordbook
+    rows: Sequence[LogRow],
+    case: Case,
+    about: DiagnosisContext,
+    limits: Limits,
+    classifier: LogClassifier,
 ) -> frozenset[int]:
     """Return the keys of the rows that tell of a kill of ours, and of what came of it."""
     clock, known = case.killed_clock, bool(about.own_user)
     if clock is None:
         return frozenset()
     mine = [row for row in rows if row.machine == case.machine]
-    reach = rules.log_before_seconds / 2 if known else OUR_ROW_SECONDS
+    reach = limits.log_before_seconds / 2 if known else OUR_ROW_SECONDS
     kills = [row for row in mine if abs(row.at - clock) <= reach and _may_be_our_kill(row, about)]
     kills.sort(key=lambda row: (KILL_SENT not in row.text, abs(row.at - clock)))
     if not known:
@@ -195,12 +212,12 @@ def _ours(
         for row in mine
         if abs(row.at - killed_at) <= OUR_ROW_SECONDS
         and row.user in NOBODY
-        and wordbook.meaning(row.text) is Meaning.STOP
+        and classifier.meaning(row.text) is Meaning.STOP
     ]
     return frozenset(row.key for row in (*kills, *echoes))
 
 
-def _may_be_our_kill(row: LogRow, about: Circumstances) -> bool:
+def _may_be_our_kill(row: LogRow, about: DiagnosisContext) -> bool:
     """Return whether we may have caused *row*; whatever its words are, if we know our name."""
     if about.own_user:
         return row.user == about.own_user and not NEVER_OURS.search(row.text)

@@ -61,7 +61,7 @@ class Meaning(StrEnum):
     HARMLESS = "harmless"
 
 
-class Wording(NamedTuple):
+class LogPattern(NamedTuple):
     """A text that rows may contain, and what it then means."""
 
     pattern: str
@@ -76,27 +76,27 @@ class Wording(NamedTuple):
 
 NAMES = re.compile(r"(?<!action )'[^']*'|\"[^\"]*\"", re.IGNORECASE)
 
-WORDINGS: tuple[Wording, ...] = (
-    Wording(r"powered off for maintenance", Meaning.NODE),
-    Wording(r"action '(kill|poweroff|hibernate|restore|delete|move)' sent", Meaning.STOP),
-    Wording(r"\btask\b", Meaning.TASK),
-    Wording(r"\bvm has shut ?down\b", Meaning.GUEST_STOP),
-    Wording(r"\bnode\b.*\b(maintenance|reboot|updat|shut ?down|power)", Meaning.NODE),
-    Wording(r"action 'poweron' sent", Meaning.START),
-    Wording(r"action 'reset' sent", Meaning.RESET),
-    Wording(r"action 'migrate' sent", Meaning.MOVE),
-    Wording(r"\b(set by hand|power(ed)?[ -]?off|shut ?down|killed|hibernat\w+)\b", Meaning.STOP),
-    Wording(
+LOG_PATTERNS: tuple[LogPattern, ...] = (
+    LogPattern(r"powered off for maintenance", Meaning.NODE),
+    LogPattern(r"action '(kill|poweroff|hibernate|restore|delete|move)' sent", Meaning.STOP),
+    LogPattern(r"\btask\b", Meaning.TASK),
+    LogPattern(r"\bvm has shut ?down\b", Meaning.GUEST_STOP),
+    LogPattern(r"\bnode\b.*\b(maintenance|reboot|updat|shut ?down|power)", Meaning.NODE),
+    LogPattern(r"action 'poweron' sent", Meaning.START),
+    LogPattern(r"action 'reset' sent", Meaning.RESET),
+    LogPattern(r"action 'migrate' sent", Meaning.MOVE),
+    LogPattern(r"\b(set by hand|power(ed)?[ -]?off|shut ?down|killed|hibernat\w+)\b", Meaning.STOP),
+    LogPattern(
         r"\b(modified|(forced|switched|turned) off|(halt|stop|terminat|suspend|paus|destroy|delet)"
         r"(e|s|ped|ping|ed|ing)?|restor\w+)\b",
         Meaning.DOUBT,
     ),
-    Wording(r"\bha: starting\b", Meaning.PLATFORM),
-    Wording(r"\bpowered on\b", Meaning.START),
-    Wording(r"\bvm has reset\b", Meaning.RESET),
-    Wording(r"\bmigrat(ing|ed)\b", Meaning.MOVE),
-    Wording(r"\bnode\b.*\b(not responding|offline|online)\b", Meaning.HARMLESS),
-    Wording(
+    LogPattern(r"\bha: starting\b", Meaning.PLATFORM),
+    LogPattern(r"\bpowered on\b", Meaning.START),
+    LogPattern(r"\bvm has reset\b", Meaning.RESET),
+    LogPattern(r"\bmigrat(ing|ed)\b", Meaning.MOVE),
+    LogPattern(r"\bnode\b.*\b(not responding|offline|online)\b", Meaning.HARMLESS),
+    LogPattern(
         r"\b(un)?responsive\b|^tag\b|\brenamed\b|\bcreated\b|\bnot enough resources\b",
         Meaning.HARMLESS,
     ),
@@ -109,10 +109,10 @@ doubt never acts: a person reads the row in `explain` and adds what it means.
 """
 
 
-class Wordbook:
+class LogClassifier:
     """The wordings of one site, ready to be looked up."""
 
-    def __init__(self, wordings: Sequence[Wording] = WORDINGS) -> None:
+    def __init__(self, wordings: Sequence[LogPattern] = LOG_PATTERNS) -> None:
         self._wordings = [
             (re.compile(wording.pattern, re.IGNORECASE), wording.means) for wording in wordings
         ]

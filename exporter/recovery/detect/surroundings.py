@@ -1,26 +1,26 @@
 """What is around one VM: its host, its setup, those it waits for, and where people look for it."""
 
 from exporter.model import VM
-from exporter.recovery.detect.context import Circumstances, Logs
-from exporter.recovery.model.cases import Case, Policy, Sight
-from exporter.recovery.model.limits import Rules
-from exporter.recovery.model.ports import Spot
+from exporter.recovery.detect.context import DiagnosisContext, Logs
+from exporter.recovery.model.cases import Case, ObservedState, Policy
+from exporter.recovery.model.limits import Limits
+from exporter.recovery.model.ports import VMLocation
 from exporter.recovery.observe.enrolment import matches
-from exporter.recovery.observe.inventory_checks import Picture
+from exporter.recovery.observe.inventory_checks import CheckedInventory
 from exporter.recovery.observe.node_history import NodeLife, lost_several
-from exporter.recovery.observe.state import Memory
+from exporter.recovery.observe.state import RecoveryState
 
 
-def circumstances(
-    case: Case, memory: Memory, picture: Picture, logs: Logs | None, own_user: str
-) -> Circumstances:
-    """Return what a judgement on *case* rests on besides the case."""
-    vm = picture.vms.get(case.uuid)
+def diagnosis_context(
+    case: Case, memory: RecoveryState, inventory: CheckedInventory, logs: Logs | None, own_user: str
+) -> DiagnosisContext:
+    """Return what a diagnosis on *case* rests on besides the case."""
+    vm = inventory.vms.get(case.uuid)
     status = vm.status if vm is not None else None
-    node = picture.nodes.get(case.node or 0)
+    node = inventory.nodes.get(case.node or 0)
     enrolment = memory.enrolments.get(case.uuid)
-    return Circumstances(
-        at=picture.at,
+    return DiagnosisContext(
+        at=inventory.at,
         policy=enrolment.policy if enrolment is not None else Policy.NO,
         node=memory.nodes.get(case.node or 0),
         node_name=node.name if node is not None else "its node",
@@ -33,48 +33,50 @@ def circumstances(
     )
 
 
-def spot(case: Case, picture: Picture) -> Spot:
+def spot(case: Case, inventory: CheckedInventory) -> VMLocation:
     """Return where a VM is, by the names that people use."""
-    vm = picture.vms.get(case.uuid)
+    vm = inventory.vms.get(case.uuid)
     status = vm.status if vm is not None else None
-    node = picture.nodes.get((status and status.node) or case.node or 0)
-    return Spot(
+    node = inventory.nodes.get((status and status.node) or case.node or 0)
+    return VMLocation(
         case.key,
         case.name,
         node.name if node is not None else "",
-        cluster_of(vm, picture) if vm is not None else "",
+        cluster_of(vm, inventory) if vm is not None else "",
     )
 
 
-def cluster_of(vm: VM, picture: Picture) -> str:
+def cluster_of(vm: VM, inventory: CheckedInventory) -> str:
     """Return the name of a VM's cluster; empty where nobody knows."""
-    cluster = picture.snapshot.clusters.get(vm.config.cluster or 0)
+    cluster = inventory.reported.clusters.get(vm.config.cluster or 0)
     return cluster.name if cluster is not None else ""
 
 
-def node_hold(case: Case, memory: Memory, picture: Picture, rules: Rules, *, at: float) -> str:
+def node_hold(
+    case: Case, memory: RecoveryState, inventory: CheckedInventory, limits: Limits, *, at: float
+) -> str:
     """Return why the VMs of its node are left alone for a while; empty when they are not."""
     life = memory.nodes.get(case.node or 0, NodeLife(None))
-    dropped = lost_several(life, rules)
-    if dropped is None or at - dropped >= rules.platform_seconds:
+    dropped = lost_several(life, limits)
+    if dropped is None or at - dropped >= limits.platform_seconds:
         return ""
-    node = picture.nodes.get(case.node or 0)
+    node = inventory.nodes.get(case.node or 0)
     name = node.name if node is not None else "its node"
     return f"several VMs of {name} went down together {at - dropped:.0f} s ago"
 
 
-def waits_for(case: Case, memory: Memory, rules: Rules, *, at: float) -> str:
+def waits_for(case: Case, memory: RecoveryState, limits: Limits, *, at: float) -> str:
     """Return the VMs that have to be up before *case*, unless it waited long enough."""
     enrolment = memory.enrolments.get(case.uuid)
     if enrolment is None or not enrolment.after or case.trouble_at is None:
         return ""
-    if at - case.trouble_at >= rules.dependency_seconds:
+    if at - case.trouble_at >= limits.dependency_timeout_seconds:
         return ""
     return ", ".join(
         sorted(
             other.name
             for other in memory.cases.values()
-            if other.sight is not Sight.UP
+            if other.observed is not ObservedState.UP
             and other.policy.acts
             and other.uuid != case.uuid
             and matches(other.name, enrolment.after)

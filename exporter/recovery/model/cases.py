@@ -13,7 +13,7 @@ import msgspec
 from exporter.recovery.model.states import State
 
 
-class Sight(StrEnum):
+class ObservedState(StrEnum):
     """What one valid picture shows of a VM."""
 
     UP = "up"
@@ -83,18 +83,18 @@ class Enrolment(msgspec.Struct, frozen=True, gc=False):
     """Such as ``tag recovery/auto``."""
 
 
-class Ruling(StrEnum):
-    """What a judgement comes to."""
+class DiagnosisKind(StrEnum):
+    """What a diagnosis comes to."""
 
-    CONFIRMING = "confirming"
+    PENDING = "pending"
     CRASHED = "crashed"
-    INTENDED = "intended"
+    STOPPED = "stopped"
     PLATFORM = "platform"
     UNKNOWN = "unknown"
 
 
 class Cause(StrEnum):
-    """Why a judgement came out as it did; one word each, for journal, metrics and people."""
+    """Why a diagnosis came out as it did; one word each, for journal, metrics and people."""
 
     NOT_DOWN_NOW = "not_down_now"
     NOT_LONG_ENOUGH = "not_long_enough"
@@ -126,10 +126,10 @@ class Cause(StrEnum):
     LOGS_UNCLEAR = "logs_unclear"
 
 
-class Judgement(msgspec.Struct, frozen=True, gc=False):
+class Diagnosis(msgspec.Struct, frozen=True, gc=False):
     """A fact about a VM in trouble; whether to act on it is another question."""
 
-    ruling: Ruling
+    kind: DiagnosisKind
     cause: Cause
     detail: str = ""
     """Who, when, which log row: whatever makes the cause believable."""
@@ -148,9 +148,9 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     state: State
     since: float
     """When the state began."""
-    sight: Sight
+    observed: ObservedState
     word: str = ""
-    """The status word that the sight was made of."""
+    """The status word that the observed was made of."""
     node: int | None = None
     """Where it ran when it was last seen up."""
     up_at: float | None = None
@@ -160,17 +160,17 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """When it was first seen down, or hung, without a change since."""
     started: float | None = None
     """When the platform says that it was started last, as long as it is not up."""
-    sightings: int = 0
+    times_observed: int = 0
     """Valid pictures in a row that show the same trouble."""
     hung_at: float | None = None
     """When it was last seen hung."""
     passed: tuple[str, ...] = ()
     """Status words seen since it was last up."""
-    hole_seconds: float = 0.0
+    max_gap_seconds: float = 0.0
     """The longest time between its being up and its trouble in which nobody saw it."""
     missing: int = 0
     """Valid pictures in a row that do not list it."""
-    judgement: Judgement | None = None
+    diagnosis: Diagnosis | None = None
     attempts: int = 0
     """Actions since it last stayed up."""
     retry_at: float | None = None

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 
-class OrderKind(StrEnum):
+class CommandKind(StrEnum):
     """An order, by the name of the command that gives it."""
 
     PAUSE = "pause"
@@ -20,10 +20,10 @@ class OrderKind(StrEnum):
     CLEAR = "clear"
 
 
-class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Who told recovery what, when and why."""
 
-    kind: OrderKind
+    kind: CommandKind
     owner: str
     reason: str
     at: float
@@ -35,41 +35,41 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The VM that an order is about."""
 
 
-class Standing(NamedTuple):
+class ControlState(NamedTuple):
     """Which orders are in force."""
 
-    pause: Order | None = None
-    disarm: Order | None = None
+    pause: Command | None = None
+    disarm: Command | None = None
 
-    def at(self, now: float) -> "Standing":
+    def at(self, now: float) -> "ControlState":
         """Return what is in force *now*: a pause ends by itself, disarming only by a person."""
         if self.pause is not None and self.pause.until is not None and self.pause.until <= now:
             return self._replace(pause=None)
         return self
 
-    def after(self, order: Order) -> "Standing":
+    def after(self, command: Command) -> "ControlState":
         """Return what is in force once *order* was given."""
-        match order.kind:
-            case OrderKind.PAUSE:
-                return self if self._lasts_longer_than(order) else self._replace(pause=order)
-            case OrderKind.RESUME:
+        match command.kind:
+            case CommandKind.PAUSE:
+                return self if self._lasts_longer_than(command) else self._replace(pause=command)
+            case CommandKind.RESUME:
                 return self._replace(pause=None)
-            case OrderKind.DISARM:
-                return self._replace(disarm=order)
-            case OrderKind.ARM:
+            case CommandKind.DISARM:
+                return self._replace(disarm=command)
+            case CommandKind.ARM:
                 return self._replace(disarm=None)
-            case OrderKind.ACCEPT | OrderKind.CLEAR:
+            case CommandKind.ACCEPT | CommandKind.CLEAR:
                 return self
 
-    def _lasts_longer_than(self, order: Order) -> bool:
+    def _lasts_longer_than(self, command: Command) -> bool:
         """Return whether a pause is in force already that ends after *order* would."""
         until = self.pause.until if self.pause is not None else None
-        return until is not None and order.until is not None and order.until < until
+        return until is not None and command.until is not None and command.until < until
 
 
-def standing(orders: Iterable[Order]) -> Standing:
+def control_state(commands: Iterable[Command]) -> ControlState:
     """Return what is in force after *orders*, oldest first."""
-    now = Standing()
-    for order in orders:
-        now = now.after(order)
+    now = ControlState()
+    for command in commands:
+        now = now.after(command)
     return now

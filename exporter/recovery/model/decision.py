@@ -5,70 +5,68 @@ from enum import StrEnum
 
 import msgspec
 
-from exporter.recovery.model.cases import Action, Judgement
+from exporter.recovery.model.cases import Action, Diagnosis
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
 
 
-class Reason(StrEnum):
+class GuardName(StrEnum):
     """
     Why something is done, or what forbids it first.
 
     The same word is the journal's column, the metric's label and the log's field.
     """
 
-    ACT = "act"
-    """Nothing forbids it."""
-    DISARMED = "disarmed"
+    ARMED = "armed"
     """A person disarmed recovery, or the kill switch's file is there."""
-    PAUSED = "paused"
+    NOT_PAUSED = "not_paused"
     """A person paused it, until some time."""
-    JOURNAL_DOWN = "journal_down"
+    JOURNAL_WRITABLE = "journal_writable"
     """The journal cannot be written, and nothing is done that is not written down first."""
-    PICTURE_OLD = "picture_old"
+    INVENTORY_FRESH = "inventory_fresh"
     """The last picture is too old, or is not to be believed: short, empty, frozen, unread."""
-    DEGRADED = "degraded"
+    INVENTORY_STABLE = "inventory_stable"
     """Several pictures in a row were not to be believed, and too few since then were."""
-    WARMING_UP = "warming_up"
+    WARMED_UP = "warmed_up"
     """It is too soon after a start, after blindness, a pause or a jump of the clock."""
-    NOT_ENROLLED = "not_enrolled"
+    ENROLLED = "enrolled"
     """Nobody asked for this VM to be looked after, or somebody asked for it not to be."""
-    NOT_CRASHED = "not_crashed"
+    CRASHED = "crashed"
     """It is not proven that it crashed; the cause says what is thought instead."""
-    IN_PROGRESS = "in_progress"
+    NO_OPEN_ACTION = "no_open_action"
     """The outcome of an action on it is not known yet."""
-    BUDGET_SPENT = "budget_spent"
+    WITHIN_RESTART_BUDGET = "within_restart_budget"
     """It was started too often within an hour, a day or a week, and is given up."""
-    BACKING_OFF = "backing_off"
+    BACKOFF_ELAPSED = "backoff_elapsed"
     """The pause after the last action on it is not over."""
-    QUIET_WINDOW = "quiet_window"
+    OUTSIDE_MAINTENANCE_WINDOW = "outside_maintenance_window"
     """The settings name these hours as ones in which nothing is done."""
-    SILENCED = "silenced"
+    NOT_SILENCED = "not_silenced"
     """A silence in Alertmanager names it, its node, its cluster or its cloud, or did just now."""
-    NODE_HOLD = "node_hold"
+    NODE_STABLE = "node_stable"
     """Several VMs of its node went down together, which is the node's trouble."""
-    STORM = "storm"
+    CIRCUIT_BREAKER_CLOSED = "circuit_breaker_closed"
     """Too many VMs are down at once, so it may be our view that is broken."""
-    NO_CAPACITY = "no_capacity"
+    CAPACITY_AVAILABLE = "capacity_available"
     """VergeOS refused several starts for want of resources."""
-    TOO_MANY_AT_ONCE = "too_many_at_once"
+    BELOW_CONCURRENCY_LIMIT = "below_concurrency_limit"
     """Enough actions are under way."""
-    RATE_LIMITED = "rate_limited"
+    WITHIN_RATE_LIMIT = "within_rate_limit"
     """Enough was done lately, all VMs together."""
-    NOT_ITS_TURN = "not_its_turn"
+    DEPENDENCIES_UP = "dependencies_up"
     """VMs that have to be up before it are not."""
-    STEP_NOT_ALLOWED = "step_not_allowed"
+    ACTION_ALLOWED = "action_allowed"
     """Its owner allows no such step for a VM that hangs, or none is left."""
-    READ_ONLY = "read_only"
+    WRITE_ACCESS = "write_access"
     """Our credential may not act."""
-    SHADOW = "shadow"
+    MODE_ENFORCE = "mode_enforce"
     """Only the mode forbids it: this is what would be done."""
 
 
-class Verdict(msgspec.Struct, frozen=True, gc=False):
+class GuardResult(msgspec.Struct, frozen=True, gc=False):
     """What one guard says."""
 
-    guard: Reason
+    guard: GuardName
     """The guard, by the reason that it denies with."""
     allowed: bool
     says: str
@@ -87,14 +85,15 @@ class Decision(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Seconds of watch."""
     time: datetime
     state: State
-    judgement: Judgement
+    diagnosis: Diagnosis
     action: Action | None
     """What is, or would be, asked for; None where there is nothing to ask for."""
-    reason: Reason
-    verdicts: tuple[Verdict, ...]
+    failed_guard: GuardName | None
+    """The first guard that forbids the action; None if all guards pass."""
+    guard_results: tuple[GuardResult, ...]
     """Of every guard, in their order, also after the first denial."""
     mode: Mode
 
     @property
     def acts(self) -> bool:
-        return self.reason is Reason.ACT
+        return self.failed_guard is None

@@ -32,73 +32,73 @@ class Window(NamedTuple):
     most: int
 
 
-class Rules(NamedTuple):
+class Limits(NamedTuple):
     """How careful to be: seconds, counts and shares; docs/recovery.md says where they come from."""
 
     mode: Mode = Mode.SHADOW
     powerstate: PowerState = PowerState.UNKNOWN
 
-    # What to believe.
-    picture_age_seconds: float = 30.0
+    # What to check_inventory.
+    inventory_age_seconds: float = 30.0
     """An older picture is not acted upon."""
     reread_age_seconds: float = 5.0
     """The VM is looked at once more, at most this long before the request."""
-    least_share: float = 0.8
+    min_rows_share: float = 0.8
     """A list shorter than this share of the last valid one is not believed."""
-    missing_most: int = 3
-    missing_share: float = 0.05
+    max_missing_rows: int = 3
+    max_missing_share: float = 0.05
     """Enrolled VMs that may lack a row: the larger of the two."""
-    heartbeat_seconds: float = 30.0
+    frozen_after_seconds: float = 30.0
     """By then at the latest the platform must have touched one of its rows."""
-    lag_seconds: float = 60.0
+    max_lag_seconds: float = 60.0
     """By how much half of the running rows may be behind the newest."""
-    hole_seconds: float = 120.0
+    max_gap_seconds: float = 120.0
     """A longer time without a valid picture is blindness."""
 
     # What to wait for.
     warmup_seconds: float = 600.0
-    warmup_pictures: int = 10
+    warmup_polls: int = 10
     confirm_down_seconds: float = 30.0
-    confirm_down_pictures: int = 2
+    confirm_down_polls: int = 2
     confirm_hung_seconds: float = 300.0
     platform_seconds: float = 300.0
     """How long VergeOS' own high availability is left alone with a VM."""
     log_settle_seconds: float = 10.0
-    """From the first sight of the trouble to the reading of the logs."""
+    """From the first observed of the trouble to the reading of the logs."""
     log_others_seconds: float = 120.0
     """Between two readings of the logs from which nothing will follow: people who stop VMs all day
     must not use up the requests that recovery needs."""
     log_before_seconds: float = 600.0
-    """How far before the last sight of it running a stop may have been asked for."""
-    degraded_after: int = 2
-    """Invalid pictures in a row."""
-    degraded_pictures: int = 5
+    """How far before the last observed of it running a stop may have been asked for."""
+    degraded_after_polls: int = 2
+    """RejectedInventory pictures in a row."""
+    stable_after_polls: int = 5
     """Valid ones that end it."""
-    blind_seconds: float = 60.0
+    outage_seconds: float = 60.0
     """A longer outage is followed by a warm-up."""
 
     # How much to do.
     vm_windows: tuple[Window, ...] = (Window(HOUR, 3), Window(DAY, 6), Window(WEEK, 10))
-    fleet_windows: tuple[Window, ...] = (Window(600.0, 5), Window(DAY, 30))
-    most_in_flight: int = 2
+    system_windows: tuple[Window, ...] = (Window(600.0, 5), Window(DAY, 30))
+    max_concurrent_actions: int = 2
     backoff_seconds: float = 60.0
-    backoff_most_seconds: float = 1800.0
+    backoff_max_seconds: float = 1800.0
     backoff_jitter: float = 0.2
     probation_seconds: float = 600.0
     hard_reset_every_seconds: float = HOUR
 
     # When to stop.
-    storm_least: int = 3
-    storm_share: float = 0.15
-    storm_calm_seconds: float = 300.0
-    storm_probe_seconds: float = 60.0
+    breaker_min_vms: int = 3
+    breaker_share: float = 0.15
+    breaker_close_seconds: float = 300.0
+    breaker_probe_interval_seconds: float = 60.0
     """Between two actions while the storm is only half over."""
-    storm_hold_most_seconds: float = HOUR
-    storm_patience_seconds: float = 900.0
+    breaker_max_open_seconds: float = HOUR
+    breaker_probe_after_seconds: float = 900.0
     """After so long without a new victim a storm is probed, if all nodes are well."""
-    storm_auto_probe: bool = True
-    node_drops: int = 2
-    node_drop_seconds: float = 120.0
+    breaker_auto_probe: bool = True
+    node_failure_vms: int = 2
+    node_failure_window_seconds: float = 120.0
     capacity_refusals: int = 3
     capacity_window_seconds: float = 600.0
     capacity_backoff_seconds: float = 300.0
@@ -110,4 +110,4 @@ class Rules(NamedTuple):
     verify_lost_seconds: float = 60.0
 
     # Who goes first.
-    dependency_seconds: float = 600.0
+    dependency_timeout_seconds: float = 600.0

@@ -8,7 +8,7 @@ import msgspec
 
 from exporter.recovery.detect.log_patterns import LogMark, LogReading
 from exporter.recovery.model.cases import Action, Case, Intent, Reply, Spent
-from exporter.recovery.model.commands import Order
+from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.states import State
 
@@ -32,7 +32,7 @@ class Change(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Why, in a few words."""
 
 
-class Page(NamedTuple):
+class PollRecord(NamedTuple):
     """What one round writes down, all of it or nothing."""
 
     watched: float
@@ -49,37 +49,37 @@ class Page(NamedTuple):
     """Those that nothing follows from; one that something does has a number first."""
 
 
-class Past(NamedTuple):
+class SavedState(NamedTuple):
     """What the journal remembers of one cloud."""
 
     watched: float = 0.0
     time: datetime | None = None
     clock: float | None = None
     cases: Sequence[Case] = ()
-    open_intents: Sequence[Intent] = ()
+    open_actions: Sequence[Intent] = ()
     spent: Sequence[Spent] = ()
     """Every action sent in the last week of watch, oldest first."""
-    orders: Sequence[Order] = ()
+    commands: Sequence[Command] = ()
     """Oldest first."""
 
 
-class Book(Protocol):
+class JournalStore(Protocol):
     """
     One cloud's part of the journal; what a method returned from is on disk.
 
     Every method raises `JournalError` when that is not so.
     """
 
-    async def recall(self) -> Past:
+    async def recall(self) -> SavedState:
         """Return what is remembered."""
         ...
 
-    async def note(self, page: Page, /) -> None:
+    async def note(self, page: PollRecord, /) -> None:
         """Write down a round."""
         ...
 
     async def decided(self, decision: Decision, /) -> int:
-        """Write down a decision with all its verdicts; returns its number."""
+        """Write down a decision with all its guard_results; returns its number."""
         ...
 
     async def prepare(self, intent: Intent, decision: int, /) -> Intent:
@@ -94,7 +94,7 @@ class Book(Protocol):
         """Write down what has become of an intent; one with an outcome is closed for good."""
         ...
 
-    async def ordered(self, order: Order, /) -> None:
+    async def ordered(self, command: Command, /) -> None:
         """Write down an order."""
         ...
 
@@ -117,7 +117,7 @@ class FreshVM(NamedTuple):
     """As ``category/name``."""
 
 
-class Cloud(Protocol):
+class Platform(Protocol):
     """The API as recovery uses it; every method but `act` raises `VergeOSError`."""
 
     async def logs(
@@ -140,7 +140,7 @@ class Cloud(Protocol):
         """Return how one VM is right now; None where it has no row."""
         ...
 
-    async def act(self, vm_key: int, action: Action, /) -> "Answer":
+    async def act(self, vm_key: int, action: Action, /) -> "ActionReply":
         """Ask once for *action*; never twice, whatever happens."""
         ...
 
@@ -150,7 +150,7 @@ class Cloud(Protocol):
         ...
 
 
-class Answer(NamedTuple):
+class ActionReply(NamedTuple):
     """What came back for an action."""
 
     reply: Reply
@@ -158,7 +158,7 @@ class Answer(NamedTuple):
     """What VergeOS said, or why nothing is known."""
 
 
-class Spot(NamedTuple):
+class VMLocation(NamedTuple):
     """A VM and where it is, in the words that people use for them."""
 
     vm_key: int
@@ -171,7 +171,7 @@ class Spot(NamedTuple):
 class Silences(Protocol):
     """What people asked to be kept quiet about while they work on it."""
 
-    def holding(self, vm: Spot, /) -> str:
+    def holding(self, vm: VMLocation, /) -> str:
         """
         Return why *vm* is to be left alone: who asked for it, why and until when.
 

@@ -20,14 +20,14 @@ class State(StrEnum):
     """How it stands with one VM."""
 
     BASELINE = "baseline"
-    """Known, and not yet seen up: what is found down at first sight is nobody's crash."""
+    """Known, and not yet seen up: what is found down at first observed is nobody's crash."""
     HEALTHY = "healthy"
     """Up, or on its way through something harmless."""
     SUSPECT = "suspect"
     """Down or hung; not yet for long enough, or its logs have not been read."""
     PLATFORM = "platform"
     """VergeOS' own high availability has the first word."""
-    INTENDED = "intended"
+    STOPPED = "stopped"
     """Down because somebody wanted it so."""
     UNKNOWN = "unknown"
     """Down, and nobody can prove why: a person's business."""
@@ -80,12 +80,12 @@ class Event(StrEnum):
 DOWN = (
     State.SUSPECT,
     State.PLATFORM,
-    State.INTENDED,
+    State.STOPPED,
     State.UNKNOWN,
     State.BACKOFF,
     State.HELD,
 )
-JUDGED = (State.SUSPECT, State.PLATFORM, State.UNKNOWN, State.BACKOFF, State.HELD)
+DIAGNOSED = (State.SUSPECT, State.PLATFORM, State.UNKNOWN, State.BACKOFF, State.HELD)
 """States in which a cause is looked for, again and again."""
 OPEN = (State.ACTING, State.VERIFYING, State.INDETERMINATE)
 """While an intent is open, looking says what comes of it."""
@@ -94,22 +94,24 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
     (State.BASELINE, Event.SEEN_UP): State.HEALTHY,
     (State.BASELINE, Event.CAUSE_MISSING): State.UNKNOWN,  # in trouble before it was enrolled
     (State.HEALTHY, Event.SEEN_DOWN): State.SUSPECT,
-    (State.HEALTHY, Event.SEEN_STOPPING): State.INTENDED,
+    (State.HEALTHY, Event.SEEN_STOPPING): State.STOPPED,
     (State.PROBATION, Event.SEEN_DOWN): State.SUSPECT,
-    (State.PROBATION, Event.SEEN_STOPPING): State.INTENDED,
+    (State.PROBATION, Event.SEEN_STOPPING): State.STOPPED,
     (State.PROBATION, Event.STAYED_UP): State.HEALTHY,
     # Whoever started it, it runs: nothing that we thought of it while it was down stands.
     **{(state, Event.SEEN_UP): State.HEALTHY for state in DOWN},
     **{(state, Event.SEEN_HELPED): State.PROBATION for state in DOWN},  # after a try of ours
     **{(state, Event.SEEN_CHANGING): State.SUSPECT for state in DOWN},
-    **{(state, Event.SEEN_STOPPING): State.INTENDED for state in DOWN},
-    # A judgement replaces the one before it; the newest evidence counts.
-    **{(state, Event.PLATFORM_CLAIMED): State.PLATFORM for state in JUDGED},
-    **{(state, Event.STOP_EXPLAINED): State.INTENDED for state in JUDGED},
-    **{(state, Event.CAUSE_MISSING): State.UNKNOWN for state in JUDGED},
+    **{(state, Event.SEEN_STOPPING): State.STOPPED for state in DOWN},
+    # A diagnosis replaces the one before it; the newest evidence counts.
+    **{(state, Event.PLATFORM_CLAIMED): State.PLATFORM for state in DIAGNOSED},
+    **{(state, Event.STOP_EXPLAINED): State.STOPPED for state in DIAGNOSED},
+    **{(state, Event.CAUSE_MISSING): State.UNKNOWN for state in DIAGNOSED},
     (State.PLATFORM, Event.PLATFORM_PASSED): State.SUSPECT,
     # Proven is not permitted: where a crash leads is the guards' to say.
-    **{(state, Event.CRASH_PROVEN): State.HELD for state in JUDGED if state is not State.BACKOFF},
+    **{
+        (state, Event.CRASH_PROVEN): State.HELD for state in DIAGNOSED if state is not State.BACKOFF
+    },
     (State.HELD, Event.PAUSE_BEGUN): State.BACKOFF,
     (State.BACKOFF, Event.PAUSE_OVER): State.HELD,
     (State.HELD, Event.BUDGET_SPENT): State.QUARANTINED,
@@ -119,7 +121,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
     (State.ACTING, Event.REQUEST_REFUSED): State.SUSPECT,
     (State.ACTING, Event.ANSWER_LOST): State.INDETERMINATE,
     **{(state, Event.SEEN_HELPED): State.PROBATION for state in OPEN},
-    **{(state, Event.SEEN_STOPPING): State.INTENDED for state in OPEN},  # by somebody else
+    **{(state, Event.SEEN_STOPPING): State.STOPPED for state in OPEN},  # by somebody else
     **{(state, Event.STEP_DONE): State.SUSPECT for state in OPEN},
     # Nothing is repeated on the strength of old evidence: the whole proof begins anew.
     **{(state, Event.TIME_UP): State.SUSPECT for state in OPEN},

@@ -5,13 +5,13 @@ from msgspec.structs import replace
 from exporter.model import VM
 from exporter.recovery.decide.budgets import NOT_ITS_FAULT
 from exporter.recovery.model.cases import Action, Case, Intent, Outcome, Reply
-from exporter.recovery.model.limits import Rules
+from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.states import OPEN, Event, State
 from exporter.recovery.observe.lifecycle import begin_anew, helped, step, stopped_again
 
 
 def after_sending(
-    case: Case, intent: Intent, rules: Rules, *, at: float, pause_seconds: float
+    case: Case, intent: Intent, limits: Limits, *, at: float, pause_seconds: float
 ) -> Case:
     """
     Return a case with one more action behind it.
@@ -24,7 +24,7 @@ def after_sending(
 
     """
     if intent.reply in NOT_ITS_FAULT:
-        return replace(case, retry_at=at + rules.capacity_backoff_seconds)
+        return replace(case, retry_at=at + limits.capacity_backoff_seconds)
     accepted = intent.reply is Reply.ACCEPTED
     alive = intent.outcome is None and intent.reply is not Reply.ALREADY
     kills = intent.action is Action.KILL and alive
@@ -38,11 +38,11 @@ def after_sending(
     )
 
 
-def after_answer(case: Case, intent: Intent, rules: Rules, *, at: float) -> Case:
+def after_answer(case: Case, intent: Intent, limits: Limits, *, at: float) -> Case:
     """Return a case that was acted upon, in the state that the answer leads to."""
     case = step(case, Event.INTENT_COMMITTED, at=at)
     if intent.outcome is Outcome.ABANDONED and intent.reply is None:
-        case = replace(case, retry_at=at + rules.capacity_backoff_seconds)
+        case = replace(case, retry_at=at + limits.capacity_backoff_seconds)
         return begin_anew(case, Event.INTENT_ABANDONED, at=at)
     if intent.outcome is not None:
         return begin_anew(case, Event.REQUEST_REFUSED, at=at)
@@ -66,7 +66,7 @@ def after_restart(case: Case, *, is_open: bool, at: float) -> Case:
 
 
 def after_outcome(
-    case: Case, intent: Intent, vm: VM | None, rules: Rules, *, at: float, overruled: bool
+    case: Case, intent: Intent, vm: VM | None, limits: Limits, *, at: float, overruled: bool
 ) -> Case:
     """
     Return a case with an action whose outcome is known now.
@@ -79,7 +79,7 @@ def after_outcome(
     outcome = intent.outcome or Outcome.UNKNOWN
     kills = intent.action is Action.KILL
     if outcome is Outcome.CONFIRMED and kills:
-        return step(replace(case, trouble_at=at, sightings=1), Event.STEP_DONE, at=at)
+        return step(replace(case, trouble_at=at, times_observed=1), Event.STEP_DONE, at=at)
     if outcome is Outcome.CONFIRMED:
         return helped(case, vm, at=at)
     if overruled:
@@ -87,7 +87,7 @@ def after_outcome(
     if outcome is Outcome.FAILED and kills:
         case = replace(case, killed_clock=None, kill_unanswered=False)
     if outcome is Outcome.UNKNOWN:
-        wait = at + rules.verify_lost_seconds
+        wait = at + limits.verify_lost_seconds
         case = replace(case, retry_at=max(case.retry_at or 0.0, wait))
     return begin_anew(case, Event.TIME_UP, at=at)
 

@@ -9,22 +9,22 @@ from enum import StrEnum
 
 import msgspec
 
-from exporter.recovery.model.limits import Rules
+from exporter.recovery.model.limits import Limits
 
 
-class Weather(StrEnum):
+class BreakerState(StrEnum):
     """How it stands with the breaker."""
 
-    CALM = "calm"
-    STORM = "storm"
-    CLEARING = "clearing"
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
     """Half open: one action at a time."""
 
 
-class Breaker(msgspec.Struct, frozen=True, gc=False):
+class CircuitBreaker(msgspec.Struct, frozen=True, gc=False):
     """The breaker at one moment."""
 
-    weather: Weather = Weather.CALM
+    breaker_state: BreakerState = BreakerState.CLOSED
     since: float = 0.0
     calm_since: float | None = None
     """Since when few enough are down."""
@@ -45,65 +45,67 @@ class Count(msgspec.Struct, frozen=True, gc=False):
     """Whether one was newly found down in this picture."""
 
 
-def threshold(of: int, rules: Rules) -> float:
+def threshold(of: int, limits: Limits) -> float:
     """Return how many troubled VMs are a storm."""
-    return max(rules.storm_least, rules.storm_share * of)
+    return max(limits.breaker_min_vms, limits.breaker_share * of)
 
 
-def weigh(breaker: Breaker, count: Count, rules: Rules, *, now: float) -> Breaker:
+def weigh(breaker: CircuitBreaker, count: Count, limits: Limits, *, now: float) -> CircuitBreaker:
     """Return the breaker after a valid picture."""
-    limit = threshold(count.of, rules)
+    limit = threshold(count.of, limits)
     last_drop_at = now if count.dropped else breaker.last_drop_at
     few = count.troubled < limit / 2
     calm_since = (breaker.calm_since if breaker.calm_since is not None else now) if few else None
     breaker = msgspec.structs.replace(breaker, last_drop_at=last_drop_at, calm_since=calm_since)
-    match breaker.weather:
-        case Weather.CALM:
-            return _break(breaker, rules, now=now) if count.troubled >= limit else breaker
-        case Weather.STORM:
+    match breaker.breaker_state:
+        case BreakerState.CLOSED:
+            return _break(breaker, limits, now=now) if count.troubled >= limit else breaker
+        case BreakerState.OPEN:
             calm = calm_since is not None and now - calm_since >= breaker.hold_seconds
             patient = (
-                rules.storm_auto_probe
+                limits.breaker_auto_probe
                 and count.nodes_well
-                and now - max(last_drop_at, breaker.since) >= _patience(breaker, rules)
+                and now - max(last_drop_at, breaker.since) >= _patience(breaker, limits)
             )
             if calm or patient:
-                return msgspec.structs.replace(breaker, weather=Weather.CLEARING, since=now)
+                return msgspec.structs.replace(
+                    breaker, breaker_state=BreakerState.HALF_OPEN, since=now
+                )
             return breaker
-        case Weather.CLEARING:
+        case BreakerState.HALF_OPEN:
             if count.dropped:
-                return _break(breaker, rules, now=now)
+                return _break(breaker, limits, now=now)
             if few:
                 return msgspec.structs.replace(
-                    breaker, weather=Weather.CALM, since=now, hold_seconds=0.0
+                    breaker, breaker_state=BreakerState.CLOSED, since=now, hold_seconds=0.0
                 )
             return breaker
 
 
-def vouched_for(breaker: Breaker, *, now: float) -> Breaker:
+def vouched_for(breaker: CircuitBreaker, *, now: float) -> CircuitBreaker:
     """Return the breaker after a person said that the view is right: a storm is half over."""
-    if breaker.weather is Weather.STORM:
-        return msgspec.structs.replace(breaker, weather=Weather.CLEARING, since=now)
+    if breaker.breaker_state is BreakerState.OPEN:
+        return msgspec.structs.replace(breaker, breaker_state=BreakerState.HALF_OPEN, since=now)
     return breaker
 
 
-def disappointed(breaker: Breaker, rules: Rules, *, now: float) -> Breaker:
+def disappointed(breaker: CircuitBreaker, limits: Limits, *, now: float) -> CircuitBreaker:
     """Return the breaker after an action failed: half open, it opens again."""
-    if breaker.weather is Weather.CLEARING:
-        return _break(breaker, rules, now=now)
+    if breaker.breaker_state is BreakerState.HALF_OPEN:
+        return _break(breaker, limits, now=now)
     return breaker
 
 
-def _break(breaker: Breaker, rules: Rules, *, now: float) -> Breaker:
+def _break(breaker: CircuitBreaker, limits: Limits, *, now: float) -> CircuitBreaker:
     """Open, and hold for twice as long as the time before, if there was one."""
     hold = min(
-        max(rules.storm_calm_seconds, 2 * breaker.hold_seconds), rules.storm_hold_most_seconds
+        max(limits.breaker_close_seconds, 2 * breaker.hold_seconds), limits.breaker_max_open_seconds
     )
     return msgspec.structs.replace(
-        breaker, weather=Weather.STORM, since=now, calm_since=None, hold_seconds=hold
+        breaker, breaker_state=BreakerState.OPEN, since=now, calm_since=None, hold_seconds=hold
     )
 
 
-def _patience(breaker: Breaker, rules: Rules) -> float:
+def _patience(breaker: CircuitBreaker, limits: Limits) -> float:
     """Return how long a storm without new victims is waited out; as often doubled as the hold."""
-    return rules.storm_patience_seconds * breaker.hold_seconds / rules.storm_calm_seconds
+    return limits.breaker_probe_after_seconds * breaker.hold_seconds / limits.breaker_close_seconds

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from exporter.model import VM, Snapshot
+from exporter.model import VM, Inventory
 from exporter.recovery.model.cases import Enrolment, OnHang, Policy
 
 OURS = "recovery/"
@@ -33,7 +33,7 @@ NOBODYS = Enrolment(
 """What holds for a VM that nobody speaks of: it is looked at, and left alone."""
 
 
-class Rule(NamedTuple):
+class EnrolmentRule(NamedTuple):
     """What holds for the VMs that fit; an empty condition fits every VM."""
 
     names: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class Rule(NamedTuple):
     """How the rule is called when somebody asks."""
 
 
-def enrol(vm: VM, tags: frozenset[str], cluster: str, rules: Sequence[Rule]) -> Enrolment:
+def enrol(vm: VM, tags: frozenset[str], cluster: str, limits: Sequence[EnrolmentRule]) -> Enrolment:
     """
     Return what *vm* is enrolled under.
 
@@ -63,7 +63,7 @@ def enrol(vm: VM, tags: frozenset[str], cluster: str, rules: Sequence[Rule]) -> 
         for name in (tag.casefold() for tag in tags)
         if name.startswith(OURS)  # the name after it may have a slash of its own
     )
-    fitting = [rule for rule in rules if _fits(rule, vm, tags, cluster)]
+    fitting = [rule for rule in limits if _fits(rule, vm, tags, cluster)]
     policies = [(POLICY_TAGS[name], f"tag {OURS}{name}") for name in spoken
                 if name in POLICY_TAGS]  # fmt: skip
     policies.sort(key=lambda said: CAREFUL.index(said[0]))
@@ -85,33 +85,33 @@ def enrol(vm: VM, tags: frozenset[str], cluster: str, rules: Sequence[Rule]) -> 
     )
 
 
-def enrol_all(snapshot: Snapshot, rules: Sequence[Rule]) -> dict[str, Enrolment]:
+def enrol_all(inventory: Inventory, limits: Sequence[EnrolmentRule]) -> dict[str, Enrolment]:
     """Return the enrolments of a picture by uuid; the tags must have been read."""
-    tags = snapshot.tags or {}
-    clusters = {key: cluster.name for key, cluster in snapshot.clusters.items()}
+    tags = inventory.tags or {}
+    clusters = {key: cluster.name for key, cluster in inventory.clusters.items()}
     found = {}
-    for vm in snapshot.vms:
+    for vm in inventory.vms:
         of_vm = tags.get(vm.config.key, frozenset())
-        spoken_of = of_vm or rules
+        spoken_of = of_vm or limits
         cluster = clusters.get(vm.config.cluster or 0, "")
-        found[vm.config.uuid] = enrol(vm, of_vm, cluster, rules) if spoken_of else NOBODYS
+        found[vm.config.uuid] = enrol(vm, of_vm, cluster, limits) if spoken_of else NOBODYS
     return found
 
 
-def circle_among(rules: Sequence[Rule]) -> tuple[str, ...]:
+def circle_among(limits: Sequence[EnrolmentRule]) -> tuple[str, ...]:
     """Return the titles of rules whose ``after`` lead back to themselves; empty when none do."""
     later = {
         position: [
             other
-            for other, rule in enumerate(rules)
+            for other, rule in enumerate(limits)
             if any(_overlap(wanted, name) for wanted in waiting.after for name in rule.names)
         ]
-        for position, waiting in enumerate(rules)
+        for position, waiting in enumerate(limits)
     }
     for start in later:
         trail = _way_back(start, later)
         if trail:
-            return tuple(rules[position].title for position in trail)
+            return tuple(limits[position].title for position in trail)
     return ()
 
 
@@ -129,7 +129,7 @@ def _way_back(start: int, later: Mapping[int, Sequence[int]]) -> tuple[int, ...]
     return ()
 
 
-def _fits(rule: Rule, vm: VM, tags: frozenset[str], cluster: str) -> bool:
+def _fits(rule: EnrolmentRule, vm: VM, tags: frozenset[str], cluster: str) -> bool:
     return (
         matches(vm.config.name, rule.names)
         and matches(cluster, rule.clusters)

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from exporter.recovery.model.limits import Rules
-from exporter.recovery.observe.inventory_checks import Invalid
+from exporter.recovery.model.limits import Limits
+from exporter.recovery.observe.inventory_checks import RejectedInventory
 
 
 class Health(msgspec.Struct, frozen=True, gc=False):
@@ -12,12 +12,12 @@ class Health(msgspec.Struct, frozen=True, gc=False):
     warm_since: float = 0.0
     """When the warm-up began."""
     warm_because: str = "start"
-    pictures: int = 0
+    polls: int = 0
     """Valid ones since then."""
     valid_in_a_row: int = 0
     invalid_in_a_row: int = 0
     last_valid_at: float | None = None
-    problem: Invalid | None = None
+    problem: RejectedInventory | None = None
     """Of the last picture, where it was not valid."""
     degraded_by: str = ""
     """Why nothing is done until some good pictures came; empty when all is well."""
@@ -25,10 +25,10 @@ class Health(msgspec.Struct, frozen=True, gc=False):
 
 def warm_up(health: Health, because: str, *, at: float) -> Health:
     """Return the health at the beginning of a warm-up."""
-    return msgspec.structs.replace(health, warm_since=at, warm_because=because, pictures=0)
+    return msgspec.structs.replace(health, warm_since=at, warm_because=because, polls=0)
 
 
-def after_valid(health: Health, rules: Rules, *, at: float, gap_seconds: float) -> Health:
+def after_valid(health: Health, limits: Limits, *, at: float, gap_seconds: float) -> Health:
     """
     Return the health after a valid picture.
 
@@ -38,13 +38,13 @@ def after_valid(health: Health, rules: Rules, *, at: float, gap_seconds: float) 
     """
     if health.last_valid_at is None:  # until now this process has seen nothing at all
         gap_seconds = at - health.warm_since
-    if gap_seconds > rules.blind_seconds:
+    if gap_seconds > limits.outage_seconds:
         health = warm_up(health, f"nothing was seen for {gap_seconds:.0f} s", at=at)
     in_a_row = health.valid_in_a_row + 1
-    healed = in_a_row >= rules.degraded_pictures
+    healed = in_a_row >= limits.stable_after_polls
     return msgspec.structs.replace(
         health,
-        pictures=health.pictures + 1,
+        polls=health.polls + 1,
         valid_in_a_row=in_a_row,
         invalid_in_a_row=0,
         last_valid_at=at,
@@ -53,10 +53,10 @@ def after_valid(health: Health, rules: Rules, *, at: float, gap_seconds: float) 
     )
 
 
-def after_invalid(health: Health, problem: Invalid, rules: Rules) -> Health:
+def after_invalid(health: Health, problem: RejectedInventory, limits: Limits) -> Health:
     """Return the health after a picture that may not be believed."""
     in_a_row = health.invalid_in_a_row + 1
-    bad = in_a_row >= rules.degraded_after
+    bad = in_a_row >= limits.degraded_after_polls
     return msgspec.structs.replace(
         health,
         valid_in_a_row=0,
@@ -66,7 +66,7 @@ def after_invalid(health: Health, problem: Invalid, rules: Rules) -> Health:
     )
 
 
-def is_warm(health: Health, rules: Rules, *, at: float) -> bool:
+def is_warm(health: Health, limits: Limits, *, at: float) -> bool:
     """Return whether enough was seen since the warm-up began."""
-    long_enough = at - health.warm_since >= rules.warmup_seconds
-    return long_enough and health.pictures >= rules.warmup_pictures
+    long_enough = at - health.warm_since >= limits.warmup_seconds
+    return long_enough and health.polls >= limits.warmup_polls

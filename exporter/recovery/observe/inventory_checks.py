@@ -5,29 +5,36 @@ from datetime import datetime
 from statistics import median
 from typing import NamedTuple
 
-from exporter.model import VM, MachineStatus, Node, Snapshot, Word
-from exporter.recovery.model.cases import Enrolment, Policy, Sight
-from exporter.recovery.model.limits import Rules
+from exporter.model import VM, Inventory, MachineStatus, Node, StatusWord
+from exporter.recovery.model.cases import Enrolment, ObservedState, Policy
+from exporter.recovery.model.limits import Limits
 
 VMS = "vms"
 STATUS = "machine_status"
 
-UP = frozenset({Word.RUNNING, Word.NEEDSREFRESH, Word.NEEDSRESTART, Word.DRIVERSRELOADING})
-BUSY = frozenset(
+UP = frozenset(
     {
-        Word.INITIALIZING,
-        Word.STARTING,
-        Word.INITMIGRATE,
-        Word.STARTMIGRATE,
-        Word.MIGRATING,
-        Word.MIGRATECOMPLETE,
-        Word.IMPORTING,
-        Word.MAINTENANCE,
-        Word.LEAVINGMAINTENANCE,
+        StatusWord.RUNNING,
+        StatusWord.NEEDSREFRESH,
+        StatusWord.NEEDSRESTART,
+        StatusWord.DRIVERSRELOADING,
     }
 )
-STOPPING = frozenset({Word.STOPPING, Word.HIBERNATING})
-WAITING = frozenset({Word.WAITINGFORRESOURCES, Word.UNLICENSED})
+BUSY = frozenset(
+    {
+        StatusWord.INITIALIZING,
+        StatusWord.STARTING,
+        StatusWord.INITMIGRATE,
+        StatusWord.STARTMIGRATE,
+        StatusWord.MIGRATING,
+        StatusWord.MIGRATECOMPLETE,
+        StatusWord.IMPORTING,
+        StatusWord.MAINTENANCE,
+        StatusWord.LEAVINGMAINTENANCE,
+    }
+)
+STOPPING = frozenset({StatusWord.STOPPING, StatusWord.HIBERNATING})
+WAITING = frozenset({StatusWord.WAITINGFORRESOURCES, StatusWord.UNLICENSED})
 
 
 class Poll(NamedTuple):
@@ -39,14 +46,14 @@ class Poll(NamedTuple):
     took_seconds: float
     every_seconds: float
     """The cadence that was meant."""
-    snapshot: Snapshot | None
+    inventory: Inventory | None
     """``None`` when a table could not be read."""
     rows_skipped: int = 0
     problem: str = ""
     """Why there is no picture."""
 
 
-class Picture(NamedTuple):
+class CheckedInventory(NamedTuple):
     """A poll that may be believed."""
 
     at: float
@@ -61,10 +68,10 @@ class Picture(NamedTuple):
     nodes: Mapping[int, Node]
     vm_count: int
     status_count: int
-    snapshot: Snapshot
+    reported: Inventory
 
 
-class Invalid(NamedTuple):
+class RejectedInventory(NamedTuple):
     """A poll that changes nothing that is known of any VM."""
 
     reason: str
@@ -72,9 +79,9 @@ class Invalid(NamedTuple):
     detail: str
 
 
-def believe(
-    poll: Poll, last: Picture | None, rules: Rules, *, enrolled: Mapping[str, int]
-) -> Picture | Invalid:
+def check_inventory(
+    poll: Poll, last: CheckedInventory | None, limits: Limits, *, enrolled: Mapping[str, int]
+) -> CheckedInventory | RejectedInventory:
     """
     Return what *poll* shows, if it may be believed.
 
@@ -83,25 +90,25 @@ def believe(
         enrolled: The VMs that recovery looks after: uuid to key.
 
     """
-    snapshot = poll.snapshot
-    if snapshot is None:
-        return Invalid("unread", poll.problem or "a table could not be read")
+    inventory = poll.inventory
+    if inventory is None:
+        return RejectedInventory("unread", poll.problem or "a table could not be read")
     if poll.took_seconds > poll.every_seconds:
-        return Invalid("slow", f"reading it took {poll.took_seconds:.0f} s")
-    statuses: Mapping[int, MachineStatus] = snapshot.sources.get(STATUS) or {}  # type: ignore[assignment]
-    picture = Picture(
+        return RejectedInventory("slow", f"reading it took {poll.took_seconds:.0f} s")
+    statuses: Mapping[int, MachineStatus] = inventory.sources.get(STATUS) or {}  # type: ignore[assignment]
+    checked = CheckedInventory(
         at=poll.asked_at,
         time=poll.time,
         clock=_clock(statuses.values()),
         clock_moved_at=poll.asked_at,
-        vms={vm.config.uuid: vm for vm in snapshot.vms if vm.config.uuid},
-        nodes=snapshot.nodes,
-        vm_count=len(snapshot.vms),
+        vms={vm.config.uuid: vm for vm in inventory.vms if vm.config.uuid},
+        nodes=inventory.nodes,
+        vm_count=len(inventory.vms),
         status_count=len(statuses),
-        snapshot=snapshot,
+        reported=inventory,
     )
-    short = _too_short(picture, poll, last, rules, enrolled)
-    return short or _on_time(picture, statuses, last, rules)
+    short = _too_short(checked, poll, last, limits, enrolled)
+    return short or _on_time(checked, statuses, last, limits)
 
 
 def _clock(statuses: Iterable[MachineStatus]) -> float | None:
@@ -117,54 +124,60 @@ def _clock(statuses: Iterable[MachineStatus]) -> float | None:
 
 
 def _too_short(
-    picture: Picture,
+    checked: CheckedInventory,
     poll: Poll,
-    last: Picture | None,
-    rules: Rules,
+    last: CheckedInventory | None,
+    limits: Limits,
     enrolled: Mapping[str, int],
-) -> Invalid | None:
+) -> RejectedInventory | None:
     """Return what is missing: an empty or short list is the mark of a broken view."""
-    if not picture.vm_count or not picture.status_count:
-        return Invalid("empty", f"{picture.vm_count} VMs and {picture.status_count} status rows")
+    if not checked.vm_count or not checked.status_count:
+        return RejectedInventory(
+            "empty", f"{checked.vm_count} VMs and {checked.status_count} status rows"
+        )
     if last is not None:
         for count, before, what in (
-            (picture.vm_count, last.vm_count, "VMs"),
-            (picture.status_count, last.status_count, "status rows"),
+            (checked.vm_count, last.vm_count, "VMs"),
+            (checked.status_count, last.status_count, "status rows"),
         ):
-            if count < rules.least_share * before:
-                return Invalid("short", f"{count} {what}, after {before} in the last valid picture")
-    if len(picture.vms) < sum(bool(vm.config.uuid) for vm in picture.snapshot.vms):
-        return Invalid("duplicate", "two VMs have one uuid")
-    vms = picture.vms
+            if count < limits.min_rows_share * before:
+                return RejectedInventory(
+                    "short", f"{count} {what}, after {before} in the last valid picture"
+                )
+    if len(checked.vms) < sum(bool(vm.config.uuid) for vm in checked.reported.vms):
+        return RejectedInventory("duplicate", "two VMs have one uuid")
+    vms = checked.vms
     missing = sum(uuid not in vms or vms[uuid].status is None for uuid in enrolled)
     missing = max(missing, poll.rows_skipped)
-    if missing > max(rules.missing_most, rules.missing_share * len(enrolled)):
-        return Invalid("rows_missing", f"{missing} rows are not there, or cannot be read")
+    if missing > max(limits.max_missing_rows, limits.max_missing_share * len(enrolled)):
+        return RejectedInventory("rows_missing", f"{missing} rows are not there, or cannot be read")
     return None
 
 
 def _on_time(
-    picture: Picture,
+    checked: CheckedInventory,
     statuses: Mapping[int, MachineStatus],
-    last: Picture | None,
-    rules: Rules,
-) -> Picture | Invalid:
+    last: CheckedInventory | None,
+    limits: Limits,
+) -> CheckedInventory | RejectedInventory:
     """Return the picture if the platform's own time moves on in it."""
-    clock, before = picture.clock, last.clock if last is not None else None
-    if went_back(before, clock, rules):
-        return picture
+    clock, before = checked.clock, last.clock if last is not None else None
+    if went_back(before, clock, limits):
+        return checked
     if last is not None and before is not None and (clock is None or clock <= before):
-        still = picture.at - last.clock_moved_at
-        if still > rules.heartbeat_seconds:
-            return Invalid("frozen", f"no row was touched for {still:.0f} s or more")
-        picture = picture._replace(clock=before, clock_moved_at=last.clock_moved_at)
+        still = checked.at - last.clock_moved_at
+        if still > limits.frozen_after_seconds:
+            return RejectedInventory("frozen", f"no row was touched for {still:.0f} s or more")
+        checked = checked._replace(clock=before, clock_moved_at=last.clock_moved_at)
     stamps = [row.updated_at for row in statuses.values() if row.running and row.updated_at]
-    if clock is not None and stamps and clock - median(stamps) > rules.lag_seconds:
-        return Invalid("lagging", f"half of the rows are over {rules.lag_seconds:g} s old")
-    return picture
+    if clock is not None and stamps and clock - median(stamps) > limits.max_lag_seconds:
+        return RejectedInventory(
+            "lagging", f"half of the rows are over {limits.max_lag_seconds:g} s old"
+        )
+    return checked
 
 
-def went_back(before: float | None, clock: float | None, rules: Rules) -> bool:
+def went_back(before: float | None, clock: float | None, limits: Limits) -> bool:
     """
     Return whether the platform's clock was set back, so that older times of it mean nothing.
 
@@ -172,18 +185,18 @@ def went_back(before: float | None, clock: float | None, rules: Rules) -> bool:
     """
     if before is None or clock is None:
         return False
-    return clock < before - rules.log_before_seconds / 2
+    return clock < before - limits.log_before_seconds / 2
 
 
-def classify(vm: VM | None, enrolment: Enrolment | None) -> Sight:
+def classify(vm: VM | None, enrolment: Enrolment | None) -> ObservedState:
     """Return what a picture shows of *vm*; the first condition that fits decides."""
     if vm is None:
-        return Sight.GONE
+        return ObservedState.GONE
     if not is_eligible(vm, enrolment):
-        return Sight.INELIGIBLE
+        return ObservedState.INELIGIBLE
     if vm.status is None or vm.config.enabled is None:
-        return Sight.GONE  # it is listed, and not told of
-    return sight_of(vm.status.word, vm.status.running, vm.status.state)
+        return ObservedState.GONE  # it is listed, and not told of
+    return observed_state_of(vm.status.word, vm.status.running, vm.status.state)
 
 
 def is_eligible(vm: VM, enrolment: Enrolment | None) -> bool:
@@ -198,25 +211,27 @@ def is_eligible(vm: VM, enrolment: Enrolment | None) -> bool:
     )
 
 
-def sight_of(word: str, running: bool | None, state: str = "") -> Sight:
+def observed_state_of(word: str, running: bool | None, state: str = "") -> ObservedState:
     """Return what a status row says; what contradicts itself or is new is INCONSISTENT."""
     if running is True and word in UP:  # first, because it is said of nearly every VM
-        return Sight.UP
+        return ObservedState.UP
     if word in BUSY:
-        return Sight.BUSY
+        return ObservedState.BUSY
     if word in STOPPING:
-        return Sight.STOPPING
+        return ObservedState.STOPPING
     if word in WAITING:
-        return Sight.WAITING
-    if word == Word.HIBERNATED:
-        return Sight.HIBERNATED
-    if word == Word.ERROR or (state == "error" and not running and word != Word.UNRESPONSIVE):
-        return Sight.ERROR
-    if word == Word.UNRESPONSIVE:
-        return Sight.HUNG
-    if word == Word.STOPPED and running is False:
-        return Sight.DOWN
-    return Sight.INCONSISTENT
+        return ObservedState.WAITING
+    if word == StatusWord.HIBERNATED:
+        return ObservedState.HIBERNATED
+    if word == StatusWord.ERROR or (
+        state == "error" and not running and word != StatusWord.UNRESPONSIVE
+    ):
+        return ObservedState.ERROR
+    if word == StatusWord.UNRESPONSIVE:
+        return ObservedState.HUNG
+    if word == StatusWord.STOPPED and running is False:
+        return ObservedState.DOWN
+    return ObservedState.INCONSISTENT
 
 
 def is_well(node: Node | None) -> bool:

@@ -1,15 +1,22 @@
-"""The course of a case: what one more picture of a VM, or a judgement on it, makes of it."""
+"""The course of a case: what one more picture of a VM, or a diagnosis on it, makes of it."""
 
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from exporter.model import VM
-from exporter.recovery.model.cases import Case, Cause, Judgement, Policy, Ruling, Sight
-from exporter.recovery.model.limits import Rules
-from exporter.recovery.model.states import JUDGED, OPEN, Event, State, follow
+from exporter.recovery.model.cases import (
+    Case,
+    Cause,
+    Diagnosis,
+    DiagnosisKind,
+    ObservedState,
+    Policy,
+)
+from exporter.recovery.model.limits import Limits
+from exporter.recovery.model.states import DIAGNOSED, OPEN, Event, State, follow
 
-TROUBLE = (Sight.DOWN, Sight.HUNG)
+TROUBLE = (ObservedState.DOWN, ObservedState.HUNG)
 UP = frozenset({State.HEALTHY, State.PROBATION})
 PICTURES_WITHOUT_A_ROW = 3
 
@@ -25,10 +32,10 @@ class Moment(NamedTuple):
     """What lies between the two, by whichever clock saw most of it."""
 
 
-def meet(vm: VM, sight: Sight, policy: Policy, moment: Moment) -> Case:
+def meet(vm: VM, observed: ObservedState, policy: Policy, moment: Moment) -> Case:
     """Return the case of a VM that is seen for the first time, or enrolled just now."""
     status = vm.status
-    up = sight is Sight.UP
+    up = observed is ObservedState.UP
     return Case(
         uuid=vm.config.uuid,
         key=vm.config.key,
@@ -37,7 +44,7 @@ def meet(vm: VM, sight: Sight, policy: Policy, moment: Moment) -> Case:
         policy=policy,
         state=follow(State.BASELINE, Event.SEEN_UP) if up else State.BASELINE,
         since=moment.at,
-        sight=sight,
+        observed=observed,
         word=status.word if status else "",
         node=status.node if status and up else None,
     )
@@ -46,10 +53,10 @@ def meet(vm: VM, sight: Sight, policy: Policy, moment: Moment) -> Case:
 def observe(
     case: Case,
     vm: VM | None,
-    sight: Sight,
+    observed: ObservedState,
     policy: Policy,
     moment: Moment,
-    rules: Rules,
+    limits: Limits,
 ) -> Case | None:
     """
     Return the case after one more valid picture; None when the VM is to be followed no longer.
@@ -63,37 +70,37 @@ def observe(
         missing = case.missing + 1
         if missing >= PICTURES_WITHOUT_A_ROW and case.state not in OPEN:
             return None
-        return replace(_seen_not_up(case, moment), missing=missing, sight=Sight.GONE)
-    if sight is Sight.GONE:
+        return replace(_seen_not_up(case, moment), missing=missing, observed=ObservedState.GONE)
+    if observed is ObservedState.GONE:
         # It is listed, so it is there; what becomes of it the row will tell when it comes back.
-        return replace(_seen_not_up(case, moment), missing=0, sight=sight)
-    if sight is Sight.INELIGIBLE:
-        return replace(case, sight=sight) if case.state in OPEN else None
+        return replace(_seen_not_up(case, moment), missing=0, observed=observed)
+    if observed is ObservedState.INELIGIBLE:
+        return replace(case, observed=observed) if case.state in OPEN else None
     enrolled_now = policy.acts and not case.policy.acts
     # Who was given up stays so if the tags are not told for a moment.
     keeps = case.state in OPEN or case.state is State.QUARANTINED
     if vm.config.machine != case.machine or (enrolled_now and not keeps):
-        met = meet(vm, sight, policy, moment)
-        in_trouble = enrolled_now and case.state in JUDGED and met.state is State.BASELINE
+        met = meet(vm, observed, policy, moment)
+        in_trouble = enrolled_now and case.state in DIAGNOSED and met.state is State.BASELINE
         return step(met, Event.CAUSE_MISSING, at=moment.at) if in_trouble else met
-    before = case.sight
+    before = case.observed
     case = replace(
         case,
         key=vm.config.key,
         name=vm.config.name,
         policy=case.policy if enrolled_now and case.state in OPEN else policy,
         missing=0,
-        sight=sight,
+        observed=observed,
         word=vm.status.word if vm.status else "",
     )
     if case.state in OPEN:
         return case
-    if sight is Sight.UP:
-        return _seen_up(case, vm, moment, rules)
+    if observed is ObservedState.UP:
+        return _seen_up(case, vm, moment, limits)
     started_at = vm.status.started_at if vm.status is not None else None
-    case = _seen_not_up(case, moment, started_at, unseen=before is Sight.GONE)
-    if sight in TROUBLE:
-        return _seen_in_trouble(case, before, moment, rules)
+    case = _seen_not_up(case, moment, started_at, unseen=before is ObservedState.GONE)
+    if observed in TROUBLE:
+        return _seen_in_trouble(case, before, moment, limits)
     return _seen_between(case, moment.at)
 
 
@@ -103,13 +110,13 @@ def step(case: Case, event: Event, *, at: float) -> Case:
     return case if state is case.state else replace(case, state=state, since=at)
 
 
-def _seen_up(case: Case, vm: VM, moment: Moment, rules: Rules) -> Case:
+def _seen_up(case: Case, vm: VM, moment: Moment, limits: Limits) -> Case:
     case = _forget_trouble(case, vm.status.node if vm.status else None)
     match case.state:
         case State.HEALTHY:
             return case
         case State.PROBATION:
-            if moment.at - case.since < rules.probation_seconds:
+            if moment.at - case.since < limits.probation_seconds:
                 return case
             case = step(case, Event.STAYED_UP, at=moment.at)
             return replace(case, attempts=0, rung=0, retry_at=None)
@@ -138,18 +145,18 @@ def _seen_not_up(
     case = replace(case, started=started_at if started_at is not None else case.started)
     if case.up_at is not None and (case.trouble_at is None or lived):
         hole = max(moment.gap_seconds, moment.at - case.up_at if unseen else 0.0)
-        case = replace(case, hole_seconds=max(case.hole_seconds, hole))
+        case = replace(case, max_gap_seconds=max(case.max_gap_seconds, hole))
     return case
 
 
-def _seen_in_trouble(case: Case, before: Sight, moment: Moment, rules: Rules) -> Case:
-    hung = case.sight is Sight.HUNG
-    watched = moment.gap_seconds <= rules.hole_seconds
-    if before is case.sight and case.trouble_at is not None and watched:
-        case = replace(case, sightings=case.sightings + 1)
+def _seen_in_trouble(case: Case, before: ObservedState, moment: Moment, limits: Limits) -> Case:
+    hung = case.observed is ObservedState.HUNG
+    watched = moment.gap_seconds <= limits.max_gap_seconds
+    if before is case.observed and case.trouble_at is not None and watched:
+        case = replace(case, times_observed=case.times_observed + 1)
     else:
-        case = replace(case, trouble_at=moment.at, sightings=1)
-        if case.state in JUDGED and not _is_proven_for_good(case):
+        case = replace(case, trouble_at=moment.at, times_observed=1)
+        if case.state in DIAGNOSED and not _is_proven_for_good(case):
             case = step(case, Event.SEEN_CHANGING, at=moment.at)
     if hung:
         case = replace(case, hung_at=moment.at)
@@ -159,17 +166,19 @@ def _seen_in_trouble(case: Case, before: Sight, moment: Moment, rules: Rules) ->
 def _seen_between(case: Case, at: float) -> Case:
     """Take note of a VM that is neither up nor in trouble, but on its way or strange."""
     passed = case.passed if case.word in case.passed else (*case.passed, case.word)
-    case = replace(case, passed=passed, trouble_at=None, sightings=0)
+    case = replace(case, passed=passed, trouble_at=None, times_observed=0)
     if case.state in (State.BASELINE, State.QUARANTINED):
         return case
-    if case.sight in (Sight.STOPPING, Sight.HIBERNATED):
-        stopping = case.sight is Sight.STOPPING
+    if case.observed in (ObservedState.STOPPING, ObservedState.HIBERNATED):
+        stopping = case.observed is ObservedState.STOPPING
         cause = Cause.SEEN_STOPPING if stopping else Cause.HIBERNATED
-        if case.state is not State.INTENDED:  # where it is, more may be known than that
-            case = replace(case, judgement=Judgement(Ruling.INTENDED, cause, f"seen {case.word}"))
+        if case.state is not State.STOPPED:  # where it is, more may be known than that
+            case = replace(
+                case, diagnosis=Diagnosis(DiagnosisKind.STOPPED, cause, f"seen {case.word}")
+            )
         return step(case, Event.SEEN_STOPPING, at=at)
     if case.state in UP:
-        harmless = case.sight is Sight.BUSY
+        harmless = case.observed is ObservedState.BUSY
         return case if harmless else step(case, Event.SEEN_DOWN, at=at)
     return step(case, Event.SEEN_CHANGING, at=at)
 
@@ -187,7 +196,7 @@ def helped(case: Case, vm: VM | None, *, at: float) -> Case:
 
 def begin_anew(case: Case, event: Event, *, at: float) -> Case:
     """Return the case after *event*, with everything that spoke for a crash to be shown again."""
-    case = replace(case, trouble_at=None, sightings=0, passed=(), judgement=None)
+    case = replace(case, trouble_at=None, times_observed=0, passed=(), diagnosis=None)
     return step(case, event, at=at)
 
 
@@ -198,10 +207,10 @@ def _forget_trouble(case: Case, node: int | None) -> Case:
         up_at=None,
         up_clock=None,
         trouble_at=None,
-        sightings=0,
+        times_observed=0,
         passed=(),
-        hole_seconds=0.0,
-        judgement=None,
+        max_gap_seconds=0.0,
+        diagnosis=None,
         started=None,
         killed_clock=None,
         kill_unanswered=False,
@@ -214,22 +223,22 @@ def _is_proven_for_good(case: Case) -> bool:
 
 
 EVENT_OF = {
-    Ruling.CRASHED: Event.CRASH_PROVEN,
-    Ruling.INTENDED: Event.STOP_EXPLAINED,
-    Ruling.PLATFORM: Event.PLATFORM_CLAIMED,
-    Ruling.UNKNOWN: Event.CAUSE_MISSING,
+    DiagnosisKind.CRASHED: Event.CRASH_PROVEN,
+    DiagnosisKind.STOPPED: Event.STOP_EXPLAINED,
+    DiagnosisKind.PLATFORM: Event.PLATFORM_CLAIMED,
+    DiagnosisKind.UNKNOWN: Event.CAUSE_MISSING,
 }
 
 
-def settle(case: Case, judgement: Judgement, *, at: float) -> Case:
-    """Return the case with its judgement, and in the state that follows from it."""
-    if _is_proven_for_good(case) and judgement.ruling is not Ruling.INTENDED:
+def settle(case: Case, diagnosis: Diagnosis, *, at: float) -> Case:
+    """Return the case with its diagnosis, and in the state that follows from it."""
+    if _is_proven_for_good(case) and diagnosis.kind is not DiagnosisKind.STOPPED:
         return case
-    if judgement != case.judgement:
-        case = replace(case, judgement=judgement)
-    if judgement.ruling is Ruling.CRASHED and case.state is State.BACKOFF:
+    if diagnosis != case.diagnosis:
+        case = replace(case, diagnosis=diagnosis)
+    if diagnosis.kind is DiagnosisKind.CRASHED and case.state is State.BACKOFF:
         return case
-    event = EVENT_OF.get(judgement.ruling)
+    event = EVENT_OF.get(diagnosis.kind)
     if event is not None:
         return step(case, event, at=at)
     if case.state is State.SUSPECT:

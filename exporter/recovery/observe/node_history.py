@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from exporter.recovery.model.limits import Rules
-from exporter.recovery.observe.inventory_checks import Picture, is_well
+from exporter.recovery.model.limits import Limits
+from exporter.recovery.observe.inventory_checks import CheckedInventory, is_well
 
 
 class Drop(NamedTuple):
@@ -29,9 +29,9 @@ class NodeLife(NamedTuple):
 
 def tend(
     lives: Mapping[int, NodeLife],
-    picture: Picture,
+    inventory: CheckedInventory,
     dropped: Mapping[str, int],
-    rules: Rules,
+    limits: Limits,
 ) -> dict[int, NodeLife]:
     """
     Return how the nodes have been, *picture* included.
@@ -40,20 +40,20 @@ def tend(
         dropped: The VMs that ran a picture ago and are down now, with the nodes they ran on.
 
     """
-    oldest = picture.at - rules.node_drop_seconds - rules.platform_seconds
+    oldest = inventory.at - limits.node_failure_window_seconds - limits.platform_seconds
     # A node that is not listed is not known to be well; what is known of it is kept.
     found = {key: life._replace(well_since=None) for key, life in lives.items()}
-    for key, node in picture.nodes.items():
+    for key, node in inventory.nodes.items():
         life = lives.get(key)
         since = life.well_since if life is not None else None
         drops = tuple(one for one in (life.drops if life is not None else ()) if one.at > oldest)
-        new = tuple(Drop(picture.at, uuid) for uuid, was_on in dropped.items() if was_on == key)
+        new = tuple(Drop(inventory.at, uuid) for uuid, was_on in dropped.items() if was_on == key)
         sick_at = life.sick_at if life is not None else None
         well = is_well(node)
         found[key] = NodeLife(
-            well_since=(since if since is not None else picture.at) if well else None,
+            well_since=(since if since is not None else inventory.at) if well else None,
             drops=drops + new,
-            sick_at=sick_at if well else picture.at,
+            sick_at=sick_at if well else inventory.at,
             started_clock=node.status.started_at if node.status is not None else None,
         )
     return found
@@ -67,10 +67,14 @@ def has_failed(life: NodeLife, *, since: float, since_clock: float | None) -> bo
     return started is not None and since_clock is not None and started > since_clock
 
 
-def lost_several(life: NodeLife, rules: Rules) -> float | None:
+def lost_several(life: NodeLife, limits: Limits) -> float | None:
     """Return when a node last lost one of several VMs within a short while; None if it did not."""
     for last in sorted(life.drops, reverse=True):
-        near = {one.uuid for one in life.drops if 0 <= last.at - one.at <= rules.node_drop_seconds}
-        if len(near) >= rules.node_drops:  # one that falls again and again is not several
+        near = {
+            one.uuid
+            for one in life.drops
+            if 0 <= last.at - one.at <= limits.node_failure_window_seconds
+        }
+        if len(near) >= limits.node_failure_vms:  # one that falls again and again is not several
             return last.at
     return None

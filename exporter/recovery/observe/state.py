@@ -7,19 +7,19 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from exporter.model import VM
-from exporter.recovery.model.cases import Case, Enrolment, Policy, Ruling, Sight
-from exporter.recovery.model.limits import HOUR, Rules
+from exporter.recovery.model.cases import Case, DiagnosisKind, Enrolment, ObservedState, Policy
+from exporter.recovery.model.limits import HOUR, Limits
 from exporter.recovery.model.states import OPEN, State
-from exporter.recovery.observe.circuit_breaker import Breaker, Count, vouched_for, weigh
+from exporter.recovery.observe.circuit_breaker import CircuitBreaker, Count, vouched_for, weigh
 from exporter.recovery.observe.health import Health, after_invalid, after_valid, warm_up
 from exporter.recovery.observe.inventory_checks import (
-    Invalid,
-    Picture,
+    CheckedInventory,
     Poll,
-    believe,
+    RejectedInventory,
+    check_inventory,
     classify,
     is_well,
-    sight_of,
+    observed_state_of,
     went_back,
 )
 from exporter.recovery.observe.lifecycle import Moment, meet, observe
@@ -32,7 +32,7 @@ CLOCKS_DISAGREE = 2.0
 """Cadences by which two clocks may come apart from one poll to the next."""
 
 
-class Memory(NamedTuple):
+class RecoveryState(NamedTuple):
     """One cloud, as recovery remembers it."""
 
     cases: dict[str, Case]
@@ -40,8 +40,8 @@ class Memory(NamedTuple):
     enrolments: Mapping[str, Enrolment]
     nodes: Mapping[int, NodeLife]
     health: Health
-    breaker: Breaker
-    picture: Picture | None = None
+    breaker: CircuitBreaker
+    inventory: CheckedInventory | None = None
     """The last valid one of this process."""
     seen_at: float | None = None
     """When the last valid picture was taken, perhaps by a process before this one."""
@@ -52,84 +52,85 @@ class Memory(NamedTuple):
 
 
 def advance(
-    memory: Memory, poll: Poll, enrolments: Mapping[str, Enrolment], rules: Rules
-) -> Memory:
+    memory: RecoveryState, poll: Poll, enrolments: Mapping[str, Enrolment], limits: Limits
+) -> RecoveryState:
     """Return what is known after *poll*; one that is not to be believed changes no VM."""
     accepts = (
-        memory.accepted_at is not None and poll.asked_at - memory.accepted_at <= rules.hole_seconds
+        memory.accepted_at is not None
+        and poll.asked_at - memory.accepted_at <= limits.max_gap_seconds
     )
     known = _still_there(memory.cases, poll) if accepts else memory.cases
     enrolled = {uuid: case.key for uuid, case in known.items() if case.policy.acts}
-    last = None if accepts else memory.picture
-    picture = believe(poll, last, rules, enrolled=enrolled)
-    if isinstance(picture, Invalid):
-        return memory._replace(health=after_invalid(memory.health, picture, rules))
-    moment = _moment(memory, picture)
-    health = after_valid(memory.health, rules, at=picture.at, gap_seconds=moment.gap_seconds)
-    set_back = went_back(memory.seen_clock, picture.clock, rules)
+    last = None if accepts else memory.inventory
+    inventory = check_inventory(poll, last, limits, enrolled=enrolled)
+    if isinstance(inventory, RejectedInventory):
+        return memory._replace(health=after_invalid(memory.health, inventory, limits))
+    moment = _moment(memory, inventory)
+    health = after_valid(memory.health, limits, at=inventory.at, gap_seconds=moment.gap_seconds)
+    set_back = went_back(memory.seen_clock, inventory.clock, limits)
     if set_back:
         known = {uuid: _undated(case) for uuid, case in known.items()}
         moment = moment._replace(before_clock=None)
-    if set_back or _clocks_disagree(memory, picture, poll.every_seconds):
-        health = warm_up(health, CLOCK_JUMPED, at=picture.at)
-    cases = follow_all(known, picture, enrolments, moment, rules)
-    dropped = newly_down(memory, picture)
-    nodes = tend(memory.nodes, picture, dropped, rules)
+    if set_back or _clocks_disagree(memory, inventory, poll.every_seconds):
+        health = warm_up(health, CLOCK_JUMPED, at=inventory.at)
+    cases = follow_all(known, inventory, enrolments, moment, limits)
+    dropped = newly_down(memory, inventory)
+    nodes = tend(memory.nodes, inventory, dropped, limits)
     fallen = any(
-        case.state is State.SUSPECT and case.since == picture.at and case.policy.acts
+        case.state is State.SUSPECT and case.since == inventory.at and case.policy.acts
         for case in cases.values()
     )
-    count = count_troubled(cases, enrolments, picture, dropped=fallen)
-    return Memory(
+    count = count_troubled(cases, enrolments, inventory, dropped=fallen)
+    return RecoveryState(
         cases=cases,
         enrolments=enrolments,
         nodes=nodes,
         health=health,
-        breaker=weigh(memory.breaker, count, rules, now=picture.at),
-        picture=picture,
-        seen_at=picture.at,
-        seen_time=picture.time,
-        seen_clock=picture.clock,
+        breaker=weigh(memory.breaker, count, limits, now=inventory.at),
+        inventory=inventory,
+        seen_at=inventory.at,
+        seen_time=inventory.time,
+        seen_clock=inventory.clock,
     )
 
 
-def accepted(memory: Memory, *, at: float) -> Memory:
+def accepted(memory: RecoveryState, *, at: float) -> RecoveryState:
     """Return what is known once a person said that what is seen is so."""
     return memory._replace(accepted_at=at, breaker=vouched_for(memory.breaker, now=at))
 
 
 def _still_there(cases: Mapping[str, Case], poll: Poll) -> dict[str, Case]:
     """Return the cases of VMs that *poll* shows, and those of which something is under way."""
-    vms = poll.snapshot.vms if poll.snapshot is not None else ()
+    vms = poll.inventory.vms if poll.inventory is not None else ()
     shown = {vm.config.uuid for vm in vms if vm.status is not None}
     return {uuid: case for uuid, case in cases.items() if uuid in shown or case.state in OPEN}
 
 
 def follow_all(
     cases: Mapping[str, Case],
-    picture: Picture,
+    inventory: CheckedInventory,
     enrolments: Mapping[str, Enrolment],
     moment: Moment,
-    rules: Rules,
+    limits: Limits,
 ) -> dict[str, Case]:
     """Return every case after *picture*; that of a VM that is up and stays so is the very same."""
     found: dict[str, Case] = {}
-    vms = picture.vms
+    vms = inventory.vms
     for uuid, case in cases.items():
         vm, enrolment = vms.get(uuid), enrolments.get(uuid)
-        sight = classify(vm, enrolment)
+        observed = classify(vm, enrolment)
         policy = enrolment.policy if enrolment is not None else case.policy
-        if sight is Sight.UP and vm is not None and _is_as_before(case, vm, policy):
+        if observed is ObservedState.UP and vm is not None and _is_as_before(case, vm, policy):
             found[uuid] = case  # nothing happened, as to nearly every VM nearly always
             continue
-        followed = observe(case, vm, sight, policy, moment, rules)
+        followed = observe(case, vm, observed, policy, moment, limits)
         if followed is not None:
             found[uuid] = followed
     for uuid, enrolment in enrolments.items():
         if uuid not in found and uuid in vms:
-            sight = classify(vms[uuid], enrolment)
-            if sight not in (Sight.INELIGIBLE, Sight.GONE):
-                found[uuid] = meet(vms[uuid], sight, enrolment.policy, moment)
+            observed = classify(vms[uuid], enrolment)
+            if observed not in (ObservedState.INELIGIBLE, ObservedState.GONE):
+                found[uuid] = meet(vms[uuid], observed, enrolment.policy, moment)
     return found
 
 
@@ -138,7 +139,7 @@ def _is_as_before(case: Case, vm: VM, policy: Policy) -> bool:
     config, status = vm.config, vm.status
     return (
         case.state is State.HEALTHY
-        and case.sight is Sight.UP
+        and case.observed is ObservedState.UP
         and status is not None
         and status.node == case.node
         and status.word == case.word
@@ -148,43 +149,46 @@ def _is_as_before(case: Case, vm: VM, policy: Policy) -> bool:
     )
 
 
-def newly_down(memory: Memory, picture: Picture) -> dict[str, int]:
+def newly_down(memory: RecoveryState, inventory: CheckedInventory) -> dict[str, int]:
     """Return the VMs that ran when last seen and are down now, with the nodes they ran on."""
     found: dict[str, int] = {}
-    for uuid, vm in picture.vms.items():
+    for uuid, vm in inventory.vms.items():
         status = vm.status
         if status is None or status.running is True:
             continue
         node = _ran_on(memory, uuid)
-        if node is not None and sight_of(status.word, status.running) is Sight.DOWN:
+        if (
+            node is not None
+            and observed_state_of(status.word, status.running) is ObservedState.DOWN
+        ):
             found[uuid] = node
     return found
 
 
-def _ran_on(memory: Memory, uuid: str) -> int | None:
+def _ran_on(memory: RecoveryState, uuid: str) -> int | None:
     """Return where a VM ran when it was last seen; None if it did not run then."""
-    was = memory.picture.vms.get(uuid) if memory.picture is not None else None
+    was = memory.inventory.vms.get(uuid) if memory.inventory is not None else None
     if was is not None and was.status is not None:
         return was.status.node if was.status.running is True else None
     # After a restart, or as long as its row is missing, its case alone knows.
     case = memory.cases.get(uuid)
     if case is None or case.trouble_at is not None:
         return None
-    unseen = case.sight is Sight.GONE and case.up_at is not None
-    return case.node if case.sight is Sight.UP or unseen else None
+    unseen = case.observed is ObservedState.GONE and case.up_at is not None
+    return case.node if case.observed is ObservedState.UP or unseen else None
 
 
 def count_troubled(
     cases: Mapping[str, Case],
     enrolments: Mapping[str, Enrolment],
-    picture: Picture,
+    inventory: CheckedInventory,
     *,
     dropped: bool,
 ) -> Count:
     """Return how many of the VMs in our care are not proven up, and of how many."""
     troubled = of = 0
     for uuid, case in cases.items():
-        if case.state is State.HEALTHY and case.sight is Sight.UP:
+        if case.state is State.HEALTHY and case.observed is ObservedState.UP:
             of += case.policy.acts
             continue
         enrolment = enrolments.get(uuid)
@@ -192,13 +196,13 @@ def count_troubled(
             continue
         if not case.policy.acts and case.state not in OPEN:
             continue
-        counts, is_trouble = _weight(case, at=picture.at)
+        counts, is_trouble = _weight(case, at=inventory.at)
         of += counts
         troubled += is_trouble
     return Count(
         troubled,
         of,
-        nodes_well=all(is_well(node) for node in picture.nodes.values()),
+        nodes_well=all(is_well(node) for node in inventory.nodes.values()),
         dropped=dropped,
     )
 
@@ -206,7 +210,7 @@ def count_troubled(
 def _weight(case: Case, *, at: float) -> tuple[bool, bool]:
     """Return whether a case counts among those that could be up, and whether as trouble."""
     lasted = at - case.since
-    if case.state is State.INTENDED or case.sight is Sight.HIBERNATED:
+    if case.state is State.STOPPED or case.observed is ObservedState.HIBERNATED:
         return False, False
     if case.state is State.QUARANTINED:
         return lasted < HOUR, lasted < HOUR
@@ -217,21 +221,21 @@ def _weight(case: Case, *, at: float) -> tuple[bool, bool]:
     if case.state in OPEN:
         return True, True
     if case.state is State.HEALTHY:  # and not up: on its way somewhere
-        return True, case.sight in (Sight.ERROR, Sight.GONE)
-    ruling = case.judgement.ruling if case.judgement is not None else None
-    return True, ruling is not Ruling.INTENDED
+        return True, case.observed in (ObservedState.ERROR, ObservedState.GONE)
+    kind = case.diagnosis.kind if case.diagnosis is not None else None
+    return True, kind is not DiagnosisKind.STOPPED
 
 
-def _moment(memory: Memory, picture: Picture) -> Moment:
+def _moment(memory: RecoveryState, inventory: CheckedInventory) -> Moment:
     """Return when *picture* was taken, and how long nobody had looked, by the strictest clock."""
     if memory.seen_at is None:
-        return Moment(picture.at, picture.clock, picture.at, picture.clock, 0.0)
-    gaps = [picture.at - memory.seen_at]
+        return Moment(inventory.at, inventory.clock, inventory.at, inventory.clock, 0.0)
+    gaps = [inventory.at - memory.seen_at]
     if memory.seen_time is not None:
-        gaps.append((picture.time - memory.seen_time).total_seconds())
-    if memory.seen_clock is not None and picture.clock is not None:
-        gaps.append(picture.clock - memory.seen_clock)
-    return Moment(picture.at, picture.clock, memory.seen_at, memory.seen_clock, max(gaps))
+        gaps.append((inventory.time - memory.seen_time).total_seconds())
+    if memory.seen_clock is not None and inventory.clock is not None:
+        gaps.append(inventory.clock - memory.seen_clock)
+    return Moment(inventory.at, inventory.clock, memory.seen_at, memory.seen_clock, max(gaps))
 
 
 def _undated(case: Case) -> Case:
@@ -239,10 +243,12 @@ def _undated(case: Case) -> Case:
     return case if case.up_clock is None else replace(case, up_clock=None)
 
 
-def _clocks_disagree(memory: Memory, picture: Picture, every_seconds: float) -> bool:
+def _clocks_disagree(
+    memory: RecoveryState, inventory: CheckedInventory, every_seconds: float
+) -> bool:
     """Return whether the time of day moved otherwise than time does, within this process."""
-    if memory.picture is None:
+    if memory.inventory is None:
         return False
-    by_watch = picture.at - memory.picture.at
-    by_time = (picture.time - memory.picture.time).total_seconds()
+    by_watch = inventory.at - memory.inventory.at
+    by_time = (inventory.time - memory.inventory.time).total_seconds()
     return abs(by_time - by_watch) > CLOCKS_DISAGREE * every_seconds

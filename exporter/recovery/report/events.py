@@ -7,8 +7,8 @@ from typing import Protocol
 import msgspec
 
 from exporter.formatting import lasting
-from exporter.recovery.model.cases import Cause, Intent, Judgement, Outcome, Ruling
-from exporter.recovery.model.commands import Order
+from exporter.recovery.model.cases import Cause, Diagnosis, DiagnosisKind, Intent, Outcome
+from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.ports import Change
 from exporter.recovery.report.messages import ORDERS, VERBS, asked_or_done
@@ -34,7 +34,7 @@ class Numbered(Protocol):
     def decision(self) -> Decision: ...
 
 
-class Line(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class TimelineEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Something that happened, as a line of a log."""
 
     time: datetime
@@ -51,15 +51,17 @@ def was_sent(attempt: Attempt) -> bool:
     return attempt.intent.sent_at is not None and attempt.intent.outcome is not Outcome.ABANDONED
 
 
-def judged_so(detail: str) -> Judgement | None:
-    """Return the judgement that a change was written down with."""
+def judged_so(detail: str) -> Diagnosis | None:
+    """Return the diagnosis that a change was written down with."""
     cause, colon, rest = detail.partition(": ")
     if not colon or cause not in list(Cause):
         return None
-    return Judgement(Ruling.UNKNOWN, Cause(cause), rest)
+    return Diagnosis(DiagnosisKind.UNKNOWN, Cause(cause), rest)
 
 
-def history(changes: Iterable[Change], attempts: Iterable[Attempt], system: str) -> list[Line]:
+def history(
+    changes: Iterable[Change], attempts: Iterable[Attempt], system: str
+) -> list[TimelineEvent]:
     """Return what happened to a VM, newest first."""
     lines = [
         *(line_of_change(one, system) for one in changes),
@@ -68,16 +70,16 @@ def history(changes: Iterable[Change], attempts: Iterable[Attempt], system: str)
     return sorted(lines, key=lambda line: line.time, reverse=True)
 
 
-def line_of_change(change: Change, system: str) -> Line:
+def line_of_change(change: Change, system: str) -> TimelineEvent:
     """Return the line that tells of a step from one state to another."""
     before = change.before.value if change.before is not None else "not looked at"
     after = change.after.value if change.after is not None else "not looked at"
     why = f" ({change.detail})" if change.detail else ""
     text = f"{before} → {after}{why}"
-    return Line(time=change.time, system=system, vm=change.name, kind="change", text=text)
+    return TimelineEvent(time=change.time, system=system, vm=change.name, kind="change", text=text)
 
 
-def line_of_attempt(attempt: Attempt, system: str) -> Line:
+def line_of_attempt(attempt: Attempt, system: str) -> TimelineEvent:
     """Return the line that tells of an action."""
     intent = attempt.intent
     done = f"was about to {VERBS[intent.action][0]}"
@@ -88,19 +90,23 @@ def line_of_attempt(attempt: Attempt, system: str) -> Line:
         text = f"{what}: not known yet what came of it"
     else:
         text = f"{what}: {intent.outcome}" + (f", {intent.detail}" if intent.detail else "")
-    return Line(time=attempt.prepared, system=system, vm=intent.name, kind="action", text=text)
+    return TimelineEvent(
+        time=attempt.prepared, system=system, vm=intent.name, kind="action", text=text
+    )
 
 
-def line_of_decision(record: Numbered, system: str) -> Line:
+def line_of_decision(record: Numbered, system: str) -> TimelineEvent:
     """Return the line that tells of a decision."""
     decision = record.decision
-    says = next((f" ({one.says})" for one in decision.verdicts if not one.allowed), "")
-    text = f"decision {record.number}: {decision.reason}{says}"
-    return Line(time=decision.time, system=system, vm=decision.name, kind="decision", text=text)
+    says = next((f" ({one.says})" for one in decision.guard_results if not one.allowed), "")
+    text = f"decision {record.number}: {decision.failed_guard}{says}"
+    return TimelineEvent(
+        time=decision.time, system=system, vm=decision.name, kind="decision", text=text
+    )
 
 
-def line_of_order(order: Order, system: str, *, vm: str = "") -> Line:
+def line_of_order(command: Command, system: str, *, vm: str = "") -> TimelineEvent:
     """Return the line that tells of an order."""
-    lasts = f" for {lasting(order.until - order.at)}" if order.until is not None else ""
-    text = f"{order.owner} {ORDERS[order.kind]}{lasts}: {order.reason}"
-    return Line(time=order.time, system=system, vm=vm, kind="order", text=text)
+    lasts = f" for {lasting(command.until - command.at)}" if command.until is not None else ""
+    text = f"{command.owner} {ORDERS[command.kind]}{lasts}: {command.reason}"
+    return TimelineEvent(time=command.time, system=system, vm=vm, kind="order", text=text)

@@ -17,19 +17,26 @@ from exporter.recovery.model.cases import (
     Action,
     Case,
     Cause,
+    Diagnosis,
     Enrolment,
     Intent,
-    Judgement,
+    ObservedState,
     Outcome,
     Policy,
-    Sight,
 )
-from exporter.recovery.model.decision import Decision, Reason, Verdict
+from exporter.recovery.model.decision import Decision, GuardName, GuardResult
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.enrolment import NOBODYS
 from exporter.recovery.observe.lifecycle import UP
-from exporter.recovery.report.events import Attempt, Line, Numbered, history, judged_so, was_sent
+from exporter.recovery.report.events import (
+    Attempt,
+    Numbered,
+    TimelineEvent,
+    history,
+    judged_so,
+    was_sent,
+)
 from exporter.recovery.report.messages import (
     CAUSES,
     FATES,
@@ -80,7 +87,7 @@ class Explanation(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Of the newest decision, in their order."""
     to_change: tuple[str, ...] = ()
     """What would have to change for Vergewatch to act."""
-    history: tuple[Line, ...] = ()
+    history: tuple[TimelineEvent, ...] = ()
     """Newest first."""
 
 
@@ -94,8 +101,8 @@ class About(NamedTuple):
     uuid: str
     state: State | None
     """``None``: recovery does not look at it."""
-    judgement: Judgement | None = None
-    sight: Sight | None = None
+    diagnosis: Diagnosis | None = None
+    observed: ObservedState | None = None
     word: str = ""
     enrolment: Enrolment | None = None
     left_alone: str = ""
@@ -122,8 +129,8 @@ def about_case(case: Case, *, system: str, now: datetime) -> About:
         vm_key=case.key,
         uuid=case.uuid,
         state=case.state,
-        judgement=case.judgement,
-        sight=case.sight,
+        diagnosis=case.diagnosis,
+        observed=case.observed,
         word=case.word,
     )
 
@@ -144,7 +151,7 @@ def about_decision(
         vm_key=decision.vm_key,
         uuid=decision.uuid,
         state=decision.state,
-        judgement=decision.judgement,
+        diagnosis=decision.diagnosis,
         decision=decision,
         number=record.number,
         decided=decision.time,
@@ -160,7 +167,7 @@ def about_decision(
 def explain(about: About) -> Explanation:
     """Return how it stands with a VM, and why."""
     decision = about.decision
-    verdicts = decision.verdicts if decision is not None else ()
+    guard_results = decision.guard_results if decision is not None else ()
     return Explanation(
         system=about.system,
         vm=about.vm,
@@ -168,16 +175,16 @@ def explain(about: About) -> Explanation:
         uuid=about.uuid,
         state=about.state.value if about.state is not None else "not looked at",
         sentence=_dated(sentence(about), about),
-        enrolment=_allowed(about.enrolment, verdicts),
+        enrolment=_allowed(about.enrolment, guard_results),
         left_alone=about.left_alone if about.state in UP else "",
-        reason=decision.reason.value if decision is not None else "",
+        reason=decision.failed_guard or "" if decision is not None else "",
         mode=decision.mode.value if decision is not None else "",
         decision=about.number,
         decided=about.decided or (decision.time if decision is not None else None),
         as_of=decision.time if decision is not None else None,
         guards=tuple(
             Told(name=one.guard.value, allowed=one.allowed, says=one.says, cure=one.cure)
-            for one in verdicts
+            for one in guard_results
         ),
         to_change=_to_change(about),
         history=tuple(history(about.changes, about.attempts, about.system)[:HISTORY_LINES]),
@@ -217,7 +224,7 @@ def _first_seen_down(about: About) -> str:
 
 
 def _healthy(about: About) -> str:
-    if about.sight not in (None, Sight.UP):
+    if about.observed not in (None, ObservedState.UP):
         return _between(about)
     spell = _spell(about)
     if spell.rose is None:
@@ -233,10 +240,10 @@ def _healthy(about: About) -> str:
 
 def _between(about: About) -> str:
     name, word = about.vm, about.word or "in no state that anybody told"
-    match about.sight:
-        case Sight.GONE:
+    match about.observed:
+        case ObservedState.GONE:
             return f"{name} was up, and the newest lists do not tell its status; more will."
-        case Sight.ERROR | Sight.INCONSISTENT:
+        case ObservedState.ERROR | ObservedState.INCONSISTENT:
             return (
                 f"{name} was up and now its status is {word}: neither up nor down, "
                 "so Vergewatch waits for it to be the one or the other."
@@ -257,36 +264,36 @@ def _came_back(about: About, spell: "_Spell") -> str:
 
 
 def _suspect(about: About) -> str:
-    judgement = about.judgement
-    if judgement is None or judgement.cause is Cause.NOT_LONG_ENOUGH:
-        detail = f" ({judgement.detail})" if judgement is not None and judgement.detail else ""
+    diagnosis = about.diagnosis
+    if diagnosis is None or diagnosis.cause is Cause.NOT_LONG_ENOUGH:
+        detail = f" ({diagnosis.detail})" if diagnosis is not None and diagnosis.detail else ""
         doing = f"Vergewatch is making sure before it concludes anything{detail}"
     else:
-        doing = f"{_because(judgement)}{_evidence(judgement)}"
+        doing = f"{_because(diagnosis)}{_log_reader(diagnosis)}"
     return f"{_down(about)}; {_story(about)}{doing}."
 
 
 def _platform(about: About) -> str:
-    if about.judgement is None:
+    if about.diagnosis is None:
         return f"{_down(about)}: VergeOS' own high availability goes first."
     return (
-        f"{_down(about)}, and {_because(about.judgement)}{_evidence(about.judgement)}: "
+        f"{_down(about)}, and {_because(about.diagnosis)}{_log_reader(about.diagnosis)}: "
         "VergeOS' own high availability goes first, and Vergewatch waits for it."
     )
 
 
 def _intended(about: About) -> str:
-    judgement, spell = about.judgement, _spell(about)
+    diagnosis, spell = about.diagnosis, _spell(about)
     when = f" since {_clock(spell.fell, about.now)}" if spell.fell is not None else ""
     why = "somebody wanted it so"
-    if judgement is not None:
-        why = f"{_because(judgement)}{_evidence(judgement)}"
+    if diagnosis is not None:
+        why = f"{_because(diagnosis)}{_log_reader(diagnosis)}"
     return f"{about.vm} is down{when} because {why}; {STAYS_DOWN}."
 
 
 def _unknown(about: About) -> str:
-    why = about.judgement
-    clause = f": {_because(why)}{_evidence(why)}" if why is not None else ""
+    why = about.diagnosis
+    clause = f": {_because(why)}{_log_reader(why)}" if why is not None else ""
     return (
         f"{_down(about)} and nobody can prove why{clause}. {_story(about, whole=True)}Vergewatch "
         "does not act on a guess; somebody has to look at it, and start it."
@@ -296,16 +303,17 @@ def _unknown(about: About) -> str:
 def _held(about: About) -> str:
     decision = about.decision
     story = _story(about)
-    if decision is None or decision.acts or decision.reason is Reason.NOT_CRASHED:
+    if decision is None or decision.failed_guard in (None, GuardName.CRASHED):
         return f"{_crash(about)}; {story}what to do about it is decided with the next picture."
-    if decision.reason is Reason.SHADOW:
+    if decision.failed_guard is GuardName.MODE_ENFORCE:
         when = f" at {_clock(about.decided or decision.time, about.now)}"
         return (
             f"{_crash(about)}: in mode enforce Vergewatch would have {done_by(decision.action)}"
             f"{when}. The mode is {decision.mode}, so {STAYS_DOWN}."
         )
-    says = next((one.says for one in decision.verdicts if not one.allowed), "")
-    why = REASONS[decision.reason].format(says=says)
+    says = next((one.says for one in decision.guard_results if not one.allowed), "")
+    assert decision.failed_guard is not None  # noqa: S101 - checked above
+    why = REASONS[decision.failed_guard].format(says=says)
     return f"{_crash(about)}; {story}Vergewatch does not {_verb(about)} now because {why}."
 
 
@@ -347,7 +355,7 @@ def _given_up(about: About) -> str:
     decision = about.decision
     spent = next(
         (found for one in _denials(decision) for found in BUDGET.finditer(one.says)
-         if one.guard is Reason.BUDGET_SPENT and int(found["used"]) >= int(found["most"])),
+         if one.guard is GuardName.WITHIN_RESTART_BUDGET and int(found["used"]) >= int(found["most"])),
         None,
     )  # fmt: skip
     if spent is None:
@@ -372,7 +380,7 @@ _SENTENCES: Mapping[State | None, Callable[[About], str]] = {
     State.HEALTHY: _healthy,
     State.SUSPECT: _suspect,
     State.PLATFORM: _platform,
-    State.INTENDED: _intended,
+    State.STOPPED: _intended,
     State.UNKNOWN: _unknown,
     State.BACKOFF: _held,
     State.HELD: _held,
@@ -393,7 +401,7 @@ UNSETTLED = frozenset({Cause.NOT_DOWN_NOW, Cause.NOT_LONG_ENOUGH, Cause.LOGS_NOT
 QUOTE = re.compile(
     r"(?s)(?P<text>“.*”) by (?P<who>.*?)(?P<when> at [\d:]+ UTC)? \(log row (?P<row>\d+)\)"
 )
-"""A row of the platform's log, as a judgement's detail quotes it."""
+"""A row of the platform's log, as a diagnosis's detail quotes it."""
 BUDGET = re.compile(r"(?P<used>\d+) of (?P<most>\d+) in (?P<span>[\d.]+ \w+)")
 _SPANS = {"1 h": "an hour", "1 d": "a day", "7 d": "a week"}
 
@@ -405,14 +413,14 @@ class _Spell(NamedTuple):
     rose: datetime | None
     tries: Sequence[Attempt]
     """Oldest first."""
-    why: Judgement | None
+    why: Diagnosis | None
     given_up: bool
 
 
 def _spell(about: About) -> _Spell:
     rose: datetime | None = None
     given_up = False
-    why: Judgement | None = None
+    why: Diagnosis | None = None
     until = float("inf")
     for change in about.changes:
         came_up = change.after in UP and change.before not in UP
@@ -457,10 +465,10 @@ def _crash(about: About) -> str:
 
 
 def _hangs(about: About) -> bool:
-    known = [about.judgement, about.decision.judgement if about.decision is not None else None]
-    judgement = next((one for one in known if one is not None), None)
-    hung = judgement is not None and judgement.cause in (Cause.HUNG, Cause.KILLED_TO_RESTART)
-    return hung or about.sight is Sight.HUNG
+    known = [about.diagnosis, about.decision.diagnosis if about.decision is not None else None]
+    diagnosis = next((one for one in known if one is not None), None)
+    hung = diagnosis is not None and diagnosis.cause in (Cause.HUNG, Cause.KILLED_TO_RESTART)
+    return hung or about.observed is ObservedState.HUNG
 
 
 def _story(about: About, *, whole: bool = False) -> str:
@@ -499,25 +507,25 @@ def _verb(about: About) -> str:
     return "act on it" if _hangs(about) else "start it"
 
 
-def _because(judgement: Judgement) -> str:
-    clause = CAUSES[judgement.cause]
-    quoted = QUOTE.fullmatch(judgement.detail)
+def _because(diagnosis: Diagnosis) -> str:
+    clause = CAUSES[diagnosis.cause]
+    quoted = QUOTE.fullmatch(diagnosis.detail)
     who = quoted["who"] if quoted is not None else ""
     return clause.format(who="somebody" if who in NOBODY else who)
 
 
-def _evidence(judgement: Judgement) -> str:
+def _log_reader(diagnosis: Diagnosis) -> str:
     """Return what makes a cause believable, in brackets."""
-    quoted = QUOTE.fullmatch(judgement.detail)
+    quoted = QUOTE.fullmatch(diagnosis.detail)
     if quoted is not None:
         return f" ({quoted['text']}{quoted['when'] or ''}, log row {quoted['row']})"
-    return f" ({judgement.detail})" if judgement.detail else ""
+    return f" ({diagnosis.detail})" if diagnosis.detail else ""
 
 
-def _denials(decision: Decision | None) -> Sequence[Verdict]:
+def _denials(decision: Decision | None) -> Sequence[GuardResult]:
     if decision is None:
         return ()
-    return [one for one in decision.verdicts if not one.allowed]
+    return [one for one in decision.guard_results if not one.allowed]
 
 
 def _to_change(about: About) -> tuple[str, ...]:
@@ -528,16 +536,16 @@ def _to_change(about: About) -> tuple[str, ...]:
     if about.state is State.BASELINE:
         return ("it is seen up once",)
     denials = _denials(about.decision)
-    if any(one.guard is Reason.NOT_CRASHED for one in denials):
+    if any(one.guard is GuardName.CRASHED for one in denials):
         # What would come next is not worth a word as long as it is not known to have crashed.
-        denials = [one for one in denials if one.guard is not Reason.STEP_NOT_ALLOWED]
+        denials = [one for one in denials if one.guard is not GuardName.ACTION_ALLOWED]
     return tuple(dict.fromkeys(one.cure for one in denials if one.cure))
 
 
-def _allowed(enrolment: Enrolment | None, verdicts: Sequence[Verdict]) -> str:
+def _allowed(enrolment: Enrolment | None, guard_results: Sequence[GuardResult]) -> str:
     if enrolment is not None:
         return f"{POLICIES[enrolment.policy]} ({_told_by(enrolment)})"
-    of_that_time = next((one for one in verdicts if one.guard is Reason.NOT_ENROLLED), None)
+    of_that_time = next((one for one in guard_results if one.guard is GuardName.ENROLLED), None)
     return of_that_time.says if of_that_time is not None else ""
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from exporter.recovery.model.cases import Action, Cause, Intent, Outcome, Policy, Reply
-from exporter.recovery.model.commands import OrderKind
-from exporter.recovery.model.decision import Reason
+from exporter.recovery.model.commands import CommandKind
+from exporter.recovery.model.decision import GuardName
 
 CAUSES: Mapping[Cause, str] = {
     Cause.NOT_DOWN_NOW: "it is neither plainly up nor plainly down at the moment",
@@ -38,30 +38,29 @@ CAUSES: Mapping[Cause, str] = {
 }
 """After "because"."""
 
-REASONS: Mapping[Reason, str] = {
-    Reason.ACT: "nothing speaks against it",
-    Reason.SHADOW: "{says}, and then it only says what it would do",
-    Reason.DISARMED: "recovery is disarmed ({says})",
-    Reason.PAUSED: "recovery is {says}",
-    Reason.JOURNAL_DOWN: "it cannot write that down, and without that it does nothing: {says}",
-    Reason.PICTURE_OLD: "it does not know how things are right now: {says}",
-    Reason.DEGRADED: "it did not see the cloud well lately: {says}",
-    Reason.WARMING_UP: "it has not watched for long enough: {says}",
-    Reason.NOT_ENROLLED: "it is not allowed to: {says}",
-    Reason.NOT_CRASHED: "it is not proven that it crashed: {says}",
-    Reason.IN_PROGRESS: "something is being done about it already: {says}",
-    Reason.BUDGET_SPENT: "that was tried too often lately: {says}",
-    Reason.BACKING_OFF: "it just tried, and waits a little longer each time: {says}",
-    Reason.QUIET_WINDOW: "these are quiet hours: {says}",
-    Reason.SILENCED: "{says}",
-    Reason.NODE_HOLD: "it looks like the node's trouble, not the VM's: {says}",
-    Reason.STORM: "so many VMs are in trouble that something bigger must be wrong: {says}",
-    Reason.NO_CAPACITY: "VergeOS lacks the resources: {says}",
-    Reason.TOO_MANY_AT_ONCE: "enough is being done at once: {says}",
-    Reason.RATE_LIMITED: "enough was done in this cloud lately: {says}",
-    Reason.NOT_ITS_TURN: "others have to be up first: {says}",
-    Reason.STEP_NOT_ALLOWED: "the step that would come next is not allowed: {says}",
-    Reason.READ_ONLY: "it may only look: {says}",
+REASONS: Mapping[GuardName, str] = {
+    GuardName.MODE_ENFORCE: "{says}, and then it only says what it would do",
+    GuardName.ARMED: "recovery is disarmed ({says})",
+    GuardName.NOT_PAUSED: "recovery is {says}",
+    GuardName.JOURNAL_WRITABLE: "it cannot write that down, and without that it does nothing: {says}",
+    GuardName.INVENTORY_FRESH: "it does not know how things are right now: {says}",
+    GuardName.INVENTORY_STABLE: "it did not see the cloud well lately: {says}",
+    GuardName.WARMED_UP: "it has not watched for long enough: {says}",
+    GuardName.ENROLLED: "it is not allowed to: {says}",
+    GuardName.CRASHED: "it is not proven that it crashed: {says}",
+    GuardName.NO_OPEN_ACTION: "something is being done about it already: {says}",
+    GuardName.WITHIN_RESTART_BUDGET: "that was tried too often lately: {says}",
+    GuardName.BACKOFF_ELAPSED: "it just tried, and waits a little longer each time: {says}",
+    GuardName.OUTSIDE_MAINTENANCE_WINDOW: "these are quiet hours: {says}",
+    GuardName.NOT_SILENCED: "{says}",
+    GuardName.NODE_STABLE: "it looks like the node's trouble, not the VM's: {says}",
+    GuardName.CIRCUIT_BREAKER_CLOSED: "so many VMs are in trouble that something bigger must be wrong: {says}",
+    GuardName.CAPACITY_AVAILABLE: "VergeOS lacks the resources: {says}",
+    GuardName.BELOW_CONCURRENCY_LIMIT: "enough is being done at once: {says}",
+    GuardName.WITHIN_RATE_LIMIT: "enough was done in this cloud lately: {says}",
+    GuardName.DEPENDENCIES_UP: "others have to be up first: {says}",
+    GuardName.ACTION_ALLOWED: "the step that would come next is not allowed: {says}",
+    GuardName.WRITE_ACCESS: "it may only look: {says}",
 }
 """After "Vergewatch does not start it now because"."""
 
@@ -90,13 +89,13 @@ POLICIES: Mapping[Policy, str] = {
     Policy.UNLESS_STOPPED: "start it again unless somebody stopped it",
     Policy.ALWAYS: "start it again always, unless a person or a task stopped it",
 }
-ORDERS: Mapping[OrderKind, str] = {
-    OrderKind.PAUSE: "paused recovery",
-    OrderKind.RESUME: "resumed recovery",
-    OrderKind.DISARM: "disarmed recovery",
-    OrderKind.ARM: "armed recovery",
-    OrderKind.ACCEPT: "said that what is seen is so",
-    OrderKind.CLEAR: "cleared it",
+ORDERS: Mapping[CommandKind, str] = {
+    CommandKind.PAUSE: "paused recovery",
+    CommandKind.RESUME: "resumed recovery",
+    CommandKind.DISARM: "disarmed recovery",
+    CommandKind.ARM: "armed recovery",
+    CommandKind.ACCEPT: "said that what is seen is so",
+    CommandKind.CLEAR: "cleared it",
 }
 
 

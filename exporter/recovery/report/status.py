@@ -4,23 +4,23 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from operator import attrgetter
 
-from exporter.model import CaredVM, LastAction
+from exporter.model import LastAction, RecoveryVM
 from exporter.recovery.model.cases import Case, Intent, Outcome
 
 _by_key = attrgetter("key")
 
 
-class Roster:
+class StatusCache:
     """One entry for each VM, which stays the very same for as long as its case does."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, tuple[Case, CaredVM]] = {}
+        self._entries: dict[str, tuple[Case, RecoveryVM]] = {}
         self._last_actions: dict[str, LastAction] = {}
         """By uuid; what was done by a process before this one is in the journal only."""
 
     def call(
         self, cases: Mapping[str, Case], time_of: Callable[[float], datetime]
-    ) -> tuple[CaredVM, ...]:
+    ) -> tuple[RecoveryVM, ...]:
         """
         Return how every VM stands.
 
@@ -28,12 +28,12 @@ class Roster:
             time_of: Returns the time of day of a moment of watch.
 
         """
-        before, now = self._entries, dict[str, tuple[Case, CaredVM]]()
+        before, now = self._entries, dict[str, tuple[Case, RecoveryVM]]()
         for uuid, case in cases.items():
             entry = before.get(uuid)
             if entry is None or entry[0] is not case:
                 since = time_of(case.since)
-                entry = case, CaredVM(case.key, case.name, case.policy, case.state, since)
+                entry = case, RecoveryVM(case.key, case.name, case.policy, case.state, since)
             now[uuid] = entry
         self._entries = now
         return tuple(sorted((vm for _, vm in now.values()), key=_by_key))

@@ -16,8 +16,8 @@ import msgspec
 from msgspec.structs import replace
 
 from exporter.formatting import counted, lasting
-from exporter.recovery.model.cases import Action, Outcome, Ruling
-from exporter.recovery.model.decision import Decision, Reason
+from exporter.recovery.model.cases import Action, DiagnosisKind, Outcome
+from exporter.recovery.model.decision import Decision, GuardName
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.lifecycle import UP
@@ -47,7 +47,7 @@ class Incident(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     began: datetime
     ended: datetime | None = None
     end: End = End.STILL_DOWN
-    ruling: str = ""
+    kind: str = ""
     """The last one; empty where it was over before there was any."""
     cause: str = ""
     detail: str = ""
@@ -65,7 +65,7 @@ class Incident(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     so."""
 
 
-class Account(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class RecoverySummary(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The sum of it for one cloud."""
 
     system: str
@@ -113,7 +113,7 @@ def account(
     since: datetime,
     until: datetime,
     strangers: frozenset[str] = frozenset(),
-) -> Account:
+) -> RecoverySummary:
     """
     Return the account of what *records* tell.
 
@@ -123,7 +123,7 @@ def account(
 
     """
     decisions = sorted((one.decision for one in records.decisions), key=lambda one: one.at)
-    ours = {one.uuid for one in decisions if one.reason is not Reason.NOT_ENROLLED}
+    ours = {one.uuid for one in decisions if one.failed_guard is not GuardName.ENROLLED}
     strange = strangers - ours
     spells = _spells((one for one in records.changes if one.uuid not in strange), until)
     for decision in decisions:
@@ -147,7 +147,7 @@ def account(
     crashed = Counter(
         one.name
         for one in decisions
-        if one.reason is Reason.NOT_ENROLLED and one.judgement.ruling is Ruling.CRASHED
+        if one.failed_guard is GuardName.ENROLLED and one.diagnosis.kind is DiagnosisKind.CRASHED
         if one.uuid not in ours  # whose tags could not be read for a moment
     )
     summed = _summed(incidents, system=system, mode=mode, since=since, until=until)
@@ -163,7 +163,7 @@ class _Spell:
         self.ended: datetime | None = None
         self.ended_at = float("inf")
         self.after: State | None = None
-        self.ruling, self.cause, self.detail = "", "", ""
+        self.kind, self.cause, self.detail = "", "", ""
         self.intended_at: float | None = None
         self.decisions: list[Decision] = []
         self.attempts: list[Attempt] = []
@@ -192,22 +192,22 @@ def _spells(changes: Iterable[Change], until: datetime) -> dict[str, list[_Spell
         if current is None:
             current = _Spell(change, change.before)
             mine.append(current)
-        judgement = judged_so(change.detail)
-        if judgement is not None:
-            current.cause, current.detail = judgement.cause.value, judgement.detail
-        current.ruling = _RULINGS.get(change.after, current.ruling)
-        if change.after is State.INTENDED and current.intended_at is None:
+        diagnosis = judged_so(change.detail)
+        if diagnosis is not None:
+            current.cause, current.detail = diagnosis.cause.value, diagnosis.detail
+        current.kind = _RULINGS.get(change.after, current.kind)
+        if change.after is State.STOPPED and current.intended_at is None:
             current.intended_at = change.at
     return found
 
 
 _RULINGS: Mapping[State | None, str] = {
-    State.INTENDED: Ruling.INTENDED.value,
-    State.UNKNOWN: Ruling.UNKNOWN.value,
-    State.PLATFORM: Ruling.PLATFORM.value,
+    State.STOPPED: DiagnosisKind.STOPPED.value,
+    State.UNKNOWN: DiagnosisKind.UNKNOWN.value,
+    State.PLATFORM: DiagnosisKind.PLATFORM.value,
     **dict.fromkeys(
         (State.HELD, State.BACKOFF, State.ACTING, State.VERIFYING, State.INDETERMINATE),
-        Ruling.CRASHED.value,
+        DiagnosisKind.CRASHED.value,
     ),
 }
 """What a state says of the cause."""
@@ -234,8 +234,10 @@ def _incidents(spells: Sequence[_Spell], until: datetime) -> list[Incident]:
 
 
 def _incident(spell: _Spell, after: _Spell | None, until: datetime) -> Incident:
-    decided = spell.decisions[-1].judgement if spell.decisions else None
-    would = next((one for one in spell.decisions if one.reason is Reason.SHADOW), None)
+    decided = spell.decisions[-1].diagnosis if spell.decisions else None
+    would = next(
+        (one for one in spell.decisions if one.failed_guard is GuardName.MODE_ENFORCE), None
+    )
     acted = spell.attempts[0] if spell.attempts else None
     ended = spell.ended
     wrong = ""
@@ -250,7 +252,7 @@ def _incident(spell: _Spell, after: _Spell | None, until: datetime) -> Incident:
         began=spell.began,
         ended=ended,
         end=_end(spell),
-        ruling=decided.ruling.value if decided is not None else spell.ruling,
+        kind=decided.kind.value if decided is not None else spell.kind,
         cause=decided.cause.value if decided is not None else spell.cause,
         detail=decided.detail if decided is not None else spell.detail,
         would_have=would.time if would is not None else None,
@@ -260,10 +262,11 @@ def _incident(spell: _Spell, after: _Spell | None, until: datetime) -> Incident:
         wrong=wrong,
         held_by=tuple(
             dict.fromkeys(
-                one.reason.value
+                one.failed_guard.value
                 for one in spell.decisions
-                if one.judgement.ruling is Ruling.CRASHED
-                and one.reason not in (Reason.ACT, Reason.SHADOW, Reason.IN_PROGRESS)
+                if one.diagnosis.kind is DiagnosisKind.CRASHED
+                and one.failed_guard is not None
+                and one.failed_guard not in (GuardName.MODE_ENFORCE, GuardName.NO_OPEN_ACTION)
             )
         ),
     )
@@ -285,14 +288,14 @@ def _end(spell: _Spell) -> End:
         return End.RELEASED
     if _helped(spell):
         return End.VERGEWATCH
-    return End.PLATFORM if spell.ruling == Ruling.PLATFORM else End.SOMEBODY
+    return End.PLATFORM if spell.kind == DiagnosisKind.PLATFORM else End.SOMEBODY
 
 
 def _turned_out(spell: _Spell, ground: float) -> str:
     """Return why the VM was down on purpose, where that was learnt only after the decision."""
     for decision in spell.decisions:
-        if decision.at > ground and decision.judgement.ruling is Ruling.INTENDED:
-            return decision.judgement.detail or decision.judgement.cause.value
+        if decision.at > ground and decision.diagnosis.kind is DiagnosisKind.STOPPED:
+            return decision.diagnosis.detail or decision.diagnosis.cause.value
     if spell.intended_at is not None and spell.intended_at > ground:
         return spell.detail or spell.cause
     return ""
@@ -307,7 +310,7 @@ def _undone(after: _Spell | None) -> str:
 
 def _summed(
     incidents: Sequence[Incident], *, system: str, mode: str, since: datetime, until: datetime
-) -> Account:
+) -> RecoverySummary:
     would = [one for one in incidents if one.would_have is not None]
     acted = [one for one in incidents if one.acted is not None]
     took = [
@@ -315,16 +318,16 @@ def _summed(
         for one in acted
         if one.end is End.VERGEWATCH and one.ended is not None
     ]
-    unknown = Counter(one.cause for one in incidents if one.ruling == Ruling.UNKNOWN)
+    unknown = Counter(one.cause for one in incidents if one.kind == DiagnosisKind.UNKNOWN)
     held = Counter(guard for one in incidents for guard in one.held_by)
-    return Account(
+    return RecoverySummary(
         system=system,
         mode=mode,
         since=since,
         until=until,
         incidents=tuple(incidents),
         rulings=dict(
-            Counter(one.ruling or Ruling.CONFIRMING.value for one in incidents).most_common()
+            Counter(one.kind or DiagnosisKind.PENDING.value for one in incidents).most_common()
         ),
         would_have=len(would),
         somebody_first=sum(one.end in (End.SOMEBODY, End.PLATFORM) for one in would),
@@ -344,7 +347,7 @@ def _summed(
 # In words.
 
 
-def tell(account: Account) -> str:
+def tell(account: RecoverySummary) -> str:
     """Return *account* as text, a line for each thing that a person wants to know."""
     period = f"{account.since:%Y-%m-%d %H:%M} to {account.until:%Y-%m-%d %H:%M} UTC"
     return "\n".join(
@@ -362,14 +365,14 @@ def tell(account: Account) -> str:
 
 def _matters(incident: Incident) -> bool:
     """Return whether *incident* is worth a line: stops that were meant, and blips, are not."""
-    meant = incident.ruling in ("", Ruling.INTENDED, Ruling.CONFIRMING)
+    meant = incident.kind in ("", DiagnosisKind.STOPPED, DiagnosisKind.PENDING)
     return bool(incident.would_have or incident.acted or incident.wrong) or not meant
 
 
-def _totals(account: Account) -> list[str]:
+def _totals(account: RecoverySummary) -> list[str]:
     if not account.incidents:
         return ["nothing happened to any VM that is looked after", *_strangers(account)]
-    rulings = ", ".join(f"{number} {ruling}" for ruling, number in account.rulings.items())
+    rulings = ", ".join(f"{number} {kind}" for kind, number in account.rulings.items())
     lines = [f"{counted(len(account.incidents), 'incident')}: {rulings}"]
     if account.would_have:
         lines.append(
@@ -393,7 +396,7 @@ def _totals(account: Account) -> list[str]:
     return [*lines, *_strangers(account)]
 
 
-def _strangers(account: Account) -> list[str]:
+def _strangers(account: RecoverySummary) -> list[str]:
     """Return the line that tells of crashes of VMs that nobody enrolled, if there were some."""
     crashed = list(account.not_enrolled.items())
     if not crashed:
@@ -431,11 +434,11 @@ def tell_incident(incident: Incident, until: datetime) -> str:
 
 
 def _what(incident: Incident) -> str:
-    if not incident.ruling or incident.ruling == Ruling.CONFIRMING:
-        return "down for too short a time to judge"
-    if incident.ruling == Ruling.CRASHED:
+    if not incident.kind or incident.kind == DiagnosisKind.PENDING:
+        return "down for too short a time to diagnose"
+    if incident.kind == DiagnosisKind.CRASHED:
         return "hung" if incident.cause == "hung" else "crashed"
-    return f"{incident.ruling} ({incident.cause})"
+    return f"{incident.kind} ({incident.cause})"
 
 
 def _at(moment: datetime, other: datetime) -> str:

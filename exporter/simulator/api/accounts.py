@@ -17,7 +17,7 @@ Means = Literal["key", "basic", "token"]
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class RecoverySummary:
     """A user of the API."""
 
     name: str
@@ -30,7 +30,7 @@ class Account:
 class Caller:
     """Who a request comes from."""
 
-    account: Account
+    account: RecoverySummary
     means: Means
     session: str
     """What limits are counted by."""
@@ -41,7 +41,7 @@ class Accounts:
 
     def __init__(
         self,
-        accounts: tuple[Account, ...],
+        accounts: tuple[RecoverySummary, ...],
         *,
         lockout_after: int | None = 5,
         lockout_seconds: float = 900.0,
@@ -52,7 +52,7 @@ class Accounts:
         self._lockout_seconds = lockout_seconds
         self._bad_logins: dict[str, int] = {}
         self._locked_until: dict[str, float] = {}
-        self._tokens: dict[str, Account] = {}
+        self._tokens: dict[str, RecoverySummary] = {}
         self._revoked: set[str] = set()
         self._rng = Dice(seed)
 
@@ -118,7 +118,7 @@ class Accounts:
             return None
         return Caller(account, "key", f"key:{account.name}")
 
-    def _by_password(self, name: str, password: str, *, at: float) -> Account | None:
+    def _by_password(self, name: str, password: str, *, at: float) -> RecoverySummary | None:
         account = next((one for one in self._accounts if one.name == name), None)
         if account is None or self.locked(name, at=at):
             return None

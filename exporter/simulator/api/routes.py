@@ -116,7 +116,7 @@ class Api:
         try:
             answer = self._write(call, caller, table, key)
         except (TypeError, ValueError):
-            answer = error(422, "Invalid argument")
+            answer = error(422, "RejectedInventory argument")
         return answer or error(405, "Method not allowed")
 
     def _act(self, call: Call, caller: Caller, strike: Strike) -> Answer:
@@ -141,7 +141,7 @@ class Api:
                 return damaged(Answer(payload=listing.rows, listing=listing), strike, moment)
             shown = show_row(table, key, call.query.get("fields"), moment)
         except InvalidQueryError:
-            return error(422, "Invalid argument")
+            return error(422, "RejectedInventory argument")
         if shown is None:
             return error(404, f"{name}/{key} - No such file or directory\n")
         return damaged(Answer(payload=shown.rows[0], listing=shown), strike, moment)
@@ -188,7 +188,7 @@ class Api:
         if tag is None or vm is None:
             return error(404, "Error setting field 'member' - No such file or directory\n")
         member = f"vms/{vm.key}"
-        if any(row.tag is tag and row.member == member for row in world.members.values()):
+        if any(row.tag is tag and row.member == member for row in world.items.values()):
             return error(409, "Error: tag member already exists\n")
         row = world.tag_member(tag, vm, user=user)
         place = f"tag_members/{row.key}"
@@ -199,7 +199,7 @@ class Api:
 
     def _untag(self, key: str, user: str) -> Answer:
         world = self._world
-        row = world.members.pop(int(key), None)
+        row = world.items.pop(int(key), None)
         if row is None:
             return _missing("tag_members", key)
         vm = self._vm_of(row.member)

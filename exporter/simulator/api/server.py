@@ -20,9 +20,9 @@ from exporter.simulator.api.accounts import (
     PASSWORD,
     READONLY_API_KEY,
     USERNAME,
-    Account,
     Accounts,
     Caller,
+    RecoverySummary,
 )
 from exporter.simulator.api.actions import Behaviour
 from exporter.simulator.api.control import ROOT as CONTROL_ROOT
@@ -106,8 +106,10 @@ class Simulator:
         self.username, self.password = username, password
         self.accounts = Accounts(
             (
-                Account(username, password, api_key, may_write=True),
-                Account(f"{username}-readonly", password, readonly_api_key, may_write=False),
+                RecoverySummary(username, password, api_key, may_write=True),
+                RecoverySummary(
+                    f"{username}-readonly", password, readonly_api_key, may_write=False
+                ),
             ),
             lockout_after=lockout_after,
             lockout_seconds=lockout_seconds,

@@ -787,8 +787,8 @@ _TAGS = Table(
 
 _TAG_MEMBERS = Table(
     name="tag_members",
-    rows=lambda moment: moment.world.members.values(),
-    find=_finder(lambda moment: moment.world.members),
+    rows=lambda moment: moment.world.items.values(),
+    find=_finder(lambda moment: moment.world.items),
     columns={
         "$key": _own("key"),
         "tag": _own("tag.key", leads_to="tags"),

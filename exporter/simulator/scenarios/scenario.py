@@ -56,7 +56,7 @@ class Scenario:
     name: str
     about: str = ""
     seed: int = 1
-    cloud: str = "northwind"
+    system: str = "northwind"
     vms: int = 40
     clusters: tuple[ClusterPlan, ...] | None = None
     names: tuple[str, ...] = ()
@@ -77,7 +77,7 @@ class Scenario:
             seed=self.seed,
             vms=self.vms,
             start=clock.now().timestamp(),
-            cloud_name=self.cloud,
+            cloud_name=self.system,
             clusters=self.clusters,
             names=self.names[: self.vms],
             stopped_share=self.stopped_share,
@@ -92,7 +92,7 @@ class Scenario:
 
 def built_in() -> tuple[str, ...]:
     """Return the names of the scenarios that come with the program."""
-    return tuple(sorted(one.name.removesuffix(".yaml") for one in _shelf() if one.is_file()))
+    return tuple(sorted(one.name.removesuffix(".yaml") for one in _cache() if one.is_file()))
 
 
 def load_scenario(name_or_path: str | Path) -> Scenario:
@@ -122,7 +122,7 @@ def read_scenario(text: str, *, file: str) -> Scenario:
     return replace(scenario, **values)
 
 
-def _shelf() -> list[Any]:
+def _cache() -> list[Any]:
     folder = resources.files(__package__)
     return [one for one in folder.iterdir() if one.name.endswith(".yaml")]
 

@@ -56,7 +56,7 @@ class Document:
         return found
 
     def items(self) -> "list[Document]":
-        """Return the members of a list."""
+        """Return the items of a list."""
         if not isinstance(self._node, yaml.SequenceNode):
             raise self.error(f"must be a list, not {self._shown()}")
         return [

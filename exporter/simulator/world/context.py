@@ -33,7 +33,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """What truly happened, whatever the logs say: for tests that judge a recovery."""
+    """What truly happened, whatever the logs say: for tests that diagnose a recovery."""
 
     at: float
     what: str

@@ -12,7 +12,7 @@ from exporter.simulator.world.fleet import (
     role_of,
 )
 from exporter.simulator.world.machines import VM, Cluster, Machine, Member, Node, Status
-from exporter.simulator.world.platform_log import Wording
+from exporter.simulator.world.platform_log import LogPattern
 from exporter.simulator.world.world import PowerState, World
 
 DEFAULT_START = 1_767_225_600.0
@@ -37,7 +37,7 @@ def found_world(
     clusters: Sequence[ClusterPlan] | None = None,
     names: Sequence[str] = (),
     timings: Timings | None = None,
-    wordings: Mapping[str, Wording | None] | None = None,
+    wordings: Mapping[str, LogPattern | None] | None = None,
     stopped_share: float = 0.06,
     powerstate: PowerState = "observed",
 ) -> World:
@@ -120,8 +120,8 @@ class _Founding:
     def _nodes(self, plans: Sequence[ClusterPlan], fleet: Sequence[VM]) -> None:
         world = self._world
         for cluster, plan in zip(world.clusters.values(), plans, strict=True):
-            members = [vm for vm in fleet if vm.machine.cluster == cluster.key]
-            memory = memory_per_node(members, plan.nodes)
+            items = [vm for vm in fleet if vm.machine.cluster == cluster.key]
+            memory = memory_per_node(items, plan.nodes)
             for _ in range(plan.nodes):
                 node = self._builder.node(len(world.nodes) + 1, cluster, memory_mb=memory)
                 world.nodes[node.key] = node
@@ -212,7 +212,7 @@ class _Founding:
         row = Member(
             world.keys.next("tag_members"), world.tag_named(category, name), f"vms/{vm.key}"
         )
-        world.members[row.key] = row
+        world.items[row.key] = row
 
     def _groups(self, fleet: Sequence[VM]) -> None:
         """Keep pairs of one role apart, now and then."""

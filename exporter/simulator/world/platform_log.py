@@ -8,50 +8,50 @@ from typing import Any, Literal
 KEPT_ROWS = 20_000
 SYSTEM = "system"
 
-Book = Literal["logs", "machine_logs", "both"]
+JournalStore = Literal["logs", "machine_logs", "both"]
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class LogPattern:
     """How one kind of event reads; ``{name}``, ``{user}``, ``{node}``, ``{task}`` are filled in."""
 
     level: str
     text: str
-    book: Book = "both"
+    book: JournalStore = "both"
 
 
-WORDINGS: Mapping[str, Wording | None] = {
-    "action_sent": Wording("audit", "VM action '{action}' sent"),
-    "powered_on": Wording("message", "VM '{name}' powered on"),
-    "powered_off": Wording("message", "VM '{name}' powered off"),
-    "guest_shut_down": Wording("message", "VM has shutdown"),
-    "guest_rebooted": Wording("message", "VM has reset"),
+LOG_PATTERNS: Mapping[str, LogPattern | None] = {
+    "action_sent": LogPattern("audit", "VM action '{action}' sent"),
+    "powered_on": LogPattern("message", "VM '{name}' powered on"),
+    "powered_off": LogPattern("message", "VM '{name}' powered off"),
+    "guest_shut_down": LogPattern("message", "VM has shutdown"),
+    "guest_rebooted": LogPattern("message", "VM has reset"),
     "crashed": None,
-    "hung": Wording("warning", "VM '{name}' is unresponsive"),
-    "woke_up": Wording("message", "VM '{name}' is responsive again"),
-    "hibernated": Wording("message", "VM '{name}' hibernated"),
-    "migration_started": Wording("message", "Migrating VM '{name}' to '{node}'"),
-    "migrated": Wording("message", "VM '{name}' migrated to '{node}'"),
-    "renamed": Wording("audit", "VM '{old}' renamed to '{name}'"),
-    "changed": Wording("audit", "VM '{name}' modified"),
-    "created": Wording("audit", "VM '{name}' created"),
-    "deleted": Wording("audit", "VM '{name}' deleted", book="logs"),
-    "task_ran": Wording("message", "Task '{task}' sent '{action}' to '{name}'"),
-    "tagged": Wording("audit", "Tag '{tag}' assigned to '{name}'", book="logs"),
-    "untagged": Wording("audit", "Tag '{tag}' removed from '{name}'", book="logs"),
-    "status_forced": Wording("audit", "Status of machine '{name}' set by hand"),
-    "ha_restarted": Wording("warning", "HA: starting '{name}' on '{node}'"),
-    "no_capacity": Wording("error", "Not enough resources to start '{name}'"),
-    "out_of_space": Wording("critical", "VM '{name}' stopped: tier is out of space"),
-    "node_failed": Wording("critical", "Node '{name}' is not responding"),
-    "node_returned": Wording("message", "Node '{name}' is online"),
-    "node_maintenance": Wording("audit", "Node '{name}' entered maintenance mode"),
-    "node_maintenance_left": Wording("audit", "Node '{name}' left maintenance mode"),
-    "maintenance_power_off": Wording(
+    "hung": LogPattern("warning", "VM '{name}' is unresponsive"),
+    "woke_up": LogPattern("message", "VM '{name}' is responsive again"),
+    "hibernated": LogPattern("message", "VM '{name}' hibernated"),
+    "migration_started": LogPattern("message", "Migrating VM '{name}' to '{node}'"),
+    "migrated": LogPattern("message", "VM '{name}' migrated to '{node}'"),
+    "renamed": LogPattern("audit", "VM '{old}' renamed to '{name}'"),
+    "changed": LogPattern("audit", "VM '{name}' modified"),
+    "created": LogPattern("audit", "VM '{name}' created"),
+    "deleted": LogPattern("audit", "VM '{name}' deleted", book="logs"),
+    "task_ran": LogPattern("message", "Task '{task}' sent '{action}' to '{name}'"),
+    "tagged": LogPattern("audit", "Tag '{tag}' assigned to '{name}'", book="logs"),
+    "untagged": LogPattern("audit", "Tag '{tag}' removed from '{name}'", book="logs"),
+    "status_forced": LogPattern("audit", "Status of machine '{name}' set by hand"),
+    "ha_restarted": LogPattern("warning", "HA: starting '{name}' on '{node}'"),
+    "no_capacity": LogPattern("error", "Not enough resources to start '{name}'"),
+    "out_of_space": LogPattern("critical", "VM '{name}' stopped: tier is out of space"),
+    "node_failed": LogPattern("critical", "Node '{name}' is not responding"),
+    "node_returned": LogPattern("message", "Node '{name}' is online"),
+    "node_maintenance": LogPattern("audit", "Node '{name}' entered maintenance mode"),
+    "node_maintenance_left": LogPattern("audit", "Node '{name}' left maintenance mode"),
+    "maintenance_power_off": LogPattern(
         "warning", "VM '{name}' cannot migrate and was powered off for maintenance"
     ),
-    "logged_in": Wording("audit", "User '{name}' logged in", book="logs"),
-    "login_failed": Wording("audit", "Login of '{name}' failed", book="logs"),
+    "logged_in": LogPattern("audit", "User '{name}' logged in", book="logs"),
+    "login_failed": LogPattern("audit", "Login of '{name}' failed", book="logs"),
 }
 """``None``: nothing is written, as when a process dies and nobody notices."""
 
@@ -74,8 +74,8 @@ class Entry:
 class Chronicle:
     """Both log books of a cloud, newest last, the oldest rows forgotten."""
 
-    def __init__(self, wordings: Mapping[str, Wording | None] | None = None) -> None:
-        self.wordings: dict[str, Wording | None] = {**WORDINGS, **(wordings or {})}
+    def __init__(self, wordings: Mapping[str, LogPattern | None] | None = None) -> None:
+        self.wordings: dict[str, LogPattern | None] = {**LOG_PATTERNS, **(wordings or {})}
         self.logs: deque[Entry] = deque(maxlen=KEPT_ROWS)
         self.machine_logs: deque[Entry] = deque(maxlen=KEPT_ROWS)
         self._keys = {"logs": 0, "machine_logs": 0}
@@ -113,7 +113,7 @@ class Chronicle:
         *,
         at: float,
         level: str = "message",
-        book: Book = "both",
+        book: JournalStore = "both",
         user: str = SYSTEM,
         object_type: str = "vm",
         name: str = "",

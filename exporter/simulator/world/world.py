@@ -23,7 +23,7 @@ from exporter.simulator.world.machines import (
     User,
 )
 from exporter.simulator.world.platform import Platform
-from exporter.simulator.world.platform_log import Chronicle, Wording
+from exporter.simulator.world.platform_log import Chronicle, LogPattern
 from exporter.simulator.world.power import OFF, Power
 from exporter.simulator.world.rng import Dice
 
@@ -52,7 +52,7 @@ class World:
         start: float,
         cloud_name: str,
         timings: Timings,
-        wordings: Mapping[str, Wording | None] | None,
+        wordings: Mapping[str, LogPattern | None] | None,
         powerstate: PowerState = "observed",
     ) -> None:
         self.seed = seed
@@ -68,7 +68,7 @@ class World:
         self.vms: dict[int, VM] = {}
         self.categories: dict[int, Category] = {}
         self.tags: dict[int, Tag] = {}
-        self.members: dict[int, Member] = {}
+        self.items: dict[int, Member] = {}
         self.tasks: dict[int, Task] = {}
         self.alarms: dict[int, Alarm] = {}
         self._advancing = False
@@ -171,7 +171,7 @@ class World:
         member = f"vms/{self.vm(which).key}"
         return frozenset(
             f"{row.tag.category.name}/{row.tag.name}"
-            for row in self.members.values()
+            for row in self.items.values()
             if row.member == member
         )
 
@@ -267,8 +267,8 @@ class World:
         self.power.tell(vm.machine, "deleted", user=user)
         del self.vms[vm.key], self.machines[vm.machine.key]
         member = f"vms/{vm.key}"
-        for key in [row.key for row in self.members.values() if row.member == member]:
-            del self.members[key]
+        for key in [row.key for row in self.items.values() if row.member == member]:
+            del self.items[key]
 
     def tag(self, which: Which, tag: str, *, user: str = "anna") -> Member:
         """Give a VM the *tag* ``category/name``, which is made when it is new."""
@@ -278,15 +278,15 @@ class World:
 
     def tag_member(self, tag: Tag, vm: VM, *, user: str) -> Member:
         row = Member(self.keys.next("tag_members"), tag, f"vms/{vm.key}")
-        self.members[row.key] = row
+        self.items[row.key] = row
         self.power.tell(vm.machine, "tagged", user=user, tag=tag.name)
         return row
 
     def untag(self, which: Which, tag: str, *, user: str = "anna") -> None:
         vm = self.vm(which)
-        for row in list(self.members.values()):
+        for row in list(self.items.values()):
             if row.member == f"vms/{vm.key}" and f"{row.tag.category.name}/{row.tag.name}" == tag:
-                del self.members[row.key]
+                del self.items[row.key]
                 self.power.tell(vm.machine, "untagged", user=user, tag=row.tag.name)
 
     def tag_named(self, category: str, name: str) -> Tag:

@@ -9,16 +9,16 @@ down_revision = None
 
 def upgrade() -> None:
     """Make everything."""
-    _clouds_and_cases()
+    _systems_and_cases()
     _changes()
     _decisions()
     _intents()
-    _orders()
+    _commands()
 
 
-def _clouds_and_cases() -> None:
+def _systems_and_cases() -> None:
     op.create_table(
-        "clouds",
+        "systems",
         sa.Column("system", sa.Text, primary_key=True),
         sa.Column("watched", sa.Float, nullable=False),
         sa.Column("time", sa.String(32), nullable=False),
@@ -68,13 +68,13 @@ def _decisions() -> None:
         sa.Column("at", sa.Float, nullable=False),
         sa.Column("time", sa.String(32), nullable=False),
         sa.Column("state", sa.Text, nullable=False),
-        sa.Column("ruling", sa.Text, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
         sa.Column("cause", sa.Text, nullable=False),
         sa.Column("detail", sa.Text, nullable=False),
         sa.Column("action", sa.Text),
-        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("failed_guard", sa.Text),
         sa.Column("mode", sa.Text, nullable=False),
-        sa.Column("verdicts", sa.Text, nullable=False),
+        sa.Column("guard_results", sa.Text, nullable=False),
         sqlite_autoincrement=True,
     )
     op.create_index("decisions_of_a_vm", "decisions", ["system", "uuid", "id"])
@@ -117,9 +117,9 @@ def _intents() -> None:
     )
 
 
-def _orders() -> None:
+def _commands() -> None:
     op.create_table(
-        "orders",
+        "commands",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("system", sa.Text, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
@@ -131,4 +131,4 @@ def _orders() -> None:
         sa.Column("uuid", sa.Text),
         sqlite_autoincrement=True,
     )
-    op.create_index("orders_by_system", "orders", ["system", "id"])
+    op.create_index("commands_by_system", "commands", ["system", "id"])
