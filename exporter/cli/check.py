@@ -8,13 +8,12 @@ from exporter.alerting.alertmanager import make_session as reach
 from exporter.alerting.plan import Plan
 from exporter.cli.recovery_check import CareFinding, look_at_care, refusal_to_act
 from exporter.clock import Clock
-from exporter.daemon.clients import ResolvedSystem, connect, make_session, table_schedules
+from exporter.daemon.clients import ResolvedSystem, connect, make_session
 from exporter.errors import UnauthorizedError, UnreachableError, VergeOSError
 from exporter.model import Identity
 from exporter.polling.schedule import requests_per_hour
 from exporter.telemetry import Telemetry
 from exporter.vergeos.source import IDENTITY, VergeOSSource
-from exporter.vergeos.tables import ESSENTIAL
 
 
 class TableFinding(NamedTuple):
@@ -52,7 +51,7 @@ async def look(resolved: ResolvedSystem, clock: Clock) -> Finding:
         ConfigError: The cloud cannot be connected to as it is configured.
 
     """
-    schedule = table_schedules(resolved.poll, tags=resolved.recovers)
+    schedule = resolved.schedules
     identity: Identity | None = None
     tables: list[TableFinding] = []
     rows: dict[str, Any] = {}
@@ -60,7 +59,7 @@ async def look(resolved: ResolvedSystem, clock: Clock) -> Finding:
     fatal: str | None = None
     async with make_session(resolved.system.tls) as session:
         client = connect(resolved, session, Telemetry().meter(resolved.host), clock)
-        source = VergeOSSource(client, page_rows=resolved.api.page_rows)
+        source = VergeOSSource(client, resolved.tables, page_rows=resolved.api.page_rows)
         try:
             for beat in schedule:
                 try:
@@ -70,7 +69,7 @@ async def look(resolved: ResolvedSystem, clock: Clock) -> Finding:
                     break
                 except VergeOSError as error:
                     tables.append(TableFinding(beat.table, beat.every_seconds, None, 0, str(error)))
-                    if beat.table in ESSENTIAL:
+                    if beat.essential:
                         fatal = fatal or str(error)
                     continue
                 if beat.table == IDENTITY:

@@ -7,6 +7,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from exporter.clock import Clock
+from exporter.collectors.inventory import join
+from exporter.collectors.vms import VMS
 from exporter.daemon.clients import ResolvedSystem, connect_actions, make_session
 from exporter.daemon.recovery_worker import directory, recovery_setup, token
 from exporter.errors import ConfigError, VergeOSError
@@ -16,8 +18,6 @@ from exporter.recovery.observe.enrolment import enrol_all
 from exporter.recovery.observe.inventory_checks import is_eligible
 from exporter.telemetry import Telemetry
 from exporter.vergeos.client import VergeOSClient
-from exporter.vergeos.inventory import join
-from exporter.vergeos.tables import VMS
 
 
 class CareFinding(NamedTuple):

@@ -10,9 +10,9 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from exporter.collectors.registry import FAMILIES
 from exporter.config.loader import OF_ONE_CLOUD, walk
 from exporter.config.settings import PREFIX, Settings
-from exporter.exposition.catalog import FAMILIES
 from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.states import DIAGNOSED, DOWN, OPEN, TRANSITIONS, Event, State
 from exporter.telemetry import INSTRUMENTS

@@ -5,13 +5,15 @@ Only the top of the program imports this module; everything below is handed valu
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     Field,
     NonNegativeInt,
     PositiveFloat,
@@ -64,6 +66,11 @@ Secret = Annotated[SecretStr, AfterValidator(_for_headers)]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
 
 
+def _pairs(value: Any) -> Any:
+    """Return a mapping as pairs: settings must be hashable."""
+    return tuple(sorted(value.items())) if isinstance(value, Mapping) else value
+
+
 class PollSettings(BaseModel):
     """How often to ask."""
 
@@ -79,6 +86,9 @@ class PollSettings(BaseModel):
     """Between readings of what hardly changes: `clusters`, `nodes`, the number of snapshots."""
     identity_seconds: PositiveFloat = 3600
     """Between readings of the cloud's name and version."""
+    tables: Annotated[tuple[tuple[str, PositiveFloat], ...], BeforeValidator(_pairs)] = ()
+    """Interval of single tables in seconds, by the `table` label of the metrics, for example
+    `{machine_nics: 120}`. The planner does not stretch these."""
     stale_after_polls: Annotated[float, Field(ge=2)] = 3
     """Readings that may fail before a table's last good one is too old to be shown."""
 
@@ -239,6 +249,9 @@ class Settings(BaseSettings):
     """Several clouds, each with credentials, cadence and failures of its own."""
     poll: PollSettings = PollSettings()
     """How often to ask."""
+    collectors: Mapping[str, bool] = {}
+    """Collectors to switch off, for example `{guests: off}`; all others are on. One that is off
+    exports no metrics, and its tables are not polled."""
     api: APISettings = APISettings()
     """How to behave towards the API."""
     recovery: RecoverySettings = RecoverySettings()

@@ -15,6 +15,7 @@ import structlog
 from exporter import __version__
 from exporter.alerting.alerting import Alerting
 from exporter.clock import Clock
+from exporter.collectors.registry import FAMILIES
 from exporter.config.settings import Settings
 from exporter.daemon.clients import resolve_systems
 from exporter.daemon.recovery_worker import JournalHandle, directory, token
@@ -72,7 +73,7 @@ async def run(
     """
     telemetry = Telemetry()
     telemetry[BUILD_INFO].labels(__version__, platform.python_version()).set(1)
-    cache = PageCache(lambda form: telemetry.text(openmetrics=form is Format.OPENMETRICS))
+    cache = PageCache(FAMILIES, lambda form: telemetry.text(openmetrics=form is Format.OPENMETRICS))
     web_config = (
         ReloadableWebConfig(settings.web.config_file, clock) if settings.web.config_file else None
     )

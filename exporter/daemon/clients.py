@@ -8,6 +8,8 @@ import aiohttp
 
 from exporter import __version__
 from exporter.clock import Clock
+from exporter.collectors.collector import Collector
+from exporter.collectors.plan import enabled_collectors, plan, tables_of
 from exporter.config.recovery import RecoverySettings
 from exporter.config.settings import (
     APISettings,
@@ -18,13 +20,12 @@ from exporter.config.settings import (
 )
 from exporter.daemon.recovery_worker import recovery_setup
 from exporter.errors import ConfigError
-from exporter.polling.schedule import TableSchedule, check_budget
+from exporter.polling.schedule import TableSchedule
 from exporter.recovery.model.limits import Mode
 from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.client import Limits, Meter, VergeOSClient
 from exporter.vergeos.credentials import Credentials, CredentialSource, SecretFile
-from exporter.vergeos.source import IDENTITY, IDENTITY_REQUESTS
-from exporter.vergeos.tables import CLUSTERS, ESSENTIAL, TABLES, TAG_MEMBERS, Pace
+from exporter.vergeos.tables import Pace, Table
 
 CONNECT_SECONDS = 10.0
 
@@ -37,6 +38,14 @@ class ResolvedSystem(NamedTuple):
     api: APISettings
     recovery: RecoverySettings = RecoverySettings()
     recovery_mode: str = Mode.OFF
+    collectors: tuple[Collector, ...] = ()
+    """Those that are on."""
+    schedules: tuple[TableSchedule, ...] = ()
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables that are polled."""
+        return tables_of(self.collectors)
 
     @property
     def recovers(self) -> bool:
@@ -61,48 +70,32 @@ def resolve_systems(settings: Settings) -> tuple[ResolvedSystem, ...]:
             contradict each other.
 
     """
-    resolved_systems = tuple(
-        ResolvedSystem(
-            system,
-            settings.poll_of(system),
-            settings.api_of(system),
-            settings.recovery,
-            settings.recovery_mode_of(system),
-        )
-        for system in settings.systems
-    )
-    for resolved in resolved_systems:
-        try:
-            check_budget(
-                table_schedules(resolved.poll, tags=resolved.recovers),
-                per_hour=resolved.api.requests_per_hour,
-                reserve=resolved.api.reserve,
-            )
-        except ConfigError as error:
-            raise ConfigError(f"{resolved.system.name or resolved.host}: {error}") from None
-        if resolved.recovers:
-            recovery_setup(resolved.recovery, resolved.recovery_mode)
-    return resolved_systems
+    return tuple(_resolve(settings, system) for system in settings.systems)
 
 
-def table_schedules(poll: PollSettings, *, tags: bool = False) -> tuple[TableSchedule, ...]:
-    """Return the schedule that *poll* makes of the tables we read, the VMs' *tags* among them."""
-    every = {
-        Pace.FAST: poll.fast_seconds,
-        Pace.SLOW: poll.slow_seconds,
-        Pace.INVENTORY: poll.inventory_seconds,
-    }
-    tables = tuple(
-        TableSchedule(
-            table.name,
-            every[table.pace],
-            phase_seconds=table.turn * poll.fast_seconds % every[table.pace],
-            essential=table.name in ESSENTIAL,
-            lasting=table is CLUSTERS,
+def _resolve(settings: Settings, system: SystemSettings) -> ResolvedSystem:
+    poll, api = settings.poll_of(system), settings.api_of(system)
+    mode = settings.recovery_mode_of(system)
+    try:
+        collectors = enabled_collectors(settings.collectors, recovery=mode != Mode.OFF)
+        schedules = plan(
+            tables_of(collectors),
+            {
+                Pace.FAST: poll.fast_seconds,
+                Pace.SLOW: poll.slow_seconds,
+                Pace.INVENTORY: poll.inventory_seconds,
+            },
+            identity_seconds=poll.identity_seconds,
+            intervals=dict(poll.tables),
+            per_hour=api.requests_per_hour,
+            reserve=api.reserve,
         )
-        for table in (*TABLES, *([TAG_MEMBERS] if tags else []))
-    )
-    return (TableSchedule(IDENTITY, poll.identity_seconds, requests=IDENTITY_REQUESTS), *tables)
+    except ConfigError as error:
+        host = urlsplit(system.url).netloc
+        raise ConfigError(f"{system.name or host}: {error}") from None
+    if mode != Mode.OFF:
+        recovery_setup(settings.recovery, mode)
+    return ResolvedSystem(system, poll, api, settings.recovery, mode, collectors, schedules)
 
 
 def connect(

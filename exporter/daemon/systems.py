@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -12,23 +12,23 @@ import structlog
 
 from exporter.alerting.alerting import Alerting
 from exporter.clock import Clock
+from exporter.collectors.inventory import join
 from exporter.daemon.clients import (
     ResolvedSystem,
     connect,
     connect_actions,
     make_sessions,
-    table_schedules,
 )
 from exporter.daemon.recovery_worker import JournalHandle, RecoveryWorker, recovery_setup
 from exporter.errors import ConfigError
 from exporter.exposition.cache import PageCache
+from exporter.exposition.collector import Family
 from exporter.exposition.renderer import Renderer
 from exporter.model import Inventory, SystemReport
 from exporter.polling.poller import Plan, Poller
 from exporter.recovery.engine import Recovery
 from exporter.telemetry import SystemMeter, Telemetry
 from exporter.vergeos.client import VergeOSClient
-from exporter.vergeos.inventory import join
 from exporter.vergeos.operations import Operations
 from exporter.vergeos.source import IDENTITY, VergeOSSource
 
@@ -46,10 +46,15 @@ class PagePublisher:
     """
 
     def __init__(
-        self, cache: PageCache, meter: SystemMeter, clock: Clock, recovery: Recovery | None
+        self,
+        families: Iterable[Family],
+        cache: PageCache,
+        meter: SystemMeter,
+        clock: Clock,
+        recovery: Recovery | None,
     ) -> None:
         self.recovery = recovery
-        self._renderer = Renderer()
+        self._renderer = Renderer(families)
         self._cache = cache
         self._meter = meter
         self._clock = clock
@@ -203,14 +208,16 @@ class SystemManager:
             rescue = self._rescue(settings, hands, meter)
         recovery = rescue.recovery if rescue is not None else None
         watch = Poller(
-            VergeOSSource(client, page_rows=settings.api.page_rows),
+            VergeOSSource(client, settings.tables, page_rows=settings.api.page_rows),
             join,
-            PagePublisher(self._cache, meter, self._clock, recovery),
-            Plan(
-                table_schedules(settings.poll, tags=settings.recovers),
-                IDENTITY,
-                settings.poll.stale_after_polls,
+            PagePublisher(
+                [family for one in settings.collectors for family in one.families],
+                self._cache,
+                meter,
+                self._clock,
+                recovery,
             ),
+            Plan(settings.schedules, IDENTITY, settings.poll.stale_after_polls),
             name=meter.system_name,
             url=system.url,
             clock=self._clock,

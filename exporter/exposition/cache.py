@@ -1,15 +1,16 @@
-"""The newest page in each format, ready to be copied to whoever scrapes."""
+"""The newest page in each format, ready to be copied into a scrape's response."""
 
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import NamedTuple
 
+from exporter.exposition.collector import Family
 from exporter.exposition.formats import Format
-from exporter.exposition.page import Page, bind
+from exporter.exposition.page import Page, PageBuilder
 from exporter.exposition.renderer import Rendered
 
 KEPT_SECONDS = 1.0
-"""How old our own metrics on a page may be: fifty clients at once must not cost fifty pages."""
+"""How old the daemon's own metrics on a page may be: 50 clients at once share one copy."""
 
 
 class _Copy(NamedTuple):
@@ -20,41 +21,43 @@ class _Copy(NamedTuple):
 
 class PageCache:
     """
-    Holds what each cloud's renderer wrote last, bound into pages.
+    Holds what each system's renderer wrote last, put together to pages.
 
     Filled by worker threads, read by the event loop; a page is replaced whole.
 
     Args:
+        families: The families of the page, in order.
         own: Returns the daemon's own metrics in a format, its end mark included.
 
     """
 
-    def __init__(self, own: Callable[[Format], bytes]) -> None:
+    def __init__(self, families: Sequence[Family], own: Callable[[Format], bytes]) -> None:
+        self._builder = PageBuilder(families)
         self._own = own
         self._lock = threading.Lock()
         self._systems: dict[Hashable, Rendered | None] = {}
         self._copies: dict[tuple[Format, bool], _Copy] = {}
-        self._rebind()
+        self._rebuild()
 
     def add(self, system: Hashable) -> None:
-        """Make room for *cloud*."""
+        """Reserve the place of *system* on the page."""
         with self._lock:
             self._systems[system] = None
 
     def put(self, system: Hashable, rendered: Rendered) -> bool:
-        """Replace what *cloud* shows; return False, and show nothing, if it was removed."""
+        """Replace the samples of *system*; return False, and change nothing, if it was removed."""
         with self._lock:
             if system not in self._systems:
                 return False
             self._systems[system] = rendered
-            self._rebind()
+            self._rebuild()
             return True
 
     def remove(self, system: Hashable) -> None:
-        """Show *cloud* no longer."""
+        """Remove the samples of *system*."""
         with self._lock:
             self._systems.pop(system, None)
-            self._rebind()
+            self._rebuild()
 
     def page(self, form: Format, *, gzipped: bool, now: float) -> bytes:
         """Return the whole page, at most a second old; *now* is in seconds, monotonic."""
@@ -67,7 +70,9 @@ class PageCache:
         self._copies[form, gzipped] = _Copy(page, now, body)
         return body
 
-    def _rebind(self) -> None:
+    def _rebuild(self) -> None:
         systems = [rendered for rendered in self._systems.values() if rendered is not None]
-        self._pages: Mapping[Format, Page] = {form: bind(systems, form) for form in Format}
-        self._copies.clear()  # a plain copy of a large fleet is not worth keeping for nobody
+        self._pages: Mapping[Format, Page] = {
+            form: self._builder.page(systems, form) for form in Format
+        }
+        self._copies.clear()  # a plain copy of a large page is not worth its memory

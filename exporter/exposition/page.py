@@ -1,12 +1,12 @@
 """Whole pages, put together from what each cloud's renderer wrote."""
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from struct import pack
 from typing import NamedTuple
 
 from exporter.exposition import checksum
-from exporter.exposition.catalog import FAMILIES, Family, Kind
+from exporter.exposition.collector import Family, Kind
 from exporter.exposition.formats import Format
 from exporter.exposition.renderer import Rendered, Segment, deflate, segment
 
@@ -36,16 +36,32 @@ class Page(NamedTuple):
         )
 
 
-def bind(systems: Sequence[Rendered], form: Format, families: Iterable[Family] = FAMILIES) -> Page:
-    """Return the page of all *clouds*: each family's header, then its samples cloud by cloud."""
-    pieces: list[Segment] = []
-    for family in families:
-        pieces.append(_HEADERS[form][family.name])
-        pieces += [system.segments[family.name] for system in systems]
-    total = 0
-    for piece in pieces:
-        total = checksum.combine(total, piece.checksum, piece.shift)
-    return Page(tuple(pieces), total, sum(piece.size for piece in pieces))
+class PageBuilder:
+    """
+    Puts pages together from what the renderers of all systems wrote.
+
+    Args:
+        families: In the order of the page.
+
+    """
+
+    def __init__(self, families: Sequence[Family]) -> None:
+        self._headers = {
+            form: {family.name: segment(header(family, form)) for family in families}
+            for form in Format
+        }
+
+    def page(self, systems: Sequence[Rendered], form: Format) -> Page:
+        """Return the page: each family's header, then its samples system by system."""
+        pieces: list[Segment] = []
+        for name, head in self._headers[form].items():
+            samples = [system.segments[name] for system in systems if name in system.segments]
+            if samples or not systems:
+                pieces += [head, *samples]
+        total = 0
+        for piece in pieces:
+            total = checksum.combine(total, piece.checksum, piece.shift)
+        return Page(tuple(pieces), total, sum(piece.size for piece in pieces))
 
 
 def header(family: Family, form: Format) -> str:
@@ -57,8 +73,3 @@ def header(family: Family, form: Format) -> str:
         name = name.removesuffix("_total")
     unit = f"# UNIT {name} {family.unit}\n" if family.unit else ""
     return f"# HELP {name} {family.help}\n# TYPE {name} {family.kind.value}\n{unit}"
-
-
-_HEADERS = {
-    form: {family.name: segment(header(family, form)) for family in FAMILIES} for form in Format
-}

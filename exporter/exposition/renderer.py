@@ -10,12 +10,12 @@ samples are formatted and compressed once, whatever the page they end up on.
 """
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from exporter.exposition import checksum
-from exporter.exposition.catalog import FAMILIES, Family, Part
+from exporter.exposition.collector import Family, ItemGroup
 from exporter.exposition.numbers import Numbers
 from exporter.exposition.view import Items, RenderView, escape, identical
 from exporter.model import Inventory, SystemReport
@@ -76,19 +76,19 @@ class _Drawing(NamedTuple):
 class Renderer:
     """Renders the pictures of one cloud, one after the other."""
 
-    def __init__(self, families: Sequence[Family] = FAMILIES) -> None:
-        self._by_part: dict[Part, list[Family]] = {}
+    def __init__(self, families: Iterable[Family]) -> None:
+        self._by_group: dict[ItemGroup, list[Family]] = {}
         for family in families:
-            self._by_part.setdefault(family.part, []).append(family)
-        self._drawings: dict[Part, _Drawing] = {}
+            self._by_group.setdefault(family.group, []).append(family)
+        self._drawings: dict[ItemGroup, _Drawing] = {}
         self._view: RenderView | None = None
         self._numbers = Numbers()
 
     def render(self, inventory: Inventory | None, report: SystemReport) -> Rendered:
         """Return the samples of every family."""
         self._view = view = RenderView(inventory, report, before=self._view)
-        for part, families in self._by_part.items():
-            self._drawings[part] = self._draw(part, families, view, self._drawings.get(part))
+        for group, families in self._by_group.items():
+            self._drawings[group] = self._draw(group, families, view, self._drawings.get(group))
         drawings = self._drawings.values()
         return Rendered(
             {name: samples.segment for each in drawings for name, samples in each.samples.items()},
@@ -96,12 +96,16 @@ class Renderer:
         )
 
     def _draw(
-        self, part: Part, families: Sequence[Family], view: RenderView, before: _Drawing | None
+        self,
+        group: ItemGroup,
+        families: Sequence[Family],
+        view: RenderView,
+        before: _Drawing | None,
     ) -> _Drawing:
-        sources = view.sources(part.tables)
+        sources = view.sources(*group.tables)
         if before is not None and identical(sources, before.sources):
             return before
-        items = part.items(view)
+        items = group.items(view)
         if before is not None and items.identities != before.items.identities:
             before = None  # lines on which other labels stand
         if before is not None and items.things == before.items.things:
@@ -110,7 +114,7 @@ class Renderer:
         if before is not None and not before.duplicates:
             shown, labels, duplicates = items, before.labels, before.duplicates
         else:
-            shown, labels, duplicates = _first_of_each(items, self._labels(part, items))
+            shown, labels, duplicates = _first_of_each(items, self._labels(group, items))
         samples = {}
         for family in families:
             values = _read(family, shown.things)
@@ -121,24 +125,20 @@ class Renderer:
             samples[family.name] = known
         return _Drawing(sources, items, labels, duplicates, samples)
 
-    def _labels(self, part: Part, items: Items) -> list[str]:
+    def _labels(self, group: ItemGroup, items: Items) -> list[str]:
         """Return the text of each identity; parts with the same ones share one list of it."""
         for other, drawing in self._drawings.items():
-            alike = other.labels == part.labels and (drawing.items.identities == items.identities)
+            alike = other.labels == group.labels and (drawing.items.identities == items.identities)
             if alike and not drawing.duplicates:
                 return drawing.labels
-        template, order = _template(part.labels)
+        template, order = _template(group.labels)
         return [template % order(identity) for identity in items.identities]
 
     def _lines(
-        self,
-        family: Family,
-        items: Items,
-        labels: Sequence[str],
-        values: Sequence[Any],
+        self, family: Family, items: Items, labels: Sequence[str], values: Sequence[Any]
     ) -> str:
         name = family.name
-        if family.words:
+        if family.info_labels:
             template, order = _template(family.labels)
             line = f"{name}{{{template}}} 1.0\n"
             return "".join(
@@ -171,9 +171,9 @@ def deflate(data: bytes) -> bytes:
 
 def _read(family: Family, things: Sequence[Any]) -> list[Any]:
     """Return what *family* shows of each thing: a number or None, or its words."""
-    if not family.words:
+    if not family.info_labels:
         return list(map(family.read, things))
-    columns = [map(word.read, things) for word in family.words]
+    columns = [map(label.read, things) for label in family.info_labels]
     return list(zip(*columns, strict=True))
 
 

@@ -1,44 +1,26 @@
 """
-The things in a picture, each with the label values that identify it.
+An inventory as the renderer reads it: items, each with the label values that identify it.
 
-A `Items` holds things and their identities, already escaped; which metrics are read from
-a thing is the catalogue's business.
+Which items there are is declared by the collectors. What several of them need, or what is
+expensive to compute and seldom changes, is kept here from one inventory to the next.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import compress
-from operator import is_
-from typing import Any
+from operator import eq, is_
+from typing import Any, TypeVar
 
-import msgspec
-
-from exporter.model import (
-    KNOWN_STATUS_WORDS,
-    VM,
-    Cluster,
-    Inventory,
-    Node,
-    SystemReport,
-    VMConfig,
-)
-
-REPORT = "report"
-"""Not a table, but what is known of all of them."""
-IDENTITY = "identity"
-NO_STATUS = "unknown"
-NEW_WORD = "other"
-NO = "no"
-"""The policy of VMs that recovery only looks at."""
+from exporter.model import Cluster, Inventory, Node, SystemReport
 
 Identity = tuple[str, ...]
+T = TypeVar("T")
 
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
-@lru_cache(maxsize=4096)  # a fleet's words, and the names of its disks, are few
+@lru_cache(maxsize=4096)  # label values repeat: statuses, names of disks
 def escape(value: str) -> str:
     """Return *value* as it stands between the quotes of a label."""
     return value.translate(_ESCAPES)
@@ -47,17 +29,17 @@ def escape(value: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Items:
     """
-    Things of one kind, and in the same order what identifies each.
+    Objects of one kind, and in the same order the label values that identify each.
 
-    Two lists and not one of pairs: they are compared and read by the ten thousand, and VMs'
-    identities are the same list from one view to the next.
+    Two lists and not one of pairs: the identities of 10,000 VMs are the same list from one view
+    to the next, and lists are compared and read fast.
     """
 
     identities: list[Identity]
     things: list[Any]
 
     def known(self) -> "Items":
-        """Return the things that are not None."""
+        """Return the items that are not None."""
         if None not in self.things:
             return self
         known = [thing is not None for thing in self.things]
@@ -67,24 +49,8 @@ class Items:
         return zip(self.identities, self.things, strict=True)
 
 
-class PlacedVM(msgspec.Struct, frozen=True, gc=False):
-    """A VM with what may change in its life."""
-
-    config: VMConfig
-    cluster: str
-    node: str
-    agent_version: str
-
-
-class PlacedNode(msgspec.Struct, frozen=True, gc=False):
-    """A node with the name of its cluster."""
-
-    node: Node
-    cluster: str
-
-
 class Names(dict[int | None, str]):
-    """Names by key; a key without a name is still worth showing, and no key is no name."""
+    """Names by key. A key without a name gets one made of the key; no key has no name."""
 
     def __init__(self, kind: str, things: Mapping[int, Cluster] | Mapping[int, Node]) -> None:
         super().__init__({None: ""})
@@ -98,10 +64,10 @@ class Names(dict[int | None, str]):
 
 class RenderView:
     """
-    A snapshot and its report, with the identity of each VM worked out once.
+    An inventory and the report of its polling.
 
     Args:
-        before: The view before this one; what has not changed since is taken over.
+        before: The previous view; results whose inputs are unchanged are taken from it.
 
     """
 
@@ -117,228 +83,56 @@ class RenderView:
         self.system = escape(report.system_name)
         if before is not None and before.system == self.system:
             self.system = before.system  # the very same object, so that it compares as a source
-        self.vms = Items(self._identities(before), list(inventory.vms if inventory else ()))
+        self._kept_before = before.kept if before is not None else {}
+        self.kept: dict[str, tuple[Any, Any]] = {}
+        """By name, the inputs of a result and the result."""
         self.clusters = Names("cluster", inventory.clusters if inventory else {})
         self.nodes = Names("node", inventory.nodes if inventory else {})
-        self.guests = self.of_vms([vm.guest if _may_run(vm) else None for vm in self.vms.things])
-        self.filesystems = self._filesystems(before)
-        self.disks = self._disks(before)
+        vms = list(inventory.vms if inventory else ())
+        self.vms = Items(self.keep("vm identities", self.sources("vms"), self._identities), vms)
 
     def of_vms(self, things: Sequence[Any]) -> Items:
         """Return *things*, one for each VM, where they are known."""
         return Items(self.vms.identities, list(things)).known()
 
-    def sources(self, tables: frozenset[str]) -> tuple[object, ...]:
-        """Return the objects that *tables* are now, and the name that is on every series."""
-        known: dict[str, object] = dict(self.inventory.sources) if self.inventory else {}
-        # What a cloud said of itself is believed however old it is, unlike a table.
-        known[IDENTITY] = self.inventory.identity if self.inventory else None
-        known[REPORT] = self.report
-        return (self.system, *(known.get(table) for table in sorted(tables)))
+    def rows(self, table: str) -> Mapping[int, Any]:
+        """Return the rows of *table* by key; none if it is stale or was never polled."""
+        found: Any = self.inventory.sources.get(table) if self.inventory else None
+        return found or {}
 
     def has(self, table: str) -> bool:
-        """Return whether the picture rests on *table*."""
+        """Return whether *table* is fresh."""
         return self.inventory is not None and table in self.inventory.sources
 
-    def _identities(self, before: "RenderView | None") -> list[Identity]:
-        if before is not None and self._as_in(before, "vms"):
-            return before.vms.identities
+    def sources(self, *tables: str) -> tuple[object, ...]:
+        """Return the objects that *tables* are now, and the name that is on every series."""
+        known: dict[str, object] = dict(self.inventory.sources) if self.inventory else {}
+        # The identity stays in use however old it is, unlike a table.
+        known["identity"] = self.inventory.identity if self.inventory else None
+        known["report"] = self.report
+        return (self.system, *(known.get(table) for table in sorted(tables)))
+
+    def keep(self, name: str, inputs: Any, compute: Callable[[], T]) -> T:
+        """Return what *compute* returns, or the previous result if *inputs* are unchanged."""
+        for kept in (self.kept, self._kept_before):
+            if name in kept and _unchanged(inputs, kept[name][0]):
+                self.kept[name] = kept[name]
+                return kept[name][1]  # type: ignore[no-any-return]
+        result = compute()
+        self.kept[name] = inputs, result
+        return result
+
+    def _identities(self) -> list[Identity]:
         return [
             (self.system, str(vm.config.key), escape(vm.config.name))
             for vm in (self.inventory.vms if self.inventory else ())
         ]
 
-    def _filesystems(self, before: "RenderView | None") -> Items:
-        if before is not None and before.guests == self.guests:
-            return before.filesystems
-        return Items(
-            [
-                (*identity, escape(filesystem.mountpoint))
-                for identity, guest in self.guests
-                for filesystem in guest.filesystems
-            ],
-            [filesystem for guest in self.guests.things for filesystem in guest.filesystems],
-        )
 
-    def _disks(self, before: "RenderView | None") -> Items:
-        if before is not None and self._as_in(before, "vms", "machine_drives"):
-            return before.disks
-        return Items(
-            [(*identity, escape(disk.name)) for identity, vm in self.vms for disk in vm.disks],
-            [disk for vm in self.vms.things for disk in vm.disks],
-        )
-
-    def _as_in(self, before: "RenderView", *tables: str) -> bool:
-        """Return whether *tables* are the very same objects that they were."""
-        return identical(self.sources(frozenset(tables)), before.sources(frozenset(tables)))
+def _unchanged(inputs: Any, before: Any) -> bool:
+    return identical(inputs, before) if isinstance(inputs, tuple) else eq(inputs, before)
 
 
 def identical(ours: tuple[object, ...], theirs: tuple[object, ...]) -> bool:
-    """Return whether these are the very same objects, without looking into them."""
-    return all(map(is_, ours, theirs))
-
-
-def systems(view: RenderView) -> Items:
-    """Return the cloud's report."""
-    return Items([(view.system,)], [view.report])
-
-
-def readings(view: RenderView) -> Items:
-    """Return the report of each table."""
-    tables = view.report.tables
-    return Items([(view.system, table.table) for table in tables], list(tables))
-
-
-def recoveries(view: RenderView) -> Items:
-    """Return how recovery stands, where it is not off."""
-    return Items([(view.system,)], [view.report.recovery]).known()
-
-
-def recovery_vms(view: RenderView) -> Items:
-    """Return the VMs that recovery looks at."""
-    vms = view.report.recovery.vms if view.report.recovery else ()
-    return Items([(view.system, str(vm.key), escape(vm.name)) for vm in vms], list(vms))
-
-
-def recovery_states(view: RenderView) -> Items:
-    """Return how many of the VMs that recovery looks after are in each of its states."""
-    vms = view.report.recovery.vms if view.report.recovery else ()
-    counts = Counter(vm.state for vm in vms if vm.policy != NO)
-    return Items([(view.system, state) for state in sorted(counts)],
-                   [counts[state] for state in sorted(counts)])  # fmt: skip
-
-
-def last_actions(view: RenderView) -> Items:
-    """Return the last action on each VM that was acted upon."""
-    found = view.report.recovery.last_actions if view.report.recovery else ()
-    return Items(
-        [(view.system, str(one.vm_key), escape(one.vm_name)) for one in found], list(found)
-    )
-
-
-def budgets_remaining(view: RenderView) -> Items:
-    """Return what is left of the budgets of VMs that were acted upon."""
-    found = view.report.recovery.budgets_remaining if view.report.recovery else ()
-    return Items(
-        [
-            (view.system, str(one.vm_key), escape(one.vm_name), f"{one.window_seconds:g}")
-            for one in found
-        ],
-        [one.left for one in found],
-    )
-
-
-def versions(view: RenderView) -> Items:
-    """Return what the cloud calls itself, once it has said so."""
-    identity = view.inventory.identity if view.inventory else None
-    return Items([(view.system,)], [identity]).known()
-
-
-def snapshots(view: RenderView) -> Items:
-    """Return the number of snapshots of VMs."""
-    count = view.inventory.vm_snapshot_count if view.inventory else None
-    return Items([(view.system,)], [count]).known()
-
-
-def nodes(view: RenderView) -> Items:
-    """Return the physical nodes."""
-    found = list(view.inventory.nodes.values() if view.inventory else ())
-    return Items(
-        [(view.system, escape(node.name)) for node in found],
-        [PlacedNode(node, view.clusters[node.cluster]) for node in found],
-    )
-
-
-def node_states(view: RenderView) -> Items:
-    """Return the live state of each node that has one."""
-    found = view.inventory.nodes.values() if view.inventory else ()
-    return Items(
-        [(view.system, escape(node.name)) for node in found],
-        [node.status for node in found],
-    ).known()
-
-
-def cluster_words(view: RenderView) -> Items:
-    """Return the number of VMs for each cluster and status word, zeros included."""
-    if not view.has("vms") or not view.has("machine_status"):
-        return Items([], [])
-    counts = Counter(
-        [(vm.config.cluster, vm.status.word if vm.status else NO_STATUS) for vm in view.vms.things]
-    )
-    totals: Counter[tuple[str, str]] = Counter()
-    for (key, word), count in counts.items():
-        shown = word if word in KNOWN_STATUS_WORDS or word == NO_STATUS else NEW_WORD
-        totals[view.clusters[key], shown] += count
-    named = {name for key, name in view.clusters.items() if key is not None}
-    clusters = sorted({cluster for cluster, _ in totals} | named)
-    words = sorted({*KNOWN_STATUS_WORDS, NO_STATUS, NEW_WORD})
-    return Items(
-        [(view.system, escape(cluster), word) for cluster in clusters for word in words],
-        [totals[cluster, word] for cluster in clusters for word in words],
-    )
-
-
-def configs(view: RenderView) -> Items:
-    """Return each VM as it is meant to be."""
-    return view.of_vms([vm.config for vm in view.vms.things])
-
-
-def places(view: RenderView) -> Items:
-    """Return each VM with the names of where it is."""
-    clusters, nodes = view.clusters, view.nodes
-    return view.of_vms(
-        [
-            PlacedVM(vm.config, clusters[vm.config.cluster], "", "")
-            if vm.status is None
-            else PlacedVM(
-                vm.config,
-                clusters[vm.config.cluster],
-                nodes[vm.status.node],
-                vm.status.agent_version,
-            )
-            for vm in view.vms.things
-        ]
-    )
-
-
-def states(view: RenderView) -> Items:
-    """Return the live state of each VM that has one."""
-    return view.of_vms([vm.status for vm in view.vms.things])
-
-
-def guests(view: RenderView) -> Items:
-    """Return what guests say of themselves, while they run."""
-    return view.guests
-
-
-def filesystems(view: RenderView) -> Items:
-    """Return the filesystems of each guest that reports them, while it runs."""
-    return view.filesystems
-
-
-def loads(view: RenderView) -> Items:
-    """Return how busy each VM is; the platform keeps rows of VMs that are off, and we do not."""
-    return view.of_vms([vm.stats if _may_run(vm) else None for vm in view.vms.things])
-
-
-def _may_run(vm: VM) -> bool:
-    return vm.status is not None and vm.status.running is not False
-
-
-def nics(view: RenderView) -> Items:
-    """Return the network cards of each VM."""
-    return Items(
-        [(*identity, escape(nic.name)) for identity, vm in view.vms for nic in vm.nics],
-        [nic for vm in view.vms.things for nic in vm.nics],
-    )
-
-
-def disks(view: RenderView) -> Items:
-    """Return the disks of each VM."""
-    return view.disks
-
-
-def disk_loads(view: RenderView) -> Items:
-    """Return the statistics of each disk that has some."""
-    stats = view.inventory.disk_stats if view.inventory else {}
-    return Items(view.disks.identities, [stats.get(disk.key) for disk in view.disks.things]).known()
+    """Return whether these are the very same objects, without comparing their contents."""
+    return len(ours) == len(theirs) and all(map(is_, ours, theirs))

@@ -6,13 +6,12 @@ with its age; a reading that grows too old leaves the picture, so that nobody is
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
-import structlog
 
 from exporter.clock import Clock
 from exporter.errors import (
@@ -23,33 +22,16 @@ from exporter.errors import (
     VergeOSError,
 )
 from exporter.executor import run_in_thread
-from exporter.model import Identity, Inventory, RecentError, SystemReport, TableReport
+from exporter.model import Identity, Inventory, SystemReport
+from exporter.polling.poll_log import PollLog
 from exporter.polling.schedule import TableSchedule, next_due, requests_per_hour, retry_due
+from exporter.polling.state import LastGood, TableRows, TableState
 
-log = structlog.get_logger()
-
-RECENT_ERRORS_KEPT = 10
-WORDS_TOLD = 50
 SILENCES_ENOUGH = 2
 """Readings in a row without any answer after which the next need not be tried."""
 HOPELESS = (AbsentError, UnauthorizedError, BudgetSpentError)
 """After one of these, any other question would have the same answer."""
 EXPIRY_CHECK_SECONDS = 1.0
-
-
-class TableRows(Protocol):
-    """What a source makes of one answer."""
-
-    @property
-    def rows(self) -> Any: ...
-    @property
-    def count(self) -> int: ...
-    @property
-    def skipped(self) -> int: ...
-    @property
-    def problem(self) -> str | None: ...
-    @property
-    def unknown_words(self) -> frozenset[str]: ...
 
 
 class Source(Protocol):
@@ -96,35 +78,11 @@ class PollResult(NamedTuple):
 class Plan(NamedTuple):
     """What to read, and how often."""
 
-    table_schedules: Sequence[TableSchedule]
+    schedules: Sequence[TableSchedule]
     identity: str
     """The table that says what the cloud calls itself."""
     stale_after_polls: float
     """Periods of its own after which a table's last good reading is too old to be shown."""
-
-
-class LastGood(NamedTuple):
-    """The last good reading of a table."""
-
-    reading: TableRows
-    at: float
-    """When it was asked for: seconds, monotonic."""
-    at_time: datetime
-
-
-class _State(msgspec.Struct, frozen=True):
-    """How it stands with one table."""
-
-    due: float
-    """Seconds since the watch began."""
-    good: LastGood | None = None
-    failures: int = 0
-    """In a row."""
-    error: VergeOSError | None = None
-    tried: bool = False
-    duration_seconds: float | None = None
-    failures_total: int = 0
-    rows_skipped_total: int = 0
 
 
 class Poller:
@@ -165,18 +123,15 @@ class Poller:
         self._requests_remaining = requests_remaining
         self._tell = tell
         self._began = clock.monotonic()
-        self._beats = {beat.table: beat for beat in plan.table_schedules}
-        self._essential = frozenset(beat.table for beat in plan.table_schedules if beat.essential)
-        self._base_seconds = min(beat.every_seconds for beat in plan.table_schedules)
-        self._states = {beat.table: _State(due=0.0) for beat in plan.table_schedules}
+        self._schedules = {schedule.table: schedule for schedule in plan.schedules}
+        self._essential = frozenset(
+            schedule.table for schedule in plan.schedules if schedule.essential
+        )
+        self._base_seconds = min(schedule.every_seconds for schedule in plan.schedules)
+        self._states = {schedule.table: TableState(due=0.0) for schedule in plan.schedules}
         self._named = False
-        self._words_seen: set[str] = set()
-        self._lost: VergeOSError | None = None
-        """Why the whole cloud cannot be read at present."""
+        self._log = PollLog(name, clock)
         self._silences = 0
-        self._told: set[str] = set()
-        """Tables whose failing has been logged, and whose recovery therefore will be."""
-        self._recent_errors: deque[RecentError] = deque(maxlen=RECENT_ERRORS_KEPT)
         self._publishing = asyncio.Lock()
         self._shown: frozenset[str] = frozenset()
         self.inventory: Inventory | None = None
@@ -202,14 +157,14 @@ class Poller:
         if lost is not None:
             for table in due:  # no use in asking: the answer would be the same
                 self._fail(table, lost, duration_seconds=None)
-        self._log_system(before, lost)
-        self._tell_tables(before)
-        self._hurry_after_outage(before)
+        self._log.name = self.name
+        self._log.polled(before, self._states, lost)
+        self._poll_rest_after_outage(before)
         await self._show()
         if looks and self._tell is not None:
-            self._tell(self._round())
+            self._tell(self._poll_result())
 
-    def _round(self) -> PollResult:
+    def _poll_result(self) -> PollResult:
         """Return what the essential tables showed when they were last asked."""
         states = {table: self._states[table] for table in sorted(self._essential)}
         goods = [state.good for state in states.values() if state.good is not None]
@@ -222,13 +177,13 @@ class Poller:
             if whole
             else self._clock.now(),
             took_seconds=self._answered_at(states.values()) - asked if whole else 0.0,
-            every_seconds=max(self._beats[table].every_seconds for table in states),
+            every_seconds=max(self._schedules[table].every_seconds for table in states),
             inventory=self.inventory if whole else None,
-            rows_skipped=sum(good.reading.skipped for good in goods),
+            rows_skipped=sum(good.rows.skipped for good in goods),
             problem="; ".join(dict.fromkeys(problems)),
         )
 
-    def _answered_at(self, states: Iterable[_State]) -> float:
+    def _answered_at(self, states: Iterable[TableState]) -> float:
         return max(
             state.good.at + (state.duration_seconds or 0.0)
             for state in states
@@ -288,7 +243,7 @@ class Poller:
         state = self._states[table]
         self._states[table] = msgspec.structs.replace(
             state,
-            due=next_due(self._beats[table], now=now),
+            due=next_due(self._schedules[table], now=now),
             good=LastGood(reading, started, started_time),
             failures=0,
             error=None,
@@ -306,7 +261,7 @@ class Poller:
         self._states[table] = msgspec.structs.replace(
             state,
             due=retry_due(
-                self._beats[table],
+                self._schedules[table],
                 failures=state.failures + 1,
                 now=self._elapsed(),
                 base_seconds=self._base_seconds,
@@ -323,7 +278,7 @@ class Poller:
             self.name = self._rename(identity.cloud_name)
             self._named = True
 
-    def _hurry_after_outage(self, before: Mapping[str, _State]) -> None:
+    def _poll_rest_after_outage(self, before: Mapping[str, TableState]) -> None:
         """When somebody answers again, ask at once what could not be asked for a while."""
         temporary = (UnreachableError, *HOPELESS)
         answers_again = any(
@@ -337,74 +292,20 @@ class Poller:
             if not_asked_now and isinstance(state.error, temporary):
                 self._states[table] = msgspec.structs.replace(state, due=self._elapsed())
 
-    def _log_system(self, before: Mapping[str, _State], lost: VergeOSError | None) -> None:
-        """Log when the whole cloud goes silent and when it speaks again, and nothing between."""
-        if lost is not None and self._lost is None:
-            log.warning("cloud.lost", system=self.name, error=str(lost))
-            self._note(str(lost))
-        if lost is not None:
-            self._lost = lost
-        elif self._lost is not None and any(
-            state.good is not before[table].good for table, state in self._states.items()
-        ):
-            log.info("cloud.back", system=self.name)
-            self._lost = None
-
-    def _tell_tables(self, before: Mapping[str, _State]) -> None:
-        """Log which tables began to fail, a line for each cause, and which work again."""
-        failing: dict[str, list[str]] = {}
-        recovered: list[str] = []
-        for table, state in self._states.items():
-            if state.error is None and table in self._told:
-                recovered.append(table)
-            elif state.error is not None and state is not before[table] and self._is_news(table):
-                failing.setdefault(str(state.error), []).append(table)
-            if state.good is not None and state.good is not before[table].good:
-                self._tell_oddities(table, state.good.reading, before[table].good)
-        for error, tables in failing.items():
-            log.warning("table.failing", system=self.name, tables=tables, error=error)
-            self._note(error)
-            self._told.update(tables)
-        if recovered:
-            log.info("table.recovered", system=self.name, tables=recovered)
-            self._told.difference_update(recovered)
-
-    def _is_news(self, table: str) -> bool:
-        return self._lost is None and table not in self._told
-
-    def _tell_oddities(self, table: str, reading: TableRows, last: LastGood | None) -> None:
-        if reading.skipped and not (last and last.reading.skipped):
-            log.warning(
-                "table.rows_skipped",
-                system=self.name,
-                table=table,
-                skipped=reading.skipped,
-                first=reading.problem,
-            )
-            self._note(f"{reading.skipped} rows skipped; the first: {reading.problem}")
-        for word in sorted(reading.unknown_words - self._words_seen)[: self._words_left()]:
-            self._words_seen.add(word)
-            log.warning("table.unknown_status", system=self.name, table=table, status=word)
-            self._note(f"{table}: the status {word!r} is new to this version")
-
-    def _words_left(self) -> int:
-        """Return how many new words are still worth telling: a stream of them is no news."""
-        return max(0, WORDS_TOLD - len(self._words_seen))
-
-    def _note(self, what: str) -> None:
-        self._recent_errors.appendleft(RecentError(self._clock.now(), what))
-
     def _fresh(self) -> dict[str, LastGood]:
         """Return the readings that are young enough to be shown."""
         return {
             table: state.good
             for table, state in self._states.items()
             if state.good is not None
-            and (self._beats[table].lasting or self._is_young(state.good, self._beats[table]))
+            and (
+                self._schedules[table].keeps_stale_rows
+                or self._is_young(state.good, self._schedules[table])
+            )
         }
 
-    def _is_young(self, good: LastGood, beat: TableSchedule) -> bool:
-        return self._elapsed() - good.at < self._plan.stale_after_polls * beat.every_seconds
+    def _is_young(self, good: LastGood, schedule: TableSchedule) -> bool:
+        return self._elapsed() - good.at < self._plan.stale_after_polls * schedule.every_seconds
 
     async def _show(self) -> None:
         """Draw the picture and hand it on, off the event loop."""
@@ -428,7 +329,7 @@ class Poller:
             return None
         bearing = [fresh[table] for table in self._essential & fresh.keys()] or fresh.values()
         return self._join(
-            {table: good.reading.rows for table, good in fresh.items()},
+            {table: good.rows.rows for table, good in fresh.items()},
             system_name=self.name,
             identity=self._identity(),
             taken_at=min(good.at_time for good in bearing),
@@ -436,7 +337,7 @@ class Poller:
 
     def _identity(self) -> Identity | None:
         good = self._states[self._plan.identity].good
-        return None if good is None else good.reading.rows
+        return None if good is None else good.rows.rows
 
     def _make_report(
         self, fresh: Mapping[str, LastGood], inventory: Inventory | None, requests_remaining: int
@@ -446,37 +347,19 @@ class Poller:
             url=self._url,
             identity=self._identity(),
             up=self._essential <= fresh.keys(),
-            authenticated=not isinstance(self._lost, UnauthorizedError),
+            authenticated=not isinstance(self._log.lost, UnauthorizedError),
             taken_at=inventory.taken_at if inventory and self._essential & fresh.keys() else None,
             tables=tuple(
-                _table_report(self._beats[table], state, fresh=table in fresh)
+                state.report(self._schedules[table], fresh=table in fresh)
                 for table, state in self._states.items()
             ),
-            vms_by_status=_count_words(inventory),
+            vms_by_status=_vms_by_status(inventory),
             requests_remaining=requests_remaining,
-            requests_per_hour=round(requests_per_hour(self._plan.table_schedules)),
-            recent_errors=tuple(self._recent_errors),
+            requests_per_hour=round(requests_per_hour(self._plan.schedules)),
+            recent_errors=tuple(self._log.recent_errors),
         )
 
 
-def _table_report(beat: TableSchedule, state: _State, *, fresh: bool) -> TableReport:
-    good = state.good
-    return TableReport(
-        table=beat.table,
-        every_seconds=beat.every_seconds,
-        success=state.error is None if state.tried else None,
-        fresh=fresh,
-        last_success_at=good.at_time if good else None,
-        duration_seconds=state.duration_seconds,
-        rows=good.reading.count if good else None,
-        rows_skipped=good.reading.skipped if good else None,
-        failures_total=state.failures_total,
-        rows_skipped_total=state.rows_skipped_total,
-        error=str(state.error) if state.error else None,
-    )
-
-
-def _count_words(inventory: Inventory | None) -> dict[str, int]:
-    if inventory is None:
-        return {}
-    return Counter(vm.status.word if vm.status else "unknown" for vm in inventory.vms)
+def _vms_by_status(inventory: Inventory | None) -> Mapping[str, int]:
+    vms = inventory.vms if inventory is not None else ()
+    return Counter(vm.status.word if vm.status else "unknown" for vm in vms)

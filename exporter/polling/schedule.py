@@ -1,4 +1,4 @@
-"""When each table is due, and what an hour of that costs: arithmetic, without a clock."""
+"""When each table is due, what an hour of polling costs, and how it fits the request budget."""
 
 from collections.abc import Iterable, Sequence
 from math import ceil, floor
@@ -8,7 +8,9 @@ from exporter.errors import ConfigError
 
 HOUR_SECONDS = 3600.0
 TRIES_PER_FAILURE = 3
-"""How often a reading that fails is tried; the slowest pace of a failing table makes up for it."""
+"""Requests of a failing poll; the slowest retry cadence makes up for them."""
+MAX_STRETCH = 12
+"""By how much the planner lengthens an interval at most."""
 
 
 class TableSchedule(NamedTuple):
@@ -17,74 +19,107 @@ class TableSchedule(NamedTuple):
     table: str
     every_seconds: float
     phase_seconds: float = 0.0
-    """
-    Where its table_schedules lie after the start, which reads everything: slow tables are spread
-    over the cycles of the fast ones, so that no cycle has to carry them all.
-    """
+    """Offset of its polls after the start, which polls everything: slow tables are spread over the
+    polls of the fast ones."""
     requests: int = 1
-    """What one reading costs."""
+    """Requests of one poll."""
     essential: bool = False
-    """Whether there is no picture without it."""
-    lasting: bool = False
-    """Whether its last good reading is shown however old: names, that others are known by."""
+    """Whether there is no inventory without it."""
+    keeps_stale_rows: bool = False
+    """Whether its last good rows stay in use however old."""
+    importance: int = 0
+    """The planner stretches the interval of the least important tables first."""
+    fixed: bool = False
+    """Whether the planner leaves its interval alone: it is essential, or set by the operator."""
+
+    @property
+    def requests_per_hour(self) -> float:
+        return HOUR_SECONDS / self.every_seconds * self.requests
 
 
-def next_due(beat: TableSchedule, *, now: float) -> float:
+def fit_to_budget(
+    schedules: Sequence[TableSchedule], *, per_hour: int, reserve: float
+) -> tuple[TableSchedule, ...]:
     """
-    Return when *beat* is due after a success at *now*, both in seconds since the start.
+    Return *schedules*, stretched as far as needed to fit an hour's requests.
 
-    Tables keep to a grid, so that a slow answer does not shift all later ones;
-    a beat that was missed is skipped, not made up for.
-    """
-    beats_past = (now - beat.phase_seconds) // beat.every_seconds
-    return beat.phase_seconds + (beats_past + 1) * beat.every_seconds
+    Tables of the lowest importance are stretched first, all by one factor, up to `MAX_STRETCH`.
 
-
-def retry_due(beat: TableSchedule, *, failures: int, now: float, base_seconds: float) -> float:
-    """
-    Return when *beat* is due after its *failures*-th failure in a row, in seconds since the start.
-
-    The pause doubles, from the fastest table's cadence up to three of the table's own: a table
-    that keeps failing, with three tries each time, costs no more requests than one that works.
-    """
-    pause: float = base_seconds * 2 ** min(failures - 1, 16)
-    return now + min(pause, TRIES_PER_FAILURE * beat.every_seconds)
-
-
-def requests_per_hour(table_schedules: Iterable[TableSchedule]) -> float:
-    """Return what the schedule costs while all is well, in requests per hour."""
-    return round(
-        sum(HOUR_SECONDS / beat.every_seconds * beat.requests for beat in table_schedules), 6
-    )
-
-
-def allowance(per_hour: int, reserve: float) -> int:
-    """Return how many of *per_hour* requests are polling's, with the share *reserve* kept back."""
-    return floor(round(per_hour * (1 - reserve), 6))
-
-
-def check_budget(
-    table_schedules: Sequence[TableSchedule], *, per_hour: int, reserve: float
-) -> None:
-    """
-    Refuse a schedule that an hour cannot pay for.
+    Args:
+        per_hour: Requests that VergeOS allows in an hour.
+        reserve: The share of them that polling leaves to recovery.
 
     Raises:
-        ConfigError: With the sum, so that the operator sees which number to change.
+        ConfigError: They do not fit even then; with the arithmetic.
 
     """
     allowed = allowance(per_hour, reserve)
-    needed = requests_per_hour(table_schedules)
+    fitted = tuple(schedules)
+    for importance in sorted({one.importance for one in schedules if not one.fixed}):
+        excess = requests_per_hour(fitted) - allowed
+        if excess <= 0:
+            return fitted
+        stretchable = [one for one in fitted if one.importance == importance and not one.fixed]
+        cost = requests_per_hour(stretchable)
+        factor = cost / (cost - excess) if cost > excess else MAX_STRETCH
+        stretched = {one.table: _stretched(one, min(factor, MAX_STRETCH)) for one in stretchable}
+        fitted = tuple(stretched.get(one.table, one) for one in fitted)
+    _check_budget(fitted, allowed=allowed, per_hour=per_hour, reserve=reserve)
+    return fitted
+
+
+def _stretched(schedule: TableSchedule, factor: float) -> TableSchedule:
+    """Return *schedule* with an interval of whole seconds that is *factor* times as long."""
+    return schedule._replace(every_seconds=float(ceil(round(schedule.every_seconds * factor, 6))))
+
+
+def next_due(schedule: TableSchedule, *, now: float) -> float:
+    """
+    Return when *schedule* is due after a success at *now*, both in seconds since the start.
+
+    Polls keep to a grid, so that a slow answer does not delay all later ones; a missed poll is
+    skipped.
+    """
+    polls_past = (now - schedule.phase_seconds) // schedule.every_seconds
+    return schedule.phase_seconds + (polls_past + 1) * schedule.every_seconds
+
+
+def retry_due(schedule: TableSchedule, *, failures: int, now: float, base_seconds: float) -> float:
+    """
+    Return when *schedule* is due after *failures* in a row, in seconds since the start.
+
+    The delay doubles, from the fastest table's interval up to three of the table's own: a table
+    that keeps failing, with three tries each time, costs no more requests than a working one.
+    """
+    pause: float = base_seconds * 2 ** min(failures - 1, 16)
+    return now + min(pause, TRIES_PER_FAILURE * schedule.every_seconds)
+
+
+def requests_per_hour(schedules: Iterable[TableSchedule]) -> float:
+    """Return the requests per hour of the schedule while no request fails."""
+    return round(sum(schedule.requests_per_hour for schedule in schedules), 6)
+
+
+def allowance(per_hour: int, reserve: float) -> int:
+    """Return how many of *per_hour* requests polling may send, without the share *reserve*."""
+    return floor(round(per_hour * (1 - reserve), 6))
+
+
+def _check_budget(
+    schedules: Sequence[TableSchedule], *, allowed: int, per_hour: int, reserve: float
+) -> None:
+    needed = requests_per_hour(schedules)
     if needed <= allowed:
         return
     lines = "\n".join(
-        f"  {beat.table:<20} every {beat.every_seconds:>6g} s"
-        f"  {HOUR_SECONDS / beat.every_seconds * beat.requests:>8.1f}"
-        for beat in table_schedules
+        f"  {one.table:<20} every {one.every_seconds:>6g} s  {one.requests_per_hour:>8.1f}"
+        for one in schedules
+        if one.requests
     )
     raise ConfigError(
-        f"the schedule needs {ceil(needed)} requests an hour, and {allowed} are allowed "
-        f"({per_hour} less {reserve:.0%} kept for recovery):\n{lines}\n"
-        "  make poll.fast_seconds or poll.slow_seconds longer, or raise api.requests_per_hour "
-        "if your VergeOS allows more"
+        f"polling needs {ceil(needed)} requests an hour, and {allowed} are allowed "
+        f"({per_hour} less {reserve:.0%} reserved for recovery), although every interval that may "
+        f"be stretched already is:\n{lines}\n"
+        "  Make poll.fast_seconds longer, switch off a collector, remove intervals under "
+        "poll.tables, or raise api.requests_per_hour if your VergeOS allows more"
     )

@@ -34,7 +34,7 @@ from exporter.errors import (
 )
 from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.credentials import Credentials, CredentialSource
-from exporter.vergeos.wire import UNREADABLE
+from exporter.vergeos.rows import UNREADABLE
 
 TOKENS_PATH = "/api/sys/tokens"
 TOKEN_HEADER = "x-yottabyte-token"  # noqa: S105 - a header's name

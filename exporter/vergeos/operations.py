@@ -23,26 +23,16 @@ from exporter.executor import run_in_thread
 from exporter.recovery.detect.log_patterns import LogMark, LogReading
 from exporter.recovery.model.cases import Action, Reply
 from exporter.recovery.model.ports import ActionReply, FreshVM
-from exporter.vergeos import rows
 from exporter.vergeos.client import VergeOSClient
-from exporter.vergeos.tables import TAG_MEMBERS, VMS
+from exporter.vergeos.recovery_rows import TAG_MEMBERS, Log, LoneVM, log_rows, lone_vms
+from exporter.vergeos.rows import T, TableRows
+from exporter.vergeos.tables import requested_fields
 
 ROOT = "/api/v4"
 LOGS_PATH, ACTIONS_PATH = f"{ROOT}/machine_logs", f"{ROOT}/vm_actions"
-LOG_FIELDS = ("$key", "machine", "level", "text", "user", "timestamp")
-VM_FIELDS = (
-    "$key",
-    "uuid",
-    "name",
-    "machine",
-    "enabled",
-    "is_snapshot",
-    "service",
-    "disable_powercycle",
-    # Only joins tell how a VM is; columns of its own by these names are empty.
-    "machine#status#running as running",
-    "machine#status#status as status",
-)
+VMS_PATH = f"{ROOT}/vms"
+LOG_FIELDS = requested_fields(Log)
+VM_FIELDS = requested_fields(LoneVM)
 ORDERS: Mapping[Action, Mapping[str, Any]] = {
     Action.POWER_ON: {"action": "poweron"},
     Action.REBOOT: {"action": "reset", "params": {"graceful": True}},
@@ -122,9 +112,9 @@ class Operations:
         query = {"fields": ",".join(LOG_FIELDS), "filter": chosen, "sort": "-$key"}
         body = await self._read("machine_logs", query)
         if len(body) < BIG_BODY_BYTES:
-            reading = rows.log_rows(body, LOGS_PATH)
+            reading = log_rows(body, LOGS_PATH)
         else:
-            reading = await run_in_thread(rows.log_rows, body, LOGS_PATH)
+            reading = await run_in_thread(log_rows, body, LOGS_PATH)
         found = reading.rows
         return LogReading(
             tuple(
@@ -150,7 +140,7 @@ class Operations:
             "limit": "1",
         }
         body = await self._read("machine_logs", query)
-        found = _whole(rows.log_rows(body, LOGS_PATH), LOGS_PATH).values()
+        found = _whole(log_rows(body, LOGS_PATH), LOGS_PATH).values()
         older = [LogMark(row.key, row.at) for row in found if row.at < before]
         return max(older, default=None)  # the filter may be ignored
 
@@ -162,16 +152,16 @@ class Operations:
             VergeOSError: Something is not known, were it one of its tags.
 
         """
-        path = VMS.path
+        path = VMS_PATH
         query = {"fields": ",".join(VM_FIELDS), "filter": f"$key eq {vm_key}"}
-        found = _whole(rows.lone_vms(await self._read(VMS.endpoint, query), path), path)
+        found = _whole(lone_vms(await self._read("vms", query), path), path)
         if not found:
             return None
         if found.keys() != {vm_key}:
             raise BadReplyError(path, f"gave {len(found)} rows where VM {vm_key} was asked for")
         path = TAG_MEMBERS.path
         query = {"fields": ",".join(TAG_MEMBERS.fields), "filter": f"member eq 'vms/{vm_key}'"}
-        tags = _whole(rows.tags(await self._read(TAG_MEMBERS.endpoint, query), path), path)
+        tags = _whole(TAG_MEMBERS.decode(await self._read(TAG_MEMBERS.endpoint, query), path), path)
         return found[vm_key]._replace(tags=tags.get(vm_key, frozenset()))
 
     async def act(self, vm_key: int, action: Action, /) -> ActionReply:
@@ -243,7 +233,7 @@ def _answer_of(status: int, body: bytes) -> ActionReply:
     return ActionReply(Reply.ACCEPTED, f"answered {status}")
 
 
-def _whole(reading: "rows.TableRows[dict[int, rows.T]]", path: str) -> "dict[int, rows.T]":
+def _whole(reading: TableRows[dict[int, T]], path: str) -> dict[int, T]:
     """Return the rows of *reading*, of which none may be missing."""
     if reading.skipped:
         raise BadReplyError(path, f"gave a row that cannot be read: {reading.problem}")

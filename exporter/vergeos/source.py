@@ -1,7 +1,7 @@
-"""A VergeOS as polling sees it: name a table, get its rows."""
+"""Read tables from one VergeOS: name a table, get its rows."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -9,147 +9,173 @@ import msgspec
 from exporter.errors import BadReplyError, ForbiddenError, VergeOSError
 from exporter.executor import run_in_thread
 from exporter.model import Identity
-from exporter.vergeos import rows, tables, wire
+from exporter.vergeos import rows
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.rows import TableRows
 from exporter.vergeos.tables import Table
 
 IDENTITY = "identity"
-"""The table that is none: the cloud's name and version."""
+"""The system's name and version: not a table of VergeOS, and polled like one."""
 IDENTITY_REQUESTS = 2
 SETTINGS_PATH = "/api/v4/settings"
 VERSION_PATH = "/version.json"
-NOT_FOR_US = frozenset({404, 405, 422})
+HIDDEN = frozenset({404, 405, 422})
+"""Statuses of an endpoint that this release or this user does not have."""
 SMALL_BODY_BYTES = 32 * 1024
 
-_DECODERS: dict[str, Callable[[bytes, str], TableRows[Any]]] = {
-    tables.VMS.name: rows.vm_configs,
-    tables.MACHINE_STATUS.name: rows.machine_statuses,
-    tables.GUESTS.name: rows.guests,
-    tables.MACHINE_STATS.name: rows.machine_stats,
-    tables.MACHINE_NICS.name: rows.nics,
-    tables.MACHINE_DRIVES.name: rows.disks,
-    tables.MACHINE_DRIVE_STATS.name: rows.disk_stats,
-    tables.CLUSTERS.name: rows.clusters,
-    tables.NODES.name: rows.nodes,
-    tables.VM_SNAPSHOTS.name: rows.vm_snapshot_count,
-    tables.TAG_MEMBERS.name: rows.tags,
-}
-_TABLES = {table.name: table for table in (*tables.TABLES, tables.TAG_MEMBERS)}
+
+class Setting(msgspec.Struct, gc=False):
+    """A row of ``settings``."""
+
+    key: str | None = None
+    value: rows.Name | None = None
 
 
-def decoder_of(table: str) -> Callable[[bytes, str], TableRows[Any]]:
-    """Return what turns an answer's body, and the path for errors, into the rows of *table*."""
-    return _DECODERS[table]
+class Version(msgspec.Struct, gc=False):
+    """``/version.json``."""
+
+    version: rows.Name | None = None
 
 
-class _Last(NamedTuple):
+_SETTING = msgspec.json.Decoder(Setting, strict=False)
+_VERSION = msgspec.json.Decoder(Version, strict=False)
+
+
+class _Decoded(NamedTuple):
     digest: bytes
-    reading: TableRows[Any]
+    rows: TableRows[Any]
 
 
 class VergeOSSource:
     """
     Reads tables of one VergeOS.
 
-    An answer that is byte for byte the last one is not decoded again, and yields the very same
-    rows: configuration changes rarely, and everything after us can see by identity that
-    nothing happened.
+    An answer that equals the previous one byte for byte is not decoded again and returns the very
+    same rows, so that everything downstream can tell by identity that nothing changed.
+
+    Tables that need the same request share it: the first one that is read asks for the fields of
+    all of them, and the others decode the same answer.
 
     Args:
+        tables: The tables that may be read.
         page_rows: Rows to ask for at a time; 0 for all at once, which is what VergeOS expects.
 
     """
 
-    def __init__(self, client: VergeOSClient, *, page_rows: int = 0) -> None:
+    def __init__(
+        self, client: VergeOSClient, tables: Iterable[Table], *, page_rows: int = 0
+    ) -> None:
         self._client = client
+        self._tables = {table.name: table for table in tables}
         self._page_rows = page_rows
-        self._last: dict[str, _Last] = {}
+        self._decoded: dict[str, _Decoded] = {}
+        self._shared: dict[str, bytes] = {}
+        """By table, an answer that the request of another table brought and nothing used yet."""
 
     async def read(self, name: str) -> TableRows[Any]:
         """
-        Return today's rows of the table *name*.
+        Return the current rows of the table *name*.
 
         Raises:
-            VergeOSError: Nothing usable came.
+            VergeOSError: No usable answer.
 
         """
         if name == IDENTITY:
             return TableRows(await self._identity(), 1)
-        table = _TABLES[name]
-        body = await self._whole(table)
+        table = self._tables[name]
+        body = self._shared.pop(name, None)
+        if body is None:
+            body = await self._request(table)
         if len(body) < SMALL_BODY_BYTES:
-            return self._decoded(table, body)
-        return await run_in_thread(self._decoded, table, body)
+            return self._decode(table, body)
+        return await run_in_thread(self._decode, table, body)
 
-    def _decoded(self, table: Table, body: bytes) -> TableRows[Any]:
+    def _decode(self, table: Table, body: bytes) -> TableRows[Any]:
         digest = hashlib.sha256(body).digest()
-        last = self._last.get(table.name)
+        last = self._decoded.get(table.name)
         if last is not None and last.digest == digest:
-            return last.reading
-        reading = decoder_of(table.name)(body, table.path)
-        self._last[table.name] = _Last(digest, reading)
-        return reading
+            return last.rows
+        decoded = table.decode(body, table.path)
+        self._decoded[table.name] = _Decoded(digest, decoded)
+        return decoded
 
-    async def _whole(self, table: Table) -> bytes:
-        query = {"fields": ",".join(table.fields)}
+    async def _request(self, table: Table) -> bytes:
+        """Return the answer for *table*, and keep it for the tables that share its request."""
+        sharing = [other for other in self._tables.values() if other.request == table.request]
+        fields = dict.fromkeys(field for one in sharing for field in one.fields)
+        query = {"fields": ",".join(fields)}
         if self._page_rows:
-            return await self._paged(table, query)
-        if table.where:
-            query["filter"] = table.where
-        return await self._client.read(table.path, query, endpoint=table.name)
+            body = await self._paged(table, query)
+        else:
+            if table.where:
+                query["filter"] = table.where
+            body = await self._client.read(table.path, query, endpoint=table.name)
+        self._shared |= {other.name: body for other in sharing if other is not table}
+        return body
 
     async def _paged(self, table: Table, query: dict[str, str]) -> bytes:
         """
-        Read page after page until one is empty; any failure is the whole's.
+        Read page after page until one is empty; if one fails, all fail.
 
-        Each page begins after the last key of the one before, and not at a number of rows:
-        rows that vanish meanwhile then shift no others out of observed.
+        Each page begins after the last key of the previous one, not at a row number: rows that
+        are deleted meanwhile then hide no others.
         """
         found: list[msgspec.Raw] = []
         after = 0
         while True:
             page = {"sort": "+$key", "limit": str(self._page_rows), "filter": _after(table, after)}
             body = await self._client.read(table.path, query | page, endpoint=table.name)
-            rows_of_page = wire.raw_rows(body, table.path)
+            rows_of_page = rows.raw_rows(body, table.path)
             if not rows_of_page:
                 return b"[" + b",".join(found) + b"]"
             found += rows_of_page
-            last = rows.key_of(rows_of_page[-1])
+            last = rows.raw_row_key(rows_of_page[-1])
             if last is None or last <= after:
                 raise BadReplyError(table.path, "cannot be read in pages: its keys do not ascend")
             after = last
 
     async def _identity(self) -> Identity:
         """
-        Ask for the cloud's name, then for its version.
+        Return the system's name and version.
 
-        The name comes first because it needs credentials: if those are refused,
-        one request is all that was made.
+        The name is asked for first because it needs credentials: if they are refused, only one
+        request was made.
         """
         cloud_name = version = ""
         try:
             query = {"fields": "key,value", "filter": "key eq 'cloud_name'"}
             body = await self._client.read(SETTINGS_PATH, query, endpoint="settings")
-            cloud_name = rows.setting(body, SETTINGS_PATH, "cloud_name") or ""
+            cloud_name = _setting(body, "cloud_name")
         except VergeOSError as error:
-            _raise_unless_hidden(error)  # who may not read settings can still read VMs
+            _raise_unless_hidden(error)  # a user who may not read settings can still read VMs
         try:
-            body = await self._client.read(VERSION_PATH, {}, endpoint="version")
-            version = rows.version(body, VERSION_PATH)
+            version = _version(await self._client.read(VERSION_PATH, {}, endpoint="version"))
         except VergeOSError as error:
             _raise_unless_hidden(error)
         return Identity(cloud_name, version)
 
 
+def _setting(body: bytes, name: str) -> str:
+    """Return the value of the setting *name* from rows of ``settings``; empty if absent."""
+    found = rows.decoded_rows(body, SETTINGS_PATH, _SETTING, on_skip=lambda _: None)
+    return next((row.value or "" for row in found if row.key == name), "")
+
+
+def _version(body: bytes) -> str:
+    try:
+        return _VERSION.decode(body).version or ""
+    except rows.UNREADABLE as problem:
+        raise BadReplyError(VERSION_PATH, rows.describe_body(body, problem)) from None
+
+
 def _raise_unless_hidden(error: VergeOSError) -> None:
-    """Raise *error* unless it says that there is nothing here for us, now or later."""
-    hidden = isinstance(error, BadReplyError) and error.status in NOT_FOR_US
+    """Raise *error* unless the endpoint is absent or forbidden to this user."""
+    hidden = isinstance(error, BadReplyError) and error.status in HIDDEN
     if not hidden and not isinstance(error, ForbiddenError):
         raise error
 
 
 def _after(table: Table, key: int) -> str:
-    """Return the filter for the rows of *table* whose key is higher; and/or want parentheses."""
+    """Return the filter for the rows of *table* with a higher key; and/or need parentheses."""
     higher = f"$key gt {key}"
     return f"({table.where}) and ({higher})" if table.where else higher

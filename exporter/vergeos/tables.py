@@ -1,184 +1,90 @@
 """
-What we ask VergeOS for: one bulk list per table, whatever the number of VMs.
+What a table of the VergeOS API is: one bulk list request, and how its rows are decoded.
 
-Field names are those of the official SDKs' type lists. VergeOS drops names it does not know
-without a word, so a field that an older release lacks is merely absent from its rows.
+Each collector declares its own tables. VergeOS ignores field names that it does not know, so a
+field that an older release lacks is absent from its rows.
 """
 
-from enum import Enum
-from typing import NamedTuple
+from collections.abc import Callable
+from enum import Enum, IntEnum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from exporter.vergeos.rows import Row, TableRows, decode
 
 
 class Pace(Enum):
-    """How often a table is worth reading."""
+    """How often a table is polled; the settings give the seconds."""
 
     FAST = "fast"
     SLOW = "slow"
     INVENTORY = "inventory"
-    IDENTITY = "identity"
+
+
+class Importance(IntEnum):
+    """Which tables keep their cadence when the request budget is short; the lowest yields first."""
+
+    LOW = 0
+    NORMAL = 1
+    HIGH = 2
+    ESSENTIAL = 3
+    """Without it there is no inventory of VMs. Its cadence is never stretched."""
 
 
 class Table(NamedTuple):
-    """One bulk list."""
+    """One bulk list request, and the rows that are decoded from its answer."""
 
     name: str
-    """Our name for it: the ``table`` label of the metrics."""
+    """The ``table`` label of the metrics."""
     endpoint: str
     """The table's name in VergeOS."""
     pace: Pace
-    fields: tuple[str, ...]
+    row: type[Row]
+    """The struct that a row is decoded into; its fields are the fields asked for."""
+    decode: Callable[[bytes, str], TableRows[Any]]
+    """Returns the rows of an answer's body; the path is for error messages."""
     where: str = ""
     """The ``filter`` expression; empty for every row."""
     turn: int = 0
     """
-    In which of the fast tables' cycles it is read, counted from 0. The slow tables take turns,
-    because the work after an answer grows with the fleet and a cycle should not carry all of it.
+    In which of the fast tables' polls it is polled, counted from 0. Slow tables take turns,
+    because the work after an answer grows with the number of VMs.
     """
+    importance: Importance = Importance.NORMAL
+    keeps_stale_rows: bool = False
+    """Whether its last good rows stay in use however old: names that other tables refer to."""
 
     @property
     def path(self) -> str:
         return f"/api/v4/{self.endpoint}"
 
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return requested_fields(self.row)
 
-VMS = Table(
-    "vms",
-    "vms",
-    Pace.FAST,
-    fields=(
-        "$key",
-        "machine",
-        "name",
-        "uuid",
-        "is_snapshot",
-        "enabled",
-        "need_restart",
-        "cpu_cores",
-        "ram",
-        "cluster",
-        "os_family",
-        "machine_type",
-        "ha_group",
-        "on_power_loss",
-        "created_from",
-        "guest_agent",
-        "service",
-        "disable_powercycle",
-    ),
-    where="is_snapshot eq false",
-)
-MACHINE_STATUS = Table(
-    "machine_status",
-    "machine_status",
-    Pace.FAST,
-    fields=(
-        "$key",
-        "machine",
-        "running",
-        "powerstate",
-        "status",
-        "status_info",
-        "state",
-        "migratable",
-        "node",
-        "started",
-        "last_update",
-        "running_cores",
-        "running_ram",
-        "agent_version",
-    ),
-)
-GUESTS = Table(
-    "guests",
-    "machine_status",
-    Pace.SLOW,
-    # By itself, because it is more than half of the row and seldom news.
-    fields=("$key", "machine", "agent_guest_info"),
-    turn=1,
-)
-MACHINE_STATS = Table(
-    "machine_stats",
-    "machine_stats",
-    Pace.SLOW,
-    fields=("$key", "machine", "total_cpu", "ram_used"),
-    turn=2,
-)
-MACHINE_NICS = Table(
-    "machine_nics",
-    "machine_nics",
-    Pace.SLOW,
-    fields=("$key", "machine", "name", "stats[all]", "status[all]"),
-    turn=2,
-)
-MACHINE_DRIVES = Table(
-    "machine_drives",
-    "machine_drives",
-    Pace.SLOW,
-    fields=(
-        "$key",
-        "machine",
-        "name",
-        "media",
-        "interface",
-        "preferred_tier",
-        "disksize",
-        "used_bytes",
-    ),
-    turn=1,
-)
-MACHINE_DRIVE_STATS = Table(
-    "machine_drive_stats",
-    "machine_drive_stats",
-    Pace.SLOW,
-    fields=(
-        "$key",
-        "parent_drive",
-        "reads",
-        "writes",
-        "read_bytes",
-        "write_bytes",
-        "util",
-        "service_time",
-    ),
-    where="physical eq false",
-    turn=0,
-)
-CLUSTERS = Table("clusters", "clusters", Pace.INVENTORY, fields=("$key", "name"))
-NODES = Table(
-    "nodes",
-    "nodes",
-    Pace.INVENTORY,
-    # A node's key is its `id`; `$key` is asked for too, for releases that spell it so.
-    fields=("id", "$key", "name", "cluster", "machine", "maintenance"),
-    where="physical eq true",
-)
-VM_SNAPSHOTS = Table(
-    "vm_snapshots",
-    "vms",
-    Pace.INVENTORY,
-    fields=("$key", "is_snapshot"),
-    where="is_snapshot eq true",
-)
-TAG_MEMBERS = Table(
-    "tags",
-    "tag_members",
-    Pace.SLOW,
-    fields=("$key", "member", "tag#name as tag_name", "tag#category#name as category_name"),
-    where="member bw 'vms/'",
-    turn=2,
-)
-"""Which VMs have which tags: nothing to show, so it is read only where recovery goes by them."""
+    @property
+    def request(self) -> tuple[str, str, Pace]:
+        """What the request asks for and how often: tables with the same request share it."""
+        return self.endpoint, self.where, self.pace
 
-TABLES: tuple[Table, ...] = (
-    VMS,
-    MACHINE_STATUS,
-    GUESTS,
-    MACHINE_STATS,
-    MACHINE_NICS,
-    MACHINE_DRIVES,
-    MACHINE_DRIVE_STATS,
-    CLUSTERS,
-    NODES,
-    VM_SNAPSHOTS,
-)
-ESSENTIAL = frozenset({VMS.name, MACHINE_STATUS.name})
-"""Without these there is no picture of a VM."""
+
+def requested_fields(row: type[msgspec.Struct]) -> tuple[str, ...]:
+    """Return the field names of a list request whose rows are decoded into *row*."""
+    return tuple(_query(field) for field in msgspec.inspect.type_info(row).fields)  # type: ignore[attr-defined]
+
+
+def _query(field: msgspec.inspect.Field) -> str:
+    kinds = (field.type, *getattr(field.type, "types", ()))
+    extras = (kind.extra for kind in kinds if isinstance(kind, msgspec.inspect.Metadata))
+    return next((extra["query"] for extra in extras if extra), field.encode_name)
+
+
+def plain_rows(row: type[Row]) -> Callable[[bytes, str], TableRows[Any]]:
+    """Return a decoder whose result is the rows themselves, by key."""
+    decoder = msgspec.json.Decoder(row, strict=False)
+
+    def decode_plain(body: bytes, path: str) -> TableRows[dict[int, Any]]:
+        return decode(body, path, decoder, lambda row, _: row)
+
+    return decode_plain

@@ -7,7 +7,7 @@ from typing import Any
 import promql_parser as promql
 from prometheus_client import Histogram, Summary
 
-from exporter.exposition.catalog import FAMILIES
+from exporter.collectors.registry import FAMILIES
 from exporter.telemetry import INSTRUMENTS
 from tools.alert_rules.files import groups
 

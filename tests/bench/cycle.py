@@ -10,20 +10,23 @@ import aiohttp
 from prometheus_client import Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
+from pydantic import SecretStr
 
-from exporter.config.settings import PollSettings
-from exporter.daemon.clients import table_schedules
-from exporter.exposition.catalog import FAMILIES, Kind
+from exporter.collectors.inventory import join
+from exporter.collectors.registry import FAMILIES
+from exporter.config.recovery import RecoverySettings
+from exporter.config.settings import Settings, SystemSettings
+from exporter.daemon.clients import resolve_systems
+from exporter.exposition.collector import Kind
 from exporter.exposition.formats import Format
-from exporter.exposition.page import bind
 from exporter.exposition.renderer import Renderer
 from exporter.exposition.view import RenderView
 from exporter.model import Identity, Inventory, SystemReport
 from exporter.polling.schedule import next_due
 from exporter.simulator import Simulator, found_world
-from exporter.vergeos.inventory import join
-from exporter.vergeos.source import IDENTITY, decoder_of
-from exporter.vergeos.tables import TABLES, Table
+from exporter.vergeos.source import IDENTITY
+from exporter.vergeos.tables import Table
+from tests.exposition.pages import page_of
 from tests.fakes import START, FakeClock
 
 TICKS = 12
@@ -69,14 +72,20 @@ async def measure(vms: int) -> Cost:
 
 
 async def _measure(system: Simulator, http: aiohttp.ClientSession, clock: FakeClock) -> Cost:
-    renderer = Renderer()
+    renderer = Renderer(FAMILIES)
     rows: dict[str, Any] = {IDENTITY: Identity("bench", "26"), "identity": Identity("bench", "26")}
     totals, stages = [], defaultdict[str, list[float]](list)
-    due = {beat.table: 0.0 for beat in table_schedules(PollSettings())}
-    schedule = {beat.table: beat for beat in table_schedules(PollSettings())}
+    resolved = resolve_systems(
+        Settings(
+            systems=(SystemSettings(url=system.url, api_key=SecretStr(system.api_key)),),
+            recovery=RecoverySettings(mode="off"),
+        )
+    )[0]
+    schedule = {one.table: one for one in resolved.schedules}
+    due = dict.fromkeys(schedule, 0.0)
     bodies: dict[str, bytes] = {}
     for _ in range(TICKS):
-        read = [table for table in TABLES if due[table.name] <= clock.elapsed]
+        read = [table for table in resolved.tables if due[table.name] <= clock.elapsed]
         fresh = {table: await _fetch(system, http, table) for table in read}
         for table in read:
             due[table.name] = next_due(schedule[table.name], now=clock.elapsed)
@@ -87,7 +96,7 @@ async def _measure(system: Simulator, http: aiohttp.ClientSession, clock: FakeCl
             stages[stage].append(seconds)
         clock.elapsed += 20
     inventory = _join(rows)
-    page = bind([renderer.render(inventory, REPORT)], Format.CLASSIC)
+    page = page_of([renderer.render(inventory, REPORT)], Format.CLASSIC)
     plain = page.plain(b"")
     return Cost(
         samples=sum(not line.startswith(b"#") for line in plain.splitlines()),
@@ -97,7 +106,7 @@ async def _measure(system: Simulator, http: aiohttp.ClientSession, clock: FakeCl
         mean=_mean(totals[1:]) * 1000,
         worst=max(totals[1:]) * 1000,
         stages={stage: _mean(spent[1:]) * 1000 for stage, spent in stages.items()},
-        ours_ms=_best(lambda: Renderer().render(inventory, REPORT)),
+        ours_ms=_best(lambda: Renderer(FAMILIES).render(inventory, REPORT)),
         theirs_ms=_best(lambda: generate_latest(_theirs(inventory))),
     )
 
@@ -119,7 +128,7 @@ def _cycle(
     began = time.process_time()
     for table, body in fresh.items():
         if bodies.get(table.name) != body:
-            rows[table.name] = decoder_of(table.name)(body, table.path).rows
+            rows[table.name] = table.decode(body, table.path).rows
             bodies[table.name] = body
     decoded = time.process_time()
     inventory = _join(rows)
@@ -127,7 +136,7 @@ def _cycle(
     rendered = renderer.render(inventory, REPORT)
     rendered_in = time.process_time()
     for form in Format:
-        bind([rendered], form)
+        page_of([rendered], form)
     bound = time.process_time()
     return {
         "decode": decoded - began,
@@ -151,8 +160,8 @@ class _theirs(Collector):  # noqa: N801 - reads as what it is
         for family in FAMILIES:
             make = CounterMetricFamily if family.kind is Kind.COUNTER else GaugeMetricFamily
             metric = make(family.name, family.help, labels=family.labels)
-            for identity, thing in family.part.items(self._view):
-                words = [word.read(thing) for word in family.words]
+            for identity, thing in family.group.items(self._view):
+                words = [word.read(thing) for word in family.info_labels]
                 value = family.read(thing)
                 if value is not None:
                     metric.add_metric([*identity, *words], value)

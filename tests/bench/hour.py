@@ -2,13 +2,14 @@
 
 from pydantic import SecretStr
 
-from exporter.config.settings import APISettings, PollSettings, SystemSettings, TLSSettings
-from exporter.daemon.clients import ResolvedSystem, connect, make_session, table_schedules
+from exporter.collectors.inventory import join
+from exporter.config.recovery import RecoverySettings
+from exporter.config.settings import Settings, SystemSettings, TLSSettings
+from exporter.daemon.clients import connect, make_session, resolve_systems
 from exporter.polling.poller import Plan, Poller, PollResult
 from exporter.recovery.observe.inventory_checks import Poll
 from exporter.simulator import Simulator, found_world
 from exporter.telemetry import Telemetry
-from exporter.vergeos.inventory import join
 from exporter.vergeos.operations import Operations
 from exporter.vergeos.source import IDENTITY, VergeOSSource
 from tests.bench import thinking
@@ -34,23 +35,20 @@ async def requests_of_an_hour(vms: int, *, share: float = 1.0, recovery: bool = 
         Simulator(world=world, clock=clock) as system,
         make_session(TLSSettings()) as session,
     ):
-        settings = ResolvedSystem(
-            SystemSettings(url=system.url, api_key=SecretStr(system.api_key)),
-            PollSettings(),
-            APISettings(),
-        )
+        settings = resolve_systems(
+            Settings(
+                systems=(SystemSettings(url=system.url, api_key=SecretStr(system.api_key)),),
+                recovery=RecoverySettings(mode="shadow" if recovery else "off"),
+            )
+        )[0]
         client = connect(settings, session, Telemetry().meter("cloud"), clock)
         rounds: list[PollResult] = []
         thinker = thinking.recovery_of(Operations(client, client, clock), clock)
         watch = Poller(
-            VergeOSSource(client),
+            VergeOSSource(client, settings.tables),
             join,
             lambda inventory, report: None,
-            Plan(
-                table_schedules(settings.poll, tags=recovery),
-                IDENTITY,
-                settings.poll.stale_after_polls,
-            ),
+            Plan(settings.schedules, IDENTITY, settings.poll.stale_after_polls),
             name="cloud",
             url=system.url,
             clock=clock,

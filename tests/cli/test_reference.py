@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from exporter.cli import reference
-from exporter.exposition.catalog import FAMILIES
+from exporter.collectors.registry import FAMILIES
 from exporter.telemetry import INSTRUMENTS
 
 DOCS = Path(__file__).parents[2] / "docs"

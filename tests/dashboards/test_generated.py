@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.exposition.catalog import FAMILIES
+from exporter.collectors.registry import FAMILIES
 from exporter.model import KNOWN_STATUS_WORDS
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.states import State

@@ -8,9 +8,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
 
-from exporter.exposition.catalog import FAMILIES, Family, Kind
+from exporter.exposition.collector import Family, Kind
 from exporter.exposition.formats import Format
 from exporter.exposition.view import RenderView
+from tests.exposition.pages import FAMILIES
 from tests.exposition.samples_of_subjects import Cloud
 
 _NAMED = {"n": "\n"}
@@ -32,12 +33,12 @@ class Reference(Collector):
             metric = _empty(family)
             for view in self._scenes:
                 seen = set()
-                for identity, thing in family.part.items(view):
+                for identity, thing in family.group.items(view):
                     value = family.read(thing)
                     if identity in seen:
                         continue
                     seen.add(identity)
-                    words = [word.read(thing) for word in family.words]
+                    words = [word.read(thing) for word in family.info_labels]
                     if value is not None:
                         metric.add_metric([*map(unescaped, identity), *words], value)
             yield metric

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from exporter.exposition.formats import Format
-from exporter.exposition.page import Page, bind
+from exporter.exposition.page import Page
 from exporter.exposition.renderer import Renderer
 from exporter.model import (
     BudgetRemaining,
@@ -19,6 +19,7 @@ from exporter.model import (
     RecoveryReport,
     RecoveryVM,
 )
+from tests.exposition.pages import FAMILIES, page_of
 from tests.exposition.samples_of_subjects import (
     AT,
     GUEST,
@@ -175,4 +176,4 @@ CLOUDS: Sequence[Cloud] = (
 
 def page(form: Format, systems: Sequence[Cloud] = CLOUDS) -> Page:
     """Return the page of *clouds*, each drawn by a renderer of its own."""
-    return bind([Renderer().render(*each) for each in systems], form)
+    return page_of([Renderer(FAMILIES).render(*each) for each in systems], form)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from exporter.collectors.inventory import join
 from exporter.model import (
     Disk,
     DiskStats,
@@ -19,7 +20,6 @@ from exporter.model import (
     TableReport,
     VMConfig,
 )
-from exporter.vergeos.inventory import join
 
 AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 Cloud = tuple[Inventory | None, SystemReport]

@@ -8,6 +8,7 @@ import pytest
 from exporter.exposition.cache import KEPT_SECONDS, PageCache
 from exporter.exposition.formats import Format
 from exporter.exposition.renderer import Rendered
+from tests.exposition.pages import FAMILIES
 from tests.exposition.test_page import saying
 
 CLASSIC, OPENMETRICS = Format.CLASSIC, Format.OPENMETRICS
@@ -31,7 +32,7 @@ def own() -> Own:
 
 @pytest.fixture
 def cache(own: Own) -> PageCache:
-    return PageCache(own)
+    return PageCache(FAMILIES, own)
 
 
 def text(cache: PageCache, form: Format = CLASSIC, *, now: float = 0.0) -> str:
@@ -164,7 +165,7 @@ def test_formats_are_kept_apart(cache: PageCache) -> None:
 
 @pytest.mark.parametrize("form", Format)
 def test_the_compressed_page_says_the_same(form: Format) -> None:
-    cache = PageCache(lambda form: f"own {form.name}\n".encode())
+    cache = PageCache(FAMILIES, lambda form: f"own {form.name}\n".encode())
     cache.add("north")
     cache.put("north", system("sunny"))
 
@@ -182,7 +183,7 @@ def test_our_own_trouble_is_neither_hidden_nor_kept() -> None:
             raise ZeroDivisionError
         return answer
 
-    cache = PageCache(own)
+    cache = PageCache(FAMILIES, own)
 
     with pytest.raises(ZeroDivisionError):
         text(cache)

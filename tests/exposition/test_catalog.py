@@ -4,13 +4,13 @@ import re
 
 import pytest
 
-from exporter.exposition import catalog
-from exporter.exposition.catalog import FAMILIES, UNITS, Family, Kind, Part
-from exporter.exposition.view import REPORT
+from exporter.collectors.plan import tables_of
+from exporter.collectors.registry import COLLECTORS, FAMILIES
+from exporter.collectors.system import SNAPSHOTS
+from exporter.exposition.collector import REPORT, UNITS, Family, ItemGroup, Kind, one, unit_of
 from exporter.vergeos.source import IDENTITY
-from exporter.vergeos.tables import TABLES
 
-PARTS = sorted({family.part for family in FAMILIES}, key=lambda part: part.name)
+PARTS = sorted({family.group for family in FAMILIES}, key=lambda part: part.name)
 LABEL = re.compile(r"[a-z][a-z0-9_]*")
 RESERVED = {"job", "instance", "le", "quantile", "alertname", "alertstate", "severity"}
 
@@ -55,9 +55,9 @@ def test_a_unit_is_what_the_name_ends_in(family: Family) -> None:
 
 
 def test_the_longest_unit_that_fits_is_taken() -> None:
-    assert catalog._unit("vm_nic_speed_bytes_per_second") == "bytes_per_second"
-    assert catalog._unit("vm_disk_size_bytes") == "bytes"
-    assert catalog._unit("kilobytes") == ""
+    assert unit_of("vm_nic_speed_bytes_per_second") == "bytes_per_second"
+    assert unit_of("vm_disk_size_bytes") == "bytes"
+    assert unit_of("kilobytes") == ""
 
 
 @every_family
@@ -80,11 +80,14 @@ def test_help_names_the_field_it_comes_from(family: Family) -> None:
     if family.source:
         assert family.help.endswith(f" ({family.source}).")
     else:
-        assert family.part.tables == {"report"}  # what we know of ourselves
+        assert family.group.tables == {"report"}  # what we know of ourselves
 
 
+TABLES = tables_of(COLLECTORS)
 ASKED_FOR = {
-    (table.endpoint, field.removesuffix("[all]")) for table in TABLES for field in table.fields
+    (table.endpoint, field.split(" as ")[0].removesuffix("[all]"))
+    for table in TABLES
+    for field in table.fields
 } | {("version", "json"), ("settings", "cloud_name")}
 
 
@@ -118,39 +121,39 @@ def test_every_series_says_which_cloud_it_is_of(family: Family) -> None:
 @every_family
 def test_what_is_of_a_vm_says_which(family: Family) -> None:
     names = ("vergewatch_vm_", "vergewatch_recovery_vm_")
-    of_a_vm = family.name.startswith(names) and family.part is not catalog.SNAPSHOTS
+    of_a_vm = family.name.startswith(names) and family.group is not SNAPSHOTS
 
     assert (family.labels[:3] == ("system_name", "vm_id", "vm_name")) == of_a_vm
     if of_a_vm:
-        assert len(family.part.labels) <= 4
+        assert len(family.group.labels) <= 4
 
 
 @every_family
 def test_words_are_for_info_families_and_those_have_no_number(family: Family) -> None:
-    assert family.name.endswith("_info") == bool(family.words)
-    if family.words:
+    assert family.name.endswith("_info") == bool(family.info_labels)
+    if family.info_labels:
         assert family.kind is Kind.GAUGE
         assert family.unit == ""
-        assert family.read is catalog._one
+        assert family.read is one
         assert family.read(object()) == 1.0
     else:
-        assert family.read is not catalog._one
+        assert family.read is not one
 
 
 @every_family
 def test_what_changes_in_a_vms_life_is_a_label_of_info_families_only(family: Family) -> None:
     changing = {"cluster", "node", "status", "uuid", "ha_group", "os_family", "agent_version"}
-    if family.name.startswith("vergewatch_vm_") and not family.words:
+    if family.name.startswith("vergewatch_vm_") and not family.info_labels:
         assert not changing & set(family.labels)
 
 
 @every_part
-def test_a_part_rests_on_tables_that_exist(part: Part) -> None:
+def test_a_part_rests_on_tables_that_exist(part: ItemGroup) -> None:
     assert part.tables <= {table.name for table in TABLES} | {REPORT, IDENTITY}
     assert part.tables
 
 
 @every_part
-def test_parts_have_names_and_labels_of_their_own(part: Part) -> None:
+def test_parts_have_names_and_labels_of_their_own(part: ItemGroup) -> None:
     assert [other for other in PARTS if other.name == part.name] == [part]
     assert len(set(part.labels)) == len(part.labels)

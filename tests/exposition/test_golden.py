@@ -10,9 +10,10 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as read_classic
 
-from exporter.exposition.catalog import FAMILIES, Kind
+from exporter.exposition.collector import Kind
 from exporter.exposition.formats import Format
 from tests.exposition.golden import FILES
+from tests.exposition.pages import FAMILIES
 from tests.exposition.reference import Reference
 from tests.exposition.sample import CLOUDS, page
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.exposition import renderer
-from exporter.exposition.catalog import FAMILIES
 from exporter.exposition.formats import Format
-from exporter.exposition.page import Page, bind, header
+from exporter.exposition.page import Page, header
 from exporter.exposition.renderer import Rendered, segment
+from tests.exposition.pages import FAMILIES, page_of
 
 DEFLATERS: list[ModuleType] = list(dict.fromkeys([vars(renderer)["deflater"], zlib]))
 every_format = pytest.mark.parametrize("form", Format)
@@ -42,7 +42,7 @@ def only_member(gzipped: bytes) -> bytes:
 def test_the_compressed_page_is_the_plain_page(
     systems: list[list[str]], rest: bytes, form: Format
 ) -> None:
-    page = bind([saying(lines) for lines in systems], form)
+    page = page_of([saying(lines) for lines in systems], form)
 
     plain, gzipped = page.plain(rest), page.gzipped(rest)
 
@@ -55,7 +55,7 @@ def test_the_compressed_page_is_the_plain_page(
 
 @every_format
 def test_a_page_without_clouds_has_every_header_and_no_sample(form: Format) -> None:
-    lines = bind([], form).plain(b"").decode().splitlines()
+    lines = page_of([], form).plain(b"").decode().splitlines()
 
     assert [line.split()[:2] for line in lines if "TYPE" in line] == [["#", "TYPE"]] * len(FAMILIES)
     assert all(line.startswith("# ") for line in lines)
@@ -63,16 +63,16 @@ def test_a_page_without_clouds_has_every_header_and_no_sample(form: Format) -> N
 
 @every_format
 def test_each_familys_samples_stand_together_cloud_by_cloud(form: Format) -> None:
-    page = bind([saying(["first\n"]), saying(["second\n"])], form)
+    page = page_of([saying(["first\n"]), saying(["second\n"])], form)
 
     expected = "".join(f"{header(family, form)}first\nsecond\n" for family in FAMILIES)
     assert page.plain(b"").decode() == expected
 
 
 def test_a_cloud_without_samples_leaves_no_trace() -> None:
-    page = bind([saying([""]), saying(["x\n"]), saying([""])], Format.CLASSIC)
+    page = page_of([saying([""]), saying(["x\n"]), saying([""])], Format.CLASSIC)
 
-    assert page.plain(b"") == bind([saying(["x\n"])], Format.CLASSIC).plain(b"")
+    assert page.plain(b"") == page_of([saying(["x\n"])], Format.CLASSIC).plain(b"")
     assert only_member(page.gzipped(b"")) == page.plain(b"")
 
 
@@ -88,7 +88,7 @@ def test_a_page_of_four_gibibytes_says_its_size_as_gzip_does(size: int, shown: i
 def test_the_same_page_has_the_same_bytes_every_time() -> None:
     system = saying(["x\n"])
 
-    first, second = (bind([system], Format.CLASSIC) for _ in range(2))
+    first, second = (page_of([system], Format.CLASSIC) for _ in range(2))
 
     assert first.gzipped(b"rest") == second.gzipped(b"rest")
 

@@ -15,13 +15,12 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as read_classic
 
-from exporter.exposition.catalog import FAMILIES, Part
+from exporter.exposition.collector import REPORT, ItemGroup
 from exporter.exposition.formats import Format
-from exporter.exposition.page import bind
 from exporter.exposition.renderer import Rendered, Renderer
-from exporter.exposition.view import REPORT
 from exporter.model import Cluster, Identity, MachineStats, Node
 from tests.exposition import fleets
+from tests.exposition.pages import FAMILIES, page_of
 from tests.exposition.reference import Reference
 from tests.exposition.sample import NORTH_ROWS
 from tests.exposition.samples_of_subjects import (
@@ -46,7 +45,7 @@ wide = settings(
 
 
 def text(*systems: Cloud, form: Format = Format.CLASSIC) -> str:
-    return bind([Renderer().render(*each) for each in systems], form).plain(b"").decode()
+    return page_of([Renderer(FAMILIES).render(*each) for each in systems], form).plain(b"").decode()
 
 
 # As the client library writes it
@@ -189,14 +188,14 @@ reports = st.builds(
 def test_drawing_on_what_was_drawn_is_drawing_from_scratch(
     beginning: dict[str, Any], steps: list[tuple[dict[str, Any], Any]]
 ) -> None:
-    world, renderer = World(), Renderer()
+    world, renderer = World(), Renderer(FAMILIES)
     world.turn(beginning)
 
     for changes, each in [({}, report()), *steps]:
         world.turn(changes)
         inventory = world.inventory(each.system_name, each)
 
-        assert_same(renderer.render(*inventory), Renderer().render(*inventory))
+        assert_same(renderer.render(*inventory), Renderer(FAMILIES).render(*inventory))
 
 
 NEWS: fleets.Rows = {
@@ -227,30 +226,32 @@ NEWS: fleets.Rows = {
 def test_news_of_one_table_alone_are_drawn_as_from_scratch(table: str) -> None:
     changed = NORTH_ROWS | {table: NEWS[table]}
     without = {name: rows for name, rows in NORTH_ROWS.items() if name != table}
-    renderer = Renderer()
+    renderer = Renderer(FAMILIES)
 
     for rows in (NORTH_ROWS, changed, NORTH_ROWS, without, NORTH_ROWS, without, changed, without):
         inventory = system(rows)
 
-        assert_same(renderer.render(*inventory), Renderer().render(*inventory))
+        assert_same(renderer.render(*inventory), Renderer(FAMILIES).render(*inventory))
 
 
-def rendered_in(part: Part, rows: fleets.Rows) -> list[bytes]:
+def rendered_in(part: ItemGroup, rows: fleets.Rows) -> list[bytes]:
     """Return what a part shows of *rows*, family by family."""
-    rendered = Renderer().render(*system(rows))
-    return [rendered.segments[family.name].text for family in FAMILIES if family.part is part]
+    rendered = Renderer(FAMILIES).render(*system(rows))
+    return [rendered.segments[family.name].text for family in FAMILIES if family.group is part]
 
 
 @pytest.mark.parametrize(
     ("part", "table"),
     [
         (part, table)
-        for part in dict.fromkeys(family.part for family in FAMILIES)
+        for part in dict.fromkeys(family.group for family in FAMILIES)
         for table in sorted(part.tables - {REPORT})
     ],
-    ids=lambda value: value.name if isinstance(value, Part) else value,
+    ids=lambda value: value.name if isinstance(value, ItemGroup) else value,
 )
-def test_every_table_that_a_part_rests_on_makes_a_difference_to_it(part: Part, table: str) -> None:
+def test_every_table_that_a_part_rests_on_makes_a_difference_to_it(
+    part: ItemGroup, table: str
+) -> None:
     assert rendered_in(part, NORTH_ROWS) != rendered_in(part, NORTH_ROWS | {table: NEWS[table]})
 
 
@@ -258,20 +259,20 @@ def test_every_table_that_a_part_rests_on_makes_a_difference_to_it(part: Part, t
 def test_a_part_is_not_touched_by_a_table_that_it_does_not_rest_on(table: str) -> None:
     changed = NORTH_ROWS | {table: NEWS[table]}
 
-    for part in dict.fromkeys(family.part for family in FAMILIES):
+    for part in dict.fromkeys(family.group for family in FAMILIES):
         if table not in part.tables:
             assert rendered_in(part, NORTH_ROWS) == rendered_in(part, changed), part.name
 
 
 def changing(before: fleets.Rows, after: fleets.Rows, *names: str) -> tuple[Rendered, str]:
     """Draw *before*, then *after*, and return how it looks; *names* are the cloud's, in turn."""
-    renderer = Renderer()
+    renderer = Renderer(FAMILIES)
     first, second = names or ("prod", "prod")
     renderer.render(inventory(before, first, before.get("identity")), report(first))
     last: Cloud = (inventory(after, second, after.get("identity")), report(second))
     rendered = renderer.render(*last)
-    assert_same(rendered, Renderer().render(*last))
-    return rendered, bind([rendered], Format.CLASSIC).plain(b"").decode()
+    assert_same(rendered, Renderer(FAMILIES).render(*last))
+    return rendered, page_of([rendered], Format.CLASSIC).plain(b"").decode()
 
 
 WEB: fleets.Rows = {
@@ -328,14 +329,14 @@ def test_an_identity_that_outlives_its_table_is_drawn_as_from_scratch(first: str
         (None, report(up=False)),
     ]
     before, after = seen if first == "with a picture" else reversed(seen)
-    renderer = Renderer()
+    renderer = Renderer(FAMILIES)
     renderer.render(*before)
 
-    assert_same(renderer.render(*after), Renderer().render(*after))
+    assert_same(renderer.render(*after), Renderer(FAMILIES).render(*after))
 
 
 def test_what_did_not_change_is_not_written_again() -> None:
-    renderer = Renderer()
+    renderer = Renderer(FAMILIES)
     first = renderer.render(inventory(WEB), report())
 
     again = renderer.render(inventory(dict(WEB)), report(requests_remaining=5))
@@ -349,7 +350,7 @@ def test_what_did_not_change_is_not_written_again() -> None:
 
 
 def test_of_one_part_only_the_families_that_changed_are_written_again() -> None:
-    renderer = Renderer()
+    renderer = Renderer(FAMILIES)
     first = renderer.render(inventory(WEB), report())
 
     second = renderer.render(
@@ -388,7 +389,7 @@ def test_the_second_of_two_parts_with_one_identity_is_left_out_and_told() -> Non
 
 
 def test_twins_are_told_as_long_as_they_are_there() -> None:
-    renderer = Renderer()
+    renderer = Renderer(FAMILIES)
 
     told = [
         len(renderer.render(inventory(rows), report()).duplicates)
@@ -409,7 +410,7 @@ def test_when_the_first_of_two_goes_the_second_takes_its_place() -> None:
 
 def test_when_the_second_of_two_goes_it_is_told_no_longer() -> None:
     first, second = TWINS["machine_nics"][11]
-    renderer = Renderer()
+    renderer = Renderer(FAMILIES)
     renderer.render(inventory(TWINS | {"machine_nics": {11: (first, second)}}), report())
 
     rendered = renderer.render(inventory(TWINS | {"machine_nics": {11: (first,)}}), report())
@@ -429,7 +430,7 @@ def test_twins_are_left_out_of_every_part_that_shows_them() -> None:
     }
     inventory = system(rows)
 
-    rendered = Renderer().render(*inventory)
+    rendered = Renderer(FAMILIES).render(*inventory)
 
     assert text(inventory).encode() == Reference([inventory]).text(Format.CLASSIC)
     assert Counter(rendered.duplicates) == {

@@ -5,9 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.exposition.catalog import FAMILIES
+from exporter.collectors.clusters import NEW_WORD, NO_STATUS
 from exporter.exposition.formats import Format
-from exporter.exposition.view import NEW_WORD, NO_STATUS
 from exporter.model import (
     KNOWN_STATUS_WORDS,
     Cluster,
@@ -17,6 +16,7 @@ from exporter.model import (
     Node,
 )
 from tests.exposition import fleets
+from tests.exposition.pages import FAMILIES
 from tests.exposition.sample import page
 from tests.exposition.samples_of_subjects import (
     GUEST,
@@ -214,8 +214,8 @@ def test_no_table_means_no_sample_of_it(rows: fleets.Rows) -> None:
     }
 
     for family in FAMILIES:
-        if not family.part.tables <= rows.keys() | {"report", "clusters", "vm_snapshots"}:
-            may_lack = family.part.name in ("VM's place", "node state")
+        if not family.group.tables <= rows.keys() | {"report", "clusters", "vm_snapshots"}:
+            may_lack = family.group.name in ("VM place", "node state")
             assert family.name not in shown or may_lack, family.name
 
 

@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter import executor as run_in_thread
+from exporter.collectors.inventory import join
 from exporter.errors import (
     AbsentError,
     BadReplyError,
@@ -22,7 +23,6 @@ from exporter.errors import (
 from exporter.model import Identity, Inventory, SystemReport, TableReport, VMConfig
 from exporter.polling.poller import Plan, Poller
 from exporter.polling.schedule import TableSchedule
-from exporter.vergeos.inventory import join
 from exporter.vergeos.rows import TableRows
 from tests.fakes import START, FakeClock, Inline
 
@@ -356,7 +356,7 @@ async def test_tells_a_failure_when_it_begins_and_when_it_ends_and_not_between(
         running.source.broken = {}
         await running.clock.pass_by(300)
 
-    assert [entry["event"] for entry in logs] == ["cloud.lost", "cloud.back"]
+    assert [entry["event"] for entry in logs] == ["system.lost", "system.recovered"]
     assert logs[0]["error"] == "nobody there"
 
 
@@ -381,7 +381,7 @@ async def test_a_table_that_fails_on_after_an_outage_is_told_then(running: Recov
         running.source.broken = {"machine_nics": ForbiddenError("not for you")}
         await running.clock.pass_by(100)
 
-    assert [entry["event"] for entry in logs] == ["cloud.lost", "cloud.back", "table.failing"]
+    assert [entry["event"] for entry in logs] == ["system.lost", "system.recovered", "table.failing"]
 
 
 async def test_remembers_the_last_troubles_for_the_status_page(running: RecoveryService) -> None:
@@ -468,9 +468,9 @@ async def test_tables_that_hang_keep_nobody_from_seeing_who_is_up(service: Recov
 
 
 async def test_names_outlast_the_table_that_they_are_from(service: RecoveryService) -> None:
-    service.watch._beats["machine_drives"] = service.watch._beats["machine_drives"]._replace(
-        lasting=True
-    )
+    service.watch._schedules["machine_drives"] = service.watch._schedules[
+        "machine_drives"
+    ]._replace(keeps_stale_rows=True)
     task = asyncio.create_task(service.watch.run())
     await service.clock.pass_by(0)
     service.source.broken = {"machine_drives": GONE, "machine_nics": GONE}

@@ -1,13 +1,17 @@
 """A grid of table_schedules, pauses that double, and an hour that has to pay for it all."""
 
+from collections.abc import Iterable
+from math import ceil
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import ConfigError
 from exporter.polling.schedule import (
+    MAX_STRETCH,
     TableSchedule,
-    check_budget,
+    fit_to_budget,
     next_due,
     requests_per_hour,
     retry_due,
@@ -127,48 +131,110 @@ def test_the_cost_of_a_schedule_is_the_sum_of_its_beats() -> None:
     assert requests_per_hour([TableSchedule("t", 7.0)]) == pytest.approx(514.29, abs=0.01)
 
 
-def test_a_schedule_that_fits_to_the_last_request_is_allowed() -> None:
-    check_budget([TableSchedule("t", 4.0)], per_hour=1000, reserve=0.1)  # 900 of 900
-    check_budget([], per_hour=1, reserve=0.99)
+def intervals(schedules: Iterable[TableSchedule]) -> dict[str, float]:
+    return {one.table: one.every_seconds for one in schedules}
 
 
-def test_a_schedule_that_fits_is_allowed_however_its_sum_is_rounded() -> None:
-    check_budget([TableSchedule("t", 3600 * 3 / 850)] * 3, per_hour=850, reserve=0.0)
+def test_schedule_within_the_budget_is_unchanged() -> None:
+    schedules = (TableSchedule("t", 4.0),)
+
+    assert fit_to_budget(schedules, per_hour=1000, reserve=0.1) == schedules  # 900 of 900
+    assert fit_to_budget((), per_hour=1, reserve=0.99) == ()
 
 
-def test_a_schedule_that_needs_one_more_is_refused() -> None:
+def test_schedule_within_the_budget_is_unchanged_however_its_sum_is_rounded() -> None:
+    schedules = (TableSchedule("t", 3600 * 3 / 850),) * 3
+
+    assert fit_to_budget(schedules, per_hour=850, reserve=0.0) == schedules
+
+
+def test_least_important_tables_are_stretched_first_and_no_more_than_needed() -> None:
+    schedules = (
+        TableSchedule("vms", 6.0, importance=3, fixed=True),  # 600
+        TableSchedule("nics", 20.0, importance=1),  # 180
+        TableSchedule("snapshots", 36.0, importance=0),  # 100
+    )
+
+    fitted = fit_to_budget(schedules, per_hour=1000, reserve=0.17)
+
+    assert intervals(fitted) == {"vms": 6.0, "nics": 20.0, "snapshots": 72.0}
+
+
+def test_more_important_tables_are_stretched_when_the_others_are_not_enough() -> None:
+    schedules = (
+        TableSchedule("vms", 6.0, importance=3, fixed=True),  # 600
+        TableSchedule("nics", 20.0, importance=1),  # 180
+        TableSchedule("snapshots", 36.0, importance=0),  # 100
+    )
+
+    fitted = fit_to_budget(schedules, per_hour=1000, reserve=0.3)
+
+    assert intervals(fitted)["snapshots"] == 36.0 * MAX_STRETCH
+    assert 20.0 < intervals(fitted)["nics"] < 20.0 * MAX_STRETCH
+    assert requests_per_hour(fitted) <= 700
+
+
+def test_interval_set_by_the_operator_is_not_stretched() -> None:
+    schedules = (
+        TableSchedule("vms", 6.0, importance=3, fixed=True),
+        TableSchedule("snapshots", 36.0, importance=0, fixed=True),
+    )
+
     with pytest.raises(ConfigError):
-        check_budget([TableSchedule("t", 4.0)], per_hour=999, reserve=0.1)
+        fit_to_budget(schedules, per_hour=1000, reserve=0.35)
 
 
-def test_what_is_left_after_the_reserve_is_rounded_down() -> None:
-    with pytest.raises(ConfigError, match="and 899 are allowed"):
-        check_budget([TableSchedule("t", 4.0)], per_hour=999, reserve=0.1)
+@given(
+    st.lists(
+        st.builds(
+            TableSchedule,
+            table=st.text("abcdefgh", min_size=1, max_size=8),
+            every_seconds=st.integers(5, 600).map(float),
+            requests=st.integers(0, 3),
+            importance=st.integers(0, 3),
+            fixed=st.booleans(),
+        ),
+        max_size=8,
+        unique_by=lambda one: one.table,
+    ),
+    st.integers(50, 5000),
+)
+def test_fitted_schedule_is_within_the_budget_and_never_faster(
+    schedules: list[TableSchedule], per_hour: int
+) -> None:
+    try:
+        fitted = fit_to_budget(schedules, per_hour=per_hour, reserve=0.15)
+    except ConfigError:
+        return
+    assert requests_per_hour(fitted) <= per_hour * 0.85
+    for before, after in zip(schedules, fitted, strict=True):
+        assert after.every_seconds >= before.every_seconds
+        assert after.every_seconds <= ceil(before.every_seconds * MAX_STRETCH)
+        if before.fixed:
+            assert after == before
 
 
-def test_a_refusal_shows_the_sum_and_what_to_change() -> None:
-    table_schedules = [
-        TableSchedule("vms", 5.0),
+def test_essential_tables_that_do_not_fit_are_refused_with_the_arithmetic() -> None:
+    schedules = [
+        TableSchedule("vms", 5.0, fixed=True),
         TableSchedule("identity", 3600.0, requests=2),
-        TableSchedule("machine_nics", 7.5),
+        TableSchedule("machine_nics", 7.5, fixed=True),
     ]
 
     with pytest.raises(ConfigError) as caught:
-        check_budget(table_schedules, per_hour=1000, reserve=0.15)
+        fit_to_budget(schedules, per_hour=1000, reserve=0.15)
 
     assert str(caught.value) == (
-        "the schedule needs 1202 requests an hour, "
-        "and 850 are allowed (1000 less 15% kept for recovery):\n"
+        "polling needs 1201 requests an hour, and 850 are allowed (1000 less 15% reserved for "
+        "recovery), although every interval that may be stretched already is:\n"
         "  vms                  every      5 s     720.0\n"
-        "  identity             every   3600 s       2.0\n"
+        "  identity             every  43200 s       0.2\n"
         "  machine_nics         every    7.5 s     480.0\n"
-        "  make poll.fast_seconds or poll.slow_seconds longer, "
-        "or raise api.requests_per_hour if your VergeOS allows more"
+        "  Make poll.fast_seconds longer, switch off a collector, remove intervals under "
+        "poll.tables, or raise api.requests_per_hour if your VergeOS allows more"
     )
 
 
-def test_a_refusal_never_says_that_it_needs_what_is_allowed() -> None:
-    with pytest.raises(ConfigError) as caught:
-        check_budget([TableSchedule("t", 3600 / 850.4)], per_hour=1000, reserve=0.15)
-
-    assert "needs 850 requests an hour, and 850 are allowed" not in str(caught.value)
+def test_requests_allowed_are_rounded_down_and_requests_needed_up() -> None:
+    with pytest.raises(ConfigError, match="needs 901 requests an hour, and 899 are allowed"):
+        fit_to_budget([TableSchedule("t", 3.999, fixed=True)], per_hour=999, reserve=0.1)

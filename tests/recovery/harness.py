@@ -43,11 +43,14 @@ from exporter.simulator.api.routes import Api
 from exporter.simulator.world.context import Timings
 from exporter.simulator.world.factory import found_world
 from exporter.vergeos.client import Answer
-from exporter.vergeos.inventory import join
+from exporter.collectors.inventory import join
 from exporter.vergeos.operations import Operations
 from exporter.vergeos.rows import TableRows
-from exporter.vergeos.source import decoder_of
-from exporter.vergeos.tables import CLUSTERS, MACHINE_STATUS, NODES, TAG_MEMBERS, VMS, Table
+from exporter.collectors.clusters import CLUSTERS
+from exporter.collectors.nodes import NODES
+from exporter.collectors.vms import MACHINE_STATUS, VMS
+from exporter.vergeos.recovery_rows import TAG_MEMBERS
+from exporter.vergeos.tables import Table
 from tests.fakes import START, FakeClock
 
 T = TypeVar("T")
@@ -388,7 +391,7 @@ class Theatre:
         """Decode an answer; one that is byte for byte the last one is the very same, as it is."""
         known = self._last.get(table.name)
         if known is None or known[0] != body:
-            known = self._last[table.name] = body, decoder_of(table.name)(body, table.path)
+            known = self._last[table.name] = body, table.decode(body, table.path)
         return known[1]
 
     def _read(self) -> Poll:

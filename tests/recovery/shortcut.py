@@ -16,7 +16,10 @@ from exporter.simulator.api.response_faults import chosen
 from exporter.simulator.world import machines
 from exporter.simulator.world.machines import Machine, Status
 from exporter.simulator.world.world import World
-from exporter.vergeos.tables import CLUSTERS, MACHINE_STATUS, NODES, TAG_MEMBERS, VMS
+from exporter.collectors.clusters import CLUSTERS
+from exporter.collectors.nodes import NODES
+from exporter.collectors.vms import MACHINE_STATUS, VMS
+from exporter.vergeos.recovery_rows import TAG_MEMBERS
 
 MIB = 2**20
 ABSENT = Status(word="", running=False, state="", since=0.0, started=0.0)

@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.collectors.inventory import join
 from exporter.model import (
     VM,
     Cluster,
@@ -21,8 +22,7 @@ from exporter.model import (
     Node,
     VMConfig,
 )
-from exporter.vergeos import rows as wire
-from exporter.vergeos.inventory import join
+from exporter.collectors import disks, nics, nodes, vms
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 US = Identity("Nordwolke", "26.1.8")
@@ -193,14 +193,14 @@ def test_disk_statistics_are_found_by_the_key_of_the_disk() -> None:
 def test_answers_off_the_wire_join_as_they_are() -> None:
     at = "/api/v4/table"
     rows = {
-        "vms": wire.vm_configs(b'[{"$key":"36","machine":{"$key":54},"name":"web"}]', at).rows,
-        "machine_status": wire.machine_statuses(
+        "vms": vms.vm_configs(b'[{"$key":"36","machine":{"$key":54},"name":"web"}]', at).rows,
+        "machine_status": vms.machine_statuses(
             b'[{"machine":"54","status":"running","node":3},{"machine":9,"status":"running"}]', at
         ).rows,
-        "machine_nics": wire.nics(b'[{"$key":1,"machine":54,"name":"lan"}]', at).rows,
-        "machine_drives": wire.disks(b'[{"$key":2,"machine":"54","name":"root"}]', at).rows,
-        "machine_drive_stats": wire.disk_stats(b'[{"parent_drive":2,"reads":7}]', at).rows,
-        "nodes": wire.nodes(b'[{"id":3,"machine":9,"name":"node3"}]', at).rows,
+        "machine_nics": nics.nics(b'[{"$key":1,"machine":54,"name":"lan"}]', at).rows,
+        "machine_drives": disks.disks(b'[{"$key":2,"machine":"54","name":"root"}]', at).rows,
+        "machine_drive_stats": disks.disk_stats(b'[{"parent_drive":2,"reads":7}]', at).rows,
+        "nodes": nodes.nodes(b'[{"id":3,"machine":9,"name":"node3"}]', at).rows,
     }
 
     found = inventory(rows)

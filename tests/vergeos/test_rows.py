@@ -11,6 +11,13 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from exporter.collectors.clusters import CLUSTERS
+from exporter.collectors.disks import MACHINE_DRIVE_STATS, MACHINE_DRIVES
+from exporter.collectors.guests import GUESTS
+from exporter.collectors.nics import MACHINE_NICS
+from exporter.collectors.nodes import NODES
+from exporter.collectors.system import VM_SNAPSHOTS
+from exporter.collectors.vms import MACHINE_STATS, MACHINE_STATUS, VMS
 from exporter.errors import BadReplyError
 from exporter.model import (
     KNOWN_STATUS_WORDS,
@@ -26,7 +33,8 @@ from exporter.model import (
     VMConfig,
 )
 from exporter.recovery.detect.log_patterns import LogRow
-from exporter.vergeos import rows, wire
+from exporter.vergeos import rows, source
+from exporter.vergeos.recovery_rows import TAG_MEMBERS, log_rows, lone_vms
 from exporter.vergeos.rows import TableRows
 
 PATH = "/api/v4/table"
@@ -151,16 +159,16 @@ class Table(NamedTuple):
 
 
 TABLES = {
-    "vms": Table(rows.vm_configs, VM, "$key", ("machine",)),
-    "machine_status": Table(rows.machine_statuses, STATUS, "machine"),
-    "guests": Table(rows.guests, REPORT, "machine"),
-    "machine_stats": Table(rows.machine_stats, STATS, "machine"),
-    "machine_nics": Table(rows.nics, NIC, "$key", ("machine",)),
-    "machine_drives": Table(rows.disks, DRIVE, "$key", ("machine",)),
-    "machine_drive_stats": Table(rows.disk_stats, DRIVE_STATS, "parent_drive"),
-    "clusters": Table(rows.clusters, CLUSTER, "$key"),
-    "nodes": Table(rows.nodes, NODE, "id", ("$key",)),
-    "lone_vms": Table(rows.lone_vms, LONE_VM, "$key"),
+    "vms": Table(VMS.decode, VM, "$key", ("machine",)),
+    "machine_status": Table(MACHINE_STATUS.decode, STATUS, "machine"),
+    "guests": Table(GUESTS.decode, REPORT, "machine"),
+    "machine_stats": Table(MACHINE_STATS.decode, STATS, "machine"),
+    "machine_nics": Table(MACHINE_NICS.decode, NIC, "$key", ("machine",)),
+    "machine_drives": Table(MACHINE_DRIVES.decode, DRIVE, "$key", ("machine",)),
+    "machine_drive_stats": Table(MACHINE_DRIVE_STATS.decode, DRIVE_STATS, "parent_drive"),
+    "clusters": Table(CLUSTERS.decode, CLUSTER, "$key"),
+    "nodes": Table(NODES.decode, NODE, "id", ("$key",)),
+    "lone_vms": Table(lone_vms, LONE_VM, "$key"),
 }
 every_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 
@@ -178,25 +186,25 @@ def one_of(reading: TableRows[Any]) -> Any:
 
 
 def vm(**fields: Any) -> Any:
-    return one_of(rows.vm_configs(body_of(VM | fields), PATH))
+    return one_of(VMS.decode(body_of(VM | fields), PATH))
 
 
 def status(**fields: Any) -> Any:
-    return one_of(rows.machine_statuses(body_of(STATUS | fields), PATH))
+    return one_of(MACHINE_STATUS.decode(body_of(STATUS | fields), PATH))
 
 
 def nic(**fields: Any) -> Any:
-    return one_of(rows.nics(body_of(NIC | fields), PATH))
+    return one_of(MACHINE_NICS.decode(body_of(NIC | fields), PATH))
 
 
 def disk(**fields: Any) -> Any:
-    return one_of(rows.disks(body_of(DRIVE | fields), PATH))
+    return one_of(MACHINE_DRIVES.decode(body_of(DRIVE | fields), PATH))
 
 
 def names(*given: tuple[int, str]) -> list[str]:
     """Return what the NICs of one machine are called, by the order of their keys."""
     body = body_of(*(NIC | {"$key": key, "name": name} for key, name in given))
-    return [card.name for card in rows.nics(body, PATH).rows[54]]
+    return [card.name for card in MACHINE_NICS.decode(body, PATH).rows[54]]
 
 
 # A row as the documentation has it
@@ -256,23 +264,25 @@ def test_a_guest_is_read_in_base_units() -> None:
 
 
 def test_the_smaller_tables_are_read_in_base_units() -> None:
-    assert one_of(rows.machine_stats(body_of(STATS), PATH)) == MachineStats(54, 0.37, 6000 * 2**20)
+    assert one_of(MACHINE_STATS.decode(body_of(STATS), PATH)) == MachineStats(
+        54, 0.37, 6000 * 2**20
+    )
     assert nic() == Nic(81, 54, "nic_1", "up", 1_250_000_000.0, 1000, 2000, 10, 20)
     assert disk() == Disk(
         91, 54, "drive_0", "disk", "virtio-scsi", "1", 53_687_091_200, 12_000_000_000
     )
-    assert one_of(rows.disk_stats(body_of(DRIVE_STATS), PATH)) == DiskStats(
+    assert one_of(MACHINE_DRIVE_STATS.decode(body_of(DRIVE_STATS), PATH)) == DiskStats(
         91, 100, 200, 300, 400, 0.125, 0.0035
     )
-    assert one_of(rows.clusters(body_of(CLUSTER), PATH)) == Cluster(1, "Production")
-    assert one_of(rows.nodes(body_of(NODE), PATH)) == Node(
+    assert one_of(CLUSTERS.decode(body_of(CLUSTER), PATH)) == Cluster(1, "Production")
+    assert one_of(NODES.decode(body_of(NODE), PATH)) == Node(
         3, "node3", 1, 9, maintenance=False, status=None
     )
 
 
 def test_a_ratio_has_no_dust_on_it() -> None:
-    stats = one_of(rows.machine_stats(body_of(STATS | {"total_cpu": 1.12}), PATH))
-    drive = one_of(rows.disk_stats(body_of(DRIVE_STATS | {"util": 5.6}), PATH))
+    stats = one_of(MACHINE_STATS.decode(body_of(STATS | {"total_cpu": 1.12}), PATH))
+    drive = one_of(MACHINE_DRIVE_STATS.decode(body_of(DRIVE_STATS | {"util": 5.6}), PATH))
 
     assert stats.cpu_ratio == 0.0112
     assert drive.utilization_ratio == 0.056
@@ -294,8 +304,11 @@ def test_a_key_is_the_same_number_however_it_is_written(key: object) -> None:
     assert status(node=key).node == 7
     assert nic(machine=key).machine == 7
     assert disk(machine=key).machine == 7
-    assert one_of(rows.disk_stats(body_of(DRIVE_STATS | {"parent_drive": key}), PATH)).disk == 7
-    assert one_of(rows.nodes(body_of(NODE | {"id": key}), PATH)).key == 7
+    assert (
+        one_of(MACHINE_DRIVE_STATS.decode(body_of(DRIVE_STATS | {"parent_drive": key}), PATH)).disk
+        == 7
+    )
+    assert one_of(NODES.decode(body_of(NODE | {"id": key}), PATH)).key == 7
 
 
 @pytest.mark.parametrize(
@@ -329,7 +342,7 @@ def test_a_row_without_its_key_is_left_out_and_counted(table: Table, key: object
     assert reading.problem == f"{PATH}: a row has no key"
 
 
-@pytest.mark.parametrize("read", [rows.vm_configs, rows.nics, rows.disks])
+@pytest.mark.parametrize("read", [VMS.decode, MACHINE_NICS.decode, MACHINE_DRIVES.decode])
 def test_a_part_without_a_machine_is_left_out_and_counted(
     read: Callable[[bytes, str], TableRows[Any]],
 ) -> None:
@@ -355,26 +368,26 @@ def test_the_second_of_two_rows_with_one_key_is_left_out_and_counted(table: Tabl
 def test_of_two_rows_with_one_key_the_first_is_kept() -> None:
     first, second = VM | {"name": "first"}, VM | {"name": "second", "$key": "36"}
 
-    assert one_of(rows.vm_configs(body_of(first, second), PATH)).name == "first"
+    assert one_of(VMS.decode(body_of(first, second), PATH)).name == "first"
 
 
 def test_a_node_is_known_by_its_id_and_where_that_is_missing_by_its_key() -> None:
     with_both, with_key = NODE | {"id": 3, "$key": 30}, {"$key": 4, "name": "node4"}
 
-    assert list(rows.nodes(body_of(with_both, with_key), PATH).rows) == [3, 4]
+    assert list(NODES.decode(body_of(with_both, with_key), PATH).rows) == [3, 4]
 
 
 def test_vms_come_sorted_by_key_whatever_the_order_of_the_answer() -> None:
     body = body_of(*(VM | {"$key": key} for key in (30, "4", 100)))
 
-    assert [found.key for found in rows.vm_configs(body, PATH).rows] == [4, 30, 100]
+    assert [found.key for found in VMS.decode(body, PATH).rows] == [4, 30, 100]
 
 
 # Values
 
 
 def test_an_empty_list_where_an_object_belongs_is_an_absent_object() -> None:
-    reading = rows.guests(body_of(REPORT, REPORT | {"machine": 55, "agent_guest_info": []}), PATH)
+    reading = GUESTS.decode(body_of(REPORT, REPORT | {"machine": 55, "agent_guest_info": []}), PATH)
 
     assert set(reading.rows) == {54}
     assert (reading.count, reading.skipped) == (2, 0)
@@ -403,7 +416,7 @@ def test_a_flag_may_be_a_number_or_unknown(flag: object, meaning: bool | None) -
 @every_table
 def test_a_row_of_nothing_but_its_key_is_understood(table: Table) -> None:
     needed = {field: table.row[field] for field in (table.key, "machine") if field in table.row}
-    if table.read is rows.machine_statuses:
+    if table.read is MACHINE_STATUS.decode:
         needed["status"] = "running"
 
     reading = table.read(body_of(needed), PATH)
@@ -412,10 +425,10 @@ def test_a_row_of_nothing_but_its_key_is_understood(table: Table) -> None:
 
 
 def test_what_a_row_does_not_say_is_unknown_and_not_zero() -> None:
-    bare = one_of(rows.vm_configs(body_of({"$key": 1, "machine": 2}), PATH))
-    state = one_of(rows.machine_statuses(body_of({"machine": 2, "status": "stopped"}), PATH))
-    stats = one_of(rows.machine_stats(body_of({"machine": 2}), PATH))
-    drive = one_of(rows.disk_stats(body_of({"parent_drive": 2}), PATH))
+    bare = one_of(VMS.decode(body_of({"$key": 1, "machine": 2}), PATH))
+    state = one_of(MACHINE_STATUS.decode(body_of({"machine": 2, "status": "stopped"}), PATH))
+    stats = one_of(MACHINE_STATS.decode(body_of({"machine": 2}), PATH))
+    drive = one_of(MACHINE_DRIVE_STATS.decode(body_of({"parent_drive": 2}), PATH))
 
     assert (bare.enabled, bare.need_restart, bare.guest_agent) == (None, None, None)
     assert (bare.cpu_cores, bare.memory_bytes, bare.cluster) == (None, None, None)
@@ -461,7 +474,7 @@ def test_an_integer_of_64_bits_is_read(number: int) -> None:
 def test_an_integer_beyond_64_bits_costs_its_row_and_no_other(digits: str) -> None:
     body = f'[{{"$key":1,"machine":2,"disksize":{digits}}},{{"$key":3,"machine":4}}]'.encode()
 
-    reading = rows.disks(body, PATH)
+    reading = MACHINE_DRIVES.decode(body, PATH)
 
     assert list(reading.rows) == [4]
     assert reading.skipped == 1
@@ -488,7 +501,7 @@ def test_a_key_that_no_database_can_hold_is_none(table: Table) -> None:
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-Infinity"])
 def test_a_number_that_is_none_is_not_shown(text: str) -> None:
-    reading = rows.machine_stats(body_of(STATS | {"total_cpu": text}, {"machine": 1}), PATH)
+    reading = MACHINE_STATS.decode(body_of(STATS | {"total_cpu": text}, {"machine": 1}), PATH)
 
     assert reading.rows.get(54, MachineStats(54, None, None)).cpu_ratio is None
 
@@ -497,8 +510,8 @@ def test_a_count_below_zero_is_not_shown() -> None:
     card = NIC | {"stats": {"rx_bytes": -1, "tx_bytes": 7}}
     drive = DRIVE_STATS | {"parent_drive": 92, "reads": -1}
 
-    cards = rows.nics(body_of(card, NIC | {"$key": 82, "machine": 55}), PATH).rows
-    drives = rows.disk_stats(body_of(drive, DRIVE_STATS), PATH).rows
+    cards = MACHINE_NICS.decode(body_of(card, NIC | {"$key": 82, "machine": 55}), PATH).rows
+    drives = MACHINE_DRIVE_STATS.decode(body_of(drive, DRIVE_STATS), PATH).rows
 
     assert not [each for each in cards.get(54, ()) if each.received_bytes == -1]
     assert drives.get(92) is None or drives[92].reads is None
@@ -507,7 +520,7 @@ def test_a_count_below_zero_is_not_shown() -> None:
 def test_a_status_of_a_network_card_that_is_prose_is_not_shown() -> None:
     prose = NIC | {"$key": 82, "status": {"status": "Link is not ready"}}
 
-    cards = rows.nics(body_of(NIC, prose), PATH).rows[54]
+    cards = MACHINE_NICS.decode(body_of(NIC, prose), PATH).rows[54]
 
     assert "Link is not ready" not in {card.status for card in cards}
 
@@ -517,7 +530,7 @@ def test_a_status_of_a_network_card_that_is_prose_is_not_shown() -> None:
 
 @pytest.mark.parametrize("word", sorted(KNOWN_STATUS_WORDS))
 def test_a_known_word_is_kept_and_not_reported(word: str) -> None:
-    reading = rows.machine_statuses(body_of(STATUS | {"status": word}), PATH)
+    reading = MACHINE_STATUS.decode(body_of(STATUS | {"status": word}), PATH)
 
     assert one_of(reading).word == word
     assert reading.unknown_words == frozenset()
@@ -525,7 +538,7 @@ def test_a_known_word_is_kept_and_not_reported(word: str) -> None:
 
 @pytest.mark.parametrize("word", ["levitating", "needs-repair", "phase_2", "x", "a" + "b" * 39])
 def test_a_word_that_nobody_listed_is_kept_and_reported(word: str) -> None:
-    reading = rows.machine_statuses(body_of(STATUS | {"status": word}), PATH)
+    reading = MACHINE_STATUS.decode(body_of(STATUS | {"status": word}), PATH)
 
     assert one_of(reading).word == word
     assert reading.unknown_words == {word}
@@ -533,7 +546,7 @@ def test_a_word_that_nobody_listed_is_kept_and_reported(word: str) -> None:
 
 @pytest.mark.parametrize("unsaid", ["", None], ids=repr)
 def test_a_status_that_is_not_said_costs_its_row_nothing_else(unsaid: str | None) -> None:
-    reading = rows.machine_statuses(body_of(STATUS | {"status": unsaid}), PATH)
+    reading = MACHINE_STATUS.decode(body_of(STATUS | {"status": unsaid}), PATH)
 
     assert one_of(reading) == msgspec.structs.replace(status(), word="unknown")
     assert (reading.skipped, reading.unknown_words) == (0, frozenset())
@@ -555,7 +568,7 @@ def test_a_status_that_is_not_said_costs_its_row_nothing_else(unsaid: str | None
 def test_a_status_that_is_prose_is_left_out_and_counted(prose: str) -> None:
     odd = STATUS | {"machine": 55, "status": prose}
 
-    reading = rows.machine_statuses(body_of(odd, STATUS), PATH)
+    reading = MACHINE_STATUS.decode(body_of(odd, STATUS), PATH)
 
     assert list(reading.rows) == [54]
     assert reading.skipped == 1
@@ -571,14 +584,14 @@ def test_a_status_that_is_prose_is_left_out_and_counted(prose: str) -> None:
 def test_a_snapshot_that_slipped_through_the_filter_is_no_vm_and_no_trouble(flag: object) -> None:
     inventory = VM | {"$key": 37, "is_snapshot": flag}
 
-    reading = rows.vm_configs(body_of(inventory, VM), PATH)
+    reading = VMS.decode(body_of(inventory, VM), PATH)
 
     assert [found.key for found in reading.rows] == [36]
     assert (reading.count, reading.skipped) == (1, 0)
 
 
 def test_a_cloud_of_nothing_but_snapshots_has_no_vms_and_no_trouble() -> None:
-    reading = rows.vm_configs(body_of(VM | {"is_snapshot": True, "machine": None}), PATH)
+    reading = VMS.decode(body_of(VM | {"is_snapshot": True, "machine": None}), PATH)
 
     assert reading == TableRows((), 0)
 
@@ -591,15 +604,15 @@ def test_snapshots_are_counted_here_even_if_the_filter_was_ignored() -> None:
         {"$key": 4},
     )
 
-    assert rows.vm_snapshot_count(body, PATH).rows == 2
-    assert rows.vm_snapshot_count(b"[]", PATH).rows == 0
+    assert VM_SNAPSHOTS.decode(body, PATH).rows == 2
+    assert VM_SNAPSHOTS.decode(b"[]", PATH).rows == 0
 
 
 # Guests
 
 
 def guest(**fields: Any) -> Any:
-    return one_of(rows.guests(body_of(REPORT | {"agent_guest_info": GUEST | fields}), PATH))
+    return one_of(GUESTS.decode(body_of(REPORT | {"agent_guest_info": GUEST | fields}), PATH))
 
 
 ROOT = {"name": "sda1", "type": "ext4", "mountpoint": "/", "total-bytes": 10, "used-bytes": 5}
@@ -664,7 +677,7 @@ ODD_GUESTS = [
 def test_a_guest_that_nobody_understands_costs_its_neighbours_nothing(odd: object) -> None:
     body = body_of(REPORT | {"machine": 55, "agent_guest_info": odd}, REPORT)
 
-    reading = rows.guests(body, PATH)
+    reading = GUESTS.decode(body, PATH)
 
     assert reading.rows.get(54) == guest()
     assert 55 not in reading.rows or odd in ([GUEST], [None])
@@ -684,7 +697,7 @@ def test_bytes_from_a_guest_that_no_decoder_takes_cost_its_neighbours_nothing(sa
     odd = REPORT | {"machine": 55, "agent_guest_info": "SAID"}
     body = body_of(odd, REPORT).replace(b'"SAID"', said)
 
-    assert rows.guests(body, PATH).rows[54] == guest()
+    assert GUESTS.decode(body, PATH).rows[54] == guest()
 
 
 # Names
@@ -709,7 +722,7 @@ def test_a_part_without_a_name_goes_by_its_key() -> None:
 def test_parts_of_two_machines_may_share_a_name() -> None:
     body = body_of(DRIVE, DRIVE | {"$key": 92, "machine": 55})
 
-    found = rows.disks(body, PATH).rows
+    found = MACHINE_DRIVES.decode(body, PATH).rows
 
     assert [part.name for part in (*found[54], *found[55])] == ["drive_0", "drive_0"]
 
@@ -735,25 +748,25 @@ def test_many_parts_on_one_machine_take_no_more_than_their_share_of_time() -> No
     body = body_of(*({"$key": key, "machine": 5, "name": f"d{key}"} for key in range(1, count)))
 
     started = time.process_time()
-    rows.disks(body, PATH)
+    MACHINE_DRIVES.decode(body, PATH)
 
     assert time.process_time() - started < 0.25
 
 
 def test_a_cluster_and_a_node_without_a_name_go_by_their_key() -> None:
-    assert one_of(rows.clusters(b'[{"$key":3}]', PATH)).name == "#3"
-    assert one_of(rows.nodes(b'[{"id":4,"name":""}]', PATH)).name == "#4"
+    assert one_of(CLUSTERS.decode(b'[{"$key":3}]', PATH)).name == "#3"
+    assert one_of(NODES.decode(b'[{"id":4,"name":""}]', PATH)).name == "#4"
 
 
 # Answers that are no list of rows
 
 
 NO_LIST = {
-    "empty": (b"", "answered with nothing at all"),
-    "blank": (b" \r\n\t", "answered with nothing at all"),
+    "empty": (b"", "answered with an empty body"),
+    "blank": (b" \r\n\t", "answered with an empty body"),
     "HTML": (b"\n<!DOCTYPE html><title>Login</title>", "answered with HTML instead of JSON"),
-    "object": (b'{"err":"Login required"}', "one object where a list of rows belongs"),
-    "empty object": (b"{}", "one object where a list of rows belongs"),
+    "object": (b'{"err":"Login required"}', "one object instead of a list of rows"),
+    "empty object": (b"{}", "one object instead of a list of rows"),
     "cut off": (body_of(VM)[:-5], "JSON that cannot be read"),
     "text": (b"Bad gateway", "JSON that cannot be read"),
     "number": (b"5", "JSON that cannot be read"),
@@ -809,19 +822,19 @@ def test_nesting_without_end_is_a_bad_reply(table: Table) -> None:
 def test_nesting_within_reason_is_no_trouble() -> None:
     body = b'[{"$key":1,"machine":2,"x":' + deep(500) + b"}]"
 
-    assert rows.vm_configs(body, PATH).count == 1
+    assert VMS.decode(body, PATH).count == 1
 
 
 def test_nesting_without_end_after_a_broken_row_is_a_bad_reply_too() -> None:
     body = b'[{"$key":1,"machine":2},{"name":5},{"x":' + deep(100_000) + b"}]"
 
     with pytest.raises(BadReplyError):
-        rows.vm_configs(body, PATH)
+        VMS.decode(body, PATH)
 
 
 def test_rows_taken_apart_page_by_page_may_nest_without_end_too() -> None:
     with pytest.raises(BadReplyError):
-        wire.raw_rows(deep(100_000), PATH)
+        rows.raw_rows(deep(100_000), PATH)
 
 
 def test_an_error_about_an_answer_does_not_repeat_the_answer() -> None:
@@ -836,7 +849,7 @@ def test_an_error_about_an_answer_does_not_repeat_the_answer() -> None:
         secret.encode(),
     ):
         with pytest.raises(BadReplyError) as caught:
-            rows.vm_configs(body, PATH)
+            VMS.decode(body, PATH)
         assert secret not in str(caught.value)
 
 
@@ -865,7 +878,7 @@ def test_a_row_with_a_value_of_the_wrong_type_costs_no_other(
     given = [VM | {"$key": key} for key in (1, 2, 3)]
     given[place] = given[place] | {field: value}
 
-    reading = rows.vm_configs(body_of(*given), PATH)
+    reading = VMS.decode(body_of(*given), PATH)
 
     assert [found.key for found in reading.rows] == [key for key in (1, 2, 3) if key != place + 1]
     assert (reading.count, reading.skipped) == (2, 1)
@@ -876,19 +889,19 @@ def test_a_row_with_a_value_of_the_wrong_type_costs_no_other(
 def test_beside_a_broken_row_numbers_and_flags_may_still_come_as_strings() -> None:
     lenient = VM | {"$key": "1", "cpu_cores": "4", "enabled": "1"}
 
-    found = one_of(rows.vm_configs(body_of(lenient, VM | {"name": 5}), PATH))
+    found = one_of(VMS.decode(body_of(lenient, VM | {"name": 5}), PATH))
 
     assert (found.cpu_cores, found.enabled) == (4, True)
 
 
 def test_rows_that_are_all_broken_are_a_bad_reply_that_names_the_first() -> None:
     with pytest.raises(BadReplyError, match=r"gave 2 rows and none can be read: row 0: Expected"):
-        rows.vm_configs(body_of(VM | {"name": 5}, VM | {"ram": "plenty"}), PATH)
+        VMS.decode(body_of(VM | {"name": 5}, VM | {"ram": "plenty"}), PATH)
 
 
 @every_table
 def test_a_byte_that_is_not_utf8_costs_its_row_and_no_other(table: Table) -> None:
-    field = "status_info" if table.read is rows.machine_statuses else "name"
+    field = "status_info" if table.read is MACHINE_STATUS.decode else "name"
     broken = table.row | {table.key: 99, field: "M?nchen"} | dict.fromkeys(table.also, 99)
     if field not in table.row:
         broken[table.key] = "M?nchen"
@@ -923,12 +936,12 @@ json_values = st.recursive(
 
 READERS: tuple[Callable[[bytes, str], Any], ...] = (
     *(table.read for table in TABLES.values()),
-    rows.vm_snapshot_count,
-    rows.tags,
-    rows.log_rows,
-    rows.version,
-    wire.raw_rows,
-    lambda body, path: rows.setting(body, path, "cloud_name"),
+    VM_SNAPSHOTS.decode,
+    TAG_MEMBERS.decode,
+    log_rows,
+    lambda body, _: source._version(body),
+    rows.raw_rows,
+    lambda body, path: source._setting(body, "cloud_name"),
 )
 
 
@@ -1019,7 +1032,9 @@ def test_a_vm_of_a_service_is_the_platforms_however_that_is_written(service: obj
 
 
 def tags(*given: Any) -> TableRows[Any]:
-    return rows.tags(body_of(*(TAG | {"$key": 7 + i} | row for i, row in enumerate(given))), PATH)
+    return TAG_MEMBERS.decode(
+        body_of(*(TAG | {"$key": 7 + i} | row for i, row in enumerate(given))), PATH
+    )
 
 
 def test_tags_are_gathered_by_vm_under_their_category() -> None:
@@ -1066,7 +1081,7 @@ def test_a_tag_that_cannot_be_told_is_left_out_and_counted(broken: dict[str, Any
 
 
 def log(**fields: Any) -> Any:
-    return one_of(rows.log_rows(body_of(LOG | fields), PATH))
+    return one_of(log_rows(body_of(LOG | fields), PATH))
 
 
 def test_a_row_of_the_log_is_read_in_seconds() -> None:
@@ -1096,7 +1111,7 @@ def test_whoever_logged_it_has_a_name_however_that_is_written(user: object, name
     ids=repr,
 )
 def test_a_row_of_the_log_without_a_time_or_a_machine_is_counted(broken: dict[str, Any]) -> None:
-    reading = rows.log_rows(body_of(LOG | broken, LOG | {"$key": 13}), PATH)
+    reading = log_rows(body_of(LOG | broken, LOG | {"$key": 13}), PATH)
 
     assert set(reading.rows) == {13}
     assert reading.skipped == 1
@@ -1112,27 +1127,27 @@ def test_a_setting_is_found_by_its_name() -> None:
         {"key": "cloud_name", "value": "Nordwolke"},
     )
 
-    assert rows.setting(body, PATH, "cloud_name") == "Nordwolke"
-    assert rows.setting(body, PATH, "missing") is None
+    assert source._setting(body, "cloud_name") == "Nordwolke"
+    assert source._setting(body, "missing") == ""
 
 
 @pytest.mark.parametrize("value", [None, "", []], ids=repr)
 def test_a_setting_without_a_value_is_unknown(value: object) -> None:
     body = body_of({"key": "cloud_name", "value": value, "default_value": "x"})
 
-    assert rows.setting(body, PATH, "cloud_name") is None
+    assert source._setting(body, "cloud_name") == ""
 
 
 def test_a_version_is_read_where_there_is_one() -> None:
-    assert rows.version(b'{"name":"v4","version":"26.0.2.1","hash":"x"}', PATH) == "26.0.2.1"
-    assert rows.version(b'{"name":"v4"}', PATH) == ""
-    assert rows.version(b'{"version":null}', PATH) == ""
+    assert source._version(b'{"name":"v4","version":"26.0.2.1","hash":"x"}') == "26.0.2.1"
+    assert source._version(b'{"name":"v4"}') == ""
+    assert source._version(b'{"version":null}') == ""
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"<html>", b'{"version":5}', b'{"vers'])
 def test_a_version_that_is_none_is_a_bad_reply(body: bytes) -> None:
     with pytest.raises(BadReplyError):
-        rows.version(body, PATH)
+        source._version(body)
 
 
 @pytest.mark.parametrize(
@@ -1140,10 +1155,10 @@ def test_a_version_that_is_none_is_a_bad_reply(body: bytes) -> None:
 )
 def test_a_version_that_no_decoder_takes_is_a_bad_reply(body: bytes) -> None:
     with pytest.raises(BadReplyError):
-        rows.version(body, PATH)
+        source._version(body)
 
 
 def test_rows_are_taken_apart_and_put_together_unchanged() -> None:
-    apart = wire.raw_rows(b'[{"$key": 1}, [2] ,"3"]', PATH)
+    apart = rows.raw_rows(b'[{"$key": 1}, [2] ,"3"]', PATH)
 
     assert b",".join(apart) == b'{"$key": 1},[2],"3"'

@@ -8,18 +8,24 @@ import pytest
 import stamina
 from pydantic import SecretStr
 
-from exporter.config.settings import APISettings, PollSettings, SystemSettings, TLSSettings
-from exporter.daemon.clients import ResolvedSystem, connect, make_session, table_schedules
+from exporter.collectors.plan import tables_of
+from exporter.collectors.registry import COLLECTORS
+from exporter.config.settings import APISettings, Settings, SystemSettings, TLSSettings
+from exporter.daemon.clients import ResolvedSystem, connect, make_session, resolve_systems
 from exporter.errors import BadReplyError, ConfigError, UnauthorizedError, UnreachableError
-from exporter.polling.schedule import requests_per_hour
 from exporter.simulator import Simulator, found_world
 from exporter.simulator.world.machines import Member
 from exporter.telemetry import Telemetry
 from exporter.vergeos.source import IDENTITY, VergeOSSource
-from exporter.vergeos.tables import TABLES, TAG_MEMBERS
 from tests.fakes import START, FakeClock
 
-NAMES = [table.name for table in (*TABLES, TAG_MEMBERS)]
+TABLES = tables_of(COLLECTORS)
+REQUESTS = {table.request for table in TABLES}
+
+
+def resolved(url: str, api_key: str, *, page_rows: int = 0) -> ResolvedSystem:
+    system = SystemSettings(url=url, api_key=SecretStr(api_key))
+    return resolve_systems(Settings(systems=(system,), api=APISettings(page_rows=page_rows)))[0]
 
 
 @asynccontextmanager
@@ -30,21 +36,17 @@ async def reading(page_rows: int = 0) -> AsyncIterator[tuple[VergeOSSource, Simu
         Simulator(world=world, clock=clock) as system,
         make_session(TLSSettings()) as session,
     ):
-        settings = ResolvedSystem(
-            SystemSettings(url=system.url, api_key=SecretStr(system.api_key)),
-            PollSettings(),
-            APISettings(page_rows=page_rows),
-        )
+        settings = resolved(system.url, system.api_key, page_rows=page_rows)
         client = connect(settings, session, Telemetry().meter("cloud"), clock)
-        yield VergeOSSource(client, page_rows=page_rows), system
+        yield VergeOSSource(client, settings.tables, page_rows=page_rows), system
 
 
 async def test_every_table_is_one_request_whatever_its_size() -> None:
     async with reading() as (source, system):
-        for name in NAMES:
-            assert (await source.read(name)).skipped == 0
+        for table in TABLES:
+            assert (await source.read(table.name)).skipped == 0
 
-        assert len(system.requests) == len(NAMES)
+        assert len(system.requests) == len(REQUESTS) < len(TABLES)
 
 
 @pytest.mark.parametrize("page_rows", [1, 7, 20, 1000])
@@ -99,15 +101,6 @@ async def test_tags_of_vms_are_told_from_all_others_where_the_filter_is_ignored(
         assert told == reading_of_all.rows
         assert told == {vm.key: world.tags_of(vm) for vm in world.live_vms() if world.tags_of(vm)}
         assert reading_of_all.skipped == 0
-
-
-def test_tags_are_on_the_schedule_only_where_they_are_wanted() -> None:
-    plain, tagged = table_schedules(PollSettings()), table_schedules(PollSettings(), tags=True)
-
-    assert requests_per_hour(plain) == 698
-    assert tagged[: len(plain)] == plain
-    (extra,) = tagged[len(plain) :]
-    assert (extra.table, extra.every_seconds, extra.phase_seconds) == ("tags", 60, 40)
 
 
 async def test_says_which_cloud_it_is() -> None:

@@ -18,7 +18,7 @@ from grafana_foundation_sdk.models import common as values
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from exporter.exposition.catalog import FAMILIES
+from exporter.collectors.registry import FAMILIES
 from exporter.telemetry import INSTRUMENTS
 from tools.dashboards.variables import SOURCE
 from tools.dashboards.words import BLUE, GREEN, OTHER, Meaning

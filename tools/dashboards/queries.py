@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from prometheus_client import Counter, Gauge, Histogram, Summary
 
-from exporter.exposition.catalog import FAMILIES
+from exporter.collectors.registry import FAMILIES
 from exporter.telemetry import INSTRUMENTS, Instrument
 from tools.alert_rules.files import groups
 

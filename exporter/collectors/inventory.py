@@ -1,0 +1,63 @@
+"""Join the rows of all tables to one inventory."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from exporter.collectors.clusters import CLUSTERS
+from exporter.collectors.disks import MACHINE_DRIVE_STATS, MACHINE_DRIVES
+from exporter.collectors.guests import GUESTS
+from exporter.collectors.nics import MACHINE_NICS
+from exporter.collectors.nodes import NODES
+from exporter.collectors.system import VM_SNAPSHOTS
+from exporter.collectors.vms import MACHINE_STATS, MACHINE_STATUS, VMS
+from exporter.model import VM, Identity, Inventory
+from exporter.vergeos.recovery_rows import TAG_MEMBERS
+
+
+def join(
+    rows: Mapping[str, Any], *, system_name: str, identity: Identity | None, taken_at: datetime
+) -> Inventory:
+    """
+    Return the inventory made of *rows*.
+
+    Args:
+        rows: The rows of each fresh table by its name. What a missing table would have given is
+            unknown in the inventory.
+        system_name: The system's name in the metrics.
+        identity: The system's own name and version, once known.
+        taken_at: When the older of the essential tables was polled.
+
+    """
+    status = rows.get(MACHINE_STATUS.name, {})
+    guests = rows.get(GUESTS.name, {})
+    stats = rows.get(MACHINE_STATS.name, {})
+    nics = rows.get(MACHINE_NICS.name, {})
+    disks = rows.get(MACHINE_DRIVES.name, {})
+    return Inventory(
+        system_name=system_name,
+        identity=identity,
+        taken_at=taken_at,
+        sources=rows,
+        vms=tuple(
+            VM(
+                config,
+                status.get(config.machine),
+                guests.get(config.machine),
+                stats.get(config.machine),
+                nics.get(config.machine, ()),
+                disks.get(config.machine, ()),
+            )
+            for config in rows.get(VMS.name, ())
+        ),
+        disk_stats=rows.get(MACHINE_DRIVE_STATS.name, {}),
+        vm_snapshot_count=rows.get(VM_SNAPSHOTS.name),
+        clusters=rows.get(CLUSTERS.name, {}),
+        nodes={
+            key: msgspec.structs.replace(node, status=status.get(node.machine))
+            for key, node in rows.get(NODES.name, {}).items()
+        },
+        tags=rows.get(TAG_MEMBERS.name),
+    )

@@ -1,0 +1,115 @@
+"""Which tables the enabled collectors poll, and how often: the schedule of one system."""
+
+from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
+
+from exporter.collectors.clusters import CLUSTERS
+from exporter.collectors.collector import Collector
+from exporter.collectors.nodes import NODES
+from exporter.collectors.registry import COLLECTORS
+from exporter.errors import ConfigError
+from exporter.polling.schedule import TableSchedule, fit_to_budget
+from exporter.vergeos.recovery_rows import TAG_MEMBERS
+from exporter.vergeos.source import IDENTITY, IDENTITY_REQUESTS
+from exporter.vergeos.tables import Importance, Pace, Table
+
+RECOVERY = "recovery"
+NEEDED_BY_RECOVERY = (CLUSTERS, NODES, TAG_MEMBERS)
+
+
+def enabled_collectors(switches: Mapping[str, bool], *, recovery: bool) -> tuple[Collector, ...]:
+    """
+    Return the collectors that are on.
+
+    Args:
+        switches: Collectors that the settings switch on or off, by name; the others are on.
+        recovery: Whether recovery runs; its collector follows it.
+
+    Raises:
+        ConfigError: A name is unknown, or a collector is off that is needed.
+
+    """
+    names = [collector.name for collector in COLLECTORS]
+    _check_names("collectors", switches, names)
+    on = tuple(
+        collector
+        for collector in COLLECTORS
+        if switches.get(collector.name, True) and (recovery or collector.name != RECOVERY)
+    )
+    for collector in COLLECTORS:
+        if collector.required and collector not in on:
+            raise ConfigError(f"collectors.{collector.name} cannot be off: it is required")
+        if recovery and collector not in on and set(collector.tables) & set(NEEDED_BY_RECOVERY):
+            raise ConfigError(
+                f"collectors.{collector.name} is off, but recovery needs its tables: "
+                "switch it on, or set recovery.mode: off"
+            )
+    return on
+
+
+def tables_of(collectors: Sequence[Collector]) -> tuple[Table, ...]:
+    """Return the tables of *collectors*."""
+    return tuple(table for collector in collectors for table in collector.tables)
+
+
+def plan(
+    tables: Sequence[Table],
+    pace_seconds: Mapping[Pace, float],
+    *,
+    identity_seconds: float,
+    intervals: Mapping[str, float],
+    per_hour: int,
+    reserve: float,
+) -> tuple[TableSchedule, ...]:
+    """
+    Return the schedule of *tables*, fitted to the request budget.
+
+    Tables that share a request have the interval of the fastest one, and only the first costs
+    requests.
+
+    Args:
+        pace_seconds: Interval of each pace.
+        identity_seconds: Interval of the system's name and version.
+        intervals: Intervals that the operator set, by table; the planner does not stretch them.
+        per_hour: Requests that VergeOS allows in an hour.
+        reserve: The share of them that polling leaves to recovery.
+
+    Raises:
+        ConfigError: An interval is for an unknown table, or the schedule does not fit.
+
+    """
+    _check_names("poll.tables", intervals, [IDENTITY, *(table.name for table in tables)])
+
+    def every(table: Table) -> float:
+        return intervals.get(table.name, pace_seconds[table.pace])
+
+    def schedule(table: Table) -> TableSchedule:
+        sharing = [other for other in tables if other.request == table.request]
+        seconds = min(map(every, sharing))
+        return TableSchedule(
+            table.name,
+            seconds,
+            phase_seconds=table.turn * pace_seconds[Pace.FAST] % seconds,
+            requests=int(table is sharing[0]),
+            essential=table.importance is Importance.ESSENTIAL,
+            keeps_stale_rows=table.keeps_stale_rows,
+            importance=max(other.importance for other in sharing),
+            fixed=table.importance is Importance.ESSENTIAL
+            or any(other.name in intervals for other in sharing),
+        )
+
+    identity = TableSchedule(
+        IDENTITY,
+        intervals.get(IDENTITY, identity_seconds),
+        requests=IDENTITY_REQUESTS,
+        fixed=IDENTITY in intervals,
+    )
+    return fit_to_budget((identity, *map(schedule, tables)), per_hour=per_hour, reserve=reserve)
+
+
+def _check_names(setting: str, given: Collection[str], known: Sequence[str]) -> None:
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
+            raise ConfigError(f"{setting}.{name} is unknown{hint}")

@@ -1,0 +1,110 @@
+"""The system: state of its polling, its name and version, and its number of VM snapshots."""
+
+import msgspec
+
+from exporter.collectors.collector import Collector
+from exporter.exposition.collector import (
+    IDENTITY,
+    REPORT,
+    counter,
+    gauge,
+    group,
+    info,
+    itself,
+    time,
+)
+from exporter.exposition.view import Items, RenderView
+from exporter.vergeos.rows import Row, TableRows, decode
+from exporter.vergeos.tables import Importance, Pace, Table
+
+
+class SnapshotRow(Row, gc=False):
+    """A row of ``vms`` that is the snapshot of a VM."""
+
+    is_snapshot: bool | None = None
+
+
+_SNAPSHOT = msgspec.json.Decoder(SnapshotRow, strict=False)
+
+
+def snapshot_count(body: bytes, path: str) -> TableRows[int]:
+    """Return how many rows are snapshots, counted here because the filter may be ignored."""
+    decoded = decode(body, path, _SNAPSHOT, lambda row, _: bool(row.is_snapshot))
+    count = sum(decoded.rows.values())
+    return decoded.with_rows(count, count)
+
+
+VM_SNAPSHOTS = Table(
+    "vm_snapshots",
+    "vms",
+    Pace.INVENTORY,
+    SnapshotRow,
+    snapshot_count,
+    where="is_snapshot eq true",
+    importance=Importance.LOW,
+)
+
+
+def systems(view: RenderView) -> Items:
+    """Return the report of the system's polling."""
+    return Items([(view.system,)], [view.report])
+
+
+def tables(view: RenderView) -> Items:
+    """Return the report of each table."""
+    found = view.report.tables
+    return Items([(view.system, table.table) for table in found], list(found))
+
+
+def versions(view: RenderView) -> Items:
+    """Return the system's name and version, once known."""
+    identity = view.inventory.identity if view.inventory else None
+    return Items([(view.system,)], [identity]).known()
+
+
+def snapshots(view: RenderView) -> Items:
+    """Return the number of snapshots of VMs."""
+    count = view.inventory.vm_snapshot_count if view.inventory else None
+    return Items([(view.system,)], [count]).known()
+
+
+SYSTEM = group("system", "system_name", REPORT, systems)
+TABLE = group("table", "system_name table", REPORT, tables)
+VERSION = group("version", "system_name", IDENTITY, versions)
+SNAPSHOTS = group("VM snapshots", "system_name", "vm_snapshots", snapshots)
+
+FAMILIES = (
+    gauge("up", SYSTEM, "",
+          "1 if the tables vms and machine_status are fresh, 0 if either is stale. Stale tables "
+          "export no series", "up"),
+    gauge("authenticated", SYSTEM, "",
+          "0 while VergeOS rejects the credentials; the daemon then sends no requests, so that "
+          "VergeOS does not lock the account", "authenticated"),
+    gauge("inventory_timestamp_seconds", SYSTEM, "",
+          "When the inventory was read: the older of the tables vms and machine_status",
+          time("taken_at")),
+    gauge("api_requests_remaining", SYSTEM, "",
+          "Requests that polling may still send in this rolling hour, without the reserve for "
+          "recovery", "requests_remaining"),
+    gauge("api_requests_planned", SYSTEM, "",
+          "Requests an hour that the schedule sends while no request fails", "requests_per_hour"),
+    gauge("table_success", TABLE, "", "1 if the last poll of this table succeeded", "success"),
+    gauge("table_fresh", TABLE, "",
+          "1 while the last good rows of this table are recent enough to be exported", "fresh"),
+    gauge("table_last_success_timestamp_seconds", TABLE, "",
+          "When the last successful poll of this table began", time("last_success_at")),
+    gauge("table_duration_seconds", TABLE, "",
+          "Duration of the last poll of this table, decoding included", "duration_seconds"),
+    gauge("table_interval_seconds", TABLE, "",
+          "Interval between polls of this table", "every_seconds"),
+    gauge("table_rows", TABLE, "", "Rows decoded in the last successful poll", "rows"),
+    counter("table_failures_total", TABLE, "", "Polls of this table that failed", "failures_total"),
+    counter("table_rows_skipped_total", TABLE, "",
+            "Rows that could not be decoded, summed over all polls", "rows_skipped_total"),
+    info("system_info", VERSION, "version.json, settings.cloud_name",
+         "Name and version of this VergeOS system",
+         {"cloud_name": "cloud_name", "version": "version"}),
+    gauge("vm_snapshots", SNAPSHOTS, "vms.is_snapshot", "Snapshots of VMs in this system", itself),
+)  # fmt: skip
+
+COLLECTOR = Collector("system", (VM_SNAPSHOTS,), FAMILIES, required=True)

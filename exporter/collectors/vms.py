@@ -1,0 +1,274 @@
+"""
+VMs: configuration, status and load.
+
+Tables ``vms``, ``machine_status`` (also of nodes and tenant nodes) and ``machine_stats``. Recovery
+reads the first two, so their rows become values of `exporter.model`.
+"""
+
+from dataclasses import replace
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from exporter.collectors.collector import Collector
+from exporter.exposition.collector import VM, gauge, group, info
+from exporter.exposition.view import Items, RenderView
+from exporter.model import KNOWN_STATUS_WORDS, MachineStats, MachineStatus, VMConfig
+from exporter.vergeos.rows import (
+    UNKNOWN_WORD,
+    WORD_SHAPE,
+    Name,
+    Reference,
+    Row,
+    SkipRowError,
+    TableRows,
+    Whole,
+    decode,
+    key_number,
+    mebibytes,
+    names_a_row,
+    percent,
+    required_key,
+    shared,
+    timestamp,
+)
+from exporter.vergeos.tables import Importance, Pace, Table
+
+
+class VMRow(Row, gc=False):
+    """A row of ``vms``; snapshots of VMs are among them."""
+
+    machine: Reference = None
+    name: Name | None = None
+    uuid: str | None = None
+    is_snapshot: bool | None = None
+    enabled: bool | None = None
+    need_restart: bool | None = None
+    cpu_cores: Whole | None = None
+    ram: Whole | None = None
+    cluster: Reference = None
+    os_family: str | None = None
+    machine_type: str | None = None
+    ha_group: str | None = None
+    on_power_loss: str | None = None
+    created_from: str | None = None
+    guest_agent: bool | None = None
+    service: Any = None
+    """A foreign key; in no shape worth losing the row for."""
+    disable_powercycle: bool | None = None
+
+
+class StatusRow(Row, gc=False):
+    """A row of ``machine_status``."""
+
+    machine: Reference = None
+    running: bool | None = None
+    powerstate: bool | None = None
+    status: str | None = None
+    status_info: str | None = None
+    state: str | None = None
+    migratable: bool | None = None
+    node: Reference = None
+    started: Whole | float | None = None
+    last_update: Whole | float | None = None
+    running_cores: Whole | None = None
+    running_ram: Whole | None = None
+    agent_version: str | None = None
+
+
+class StatsRow(Row, gc=False):
+    """A row of ``machine_stats``; percent and MB."""
+
+    machine: Reference = None
+    total_cpu: float | None = None
+    ram_used: Whole | None = None
+
+
+_VM = msgspec.json.Decoder(VMRow, strict=False)
+_STATUS = msgspec.json.Decoder(StatusRow, strict=False)
+_STATS = msgspec.json.Decoder(StatsRow, strict=False)
+
+
+def vm_configs(body: bytes, path: str) -> TableRows[tuple[VMConfig, ...]]:
+    """Return the VMs sorted by key, without snapshots even if the filter was ignored."""
+    decoded = decode(body, path, _VM, _vm_config)
+    live = [vm for vm in decoded.rows.values() if vm is not None]
+    return decoded.with_rows(tuple(sorted(live, key=lambda vm: vm.key)), len(live))
+
+
+def machine_statuses(body: bytes, path: str) -> TableRows[dict[int, MachineStatus]]:
+    """Return live states by machine."""
+    decoded = decode(body, path, _STATUS, _machine_status, key=attrgetter("machine"))
+    words = {status.word for status in decoded.rows.values()}
+    return replace(decoded, unknown_words=frozenset(words - KNOWN_STATUS_WORDS - {UNKNOWN_WORD}))
+
+
+def machine_stats(body: bytes, path: str) -> TableRows[dict[int, MachineStats]]:
+    """Return load by machine."""
+    return decode(body, path, _STATS, _machine_stats, key=attrgetter("machine"))
+
+
+def _vm_config(row: VMRow, key: int) -> VMConfig | None:
+    if row.is_snapshot:
+        return None
+    return VMConfig(
+        key=key,
+        machine=required_key(row.machine, "machine", key),
+        name=row.name or "",
+        uuid=row.uuid or "",
+        enabled=row.enabled,
+        need_restart=row.need_restart,
+        cpu_cores=row.cpu_cores,
+        memory_bytes=mebibytes(row.ram),
+        cluster=key_number(row.cluster),
+        os_family=shared(row.os_family),
+        machine_type=shared(row.machine_type),
+        ha_group=shared(row.ha_group),
+        on_power_loss=shared(row.on_power_loss),
+        created_from=shared(row.created_from),
+        guest_agent=row.guest_agent,
+        service=names_a_row(row.service),
+        disable_powercycle=row.disable_powercycle,
+    )
+
+
+def _machine_status(row: StatusRow, machine: int) -> MachineStatus:
+    word = shared(row.status) or UNKNOWN_WORD
+    if word not in KNOWN_STATUS_WORDS and not WORD_SHAPE.fullmatch(word):
+        raise SkipRowError(
+            f"machine {machine} has the status {word[:40]!r}, which is not a status word"
+        )
+    return MachineStatus(
+        machine=machine,
+        running=row.running,
+        powered_on=row.powerstate,
+        word=word,
+        word_info=row.status_info or "",
+        state=shared(row.state),
+        migratable=row.migratable,
+        node=key_number(row.node),
+        started_at=timestamp(row.started),
+        updated_at=timestamp(row.last_update),
+        running_cpu_cores=row.running_cores,
+        running_memory_bytes=mebibytes(row.running_ram),
+        agent_version=shared(row.agent_version),
+    )
+
+
+def _machine_stats(row: StatsRow, machine: int) -> MachineStats:
+    return MachineStats(machine, percent(row.total_cpu), mebibytes(row.ram_used))
+
+
+VMS = Table(
+    "vms",
+    "vms",
+    Pace.FAST,
+    VMRow,
+    vm_configs,
+    where="is_snapshot eq false",
+    importance=Importance.ESSENTIAL,
+)
+MACHINE_STATUS = Table(
+    "machine_status",
+    "machine_status",
+    Pace.FAST,
+    StatusRow,
+    machine_statuses,
+    importance=Importance.ESSENTIAL,
+)
+MACHINE_STATS = Table("machine_stats", "machine_stats", Pace.SLOW, StatsRow, machine_stats, turn=2)
+
+
+class PlacedVM(msgspec.Struct, frozen=True, gc=False):
+    """A VM with the names of its cluster and node."""
+
+    config: VMConfig
+    cluster: str
+    node: str
+    agent_version: str
+
+
+def configs(view: RenderView) -> Items:
+    """Return the configuration of each VM."""
+    return view.of_vms([vm.config for vm in view.vms.things])
+
+
+def places(view: RenderView) -> Items:
+    """Return each VM with the names of its cluster and node."""
+    clusters, nodes = view.clusters, view.nodes
+    return view.of_vms(
+        [
+            PlacedVM(vm.config, clusters[vm.config.cluster], "", "")
+            if vm.status is None
+            else PlacedVM(
+                vm.config,
+                clusters[vm.config.cluster],
+                nodes[vm.status.node],
+                vm.status.agent_version,
+            )
+            for vm in view.vms.things
+        ]
+    )
+
+
+def states(view: RenderView) -> Items:
+    """Return the live state of each VM that has one."""
+    return view.of_vms([vm.status for vm in view.vms.things])
+
+
+def loads(view: RenderView) -> Items:
+    """Return the load of each VM that may run; VergeOS keeps the rows of VMs that are off."""
+    return view.of_vms([vm.stats if vm.may_run else None for vm in view.vms.things])
+
+
+CONFIG = group("VM", VM, "vms", configs)
+PLACE = group("VM place", VM, "vms machine_status clusters nodes", places)
+STATE = group("VM state", VM, "vms machine_status", states)
+LOAD = group("VM load", VM, "vms machine_status machine_stats", loads)
+
+FAMILIES = (
+    gauge("vm_enabled", CONFIG, "vms.enabled", "1 if the VM may be powered on", "enabled"),
+    gauge("vm_need_restart", CONFIG, "vms.need_restart",
+          "1 if a configuration change is waiting for a restart", "need_restart"),
+    gauge("vm_configured_cpu_cores", CONFIG, "vms.cpu_cores",
+          "CPU cores in the VM's configuration", "cpu_cores"),
+    gauge("vm_configured_memory_bytes", CONFIG, "vms.ram",
+          "Memory in the VM's configuration", "memory_bytes"),
+    gauge("vm_guest_agent_enabled", CONFIG, "vms.guest_agent",
+          "1 if the guest agent is enabled in the VM's configuration", "guest_agent"),
+    info("vm_info", PLACE, "vms, machine_status.node",
+         "Attributes that may change during a VM's life, to be joined on system_name and vm_id; "
+         "node is empty while the VM is off",
+         {"uuid": "config.uuid", "cluster": "cluster", "node": "node", "agent_version":
+          "agent_version", "os_family": "config.os_family", "machine_type": "config.machine_type",
+          "ha_group": "config.ha_group", "on_power_loss": "config.on_power_loss", "created_from":
+          "config.created_from"}),
+    gauge("vm_running", STATE, "machine_status.running",
+          "1 while the VM's process runs", "running"),
+    gauge("vm_powered_on", STATE, "machine_status.powerstate",
+          "1 while the platform has the VM powered on", "powered_on"),
+    info("vm_status_info", STATE, "machine_status.status", "Status of the VM", {"status": "word"}),
+    gauge("vm_migratable", STATE, "machine_status.migratable",
+          "1 if the VM can be migrated live", "migratable"),
+    gauge("vm_start_timestamp_seconds", STATE, "machine_status.started",
+          "When the VM last started; VergeOS keeps it after a stop", "started_at"),
+    gauge("vm_status_update_timestamp_seconds", STATE, "machine_status.last_update",
+          "When the platform last updated the VM's status", "updated_at"),
+    gauge("vm_running_cpu_cores", STATE, "machine_status.running_cores",
+          "CPU cores of the running VM; absent while the VM is off",
+          lambda status: status.running_cpu_cores if status.running else None),
+    gauge("vm_running_memory_bytes", STATE, "machine_status.running_ram",
+          "Memory of the running VM; absent while the VM is off",
+          lambda status: status.running_memory_bytes if status.running else None),
+    gauge("vm_guest_agent_connected", STATE, "machine_status.agent_version",
+          "1 while a guest agent is connected; absent while the VM is off",
+          lambda status: bool(status.agent_version) if status.running else None),
+    gauge("vm_cpu_usage_ratio", LOAD, "machine_stats.total_cpu",
+          "Share of the VM's CPU time in use, 0 to 1; absent while the VM is off", "cpu_ratio"),
+    gauge("vm_memory_used_bytes", LOAD, "machine_stats.ram_used",
+          "Host memory that the VM holds, which is not what its guest uses; absent while the VM "
+          "is off", "memory_used_bytes"),
+)  # fmt: skip
+
+COLLECTOR = Collector("vms", (VMS, MACHINE_STATUS, MACHINE_STATS), FAMILIES, required=True)

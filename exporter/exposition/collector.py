@@ -1,0 +1,152 @@
+"""
+The declaration of metric families: item groups, families and info labels, as data.
+
+An `ItemGroup` is one kind of object in an inventory (a VM, one of its disks, ...). It gives its
+families their identity labels, which are few and constant for the life of the object. What
+changes is a value, or a label of an info metric.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from exporter.exposition.view import Items, RenderView
+
+VM = "system_name vm_id vm_name"
+"""The identity labels of everything that belongs to a VM."""
+REPORT = "report"
+"""Stands for the polling report where a group lists the tables that it depends on."""
+IDENTITY = "identity"
+UNITS = ("bytes_per_second", "bytes", "seconds", "ratio")
+
+Read = Callable[[Any], float | None]
+
+
+class Kind(Enum):
+    """How the values of a family behave."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+
+
+class InfoLabel(NamedTuple):
+    """A label of an info family: something that may change during the object's life."""
+
+    label: str
+    read: Callable[[Any], str]
+
+
+class ItemGroup(NamedTuple):
+    """One kind of object in an inventory."""
+
+    name: str
+    labels: tuple[str, ...]
+    items: Callable[[RenderView], Items]
+    tables: frozenset[str]
+    """The tables it depends on; while none of them changes, its samples do not either."""
+
+
+class Family(NamedTuple):
+    """A metric family."""
+
+    name: str
+    """As in the classic text format: counters end in ``_total``."""
+    kind: Kind
+    group: ItemGroup
+    help: str
+    source: str
+    """The field of the VergeOS API, as ``table.field``."""
+    read: Read
+    info_labels: tuple[InfoLabel, ...] = ()
+    unit: str = ""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return (*self.group.labels, *(label.label for label in self.info_labels))
+
+
+def group(name: str, labels: str, tables: str, items: Callable[[RenderView], Items]) -> ItemGroup:
+    """Declare an item group; *labels* and *tables* are separated by spaces."""
+    return ItemGroup(name, tuple(labels.split()), items, frozenset(tables.split()))
+
+
+def gauge(name: str, group: ItemGroup, source: str, help_: str, read: Read | str) -> Family:
+    """Declare a gauge; its unit is the end of its name."""
+    return _family(Kind.GAUGE, name, group, source, help_, read)
+
+
+def counter(name: str, group: ItemGroup, source: str, help_: str, read: Read | str) -> Family:
+    """Declare a counter; its name ends in ``_total``."""
+    return _family(Kind.COUNTER, name, group, source, help_, read)
+
+
+def info(
+    name: str,
+    group: ItemGroup,
+    source: str,
+    help_: str,
+    labels: Mapping[str, Callable[[Any], str] | str],
+) -> Family:
+    """Declare an info family: its value is always 1, its labels carry the information."""
+    family = _family(Kind.GAUGE, name, group, source, help_, one)
+    return family._replace(
+        info_labels=tuple(InfoLabel(label, _reader(read)) for label, read in labels.items()),
+        unit="",
+    )
+
+
+def time(attribute: str) -> Read:
+    """Return a reader of a datetime attribute as Unix seconds."""
+    get = attrgetter(attribute)
+
+    def unix_seconds(item: Any) -> float | None:
+        moment = get(item)
+        return None if moment is None else float(moment.timestamp())
+
+    return unix_seconds
+
+
+def scale(attribute: str, factor: float) -> Read:
+    """Return a reader of a numeric attribute times *factor*."""
+    get = attrgetter(attribute)
+
+    def scaled(item: Any) -> float | None:
+        value = get(item)
+        return None if value is None else value * factor
+
+    return scaled
+
+
+def itself(value: Any) -> float | None:
+    """Read an item that is a number."""
+    return None if value is None else float(value)
+
+
+def one(_: Any) -> float:
+    """Read an info family."""
+    return 1.0
+
+
+def _family(
+    kind: Kind, name: str, group: ItemGroup, source: str, help_: str, read: Read | str
+) -> Family:
+    return Family(
+        name=f"vergewatch_{name}",
+        kind=kind,
+        group=group,
+        help=f"{help_} ({source})." if source else f"{help_}.",
+        source=source,
+        read=_reader(read),
+        unit=unit_of(name),
+    )
+
+
+def _reader(read: Callable[[Any], Any] | str) -> Callable[[Any], Any]:
+    return attrgetter(read) if isinstance(read, str) else read
+
+
+def unit_of(name: str) -> str:
+    """Return the unit that the family *name* ends in; empty if it has none."""
+    stem = name.removesuffix("_total")
+    return next((unit for unit in UNITS if stem.endswith(f"_{unit}")), "")

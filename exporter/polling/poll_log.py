@@ -1,0 +1,107 @@
+"""The log of one system's polling: what begins to fail, what works again, each once."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from exporter.clock import Clock
+from exporter.errors import VergeOSError
+from exporter.model import RecentError
+from exporter.polling.state import TableRows, TableState
+
+log = structlog.get_logger()
+
+RECENT_ERRORS_KEPT = 10
+UNKNOWN_STATUSES_LOGGED = 50
+
+
+class PollLog:
+    """
+    Logs changes of one system's polling and keeps the most recent errors for the status page.
+
+    Args:
+        name: The system's name; may change.
+
+    """
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        self.name = name
+        self._clock = clock
+        self._failing: set[str] = set()
+        """Tables whose failure was logged, so that their recovery will be."""
+        self._unknown_statuses: set[str] = set()
+        self._recent_errors: deque[RecentError] = deque(maxlen=RECENT_ERRORS_KEPT)
+        self.lost: VergeOSError | None = None
+        """Why no table of the system can be polled at present."""
+
+    @property
+    def recent_errors(self) -> Sequence[RecentError]:
+        """The last errors, newest first."""
+        return tuple(self._recent_errors)
+
+    def polled(
+        self,
+        before: Mapping[str, TableState],
+        after: Mapping[str, TableState],
+        lost: VergeOSError | None,
+    ) -> None:
+        """Log what a poll changed; *lost* is why no table could be polled, if so."""
+        self._log_system(before, after, lost)
+        failing: dict[str, list[str]] = {}
+        recovered: list[str] = []
+        for table, state in after.items():
+            if state.error is None and table in self._failing:
+                recovered.append(table)
+            elif state.error is not None and state is not before[table] and self._is_news(table):
+                failing.setdefault(str(state.error), []).append(table)
+            if state.good is not None and state.good is not before[table].good:
+                last = before[table].good
+                self._log_rows(table, state.good.rows, last.rows if last else None)
+        for error, tables in failing.items():
+            log.warning("table.failing", system=self.name, tables=tables, error=error)
+            self._note(error)
+            self._failing.update(tables)
+        if recovered:
+            log.info("table.recovered", system=self.name, tables=recovered)
+            self._failing.difference_update(recovered)
+
+    def _log_system(
+        self,
+        before: Mapping[str, TableState],
+        after: Mapping[str, TableState],
+        lost: VergeOSError | None,
+    ) -> None:
+        """Log when the whole system stops answering and when it answers again."""
+        if lost is not None:
+            if self.lost is None:
+                log.warning("system.lost", system=self.name, error=str(lost))
+                self._note(str(lost))
+            self.lost = lost
+        elif self.lost is not None and any(
+            state.good is not before[table].good for table, state in after.items()
+        ):
+            log.info("system.recovered", system=self.name)
+            self.lost = None
+
+    def _is_news(self, table: str) -> bool:
+        return self.lost is None and table not in self._failing
+
+    def _log_rows(self, table: str, rows: TableRows, last: TableRows | None) -> None:
+        if rows.skipped and not (last and last.skipped):
+            log.warning(
+                "table.rows_skipped",
+                system=self.name,
+                table=table,
+                skipped=rows.skipped,
+                first=rows.problem,
+            )
+            self._note(f"{rows.skipped} rows skipped; the first: {rows.problem}")
+        left = max(0, UNKNOWN_STATUSES_LOGGED - len(self._unknown_statuses))
+        for word in sorted(rows.unknown_words - self._unknown_statuses)[:left]:
+            self._unknown_statuses.add(word)
+            log.warning("table.unknown_status", system=self.name, table=table, status=word)
+            self._note(f"{table}: the status {word!r} is unknown to this version")
+
+    def _note(self, error: str) -> None:
+        self._recent_errors.appendleft(RecentError(self._clock.now(), error))

@@ -1,0 +1,146 @@
+"""Rows that only recovery asks for: the platform's log, and one VM read again before an action."""
+
+from sys import intern
+from typing import Annotated, Any
+
+import msgspec
+
+from exporter.recovery.detect.log_patterns import LogRow
+from exporter.recovery.model.ports import FreshVM
+from exporter.vergeos.rows import (
+    UNKNOWN_WORD,
+    Name,
+    Reference,
+    Row,
+    SkipRowError,
+    TableRows,
+    Whole,
+    decode,
+    joined,
+    key_number,
+    names_a_row,
+    required_key,
+)
+from exporter.vergeos.tables import Importance, Pace, Table
+
+MICROSECONDS = range(10**15, 10**17)
+"""Plausible log times, from 2001 on; a value in seconds would be taken for one long past."""
+
+
+class Log(Row, gc=False):
+    """A row of ``machine_logs``; its time is in microseconds, unlike all others."""
+
+    machine: Reference = None
+    level: str | None = None
+    text: str | None = None
+    user: Reference = None
+    timestamp: Whole | None = None
+
+
+class TagMember(Row, gc=False):
+    """A row of ``tag_members``; the names are joined from ``tags`` and ``tag_categories``."""
+
+    member: str | None = None
+    tag_name: Annotated[Name | None, joined("tag#name as tag_name")] = None
+    category_name: Annotated[Name | None, joined("tag#category#name as category_name")] = None
+
+
+class LoneVM(Row, gc=False):
+    """
+    A row of ``vms`` with the status of its machine.
+
+    Only the joined fields hold the status; the columns of ``vms`` with these names are empty.
+    """
+
+    uuid: str | None = None
+    name: Name | None = None
+    machine: Reference = None
+    enabled: bool | None = None
+    is_snapshot: bool | None = None
+    service: Any = None
+    disable_powercycle: bool | None = None
+    running: Annotated[bool | None, joined("machine#status#running as running")] = None
+    status: Annotated[str | None, joined("machine#status#status as status")] = None
+
+
+_LOG = msgspec.json.Decoder(Log, strict=False)
+_TAG_MEMBER = msgspec.json.Decoder(TagMember, strict=False)
+_LONE_VM = msgspec.json.Decoder(LoneVM, strict=False)
+
+
+def log_rows(body: bytes, path: str) -> TableRows[dict[int, LogRow]]:
+    """Return the log's rows by key."""
+    return decode(body, path, _LOG, _log_row)
+
+
+def lone_vms(body: bytes, path: str) -> TableRows[dict[int, FreshVM]]:
+    """Return VMs by key, without their tags."""
+    return decode(body, path, _LONE_VM, _lone_vm)
+
+
+def _log_row(row: Log, key: int) -> LogRow:
+    if row.timestamp is None or row.timestamp not in MICROSECONDS:
+        raise SkipRowError(f"row {key} has no time in microseconds")
+    return LogRow(
+        key=key,
+        machine=required_key(row.machine, "machine", key),
+        at=row.timestamp / 1e6,
+        level=row.level or "",
+        text=row.text or "",
+        user=_user_name(row.user),
+    )
+
+
+def _user_name(reference: Reference) -> str:
+    if isinstance(reference, dict):
+        reference = reference.get("name") or reference.get("$key")
+    return str(reference) if isinstance(reference, str | int) else ""
+
+
+def _lone_vm(row: LoneVM, key: int) -> FreshVM:
+    return FreshVM(
+        key=key,
+        uuid=row.uuid or "",
+        name=row.name or "",
+        machine=key_number(row.machine),
+        enabled=row.enabled,
+        is_snapshot=row.is_snapshot,
+        service=names_a_row(row.service),
+        disable_powercycle=row.disable_powercycle,
+        running=row.running,
+        word=row.status or UNKNOWN_WORD,
+        tags=frozenset(),
+    )
+
+
+def _tags(body: bytes, path: str) -> TableRows[dict[int, frozenset[str]]]:
+    """Return the tags of VMs by VM key; rows of other members are ignored."""
+    decoded = decode(body, path, _TAG_MEMBER, _vm_and_tag)
+    pairs = [pair for pair in decoded.rows.values() if pair is not None]
+    tags: dict[int, set[str]] = {}
+    for vm, tag in pairs:
+        tags.setdefault(vm, set()).add(tag)
+    return decoded.with_rows({vm: frozenset(names) for vm, names in tags.items()}, len(pairs))
+
+
+def _vm_and_tag(row: TagMember, key: int) -> tuple[int, str] | None:
+    table, _, number = (row.member or "").removeprefix("/v4/").partition("/")
+    if row.member and table != "vms":
+        return None
+    vm = key_number(number)
+    if vm is None or not row.tag_name or not row.category_name:
+        raise SkipRowError(f"row {key} lacks its VM, tag or category")
+    return vm, intern(f"{row.category_name}/{row.tag_name}")
+
+
+TAG_MEMBERS = Table(
+    "tags",
+    "tag_members",
+    Pace.SLOW,
+    TagMember,
+    _tags,
+    where="member bw 'vms/'",
+    turn=2,
+    importance=Importance.HIGH,
+)
+"""Which VMs have which tags; polled only where recovery is on."""

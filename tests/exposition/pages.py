@@ -1,0 +1,31 @@
+"""The families that the samples of this folder have rows for, and pages of them."""
+
+from collections.abc import Sequence
+
+from exporter.collectors import registry
+from exporter.exposition.collector import IDENTITY, REPORT
+from exporter.exposition.formats import Format
+from exporter.exposition.page import Page, PageBuilder
+from exporter.exposition.renderer import Rendered
+
+TABLES = {
+    REPORT,
+    IDENTITY,
+    "vms",
+    "machine_status",
+    "machine_stats",
+    "guests",
+    "machine_nics",
+    "machine_drives",
+    "machine_drive_stats",
+    "clusters",
+    "nodes",
+    "vm_snapshots",
+}
+FAMILIES = tuple(family for family in registry.FAMILIES if family.group.tables <= TABLES)
+"""Newer collectors are tested by their fixtures in tests/collectors."""
+
+
+def page_of(systems: Sequence[Rendered], form: Format) -> Page:
+    """Return the page of *systems*."""
+    return PageBuilder(FAMILIES).page(systems, form)
