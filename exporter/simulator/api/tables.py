@@ -586,43 +586,62 @@ def _online(cluster: Cluster) -> list[Node]:
     return [node for node in cluster.nodes if node.alive]
 
 
-def _cluster_word(cluster: Cluster) -> str:
+def _running_on(cluster: Cluster) -> list[Machine]:
+    """Return the machines that run on the online nodes; one that migrates is counted once."""
+    return [
+        machine
+        for node in _online(cluster)
+        for machine in node.hosted.values()
+        if machine.status.running and machine.status.node == node.key
+    ]
+
+
+def _cluster_status(cluster: Cluster) -> str:
     online = len(_online(cluster))
     if online == len(cluster.nodes):
         return "online"
     return "reduced" if online else "offline"
 
 
+def _physical_memory(cluster: Cluster, moment: Moment) -> int:
+    """Return the memory that running machines have touched, in MB."""
+    return sum(_memory_used(machine, moment) for machine in _running_on(cluster))
+
+
+def _physical_cpu(cluster: Cluster, moment: Moment) -> int:
+    """Return the CPU use of the online nodes, in percent."""
+    online = _online(cluster)
+    used = sum(100 * node.machine.load.cpu(moment.now) for node in online)
+    return round(used / max(1, len(online)))
+
+
 _CLUSTER_STATUS = Table(
     name="cluster_status",
     rows=lambda moment: moment.world.clusters.values(),
+    find=_finder(lambda moment: moment.world.clusters),
     columns={
         "$key": _own("key"),
         "cluster": _own("key", leads_to="clusters"),
-        "status": _plain(_cluster_word),
+        "status": _plain(_cluster_status),
         "status_info": _always(""),
         "state": _plain(
-            lambda x: {"online": "online", "reduced": "warning"}.get(_cluster_word(x), "offline")
+            lambda x: {"online": "online", "reduced": "warning"}.get(_cluster_status(x), "offline")
         ),
         "last_update": _live(lambda _cluster, m: int(m.stamp)),
         "total_nodes": _plain(lambda x: len(x.nodes)),
         "online_nodes": _plain(lambda x: len(_online(x))),
-        "running_machines": _plain(lambda x: sum(len(node.hosted) for node in x.nodes)),
+        "running_machines": _plain(lambda x: len(_running_on(x))),
+        # In MB.
         "total_ram": _plain(lambda x: sum(node.memory_mb for node in x.nodes)),
         "online_ram": _plain(lambda x: sum(node.memory_mb for node in _online(x))),
-        "used_ram": _plain(lambda x: sum(node.used_mb for node in x.nodes)),
+        "used_ram": _plain(lambda x: sum(machine.memory_mb for machine in _running_on(x))),
         "total_cores": _plain(lambda x: sum(node.cores for node in x.nodes)),
         "online_cores": _plain(lambda x: sum(node.cores for node in _online(x))),
-        "used_cores": _plain(
-            lambda x: sum(one.cores for node in x.nodes for one in node.hosted.values())
-        ),
-        "phys_ram_used": _plain(lambda x: sum(int(node.used_mb * 0.8) for node in x.nodes) * MIB),
+        "used_cores": _plain(lambda x: sum(machine.cores for machine in _running_on(x))),
+        # In bytes, as the vendor's SDK and its HELP text have it; its metrics.md has MB.
+        "phys_ram_used": _live(lambda x, m: _physical_memory(x, m) * MIB),
         "phys_vram_used": _always(0),
-        "phys_total_cpu": _live(
-            lambda x, m: round(
-                sum(100 * n.machine.load.cpu(m.now) for n in _online(x)) / max(1, len(x.nodes))
-            )
-        ),
+        "phys_total_cpu": _live(_physical_cpu),
     },
     links={"cluster": Link("clusters", lambda cluster, _moment: cluster)},
 )
@@ -641,14 +660,36 @@ _CLUSTERS = Table(
         "created": _live(lambda _cluster, m: int(m.world.started_at) - 80_000_000),
         "storage": _always(value=True),
         "compute": _always(value=True),
+        "kvm_nested": _always(value=False),
+        "allow_nested_virt_migration": _always(value=False),
+        "allow_vgpu_migration": _always(value=False),
+        "enable_split_lock_detection": _always(value=False),
+        "recommended_cpu_type": _always("EPYC-Genoa"),
         "default_cpu": _always("host"),
+        "disable_cpu_security_mitigations": _always(value=False),
+        "spec_store_bypass_disable": _always(""),
+        "disable_smt": _always(value=False),
+        "disable_sleep": _always(value=True),
+        "enable_nvme_power_management": _always(value=False),
+        "x86_energy_perf_policy": _always("performance"),
+        "scaling_governor": _always("performance"),
         "ram_per_unit": _always(4096),
         "cores_per_unit": _always(1),
+        "cost_per_unit": _always(0.0),
+        "price_per_unit": _always(0.0),
         "max_ram_per_vm": _always(262_144),
         "max_cores_per_vm": _always(32),
+        "storage_cachesize": _always(8192),
+        "storage_buffersize": _always(2048),
+        "storage_hugepages": _always(value=False),
         "target_ram_pct": _always(80.0),
-        "ram_overcommit_pct": _always(0),
+        "ram_overcommit_pct": _always(0.0),
+        "swap_tier": _always(-1),
+        "swap_per_drive": _always(0),
+        "log_filter": _always(""),
         "max_core_temp": _always(90),
+        "max_core_temp_warn_perc": _always(10),
+        "critical_core_temp": _always(100),
         "status": _own("key", leads_to="cluster_status"),
     },
     links={"status": Link("cluster_status", lambda cluster, _moment: cluster)},
