@@ -20,7 +20,7 @@ from exporter.exposition.renderer import Renderer
 from exporter.exposition.view import RenderView
 from exporter.model import Identity, Inventory, SystemReport
 from exporter.polling.schedule import next_due
-from exporter.simulator import Simulator, found_world
+from exporter.simulator import Simulator, create_world
 from exporter.vergeos.inventory import join
 from exporter.vergeos.source import IDENTITY, decoder_of
 from exporter.vergeos.tables import TABLES, Table
@@ -63,7 +63,7 @@ class Cost(NamedTuple):
 async def measure(vms: int) -> Cost:
     """Poll a simulated fleet for a while, on a clock of its own."""
     clock = FakeClock()
-    world = found_world(seed=1, vms=vms, start=START.timestamp())
+    world = create_world(seed=1, vms=vms, start=START.timestamp())
     async with Simulator(world=world, clock=clock) as system, aiohttp.ClientSession() as http:
         return await _measure(system, http, clock)
 

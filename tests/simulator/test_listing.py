@@ -5,7 +5,7 @@ import json
 import aiohttp
 import pytest
 
-from exporter.simulator import Behaviour, Simulator, World
+from exporter.simulator import ApiBehavior, Simulator, World
 from exporter.simulator.api.tables import TABLES
 from exporter.simulator.world.machines import VM
 
@@ -160,7 +160,7 @@ async def test_rows_are_sorted_then_cut(client: Client, world: World) -> None:
 async def test_an_invalid_argument_is_422(client: Client, query: dict[str, str]) -> None:
     reply = await client.ask("GET", "vms", query)
 
-    assert (reply.status, reply.json) == (422, {"err": "RejectedInventory argument"})
+    assert (reply.status, reply.json) == (422, {"err": "Invalid argument"})
 
 
 @pytest.mark.parametrize(
@@ -170,9 +170,9 @@ async def test_an_invalid_argument_is_422(client: Client, query: dict[str, str])
 async def test_what_filters_on_joined_columns_do_can_be_chosen(
     world: World, clock: FakeClock, mode: str, status: int, names: set[str] | None
 ) -> None:
-    behaviour = Behaviour(joined_filters=mode)  # type: ignore[arg-type]
+    behavior = ApiBehavior(joined_filters=mode)  # type: ignore[arg-type]
     async with (
-        Simulator(world=world, clock=clock, behaviour=behaviour) as simulator,
+        Simulator(world=world, clock=clock, behavior=behavior) as simulator,
         aiohttp.ClientSession() as session,
     ):
         client = Client(simulator, session)
