@@ -21,10 +21,11 @@ from exporter.errors import ConfigError
 from exporter.polling.schedule import TableSchedule, check_budget
 from exporter.recovery.model.limits import Mode
 from exporter.vergeos.budget import RequestBudget
-from exporter.vergeos.client import Limits, Meter, VergeOSClient
+from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.credentials import Credentials, CredentialSource, SecretFile
 from exporter.vergeos.source import IDENTITY, IDENTITY_REQUESTS
 from exporter.vergeos.tables import CLUSTERS, ESSENTIAL, TABLES, TAG_MEMBERS, Pace
+from exporter.vergeos.transport import Limits, Meter
 
 CONNECT_SECONDS = 10.0
 

@@ -42,12 +42,12 @@ from exporter.simulator.api.messages import EMPTY, Call
 from exporter.simulator.api.routes import Api
 from exporter.simulator.world.context import Timings
 from exporter.simulator.world.factory import create_world
-from exporter.vergeos.client import Answer
 from exporter.vergeos.inventory import join
 from exporter.vergeos.operations import Operations
 from exporter.vergeos.rows import TableRows
 from exporter.vergeos.source import decoder_of
 from exporter.vergeos.tables import CLUSTERS, MACHINE_STATUS, NODES, TAG_MEMBERS, VMS, Table
+from exporter.vergeos.transport import Answer
 from tests.fakes import START, FakeClock
 
 T = TypeVar("T")
