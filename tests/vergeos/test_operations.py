@@ -367,7 +367,7 @@ async def test_a_connection_that_does_not_come_about_in_time_carried_nothing() -
         def too_slow(*_: Any, **__: Any) -> Any:
             raise aiohttp.ConnectionTimeoutError
 
-        here.actor._session.request = too_slow  # type: ignore[method-assign]
+        here.actor._transport._session.request = too_slow  # type: ignore[method-assign]
 
         answer = await here.operations.act(1, Action.POWER_ON)
 
