@@ -14,7 +14,7 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.clock import SystemClock
-from exporter.simulator import Simulator, Timings, found_world
+from exporter.simulator import Simulator, Timings, create_world
 
 PATIENCE_SECONDS = 20.0
 HASTE = {
@@ -172,7 +172,7 @@ async def running(env: Mapping[str, str], *args: str) -> AsyncIterator[Daemon]:
 @asynccontextmanager
 async def simulating(*, vms: int = 20, seed: int = 1, **options: Any) -> AsyncIterator[Simulator]:
     """Run a simulator of a small cloud in this process, in real time."""
-    world = found_world(
+    world = create_world(
         seed=seed,
         vms=vms,
         start=REAL_TIME.now().timestamp(),

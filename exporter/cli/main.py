@@ -181,7 +181,7 @@ def demo(
     names = [vm.name for vm in world.live_vms() if vm.service is None]
 
     def introduce() -> None:
-        _say(f"[bold]{escape(world.cloud_name)}[/], a simulated VergeOS with {len(names)} VMs")
+        _say(f"[bold]{escape(world.system_name)}[/], a simulated VergeOS with {len(names)} VMs")
         _say(f"  look at it     http://localhost:{port}/")
         _say(f"  its metrics    http://localhost:{port}/metrics")
         program = Path(sys.argv[0]) if Path(sys.argv[0]).is_file() else Path("vergewatch")
@@ -320,7 +320,7 @@ def _given(
 def _introduce(simulator: Simulator) -> None:
     url = simulator.url
     latency = '{"seconds": 2}'
-    _say(f"[bold]A simulated VergeOS, {escape(simulator.world.cloud_name)}, answers at {url}[/]")
+    _say(f"[bold]A simulated VergeOS, {escape(simulator.world.system_name)}, answers at {url}[/]")
     _say(f"  watch it   VERGEWATCH_URL={url} VERGEWATCH_API_KEY={simulator.api_key} vergewatch run")
     _say(f"  break it   curl -X PUT {url}/simulator/faults/latency -d '{latency}'")
     _say(f"  mend it    curl -X DELETE {url}/simulator/faults/latency")

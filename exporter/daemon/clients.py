@@ -23,9 +23,10 @@ from exporter.errors import ConfigError
 from exporter.polling.schedule import TableSchedule
 from exporter.recovery.model.limits import Mode
 from exporter.vergeos.budget import RequestBudget
-from exporter.vergeos.client import Limits, Meter, VergeOSClient
+from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.credentials import Credentials, CredentialSource, SecretFile
 from exporter.vergeos.tables import Pace, Table
+from exporter.vergeos.transport import Limits, Meter
 
 CONNECT_SECONDS = 10.0
 

@@ -1,28 +1,28 @@
 """A VergeOS that never was: a world of VMs, the API in front of it, and all that can go wrong."""
 
-from exporter.simulator.api.actions import Behaviour
-from exporter.simulator.api.faults import FAULTS, FaultError, Switchboard
+from exporter.simulator.api.actions import ApiBehavior
+from exporter.simulator.api.faults import FAULTS, FaultError, FaultInjector
 from exporter.simulator.api.server import Request, Simulator
 from exporter.simulator.scenarios.scenario import Scenario, built_in, load_scenario, read_scenario
+from exporter.simulator.world.builder import ClusterPlan
 from exporter.simulator.world.context import Timings
-from exporter.simulator.world.factory import found_world
-from exporter.simulator.world.fleet import ClusterPlan
-from exporter.simulator.world.world import UnknownThingError, World
+from exporter.simulator.world.factory import create_world
+from exporter.simulator.world.world import UnknownObjectError, World
 
 __all__ = [
     "FAULTS",
-    "Behaviour",
+    "ApiBehavior",
     "ClusterPlan",
     "FaultError",
+    "FaultInjector",
     "Request",
     "Scenario",
     "Simulator",
-    "Switchboard",
     "Timings",
-    "UnknownThingError",
+    "UnknownObjectError",
     "World",
     "built_in",
-    "found_world",
+    "create_world",
     "load_scenario",
     "read_scenario",
 ]

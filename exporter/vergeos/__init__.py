@@ -1,5 +1,5 @@
 """
-The only package that knows the VergeOS API: how to ask, how to pay for it, and what answers mean.
+The adapter for the VergeOS API: requests, their budget, and decoding of responses.
 
-Facts about the wire are in docs/vergeos-api.md, each with how sure it is.
+docs/vergeos-api.md lists the facts about the API, each with its certainty.
 """

@@ -1,4 +1,4 @@
-"""How many requests an hour may cost, counted."""
+"""The hourly budget of API requests."""
 
 from collections import deque
 
@@ -7,10 +7,9 @@ from exporter.polling.schedule import HOUR_SECONDS, allowance
 
 class RequestBudget:
     """
-    A rolling-hour allowance of API requests.
+    Counts API requests in a rolling hour.
 
-    Counts; does not wait. The caller supplies the time and does the sleeping,
-    so an hour of traffic is tested in a microsecond.
+    The caller passes the time and does the waiting.
 
     Args:
         per_hour: Requests allowed in any window of 3600 seconds.
@@ -25,7 +24,7 @@ class RequestBudget:
 
     def take(self, *, at: float, urgent: bool = False) -> float:
         """
-        Spend one request, or say how long to wait for one.
+        Count one request, or return how long to wait for one.
 
         Args:
             at: The current time in seconds, on a monotonic clock.
@@ -42,16 +41,16 @@ class RequestBudget:
             self._spent.append(at)
             return 0.0
         if limit == 0:
-            return HOUR_SECONDS  # and then again: there is nothing to wait for
+            return HOUR_SECONDS  # no wait helps
         return self._spent[spent - limit] + HOUR_SECONDS - at
 
     def carry_on(self, former: "RequestBudget") -> None:
-        """Count what *former* spent as spent."""
-        self._spent = deque(former._spent)  # noqa: SLF001 - one of us
+        """Take over the requests that *former* counted."""
+        self._spent = deque(former._spent)  # noqa: SLF001 - same class
 
     @property
     def last_at(self) -> float:
-        """When the last request was counted, by whomever; far in the past when none was."""
+        """The time of the latest request; an hour before 0 when there was none."""
         return self._spent[-1] if self._spent else -HOUR_SECONDS
 
     def spent(self, *, at: float) -> int:

@@ -1,4 +1,4 @@
-"""Who we are to a VergeOS, and where that is written."""
+"""Credentials for VergeOS, and secrets in files."""
 
 import re
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from pydantic import SecretStr
 from exporter.errors import ConfigError
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-"""What no header can carry."""
+"""Characters that an HTTP header cannot carry."""
 
 
 class Credentials(msgspec.Struct, frozen=True):
     """
     An API key, or a user name with a password.
 
-    The secrets are `SecretStr`: printed, logged or in a traceback they are asterisks.
+    The secrets are `SecretStr`, which is masked in logs and tracebacks.
     """
 
     api_key: SecretStr | None = None
@@ -26,7 +26,7 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 class SecretFile:
-    """A secret kept in a file, read again when the file changes."""
+    """A secret in a file, read again when the file's time, size or inode changes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -35,7 +35,7 @@ class SecretFile:
 
     def read(self) -> SecretStr:
         """
-        Return the file's first line, without the newline that editors add.
+        Return the file's first line without its newline.
 
         Raises:
             ConfigError: The file cannot be read, or is empty.
@@ -53,7 +53,7 @@ class SecretFile:
         return self._secret
 
     def _first_line(self) -> str:
-        text = self.path.read_bytes().decode("utf-8-sig")  # some editors put a mark first
+        text = self.path.read_bytes().decode("utf-8-sig")  # some editors write a BOM
         line = text.partition("\n")[0].removesuffix("\r")
         if not line.strip():
             empty = "its first line" if text.strip() else "the file"
@@ -66,4 +66,4 @@ class SecretFile:
 
 
 CredentialSource = Callable[[], Credentials]
-"""Returns today's credentials; reads files anew when they changed. Raises ConfigError."""
+"""Returns the current credentials; reads changed files again. Raises ConfigError."""

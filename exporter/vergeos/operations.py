@@ -1,8 +1,8 @@
 """
-VergeOS as recovery uses it: the log of some machines, one VM by itself, and one hand.
+What recovery asks of VergeOS: the logs of some machines, one VM's current row, and actions.
 
-Who reads here is about to act, so it may use the budget's reserve and has one try: an answer
-that comes late is no use. Who acts has one try for ever.
+Reads precede an action, so they may use the budget's reserve and are not retried: a late answer
+is useless. An action is sent once.
 """
 
 import re
@@ -33,31 +33,32 @@ LOGS_PATH, ACTIONS_PATH = f"{ROOT}/machine_logs", f"{ROOT}/vm_actions"
 VMS_PATH = f"{ROOT}/vms"
 LOG_FIELDS = requested_fields(Log)
 VM_FIELDS = requested_fields(LoneVM)
-ORDERS: Mapping[Action, Mapping[str, Any]] = {
+ACTION_BODIES: Mapping[Action, Mapping[str, Any]] = {
     Action.POWER_ON: {"action": "poweron"},
     Action.REBOOT: {"action": "reset", "params": {"graceful": True}},
     Action.RESET: {"action": "reset"},
     Action.KILL: {"action": "kill"},
 }
-LONGEST_FILTER = 5500
-"""In characters, encoded: servers refuse URLs of some 8000."""
-BIG_BODY_BYTES = 32 * 1024
-FORBIDDEN_WAIT_SECONDS = 1800.0
-"""How long to check_inventory that we may not act."""
-UNTIMELY = frozenset({408, 425, 429})
-"""Refusals that say nothing of the request itself."""
-SAYS_NOTHING, NO_ROOM = 500, 507
-QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
-UP_ALREADY = re.compile(r"\balready (in )?running\b", re.IGNORECASE)
-DOWN_ALREADY = re.compile(r"\bnot (in )?running\b", re.IGNORECASE)
-WANTS_ROOM = re.compile(
+MAX_FILTER_LENGTH = 5500
+"""In encoded characters: servers refuse URLs of about 8000."""
+THREAD_BODY_BYTES = 32 * 1024
+"""Larger bodies are decoded in a thread."""
+FORBIDDEN_SECONDS = 1800.0
+"""How long `Operations.why_not` reports a refused action."""
+TRANSIENT_STATUSES = frozenset({408, 425, 429})
+"""4xx that do not mean that VergeOS refused the action."""
+INTERNAL_ERROR, INSUFFICIENT_STORAGE = 500, 507
+QUOTED_NAME = re.compile(r"'[^']*'|\"[^\"]*\"")
+ALREADY_RUNNING = re.compile(r"\balready (in )?running\b", re.IGNORECASE)
+NOT_RUNNING = re.compile(r"\bnot (in )?running\b", re.IGNORECASE)
+NO_CAPACITY_TEXT = re.compile(
     r"\binsufficient (?!permission|privilege|right)|\bnot enough\b|\bresources\b|\bcapacity\b",
     re.IGNORECASE,
 )
 
 
-class _Ban(NamedTuple):
-    """When we were told that we may not act, and how."""
+class _Forbidden(NamedTuple):
+    """The latest action that VergeOS refused for lack of permission."""
 
     at: float
     reason: str
@@ -65,11 +66,11 @@ class _Ban(NamedTuple):
 
 class Operations:
     """
-    What recovery may ask of one VergeOS.
+    Reads and actions of recovery on one VergeOS.
 
     Args:
-        reader: Best not the one that polls: a look must not wait behind a list of every VM.
-        actor: Has the credential for acting; ``None`` where there is none.
+        reader: A client apart from polling, so that reads do not wait for a list of all VMs.
+        actor: A client with the credential for acting; None where none is configured.
 
     """
 
@@ -77,41 +78,44 @@ class Operations:
         self._reader = reader
         self._actor = actor
         self._clock = clock
-        self._ban: _Ban | None = None
+        self._forbidden: _Forbidden | None = None
 
     @property
     def why_not(self) -> str:
-        """Why our credential may not act, as far as we know; empty when nothing is known."""
+        """Why actions are known to be impossible; empty when they may work."""
         if self._actor is None:
             return "there is no credential to act with"
-        ban = self._ban
-        if ban is None or self._clock.monotonic() - ban.at >= FORBIDDEN_WAIT_SECONDS:
+        forbidden = self._forbidden
+        if forbidden is None or self._clock.monotonic() - forbidden.at >= FORBIDDEN_SECONDS:
             return ""
-        return ban.reason
+        return forbidden.reason
 
     async def logs(
         self, machines: Sequence[int], since: float, mark: LogMark | None, /
     ) -> LogReading:
         """
-        Return what the logs say of *machines* since the platform's time *since*, in one request.
+        Return the log rows of *machines* since *since*, in one request.
 
         Args:
-            mark: A row that must come too; without one the reading is not complete.
+            machines: Keys of ``machines``.
+            since: The platform's time, in Unix seconds.
+            mark: An older row that must be in the answer too; without it the answer may have
+                been cut, and the reading is not complete.
 
         Raises:
-            VergeOSError: Nothing usable came.
+            VergeOSError: The request failed, or the body cannot be decoded.
 
         """
         wanted = frozenset(machines)
         key = mark.key if mark is not None else None
-        chosen = log_filter(sorted(wanted), since, key)
-        if len(quote(chosen)) > LONGEST_FILTER:
-            chosen = log_filter((), since, key)
-        # Newest first: if somebody on the way cuts long answers, the mark is what is missing. An
-        # answer in another order may have been cut at its other end.
-        query = {"fields": ",".join(LOG_FIELDS), "filter": chosen, "sort": "-$key"}
+        condition = log_filter(sorted(wanted), since, key)
+        if len(quote(condition)) > MAX_FILTER_LENGTH:
+            condition = log_filter((), since, key)
+        # Newest first, so that a cut answer lacks the mark. In another order, the answer may have
+        # been cut at its other end.
+        query = {"fields": ",".join(LOG_FIELDS), "filter": condition, "sort": "-$key"}
         body = await self._read("machine_logs", query)
-        if len(body) < BIG_BODY_BYTES:
+        if len(body) < THREAD_BODY_BYTES:
             reading = log_rows(body, LOGS_PATH)
         else:
             reading = await run_in_thread(log_rows, body, LOGS_PATH)
@@ -122,15 +126,18 @@ class Operations:
                 for _, row in sorted(found.items())
                 if row.machine in wanted and row.at >= since  # the filter may be ignored
             ),
-            complete=not reading.skipped and key in found and _descends(found),
+            complete=not reading.skipped and key in found and _is_descending(found),
         )
 
     async def log_mark(self, before: float, /) -> LogMark | None:
         """
-        Return the newest row that is older than *before*; None where the log has none.
+        Return the newest log row older than *before*; None where the log has none.
+
+        Args:
+            before: The platform's time, in Unix seconds.
 
         Raises:
-            VergeOSError: Nothing usable came.
+            VergeOSError: The request failed, or the body cannot be decoded.
 
         """
         query = {
@@ -140,57 +147,63 @@ class Operations:
             "limit": "1",
         }
         body = await self._read("machine_logs", query)
-        found = _whole(log_rows(body, LOGS_PATH), LOGS_PATH).values()
+        found = _all_rows(log_rows(body, LOGS_PATH), LOGS_PATH).values()
         older = [LogMark(row.key, row.at) for row in found if row.at < before]
         return max(older, default=None)  # the filter may be ignored
 
     async def look(self, vm_key: int, /) -> FreshVM | None:
         """
-        Return how one VM is right now; None where it has no row.
+        Return one VM's current row and tags; None where VergeOS has no such row.
 
         Raises:
-            VergeOSError: Something is not known, were it one of its tags.
+            VergeOSError: A request failed, or a row or a tag cannot be decoded.
 
         """
         path = VMS_PATH
         query = {"fields": ",".join(VM_FIELDS), "filter": f"$key eq {vm_key}"}
-        found = _whole(lone_vms(await self._read("vms", query), path), path)
+        found = _all_rows(lone_vms(await self._read("vms", query), path), path)
         if not found:
             return None
         if found.keys() != {vm_key}:
             raise BadReplyError(path, f"gave {len(found)} rows where VM {vm_key} was asked for")
         path = TAG_MEMBERS.path
         query = {"fields": ",".join(TAG_MEMBERS.fields), "filter": f"member eq 'vms/{vm_key}'"}
-        tags = _whole(TAG_MEMBERS.decode(await self._read(TAG_MEMBERS.endpoint, query), path), path)
+        tags = _all_rows(
+            TAG_MEMBERS.decode(await self._read(TAG_MEMBERS.endpoint, query), path), path
+        )
         return found[vm_key]._replace(tags=tags.get(vm_key, frozenset()))
 
     async def act(self, vm_key: int, action: Action, /) -> ActionReply:
-        """Ask once for *action*; never twice, whatever happens."""
+        """Request *action* exactly once; failures are returned as a reply, not raised."""
         if self._actor is None:
             return ActionReply(Reply.NOT_SENT, f"{action} was not sent: {self.why_not}")
-        order = {"vm": vm_key, **ORDERS[action]}
+        body = {"vm": vm_key, **ACTION_BODIES[action]}
         try:
-            came = await self._actor.act(ACTIONS_PATH, order, endpoint="vm_actions")
+            response = await self._actor.act(ACTIONS_PATH, body, endpoint="vm_actions")
         except VergeOSError as error:
-            answer = ActionReply(reply_of(action, error), str(error))
+            reply = ActionReply(reply_of(action, error), str(error))
         else:
-            answer = _answer_of(came.status, came.body)
-        if answer.reply is Reply.FORBIDDEN:
-            self._ban = _Ban(self._clock.monotonic(), answer.detail)
-        elif answer.reply in (Reply.ACCEPTED, Reply.ALREADY, Reply.NO_CAPACITY):
-            self._ban = None
-        return answer
+            reply = _reply_to_success(response.status, response.body)
+        if reply.reply is Reply.FORBIDDEN:
+            self._forbidden = _Forbidden(self._clock.monotonic(), reply.detail)
+        elif reply.reply in (Reply.ACCEPTED, Reply.ALREADY, Reply.NO_CAPACITY):
+            self._forbidden = None
+        return reply
 
     async def _read(self, table: str, query: Mapping[str, str]) -> bytes:
         return await self._reader.read(f"{ROOT}/{table}", query, endpoint=table, urgent=True)
 
 
-def _descends(keys: Iterable[int]) -> bool:
+def _is_descending(keys: Iterable[int]) -> bool:
     return all(newer > older for newer, older in pairwise(keys))
 
 
 def log_filter(machines: Sequence[int], since: float, mark: int | None) -> str:
-    """Return the filter for rows of *machines*, or of all; and/or want parentheses."""
+    """
+    Return the filter for log rows of *machines*, or of all machines when empty.
+
+    VergeOS evaluates ``and`` and ``or`` from left to right, hence the parentheses.
+    """
     text = f"timestamp ge {_microseconds(since)}"
     if machines:
         text = f"({text}) and ({' or '.join(f'machine eq {key}' for key in machines)})"
@@ -203,10 +216,10 @@ def _microseconds(clock: float) -> int:
 
 def reply_of(action: Action, error: VergeOSError) -> Reply:
     """
-    Return what *error* says of a request for *action*.
+    Return what *error* means for a request for *action*.
 
-    `Reply.LOST` wherever it does not say that nothing was done: what is taken for refused
-    is tried again after a pause, what is lost is looked after first.
+    `Reply.LOST` unless the error proves that the action had no effect: a refused action is
+    tried again after a pause, the effect of a lost one is checked first.
     """
     if isinstance(error, NotSentError):
         return Reply.NOT_SENT
@@ -214,27 +227,33 @@ def reply_of(action: Action, error: VergeOSError) -> Reply:
         return Reply.FORBIDDEN
     if not isinstance(error, BadReplyError) or error.status is None:
         return Reply.LOST
-    status, text = error.status, QUOTED.sub("", str(error))  # names may say anything
-    refused = 400 <= status < 500 and status not in UNTIMELY  # noqa: PLR2004 - every 4xx
-    if not refused and status not in (SAYS_NOTHING, NO_ROOM):
+    status, text = error.status, QUOTED_NAME.sub("", str(error))  # a VM's name may contain any text
+    refused = 400 <= status < 500 and status not in TRANSIENT_STATUSES  # noqa: PLR2004 - every 4xx
+    if not refused and status not in (INTERNAL_ERROR, INSUFFICIENT_STORAGE):
         return Reply.LOST
-    if (UP_ALREADY if action is Action.POWER_ON else DOWN_ALREADY).search(text):
+    if (ALREADY_RUNNING if action is Action.POWER_ON else NOT_RUNNING).search(text):
         return Reply.ALREADY
-    if status == NO_ROOM or WANTS_ROOM.search(text):
+    if status == INSUFFICIENT_STORAGE or NO_CAPACITY_TEXT.search(text):
         return Reply.NO_CAPACITY
-    if status == 409:  # noqa: PLR2004 - a conflict with how the VM is
+    if status == 409:  # noqa: PLR2004 - a conflict with the VM's state
         return Reply.ALREADY
-    return Reply.LOST if status == SAYS_NOTHING else Reply.REFUSED
+    return Reply.LOST if status == INTERNAL_ERROR else Reply.REFUSED
 
 
-def _answer_of(status: int, body: bytes) -> ActionReply:
-    if body.lstrip().startswith(b"<"):  # a login page or a proxy answers 200 to anything
-        return ActionReply(Reply.LOST, f"answered {status} with HTML: this is not VergeOS speaking")
+def _reply_to_success(status: int, body: bytes) -> ActionReply:
+    if body.lstrip().startswith(b"<"):  # a login page or a proxy answers 200 to any request
+        return ActionReply(Reply.LOST, f"answered {status} with HTML: this is not VergeOS")
     return ActionReply(Reply.ACCEPTED, f"answered {status}")
 
 
-def _whole(reading: TableRows[dict[int, T]], path: str) -> dict[int, T]:
-    """Return the rows of *reading*, of which none may be missing."""
+def _all_rows(reading: TableRows[dict[int, T]], path: str) -> dict[int, T]:
+    """
+    Return the rows of *reading*.
+
+    Raises:
+        BadReplyError: A row was skipped because it cannot be decoded.
+
+    """
     if reading.skipped:
-        raise BadReplyError(path, f"gave a row that cannot be read: {reading.problem}")
+        raise BadReplyError(path, f"gave a row that cannot be decoded: {reading.problem}")
     return reading.rows

@@ -23,7 +23,7 @@ from exporter.exposition.renderer import Renderer
 from exporter.exposition.view import RenderView
 from exporter.model import Identity, Inventory, SystemReport
 from exporter.polling.schedule import next_due
-from exporter.simulator import Simulator, found_world
+from exporter.simulator import Simulator, create_world
 from exporter.vergeos.source import IDENTITY
 from exporter.vergeos.tables import Table
 from tests.exposition.pages import page_of
@@ -66,7 +66,7 @@ class Cost(NamedTuple):
 async def measure(vms: int) -> Cost:
     """Poll a simulated fleet for a while, on a clock of its own."""
     clock = FakeClock()
-    world = found_world(seed=1, vms=vms, start=START.timestamp())
+    world = create_world(seed=1, vms=vms, start=START.timestamp())
     async with Simulator(world=world, clock=clock) as system, aiohttp.ClientSession() as http:
         return await _measure(system, http, clock)
 

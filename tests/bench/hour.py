@@ -8,7 +8,7 @@ from exporter.config.settings import Settings, SystemSettings, TLSSettings
 from exporter.daemon.clients import connect, make_session, resolve_systems
 from exporter.polling.poller import Plan, Poller, PollResult
 from exporter.recovery.observe.inventory_checks import Poll
-from exporter.simulator import Simulator, found_world
+from exporter.simulator import Simulator, create_world
 from exporter.telemetry import Telemetry
 from exporter.vergeos.operations import Operations
 from exporter.vergeos.source import IDENTITY, VergeOSSource
@@ -30,7 +30,7 @@ async def requests_of_an_hour(vms: int, *, share: float = 1.0, recovery: bool = 
 
     """
     clock = FakeClock(hurried=True)
-    world = found_world(seed=1, vms=vms, start=START.timestamp())
+    world = create_world(seed=1, vms=vms, start=START.timestamp())
     async with (
         Simulator(world=world, clock=clock) as system,
         make_session(TLSSettings()) as session,

@@ -23,7 +23,7 @@ from exporter.recovery.model.ports import (
 from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.recovery.observe.inventory_checks import Poll
 from exporter.simulator.world.context import Timings
-from exporter.simulator.world.factory import found_world
+from exporter.simulator.world.factory import create_world
 from tests.fakes import START, FakeClock
 from tests.recovery.harness import Tally, at_once
 from tests.recovery.shortcut import Shortcut
@@ -96,7 +96,7 @@ class BlankCloud:
 def measure(vms: int) -> Cost:
     """Let recovery think about a fleet of which every VM is enrolled, first calm, then not."""
     clock = FakeClock()
-    world = found_world(
+    world = create_world(
         seed=1,
         vms=vms,
         start=START.timestamp(),

@@ -62,12 +62,12 @@ async def a_crash_is_told_and_mended(
 ) -> None:
     system.world.crash(CRASHED)
 
-    told = await people.until_heard("/pager", "firing", "VergeVMDown", system.world.cloud_name)
+    told = await people.until_heard("/pager", "firing", "VergeVMDown", system.world.system_name)
     await until(lambda: is_running(system, CRASHED))
-    await people.until_heard("/pager", "resolved", "VergeVMDown", system.world.cloud_name)
+    await people.until_heard("/pager", "resolved", "VergeVMDown", system.world.system_name)
 
     assert [alert["labels"]["vm_name"] for alert in told[0]["alerts"]] == [CRASHED]
-    firing = people.heard("/pager", "firing", "VergeVMDown", system.world.cloud_name)
+    firing = people.heard("/pager", "firing", "VergeVMDown", system.world.system_name)
     assert len(firing) == 1
     assert actions(system) == [(CRASHED, "poweron")]
     assert daemon.events().count("recovery.helped") == 1

@@ -60,7 +60,7 @@ async def demo_world(folder: Path) -> AsyncIterator[Stage]:
     """Run the demo's cloud, a daemon and a Prometheus with our rules, over real sockets."""
     needs("prometheus")
     # By the timetable and by chance things happen over half an hour; here they are told to.
-    scenario = replace(load_scenario("demo"), timetable=(), rates={})
+    scenario = replace(load_scenario("demo"), schedule=(), rates={})
     world = scenario.build(REAL_TIME)
     async with Simulator(world=world, clock=REAL_TIME) as system:
         journal = {"VERGEWATCH_RECOVERY__DIRECTORY": str(folder / "journal")}

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from exporter.vergeos.client import Answer
+from exporter.vergeos.transport import Answer
 from tests.recovery.harness import Theatre
 
 Rows = list[dict[str, Any]]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from exporter.simulator.api.accounts import USERNAME
-from exporter.simulator.world.context import Happening
+from exporter.simulator.world.context import WorldEvent
 from exporter.simulator.world.machines import VM, Machine
 from exporter.simulator.world.world import World
 
@@ -19,14 +19,14 @@ US = "Vergewatch"
 PLATFORM = "VergeOS"
 
 
-class Heard(deque[Happening]):
+class Heard(deque[WorldEvent]):
     """The world's happenings, each told on as it happens."""
 
-    def __init__(self, tell: Callable[[Happening], None]) -> None:
+    def __init__(self, tell: Callable[[WorldEvent], None]) -> None:
         super().__init__(maxlen=1000)
         self._tell = tell
 
-    def append(self, happening: Happening, /) -> None:
+    def append(self, happening: WorldEvent, /) -> None:
         super().append(happening)
         self._tell(happening)
 
@@ -99,8 +99,8 @@ class Witness:
         self._left: dict[int, str] = {}
         """Guests that shut themselves down, by machine."""
         self._starter: dict[int, str] = {}
-        self._lately: dict[int, deque[Happening]] = defaultdict(lambda: deque(maxlen=12))
-        world.stage.happenings = Heard(self._hear)
+        self._lately: dict[int, deque[WorldEvent]] = defaultdict(lambda: deque(maxlen=12))
+        world.context.history = Heard(self._hear)
 
     @property
     def open(self) -> Mapping[int, Crash]:
@@ -127,7 +127,7 @@ class Witness:
         """Take note that recovery would start a VM if it were allowed to."""
         self._judge(vm)
 
-    def _hear(self, happening: Happening) -> None:
+    def _hear(self, happening: WorldEvent) -> None:
         self.counted[happening.what] += 1
         vm = self._vms.get(happening.machine)
         if vm is None:
@@ -148,7 +148,7 @@ class Witness:
             case "powered_on":
                 self._back(vm)
 
-    def _crashed(self, vm: VM, happening: Happening) -> None:
+    def _crashed(self, vm: VM, happening: WorldEvent) -> None:
         self._close(vm.machine)
         crash = Crash(vm, happening.at, vm.key in self.cared_for)
         self.crashes.append(crash)

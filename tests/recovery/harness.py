@@ -12,6 +12,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from exporter.collectors.clusters import CLUSTERS
+from exporter.collectors.inventory import join
+from exporter.collectors.nodes import NODES
+from exporter.collectors.vms import MACHINE_STATUS, VMS
 from exporter.errors import (
     BadReplyError,
     ForbiddenError,
@@ -34,23 +38,19 @@ from exporter.simulator.api.accounts import (
     PASSWORD,
     READONLY_API_KEY,
     USERNAME,
+    Account,
     Accounts,
-    RecoverySummary,
 )
-from exporter.simulator.api.actions import Behaviour
+from exporter.simulator.api.actions import ApiBehavior
 from exporter.simulator.api.messages import EMPTY, Call
 from exporter.simulator.api.routes import Api
 from exporter.simulator.world.context import Timings
-from exporter.simulator.world.factory import found_world
-from exporter.vergeos.client import Answer
-from exporter.collectors.inventory import join
+from exporter.simulator.world.factory import create_world
 from exporter.vergeos.operations import Operations
-from exporter.vergeos.rows import TableRows
-from exporter.collectors.clusters import CLUSTERS
-from exporter.collectors.nodes import NODES
-from exporter.collectors.vms import MACHINE_STATUS, VMS
 from exporter.vergeos.recovery_rows import TAG_MEMBERS
+from exporter.vergeos.rows import TableRows
 from exporter.vergeos.tables import Table
+from exporter.vergeos.transport import Answer
 from tests.fakes import START, FakeClock
 
 T = TypeVar("T")
@@ -186,24 +186,24 @@ class Line:
         world.catch_up()
         theatre.api.notice_faults()
         theatre.fall(f"{method} {path}")
-        strike = world.faults.strike(method, path)
-        if {"outage", "reset", "reset_before_acting"} & strike.keys():
+        faults = world.faults.faults_for(method, path)
+        if {"outage", "reset", "reset_before_acting"} & faults.keys():
             self._remember(body, acted=False, status=0)
             raise UnreachableError(f"{path}: the connection broke")
         at = theatre.clock.monotonic()
         call = Call(method, path, query, {"Authorization": f"Bearer {self.key}"}, body)
-        failed = strike.get("status")
+        failed = faults.get("status")
         if failed is not None and not failed["after"]:
             self._remember(body, acted=False, status=failed["code"])
             return self._read(path, int(failed["code"]), {"err": failed["text"]})
         answer = theatre.api.answer(
-            call, theatre.api.caller(call, at=at, strike=strike), at=at, strike=strike
+            call, theatre.api.caller(call, at=at, faults=faults), at=at, faults=faults
         )
-        lost = failed is not None or {"reset_after", "reset_after_acting"} & strike.keys()
-        no_room = "no_capacity" in strike and answer.status >= 400 and not lost
+        lost = failed is not None or {"reset_after", "reset_after_acting"} & faults.keys()
+        no_room = "no_capacity" in faults and answer.status >= 400 and not lost
         self._remember(body, acted=answer.status < 300, status=answer.status, no_room=no_room)
         theatre.fall(f"answered {method} {path}")
-        if {"reset_after", "reset_after_acting"} & strike.keys():
+        if {"reset_after", "reset_after_acting"} & faults.keys():
             raise UnreachableError(f"{path}: the connection broke")
         if failed is not None:
             return self._read(path, int(failed["code"]), {"err": failed["text"]})
@@ -288,7 +288,7 @@ class Theatre:
         guards: Sequence[Guard] = GUARDS,
         tags: Mapping[str, Sequence[str]] | None = None,
         setup: RecoverySetup | None = None,
-        behaviour: Behaviour | None = None,
+        behavior: ApiBehavior | None = None,
         timings: Timings | None = None,
         readonly: bool = False,
         book: JournalStore | None = None,
@@ -296,7 +296,7 @@ class Theatre:
         **world: Any,
     ) -> None:
         self.clock = JumpingClock()
-        self.world = found_world(
+        self.world = create_world(
             seed=seed,
             vms=vms,
             start=START.timestamp(),
@@ -312,13 +312,11 @@ class Theatre:
                 self.world.tag(vm, tag)
         accounts = Accounts(
             (
-                RecoverySummary(USERNAME, PASSWORD, API_KEY, may_write=True),
-                RecoverySummary(
-                    f"{USERNAME}-readonly", PASSWORD, READONLY_API_KEY, may_write=False
-                ),
+                Account(USERNAME, PASSWORD, API_KEY, may_write=True),
+                Account(f"{USERNAME}-readonly", PASSWORD, READONLY_API_KEY, may_write=False),
             )
         )
-        self.api = Api(self.world, accounts, behaviour or Behaviour())
+        self.api = Api(self.world, accounts, behavior or ApiBehavior())
         self.requests: list[Request] = []
         self.every = every
         self.slow = 0.0

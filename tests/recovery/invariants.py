@@ -21,7 +21,7 @@ from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
 from exporter.simulator.api.accounts import USERNAME
-from exporter.simulator.api.tables import _luck
+from exporter.simulator.api.tables.logs import loss_rank
 from tests.recovery.harness import Request, Theatre
 
 ALLOWING = ("always", "auto", "on-failure", "unless-stopped")
@@ -443,7 +443,7 @@ class Observer:
         """Return how every VM is shown right now, by what the API would say."""
         world = self.theatre.world
         tags: dict[str, set[str]] = defaultdict(set)
-        for row in world.items.values():
+        for row in world.tag_members.values():
             if row.tag.category.name == "recovery":
                 tags[row.member].add(row.tag.name)
         frozen = self.theatre.api._frozen if world.faults.active("frozen_writer") else None
@@ -501,7 +501,7 @@ class Observer:
     def _rows(self, vm_key: int, *, since: float) -> Iterator[Any]:
         """Return what was written into the log of a VM, newest first."""
         vm = self.theatre.world.vms.get(vm_key)
-        for row in reversed(self.theatre.world.chronicle.machine_logs):
+        for row in reversed(self.theatre.world.platform_log.machine_logs):
             if row.at_us < since * 1e6:
                 return
             if vm is not None and row.machine == vm.machine.key:
@@ -510,7 +510,7 @@ class Observer:
     def _rows_of_nodes(self, *, since: float) -> Iterator[Any]:
         """Return what was written into the log of any node, newest first."""
         nodes = {node.machine.key for node in self.theatre.world.nodes.values()}
-        for row in reversed(self.theatre.world.chronicle.machine_logs):
+        for row in reversed(self.theatre.world.platform_log.machine_logs):
             if row.at_us < since * 1e6:
                 return
             if row.machine in nodes:
@@ -572,7 +572,7 @@ class Observer:
         for row in self._rows(look.key, since=since):
             if row.at_us > (reading.clock - reading.late) * 1e6:
                 continue
-            if reading.lost and _luck(self.theatre.world.seed, "machine_logs", row.key) < (
+            if reading.lost and loss_rank(self.theatre.world.seed, "machine_logs", row.key) < (
                 reading.lost
             ):
                 continue
@@ -589,7 +589,7 @@ class Observer:
         machine = vm.machine.key
         start = self.theatre.world.now - self._now
         last = ""
-        for happening in reversed(self.theatre.world.happenings):
+        for happening in reversed(self.theatre.world.history):
             if happening.machine != machine:
                 continue
             if happening.what in ("crashed", "hung", "powered_on", "woke_up", "ha_restarted"):

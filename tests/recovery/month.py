@@ -25,8 +25,8 @@ from exporter.recovery.model.ports import PollRecord
 from exporter.recovery.model.states import DIAGNOSED, OPEN, State
 from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.recovery.observe.inventory_checks import Poll
+from exporter.simulator.world.builder import ClusterPlan
 from exporter.simulator.world.context import Timings
-from exporter.simulator.world.fleet import ClusterPlan
 from tests.recovery.ground_truth import US, Crash, Offence, Witness
 from tests.recovery.harness import EVERY, InMemoryJournal, Theatre
 from tests.recovery.shortcut import Shortcut
@@ -141,7 +141,7 @@ class Month(Theatre):
         until = self.clock.elapsed + QUIET_STEP
         if affairs and affairs[0][0] <= until:
             return False
-        due = next((one[0] for one in self.world.stage.agenda._heap), None)
+        due = next((one[0] for one in self.world.context.event_queue._heap), None)
         if due is not None and due <= self.world.started_at + until:
             return False
         cases = self.recovery.memory.cases.values()

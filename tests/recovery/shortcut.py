@@ -52,7 +52,7 @@ class Shortcut:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._every = world.stage.timings.heartbeat
+        self._every = world.context.timings.heartbeat
         self._rows: list[Row] = []
         self._statuses: dict[int, MachineStatus] = {}
         self._vms: list[VM] = []
@@ -87,7 +87,7 @@ class Shortcut:
         if known != self._known:
             self._known = known
             self._read_configs([vm for vm, _, _ in known])
-        items = tuple(world.items)
+        items = tuple(world.tag_members)
         if items != self._tagged:
             self._tagged = items
             self._tags = _tags(world)
@@ -201,7 +201,7 @@ def _node(node: machines.Node, statuses: Mapping[int, MachineStatus]) -> Node:
 
 def _tags(world: World) -> dict[int, frozenset[str]]:
     found: dict[int, set[str]] = {}
-    for row in world.items.values():
+    for row in world.tag_members.values():
         table, _, key = row.member.rpartition("/")
         if table == "vms":
             found.setdefault(int(key), set()).add(f"{row.tag.category.name}/{row.tag.name}")

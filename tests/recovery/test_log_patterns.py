@@ -1,7 +1,7 @@
 import pytest
 
 from exporter.recovery.detect.log_patterns import LogClassifier, Meaning
-from exporter.simulator.world.platform_log import LOG_PATTERNS
+from exporter.simulator.world.platform_log import LOG_TEMPLATES
 
 EXPECTED: dict[str, Meaning | None] = {
     "powered_on": Meaning.START,
@@ -57,10 +57,10 @@ CONFUSING = (
 )
 
 
-@pytest.mark.parametrize("event", [event for event, wording in LOG_PATTERNS.items() if wording])
+@pytest.mark.parametrize("event", [event for event, wording in LOG_TEMPLATES.items() if wording])
 @pytest.mark.parametrize("name", ["web-01", *CONFUSING])
 def test_every_text_means_what_it_should_whatever_the_vm_is_called(event: str, name: str) -> None:
-    wording = LOG_PATTERNS[event]
+    wording = LOG_TEMPLATES[event]
     assert wording is not None
     for action, meaning in ACTIONS.items():
         text = wording.text.format(name=name, action=action, **WORDS)

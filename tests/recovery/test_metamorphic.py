@@ -230,7 +230,7 @@ def test_a_wish_in_the_log_leads_to_nothing(
     def wish(theatre: Theatre, poll: int) -> None:
         if poll == moment:
             machine = theatre.world.vm(theatre.names[which]).machine.key
-            theatre.world.chronicle.write(
+            theatre.world.platform_log.write(
                 f"VM action '{action}' sent",
                 at=theatre.world.now,
                 user="anna",

@@ -26,8 +26,8 @@ from exporter.journal.journal import FILE
 from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.cases import Policy
 from exporter.recovery.observe.enrolment import EnrolmentRule
-from exporter.simulator import Simulator, Switchboard, Timings, found_world
-from exporter.simulator.api.faults import ACTIONS, Strike
+from exporter.simulator import FaultInjector, Simulator, Timings, create_world
+from exporter.simulator.api.faults import ACTIONS, ActiveFaults
 from tests.daemon_process import REAL_TIME
 from tests.recovery.crash_runner import Doom, How, Order
 from tests.recovery.harness import ENFORCE, Theatre
@@ -269,17 +269,17 @@ class Post(NamedTuple):
     """What the journal held at that moment: the VM's open and sent intents, and their actions."""
 
 
-class Door(Switchboard):
+class Door(FaultInjector):
     """What every request passes on its way in; for those that act it looks into the journal."""
 
     def __init__(self, look: Callable[[], None]) -> None:
         super().__init__()
         self._look = look
 
-    def strike(self, method: str, path: str) -> Strike:
+    def faults_for(self, method: str, path: str) -> ActiveFaults:
         if method == "POST" and path == ACTIONS:
             self._look()
-        return super().strike(method, path)
+        return super().faults_for(method, path)
 
 
 class Stage:
@@ -293,7 +293,7 @@ class Stage:
         self.posts: list[Post] = []
         self.killed: Counter[str] = Counter()
         self.births: list[float] = []
-        self.world = found_world(
+        self.world = create_world(
             seed=number + 1,
             vms=len(told) + 1,  # one belongs to a service, and is nobody's to touch
             start=REAL_TIME.now().timestamp(),

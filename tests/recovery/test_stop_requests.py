@@ -119,7 +119,7 @@ def test_after_its_clock_was_set_back_a_crash_is_mended_as_ever(*, stopped: bool
 
 def test_who_was_started_without_a_row_that_tells_is_not_taken_for_stopped() -> None:
     theatre = Theatre()
-    theatre.world.chronicle.wordings["powered_on"] = None
+    theatre.world.platform_log.templates["powered_on"] = None
     theatre.warm()
 
     theatre.world.operator_stops("web-01", graceful=False)
@@ -158,7 +158,7 @@ def test_what_people_do_to_a_node_once_a_vm_is_down_is_no_reason_why_it_is() -> 
 
     theatre.world.crash("web-01")
     theatre.let_pass(180)
-    theatre.world.chronicle.write(
+    theatre.world.platform_log.write(
         "Settings saved", at=theatre.world.now, user="jonas", machine=node.machine.key
     )
     theatre.let_pass(3600)
@@ -175,7 +175,7 @@ def test_what_a_person_did_to_the_node_has_to_be_understood(text: str) -> None:
     vm = theatre.world.vm("web-01")
     node = theatre.world.nodes[vm.machine.status.node or 0]
 
-    theatre.world.chronicle.write(
+    theatre.world.platform_log.write(
         text, at=theatre.world.now, user="jonas", object_type="node", machine=node.machine.key
     )
     theatre.world.crash("web-01")
@@ -206,7 +206,7 @@ def test_where_the_platform_is_at_it_we_are_not() -> None:
 
     theatre.world.crash("web-01")
     theatre.clock.elapsed += 10
-    theatre.world.power.tell(vm.machine, "ha_restarted", node="node2")
+    theatre.world.power.record(vm.machine, "ha_restarted", node="node2")
     theatre.let_pass(900)
 
     assert not theatre.asked()
@@ -239,7 +239,9 @@ def test_a_vm_that_moved_while_nobody_looked_may_have_gone_with_its_new_node() -
     theatre.clock.elapsed += 200
     theatre.world.catch_up()
     assert vm.machine.status.node not in (before, None)
-    theatre.world.chronicle.wordings["powered_off"] = None  # its new node's log tells, not its own
+    theatre.world.platform_log.templates["powered_off"] = (
+        None  # its new node's log tells, not its own
+    )
     theatre.world.node_powers_off(vm.machine.status.node)
     theatre.clock.elapsed += 200
     theatre.new_process()

@@ -20,7 +20,7 @@ from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.circuit_breaker import BreakerState
 from exporter.recovery.observe.enrolment import EnrolmentRule
-from exporter.simulator.api.actions import Behaviour
+from exporter.simulator.api.actions import ApiBehavior
 from tests.recovery.conftest import Play
 from tests.recovery.harness import (
     ENFORCE,
@@ -457,7 +457,7 @@ def test_a_row_that_nobody_can_explain_is_doubt(play: Play) -> None:
     world = theatre.world
     world.crash("web-01")
     machine = world.vm("web-01").machine.key
-    world.chronicle.write("Flux capacitor drained", at=world.now, machine=machine, name="web-01")
+    world.platform_log.write("Flux capacitor drained", at=world.now, machine=machine, name="web-01")
     theatre.let_pass(3600)
 
     assert not theatre.asked()
@@ -798,7 +798,7 @@ def test_a_request_that_is_lost_on_its_way_is_thought_about_anew(play: Play) -> 
 
 
 def test_a_vm_that_runs_already_is_where_it_was_wanted(play: Play) -> None:
-    theatre, observer = play(behaviour=Behaviour(already_running_status=409))
+    theatre, observer = play(behavior=ApiBehavior(already_running_status=409))
     theatre.warm()
 
     def start_it(step: str) -> None:
@@ -817,7 +817,7 @@ def test_a_vm_that_runs_already_is_where_it_was_wanted(play: Play) -> None:
 
 
 def test_a_cloud_without_resources_is_not_pestered_and_no_vm_is_blamed(play: Play) -> None:
-    theatre, _ = play(behaviour=Behaviour(no_capacity_status=507))
+    theatre, _ = play(behavior=ApiBehavior(no_capacity_status=507))
     theatre.warm()
     theatre.world.faults.turn_on("no_capacity", code=507)
 

@@ -7,7 +7,7 @@ from typing import Any
 from exporter.recovery.model.commands import CommandKind
 from exporter.simulator.world.machines import VM
 from exporter.simulator.world.power import OFF
-from exporter.simulator.world.rng import Dice
+from exporter.simulator.world.rng import Rng
 from tests.recovery.ground_truth import Crash, Stretch, Witness
 from tests.recovery.harness import Theatre, at_once
 
@@ -45,7 +45,7 @@ class Fate:
         self._world = theatre.world
         self._witness = witness
         self._days = days
-        self._dice = Dice(seed + 7)
+        self._dice = Rng(seed + 7)
         self._share = busy * len(witness.cared_for) / 1000
         self._cursed: dict[int, float] = {}
         """The VMs in a crash loop: by key, how long after a start they die."""
@@ -176,7 +176,7 @@ class Fate:
             self._later(2.1 * HOUR, lambda vm=vm: self._start(vm))  # type: ignore[misc]
 
     def _forget_old_rows(self) -> None:
-        rows = self._world.chronicle.machine_logs
+        rows = self._world.platform_log.machine_logs
         while rows and rows[0].at_us < (self._world.now - 3 * DAY) * 1e6:
             rows.popleft()
 

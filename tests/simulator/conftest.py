@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from exporter.simulator import Simulator, World, found_world
+from exporter.simulator import Simulator, World, create_world
 from exporter.simulator.world.machines import VM
 
 from .client import Client
@@ -17,7 +17,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def world() -> World:
-    return found_world(seed=4, vms=30, start=START)
+    return create_world(seed=4, vms=30, start=START)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import aiohttp
 import pytest
 
-from exporter.simulator import Behaviour, Simulator, World
+from exporter.simulator import ApiBehavior, Simulator, World
 from exporter.simulator.world.machines import VM
 
 from .client import Client
@@ -195,11 +195,11 @@ async def test_actions_cannot_be_listed(client: Client) -> None:
 async def test_the_statuses_of_refusals_can_be_chosen(
     world: World, clock: FakeClock, running: VM, stopped: VM
 ) -> None:
-    behaviour = Behaviour(
+    behavior = ApiBehavior(
         already_running_status=409, without_capacity="wait", empty_action_replies=True
     )
     async with (
-        Simulator(world=world, clock=clock, behaviour=behaviour) as simulator,
+        Simulator(world=world, clock=clock, behavior=behavior) as simulator,
         aiohttp.ClientSession() as session,
     ):
         client = Client(simulator, session)
@@ -294,14 +294,16 @@ async def test_a_status_can_be_forced_by_hand(client: Client, running: VM) -> No
 
     row = await client.status_of(running.machine.key)
     assert (row["running"], row["status"]) == (False, "stopped")
-    assert [row.text for row in client.simulator.world.chronicle.logs][-1].startswith("Status of")
+    assert [row.text for row in client.simulator.world.platform_log.logs][-1].startswith(
+        "Status of"
+    )
 
 
 async def test_happenings_tell_who_did_what(client: Client, world: World, running: VM) -> None:
     await client.act(running.key, "kill")
     world.advance(START + 1)
 
-    assert [(one.what, one.by) for one in world.happenings] == [
+    assert [(one.what, one.by) for one in world.history] == [
         ("action_sent", "vergewatch"),
         ("powered_off", "system"),
     ]

@@ -66,7 +66,7 @@ async def test_things_happen_to_vms_by_name_or_key(
 
     body = {"user": "mira"}
     await client.ask("POST", f"/simulator/vms/{stopped.key}/operator_starts", json=body)
-    assert [(one.what, one.by) for one in world.happenings] == [
+    assert [(one.what, one.by) for one in world.history] == [
         ("crashed", "system"),
         ("action_sent", "mira"),
     ]

@@ -8,8 +8,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from exporter.simulator import FAULTS, FaultError, Switchboard, World
-from exporter.simulator.api import tables
+from exporter.simulator import FAULTS, FaultError, FaultInjector, World
+from exporter.simulator.api.tables import logs
 from exporter.simulator.world.machines import VM
 
 from .client import Client
@@ -75,14 +75,14 @@ async def test_any_error_can_be_the_answer(client: Client, running: VM) -> None:
     reply = await client.act(running.key, "kill")
 
     assert (reply.status, reply.json) == (503, {"err": "busy"})
-    assert not client.simulator.world.happenings
+    assert not client.simulator.world.history
 
 
 async def test_an_error_may_hide_that_something_happened(client: Client, running: VM) -> None:
     client.simulator.faults.turn_on("status", after=True)
 
     assert (await client.act(running.key, "kill")).status == 500
-    assert [one.what for one in client.simulator.world.happenings] == ["action_sent"]
+    assert [one.what for one in client.simulator.world.history] == ["action_sent"]
 
 
 @pytest.mark.parametrize("fault", ["reset", "reset_after"])
@@ -92,7 +92,7 @@ async def test_a_connection_is_reset(client: Client, fault: str, running: VM) ->
     with pytest.raises(aiohttp.ClientError):
         await client.act(running.key, "kill")
 
-    assert bool(client.simulator.world.happenings) == (fault == "reset_after")
+    assert bool(client.simulator.world.history) == (fault == "reset_after")
 
 
 async def test_a_reset_is_a_reset_and_not_an_end(client: Client) -> None:
@@ -141,7 +141,7 @@ async def test_an_answer_is_padded(client: Client) -> None:
     assert len(reply.json) == 2
 
 
-async def damaged(client: Client, fault: str, table: str, fields: str, **settings: Any) -> Rows:
+async def faulty_rows(client: Client, fault: str, table: str, fields: str, **settings: Any) -> Rows:
     with client.simulator.faults.on(fault, **settings):
         reply = await client.ask("GET", table, {"fields": fields})
     assert reply.status == 200
@@ -150,13 +150,13 @@ async def damaged(client: Client, fault: str, table: str, fields: str, **setting
 
 
 async def test_a_list_becomes_an_object(client: Client) -> None:
-    found: Any = await damaged(client, "object_instead_of_list", "clusters", "$key")
+    found: Any = await faulty_rows(client, "object_instead_of_list", "clusters", "$key")
 
     assert found == {"0": {"$key": 1}, "1": {"$key": 2}}
 
 
 async def test_numbers_become_words_in_some_rows(client: Client) -> None:
-    rows = await damaged(client, "wrong_types", "vms", "$key,ram,enabled", share=0.5)
+    rows = await faulty_rows(client, "wrong_types", "vms", "$key,ram,enabled", share=0.5)
     types = [(type(row["ram"]), type(row["enabled"])) for row in rows]
 
     assert types[:4] == [(int, bool), (str, dict)] * 2
@@ -164,20 +164,20 @@ async def test_numbers_become_words_in_some_rows(client: Client) -> None:
 
 
 async def test_keys_are_missing_in_some_rows(client: Client) -> None:
-    rows = await damaged(client, "missing_key", "vms", "$key,name", share=0.5)
+    rows = await faulty_rows(client, "missing_key", "vms", "$key,name", share=0.5)
 
     assert ["$key" in row for row in rows[:4]] == [True, False, True, False]
 
 
 async def test_some_rows_come_twice(client: Client) -> None:
-    rows = await damaged(client, "duplicate_keys", "vms", "$key", share=0.1)
+    rows = await faulty_rows(client, "duplicate_keys", "vms", "$key", share=0.1)
     keys = [row["$key"] for row in rows]
 
     assert len(keys) - len(set(keys)) == int(len(set(keys)) * 0.1)
 
 
 async def test_a_status_word_is_unheard_of(client: Client) -> None:
-    rows = await damaged(
+    rows = await faulty_rows(
         client, "unknown_status", "vms", "machine#status#status as word,name", share=1.0
     )
 
@@ -186,7 +186,7 @@ async def test_a_status_word_is_unheard_of(client: Client) -> None:
 
 @pytest.mark.parametrize(("fault", "left"), [("short_list", 0.5), ("empty_list", 0)])
 async def test_rows_are_missing(client: Client, world: World, fault: str, left: float) -> None:
-    rows = await damaged(client, fault, "vms", "$key")
+    rows = await faulty_rows(client, fault, "vms", "$key")
 
     assert len(rows) == int(len(world.vms) * left)
 
@@ -199,7 +199,9 @@ async def test_a_list_fault_leaves_a_single_row_alone(client: Client, running: V
 
 
 async def test_keys_are_strings(client: Client) -> None:
-    (row, *_) = await damaged(client, "string_keys", "machine_nics", "$key,machine,stats[all],name")
+    (row, *_) = await faulty_rows(
+        client, "string_keys", "machine_nics", "$key,machine,stats[all],name"
+    )
 
     assert isinstance(row["$key"], str)
     assert isinstance(row["machine"], str)
@@ -207,7 +209,7 @@ async def test_keys_are_strings(client: Client) -> None:
 
 
 async def test_foreign_keys_are_objects(client: Client) -> None:
-    (row, *_) = await damaged(client, "expanded_keys", "vms", "$key,cluster,machine")
+    (row, *_) = await faulty_rows(client, "expanded_keys", "vms", "$key,cluster,machine")
 
     assert row["cluster"] == {"$key": 1, "name": "production"}
     assert set(row["machine"]) == {"$key", "name"}
@@ -215,24 +217,24 @@ async def test_foreign_keys_are_objects(client: Client) -> None:
 
 async def test_subrows_are_null_or_empty_arrays(client: Client) -> None:
     for fault, value in (("null_subrows", None), ("empty_arrays", [])):
-        (row, *_) = await damaged(client, fault, "machine_nics", "$key,stats[all],status[all]")
+        (row, *_) = await faulty_rows(client, fault, "machine_nics", "$key,stats[all],status[all]")
         assert (row["stats"], row["status"]) == (value, value)
 
-    rows = await damaged(client, "empty_arrays", "machine_status", "agent_guest_info")
+    rows = await faulty_rows(client, "empty_arrays", "machine_status", "agent_guest_info")
     assert all(row["agent_guest_info"] == [] for row in rows)
 
 
 async def test_statistics_are_missing(client: Client, world: World) -> None:
     whole = await client.rows("machine_stats")
-    rows = await damaged(client, "missing_stats", "machine_stats", "$key", share=0.5)
-    nics = await damaged(client, "missing_stats", "machine_nics", "$key,stats[all]", share=0.5)
+    rows = await faulty_rows(client, "missing_stats", "machine_stats", "$key", share=0.5)
+    nics = await faulty_rows(client, "missing_stats", "machine_nics", "$key,stats[all]", share=0.5)
 
     assert len(rows) == len(whole) - len(whole) // 2
     assert ["stats" in row for row in nics[:4]] == [True, False, True, False]
 
 
 async def test_nobody_knows_where_anything_runs(client: Client) -> None:
-    rows = await damaged(
+    rows = await faulty_rows(
         client, "null_nodes", "machine_status", "machine,node,node#name as node_name,running"
     )
 
@@ -286,12 +288,12 @@ async def test_log_rows_that_are_lost_stay_lost_and_are_few(
     client: Client, world: World, running: VM
 ) -> None:
     for number in range(400):
-        world.chronicle.write(f"row {number}", at=world.now, machine=running.machine.key)
+        world.platform_log.write(f"row {number}", at=world.now, machine=running.machine.key)
     whole = [row["$key"] for row in await client.rows("machine_logs", fields="$key")]
     client.simulator.faults.turn_on("lost_logs", share=0.2)
 
     seen = [row["$key"] for row in await client.rows("machine_logs", fields="$key")]
-    tables._luck.cache_clear()
+    logs.loss_rank.cache_clear()
     again = [row["$key"] for row in await client.rows("machine_logs", fields="$key")]
 
     assert seen == again
@@ -353,16 +355,16 @@ async def test_a_fault_may_strike_so_many_times(client: Client) -> None:
 
 def test_chance_is_the_same_for_the_same_seed() -> None:
     def strikes(seed: int) -> list[bool]:
-        board = Switchboard(seed=seed)
+        board = FaultInjector(seed=seed)
         board.turn_on("reset", probability=0.5)
-        return [bool(board.strike("GET", "/api/v4/vms")) for _ in range(200)]
+        return [bool(board.faults_for("GET", "/api/v4/vms")) for _ in range(200)]
 
     assert strikes(1) == strikes(1) != strikes(2)
     assert 60 < sum(strikes(1)) < 140
 
 
 def test_a_fault_is_turned_off_for_one_path_or_for_all() -> None:
-    board = Switchboard()
+    board = FaultInjector()
     board.turn_on("reset", path="vms")
     board.turn_on("reset", path="nodes")
 
@@ -389,7 +391,7 @@ def test_a_mistake_is_named_with_what_would_be_right(
     name: str, settings: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(FaultError) as info:
-        Switchboard().turn_on(name, **settings)
+        FaultInjector().turn_on(name, **settings)
 
     assert str(info.value) == message
 

@@ -5,7 +5,7 @@ import json
 import aiohttp
 import pytest
 
-from exporter.simulator import Behaviour, Simulator, World
+from exporter.simulator import ApiBehavior, Simulator, World
 from exporter.simulator.api.tables import TABLES
 from exporter.simulator.world.machines import VM
 
@@ -160,7 +160,7 @@ async def test_rows_are_sorted_then_cut(client: Client, world: World) -> None:
 async def test_an_invalid_argument_is_422(client: Client, query: dict[str, str]) -> None:
     reply = await client.ask("GET", "vms", query)
 
-    assert (reply.status, reply.json) == (422, {"err": "RejectedInventory argument"})
+    assert (reply.status, reply.json) == (422, {"err": "Invalid argument"})
 
 
 @pytest.mark.parametrize(
@@ -170,9 +170,9 @@ async def test_an_invalid_argument_is_422(client: Client, query: dict[str, str])
 async def test_what_filters_on_joined_columns_do_can_be_chosen(
     world: World, clock: FakeClock, mode: str, status: int, names: set[str] | None
 ) -> None:
-    behaviour = Behaviour(joined_filters=mode)  # type: ignore[arg-type]
+    behavior = ApiBehavior(joined_filters=mode)  # type: ignore[arg-type]
     async with (
-        Simulator(world=world, clock=clock, behaviour=behaviour) as simulator,
+        Simulator(world=world, clock=clock, behavior=behavior) as simulator,
         aiohttp.ClientSession() as session,
     ):
         client = Client(simulator, session)
@@ -287,17 +287,112 @@ async def test_tags_of_all_vms_come_with_one_request(
     assert ("team", "data") in {(row["category_name"], row["tag_name"]) for row in rows}
 
 
-async def test_clusters_come_with_their_status_in_one_request(client: Client) -> None:
-    (row,) = await client.rows(
-        "clusters",
-        fields="$key,id,status[online_nodes,state],status#total_ram as total_ram,system",
-        limit="1",
-    )
+CLUSTER_STATUS_FIELDS = (
+    "status",
+    "state",
+    "total_nodes",
+    "online_nodes",
+    "running_machines",
+    "total_ram",
+    "online_ram",
+    "used_ram",
+    "total_cores",
+    "online_cores",
+    "used_cores",
+    "phys_ram_used",
+    "phys_vram_used",
+    "phys_total_cpu",
+    "last_update",
+)
 
-    assert row["status"]["state"] == "online"
-    assert len(row["id"]) == 40
-    assert row["system"] == "self"
-    assert row["total_ram"] > 0
+
+async def test_cluster_list_joins_the_cluster_status(client: Client, world: World) -> None:
+    joined = ",".join(f"status#{name} as {name}" for name in CLUSTER_STATUS_FIELDS)
+    (row,) = await client.rows("clusters", fields=f"$key,id,system,name,{joined}", limit="1")
+    cluster = world.clusters[1]
+    running = [machine for node in cluster.nodes for machine in node.hosted.values()]
+
+    assert len(row.pop("id")) == 40
+    assert 0 < row.pop("phys_ram_used") <= row["used_ram"] * 1024**2  # bytes, of guests' MB
+    assert 0 < row.pop("phys_total_cpu") <= 100
+    assert row == {
+        "$key": cluster.key,
+        "system": "self",
+        "name": "production",
+        "status": "online",
+        "state": "online",
+        "total_nodes": len(cluster.nodes),
+        "online_nodes": len(cluster.nodes),
+        "running_machines": len(running),
+        "total_ram": sum(node.memory_mb for node in cluster.nodes),
+        "online_ram": sum(node.memory_mb for node in cluster.nodes),
+        "used_ram": sum(machine.memory_mb for machine in running),
+        "total_cores": sum(node.cores for node in cluster.nodes),
+        "online_cores": sum(node.cores for node in cluster.nodes),
+        "used_cores": sum(machine.cores for machine in running),
+        "phys_vram_used": 0,
+        "last_update": int(START),
+    }
+
+
+async def test_cluster_status_is_the_same_in_a_join_a_subrow_and_its_own_table(
+    client: Client,
+) -> None:
+    (status,) = await client.rows("cluster_status", fields="all", limit="1")
+    (listed,) = await client.rows("clusters", fields="$key,status[all]", limit="1")
+    one = await client.ask("GET", "clusters/1", {"fields": "status[cluster,online_nodes]"})
+
+    assert listed == {"$key": status["cluster"], "status": status}
+    assert set(status) == {"$key", "cluster", "status_info", *CLUSTER_STATUS_FIELDS}
+    assert one.json == {"status": {"cluster": 1, "online_nodes": status["online_nodes"]}}
+
+
+async def test_cluster_status_without_one_node(client: Client, world: World) -> None:
+    fields = ",".join(CLUSTER_STATUS_FIELDS)
+    (before,) = await client.rows("cluster_status", fields=fields, filter="cluster eq 1")
+    node = next(node for node in world.clusters[1].nodes if node.hosted)
+    lost = list(node.hosted.values())
+
+    world.node_fails(node)
+    (after,) = await client.rows("cluster_status", fields=fields, filter="cluster eq 1")
+
+    assert (after["status"], after["state"]) == ("reduced", "warning")
+    assert after["total_nodes"] == before["total_nodes"]
+    assert after["online_nodes"] == before["online_nodes"] - 1
+    assert after["total_ram"] == before["total_ram"]
+    assert after["online_ram"] == before["online_ram"] - node.memory_mb
+    assert after["online_cores"] == before["online_cores"] - node.cores
+    assert after["running_machines"] == before["running_machines"] - len(lost)
+    assert after["used_ram"] == before["used_ram"] - sum(one.memory_mb for one in lost)
+    assert after["used_cores"] == before["used_cores"] - sum(one.cores for one in lost)
+
+
+async def test_cluster_status_counts_a_migrating_machine_once(
+    client: Client, world: World, running: VM
+) -> None:
+    query = {"fields": "running_machines,used_ram", "filter": "cluster eq 1"}
+    (before,) = await client.rows("cluster_status", **query)
+    world.migrate(running)
+    world.advance(START + 0.6)
+    (during,) = await client.rows("cluster_status", **query)
+
+    assert running.machine.status.word == "startmigrate"
+    assert during == before
+
+
+async def test_cluster_list_has_the_configuration_columns(client: Client) -> None:
+    fields = "enabled,compute,ram_per_unit,cost_per_unit,target_ram_pct,swap_tier,max_core_temp"
+    (row,) = await client.rows("clusters", fields=fields, limit="1")
+
+    assert row == {
+        "enabled": True,
+        "compute": True,
+        "ram_per_unit": 4096,
+        "cost_per_unit": 0.0,
+        "target_ram_pct": 80.0,
+        "swap_tier": -1,
+        "max_core_temp": 90,
+    }
 
 
 async def test_encoded_signs_arrive(client: Client) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.simulator import ClusterPlan, World, found_world
+from exporter.simulator import ClusterPlan, World, create_world
 from exporter.simulator.world.machines import Node
 
 from .fakes import START
@@ -11,7 +11,7 @@ from .fakes import START
 @pytest.fixture
 def world() -> World:
     clusters = [ClusterPlan("only", 3)]
-    return found_world(seed=9, vms=24, start=START, clusters=clusters, stopped_share=0.0)
+    return create_world(seed=9, vms=24, start=START, clusters=clusters, stopped_share=0.0)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_machines_of_a_dead_node_run_elsewhere_after_two_minutes(world: World, n
     world.advance(START + 120 + len(machines) + 1)
     assert {machine.status.word for machine in machines} == {"running"}
     assert all(machine.status.node != node.key for machine in machines)
-    assert sum(one.what == "ha_restarted" for one in world.happenings) == len(machines)
+    assert sum(one.what == "ha_restarted" for one in world.history) == len(machines)
 
 
 def test_a_node_may_die_while_a_machine_is_on_its_way_to_it(world: World, node: Node) -> None:

@@ -16,7 +16,7 @@ def words(world: World, vm: VM, *moments: float) -> list[tuple[str, bool]]:
 
 
 def logged(world: World, vm: VM) -> list[tuple[str, str]]:
-    rows = [row for row in world.chronicle.machine_logs if row.at_us >= START * 1e6]
+    rows = [row for row in world.platform_log.machine_logs if row.at_us >= START * 1e6]
     return [(row.text, row.user) for row in rows if row.machine == vm.machine.key]
 
 
@@ -65,7 +65,7 @@ def test_a_crash_is_immediate_and_nobody_writes_it_down(world: World, running: V
     assert words(world, running, 0) == [("stopped", False)]
     assert running.machine.status.node is None
     assert logged(world, running) == []
-    assert [one.what for one in world.happenings] == ["crashed"]
+    assert [one.what for one in world.history] == ["crashed"]
 
 
 def test_a_guest_shutdown_looks_like_a_crash_but_for_the_log(world: World, running: VM) -> None:

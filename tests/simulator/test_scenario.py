@@ -18,7 +18,7 @@ def told(text: str) -> World:
 
 
 def happened(world: World) -> list[tuple[float, str, str]]:
-    return [(round(one.at - START, 2), one.what, one.name) for one in world.happenings]
+    return [(round(one.at - START, 2), one.what, one.name) for one in world.history]
 
 
 def test_four_scenarios_come_with_the_program() -> None:
@@ -60,7 +60,7 @@ def test_the_demo_goes_on_for_ever() -> None:
     world.advance(START + 86_400)
     running = sum(vm.machine.status.running for vm in world.live_vms())
 
-    assert world.happenings[-1].at > START + 86_000
+    assert world.history[-1].at > START + 86_000
     assert running > 30
 
 
@@ -68,7 +68,7 @@ def test_nothing_happens_on_a_quiet_day() -> None:
     world = load_scenario("quiet").build(FakeClock())
     world.advance(START + 86_400)
 
-    assert not world.happenings
+    assert not world.history
 
 
 def test_a_story_can_be_told_with_another_seed_and_size() -> None:
@@ -84,7 +84,7 @@ def test_events_happen_at_their_times_and_again() -> None:
         """
         vms: 20
         stopped_share: 0
-        timetable:
+        schedule:
           - {at: 30s, event: crash, vm: web-01}
           - {every: 1m, event: guest_reboots, vm: app-01}
         """
@@ -103,7 +103,7 @@ def test_what_lasts_is_undone() -> None:
         """
         vms: 20
         stopped_share: 0
-        timetable:
+        schedule:
           - {at: 10s, event: hang, vm: web-01, for: 20s}
           - {at: 10s, event: node_fails, node: node1, for: 30s}
         """
@@ -121,7 +121,7 @@ def test_subjects_are_chosen_by_name_role_tag_and_number() -> None:
         vms: 80
         stopped_share: 0
         tags: {web-01: [mine/yes], web-02: [mine/yes]}
-        timetable:
+        schedule:
           - {at: 1s, event: crash, tag: mine/yes, count: all}
           - {at: 2s, event: crash, role: db, count: 2}
           - {at: 3s, event: crash, vm: "app-0?", count: 3}
@@ -138,14 +138,14 @@ def test_subjects_are_chosen_by_name_role_tag_and_number() -> None:
 def test_rates_are_met_on_average() -> None:
     world = told("vms: 40\nrates: {migrations_per_hour: 60}")
     world.advance(START + 10 * 3600)
-    moves = sum(one.what == "migration_started" for one in world.happenings)
+    moves = sum(one.what == "migration_started" for one in world.history)
 
     assert 480 < moves < 720
 
 
 async def test_a_scenarios_outage_comes_and_goes_though_nobody_asks() -> None:
     clock = FakeClock()
-    text = "vms: 10\ntimetable: [{at: 30s, fault: outage, for: 60s}]"
+    text = "vms: 10\nschedule: [{at: 30s, fault: outage, for: 60s}]"
     world = read_scenario(text, file="story.yaml").build(clock)
     async with (
         Simulator(world=world, clock=clock) as simulator,
@@ -162,13 +162,13 @@ async def test_a_scenarios_outage_comes_and_goes_though_nobody_asks() -> None:
 
 def test_a_scenario_is_read_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
-    file.write_text("cloud: heather\nvms: 5\nclusters: [{name: a, nodes: 2}]\nnames: [x-1]\n")
+    file.write_text("system: heather\nvms: 5\nclusters: [{name: a, nodes: 2}]\nnames: [x-1]\n")
 
     scenario = load_scenario(file)
     world = scenario.build(FakeClock())
 
     assert scenario.name == "mine"
-    assert world.cloud_name == "heather"
+    assert world.system_name == "heather"
     assert world.vm("x-1").key == 1
     assert len(world.nodes) == 2
 
@@ -192,42 +192,40 @@ MISTAKES = {
         "story.yaml, line 1: rates: 'crashes_per_our' is not known here; "
         "did you mean 'crashes_per_hour'?"
     ),
-    "timetable:\n  - {event: crash}": "story.yaml, line 2: timetable[0]: needs 'at' or 'every'",
-    "timetable:\n  - {at: 1s}": (
-        "story.yaml, line 2: timetable[0]: needs either an 'event' or a 'fault'"
+    "schedule:\n  - {event: crash}": "story.yaml, line 2: schedule[0]: needs 'at' or 'every'",
+    "schedule:\n  - {at: 1s}": (
+        "story.yaml, line 2: schedule[0]: needs either an 'event' or a 'fault'"
     ),
-    "timetable:\n  - at: soon\n    event: crash": (
-        "story.yaml, line 2: timetable[0].at: "
-        "must be a duration such as 45s, 2m or 1.5h, not 'soon'"
+    "schedule:\n  - at: soon\n    event: crash": (
+        "story.yaml, line 2: schedule[0].at: must be a duration such as 45s, 2m or 1.5h, not 'soon'"
     ),
-    "timetable:\n  - at: 1s\n    event: crahs": (
-        "story.yaml, line 3: timetable[0].event: there is no event 'crahs'; did you mean 'crash'?"
+    "schedule:\n  - at: 1s\n    event: crahs": (
+        "story.yaml, line 3: schedule[0].event: there is no event 'crahs'; did you mean 'crash'?"
     ),
-    "timetable: [{every: 0s, event: crash}]": (
-        "story.yaml, line 1: timetable[0].every: must be more than nothing"
+    "schedule: [{every: 0s, event: crash}]": (
+        "story.yaml, line 1: schedule[0].every: must be more than nothing"
     ),
-    "timetable: [{at: 1s, event: crash, for: 5s}]": (
-        "story.yaml, line 1: timetable[0].for: crash is over at once; it cannot last"
+    "schedule: [{at: 1s, event: crash, for: 5s}]": (
+        "story.yaml, line 1: schedule[0].for: crash is over at once; it cannot last"
     ),
-    "timetable: [{at: 1s, event: node_fails, vm: a}]": (
-        "story.yaml, line 1: timetable[0].vm: node_fails happens to a node; say which 'node'"
+    "schedule: [{at: 1s, event: node_fails, vm: a}]": (
+        "story.yaml, line 1: schedule[0].vm: node_fails happens to a node; say which 'node'"
     ),
-    "timetable: [{at: 1s, event: operator_stops, with: {usr: x}}]": (
-        "story.yaml, line 1: timetable[0].with.usr: operator_stops knows no 'usr'; "
+    "schedule: [{at: 1s, event: operator_stops, with: {usr: x}}]": (
+        "story.yaml, line 1: schedule[0].with.usr: operator_stops knows no 'usr'; "
         "did you mean 'user'?"
     ),
-    "timetable: [{at: 1s, event: renames}]": (
-        "story.yaml, line 1: timetable[0]: renames needs 'name' under 'with'"
+    "schedule: [{at: 1s, event: renames}]": (
+        "story.yaml, line 1: schedule[0]: renames needs 'name' under 'with'"
     ),
-    "timetable: [{at: 1s, fault: latncy}]": (
-        "story.yaml, line 1: timetable[0].fault: there is no fault 'latncy'; "
-        "did you mean 'latency'?"
+    "schedule: [{at: 1s, fault: latncy}]": (
+        "story.yaml, line 1: schedule[0].fault: there is no fault 'latncy'; did you mean 'latency'?"
     ),
-    "timetable: [{at: 1s, fault: latency, with: {seconds: x}}]": (
-        "story.yaml, line 1: timetable[0].with: latency.seconds must be a number, not 'x'"
+    "schedule: [{at: 1s, fault: latency, with: {seconds: x}}]": (
+        "story.yaml, line 1: schedule[0].with: latency.seconds must be a number, not 'x'"
     ),
-    "timetable: [{at: 1s, fault: latency, vm: a}]": (
-        "story.yaml, line 1: timetable[0].vm: means nothing for a fault; say 'path' under 'with'"
+    "schedule: [{at: 1s, fault: latency, vm: a}]": (
+        "story.yaml, line 1: schedule[0].vm: means nothing for a fault; say 'path' under 'with'"
     ),
 }
 

@@ -90,7 +90,7 @@ async def test_who_acts_in_the_world_acts_at_the_clocks_time(
     await clock.advance(100)
     world.crash(running)
 
-    assert world.happenings[-1].at == clock.now().timestamp()
+    assert world.history[-1].at == clock.now().timestamp()
 
 
 async def test_an_unknown_method_is_405(client: Client) -> None:

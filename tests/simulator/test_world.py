@@ -8,28 +8,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.simulator import UnknownThingError, World, found_world
+from exporter.simulator import UnknownObjectError, World, create_world
 from exporter.simulator.api.listing import list_rows
-from exporter.simulator.api.tables import TABLES, Moment
+from exporter.simulator.api.tables import TABLES
+from exporter.simulator.api.tables.columns import RequestView
 from exporter.simulator.world.load import Load
 from exporter.simulator.world.machines import VM
-from exporter.simulator.world.platform_log import LogPattern
+from exporter.simulator.world.platform_log import LogTemplate
 from tools.alert_rules.thresholds import DEFAULT
 
 from .fakes import START
 
-SMALL = found_world(vms=3, start=START)
+SMALL = create_world(vms=3, start=START)
 
 
 def everything(world: World) -> bytes:
-    moment = Moment(world, now=world.now, stamp=world.now)
+    moment = RequestView(world, now=world.now, stamp=world.now)
     return msgspec.json.encode(
         {name: list_rows(table, {"fields": "all"}, moment).rows for name, table in TABLES.items()}
     )
 
 
 def story(seed: int) -> World:
-    world = found_world(seed=seed, vms=60, start=START)
+    world = create_world(seed=seed, vms=60, start=START)
     vms = [vm for vm in world.live_vms() if vm.machine.status.running]
     world.crash(vms[0])
     world.operator_stops(vms[1])
@@ -56,7 +57,7 @@ def test_small_steps_and_a_leap_lead_to_the_same_world() -> None:
 
 
 def test_time_never_goes_backwards() -> None:
-    world = found_world(vms=10, start=START)
+    world = create_world(vms=10, start=START)
     world.advance(START + 10)
     world.advance(START + 5)
 
@@ -65,11 +66,11 @@ def test_time_never_goes_backwards() -> None:
 
 def test_ten_thousand_vms_are_built_and_listed_fast() -> None:
     began = time.process_time()
-    world = found_world(seed=1, vms=10_000, start=START)
+    world = create_world(seed=1, vms=10_000, start=START)
     built = time.process_time()
     world.advance(START + 3600)
     advanced = time.process_time()
-    moment = Moment(world, now=world.now, stamp=world.now)
+    moment = RequestView(world, now=world.now, stamp=world.now)
     fields = "$key,name,machine,enabled,ram,machine#status#running as running"
     listing = list_rows(TABLES["vms"], {"fields": fields, "filter": "is_snapshot eq false"}, moment)
     listed = time.process_time()
@@ -83,7 +84,7 @@ def test_ten_thousand_vms_are_built_and_listed_fast() -> None:
 
 @pytest.mark.parametrize("vms", [1, 10, 40, 1000])
 def test_clouds_of_any_size_are_consistent(vms: int) -> None:
-    world = found_world(seed=2, vms=vms, start=START)
+    world = create_world(seed=2, vms=vms, start=START)
     live = list(world.live_vms())
 
     assert len(live) == vms
@@ -96,7 +97,7 @@ def test_clouds_of_any_size_are_consistent(vms: int) -> None:
 
 
 def test_a_fleet_is_as_mixed_as_real_ones_are() -> None:
-    world = found_world(seed=2, vms=1000, start=START)
+    world = create_world(seed=2, vms=1000, start=START)
     live = list(world.live_vms())
     cards = Counter(len(vm.machine.nics) for vm in live)
     drives = Counter(len(vm.machine.drives) for vm in live)
@@ -115,7 +116,7 @@ def test_a_fleet_is_as_mixed_as_real_ones_are() -> None:
 
 @given(st.sampled_from(sorted(TABLES)), st.text(alphabet="$key,ame#s[]() all_tu", max_size=30))
 def test_any_fields_make_an_answer(table: str, fields: str) -> None:
-    moment = Moment(SMALL, now=SMALL.now, stamp=SMALL.now)
+    moment = RequestView(SMALL, now=SMALL.now, stamp=SMALL.now)
 
     msgspec.json.encode(list_rows(TABLES[table], {"fields": fields}, moment).rows)
 
@@ -127,7 +128,10 @@ loads = st.builds(
 
 @given(loads, st.floats(0, 1e6), st.floats(0, 1e5), st.floats(0, 1e5))
 def test_counters_never_run_backwards(load: Load, start: float, first: float, more: float) -> None:
-    assert load.work(start, start + first + more) >= load.work(start, start + first) - 1e-6
+    assert (
+        load.active_seconds(start, start + first + more)
+        >= load.active_seconds(start, start + first) - 1e-6
+    )
 
 
 @given(loads, st.floats(0, 2e9))
@@ -143,7 +147,7 @@ def test_counters_stand_still_while_a_vm_is_off_and_restart_with_it(
 
     def counted(after: float) -> int:
         world.advance(START + after)
-        moment = Moment(world, now=world.now, stamp=world.now)
+        moment = RequestView(world, now=world.now, stamp=world.now)
         query = {"filter": f"$key eq {nic.key}", "fields": "tx_bytes"}
         (row,) = list_rows(TABLES["machine_nic_stats"], query, moment).rows
         value: int = row["tx_bytes"]
@@ -159,7 +163,7 @@ def test_counters_stand_still_while_a_vm_is_off_and_restart_with_it(
 def test_a_running_row_beats_and_a_stopped_one_does_not(world: World, running: VM) -> None:
     def age(after: float) -> float:
         world.advance(START + after)
-        return world.now - Moment(world, world.now, world.now).beat(running.machine)
+        return world.now - RequestView(world, world.now, world.now).last_update(running.machine)
 
     assert all(age(second) <= 16 for second in range(0, 300, 7))
     world.crash(running)
@@ -168,27 +172,29 @@ def test_a_running_row_beats_and_a_stopped_one_does_not(world: World, running: V
 
 
 def test_wordings_can_be_exchanged_and_silenced() -> None:
-    wordings = {"crashed": LogPattern("error", "QEMU of {name} died"), "action_sent": None}
-    world = found_world(vms=10, start=START, wordings=wordings)
+    log_templates = {"crashed": LogTemplate("error", "QEMU of {name} died"), "action_sent": None}
+    world = create_world(vms=10, start=START, log_templates=log_templates)
     vm = next(vm for vm in world.live_vms() if vm.machine.status.running)
-    seen = len(world.chronicle.logs)
+    seen = len(world.platform_log.logs)
     world.operator_stops(vm)
     world.crash(vm)
 
-    assert [row.text for row in list(world.chronicle.logs)[seen:]] == [f"QEMU of {vm.name} died"]
+    assert [row.text for row in list(world.platform_log.logs)[seen:]] == [f"QEMU of {vm.name} died"]
 
 
 def test_any_text_can_be_written_into_the_logs(world: World, running: VM) -> None:
     machine = running.machine.key
-    world.chronicle.write("Odd things", at=world.now, user="anna", name="x", machine=machine)
+    world.platform_log.write("Odd things", at=world.now, user="anna", name="x", machine=machine)
 
-    assert world.chronicle.logs[-1].text == world.chronicle.machine_logs[-1].text == "Odd things"
+    assert (
+        world.platform_log.logs[-1].text == world.platform_log.machine_logs[-1].text == "Odd things"
+    )
 
 
 def test_strangers_are_named_when_they_are_asked_for(world: World) -> None:
-    with pytest.raises(UnknownThingError, match="no VM 'nobody'"):
+    with pytest.raises(UnknownObjectError, match="no VM 'nobody'"):
         world.crash("nobody")
-    with pytest.raises(UnknownThingError, match="no node 'nowhere'"):
+    with pytest.raises(UnknownObjectError, match="no node 'nowhere'"):
         world.node_fails("nowhere")
 
 
@@ -198,7 +204,7 @@ def test_a_name_is_free_again_after_a_rename(world: World, running: VM) -> None:
 
     assert world.vm("other") is running
     world.creates(old)
-    with pytest.raises(UnknownThingError, match="already there"):
+    with pytest.raises(UnknownObjectError, match="already there"):
         world.creates("other")
 
 
@@ -208,5 +214,5 @@ def test_a_deleted_vm_leaves_nothing_behind(world: World, running: VM) -> None:
 
     assert running.key not in world.vms
     assert running.machine.key not in world.machines
-    assert f"vms/{running.key}" not in {row.member for row in world.items.values()}
+    assert f"vms/{running.key}" not in {row.member for row in world.tag_members.values()}
     assert not any(running.machine.key in node.hosted for node in world.nodes.values())

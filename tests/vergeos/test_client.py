@@ -24,8 +24,9 @@ from exporter.errors import (
     VergeOSError,
 )
 from exporter.vergeos.budget import RequestBudget
-from exporter.vergeos.client import Limits, VergeOSClient
+from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.credentials import Credentials
+from exporter.vergeos.transport import Limits
 from tests.fakes import FakeClock
 from tests.vergeos.scripted import Answer, Scripted, hangs_up, says, serving, stops_half_way
 
@@ -276,11 +277,9 @@ async def test_gives_up_after_three_tries(connect: Connect) -> None:
 async def test_never_repeats_what_will_not_change(
     connect: Connect, status: int, error: type[Exception]
 ) -> None:
-    line = await connect(says(b'{"err":"RejectedInventory argument\\n"}', status))
+    line = await connect(says(b'{"err":"Invalid argument\\n"}', status))
 
-    with pytest.raises(
-        error, match=rf"/api/v4/vms answered {status} \(RejectedInventory argument\)"
-    ):
+    with pytest.raises(error, match=rf"/api/v4/vms answered {status} \(Invalid argument\)"):
         await line.read()
 
     assert len(line.server.asked) == 1
@@ -339,7 +338,7 @@ async def test_retries_are_paid_for_too(connect: Connect) -> None:
 
 async def test_says_what_is_wrong_with_a_host_that_is_not_there(connect: Connect) -> None:
     line = await connect(says())
-    line.client.base_url = "http://127.0.0.1:1"
+    line.client._transport.base_url = "http://127.0.0.1:1"
 
     with pytest.raises(UnreachableError, match=r"cannot connect to 127\.0\.0\.1:1"):
         await line.read()
@@ -347,7 +346,7 @@ async def test_says_what_is_wrong_with_a_host_that_is_not_there(connect: Connect
 
 async def test_a_name_that_cannot_be_resolved_is_told_as_such(connect: Connect) -> None:
     line = await connect(says())
-    line.client.base_url = "http://verge.invalid"
+    line.client._transport.base_url = "http://verge.invalid"
 
     with pytest.raises(UnreachableError, match=r"verge\.invalid"):
         await line.read()
@@ -463,7 +462,7 @@ async def test_what_was_refused_and_spent_outlasts_a_reload(connect: Connect) ->
 
 async def test_a_url_that_nobody_can_ask_is_told_and_no_bug(connect: Connect) -> None:
     line = await connect(says())
-    line.client.base_url = "http://host:abc"
+    line.client._transport.base_url = "http://host:abc"
 
     with pytest.raises(UnreachableError, match="cannot be asked: check the URL"):
         await line.read()

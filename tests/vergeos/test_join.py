@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.collectors import disks, nics, nodes, vms
 from exporter.collectors.inventory import join
 from exporter.model import (
     VM,
@@ -22,7 +23,6 @@ from exporter.model import (
     Node,
     VMConfig,
 )
-from exporter.collectors import disks, nics, nodes, vms
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 US = Identity("Nordwolke", "26.1.8")

@@ -28,9 +28,9 @@ from exporter.errors import (
 from exporter.recovery.detect.log_patterns import LogMark, LogReading
 from exporter.recovery.model.cases import Action, Reply
 from exporter.recovery.model.ports import Platform
-from exporter.simulator import Simulator, World, found_world
+from exporter.simulator import Simulator, World, create_world
 from exporter.simulator.api.accounts import API_KEY, PASSWORD, READONLY_API_KEY, USERNAME
-from exporter.simulator.api.actions import Behaviour
+from exporter.simulator.api.actions import ApiBehavior
 from exporter.simulator.api.server import Request
 from exporter.simulator.world.machines import VM
 from exporter.simulator.world.platform_log import Entry
@@ -95,15 +95,15 @@ class Site:
 @asynccontextmanager
 async def site(
     *,
-    behaviour: Behaviour | None = None,
+    behavior: ApiBehavior | None = None,
     clock: Clock | None = None,
     requests_per_hour: int = 1000,
     **system: Any,
 ) -> AsyncIterator[Site]:
     fake = FakeClock(hurried=True)
-    world = found_world(seed=1, vms=20, start=START.timestamp())
+    world = create_world(seed=1, vms=20, start=START.timestamp())
     async with (
-        Simulator(world=world, clock=clock or fake, behaviour=behaviour) as simulator,
+        Simulator(world=world, clock=clock or fake, behavior=behavior) as simulator,
         make_session(TLSSettings()) as session,
         make_session(TLSSettings(), keeps_connections=False) as action_session,
     ):
@@ -245,14 +245,14 @@ async def test_each_action_is_said_in_the_platforms_words(
 
 
 async def test_an_answer_may_be_empty() -> None:
-    async with site(behaviour=Behaviour(empty_action_replies=True)) as here:
+    async with site(behavior=ApiBehavior(empty_action_replies=True)) as here:
         assert (await here.operations.act(here.stopped.key, Action.POWER_ON))[0] is Reply.ACCEPTED
 
 
 @pytest.mark.parametrize("status", [422, 409])
 async def test_a_vm_that_is_where_we_want_it_is_no_failure(status: int) -> None:
-    behaviour = Behaviour(already_running_status=status, not_running_status=status)
-    async with site(behaviour=behaviour) as here:
+    behavior = ApiBehavior(already_running_status=status, not_running_status=status)
+    async with site(behavior=behavior) as here:
         up = await here.operations.act(here.running.key, Action.POWER_ON)
         down = await here.operations.act(here.stopped.key, Action.RESET)
 
@@ -367,12 +367,12 @@ async def test_a_connection_that_does_not_come_about_in_time_carried_nothing() -
         def too_slow(*_: Any, **__: Any) -> Any:
             raise aiohttp.ConnectionTimeoutError
 
-        here.actor._session.request = too_slow  # type: ignore[method-assign]
+        here.actor._transport._session.request = too_slow  # type: ignore[method-assign]
 
         answer = await here.operations.act(1, Action.POWER_ON)
 
         assert answer.reply is Reply.NOT_SENT
-        assert answer.detail.endswith("no connection in time")
+        assert answer.detail.endswith("connecting timed out")
 
 
 async def test_an_hour_that_is_spent_sends_nothing() -> None:
@@ -623,7 +623,7 @@ async def test_a_login_that_takes_too_long_sends_no_action() -> None:
 
         assert answer == (
             Reply.NOT_SENT,
-            f"{ACTIONS} was not sent: we were not ready within 0.05 s",
+            f"{ACTIONS} was not sent: login and rate limit took more than 0.05 s",
         )
         assert here.posts == []
 
@@ -644,8 +644,8 @@ async def test_a_login_that_is_refused_is_not_tried_again() -> None:
 def entry(site: Site, vm: VM, text: str, *, ago: float = 0.0) -> Entry:
     """Write a row of the log."""
     at = site.world.now - ago
-    site.world.chronicle.write(text, at=at, level="audit", user="anna", machine=vm.machine.key)
-    return site.world.chronicle.machine_logs[-1]
+    site.world.platform_log.write(text, at=at, level="audit", user="anna", machine=vm.machine.key)
+    return site.world.platform_log.machine_logs[-1]
 
 
 @dataclass
@@ -667,7 +667,7 @@ class Logged:
 async def logged() -> AsyncIterator[Logged]:
     async with site() as here:
         here.world.catch_up()
-        here.world.chronicle.machine_logs.clear()
+        here.world.platform_log.machine_logs.clear()
         first, second = list(here.world.live_vms())[:2]
         old = entry(here, second, "long ago", ago=5000)
         entry(here, first, "before", ago=1000.000001)

@@ -13,7 +13,7 @@ from exporter.collectors.registry import COLLECTORS
 from exporter.config.settings import APISettings, Settings, SystemSettings, TLSSettings
 from exporter.daemon.clients import ResolvedSystem, connect, make_session, resolve_systems
 from exporter.errors import BadReplyError, ConfigError, UnauthorizedError, UnreachableError
-from exporter.simulator import Simulator, found_world
+from exporter.simulator import Simulator, create_world
 from exporter.simulator.world.machines import Member
 from exporter.telemetry import Telemetry
 from exporter.vergeos.source import IDENTITY, VergeOSSource
@@ -31,7 +31,7 @@ def resolved(url: str, api_key: str, *, page_rows: int = 0) -> ResolvedSystem:
 @asynccontextmanager
 async def reading(page_rows: int = 0) -> AsyncIterator[tuple[VergeOSSource, Simulator]]:
     clock = FakeClock(hurried=True)
-    world = found_world(seed=1, vms=20, start=START.timestamp())
+    world = create_world(seed=1, vms=20, start=START.timestamp())
     async with (
         Simulator(world=world, clock=clock) as system,
         make_session(TLSSettings()) as session,
@@ -88,7 +88,7 @@ async def test_tags_of_vms_are_told_from_all_others_where_the_filter_is_ignored(
     async with reading() as (source, system):
         world = system.world
         tag = world.tag_named("recovery", "auto")
-        world.items[9999] = Member(9999, tag, "nodes/1")
+        world.tag_members[9999] = Member(9999, tag, "nodes/1")
         told = (await source.read("tags")).rows
         original = source._client.read
 
@@ -107,7 +107,7 @@ async def test_says_which_cloud_it_is() -> None:
     async with reading() as (source, system):
         identity = (await source.read(IDENTITY)).rows
 
-        assert identity.cloud_name == system.world.cloud_name
+        assert identity.cloud_name == system.world.system_name
         assert identity.version.startswith("26.")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from exporter.simulator.world.rng import Dice
+from exporter.simulator.world.rng import Rng
 
 API_KEY = "simulated-key-with-full-access"
 READONLY_API_KEY = "simulated-key-that-may-only-read"
@@ -17,7 +17,7 @@ Means = Literal["key", "basic", "token"]
 
 
 @dataclass(frozen=True, slots=True)
-class RecoverySummary:
+class Account:
     """A user of the API."""
 
     name: str
@@ -30,7 +30,7 @@ class RecoverySummary:
 class Caller:
     """Who a request comes from."""
 
-    account: RecoverySummary
+    account: Account
     means: Means
     session: str
     """What limits are counted by."""
@@ -41,7 +41,7 @@ class Accounts:
 
     def __init__(
         self,
-        accounts: tuple[RecoverySummary, ...],
+        accounts: tuple[Account, ...],
         *,
         lockout_after: int | None = 5,
         lockout_seconds: float = 900.0,
@@ -52,9 +52,9 @@ class Accounts:
         self._lockout_seconds = lockout_seconds
         self._bad_logins: dict[str, int] = {}
         self._locked_until: dict[str, float] = {}
-        self._tokens: dict[str, RecoverySummary] = {}
+        self._tokens: dict[str, Account] = {}
         self._revoked: set[str] = set()
-        self._rng = Dice(seed)
+        self._rng = Rng(seed)
 
     def identify(self, headers: Mapping[str, str], *, at: float) -> Caller | None:
         """Return who sent these headers; *at* is in monotonic seconds."""
@@ -118,7 +118,7 @@ class Accounts:
             return None
         return Caller(account, "key", f"key:{account.name}")
 
-    def _by_password(self, name: str, password: str, *, at: float) -> RecoverySummary | None:
+    def _by_password(self, name: str, password: str, *, at: float) -> Account | None:
         account = next((one for one in self._accounts if one.name == name), None)
         if account is None or self.locked(name, at=at):
             return None

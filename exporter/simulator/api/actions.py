@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from exporter.simulator.api.faults import Strike
+from exporter.simulator.api.faults import ActiveFaults
 from exporter.simulator.api.listing import JoinedFilters
 from exporter.simulator.api.messages import EMPTY, Answer, error
 from exporter.simulator.world.machines import VM
 from exporter.simulator.world.power import OFF
-from exporter.simulator.world.world import UnknownThingError, World
+from exporter.simulator.world.world import UnknownObjectError, World
 
 WITHOUT_EFFECT = (
     "move",
@@ -32,7 +32,7 @@ NO_CAPACITY = "Error starting machine: Insufficient cluster resources to start V
 
 
 @dataclass(frozen=True, slots=True)
-class Behaviour:
+class ApiBehavior:
     """How the API behaves where nobody knows how the real one does."""
 
     already_running_status: int = 422
@@ -54,11 +54,13 @@ class Order:
     vm: VM
     user: str
     parameters: Mapping[str, Any]
-    behaviour: Behaviour
-    strike: Strike
+    behavior: ApiBehavior
+    faults: ActiveFaults
 
 
-def act(world: World, body: Any, *, user: str, behaviour: Behaviour, strike: Strike) -> Answer:
+def act(
+    world: World, body: Any, *, user: str, behavior: ApiBehavior, faults: ActiveFaults
+) -> Answer:
     """Do what the body of a ``POST /vm_actions`` asks for."""
     if not isinstance(body, dict) or "vm" not in body or "action" not in body:
         return error(422, "Error: field 'vm' is required")
@@ -75,10 +77,10 @@ def act(world: World, body: Any, *, user: str, behaviour: Behaviour, strike: Str
     parameters = body.get("params") or {}
     if not isinstance(parameters, dict):
         return error(422, "Error: field 'params' is not valid JSON")
-    refusal = handler(Order(world, vm, user, parameters, behaviour, strike))
+    refusal = handler(Order(world, vm, user, parameters, behavior, faults))
     if refusal is not None:
         return refusal
-    if behaviour.empty_action_replies:
+    if behavior.empty_action_replies:
         return Answer(201, EMPTY)
     key = world.keys.next("vm_actions")
     place = f"vm_actions/{key}"
@@ -86,27 +88,27 @@ def act(world: World, body: Any, *, user: str, behaviour: Behaviour, strike: Str
 
 
 def _power_on(order: Order) -> Answer | None:
-    world, vm, behaviour, strike = order.world, order.vm, order.behaviour, order.strike
+    world, vm, behavior, faults = order.world, order.vm, order.behavior, order.faults
     word = vm.machine.status.word
     if vm.is_snapshot:
-        return error(behaviour.cannot_start_status, "Cannot power on a snapshot\n")
+        return error(behavior.cannot_start_status, "Cannot power on a snapshot\n")
     if not vm.enabled:
-        return error(behaviour.cannot_start_status, "Cannot power on VM: it is disabled\n")
+        return error(behavior.cannot_start_status, "Cannot power on VM: it is disabled\n")
     if word not in (*OFF, "waitingforresources"):
         text = f"Error starting machine: Machine is already running with status '{word}'\n"
-        return error(behaviour.already_running_status, text)
-    if "no_capacity" in strike:
-        return error(strike["no_capacity"]["code"], NO_CAPACITY)
-    if "accepted_but_never_starts" in strike:
-        stuck = strike["accepted_but_never_starts"]["word"]
+        return error(behavior.already_running_status, text)
+    if "no_capacity" in faults:
+        return error(faults["no_capacity"]["code"], NO_CAPACITY)
+    if "accepted_but_never_starts" in faults:
+        stuck = faults["accepted_but_never_starts"]["word"]
         world.start_waits(vm, user=order.user, word=stuck)
         return None
     if world.operator_starts(vm, user=order.user, node=_wanted_node(order)):
         return None
-    if behaviour.without_capacity == "wait":
+    if behavior.without_capacity == "wait":
         world.power.wait_for_resources(vm.machine)
         return None
-    return error(behaviour.no_capacity_status, NO_CAPACITY)
+    return error(behavior.no_capacity_status, NO_CAPACITY)
 
 
 def _power_off(order: Order) -> Answer | None:
@@ -149,7 +151,7 @@ def _clone(order: Order) -> Answer | None:
     name = str(order.parameters.get("name") or f"{order.vm.name} clone")
     try:
         clone = order.world.creates(name, role=order.vm.role, user=order.user, running=False)
-    except UnknownThingError:
+    except UnknownObjectError:
         return error(422, "Error: name already in use\n")
     place = f"vms/{clone.key}"
     return Answer(
@@ -163,7 +165,7 @@ def _nothing(_order: Order) -> Answer | None:
 
 
 def _not_running(order: Order) -> Answer:
-    return error(order.behaviour.not_running_status, "Error: Machine is not running\n")
+    return error(order.behavior.not_running_status, "Error: Machine is not running\n")
 
 
 def _wanted_node(order: Order) -> int | None:

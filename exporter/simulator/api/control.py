@@ -8,7 +8,7 @@ from exporter.simulator.api.faults import FAULTS, Fault, FaultError, nearest
 from exporter.simulator.api.messages import Answer, Call, error
 from exporter.simulator.world.events import NODE_EVENTS, VM_EVENTS, Event
 from exporter.simulator.world.machines import VM
-from exporter.simulator.world.world import UnknownThingError, World
+from exporter.simulator.world.world import UnknownObjectError, World
 
 ROOT = "/simulator"
 
@@ -44,8 +44,8 @@ class Control:
                 case "POST", ["nodes", name, event]:
                     event = SHORT_NODE_EVENTS.get(event, event)
                     return self._happen(NODE_EVENTS, self._world.node(name), event, call)
-        except (FaultError, UnknownThingError) as problem:
-            unknown = isinstance(problem, UnknownThingError)
+        except (FaultError, UnknownObjectError) as problem:
+            unknown = isinstance(problem, UnknownObjectError)
             return error(404 if unknown else 422, str(problem))
         return error(404, f"there is no {call.method} {call.path}; GET {ROOT}/ shows what there is")
 
@@ -53,7 +53,7 @@ class Control:
         world = self._world
         words = Counter(vm.machine.status.word for vm in world.live_vms())
         return {
-            "cloud": world.cloud_name,
+            "cloud": world.system_name,
             "seed": world.seed,
             "time": world.now,
             "seconds_since_start": round(world.now - world.started_at, 3),
@@ -68,7 +68,7 @@ class Control:
             "requests": dict(sorted(Counter(self._requests()).items())),
             "happened": [
                 {"at": one.at, "what": one.what, "name": one.name, "by": one.by}
-                for one in list(world.happenings)[-20:]
+                for one in list(world.history)[-20:]
             ],
             "links": {
                 "faults": f"{ROOT}/faults",

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from exporter.errors import VergewatchError
-from exporter.simulator.world.rng import Dice
+from exporter.simulator.world.rng import Rng
 
 API_ROOT = "/api/v4/"
 ACTIONS = "/api/v4/vm_actions"
@@ -32,7 +32,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FaultType:
     """A fault that exists."""
 
     about: str
@@ -48,13 +48,13 @@ def _share(default: float, about: str = "share of the rows") -> Parameter:
 
 _AFTER = Parameter(default=False, about="whether the request takes effect first")
 
-FAULTS: Mapping[str, Kind] = {
-    "latency": Kind(
+FAULTS: Mapping[str, FaultType] = {
+    "latency": FaultType(
         "answers come late",
         {"seconds": Parameter(1.0, "how late", least=0.0), "after": _AFTER},
     ),
-    "hang": Kind("no answer until it is turned off or the client leaves", {"after": _AFTER}),
-    "status": Kind(
+    "hang": FaultType("no answer until it is turned off or the client leaves", {"after": _AFTER}),
+    "status": FaultType(
         "answers are errors",
         {
             "code": Parameter(500, "the HTTP status", least=400, most=599),
@@ -62,11 +62,13 @@ FAULTS: Mapping[str, Kind] = {
             "after": _AFTER,
         },
     ),
-    "reset": Kind("the connection is reset before the request takes effect"),
-    "reset_after": Kind("the connection is reset after the request took effect"),
-    "reset_before_acting": Kind("as reset, for actions only", path=ACTIONS, method="POST"),
-    "reset_after_acting": Kind("as reset_after, for actions only", path=ACTIONS, method="POST"),
-    "truncate": Kind(
+    "reset": FaultType("the connection is reset before the request takes effect"),
+    "reset_after": FaultType("the connection is reset after the request took effect"),
+    "reset_before_acting": FaultType("as reset, for actions only", path=ACTIONS, method="POST"),
+    "reset_after_acting": FaultType(
+        "as reset_after, for actions only", path=ACTIONS, method="POST"
+    ),
+    "truncate": FaultType(
         "answers are cut in half",
         {
             "mode": Parameter(
@@ -76,27 +78,29 @@ FAULTS: Mapping[str, Kind] = {
             )
         },
     ),
-    "html": Kind("a login page answers, with status 200"),
-    "wrong_types": Kind("numbers become words, booleans objects", {"share": _share(0.2)}),
-    "object_instead_of_list": Kind("a list answers as an object"),
-    "missing_key": Kind("rows come without $key", {"share": _share(0.1)}),
-    "duplicate_keys": Kind("rows come twice", {"share": _share(0.1)}),
-    "unknown_status": Kind(
+    "html": FaultType("a login page answers, with status 200"),
+    "wrong_types": FaultType("numbers become words, booleans objects", {"share": _share(0.2)}),
+    "object_instead_of_list": FaultType("a list answers as an object"),
+    "missing_key": FaultType("rows come without $key", {"share": _share(0.1)}),
+    "duplicate_keys": FaultType("rows come twice", {"share": _share(0.1)}),
+    "unknown_status": FaultType(
         "a status word that nobody has heard of",
         {"word": Parameter("defragmenting", "the word"), "share": _share(0.1)},
     ),
-    "oversize": Kind(
+    "oversize": FaultType(
         "answers are padded", {"mebibytes": Parameter(101.0, "how much", least=0.0, most=512.0)}
     ),
-    "frozen_writer": Kind("machine_status stays as it was when this was turned on"),
-    "frozen_clock": Kind("last_update and its like stop"),
-    "short_list": Kind("rows are missing", {"keep": _share(0.5, "share of the rows that stay")}),
-    "empty_list": Kind("lists are empty"),
-    "late_logs": Kind(
+    "frozen_writer": FaultType("machine_status stays as it was when this was turned on"),
+    "frozen_clock": FaultType("last_update and its like stop"),
+    "short_list": FaultType(
+        "rows are missing", {"keep": _share(0.5, "share of the rows that stay")}
+    ),
+    "empty_list": FaultType("lists are empty"),
+    "late_logs": FaultType(
         "log rows become visible late", {"seconds": Parameter(30.0, "how late", least=0.0)}
     ),
-    "lost_logs": Kind("some log rows never appear", {"share": _share(0.2)}),
-    "outage": Kind(
+    "lost_logs": FaultType("some log rows never appear", {"share": _share(0.2)}),
+    "outage": FaultType(
         "nobody is at home",
         {
             "mode": Parameter(
@@ -106,26 +110,26 @@ FAULTS: Mapping[str, Kind] = {
             )
         },
     ),
-    "reject_key": Kind(
+    "reject_key": FaultType(
         "every credential is refused",
         {
             "locks": Parameter(default=True, about="whether a refusal counts towards the lockout"),
             "empty": Parameter(default=False, about="whether the body is empty"),
         },
     ),
-    "string_keys": Kind("keys are strings"),
-    "expanded_keys": Kind("foreign keys are objects"),
-    "null_subrows": Kind("sub-rows are null"),
-    "missing_stats": Kind("rows of statistics are missing", {"share": _share(0.3)}),
-    "empty_arrays": Kind("objects are empty arrays"),
-    "null_nodes": Kind("nobody knows where anything runs"),
-    "accepted_but_never_starts": Kind(
+    "string_keys": FaultType("keys are strings"),
+    "expanded_keys": FaultType("foreign keys are objects"),
+    "null_subrows": FaultType("sub-rows are null"),
+    "missing_stats": FaultType("rows of statistics are missing", {"share": _share(0.3)}),
+    "empty_arrays": FaultType("objects are empty arrays"),
+    "null_nodes": FaultType("nobody knows where anything runs"),
+    "accepted_but_never_starts": FaultType(
         "power-on answers 201 and nothing comes of it",
         {"word": Parameter("stopped", "the status it stays in")},
         path=ACTIONS,
         method="POST",
     ),
-    "no_capacity": Kind(
+    "no_capacity": FaultType(
         "power-on is refused for want of resources",
         {"code": Parameter(422, "the HTTP status", least=400, most=599)},
         path=ACTIONS,
@@ -146,7 +150,7 @@ class Fault:
     method: str | None
     probability: float
     times: int | None
-    """How many requests it will strike before it turns itself off."""
+    """How many requests it will faults before it turns itself off."""
     until: float | None
     """Unix seconds at which it turns itself off."""
     parameters: Mapping[str, Any]
@@ -162,17 +166,17 @@ class Fault:
         return fnmatchcase(path, self.path) or path.startswith(f"{self.path}/")
 
 
-Strike = Mapping[str, Fault]
+ActiveFaults = Mapping[str, Fault]
 """The faults that hit one request, by name."""
 
 
-class Switchboard:
+class FaultInjector:
     """Turns faults on and off, and rolls the dice for each request."""
 
     def __init__(self, *, seed: int = 0, time: Callable[[], float] = lambda: 0.0) -> None:
         self.time = time
         self.watchers: list[Callable[[], None]] = []
-        self._rng = Dice(seed)
+        self._rng = Rng(seed)
         self._on: dict[tuple[str, str | None], Fault] = {}
 
     def turn_on(
@@ -247,7 +251,7 @@ class Switchboard:
         """Return the moment at which the next fault turns itself off."""
         return min((f.until for f in self._on.values() if f.until is not None), default=None)
 
-    def strike(self, method: str, path: str) -> Strike:
+    def faults_for(self, method: str, path: str) -> ActiveFaults:
         """Return the faults that hit this request; dice are rolled once for each."""
         self._expire()
         hits: dict[str, Fault] = {}
@@ -283,8 +287,8 @@ class Switchboard:
 
 
 def check_settings(name: str, settings: Mapping[str, Any]) -> None:
-    """Raise `FaultError` unless `Switchboard.turn_on` would take these."""
-    Switchboard().turn_on(name, **settings)
+    """Raise `FaultError` unless `FaultInjector.turn_on` would take these."""
+    FaultInjector().turn_on(name, **settings)
 
 
 def _place(path: str | None) -> str | None:
@@ -292,7 +296,7 @@ def _place(path: str | None) -> str | None:
     return path if path is None or path.startswith("/") else API_ROOT + path
 
 
-def _known(name: str) -> Kind:
+def _known(name: str) -> FaultType:
     if name in FAULTS:
         return FAULTS[name]
     raise FaultError(f"there is no fault {name!r}{nearest(name, FAULTS)}")
@@ -306,7 +310,7 @@ def nearest(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
     return f"; there are: {', '.join(known)}" if known else "; it has none"
 
 
-def _parameters(name: str, kind: Kind, given: Mapping[str, Any]) -> Mapping[str, Any]:
+def _parameters(name: str, kind: FaultType, given: Mapping[str, Any]) -> Mapping[str, Any]:
     for key in given:
         if key not in kind.parameters:
             known = (*kind.parameters, *PLACES)

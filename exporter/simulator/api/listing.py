@@ -17,7 +17,8 @@ from exporter.simulator.api.query import (
     parse_sort,
     sort_key,
 )
-from exporter.simulator.api.tables import TABLES, Moment, Table
+from exporter.simulator.api.tables import TABLES
+from exporter.simulator.api.tables.columns import RequestView, Table
 
 Row = dict[str, Any]
 JoinedFilters = Literal["reject", "ignore", "work"]
@@ -49,31 +50,31 @@ class Listing:
 
 
 def list_rows(
-    table: Table, query: Mapping[str, str], moment: Moment, *, joined: JoinedFilters = "reject"
+    table: Table, query: Mapping[str, str], view: RequestView, *, joined: JoinedFilters = "reject"
 ) -> Listing:
     """Return what ``GET /<table>?<query>`` lists; raise `InvalidQueryError` for nonsense."""
-    things = _select(table, query, moment, joined)
-    shown = _columns(table, query.get("fields"), moment)
+    things = _select(table, query, view, joined)
+    shown = _columns(table, query.get("fields"), view)
     if not shown:
         return Listing(table, shown, [{"$count": len(things)}])
     return Listing(table, shown, project(things, shown))
 
 
-def show_row(table: Table, key: str, fields: str | None, moment: Moment) -> Listing | None:
+def show_row(table: Table, key: str, fields: str | None, view: RequestView) -> Listing | None:
     """Return what ``GET /<table>/<key>`` shows; ``None`` when there is no such row."""
-    thing = find(table, key, moment)
+    thing = find(table, key, view)
     if thing is None:
         return None
-    shown = _columns(table, fields, moment) or _columns(table, None, moment)
+    shown = _columns(table, fields, view) or _columns(table, None, view)
     return Listing(table, shown, project([thing], shown))
 
 
-def find(table: Table, key: str, moment: Moment) -> Any:
+def find(table: Table, key: str, view: RequestView) -> Any:
     """Return the thing behind a row's key."""
     if table.find is not None:
-        return table.find(moment, key)
+        return table.find(view, key)
     column = table.columns.get("$key") or table.columns["key"]
-    return next((one for one in table.rows(moment) if str(column.get(one, moment)) == key), None)
+    return next((one for one in table.rows(view) if str(column.get(one, view)) == key), None)
 
 
 def project(things: Iterable[Any], shown: tuple[Shown, ...]) -> list[Row]:
@@ -86,13 +87,13 @@ def project(things: Iterable[Any], shown: tuple[Shown, ...]) -> list[Row]:
 
 
 def _select(
-    table: Table, query: Mapping[str, str], moment: Moment, joined: JoinedFilters
+    table: Table, query: Mapping[str, str], view: RequestView, joined: JoinedFilters
 ) -> list[Any]:
-    things = list(table.rows(moment))
-    condition = parse_filter(query.get("filter", ""), now=moment.now)
+    things = list(table.rows(view))
+    condition = parse_filter(query.get("filter", ""), now=view.now)
     if condition is not None:
-        things = _filter(things, table, condition, query.get("fields"), moment, joined)
-    things = _sort(things, table, query.get("sort", ""), moment)
+        things = _filter(things, table, condition, query.get("fields"), view, joined)
+    things = _sort(things, table, query.get("sort", ""), view)
     offset, limit = parse_count(query.get("offset")), parse_count(query.get("limit"))
     return things[offset : offset + limit] if limit else things[offset:]
 
@@ -102,15 +103,15 @@ def _filter(
     table: Table,
     condition: Condition,
     fields: str | None,
-    moment: Moment,
+    view: RequestView,
     joined: JoinedFilters,
 ) -> list[Any]:
     getters = {
-        name: column.fixed or _bound(column.get, moment) for name, column in table.columns.items()
+        name: column.fixed or _bound(column.get, view) for name, column in table.columns.items()
     }
     strange = columns_of(condition) - set(getters)
     if strange:
-        found = _joined(table, strange, fields, moment)
+        found = _joined(table, strange, fields, view)
         if joined == "reject" or strange - set(found):
             raise InvalidQueryError(", ".join(sorted(strange)))
         if joined == "ignore":
@@ -140,25 +141,25 @@ def _without(condition: Condition, strange: set[str]) -> Condition:
 
 
 def _joined(
-    table: Table, names: set[str], fields: str | None, moment: Moment
+    table: Table, names: set[str], fields: str | None, view: RequestView
 ) -> dict[str, Callable[[Any], Any]]:
     """Return getters for columns of other tables, by path or by an alias in ``fields``."""
     found = {"": lambda _thing: ""}
-    aliases = {column.alias: column.get for column in _columns(table, fields, moment)}
+    aliases = {column.alias: column.get for column in _columns(table, fields, view)}
     for name in names:
         if name in aliases:
             found[name] = aliases[name]
-        elif "#" in name and (shown := _path(table, Field(tuple(name.split("#")), name), moment)):
+        elif "#" in name and (shown := _path(table, Field(tuple(name.split("#")), name), view)):
             found[name] = shown.get
     return found
 
 
-def _sort(things: list[Any], table: Table, text: str, moment: Moment) -> list[Any]:
+def _sort(things: list[Any], table: Table, text: str, view: RequestView) -> list[Any]:
     for name, down in reversed(parse_sort(text)):
         column = table.columns.get(name)
         if column is None:
             raise InvalidQueryError(name)
-        get = column.fixed or _bound(column.get, moment)
+        get = column.fixed or _bound(column.get, view)
         things = sorted(things, key=lambda thing: sort_key(get(thing)), reverse=down)
     return things
 
@@ -166,35 +167,35 @@ def _sort(things: list[Any], table: Table, text: str, moment: Moment) -> list[An
 # Choosing columns.
 
 
-def _columns(table: Table, fields: str | None, moment: Moment) -> tuple[Shown, ...]:
+def _columns(table: Table, fields: str | None, view: RequestView) -> tuple[Shown, ...]:
     """Return the columns that ``fields`` names; unknown ones are dropped without a word."""
     if fields is None:
-        return _named(table, table.default or tuple(table.columns), moment)
+        return _named(table, table.default or tuple(table.columns), view)
     shown: dict[str, Shown] = {}
     for item in parse_fields(fields):
-        for column in _item(table, item, moment):
+        for column in _item(table, item, view):
             shown[column.alias] = column
     return tuple(shown.values())
 
 
-def _item(table: Table, item: Field, moment: Moment) -> tuple[Shown, ...]:
+def _item(table: Table, item: Field, view: RequestView) -> tuple[Shown, ...]:
     if item.path == ("all",) and item.inner is None:
         names = [name for name in table.columns if name not in table.hidden_from_all]
-        return _named(table, names, moment)
+        return _named(table, names, view)
     if item.path[0] in VIEWS and len(item.path) == 1 and item.inner is None:
-        return _named(table, table.default or tuple(table.columns), moment)
-    shown = _path(table, item, moment)
+        return _named(table, table.default or tuple(table.columns), view)
+    shown = _path(table, item, view)
     return () if shown is None else (shown,)
 
 
-def _named(table: Table, names: Iterable[str], moment: Moment) -> tuple[Shown, ...]:
-    found = (_path(table, Field((name,), name), moment) for name in names)
+def _named(table: Table, names: Iterable[str], view: RequestView) -> tuple[Shown, ...]:
+    found = (_path(table, Field((name,), name), view) for name in names)
     return tuple(column for column in found if column is not None)
 
 
-def _path(table: Table, item: Field, moment: Moment) -> Shown | None:
+def _path(table: Table, item: Field, view: RequestView) -> Shown | None:
     """Follow a path such as ``machine#status#running`` from table to table."""
-    steps: list[Callable[[Any, Moment], Any]] = []
+    steps: list[Callable[[Any, RequestView], Any]] = []
     for name in item.path[:-1] if item.inner is None else item.path:
         link = table.links.get(name)
         if link is None:
@@ -202,19 +203,19 @@ def _path(table: Table, item: Field, moment: Moment) -> Shown | None:
         steps.append(link.follow)
         table = TABLES[link.table]
     if item.inner is not None:
-        return _subrow(table, item, steps, moment)
-    return _scalar(table, item, steps, moment)
+        return _subrow(table, item, steps, view)
+    return _scalar(table, item, steps, view)
 
 
 def _subrow(
-    table: Table, item: Field, steps: list[Callable[[Any, Moment], Any]], moment: Moment
+    table: Table, item: Field, steps: list[Callable[[Any, RequestView], Any]], view: RequestView
 ) -> Shown | None:
     columns: dict[str, Shown] = {}
     for inner in item.inner or ():
-        for column in _item(table, inner, moment):
+        for column in _item(table, inner, view):
             columns[column.alias] = column
     pairs = [(column.alias, column.get) for column in columns.values()]
-    follow = _follower(steps, moment)
+    follow = _follower(steps, view)
 
     def get(thing: Any) -> Any:
         child = follow(thing)
@@ -224,7 +225,7 @@ def _subrow(
 
 
 def _scalar(
-    table: Table, item: Field, steps: list[Callable[[Any, Moment], Any]], moment: Moment
+    table: Table, item: Field, steps: list[Callable[[Any, RequestView], Any]], view: RequestView
 ) -> Shown | None:
     name = item.path[-1]
     if name == "$display":
@@ -232,14 +233,14 @@ def _scalar(
     column = table.columns.get(name)
     if column is None:
         return None
-    read = column.fixed or _bound(column.get, moment)
+    read = column.fixed or _bound(column.get, view)
     if item.function is not None:
         function = FUNCTIONS.get(item.function)
         if function is None:
             return None
         read = _applied(function, read)
     if steps:
-        follow, last = _follower(steps, moment), read
+        follow, last = _follower(steps, view), read
 
         def read(thing: Any) -> Any:
             child = follow(thing)
@@ -260,20 +261,22 @@ def _applied(function: Callable[[Any], Any], read: Callable[[Any], Any]) -> Call
     return lambda thing: function(read(thing))
 
 
-def _bound(get: Callable[[Any, Moment], Any], moment: Moment) -> Callable[[Any], Any]:
-    return lambda thing: get(thing, moment)
+def _bound(get: Callable[[Any, RequestView], Any], view: RequestView) -> Callable[[Any], Any]:
+    return lambda thing: get(thing, view)
 
 
-def _follower(steps: list[Callable[[Any, Moment], Any]], moment: Moment) -> Callable[[Any], Any]:
+def _follower(
+    steps: list[Callable[[Any, RequestView], Any]], view: RequestView
+) -> Callable[[Any], Any]:
     if len(steps) == 1:
         step = steps[0]
-        return lambda thing: step(thing, moment)
+        return lambda thing: step(thing, view)
 
     def follow(thing: Any) -> Any:
         for step in steps:
             if thing is None:
                 return None
-            thing = step(thing, moment)
+            thing = step(thing, view)
         return thing
 
     return follow

@@ -16,7 +16,7 @@ WORDS: Mapping[str, Value] = {"true": True, "false": False, "null": None}
 
 
 class InvalidQueryError(Exception):
-    """What VergeOS answers with 422 ``RejectedInventory argument``."""
+    """What VergeOS answers with 422 ``Invalid argument``."""
 
 
 @dataclass(frozen=True, slots=True)

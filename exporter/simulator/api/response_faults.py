@@ -3,29 +3,30 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from exporter.simulator.api.faults import Fault, Strike
+from exporter.simulator.api.faults import ActiveFaults, Fault
 from exporter.simulator.api.listing import Listing, Row, Shown
 from exporter.simulator.api.messages import Answer
-from exporter.simulator.api.tables import TABLES, Moment
+from exporter.simulator.api.tables import TABLES
+from exporter.simulator.api.tables.columns import RequestView
 
 STATISTICS = ("machine_stats", "machine_drive_stats", "machine_nic_stats")
-Harm = Callable[[list[Row], Listing, Fault, Moment], list[Row]]
+ResponseFault = Callable[[list[Row], Listing, Fault, RequestView], list[Row]]
 
 
-def damaged(answer: Answer, strike: Strike, moment: Moment) -> Answer:
-    """Return *answer* as the faults of *strike* leave it."""
+def with_response_faults(answer: Answer, faults: ActiveFaults, view: RequestView) -> Answer:
+    """Return *answer* as the faults of *faults* leave it."""
     listing = answer.listing
-    if listing is None or not strike:
+    if listing is None or not faults:
         return answer
     one = not isinstance(answer.payload, list)
     rows = listing.rows
-    for name, harm in HARMS.items():
-        if name in strike:
-            rows = harm(rows, listing, strike[name], moment)
+    for name, change in RESPONSE_FAULTS.items():
+        if name in faults:
+            rows = change(rows, listing, faults[name], view)
     payload: Any = rows
     if one:
         payload = rows[0] if rows else listing.rows[0]  # a list fault leaves a single row alone
-    elif "object_instead_of_list" in strike:
+    elif "object_instead_of_list" in faults:
         payload = {str(number): row for number, row in enumerate(rows)}
     return Answer(answer.status, payload, listing)
 
@@ -35,13 +36,14 @@ def chosen(number: int, share: float) -> bool:
     return int((number + 1) * share) > int(number * share)
 
 
-def _some(harm: Callable[[Row, Listing], Row]) -> Harm:
-    """Return a harm that befalls the fault's share of the rows."""
+def _some(change: Callable[[Row, Listing], Row]) -> ResponseFault:
+    """Return a change that befalls the fault's share of the rows."""
 
-    def apply(rows: list[Row], listing: Listing, fault: Fault, _moment: Moment) -> list[Row]:
+    def apply(rows: list[Row], listing: Listing, fault: Fault, _moment: RequestView) -> list[Row]:
         share = fault["share"]
         return [
-            harm(row, listing) if chosen(number, share) else row for number, row in enumerate(rows)
+            change(row, listing) if chosen(number, share) else row
+            for number, row in enumerate(rows)
         ]
 
     return apply
@@ -65,12 +67,14 @@ def _without_key(row: Row, _listing: Listing) -> Row:
     return {name: value for name, value in row.items() if name not in ("$key", "id")}
 
 
-def _twice(rows: list[Row], _listing: Listing, fault: Fault, _moment: Moment) -> list[Row]:
+def _twice(rows: list[Row], _listing: Listing, fault: Fault, _moment: RequestView) -> list[Row]:
     again = [row for number, row in enumerate(rows) if chosen(number, fault["share"])]
     return [*rows, *again]
 
 
-def _unknown_status(rows: list[Row], listing: Listing, fault: Fault, _moment: Moment) -> list[Row]:
+def _unknown_status(
+    rows: list[Row], listing: Listing, fault: Fault, _moment: RequestView
+) -> list[Row]:
     aliases = [one.alias for one in listing.shown if one.path[-1] == "status" and not one.leads_to]
     return [
         {**row, **dict.fromkeys(aliases, fault["word"])} if chosen(number, fault["share"]) else row
@@ -78,15 +82,15 @@ def _unknown_status(rows: list[Row], listing: Listing, fault: Fault, _moment: Mo
     ]
 
 
-def _short(rows: list[Row], _listing: Listing, fault: Fault, _moment: Moment) -> list[Row]:
+def _short(rows: list[Row], _listing: Listing, fault: Fault, _moment: RequestView) -> list[Row]:
     return [row for number, row in enumerate(rows) if chosen(number, fault["keep"])]
 
 
-def _empty(_rows: list[Row], _listing: Listing, _fault: Fault, _moment: Moment) -> list[Row]:
+def _empty(_rows: list[Row], _listing: Listing, _fault: Fault, _moment: RequestView) -> list[Row]:
     return []
 
 
-def _missing_stats(rows: list[Row], listing: Listing, fault: Fault, _m: Moment) -> list[Row]:
+def _missing_stats(rows: list[Row], listing: Listing, fault: Fault, _m: RequestView) -> list[Row]:
     share = fault["share"]
     if listing.table.name in STATISTICS:
         return [row for number, row in enumerate(rows) if not chosen(number, share)]
@@ -99,10 +103,10 @@ def _missing_stats(rows: list[Row], listing: Listing, fault: Fault, _m: Moment) 
     ]
 
 
-def _columns(choose: Callable[[Shown], bool], change: Callable[[Any], Any]) -> Harm:
-    """Return a harm that changes whole columns."""
+def _columns(choose: Callable[[Shown], bool], change: Callable[[Any], Any]) -> ResponseFault:
+    """Return a change that changes whole columns."""
 
-    def apply(rows: list[Row], listing: Listing, _fault: Fault, _moment: Moment) -> list[Row]:
+    def apply(rows: list[Row], listing: Listing, _fault: Fault, _moment: RequestView) -> list[Row]:
         aliases = {one.alias for one in listing.shown if choose(one)}
         return [
             {name: change(value) if name in aliases else value for name, value in row.items()}
@@ -125,22 +129,22 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) else value
 
 
-def _expanded(rows: list[Row], listing: Listing, _fault: Fault, moment: Moment) -> list[Row]:
+def _expanded(rows: list[Row], listing: Listing, _fault: Fault, view: RequestView) -> list[Row]:
     tables = {one.alias: one.leads_to for one in listing.shown if one.leads_to is not None}
     return [
         {
-            name: _object(value, tables[name], moment) if name in tables else value
+            name: _object(value, tables[name], view) if name in tables else value
             for name, value in row.items()
         }
         for row in rows
     ]
 
 
-def _object(value: Any, table: str, moment: Moment) -> Any:
+def _object(value: Any, table: str, view: RequestView) -> Any:
     if not value:
         return value
     found = TABLES[table].find
-    name = getattr(found(moment, str(value)), "name", None) if found is not None else None
+    name = getattr(found(view, str(value)), "name", None) if found is not None else None
     return {"$key": value} if name is None else {"$key": value, "name": name}
 
 
@@ -148,7 +152,7 @@ def _tells_of_nodes(column: Shown) -> bool:
     return column.leads_to == "nodes" or "node" in column.path
 
 
-HARMS: Mapping[str, Harm] = {
+RESPONSE_FAULTS: Mapping[str, ResponseFault] = {
     "short_list": _short,
     "missing_stats": _missing_stats,
     "empty_list": _empty,

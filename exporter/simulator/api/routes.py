@@ -5,13 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from exporter.simulator.api.accounts import Accounts, Caller
-from exporter.simulator.api.actions import Behaviour, act
-from exporter.simulator.api.faults import NOTHING, Strike
+from exporter.simulator.api.actions import ApiBehavior, act
+from exporter.simulator.api.faults import NOTHING, ActiveFaults
 from exporter.simulator.api.listing import list_rows, show_row
 from exporter.simulator.api.messages import EMPTY, Answer, Call, error
 from exporter.simulator.api.query import InvalidQueryError
-from exporter.simulator.api.response_faults import damaged
-from exporter.simulator.api.tables import TABLES, Moment
+from exporter.simulator.api.response_faults import with_response_faults
+from exporter.simulator.api.tables import TABLES
+from exporter.simulator.api.tables.columns import RequestView
 from exporter.simulator.world.machines import VM, Status
 from exporter.simulator.world.world import World
 
@@ -28,22 +29,22 @@ WRITABLE = {
     "migration_method",
     "guest_agent",
 }
-NO_STRIKE: Strike = {}
+NO_FAULTS: ActiveFaults = {}
 FROZEN_TABLES = ("machine_status", "machines", "vms", "nodes")
 
 
 class Api:
     """Answers calls. Faults that concern content happen here; those of transport do not."""
 
-    def __init__(self, world: World, accounts: Accounts, behaviour: Behaviour) -> None:
+    def __init__(self, world: World, accounts: Accounts, behavior: ApiBehavior) -> None:
         self._world = world
         self._accounts = accounts
-        self._behaviour = behaviour
+        self._behaviour = behavior
         self._frozen: tuple[float, Mapping[int, Status]] | None = None
         self._stopped_clock: float | None = None
 
     def notice_faults(self) -> None:
-        """Remember the moment at which something froze; called whenever a fault changes."""
+        """Remember the view at which something froze; called whenever a fault changes."""
         faults = self._world.faults
         if not faults.active("frozen_writer"):
             self._frozen = None
@@ -55,17 +56,17 @@ class Api:
         elif self._stopped_clock is None:
             self._stopped_clock = self._world.now
 
-    def caller(self, call: Call, *, at: float, strike: Strike = NO_STRIKE) -> Caller | None:
+    def caller(self, call: Call, *, at: float, faults: ActiveFaults = NO_FAULTS) -> Caller | None:
         """Return who calls, if the platform believes it; *at* is in monotonic seconds."""
         caller = self._accounts.identify(call.headers, at=at)
-        if caller is not None and "reject_key" in strike:
-            if strike["reject_key"]["locks"]:
+        if caller is not None and "reject_key" in faults:
+            if faults["reject_key"]["locks"]:
                 self._accounts.refuse(caller.account.name, at=at)
             return None
         return caller
 
     def answer(
-        self, call: Call, caller: Caller | None, *, at: float, strike: Strike = NO_STRIKE
+        self, call: Call, caller: Caller | None, *, at: float, faults: ActiveFaults = NO_FAULTS
     ) -> Answer:
         """Return the answer to *call*; what it asks for has happened then."""
         if call.path == "/version.json":
@@ -74,18 +75,18 @@ class Api:
         if call.path == TOKENS and call.method == "POST":
             return self._log_in(call, at=at)
         if caller is None:
-            return self._unauthorized(strike)
+            return self._unauthorized(faults)
         if call.path.startswith(f"{TOKENS}/") and call.method == "DELETE":
             known = self._accounts.log_out(call.path.rpartition("/")[2])
             return Answer() if known else error(404, "Not found")
         if not call.path.startswith(ROOT):
             return error(404, "Not found")
         table, _, key = call.path.removeprefix(ROOT).strip("/").partition("/")
-        return self._table(call, caller, table, key, strike)
+        return self._table(call, caller, table, key, faults)
 
-    def _unauthorized(self, strike: Strike) -> Answer:
+    def _unauthorized(self, faults: ActiveFaults) -> Answer:
         empty = self._behaviour.empty_401 or (
-            "reject_key" in strike and strike["reject_key"]["empty"]
+            "reject_key" in faults and faults["reject_key"]["empty"]
         )
         return Answer(401, EMPTY) if empty else error(401, "Login required")
 
@@ -94,32 +95,34 @@ class Api:
         name = str(body.get("login", ""))
         token = self._accounts.log_in(name, str(body.get("password", "")), at=at)
         if token is None:
-            self._world.chronicle.tell(
+            self._world.platform_log.record(
                 "login_failed", at=self._world.now, name=name, object_type="user", user=name
             )
             return error(401, "Login required")
-        self._world.chronicle.tell(
+        self._world.platform_log.record(
             "logged_in", at=self._world.now, name=name, object_type="user", user=name
         )
         place = {"location": f"/sys/tokens/{token}", "dbpath": f"tokens/{token}"}
         return Answer(201, {**place, "$row": 1, "$key": token})
 
-    def _table(self, call: Call, caller: Caller, table: str, key: str, strike: Strike) -> Answer:
+    def _table(
+        self, call: Call, caller: Caller, table: str, key: str, faults: ActiveFaults
+    ) -> Answer:
         if table == "vm_actions":
-            return self._act(call, caller, strike)
+            return self._act(call, caller, faults)
         if table not in TABLES:
             return error(404, f"Table '{table}' not found\n")
         if call.method == "GET":
-            return self._read(call, table, key, strike)
+            return self._read(call, table, key, faults)
         if not caller.account.may_write:
             return error(403, "Permission denied")
         try:
             answer = self._write(call, caller, table, key)
         except (TypeError, ValueError):
-            answer = error(422, "RejectedInventory argument")
+            answer = error(422, "Invalid argument")
         return answer or error(405, "Method not allowed")
 
-    def _act(self, call: Call, caller: Caller, strike: Strike) -> Answer:
+    def _act(self, call: Call, caller: Caller, faults: ActiveFaults) -> Answer:
         if call.method != "POST":
             return error(405, "Method not allowed")
         if not caller.account.may_write:
@@ -128,37 +131,39 @@ class Api:
             self._world,
             call.body,
             user=caller.account.name,
-            behaviour=self._behaviour,
-            strike=strike,
+            behavior=self._behaviour,
+            faults=faults,
         )
 
-    def _read(self, call: Call, name: str, key: str, strike: Strike) -> Answer:
-        table, moment = TABLES[name], self._moment(name, strike)
+    def _read(self, call: Call, name: str, key: str, faults: ActiveFaults) -> Answer:
+        table, view = TABLES[name], self._moment(name, faults)
         try:
             if not key:
                 joined = self._behaviour.joined_filters
-                listing = list_rows(table, call.query, moment, joined=joined)
-                return damaged(Answer(payload=listing.rows, listing=listing), strike, moment)
-            shown = show_row(table, key, call.query.get("fields"), moment)
+                listing = list_rows(table, call.query, view, joined=joined)
+                return with_response_faults(
+                    Answer(payload=listing.rows, listing=listing), faults, view
+                )
+            shown = show_row(table, key, call.query.get("fields"), view)
         except InvalidQueryError:
-            return error(422, "RejectedInventory argument")
+            return error(422, "Invalid argument")
         if shown is None:
             return error(404, f"{name}/{key} - No such file or directory\n")
-        return damaged(Answer(payload=shown.rows[0], listing=shown), strike, moment)
+        return with_response_faults(Answer(payload=shown.rows[0], listing=shown), faults, view)
 
-    def _moment(self, table: str, strike: Strike) -> Moment:
+    def _moment(self, table: str, faults: ActiveFaults) -> RequestView:
         world = self._world
-        moment = Moment(world, now=world.now, stamp=world.now)
-        if "frozen_clock" in strike and self._stopped_clock is not None:
-            moment = replace(moment, stamp=self._stopped_clock)
-        if "frozen_writer" in strike and self._frozen is not None and table in FROZEN_TABLES:
+        view = RequestView(world, now=world.now, stamp=world.now)
+        if "frozen_clock" in faults and self._stopped_clock is not None:
+            view = replace(view, stamp=self._stopped_clock)
+        if "frozen_writer" in faults and self._frozen is not None and table in FROZEN_TABLES:
             at, statuses = self._frozen
-            moment = replace(moment, now=at, stamp=min(at, moment.stamp), statuses=statuses)
-        if "late_logs" in strike:
-            moment = replace(moment, logs_until=world.now - strike["late_logs"]["seconds"])
-        if "lost_logs" in strike:
-            moment = replace(moment, logs_lost=strike["lost_logs"]["share"])
-        return moment
+            view = replace(view, now=at, stamp=min(at, view.stamp), statuses=statuses)
+        if "late_logs" in faults:
+            view = replace(view, logs_until=world.now - faults["late_logs"]["seconds"])
+        if "lost_logs" in faults:
+            view = replace(view, logs_lost=faults["lost_logs"]["share"])
+        return view
 
     # Writing.
 
@@ -188,9 +193,9 @@ class Api:
         if tag is None or vm is None:
             return error(404, "Error setting field 'member' - No such file or directory\n")
         member = f"vms/{vm.key}"
-        if any(row.tag is tag and row.member == member for row in world.items.values()):
+        if any(row.tag is tag and row.member == member for row in world.tag_members.values()):
             return error(409, "Error: tag member already exists\n")
-        row = world.tag_member(tag, vm, user=user)
+        row = world.add_tag(tag, vm, user=user)
         place = f"tag_members/{row.key}"
         return Answer(
             201,
@@ -199,12 +204,12 @@ class Api:
 
     def _untag(self, key: str, user: str) -> Answer:
         world = self._world
-        row = world.items.pop(int(key), None)
+        row = world.tag_members.pop(int(key), None)
         if row is None:
             return _missing("tag_members", key)
         vm = self._vm_of(row.member)
         if vm is not None:
-            world.power.tell(vm.machine, "untagged", user=user, tag=row.tag.name)
+            world.power.record(vm.machine, "untagged", user=user, tag=row.tag.name)
         return Answer()
 
     def _change_vm(self, key: str, body: Mapping[str, Any], user: str) -> Answer:
@@ -234,7 +239,7 @@ class Api:
     def _force_status(self, key: str, body: Mapping[str, Any], user: str) -> Answer:
         world = self._world
         shown = show_row(
-            TABLES["machine_status"], key, "machine", Moment(world, world.now, world.now)
+            TABLES["machine_status"], key, "machine", RequestView(world, world.now, world.now)
         )
         machine = shown.rows[0]["machine"] if shown is not None else None
         vm = next((one for one in world.vms.values() if one.machine.key == machine), None)

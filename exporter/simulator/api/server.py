@@ -20,14 +20,14 @@ from exporter.simulator.api.accounts import (
     PASSWORD,
     READONLY_API_KEY,
     USERNAME,
+    Account,
     Accounts,
     Caller,
-    RecoverySummary,
 )
-from exporter.simulator.api.actions import Behaviour
+from exporter.simulator.api.actions import ApiBehavior
 from exporter.simulator.api.control import ROOT as CONTROL_ROOT
 from exporter.simulator.api.control import Control
-from exporter.simulator.api.faults import Strike, Switchboard
+from exporter.simulator.api.faults import ActiveFaults, FaultInjector
 from exporter.simulator.api.messages import EMPTY, Answer, Call
 from exporter.simulator.api.rate_limit import Limits
 from exporter.simulator.api.routes import Api
@@ -74,8 +74,8 @@ class Simulator:
         clock: Clock,
         host: str = "127.0.0.1",
         port: int = 0,
-        faults: Switchboard | None = None,
-        behaviour: Behaviour | None = None,
+        faults: FaultInjector | None = None,
+        behavior: ApiBehavior | None = None,
         api_key: str = API_KEY,
         readonly_api_key: str = READONLY_API_KEY,
         username: str = USERNAME,
@@ -106,10 +106,8 @@ class Simulator:
         self.username, self.password = username, password
         self.accounts = Accounts(
             (
-                RecoverySummary(username, password, api_key, may_write=True),
-                RecoverySummary(
-                    f"{username}-readonly", password, readonly_api_key, may_write=False
-                ),
+                Account(username, password, api_key, may_write=True),
+                Account(f"{username}-readonly", password, readonly_api_key, may_write=False),
             ),
             lockout_after=lockout_after,
             lockout_seconds=lockout_seconds,
@@ -123,7 +121,7 @@ class Simulator:
         self._clock = clock
         self._host, self._port = host, port
         self._ssl = ssl_context
-        self._api = Api(world, self.accounts, behaviour or Behaviour())
+        self._api = Api(world, self.accounts, behavior or ApiBehavior())
         self._control = Control(world, lambda: (one.path for one in self._log.values()))
         self._log: OrderedDict[int, Request] = OrderedDict()
         self._logged = 0
@@ -263,13 +261,13 @@ class Simulator:
         if call.path.startswith(CONTROL_ROOT):
             return _response(self._control.answer(call))
         number = self._remember(call)
-        strike = self.faults.strike(call.method, call.path)
-        self._update(number, faults=tuple(strike))
-        if "outage" in strike or "reset" in strike or "reset_before_acting" in strike:
+        faults = self.faults.faults_for(call.method, call.path)
+        self._update(number, faults=tuple(faults))
+        if "outage" in faults or "reset" in faults or "reset_before_acting" in faults:
             return _drop(request)
-        await self._delay(strike, after=False)
+        await self._delay(faults, after=False)
         at = self._clock.monotonic()
-        caller = self._api.caller(call, at=at, strike=strike)
+        caller = self._api.caller(call, at=at, faults=faults)
         self._update(
             number,
             user=caller.account.name if caller is not None else None,
@@ -277,31 +275,31 @@ class Simulator:
         )
         if self.limits.exceeded(_session(caller, request), at=at):
             return _drop(request)
-        answer = self._answer(number, call, caller, strike, at=at)
-        await self._delay(strike, after=True)
-        if "reset_after" in strike or "reset_after_acting" in strike:
+        answer = self._answer(number, call, caller, faults, at=at)
+        await self._delay(faults, after=True)
+        if "reset_after" in faults or "reset_after_acting" in faults:
             return _drop(request)
-        self._update(number, status=200 if "html" in strike else answer.status)
-        return await _sent(request, answer, strike)
+        self._update(number, status=200 if "html" in faults else answer.status)
+        return await _sent(request, answer, faults)
 
     def _answer(
-        self, number: int, call: Call, caller: Caller | None, strike: Strike, *, at: float
+        self, number: int, call: Call, caller: Caller | None, faults: ActiveFaults, *, at: float
     ) -> Answer:
-        fault = strike.get("status")
+        fault = faults.get("status")
         failed = None if fault is None else Answer(fault["code"], {"err": fault["text"]})
         if failed is not None and fault is not None and not fault["after"]:
             return failed
         self.world.catch_up()
-        answer = self._api.answer(call, caller, at=at, strike=strike)
+        answer = self._api.answer(call, caller, at=at, faults=faults)
         self._update(number, acted=True)
         return failed or answer
 
-    async def _delay(self, strike: Strike, *, after: bool) -> None:
-        if "latency" in strike and strike["latency"]["after"] == after:
-            await self._clock.sleep(strike["latency"]["seconds"])
-        if "hang" in strike and strike["hang"]["after"] == after:
-            fault = strike["hang"]
-            # One that was to strike so many times is off by now; it lasts until the client leaves.
+    async def _delay(self, faults: ActiveFaults, *, after: bool) -> None:
+        if "latency" in faults and faults["latency"]["after"] == after:
+            await self._clock.sleep(faults["latency"]["seconds"])
+        if "hang" in faults and faults["hang"]["after"] == after:
+            fault = faults["hang"]
+            # One that was to faults so many times is off by now; it lasts until the client leaves.
             while fault.times is not None or fault in self.faults.active("hang"):
                 await self._changed.wait()
 
@@ -361,16 +359,18 @@ def _response(answer: Answer) -> web.Response:
     return web.Response(status=answer.status, body=body, content_type="application/json")
 
 
-async def _sent(request: web.BaseRequest, answer: Answer, strike: Strike) -> web.StreamResponse:
-    if "html" in strike:
+async def _sent(
+    request: web.BaseRequest, answer: Answer, faults: ActiveFaults
+) -> web.StreamResponse:
+    if "html" in faults:
         return web.Response(body=LOGIN_PAGE, content_type="text/html")
-    if "oversize" in strike:
-        return await _padded(request, answer, int(strike["oversize"]["mebibytes"] * 1024**2))
-    if "truncate" not in strike:
+    if "oversize" in faults:
+        return await _padded(request, answer, int(faults["oversize"]["mebibytes"] * 1024**2))
+    if "truncate" not in faults:
         return _response(answer)
     body = b"" if answer.payload is EMPTY else msgspec.json.encode(answer.payload)
     half = body[: len(body) // 2]
-    if strike["truncate"]["mode"] == "json":
+    if faults["truncate"]["mode"] == "json":
         return web.Response(status=answer.status, body=half, content_type="application/json")
     response = web.StreamResponse(status=answer.status)
     response.content_type = "application/json"

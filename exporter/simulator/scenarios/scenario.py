@@ -9,11 +9,11 @@ from typing import Any
 from exporter.clock import Clock
 from exporter.errors import ConfigError
 from exporter.simulator.api.faults import FAULTS, FaultError, check_settings, nearest
-from exporter.simulator.scenarios.timetable import RATES, Appointment, Subject, keep
-from exporter.simulator.scenarios.yaml_document import Document
+from exporter.simulator.scenarios.schedule import RATES, ScheduledEvent, Subject, keep
+from exporter.simulator.scenarios.yaml_document import YamlDocument
+from exporter.simulator.world.builder import ClusterPlan
 from exporter.simulator.world.events import EVENTS, Event
-from exporter.simulator.world.factory import found_world
-from exporter.simulator.world.fleet import ClusterPlan
+from exporter.simulator.world.factory import create_world
 from exporter.simulator.world.world import World
 
 MOST_VMS = 50_000
@@ -24,13 +24,13 @@ A_YEAR = 365 * 86_400.0
 TOP = (
     "about",
     "seed",
-    "cloud",
+    "system",
     "vms",
     "clusters",
     "names",
     "stopped_share",
     "tags",
-    "timetable",
+    "schedule",
     "rates",
 )
 LINE = (
@@ -63,7 +63,7 @@ class Scenario:
     stopped_share: float = 0.06
     tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Tags by name of VM."""
-    timetable: tuple[Appointment, ...] = ()
+    schedule: tuple[ScheduledEvent, ...] = ()
     rates: Mapping[str, float] = field(default_factory=dict)
 
     def with_changes(self, *, seed: int | None = None, vms: int | None = None) -> "Scenario":
@@ -73,11 +73,11 @@ class Scenario:
 
     def build(self, clock: Clock) -> World:
         """Build the world of this story; its time starts now."""
-        world = found_world(
+        world = create_world(
             seed=self.seed,
             vms=self.vms,
             start=clock.now().timestamp(),
-            cloud_name=self.system,
+            system_name=self.system,
             clusters=self.clusters,
             names=self.names[: self.vms],
             stopped_share=self.stopped_share,
@@ -86,7 +86,7 @@ class Scenario:
             for vm in [one for one in world.live_vms() if one.name == name]:
                 for tag in tags:
                     world.tag(vm, tag, user="admin")
-        keep(world, self.timetable, self.rates)
+        keep(world, self.schedule, self.rates)
         return world
 
 
@@ -114,7 +114,7 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
 
 def read_scenario(text: str, *, file: str) -> Scenario:
     """Return the scenario that a file's *text* tells of, or raise `ConfigError`."""
-    parts = Document.read(text, file=file).mapping(TOP)
+    parts = YamlDocument.read(text, file=file).mapping(TOP)
     scenario = Scenario(name=Path(file).stem)
     values: dict[str, Any] = {}
     for name, part in parts.items():
@@ -127,7 +127,7 @@ def _cache() -> list[Any]:
     return [one for one in folder.iterdir() if one.name.endswith(".yaml")]
 
 
-def _clusters(part: Document) -> tuple[ClusterPlan, ...]:
+def _clusters(part: YamlDocument) -> tuple[ClusterPlan, ...]:
     found = []
     for item in part.items():
         fields = item.mapping(("name", "nodes"))
@@ -140,7 +140,7 @@ def _clusters(part: Document) -> tuple[ClusterPlan, ...]:
     return tuple(found)
 
 
-def _names(part: Document) -> tuple[str, ...]:
+def _names(part: YamlDocument) -> tuple[str, ...]:
     names: dict[str, None] = {}
     for item in part.items():
         name = item.text()
@@ -150,7 +150,7 @@ def _names(part: Document) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _tags(part: Document) -> dict[str, tuple[str, ...]]:
+def _tags(part: YamlDocument) -> dict[str, tuple[str, ...]]:
     found = {}
     for name, tags in part.mapping().items():
         for tag in tags.items():
@@ -159,24 +159,24 @@ def _tags(part: Document) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _tag(part: Document) -> str:
+def _tag(part: YamlDocument) -> str:
     category, slash, name = part.text().partition("/")
     if not (slash and category and name):
         raise part.error(f"must be written category/tag, not {part.text()!r}")
     return part.text()
 
 
-def _rates(part: Document) -> dict[str, float]:
+def _rates(part: YamlDocument) -> dict[str, float]:
     return {
         name: one.number(least=0, most=MOST_PER_HOUR) for name, one in part.mapping(RATES).items()
     }
 
 
-def _timetable(part: Document) -> tuple[Appointment, ...]:
-    return tuple(_appointment(item) for item in part.items())
+def _schedule(part: YamlDocument) -> tuple[ScheduledEvent, ...]:
+    return tuple(_entry(item) for item in part.items())
 
 
-def _appointment(line: Document) -> Appointment:
+def _entry(line: YamlDocument) -> ScheduledEvent:
     fields = line.mapping(LINE)
     if "at" not in fields and "every" not in fields:
         raise line.error("needs 'at' or 'every'")
@@ -192,7 +192,7 @@ def _appointment(line: Document) -> Appointment:
     return replace(told, at=at, every=every, jitter=jitter, lasting=lasting)
 
 
-def _fault_line(fields: Mapping[str, Document]) -> Appointment:
+def _fault_line(fields: Mapping[str, YamlDocument]) -> ScheduledEvent:
     for name in ("vm", "role", "tag", "node", "count"):
         if name in fields:
             raise fields[name].error("means nothing for a fault; say 'path' under 'with'")
@@ -204,10 +204,10 @@ def _fault_line(fields: Mapping[str, Document]) -> Appointment:
         check_settings(name, settings)
     except (FaultError, TypeError) as error:
         raise fields.get("with", fields["fault"]).error(str(error)) from error
-    return Appointment(at=0.0, fault=name, words=settings)
+    return ScheduledEvent(at=0.0, fault=name, words=settings)
 
 
-def _event_line(line: Document, fields: Mapping[str, Document]) -> Appointment:
+def _event_line(line: YamlDocument, fields: Mapping[str, YamlDocument]) -> ScheduledEvent:
     name = fields["event"].text()
     if name not in EVENTS:
         raise fields["event"].error(f"there is no event {name!r}{nearest(name, EVENTS)}")
@@ -226,18 +226,18 @@ def _event_line(line: Document, fields: Mapping[str, Document]) -> Appointment:
     if missing := [word for word in required if word not in words]:
         raise line.error(f"{name} needs {missing[0]!r} under 'with'")
     said = {key: word.value() for key, word in words.items()}
-    return Appointment(at=0.0, event=name, subject=_subject(fields), words=said)
+    return ScheduledEvent(at=0.0, event=name, subject=_subject(fields), words=said)
 
 
 def _required(event: Event) -> Sequence[str]:
     return [word for word in event.words if word in ("name", "tag")]
 
 
-def _with(fields: Mapping[str, Document]) -> dict[str, Document]:
+def _with(fields: Mapping[str, YamlDocument]) -> dict[str, YamlDocument]:
     return fields["with"].mapping() if "with" in fields else {}
 
 
-def _subject(fields: Mapping[str, Document]) -> Subject:
+def _subject(fields: Mapping[str, YamlDocument]) -> Subject:
     count: int | None = 1
     if "count" in fields and fields["count"].value() == "all":
         count = None
@@ -252,7 +252,7 @@ def _subject(fields: Mapping[str, Document]) -> Subject:
     )
 
 
-def _any(part: Document | None) -> str | None:
+def _any(part: YamlDocument | None) -> str | None:
     """Return a pattern; ``any`` is the one that everything matches."""
     if part is None:
         return None
@@ -260,14 +260,14 @@ def _any(part: Document | None) -> str | None:
 
 
 _READERS: Mapping[str, Any] = {
-    "about": Document.text,
+    "about": YamlDocument.text,
     "seed": lambda part: part.whole(least=0, most=2**53),
-    "cloud": Document.text,
+    "system": YamlDocument.text,
     "vms": lambda part: part.whole(least=1, most=MOST_VMS),
     "clusters": _clusters,
     "names": _names,
     "stopped_share": lambda part: part.number(least=0, most=1),
     "tags": _tags,
-    "timetable": _timetable,
+    "schedule": _schedule,
     "rates": _rates,
 }

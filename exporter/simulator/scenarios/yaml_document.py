@@ -13,7 +13,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, None: 1.0}
 
 
-class Document:
+class YamlDocument:
     """A place in a YAML file: a mapping, a list or a single value."""
 
     def __init__(self, node: yaml.Node, *, file: str, path: str = "") -> None:
@@ -22,7 +22,7 @@ class Document:
         self.path = path
 
     @classmethod
-    def read(cls, text: str, *, file: str) -> "Document":
+    def read(cls, text: str, *, file: str) -> "YamlDocument":
         """Return the root of a file's *text*."""
         try:
             node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -39,28 +39,28 @@ class Document:
         where = f"{self.path}: " if self.path else ""
         return ConfigError(f"{self._file}, line {line}: {where}{problem}")
 
-    def mapping(self, allowed: Collection[str] | None = None) -> "dict[str, Document]":
+    def mapping(self, allowed: Collection[str] | None = None) -> "dict[str, YamlDocument]":
         """Return what this maps to what; only *allowed* names may occur."""
         if not isinstance(self._node, yaml.MappingNode):
             raise self.error(f"must be a mapping, not {self._shown()}")
-        found: dict[str, Document] = {}
+        found: dict[str, YamlDocument] = {}
         for key_node, value_node in self._node.value:
-            key = Document(key_node, file=self._file, path=self.path)
+            key = YamlDocument(key_node, file=self._file, path=self.path)
             name = key.text()
             if allowed is not None and name not in allowed:
                 raise key.error(f"{name!r} is not known here{nearest(name, tuple(allowed))}")
             if name in found:
                 raise key.error(f"{name!r} is given twice")
             path = f"{self.path}.{name}" if self.path else name
-            found[name] = Document(value_node, file=self._file, path=path)
+            found[name] = YamlDocument(value_node, file=self._file, path=path)
         return found
 
-    def items(self) -> "list[Document]":
+    def items(self) -> "list[YamlDocument]":
         """Return the items of a list."""
         if not isinstance(self._node, yaml.SequenceNode):
             raise self.error(f"must be a list, not {self._shown()}")
         return [
-            Document(node, file=self._file, path=f"{self.path}[{number}]")
+            YamlDocument(node, file=self._file, path=f"{self.path}[{number}]")
             for number, node in enumerate(self._node.value)
         ]
 

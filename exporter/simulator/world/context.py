@@ -1,11 +1,11 @@
-"""What every actor in the world shares: the time, the agenda, the log books and the dice."""
+"""What every actor in the world shares: the time, the event_queue, the log books and the dice."""
 
 from collections import deque
 from dataclasses import dataclass, field
 
-from exporter.simulator.world.event_queue import Agenda
-from exporter.simulator.world.platform_log import Chronicle
-from exporter.simulator.world.rng import Dice
+from exporter.simulator.world.event_queue import EventQueue
+from exporter.simulator.world.platform_log import PlatformLog
+from exporter.simulator.world.rng import Rng
 
 KEPT_HAPPENINGS = 50_000
 
@@ -32,7 +32,7 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class WorldEvent:
     """What truly happened, whatever the logs say: for tests that diagnose a recovery."""
 
     at: float
@@ -43,12 +43,12 @@ class Happening:
 
 
 @dataclass(slots=True)
-class Stage:
+class Context:
     """Shared by the actors of one world."""
 
     now: float
-    rng: Dice
+    rng: Rng
     timings: Timings
-    chronicle: Chronicle
-    agenda: Agenda = field(default_factory=Agenda)
-    happenings: deque[Happening] = field(default_factory=lambda: deque(maxlen=KEPT_HAPPENINGS))
+    platform_log: PlatformLog
+    event_queue: EventQueue = field(default_factory=EventQueue)
+    history: deque[WorldEvent] = field(default_factory=lambda: deque(maxlen=KEPT_HAPPENINGS))

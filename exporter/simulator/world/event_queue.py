@@ -1,4 +1,4 @@
-"""What will happen and when: a heap of appointments, kept in the order they were made in."""
+"""What will happen and when: a heap of events, kept in the order they were made in."""
 
 import heapq
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 Action = Callable[[], None]
 
 
-class Agenda:
+class EventQueue:
     """Appointments of the world; two for the same moment happen in the order of their making."""
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Agenda:
         heapq.heappush(self._heap, (moment, self._made, action))
 
     def due(self, until: float) -> tuple[float, Action] | None:
-        """Take the next appointment that is not later than *until*."""
+        """Take the next entry that is not later than *until*."""
         if not self._heap or self._heap[0][0] > until:
             return None
         moment, _, action = heapq.heappop(self._heap)

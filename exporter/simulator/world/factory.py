@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from exporter.simulator.world.context import Timings
-from exporter.simulator.world.fleet import (
+from exporter.simulator.world.builder import (
     DAY,
     ClusterPlan,
     default_clusters,
@@ -11,8 +10,9 @@ from exporter.simulator.world.fleet import (
     pick_role,
     role_of,
 )
+from exporter.simulator.world.context import Timings
 from exporter.simulator.world.machines import VM, Cluster, Machine, Member, Node, Status
-from exporter.simulator.world.platform_log import LogPattern
+from exporter.simulator.world.platform_log import LogTemplate
 from exporter.simulator.world.world import PowerState, World
 
 DEFAULT_START = 1_767_225_600.0
@@ -28,16 +28,16 @@ TAGS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def found_world(
+def create_world(
     *,
     seed: int = 1,
     vms: int = 40,
     start: float = DEFAULT_START,
-    cloud_name: str = "northwind",
+    system_name: str = "northwind",
     clusters: Sequence[ClusterPlan] | None = None,
     names: Sequence[str] = (),
     timings: Timings | None = None,
-    wordings: Mapping[str, LogPattern | None] | None = None,
+    log_templates: Mapping[str, LogTemplate | None] | None = None,
     stopped_share: float = 0.06,
     powerstate: PowerState = "observed",
 ) -> World:
@@ -55,24 +55,24 @@ def found_world(
     world = World(
         seed=seed,
         start=start,
-        cloud_name=cloud_name,
+        system_name=system_name,
         timings=timings or Timings(),
-        wordings=wordings,
+        log_templates=log_templates,
         powerstate=powerstate,
     )
-    _Founding(world).found(
+    _Factory(world).fill(
         clusters or default_clusters(vms), vms=vms, names=names, stopped_share=stopped_share
     )
     return world
 
 
-class _Founding:
+class _Factory:
     def __init__(self, world: World) -> None:
         self._world = world
         self._builder = world.builder
-        self._rng = world.stage.rng
+        self._rng = world.context.rng
 
-    def found(
+    def fill(
         self,
         plans: Sequence[ClusterPlan],
         *,
@@ -212,7 +212,7 @@ class _Founding:
         row = Member(
             world.keys.next("tag_members"), world.tag_named(category, name), f"vms/{vm.key}"
         )
-        world.items[row.key] = row
+        world.tag_members[row.key] = row
 
     def _groups(self, fleet: Sequence[VM]) -> None:
         """Keep pairs of one role apart, now and then."""
@@ -228,7 +228,7 @@ class _Founding:
             vm = rng.choice(fleet)
             event = rng.choice(("changed", "logged_in", "guest_rebooted"))
             name = rng.choice(("anna", "jonas")) if event == "logged_in" else vm.name
-            world.chronicle.tell(
+            world.platform_log.record(
                 event,
                 at=moment,
                 name=name,

@@ -1,9 +1,9 @@
-"""Which operating systems run inside the VMs, and how their agents describe them."""
+"""VMRef operating systems run inside the VMs, and how their agents describe them."""
 
 from dataclasses import dataclass
 
 from exporter.simulator.world.machines import Filesystem, Guest
-from exporter.simulator.world.rng import Dice
+from exporter.simulator.world.rng import Rng
 
 GIB = 1024**3
 
@@ -47,7 +47,7 @@ SYSTEMS = {
 }
 
 
-def guest(system: System, *, hostname: str, sizes: list[int], rng: Dice) -> Guest:
+def guest(system: System, *, hostname: str, sizes: list[int], rng: Rng) -> Guest:
     """Return what the agent of a guest with disks of these *sizes* (bytes) would say."""
     return Guest(
         agent_version="8.2.1" if system.family == "linux" else "107.0.1",
@@ -64,7 +64,7 @@ def guest(system: System, *, hostname: str, sizes: list[int], rng: Dice) -> Gues
     )
 
 
-def _filesystems(system: System, sizes: list[int], rng: Dice) -> list[Filesystem]:
+def _filesystems(system: System, sizes: list[int], rng: Rng) -> list[Filesystem]:
     windows = system.family == "windows"
     letters = ("C:\\", "D:\\", "E:\\", "F:\\")
     mounts = ("/", "/srv", "/var/lib/data", "/backup")

@@ -24,13 +24,13 @@ class Load:
 
     def cpu(self, at: float) -> float:
         """Return the CPU use at *at*, 0 to 1; a healthy guest leaves some."""
-        return min(HEALTHY_CPU, max(0.002, self.level * self.pace(at)))
+        return min(HEALTHY_CPU, max(0.002, self.level * self.rate(at)))
 
     def memory(self, at: float) -> float:
         """Return the share of its memory that is in use, 0 to 1; a healthy guest leaves some."""
         return min(HEALTHY_MEMORY, self.memory_share * (1 + 0.05 * math.sin(DAY * at + self.phase)))
 
-    def work(self, start: float, end: float) -> float:
+    def active_seconds(self, start: float, end: float) -> float:
         """Return the seconds of mean activity between *start* and *end*; never falls with *end*."""
         if end <= start:
             return 0.0
@@ -38,7 +38,7 @@ class Load:
         spell = math.cos(SPELL * start + 3 * self.phase) - math.cos(SPELL * end + 3 * self.phase)
         return end - start + day * (DAY_DEPTH / DAY) + spell * (SPELL_DEPTH / SPELL)
 
-    def pace(self, at: float) -> float:
+    def rate(self, at: float) -> float:
         """Return how fast the counters run at *at*, 1 being their mean."""
         day = DAY_DEPTH * math.sin(DAY * at + self.phase)
         spell = SPELL_DEPTH * math.sin(SPELL * at + 3 * self.phase)

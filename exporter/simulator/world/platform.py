@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from exporter.simulator.world.context import Stage
+from exporter.simulator.world.context import Context
 from exporter.simulator.world.machines import HA_TIES, Cluster, Machine, Node
 from exporter.simulator.world.power import OFF, Power
 
@@ -12,12 +12,12 @@ class Platform:
 
     def __init__(
         self,
-        stage: Stage,
+        context: Context,
         power: Power,
         clusters: Mapping[int, Cluster],
         machines: Mapping[int, Machine],
     ) -> None:
-        self._stage = stage
+        self._context = context
         self._power = power
         self._clusters = clusters
         self._machines = machines
@@ -40,16 +40,20 @@ class Platform:
 
     def node_fails(self, node: Node) -> None:
         """Cut *node* off; two minutes later its machines are started elsewhere."""
-        stage = self._stage
+        context = self._context
         node.alive = False
-        self._power.tell(node.machine, "node_failed")
+        self._power.record(node.machine, "node_failed")
         for machine in node.hosted.values():
-            machine.idle_since = machine.idle_since or stage.now
+            machine.idle_since = machine.idle_since or context.now
             machine.plan += 1  # nothing that was going on goes on
         outage = node.machine.plan = node.machine.plan + 1
-        node.machine.idle_since = stage.now
-        stage.agenda.at(stage.now + stage.timings.node_noticed, lambda: self._notice(node, outage))
-        stage.agenda.at(stage.now + stage.timings.ha_after, lambda: self._rescue(node, outage))
+        node.machine.idle_since = context.now
+        context.event_queue.at(
+            context.now + context.timings.node_noticed, lambda: self._notice(node, outage)
+        )
+        context.event_queue.at(
+            context.now + context.timings.ha_after, lambda: self._rescue(node, outage)
+        )
 
     def node_returns(self, node: Node) -> None:
         """Bring *node* back, and with it the machines that nobody has started elsewhere."""
@@ -58,11 +62,11 @@ class Platform:
         node.alive = True
         node.machine.plan += 1
         node.machine.idle_since = None
-        now = self._stage.now
+        now = self._context.now
         self._power.force(
             node.machine, word="running", running=True, state="online", started=now, node=node.key
         )
-        self._power.tell(node.machine, "node_returned")
+        self._power.record(node.machine, "node_returned")
         for machine in tuple(node.hosted.values()):
             self._power.stop_now(machine)
             machine.restart_with_node = node.key
@@ -72,14 +76,14 @@ class Platform:
         """Empty *node*, one machine after the other."""
         node.maintenance = True
         self._power.force(node.machine, word="maintenance")
-        self._power.tell(node.machine, "node_maintenance", user=user)
+        self._power.record(node.machine, "node_maintenance", user=user)
         self._evacuate(node, stayed=frozenset())
 
     def node_leaves_maintenance(self, node: Node, *, user: str) -> None:
         """Let *node* take machines again; those that were powered off stay off."""
         node.maintenance = False
         self._power.force(node.machine, word="running")
-        self._power.tell(node.machine, "node_maintenance_left", user=user)
+        self._power.record(node.machine, "node_maintenance_left", user=user)
 
     def node_powers_off(self, node: Node, *, user: str) -> None:
         """Stop the machines of *node* gracefully, then the node; its return starts them again."""
@@ -87,16 +91,16 @@ class Platform:
             if machine.status.running:
                 machine.restart_with_node = node.key
                 self._power.shut_down(machine, min(machine.shutdown_seconds or 60.0, 60.0))
-        self._power.tell(node.machine, "node_maintenance", user=user)
+        self._power.record(node.machine, "node_maintenance", user=user)
 
         def off() -> None:
             node.alive = False
-            node.machine.idle_since = self._stage.now
+            node.machine.idle_since = self._context.now
             self._power.force(
                 node.machine, word="stopped", running=False, state="offline", node=None
             )
 
-        self._stage.agenda.at(self._stage.now + 65.0, off)
+        self._context.event_queue.at(self._context.now + 65.0, off)
 
     def _open_nodes(self, cluster: int | None, machine: Machine) -> Iterable[Node]:
         if cluster is None:
@@ -119,22 +123,22 @@ class Platform:
             return
         for number, machine in enumerate(tuple(node.hosted.values())):
             plan = machine.plan
-            delay = number * self._stage.timings.ha_between
+            delay = number * self._context.timings.ha_between
 
             def restart(machine: Machine = machine, plan: int = plan) -> None:
                 if machine.plan == plan and machine.key in node.hosted and not node.alive:
                     self._restart_elsewhere(machine, node)
 
-            self._stage.agenda.at(self._stage.now + delay, restart)
+            self._context.event_queue.at(self._context.now + delay, restart)
 
     def _restart_elsewhere(self, machine: Machine, node: Node) -> None:
         target = self.place(machine, avoid=node.key)
         if target is None:
             self._power.wait_for_resources(machine)
             machine.restart_with_node = node.key
-            self._power.tell(machine, "no_capacity")
+            self._power.record(machine, "no_capacity")
             return
-        self._power.tell(machine, "ha_restarted", node=target.name)
+        self._power.record(machine, "ha_restarted", node=target.name)
         self._power.start(machine, target)
 
     def _start_those_waiting(self, node: Node) -> None:
@@ -156,13 +160,15 @@ class Platform:
         rest = stayed | {machine.key}
         target = self.place(machine, avoid=node.key) if machine.migratable else None
         if target is not None:
-            self._power.tell(machine, "migration_started", node=target.name)
+            self._power.record(machine, "migration_started", node=target.name)
             self._power.migrate(machine, target, then=lambda: self._evacuate(node, stayed=rest))
             return
         if machine.migration_method == "auto":
-            self._power.tell(machine, "maintenance_power_off")
+            self._power.record(machine, "maintenance_power_off")
             self._power.shut_down(machine, min(machine.shutdown_seconds or 60.0, 60.0))
-        self._stage.agenda.at(self._stage.now + 1.0, lambda: self._evacuate(node, stayed=rest))
+        self._context.event_queue.at(
+            self._context.now + 1.0, lambda: self._evacuate(node, stayed=rest)
+        )
 
 
 def _best(candidates: list[Node], machine: Machine) -> Node:

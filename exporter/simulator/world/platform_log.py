@@ -1,4 +1,4 @@
-"""What the cloud writes into its logs, in exchangeable wordings: the real ones are unknown."""
+"""What the cloud writes into its logs, in exchangeable log_templates: the real ones are unknown."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -8,50 +8,50 @@ from typing import Any, Literal
 KEPT_ROWS = 20_000
 SYSTEM = "system"
 
-JournalStore = Literal["logs", "machine_logs", "both"]
+LogTable = Literal["logs", "machine_logs", "both"]
 
 
 @dataclass(frozen=True, slots=True)
-class LogPattern:
+class LogTemplate:
     """How one kind of event reads; ``{name}``, ``{user}``, ``{node}``, ``{task}`` are filled in."""
 
     level: str
     text: str
-    book: JournalStore = "both"
+    book: LogTable = "both"
 
 
-LOG_PATTERNS: Mapping[str, LogPattern | None] = {
-    "action_sent": LogPattern("audit", "VM action '{action}' sent"),
-    "powered_on": LogPattern("message", "VM '{name}' powered on"),
-    "powered_off": LogPattern("message", "VM '{name}' powered off"),
-    "guest_shut_down": LogPattern("message", "VM has shutdown"),
-    "guest_rebooted": LogPattern("message", "VM has reset"),
+LOG_TEMPLATES: Mapping[str, LogTemplate | None] = {
+    "action_sent": LogTemplate("audit", "VM action '{action}' sent"),
+    "powered_on": LogTemplate("message", "VM '{name}' powered on"),
+    "powered_off": LogTemplate("message", "VM '{name}' powered off"),
+    "guest_shut_down": LogTemplate("message", "VM has shutdown"),
+    "guest_rebooted": LogTemplate("message", "VM has reset"),
     "crashed": None,
-    "hung": LogPattern("warning", "VM '{name}' is unresponsive"),
-    "woke_up": LogPattern("message", "VM '{name}' is responsive again"),
-    "hibernated": LogPattern("message", "VM '{name}' hibernated"),
-    "migration_started": LogPattern("message", "Migrating VM '{name}' to '{node}'"),
-    "migrated": LogPattern("message", "VM '{name}' migrated to '{node}'"),
-    "renamed": LogPattern("audit", "VM '{old}' renamed to '{name}'"),
-    "changed": LogPattern("audit", "VM '{name}' modified"),
-    "created": LogPattern("audit", "VM '{name}' created"),
-    "deleted": LogPattern("audit", "VM '{name}' deleted", book="logs"),
-    "task_ran": LogPattern("message", "Task '{task}' sent '{action}' to '{name}'"),
-    "tagged": LogPattern("audit", "Tag '{tag}' assigned to '{name}'", book="logs"),
-    "untagged": LogPattern("audit", "Tag '{tag}' removed from '{name}'", book="logs"),
-    "status_forced": LogPattern("audit", "Status of machine '{name}' set by hand"),
-    "ha_restarted": LogPattern("warning", "HA: starting '{name}' on '{node}'"),
-    "no_capacity": LogPattern("error", "Not enough resources to start '{name}'"),
-    "out_of_space": LogPattern("critical", "VM '{name}' stopped: tier is out of space"),
-    "node_failed": LogPattern("critical", "Node '{name}' is not responding"),
-    "node_returned": LogPattern("message", "Node '{name}' is online"),
-    "node_maintenance": LogPattern("audit", "Node '{name}' entered maintenance mode"),
-    "node_maintenance_left": LogPattern("audit", "Node '{name}' left maintenance mode"),
-    "maintenance_power_off": LogPattern(
+    "hung": LogTemplate("warning", "VM '{name}' is unresponsive"),
+    "woke_up": LogTemplate("message", "VM '{name}' is responsive again"),
+    "hibernated": LogTemplate("message", "VM '{name}' hibernated"),
+    "migration_started": LogTemplate("message", "Migrating VM '{name}' to '{node}'"),
+    "migrated": LogTemplate("message", "VM '{name}' migrated to '{node}'"),
+    "renamed": LogTemplate("audit", "VM '{old}' renamed to '{name}'"),
+    "changed": LogTemplate("audit", "VM '{name}' modified"),
+    "created": LogTemplate("audit", "VM '{name}' created"),
+    "deleted": LogTemplate("audit", "VM '{name}' deleted", book="logs"),
+    "task_ran": LogTemplate("message", "Task '{task}' sent '{action}' to '{name}'"),
+    "tagged": LogTemplate("audit", "Tag '{tag}' assigned to '{name}'", book="logs"),
+    "untagged": LogTemplate("audit", "Tag '{tag}' removed from '{name}'", book="logs"),
+    "status_forced": LogTemplate("audit", "Status of machine '{name}' set by hand"),
+    "ha_restarted": LogTemplate("warning", "HA: starting '{name}' on '{node}'"),
+    "no_capacity": LogTemplate("error", "Not enough resources to start '{name}'"),
+    "out_of_space": LogTemplate("critical", "VM '{name}' stopped: tier is out of space"),
+    "node_failed": LogTemplate("critical", "Node '{name}' is not responding"),
+    "node_returned": LogTemplate("message", "Node '{name}' is online"),
+    "node_maintenance": LogTemplate("audit", "Node '{name}' entered maintenance mode"),
+    "node_maintenance_left": LogTemplate("audit", "Node '{name}' left maintenance mode"),
+    "maintenance_power_off": LogTemplate(
         "warning", "VM '{name}' cannot migrate and was powered off for maintenance"
     ),
-    "logged_in": LogPattern("audit", "User '{name}' logged in", book="logs"),
-    "login_failed": LogPattern("audit", "Login of '{name}' failed", book="logs"),
+    "logged_in": LogTemplate("audit", "User '{name}' logged in", book="logs"),
+    "login_failed": LogTemplate("audit", "Login of '{name}' failed", book="logs"),
 }
 """``None``: nothing is written, as when a process dies and nobody notices."""
 
@@ -71,16 +71,19 @@ class Entry:
     machine: int | None
 
 
-class Chronicle:
+class PlatformLog:
     """Both log books of a cloud, newest last, the oldest rows forgotten."""
 
-    def __init__(self, wordings: Mapping[str, LogPattern | None] | None = None) -> None:
-        self.wordings: dict[str, LogPattern | None] = {**LOG_PATTERNS, **(wordings or {})}
+    def __init__(self, log_templates: Mapping[str, LogTemplate | None] | None = None) -> None:
+        self.templates: dict[str, LogTemplate | None] = {
+            **LOG_TEMPLATES,
+            **(log_templates or {}),
+        }
         self.logs: deque[Entry] = deque(maxlen=KEPT_ROWS)
         self.machine_logs: deque[Entry] = deque(maxlen=KEPT_ROWS)
         self._keys = {"logs": 0, "machine_logs": 0}
 
-    def tell(
+    def record(
         self,
         event: str,
         *,
@@ -91,16 +94,16 @@ class Chronicle:
         user: str = SYSTEM,
         **words: Any,
     ) -> None:
-        """Write the rows for *event*, if it has a wording."""
-        wording = self.wordings[event]
-        if wording is None:
+        """Write the rows for *event*, if it has a template."""
+        template = self.templates[event]
+        if template is None:
             return
-        text = wording.text.format(name=name, user=user, **words)
+        text = template.text.format(name=name, user=user, **words)
         self.write(
             text,
             at=at,
-            level=wording.level,
-            book=wording.book,
+            level=template.level,
+            book=template.book,
             user=user,
             object_type=object_type,
             name=name,
@@ -113,7 +116,7 @@ class Chronicle:
         *,
         at: float,
         level: str = "message",
-        book: JournalStore = "both",
+        book: LogTable = "both",
         user: str = SYSTEM,
         object_type: str = "vm",
         name: str = "",

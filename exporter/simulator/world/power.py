@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from exporter.simulator.world.context import Happening, Stage
+from exporter.simulator.world.context import Context, WorldEvent
 from exporter.simulator.world.machines import STATES, Machine, Node, Status
 
 OFF = ("stopped", "hibernated")
@@ -20,8 +20,8 @@ OBJECT_TYPES: Mapping[str, str] = {
 class Power:
     """The switch of every machine. Whoever changes the course of one starts a new plan for it."""
 
-    def __init__(self, stage: Stage, nodes: Mapping[int, Node]) -> None:
-        self._stage = stage
+    def __init__(self, context: Context, nodes: Mapping[int, Node]) -> None:
+        self._context = context
         self._nodes = nodes
 
     def start(self, machine: Machine, node: Node, *, then: Step | None = None) -> None:
@@ -30,14 +30,14 @@ class Power:
         node.host(machine)
         machine.restart_with_node = None
         self._new_plan(machine, wanted=True)
-        timings = self._stage.timings
+        timings = self._context.timings
 
         def initialize() -> None:
             self._set(machine, "initializing", running=False, node=node.key)
 
         def run() -> None:
             self._run(machine, node)
-            self.tell(machine, "powered_on")
+            self.record(machine, "powered_on")
             if then is not None:
                 then()
 
@@ -48,19 +48,19 @@ class Power:
         """Accept a start that never completes; *word* is the status it stays in."""
         self._new_plan(machine, wanted=True)
         if word != "stopped":
-            delay = self._stage.timings.initializing
+            delay = self._context.timings.initializing
             self._later(machine, delay, lambda: self._set(machine, word, running=False))
 
     def kill(self, machine: Machine) -> None:
         """Cut the power; for a moment the row still says running."""
         self._new_plan(machine, wanted=False)
-        self._later(machine, self._stage.timings.kill, lambda: self._stopped_by_request(machine))
+        self._later(machine, self._context.timings.kill, lambda: self._stopped_by_request(machine))
 
     def shut_down(self, machine: Machine, seconds: float | None) -> None:
         """Ask the guest to go, which takes it *seconds*; ``None``: it never obeys."""
         self._new_plan(machine, wanted=False)
         running = machine.status.running
-        delay = self._stage.timings.stopping
+        delay = self._context.timings.stopping
         self._later(machine, delay, lambda: self._set(machine, "stopping", running=running))
         if seconds is not None:
             self._later(machine, delay + seconds, lambda: self._stopped_by_request(machine))
@@ -78,7 +78,7 @@ class Power:
     def hang(self, machine: Machine) -> None:
         """Let the guest stop answering while its process stays."""
         self._new_plan(machine)
-        machine.idle_since = self._stage.now
+        machine.idle_since = self._context.now
         self._set(machine, "unresponsive", running=True)
 
     def wake(self, machine: Machine) -> None:
@@ -93,10 +93,10 @@ class Power:
 
         def done() -> None:
             self._stop(machine, "hibernated")
-            self.tell(machine, "hibernated")
+            self.record(machine, "hibernated")
 
         self._later(machine, 0.1, lambda: self._set(machine, "hibernating", running=True))
-        self._later(machine, 0.1 + self._stage.timings.hibernating, done)
+        self._later(machine, 0.1 + self._context.timings.hibernating, done)
 
     def power_cycle(self, machine: Machine) -> None:
         """Reboot as a full power cycle: for a short while the machine does not run."""
@@ -104,9 +104,9 @@ class Power:
         if node is None:
             return
         self._new_plan(machine)
-        machine.idle_since = self._stage.now
+        machine.idle_since = self._context.now
         self._set(machine, "stopped", running=False, node=None)
-        gap, timings = self._stage.timings.power_cycle_gap, self._stage.timings
+        gap, timings = self._context.timings.power_cycle_gap, self._context.timings
 
         def initialize() -> None:
             self._set(machine, "initializing", running=False, node=node.key)
@@ -119,7 +119,7 @@ class Power:
         source = machine.status.node
         self._new_plan(machine)
         node.host(machine)
-        timings = self._stage.timings
+        timings = self._context.timings
         moving = min(timings.migration_at_most, machine.memory_mb / 1024 * timings.migration_per_gb)
         for word, delay in (("initmigrate", 0.01), ("startmigrate", 0.5), ("migrating", 1.0)):
             self._later(machine, delay, self._moving(machine, word, node))
@@ -130,7 +130,7 @@ class Power:
 
         def arrive() -> None:
             self._set(machine, "running", running=True, destination=None, came_from=source)
-            self.tell(machine, "migrated", node=node.name)
+            self.record(machine, "migrated", node=node.name)
             if then is not None:
                 then()
 
@@ -147,13 +147,15 @@ class Power:
         self._new_plan(machine)
         self._set(machine, "unresponsive", running=running)
 
-    def tell(self, machine: Machine, event: str, *, user: str = "system", **words: object) -> None:
+    def record(
+        self, machine: Machine, event: str, *, user: str = "system", **words: object
+    ) -> None:
         """Write into the log books, and remember what truly happened."""
-        stage = self._stage
-        stage.happenings.append(Happening(stage.now, event, machine.name, machine.key, user))
-        stage.chronicle.tell(
+        context = self._context
+        context.history.append(WorldEvent(context.now, event, machine.name, machine.key, user))
+        context.platform_log.record(
             event,
-            at=stage.now,
+            at=context.now,
             name=machine.name,
             object_type=OBJECT_TYPES[machine.kind],
             machine=machine.key,
@@ -164,10 +166,10 @@ class Power:
     def force(self, machine: Machine, **fields: object) -> None:
         """Write into a status row by hand; nothing but the row changes."""
         changes = {name: value for name, value in fields.items() if name in Status.__slots__}
-        machine.status = replace(machine.status, since=self._stage.now, **changes)  # type: ignore[arg-type]
+        machine.status = replace(machine.status, since=self._context.now, **changes)  # type: ignore[arg-type]
 
     def _run(self, machine: Machine, node: Node) -> None:
-        now = self._stage.now
+        now = self._context.now
         machine.idle_since = None
         machine.status = Status(
             word="running",
@@ -181,12 +183,12 @@ class Power:
 
     def _stopped_by_request(self, machine: Machine) -> None:
         self._stop(machine, "stopped")
-        self.tell(machine, "powered_off")
+        self.record(machine, "powered_off")
 
     def _stop(self, machine: Machine, word: str) -> None:
         self._release(machine)
         if machine.idle_since is None:
-            machine.idle_since = self._stage.now
+            machine.idle_since = self._context.now
         self._set(machine, word, running=False, node=None, destination=None)
 
     def _moving(self, machine: Machine, word: str, node: Node) -> Step:
@@ -197,7 +199,7 @@ class Power:
             machine.status,
             word=word,
             state=STATES.get(word, "warning"),
-            since=self._stage.now,
+            since=self._context.now,
             **fields,  # type: ignore[arg-type]
         )
 
@@ -223,4 +225,4 @@ class Power:
             if machine.plan == plan:
                 step()
 
-        self._stage.agenda.at(self._stage.now + delay, take)
+        self._context.event_queue.at(self._context.now + delay, take)

@@ -3,7 +3,7 @@
 import random
 
 
-class Dice(random.Random):
+class Rng(random.Random):
     """A seeded source of chance."""
 
     def chance(self, share: float) -> bool:

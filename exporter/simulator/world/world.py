@@ -7,9 +7,9 @@ from typing import Literal
 
 from exporter.clock import Clock
 from exporter.errors import VergewatchError
-from exporter.simulator.api.faults import Switchboard
-from exporter.simulator.world.context import Happening, Stage, Timings
-from exporter.simulator.world.fleet import Builder, Keys, role_of
+from exporter.simulator.api.faults import FaultInjector
+from exporter.simulator.world.builder import Builder, Keys, role_of
+from exporter.simulator.world.context import Context, Timings, WorldEvent
 from exporter.simulator.world.machines import (
     VM,
     Alarm,
@@ -23,16 +23,16 @@ from exporter.simulator.world.machines import (
     User,
 )
 from exporter.simulator.world.platform import Platform
-from exporter.simulator.world.platform_log import Chronicle, LogPattern
+from exporter.simulator.world.platform_log import LogTemplate, PlatformLog
 from exporter.simulator.world.power import OFF, Power
-from exporter.simulator.world.rng import Dice
+from exporter.simulator.world.rng import Rng
 
 PowerState = Literal["observed", "desired"]
-Which = VM | int | str
-WhichNode = Node | int | str
+VMRef = VM | int | str
+NodeRef = Node | int | str
 
 
-class UnknownThingError(VergewatchError):
+class UnknownObjectError(VergewatchError):
     """The world has nothing of this name or key."""
 
 
@@ -42,7 +42,7 @@ class World:
 
     People, guests and fate act through the methods whose names are sentences
     (``world.operator_stops("web-01", user="anna")``); each writes the rows into the
-    logs that its wording asks for, and what truly happened into ``happenings``.
+    logs that its template asks for, and what truly happened into ``history``.
     """
 
     def __init__(
@@ -50,14 +50,14 @@ class World:
         *,
         seed: int,
         start: float,
-        cloud_name: str,
+        system_name: str,
         timings: Timings,
-        wordings: Mapping[str, LogPattern | None] | None,
+        log_templates: Mapping[str, LogTemplate | None] | None,
         powerstate: PowerState = "observed",
     ) -> None:
         self.seed = seed
         self.started_at = start
-        self.cloud_name = cloud_name
+        self.system_name = system_name
         self.version = "26.1.8"
         self.powerstate = powerstate
         self.users: list[User] = [User(1, "admin"), User(2, "anna"), User(3, "jonas")]
@@ -68,46 +68,46 @@ class World:
         self.vms: dict[int, VM] = {}
         self.categories: dict[int, Category] = {}
         self.tags: dict[int, Tag] = {}
-        self.items: dict[int, Member] = {}
+        self.tag_members: dict[int, Member] = {}
         self.tasks: dict[int, Task] = {}
         self.alarms: dict[int, Alarm] = {}
         self._advancing = False
         self._clock: Clock | None = None
         self._alarms_set: list[float] = []
-        self.faults = Switchboard(seed=seed, time=lambda: self.now)
-        self.stage = Stage(
-            now=start, rng=Dice(seed), timings=timings, chronicle=Chronicle(wordings)
+        self.faults = FaultInjector(seed=seed, time=lambda: self.now)
+        self.context = Context(
+            now=start, rng=Rng(seed), timings=timings, platform_log=PlatformLog(log_templates)
         )
-        self.builder = Builder(rng=self.stage.rng, keys=self.keys, start=start)
-        self.power = Power(self.stage, self.nodes)
-        self.platform = Platform(self.stage, self.power, self.clusters, self.machines)
+        self.builder = Builder(rng=self.context.rng, keys=self.keys, start=start)
+        self.power = Power(self.context, self.nodes)
+        self.platform = Platform(self.context, self.power, self.clusters, self.machines)
 
     @property
     def now(self) -> float:
         """The world's time, in Unix seconds."""
-        return self.stage.now
+        return self.context.now
 
     @property
-    def chronicle(self) -> Chronicle:
+    def platform_log(self) -> PlatformLog:
         """The log books."""
-        return self.stage.chronicle
+        return self.context.platform_log
 
     @property
-    def happenings(self) -> deque[Happening]:
+    def history(self) -> deque[WorldEvent]:
         """What truly happened, oldest first."""
-        return self.stage.happenings
+        return self.context.history
 
     def advance(self, to: float) -> None:
         """Let time pass until *to*, in Unix seconds; what is due happens on the way, in order."""
         if self._advancing:
             return  # something that happens on the way asks for the time
         self._advancing = True
-        stage = self.stage
-        while due := stage.agenda.due(to):
+        context = self.context
+        while due := context.event_queue.due(to):
             moment, action = due
-            stage.now = max(stage.now, moment)
+            context.now = max(context.now, moment)
             action()
-        stage.now = max(stage.now, to)
+        context.now = max(context.now, to)
         self._advancing = False
 
     def follow(self, clock: Clock) -> None:
@@ -122,7 +122,7 @@ class World:
 
     def at(self, moment: float, action: Callable[[], None]) -> None:
         """Let *action* happen at *moment*."""
-        self.stage.agenda.at(moment, action)
+        self.context.event_queue.at(moment, action)
 
     def alarm_at(self, moment: float, action: Callable[[], None]) -> None:
         """Let *action* happen at *moment*, even when nobody asks for anything by then."""
@@ -137,7 +137,7 @@ class World:
 
     # Finding things.
 
-    def vm(self, which: Which) -> VM:
+    def vm(self, which: VMRef) -> VM:
         """Return a VM by itself, its key or its name; snapshots have keys only."""
         self.catch_up()  # whoever names a thing is about to look at it, or to do something to it
         if isinstance(which, VM):
@@ -149,10 +149,10 @@ class World:
         else:
             found = self.vms.get(which)
         if found is None:
-            raise UnknownThingError(f"there is no VM {which!r}")
+            raise UnknownObjectError(f"there is no VM {which!r}")
         return found
 
-    def node(self, which: WhichNode) -> Node:
+    def node(self, which: NodeRef) -> Node:
         """Return a node by itself, its key or its name."""
         self.catch_up()
         if isinstance(which, Node):
@@ -160,30 +160,30 @@ class World:
         for node in self.nodes.values():
             if which in (node.key, node.name, str(node.key)):
                 return node
-        raise UnknownThingError(f"there is no node {which!r}")
+        raise UnknownObjectError(f"there is no node {which!r}")
 
     def live_vms(self) -> Iterable[VM]:
         """Return the VMs that are not snapshots."""
         return (vm for vm in self.vms.values() if not vm.is_snapshot)
 
-    def tags_of(self, which: Which) -> frozenset[str]:
+    def tags_of(self, which: VMRef) -> frozenset[str]:
         """Return the tags of a VM as ``category/name``."""
         member = f"vms/{self.vm(which).key}"
         return frozenset(
             f"{row.tag.category.name}/{row.tag.name}"
-            for row in self.items.values()
+            for row in self.tag_members.values()
             if row.member == member
         )
 
     # What people do.
 
-    def operator_stops(self, which: Which, *, user: str = "anna", graceful: bool = True) -> None:
+    def operator_stops(self, which: VMRef, *, user: str = "anna", graceful: bool = True) -> None:
         vm = self.vm(which)
         self._sent(vm, "poweroff" if graceful else "kill", user)
         self._switch_off(vm, graceful=graceful)
 
     def operator_starts(
-        self, which: Which, *, user: str = "anna", node: WhichNode | None = None
+        self, which: VMRef, *, user: str = "anna", node: NodeRef | None = None
     ) -> bool:
         """Start a VM; return whether there was room for it."""
         vm = self.vm(which)
@@ -193,16 +193,16 @@ class World:
             return True
         if self.platform.start(vm.machine):
             return True
-        self.power.tell(vm.machine, "no_capacity")
+        self.power.record(vm.machine, "no_capacity")
         return False
 
-    def start_waits(self, which: Which, *, user: str, word: str) -> None:
+    def start_waits(self, which: VMRef, *, user: str, word: str) -> None:
         """Accept a start that never completes; the VM's status stays at *word*."""
         vm = self.vm(which)
         self._sent(vm, "poweron", user)
         self.power.start_but_stick(vm.machine, word)
 
-    def operator_resets(self, which: Which, *, user: str = "anna", graceful: bool = False) -> None:
+    def operator_resets(self, which: VMRef, *, user: str = "anna", graceful: bool = False) -> None:
         vm = self.vm(which)
         self._sent(vm, "reset", user)
         if graceful:
@@ -210,7 +210,7 @@ class World:
         else:
             self.wake(vm)  # its guest begins anew, and one that hung answers again
 
-    def migrate(self, which: Which, node: WhichNode | None = None, *, user: str = "system") -> bool:
+    def migrate(self, which: VMRef, node: NodeRef | None = None, *, user: str = "system") -> bool:
         """Move a VM to *node* or wherever there is room; return whether there was."""
         vm = self.vm(which)
         machine = vm.machine
@@ -220,29 +220,29 @@ class World:
             target = self.node(node)
         if target is None or not machine.status.running or target.key == machine.status.node:
             return False
-        self.power.tell(machine, "migration_started", user=user, node=target.name)
+        self.power.record(machine, "migration_started", user=user, node=target.name)
         self.power.migrate(machine, target)
         return True
 
-    def hibernate(self, which: Which, *, user: str = "anna") -> None:
+    def hibernate(self, which: VMRef, *, user: str = "anna") -> None:
         vm = self.vm(which)
         self._sent(vm, "hibernate", user)
         self.power.hibernate(vm.machine)
 
-    def renames(self, which: Which, name: str, *, user: str = "anna") -> None:
+    def renames(self, which: VMRef, name: str, *, user: str = "anna") -> None:
         vm = self.vm(which)
         old, vm.name, vm.machine.name = vm.name, name, name
         vm.modified = int(self.now)
-        self.power.tell(vm.machine, "renamed", user=user, old=old)
+        self.power.record(vm.machine, "renamed", user=user, old=old)
 
-    def changes(self, which: Which, *, user: str = "anna", **fields: object) -> None:
+    def changes(self, which: VMRef, *, user: str = "anna", **fields: object) -> None:
         """Edit a VM's row, such as ``enabled=False``."""
         vm = self.vm(which)
         for name, value in fields.items():
             owner = vm if hasattr(vm, name) else vm.machine
             setattr(owner, name, value)
         vm.modified = int(self.now)
-        self.power.tell(vm.machine, "changed", user=user)
+        self.power.record(vm.machine, "changed", user=user)
 
     def creates(
         self, name: str, *, role: str = "app", user: str = "anna", running: bool = True
@@ -250,44 +250,44 @@ class World:
         """Create a VM in the first cluster, and start it."""
         self.catch_up()
         if any(vm.name == name for vm in self.live_vms()):
-            raise UnknownThingError(f"a VM named {name!r} is already there")
+            raise UnknownObjectError(f"a VM named {name!r} is already there")
         cluster = next(iter(self.clusters))
         vm = self.builder.vm(
             role=role_of(role), cluster=cluster, name=name, created=max(1.0, self.now)
         )
         self._adopt(vm)
-        self.power.tell(vm.machine, "created", user=user)
+        self.power.record(vm.machine, "created", user=user)
         if running:
             self.platform.start(vm.machine)
         return vm
 
-    def deletes(self, which: Which, *, user: str = "anna") -> None:
+    def deletes(self, which: VMRef, *, user: str = "anna") -> None:
         vm = self.vm(which)
         self.power.stop_now(vm.machine)
-        self.power.tell(vm.machine, "deleted", user=user)
+        self.power.record(vm.machine, "deleted", user=user)
         del self.vms[vm.key], self.machines[vm.machine.key]
         member = f"vms/{vm.key}"
-        for key in [row.key for row in self.items.values() if row.member == member]:
-            del self.items[key]
+        for key in [row.key for row in self.tag_members.values() if row.member == member]:
+            del self.tag_members[key]
 
-    def tag(self, which: Which, tag: str, *, user: str = "anna") -> Member:
+    def tag(self, which: VMRef, tag: str, *, user: str = "anna") -> Member:
         """Give a VM the *tag* ``category/name``, which is made when it is new."""
         vm = self.vm(which)
         category, _, name = tag.rpartition("/")
-        return self.tag_member(self.tag_named(category or "general", name), vm, user=user)
+        return self.add_tag(self.tag_named(category or "general", name), vm, user=user)
 
-    def tag_member(self, tag: Tag, vm: VM, *, user: str) -> Member:
+    def add_tag(self, tag: Tag, vm: VM, *, user: str) -> Member:
         row = Member(self.keys.next("tag_members"), tag, f"vms/{vm.key}")
-        self.items[row.key] = row
-        self.power.tell(vm.machine, "tagged", user=user, tag=tag.name)
+        self.tag_members[row.key] = row
+        self.power.record(vm.machine, "tagged", user=user, tag=tag.name)
         return row
 
-    def untag(self, which: Which, tag: str, *, user: str = "anna") -> None:
+    def untag(self, which: VMRef, tag: str, *, user: str = "anna") -> None:
         vm = self.vm(which)
-        for row in list(self.items.values()):
+        for row in list(self.tag_members.values()):
             if row.member == f"vms/{vm.key}" and f"{row.tag.category.name}/{row.tag.name}" == tag:
-                del self.items[row.key]
-                self.power.tell(vm.machine, "untagged", user=user, tag=row.tag.name)
+                del self.tag_members[row.key]
+                self.power.record(vm.machine, "untagged", user=user, tag=row.tag.name)
 
     def tag_named(self, category: str, name: str) -> Tag:
         """Return a tag, made when it is new."""
@@ -302,51 +302,51 @@ class World:
         self.tags[tag.key] = tag
         return tag
 
-    def forces_status(self, which: Which, *, user: str = "anna", **fields: object) -> None:
+    def forces_status(self, which: VMRef, *, user: str = "anna", **fields: object) -> None:
         """Write into a VM's status row by hand, as a knowledge-base article tells people to."""
         vm = self.vm(which)
         self.power.force(vm.machine, **fields)
-        self.power.tell(vm.machine, "status_forced", user=user)
+        self.power.record(vm.machine, "status_forced", user=user)
 
     # What guests and fate do.
 
-    def crash(self, which: Which) -> None:
+    def crash(self, which: VMRef) -> None:
         """Let the process of a VM die; nobody is told."""
         vm = self.vm(which)
         self.power.stop_now(vm.machine)
-        self.power.tell(vm.machine, "crashed")
+        self.power.record(vm.machine, "crashed")
 
-    def guest_shuts_down(self, which: Which) -> None:
+    def guest_shuts_down(self, which: VMRef) -> None:
         """Let the guest power itself off from inside."""
         vm = self.vm(which)
         self.power.stop_now(vm.machine)
-        self.power.tell(vm.machine, "guest_shut_down")
+        self.power.record(vm.machine, "guest_shut_down")
 
-    def guest_reboots(self, which: Which) -> None:
+    def guest_reboots(self, which: VMRef) -> None:
         """Let the guest reboot, which for most VMs is a full power cycle with a gap."""
         vm = self.vm(which)
-        self.power.tell(vm.machine, "guest_rebooted")
+        self.power.record(vm.machine, "guest_rebooted")
         if not vm.disable_powercycle:
             self.power.power_cycle(vm.machine)
 
-    def hang(self, which: Which) -> None:
+    def hang(self, which: VMRef) -> None:
         """Let the guest stop answering; its process stays."""
         vm = self.vm(which)
         self.power.hang(vm.machine)
-        self.power.tell(vm.machine, "hung")
+        self.power.record(vm.machine, "hung")
 
-    def wake(self, which: Which) -> None:
+    def wake(self, which: VMRef) -> None:
         """Let a guest that hung answer again."""
         vm = self.vm(which)
         if vm.machine.status.word == "unresponsive":
             self.power.wake(vm.machine)
-            self.power.tell(vm.machine, "woke_up")
+            self.power.record(vm.machine, "woke_up")
 
-    def out_of_space(self, which: Which) -> None:
+    def out_of_space(self, which: VMRef) -> None:
         """Stop a VM whose tier is full; starting it again would not help."""
         vm = self.vm(which)
         self.power.stop_now(vm.machine)
-        self.power.tell(vm.machine, "out_of_space")
+        self.power.record(vm.machine, "out_of_space")
         alarm = Alarm(
             key=self.keys.next("alarms"),
             owner=f"vms/{vm.key}",
@@ -360,34 +360,34 @@ class World:
         )
         self.alarms[alarm.key] = alarm
 
-    def task_stops(self, which: Which, *, task: str = "Nightly power-off") -> None:
+    def task_stops(self, which: VMRef, *, task: str = "Nightly power-off") -> None:
         """Let the task engine power a VM off gracefully."""
         vm = self.vm(which)
         key = self.keys.next("tasks")
         now = int(self.now)
         self.tasks[key] = Task(key, task, f"vms/{vm.key}", "poweroff", "admin", now, last_run=now)
-        self.power.tell(vm.machine, "task_ran", task=task, action="poweroff")
+        self.power.record(vm.machine, "task_ran", task=task, action="poweroff")
         self._switch_off(vm, graceful=True)
 
     # What happens to nodes.
 
-    def node_fails(self, which: WhichNode) -> None:
+    def node_fails(self, which: NodeRef) -> None:
         self.platform.node_fails(self.node(which))
 
-    def node_returns(self, which: WhichNode) -> None:
+    def node_returns(self, which: NodeRef) -> None:
         self.platform.node_returns(self.node(which))
 
-    def node_enters_maintenance(self, which: WhichNode, *, user: str = "jonas") -> None:
+    def node_enters_maintenance(self, which: NodeRef, *, user: str = "jonas") -> None:
         self.platform.node_enters_maintenance(self.node(which), user=user)
 
-    def node_leaves_maintenance(self, which: WhichNode, *, user: str = "jonas") -> None:
+    def node_leaves_maintenance(self, which: NodeRef, *, user: str = "jonas") -> None:
         self.platform.node_leaves_maintenance(self.node(which), user=user)
 
-    def node_powers_off(self, which: WhichNode, *, user: str = "jonas") -> None:
+    def node_powers_off(self, which: NodeRef, *, user: str = "jonas") -> None:
         self.platform.node_powers_off(self.node(which), user=user)
 
     def _sent(self, vm: VM, action: str, user: str) -> None:
-        self.power.tell(vm.machine, "action_sent", user=user, action=action)
+        self.power.record(vm.machine, "action_sent", user=user, action=action)
 
     def _switch_off(self, vm: VM, *, graceful: bool) -> None:
         machine = vm.machine

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from exporter.simulator.world.guests import SYSTEMS, guest
 from exporter.simulator.world.load import Load
 from exporter.simulator.world.machines import VM, Cluster, Drive, Kind, Machine, Nic, Node, Status
-from exporter.simulator.world.rng import Dice
+from exporter.simulator.world.rng import Rng
 
 GIB = 1024**3
 DAY = 86_400
@@ -92,7 +92,7 @@ class Keys:
 class Builder:
     """Makes machines with all their parts, giving keys and rolling dice as it goes."""
 
-    def __init__(self, *, rng: Dice, keys: Keys, start: float) -> None:
+    def __init__(self, *, rng: Rng, keys: Keys, start: float) -> None:
         self.rng = rng
         self.keys = keys
         self.start = start
@@ -296,7 +296,7 @@ class Builder:
         )
 
 
-def pick_role(rng: Dice) -> Role:
+def pick_role(rng: Rng) -> Role:
     """Return a role as often as its weight says."""
     return rng.choices(ROLES, [role.weight for role in ROLES])[0]
 

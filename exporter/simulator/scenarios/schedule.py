@@ -1,4 +1,4 @@
-"""When what happens to whom: the appointments of a scenario, kept in a world's agenda."""
+"""When what happens to whom: the events of a scenario, kept in a world's event_queue."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 from exporter.simulator.world.events import EVENTS, Event
 from exporter.simulator.world.machines import VM
-from exporter.simulator.world.rng import Dice
+from exporter.simulator.world.rng import Rng
 from exporter.simulator.world.world import World
 
 HOUR = 3600.0
@@ -43,8 +43,8 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Appointment:
-    """A line of a timetable; times are seconds since the scenario's start."""
+class ScheduledEvent:
+    """A line of a schedule; times are seconds since the scenario's start."""
 
     at: float
     every: float | None = None
@@ -57,36 +57,36 @@ class Appointment:
     """What is said about the event, or the settings of the fault."""
 
 
-def keep(world: World, appointments: Iterable[Appointment], rates: Mapping[str, float]) -> None:
-    """Enter a timetable into the agenda of *world*."""
-    _Keeper(world).keep(appointments, rates)
+def keep(world: World, events: Iterable[ScheduledEvent], rates: Mapping[str, float]) -> None:
+    """Enter a schedule into the event_queue of *world*."""
+    _Keeper(world).keep(events, rates)
 
 
 class _Keeper:
-    """Makes the appointments of one scenario happen; it rolls its own dice."""
+    """Makes the events of one scenario happen; it rolls its own dice."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._dice = Dice(world.seed + 1)
+        self._rng = Rng(world.seed + 1)
 
-    def keep(self, appointments: Iterable[Appointment], rates: Mapping[str, float]) -> None:
-        for appointment in appointments:
-            self._enter(appointment, self._world.started_at + appointment.at)
+    def keep(self, events: Iterable[ScheduledEvent], rates: Mapping[str, float]) -> None:
+        for entry in events:
+            self._enter(entry, self._world.started_at + entry.at)
         for name, per_hour in rates.items():
             if per_hour > 0:
                 self._repeat(EVENTS[RATES[name]], per_hour)
 
-    def _enter(self, appointment: Appointment, moment: float) -> None:
+    def _enter(self, entry: ScheduledEvent, moment: float) -> None:
         """Arrange one occurrence, which arranges the next."""
         world = self._world
-        jitter = self._dice.uniform(0, appointment.jitter)
+        jitter = self._rng.uniform(0, entry.jitter)
 
         def occur() -> None:
-            self._occur(appointment)
-            if appointment.every is not None:
-                self._enter(appointment, moment + appointment.every)
+            self._occur(entry)
+            if entry.every is not None:
+                self._enter(entry, moment + entry.every)
 
-        arrange = world.alarm_at if appointment.fault is not None else world.at
+        arrange = world.alarm_at if entry.fault is not None else world.at
         arrange(moment + jitter, occur)
 
     def _repeat(self, event: Event, per_hour: float) -> None:
@@ -95,24 +95,24 @@ class _Keeper:
 
         def occur() -> None:
             for vm in self._choose(event, Subject()):
-                self._befall(event, vm, Appointment(at=0.0, lasting=lasting))
+                self._befall(event, vm, ScheduledEvent(at=0.0, lasting=lasting))
             self._repeat(event, per_hour)
 
-        world.at(world.now + self._dice.expovariate(per_hour / HOUR), occur)
+        world.at(world.now + self._rng.expovariate(per_hour / HOUR), occur)
 
-    def _occur(self, appointment: Appointment) -> None:
-        if appointment.fault is not None:
-            settings = {"lasting": appointment.lasting, **appointment.words}
-            self._world.faults.turn_on(appointment.fault, **settings)
-        elif appointment.event is not None:
-            event = EVENTS[appointment.event]
-            for subject in self._choose(event, appointment.subject):
-                self._befall(event, subject, appointment)
+    def _occur(self, entry: ScheduledEvent) -> None:
+        if entry.fault is not None:
+            settings = {"lasting": entry.lasting, **entry.words}
+            self._world.faults.turn_on(entry.fault, **settings)
+        elif entry.event is not None:
+            event = EVENTS[entry.event]
+            for subject in self._choose(event, entry.subject):
+                self._befall(event, subject, entry)
 
-    def _befall(self, event: Event, subject: object, appointment: Appointment) -> None:
+    def _befall(self, event: Event, subject: object, entry: ScheduledEvent) -> None:
         world = self._world
-        event.happen(world, subject, **appointment.words)
-        if appointment.lasting is None or event.undone_by is None:
+        event.happen(world, subject, **entry.words)
+        if entry.lasting is None or event.undone_by is None:
             return
         undoing = EVENTS[event.undone_by]
 
@@ -120,7 +120,7 @@ class _Keeper:
             if not isinstance(subject, VM) or (subject.key in world.vms and undoing.suits(subject)):
                 undoing.happen(world, subject)
 
-        world.at(world.now + appointment.lasting, undo)
+        world.at(world.now + entry.lasting, undo)
 
     def _choose(self, event: Event, subject: Subject) -> Sequence[object]:
         """Return the things that an event befalls: as many as wanted, by chance."""
@@ -134,7 +134,7 @@ class _Keeper:
             found = [vm for vm in world.live_vms() if event.suits(vm) and suits(vm)]
         if subject.count is None:
             return found
-        return self._dice.sample(found, min(subject.count, len(found)))
+        return self._rng.sample(found, min(subject.count, len(found)))
 
     def _condition(self, subject: Subject) -> Callable[[VM], bool]:
         world = self._world

@@ -1,0 +1,101 @@
+"""The tables ``machine_drives`` and ``machine_drive_stats``. Fields: docs/vergeos-api.md."""
+
+from collections.abc import Iterable
+
+from exporter.simulator.api.tables.columns import (
+    Link,
+    RequestView,
+    Table,
+    attribute,
+    computed,
+    constant,
+    counter,
+    current_rate,
+    live,
+)
+from exporter.simulator.world.machines import Drive
+
+BYTES_PER_READ, BYTES_PER_WRITE = 16_384, 12_288
+
+
+def _drives(view: RequestView) -> Iterable[Drive]:
+    return (drive for machine in view.world.machines.values() for drive in machine.drives)
+
+
+def _counted(drive: Drive) -> Drive | None:
+    return drive if drive.machine.status.started > 0 else None
+
+
+_MACHINE_DRIVES = Table(
+    name="machine_drives",
+    rows=_drives,
+    columns={
+        "$key": attribute("key"),
+        "machine": attribute("machine.key", leads_to="machines"),
+        "orderid": attribute("order"),
+        "name": attribute("name"),
+        "description": constant(""),
+        "disksize": attribute("size_bytes"),
+        "used_bytes": computed(lambda drive: None if drive.media == "cdrom" else drive.used_bytes),
+        "interface": attribute("interface"),
+        "media": attribute("media"),
+        "media_source": constant(None),
+        "preferred_tier": attribute("tier"),
+        "enabled": constant(value=True),
+        "readonly": computed(lambda drive: drive.media == "cdrom"),
+        "optimize": constant("general"),
+        "serial": attribute("serial"),
+        "fsync": constant(""),
+        "discard": constant(value=True),
+        "advanced": constant(""),
+        "preserve_drive_format": constant(value=False),
+        "asset": constant(""),
+        "stats": attribute("key", leads_to="machine_drive_stats"),
+    },
+    links={
+        "machine": Link("machines", lambda drive, _view: drive.machine),
+        "stats": Link("machine_drive_stats", lambda drive, _view: _counted(drive)),
+    },
+    default=("$key", "machine", "name", "disksize", "media"),
+)
+
+
+_DRIVE_STATS = Table(
+    name="machine_drive_stats",
+    rows=lambda view: [drive for drive in _drives(view) if _counted(drive)],
+    columns={
+        "$key": attribute("key"),
+        "parent_drive": attribute("key", leads_to="machine_drives"),
+        "reads": live(counter("reads_per_second")),
+        "writes": live(counter("writes_per_second")),
+        "read_bytes": live(
+            lambda x, view: (
+                int(x.reads_per_second * view.active_seconds(x.machine)) * BYTES_PER_READ
+            )
+        ),
+        "write_bytes": live(
+            lambda x, view: (
+                int(x.writes_per_second * view.active_seconds(x.machine)) * BYTES_PER_WRITE
+            )
+        ),
+        "rops": live(current_rate("reads_per_second")),
+        "wops": live(current_rate("writes_per_second")),
+        "rbps": live(current_rate("reads_per_second", BYTES_PER_READ)),
+        "wbps": live(current_rate("writes_per_second", BYTES_PER_WRITE)),
+        "totalbps": live(current_rate("reads_per_second", BYTES_PER_READ)),
+        "service_time": live(lambda x, view: round(0.2 + 0.9 * view.rate(x.machine), 3)),
+        "util": live(
+            lambda x, view: round(min(100.0, x.writes_per_second * view.rate(x.machine) / 8), 2)
+        ),
+        "physical": attribute("physical"),
+        "used_bytes": attribute("used_bytes"),
+        "max_bytes": attribute("size_bytes"),
+        "last_update": live(lambda x, view: view.last_update(x.machine)),
+        "up_since": computed(lambda drive: int(drive.machine.status.started)),
+        "bulk_update": constant(value=False),
+    },
+    links={"parent_drive": Link("machine_drives", lambda drive, _view: drive)},
+)
+
+
+TABLES = (_MACHINE_DRIVES, _DRIVE_STATS)

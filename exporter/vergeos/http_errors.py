@@ -1,0 +1,108 @@
+"""
+Translate aiohttp's exceptions and VergeOS' error responses to `VergeOSError`.
+
+aiohttp's exceptions can contain request headers, and error responses can repeat credentials, so
+neither is chained or quoted unredacted.
+"""
+
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from exporter.errors import BadReplyError, ForbiddenError, UnauthorizedError, system_reason
+from exporter.vergeos.rows import UNREADABLE
+
+MIN_SECRET_LENGTH = 6
+"""Shorter words are not redacted: that would make error texts unreadable."""
+MAX_TEXT_LENGTH = 200
+
+
+def secrets_of(headers: Mapping[str, str], login: Mapping[str, str] | None) -> tuple[str, ...]:
+    """Return the words of a request's headers and login body that no error text may contain."""
+    sent = " ".join([*headers.values(), *(login or {}).values()])
+    return tuple(word for word in sent.split() if len(word) >= MIN_SECRET_LENGTH)
+
+
+def check_status(
+    path: str, response: aiohttp.ClientResponse, body: bytes, *, secrets: tuple[str, ...]
+) -> None:
+    """
+    Accept every 2xx; raise an error for any other status.
+
+    Raises:
+        UnauthorizedError: 401.
+        ForbiddenError: 403.
+        BadReplyError: Any other status, redirects included.
+
+    """
+    status = response.status
+    if status < 300:  # noqa: PLR2004 - some tables answer 201
+        return
+    if status < 400:  # noqa: PLR2004
+        where = response.headers.get("Location", "elsewhere")
+        raise BadReplyError(path, f"redirects to {_printable(where)}: check the URL", status=status)
+    text = _error_text(body, secrets)
+    if status == 401:  # noqa: PLR2004
+        raise UnauthorizedError(f"{path} answered 401{text}: the credentials are refused")
+    if status == 403:  # noqa: PLR2004
+        what = "read it" if response.method == "GET" else "do this"
+        raise ForbiddenError(f"{path} answered 403{text}: this user may not {what}")
+    raise BadReplyError(path, f"answered {status}{text}", status=status)
+
+
+def unreachable_reason(error: aiohttp.ClientError) -> str:
+    """Return one line on the cause of *error*; never its repr, which may contain headers."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return (
+                f"the certificate of {error.host} is not trusted ({_verify_message(error)}): "
+                "name its CA in tls.ca_file, or set tls.verify to false"
+            )
+        case aiohttp.ClientConnectorDNSError():
+            return f"the name {error.host} cannot be resolved"
+        case aiohttp.ClientConnectorSSLError():
+            return f"no TLS with {error.host}:{error.port}: is it a plain http port?"
+        case aiohttp.ClientConnectorError():
+            reason = system_reason(error.os_error)
+            return f"cannot connect to {error.host}:{error.port}: {reason}"
+        case aiohttp.ServerDisconnectedError():
+            return "the connection was closed without an answer"
+        case aiohttp.ClientPayloadError():
+            return "the connection was closed in the middle of the answer"
+        case aiohttp.ConnectionTimeoutError():
+            return "connecting timed out"
+        case aiohttp.ServerTimeoutError():
+            return "the answer timed out"
+        case aiohttp.ClientOSError():
+            return f"the connection broke: {error.strerror or type(error).__name__}"
+        case _:
+            return f"no usable HTTP answer ({type(error).__name__})"
+
+
+def _error_text(body: bytes, secrets: tuple[str, ...]) -> str:
+    """Return `` (the error text of VergeOS)``, redacted; empty where the body has none."""
+    try:
+        decoded = msgspec.json.decode(body, type=dict[str, Any])
+    except UNREADABLE:
+        return ""
+    text = decoded.get("err") or decoded.get("error") or decoded.get("message")
+    if not isinstance(text, str) or not text.strip():
+        return ""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return f" ({_printable(text.strip())})"
+
+
+def _printable(text: str) -> str:
+    """Return *text* shortened, and without characters that break logs and terminals."""
+    return "".join(char if char.isprintable() else "?" for char in text[:MAX_TEXT_LENGTH])
+
+
+def _verify_message(error: aiohttp.ClientConnectorCertificateError) -> str:
+    cause = error.certificate_error
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return cause.verify_message
+    return type(cause).__name__
