@@ -1,11 +1,9 @@
 """
-The nouns: what VergeOS clouds look like at one moment.
+The inventory of a VergeOS system, and the reports of its polling and of recovery: values only.
 
-Everything here is frozen. A new moment is a new `Inventory`; nobody edits an old one.
-``None`` means that the platform did not say, and is never turned into a zero.
-Field comments name the source as ``table.field``; see docs/metrics.md for the units on the wire.
-The classes opt out of garbage collection (``gc=False``): they can form no cycles,
-and a fleet of 10,000 VMs is 60,000 objects that the collector need not walk.
+All of them are frozen; each poll makes a new `Inventory`. ``None`` means unknown, and never becomes
+zero. Field docstrings name the source as ``table.field``. The classes opt out of garbage
+collection (``gc=False``): they form no cycles, and 10,000 VMs are 60,000 objects.
 """
 
 from collections.abc import Mapping
@@ -16,7 +14,7 @@ import msgspec
 
 
 class StatusWord(StrEnum):
-    """The status words of ``machine_status.status`` that VergeOS 26 is known to use."""
+    """The values of ``machine_status.status`` that VergeOS 26 is known to use."""
 
     INITIALIZING = "initializing"
     STARTING = "starting"
@@ -54,7 +52,7 @@ class Filesystem(msgspec.Struct, frozen=True, gc=False):
 
 
 class Guest(msgspec.Struct, frozen=True, gc=False):
-    """What the guest agent says of the inside of a VM."""
+    """What the guest agent reports."""
 
     os_name: str
     os_version: str
@@ -68,21 +66,21 @@ class Guest(msgspec.Struct, frozen=True, gc=False):
 
 
 class MachineStatus(msgspec.Struct, frozen=True, gc=False):
-    """The live state of a machine: a VM's, a node's, a tenant node's or a router's."""
+    """The live state of a machine: a VM, a node, a tenant node or a router."""
 
     machine: int
     running: bool | None
     powered_on: bool | None
     word: str
-    """``machine_status.status`` as VergeOS spells it; a word outside `KNOWN_STATUS_WORDS` stays itself."""
+    """``machine_status.status`` as VergeOS spells it, also if it is not in `KNOWN_STATUS_WORDS`."""
     word_info: str
     state: str
     migratable: bool | None
     node: int | None
     started_at: float | None
-    """Unix seconds of the last start; kept by the platform after a stop."""
+    """Unix seconds of the last start; VergeOS keeps it after a stop."""
     updated_at: float | None
-    """Unix seconds at which the platform last touched the row."""
+    """Unix seconds of VergeOS' last update of the row."""
     running_cpu_cores: int | None
     running_memory_bytes: int | None
     agent_version: str
@@ -90,7 +88,7 @@ class MachineStatus(msgspec.Struct, frozen=True, gc=False):
 
 
 class MachineStats(msgspec.Struct, frozen=True, gc=False):
-    """How busy a machine is."""
+    """The load of a machine."""
 
     machine: int
     cpu_ratio: float | None
@@ -98,7 +96,7 @@ class MachineStats(msgspec.Struct, frozen=True, gc=False):
 
 
 class Nic(msgspec.Struct, frozen=True, gc=False):
-    """A network card with its counters; ``name`` is unique within its machine."""
+    """A NIC with its counters; ``name`` is unique within its machine."""
 
     key: int
     machine: int
@@ -112,7 +110,7 @@ class Nic(msgspec.Struct, frozen=True, gc=False):
 
 
 class DiskStats(msgspec.Struct, frozen=True, gc=False):
-    """What a disk did since its counters began."""
+    """The I/O counters of a disk."""
 
     disk: int
     reads: int | None
@@ -124,7 +122,7 @@ class DiskStats(msgspec.Struct, frozen=True, gc=False):
 
 
 class Disk(msgspec.Struct, frozen=True, gc=False):
-    """A drive; ``name`` is unique within its machine."""
+    """A disk; ``name`` is unique within its machine."""
 
     key: int
     machine: int
@@ -137,7 +135,7 @@ class Disk(msgspec.Struct, frozen=True, gc=False):
 
 
 class VMConfig(msgspec.Struct, frozen=True, gc=False):
-    """What a VM is meant to be: its row in ``vms``."""
+    """The configuration of a VM: its row in ``vms``."""
 
     key: int
     machine: int
@@ -156,18 +154,18 @@ class VMConfig(msgspec.Struct, frozen=True, gc=False):
     guest_agent: bool | None
     """Whether the agent is enabled, not whether it is connected."""
     service: bool
-    """Whether it belongs to a service of the platform, such as a NAS."""
+    """Whether it belongs to a VergeOS service, such as a NAS."""
     disable_powercycle: bool | None
-    """Whether a reboot from inside is a reset, and no full power cycle."""
+    """Whether a reboot by the guest is a reset instead of a power cycle."""
 
 
 class VM(msgspec.Struct, frozen=True, gc=False):
-    """A VM and everything that belongs to it; what could not be read is ``None`` or empty."""
+    """A VM and everything that belongs to it; what is unknown is ``None`` or empty."""
 
     config: VMConfig
     status: MachineStatus | None
     guest: Guest | None
-    """What the guest last said; a VM that is off has forgotten it, its row has not."""
+    """The last report of the guest agent; VergeOS keeps it while the VM is off."""
     stats: MachineStats | None
     nics: tuple[Nic, ...]
     disks: tuple[Disk, ...]
@@ -197,7 +195,7 @@ class Node(msgspec.Struct, frozen=True, gc=False):
 
 
 class Identity(msgspec.Struct, frozen=True, gc=False):
-    """Which VergeOS this is, in its own words."""
+    """The system's own name and version."""
 
     cloud_name: str
     version: str
@@ -205,7 +203,7 @@ class Identity(msgspec.Struct, frozen=True, gc=False):
 
 class Inventory(msgspec.Struct, frozen=True, gc=False):
     """
-    One cloud at one moment, joined and consistent.
+    What one system reported: its tables, and its VMs joined with their machines.
 
     It is built from each table's last good answer; a table that is too old to be believed
     is missing from ``sources``, and what it would have said is ``None`` or empty here.
@@ -216,7 +214,7 @@ class Inventory(msgspec.Struct, frozen=True, gc=False):
     taken_at: datetime
     """When the older of the two tables that a VM is made of (vms, machine_status) was read."""
     sources: Mapping[str, object]
-    """The tables that this picture rests on, by name; too old a table is not among them."""
+    """The rows of each fresh table, by its name."""
     vms: tuple[VM, ...]
     """Sorted by key; snapshots of VMs are not among them."""
     disk_stats: Mapping[int, DiskStats]
@@ -229,14 +227,14 @@ class Inventory(msgspec.Struct, frozen=True, gc=False):
 
 
 class TableReport(msgspec.Struct, frozen=True, gc=False):
-    """How the polling of one table is going."""
+    """The state of one table's polling."""
 
     table: str
     every_seconds: float
     success: bool | None
-    """Whether the last reading worked; ``None`` before the first."""
+    """Whether the last poll succeeded; ``None`` before the first."""
     fresh: bool
-    """Whether the last good reading is young enough to be shown."""
+    """Whether the last good rows are recent enough to be exported."""
     last_success_at: datetime | None
     duration_seconds: float | None
     rows: int | None
@@ -244,31 +242,31 @@ class TableReport(msgspec.Struct, frozen=True, gc=False):
     failures_total: int
     rows_skipped_total: int
     error: str | None
-    """What went wrong last, while it is wrong."""
+    """The last error, until a poll succeeds."""
 
 
 class RecentError(msgspec.Struct, frozen=True, gc=False):
-    """Something that went wrong, kept for the status page after it is over."""
+    """An error, kept for the status page after it is over."""
 
     at: datetime
     what: str
 
 
 class RecoveryVM(msgspec.Struct, frozen=True, gc=False):
-    """A VM as recovery sees it, whether it looks after it or only looks at it."""
+    """A VM in recovery, enrolled or only monitored."""
 
     key: int
     name: str
     policy: str
-    """What its owner allows; ``no`` where nobody asked for it to be looked after."""
+    """The policy of an enrolled VM; ``no`` if the VM is only monitored."""
     state: str
-    """As recovery's table of states has it."""
+    """One of recovery's states."""
     since: datetime
-    """When it came into that state, as far as Vergewatch was running since."""
+    """When it entered that state, as far as the daemon observed it."""
 
 
 class LastAction(msgspec.Struct, frozen=True, gc=False):
-    """The last thing that recovery did to a VM, once its outcome is known."""
+    """The last action of recovery on a VM, once its outcome is known."""
 
     vm_key: int
     vm_name: str
@@ -279,7 +277,7 @@ class LastAction(msgspec.Struct, frozen=True, gc=False):
 
 
 class BudgetRemaining(msgspec.Struct, frozen=True, gc=False):
-    """What a VM that was acted upon has left of a budget."""
+    """What remains of a restart budget of a VM that had an action."""
 
     vm_key: int
     vm_name: str
@@ -288,22 +286,22 @@ class BudgetRemaining(msgspec.Struct, frozen=True, gc=False):
 
 
 class RecoveryReport(msgspec.Struct, frozen=True, gc=False):
-    """How recovery stands in one cloud."""
+    """The state of recovery in one system."""
 
     mode: str
     readiness: str
-    """What it is ready for, in one word."""
+    """One of recovery's readiness states."""
     because: str
     ready: bool
-    """Whether it would act, were a VM to crash."""
+    """Whether it would act on a crash now."""
     vms: tuple[RecoveryVM, ...]
     budgets_remaining: tuple[BudgetRemaining, ...]
     last_actions: tuple[LastAction, ...]
     open_actions: int
     journal_problem: str
-    """Why the journal takes nothing; empty while it does."""
+    """Why the journal cannot be written; empty while it can."""
     inventory_at: datetime | None
-    """When the last picture was taken that it believed."""
+    """When the last inventory was read that passed its checks."""
 
     @property
     def journal_up(self) -> bool:
@@ -311,16 +309,16 @@ class RecoveryReport(msgspec.Struct, frozen=True, gc=False):
 
 
 class SystemReport(msgspec.Struct, frozen=True, gc=False):
-    """How the watching of one cloud is going: what the status page and ``/-/ready`` show."""
+    """The state of one system's polling, for the status page and ``/-/ready``."""
 
     system_name: str
     url: str
     """Without credentials."""
     identity: Identity | None
     up: bool
-    """Whether the picture is young enough to be shown."""
+    """Whether the essential tables are fresh."""
     authenticated: bool
-    """False while VergeOS refuses our credentials, and we therefore ask nothing."""
+    """False while VergeOS rejects the credentials; the daemon then sends no requests."""
     taken_at: datetime | None
     tables: tuple[TableReport, ...]
     vms_by_status: Mapping[str, int]
@@ -330,4 +328,4 @@ class SystemReport(msgspec.Struct, frozen=True, gc=False):
     recent_errors: tuple[RecentError, ...]
     """The last few, newest first."""
     recovery: RecoveryReport | None = None
-    """``None`` where it is off."""
+    """``None`` if it is off."""

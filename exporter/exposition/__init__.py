@@ -1,5 +1,5 @@
 """
-A `Inventory` as Prometheus text.
+Exposition: render inventories as Prometheus and OpenMetrics text, plain and compressed.
 
-Pure: values in, bytes out. Nothing here reads a clock, a socket or a setting.
+Knows no subject: the collectors declare the metric families.
 """

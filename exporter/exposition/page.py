@@ -1,4 +1,4 @@
-"""Whole pages, put together from what each cloud's renderer wrote."""
+"""Whole pages, put together from the samples of each system."""
 
 import zlib
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ LAST_BLOCK = b"\x03\x00"
 
 
 class Page(NamedTuple):
-    """The fleet's part of a page, to which our own metrics are added when it is asked for."""
+    """A page without the daemon's own metrics, which are added to each response."""
 
     pieces: tuple[Segment, ...]
     checksum: int

@@ -1,12 +1,12 @@
 """
-The catalogue over a view, as bytes; what has not changed is not written again.
+Render the metric families of a view as bytes; render again only what changed.
 
-Half a million samples a minute are too many to format each time, and most of them say what they
-said before. So three questions are asked, from cheap to dear: is a part drawn from the very same
-rows, are its items equal, does a family read the same values? Only then is text made.
+Most of half a million samples a minute are the same as before. So three checks are made, from
+cheap to expensive: do the group's tables consist of the very same rows, are its items equal, does
+the family read the same values? Only if all fail is text formatted.
 
-It is made and compressed family by family. Deflate streams can be laid end to end, so a cloud's
-samples are formatted and compressed once, whatever the page they end up on.
+Text is formatted and compressed family by family. Deflate streams can be concatenated, so a
+system's samples are formatted and compressed once, whatever the page they end up on.
 """
 
 import zlib
@@ -20,20 +20,20 @@ from exporter.exposition.numbers import Numbers
 from exporter.exposition.view import Items, RenderView, escape, identical
 from exporter.model import Inventory, SystemReport
 
-try:  # four times as fast as zlib, where there is a build of it
+try:  # four times as fast as zlib, on the platforms that it supports
     from isal import isal_zlib as deflater
 except ImportError:
     import zlib as deflater  # type: ignore[no-redef]
 
 COMPRESSION_LEVEL = 1
-"""Text this repetitive shrinks manyfold at zlib's fastest level, and hardly more beyond."""
+"""Repetitive text compresses well at the fastest level, and hardly better at higher ones."""
 
 
 class Segment(NamedTuple):
     """
-    A piece of a page, kept as deflate blocks that end on a byte's border.
+    A piece of a page, as deflate blocks that end on a byte boundary.
 
-    Its text is a tenth as long that way, and hardly anybody asks for it: Prometheus takes gzip.
+    Compressed it is a tenth as long; the text is seldom needed, because Prometheus accepts gzip.
     """
 
     deflated: bytes
@@ -42,7 +42,7 @@ class Segment(NamedTuple):
     checksum: int
     """CRC-32 of the text."""
     shift: int
-    """What this piece's length does to the checksum of what comes before it."""
+    """The factor of this piece's length for the checksum of what precedes it."""
 
     @property
     def text(self) -> bytes:
@@ -50,11 +50,11 @@ class Segment(NamedTuple):
 
 
 class Rendered(NamedTuple):
-    """One cloud's samples, by family name."""
+    """One system's samples, by family name."""
 
     segments: Mapping[str, Segment]
     duplicates: tuple[str, ...]
-    """Label sets that two items of a part share; the second was left out."""
+    """Label sets that two items of a group share; the second was dropped."""
 
 
 class _Samples(NamedTuple):
@@ -62,25 +62,25 @@ class _Samples(NamedTuple):
     segment: Segment
 
 
-class _Drawing(NamedTuple):
-    """A part as it was last drawn, and from what."""
+class _RenderedGroup(NamedTuple):
+    """A group as it was last rendered, and its inputs."""
 
     sources: tuple[object, ...]
     items: Items
     labels: list[str]
-    """Of the items shown; of those that share an identity, only the first is."""
+    """Of the items shown: the first of those that share an identity."""
     duplicates: tuple[str, ...]
     samples: dict[str, _Samples]
 
 
 class Renderer:
-    """Renders the pictures of one cloud, one after the other."""
+    """Renders the inventories of one system, one after the other."""
 
     def __init__(self, families: Iterable[Family]) -> None:
         self._by_group: dict[ItemGroup, list[Family]] = {}
         for family in families:
             self._by_group.setdefault(family.group, []).append(family)
-        self._drawings: dict[ItemGroup, _Drawing] = {}
+        self._groups: dict[ItemGroup, _RenderedGroup] = {}
         self._view: RenderView | None = None
         self._numbers = Numbers()
 
@@ -88,26 +88,26 @@ class Renderer:
         """Return the samples of every family."""
         self._view = view = RenderView(inventory, report, before=self._view)
         for group, families in self._by_group.items():
-            self._drawings[group] = self._draw(group, families, view, self._drawings.get(group))
-        drawings = self._drawings.values()
+            self._groups[group] = self._render_group(group, families, view, self._groups.get(group))
+        groups = self._groups.values()
         return Rendered(
-            {name: samples.segment for each in drawings for name, samples in each.samples.items()},
-            tuple(label for each in drawings for label in each.duplicates),
+            {name: samples.segment for each in groups for name, samples in each.samples.items()},
+            tuple(label for each in groups for label in each.duplicates),
         )
 
-    def _draw(
+    def _render_group(
         self,
         group: ItemGroup,
         families: Sequence[Family],
         view: RenderView,
-        before: _Drawing | None,
-    ) -> _Drawing:
+        before: _RenderedGroup | None,
+    ) -> _RenderedGroup:
         sources = view.sources(*group.tables)
         if before is not None and identical(sources, before.sources):
             return before
         items = group.items(view)
         if before is not None and items.identities != before.items.identities:
-            before = None  # lines on which other labels stand
+            before = None  # its lines have other labels
         if before is not None and items.things == before.items.things:
             return before._replace(sources=sources)
 
@@ -123,14 +123,14 @@ class Renderer:
                 text = self._lines(family, shown, labels, values)
                 known = _Samples(values, segment(text))
             samples[family.name] = known
-        return _Drawing(sources, items, labels, duplicates, samples)
+        return _RenderedGroup(sources, items, labels, duplicates, samples)
 
     def _labels(self, group: ItemGroup, items: Items) -> list[str]:
-        """Return the text of each identity; parts with the same ones share one list of it."""
-        for other, drawing in self._drawings.items():
-            alike = other.labels == group.labels and (drawing.items.identities == items.identities)
-            if alike and not drawing.duplicates:
-                return drawing.labels
+        """Return the label text of each identity; groups with equal ones share one list."""
+        for other, rendered in self._groups.items():
+            alike = other.labels == group.labels and (rendered.items.identities == items.identities)
+            if alike and not rendered.duplicates:
+                return rendered.labels
         template, order = _template(group.labels)
         return [template % order(identity) for identity in items.identities]
 
@@ -164,13 +164,13 @@ def segment(text: str) -> Segment:
 
 
 def deflate(data: bytes) -> bytes:
-    """Return *data* as deflate blocks that end on a byte's border and are not the last."""
+    """Return *data* as deflate blocks that end on a byte boundary and are not the last."""
     stream = deflater.compressobj(COMPRESSION_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
     return stream.compress(data) + stream.flush(zlib.Z_FULL_FLUSH)
 
 
 def _read(family: Family, things: Sequence[Any]) -> list[Any]:
-    """Return what *family* shows of each thing: a number or None, or its words."""
+    """Return the value of each thing: a number or None, or the values of its info labels."""
     if not family.info_labels:
         return list(map(family.read, things))
     columns = [map(label.read, things) for label in family.info_labels]
@@ -178,14 +178,14 @@ def _read(family: Family, things: Sequence[Any]) -> list[Any]:
 
 
 def _template(names: tuple[str, ...]) -> tuple[str, Any]:
-    """Return a %-template of labels in alphabetical order, and what puts values in that order."""
+    """Return a %-template of labels in alphabetical order, and a getter that orders values."""
     order = sorted(range(len(names)), key=names.__getitem__)
     template = ",".join(f'{names[position]}="%s"' for position in order)
     return template, itemgetter(*order)
 
 
 def _first_of_each(items: Items, labels: list[str]) -> tuple[Items, list[str], tuple[str, ...]]:
-    """Return items with labels of their own, those labels, and the labels that came again."""
+    """Return the items with unique labels, those labels, and the repeated ones."""
     if len(set(labels)) == len(labels):
         return items, labels, ()
     first: dict[str, int] = {}

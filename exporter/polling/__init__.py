@@ -1,5 +1,5 @@
 """
-Asking regularly, keeping the newest picture, and surviving failures.
+Polling: read tables on a schedule within the request budget, and survive failures.
 
-Polling knows no VergeOS: it is handed a source of tables and a way to join them.
+Knows no VergeOS: it is given a source of tables and a function that joins them.
 """

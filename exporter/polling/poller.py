@@ -1,8 +1,8 @@
 """
-One cloud, watched: its tables read when they are due, its newest picture published.
+Poll one system: read its tables when they are due, and publish its newest inventory.
 
-Each table succeeds or fails on its own. A failed reading leaves the last good one in place,
-with its age; a reading that grows too old leaves the picture, so that nobody is lied to.
+Each table succeeds or fails on its own. A failed poll keeps the last good rows, with their age;
+rows that become stale leave the inventory, so that the metrics never show outdated values.
 """
 
 import asyncio
@@ -27,21 +27,21 @@ from exporter.polling.poll_log import PollLog
 from exporter.polling.schedule import TableSchedule, next_due, requests_per_hour, retry_due
 from exporter.polling.state import LastGood, TableRows, TableState
 
-SILENCES_ENOUGH = 2
-"""Readings in a row without any answer after which the next need not be tried."""
-HOPELESS = (AbsentError, UnauthorizedError, BudgetSpentError)
-"""After one of these, any other question would have the same answer."""
+UNREACHABLE_LIMIT = 2
+"""Requests in a row without an answer after which the poll is given up."""
+FATAL = (AbsentError, UnauthorizedError, BudgetSpentError)
+"""After one of these, every other request would fail in the same way."""
 EXPIRY_CHECK_SECONDS = 1.0
 
 
 class Source(Protocol):
-    """Where tables come from."""
+    """Reads tables."""
 
     async def read(self, name: str, /) -> TableRows: ...
 
 
 class Join(Protocol):
-    """How tables become a picture."""
+    """Makes an inventory of tables."""
 
     def __call__(
         self,
@@ -55,46 +55,46 @@ class Join(Protocol):
 
 
 class Publish(Protocol):
-    """Who wants each new picture; called in a worker thread, one call at a time."""
+    """Receives each new inventory; called in a worker thread, one call at a time."""
 
     def __call__(self, inventory: Inventory | None, report: SystemReport, /) -> None: ...
 
 
 class PollResult(NamedTuple):
-    """One reading of the essential tables, for whoever acts on what they show."""
+    """One poll of the essential tables."""
 
     asked_at: float
-    """When the older of them was asked for: monotonic seconds."""
+    """When the older of them was requested: monotonic seconds."""
     time: datetime
     took_seconds: float
     every_seconds: float
     inventory: Inventory | None
-    """``None`` when one of them could not be read."""
+    """``None`` if one of them failed."""
     rows_skipped: int
     problem: str
-    """Why there is no picture."""
+    """Why there is no inventory."""
 
 
 class Plan(NamedTuple):
-    """What to read, and how often."""
+    """What to poll, and how often."""
 
     schedules: Sequence[TableSchedule]
     identity: str
-    """The table that says what the cloud calls itself."""
+    """The table with the system's own name."""
     stale_after_polls: float
-    """Periods of its own after which a table's last good reading is too old to be shown."""
+    """Intervals after which a table's last good rows are stale."""
 
 
 class Poller:
     """
-    The watching of one cloud.
+    Polls one system.
 
     Args:
-        name: What the cloud is called until it has said what it calls itself.
-        url: Where it is, without credentials; for people.
-        rename: Told the cloud's own name once it is known; returns the name to use.
-        requests_remaining: Returns what is left of this hour's budget.
-        tell: Told of each reading of the essential tables, whether it worked or not.
+        name: The system's name until its own name is known.
+        url: Its address without credentials, for display.
+        rename: Called with the system's own name once it is known; returns the name to use.
+        requests_remaining: Returns the rest of this hour's request budget.
+        on_poll: Called after each poll of the essential tables, failed ones included.
 
     """
 
@@ -110,7 +110,7 @@ class Poller:
         clock: Clock,
         rename: Callable[[str], str],
         requests_remaining: Callable[[], int],
-        tell: Callable[[PollResult], None] | None = None,
+        on_poll: Callable[[PollResult], None] | None = None,
     ) -> None:
         self.name = name
         self._source = source
@@ -121,7 +121,7 @@ class Poller:
         self._clock = clock
         self._rename = rename
         self._requests_remaining = requests_remaining
-        self._tell = tell
+        self._on_poll = on_poll
         self._began = clock.monotonic()
         self._schedules = {schedule.table: schedule for schedule in plan.schedules}
         self._essential = frozenset(
@@ -131,23 +131,23 @@ class Poller:
         self._states = {schedule.table: TableState(due=0.0) for schedule in plan.schedules}
         self._named = False
         self._log = PollLog(name, clock)
-        self._silences = 0
+        self._unanswered = 0
         self._publishing = asyncio.Lock()
-        self._shown: frozenset[str] = frozenset()
+        self._published: frozenset[str] = frozenset()
         self.inventory: Inventory | None = None
         self.report = self._make_report({}, None, requests_remaining())
 
     async def run(self) -> None:
-        """Poller until cancelled."""
-        await self._show()
-        async with asyncio.TaskGroup() as parts:
-            parts.create_task(self._poll_forever(), name=f"poll {self._url}")
-            parts.create_task(self._expire_forever(), name=f"expire {self._url}")
+        """Poll until cancelled."""
+        await self._publish_now()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._poll_forever(), name=f"poll {self._url}")
+            tasks.create_task(self._expire_forever(), name=f"expire {self._url}")
 
     async def poll(self) -> None:
-        """Read every table that is due, the healthy ones first, and publish what is known then."""
+        """Read every table that is due, working ones first, and publish the inventory."""
         due = self._due()
-        looks = not self._essential.isdisjoint(due)
+        polls_essential = not self._essential.isdisjoint(due)
         before = dict(self._states)
         lost: VergeOSError | None = None
         while due and lost is None and not self._overtaken(due):
@@ -155,17 +155,17 @@ class Poller:
             await self._read(table)
             lost = self._why_lost(table)
         if lost is not None:
-            for table in due:  # no use in asking: the answer would be the same
+            for table in due:  # their requests would fail in the same way
                 self._fail(table, lost, duration_seconds=None)
         self._log.name = self.name
         self._log.polled(before, self._states, lost)
         self._poll_rest_after_outage(before)
-        await self._show()
-        if looks and self._tell is not None:
-            self._tell(self._poll_result())
+        await self._publish_now()
+        if polls_essential and self._on_poll is not None:
+            self._on_poll(self._poll_result())
 
     def _poll_result(self) -> PollResult:
-        """Return what the essential tables showed when they were last asked."""
+        """Return the result of the last poll of the essential tables."""
         states = {table: self._states[table] for table in sorted(self._essential)}
         goods = [state.good for state in states.values() if state.good is not None]
         problems = [str(state.error) for state in states.values() if state.error is not None]
@@ -191,21 +191,21 @@ class Poller:
         )
 
     async def expire(self) -> None:
-        """Publish anew if a reading has just grown too old to be shown."""
-        if self._fresh().keys() != self._shown:
-            await self._show()
+        """Publish the inventory again if a table has just become stale."""
+        if self._fresh().keys() != self._published:
+            await self._publish_now()
 
     def _overtaken(self, due: Sequence[str]) -> bool:
-        """Return whether an essential table has become due behind the back of those in *due*."""
+        """Return whether an essential table that is not in *due* has become due meanwhile."""
         now = self._elapsed()
         return any(self._states[table].due <= now for table in self._essential if table not in due)
 
     def _why_lost(self, table: str) -> VergeOSError | None:
-        """Return why after reading *table* no other is worth asking for, if so it is."""
+        """Return why, after reading *table*, no other table can be read; None if they can."""
         error = self._states[table].error
-        self._silences = self._silences + 1 if isinstance(error, UnreachableError) else 0
-        silent = self._silences >= SILENCES_ENOUGH and table in self._essential
-        return error if silent or isinstance(error, HOPELESS) else None
+        self._unanswered = self._unanswered + 1 if isinstance(error, UnreachableError) else 0
+        unreachable = self._unanswered >= UNREACHABLE_LIMIT and table in self._essential
+        return error if unreachable or isinstance(error, FATAL) else None
 
     async def _poll_forever(self) -> None:
         while True:
@@ -219,11 +219,11 @@ class Poller:
             await self.expire()
 
     def _elapsed(self) -> float:
-        """Return the seconds since this watch began."""
+        """Return the seconds since polling began."""
         return self._clock.monotonic() - self._began
 
     def _due(self) -> list[str]:
-        """Return the tables to read now; one that fails waits behind those that work."""
+        """Return the tables to read now; failing ones come last."""
         now = self._elapsed()
         due = [table for table, state in self._states.items() if state.due <= now]
         return sorted(
@@ -233,10 +233,10 @@ class Poller:
     async def _read(self, table: str) -> None:
         started, started_time = self._elapsed(), self._clock.now()
         try:
-            reading = await self._source.read(table)
+            rows = await self._source.read(table)
         except VergeOSError as error:
             error.__context__ = None
-            kept = error.with_traceback(None)  # whose frames hold answers of any size
+            kept = error.with_traceback(None)  # its frames hold large answers
             self._fail(table, kept, duration_seconds=self._elapsed() - started)
             return
         now = self._elapsed()
@@ -244,15 +244,15 @@ class Poller:
         self._states[table] = msgspec.structs.replace(
             state,
             due=next_due(self._schedules[table], now=now),
-            good=LastGood(reading, started, started_time),
+            good=LastGood(rows, started, started_time),
             failures=0,
             error=None,
             tried=True,
             duration_seconds=now - started,
-            rows_skipped_total=state.rows_skipped_total + reading.skipped,
+            rows_skipped_total=state.rows_skipped_total + rows.skipped,
         )
         if table == self._plan.identity:
-            self._learn_name(reading.rows)
+            self._learn_name(rows.rows)
 
     def _fail(
         self, table: str, error: VergeOSError | None, *, duration_seconds: float | None
@@ -279,8 +279,8 @@ class Poller:
             self._named = True
 
     def _poll_rest_after_outage(self, before: Mapping[str, TableState]) -> None:
-        """When somebody answers again, ask at once what could not be asked for a while."""
-        temporary = (UnreachableError, *HOPELESS)
+        """After an outage, make the tables due at once that were not read in this poll."""
+        temporary = (UnreachableError, *FATAL)
         answers_again = any(
             isinstance(before[table].error, temporary) and state.error is None
             for table, state in self._states.items()
@@ -293,30 +293,30 @@ class Poller:
                 self._states[table] = msgspec.structs.replace(state, due=self._elapsed())
 
     def _fresh(self) -> dict[str, LastGood]:
-        """Return the readings that are young enough to be shown."""
+        """Return the last good rows that are not stale."""
         return {
             table: state.good
             for table, state in self._states.items()
             if state.good is not None
             and (
                 self._schedules[table].keeps_stale_rows
-                or self._is_young(state.good, self._schedules[table])
+                or self._is_recent(state.good, self._schedules[table])
             )
         }
 
-    def _is_young(self, good: LastGood, schedule: TableSchedule) -> bool:
+    def _is_recent(self, good: LastGood, schedule: TableSchedule) -> bool:
         return self._elapsed() - good.at < self._plan.stale_after_polls * schedule.every_seconds
 
-    async def _show(self) -> None:
-        """Draw the picture and hand it on, off the event loop."""
+    async def _publish_now(self) -> None:
+        """Build the inventory and publish it, off the event loop."""
         async with self._publishing:
             fresh = self._fresh()
             self.inventory, self.report = await run_in_thread(
-                self._draw, fresh, self._requests_remaining()
+                self._build, fresh, self._requests_remaining()
             )
-            self._shown = frozenset(fresh)
+            self._published = frozenset(fresh)
 
-    def _draw(
+    def _build(
         self, fresh: Mapping[str, LastGood], requests_remaining: int
     ) -> tuple[Inventory | None, SystemReport]:
         inventory = self._inventory(fresh)
@@ -327,12 +327,12 @@ class Poller:
     def _inventory(self, fresh: Mapping[str, LastGood]) -> Inventory | None:
         if not fresh:
             return None
-        bearing = [fresh[table] for table in self._essential & fresh.keys()] or fresh.values()
+        dated = [fresh[table] for table in self._essential & fresh.keys()] or fresh.values()
         return self._join(
             {table: good.rows.rows for table, good in fresh.items()},
             system_name=self.name,
             identity=self._identity(),
-            taken_at=min(good.at_time for good in bearing),
+            taken_at=min(good.at_time for good in dated),
         )
 
     def _identity(self) -> Identity | None:

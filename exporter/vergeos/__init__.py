@@ -1,5 +1,5 @@
 """
-The adapter for the VergeOS API: requests, their budget, and decoding of responses.
+The VergeOS API: requests, credentials, the request budget, and decoded rows.
 
-docs/vergeos-api.md lists the facts about the API, each with its certainty.
+What is asked for is declared by the collectors; what is done with it is decided elsewhere.
 """
