@@ -223,7 +223,7 @@ class SystemManager:
             clock=self._clock,
             rename=lambda cloud_name: self._rename(settings, meter, cloud_name),
             requests_remaining=lambda: client.budget.left(at=self._clock.monotonic()),
-            tell=rescue.tell if rescue is not None else None,
+            on_poll=rescue.tell if rescue is not None else None,
         )
         tasks = [self._parts.create_task(watch.run(), name=f"watch {system.url}")]
         if rescue is not None:

@@ -54,7 +54,7 @@ async def requests_of_an_hour(vms: int, *, share: float = 1.0, recovery: bool = 
             clock=clock,
             rename=lambda name: name,
             requests_remaining=lambda: 0,
-            tell=rounds.append if recovery else None,
+            on_poll=rounds.append if recovery else None,
         )
         await watch.poll()  # the first reads everything, and is no part of a steady hour
         seen = len(system.requests)
