@@ -1,5 +1,5 @@
-# What can be asked of this checkout; `make` alone lists it. Everything is set up in .venv
-# by the first verb that needs it, and again when the locked versions change.
+# The verbs of this repository; `make` alone lists them. The first verb that needs .venv sets it up,
+# and again when the locked versions change.
 
 PYTHON  ?= python3
 PROMETHEUS ?= http://localhost:9090
@@ -18,22 +18,22 @@ DEV     := $(VENV)/.dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench plays replay mutants dashboards previews lock docs clean setup programs
+.PHONY: help demo test check bench fuzz replay mutants dashboards previews lock docs clean setup programs
 
-help: ## List what can be asked for
+help: ## List the verbs
 	@echo "make VERB, where VERB is one of"
 	@sed -n 's/^\([a-z]*\):.*## /\1:/p' Makefile | while IFS=: read -r verb text; do \
 	    printf '  %-9s%s\n' "$$verb" "$$text"; done
-	@echo "and these may be added:"
+	@echo "and these variables may be set:"
 	@echo "  ARGS=...     more arguments: make demo ARGS=--help, make test ARGS='-k budget'"
 	@echo "  PYTHON=...   the Python, 3.11 or newer, that .venv is made with"
 	@echo "  INSTALL=no   leave the system's packages alone"
 
-demo: $(RUNTIME) ## Run the daemon against a simulated cloud
+demo: $(RUNTIME) ## Run the daemon against a simulated VergeOS system
 	@exec $(BIN)/vergewatch demo $(ARGS)
 
-# Coverage is asked of the whole suite only: a selection of tests covers what it covers.
-test: $(DEV) programs ## Run the tests; with ARGS, those that pytest selects by them
+# Coverage is measured for the whole suite only.
+test: $(DEV) programs ## Run the tests; ARGS selects some, as for pytest
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest -n auto --dist worksteal
@@ -43,7 +43,7 @@ else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
 
-check: $(DEV) ## Run the linters, the type checker and the like
+check: $(DEV) ## Run the linters, the type checker and the checks of generated files
 	$(call heading,ruff check)
 	@$(BIN)/ruff check
 	$(call heading,ruff format)
@@ -70,16 +70,16 @@ check: $(DEV) ## Run the linters, the type checker and the like
 	@if command -v systemd-analyze >/dev/null; then $(verify-unit); fi
 	@echo "sound"
 
-bench: $(DEV) ## Measure, and hold the numbers against their bars
+bench: $(DEV) ## Run the benchmark and compare the numbers with their bars
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-plays: $(DEV) ## Let everything befall recovery at once, thousands of times, each time otherwise
+fuzz: $(DEV) ## Test recovery with thousands of random scenarios, other ones each time
 	@$(BIN)/python -m tests.recovery.fuzz $(ARGS)
 
-replay: $(DEV) ## Replay a month of recovery against the simulator, and tell how it went
+replay: $(DEV) ## Simulate a month of recovery and print the results
 	@$(BIN)/python -m tests.recovery.month $(ARGS)
 
-mutants: $(DEV) ## Break recovery in many places, one at a time: some test must notice each
+mutants: $(DEV) ## Insert defects one at a time; a test must find each
 	@$(BIN)/python -m tests.recovery.mutants $(ARGS)
 
 dashboards: $(DEV) ## Write the Grafana dashboards into dashboards/
@@ -88,14 +88,14 @@ dashboards: $(DEV) ## Write the Grafana dashboards into dashboards/
 previews: $(DEV) tools/preview/web/node_modules ## Draw the dashboards; needs npm, Chromium and PROMETHEUS=URL
 	@$(BIN)/python -m tools.preview dashboards/*.json --prometheus $(PROMETHEUS) $(ARGS)
 
-docs: $(RUNTIME) ## Write what is generated in docs/ and alerts/
+docs: $(RUNTIME) ## Write the generated parts of docs/ and alerts/
 	@$(BIN)/python -m tools.alert_rules .
 	@$(BIN)/vergewatch metrics --format markdown > docs/metrics.md
 	@$(BIN)/vergewatch settings > docs/settings.md
 	@$(BIN)/vergewatch states docs/recovery.md > docs/recovery.md.new
 	@mv docs/recovery.md.new docs/recovery.md
 
-# Versions already locked stay, as long as they fit; ARGS=--upgrade takes the newest of all.
+# Locked versions stay while they fit; ARGS=--upgrade takes the newest.
 lock: $(BIN)/python ## Lock the dependencies in deploy/requirements*.txt
 	@$(PYTHON) -m venv --clear $(VENV)/uv
 	@$(VENV)/uv/bin/python -m pip --quiet --disable-pip-version-check install uv==$(UV)
@@ -105,7 +105,7 @@ lock: $(BIN)/python ## Lock the dependencies in deploy/requirements*.txt
 	    $(lock) - -c deploy/requirements-dev.txt -o deploy/requirements-build.txt
 	@rm -rf $(VENV)/uv
 
-clean: ## Remove .venv and everything else that is not in the repository's keeping
+clean: ## Remove .venv and all other files that are not in the repository
 	@rm -rf $(VENV) dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache \
 	    .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -115,7 +115,7 @@ clean: ## Remove .venv and everything else that is not in the repository's keepi
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	    echo "Python 3.11 or newer is needed, and $(PYTHON) is not: make PYTHON=python3.11 ..." >&2; \
+	    echo "Python 3.11 or newer is needed; $(PYTHON) is older or missing: make PYTHON=python3.11 ..." >&2; \
 	    exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(call apt-install,python3-venv) || { \
 	    echo "$(PYTHON) has no ensurepip: install python3-venv, or pass another PYTHON=..." >&2; \
@@ -124,19 +124,19 @@ $(BIN)/python:
 	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(RUNTIME): $(LOCKED) pyproject.toml | $(BIN)/python
-	@echo "Installing what it runs with"
+	@echo "Installing the runtime dependencies"
 	@$(PIP) --require-hashes $(LOCKED:%=-r %)
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(DEV): deploy/requirements-dev.txt $(RUNTIME)
-	@echo "Installing what it is tested with"
+	@echo "Installing the test dependencies"
 	@$(PIP) --require-hashes -r deploy/requirements-dev.txt
 	@touch $@
 
 setup: $(DEV)
 
-# Debian calls the packages as the programs in them.
+# The Debian packages have the names of their programs.
 PROGRAMS := openssl prometheus prometheus-alertmanager
 programs:
 	@missing=; for program in $(PROGRAMS); do \
@@ -187,7 +187,7 @@ export BUILD_REQUIRES
 lock = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-header --no-annotate $(ARGS)
 
-# The program is not installed where the unit looks for it, so something else stands in for it.
+# The program is not installed at the path in the unit, so /bin/true replaces it.
 define verify-unit
 	unit=$$(mktemp -d) && trap 'rm -rf "$$unit"' EXIT && \
 	sed 's|^ExecStart=[^ ]*|ExecStart=/bin/true|' deploy/systemd/vergewatch.service \
