@@ -155,7 +155,7 @@ class Fault:
     method: str | None
     probability: float
     times: int | None
-    """How many requests it will faults before it turns itself off."""
+    """Requests left until the fault turns itself off; None: no limit."""
     until: float | None
     """Unix seconds at which the fault turns itself off; None: never."""
     parameters: Mapping[str, Any]
