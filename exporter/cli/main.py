@@ -34,7 +34,7 @@ from exporter.errors import ConfigError, UnavailableError
 from exporter.formatting import counted
 from exporter.simulator import Simulator
 from exporter.simulator.api.accounts import API_KEY
-from exporter.simulator.scenarios.scenario import MOST_VMS, built_in, load_scenario
+from exporter.simulator.scenarios.scenario import MAX_VMS, built_in, load_scenario
 from exporter.web.server import parse_listen
 from exporter.web.tls import make_context
 from exporter.web.webconfig import read_web_config
@@ -84,7 +84,7 @@ Scenario = Annotated[
     str,
     typer.Option("--scenario", metavar="NAME|FILE", help=f"A story: {', '.join(built_in())}."),
 ]
-Vms = Annotated[int | None, typer.Option("--vms", min=1, max=MOST_VMS, help="How many VMs.")]
+Vms = Annotated[int | None, typer.Option("--vms", min=1, max=MAX_VMS, help="How many VMs.")]
 Alertmanagers = Annotated[
     list[str] | None,
     typer.Option("--alertmanager", metavar="URL", help="Whom to tell, and whose silences to heed."),

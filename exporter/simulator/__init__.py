@@ -1,4 +1,4 @@
-"""A VergeOS that never was: a world of VMs, the API in front of it, and all that can go wrong."""
+"""A simulated VergeOS: the platform, its API server, and faults."""
 
 from exporter.simulator.api.actions import ApiBehavior
 from exporter.simulator.api.faults import FAULTS, FaultError, FaultInjector

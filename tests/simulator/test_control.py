@@ -16,7 +16,7 @@ async def test_the_overview_needs_no_password_and_tells_what_is_going_on(
 
     overview = (await client.ask("GET", "/simulator/", headers={})).json
 
-    assert overview["seed"] == 4
+    assert (overview["system"], overview["seed"]) == ("northwind", 4)
     assert overview["seconds_since_start"] == 30
     assert sum(overview["vms_by_status"].values()) == overview["vms"] == 30
     assert overview["requests"] == {"/api/v4/vms": 1}
@@ -81,11 +81,11 @@ async def test_things_happen_to_nodes(client: Client, world: World) -> None:
 
 async def test_mistakes_are_answered_kindly(client: Client, running: VM) -> None:
     for path, status, text in (
-        ("vms/nobody/crash", 404, "there is no VM 'nobody'"),
+        ("vms/missing/crash", 404, "there is no VM 'missing'"),
         (f"vms/{running.name}/crahs", 404, "did you mean 'crash'"),
         (f"vms/{running.name}/renames", 422, "name"),
         ("nodes/node1/explodes", 404, "there is no event 'explodes'"),
-        ("elsewhere", 404, "GET /simulator/ shows"),
+        ("elsewhere", 404, "GET /simulator/ lists"),
     ):
         reply = await client.ask("POST", f"/simulator/{path}")
         assert reply.status == status

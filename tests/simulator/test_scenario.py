@@ -174,23 +174,20 @@ def test_a_scenario_is_read_from_a_file(tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "vsm: 3": "story.yaml, line 1: 'vsm' is not known here; did you mean 'vms'?",
+    "vsm: 3": "story.yaml, line 1: unknown key 'vsm'; did you mean 'vms'?",
     "vms: many": "story.yaml, line 1: vms: must be a number, not 'many'",
     "vms: 0": "story.yaml, line 1: vms: must be between 1 and 50000, not 0",
-    "vms: 2.5": "story.yaml, line 1: vms: must be a whole number, not '2.5'",
+    "vms: 2.5": "story.yaml, line 1: vms: must be an integer, not '2.5'",
     "vms: 1\nvms: 2": "story.yaml, line 2: 'vms' is given twice",
     "- 1": "story.yaml, line 1: must be a mapping, not a list",
     "": "story.yaml: the file is empty",
     "a: [": "story.yaml, line 1: expected the node content, but found '<stream end>'",
     "names: [a, a]": "story.yaml, line 1: names[1]: 'a' is given twice",
-    "clusters: []": "story.yaml, line 1: clusters: must name at least one cluster",
-    "clusters: [{name: a}]": (
-        "story.yaml, line 1: clusters[0]: needs a name and a number of nodes"
-    ),
+    "clusters: []": "story.yaml, line 1: clusters: must have at least one cluster",
+    "clusters: [{name: a}]": ("story.yaml, line 1: clusters[0]: needs 'name' and 'nodes'"),
     "tags: {a: [b]}": "story.yaml, line 1: tags.a[0]: must be written category/tag, not 'b'",
     "rates: {crashes_per_our: 1}": (
-        "story.yaml, line 1: rates: 'crashes_per_our' is not known here; "
-        "did you mean 'crashes_per_hour'?"
+        "story.yaml, line 1: rates: unknown key 'crashes_per_our'; did you mean 'crashes_per_hour'?"
     ),
     "schedule:\n  - {event: crash}": "story.yaml, line 2: schedule[0]: needs 'at' or 'every'",
     "schedule:\n  - {at: 1s}": (
@@ -203,16 +200,16 @@ MISTAKES = {
         "story.yaml, line 3: schedule[0].event: there is no event 'crahs'; did you mean 'crash'?"
     ),
     "schedule: [{every: 0s, event: crash}]": (
-        "story.yaml, line 1: schedule[0].every: must be more than nothing"
+        "story.yaml, line 1: schedule[0].every: must be positive"
     ),
     "schedule: [{at: 1s, event: crash, for: 5s}]": (
-        "story.yaml, line 1: schedule[0].for: crash is over at once; it cannot last"
+        "story.yaml, line 1: schedule[0].for: crash has no duration"
     ),
     "schedule: [{at: 1s, event: node_fails, vm: a}]": (
-        "story.yaml, line 1: schedule[0].vm: node_fails happens to a node; say which 'node'"
+        "story.yaml, line 1: schedule[0].vm: node_fails applies to a node; set 'node'"
     ),
     "schedule: [{at: 1s, event: operator_stops, with: {usr: x}}]": (
-        "story.yaml, line 1: schedule[0].with.usr: operator_stops knows no 'usr'; "
+        "story.yaml, line 1: schedule[0].with.usr: operator_stops has no parameter 'usr'; "
         "did you mean 'user'?"
     ),
     "schedule: [{at: 1s, event: renames}]": (
@@ -225,7 +222,7 @@ MISTAKES = {
         "story.yaml, line 1: schedule[0].with: latency.seconds must be a number, not 'x'"
     ),
     "schedule: [{at: 1s, fault: latency, vm: a}]": (
-        "story.yaml, line 1: schedule[0].vm: means nothing for a fault; say 'path' under 'with'"
+        "story.yaml, line 1: schedule[0].vm: does not apply to a fault; set 'path' under 'with'"
     ),
 }
 

@@ -204,7 +204,7 @@ def test_a_name_is_free_again_after_a_rename(world: World, running: VM) -> None:
 
     assert world.vm("other") is running
     world.creates(old)
-    with pytest.raises(UnknownObjectError, match="already there"):
+    with pytest.raises(UnknownObjectError, match="already exists"):
         world.creates("other")
 
 

@@ -1,4 +1,4 @@
-"""Who may ask: users with keys, passwords and sessions, and the lock after too many bad logins."""
+"""API users: keys, passwords, sessions, and the lockout after failed logins."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ from exporter.simulator.world.rng import Rng
 API_KEY = "simulated-key-with-full-access"
 READONLY_API_KEY = "simulated-key-that-may-only-read"
 USERNAME = "vergewatch"
-PASSWORD = "simulated-password"  # noqa: S105 - opens nothing but a toy
+PASSWORD = "simulated-password"  # noqa: S105 - of the simulator only
 
 Means = Literal["key", "basic", "token"]
 
@@ -28,16 +28,22 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who a request comes from."""
+    """The user of a request, and how it authenticated."""
 
     account: Account
     means: Means
     session: str
-    """What limits are counted by."""
+    """The key of the rate limit."""
 
 
 class Accounts:
-    """Knows users by their credentials, and locks a user out after too many bad logins."""
+    """
+    Authenticates users, and locks them out after failed logins.
+
+    Args:
+        lockout_after: Failed logins until the lockout; None: never.
+
+    """
 
     def __init__(
         self,
@@ -50,14 +56,14 @@ class Accounts:
         self._accounts = accounts
         self._lockout_after = lockout_after
         self._lockout_seconds = lockout_seconds
-        self._bad_logins: dict[str, int] = {}
+        self._failed_logins: dict[str, int] = {}
         self._locked_until: dict[str, float] = {}
         self._tokens: dict[str, Account] = {}
         self._revoked: set[str] = set()
         self._rng = Rng(seed)
 
     def identify(self, headers: Mapping[str, str], *, at: float) -> Caller | None:
-        """Return who sent these headers; *at* is in monotonic seconds."""
+        """Return the caller that these headers authenticate; *at* is in monotonic seconds."""
         scheme, _, rest = headers.get("Authorization", "").partition(" ")
         if scheme == "Bearer":
             return self._by_key(rest.strip(), at=at)
@@ -72,7 +78,7 @@ class Accounts:
         return self._by_key(token, at=at)
 
     def log_in(self, name: str, password: str, *, at: float) -> str | None:
-        """Open a session and return its token."""
+        """Open a session and return its token; None if the login failed."""
         account = self._by_password(name, password, at=at)
         if account is None:
             return None
@@ -85,28 +91,28 @@ class Accounts:
 
     @property
     def sessions(self) -> int:
-        """The number of sessions that nobody has closed."""
+        """The number of open sessions."""
         return len(self._tokens)
 
     def revoke(self, api_key: str) -> None:
-        """Let a key be refused from now on; whoever uses it still looks like its user."""
+        """Refuse a key; its use counts as a failed login of its user."""
         self._revoked.add(api_key)
 
     def restore(self, api_key: str) -> None:
-        """Let a revoked key be accepted again."""
+        """Accept a revoked key again."""
         self._revoked.discard(api_key)
 
     def refuse(self, name: str, *, at: float) -> None:
-        """Count a bad login of *name*."""
+        """Count a failed login of *name*."""
         if self._lockout_after is None or self.locked(name, at=at):
             return
-        self._bad_logins[name] = self._bad_logins.get(name, 0) + 1
-        if self._bad_logins[name] >= self._lockout_after:
+        self._failed_logins[name] = self._failed_logins.get(name, 0) + 1
+        if self._failed_logins[name] >= self._lockout_after:
             self._locked_until[name] = at + self._lockout_seconds
-            del self._bad_logins[name]
+            del self._failed_logins[name]
 
     def locked(self, name: str, *, at: float) -> bool:
-        """Return whether *name* is locked out, API keys and sessions included."""
+        """Return whether *name* is locked out, with its API keys and sessions."""
         return self._locked_until.get(name, at) > at
 
     def _by_key(self, key: str, *, at: float) -> Caller | None:
@@ -125,7 +131,7 @@ class Accounts:
         if account.password != password:
             self.refuse(name, at=at)
             return None
-        self._bad_logins.pop(name, None)
+        self._failed_logins.pop(name, None)
         return account
 
 

@@ -1,4 +1,4 @@
-"""``vm_actions``: what may be asked of a VM, what comes of it, and the errors on the way."""
+"""The endpoint ``vm_actions``: actions on VMs, their effects and errors."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,29 +26,29 @@ WITHOUT_EFFECT = (
     "erase_drive",
     "refresh",
 )
-"""Accepted as on a real system; nothing comes of them here."""
+"""Actions that are accepted and have no effect in the simulator."""
 
 NO_CAPACITY = "Error starting machine: Insufficient cluster resources to start VM"
 
 
 @dataclass(frozen=True, slots=True)
 class ApiBehavior:
-    """How the API behaves where nobody knows how the real one does."""
+    """Choices where the behavior of the real API is not known."""
 
     already_running_status: int = 422
     not_running_status: int = 422
     cannot_start_status: int = 422
     no_capacity_status: int = 422
     without_capacity: Literal["refuse", "wait"] = "refuse"
-    """Refuse a start, or accept it and let the VM wait for resources."""
+    """Whether a start without capacity is refused, or accepted with the VM waiting."""
     joined_filters: JoinedFilters = "reject"
     empty_action_replies: bool = False
     empty_401: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """An action that was asked for."""
+class _Request:
+    """A requested action."""
 
     world: World
     vm: VM
@@ -61,7 +61,7 @@ class Order:
 def act(
     world: World, body: Any, *, user: str, behavior: ApiBehavior, faults: ActiveFaults
 ) -> Answer:
-    """Do what the body of a ``POST /vm_actions`` asks for."""
+    """Execute the action in the body of a ``POST /vm_actions``."""
     if not isinstance(body, dict) or "vm" not in body or "action" not in body:
         return error(422, "Error: field 'vm' is required")
     action = body["action"]
@@ -77,7 +77,7 @@ def act(
     parameters = body.get("params") or {}
     if not isinstance(parameters, dict):
         return error(422, "Error: field 'params' is not valid JSON")
-    refusal = handler(Order(world, vm, user, parameters, behavior, faults))
+    refusal = handler(_Request(world, vm, user, parameters, behavior, faults))
     if refusal is not None:
         return refusal
     if behavior.empty_action_replies:
@@ -87,8 +87,8 @@ def act(
     return Answer(201, {"location": f"/v4/{place}", "dbpath": place, "$row": key, "$key": str(key)})
 
 
-def _power_on(order: Order) -> Answer | None:
-    world, vm, behavior, faults = order.world, order.vm, order.behavior, order.faults
+def _power_on(request: _Request) -> Answer | None:
+    world, vm, behavior, faults = request.world, request.vm, request.behavior, request.faults
     word = vm.machine.status.word
     if vm.is_snapshot:
         return error(behavior.cannot_start_status, "Cannot power on a snapshot\n")
@@ -101,9 +101,9 @@ def _power_on(order: Order) -> Answer | None:
         return error(faults["no_capacity"]["code"], NO_CAPACITY)
     if "accepted_but_never_starts" in faults:
         stuck = faults["accepted_but_never_starts"]["word"]
-        world.start_waits(vm, user=order.user, word=stuck)
+        world.start_waits(vm, user=request.user, word=stuck)
         return None
-    if world.operator_starts(vm, user=order.user, node=_wanted_node(order)):
+    if world.operator_starts(vm, user=request.user, node=_wanted_node(request)):
         return None
     if behavior.without_capacity == "wait":
         world.power.wait_for_resources(vm.machine)
@@ -111,46 +111,46 @@ def _power_on(order: Order) -> Answer | None:
     return error(behavior.no_capacity_status, NO_CAPACITY)
 
 
-def _power_off(order: Order) -> Answer | None:
-    if order.vm.machine.status.word in OFF:
-        return _not_running(order)
-    order.world.operator_stops(order.vm, user=order.user, graceful=True)
+def _power_off(request: _Request) -> Answer | None:
+    if request.vm.machine.status.word in OFF:
+        return _not_running(request)
+    request.world.operator_stops(request.vm, user=request.user, graceful=True)
     return None
 
 
-def _kill(order: Order) -> Answer | None:
-    # On a VM that is off already this only tidies up its devices.
-    order.world.operator_stops(order.vm, user=order.user, graceful=False)
+def _kill(request: _Request) -> Answer | None:
+    # VergeOS accepts this for a stopped VM too.
+    request.world.operator_stops(request.vm, user=request.user, graceful=False)
     return None
 
 
-def _reset(order: Order) -> Answer | None:
-    if not order.vm.machine.status.running:
-        return _not_running(order)
-    graceful = order.parameters.get("graceful") is True
-    order.world.operator_resets(order.vm, user=order.user, graceful=graceful)
+def _reset(request: _Request) -> Answer | None:
+    if not request.vm.machine.status.running:
+        return _not_running(request)
+    graceful = request.parameters.get("graceful") is True
+    request.world.operator_resets(request.vm, user=request.user, graceful=graceful)
     return None
 
 
-def _hibernate(order: Order) -> Answer | None:
-    if not order.vm.machine.status.running:
-        return _not_running(order)
-    order.world.hibernate(order.vm, user=order.user)
+def _hibernate(request: _Request) -> Answer | None:
+    if not request.vm.machine.status.running:
+        return _not_running(request)
+    request.world.hibernate(request.vm, user=request.user)
     return None
 
 
-def _migrate(order: Order) -> Answer | None:
-    if not order.vm.machine.status.running:
-        return _not_running(order)
-    if not order.world.migrate(order.vm, _wanted_node(order), user=order.user):
+def _migrate(request: _Request) -> Answer | None:
+    if not request.vm.machine.status.running:
+        return _not_running(request)
+    if not request.world.migrate(request.vm, _wanted_node(request), user=request.user):
         return error(422, "Error migrating machine: no suitable node\n")
     return None
 
 
-def _clone(order: Order) -> Answer | None:
-    name = str(order.parameters.get("name") or f"{order.vm.name} clone")
+def _clone(request: _Request) -> Answer | None:
+    name = str(request.parameters.get("name") or f"{request.vm.name} clone")
     try:
-        clone = order.world.creates(name, role=order.vm.role, user=order.user, running=False)
+        clone = request.world.creates(name, role=request.vm.role, user=request.user, running=False)
     except UnknownObjectError:
         return error(422, "Error: name already in use\n")
     place = f"vms/{clone.key}"
@@ -160,21 +160,21 @@ def _clone(order: Order) -> Answer | None:
     )
 
 
-def _nothing(_order: Order) -> Answer | None:
+def _nothing(_request: _Request) -> Answer | None:
     return None
 
 
-def _not_running(order: Order) -> Answer:
-    return error(order.behavior.not_running_status, "Error: Machine is not running\n")
+def _not_running(request: _Request) -> Answer:
+    return error(request.behavior.not_running_status, "Error: Machine is not running\n")
 
 
-def _wanted_node(order: Order) -> int | None:
-    wanted = order.parameters.get("preferred_node") or order.parameters.get("node")
-    node = order.world.nodes.get(int(str(wanted))) if str(wanted).isdecimal() else None
+def _wanted_node(request: _Request) -> int | None:
+    wanted = request.parameters.get("preferred_node") or request.parameters.get("node")
+    node = request.world.nodes.get(int(str(wanted))) if str(wanted).isdecimal() else None
     return node.key if node is not None and node.takes_machines else None
 
 
-_HANDLERS: Mapping[str, Callable[[Order], Answer | None]] = {
+_HANDLERS: Mapping[str, Callable[[_Request], Answer | None]] = {
     "poweron": _power_on,
     "poweroff": _power_off,
     "kill": _kill,

@@ -1,4 +1,4 @@
-"""What a person at the command line may do to the world, under ``/simulator/``."""
+"""The control API under ``/simulator/``: state, faults and events of the world."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -22,14 +22,14 @@ SHORT_NODE_EVENTS = {
 
 
 class Control:
-    """The toy's own remote control; it asks for no password."""
+    """Handles control requests; they need no credentials."""
 
     def __init__(self, world: World, requests: Callable[[], Iterable[str]]) -> None:
         self._world = world
         self._requests = requests
 
     def answer(self, call: Call) -> Answer:
-        """Return the answer to *call*, whose path begins with ``/simulator``."""
+        """Return the response to *call*, whose path begins with ``/simulator``."""
         parts = call.path.removeprefix(ROOT).strip("/").split("/")
         try:
             match call.method, parts:
@@ -47,18 +47,18 @@ class Control:
         except (FaultError, UnknownObjectError) as problem:
             unknown = isinstance(problem, UnknownObjectError)
             return error(404 if unknown else 422, str(problem))
-        return error(404, f"there is no {call.method} {call.path}; GET {ROOT}/ shows what there is")
+        return error(404, f"{call.method} {call.path} not found; GET {ROOT}/ lists the endpoints")
 
     def _overview(self) -> dict[str, Any]:
         world = self._world
-        words = Counter(vm.machine.status.word for vm in world.live_vms())
+        statuses = Counter(vm.machine.status.word for vm in world.live_vms())
         return {
-            "cloud": world.system_name,
+            "system": world.system_name,
             "seed": world.seed,
             "time": world.now,
             "seconds_since_start": round(world.now - world.started_at, 3),
-            "vms": sum(words.values()),
-            "vms_by_status": dict(sorted(words.items())),
+            "vms": sum(statuses.values()),
+            "vms_by_status": dict(sorted(statuses.items())),
             "snapshots": sum(vm.is_snapshot for vm in world.vms.values()),
             "nodes": {
                 node.name: "maintenance" if node.maintenance else "up" if node.alive else "down"
@@ -66,7 +66,7 @@ class Control:
             },
             "faults": [_described(fault) for fault in world.faults.active()],
             "requests": dict(sorted(Counter(self._requests()).items())),
-            "happened": [
+            "history": [
                 {"at": one.at, "what": one.what, "name": one.name, "by": one.by}
                 for one in list(world.history)[-20:]
             ],
@@ -97,14 +97,14 @@ class Control:
         settings = call.body if isinstance(call.body, dict) else dict(call.query)
         if call.method == "PUT":
             if name == "outage" and settings.get("lasting") is None:
-                text = "an outage closes this door too: say how many seconds it is 'lasting'"
+                text = "an outage closes the control API too: set 'lasting' to its seconds"
                 return error(422, text)
             return Answer(payload=_described(_turned_on(self._world, name, settings)))
         if call.method == "DELETE":
             path = settings.get("path")
             return Answer(payload={"was_on": faults.turn_off(name, path=path)})
         if call.method != "GET":
-            return error(405, "GET, PUT or DELETE")
+            return error(405, "allowed methods: GET, PUT, DELETE")
         if name not in FAULTS:
             raise FaultError(f"there is no fault {name!r}{nearest(name, FAULTS)}")
         return Answer(payload=[_described(fault) for fault in faults.active(name)])
@@ -118,9 +118,9 @@ class Control:
     ) -> Answer:
         if event not in events:
             return error(404, f"there is no event {event!r}{nearest(event, dict(events))}")
-        words = call.body if isinstance(call.body, dict) else {}
+        parameters = call.body if isinstance(call.body, dict) else {}
         try:
-            events[event].happen(self._world, subject, **words)
+            events[event].happen(self._world, subject, **parameters)
         except (TypeError, AttributeError) as problem:
             return error(422, f"{event}: {problem}")
         if isinstance(subject, VM):

@@ -1,4 +1,4 @@
-"""A switchboard of everything that can go wrong between a cloud and those who ask it."""
+"""Faults of the API that can be turned on: what exists, and the injector that applies them."""
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
@@ -17,12 +17,12 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class FaultError(VergewatchError):
-    """A fault, or a parameter of one, that does not exist or cannot have this value."""
+    """An unknown fault or parameter, or an invalid value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A knob of a fault."""
+    """A parameter of a fault."""
 
     default: float | str | bool
     about: str
@@ -33,12 +33,12 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class FaultType:
-    """A fault that exists."""
+    """A kind of fault."""
 
     about: str
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     path: str | None = None
-    """Where it strikes when nobody says where."""
+    """The default path."""
     method: str | None = None
 
 
@@ -46,62 +46,67 @@ def _share(default: float, about: str = "share of the rows") -> Parameter:
     return Parameter(default, about, least=0.0, most=1.0)
 
 
-_AFTER = Parameter(default=False, about="whether the request takes effect first")
+_AFTER = Parameter(default=False, about="apply the fault after the request took effect")
 
 FAULTS: Mapping[str, FaultType] = {
     "latency": FaultType(
-        "answers come late",
-        {"seconds": Parameter(1.0, "how late", least=0.0), "after": _AFTER},
+        "responses are delayed",
+        {"seconds": Parameter(1.0, "delay in seconds", least=0.0), "after": _AFTER},
     ),
-    "hang": FaultType("no answer until it is turned off or the client leaves", {"after": _AFTER}),
+    "hang": FaultType(
+        "no response until the fault is turned off or the client disconnects", {"after": _AFTER}
+    ),
     "status": FaultType(
-        "answers are errors",
+        "responses are errors",
         {
             "code": Parameter(500, "the HTTP status", least=400, most=599),
-            "text": Parameter("internal error", "what the body's err says"),
+            "text": Parameter("internal error", "the error text"),
             "after": _AFTER,
         },
     ),
     "reset": FaultType("the connection is reset before the request takes effect"),
     "reset_after": FaultType("the connection is reset after the request took effect"),
-    "reset_before_acting": FaultType("as reset, for actions only", path=ACTIONS, method="POST"),
+    "reset_before_acting": FaultType("like reset, for actions only", path=ACTIONS, method="POST"),
     "reset_after_acting": FaultType(
-        "as reset_after, for actions only", path=ACTIONS, method="POST"
+        "like reset_after, for actions only", path=ACTIONS, method="POST"
     ),
     "truncate": FaultType(
-        "answers are cut in half",
+        "responses are cut in half",
         {
             "mode": Parameter(
                 "length",
-                "length: the body is shorter than announced; json: only the JSON is cut",
+                "length: the body is shorter than Content-Length; json: the JSON is incomplete",
                 choices=("length", "json"),
             )
         },
     ),
-    "html": FaultType("a login page answers, with status 200"),
-    "wrong_types": FaultType("numbers become words, booleans objects", {"share": _share(0.2)}),
-    "object_instead_of_list": FaultType("a list answers as an object"),
-    "missing_key": FaultType("rows come without $key", {"share": _share(0.1)}),
-    "duplicate_keys": FaultType("rows come twice", {"share": _share(0.1)}),
+    "html": FaultType("responses are an HTML login page with status 200"),
+    "wrong_types": FaultType(
+        "numbers become strings, booleans become objects", {"share": _share(0.2)}
+    ),
+    "object_instead_of_list": FaultType("lists are objects"),
+    "missing_key": FaultType("rows have no $key", {"share": _share(0.1)}),
+    "duplicate_keys": FaultType("rows are repeated", {"share": _share(0.1)}),
     "unknown_status": FaultType(
-        "a status word that nobody has heard of",
-        {"word": Parameter("defragmenting", "the word"), "share": _share(0.1)},
+        "rows have an unknown status",
+        {"word": Parameter("defragmenting", "the status"), "share": _share(0.1)},
     ),
     "oversize": FaultType(
-        "answers are padded", {"mebibytes": Parameter(101.0, "how much", least=0.0, most=512.0)}
+        "responses are padded with spaces",
+        {"mebibytes": Parameter(101.0, "padding", least=0.0, most=512.0)},
     ),
-    "frozen_writer": FaultType("machine_status stays as it was when this was turned on"),
-    "frozen_clock": FaultType("last_update and its like stop"),
+    "frozen_writer": FaultType("statuses stay as they were when the fault was turned on"),
+    "frozen_clock": FaultType("last_update and local_time stop"),
     "short_list": FaultType(
-        "rows are missing", {"keep": _share(0.5, "share of the rows that stay")}
+        "rows are missing", {"keep": _share(0.5, "share of the rows that are returned")}
     ),
     "empty_list": FaultType("lists are empty"),
     "late_logs": FaultType(
-        "log rows become visible late", {"seconds": Parameter(30.0, "how late", least=0.0)}
+        "log rows become visible late", {"seconds": Parameter(30.0, "delay in seconds", least=0.0)}
     ),
     "lost_logs": FaultType("some log rows never appear", {"share": _share(0.2)}),
     "outage": FaultType(
-        "nobody is at home",
+        "the API is unreachable",
         {
             "mode": Parameter(
                 "refuse",
@@ -111,10 +116,10 @@ FAULTS: Mapping[str, FaultType] = {
         },
     ),
     "reject_key": FaultType(
-        "every credential is refused",
+        "all credentials are refused",
         {
-            "locks": Parameter(default=True, about="whether a refusal counts towards the lockout"),
-            "empty": Parameter(default=False, about="whether the body is empty"),
+            "locks": Parameter(default=True, about="count refusals towards the lockout"),
+            "empty": Parameter(default=False, about="send an empty body"),
         },
     ),
     "string_keys": FaultType("keys are strings"),
@@ -122,15 +127,15 @@ FAULTS: Mapping[str, FaultType] = {
     "null_subrows": FaultType("sub-rows are null"),
     "missing_stats": FaultType("rows of statistics are missing", {"share": _share(0.3)}),
     "empty_arrays": FaultType("objects are empty arrays"),
-    "null_nodes": FaultType("nobody knows where anything runs"),
+    "null_nodes": FaultType("machines have no node"),
     "accepted_but_never_starts": FaultType(
-        "power-on answers 201 and nothing comes of it",
-        {"word": Parameter("stopped", "the status it stays in")},
+        "power-on is accepted with 201 and has no effect",
+        {"word": Parameter("stopped", "the status it keeps")},
         path=ACTIONS,
         method="POST",
     ),
     "no_capacity": FaultType(
-        "power-on is refused for want of resources",
+        "power-on is refused for lack of resources",
         {"code": Parameter(422, "the HTTP status", least=400, most=599)},
         path=ACTIONS,
         method="POST",
@@ -146,19 +151,19 @@ class Fault:
 
     name: str
     path: str | None
-    """A path, a table's name, or a pattern such as ``/api/v4/machine_*``; ``None``: everywhere."""
+    """A path or a pattern such as ``/api/v4/machine_*``; None: everywhere."""
     method: str | None
     probability: float
     times: int | None
-    """How many requests it will faults before it turns itself off."""
+    """Requests left until the fault turns itself off; None: no limit."""
     until: float | None
-    """Unix seconds at which it turns itself off."""
+    """Unix seconds at which the fault turns itself off; None: never."""
     parameters: Mapping[str, Any]
 
     def __getitem__(self, name: str) -> Any:
         return self.parameters[name]
 
-    def aims_at(self, method: str, path: str) -> bool:
+    def applies_to(self, method: str, path: str) -> bool:
         if self.method is not None and self.method != method:
             return False
         if self.path is None:
@@ -167,11 +172,11 @@ class Fault:
 
 
 ActiveFaults = Mapping[str, Fault]
-"""The faults that hit one request, by name."""
+"""The faults that apply to one request, by name."""
 
 
 class FaultInjector:
-    """Turns faults on and off, and rolls the dice for each request."""
+    """Turns faults on and off, and chooses those that apply to a request."""
 
     def __init__(self, *, seed: int = 0, time: Callable[[], float] = lambda: 0.0) -> None:
         self.time = time
@@ -191,13 +196,19 @@ class FaultInjector:
         **parameters: Any,
     ) -> Fault:
         """
-        Turn a fault on, anew if it is on for this path already.
+        Turn a fault on; replace the same fault for the same path.
 
         Args:
-            path: Where; a path, a table's name or a pattern. Everywhere when left out.
-            probability: That a request is struck, 0 to 1.
-            times: How many requests are struck before it turns itself off.
+            name: A key of `FAULTS`.
+            path: A path, a table's name or a pattern; None: the fault's default, or everywhere.
+            method: An HTTP method; None: the fault's default, or all.
+            probability: Share of the requests that it applies to, 0 to 1.
+            times: Requests until it turns itself off.
             lasting: Seconds until it turns itself off.
+            parameters: Parameters of the fault.
+
+        Raises:
+            FaultError: The fault or a parameter is unknown, or a value is invalid.
 
         """
         kind = _known(name)
@@ -213,65 +224,65 @@ class FaultInjector:
             parameters=_parameters(name, kind, parameters),
         )
         self._on[name, place] = fault
-        self._tell()
+        self._notify()
         return fault
 
     def turn_off(self, name: str, *, path: str | None = None) -> bool:
-        """Turn a fault off, everywhere or for one *path*; return whether it was on."""
+        """Turn a fault off, for one *path* or for all; return whether it was on."""
         _known(name)
         place = _place(path)
         gone = [key for key in self._on if key[0] == name and place in (None, key[1])]
         for key in gone:
             del self._on[key]
         if gone:
-            self._tell()
+            self._notify()
         return bool(gone)
 
     def clear(self) -> None:
-        """Turn everything off."""
+        """Turn all faults off."""
         self._on.clear()
-        self._tell()
+        self._notify()
 
     @contextmanager
     def on(self, name: str, **settings: Any) -> Iterator[Fault]:
-        """Have a fault turned on for the length of a ``with``."""
+        """Turn a fault on for a ``with`` block."""
         fault = self.turn_on(name, **settings)
         try:
             yield fault
         finally:
             if self._on.pop((fault.name, fault.path), None) is not None:
-                self._tell()
+                self._notify()
 
     def active(self, name: str | None = None) -> tuple[Fault, ...]:
-        """Return what is turned on."""
+        """Return the faults that are on."""
         self._expire()
         return tuple(fault for fault in self._on.values() if name in (None, fault.name))
 
     def next_expiry(self) -> float | None:
-        """Return the moment at which the next fault turns itself off."""
+        """Return when the next fault turns itself off, in Unix seconds."""
         return min((f.until for f in self._on.values() if f.until is not None), default=None)
 
     def faults_for(self, method: str, path: str) -> ActiveFaults:
-        """Return the faults that hit this request; dice are rolled once for each."""
+        """Return the faults that apply to a request, and count it against their ``times``."""
         self._expire()
         hits: dict[str, Fault] = {}
         for key, fault in tuple(self._on.items()):
-            if not fault.aims_at(method, path):
+            if not fault.applies_to(method, path):
                 continue
             if fault.probability < 1.0 and not self._rng.chance(fault.probability):
                 continue
             hits[fault.name] = fault
             if fault.times is not None:
-                self._use_up(key, fault)
+                self._count_down(key, fault)
         return hits
 
-    def _use_up(self, key: tuple[str, str | None], fault: Fault) -> None:
+    def _count_down(self, key: tuple[str, str | None], fault: Fault) -> None:
         left = (fault.times or 0) - 1
         if left > 0:
             self._on[key] = replace(fault, times=left)
         else:
             del self._on[key]
-            self._tell()
+            self._notify()
 
     def _expire(self) -> None:
         now = self.time()
@@ -279,20 +290,20 @@ class FaultInjector:
         for key in over:
             del self._on[key]
         if over:
-            self._tell()
+            self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for watcher in tuple(self.watchers):
             watcher()
 
 
 def check_settings(name: str, settings: Mapping[str, Any]) -> None:
-    """Raise `FaultError` unless `FaultInjector.turn_on` would take these."""
+    """Raise `FaultError` if `FaultInjector.turn_on` does not accept these settings."""
     FaultInjector().turn_on(name, **settings)
 
 
 def _place(path: str | None) -> str | None:
-    """Return a path in full; the name of a table is enough."""
+    """Return the full path of a path or table name."""
     return path if path is None or path.startswith("/") else API_ROOT + path
 
 
@@ -303,11 +314,11 @@ def _known(name: str) -> FaultType:
 
 
 def nearest(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
-    """Return a half-sentence that helps somebody who mistyped *name*."""
+    """Return a suffix for an error message about the unknown *name*."""
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f"; did you mean {close[0]!r}?"
-    return f"; there are: {', '.join(known)}" if known else "; it has none"
+    return f"; valid: {', '.join(known)}" if known else "; it has none"
 
 
 def _parameters(name: str, kind: FaultType, given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -325,10 +336,10 @@ def _parameters(name: str, kind: FaultType, given: Mapping[str, Any]) -> Mapping
 def _check(key: str, value: Any, parameter: Parameter, fault: str) -> None:
     default = parameter.default
     if isinstance(default, bool | str):
-        right, wanted = isinstance(value, type(default)), type(default).__name__
+        valid, wanted = isinstance(value, type(default)), type(default).__name__
     else:
-        right, wanted = isinstance(value, int | float) and not isinstance(value, bool), "a number"
-    if not right:
+        valid, wanted = isinstance(value, int | float) and not isinstance(value, bool), "a number"
+    if not valid:
         raise FaultError(f"{fault}.{key} must be {wanted}, not {value!r}")
     if parameter.choices and value not in parameter.choices:
         allowed = " or ".join(parameter.choices)

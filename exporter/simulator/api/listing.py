@@ -1,4 +1,4 @@
-"""From a table and a query to the rows that go over the wire."""
+"""Answers list requests: selects, sorts and projects the rows of a table."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,27 +22,27 @@ from exporter.simulator.api.tables.columns import RequestView, Table
 
 Row = dict[str, Any]
 JoinedFilters = Literal["reject", "ignore", "work"]
-"""What becomes of a filter on a joined column; what a real system does is not known for sure."""
+"""How a filter on a joined column is treated; the behavior of a real system is not known."""
 
 VIEWS = ("most", "summary", "dashboard", "list")
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One column of an answer."""
+    """A column of a response."""
 
     alias: str
     get: Callable[[Any], Any]
     path: tuple[str, ...]
     leads_to: str | None = None
-    """The table that the value is a key of."""
+    """The table that the value is a key of, if any."""
     subrow: bool = False
     blob: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The answer to a list request."""
+    """The response to a list request."""
 
     table: Table
     shown: tuple[Shown, ...]
@@ -52,7 +52,13 @@ class Listing:
 def list_rows(
     table: Table, query: Mapping[str, str], view: RequestView, *, joined: JoinedFilters = "reject"
 ) -> Listing:
-    """Return what ``GET /<table>?<query>`` lists; raise `InvalidQueryError` for nonsense."""
+    """
+    Return what ``GET /<table>?<query>`` lists.
+
+    Raises:
+        InvalidQueryError: The query is invalid.
+
+    """
     things = _select(table, query, view, joined)
     shown = _columns(table, query.get("fields"), view)
     if not shown:
@@ -61,7 +67,7 @@ def list_rows(
 
 
 def show_row(table: Table, key: str, fields: str | None, view: RequestView) -> Listing | None:
-    """Return what ``GET /<table>/<key>`` shows; ``None`` when there is no such row."""
+    """Return what ``GET /<table>/<key>`` shows; None without such a row."""
     thing = find(table, key, view)
     if thing is None:
         return None
@@ -70,7 +76,7 @@ def show_row(table: Table, key: str, fields: str | None, view: RequestView) -> L
 
 
 def find(table: Table, key: str, view: RequestView) -> Any:
-    """Return the thing behind a row's key."""
+    """Return the object of a row's key; None without one."""
     if table.find is not None:
         return table.find(view, key)
     column = table.columns.get("$key") or table.columns["key"]
@@ -78,12 +84,12 @@ def find(table: Table, key: str, view: RequestView) -> Any:
 
 
 def project(things: Iterable[Any], shown: tuple[Shown, ...]) -> list[Row]:
-    """Return one dictionary for each thing."""
+    """Return one row for each object."""
     pairs = [(column.alias, column.get) for column in shown]
     return [{alias: get(thing) for alias, get in pairs} for thing in things]
 
 
-# Choosing rows.
+# Rows.
 
 
 def _select(
@@ -109,13 +115,13 @@ def _filter(
     getters = {
         name: column.fixed or _bound(column.get, view) for name, column in table.columns.items()
     }
-    strange = columns_of(condition) - set(getters)
-    if strange:
-        found = _joined(table, strange, fields, view)
-        if joined == "reject" or strange - set(found):
-            raise InvalidQueryError(", ".join(sorted(strange)))
+    joined_names = columns_of(condition) - set(getters)
+    if joined_names:
+        found = _joined(table, joined_names, fields, view)
+        if joined == "reject" or joined_names - set(found):
+            raise InvalidQueryError(", ".join(sorted(joined_names)))
         if joined == "ignore":
-            condition = _without(condition, strange)
+            condition = _without(condition, joined_names)
         getters.update(found)
     if isinstance(condition, Comparison) and condition.column in getters:
         get = getters[condition.column]
@@ -127,23 +133,23 @@ def _getter(getters: Mapping[str, Callable[[Any], Any]], thing: Any) -> Getter:
     return lambda name: getters[name](thing)
 
 
-_ANYTHING = Comparison("", "ne", "nothing")
+_TRUE = Comparison("", "ne", "nothing")
 
 
-def _without(condition: Condition, strange: set[str]) -> Condition:
-    """Return the condition with every comparison of *strange* columns taken as true."""
+def _without(condition: Condition, joined_names: set[str]) -> Condition:
+    """Return the condition with comparisons of *joined_names* replaced by true."""
     if isinstance(condition, Comparison):
-        return _ANYTHING if condition.column in strange else condition
+        return _TRUE if condition.column in joined_names else condition
     return type(condition)(
-        _without(condition.first, strange),
-        tuple((word, _without(other, strange)) for word, other in condition.rest),
+        _without(condition.first, joined_names),
+        tuple((word, _without(other, joined_names)) for word, other in condition.rest),
     )
 
 
 def _joined(
     table: Table, names: set[str], fields: str | None, view: RequestView
 ) -> dict[str, Callable[[Any], Any]]:
-    """Return getters for columns of other tables, by path or by an alias in ``fields``."""
+    """Return getters for columns of other tables, by path or alias in ``fields``."""
     found = {"": lambda _thing: ""}
     aliases = {column.alias: column.get for column in _columns(table, fields, view)}
     for name in names:
@@ -164,11 +170,11 @@ def _sort(things: list[Any], table: Table, text: str, view: RequestView) -> list
     return things
 
 
-# Choosing columns.
+# Columns.
 
 
 def _columns(table: Table, fields: str | None, view: RequestView) -> tuple[Shown, ...]:
-    """Return the columns that ``fields`` names; unknown ones are dropped without a word."""
+    """Return the columns in ``fields``; unknown ones are ignored, as in VergeOS."""
     if fields is None:
         return _named(table, table.default or tuple(table.columns), view)
     shown: dict[str, Shown] = {}
@@ -194,7 +200,7 @@ def _named(table: Table, names: Iterable[str], view: RequestView) -> tuple[Shown
 
 
 def _path(table: Table, item: Field, view: RequestView) -> Shown | None:
-    """Follow a path such as ``machine#status#running`` from table to table."""
+    """Return the column of a path such as ``machine#status#running``; None if unknown."""
     steps: list[Callable[[Any, RequestView], Any]] = []
     for name in item.path[:-1] if item.inner is None else item.path:
         link = table.links.get(name)

@@ -1,4 +1,4 @@
-"""A request as it came in, and the answer before it becomes bytes."""
+"""Decoded requests and responses of the API."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,31 +7,31 @@ from typing import Any
 from exporter.simulator.api.listing import Listing
 
 EMPTY = object()
-"""A payload that is no bytes at all."""
+"""The payload of an empty body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a client wants."""
+    """A decoded request."""
 
     method: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: Any
-    """The decoded JSON of the body; ``None`` when there was none."""
+    """The decoded JSON body; None without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a client gets, if nothing goes wrong on the way."""
+    """A response before encoding and transport faults."""
 
     status: int = 200
     payload: Any = EMPTY
     listing: Listing | None = None
-    """Where the payload's rows come from, when it has rows."""
+    """The listing that the payload shows; None if it shows no rows."""
 
 
 def error(status: int, text: str) -> Answer:
-    """Return an answer with the body that all errors of VergeOS have."""
+    """Return an error response in the format of VergeOS."""
     return Answer(status, {"err": text})

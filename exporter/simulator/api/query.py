@@ -1,4 +1,4 @@
-"""The query language of lists: ``filter``, ``fields`` and ``sort``, parsed and evaluated."""
+"""The query language of lists: ``filter``, ``fields`` and ``sort``."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 Value = str | int | float | bool | None
 Getter = Callable[[str], Any]
-"""Gives the value of a column of one row."""
+"""Returns the value of a column in one row."""
 Predicate = Callable[[Getter], bool]
 
 OPERATORS = ("eq", "ne", "gt", "ge", "lt", "le", "bw", "ew", "cs", "ct", "rx", "re")
@@ -16,12 +16,12 @@ WORDS: Mapping[str, Value] = {"true": True, "false": False, "null": None}
 
 
 class InvalidQueryError(Exception):
-    """What VergeOS answers with 422 ``Invalid argument``."""
+    """An invalid query, which VergeOS answers with 422 ``Invalid argument``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A column held against a literal."""
+    """A column compared with a literal."""
 
     column: str
     operator: str
@@ -33,7 +33,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Conditions joined by ``and`` and ``or``, strictly from left to right."""
+    """Conditions joined by ``and`` and ``or``, evaluated from left to right."""
 
     first: "Condition"
     rest: tuple[tuple[str, "Condition"], ...]
@@ -41,7 +41,7 @@ class Chain:
     def holds(self, get: Getter) -> bool:
         result = self.first.holds(get)
         for word, condition in self.rest:
-            # No precedence: each word joins everything before it with the one thing after it.
+            # VergeOS has no operator precedence.
             result = (
                 (result and condition.holds(get))
                 if word == "and"
@@ -55,7 +55,7 @@ Condition = Comparison | Chain
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One item of ``fields``: a path along foreign keys, and perhaps what to show of a sub-row."""
+    """An item of ``fields``: a path along foreign keys, and the columns of a sub-row."""
 
     path: tuple[str, ...]
     alias: str
@@ -64,7 +64,7 @@ class Field:
 
 
 def columns_of(condition: Condition) -> set[str]:
-    """Return every column that a filter speaks of."""
+    """Return every column that a filter uses."""
     if isinstance(condition, Comparison):
         return {condition.column}
     found = columns_of(condition.first)
@@ -88,7 +88,16 @@ _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
 def parse_filter(text: str, *, now: float) -> Condition | None:
-    """Return the condition that *text* states; ``None`` when it is blank."""
+    """
+    Return the condition in *text*; None when it is blank.
+
+    Args:
+        now: Unix seconds, for ``{$now}``.
+
+    Raises:
+        InvalidQueryError: The text is no filter.
+
+    """
     tokens = _tokens(text, now)
     if not tokens:
         return None
@@ -110,11 +119,11 @@ def _chain(tokens: Sequence[_Token], place: int) -> tuple[Condition, int]:
 
 def _condition(tokens: Sequence[_Token], place: int) -> tuple[Condition, int]:
     if place >= len(tokens):
-        raise InvalidQueryError("something is missing at the end")
+        raise InvalidQueryError("the filter is incomplete")
     if tokens[place].kind == "(":
         inner, place = _chain(tokens, place + 1)
         if place >= len(tokens) or tokens[place].kind != ")":
-            raise InvalidQueryError("a parenthesis is open")
+            raise InvalidQueryError("unclosed parenthesis")
         return inner, place + 1
     return _comparison(tokens, place)
 
@@ -144,13 +153,13 @@ def _tokens(text: str, now: float) -> list[_Token]:
     tokens: list[_Token] = []
     place = 0
     while place < len(text):
-        sign = text[place]
-        if sign.isspace():
+        char = text[place]
+        if char.isspace():
             place += 1
-        elif sign in "()":
-            tokens.append(_Token(sign, sign))
+        elif char in "()":
+            tokens.append(_Token(char, char))
             place += 1
-        elif sign in "'\"":
+        elif char in "'\"":
             value, place = _quoted(text, place, now)
             tokens.append(_Token("literal", value, value))
         else:
@@ -167,24 +176,24 @@ def _word_end(text: str, place: int) -> int:
 
 
 def _quoted(text: str, place: int, now: float) -> tuple[str, int]:
-    """Read a string; a backslash takes the next sign as it is, ``{…}`` disappears."""
+    """Read a string; a backslash escapes a character, and an unescaped ``{…}`` is removed."""
     quote = text[place]
     found: list[str] = []
     place += 1
     while place < len(text) and text[place] != quote:
-        sign = text[place]
-        if sign == "\\" and place + 1 < len(text):
+        char = text[place]
+        if char == "\\" and place + 1 < len(text):
             found.append(text[place + 1])
             place += 2
-        elif sign == "{" and (end := _brace_end(text, place, quote)) is not None:
+        elif char == "{" and (end := _brace_end(text, place, quote)) is not None:
             if text[place:end] == "{$now}":
                 found.append(str(int(now)))
             place = end
         else:
-            found.append(sign)
+            found.append(char)
             place += 1
     if place >= len(text):
-        raise InvalidQueryError("a quotation is open")
+        raise InvalidQueryError("unclosed quotation")
     return "".join(found), place + 1
 
 
@@ -200,13 +209,13 @@ def _brace_end(text: str, place: int, quote: str) -> int | None:
 
 
 def compare(value: Any, operator: str, literal: Value) -> bool:
-    """Return whether *value* stands in this relation to *literal*."""
+    """Return whether the comparison of *value* with *literal* holds."""
     if operator == "eq":
         return _equal(value, literal)
     if operator == "ne":
         return not _equal(value, literal)
     if operator == "re":
-        return False  # it parses, and never matches
+        return False  # VergeOS accepts it, and it never matches
     if value is None or literal is None:
         return False
     if operator in ("gt", "ge", "lt", "le"):
@@ -217,12 +226,12 @@ def compare(value: Any, operator: str, literal: Value) -> bool:
 def _equal(value: Any, literal: Value) -> bool:
     if value is None or literal is None:
         return value is literal
-    left, right = _alike(value, literal)
+    left, right = _comparable(value, literal)
     return bool(left == right)
 
 
 def _ordered(value: Any, operator: str, literal: Value) -> bool:
-    left, right = _alike(value, literal)
+    left, right = _comparable(value, literal)
     if isinstance(left, str) != isinstance(right, str):
         return False
     match operator:
@@ -251,8 +260,8 @@ def _matches(text: str, operator: str, literal: str) -> bool:
             return pattern is not None and pattern.search(text) is not None
 
 
-def _alike(value: Any, literal: Value) -> tuple[Any, Any]:
-    """Return both as numbers where the column is one, else both as text."""
+def _comparable(value: Any, literal: Value) -> tuple[Any, Any]:
+    """Return both as numbers if the column is numeric, else as text."""
     if isinstance(value, bool | int | float):
         if isinstance(literal, str):
             text = literal.strip()
@@ -281,11 +290,11 @@ _CLASSES = {
 
 
 def _posix(expression: str) -> re.Pattern[str] | None:
-    """Return a POSIX extended expression as one of ours; ``None`` when it can never match."""
+    """Return the pattern of a POSIX extended expression; None when it never matches."""
     if re.search(r"\\[dDwWsSbB]", expression):
         return None
-    for name, signs in _CLASSES.items():
-        expression = expression.replace(name, signs)
+    for name, chars in _CLASSES.items():
+        expression = expression.replace(name, chars)
     try:
         return re.compile(expression)
     except re.error as error:
@@ -298,9 +307,9 @@ _ITEM = re.compile(r"(?P<what>.*?)(?:\s+as\s+(?P<alias>[\w$-]+))?", re.DOTALL | 
 _FUNCTION = re.compile(r"(?P<name>\w+)\((?P<argument>[^()]*)\)")
 
 
-@lru_cache(maxsize=256)  # a client asks for the same few columns for ever
+@lru_cache(maxsize=256)  # clients repeat few distinct lists
 def parse_fields(text: str) -> tuple[Field, ...]:
-    """Return the items of ``fields``; what cannot be read is dropped, as everything unknown is."""
+    """Return the items of ``fields`` without invalid ones, which VergeOS ignores."""
     items = (_field(item.strip()) for item in _split(text))
     return tuple(item for item in items if item is not None)
 
@@ -323,22 +332,22 @@ def _field(item: str) -> Field | None:
 
 
 def _split(text: str) -> list[str]:
-    """Split at the commas that are inside no bracket."""
+    """Split at commas outside brackets."""
     parts, depth, start = [], 0, 0
-    for place, sign in enumerate(text):
-        depth += (sign in "[(") - (sign in "])")
-        if sign == "," and depth == 0:
+    for place, char in enumerate(text):
+        depth += (char in "[(") - (char in "])")
+        if char == "," and depth == 0:
             parts.append(text[start:place])
             start = place + 1
     parts.append(text[start:])
     return parts
 
 
-# Sorting and cutting.
+# Sorting and paging.
 
 
 def parse_sort(text: str) -> tuple[tuple[str, bool], ...]:
-    """Return columns, and whether each goes downwards; ``+`` may have become a space."""
+    """Return columns with a descending flag; an unencoded ``+`` arrives as a space."""
     found = []
     for part in text.split(","):
         name = part.strip()
@@ -350,7 +359,7 @@ def parse_sort(text: str) -> tuple[tuple[str, bool], ...]:
 
 
 def sort_key(value: Any) -> tuple[int, Any]:
-    """Return what orders *value* among others: nothing first, then numbers, then words."""
+    """Return the sort key of *value*: null before numbers before text."""
     if value is None:
         return 0, 0
     if isinstance(value, bool | int | float):
@@ -359,7 +368,7 @@ def sort_key(value: Any) -> tuple[int, Any]:
 
 
 def parse_count(text: str | None) -> int:
-    """Return the number that ``limit`` or ``offset`` states; 0 when it is left out."""
+    """Return the number in ``limit`` or ``offset``; 0 without one."""
     if text is None or not text.strip():
         return 0
     if not text.strip().isdecimal():

@@ -1,4 +1,4 @@
-"""How often a session may ask before its connection is dropped."""
+"""The rate limit of sessions, above which connections are dropped."""
 
 from collections import defaultdict, deque
 
@@ -7,7 +7,7 @@ HOUR = 3600.0
 
 
 class Limits:
-    """Counts requests in sliding windows, each session for itself; a refused one counts too."""
+    """Counts requests per session in sliding windows; refused requests count too."""
 
     def __init__(self, *, burst: int | None = 50, hourly: int | None = None) -> None:
         self.burst = burst
@@ -15,7 +15,7 @@ class Limits:
         self._seen: dict[str, deque[float]] = defaultdict(deque)
 
     def exceeded(self, session: str, *, at: float) -> bool:
-        """Count a request, and return whether it is one too many."""
+        """Count a request; return whether it exceeds a limit. *at* is in monotonic seconds."""
         seen = self._seen[session]
         seen.append(at)
         while seen and seen[0] <= at - HOUR:
@@ -24,5 +24,4 @@ class Limits:
             return True
         if self.burst is None or len(seen) <= self.burst:
             return False
-        # Is the request that came `burst` requests earlier younger than a second?
         return seen[-1 - self.burst] > at - BURST_SECONDS

@@ -1,4 +1,4 @@
-"""What faults do to an answer whose rows are already written: wrong, missing, twice, frozen."""
+"""Faults in the rows of a response: wrong, missing or repeated values and rows."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ ResponseFault = Callable[[list[Row], Listing, Fault, RequestView], list[Row]]
 
 
 def with_response_faults(answer: Answer, faults: ActiveFaults, view: RequestView) -> Answer:
-    """Return *answer* as the faults of *faults* leave it."""
+    """Return *answer* with *faults* applied to its rows."""
     listing = answer.listing
     if listing is None or not faults:
         return answer
@@ -25,19 +25,19 @@ def with_response_faults(answer: Answer, faults: ActiveFaults, view: RequestView
             rows = change(rows, listing, faults[name], view)
     payload: Any = rows
     if one:
-        payload = rows[0] if rows else listing.rows[0]  # a list fault leaves a single row alone
+        payload = rows[0] if rows else listing.rows[0]  # single rows are never removed
     elif "object_instead_of_list" in faults:
         payload = {str(number): row for number, row in enumerate(rows)}
     return Answer(answer.status, payload, listing)
 
 
 def chosen(number: int, share: float) -> bool:
-    """Return whether row *number* is one of an evenly spread *share* of all rows."""
+    """Return whether row *number* belongs to an evenly spread *share* of all rows."""
     return int((number + 1) * share) > int(number * share)
 
 
 def _some(change: Callable[[Row, Listing], Row]) -> ResponseFault:
-    """Return a change that befalls the fault's share of the rows."""
+    """Return a fault that changes its share of the rows."""
 
     def apply(rows: list[Row], listing: Listing, fault: Fault, _moment: RequestView) -> list[Row]:
         share = fault["share"]
@@ -67,9 +67,9 @@ def _without_key(row: Row, _listing: Listing) -> Row:
     return {name: value for name, value in row.items() if name not in ("$key", "id")}
 
 
-def _twice(rows: list[Row], _listing: Listing, fault: Fault, _moment: RequestView) -> list[Row]:
-    again = [row for number, row in enumerate(rows) if chosen(number, fault["share"])]
-    return [*rows, *again]
+def _repeated(rows: list[Row], _listing: Listing, fault: Fault, _moment: RequestView) -> list[Row]:
+    repeated = [row for number, row in enumerate(rows) if chosen(number, fault["share"])]
+    return [*rows, *repeated]
 
 
 def _unknown_status(
@@ -104,7 +104,7 @@ def _missing_stats(rows: list[Row], listing: Listing, fault: Fault, _m: RequestV
 
 
 def _columns(choose: Callable[[Shown], bool], change: Callable[[Any], Any]) -> ResponseFault:
-    """Return a change that changes whole columns."""
+    """Return a fault that changes whole columns."""
 
     def apply(rows: list[Row], listing: Listing, _fault: Fault, _moment: RequestView) -> list[Row]:
         aliases = {one.alias for one in listing.shown if choose(one)}
@@ -148,7 +148,7 @@ def _object(value: Any, table: str, view: RequestView) -> Any:
     return {"$key": value} if name is None else {"$key": value, "name": name}
 
 
-def _tells_of_nodes(column: Shown) -> bool:
+def _refers_to_node(column: Shown) -> bool:
     return column.leads_to == "nodes" or "node" in column.path
 
 
@@ -157,13 +157,13 @@ RESPONSE_FAULTS: Mapping[str, ResponseFault] = {
     "missing_stats": _missing_stats,
     "empty_list": _empty,
     "unknown_status": _unknown_status,
-    "null_nodes": _columns(_tells_of_nodes, lambda _value: None),
+    "null_nodes": _columns(_refers_to_node, lambda _value: None),
     "null_subrows": _columns(lambda one: one.subrow, lambda _value: None),
     "empty_arrays": _columns(lambda one: one.subrow or one.blob, lambda _value: []),
     "expanded_keys": _expanded,
     "string_keys": _columns(_is_key, _as_text),
     "wrong_types": _some(_wrong_types),
-    "duplicate_keys": _twice,
+    "duplicate_keys": _repeated,
     "missing_key": _some(_without_key),
 }
-"""In the order in which they are applied."""
+"""Applied in this order."""

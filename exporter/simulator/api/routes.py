@@ -1,4 +1,4 @@
-"""The REST interface of VergeOS, version 4, over a world; it knows nothing of sockets."""
+"""The VergeOS REST API, version 4, on a world; without sockets."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -34,7 +34,7 @@ FROZEN_TABLES = ("machine_status", "machines", "vms", "nodes")
 
 
 class Api:
-    """Answers calls. Faults that concern content happen here; those of transport do not."""
+    """Handles requests, with faults of content; faults of transport are in `server`."""
 
     def __init__(self, world: World, accounts: Accounts, behavior: ApiBehavior) -> None:
         self._world = world
@@ -57,7 +57,7 @@ class Api:
             self._stopped_clock = self._world.now
 
     def caller(self, call: Call, *, at: float, faults: ActiveFaults = NO_FAULTS) -> Caller | None:
-        """Return who calls, if the platform believes it; *at* is in monotonic seconds."""
+        """Return the authenticated caller, or None; *at* is in monotonic seconds."""
         caller = self._accounts.identify(call.headers, at=at)
         if caller is not None and "reject_key" in faults:
             if faults["reject_key"]["locks"]:
@@ -68,7 +68,7 @@ class Api:
     def answer(
         self, call: Call, caller: Caller | None, *, at: float, faults: ActiveFaults = NO_FAULTS
     ) -> Answer:
-        """Return the answer to *call*; what it asks for has happened then."""
+        """Execute *call* and return its response."""
         if call.path == "/version.json":
             version = self._world.version
             return Answer(payload={"name": "v4", "version": version, "hash": "simulated"})
@@ -102,8 +102,8 @@ class Api:
         self._world.platform_log.record(
             "logged_in", at=self._world.now, name=name, object_type="user", user=name
         )
-        place = {"location": f"/sys/tokens/{token}", "dbpath": f"tokens/{token}"}
-        return Answer(201, {**place, "$row": 1, "$key": token})
+        location = {"location": f"/sys/tokens/{token}", "dbpath": f"tokens/{token}"}
+        return Answer(201, {**location, "$row": 1, "$key": token})
 
     def _table(
         self, call: Call, caller: Caller, table: str, key: str, faults: ActiveFaults
@@ -196,10 +196,15 @@ class Api:
         if any(row.tag is tag and row.member == member for row in world.tag_members.values()):
             return error(409, "Error: tag member already exists\n")
         row = world.add_tag(tag, vm, user=user)
-        place = f"tag_members/{row.key}"
+        location = f"tag_members/{row.key}"
         return Answer(
             201,
-            {"location": f"/v4/{place}", "dbpath": place, "$row": row.key, "$key": str(row.key)},
+            {
+                "location": f"/v4/{location}",
+                "dbpath": location,
+                "$row": row.key,
+                "$key": str(row.key),
+            },
         )
 
     def _untag(self, key: str, user: str) -> Answer:

@@ -1,4 +1,4 @@
-"""A VergeOS behind a real socket: connections, and everything that can go wrong with them."""
+"""The HTTP server of the simulated VergeOS, with faults of connections and responses."""
 
 import asyncio
 import socket
@@ -41,7 +41,7 @@ LOGIN_PAGE = b"<!DOCTYPE html><html><head><title>VergeOS</title></head><body>Log
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as the simulator saw it: for tests, and for whoever watches over the watcher."""
+    """A recorded request."""
 
     at: float
     """Seconds on the clock's monotonic scale."""
@@ -49,22 +49,22 @@ class Request:
     path: str
     query: Mapping[str, str]
     status: int | None = None
-    """``None`` while it is under way, and for good when the connection was dropped."""
+    """None while it is in progress, and if the connection was dropped."""
     user: str | None = None
     means: str | None = None
-    """``key``, ``basic`` or ``token``; ``None`` when nobody was recognised."""
+    """``key``, ``basic`` or ``token``; None without valid credentials."""
     body: Any = None
     faults: tuple[str, ...] = ()
     acted: bool = False
-    """Whether the world answered it; a client may not have heard of that."""
+    """Whether the request took effect, even if the client received no response."""
 
 
 class Simulator:
     """
-    A VergeOS behind a real socket.
+    The HTTP server of a simulated VergeOS.
 
-    The world's time is the clock's: it is moved on before each request is answered,
-    and at the moments when a scenario turns a fault on or off.
+    The world follows the clock: it is advanced before each request, and when a scenario turns a
+    fault on or off.
     """
 
     def __init__(
@@ -87,14 +87,14 @@ class Simulator:
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         """
-        Set up a cloud that is not yet reachable.
+        Create a server that is not started.
 
         Args:
-            faults: A switchboard to use in place of the world's own.
-            burst_limit: Requests of one session within a second, above which its connection
-                is dropped; ``None``: no limit.
-            hourly_limit: The same within an hour.
-            lockout_after: Bad logins after which a user, API keys included, is locked out.
+            faults: Replaces the world's own fault injector.
+            burst_limit: Requests per second and session, above which the connection is
+                dropped; None: no limit.
+            hourly_limit: The same per hour.
+            lockout_after: Failed logins that lock a user out, API keys included; None: never.
 
         """
         self.world = world
@@ -126,22 +126,22 @@ class Simulator:
         self._log: OrderedDict[int, Request] = OrderedDict()
         self._logged = 0
         self._web: web.Server | None = None
-        self._door: asyncio.Server | None = None
-        self._keeper: asyncio.Task[None] | None = None
+        self._listener: asyncio.Server | None = None
+        self._timer: asyncio.Task[None] | None = None
         self._opening: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
 
     @property
     def url(self) -> str:
-        """The address, fixed from the first start on, also across a stop and another start."""
+        """The base URL; it stays the same after the first start."""
         if self._port == 0:
-            raise RuntimeError("the simulator has no address before its first start")
+            raise RuntimeError("the simulator has no URL before its first start")
         scheme = "http" if self._ssl is None else "https"
         return f"{scheme}://{self._host}:{self._port}"
 
     @property
     def requests(self) -> list[Request]:
-        """What was asked, oldest first; what lies very far back is forgotten."""
+        """The latest requests, oldest first."""
         return list(self._log.values())
 
     @property
@@ -149,10 +149,10 @@ class Simulator:
         return self._web is not None
 
     async def start(self) -> None:
-        """Open the door."""
+        """Listen for requests."""
         if self._web is not None:
             return
-        # The client's leaving cancels its request, so that one that hangs does not stay for ever.
+        # Cancels the handler of a client that disconnects, which ends requests that hang.
         self._web = web.Server(
             self._serve, access_log=None, handler_cancellation=True, keepalive_timeout=75.0
         )
@@ -160,18 +160,18 @@ class Simulator:
         self.world.follow(self._clock)
         await self._open(self._bind())
         self._faults_changed()
-        self._keeper = asyncio.create_task(self._keep_time(), name="simulator-time")
+        self._timer = asyncio.create_task(self._run_timer(), name="simulator-time")
 
     async def stop(self) -> None:
-        """Be gone at once: the port is closed, and open connections are aborted."""
+        """Close the port and abort open connections."""
         if self._web is None:
             return
         self.faults.watchers.remove(self._faults_changed)
-        for task in (self._keeper, self._opening):
+        for task in (self._timer, self._opening):
             if task is not None:
                 task.cancel()
                 await asyncio.wait([task])
-        self._keeper = self._opening = None
+        self._timer = self._opening = None
         self._close()
         server, self._web = self._web, None
         await server.shutdown(timeout=0)
@@ -188,28 +188,28 @@ class Simulator:
     ) -> None:
         await self.stop()
 
-    # The door.
+    # Listening.
 
     async def _open(self, listening: socket.socket) -> None:
         if self._web is None:
             listening.close()
             return
         loop = asyncio.get_running_loop()
-        self._door = await loop.create_server(
+        self._listener = await loop.create_server(
             self._web, sock=listening, backlog=BACKLOG, ssl=self._ssl
         )
 
     def _bind(self) -> socket.socket:
-        """Listen at once, so that nobody is refused between a fault's end and the next await."""
+        """Bind synchronously, so that no client is refused after the fault's end."""
         listening = socket.create_server((self._host, self._port), backlog=BACKLOG)
         listening.setblocking(False)  # noqa: FBT003 - it takes no keyword
         self._port = listening.getsockname()[1]
         return listening
 
     def _close(self) -> None:
-        if self._door is not None:
-            self._door.close()
-            self._door = None
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
         for connection in list(self._web.connections) if self._web is not None else ():
             _reset(connection.transport)
 
@@ -219,9 +219,9 @@ class Simulator:
         self._changed.set()
         self._changed = asyncio.Event()
         refusing = any(fault["mode"] == "refuse" for fault in self.faults.active("outage"))
-        if refusing and self._door is not None:
+        if refusing and self._listener is not None:
             self._close()
-        elif not refusing and self._door is None and self._opening is None and self.running:
+        elif not refusing and self._listener is None and self._opening is None and self.running:
             self._opening = asyncio.create_task(
                 self._reopen(self._bind()), name="simulator-opening"
             )
@@ -233,11 +233,11 @@ class Simulator:
 
     # Time.
 
-    async def _keep_time(self) -> None:
-        """Wake for what must happen unasked: faults of a scenario, and the ends of faults."""
+    async def _run_timer(self) -> None:
+        """Advance the world when a scenario's fault begins or a fault ends."""
         while True:
             self.world.catch_up()
-            self.faults.active()  # lets go of those whose time is over
+            self.faults.active()  # removes expired faults
             changed = self._changed
             moments = [self.faults.next_expiry(), self.world.next_alarm()]
             due = min((moment for moment in moments if moment is not None), default=None)
@@ -299,7 +299,7 @@ class Simulator:
             await self._clock.sleep(faults["latency"]["seconds"])
         if "hang" in faults and faults["hang"]["after"] == after:
             fault = faults["hang"]
-            # One that was to faults so many times is off by now; it lasts until the client leaves.
+            # A fault with `times` is off already; it lasts until the client disconnects.
             while fault.times is not None or fault in self.faults.active("hang"):
                 await self._changed.wait()
 
@@ -322,7 +322,7 @@ class Simulator:
 
 
 def _session(caller: Caller | None, request: web.BaseRequest) -> str:
-    return caller.session if caller is not None else f"nobody:{request.remote}"
+    return caller.session if caller is not None else f"anonymous:{request.remote}"
 
 
 async def _call(request: web.BaseRequest) -> Call:
@@ -338,13 +338,13 @@ async def _call(request: web.BaseRequest) -> Call:
 
 
 def _drop(request: web.BaseRequest) -> web.StreamResponse:
-    """Reset the connection; the response that is returned goes nowhere."""
+    """Reset the connection; the returned response is not sent."""
     _reset(request.transport)
     return web.Response()
 
 
 def _reset(transport: asyncio.BaseTransport | None) -> None:
-    """Close a connection so that the other side hears of a reset, and not of an end."""
+    """Close a connection with RST instead of FIN."""
     if not isinstance(transport, asyncio.WriteTransport):
         return
     connection = transport.get_extra_info("socket")
@@ -383,13 +383,13 @@ async def _sent(
 
 
 async def _padded(request: web.BaseRequest, answer: Answer, size: int) -> web.StreamResponse:
-    """Send the answer after a lot of nothing, piece by piece."""
-    piece = b" " * 65_536
+    """Send the response after *size* bytes of spaces, in chunks."""
+    chunk = b" " * 65_536
     response = web.StreamResponse(status=answer.status)
     response.content_type = "application/json"
     await response.prepare(request)
-    for _ in range(max(1, size // len(piece))):
-        await response.write(piece)
+    for _ in range(max(1, size // len(chunk))):
+        await response.write(chunk)
     if answer.payload is not EMPTY:
         await response.write(msgspec.json.encode(answer.payload))
     await response.write_eof()

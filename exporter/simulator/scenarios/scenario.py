@@ -1,4 +1,4 @@
-"""A story for a simulated cloud: who is in it and what happens when, read from a YAML file."""
+"""Scenarios: a simulated system and its scheduled events, read from a YAML file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,19 +9,18 @@ from typing import Any
 from exporter.clock import Clock
 from exporter.errors import ConfigError
 from exporter.simulator.api.faults import FAULTS, FaultError, check_settings, nearest
-from exporter.simulator.scenarios.schedule import RATES, ScheduledEvent, Subject, keep
+from exporter.simulator.scenarios.schedule import RATES, ScheduledEvent, Subject, add_schedule
 from exporter.simulator.scenarios.yaml_document import YamlDocument
 from exporter.simulator.world.builder import ClusterPlan
 from exporter.simulator.world.events import EVENTS, Event
 from exporter.simulator.world.factory import create_world
 from exporter.simulator.world.world import World
 
-MOST_VMS = 50_000
-MOST_NODES = 500
-MOST_PER_HOUR = 100_000
-A_YEAR = 365 * 86_400.0
+MAX_VMS = 50_000
+MAX_NODES = 500
+MAX_PER_HOUR = 100_000
 
-TOP = (
+FILE_KEYS = (
     "about",
     "seed",
     "system",
@@ -33,7 +32,7 @@ TOP = (
     "schedule",
     "rates",
 )
-LINE = (
+ENTRY_KEYS = (
     "at",
     "every",
     "jitter",
@@ -51,7 +50,7 @@ LINE = (
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A cloud to be, and its story."""
+    """A system to simulate, and the events that happen to it."""
 
     name: str
     about: str = ""
@@ -62,17 +61,17 @@ class Scenario:
     names: tuple[str, ...] = ()
     stopped_share: float = 0.06
     tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Tags by name of VM."""
+    """Tags by VM name."""
     schedule: tuple[ScheduledEvent, ...] = ()
     rates: Mapping[str, float] = field(default_factory=dict)
 
     def with_changes(self, *, seed: int | None = None, vms: int | None = None) -> "Scenario":
-        """Return this story with another seed or size."""
+        """Return this scenario with another seed or number of VMs."""
         changed = replace(self, seed=self.seed if seed is None else seed)
         return changed if vms is None else replace(changed, vms=vms)
 
     def build(self, clock: Clock) -> World:
-        """Build the world of this story; its time starts now."""
+        """Create the world of this scenario, starting now."""
         world = create_world(
             seed=self.seed,
             vms=self.vms,
@@ -86,24 +85,30 @@ class Scenario:
             for vm in [one for one in world.live_vms() if one.name == name]:
                 for tag in tags:
                     world.tag(vm, tag, user="admin")
-        keep(world, self.schedule, self.rates)
+        add_schedule(world, self.schedule, self.rates)
         return world
 
 
 def built_in() -> tuple[str, ...]:
-    """Return the names of the scenarios that come with the program."""
-    return tuple(sorted(one.name.removesuffix(".yaml") for one in _cache() if one.is_file()))
+    """Return the names of the built-in scenarios."""
+    return tuple(sorted(one.name.removesuffix(".yaml") for one in _files() if one.is_file()))
 
 
 def load_scenario(name_or_path: str | Path) -> Scenario:
-    """Return a scenario that comes with the program, by its name, or one from a file."""
+    """
+    Return a built-in scenario by name, or one from a file.
+
+    Raises:
+        ConfigError: There is none, or the file is invalid.
+
+    """
     text_name = str(name_or_path)
     if text_name in built_in():
         file = resources.files(__package__) / f"{text_name}.yaml"
         return read_scenario(file.read_text(encoding="utf-8"), file=f"{text_name}.yaml")
     path = Path(name_or_path)
     if not path.is_file():
-        problem = f"there is no scenario {text_name!r}, neither a file nor one of ours"
+        problem = f"there is no scenario {text_name!r}, neither a file nor built in"
         raise ConfigError(problem + nearest(text_name, built_in()))
     try:
         text = path.read_text(encoding="utf-8")
@@ -113,8 +118,14 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
 
 
 def read_scenario(text: str, *, file: str) -> Scenario:
-    """Return the scenario that a file's *text* tells of, or raise `ConfigError`."""
-    parts = YamlDocument.read(text, file=file).mapping(TOP)
+    """
+    Return the scenario in a file's *text*.
+
+    Raises:
+        ConfigError: The text is invalid; the message names file, line and key.
+
+    """
+    parts = YamlDocument.read(text, file=file).mapping(FILE_KEYS)
     scenario = Scenario(name=Path(file).stem)
     values: dict[str, Any] = {}
     for name, part in parts.items():
@@ -122,7 +133,7 @@ def read_scenario(text: str, *, file: str) -> Scenario:
     return replace(scenario, **values)
 
 
-def _cache() -> list[Any]:
+def _files() -> list[Any]:
     folder = resources.files(__package__)
     return [one for one in folder.iterdir() if one.name.endswith(".yaml")]
 
@@ -132,11 +143,11 @@ def _clusters(part: YamlDocument) -> tuple[ClusterPlan, ...]:
     for item in part.items():
         fields = item.mapping(("name", "nodes"))
         if len(fields) < len(("name", "nodes")):
-            raise item.error("needs a name and a number of nodes")
-        nodes = fields["nodes"].whole(least=1, most=MOST_NODES)
+            raise item.error("needs 'name' and 'nodes'")
+        nodes = fields["nodes"].whole(least=1, most=MAX_NODES)
         found.append(ClusterPlan(fields["name"].text(), nodes))
     if not found:
-        raise part.error("must name at least one cluster")
+        raise part.error("must have at least one cluster")
     return tuple(found)
 
 
@@ -168,7 +179,7 @@ def _tag(part: YamlDocument) -> str:
 
 def _rates(part: YamlDocument) -> dict[str, float]:
     return {
-        name: one.number(least=0, most=MOST_PER_HOUR) for name, one in part.mapping(RATES).items()
+        name: one.number(least=0, most=MAX_PER_HOUR) for name, one in part.mapping(RATES).items()
     }
 
 
@@ -177,25 +188,25 @@ def _schedule(part: YamlDocument) -> tuple[ScheduledEvent, ...]:
 
 
 def _entry(line: YamlDocument) -> ScheduledEvent:
-    fields = line.mapping(LINE)
+    fields = line.mapping(ENTRY_KEYS)
     if "at" not in fields and "every" not in fields:
         raise line.error("needs 'at' or 'every'")
     if ("event" in fields) == ("fault" in fields):
         raise line.error("needs either an 'event' or a 'fault'")
     every = fields["every"].seconds() if "every" in fields else None
     if every is not None and every <= 0:
-        raise fields["every"].error("must be more than nothing")
+        raise fields["every"].error("must be positive")
     at = fields["at"].seconds() if "at" in fields else every or 0.0
     jitter = fields["jitter"].seconds() if "jitter" in fields else 0.0
     lasting = fields["for"].seconds() if "for" in fields else None
-    told = _fault_line(fields) if "fault" in fields else _event_line(line, fields)
-    return replace(told, at=at, every=every, jitter=jitter, lasting=lasting)
+    scheduled = _fault_line(fields) if "fault" in fields else _event_line(line, fields)
+    return replace(scheduled, at=at, every=every, jitter=jitter, lasting=lasting)
 
 
 def _fault_line(fields: Mapping[str, YamlDocument]) -> ScheduledEvent:
     for name in ("vm", "role", "tag", "node", "count"):
         if name in fields:
-            raise fields[name].error("means nothing for a fault; say 'path' under 'with'")
+            raise fields[name].error("does not apply to a fault; set 'path' under 'with'")
     name = fields["fault"].text()
     if name not in FAULTS:
         raise fields["fault"].error(f"there is no fault {name!r}{nearest(name, FAULTS)}")
@@ -204,7 +215,7 @@ def _fault_line(fields: Mapping[str, YamlDocument]) -> ScheduledEvent:
         check_settings(name, settings)
     except (FaultError, TypeError) as error:
         raise fields.get("with", fields["fault"]).error(str(error)) from error
-    return ScheduledEvent(at=0.0, fault=name, words=settings)
+    return ScheduledEvent(at=0.0, fault=name, parameters=settings)
 
 
 def _event_line(line: YamlDocument, fields: Mapping[str, YamlDocument]) -> ScheduledEvent:
@@ -213,24 +224,24 @@ def _event_line(line: YamlDocument, fields: Mapping[str, YamlDocument]) -> Sched
         raise fields["event"].error(f"there is no event {name!r}{nearest(name, EVENTS)}")
     event = EVENTS[name]
     if "for" in fields and event.undone_by is None:
-        raise fields["for"].error(f"{name} is over at once; it cannot last")
+        raise fields["for"].error(f"{name} has no duration")
     if event.subject == "node":
         for key in ("vm", "role", "tag"):
             if key in fields:
-                raise fields[key].error(f"{name} happens to a node; say which 'node'")
-    words = _with(fields)
-    for key, word in words.items():
-        if key not in event.words and not (name == "changes"):
-            raise word.error(f"{name} knows no {key!r}{nearest(key, event.words)}")
+                raise fields[key].error(f"{name} applies to a node; set 'node'")
+    parameters = _with(fields)
+    for key, value in parameters.items():
+        if key not in event.parameters and not (name == "changes"):
+            raise value.error(f"{name} has no parameter {key!r}{nearest(key, event.parameters)}")
     required = _required(event)
-    if missing := [word for word in required if word not in words]:
+    if missing := [word for word in required if word not in parameters]:
         raise line.error(f"{name} needs {missing[0]!r} under 'with'")
-    said = {key: word.value() for key, word in words.items()}
-    return ScheduledEvent(at=0.0, event=name, subject=_subject(fields), words=said)
+    values = {key: value.value() for key, value in parameters.items()}
+    return ScheduledEvent(at=0.0, event=name, subject=_subject(fields), parameters=values)
 
 
 def _required(event: Event) -> Sequence[str]:
-    return [word for word in event.words if word in ("name", "tag")]
+    return [word for word in event.parameters if word in ("name", "tag")]
 
 
 def _with(fields: Mapping[str, YamlDocument]) -> dict[str, YamlDocument]:
@@ -242,18 +253,18 @@ def _subject(fields: Mapping[str, YamlDocument]) -> Subject:
     if "count" in fields and fields["count"].value() == "all":
         count = None
     elif "count" in fields:
-        count = fields["count"].whole(least=1, most=MOST_VMS)
+        count = fields["count"].whole(least=1, most=MAX_VMS)
     return Subject(
-        vm=_any(fields.get("vm")),
+        vm=_pattern(fields.get("vm")),
         role=fields["role"].text() if "role" in fields else None,
         tag=_tag(fields["tag"]) if "tag" in fields else None,
-        node=_any(fields.get("node")),
+        node=_pattern(fields.get("node")),
         count=count,
     )
 
 
-def _any(part: YamlDocument | None) -> str | None:
-    """Return a pattern; ``any`` is the one that everything matches."""
+def _pattern(part: YamlDocument | None) -> str | None:
+    """Return a name pattern; None for ``any``."""
     if part is None:
         return None
     return None if part.text() == "any" else part.text()
@@ -263,7 +274,7 @@ _READERS: Mapping[str, Any] = {
     "about": YamlDocument.text,
     "seed": lambda part: part.whole(least=0, most=2**53),
     "system": YamlDocument.text,
-    "vms": lambda part: part.whole(least=1, most=MOST_VMS),
+    "vms": lambda part: part.whole(least=1, most=MAX_VMS),
     "clusters": _clusters,
     "names": _names,
     "stopped_share": lambda part: part.number(least=0, most=1),

@@ -1,4 +1,4 @@
-"""When what happens to whom: the events of a scenario, kept in a world's event_queue."""
+"""The schedule of a scenario: events and faults by time or rate, and the VMs or nodes they hit."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from exporter.simulator.world.world import World
 
 HOUR = 3600.0
 HANGS_FOR = 900.0
-"""Seconds after which somebody frees a guest that hung by chance."""
+"""Seconds after which a guest that hung by rate is woken."""
 
 RATES: Mapping[str, str] = {
     "crashes_per_hour": "crash",
@@ -24,22 +24,22 @@ RATES: Mapping[str, str] = {
     "task_stops_per_hour": "task_stops",
     "migrations_per_hour": "migrate",
 }
-"""Rates over the whole fleet, and what each of them makes happen."""
+"""Rates per hour over all VMs, and the event of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom an event befalls; every condition that is stated must hold."""
+    """The objects that an event applies to; all given conditions must hold."""
 
     vm: str | None = None
-    """A pattern for the name, such as ``web-*``."""
+    """A name pattern, such as ``web-*``."""
     role: str | None = None
     tag: str | None = None
     """Such as ``environment/test``."""
     node: str | None = None
-    """A pattern for a node's name; for a VM, of the node that it runs on."""
+    """A pattern for the node's name; for a VM, of the node it runs on."""
     count: int | None = 1
-    """``None``: all of them."""
+    """How many of them, chosen at random; None: all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,65 +53,67 @@ class ScheduledEvent:
     fault: str | None = None
     subject: Subject = field(default_factory=Subject)
     lasting: float | None = None
-    words: Mapping[str, Any] = field(default_factory=dict)
-    """What is said about the event, or the settings of the fault."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters of the event, or settings of the fault."""
 
 
-def keep(world: World, events: Iterable[ScheduledEvent], rates: Mapping[str, float]) -> None:
-    """Enter a schedule into the event_queue of *world*."""
-    _Keeper(world).keep(events, rates)
+def add_schedule(
+    world: World, events: Iterable[ScheduledEvent], rates: Mapping[str, float]
+) -> None:
+    """Add scheduled events, and random events by rate, to *world*."""
+    _Scheduler(world).add(events, rates)
 
 
-class _Keeper:
-    """Makes the events of one scenario happen; it rolls its own dice."""
+class _Scheduler:
+    """Runs the schedule of one scenario, with random numbers apart from the world's."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._rng = Rng(world.seed + 1)
 
-    def keep(self, events: Iterable[ScheduledEvent], rates: Mapping[str, float]) -> None:
+    def add(self, events: Iterable[ScheduledEvent], rates: Mapping[str, float]) -> None:
         for entry in events:
-            self._enter(entry, self._world.started_at + entry.at)
+            self._schedule(entry, self._world.started_at + entry.at)
         for name, per_hour in rates.items():
             if per_hour > 0:
                 self._repeat(EVENTS[RATES[name]], per_hour)
 
-    def _enter(self, entry: ScheduledEvent, moment: float) -> None:
-        """Arrange one occurrence, which arranges the next."""
+    def _schedule(self, entry: ScheduledEvent, moment: float) -> None:
+        """Schedule one occurrence, which schedules the next."""
         world = self._world
         jitter = self._rng.uniform(0, entry.jitter)
 
-        def occur() -> None:
-            self._occur(entry)
+        def run() -> None:
+            self._run(entry)
             if entry.every is not None:
-                self._enter(entry, moment + entry.every)
+                self._schedule(entry, moment + entry.every)
 
-        arrange = world.alarm_at if entry.fault is not None else world.at
-        arrange(moment + jitter, occur)
+        schedule = world.alarm_at if entry.fault is not None else world.at
+        schedule(moment + jitter, run)
 
     def _repeat(self, event: Event, per_hour: float) -> None:
         world = self._world
         lasting = HANGS_FOR if event is EVENTS["hang"] else None
 
-        def occur() -> None:
+        def run() -> None:
             for vm in self._choose(event, Subject()):
-                self._befall(event, vm, ScheduledEvent(at=0.0, lasting=lasting))
+                self._apply(event, vm, ScheduledEvent(at=0.0, lasting=lasting))
             self._repeat(event, per_hour)
 
-        world.at(world.now + self._rng.expovariate(per_hour / HOUR), occur)
+        world.at(world.now + self._rng.expovariate(per_hour / HOUR), run)
 
-    def _occur(self, entry: ScheduledEvent) -> None:
+    def _run(self, entry: ScheduledEvent) -> None:
         if entry.fault is not None:
-            settings = {"lasting": entry.lasting, **entry.words}
+            settings = {"lasting": entry.lasting, **entry.parameters}
             self._world.faults.turn_on(entry.fault, **settings)
         elif entry.event is not None:
             event = EVENTS[entry.event]
             for subject in self._choose(event, entry.subject):
-                self._befall(event, subject, entry)
+                self._apply(event, subject, entry)
 
-    def _befall(self, event: Event, subject: object, entry: ScheduledEvent) -> None:
+    def _apply(self, event: Event, subject: object, entry: ScheduledEvent) -> None:
         world = self._world
-        event.happen(world, subject, **entry.words)
+        event.happen(world, subject, **entry.parameters)
         if entry.lasting is None or event.undone_by is None:
             return
         undoing = EVENTS[event.undone_by]
@@ -123,7 +125,7 @@ class _Keeper:
         world.at(world.now + entry.lasting, undo)
 
     def _choose(self, event: Event, subject: Subject) -> Sequence[object]:
-        """Return the things that an event befalls: as many as wanted, by chance."""
+        """Return a random choice of the objects that *event* applies to."""
         world = self._world
         found: list[object]
         if event.subject == "node":
@@ -140,7 +142,7 @@ class _Keeper:
         world = self._world
 
         def suits(vm: VM) -> bool:
-            # The platform's own VMs are left alone unless they are called by name.
+            # VMs of a service are only chosen by name.
             if vm.service is not None and subject.vm is None:
                 return False
             if subject.vm is not None and not fnmatchcase(vm.name, subject.vm):

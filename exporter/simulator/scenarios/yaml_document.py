@@ -1,4 +1,4 @@
-"""A YAML file that remembers its lines, so that a mistake in it can be pointed at."""
+"""YAML values with their position, for error messages that name file, line and path."""
 
 import re
 from collections.abc import Collection
@@ -14,7 +14,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, None: 1.
 
 
 class YamlDocument:
-    """A place in a YAML file: a mapping, a list or a single value."""
+    """A mapping, list or scalar in a YAML file."""
 
     def __init__(self, node: yaml.Node, *, file: str, path: str = "") -> None:
         self._node = node
@@ -23,7 +23,13 @@ class YamlDocument:
 
     @classmethod
     def read(cls, text: str, *, file: str) -> "YamlDocument":
-        """Return the root of a file's *text*."""
+        """
+        Return the root value of a file's *text*.
+
+        Raises:
+            ConfigError: The text is empty or not YAML.
+
+        """
         try:
             node = yaml.compose(text, Loader=yaml.SafeLoader)
         except yaml.MarkedYAMLError as error:
@@ -34,13 +40,13 @@ class YamlDocument:
         return cls(node, file=file)
 
     def error(self, problem: str) -> ConfigError:
-        """Return an error that points here."""
+        """Return an error that names this position."""
         line = self._node.start_mark.line + 1
         where = f"{self.path}: " if self.path else ""
         return ConfigError(f"{self._file}, line {line}: {where}{problem}")
 
     def mapping(self, allowed: Collection[str] | None = None) -> "dict[str, YamlDocument]":
-        """Return what this maps to what; only *allowed* names may occur."""
+        """Return the keys and values of a mapping; only *allowed* keys are valid."""
         if not isinstance(self._node, yaml.MappingNode):
             raise self.error(f"must be a mapping, not {self._shown()}")
         found: dict[str, YamlDocument] = {}
@@ -48,7 +54,7 @@ class YamlDocument:
             key = YamlDocument(key_node, file=self._file, path=self.path)
             name = key.text()
             if allowed is not None and name not in allowed:
-                raise key.error(f"{name!r} is not known here{nearest(name, tuple(allowed))}")
+                raise key.error(f"unknown key {name!r}{nearest(name, tuple(allowed))}")
             if name in found:
                 raise key.error(f"{name!r} is given twice")
             path = f"{self.path}.{name}" if self.path else name
@@ -65,13 +71,13 @@ class YamlDocument:
         ]
 
     def text(self) -> str:
-        """Return a text."""
+        """Return a scalar as text."""
         if not isinstance(self._node, yaml.ScalarNode):
-            raise self.error(f"must be a text, not {self._shown()}")
+            raise self.error(f"must be text, not {self._shown()}")
         return str(self._node.value)
 
     def number(self, *, least: float, most: float) -> float:
-        """Return a number between *least* and *most*."""
+        """Return a number from *least* to *most*."""
         value = self.value()
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.error(f"must be a number, not {self._shown()}")
@@ -80,10 +86,10 @@ class YamlDocument:
         return float(value)
 
     def whole(self, *, least: int, most: int) -> int:
-        """Return a whole number between *least* and *most*."""
+        """Return an integer from *least* to *most*."""
         value = self.number(least=least, most=most)
         if value != int(value):
-            raise self.error(f"must be a whole number, not {self._shown()}")
+            raise self.error(f"must be an integer, not {self._shown()}")
         return int(value)
 
     def seconds(self) -> float:
@@ -94,7 +100,7 @@ class YamlDocument:
         return float(match[1]) * _UNITS[match[2]]
 
     def value(self) -> Any:
-        """Return whatever this is."""
+        """Return the value as Python data."""
         if isinstance(self._node, yaml.MappingNode):
             return {name: one.value() for name, one in self.mapping().items()}
         if isinstance(self._node, yaml.SequenceNode):

@@ -1,4 +1,1 @@
-"""
-The simulated platform behind the API: machines, nodes, guests, load and the platform log. Knows
-no HTTP.
-"""
+"""The simulated platform behind the API: machines, nodes, guests, load and log; no HTTP."""

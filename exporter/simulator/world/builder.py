@@ -1,4 +1,4 @@
-"""A believable fleet of any size, the same for the same seed."""
+"""Builds VMs, nodes and their parts at random, the same for the same seed."""
 
 import math
 import uuid
@@ -21,7 +21,7 @@ CLUSTER_NAMES = ("production", "edge", "lab", "archive", "analytics", "desktop",
 
 @dataclass(frozen=True, slots=True)
 class ClusterPlan:
-    """A cluster to be built."""
+    """Name and number of nodes of a cluster."""
 
     name: str
     nodes: int
@@ -29,7 +29,7 @@ class ClusterPlan:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What a VM is for, which decides what it is made of."""
+    """The purpose of a VM, which determines its size, disks and load."""
 
     name: str
     weight: int
@@ -39,7 +39,7 @@ class Role:
     disks_gb: tuple[tuple[int, ...], ...]
     cpu: float
     traffic: float
-    """Mean bytes per second in and out of its first card."""
+    """Mean bytes per second, in and out, of the first NIC."""
     numbered: bool = True
 
 
@@ -67,7 +67,7 @@ _BY_ROLE = {role.name: role for role in ROLES}
 
 
 def default_clusters(vms: int) -> tuple[ClusterPlan, ...]:
-    """Return clusters that fit a number of VMs: one, two, or up to eight."""
+    """Return one to eight clusters for a number of VMs."""
     count = 1 if vms <= SMALL else 2 if vms <= MEDIUM else min(len(CLUSTER_NAMES), 2 + vms // 2000)
     nodes = max(2 * count + (count > 1), math.ceil(vms / VMS_PER_NODE))
     shares = [nodes // count + (number < nodes % count) for number in range(count)]
@@ -75,7 +75,7 @@ def default_clusters(vms: int) -> tuple[ClusterPlan, ...]:
 
 
 class Keys:
-    """Row keys, one sequence for each table, as a database gives them out."""
+    """Row keys, one sequence per table."""
 
     def __init__(self) -> None:
         self._last: Counter[str] = Counter()
@@ -85,12 +85,12 @@ class Keys:
         return self._last[table]
 
     def skip(self, table: str, rows: int) -> None:
-        """Leave a hole, so that keys of one table cannot pass for another's."""
+        """Leave out *rows* keys, so that keys of different tables differ."""
         self._last[table] += rows
 
 
 class Builder:
-    """Makes machines with all their parts, giving keys and rolling dice as it goes."""
+    """Makes machines with all their parts."""
 
     def __init__(self, *, rng: Rng, keys: Keys, start: float) -> None:
         self.rng = rng
@@ -101,7 +101,7 @@ class Builder:
     def machine(
         self, kind: Kind, name: str, *, cluster: int | None, cores: int, memory_mb: int, cpu: float
     ) -> Machine:
-        """Make a machine that has been off since it was made."""
+        """Make a machine that never ran."""
         rng = self.rng
         return Machine(
             key=self.keys.next("machines"),
@@ -122,7 +122,7 @@ class Builder:
     def vm(
         self, *, role: Role, cluster: int, name: str | None = None, created: float | None = None
     ) -> VM:
-        """Make a VM for *role*, off and not yet anywhere."""
+        """Make a VM for *role*; it is off and on no node."""
         rng = self.rng
         system = SYSTEMS[rng.choice(role.systems)]
         name = name or self._name(role)
@@ -168,7 +168,7 @@ class Builder:
         return vm
 
     def snapshot_of(self, vm: VM, *, at: float) -> VM:
-        """Make the row that a snapshot of *vm* is: of the same table, perhaps of the same name."""
+        """Make a snapshot of *vm*: a row of ``vms`` too, sometimes with the same name."""
         rng = self.rng
         name = vm.name if rng.chance(0.5) else f"{vm.name}-daily"
         machine = self.machine(
@@ -198,7 +198,7 @@ class Builder:
         )
 
     def node(self, number: int, cluster: Cluster, *, memory_mb: int) -> Node:
-        """Make a host with two ports and four drives."""
+        """Make a node with two NICs and four drives."""
         rng = self.rng
         cores = rng.choice((32, 48, 64))
         name = f"node{number}"
@@ -206,9 +206,9 @@ class Builder:
             "node", name, cluster=cluster.key, cores=cores, memory_mb=memory_mb, cpu=0.3
         )
         for port in range(2):
-            card = self._nic(machine, f"eno{port + 1}", 30_000_000)
-            card.physical, card.interface, card.speed_mbps = True, "direct", 25_000
-            machine.nics.append(card)
+            nic = self._nic(machine, f"eno{port + 1}", 30_000_000)
+            nic.physical, nic.interface, nic.speed_mbps = True, "direct", 25_000
+            machine.nics.append(nic)
         for number_of_drive in range(4):
             drive = self._drive(machine, f"drive{number_of_drive}", number_of_drive, 3840 * 10**9)
             drive.physical, drive.interface = True, "nvme"
@@ -226,7 +226,7 @@ class Builder:
         )
 
     def router(self, kind: Kind, name: str, *, cluster: int) -> Machine:
-        """Make a small machine of the platform's own: a router or a tenant's node."""
+        """Make a router or a tenant node."""
         big = kind == "tenant_node"
         machine = self.machine(
             kind,
@@ -246,10 +246,10 @@ class Builder:
     def _nics(self, machine: Machine, traffic: float) -> None:
         rng = self.rng
         count = rng.choices((1, 2, 3), (82, 16, 2))[0]
-        # Two cards of one machine may carry the same name.
-        namesake = rng.chance(0.02)
+        # NICs of one machine may have equal names.
+        equal_names = rng.chance(0.02)
         for number in range(count):
-            name = "nic_0" if namesake else f"nic_{number}"
+            name = "nic_0" if equal_names else f"nic_{number}"
             share = 1.0 if number == 0 else 0.1
             machine.nics.append(self._nic(machine, name, traffic * share))
 
@@ -297,18 +297,18 @@ class Builder:
 
 
 def pick_role(rng: Rng) -> Role:
-    """Return a role as often as its weight says."""
+    """Return a random role by weight."""
     return rng.choices(ROLES, [role.weight for role in ROLES])[0]
 
 
 def role_of(name: str) -> Role:
-    """Return the role that a VM's name tells of, or a plain one."""
+    """Return the role named by a VM's name prefix; ``app`` if there is none."""
     stem = name.split("-", maxsplit=1)[0].rstrip("0123456789")
     return _BY_ROLE.get(stem, _BY_ROLE["app"])
 
 
 def memory_per_node(vms: Sequence[VM], nodes: int) -> int:
-    """Return megabytes with which a cluster can lose one node and still run all of *vms*."""
+    """Return the MB per node with which a cluster runs all of *vms* with one node lost."""
     needed = sum(vm.machine.memory_mb for vm in vms) * 1.12 + 24_576
     largest = max((vm.machine.memory_mb for vm in vms), default=4096)
     return math.ceil((needed / max(1, nodes - 1) + largest) / 0.9 / 65_536) * 65_536

@@ -1,4 +1,4 @@
-"""What every actor in the world shares: the time, the event_queue, the log books and the dice."""
+"""State shared by the parts of one world: time, event queue, platform log and random numbers."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -7,12 +7,12 @@ from exporter.simulator.world.event_queue import EventQueue
 from exporter.simulator.world.platform_log import PlatformLog
 from exporter.simulator.world.rng import Rng
 
-KEPT_HAPPENINGS = 50_000
+KEPT_EVENTS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """How long things take, in seconds; the first three were measured on a real system."""
+    """Durations in seconds; the first three were measured on a real system."""
 
     initializing: float = 0.01
     running: float = 0.52
@@ -23,17 +23,17 @@ class Timings:
     migration_per_gb: float = 0.5
     migration_at_most: float = 60.0
     heartbeat: float = 15.0
-    """How often the platform touches the row of a machine that runs."""
+    """Between updates of a running machine's status row."""
     node_noticed: float = 10.0
-    """From the death of a node until its machines are called unresponsive."""
+    """From a node's failure until its machines are reported unresponsive."""
     ha_after: float = 120.0
-    """From the death of a node until its machines are started elsewhere."""
+    """From a node's failure until HA starts its machines elsewhere."""
     ha_between: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class WorldEvent:
-    """What truly happened, whatever the logs say: for tests that diagnose a recovery."""
+    """An event of the world, also one without a log row: the ground truth of tests."""
 
     at: float
     what: str
@@ -44,11 +44,11 @@ class WorldEvent:
 
 @dataclass(slots=True)
 class Context:
-    """Shared by the actors of one world."""
+    """State shared by the parts of one world."""
 
     now: float
     rng: Rng
     timings: Timings
     platform_log: PlatformLog
     event_queue: EventQueue = field(default_factory=EventQueue)
-    history: deque[WorldEvent] = field(default_factory=lambda: deque(maxlen=KEPT_HAPPENINGS))
+    history: deque[WorldEvent] = field(default_factory=lambda: deque(maxlen=KEPT_EVENTS))

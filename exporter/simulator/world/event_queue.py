@@ -1,4 +1,4 @@
-"""What will happen and when: a heap of events, kept in the order they were made in."""
+"""Pending events, ordered by time."""
 
 import heapq
 from collections.abc import Callable
@@ -7,19 +7,19 @@ Action = Callable[[], None]
 
 
 class EventQueue:
-    """Appointments of the world; two for the same moment happen in the order of their making."""
+    """A queue of actions by time; actions with equal times run in the order they were added."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Action]] = []
-        self._made = 0
+        self._added = 0
 
     def at(self, moment: float, action: Action) -> None:
-        """Let *action* happen at *moment*, in Unix seconds."""
-        self._made += 1
-        heapq.heappush(self._heap, (moment, self._made, action))
+        """Run *action* at *moment*, in Unix seconds."""
+        self._added += 1
+        heapq.heappush(self._heap, (moment, self._added, action))
 
     def due(self, until: float) -> tuple[float, Action] | None:
-        """Take the next entry that is not later than *until*."""
+        """Remove and return the next action that is due by *until*."""
         if not self._heap or self._heap[0][0] > until:
             return None
         moment, _, action = heapq.heappop(self._heap)

@@ -1,4 +1,4 @@
-"""What can happen to a VM or a node, by the names that scenarios and the command line use."""
+"""Events of VMs and nodes by name, as scenarios and the control API use them."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -14,22 +14,22 @@ Needs = Literal["running", "off", "hung", "anything"]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that can happen, and to whom."""
+    """An event, and the kind of object it applies to."""
 
     happen: Callable[..., object]
-    """A method of `World`; it is given the world, the subject and the words of the event."""
+    """A method of `World`, called with the world, the subject and the event's parameters."""
     subject: Literal["vm", "node"]
     needs: Needs = "running"
     undone_by: str | None = None
-    """The event that ends this one, when it is said to last ``for`` a while."""
+    """The event that ends this one after the duration ``for``."""
 
     @property
-    def words(self) -> tuple[str, ...]:
-        """What may be said about the event besides its subject."""
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the event's parameters besides its subject."""
         return tuple(inspect.signature(self.happen).parameters)[2:]
 
     def suits(self, vm: VM) -> bool:
-        """Return whether this can happen to *vm* now."""
+        """Return whether the event applies to *vm* in its current state."""
         word = vm.machine.status.word
         match self.needs:
             case "running":

@@ -1,4 +1,4 @@
-"""How a believable world comes to be, step by step, before its first moment."""
+"""Creates a world with clusters, nodes, VMs, tags and a short history."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,10 +16,10 @@ from exporter.simulator.world.platform_log import LogTemplate
 from exporter.simulator.world.world import PowerState, World
 
 DEFAULT_START = 1_767_225_600.0
-"""The first second of 2026, for worlds whose time does not matter."""
+"""The first second of 2026."""
 
-LEAST_WITH_SERVICE = 10
-"""In clouds of this many VMs one of them belongs to a NAS service."""
+MIN_VMS_WITH_SERVICE = 10
+"""Systems of at least this many VMs have one that belongs to a NAS service."""
 
 TAGS: Mapping[str, tuple[str, ...]] = {
     "environment": ("production", "staging", "test"),
@@ -42,14 +42,14 @@ def create_world(
     powerstate: PowerState = "observed",
 ) -> World:
     """
-    Return a cloud that has been running for a while.
+    Return a system that has been running for a while.
 
     Args:
-        start: Unix seconds of its first moment; counters and starts lie before it.
+        start: Unix seconds; VMs were started before it.
         names: For the first VMs; the others are named after their roles.
-        stopped_share: How many VMs are off from the beginning, 0 to 1.
-        powerstate: Whether ``machine_status.powerstate`` repeats what runs or says what was
-            last asked for; no source knows.
+        stopped_share: Share of VMs that are off, 0 to 1.
+        powerstate: Whether ``machine_status.powerstate`` shows what runs, or what was
+            requested; no source documents it.
 
     """
     world = World(
@@ -81,29 +81,29 @@ class _Factory:
         stopped_share: float,
     ) -> None:
         world = self._world
-        # Keys of different tables must not coincide, or a wrong join would look right.
+        # With equal keys in different tables, a wrong join could pass a test.
         world.keys.skip("machines", 100)
         world.keys.skip("tag_members", 500)
         world.keys.skip("machine_nics", 30)
         for plan in plans:
             key = world.keys.next("clusters")
             world.clusters[key] = Cluster(key, plan.name, f"The {plan.name} cluster")
-        with_service = vms >= LEAST_WITH_SERVICE
-        fleet = self._fleet(vms - with_service, names, plans)
-        self._nodes(plans, fleet)
+        with_service = vms >= MIN_VMS_WITH_SERVICE
+        created = self._make_vms(vms - with_service, names, plans)
+        self._nodes(plans, created)
         self._platform_machines()
         if with_service:
             self._service_vm()
-        self._run(fleet, stopped_share)
-        self._snapshots(fleet)
-        self._tags(fleet)
-        self._groups(fleet)
-        self._history(fleet)
+        self._run(created, stopped_share)
+        self._snapshots(created)
+        self._tags(created)
+        self._groups(created)
+        self._history(created)
 
-    def _fleet(self, vms: int, names: Sequence[str], plans: Sequence[ClusterPlan]) -> list[VM]:
+    def _make_vms(self, vms: int, names: Sequence[str], plans: Sequence[ClusterPlan]) -> list[VM]:
         clusters = list(self._world.clusters)
         weights = [plan.nodes for plan in plans]
-        fleet = []
+        created = []
         for number in range(vms):
             given = names[number] if number < len(names) else None
             role = pick_role(self._rng) if given is None else role_of(given)
@@ -113,21 +113,21 @@ class _Factory:
                 vm.machine.cluster_failover = self._rng.choice(
                     [c for c in clusters if c != cluster]
                 )
-            fleet.append(vm)
+            created.append(vm)
             self._adopt(vm)
-        return fleet
+        return created
 
-    def _nodes(self, plans: Sequence[ClusterPlan], fleet: Sequence[VM]) -> None:
+    def _nodes(self, plans: Sequence[ClusterPlan], created: Sequence[VM]) -> None:
         world = self._world
         for cluster, plan in zip(world.clusters.values(), plans, strict=True):
-            items = [vm for vm in fleet if vm.machine.cluster == cluster.key]
-            memory = memory_per_node(items, plan.nodes)
+            members = [vm for vm in created if vm.machine.cluster == cluster.key]
+            memory = memory_per_node(members, plan.nodes)
             for _ in range(plan.nodes):
                 node = self._builder.node(len(world.nodes) + 1, cluster, memory_mb=memory)
                 world.nodes[node.key] = node
                 world.machines[node.machine.key] = node.machine
                 cluster.nodes.append(node)
-                self._let_run(node.machine, node)
+                self._set_running(node.machine, node)
 
     def _platform_machines(self) -> None:
         world = self._world
@@ -141,21 +141,21 @@ class _Factory:
         ):
             machine = self._builder.router(kind, name, cluster=first)  # type: ignore[arg-type]
             world.machines[machine.key] = machine
-            self._house(machine)
+            self._place(machine)
 
     def _service_vm(self) -> None:
-        """Add the VM of a NAS service: in the list like any other, owned by the platform."""
+        """Add the VM of a NAS service, which the platform owns."""
         cluster = next(iter(self._world.clusters))
         vm = self._builder.vm(role=role_of("files"), cluster=cluster, name="nas-service")
         vm.service, vm.creator, vm.created_from = 1, "system", "recipe"
         self._adopt(vm)
-        self._house(vm.machine)
+        self._place(vm.machine)
 
-    def _run(self, fleet: Sequence[VM], stopped_share: float) -> None:
+    def _run(self, created: Sequence[VM], stopped_share: float) -> None:
         rng = self._rng
-        for vm in fleet:
+        for vm in created:
             if not rng.chance(stopped_share):
-                self._house(vm.machine)
+                self._place(vm.machine)
                 continue
             word = "hibernated" if rng.chance(0.1) else "stopped"
             stopped = self._world.now - rng.uniform(0.1, 60) * DAY
@@ -169,13 +169,13 @@ class _Factory:
                 started=stopped - rng.uniform(1, 100) * DAY,
             )
 
-    def _house(self, machine: Machine) -> None:
+    def _place(self, machine: Machine) -> None:
         node = self._world.platform.place(machine)
         if node is not None:
             node.host(machine)
-            self._let_run(machine, node)
+            self._set_running(machine, node)
 
-    def _let_run(self, machine: Machine, node: Node) -> None:
+    def _set_running(self, machine: Machine, node: Node) -> None:
         started = self._world.now - self._rng.uniform(0.05, 120) * DAY
         machine.idle_since = None
         machine.status = Status(
@@ -188,18 +188,18 @@ class _Factory:
             wanted=True,
         )
 
-    def _snapshots(self, fleet: Sequence[VM]) -> None:
-        for vm in fleet:
+    def _snapshots(self, created: Sequence[VM]) -> None:
+        for vm in created:
             if self._rng.chance(0.12):
                 taken = self._world.now - self._rng.uniform(0.1, 14) * DAY
                 self._adopt(self._builder.snapshot_of(vm, at=taken))
 
-    def _tags(self, fleet: Sequence[VM]) -> None:
+    def _tags(self, created: Sequence[VM]) -> None:
         world, rng = self._world, self._rng
         for category, names in TAGS.items():
             for name in names:
                 world.tag_named(category, name)
-        for vm in fleet:
+        for vm in created:
             environment = rng.choices(TAGS["environment"], (70, 18, 12))[0]
             self._tag(vm, "environment", environment)
             if rng.chance(0.6):
@@ -214,18 +214,20 @@ class _Factory:
         )
         world.tag_members[row.key] = row
 
-    def _groups(self, fleet: Sequence[VM]) -> None:
-        """Keep pairs of one role apart, now and then."""
-        for vm in fleet:
+    def _groups(self, created: Sequence[VM]) -> None:
+        """Put some VMs of redundant roles into HA groups."""
+        for vm in created:
             if vm.role in ("db", "dc", "queue") and self._rng.chance(0.6):
                 vm.machine.ha_group = f"{vm.role}-{vm.machine.cluster}"
 
-    def _history(self, fleet: Sequence[VM]) -> None:
-        """Write some rows of the past week, so that the logs are not empty on the first day."""
+    def _history(self, created: Sequence[VM]) -> None:
+        """Write log rows of the past week."""
         world, rng = self._world, self._rng
-        moments = sorted(world.now - rng.uniform(0.02, 7) * DAY for _ in range(min(60, len(fleet))))
+        moments = sorted(
+            world.now - rng.uniform(0.02, 7) * DAY for _ in range(min(60, len(created)))
+        )
         for moment in moments:
-            vm = rng.choice(fleet)
+            vm = rng.choice(created)
             event = rng.choice(("changed", "logged_in", "guest_rebooted"))
             name = rng.choice(("anna", "jonas")) if event == "logged_in" else vm.name
             world.platform_log.record(

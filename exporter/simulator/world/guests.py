@@ -1,4 +1,4 @@
-"""VMRef operating systems run inside the VMs, and how their agents describe them."""
+"""Operating systems of the VMs, as their guest agents describe them."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ GIB = 1024**3
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """An operating system as people install it."""
+    """An operating system."""
 
     family: str
     description: str
@@ -48,7 +48,7 @@ SYSTEMS = {
 
 
 def guest(system: System, *, hostname: str, sizes: list[int], rng: Rng) -> Guest:
-    """Return what the agent of a guest with disks of these *sizes* (bytes) would say."""
+    """Return what the agent of a guest with disks of these *sizes* (bytes) reports."""
     return Guest(
         agent_version="8.2.1" if system.family == "linux" else "107.0.1",
         pretty_name=system.description,

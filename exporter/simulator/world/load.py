@@ -1,21 +1,21 @@
-"""How busy a machine is, as a function of time alone, so that a quiet hour costs nothing."""
+"""CPU and memory load of a machine, computed from the time alone."""
 
 import math
 from dataclasses import dataclass
 
 DAY = 2 * math.pi / 86_400
-SPELL = 2 * math.pi / 540
+BURST = 2 * math.pi / 540
 DAY_DEPTH = 0.35
-SPELL_DEPTH = 0.4
-"""Depths add up to less than one, so that no counter ever runs backwards."""
+BURST_DEPTH = 0.4
+"""Their sum is below 1, so that counters never decrease."""
 HEALTHY_CPU = 0.9
 HEALTHY_MEMORY = 0.94
-"""The most that a guest uses at any hour: nobody in this fleet is short of anything."""
+"""Maximum use by a guest, below the thresholds of the alert rules."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A level that breathes with the day and, faster, with spells of work."""
+    """A load that varies over the day and, faster, in bursts of nine minutes."""
 
     level: float
     """Mean CPU use, 0 to 1."""
@@ -23,11 +23,11 @@ class Load:
     memory_share: float
 
     def cpu(self, at: float) -> float:
-        """Return the CPU use at *at*, 0 to 1; a healthy guest leaves some."""
+        """Return the CPU use at *at*, 0 to 1."""
         return min(HEALTHY_CPU, max(0.002, self.level * self.rate(at)))
 
     def memory(self, at: float) -> float:
-        """Return the share of its memory that is in use, 0 to 1; a healthy guest leaves some."""
+        """Return the share of memory in use at *at*, 0 to 1."""
         return min(HEALTHY_MEMORY, self.memory_share * (1 + 0.05 * math.sin(DAY * at + self.phase)))
 
     def active_seconds(self, start: float, end: float) -> float:
@@ -35,11 +35,11 @@ class Load:
         if end <= start:
             return 0.0
         day = math.cos(DAY * start + self.phase) - math.cos(DAY * end + self.phase)
-        spell = math.cos(SPELL * start + 3 * self.phase) - math.cos(SPELL * end + 3 * self.phase)
-        return end - start + day * (DAY_DEPTH / DAY) + spell * (SPELL_DEPTH / SPELL)
+        burst = math.cos(BURST * start + 3 * self.phase) - math.cos(BURST * end + 3 * self.phase)
+        return end - start + day * (DAY_DEPTH / DAY) + burst * (BURST_DEPTH / BURST)
 
     def rate(self, at: float) -> float:
-        """Return how fast the counters run at *at*, 1 being their mean."""
+        """Return the activity at *at* relative to the mean."""
         day = DAY_DEPTH * math.sin(DAY * at + self.phase)
-        spell = SPELL_DEPTH * math.sin(SPELL * at + 3 * self.phase)
-        return 1 + day + spell
+        burst = BURST_DEPTH * math.sin(BURST * at + 3 * self.phase)
+        return 1 + day + burst

@@ -1,4 +1,4 @@
-"""What a cloud consists of: clusters, nodes, machines with their parts, VMs and their tags."""
+"""Objects of a simulated system: clusters, nodes, machines and their parts, VMs, tags."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -7,12 +7,12 @@ from exporter.simulator.world.load import Load
 
 Kind = Literal["vm", "node", "tenant_node", "vnet"]
 HA_TIES = "+"
-"""A leading plus in an HA group's name keeps its VMs together; otherwise they are kept apart."""
+"""VMs of an HA group run on one node if its name starts with this; else on different nodes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The live state of a machine; a change of state is a new value."""
+    """The status of a machine; every change is a new object."""
 
     word: str
     running: bool
@@ -20,10 +20,10 @@ class Status:
     since: float
     """Unix seconds at which the row last changed."""
     started: float
-    """Unix seconds of the last start, kept after a stop; 0 when it never ran."""
+    """Unix seconds of the last start, kept after a stop; 0 if the machine never ran."""
     node: int | None = None
     wanted: bool = False
-    """Whether somebody, last time, asked for the machine to be on."""
+    """The last requested power state."""
     info: str = ""
     destination: int | None = None
     came_from: int | None = None
@@ -37,7 +37,7 @@ STATES = {
     "waitingforresources": "warning",
     "error": "error",
 }
-"""The coarse colour of a status word; anything in between is a warning on a real system too."""
+"""The ``state`` of a status word; ``warning`` for all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Filesystem:
 
 @dataclass(slots=True)
 class Guest:
-    """The operating system inside a VM, as its agent tells of it."""
+    """The operating system of a VM, as its guest agent reports it."""
 
     agent_version: str
     pretty_name: str
@@ -65,14 +65,14 @@ class Guest:
     address: str
     filesystems: tuple[Filesystem, ...]
     lists_as_maps: bool
-    """Some agents answer with maps where others answer with lists."""
+    """Some agents report maps where others report lists."""
     connects_after: float = 12.0
-    """Seconds from the start of the machine until the agent is heard."""
+    """Seconds from the machine's start to the agent's first report."""
 
 
 @dataclass(slots=True)
 class Nic:
-    """A network card; its counters are functions of how long its machine has been at work."""
+    """A NIC; its counters are functions of its machine's active seconds."""
 
     key: int
     machine: "Machine"
@@ -107,7 +107,7 @@ class Drive:
 
 @dataclass(slots=True, eq=False)
 class Machine:
-    """What runs: a VM, a node, a tenant's node or a network's router."""
+    """A row of ``machines``: a VM, a node, a tenant node or a network's router."""
 
     key: int
     kind: Kind
@@ -125,20 +125,20 @@ class Machine:
     ha_group: str = ""
     migratable: bool = True
     migration_method: str = "auto"
-    """``auto``: maintenance may power it off when it cannot migrate; ``live``: it may not."""
+    """``auto``: maintenance powers it off if it cannot migrate; ``live``: it keeps running."""
     shutdown_seconds: float | None = 20.0
-    """How long the guest takes to obey a graceful power-off; ``None``: it never does."""
+    """Duration of a graceful power-off; None: the guest ignores it."""
     idle_since: float | None = None
-    """When the counters stopped moving: at a stop, or when the guest hung."""
+    """When the counters stopped: at a stop, or when the guest hung; None while it works."""
     plan: int = 0
-    """Grows with every new course of events, so that steps of an older one are skipped."""
+    """Increases with every new action, so that pending steps of older ones are skipped."""
     restart_with_node: int | None = None
-    """The node whose return starts this machine again."""
+    """The node whose return starts this machine."""
 
 
 @dataclass(slots=True, eq=False)
 class VM:
-    """A row of ``vms``: what a VM is meant to be, and the machine that it is."""
+    """A row of ``vms``: the configuration of a VM, and its machine."""
 
     key: int
     machine: Machine
@@ -176,13 +176,13 @@ class Node:
     cores: int
     memory_mb: int
     usable_mb: int
-    """What its machines may share."""
+    """Memory available to machines."""
     model: str
     serial: str
     maintenance: bool = False
     alive: bool = True
     hosted: dict[int, Machine] = field(default_factory=dict)
-    """Machines that occupy memory here."""
+    """Machines that occupy memory here, by key."""
     used_mb: int = 0
 
     @property
@@ -234,7 +234,7 @@ class Tag:
 
 @dataclass(slots=True, eq=False)
 class Member:
-    """A tag on a thing."""
+    """A row of ``tag_members``: a tag on an object."""
 
     key: int
     tag: Tag
@@ -244,7 +244,7 @@ class Member:
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """Something that the task engine does to a VM."""
+    """A row of ``tasks``: an action of the task engine on a VM."""
 
     key: int
     name: str
@@ -258,7 +258,7 @@ class Task:
 
 @dataclass(slots=True, eq=False)
 class Alarm:
-    """Something that VergeOS complains about."""
+    """A row of ``alarms``."""
 
     key: int
     owner: str
@@ -274,7 +274,7 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who may appear in the logs."""
+    """A row of ``users``."""
 
     key: int
     name: str

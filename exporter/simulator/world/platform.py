@@ -1,4 +1,4 @@
-"""What VergeOS does by itself: placing machines, high availability, maintenance of a node."""
+"""What VergeOS does by itself: placement, high availability and node maintenance."""
 
 from collections.abc import Iterable, Mapping
 
@@ -8,7 +8,7 @@ from exporter.simulator.world.power import OFF, Power
 
 
 class Platform:
-    """The part of a cloud that acts without being asked."""
+    """Placement, high availability and maintenance of one system."""
 
     def __init__(
         self,
@@ -23,7 +23,7 @@ class Platform:
         self._machines = machines
 
     def place(self, machine: Machine, *, avoid: int | None = None) -> Node | None:
-        """Return the node that *machine* would be started on; ``None`` when there is no room."""
+        """Return the node to start *machine* on; None if none has room."""
         for cluster in (machine.cluster, machine.cluster_failover):
             candidates = [node for node in self._open_nodes(cluster, machine) if node.key != avoid]
             if candidates:
@@ -31,7 +31,7 @@ class Platform:
         return None
 
     def start(self, machine: Machine) -> bool:
-        """Start *machine* where there is room; return whether there was."""
+        """Start *machine* on the best node; return False if none has room."""
         node = self.place(machine)
         if node is None:
             return False
@@ -39,24 +39,24 @@ class Platform:
         return True
 
     def node_fails(self, node: Node) -> None:
-        """Cut *node* off; two minutes later its machines are started elsewhere."""
+        """Disconnect *node*; HA starts its machines elsewhere after ``Timings.ha_after``."""
         context = self._context
         node.alive = False
         self._power.record(node.machine, "node_failed")
         for machine in node.hosted.values():
             machine.idle_since = machine.idle_since or context.now
-            machine.plan += 1  # nothing that was going on goes on
+            machine.plan += 1  # cancels pending steps
         outage = node.machine.plan = node.machine.plan + 1
         node.machine.idle_since = context.now
         context.event_queue.at(
             context.now + context.timings.node_noticed, lambda: self._notice(node, outage)
         )
         context.event_queue.at(
-            context.now + context.timings.ha_after, lambda: self._rescue(node, outage)
+            context.now + context.timings.ha_after, lambda: self._restart_machines(node, outage)
         )
 
     def node_returns(self, node: Node) -> None:
-        """Bring *node* back, and with it the machines that nobody has started elsewhere."""
+        """Reconnect *node*, and start its machines that HA has not started elsewhere."""
         if node.alive:
             return
         node.alive = True
@@ -73,20 +73,20 @@ class Platform:
         self._start_those_waiting(node)
 
     def node_enters_maintenance(self, node: Node, *, user: str) -> None:
-        """Empty *node*, one machine after the other."""
+        """Migrate all machines off *node*, one at a time."""
         node.maintenance = True
         self._power.force(node.machine, word="maintenance")
         self._power.record(node.machine, "node_maintenance", user=user)
         self._evacuate(node, stayed=frozenset())
 
     def node_leaves_maintenance(self, node: Node, *, user: str) -> None:
-        """Let *node* take machines again; those that were powered off stay off."""
+        """Allow machines on *node* again; those that were powered off stay off."""
         node.maintenance = False
         self._power.force(node.machine, word="running")
         self._power.record(node.machine, "node_maintenance_left", user=user)
 
     def node_powers_off(self, node: Node, *, user: str) -> None:
-        """Stop the machines of *node* gracefully, then the node; its return starts them again."""
+        """Shut down the machines of *node*, then the node; its return starts them."""
         for machine in tuple(node.hosted.values()):
             if machine.status.running:
                 machine.restart_with_node = node.key
@@ -118,7 +118,7 @@ class Platform:
             if machine.status.word not in OFF:
                 self._power.lose_contact(machine, running=machine.status.running)
 
-    def _rescue(self, node: Node, outage: int) -> None:
+    def _restart_machines(self, node: Node, outage: int) -> None:
         if node.machine.plan != outage:
             return
         for number, machine in enumerate(tuple(node.hosted.values())):
@@ -149,7 +149,7 @@ class Platform:
                 self._power.start(machine, node)
 
     def _evacuate(self, node: Node, *, stayed: frozenset[int]) -> None:
-        """Move the next machine; its arrival moves the one after it."""
+        """Migrate the next machine; its arrival migrates the one after it."""
         if not node.maintenance or not node.alive:
             return
         for machine in node.hosted.values():
@@ -172,7 +172,7 @@ class Platform:
 
 
 def _best(candidates: list[Node], machine: Machine) -> Node:
-    """Return the preferred node, else one that suits the HA group, else the emptiest."""
+    """Return the preferred node, else the emptiest that fits the HA group, else the emptiest."""
     for node in candidates:
         if node.key == machine.preferred_node:
             return node

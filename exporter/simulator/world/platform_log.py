@@ -1,4 +1,4 @@
-"""What the cloud writes into its logs, in exchangeable log_templates: the real ones are unknown."""
+"""The tables ``logs`` and ``machine_logs``; the real texts are unknown, so templates can be set."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -13,11 +13,11 @@ LogTable = Literal["logs", "machine_logs", "both"]
 
 @dataclass(frozen=True, slots=True)
 class LogTemplate:
-    """How one kind of event reads; ``{name}``, ``{user}``, ``{node}``, ``{task}`` are filled in."""
+    """The log text of one kind of event, with ``{name}``, ``{user}``, ``{node}``, ``{task}``."""
 
     level: str
     text: str
-    book: LogTable = "both"
+    table: LogTable = "both"
 
 
 LOG_TEMPLATES: Mapping[str, LogTemplate | None] = {
@@ -35,10 +35,10 @@ LOG_TEMPLATES: Mapping[str, LogTemplate | None] = {
     "renamed": LogTemplate("audit", "VM '{old}' renamed to '{name}'"),
     "changed": LogTemplate("audit", "VM '{name}' modified"),
     "created": LogTemplate("audit", "VM '{name}' created"),
-    "deleted": LogTemplate("audit", "VM '{name}' deleted", book="logs"),
+    "deleted": LogTemplate("audit", "VM '{name}' deleted", table="logs"),
     "task_ran": LogTemplate("message", "Task '{task}' sent '{action}' to '{name}'"),
-    "tagged": LogTemplate("audit", "Tag '{tag}' assigned to '{name}'", book="logs"),
-    "untagged": LogTemplate("audit", "Tag '{tag}' removed from '{name}'", book="logs"),
+    "tagged": LogTemplate("audit", "Tag '{tag}' assigned to '{name}'", table="logs"),
+    "untagged": LogTemplate("audit", "Tag '{tag}' removed from '{name}'", table="logs"),
     "status_forced": LogTemplate("audit", "Status of machine '{name}' set by hand"),
     "ha_restarted": LogTemplate("warning", "HA: starting '{name}' on '{node}'"),
     "no_capacity": LogTemplate("error", "Not enough resources to start '{name}'"),
@@ -50,10 +50,10 @@ LOG_TEMPLATES: Mapping[str, LogTemplate | None] = {
     "maintenance_power_off": LogTemplate(
         "warning", "VM '{name}' cannot migrate and was powered off for maintenance"
     ),
-    "logged_in": LogTemplate("audit", "User '{name}' logged in", book="logs"),
-    "login_failed": LogTemplate("audit", "Login of '{name}' failed", book="logs"),
+    "logged_in": LogTemplate("audit", "User '{name}' logged in", table="logs"),
+    "login_failed": LogTemplate("audit", "Login of '{name}' failed", table="logs"),
 }
-"""``None``: nothing is written, as when a process dies and nobody notices."""
+"""None: the event writes no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Entry:
 
 
 class PlatformLog:
-    """Both log books of a cloud, newest last, the oldest rows forgotten."""
+    """Rows of ``logs`` and ``machine_logs``, oldest first; only the latest are kept."""
 
     def __init__(self, log_templates: Mapping[str, LogTemplate | None] | None = None) -> None:
         self.templates: dict[str, LogTemplate | None] = {
@@ -94,7 +94,7 @@ class PlatformLog:
         user: str = SYSTEM,
         **words: Any,
     ) -> None:
-        """Write the rows for *event*, if it has a template."""
+        """Write the rows of *event*, if it has a template."""
         template = self.templates[event]
         if template is None:
             return
@@ -103,7 +103,7 @@ class PlatformLog:
             text,
             at=at,
             level=template.level,
-            book=template.book,
+            table=template.table,
             user=user,
             object_type=object_type,
             name=name,
@@ -116,20 +116,20 @@ class PlatformLog:
         *,
         at: float,
         level: str = "message",
-        book: LogTable = "both",
+        table: LogTable = "both",
         user: str = SYSTEM,
         object_type: str = "vm",
         name: str = "",
         machine: int | None = None,
     ) -> None:
-        """Write any text at all."""
-        for title, rows in (("logs", self.logs), ("machine_logs", self.machine_logs)):
-            if book not in (title, "both") or (title == "machine_logs" and machine is None):
+        """Write *text* to the log tables."""
+        for log, rows in (("logs", self.logs), ("machine_logs", self.machine_logs)):
+            if table not in (log, "both") or (log == "machine_logs" and machine is None):
                 continue
-            self._keys[title] += 1
+            self._keys[log] += 1
             rows.append(
                 Entry(
-                    key=self._keys[title],
+                    key=self._keys[log],
                     level=level,
                     text=text,
                     at_us=round(at * 1_000_000),

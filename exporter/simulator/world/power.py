@@ -1,4 +1,4 @@
-"""How a machine starts, stops and moves: the sequences of status words, and how long each lasts."""
+"""Start, stop and migration of machines: sequences of status words and their durations."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -18,14 +18,14 @@ OBJECT_TYPES: Mapping[str, str] = {
 
 
 class Power:
-    """The switch of every machine. Whoever changes the course of one starts a new plan for it."""
+    """Power actions on machines; a new action cancels the pending steps of the previous one."""
 
     def __init__(self, context: Context, nodes: Mapping[int, Node]) -> None:
         self._context = context
         self._nodes = nodes
 
     def start(self, machine: Machine, node: Node, *, then: Step | None = None) -> None:
-        """Start *machine* on *node*: initializing, then running."""
+        """Start *machine* on *node*; the status is initializing, then running."""
         self._release(machine)
         node.host(machine)
         machine.restart_with_node = None
@@ -52,12 +52,12 @@ class Power:
             self._later(machine, delay, lambda: self._set(machine, word, running=False))
 
     def kill(self, machine: Machine) -> None:
-        """Cut the power; for a moment the row still says running."""
+        """Cut the power; the row shows running until the timing ``kill`` has passed."""
         self._new_plan(machine, wanted=False)
         self._later(machine, self._context.timings.kill, lambda: self._stopped_by_request(machine))
 
     def shut_down(self, machine: Machine, seconds: float | None) -> None:
-        """Ask the guest to go, which takes it *seconds*; ``None``: it never obeys."""
+        """Shut the guest down within *seconds*; None: the guest ignores the request."""
         self._new_plan(machine, wanted=False)
         running = machine.status.running
         delay = self._context.timings.stopping
@@ -65,24 +65,24 @@ class Power:
         if seconds is not None:
             self._later(machine, delay + seconds, lambda: self._stopped_by_request(machine))
 
-    def call_off(self, machine: Machine) -> None:
-        """Forget a start that has not shown yet."""
+    def cancel_start(self, machine: Machine) -> None:
+        """Cancel a start that is not visible in the status yet."""
         self._new_plan(machine, wanted=False)
         self._release(machine)
 
     def stop_now(self, machine: Machine, *, word: str = "stopped") -> None:
-        """Let the process be gone from one moment to the next."""
+        """End the machine's process at once."""
         self._new_plan(machine)
         self._stop(machine, word)
 
     def hang(self, machine: Machine) -> None:
-        """Let the guest stop answering while its process stays."""
+        """Make the guest unresponsive; the process keeps running."""
         self._new_plan(machine)
         machine.idle_since = self._context.now
         self._set(machine, "unresponsive", running=True)
 
     def wake(self, machine: Machine) -> None:
-        """Let a guest that hung answer again, its counters where they were."""
+        """Make a hung guest respond again; its counters continue."""
         self._new_plan(machine)
         machine.idle_since = None
         self._set(machine, "running", running=True)
@@ -99,7 +99,7 @@ class Power:
         self._later(machine, 0.1 + self._context.timings.hibernating, done)
 
     def power_cycle(self, machine: Machine) -> None:
-        """Reboot as a full power cycle: for a short while the machine does not run."""
+        """Reboot as a power cycle: the machine is stopped for ``power_cycle_gap`` seconds."""
         node = self._nodes.get(machine.status.node or 0)
         if node is None:
             return
@@ -115,7 +115,7 @@ class Power:
         self._later(machine, gap + timings.running, lambda: self._run(machine, node))
 
     def migrate(self, machine: Machine, node: Node, *, then: Step | None = None) -> None:
-        """Move *machine* to *node* alive; it never stops running."""
+        """Live-migrate *machine* to *node*; it never stops running."""
         source = machine.status.node
         self._new_plan(machine)
         node.host(machine)
@@ -138,19 +138,19 @@ class Power:
         self._later(machine, 1.3 + moving, arrive)
 
     def wait_for_resources(self, machine: Machine) -> None:
-        """Keep *machine* off until somebody finds room for it."""
+        """Keep *machine* off until a node has room for it."""
         self._new_plan(machine, wanted=True)
         self._stop(machine, "waitingforresources")
 
     def lose_contact(self, machine: Machine, *, running: bool) -> None:
-        """Say of a machine on a dead node what the platform can say: nothing good."""
+        """Report a machine on a failed node as unresponsive."""
         self._new_plan(machine)
         self._set(machine, "unresponsive", running=running)
 
     def record(
         self, machine: Machine, event: str, *, user: str = "system", **words: object
     ) -> None:
-        """Write into the log books, and remember what truly happened."""
+        """Write the log rows of *event*, and add it to the history."""
         context = self._context
         context.history.append(WorldEvent(context.now, event, machine.name, machine.key, user))
         context.platform_log.record(
@@ -164,7 +164,7 @@ class Power:
         )
 
     def force(self, machine: Machine, **fields: object) -> None:
-        """Write into a status row by hand; nothing but the row changes."""
+        """Change the status row only, not the machine."""
         changes = {name: value for name, value in fields.items() if name in Status.__slots__}
         machine.status = replace(machine.status, since=self._context.now, **changes)  # type: ignore[arg-type]
 
@@ -209,7 +209,7 @@ class Power:
                 node.release(machine)
 
     def _new_plan(self, machine: Machine, *, wanted: bool | None = None) -> None:
-        """Forget the steps of an earlier plan, and the room reserved for a move in progress."""
+        """Cancel the pending steps, and release the memory reserved for a migration."""
         machine.plan += 1
         status = machine.status
         if status.destination is not None and status.destination != status.node:

@@ -1,11 +1,11 @@
-"""Chance that can be repeated: the same seed, the same world."""
+"""Seeded random numbers."""
 
 import random
 
 
 class Rng(random.Random):
-    """A seeded source of chance."""
+    """A seeded random number generator."""
 
     def chance(self, share: float) -> bool:
-        """Return whether something that happens in this *share* of cases, 0 to 1, happens now."""
+        """Return True with the probability *share*, 0 to 1."""
         return self.random() < share

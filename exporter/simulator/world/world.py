@@ -1,4 +1,4 @@
-"""A cloud that lives: what it consists of, and everything that people, guests and fate do to it."""
+"""The simulated system: its objects, and what operators, guests and failures do to them."""
 
 import heapq
 from collections import deque
@@ -33,16 +33,22 @@ NodeRef = Node | int | str
 
 
 class UnknownObjectError(VergewatchError):
-    """The world has nothing of this name or key."""
+    """The world has no object of this name or key, or the name is taken."""
 
 
 class World:
     """
-    One cloud. Time passes only in `advance`, or with a clock that it was told to `follow`.
+    One simulated system. Time passes in `advance`, or with the clock given to `follow`.
 
-    People, guests and fate act through the methods whose names are sentences
-    (``world.operator_stops("web-01", user="anna")``); each writes the rows into the
-    logs that its template asks for, and what truly happened into ``history``.
+    A method for each event names its actor, such as ``operator_stops``. It changes the machines,
+    writes rows to the platform log by template, and records the event in `history`.
+
+    Args:
+        seed: Random seed; the same seed and the same events give the same world.
+        start: Unix seconds.
+        log_templates: Replacements for `platform_log.LOG_TEMPLATES`.
+        powerstate: Whether ``machine_status.powerstate`` shows what runs, or what was requested.
+
     """
 
     def __init__(
@@ -84,62 +90,62 @@ class World:
 
     @property
     def now(self) -> float:
-        """The world's time, in Unix seconds."""
+        """The simulated time, in Unix seconds."""
         return self.context.now
 
     @property
     def platform_log(self) -> PlatformLog:
-        """The log books."""
+        """The tables ``logs`` and ``machine_logs``."""
         return self.context.platform_log
 
     @property
     def history(self) -> deque[WorldEvent]:
-        """What truly happened, oldest first."""
+        """Every event, oldest first, whether it was logged or not."""
         return self.context.history
 
     def advance(self, to: float) -> None:
-        """Let time pass until *to*, in Unix seconds; what is due happens on the way, in order."""
+        """Advance the time to *to*, in Unix seconds, and run the events due until then in order."""
         if self._advancing:
-            return  # something that happens on the way asks for the time
+            return  # called by an event that is being run
         self._advancing = True
         context = self.context
         while due := context.event_queue.due(to):
-            moment, action = due
-            context.now = max(context.now, moment)
+            at, action = due
+            context.now = max(context.now, at)
             action()
         context.now = max(context.now, to)
         self._advancing = False
 
     def follow(self, clock: Clock) -> None:
-        """Let the world's time be the clock's from now on, whoever looks at it or acts in it."""
+        """Take the time from *clock* from now on."""
         self._clock = clock
         self.catch_up()
 
     def catch_up(self) -> None:
-        """Let time pass until the moment that the clock shows, if there is a clock to follow."""
+        """Advance to the time of the clock given to `follow`, if any."""
         if self._clock is not None:
             self.advance(self._clock.now().timestamp())
 
     def at(self, moment: float, action: Callable[[], None]) -> None:
-        """Let *action* happen at *moment*."""
+        """Run *action* at *moment*, in Unix seconds."""
         self.context.event_queue.at(moment, action)
 
     def alarm_at(self, moment: float, action: Callable[[], None]) -> None:
-        """Let *action* happen at *moment*, even when nobody asks for anything by then."""
+        """Run *action* at *moment*, and include it in `next_alarm`."""
         heapq.heappush(self._alarms_set, moment)
         self.at(moment, action)
 
     def next_alarm(self) -> float | None:
-        """Return the next moment at which somebody must advance the world."""
+        """Return when `advance` must be called next even without a request; None: never."""
         while self._alarms_set and self._alarms_set[0] <= self.now:
             heapq.heappop(self._alarms_set)
         return self._alarms_set[0] if self._alarms_set else None
 
-    # Finding things.
+    # Lookup.
 
     def vm(self, which: VMRef) -> VM:
-        """Return a VM by itself, its key or its name; snapshots have keys only."""
-        self.catch_up()  # whoever names a thing is about to look at it, or to do something to it
+        """Return a VM by object, key or name; snapshots only by key."""
+        self.catch_up()  # the caller reads or changes the VM next
         if isinstance(which, VM):
             return which
         if isinstance(which, str):
@@ -153,7 +159,7 @@ class World:
         return found
 
     def node(self, which: NodeRef) -> Node:
-        """Return a node by itself, its key or its name."""
+        """Return a node by object, key or name."""
         self.catch_up()
         if isinstance(which, Node):
             return which
@@ -163,7 +169,7 @@ class World:
         raise UnknownObjectError(f"there is no node {which!r}")
 
     def live_vms(self) -> Iterable[VM]:
-        """Return the VMs that are not snapshots."""
+        """Return the VMs without snapshots."""
         return (vm for vm in self.vms.values() if not vm.is_snapshot)
 
     def tags_of(self, which: VMRef) -> frozenset[str]:
@@ -175,7 +181,7 @@ class World:
             if row.member == member
         )
 
-    # What people do.
+    # Events caused by operators.
 
     def operator_stops(self, which: VMRef, *, user: str = "anna", graceful: bool = True) -> None:
         vm = self.vm(which)
@@ -185,7 +191,7 @@ class World:
     def operator_starts(
         self, which: VMRef, *, user: str = "anna", node: NodeRef | None = None
     ) -> bool:
-        """Start a VM; return whether there was room for it."""
+        """Start a VM; return False if no node has room."""
         vm = self.vm(which)
         self._sent(vm, "poweron", user)
         if node is not None and (target := self.node(node)).has_room_for(vm.machine):
@@ -197,7 +203,7 @@ class World:
         return False
 
     def start_waits(self, which: VMRef, *, user: str, word: str) -> None:
-        """Accept a start that never completes; the VM's status stays at *word*."""
+        """Accept a start that never completes; the status becomes *word* and stays."""
         vm = self.vm(which)
         self._sent(vm, "poweron", user)
         self.power.start_but_stick(vm.machine, word)
@@ -208,10 +214,10 @@ class World:
         if graceful:
             self.power.power_cycle(vm.machine)
         else:
-            self.wake(vm)  # its guest begins anew, and one that hung answers again
+            self.wake(vm)
 
     def migrate(self, which: VMRef, node: NodeRef | None = None, *, user: str = "system") -> bool:
-        """Move a VM to *node* or wherever there is room; return whether there was."""
+        """Live-migrate a VM to *node*, or to any with room; return False if there is none."""
         vm = self.vm(which)
         machine = vm.machine
         if node is None:
@@ -236,7 +242,7 @@ class World:
         self.power.record(vm.machine, "renamed", user=user, old=old)
 
     def changes(self, which: VMRef, *, user: str = "anna", **fields: object) -> None:
-        """Edit a VM's row, such as ``enabled=False``."""
+        """Change columns of a VM, such as ``enabled=False``."""
         vm = self.vm(which)
         for name, value in fields.items():
             owner = vm if hasattr(vm, name) else vm.machine
@@ -250,7 +256,7 @@ class World:
         """Create a VM in the first cluster, and start it."""
         self.catch_up()
         if any(vm.name == name for vm in self.live_vms()):
-            raise UnknownObjectError(f"a VM named {name!r} is already there")
+            raise UnknownObjectError(f"a VM named {name!r} already exists")
         cluster = next(iter(self.clusters))
         vm = self.builder.vm(
             role=role_of(role), cluster=cluster, name=name, created=max(1.0, self.now)
@@ -271,7 +277,7 @@ class World:
             del self.tag_members[key]
 
     def tag(self, which: VMRef, tag: str, *, user: str = "anna") -> Member:
-        """Give a VM the *tag* ``category/name``, which is made when it is new."""
+        """Add the tag ``category/name`` to a VM; create the tag if needed."""
         vm = self.vm(which)
         category, _, name = tag.rpartition("/")
         return self.add_tag(self.tag_named(category or "general", name), vm, user=user)
@@ -290,7 +296,7 @@ class World:
                 self.power.record(vm.machine, "untagged", user=user, tag=row.tag.name)
 
     def tag_named(self, category: str, name: str) -> Tag:
-        """Return a tag, made when it is new."""
+        """Return a tag; create it, and its category, if needed."""
         for tag in self.tags.values():
             if (tag.category.name, tag.name) == (category, name):
                 return tag
@@ -303,47 +309,47 @@ class World:
         return tag
 
     def forces_status(self, which: VMRef, *, user: str = "anna", **fields: object) -> None:
-        """Write into a VM's status row by hand, as a knowledge-base article tells people to."""
+        """Change a VM's status row only, as a knowledge-base article of VergeOS describes."""
         vm = self.vm(which)
         self.power.force(vm.machine, **fields)
         self.power.record(vm.machine, "status_forced", user=user)
 
-    # What guests and fate do.
+    # Events caused by guests and failures.
 
     def crash(self, which: VMRef) -> None:
-        """Let the process of a VM die; nobody is told."""
+        """Kill the VM's process without a log row."""
         vm = self.vm(which)
         self.power.stop_now(vm.machine)
         self.power.record(vm.machine, "crashed")
 
     def guest_shuts_down(self, which: VMRef) -> None:
-        """Let the guest power itself off from inside."""
+        """Power the VM off from inside the guest."""
         vm = self.vm(which)
         self.power.stop_now(vm.machine)
         self.power.record(vm.machine, "guest_shut_down")
 
     def guest_reboots(self, which: VMRef) -> None:
-        """Let the guest reboot, which for most VMs is a full power cycle with a gap."""
+        """Reboot from inside the guest: a power cycle, unless ``disable_powercycle`` is set."""
         vm = self.vm(which)
         self.power.record(vm.machine, "guest_rebooted")
         if not vm.disable_powercycle:
             self.power.power_cycle(vm.machine)
 
     def hang(self, which: VMRef) -> None:
-        """Let the guest stop answering; its process stays."""
+        """Make the guest unresponsive; its process keeps running."""
         vm = self.vm(which)
         self.power.hang(vm.machine)
         self.power.record(vm.machine, "hung")
 
     def wake(self, which: VMRef) -> None:
-        """Let a guest that hung answer again."""
+        """Make a hung guest respond again."""
         vm = self.vm(which)
         if vm.machine.status.word == "unresponsive":
             self.power.wake(vm.machine)
             self.power.record(vm.machine, "woke_up")
 
     def out_of_space(self, which: VMRef) -> None:
-        """Stop a VM whose tier is full; starting it again would not help."""
+        """Stop a VM because its storage tier is full, and raise an alarm."""
         vm = self.vm(which)
         self.power.stop_now(vm.machine)
         self.power.record(vm.machine, "out_of_space")
@@ -361,7 +367,7 @@ class World:
         self.alarms[alarm.key] = alarm
 
     def task_stops(self, which: VMRef, *, task: str = "Nightly power-off") -> None:
-        """Let the task engine power a VM off gracefully."""
+        """Power a VM off gracefully by a task."""
         vm = self.vm(which)
         key = self.keys.next("tasks")
         now = int(self.now)
@@ -369,7 +375,7 @@ class World:
         self.power.record(vm.machine, "task_ran", task=task, action="poweroff")
         self._switch_off(vm, graceful=True)
 
-    # What happens to nodes.
+    # Events of nodes.
 
     def node_fails(self, which: NodeRef) -> None:
         self.platform.node_fails(self.node(which))
@@ -393,7 +399,7 @@ class World:
         machine = vm.machine
         machine.restart_with_node = None
         if machine.status.word in OFF:
-            self.power.call_off(machine)
+            self.power.cancel_start(machine)
             return
         if graceful:
             self.power.shut_down(machine, machine.shutdown_seconds)
