@@ -79,8 +79,8 @@ plays: $(DEV) ## Let everything befall recovery at once, thousands of times, eac
 replay: $(DEV) ## Replay a month of recovery against the simulator, and tell how it went
 	@$(BIN)/python -m tests.recovery.month $(ARGS)
 
-mutants: $(DEV) ## Break recovery in many places, one at a time: some test must notice each
-	@$(BIN)/python -m tests.recovery.mutants $(ARGS)
+mutants: $(DEV) ## Mutate recovery and the alert rules: a test must fail for each change
+	@$(BIN)/python -m tests.mutation $(ARGS)
 
 dashboards: $(DEV) ## Write the Grafana dashboards into dashboards/
 	@$(BIN)/python -m tools.dashboards dashboards
