@@ -79,8 +79,8 @@ fuzz: $(DEV) ## Test recovery with thousands of random scenarios, other ones eac
 replay: $(DEV) ## Simulate a month of recovery and print the results
 	@$(BIN)/python -m tests.recovery.month $(ARGS)
 
-mutants: $(DEV) ## Insert defects one at a time; a test must find each
-	@$(BIN)/python -m tests.recovery.mutants $(ARGS)
+mutants: $(DEV) ## Mutate recovery and the alert rules: a test must fail for each change
+	@$(BIN)/python -m tests.mutation $(ARGS)
 
 dashboards: $(DEV) ## Write the Grafana dashboards into dashboards/
 	@$(BIN)/python -m tools.dashboards dashboards

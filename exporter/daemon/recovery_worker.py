@@ -108,7 +108,7 @@ class JournalHandle:
                 # Half a second of imports, in nobody's way: neither a start's nor the loop's.
                 module = await run_in_thread(import_module, "exporter.journal.journal")
                 self.journal = await module.open_journal(self._directory, self._clock)
-            return self.journal.book(system)
+            return self.journal.store(system)
 
     async def tidy_forever(self) -> None:
         """Forget what is old, every day."""
@@ -117,7 +117,7 @@ class JournalHandle:
             if self.journal is None:
                 continue
             try:
-                rows = await self.journal.forget(self._clock.now() - self._retention)
+                rows = await self.journal.prune(self._clock.now() - self._retention)
             except JournalError as error:
                 log.warning("journal.not_tidied", error=str(error))
             else:

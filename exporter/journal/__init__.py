@@ -1,1 +1,1 @@
-"""The journal: everything recovery must not forget, on disk."""
+"""The journal: recovery's store of what it did and what it has to remember."""

@@ -1,4 +1,4 @@
-"""What can go wrong with a database, in words for the person who has to put it right."""
+"""Database errors as `JournalError`, with the cause in the operator's terms."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from exporter.errors import JournalError
 
 DAMAGED = (
     "is damaged; stop Vergewatch and move it away, with the -wal and -shm files beside it: "
-    "recovery then begins with an empty memory"
+    "recovery then starts with an empty journal"
 )
 _REASONS = {
     sqlite3.SQLITE_FULL: "cannot be written: the disk is full",
@@ -21,17 +21,17 @@ _REASONS = {
     sqlite3.SQLITE_NOTADB: DAMAGED,
     sqlite3.SQLITE_READONLY: "cannot be written: it is read-only",
     sqlite3.SQLITE_PERM: "cannot be opened: access is denied",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened: its directory must be there and be ours to write",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened: check that its directory exists and is writable",
     sqlite3.SQLITE_IOERR: "cannot be read or written: the disk reports an error",
-    sqlite3.SQLITE_CONSTRAINT: "does not take what contradicts its own rules",
+    sqlite3.SQLITE_CONSTRAINT: "refused a row that violates a constraint",
 }
 _UNIQUE_VIOLATION = "23505"
-"""As PostgreSQL calls it."""
+"""The SQLSTATE of PostgreSQL."""
 
 
 @contextmanager
-def plain_faults(place: str) -> Iterator[None]:
-    """Raise whatever goes wrong with the journal at *place* as a `JournalError`."""
+def journal_errors(place: str) -> Iterator[None]:
+    """Raise every database error of the block as a `JournalError` about the journal at *place*."""
     try:
         yield
     except (
@@ -45,8 +45,8 @@ def plain_faults(place: str) -> Iterator[None]:
         raise JournalError(f"the journal {place} {_reason(error)}") from None
 
 
-def breaks_uniqueness(error: IntegrityError) -> bool:
-    """Return whether *error* says that there is such a row already."""
+def is_unique_violation(error: IntegrityError) -> bool:
+    """Return whether *error* is the violation of a UNIQUE constraint."""
     code = getattr(error.orig, "sqlite_errorcode", None)
     state = getattr(error.orig, "sqlstate", None)
     return code == sqlite3.SQLITE_CONSTRAINT_UNIQUE or state == _UNIQUE_VIOLATION
@@ -57,11 +57,11 @@ def _reason(error: Exception) -> str:
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         name = getattr(cause, "sqlite_errorname", type(cause).__name__)
-        return _REASONS.get(code & 0xFF, f"cannot be used ({name})")  # the low byte is the kind
+        return _REASONS.get(code & 0xFF, f"cannot be used ({name})")  # low byte: the primary code
     if isinstance(cause, OSError):
         return f"cannot be used: {cause.strerror or type(cause).__name__}"
     if isinstance(cause, msgspec.MsgspecError):
-        return f"holds a row that cannot be understood: {cause}"
+        return f"has a row that cannot be decoded: {cause}"
     if isinstance(cause, ValueError | OverflowError):
-        return "cannot hold a value that it was given"
+        return "cannot store this value"
     return f"cannot be used ({type(cause).__name__})"

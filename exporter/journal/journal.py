@@ -1,9 +1,10 @@
-"""The journal as a whole: how it is opened, read by people, kept small, and closed."""
+"""The journal of all systems: opening, reading, retention, closing."""
 
 import asyncio
 import os
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -23,7 +24,7 @@ from sqlalchemy import (
 from exporter.clock import Clock
 from exporter.journal import rows
 from exporter.journal.database import Database
-from exporter.journal.db_errors import plain_faults
+from exporter.journal.db_errors import journal_errors
 from exporter.journal.lock import Lock
 from exporter.journal.rows import Attempt, Decided
 from exporter.journal.tables import changes, commands, decisions, intents, systems
@@ -34,16 +35,20 @@ from exporter.recovery.model.ports import Change, JournalStore
 FILE = "journal.sqlite"
 LOCK = "journal.lock"
 LIMIT = 100
-READ_AT_ONCE = 500
-"""Rows; between one slice and the next the event loop has other things to do."""
-FORGOTTEN_AT_ONCE = 1000
-"""Rows; between one slice and the next recovery can write."""
+"""Rows that a query returns by default."""
+READ_BATCH = 500
+"""Rows; the event loop runs other tasks between two batches."""
+DELETE_BATCH = 1000
+"""Rows; recovery can write between two batches."""
 
 T = TypeVar("T")
 
+_change_from_row = partial(rows.from_row, kind=Change)
+_command_from_row = partial(rows.from_row, kind=Command)
 
-class Stretch(NamedTuple):
-    """What happened in a stretch of time, newest first."""
+
+class History(NamedTuple):
+    """What happened to one system in a period, newest first."""
 
     changes: list[Change]
     decisions: list[Decided]
@@ -52,79 +57,78 @@ class Stretch(NamedTuple):
 
 class Journal:
     """
-    What recovery wrote down, for every cloud.
+    The journal of all systems.
 
-    Everything but `book` is for people, and is read beside recovery without holding it up. All
-    methods raise `JournalError`; the journal can be used again when the cause is gone.
+    Recovery writes through `store`; the other methods are for the CLI and the web console, and do
+    not delay recovery. All methods raise `JournalError`; a later call can succeed again.
     """
 
-    def __init__(self, database: Database, clock: Clock, lock: Lock | None = None) -> None:
+    def __init__(self, database: Database, clock: Clock, lock: Lock) -> None:
         self._database = database
         self._clock = clock
-        self._lock = lock
+        self._lock: Lock | None = lock
 
     @property
     def place(self) -> str:
-        """The file, or the address without its password."""
+        """The file, or the URL without its password."""
         return self._database.place
 
-    def book(self, system: str) -> JournalStore:
-        """Return the part of the cloud *system*, for recovery."""
+    def store(self, system: str) -> JournalStore:
         return SystemJournal(self._database, self._clock, system)
 
     async def changes(
         self, system: str, uuid: str | None = None, limit: int = LIMIT
     ) -> list[Change]:
-        return await self._read(changes, _newest(changes, system, uuid), _to_change, limit)
+        return await self._read(changes, _newest(changes, system, uuid), _change_from_row, limit)
 
     async def decisions(
         self, system: str, uuid: str | None = None, limit: int = LIMIT
     ) -> list[Decided]:
         query = _newest(decisions, system, uuid)
-        return await self._read(decisions, query, rows.to_decided, limit)
+        return await self._read(decisions, query, rows.decision_from_row, limit)
 
     async def decision(self, system: str, uuid: str, number: int) -> Decided | None:
-        """Return the decision of that *number*, if it is one on that VM."""
+        """Return decision *number* if it is about that VM."""
         query = _newest(decisions, system, uuid).where(decisions.c.id == number)
-        return next(iter(await self._read(decisions, query, rows.to_decided, 1)), None)
+        return next(iter(await self._read(decisions, query, rows.decision_from_row, 1)), None)
 
     async def intents(
         self, system: str, uuid: str | None = None, limit: int = LIMIT
     ) -> list[Attempt]:
         query = _newest(intents, system, uuid)
-        return await self._read(intents, query, rows.to_attempt, limit)
+        return await self._read(intents, query, rows.intent_from_row, limit)
 
     async def commands(self, system: str, limit: int = LIMIT) -> list[Command]:
-        return await self._read(commands, _newest(commands, system), _to_order, limit)
+        return await self._read(commands, _newest(commands, system), _command_from_row, limit)
 
-    async def since(self, system: str, time: datetime) -> Stretch:
-        """Return what happened at *time* or later; intents also if they were only open then."""
-        happened = _newest(changes, system).where(changes.c.time >= time)
-        weighed = _newest(decisions, system).where(decisions.c.time >= time)
-        tried = _newest(intents, system).where(
+    async def since(self, system: str, time: datetime) -> History:
+        """Return what happened at *time* or later, and the intents that were still open then."""
+        recent_changes = _newest(changes, system).where(changes.c.time >= time)
+        recent_decisions = _newest(decisions, system).where(decisions.c.time >= time)
+        recent_intents = _newest(intents, system).where(
             or_(
                 intents.c.prepared_time >= time,
                 intents.c.closed_time >= time,
                 intents.c.outcome.is_(None),
             )
         )
-        return Stretch(
-            await self._read(changes, happened, _to_change),
-            await self._read(decisions, weighed, rows.to_decided),
-            await self._read(intents, tried, rows.to_attempt),
+        return History(
+            await self._read(changes, recent_changes, _change_from_row),
+            await self._read(decisions, recent_decisions, rows.decision_from_row),
+            await self._read(intents, recent_intents, rows.intent_from_row),
         )
 
-    async def forget(self, before: datetime) -> int:
+    async def prune(self, before: datetime) -> int:
         """
-        Delete what is older than *before*, and return how many rows that were.
+        Delete what is older than *before*; return the number of deleted rows.
 
-        Orders, and what recovery still needs, stay however old they are: an intent that is open,
-        or that a budget may count, together with its decision.
+        Kept regardless of age: commands, open intents, and intents that a restart budget may
+        still count, with their decisions.
         """
-        needed = exists().where(intents.c.decision == decisions.c.id)
+        in_use = exists().where(intents.c.decision == decisions.c.id)
         return (
             await self._delete(intents, _settled_before(before))
-            + await self._delete(decisions, (decisions.c.time < before) & ~needed)
+            + await self._delete(decisions, (decisions.c.time < before) & ~in_use)
             + await self._delete(changes, changes.c.time < before)
         )
 
@@ -140,72 +144,59 @@ class Journal:
         self,
         table: Table,
         query: Select[Any],
-        make: Callable[[RowMapping], T],
+        convert: Callable[[RowMapping], T],
         limit: int | None = None,
     ) -> list[T]:
-        """Return what *make* makes of each row of *query*, the newest of *table* first."""
+        """Return up to *limit* rows of *query*, which sorts *table* by descending id."""
         found: list[T] = []
         more = True
         while more:
-            size = READ_AT_ONCE if limit is None else min(READ_AT_ONCE, limit - len(found))
+            size = READ_BATCH if limit is None else min(READ_BATCH, limit - len(found))
             async with self._database.reading() as connection:
-                taken = (await connection.execute(query.limit(size))).mappings().all()
-            found += map(make, taken)
-            more = len(taken) == READ_AT_ONCE and len(found) != limit
+                batch = (await connection.execute(query.limit(size))).mappings().all()
+            found += map(convert, batch)
+            more = len(batch) == READ_BATCH and len(found) != limit
             if more:
-                query = query.where(table.c.id < taken[-1]["id"])
+                query = query.where(table.c.id < batch[-1]["id"])
         return found
 
-    async def _delete(self, table: Table, which: ColumnElement[bool]) -> int:
-        some = select(table.c.id).where(which).limit(FORGOTTEN_AT_ONCE)
+    async def _delete(self, table: Table, condition: ColumnElement[bool]) -> int:
+        batch = select(table.c.id).where(condition).limit(DELETE_BATCH)
         total = 0
         while True:
             async with self._database.writing() as connection:
-                done = await connection.execute(delete(table).where(table.c.id.in_(some)))
+                done = await connection.execute(delete(table).where(table.c.id.in_(batch)))
             total += done.rowcount
-            if done.rowcount < FORGOTTEN_AT_ONCE:
+            if done.rowcount < DELETE_BATCH:
                 return total
 
 
 async def open_journal(directory: Path, clock: Clock) -> Journal:
     """
-    Return the journal in *directory*, which is made if it is not there.
+    Open the journal in *directory*; create both if they do not exist.
 
     Raises:
-        JournalError: It cannot be had; the message says why, and what to do.
+        JournalError: It cannot be opened; the message has the cause and the remedy.
 
     """
     file = directory / FILE
-    with plain_faults(str(file)):
-        lock = await asyncio.to_thread(_claim, directory)
-    url = URL.create("sqlite+aiosqlite", database=str(file))
+    with journal_errors(str(file)):
+        lock = await asyncio.to_thread(_lock, directory)
     try:
-        database = await open_database(url, file=file)
+        database = Database(URL.create("sqlite+aiosqlite", database=str(file)))
+        try:
+            await database.prepare()
+        except BaseException:
+            await database.close()
+            raise
     except BaseException:
         lock.release()
         raise
     return Journal(database, clock, lock)
 
 
-async def open_database(url: str | URL, *, file: Path | None = None) -> Database:
-    """
-    Return the database at *url*, sound and up to date.
-
-    Raises:
-        JournalError: It is not, and cannot be made so.
-
-    """
-    database = Database(url, file=file)
-    try:
-        await database.prepare()
-    except BaseException:
-        await database.close()
-        raise
-    return database
-
-
-def _claim(directory: Path) -> Lock:
-    """Lock the journal in *directory*, and see to it that nobody else can read what it holds."""
+def _lock(directory: Path) -> Lock:
+    """Lock the journal in *directory*; only the daemon's user may read what it contains."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = Lock(directory / LOCK)
     try:
@@ -216,21 +207,13 @@ def _claim(directory: Path) -> Lock:
     return lock
 
 
-def _to_change(row: RowMapping) -> Change:
-    return rows.noun(row, Change)
-
-
-def _to_order(row: RowMapping) -> Command:
-    return rows.noun(row, Command)
-
-
 def _newest(table: Table, system: str, uuid: str | None = None) -> Select[Any]:
     query = select(table).where(table.c.system == system).order_by(table.c.id.desc())
     return query if uuid is None else query.where(table.c.uuid == uuid)
 
 
 def _settled_before(before: datetime) -> ColumnElement[bool]:
-    """Return the condition for intents that are over, and that no budget counts any longer."""
+    """Return the condition for intents that are closed and that no budget counts any more."""
     watched = (
         select(systems.c.watched).where(systems.c.system == intents.c.system).scalar_subquery()
     )

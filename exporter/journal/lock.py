@@ -1,4 +1,4 @@
-"""One process to each journal: two that act would not know of each other's intents."""
+"""The lock that keeps a second process from opening the same journal."""
 
 import contextlib
 import fcntl
@@ -10,12 +10,13 @@ from exporter.errors import JournalError
 
 class Lock:
     """
-    The right to a journal, from its being made until `release` or the end of the process.
+    An exclusive lock on the file *path*, held until `release` or the end of the process.
 
-    The kernel keeps it, so nothing has to be cleaned up after a crash; the file only says who.
+    The kernel releases it after a crash. The file's content, the holder's process id, is only for
+    the error message.
 
     Raises:
-        JournalError: Another process has it.
+        JournalError: Another process holds the lock.
 
     """
 
@@ -24,14 +25,14 @@ class Lock:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(self._descriptor, 32).decode(errors="replace").strip()
+            pid = os.read(self._descriptor, 32).decode(errors="replace").strip()
             os.close(self._descriptor)
-            whose = f"process {holder}" if holder else "another process"
-            raise JournalError(f"the journal is in use: {whose} holds {path}") from None
+            holder = f"process {pid}" if pid else "another process"
+            raise JournalError(f"the journal is in use: {holder} holds {path}") from None
         except OSError:
             os.close(self._descriptor)
             raise
-        with contextlib.suppress(OSError):  # a courtesy to whoever comes second
+        with contextlib.suppress(OSError):
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 

@@ -1,47 +1,52 @@
-"""Bringing a journal's tables from an earlier version of Vergewatch to this one."""
+"""
+``python -m exporter.journal.migrate``: upgrade the tables of a journal to the current revision.
 
-import logging
+Reads the database's URL from stdin; the last line of stderr is the error. It is a process of its
+own because Alembic needs 10 MiB, which the daemon would keep for good.
+"""
+
+import asyncio
+import sys
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from exporter.errors import JournalError
+from exporter.journal.database import Database
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-# It announces itself at every start, and nobody asked.
-logging.getLogger("alembic").setLevel(logging.WARNING)
 
-
-def upgrade(connection: Connection, place: str) -> None:
+async def main(url: str) -> None:
     """
-    Make the tables those of today, in the transaction that *connection* is in.
+    Upgrade the database at *url* in one transaction.
 
     Raises:
-        JournalError: A later version of Vergewatch wrote it, or it cannot be brought up to date.
+        JournalError: The upgrade failed and changed nothing.
 
     """
+    database = Database(url)
+    try:
+        async with database.writing() as connection:
+            await connection.run_sync(_upgrade)
+    except CommandError as error:
+        raise JournalError(f"the journal {database.place} cannot be upgraded: {error}") from None
+    finally:
+        await database.close()
+
+
+def _upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+if __name__ == "__main__":
     try:
-        _refuse_the_future(connection, config, place)
-        command.upgrade(config, "head")
-    except CommandError as error:
-        raise JournalError(f"the journal {place} cannot be brought up to date: {error}") from None
-
-
-def _refuse_the_future(connection: Connection, config: Config, place: str) -> None:
-    known = {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}
-    for revision in MigrationContext.configure(connection).get_current_heads():
-        if revision not in known:
-            raise JournalError(
-                f"the journal {place} was written by a newer version of Vergewatch (its tables "
-                f"are of revision {revision}, this version knows {max(known)}); run that version, "
-                "or move the file away: recovery then begins with an empty memory"
-            )
+        asyncio.run(main(sys.stdin.read()))
+    except JournalError as error:
+        sys.exit(str(error))

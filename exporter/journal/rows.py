@@ -1,4 +1,4 @@
-"""Nouns to rows, and back."""
+"""Conversions between the values of recovery and rows of the journal's tables."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,17 +13,18 @@ from exporter.recovery.model.decision import Decision
 T = TypeVar("T")
 
 _CASE = msgspec.json.Decoder(Case)
+_DIAGNOSIS_COLUMNS = ("kind", "cause", "detail")
 
 
 class Decided(msgspec.Struct, frozen=True, gc=False):
-    """A decision, by its number."""
+    """A decision with its number in the journal."""
 
     number: int
     decision: Decision
 
 
 class Attempt(msgspec.Struct, frozen=True, gc=False):
-    """An intent, with what the journal knows of it besides."""
+    """An intent with its decision and its times of day."""
 
     intent: Intent
     decision: int
@@ -32,52 +33,52 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     closed: datetime | None
 
 
-def plain(noun: msgspec.Struct) -> dict[str, Any]:
-    """Return the fields of *noun* with its words as plain text; times stay what they are."""
-    fields: dict[str, Any] = msgspec.to_builtins(noun, builtin_types=(datetime,))
+def to_row(value: msgspec.Struct) -> dict[str, Any]:
+    """Return the fields of *value* as columns: enums as text, times unchanged."""
+    fields: dict[str, Any] = msgspec.to_builtins(value, builtin_types=(datetime,))
     return fields
 
 
-def noun(row: Mapping[Any, Any], kind: type[T]) -> T:
-    """Return the noun of that *kind* whose fields are columns of *row*; others are passed over."""
-    # SQLAlchemy names some columns with a kind of string of its own.
+def from_row(row: Mapping[Any, Any], kind: type[T]) -> T:
+    """Return the *kind* whose fields are columns of *row*; other columns are ignored."""
+    # SQLAlchemy names some columns with a subclass of str, which msgspec refuses as a key.
     return msgspec.convert({str(name): value for name, value in row.items()}, kind)
 
 
-def from_case(case: Case) -> dict[str, Any]:
-    """Return the row of *case*, whole, and what people look for in columns of their own."""
+def case_to_row(case: Case) -> dict[str, Any]:
+    """Return *case* as JSON, and the columns for queries by hand."""
     return {
         "uuid": case.uuid,
         "vm_key": case.key,
         "name": case.name,
         "state": case.state.value,
         "since": case.since,
-        "whole": msgspec.json.encode(case).decode(),
+        "case_json": msgspec.json.encode(case).decode(),
     }
 
 
-def to_case(whole: str) -> Case:
-    """Return the case that was stored as *whole*."""
-    return _CASE.decode(whole)
+def case_from_json(text: str) -> Case:
+    """Return the case of the column ``case_json``."""
+    return _CASE.decode(text)
 
 
-def from_decision(decision: Decision) -> dict[str, Any]:
-    """Return the row of *decision*, its diagnosis in columns and its guard_results as JSON."""
-    row = plain(decision)
+def decision_to_row(decision: Decision) -> dict[str, Any]:
+    """Return *decision* with its diagnosis in columns and its guard results as JSON."""
+    row = to_row(decision)
     diagnosis = row.pop("diagnosis")
     guard_results = msgspec.json.encode(decision.guard_results).decode()
     return {**row, **diagnosis, "guard_results": guard_results}
 
 
-def to_decided(row: RowMapping) -> Decided:
-    """Return the decision of *row*, with its number."""
-    diagnosis = {name: row[name] for name in ("kind", "cause", "detail")}
+def decision_from_row(row: RowMapping) -> Decided:
+    """Return the decision of `decision_to_row` with its number."""
+    diagnosis = {name: row[name] for name in _DIAGNOSIS_COLUMNS}
     guard_results = msgspec.json.decode(row["guard_results"])
-    return Decided(
-        row["id"], noun({**row, "diagnosis": diagnosis, "guard_results": guard_results}, Decision)
-    )
+    fields = {**row, "diagnosis": diagnosis, "guard_results": guard_results}
+    return Decided(row["id"], from_row(fields, Decision))
 
 
-def to_attempt(row: RowMapping) -> Attempt:
-    """Return the intent of *row*, with what is around it."""
-    return Attempt(noun(row, Intent), row["decision"], row["prepared_time"], row["closed_time"])
+def intent_from_row(row: RowMapping) -> Attempt:
+    """Return the intent with the columns that only the journal has."""
+    intent = from_row(row, Intent)
+    return Attempt(intent, row["decision"], row["prepared_time"], row["closed_time"])

@@ -1,30 +1,37 @@
-"""Whether a journal's tables are those of today; where they are not, they are made so."""
+"""The revision of a journal's tables: new journals are created, later ones refused."""
 
-from importlib import import_module
+from sqlalchemy import Column, Connection, MetaData, String, Table, insert, inspect, select
 
-from sqlalchemy import Connection, inspect, text
+from exporter.errors import JournalError
+from exporter.journal.tables import METADATA
 
 REVISION = "0001"
-"""The newest of the migrations; a test holds the two together."""
-VERSION_TABLE = "alembic_version"
+"""The newest revision in `migrations`. Revisions have four digits, so they sort as text."""
+
+VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 
 
-def upgrade(connection: Connection, place: str) -> None:
+def prepare(connection: Connection, place: str) -> bool:
     """
-    Make the tables those of today, in the transaction that *connection* is in.
+    Create the tables of a new journal, in the transaction of *connection*.
+
+    Returns:
+        Whether the tables are current; if not, `exporter.journal.migrate` has to upgrade them.
 
     Raises:
-        JournalError: A later version of Vergewatch wrote it.
+        JournalError: A newer version of Vergewatch wrote the journal.
 
     """
-    if _revision(connection) == REVISION:
-        return
-    # What migrates is large and seldom needed, so most processes never load it.
-    import_module("exporter.journal.migrate").upgrade(connection, place)
-
-
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table(VERSION_TABLE):
-        return None
-    found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608
-    return found.scalar()
+    if not inspect(connection).has_table(VERSION.name):
+        METADATA.create_all(connection, checkfirst=False)
+        VERSION.create(connection)
+        connection.execute(insert(VERSION).values(version_num=REVISION))
+        return True
+    revision = connection.execute(select(VERSION.c.version_num)).scalar_one()
+    if revision > REVISION:
+        raise JournalError(
+            f"the journal {place} was written by a newer version of Vergewatch (its tables have "
+            f"revision {revision}, this version supports {REVISION}); run that version, or move "
+            "the file away: recovery then starts with an empty journal"
+        )
+    return bool(revision == REVISION)

@@ -1,12 +1,12 @@
 """
-The journal's tables as they are today.
+The journal's tables. `migrations` changes the tables of older journals to these.
 
-How a journal of an earlier version gets there is in `migrations`; a test holds the two together.
-Numbers named ``at`` are seconds of watch, ``clock`` is the platform's time in Unix seconds, and
-``time`` is the time of day. A number (``id``) is never given twice, not even after its row is gone.
+Columns named ``at`` are seconds of monitored time, ``clock`` is VergeOS's time in Unix seconds,
+``time`` is the time of day. SQLite's AUTOINCREMENT never assigns an ``id`` twice.
 """
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -28,13 +28,8 @@ from sqlalchemy import (
 METADATA = MetaData()
 
 
-class Moment(TypeDecorator[datetime]):
-    """
-    A time of day, as ISO 8601 in UTC.
-
-    Always of the same length, so that the text sorts as the time does, and so that a person who
-    opens the file can read it.
-    """
+class UTCDateTime(TypeDecorator[datetime]):
+    """A time as ISO 8601 text in UTC, of fixed length, so that the text sorts like the time."""
 
     impl = String(32)
     cache_ok = True
@@ -43,11 +38,21 @@ class Moment(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a time without a zone means nothing")
+            raise ValueError("a time without a time zone is ambiguous")
         return value.astimezone(UTC).isoformat(timespec="microseconds")
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         return None if value is None else datetime.fromisoformat(value)
+
+
+def _vm_columns() -> list[Column[Any]]:
+    return [
+        Column("id", Integer, primary_key=True),
+        Column("system", Text, nullable=False),
+        Column("uuid", Text, nullable=False),
+        Column("vm_key", BigInteger, nullable=False),
+        Column("name", Text, nullable=False),
+    ]
 
 
 systems = Table(
@@ -55,7 +60,7 @@ systems = Table(
     METADATA,
     Column("system", Text, primary_key=True),
     Column("watched", Float, nullable=False),
-    Column("time", Moment, nullable=False),
+    Column("time", UTCDateTime, nullable=False),
     Column("clock", Float),
 )
 
@@ -64,29 +69,25 @@ cases = Table(
     METADATA,
     Column("system", Text, primary_key=True),
     Column("uuid", Text, primary_key=True),
-    # For people; what is read back is the whole.
+    # For queries by hand; the daemon reads only case_json.
     Column("vm_key", BigInteger, nullable=False),
     Column("name", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("since", Float, nullable=False),
-    Column("whole", Text, nullable=False),
+    Column("case_json", Text, nullable=False),
 )
 
 changes = Table(
     "changes",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("system", Text, nullable=False),
-    Column("uuid", Text, nullable=False),
-    Column("vm_key", BigInteger, nullable=False),
-    Column("name", Text, nullable=False),
+    *_vm_columns(),
     Column("at", Float, nullable=False),
-    Column("time", Moment, nullable=False),
+    Column("time", UTCDateTime, nullable=False),
     Column("before", Text),
     Column("after", Text),
     Column("word", Text, nullable=False),
     Column("detail", Text, nullable=False),
-    Index("changes_of_a_vm", "system", "uuid", "id"),
+    Index("changes_by_vm", "system", "uuid", "id"),
     Index("changes_by_time", "time"),
     Index("changes_by_system", "system", "id"),
     sqlite_autoincrement=True,
@@ -95,13 +96,9 @@ changes = Table(
 decisions = Table(
     "decisions",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("system", Text, nullable=False),
-    Column("uuid", Text, nullable=False),
-    Column("vm_key", BigInteger, nullable=False),
-    Column("name", Text, nullable=False),
+    *_vm_columns(),
     Column("at", Float, nullable=False),
-    Column("time", Moment, nullable=False),
+    Column("time", UTCDateTime, nullable=False),
     Column("state", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("cause", Text, nullable=False),
@@ -110,7 +107,7 @@ decisions = Table(
     Column("failed_guard", Text),
     Column("mode", Text, nullable=False),
     Column("guard_results", Text, nullable=False),
-    Index("decisions_of_a_vm", "system", "uuid", "id"),
+    Index("decisions_by_vm", "system", "uuid", "id"),
     Index("decisions_by_time", "time"),
     Index("decisions_by_system", "system", "id"),
     sqlite_autoincrement=True,
@@ -119,27 +116,23 @@ decisions = Table(
 intents = Table(
     "intents",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("system", Text, nullable=False),
-    Column("uuid", Text, nullable=False),
-    Column("vm_key", BigInteger, nullable=False),
-    Column("name", Text, nullable=False),
+    *_vm_columns(),
     Column("action", Text, nullable=False),
     Column("decision", Integer, ForeignKey("decisions.id"), nullable=False),
     Column("prepared_at", Float, nullable=False),
-    Column("prepared_time", Moment, nullable=False),
+    Column("prepared_time", UTCDateTime, nullable=False),
     Column("sent_at", Float),
     Column("sent_clock", Float),
     Column("deadline", Float, nullable=False),
     Column("reply", Text),
     Column("detail", Text, nullable=False),
     Column("outcome", Text),
-    Column("closed_time", Moment),
+    Column("closed_time", UTCDateTime),
     Column("extended", Boolean, nullable=False),
-    Index("intents_of_a_vm", "system", "uuid", "id"),
-    Index("intents_by_sending", "system", "sent_at"),
+    Index("intents_by_vm", "system", "uuid", "id"),
+    Index("intents_by_sent_at", "system", "sent_at"),
     Index("intents_by_decision", "decision"),
-    # The promise that recovery never acts twice at once on one VM is kept here, whoever writes.
+    # The database itself guarantees that a VM never has two open actions.
     Index(
         "one_open_intent",
         "system",
@@ -160,7 +153,7 @@ commands = Table(
     Column("owner", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("at", Float, nullable=False),
-    Column("time", Moment, nullable=False),
+    Column("time", UTCDateTime, nullable=False),
     Column("until", Float),
     Column("uuid", Text),
     Index("commands_by_system", "system", "id"),

@@ -1,10 +1,10 @@
-"""One cloud's part of the journal, as recovery writes it."""
+"""The journal of one system, as recovery reads and writes it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import RowMapping, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Table, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,30 +12,30 @@ from exporter.clock import Clock
 from exporter.errors import IntentOpenError, JournalError
 from exporter.journal import rows
 from exporter.journal.database import Database
-from exporter.journal.db_errors import breaks_uniqueness
+from exporter.journal.db_errors import is_unique_violation
 from exporter.journal.tables import cases, changes, commands, decisions, intents, systems
-from exporter.recovery.model.cases import Case, Intent, Spent
+from exporter.recovery.model.cases import Intent, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.ports import PollRecord, SavedState
 
 REMEMBERED_SECONDS = 7 * 24 * 3600.0
-"""Of watch: the longest time that a budget looks back."""
-SLICE = 500
-"""Rows to hand over at a time: the event loop gets a turn in between."""
+"""Of monitored time: the longest window of a restart budget."""
+WRITE_BATCH = 500
+"""Rows; the event loop runs other tasks between two batches."""
 
 _PROGRESS = ("sent_at", "sent_clock", "deadline", "reply", "detail", "outcome", "extended")
-"""What may change in an intent; whose it is and what it does is settled."""
+"""The columns of an intent that may change after it is prepared."""
 
 T = TypeVar("T")
 
-_DROP_CASE = delete(cases).where(
+_DELETE_CASE = delete(cases).where(
     cases.c.system == bindparam("of_system"), cases.c.uuid == bindparam("of_uuid")
 )
 
 
 class SystemJournal:
-    """The `JournalStore` of one cloud."""
+    """The `JournalStore` of one system."""
 
     def __init__(self, database: Database, clock: Clock, system: str) -> None:
         self._database = database
@@ -44,61 +44,68 @@ class SystemJournal:
 
     async def recall(self) -> SavedState:
         async with self._database.reading() as connection:
-            system_row = await self._cloud(connection)
-            watched = system_row["watched"] if system_row else 0.0
+            found = await connection.execute(
+                select(systems).where(systems.c.system == self._system)
+            )
+            row = found.mappings().one_or_none()
+            watched = row["watched"] if row else 0.0
+            since = watched - REMEMBERED_SECONDS
             return SavedState(
                 watched=watched,
-                time=system_row["time"] if system_row else None,
-                clock=system_row["clock"] if system_row else None,
-                cases=await self._cases(connection),
-                open_actions=await self._open_intents(connection),
-                spent=await self._spent(connection, since=watched - REMEMBERED_SECONDS),
-                commands=await self._orders(connection),
+                time=row["time"] if row else None,
+                clock=row["clock"] if row else None,
+                cases=[
+                    rows.case_from_json(text)
+                    for text in await connection.scalars(
+                        select(cases.c.case_json)
+                        .where(cases.c.system == self._system)
+                        .order_by(cases.c.uuid)
+                    )
+                ],
+                open_actions=await self._read(
+                    connection, intents, Intent, intents.c.outcome.is_(None)
+                ),
+                spent=await self._read_spent(connection, since),
+                commands=await self._read(connection, commands, Command),
             )
 
     async def note(self, page: PollRecord, /) -> None:
-        stale = [*page.gone, *(case.uuid for case in page.cases)]
+        replaced = [*page.gone, *(case.uuid for case in page.cases)]
         async with self._database.writing() as connection:
-            await self._note_system(connection, page)
-            for some in _slices(stale):
-                which = [{"of_system": self._system, "of_uuid": uuid} for uuid in some]
-                await connection.execute(_DROP_CASE, which)
-            for part in _slices(page.cases):
-                fresh = [self._mine(rows.from_case(case)) for case in part]
-                await connection.execute(insert(cases), fresh)
-            for steps in _slices(page.changes):
-                written = [self._mine(rows.plain(step)) for step in steps]
-                await connection.execute(insert(changes), written)
-            for lot in _slices(page.decisions):
-                judged = [self._mine(rows.from_decision(decision)) for decision in lot]
-                await connection.execute(insert(decisions), judged)
+            await self._write_system(connection, page)
+            for batch in _batches(replaced):
+                keys = [{"of_system": self._system, "of_uuid": uuid} for uuid in batch]
+                await connection.execute(_DELETE_CASE, keys)
+            await self._insert_all(connection, cases, rows.case_to_row, page.cases)
+            await self._insert_all(connection, changes, rows.to_row, page.changes)
+            await self._insert_all(connection, decisions, rows.decision_to_row, page.decisions)
 
     async def decided(self, decision: Decision, /) -> int:
         async with self._database.writing() as connection:
-            return await _insert(connection, decisions, self._mine(rows.from_decision(decision)))
+            return await self._insert(connection, decisions, rows.decision_to_row(decision))
 
     async def prepare(self, intent: Intent, decision: int, /) -> Intent:
         now = self._clock.now()
-        row = rows.plain(intent) | {
+        row = rows.to_row(intent) | {
             "decision": decision,
             "prepared_time": now,
             "closed_time": None if intent.outcome is None else now,
         }
-        del row["id"]  # that is the database's to give
+        del row["id"]  # the database assigns it
         async with self._database.writing() as connection:
             try:
-                number = await _insert(connection, intents, self._mine(row))
+                number = await self._insert(connection, intents, row)
             except IntegrityError as error:
-                if not breaks_uniqueness(error):
+                if not is_unique_violation(error):
                     raise
                 raise IntentOpenError(
-                    f"the VM {intent.name} ({intent.uuid}) has an intent in the journal "
-                    f"{self._database.place} whose outcome is not known yet"
+                    f"the VM {intent.name} ({intent.uuid}) already has an open action "
+                    f"in the journal {self._database.place}"
                 ) from None
         return msgspec.structs.replace(intent, id=number)
 
     async def update(self, intent: Intent, /) -> None:
-        row = rows.plain(intent)
+        row = rows.to_row(intent)
         progress = {name: row[name] for name in _PROGRESS}
         progress["closed_time"] = None if intent.outcome is None else self._clock.now()
         still_open = (
@@ -111,39 +118,36 @@ class SystemJournal:
         async with self._database.writing() as connection:
             done = await connection.execute(update(intents).where(*still_open).values(progress))
             if done.rowcount == 0:
-                await self._check_said_before(connection, intent)
+                await self._check_already_written(connection, intent)
 
     async def ordered(self, command: Command, /) -> None:
         async with self._database.writing() as connection:
-            await _insert(connection, commands, self._mine(rows.plain(command)))
+            await self._insert(connection, commands, rows.to_row(command))
 
-    async def _check_said_before(self, connection: AsyncConnection, intent: Intent) -> None:
+    async def _check_already_written(self, connection: AsyncConnection, intent: Intent) -> None:
         """
-        Raise unless the journal has *intent* exactly so.
+        Raise unless the journal already contains *intent* exactly.
 
-        Whoever was told that a write failed may say it again, and it may have been done after all.
+        A write that was reported as failed may have been committed, so its repetition is allowed.
         """
         found = await connection.execute(
             select(intents).where(intents.c.id == intent.id, intents.c.system == self._system)
         )
         row = found.mappings().one_or_none()
         if row is None:
-            why = "is not there"
-        elif rows.noun(row, Intent) == intent:
+            problem = "does not exist"
+        elif rows.from_row(row, Intent) == intent:
             return
         elif row["outcome"] is None:
-            why = "is of another VM, or another action"
+            problem = "belongs to another VM, or is another action"
         else:
-            why = f"is closed ({row['outcome']}) and stays as it is"
+            problem = f"is closed ({row['outcome']}) and cannot change"
         raise JournalError(
-            f"the intent {intent.id} for the VM {intent.name} ({intent.uuid}) {why} "
+            f"the intent {intent.id} for the VM {intent.name} ({intent.uuid}) {problem} "
             f"in the journal {self._database.place}"
         )
 
-    def _mine(self, row: dict[str, Any]) -> dict[str, Any]:
-        return {"system": self._system, **row}
-
-    async def _note_system(self, connection: AsyncConnection, page: PollRecord) -> None:
+    async def _write_system(self, connection: AsyncConnection, page: PollRecord) -> None:
         row = {"watched": page.watched, "time": page.time, "clock": page.clock}
         done = await connection.execute(
             update(systems).where(systems.c.system == self._system).values(row)
@@ -151,46 +155,41 @@ class SystemJournal:
         if done.rowcount == 0:
             await connection.execute(insert(systems).values(system=self._system, **row))
 
-    async def _cloud(self, connection: AsyncConnection) -> RowMapping | None:
-        found = await connection.execute(select(systems).where(systems.c.system == self._system))
-        return found.mappings().one_or_none()
-
-    async def _cases(self, connection: AsyncConnection) -> list[Case]:
+    async def _read(
+        self, connection: AsyncConnection, table: Table, kind: type[T], *conditions: Any
+    ) -> list[T]:
+        """Return the rows of this system that fulfil *conditions*, oldest first."""
         found = await connection.execute(
-            select(cases.c.whole).where(cases.c.system == self._system).order_by(cases.c.uuid)
+            select(table).where(table.c.system == self._system, *conditions).order_by(table.c.id)
         )
-        return [rows.to_case(whole) for whole in found.scalars()]
+        return [rows.from_row(row, kind) for row in found.mappings()]
 
-    async def _open_intents(self, connection: AsyncConnection) -> list[Intent]:
-        found = await connection.execute(
-            select(intents)
-            .where(intents.c.system == self._system, intents.c.outcome.is_(None))
-            .order_by(intents.c.id)
-        )
-        return [rows.noun(row, Intent) for row in found.mappings()]
-
-    async def _spent(self, connection: AsyncConnection, *, since: float) -> list[Spent]:
+    async def _read_spent(self, connection: AsyncConnection, since: float) -> list[Spent]:
         found = await connection.execute(
             select(intents.c.sent_at.label("at"), intents.c.uuid, intents.c.action, intents.c.reply)
             .where(intents.c.system == self._system, intents.c.sent_at >= since)
             .order_by(intents.c.sent_at, intents.c.id)
         )
-        return [rows.noun(row, Spent) for row in found.mappings()]
+        return [rows.from_row(row, Spent) for row in found.mappings()]
 
-    async def _orders(self, connection: AsyncConnection) -> list[Command]:
-        found = await connection.execute(
-            select(commands).where(commands.c.system == self._system).order_by(commands.c.id)
-        )
-        return [rows.noun(row, Command) for row in found.mappings()]
+    async def _insert_all(
+        self,
+        connection: AsyncConnection,
+        table: Table,
+        convert: Callable[[T], dict[str, Any]],
+        values: Sequence[T],
+    ) -> None:
+        for batch in _batches(values):
+            new = [{"system": self._system, **convert(value)} for value in batch]
+            await connection.execute(insert(table), new)
+
+    async def _insert(self, connection: AsyncConnection, table: Table, row: dict[str, Any]) -> int:
+        """Insert *row*; return its id."""
+        done = await connection.execute(insert(table).values(system=self._system, **row))
+        key = done.inserted_primary_key
+        assert key is not None  # noqa: S101 - SQLAlchemy returns it for a single inserted row
+        return int(key[0])
 
 
-async def _insert(connection: AsyncConnection, table: Table, row: dict[str, Any]) -> int:
-    """Return the number that the new row was given."""
-    done = await connection.execute(insert(table).values(row))
-    key = done.inserted_primary_key
-    assert key is not None  # noqa: S101 - every table that is written so counts its rows
-    return int(key[0])
-
-
-def _slices(things: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (things[start : start + SLICE] for start in range(0, len(things), SLICE))
+def _batches(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (values[start : start + WRITE_BATCH] for start in range(0, len(values), WRITE_BATCH))

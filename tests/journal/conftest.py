@@ -1,4 +1,4 @@
-"""A journal in a real file, and a second way into it."""
+"""A journal in a real file, and a second connection to it."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
@@ -23,7 +23,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_busy_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
 
 
@@ -35,8 +35,8 @@ async def journal(directory: Path, clock: FakeClock) -> AsyncIterator[Journal]:
 
 
 @pytest.fixture
-def rubbish(directory: Path) -> Path:
-    """Return a journal's file that is none."""
+def corrupt_file(directory: Path) -> Path:
+    """Return a journal file that is not a database."""
     directory.mkdir()
     file = directory / FILE
     file.write_bytes(b"not a database at all" * 1000)
@@ -44,8 +44,8 @@ def rubbish(directory: Path) -> Path:
 
 
 @pytest.fixture
-def stranger(directory: Path) -> Iterator[sqlite3.Connection]:
-    """Another program with the same file open; to be asked for after `journal`."""
+def other_connection(directory: Path) -> Iterator[sqlite3.Connection]:
+    """Another program's connection to the file of `journal`; request it after `journal`."""
     connection = sqlite3.connect(directory / FILE, isolation_level=None, timeout=0)
     with closing(connection):
         yield connection

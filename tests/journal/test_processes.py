@@ -1,4 +1,4 @@
-"""Two processes never share a journal, and one that is killed loses nothing it was promised."""
+"""Two processes cannot open one journal; a killed process loses no acknowledged write."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from exporter.errors import JournalError
 from exporter.journal.journal import LOCK, Journal, open_journal
 from exporter.recovery.model.cases import Outcome
 from tests.fakes import FakeClock
-from tests.journal.strategies import CLOUD, page
+from tests.journal.examples import SYSTEM, poll_record
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 @contextmanager
 def writer(directory: Path) -> Iterator["subprocess.Popen[str]"]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.journal.writer", str(directory)],
+        [sys.executable, "-m", "tests.journal.writer_process", str(directory)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -35,7 +35,7 @@ def writer(directory: Path) -> Iterator["subprocess.Popen[str]"]:
             process.kill()
 
 
-async def test_a_second_process_is_told_who_has_the_journal(
+async def test_lock_error_names_the_process_that_holds_the_journal(
     directory: Path, clock: FakeClock
 ) -> None:
     with writer(directory) as process:
@@ -49,16 +49,16 @@ async def test_a_second_process_is_told_who_has_the_journal(
     assert f"process {process.pid}" in str(caught.value)
 
 
-async def test_not_even_the_same_process_has_it_twice(
+async def test_journal_cannot_be_opened_twice_in_one_process(
     journal: Journal, directory: Path, clock: FakeClock
 ) -> None:
     with pytest.raises(JournalError, match=f"process {os.getpid()}"):
         await open_journal(directory, clock)
 
-    await journal.book(CLOUD).note(page())  # and the first is none the worse for it
+    await journal.store(SYSTEM).note(poll_record())  # the first one still works
 
 
-async def test_a_holder_without_a_name_is_another_process(
+async def test_lock_error_without_a_process_id(
     journal: Journal, directory: Path, clock: FakeClock
 ) -> None:
     (directory / LOCK).write_text("")
@@ -67,41 +67,41 @@ async def test_a_holder_without_a_name_is_another_process(
         await open_journal(directory, clock)
 
 
-async def test_a_journal_that_could_not_be_opened_is_free_again(
-    rubbish: Path, directory: Path, clock: FakeClock
+async def test_lock_is_released_when_opening_fails(
+    corrupt_file: Path, directory: Path, clock: FakeClock
 ) -> None:
     with pytest.raises(JournalError, match="damaged"):
         await open_journal(directory, clock)
 
-    rubbish.unlink()  # noqa: ASYNC240
+    corrupt_file.unlink()  # noqa: ASYNC240
 
     await (await open_journal(directory, clock)).close()
 
 
 @pytest.mark.parametrize("lines", [1, 40, 122, 403])
-async def test_a_killed_process_loses_nothing_that_was_acknowledged(
+async def test_killed_process_loses_no_acknowledged_write(
     directory: Path, clock: FakeClock, lines: int
 ) -> None:
     with writer(directory) as process:
         assert process.stdout is not None
-        said = [process.stdout.readline() for _ in range(lines)]
+        output = [process.stdout.readline() for _ in range(lines)]
         process.send_signal(signal.SIGKILL)
-        said += process.stdout.readlines()
+        output += process.stdout.readlines()
     acknowledged = defaultdict(set)
-    for word, written in (line.split() for line in said if line.endswith("\n")):
+    for word, written in (line.split() for line in output if line.endswith("\n")):
         acknowledged[word].add(int(written))
 
     journal = await open_journal(directory, clock)
 
-    past = await journal.book(CLOUD).recall()
-    attempts = {one.intent.id: one.intent for one in await journal.intents(CLOUD, limit=9999)}
-    decisions = {one.number for one in await journal.decisions(CLOUD, limit=9999)}
-    assert {f"vm-{number}" for number in acknowledged["noted"]} <= {c.uuid for c in past.cases}
-    assert past.watched >= max(acknowledged["noted"])
+    saved = await journal.store(SYSTEM).recall()
+    attempts = {one.intent.id: one.intent for one in await journal.intents(SYSTEM, limit=9999)}
+    decisions = {one.number for one in await journal.decisions(SYSTEM, limit=9999)}
+    assert {f"vm-{number}" for number in acknowledged["noted"]} <= {c.uuid for c in saved.cases}
+    assert saved.watched >= max(acknowledged["noted"])
     assert acknowledged["decided"] <= decisions
     assert acknowledged["prepared"] <= attempts.keys()
     for number in acknowledged["closed"]:
         assert attempts[number].outcome is Outcome.CONFIRMED
-    # And nothing was written by halves.
-    assert len(await journal.changes(CLOUD, limit=9999)) == 3 * len(past.cases)
+    # Every poll record was written completely or not at all.
+    assert len(await journal.changes(SYSTEM, limit=9999)) == 3 * len(saved.cases)
     await journal.close()

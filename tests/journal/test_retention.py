@@ -1,4 +1,4 @@
-"""What is old goes, but never what recovery still counts, waits for or was told."""
+"""Pruning deletes old rows, except what recovery still needs."""
 
 from datetime import timedelta
 
@@ -11,123 +11,131 @@ from exporter.journal.journal import Journal
 from exporter.journal.writer import REMEMBERED_SECONDS
 from exporter.recovery.model.limits import DAY
 from tests.fakes import START, FakeClock
-from tests.journal.strategies import (
+from tests.journal.examples import (
     CASE,
     CHANGE,
-    CLOUD,
+    COMMAND,
     CONFIRMED,
     DECISION,
     INTENT,
-    ORDER,
-    OTHER,
-    page,
+    OTHER_SYSTEM,
+    SYSTEM,
+    poll_record,
 )
 
 replace = msgspec.structs.replace
 LONG_AGO = START - timedelta(days=400)
 JUST_BEFORE = START - timedelta(microseconds=1)
 NOW = 30 * DAY
-"""Seconds of watch."""
+"""Monitored time in seconds."""
 
 
-async def try_once(journal: Journal, *, uuid: str, sent_at: float, system: str = CLOUD) -> None:
-    """Write down an action that was sent at *sent_at* and is over."""
-    book = journal.book(system)
-    number = await book.decided(replace(DECISION, time=LONG_AGO))
-    intent = await book.prepare(replace(INTENT, uuid=uuid), number)
-    await book.update(replace(intent, **{**CONFIRMED, "sent_at": sent_at}))
+async def write_closed_intent(
+    journal: Journal, *, uuid: str, sent_at: float, system: str = SYSTEM
+) -> None:
+    """Write a closed intent that was sent at *sent_at*."""
+    store = journal.store(system)
+    number = await store.decided(replace(DECISION, time=LONG_AGO))
+    intent = await store.prepare(replace(INTENT, uuid=uuid), number)
+    await store.update(replace(intent, **{**CONFIRMED, "sent_at": sent_at}))
 
 
-async def test_changes_and_decisions_go_by_the_time_of_day(journal: Journal) -> None:
-    book = journal.book(CLOUD)
-    await book.note(page(changes=[replace(CHANGE, time=t) for t in (LONG_AGO, JUST_BEFORE, START)]))
+async def test_old_changes_and_decisions_are_pruned(journal: Journal) -> None:
+    store = journal.store(SYSTEM)
+    await store.note(
+        poll_record(changes=[replace(CHANGE, time=t) for t in (LONG_AGO, JUST_BEFORE, START)])
+    )
     for time in (LONG_AGO, JUST_BEFORE, START):
-        await book.decided(replace(DECISION, time=time))
+        await store.decided(replace(DECISION, time=time))
 
-    gone = await journal.forget(START)
+    deleted = await journal.prune(START)
 
-    assert gone == 4
-    assert [change.time for change in await journal.changes(CLOUD)] == [START]
-    assert [one.decision.time for one in await journal.decisions(CLOUD)] == [START]
-    assert await journal.forget(START) == 0
+    assert deleted == 4
+    assert [change.time for change in await journal.changes(SYSTEM)] == [START]
+    assert [one.decision.time for one in await journal.decisions(SYSTEM)] == [START]
+    assert await journal.prune(START) == 0
 
 
-async def test_an_intent_goes_with_its_decision_when_no_budget_counts_it(
+async def test_intent_outside_every_budget_window_is_pruned_with_its_decision(
     journal: Journal, clock: FakeClock
 ) -> None:
     edge = NOW - REMEMBERED_SECONDS
-    await try_once(journal, uuid="counted", sent_at=edge)
-    await try_once(journal, uuid="past", sent_at=edge - 0.001)
-    await journal.book(CLOUD).note(page(watched=NOW))
-    before = await journal.book(CLOUD).recall()
+    await write_closed_intent(journal, uuid="counted", sent_at=edge)
+    await write_closed_intent(journal, uuid="not counted", sent_at=edge - 0.001)
+    await journal.store(SYSTEM).note(poll_record(watched=NOW))
+    before = await journal.store(SYSTEM).recall()
 
-    gone = await journal.forget(clock.now() + timedelta(days=9999))
+    deleted = await journal.prune(clock.now() + timedelta(days=9999))
 
-    assert gone == 2  # the intent and its decision
-    assert [one.intent.uuid for one in await journal.intents(CLOUD)] == ["counted"]
-    assert len(await journal.decisions(CLOUD)) == 1
-    assert await journal.book(CLOUD).recall() == before
+    assert deleted == 2  # the intent and its decision
+    assert [one.intent.uuid for one in await journal.intents(SYSTEM)] == ["counted"]
+    assert len(await journal.decisions(SYSTEM)) == 1
+    assert await journal.store(SYSTEM).recall() == before
 
 
-async def test_an_intent_stays_as_long_as_its_end_is_not_old_by_the_time_of_day(
+async def test_intent_closed_after_the_limit_is_kept(journal: Journal, clock: FakeClock) -> None:
+    await write_closed_intent(journal, uuid="a", sent_at=0.0)
+    await journal.store(SYSTEM).note(poll_record(watched=NOW))
+
+    assert await journal.prune(clock.now()) == 0
+    assert await journal.prune(clock.now() + timedelta(microseconds=1)) == 2
+
+
+async def test_open_intent_is_kept_with_its_decision(journal: Journal, clock: FakeClock) -> None:
+    store = journal.store(SYSTEM)
+    intent = await store.prepare(INTENT, await store.decided(replace(DECISION, time=LONG_AGO)))
+    await store.note(poll_record(watched=1000 * NOW))
+
+    assert await journal.prune(clock.now() + timedelta(days=9999)) == 0
+
+    assert (await store.recall()).open_actions == [intent]
+    assert len(await journal.decisions(SYSTEM)) == 1
+
+
+async def test_budget_window_uses_the_monitored_time_of_the_system(
     journal: Journal, clock: FakeClock
 ) -> None:
-    await try_once(journal, uuid="a", sent_at=0.0)
-    await journal.book(CLOUD).note(page(watched=NOW))
+    for system in (SYSTEM, OTHER_SYSTEM, "never noted"):
+        await write_closed_intent(journal, uuid="a", sent_at=0.0, system=system)
+    await journal.store(SYSTEM).note(poll_record(watched=NOW))
+    await journal.store(OTHER_SYSTEM).note(poll_record(watched=REMEMBERED_SECONDS))
 
-    assert await journal.forget(clock.now()) == 0
-    assert await journal.forget(clock.now() + timedelta(microseconds=1)) == 2
+    await journal.prune(clock.now() + timedelta(days=1))
 
-
-async def test_an_open_intent_stays_for_ever(journal: Journal, clock: FakeClock) -> None:
-    book = journal.book(CLOUD)
-    intent = await book.prepare(INTENT, await book.decided(replace(DECISION, time=LONG_AGO)))
-    await book.note(page(watched=1000 * NOW))
-
-    assert await journal.forget(clock.now() + timedelta(days=9999)) == 0
-
-    assert (await book.recall()).open_actions == [intent]
-    assert len(await journal.decisions(CLOUD)) == 1
+    assert await journal.intents(SYSTEM) == []
+    assert (
+        len(await journal.intents(OTHER_SYSTEM)) == len(await journal.intents("never noted")) == 1
+    )
 
 
-async def test_each_cloud_has_its_own_watch(journal: Journal, clock: FakeClock) -> None:
-    for system in (CLOUD, OTHER, "never noted"):
-        await try_once(journal, uuid="a", sent_at=0.0, system=system)
-    await journal.book(CLOUD).note(page(watched=NOW))
-    await journal.book(OTHER).note(page(watched=REMEMBERED_SECONDS))
+async def test_commands_and_cases_are_kept(journal: Journal, clock: FakeClock) -> None:
+    store = journal.store(SYSTEM)
+    await store.note(poll_record(watched=NOW, time=LONG_AGO, cases=[CASE]))
+    await store.ordered(replace(COMMAND, time=LONG_AGO))
+    before = await store.recall()
 
-    await journal.forget(clock.now() + timedelta(days=1))
+    assert await journal.prune(clock.now() + timedelta(days=9999)) == 0
 
-    assert await journal.intents(CLOUD) == []
-    assert len(await journal.intents(OTHER)) == len(await journal.intents("never noted")) == 1
-
-
-async def test_orders_and_cases_stay(journal: Journal, clock: FakeClock) -> None:
-    book = journal.book(CLOUD)
-    await book.note(page(watched=NOW, time=LONG_AGO, cases=[CASE]))
-    await book.ordered(replace(ORDER, time=LONG_AGO))
-    before = await book.recall()
-
-    assert await journal.forget(clock.now() + timedelta(days=9999)) == 0
-
-    assert await book.recall() == before
+    assert await store.recall() == before
 
 
-async def test_much_is_forgotten_in_slices(
+async def test_more_rows_than_a_batch_are_pruned(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "FORGOTTEN_AT_ONCE", 10)
-    await journal.book(CLOUD).note(page(changes=[replace(CHANGE, time=LONG_AGO)] * 30 + [CHANGE]))
+    monkeypatch.setattr(journal_module, "DELETE_BATCH", 10)
+    await journal.store(SYSTEM).note(
+        poll_record(changes=[replace(CHANGE, time=LONG_AGO)] * 30 + [CHANGE])
+    )
 
-    assert await journal.forget(START) == 30
+    assert await journal.prune(START) == 30
 
-    assert await journal.changes(CLOUD) == [CHANGE]
+    assert await journal.changes(SYSTEM) == [CHANGE]
 
 
-async def test_a_time_without_a_zone_forgets_nothing(journal: Journal) -> None:
-    await journal.book(CLOUD).note(page(changes=[replace(CHANGE, time=LONG_AGO)]))
+async def test_prune_without_a_time_zone_deletes_nothing(journal: Journal) -> None:
+    await journal.store(SYSTEM).note(poll_record(changes=[replace(CHANGE, time=LONG_AGO)]))
 
     with pytest.raises(JournalError):
-        await journal.forget(START.replace(tzinfo=None))
+        await journal.prune(START.replace(tzinfo=None))
 
-    assert len(await journal.changes(CLOUD)) == 1
+    assert len(await journal.changes(SYSTEM)) == 1

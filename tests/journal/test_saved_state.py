@@ -1,4 +1,4 @@
-"""What was written is read back, word for word, also after the end of the process that wrote it."""
+"""What recovery wrote is read back unchanged, also by a later process."""
 
 from datetime import timedelta, timezone
 from pathlib import Path
@@ -14,281 +14,279 @@ from exporter.recovery.model.commands import Command, CommandKind
 from exporter.recovery.model.limits import DAY, Limits
 from exporter.recovery.model.ports import SavedState
 from tests.fakes import START, FakeClock
-from tests.journal.strategies import (
+from tests.journal.examples import (
     CASE,
     CHANGE,
-    CLOUD,
+    COMMAND,
     CONFIRMED,
     DECISION,
     INTENT,
-    ORDER,
-    OTHER,
+    OTHER_SYSTEM,
     SENT,
+    SYSTEM,
     UUID,
-    page,
+    poll_record,
 )
 
 replace = msgspec.structs.replace
 
 
-async def test_an_unknown_cloud_has_no_past(journal: Journal) -> None:
-    past = await journal.book(CLOUD).recall()
+async def test_saved_state_of_a_new_system_is_empty(journal: Journal) -> None:
+    saved = await journal.store(SYSTEM).recall()
 
-    assert past == SavedState(cases=[], open_actions=[], spent=[], commands=[])
+    assert saved == SavedState(cases=[], open_actions=[], spent=[], commands=[])
 
 
-async def test_everything_is_there_after_a_restart(directory: Path, clock: FakeClock) -> None:
+async def test_saved_state_survives_a_restart(directory: Path, clock: FakeClock) -> None:
     journal = await open_journal(directory, clock)
-    book = journal.book(CLOUD)
-    await book.note(page(cases=[CASE], changes=[CHANGE]))
-    number = await book.decided(DECISION)
-    intent = await book.prepare(INTENT, number)
-    await book.update(replace(intent, **SENT))
-    await book.ordered(ORDER)
+    store = journal.store(SYSTEM)
+    await store.note(poll_record(cases=[CASE], changes=[CHANGE]))
+    number = await store.decided(DECISION)
+    intent = await store.prepare(INTENT, number)
+    await store.update(replace(intent, **SENT))
+    await store.ordered(COMMAND)
 
     await journal.close()
     journal = await open_journal(directory, clock)
 
-    past = await journal.book(CLOUD).recall()
-    assert past == SavedState(
+    saved = await journal.store(SYSTEM).recall()
+    assert saved == SavedState(
         watched=1000.0,
         time=START,
         clock=1.7e9 + 0.75,
         cases=[CASE],
         open_actions=[replace(intent, **SENT)],
         spent=[Spent(1000.5, UUID, INTENT.action)],
-        commands=[ORDER],
+        commands=[COMMAND],
     )
-    assert await journal.changes(CLOUD) == [CHANGE]
-    assert [one.decision for one in await journal.decisions(CLOUD)] == [DECISION]
-    assert await journal.commands(CLOUD) == [ORDER]
+    assert await journal.changes(SYSTEM) == [CHANGE]
+    assert [one.decision for one in await journal.decisions(SYSTEM)] == [DECISION]
+    assert await journal.commands(SYSTEM) == [COMMAND]
     await journal.close()
 
 
-async def test_an_intent_is_kept_with_its_decision_and_both_times(
-    journal: Journal, clock: FakeClock
-) -> None:
-    book = journal.book(CLOUD)
-    number = await book.decided(DECISION)
-    intent = await book.prepare(INTENT, number)
+async def test_intent_has_its_decision_and_both_times(journal: Journal, clock: FakeClock) -> None:
+    store = journal.store(SYSTEM)
+    number = await store.decided(DECISION)
+    intent = await store.prepare(INTENT, number)
     clock.elapsed += 90.0
 
     closed = replace(intent, **CONFIRMED)
-    await book.update(closed)
+    await store.update(closed)
 
-    (attempt,) = await journal.intents(CLOUD)
+    (attempt,) = await journal.intents(SYSTEM)
     assert attempt.intent == closed
     assert attempt.decision == number
     assert attempt.prepared == START
     assert attempt.closed == START + timedelta(seconds=90)
 
 
-async def test_what_may_be_unknown_comes_back_unknown(journal: Journal) -> None:
-    book = journal.book(CLOUD)
+async def test_optional_fields_are_read_back_as_none(journal: Journal) -> None:
+    store = journal.store(SYSTEM)
     change = replace(CHANGE, before=None, after=None)
     decision = replace(DECISION, action=None, guard_results=())
     command = Command(kind=CommandKind.DISARM, owner="ada", reason="", at=0.0, time=START)
 
-    await book.note(page(clock=None, changes=[change]))
-    await book.decided(decision)
-    await book.ordered(command)
+    await store.note(poll_record(clock=None, changes=[change]))
+    await store.decided(decision)
+    await store.ordered(command)
 
-    assert (await book.recall()).clock is None
-    assert await journal.changes(CLOUD) == [change]
-    assert [one.decision for one in await journal.decisions(CLOUD)] == [decision]
-    assert await journal.commands(CLOUD) == [command]
+    assert (await store.recall()).clock is None
+    assert await journal.changes(SYSTEM) == [change]
+    assert [one.decision for one in await journal.decisions(SYSTEM)] == [decision]
+    assert await journal.commands(SYSTEM) == [command]
 
 
-async def test_a_round_replaces_the_cases_that_changed_and_drops_those_that_are_gone(
+async def test_poll_record_replaces_changed_cases_and_deletes_gone_ones(
     journal: Journal,
 ) -> None:
-    book = journal.book(CLOUD)
-    calm, changed, gone = (replace(CASE, uuid=uuid) for uuid in ("a", "b", "c"))
-    await book.note(page(cases=[calm, changed, gone]))
+    store = journal.store(SYSTEM)
+    unchanged, changed, gone = (replace(CASE, uuid=uuid) for uuid in ("a", "b", "c"))
+    await store.note(poll_record(cases=[unchanged, changed, gone]))
 
     changed = replace(changed, attempts=9)
-    await book.note(page(watched=1030.0, cases=[changed], gone=["c", "never known"]))
+    await store.note(poll_record(watched=1030.0, cases=[changed], gone=["c", "unknown"]))
 
-    past = await book.recall()
-    assert past.watched == 1030.0
-    assert past.cases == [calm, changed]
+    saved = await store.recall()
+    assert saved.watched == 1030.0
+    assert saved.cases == [unchanged, changed]
 
 
-async def test_a_round_brings_the_decisions_that_nothing_follows_from(journal: Journal) -> None:
-    book = journal.book(CLOUD)
+async def test_poll_record_adds_decisions_without_an_action(journal: Journal) -> None:
+    store = journal.store(SYSTEM)
     others = [replace(DECISION, at=at, diagnosis=CASE.diagnosis) for at in (1.0, 2.0)]
 
-    await book.note(page(decisions=others))
-    number = await book.decided(DECISION)
+    await store.note(poll_record(decisions=others))
+    number = await store.decided(DECISION)
 
-    written = await journal.decisions(CLOUD)
+    written = await journal.decisions(SYSTEM)
     assert [one.decision for one in written] == [DECISION, *others[::-1]]
     assert written[0].number == number
 
 
-async def test_clouds_know_nothing_of_each_other(journal: Journal) -> None:
-    north, south = journal.book(CLOUD), journal.book(OTHER)
-    for book in (north, south):
-        await book.note(page(cases=[CASE], changes=[CHANGE]))
-        await book.prepare(INTENT, await book.decided(DECISION))
-        await book.ordered(ORDER)
+async def test_systems_are_independent(journal: Journal) -> None:
+    north, south = journal.store(SYSTEM), journal.store(OTHER_SYSTEM)
+    for store in (north, south):
+        await store.note(poll_record(cases=[CASE], changes=[CHANGE]))
+        await store.prepare(INTENT, await store.decided(DECISION))
+        await store.ordered(COMMAND)
 
-    await south.note(page(gone=[UUID]))
+    await south.note(poll_record(gone=[UUID]))
 
-    past = await north.recall()
-    assert past.cases == [CASE]
-    assert len(past.open_actions) == len(past.commands) == len(await journal.changes(CLOUD)) == 1
+    saved = await north.recall()
+    assert saved.cases == [CASE]
+    assert len(saved.open_actions) == len(saved.commands) == len(await journal.changes(SYSTEM)) == 1
     assert (await south.recall()).cases == []
 
 
-async def test_ten_thousand_cases_are_remembered(journal: Journal) -> None:
-    book = journal.book(CLOUD)
+async def test_ten_thousand_cases_are_read_back(journal: Journal) -> None:
+    store = journal.store(SYSTEM)
     cases = [replace(CASE, uuid=f"{number:05}") for number in range(10_000)]
 
-    await book.note(page(cases=cases))
+    await store.note(poll_record(cases=cases))
 
-    assert (await book.recall()).cases == cases
+    assert (await store.recall()).cases == cases
 
 
-async def test_what_was_sent_in_the_last_week_of_watch_counts_oldest_first(
+async def test_spent_actions_of_the_last_monitored_week_oldest_first(
     journal: Journal,
 ) -> None:
-    book = journal.book(CLOUD)
-    decision = await book.decided(DECISION)
+    store = journal.store(SYSTEM)
+    decision = await store.decided(DECISION)
     now = 30 * DAY
     edge = now - REMEMBERED_SECONDS
     for uuid, sent_at in [("b", now), ("too old", edge - 0.001), ("a", edge), ("unsent", None)]:
-        intent = await book.prepare(replace(INTENT, uuid=uuid), decision)
-        await book.update(replace(intent, **{**CONFIRMED, "sent_at": sent_at}))
+        intent = await store.prepare(replace(INTENT, uuid=uuid), decision)
+        await store.update(replace(intent, **{**CONFIRMED, "sent_at": sent_at}))
 
-    await book.note(page(watched=now))
+    await store.note(poll_record(watched=now))
 
     action, reply = INTENT.action, Reply.ACCEPTED
-    assert (await book.recall()).spent == [
+    assert (await store.recall()).spent == [
         Spent(edge, "a", action, reply),
         Spent(now, "b", action, reply),
     ]
 
 
-def test_no_budget_looks_back_further_than_the_journal() -> None:
-    rules = Limits()
+def test_default_budget_windows_fit_the_remembered_time() -> None:
+    limits = Limits()
 
     assert (
         max(
             window.seconds
-            for windows in (rules.vm_windows, rules.system_windows)
+            for windows in (limits.vm_windows, limits.system_windows)
             for window in windows
         )
         <= REMEMBERED_SECONDS
     )
 
 
-async def test_people_read_the_newest_first_and_no_more_than_they_ask_for(
+async def test_queries_return_the_newest_rows_up_to_the_limit(
     journal: Journal,
 ) -> None:
-    book = journal.book(CLOUD)
-    steps = [replace(CHANGE, detail=str(number)) for number in range(5)]
-    await book.note(page(changes=[*steps, replace(CHANGE, uuid="another")]))
-    numbers = [await book.decided(DECISION) for _ in range(3)]
+    store = journal.store(SYSTEM)
+    written = [replace(CHANGE, detail=str(number)) for number in range(5)]
+    await store.note(poll_record(changes=[*written, replace(CHANGE, uuid="another")]))
+    numbers = [await store.decided(DECISION) for _ in range(3)]
 
-    changes = await journal.changes(CLOUD, UUID, limit=2)
-    decisions = await journal.decisions(CLOUD)
+    changes = await journal.changes(SYSTEM, UUID, limit=2)
+    decisions = await journal.decisions(SYSTEM)
 
     assert [change.detail for change in changes] == ["4", "3"]
     assert [one.number for one in decisions] == numbers[::-1]
-    assert await journal.changes(CLOUD, "nobody") == []
+    assert await journal.changes(SYSTEM, "unknown") == []
 
 
-async def test_what_is_long_is_read_in_slices_without_a_gap(
+async def test_queries_larger_than_a_batch_have_no_gaps(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exporter.journal.journal.READ_AT_ONCE", 3)
-    steps = [replace(CHANGE, detail=str(number)) for number in range(9)]
-    await journal.book(CLOUD).note(page(changes=steps))
+    monkeypatch.setattr("exporter.journal.journal.READ_BATCH", 3)
+    changes = [replace(CHANGE, detail=str(number)) for number in range(9)]
+    await journal.store(SYSTEM).note(poll_record(changes=changes))
 
     for limit in (1, 3, 4, 9, 20):
-        found = await journal.changes(CLOUD, UUID, limit=limit)
+        found = await journal.changes(SYSTEM, UUID, limit=limit)
         assert [one.detail for one in found] == list("876543210")[:limit]
-    assert len((await journal.since(CLOUD, CHANGE.time)).changes) == 9
+    assert len((await journal.since(SYSTEM, CHANGE.time)).changes) == 9
 
 
-async def test_a_decision_is_found_by_its_number(journal: Journal) -> None:
-    book = journal.book(CLOUD)
-    number = await book.decided(DECISION)
-    await book.decided(replace(DECISION, at=1030.0))
+async def test_decision_by_number(journal: Journal) -> None:
+    store = journal.store(SYSTEM)
+    number = await store.decided(DECISION)
+    await store.decided(replace(DECISION, at=1030.0))
 
-    found = await journal.decision(CLOUD, UUID, number)
+    found = await journal.decision(SYSTEM, UUID, number)
 
     assert found is not None
     assert (found.number, found.decision) == (number, DECISION)
-    assert await journal.decision(CLOUD, "another", number) is None
+    assert await journal.decision(SYSTEM, "another", number) is None
 
 
-async def test_the_last_decision_about_a_vm(journal: Journal) -> None:
-    book = journal.book(CLOUD)
-    await book.decided(DECISION)
-    number = await book.decided(replace(DECISION, at=1030.0))
-    await book.decided(replace(DECISION, uuid="another"))
+async def test_last_decision_of_a_vm(journal: Journal) -> None:
+    store = journal.store(SYSTEM)
+    await store.decided(DECISION)
+    number = await store.decided(replace(DECISION, at=1030.0))
+    await store.decided(replace(DECISION, uuid="another"))
 
-    (last,) = await journal.decisions(CLOUD, UUID, limit=1)
+    (last,) = await journal.decisions(SYSTEM, UUID, limit=1)
 
     assert (last.number, last.decision.at) == (number, 1030.0)
-    assert await journal.decisions(CLOUD, "nobody") == []
+    assert await journal.decisions(SYSTEM, "unknown") == []
 
 
-async def test_a_report_covers_what_happened_since_and_what_is_open(
+async def test_history_since_a_time_includes_open_intents(
     journal: Journal, clock: FakeClock
 ) -> None:
-    book = journal.book(CLOUD)
-    early, edge = START + timedelta(hours=1), START + timedelta(hours=2)
-    changes = [replace(CHANGE, time=time) for time in (early, edge)]
-    await book.note(page(changes=changes))
-    numbers = [await book.decided(replace(DECISION, time=time)) for time in (early, edge)]
-    over, closed_later, pending = [
-        await book.prepare(replace(INTENT, uuid=uuid), numbers[0]) for uuid in ("a", "b", "c")
+    store = journal.store(SYSTEM)
+    earlier, limit = START + timedelta(hours=1), START + timedelta(hours=2)
+    changes = [replace(CHANGE, time=time) for time in (earlier, limit)]
+    await store.note(poll_record(changes=changes))
+    numbers = [await store.decided(replace(DECISION, time=time)) for time in (earlier, limit)]
+    closed, closed_later, pending = [
+        await store.prepare(replace(INTENT, uuid=uuid), numbers[0]) for uuid in ("a", "b", "c")
     ]
-    await book.update(replace(over, **CONFIRMED))
+    await store.update(replace(closed, **CONFIRMED))
     clock.elapsed = 7200.0
-    await book.update(replace(closed_later, **CONFIRMED))
+    await store.update(replace(closed_later, **CONFIRMED))
 
-    stretch = await journal.since(CLOUD, edge)
+    history = await journal.since(SYSTEM, limit)
 
-    assert stretch.changes == changes[1:]
-    assert [one.number for one in stretch.decisions] == numbers[1:]
-    assert [one.intent.uuid for one in stretch.intents] == [pending.uuid, closed_later.uuid]
+    assert history.changes == changes[1:]
+    assert [one.number for one in history.decisions] == numbers[1:]
+    assert [one.intent.uuid for one in history.intents] == [pending.uuid, closed_later.uuid]
 
 
-async def test_times_of_other_zones_are_kept_as_what_they_are_in_utc(journal: Journal) -> None:
+async def test_times_are_stored_in_utc(journal: Journal) -> None:
     elsewhere = START.astimezone(timezone(timedelta(hours=-9, minutes=-30)))
 
-    await journal.book(CLOUD).note(page(time=elsewhere))
+    await journal.store(SYSTEM).note(poll_record(time=elsewhere))
 
-    time = (await journal.book(CLOUD).recall()).time
+    time = (await journal.store(SYSTEM).recall()).time
     assert time == START
     assert time.utcoffset() == timedelta(0)
 
 
-async def test_a_time_without_a_zone_is_refused(journal: Journal) -> None:
-    with pytest.raises(JournalError, match="cannot hold a value"):
-        await journal.book(CLOUD).note(page(time=START.replace(tzinfo=None)))
+async def test_time_without_a_zone_is_refused(journal: Journal) -> None:
+    with pytest.raises(JournalError, match="cannot store this value"):
+        await journal.store(SYSTEM).note(poll_record(time=START.replace(tzinfo=None)))
 
 
-async def test_a_text_that_is_no_text_is_refused_and_the_rest_goes_on(journal: Journal) -> None:
-    book = journal.book(CLOUD)
+async def test_invalid_unicode_is_refused_and_later_writes_succeed(journal: Journal) -> None:
+    store = journal.store(SYSTEM)
 
-    with pytest.raises(JournalError, match="cannot hold a value"):
-        await book.ordered(replace(ORDER, owner="\udcff"))
+    with pytest.raises(JournalError, match="cannot store this value"):
+        await store.ordered(replace(COMMAND, owner="\udcff"))
 
-    await book.ordered(ORDER)
-    assert await journal.commands(CLOUD) == [ORDER]
+    await store.ordered(COMMAND)
+    assert await journal.commands(SYSTEM) == [COMMAND]
 
 
-async def test_words_of_every_kind_survive(journal: Journal) -> None:
-    book = journal.book(CLOUD)
-    number = await book.decided(DECISION)
+async def test_every_reply_is_read_back(journal: Journal) -> None:
+    store = journal.store(SYSTEM)
+    number = await store.decided(DECISION)
 
     for reply in Reply:
-        intent = await book.prepare(INTENT, number)
-        await book.update(replace(intent, **{**CONFIRMED, "reply": reply}))
+        intent = await store.prepare(INTENT, number)
+        await store.update(replace(intent, **{**CONFIRMED, "reply": reply}))
 
-    assert [one.intent.reply for one in await journal.intents(CLOUD)] == [*Reply][::-1]
+    assert [one.intent.reply for one in await journal.intents(SYSTEM)] == [*Reply][::-1]

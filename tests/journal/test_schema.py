@@ -1,7 +1,8 @@
-"""The tables that migrations make are those that the code believes in."""
+"""Creating the tables of a new journal, and upgrading those of an older one."""
 
 import asyncio
-import logging
+import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -9,71 +10,109 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine
 
 from exporter.errors import JournalError
-from exporter.journal.journal import FILE, Journal, open_journal
+from exporter.journal.journal import FILE, open_journal
 from exporter.journal.migrate import MIGRATIONS
 from exporter.journal.schema import REVISION
 from exporter.journal.tables import METADATA
+from tests.daemon_process import REAL_TIME
 from tests.fakes import FakeClock
-from tests.journal.strategies import CASE, CLOUD, page
+from tests.journal.examples import CASE, SYSTEM, poll_record
+
+ROOT = Path(__file__).parents[2]
+OPEN_AND_CLOSE = """
+import asyncio, pathlib, sys
+from exporter.clock import SystemClock
+from exporter.errors import JournalError
+from exporter.journal.journal import open_journal
+
+async def main():
+    journal = await open_journal(pathlib.Path(sys.argv[1]), SystemClock())
+    await journal.close()
+
+try:
+    asyncio.run(main())
+finally:
+    assert "alembic" not in sys.modules
+"""
+ADD_COLUMN = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+def upgrade():
+    op.add_column("commands", sa.Column("ticket", sa.Text))
+"""
 
 
 def statements(file: Path) -> dict[str, str]:
-    """Return what makes each table and index of *file*, but for Alembic's own."""
+    """Return the SQL of each table and index of *file*."""
     with closing(sqlite3.connect(file)) as connection:
-        found = connection.execute(
-            "SELECT name, sql FROM sqlite_master WHERE sql NOT NULL AND tbl_name NOT IN "
-            "('alembic_version', 'sqlite_sequence')"
-        )
+        found = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql NOT NULL")
         return {name: " ".join(sql.split()) for name, sql in found}
 
 
-async def _opened_and_closed(directory: Path, clock: FakeClock) -> None:
-    await (await open_journal(directory, clock)).close()
+def set_revision(file: Path, revision: str) -> None:
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
 
 
-def differences(connection: Connection) -> list[object]:
-    return list(compare_metadata(MigrationContext.configure(connection), METADATA))
+def open_in_new_process(
+    directory: Path, package: Path = ROOT
+) -> "subprocess.CompletedProcess[str]":
+    """Open the journal in *directory* with the code below *package*."""
+    return subprocess.run(
+        [sys.executable, "-c", OPEN_AND_CLOSE, str(directory)],
+        cwd=package,
+        env={"PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
-async def test_migrations_make_the_tables_of_today(journal: Journal) -> None:
-    async with journal._database.reading() as connection:
-        assert await connection.run_sync(differences) == []
+@pytest.fixture
+def next_version(tmp_path: Path) -> Path:
+    """Return a copy of the package with one more revision, which adds a column."""
+    package = tmp_path / "next"
+    shutil.copytree(
+        ROOT / "exporter", package / "exporter", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    journal = package / "exporter" / "journal"
+    (journal / "migrations" / "versions" / "revision_0002.py").write_text(ADD_COLUMN)
+    schema = journal / "schema.py"
+    schema.write_text(schema.read_text().replace(f'"{REVISION}"', '"0002"'))
+    return package
 
 
-async def test_to_the_letter(journal: Journal, directory: Path, tmp_path: Path) -> None:
-    engine = create_engine(f"sqlite:///{tmp_path / 'fresh'}")
-    METADATA.create_all(engine)
-    engine.dispose()
-
-    assert statements(directory / FILE) == statements(tmp_path / "fresh")
-
-
-async def test_an_upgrade_is_done_once_and_in_silence(
-    directory: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-
-    for _ in range(2):
-        journal = await open_journal(directory, clock)
-        await journal.book(CLOUD).note(page(cases=[CASE]))
-        await journal.close()
-
-    assert caplog.records == []
-
-
-async def test_a_journal_of_a_newer_version_is_refused_and_left_alone(
+async def test_new_journal_has_every_table_and_the_newest_revision(
     directory: Path, clock: FakeClock
 ) -> None:
     await (await open_journal(directory, clock)).close()
-    with closing(sqlite3.connect(directory / FILE)) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0815'")
+
+    assert METADATA.tables.keys() | {"alembic_version"} <= statements(directory / FILE).keys()
+    with closing(sqlite3.connect(directory / FILE)) as connection:
+        found = connection.execute("SELECT version_num FROM alembic_version")
+        assert found.fetchall() == [(REVISION,)]
+
+
+def test_newest_migration_is_the_revision_of_a_new_journal() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+
+    assert ScriptDirectory.from_config(config).get_heads() == [REVISION]
+
+
+async def test_journal_of_a_newer_version_is_refused_and_unchanged(
+    directory: Path, clock: FakeClock
+) -> None:
+    await (await open_journal(directory, clock)).close()
+    set_revision(directory / FILE, "0815")
     before = statements(directory / FILE)
 
     with pytest.raises(JournalError, match="newer version of Vergewatch") as caught:
@@ -84,40 +123,83 @@ async def test_a_journal_of_a_newer_version_is_refused_and_left_alone(
     assert statements(directory / FILE) == before
 
 
-async def test_half_an_upgrade_is_none(tmp_path: Path, clock: FakeClock) -> None:
+async def test_failed_creation_leaves_no_tables(tmp_path: Path, clock: FakeClock) -> None:
+    last = METADATA.sorted_tables[-1].name
     with closing(sqlite3.connect(tmp_path / FILE)) as connection:
-        connection.execute("CREATE TABLE orders (ours TEXT)")  # the last to be made
+        connection.execute(f"CREATE TABLE {last} (foreign_column TEXT)")
 
     with pytest.raises(JournalError):
         await open_journal(tmp_path, clock)
 
-    assert set(statements(tmp_path / FILE)) == {"commands"}
+    assert set(statements(tmp_path / FILE)) == {last}
 
 
-def test_the_newest_migration_is_the_one_that_needs_none() -> None:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+def test_alembic_is_not_imported_for_a_new_or_a_current_journal(directory: Path) -> None:
+    for _ in range(2):
+        opened = open_in_new_process(directory)
+        assert (opened.returncode, opened.stderr) == (0, "")
 
-    assert ScriptDirectory.from_config(config).get_heads() == [REVISION]
 
-
-def test_a_journal_of_today_is_opened_without_what_migrates(
-    directory: Path, clock: FakeClock
+async def test_older_journal_is_upgraded_in_a_child_process(
+    directory: Path, clock: FakeClock, next_version: Path
 ) -> None:
-    asyncio.run(_opened_and_closed(directory, clock))
-    script = (
-        "import asyncio, pathlib, sys\n"
-        "from exporter.clock import SystemClock\n"
-        "from exporter.journal.journal import open_journal\n"
-        f"asyncio.run(open_journal(pathlib.Path({str(directory)!r}), SystemClock()))\n"
-        "sys.exit('alembic' in sys.modules)\n"
-    )
+    journal = await open_journal(directory, clock)
+    await journal.store(SYSTEM).note(poll_record(cases=[CASE]))
+    await journal.close()
 
-    subprocess.run([sys.executable, "-c", script], check=True)
+    opened = open_in_new_process(directory, next_version)
+
+    assert (opened.returncode, opened.stderr) == (0, "")
+    assert "ticket TEXT" in statements(directory / FILE)["commands"]
+    with closing(sqlite3.connect(directory / FILE)) as connection:
+        found = connection.execute("SELECT version_num FROM alembic_version")
+        assert found.fetchall() == [("0002",)]
+        assert connection.execute("SELECT count(*) FROM cases").fetchone() == (1,)
 
 
-def test_migrations_are_part_of_the_package() -> None:
-    steps = {path.name for path in (MIGRATIONS / "versions").glob("*.py")}
+async def test_failed_upgrade_changes_nothing_and_is_reported(
+    directory: Path, clock: FakeClock, next_version: Path
+) -> None:
+    await (await open_journal(directory, clock)).close()
+    before = statements(directory / FILE)
+    migration = next_version / "exporter/journal/migrations/versions/revision_0002.py"
+    migration.write_text(f"{ADD_COLUMN}    op.drop_column('commands', 'no_such_column')\n")
 
-    assert (MIGRATIONS / "env.py").is_file()
-    assert "revision_0001.py" in steps
+    opened = open_in_new_process(directory, next_version)
+
+    error = opened.stderr.splitlines()[-1]
+    assert opened.returncode == 1
+    assert error.startswith(f"exporter.errors.JournalError: the journal {directory / FILE} cannot")
+    assert statements(directory / FILE) == before
+
+
+async def test_unknown_older_revision_is_refused(directory: Path, clock: FakeClock) -> None:
+    await (await open_journal(directory, clock)).close()
+    set_revision(directory / FILE, "0000")
+
+    with pytest.raises(JournalError, match=r"cannot be upgraded.*0000") as caught:
+        await open_journal(directory, clock)
+
+    assert str(directory / FILE) in str(caught.value)
+
+
+async def test_cancelled_opening_ends_the_upgrade(
+    directory: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await (await open_journal(directory, clock)).close()
+    set_revision(directory / FILE, "0000")
+    hanging = directory / "hanging"
+    hanging.write_text('#!/bin/sh\necho $$ > "$0.pid"\nexec sleep 600\n')
+    hanging.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(hanging))
+    pid_file = directory / "hanging.pid"
+    opening = asyncio.create_task(open_journal(directory, clock))
+    while not (pid_file.exists() and pid_file.read_text()):
+        await REAL_TIME.sleep(0.01)
+
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid_file.read_text()), 0)

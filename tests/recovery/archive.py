@@ -134,7 +134,7 @@ async def told(theatre: Theatre, directory: Path) -> Journal:
     """Return a journal on disk that tells what the play wrote down, when it did."""
     clock = StoryClock()
     journal = await open_journal(directory, clock)
-    book = journal.book(theatre.recovery.key)
+    book = journal.store(theatre.recovery.key)
     for moment, what, said in theatre.book.story:
         clock.moment = moment
         await getattr(book, what)(*said)

@@ -1,1 +1,1 @@
-"""How a journal of an earlier version becomes one of today."""
+"""Alembic's script directory."""

@@ -1,4 +1,4 @@
-"""What Alembic runs for an upgrade, on the connection that `schema` hands it."""
+"""Alembic's environment: runs the migrations on the connection of `exporter.journal.migrate`."""
 
 from alembic import context
 
@@ -7,7 +7,7 @@ from exporter.journal.tables import METADATA
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=METADATA,
-    transactional_ddl=True,  # SQLite can, and half an upgrade is nothing anybody could use
+    transactional_ddl=True,  # SQLite supports it; a failed upgrade must leave no trace
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -1,1 +1,1 @@
-"""One step each, never changed once it was released."""
+"""Changes of existing tables. New journals are created from `exporter.journal.tables`."""

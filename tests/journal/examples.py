@@ -1,4 +1,4 @@
-"""One of each thing that the journal keeps, with no field left at its default."""
+"""One example of each value that the journal stores, with no field at its default."""
 
 from datetime import timedelta
 from typing import Any
@@ -21,8 +21,8 @@ from exporter.recovery.model.ports import Change, PollRecord
 from exporter.recovery.model.states import State
 from tests.fakes import START
 
-CLOUD = "north"
-OTHER = "south"
+SYSTEM = "north"
+OTHER_SYSTEM = "south"
 UUID = "5c2f-web"
 
 CASE = Case(
@@ -93,7 +93,7 @@ INTENT = Intent(
     prepared_at=1000.25,
     deadline=1120.25,
 )
-ORDER = Command(
+COMMAND = Command(
     kind=CommandKind.PAUSE,
     owner="ada",
     reason="we move the rack",
@@ -113,8 +113,8 @@ CONFIRMED: dict[str, Any] = {
 }
 
 
-def page(**fields: Any) -> PollRecord:
-    """Return a page of an empty round, but for *fields*."""
+def poll_record(**fields: Any) -> PollRecord:
+    """Return the record of an empty poll, changed by *fields*."""
     empty = PollRecord(
         watched=1000.0, time=START, clock=1.7e9 + 0.75, cases=(), gone=(), changes=()
     )
