@@ -1,11 +1,11 @@
 """Everything an operator can set about recovery; docs/recovery.md explains the numbers."""
 
-import re
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import re2
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -70,10 +70,13 @@ def _time_of_day(value: Any) -> Any:
 
 
 def _pattern(text: str) -> str:
+    options = re2.Options()
+    options.log_errors = False
     try:
-        re.compile(text)
-    except re.error as problem:
-        raise ValueError(f"is no regular expression: {problem}") from None
+        re2.compile(text, options)
+    except re2.error as error:
+        reason = error.args[0].decode(errors="replace")
+        raise ValueError(f"is not a regular expression (RE2 syntax): {reason}") from None
     return text
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
+import re2
 
 
 class LogRow(msgspec.Struct, frozen=True, gc=False):
@@ -66,7 +67,7 @@ class LogPattern(NamedTuple):
 
     pattern: str
     """
-    A regular expression, found anywhere in the text, whatever the case.
+    A regular expression in RE2 syntax, found anywhere in the text, whatever the case.
 
     The text is without what stands in quotes, because names may say anything; only the word
     after ``action`` is left.
@@ -113,8 +114,11 @@ class LogClassifier:
     """The wordings of one site, ready to be looked up."""
 
     def __init__(self, wordings: Sequence[LogPattern] = LOG_PATTERNS) -> None:
+        options = re2.Options()
+        options.case_sensitive = False
+        options.log_errors = False
         self._wordings = [
-            (re.compile(wording.pattern, re.IGNORECASE), wording.means) for wording in wordings
+            (re2.compile(wording.pattern, options), wording.means) for wording in wordings
         ]
 
     def meaning(self, text: str) -> Meaning | None:
