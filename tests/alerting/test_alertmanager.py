@@ -13,7 +13,6 @@ from pydantic import SecretStr
 
 from exporter.alerting.alerting import FILE, Alerting
 from exporter.alerting.config import Access
-from exporter.alerting.plan import Plan
 from exporter.model import SystemReport
 from exporter.recovery.model.ports import VMLocation
 from tests.alerting.real_alertmanager import (
@@ -26,7 +25,7 @@ from tests.alerting.real_alertmanager import (
     locked_alertmanager,
     start,
 )
-from tests.alerting.samples import STARTING, Tally, done, recovery, report, vm, with_vm
+from tests.alerting.samples import STARTING, RecordingMeter, done, recovery, report, vm, with_vm
 from tests.web.conftest import Certificates, certificates
 
 __all__ = ["certificates"]
@@ -34,7 +33,7 @@ __all__ = ["certificates"]
 WELL = report()
 REFUSED = report(authenticated=False)
 WEB = VMLocation(1, "web-01", "node1", "Workloads")
-HASTE = Plan(
+HASTE = AlertmanagerSettings(
     post_every_seconds=0.3,
     look_every_seconds=0.05,
     silences_every_seconds=0.1,
@@ -48,8 +47,8 @@ class Site:
     """A daemon's alerting at work, and what it gets to see."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
-        self.tally = Tally()
-        self.alerting = Alerting(plan, folder, REAL, self.tally)
+        self.meter = RecordingMeter()
+        self.alerting = Alerting(plan, folder, REAL, self.meter)
         self.reports: Sequence[SystemReport] = (WELL,)
 
     @property
@@ -85,7 +84,7 @@ async def test_what_is_so_is_told_and_that_it_is_over_too(tmp_path: Path) -> Non
         alertmanagers(tmp_path) as (real,),
         at_work(plan_for(real), tmp_path / "state") as site,
     ):
-        await eventually(lambda: site.tally.posts[real.url, "ok"] > 1)
+        await eventually(lambda: site.meter.posts[real.url, "ok"] > 1)
         assert await shows(real)
 
         site.reports = (report(recovery=recovery(vms=(vm(1, "quarantined"),))), REFUSED)
@@ -101,8 +100,8 @@ async def test_what_is_so_is_told_and_that_it_is_over_too(tmp_path: Path) -> Non
         assert told["annotations"]["runbook_url"].endswith("/VergeRecoveryQuarantined.md")
         site.reports = (WELL,)
         await eventually(lambda: shows(real))
-        assert site.tally.up == {real.url: True}
-        assert site.tally.alerts == {real.url: 0}
+        assert site.meter.up == {real.url: True}
+        assert site.meter.alerts == {real.url: 0}
 
 
 async def test_an_alert_lives_as_long_as_it_is_repeated_and_no_longer(tmp_path: Path) -> None:
@@ -126,13 +125,13 @@ async def test_each_alertmanager_gets_each_alert_and_one_that_is_down_gets_it_la
         async with at_work(plan, tmp_path / "state", REFUSED) as site:
             await eventually(lambda: shows(one, "VergeAuthenticationFailed"))
             await eventually(lambda: shows(other, "VergeAuthenticationFailed"))
-            await eventually(lambda: site.tally.posts[dead.url, "unreachable"] > 1)
-            assert site.tally.up == {one.url: True, other.url: True, dead.url: False}
+            await eventually(lambda: site.meter.posts[dead.url, "unreachable"] > 1)
+            assert site.meter.up == {one.url: True, other.url: True, dead.url: False}
 
             late = await start(tmp_path / "late", one.http, port)
             try:
                 await eventually(lambda: shows(late, "VergeAuthenticationFailed"))
-                await eventually(lambda: site.tally.up[late.url])
+                await eventually(lambda: site.meter.up[late.url])
                 site.reports = (WELL,)
                 for each in (one, other, late):
                     await eventually(lambda real=each: shows(real))  # type: ignore[misc]
@@ -172,7 +171,7 @@ async def test_a_restart_loses_no_alert_and_ends_what_is_over(tmp_path: Path) ->
             await eventually((tmp_path / "state" / FILE).exists)
 
         async with at_work(plan_for(real, **lasting), tmp_path / "state", STARTING) as site:
-            await eventually(lambda: site.tally.posts[real.url, "ok"] > 0)
+            await eventually(lambda: site.meter.posts[real.url, "ok"] > 0)
             assert {name: one["startsAt"] for name, one in (await real.alerts()).items()} == began
             site.reports = (with_vm("quarantined"),)
             await eventually(lambda: shows(real, "VergeRecoveryQuarantined web-01"))
@@ -208,7 +207,7 @@ async def test_a_file_that_cannot_be_read_is_told_of_and_done_without(
     (tmp_path / FILE).write_bytes(left)
     with structlog.testing.capture_logs() as logs:
         async with at_work(HASTE._replace(urls=("http://127.0.0.1:1",)), tmp_path) as site:
-            await eventually(lambda: site.tally.posts)
+            await eventually(lambda: site.meter.posts)
 
     assert [one["event"] for one in logs].count("alerts.forgotten") == 1
 
@@ -218,7 +217,7 @@ async def test_a_file_that_somebody_wrote_by_hand_ends_nobody(tmp_path: Path) ->
     async with alertmanagers(tmp_path) as (real,):
         nameless = report(identity=None, up=False)
         async with at_work(plan_for(real), tmp_path, nameless) as site:
-            await eventually(lambda: site.tally.posts)
+            await eventually(lambda: site.meter.posts)
             site.reports = (WELL,)
             await eventually(lambda: not site.alerting.roll.firing)
 
@@ -237,7 +236,7 @@ async def test_a_silence_holds_and_lets_go(tmp_path: Path) -> None:
         alertmanagers(tmp_path, 2) as (one, other),
         at_work(plan_for(one, other), tmp_path / "state") as site,
     ):
-        await eventually(lambda: len(site.tally.silences) == 2)
+        await eventually(lambda: len(site.meter.silences) == 2)
         assert not site.held
         status, silence = await other.silence([equal("vm_name", "web-01")])
         assert status == 200
@@ -245,7 +244,7 @@ async def test_a_silence_holds_and_lets_go(tmp_path: Path) -> None:
         await eventually(lambda: site.held)
         assert site.held.startswith("it is silenced by alice until 2")
         assert site.held.endswith(f"UTC: a new disk (silence {silence})")
-        assert site.tally.silences == {one.url: 0, other.url: 1}
+        assert site.meter.silences == {one.url: 0, other.url: 1}
 
         await other.expire(silence)
 
@@ -273,7 +272,7 @@ async def test_what_one_silenced_still_counts_when_it_is_down(tmp_path: Path) ->
 
         await real.stop()
 
-        await eventually(lambda: not site.tally.known[real.url])
+        await eventually(lambda: not site.meter.known[real.url])
         assert site.held.startswith("it is silenced by alice")
 
 
@@ -286,7 +285,7 @@ async def test_where_nobody_knows_what_is_silenced_the_settings_say_what_to_do(
         plan = plan_for(real, hold_when_unknown=hold)
         plan = plan._replace(urls=(real.url, dead))
         async with at_work(plan, tmp_path / "state") as site:
-            await eventually(lambda: site.tally.known == {real.url: True, dead: False})
+            await eventually(lambda: site.meter.known == {real.url: True, dead: False})
 
             assert bool(site.held) is hold
             if hold:
@@ -298,17 +297,17 @@ async def test_who_does_not_listen_is_not_held_and_who_does_not_tell_tells_nothi
     tmp_path: Path,
 ) -> None:
     async with alertmanagers(tmp_path) as (real,):
-        deaf = Alerting(plan_for(real, silences=False), tmp_path, REAL, Tally())
+        deaf = Alerting(plan_for(real, silences=False), tmp_path, REAL, RecordingMeter())
         assert deaf.silences_of(lambda: "production") is None
         async with at_work(plan_for(real, post=False), tmp_path / "state", REFUSED) as site:
-            await eventually(lambda: site.tally.silences)
+            await eventually(lambda: site.meter.silences)
             await REAL.sleep(0.2)
             assert await shows(real)
     assert not (tmp_path / "state").exists()
 
 
 async def test_without_an_alertmanager_there_is_nothing_to_do(tmp_path: Path) -> None:
-    await Alerting(Plan(), tmp_path, REAL, Tally()).run(lambda: (REFUSED,))
+    await Alerting(AlertmanagerSettings(), tmp_path, REAL, RecordingMeter()).run(lambda: (REFUSED,))
 
     assert not (tmp_path / FILE).exists()
 
@@ -325,22 +324,22 @@ async def test_gets_in_with_tls_and_a_password_that_is_read_anew_when_it_changes
         async with locked_alertmanager(tmp_path / "am", chain.cert, chain.key, PASSWORD) as real:
             access = Access(username="vergewatch", password_file=secret, ca_file=chain.cert)
             async with at_work(plan_for(real, access=access), tmp_path / "s", REFUSED) as site:
-                await eventually(lambda: site.tally.posts[real.url, "unauthorized"])
-                assert not site.tally.up[real.url]
+                await eventually(lambda: site.meter.posts[real.url, "unauthorized"])
+                assert not site.meter.up[real.url]
 
                 secret.write_text(f"{PASSWORD}\n")
 
                 await eventually(lambda: shows(real, "VergeAuthenticationFailed"))
-                await eventually(lambda: site.tally.known == {real.url: True})
+                await eventually(lambda: site.meter.known == {real.url: True})
                 secret.unlink()
-                await eventually(lambda: not site.tally.up[real.url])
+                await eventually(lambda: not site.meter.up[real.url])
                 secret.write_text(PASSWORD)
             untrusted = Access(username="vergewatch", password=SecretStr(PASSWORD))
             async with at_work(plan_for(real, access=untrusted), tmp_path / "s") as site:
-                await eventually(lambda: site.tally.posts[real.url, "unreachable"])
+                await eventually(lambda: site.meter.posts[real.url, "unreachable"])
             trusting = Access(username="vergewatch", password=SecretStr(PASSWORD), verify=False)
             async with at_work(plan_for(real, access=trusting), tmp_path / "s") as site:
-                await eventually(lambda: site.tally.posts[real.url, "ok"])
+                await eventually(lambda: site.meter.posts[real.url, "ok"])
 
     said = str(logs)
     assert "check the password" in said

@@ -13,10 +13,9 @@ from pydantic import SecretStr
 from exporter.alerting.alerting import Alerting
 from exporter.alerting.alertmanager import Alertmanager, AlertmanagerError, make_session
 from exporter.alerting.config import Access
-from exporter.alerting.plan import Plan
 from exporter.errors import ConfigError
 from tests.alerting.real_alertmanager import REAL, eventually
-from tests.alerting.samples import Tally, report
+from tests.alerting.samples import RecordingMeter, report
 from tests.fakes import START, FakeClock
 from tests.vergeos.scripted import Answer, hangs_up, says, serving, stops_half_way
 
@@ -128,14 +127,14 @@ async def test_a_date_that_is_none_leaves_our_own_clock(date: str) -> None:
 
 
 async def test_a_silence_that_cannot_be_read_may_be_of_any_vm(tmp_path: Path) -> None:
-    tally = Tally()
+    meter = RecordingMeter()
     async with serving(says(b'[{"id": "4f0c"}]')) as script:
-        plan = Plan(
+        plan = AlertmanagerSettings(
             urls=(script.url,), access=ACCESS, silences_every_seconds=0.05, hold_when_unknown=True
         )
-        alerting = Alerting(plan, tmp_path, REAL, tally)
+        alerting = Alerting(plan, tmp_path, REAL, meter)
         task = asyncio.create_task(alerting.run(lambda: ()))
-        await eventually(lambda: tally.up.get(script.url))
+        await eventually(lambda: meter.up.get(script.url))
         held = alerting.holding({"vm_name": "web-01"})
         task.cancel()
 
@@ -147,21 +146,21 @@ async def test_one_that_is_mad_disturbs_no_other_and_is_complained_of_once(
     tmp_path: Path, what: str
 ) -> None:
     answer, outcome = MAD[what]
-    tally = Tally()
+    meter = RecordingMeter()
     with structlog.testing.capture_logs() as logs:
         async with serving(answer) as mad, serving(says(b"[]")) as sane:
-            plan = Plan(
+            plan = AlertmanagerSettings(
                 urls=(mad.url, sane.url), access=ACCESS, post_every_seconds=0.05,
                 look_every_seconds=0.02, silences_every_seconds=0.05, timeout_seconds=0.5,
             )  # fmt: skip
-            alerting = Alerting(plan, tmp_path, REAL, tally)
+            alerting = Alerting(plan, tmp_path, REAL, meter)
             task = asyncio.create_task(alerting.run(lambda: (report(authenticated=False),)))
-            await eventually(lambda: tally.posts[mad.url, outcome] > 1)
-            await eventually(lambda: tally.posts[sane.url, "ok"] > 2)
-            await eventually(lambda: tally.known.get(sane.url))
+            await eventually(lambda: meter.posts[mad.url, outcome] > 1)
+            await eventually(lambda: meter.posts[sane.url, "ok"] > 2)
+            await eventually(lambda: meter.known.get(sane.url))
             assert not task.done()
             assert b"VergeAuthenticationFailed" in b"".join(sane.bodies)
-            assert not tally.up[mad.url]
+            assert not meter.up[mad.url]
             task.cancel()
             await asyncio.wait([task])
 
@@ -172,17 +171,17 @@ async def test_one_that_is_mad_disturbs_no_other_and_is_complained_of_once(
 
 
 async def test_one_that_recovers_is_told_of_too(tmp_path: Path) -> None:
-    tally = Tally()
+    meter = RecordingMeter()
     with structlog.testing.capture_logs() as logs:
         async with serving(says(status=500), says(status=500), says(b"[]")) as script:
-            plan = Plan(
+            plan = AlertmanagerSettings(
                 urls=(script.url,), post_every_seconds=0.05, look_every_seconds=0.02,
                 silences_every_seconds=0.05,
             )  # fmt: skip
-            alerting = Alerting(plan, tmp_path, REAL, tally)
+            alerting = Alerting(plan, tmp_path, REAL, meter)
             task = asyncio.create_task(alerting.run(lambda: ()))
-            await eventually(lambda: tally.posts[script.url, "ok"] and tally.known)
-            await eventually(lambda: tally.known[script.url])
+            await eventually(lambda: meter.posts[script.url, "ok"] and meter.known)
+            await eventually(lambda: meter.known[script.url])
             task.cancel()
             await asyncio.wait([task])
 
@@ -215,21 +214,21 @@ def test_a_ca_that_cannot_be_used_is_the_operators_business(
     file = tmp_path / "ca.pem"
     if content is not None:
         file.write_bytes(content)
-    plan = Plan(urls=("https://127.0.0.1:1",), access=Access(ca_file=file))
+    plan = AlertmanagerSettings(urls=("https://127.0.0.1:1",), access=Access(ca_file=file))
 
     with pytest.raises(ConfigError, match=r"alertmanager\.ca_file"):
-        Alerting(plan, tmp_path, REAL, Tally())
+        Alerting(plan, tmp_path, REAL, RecordingMeter())
 
 
 async def test_more_alerts_than_fit_in_one_request_go_in_several(tmp_path: Path) -> None:
-    tally = Tally()
+    meter = RecordingMeter()
     many = [
         report(url=f"https://{n}", system_name=str(n), authenticated=False) for n in range(1100)
     ]
     async with serving(says(b"")) as script:
-        plan = Plan(urls=(script.url,), silences=False)
-        task = asyncio.create_task(Alerting(plan, tmp_path, REAL, tally).run(lambda: many))
-        await eventually(lambda: tally.alerts.get(script.url) == 1100)
+        plan = AlertmanagerSettings(urls=(script.url,), silences=False)
+        task = asyncio.create_task(Alerting(plan, tmp_path, REAL, meter).run(lambda: many))
+        await eventually(lambda: meter.alerts.get(script.url) == 1100)
         task.cancel()
         await asyncio.wait([task])
 

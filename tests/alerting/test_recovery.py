@@ -8,14 +8,13 @@ import msgspec
 import pytest
 
 from exporter.alerting.alerting import Alerting
-from exporter.alerting.plan import Plan
 from exporter.alerting.silences import Silence, SilencesResponse, Status
 from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import Decision, GuardName
 from exporter.recovery.model.states import State
 from exporter.recovery.report.explain import about_case, explain
-from tests.alerting.samples import Tally
+from tests.alerting.samples import RecordingMeter
 from tests.alerting.test_silences import matchers
 from tests.fakes import START
 from tests.recovery.conftest import Play, _quiet_logs, play
@@ -32,8 +31,8 @@ class Hush:
 
     def __init__(self, folder: Path, *, hold_when_unknown: bool = False) -> None:
         self.theatre: Theatre | None = None
-        plan = Plan(urls=("http://am",), hold_when_unknown=hold_when_unknown)
-        self.alerting = Alerting(plan, folder, self, Tally())
+        plan = AlertmanagerSettings(urls=("http://am",), hold_when_unknown=hold_when_unknown)
+        self.alerting = Alerting(plan, folder, self, RecordingMeter())
         silences = self.alerting.silences_of(lambda: "production")
         self.setup = RecoverySetup(ENFORCE, silences=silences)
 
