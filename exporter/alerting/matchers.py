@@ -65,9 +65,10 @@ def is_valid_silence(matchers: Iterable[Matcher]) -> bool:
 @lru_cache(maxsize=CACHED_PATTERNS)
 def _compile(pattern: str) -> Pattern | None:
     """
-    Compile *pattern*, anchored the way Alertmanager 0.25 to 0.27 anchors it.
+    Compile *pattern*, anchored as in Alertmanager 0.25.
 
-    RE2 reads what Go's ``regexp`` reads, and both match in linear time.
+    RE2 matches what Go's ``regexp`` matches, also in linear time. It rejects very large patterns
+    that Go accepts.
     """
     options = re2.Options()
     options.log_errors = False

@@ -1,4 +1,4 @@
-"""Real Alertmanagers: what they are told, what they are told again, and what they say."""
+"""Alerting with real Alertmanagers: posts, restarts, silences, TLS and passwords."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -12,7 +12,7 @@ import structlog
 from pydantic import SecretStr
 
 from exporter.alerting.alerting import FILE, Alerting
-from exporter.alerting.config import Access
+from exporter.alerting.config import AlertmanagerSettings
 from exporter.model import SystemReport
 from exporter.recovery.model.ports import VMLocation
 from tests.alerting.real_alertmanager import (
@@ -25,31 +25,39 @@ from tests.alerting.real_alertmanager import (
     locked_alertmanager,
     start,
 )
-from tests.alerting.samples import STARTING, RecordingMeter, done, recovery, report, vm, with_vm
+from tests.alerting.samples import (
+    STARTING,
+    RecordingMeter,
+    last_action,
+    recovery,
+    report,
+    vm,
+    with_vm,
+)
 from tests.web.conftest import Certificates, certificates
 
 __all__ = ["certificates"]
 
-WELL = report()
+HEALTHY = report()
 REFUSED = report(authenticated=False)
 WEB = VMLocation(1, "web-01", "node1", "Workloads")
-HASTE = AlertmanagerSettings(
-    post_every_seconds=0.3,
-    look_every_seconds=0.05,
-    silences_every_seconds=0.1,
-    after_silence_seconds=0.5,
-    timeout_seconds=2.0,
-    runbooks="https://docs.example/runbooks",
-)
+FAST: dict[str, Any] = {
+    "post_every_seconds": 0.3,
+    "evaluate_every_seconds": 0.05,
+    "silences_every_seconds": 0.1,
+    "after_silence_seconds": 0.5,
+    "timeout_seconds": 2.0,
+    "runbooks": "https://docs.example/runbooks",
+}
 
 
-class Site:
-    """A daemon's alerting at work, and what it gets to see."""
+class Running:
+    """The alerting of a daemon, and the reports that it evaluates."""
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
+    def __init__(self, settings: AlertmanagerSettings, folder: Path) -> None:
         self.meter = RecordingMeter()
-        self.alerting = Alerting(plan, folder, REAL, self.meter)
-        self.reports: Sequence[SystemReport] = (WELL,)
+        self.alerting = Alerting(settings, folder, REAL, self.meter)
+        self.reports: Sequence[SystemReport] = (HEALTHY,)
 
     @property
     def held(self) -> str:
@@ -59,8 +67,10 @@ class Site:
 
 
 @asynccontextmanager
-async def at_work(plan: Plan, folder: Path, *reports: SystemReport) -> AsyncIterator[Site]:
-    site = Site(plan, folder)
+async def running(
+    settings: AlertmanagerSettings, folder: Path, *reports: SystemReport
+) -> AsyncIterator[Running]:
+    site = Running(settings, folder)
     site.reports = reports or site.reports
     task = asyncio.create_task(site.alerting.run(lambda: site.reports))
     try:
@@ -71,18 +81,22 @@ async def at_work(plan: Plan, folder: Path, *reports: SystemReport) -> AsyncIter
         await asyncio.wait([task])
 
 
-def plan_for(*reals: Real, **changed: Any) -> Plan:
-    return HASTE._replace(urls=tuple(one.url for one in reals), **changed)
+def settings_for(*reals: Real, **more: Any) -> AlertmanagerSettings:
+    return settings_for_urls(*(one.url for one in reals), **more)
+
+
+def settings_for_urls(*urls: str, **more: Any) -> AlertmanagerSettings:
+    return AlertmanagerSettings.model_validate({**FAST, "urls": urls, **more})
 
 
 async def shows(real: Real, *names: str) -> bool:
     return sorted(await real.alerts()) == sorted(names)
 
 
-async def test_what_is_so_is_told_and_that_it_is_over_too(tmp_path: Path) -> None:
+async def test_alert_is_posted_and_resolved(tmp_path: Path) -> None:
     async with (
         alertmanagers(tmp_path) as (real,),
-        at_work(plan_for(real), tmp_path / "state") as site,
+        running(settings_for(real), tmp_path / "state") as site,
     ):
         await eventually(lambda: site.meter.posts[real.url, "ok"] > 1)
         assert await shows(real)
@@ -92,21 +106,23 @@ async def test_what_is_so_is_told_and_that_it_is_over_too(tmp_path: Path) -> Non
         await eventually(
             lambda: shows(real, "VergeAuthenticationFailed", "VergeRecoveryQuarantined web-01")
         )
-        told = (await real.alerts())["VergeRecoveryQuarantined web-01"]
-        assert told["labels"] == {
+        posted = (await real.alerts())["VergeRecoveryQuarantined web-01"]
+        assert posted["labels"] == {
             "alertname": "VergeRecoveryQuarantined", "severity": "critical", "layer": "recovery",
             "source": "vergewatch", "system_name": "production", "vm_id": "1", "vm_name": "web-01",
         }  # fmt: skip
-        assert told["annotations"]["runbook_url"].endswith("/VergeRecoveryQuarantined.md")
-        site.reports = (WELL,)
+        assert posted["annotations"]["runbook_url"].endswith("/VergeRecoveryQuarantined.md")
+        site.reports = (HEALTHY,)
         await eventually(lambda: shows(real))
         assert site.meter.up == {real.url: True}
         assert site.meter.alerts == {real.url: 0}
 
 
-async def test_an_alert_lives_as_long_as_it_is_repeated_and_no_longer(tmp_path: Path) -> None:
+async def test_alert_fires_while_it_is_posted_and_expires_when_the_daemon_stops(
+    tmp_path: Path,
+) -> None:
     async with alertmanagers(tmp_path) as (real,):
-        async with at_work(plan_for(real), tmp_path / "state", REFUSED):
+        async with running(settings_for(real), tmp_path / "state", REFUSED):
             await eventually(lambda: shows(real, "VergeAuthenticationFailed"))
             began = (await real.alerts())["VergeAuthenticationFailed"]["startsAt"]
             await REAL.sleep(1.5)  # longer than it would live
@@ -121,8 +137,8 @@ async def test_each_alertmanager_gets_each_alert_and_one_that_is_down_gets_it_la
     port = free_port()
     async with alertmanagers(tmp_path, 2) as (one, other):
         dead = Real(f"http://127.0.0.1:{port}", one.process, one.http)
-        plan = plan_for(one, dead, other)
-        async with at_work(plan, tmp_path / "state", REFUSED) as site:
+        settings = settings_for(one, dead, other)
+        async with running(settings, tmp_path / "state", REFUSED) as site:
             await eventually(lambda: shows(one, "VergeAuthenticationFailed"))
             await eventually(lambda: shows(other, "VergeAuthenticationFailed"))
             await eventually(lambda: site.meter.posts[dead.url, "unreachable"] > 1)
@@ -132,17 +148,19 @@ async def test_each_alertmanager_gets_each_alert_and_one_that_is_down_gets_it_la
             try:
                 await eventually(lambda: shows(late, "VergeAuthenticationFailed"))
                 await eventually(lambda: site.meter.up[late.url])
-                site.reports = (WELL,)
+                site.reports = (HEALTHY,)
                 for each in (one, other, late):
                     await eventually(lambda real=each: shows(real))  # type: ignore[misc]
             finally:
                 await late.stop()
 
 
-async def test_an_alertmanager_that_forgot_everything_is_told_again(tmp_path: Path) -> None:
+async def test_restarted_alertmanager_without_its_data_gets_the_alerts_again(
+    tmp_path: Path,
+) -> None:
     async with (
         alertmanagers(tmp_path) as (real,),
-        at_work(plan_for(real), tmp_path / "state", REFUSED),
+        running(settings_for(real), tmp_path / "state", REFUSED),
     ):
         await eventually(lambda: shows(real, "VergeAuthenticationFailed"))
         await real.stop()
@@ -154,87 +172,89 @@ async def test_an_alertmanager_that_forgot_everything_is_told_again(tmp_path: Pa
             await again.stop()
 
 
-async def test_a_restart_loses_no_alert_and_ends_what_is_over(tmp_path: Path) -> None:
+async def test_restart_of_the_daemon_keeps_firing_alerts_and_resolves_the_others(
+    tmp_path: Path,
+) -> None:
     before = report(
         authenticated=False,
         recovery=recovery(vms=(vm(1, "quarantined"), vm(2, "backoff")),
-                          last_actions=(done(2, "failed"),)),
+                          last_actions=(last_action(2, "failed"),)),
     )  # fmt: skip
     everything = (
-        "VergeAuthenticationFailed", "VergeRecoveryFailed web-02", "VergeRecoveryQuarantined web-01",
-    )  # fmt: skip
+        "VergeAuthenticationFailed",
+        "VergeRecoveryFailed web-02",
+        "VergeRecoveryQuarantined web-01",
+    )
     lasting = {"post_every_seconds": 2.0}
     async with alertmanagers(tmp_path) as (real,):
-        async with at_work(plan_for(real, **lasting), tmp_path / "state", before):
+        async with running(settings_for(real, **lasting), tmp_path / "state", before):
             await eventually(lambda: shows(real, *everything))
             began = {name: one["startsAt"] for name, one in (await real.alerts()).items()}
             await eventually((tmp_path / "state" / FILE).exists)
 
-        async with at_work(plan_for(real, **lasting), tmp_path / "state", STARTING) as site:
+        async with running(settings_for(real, **lasting), tmp_path / "state", STARTING) as site:
             await eventually(lambda: site.meter.posts[real.url, "ok"] > 0)
             assert {name: one["startsAt"] for name, one in (await real.alerts()).items()} == began
             site.reports = (with_vm("quarantined"),)
             await eventually(lambda: shows(real, "VergeRecoveryQuarantined web-01"))
 
 
-async def test_that_it_is_over_is_told_by_the_next_process_if_this_one_could_not(
+async def test_resolved_alert_that_was_never_posted_is_posted_after_a_restart(
     tmp_path: Path,
 ) -> None:
-    lasting = {"post_every_seconds": 60.0}  # so that nothing is over by itself
+    lasting = {"post_every_seconds": 60.0}  # longer than the test: no alert expires
     async with alertmanagers(tmp_path) as (real,):
-        async with at_work(plan_for(real, **lasting), tmp_path / "state", REFUSED):
+        async with running(settings_for(real, **lasting), tmp_path / "state", REFUSED):
             await eventually(lambda: shows(real, "VergeAuthenticationFailed"))
             await eventually((tmp_path / "state" / FILE).exists)
-        nowhere = HASTE._replace(urls=("http://127.0.0.1:1",))
-        async with at_work(nowhere, tmp_path / "state") as site:
-            await eventually(lambda: site.alerting.roll.entries and not site.alerting.roll.firing)
+        nowhere = settings_for_urls("http://127.0.0.1:1")
+        async with running(nowhere, tmp_path / "state") as site:
+            await eventually(lambda: site.alerting.store.alerts and not site.alerting.store.firing)
             await eventually(lambda: b"endsAt" not in (tmp_path / "state" / FILE).read_bytes())
             await REAL.sleep(0.1)
         assert await shows(real, "VergeAuthenticationFailed")
 
-        async with at_work(plan_for(real, **lasting), tmp_path / "state"):
+        async with running(settings_for(real, **lasting), tmp_path / "state"):
             await eventually(lambda: shows(real))
 
 
-NAIVE = b"""[{"alert": {"url": "", "name": "VergeSystemDataStale", "labels": {}, "annotations": {}},
- "starts_at": "2026-01-01T00:00:00"}]"""
+NO_TIME_ZONE = b"""[{"alert": {"url": "", "name": "VergeSystemDataStale", "labels": {},
+ "annotations": {}}, "starts_at": "2026-01-01T00:00:00"}]"""
 
 
-@pytest.mark.parametrize("left", [b"", b"{", b"[{}]", b"\xff", b"[1]", b'{"a": 1}', NAIVE])
-async def test_a_file_that_cannot_be_read_is_told_of_and_done_without(
-    tmp_path: Path, left: bytes
-) -> None:
+@pytest.mark.parametrize("left", [b"", b"{", b"[{}]", b"\xff", b"[1]", b'{"a": 1}', NO_TIME_ZONE])
+async def test_unreadable_file_is_logged_and_ignored(tmp_path: Path, left: bytes) -> None:
     (tmp_path / FILE).write_bytes(left)
     with structlog.testing.capture_logs() as logs:
-        async with at_work(HASTE._replace(urls=("http://127.0.0.1:1",)), tmp_path) as site:
+        async with running(settings_for_urls("http://127.0.0.1:1"), tmp_path) as site:
             await eventually(lambda: site.meter.posts)
 
-    assert [one["event"] for one in logs].count("alerts.forgotten") == 1
+    assert [one["event"] for one in logs].count("alerts.load_failed") == 1
 
 
-async def test_a_file_that_somebody_wrote_by_hand_ends_nobody(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_bytes(NAIVE.replace(b"00:00:00", b"00:00:00Z"))
+async def test_alert_without_labels_in_the_file_is_posted_and_resolved(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(NO_TIME_ZONE.replace(b"00:00:00", b"00:00:00Z"))
     async with alertmanagers(tmp_path) as (real,):
         nameless = report(identity=None, up=False)
-        async with at_work(plan_for(real), tmp_path, nameless) as site:
+        async with running(settings_for(real), tmp_path, nameless) as site:
             await eventually(lambda: site.meter.posts)
-            site.reports = (WELL,)
-            await eventually(lambda: not site.alerting.roll.firing)
+            site.reports = (HEALTHY,)
+            await eventually(lambda: not site.alerting.store.firing)
 
 
-async def test_a_directory_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
+async def test_alerts_are_posted_if_the_directory_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("in the way")
     async with (
         alertmanagers(tmp_path) as (real,),
-        at_work(plan_for(real), tmp_path / "state", REFUSED),
+        running(settings_for(real), tmp_path / "state", REFUSED),
     ):
         await eventually(lambda: shows(real, "VergeAuthenticationFailed"))
 
 
-async def test_a_silence_holds_and_lets_go(tmp_path: Path) -> None:
+async def test_silence_holds_a_vm_until_some_time_after_it_expires(tmp_path: Path) -> None:
     async with (
         alertmanagers(tmp_path, 2) as (one, other),
-        at_work(plan_for(one, other), tmp_path / "state") as site,
+        running(settings_for(one, other), tmp_path / "state") as site,
     ):
         await eventually(lambda: len(site.meter.silences) == 2)
         assert not site.held
@@ -252,20 +272,20 @@ async def test_a_silence_holds_and_lets_go(tmp_path: Path) -> None:
         await eventually(lambda: not site.held)
 
 
-async def test_a_silence_that_ends_by_itself_lets_go_without_being_read(tmp_path: Path) -> None:
+async def test_silence_that_ends_stops_holding_without_another_poll(tmp_path: Path) -> None:
     async with alertmanagers(tmp_path) as (real,):
         await real.silence([equal("node", "node1")], seconds=2.5)
-        plan = plan_for(real, silences_every_seconds=60.0)
-        async with at_work(plan, tmp_path / "state") as site:
+        settings = settings_for(real, silences_every_seconds=60.0)
+        async with running(settings, tmp_path / "state") as site:
             await eventually(lambda: "it is silenced by alice" in site.held)
             await eventually(lambda: "the silence of alice ended" in site.held)
             await eventually(lambda: not site.held)
 
 
-async def test_what_one_silenced_still_counts_when_it_is_down(tmp_path: Path) -> None:
+async def test_silence_of_an_alertmanager_that_is_down_still_holds(tmp_path: Path) -> None:
     async with (
         alertmanagers(tmp_path) as (real,),
-        at_work(plan_for(real, timeout_seconds=0.3), tmp_path / "state") as site,
+        running(settings_for(real, timeout_seconds=0.3), tmp_path / "state") as site,
     ):
         await real.silence([equal("vm_id", "1")])
         await eventually(lambda: site.held)
@@ -277,14 +297,14 @@ async def test_what_one_silenced_still_counts_when_it_is_down(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("hold", [True, False])
-async def test_where_nobody_knows_what_is_silenced_the_settings_say_what_to_do(
+async def test_unreachable_alertmanager_holds_vms_only_if_configured(
     tmp_path: Path, hold: bool
 ) -> None:
     dead = "http://127.0.0.1:1"
     async with alertmanagers(tmp_path) as (real,):
-        plan = plan_for(real, hold_when_unknown=hold)
-        plan = plan._replace(urls=(real.url, dead))
-        async with at_work(plan, tmp_path / "state") as site:
+        unreachable = "hold" if hold else "go_on"
+        settings = settings_for_urls(real.url, dead, unreachable=unreachable)
+        async with running(settings, tmp_path / "state") as site:
             await eventually(lambda: site.meter.known == {real.url: True, dead: False})
 
             assert bool(site.held) is hold
@@ -293,20 +313,22 @@ async def test_where_nobody_knows_what_is_silenced_the_settings_say_what_to_do(
                 assert "cannot connect" in site.held
 
 
-async def test_who_does_not_listen_is_not_held_and_who_does_not_tell_tells_nothing(
+async def test_neither_polls_silences_nor_posts_alerts_when_switched_off(
     tmp_path: Path,
 ) -> None:
     async with alertmanagers(tmp_path) as (real,):
-        deaf = Alerting(plan_for(real, silences=False), tmp_path, REAL, RecordingMeter())
-        assert deaf.silences_of(lambda: "production") is None
-        async with at_work(plan_for(real, post=False), tmp_path / "state", REFUSED) as site:
+        without_silences = Alerting(
+            settings_for(real, silences=False), tmp_path, REAL, RecordingMeter()
+        )
+        assert without_silences.silences_of(lambda: "production") is None
+        async with running(settings_for(real, post=False), tmp_path / "state", REFUSED) as site:
             await eventually(lambda: site.meter.silences)
             await REAL.sleep(0.2)
             assert await shows(real)
     assert not (tmp_path / "state").exists()
 
 
-async def test_without_an_alertmanager_there_is_nothing_to_do(tmp_path: Path) -> None:
+async def test_runs_nothing_without_an_alertmanager(tmp_path: Path) -> None:
     await Alerting(AlertmanagerSettings(), tmp_path, REAL, RecordingMeter()).run(lambda: (REFUSED,))
 
     assert not (tmp_path / FILE).exists()
@@ -315,15 +337,15 @@ async def test_without_an_alertmanager_there_is_nothing_to_do(tmp_path: Path) ->
 PASSWORD = "correct horse battery staple"
 
 
-async def test_gets_in_with_tls_and_a_password_that_is_read_anew_when_it_changes(
+async def test_tls_and_a_password_file_that_changes(
     tmp_path: Path, certificates: Certificates
 ) -> None:
     chain, secret = certificates.server, tmp_path / "password"
     secret.write_text("not yet\n")
     with structlog.testing.capture_logs() as logs:
         async with locked_alertmanager(tmp_path / "am", chain.cert, chain.key, PASSWORD) as real:
-            access = Access(username="vergewatch", password_file=secret, ca_file=chain.cert)
-            async with at_work(plan_for(real, access=access), tmp_path / "s", REFUSED) as site:
+            login = {"username": "vergewatch", "password_file": secret, "ca_file": chain.cert}
+            async with running(settings_for(real, **login), tmp_path / "s", REFUSED) as site:
                 await eventually(lambda: site.meter.posts[real.url, "unauthorized"])
                 assert not site.meter.up[real.url]
 
@@ -334,25 +356,25 @@ async def test_gets_in_with_tls_and_a_password_that_is_read_anew_when_it_changes
                 secret.unlink()
                 await eventually(lambda: not site.meter.up[real.url])
                 secret.write_text(PASSWORD)
-            untrusted = Access(username="vergewatch", password=SecretStr(PASSWORD))
-            async with at_work(plan_for(real, access=untrusted), tmp_path / "s") as site:
+            login = {"username": "vergewatch", "password": SecretStr(PASSWORD)}
+            untrusting = settings_for(real, **login)
+            async with running(untrusting, tmp_path / "s") as site:
                 await eventually(lambda: site.meter.posts[real.url, "unreachable"])
-            trusting = Access(username="vergewatch", password=SecretStr(PASSWORD), verify=False)
-            async with at_work(plan_for(real, access=trusting), tmp_path / "s") as site:
+            async with running(settings_for(real, **login, verify=False), tmp_path / "s") as site:
                 await eventually(lambda: site.meter.posts[real.url, "ok"])
 
-    said = str(logs)
-    assert "check the password" in said
-    assert "its certificate is not trusted" in said
-    assert PASSWORD not in said
-    assert "Basic" not in said
-    assert PASSWORD not in repr(access) + repr(untrusted)
+    text = str(logs)
+    assert "check the password" in text
+    assert "its certificate is not trusted" in text
+    assert PASSWORD not in text
+    assert "Basic" not in text
+    assert PASSWORD not in repr(untrusting)
 
 
-async def test_the_day_it_began_is_the_same_for_all(tmp_path: Path) -> None:
+async def test_alert_starts_at_the_same_time_in_every_alertmanager(tmp_path: Path) -> None:
     async with (
         alertmanagers(tmp_path, 2) as (one, other),
-        at_work(plan_for(one, other), tmp_path / "state", REFUSED),
+        running(settings_for(one, other), tmp_path / "state", REFUSED),
     ):
         await eventually(lambda: shows(one, "VergeAuthenticationFailed"))
         await eventually(lambda: shows(other, "VergeAuthenticationFailed"))
