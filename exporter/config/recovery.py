@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import re2
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -19,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from exporter.recovery.detect.log_patterns import compile_log_pattern
 from exporter.recovery.model.limits import DAY, HOUR, WEEK
 
 STRICT = ConfigDict(
@@ -70,13 +70,7 @@ def _time_of_day(value: Any) -> Any:
 
 
 def _pattern(text: str) -> str:
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        re2.compile(text, options)
-    except re2.error as error:
-        reason = error.args[0].decode(errors="replace")
-        raise ValueError(f"is not a regular expression (RE2 syntax): {reason}") from None
+    compile_log_pattern(text)
     return text
 
 
@@ -239,7 +233,7 @@ class LogPatternSettings(BaseModel):
     model_config = STRICT
 
     pattern: Annotated[str, AfterValidator(_pattern)]
-    """A regular expression, found anywhere in the text, whatever the case."""
+    """A regular expression (RE2 syntax), searched anywhere in the text; case is ignored."""
     means: Literal[
         "stop",
         "guest-stop",
