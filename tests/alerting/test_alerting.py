@@ -70,11 +70,11 @@ class Running:
 async def running(
     settings: AlertmanagerSettings, folder: Path, *reports: SystemReport
 ) -> AsyncIterator[Running]:
-    site = Running(settings, folder)
-    site.reports = reports or site.reports
-    task = asyncio.create_task(site.alerting.run(lambda: site.reports))
+    daemon = Running(settings, folder)
+    daemon.reports = reports or daemon.reports
+    task = asyncio.create_task(daemon.alerting.run(lambda: daemon.reports))
     try:
-        yield site
+        yield daemon
         assert not task.done(), task.exception()
     finally:
         task.cancel()
@@ -96,12 +96,12 @@ async def shows(real: Real, *names: str) -> bool:
 async def test_alert_is_posted_and_resolved(tmp_path: Path) -> None:
     async with (
         alertmanagers(tmp_path) as (real,),
-        running(settings_for(real), tmp_path / "state") as site,
+        running(settings_for(real), tmp_path / "state") as daemon,
     ):
-        await eventually(lambda: site.meter.posts[real.url, "ok"] > 1)
+        await eventually(lambda: daemon.meter.posts[real.url, "ok"] > 1)
         assert await shows(real)
 
-        site.reports = (report(recovery=recovery(vms=(vm(1, "quarantined"),))), REFUSED)
+        daemon.reports = (report(recovery=recovery(vms=(vm(1, "quarantined"),))), REFUSED)
 
         await eventually(
             lambda: shows(real, "VergeAuthenticationFailed", "VergeRecoveryQuarantined web-01")
@@ -112,10 +112,10 @@ async def test_alert_is_posted_and_resolved(tmp_path: Path) -> None:
             "source": "vergewatch", "system_name": "production", "vm_id": "1", "vm_name": "web-01",
         }  # fmt: skip
         assert posted["annotations"]["runbook_url"].endswith("/VergeRecoveryQuarantined.md")
-        site.reports = (HEALTHY,)
+        daemon.reports = (HEALTHY,)
         await eventually(lambda: shows(real))
-        assert site.meter.up == {real.url: True}
-        assert site.meter.alerts == {real.url: 0}
+        assert daemon.meter.up == {real.url: True}
+        assert daemon.meter.alerts == {real.url: 0}
 
 
 async def test_alert_fires_while_it_is_posted_and_expires_when_the_daemon_stops(
@@ -138,17 +138,17 @@ async def test_each_alertmanager_gets_each_alert_and_one_that_is_down_gets_it_la
     async with alertmanagers(tmp_path, 2) as (one, other):
         dead = Real(f"http://127.0.0.1:{port}", one.process, one.http)
         settings = settings_for(one, dead, other)
-        async with running(settings, tmp_path / "state", REFUSED) as site:
+        async with running(settings, tmp_path / "state", REFUSED) as daemon:
             await eventually(lambda: shows(one, "VergeAuthenticationFailed"))
             await eventually(lambda: shows(other, "VergeAuthenticationFailed"))
-            await eventually(lambda: site.meter.posts[dead.url, "unreachable"] > 1)
-            assert site.meter.up == {one.url: True, other.url: True, dead.url: False}
+            await eventually(lambda: daemon.meter.posts[dead.url, "unreachable"] > 1)
+            assert daemon.meter.up == {one.url: True, other.url: True, dead.url: False}
 
             late = await start(tmp_path / "late", one.http, port)
             try:
                 await eventually(lambda: shows(late, "VergeAuthenticationFailed"))
-                await eventually(lambda: site.meter.up[late.url])
-                site.reports = (HEALTHY,)
+                await eventually(lambda: daemon.meter.up[late.url])
+                daemon.reports = (HEALTHY,)
                 for each in (one, other, late):
                     await eventually(lambda real=each: shows(real))  # type: ignore[misc]
             finally:
@@ -192,10 +192,10 @@ async def test_restart_of_the_daemon_keeps_firing_alerts_and_resolves_the_others
             began = {name: one["startsAt"] for name, one in (await real.alerts()).items()}
             await eventually((tmp_path / "state" / FILE).exists)
 
-        async with running(settings_for(real, **lasting), tmp_path / "state", STARTING) as site:
-            await eventually(lambda: site.meter.posts[real.url, "ok"] > 0)
+        async with running(settings_for(real, **lasting), tmp_path / "state", STARTING) as daemon:
+            await eventually(lambda: daemon.meter.posts[real.url, "ok"] > 0)
             assert {name: one["startsAt"] for name, one in (await real.alerts()).items()} == began
-            site.reports = (with_vm("quarantined"),)
+            daemon.reports = (with_vm("quarantined"),)
             await eventually(lambda: shows(real, "VergeRecoveryQuarantined web-01"))
 
 
@@ -208,8 +208,10 @@ async def test_resolved_alert_that_was_never_posted_is_posted_after_a_restart(
             await eventually(lambda: shows(real, "VergeAuthenticationFailed"))
             await eventually((tmp_path / "state" / FILE).exists)
         nowhere = settings_for_urls("http://127.0.0.1:1")
-        async with running(nowhere, tmp_path / "state") as site:
-            await eventually(lambda: site.alerting.store.alerts and not site.alerting.store.firing)
+        async with running(nowhere, tmp_path / "state") as daemon:
+            await eventually(
+                lambda: daemon.alerting.store.alerts and not daemon.alerting.store.firing
+            )
             await eventually(lambda: b"endsAt" not in (tmp_path / "state" / FILE).read_bytes())
             await REAL.sleep(0.1)
         assert await shows(real, "VergeAuthenticationFailed")
@@ -226,8 +228,8 @@ NO_TIME_ZONE = b"""[{"alert": {"url": "", "name": "VergeSystemDataStale", "label
 async def test_unreadable_file_is_logged_and_ignored(tmp_path: Path, left: bytes) -> None:
     (tmp_path / FILE).write_bytes(left)
     with structlog.testing.capture_logs() as logs:
-        async with running(settings_for_urls("http://127.0.0.1:1"), tmp_path) as site:
-            await eventually(lambda: site.meter.posts)
+        async with running(settings_for_urls("http://127.0.0.1:1"), tmp_path) as daemon:
+            await eventually(lambda: daemon.meter.posts)
 
     assert [one["event"] for one in logs].count("alerts.load_failed") == 1
 
@@ -236,10 +238,10 @@ async def test_alert_without_labels_in_the_file_is_posted_and_resolved(tmp_path:
     (tmp_path / FILE).write_bytes(NO_TIME_ZONE.replace(b"00:00:00", b"00:00:00Z"))
     async with alertmanagers(tmp_path) as (real,):
         nameless = report(identity=None, up=False)
-        async with running(settings_for(real), tmp_path, nameless) as site:
-            await eventually(lambda: site.meter.posts)
-            site.reports = (HEALTHY,)
-            await eventually(lambda: not site.alerting.store.firing)
+        async with running(settings_for(real), tmp_path, nameless) as daemon:
+            await eventually(lambda: daemon.meter.posts)
+            daemon.reports = (HEALTHY,)
+            await eventually(lambda: not daemon.alerting.store.firing)
 
 
 async def test_alerts_are_posted_if_the_directory_cannot_be_written(tmp_path: Path) -> None:
@@ -254,46 +256,46 @@ async def test_alerts_are_posted_if_the_directory_cannot_be_written(tmp_path: Pa
 async def test_silence_holds_a_vm_until_some_time_after_it_expires(tmp_path: Path) -> None:
     async with (
         alertmanagers(tmp_path, 2) as (one, other),
-        running(settings_for(one, other), tmp_path / "state") as site,
+        running(settings_for(one, other), tmp_path / "state") as daemon,
     ):
-        await eventually(lambda: len(site.meter.silences) == 2)
-        assert not site.held
+        await eventually(lambda: len(daemon.meter.silences) == 2)
+        assert not daemon.held
         status, silence = await other.silence([equal("vm_name", "web-01")])
         assert status == 200
 
-        await eventually(lambda: site.held)
-        assert site.held.startswith("it is silenced by alice until 2")
-        assert site.held.endswith(f"UTC: a new disk (silence {silence})")
-        assert site.meter.silences == {one.url: 0, other.url: 1}
+        await eventually(lambda: daemon.held)
+        assert daemon.held.startswith("it is silenced by alice until 2")
+        assert daemon.held.endswith(f"UTC: a new disk (silence {silence})")
+        assert daemon.meter.silences == {one.url: 0, other.url: 1}
 
         await other.expire(silence)
 
-        await eventually(lambda: site.held.startswith("the silence of alice ended"))
-        await eventually(lambda: not site.held)
+        await eventually(lambda: daemon.held.startswith("the silence of alice ended"))
+        await eventually(lambda: not daemon.held)
 
 
 async def test_silence_that_ends_stops_holding_without_another_poll(tmp_path: Path) -> None:
     async with alertmanagers(tmp_path) as (real,):
         await real.silence([equal("node", "node1")], seconds=2.5)
         settings = settings_for(real, silences_every_seconds=60.0)
-        async with running(settings, tmp_path / "state") as site:
-            await eventually(lambda: "it is silenced by alice" in site.held)
-            await eventually(lambda: "the silence of alice ended" in site.held)
-            await eventually(lambda: not site.held)
+        async with running(settings, tmp_path / "state") as daemon:
+            await eventually(lambda: "it is silenced by alice" in daemon.held)
+            await eventually(lambda: "the silence of alice ended" in daemon.held)
+            await eventually(lambda: not daemon.held)
 
 
 async def test_silence_of_an_alertmanager_that_is_down_still_holds(tmp_path: Path) -> None:
     async with (
         alertmanagers(tmp_path) as (real,),
-        running(settings_for(real, timeout_seconds=0.3), tmp_path / "state") as site,
+        running(settings_for(real, timeout_seconds=0.3), tmp_path / "state") as daemon,
     ):
         await real.silence([equal("vm_id", "1")])
-        await eventually(lambda: site.held)
+        await eventually(lambda: daemon.held)
 
         await real.stop()
 
-        await eventually(lambda: not site.meter.known[real.url])
-        assert site.held.startswith("it is silenced by alice")
+        await eventually(lambda: not daemon.meter.known[real.url])
+        assert daemon.held.startswith("it is silenced by alice")
 
 
 @pytest.mark.parametrize("hold", [True, False])
@@ -304,13 +306,13 @@ async def test_unreachable_alertmanager_holds_vms_only_if_configured(
     async with alertmanagers(tmp_path) as (real,):
         unreachable = "hold" if hold else "go_on"
         settings = settings_for_urls(real.url, dead, unreachable=unreachable)
-        async with running(settings, tmp_path / "state") as site:
-            await eventually(lambda: site.meter.known == {real.url: True, dead: False})
+        async with running(settings, tmp_path / "state") as daemon:
+            await eventually(lambda: daemon.meter.known == {real.url: True, dead: False})
 
-            assert bool(site.held) is hold
+            assert bool(daemon.held) is hold
             if hold:
-                assert dead in site.held
-                assert "cannot connect" in site.held
+                assert dead in daemon.held
+                assert "cannot connect" in daemon.held
 
 
 async def test_neither_polls_silences_nor_posts_alerts_when_switched_off(
@@ -321,8 +323,8 @@ async def test_neither_polls_silences_nor_posts_alerts_when_switched_off(
             settings_for(real, silences=False), tmp_path, REAL, RecordingMeter()
         )
         assert without_silences.silences_of(lambda: "production") is None
-        async with running(settings_for(real, post=False), tmp_path / "state", REFUSED) as site:
-            await eventually(lambda: site.meter.silences)
+        async with running(settings_for(real, post=False), tmp_path / "state", REFUSED) as daemon:
+            await eventually(lambda: daemon.meter.silences)
             await REAL.sleep(0.2)
             assert await shows(real)
     assert not (tmp_path / "state").exists()
@@ -345,23 +347,23 @@ async def test_tls_and_a_password_file_that_changes(
     with structlog.testing.capture_logs() as logs:
         async with locked_alertmanager(tmp_path / "am", chain.cert, chain.key, PASSWORD) as real:
             login = {"username": "vergewatch", "password_file": secret, "ca_file": chain.cert}
-            async with running(settings_for(real, **login), tmp_path / "s", REFUSED) as site:
-                await eventually(lambda: site.meter.posts[real.url, "unauthorized"])
-                assert not site.meter.up[real.url]
+            async with running(settings_for(real, **login), tmp_path / "s", REFUSED) as daemon:
+                await eventually(lambda: daemon.meter.posts[real.url, "unauthorized"])
+                assert not daemon.meter.up[real.url]
 
                 secret.write_text(f"{PASSWORD}\n")
 
                 await eventually(lambda: shows(real, "VergeAuthenticationFailed"))
-                await eventually(lambda: site.meter.known == {real.url: True})
+                await eventually(lambda: daemon.meter.known == {real.url: True})
                 secret.unlink()
-                await eventually(lambda: not site.meter.up[real.url])
+                await eventually(lambda: not daemon.meter.up[real.url])
                 secret.write_text(PASSWORD)
             login = {"username": "vergewatch", "password": SecretStr(PASSWORD)}
             untrusting = settings_for(real, **login)
-            async with running(untrusting, tmp_path / "s") as site:
-                await eventually(lambda: site.meter.posts[real.url, "unreachable"])
-            async with running(settings_for(real, **login, verify=False), tmp_path / "s") as site:
-                await eventually(lambda: site.meter.posts[real.url, "ok"])
+            async with running(untrusting, tmp_path / "s") as daemon:
+                await eventually(lambda: daemon.meter.posts[real.url, "unreachable"])
+            async with running(settings_for(real, **login, verify=False), tmp_path / "s") as daemon:
+                await eventually(lambda: daemon.meter.posts[real.url, "ok"])
 
     text = str(logs)
     assert "check the password" in text
