@@ -289,21 +289,21 @@ class AlertmanagerMeter:
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
 
-    def answered(self, alertmanager: str, *, up: bool) -> None:
+    def set_up(self, alertmanager: str, *, up: bool) -> None:
         self._telemetry[ALERTMANAGER_UP].labels(alertmanager).set(up)
 
-    def posted(self, alertmanager: str, outcome: str) -> None:
+    def count_post(self, alertmanager: str, outcome: str) -> None:
         self._telemetry[ALERTMANAGER_POSTS].labels(alertmanager, outcome).inc()
 
-    def took(self, alertmanager: str, alerts: int, time: float) -> None:
+    def set_alerts(self, alertmanager: str, alerts: int, time: float) -> None:
         self._telemetry[ALERTMANAGER_ALERTS].labels(alertmanager).set(alerts)
         self._telemetry[ALERTMANAGER_POST_TIMESTAMP].labels(alertmanager).set(time)
 
-    def told(self, alertmanager: str, silences: int, time: float) -> None:
+    def set_silences(self, alertmanager: str, silences: int, time: float) -> None:
         self._telemetry[ALERTMANAGER_SILENCES].labels(alertmanager).set(silences)
         self._telemetry[ALERTMANAGER_SILENCES_TIMESTAMP].labels(alertmanager).set(time)
 
-    def knows_silences(self, alertmanager: str, *, known: bool) -> None:
+    def set_silences_known(self, alertmanager: str, *, known: bool) -> None:
         self._telemetry[ALERTMANAGER_SILENCES_KNOWN].labels(alertmanager).set(known)
 
 

@@ -1,1 +1,1 @@
-"""What goes to Alertmanagers, and what comes from them: our alerts, and people's silences."""
+"""Alertmanager: the alerts that the daemon posts, and the silences that hold recovery."""

@@ -1,4 +1,4 @@
-"""Which alerts are firing and which are over, kept from one look to the next, and over restarts."""
+"""Firing and resolved alerts, kept between evaluations and across restarts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -6,27 +6,34 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from exporter.alerting.alerts import Alert, Limits, alerts, is_over
-from exporter.alerting.silences import Moment
+from exporter.alerting.alerts import Alert, current_alerts, is_resolved
+from exporter.alerting.config import AlertLimits
+from exporter.alerting.silences import Timestamp
 from exporter.model import SystemReport
 
-Key = tuple[tuple[str, str], ...]
-Thing = tuple[str, str, str]
-REMEMBERED = timedelta(minutes=15)
-"""How long it is told that an alert is over; then every Alertmanager has noticed by itself."""
+LabelSet = tuple[tuple[str, str], ...]
+Subject = tuple[str, str, str]
+Version = tuple[LabelSet, datetime, datetime | None]
+RESOLVED_RETENTION = timedelta(minutes=15)
+"""How long a resolved alert is kept. Later, Alertmanager has resolved it by its end time."""
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
-    """An alert, from the moment it is told."""
+class StoredAlert(msgspec.Struct, frozen=True, gc=False):
+    """An alert that fires or has fired."""
 
     alert: Alert
-    starts_at: Moment
-    ends_at: Moment | None = None
-    """When it was over; ``None`` while it is firing."""
+    starts_at: Timestamp
+    ends_at: Timestamp | None = None
+    """When it was resolved; ``None`` while it fires."""
 
-    def line(self, *, until: datetime) -> dict[str, Any]:
-        """Return it as Alertmanager wants it; unless it is repeated, it ends at *until*."""
-        ends_at = self.ends_at or until
+    @property
+    def version(self) -> Version:
+        """Changes when the alert starts or ends, and must then be posted at once."""
+        return self.alert.label_set, self.starts_at, self.ends_at
+
+    def payload(self, *, expires_at: datetime) -> dict[str, Any]:
+        """Return the alert as Alertmanager's API takes it; it ends at *expires_at* by itself."""
+        ends_at = self.ends_at or expires_at
         return {
             "labels": self.alert.labels,
             "annotations": self.alert.annotations,
@@ -36,115 +43,114 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 class AlertStore(NamedTuple):
-    """Every alert that is told, or will be if it lasts."""
+    """All alerts of all systems; immutable."""
 
-    entries: Mapping[Key, Entry]
-    waiting: Mapping[Thing, float]
-    """Since when, on our monotonic clock, something is so that has to last before it is told."""
+    alerts: Mapping[LabelSet, StoredAlert] = {}
+    pending: Mapping[Subject, float] = {}
+    """Alerts that do not fire yet, with the monotonic time since when their condition holds."""
 
     @property
-    def firing(self) -> Sequence[Entry]:
-        return [one for one in self.entries.values() if one.ends_at is None]
+    def firing(self) -> Sequence[StoredAlert]:
+        return [stored for stored in self.alerts.values() if stored.ends_at is None]
 
-    def after(
+    @property
+    def by_version(self) -> Mapping[Version, StoredAlert]:
+        return {stored.version: stored for stored in self.alerts.values()}
+
+    def evaluate(
         self,
         reports: Sequence[SystemReport],
-        limits: Limits,
+        limits: AlertLimits,
         runbooks: str,
         *,
         now: datetime,
         at: float,
     ) -> "AlertStore":
         """
-        Return the roll after a look at *reports*.
+        Return the store after an evaluation of *reports*.
 
         Args:
-            now: The time of day.
-            at: The same on our monotonic clock.
+            runbooks: Base URL of the runbooks.
+            now: The wall clock.
+            at: The monotonic clock, in seconds.
 
         """
-        reports = [self._under_its_name(report) for report in reports]
-        so = {
-            alert.key: alert
+        reports = [self._with_known_name(report) for report in reports]
+        current = {
+            alert.label_set: alert
             for report in reports
-            for alert in alerts(report, limits, runbooks, now=now)
+            for alert in current_alerts(report, limits, runbooks, now=now)
         }
-        told = {one.alert.thing for one in self.firing}
-        entries = self._kept(so, reports, limits, now)
-        waiting: dict[Thing, float] = {}
-        for key, alert in so.items():
-            known = entries.get(key)
-            since = self.waiting.get(alert.thing, at)
-            if known is not None and known.ends_at is None:
-                entries[key] = msgspec.structs.replace(known, alert=alert)
-            elif alert.thing in told or at - since >= alert.wait_seconds:
-                entries[key] = Entry(alert, now)
+        firing = {stored.alert.subject for stored in self.firing}
+        alerts = self._kept(current, reports, limits, now)
+        pending: dict[Subject, float] = {}
+        for label_set, alert in current.items():
+            stored = alerts.get(label_set)
+            since = self.pending.get(alert.subject, at)
+            if stored is not None and stored.ends_at is None:
+                alerts[label_set] = msgspec.structs.replace(stored, alert=alert)
+            elif alert.subject in firing or at - since >= alert.for_seconds:
+                alerts[label_set] = StoredAlert(alert, now)
             else:
-                waiting[alert.thing] = since
-        return AlertStore(entries, waiting)
+                pending[alert.subject] = since
+        return AlertStore(alerts, pending)
 
     def _kept(
         self,
-        so: Mapping[Key, Alert],
+        current: Mapping[LabelSet, Alert],
         reports: Sequence[SystemReport],
-        limits: Limits,
+        limits: AlertLimits,
         now: datetime,
-    ) -> dict[Key, Entry]:
-        """Return what was told before: what is surely over ended now, what was long ago is gone."""
-        by_url = {report.url: report for report in reports}
-        things = {alert.thing for alert in so.values()}
-        kept: dict[Key, Entry] = {}
-        for key, entry in self.entries.items():
-            alert, ended = entry.alert, entry.ends_at
-            if ended is not None:
-                if abs(now - ended) < REMEMBERED:
-                    kept[key] = entry
+    ) -> dict[LabelSet, StoredAlert]:
+        """Return the known alerts: resolved where that is certain, dropped after the retention."""
+        reports_by_url = {report.url: report for report in reports}
+        subjects = {alert.subject for alert in current.values()}
+        kept: dict[LabelSet, StoredAlert] = {}
+        for label_set, stored in self.alerts.items():
+            alert = stored.alert
+            if stored.ends_at is not None:
+                if abs(now - stored.ends_at) < RESOLVED_RETENTION:
+                    kept[label_set] = stored
                 continue
-            report = by_url.get(alert.url)
-            over = key not in so and (
-                alert.thing in things  # it goes on under another name
-                or is_over(alert, report, limits, since=entry.starts_at, now=now)
+            report = reports_by_url.get(alert.url)
+            resolved = label_set not in current and (
+                alert.subject in subjects  # it continues under a new name
+                or is_resolved(alert, report, limits, since=stored.starts_at, now=now)
             )
-            kept[key] = _over(entry, now) if over else entry
+            ends_at = max(now, stored.starts_at) if resolved else None
+            kept[label_set] = msgspec.structs.replace(stored, ends_at=ends_at)
         return kept
 
-    def _under_its_name(self, report: SystemReport) -> SystemReport:
-        """Return a report under the name that its cloud had before, until it says its name."""
+    def _with_known_name(self, report: SystemReport) -> SystemReport:
+        """Name the system as in its firing alerts as long as its own name has not been read."""
         if report.identity is not None:
             return report
         names = (
-            one.alert.labels.get("system_name", "")
-            for one in self.firing
-            if one.alert.url == report.url
+            stored.alert.labels.get("system_name", "")
+            for stored in self.firing
+            if stored.alert.url == report.url
         )
         name = next(names, report.system_name)
         return msgspec.structs.replace(report, system_name=name)
 
+    def to_json(self) -> bytes:
+        """Return the alerts for the next process; pending ones start again there."""
+        return msgspec.json.format(msgspec.json.encode(list(self.alerts.values())), indent=1)
 
-EMPTY = AlertStore({}, {})
+    @classmethod
+    def from_json(cls, body: bytes) -> "AlertStore":
+        """
+        Return the store of the previous process.
 
+        Raises:
+            msgspec.DecodeError: *body* is not what `to_json` writes.
 
-def _over(entry: Entry, now: datetime) -> Entry:
-    return msgspec.structs.replace(entry, ends_at=max(now, entry.starts_at))
-
-
-def to_bytes(roll: AlertStore) -> bytes:
-    """Return what the next process has to know."""
-    return msgspec.json.format(msgspec.json.encode(list(roll.entries.values())), indent=1)
-
-
-def from_bytes(body: bytes) -> AlertStore:
-    """
-    Return the roll of the process before this one.
-
-    Raises:
-        msgspec.DecodeError: It is none.
-
-    """
-    entries = msgspec.json.decode(body, type=list[Entry])
-    return AlertStore({one.alert.key: one for one in entries}, {})
+        """
+        alerts = msgspec.json.decode(body, type=list[StoredAlert])
+        return cls({stored.alert.label_set: stored for stored in alerts})
 
 
-def post(entries: Iterable[Entry], *, until: datetime) -> bytes:
-    """Return the body that tells an Alertmanager of *entries*."""
-    return msgspec.json.encode([one.line(until=until.astimezone(UTC)) for one in entries])
+def encode_alerts(alerts: Iterable[StoredAlert], *, expires_at: datetime) -> bytes:
+    """Return the body of a request that posts *alerts* to Alertmanager."""
+    expires_at = expires_at.astimezone(UTC)
+    return msgspec.json.encode([stored.payload(expires_at=expires_at) for stored in alerts])

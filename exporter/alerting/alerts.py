@@ -1,8 +1,8 @@
 """
-What the daemon itself has to tell, read off its reports.
+The alerts that the daemon posts itself, derived from its reports.
 
-They are the alerts that the rules for Prometheus have too, under the same names, so that one route
-and one runbook serve both; the label ``source`` tells them apart.
+The alert rules for Prometheus have alerts of the same names, so that one route and one runbook
+serve both. The label ``source`` tells them apart.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from exporter.alerting.config import AlertLimits
 from exporter.model import LastAction, RecoveryReport, RecoveryVM, SystemReport
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.cases import Outcome, Policy
@@ -20,285 +21,328 @@ from exporter.recovery.model.states import State
 
 SOURCE = "vergewatch"
 SETTLED = frozenset({State.HEALTHY, State.PROBATION, State.STOPPED})
-"""It is up, or a person wants it down: what an action came to does not matter any more."""
-STORMY = frozenset({ReadinessState.CIRCUIT_BREAKER_OPEN, ReadinessState.CIRCUIT_BREAKER_HALF_OPEN})
-HELD_BECAUSE: Mapping[str, str] = {
-    State.HELD: "crashed, and something forbids to start it; `vergewatch explain` says what",
-    State.PLATFORM: "is down, and VergeOS, whose turn it is, has not brought it back",
-}
-SPEAKS_FOR_ALL = frozenset(
+"""States in which the outcome of an earlier action no longer matters."""
+BREAKER_NOT_CLOSED = frozenset(
+    {ReadinessState.CIRCUIT_BREAKER_OPEN, ReadinessState.CIRCUIT_BREAKER_HALF_OPEN}
+)
+HOLDS_ALL_VMS = frozenset(
     {ReadinessState.CIRCUIT_BREAKER_OPEN, ReadinessState.JOURNAL_DOWN, ReadinessState.BROKEN}
 )
-"""What is told of recovery as a whole; one alert for each VM besides would only be a flood."""
+"""States with one alert for recovery as a whole, in place of one alert for each held VM."""
+HELD_TEXTS: Mapping[str, str] = {
+    State.HELD: "crashed, and a guard forbids its start. Run `vergewatch explain` for the reason.",
+    State.PLATFORM: "is down, and VergeOS, which has to restart it, has not done so.",
+}
 
 
-class Name(StrEnum):
-    """What an alert is called, here and in the rules for Prometheus."""
+class AlertName(StrEnum):
+    """Value of the label ``alertname``, the same as in the alert rules for Prometheus."""
 
-    CLOUD_BLIND = "VergeSystemDataStale"
-    KEY_REFUSED = "VergeAuthenticationFailed"
+    SYSTEM_DATA_STALE = "VergeSystemDataStale"
+    AUTHENTICATION_FAILED = "VergeAuthenticationFailed"
     DISARMED = "VergeRecoveryDisarmed"
-    BROKEN = "VergeRecoveryInternalError"
-    OPEN_BREAKER = "VergeRecoveryCircuitBreakerOpen"
+    INTERNAL_ERROR = "VergeRecoveryInternalError"
+    CIRCUIT_BREAKER_OPEN = "VergeRecoveryCircuitBreakerOpen"
     JOURNAL_DOWN = "VergeRecoveryJournalDown"
     QUARANTINED = "VergeRecoveryQuarantined"
-    HELD = "VergeRecoveryHeldTooLong"
-    UNKNOWN = "VergeRecoveryUnknownTooLong"
+    HELD_TOO_LONG = "VergeRecoveryHeldTooLong"
+    UNKNOWN_TOO_LONG = "VergeRecoveryUnknownTooLong"
     FAILED = "VergeRecoveryFailed"
-    UNKNOWN_OUTCOME = "VergeRecoveryOutcomeUnknown"
+    OUTCOME_UNKNOWN = "VergeRecoveryOutcomeUnknown"
     ACTED = "VergeRecoveryActed"
 
 
-class Kind(NamedTuple):
+class AlertDefinition(NamedTuple):
     """What all alerts of one name have in common."""
 
     severity: str
     layer: str
     summary: str
+    vm_down: bool = False
+    """Whether a VM is or may be down: silencing such an alert also holds recovery of the VM."""
 
 
-KINDS: Mapping[Name, Kind] = {
-    Name.CLOUD_BLIND: Kind("critical", "system", "A cloud cannot be seen."),
-    Name.KEY_REFUSED: Kind("critical", "system", "VergeOS refuses our credentials."),
-    Name.DISARMED: Kind("warning", "recovery", "Recovery has been disarmed for long."),
-    Name.BROKEN: Kind("critical", "recovery", "Recovery stopped itself because of a bug."),
-    Name.OPEN_BREAKER: Kind(
-        "critical", "recovery", "Too many VMs are down at once, so recovery holds."
+DEFINITIONS: Mapping[AlertName, AlertDefinition] = {
+    AlertName.SYSTEM_DATA_STALE: AlertDefinition(
+        "critical", "system", "A VergeOS system sends no data.", vm_down=True
     ),
-    Name.JOURNAL_DOWN: Kind("critical", "recovery", "Recovery cannot write its journal."),
-    Name.QUARANTINED: Kind("critical", "recovery", "Recovery gave a VM up."),
-    Name.HELD: Kind(
-        "warning", "recovery", "Recovery knows of a crash, and something forbids it to act."
+    AlertName.AUTHENTICATION_FAILED: AlertDefinition(
+        "critical", "system", "VergeOS rejects the configured credentials."
     ),
-    Name.UNKNOWN: Kind("warning", "recovery", "VMs are down, and nobody can prove why."),
-    Name.FAILED: Kind("critical", "recovery", "Recovery acted, and it did not help."),
-    Name.UNKNOWN_OUTCOME: Kind("warning", "recovery", "The outcome of an action is not known."),
-    Name.ACTED: Kind("info", "recovery", "Recovery brought a VM back."),
+    AlertName.DISARMED: AlertDefinition(
+        "warning", "recovery", "Recovery has been disarmed for a long time."
+    ),
+    AlertName.INTERNAL_ERROR: AlertDefinition(
+        "critical", "recovery", "Recovery stopped because of an internal error."
+    ),
+    AlertName.CIRCUIT_BREAKER_OPEN: AlertDefinition(
+        "critical", "recovery", "Too many VMs are down at once; the circuit breaker is open."
+    ),
+    AlertName.JOURNAL_DOWN: AlertDefinition(
+        "critical", "recovery", "Recovery cannot write its journal."
+    ),
+    AlertName.QUARANTINED: AlertDefinition(
+        "critical", "recovery", "A VM is quarantined. Manual action is required.", vm_down=True
+    ),
+    AlertName.HELD_TOO_LONG: AlertDefinition(
+        "warning",
+        "recovery",
+        "A VM is down, and recovery is not allowed to start it.",
+        vm_down=True,
+    ),
+    AlertName.UNKNOWN_TOO_LONG: AlertDefinition(
+        "warning", "recovery", "VMs are down for an unknown reason.", vm_down=True
+    ),
+    AlertName.FAILED: AlertDefinition(
+        "critical", "recovery", "A recovery action failed.", vm_down=True
+    ),
+    AlertName.OUTCOME_UNKNOWN: AlertDefinition(
+        "warning", "recovery", "The outcome of a recovery action is unknown.", vm_down=True
+    ),
+    AlertName.ACTED: AlertDefinition("info", "recovery", "Recovery restarted a VM."),
 }
-"""As the rules have it, word for word: two alerts of one thing are one message with one title."""
-
-
-class Limits(NamedTuple):
-    """How long something has to last before it is told."""
-
-    outage_seconds: float = 120.0
-    """On top of the time after which a picture is not shown any more."""
-    disarmed_seconds: float = 4 * 3600.0
-    breaker_open_seconds: float = 60.0
-    journal_seconds: float = 120.0
-    held_seconds: float = 900.0
-    unknown_seconds: float = 1800.0
-    acted_seconds: float = 3600.0
-    """How long it is told that recovery acted."""
+"""The alert rules have the same summaries: both alerts then arrive as one titled message."""
 
 
 class Alert(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Something that is so, and that people should know."""
+    """A condition that holds now, with the labels and annotations that are posted for it."""
 
     url: str
-    """Of the cloud: unlike its name, it is known from the start."""
-    name: Name
+    """URL of the system. Unlike its name, it is known from the start."""
+    name: AlertName
     vm_id: str = ""
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
-    wait_seconds: float = 0.0
-    """How much longer it has to be so before it is told."""
+    for_seconds: float = 0.0
+    """How long the condition must last before the alert fires."""
 
     @property
-    def key(self) -> tuple[tuple[str, str], ...]:
-        """What makes two alerts the same one for Alertmanager."""
+    def label_set(self) -> tuple[tuple[str, str], ...]:
+        """Identity of the alert in Alertmanager."""
         return tuple(sorted(self.labels.items()))
 
     @property
-    def thing(self) -> tuple[str, str, str]:
-        """What makes two alerts the same one for us, though a cloud or a VM got a new name."""
+    def subject(self) -> tuple[str, str, str]:
+        """Identity of the alert that survives a rename of its system or VM."""
         return self.url, self.name, self.vm_id
 
 
-def alerts(
-    report: SystemReport, limits: Limits, runbooks: str, *, now: datetime
-) -> Iterator[Alert]:
-    """
-    Yield what is so.
-
-    Args:
-        runbooks: Where the runbooks are.
-
-    """
-    tell = AlertBuilder(report, runbooks)
-    system = f"cloud {report.system_name}"
-    if not report.authenticated:
-        text = f"VergeOS in {system} refuses our credentials, so next to nothing is asked any more."
-        yield tell(Name.KEY_REFUSED, text)
-    if not report.up:
-        since = f" since {report.taken_at:%Y-%m-%d %H:%M} UTC" if report.taken_at else ""
-        text = f"Nothing has been seen of {system}{since}; its VMs are not watched."
-        yield tell(Name.CLOUD_BLIND, text, wait_seconds=limits.outage_seconds)
-    recovery = report.recovery
-    if recovery is not None:
-        yield from _of_recovery(tell, recovery, system, limits)
-    if recovery is not None and recovery.mode == Mode.ENFORCE:
-        yield from _of_vms(tell, recovery, limits, now)
-
-
-def _of_recovery(
-    tell: "AlertBuilder", recovery: RecoveryReport, system: str, limits: Limits
-) -> Iterator[Alert]:
-    why = recovery.because
-    enforcing = recovery.mode == Mode.ENFORCE
-    if recovery.readiness == ReadinessState.BROKEN:
-        text = f"Recovery of {system} is out of order until the daemon is started anew: {why}."
-        yield tell(Name.BROKEN, text)
-    if recovery.journal_problem:
-        text = f"Recovery of {system} has no journal, and does nothing: {recovery.journal_problem}."
-        yield tell(Name.JOURNAL_DOWN, text, wait_seconds=limits.journal_seconds)
-    if enforcing and recovery.readiness == ReadinessState.DISARMED:
-        text = f"Recovery of {system} is disarmed ({why}). Crashed VMs stay down."
-        yield tell(Name.DISARMED, text, wait_seconds=limits.disarmed_seconds)
-    if enforcing and recovery.readiness in STORMY:
-        text = f"Recovery of {system} holds back: {why}."
-        yield tell(Name.OPEN_BREAKER, text, wait_seconds=limits.breaker_open_seconds)
-
-
-def _of_vms(
-    tell: "AlertBuilder", recovery: RecoveryReport, limits: Limits, now: datetime
-) -> Iterator[Alert]:
-    for vm in _looked_after(recovery):
-        if vm.state == State.QUARANTINED:
-            text = "was helped too often, or with every step allowed, and is left to a person"
-            yield tell(Name.QUARANTINED, f"%s {text}.", vm)
-        elif _is_held(vm, limits, now) and recovery.readiness not in SPEAKS_FOR_ALL:
-            yield tell(Name.HELD, f"%s {HELD_BECAUSE[vm.state]}.", vm)
-        elif vm.state == State.UNKNOWN and _lasted(vm, now) >= limits.unknown_seconds:
-            text = "is down and nobody can prove why, so that it is left to a person"
-            yield tell(Name.UNKNOWN, f"%s {text}.", vm)
-    vms = {vm.key: vm for vm in _looked_after(recovery)}
-    for action in recovery.last_actions:
-        cared = vms.get(action.vm_key)
-        name = _name_of(action, cared, limits, now)
-        if cared is not None and name is not None:
-            text = f"{action.action} at {action.at:%Y-%m-%d %H:%M} UTC: {action.outcome}"
-            yield tell(name, f"%s: {text}.", cared)
-
-
-def _looked_after(recovery: RecoveryReport) -> Iterator[RecoveryVM]:
-    """Yield the VMs that somebody enrolled: nobody promised anything about the others."""
-    return (vm for vm in recovery.vms if vm.policy != Policy.NO)
-
-
-def _lasted(vm: RecoveryVM, now: datetime) -> float:
-    return (now - vm.since).total_seconds()
-
-
-def _is_held(vm: RecoveryVM, limits: Limits, now: datetime) -> bool:
-    if vm.state == State.PLATFORM:
-        return _lasted(vm, now) >= limits.unknown_seconds
-    return vm.state == State.HELD and _lasted(vm, now) >= limits.held_seconds
-
-
-def _name_of(
-    action: LastAction, vm: RecoveryVM | None, limits: Limits, now: datetime
-) -> Name | None:
-    """Return which alert the last action on *vm* is, if it is one."""
-    if vm is None:
-        return None
-    match action.outcome:
-        case Outcome.CONFIRMED:
-            fresh = (now - action.at).total_seconds() < limits.acted_seconds
-            return Name.ACTED if fresh else None
-        case Outcome.FAILED:
-            return Name.FAILED if vm.state not in SETTLED else None
-        case Outcome.UNKNOWN:
-            return Name.UNKNOWN_OUTCOME if vm.state not in SETTLED else None
-        case _:
-            return None
-
-
 class AlertBuilder:
-    """Puts into words what is so in one cloud."""
+    """Builds the alerts of one system."""
 
     def __init__(self, report: SystemReport, runbooks: str) -> None:
-        self._report = report
+        self._url = report.url
+        self._system_name = report.system_name
         self._runbooks = runbooks.rstrip("/")
 
-    def __call__(
-        self, name: Name, text: str, vm: RecoveryVM | None = None, *, wait_seconds: float = 0.0
+    def for_system(self, name: AlertName, description: str, for_seconds: float = 0.0) -> Alert:
+        """Build an alert; "{}" in *description* becomes the system."""
+        subject = f"system {self._system_name}"
+        return self._alert(name, description.replace("{}", subject, 1), for_seconds=for_seconds)
+
+    def for_vm(self, name: AlertName, vm: RecoveryVM, text: str) -> Alert:
+        description = f"VM {vm.name} ({vm.key}) in system {self._system_name} {text}"
+        return self._alert(name, description, vm_id=str(vm.key), vm_name=vm.name)
+
+    def _alert(
+        self, name: AlertName, description: str, *, for_seconds: float = 0.0, **vm_labels: str
     ) -> Alert:
-        kind, system = KINDS[name], self._report.system_name
-        labels = {
-            "alertname": str(name),
-            "severity": kind.severity,
-            "layer": kind.layer,
-            "source": SOURCE,
-            "system_name": system,
-        }
-        if vm is not None:
-            labels |= {"vm_id": str(vm.key), "vm_name": vm.name}
-            text = text.replace("%s", f"VM {vm.name} ({vm.key}) in cloud {system}", 1)
-        annotations = {
-            "summary": kind.summary,
-            "description": text,
-            "runbook_url": f"{self._runbooks}/{name}.md",
-        }
+        definition = DEFINITIONS[name]
         return Alert(
-            url=self._report.url,
+            url=self._url,
             name=name,
-            vm_id=labels.get("vm_id", ""),
-            labels=labels,
-            annotations=annotations,
-            wait_seconds=wait_seconds,
+            vm_id=vm_labels.get("vm_id", ""),
+            labels={
+                "alertname": str(name),
+                "severity": definition.severity,
+                "layer": definition.layer,
+                "source": SOURCE,
+                "system_name": self._system_name,
+                **vm_labels,
+            },
+            annotations={
+                "summary": definition.summary,
+                "description": description,
+                "runbook_url": f"{self._runbooks}/{name}.md",
+            },
+            for_seconds=for_seconds,
         )
 
 
-def is_over(
-    alert: Alert, report: SystemReport | None, limits: Limits, *, since: datetime, now: datetime
-) -> bool:
+def current_alerts(
+    report: SystemReport, limits: AlertLimits, runbooks: str, *, now: datetime
+) -> Iterator[Alert]:
     """
-    Return whether *alert*, which is not so any more, is surely not.
-
-    After a restart much is not known for a while: what is not known is not over.
+    Yield the alerts whose conditions hold in *report*.
 
     Args:
-        report: Of its cloud; ``None`` where that is not watched any more.
+        runbooks: Base URL of the runbooks.
+
+    """
+    build = AlertBuilder(report, runbooks)
+    if not report.authenticated:
+        yield build.for_system(
+            AlertName.AUTHENTICATION_FAILED,
+            "VergeOS in {} rejects the configured credentials. Requests are paused so that the "
+            "account is not locked. Check the API key or the password.",
+        )
+    if not report.up:
+        since = f" since {report.taken_at:%Y-%m-%d %H:%M} UTC" if report.taken_at else ""
+        yield build.for_system(
+            AlertName.SYSTEM_DATA_STALE,
+            f"No data from {{}}{since}. Its VMs are not monitored.",
+            limits.outage_seconds,
+        )
+    recovery = report.recovery
+    if recovery is not None:
+        yield from _recovery_alerts(build, recovery, limits)
+        if recovery.mode == Mode.ENFORCE:
+            yield from _vm_alerts(build, recovery, limits, now)
+
+
+def _recovery_alerts(
+    build: AlertBuilder, recovery: RecoveryReport, limits: AlertLimits
+) -> Iterator[Alert]:
+    reason = recovery.because
+    if recovery.readiness == ReadinessState.BROKEN:
+        yield build.for_system(
+            AlertName.INTERNAL_ERROR,
+            f"Recovery of {{}} stopped because of an internal error: {reason}. Restart the daemon "
+            "to resume recovery.",
+        )
+    if recovery.journal_problem:
+        yield build.for_system(
+            AlertName.JOURNAL_DOWN,
+            f"Recovery of {{}} takes no action without its journal: {recovery.journal_problem}.",
+            limits.journal_seconds,
+        )
+    if recovery.mode != Mode.ENFORCE:
+        return
+    if recovery.readiness == ReadinessState.DISARMED:
+        yield build.for_system(
+            AlertName.DISARMED,
+            f"Recovery of {{}} is disarmed ({reason}). Crashed VMs are not restarted.",
+            limits.disarmed_seconds,
+        )
+    if recovery.readiness in BREAKER_NOT_CLOSED:
+        yield build.for_system(
+            AlertName.CIRCUIT_BREAKER_OPEN,
+            f"The circuit breaker limits recovery of {{}}: {reason}.",
+            limits.breaker_open_seconds,
+        )
+
+
+def _vm_alerts(
+    build: AlertBuilder, recovery: RecoveryReport, limits: AlertLimits, now: datetime
+) -> Iterator[Alert]:
+    vms = _enrolled_vms(recovery)
+    for vm in vms.values():
+        if vm.state == State.QUARANTINED:
+            yield build.for_vm(
+                AlertName.QUARANTINED,
+                vm,
+                "is quarantined: its restart budget or its allowed actions are exhausted. Manual "
+                "action is required.",
+            )
+        elif _is_held_too_long(vm, limits, now) and recovery.readiness not in HOLDS_ALL_VMS:
+            yield build.for_vm(AlertName.HELD_TOO_LONG, vm, HELD_TEXTS[vm.state])
+        elif vm.state == State.UNKNOWN and _seconds_in_state(vm, now) >= limits.unknown_seconds:
+            yield build.for_vm(
+                AlertName.UNKNOWN_TOO_LONG,
+                vm,
+                "is down for an unknown reason, so recovery does not start it. Manual action is "
+                "required.",
+            )
+    for action in recovery.last_actions:
+        if action.vm_key in vms:
+            yield from _action_alert(build, action, vms[action.vm_key], limits, now)
+
+
+def _action_alert(
+    build: AlertBuilder, action: LastAction, vm: RecoveryVM, limits: AlertLimits, now: datetime
+) -> Iterator[Alert]:
+    what = f"the recovery action {action.action} at {action.at:%Y-%m-%d %H:%M} UTC"
+    settled = vm.state in SETTLED
+    match action.outcome:
+        case Outcome.CONFIRMED if (now - action.at).total_seconds() < limits.acted_seconds:
+            yield build.for_vm(AlertName.ACTED, vm, f"is running again after {what}.")
+        case Outcome.FAILED if not settled:
+            yield build.for_vm(AlertName.FAILED, vm, f"is not running after {what}, which failed.")
+        case Outcome.UNKNOWN if not settled:
+            text = f"may not be running: the outcome of {what} is unknown."
+            yield build.for_vm(AlertName.OUTCOME_UNKNOWN, vm, text)
+
+
+def _enrolled_vms(recovery: RecoveryReport) -> Mapping[int, RecoveryVM]:
+    return {vm.key: vm for vm in recovery.vms if vm.policy != Policy.NO}
+
+
+def _seconds_in_state(vm: RecoveryVM, now: datetime) -> float:
+    return (now - vm.since).total_seconds()
+
+
+def _is_held_too_long(vm: RecoveryVM, limits: AlertLimits, now: datetime) -> bool:
+    if vm.state == State.PLATFORM:
+        return _seconds_in_state(vm, now) >= limits.unknown_seconds
+    return vm.state == State.HELD and _seconds_in_state(vm, now) >= limits.held_seconds
+
+
+def is_resolved(
+    alert: Alert,
+    report: SystemReport | None,
+    limits: AlertLimits,
+    *,
+    since: datetime,
+    now: datetime,
+) -> bool:
+    """
+    Return whether *report* proves that *alert*, which it no longer causes, is resolved.
+
+    After a restart of the daemon much is unknown for a while, and unknown is not resolved.
+
+    Args:
+        report: Of the alert's system; ``None`` if that is no longer monitored.
         since: When the alert began.
 
     """
     if report is None:
         return True
     match alert.name:
-        case Name.CLOUD_BLIND:
+        case AlertName.SYSTEM_DATA_STALE:
             return report.up
-        case Name.KEY_REFUSED:
+        case AlertName.AUTHENTICATION_FAILED:
             return report.authenticated and any(table.success for table in report.tables)
     recovery = report.recovery
     if recovery is None:
         return True
     enforcing = recovery.mode == Mode.ENFORCE
     match alert.name:
-        case Name.BROKEN:
+        case AlertName.INTERNAL_ERROR:
             return recovery.readiness != ReadinessState.BROKEN
-        case Name.JOURNAL_DOWN:
+        case AlertName.JOURNAL_DOWN:
             return recovery.journal_up
-        case Name.DISARMED:
+        case AlertName.DISARMED:
             known = recovery.journal_up and recovery.readiness != ReadinessState.BROKEN
             return not enforcing or (known and recovery.readiness != ReadinessState.DISARMED)
-        case Name.OPEN_BREAKER:
+        case AlertName.CIRCUIT_BREAKER_OPEN:
             return not enforcing or recovery.readiness == ReadinessState.ACTIVE
         case _:
-            return not enforcing or _is_over_for_vm(alert, recovery, limits, since, now)
+            return not enforcing or _is_resolved_for_vm(alert, recovery, limits, since, now)
 
 
-def _is_over_for_vm(
-    alert: Alert, recovery: RecoveryReport, limits: Limits, since: datetime, now: datetime
+def _is_resolved_for_vm(
+    alert: Alert, recovery: RecoveryReport, limits: AlertLimits, since: datetime, now: datetime
 ) -> bool:
-    vm = next((vm for vm in _looked_after(recovery) if str(vm.key) == alert.vm_id), None)
+    enrolled = _enrolled_vms(recovery).values()
+    vm = next((vm for vm in enrolled if str(vm.key) == alert.vm_id), None)
     if vm is None:
-        return recovery.journal_up  # before that is open, nobody is in its care
-    if alert.name in (Name.QUARANTINED, Name.UNKNOWN):
-        return True  # states are known from the journal, and it would be told if it were so
-    if alert.name == Name.HELD:
-        return not _is_held(vm, limits, now)
-    if alert.name == Name.ACTED and (now - since).total_seconds() >= limits.acted_seconds:
+        return recovery.journal_up  # until the journal is open, no VM is enrolled
+    if alert.name in (AlertName.QUARANTINED, AlertName.UNKNOWN_TOO_LONG):
+        return True  # the VM's state comes from the journal, so it is known
+    if alert.name == AlertName.HELD_TOO_LONG:
+        return not _is_held_too_long(vm, limits, now)
+    is_acted = alert.name == AlertName.ACTED
+    if is_acted and (now - since).total_seconds() >= limits.acted_seconds:
         return True
-    done = any(one.vm_key == vm.key for one in recovery.last_actions)
-    return done or (alert.name != Name.ACTED and vm.state in SETTLED)
+    has_newer_outcome = any(action.vm_key == vm.key for action in recovery.last_actions)
+    return has_newer_outcome or (not is_acted and vm.state in SETTLED)

@@ -1,43 +1,164 @@
-"""How to get in to an Alertmanager, and how to know that it is the right one."""
+"""Settings of Alertmanagers: where they are, how to log in, what is posted and polled."""
 
 import base64
 import re
 import ssl
 from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-import msgspec
-from pydantic import SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    SecretStr,
+    model_validator,
+)
 
 from exporter.errors import ConfigError
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-"""What no header can carry."""
+"""Characters that an HTTP header cannot carry."""
+STRICT = ConfigDict(
+    frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
+)
+Seconds = Annotated[float, Field(ge=0)]
 
 
-class Access(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    A user name with a password, or a token, or nothing; and whom to trust.
+def _normalized_url(text: str) -> str:
+    try:
+        parts = urlsplit(text.strip())
+        port, host = parts.port, parts.hostname
+    except ValueError:
+        raise ValueError("is not a URL such as http://alertmanager:9093") from None
+    if parts.scheme not in ("http", "https") or not host or port == 0:
+        raise ValueError("is not a URL such as http://alertmanager:9093")
+    if parts.username or parts.password:
+        raise ValueError("contains a user name or password; set username and password instead")
+    if parts.query or parts.fragment:
+        raise ValueError("has a query or fragment; remove it")
+    path = parts.path.rstrip("/")
+    if path.endswith("/api/v2"):
+        raise ValueError("ends in /api/v2; remove it")
+    return f"{parts.scheme}://{parts.netloc}{path}"
 
-    The secrets are `SecretStr`: printed, logged or in a traceback they are asterisks. Files are
-    read anew for every request, so that a changed one is noticed.
-    """
 
+def _usable_secret(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value():
+        raise ValueError("is empty")
+    if CONTROL.search(secret.get_secret_value()):
+        raise ValueError("contains a control character, such as a newline")
+    return secret
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Secret = Annotated[SecretStr, AfterValidator(_usable_secret)]
+URL = Annotated[str, AfterValidator(_normalized_url)]
+
+
+class AlertLimits(BaseModel):
+    """How long a condition must last before the daemon posts its alert."""
+
+    model_config = STRICT
+
+    outage_seconds: Seconds = 120
+    """A system sends no data. Counted from when its tables are stale."""
+    disarmed_seconds: Seconds = 4 * 3600
+    """Recovery is disarmed."""
+    breaker_open_seconds: Seconds = 60
+    """The circuit breaker is open or half open."""
+    journal_seconds: Seconds = 120
+    """The journal cannot be written."""
+    held_seconds: Seconds = 900
+    """A VM crashed and a guard forbids its start."""
+    unknown_seconds: Seconds = 1800
+    """A VM is down and its diagnosis is `unknown`, or VergeOS has not restarted it."""
+    acted_seconds: PositiveFloat = 3600
+    """How long the alert that recovery restarted a VM stays active."""
+
+
+class AlertmanagerSettings(BaseModel):
+    """Alertmanagers that receive the daemon's alerts and whose silences hold recovery."""
+
+    model_config = STRICT
+
+    urls: Annotated[tuple[URL, ...], BeforeValidator(_as_tuple)] = ()
+    """`http[s]://host[:port][/prefix]` of each Alertmanager. List every member of a cluster: each
+    receives every alert, and the silences of all of them count."""
     username: str = ""
-    password: SecretStr | None = None
+    """User name for HTTP basic auth."""
+    password: Secret | None = None
+    """Password for HTTP basic auth."""
     password_file: Path | None = None
-    token: SecretStr | None = None
+    """File with the password. Read again for each request."""
+    token: Secret | None = None
+    """Bearer token, instead of a user name and password."""
     token_file: Path | None = None
+    """File with the bearer token. Read again for each request."""
     verify: bool = True
-    """Whether to check the certificate."""
+    """Whether to verify TLS certificates. If off, the credentials can be intercepted."""
     ca_file: Path | None = None
-    """Certificates to trust besides the system's."""
+    """CA certificates (PEM) to trust in addition to the operating system's."""
+    post: bool = True
+    """Whether the daemon posts its own alerts. Alert rules in Prometheus work without it."""
+    silences: bool = True
+    """Whether recovery holds VMs that an active silence matches."""
+    unreachable: Literal["go_on", "hold"] = "go_on"
+    """What recovery does after three failed polls of an Alertmanager's silences. `go_on`: the
+    silences of the last successful poll apply until they end. `hold`: recovery starts no VM until
+    every Alertmanager answers. An outage often takes monitoring down together with the VMs, and
+    `hold` then delays the restart of VMs that crashed."""
+    silences_every_seconds: PositiveFloat = 30
+    """Time between two polls of the silences."""
+    after_silence_seconds: Seconds = 600
+    """How long recovery still holds a VM after its silence has ended."""
+    post_every_seconds: PositiveFloat = 30
+    """Time between two posts of all active alerts. New alerts are posted within
+    `evaluate_every_seconds`. Alertmanager resolves an alert that is not posted for four times as
+    long."""
+    evaluate_every_seconds: PositiveFloat = 5
+    """Time between two evaluations of the daemon's alerts."""
+    timeout_seconds: PositiveFloat = 10
+    """Timeout of one request."""
+    runbooks: str = "https://github.com/vergewatch/vergewatch/blob/main/docs/runbooks"
+    """Base URL of the runbooks. Change it if your site has its own copy."""
+    limits: AlertLimits = AlertLimits()
 
-    def headers(self) -> dict[str, str]:
+    @model_validator(mode="after")
+    def _one_login(self) -> "AlertmanagerSettings":
+        for name in ("password", "token"):
+            if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None:
+                raise ValueError(f"{name} and {name}_file are both set: keep one")
+        has_password = self.password is not None or self.password_file is not None
+        has_token = self.token is not None or self.token_file is not None
+        if has_token and (self.username or has_password):
+            raise ValueError("a token and a user name are both set: keep one")
+        if bool(self.username) is not has_password:
+            raise ValueError("username and password must be set together")
+        if len(set(self.urls)) < len(self.urls):
+            raise ValueError("urls contains the same URL twice")
+        return self
+
+    @property
+    def posts_alerts(self) -> bool:
+        return bool(self.urls) and self.post
+
+    @property
+    def reads_silences(self) -> bool:
+        return bool(self.urls) and self.silences
+
+    def auth_headers(self) -> dict[str, str]:
         """
-        Return what says who we are.
+        Return the HTTP headers with the credentials.
 
         Raises:
-            ConfigError: A file with a secret cannot be used.
+            ConfigError: A secret file cannot be read or contains no secret.
 
         """
         token = _secret(self.token, self.token_file)
@@ -49,9 +170,9 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
         pair = base64.b64encode(f"{self.username}:{password}".encode()).decode()
         return {"Authorization": f"Basic {pair}"}
 
-    def trust(self) -> ssl.SSLContext | bool:
+    def ssl_context(self) -> ssl.SSLContext | bool:
         """
-        Return what a connection is checked with.
+        Return what verifies certificates, ``False`` to verify none.
 
         Raises:
             ConfigError: The CA file cannot be used.
@@ -65,23 +186,23 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
         try:
             context.load_verify_locations(self.ca_file)
         except ssl.SSLError:
-            text = f"{self.ca_file} holds no certificate (PEM)"
+            text = f"{self.ca_file} contains no PEM certificate"
             raise ConfigError(f"alertmanager.ca_file: {text}") from None
-        except OSError as problem:
-            text = f"{self.ca_file} cannot be read: {problem.strerror}"
+        except OSError as error:
+            text = f"{self.ca_file} cannot be read: {error.strerror}"
             raise ConfigError(f"alertmanager.ca_file: {text}") from None
         return context
 
 
-def _secret(given: SecretStr | None, path: Path | None) -> str:
-    """Return a secret, or the first line of the file that it is in."""
+def _secret(value: SecretStr | None, path: Path | None) -> str:
+    """Return *value*, or the first line of the file at *path*; empty if neither is set."""
     if path is None:
-        return given.get_secret_value() if given is not None else ""
+        return value.get_secret_value() if value is not None else ""
     try:
         line = path.read_bytes().decode("utf-8-sig").partition("\n")[0].removesuffix("\r")
-    except (OSError, UnicodeDecodeError) as problem:
-        reason = getattr(problem, "strerror", None) or "it is not text"
-        raise ConfigError(f"the secret in {path} cannot be read: {reason}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(f"the secret file {path} cannot be read: {reason}") from None
     if not line.strip() or CONTROL.search(line):
-        raise ConfigError(f"the secret in {path} cannot be used: its first line is no secret")
+        raise ConfigError(f"the first line of the secret file {path} is not a usable secret")
     return line

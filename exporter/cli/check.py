@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from exporter.alerting.alertmanager import Alertmanager, AlertmanagerError
 from exporter.alerting.alertmanager import make_session as reach
-from exporter.alerting.plan import Plan
+from exporter.alerting.config import AlertmanagerSettings
 from exporter.cli.recovery_check import CareFinding, look_at_care, refusal_to_act
 from exporter.clock import Clock
 from exporter.daemon.clients import ResolvedSystem, connect, make_session
@@ -100,14 +100,12 @@ async def look(resolved: ResolvedSystem, clock: Clock) -> Finding:
     )
 
 
-async def ask_alertmanagers(plan: Plan, clock: Clock) -> Mapping[str, str]:
+async def ask_alertmanagers(settings: AlertmanagerSettings, clock: Clock) -> Mapping[str, str]:
     """Return what is wrong with each Alertmanager; empty text for those that answer."""
     found = {}
-    async with reach(plan.access, timeout_seconds=plan.timeout_seconds) as session:
-        for url in plan.urls:
-            one = Alertmanager(
-                url, session, plan.access, clock, timeout_seconds=plan.timeout_seconds
-            )
+    async with reach(settings) as session:
+        for url in settings.urls:
+            one = Alertmanager(url, session, settings, clock)
             try:
                 await one.silences()
             except AlertmanagerError as error:

@@ -143,7 +143,7 @@ def check(config: Config = None) -> None:
 
     async def look_at_all() -> tuple[list[Finding], Mapping[str, str]]:
         findings = [await look(system, SystemClock()) for system in systems]
-        return findings, await ask_alertmanagers(settings.alertmanager.plan(), SystemClock())
+        return findings, await ask_alertmanagers(settings.alertmanager, SystemClock())
 
     findings, alertmanagers = asyncio.run(look_at_all())
     for system, finding in zip(systems, findings, strict=True):

@@ -1,6 +1,5 @@
 """Everything an operator can set about recovery; docs/recovery.md explains the numbers."""
 
-import re
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from exporter.recovery.detect.log_patterns import compile_log_pattern
 from exporter.recovery.model.limits import DAY, HOUR, WEEK
 
 STRICT = ConfigDict(
@@ -70,10 +70,7 @@ def _time_of_day(value: Any) -> Any:
 
 
 def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as problem:
-        raise ValueError(f"is no regular expression: {problem}") from None
+    compile_log_pattern(text)
     return text
 
 
@@ -236,7 +233,7 @@ class LogPatternSettings(BaseModel):
     model_config = STRICT
 
     pattern: Annotated[str, AfterValidator(_pattern)]
-    """A regular expression, found anywhere in the text, whatever the case."""
+    """A regular expression (RE2 syntax), searched anywhere in the text; case is ignored."""
     means: Literal[
         "stop",
         "guest-stop",

@@ -27,7 +27,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from exporter.config.alertmanager import AlertmanagerSettings
+from exporter.alerting.config import AlertmanagerSettings
 from exporter.config.recovery import STRICT, ModeName, RecoverySettings
 
 PREFIX = "VERGEWATCH_"

@@ -80,7 +80,7 @@ async def run(
     resolved_systems = resolve_systems(settings)
     archive = JournalHandle(settings.recovery, clock)
     alerting = Alerting(
-        settings.alertmanager.plan(),
+        settings.alertmanager,
         directory(settings.recovery),
         clock,
         telemetry.alertmanager_meter(),

@@ -1,4 +1,4 @@
-"""Alertmanagers: Debian's, with everything that a test asks it or tells it."""
+"""Runs Debian's Alertmanager for tests, and talks to its API."""
 
 import asyncio
 import base64
@@ -16,9 +16,9 @@ import bcrypt
 from exporter.clock import SystemClock
 from tests.debian import needs
 
-PATIENCE_SECONDS = 15.0
+TIMEOUT_SECONDS = 15.0
 REAL = SystemClock()
-CONFIG = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
+CONFIG = "route: {receiver: none}\nreceivers: [{name: none}]\n"
 Matchers = list[dict[str, Any]]
 
 
@@ -41,11 +41,11 @@ class Real:
     http: aiohttp.ClientSession
 
     async def get(self, path: str, **params: str) -> Any:
-        async with self.http.get(f"{self.url}/api/v2/{path}", params=params) as answer:
-            return await answer.json()
+        async with self.http.get(f"{self.url}/api/v2/{path}", params=params) as response:
+            return await response.json()
 
     async def alerts(self) -> dict[str, dict[str, Any]]:
-        """Return what is firing, by the alert's name and the VM's."""
+        """Return the firing alerts by "alertname vm_name"."""
         return {
             " ".join(filter(None, (one["labels"]["alertname"], one["labels"].get("vm_name")))): one
             for one in await self.get("alerts")
@@ -54,7 +54,7 @@ class Real:
     async def silence(
         self, matchers: Matchers, seconds: float = 3600.0, **more: str
     ) -> tuple[int, str]:
-        """Make a silence, and return the status and its id, or what is wrong with it."""
+        """Create a silence; return the HTTP status and the silence's id, or the error text."""
         body = {
             "matchers": matchers,
             "startsAt": (datetime.now(UTC)).isoformat(),  # noqa: TID251 - real time
@@ -63,13 +63,14 @@ class Real:
             "comment": "a new disk",
             **more,
         }
-        async with self.http.post(f"{self.url}/api/v2/silences", json=body) as answer:
-            said = await answer.json()
-            return answer.status, said["silenceID"] if answer.status == 200 else str(said)
+        async with self.http.post(f"{self.url}/api/v2/silences", json=body) as response:
+            result = await response.json()
+            ok = response.status == 200
+            return response.status, result["silenceID"] if ok else str(result)
 
     async def expire(self, silence: str) -> None:
-        async with self.http.delete(f"{self.url}/api/v2/silence/{silence}") as answer:
-            assert answer.status == 200
+        async with self.http.delete(f"{self.url}/api/v2/silence/{silence}") as response:
+            assert response.status == 200
 
     async def stop(self) -> None:
         if self.process.returncode is None:
@@ -84,7 +85,7 @@ def write(path: Path, text: str) -> Path:
 
 
 async def start(folder: Path, http: aiohttp.ClientSession, port: int, *args: str) -> Real:
-    """Run Debian's Alertmanager, alone, on *port*."""
+    """Run one Alertmanager without a cluster on *port*, and wait until it is ready."""
     config = write(folder / "alertmanager.yml", CONFIG)
     process = await asyncio.create_subprocess_exec(
         needs("prometheus-alertmanager"),
@@ -98,20 +99,20 @@ async def start(folder: Path, http: aiohttp.ClientSession, port: int, *args: str
     )
     scheme = "https" if args else "http"
     real = Real(f"{scheme}://127.0.0.1:{port}", process, http)
-    for _ in range(int(PATIENCE_SECONDS / 0.05)):
+    for _ in range(int(TIMEOUT_SECONDS / 0.05)):
         try:
-            async with http.get(f"{real.url}/-/ready", ssl=False) as answer:
-                if answer.status in (200, 401):
+            async with http.get(f"{real.url}/-/ready", ssl=False) as response:
+                if response.status in (200, 401):
                     return real
         except aiohttp.ClientError:
             await REAL.sleep(0.05)
     await real.stop()
-    raise AssertionError("Alertmanager does not get ready")
+    raise AssertionError("Alertmanager is not ready in time")
 
 
 @asynccontextmanager
 async def alertmanagers(folder: Path, count: int = 1) -> AsyncIterator[list[Real]]:
-    """Run *count* Alertmanagers that know nothing of each other."""
+    """Run *count* Alertmanagers that are no cluster."""
     async with aiohttp.ClientSession() as http:
         folders = [folder / f"am{number}" for number in range(count)]
         running = await asyncio.gather(*(start(one, http, free_port()) for one in folders))
@@ -125,7 +126,7 @@ async def alertmanagers(folder: Path, count: int = 1) -> AsyncIterator[list[Real
 async def locked_alertmanager(
     folder: Path, cert: Path, key: Path, password: str
 ) -> AsyncIterator[Real]:
-    """Run one that wants TLS and the password of the user ``vergewatch``."""
+    """Run one with TLS that requires the password of the user ``vergewatch``."""
     hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
     config = write(
         folder / "web.yml",
@@ -147,11 +148,11 @@ def _pair(user: str, password: str) -> str:
     return base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-async def eventually(holds: Callable[[], Any]) -> None:
-    """Wait until *holds*, which may be asynchronous, says yes; the test fails if it never does."""
-    for _ in range(int(PATIENCE_SECONDS / 0.05)):
-        said = holds()
-        if await said if asyncio.iscoroutine(said) else said:
+async def eventually(condition: Callable[[], Any]) -> None:
+    """Wait until *condition*, which may be asynchronous, is true; fail after a timeout."""
+    for _ in range(int(TIMEOUT_SECONDS / 0.05)):
+        result = condition()
+        if await result if asyncio.iscoroutine(result) else result:
             return
         await REAL.sleep(0.05)
-    raise AssertionError("it never came to that")
+    raise AssertionError("the condition was not true in time")

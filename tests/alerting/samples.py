@@ -1,4 +1,4 @@
-"""Reports of clouds, and a meter that remembers."""
+"""Sample reports of systems, and a meter that records what is measured."""
 
 from collections import Counter
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ URL = "https://verge.example"
 
 
 def table(**changed: Any) -> TableReport:
-    well = TableReport(
+    default = TableReport(
         table="vms",
         every_seconds=20.0,
         success=True,
@@ -35,14 +35,14 @@ def table(**changed: Any) -> TableReport:
         rows_skipped_total=0,
         error=None,
     )
-    return msgspec.structs.replace(well, **changed)
+    return msgspec.structs.replace(default, **changed)
 
 
 def recovery(**changed: Any) -> RecoveryReport:
-    well = RecoveryReport(
+    default = RecoveryReport(
         mode="enforce",
         readiness="active",
-        because="all is well",
+        because="no guard holds",
         ready=True,
         vms=(vm(1), vm(2)),
         budgets_remaining=(),
@@ -51,7 +51,7 @@ def recovery(**changed: Any) -> RecoveryReport:
         journal_problem="",
         inventory_at=START,
     )
-    return msgspec.structs.replace(well, **changed)
+    return msgspec.structs.replace(default, **changed)
 
 
 def vm(
@@ -60,12 +60,12 @@ def vm(
     return RecoveryVM(key, f"web-{key:02}", policy, state, since)
 
 
-def done(key: int, outcome: str, at: datetime = START) -> LastAction:
+def last_action(key: int, outcome: str, at: datetime = START) -> LastAction:
     return LastAction(key, f"web-{key:02}", "poweron", outcome, at)
 
 
 def report(**changed: Any) -> SystemReport:
-    well = SystemReport(
+    default = SystemReport(
         system_name="production",
         url=URL,
         identity=Identity("production", "26.1"),
@@ -79,7 +79,7 @@ def report(**changed: Any) -> SystemReport:
         recent_errors=(),
         recovery=recovery(),
     )
-    return msgspec.structs.replace(well, **changed)
+    return msgspec.structs.replace(default, **changed)
 
 
 def with_vm(state: str, since: datetime = LONG_AGO, **changed: Any) -> SystemReport:
@@ -97,11 +97,11 @@ STARTING = report(
         inventory_at=None,
     ),
 )  # fmt: skip
-"""What a daemon knows that started just now."""
+"""The report of a daemon that has just started."""
 
 
-class Tally:
-    """A `Meter` that keeps what it is told."""
+class RecordingMeter:
+    """A `Meter` that keeps the last values and counts posts."""
 
     def __init__(self) -> None:
         self.up: dict[str, bool] = {}
@@ -110,17 +110,17 @@ class Tally:
         self.silences: dict[str, int] = {}
         self.known: dict[str, bool] = {}
 
-    def answered(self, alertmanager: str, *, up: bool) -> None:
+    def set_up(self, alertmanager: str, *, up: bool) -> None:
         self.up[alertmanager] = up
 
-    def posted(self, alertmanager: str, outcome: str) -> None:
+    def count_post(self, alertmanager: str, outcome: str) -> None:
         self.posts[alertmanager, outcome] += 1
 
-    def took(self, alertmanager: str, alerts: int, time: float) -> None:
+    def set_alerts(self, alertmanager: str, alerts: int, time: float) -> None:
         self.alerts[alertmanager] = alerts
 
-    def told(self, alertmanager: str, silences: int, time: float) -> None:
+    def set_silences(self, alertmanager: str, silences: int, time: float) -> None:
         self.silences[alertmanager] = silences
 
-    def knows_silences(self, alertmanager: str, *, known: bool) -> None:
+    def set_silences_known(self, alertmanager: str, *, known: bool) -> None:
         self.known[alertmanager] = known

@@ -1,18 +1,21 @@
-"""What is told, from when, until when, and over a restart."""
+"""Which alerts fire and resolve, when, and over a restart of the daemon."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
+import yaml
 
-from exporter.alerting.alert_store import EMPTY, AlertStore, from_bytes, post, to_bytes
-from exporter.alerting.alerts import KINDS, Limits, Name
-from exporter.alerting.silences import VARYING
+from exporter.alerting.alert_store import AlertStore, encode_alerts
+from exporter.alerting.alerts import DEFINITIONS, AlertName
+from exporter.alerting.config import AlertLimits
+from exporter.alerting.vm_silences import VARYING_LABELS
 from exporter.model import Identity, SystemReport
 from tests.alerting.samples import (
     STARTING,
-    done,
+    last_action,
     recovery,
     report,
     table,
@@ -23,78 +26,100 @@ from tests.fakes import START
 from tools.alert_rules.files import all_alerts
 from tools.alert_rules.model import Layer, Severity
 
+ROOT = Path(__file__).parents[2]
 RUNBOOKS = "https://docs.example/runbooks/"
-WELL = report()
-BLIND = report(up=False)
+HEALTHY = report()
+STALE = report(up=False)
 SHADOW = "shadow"
 
 
-def look(roll: AlertStore, *reports: SystemReport, seconds: float = 0.0) -> AlertStore:
-    return roll.after(
-        reports, Limits(), RUNBOOKS, now=START + timedelta(seconds=seconds), at=seconds
+def evaluate(store: AlertStore, *reports: SystemReport, seconds: float = 0.0) -> AlertStore:
+    return store.evaluate(
+        reports, AlertLimits(), RUNBOOKS, now=START + timedelta(seconds=seconds), at=seconds
     )
 
 
-def firing(roll: AlertStore) -> list[str]:
-    """Return what fires, as the alert's name and the VM's."""
+def firing(store: AlertStore) -> list[str]:
+    """Return the firing alerts as "alertname vm_name"."""
     return [
         " ".join([one.alert.name, *filter(None, [one.alert.labels.get("vm_name")])])
-        for one in roll.firing
+        for one in store.firing
     ]
 
 
 def settled(given: SystemReport) -> AlertStore:
-    """Return the roll when everything has been so for a day."""
-    return look(look(EMPTY, given), given, seconds=86400.0)
+    """Return the store after *given* has been reported for a day."""
+    return evaluate(evaluate(AlertStore(), given), given, seconds=86400.0)
 
 
-def restarted(roll: AlertStore) -> AlertStore:
-    return from_bytes(to_bytes(roll))
+def restarted(store: AlertStore) -> AlertStore:
+    return AlertStore.from_json(store.to_json())
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "expected"),
     [
-        (WELL, []),
+        (HEALTHY, []),
         (report(recovery=None), []),
-        (BLIND, [Name.CLOUD_BLIND]),
-        (report(authenticated=False), [Name.KEY_REFUSED]),
-        (report(recovery=recovery(readiness="broken")), [Name.BROKEN]),
-        (report(recovery=recovery(readiness="disarmed")), [Name.DISARMED]),
+        (STALE, [AlertName.SYSTEM_DATA_STALE]),
+        (report(authenticated=False), [AlertName.AUTHENTICATION_FAILED]),
+        (report(recovery=recovery(readiness="broken")), [AlertName.INTERNAL_ERROR]),
+        (report(recovery=recovery(readiness="disarmed")), [AlertName.DISARMED]),
         (report(recovery=recovery(readiness="paused")), []),
-        (report(recovery=recovery(readiness="circuit_breaker_open")), [Name.OPEN_BREAKER]),
-        (report(recovery=recovery(journal_problem="the disk is full")), [Name.JOURNAL_DOWN]),
-        (with_vm("quarantined"), [f"{Name.QUARANTINED} web-01"]),
-        (with_vm("held"), [f"{Name.HELD} web-01"]),
-        (with_vm("unknown"), [f"{Name.UNKNOWN} web-01"]),
-        (with_vm("held", readiness="circuit_breaker_open"), [Name.OPEN_BREAKER]),
-        (with_vm("held", readiness="circuit_breaker_half_open"), [Name.OPEN_BREAKER, f"{Name.HELD} web-01"]),
-        (with_vm("held", readiness="paused"), [f"{Name.HELD} web-01"]),
-        (with_vm("held", readiness="warming_up"), [f"{Name.HELD} web-01"]),
-        (with_vm("held", readiness="broken"), [Name.BROKEN]),
-        (with_vm("platform"), [f"{Name.HELD} web-01"]),
+        (
+            report(recovery=recovery(readiness="circuit_breaker_open")),
+            [AlertName.CIRCUIT_BREAKER_OPEN],
+        ),
+        (report(recovery=recovery(journal_problem="the disk is full")), [AlertName.JOURNAL_DOWN]),
+        (with_vm("quarantined"), [f"{AlertName.QUARANTINED} web-01"]),
+        (with_vm("held"), [f"{AlertName.HELD_TOO_LONG} web-01"]),
+        (with_vm("unknown"), [f"{AlertName.UNKNOWN_TOO_LONG} web-01"]),
+        (with_vm("held", readiness="circuit_breaker_open"), [AlertName.CIRCUIT_BREAKER_OPEN]),
+        (
+            with_vm("held", readiness="circuit_breaker_half_open"),
+            [AlertName.CIRCUIT_BREAKER_OPEN, f"{AlertName.HELD_TOO_LONG} web-01"],
+        ),
+        (with_vm("held", readiness="paused"), [f"{AlertName.HELD_TOO_LONG} web-01"]),
+        (with_vm("held", readiness="warming_up"), [f"{AlertName.HELD_TOO_LONG} web-01"]),
+        (with_vm("held", readiness="broken"), [AlertName.INTERNAL_ERROR]),
+        (with_vm("platform"), [f"{AlertName.HELD_TOO_LONG} web-01"]),
         (with_vm("stopped"), []),
-        (with_vm("held", last_actions=(done(1, "failed"),)),
-         [f"{Name.HELD} web-01", f"{Name.FAILED} web-01"]),
-        (with_vm("backoff", last_actions=(done(1, "failed"),)), [f"{Name.FAILED} web-01"]),
-        (with_vm("backoff", last_actions=(done(1, "unknown"),)),
-         [f"{Name.UNKNOWN_OUTCOME} web-01"]),
-        (with_vm("healthy", last_actions=(done(1, "failed"), done(2, "unknown"))), []),
-        (with_vm("backoff", last_actions=(done(1, "abandoned"), done(9, "failed"))), []),
-        (with_vm("healthy", last_actions=(done(1, "confirmed"),)), []),
+        (
+            with_vm("held", last_actions=(last_action(1, "failed"),)),
+            [f"{AlertName.HELD_TOO_LONG} web-01", f"{AlertName.FAILED} web-01"],
+        ),
+        (
+            with_vm("backoff", last_actions=(last_action(1, "failed"),)),
+            [f"{AlertName.FAILED} web-01"],
+        ),
+        (
+            with_vm("backoff", last_actions=(last_action(1, "unknown"),)),
+            [f"{AlertName.OUTCOME_UNKNOWN} web-01"],
+        ),
+        (
+            with_vm("healthy", last_actions=(last_action(1, "failed"), last_action(2, "unknown"))),
+            [],
+        ),
+        (
+            with_vm(
+                "backoff", last_actions=(last_action(1, "abandoned"), last_action(9, "failed"))
+            ),
+            [],
+        ),
+        (with_vm("healthy", last_actions=(last_action(1, "confirmed"),)), []),
         (with_vm("quarantined", mode=SHADOW, readiness="circuit_breaker_open"), []),
         (with_vm("held", mode=SHADOW, readiness="disarmed"), []),
-        (with_vm("held", mode=SHADOW, readiness="broken"), [Name.BROKEN]),
+        (with_vm("held", mode=SHADOW, readiness="broken"), [AlertName.INTERNAL_ERROR]),
     ],
-)  # fmt: skip
-def test_tells_what_is_so(given: SystemReport, told: list[str]) -> None:
-    assert sorted(firing(settled(given))) == sorted(told)
+)
+def test_report_fires_its_alerts(given: SystemReport, expected: list[str]) -> None:
+    assert sorted(firing(settled(given))) == sorted(expected)
 
 
 @pytest.mark.parametrize(
     ("given", "seconds"),
     [
-        (BLIND, 120),
+        (STALE, 120),
         (report(recovery=recovery(readiness="disarmed")), 4 * 3600),
         (report(recovery=recovery(readiness="circuit_breaker_open")), 60),
         (report(recovery=recovery(journal_problem="the disk is full")), 120),
@@ -103,19 +128,21 @@ def test_tells_what_is_so(given: SystemReport, told: list[str]) -> None:
         (with_vm("unknown", START), 1800),
     ],
 )
-def test_what_passes_soon_is_not_told(given: SystemReport, seconds: float) -> None:
-    roll = look(EMPTY, given)
-    roll = look(roll, given, seconds=seconds - 1)
+def test_condition_shorter_than_its_limit_fires_no_alert(
+    given: SystemReport, seconds: float
+) -> None:
+    store = evaluate(AlertStore(), given)
+    store = evaluate(store, given, seconds=seconds - 1)
 
-    assert firing(roll) == []
-    assert firing(look(look(roll, WELL), given, seconds=seconds - 0.5)) == []
-    assert len(firing(look(roll, given, seconds=seconds))) == 1
+    assert firing(store) == []
+    assert firing(evaluate(evaluate(store, HEALTHY), given, seconds=seconds - 0.5)) == []
+    assert len(firing(evaluate(store, given, seconds=seconds))) == 1
 
 
-def test_what_is_told_says_what_it_is_about_and_where_to_read_on() -> None:
-    (entry,) = settled(with_vm("quarantined")).firing
+def test_alert_of_a_quarantined_vm_has_all_labels_and_annotations() -> None:
+    (stored,) = settled(with_vm("quarantined")).firing
 
-    assert entry.alert.labels == {
+    assert stored.alert.labels == {
         "alertname": "VergeRecoveryQuarantined",
         "severity": "critical",
         "layer": "recovery",
@@ -124,78 +151,101 @@ def test_what_is_told_says_what_it_is_about_and_where_to_read_on() -> None:
         "vm_id": "1",
         "vm_name": "web-01",
     }
-    assert entry.alert.annotations == {
-        "summary": "Recovery gave a VM up.",
-        "description": "VM web-01 (1) in cloud production was helped too often, or with every step "
-        "allowed, and is left to a person.",
+    assert stored.alert.annotations == {
+        "summary": "A VM is quarantined. Manual action is required.",
+        "description": "VM web-01 (1) in system production is quarantined: its restart budget "
+        "or its allowed actions are exhausted. Manual action is required.",
         "runbook_url": "https://docs.example/runbooks/VergeRecoveryQuarantined.md",
     }
 
 
-def test_a_vm_with_an_odd_name_is_told_of_as_it_is() -> None:
+def test_special_characters_in_a_vm_name_are_kept() -> None:
     odd = msgspec.structs.replace(vm(1, "quarantined"), name='100%s "x"\\\n{{.}}')
 
-    (entry,) = settled(report(recovery=recovery(vms=(odd,)))).firing
+    (stored,) = settled(report(recovery=recovery(vms=(odd,)))).firing
 
-    assert entry.alert.labels["vm_name"] == odd.name
-    assert f"VM {odd.name} (1)" in entry.alert.annotations["description"]
-
-
-def test_that_recovery_acted_is_told_for_an_hour() -> None:
-    acted = with_vm("healthy", last_actions=(done(1, "confirmed"),))
-
-    roll = look(EMPTY, acted)
-
-    assert firing(look(roll, acted, seconds=3599.0)) == [f"{Name.ACTED} web-01"]
-    assert firing(look(roll, acted, seconds=3600.0)) == []
+    assert stored.alert.labels["vm_name"] == odd.name
+    assert f"VM {odd.name} (1)" in stored.alert.annotations["description"]
 
 
-def lines(roll: AlertStore) -> list[dict[str, str]]:
-    until = START + timedelta(hours=9)
-    found: list[dict[str, str]] = msgspec.json.decode(post(roll.entries.values(), until=until))
+def test_alert_that_recovery_acted_fires_for_one_hour() -> None:
+    acted = with_vm("healthy", last_actions=(last_action(1, "confirmed"),))
+
+    store = evaluate(AlertStore(), acted)
+
+    assert firing(evaluate(store, acted, seconds=3599.0)) == [f"{AlertName.ACTED} web-01"]
+    assert firing(evaluate(store, acted, seconds=3600.0)) == []
+
+
+def payloads(
+    store: AlertStore, expires_at: datetime = START + timedelta(hours=9)
+) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = msgspec.json.decode(
+        encode_alerts(store.alerts.values(), expires_at=expires_at)
+    )
     return found
 
 
-def test_what_is_over_ends_when_it_was_over_and_is_forgotten_later() -> None:
-    roll = settled(with_vm("quarantined"))
-    began = roll.firing[0].starts_at
+def test_resolved_alert_keeps_its_end_time_and_is_dropped_after_the_retention() -> None:
+    store = settled(with_vm("quarantined"))
+    began = store.firing[0].starts_at
 
-    roll = look(roll, WELL, seconds=90000.0)
+    store = evaluate(store, HEALTHY, seconds=90000.0)
 
-    assert firing(roll) == []
-    (line,) = lines(look(roll, WELL, seconds=90500.0))
+    assert firing(store) == []
+    (line,) = payloads(evaluate(store, HEALTHY, seconds=90500.0))
     assert datetime.fromisoformat(line["startsAt"]) == began
     assert datetime.fromisoformat(line["endsAt"]) == START + timedelta(seconds=90000.0)
-    assert lines(look(roll, WELL, seconds=90900.0)) == []
+    assert payloads(evaluate(store, HEALTHY, seconds=90900.0)) == []
 
 
-def test_what_fires_began_once_and_lasts_until_it_is_told_again() -> None:
-    roll = settled(with_vm("quarantined"))
+def test_firing_alert_keeps_its_start_and_expires_when_not_posted_again() -> None:
+    store = settled(with_vm("quarantined"))
 
-    (line,) = lines(look(roll, with_vm("quarantined"), seconds=99999.0))
+    (line,) = payloads(evaluate(store, with_vm("quarantined"), seconds=99999.0))
 
     assert datetime.fromisoformat(line["startsAt"]) == START
     assert datetime.fromisoformat(line["endsAt"]) == START + timedelta(hours=9)
 
 
-def test_what_comes_back_begins_anew() -> None:
-    roll = look(settled(with_vm("quarantined")), WELL, seconds=90000.0)
+def test_alert_that_fires_again_gets_a_new_start() -> None:
+    store = evaluate(settled(with_vm("quarantined")), HEALTHY, seconds=90000.0)
 
-    roll = look(roll, with_vm("quarantined"), seconds=90010.0)
+    store = evaluate(store, with_vm("quarantined"), seconds=90010.0)
 
-    assert [one.starts_at for one in roll.firing] == [START + timedelta(seconds=90010.0)]
-    assert len(roll.entries) == 1
-
-
-def test_a_clock_that_was_set_back_makes_no_alert_that_ends_before_it_began() -> None:
-    roll = settled(with_vm("quarantined"))
-
-    for line in lines(look(roll, WELL, seconds=-1e6)) + lines(look(roll, BLIND, seconds=-1e6)):
-        assert line["startsAt"] <= line["endsAt"]
+    assert [one.starts_at for one in store.firing] == [START + timedelta(seconds=90010.0)]
+    assert len(store.alerts) == 1
 
 
-TRUE_BEFORE: Sequence[SystemReport] = (
-    BLIND,
+@pytest.mark.parametrize("seconds", [-1e6, -1.0, 1.0])
+def test_alert_resolved_after_the_clock_was_set_back_ends_no_earlier_than_it_starts(
+    seconds: float,
+) -> None:
+    store = settled(with_vm("quarantined"))
+    started = store.firing[0].starts_at
+
+    resolved = store.evaluate(
+        [HEALTHY], AlertLimits(), RUNBOOKS, now=started + timedelta(seconds=seconds), at=9e6
+    )
+
+    (stored,) = resolved.alerts.values()
+    assert stored.ends_at == started + timedelta(seconds=max(seconds, 0.0))
+    (payload,) = payloads(resolved)
+    assert datetime.fromisoformat(payload["startsAt"]) == started
+
+
+def test_firing_alert_posted_after_the_clock_was_set_back_starts_no_later_than_it_ends() -> None:
+    store = settled(with_vm("quarantined"))
+    expires_at = store.firing[0].starts_at - timedelta(days=1)
+
+    (payload,) = payloads(store, expires_at)
+
+    assert datetime.fromisoformat(payload["startsAt"]) == expires_at
+    assert datetime.fromisoformat(payload["endsAt"]) == expires_at
+
+
+FIRING_BEFORE_RESTART: Sequence[SystemReport] = (
+    STALE,
     report(authenticated=False),
     report(recovery=recovery(readiness="disarmed", because="by alice: patching")),
     report(recovery=recovery(readiness="circuit_breaker_open")),
@@ -203,120 +253,143 @@ TRUE_BEFORE: Sequence[SystemReport] = (
     with_vm("quarantined"),
     with_vm("held"),
     with_vm("unknown"),
-    with_vm("backoff", last_actions=(done(1, "failed"),)),
-    with_vm("backoff", last_actions=(done(1, "unknown"),)),
+    with_vm("backoff", last_actions=(last_action(1, "failed"),)),
+    with_vm("backoff", last_actions=(last_action(1, "unknown"),)),
 )
 
 
-@pytest.mark.parametrize("before", TRUE_BEFORE)
-def test_a_restart_ends_nothing_before_more_is_known(before: SystemReport) -> None:
-    roll = settled(before)
+@pytest.mark.parametrize("before", FIRING_BEFORE_RESTART)
+def test_restart_of_the_daemon_resolves_no_alert_before_data_is_read(before: SystemReport) -> None:
+    store = settled(before)
     names = {
-        (one.alert.name, one.alert.labels["system_name"], one.starts_at) for one in roll.firing
+        (one.alert.name, one.alert.labels["system_name"], one.starts_at) for one in store.firing
     }
 
-    roll = look(restarted(roll), STARTING, seconds=86410.0)
-    roll = look(roll, STARTING, seconds=86470.0)
+    store = evaluate(restarted(store), STARTING, seconds=86410.0)
+    store = evaluate(store, STARTING, seconds=86470.0)
 
     assert names == {
-        (one.alert.name, one.alert.labels["system_name"], one.starts_at) for one in roll.firing
+        (one.alert.name, one.alert.labels["system_name"], one.starts_at) for one in store.firing
     }
 
 
-@pytest.mark.parametrize("before", TRUE_BEFORE)
-def test_after_a_restart_what_is_not_so_any_more_is_told_to_be_over(before: SystemReport) -> None:
-    roll = look(restarted(settled(before)), STARTING, seconds=86410.0)
+@pytest.mark.parametrize("before", FIRING_BEFORE_RESTART)
+def test_alert_whose_condition_ended_during_a_restart_resolves(before: SystemReport) -> None:
+    store = evaluate(restarted(settled(before)), STARTING, seconds=86410.0)
 
-    roll = look(roll, WELL, seconds=86500.0)
+    store = evaluate(store, HEALTHY, seconds=86500.0)
 
-    assert firing(roll) == []
-    assert len(lines(roll)) == 1
+    assert firing(store) == []
+    assert len(payloads(store)) == 1
 
 
-def test_while_recovery_warms_up_nobody_says_that_a_storm_is_over() -> None:
-    storm = report(recovery=recovery(readiness="circuit_breaker_open"))
+def test_circuit_breaker_alert_does_not_resolve_while_recovery_warms_up() -> None:
+    tripped = report(recovery=recovery(readiness="circuit_breaker_open"))
     warming = report(recovery=recovery(readiness="warming_up"))
 
-    roll = look(restarted(settled(storm)), warming, seconds=86500.0)
+    store = evaluate(restarted(settled(tripped)), warming, seconds=86500.0)
 
-    assert firing(roll) == [Name.OPEN_BREAKER]
-
-
-def test_after_a_restart_a_failure_is_not_over_before_the_vm_is_up() -> None:
-    failed = with_vm("backoff", last_actions=(done(1, "failed"),))
-    roll = restarted(settled(failed))
-
-    assert firing(look(roll, with_vm("suspect"), seconds=86500.0)) == [f"{Name.FAILED} web-01"]
-    assert firing(look(roll, with_vm("healthy"), seconds=86500.0)) == []
+    assert firing(store) == [AlertName.CIRCUIT_BREAKER_OPEN]
 
 
-def test_after_a_restart_that_recovery_acted_is_still_told_to_its_end() -> None:
-    roll = look(EMPTY, with_vm("healthy", last_actions=(done(1, "confirmed"),)))
+def test_alert_of_a_failed_action_resolves_after_a_restart_only_when_the_vm_runs() -> None:
+    failed = with_vm("backoff", last_actions=(last_action(1, "failed"),))
+    store = restarted(settled(failed))
 
-    roll = look(restarted(roll), WELL, seconds=600.0)
+    assert firing(evaluate(store, with_vm("suspect"), seconds=86500.0)) == [
+        f"{AlertName.FAILED} web-01"
+    ]
+    assert firing(evaluate(store, with_vm("healthy"), seconds=86500.0)) == []
 
-    assert firing(roll) == [f"{Name.ACTED} web-01"]
-    assert firing(look(roll, WELL, seconds=3600.0)) == []
+
+def test_alert_that_recovery_acted_outlives_a_restart() -> None:
+    store = evaluate(AlertStore(), with_vm("healthy", last_actions=(last_action(1, "confirmed"),)))
+
+    store = evaluate(restarted(store), HEALTHY, seconds=600.0)
+
+    assert firing(store) == [f"{AlertName.ACTED} web-01"]
+    assert firing(evaluate(store, HEALTHY, seconds=3600.0)) == []
 
 
-def test_a_cloud_that_is_watched_no_longer_has_no_alerts() -> None:
-    roll = settled(BLIND)
+def test_alerts_of_a_removed_system_resolve() -> None:
+    store = settled(STALE)
 
     other = report(system_name="lab", url="https://lab.example")
 
-    assert firing(look(roll, other, seconds=90000.0)) == []
+    assert firing(evaluate(store, other, seconds=90000.0)) == []
 
 
-def test_recovery_that_is_turned_off_has_no_alerts() -> None:
-    assert firing(look(settled(with_vm("held")), report(recovery=None), seconds=90000.0)) == []
+def test_alerts_of_recovery_resolve_when_it_is_off_or_in_shadow_mode() -> None:
+    assert firing(evaluate(settled(with_vm("held")), report(recovery=None), seconds=90000.0)) == []
     in_shadow = report(recovery=recovery(mode=SHADOW, readiness="disarmed"))
     disarmed = settled(report(recovery=recovery(readiness="disarmed")))
-    assert firing(look(disarmed, in_shadow, seconds=90000.0)) == []
+    assert firing(evaluate(disarmed, in_shadow, seconds=90000.0)) == []
 
 
-def test_a_vm_that_nobody_cares_for_any_more_has_no_alerts() -> None:
-    roll = settled(with_vm("quarantined"))
+def test_alerts_of_a_vm_that_is_no_longer_enrolled_resolve_if_the_journal_is_open() -> None:
+    store = settled(with_vm("quarantined"))
 
     gone = report(recovery=recovery(vms=(vm(2),)))
     unread = report(recovery=recovery(vms=(), journal_problem="the disk is full"))
 
-    assert firing(look(roll, gone, seconds=90000.0)) == []
-    assert f"{Name.QUARANTINED} web-01" in firing(look(roll, unread, seconds=90000.0))
+    assert firing(evaluate(store, gone, seconds=90000.0)) == []
+    assert f"{AlertName.QUARANTINED} web-01" in firing(evaluate(store, unread, seconds=90000.0))
 
 
-def test_a_cloud_that_says_its_name_late_is_not_told_of_twice() -> None:
+def test_system_that_gets_its_name_later_keeps_one_firing_alert() -> None:
     nameless = report(system_name="10.0.0.5", identity=None, up=False)
-    roll = settled(nameless)
+    store = settled(nameless)
 
     named = report(system_name="production", identity=Identity("production", "26"), up=False)
-    roll = look(roll, named, seconds=90000.0)
+    store = evaluate(store, named, seconds=90000.0)
 
-    assert [one.alert.labels["system_name"] for one in roll.firing] == ["production"]
-    ended = [one for one in roll.entries.values() if one.ends_at is not None]
+    assert [one.alert.labels["system_name"] for one in store.firing] == ["production"]
+    ended = [one for one in store.alerts.values() if one.ends_at is not None]
     assert [one.alert.labels["system_name"] for one in ended] == ["10.0.0.5"]
-    assert len(restarted(roll).entries) == 2
+    assert len(restarted(store).alerts) == 2
 
 
-def test_a_key_that_is_accepted_again_is_known_only_when_something_was_read() -> None:
-    roll = settled(report(authenticated=False))
+def test_authentication_alert_resolves_when_a_table_was_read() -> None:
+    store = settled(report(authenticated=False))
     unread = report(tables=(table(success=False),))
 
-    assert firing(look(roll, unread, seconds=90000.0)) == [Name.KEY_REFUSED]
-    assert firing(look(roll, WELL, seconds=90000.0)) == []
+    assert firing(evaluate(store, unread, seconds=90000.0)) == [AlertName.AUTHENTICATION_FAILED]
+    assert firing(evaluate(store, HEALTHY, seconds=90000.0)) == []
 
 
-def test_every_rule_is_either_about_being_down_or_not() -> None:
-    telling, idle = VARYING["alertname"]
-    names = {one.name for one in all_alerts()}
+def rule_alert_names() -> set[str]:
+    return {
+        rule["alert"]
+        for file in (ROOT / "alerts").glob("*.rules.yml")
+        for group in yaml.safe_load(file.read_text())["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    }
 
-    assert not names - {*telling, *idle}
-    assert {one.name for one in all_alerts() if one.layer is Layer.EXPORTER} <= set(idle)
-    for label, values in (("severity", Severity), ("layer", Layer)):
-        assert {str(one) for one in values} == {*VARYING[label].telling, *VARYING[label].idle}
+
+def test_alert_names_that_silences_distinguish_are_those_of_the_alert_rules() -> None:
+    vm_down, other = VARYING_LABELS["alertname"]
+
+    assert sorted([*vm_down, *other]) == sorted(rule_alert_names())
+    exporter_alerts = {one.name for one in all_alerts() if one.layer is Layer.EXPORTER}
+    assert exporter_alerts
+    assert exporter_alerts <= set(other)
 
 
-@pytest.mark.parametrize("name", Name)
-def test_the_rules_for_prometheus_call_the_same_things_by_the_same_names(name: Name) -> None:
+@pytest.mark.parametrize(("label", "values"), [("severity", Severity), ("layer", Layer)])
+def test_label_values_that_silences_distinguish_are_those_of_the_alert_rules(
+    label: str, values: type[Severity] | type[Layer]
+) -> None:
+    vm_down, other = VARYING_LABELS[label]
+
+    assert sorted([*vm_down, *other]) == sorted(str(value) for value in values)
+
+
+@pytest.mark.parametrize("name", AlertName)
+def test_alert_of_the_daemon_is_defined_like_its_alert_rule(name: AlertName) -> None:
     rule = next(alert for alert in all_alerts() if alert.name == name)
+    definition = DEFINITIONS[name]
 
-    assert KINDS[name] == (rule.severity, rule.layer, rule.summary)
+    assert (definition.severity, definition.layer, definition.summary) == (
+        rule.severity, rule.layer, rule.summary,
+    )  # fmt: skip

@@ -1,23 +1,23 @@
-"""What the daemon says of its Alertmanagers on its own page."""
+"""The daemon's own metrics of its Alertmanagers."""
 
-from exporter.alerting.alerting import Meter
+from exporter.alerting.meter import Meter
 from exporter.telemetry import Telemetry
 from tests.test_telemetry import samples
 
 URL = "http://am:9093"
 
 
-def test_counts_by_alertmanager_and_shows_nothing_where_there_is_none() -> None:
+def test_metrics_exist_for_each_alertmanager_and_not_without_one() -> None:
     telemetry = Telemetry()
     meter: Meter = telemetry.alertmanager_meter()
     assert not any("alertmanager" in name for name in names(telemetry))
 
-    meter.answered(URL, up=True)
-    meter.posted(URL, "ok")
-    meter.posted(URL, "unreachable")
-    meter.took(URL, 3, 1.5e9)
-    meter.told(URL, 2, 1.6e9)
-    meter.knows_silences(URL, known=False)
+    meter.set_up(URL, up=True)
+    meter.count_post(URL, "ok")
+    meter.count_post(URL, "unreachable")
+    meter.set_alerts(URL, 3, 1.5e9)
+    meter.set_silences(URL, 2, 1.6e9)
+    meter.set_silences_known(URL, known=False)
 
     for name, value in {
         "up": 1,

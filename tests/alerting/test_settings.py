@@ -1,16 +1,25 @@
-"""What an operator may set about Alertmanagers, and what not."""
+"""Which settings of Alertmanagers are valid."""
 
 import pytest
 from pydantic import ValidationError
 
-from exporter.alerting.plan import Plan
-from exporter.config.alertmanager import AlertmanagerSettings
+from exporter.alerting.config import AlertmanagerSettings
 
 URL = "http://alertmanager:9093"
 
 
-def test_by_itself_nobody_is_talked_to_and_the_numbers_are_those_of_the_plan() -> None:
-    assert AlertmanagerSettings().plan() == Plan(runbooks=AlertmanagerSettings().runbooks)
+def test_default_uses_no_alertmanager() -> None:
+    settings = AlertmanagerSettings()
+
+    assert not settings.posts_alerts
+    assert not settings.reads_silences
+
+
+def test_post_and_silences_can_be_switched_off_separately() -> None:
+    assert AlertmanagerSettings(urls=(URL,), post=False).reads_silences
+    assert not AlertmanagerSettings(urls=(URL,), post=False).posts_alerts
+    assert not AlertmanagerSettings(urls=(URL,), silences=False).reads_silences
+    assert AlertmanagerSettings(urls=(URL,), silences=False).posts_alerts
 
 
 @pytest.mark.parametrize(
@@ -21,22 +30,22 @@ def test_by_itself_nobody_is_talked_to_and_the_numbers_are_those_of_the_plan() -
         ("https://[::1]/am/", "https://[::1]/am"),
     ],
 )
-def test_a_url_is_written_in_one_way(given: str, url: str) -> None:
-    assert AlertmanagerSettings(urls=(given,)).plan().urls == (url,)
+def test_url_is_normalized(given: str, url: str) -> None:
+    assert AlertmanagerSettings(urls=(given,)).urls == (url,)
 
 
 @pytest.mark.parametrize(
-    ("given", "says"),
+    ("given", "error"),
     [
         ({"urls": ["alertmanager:9093"]}, "is not a URL"),
         ({"urls": ["http://"]}, "is not a URL"),
         ({"urls": ["http://a:b"]}, "is not a URL"),
-        ({"urls": ["http://user:hidden@a"]}, "carries a user name"),
-        ({"urls": ["http://a?x=1"]}, "goes on after the path"),
-        ({"urls": ["http://a/api/v2"]}, "the API's path"),
-        ({"urls": [URL, f"{URL}/"]}, "has one of them twice"),
-        ({"username": "a"}, "belong together"),
-        ({"password": "hidden"}, "belong together"),
+        ({"urls": ["http://user:hidden@a"]}, "contains a user name"),
+        ({"urls": ["http://a?x=1"]}, "has a query or fragment"),
+        ({"urls": ["http://a/api/v2"]}, "ends in /api/v2"),
+        ({"urls": [URL, f"{URL}/"]}, "the same URL twice"),
+        ({"username": "a"}, "must be set together"),
+        ({"password": "hidden"}, "must be set together"),
         ({"username": "a", "password": "hidden", "password_file": "/x"}, "keep one"),
         ({"token": "hidden", "token_file": "/x"}, "keep one"),
         ({"token": "hidden", "username": "a", "password": "hidden"}, "keep one"),
@@ -44,17 +53,14 @@ def test_a_url_is_written_in_one_way(given: str, url: str) -> None:
         ({"token": "hid\nden"}, "control character"),
         ({"unreachable": "maybe"}, "unreachable"),
         ({"nonsense": 1}, "nonsense"),
+        ({"limits": {"acted_seconds": 0}}, "acted_seconds"),
+        ({"limits": {"held_seconds": -1}}, "held_seconds"),
         ({"post_every_seconds": 0}, "post_every_seconds"),
     ],
 )
-def test_what_cannot_be_is_refused_without_repeating_a_secret(
-    given: dict[str, object], says: str
+def test_invalid_settings_are_rejected_without_repeating_a_secret(
+    given: dict[str, object], error: str
 ) -> None:
-    with pytest.raises(ValidationError, match=says) as caught:
+    with pytest.raises(ValidationError, match=error) as caught:
         AlertmanagerSettings.model_validate(given)
     assert "hidden" not in str(caught.value)
-
-
-def test_holding_where_nothing_is_known_is_a_choice() -> None:
-    assert not AlertmanagerSettings().plan().hold_when_unknown
-    assert AlertmanagerSettings(unreachable="hold").plan().hold_when_unknown

@@ -1,4 +1,4 @@
-"""Whom a silence means, from when to when, and what of an Alertmanager's answer counts."""
+"""Which VMs a silence holds, when, and how responses of Alertmanagers are merged."""
 
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -11,12 +11,10 @@ from exporter.alerting.silences import (
     Silence,
     SilencesResponse,
     Status,
-    concerns,
-    ended,
-    holding,
-    read,
-    spells,
+    decode_silences,
+    silence_intervals,
 )
+from exporter.alerting.vm_silences import hold_reason, holds_vm
 from tests.fakes import START
 
 WEB = {
@@ -30,7 +28,7 @@ HOUR = timedelta(hours=1)
 
 
 def matchers(text: str) -> tuple[Matcher, ...]:
-    """Return what people write as ``a="b", c=~"d"``."""
+    """Parse ``a="b", c=~"d"``."""
     found = []
     for one in text.split(", "):
         name, _, value = one.partition('"')
@@ -54,12 +52,14 @@ def silence(text: str, **changed: Any) -> Silence:
     return msgspec.structs.replace(made, **changed)
 
 
-def told(*silences: Silence, time: datetime = START, at: float = 1000.0) -> SilencesResponse:
+def response(*silences: Silence, time: datetime = START, at: float = 1000.0) -> SilencesResponse:
     return SilencesResponse(silences, 0, time, at)
 
 
 def held(*silences: Silence, at: float = 1000.0, **vm: str) -> str:
-    return holding(spells([told(*silences)]), {**WEB, **vm}, at=at, after_seconds=600.0)
+    return hold_reason(
+        silence_intervals([response(*silences)]), {**WEB, **vm}, at=at, after_seconds=600.0
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,16 +80,17 @@ def held(*silences: Silence, at: float = 1000.0, **vm: str) -> str:
         'vm_name="web-01", alertname=~"Verge.*"',
         'vm_name="web-01", alertname!="VergeVMDown"',
         'vm_name="web-01", severity="critical"',
-        'vm_name="web-01", alertname="AnybodysOwn"',
+        'vm_name="web-01", alertname="AlertOfTheOperator"',
         'vm_name="web-01", job="vergewatch", instance="x:9888", layer="vm"',
         'system_name="production", vm_id="7", vm_name="web-01", cluster="k8s-eu-1"',
-        'vm_id="7", node="the-scrapers"',
+        'vm_id="7", node="node-of-prometheus"',
         'system_name="production", node="node1", cluster="k8s-eu-1"',
         'node="node1", alertname="VergeNodeOffline", severity="critical", layer="node"',
-        r'vm_name=~"\p{L}+"',
+        r'vm_name=~"\p{L}+-\d+"',
+        'vm_name=~"(?=web)"',
     ],
 )
-def test_a_silence_that_names_it_holds_a_vm(text: str) -> None:
+def test_silence_that_selects_the_vm_holds_it(text: str) -> None:
     assert held(silence(text))
 
 
@@ -126,56 +127,56 @@ def test_a_silence_that_names_it_holds_a_vm(text: str) -> None:
         'cluster="Workloads", namespace="shop", alertname="KubePodCrashLooping"',
     ],
 )
-def test_a_silence_of_something_else_holds_nobody(text: str) -> None:
+def test_silence_of_something_else_does_not_hold_the_vm(text: str) -> None:
     assert not held(silence(text))
 
 
-def test_a_vm_whose_node_nobody_knows_is_not_held_by_a_silence_of_a_node() -> None:
+def test_silence_of_a_node_does_not_hold_a_vm_on_an_unknown_node() -> None:
     assert not held(silence('node="node1"'), node="")
     assert not held(silence('node=~".*"'), node="")
 
 
-def test_says_who_silenced_it_and_until_when_and_why() -> None:
+def test_hold_reason_has_author_end_comment_and_id() -> None:
     assert held(silence('vm_name="web-01"')) == (
         "it is silenced by alice until 2026-01-01 01:00 UTC: a new disk (silence 4f0c)"
     )
 
 
-def test_one_that_ends_beyond_the_end_of_time_is_said_to() -> None:
+def test_silence_that_ends_after_the_year_9999_has_a_hold_reason() -> None:
     beyond = datetime.max.replace(tzinfo=timezone(-HOUR))
 
-    assert "until the end of time" in held(silence('vm_name="web-01"', ends_at=beyond))
+    assert "until the year 9999" in held(silence('vm_name="web-01"', ends_at=beyond))
 
 
-def test_what_people_wrote_cannot_break_a_line_or_fill_a_page() -> None:
+def test_author_and_comment_are_printable_and_limited_in_the_hold_reason() -> None:
     said = held(silence('vm_name="web-01"', created_by="al\x1b[31mice\n", comment="x" * 9000))
 
     assert said.isprintable()
     assert len(said) < 400
 
 
-def test_a_pattern_that_is_not_understood_is_named() -> None:
-    assert r'vm_name=~"\p{L}+" is not understood, and taken to fit' in held(
-        silence(r'vm_name=~"\p{L}+"')
+def test_hold_reason_names_an_invalid_pattern() -> None:
+    assert 'vm_name=~"(?=web)" is not a valid pattern and matches every VM' in held(
+        silence('vm_name=~"(?=web)"')
     )
 
 
-def test_of_several_the_one_that_lasts_longest_is_named() -> None:
+def test_hold_reason_names_the_silence_that_ends_last() -> None:
     late = silence('node="node1"', id="late", ends_at=START + 9 * HOUR, created_by="bob")
 
     assert "bob" in held(silence('vm_name="web-01"'), late)
 
 
-def test_when_its_silence_has_ended_a_vm_is_left_alone_for_a_while() -> None:
+def test_vm_is_held_for_a_while_after_its_silence_has_ended() -> None:
     short = silence('vm_name="web-01"', ends_at=START + timedelta(seconds=60))
 
     assert held(short, at=1059.9).startswith("it is silenced")
     assert held(short, at=1060.0).startswith("the silence of alice ended 0 s ago")
-    assert "599 s ago, and 600 s are to pass: a new disk" in held(short, at=1659.0)
+    assert "599 s ago, less than 600 s: a new disk" in held(short, at=1659.0)
     assert not held(short, at=1660.0)
 
 
-def test_one_that_a_person_ended_early_is_remembered_as_well() -> None:
+def test_vm_is_held_for_a_while_after_its_silence_was_expired_early() -> None:
     ended = silence(
         'vm_name="web-01"', status=Status("expired"), ends_at=START - timedelta(seconds=100)
     )
@@ -184,7 +185,7 @@ def test_one_that_a_person_ended_early_is_remembered_as_well() -> None:
     assert not held(ended, at=1500.0)
 
 
-def test_one_that_was_taken_back_before_it_began_never_was() -> None:
+def test_silence_expired_before_its_start_holds_no_vm() -> None:
     taken_back = silence(
         'vm_name="web-01"', status=Status("expired"), starts_at=START, ends_at=START
     )
@@ -192,7 +193,7 @@ def test_one_that_was_taken_back_before_it_began_never_was() -> None:
     assert not held(taken_back)
 
 
-def test_one_that_is_to_begin_does_so_without_being_read_again() -> None:
+def test_pending_silence_holds_from_its_start_without_another_poll() -> None:
     coming = silence(
         'vm_name="web-01"', status=Status("pending"), starts_at=START + timedelta(seconds=20)
     )
@@ -201,43 +202,45 @@ def test_one_that_is_to_begin_does_so_without_being_read_again() -> None:
     assert held(coming, at=1020.0)
 
 
-def test_only_the_alertmanagers_own_clock_counts() -> None:
-    their_time = START + timedelta(days=400)
-    theirs = silence('vm_name="web-01"', starts_at=their_time - HOUR, ends_at=their_time + HOUR)
+def test_difference_of_wall_clocks_does_not_move_a_silence() -> None:
+    server_time = START + timedelta(days=400)
+    remote = silence('vm_name="web-01"', starts_at=server_time - HOUR, ends_at=server_time + HOUR)
 
-    known = spells([told(theirs, time=their_time, at=50.0)])
+    known = silence_intervals([response(remote, time=server_time, at=50.0)])
 
-    assert holding(known, WEB, at=60.0, after_seconds=600.0)
-    assert not holding(known, WEB, at=50.0 + 3600 + 600, after_seconds=600.0)
+    assert hold_reason(known, WEB, at=60.0, after_seconds=600.0)
+    assert not hold_reason(known, WEB, at=50.0 + 3600 + 600, after_seconds=600.0)
 
 
-def test_what_it_calls_active_is_active_whatever_the_seconds_say() -> None:
+def test_active_silence_holds_even_if_its_start_is_after_the_rounded_response_time() -> None:
     assert held(silence('vm_name="web-01"', starts_at=START + timedelta(seconds=0.9)))
 
 
-def test_all_alertmanagers_count_and_of_one_silence_the_newest_word() -> None:
+def test_silences_of_all_alertmanagers_are_merged_and_the_newest_version_counts() -> None:
     mine, other = silence('vm_name="web-01"'), silence('vm_name="web-02"', id="other")
     over = msgspec.structs.replace(
         mine, status=Status("expired"), ends_at=START - HOUR, updated_at=START
     )
 
-    for command in ([told(mine), told(other)], [told(other), told(mine)]):
-        assert len(spells(command)) == 2
-    for command in ([told(mine), told(over)], [told(over), told(mine)]):
-        assert not holding(spells(command), WEB, at=1000.0, after_seconds=600.0)
+    for responses in ([response(mine), response(other)], [response(other), response(mine)]):
+        assert len(silence_intervals(responses)) == 2
+    for responses in ([response(mine), response(over)], [response(over), response(mine)]):
+        assert not hold_reason(silence_intervals(responses), WEB, at=1000.0, after_seconds=600.0)
 
 
-def test_what_one_alertmanager_lost_and_another_has_is_not_over() -> None:
+def test_silence_lost_by_one_alertmanager_and_kept_by_another_holds() -> None:
     mine = silence('vm_name="web-01"')
-    lost = ended(mine, START)
+    lost = mine.expired_at(START)
 
-    for command in ([told(mine), told(lost)], [told(lost), told(mine)]):
-        assert holding(spells(command), WEB, at=1000.0 + 1800, after_seconds=600.0)
-    assert not holding(spells([told(lost)]), WEB, at=1000.0 + 1800, after_seconds=600.0)
+    for responses in ([response(mine), response(lost)], [response(lost), response(mine)]):
+        assert hold_reason(silence_intervals(responses), WEB, at=1000.0 + 1800, after_seconds=600.0)
+    assert not hold_reason(
+        silence_intervals([response(lost)]), WEB, at=1000.0 + 1800, after_seconds=600.0
+    )
 
 
-def test_one_that_fits_everything_that_is_empty_cannot_be() -> None:
-    assert not spells([told(silence('vm_name=~".*", recovery=~".*"'))])
+def test_silence_that_matches_missing_labels_only_holds_no_vm() -> None:
+    assert not silence_intervals([response(silence('vm_name=~".*", recovery=~".*"'))])
 
 
 ROW = b"""{"id": "4f0c", "status": {"state": "active"}, "updatedAt": "2026-01-01T00:00:00.123Z",
@@ -246,14 +249,14 @@ ROW = b"""{"id": "4f0c", "status": {"state": "active"}, "updatedAt": "2026-01-01
 """
 
 
-def test_reads_what_the_api_says_of_old_releases_and_new() -> None:
-    (one,), unread = read(b"[" + ROW + b"]")
+def test_silence_without_is_equal_from_an_old_release_is_decoded() -> None:
+    (one,), invalid = decode_silences(b"[" + ROW + b"]")
 
-    assert unread == 0
+    assert invalid == 0
     assert one.matchers[0].is_equal
-    assert concerns(one, WEB)
+    assert holds_vm(one, WEB)
     assert held(one) == (
-        "it is silenced by somebody until 9999-12-31 23:59 UTC: no comment (silence 4f0c)"
+        "it is silenced by an unnamed author until 9999-12-31 23:59 UTC: no comment (silence 4f0c)"
     )
 
 
@@ -262,17 +265,15 @@ def test_reads_what_the_api_says_of_old_releases_and_new() -> None:
     [(b'"active"', b"7"), (b'"endsAt"', b'"end"'), (b"00.123Z", b"00.123"), (b"[{", b"{"),
      (b'"value"', b'"v"'), (b"4f0c", b"\xff")],
 )  # fmt: skip
-def test_a_row_that_cannot_be_read_is_counted_and_blinds_nobody(
-    before: bytes, after: bytes
-) -> None:
+def test_invalid_silence_is_counted_and_the_others_are_kept(before: bytes, after: bytes) -> None:
     broken = ROW.replace(before, after, 1) if before != b"[{" else b"{}"
 
-    silences, unread = read(b"[" + ROW + b"," + broken + b"]")
+    silences, invalid = decode_silences(b"[" + ROW + b"," + broken + b"]")
 
-    assert (len(silences), unread) == (1, 1)
+    assert (len(silences), invalid) == (1, 1)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b"[", b"null", b"[1,", b"\xff", b'"x"'])
-def test_what_is_no_list_is_refused(body: bytes) -> None:
+def test_body_that_is_no_list_is_rejected(body: bytes) -> None:
     with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)):
-        read(body)
+        decode_silences(body)

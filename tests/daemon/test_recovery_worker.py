@@ -6,8 +6,6 @@ from typing import cast
 
 import pytest
 
-from exporter.alerting.plan import Plan
-from exporter.config.alertmanager import AlertmanagerSettings
 from exporter.config.recovery import RecoverySettings
 from exporter.daemon.recovery_worker import ROUNDS_WAITING, RecoveryWorker, recovery_setup
 from exporter.polling.poller import PollResult
@@ -58,7 +56,6 @@ async def eventually(holds: Callable[[], bool]) -> None:
 
 def test_what_is_set_by_default_is_what_recovery_does_by_default() -> None:
     assert recovery_setup(RecoverySettings(), Mode.SHADOW).limits == Limits()
-    assert AlertmanagerSettings().plan()._replace(runbooks="") == Plan()
 
 
 async def test_a_bug_in_its_report_ends_recovery_and_nothing_else(

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
+import re2
 
 
 class LogRow(msgspec.Struct, frozen=True, gc=False):
@@ -66,7 +67,7 @@ class LogPattern(NamedTuple):
 
     pattern: str
     """
-    A regular expression, found anywhere in the text, whatever the case.
+    A regular expression in RE2 syntax, found anywhere in the text, whatever the case.
 
     The text is without what stands in quotes, because names may say anything; only the word
     after ``action`` is left.
@@ -109,12 +110,30 @@ doubt never acts: a person reads the row in `explain` and adds what it means.
 """
 
 
+def compile_log_pattern(pattern: str) -> Any:
+    """
+    Return *pattern* as a regular expression that ignores case and matches in linear time.
+
+    Raises:
+        ValueError: It is not valid in RE2 syntax.
+
+    """
+    options = re2.Options()
+    options.case_sensitive = False
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        reason = error.args[0].decode(errors="replace")
+        raise ValueError(f"is not a regular expression in RE2 syntax: {reason}") from None
+
+
 class LogClassifier:
     """The wordings of one site, ready to be looked up."""
 
     def __init__(self, wordings: Sequence[LogPattern] = LOG_PATTERNS) -> None:
         self._wordings = [
-            (re.compile(wording.pattern, re.IGNORECASE), wording.means) for wording in wordings
+            (compile_log_pattern(wording.pattern), wording.means) for wording in wordings
         ]
 
     def meaning(self, text: str) -> Meaning | None:

@@ -1,21 +1,21 @@
-"""A silence and the robot: it holds, says who silenced the VM, and acts when that is over."""
+"""Recovery and silences: it holds silenced VMs, gives the reason, and acts afterwards."""
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
 
 from exporter.alerting.alerting import Alerting
-from exporter.alerting.plan import Plan
+from exporter.alerting.config import AlertmanagerSettings
 from exporter.alerting.silences import Silence, SilencesResponse, Status
 from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import Decision, GuardName
 from exporter.recovery.model.states import State
 from exporter.recovery.report.explain import about_case, explain
-from tests.alerting.samples import Tally
+from tests.alerting.samples import RecordingMeter
 from tests.alerting.test_silences import matchers
 from tests.fakes import START
 from tests.recovery.conftest import Play, _quiet_logs, play
@@ -23,17 +23,17 @@ from tests.recovery.harness import ENFORCE, Theatre, at_once
 from tests.recovery.invariants import Observer
 
 __all__ = ["_quiet_logs", "play"]
-ENOUGH = 900.0
-AFTER = 600.0
+UNTIL_RESTARTED = 900.0
+AFTER_SILENCE = 600.0
 
 
-class Hush:
-    """One Alertmanager's silences, told to the daemon whenever a test says so."""
+class Silencer:
+    """Alerting with one Alertmanager, whose responses the test supplies. It is also the clock."""
 
-    def __init__(self, folder: Path, *, hold_when_unknown: bool = False) -> None:
+    def __init__(self, folder: Path, *, unreachable: Literal["go_on", "hold"] = "go_on") -> None:
         self.theatre: Theatre | None = None
-        plan = Plan(urls=("http://am",), hold_when_unknown=hold_when_unknown)
-        self.alerting = Alerting(plan, folder, self, Tally())
+        settings = AlertmanagerSettings(urls=("http://am",), unreachable=unreachable)
+        self.alerting = Alerting(settings, folder, self, RecordingMeter())
         silences = self.alerting.silences_of(lambda: "production")
         self.setup = RecoverySetup(ENFORCE, silences=silences)
 
@@ -44,12 +44,12 @@ class Hush:
         return self.theatre.clock.monotonic() if self.theatre else 0.0
 
     async def sleep(self, seconds: float) -> None:
-        raise AssertionError("nobody sleeps here")
+        raise AssertionError("Alerting must not sleep here")
 
-    def tell(self, *silences: Silence) -> None:
+    def respond(self, *silences: Silence) -> None:
         now, at = START + timedelta(seconds=self.monotonic()), self.monotonic()
-        (listener,) = self.alerting.listeners
-        listener._heard(SilencesResponse(silences, 0, now, at))
+        (poller,) = self.alerting.pollers
+        poller.accept(SilencesResponse(silences, 0, now, at))
 
     def silence(self, text: str, *, seconds: float = 7200.0) -> Silence:
         now = START + timedelta(seconds=self.monotonic())
@@ -65,9 +65,9 @@ class Hush:
         )
 
 
-def begin(play: Play, hush: Hush, **more: Any) -> tuple[Theatre, Observer]:
-    theatre, observer = play(setup=hush.setup, **more)
-    hush.theatre = theatre
+def start(play: Play, silencer: Silencer, **more: Any) -> tuple[Theatre, Observer]:
+    theatre, observer = play(setup=silencer.setup, **more)
+    silencer.theatre = theatre
     theatre.warm()
     return theatre, observer
 
@@ -78,26 +78,26 @@ def decision(theatre: Theatre, name: str = "web-01") -> Decision:
     return found
 
 
-def says(theatre: Theatre) -> str:
+def silence_reason(theatre: Theatre) -> str:
     return next(
         one.says for one in decision(theatre).guard_results if one.guard is GuardName.NOT_SILENCED
     )
 
 
-def test_a_silenced_vm_is_held_and_started_when_the_silence_is_over(
+def test_crashed_vm_is_held_while_silenced_and_started_afterwards(
     play: Play, tmp_path: Path
 ) -> None:
-    hush = Hush(tmp_path)
-    theatre, observer = begin(play, hush)
-    hush.tell(hush.silence('vm_name="web-01"', seconds=3600.0))
+    silencer = Silencer(tmp_path)
+    theatre, observer = start(play, silencer)
+    silencer.respond(silencer.silence('vm_name="web-01"', seconds=3600.0))
     ends = theatre.clock.elapsed + 3600.0
-    observer._silenced = {"web-01": (0.0, ends + AFTER)}
+    observer._silenced = {"web-01": (0.0, ends + AFTER_SILENCE)}
 
     theatre.world.crash("web-01")
     theatre.let_pass(3500.0)
 
     assert decision(theatre).failed_guard is GuardName.NOT_SILENCED
-    assert says(theatre) == (
+    assert silence_reason(theatre) == (
         "it is silenced by alice until 2026-01-01 01:10 UTC: a new disk (silence 4f0c)"
     )
     journaled = [
@@ -106,18 +106,18 @@ def test_a_silenced_vm_is_held_and_started_when_the_silence_is_over(
     assert [one.name for one in journaled] == ["web-01"]
     assert "alice" in str(msgspec.json.encode(journaled))
     assert theatre.case("web-01").state is State.HELD
-    theatre.let_pass(ends + AFTER - 20.0 - theatre.clock.elapsed)
-    assert says(theatre).startswith("the silence of alice ended")
+    theatre.let_pass(ends + AFTER_SILENCE - 20.0 - theatre.clock.elapsed)
+    assert silence_reason(theatre).startswith("the silence of alice ended")
     assert theatre.asked() == []
     theatre.let_pass(200.0)
     assert [one.action for one in theatre.asked("web-01")] == ["poweron"]
     assert theatre.running("web-01")
 
 
-def test_says_in_a_sentence_who_silenced_it(play: Play, tmp_path: Path) -> None:
-    hush = Hush(tmp_path)
-    theatre, _ = begin(play, hush)
-    hush.tell(hush.silence('vm_name=~"web-.*"'))
+def test_explain_names_the_author_of_the_silence(play: Play, tmp_path: Path) -> None:
+    silencer = Silencer(tmp_path)
+    theatre, _ = start(play, silencer)
+    silencer.respond(silencer.silence('vm_name=~"web-.*"'))
 
     theatre.world.crash("web-01")
     theatre.let_pass(200.0)
@@ -127,12 +127,12 @@ def test_says_in_a_sentence_who_silenced_it(play: Play, tmp_path: Path) -> None:
     assert "does not start it now because it is silenced by alice until" in explain(about).sentence
 
 
-@pytest.mark.parametrize("what", ["vm_id", "node", "cluster", "system_name"])
-def test_a_silence_of_its_key_its_node_its_cluster_or_its_cloud_holds_it_too(
-    play: Play, tmp_path: Path, what: str
+@pytest.mark.parametrize("label", ["vm_id", "node", "cluster", "system_name"])
+def test_silence_of_the_vm_id_node_cluster_or_system_holds_the_vm(
+    play: Play, tmp_path: Path, label: str
 ) -> None:
-    hush = Hush(tmp_path)
-    theatre, _ = begin(play, hush)
+    silencer = Silencer(tmp_path)
+    theatre, _ = start(play, silencer)
     world, vm = theatre.world, theatre.world.vm("web-01")
     node = world.node(vm.machine.status.node or 0)
     value = {
@@ -140,120 +140,122 @@ def test_a_silence_of_its_key_its_node_its_cluster_or_its_cloud_holds_it_too(
         "node": node.name,
         "cluster": world.clusters[vm.machine.cluster or 0].name,
         "system_name": "production",
-    }[what]
-    hush.tell(hush.silence(f'{what}="{value}"'))
+    }[label]
+    silencer.respond(silencer.silence(f'{label}="{value}"'))
 
     theatre.world.crash("web-01")
-    theatre.let_pass(ENOUGH)
+    theatre.let_pass(UNTIL_RESTARTED)
 
     assert decision(theatre).failed_guard is GuardName.NOT_SILENCED
     assert theatre.asked() == []
 
 
-def test_a_silence_of_another_vm_or_of_a_severity_holds_nobody(play: Play, tmp_path: Path) -> None:
-    hush = Hush(tmp_path)
-    theatre, _ = begin(play, hush)
-    hush.tell(
-        hush.silence('severity="warning"'),
-        msgspec.structs.replace(hush.silence('vm_name="web-02"'), id="other"),
+def test_silence_of_another_vm_or_of_a_severity_does_not_hold_the_vm(
+    play: Play, tmp_path: Path
+) -> None:
+    silencer = Silencer(tmp_path)
+    theatre, _ = start(play, silencer)
+    silencer.respond(
+        silencer.silence('severity="warning"'),
+        msgspec.structs.replace(silencer.silence('vm_name="web-02"'), id="other"),
     )
 
     theatre.world.crash("web-01")
-    theatre.let_pass(ENOUGH)
+    theatre.let_pass(UNTIL_RESTARTED)
 
     assert theatre.running("web-01")
 
 
-def test_a_silence_that_comes_at_the_last_moment_counts(play: Play, tmp_path: Path) -> None:
-    hush = Hush(tmp_path)
-    theatre, observer = begin(play, hush)
+def test_silence_created_just_before_the_action_prevents_it(play: Play, tmp_path: Path) -> None:
+    silencer = Silencer(tmp_path)
+    theatre, observer = start(play, silencer)
 
     def silence_once(step: str) -> None:
         if step == "prepare":
-            hush.tell(hush.silence('vm_name="web-01"'))
+            silencer.respond(silencer.silence('vm_name="web-01"'))
 
     observer.on_book = silence_once
     theatre.world.crash("web-01")
-    theatre.let_pass(ENOUGH)
+    theatre.let_pass(UNTIL_RESTARTED)
 
     assert theatre.asked() == []
     (intent,) = theatre.book.intents.values()
     assert intent.detail.startswith("it is silenced by alice")
 
 
-def test_a_silence_that_is_longer_by_now_holds_on(play: Play, tmp_path: Path) -> None:
-    hush = Hush(tmp_path)
-    theatre, _ = begin(play, hush)
-    hush.tell(hush.silence('vm_name="web-01"', seconds=600.0))
+def test_extended_silence_still_holds_the_vm(play: Play, tmp_path: Path) -> None:
+    silencer = Silencer(tmp_path)
+    theatre, _ = start(play, silencer)
+    silencer.respond(silencer.silence('vm_name="web-01"', seconds=600.0))
     theatre.world.crash("web-01")
     theatre.let_pass(500.0)
 
-    hush.tell(hush.silence('vm_name="web-01"', seconds=7200.0))
+    silencer.respond(silencer.silence('vm_name="web-01"', seconds=7200.0))
     theatre.let_pass(3600.0)
 
     assert decision(theatre).failed_guard is GuardName.NOT_SILENCED
     assert theatre.asked() == []
 
 
-def test_a_silence_that_alertmanager_lost_has_ended_and_not_never_been(
+def test_silence_lost_by_alertmanager_holds_as_long_as_one_that_ended(
     play: Play, tmp_path: Path
 ) -> None:
-    hush = Hush(tmp_path)
-    theatre, _ = begin(play, hush)
-    hush.tell(hush.silence('vm_name="web-01"'))
+    silencer = Silencer(tmp_path)
+    theatre, _ = start(play, silencer)
+    silencer.respond(silencer.silence('vm_name="web-01"'))
     theatre.world.crash("web-01")
     theatre.let_pass(100.0)
 
     lost_at = theatre.clock.elapsed
-    while theatre.clock.elapsed < lost_at + AFTER - 20.0:
-        hush.tell()
+    while theatre.clock.elapsed < lost_at + AFTER_SILENCE - 20.0:
+        silencer.respond()
         theatre.let_pass(20.0)
 
-    assert says(theatre).startswith("the silence of alice ended")
+    assert silence_reason(theatre).startswith("the silence of alice ended")
     assert theatre.asked() == []
-    hush.tell()
+    silencer.respond()
     theatre.let_pass(200.0)
     assert theatre.running("web-01")
 
 
-def test_a_vm_that_its_owner_stopped_during_a_silence_stays_down(
+def test_vm_stopped_by_the_operator_during_a_silence_is_not_started_afterwards(
     play: Play, tmp_path: Path
 ) -> None:
-    hush = Hush(tmp_path)
-    theatre, _ = begin(play, hush)
-    hush.tell(hush.silence('vm_name="web-01"', seconds=600.0))
+    silencer = Silencer(tmp_path)
+    theatre, _ = start(play, silencer)
+    silencer.respond(silencer.silence('vm_name="web-01"', seconds=600.0))
 
     theatre.world.operator_stops("web-01", graceful=False)
-    theatre.let_pass(600.0 + AFTER + ENOUGH)
+    theatre.let_pass(600.0 + AFTER_SILENCE + UNTIL_RESTARTED)
 
     assert theatre.case("web-01").state is State.STOPPED
     assert theatre.asked() == []
 
 
 @pytest.mark.parametrize("hold", [True, False])
-def test_where_nobody_knows_the_silences_the_settings_decide(
+def test_unknown_silences_hold_the_vm_only_if_configured(
     play: Play, tmp_path: Path, hold: bool
 ) -> None:
-    hush = Hush(tmp_path, hold_when_unknown=hold)
-    theatre, _ = begin(play, hush)
+    silencer = Silencer(tmp_path, unreachable="hold" if hold else "go_on")
+    theatre, _ = start(play, silencer)
 
     theatre.world.crash("web-01")
-    theatre.let_pass(ENOUGH)
+    theatre.let_pass(UNTIL_RESTARTED)
 
     assert theatre.running("web-01") is not hold
     if hold:
-        assert "http://am has told no silences for" in says(theatre)
-        hush.tell()
+        assert "silences of http://am are unknown for" in silence_reason(theatre)
+        silencer.respond()
         theatre.let_pass(40.0)
         assert decision(theatre).failed_guard is not GuardName.NOT_SILENCED
 
 
-def test_a_silence_outlives_a_restart_and_does_not_wait_for_a_clock_of_ours(
+def test_silence_holds_the_vm_after_a_restart_of_the_daemon_with_a_wrong_wall_clock(
     play: Play, tmp_path: Path
 ) -> None:
-    hush = Hush(tmp_path)
-    theatre, _ = begin(play, hush)
-    hush.tell(hush.silence('vm_name="web-01"'))
+    silencer = Silencer(tmp_path)
+    theatre, _ = start(play, silencer)
+    silencer.respond(silencer.silence('vm_name="web-01"'))
     theatre.world.crash("web-01")
     theatre.let_pass(100.0)
 
@@ -262,17 +264,17 @@ def test_a_silence_outlives_a_restart_and_does_not_wait_for_a_clock_of_ours(
     theatre.let_pass(3000.0)
 
     assert theatre.asked() == []
-    assert says(theatre).startswith("it is silenced by alice")
+    assert silence_reason(theatre).startswith("it is silenced by alice")
 
 
-def test_an_order_to_arm_does_not_lift_a_silence(play: Play, tmp_path: Path) -> None:
-    hush = Hush(tmp_path)
-    theatre, _ = begin(play, hush)
-    hush.tell(hush.silence('vm_name="web-01"'))
+def test_arming_recovery_does_not_override_a_silence(play: Play, tmp_path: Path) -> None:
+    silencer = Silencer(tmp_path)
+    theatre, _ = start(play, silencer)
+    silencer.respond(silencer.silence('vm_name="web-01"'))
     theatre.world.crash("web-01")
     theatre.let_pass(100.0)
 
     at_once(theatre.recovery.command(CommandKind.ARM, owner="bob", reason="go on"))
-    theatre.let_pass(ENOUGH)
+    theatre.let_pass(UNTIL_RESTARTED)
 
     assert theatre.asked() == []

@@ -1,0 +1,98 @@
+"""Polls the silences of one Alertmanager."""
+
+from collections.abc import Callable
+
+import structlog
+
+from exporter.alerting.alertmanager import Alertmanager, AlertmanagerError
+from exporter.alerting.config import AlertmanagerSettings
+from exporter.alerting.meter import Meter
+from exporter.alerting.silences import Silence, SilencesResponse
+from exporter.clock import Clock
+
+log = structlog.get_logger()
+
+MISSED_POLLS = 3
+"""After how many failed polls the silences count as unknown."""
+
+
+class SilencePoller:
+    """
+    Keeps the last silences of one Alertmanager.
+
+    A failed poll changes nothing. A silence that disappears counts as expired at that poll.
+    """
+
+    def __init__(
+        self, url: str, settings: AlertmanagerSettings, clock: Clock, meter: Meter
+    ) -> None:
+        self.url = url
+        self.response: SilencesResponse | None = None
+        """The last response, however old."""
+        self.on_response: Callable[[], None] = lambda: None
+        """Called after `response` has changed."""
+        self._settings = settings
+        self._clock = clock
+        self._meter = meter
+        self._polled_at = clock.monotonic()
+        """When the last successful poll was."""
+        self._lost: list[Silence] = []
+        self._error = "not polled yet"
+        self._outcome = ""
+
+    @property
+    def unknown(self) -> str:
+        """Why its silences are unknown; empty if they are known."""
+        age = self._clock.monotonic() - self._polled_at
+        if self.response is None or age > MISSED_POLLS * self._settings.silences_every_seconds:
+            return f"silences of {self.url} are unknown for {age:.0f} s: {self._error}"
+        invalid = self.response.invalid
+        return f"{invalid} silences of {self.url} cannot be decoded" if invalid else ""
+
+    async def run(self, alertmanager: Alertmanager) -> None:
+        while True:
+            await self.poll(alertmanager)
+            await self._clock.sleep(self._settings.silences_every_seconds)
+
+    async def poll(self, alertmanager: Alertmanager) -> None:
+        try:
+            response = await alertmanager.silences()
+        except AlertmanagerError as error:
+            self._meter.set_up(self.url, up=False)
+            self._error = str(error)
+            if error.outcome != self._outcome:
+                log.warning("silences.poll_failed", error=str(error))
+            self._outcome = error.outcome
+        else:
+            self.accept(response)
+        self._meter.set_silences_known(self.url, known=not self.unknown)
+
+    def accept(self, response: SilencesResponse) -> None:
+        """Take over the response of a successful poll."""
+        self._meter.set_up(self.url, up=True)
+        self._meter.set_silences(self.url, response.active, self._clock.now().timestamp())
+        if self._outcome:
+            log.info("silences.poll_recovered", alertmanager=self.url)
+        invalid_before = self.response.invalid if self.response is not None else 0
+        if response.invalid and response.invalid != invalid_before:
+            log.warning("silences.invalid", alertmanager=self.url, silences=response.invalid)
+        self.response, self._polled_at = self._with_lost(response), self._clock.monotonic()
+        self._error = self._outcome = ""
+        self.on_response()
+
+    def _with_lost(self, response: SilencesResponse) -> SilencesResponse:
+        """Add the active silences that have disappeared since the last response, as expired."""
+        ids = {silence.id for silence in response.silences}
+        after_seconds = self._settings.after_silence_seconds
+        before = self.response.silences if self.response is not None else ()
+        self._lost = [
+            silence
+            for silence in self._lost
+            if silence.id not in ids
+            and (response.time - silence.ends_at).total_seconds() < after_seconds
+        ] + [
+            silence.expired_at(response.time)
+            for silence in before
+            if silence.id not in ids and silence.is_active
+        ]
+        return response._replace(silences=[*response.silences, *self._lost])

@@ -1,0 +1,242 @@
+"""
+Which VMs a silence holds: recovery does not start them while the silence applies.
+
+A silence holds a VM if it selects the VM, its node, cluster or system, or has the matcher
+``recovery="hold"``, and matches the alerts that are raised while the VM is down. A silence of other
+alerts, for example of a full filesystem, does not.
+
+The labels of those alerts are known except for those that Prometheus adds: ``job``, ``instance``
+and external labels. A silence created from an alert in Alertmanager's UI contains them all, so
+matchers of unknown labels are ignored. A silence that selects only by ``node`` or ``cluster`` must
+match exactly, because alerts of other exporters have these labels too.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from exporter.alerting.alerts import DEFINITIONS
+from exporter.alerting.config import AlertmanagerSettings
+from exporter.alerting.matchers import Matcher, all_match
+from exporter.alerting.silence_poller import SilencePoller
+from exporter.alerting.silences import Silence, SilenceInterval, silence_intervals
+from exporter.clock import Clock
+from exporter.recovery.model.ports import VMLocation
+
+HOLD_LABEL = {"recovery": "hold"}
+"""A label that no alert has: a matcher of it is addressed to recovery."""
+PART_LABELS = ("nic", "disk", "mountpoint")
+"""Labels of alerts about a part of a VM."""
+
+
+class LabelValues(NamedTuple):
+    """Values of a label that differ between the alerts about a VM."""
+
+    vm_down: tuple[str, ...]
+    """On alerts that a VM is or may be down."""
+    other: tuple[str, ...]
+    """On all other alerts of Vergewatch."""
+
+
+VARYING_LABELS: Mapping[str, LabelValues] = {
+    "alertname": LabelValues(
+        (
+            *(name for name, definition in DEFINITIONS.items() if definition.vm_down),
+            "VergeVMDown",
+            "VergeVMUnresponsive",
+            "VergeVMError",
+            "VergeVMStuckInTransition",
+            "VergeVMMigrationStuck",
+            "VergeVMFlapping",
+            "VergeVMFailoverWindow",
+            "VergeNodeOffline",
+        ),
+        (
+            *(name for name, definition in DEFINITIONS.items() if not definition.vm_down),
+            "VergeVMRestartPending",
+            "VergeVMGuestAgentLost",
+            "VergeVMFilesystemFilling",
+            "VergeVMFilesystemAlmostFull",
+            "VergeVMCPUSaturated",
+            "VergeVMGuestMemoryPressure",
+            "VergeRecoveryClockJumps",
+            "VergeRecoveryKeyReadOnly",
+            "VergeRecoveryNotReady",
+            "VergeRecoveryPausedTooLong",
+            "VergeTableFailing",
+            "VergeRowsSkipped",
+            "VergeAPIBudgetLow",
+            "VergeDuplicateSeries",
+            "VergeEventLoopStalling",
+            "VergeReloadFailed",
+            "VergeExporterAbsent",
+            "VergeExporterDown",
+            "VergeExporterRestarting",
+            "VergeWatchdog",
+        ),
+    ),
+    "severity": LabelValues(("warning", "critical"), ("info", "none")),
+    "layer": LabelValues(("vm", "node", "system", "recovery"), ("exporter", "inhibitor")),
+}
+"""The names are those of the daemon's own alerts and of the alert rules for Prometheus."""
+
+
+class VMSilences:
+    """
+    The silences that apply to the VMs of all systems.
+
+    Args:
+        pollers: One for each Alertmanager.
+
+    """
+
+    def __init__(
+        self, pollers: Sequence[SilencePoller], settings: AlertmanagerSettings, clock: Clock
+    ) -> None:
+        self._pollers = pollers
+        self._settings = settings
+        self._clock = clock
+        self._intervals: Sequence[SilenceInterval] = ()
+        for poller in pollers:
+            poller.on_response = self._merge
+
+    def _merge(self) -> None:
+        responses = (poller.response for poller in self._pollers)
+        self._intervals = silence_intervals(one for one in responses if one is not None)
+
+    @property
+    def unknown(self) -> str:
+        """Why the silences of an Alertmanager are unknown; empty if all are known."""
+        return next(filter(None, (poller.unknown for poller in self._pollers)), "")
+
+    def hold_reason(self, labels: Mapping[str, str]) -> str:
+        """Return why recovery must not act on the VM with *labels*; empty if it may."""
+        settings = self._settings
+        reason = hold_reason(
+            self._intervals,
+            labels,
+            at=self._clock.monotonic(),
+            after_seconds=settings.after_silence_seconds,
+        )
+        return reason or (self.unknown if settings.unreachable == "hold" else "")
+
+
+class SystemSilences:
+    """
+    The silences that apply to the VMs of one system, as recovery asks for them.
+
+    Args:
+        system_name: Returns the current name of the system.
+
+    """
+
+    def __init__(self, silences: VMSilences, system_name: Callable[[], str]) -> None:
+        self._silences = silences
+        self._system_name = system_name
+
+    @property
+    def unknown(self) -> str:
+        return self._silences.unknown
+
+    def holding(self, vm: VMLocation, /) -> str:
+        return self._silences.hold_reason(
+            {
+                "system_name": self._system_name(),
+                "vm_id": str(vm.vm_key),
+                "vm_name": vm.vm_name,
+                "node": vm.node,
+                "cluster": vm.cluster,
+            }
+        )
+
+
+def hold_reason(
+    intervals: Iterable[SilenceInterval],
+    labels: Mapping[str, str],
+    *,
+    at: float,
+    after_seconds: float,
+) -> str:
+    """
+    Return which silence holds the VM with *labels*; empty if none does.
+
+    Args:
+        at: Our monotonic clock, in seconds.
+        after_seconds: How long a VM is still held after its silence has ended.
+
+    """
+    holding = [
+        one
+        for one in intervals
+        if one.starts <= at < one.ends + after_seconds and holds_vm(one.silence, labels)
+    ]
+    if not holding:
+        return ""
+    last = max(holding, key=lambda one: one.ends)
+    silence = last.silence
+    author = _printable(silence.created_by) or "an unnamed author"
+    detail = f"{_printable(silence.comment) or 'no comment'} (silence {_printable(silence.id)})"
+    if at >= last.ends:
+        ago = f"{at - last.ends:.0f} s ago, less than {after_seconds:g} s"
+        return f"the silence of {author} ended {ago}: {detail}"
+    invalid = _printable(", ".join(str(one) for one in silence.matchers if not one.is_valid))
+    note = f"; {invalid} is not a valid pattern and matches every VM" if invalid else ""
+    return f"it is silenced by {author} until {_utc(silence.ends_at)}: {detail}{note}"
+
+
+def holds_vm(silence: Silence, labels: Mapping[str, str]) -> bool:
+    """Return whether *silence*, if it may hold VMs at all, holds the VM with *labels*."""
+    by_label: dict[str, list[Matcher]] = defaultdict(list)
+    for matcher in silence.matchers:
+        by_label[matcher.name].append(matcher)
+    known, own = {**labels, **HOLD_LABEL}, silence.selects_own_label
+    ignored = _ignored_labels(silence, known)
+    return all(
+        label in ignored or _may_match(label, matchers, known, own=own)
+        for label, matchers in by_label.items()
+    )
+
+
+def _ignored_labels(silence: Silence, labels: Mapping[str, str]) -> tuple[str, ...]:
+    """
+    Return the labels that do not matter because a narrower label selects the VM.
+
+    Our VM alerts have no ``cluster`` label, but a Prometheus in Kubernetes adds its own.
+    """
+    equal = {
+        one.name
+        for one in silence.matchers
+        if one.is_equal and not one.is_regex and one.value == labels.get(one.name)
+    }
+    if equal & {"vm_id", "vm_name"}:
+        return ("node", "cluster")
+    return ("cluster",) if "system_name" in equal and "node" in equal else ()
+
+
+def _may_match(
+    label: str, matchers: Sequence[Matcher], labels: Mapping[str, str], *, own: bool
+) -> bool:
+    """Return whether *matchers* match a value that *label* may have while the VM is down."""
+    if label in labels:
+        return all_match(matchers, labels[label])
+    values = VARYING_LABELS.get(label)
+    if values is not None:
+        if any(all_match(matchers, value) for value in values.vm_down):
+            return True
+        return own and not any(all_match(matchers, value) for value in values.other)
+    if own and label not in PART_LABELS:
+        return True  # added by Prometheus
+    return all_match(matchers, "")
+
+
+def _utc(moment: datetime) -> str:
+    try:
+        return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    except OverflowError:  # after the year 9999
+        return "the year 9999"
+
+
+def _printable(text: str) -> str:
+    """Return text of the silence's author, safe for pages, logs and terminals."""
+    return "".join(char if char.isprintable() else " " for char in text[:200]).strip()
