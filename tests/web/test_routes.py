@@ -1,4 +1,4 @@
-"""Every address, asked over a real socket."""
+"""Every endpoint over a real socket."""
 
 import asyncio
 import gzip
@@ -35,7 +35,7 @@ async def test_prometheus_gets_openmetrics_compressed(serve: Serve) -> None:
     assert "Server" not in reply.headers
 
 
-async def test_curl_gets_plain_text(serve: Serve) -> None:
+async def test_curl_gets_classic_format(serve: Serve) -> None:
     site = await serve()
 
     reply = await site.ask("/metrics", {"Accept": "*/*"})
@@ -45,7 +45,7 @@ async def test_curl_gets_plain_text(serve: Serve) -> None:
     assert "Content-Encoding" not in reply.headers
 
 
-async def test_head_says_all_but_the_body(serve: Serve) -> None:
+async def test_head_returns_headers_without_body(serve: Serve) -> None:
     site = await serve()
 
     reply = await site.ask("/metrics", method="HEAD")
@@ -56,7 +56,7 @@ async def test_head_says_all_but_the_body(serve: Serve) -> None:
     assert site.scrapes == []
 
 
-async def test_a_page_of_twenty_megabytes_arrives_whole(serve: Serve) -> None:
+async def test_page_of_20_mb_is_sent_completely(serve: Serve) -> None:
     plain = b"vergewatch_vm_up 1\n" * 1_100_000
     packed = gzip.compress(plain, 1)
     bodies = {(Format.CLASSIC, False): plain, (Format.CLASSIC, True): packed}
@@ -66,7 +66,7 @@ async def test_a_page_of_twenty_megabytes_arrives_whole(serve: Serve) -> None:
     assert (await site.ask("/metrics", {"Accept-Encoding": "gzip"})).body == packed
 
 
-async def test_a_reader_who_leaves_halfway_disturbs_nobody(serve: Serve) -> None:
+async def test_client_that_disconnects_early_logs_nothing(serve: Serve) -> None:
     site = await serve(pages=StubPages({(Format.CLASSIC, False): b"x" * 20_000_000}))
     reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
     writer.write(b"GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n")
@@ -80,7 +80,7 @@ async def test_a_reader_who_leaves_halfway_disturbs_nobody(serve: Serve) -> None
     assert logs == []
 
 
-async def test_a_reader_who_does_not_read_is_dropped(
+async def test_client_that_does_not_read_is_disconnected(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(routes, "WRITE_TIMEOUT_SECONDS", 0.0)
@@ -94,7 +94,7 @@ async def test_a_reader_who_does_not_read_is_dropped(
     writer.close()
 
 
-async def test_scrapes_are_timed(serve: Serve) -> None:
+async def test_scrape_duration_is_observed(serve: Serve) -> None:
     site = await serve()
 
     await site.ask("/metrics")
@@ -102,7 +102,7 @@ async def test_scrapes_are_timed(serve: Serve) -> None:
     assert site.scrapes == [0.0]
 
 
-async def test_metrics_can_live_elsewhere(serve: Serve) -> None:
+async def test_metrics_at_another_telemetry_path(serve: Serve) -> None:
     site = await serve(telemetry_path="/probe/vergeos")
 
     assert (await site.ask("/probe/vergeos")).status == 200
@@ -110,14 +110,14 @@ async def test_metrics_can_live_elsewhere(serve: Serve) -> None:
     assert "/probe/vergeos" in (await site.ask("/")).text
 
 
-async def test_metrics_at_the_root_leave_no_room_for_the_status_page(serve: Serve) -> None:
+async def test_metrics_at_root_replace_status_page(serve: Serve) -> None:
     site = await serve(telemetry_path="/")
 
     assert (await site.ask("/")).body == b"CLASSIC plain\n"
 
 
 @pytest.mark.parametrize("path", ["", "metrics", "/{name}", "/metrics?x", "/é", "/a b", "/-/ready"])
-def test_a_telemetry_path_that_cannot_be_is_refused(path: str, clock: HandClock) -> None:
+def test_invalid_telemetry_path_is_rejected(path: str, clock: HandClock) -> None:
     with pytest.raises(ConfigError, match="the telemetry path"):
         make_app(
             StubPages(),
@@ -129,7 +129,7 @@ def test_a_telemetry_path_that_cannot_be_is_refused(path: str, clock: HandClock)
         )
 
 
-async def test_healthy_means_alive(serve: Serve) -> None:
+async def test_healthy_is_200_while_no_system_is_up(serve: Serve) -> None:
     site = await serve(overview=StubOverview(refused()))
 
     reply = await site.ask("/-/healthy")
@@ -137,7 +137,7 @@ async def test_healthy_means_alive(serve: Serve) -> None:
     assert (reply.status, reply.text) == (200, "ok\n")
 
 
-async def test_one_cloud_that_is_up_is_enough_to_be_ready(serve: Serve) -> None:
+async def test_ready_is_200_with_one_system_up(serve: Serve) -> None:
     site = await serve(overview=StubOverview(system(), refused()))
 
     reply = await site.ask("/-/ready")
@@ -146,11 +146,11 @@ async def test_one_cloud_that_is_up_is_enough_to_be_ready(serve: Serve) -> None:
     assert reply.text == (
         "ready\n"
         "production: up\n"
-        "laboratory: key refused (/api/v4/vms answered 401: the credentials are refused)\n"
+        "laboratory: credentials refused (/api/v4/vms answered 401: the credentials are refused)\n"
     )
 
 
-async def test_not_ready_says_why_for_each_cloud_in_one_line(serve: Serve) -> None:
+async def test_not_ready_is_503_with_one_reason_per_system(serve: Serve) -> None:
     site = await serve(overview=StubOverview(waiting("a\nb"), refused()))
 
     reply = await site.ask("/-/ready")
@@ -158,13 +158,13 @@ async def test_not_ready_says_why_for_each_cloud_in_one_line(serve: Serve) -> No
     assert reply.status == 503
     assert reply.text == (
         "not ready\n"
-        "a b: waiting for the first answer\n"
-        "laboratory: key refused (/api/v4/vms answered 401: the credentials are refused)\n"
+        "a b: waiting for the first poll\n"
+        "laboratory: credentials refused (/api/v4/vms answered 401: the credentials are refused)\n"
     )
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-async def test_reload_reloads(serve: Serve, method: str) -> None:
+async def test_reload_by_post_or_put(serve: Serve, method: str) -> None:
     reload = StubReload()
     site = await serve(reload=reload)
 
@@ -174,29 +174,31 @@ async def test_reload_reloads(serve: Serve, method: str) -> None:
     assert reload.calls == 1
 
 
-async def test_a_reload_says_what_of_it_wants_a_restart(serve: Serve) -> None:
+async def test_reload_names_settings_that_need_a_restart(serve: Serve) -> None:
     reload = StubReload()
     reload.fixed = ["web", "recovery.directory"]
     site = await serve(reload=reload)
 
     reply = await site.ask("/-/reload", method="POST")
 
-    told = "reloaded, but for web, recovery.directory: that wants a restart\n"
-    assert (reply.status, reply.text) == (200, told)
+    assert (reply.status, reply.text) == (
+        200,
+        "reloaded; restart to apply web, recovery.directory\n",
+    )
 
 
-async def test_a_reload_that_fails_says_why_in_one_line(serve: Serve) -> None:
+async def test_rejected_reload_is_500_and_shown_on_status_page(serve: Serve) -> None:
     site = await serve(reload=StubReload("settings.yml: no url\nfor production"))
 
     reply = await site.ask("/-/reload", method="POST")
 
     assert (reply.status, reply.text) == (500, "settings.yml: no url for production\n")
     page = (await site.ask("/")).text
-    assert "The settings were refused just now: settings.yml: no url" in page
-    assert "Those before them are in force." in page
+    assert "The last configuration reload was refused just now: settings.yml: no url" in page
+    assert "The previous settings are in force." in page
 
 
-async def test_looking_at_reload_does_not_reload(serve: Serve) -> None:
+async def test_get_of_reload_is_405(serve: Serve) -> None:
     reload = StubReload()
     site = await serve(reload=reload)
 
@@ -207,7 +209,7 @@ async def test_looking_at_reload_does_not_reload(serve: Serve) -> None:
     assert reload.calls == 0
 
 
-async def test_the_status_page_is_html_behind_a_strict_policy(serve: Serve) -> None:
+async def test_status_page_has_strict_content_security_policy(serve: Serve) -> None:
     site = await serve()
 
     reply = await site.ask("/")
@@ -220,7 +222,7 @@ async def test_the_status_page_is_html_behind_a_strict_policy(serve: Serve) -> N
     assert "Vergewatch" in reply.text
 
 
-async def test_browsers_find_an_icon(serve: Serve) -> None:
+async def test_favicon_is_svg(serve: Serve) -> None:
     site = await serve()
 
     reply = await site.ask("/favicon.ico")
@@ -232,7 +234,7 @@ async def test_browsers_find_an_icon(serve: Serve) -> None:
 @pytest.mark.parametrize(
     "path", ["/metrics/", "/Metrics", "/-/quit", "/robots.txt", "/..%2f", "//"]
 )
-async def test_an_unknown_path_is_404(serve: Serve, path: str) -> None:
+async def test_unknown_path_is_404(serve: Serve, path: str) -> None:
     site = await serve()
 
     reply = await site.ask(path)
@@ -241,23 +243,23 @@ async def test_an_unknown_path_is_404(serve: Serve, path: str) -> None:
     assert reply.headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
-async def test_metrics_are_only_read(serve: Serve) -> None:
+async def test_post_to_metrics_is_405(serve: Serve) -> None:
     site = await serve()
 
     assert (await site.ask("/metrics", method="POST")).status == 405
 
 
-async def test_a_bug_is_a_plain_500_and_a_line_in_the_log(clock: HandClock) -> None:
+async def test_exception_in_handler_is_500_and_logged(clock: HandClock) -> None:
     app = make_app(BrokenPages(), StubOverview(), StubReload(), clock=clock, version="1")
     async with serving(app, Listen("127.0.0.1", 0)) as where:
         with structlog.testing.capture_logs() as logs:
             reply = await Site(where.port, None, [], tls=False).ask("/metrics")
 
     assert (reply.status, reply.text) == (500, "500: Internal Server Error\n")
-    assert [(line["event"], line["path"]) for line in logs] == [("web.failed", "/metrics")]
+    assert [(line["event"], line["path"]) for line in logs] == [("web.request_failed", "/metrics")]
 
 
-async def test_what_is_not_http_is_answered_and_not_logged(
+async def test_malformed_request_is_400_and_not_logged(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     site = await serve()
@@ -273,7 +275,7 @@ async def test_what_is_not_http_is_answered_and_not_logged(
     assert caplog.records == []
 
 
-async def test_the_port_is_free_again_after_the_end(clock: HandClock) -> None:
+async def test_port_is_free_after_shutdown(clock: HandClock) -> None:
     app = make_app(StubPages(), StubOverview(), StubReload(), clock=clock, version="1")
     async with serving(app, Listen("127.0.0.1", 0)) as where:
         pass

@@ -1,4 +1,4 @@
-"""TLS with real certificates over real sockets: who is let in, and what changes while it runs."""
+"""TLS with real certificates over real sockets, and its reload."""
 
 import asyncio
 import os
@@ -11,11 +11,12 @@ import pytest
 import structlog
 
 from exporter.errors import ConfigError
+from exporter.exposition.formats import Format
 from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.tls import FollowingContext
 from tests.web.conftest import Certificates, Chain, Serve
 from tests.web.samples import HandClock
-from tests.web.site import Site, trusting_context
+from tests.web.site import Site, StubPages, trusting_context
 
 
 def der(chain: Chain) -> bytes:
@@ -54,7 +55,7 @@ async def admitted(site: Site, client: ssl.SSLContext | None = None) -> bool:
         return False
 
 
-async def test_it_serves_https(serve: Serve, folder: Path, certificates: Certificates) -> None:
+async def test_https_is_served(serve: Serve, folder: Path, certificates: Certificates) -> None:
     site = await serve(web_config=write(folder))
 
     reply = await site.ask("/metrics")
@@ -63,10 +64,7 @@ async def test_it_serves_https(serve: Serve, folder: Path, certificates: Certifi
     assert site.seen == der(certificates.server)
 
 
-async def test_a_large_page_arrives_whole_over_tls(serve: Serve, folder: Path) -> None:
-    from exporter.exposition.formats import Format
-    from tests.web.site import StubPages
-
+async def test_large_page_is_sent_completely_over_tls(serve: Serve, folder: Path) -> None:
     body = b"vergewatch_vm_up 1\n" * 300_000
     pages = StubPages({(Format.CLASSIC, False): body})
     site = await serve(web_config=write(folder), pages=pages)
@@ -74,7 +72,7 @@ async def test_a_large_page_arrives_whole_over_tls(serve: Serve, folder: Path) -
     assert (await site.ask("/metrics")).body == body
 
 
-async def test_a_new_certificate_is_shown_without_a_restart(
+async def test_new_certificate_is_used_without_restart(
     serve: Serve, folder: Path, certificates: Certificates, clock: HandClock
 ) -> None:
     site = await serve(web_config=write(folder))
@@ -90,7 +88,7 @@ async def test_a_new_certificate_is_shown_without_a_restart(
     assert site.seen == der(certificates.other)
 
 
-async def test_a_rotation_caught_halfway_keeps_the_old_pair_until_the_new_is_whole(
+async def test_half_rotated_certificate_keeps_old_pair(
     serve: Serve, folder: Path, certificates: Certificates, clock: HandClock
 ) -> None:
     site = await serve(web_config=write(folder))
@@ -113,7 +111,7 @@ async def test_a_rotation_caught_halfway_keeps_the_old_pair_until_the_new_is_who
     assert [line["event"] for line in logs] == ["web.config_rejected", "web.config_loaded"]
 
 
-async def test_a_certificate_that_comes_after_its_configuration_is_noticed(
+async def test_certificate_created_after_config_edit_is_loaded(
     serve: Serve, folder: Path, certificates: Certificates, clock: HandClock
 ) -> None:
     site = await serve(web_config=write(folder))
@@ -132,7 +130,7 @@ async def test_a_certificate_that_comes_after_its_configuration_is_noticed(
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-async def test_inline_certificates_serve_as_well(
+async def test_inline_certificate_is_served(
     serve: Serve,
     tmp_path: Path,
     certificates: Certificates,
@@ -155,7 +153,7 @@ async def test_inline_certificates_serve_as_well(
     assert site.seen == der(certificates.server)
 
 
-async def test_a_client_certificate_may_be_required(
+async def test_required_client_certificate(
     serve: Serve, folder: Path, certificates: Certificates
 ) -> None:
     file = write(
@@ -170,7 +168,7 @@ async def test_a_client_certificate_may_be_required(
     assert not await admitted(site)
 
 
-async def test_a_client_certificate_may_be_verified_if_given(
+async def test_optional_client_certificate_is_verified(
     serve: Serve, folder: Path, certificates: Certificates
 ) -> None:
     file = write(
@@ -186,16 +184,17 @@ async def test_a_client_certificate_may_be_verified_if_given(
 
 
 @pytest.mark.parametrize(
-    ("names", "welcome"),
+    ("names", "accepted"),
     [
         ("[prometheus.example]", True),
         ("[other.example, '::1']", True),
+        ("['0:0:0:0:0:0:0:1']", True),
         ("[other.example]", False),
         ("[PROMETHEUS.example]", False),
     ],
 )
-async def test_only_named_clients_are_let_in(
-    serve: Serve, folder: Path, certificates: Certificates, names: str, welcome: bool
+async def test_client_certificate_needs_allowed_name(
+    serve: Serve, folder: Path, certificates: Certificates, names: str, accepted: bool
 ) -> None:
     file = write(
         folder,
@@ -205,10 +204,10 @@ async def test_only_named_clients_are_let_in(
     )
     site = await serve(web_config=file)
 
-    assert await admitted(site, presenting(certificates.prometheus)) is welcome
+    assert await admitted(site, presenting(certificates.prometheus)) is accepted
 
 
-async def test_versions_ciphers_and_the_curve_are_honoured(serve: Serve, folder: Path) -> None:
+async def test_versions_ciphers_and_curve_are_applied(serve: Serve, folder: Path) -> None:
     file = write(
         folder,
         max_version="TLS12",
@@ -231,15 +230,15 @@ async def test_versions_ciphers_and_the_curve_are_honoured(serve: Serve, folder:
     assert not await admitted(site, other_curve)
 
 
-@pytest.mark.parametrize(("ours_first", "chosen"), [("true", "AES256"), ("false", "AES128")])
-async def test_whose_order_of_ciphers_counts_can_be_chosen(
-    serve: Serve, folder: Path, ours_first: str, chosen: str
+@pytest.mark.parametrize(("server_first", "chosen"), [("true", "AES256"), ("false", "AES128")])
+async def test_server_or_client_cipher_preference(
+    serve: Serve, folder: Path, server_first: str, chosen: str
 ) -> None:
     file = write(
         folder,
         cipher_suites="[TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,"
         " TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]",
-        prefer_server_cipher_suites=ours_first,
+        prefer_server_cipher_suites=server_first,
     )
     site = await serve(web_config=file)
     client = trusting_context()
@@ -253,7 +252,7 @@ async def test_whose_order_of_ciphers_counts_can_be_chosen(
     await writer.wait_closed()
 
 
-async def test_http_1_1_is_what_is_negotiated(serve: Serve, folder: Path) -> None:
+async def test_alpn_selects_http_1_1(serve: Serve, folder: Path) -> None:
     site = await serve(web_config=write(folder))
     browser = trusting_context()
     browser.set_alpn_protocols(["h2", "http/1.1"])
@@ -265,9 +264,7 @@ async def test_http_1_1_is_what_is_negotiated(serve: Serve, folder: Path) -> Non
     await writer.wait_closed()
 
 
-async def test_tls_is_not_switched_off_by_an_edit(
-    serve: Serve, folder: Path, clock: HandClock
-) -> None:
+async def test_edit_cannot_switch_tls_off(serve: Serve, folder: Path, clock: HandClock) -> None:
     file = write(folder)
     site = await serve(web_config=file)
     assert site.live is not None
@@ -282,7 +279,7 @@ async def test_tls_is_not_switched_off_by_an_edit(
     )
 
 
-def test_a_reload_on_demand_raises_what_is_wrong(folder: Path, clock: HandClock) -> None:
+def test_explicit_reload_raises_config_error(folder: Path, clock: HandClock) -> None:
     file = write(folder)
     live = ReloadableWebConfig(file, clock)
     file.write_text("nonsense")
@@ -297,7 +294,7 @@ def test_a_reload_on_demand_raises_what_is_wrong(folder: Path, clock: HandClock)
 
 
 @pytest.mark.parametrize(
-    ("extra", "complaint"),
+    ("extra", "message"),
     [
         ({"cert_file": "gone.crt"}, "cannot read cert_file {0}/gone.crt: No such file"),
         ({"key_file": "gone.key"}, "cannot read key_file {0}/gone.key: No such file"),
@@ -311,12 +308,12 @@ def test_a_reload_on_demand_raises_what_is_wrong(folder: Path, clock: HandClock)
         ),
     ],
 )
-def test_a_certificate_that_cannot_be_used_is_named(
+def test_unusable_certificate_is_named(
     folder: Path,
     certificates: Certificates,
     clock: HandClock,
     extra: dict[str, Any],
-    complaint: str,
+    message: str,
 ) -> None:
     shutil.copy(certificates.other.key, folder / "other.key")
     shutil.copy(certificates.encrypted_key, folder / "encrypted.key")
@@ -327,4 +324,4 @@ def test_a_certificate_that_cannot_be_used_is_named(
         ReloadableWebConfig(file, clock)
 
     assert str(caught.value).startswith(f"{file}: tls_server_config: ")
-    assert complaint.format(folder) in str(caught.value)
+    assert message.format(folder) in str(caught.value)
