@@ -114,7 +114,7 @@ class BarSegment(NamedTuple):
 
     status: str
     severity: str
-    count: int
+    vms: int
     x: float
     width: float
 

@@ -144,7 +144,7 @@ def _one_of(known: Iterable[str]) -> Callable[[str], str]:
 
 def _absolute(file: str, info: ValidationInfo) -> str:
     """Return *file* below the folder of the web configuration file."""
-    return str(info.context / file) if file else ""
+    return str(Path(info.context or "") / file) if file else ""
 
 
 def _seconds(given: object) -> float:
@@ -181,7 +181,7 @@ class TLSConfig(_Section):
 
     cert: str = ""
     cert_file: _File = ""
-    key: str = Field("", repr=False)
+    key: str = Field(default="", repr=False)
     key_file: _File = ""
     client_ca: str = ""
     client_ca_file: _File = ""
@@ -283,7 +283,7 @@ class RateLimit(_Section):
 
     interval: Annotated[float, BeforeValidator(_seconds)] = 0.0
     """Seconds until one more request is allowed; 0 turns the limit off."""
-    burst: int = Field(0, ge=0)
+    burst: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _check_burst(self) -> Self:
@@ -297,7 +297,7 @@ class WebConfig(_Section):
 
     tls_server_config: TLSConfig | None = None
     http_server_config: HTTPConfig = HTTPConfig()
-    basic_auth_users: dict[str, str] = Field({}, repr=False)
+    basic_auth_users: dict[str, str] = Field(default={}, repr=False)
     """User name to bcrypt hash; empty if no login is required."""
     rate_limit: RateLimit | None = None
 
