@@ -58,9 +58,9 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("path", ["/metrics", "/", "/-/healthy", "/-/ready", "/nowhere"])
 async def test_request_without_password_is_401(serve: Serve, file: Path, path: str) -> None:
-    site = await serve(web_config=file)
+    server = await serve(web_config=file)
 
-    reply = await site.ask(path)
+    reply = await server.request(path)
 
     assert reply.status == 401
     assert reply.headers["WWW-Authenticate"] == 'Basic realm="Vergewatch", charset="UTF-8"'
@@ -68,10 +68,10 @@ async def test_request_without_password_is_401(serve: Serve, file: Path, path: s
 
 
 async def test_valid_password_is_accepted(serve: Serve, file: Path) -> None:
-    site = await serve(web_config=file)
+    server = await serve(web_config=file)
 
-    assert (await site.ask("/metrics", as_user("alice", "wonder"))).status == 200
-    assert (await site.ask("/metrics", as_user("bob", "build"))).status == 200
+    assert (await server.request("/metrics", as_user("alice", "wonder"))).status == 200
+    assert (await server.request("/metrics", as_user("bob", "build"))).status == 200
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,9 @@ async def test_valid_password_is_accepted(serve: Serve, file: Path) -> None:
     ],
 )
 async def test_invalid_credentials_are_401(serve: Serve, file: Path, authorization: str) -> None:
-    site = await serve(web_config=file)
+    server = await serve(web_config=file)
 
-    assert (await site.ask("/metrics", {"Authorization": authorization})).status == 401
+    assert (await server.request("/metrics", {"Authorization": authorization})).status == 401
 
 
 async def test_concurrent_valid_password_is_hashed_once(checks: list[bytes]) -> None:
@@ -153,50 +153,50 @@ async def test_malformed_hash_accepts_no_password() -> None:
 async def test_users_are_reloaded_without_restart(
     serve: Serve, file: Path, clock: HandClock
 ) -> None:
-    site = await serve(web_config=file)
-    assert (await site.ask("/metrics", as_user("carol", "sea"))).status == 401
+    server = await serve(web_config=file)
+    assert (await server.request("/metrics", as_user("carol", "sea"))).status == 401
 
     edit(file, f"basic_auth_users: {{carol: {hashed('sea')}}}")
     clock.seconds += 1
 
-    assert (await site.ask("/metrics", as_user("carol", "sea"))).status == 200
-    assert (await site.ask("/metrics", as_user("alice", "wonder"))).status == 401
+    assert (await server.request("/metrics", as_user("carol", "sea"))).status == 200
+    assert (await server.request("/metrics", as_user("alice", "wonder"))).status == 401
 
 
 async def test_invalid_edit_keeps_users_and_is_logged_once(
     serve: Serve, file: Path, clock: HandClock
 ) -> None:
-    site = await serve(web_config=file)
-    assert site.live is not None
+    server = await serve(web_config=file)
+    assert server.web_config is not None
     good = f"basic_auth_users: {{alice: {hashed('wonder')}}}"
 
     with structlog.testing.capture_logs() as logs:
         for number in range(5):
             edit(file, "basic_auth_users: {alice: wonder}" + "\n" * number)
             clock.seconds += 1
-            assert (await site.ask("/metrics")).status == 401
-            assert (await site.ask("/metrics", as_user("alice", "wonder"))).status == 200
+            assert (await server.request("/metrics")).status == 401
+            assert (await server.request("/metrics", as_user("alice", "wonder"))).status == 200
 
     assert [line["event"] for line in logs] == ["web.config_rejected"]
-    assert site.live.error == (
+    assert server.web_config.error == (
         f"{file}: basic_auth_users: alice has no bcrypt hash; make one with htpasswd -nBC 10 alice"
     )
 
     edit(file, good)
     clock.seconds += 1
-    assert (await site.ask("/metrics")).status == 401
-    assert site.live.error is None
+    assert (await server.request("/metrics")).status == 401
+    assert server.web_config.error is None
 
 
 async def test_deleted_config_file_keeps_authentication(
     serve: Serve, file: Path, clock: HandClock
 ) -> None:
-    site = await serve(web_config=file)
+    server = await serve(web_config=file)
 
     edit(file, None)
     clock.seconds += 1
 
-    assert (await site.ask("/metrics")).status == 401
+    assert (await server.request("/metrics")).status == 401
 
 
 async def test_headers_are_set_replaced_and_removed_by_config(serve: Serve, tmp_path: Path) -> None:
@@ -205,10 +205,10 @@ async def test_headers_are_set_replaced_and_removed_by_config(serve: Serve, tmp_
         "http_server_config: {headers: {X-Frame-Options: sameorigin,"
         " Content-Security-Policy: '', X-XSS-Protection: 1; mode=block}}"
     )
-    site = await serve(web_config=file)
+    server = await serve(web_config=file)
 
     for path, status in (("/", 200), ("/nowhere", 404), ("/metrics", 200)):
-        reply = await site.ask(path)
+        reply = await server.request(path)
         assert reply.status == status
         assert reply.headers["X-Frame-Options"] == "sameorigin"
         assert reply.headers["X-XSS-Protection"] == "1; mode=block"
@@ -221,12 +221,12 @@ async def test_rate_limit_is_429_with_retry_after(
 ) -> None:
     file = tmp_path / "web.yml"
     file.write_text("rate_limit: {interval: 2s, burst: 2}")
-    site = await serve(web_config=file)
+    server = await serve(web_config=file)
 
-    statuses = [(await site.ask("/metrics")).status for _ in range(2)]
-    refusal = await site.ask("/metrics")
+    statuses = [(await server.request("/metrics")).status for _ in range(2)]
+    refusal = await server.request("/metrics")
     clock.seconds += 2
-    later = [(await site.ask("/metrics")).status for _ in range(2)]
+    later = [(await server.request("/metrics")).status for _ in range(2)]
 
     assert statuses == [200, 200]
     assert refusal.status == 429
@@ -239,13 +239,13 @@ async def test_removed_rate_limit_takes_effect_on_reload(
 ) -> None:
     file = tmp_path / "web.yml"
     file.write_text("rate_limit: {interval: 1h, burst: 1}")
-    site = await serve(web_config=file)
-    await site.ask("/metrics")
+    server = await serve(web_config=file)
+    await server.request("/metrics")
 
     file.write_text("rate_limit: {interval: 0}")
     clock.seconds += 1
 
-    assert (await site.ask("/metrics")).status == 200
+    assert (await server.request("/metrics")).status == 200
 
 
 @given(st.lists(st.floats(0, 5), max_size=60), st.integers(1, 5))

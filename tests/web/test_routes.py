@@ -15,15 +15,15 @@ from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
 from tests.web.conftest import Serve
 from tests.web.samples import HandClock, refused, system, waiting
-from tests.web.site import BrokenPages, Site, StubOverview, StubPages, StubReload
+from tests.web.site import BrokenPages, ServerUnderTest, StubOverview, StubPages, StubReload
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,*/*;q=0.1"
 
 
 async def test_prometheus_gets_openmetrics_compressed(serve: Serve) -> None:
-    site = await serve()
+    server = await serve()
 
-    reply = await site.ask("/metrics", {"Accept": OPENMETRICS, "Accept-Encoding": "gzip"})
+    reply = await server.request("/metrics", {"Accept": OPENMETRICS, "Accept-Encoding": "gzip"})
 
     assert reply.status == 200
     assert reply.body == b"OPENMETRICS gzip\n"
@@ -36,9 +36,9 @@ async def test_prometheus_gets_openmetrics_compressed(serve: Serve) -> None:
 
 
 async def test_curl_gets_classic_format(serve: Serve) -> None:
-    site = await serve()
+    server = await serve()
 
-    reply = await site.ask("/metrics", {"Accept": "*/*"})
+    reply = await server.request("/metrics", {"Accept": "*/*"})
 
     assert reply.body == b"CLASSIC plain\n"
     assert reply.headers["Content-Type"] == Format.CLASSIC.content_type
@@ -46,35 +46,35 @@ async def test_curl_gets_classic_format(serve: Serve) -> None:
 
 
 async def test_head_returns_headers_without_body(serve: Serve) -> None:
-    site = await serve()
+    server = await serve()
 
-    reply = await site.ask("/metrics", method="HEAD")
+    reply = await server.request("/metrics", method="HEAD")
 
     assert reply.status == 200
     assert reply.body == b""
     assert reply.headers["Content-Length"] == str(len(b"CLASSIC plain\n"))
-    assert site.scrapes == []
+    assert server.scrapes == []
 
 
 async def test_page_of_20_mb_is_sent_completely(serve: Serve) -> None:
     plain = b"vergewatch_vm_up 1\n" * 1_100_000
     packed = gzip.compress(plain, 1)
     bodies = {(Format.CLASSIC, False): plain, (Format.CLASSIC, True): packed}
-    site = await serve(pages=StubPages(bodies))
+    server = await serve(pages=StubPages(bodies))
 
-    assert (await site.ask("/metrics")).body == plain
-    assert (await site.ask("/metrics", {"Accept-Encoding": "gzip"})).body == packed
+    assert (await server.request("/metrics")).body == plain
+    assert (await server.request("/metrics", {"Accept-Encoding": "gzip"})).body == packed
 
 
 async def test_client_that_disconnects_early_logs_nothing(serve: Serve) -> None:
-    site = await serve(pages=StubPages({(Format.CLASSIC, False): b"x" * 20_000_000}))
-    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    server = await serve(pages=StubPages({(Format.CLASSIC, False): b"x" * 20_000_000}))
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n")
     await reader.readexactly(1000)
 
     with structlog.testing.capture_logs() as logs:
         writer.transport.abort()
-        reply = await site.ask("/-/healthy")
+        reply = await server.request("/-/healthy")
 
     assert reply.status == 200
     assert logs == []
@@ -84,8 +84,8 @@ async def test_client_that_does_not_read_is_disconnected(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(routes, "WRITE_TIMEOUT_SECONDS", 0.0)
-    site = await serve(pages=StubPages({(Format.CLASSIC, False): b"x" * 20_000_000}))
-    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    server = await serve(pages=StubPages({(Format.CLASSIC, False): b"x" * 20_000_000}))
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
 
     writer.write(b"GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n")
     with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
@@ -95,25 +95,25 @@ async def test_client_that_does_not_read_is_disconnected(
 
 
 async def test_scrape_duration_is_observed(serve: Serve) -> None:
-    site = await serve()
+    server = await serve()
 
-    await site.ask("/metrics")
+    await server.request("/metrics")
 
-    assert site.scrapes == [0.0]
+    assert server.scrapes == [0.0]
 
 
 async def test_metrics_at_another_telemetry_path(serve: Serve) -> None:
-    site = await serve(telemetry_path="/probe/vergeos")
+    server = await serve(telemetry_path="/probe/vergeos")
 
-    assert (await site.ask("/probe/vergeos")).status == 200
-    assert (await site.ask("/metrics")).status == 404
-    assert "/probe/vergeos" in (await site.ask("/")).text
+    assert (await server.request("/probe/vergeos")).status == 200
+    assert (await server.request("/metrics")).status == 404
+    assert "/probe/vergeos" in (await server.request("/")).text
 
 
 async def test_metrics_at_root_replace_status_page(serve: Serve) -> None:
-    site = await serve(telemetry_path="/")
+    server = await serve(telemetry_path="/")
 
-    assert (await site.ask("/")).body == b"CLASSIC plain\n"
+    assert (await server.request("/")).body == b"CLASSIC plain\n"
 
 
 @pytest.mark.parametrize("path", ["", "metrics", "/{name}", "/metrics?x", "/é", "/a b", "/-/ready"])
@@ -130,17 +130,17 @@ def test_invalid_telemetry_path_is_rejected(path: str, clock: HandClock) -> None
 
 
 async def test_healthy_is_200_while_no_system_is_up(serve: Serve) -> None:
-    site = await serve(overview=StubOverview(refused()))
+    server = await serve(overview=StubOverview(refused()))
 
-    reply = await site.ask("/-/healthy")
+    reply = await server.request("/-/healthy")
 
     assert (reply.status, reply.text) == (200, "ok\n")
 
 
 async def test_ready_is_200_with_one_system_up(serve: Serve) -> None:
-    site = await serve(overview=StubOverview(system(), refused()))
+    server = await serve(overview=StubOverview(system(), refused()))
 
-    reply = await site.ask("/-/ready")
+    reply = await server.request("/-/ready")
 
     assert reply.status == 200
     assert reply.text == (
@@ -151,9 +151,9 @@ async def test_ready_is_200_with_one_system_up(serve: Serve) -> None:
 
 
 async def test_not_ready_is_503_with_one_reason_per_system(serve: Serve) -> None:
-    site = await serve(overview=StubOverview(waiting("a\nb"), refused()))
+    server = await serve(overview=StubOverview(waiting("a\nb"), refused()))
 
-    reply = await site.ask("/-/ready")
+    reply = await server.request("/-/ready")
 
     assert reply.status == 503
     assert reply.text == (
@@ -166,9 +166,9 @@ async def test_not_ready_is_503_with_one_reason_per_system(serve: Serve) -> None
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 async def test_reload_by_post_or_put(serve: Serve, method: str) -> None:
     reload = StubReload()
-    site = await serve(reload=reload)
+    server = await serve(reload=reload)
 
-    reply = await site.ask("/-/reload", method=method)
+    reply = await server.request("/-/reload", method=method)
 
     assert (reply.status, reply.text) == (200, "reloaded\n")
     assert reload.calls == 1
@@ -177,9 +177,9 @@ async def test_reload_by_post_or_put(serve: Serve, method: str) -> None:
 async def test_reload_names_settings_that_need_a_restart(serve: Serve) -> None:
     reload = StubReload()
     reload.fixed = ["web", "recovery.directory"]
-    site = await serve(reload=reload)
+    server = await serve(reload=reload)
 
-    reply = await site.ask("/-/reload", method="POST")
+    reply = await server.request("/-/reload", method="POST")
 
     assert (reply.status, reply.text) == (
         200,
@@ -188,21 +188,21 @@ async def test_reload_names_settings_that_need_a_restart(serve: Serve) -> None:
 
 
 async def test_rejected_reload_is_500_and_shown_on_status_page(serve: Serve) -> None:
-    site = await serve(reload=StubReload("settings.yml: no url\nfor production"))
+    server = await serve(reload=StubReload("settings.yml: no url\nfor production"))
 
-    reply = await site.ask("/-/reload", method="POST")
+    reply = await server.request("/-/reload", method="POST")
 
     assert (reply.status, reply.text) == (500, "settings.yml: no url for production\n")
-    page = (await site.ask("/")).text
+    page = (await server.request("/")).text
     assert "The last configuration reload was refused just now: settings.yml: no url" in page
     assert "The previous settings are in force." in page
 
 
 async def test_get_of_reload_is_405(serve: Serve) -> None:
     reload = StubReload()
-    site = await serve(reload=reload)
+    server = await serve(reload=reload)
 
-    reply = await site.ask("/-/reload")
+    reply = await server.request("/-/reload")
 
     assert reply.status == 405
     assert reply.headers["Allow"] == "POST,PUT"
@@ -210,9 +210,9 @@ async def test_get_of_reload_is_405(serve: Serve) -> None:
 
 
 async def test_status_page_has_strict_content_security_policy(serve: Serve) -> None:
-    site = await serve()
+    server = await serve()
 
-    reply = await site.ask("/")
+    reply = await server.request("/")
 
     assert reply.status == 200
     assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -223,9 +223,9 @@ async def test_status_page_has_strict_content_security_policy(serve: Serve) -> N
 
 
 async def test_favicon_is_svg(serve: Serve) -> None:
-    site = await serve()
+    server = await serve()
 
-    reply = await site.ask("/favicon.ico")
+    reply = await server.request("/favicon.ico")
 
     assert reply.headers["Content-Type"].startswith("image/svg+xml")
     assert reply.text.startswith("<svg")
@@ -235,25 +235,25 @@ async def test_favicon_is_svg(serve: Serve) -> None:
     "path", ["/metrics/", "/Metrics", "/-/quit", "/robots.txt", "/..%2f", "//"]
 )
 async def test_unknown_path_is_404(serve: Serve, path: str) -> None:
-    site = await serve()
+    server = await serve()
 
-    reply = await site.ask(path)
+    reply = await server.request(path)
 
     assert reply.status == 404
     assert reply.headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
 async def test_post_to_metrics_is_405(serve: Serve) -> None:
-    site = await serve()
+    server = await serve()
 
-    assert (await site.ask("/metrics", method="POST")).status == 405
+    assert (await server.request("/metrics", method="POST")).status == 405
 
 
 async def test_exception_in_handler_is_500_and_logged(clock: HandClock) -> None:
     app = make_app(BrokenPages(), StubOverview(), StubReload(), clock=clock, version="1")
     async with serving(app, Listen("127.0.0.1", 0)) as where:
         with structlog.testing.capture_logs() as logs:
-            reply = await Site(where.port, None, [], tls=False).ask("/metrics")
+            reply = await ServerUnderTest(where.port, None, [], tls=False).request("/metrics")
 
     assert (reply.status, reply.text) == (500, "500: Internal Server Error\n")
     assert [(line["event"], line["path"]) for line in logs] == [("web.request_failed", "/metrics")]
@@ -262,8 +262,8 @@ async def test_exception_in_handler_is_500_and_logged(clock: HandClock) -> None:
 async def test_malformed_request_is_400_and_not_logged(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    site = await serve()
-    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    server = await serve()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
 
     with caplog.at_level(logging.INFO):
         writer.write(b"GET /\x00 HTTP/9.9\r\nbad header\r\n\r\n")

@@ -16,7 +16,7 @@ from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.tls import FollowingContext
 from tests.web.conftest import Certificates, Chain, Serve
 from tests.web.samples import HandClock
-from tests.web.site import Site, StubPages, trusting_context
+from tests.web.site import ServerUnderTest, StubPages, trusting_context
 
 
 def der(chain: Chain) -> bytes:
@@ -48,85 +48,85 @@ def presenting(chain: Chain) -> ssl.SSLContext:
     return context
 
 
-async def admitted(site: Site, client: ssl.SSLContext | None = None) -> bool:
+async def admitted(server: ServerUnderTest, client: ssl.SSLContext | None = None) -> bool:
     try:
-        return (await site.ask("/-/healthy", client=client)).status == 200
+        return (await server.request("/-/healthy", client=client)).status == 200
     except (ssl.SSLError, ConnectionError):
         return False
 
 
 async def test_https_is_served(serve: Serve, folder: Path, certificates: Certificates) -> None:
-    site = await serve(web_config=write(folder))
+    server = await serve(web_config=write(folder))
 
-    reply = await site.ask("/metrics")
+    reply = await server.request("/metrics")
 
     assert reply.body == b"CLASSIC plain\n"
-    assert site.seen == der(certificates.server)
+    assert server.seen == der(certificates.server)
 
 
 async def test_large_page_is_sent_completely_over_tls(serve: Serve, folder: Path) -> None:
     body = b"vergewatch_vm_up 1\n" * 300_000
     pages = StubPages({(Format.CLASSIC, False): body})
-    site = await serve(web_config=write(folder), pages=pages)
+    server = await serve(web_config=write(folder), pages=pages)
 
-    assert (await site.ask("/metrics")).body == body
+    assert (await server.request("/metrics")).body == body
 
 
 async def test_new_certificate_is_used_without_restart(
     serve: Serve, folder: Path, certificates: Certificates, clock: HandClock
 ) -> None:
-    site = await serve(web_config=write(folder))
-    await site.ask("/-/healthy")
+    server = await serve(web_config=write(folder))
+    await server.request("/-/healthy")
 
     install(certificates.other, folder)
-    await site.ask("/-/healthy")
-    too_soon = site.seen
+    await server.request("/-/healthy")
+    too_soon = server.seen
     clock.seconds += 1
-    await site.ask("/-/healthy")
+    await server.request("/-/healthy")
 
     assert too_soon == der(certificates.server)
-    assert site.seen == der(certificates.other)
+    assert server.seen == der(certificates.other)
 
 
 async def test_half_rotated_certificate_keeps_old_pair(
     serve: Serve, folder: Path, certificates: Certificates, clock: HandClock
 ) -> None:
-    site = await serve(web_config=write(folder))
-    assert site.live is not None
+    server = await serve(web_config=write(folder))
+    assert server.web_config is not None
 
     with structlog.testing.capture_logs() as logs:
         shutil.copy(certificates.other.cert, folder / "server.crt")
         clock.seconds += 1
-        assert await admitted(site)
-        halfway, error = site.seen, site.live.error
+        assert await admitted(server)
+        halfway, error = server.seen, server.web_config.error
         shutil.copy(certificates.other.key, folder / "server.key")
         clock.seconds += 1
-        assert await admitted(site)
+        assert await admitted(server)
 
     assert halfway == der(certificates.server)
     assert error is not None
     assert "is not the key of" in error
-    assert site.seen == der(certificates.other)
-    assert site.live.error is None
+    assert server.seen == der(certificates.other)
+    assert server.web_config.error is None
     assert [line["event"] for line in logs] == ["web.config_rejected", "web.config_loaded"]
 
 
 async def test_certificate_created_after_config_edit_is_loaded(
     serve: Serve, folder: Path, certificates: Certificates, clock: HandClock
 ) -> None:
-    site = await serve(web_config=write(folder))
-    assert site.live is not None
+    server = await serve(web_config=write(folder))
+    assert server.web_config is not None
 
     write(folder, cert_file="new.crt", key_file="new.key")
     clock.seconds += 1
-    assert await admitted(site)
-    assert site.live.error is not None
+    assert await admitted(server)
+    assert server.web_config.error is not None
     shutil.copy(certificates.other.cert, folder / "new.crt")
     shutil.copy(certificates.other.key, folder / "new.key")
     clock.seconds += 1
-    assert await admitted(site)
+    assert await admitted(server)
 
-    assert site.seen == der(certificates.other)
+    assert server.seen == der(certificates.other)
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
@@ -147,10 +147,10 @@ async def test_inline_certificate_is_served(
     cert, key = inline(certificates.server.cert), inline(certificates.server.key)
     file.write_text(f"tls_server_config:\n  cert: {cert}\n  key: {key}\n")
 
-    site = await serve(web_config=file)
+    server = await serve(web_config=file)
 
-    assert await admitted(site)
-    assert site.seen == der(certificates.server)
+    assert await admitted(server)
+    assert server.seen == der(certificates.server)
 
 
 async def test_required_client_certificate(
@@ -161,11 +161,11 @@ async def test_required_client_certificate(
         client_auth_type="RequireAndVerifyClientCert",
         client_ca_file=certificates.authority.cert,
     )
-    site = await serve(web_config=file)
+    server = await serve(web_config=file)
 
-    assert await admitted(site, presenting(certificates.prometheus))
-    assert not await admitted(site, presenting(certificates.stranger))
-    assert not await admitted(site)
+    assert await admitted(server, presenting(certificates.prometheus))
+    assert not await admitted(server, presenting(certificates.stranger))
+    assert not await admitted(server)
 
 
 async def test_optional_client_certificate_is_verified(
@@ -176,11 +176,11 @@ async def test_optional_client_certificate_is_verified(
         client_auth_type="VerifyClientCertIfGiven",
         client_ca_file=certificates.authority.cert,
     )
-    site = await serve(web_config=file)
+    server = await serve(web_config=file)
 
-    assert await admitted(site, presenting(certificates.prometheus))
-    assert not await admitted(site, presenting(certificates.stranger))
-    assert await admitted(site)
+    assert await admitted(server, presenting(certificates.prometheus))
+    assert not await admitted(server, presenting(certificates.stranger))
+    assert await admitted(server)
 
 
 @pytest.mark.parametrize(
@@ -202,9 +202,9 @@ async def test_client_certificate_needs_allowed_name(
         client_ca_file=certificates.authority.cert,
         client_allowed_sans=names,
     )
-    site = await serve(web_config=file)
+    server = await serve(web_config=file)
 
-    assert await admitted(site, presenting(certificates.prometheus)) is accepted
+    assert await admitted(server, presenting(certificates.prometheus)) is accepted
 
 
 async def test_versions_ciphers_and_curve_are_applied(serve: Serve, folder: Path) -> None:
@@ -214,7 +214,7 @@ async def test_versions_ciphers_and_curve_are_applied(serve: Serve, folder: Path
         cipher_suites="[TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]",
         curve_preferences="[CurveP384]",
     )
-    site = await serve(web_config=file)
+    server = await serve(web_config=file)
     only_13 = trusting_context()
     only_13.minimum_version = ssl.TLSVersion.TLSv1_3
     other_cipher = trusting_context()
@@ -224,10 +224,10 @@ async def test_versions_ciphers_and_curve_are_applied(serve: Serve, folder: Path
     other_curve = trusting_context()
     other_curve.set_ecdh_curve("prime256v1")
 
-    assert await admitted(site, right_cipher)
-    assert not await admitted(site, only_13)
-    assert not await admitted(site, other_cipher)
-    assert not await admitted(site, other_curve)
+    assert await admitted(server, right_cipher)
+    assert not await admitted(server, only_13)
+    assert not await admitted(server, other_cipher)
+    assert not await admitted(server, other_curve)
 
 
 @pytest.mark.parametrize(("server_first", "chosen"), [("true", "AES256"), ("false", "AES128")])
@@ -240,12 +240,12 @@ async def test_server_or_client_cipher_preference(
         " TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]",
         prefer_server_cipher_suites=server_first,
     )
-    site = await serve(web_config=file)
+    server = await serve(web_config=file)
     client = trusting_context()
     client.maximum_version = ssl.TLSVersion.TLSv1_2
     client.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384")
 
-    _, writer = await asyncio.open_connection("127.0.0.1", site.port, ssl=client)
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=client)
 
     assert chosen in writer.get_extra_info("cipher")[0]
     writer.close()
@@ -253,11 +253,11 @@ async def test_server_or_client_cipher_preference(
 
 
 async def test_alpn_selects_http_1_1(serve: Serve, folder: Path) -> None:
-    site = await serve(web_config=write(folder))
+    server = await serve(web_config=write(folder))
     browser = trusting_context()
     browser.set_alpn_protocols(["h2", "http/1.1"])
 
-    _, writer = await asyncio.open_connection("127.0.0.1", site.port, ssl=browser)
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=browser)
 
     assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == "http/1.1"
     writer.close()
@@ -266,14 +266,14 @@ async def test_alpn_selects_http_1_1(serve: Serve, folder: Path) -> None:
 
 async def test_edit_cannot_switch_tls_off(serve: Serve, folder: Path, clock: HandClock) -> None:
     file = write(folder)
-    site = await serve(web_config=file)
-    assert site.live is not None
+    server = await serve(web_config=file)
+    assert server.web_config is not None
 
     file.write_text("")
     clock.seconds += 1
 
-    assert await admitted(site)
-    assert site.live.error == (
+    assert await admitted(server)
+    assert server.web_config.error == (
         f"{file}: tls_server_config cannot be added or removed while running; "
         "restart to switch TLS on or off"
     )
@@ -281,16 +281,16 @@ async def test_edit_cannot_switch_tls_off(serve: Serve, folder: Path, clock: Han
 
 def test_explicit_reload_raises_config_error(folder: Path, clock: HandClock) -> None:
     file = write(folder)
-    live = ReloadableWebConfig(file, clock)
+    config = ReloadableWebConfig(file, clock)
     file.write_text("nonsense")
 
     with pytest.raises(ConfigError, match="must be a mapping"):
-        live.reload()
+        config.reload()
 
     write(folder)
-    live.reload()
-    assert live.error is None
-    assert isinstance(live.ssl_context(), FollowingContext)
+    config.reload()
+    assert config.error is None
+    assert isinstance(config.ssl_context(), FollowingContext)
 
 
 @pytest.mark.parametrize(
