@@ -1,5 +1,7 @@
 """How many and how long, in the words people use for it."""
 
+from datetime import datetime
+
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
@@ -23,3 +25,11 @@ def lasting(seconds: float) -> str:
         return f"{whole} s"
     hours, rest = divmod(whole // 60, 60)
     return " ".join([f"{hours} h"] * bool(hours) + [f"{rest} min"] * bool(rest))
+
+
+def ago(then: datetime | None, now: datetime) -> str:
+    """Return ``12 s ago``, ``3 h 5 min ago``; ``never`` for ``None``."""
+    if then is None:
+        return "never"
+    seconds = (now - then).total_seconds()
+    return f"{lasting(seconds)} ago" if seconds >= 1 else "just now"

@@ -1,6 +1,8 @@
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from exporter.formatting import counted, lasting, span
+from exporter.formatting import ago, counted, lasting, span
 
 
 @pytest.mark.parametrize(
@@ -46,3 +48,24 @@ def test_what_lasts_is_rounded_down(seconds: float, said: str) -> None:
 )
 def test_a_span_is_exact(seconds: float, said: str) -> None:
     assert span(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-5, "just now"),
+        (0.9, "just now"),
+        (1.9, "1 s ago"),
+        (59.9, "59 s ago"),
+        (60, "1 min ago"),
+        (7_500, "2 h 5 min ago"),
+    ],
+)
+def test_age_is_rounded_down(seconds: float, text: str) -> None:
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+
+    assert ago(now - timedelta(seconds=seconds), now) == text
+
+
+def test_age_of_missing_time_is_never() -> None:
+    assert ago(None, datetime(2026, 3, 1, tzinfo=UTC)) == "never"

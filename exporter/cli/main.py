@@ -138,8 +138,8 @@ def check(config: Config = None) -> None:
     parse_listen(settings.web.listen_address)
     if settings.web.config_file is not None:
         web = read_web_config(settings.web.config_file)
-        if web.tls is not None:
-            make_context(web.tls)
+        if web.tls_server_config is not None:
+            make_context(web.tls_server_config, settings.web.config_file)
 
     async def look_at_all() -> tuple[list[Finding], Mapping[str, str]]:
         findings = [await look(system, SystemClock()) for system in systems]

@@ -1,4 +1,4 @@
-"""Basic authentication: passwords held against bcrypt hashes, slowly once and quickly after."""
+"""Basic authentication against bcrypt hashes, with a cache of successful checks."""
 
 import asyncio
 import base64
@@ -10,24 +10,24 @@ from collections.abc import Mapping
 
 import bcrypt
 
-MAX_REMEMBERED = 128
+MAX_CACHED = 128
 MAX_BCRYPT_BYTES = 72
-"""bcrypt reads no further, and neither do the tools that make the hashes."""
+"""bcrypt ignores the rest of a password, as do the tools that make the hashes."""
 
 
 class BasicAuth:
     """
-    Decides who is let in.
+    Checks credentials.
 
     bcrypt is slow on purpose. A check runs in a thread, one at a time, so that guessing costs
-    one core at most and never the event loop. A password that was right is remembered by a keyed
-    digest of user, hash and password, so a changed hash forgets it; wrong ones are not remembered.
+    one core at most and never blocks the event loop. A successful check is cached under a keyed
+    digest of user, hash and password, so that a changed hash invalidates it.
     """
 
     def __init__(self) -> None:
         self._digest_key = secrets.token_bytes(32)
-        self._remembered: OrderedDict[bytes, None] = OrderedDict()
-        self._turn = asyncio.Semaphore(1)
+        self._cached: OrderedDict[bytes, None] = OrderedDict()
+        self._one_at_a_time = asyncio.Semaphore(1)
 
     async def admits(self, authorization: str, users: Mapping[str, str]) -> bool:
         """Return whether the header *authorization* names one of *users* and their password."""
@@ -35,34 +35,34 @@ class BasicAuth:
         if credentials is None or not users:
             return False
         user, password = credentials
-        # A stranger is checked against somebody's hash, so that the time taken tells no names.
+        # An unknown user is checked against another user's hash, so that timing reveals no names.
         hashed = users.get(user) or next(iter(users.values()))
         digest = self._digest(user, hashed, password)
-        if self._remembers(digest):
+        if self._is_cached(digest):
             return True
-        async with self._turn:
-            if self._remembers(digest):  # the same password was being checked just now
+        async with self._one_at_a_time:
+            if self._is_cached(digest):  # a concurrent request has checked the same password
                 return True
-            right = await asyncio.to_thread(_check, password, hashed) and user in users
-        if right:
-            self._remember(digest)
-        return right
+            valid = await asyncio.to_thread(_check, password, hashed) and user in users
+        if valid:
+            self._cache(digest)
+        return valid
 
     def _digest(self, user: str, hashed: str, password: bytes) -> bytes:
         parts = (user.encode(), hashed.encode(), password)
         message = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return hmac.digest(self._digest_key, message, "sha256")
 
-    def _remembers(self, digest: bytes) -> bool:
-        if digest not in self._remembered:
+    def _is_cached(self, digest: bytes) -> bool:
+        if digest not in self._cached:
             return False
-        self._remembered.move_to_end(digest)
+        self._cached.move_to_end(digest)
         return True
 
-    def _remember(self, digest: bytes) -> None:
-        self._remembered[digest] = None
-        if len(self._remembered) > MAX_REMEMBERED:
-            self._remembered.popitem(last=False)
+    def _cache(self, digest: bytes) -> None:
+        self._cached[digest] = None
+        if len(self._cached) > MAX_CACHED:
+            self._cached.popitem(last=False)
 
 
 def _decode(authorization: str) -> tuple[str, bytes] | None:
@@ -79,5 +79,5 @@ def _decode(authorization: str) -> tuple[str, bytes] | None:
 def _check(password: bytes, hashed: str) -> bool:
     try:
         return bcrypt.checkpw(password[:MAX_BCRYPT_BYTES], hashed.encode())
-    except ValueError:  # a hash that looks right and is not
+    except ValueError:  # a malformed hash
         return False

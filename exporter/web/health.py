@@ -1,54 +1,46 @@
-"""How a cloud is doing, in one word and one sentence."""
+"""How the poller of a system is doing, in one state and one sentence."""
 
 from datetime import datetime
 from enum import Enum
 
+from exporter.formatting import ago
 from exporter.model import SystemReport
-from exporter.web.wording import ago
 
 
 class State(Enum):
-    """The word for a cloud; its value is what people read."""
+    """The state of a system; its value is the text that is shown."""
 
     UP = "up"
-    WAITING = "waiting for the first answer"
+    WAITING = "waiting for the first poll"
     STALE = "stale"
-    UNREACHED = "no answer"
-    REFUSED = "key refused"
+    UNREACHABLE = "unreachable"
+    REFUSED = "credentials refused"
 
 
 def state_of(report: SystemReport) -> State:
-    """Return the word for *report*; what its owner has to see to comes first."""
+    """Return the state of *report*; refused credentials outrank everything else."""
     if not report.authenticated:
         return State.REFUSED
     if report.up:
         return State.UP
-    if any(table.last_success_at is not None for table in report.tables):
-        return State.WAITING if _starting(report) else State.STALE
-    return State.WAITING if _first_error(report) is None else State.UNREACHED
+    error = _first_error(report)
+    if all(table.last_success_at is None for table in report.tables):
+        return State.WAITING if error is None else State.UNREACHABLE
+    first_poll = error is None and any(table.success is None for table in report.tables)
+    return State.WAITING if first_poll else State.STALE
 
 
 def reason_of(report: SystemReport, now: datetime) -> str:
-    """Return why *report* is in its state; empty where the state says it all."""
+    """Return why *report* is in its state; empty where the state needs no reason."""
     state = state_of(report)
-    error = _first_error(report)
     if state in (State.UP, State.WAITING):
         return ""
-    parts = [] if error is None else [error]
-    if state is State.STALE:
-        parts.insert(0, f"last good answer {ago(_last_success(report), now)}")
-    return "; ".join(parts)
-
-
-def _starting(report: SystemReport) -> bool:
-    """Say whether this is only the first round of readings, and all is well so far."""
-    return _first_error(report) is None and any(table.success is None for table in report.tables)
+    error = _first_error(report)
+    if state is not State.STALE:
+        return error or ""
+    last = max(table.last_success_at for table in report.tables if table.last_success_at)
+    return "; ".join(filter(None, (f"last successful poll {ago(last, now)}", error)))
 
 
 def _first_error(report: SystemReport) -> str | None:
     return next((table.error for table in report.tables if table.error is not None), None)
-
-
-def _last_success(report: SystemReport) -> datetime | None:
-    times = [table.last_success_at for table in report.tables if table.last_success_at is not None]
-    return max(times, default=None)

@@ -1,4 +1,4 @@
-"""What a client can read, chosen from its ``Accept`` and ``Accept-Encoding`` headers."""
+"""Content negotiation by the ``Accept`` and ``Accept-Encoding`` headers."""
 
 import re
 from collections.abc import Mapping
@@ -18,53 +18,53 @@ class _Range(NamedTuple):
     quality: float
 
 
-class _Fit(NamedTuple):
-    """How a range fits a format; the greatest of several is the one that counts."""
+class _Match(NamedTuple):
+    """How a range matches a format; of several, the greatest applies."""
 
     specificity: int
-    """0 for ``*/*``, 1 for ``text/*``, 2 for the name, 3 for the name and its version."""
+    """0 for ``*/*``, 1 for ``text/*``, 2 for the media type, 3 with its version."""
     quality: float
-    earliness: int
+    position: int
+    """Negative: a later range has a lower one."""
 
 
-@lru_cache(maxsize=64)  # a scraper sends the same header all its life
+@lru_cache(maxsize=64)  # a scraper sends the same header each time
 def negotiate(accept: str) -> Format:
     """
-    Return the format to answer in.
+    Return the format of the response.
 
-    The highest ``q`` wins, then the format that is named rather than covered by a wildcard, then
-    the one named first. A client that names neither, a browser or curl, gets `Format.CLASSIC`,
-    which people can read. So does one that accepts nothing of ours, as from the Prometheus client
-    libraries: a page that may be understood is more use than a 406.
+    The highest ``q`` wins, then a format that is named rather than matched by a wildcard, then
+    the one named first. A client that names neither (a browser, curl) gets `Format.CLASSIC`. So
+    does a client that accepts neither, as with the Prometheus client libraries, instead of a 406.
 
-    ``escaping`` makes no difference: our names are the same under every scheme.
+    ``escaping`` is ignored: our metric names are the same under every scheme.
     """
     ranges = _parse(accept)
-    ranked = [(_rank(form, fit), form) for form in Format if (fit := _fit(form, ranges))]
-    acceptable = [(rank, form) for rank, form in ranked if rank[0] > 0]
-    if not acceptable:
-        return Format.CLASSIC
-    return max(acceptable, key=lambda ranked: ranked[0])[1]
+    matches = {form: _match(form, ranges) for form in Format}
+    ranked = {
+        form: _rank(form, match) for form, match in matches.items() if match and match.quality > 0
+    }
+    return max(ranked, key=lambda form: ranked[form], default=Format.CLASSIC)
 
 
 @lru_cache(maxsize=64)
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Return whether gzip may be sent, and is not merely a second choice to plain bytes."""
+    """Return whether the client accepts gzip and does not prefer plain bytes."""
     qualities = {item.name: item.quality for item in _parse(accept_encoding)}
     gzip = qualities.get("gzip", qualities.get("x-gzip", qualities.get("*", 0.0)))
     return gzip > 0 and gzip >= qualities.get("identity", 0.0)
 
 
-def _rank(form: Format, fit: _Fit) -> tuple[float, bool, int, bool]:
-    named = fit.specificity > 1
-    return fit.quality, named, fit.earliness if named else 0, form is Format.CLASSIC
+def _rank(form: Format, match: _Match) -> tuple[float, bool, int, bool]:
+    named = match.specificity > 1
+    return match.quality, named, match.position if named else 0, form is Format.CLASSIC
 
 
-def _fit(form: Format, ranges: list[_Range]) -> _Fit | None:
+def _match(form: Format, ranges: list[_Range]) -> _Match | None:
     name, parameters = _parameters(form.content_type)
     version = parameters["version"]
     family = name.partition("/")[0]
-    fits = []
+    matches = []
     for position, item in enumerate(ranges):
         if item.name == name and item.parameters.get("version", version) == version:
             specificity = 3 if "version" in item.parameters else 2
@@ -74,8 +74,8 @@ def _fit(form: Format, ranges: list[_Range]) -> _Fit | None:
             specificity = 0
         else:
             continue
-        fits.append(_Fit(specificity, item.quality, -position))
-    return max(fits, default=None)
+        matches.append(_Match(specificity, item.quality, -position))
+    return max(matches, default=None)
 
 
 def _parse(header: str) -> list[_Range]:
@@ -97,5 +97,5 @@ def _parameters(item: str) -> tuple[str, dict[str, str]]:
 
 
 def _quality(text: str) -> float:
-    """Return the weight, 0 to 1; one that is not a number asks for nothing."""
+    """Return the weight, 0 to 1; 0 if *text* is not a number."""
     return min(1.0, float(text)) if _QUALITY.fullmatch(text) else 0.0

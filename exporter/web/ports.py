@@ -1,4 +1,4 @@
-"""What the web needs from the rest of the program: pages that are ready, and how things stand."""
+"""What the HTTP server needs from the rest of the daemon."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -16,40 +16,40 @@ from exporter.recovery.report.summary import RecoverySummary
 
 
 class Pages(Protocol):
-    """Metrics that are ready to be sent."""
+    """The rendered metrics."""
 
     def page(self, form: Format, *, gzipped: bool) -> bytes:
-        """Return a complete body, already compressed if *gzipped*; quickly, and without I/O."""
+        """Return a complete body, compressed if *gzipped*, without I/O."""
         ...
 
 
 class Overview(Protocol):
-    """How the watching of each cloud is going."""
+    """The state of each system."""
 
     def reports(self) -> Sequence[SystemReport]:
-        """Return one report per configured cloud, in the order of the configuration."""
+        """Return one report per configured system, in the order of the configuration."""
         ...
 
 
 class Reload(Protocol):
-    """Reads the configuration again."""
+    """Reloads the configuration."""
 
     problem: str
-    """When the last one was refused and why; empty when it was not."""
+    """When and why the last reload was rejected; empty if it was not."""
 
     async def __call__(self) -> Sequence[str]:
         """
-        Put the configuration into practice, and return what of it wants a restart.
+        Read and apply the configuration; return the changed settings that need a restart.
 
         Raises:
-            ConfigError: It is wrong, and not put into practice.
+            ConfigError: The configuration is invalid; the previous one stays in force.
 
         """
         ...
 
 
 ObserveScrape = Callable[[float], None]
-"""Told the seconds between the arrival of a scrape and its answer being ready to be sent."""
+"""Receives the seconds from the arrival of a scrape to the start of its response."""
 
 
 class UnknownNameError(VergewatchError):

@@ -1,4 +1,4 @@
-"""The web configuration as it is now: read again when its file, or a certificate, changes."""
+"""The web configuration, read again when its file or a certificate changes."""
 
 import ssl
 from contextlib import suppress
@@ -14,13 +14,13 @@ from exporter.web.webconfig import WebConfig, read_web_config
 
 log = structlog.get_logger()
 
-LOOK_EVERY_SECONDS = 1.0
+CHECK_EVERY_SECONDS = 1.0
 
 _Fingerprint = tuple[int, int, int]
 
 
-class LastGood(NamedTuple):
-    """The last configuration that could be honoured."""
+class _Loaded(NamedTuple):
+    """A valid configuration."""
 
     config: WebConfig
     context: ssl.SSLContext | None
@@ -28,36 +28,41 @@ class LastGood(NamedTuple):
 
 class ReloadableWebConfig:
     """
-    The web configuration file, followed without a restart.
+    The web configuration file, reloaded without a restart.
 
-    Users, headers, the rate limit and everything about certificates take effect within a second
-    of the edit. An edit that cannot be honoured changes nothing: the last good configuration
-    stays, the log says why once, and `error` says so for as long as it is true.
-    Whether there is TLS at all is decided at the start.
+    Users, headers, the rate limit and certificates take effect within a second of the edit. An
+    invalid edit changes nothing: the last valid configuration stays in force and the error is
+    logged once. TLS cannot be switched on or off without a restart.
 
     Raises:
-        ConfigError: The file cannot be honoured at the start.
+        ConfigError: The file is invalid at the start.
 
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._clock = clock
-        self._seen: dict[Path, _Fingerprint | None] = {}
-        self._looked_at = clock.monotonic()
-        self._good = self._read()
+        self._fingerprints: dict[Path, _Fingerprint | None] = {}
+        self._checked_at = clock.monotonic()
+        self._loaded = self._load()
         self.error: str | None = None
-        """Why the file as it is now is not the configuration in force."""
+        """Why the present file was rejected; ``None`` if it is in force."""
 
     def current(self) -> WebConfig:
-        """Return the configuration in force, having looked at the file if it is time to."""
-        self._look()
-        return self._good.config
+        """Return the configuration in force, after a reload if the file has changed."""
+        self._reload_if_changed()
+        return self._loaded.config
 
     def reload(self) -> None:
-        """Read the file now, changed or not; raises `ConfigError` and keeps the last good one."""
+        """
+        Read the file now, changed or not.
+
+        Raises:
+            ConfigError: The file is invalid; the last valid configuration stays in force.
+
+        """
         try:
-            self._good = self._read_in_place()
+            self._loaded = self._load_again()
         except ConfigError as error:
             if str(error) != self.error:
                 log.warning("web.config_rejected", file=str(self._path), error=str(error))
@@ -67,44 +72,45 @@ class ReloadableWebConfig:
         log.info("web.config_loaded", file=str(self._path))
 
     def ssl_context(self) -> ssl.SSLContext | None:
-        """Return a context for the server's whole life, or ``None`` to serve plain HTTP."""
-        first = self._good.context
+        """Return a context for the life of the server, or ``None`` to serve plain HTTP."""
+        first = self._loaded.context
         if first is None:
             return None
-        return FollowingContext.of(lambda: self._context() or first)
 
-    def _context(self) -> ssl.SSLContext | None:
-        self._look()
-        return self._good.context
+        def current() -> ssl.SSLContext:
+            self._reload_if_changed()
+            return self._loaded.context or first
 
-    def _look(self) -> None:
+        return FollowingContext.of(current)
+
+    def _reload_if_changed(self) -> None:
         now = self._clock.monotonic()
-        if now - self._looked_at < LOOK_EVERY_SECONDS:
+        if now - self._checked_at < CHECK_EVERY_SECONDS:
             return
-        self._looked_at = now
-        if all(_fingerprint(path) == seen for path, seen in self._seen.items()):
-            return
-        with suppress(ConfigError):  # logged once, kept in `error`; the last good one serves on
-            self.reload()
+        self._checked_at = now
+        if any(_fingerprint(path) != known for path, known in self._fingerprints.items()):
+            with suppress(ConfigError):  # logged, and kept in `error`
+                self.reload()
 
-    def _read_in_place(self) -> LastGood:
-        good = self._read()
-        if (good.context is None) is not (self._good.context is None):
+    def _load_again(self) -> _Loaded:
+        loaded = self._load()
+        if (loaded.context is None) is not (self._loaded.context is None):
             raise ConfigError(
                 f"{self._path}: tls_server_config cannot be added or removed while running; "
                 "restart to switch TLS on or off"
             )
-        return good
+        return loaded
 
-    def _read(self) -> LastGood:
-        # Fingerprints come before contents: a change in between is then seen at the next look.
-        # Those of a rejected attempt stay, so that the file it lacked is noticed when it comes.
-        self._seen = {self._path: _fingerprint(self._path)}
+    def _load(self) -> _Loaded:
+        # Fingerprints are taken before contents, so that the next check finds a change in between.
+        # Those of a rejected file stay, so that a certificate that was missing is found later.
+        self._fingerprints = {self._path: _fingerprint(self._path)}
         config = read_web_config(self._path)
-        if config.tls is None:
-            return LastGood(config, None)
-        self._seen |= {path: _fingerprint(path) for path in config.tls.files}
-        return LastGood(config, make_context(config.tls))
+        tls = config.tls_server_config
+        if tls is None:
+            return _Loaded(config, None)
+        self._fingerprints |= {path: _fingerprint(path) for path in tls.files}
+        return _Loaded(config, make_context(tls, self._path))
 
 
 def _fingerprint(path: Path) -> _Fingerprint | None:

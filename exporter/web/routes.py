@@ -1,4 +1,4 @@
-"""The addresses that Vergewatch answers at, and what it says there."""
+"""The HTTP endpoints: metrics, health, readiness, reload and the status page."""
 
 import asyncio
 import re
@@ -12,7 +12,7 @@ from exporter.executor import run_in_thread
 from exporter.model import SystemReport
 from exporter.web import recovery
 from exporter.web.health import reason_of, state_of
-from exporter.web.middleware import Gate
+from exporter.web.middleware import RequestChecks
 from exporter.web.negotiation import accepts_gzip, negotiate
 from exporter.web.ports import (
     ObserveScrape,
@@ -26,8 +26,8 @@ from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.status import (
     CONTENT_SECURITY_POLICY,
     ICON,
-    MOST_ACTIONS,
-    MOST_VMS,
+    MAX_ACTIONS,
+    MAX_VMS,
     SystemRecovery,
     render_status,
 )
@@ -38,9 +38,9 @@ RELOAD = "/-/reload"
 FAVICON = "/favicon.ico"
 
 WRITE_BYTES = 256 * 1024
-"""A page is written in slices of this: a slow reader then costs a slice of memory, not a page."""
+"""A page is written in chunks of this size, so that a slow client buffers a chunk, not a page."""
 WRITE_TIMEOUT_SECONDS = 60.0
-"""For a whole page; Prometheus gives up after 10 s by default."""
+"""For a whole page. Prometheus' default scrape timeout is 10 s."""
 
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
 
@@ -62,17 +62,26 @@ def make_app(
     """
     Return the application, ready to be served.
 
-    Metrics are at *telemetry_path*; if that is ``/``, there is no status page. Without a
-    *web_config* everybody may read. *version* and *docs_url* are for the status page. Where
-    there is a *service*, recovery is shown, and may be steered by whoever has the *recovery_token*.
+    Args:
+        pages: The rendered metrics.
+        overview: The state of each system.
+        reload: Reloads the configuration.
+        clock: The time.
+        version: Of Vergewatch; for the status page.
+        telemetry_path: Where the metrics are; with ``/`` there is no status page.
+        web_config: TLS, authentication and headers; without it, access is open.
+        observe_scrape: Receives the duration of each scrape.
+        docs_url: Linked from the status page.
+        service: Recovery; without it, recovery is neither shown nor controlled.
+        recovery_token: Required to control recovery.
 
     Raises:
-        ConfigError: *telemetry_path* is not a path, or is taken.
+        ConfigError: *telemetry_path* is not a path, or is in use.
 
     """
     check_telemetry_path(telemetry_path)
     app = web.Application()
-    Gate(web_config, clock).install(app)
+    RequestChecks(web_config, clock).install(app)
     health = _Health(overview, reload, clock)
     status = _Status(overview, clock, version, telemetry_path, docs_url, service, reload)
     app.router.add_get(telemetry_path, _Metrics(pages, clock, observe_scrape).show)
@@ -89,17 +98,18 @@ def make_app(
 
 
 def check_telemetry_path(path: str) -> None:
-    """Raise `ConfigError` unless metrics can be shown at *path*."""
+    """Raise `ConfigError` unless metrics can be served at *path*."""
     if not _PATH.fullmatch(path):
         raise ConfigError(
-            f"the telemetry path {path!r} must start with / and hold only letters, digits and ._~-/"
+            f"the telemetry path {path!r} must start with / and contain only letters, digits and "
+            "._~-/"
         )
     if path in (HEALTHY, READY, RELOAD, FAVICON) or f"{path}/".startswith(f"{recovery.ROOT}/"):
-        raise ConfigError(f"the telemetry path {path} is taken; choose another")
+        raise ConfigError(f"the telemetry path {path} is used by another endpoint; choose another")
 
 
 class _Metrics:
-    """The page that Prometheus reads."""
+    """The endpoint that Prometheus scrapes."""
 
     def __init__(self, pages: Pages, clock: Clock, observe: ObserveScrape | None) -> None:
         self._pages = pages
@@ -112,7 +122,7 @@ class _Metrics:
         gzipped = accepts_gzip(_header(request, hdrs.ACCEPT_ENCODING))
         if gzipped:
             body = self._pages.page(form, gzipped=True)
-        else:  # unpacked when asked for, which for a large fleet would hold up the event loop
+        else:  # decompressing a large page would block the event loop
             body = await run_in_thread(self._pages.page, form, gzipped=False)
         response = web.StreamResponse(
             headers={
@@ -131,7 +141,7 @@ class _Metrics:
 
 
 class _Health:
-    """What supervisors and load balancers ask, and the one thing they may order."""
+    """Liveness, readiness and reload."""
 
     def __init__(self, overview: Overview, reload: Reload, clock: Clock) -> None:
         self._overview = overview
@@ -142,7 +152,7 @@ class _Health:
         return _plain("ok")
 
     async def ready(self, _: web.Request) -> web.Response:
-        """Say whether anything can be shown: one cloud that is down must not hide the others."""
+        """Respond 200 if at least one system is up: one that is down must not hide the others."""
         reports = self._overview.reports()
         now = self._clock.now()
         lines = [_ready_line(report, reason_of(report, now)) for report in reports]
@@ -153,17 +163,18 @@ class _Health:
     async def reload(self, request: web.Request) -> web.Response:
         await recovery.drain(request)
         if recovery.is_from_elsewhere(request):
-            return _plain("a page of another site may not reload", status=403)
+            return _plain("cross-site requests may not reload", status=403)
         try:
-            fixed = await self._reload()
+            restart_only = await self._reload()
         except ConfigError as error:
             return _plain(_one_line(str(error)), status=500)
-        but = f", but for {', '.join(fixed)}: that wants a restart" if fixed else ""
-        return _plain(f"reloaded{but}")
+        if restart_only:
+            return _plain(f"reloaded; restart to apply {', '.join(restart_only)}")
+        return _plain("reloaded")
 
 
 class _Status:
-    """The page that people read."""
+    """The status page."""
 
     def __init__(
         self,
@@ -209,10 +220,10 @@ class _Status:
         found = []
         for care in self._service.status():
             try:
-                vms = await self._service.vms(care.system, limit=MOST_VMS)
-                actions = await self._service.actions(care.system, limit=MOST_ACTIONS)
+                vms = await self._service.vms(care.system, limit=MAX_VMS)
+                actions = await self._service.actions(care.system, limit=MAX_ACTIONS)
             except UnknownNameError:
-                continue  # it was called otherwise, or was looked after no longer, a moment later
+                continue  # a reload renamed or removed the system meanwhile
             found.append(SystemRecovery(care, vms, actions))
         return found
 
@@ -242,7 +253,7 @@ def _header(request: web.Request, name: str) -> str:
 
 
 async def _send(request: web.Request, response: web.StreamResponse, body: bytes) -> None:
-    """Write *body* as fast as the reader takes it, and drop a reader that does not."""
+    """Write *body* as fast as the client reads it, and drop a client that does not."""
     try:
         async with asyncio.timeout(WRITE_TIMEOUT_SECONDS):
             await response.prepare(request)
@@ -255,4 +266,4 @@ async def _send(request: web.Request, response: web.StreamResponse, body: bytes)
         if request.transport is not None:
             request.transport.abort()
     except ConnectionError:
-        return  # the reader gave up: its business
+        return  # the client disconnected

@@ -1,4 +1,4 @@
-"""A listening socket and the application behind it, from start to stop."""
+"""The HTTP server: listening socket, start and shutdown."""
 
 import asyncio
 import errno
@@ -15,12 +15,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 from exporter.errors import ConfigError, UnavailableError
 
 KEEPALIVE_SECONDS = 150.0
-"""Longer than two scrapes are apart, so that Prometheus need not connect, and shake hands, anew."""
+"""Longer than a scrape interval, so that Prometheus reuses its connection."""
 SHUTDOWN_SECONDS = 0.4
-"""For scrapes that are being answered when the end comes."""
+"""How long a shutdown waits for responses in progress."""
 BACKLOG = 128
-PASSING = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL})
-"""Refusals that may be over when somebody tries again."""
+TEMPORARY_ERRORS = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL})
+"""Errors for which a retry may succeed."""
 MAX_PORT = 65_535
 
 
@@ -28,9 +28,9 @@ class Listen(NamedTuple):
     """Where to listen."""
 
     host: str
-    """A name or an address; empty for every interface, IPv4 and IPv6."""
+    """A name or an address; empty for all interfaces, IPv4 and IPv6."""
     port: int
-    """0 for any that is free."""
+    """0 for any free port."""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -38,10 +38,10 @@ class Listen(NamedTuple):
 
 def parse_listen(address: str) -> Listen:
     """
-    Return what ``:9888``, ``127.0.0.1:9888``, ``[::1]:9888`` or ``name:9888`` says.
+    Parse ``:9888``, ``127.0.0.1:9888``, ``[::1]:9888`` or ``name:9888``.
 
     Raises:
-        ConfigError: It says something else.
+        ConfigError: *address* has another form.
 
     """
     host, colon, port = address.strip().rpartition(":")
@@ -57,7 +57,7 @@ def parse_listen(address: str) -> Listen:
         raise ConfigError(f"the listen address {address!r} is not host:port, like :9888")
     if not (port.isascii() and port.isdigit()) or int(port) > MAX_PORT:
         raise ConfigError(
-            f"the listen address {address!r} has {port!r} for a port; it must be 0 to {MAX_PORT}"
+            f"the listen address {address!r} has the port {port!r}; it must be 0 to {MAX_PORT}"
         )
     return Listen(host, int(port))
 
@@ -67,14 +67,15 @@ async def serving(
     app: web.Application, listen: Listen, *, ssl_context: ssl.SSLContext | None = None
 ) -> AsyncIterator[Listen]:
     """
-    Serve *app* for as long as the block lasts; yields where, with the port that was chosen for 0.
+    Serve *app* until the block ends. Yields the address, with the port that was chosen for 0.
 
     Raises:
-        ConfigError: The address cannot be listened on.
+        UnavailableError: The address is in use or cannot be resolved; a retry may succeed.
+        ConfigError: The daemon cannot listen on the address.
 
     """
     sock = await _bind(listen)
-    # No access log: it would be one line per scrape, for ever, about nothing.
+    # No access log: it would be one line per scrape.
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -99,7 +100,7 @@ async def _bind(listen: Listen) -> socket.socket:
         return socket.create_server(address, family=family, backlog=BACKLOG)
     except OSError as error:
         reason = f"cannot listen on {listen}: {error.strerror or error}"
-        if isinstance(error, socket.gaierror) or error.errno in PASSING:
+        if isinstance(error, socket.gaierror) or error.errno in TEMPORARY_ERRORS:
             raise UnavailableError(reason) from None
         raise ConfigError(reason) from None
 
@@ -118,7 +119,7 @@ def _bind_everywhere(port: int) -> socket.socket:
 
 
 async def _resolve(listen: Listen) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
-    """Return the first address of the host; IPv4 if it has both, as Go's listeners choose."""
+    """Return the first address of the host; IPv4 if it has both, as in Go."""
     found = await asyncio.get_running_loop().getaddrinfo(
         listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
@@ -127,12 +128,12 @@ async def _resolve(listen: Listen) -> tuple[socket.AddressFamily, tuple[Any, ...
 
 
 def _protocol_log() -> logging.Logger:
-    """Return aiohttp's log without what strangers send: a port scan is no error of ours."""
+    """Return aiohttp's log without malformed requests, such as those of a port scan."""
     logger = logging.getLogger("exporter.web.protocol")
-    logger.addFilter(_ours)
+    logger.addFilter(_is_server_error)
     return logger
 
 
-def _ours(record: logging.LogRecord) -> bool:
-    theirs = (HttpProcessingError, web.RequestPayloadError)
-    return not (record.exc_info and isinstance(record.exc_info[1], theirs))
+def _is_server_error(record: logging.LogRecord) -> bool:
+    client_errors = (HttpProcessingError, web.RequestPayloadError)
+    return not (record.exc_info and isinstance(record.exc_info[1], client_errors))

@@ -1,4 +1,4 @@
-"""The page at ``/``: how each cloud is doing, for people."""
+"""The status page at ``/``: the state of each system, its VMs, tables and recovery."""
 
 import base64
 import hashlib
@@ -10,78 +10,90 @@ from typing import NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from exporter.formatting import counted
+from exporter.formatting import ago, counted, span
 from exporter.model import KNOWN_STATUS_WORDS, SystemReport, TableReport
 from exporter.recovery.report.events import TimelineEvent
 from exporter.web.health import State, reason_of, state_of
 from exporter.web.ports import Brief, Care
-from exporter.web.wording import ago, ago_short, duration
 
 BAR_WIDTH = 1000
-SLIVER = 8
-"""The least a status is given of the bar: one VM in error among 10,000 must be seen."""
+MIN_SEGMENT_WIDTH = 8
+"""Keeps one VM in error among 10,000 visible."""
 
 TABLES_OPEN_UP_TO = 2
-"""With more clouds than this, the tables of those that are well start folded."""
+"""With more systems than this, the details of those without problems start folded."""
 
-MOST_VMS = 20
-MOST_ACTIONS = 5
+MAX_VMS = 20
+MAX_ACTIONS = 5
 
-RENEW_SECONDS = 30
-RENEW_WHILE_WAITING_SECONDS = 3
+REFRESH_SECONDS = 30
+REFRESH_WHILE_WAITING_SECONDS = 3
 
-_TONES = (
-    ("bad", ("error", "unresponsive", "unlicensed")),
-    ("warn", ("waitingforresources", "needsrestart", "needsrefresh", "unknown")),
-    ("quiet", ("stopped", "hibernated", "maintenance")),
-    ("good", ("running",)),
-)
-_TONE_OF_WORD = {word: tone for tone, words in _TONES for word in words}
-_TONE_ORDER = ("good", "moving", "quiet", "warn", "bad")
-_TONE_OF_STATE = {
-    State.UP: "good",
-    State.WAITING: "moving",
-    State.STALE: "warn",
-    State.UNREACHED: "bad",
-    State.REFUSED: "bad",
+# Severities are CSS classes of status.css.
+_SEVERITY_ORDER = ("ok", "pending", "inactive", "warning", "critical")
+_SEVERITY_OF_VM_STATUS = {
+    "running": "ok",
+    "stopped": "inactive",
+    "hibernated": "inactive",
+    "maintenance": "inactive",
+    "waitingforresources": "warning",
+    "needsrestart": "warning",
+    "needsrefresh": "warning",
+    "unknown": "warning",
+    "error": "critical",
+    "unresponsive": "critical",
+    "unlicensed": "critical",
 }
-
-_TONE_OF_POSTURE = {
-    "active": "good",
-    "warming_up": "moving",
-    "circuit_breaker_half_open": "warn",
-    "degraded": "warn",
-    "paused": "warn",
-    "disarmed": "warn",
-    "circuit_breaker_open": "bad",
-    "journal_down": "bad",
-    "broken": "bad",
+_SEVERITY_OF_STATE = {
+    State.UP: "ok",
+    State.WAITING: "pending",
+    State.STALE: "warning",
+    State.UNREACHABLE: "critical",
+    State.REFUSED: "critical",
 }
-_TONE_OF_CASE = {
-    "quarantined": "bad",
-    "unknown": "bad",
-    "held": "warn",
-    "indeterminate": "warn",
-    "backoff": "warn",
-    "platform": "warn",
-    "suspect": "moving",
-    "acting": "moving",
-    "verifying": "moving",
-    "probation": "good",
+_SEVERITY_OF_TABLE = {
+    "ok": "ok",
+    "failing": "critical",
+    "stale": "warning",
+    "not polled yet": "pending",
 }
-"""The states that are trouble; what is not here is as it should be."""
+_SEVERITY_OF_READINESS = {
+    "active": "ok",
+    "warming_up": "pending",
+    "circuit_breaker_half_open": "warning",
+    "degraded": "warning",
+    "paused": "warning",
+    "disarmed": "warning",
+    "circuit_breaker_open": "critical",
+    "journal_down": "critical",
+    "broken": "critical",
+}
+_SEVERITY_OF_CASE = {
+    "quarantined": "critical",
+    "unknown": "critical",
+    "held": "warning",
+    "indeterminate": "warning",
+    "backoff": "warning",
+    "platform": "warning",
+    "suspect": "pending",
+    "acting": "pending",
+    "verifying": "pending",
+    "probation": "ok",
+}
+"""The states that the page lists; a VM in any other state needs no attention."""
 
-_PAGES = Environment(
+_TEMPLATES = Environment(
     loader=PackageLoader("exporter.web"),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_TEMPLATES.filters |= {"ago": ago, "span": span}
 
 
 def _asset(name: str) -> str:
-    source, _, _ = PackageLoader("exporter.web").get_source(_PAGES, name)
+    source, _, _ = PackageLoader("exporter.web").get_source(_TEMPLATES, name)
     return source
 
 
@@ -94,89 +106,65 @@ CONTENT_SECURITY_POLICY = (
     + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     + "'"
 )
-"""The page needs its own style and its own icon, and nothing else in the world."""
+"""Allows the page's inline style and its icon only."""
 
 
-class Slice(NamedTuple):
-    """The VMs of one status: a piece of the bar and an entry below it."""
+class BarSegment(NamedTuple):
+    """The VMs with one status, as a part of the bar."""
 
-    word: str
-    tone: str
-    number: str
-    left: float
+    status: str
+    severity: str
+    vms: int
+    x: float
     width: float
 
 
-class TableLine(NamedTuple):
-    """One table, as text."""
+class TableView(NamedTuple):
+    """One table and its state."""
 
-    name: str
+    report: TableReport
     state: str
-    tone: str
-    every: str
-    last_success: str
-    took: str
-    rows: str
-    skipped: str
+    severity: str
     error: str
-
-
-class TroubleLine(NamedTuple):
-    """Something that went wrong, and when."""
-
-    at: str
-    ago: str
-    what: str
+    """Empty if a table above has the same error."""
 
 
 class SystemRecovery(NamedTuple):
-    """What there is to show of recovery in one cloud."""
+    """What recovery reports for one system."""
 
     care: Care
     vms: Sequence[Brief]
-    """Those in need of a person first."""
+    """Those that need manual action first."""
     actions: Sequence[TimelineEvent]
     """Newest first."""
 
 
-class CaseLine(NamedTuple):
-    """A VM in trouble."""
-
-    state: str
-    tone: str
-    sentence: str
-
-
 class RecoveryView(NamedTuple):
-    """Recovery in one cloud, as text."""
+    """Recovery of one system, as text."""
 
-    mode: str
     readiness: str
-    tone: str
-    because: str
-    vms: str
-    cases: Sequence[CaseLine]
+    severity: str
+    reason: str
+    summary: str
+    cases: Sequence[tuple[Brief, str]]
+    """VMs with their severity."""
     more: str
-    actions: Sequence[TroubleLine]
+    actions: Sequence[TimelineEvent]
 
 
 class SystemView(NamedTuple):
-    """One cloud, as text."""
+    """One system."""
 
-    name: str
-    url: str
+    report: SystemReport
     state: str
-    tone: str
+    severity: str
     reason: str
-    version: str
-    age: str
     vms: str
-    slices: Sequence[Slice]
-    requests: str
-    tables: Sequence[TableLine]
+    segments: Sequence[BarSegment]
+    tables: Sequence[TableView]
     tables_summary: str
-    tables_open: bool
-    recent_errors: Sequence[TroubleLine]
+    is_open: bool
+    """Whether details start unfolded."""
     recovery: RecoveryView | None
 
 
@@ -191,175 +179,138 @@ def render_status(
     recovery: Iterable[SystemRecovery] = (),
 ) -> str:
     """
-    Return the page as HTML; it needs no script and nothing from anywhere else.
+    Return the page as HTML, without scripts and external resources.
 
     Args:
-        settings_problem: Why the settings in force are not those that somebody wanted last.
+        reports: One per system, in the order of the configuration.
+        version: Of Vergewatch.
+        now: The time that ages are computed from.
+        telemetry_path: Where the metrics are.
+        docs_url: Where the documentation is.
+        settings_problem: Why the last reload was rejected; empty if it was not.
+        recovery: One per system that has recovery on.
 
     """
-    crowded = len(reports) > TABLES_OPEN_UP_TO
-    recoveries = {one.care.system: _recovery_view(one, now) for one in recovery}
-    systems = [
-        _system_view(report, now, recoveries.get(report.system_name), crowded=crowded)
-        for report in reports
-    ]
-    return _PAGES.get_template("status.html").render(
-        style=Markup(_STYLE),  # noqa: S704 - a file of ours
-        systems=systems,
+    recoveries = {one.care.system: _recovery_view(one) for one in recovery}
+    is_open = len(reports) <= TABLES_OPEN_UP_TO
+    return _TEMPLATES.get_template("status.html").render(
+        style=Markup(_STYLE),  # noqa: S704 - a file of this package
+        systems=[
+            _system_view(report, now, recoveries.get(report.system_name), is_open=is_open)
+            for report in reports
+        ],
         headline=_headline(reports),
         version=version,
         telemetry_path=telemetry_path,
         docs_url=docs_url,
         settings_problem=settings_problem,
-        now=f"{now:%Y-%m-%d %H:%M:%S} UTC",
+        now=now,
         bar_width=BAR_WIDTH,
-        renew_seconds=_renew_seconds(reports),
+        refresh_seconds=_refresh_seconds(reports),
     )
 
 
-def _renew_seconds(reports: Sequence[SystemReport]) -> int:
+def _refresh_seconds(reports: Sequence[SystemReport]) -> int:
     waiting = not reports or any(state_of(report) is State.WAITING for report in reports)
-    return RENEW_WHILE_WAITING_SECONDS if waiting else RENEW_SECONDS
+    return REFRESH_WHILE_WAITING_SECONDS if waiting else REFRESH_SECONDS
 
 
 def _headline(reports: Sequence[SystemReport]) -> str:
     if not reports:
-        return "No cloud is being watched yet."
+        return "No system is monitored yet."
     vms = counted(sum(sum(report.vms_by_status.values()) for report in reports), "VM")
     states = [state_of(report) for report in reports]
-    well = states.count(State.UP)
-    if well == len(reports):
-        return f"{counted(well, 'system')} up, {vms}."
+    up = states.count(State.UP)
+    if up == len(reports):
+        return f"{counted(up, 'system')} up, {vms}."
     if all(state in (State.UP, State.WAITING) for state in states):
-        return "Waiting for the first answer."
-    return f"{well} of {counted(len(reports), 'system')} up, {vms}."
+        return "Waiting for the first poll."
+    return f"{up} of {counted(len(reports), 'system')} up, {vms}."
 
 
 def _system_view(
-    report: SystemReport, now: datetime, recovery: RecoveryView | None, *, crowded: bool
+    report: SystemReport, now: datetime, recovery: RecoveryView | None, *, is_open: bool
 ) -> SystemView:
     state = state_of(report)
     vms = sum(report.vms_by_status.values())
-    tables = _table_lines(report.tables, now)
-    sound = all(line.tone == "good" for line in tables)
+    tables = _table_views(report.tables)
+    has_problem = any(table.state != "ok" for table in tables) and state is not State.WAITING
+    counts = Counter(table.state for table in tables)
     return SystemView(
-        name=report.system_name,
-        url=report.url,
+        report=report,
         state=state.value,
-        tone=_TONE_OF_STATE[state],
+        severity=_SEVERITY_OF_STATE[state],
         reason=reason_of(report, now),
-        version=report.identity.version if report.identity else "",
-        age=ago(report.taken_at, now) if report.taken_at else "",
         vms=counted(vms, "VM") if vms or report.up else "",
-        slices=_slices(report.vms_by_status),
-        requests=(
-            f"{report.requests_per_hour:,} requests an hour planned, "
-            f"{report.requests_remaining:,} left in this one"
-        ),
+        segments=_bar_segments(report.vms_by_status),
         tables=tables,
-        tables_summary=_tables_summary(report.tables),
-        tables_open=not crowded or not (sound or state is State.WAITING),
-        recent_errors=[
-            TroubleLine(f"{trouble.at:%Y-%m-%dT%H:%M:%SZ}", ago(trouble.at, now), trouble.what)
-            for trouble in report.recent_errors
-        ],
+        tables_summary=", ".join(
+            f"{counts[word]} {word}" for word in _SEVERITY_OF_TABLE if counts[word]
+        ),
+        is_open=is_open or has_problem,
         recovery=recovery,
     )
 
 
-def _recovery_view(recovery: SystemRecovery, now: datetime) -> RecoveryView:
+def _recovery_view(recovery: SystemRecovery) -> RecoveryView:
     care = recovery.care
     cases = [
-        CaseLine(one.state, _TONE_OF_CASE[one.state], one.sentence)
-        for one in recovery.vms
-        if one.state in _TONE_OF_CASE
-    ][:MOST_VMS]
+        (vm, _SEVERITY_OF_CASE[vm.state]) for vm in recovery.vms if vm.state in _SEVERITY_OF_CASE
+    ][:MAX_VMS]
     counts = Counter(care.states) + Counter(care.others)
-    more = sum(counts[state] for state in _TONE_OF_CASE) - len(cases)
-    others = sum(care.others.values())
+    more = sum(counts[state] for state in _SEVERITY_OF_CASE) - len(cases)
+    monitored = sum(care.others.values())
     return RecoveryView(
-        mode=care.mode,
         readiness=care.readiness.replace("_", " "),
-        tone=_TONE_OF_POSTURE.get(care.readiness, "warn"),
-        because="; ".join(filter(None, (care.unseen, care.because))),
-        vms=f"{counted(care.vms, 'VM')} looked after"
-        + (f", {others} only looked at" if others else ""),
+        severity=_SEVERITY_OF_READINESS.get(care.readiness, "warning"),
+        reason="; ".join(filter(None, (care.unseen, care.because))),
+        summary=f"{care.mode} mode, {counted(care.vms, 'VM')} enrolled"
+        + (f", {monitored:,} monitored only" if monitored else ""),
         cases=cases,
         more=f"and {counted(more, 'VM')} more" if more > 0 else "",
-        actions=[
-            TroubleLine(
-                f"{one.time:%Y-%m-%dT%H:%M:%SZ}", ago(one.time, now), f"{one.vm}: {one.text}"
-            )
-            for one in recovery.actions
-        ],
+        actions=recovery.actions,
     )
 
 
-def _tables_summary(tables: Iterable[TableReport]) -> str:
-    tables = tuple(tables)
-    failing = sum(table.success is False for table in tables)
-    old = sum(table.success is True and not table.fresh for table in tables)
-    parts = [counted(len(tables), "table")]
-    if failing:
-        parts.append(f"{failing} failing")
-    if old:
-        parts.append(f"{old} too old")
-    return ", ".join(parts)
-
-
-def _table_lines(tables: Iterable[TableReport], now: datetime) -> list[TableLine]:
-    """Return a line per table; an error that stops them all is told once."""
-    lines: list[TableLine] = []
-    told: set[str] = set()
+def _table_views(tables: Iterable[TableReport]) -> list[TableView]:
+    views: list[TableView] = []
+    shown: set[str] = set()
     for table in tables:
-        lines.append(_table_line(table, now, tell_error=table.error not in told))
-        told.add(table.error or "")
-    return lines
+        error = table.error or ""
+        state = _table_state(table)
+        views.append(
+            TableView(table, state, _SEVERITY_OF_TABLE[state], "" if error in shown else error)
+        )
+        shown.add(error)
+    return views
 
 
-def _table_line(table: TableReport, now: datetime, *, tell_error: bool) -> TableLine:
-    state, tone = _table_state(table)
-    return TableLine(
-        name=table.table,
-        state=state,
-        tone=tone,
-        every=duration(table.every_seconds),
-        last_success=ago_short(table.last_success_at, now),
-        took="" if table.duration_seconds is None else duration(table.duration_seconds),
-        rows="" if table.rows is None else f"{table.rows:,}",
-        skipped="" if table.rows_skipped is None else f"{table.rows_skipped:,}",
-        error=(table.error or "") if tell_error else "",
-    )
-
-
-def _table_state(table: TableReport) -> tuple[str, str]:
+def _table_state(table: TableReport) -> str:
     if table.success is None:
-        return "not read yet", "moving"
+        return "not polled yet"
     if not table.success:
-        return "failing", "bad"
-    return ("good", "good") if table.fresh else ("too old", "warn")
+        return "failing"
+    return "ok" if table.fresh else "stale"
 
 
-def _slices(vms_by_status: Mapping[str, int]) -> list[Slice]:
-    present = [(word, count) for word, count in vms_by_status.items() if count > 0]
-    present.sort(key=lambda item: (_TONE_ORDER.index(_tone(item[0])), -item[1], item[0]))
-    shares = _shares([count for _, count in present])
-    slices = []
-    left = 0.0
-    for (word, count), width in zip(present, shares, strict=True):
-        slices.append(Slice(word, _tone(word), f"{count:,}", round(left, 2), round(width, 2)))
-        left += width
-    return slices
+def _bar_segments(vms_by_status: Mapping[str, int]) -> list[BarSegment]:
+    """Return segments that fill the bar, none below the minimum width, critical ones last."""
+    present = [(status, count) for status, count in vms_by_status.items() if count > 0]
+    present.sort(key=lambda item: (_SEVERITY_ORDER.index(_severity(item[0])), -item[1], item[0]))
+    total = sum(count for _, count in present)
+    widths = [max(count / total * BAR_WIDTH, MIN_SEGMENT_WIDTH) for _, count in present]
+    scale = BAR_WIDTH / sum(widths) if widths else 0.0
+    segments = []
+    x = 0.0
+    for (status, count), width in zip(present, widths, strict=True):
+        segments.append(
+            BarSegment(status, _severity(status), count, round(x, 2), round(width * scale, 2))
+        )
+        x += width * scale
+    return segments
 
 
-def _shares(counts: Sequence[int]) -> list[float]:
-    """Return widths that fill the bar, none below a sliver."""
-    total = sum(counts)
-    wide = [max(count / total * BAR_WIDTH, SLIVER) for count in counts]
-    return [width / sum(wide) * BAR_WIDTH for width in wide]
-
-
-def _tone(word: str) -> str:
-    if word in _TONE_OF_WORD:
-        return _TONE_OF_WORD[word]
-    return "moving" if word in KNOWN_STATUS_WORDS else "warn"
+def _severity(status: str) -> str:
+    """Return the severity of a VM status; a status new to this version is a warning."""
+    default = "pending" if status in KNOWN_STATUS_WORDS else "warning"
+    return _SEVERITY_OF_VM_STATUS.get(status, default)

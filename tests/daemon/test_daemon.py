@@ -194,7 +194,7 @@ async def test_a_reload_that_wants_a_restart_besides_says_for_what(tmp_path: Pat
             async with daemon.http.post(daemon.url + "/-/reload") as answer:
                 told = await answer.text()
 
-    assert told == "reloaded, but for log, recovery.directory: that wants a restart\n"
+    assert told == "reloaded; restart to apply log, recovery.directory\n"
 
 
 async def test_a_wrong_edit_changes_nothing_and_says_what_is_wrong(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Certificates, made once with the openssl command, and a server on a port of its own."""
+"""Certificates from the openssl command, and servers on free ports."""
 
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,7 +12,7 @@ from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
 from tests.web.samples import HandClock
-from tests.web.site import Site, StubOverview, StubPages, StubReload
+from tests.web.site import ServerUnderTest, StubOverview, StubPages, StubReload
 
 
 class Chain(NamedTuple):
@@ -37,14 +37,15 @@ def _self_signed(folder: Path, name: str) -> Chain:
 
 
 class Certificates(NamedTuple):
-    """Two servers' chains, and two clients' signed by one authority."""
+    """Chains of servers and clients."""
 
     server: Chain
     other: Chain
     authority: Chain
     prometheus: Chain
+    """Signed by `authority`."""
     stranger: Chain
-    """Signed by nobody but itself."""
+    """Self-signed."""
     encrypted_key: Path
 
 
@@ -78,12 +79,12 @@ def clock() -> HandClock:
     return HandClock()
 
 
-Serve = Callable[..., Awaitable[Site]]
+Serve = Callable[..., Awaitable[ServerUnderTest]]
 
 
 @pytest.fixture
 async def serve(clock: HandClock) -> AsyncIterator[Serve]:
-    """Start servers that live as long as the test."""
+    """Return a function that starts a server until the end of the test."""
     async with AsyncExitStack() as stack:
 
         async def start(
@@ -93,8 +94,8 @@ async def serve(clock: HandClock) -> AsyncIterator[Serve]:
             reload: StubReload | None = None,
             web_config: Path | None = None,
             telemetry_path: str = "/metrics",
-        ) -> Site:
-            live = ReloadableWebConfig(web_config, clock) if web_config else None
+        ) -> ServerUnderTest:
+            config = ReloadableWebConfig(web_config, clock) if web_config else None
             scrapes: list[float] = []
             app = make_app(
                 pages or StubPages(),
@@ -103,13 +104,13 @@ async def serve(clock: HandClock) -> AsyncIterator[Serve]:
                 clock=clock,
                 version="1.2.3",
                 telemetry_path=telemetry_path,
-                web_config=live,
+                web_config=config,
                 observe_scrape=scrapes.append,
             )
-            context = live.ssl_context() if live else None
+            context = config.ssl_context() if config else None
             where = await stack.enter_async_context(
                 serving(app, Listen("127.0.0.1", 0), ssl_context=context)
             )
-            return Site(where.port, live, scrapes, tls=context is not None)
+            return ServerUnderTest(where.port, config, scrapes, tls=context is not None)
 
         yield start

@@ -1,4 +1,4 @@
-"""Reports of clouds in various states, and a clock that is turned by hand."""
+"""Reports of systems in various states, and a manual clock."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,7 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 
 class HandClock:
-    """Time stands still until a test moves it."""
+    """A clock that a test moves."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0

@@ -1,4 +1,4 @@
-"""A server under test, asked byte by byte, so that no client tidies up what it says."""
+"""A server under test, and a raw client that does not normalize responses."""
 
 import asyncio
 import ssl
@@ -14,7 +14,7 @@ from tests.web.samples import system
 
 
 class StubPages:
-    """Pages that say what they are."""
+    """Bodies that name their format and encoding."""
 
     def __init__(self, bodies: Mapping[tuple[Format, bool], bytes] | None = None) -> None:
         self.bodies = bodies
@@ -63,23 +63,19 @@ class Reply(NamedTuple):
         return self.body.decode()
 
 
-class Site:
-    """
-    One server.
-
-    `seen` is the certificate that the last TLS connection was shown, in DER.
-    """
+class ServerUnderTest:
+    """A running server; `seen` is the certificate of the last TLS connection, in DER."""
 
     def __init__(
-        self, port: int, live: ReloadableWebConfig | None, scrapes: list[float], *, tls: bool
+        self, port: int, web_config: ReloadableWebConfig | None, scrapes: list[float], *, tls: bool
     ) -> None:
         self.port = port
-        self.live = live
+        self.web_config = web_config
         self.scrapes = scrapes
         self.seen: bytes | None = None
         self._tls = tls
 
-    async def ask(
+    async def request(
         self,
         path: str,
         headers: Mapping[str, str] | None = None,
@@ -98,7 +94,7 @@ class Site:
             return _parse(await reader.read())
         finally:
             writer.close()
-            with suppress(OSError):  # the server may have cut the connection
+            with suppress(OSError):  # the server may have closed the connection
                 await writer.wait_closed()
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from exporter.web import auth
 from exporter.web.auth import BasicAuth
-from exporter.web.ratelimit import TokenBucket
+from exporter.web.middleware import TokenBucket
 from exporter.web.webconfig import RateLimit
 from tests.web.conftest import Serve
 from tests.web.samples import HandClock
@@ -31,22 +31,22 @@ def as_user(user: str, password: str) -> dict[str, str]:
 
 
 def edit(file: Path, text: str | None) -> None:
-    """Give *file* another text, or take it away."""
+    """Replace the content of *file*, or delete it."""
     file.unlink() if text is None else file.write_text(text)
 
 
 @pytest.fixture
 def checks(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """Count what bcrypt is asked."""
-    asked: list[bytes] = []
+    """Collect the passwords that bcrypt checks."""
+    checked: list[bytes] = []
     check = auth._check
 
     def count(password: bytes, hashed: str) -> bool:
-        asked.append(password)
+        checked.append(password)
         return check(password, hashed)
 
     monkeypatch.setattr(auth, "_check", count)
-    return asked
+    return checked
 
 
 @pytest.fixture
@@ -57,21 +57,21 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/", "/-/healthy", "/-/ready", "/nowhere"])
-async def test_nothing_is_shown_without_a_password(serve: Serve, file: Path, path: str) -> None:
-    site = await serve(web_config=file)
+async def test_request_without_password_is_401(serve: Serve, file: Path, path: str) -> None:
+    server = await serve(web_config=file)
 
-    reply = await site.ask(path)
+    reply = await server.request(path)
 
     assert reply.status == 401
     assert reply.headers["WWW-Authenticate"] == 'Basic realm="Vergewatch", charset="UTF-8"'
     assert b"CLASSIC" not in reply.body
 
 
-async def test_the_right_password_opens(serve: Serve, file: Path) -> None:
-    site = await serve(web_config=file)
+async def test_valid_password_is_accepted(serve: Serve, file: Path) -> None:
+    server = await serve(web_config=file)
 
-    assert (await site.ask("/metrics", as_user("alice", "wonder"))).status == 200
-    assert (await site.ask("/metrics", as_user("bob", "build"))).status == 200
+    assert (await server.request("/metrics", as_user("alice", "wonder"))).status == 200
+    assert (await server.request("/metrics", as_user("bob", "build"))).status == 200
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ async def test_the_right_password_opens(serve: Serve, file: Path) -> None:
         basic("alice", "build"),
         basic("alice", ""),
         basic("alice", "wonder "),
-        basic("mallory", "wonder"),  # whose hash a stranger is checked against is no way in
+        basic("mallory", "wonder"),  # an unknown user with a known password
         basic("", "wonder"),
         "Basic",
         "Basic !!!",
@@ -89,13 +89,13 @@ async def test_the_right_password_opens(serve: Serve, file: Path) -> None:
         "Bearer wonder",
     ],
 )
-async def test_anything_else_does_not(serve: Serve, file: Path, authorization: str) -> None:
-    site = await serve(web_config=file)
+async def test_invalid_credentials_are_401(serve: Serve, file: Path, authorization: str) -> None:
+    server = await serve(web_config=file)
 
-    assert (await site.ask("/metrics", {"Authorization": authorization})).status == 401
+    assert (await server.request("/metrics", {"Authorization": authorization})).status == 401
 
 
-async def test_a_right_password_is_checked_once(checks: list[bytes]) -> None:
+async def test_concurrent_valid_password_is_hashed_once(checks: list[bytes]) -> None:
     users = {"alice": hashed("wonder")}
     basic_auth = BasicAuth()
 
@@ -107,7 +107,7 @@ async def test_a_right_password_is_checked_once(checks: list[bytes]) -> None:
     assert checks == [b"wonder"]
 
 
-async def test_a_wrong_password_is_checked_each_time_and_a_strangers_too(
+async def test_invalid_password_and_unknown_user_are_hashed_each_time(
     checks: list[bytes],
 ) -> None:
     users = {"alice": hashed("wonder")}
@@ -120,95 +120,95 @@ async def test_a_wrong_password_is_checked_each_time_and_a_strangers_too(
     assert len(checks) == 4
 
 
-async def test_a_changed_hash_forgets_the_old_password() -> None:
+async def test_changed_hash_invalidates_old_password() -> None:
     basic_auth = BasicAuth()
 
     assert await basic_auth.admits(basic("alice", "old"), {"alice": hashed("old")})
     assert not await basic_auth.admits(basic("alice", "old"), {"alice": hashed("new")})
 
 
-async def test_what_is_remembered_is_bounded_and_holds_no_password() -> None:
+async def test_auth_cache_is_bounded_and_holds_no_password() -> None:
     basic_auth = BasicAuth()
-    users = {f"user{number}": hashed("wonder") for number in range(auth.MAX_REMEMBERED + 5)}
+    users = {f"user{number}": hashed("wonder") for number in range(auth.MAX_CACHED + 5)}
 
     for user in users:
         assert await basic_auth.admits(basic(user, "wonder"), users)
 
-    assert len(basic_auth._remembered) == auth.MAX_REMEMBERED
-    assert all(b"wonder" not in digest for digest in basic_auth._remembered)
+    assert len(basic_auth._cached) == auth.MAX_CACHED
+    assert all(b"wonder" not in digest for digest in basic_auth._cached)
 
 
-async def test_a_long_password_counts_as_far_as_bcrypt_reads() -> None:
+async def test_password_is_compared_up_to_bcrypt_limit() -> None:
     users = {"alice": hashed("x" * 72)}
 
     assert await BasicAuth().admits(basic("alice", "x" * 100), users)
 
 
-async def test_a_hash_that_bcrypt_refuses_opens_nothing() -> None:
+async def test_malformed_hash_accepts_no_password() -> None:
     users = {"alice": "$2y$04$" + "z" * 53}
 
     assert not await BasicAuth().admits(basic("alice", "x"), users)
 
 
-async def test_users_change_without_a_restart(serve: Serve, file: Path, clock: HandClock) -> None:
-    site = await serve(web_config=file)
-    assert (await site.ask("/metrics", as_user("carol", "sea"))).status == 401
+async def test_users_are_reloaded_without_restart(
+    serve: Serve, file: Path, clock: HandClock
+) -> None:
+    server = await serve(web_config=file)
+    assert (await server.request("/metrics", as_user("carol", "sea"))).status == 401
 
     edit(file, f"basic_auth_users: {{carol: {hashed('sea')}}}")
     clock.seconds += 1
 
-    assert (await site.ask("/metrics", as_user("carol", "sea"))).status == 200
-    assert (await site.ask("/metrics", as_user("alice", "wonder"))).status == 401
+    assert (await server.request("/metrics", as_user("carol", "sea"))).status == 200
+    assert (await server.request("/metrics", as_user("alice", "wonder"))).status == 401
 
 
-async def test_a_broken_edit_keeps_the_doors_as_they_were_and_is_told_once(
+async def test_invalid_edit_keeps_users_and_is_logged_once(
     serve: Serve, file: Path, clock: HandClock
 ) -> None:
-    site = await serve(web_config=file)
-    assert site.live is not None
+    server = await serve(web_config=file)
+    assert server.web_config is not None
     good = f"basic_auth_users: {{alice: {hashed('wonder')}}}"
 
     with structlog.testing.capture_logs() as logs:
         for number in range(5):
             edit(file, "basic_auth_users: {alice: wonder}" + "\n" * number)
             clock.seconds += 1
-            assert (await site.ask("/metrics")).status == 401
-            assert (await site.ask("/metrics", as_user("alice", "wonder"))).status == 200
+            assert (await server.request("/metrics")).status == 401
+            assert (await server.request("/metrics", as_user("alice", "wonder"))).status == 200
 
     assert [line["event"] for line in logs] == ["web.config_rejected"]
-    assert site.live.error == (
-        f"{file}: basic_auth_users.alice: not a bcrypt hash; make one with htpasswd -nBC 10 alice"
+    assert server.web_config.error == (
+        f"{file}: basic_auth_users: alice has no bcrypt hash; make one with htpasswd -nBC 10 alice"
     )
 
     edit(file, good)
     clock.seconds += 1
-    assert (await site.ask("/metrics")).status == 401
-    assert site.live.error is None
+    assert (await server.request("/metrics")).status == 401
+    assert server.web_config.error is None
 
 
-async def test_a_file_that_vanishes_keeps_the_doors_as_they_were(
+async def test_deleted_config_file_keeps_authentication(
     serve: Serve, file: Path, clock: HandClock
 ) -> None:
-    site = await serve(web_config=file)
+    server = await serve(web_config=file)
 
     edit(file, None)
     clock.seconds += 1
 
-    assert (await site.ask("/metrics")).status == 401
+    assert (await server.request("/metrics")).status == 401
 
 
-async def test_headers_are_set_replaced_and_left_out_as_the_file_says(
-    serve: Serve, tmp_path: Path
-) -> None:
+async def test_headers_are_set_replaced_and_removed_by_config(serve: Serve, tmp_path: Path) -> None:
     file = tmp_path / "web.yml"
     file.write_text(
         "http_server_config: {headers: {X-Frame-Options: sameorigin,"
         " Content-Security-Policy: '', X-XSS-Protection: 1; mode=block}}"
     )
-    site = await serve(web_config=file)
+    server = await serve(web_config=file)
 
     for path, status in (("/", 200), ("/nowhere", 404), ("/metrics", 200)):
-        reply = await site.ask(path)
+        reply = await server.request(path)
         assert reply.status == status
         assert reply.headers["X-Frame-Options"] == "sameorigin"
         assert reply.headers["X-XSS-Protection"] == "1; mode=block"
@@ -216,17 +216,17 @@ async def test_headers_are_set_replaced_and_left_out_as_the_file_says(
         assert "Content-Security-Policy" not in reply.headers
 
 
-async def test_too_many_requests_are_429_until_time_has_passed(
+async def test_rate_limit_is_429_with_retry_after(
     serve: Serve, tmp_path: Path, clock: HandClock
 ) -> None:
     file = tmp_path / "web.yml"
     file.write_text("rate_limit: {interval: 2s, burst: 2}")
-    site = await serve(web_config=file)
+    server = await serve(web_config=file)
 
-    statuses = [(await site.ask("/metrics")).status for _ in range(2)]
-    refusal = await site.ask("/metrics")
+    statuses = [(await server.request("/metrics")).status for _ in range(2)]
+    refusal = await server.request("/metrics")
     clock.seconds += 2
-    later = [(await site.ask("/metrics")).status for _ in range(2)]
+    later = [(await server.request("/metrics")).status for _ in range(2)]
 
     assert statuses == [200, 200]
     assert refusal.status == 429
@@ -234,27 +234,28 @@ async def test_too_many_requests_are_429_until_time_has_passed(
     assert later == [200, 429]
 
 
-async def test_a_lifted_rate_limit_is_lifted_at_once(
+async def test_removed_rate_limit_takes_effect_on_reload(
     serve: Serve, tmp_path: Path, clock: HandClock
 ) -> None:
     file = tmp_path / "web.yml"
     file.write_text("rate_limit: {interval: 1h, burst: 1}")
-    site = await serve(web_config=file)
-    await site.ask("/metrics")
+    server = await serve(web_config=file)
+    await server.request("/metrics")
 
     file.write_text("rate_limit: {interval: 0}")
     clock.seconds += 1
 
-    assert (await site.ask("/metrics")).status == 200
+    assert (await server.request("/metrics")).status == 200
 
 
 @given(st.lists(st.floats(0, 5), max_size=60), st.integers(1, 5))
-def test_no_bucket_lets_more_through_than_burst_and_refill(steps: list[float], burst: int) -> None:
-    bucket = TokenBucket(RateLimit(2.0, burst), at=0.0)
+def test_token_bucket_never_exceeds_burst_and_refill(steps: list[float], burst: int) -> None:
+    limit = RateLimit.model_validate({"interval": "2s", "burst": burst})
+    bucket = TokenBucket(limit, now=0.0)
     now, passed = 0.0, 0
 
     for step in steps:
         now += step
-        passed += bucket.take(at=now)
+        passed += bucket.take(now=now)
 
     assert passed <= burst + now / 2.0 + 1e-6

@@ -1,4 +1,4 @@
-"""What clients really send, and what they get for it."""
+"""Content negotiation with the headers of real clients."""
 
 import pytest
 from hypothesis import given
@@ -51,7 +51,7 @@ OPENMETRICS, CLASSIC = Format.OPENMETRICS, Format.CLASSIC
         (PROMETHEUS_3, OPENMETRICS),
         (PROMETHEUS_3_HISTOGRAMS, OPENMETRICS),
         (PROMETHEUS_3_LEGACY_NAMES, OPENMETRICS),
-        (PROMETHEUS_2_4, CLASSIC),  # it knows only a draft of OpenMetrics
+        (PROMETHEUS_2_4, CLASSIC),  # supports only a draft of OpenMetrics
         (PROMETHEUS_1, CLASSIC),
         (CHROME, CLASSIC),
         ("*/*", CLASSIC),  # curl
@@ -70,7 +70,7 @@ OPENMETRICS, CLASSIC = Format.OPENMETRICS, Format.CLASSIC
         ("text/plain; version=1.0.0, application/openmetrics-text; q=0.1", OPENMETRICS),
     ],
 )
-def test_each_client_gets_what_it_reads_best(accept: str, form: Format) -> None:
+def test_format_of_known_clients(accept: str, form: Format) -> None:
     assert negotiate(accept) is form
 
 
@@ -96,7 +96,7 @@ def test_each_client_gets_what_it_reads_best(accept: str, form: Format) -> None:
         ("*/*;q=0", CLASSIC),
     ],
 )
-def test_weights_are_honoured(accept: str, form: Format) -> None:
+def test_highest_weight_is_chosen(accept: str, form: Format) -> None:
     assert negotiate(accept) is form
 
 
@@ -110,33 +110,48 @@ def test_weights_are_honoured(accept: str, form: Format) -> None:
         ("text/plain, application/*", CLASSIC),
     ],
 )
-def test_of_equals_the_named_one_wins_then_the_first(accept: str, form: Format) -> None:
+def test_equal_weights_prefer_named_then_first(accept: str, form: Format) -> None:
     assert negotiate(accept) is form
 
 
 @given(st.text(max_size=200))
-def test_no_header_is_too_strange(accept: str) -> None:
+def test_any_header_is_negotiated(accept: str) -> None:
     assert negotiate(accept) in Format
     assert accepts_gzip(accept) in (True, False)
 
 
-WORDS = ["*/*", "text/*", "text/plain", "application/openmetrics-text", "gzip", "*", "identity"]
-SIGNS = [";q=", ";version=", "0", "1", "0.5", "1.0.0", ",", " ", ";", "=", '"', "é", "\x00", "\\"]
+VALUES = ["*/*", "text/*", "text/plain", "application/openmetrics-text", "gzip", "*", "identity"]
+SEPARATORS = [
+    ";q=",
+    ";version=",
+    "0",
+    "1",
+    "0.5",
+    "1.0.0",
+    ",",
+    " ",
+    ";",
+    "=",
+    '"',
+    "é",
+    "\x00",
+    "\\",
+]
 
 
-@given(st.lists(st.sampled_from([*WORDS, *SIGNS]), max_size=30).map("".join))
-def test_no_near_miss_is_too_strange(header: str) -> None:
+@given(st.lists(st.sampled_from([*VALUES, *SEPARATORS]), max_size=30).map("".join))
+def test_nearly_valid_header_is_negotiated(header: str) -> None:
     assert negotiate(header) in Format
     assert accepts_gzip(header) in (True, False)
 
 
 @given(st.floats(0.001, 1), st.floats(0.001, 1))
-def test_the_heavier_of_two_weights_wins(classic: float, openmetrics: float) -> None:
+def test_higher_of_two_weights_is_chosen(classic: float, openmetrics: float) -> None:
     accept = f"text/plain;q={classic:.3f},application/openmetrics-text;q={openmetrics:.3f}"
 
-    heavier = OPENMETRICS if f"{openmetrics:.3f}" > f"{classic:.3f}" else CLASSIC
+    expected = OPENMETRICS if f"{openmetrics:.3f}" > f"{classic:.3f}" else CLASSIC
 
-    assert negotiate(accept) is heavier
+    assert negotiate(accept) is expected
 
 
 @pytest.mark.parametrize(
@@ -164,5 +179,5 @@ def test_the_heavier_of_two_weights_wins(classic: float, openmetrics: float) -> 
         ("gzip;q=maybe", False),
     ],
 )
-def test_gzip_is_sent_to_those_who_want_it(accept_encoding: str, accepted: bool) -> None:
+def test_gzip_acceptance(accept_encoding: str, accepted: bool) -> None:
     assert accepts_gzip(accept_encoding) is accepted

@@ -26,7 +26,7 @@ from exporter.web.recovery import BODY_BYTES
 from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
-from exporter.web.status import MOST_VMS
+from exporter.web.status import MAX_VMS
 from tests.recovery.archive import stage, told
 from tests.web.samples import NOW, HandClock, system
 from tests.web.site import StubOverview, StubPages, StubReload
@@ -482,7 +482,7 @@ async def test_the_token_is_in_no_log(daemon: Serving) -> None:
 
 @pytest.mark.parametrize("path", ["/api/recovery", "/api/recovery/vms"])
 def test_metrics_cannot_be_where_recovery_is(path: str, clock: HandClock) -> None:
-    with pytest.raises(ConfigError, match="is taken"):
+    with pytest.raises(ConfigError, match="is used by another endpoint"):
         make_app(
             StubPages(), StubOverview(), StubReload(), clock=clock, version="1", telemetry_path=path
         )
@@ -500,9 +500,9 @@ async def test_the_status_page_shows_recovery_where_it_is_on(daemon: Serving) ->
     ]  # fmt: skip
     page = (await (await daemon(service)).get("/")).text
 
-    assert "mode shadow, 12 VMs looked after" in page
+    assert "Recovery: shadow mode, 12 VMs enrolled" in page
     assert "web-0 stopped &amp; &lt;b&gt;nobody&lt;/b&gt;" in page
-    assert page.count("asked for it.") == MOST_VMS
+    assert page.count("asked for it.") == MAX_VMS
     assert "and 10 VMs more" in page
     assert "web-&lt;1&gt;: started it" in page
 

@@ -1,4 +1,4 @@
-"""Where to listen: how it is written, and that it is listened on."""
+"""Listen addresses, parsed and bound."""
 
 import asyncio
 import errno
@@ -27,29 +27,29 @@ from exporter.web.server import Listen, parse_listen, serving
         (" :9888 ", Listen("", 9888)),
     ],
 )
-def test_an_address_is_a_host_and_a_port(address: str, listen: Listen) -> None:
+def test_listen_address_is_parsed(address: str, listen: Listen) -> None:
     assert parse_listen(address) == listen
 
 
 @pytest.mark.parametrize("address", [":9888", "0.0.0.0:9888", "[::]:9888", "localhost:9888"])
-def test_an_address_is_written_as_it_was_read(address: str) -> None:
+def test_listen_address_round_trips(address: str) -> None:
     assert str(parse_listen(address)) == address
 
 
 @pytest.mark.parametrize(
-    ("address", "complaint"),
+    ("address", "message"),
     [
         ("9888", "the listen address '9888' has no port; write it like :9888"),
         ("", "the listen address '' has no port; write it like :9888"),
         ("::1:9888", "the listen address '::1:9888' needs brackets around IPv6, like [::1]:9888"),
         (
             "localhost:http",
-            "the listen address 'localhost:http' has 'http' for a port; it must be 0 to 65535",
+            "the listen address 'localhost:http' has the port 'http'; it must be 0 to 65535",
         ),
-        (":65536", "the listen address ':65536' has '65536' for a port; it must be 0 to 65535"),
-        (":-1", "the listen address ':-1' has '-1' for a port; it must be 0 to 65535"),
-        (":", "the listen address ':' has '' for a port; it must be 0 to 65535"),
-        (":²", "the listen address ':²' has '²' for a port; it must be 0 to 65535"),
+        (":65536", "the listen address ':65536' has the port '65536'; it must be 0 to 65535"),
+        (":-1", "the listen address ':-1' has the port '-1'; it must be 0 to 65535"),
+        (":", "the listen address ':' has the port ''; it must be 0 to 65535"),
+        (":²", "the listen address ':²' has the port '²'; it must be 0 to 65535"),
         (
             "http://host:80",
             "the listen address 'http://host:80' needs brackets around IPv6, like [::1]:9888",
@@ -58,15 +58,15 @@ def test_an_address_is_written_as_it_was_read(address: str) -> None:
         ("a b:80", "the listen address 'a b:80' is not host:port, like :9888"),
     ],
 )
-def test_an_address_that_is_none_is_refused(address: str, complaint: str) -> None:
+def test_invalid_listen_address_is_rejected(address: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_listen(address)
 
-    assert str(caught.value) == complaint
+    assert str(caught.value) == message
 
 
 @given(st.text(max_size=40))
-def test_any_text_is_an_address_or_a_config_error(address: str) -> None:
+def test_any_listen_address_parses_or_raises_config_error(address: str) -> None:
     try:
         listen = parse_listen(address)
     except ConfigError:
@@ -84,21 +84,21 @@ async def _reaches(family: socket.AddressFamily, host: str, port: int) -> bool:
     return True
 
 
-async def test_no_host_is_every_interface_old_and_new() -> None:
+async def test_empty_host_listens_on_ipv4_and_ipv6() -> None:
     async with serving(web.Application(), Listen("", 0)) as where:
         assert await _reaches(socket.AF_INET, "127.0.0.1", where.port)
         if socket.has_dualstack_ipv6():
             assert await _reaches(socket.AF_INET6, "::1", where.port)
 
 
-async def test_a_machine_without_ipv6_listens_on_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_machine_without_ipv6_listens_on_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
 
     async with serving(web.Application(), Listen("", 0)) as where:
         assert await _reaches(socket.AF_INET, "127.0.0.1", where.port)
 
 
-async def test_a_machine_that_has_switched_ipv6_off_listens_on_ipv4(
+async def test_machine_with_ipv6_disabled_listens_on_ipv4(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     create_server = socket.create_server
@@ -114,20 +114,20 @@ async def test_a_machine_that_has_switched_ipv6_off_listens_on_ipv4(
         assert await _reaches(socket.AF_INET, "127.0.0.1", where.port)
 
 
-async def test_a_name_is_resolved() -> None:
+async def test_host_name_is_resolved() -> None:
     async with serving(web.Application(), Listen("localhost", 0)) as where:
         assert where.host == "127.0.0.1"
         assert await _reaches(socket.AF_INET, "127.0.0.1", where.port)
 
 
-async def test_a_port_that_is_taken_is_named() -> None:
+async def test_port_in_use_is_named() -> None:
     async with serving(web.Application(), Listen("127.0.0.1", 0)) as where:
         with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{where.port}: Address"):
             async with serving(web.Application(), where):
                 pass
 
 
-async def test_a_host_that_is_not_ours_is_named() -> None:
+async def test_foreign_host_address_is_named() -> None:
     with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.1:9888: "):
         async with serving(web.Application(), Listen("192.0.2.1", 9888)):
             pass

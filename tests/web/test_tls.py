@@ -1,4 +1,4 @@
-"""TLS with real certificates over real sockets: who is let in, and what changes while it runs."""
+"""TLS with real certificates over real sockets, and its reload."""
 
 import asyncio
 import os
@@ -11,11 +11,12 @@ import pytest
 import structlog
 
 from exporter.errors import ConfigError
+from exporter.exposition.formats import Format
 from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.tls import FollowingContext
 from tests.web.conftest import Certificates, Chain, Serve
 from tests.web.samples import HandClock
-from tests.web.site import Site, trusting_context
+from tests.web.site import ServerUnderTest, StubPages, trusting_context
 
 
 def der(chain: Chain) -> bytes:
@@ -47,92 +48,89 @@ def presenting(chain: Chain) -> ssl.SSLContext:
     return context
 
 
-async def admitted(site: Site, client: ssl.SSLContext | None = None) -> bool:
+async def admitted(server: ServerUnderTest, client: ssl.SSLContext | None = None) -> bool:
     try:
-        return (await site.ask("/-/healthy", client=client)).status == 200
+        return (await server.request("/-/healthy", client=client)).status == 200
     except (ssl.SSLError, ConnectionError):
         return False
 
 
-async def test_it_serves_https(serve: Serve, folder: Path, certificates: Certificates) -> None:
-    site = await serve(web_config=write(folder))
+async def test_https_is_served(serve: Serve, folder: Path, certificates: Certificates) -> None:
+    server = await serve(web_config=write(folder))
 
-    reply = await site.ask("/metrics")
+    reply = await server.request("/metrics")
 
     assert reply.body == b"CLASSIC plain\n"
-    assert site.seen == der(certificates.server)
+    assert server.seen == der(certificates.server)
 
 
-async def test_a_large_page_arrives_whole_over_tls(serve: Serve, folder: Path) -> None:
-    from exporter.exposition.formats import Format
-    from tests.web.site import StubPages
-
+async def test_large_page_is_sent_completely_over_tls(serve: Serve, folder: Path) -> None:
     body = b"vergewatch_vm_up 1\n" * 300_000
     pages = StubPages({(Format.CLASSIC, False): body})
-    site = await serve(web_config=write(folder), pages=pages)
+    server = await serve(web_config=write(folder), pages=pages)
 
-    assert (await site.ask("/metrics")).body == body
+    assert (await server.request("/metrics")).body == body
 
 
-async def test_a_new_certificate_is_shown_without_a_restart(
+async def test_new_certificate_is_used_without_restart(
     serve: Serve, folder: Path, certificates: Certificates, clock: HandClock
 ) -> None:
-    site = await serve(web_config=write(folder))
-    await site.ask("/-/healthy")
+    server = await serve(web_config=write(folder))
+    await server.request("/-/healthy")
 
     install(certificates.other, folder)
-    await site.ask("/-/healthy")
-    too_soon = site.seen
+    await server.request("/-/healthy")
+    too_soon = server.seen
     clock.seconds += 1
-    await site.ask("/-/healthy")
+    await server.request("/-/healthy")
 
     assert too_soon == der(certificates.server)
-    assert site.seen == der(certificates.other)
+    assert server.seen == der(certificates.other)
 
 
-async def test_a_rotation_caught_halfway_keeps_the_old_pair_until_the_new_is_whole(
+async def test_half_rotated_certificate_keeps_old_pair(
     serve: Serve, folder: Path, certificates: Certificates, clock: HandClock
 ) -> None:
-    site = await serve(web_config=write(folder))
-    assert site.live is not None
+    server = await serve(web_config=write(folder))
+    assert server.web_config is not None
 
     with structlog.testing.capture_logs() as logs:
         shutil.copy(certificates.other.cert, folder / "server.crt")
         clock.seconds += 1
-        assert await admitted(site)
-        halfway, error = site.seen, site.live.error
+        assert await admitted(server)
+        halfway, error = server.seen, server.web_config.error
         shutil.copy(certificates.other.key, folder / "server.key")
         clock.seconds += 1
-        assert await admitted(site)
+        assert await admitted(server)
 
     assert halfway == der(certificates.server)
     assert error is not None
     assert "is not the key of" in error
-    assert site.seen == der(certificates.other)
-    assert site.live.error is None
+    assert server.seen == der(certificates.other)
+    assert server.web_config.error is None
     assert [line["event"] for line in logs] == ["web.config_rejected", "web.config_loaded"]
 
 
-async def test_a_certificate_that_comes_after_its_configuration_is_noticed(
+async def test_certificate_created_after_config_edit_is_loaded(
     serve: Serve, folder: Path, certificates: Certificates, clock: HandClock
 ) -> None:
-    site = await serve(web_config=write(folder))
-    assert site.live is not None
+    server = await serve(web_config=write(folder))
+    assert server.web_config is not None
 
     write(folder, cert_file="new.crt", key_file="new.key")
     clock.seconds += 1
-    assert await admitted(site)
-    assert site.live.error is not None
+    assert await admitted(server)
+    assert server.web_config.error is not None
     shutil.copy(certificates.other.cert, folder / "new.crt")
     shutil.copy(certificates.other.key, folder / "new.key")
     clock.seconds += 1
-    assert await admitted(site)
+    assert await admitted(server)
 
-    assert site.seen == der(certificates.other)
+    assert server.seen == der(certificates.other)
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-async def test_inline_certificates_serve_as_well(
+async def test_inline_certificate_is_served(
     serve: Serve,
     tmp_path: Path,
     certificates: Certificates,
@@ -149,13 +147,13 @@ async def test_inline_certificates_serve_as_well(
     cert, key = inline(certificates.server.cert), inline(certificates.server.key)
     file.write_text(f"tls_server_config:\n  cert: {cert}\n  key: {key}\n")
 
-    site = await serve(web_config=file)
+    server = await serve(web_config=file)
 
-    assert await admitted(site)
-    assert site.seen == der(certificates.server)
+    assert await admitted(server)
+    assert server.seen == der(certificates.server)
 
 
-async def test_a_client_certificate_may_be_required(
+async def test_required_client_certificate(
     serve: Serve, folder: Path, certificates: Certificates
 ) -> None:
     file = write(
@@ -163,14 +161,14 @@ async def test_a_client_certificate_may_be_required(
         client_auth_type="RequireAndVerifyClientCert",
         client_ca_file=certificates.authority.cert,
     )
-    site = await serve(web_config=file)
+    server = await serve(web_config=file)
 
-    assert await admitted(site, presenting(certificates.prometheus))
-    assert not await admitted(site, presenting(certificates.stranger))
-    assert not await admitted(site)
+    assert await admitted(server, presenting(certificates.prometheus))
+    assert not await admitted(server, presenting(certificates.stranger))
+    assert not await admitted(server)
 
 
-async def test_a_client_certificate_may_be_verified_if_given(
+async def test_optional_client_certificate_is_verified(
     serve: Serve, folder: Path, certificates: Certificates
 ) -> None:
     file = write(
@@ -178,24 +176,25 @@ async def test_a_client_certificate_may_be_verified_if_given(
         client_auth_type="VerifyClientCertIfGiven",
         client_ca_file=certificates.authority.cert,
     )
-    site = await serve(web_config=file)
+    server = await serve(web_config=file)
 
-    assert await admitted(site, presenting(certificates.prometheus))
-    assert not await admitted(site, presenting(certificates.stranger))
-    assert await admitted(site)
+    assert await admitted(server, presenting(certificates.prometheus))
+    assert not await admitted(server, presenting(certificates.stranger))
+    assert await admitted(server)
 
 
 @pytest.mark.parametrize(
-    ("names", "welcome"),
+    ("names", "accepted"),
     [
         ("[prometheus.example]", True),
         ("[other.example, '::1']", True),
+        ("['0:0:0:0:0:0:0:1']", True),
         ("[other.example]", False),
         ("[PROMETHEUS.example]", False),
     ],
 )
-async def test_only_named_clients_are_let_in(
-    serve: Serve, folder: Path, certificates: Certificates, names: str, welcome: bool
+async def test_client_certificate_needs_allowed_name(
+    serve: Serve, folder: Path, certificates: Certificates, names: str, accepted: bool
 ) -> None:
     file = write(
         folder,
@@ -203,19 +202,19 @@ async def test_only_named_clients_are_let_in(
         client_ca_file=certificates.authority.cert,
         client_allowed_sans=names,
     )
-    site = await serve(web_config=file)
+    server = await serve(web_config=file)
 
-    assert await admitted(site, presenting(certificates.prometheus)) is welcome
+    assert await admitted(server, presenting(certificates.prometheus)) is accepted
 
 
-async def test_versions_ciphers_and_the_curve_are_honoured(serve: Serve, folder: Path) -> None:
+async def test_versions_ciphers_and_curve_are_applied(serve: Serve, folder: Path) -> None:
     file = write(
         folder,
         max_version="TLS12",
         cipher_suites="[TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]",
         curve_preferences="[CurveP384]",
     )
-    site = await serve(web_config=file)
+    server = await serve(web_config=file)
     only_13 = trusting_context()
     only_13.minimum_version = ssl.TLSVersion.TLSv1_3
     other_cipher = trusting_context()
@@ -225,79 +224,77 @@ async def test_versions_ciphers_and_the_curve_are_honoured(serve: Serve, folder:
     other_curve = trusting_context()
     other_curve.set_ecdh_curve("prime256v1")
 
-    assert await admitted(site, right_cipher)
-    assert not await admitted(site, only_13)
-    assert not await admitted(site, other_cipher)
-    assert not await admitted(site, other_curve)
+    assert await admitted(server, right_cipher)
+    assert not await admitted(server, only_13)
+    assert not await admitted(server, other_cipher)
+    assert not await admitted(server, other_curve)
 
 
-@pytest.mark.parametrize(("ours_first", "chosen"), [("true", "AES256"), ("false", "AES128")])
-async def test_whose_order_of_ciphers_counts_can_be_chosen(
-    serve: Serve, folder: Path, ours_first: str, chosen: str
+@pytest.mark.parametrize(("server_first", "chosen"), [("true", "AES256"), ("false", "AES128")])
+async def test_server_or_client_cipher_preference(
+    serve: Serve, folder: Path, server_first: str, chosen: str
 ) -> None:
     file = write(
         folder,
         cipher_suites="[TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,"
         " TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]",
-        prefer_server_cipher_suites=ours_first,
+        prefer_server_cipher_suites=server_first,
     )
-    site = await serve(web_config=file)
+    server = await serve(web_config=file)
     client = trusting_context()
     client.maximum_version = ssl.TLSVersion.TLSv1_2
     client.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384")
 
-    _, writer = await asyncio.open_connection("127.0.0.1", site.port, ssl=client)
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=client)
 
     assert chosen in writer.get_extra_info("cipher")[0]
     writer.close()
     await writer.wait_closed()
 
 
-async def test_http_1_1_is_what_is_negotiated(serve: Serve, folder: Path) -> None:
-    site = await serve(web_config=write(folder))
+async def test_alpn_selects_http_1_1(serve: Serve, folder: Path) -> None:
+    server = await serve(web_config=write(folder))
     browser = trusting_context()
     browser.set_alpn_protocols(["h2", "http/1.1"])
 
-    _, writer = await asyncio.open_connection("127.0.0.1", site.port, ssl=browser)
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=browser)
 
     assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == "http/1.1"
     writer.close()
     await writer.wait_closed()
 
 
-async def test_tls_is_not_switched_off_by_an_edit(
-    serve: Serve, folder: Path, clock: HandClock
-) -> None:
+async def test_edit_cannot_switch_tls_off(serve: Serve, folder: Path, clock: HandClock) -> None:
     file = write(folder)
-    site = await serve(web_config=file)
-    assert site.live is not None
+    server = await serve(web_config=file)
+    assert server.web_config is not None
 
     file.write_text("")
     clock.seconds += 1
 
-    assert await admitted(site)
-    assert site.live.error == (
+    assert await admitted(server)
+    assert server.web_config.error == (
         f"{file}: tls_server_config cannot be added or removed while running; "
         "restart to switch TLS on or off"
     )
 
 
-def test_a_reload_on_demand_raises_what_is_wrong(folder: Path, clock: HandClock) -> None:
+def test_explicit_reload_raises_config_error(folder: Path, clock: HandClock) -> None:
     file = write(folder)
-    live = ReloadableWebConfig(file, clock)
+    config = ReloadableWebConfig(file, clock)
     file.write_text("nonsense")
 
     with pytest.raises(ConfigError, match="must be a mapping"):
-        live.reload()
+        config.reload()
 
     write(folder)
-    live.reload()
-    assert live.error is None
-    assert isinstance(live.ssl_context(), FollowingContext)
+    config.reload()
+    assert config.error is None
+    assert isinstance(config.ssl_context(), FollowingContext)
 
 
 @pytest.mark.parametrize(
-    ("extra", "complaint"),
+    ("extra", "message"),
     [
         ({"cert_file": "gone.crt"}, "cannot read cert_file {0}/gone.crt: No such file"),
         ({"key_file": "gone.key"}, "cannot read key_file {0}/gone.key: No such file"),
@@ -311,12 +308,12 @@ def test_a_reload_on_demand_raises_what_is_wrong(folder: Path, clock: HandClock)
         ),
     ],
 )
-def test_a_certificate_that_cannot_be_used_is_named(
+def test_unusable_certificate_is_named(
     folder: Path,
     certificates: Certificates,
     clock: HandClock,
     extra: dict[str, Any],
-    complaint: str,
+    message: str,
 ) -> None:
     shutil.copy(certificates.other.key, folder / "other.key")
     shutil.copy(certificates.encrypted_key, folder / "encrypted.key")
@@ -327,4 +324,4 @@ def test_a_certificate_that_cannot_be_used_is_named(
         ReloadableWebConfig(file, clock)
 
     assert str(caught.value).startswith(f"{file}: tls_server_config: ")
-    assert complaint.format(folder) in str(caught.value)
+    assert message.format(folder) in str(caught.value)

@@ -1,4 +1,4 @@
-"""The web configuration file: what it means, and one mistake at a time."""
+"""Parsing and errors of the web configuration file."""
 
 import ssl
 from pathlib import Path
@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import ConfigError
-from exporter.web.webconfig import RateLimit, WebConfig, parse_web_config, read_web_config
+from exporter.web.tls import make_context
+from exporter.web.webconfig import WebConfig, parse_web_config, read_web_config
+from tests.web.conftest import Certificates
 
 PATH = Path("/etc/vergewatch/web.yml")
 HASH = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG"
@@ -19,7 +21,7 @@ def parse(text: str) -> WebConfig:
     return parse_web_config(text, path=PATH)
 
 
-def test_everything_at_once() -> None:
+def test_every_key_is_parsed() -> None:
     config = parse(f"""
         tls_server_config:
           cert_file: server.crt
@@ -46,26 +48,31 @@ def test_everything_at_once() -> None:
           burst: 20
     """)
 
-    assert config.tls is not None
-    assert config.tls.files == (
+    tls = config.tls_server_config
+    assert tls is not None
+    assert tls.files == (
         PATH.parent / "server.crt",
         Path("/keys/server.key"),
         PATH.parent / "ca.crt",
     )
-    assert config.tls.client_auth is ssl.CERT_REQUIRED
-    assert config.tls.client_allowed_sans == {"prometheus.example", "::1"}
-    assert config.tls.min_version is config.tls.max_version is ssl.TLSVersion.TLSv1_2
-    assert config.tls.ciphers == ("ECDHE-RSA-AES128-GCM-SHA256",)
-    assert not config.tls.prefer_server_ciphers
-    assert config.tls.curve == "X25519"
-    assert config.headers == {
+    assert tls.client_auth_type == "RequireAndVerifyClientCert"
+    assert tls.client_allowed_sans == ["prometheus.example", "0:0:0:0:0:0:0:1"]
+    assert tls.min_version == tls.max_version == "TLS12"
+    assert tls.cipher_suites == [
+        "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+        "TLS_AES_128_GCM_SHA256",
+    ]
+    assert not tls.prefer_server_cipher_suites
+    assert tls.curve_preferences == ["X25519"]
+    assert config.http_server_config.headers == {
         "X-Frame-Options": "sameorigin",
         "Strict-Transport-Security": "max-age=31536000",
         "Content-Security-Policy": "",
         "X-XSS-Protection": "0",
     }
-    assert config.users == {"alice": HASH}
-    assert config.rate_limit == RateLimit(90.0, 20)
+    assert config.basic_auth_users == {"alice": HASH}
+    assert config.rate_limit is not None
+    assert (config.rate_limit.interval, config.rate_limit.burst) == (90.0, 20)
 
 
 @pytest.mark.parametrize(
@@ -83,61 +90,70 @@ def test_everything_at_once() -> None:
         "rate_limit: {interval: '0'}",
     ],
 )
-def test_a_file_may_ask_for_nothing(text: str) -> None:
+def test_empty_sections_equal_defaults(text: str) -> None:
     assert parse(text) == WebConfig()
 
 
-def test_tls_has_safe_defaults() -> None:
-    tls = parse(f"tls_server_config: {{{CHAIN}}}").tls
+def test_tls_has_safe_defaults(certificates: Certificates) -> None:
+    tls = parse(f"tls_server_config: {{{CHAIN}}}").tls_server_config
 
     assert tls is not None
-    assert tls.min_version is ssl.TLSVersion.TLSv1_2
-    assert tls.max_version is ssl.TLSVersion.TLSv1_3
-    assert tls.client_auth is ssl.CERT_NONE
-    assert tls.prefer_server_ciphers
+    context = make_context(
+        tls.model_copy(
+            update={
+                "cert_file": str(certificates.server.cert),
+                "key_file": str(certificates.server.key),
+            }
+        ),
+        PATH,
+    )
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert context.maximum_version is ssl.TLSVersion.TLSv1_3
+    assert context.verify_mode is ssl.CERT_NONE
+    assert context.options & ssl.OP_CIPHER_SERVER_PREFERENCE
 
 
 @pytest.mark.parametrize(
     ("interval", "seconds"),
     [("1s", 1.0), ("250ms", 0.25), ("1.5h", 5400.0), ("1m30s", 90.0), ("10us", 1e-5)],
 )
-def test_durations_are_written_as_in_go(interval: str, seconds: float) -> None:
+def test_durations_use_go_format(interval: str, seconds: float) -> None:
     limit = parse(f"rate_limit: {{interval: {interval}, burst: 1}}").rate_limit
 
     assert limit is not None
-    assert limit.interval_seconds == pytest.approx(seconds)
+    assert limit.interval == pytest.approx(seconds)
 
 
 TLS_CASES = [
     ("cert_flie: a", ": unknown key 'cert_flie'; did you mean cert_file?"),
-    ("min_version: TLS12", ": neither cert_file nor cert is given"),
-    ("cert_file: server.crt", ": neither key_file nor key is given"),
+    ("min_version: TLS12", ": set cert_file or cert"),
+    ("cert_file: server.crt", ": set key_file or key"),
     ("cert_file: 7", ".cert_file: must be text, not a number"),
-    (f"{CHAIN}, cert: x", ": cert and cert_file exclude each other"),
-    (f"{CHAIN}, key: x", ": key and key_file exclude each other"),
+    (f"{CHAIN}, cert: x", ": set only one of cert and cert_file"),
+    (f"{CHAIN}, key: x", ": set only one of key and key_file"),
     (
         f"{CHAIN}, client_ca_file: ca.crt",
-        ": client_ca_file is given, but client_auth_type asks for no certificate",
+        ": client_ca_file is set, but client_auth_type requests no certificate",
     ),
     (
         f"{CHAIN}, client_auth_type: RequireAndVerifyClientCert",
         (
             ": client_auth_type RequireAndVerifyClientCert needs client_ca_file: "
-            "without it, a certificate of any public authority would do"
+            "without it, a certificate of any public authority would be accepted"
         ),
     ),
     (
         f"{CHAIN}, client_auth_type: RequireAnyClientCert",
         (
-            ".client_auth_type: RequireAnyClientCert takes any certificate unverified, which is "
-            "not supported; use RequireAndVerifyClientCert"
+            ".client_auth_type: RequireAnyClientCert accepts unverified certificates, "
+            "which is not supported; use RequireAndVerifyClientCert"
         ),
     ),
     (
         f"{CHAIN}, client_auth_type: RequestClientCert",
         (
-            ".client_auth_type: RequestClientCert takes any certificate unverified, which is "
-            "not supported; use RequireAndVerifyClientCert"
+            ".client_auth_type: RequestClientCert accepts unverified certificates, "
+            "which is not supported; use RequireAndVerifyClientCert"
         ),
     ),
     (
@@ -154,7 +170,7 @@ TLS_CASES = [
     (f"{CHAIN}, client_allowed_sans: a", ".client_allowed_sans: must be a list of text"),
     (
         f"{CHAIN}, min_version: TLS10",
-        ".min_version: TLS10 is broken and not supported; use TLS12 or TLS13",
+        ".min_version: TLS10 is insecure and not supported; use TLS12 or TLS13",
     ),
     (f"{CHAIN}, max_version: TLS14", ".max_version: unknown value 'TLS14'; did you mean TLS13?"),
     (f"{CHAIN}, min_version: TLS13, max_version: TLS12", ": min_version is above max_version"),
@@ -167,13 +183,13 @@ TLS_CASES = [
     ),
     (
         f"{CHAIN}, cipher_suites: [TLS_AES_128_GCM_SHA256]",
-        ".cipher_suites: none of these is for TLS 1.2; set min_version to TLS13 if that is meant",
+        ": none of cipher_suites is for TLS 1.2; set min_version to TLS13 if this is intended",
     ),
     (
         f"{CHAIN}, curve_preferences: [X25519, CurveP256]",
         (
             ".curve_preferences: Python can offer one curve or all of them, not 2; "
-            "keep one, or leave the key out"
+            "keep one, or remove the key"
         ),
     ),
     (
@@ -187,16 +203,16 @@ TLS_CASES = [
 ]
 
 
-@pytest.mark.parametrize(("section", "complaint"), TLS_CASES)
-def test_a_mistake_about_tls_is_named(section: str, complaint: str) -> None:
+@pytest.mark.parametrize(("section", "message"), TLS_CASES)
+def test_tls_error_names_its_key(section: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(f"tls_server_config: {{{section}}}")
 
-    assert str(caught.value) == f"{PATH}: tls_server_config{complaint}"
+    assert str(caught.value) == f"{PATH}: tls_server_config{message}"
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "message"),
     [
         ("tls_config: {}", "unknown key 'tls_config'; did you mean tls_server_config?"),
         (
@@ -228,22 +244,22 @@ def test_a_mistake_about_tls_is_named(section: str, complaint: str) -> None:
         ),
         (
             "http_server_config: {headers: {X-Frame-Options: allow}}",
-            "http_server_config.headers.X-Frame-Options: must be deny or sameorigin, not 'allow'",
+            "http_server_config.headers: X-Frame-Options must be deny or sameorigin, not 'allow'",
         ),
         (
             "http_server_config: {headers: {X-XSS-Protection: true}}",
-            "http_server_config.headers.X-XSS-Protection: must be text, not a boolean",
+            "http_server_config.headers: X-XSS-Protection must be text, not a boolean",
         ),
         (
             'http_server_config: {headers: {Content-Security-Policy: "a\\r\\nSet-Cookie: b"}}',
             (
-                "http_server_config.headers.Content-Security-Policy: "
-                "must be one line of printable text"
+                "http_server_config.headers: "
+                "Content-Security-Policy must be one line of printable text"
             ),
         ),
         (
             "basic_auth_users: {alice: secret}",
-            "basic_auth_users.alice: not a bcrypt hash; make one with htpasswd -nBC 10 alice",
+            "basic_auth_users: alice has no bcrypt hash; make one with htpasswd -nBC 10 alice",
         ),
         (
             f"basic_auth_users: {{1: {HASH}}}",
@@ -268,15 +284,15 @@ def test_a_mistake_about_tls_is_named(section: str, complaint: str) -> None:
         ),
         (
             "rate_limit: {interval: 1s}",
-            "rate_limit: a burst below 1 would let no request through",
+            "rate_limit: a burst below 1 would reject every request",
         ),
     ],
 )
-def test_a_mistake_is_named_with_its_place(text: str, complaint: str) -> None:
+def test_error_names_its_place(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(text)
 
-    assert str(caught.value) == f"{PATH}: {complaint}"
+    assert str(caught.value) == f"{PATH}: {message}"
 
 
 @pytest.mark.parametrize(
@@ -289,7 +305,7 @@ def test_a_mistake_is_named_with_its_place(text: str, complaint: str) -> None:
         "tls_server_config:\n  key: hunter2: hunter2",
     ],
 )
-def test_no_error_repeats_a_secret(text: str) -> None:
+def test_error_contains_no_secret(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(text)
 
@@ -298,7 +314,7 @@ def test_no_error_repeats_a_secret(text: str) -> None:
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
-def test_no_representation_shows_a_secret() -> None:
+def test_repr_contains_no_secret() -> None:
     config = parse(
         f"{{tls_server_config: {{cert: c, key: hunter2}}, basic_auth_users: {{bob: {HASH}}}}}"
     )
@@ -307,12 +323,12 @@ def test_no_representation_shows_a_secret() -> None:
     assert HASH not in repr(config)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot read .*/web\.yml: No such file or directory"):
         read_web_config(tmp_path / "web.yml")
 
 
-def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+def test_binary_file_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "web.yml"
     path.write_bytes(b"\xff\xfe")
 
@@ -321,7 +337,7 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
 
 
 @given(st.text(max_size=80))
-def test_any_text_is_a_configuration_or_a_config_error(text: str) -> None:
+def test_any_text_parses_or_raises_config_error(text: str) -> None:
     try:
         parse(text)
     except ConfigError as error:
