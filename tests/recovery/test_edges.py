@@ -794,7 +794,7 @@ def hung(rung: int) -> Case:
 CYCLE = replace(CARE, on_hang=OnHang.POWER_CYCLE)
 ROOM = {
     "vm_uses": (Use(Window(3600.0, 3), 1, None),),
-    "fleet_uses": (Use(Window(600.0, 5), 3, None),),
+    "system_uses": (Use(Window(600.0, 5), 3, None),),
 }
 """Enough of it for a kill and the start after it."""
 
@@ -837,7 +837,7 @@ def test_at_the_edge_of_every_limit_it_acts() -> None:
         ),
         ({"no_capacity": (9_400.1, 9_500.0, 9_600.0)}, GuardName.CAPACITY_AVAILABLE),
         ({"in_flight": ("one", "two")}, GuardName.BELOW_CONCURRENCY_LIMIT),
-        ({"fleet_uses": (Use(Window(600.0, 5), 5, 1.0),)}, GuardName.WITHIN_RATE_LIMIT),
+        ({"system_uses": (Use(Window(600.0, 5), 5, 1.0),)}, GuardName.WITHIN_RATE_LIMIT),
         ({"waits_for": "db-01"}, GuardName.DEPENDENCIES_UP),
         ({"case": hung(0)}, GuardName.ACTION_ALLOWED),
         (
@@ -849,7 +849,7 @@ def test_at_the_edge_of_every_limit_it_acts() -> None:
             GuardName.WITHIN_RESTART_BUDGET,
         ),
         (
-            {"case": hung(2), "enrolment": CYCLE, **ROOM, "fleet_uses": FOUR_OF_5},
+            {"case": hung(2), "enrolment": CYCLE, **ROOM, "system_uses": FOUR_OF_5},
             GuardName.WITHIN_RATE_LIMIT,
         ),
         (
@@ -861,7 +861,7 @@ def test_at_the_edge_of_every_limit_it_acts() -> None:
             GuardName.ACTION_ALLOWED,
         ),
         ({"read_only": "403"}, GuardName.WRITE_ACCESS),
-        ({"rules": RULES._replace(mode=Mode.SHADOW)}, GuardName.MODE_ENFORCE),
+        ({"limits": RULES._replace(mode=Mode.SHADOW)}, GuardName.MODE_ENFORCE),
     ],
 )
 def test_a_step_over_a_limit_is_enough(change: dict[str, Any], reason: GuardName) -> None:
