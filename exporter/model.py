@@ -11,6 +11,7 @@ and a fleet of 10,000 VMs is 60,000 objects that the collector need not walk.
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -221,6 +222,22 @@ class Inventory(msgspec.Struct, frozen=True, gc=False):
     nodes: Mapping[int, Node]
     tags: Mapping[int, frozenset[str]] | None
     """By the key of the VM, as ``category/name``; a VM without tags is not among them."""
+
+
+class PollResult(NamedTuple):
+    """What one poll of the essential tables returned."""
+
+    asked_at: float
+    """When the first table was requested, in monotonic seconds; recovery uses seconds of watch."""
+    time: datetime
+    took_seconds: float
+    every_seconds: float
+    """The configured poll interval."""
+    inventory: Inventory | None
+    """``None`` if an essential table could not be read."""
+    rows_skipped: int = 0
+    problem: str = ""
+    """Why there is no inventory."""
 
 
 class TableReport(msgspec.Struct, frozen=True, gc=False):

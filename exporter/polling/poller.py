@@ -23,7 +23,7 @@ from exporter.errors import (
     VergeOSError,
 )
 from exporter.executor import run_in_thread
-from exporter.model import Identity, Inventory, RecentError, SystemReport, TableReport
+from exporter.model import Identity, Inventory, PollResult, RecentError, SystemReport, TableReport
 from exporter.polling.schedule import TableSchedule, next_due, requests_per_hour, retry_due
 
 log = structlog.get_logger()
@@ -76,21 +76,6 @@ class Publish(Protocol):
     """Who wants each new picture; called in a worker thread, one call at a time."""
 
     def __call__(self, inventory: Inventory | None, report: SystemReport, /) -> None: ...
-
-
-class PollResult(NamedTuple):
-    """One reading of the essential tables, for whoever acts on what they show."""
-
-    asked_at: float
-    """When the older of them was asked for: monotonic seconds."""
-    time: datetime
-    took_seconds: float
-    every_seconds: float
-    inventory: Inventory | None
-    """``None`` when one of them could not be read."""
-    rows_skipped: int
-    problem: str
-    """Why there is no picture."""
 
 
 class Plan(NamedTuple):

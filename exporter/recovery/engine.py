@@ -15,23 +15,22 @@ from msgspec.structs import replace
 
 from exporter.clock import Clock
 from exporter.errors import JournalError
-from exporter.model import VM, BudgetRemaining, RecoveryReport
+from exporter.model import VM, BudgetRemaining, PollResult, RecoveryReport
 from exporter.recovery.act.executor import ActionExecutor, ActionRequest, ActionResult
 from exporter.recovery.act.journal_writer import JournalWriter
-from exporter.recovery.decide.budgets import ActionHistory
+from exporter.recovery.decide.budgets import ActionHistory, backoff_seconds
 from exporter.recovery.decide.guards import GUARDS, Facts, Guard, decide, permits
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow, quiet
-from exporter.recovery.decide.pace import backoff_seconds
 from exporter.recovery.decide.readiness import Readiness, ReadinessState, readiness_now
-from exporter.recovery.detect.diagnosis import diagnose, is_nameless, name_who
-from exporter.recovery.detect.log_patterns import LogClassifier
-from exporter.recovery.detect.surroundings import (
+from exporter.recovery.detect.context import (
     cluster_of,
     diagnosis_context,
     node_hold,
     spot,
     waits_for,
 )
+from exporter.recovery.detect.diagnosis import diagnose, is_nameless, name_who
+from exporter.recovery.detect.log_patterns import LogClassifier
 from exporter.recovery.log_reader import LogReader
 from exporter.recovery.model.cases import (
     Action,
@@ -49,18 +48,20 @@ from exporter.recovery.model.decision import Decision, GuardName
 from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.model.ports import Dice, FreshVM, JournalStore, Meter, Platform, Silences
 from exporter.recovery.model.states import DIAGNOSED, OPEN, Event, State
-from exporter.recovery.observe.aftermath import (
+from exporter.recovery.observe.circuit_breaker import CircuitBreaker, disappointed
+from exporter.recovery.observe.enrolment import EnrolmentRule, enrol, enrol_all
+from exporter.recovery.observe.health import Health, warm_up
+from exporter.recovery.observe.inventory_checks import CheckedInventory
+from exporter.recovery.observe.lifecycle import (
     after_answer,
     after_outcome,
     after_restart,
     after_sending,
+    begin_anew,
     cleared,
+    settle,
+    step,
 )
-from exporter.recovery.observe.circuit_breaker import CircuitBreaker, disappointed
-from exporter.recovery.observe.enrolment import EnrolmentRule, enrol, enrol_all
-from exporter.recovery.observe.health import Health, warm_up
-from exporter.recovery.observe.inventory_checks import CheckedInventory, Poll
-from exporter.recovery.observe.lifecycle import begin_anew, settle, step
 from exporter.recovery.observe.state import CLOCK_JUMPED, RecoveryState, accepted, advance
 from exporter.recovery.report.status import StatusCache
 from exporter.recovery.verify import verify
@@ -242,7 +243,7 @@ class Recovery:
         """Return the time of day of a moment of watch, as this process counts."""
         return self._began_time + timedelta(seconds=at - self._watched_before)
 
-    async def take(self, poll: Poll) -> None:
+    async def take(self, poll: PollResult) -> None:
         """Take note of *poll*, whose times are the clock's monotonic ones, and do what follows."""
         async with self._turn:
             if not self._journal_writer.is_open and not await self._boot():
@@ -363,7 +364,7 @@ class Recovery:
 
     # What is seen.
 
-    def _take_in(self, poll: Poll) -> None:
+    def _take_in(self, poll: PollResult) -> None:
         before, enrolled_from = self._memory, self._enrolled_from
         enrolments = self._enrolments(poll)
         self._memory = advance(before, poll, enrolments, self.setup.limits)
@@ -380,7 +381,7 @@ class Recovery:
         for uuid in [uuid for uuid in self._decisions if _is_well(cases.get(uuid))]:
             del self._decisions[uuid]  # a decision is large, and the journal has it
 
-    def _with_tags(self, poll: Poll) -> Poll:
+    def _with_tags(self, poll: PollResult) -> PollResult:
         """Return *poll*, which shows nothing as long as nobody knows who is enrolled."""
         inventory = poll.inventory
         if inventory is None or self._enrolled_from:
@@ -393,7 +394,7 @@ class Recovery:
             return poll._replace(inventory=None, problem=problem)
         return poll
 
-    def _enrolments(self, poll: Poll) -> Mapping[str, Enrolment]:
+    def _enrolments(self, poll: PollResult) -> Mapping[str, Enrolment]:
         """Return what is said of every VM; while the tags cannot be read, those who were."""
         inventory = poll.inventory
         if inventory is None:

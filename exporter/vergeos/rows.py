@@ -34,7 +34,7 @@ from exporter.model import (
     Node,
     VMConfig,
 )
-from exporter.recovery.detect.log_patterns import LogRow
+from exporter.recovery.model.platform_log import LogRow
 from exporter.recovery.model.ports import FreshVM
 from exporter.vergeos import wire
 

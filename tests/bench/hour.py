@@ -4,8 +4,8 @@ from pydantic import SecretStr
 
 from exporter.config.settings import APISettings, PollSettings, SystemSettings, TLSSettings
 from exporter.daemon.clients import ResolvedSystem, connect, make_session, table_schedules
-from exporter.polling.poller import Plan, Poller, PollResult
-from exporter.recovery.observe.inventory_checks import Poll
+from exporter.model import PollResult
+from exporter.polling.poller import Plan, Poller
 from exporter.simulator import Simulator, found_world
 from exporter.telemetry import Telemetry
 from exporter.vergeos.inventory import join
@@ -66,6 +66,6 @@ async def requests_of_an_hour(vms: int, *, share: float = 1.0, recovery: bool = 
                 world.crash(next(vm for vm in world.live_vms() if vm.machine.status.running))
             await watch.poll()
             while rounds:
-                await thinker.take(Poll(*rounds.pop()))
+                await thinker.take(rounds.pop())
         assert watch.report.up
         return (len(system.requests) - seen) / share

@@ -17,6 +17,7 @@ from textwrap import fill
 
 import structlog
 
+from exporter.model import PollResult
 from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.cases import Policy
 from exporter.recovery.model.decision import Decision, GuardName
@@ -24,7 +25,6 @@ from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.model.ports import PollRecord
 from exporter.recovery.model.states import DIAGNOSED, OPEN, State
 from exporter.recovery.observe.enrolment import EnrolmentRule
-from exporter.recovery.observe.inventory_checks import Poll
 from exporter.simulator.world.context import Timings
 from exporter.simulator.world.fleet import ClusterPlan
 from tests.recovery.ground_truth import US, Crash, Offence, Witness
@@ -169,7 +169,7 @@ class Month(Theatre):
             cared_for.add(vm.key)
         return cared_for
 
-    def _read(self) -> Poll:
+    def _read(self) -> PollResult:
         return self._shortcut.poll(
             asked_at=self.clock.monotonic(), time=self.clock.now(), every=self.every
         )

@@ -25,7 +25,7 @@ from exporter.model import (
     Node,
     VMConfig,
 )
-from exporter.recovery.detect.log_patterns import LogRow
+from exporter.recovery.model.platform_log import LogRow
 from exporter.vergeos import rows, wire
 from exporter.vergeos.rows import TableRows
 

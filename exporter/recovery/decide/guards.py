@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from exporter.formatting import counted, span
-from exporter.recovery.decide.pace import Use
+from exporter.recovery.decide.budgets import Use
 from exporter.recovery.model.cases import (
     Action,
     Case,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from exporter.model import VM
+from exporter.model import VM, PollResult
 from exporter.recovery.model.cases import Case, DiagnosisKind, Enrolment, ObservedState, Policy
 from exporter.recovery.model.limits import HOUR, Limits
 from exporter.recovery.model.states import OPEN, State
@@ -14,7 +14,6 @@ from exporter.recovery.observe.circuit_breaker import CircuitBreaker, Count, vou
 from exporter.recovery.observe.health import Health, after_invalid, after_valid, warm_up
 from exporter.recovery.observe.inventory_checks import (
     CheckedInventory,
-    Poll,
     RejectedInventory,
     check_inventory,
     classify,
@@ -52,7 +51,7 @@ class RecoveryState(NamedTuple):
 
 
 def advance(
-    memory: RecoveryState, poll: Poll, enrolments: Mapping[str, Enrolment], limits: Limits
+    memory: RecoveryState, poll: PollResult, enrolments: Mapping[str, Enrolment], limits: Limits
 ) -> RecoveryState:
     """Return what is known after *poll*; one that is not to be believed changes no VM."""
     accepts = (
@@ -99,7 +98,7 @@ def accepted(memory: RecoveryState, *, at: float) -> RecoveryState:
     return memory._replace(accepted_at=at, breaker=vouched_for(memory.breaker, now=at))
 
 
-def _still_there(cases: Mapping[str, Case], poll: Poll) -> dict[str, Case]:
+def _still_there(cases: Mapping[str, Case], poll: PollResult) -> dict[str, Case]:
     """Return the cases of VMs that *poll* shows, and those of which something is under way."""
     vms = poll.inventory.vms if poll.inventory is not None else ()
     shown = {vm.config.uuid for vm in vms if vm.status is not None}
