@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from exporter.model import VM, Inventory, MachineStatus, Node, PollResult, VMConfig
 from exporter.recovery.decide.budgets import Use, backoff_seconds, uses
-from exporter.recovery.decide.guards import GUARDS, Facts, decide, next_action, permits
+from exporter.recovery.decide.facts import Facts
+from exporter.recovery.decide.guards import GUARDS, decide, next_action, permits
 from exporter.recovery.detect.context import DiagnosisContext, Logs
 from exporter.recovery.detect.diagnosis import diagnose
 from exporter.recovery.detect.log_patterns import LogClassifier

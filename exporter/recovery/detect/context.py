@@ -64,7 +64,7 @@ def diagnosis_context(
     )
 
 
-def spot(case: Case, inventory: CheckedInventory) -> VMLocation:
+def location(case: Case, inventory: CheckedInventory) -> VMLocation:
     """Return where a VM is, by the names that people use."""
     vm = inventory.vms.get(case.uuid)
     status = vm.status if vm is not None else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -32,10 +33,10 @@ CLOCKS_DISAGREE = 2.0
 
 
 class RecoveryState(NamedTuple):
-    """One cloud, as recovery remembers it."""
+    """What recovery knows of one system: immutable, replaced by each poll."""
 
-    cases: dict[str, Case]
-    """By uuid; the engine puts new cases in the place of old ones between two polls."""
+    cases: MappingProxyType[str, Case]
+    """By uuid, read-only."""
     enrolments: Mapping[str, Enrolment]
     nodes: Mapping[int, NodeLife]
     health: Health
@@ -47,7 +48,13 @@ class RecoveryState(NamedTuple):
     seen_time: datetime | None = None
     seen_clock: float | None = None
     accepted_at: float | None = None
-    """When a person said that what is seen is so; of the next valid picture, if that comes soon."""
+    """When an operator last accepted the current inventory."""
+
+    def with_cases(self, changed: Mapping[str, Case]) -> "RecoveryState":
+        """Return the state with *changed* in place of the cases of the same VMs."""
+        if not changed:
+            return self
+        return self._replace(cases=MappingProxyType(self.cases | changed))
 
 
 def advance(
@@ -81,7 +88,7 @@ def advance(
     )
     count = count_troubled(cases, enrolments, inventory, dropped=fallen)
     return RecoveryState(
-        cases=cases,
+        cases=MappingProxyType(cases),
         enrolments=enrolments,
         nodes=nodes,
         health=health,
