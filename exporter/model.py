@@ -9,6 +9,7 @@ collection (``gc=False``): they form no cycles, and 10,000 VMs are 60,000 object
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -224,6 +225,22 @@ class Inventory(msgspec.Struct, frozen=True, gc=False):
     nodes: Mapping[int, Node]
     tags: Mapping[int, frozenset[str]] | None
     """By the key of the VM, as ``category/name``; a VM without tags is not among them."""
+
+
+class PollResult(NamedTuple):
+    """What one poll of the essential tables returned."""
+
+    asked_at: float
+    """When the first table was requested, in monotonic seconds; recovery uses seconds of watch."""
+    time: datetime
+    took_seconds: float
+    every_seconds: float
+    """The configured poll interval."""
+    inventory: Inventory | None
+    """``None`` if an essential table could not be read."""
+    rows_skipped: int = 0
+    problem: str = ""
+    """Why there is no inventory."""
 
 
 class TableReport(msgspec.Struct, frozen=True, gc=False):

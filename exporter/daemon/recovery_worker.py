@@ -24,16 +24,15 @@ from exporter.config.recovery import (
 from exporter.errors import ConfigError, JournalError
 from exporter.executor import run_in_thread
 from exporter.formatting import lasting
-from exporter.polling.poller import PollResult
+from exporter.model import PollResult
+from exporter.recovery.decide.budgets import endless_loops
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
-from exporter.recovery.decide.pace import endless_loops
 from exporter.recovery.detect.log_patterns import LOG_PATTERNS, LogClassifier, LogPattern, Meaning
 from exporter.recovery.engine import Recovery, RecoverySetup
 from exporter.recovery.model.cases import OnHang, Policy
 from exporter.recovery.model.limits import DAY, Limits, Mode, PowerState, Window
 from exporter.recovery.model.ports import JournalStore
 from exporter.recovery.observe.enrolment import EnrolmentRule, circle_among
-from exporter.recovery.observe.inventory_checks import Poll
 from exporter.vergeos.credentials import SecretFile
 
 if TYPE_CHECKING:
@@ -160,7 +159,7 @@ class RecoveryWorker:
             self._told.clear()
             try:
                 while self._rounds:
-                    await self.recovery.take(Poll(*self._rounds.popleft()))
+                    await self.recovery.take(self._rounds.popleft())
             except Exception as error:
                 log.exception("recovery.disarmed", reason="a bug in recovery")
                 self.recovery.give_up(f"a bug ({type(error).__name__}); see the log")

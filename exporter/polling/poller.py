@@ -22,7 +22,7 @@ from exporter.errors import (
     VergeOSError,
 )
 from exporter.executor import run_in_thread
-from exporter.model import Identity, Inventory, SystemReport
+from exporter.model import Identity, Inventory, PollResult, SystemReport
 from exporter.polling.poll_log import PollLog
 from exporter.polling.schedule import TableSchedule, next_due, requests_per_hour, retry_due
 from exporter.polling.state import LastGood, TableRows, TableState
@@ -58,21 +58,6 @@ class Publish(Protocol):
     """Receives each new inventory; called in a worker thread, one call at a time."""
 
     def __call__(self, inventory: Inventory | None, report: SystemReport, /) -> None: ...
-
-
-class PollResult(NamedTuple):
-    """One poll of the essential tables."""
-
-    asked_at: float
-    """When the older of them was requested: monotonic seconds."""
-    time: datetime
-    took_seconds: float
-    every_seconds: float
-    inventory: Inventory | None
-    """``None`` if one of them failed."""
-    rows_skipped: int
-    problem: str
-    """Why there is no inventory."""
 
 
 class Plan(NamedTuple):

@@ -8,6 +8,7 @@ the world before anything is decided, and the order in which things are done.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import NamedTuple
 
 import structlog
@@ -15,32 +16,27 @@ from msgspec.structs import replace
 
 from exporter.clock import Clock
 from exporter.errors import JournalError
-from exporter.model import VM, BudgetRemaining, RecoveryReport
+from exporter.model import VM, BudgetRemaining, PollResult, RecoveryReport
 from exporter.recovery.act.executor import ActionExecutor, ActionRequest, ActionResult
 from exporter.recovery.act.journal_writer import JournalWriter
-from exporter.recovery.decide.budgets import ActionHistory
-from exporter.recovery.decide.guards import GUARDS, Facts, Guard, decide, permits
+from exporter.recovery.decide.budgets import ActionHistory, backoff_seconds
+from exporter.recovery.decide.facts import Facts, SystemFacts, gather_facts, silenced
+from exporter.recovery.decide.guards import GUARDS, Guard, decide, in_turn, permits
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow, quiet
-from exporter.recovery.decide.pace import backoff_seconds
 from exporter.recovery.decide.readiness import Readiness, ReadinessState, readiness_now
-from exporter.recovery.detect.diagnosis import diagnose, is_nameless, name_who
-from exporter.recovery.detect.log_patterns import LogClassifier
-from exporter.recovery.detect.surroundings import (
+from exporter.recovery.detect.context import (
     cluster_of,
     diagnosis_context,
-    node_hold,
-    spot,
-    waits_for,
 )
+from exporter.recovery.detect.diagnosis import diagnose, is_nameless, name_who
+from exporter.recovery.detect.log_patterns import LogClassifier
 from exporter.recovery.log_reader import LogReader
 from exporter.recovery.model.cases import (
     Action,
     Case,
     Cause,
     DiagnosisKind,
-    Enrolment,
     Intent,
-    ObservedState,
     Outcome,
     Spent,
 )
@@ -49,18 +45,21 @@ from exporter.recovery.model.decision import Decision, GuardName
 from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.model.ports import Dice, FreshVM, JournalStore, Meter, Platform, Silences
 from exporter.recovery.model.states import DIAGNOSED, OPEN, Event, State
-from exporter.recovery.observe.aftermath import (
+from exporter.recovery.observe.boot import boot
+from exporter.recovery.observe.circuit_breaker import CircuitBreaker, disappointed
+from exporter.recovery.observe.enrolment import EnrolmentRule, enrol
+from exporter.recovery.observe.enrolment_cache import EnrolmentCache
+from exporter.recovery.observe.health import Health, warm_up
+from exporter.recovery.observe.inventory_checks import CheckedInventory
+from exporter.recovery.observe.lifecycle import (
     after_answer,
     after_outcome,
-    after_restart,
     after_sending,
+    begin_anew,
     cleared,
+    settle,
+    step,
 )
-from exporter.recovery.observe.circuit_breaker import CircuitBreaker, disappointed
-from exporter.recovery.observe.enrolment import EnrolmentRule, enrol, enrol_all
-from exporter.recovery.observe.health import Health, warm_up
-from exporter.recovery.observe.inventory_checks import CheckedInventory, Poll
-from exporter.recovery.observe.lifecycle import begin_anew, settle, step
 from exporter.recovery.observe.state import CLOCK_JUMPED, RecoveryState, accepted, advance
 from exporter.recovery.report.status import StatusCache
 from exporter.recovery.verify import verify
@@ -71,11 +70,6 @@ SETTLED = (State.STOPPED, State.QUARANTINED)
 """States in which nothing changes by itself, so that one decision is enough."""
 PROVEN = (State.HELD, State.BACKOFF)
 """States in which a crash is certain; of VMs that nobody enrolled nothing else is decided."""
-
-
-MINUTE = timedelta(minutes=1)
-KILL_TO_START = 10 * MINUTE
-"""How long it takes at most from a kill to the start that belongs to it."""
 
 
 class RecoverySetup(NamedTuple):
@@ -140,9 +134,8 @@ class Recovery:
         self._journal_writer = JournalWriter(open_book, clock)
         self._watched_before = 0.0
         self._began = 0.0
-        self._memory = RecoveryState({}, {}, {}, Health(), CircuitBreaker())
-        self._enrolled_from: tuple[object, ...] = ()
-        self._tags_problem = "the tags were not read yet"
+        self._memory = RecoveryState(MappingProxyType({}), {}, {}, Health(), CircuitBreaker())
+        self._enrolment_cache = EnrolmentCache(setup.enrolment_rules)
         self._intents: dict[str, Intent] = {}
         """Those that are open, by uuid."""
         self._action_history = ActionHistory(setup.limits)
@@ -242,7 +235,7 @@ class Recovery:
         """Return the time of day of a moment of watch, as this process counts."""
         return self._began_time + timedelta(seconds=at - self._watched_before)
 
-    async def take(self, poll: Poll) -> None:
+    async def take(self, poll: PollResult) -> None:
         """Take note of *poll*, whose times are the clock's monotonic ones, and do what follows."""
         async with self._turn:
             if not self._journal_writer.is_open and not await self._boot():
@@ -250,7 +243,7 @@ class Recovery:
             if poll.asked_at < self._began:
                 return  # it tells of a time before we were there
             at = self._watched_before + poll.asked_at - self._began
-            poll = self._with_tags(poll._replace(asked_at=at))
+            poll = self._enrolment_cache.checked(poll._replace(asked_at=at))
             self._look_for_orders()
             self._take_in(poll)
             if self._memory.health.problem is None:
@@ -325,52 +318,30 @@ class Recovery:
                 return False
             self._control_state = control_state(past.commands)
         self._began, self._began_time = self._clock.monotonic(), self._clock.now()
-        self._watched_before = max([past.watched, *(one.at for one in past.spent)])
-        cases = {case.uuid: case for case in past.cases}
-        self._action_history = ActionHistory(self.setup.limits, past.spent)
+        limits = self.setup.limits
+        start = boot(past, limits, pause_seconds=self._pause_seconds)
+        self._watched_before = start.watched
+        self._action_history = ActionHistory(limits, past.spent)
         self._status_cache.renew()
-        self._intents.clear()
-        self._enrolled_from = ()
-        for intent in past.open_actions:
-            if intent.sent_at is None or intent.uuid not in cases:
-                outcome = Outcome.ABANDONED if intent.sent_at is None else Outcome.UNKNOWN
-                closed = replace(intent, outcome=outcome, detail="found open after a restart")
-                await self._journal_writer.write(self._journal_writer.book.update(closed))
-                self._closed(closed)
-            else:
-                self._intents[intent.uuid] = intent
-        for uuid, case in cases.items():
-            cases[uuid] = self._resumed(case, self._intents.get(uuid))
-        self._memory = RecoveryState(
-            cases,
-            {},
-            {},
-            warm_up(Health(), "its start", at=self._watched_before),
-            CircuitBreaker(),
-            seen_at=past.watched if past.time is not None else None,
-            seen_time=past.time,
-            seen_clock=past.clock,
-        )
-        log.info("recovery.started", vms=len(cases), open_actions=len(self._intents))
+        self._enrolment_cache.reset()
+        for closed in start.closed:
+            await self._journal_writer.write(self._journal_writer.book.update(closed))
+            self._closed(closed)
+        self._intents = start.open_actions
+        self._memory = start.state
+        log.info("recovery.started", vms=len(start.state.cases), open_actions=len(self._intents))
         return True
-
-    def _resumed(self, case: Case, intent: Intent | None) -> Case:
-        """Return a case as it stands after a restart, with its intent open or without one."""
-        if intent is not None and case.state not in OPEN:
-            # The intent was written down, and what it meant for the case was not any more.
-            case = self._after_sending(case, intent)
-        return after_restart(case, is_open=intent is not None, at=self._watched_before)
 
     # What is seen.
 
-    def _take_in(self, poll: Poll) -> None:
-        before, enrolled_from = self._memory, self._enrolled_from
-        enrolments = self._enrolments(poll)
+    def _take_in(self, poll: PollResult) -> None:
+        before = self._memory
+        enrolments = self._enrolment_cache.enrolments(poll.inventory, before.enrolments)
         self._memory = advance(before, poll, enrolments, self.setup.limits)
         health = self._memory.health
         if health.problem is not None:
             self._meter.invalid(health.problem.reason)
-            self._enrolled_from = enrolled_from  # what was not believed has to be seen again
+            self._enrolment_cache.undo()  # a rejected inventory must be read again
         if health.warm_since != before.health.warm_since and health.warm_because == CLOCK_JUMPED:
             self._meter.clock_jumped()
         cases = self._memory.cases
@@ -379,35 +350,6 @@ class Recovery:
             self._status_cache.strike(uuid)
         for uuid in [uuid for uuid in self._decisions if _is_well(cases.get(uuid))]:
             del self._decisions[uuid]  # a decision is large, and the journal has it
-
-    def _with_tags(self, poll: Poll) -> Poll:
-        """Return *poll*, which shows nothing as long as nobody knows who is enrolled."""
-        inventory = poll.inventory
-        if inventory is None or self._enrolled_from:
-            return poll
-        if inventory.tags is None:
-            return poll._replace(inventory=None, problem=self._tags_problem)
-        by_cluster = any(rule.clusters for rule in self.setup.enrolment_rules)
-        if by_cluster and "clusters" not in inventory.sources:
-            problem = "the clusters were not read yet, and a rule names some"
-            return poll._replace(inventory=None, problem=problem)
-        return poll
-
-    def _enrolments(self, poll: Poll) -> Mapping[str, Enrolment]:
-        """Return what is said of every VM; while the tags cannot be read, those who were."""
-        inventory = poll.inventory
-        if inventory is None:
-            return self._memory.enrolments
-        if inventory.tags is None:
-            self._tags_problem = "the tags cannot be read, so nobody knows what is enrolled"
-            return self._memory.enrolments
-        self._tags_problem = ""
-        sources = tuple(map(inventory.sources.get, ("vms", "tags", "clusters")))
-        before = self._enrolled_from
-        if before and all(one is other for one, other in zip(sources, before, strict=True)):
-            return self._memory.enrolments
-        self._enrolled_from = sources
-        return enrol_all(inventory, self.setup.enrolment_rules)
 
     def _look_for_orders(self) -> None:
         """Notice what ended or began to be forbidden without an order: pauses end by themselves."""
@@ -453,7 +395,7 @@ class Recovery:
             self._closed(closed)
             if case is not None and case.state in OPEN:
                 after = self._after_outcome(case, closed, overruled=finding.overruled)
-                self._memory.cases[case.uuid] = after
+                self._memory = self._memory.with_cases({case.uuid: after})
 
     def _closed(self, intent: Intent) -> None:
         """Tell of an intent whose outcome is known."""
@@ -484,20 +426,16 @@ class Recovery:
 
     async def _judge(self) -> None:
         """Judge every VM in trouble; read the logs of ours that need it, in one request."""
-        cases, at = self._memory.cases, self.watched
-        troubled = {uuid: case for uuid, case in cases.items() if case.state in DIAGNOSED}
-        for uuid, case in troubled.items():
-            cases[uuid] = self._judged(case)
+        at = self.watched
+        troubled = [case for case in self._memory.cases.values() if case.state in DIAGNOSED]
+        self._diagnose_again(troubled)
         wanted = [
             case
-            for case in map(cases.__getitem__, troubled)
+            for case in (self._memory.cases[before.uuid] for before in troubled)
             if case.policy.acts
             and self._log_reader.is_due(case, at=at, to_act=self._is_about_to_act(case))
         ]
-        if wanted:
-            await self._log_reader.read(wanted, self._inventory, at=at)
-            for case in wanted:
-                cases[case.uuid] = self._judged(case)
+        await self._read_logs(wanted)
 
     async def _look_up_others(self) -> None:
         """
@@ -517,10 +455,19 @@ class Recovery:
         ]
         due += [case for case in nameless.values() if self._log_reader.is_unread(case, at=at)]
         wanted = self._log_reader.some_of_others(due, at=at)
-        if wanted:
-            await self._log_reader.read(wanted, self._inventory, at=at)
-            for case in wanted:
-                cases[case.uuid] = self._judged(case)
+        await self._read_logs(wanted)
+
+    async def _read_logs(self, cases: Sequence[Case]) -> None:
+        """Read the logs of *cases* in one request, and diagnose them again."""
+        if cases:
+            await self._log_reader.read(cases, self._inventory, at=self.watched)
+            self._diagnose_again(cases)
+
+    def _diagnose_again(self, cases: Sequence[Case]) -> None:
+        found = ((case, self._judged(case)) for case in cases)
+        self._memory = self._memory.with_cases(
+            {after.uuid: after for before, after in found if after is not before}
+        )
 
     def _judged(self, case: Case) -> Case:
         inventory, setup = self._inventory, self.setup
@@ -542,7 +489,8 @@ class Recovery:
 
     async def _decide(self) -> None:
         """Decide on every VM that is down, and do what is allowed, one after the other."""
-        for case in self._in_turn():
+        changed: dict[str, Case] = {}
+        for case in in_turn(self._memory, self._wants_decision):
             decision = decide(self._facts(case), self._guards)
             self._decisions[case.uuid] = decision
             if self._is_news(case, decision) and not decision.acts:
@@ -556,18 +504,10 @@ class Recovery:
             if decision.acts:
                 await self._act(rested, decision)
             else:
-                self._memory.cases[case.uuid] = self._held(rested, decision)
-
-    def _in_turn(self) -> list[Case]:
-        """Return the VMs to decide on, the important and the patient first."""
-        memory = self._memory
-
-        def place(case: Case) -> tuple[int, float, int]:
-            enrolment = memory.enrolments.get(case.uuid)
-            tier = enrolment.tier if enrolment is not None else 0
-            return tier, case.trouble_at or 0.0, case.key
-
-        return sorted(filter(self._wants_decision, memory.cases.values()), key=place)
+                held = self._held(rested, decision)
+                if held is not case:
+                    changed[case.uuid] = held
+        self._memory = self._memory.with_cases(changed)
 
     def _wants_decision(self, case: Case) -> bool:
         """Return whether *case* is to be decided on; where it changes nothing once is enough."""
@@ -597,66 +537,36 @@ class Recovery:
         return case
 
     def _facts(self, case: Case) -> Facts:
-        limits, memory, at = self.setup.limits, self._memory, self.watched
-        inventory = self._inventory
-        vm = inventory.vms.get(case.uuid)
-        now = self._clock.now()
-        resets = [one.at for one in self._action_history.on(case) if one.action is Action.RESET]
-        return Facts(
-            at=at,
-            time=now,
-            limits=limits,
+        system = SystemFacts(
+            at=self.watched,
+            time=self._clock.now(),
+            limits=self.setup.limits,
+            state=self._memory,
+            inventory=self._inventory,
             control_state=self._control_state,
             kill_switch=self.kill_switch,
             journal_problem=self.journal_problem,
-            inventory_age_seconds=at - inventory.at,
-            health=memory.health,
-            breaker=memory.breaker,
-            in_flight=[intent.name for intent in self._intents.values()],
-            system_uses=self._action_history.system_uses(now=inventory.at),
-            acted_at=self._action_history.acted_at,
-            no_capacity=self._action_history.no_capacity,
+            open_actions=self._intents,
+            history=self._action_history,
             read_only=self._platform.why_not,
-            tags_problem=self._tags_problem,
-            case=case,
-            enrolment=memory.enrolments.get(case.uuid),
-            open_intent=self._intents.get(case.uuid),
-            vm_uses=self._action_history.uses(case, now=at),
-            quiet=quiet(self.setup.quiet, case.name, now),
-            quiet_soon=self._quiet_soon(case, now),
-            node_hold=node_hold(case, memory, inventory, limits, at=at),
-            waits_for=waits_for(case, memory, limits, at=at),
-            may_power_cycle=vm is not None and vm.config.disable_powercycle is False,
-            hard_reset_at=max(resets, default=None),
-            silenced=self._silenced(case),
-            silences_unknown=self.silences_unknown,
+            tags_problem=self._enrolment_cache.problem,
+            maintenance_windows=self.setup.quiet,
+            silences=self.setup.silences,
         )
-
-    def _quiet_soon(self, case: Case, now: datetime) -> str:
-        """Return the quiet window that would come between a kill and the start after it."""
-        if case.observed is not ObservedState.HUNG:
-            return ""
-        minutes = range(1, int(KILL_TO_START / MINUTE) + 1)
-        moments = (now + minute * MINUTE for minute in minutes)
-        found = (quiet(self.setup.quiet, case.name, moment) for moment in moments)
-        return next(filter(None, found), "")
+        return gather_facts(case, system)
 
     def left_alone(self, case: Case) -> str:
         """Return why a VM would be left alone if it crashed now; empty where nobody asked so."""
         if self._memory.inventory is None:
             return ""
-        return self._silenced(case) or quiet(self.setup.quiet, case.name, self._clock.now())
+        return silenced(self.setup.silences, case, self._inventory) or quiet(
+            self.setup.quiet, case.name, self._clock.now()
+        )
 
     @property
     def silences_unknown(self) -> str:
         """Why nobody knows what is silenced; empty while that is known, or does not matter."""
         return self.setup.silences.unknown if self.setup.silences is not None else ""
-
-    def _silenced(self, case: Case) -> str:
-        """Return who silenced the VM, why and until when; empty where nobody did."""
-        if self.setup.silences is None:
-            return ""
-        return self.setup.silences.holding(spot(case, self._inventory))
 
     def _is_news(self, case: Case, decision: Decision) -> bool:
         """Return whether *decision* says something new, and remember that it did."""
@@ -689,7 +599,9 @@ class Recovery:
             self._journal_writer.book,
             self.setup.limits,
             self._clock,
-            forbidden=lambda: self._forbidden(warm_since) or self._silenced(case),
+            forbidden=lambda: (
+                self._forbidden(warm_since) or silenced(self.setup.silences, case, self._inventory)
+            ),
             watched=lambda: self.watched,
         )
         try:
@@ -708,7 +620,8 @@ class Recovery:
         except JournalError as error:
             self._journal_writer.lose(error)
             return
-        self._memory.cases[case.uuid] = self._after_acting(case, done)
+        after = self._after_acting(case, done)
+        self._memory = self._memory.with_cases({case.uuid: after})
 
     def _after_acting(self, case: Case, done: ActionResult) -> Case:
         at = self.watched
@@ -718,17 +631,17 @@ class Recovery:
             return begin_anew(case, Event.SEEN_CHANGING, at=at)
         if intent.sent_at is not None:
             self._action_history.add(Spent(intent.sent_at, case.uuid, intent.action, intent.reply))
-            case = self._after_sending(case, intent)
+            pause = self._pause_seconds(case.attempts + 1)
+            limits = self.setup.limits
+            case = after_sending(case, intent, limits, at=intent.sent_at, pause_seconds=pause)
         if intent.outcome is None:
             self._intents[case.uuid] = intent
         else:
             self._closed(intent)
         return after_answer(case, intent, self.setup.limits, at=at)
 
-    def _after_sending(self, case: Case, intent: Intent) -> Case:
-        limits, at = self.setup.limits, intent.sent_at or self.watched
-        pause = backoff_seconds(case.attempts + 1, limits, dice=self._dice())
-        return after_sending(case, intent, limits, at=at, pause_seconds=pause)
+    def _pause_seconds(self, attempts: int) -> float:
+        return backoff_seconds(attempts, self.setup.limits, dice=self._dice())
 
     def _forbidden(self, warm_since: float) -> str:
         """
@@ -751,7 +664,7 @@ class Recovery:
         case = self._memory.cases.get(uuid)
         if case is None:
             return
-        self._memory.cases[uuid] = cleared(case, at=at)
+        self._memory = self._memory.with_cases({uuid: cleared(case, at=at)})
 
     async def _note(self) -> None:
         """Write down what has changed, and forget what does not count any more."""

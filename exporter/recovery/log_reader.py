@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from exporter.errors import VergeOSError
 from exporter.recovery.detect.context import Logs
-from exporter.recovery.detect.log_patterns import LogMark, LogReading
 from exporter.recovery.model.cases import Case, Cause, DiagnosisKind
 from exporter.recovery.model.limits import HOUR, Limits
+from exporter.recovery.model.platform_log import LogMark, LogReading
 from exporter.recovery.model.ports import Platform
 from exporter.recovery.observe.inventory_checks import CheckedInventory
 

@@ -20,8 +20,8 @@ from exporter.errors import (
     VergeOSError,
 )
 from exporter.executor import run_in_thread
-from exporter.recovery.detect.log_patterns import LogMark, LogReading
 from exporter.recovery.model.cases import Action, Reply
+from exporter.recovery.model.platform_log import LogMark, LogReading
 from exporter.recovery.model.ports import ActionReply, FreshVM
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.recovery_rows import TAG_MEMBERS, Log, LoneVM, log_rows, lone_vms

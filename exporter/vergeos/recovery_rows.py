@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from exporter.recovery.detect.log_patterns import LogRow
+from exporter.recovery.model.platform_log import LogRow
 from exporter.recovery.model.ports import FreshVM
 from exporter.vergeos.rows import (
     UNKNOWN_WORD,

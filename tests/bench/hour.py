@@ -6,8 +6,8 @@ from exporter.collectors.inventory import join
 from exporter.config.recovery import RecoverySettings
 from exporter.config.settings import Settings, SystemSettings, TLSSettings
 from exporter.daemon.clients import connect, make_session, resolve_systems
-from exporter.polling.poller import Plan, Poller, PollResult
-from exporter.recovery.observe.inventory_checks import Poll
+from exporter.model import PollResult
+from exporter.polling.poller import Plan, Poller
 from exporter.simulator import Simulator, create_world
 from exporter.telemetry import Telemetry
 from exporter.vergeos.operations import Operations
@@ -64,6 +64,6 @@ async def requests_of_an_hour(vms: int, *, share: float = 1.0, recovery: bool = 
                 world.crash(next(vm for vm in world.live_vms() if vm.machine.status.running))
             await watch.poll()
             while rounds:
-                await thinker.take(Poll(*rounds.pop()))
+                await thinker.take(rounds.pop())
         assert watch.report.up
         return (len(system.requests) - seen) / share

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-from exporter.recovery.detect.log_patterns import LogMark, LogReading
+from exporter.model import PollResult
 from exporter.recovery.engine import Recovery, RecoverySetup
 from exporter.recovery.model.cases import Action, Intent, Policy, Reply, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import WEEK, Limits, Mode
+from exporter.recovery.model.platform_log import LogMark, LogReading
 from exporter.recovery.model.ports import (
     ActionReply,
     FreshVM,
@@ -21,7 +22,6 @@ from exporter.recovery.model.ports import (
     SavedState,
 )
 from exporter.recovery.observe.enrolment import EnrolmentRule
-from exporter.recovery.observe.inventory_checks import Poll
 from exporter.simulator.world.context import Timings
 from exporter.simulator.world.factory import create_world
 from tests.fakes import START, FakeClock
@@ -139,7 +139,7 @@ def recovery_of(system: Platform, clock: FakeClock) -> Recovery:
     )
 
 
-def _spent(recovery: Recovery, poll: Poll) -> float:
+def _spent(recovery: Recovery, poll: PollResult) -> float:
     gc.collect()
     began = time.process_time()
     at_once(recovery.take(poll))

@@ -8,11 +8,10 @@ import pytest
 
 from exporter.config.recovery import RecoverySettings
 from exporter.daemon.recovery_worker import ROUNDS_WAITING, RecoveryWorker, recovery_setup
-from exporter.polling.poller import PollResult
+from exporter.model import PollResult
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.engine import Recovery
 from exporter.recovery.model.limits import Limits, Mode
-from exporter.recovery.observe.inventory_checks import Poll
 from tests.recovery.harness import Theatre
 
 
@@ -25,14 +24,14 @@ class Slow:
         self.taken: list[float] = []
         self.go_on = asyncio.Event()
 
-    async def take(self, poll: Poll) -> None:
+    async def take(self, poll: PollResult) -> None:
         await self.go_on.wait()
         self.taken.append(poll.asked_at)
 
 
 def rounds(count: int) -> list[PollResult]:
     poll = Theatre(vms=2)._read()
-    return [PollResult(*poll._replace(asked_at=float(number))) for number in range(count)]
+    return [poll._replace(asked_at=float(number)) for number in range(count)]
 
 
 async def test_where_recovery_cannot_keep_up_the_oldest_rounds_are_left_out() -> None:
@@ -68,7 +67,7 @@ async def test_a_bug_in_its_report_ends_recovery_and_nothing_else(
         raise KeyError("a bug")
 
     monkeypatch.setattr(theatre.recovery._status_cache, "call", stumble)
-    rescue.tell(PollResult(*theatre._read()))
+    rescue.tell(theatre._read())
     await rescue.run()
 
     report = theatre.recovery.report

@@ -25,6 +25,7 @@ from exporter.errors import (
     UnauthorizedError,
     UnreachableError,
 )
+from exporter.model import PollResult
 from exporter.recovery.decide.guards import GUARDS, Guard
 from exporter.recovery.engine import Recovery, RecoverySetup
 from exporter.recovery.model.cases import Case, Intent, Outcome, Reply, Spent
@@ -32,7 +33,6 @@ from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import WEEK, Limits, Mode
 from exporter.recovery.model.ports import JournalStore, PollRecord, SavedState
-from exporter.recovery.observe.inventory_checks import Poll
 from exporter.simulator.api.accounts import (
     API_KEY,
     PASSWORD,
@@ -392,7 +392,7 @@ class Theatre:
             known = self._last[table.name] = body, table.decode(body, table.path)
         return known[1]
 
-    def _read(self) -> Poll:
+    def _read(self) -> PollResult:
         asked_at, time = self.clock.monotonic(), self.clock.now()
         rows: dict[str, Any] = {}
         skipped, problem = 0, ""
@@ -413,7 +413,7 @@ class Theatre:
             told = rows[MACHINE_STATUS.name]
             rows[MACHINE_STATUS.name] = {key: row for key, row in told.items() if key not in untold}
         whole = VMS.name in rows and MACHINE_STATUS.name in rows
-        return Poll(
+        return PollResult(
             asked_at=asked_at,
             time=time,
             took_seconds=self.clock.monotonic() - asked_at + self.slow,

@@ -17,6 +17,7 @@ from textwrap import fill
 
 import structlog
 
+from exporter.model import PollResult
 from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.cases import Policy
 from exporter.recovery.model.decision import Decision, GuardName
@@ -24,7 +25,6 @@ from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.model.ports import PollRecord
 from exporter.recovery.model.states import DIAGNOSED, OPEN, State
 from exporter.recovery.observe.enrolment import EnrolmentRule
-from exporter.recovery.observe.inventory_checks import Poll
 from exporter.simulator.world.builder import ClusterPlan
 from exporter.simulator.world.context import Timings
 from tests.recovery.ground_truth import US, Crash, Offence, Witness
@@ -41,18 +41,18 @@ PRODUCTION = EnrolmentRule(
     tags=("environment/production",), policy=Policy.ON_FAILURE, title="rule production"
 )
 EXCUSES = {
-    "rate_limited": "the fleet's budget was used up",
-    "budget_spent": "its budget was used up: a crash loop",
-    "backing_off": "the pause after the last try was not over",
-    "paused": "recovery was paused",
+    "within_rate_limit": "the fleet's budget was used up",
+    "within_restart_budget": "its budget was used up: a crash loop",
+    "backoff_elapsed": "the pause after the last try was not over",
+    "not_paused": "recovery was paused",
     "died_unseen": "nobody could see when it died",
     "never_seen_up": "it was never seen up before it died",
     "not_seen": "nobody could see for most of the time",
-    "degraded": "nobody could see for most of the time",
-    "picture_old": "nobody could see for most of the time",
-    "warming_up": "recovery was warming up after a time without observed, or after a pause",
+    "inventory_stable": "nobody could see for most of the time",
+    "inventory_fresh": "nobody could see for most of the time",
+    "warmed_up": "recovery was warming up after a time without observed, or after a pause",
     "node_in_trouble": "its node was in trouble",
-    "node_hold": "its node lost several VMs",
+    "node_stable": "its node lost several VMs",
     "migrated_shortly_before": "it was being migrated",
     "start_failed": "it died on its way up",
     "stopped_by_person": "somebody had asked for a stop shortly before",
@@ -169,7 +169,7 @@ class Month(Theatre):
             cared_for.add(vm.key)
         return cared_for
 
-    def _read(self) -> Poll:
+    def _read(self) -> PollResult:
         return self._shortcut.poll(
             asked_at=self.clock.monotonic(), time=self.clock.now(), every=self.every
         )
@@ -186,7 +186,7 @@ class Month(Theatre):
         """Return the engine's word for why nothing is done, or was done last."""
         case = self.recovery.memory.cases.get(crash.vm.uuid)
         if case is None:
-            return "not_looked_after"
+            return "not_enrolled"
         if case.state in (State.HEALTHY, State.PROBATION):
             return "not_seen"
         decision = self.recovery.decision(crash.vm.uuid)
@@ -242,17 +242,17 @@ class Month(Theatre):
         """Return whether what recovery said after an hour is so, by what the witness knows."""
         held_by, lately, due = crash.held_by, self.witness.lately, crash.at + HOUR
         blind = self.witness.blind
-        if held_by in ("rate_limited", "budget_spent", "backing_off"):
+        if held_by in ("within_rate_limit", "within_restart_budget", "backoff_elapsed"):
             return self._has_acted_much(crash)
-        if held_by == "paused":
+        if held_by == "not_paused":
             return self._was_paused(crash)
-        if held_by in ("not_seen", "degraded", "warming_up", "picture_old"):
+        if held_by in ("not_seen", "inventory_stable", "warmed_up", "inventory_fresh"):
             minutes = range(int(crash.at), int(due), 60)
             return self._was_paused(crash) or any(one.holds(at) for one in blind for at in minutes)
         if held_by in ("died_unseen", "never_seen_up"):
             just_up = lately(crash, "powered_on", within=2 * MINUTE)
             return just_up or any(one.holds(crash.at, around=2 * MINUTE) for one in blind)
-        if held_by in ("node_in_trouble", "node_hold"):
+        if held_by in ("node_in_trouble", "node_stable"):
             return any(one.holds(crash.at, around=10 * MINUTE) for one in self.witness.nodes_ill)
         before = {
             "migrated_shortly_before": (3 * MINUTE, ("migration_started",)),
@@ -269,9 +269,9 @@ class Month(Theatre):
         due = crash.at + HOUR
         mine = [at for at, key in self.witness.starts if key == crash.vm.key and at < due]
         fleet = [at for at, _ in self.witness.starts if at < due]
-        if crash.held_by == "backing_off":
+        if crash.held_by == "backoff_elapsed":
             return bool(mine)
-        if crash.held_by == "budget_spent":
+        if crash.held_by == "within_restart_budget":
             hours, day = sum(at > due - 2 * HOUR for at in mine), due - DAY - HOUR
             return hours >= 3 or sum(at > day for at in mine) >= 6 or len(mine) >= 10
         minutes = sum(at > due - 10 * MINUTE for at in fleet)

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from exporter.model import VM, Cluster, Inventory, MachineStatus, Node, VMConfig
-from exporter.recovery.observe.inventory_checks import Poll
+from exporter.model import VM, Cluster, Inventory, MachineStatus, Node, PollResult, VMConfig
 from exporter.simulator.api.response_faults import chosen
 from exporter.simulator.world import machines
 from exporter.simulator.world.machines import Machine, Status
@@ -63,7 +62,7 @@ class Shortcut:
         self._clusters: Mapping[int, Cluster] = {}
         self._frozen: Inventory | None = None
 
-    def poll(self, *, asked_at: float, time: datetime, every: float) -> Poll:
+    def poll(self, *, asked_at: float, time: datetime, every: float) -> PollResult:
         """Return what a poll shows."""
         self._world.catch_up()
         faults = {fault.name: fault for fault in self._world.faults.active()}
@@ -77,7 +76,7 @@ class Shortcut:
             inventory = self._read(time)
         if inventory is not None and "short_list" in faults:
             inventory = _shortened(inventory, faults["short_list"]["keep"])
-        return Poll(asked_at, time, 0.0, every, inventory, problem=problem or "")
+        return PollResult(asked_at, time, 0.0, every, inventory, problem=problem or "")
 
     def _read(self, time: datetime) -> Inventory:
         world = self._world

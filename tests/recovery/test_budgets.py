@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.recovery.decide.pace import backoff_seconds, endless_loops, play_loop, uses
+from exporter.recovery.decide.budgets import backoff_seconds, endless_loops, play_loop, uses
 from exporter.recovery.model.limits import DAY, HOUR, WEEK, Limits, Window
 
 HOURLY, DAILY, WEEKLY = Window(HOUR, 3), Window(DAY, 6), Window(WEEK, 10)

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from exporter.model import VM, Inventory, MachineStatus, Node, VMConfig
-from exporter.recovery.decide.guards import GUARDS, Facts, decide, next_action, permits
-from exporter.recovery.decide.pace import Use, backoff_seconds, uses
+from exporter.model import VM, Inventory, MachineStatus, Node, PollResult, VMConfig
+from exporter.recovery.decide.budgets import Use, backoff_seconds, uses
+from exporter.recovery.decide.facts import Facts
+from exporter.recovery.decide.guards import GUARDS, decide, next_action, permits
 from exporter.recovery.detect.context import DiagnosisContext, Logs
 from exporter.recovery.detect.diagnosis import diagnose
-from exporter.recovery.detect.log_patterns import LogClassifier, LogReading, LogRow
+from exporter.recovery.detect.log_patterns import LogClassifier
 from exporter.recovery.model.cases import (
     Action,
     Case,
@@ -28,6 +29,7 @@ from exporter.recovery.model.cases import (
 from exporter.recovery.model.commands import ControlState
 from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.limits import Limits, Mode, PowerState, Window
+from exporter.recovery.model.platform_log import LogReading, LogRow
 from exporter.recovery.model.states import TRANSITIONS, Event, State
 from exporter.recovery.observe.circuit_breaker import (
     BreakerState,
@@ -40,7 +42,6 @@ from exporter.recovery.observe.circuit_breaker import (
 from exporter.recovery.observe.health import Health, after_invalid, after_valid, is_warm
 from exporter.recovery.observe.inventory_checks import (
     CheckedInventory,
-    Poll,
     RejectedInventory,
     check_inventory,
     classify,
@@ -536,7 +537,7 @@ def test_a_state_between_up_and_down_starts_the_proof_anew() -> None:
 CARE = Enrolment(Policy.ON_FAILURE, OnHang.ALERT, 2, (), "tag recovery/auto")
 
 
-def poll(vms: int = 100, *, at: float = 100.0, clock: float = 100.0, **changes: Any) -> Poll:
+def poll(vms: int = 100, *, at: float = 100.0, clock: float = 100.0, **changes: Any) -> PollResult:
     found = tuple(
         replace(
             base := vm("running", running=True, key=number, machine=number, uuid=f"u{number}"),
@@ -548,7 +549,7 @@ def poll(vms: int = 100, *, at: float = 100.0, clock: float = 100.0, **changes: 
     inventory = Inventory(
         "stage", None, START, {"machine_status": statuses}, found, {}, None, {}, {}, {}
     )
-    return Poll(at, START, 0.0, 20.0, inventory)._replace(**changes)
+    return PollResult(at, START, 0.0, 20.0, inventory)._replace(**changes)
 
 
 def inventory(vms: int = 100, *, at: float = 80.0, clock: float = 80.0) -> CheckedInventory:
@@ -557,7 +558,7 @@ def inventory(vms: int = 100, *, at: float = 80.0, clock: float = 80.0) -> Check
     return found
 
 
-def problem(of: Poll, last: CheckedInventory | None = None, enrolled: int = 0) -> str:
+def problem(of: PollResult, last: CheckedInventory | None = None, enrolled: int = 0) -> str:
     care = {f"u{number}": number for number in range(1, enrolled + 1)}
     found = check_inventory(of, last, RULES, enrolled=care)
     return found.reason if isinstance(found, RejectedInventory) else ""
@@ -794,7 +795,7 @@ def hung(rung: int) -> Case:
 CYCLE = replace(CARE, on_hang=OnHang.POWER_CYCLE)
 ROOM = {
     "vm_uses": (Use(Window(3600.0, 3), 1, None),),
-    "fleet_uses": (Use(Window(600.0, 5), 3, None),),
+    "system_uses": (Use(Window(600.0, 5), 3, None),),
 }
 """Enough of it for a kill and the start after it."""
 
@@ -837,7 +838,7 @@ def test_at_the_edge_of_every_limit_it_acts() -> None:
         ),
         ({"no_capacity": (9_400.1, 9_500.0, 9_600.0)}, GuardName.CAPACITY_AVAILABLE),
         ({"in_flight": ("one", "two")}, GuardName.BELOW_CONCURRENCY_LIMIT),
-        ({"fleet_uses": (Use(Window(600.0, 5), 5, 1.0),)}, GuardName.WITHIN_RATE_LIMIT),
+        ({"system_uses": (Use(Window(600.0, 5), 5, 1.0),)}, GuardName.WITHIN_RATE_LIMIT),
         ({"waits_for": "db-01"}, GuardName.DEPENDENCIES_UP),
         ({"case": hung(0)}, GuardName.ACTION_ALLOWED),
         (
@@ -849,7 +850,7 @@ def test_at_the_edge_of_every_limit_it_acts() -> None:
             GuardName.WITHIN_RESTART_BUDGET,
         ),
         (
-            {"case": hung(2), "enrolment": CYCLE, **ROOM, "fleet_uses": FOUR_OF_5},
+            {"case": hung(2), "enrolment": CYCLE, **ROOM, "system_uses": FOUR_OF_5},
             GuardName.WITHIN_RATE_LIMIT,
         ),
         (
@@ -861,7 +862,7 @@ def test_at_the_edge_of_every_limit_it_acts() -> None:
             GuardName.ACTION_ALLOWED,
         ),
         ({"read_only": "403"}, GuardName.WRITE_ACCESS),
-        ({"rules": RULES._replace(mode=Mode.SHADOW)}, GuardName.MODE_ENFORCE),
+        ({"limits": RULES._replace(mode=Mode.SHADOW)}, GuardName.MODE_ENFORCE),
     ],
 )
 def test_a_step_over_a_limit_is_enough(change: dict[str, Any], reason: GuardName) -> None:

@@ -5,12 +5,11 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from exporter.model import StatusWord
+from exporter.model import PollResult, StatusWord
 from exporter.recovery.model.cases import ObservedState
 from exporter.recovery.model.limits import Limits
 from exporter.recovery.observe.inventory_checks import (
     CheckedInventory,
-    Poll,
     RejectedInventory,
     check_inventory,
     observed_state_of,
@@ -20,7 +19,7 @@ from tests.recovery.harness import Theatre
 RULES = Limits()
 
 
-def poll_of(theatre: Theatre) -> Poll:
+def poll_of(theatre: Theatre) -> PollResult:
     return theatre._read()
 
 
@@ -30,7 +29,7 @@ def theatre() -> Theatre:
 
 
 def believed(
-    poll: Poll, last: CheckedInventory | None = None, **enrolled: int
+    poll: PollResult, last: CheckedInventory | None = None, **enrolled: int
 ) -> CheckedInventory | RejectedInventory:
     return check_inventory(poll, last, RULES, enrolled=enrolled)
 
@@ -41,12 +40,12 @@ def first_picture(theatre: Theatre) -> CheckedInventory:
     return inventory
 
 
-def shorter(poll: Poll, keep: int) -> Poll:
+def shorter(poll: PollResult, keep: int) -> PollResult:
     assert poll.inventory is not None
     return poll._replace(inventory=replace(poll.inventory, vms=poll.inventory.vms[:keep]))
 
 
-def fewer_statuses(poll: Poll, keep: int) -> Poll:
+def fewer_statuses(poll: PollResult, keep: int) -> PollResult:
     inventory = poll.inventory
     assert inventory is not None
     rows = dict(list(inventory.sources["machine_status"].items())[:keep])  # type: ignore[attr-defined]
@@ -55,7 +54,7 @@ def fewer_statuses(poll: Poll, keep: int) -> Poll:
     )
 
 
-def twice(poll: Poll) -> Poll:
+def twice(poll: PollResult) -> PollResult:
     assert poll.inventory is not None
     vms = poll.inventory.vms
     return poll._replace(inventory=replace(poll.inventory, vms=(*vms, vms[0])))
@@ -75,7 +74,7 @@ def twice(poll: Poll) -> Poll:
     ],
 )
 def test_a_poll_is_not_believed(
-    theatre: Theatre, reason: str, spoil: Callable[[Poll], Poll]
+    theatre: Theatre, reason: str, spoil: Callable[[PollResult], PollResult]
 ) -> None:
     last = first_picture(theatre)
     theatre.clock.elapsed += 20
@@ -95,7 +94,9 @@ def test_a_poll_is_not_believed(
         lambda poll: poll._replace(rows_skipped=3),
     ],
 )
-def test_a_poll_on_the_edge_is_believed(theatre: Theatre, spare: Callable[[Poll], Poll]) -> None:
+def test_a_poll_on_the_edge_is_believed(
+    theatre: Theatre, spare: Callable[[PollResult], PollResult]
+) -> None:
     last = first_picture(theatre)
     theatre.clock.elapsed += 20
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from exporter.recovery.detect.log_patterns import LogMark, LogReading, LogRow
 from exporter.recovery.log_reader import LogReader
 from exporter.recovery.model.cases import Action, Case, ObservedState
 from exporter.recovery.model.limits import DAY, Limits
+from exporter.recovery.model.platform_log import LogMark, LogReading, LogRow
 from exporter.recovery.model.ports import ActionReply, FreshVM
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.inventory_checks import CheckedInventory

@@ -55,7 +55,7 @@ def perform(
     **play: Any,
 ) -> Theatre:
     """Play the mishaps, with a twist at every poll, before an observer."""
-    theatre = Theatre(**{"rules": HURRIED, **play})
+    theatre = Theatre(**{"limits": HURRIED, **play})
     observer = Observer(theatre)
     keys = [theatre.world.vm(name).key for name in theatre.names]
     prepare(theatre)
@@ -168,11 +168,11 @@ def test_in_shadow_everything_is_decided_alike_until_the_first_action(mishaps: M
 
     def until_first_action(theatre: Theatre) -> list[str]:
         decisions = theatre.book.decisions  # in one round, those that act are written down first
-        first = min((one.at for one in decisions if one.reason in acting), default=math.inf)
+        first = min((one.at for one in decisions if one.failed_guard in acting), default=math.inf)
         return sorted(
             str((*told(one)[:2], *told(one)[3:]))
             for one in decisions
-            if one.at < first or (one.reason in acting and one.at == first)
+            if one.at < first or (one.failed_guard in acting and one.at == first)
         )
 
     acting = (None, GuardName.MODE_ENFORCE)

@@ -42,7 +42,7 @@ def begin_with_many(play: Play) -> tuple[Theatre, list[str]]:
 
 
 def decided_on(theatre: Theatre, name: str) -> list[GuardName]:
-    return [one.reason for one in theatre.book.decisions if one.name == name]
+    return [one.failed_guard for one in theatre.book.decisions if one.name == name]
 
 
 def test_the_crash_of_a_stranger_is_proven_and_left_to_people(play: Play) -> None:

@@ -108,9 +108,8 @@ async def test_two_vms_of_one_name_in_a_cloud_are_told_apart_by_their_uuids(
     office: Opening,
 ) -> None:
     theatre = stage()
-    cases = theatre.recovery.memory.cases
-    case = theatre.case("web-02")
-    cases[case.uuid] = replace(case, name="web-01")
+    case = replace(theatre.case("web-02"), name="web-01")
+    theatre.recovery._memory = theatre.recovery.memory.with_cases({case.uuid: case})
     service = (await office(theatre)).service
 
     with pytest.raises(AmbiguousNameError, match="ask for it by its uuid"):

@@ -25,8 +25,8 @@ from exporter.errors import (
     UnreachableError,
     VergeOSError,
 )
-from exporter.recovery.detect.log_patterns import LogMark, LogReading
 from exporter.recovery.model.cases import Action, Reply
+from exporter.recovery.model.platform_log import LogMark, LogReading
 from exporter.recovery.model.ports import Platform
 from exporter.simulator import Simulator, World, create_world
 from exporter.simulator.api.accounts import API_KEY, PASSWORD, READONLY_API_KEY, USERNAME

@@ -32,7 +32,7 @@ from exporter.model import (
     Node,
     VMConfig,
 )
-from exporter.recovery.detect.log_patterns import LogRow
+from exporter.recovery.model.platform_log import LogRow
 from exporter.vergeos import rows, source
 from exporter.vergeos.recovery_rows import TAG_MEMBERS, log_rows, lone_vms
 from exporter.vergeos.rows import TableRows

@@ -91,7 +91,7 @@ class JournalWriter:
         )
         if not await self.write(self._book.note(page)):
             return False
-        self._noted = dict(cases)
+        self._noted = cases
         self._untold.clear()
         return True
 

@@ -6,11 +6,10 @@ together are what ``vergewatch explain`` prints.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import NamedTuple
 
 from exporter.formatting import counted, span
-from exporter.recovery.decide.pace import Use
+from exporter.recovery.decide.budgets import Use
+from exporter.recovery.decide.facts import Facts
 from exporter.recovery.model.cases import (
     Action,
     Case,
@@ -18,16 +17,15 @@ from exporter.recovery.model.cases import (
     Diagnosis,
     DiagnosisKind,
     Enrolment,
-    Intent,
     ObservedState,
     OnHang,
 )
-from exporter.recovery.model.commands import ControlState
 from exporter.recovery.model.decision import Decision, GuardName, GuardResult
-from exporter.recovery.model.limits import Limits, Mode
+from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
-from exporter.recovery.observe.circuit_breaker import BreakerState, CircuitBreaker
-from exporter.recovery.observe.health import Health, is_warm
+from exporter.recovery.observe.circuit_breaker import BreakerState
+from exporter.recovery.observe.health import is_warm
+from exporter.recovery.observe.state import RecoveryState
 
 LADDERS: Mapping[OnHang, tuple[Action, ...]] = {
     OnHang.ALERT: (),
@@ -38,51 +36,6 @@ LADDERS: Mapping[OnHang, tuple[Action, ...]] = {
 
 
 UNDIAGNOSED = Diagnosis(DiagnosisKind.PENDING, Cause.NOT_LONG_ENOUGH, "seen only just now")
-
-
-class Facts(NamedTuple):
-    """Everything that a decision rests on, gathered before the first guard is asked."""
-
-    at: float
-    time: datetime
-    limits: Limits
-    # Of the whole cloud.
-    control_state: ControlState
-    kill_switch: str
-    """The path of the file that forbids everything; empty where it is not there."""
-    journal_problem: str
-    inventory_age_seconds: float
-    health: Health
-    breaker: CircuitBreaker
-    in_flight: Sequence[str]
-    """Names of the VMs with an open intent."""
-    system_uses: Sequence[Use]
-    acted_at: float | None
-    """When the last action was sent, whatever the VM."""
-    no_capacity: Sequence[float]
-    """When VergeOS last refused for want of resources."""
-    read_only: str
-    """Why our credential may not act; empty when nothing is known against it."""
-    tags_problem: str
-    """Why nobody knows what is enrolled; empty when the tags were read."""
-    # Of this VM.
-    case: Case
-    enrolment: Enrolment | None
-    open_intent: Intent | None
-    vm_uses: Sequence[Use]
-    quiet: str
-    """The reason of the quiet window that it is in; empty outside of any."""
-    quiet_soon: str
-    """That of one that will have begun before a VM that is killed now could be started."""
-    node_hold: str
-    waits_for: str
-    """The VMs that have to be up before it; empty when they are, or when it waited long enough."""
-    may_power_cycle: bool
-    hard_reset_at: float | None
-    silenced: str = ""
-    """Who silenced it, why and until when; empty where nobody did."""
-    silences_unknown: str = ""
-    """Why nobody knows what is silenced; empty while that is known."""
 
 
 def next_action(case: Case, enrolment: Enrolment | None) -> Action | None:
@@ -122,6 +75,17 @@ def decide(facts: Facts, guards: Sequence[Guard] | None = None) -> Decision:
         guard_results=guard_results,
         mode=facts.limits.mode,
     )
+
+
+def in_turn(state: RecoveryState, wanted: Callable[[Case], bool]) -> list[Case]:
+    """Return the *wanted* cases: lowest tier first, then longest in trouble."""
+
+    def place(case: Case) -> tuple[int, float, int]:
+        enrolment = state.enrolments.get(case.uuid)
+        tier = enrolment.tier if enrolment is not None else 0
+        return tier, case.trouble_at or 0.0, case.key
+
+    return sorted(filter(wanted, state.cases.values()), key=place)
 
 
 def permits(facts: Facts, guards: Sequence[Guard]) -> bool:

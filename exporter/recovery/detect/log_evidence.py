@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from exporter.recovery.detect.context import DiagnosisContext
-from exporter.recovery.detect.log_patterns import LogClassifier, LogRow, Meaning
+from exporter.recovery.detect.log_patterns import LogClassifier, Meaning
 from exporter.recovery.model.cases import (
     Case,
     Cause,
@@ -19,6 +19,7 @@ from exporter.recovery.model.cases import (
     Policy,
 )
 from exporter.recovery.model.limits import Limits
+from exporter.recovery.model.platform_log import LogRow
 
 OUR_ROW_SECONDS = 60.0
 """How far by its stamp a row may be from what it tells of."""

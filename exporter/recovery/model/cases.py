@@ -210,6 +210,10 @@ class Reply(StrEnum):
     """Nothing came back, or nothing that says whether it was done."""
 
 
+UNCOUNTED_REPLIES = (Reply.NO_CAPACITY, Reply.FORBIDDEN, Reply.NOT_SENT)
+"""Replies after which an action does not count as an attempt: the VM is not the cause."""
+
+
 class Intent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One action, from the moment it is decided to the moment its outcome is known."""
 

@@ -6,10 +6,10 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from exporter.recovery.detect.log_patterns import LogMark, LogReading
 from exporter.recovery.model.cases import Action, Case, Intent, Reply, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.platform_log import LogMark, LogReading
 from exporter.recovery.model.states import State
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from statistics import median
 from typing import NamedTuple
 
-from exporter.model import VM, Inventory, MachineStatus, Node, StatusWord
+from exporter.model import VM, Inventory, MachineStatus, Node, PollResult, StatusWord
 from exporter.recovery.model.cases import Enrolment, ObservedState, Policy
 from exporter.recovery.model.limits import Limits
 
@@ -37,22 +37,6 @@ STOPPING = frozenset({StatusWord.STOPPING, StatusWord.HIBERNATING})
 WAITING = frozenset({StatusWord.WAITINGFORRESOURCES, StatusWord.UNLICENSED})
 
 
-class Poll(NamedTuple):
-    """One round of reading the tables that a VM is made of."""
-
-    asked_at: float
-    """When the first of them was asked for, in seconds of watch."""
-    time: datetime
-    took_seconds: float
-    every_seconds: float
-    """The cadence that was meant."""
-    inventory: Inventory | None
-    """``None`` when a table could not be read."""
-    rows_skipped: int = 0
-    problem: str = ""
-    """Why there is no picture."""
-
-
 class CheckedInventory(NamedTuple):
     """A poll that may be believed."""
 
@@ -80,7 +64,7 @@ class RejectedInventory(NamedTuple):
 
 
 def check_inventory(
-    poll: Poll, last: CheckedInventory | None, limits: Limits, *, enrolled: Mapping[str, int]
+    poll: PollResult, last: CheckedInventory | None, limits: Limits, *, enrolled: Mapping[str, int]
 ) -> CheckedInventory | RejectedInventory:
     """
     Return what *poll* shows, if it may be believed.
@@ -125,7 +109,7 @@ def _clock(statuses: Iterable[MachineStatus]) -> float | None:
 
 def _too_short(
     checked: CheckedInventory,
-    poll: Poll,
+    poll: PollResult,
     last: CheckedInventory | None,
     limits: Limits,
     enrolled: Mapping[str, int],

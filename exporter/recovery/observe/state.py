@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from exporter.model import VM
+from exporter.model import VM, PollResult
 from exporter.recovery.model.cases import Case, DiagnosisKind, Enrolment, ObservedState, Policy
 from exporter.recovery.model.limits import HOUR, Limits
 from exporter.recovery.model.states import OPEN, State
@@ -14,7 +15,6 @@ from exporter.recovery.observe.circuit_breaker import CircuitBreaker, Count, vou
 from exporter.recovery.observe.health import Health, after_invalid, after_valid, warm_up
 from exporter.recovery.observe.inventory_checks import (
     CheckedInventory,
-    Poll,
     RejectedInventory,
     check_inventory,
     classify,
@@ -33,10 +33,10 @@ CLOCKS_DISAGREE = 2.0
 
 
 class RecoveryState(NamedTuple):
-    """One cloud, as recovery remembers it."""
+    """What recovery knows of one system: immutable, replaced by each poll."""
 
-    cases: dict[str, Case]
-    """By uuid; the engine puts new cases in the place of old ones between two polls."""
+    cases: MappingProxyType[str, Case]
+    """By uuid, read-only."""
     enrolments: Mapping[str, Enrolment]
     nodes: Mapping[int, NodeLife]
     health: Health
@@ -48,11 +48,17 @@ class RecoveryState(NamedTuple):
     seen_time: datetime | None = None
     seen_clock: float | None = None
     accepted_at: float | None = None
-    """When a person said that what is seen is so; of the next valid picture, if that comes soon."""
+    """When an operator last accepted the current inventory."""
+
+    def with_cases(self, changed: Mapping[str, Case]) -> "RecoveryState":
+        """Return the state with *changed* in place of the cases of the same VMs."""
+        if not changed:
+            return self
+        return self._replace(cases=MappingProxyType(self.cases | changed))
 
 
 def advance(
-    memory: RecoveryState, poll: Poll, enrolments: Mapping[str, Enrolment], limits: Limits
+    memory: RecoveryState, poll: PollResult, enrolments: Mapping[str, Enrolment], limits: Limits
 ) -> RecoveryState:
     """Return what is known after *poll*; one that is not to be believed changes no VM."""
     accepts = (
@@ -82,7 +88,7 @@ def advance(
     )
     count = count_troubled(cases, enrolments, inventory, dropped=fallen)
     return RecoveryState(
-        cases=cases,
+        cases=MappingProxyType(cases),
         enrolments=enrolments,
         nodes=nodes,
         health=health,
@@ -99,7 +105,7 @@ def accepted(memory: RecoveryState, *, at: float) -> RecoveryState:
     return memory._replace(accepted_at=at, breaker=vouched_for(memory.breaker, now=at))
 
 
-def _still_there(cases: Mapping[str, Case], poll: Poll) -> dict[str, Case]:
+def _still_there(cases: Mapping[str, Case], poll: PollResult) -> dict[str, Case]:
     """Return the cases of VMs that *poll* shows, and those of which something is under way."""
     vms = poll.inventory.vms if poll.inventory is not None else ()
     shown = {vm.config.uuid for vm in vms if vm.status is not None}

@@ -1,0 +1,137 @@
+"""The facts that the guards look at, gathered for one VM."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from exporter.recovery.decide.budgets import ActionHistory, Use
+from exporter.recovery.decide.maintenance_windows import MaintenanceWindow, quiet
+from exporter.recovery.detect.context import location, node_hold, waits_for
+from exporter.recovery.model.cases import Action, Case, Enrolment, Intent, ObservedState
+from exporter.recovery.model.commands import ControlState
+from exporter.recovery.model.limits import Limits
+from exporter.recovery.model.ports import Silences
+from exporter.recovery.observe.circuit_breaker import CircuitBreaker
+from exporter.recovery.observe.health import Health
+from exporter.recovery.observe.inventory_checks import CheckedInventory
+from exporter.recovery.observe.state import RecoveryState
+
+MINUTE = timedelta(minutes=1)
+KILL_TO_START_MINUTES = 10
+"""The longest time from a kill to the start that follows it."""
+
+
+class Facts(NamedTuple):
+    """Everything that the guards look at."""
+
+    at: float
+    time: datetime
+    limits: Limits
+    # Of the whole cloud.
+    control_state: ControlState
+    kill_switch: str
+    """The path of the file that forbids everything; empty where it is not there."""
+    journal_problem: str
+    inventory_age_seconds: float
+    health: Health
+    breaker: CircuitBreaker
+    in_flight: Sequence[str]
+    """Names of the VMs with an open intent."""
+    system_uses: Sequence[Use]
+    acted_at: float | None
+    """When the last action was sent, whatever the VM."""
+    no_capacity: Sequence[float]
+    """When VergeOS last refused for want of resources."""
+    read_only: str
+    """Why our credential may not act; empty when nothing is known against it."""
+    tags_problem: str
+    """Why nobody knows what is enrolled; empty when the tags were read."""
+    # Of this VM.
+    case: Case
+    enrolment: Enrolment | None
+    open_intent: Intent | None
+    vm_uses: Sequence[Use]
+    quiet: str
+    """The reason of the quiet window that it is in; empty outside of any."""
+    quiet_soon: str
+    """That of one that will have begun before a VM that is killed now could be started."""
+    node_hold: str
+    waits_for: str
+    """The VMs that have to be up before it; empty when they are, or when it waited long enough."""
+    may_power_cycle: bool
+    hard_reset_at: float | None
+    silenced: str = ""
+    """Who silenced it, why and until when; empty where nobody did."""
+    silences_unknown: str = ""
+    """Why nobody knows what is silenced; empty while that is known."""
+
+
+class SystemFacts(NamedTuple):
+    """What holds for every VM of the system at the moment of a decision."""
+
+    at: float
+    """Seconds of watch."""
+    time: datetime
+    limits: Limits
+    state: RecoveryState
+    inventory: CheckedInventory
+    control_state: ControlState
+    kill_switch: str
+    journal_problem: str
+    open_actions: Mapping[str, Intent]
+    """By VM uuid."""
+    history: ActionHistory
+    read_only: str
+    tags_problem: str
+    maintenance_windows: Sequence[MaintenanceWindow]
+    silences: Silences | None
+
+
+def gather_facts(case: Case, system: SystemFacts) -> Facts:
+    """Return the facts about *case* that the guards look at."""
+    state, inventory, history = system.state, system.inventory, system.history
+    at, limits = system.at, system.limits
+    vm = inventory.vms.get(case.uuid)
+    resets = [one.at for one in history.on(case) if one.action is Action.RESET]
+    return Facts(
+        at=at,
+        time=system.time,
+        limits=limits,
+        control_state=system.control_state,
+        kill_switch=system.kill_switch,
+        journal_problem=system.journal_problem,
+        inventory_age_seconds=at - inventory.at,
+        health=state.health,
+        breaker=state.breaker,
+        in_flight=[intent.name for intent in system.open_actions.values()],
+        system_uses=history.system_uses(now=inventory.at),
+        acted_at=history.acted_at,
+        no_capacity=history.no_capacity,
+        read_only=system.read_only,
+        tags_problem=system.tags_problem,
+        case=case,
+        enrolment=state.enrolments.get(case.uuid),
+        open_intent=system.open_actions.get(case.uuid),
+        vm_uses=history.uses(case, now=at),
+        quiet=quiet(system.maintenance_windows, case.name, system.time),
+        quiet_soon=_window_before_start(system.maintenance_windows, case, system.time),
+        node_hold=node_hold(case, state, inventory, limits, at=at),
+        waits_for=waits_for(case, state, limits, at=at),
+        may_power_cycle=vm is not None and vm.config.disable_powercycle is False,
+        hard_reset_at=max(resets, default=None),
+        silenced=silenced(system.silences, case, inventory),
+        silences_unknown=system.silences.unknown if system.silences is not None else "",
+    )
+
+
+def silenced(silences: Silences | None, case: Case, inventory: CheckedInventory) -> str:
+    """Return the silence that matches a VM: its author, reason and end; empty if none does."""
+    return "" if silences is None else silences.holding(location(case, inventory))
+
+
+def _window_before_start(windows: Sequence[MaintenanceWindow], case: Case, now: datetime) -> str:
+    """Return the maintenance window that would begin between a kill and the start after it."""
+    if case.observed is not ObservedState.HUNG:
+        return ""
+    moments = (now + minute * MINUTE for minute in range(1, KILL_TO_START_MINUTES + 1))
+    return next(filter(None, (quiet(windows, case.name, moment) for moment in moments)), "")

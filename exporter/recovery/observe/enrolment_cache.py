@@ -1,0 +1,60 @@
+"""Enrolments of one system, worked out again only when the tables behind them change."""
+
+from collections.abc import Mapping, Sequence
+
+from exporter.model import Inventory, PollResult
+from exporter.recovery.model.cases import Enrolment
+from exporter.recovery.observe.enrolment import EnrolmentRule, enrol_all
+
+SOURCES = ("vms", "tags", "clusters")
+
+
+class EnrolmentCache:
+    """Remembers the tables that the current enrolments were worked out from."""
+
+    def __init__(self, rules: Sequence[EnrolmentRule]) -> None:
+        self._rules = rules
+        self._sources: tuple[object, ...] = ()
+        self._sources_before: tuple[object, ...] = ()
+        self.problem = "the tags were not read yet"
+        """Why enrolment is unknown; empty once the tags were read."""
+
+    def reset(self) -> None:
+        """Work out all enrolments again at the next poll."""
+        self._sources = ()
+
+    def undo(self) -> None:
+        """Forget the tables of the newest poll, which was rejected."""
+        self._sources = self._sources_before
+
+    def checked(self, poll: PollResult) -> PollResult:
+        """Return *poll*, without its inventory until tags and needed clusters were read once."""
+        inventory = poll.inventory
+        if inventory is None or self._sources:
+            return poll
+        if inventory.tags is None:
+            return poll._replace(inventory=None, problem=self.problem)
+        by_cluster = any(rule.clusters for rule in self._rules)
+        if by_cluster and "clusters" not in inventory.sources:
+            problem = "the clusters were not read yet, and an enrolment rule names some"
+            return poll._replace(inventory=None, problem=problem)
+        return poll
+
+    def enrolments(
+        self, inventory: Inventory | None, current: Mapping[str, Enrolment]
+    ) -> Mapping[str, Enrolment]:
+        """Return the enrolment of every VM; *current* while the tags cannot be read."""
+        self._sources_before = self._sources
+        if inventory is None:
+            return current
+        if inventory.tags is None:
+            self.problem = "the tags cannot be read, so enrolment is unknown"
+            return current
+        self.problem = ""
+        sources = tuple(map(inventory.sources.get, SOURCES))
+        if self._sources and all(
+            one is other for one, other in zip(sources, self._sources, strict=True)
+        ):
+            return current
+        self._sources = sources
+        return enrol_all(inventory, self._rules)
