@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     URL,
@@ -25,11 +25,11 @@ from exporter.journal import rows
 from exporter.journal.database import Database
 from exporter.journal.db_errors import plain_faults
 from exporter.journal.lock import Lock
-from exporter.journal.rows import Attempt, Decided
 from exporter.journal.tables import changes, commands, decisions, intents, systems
 from exporter.journal.writer import REMEMBERED_SECONDS, SystemJournal
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.ports import Change, JournalStore
+from exporter.recovery.model.records import ActionRecord, DecisionRecord, JournalRecords
 
 FILE = "journal.sqlite"
 LOCK = "journal.lock"
@@ -40,14 +40,6 @@ FORGOTTEN_AT_ONCE = 1000
 """Rows; between one slice and the next recovery can write."""
 
 T = TypeVar("T")
-
-
-class Stretch(NamedTuple):
-    """What happened in a stretch of time, newest first."""
-
-    changes: list[Change]
-    decisions: list[Decided]
-    intents: list[Attempt]
 
 
 class Journal:
@@ -79,25 +71,25 @@ class Journal:
 
     async def decisions(
         self, system: str, uuid: str | None = None, limit: int = LIMIT
-    ) -> list[Decided]:
+    ) -> list[DecisionRecord]:
         query = _newest(decisions, system, uuid)
         return await self._read(decisions, query, rows.to_decided, limit)
 
-    async def decision(self, system: str, uuid: str, number: int) -> Decided | None:
+    async def decision(self, system: str, uuid: str, number: int) -> DecisionRecord | None:
         """Return the decision of that *number*, if it is one on that VM."""
         query = _newest(decisions, system, uuid).where(decisions.c.id == number)
         return next(iter(await self._read(decisions, query, rows.to_decided, 1)), None)
 
     async def intents(
         self, system: str, uuid: str | None = None, limit: int = LIMIT
-    ) -> list[Attempt]:
+    ) -> list[ActionRecord]:
         query = _newest(intents, system, uuid)
         return await self._read(intents, query, rows.to_attempt, limit)
 
     async def commands(self, system: str, limit: int = LIMIT) -> list[Command]:
         return await self._read(commands, _newest(commands, system), _to_order, limit)
 
-    async def since(self, system: str, time: datetime) -> Stretch:
+    async def since(self, system: str, time: datetime) -> JournalRecords:
         """Return what happened at *time* or later; intents also if they were only open then."""
         happened = _newest(changes, system).where(changes.c.time >= time)
         weighed = _newest(decisions, system).where(decisions.c.time >= time)
@@ -108,7 +100,7 @@ class Journal:
                 intents.c.outcome.is_(None),
             )
         )
-        return Stretch(
+        return JournalRecords(
             await self._read(changes, happened, _to_change),
             await self._read(decisions, weighed, rows.to_decided),
             await self._read(intents, tried, rows.to_attempt),

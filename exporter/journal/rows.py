@@ -9,27 +9,11 @@ from sqlalchemy import RowMapping
 
 from exporter.recovery.model.cases import Case, Intent
 from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.records import ActionRecord, DecisionRecord
 
 T = TypeVar("T")
 
 _CASE = msgspec.json.Decoder(Case)
-
-
-class Decided(msgspec.Struct, frozen=True, gc=False):
-    """A decision, by its number."""
-
-    number: int
-    decision: Decision
-
-
-class Attempt(msgspec.Struct, frozen=True, gc=False):
-    """An intent, with what the journal knows of it besides."""
-
-    intent: Intent
-    decision: int
-    """The number of the decision that it carries out."""
-    prepared: datetime
-    closed: datetime | None
 
 
 def plain(noun: msgspec.Struct) -> dict[str, Any]:
@@ -69,15 +53,17 @@ def from_decision(decision: Decision) -> dict[str, Any]:
     return {**row, **diagnosis, "guard_results": guard_results}
 
 
-def to_decided(row: RowMapping) -> Decided:
+def to_decided(row: RowMapping) -> DecisionRecord:
     """Return the decision of *row*, with its number."""
     diagnosis = {name: row[name] for name in ("kind", "cause", "detail")}
     guard_results = msgspec.json.decode(row["guard_results"])
-    return Decided(
+    return DecisionRecord(
         row["id"], noun({**row, "diagnosis": diagnosis, "guard_results": guard_results}, Decision)
     )
 
 
-def to_attempt(row: RowMapping) -> Attempt:
+def to_attempt(row: RowMapping) -> ActionRecord:
     """Return the intent of *row*, with what is around it."""
-    return Attempt(noun(row, Intent), row["decision"], row["prepared_time"], row["closed_time"])
+    return ActionRecord(
+        noun(row, Intent), row["decision"], row["prepared_time"], row["closed_time"]
+    )

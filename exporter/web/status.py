@@ -12,9 +12,9 @@ from markupsafe import Markup
 
 from exporter.formatting import counted
 from exporter.model import KNOWN_STATUS_WORDS, SystemReport, TableReport
+from exporter.recovery.model.views import SystemRecoveryStatus, VMRecoveryStatus
 from exporter.recovery.report.events import TimelineEvent
 from exporter.web.health import State, reason_of, state_of
-from exporter.web.ports import Brief, Care
 from exporter.web.wording import ago, ago_short, duration
 
 BAR_WIDTH = 1000
@@ -132,8 +132,8 @@ class TroubleLine(NamedTuple):
 class SystemRecovery(NamedTuple):
     """What there is to show of recovery in one cloud."""
 
-    care: Care
-    vms: Sequence[Brief]
+    care: SystemRecoveryStatus
+    vms: Sequence[VMRecoveryStatus]
     """Those in need of a person first."""
     actions: Sequence[TimelineEvent]
     """Newest first."""

@@ -14,7 +14,8 @@ from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import Decision, GuardName
 from exporter.recovery.model.states import State
-from exporter.recovery.report.explain import about_case, explain
+from exporter.recovery.report.context import context_of_case
+from exporter.recovery.report.explain import explain
 from tests.alerting.samples import Tally
 from tests.alerting.test_silences import matchers
 from tests.fakes import START
@@ -46,7 +47,7 @@ class Hush:
     async def sleep(self, seconds: float) -> None:
         raise AssertionError("nobody sleeps here")
 
-    def tell(self, *silences: Silence) -> None:
+    def summary_text(self, *silences: Silence) -> None:
         now, at = START + timedelta(seconds=self.monotonic()), self.monotonic()
         (listener,) = self.alerting.listeners
         listener._heard(SilencesResponse(silences, 0, now, at))
@@ -89,7 +90,7 @@ def test_a_silenced_vm_is_held_and_started_when_the_silence_is_over(
 ) -> None:
     hush = Hush(tmp_path)
     theatre, observer = begin(play, hush)
-    hush.tell(hush.silence('vm_name="web-01"', seconds=3600.0))
+    hush.summary_text(hush.silence('vm_name="web-01"', seconds=3600.0))
     ends = theatre.clock.elapsed + 3600.0
     observer._silenced = {"web-01": (0.0, ends + AFTER)}
 
@@ -117,12 +118,12 @@ def test_a_silenced_vm_is_held_and_started_when_the_silence_is_over(
 def test_says_in_a_sentence_who_silenced_it(play: Play, tmp_path: Path) -> None:
     hush = Hush(tmp_path)
     theatre, _ = begin(play, hush)
-    hush.tell(hush.silence('vm_name=~"web-.*"'))
+    hush.summary_text(hush.silence('vm_name=~"web-.*"'))
 
     theatre.world.crash("web-01")
     theatre.let_pass(200.0)
 
-    about = about_case(theatre.case("web-01"), system="production", now=theatre.clock.now())
+    about = context_of_case(theatre.case("web-01"), system="production", now=theatre.clock.now())
     about = about._replace(decision=decision(theatre))
     assert "does not start it now because it is silenced by alice until" in explain(about).sentence
 
@@ -141,7 +142,7 @@ def test_a_silence_of_its_key_its_node_its_cluster_or_its_cloud_holds_it_too(
         "cluster": world.clusters[vm.machine.cluster or 0].name,
         "system_name": "production",
     }[what]
-    hush.tell(hush.silence(f'{what}="{value}"'))
+    hush.summary_text(hush.silence(f'{what}="{value}"'))
 
     theatre.world.crash("web-01")
     theatre.let_pass(ENOUGH)
@@ -153,7 +154,7 @@ def test_a_silence_of_its_key_its_node_its_cluster_or_its_cloud_holds_it_too(
 def test_a_silence_of_another_vm_or_of_a_severity_holds_nobody(play: Play, tmp_path: Path) -> None:
     hush = Hush(tmp_path)
     theatre, _ = begin(play, hush)
-    hush.tell(
+    hush.summary_text(
         hush.silence('severity="warning"'),
         msgspec.structs.replace(hush.silence('vm_name="web-02"'), id="other"),
     )
@@ -170,7 +171,7 @@ def test_a_silence_that_comes_at_the_last_moment_counts(play: Play, tmp_path: Pa
 
     def silence_once(step: str) -> None:
         if step == "prepare":
-            hush.tell(hush.silence('vm_name="web-01"'))
+            hush.summary_text(hush.silence('vm_name="web-01"'))
 
     observer.on_book = silence_once
     theatre.world.crash("web-01")
@@ -184,11 +185,11 @@ def test_a_silence_that_comes_at_the_last_moment_counts(play: Play, tmp_path: Pa
 def test_a_silence_that_is_longer_by_now_holds_on(play: Play, tmp_path: Path) -> None:
     hush = Hush(tmp_path)
     theatre, _ = begin(play, hush)
-    hush.tell(hush.silence('vm_name="web-01"', seconds=600.0))
+    hush.summary_text(hush.silence('vm_name="web-01"', seconds=600.0))
     theatre.world.crash("web-01")
     theatre.let_pass(500.0)
 
-    hush.tell(hush.silence('vm_name="web-01"', seconds=7200.0))
+    hush.summary_text(hush.silence('vm_name="web-01"', seconds=7200.0))
     theatre.let_pass(3600.0)
 
     assert decision(theatre).failed_guard is GuardName.NOT_SILENCED
@@ -200,18 +201,18 @@ def test_a_silence_that_alertmanager_lost_has_ended_and_not_never_been(
 ) -> None:
     hush = Hush(tmp_path)
     theatre, _ = begin(play, hush)
-    hush.tell(hush.silence('vm_name="web-01"'))
+    hush.summary_text(hush.silence('vm_name="web-01"'))
     theatre.world.crash("web-01")
     theatre.let_pass(100.0)
 
     lost_at = theatre.clock.elapsed
     while theatre.clock.elapsed < lost_at + AFTER - 20.0:
-        hush.tell()
+        hush.summary_text()
         theatre.let_pass(20.0)
 
     assert says(theatre).startswith("the silence of alice ended")
     assert theatre.asked() == []
-    hush.tell()
+    hush.summary_text()
     theatre.let_pass(200.0)
     assert theatre.running("web-01")
 
@@ -221,7 +222,7 @@ def test_a_vm_that_its_owner_stopped_during_a_silence_stays_down(
 ) -> None:
     hush = Hush(tmp_path)
     theatre, _ = begin(play, hush)
-    hush.tell(hush.silence('vm_name="web-01"', seconds=600.0))
+    hush.summary_text(hush.silence('vm_name="web-01"', seconds=600.0))
 
     theatre.world.operator_stops("web-01", graceful=False)
     theatre.let_pass(600.0 + AFTER + ENOUGH)
@@ -243,7 +244,7 @@ def test_where_nobody_knows_the_silences_the_settings_decide(
     assert theatre.running("web-01") is not hold
     if hold:
         assert "http://am has told no silences for" in says(theatre)
-        hush.tell()
+        hush.summary_text()
         theatre.let_pass(40.0)
         assert decision(theatre).failed_guard is not GuardName.NOT_SILENCED
 
@@ -253,7 +254,7 @@ def test_a_silence_outlives_a_restart_and_does_not_wait_for_a_clock_of_ours(
 ) -> None:
     hush = Hush(tmp_path)
     theatre, _ = begin(play, hush)
-    hush.tell(hush.silence('vm_name="web-01"'))
+    hush.summary_text(hush.silence('vm_name="web-01"'))
     theatre.world.crash("web-01")
     theatre.let_pass(100.0)
 
@@ -268,7 +269,7 @@ def test_a_silence_outlives_a_restart_and_does_not_wait_for_a_clock_of_ours(
 def test_an_order_to_arm_does_not_lift_a_silence(play: Play, tmp_path: Path) -> None:
     hush = Hush(tmp_path)
     theatre, _ = begin(play, hush)
-    hush.tell(hush.silence('vm_name="web-01"'))
+    hush.summary_text(hush.silence('vm_name="web-01"'))
     theatre.world.crash("web-01")
     theatre.let_pass(100.0)
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.journal.journal import Journal, open_journal
-from exporter.journal.rows import Decided
+from exporter.recovery.model.records import DecisionRecord
 from exporter.recovery.model.cases import Case, Diagnosis, Intent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision, GuardResult
@@ -80,5 +80,5 @@ async def test_every_noun_comes_back_as_it_was(
             assert past.commands == [command]
             assert await journal.changes(CLOUD) == changes[::-1]
             decided = await journal.decisions(CLOUD, decision.uuid, limit=1)
-            assert decided == [Decided(number, decision)]
+            assert decided == [DecisionRecord(number, decision)]
             assert [one.intent for one in await journal.intents(CLOUD)] == prepared[::-1]

@@ -255,7 +255,7 @@ async def test_a_report_covers_what_happened_since_and_what_is_open(
 
     assert stretch.changes == changes[1:]
     assert [one.number for one in stretch.decisions] == numbers[1:]
-    assert [one.intent.uuid for one in stretch.intents] == [pending.uuid, closed_later.uuid]
+    assert [one.intent.uuid for one in stretch.actions] == [pending.uuid, closed_later.uuid]
 
 
 async def test_times_of_other_zones_are_kept_as_what_they_are_in_utc(journal: Journal) -> None:

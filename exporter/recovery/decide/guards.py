@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from exporter.formatting import counted, span
 from exporter.recovery.decide.pace import Use
 from exporter.recovery.model.cases import (
@@ -23,7 +25,7 @@ from exporter.recovery.model.cases import (
     OnHang,
 )
 from exporter.recovery.model.commands import ControlState
-from exporter.recovery.model.decision import Decision, GuardName, GuardResult
+from exporter.recovery.model.decision import BudgetUse, Decision, GuardName, GuardResult
 from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.circuit_breaker import BreakerState, CircuitBreaker
@@ -221,6 +223,13 @@ def _alone(facts: Facts) -> GuardResult:
 
 
 def _within_budget(facts: Facts) -> GuardResult:
+    budgets = tuple(
+        BudgetUse(use.used, use.window.most, use.window.seconds) for use in facts.vm_uses
+    )
+    return replace(_budget_result(facts), budgets=budgets)
+
+
+def _budget_result(facts: Facts) -> GuardResult:
     says = _used(facts.vm_uses)
     cure = f"vergewatch recovery clear {facts.case.name} --reason ..."
     if facts.case.state is State.QUARANTINED:
