@@ -1,4 +1,4 @@
-"""Asking a running daemon about recovery, and telling it what to do, over HTTP."""
+"""The HTTP client of a running daemon's recovery API."""
 
 import getpass
 import os
@@ -14,72 +14,41 @@ import msgspec
 from aiohttp import hdrs
 from yarl import URL
 
+from exporter.cli.daemon_url import DEFAULT_URL, URL_VARIABLE
 from exporter.errors import ConfigError, UnavailableError
 from exporter.recovery.model.commands import CommandKind
-from exporter.recovery.report.events import TimelineEvent
+from exporter.recovery.model.views import API_ROOT, TOKEN_HEADER
 from exporter.recovery.report.explain import Explanation
-from exporter.recovery.report.summary import RecoverySummary
-from exporter.web.ports import Brief, Care, Given
-from exporter.web.recovery import ROOT, TOKEN_HEADER
+from exporter.recovery.report.responses import (
+    CommandResponse,
+    ErrorResponse,
+    LogResponse,
+    ReportResponse,
+    StatusResponse,
+    VMsResponse,
+)
 
 TOKEN_VARIABLE = "VERGEWATCH_RECOVERY__TOKEN"  # noqa: S105 - the name of a variable
 TOKEN_FILE_VARIABLE = "VERGEWATCH_RECOVERY__TOKEN_FILE"  # noqa: S105
-URL_VARIABLE = "VERGEWATCH_DAEMON_URL"
-DEFAULT_URL = "http://localhost:9888"
-PATIENCE_SECONDS = 30.0
-MOST_BYTES = 64 * 1024 * 1024
+TIMEOUT_SECONDS = 30.0
+MAX_BYTES = 64 * 1024 * 1024
 
-_SPAN = re.compile(r"(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?")
+_DURATION = re.compile(r"(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?")
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 T = TypeVar("T")
 
 
-class Clouds(msgspec.Struct):
-    """The answer to how recovery stands."""
-
-    systems: tuple[Care, ...]
-    settings_problem: str = ""
-    """Why the settings in force are not those that somebody wanted last."""
-
-
-class Vms(msgspec.Struct):
-    """The answer to which VMs are not healthy."""
-
-    vms: tuple[Brief, ...]
-
-
-class Log(msgspec.Struct):
-    """The answer to what happened."""
-
-    lines: tuple[TimelineEvent, ...]
-
-
-class Accounts(msgspec.Struct):
-    """The answer to what it all came to."""
-
-    accounts: tuple[RecoverySummary, ...]
-
-
-class Orders(msgspec.Struct):
-    """The answer to an order."""
-
-    orders: tuple[Given, ...]
-
-
-class _Problem(msgspec.Struct):
-    error: str
-
-
 class DaemonClient:
     """
-    A running daemon, as somebody at a keyboard sees it.
-
-    Everything raises `ConfigError` for what the asker has to put right, and `UnavailableError`
-    for what may be better later.
+    A running daemon.
 
     Args:
-        token: Needed to change something, not to ask.
+        token: Needed for commands only.
+
+    Raises:
+        ConfigError: By every method: the request is wrong and must be corrected.
+        UnavailableError: By every method: the request may succeed later.
 
     """
 
@@ -87,33 +56,36 @@ class DaemonClient:
         if not _is_url(url):
             raise ConfigError(f"{_bare(url)!r} is not a URL such as {DEFAULT_URL}")
         self._url = url.rstrip("/")
-        self._place = _bare(url).rstrip("/")
+        self._address = _bare(url).rstrip("/")
         self._token = token
 
-    async def status(self, system: str | None) -> Clouds:
-        return await self._get("", {"system": system}, Clouds)
+    async def status(self, system: str | None) -> StatusResponse:
+        return await self._get("", {"system": system}, StatusResponse)
 
-    async def vms(self, system: str | None, *, everyone: bool = False) -> Vms:
-        return await self._get("/vms", {"system": system, "all": "1" if everyone else None}, Vms)
+    async def vms(self, system: str | None, *, everyone: bool = False) -> VMsResponse:
+        query = {"system": system, "all": "1" if everyone else None}
+        return await self._get("/vms", query, VMsResponse)
 
     async def explain(self, vm: str, system: str | None, decision: int | None) -> Explanation:
         number = str(decision) if decision is not None else None
         query = {"system": system, "decision": number}
         return await self._get(f"/explain/{quote(vm, safe='')}", query, Explanation)
 
-    async def log(self, vm: str | None, system: str | None, limit: int) -> Log:
-        return await self._get("/log", {"vm": vm, "system": system, "limit": str(limit)}, Log)
+    async def log(self, vm: str | None, system: str | None, limit: int) -> LogResponse:
+        query = {"vm": vm, "system": system, "limit": str(limit)}
+        return await self._get("/log", query, LogResponse)
 
-    async def report(self, system: str | None, days: float) -> Accounts:
-        return await self._get("/report", {"system": system, "days": f"{days:g}"}, Accounts)
+    async def report(self, system: str | None, days: float) -> ReportResponse:
+        return await self._get("/report", {"system": system, "days": f"{days:g}"}, ReportResponse)
 
-    async def order(self, kind: CommandKind, **body: Any) -> Orders:
-        """Give an order; *body* is what the API takes, without what is None."""
+    async def command(self, kind: CommandKind, **body: Any) -> CommandResponse:
+        """Give a command; values of *body* that are None are left out."""
         given = {name: value for name, value in body.items() if value is not None}
         headers = {TOKEN_HEADER: self._token, hdrs.CONTENT_TYPE: "application/json"}
         return await self._exchange(
-            hdrs.METH_POST, f"/{kind}", {}, Orders, headers=headers, data=msgspec.json.encode(given)
-        )
+            hdrs.METH_POST, f"/{kind}", {}, CommandResponse,
+            headers=headers, data=msgspec.json.encode(given),
+        )  # fmt: skip
 
     async def _get(self, path: str, query: Mapping[str, str | None], kind: type[T]) -> T:
         return await self._exchange(hdrs.METH_GET, path, query, kind)
@@ -127,81 +99,85 @@ class DaemonClient:
         **more: Any,
     ) -> T:
         given = {name: value for name, value in query.items() if value is not None}
-        # The path is quoted already: a VM's name may hold anything.
-        url = URL(f"{self._url}{ROOT}{path}", encoded=True).with_query(given)
-        timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
+        # The path is quoted already.
+        url = URL(f"{self._url}{API_ROOT}{path}", encoded=True).with_query(given)
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
-                # To follow a redirection would be to show the token to whoever it leads to.
-                session.request(method, url, allow_redirects=False, **more) as answer,
+                # A redirect would send the token to another server.
+                session.request(method, url, allow_redirects=False, **more) as response,
             ):
-                raw = await _all_of(answer)
+                raw = await _read(response)
         except TimeoutError:
             raise UnavailableError(
-                f"{self._place} does not answer within {PATIENCE_SECONDS:g} s"
+                f"{self._address} did not respond within {TIMEOUT_SECONDS:g} s"
             ) from None
         except (aiohttp.ClientError, ssl.SSLError, OSError) as error:
-            raise UnavailableError(self._unreached(error)) from None
-        if answer.status != 200:  # noqa: PLR2004
-            raise self._refused(answer, raw)
+            raise UnavailableError(self._unreachable(error)) from None
+        if response.status != 200:  # noqa: PLR2004
+            raise self._refused(response, raw)
         try:
             return msgspec.json.decode(raw, type=kind)
         except msgspec.DecodeError:
             raise ConfigError(
-                f"{self._place} answers, but not as this version of Vergewatch does; "
+                f"{self._address} is not a Vergewatch daemon of this version; "
                 f"check --url ({URL_VARIABLE})"
             ) from None
 
-    def _unreached(self, error: Exception) -> str:
+    def _unreachable(self, error: Exception) -> str:
         match error:
             case aiohttp.ClientConnectorCertificateError():
-                reason = "its certificate is not trusted; SSL_CERT_FILE may name one that is"
+                reason = "its certificate is not trusted; name its CA in SSL_CERT_FILE"
             case aiohttp.ClientConnectorSSLError() | ssl.SSLError():
-                reason = "no TLS there; is it a plain http port?"
+                reason = "it does not use TLS; try http://"
             case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() if not isinstance(
                 error, aiohttp.ClientConnectorError
             ):
-                reason = "it hung up; is it an https port?"
+                reason = "it closed the connection; try https://"
             case _:
-                reason = "is the daemon running, and is this where it listens?"
-        return f"no daemon answers at {self._place}: {reason} (--url or {URL_VARIABLE})"
+                reason = "check that the daemon is running and listens there"
+        return f"cannot reach a daemon at {self._address}: {reason} (--url or {URL_VARIABLE})"
 
-    def _refused(self, answer: aiohttp.ClientResponse, raw: bytes) -> ConfigError:
-        says = _error_of(raw)
-        wants = answer.headers.get(hdrs.WWW_AUTHENTICATE, "").lower()
-        match answer.status:
-            case 401 if wants.startswith("basic"):
+    def _refused(self, response: aiohttp.ClientResponse, raw: bytes) -> ConfigError:
+        text = _error_of(raw)
+        challenge = response.headers.get(hdrs.WWW_AUTHENTICATE, "").lower()
+        match response.status:
+            case 401 if challenge.startswith("basic"):
                 return ConfigError(
-                    f"{self._place} wants a user name and a password: put them into "
-                    f"{URL_VARIABLE}, as in https://NAME:PASSWORD@host:9888"
+                    f"{self._address} requires a user name and a password: set "
+                    f"{URL_VARIABLE} to https://NAME:PASSWORD@host:9888"
                 )
-            case 401 if says:
+            case 401 if text:
                 return ConfigError(
-                    f"{self._place} does not take this token; it wants the one that the daemon "
-                    "has as recovery.token"
+                    f"{self._address} refuses the token; use the value of recovery.token in the "
+                    "settings of the daemon"
                 )
-            case 404 if not says:
+            case 404 if not text:
                 return ConfigError(
-                    f"{self._place} answers, but has no recovery to ask about: it is off, or this "
-                    "is not Vergewatch"
+                    f"{self._address} has no recovery API: recovery is off, or it is not a "
+                    "Vergewatch daemon"
                 )
-            case 503 if says:
-                return UnavailableError(says)
-            case status if says:
-                return ConfigError(says)
+            case 503 if text:
+                return UnavailableError(text)
+            case status if text:
+                return ConfigError(text)
             case 429:
-                return UnavailableError(f"{self._place} has been asked too often; try again soon")
+                return UnavailableError(
+                    f"{self._address} received too many requests; try again in a minute"
+                )
             case status:
-                return UnavailableError(f"{self._place} answers {status} {answer.reason or ''}")
+                return UnavailableError(
+                    f"{self._address} responded {status} {response.reason or ''}"
+                )
 
 
 def read_token(file: Path | None, environ: Mapping[str, str] = os.environ) -> str:
     """
-    Return the token from *file*, or from where the environment says.
+    Return the token from *file*, or from the environment.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: No token is given, or it cannot be read.
 
     """
     if file is None and environ.get(TOKEN_VARIABLE):
@@ -210,7 +186,7 @@ def read_token(file: Path | None, environ: Mapping[str, str] = os.environ) -> st
         named = file or Path(environ.get(TOKEN_FILE_VARIABLE, ""))
         if named == Path():
             raise ConfigError(
-                "a token is needed to change something: give --token-file FILE, or set "
+                "a command needs a token: pass --token-file FILE, or set "
                 f"{TOKEN_FILE_VARIABLE} or {TOKEN_VARIABLE}"
             )
         try:
@@ -219,28 +195,28 @@ def read_token(file: Path | None, environ: Mapping[str, str] = os.environ) -> st
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             raise ConfigError(f"the token file {named} cannot be read: {reason}") from None
     if not token or not token.isprintable():
-        raise ConfigError("the token is empty, or holds a character that cannot be printed")
+        raise ConfigError("the token is empty or contains a character that cannot be printed")
     return token
 
 
-def parse_span(text: str) -> float:
+def parse_duration(text: str) -> float:
     """
-    Return the seconds in ``2h``, ``30m`` or ``1h30m``; a bare number may be anything.
+    Return the seconds in ``2h``, ``30m`` or ``1h30m``.
 
     Raises:
-        ConfigError: It says something else.
+        ConfigError: *text* has another form.
 
     """
-    found = _SPAN.fullmatch(text.strip().lower())
+    found = _DURATION.fullmatch(text.strip().lower())
     seconds = sum(int(number) * _UNITS[unit] for unit, number in found.groupdict().items()
                   if number) if found is not None else 0  # fmt: skip
     if seconds <= 0:
-        raise ConfigError(f"{text!r} is no length of time such as 2h, 30m or 1h30m")
+        raise ConfigError(f"{text!r} is not a duration; use the form 2h, 30m or 1h30m")
     return float(seconds)
 
 
-def who_am_i() -> str:
-    """Return the name that somebody is logged in by; empty where nobody knows."""
+def login_name() -> str:
+    """Return the name of the current user; empty if it cannot be determined."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -249,17 +225,17 @@ def who_am_i() -> str:
 
 def _error_of(raw: bytes) -> str:
     try:
-        return msgspec.json.decode(raw, type=_Problem).error
+        return msgspec.json.decode(raw, type=ErrorResponse).error
     except msgspec.DecodeError:
         return ""
 
 
-async def _all_of(answer: aiohttp.ClientResponse) -> bytes:
-    """Return the body of *answer*, as far as it is not longer than any that we give."""
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Return the body, cut off above the size that a daemon can send."""
     raw = bytearray()
-    async for piece in answer.content.iter_any():
+    async for piece in response.content.iter_any():
         raw += piece
-        if len(raw) > MOST_BYTES:
+        if len(raw) > MAX_BYTES:
             break
     return bytes(raw)
 
@@ -269,11 +245,11 @@ def _is_url(url: str) -> bool:
         parts = urlsplit(url)
         known = parts.scheme in ("http", "https") and bool(parts.hostname)
         return known and (parts.port or 1) > 0 and bool(URL(url).host)
-    except ValueError:  # of a port, or of brackets
+    except ValueError:  # invalid port or brackets
         return False
 
 
 def _bare(url: str) -> str:
-    """Return *url* as it may be shown: without a name and a password."""
+    """Return *url* without its user name and password."""
     scheme, mark, rest = url.partition("://")
     return f"{scheme}{mark}{rest.rpartition('@')[2]}"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     URL,
@@ -26,11 +26,11 @@ from exporter.journal import rows
 from exporter.journal.database import Database
 from exporter.journal.db_errors import journal_errors
 from exporter.journal.lock import Lock
-from exporter.journal.rows import Attempt, Decided
 from exporter.journal.tables import changes, commands, decisions, intents, systems
 from exporter.journal.writer import REMEMBERED_SECONDS, SystemJournal
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.ports import Change, JournalStore
+from exporter.recovery.model.records import ActionRecord, DecisionRecord, JournalRecords
 
 FILE = "journal.sqlite"
 LOCK = "journal.lock"
@@ -45,14 +45,6 @@ T = TypeVar("T")
 
 _change_from_row = partial(rows.from_row, kind=Change)
 _command_from_row = partial(rows.from_row, kind=Command)
-
-
-class History(NamedTuple):
-    """What happened to one system in a period, newest first."""
-
-    changes: list[Change]
-    decisions: list[Decided]
-    intents: list[Attempt]
 
 
 class Journal:
@@ -83,25 +75,25 @@ class Journal:
 
     async def decisions(
         self, system: str, uuid: str | None = None, limit: int = LIMIT
-    ) -> list[Decided]:
+    ) -> list[DecisionRecord]:
         query = _newest(decisions, system, uuid)
         return await self._read(decisions, query, rows.decision_from_row, limit)
 
-    async def decision(self, system: str, uuid: str, number: int) -> Decided | None:
+    async def decision(self, system: str, uuid: str, number: int) -> DecisionRecord | None:
         """Return decision *number* if it is about that VM."""
         query = _newest(decisions, system, uuid).where(decisions.c.id == number)
         return next(iter(await self._read(decisions, query, rows.decision_from_row, 1)), None)
 
     async def intents(
         self, system: str, uuid: str | None = None, limit: int = LIMIT
-    ) -> list[Attempt]:
+    ) -> list[ActionRecord]:
         query = _newest(intents, system, uuid)
         return await self._read(intents, query, rows.intent_from_row, limit)
 
     async def commands(self, system: str, limit: int = LIMIT) -> list[Command]:
         return await self._read(commands, _newest(commands, system), _command_from_row, limit)
 
-    async def since(self, system: str, time: datetime) -> History:
+    async def since(self, system: str, time: datetime) -> JournalRecords:
         """Return what happened at *time* or later, and the intents that were still open then."""
         recent_changes = _newest(changes, system).where(changes.c.time >= time)
         recent_decisions = _newest(decisions, system).where(decisions.c.time >= time)
@@ -112,7 +104,7 @@ class Journal:
                 intents.c.outcome.is_(None),
             )
         )
-        return History(
+        return JournalRecords(
             await self._read(changes, recent_changes, _change_from_row),
             await self._read(decisions, recent_decisions, rows.decision_from_row),
             await self._read(intents, recent_intents, rows.intent_from_row),

@@ -9,28 +9,12 @@ from sqlalchemy import RowMapping
 
 from exporter.recovery.model.cases import Case, Intent
 from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.records import ActionRecord, DecisionRecord
 
 T = TypeVar("T")
 
 _CASE = msgspec.json.Decoder(Case)
 _DIAGNOSIS_COLUMNS = ("kind", "cause", "detail")
-
-
-class Decided(msgspec.Struct, frozen=True, gc=False):
-    """A decision with its number in the journal."""
-
-    number: int
-    decision: Decision
-
-
-class Attempt(msgspec.Struct, frozen=True, gc=False):
-    """An intent with its decision and its times of day."""
-
-    intent: Intent
-    decision: int
-    """The number of the decision that it carries out."""
-    prepared: datetime
-    closed: datetime | None
 
 
 def to_row(value: msgspec.Struct) -> dict[str, Any]:
@@ -70,15 +54,15 @@ def decision_to_row(decision: Decision) -> dict[str, Any]:
     return {**row, **diagnosis, "guard_results": guard_results}
 
 
-def decision_from_row(row: RowMapping) -> Decided:
+def decision_from_row(row: RowMapping) -> DecisionRecord:
     """Return the decision of `decision_to_row` with its number."""
     diagnosis = {name: row[name] for name in _DIAGNOSIS_COLUMNS}
     guard_results = msgspec.json.decode(row["guard_results"])
     fields = {**row, "diagnosis": diagnosis, "guard_results": guard_results}
-    return Decided(row["id"], from_row(fields, Decision))
+    return DecisionRecord(row["id"], from_row(fields, Decision))
 
 
-def intent_from_row(row: RowMapping) -> Attempt:
+def intent_from_row(row: RowMapping) -> ActionRecord:
     """Return the intent with the columns that only the journal has."""
     intent = from_row(row, Intent)
-    return Attempt(intent, row["decision"], row["prepared_time"], row["closed_time"])
+    return ActionRecord(intent, row["decision"], row["prepared_time"], row["closed_time"])

@@ -1,13 +1,9 @@
-"""Where people ask about recovery, and steer it: every cloud's, by the names that people use."""
-
-from __future__ import annotations
+"""Queries and commands of recovery, for all systems: what the web API calls."""
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.clock import Clock
 from exporter.errors import JournalError
@@ -16,239 +12,186 @@ from exporter.recovery.engine import Recovery
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.commands import Command, CommandKind
 from exporter.recovery.model.limits import DAY
-from exporter.recovery.model.ports import Change
+from exporter.recovery.model.records import JournalReader
 from exporter.recovery.model.states import State
+from exporter.recovery.model.views import (
+    CommandInForce,
+    CommandReceipt,
+    SystemRecoveryStatus,
+    UnknownNameError,
+    VMRecoveryStatus,
+)
+from exporter.recovery.report.context import (
+    ExplainContext,
+    context_of_case,
+    context_of_decision,
+)
 from exporter.recovery.report.events import (
     TimelineEvent,
-    line_of_attempt,
-    line_of_change,
-    line_of_decision,
-    line_of_order,
+    action_event,
+    change_event,
+    command_event,
+    decision_event,
 )
-from exporter.recovery.report.explain import (
-    About,
-    Explanation,
-    about_case,
-    about_decision,
-    explain,
-    sentence,
-)
-from exporter.recovery.report.summary import Records, RecoverySummary, account
-from exporter.web.ports import (
-    AmbiguousNameError,
-    Brief,
-    Care,
-    CommandInForce,
-    Given,
-    UnknownNameError,
+from exporter.recovery.report.explain import Explanation, explain
+from exporter.recovery.report.presentation import STATES, URGENCY
+from exporter.recovery.report.sentences import sentence
+from exporter.recovery.report.summary import RecoverySummary, summarize
+from exporter.recovery.vm_lookup import FoundVM, VMLookup
+from exporter.recovery.vm_records import (
+    ROWS_OF_A_SYSTEM,
+    VMRecords,
+    read_many_records,
+    read_records,
 )
 
-if TYPE_CHECKING:  # half a second of imports that a start need not wait for
-    from exporter.journal.journal import Journal
-    from exporter.journal.rows import Attempt, Decided
-
-ROWS_OF_A_VM = 500
-"""Rows of the journal that an explanation looks back on."""
-ROWS_OF_ONE_AMONG_MANY = 50
-"""The same for a VM in a short list."""
-ROWS_OF_A_CLOUD = 1000
-"""The same for a long list, all its VMs together."""
-SHORT_LIST = 30
-EVERY_ROW = 1_000_000
-NAMES_TO_SUGGEST = 3
-NAMES_TO_LIST = 10
-
-URGENCY = (
-    State.QUARANTINED,
-    State.UNKNOWN,
-    State.HELD,
-    State.INDETERMINATE,
-    State.BACKOFF,
-    State.ACTING,
-    State.VERIFYING,
-    State.PLATFORM,
-    State.SUSPECT,
-    State.PROBATION,
-    State.STOPPED,
-    State.BASELINE,
-    State.HEALTHY,
-)
-"""Those in need of a person first."""
-
-
-CLOSED = (State.HEALTHY,)
-CALM_OF_OTHERS = (State.HEALTHY, State.BASELINE, State.STOPPED)
-"""Nothing is to be said of VMs in these states, unless somebody asks."""
-
-
-class _Named(NamedTuple):
-    """A VM that somebody asked for."""
-
-    system: str
-    recovery: Recovery
-    uuid: str
-    key: int
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.name} (key {self.key}, uuid {self.uuid}) in {self.system}"
-
-
-class _Papers(NamedTuple):
-    """What the journal has on some VMs, by uuid, newest first."""
-
-    changes: dict[str, list[Change]]
-    attempts: dict[str, list[Attempt]]
-    decisions: dict[str, list[Decided]]
+ALL_ROWS = 1_000_000
+CALM_WHEN_MONITORED = (State.HEALTHY, State.BASELINE, State.STOPPED)
+"""States in which a VM that is monitored only is left out of the list."""
 
 
 class RecoveryService:
     """
-    Answers for every cloud that recovery looks after.
+    Queries and commands for every system whose recovery is on.
+
+    A query without *system* covers all of them.
 
     Args:
-        recoveries: Returns the recoveries at work, by the name of their cloud.
-        journal: Returns the journal; None as long as it is not open.
+        recoveries: Returns the engines by the name of their system.
+        journal: Returns the journal; None while it is not open.
 
     """
 
     def __init__(
         self,
         recoveries: Callable[[], Mapping[str, Recovery]],
-        journal: Callable[[], Journal | None],
+        journal: Callable[[], JournalReader | None],
         clock: Clock,
     ) -> None:
         self._recoveries = recoveries
         self._journal = journal
         self._clock = clock
+        self._lookup = VMLookup(recoveries, journal)
 
-    # How it stands.
-
-    def status(self, system: str | None = None) -> Sequence[Care]:
-        """Return how recovery stands in each cloud; empty where it is off."""
-        return [self._care(name, one) for name, one in self._chosen(system).items()]
+    def status(self, system: str | None = None) -> Sequence[SystemRecoveryStatus]:
+        """Return the state of recovery in each system; empty if recovery is off."""
+        return [self._status(name, one) for name, one in self._lookup.systems(system).items()]
 
     async def vms(
         self, system: str | None = None, *, everyone: bool = False, limit: int | None = None
-    ) -> Sequence[Brief]:
-        """Return the VMs that something is to be said of, or *everyone*, the neediest first."""
+    ) -> Sequence[VMRecoveryStatus]:
+        """Return the VMs in trouble, or *everyone*, the most urgent first."""
         found = [
             (name, recovery, case)
-            for name, recovery in self._chosen(system).items()
+            for name, recovery in self._lookup.systems(system).items()
             for case in recovery.memory.cases.values()
-            if everyone or _is_remarkable(case)
+            if everyone or _is_listed(case)
         ]
-        found.sort(key=lambda one: (URGENCY.index(one[2].state), one[0], one[2].name, one[2].key))
-        if limit is not None:
-            found = found[:limit]
-        papers = await self._papers_of_many([(recovery, case.uuid) for _, recovery, case in found])
+        found.sort(key=lambda one: (URGENCY[one[2].state], one[0], one[2].name, one[2].key))
+        found = found[:limit]
+        records = await read_many_records(
+            self._journal(), [(recovery.key, case.uuid) for _, recovery, case in found]
+        )
         return [
-            Brief(
+            VMRecoveryStatus(
                 system=name,
                 vm=case.name,
                 vm_key=case.key,
                 uuid=case.uuid,
                 state=case.state.value,
-                sentence=sentence(self._about(name, recovery, case, papers[recovery.key])),
+                sentence=sentence(self._context(name, recovery, case, records[recovery.key])),
             )
             for name, recovery, case in found
         ]
 
-    # Why it stands so.
-
     async def explain(
         self, vm: str, system: str | None = None, *, decision: int | None = None
     ) -> Explanation:
-        """Return why a VM, by name, key or uuid, is as it is, or was when *decision* was made."""
-        named = await self._find(vm, system)
-        recovery = named.recovery
+        """Explain a VM, found by name, key or UUID, as it is or as it was at *decision*."""
+        found = await self._lookup.vm(vm, system)
+        recovery = found.recovery
         if decision is not None:
-            return await self._replay(named, decision)
-        papers = await self._papers(recovery.key, named.uuid, ROWS_OF_A_VM)
-        case = recovery.memory.cases.get(named.uuid)
+            return await self._explain_decision(found, decision)
+        records = await read_records(self._journal(), recovery.key, found.uuid)
+        case = recovery.memory.cases.get(found.uuid)
         if case is not None:
-            return explain(self._about(named.system, recovery, case, papers))
+            return explain(self._context(found.system, recovery, case, records))
         inventory = recovery.memory.inventory
         return explain(
-            About(
-                system=named.system,
+            ExplainContext(
+                system=found.system,
                 now=self._clock.now(),
-                vm=named.name,
-                vm_key=named.key,
-                uuid=named.uuid,
+                vm=found.name,
+                vm_key=found.key,
+                uuid=found.uuid,
                 state=None,
-                enrolment=recovery.memory.enrolments.get(named.uuid),
-                changes=papers.changes.get(named.uuid, ()),
-                attempts=papers.attempts.get(named.uuid, ()),
-                gone=inventory is not None and named.uuid not in inventory.vms,
+                enrolment=recovery.memory.enrolments.get(found.uuid),
+                changes=records.changes.get(found.uuid, ()),
+                actions=records.actions.get(found.uuid, ()),
+                gone=inventory is not None and found.uuid not in inventory.vms,
             )
         )
 
     async def log(
         self, vm: str | None = None, system: str | None = None, *, limit: int
     ) -> Sequence[TimelineEvent]:
-        """Return what happened, newest first; to VMs that nobody enrolled only if one is named."""
-        named = await self._find(vm, system) if vm is not None else None
-        chosen = {named.system: named.recovery} if named is not None else self._chosen(system)
+        """Return the newest events; changes of VMs that are not enrolled only for a given *vm*."""
+        found = await self._lookup.vm(vm, system) if vm is not None else None
+        uuid = found.uuid if found is not None else None
+        chosen = {found.system: found.recovery} if found else self._lookup.systems(system)
         journal = self._open_journal()
-        lines: list[TimelineEvent] = []
+        events: list[TimelineEvent] = []
         for name, recovery in chosen.items():
-            uuid = named.uuid if named is not None else None
             key = recovery.key
-            lines += [
-                line_of_change(one, name)
-                for one in await journal.changes(key, uuid, max(limit, ROWS_OF_A_CLOUD))
-                if uuid is not None or _is_ours(one.uuid, recovery)
+            events += [
+                change_event(one, name)
+                for one in await journal.changes(key, uuid, max(limit, ROWS_OF_A_SYSTEM))
+                if uuid is not None or _is_enrolled(one.uuid, recovery)
             ]
-            lines += [
-                line_of_decision(one, name) for one in await journal.decisions(key, uuid, limit)
+            events += [
+                decision_event(one, name) for one in await journal.decisions(key, uuid, limit)
             ]
-            lines += [line_of_attempt(one, name) for one in await journal.intents(key, uuid, limit)]
-            lines += [
-                line_of_order(one, name, vm=_name_of(one, recovery))
+            events += [action_event(one, name) for one in await journal.intents(key, uuid, limit)]
+            events += [
+                command_event(one, name, vm=_name_of(one, recovery))
                 for one in await journal.commands(key, limit)
                 if uuid in (None, one.uuid)
             ]
-        return sorted(lines, key=lambda line: line.time, reverse=True)[:limit]
+        return _newest(events, limit)
 
     async def actions(self, system: str | None = None, *, limit: int) -> Sequence[TimelineEvent]:
-        """Return what was done lately, newest first; empty where nobody can tell."""
+        """Return the newest actions; empty if the journal cannot be read."""
         journal = self._journal()
         if journal is None:
             return []
-        lines: list[TimelineEvent] = []
-        for name, recovery in self._chosen(system).items():
+        events: list[TimelineEvent] = []
+        for name, recovery in self._lookup.systems(system).items():
             try:
                 done = await journal.intents(recovery.key, limit=limit)
             except JournalError:
                 continue
-            lines += [line_of_attempt(one, name) for one in done]
-        return sorted(lines, key=lambda line: line.time, reverse=True)[:limit]
+            events += [action_event(one, name) for one in done]
+        return _newest(events, limit)
 
     async def report(self, system: str | None = None, *, days: float) -> Sequence[RecoverySummary]:
-        """Return the account of each cloud's last *days*."""
+        """Return the summary of each system's last *days*."""
         journal = self._open_journal()
         until = self._clock.now()
         since = until - timedelta(seconds=days * DAY)
-        accounts = []
-        for name, recovery in self._chosen(system).items():
-            stretch = await journal.since(recovery.key, since)
-            accounts.append(
-                await run_in_thread(
-                    account,
-                    Records(stretch.changes, stretch.decisions, stretch.intents),
-                    system=name,
-                    mode=recovery.setup.limits.mode.value,
-                    since=since,
-                    until=until,
-                    strangers=frozenset(
-                        uuid for uuid in recovery.memory.cases if not _is_ours(uuid, recovery)
-                    ),
-                )
+        return [
+            await run_in_thread(
+                summarize,
+                await journal.since(recovery.key, since),
+                system=name,
+                mode=recovery.setup.limits.mode.value,
+                since=since,
+                until=until,
+                monitored=frozenset(
+                    uuid for uuid in recovery.memory.cases if not _is_enrolled(uuid, recovery)
+                ),
             )
-        return accounts
-
-    # What is to be.
+            for name, recovery in self._lookup.systems(system).items()
+        ]
 
     async def command(
         self,
@@ -259,65 +202,59 @@ class RecoveryService:
         seconds: float | None = None,
         vm: str | None = None,
         system: str | None = None,
-    ) -> Sequence[Given]:
-        """Give an order; what is returned is written down and in force."""
-        named = await self._find(vm, system) if vm is not None else None
-        chosen = {named.system: named.recovery} if named is not None else self._chosen(system)
-        if not chosen:
-            raise UnknownNameError("recovery is off in every cloud, so there is nothing to steer")
-        if named is not None and not _can_be_cleared(named):
-            raise UnknownNameError(f"{named} is not in recovery's care, so nothing can be cleared")
+    ) -> Sequence[CommandReceipt]:
+        """
+        Record a command and put it in force.
 
-        async def give(name: str, recovery: Recovery) -> Given | str:
+        Args:
+            owner: The operator who gives the command.
+            seconds: Duration; None: without end.
+            vm: Complete name, key or UUID.
+
+        Raises:
+            JournalError: The command could not be recorded for a system, and is not in force there.
+
+        """
+        found = await self._lookup.vm(vm, system, exact=True) if vm is not None else None
+        chosen = {found.system: found.recovery} if found else self._lookup.systems(system)
+        if not chosen:
+            raise UnknownNameError("recovery is off in every system, so it takes no commands")
+        if found is not None and not _can_be_cleared(found):
+            raise UnknownNameError(f"{found} is not enrolled, so there is nothing to clear")
+
+        async def give(name: str, recovery: Recovery) -> CommandReceipt | str:
+            uuid = found.uuid if found is not None else None
             try:
                 command = await recovery.command(
-                    kind,
-                    owner=owner,
-                    reason=reason,
-                    seconds=seconds,
-                    uuid=named.uuid if named is not None else None,
+                    kind, owner=owner, reason=reason, seconds=seconds, uuid=uuid
                 )
             except JournalError as error:
                 return f"{name}: {error}"
             for successor in self._recoveries().values():  # of a reload in the meantime
                 if successor.key == recovery.key and successor is not recovery:
                     successor.heed(command)
-            return _given(command, name, recovery, named)
+            return _receipt(command, name, recovery, found)
 
-        # All at once: who is told to stop must not act on because another cloud is slow.
-        answers = await asyncio.gather(*(give(name, one) for name, one in chosen.items()))
-        given = [one for one in answers if isinstance(one, Given)]
-        problems = [one for one in answers if isinstance(one, str)]
+        # All at once: a slow system must not delay a command to the others.
+        results = await asyncio.gather(*(give(name, one) for name, one in chosen.items()))
+        receipts = [one for one in results if isinstance(one, CommandReceipt)]
+        problems = [one for one in results if isinstance(one, str)]
         if problems:
-            told = ", ".join(one.system for one in given)
+            others = ", ".join(one.system for one in receipts)
             raise JournalError(
-                "the order could not be written down, and is not in force: "
+                "the command could not be recorded and is not in force: "
                 + "; ".join(problems)
-                + (f"; it is in force for {told}" if told else "")
+                + (f"; it is in force for {others}" if others else "")
             )
-        return given
+        return receipts
 
-    # What that takes.
-
-    def _chosen(self, system: str | None) -> Mapping[str, Recovery]:
-        recoveries = self._recoveries()
-        if system is None:
-            return recoveries
-        if system in recoveries:
-            return {system: recoveries[system]}
-        for name, recovery in recoveries.items():
-            if recovery.key == system:
-                return {name: recovery}
-        known = ", ".join(recoveries) or "none: recovery is off"
-        raise UnknownNameError(f"no cloud is called {system!r}; those looked after are {known}")
-
-    def _care(self, name: str, recovery: Recovery) -> Care:
+    def _status(self, name: str, recovery: Recovery) -> SystemRecoveryStatus:
         memory, commands = recovery.memory, recovery.commands
         journal = self._journal()
         readiness, because = recovery.readiness_now
         cases = memory.cases.values()
         states = _counted(case for case in cases if case.policy.acts)
-        return Care(
+        return SystemRecoveryStatus(
             system=name,
             url=recovery.key,
             mode=recovery.setup.limits.mode.value,
@@ -326,8 +263,8 @@ class RecoveryService:
             kill_switch=recovery.kill_switch,
             kill_switch_file=recovery.setup.kill_switch_file,
             silences_unknown=recovery.silences_unknown,
-            paused=self._in_force(commands.pause, recovery),
-            disarmed=self._in_force(commands.disarm, recovery),
+            paused=_in_force(commands.pause, recovery),
+            disarmed=_in_force(commands.disarm, recovery),
             journal=journal.place if journal is not None else "",
             journal_problem=recovery.journal_problem,
             vms=sum(states.values()),
@@ -339,203 +276,85 @@ class RecoveryService:
         )
 
     def _unseen(self, recovery: Recovery) -> str:
-        """Return since when nothing was seen of a cloud; empty while it is watched."""
+        """Return why the state of a system is out of date; empty if it is current."""
         seen, now = recovery.memory.seen_time, self._clock.now()
         if seen is None:
-            return "nothing has been seen of it yet"
+            return "no inventory yet"
         if (now - seen).total_seconds() <= recovery.setup.limits.max_gap_seconds:
             return ""
-        return f"nothing has been seen of it since {seen:%Y-%m-%d %H:%M:%S} UTC"
+        return f"no inventory since {seen:%Y-%m-%d %H:%M:%S} UTC"
 
-    def _in_force(self, command: Command | None, recovery: Recovery) -> CommandInForce | None:
-        if command is None:
-            return None
-        return CommandInForce(
-            owner=command.owner,
-            reason=command.reason,
-            since=command.time,
-            left_seconds=command.until - recovery.watched if command.until is not None else None,
-        )
-
-    def _about(self, system: str, recovery: Recovery, case: Case, papers: _Papers) -> About:
+    def _context(
+        self, system: str, recovery: Recovery, case: Case, records: VMRecords
+    ) -> ExplainContext:
         decision, mode = recovery.decision(case.uuid), recovery.setup.limits.mode
-        written = next(iter(papers.decisions.get(case.uuid, ())), None)
-        if decision is None and written is not None and written.decision.mode is mode:
-            decision = written.decision
+        recorded = next(iter(records.decisions.get(case.uuid, ())), None)
+        if decision is None and recorded is not None and recorded.decision.mode is mode:
+            decision = recorded.decision
         same = (
-            written is not None
+            recorded is not None
             and decision is not None
-            and written.decision.failed_guard is decision.failed_guard
-            and written.decision.diagnosis.cause is decision.diagnosis.cause
+            and recorded.decision.failed_guard is decision.failed_guard
+            and recorded.decision.diagnosis.cause is decision.diagnosis.cause
         )
-        return about_case(case, system=system, now=self._clock.now())._replace(
+        return context_of_case(case, system=system, now=self._clock.now())._replace(
             unseen=self._unseen(recovery),
             enrolment=recovery.memory.enrolments.get(case.uuid),
             left_alone=recovery.left_alone(case),
             decision=decision,
-            number=written.number if same and written is not None else None,
-            decided=written.decision.time if same and written is not None else None,
-            changes=papers.changes.get(case.uuid, ()),
-            attempts=papers.attempts.get(case.uuid, ()),
+            number=recorded.number if same and recorded is not None else None,
+            decided=recorded.decision.time if same and recorded is not None else None,
+            changes=records.changes.get(case.uuid, ()),
+            actions=records.actions.get(case.uuid, ()),
         )
 
-    async def _replay(self, named: _Named, number: int) -> Explanation:
-        journal, key = self._open_journal(), named.recovery.key
-        record = await journal.decision(key, named.uuid, number)
+    async def _explain_decision(self, found: FoundVM, number: int) -> Explanation:
+        journal, key = self._open_journal(), found.recovery.key
+        record = await journal.decision(key, found.uuid, number)
         if record is None:
-            raise UnknownNameError(f"the journal has no decision {number} on {named}")
+            raise UnknownNameError(f"the journal has no decision {number} about {found}")
         return explain(
-            about_decision(
+            context_of_decision(
                 record,
-                system=named.system,
-                changes=await journal.changes(key, named.uuid, EVERY_ROW),
-                attempts=await journal.intents(key, named.uuid, EVERY_ROW),
+                system=found.system,
+                changes=await journal.changes(key, found.uuid, ALL_ROWS),
+                actions=await journal.intents(key, found.uuid, ALL_ROWS),
             )
         )
 
-    async def _papers_of_many(self, vms: Sequence[tuple[Recovery, str]]) -> dict[str, _Papers]:
-        """Return what the journal has on *vms*, by the keys of their clouds."""
-        found = {recovery.key: _Papers({}, {}, {}) for recovery, _ in vms}
-        if len(vms) > SHORT_LIST:
-            for key in found:
-                found[key] = await self._papers(key, None, ROWS_OF_A_CLOUD)
-            return found
-        for recovery, uuid in vms:
-            mine = await self._papers(recovery.key, uuid, ROWS_OF_ONE_AMONG_MANY)
-            found[recovery.key].changes.update(mine.changes)
-            found[recovery.key].attempts.update(mine.attempts)
-            found[recovery.key].decisions.update(mine.decisions)
-        return found
-
-    async def _papers(self, key: str, uuid: str | None, rows: int) -> _Papers:
-        """Return what the journal has on one VM or on all; nothing where it cannot be read."""
-        journal, papers = self._journal(), _Papers({}, {}, {})
-        if journal is None:
-            return papers
-        try:
-            for change in await journal.changes(key, uuid, rows):
-                papers.changes.setdefault(change.uuid, []).append(change)
-            for attempt in await journal.intents(key, uuid, rows):
-                papers.attempts.setdefault(attempt.intent.uuid, []).append(attempt)
-            for record in await journal.decisions(key, uuid, rows):
-                papers.decisions.setdefault(record.decision.uuid, []).append(record)
-        except JournalError:
-            pass  # the sentences then lack their times; why is told with the status
-        return papers
-
-    def _open_journal(self) -> Journal:
+    def _open_journal(self) -> JournalReader:
         journal = self._journal()
         if journal is None:
             problems = {one.journal_problem for one in self._recoveries().values()}
             raise JournalError("; ".join(sorted(problems - {""})) or "the journal is not open")
         return journal
 
-    # Names.
 
-    async def _find(self, wanted: str, system: str | None) -> _Named:
-        """Return the one VM that *wanted* names: by its name, else its key, else its uuid."""
-        chosen = self._chosen(system)
-        if not chosen:
-            raise UnknownNameError("recovery is off in every cloud, so nobody looks after any VM")
-        known = [one for name, recovery in chosen.items() for one in _known(name, recovery)]
-        found = _matching(known, wanted)
-        if not found:
-            found = _matching(await self._remembered(chosen), wanted)
-        if len(found) == 1:
-            return found[0]
-        if found:
-            listed = "; ".join(map(str, found[:NAMES_TO_LIST]))
-            more = f"; and {len(found) - NAMES_TO_LIST} more" * (len(found) > NAMES_TO_LIST)
-            raise AmbiguousNameError(
-                f"{wanted!r} may be any of {len(found)} VMs: {listed}{more}; "
-                "ask for it by its uuid, or say which system"
-            )
-        where = system or ", ".join(chosen)
-        blind = [one.journal_problem for one in chosen.values() if one.memory.inventory is None]
-        if not known and any(blind):
-            raise JournalError(
-                f"nobody knows the VMs of {where} yet: {'; '.join(filter(None, blind))}"
-            )
-        unseen = [name for name, one in chosen.items() if one.memory.inventory is None]
-        if unseen:
-            raise UnknownNameError(
-                f"recovery has not seen {', '.join(unseen)} yet; ask again in half a minute"
-            )
-        near = await run_in_thread(_names_like, wanted, {one.name for one in known})
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
-        raise UnknownNameError(f"no VM is called {wanted!r} in {where}{hint}")
-
-    async def _remembered(self, chosen: Mapping[str, Recovery]) -> list[_Named]:
-        """Return the VMs that are not there any more, and that the journal tells of."""
-        journal = self._journal()
-        if journal is None:
-            return []
-        found: dict[tuple[str, str], _Named] = {}
-        for name, recovery in chosen.items():
-            try:
-                changes = await journal.changes(recovery.key, limit=ROWS_OF_A_CLOUD)
-            except JournalError:
-                continue
-            for one in changes:
-                named = _Named(name, recovery, one.uuid, one.vm_key, one.name)
-                found.setdefault((name, one.uuid), named)
-        return list(found.values())
+def _newest(events: Iterable[TimelineEvent], limit: int) -> Sequence[TimelineEvent]:
+    return sorted(events, key=lambda event: event.time, reverse=True)[:limit]
 
 
 def _counted(cases: Iterable[Case]) -> dict[str, int]:
-    """Return how many of *cases* are in each state, the most urgent first."""
+    """Return the number of *cases* in each state, the most urgent state first."""
     states = Counter(case.state for case in cases)
-    return {state.value: states[state] for state in URGENCY if states[state]}
+    return {state.value: states[state] for state in STATES if states[state]}
 
 
-def _is_remarkable(case: Case) -> bool:
-    """Return whether something is to be said of a VM; of one that nobody enrolled only trouble."""
-    return case.state not in (CLOSED if case.policy.acts else CALM_OF_OTHERS)
+def _is_listed(case: Case) -> bool:
+    if case.policy.acts:
+        return case.state is not State.HEALTHY
+    return case.state not in CALM_WHEN_MONITORED
 
 
-def _is_ours(uuid: str, recovery: Recovery) -> bool:
-    """Return whether a VM is looked after, or was when somebody last saw it."""
+def _is_enrolled(uuid: str, recovery: Recovery) -> bool:
+    """Return whether a VM is enrolled; a VM without a case was, when it was last seen."""
     case = recovery.memory.cases.get(uuid)
     return case is None or case.policy.acts
 
 
-def _can_be_cleared(named: _Named) -> bool:
-    case = named.recovery.memory.cases.get(named.uuid)
+def _can_be_cleared(found: FoundVM) -> bool:
+    case = found.recovery.memory.cases.get(found.uuid)
     return case is not None and (case.policy.acts or case.state is State.QUARANTINED)
-
-
-def _known(system: str, recovery: Recovery) -> list[_Named]:
-    """Return the VMs of a cloud: those that recovery looks at, and those seen besides."""
-    memory = recovery.memory
-    found = {
-        uuid: _Named(system, recovery, uuid, case.key, case.name)
-        for uuid, case in memory.cases.items()
-    }
-    vms = memory.inventory.vms if memory.inventory is not None else {}
-    for uuid, vm in vms.items():
-        if uuid not in found:
-            found[uuid] = _Named(system, recovery, uuid, vm.config.key, vm.config.name)
-    return list(found.values())
-
-
-def _names_like(wanted: str, names: Iterable[str]) -> Sequence[str]:
-    """Return the names that come near, whatever their capitals, or begin so."""
-    by_small = {name.casefold(): name for name in names}
-    small = wanted.casefold()
-    near = get_close_matches(small, by_small, NAMES_TO_SUGGEST)
-    longer = sorted(one for one in by_small if small and one.startswith(small) and one not in near)
-    return [by_small[one] for one in (*near, *longer)][:NAMES_TO_SUGGEST]
-
-
-def _matching(known: Sequence[_Named], wanted: str) -> list[_Named]:
-    for found in (
-        [one for one in known if one.name == wanted],
-        [one for one in known if str(one.key) == wanted],
-        [one for one in known if one.uuid.lower() == wanted.lower()],
-    ):
-        if found:
-            return found
-    return []
 
 
 def _name_of(command: Command, recovery: Recovery) -> str:
@@ -543,9 +362,22 @@ def _name_of(command: Command, recovery: Recovery) -> str:
     return case.name if case is not None else command.uuid or ""
 
 
-def _given(command: Command, system: str, recovery: Recovery, vm: _Named | None) -> Given:
-    readiness_now, pause = recovery.readiness_now, recovery.commands.pause
-    return Given(
+def _in_force(command: Command | None, recovery: Recovery) -> CommandInForce | None:
+    if command is None:
+        return None
+    return CommandInForce(
+        owner=command.owner,
+        reason=command.reason,
+        since=command.time,
+        left_seconds=command.until - recovery.watched if command.until is not None else None,
+    )
+
+
+def _receipt(
+    command: Command, system: str, recovery: Recovery, vm: FoundVM | None
+) -> CommandReceipt:
+    (readiness, because), pause = recovery.readiness_now, recovery.commands.pause
+    return CommandReceipt(
         system=system,
         kind=command.kind.value,
         owner=command.owner,
@@ -554,6 +386,6 @@ def _given(command: Command, system: str, recovery: Recovery, vm: _Named | None)
         seconds=command.until - command.at if command.until is not None else None,
         paused_seconds=pause.until - recovery.watched if pause and pause.until else None,
         vm=vm.name if vm is not None else "",
-        readiness=readiness_now.readiness.value,
-        because=readiness_now.because,
+        readiness=readiness.value,
+        because=because,
     )

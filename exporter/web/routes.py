@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 from pydantic import SecretStr
@@ -10,18 +11,12 @@ from exporter.clock import Clock
 from exporter.errors import ConfigError
 from exporter.executor import run_in_thread
 from exporter.model import SystemReport
+from exporter.recovery.model.views import API_ROOT, UnknownNameError
 from exporter.web import recovery
 from exporter.web.health import reason_of, state_of
 from exporter.web.middleware import RequestChecks
 from exporter.web.negotiation import accepts_gzip, negotiate
-from exporter.web.ports import (
-    ObserveScrape,
-    Overview,
-    Pages,
-    RecoveryService,
-    Reload,
-    UnknownNameError,
-)
+from exporter.web.ports import ObserveScrape, Overview, Pages, Reload
 from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.status import (
     CONTENT_SECURITY_POLICY,
@@ -31,6 +26,9 @@ from exporter.web.status import (
     SystemRecovery,
     render_status,
 )
+
+if TYPE_CHECKING:  # a daemon without recovery does not load the engine
+    from exporter.recovery.service import RecoveryService
 
 HEALTHY = "/-/healthy"
 READY = "/-/ready"
@@ -56,7 +54,7 @@ def make_app(
     web_config: ReloadableWebConfig | None = None,
     observe_scrape: ObserveScrape | None = None,
     docs_url: str | None = None,
-    service: RecoveryService | None = None,
+    service: "RecoveryService | None" = None,
     recovery_token: SecretStr | None = None,
 ) -> web.Application:
     """
@@ -104,7 +102,7 @@ def check_telemetry_path(path: str) -> None:
             f"the telemetry path {path!r} must start with / and contain only letters, digits and "
             "._~-/"
         )
-    if path in (HEALTHY, READY, RELOAD, FAVICON) or f"{path}/".startswith(f"{recovery.ROOT}/"):
+    if path in (HEALTHY, READY, RELOAD, FAVICON) or f"{path}/".startswith(f"{API_ROOT}/"):
         raise ConfigError(f"the telemetry path {path} is used by another endpoint; choose another")
 
 
@@ -162,7 +160,7 @@ class _Health:
 
     async def reload(self, request: web.Request) -> web.Response:
         await recovery.drain(request)
-        if recovery.is_from_elsewhere(request):
+        if recovery.is_cross_site(request):
             return _plain("cross-site requests may not reload", status=403)
         try:
             restart_only = await self._reload()
@@ -183,7 +181,7 @@ class _Status:
         version: str,
         telemetry_path: str,
         docs_url: str | None,
-        service: RecoveryService | None,
+        service: "RecoveryService | None",
         reload: Reload,
     ) -> None:
         self._overview = overview

@@ -12,9 +12,9 @@ from markupsafe import Markup
 
 from exporter.formatting import ago, counted, span
 from exporter.model import KNOWN_STATUS_WORDS, SystemReport, TableReport
+from exporter.recovery.model.views import SystemRecoveryStatus, VMRecoveryStatus
 from exporter.recovery.report.events import TimelineEvent
 from exporter.web.health import State, reason_of, state_of
-from exporter.web.ports import Brief, Care
 
 BAR_WIDTH = 1000
 MIN_SEGMENT_WIDTH = 8
@@ -132,8 +132,8 @@ class TableView(NamedTuple):
 class SystemRecovery(NamedTuple):
     """What recovery reports for one system."""
 
-    care: Care
-    vms: Sequence[Brief]
+    care: SystemRecoveryStatus
+    vms: Sequence[VMRecoveryStatus]
     """Those that need manual action first."""
     actions: Sequence[TimelineEvent]
     """Newest first."""
@@ -146,7 +146,7 @@ class RecoveryView(NamedTuple):
     severity: str
     reason: str
     summary: str
-    cases: Sequence[tuple[Brief, str]]
+    cases: Sequence[tuple[VMRecoveryStatus, str]]
     """VMs with their severity."""
     more: str
     actions: Sequence[TimelineEvent]

@@ -14,7 +14,8 @@ from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import Decision, GuardName
 from exporter.recovery.model.states import State
-from exporter.recovery.report.explain import about_case, explain
+from exporter.recovery.report.context import context_of_case
+from exporter.recovery.report.explain import explain
 from tests.alerting.samples import RecordingMeter
 from tests.alerting.test_silences import matchers
 from tests.fakes import START
@@ -122,7 +123,7 @@ def test_explain_names_the_author_of_the_silence(play: Play, tmp_path: Path) -> 
     theatre.world.crash("web-01")
     theatre.let_pass(200.0)
 
-    about = about_case(theatre.case("web-01"), system="production", now=theatre.clock.now())
+    about = context_of_case(theatre.case("web-01"), system="production", now=theatre.clock.now())
     about = about._replace(decision=decision(theatre))
     assert "does not start it now because it is silenced by alice until" in explain(about).sentence
 

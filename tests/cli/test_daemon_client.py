@@ -16,12 +16,12 @@ import structlog
 from aiohttp import web
 from pydantic import SecretStr
 
-from exporter.cli.daemon_client import DaemonClient, parse_span, read_token
+from exporter.cli.daemon_client import DaemonClient, parse_duration, read_token
 from exporter.cli.main import main
 from exporter.errors import ConfigError
 from exporter.recovery.model.commands import CommandKind
+from exporter.recovery.model.views import VMRecoveryStatus
 from exporter.recovery.service import RecoveryService
-from exporter.web.ports import Brief
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
 from tests.recovery.archive import ArchiveBook, stage, told
@@ -178,7 +178,7 @@ async def test_orders_are_given_in_the_name_of_whoever_is_logged_in(idle: Daemon
 
     assert (code, err) == (0, "")
     assert out == "production: paused for 1 h 30 min; recovery is paused (by anna: new disks)\n"
-    (order,) = idle.theatre.book.orders
+    (order,) = idle.theatre.book.commands
     assert (order.kind, order.owner, order.reason) == ("pause", "anna", "new disks")
     assert order.until - order.at == 5400
     _, status, _ = await ran("recovery", "status", **idle.env)
@@ -199,7 +199,7 @@ async def test_every_order_has_its_command(idle: Daemon, kind: str, tmp_path: Pa
     assert code == 0
     assert out.startswith("production: ")
     assert "; recovery is " in out
-    assert [(one.kind, one.owner) for one in idle.theatre.book.orders] == [(kind, "jonas")]
+    assert [(one.kind, one.owner) for one in idle.theatre.book.commands] == [(kind, "jonas")]
 
 
 async def test_clear_names_its_vm(idle: Daemon) -> None:
@@ -318,7 +318,7 @@ async def test_whatever_answers_is_dealt_with(
 
 async def test_an_answer_of_thousands_of_vms_is_read_to_its_end() -> None:
     vms = tuple(
-        Brief(
+        VMRecoveryStatus(
             system="production",
             vm=f"web-{number}",
             vm_key=number,
@@ -382,13 +382,13 @@ async def test_a_name_and_a_password_in_the_url_are_sent() -> None:
      (" 2H ", 7200)],
 )  # fmt: skip
 def test_a_length_of_time_is_read(text: str, seconds: float) -> None:
-    assert parse_span(text) == seconds
+    assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "0", "soon", "-1h", "2 h", "1.5h", "h", "30m1h"])
 def test_what_is_no_length_of_time_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="is no length of time"):
-        parse_span(text)
+        parse_duration(text)
 
 
 def test_the_option_goes_before_the_environment(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.cli.daemon_client import URL_VARIABLE
+from exporter.cli.daemon_url import URL_VARIABLE
 from exporter.config.loader import load, unknown_variables
 from exporter.config.settings import Settings
 from exporter.errors import ConfigError

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.journal.journal import Journal, open_journal
-from exporter.journal.rows import Decided
 from exporter.recovery.model.cases import Case, Diagnosis, Intent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision, GuardResult
 from exporter.recovery.model.ports import Change
+from exporter.recovery.model.records import DecisionRecord
 from tests.fakes import FakeClock
 from tests.journal.examples import SYSTEM, poll_record
 
@@ -80,5 +80,5 @@ async def test_values_are_read_back_unchanged(
             assert saved.commands == [command]
             assert await journal.changes(SYSTEM) == changes[::-1]
             decided = await journal.decisions(SYSTEM, decision.uuid, limit=1)
-            assert decided == [Decided(number, decision)]
+            assert decided == [DecisionRecord(number, decision)]
             assert [one.intent for one in await journal.intents(SYSTEM)] == prepared[::-1]

@@ -253,7 +253,7 @@ async def test_history_since_a_time_includes_open_intents(
 
     assert history.changes == changes[1:]
     assert [one.number for one in history.decisions] == numbers[1:]
-    assert [one.intent.uuid for one in history.intents] == [pending.uuid, closed_later.uuid]
+    assert [one.intent.uuid for one in history.actions] == [pending.uuid, closed_later.uuid]
 
 
 async def test_times_are_stored_in_utc(journal: Journal) -> None:

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from exporter.journal.journal import Journal, open_journal
 from exporter.recovery.model.cases import Intent
@@ -13,24 +14,14 @@ from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.ports import Change, PollRecord
-from exporter.recovery.report.explain import About, Explanation, about_case, explain
-from exporter.recovery.report.summary import Records, RecoverySummary, account
+from exporter.recovery.model.records import ActionRecord, DecisionRecord, JournalRecords
+from exporter.recovery.report.context import ExplainContext, context_of_case
+from exporter.recovery.report.explain import Explanation, explain
+from exporter.recovery.report.summary import RecoverySummary, summarize
 from tests.fakes import START, FakeClock
 from tests.recovery.harness import ENFORCE, InMemoryJournal, Theatre
 
 CLOUD = "stage"
-
-
-class Attempt(NamedTuple):
-    intent: Intent
-    decision: int
-    prepared: datetime
-    closed: datetime | None
-
-
-class Numbered(NamedTuple):
-    number: int
-    decision: Decision
 
 
 class ArchiveBook(InMemoryJournal):
@@ -43,7 +34,7 @@ class ArchiveBook(InMemoryJournal):
     def __init__(self) -> None:
         super().__init__()
         self.now: Callable[[], datetime] = lambda: START
-        self.attempts: dict[int, Attempt] = {}
+        self.actions: dict[int, ActionRecord] = {}
         self.story: list[tuple[datetime, str, tuple[Any, ...]]] = []
 
     async def note(self, page: PollRecord, /) -> None:
@@ -57,14 +48,14 @@ class ArchiveBook(InMemoryJournal):
     async def prepare(self, intent: Intent, decision: int, /) -> Intent:
         self.story.append((self.now(), "prepare", (intent, decision)))
         intent = await super().prepare(intent, decision)
-        self.attempts[intent.id] = Attempt(intent, decision, self.now(), None)
+        self.actions[intent.id] = ActionRecord(intent, decision, self.now(), None)
         return intent
 
     async def update(self, intent: Intent, /) -> None:
         await super().update(intent)
         self.story.append((self.now(), "update", (intent,)))
         closed = None if intent.outcome is None else self.now()
-        self.attempts[intent.id] = self.attempts[intent.id]._replace(intent=intent, closed=closed)
+        self.actions[intent.id] = replace(self.actions[intent.id], intent=intent, closed=closed)
 
     async def ordered(self, command: Command, /) -> None:
         await super().ordered(command)
@@ -73,12 +64,12 @@ class ArchiveBook(InMemoryJournal):
     def changes_of(self, uuid: str) -> list[Change]:
         return [one for one in reversed(self.changes) if one.uuid == uuid]
 
-    def attempts_of(self, uuid: str) -> list[Attempt]:
-        return [one for one in reversed(self.attempts.values()) if one.intent.uuid == uuid]
+    def actions_of(self, uuid: str) -> list[ActionRecord]:
+        return [one for one in reversed(self.actions.values()) if one.intent.uuid == uuid]
 
-    def decisions_of(self, uuid: str) -> list[Numbered]:
+    def decisions_of(self, uuid: str) -> list[DecisionRecord]:
         """Return the decisions on a VM with their numbers, newest first."""
-        numbered = [Numbered(number, one) for number, one in enumerate(self.decisions, 1)]
+        numbered = [DecisionRecord(number, one) for number, one in enumerate(self.decisions, 1)]
         return [one for one in reversed(numbered) if one.decision.uuid == uuid]
 
 
@@ -90,18 +81,18 @@ def stage(limits: Limits = ENFORCE, **kwargs: Any) -> Theatre:
     return theatre.warm()
 
 
-def about(theatre: Theatre, name: str) -> About:
+def about(theatre: Theatre, name: str) -> ExplainContext:
     """Return what there is to say of a VM right now."""
     case = theatre.case(name)
     book: ArchiveBook = theatre.book
     records = book.decisions_of(case.uuid)
-    return about_case(case, system=CLOUD, now=theatre.clock.now())._replace(
+    return context_of_case(case, system=CLOUD, now=theatre.clock.now())._replace(
         enrolment=theatre.recovery.memory.enrolments.get(case.uuid),
         decision=theatre.recovery.decision(case.uuid),
         number=records[0].number if records else None,
         decided=records[0].decision.time if records else None,
         changes=book.changes_of(case.uuid),
-        attempts=book.attempts_of(case.uuid),
+        actions=book.actions_of(case.uuid),
     )
 
 
@@ -111,9 +102,9 @@ def explained(theatre: Theatre, name: str) -> Explanation:
 
 def accounted(theatre: Theatre) -> RecoverySummary:
     book: ArchiveBook = theatre.book
-    records = [Numbered(number, one) for number, one in enumerate(book.decisions, 1)]
-    return account(
-        Records(book.changes, records, list(book.attempts.values())),
+    records = [DecisionRecord(number, one) for number, one in enumerate(book.decisions, 1)]
+    return summarize(
+        JournalRecords(book.changes, records, list(book.actions.values())),
         system=CLOUD,
         mode=theatre.setup.limits.mode,
         since=START,

@@ -352,7 +352,7 @@ class Observer:
         if self._vms_answered:
             poll.answered.add(VMS)
         for fault in faults:
-            aimed = any(fault.matches("GET", path) for path in (VMS, STATUS))
+            aimed = any(fault.applies_to("GET", path) for path in (VMS, STATUS))
             short = fault.name == "short_list" and fault["keep"] < self.limits.min_rows_share
             poll.is_short = poll.is_short or (aimed and short)
             if aimed and ((short and not self._takes_short_lists) or fault.name == "empty_list"):
@@ -489,7 +489,7 @@ class Observer:
 
     def _log_reading(self, at: float) -> LogReading:
         world = self.theatre.world
-        faults = [one for one in world.faults.active() if one.matches("GET", LOGS)]
+        faults = [one for one in world.faults.active() if one.applies_to("GET", LOGS)]
         return LogReading(
             at,
             world.now,
@@ -923,7 +923,7 @@ class Observer:
 
 def _touches_sight(fault: Any) -> bool:
     """Return whether a fault may be at work on what a poll reads."""
-    return any(fault.matches("GET", path) for path in (VMS, STATUS, TAGS, NODES))
+    return any(fault.applies_to("GET", path) for path in (VMS, STATUS, TAGS, NODES))
 
 
 def _remember(life: Life, look: Look, at: float) -> None:

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from exporter.collectors.clusters import CLUSTERS
+from exporter.collectors.nodes import NODES
+from exporter.collectors.vms import MACHINE_STATUS, VMS
 from exporter.model import VM, Cluster, Inventory, MachineStatus, Node, PollResult, VMConfig
 from exporter.simulator.api.response_faults import chosen
 from exporter.simulator.world import machines
 from exporter.simulator.world.machines import Machine, Status
 from exporter.simulator.world.world import World
-from exporter.collectors.clusters import CLUSTERS
-from exporter.collectors.nodes import NODES
-from exporter.collectors.vms import MACHINE_STATUS, VMS
 from exporter.vergeos.recovery_rows import TAG_MEMBERS
 
 MIB = 2**20

@@ -24,14 +24,17 @@ from exporter.recovery.model.commands import Command, CommandKind
 from exporter.recovery.model.decision import Decision, GuardName, GuardResult
 from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.model.ports import Change
+from exporter.recovery.model.records import ActionRecord, DecisionRecord
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.enrolment import NOBODYS
 from exporter.recovery.report import explain as module
-from exporter.recovery.report.events import line_of_order
-from exporter.recovery.report.explain import About, about_decision, explain, sentence
-from exporter.recovery.report.messages import CAUSES, FATES, ORDERS, POLICIES, REASONS, VERBS
+from exporter.recovery.report.context import ExplainContext, context_of_decision
+from exporter.recovery.report.events import command_event
+from exporter.recovery.report.explain import explain
+from exporter.recovery.report.messages import CAUSES, COMMANDS, OUTCOMES, POLICIES, REASONS, VERBS
+from exporter.recovery.report.sentences import _SENTENCES, sentence
 from tests.fakes import START
-from tests.recovery.archive import ArchiveBook, Attempt, Numbered, about, as_json, explained, stage
+from tests.recovery.archive import ArchiveBook, about, as_json, explained, stage
 from tests.recovery.harness import Theatre, at_once
 
 UUID = "5c2f-web"
@@ -60,12 +63,12 @@ def attempt(
     *,
     reply: Reply | None = Reply.ACCEPTED,
     action: Action = Action.POWER_ON,
-) -> Attempt:
+) -> ActionRecord:
     intent = Intent(
         id=1, uuid=UUID, vm_key=7, name="web-01", action=action, prepared_at=seconds,
         sent_at=seconds, deadline=seconds + 120, reply=reply, outcome=outcome,
     )  # fmt: skip
-    return Attempt(intent, 1, at(seconds), None if outcome is None else at(seconds + 20))
+    return ActionRecord(intent, 1, at(seconds), None if outcome is None else at(seconds + 20))
 
 
 def decision(
@@ -90,8 +93,8 @@ def decision(
     )  # fmt: skip
 
 
-def of(state: State | None, **known: Any) -> About:
-    return About(
+def of(state: State | None, **known: Any) -> ExplainContext:
+    return ExplainContext(
         system="stage", now=at(600), vm="web-01", vm_key=7, uuid=UUID, state=state, **known
     )
 
@@ -294,24 +297,24 @@ def test_a_decision_is_explained_later_as_it_was_then_byte_for_byte() -> None:
     assert {number: now[number] for number in told} == told
 
 
-def replayed(book: ArchiveBook, record: Numbered) -> Any:
+def replayed(book: ArchiveBook, record: DecisionRecord) -> Any:
     uuid = record.decision.uuid
     return explain(
-        about_decision(
+        context_of_decision(
             record,
             system="stage",
             changes=book.changes_of(uuid),
-            attempts=book.attempts_of(uuid),
+            actions=book.actions_of(uuid),
         )
     )
 
 
 def test_the_past_does_not_know_how_an_action_ended() -> None:
-    told = about_decision(
-        Numbered(3, decision()), system="stage", changes=(), attempts=[attempt(90)]
+    told = context_of_decision(
+        DecisionRecord(3, decision()), system="stage", changes=(), actions=[attempt(90)]
     )
 
-    assert told.attempts[0].intent.outcome is None
+    assert told.actions[0].intent.outcome is None
     assert told.now == at(100)
 
 
@@ -353,10 +356,10 @@ def test_every_reason_has_its_words(reason: GuardName | None) -> None:
         (CAUSES, Cause),
         (REASONS, GuardName),
         (VERBS, Action),
-        (FATES, Outcome),
+        (OUTCOMES, Outcome),
         (POLICIES, Policy),
-        (ORDERS, CommandKind),
-        (module._SENTENCES, (None, *State)),
+        (COMMANDS, CommandKind),
+        (_SENTENCES, (None, *State)),
     ],
 )
 def test_no_word_is_forgotten(words: dict[Any, Any], kinds: Any) -> None:
@@ -379,7 +382,7 @@ def test_a_try_that_did_not_help_is_told_before_the_next_one() -> None:
         of(
             State.PROBATION,
             changes=[change(400, State.VERIFYING, State.PROBATION, word="running"), FELL],
-            attempts=[attempt(380), attempt(100, Outcome.FAILED)],
+            actions=[attempt(380), attempt(100, Outcome.FAILED)],
         )
     )
 
@@ -395,7 +398,7 @@ def test_a_refusal_is_said_to_be_one() -> None:
             State.BACKOFF,
             decision=decision(GuardName.BACKOFF_ELAPSED, says="280 s left"),
             changes=[FELL],
-            attempts=[attempt(100, Outcome.FAILED, reply=Reply.NO_CAPACITY)],
+            actions=[attempt(100, Outcome.FAILED, reply=Reply.NO_CAPACITY)],
         )
     )
 
@@ -417,7 +420,7 @@ def test_actions_of_an_earlier_trouble_are_not_told_again() -> None:
                 change(30, State.VERIFYING, State.PROBATION),
                 change(10, State.HEALTHY, State.SUSPECT),
             ],
-            attempts=[attempt(20)],
+            actions=[attempt(20)],
         )
     )
 
@@ -426,7 +429,7 @@ def test_actions_of_an_earlier_trouble_are_not_told_again() -> None:
 
 def test_an_action_that_was_never_sent_is_not_told() -> None:
     told = sentence(
-        of(State.HELD, decision=decision(), changes=[FELL], attempts=[
+        of(State.HELD, decision=decision(), changes=[FELL], actions=[
             attempt(100, Outcome.ABANDONED)
         ])
     )  # fmt: skip
@@ -506,7 +509,7 @@ def test_a_vm_that_nobody_looks_at_says_why() -> None:
 
 def test_the_history_is_newest_first_and_has_an_end() -> None:
     changes = [change(second, State.HEALTHY, State.SUSPECT) for second in range(100, 0, -1)]
-    told = explain(of(State.SUSPECT, changes=changes, attempts=[attempt(50.5)]))
+    told = explain(of(State.SUSPECT, changes=changes, actions=[attempt(50.5)]))
 
     times = [line.time for line in told.history]
     assert times == sorted(times, reverse=True)
@@ -518,9 +521,9 @@ def test_an_order_is_a_line_with_its_giver_and_its_reason() -> None:
         kind=CommandKind.PAUSE, owner="anna", reason="upgrade", at=0, time=START, until=5400.0
     )
 
-    assert line_of_order(command, "stage").text == "anna paused recovery for 1 h 30 min: upgrade"
+    assert command_event(command, "stage").text == "anna paused recovery for 1 h 30 min: upgrade"
     cleared = replace(command, kind=CommandKind.CLEAR, until=None)
-    assert line_of_order(cleared, "stage", vm="web-01").text == "anna cleared it: upgrade"
+    assert command_event(cleared, "stage", vm="web-01").text == "anna cleared it: upgrade"
 
 
 def test_explaining_a_case_twice_is_the_same() -> None:

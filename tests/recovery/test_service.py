@@ -15,9 +15,10 @@ from exporter.recovery.model.commands import Command, CommandKind
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.ports import VMLocation
 from exporter.recovery.model.states import State
-from exporter.recovery.report.summary import tell
-from exporter.recovery.service import URGENCY, RecoveryService
-from exporter.web.ports import AmbiguousNameError, UnknownNameError
+from exporter.recovery.model.views import AmbiguousNameError, UnknownNameError
+from exporter.recovery.report.presentation import URGENCY
+from exporter.recovery.report.summary_text import summary_text
+from exporter.recovery.service import RecoveryService
 from tests.recovery.archive import as_json, stage, told
 from tests.recovery.harness import ENFORCE, Theatre, at_once
 
@@ -299,7 +300,7 @@ async def test_what_befalls_strangers_is_told_by_name_and_counts_as_nobodys_inci
 
     assert sums.incidents == ()
     assert sums.not_enrolled == {"db-01": 1}
-    assert "crashed without anybody having enrolled them: db-01 1" in tell(sums)
+    assert "crashed without anybody having enrolled them: db-01 1" in summary_text(sums)
     assert {line.vm for line in await service.log(limit=1000) if line.kind == "change"} == {
         "web-01"
     }

@@ -11,10 +11,12 @@ from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import Decision, GuardName
 from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.model.ports import Change
+from exporter.recovery.model.records import ActionRecord, DecisionRecord, JournalRecords
 from exporter.recovery.model.states import State
-from exporter.recovery.report.summary import End, Incident, Records, RecoverySummary, account, tell
+from exporter.recovery.report.summary import End, Incident, RecoverySummary, summarize
+from exporter.recovery.report.summary_text import summary_text
 from tests.fakes import START
-from tests.recovery.archive import Attempt, Numbered, accounted, as_json, stage
+from tests.recovery.archive import accounted, as_json, stage
 from tests.recovery.harness import at_once
 
 SHADOW = Limits(mode=Mode.SHADOW)
@@ -37,28 +39,28 @@ def decided(
     kind: DiagnosisKind = DiagnosisKind.CRASHED,
     cause: Cause = Cause.CRASHED,
     detail: str = "",
-) -> Numbered:
+) -> DecisionRecord:
     decision = Decision(
         uuid="u", vm_key=7, name="web-01", at=seconds, time=at(seconds), state=State.HELD,
         diagnosis=Diagnosis(kind, cause, detail), action=Action.POWER_ON, failed_guard=reason,
         guard_results=(), mode=Mode.SHADOW,
     )  # fmt: skip
-    return Numbered(1, decision)
+    return DecisionRecord(1, decision)
 
 
-def attempt(seconds: float, outcome: Outcome | None, *, sent: bool = True) -> Attempt:
+def attempt(seconds: float, outcome: Outcome | None, *, sent: bool = True) -> ActionRecord:
     intent = Intent(
         id=1, uuid="u", vm_key=7, name="web-01", action=Action.POWER_ON, prepared_at=seconds,
         sent_at=seconds if sent else None, deadline=seconds + 120, outcome=outcome,
     )  # fmt: skip
-    return Attempt(intent, 1, at(seconds), None)
+    return ActionRecord(intent, 1, at(seconds), None)
 
 
 def of(
     changes: Any = (), decisions: Any = (), attempts: Any = (), *, until: float = 4000
 ) -> RecoverySummary:
-    return account(
-        Records(changes, decisions, attempts),
+    return summarize(
+        JournalRecords(changes, decisions, attempts),
         system="stage", mode="shadow", since=START, until=at(until),
     )  # fmt: skip
 
@@ -86,14 +88,19 @@ def test_shadow_mode_says_when_it_would_have_acted_and_how_much_later_a_person_d
     told = accounted(theatre)
 
     assert theatre.requests == []
-    assert (told.would_have, told.somebody_first, told.still_down, told.acted) == (1, 1, 0, 0)
+    assert (told.would_have_acted, told.recovered_otherwise, told.still_down, told.acted) == (
+        1,
+        1,
+        0,
+        0,
+    )
     incident = only(told)
-    assert incident.end is End.SOMEBODY
-    assert incident.would_have is not None
-    assert (incident.would_have - incident.began).total_seconds() == 40
-    assert incident.lost_seconds == 1760
-    assert told.lost_seconds == 1760
-    assert tell(told).splitlines()[-1] == (
+    assert incident.end is End.OTHER
+    assert incident.would_have_acted is not None
+    assert (incident.would_have_acted - incident.began).total_seconds() == 40
+    assert incident.avoidable_seconds == 1760
+    assert told.avoidable_seconds == 1760
+    assert summary_text(told).splitlines()[-1] == (
         "  2026-01-01 00:10:40 web-01: crashed; would have been started at 00:11:20 (after 40 s); "
         "started by somebody else at 00:40:40; 29 min lost"
     )
@@ -106,9 +113,9 @@ def test_what_is_still_down_costs_time_until_now() -> None:
 
     told = accounted(theatre)
 
-    assert (told.would_have, told.somebody_first, told.still_down) == (1, 0, 1)
-    assert told.lost_seconds == 1000
-    assert "still down after 17 min" in tell(told)
+    assert (told.would_have_acted, told.recovered_otherwise, told.still_down) == (1, 0, 1)
+    assert told.avoidable_seconds == 1000
+    assert "still down after 17 min" in summary_text(told)
 
 
 def test_enforce_mode_says_how_fast_it_was_and_how_often_it_failed() -> None:
@@ -122,11 +129,11 @@ def test_enforce_mode_says_how_fast_it_was_and_how_often_it_failed() -> None:
 
     assert (told.acted, told.helped, told.failed, told.wrong) == (2, 2, 0, 0)
     assert (told.recovery_seconds, told.worst_recovery_seconds) == (60, 60)
-    assert told.would_have == 0
+    assert told.would_have_acted == 0
     assert {one.end for one in told.incidents} == {End.VERGEWATCH}
     assert (
         "acted in 2: helped in 2, failed in 0; up again after 1 min (median), 1 min at worst"
-        in (tell(told))
+        in (summary_text(told))
     )
 
 
@@ -137,9 +144,9 @@ def test_a_stop_that_somebody_meant_is_counted_and_not_told() -> None:
 
     told = accounted(theatre)
 
-    assert told.rulings == {"stopped": 1}
-    assert told.acted == told.would_have == 0
-    assert "db-01" not in tell(told)
+    assert told.diagnoses == {"stopped": 1}
+    assert told.acted == told.would_have_acted == 0
+    assert "db-01" not in summary_text(told)
 
 
 def test_what_was_held_back_names_the_guard() -> None:
@@ -153,7 +160,7 @@ def test_what_was_held_back_names_the_guard() -> None:
     told = accounted(theatre)
 
     assert told.held_by == {"paused": 1}
-    assert "still down after 9 min; held back by paused" in tell(told)
+    assert "still down after 9 min; held back by paused" in summary_text(told)
 
 
 def test_every_crash_of_a_loop_is_an_incident() -> None:
@@ -173,7 +180,7 @@ def test_nothing_that_happened_is_a_line() -> None:
     told = accounted(stage())
 
     assert told.incidents == ()
-    assert tell(told).splitlines()[1] == "  nothing happened to any VM that is looked after"
+    assert summary_text(told).splitlines()[1] == "  nothing happened to any VM that is looked after"
 
 
 def test_the_text_is_made_of_what_the_json_says() -> None:
@@ -182,7 +189,9 @@ def test_the_text_is_made_of_what_the_json_says() -> None:
     theatre.let_pass(600)
     told = accounted(theatre)
 
-    assert tell(msgspec.json.decode(as_json(told), type=RecoverySummary)) == tell(told)
+    assert summary_text(msgspec.json.decode(as_json(told), type=RecoverySummary)) == summary_text(
+        told
+    )
 
 
 # Cases on the edge.
@@ -200,8 +209,8 @@ def test_a_start_that_would_have_been_wrong_is_told_with_who_wanted_it_down() ->
     told = of([FELL, HELD, change(300, State.HELD, State.STOPPED)], [WOULD, late])
 
     assert told.wrong == 1
-    assert told.lost_seconds == 0
-    assert "that would have been wrong, “off” by anna (log row 4)" in tell(told)
+    assert told.avoidable_seconds == 0
+    assert "that would have been wrong, “off” by anna (log row 4)" in summary_text(told)
 
 
 def test_a_stop_that_was_known_before_makes_nothing_wrong() -> None:
@@ -224,7 +233,7 @@ def test_a_vm_that_is_stopped_again_at_once_should_not_have_been_started() -> No
 
     assert told.helped == told.wrong == 1
     assert told.incidents[0].wrong == "it was stopped again at once: seen stopping"
-    assert "that was wrong" in tell(told)
+    assert "that was wrong" in summary_text(told)
 
 
 def test_a_vm_that_is_stopped_much_later_was_started_rightly() -> None:
@@ -270,13 +279,13 @@ def test_unknown_causes_are_counted_by_cause() -> None:
     )
 
     assert told.unknown == {"logs_unread": 1}
-    assert "unknown: logs_unread 1" in tell(told)
+    assert "unknown: logs_unread 1" in summary_text(told)
 
 
 def test_a_trouble_that_began_before_the_account_is_known_by_its_decisions() -> None:
     told = of([], [WOULD], until=740)
 
-    assert only(told).lost_seconds == 600
+    assert only(told).avoidable_seconds == 600
 
 
 def test_a_decision_on_a_trouble_that_began_before_the_account_is_not_of_the_next_one() -> None:
@@ -290,8 +299,8 @@ def test_a_decision_on_a_trouble_that_began_before_the_account_is_not_of_the_nex
     )
 
     first, second = told.incidents
-    assert (first.began, first.ended, first.would_have) == (at(140), at(200), at(140))
-    assert (second.began, second.would_have, second.lost_seconds) == (at(900), None, 0.0)
+    assert (first.began, first.ended, first.would_have_acted) == (at(140), at(200), at(140))
+    assert (second.began, second.would_have_acted, second.avoidable_seconds) == (at(900), None, 0.0)
 
 
 def test_what_only_ended_in_the_account_is_not_in_it() -> None:
@@ -300,8 +309,8 @@ def test_what_only_ended_in_the_account_is_not_in_it() -> None:
 
 def test_a_trouble_that_ended_before_the_account_is_not_in_it() -> None:
     ended = [FELL, HELD, change(200, State.HELD, State.HEALTHY)]
-    told = account(
-        Records(ended, [WOULD], []), system="s", mode="shadow", since=at(201), until=at(900)
+    told = summarize(
+        JournalRecords(ended, [WOULD], []), system="s", mode="shadow", since=at(201), until=at(900)
     )
 
     assert told.incidents == ()
@@ -311,7 +320,7 @@ def test_a_vm_that_is_looked_after_no_longer_is_down_no_longer() -> None:
     told = of([FELL, HELD, change(200, State.HELD, None)], [WOULD])
 
     assert only(told).end is End.RELEASED
-    assert (told.somebody_first, told.still_down) == (0, 0)
+    assert (told.recovered_otherwise, told.still_down) == (0, 0)
 
 
 def test_a_decision_is_about_the_trouble_that_it_was_made_in() -> None:
@@ -327,8 +336,8 @@ def test_a_decision_is_about_the_trouble_that_it_was_made_in() -> None:
     )
 
     first, second = told.incidents
-    assert first.would_have is None
-    assert second.would_have == at(299.9)
+    assert first.would_have_acted is None
+    assert second.would_have_acted == at(299.9)
 
 
 def test_a_case_of_the_platform_is_the_platforms_merit() -> None:

@@ -17,11 +17,17 @@ from pydantic import SecretStr
 
 from exporter.errors import ConfigError, JournalError
 from exporter.recovery.model.commands import CommandKind
+from exporter.recovery.model.views import (
+    AmbiguousNameError,
+    CommandReceipt,
+    SystemRecoveryStatus,
+    UnknownNameError,
+    VMRecoveryStatus,
+)
 from exporter.recovery.report.events import TimelineEvent
 from exporter.recovery.report.explain import Explanation
 from exporter.recovery.report.summary import RecoverySummary
 from exporter.recovery.service import RecoveryService
-from exporter.web.ports import AmbiguousNameError, Brief, Care, Given, UnknownNameError
 from exporter.web.recovery import BODY_BYTES
 from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.routes import make_app
@@ -43,23 +49,23 @@ class StubDesk:
         self.asked: list[Any] = []
         self.error: Exception | None = None
         self.cares = [
-            Care(system="production", url="https://v", mode="shadow", readiness="active",
+            SystemRecoveryStatus(system="production", url="https://v", mode="shadow", readiness="active",
                  because="all is well", vms=12, states={"held": 30})
         ]  # fmt: skip
-        self.found: list[Brief] = []
+        self.found: list[VMRecoveryStatus] = []
 
     def _note(self, *question: Any) -> None:
         if self.error is not None:
             raise self.error
         self.asked.append(question)
 
-    def status(self, system: str | None = None) -> Sequence[Care]:
+    def status(self, system: str | None = None) -> Sequence[SystemRecoveryStatus]:
         self._note("status", system)
         return self.cares
 
     async def vms(
         self, system: str | None = None, *, everyone: bool = False, limit: int | None = None
-    ) -> Sequence[Brief]:
+    ) -> Sequence[VMRecoveryStatus]:
         self._note("vms", system, everyone)
         return self.found[:limit]
 
@@ -98,10 +104,10 @@ class StubDesk:
         seconds: float | None = None,
         vm: str | None = None,
         system: str | None = None,
-    ) -> Sequence[Given]:
+    ) -> Sequence[CommandReceipt]:
         self._note(kind.value, owner, reason, seconds, vm, system)
         return [
-            Given(
+            CommandReceipt(
                 system="production",
                 kind=kind.value,
                 owner=owner,
@@ -494,7 +500,7 @@ def test_metrics_cannot_be_where_recovery_is(path: str, clock: HandClock) -> Non
 async def test_the_status_page_shows_recovery_where_it_is_on(daemon: Serving) -> None:
     service = StubDesk()
     service.found = [
-        Brief(system="production", vm="web-01", vm_key=1, uuid="u", state="held",
+        VMRecoveryStatus(system="production", vm="web-01", vm_key=1, uuid="u", state="held",
               sentence=f"web-{n} stopped & <b>nobody</b> asked for it.")
         for n in range(30)
     ]  # fmt: skip
@@ -510,7 +516,7 @@ async def test_the_status_page_shows_recovery_where_it_is_on(daemon: Serving) ->
 async def test_what_is_no_trouble_is_not_shown_as_one(daemon: Serving) -> None:
     service = StubDesk()
     service.found = [
-        Brief(
+        VMRecoveryStatus(
             system="production",
             vm="db-01",
             vm_key=1,

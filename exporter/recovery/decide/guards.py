@@ -7,6 +7,8 @@ together are what ``vergewatch explain`` prints.
 
 from collections.abc import Callable, Mapping, Sequence
 
+from msgspec.structs import replace
+
 from exporter.formatting import counted, span
 from exporter.recovery.decide.budgets import Use
 from exporter.recovery.decide.facts import Facts
@@ -20,7 +22,7 @@ from exporter.recovery.model.cases import (
     ObservedState,
     OnHang,
 )
-from exporter.recovery.model.decision import Decision, GuardName, GuardResult
+from exporter.recovery.model.decision import BudgetUse, Decision, GuardName, GuardResult
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.circuit_breaker import BreakerState
@@ -185,6 +187,13 @@ def _alone(facts: Facts) -> GuardResult:
 
 
 def _within_budget(facts: Facts) -> GuardResult:
+    budgets = tuple(
+        BudgetUse(use.used, use.window.most, use.window.seconds) for use in facts.vm_uses
+    )
+    return replace(_budget_result(facts), budgets=budgets)
+
+
+def _budget_result(facts: Facts) -> GuardResult:
     says = _used(facts.vm_uses)
     cure = f"vergewatch recovery clear {facts.case.name} --reason ..."
     if facts.case.state is State.QUARANTINED:

@@ -63,6 +63,15 @@ class GuardName(StrEnum):
     """Only the mode forbids it: this is what would be done."""
 
 
+class BudgetUse(msgspec.Struct, frozen=True, gc=False):
+    """How much of a restart budget is used."""
+
+    used: int
+    limit: int
+    seconds: float
+    """Length of the period that the limit applies to."""
+
+
 class GuardResult(msgspec.Struct, frozen=True, gc=False):
     """What one guard says."""
 
@@ -73,6 +82,8 @@ class GuardResult(msgspec.Struct, frozen=True, gc=False):
     """In numbers and names: what the guard looked at."""
     cure: str = ""
     """What would have to change for it to allow."""
+    budgets: tuple[BudgetUse, ...] = ()
+    """The budgets that the guard compared, if it is one of budgets."""
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False, kw_only=True):

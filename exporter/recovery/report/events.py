@@ -1,112 +1,90 @@
-"""What happened, line by line: the journal's rows as a log that people read."""
+"""The timeline of recovery: journal records as lines of text."""
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Protocol
 
 import msgspec
 
 from exporter.formatting import lasting
-from exporter.recovery.model.cases import Cause, Diagnosis, DiagnosisKind, Intent, Outcome
+from exporter.recovery.model.cases import Cause, Diagnosis, DiagnosisKind
 from exporter.recovery.model.commands import Command
-from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.ports import Change
-from exporter.recovery.report.messages import ORDERS, VERBS, asked_or_done
+from exporter.recovery.model.records import ActionRecord, DecisionRecord
+from exporter.recovery.report.messages import COMMANDS, VERBS, requested_or_done
 
-
-class Attempt(Protocol):
-    """An intent, as the journal has it."""
-
-    @property
-    def intent(self) -> Intent: ...
-    @property
-    def prepared(self) -> datetime: ...
-    @property
-    def closed(self) -> datetime | None: ...
-
-
-class Numbered(Protocol):
-    """A decision, as the journal has it."""
-
-    @property
-    def number(self) -> int: ...
-    @property
-    def decision(self) -> Decision: ...
+NOT_MONITORED = "not monitored"
 
 
 class TimelineEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Something that happened, as a line of a log."""
+    """One event of the timeline."""
 
     time: datetime
     system: str
     vm: str
-    """Empty where it is about a whole cloud."""
+    """Empty for an event that concerns the whole system."""
     kind: str
-    """``change``, ``decision``, ``action`` or ``order``."""
+    """``change``, ``decision``, ``action`` or ``command``."""
     text: str
 
 
-def was_sent(attempt: Attempt) -> bool:
-    """Return whether VergeOS was asked for it, as far as anybody knows."""
-    return attempt.intent.sent_at is not None and attempt.intent.outcome is not Outcome.ABANDONED
-
-
-def judged_so(detail: str) -> Diagnosis | None:
-    """Return the diagnosis that a change was written down with."""
-    cause, colon, rest = detail.partition(": ")
+def diagnosis_of(change: Change) -> Diagnosis | None:
+    """Return the diagnosis that led to *change*; None if another event did."""
+    cause, colon, detail = change.detail.partition(": ")
     if not colon or cause not in list(Cause):
         return None
-    return Diagnosis(DiagnosisKind.UNKNOWN, Cause(cause), rest)
+    return Diagnosis(DiagnosisKind.UNKNOWN, Cause(cause), detail)
 
 
 def history(
-    changes: Iterable[Change], attempts: Iterable[Attempt], system: str
+    changes: Iterable[Change], actions: Iterable[ActionRecord], system: str
 ) -> list[TimelineEvent]:
-    """Return what happened to a VM, newest first."""
-    lines = [
-        *(line_of_change(one, system) for one in changes),
-        *(line_of_attempt(one, system) for one in attempts),
+    """Return the events of a VM, newest first."""
+    events = [
+        *(change_event(one, system) for one in changes),
+        *(action_event(one, system) for one in actions),
     ]
-    return sorted(lines, key=lambda line: line.time, reverse=True)
+    return sorted(events, key=lambda event: event.time, reverse=True)
 
 
-def line_of_change(change: Change, system: str) -> TimelineEvent:
-    """Return the line that tells of a step from one state to another."""
-    before = change.before.value if change.before is not None else "not looked at"
-    after = change.after.value if change.after is not None else "not looked at"
+def change_event(change: Change, system: str) -> TimelineEvent:
+    """Return the event of a state change."""
+    before = change.before.value if change.before is not None else NOT_MONITORED
+    after = change.after.value if change.after is not None else NOT_MONITORED
     why = f" ({change.detail})" if change.detail else ""
     text = f"{before} → {after}{why}"
     return TimelineEvent(time=change.time, system=system, vm=change.name, kind="change", text=text)
 
 
-def line_of_attempt(attempt: Attempt, system: str) -> TimelineEvent:
-    """Return the line that tells of an action."""
-    intent = attempt.intent
-    done = f"was about to {VERBS[intent.action][0]}"
-    if was_sent(attempt):
-        done = asked_or_done(intent)
-    what = f"{done} (intent {intent.id})"
-    if intent.outcome is None:
-        text = f"{what}: not known yet what came of it"
-    else:
-        text = f"{what}: {intent.outcome}" + (f", {intent.detail}" if intent.detail else "")
+def action_event(record: ActionRecord, system: str) -> TimelineEvent:
+    """Return the event of an action."""
+    intent = record.intent
+    done = requested_or_done(intent) if record.sent else f"prepared to {VERBS[intent.action][0]}"
+    outcome = "outcome not known yet"
+    if intent.outcome is not None:
+        outcome = f"{intent.outcome}" + (f", {intent.detail}" if intent.detail else "")
     return TimelineEvent(
-        time=attempt.prepared, system=system, vm=intent.name, kind="action", text=text
-    )
+        time=record.prepared, system=system, vm=intent.name, kind="action",
+        text=f"{done} (action {intent.id}): {outcome}",
+    )  # fmt: skip
 
 
-def line_of_decision(record: Numbered, system: str) -> TimelineEvent:
-    """Return the line that tells of a decision."""
+def decision_event(record: DecisionRecord, system: str) -> TimelineEvent:
+    """Return the event of a decision."""
     decision = record.decision
-    says = next((f" ({one.says})" for one in decision.guard_results if not one.allowed), "")
-    text = f"decision {record.number}: {decision.failed_guard}{says}"
+    failed = decision.failed_guard
+    if failed is None:
+        result = "every guard passed"
+    else:
+        detail = next((f" ({one.says})" for one in decision.guard_results if not one.allowed), "")
+        result = f"{failed}: no{detail}"
     return TimelineEvent(
-        time=decision.time, system=system, vm=decision.name, kind="decision", text=text
-    )
+        time=decision.time, system=system, vm=decision.name, kind="decision",
+        text=f"decision {record.number}: {result}",
+    )  # fmt: skip
 
 
-def line_of_order(command: Command, system: str, *, vm: str = "") -> TimelineEvent:
-    """Return the line that tells of an order."""
+def command_event(command: Command, system: str, *, vm: str = "") -> TimelineEvent:
+    """Return the event of an operator's command."""
     lasts = f" for {lasting(command.until - command.at)}" if command.until is not None else ""
-    text = f"{command.owner} {ORDERS[command.kind]}{lasts}: {command.reason}"
-    return TimelineEvent(time=command.time, system=system, vm=vm, kind="order", text=text)
+    text = f"{command.owner} {COMMANDS[command.kind]}{lasts}: {command.reason}"
+    return TimelineEvent(time=command.time, system=system, vm=vm, kind="command", text=text)

@@ -1,4 +1,4 @@
-"""What causes, reasons, actions and the like are called in a sentence."""
+"""Causes, guards, actions, policies and commands as parts of a sentence."""
 
 from collections.abc import Mapping
 
@@ -7,104 +7,101 @@ from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import GuardName
 
 CAUSES: Mapping[Cause, str] = {
-    Cause.NOT_DOWN_NOW: "it is neither plainly up nor plainly down at the moment",
-    Cause.NOT_LONG_ENOUGH: "it is not down for long enough to be sure",
-    Cause.LOGS_NOT_SETTLED: "VergeOS' log has to be read before anything is concluded",
-    Cause.CRASHED: "it ran, it stopped, and nobody asked for it",
-    Cause.HUNG: "it is unresponsive, and nobody is at it",
-    Cause.KILLED_TO_RESTART: "Vergewatch powered it off to start it anew",
-    Cause.STOPPED_BY_PERSON: "{who} stopped it",
+    Cause.NOT_DOWN_NOW: "its status is neither up nor down at the moment",
+    Cause.NOT_LONG_ENOUGH: "it has not been down long enough to confirm",
+    Cause.LOGS_NOT_SETTLED: "the VergeOS log has not been read yet",
+    Cause.CRASHED: "it was running, it stopped, and VergeOS logged no stop request",
+    Cause.HUNG: "it is unresponsive, and no operator action on it is logged",
+    Cause.KILLED_TO_RESTART: "Vergewatch powered it off to restart it",
+    Cause.STOPPED_BY_PERSON: "a user stopped it",
     Cause.STOPPED_BY_GUEST: "its guest shut itself down",
-    Cause.STOPPED_BY_TASK: "a task of VergeOS stopped it",
-    Cause.SEEN_STOPPING: "it was seen on its way down, which is no crash",
-    Cause.HIBERNATED: "it was put into hibernation",
-    Cause.LEFT_OFF_BY_OWNER: "its node failed, and its owner wants it left off after that",
-    Cause.POWERED_OFF_BY_WISH: "VergeOS says that it is meant to be off",
-    Cause.NODE_IN_TROUBLE: "its node is in trouble, or was just now",
-    Cause.NODE_UNWATCHED: "Vergewatch cannot say how its node was all the time",
+    Cause.STOPPED_BY_TASK: "a VergeOS task stopped it",
+    Cause.SEEN_STOPPING: "its status was stopping, so it was shut down on request",
+    Cause.HIBERNATED: "it was hibernated",
+    Cause.LEFT_OFF_BY_OWNER: "its node failed, and it is configured to stay off after that",
+    Cause.POWERED_OFF_BY_WISH: "its power state in VergeOS is set to off",
+    Cause.NODE_IN_TROUBLE: "its node is in trouble, or was shortly before",
+    Cause.NODE_UNWATCHED: "the state of its node is not known for the whole time",
     Cause.HUNG_SHORTLY_BEFORE: "it was unresponsive shortly before",
-    Cause.WAITS_FOR_RESOURCES: "VergeOS has it waiting for resources",
-    Cause.NEVER_SEEN_UP: "Vergewatch never saw it up",
-    Cause.DIED_UNSEEN: "it went down while nobody looked",
+    Cause.WAITS_FOR_RESOURCES: "it is waiting for resources of the VergeOS system",
+    Cause.NEVER_SEEN_UP: "Vergewatch has never seen it up",
+    Cause.DIED_UNSEEN: "it went down while Vergewatch did not poll",
     Cause.MIGRATED_SHORTLY_BEFORE: "it was migrating shortly before",
-    Cause.START_FAILED: "it was on its way up and did not arrive",
-    Cause.STATUS_ERROR: "VergeOS says that it is in error",
-    Cause.STATUS_STRANGE: "its status contradicts itself, or is new to Vergewatch",
-    Cause.STATUS_MISSING: "no status is told of it",
-    Cause.NODE_UNKNOWN: "nobody knows which node it ran on",
-    Cause.LOGS_UNREAD: "VergeOS' log could not be read",
-    Cause.LOGS_INCOMPLETE: "VergeOS' log has a hole",
-    Cause.LOGS_UNCLEAR: "VergeOS' log has a row that Vergewatch does not understand",
+    Cause.START_FAILED: "it was starting and did not come up",
+    Cause.STATUS_ERROR: "its VergeOS status is error",
+    Cause.STATUS_STRANGE: "its VergeOS status is contradictory or not known to Vergewatch",
+    Cause.STATUS_MISSING: "VergeOS reports no status for it",
+    Cause.NODE_UNKNOWN: "the node that it ran on is not known",
+    Cause.LOGS_UNREAD: "the VergeOS log could not be read",
+    Cause.LOGS_INCOMPLETE: "the VergeOS log is incomplete",
+    Cause.LOGS_UNCLEAR: "the VergeOS log has a row that matches no log pattern",
 }
-"""After "because"."""
+"""A main clause for each cause."""
 
 REASONS: Mapping[GuardName, str] = {
-    GuardName.MODE_ENFORCE: "{says}, and then it only says what it would do",
-    GuardName.ARMED: "recovery is disarmed ({says})",
-    GuardName.NOT_PAUSED: "recovery is {says}",
-    GuardName.JOURNAL_WRITABLE: "it cannot write that down, and without that it does nothing: {says}",
-    GuardName.INVENTORY_FRESH: "it does not know how things are right now: {says}",
-    GuardName.INVENTORY_STABLE: "it did not see the cloud well lately: {says}",
-    GuardName.WARMED_UP: "it has not watched for long enough: {says}",
-    GuardName.ENROLLED: "it is not allowed to: {says}",
-    GuardName.CRASHED: "it is not proven that it crashed: {says}",
-    GuardName.NO_OPEN_ACTION: "something is being done about it already: {says}",
-    GuardName.WITHIN_RESTART_BUDGET: "that was tried too often lately: {says}",
-    GuardName.BACKOFF_ELAPSED: "it just tried, and waits a little longer each time: {says}",
-    GuardName.OUTSIDE_MAINTENANCE_WINDOW: "these are quiet hours: {says}",
-    GuardName.NOT_SILENCED: "{says}",
-    GuardName.NODE_STABLE: "it looks like the node's trouble, not the VM's: {says}",
-    GuardName.CIRCUIT_BREAKER_CLOSED: "so many VMs are in trouble that something bigger must be wrong: {says}",
-    GuardName.CAPACITY_AVAILABLE: "VergeOS lacks the resources: {says}",
-    GuardName.BELOW_CONCURRENCY_LIMIT: "enough is being done at once: {says}",
-    GuardName.WITHIN_RATE_LIMIT: "enough was done in this cloud lately: {says}",
-    GuardName.DEPENDENCIES_UP: "others have to be up first: {says}",
-    GuardName.ACTION_ALLOWED: "the step that would come next is not allowed: {says}",
-    GuardName.WRITE_ACCESS: "it may only look: {says}",
+    GuardName.MODE_ENFORCE: "the mode does not allow actions: {detail}",
+    GuardName.ARMED: "recovery is disarmed: {detail}",
+    GuardName.NOT_PAUSED: "recovery is paused: {detail}",
+    GuardName.JOURNAL_WRITABLE: "the journal cannot be written: {detail}",
+    GuardName.INVENTORY_FRESH: "the current inventory is not usable: {detail}",
+    GuardName.INVENTORY_STABLE: "recent inventories were not usable: {detail}",
+    GuardName.WARMED_UP: "recovery is warming up: {detail}",
+    GuardName.ENROLLED: "the VM is not enrolled: {detail}",
+    GuardName.CRASHED: "a crash is not proven: {detail}",
+    GuardName.NO_OPEN_ACTION: "an action is still open: {detail}",
+    GuardName.WITHIN_RESTART_BUDGET: "the restart budget is used up: {detail}",
+    GuardName.BACKOFF_ELAPSED: "the backoff after the last action has not elapsed: {detail}",
+    GuardName.OUTSIDE_MAINTENANCE_WINDOW: "a maintenance window is active: {detail}",
+    GuardName.NOT_SILENCED: "it is silenced: {detail}",
+    GuardName.NODE_STABLE: "several VMs of its node went down together: {detail}",
+    GuardName.CIRCUIT_BREAKER_CLOSED: "the circuit breaker is not closed: {detail}",
+    GuardName.CAPACITY_AVAILABLE: "VergeOS lacks resources: {detail}",
+    GuardName.BELOW_CONCURRENCY_LIMIT: "the limit of concurrent actions is reached: {detail}",
+    GuardName.WITHIN_RATE_LIMIT: "the rate limit of the system is reached: {detail}",
+    GuardName.DEPENDENCIES_UP: "VMs that it depends on are not up: {detail}",
+    GuardName.ACTION_ALLOWED: "the next action is not allowed: {detail}",
+    GuardName.WRITE_ACCESS: "the API key does not permit actions: {detail}",
 }
-"""After "Vergewatch does not start it now because"."""
+"""Follows "Vergewatch does not start it now because"."""
 
 VERBS: Mapping[Action, tuple[str, str]] = {
     Action.POWER_ON: ("start it", "started it"),
-    Action.REBOOT: ("ask its guest to restart", "asked its guest to restart"),
+    Action.REBOOT: ("reboot its guest", "rebooted its guest"),
     Action.RESET: ("reset it", "reset it"),
-    Action.KILL: ("power it off, to start it anew", "powered it off"),
+    Action.KILL: ("power it off before a restart", "powered it off"),
 }
-FATES: Mapping[Outcome, str] = {
-    Outcome.CONFIRMED: "which helped",
-    Outcome.FAILED: "which did not help",
-    Outcome.UNKNOWN: "with nobody knowing whether it was done",
-    Outcome.ABANDONED: "and then did not, after all",
+"""Infinitive and past tense."""
+OUTCOMES: Mapping[Outcome, str] = {
+    Outcome.CONFIRMED: "which succeeded",
+    Outcome.FAILED: "which did not bring it up",
+    Outcome.UNKNOWN: "with unknown outcome",
+    Outcome.ABANDONED: "and abandoned the action before it was sent",
 }
 REFUSALS: Mapping[Reply, str] = {
-    Reply.NO_CAPACITY: "which VergeOS refused for want of resources",
-    Reply.FORBIDDEN: "which VergeOS does not allow Vergewatch",
+    Reply.NO_CAPACITY: "which VergeOS refused for lack of resources",
+    Reply.FORBIDDEN: "which the API key does not permit",
     Reply.REFUSED: "which VergeOS refused",
-    Reply.NOT_SENT: "which never reached VergeOS",
+    Reply.NOT_SENT: "but the request did not reach VergeOS",
 }
 POLICIES: Mapping[Policy, str] = {
-    Policy.NO: "nothing but to look at it",
-    Policy.IGNORE: "nothing, not even to look at it",
-    Policy.ON_FAILURE: "start it again when it crashed",
-    Policy.UNLESS_STOPPED: "start it again unless somebody stopped it",
-    Policy.ALWAYS: "start it again always, unless a person or a task stopped it",
+    Policy.NO: "monitored only",
+    Policy.IGNORE: "ignored",
+    Policy.ON_FAILURE: "restarted after a crash",
+    Policy.UNLESS_STOPPED: "restarted unless it was stopped on purpose",
+    Policy.ALWAYS: "always restarted, unless a user or a task stopped it",
 }
-ORDERS: Mapping[CommandKind, str] = {
+COMMANDS: Mapping[CommandKind, str] = {
     CommandKind.PAUSE: "paused recovery",
     CommandKind.RESUME: "resumed recovery",
     CommandKind.DISARM: "disarmed recovery",
     CommandKind.ARM: "armed recovery",
-    CommandKind.ACCEPT: "said that what is seen is so",
-    CommandKind.CLEAR: "cleared it",
+    CommandKind.ACCEPT: "accepted the current inventory as correct",
+    CommandKind.CLEAR: "cleared the restart budget of the VM",
 }
+"""Follows the name of the operator."""
 
 
-def asked_or_done(intent: Intent) -> str:
-    """Return what was done; of what was refused, what was asked for."""
+def requested_or_done(intent: Intent) -> str:
+    """Return what was done; for a refused request, what was requested."""
     verb, done = VERBS[intent.action]
     return f"asked VergeOS to {verb}" if intent.reply in REFUSALS else done
-
-
-def done_by(action: Action | None) -> str:
-    """Return what Vergewatch did by *action*; in general, where nobody knows which it was."""
-    return VERBS[action][1] if action is not None else "acted"

@@ -1,0 +1,322 @@
+"""Prints what the daemon returns about recovery, for people."""
+
+import codecs
+import io
+import os
+import re
+import sys
+import textwrap
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from exporter.formatting import counted, lasting
+from exporter.recovery.model.states import State
+from exporter.recovery.model.views import (
+    CommandInForce,
+    CommandReceipt,
+    SystemRecoveryStatus,
+    VMRecoveryStatus,
+)
+from exporter.recovery.report.events import TimelineEvent
+from exporter.recovery.report.explain import Explanation
+from exporter.recovery.report.presentation import Tone, present_readiness, present_state
+from exporter.recovery.report.responses import (
+    CommandResponse,
+    LogResponse,
+    ReportResponse,
+    StatusResponse,
+    VMsResponse,
+)
+from exporter.recovery.report.summary_text import summary_text
+
+PIPE_WIDTH = 400
+"""Output that is not read in a terminal is practically not wrapped, so that it can be searched."""
+MAX_VMS = 20
+SETTLED = (State.HEALTHY, State.PROBATION)
+"""States in which no decision is made; guard results are from the last downtime."""
+STYLES: Mapping[Tone, str] = {
+    Tone.GOOD: "green",
+    Tone.MOVING: "cyan",
+    Tone.QUIET: "",
+    Tone.WARN: "yellow",
+    Tone.BAD: "bold red",
+}
+EVENT_STYLES = {"action": "cyan", "command": "bold"}
+ASCII = {"→": "->", "“": '"', "”": '"', "…": "..."}
+RESULTS = {
+    "pause": "recovery is paused",
+    "resume": "no pause is in force",
+    "disarm": "recovery is disarmed until an operator arms it",
+    "arm": "no disarm is in force",
+    "accept": "the current inventory is accepted as correct",
+    "clear": "the restart budget of {vm} is refilled",
+}
+
+
+def print_explanation(found: Explanation, *, asked: str) -> None:
+    """Print the sentence, the facts, the guards and the history."""
+    console = _console()
+    console.print(Text(_plain(found.sentence), style="bold"))
+    look = present_state(found.state)
+    if asked not in (found.vm, str(found.vm_key)) and asked.lower() != found.uuid.lower():
+        console.print(_entry("  ", f"vm: {found.vm} (the only match for {asked!r})"))
+    state = Text.assemble("state: ", (look.label, STYLES[look.tone]))
+    state.append(f" (system {_plain(found.system)}, key {found.vm_key})")
+    console.print(_entry("  ", state))
+    if found.enrolled is not None:
+        source = f" ({found.policy}: {found.policy_source})" if found.policy else ""
+        console.print(_entry("  ", f"enrolled: {_yes_no(found.enrolled)}{source}"))
+    if found.failed_guard is not None or found.decision is not None:
+        console.print(_entry("  ", _decision(found)))
+    if found.left_alone:
+        text = f"if it crashed now: no action ({found.left_alone})"
+        console.print(_entry("  ", Text(_plain(text), style="yellow")))
+    if found.fixes:
+        console.print()
+        console.print(Text("Before Vergewatch acts:", style="bold"))
+        for fix in found.fixes:
+            console.print(_entry("  - ", fix))
+    if found.guards:
+        console.print()
+        when = f" at {_when(found.as_of)} UTC" if found.as_of is not None else ""
+        last = " of the last downtime," if found.state in SETTLED else ""
+        console.print(Text(f"Guards{last}{when}:", style="bold"))
+        table = _table()
+        for result in sorted(found.guards, key=lambda one: one.allowed):
+            style = "green" if result.allowed else "bold red"
+            fix = f"; fix: {result.cure}" if result.cure else ""
+            name = Text(f"{result.guard}: {_yes_no(result.allowed)}", style)
+            table.add_row(name, _plain(f"{result.says}{fix}"))
+        console.print(Padding(table, (0, 0, 0, 2)))
+    if found.history:
+        console.print()
+        console.print(Text("History, newest first:", style="bold"))
+        _print_events(console, found.history, systems=False, vms=False)
+
+
+def _decision(found: Explanation) -> str:
+    result = f"{found.failed_guard}: no" if found.failed_guard is not None else "act"
+    number = f", number {found.decision}" if found.decision is not None else ""
+    since = f", since {_when(found.decided)} UTC" if found.decided is not None else ""
+    return f"decision: {result} (mode {found.mode}{number}{since})"
+
+
+def print_status(answer: StatusResponse, vms: VMsResponse) -> None:
+    """Print each system with its VMs in trouble."""
+    console = _console()
+    if answer.settings_problem:
+        text = f"The settings were {answer.settings_problem}. The previous settings are in force."
+        console.print(Text(_plain(text), style="bold red"))
+    if not answer.systems:
+        console.print("Recovery is off in every system.")
+    for number, one in enumerate(answer.systems):
+        if number:
+            console.print()
+        _print_system(console, one, [vm for vm in vms.vms if vm.system == one.system])
+
+
+def _print_system(
+    console: Console, status: SystemRecoveryStatus, vms: Sequence[VMRecoveryStatus]
+) -> None:
+    look = present_readiness(status.readiness)
+    head = Text.assemble(
+        (f"{_plain(status.system)}: recovery is ", "bold"),
+        (look.label, STYLES[look.tone]),
+        (f" in {status.mode} mode, {_trouble(status)}.", "bold"),
+    )
+    console.print(head)
+    for line in _details(status):
+        console.print(_entry("  ", line))
+    if vms:
+        table = _table()
+        for vm in vms[:MAX_VMS]:
+            state = present_state(vm.state)
+            table.add_row(Text(state.label, STYLES[state.tone]), _plain(vm.sentence))
+        console.print(Padding(table, (0, 0, 0, 2)))
+    if len(vms) > MAX_VMS:
+        console.print(_entry("  ", f"and {len(vms) - MAX_VMS} more; --json prints all"))
+
+
+def _trouble(status: SystemRecoveryStatus) -> str:
+    down = sum(
+        number
+        for states in (status.states, status.others)
+        for state, number in states.items()
+        if present_state(state).trouble
+    )
+    return f"{counted(down, 'VM')} in trouble" if down else "no VM in trouble"
+
+
+def _details(status: SystemRecoveryStatus) -> Iterator[str]:
+    if status.unseen:
+        yield f"out of date: {status.unseen}"
+    if status.paused is None and status.disarmed is None:
+        yield f"readiness: {status.because}"
+    for name, command in (("paused", status.paused), ("disarmed", status.disarmed)):
+        if command is not None:
+            yield _in_force(name, command)
+    yield f"enrolled: {counted(status.vms, 'VM')}{_by_state(status.states)}"
+    if status.others:
+        others = sum(status.others.values())
+        yield f"monitored only: {counted(others, 'VM')}{_by_state(status.others)}"
+    if status.under_way:
+        yield f"open actions: {', '.join(status.under_way)}"
+    if status.silences_unknown:
+        yield f"silences: {status.silences_unknown}"
+    if status.journal_problem and status.journal_problem != status.because:
+        yield f"journal: {status.journal_problem}"
+    if status.kill_switch_file:
+        present = "present, so no action is taken; remove it to start a warm-up"
+        absent = "absent; create the file to stop all actions"
+        state = present if status.kill_switch else absent
+        yield f"kill switch: {status.kill_switch_file} ({state})"
+    yield f"url: {status.url}"
+
+
+def _by_state(states: Mapping[str, int]) -> str:
+    counts = ", ".join(f"{number} {present_state(state).label}" for state, number in states.items())
+    return f" ({counts})" if counts else ""
+
+
+def _in_force(name: str, command: CommandInForce) -> str:
+    left = ""
+    if command.left_seconds is not None:
+        left = f", {lasting(command.left_seconds)} left"
+    return f"{name}: by {command.owner} since {_when(command.since)} UTC{left}: {command.reason}"
+
+
+def print_log(answer: LogResponse) -> None:
+    """Print the events, newest first."""
+    console = _console()
+    events = answer.events
+    if not events:
+        console.print("No events are recorded.")
+        return
+    if console.width != PIPE_WIDTH:
+        kinds = Counter(event.kind for event in events)
+        counts = ", ".join(counted(number, kind) for kind, number in kinds.items())
+        vms = {event.vm for event in events} - {""}
+        whose = f"of {vms.pop()} " if len(vms) == 1 else ""
+        head = f"The newest events {whose}first: {counts}."
+        console.print(Text(_plain(head), style="bold"))
+    several = len({event.system for event in events}) > 1
+    _print_events(console, events, systems=several, vms=True)
+
+
+def print_report(answer: ReportResponse) -> None:
+    """Print the summary of each system."""
+    console = _console()
+    if not answer.summaries:
+        console.print("Recovery is off in every system.")
+    for summary in answer.summaries:
+        for line in summary_text(summary).splitlines():
+            depth = len(line) - len(line.lstrip())
+            wrapped = textwrap.fill(
+                _plain(line),
+                console.width,
+                subsequent_indent=" " * (depth + 4),
+                break_on_hyphens=False,
+            )
+            console.print(Text(wrapped, style="" if depth else "bold"), soft_wrap=True)
+
+
+def print_receipts(answer: CommandResponse) -> None:
+    """Print the effect of a command in each system."""
+    console = _console()
+    for receipt in answer.commands:
+        console.print(Text(_plain(_result(receipt))), soft_wrap=True)
+
+
+def _result(receipt: CommandReceipt) -> str:
+    """Return the effect of a command, and the readiness, which may follow from another command."""
+    result = RESULTS.get(receipt.kind, receipt.kind).format(vm=receipt.vm)
+    duration = f" for {lasting(receipt.seconds)}" if receipt.seconds is not None else ""
+    if receipt.kind == "pause" and (receipt.paused_seconds or 0.0) > (receipt.seconds or 0.0) + 1:
+        left = lasting(receipt.paused_seconds or 0.0)
+        result, duration = f"recovery stays paused for {left}, by an earlier, longer pause", ""
+    readiness = present_readiness(receipt.readiness).label
+    return f"{receipt.system}: {result}{duration}; readiness: {readiness} ({receipt.because})"
+
+
+def _print_events(
+    console: Console, events: Sequence[TimelineEvent], *, systems: bool, vms: bool
+) -> None:
+    """Print *events* under their day in a terminal, with the day on each line elsewhere."""
+    by_day = console.width != PIPE_WIDTH
+    for day, of_day in groupby(events, key=lambda event: f"{event.time:%Y-%m-%d} UTC"):
+        if by_day:
+            console.print(Text(day, style="dim"))
+        table = _table(fixed=1 + systems + vms)
+        for event in of_day:
+            cells = [Text(f"{event.time:%H:%M:%S}" if by_day else _when(event.time), "dim")]
+            if systems:
+                cells.append(Text(_plain(event.system)))
+            if vms:
+                cells.append(Text(_plain(event.vm) or "-"))
+            table.add_row(*cells, Text(_plain(event.text), EVENT_STYLES.get(event.kind, "")))
+        console.print(table)
+
+
+def _table(*, fixed: int = 1) -> Table:
+    """Return a table without borders: *fixed* columns that are not wrapped, and one that is."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for _ in range(fixed):
+        table.add_column(no_wrap=True, overflow="fold")
+    table.add_column(overflow="fold")
+    return table
+
+
+def _entry(mark: str, text: str | Text) -> Table:
+    """Return *text* after *mark*, its wrapped lines indented like its first."""
+    table = Table.grid()
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row(mark, Text(_plain(text)) if isinstance(text, str) else text)
+    return table
+
+
+def _plain(text: str) -> str:
+    """Return *text* without control characters: names of VMs must not control the terminal."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def _yes_no(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _when(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)  # noqa: S101 - standard output only encodes
+    lost = error.object[error.start : error.end]
+    return "".join(ASCII.get(char, "?") for char in lost), error.end
+
+
+def _console() -> Console:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        codecs.register_error("vergewatch", _replace)
+        sys.stdout.reconfigure(errors="vergewatch")
+    console = Console(highlight=False)
+    if console.is_terminal:
+        return console
+    width = None if "COLUMNS" in os.environ else PIPE_WIDTH
+    return Console(highlight=False, width=width, file=_Unpadded())
+
+
+class _Unpadded(io.StringIO):
+    """Standard output without the spaces that fill up the cells of a table."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(re.sub(r" +$", "", text, flags=re.MULTILINE))
+
+    def flush(self) -> None:
+        sys.stdout.flush()

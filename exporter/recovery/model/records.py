@@ -1,0 +1,76 @@
+"""Journal records, and the port through which reports read them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from exporter.recovery.model.cases import Intent, Outcome
+from exporter.recovery.model.commands import Command
+from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.ports import Change
+
+
+class DecisionRecord(msgspec.Struct, frozen=True, gc=False):
+    """A decision with its number in the journal."""
+
+    number: int
+    decision: Decision
+
+
+class ActionRecord(msgspec.Struct, frozen=True, gc=False):
+    """An action with the times at which the journal recorded it."""
+
+    intent: Intent
+    decision: int
+    """Number of the decision that the action carries out."""
+    prepared: datetime
+    closed: datetime | None
+
+    @property
+    def sent(self) -> bool:
+        """Whether the request was sent to VergeOS, or may have been."""
+        return self.intent.sent_at is not None and self.intent.outcome is not Outcome.ABANDONED
+
+
+class JournalRecords(NamedTuple):
+    """The records of one system in a period."""
+
+    changes: Sequence[Change]
+    decisions: Sequence[DecisionRecord]
+    actions: Sequence[ActionRecord]
+
+
+class JournalReader(Protocol):
+    """
+    The journal as reports read it: the newest records first.
+
+    Args:
+        system: The key of a system, its API URL.
+        uuid: Only the records of this VM.
+
+    Raises:
+        JournalError: The journal cannot be read.
+
+    """
+
+    @property
+    def place(self) -> str:
+        """The path of the database file, or its URL without the password."""
+        ...
+
+    async def changes(
+        self, system: str, uuid: str | None = None, limit: int = 100
+    ) -> Sequence[Change]: ...
+    async def decisions(
+        self, system: str, uuid: str | None = None, limit: int = 100
+    ) -> Sequence[DecisionRecord]: ...
+    async def decision(self, system: str, uuid: str, number: int) -> DecisionRecord | None: ...
+    async def intents(
+        self, system: str, uuid: str | None = None, limit: int = 100
+    ) -> Sequence[ActionRecord]: ...
+    async def commands(self, system: str, limit: int = 100) -> Sequence[Command]: ...
+    async def since(self, system: str, time: datetime) -> JournalRecords:
+        """Return the records since *time*, and the actions that were still open then."""
+        ...

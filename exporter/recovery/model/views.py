@@ -1,0 +1,92 @@
+"""What the recovery service returns, as the web API encodes it and the command line decodes it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from exporter.errors import VergewatchError
+
+API_ROOT = "/api/recovery"
+TOKEN_HEADER = "X-Vergewatch-Token"  # noqa: S105 - the name of a header
+
+
+class UnknownNameError(VergewatchError):
+    """No system or VM has the name; the message lists similar names."""
+
+
+class AmbiguousNameError(VergewatchError):
+    """Several VMs match the name; the message lists them."""
+
+
+class CommandInForce(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A command of an operator that is in force."""
+
+    owner: str
+    reason: str
+    since: datetime
+    left_seconds: float | None = None
+    """Seconds until it ends; ``None``: it does not end by itself."""
+
+
+class VMRecoveryStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """The recovery state of one VM."""
+
+    system: str
+    vm: str
+    vm_key: int
+    uuid: str
+    state: str
+    sentence: str
+
+
+class SystemRecoveryStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """The state of recovery in one system."""
+
+    system: str
+    url: str
+    mode: str
+    readiness: str
+    because: str
+    """The reason of the readiness."""
+    kill_switch: str = ""
+    """Path of the kill switch file if it exists; otherwise empty."""
+    kill_switch_file: str = ""
+    """Path at which the kill switch file is looked for."""
+    silences_unknown: str = ""
+    """Why the silences cannot be read; empty if they can, or if none are used."""
+    paused: CommandInForce | None = None
+    disarmed: CommandInForce | None = None
+    journal: str = ""
+    """Where the journal is; empty while it is not open."""
+    journal_problem: str = ""
+    vms: int = 0
+    """Number of enrolled VMs."""
+    states: Mapping[str, int] = {}
+    """Enrolled VMs by state, the most urgent state first."""
+    others: Mapping[str, int] = {}
+    """VMs that are monitored only, by state."""
+    under_way: tuple[str, ...] = ()
+    """Names of the VMs with an open action."""
+    inventory_at: datetime | None = None
+    """When the newest accepted inventory was taken."""
+    unseen: str = ""
+    """Why the status is out of date; empty if it is current."""
+
+
+class CommandReceipt(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A command that was recorded for one system and is in force."""
+
+    system: str
+    kind: str
+    owner: str
+    reason: str
+    time: datetime
+    seconds: float | None = None
+    """Duration of the command; ``None``: it has no end."""
+    paused_seconds: float | None = None
+    """Seconds until recovery resumes; an earlier pause may last longer than this one."""
+    vm: str = ""
+    readiness: str
+    """Readiness after the command."""
+    because: str

@@ -1,0 +1,92 @@
+"""What is known of a VM at the time of an explanation: now, or when a decision was made."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from exporter.recovery.model.cases import Case, Diagnosis, Enrolment, ObservedState
+from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.ports import Change
+from exporter.recovery.model.records import ActionRecord, DecisionRecord
+from exporter.recovery.model.states import State
+
+
+class ExplainContext(NamedTuple):
+    """What is known of a VM at the time of the explanation."""
+
+    system: str
+    now: datetime
+    vm: str
+    vm_key: int
+    uuid: str
+    state: State | None
+    """``None``: recovery does not monitor it."""
+    diagnosis: Diagnosis | None = None
+    observed: ObservedState | None = None
+    word: str = ""
+    """Its VergeOS status."""
+    enrolment: Enrolment | None = None
+    left_alone: str = ""
+    decision: Decision | None = None
+    number: int | None = None
+    decided: datetime | None = None
+    changes: Sequence[Change] = ()
+    """Newest first."""
+    actions: Sequence[ActionRecord] = ()
+    """Newest first."""
+    gone: bool = False
+    """Whether the VM is no longer in the inventory."""
+    unseen: str = ""
+    """Why the state is out of date; empty if it is current."""
+
+
+def context_of_case(case: Case, *, system: str, now: datetime) -> ExplainContext:
+    """Return what a case holds, without the journal."""
+    return ExplainContext(
+        system=system,
+        now=now,
+        vm=case.name,
+        vm_key=case.key,
+        uuid=case.uuid,
+        state=case.state,
+        diagnosis=case.diagnosis,
+        observed=case.observed,
+        word=case.word,
+    )
+
+
+def context_of_decision(
+    record: DecisionRecord,
+    *,
+    system: str,
+    changes: Iterable[Change],
+    actions: Iterable[ActionRecord],
+) -> ExplainContext:
+    """Return what was known when a decision was made; later records are left out."""
+    decision = record.decision
+    return ExplainContext(
+        system=system,
+        now=decision.time,
+        vm=decision.name,
+        vm_key=decision.vm_key,
+        uuid=decision.uuid,
+        state=decision.state,
+        diagnosis=decision.diagnosis,
+        decision=decision,
+        number=record.number,
+        decided=decision.time,
+        changes=[change for change in changes if change.at < decision.at],
+        actions=[
+            _as_of(one, decision.time) for one in actions if one.intent.prepared_at < decision.at
+        ],
+    )
+
+
+def _as_of(record: ActionRecord, moment: datetime) -> ActionRecord:
+    """Return what was known of an action at *moment*."""
+    if record.closed is not None and record.closed <= moment:
+        return record
+    intent = replace(record.intent, outcome=None, reply=None, detail="")
+    return replace(record, intent=intent, closed=None)

@@ -1,0 +1,47 @@
+"""The JSON documents of the recovery API: encoded by the daemon, decoded by the CLI."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from exporter.recovery.model.views import CommandReceipt, SystemRecoveryStatus, VMRecoveryStatus
+from exporter.recovery.report.events import TimelineEvent
+from exporter.recovery.report.summary import RecoverySummary
+
+
+class StatusResponse(msgspec.Struct, frozen=True, gc=False):
+    """Response of ``GET /api/recovery``."""
+
+    systems: Sequence[SystemRecoveryStatus]
+    settings_problem: str = ""
+    """Why the newest settings were refused; empty if they are in force."""
+
+
+class VMsResponse(msgspec.Struct, frozen=True, gc=False):
+    """Response of ``GET /api/recovery/vms``."""
+
+    vms: Sequence[VMRecoveryStatus]
+
+
+class LogResponse(msgspec.Struct, frozen=True, gc=False):
+    """Response of ``GET /api/recovery/log``, newest first."""
+
+    events: Sequence[TimelineEvent]
+
+
+class ReportResponse(msgspec.Struct, frozen=True, gc=False):
+    """Response of ``GET /api/recovery/report``."""
+
+    summaries: Sequence[RecoverySummary]
+
+
+class CommandResponse(msgspec.Struct, frozen=True, gc=False):
+    """Response of ``POST /api/recovery/COMMAND``."""
+
+    commands: Sequence[CommandReceipt]
+
+
+class ErrorResponse(msgspec.Struct, frozen=True, gc=False):
+    """Response to a request that failed."""
+
+    error: str

@@ -1,0 +1,284 @@
+"""One plain sentence or two for each state: what happened, and what Vergewatch does about it."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from exporter.formatting import counted, span
+from exporter.recovery.model.cases import Action, Cause, Diagnosis, ObservedState, Outcome, Policy
+from exporter.recovery.model.decision import BudgetUse, GuardName
+from exporter.recovery.model.records import ActionRecord
+from exporter.recovery.model.states import State
+from exporter.recovery.report.context import ExplainContext
+from exporter.recovery.report.downtime import Downtime, newest_downtime
+from exporter.recovery.report.messages import (
+    CAUSES,
+    OUTCOMES,
+    REASONS,
+    REFUSALS,
+    VERBS,
+    requested_or_done,
+)
+
+
+def sentence(context: ExplainContext) -> str:
+    """Return what happened to a VM, and what Vergewatch does about it."""
+    return _SENTENCES[context.state](context)
+
+
+def _not_monitored(context: ExplainContext) -> str:
+    if context.gone:
+        return f"{context.vm} is no longer in the inventory. Vergewatch takes no action."
+    enrolment = context.enrolment
+    why = "it is disabled, belongs to a VergeOS service, or has not been seen yet"
+    if enrolment is not None and enrolment.policy is Policy.IGNORE:
+        why = f"it is ignored ({enrolment.because})"
+    return f"{context.vm} is not monitored by recovery: {why}."
+
+
+def _baseline(context: ExplainContext) -> str:
+    first = next((one for one in context.changes if one.after is State.BASELINE), None)
+    word = first.word if first is not None else context.word
+    was = "down" if word in ("", "stopped") else f"not up ({word})"
+    when = f" at {_clock(first.time, context.now)}" if first is not None else ""
+    return (
+        f"{context.vm} was already {was} when Vergewatch first saw it{when}, so a crash cannot be "
+        "proven. Vergewatch does not start it."
+    )
+
+
+def _healthy(context: ExplainContext) -> str:
+    if context.observed not in (None, ObservedState.UP):
+        return _changing(context)
+    downtime = _downtime(context)
+    if downtime.ended is not None:
+        return _came_back(context, downtime)
+    if context.changes and context.changes[-1].before is None:
+        since = _clock(context.changes[-1].time, context.now)
+        return f"{context.vm} is up, without downtime since Vergewatch first saw it at {since}."
+    return f"{context.vm} is up."
+
+
+def _changing(context: ExplainContext) -> str:
+    name, word = context.vm, context.word or "not reported"
+    match context.observed:
+        case ObservedState.GONE:
+            return f"{name} was up, and the newest inventory has no status for it."
+        case ObservedState.ERROR | ObservedState.INCONSISTENT:
+            return (
+                f"{name} was up, and its status is now {word}, which is neither up nor down. "
+                "Vergewatch waits for a clear status."
+            )
+        case _:
+            return f"{name} was up, and its status is {word}. Vergewatch takes no action."
+
+
+def _came_back(context: ExplainContext, downtime: Downtime) -> str:
+    ended = _clock(downtime.ended, context.now)
+    if downtime.actions:
+        done = _actions(context, downtime)
+        return f"{_crash(context, downtime)}. {done}, and it has been up since {ended}."
+    if downtime.began is None:
+        return f"{context.vm} is up. It came back without Vergewatch."
+    began = _clock(downtime.began, context.now)
+    why = f": {_cause(downtime.diagnosis)}" if downtime.diagnosis is not None else ""
+    return (
+        f"{context.vm} is up. It was down from {began} to {ended}{why}. "
+        "It came back without Vergewatch."
+    )
+
+
+def _suspect(context: ExplainContext) -> str:
+    diagnosis, downtime = context.diagnosis, _downtime(context)
+    if diagnosis is None or diagnosis.cause is Cause.NOT_LONG_ENOUGH:
+        detail = f" ({diagnosis.detail})" if diagnosis is not None and diagnosis.detail else ""
+        doing = f"Vergewatch is confirming the failure{detail}"
+    else:
+        doing = f"The diagnosis is pending: {_cause(diagnosis)}"
+    return f"{_down(context, downtime)}. {_story(context, downtime)}{doing}."
+
+
+def _platform(context: ExplainContext) -> str:
+    why = f": {_cause(context.diagnosis)}" if context.diagnosis is not None else ""
+    return (
+        f"{_down(context, _downtime(context))}{why}. "
+        "Vergewatch waits for VergeOS high availability, which acts first."
+    )
+
+
+def _stopped(context: ExplainContext) -> str:
+    diagnosis = context.diagnosis
+    why = _cause(diagnosis) if diagnosis is not None else "it was stopped on purpose"
+    return f"{_down(context, _downtime(context))}: {why}. Vergewatch does not start it."
+
+
+def _unknown(context: ExplainContext) -> str:
+    downtime = _downtime(context)
+    why = f": {_cause(context.diagnosis)}" if context.diagnosis is not None else ""
+    return (
+        f"{_down(context, downtime)}, and the cause is unknown{why}. {_story(context, downtime)}"
+        "Vergewatch does not start it. An operator must check it and start it."
+    )
+
+
+def _held(context: ExplainContext) -> str:
+    decision, downtime = context.decision, _downtime(context)
+    happened = f"{_crash(context, downtime)}. {_story(context, downtime)}"
+    if decision is None or decision.failed_guard in (None, GuardName.CRASHED):
+        return f"{happened}Vergewatch decides with the next inventory."
+    if decision.failed_guard is GuardName.MODE_ENFORCE:
+        done = VERBS[decision.action][1] if decision.action is not None else "acted"
+        when = _clock(context.decided or decision.time, context.now)
+        return (
+            f"{happened}In enforce mode, Vergewatch would have {done} at {when}. "
+            f"The mode is {decision.mode}, so an operator must start it."
+        )
+    assert decision.failed_guard is not None  # noqa: S101 - checked above
+    detail = next((one.says for one in decision.guard_results if not one.allowed), "")
+    reason = REASONS[decision.failed_guard].format(detail=detail)
+    return f"{happened}Vergewatch does not {_verb(context)} now because {reason}."
+
+
+def _acting(context: ExplainContext) -> str:
+    return f"{_crash(context, _downtime(context))}. Vergewatch is about to {_verb(context)}."
+
+
+def _verifying(context: ExplainContext) -> str:
+    downtime = _downtime(context)
+    done = _done(context, downtime.actions[-1]) if downtime.actions else "acted"
+    return f"{_crash(context, downtime)}. Vergewatch {done} and checks that it comes up."
+
+
+def _indeterminate(context: ExplainContext) -> str:
+    downtime = _downtime(context)
+    when = f" at {_clock(downtime.actions[-1].prepared, context.now)}" if downtime.actions else ""
+    return (
+        f"{_crash(context, downtime)}. Vergewatch asked VergeOS to {_verb(context)}{when} and got "
+        "no reply. It does not repeat the request; the next polls show whether it was carried out."
+    )
+
+
+def _probation(context: ExplainContext) -> str:
+    downtime = _downtime(context)
+    if downtime.ended is None:
+        return f"{context.vm} is up again. Vergewatch checks that it stays up."
+    if downtime.was_quarantined:
+        return (
+            f"{context.vm} was quarantined. It was started without Vergewatch and has been up "
+            f"since {_clock(downtime.ended, context.now)}. Its restart budget is not refilled."
+        )
+    return _came_back(context, downtime)
+
+
+def _quarantined(context: ExplainContext) -> str:
+    ends = (
+        "Vergewatch takes no more action until the VM is started, or an operator runs "
+        f"`vergewatch recovery clear {context.vm} --reason ...`"
+    )
+    spent = _spent_budget(context)
+    if spent is None:
+        if _hangs(context):
+            happened = f"{_crash(context, _downtime(context))}, and every allowed action was tried"
+        else:
+            happened = f"{context.vm} is down again after every allowed action was tried"
+        return f"{happened}. {ends}."
+    sent = [one for one in context.actions if one.sent][: spent.used]
+    period = span(spent.seconds)
+    if len(sent) == spent.used and all(one.intent.outcome is Outcome.CONFIRMED for one in sent):
+        times = counted(spent.used, "time")
+        happened = f"crashed again after Vergewatch restarted it {times} within {period}"
+    else:
+        happened = f"is down again after {counted(spent.used, 'action')} within {period}"
+    return f"{context.vm} {happened}. {ends}."
+
+
+def _spent_budget(context: ExplainContext) -> BudgetUse | None:
+    results = context.decision.guard_results if context.decision is not None else ()
+    budgets = (one for result in results if not result.allowed for one in result.budgets)
+    return next((one for one in budgets if one.used >= one.limit), None)
+
+
+_SENTENCES: Mapping[State | None, Callable[[ExplainContext], str]] = {
+    None: _not_monitored,
+    State.BASELINE: _baseline,
+    State.HEALTHY: _healthy,
+    State.SUSPECT: _suspect,
+    State.PLATFORM: _platform,
+    State.STOPPED: _stopped,
+    State.UNKNOWN: _unknown,
+    State.BACKOFF: _held,
+    State.HELD: _held,
+    State.ACTING: _acting,
+    State.VERIFYING: _verifying,
+    State.INDETERMINATE: _indeterminate,
+    State.PROBATION: _probation,
+    State.QUARANTINED: _quarantined,
+}
+
+
+def _downtime(context: ExplainContext) -> Downtime:
+    return newest_downtime(context.changes, context.actions)
+
+
+def _down(context: ExplainContext, downtime: Downtime) -> str:
+    what = "unresponsive" if _hangs(context) else "down"
+    if downtime.began is None:
+        return f"{context.vm} is {what}"
+    return f"{context.vm} has been {what} since {_clock(downtime.began, context.now)}"
+
+
+def _crash(context: ExplainContext, downtime: Downtime) -> str:
+    what = "became unresponsive" if _hangs(context) else "crashed"
+    when = f" at {_clock(downtime.began, context.now)}" if downtime.began is not None else ""
+    return f"{context.vm} {what}{when}"
+
+
+def _hangs(context: ExplainContext) -> bool:
+    diagnosis = context.diagnosis
+    if diagnosis is None and context.decision is not None:
+        diagnosis = context.decision.diagnosis
+    hung = diagnosis is not None and diagnosis.cause in (Cause.HUNG, Cause.KILLED_TO_RESTART)
+    return hung or context.observed is ObservedState.HUNG
+
+
+def _story(context: ExplainContext, downtime: Downtime) -> str:
+    """Return what was tried since the VM went down, as a sentence; empty if nothing was."""
+    return f"{_actions(context, downtime)}. " if downtime.actions else ""
+
+
+def _actions(context: ExplainContext, downtime: Downtime) -> str:
+    """Return the actions in order, with the outcome of each but a last one that succeeded."""
+    parts = []
+    for number, one in enumerate(downtime.actions, start=1):
+        outcome, reply = one.intent.outcome, one.intent.reply
+        result = ""
+        if outcome is Outcome.FAILED and reply is not None and reply in REFUSALS:
+            result = REFUSALS[reply]
+        elif outcome is not None and outcome is not Outcome.CONFIRMED:
+            result = OUTCOMES[outcome]
+        elif outcome is Outcome.CONFIRMED and number < len(downtime.actions):
+            result = "" if one.intent.action is Action.KILL else OUTCOMES[outcome]
+        parts.append(_done(context, one) + (f", {result}" if result else ""))
+    return f"Vergewatch {', then '.join(parts)}"
+
+
+def _done(context: ExplainContext, one: ActionRecord) -> str:
+    return f"{requested_or_done(one.intent)} at {_clock(one.prepared, context.now)}"
+
+
+def _verb(context: ExplainContext) -> str:
+    action = context.decision.action if context.decision is not None else None
+    if action is not None:
+        return VERBS[action][0]
+    return "act on it" if _hangs(context) else "start it"
+
+
+def _cause(diagnosis: Diagnosis) -> str:
+    """Return the cause with its evidence."""
+    return CAUSES[diagnosis.cause] + (f" ({diagnosis.detail})" if diagnosis.detail else "")
+
+
+def _clock(moment: datetime | None, now: datetime) -> str:
+    """Return the time of day in UTC, with the date if it is another day than *now*."""
+    if moment is None:
+        return "an unknown time"
+    return f"{moment:%H:%M:%S}" if moment.date() == now.date() else f"{moment:%Y-%m-%d %H:%M:%S}"

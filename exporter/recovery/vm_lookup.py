@@ -1,0 +1,178 @@
+"""Finds systems and VMs by the names that operators type."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from exporter.errors import JournalError
+from exporter.executor import run_in_thread
+from exporter.recovery.engine import Recovery
+from exporter.recovery.model.records import JournalReader
+from exporter.recovery.model.views import AmbiguousNameError, UnknownNameError
+
+JOURNAL_ROWS = 1000
+"""Rows per system that are searched for VMs that were deleted."""
+NAMES_TO_SUGGEST = 3
+NAMES_TO_LIST = 10
+
+
+class FoundVM(NamedTuple):
+    """A VM and the recovery engine of its system."""
+
+    system: str
+    recovery: Recovery
+    uuid: str
+    key: int
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name} (key {self.key}, uuid {self.uuid}) in {self.system}"
+
+
+class VMLookup:
+    """
+    Finds systems and VMs.
+
+    Args:
+        recoveries: Returns the engines by the name of their system.
+        journal: Returns the journal; None while it is not open.
+
+    """
+
+    def __init__(
+        self,
+        recoveries: Callable[[], Mapping[str, Recovery]],
+        journal: Callable[[], JournalReader | None],
+    ) -> None:
+        self._recoveries = recoveries
+        self._journal = journal
+
+    def systems(self, system: str | None) -> Mapping[str, Recovery]:
+        """
+        Return the engine of the system with that name or URL, or all engines.
+
+        Raises:
+            UnknownNameError: No system has the name.
+
+        """
+        recoveries = self._recoveries()
+        if system is None:
+            return recoveries
+        for name, recovery in recoveries.items():
+            if system in (name, recovery.key):
+                return {name: recovery}
+        known = ", ".join(recoveries) or "none, recovery is off"
+        raise UnknownNameError(f"no system is named {system!r}; systems with recovery: {known}")
+
+    async def vm(self, wanted: str, system: str | None, *, exact: bool = False) -> FoundVM:
+        """
+        Return the VM with a name, key or UUID.
+
+        Args:
+            exact: Whether the name must be complete. Otherwise any capitalization and any part of
+                a name is accepted if only one VM matches.
+
+        Raises:
+            AmbiguousNameError: Several VMs match.
+            UnknownNameError: No VM matches.
+            JournalError: The VMs are not known yet because the journal cannot be read.
+
+        """
+        chosen = self.systems(system)
+        if not chosen:
+            raise UnknownNameError("recovery is off in every system, so it monitors no VM")
+        known = [one for name, recovery in chosen.items() for one in _known(name, recovery)]
+        found = _exact_matches(known, wanted)
+        if not found:
+            deleted = await self._deleted(chosen)
+            found = _exact_matches(deleted, wanted)
+            if not found and not exact:
+                found = _partial_matches(known, wanted) or _partial_matches(deleted, wanted)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise AmbiguousNameError(_ambiguous(wanted, found))
+        raise await _not_found(wanted, system, chosen, known)
+
+    async def _deleted(self, chosen: Mapping[str, Recovery]) -> list[FoundVM]:
+        """Return the VMs in the journal, which may no longer be in the inventory."""
+        journal = self._journal()
+        if journal is None:
+            return []
+        found: dict[tuple[str, str], FoundVM] = {}
+        for name, recovery in chosen.items():
+            try:
+                changes = await journal.changes(recovery.key, limit=JOURNAL_ROWS)
+            except JournalError:
+                continue
+            for one in changes:
+                vm = FoundVM(name, recovery, one.uuid, one.vm_key, one.name)
+                found.setdefault((name, one.uuid), vm)
+        return list(found.values())
+
+
+def _known(system: str, recovery: Recovery) -> list[FoundVM]:
+    """Return the VMs that recovery monitors, and the others in the inventory."""
+    memory = recovery.memory
+    found = {
+        uuid: FoundVM(system, recovery, uuid, case.key, case.name)
+        for uuid, case in memory.cases.items()
+    }
+    vms = memory.inventory.vms if memory.inventory is not None else {}
+    for uuid, vm in vms.items():
+        if uuid not in found:
+            found[uuid] = FoundVM(system, recovery, uuid, vm.config.key, vm.config.name)
+    return list(found.values())
+
+
+def _exact_matches(known: Sequence[FoundVM], wanted: str) -> list[FoundVM]:
+    for found in (
+        [one for one in known if one.name == wanted],
+        [one for one in known if str(one.key) == wanted],
+        [one for one in known if one.uuid.lower() == wanted.lower()],
+    ):
+        if found:
+            return found
+    return []
+
+
+def _partial_matches(known: Sequence[FoundVM], wanted: str) -> list[FoundVM]:
+    small = wanted.strip().casefold()
+    if not small:
+        return []
+    same = [one for one in known if one.name.casefold() == small]
+    return same or [one for one in known if small in one.name.casefold()]
+
+
+def _ambiguous(wanted: str, found: Sequence[FoundVM]) -> str:
+    listed = "; ".join(map(str, found[:NAMES_TO_LIST]))
+    more = f"; and {len(found) - NAMES_TO_LIST} more" * (len(found) > NAMES_TO_LIST)
+    return (
+        f"{wanted!r} matches {len(found)} VMs: {listed}{more}; "
+        "use the full name, or the uuid, or name the system"
+    )
+
+
+async def _not_found(
+    wanted: str, system: str | None, chosen: Mapping[str, Recovery], known: Sequence[FoundVM]
+) -> Exception:
+    where = system or ", ".join(chosen)
+    problems = [one.journal_problem for one in chosen.values() if one.memory.inventory is None]
+    if not known and any(problems):
+        return JournalError(
+            f"the VMs of {where} are not known yet: {'; '.join(filter(None, problems))}"
+        )
+    unseen = [name for name, one in chosen.items() if one.memory.inventory is None]
+    if unseen:
+        return UnknownNameError(
+            f"{', '.join(unseen)} has not been polled yet; try again in 30 seconds"
+        )
+    near = await run_in_thread(_names_like, wanted, {one.name for one in known})
+    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    return UnknownNameError(f"no VM is named {wanted!r} in {where}{hint}")
+
+
+def _names_like(wanted: str, names: Iterable[str]) -> Sequence[str]:
+    by_small = {name.casefold(): name for name in names}
+    near = get_close_matches(wanted.casefold(), by_small, NAMES_TO_SUGGEST)
+    return [by_small[one] for one in near]
