@@ -1,1 +1,1 @@
-"""What it costs: ``make bench``. Prints tables, and judges nothing: machines are noisy."""
+"""Benchmarks: ``make bench`` measures the costs and compares them with the bars of the design."""

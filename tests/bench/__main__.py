@@ -1,117 +1,137 @@
-"""``make bench``: measure, and print beside each number the bar that we hold ourselves to."""
+"""``make bench``: measure the costs, and compare them with the bars of the design."""
 
+import argparse
 import asyncio
 import logging
 import sys
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import structlog
 from rich.console import Console
 from rich.table import Table
 
 from exporter.daemon.app import make_room_for_a_fleet
-from tests.bench import cycle, daemon, thinking
-from tests.bench.hour import requests_of_an_hour
+from tests.bench import commands, cycle, daemon, thinking
+from tests.bench.hour import planned_requests, requests_of_an_hour
 
 SIZES = (100, 1_000, 10_000)
+BUDGET = 850
+"""Requests per hour."""
 
 
-async def main(sizes: list[int]) -> None:
+class Result(NamedTuple):
+    """A measured cost."""
+
+    name: str
+    value: float
+    unit: str
+    bar: float | None = None
+    """The highest value that the design allows; None if it sets none."""
+
+    @property
+    def is_over(self) -> bool:
+        return self.bar is not None and self.value > self.bar
+
+
+async def cycle_results(vms: int) -> list[Result]:
+    cost = await cycle.measure(vms)
+    stages = (Result(f"of it: {name}", spent, "ms CPU") for name, spent in cost.stages.items())
+    return [
+        Result("polling cycle, mean", cost.mean, "ms CPU", 150),
+        *stages,
+        Result("polling cycle, worst", cost.worst, "ms CPU"),
+        Result("first cycle", cost.first, "ms CPU"),
+        Result("page", cost.page_bytes / 1e6, "MB"),
+        Result("page, gzip", cost.gzip_bytes / 1e6, "MB"),
+        Result("samples", cost.samples, ""),
+        Result("rendering all, with gzip", cost.ours_ms, "ms CPU"),
+        Result("the same by prometheus_client, no gzip", cost.theirs_ms, "ms CPU"),
+    ]
+
+
+async def recovery_results(vms: int) -> list[Result]:
+    cost = thinking.measure(vms)
+    share = _share(vms)
+    planned = planned_requests(recovery=True)
+    return [
+        Result("recovery, a poll without trouble", cost.calm, "ms CPU", 100),
+        Result(f"recovery, a poll with {cost.down} VMs down", cost.bad, "ms CPU"),
+        Result("recovery, worst poll", max(cost.calm_worst, cost.bad_worst), "ms CPU"),
+        Result("requests planned", planned, "per hour", BUDGET),
+        Result("requests", await requests_of_an_hour(vms, share=share), "per hour", BUDGET),
+        Result(
+            "requests with recovery and crashes",
+            await requests_of_an_hour(vms, share=share, recovery=True),
+            "per hour",
+            BUDGET,
+        ),
+    ]
+
+
+async def daemon_results(vms: int) -> list[Result]:
+    cost = await daemon.measure(vms, mode="shadow")
+    without = await daemon.measure(vms, mode="off", clients=0)
+    most_mib = {100: (80, 65), 10_000: (220, None)}.get(vms, (None, None))
+    return [
+        Result("start to first /metrics", cost.first_page_seconds, "s", 2),
+        Result("start to complete inventory", cost.inventory_seconds, "s"),
+        Result("RSS, recovery in shadow", cost.rss_mib[1], "MiB", most_mib[0]),
+        Result("RSS after a fifth of the cycles", cost.rss_mib[0], "MiB"),
+        Result("RSS, recovery off", without.rss_mib[1], "MiB", most_mib[1]),
+        Result("longest event loop lag, at most", cost.worst_lag_ms, "ms", 50),
+        Result("scrapes", cost.scrapes_per_second, "per s"),
+        Result("scrape in the server, p50, at most", cost.server_p50_ms, "ms"),
+        Result("scrape in the server, p99, at most", cost.server_p99_ms, "ms", 10),
+        Result("scrape in the client, p99", cost.client_p99_ms, "ms"),
+    ]
+
+
+async def command_results() -> list[Result]:
+    with TemporaryDirectory(prefix="vergewatch-bench-") as directory:
+        cost = await commands.measure(directory)
+    return [
+        Result("vergewatch --version", cost.version, "s", 0.3),
+        Result("vergewatch explain", cost.explain, "s", 0.5),
+    ]
+
+
+async def main(sizes: list[int]) -> int:
+    """Print every result; return 1 if one is over its bar."""
     make_room_for_a_fleet()  # as the daemon does
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     console = Console(width=100)
-    console.print("One polling cycle, CPU milliseconds (bar: 150 for 10,000 VMs)")
-    table = grid(
-        "VMs", "samples", "page MB", "gzip MB", "mean", "worst", "first", "what of the mean"
-    )
-    peers = grid("VMs", "ours, from nothing", "prometheus_client", "times faster", "in a cycle")
+    over = 0
     for vms in sizes:
-        cost = await cycle.measure(vms)
-        stages = ", ".join(f"{name} {spent:.1f}" for name, spent in cost.stages.items())
-        table.add_row(
-            f"{vms:,}",
-            f"{cost.samples:,}",
-            f"{cost.page_bytes / 1e6:.1f}",
-            f"{cost.gzip_bytes / 1e6:.2f}",
-            f"{cost.mean:.1f}",
-            f"{cost.worst:.1f}",
-            f"{cost.first:.1f}",
-            stages,
-        )
-        peers.add_row(
-            f"{vms:,}",
-            f"{cost.ours_ms:.1f}",
-            f"{cost.theirs_ms:.1f}",
-            f"{cost.theirs_ms / cost.ours_ms:.1f}",
-            f"{cost.theirs_ms / cost.stages['render and gzip']:.1f}",
-        )
-    console.print(table)
-    console.print("\nWriting the same families, CPU milliseconds (ours includes the gzip form)")
-    console.print(peers)
-
-    console.print(
-        "\nRecovery, every VM enrolled: CPU milliseconds of a round of thinking "
-        "(bar: 100 for 10,000 VMs), and requests with it (bar: 850)"
-    )
-    rounds = grid("VMs", "calm", "worst", "down at once", "then", "worst", "requests/h")
-    for vms in sizes:
-        thought = thinking.measure(vms)
-        asked = await requests_of_an_hour(vms, share=_share(vms), recovery=True)
-        rounds.add_row(
-            f"{vms:,}",
-            f"{thought.calm:.1f}",
-            f"{thought.calm_worst:.1f}",
-            f"{thought.down:,}",
-            f"{thought.bad:.1f}",
-            f"{thought.bad_worst:.1f}",
-            f"{asked:.0f}",
-        )
-    console.print(rounds)
-
-    console.print(
-        "\nThe daemon (bars: first page 2 s, memory 200 MiB and flat, lag 50 ms, "
-        "p99 inside the server 10 ms with 50 clients, 850 requests an hour)"
-    )
-    whole = grid(
-        "VMs",
-        "first page s",
-        "picture s",
-        "RSS MiB 20/100 cycles",
-        "worst lag ms",
-        "scrapes/s",
-        "server p50 ms",
-        "server p99 ms",
-        "client p99 ms",
-        "requests/h",
-    )
-    for vms in sizes:
-        took = await daemon.measure(vms)
-        requests = await requests_of_an_hour(vms, share=_share(vms))
-        whole.add_row(
-            f"{vms:,}",
-            f"{took.first_page_seconds:.2f}",
-            f"{took.picture_seconds:.2f}",
-            f"{took.rss_mib[0]:.0f} / {took.rss_mib[1]:.0f}",
-            took.worst_lag_ms,
-            f"{took.scrapes_per_second:.0f}",
-            took.server_p50_ms,
-            took.server_p99_ms,
-            f"{took.client_p99_ms:.0f}",
-            f"{requests:.0f}",
-        )
-    console.print(whole)
+        results: list[Result] = []
+        for measured in (cycle_results, recovery_results, daemon_results):
+            results += await measured(vms)
+        console.print(grid(f"{vms:,} VMs", results))
+        over += sum(result.is_over for result in results)
+    results = await command_results()
+    console.print(grid("Commands", results))
+    over += sum(result.is_over for result in results)
+    console.print(f"{over} over their bar" if over else "no result is over its bar")
+    return int(over > 0)
 
 
 def _share(vms: int) -> float:
-    """Return how much of an hour to watch: the number of requests hardly depends on the VMs."""
+    """Return how much of an hour to simulate: requests hardly depend on the number of VMs."""
     return 1 if vms <= 1_000 else 1 / 6
 
 
-def grid(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, justify="left" if column.startswith("what") else "right")
+def grid(title: str, results: list[Result]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("cost", "measured", "bar", "unit", ""):
+        table.add_column(column, justify="right" if column in ("measured", "bar") else "left")
+    for result in results:
+        bar = "" if result.bar is None else f"{result.bar:g}"
+        verdict = "OVER" if result.is_over else ""
+        table.add_row(result.name, f"{result.value:,.4g}", bar, result.unit, verdict)
     return table
 
 
 if __name__ == "__main__":
-    asyncio.run(main([int(size) for size in sys.argv[1:]] or list(SIZES)))
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--vms", type=int, nargs="+", default=list(SIZES), help="system sizes")
+    sys.exit(asyncio.run(main(parser.parse_args().vms)))

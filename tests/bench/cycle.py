@@ -1,4 +1,4 @@
-"""The CPU that one polling cycle takes, stage by stage, from an answer's bytes to a page's."""
+"""The CPU time of one polling cycle by stage, from the bytes of the responses to the page."""
 
 import gc
 import time
@@ -30,7 +30,7 @@ from tests.exposition.pages import page_of
 from tests.fakes import START, FakeClock
 
 TICKS = 12
-"""Four minutes of polling: every table has had its turn several times."""
+"""Four minutes of polling, in which every table is read several times."""
 REPORT = SystemReport(
     system_name="bench",
     url="",
@@ -47,7 +47,7 @@ REPORT = SystemReport(
 
 
 class Cost(NamedTuple):
-    """What polling a fleet costs, in CPU milliseconds; the first cycle, which reads all, apart."""
+    """The costs in CPU milliseconds; the first cycle, which reads every table, is separate."""
 
     samples: int
     page_bytes: int
@@ -58,13 +58,13 @@ class Cost(NamedTuple):
     stages: Mapping[str, float]
     """Mean of each stage."""
     ours_ms: float
-    """Rendering everything from scratch, as plain text and deflated."""
+    """Rendering everything without a cache, plain and gzip."""
     theirs_ms: float
-    """prometheus_client's text of the same families, uncompressed."""
+    """The same families rendered by prometheus_client, plain only."""
 
 
 async def measure(vms: int) -> Cost:
-    """Poll a simulated fleet for a while, on a clock of its own."""
+    """Poll a simulated system with *vms* VMs, on a simulated clock."""
     clock = FakeClock()
     world = create_world(seed=1, vms=vms, start=START.timestamp())
     async with Simulator(world=world, clock=clock) as system, aiohttp.ClientSession() as http:
@@ -107,15 +107,15 @@ async def _measure(system: Simulator, http: aiohttp.ClientSession, clock: FakeCl
         worst=max(totals[1:]) * 1000,
         stages={stage: _mean(spent[1:]) * 1000 for stage, spent in stages.items()},
         ours_ms=_best(lambda: Renderer(FAMILIES).render(inventory, REPORT)),
-        theirs_ms=_best(lambda: generate_latest(_theirs(inventory))),
+        theirs_ms=_best(lambda: generate_latest(_ClientCollector(inventory))),
     )
 
 
 async def _fetch(system: Simulator, http: aiohttp.ClientSession, table: Table) -> bytes:
     query = {"fields": ",".join(table.fields), **({"filter": table.where} if table.where else {})}
     headers = {"Authorization": f"Bearer {system.api_key}"}
-    async with http.get(system.url + table.path, params=query, headers=headers) as answer:
-        return await answer.read()
+    async with http.get(system.url + table.path, params=query, headers=headers) as response:
+        return await response.read()
 
 
 def _cycle(
@@ -124,7 +124,7 @@ def _cycle(
     fresh: Mapping[Table, bytes],
     bodies: dict[str, bytes],
 ) -> dict[str, float]:
-    """Do what a cycle does after its answers came; return the CPU seconds of each stage."""
+    """Process the responses of a cycle; return the CPU seconds of each stage."""
     began = time.process_time()
     for table, body in fresh.items():
         if bodies.get(table.name) != body:
@@ -150,8 +150,8 @@ def _join(rows: Mapping[str, Any]) -> Inventory:
     return join(dict(rows), system_name="bench", identity=rows[IDENTITY], taken_at=START)
 
 
-class _theirs(Collector):  # noqa: N801 - reads as what it is
-    """The same families, as prometheus_client would have a collector yield them."""
+class _ClientCollector(Collector):
+    """The same families as a collector of prometheus_client."""
 
     def __init__(self, inventory: Inventory) -> None:
         self._view = RenderView(inventory, REPORT)
@@ -174,7 +174,7 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def _best(work: Any, times: int = 3) -> float:
-    """Return the CPU milliseconds that *work* takes when nothing gets in its way."""
+    """Return the CPU milliseconds of *work*, the best of several runs."""
     spent = []
     for _ in range(times):
         began = time.process_time()

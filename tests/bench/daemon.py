@@ -1,21 +1,18 @@
-"""What the whole daemon takes: to start, in memory, and for a scrape in a crowd."""
+"""The costs of the whole daemon: start, memory, event loop lag, and concurrent scrapes."""
 
 import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import pairwise
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import aiohttp
 
-from exporter.journal.journal import open_journal
 from tests.daemon_process import REAL_TIME, Daemon, Page, running
 
 CLIENTS = 50
-HAMMERING_SECONDS = 8.0
+SCRAPING_SECONDS = 8.0
 CYCLES = 100
 MIB = 2**20
 GZIP = {
@@ -25,32 +22,37 @@ GZIP = {
 
 
 class Cost(NamedTuple):
-    """What a daemon took."""
+    """The costs of one daemon."""
 
     first_page_seconds: float
-    picture_seconds: float
+    inventory_seconds: float
     rss_mib: tuple[float, float]
     """After a fifth of the cycles, and after all of them."""
     scrapes_per_second: float
-    server_p50_ms: str
-    server_p99_ms: str
+    server_p50_ms: float
+    server_p99_ms: float
     client_p99_ms: float
-    worst_lag_ms: str
-    """While polling, nobody scraping."""
+    worst_lag_ms: float
+    """While polling, without scrapes."""
 
 
-async def measure(vms: int) -> Cost:
-    """Run a daemon with recovery in shadow against a simulator, each in a process of its own."""
+async def measure(vms: int, *, mode: str, clients: int = CLIENTS) -> Cost:
+    """
+    Run a daemon and a simulator, each in its own process.
+
+    Args:
+        mode: Recovery's mode.
+        clients: How many scrape at the same time; without any, the scrape costs are 0.
+
+    """
     with TemporaryDirectory(prefix="vergewatch-bench-") as directory:
-        # As after every start but the very first, which has to make the tables.
-        await (await open_journal(Path(directory), REAL_TIME)).close()
         async with simulating(vms) as (url, key):
-            return await _watched(url, key, directory)
+            return await _measure(url, key, directory, mode=mode, clients=clients)
 
 
-async def _watched(url: str, key: str, directory: str) -> Cost:
+async def _measure(url: str, key: str, directory: str, *, mode: str, clients: int) -> Cost:
     env = {
-        "VERGEWATCH_RECOVERY__MODE": "shadow",
+        "VERGEWATCH_RECOVERY__MODE": mode,
         "VERGEWATCH_RECOVERY__DIRECTORY": directory,
         "VERGEWATCH_URL": url,
         "VERGEWATCH_API_KEY": key,
@@ -69,16 +71,16 @@ async def _watched(url: str, key: str, directory: str) -> Cost:
         inventory = REAL_TIME.monotonic() - began
         early = await after(daemon, CYCLES // 5)
         late = await after(daemon, CYCLES)
-        latencies = await hammer(daemon)
+        latencies = await scrape_concurrently(daemon, clients)
         crowded = await own(daemon)
     return Cost(
         first_page_seconds=first_page,
-        picture_seconds=inventory,
+        inventory_seconds=inventory,
         rss_mib=(rss(early), rss(late)),
-        scrapes_per_second=len(latencies) / HAMMERING_SECONDS,
+        scrapes_per_second=len(latencies) / SCRAPING_SECONDS,
         server_p50_ms=quantile(late, crowded, "vergewatch_scrape_duration_seconds", 0.5),
         server_p99_ms=quantile(late, crowded, "vergewatch_scrape_duration_seconds", 0.99),
-        client_p99_ms=sorted(latencies)[int(len(latencies) * 0.99)] * 1000,
+        client_p99_ms=sorted(latencies or [0.0])[int(len(latencies) * 0.99)] * 1000,
         worst_lag_ms=quantile(early, late, "vergewatch_event_loop_lag_seconds", 1.0),
     )
 
@@ -101,7 +103,7 @@ async def simulating(vms: int) -> AsyncIterator[tuple[str, str]]:
 
 
 async def after(daemon: Daemon, cycles: int) -> Page:
-    """Return the page after so many polls of the VMs."""
+    """Return the page after *cycles* polls of the VMs."""
     while True:
         page = await own(daemon)
         if sum(page.get("vergewatch_api_requests_total", endpoint="vms", outcome="ok")) >= cycles:
@@ -110,22 +112,22 @@ async def after(daemon: Daemon, cycles: int) -> Page:
 
 
 async def fetched(daemon: Daemon) -> bytes:
-    """Return the page, asked for as Prometheus asks."""
+    """Return the page, requested like Prometheus does."""
     async with daemon.http.get(daemon.url + "/metrics", headers=GZIP) as answer:
         return await answer.read()
 
 
 async def own(daemon: Daemon) -> Page:
-    """Return the page's end, where our own metrics are: parsing a large fleet takes long."""
+    """Return the end of the page with the daemon's own metrics; parsing all of it takes long."""
     text = await fetched(daemon)
     return Page(text[text.index(b"# HELP vergewatch_build_info") :].decode())
 
 
-async def hammer(daemon: Daemon) -> list[float]:
-    """Scrape with many clients at once for a while; return how long each scrape took, in s."""
+async def scrape_concurrently(daemon: Daemon, clients: int) -> list[float]:
+    """Scrape with *clients* at the same time; return the seconds of each scrape."""
     latencies: list[float] = []
-    until = REAL_TIME.monotonic() + HAMMERING_SECONDS
-    connector = aiohttp.TCPConnector(limit=CLIENTS)
+    until = REAL_TIME.monotonic() + SCRAPING_SECONDS
+    connector = aiohttp.TCPConnector(limit=clients)
     async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as http:
 
         async def scrape() -> None:
@@ -134,7 +136,7 @@ async def hammer(daemon: Daemon) -> list[float]:
                     await answer.read()
                 latencies.append(REAL_TIME.monotonic() - began)
 
-        await asyncio.gather(*(scrape() for _ in range(CLIENTS)))
+        await asyncio.gather(*(scrape() for _ in range(clients)))
     return latencies
 
 
@@ -142,8 +144,12 @@ def rss(page: Page) -> float:
     return page.one("process_resident_memory_bytes") / MIB
 
 
-def quantile(before: Page, after: Page, histogram: str, share: float) -> str:
-    """Return which bucket of *histogram* that share of the new observations stays within, in ms."""
+def quantile(before: Page, after: Page, histogram: str, share: float) -> float:
+    """
+    Return the upper bound in ms of the bucket with the *share* quantile of *histogram*.
+
+    Only observations between the two pages count.
+    """
     name = f"{histogram}_bucket"
     counts = {
         float(dict(labels)["le"]): value - before.samples[name][labels]
@@ -151,7 +157,4 @@ def quantile(before: Page, after: Page, histogram: str, share: float) -> str:
     }
     total = max(counts.values())
     limits = sorted(counts)
-    for lower, upper in pairwise([0.0, *limits]):
-        if counts[upper] >= share * total:
-            return f"<= {upper * 1000:g}" if upper != float("inf") else f"> {lower * 1000:g}"
-    return "none"
+    return next((upper * 1000 for upper in limits if counts[upper] >= share * total > 0), 0.0)

@@ -1,13 +1,16 @@
-"""The requests that watching a cloud costs, counted on a held clock and over real sockets."""
+"""The API requests of one hour, counted by the simulator on a simulated clock."""
+
+from typing import Literal
 
 from pydantic import SecretStr
 
 from exporter.collectors.inventory import join
 from exporter.config.recovery import RecoverySettings
 from exporter.config.settings import Settings, SystemSettings, TLSSettings
-from exporter.daemon.clients import connect, make_session, resolve_systems
+from exporter.daemon.clients import ResolvedSystem, connect, make_session, resolve_systems
 from exporter.model import PollResult
 from exporter.polling.poller import Plan, Poller
+from exporter.polling.schedule import requests_per_hour
 from exporter.simulator import Simulator, create_world
 from exporter.telemetry import Telemetry
 from exporter.vergeos.operations import Operations
@@ -16,17 +19,26 @@ from tests.bench import thinking
 from tests.fakes import START, FakeClock
 
 HOUR_SECONDS = 3600
-
-
 CRASH_EVERY_SECONDS = 600
+
+
+def resolved(url: str, *, recovery: bool, api_key: str = "key") -> ResolvedSystem:
+    system = SystemSettings(url=url, api_key=SecretStr(api_key))
+    mode: Literal["shadow", "off"] = "shadow" if recovery else "off"
+    return resolve_systems(Settings(systems=(system,), recovery=RecoverySettings(mode=mode)))[0]
+
+
+def planned_requests(*, recovery: bool = False) -> float:
+    """Return the requests per hour of the default schedule."""
+    return requests_per_hour(resolved("http://bench", recovery=recovery).schedules)
 
 
 async def requests_of_an_hour(vms: int, *, share: float = 1.0, recovery: bool = False) -> float:
     """
-    Poller *vms* VMs for *share* of a steady hour; return what a whole one would cost.
+    Poll a system with *vms* VMs for *share* of an hour; return the requests per hour.
 
     Args:
-        recovery: Whether recovery is on, in shadow mode, with a VM that crashes now and then.
+        recovery: Run recovery in shadow mode, and crash a VM every `CRASH_EVERY_SECONDS`.
 
     """
     clock = FakeClock(hurried=True)
@@ -35,35 +47,30 @@ async def requests_of_an_hour(vms: int, *, share: float = 1.0, recovery: bool = 
         Simulator(world=world, clock=clock) as system,
         make_session(TLSSettings()) as session,
     ):
-        settings = resolve_systems(
-            Settings(
-                systems=(SystemSettings(url=system.url, api_key=SecretStr(system.api_key)),),
-                recovery=RecoverySettings(mode="shadow" if recovery else "off"),
-            )
-        )[0]
-        client = connect(settings, session, Telemetry().meter("cloud"), clock)
-        rounds: list[PollResult] = []
-        thinker = thinking.recovery_of(Operations(client, client, clock), clock)
-        watch = Poller(
+        settings = resolved(system.url, recovery=recovery, api_key=system.api_key)
+        client = connect(settings, session, Telemetry().meter("bench"), clock)
+        results: list[PollResult] = []
+        engine = thinking.recovery_of(Operations(client, client, clock), clock)
+        poller = Poller(
             VergeOSSource(client, settings.tables),
             join,
             lambda inventory, report: None,
             Plan(settings.schedules, IDENTITY, settings.poll.stale_after_polls),
-            name="cloud",
+            name="bench",
             url=system.url,
             clock=clock,
             rename=lambda name: name,
             requests_remaining=lambda: 0,
-            on_poll=rounds.append if recovery else None,
+            on_poll=results.append if recovery else None,
         )
-        await watch.poll()  # the first reads everything, and is no part of a steady hour
-        seen = len(system.requests)
+        await poller.poll()  # the first poll reads every table, and does not count
+        before = len(system.requests)
         while clock.elapsed < HOUR_SECONDS * share:
             clock.elapsed += 1
             if recovery and clock.elapsed % CRASH_EVERY_SECONDS == CRASH_EVERY_SECONDS / 2:
                 world.crash(next(vm for vm in world.live_vms() if vm.machine.status.running))
-            await watch.poll()
-            while rounds:
-                await thinker.take(rounds.pop())
-        assert watch.report.up
-        return (len(system.requests) - seen) / share
+            await poller.poll()
+            while results:
+                await engine.take(results.pop())
+        assert poller.report.up
+        return (len(system.requests) - before) / share
