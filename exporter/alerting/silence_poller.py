@@ -9,6 +9,7 @@ from exporter.alerting.config import AlertmanagerSettings
 from exporter.alerting.meter import Meter
 from exporter.alerting.silences import Silence, SilencesResponse
 from exporter.clock import Clock
+from exporter.formatting import counted
 
 log = structlog.get_logger()
 
@@ -47,7 +48,7 @@ class SilencePoller:
         if self.response is None or age > MISSED_POLLS * self._settings.silences_every_seconds:
             return f"silences of {self.url} are unknown for {age:.0f} s: {self._error}"
         invalid = self.response.invalid
-        return f"{invalid} silences of {self.url} cannot be decoded" if invalid else ""
+        return f"{counted(invalid, 'silence')} of {self.url} cannot be decoded" if invalid else ""
 
     async def run(self, alertmanager: Alertmanager) -> None:
         while True:

@@ -150,7 +150,7 @@ async def test_silence_that_cannot_be_decoded_holds_all_vms_where_unknown_silenc
         held = alerting.silences.hold_reason({"vm_name": "web-01"})
         task.cancel()
 
-    assert held == f"1 silences of {script.url} cannot be decoded"
+    assert held == f"1 silence of {script.url} cannot be decoded"
 
 
 @pytest.mark.parametrize("what", BROKEN)

@@ -73,6 +73,18 @@ def start(play: Play, silencer: Silencer, **more: Any) -> tuple[Theatre, Observe
     return theatre, observer
 
 
+def crash_while_silenced(
+    play: Play, folder: Path, *, seconds: float = 7200.0
+) -> tuple[Silencer, Theatre]:
+    """Crash web-01 while it is silenced, and let 100 s pass."""
+    silencer = Silencer(folder)
+    theatre, _ = start(play, silencer)
+    silencer.respond(silencer.silence('vm_name="web-01"', seconds=seconds))
+    theatre.world.crash("web-01")
+    theatre.let_pass(100.0)
+    return silencer, theatre
+
+
 def decision(theatre: Theatre, name: str = "web-01") -> Decision:
     found = theatre.recovery.decision(theatre.world.vm(name).uuid)
     assert found is not None
@@ -185,11 +197,8 @@ def test_silence_created_just_before_the_action_prevents_it(play: Play, tmp_path
 
 
 def test_extended_silence_still_holds_the_vm(play: Play, tmp_path: Path) -> None:
-    silencer = Silencer(tmp_path)
-    theatre, _ = start(play, silencer)
-    silencer.respond(silencer.silence('vm_name="web-01"', seconds=600.0))
-    theatre.world.crash("web-01")
-    theatre.let_pass(500.0)
+    silencer, theatre = crash_while_silenced(play, tmp_path, seconds=600.0)
+    theatre.let_pass(400.0)
 
     silencer.respond(silencer.silence('vm_name="web-01"', seconds=7200.0))
     theatre.let_pass(3600.0)
@@ -201,11 +210,7 @@ def test_extended_silence_still_holds_the_vm(play: Play, tmp_path: Path) -> None
 def test_silence_lost_by_alertmanager_holds_as_long_as_one_that_ended(
     play: Play, tmp_path: Path
 ) -> None:
-    silencer = Silencer(tmp_path)
-    theatre, _ = start(play, silencer)
-    silencer.respond(silencer.silence('vm_name="web-01"'))
-    theatre.world.crash("web-01")
-    theatre.let_pass(100.0)
+    silencer, theatre = crash_while_silenced(play, tmp_path)
 
     lost_at = theatre.clock.elapsed
     while theatre.clock.elapsed < lost_at + AFTER_SILENCE - 20.0:
@@ -254,11 +259,7 @@ def test_unknown_silences_hold_the_vm_only_if_configured(
 def test_silence_holds_the_vm_after_a_restart_of_the_daemon_with_a_wrong_wall_clock(
     play: Play, tmp_path: Path
 ) -> None:
-    silencer = Silencer(tmp_path)
-    theatre, _ = start(play, silencer)
-    silencer.respond(silencer.silence('vm_name="web-01"'))
-    theatre.world.crash("web-01")
-    theatre.let_pass(100.0)
+    _, theatre = crash_while_silenced(play, tmp_path)
 
     theatre.new_process()
     theatre.clock.offset = timedelta(days=1)
@@ -269,11 +270,7 @@ def test_silence_holds_the_vm_after_a_restart_of_the_daemon_with_a_wrong_wall_cl
 
 
 def test_arming_recovery_does_not_override_a_silence(play: Play, tmp_path: Path) -> None:
-    silencer = Silencer(tmp_path)
-    theatre, _ = start(play, silencer)
-    silencer.respond(silencer.silence('vm_name="web-01"'))
-    theatre.world.crash("web-01")
-    theatre.let_pass(100.0)
+    _, theatre = crash_while_silenced(play, tmp_path)
 
     at_once(theatre.recovery.command(CommandKind.ARM, owner="bob", reason="go on"))
     theatre.let_pass(UNTIL_RESTARTED)
