@@ -164,7 +164,7 @@ def test_interval_under_poll_tables_is_not_stretched() -> None:
 
 
 def test_intervals_under_poll_tables_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ConfigError, match="remove intervals under poll.tables"):
+    with pytest.raises(ConfigError, match=r"remove intervals under poll\.tables"):
         planned(intervals={"machine_nics": 5.0}, per_hour=700)
 
 
