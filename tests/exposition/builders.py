@@ -1,4 +1,4 @@
-"""Small pieces of a fleet, complete and unremarkable until a test says otherwise."""
+"""Builders of inventory objects: complete, with ordinary values unless a test changes them."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -22,13 +22,13 @@ from exporter.model import (
 )
 
 AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-Cloud = tuple[Inventory | None, SystemReport]
-"""What a renderer is given."""
+RenderInput = tuple[Inventory | None, SystemReport]
+"""The arguments of `Renderer.render`."""
 
 
 def config(key: int, name: str, **changes: Any) -> VMConfig:
-    """Return a VM whose machine is its key and ten."""
-    plain = VMConfig(
+    """Return a VM; the key of its machine is its own plus ten."""
+    default = VMConfig(
         key=key,
         machine=key + 10,
         name=name,
@@ -47,7 +47,7 @@ def config(key: int, name: str, **changes: Any) -> VMConfig:
         service=False,
         disable_powercycle=None,
     )
-    return msgspec.structs.replace(plain, **changes)
+    return msgspec.structs.replace(default, **changes)
 
 
 GUEST = Guest(
@@ -63,7 +63,7 @@ GUEST = Guest(
 
 
 def status(machine: int, **changes: Any) -> MachineStatus:
-    plain = MachineStatus(
+    default = MachineStatus(
         machine=machine,
         running=True,
         powered_on=True,
@@ -78,33 +78,33 @@ def status(machine: int, **changes: Any) -> MachineStatus:
         running_memory_bytes=8 * 2**30,
         agent_version="9.2.0",
     )
-    return msgspec.structs.replace(plain, **changes)
+    return msgspec.structs.replace(default, **changes)
 
 
 def stopped(machine: int, **changes: Any) -> MachineStatus:
-    """Return the state of a machine that is off; cores and memory the platform keeps."""
+    """Return the status of a machine that is off; VergeOS still reports its cores and memory."""
     off = {"running": False, "powered_on": False, "word": "stopped", "state": "offline"}
     rest = {"node": None, "agent_version": ""}
     return status(machine, **(off | rest | changes))
 
 
 def nic(key: int, machine: int, name: str, **changes: Any) -> Nic:
-    plain = Nic(key, machine, name, "up", 1_250_000_000.0, 1_234_567, 890, 1000, 12)
-    return msgspec.structs.replace(plain, **changes)
+    default = Nic(key, machine, name, "up", 1_250_000_000.0, 1_234_567, 890, 1000, 12)
+    return msgspec.structs.replace(default, **changes)
 
 
 def disk(key: int, machine: int, name: str, **changes: Any) -> Disk:
-    plain = Disk(key, machine, name, "disk", "virtio-scsi", "1", 53_687_091_200, 12_000_000_001)
-    return msgspec.structs.replace(plain, **changes)
+    default = Disk(key, machine, name, "disk", "virtio-scsi", "1", 53_687_091_200, 12_000_000_001)
+    return msgspec.structs.replace(default, **changes)
 
 
 def disk_stats(key: int, **changes: Any) -> DiskStats:
-    plain = DiskStats(key, 100, 2_000_000, 300, 1_000_000, 0.125, 0.0035)
-    return msgspec.structs.replace(plain, **changes)
+    default = DiskStats(key, 100, 2_000_000, 300, 1_000_000, 0.125, 0.0035)
+    return msgspec.structs.replace(default, **changes)
 
 
 def table(name: str, **changes: Any) -> TableReport:
-    plain = TableReport(
+    default = TableReport(
         table=name,
         every_seconds=20.0,
         success=True,
@@ -117,11 +117,11 @@ def table(name: str, **changes: Any) -> TableReport:
         rows_skipped_total=0,
         error=None,
     )
-    return msgspec.structs.replace(plain, **changes)
+    return msgspec.structs.replace(default, **changes)
 
 
 def report(system_name: str = "prod", **changes: Any) -> SystemReport:
-    plain = SystemReport(
+    default = SystemReport(
         system_name=system_name,
         url="https://verge.example.net",
         identity=None,
@@ -134,17 +134,17 @@ def report(system_name: str = "prod", **changes: Any) -> SystemReport:
         requests_per_hour=742,
         recent_errors=(),
     )
-    return msgspec.structs.replace(plain, **changes)
+    return msgspec.structs.replace(default, **changes)
 
 
 def inventory(
     rows: Mapping[str, Any], system_name: str = "prod", identity: Identity | None = None
 ) -> Inventory:
-    """Return the picture that *rows* draw, of a cloud that may have said who it is."""
+    """Return the inventory of *rows*; *identity* is None until the system's name is known."""
     return join(rows, system_name=system_name, identity=identity, taken_at=AT)
 
 
-def system(rows: Mapping[str, Any], system_name: str = "prod") -> Cloud:
-    """Return all that is known of a cloud; without any rows there is no picture of it."""
+def system(rows: Mapping[str, Any], system_name: str = "prod") -> RenderInput:
+    """Return the inventory and the report of a system; without rows it has no inventory."""
     joined = inventory(rows, system_name, rows.get("identity")) if rows else None
     return joined, report(system_name, up=joined is not None)

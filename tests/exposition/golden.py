@@ -1,7 +1,7 @@
 """
-The golden files: what the pages of the sample look like, byte for byte.
+The golden files: the pages of the sample, byte for byte.
 
-``python -m tests.exposition.golden`` writes them anew; look at the difference before you keep it.
+``python -m tests.exposition.golden`` writes them again; review the difference before committing it.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ FILES = {
     Format.CLASSIC: (FOLDER / "fleet.prom", b""),
     Format.OPENMETRICS: (FOLDER / "fleet.openmetrics", b"# EOF\n"),
 }
-"""For each format, where its page is kept, and what ends it."""
+"""By format, the file of its page, and the end mark of the page."""
 
 if __name__ == "__main__":
     for form, (path, end) in FILES.items():

@@ -1,4 +1,4 @@
-"""The families that the samples of this folder have rows for, and pages of them."""
+"""The metric families that the sample has rows for, and pages of them."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ TABLES = {
     "vm_snapshots",
 }
 FAMILIES = tuple(family for family in registry.FAMILIES if family.group.tables <= TABLES)
-"""Newer collectors are tested by their fixtures in tests/collectors."""
+"""The other collectors are tested by their fixtures in tests/collectors."""
 
 
 def page_of(systems: Sequence[Rendered], form: Format) -> Page:

@@ -1,4 +1,4 @@
-"""The same families as ``prometheus_client`` has them: the peer that our bytes are held against."""
+"""The same metric families written by ``prometheus_client``, to compare our bytes with."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,36 +11,36 @@ from prometheus_client.registry import Collector
 from exporter.exposition.collector import Family, Kind
 from exporter.exposition.formats import Format
 from exporter.exposition.view import RenderView
+from tests.exposition.builders import RenderInput
 from tests.exposition.pages import FAMILIES
-from tests.exposition.builders import Cloud
 
-_NAMED = {"n": "\n"}
+_ESCAPED = {"n": "\n"}
 
 
 def unescaped(value: str) -> str:
-    """Return what stands between the quotes of a label as it was."""
-    return re.sub(r"\\(.)", lambda found: _NAMED.get(found[1], found[1]), value)
+    """Return the label value that *value* is the escaped form of."""
+    return re.sub(r"\\(.)", lambda found: _ESCAPED.get(found[1], found[1]), value)
 
 
 class Reference(Collector):
-    """Collects what *clouds* show."""
+    """Collects the samples of *systems*."""
 
-    def __init__(self, systems: Sequence[Cloud]) -> None:
-        self._scenes = [RenderView(inventory, report) for inventory, report in systems]
+    def __init__(self, systems: Sequence[RenderInput]) -> None:
+        self._views = [RenderView(inventory, report) for inventory, report in systems]
 
     def collect(self) -> Iterator[Metric]:
         for family in FAMILIES:
             metric = _empty(family)
-            for view in self._scenes:
+            for view in self._views:
                 seen = set()
-                for identity, thing in family.group.items(view):
-                    value = family.read(thing)
+                for identity, item in family.group.items(view):
+                    value = family.read(item)
                     if identity in seen:
                         continue
                     seen.add(identity)
-                    words = [word.read(thing) for word in family.info_labels]
+                    info_labels = [label.read(item) for label in family.info_labels]
                     if value is not None:
-                        metric.add_metric([*map(unescaped, identity), *words], value)
+                        metric.add_metric([*map(unescaped, identity), *info_labels], value)
             yield metric
 
     def text(self, form: Format) -> bytes:

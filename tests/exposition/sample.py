@@ -1,4 +1,4 @@
-"""Two clouds with odd names, small enough to be checked by eye; every family has a sample."""
+"""Two small systems with unusual names; every metric family has a sample."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,11 +19,10 @@ from exporter.model import (
     RecoveryReport,
     RecoveryVM,
 )
-from tests.exposition.pages import FAMILIES, page_of
 from tests.exposition.builders import (
     AT,
     GUEST,
-    Cloud,
+    RenderInput,
     config,
     disk,
     disk_stats,
@@ -34,6 +33,7 @@ from tests.exposition.builders import (
     stopped,
     table,
 )
+from tests.exposition.pages import FAMILIES, page_of
 
 NORTH, SOUTH = "Nordwolke", 'Süd "2" \\ backup'
 
@@ -73,13 +73,13 @@ NORTH_ROWS: dict[str, Any] = {
         15: status(15),
         16: status(16, node=99, word="levitating", running=None, powered_on=None, migratable=None),
         17: status(17, started_at=None, updated_at=1_772_366_395.25, running_cpu_cores=None),
-        # VM 8 has no status, and stays visible.
+        # VM 8 has no status and keeps its other series.
         91: status(91, agent_version=""),
         92: stopped(92, word="maintenance"),
     },
     "guests": {
         11: GUEST,
-        14: GUEST,  # it is off; the platform keeps what it said
+        14: GUEST,  # off; VergeOS keeps what the guest agent reported
         15: msgspec.structs.replace(
             GUEST,
             os_name='Windows "Server" 2025',
@@ -94,7 +94,7 @@ NORTH_ROWS: dict[str, Any] = {
     "machine_stats": {
         11: MachineStats(11, 0.0112, 6_291_456_000),
         12: MachineStats(12, 0.0, None),
-        14: MachineStats(14, 0.5, 1_000),  # it is off; the platform keeps the row
+        14: MachineStats(14, 0.5, 1_000),  # off; VergeOS keeps the row
         15: MachineStats(15, 1.0, 0),
     },
     "machine_nics": {
@@ -112,14 +112,14 @@ NORTH_ROWS: dict[str, Any] = {
 }
 
 SOUTH_ROWS: dict[str, Any] = {
-    "vms": (config(1, "web-1"), config(2, "web-2", cluster=None)),  # the other cloud has a web-1
-    # machine_status could not be read for too long: VMs keep what they are meant to be.
+    "vms": (config(1, "web-1"), config(2, "web-2", cluster=None)),  # the other system has a web-1
+    # machine_status is stale: VMs keep the series of their configuration.
     "machine_stats": {11: MachineStats(11, 0.25, 1_048_576)},
     "machine_drives": {12: (disk(121, 12, "data"),)},
     "machine_drive_stats": {},
 }
 
-CLOUDS: Sequence[Cloud] = (
+SYSTEMS: Sequence[RenderInput] = (
     (
         inventory(NORTH_ROWS, NORTH, NORTH_ROWS["identity"]),
         report(
@@ -174,6 +174,6 @@ CLOUDS: Sequence[Cloud] = (
 )
 
 
-def page(form: Format, systems: Sequence[Cloud] = CLOUDS) -> Page:
-    """Return the page of *clouds*, each drawn by a renderer of its own."""
+def page(form: Format, systems: Sequence[RenderInput] = SYSTEMS) -> Page:
+    """Return the page of *systems*, each rendered by its own renderer."""
     return page_of([Renderer(FAMILIES).render(*each) for each in systems], form)

@@ -1,4 +1,4 @@
-"""Fleets that hypothesis makes up: of a few things that often meet, or of any values at all."""
+"""Hypothesis strategies for the tables of a system: with any values, or with a few that collide."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ MACHINES = (11, 12, 13)
 NODE_MACHINES = (91, 92)
 DISKS = (111, 112, 121, 131)
 
-# Any values at all
+# Any values
 
 texts = st.text(max_size=12) | st.sampled_from(
     ['"', "\\", "\n", '\\"', "\\n", "%s", "{}", "\r\n", "\u2028", "\x00", "é🦊", "שלום", 'a"} 1\n#']
@@ -47,10 +47,10 @@ numbers = (
     | st.floats(width=64)
     | st.sampled_from([0, 1, 4_095, 4_096, 999_999, 1_000_000, 2**53, 0.1, 1e-9])
 ).filter(lambda number: str(number) != "-0.0")
-tallies = st.integers(0, 2**63) | st.sampled_from([0, 999_999, 1_000_000])
-perhaps = st.none() | numbers
-tally = st.none() | tallies
-flags = st.none() | st.booleans()
+counts = st.integers(0, 2**63) | st.sampled_from([0, 999_999, 1_000_000])
+optional_numbers = st.none() | numbers
+optional_counts = st.none() | counts
+optional_booleans = st.none() | st.booleans()
 
 
 @st.composite
@@ -62,26 +62,30 @@ def vms(draw: st.DrawFn) -> tuple[VMConfig, ...]:
             machine=key + 10,
             name=draw(texts),
             uuid=draw(texts),
-            enabled=draw(flags),
-            need_restart=draw(flags),
-            cpu_cores=draw(perhaps),  # type: ignore[arg-type]
-            memory_bytes=draw(perhaps),  # type: ignore[arg-type]
+            enabled=draw(optional_booleans),
+            need_restart=draw(optional_booleans),
+            cpu_cores=draw(optional_numbers),  # type: ignore[arg-type]
+            memory_bytes=draw(optional_numbers),  # type: ignore[arg-type]
             cluster=draw(st.sampled_from([None, 1, 2])),
             os_family=draw(texts),
             machine_type="",
             ha_group=draw(texts),
             on_power_loss="",
             created_from="",
-            guest_agent=draw(flags),
+            guest_agent=draw(optional_booleans),
             service=draw(st.booleans()),
-            disable_powercycle=draw(flags),
+            disable_powercycle=draw(optional_booleans),
         )
         for key in keys
     )
 
 
 filesystems = st.builds(
-    Filesystem, mountpoint=texts, kind=st.just("ext4"), size_bytes=tally, used_bytes=tally
+    Filesystem,
+    mountpoint=texts,
+    kind=st.just("ext4"),
+    size_bytes=optional_counts,
+    used_bytes=optional_counts,
 )
 guests = st.builds(
     Guest,
@@ -89,40 +93,40 @@ guests = st.builds(
     os_version=texts,
     kernel=texts,
     hostname=texts,
-    memory_total_bytes=tally,
-    memory_used_bytes=perhaps,
+    memory_total_bytes=optional_counts,
+    memory_used_bytes=optional_numbers,
     filesystems=st.lists(filesystems, max_size=2).map(tuple),
-    refreshed_at=perhaps,
+    refreshed_at=optional_numbers,
 )
-states = st.builds(
+statuses = st.builds(
     MachineStatus,
     machine=st.just(0),
-    running=flags,
-    powered_on=flags,
+    running=optional_booleans,
+    powered_on=optional_booleans,
     word=st.sampled_from(["running", "stopped", "levitating"]),
     word_info=st.just(""),
     state=st.just("online"),
-    migratable=flags,
+    migratable=optional_booleans,
     node=st.sampled_from([None, 1, 2]),
-    started_at=perhaps,
-    updated_at=perhaps,
-    running_cpu_cores=tally,
-    running_memory_bytes=tally,
+    started_at=optional_numbers,
+    updated_at=optional_numbers,
+    running_cpu_cores=optional_counts,
+    running_memory_bytes=optional_counts,
     agent_version=texts,
 )
-cards = st.builds(
+nics = st.builds(
     Nic,
     key=st.integers(1, 9),
     machine=st.just(0),
     name=texts,
     status=st.none() | texts,
-    speed_bytes_per_second=perhaps,
-    received_bytes=tally,
-    transmitted_bytes=tally,
-    received_packets=tally,
-    transmitted_packets=tally,
+    speed_bytes_per_second=optional_numbers,
+    received_bytes=optional_counts,
+    transmitted_bytes=optional_counts,
+    received_packets=optional_counts,
+    transmitted_packets=optional_counts,
 )
-drives = st.builds(
+disks = st.builds(
     Disk,
     key=st.sampled_from(DISKS),
     machine=st.just(0),
@@ -130,8 +134,8 @@ drives = st.builds(
     media=texts,
     interface=texts,
     tier=texts,
-    size_bytes=perhaps,
-    used_bytes=perhaps,
+    size_bytes=optional_numbers,
+    used_bytes=optional_numbers,
 )
 any_rows = st.fixed_dictionaries(
     {"vms": vms()},
@@ -147,32 +151,33 @@ any_rows = st.fixed_dictionaries(
                 name=texts,
                 cluster=st.sampled_from([None, 1, 3]),
                 machine=st.sampled_from([None, *NODE_MACHINES]),
-                maintenance=flags,
+                maintenance=optional_booleans,
                 status=st.none(),
             ),
         ),
-        "machine_status": st.dictionaries(st.sampled_from(MACHINES + NODE_MACHINES), states),
+        "machine_status": st.dictionaries(st.sampled_from(MACHINES + NODE_MACHINES), statuses),
         "guests": st.dictionaries(st.sampled_from(MACHINES), guests),
         "machine_stats": st.dictionaries(
-            st.sampled_from(MACHINES), st.builds(MachineStats, st.just(0), perhaps, perhaps)
+            st.sampled_from(MACHINES),
+            st.builds(MachineStats, st.just(0), optional_numbers, optional_numbers),
         ),
         "machine_nics": st.dictionaries(
-            st.sampled_from(MACHINES), st.lists(cards, max_size=2).map(tuple)
+            st.sampled_from(MACHINES), st.lists(nics, max_size=2).map(tuple)
         ),
         "machine_drives": st.dictionaries(
-            st.sampled_from(MACHINES), st.lists(drives, max_size=2).map(tuple)
+            st.sampled_from(MACHINES), st.lists(disks, max_size=2).map(tuple)
         ),
         "machine_drive_stats": st.dictionaries(
             st.sampled_from(DISKS),
             st.builds(
                 DiskStats,
                 disk=st.just(0),
-                reads=tally,
-                writes=tally,
-                read_bytes=tally,
-                written_bytes=tally,
-                utilization_ratio=perhaps,
-                service_time_seconds=perhaps,
+                reads=optional_counts,
+                writes=optional_counts,
+                read_bytes=optional_counts,
+                written_bytes=optional_counts,
+                utilization_ratio=optional_numbers,
+                service_time_seconds=optional_numbers,
             ),
         ),
     },
@@ -182,35 +187,35 @@ any_reports: st.SearchStrategy[SystemReport] = st.builds(
     system_name=texts,
     up=st.booleans(),
     taken_at=st.sampled_from([None, AT]),
-    requests_remaining=tallies,
+    requests_remaining=counts,
     tables=st.lists(
         st.builds(
             table,
-            st.sampled_from(["vms", "machine_status"]),  # ours, and never odd
-            success=flags,
+            st.sampled_from(["vms", "machine_status"]),  # from our own code: never an unusual name
+            success=optional_booleans,
             last_success_at=st.sampled_from([None, AT]),
-            duration_seconds=perhaps,
-            rows=tally,
-            failures_total=tallies,
+            duration_seconds=optional_numbers,
+            rows=optional_counts,
+            failures_total=counts,
         ),
         max_size=2,
     ).map(tuple),
 )
 
-# A few things that often meet
+# A few values, so that equal ones are likely
 
 names = st.sampled_from(["web", "db", 'q"\\', "two\nlines"])
 
 
-def _some(machines: tuple[int, ...], value: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.dictionaries(st.sampled_from(machines), value, max_size=len(machines))
+def _some(keys: tuple[int, ...], value: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.dictionaries(st.sampled_from(keys), value, max_size=len(keys))
 
 
-few_states = st.builds(
+few_statuses = st.builds(
     status,
     st.just(0),
     word=st.sampled_from(["running", "stopped", "migrating", "levitating"]),
-    running=flags,
+    running=optional_booleans,
     node=st.sampled_from([None, 1, 2, 3]),
     running_cpu_cores=st.sampled_from([None, 0, 2]),
 )
@@ -226,6 +231,7 @@ few_guests = st.sampled_from(
 )
 few_rows: dict[str, st.SearchStrategy[Any]] = {
     "identity": st.builds(Identity, names, st.sampled_from(["", "26.1.8"])),
+    # A new int object each time: equal rows are not always the same object.
     "vm_snapshots": st.sampled_from([0, 1, 1000]).map(lambda count: count + 0),
     "clusters": st.dictionaries(st.integers(1, 2), st.builds(Cluster, st.just(0), names)),
     "nodes": st.dictionaries(
@@ -236,19 +242,25 @@ few_rows: dict[str, st.SearchStrategy[Any]] = {
             name=names,
             cluster=st.sampled_from([None, 1, 2]),
             machine=st.sampled_from([None, *NODE_MACHINES]),
-            maintenance=flags,
+            maintenance=optional_booleans,
             status=st.none(),
         ),
     ),
     "vms": st.dictionaries(
         st.integers(1, 3),
-        st.builds(config, st.just(0), names, cluster=st.sampled_from([None, 1, 2]), enabled=flags),
+        st.builds(
+            config,
+            st.just(0),
+            names,
+            cluster=st.sampled_from([None, 1, 2]),
+            enabled=optional_booleans,
+        ),
     ).map(
         lambda found: tuple(
             msgspec.structs.replace(found[key], key=key, machine=key + 10) for key in sorted(found)
         )
     ),
-    "machine_status": _some(MACHINES + NODE_MACHINES, few_states),
+    "machine_status": _some(MACHINES + NODE_MACHINES, few_statuses),
     "guests": _some(MACHINES, few_guests),
     "machine_stats": _some(
         MACHINES,
@@ -257,22 +269,26 @@ few_rows: dict[str, st.SearchStrategy[Any]] = {
     "machine_nics": _some(
         MACHINES,
         st.lists(
-            st.builds(nic, st.integers(1, 9), st.just(0), names, received_bytes=tally), max_size=2
+            st.builds(nic, st.integers(1, 9), st.just(0), names, received_bytes=optional_counts),
+            max_size=2,
         ).map(tuple),
     ),
     "machine_drives": _some(
         MACHINES,
         st.lists(
-            st.builds(disk, st.sampled_from(DISKS), st.just(0), names, size_bytes=tally), max_size=2
+            st.builds(disk, st.sampled_from(DISKS), st.just(0), names, size_bytes=optional_counts),
+            max_size=2,
         ).map(tuple),
     ),
     "machine_drive_stats": _some(
         DISKS, st.builds(disk_stats, st.just(0), reads=st.sampled_from([None, 1, 2]))
     ),
 }
-"""By table, what may be read of it."""
+"""By table, its rows."""
 
 few_tables: st.SearchStrategy[tuple[TableReport, ...]] = st.lists(
-    st.builds(table, st.sampled_from(["vms", "nodes"]), success=flags, failures_total=tallies),
+    st.builds(
+        table, st.sampled_from(["vms", "nodes"]), success=optional_booleans, failures_total=counts
+    ),
     max_size=2,
 ).map(tuple)

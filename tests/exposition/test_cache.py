@@ -1,4 +1,4 @@
-"""Who asks gets the newest page, made at most once a second; who is gone stays gone."""
+"""The cached page has the newest samples and is built at most once a second."""
 
 import gzip
 import threading
@@ -9,29 +9,29 @@ from exporter.exposition.cache import KEPT_SECONDS, PageCache
 from exporter.exposition.formats import Format
 from exporter.exposition.renderer import Rendered
 from tests.exposition.pages import FAMILIES
-from tests.exposition.test_page import saying
+from tests.exposition.test_page import rendered
 
 CLASSIC, OPENMETRICS = Format.CLASSIC, Format.OPENMETRICS
 
 
-class Own:
-    """Our own metrics: a number that counts how often it was asked for."""
+class OwnMetrics:
+    """The daemon's own metrics: the number of calls so far."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.calls = 0
 
     def __call__(self, form: Format) -> bytes:
-        self.asked += 1
-        return f"own {form.name} {self.asked}\n".encode()
+        self.calls += 1
+        return f"own {form.name} {self.calls}\n".encode()
 
 
 @pytest.fixture
-def own() -> Own:
-    return Own()
+def own() -> OwnMetrics:
+    return OwnMetrics()
 
 
 @pytest.fixture
-def cache(own: Own) -> PageCache:
+def cache(own: OwnMetrics) -> PageCache:
     return PageCache(FAMILIES, own)
 
 
@@ -39,143 +39,145 @@ def text(cache: PageCache, form: Format = CLASSIC, *, now: float = 0.0) -> str:
     return cache.page(form, gzipped=False, now=now).decode()
 
 
-def system(says: str) -> Rendered:
-    return saying([f"{says}\n"])
+def samples(text: str) -> Rendered:
+    return rendered([f"{text}\n"])
 
 
-def test_an_empty_shelf_has_a_page(cache: PageCache) -> None:
+def test_cache_without_systems_has_a_page(cache: PageCache) -> None:
     page = text(cache)
 
     assert page.startswith("# HELP vergewatch_up ")
     assert page.endswith("own CLASSIC 1\n")
 
 
-def test_what_is_put_is_shown_at_once(cache: PageCache) -> None:
+def test_put_samples_are_on_the_page_at_once(cache: PageCache) -> None:
     cache.add("north")
-    assert "sunny" not in text(cache)
+    assert "first" not in text(cache)
 
-    cache.put("north", system("sunny"))
+    cache.put("north", samples("first"))
 
-    assert "sunny" in text(cache)
+    assert "first" in text(cache)
 
 
-def test_what_is_put_again_replaces_what_was(cache: PageCache) -> None:
+def test_put_replaces_the_previous_samples(cache: PageCache) -> None:
     cache.add("north")
-    cache.put("north", system("sunny"))
-    assert "sunny" in text(cache)
+    cache.put("north", samples("first"))
+    assert "first" in text(cache)
 
-    cache.put("north", system("rainy"))
+    cache.put("north", samples("second"))
 
-    assert "rainy" in text(cache)
-    assert "sunny" not in text(cache)
+    assert "second" in text(cache)
+    assert "first" not in text(cache)
 
 
-def test_one_cloud_is_replaced_and_the_other_stays_where_it_was(cache: PageCache) -> None:
+def test_put_keeps_the_order_of_systems_and_the_samples_of_the_others(cache: PageCache) -> None:
     for name in ("north", "south"):
         cache.add(name)
-        cache.put(name, system(f"{name} sunny"))
+        cache.put(name, samples(f"{name} first"))
 
-    cache.put("north", system("north rainy"))
+    cache.put("north", samples("north second"))
 
     page = text(cache)
-    assert "south sunny" in page
-    assert page.index("north rainy") < page.index("south sunny")
+    assert "south first" in page
+    assert page.index("north second") < page.index("south first")
 
 
-def test_a_cloud_that_is_removed_is_gone_at_once(cache: PageCache) -> None:
+def test_removed_system_is_off_the_page_at_once(cache: PageCache) -> None:
     cache.add("north")
-    cache.put("north", system("sunny"))
-    assert "sunny" in text(cache)
+    cache.put("north", samples("first"))
+    assert "first" in text(cache)
 
     cache.remove("north")
 
-    assert "sunny" not in text(cache)
+    assert "first" not in text(cache)
 
 
-def test_a_cloud_that_was_removed_does_not_come_back(cache: PageCache) -> None:
+def test_put_after_remove_is_ignored(cache: PageCache) -> None:
     cache.add("north")
     cache.remove("north")
 
-    cache.put("north", system("sunny"))
+    cache.put("north", samples("first"))
 
-    assert "sunny" not in text(cache)
-
-
-def test_a_cloud_that_nobody_added_is_not_shown(cache: PageCache) -> None:
-    cache.put("north", system("sunny"))
-
-    assert "sunny" not in text(cache)
+    assert "first" not in text(cache)
 
 
-def test_a_cloud_added_anew_shows_nothing_until_it_is_put_again(cache: PageCache) -> None:
+def test_put_without_add_is_ignored(cache: PageCache) -> None:
+    cache.put("north", samples("first"))
+
+    assert "first" not in text(cache)
+
+
+def test_system_added_again_has_no_samples_until_the_next_put(cache: PageCache) -> None:
     cache.add("north")
-    cache.put("north", system("sunny"))
+    cache.put("north", samples("first"))
     cache.remove("north")
 
     cache.add("north")
-    assert "sunny" not in text(cache)
-    cache.put("north", system("rainy"))
+    assert "first" not in text(cache)
+    cache.put("north", samples("second"))
 
-    assert "rainy" in text(cache)
+    assert "second" in text(cache)
 
 
-def test_removing_what_is_not_there_is_no_trouble(cache: PageCache) -> None:
+def test_unknown_system_can_be_removed(cache: PageCache) -> None:
     cache.remove("north")
 
     assert text(cache)
 
 
-def test_a_page_is_made_once_a_second_however_many_ask(cache: PageCache, own: Own) -> None:
+def test_page_is_built_once_a_second_for_many_scrapes(cache: PageCache, own: OwnMetrics) -> None:
     pages = {text(cache, now=100 + tick / 64) for tick in range(64)}
 
     assert len(pages) == 1
-    assert own.asked == 1
+    assert own.calls == 1
 
 
-def test_a_page_is_kept_for_less_than_a_second(cache: PageCache, own: Own) -> None:
+def test_page_is_built_again_after_a_second(cache: PageCache, own: OwnMetrics) -> None:
     first = text(cache, now=100.0)
 
     assert text(cache, now=100.0 + KEPT_SECONDS - 2**-20) == first
     assert text(cache, now=100.0 + KEPT_SECONDS) != first
-    assert own.asked == 2
+    assert own.calls == 2
 
 
-def test_a_page_that_is_asked_for_often_does_not_grow_old(cache: PageCache, own: Own) -> None:
+def test_frequent_scrapes_do_not_extend_the_life_of_a_page(
+    cache: PageCache, own: OwnMetrics
+) -> None:
     for tick in range(9):
         text(cache, now=100.0 + tick / 2)
 
-    assert own.asked == 5
+    assert own.calls == 5
 
 
-def test_news_are_shown_though_the_page_is_young(cache: PageCache, own: Own) -> None:
+def test_put_invalidates_a_cached_page(cache: PageCache, own: OwnMetrics) -> None:
     cache.add("north")
     text(cache, now=100.0)
 
-    cache.put("north", system("sunny"))
+    cache.put("north", samples("first"))
 
-    assert "sunny" in text(cache, now=100.0)
-    assert own.asked == 2
+    assert "first" in text(cache, now=100.0)
+    assert own.calls == 2
 
 
-def test_formats_are_kept_apart(cache: PageCache) -> None:
+def test_formats_are_cached_separately(cache: PageCache) -> None:
     assert text(cache, CLASSIC).endswith("own CLASSIC 1\n")
     assert text(cache, OPENMETRICS).endswith("own OPENMETRICS 2\n")
     assert text(cache, CLASSIC).endswith("own CLASSIC 1\n")
 
 
 @pytest.mark.parametrize("form", Format)
-def test_the_compressed_page_says_the_same(form: Format) -> None:
+def test_compressed_page_equals_the_plain_page(form: Format) -> None:
     cache = PageCache(FAMILIES, lambda form: f"own {form.name}\n".encode())
     cache.add("north")
-    cache.put("north", system("sunny"))
+    cache.put("north", samples("first"))
 
     gzipped = cache.page(form, gzipped=True, now=0.0)
 
     assert gzip.decompress(gzipped).decode() == text(cache, form)
 
 
-def test_our_own_trouble_is_neither_hidden_nor_kept() -> None:
-    answers = [b"", b"well again\n"]
+def test_error_in_own_metrics_is_raised_and_not_cached() -> None:
+    answers = [b"", b"recovered\n"]
 
     def own(form: Format) -> bytes:
         answer = answers.pop(0)
@@ -187,20 +189,20 @@ def test_our_own_trouble_is_neither_hidden_nor_kept() -> None:
 
     with pytest.raises(ZeroDivisionError):
         text(cache)
-    assert text(cache).endswith("well again\n")
+    assert text(cache).endswith("recovered\n")
 
 
-def test_many_threads_put_and_remove_and_the_last_word_stands(cache: PageCache) -> None:
-    names = [f"cloud {number}" for number in range(6)]
+def test_concurrent_puts_and_removes_leave_the_last_state(cache: PageCache) -> None:
+    names = [f"system {number}" for number in range(6)]
 
-    def fill(name: str) -> None:
+    def update(name: str) -> None:
         for turn in range(10):
             cache.add(name)
-            cache.put(name, system(f"{name} turn {turn}"))
+            cache.put(name, samples(f"{name} turn {turn}"))
             if name in names[:3]:
                 cache.remove(name)
 
-    threads = [threading.Thread(target=fill, args=(name,)) for name in names]
+    threads = [threading.Thread(target=update, args=(name,)) for name in names]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):

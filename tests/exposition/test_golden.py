@@ -1,4 +1,4 @@
-"""The sample's pages, byte for byte; and every other program that reads them has no complaint."""
+"""The pages of the sample equal the golden files, which other parsers read without errors."""
 
 import os
 import shutil
@@ -15,13 +15,13 @@ from exporter.exposition.formats import Format
 from tests.exposition.golden import FILES
 from tests.exposition.pages import FAMILIES
 from tests.exposition.reference import Reference
-from tests.exposition.sample import CLOUDS, page
+from tests.exposition.sample import SYSTEMS, page
 
 PROMTOOL = shutil.which("promtool")
 
 
 @pytest.mark.parametrize("form", Format)
-def test_the_sample_reads_exactly_like_the_golden_file(form: Format) -> None:
+def test_page_of_the_sample_equals_the_golden_file(form: Format) -> None:
     path, end = FILES[form]
 
     assert page(form).plain(end).decode().splitlines() == path.read_text("utf-8").splitlines()
@@ -29,21 +29,21 @@ def test_the_sample_reads_exactly_like_the_golden_file(form: Format) -> None:
 
 
 @pytest.mark.parametrize("form", Format)
-def test_the_client_library_writes_the_same_bytes(form: Format) -> None:
+def test_client_library_writes_the_golden_file(form: Format) -> None:
     path, end = FILES[form]
 
-    assert Reference(CLOUDS).text(form) + end == path.read_bytes()
+    assert Reference(SYSTEMS).text(form) + end == path.read_bytes()
 
 
 def test_every_family_has_a_sample_in_the_golden_file() -> None:
     path, _ = FILES[Format.CLASSIC]
     lines = path.read_text("utf-8").splitlines()
-    shown = {line.partition("{")[0] for line in lines if not line.startswith("#")}
+    names = {line.partition("{")[0] for line in lines if not line.startswith("#")}
 
-    assert shown == {family.name for family in FAMILIES}
+    assert names == {family.name for family in FAMILIES}
 
 
-def test_both_formats_say_the_same() -> None:
+def test_both_formats_have_the_same_samples() -> None:
     samples = {
         form: [line for line in path.read_text("utf-8").splitlines() if not line.startswith("#")]
         for form, (path, _) in FILES.items()
@@ -52,7 +52,7 @@ def test_both_formats_say_the_same() -> None:
     assert samples[Format.CLASSIC] == samples[Format.OPENMETRICS]
 
 
-def test_a_strict_reader_of_openmetrics_finds_every_family_with_its_unit() -> None:
+def test_openmetrics_parser_finds_every_family_with_type_unit_and_help() -> None:
     path, _ = FILES[Format.OPENMETRICS]
 
     found = {
@@ -84,7 +84,7 @@ def test_a_strict_reader_of_openmetrics_finds_every_family_with_its_unit() -> No
     ],
     ids=ascii,
 )
-def test_an_odd_name_comes_back_as_it_was(name: str) -> None:
+def test_unusual_name_is_parsed_unchanged(name: str) -> None:
     for form, read in ((Format.CLASSIC, read_classic), (Format.OPENMETRICS, read_openmetrics)):
         path, _ = FILES[form]
         names = {
@@ -100,7 +100,7 @@ def test_an_odd_name_comes_back_as_it_was(name: str) -> None:
     PROMTOOL is None and os.environ.get("CI") != "true",
     reason="promtool is not installed (Debian's package prometheus has it)",
 )
-def test_promtool_has_nothing_to_say() -> None:
+def test_promtool_accepts_the_page_without_warnings() -> None:
     assert PROMTOOL is not None, "CI must have promtool"
     path, _ = FILES[Format.CLASSIC]
 

@@ -1,4 +1,4 @@
-"""Numbers read in Prometheus exactly as its own client would have written them."""
+"""Numbers are formatted as by ``prometheus_client``."""
 
 from math import inf, nan
 
@@ -16,17 +16,17 @@ numbers = st.one_of(
     st.floats(0, 1),
     st.floats(1e5, 1e7),
     st.booleans(),
-    # Whole numbers in every length, with and without zeros at the end.
+    # Integers of every length, with and without trailing zeros.
     st.builds(lambda digits, zeros: digits * 10**zeros, st.integers(1, 9999), st.integers(0, 16)),
 ).filter(lambda number: str(number) != "-0.0")
 
 
-def clients(number: float) -> str:
+def by_client(number: float) -> str:
     """Return what ``prometheus_client`` writes for *number*."""
     return str(utils.floatToGoString(number))  # type: ignore[no-untyped-call]
 
 
-def spell(*values: float | None) -> list[str]:
+def formatted(*values: float | None) -> list[str]:
     return Numbers().spell(values)
 
 
@@ -35,17 +35,17 @@ def spell(*values: float | None) -> list[str]:
 @example(2**53)
 @example(2**53 + 1)
 @example(2**63)
-def test_a_number_is_spelled_as_the_client_does(number: float) -> None:
-    assert spell(number) == [clients(number)]
+def test_number_is_formatted_as_by_the_client(number: float) -> None:
+    assert formatted(number) == [by_client(number)]
 
 
 @given(st.lists(numbers, max_size=30))
-def test_what_was_spelled_before_changes_nothing(given: list[float]) -> None:
+def test_remembered_numbers_are_formatted_the_same(given: list[float]) -> None:
     ours = Numbers()
 
     twice = [ours.spell(given), ours.spell(given)]
 
-    assert twice == [[clients(number) for number in given]] * 2
+    assert twice == [[by_client(number) for number in given]] * 2
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,9 @@ def test_what_was_spelled_before_changes_nothing(given: list[float]) -> None:
         (1, "1.0"),
         (True, "1.0"),
         (False, "0.0"),
-        (4_095, "4095.0"),  # the last whole number that is remembered
+        (4_095, "4095.0"),  # the largest integer that is remembered
         (4_096, "4096.0"),
-        (999_999, "999999.0"),  # the last without an exponent
+        (999_999, "999999.0"),  # the largest without an exponent
         (1_000_000, "1e+06"),
         (1_000_001, "1.000001e+06"),
         (1_200_000, "1.2e+06"),
@@ -70,7 +70,7 @@ def test_what_was_spelled_before_changes_nothing(given: list[float]) -> None:
         (2**53 + 1, "9.007199254740992e+15"),
         (2**63 - 1, "9.223372036854776e+18"),
         (-1, "-1.0"),
-        (-2_000_000, "-2000000.0"),  # the client shortens only what is positive
+        (-2_000_000, "-2000000.0"),  # the client uses an exponent only for positive numbers
         (0.0112, "0.0112"),
         (1e-7, "1e-07"),
         (5e-324, "5e-324"),
@@ -80,24 +80,24 @@ def test_what_was_spelled_before_changes_nothing(given: list[float]) -> None:
         (nan, "NaN"),
     ],
 )
-def test_the_edges_are_spelled_so(number: float, text: str) -> None:
-    assert spell(number) == [text]
-    assert clients(number) == text
+def test_boundary_numbers_are_formatted_as_by_the_client(number: float, text: str) -> None:
+    assert formatted(number) == [text]
+    assert by_client(number) == text
 
 
-def test_what_is_unknown_has_no_text() -> None:
-    assert spell(None, 0, None, 1) == ["", "0.0", "", "1.0"]
-    assert spell() == []
+def test_unknown_number_has_no_text() -> None:
+    assert formatted(None, 0, None, 1) == ["", "0.0", "", "1.0"]
+    assert formatted() == []
 
 
-def test_a_flag_and_its_number_are_the_same_whichever_came_first() -> None:
+def test_boolean_and_equal_number_have_the_same_text_in_any_order() -> None:
     flag = True
 
-    assert spell(flag, 1, 1.0) == spell(1.0, flag, 1) == ["1.0"] * 3
+    assert formatted(flag, 1, 1.0) == formatted(1.0, flag, 1) == ["1.0"] * 3
 
 
-def test_a_zero_is_written_without_a_sign_whichever_came_first() -> None:
-    assert spell(-0.0, 0, 0.0) == spell(0, -0.0, 0.0) == ["0.0"] * 3
+def test_negative_zero_has_no_sign_in_any_order() -> None:
+    assert formatted(-0.0, 0, 0.0) == formatted(0, -0.0, 0.0) == ["0.0"] * 3
 
 
 def test_only_small_numbers_are_remembered() -> None:
@@ -108,10 +108,10 @@ def test_only_small_numbers_are_remembered() -> None:
     assert set(ours._remembered) == {0, 0.25, 1, 4_095}
 
 
-def test_not_more_is_remembered_than_there_is_room_for() -> None:
+def test_remembered_numbers_are_limited() -> None:
     ours = Numbers()
-    shares = [number / 2**15 for number in range(2**15)]
+    ratios = [number / 2**15 for number in range(2**15)]
 
-    assert ours.spell(shares) == [clients(share) for share in shares]
+    assert ours.spell(ratios) == [by_client(ratio) for ratio in ratios]
     assert len(ours._remembered) <= 2**14
     assert ours.spell([-0.0]) == ["0.0"]

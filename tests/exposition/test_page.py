@@ -1,4 +1,4 @@
-"""Pages put together from pieces are whole, plain and compressed."""
+"""Pages built from segments are complete and valid, plain and compressed."""
 
 import gzip
 import hashlib
@@ -22,15 +22,17 @@ every_format = pytest.mark.parametrize("form", Format)
 texts = st.lists(st.text(max_size=40), min_size=1, max_size=5)
 
 
-def saying(lines: Sequence[str]) -> Rendered:
-    """Return a cloud that says *lines*, over and over, in the order of the families."""
-    pieces = [segment(line) for line in lines]
-    segments = {family.name: pieces[number % len(pieces)] for number, family in enumerate(FAMILIES)}
-    return Rendered(segments, ())
+def rendered(lines: Sequence[str]) -> Rendered:
+    """Return a system whose families have the text of *lines*, in turn."""
+    segments = [segment(line) for line in lines]
+    by_family = {
+        family.name: segments[number % len(segments)] for number, family in enumerate(FAMILIES)
+    }
+    return Rendered(by_family, ())
 
 
 def only_member(gzipped: bytes) -> bytes:
-    """Return what a reader that stops at the end of the first gzip member reads."""
+    """Return the text of a gzip body that must have exactly one member."""
     reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
     text = reader.decompress(gzipped)
     assert reader.eof
@@ -39,10 +41,10 @@ def only_member(gzipped: bytes) -> bytes:
 
 
 @given(st.lists(texts, max_size=4), st.binary(max_size=200), st.sampled_from(Format))
-def test_the_compressed_page_is_the_plain_page(
+def test_compressed_page_equals_the_plain_page(
     systems: list[list[str]], rest: bytes, form: Format
 ) -> None:
-    page = page_of([saying(lines) for lines in systems], form)
+    page = page_of([rendered(lines) for lines in systems], form)
 
     plain, gzipped = page.plain(rest), page.gzipped(rest)
 
@@ -54,7 +56,7 @@ def test_the_compressed_page_is_the_plain_page(
 
 
 @every_format
-def test_a_page_without_clouds_has_every_header_and_no_sample(form: Format) -> None:
+def test_page_without_systems_has_every_header_and_no_sample(form: Format) -> None:
     lines = page_of([], form).plain(b"").decode().splitlines()
 
     assert [line.split()[:2] for line in lines if "TYPE" in line] == [["#", "TYPE"]] * len(FAMILIES)
@@ -62,31 +64,31 @@ def test_a_page_without_clouds_has_every_header_and_no_sample(form: Format) -> N
 
 
 @every_format
-def test_each_familys_samples_stand_together_cloud_by_cloud(form: Format) -> None:
-    page = page_of([saying(["first\n"]), saying(["second\n"])], form)
+def test_samples_are_grouped_by_family_and_then_by_system(form: Format) -> None:
+    page = page_of([rendered(["first\n"]), rendered(["second\n"])], form)
 
     expected = "".join(f"{header(family, form)}first\nsecond\n" for family in FAMILIES)
     assert page.plain(b"").decode() == expected
 
 
-def test_a_cloud_without_samples_leaves_no_trace() -> None:
-    page = page_of([saying([""]), saying(["x\n"]), saying([""])], Format.CLASSIC)
+def test_system_without_samples_does_not_change_the_page() -> None:
+    page = page_of([rendered([""]), rendered(["x\n"]), rendered([""])], Format.CLASSIC)
 
-    assert page.plain(b"") == page_of([saying(["x\n"])], Format.CLASSIC).plain(b"")
+    assert page.plain(b"") == page_of([rendered(["x\n"])], Format.CLASSIC).plain(b"")
     assert only_member(page.gzipped(b"")) == page.plain(b"")
 
 
 @pytest.mark.parametrize(
-    ("size", "shown"), [(2**32 - 3, 2**32 - 1), (2**32 - 2, 0), (2**32 + 5, 7)]
+    ("size", "recorded"), [(2**32 - 3, 2**32 - 1), (2**32 - 2, 0), (2**32 + 5, 7)]
 )
-def test_a_page_of_four_gibibytes_says_its_size_as_gzip_does(size: int, shown: int) -> None:
+def test_gzip_size_of_a_page_over_four_gibibytes_is_modulo_2_32(size: int, recorded: int) -> None:
     end = Page((), 0, size).gzipped(b"ab")[-4:]
 
-    assert unpack("<I", end) == (shown,)
+    assert unpack("<I", end) == (recorded,)
 
 
-def test_the_same_page_has_the_same_bytes_every_time() -> None:
-    system = saying(["x\n"])
+def test_same_samples_give_the_same_compressed_bytes() -> None:
+    system = rendered(["x\n"])
 
     first, second = (page_of([system], Format.CLASSIC) for _ in range(2))
 
@@ -94,12 +96,12 @@ def test_the_same_page_has_the_same_bytes_every_time() -> None:
 
 
 @given(st.text())
-def test_a_piece_says_the_same_in_every_shape(text: str) -> None:
-    piece = segment(text)
+def test_segment_has_its_text_compressed_text_and_checksum(text: str) -> None:
+    made = segment(text)
 
-    assert piece.text == text.encode()
-    assert zlib.decompressobj(-zlib.MAX_WBITS).decompress(piece.deflated) == piece.text
-    assert piece.checksum == zlib.crc32(piece.text)
+    assert made.text == text.encode()
+    assert zlib.decompressobj(-zlib.MAX_WBITS).decompress(made.deflated) == made.text
+    assert made.checksum == zlib.crc32(made.text)
 
 
 LINES = "".join(f'vergewatch_vm_running{{vm_id="{key}"}} {key % 2}.0\n' for key in range(60_000))
@@ -108,32 +110,32 @@ NOISE = "".join(hashlib.sha256(bytes(key)).hexdigest() for key in range(12_000))
 
 @pytest.mark.parametrize("deflater", DEFLATERS, ids=lambda module: module.__name__)
 @pytest.mark.parametrize("text", [LINES, NOISE, "x" * 2_000_000], ids=["lines", "noise", "run"])
-def test_large_pieces_make_a_whole_page_whoever_compresses_them(
+def test_large_segments_of_any_compressor_make_a_valid_page(
     monkeypatch: pytest.MonkeyPatch, deflater: ModuleType, text: str
 ) -> None:
     monkeypatch.setattr(renderer, "deflater", deflater)
-    piece, small = segment(text), segment("small\n")
-    pieces = (piece, small, piece, segment(""), small)
-    plain = b"".join(each.text for each in pieces)
+    large, small = segment(text), segment("small\n")
+    segments = (large, small, large, segment(""), small)
+    plain = b"".join(each.text for each in segments)
 
-    page = Page(pieces, zlib.crc32(plain), len(plain))
+    page = Page(segments, zlib.crc32(plain), len(plain))
 
     assert only_member(page.gzipped(b"rest")) == plain + b"rest"
 
 
-def test_pieces_of_one_compressor_fit_beside_those_of_another(
+def test_segments_of_different_compressors_make_a_valid_page(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pieces = []
+    segments = []
     for deflater in (*DEFLATERS, *DEFLATERS):
         monkeypatch.setattr(renderer, "deflater", deflater)
-        pieces.append(segment(LINES[:5000]))
-    plain = b"".join(each.text for each in pieces)
+        segments.append(segment(LINES[:5000]))
+    plain = b"".join(each.text for each in segments)
 
-    page = Page(tuple(pieces), zlib.crc32(plain), len(plain))
+    page = Page(tuple(segments), zlib.crc32(plain), len(plain))
 
     assert only_member(page.gzipped(b"")) == plain
 
 
-def test_a_piece_without_text_has_no_bytes() -> None:
+def test_segment_without_text_has_no_bytes() -> None:
     assert segment("").deflated == b""

@@ -20,12 +20,9 @@ from exporter.exposition.formats import Format
 from exporter.exposition.renderer import Rendered, Renderer
 from exporter.model import Cluster, Identity, MachineStats, Node
 from tests.exposition import strategies
-from tests.exposition.pages import FAMILIES, page_of
-from tests.exposition.reference import Reference
-from tests.exposition.sample import NORTH_ROWS
 from tests.exposition.builders import (
     GUEST,
-    Cloud,
+    RenderInput,
     config,
     disk,
     disk_stats,
@@ -36,6 +33,9 @@ from tests.exposition.builders import (
     stopped,
     system,
 )
+from tests.exposition.pages import FAMILIES, page_of
+from tests.exposition.reference import Reference
+from tests.exposition.sample import NORTH_ROWS
 
 wide = settings(
     max_examples=80,
@@ -44,7 +44,7 @@ wide = settings(
 )
 
 
-def text(*systems: Cloud, form: Format = Format.CLASSIC) -> str:
+def text(*systems: RenderInput, form: Format = Format.CLASSIC) -> str:
     return page_of([Renderer(FAMILIES).render(*each) for each in systems], form).plain(b"").decode()
 
 
@@ -56,7 +56,7 @@ def text(*systems: Cloud, form: Format = Format.CLASSIC) -> str:
 def test_whatever_is_in_a_fleet_the_bytes_are_the_client_librarys(
     given: list[tuple[strategies.Rows, Any]],
 ) -> None:
-    systems: list[Cloud] = [
+    systems: list[RenderInput] = [
         (inventory(rows, each.system_name, rows.get("identity")), each) for rows, each in given
     ]
 
@@ -79,7 +79,7 @@ def samples(families: Iterable[Metric]) -> Counter[Sample]:
 @wide
 @given(strategies.any_rows, strategies.any_reports)
 def test_what_is_written_is_what_is_read_back(rows: strategies.Rows, each: Any) -> None:
-    system: Cloud = (inventory(rows, each.system_name, rows.get("identity")), each)
+    system: RenderInput = (inventory(rows, each.system_name, rows.get("identity")), each)
     meant = samples(Reference([system]).collect())
 
     classic = samples(read_classic(text(system)))
@@ -93,7 +93,7 @@ def test_what_is_written_is_what_is_read_back(rows: strategies.Rows, each: Any) 
 
 @pytest.mark.parametrize("form", Format)
 def test_a_cloud_of_which_nothing_is_known_shows_only_its_report(form: Format) -> None:
-    system: Cloud = (None, report(up=False, taken_at=None))
+    system: RenderInput = (None, report(up=False, taken_at=None))
 
     page = text(system, form=form)
 
@@ -142,7 +142,7 @@ class World:
             elif change is not Turn.KEEP:
                 self.fresh[table] = self.last[table] = change
 
-    def inventory(self, name: str, each: Any) -> Cloud:
+    def inventory(self, name: str, each: Any) -> RenderInput:
         if not self.fresh:
             return None, each
         identity = self.last.get("identity")  # believed however old it is
@@ -269,7 +269,7 @@ def changing(before: strategies.Rows, after: strategies.Rows, *names: str) -> tu
     renderer = Renderer(FAMILIES)
     first, second = names or ("prod", "prod")
     renderer.render(inventory(before, first, before.get("identity")), report(first))
-    last: Cloud = (inventory(after, second, after.get("identity")), report(second))
+    last: RenderInput = (inventory(after, second, after.get("identity")), report(second))
     rendered = renderer.render(*last)
     assert_same(rendered, Renderer(FAMILIES).render(*last))
     return rendered, page_of([rendered], Format.CLASSIC).plain(b"").decode()
@@ -324,7 +324,7 @@ def test_a_new_version_is_shown() -> None:
 @pytest.mark.parametrize("first", ["with a picture", "without one"])
 def test_an_identity_that_outlives_its_table_is_drawn_as_from_scratch(first: str) -> None:
     identity = Identity("Nordwolke", "26.1.8")
-    seen: list[Cloud] = [
+    seen: list[RenderInput] = [
         (inventory({"vms": ()}, identity=identity), report()),
         (None, report(up=False)),
     ]

@@ -16,11 +16,9 @@ from exporter.model import (
     Node,
 )
 from tests.exposition import strategies
-from tests.exposition.pages import FAMILIES
-from tests.exposition.sample import page
 from tests.exposition.builders import (
     GUEST,
-    Cloud,
+    RenderInput,
     config,
     disk,
     disk_stats,
@@ -31,11 +29,13 @@ from tests.exposition.builders import (
     stopped,
     system,
 )
+from tests.exposition.pages import FAMILIES
+from tests.exposition.sample import page
 
 Series = tuple[str, frozenset[tuple[str, str]]]
 
 
-def numbers(*systems: Cloud) -> dict[Series, float]:
+def numbers(*systems: RenderInput) -> dict[Series, float]:
     """Return every sample, by name and labels."""
     text = page(Format.CLASSIC, systems).plain(b"").decode()
     return {
@@ -45,7 +45,7 @@ def numbers(*systems: Cloud) -> dict[Series, float]:
     }
 
 
-def names_of(vm_id: int, *systems: Cloud) -> set[str]:
+def names_of(vm_id: int, *systems: RenderInput) -> set[str]:
     """Return the families that say something of a VM."""
     label = ("vm_id", str(vm_id))
     return {
@@ -53,7 +53,7 @@ def names_of(vm_id: int, *systems: Cloud) -> set[str]:
     }
 
 
-def lasting(*systems: Cloud) -> set[Series]:
+def lasting(*systems: RenderInput) -> set[Series]:
     """Return the series whose identity must not change: all but the info families."""
     return {series for series in numbers(*systems) if not series[0].endswith("_info")}
 

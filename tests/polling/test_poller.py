@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -138,30 +139,32 @@ async def harness(monkeypatch: pytest.MonkeyPatch) -> Harness:
     return Harness(source, clock, published, renamed, poller)
 
 
-@pytest.fixture
-async def running(harness: Harness) -> AsyncIterator[Harness]:
+@asynccontextmanager
+async def started(harness: Harness) -> AsyncIterator[None]:
+    """Run the poller, from after its first poll until the end of the block."""
     task = asyncio.create_task(harness.poller.run())
     await harness.clock.pass_by(0)
-    yield harness
+    yield
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@pytest.fixture
+async def running(harness: Harness) -> AsyncIterator[Harness]:
+    async with started(harness):
+        yield harness
 
 
 async def test_system_is_not_up_before_the_first_answer(
     harness: Harness,
 ) -> None:
-    task = asyncio.create_task(harness.poller.run())
     harness.source.hanging = asyncio.Event()
 
-    await harness.clock.pass_by(0)
-
-    assert harness.inventory is None
-    assert not harness.report.up
-    assert harness.table("vms").success is None
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    async with started(harness):
+        assert harness.inventory is None
+        assert not harness.report.up
+        assert harness.table("vms").success is None
 
 
 async def test_first_poll_reads_every_table_and_publishes_one_inventory(
@@ -279,7 +282,7 @@ async def test_all_tables_are_read_at_once_when_the_system_answers_again(
 
 
 async def test_failing_table_affects_no_other_table(running: Harness) -> None:
-    running.source.errors = {"machine_nics": BadReplyError("/api/v4/machine_nics", "is odd")}
+    running.source.errors = {"machine_nics": BadReplyError("/api/v4/machine_nics", "is invalid")}
 
     await running.clock.pass_by(600)
 
@@ -304,7 +307,9 @@ async def test_failing_table_is_read_after_the_working_ones(running: Harness) ->
 async def test_stale_status_table_leaves_configurations_and_the_system_is_not_up(
     running: Harness,
 ) -> None:
-    running.source.errors = {"machine_status": BadReplyError("/api/v4/machine_status", "is odd")}
+    running.source.errors = {
+        "machine_status": BadReplyError("/api/v4/machine_status", "is invalid")
+    }
 
     await running.clock.pass_by(80)
 
@@ -317,7 +322,9 @@ async def test_stale_status_table_leaves_configurations_and_the_system_is_not_up
 async def test_inventory_is_as_old_as_its_oldest_essential_table(
     running: Harness,
 ) -> None:
-    running.source.errors = {"machine_status": BadReplyError("/api/v4/machine_status", "is odd")}
+    running.source.errors = {
+        "machine_status": BadReplyError("/api/v4/machine_status", "is invalid")
+    }
 
     await running.clock.pass_by(40)
 
@@ -359,7 +366,7 @@ async def test_outage_is_logged_when_it_begins_and_when_it_ends(
 
 
 async def test_table_failure_is_logged_when_it_begins_and_when_it_ends(running: Harness) -> None:
-    error = BadReplyError("/api/v4/machine_nics", "is odd")
+    error = BadReplyError("/api/v4/machine_nics", "is invalid")
 
     with capture_logs() as logs:
         running.source.errors = {"machine_nics": error}
@@ -400,7 +407,7 @@ async def test_skipped_rows_and_unknown_statuses_are_logged_once_and_counted_eac
     running: Harness,
 ) -> None:
     invalid: TableRows[Any] = TableRows(
-        {}, 0, skipped=2, problem="row 3: odd", unknown_words=frozenset({"dreaming"})
+        {}, 0, skipped=2, problem="row 3: invalid", unknown_words=frozenset({"dreaming"})
     )
     running.source.rows["machine_status"] = invalid
 
@@ -454,34 +461,27 @@ class SlowSource(Source):
 async def test_hanging_tables_do_not_make_the_system_look_down(harness: Harness) -> None:
     source = SlowSource(clock=harness.clock)
     harness.poller._source = source
-    task = asyncio.create_task(harness.poller.run())
-    await harness.clock.pass_by(0)
-    source.errors = {"machine_nics": UNREACHABLE, "machine_drives": UNREACHABLE}
 
     up = []
-    for _ in range(600):
-        await harness.clock.pass_by(1)
-        up.append(harness.report.up)
+    async with started(harness):
+        source.errors = {"machine_nics": UNREACHABLE, "machine_drives": UNREACHABLE}
+        for _ in range(600):
+            await harness.clock.pass_by(1)
+            up.append(harness.report.up)
 
+    assert len(up) == 600
     assert all(up)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
 
 
 async def test_table_that_keeps_stale_rows_stays_in_the_inventory(harness: Harness) -> None:
     harness.poller._schedules["machine_drives"] = harness.poller._schedules[
         "machine_drives"
     ]._replace(keeps_stale_rows=True)
-    task = asyncio.create_task(harness.poller.run())
-    await harness.clock.pass_by(0)
-    harness.source.errors = {"machine_drives": UNREACHABLE, "machine_nics": UNREACHABLE}
+    async with started(harness):
+        harness.source.errors = {"machine_drives": UNREACHABLE, "machine_nics": UNREACHABLE}
 
-    await harness.clock.pass_by(900)
+        await harness.clock.pass_by(900)
 
-    assert harness.inventory is not None
-    assert "machine_drives" in harness.inventory.sources
-    assert "machine_nics" not in harness.inventory.sources
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+        assert harness.inventory is not None
+        assert "machine_drives" in harness.inventory.sources
+        assert "machine_nics" not in harness.inventory.sources
