@@ -52,71 +52,71 @@ def test_cache_without_systems_has_a_page(cache: PageCache) -> None:
 
 def test_put_samples_are_on_the_page_at_once(cache: PageCache) -> None:
     cache.add("north")
-    assert "first" not in text(cache)
+    assert "sample_one" not in text(cache)
 
-    cache.put("north", samples("first"))
+    cache.put("north", samples("sample_one"))
 
-    assert "first" in text(cache)
+    assert "sample_one" in text(cache)
 
 
 def test_put_replaces_the_previous_samples(cache: PageCache) -> None:
     cache.add("north")
-    cache.put("north", samples("first"))
-    assert "first" in text(cache)
+    cache.put("north", samples("sample_one"))
+    assert "sample_one" in text(cache)
 
-    cache.put("north", samples("second"))
+    cache.put("north", samples("sample_two"))
 
-    assert "second" in text(cache)
-    assert "first" not in text(cache)
+    assert "sample_two" in text(cache)
+    assert "sample_one" not in text(cache)
 
 
 def test_put_keeps_the_order_of_systems_and_the_samples_of_the_others(cache: PageCache) -> None:
     for name in ("north", "south"):
         cache.add(name)
-        cache.put(name, samples(f"{name} first"))
+        cache.put(name, samples(f"{name} sample_one"))
 
-    cache.put("north", samples("north second"))
+    cache.put("north", samples("north sample_two"))
 
     page = text(cache)
-    assert "south first" in page
-    assert page.index("north second") < page.index("south first")
+    assert "south sample_one" in page
+    assert page.index("north sample_two") < page.index("south sample_one")
 
 
 def test_removed_system_is_off_the_page_at_once(cache: PageCache) -> None:
     cache.add("north")
-    cache.put("north", samples("first"))
-    assert "first" in text(cache)
+    cache.put("north", samples("sample_one"))
+    assert "sample_one" in text(cache)
 
     cache.remove("north")
 
-    assert "first" not in text(cache)
+    assert "sample_one" not in text(cache)
 
 
 def test_put_after_remove_is_ignored(cache: PageCache) -> None:
     cache.add("north")
     cache.remove("north")
 
-    cache.put("north", samples("first"))
+    cache.put("north", samples("sample_one"))
 
-    assert "first" not in text(cache)
+    assert "sample_one" not in text(cache)
 
 
 def test_put_without_add_is_ignored(cache: PageCache) -> None:
-    cache.put("north", samples("first"))
+    cache.put("north", samples("sample_one"))
 
-    assert "first" not in text(cache)
+    assert "sample_one" not in text(cache)
 
 
 def test_system_added_again_has_no_samples_until_the_next_put(cache: PageCache) -> None:
     cache.add("north")
-    cache.put("north", samples("first"))
+    cache.put("north", samples("sample_one"))
     cache.remove("north")
 
     cache.add("north")
-    assert "first" not in text(cache)
-    cache.put("north", samples("second"))
+    assert "sample_one" not in text(cache)
+    cache.put("north", samples("sample_two"))
 
-    assert "second" in text(cache)
+    assert "sample_two" in text(cache)
 
 
 def test_unknown_system_can_be_removed(cache: PageCache) -> None:
@@ -153,9 +153,9 @@ def test_put_invalidates_a_cached_page(cache: PageCache, own: OwnMetrics) -> Non
     cache.add("north")
     text(cache, now=100.0)
 
-    cache.put("north", samples("first"))
+    cache.put("north", samples("sample_one"))
 
-    assert "first" in text(cache, now=100.0)
+    assert "sample_one" in text(cache, now=100.0)
     assert own.calls == 2
 
 
@@ -169,7 +169,7 @@ def test_formats_are_cached_separately(cache: PageCache) -> None:
 def test_compressed_page_equals_the_plain_page(form: Format) -> None:
     cache = PageCache(FAMILIES, lambda form: f"own {form.name}\n".encode())
     cache.add("north")
-    cache.put("north", samples("first"))
+    cache.put("north", samples("sample_one"))
 
     gzipped = cache.page(form, gzipped=True, now=0.0)
 

@@ -1,4 +1,4 @@
-"""The bytes are the client library's, and what is remembered never shows an old fact."""
+"""The text equals the client library's, and incremental rendering equals rendering from scratch."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -37,7 +37,7 @@ from tests.exposition.pages import FAMILIES, page_of
 from tests.exposition.reference import Reference
 from tests.exposition.sample import NORTH_ROWS
 
-wide = settings(
+many_examples = settings(
     max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -48,12 +48,12 @@ def text(*systems: RenderInput, form: Format = Format.CLASSIC) -> str:
     return page_of([Renderer(FAMILIES).render(*each) for each in systems], form).plain(b"").decode()
 
 
-# As the client library writes it
+# Compared with the client library
 
 
-@wide
+@many_examples
 @given(st.lists(st.tuples(strategies.any_rows, strategies.any_reports), max_size=2))
-def test_whatever_is_in_a_fleet_the_bytes_are_the_client_librarys(
+def test_page_equals_the_client_librarys_for_any_rows(
     given: list[tuple[strategies.Rows, Any]],
 ) -> None:
     systems: list[RenderInput] = [
@@ -68,7 +68,7 @@ Sample = tuple[str, tuple[tuple[str, str], ...], str]
 
 
 def samples(families: Iterable[Metric]) -> Counter[Sample]:
-    """Return every sample of *families*, its number as text: NaN is equal to NaN there."""
+    """Return every sample of *families*, its value as text, because NaN does not equal NaN."""
     return Counter(
         (sample.name, tuple(sorted(sample.labels.items())), repr(float(sample.value)))
         for family in families
@@ -76,23 +76,23 @@ def samples(families: Iterable[Metric]) -> Counter[Sample]:
     )
 
 
-@wide
+@many_examples
 @given(strategies.any_rows, strategies.any_reports)
-def test_what_is_written_is_what_is_read_back(rows: strategies.Rows, each: Any) -> None:
+def test_parsed_page_has_the_rendered_samples(rows: strategies.Rows, each: Any) -> None:
     system: RenderInput = (inventory(rows, each.system_name, rows.get("identity")), each)
-    meant = samples(Reference([system]).collect())
+    expected = samples(Reference([system]).collect())
 
     classic = samples(read_classic(text(system)))
     openmetrics = samples(
         read_openmetrics(text(system, form=Format.OPENMETRICS) + "# EOF\n")  # type: ignore[no-untyped-call]
     )
 
-    assert classic == meant
-    assert openmetrics == meant
+    assert classic == expected
+    assert openmetrics == expected
 
 
 @pytest.mark.parametrize("form", Format)
-def test_a_cloud_of_which_nothing_is_known_shows_only_its_report(form: Format) -> None:
+def test_system_without_an_inventory_has_only_the_series_of_its_report(form: Format) -> None:
     system: RenderInput = (None, report(up=False, taken_at=None))
 
     page = text(system, form=form)
@@ -103,68 +103,68 @@ def test_a_cloud_of_which_nothing_is_known_shows_only_its_report(form: Format) -
     assert not any(name.startswith(("vergewatch_vm_", "vergewatch_node_")) for name in names)
 
 
-def test_labels_are_in_the_order_of_their_names() -> None:
+def test_labels_are_sorted_by_name() -> None:
     rows = {"vms": (config(1, "web"),), "machine_nics": {11: (nic(1, 11, "lan"),)}}
 
     page = text((inventory(rows), report()))
 
     for line in page.splitlines():
         if not line.startswith("#"):
-            labels = [part.partition("=")[0] for part in line[line.index("{") + 1 :].split(",")]
+            labels = [pair.partition("=")[0] for pair in line[line.index("{") + 1 :].split(",")]
             labels = [label for label in labels if label.isidentifier()]
             assert labels == sorted(labels)
 
 
-# Drawn again and again
+# Rendered incrementally
 
 
-class Turn(Enum):
-    """What may happen to a table between two pictures, besides news."""
+class Change(Enum):
+    """What may happen to a table between two inventories, besides new rows."""
 
     KEEP = "the very same rows"
-    STALE = "too old to be believed"
-    BACK = "the rows that were there before it was stale"
+    STALE = "no rows, because they are stale"
+    BACK = "the rows from before it was stale"
 
 
-class World:
-    """A cloud's tables, read one by one; each picture rests on those that are fresh."""
+class Tables:
+    """The tables of a system; an inventory is made of those that are fresh."""
 
     def __init__(self) -> None:
         self.fresh: dict[str, Any] = {}
         self.last: dict[str, Any] = {}
 
-    def turn(self, changes: dict[str, Any]) -> None:
+    def change(self, changes: dict[str, Any]) -> None:
         for table, change in changes.items():
-            if change is Turn.STALE:
+            if change is Change.STALE:
                 self.fresh.pop(table, None)
-            elif change is Turn.BACK:
+            elif change is Change.BACK:
                 self.fresh |= {table: self.last[table]} if table in self.last else {}
-            elif change is not Turn.KEEP:
+            elif change is not Change.KEEP:
                 self.fresh[table] = self.last[table] = change
 
-    def inventory(self, name: str, each: Any) -> RenderInput:
+    def render_input(self, name: str, each: Any) -> RenderInput:
         if not self.fresh:
             return None, each
-        identity = self.last.get("identity")  # believed however old it is
+        identity = self.last.get("identity")  # stays in use however old it is
         return inventory(dict(self.fresh), name, identity), each
 
 
-def assert_same(ours: Rendered, fresh: Rendered) -> None:
+def assert_same(incremental: Rendered, fresh: Rendered) -> None:
     for family in FAMILIES:
-        assert ours.segments[family.name] == fresh.segments[family.name], family.name
-    assert ours == fresh
+        assert incremental.segments[family.name] == fresh.segments[family.name], family.name
+    assert incremental == fresh
 
 
-turns = st.fixed_dictionaries(
+any_changes = st.fixed_dictionaries(
     {
-        table: st.sampled_from([Turn.KEEP, Turn.KEEP, Turn.STALE, Turn.BACK]) | rows
+        table: st.sampled_from([Change.KEEP, Change.KEEP, Change.STALE, Change.BACK]) | rows
         for table, rows in strategies.few_rows.items()
     }
 )
-outages = st.just(dict.fromkeys(strategies.few_rows, Turn.STALE))
-recoveries = st.just(dict.fromkeys(strategies.few_rows, Turn.BACK))
-news_of_one = st.sampled_from(sorted(strategies.few_rows)).flatmap(
-    lambda table: st.fixed_dictionaries({table: strategies.few_rows[table] | st.just(Turn.STALE)})
+outages = st.just(dict.fromkeys(strategies.few_rows, Change.STALE))
+recoveries = st.just(dict.fromkeys(strategies.few_rows, Change.BACK))
+changes_of_one_table = st.sampled_from(sorted(strategies.few_rows)).flatmap(
+    lambda table: st.fixed_dictionaries({table: strategies.few_rows[table] | st.just(Change.STALE)})
 )
 reports = st.builds(
     report,
@@ -180,25 +180,26 @@ reports = st.builds(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(
-    turns | st.just(NORTH_ROWS),
+    any_changes | st.just(NORTH_ROWS),
     st.lists(
-        st.tuples(news_of_one | turns | outages | recoveries | st.just({}), reports), max_size=7
+        st.tuples(changes_of_one_table | any_changes | outages | recoveries | st.just({}), reports),
+        max_size=7,
     ),
 )
-def test_drawing_on_what_was_drawn_is_drawing_from_scratch(
-    beginning: dict[str, Any], steps: list[tuple[dict[str, Any], Any]]
+def test_incremental_rendering_equals_rendering_from_scratch(
+    first: dict[str, Any], steps: list[tuple[dict[str, Any], Any]]
 ) -> None:
-    world, renderer = World(), Renderer(FAMILIES)
-    world.turn(beginning)
+    tables, renderer = Tables(), Renderer(FAMILIES)
+    tables.change(first)
 
     for changes, each in [({}, report()), *steps]:
-        world.turn(changes)
-        inventory = world.inventory(each.system_name, each)
+        tables.change(changes)
+        current = tables.render_input(each.system_name, each)
 
-        assert_same(renderer.render(*inventory), Renderer(FAMILIES).render(*inventory))
+        assert_same(renderer.render(*current), Renderer(FAMILIES).render(*current))
 
 
-NEWS: strategies.Rows = {
+OTHER_ROWS: strategies.Rows = {
     "identity": Identity("Renamed", "27.0.0"),
     "vm_snapshots": 8,
     "clusters": {1: Cluster(1, "Elsewhere"), 2: Cluster(2, "Nowhere")},
@@ -219,53 +220,61 @@ NEWS: strategies.Rows = {
     "machine_drives": {11: (disk(111, 11, "boot"), disk(112, 11, "scratch"))},
     "machine_drive_stats": {112: disk_stats(112, reads=5)},
 }
-"""Of every table a reading that differs from the sample's wherever it can."""
+"""By table, rows that differ from the sample's in every possible value."""
 
 
 @pytest.mark.parametrize("table", sorted(NORTH_ROWS))
-def test_news_of_one_table_alone_are_drawn_as_from_scratch(table: str) -> None:
-    changed = NORTH_ROWS | {table: NEWS[table]}
+def test_change_of_one_table_is_rendered_as_from_scratch(table: str) -> None:
+    changed = NORTH_ROWS | {table: OTHER_ROWS[table]}
     without = {name: rows for name, rows in NORTH_ROWS.items() if name != table}
     renderer = Renderer(FAMILIES)
 
     for rows in (NORTH_ROWS, changed, NORTH_ROWS, without, NORTH_ROWS, without, changed, without):
-        inventory = system(rows)
+        current = system(rows)
 
-        assert_same(renderer.render(*inventory), Renderer(FAMILIES).render(*inventory))
+        assert_same(renderer.render(*current), Renderer(FAMILIES).render(*current))
 
 
-def rendered_in(part: ItemGroup, rows: strategies.Rows) -> list[bytes]:
-    """Return what a part shows of *rows*, family by family."""
+def rendered_group(group: ItemGroup, rows: strategies.Rows) -> list[bytes]:
+    """Return the text of each family of *group* for *rows*."""
     rendered = Renderer(FAMILIES).render(*system(rows))
-    return [rendered.segments[family.name].text for family in FAMILIES if family.group is part]
+    return [rendered.segments[family.name].text for family in FAMILIES if family.group is group]
 
 
 @pytest.mark.parametrize(
-    ("part", "table"),
+    ("group", "table"),
     [
-        (part, table)
-        for part in dict.fromkeys(family.group for family in FAMILIES)
-        for table in sorted(part.tables - {REPORT})
+        (group, table)
+        for group in dict.fromkeys(family.group for family in FAMILIES)
+        for table in sorted(group.tables - {REPORT})
     ],
     ids=lambda value: value.name if isinstance(value, ItemGroup) else value,
 )
-def test_every_table_that_a_part_rests_on_makes_a_difference_to_it(
-    part: ItemGroup, table: str
-) -> None:
-    assert rendered_in(part, NORTH_ROWS) != rendered_in(part, NORTH_ROWS | {table: NEWS[table]})
+def test_change_of_a_declared_table_changes_the_group(group: ItemGroup, table: str) -> None:
+    assert rendered_group(group, NORTH_ROWS) != rendered_group(
+        group, NORTH_ROWS | {table: OTHER_ROWS[table]}
+    )
 
 
 @pytest.mark.parametrize("table", sorted(NORTH_ROWS))
-def test_a_part_is_not_touched_by_a_table_that_it_does_not_rest_on(table: str) -> None:
-    changed = NORTH_ROWS | {table: NEWS[table]}
+def test_change_of_an_undeclared_table_does_not_change_the_group(table: str) -> None:
+    changed = NORTH_ROWS | {table: OTHER_ROWS[table]}
 
-    for part in dict.fromkeys(family.group for family in FAMILIES):
-        if table not in part.tables:
-            assert rendered_in(part, NORTH_ROWS) == rendered_in(part, changed), part.name
+    for group in dict.fromkeys(family.group for family in FAMILIES):
+        if table not in group.tables:
+            assert rendered_group(group, NORTH_ROWS) == rendered_group(group, changed), group.name
 
 
-def changing(before: strategies.Rows, after: strategies.Rows, *names: str) -> tuple[Rendered, str]:
-    """Draw *before*, then *after*, and return how it looks; *names* are the cloud's, in turn."""
+def render_change(
+    before: strategies.Rows, after: strategies.Rows, *names: str
+) -> tuple[Rendered, str]:
+    """
+    Render *before*, then *after*, and return the result and its page.
+
+    Args:
+        names: The system's name before and after.
+
+    """
     renderer = Renderer(FAMILIES)
     first, second = names or ("prod", "prod")
     renderer.render(inventory(before, first, before.get("identity")), report(first))
@@ -283,59 +292,61 @@ WEB: strategies.Rows = {
 }
 
 
-def test_a_renamed_vm_has_its_old_name_nowhere() -> None:
-    _, page = changing(WEB, WEB | {"vms": (config(1, "shop"),)})
+def test_renamed_vm_has_no_series_with_its_old_name() -> None:
+    _, page = render_change(WEB, WEB | {"vms": (config(1, "shop"),)})
 
     assert 'vm_name="web"' not in page
     assert 'nic="lan",system_name="prod",vm_id="1",vm_name="shop"' in page
 
 
-def test_a_renamed_cloud_has_its_old_name_nowhere() -> None:
-    _, page = changing(WEB, WEB, "prod", "prime")
+def test_renamed_system_has_no_series_with_its_old_name() -> None:
+    _, page = render_change(WEB, WEB, "prod", "prime")
 
     assert "prod" not in page
     assert 'nic="lan",system_name="prime"' in page
 
 
-def test_a_removed_vm_takes_its_parts_along_though_their_tables_did_not_change() -> None:
-    _, page = changing(WEB, WEB | {"vms": ()})
+def test_removed_vm_has_no_nic_and_disk_series_although_their_tables_are_unchanged() -> None:
+    _, page = render_change(WEB, WEB | {"vms": ()})
 
     assert "vm_id=" not in page
 
 
-def test_a_stale_table_takes_its_series_along_and_leaves_the_others() -> None:
-    _, page = changing(WEB, {name: rows for name, rows in WEB.items() if name != "machine_nics"})
+def test_stale_table_exports_no_series_and_other_tables_do() -> None:
+    _, page = render_change(
+        WEB, {name: rows for name, rows in WEB.items() if name != "machine_nics"}
+    )
 
     assert "nic=" not in page
     assert 'disk="root"' in page
 
 
-def without_identity(cloud_name: str = "Nordwolke") -> strategies.Rows:
-    return {"vms": (), "identity": Identity(cloud_name, "26.1.8")}
+def test_new_version_replaces_the_old_one() -> None:
+    before, after = (
+        {"vms": (), "identity": Identity("Nordwolke", version)} for version in ("26.1.8", "26.2.0")
+    )
 
-
-def test_a_new_version_is_shown() -> None:
-    _, page = changing(without_identity(), {"vms": (), "identity": Identity("Nordwolke", "26.2.0")})
+    _, page = render_change(before, after)
 
     assert 'version="26.2.0"' in page
     assert "26.1.8" not in page
 
 
-@pytest.mark.parametrize("first", ["with a picture", "without one"])
-def test_an_identity_that_outlives_its_table_is_drawn_as_from_scratch(first: str) -> None:
+@pytest.mark.parametrize("first", ["with an inventory", "without an inventory"])
+def test_identity_without_its_table_is_rendered_as_from_scratch(first: str) -> None:
     identity = Identity("Nordwolke", "26.1.8")
-    seen: list[RenderInput] = [
+    inputs: list[RenderInput] = [
         (inventory({"vms": ()}, identity=identity), report()),
         (None, report(up=False)),
     ]
-    before, after = seen if first == "with a picture" else reversed(seen)
+    before, after = inputs if first == "with an inventory" else reversed(inputs)
     renderer = Renderer(FAMILIES)
     renderer.render(*before)
 
     assert_same(renderer.render(*after), Renderer(FAMILIES).render(*after))
 
 
-def test_what_did_not_change_is_not_written_again() -> None:
+def test_unchanged_family_is_not_rendered_again() -> None:
     renderer = Renderer(FAMILIES)
     first = renderer.render(inventory(WEB), report())
 
@@ -349,7 +360,7 @@ def test_what_did_not_change_is_not_written_again() -> None:
             assert equal.segments[name] is first.segments[name]
 
 
-def test_of_one_part_only_the_families_that_changed_are_written_again() -> None:
+def test_only_the_changed_families_of_a_group_are_rendered_again() -> None:
     renderer = Renderer(FAMILIES)
     first = renderer.render(inventory(WEB), report())
 
@@ -365,20 +376,19 @@ def test_of_one_part_only_the_families_that_changed_are_written_again() -> None:
     assert changed == {"vergewatch_vm_migratable"}
 
 
-# Series that would be there twice
+# Duplicate series
 
-
-TWINS: strategies.Rows = {
+DUPLICATES: strategies.Rows = {
     "vms": (config(1, "web"),),
     "machine_nics": {11: (nic(1, 11, "lan"), nic(2, 11, "lan"))},
 }
 
 
-def test_the_second_of_two_parts_with_one_identity_is_left_out_and_told() -> None:
+def test_second_of_two_items_with_the_same_identity_is_dropped_and_reported() -> None:
     first, second = nic(1, 11, "lan", received_bytes=111), nic(2, 11, "lan", received_bytes=222)
-    rows = TWINS | {"machine_nics": {11: (first, second)}}
+    rows = DUPLICATES | {"machine_nics": {11: (first, second)}}
 
-    rendered, page = changing(WEB, rows)
+    rendered, page = render_change(WEB, rows)
 
     assert rendered.duplicates == ('nic="lan",system_name="prod",vm_id="1",vm_name="web"',)
     assert page.count("vergewatch_vm_nic_receive_bytes_total{") == 1
@@ -388,37 +398,47 @@ def test_the_second_of_two_parts_with_one_identity_is_left_out_and_told() -> Non
     assert "} 222.0" not in page
 
 
-def test_twins_are_told_as_long_as_they_are_there() -> None:
+def test_duplicates_are_reported_while_they_exist() -> None:
     renderer = Renderer(FAMILIES)
 
-    told = [
+    reported = [
         len(renderer.render(inventory(rows), report()).duplicates)
-        for rows in (TWINS, TWINS, TWINS | {"machine_status": {}}, WEB, TWINS, TWINS)
+        for rows in (
+            DUPLICATES,
+            DUPLICATES,
+            DUPLICATES | {"machine_status": {}},
+            WEB,
+            DUPLICATES,
+            DUPLICATES,
+        )
     ]
 
-    assert told == [1, 1, 1, 0, 1, 1]
+    assert reported == [1, 1, 1, 0, 1, 1]
 
 
-def test_when_the_first_of_two_goes_the_second_takes_its_place() -> None:
-    alone = {"vms": TWINS["vms"], "machine_nics": {11: (nic(2, 11, "lan", received_bytes=222),)}}
+def test_second_duplicate_is_exported_when_the_first_is_removed() -> None:
+    only_second = {
+        "vms": DUPLICATES["vms"],
+        "machine_nics": {11: (nic(2, 11, "lan", received_bytes=222),)},
+    }
 
-    rendered, page = changing(TWINS, alone)
+    rendered, page = render_change(DUPLICATES, only_second)
 
     assert rendered.duplicates == ()
     assert "} 222.0" in page
 
 
-def test_when_the_second_of_two_goes_it_is_told_no_longer() -> None:
-    first, second = TWINS["machine_nics"][11]
+def test_duplicate_is_no_longer_reported_when_it_is_removed() -> None:
+    first, second = DUPLICATES["machine_nics"][11]
     renderer = Renderer(FAMILIES)
-    renderer.render(inventory(TWINS | {"machine_nics": {11: (first, second)}}), report())
+    renderer.render(inventory(DUPLICATES | {"machine_nics": {11: (first, second)}}), report())
 
-    rendered = renderer.render(inventory(TWINS | {"machine_nics": {11: (first,)}}), report())
+    rendered = renderer.render(inventory(DUPLICATES | {"machine_nics": {11: (first,)}}), report())
 
     assert rendered.duplicates == ()
 
 
-def test_twins_are_left_out_of_every_part_that_shows_them() -> None:
+def test_duplicates_are_dropped_in_every_group() -> None:
     rows = {
         "vms": (config(1, "web"),),
         "nodes": {
@@ -428,11 +448,11 @@ def test_twins_are_left_out_of_every_part_that_shows_them() -> None:
         "machine_drives": {11: (disk(1, 11, "root"), disk(2, 11, "root"))},
         "machine_drive_stats": {1: disk_stats(1, reads=111), 2: disk_stats(2, reads=222)},
     }
-    inventory = system(rows)
+    duplicated = system(rows)
 
-    rendered = Renderer(FAMILIES).render(*inventory)
+    rendered = Renderer(FAMILIES).render(*duplicated)
 
-    assert text(inventory).encode() == Reference([inventory]).text(Format.CLASSIC)
+    assert text(duplicated).encode() == Reference([duplicated]).text(Format.CLASSIC)
     assert Counter(rendered.duplicates) == {
         'node="same",system_name="prod"': 2,
         'disk="root",system_name="prod",vm_id="1",vm_name="web"': 2,
@@ -444,14 +464,14 @@ def swapped(rows: strategies.Rows) -> strategies.Rows:
 
 
 @pytest.mark.parametrize("change", [swapped, dict])
-def test_twins_that_change_places_are_drawn_as_from_scratch(
+def test_reordered_duplicates_are_rendered_as_from_scratch(
     change: Callable[[strategies.Rows], strategies.Rows],
 ) -> None:
-    numbered = TWINS | {
+    distinct = DUPLICATES | {
         "machine_nics": {
             11: (nic(1, 11, "lan", received_bytes=1), nic(2, 11, "lan", received_bytes=2))
         }
     }
 
-    changing(numbered, change(numbered))
-    changing(change(numbered), numbered)
+    render_change(distinct, change(distinct))
+    render_change(change(distinct), distinct)

@@ -1,4 +1,4 @@
-"""What the series promise to whoever keeps them for years."""
+"""Identity of series over the life of a VM, absent values, and counts by status."""
 
 import msgspec
 import pytest
@@ -35,8 +35,8 @@ from tests.exposition.sample import page
 Series = tuple[str, frozenset[tuple[str, str]]]
 
 
-def numbers(*systems: RenderInput) -> dict[Series, float]:
-    """Return every sample, by name and labels."""
+def values(*systems: RenderInput) -> dict[Series, float]:
+    """Return the value of every series."""
     text = page(Format.CLASSIC, systems).plain(b"").decode()
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
@@ -45,17 +45,17 @@ def numbers(*systems: RenderInput) -> dict[Series, float]:
     }
 
 
-def names_of(vm_id: int, *systems: RenderInput) -> set[str]:
-    """Return the families that say something of a VM."""
+def families_of(vm_id: int, *systems: RenderInput) -> set[str]:
+    """Return the families with series of a VM, without the common prefix."""
     label = ("vm_id", str(vm_id))
     return {
-        name.removeprefix("vergewatch_vm_") for name, labels in numbers(*systems) if label in labels
+        name.removeprefix("vergewatch_vm_") for name, labels in values(*systems) if label in labels
     }
 
 
-def lasting(*systems: RenderInput) -> set[Series]:
-    """Return the series whose identity must not change: all but the info families."""
-    return {series for series in numbers(*systems) if not series[0].endswith("_info")}
+def constant_series(*systems: RenderInput) -> set[Series]:
+    """Return the series whose labels must not change: all but the info families."""
+    return {series for series in values(*systems) if not series[0].endswith("_info")}
 
 
 NODES = {
@@ -76,7 +76,7 @@ RUNNING: strategies.Rows = {
 
 
 def with_status(**changes: object) -> strategies.Rows:
-    """Return the fleet with another status of its first VM."""
+    """Return the rows with a changed status of the first VM."""
     statuses = dict(RUNNING["machine_status"])
     statuses[11] = msgspec.structs.replace(statuses[11], **changes)
     return RUNNING | {"machine_status": statuses}
@@ -86,29 +86,29 @@ def with_status(**changes: object) -> strategies.Rows:
 
 
 @pytest.mark.parametrize("word", ["initmigrate", "startmigrate", "migrating", "migratecomplete"])
-def test_a_migration_keeps_every_series(word: str) -> None:
+def test_migrating_vm_keeps_every_series(word: str) -> None:
     before, during, after = (
         system(RUNNING),
         system(with_status(word=word)),
         system(with_status(node=2)),
     )
 
-    assert lasting(before) == lasting(during) == lasting(after)
-    assert len(lasting(before)) > 50
+    assert constant_series(before) == constant_series(during) == constant_series(after)
+    assert len(constant_series(before)) > 50
 
 
 @pytest.mark.parametrize(("node", "name"), [(1, "node1"), (2, "node2"), (9, "node_9"), (None, "")])
-def test_a_migration_is_seen_where_it_belongs(node: int | None, name: str) -> None:
+def test_node_of_a_vm_is_a_label_of_its_info_metric(node: int | None, name: str) -> None:
     infos = [
         dict(labels)
-        for family, labels in numbers(system(with_status(node=node)))
+        for family, labels in values(system(with_status(node=node)))
         if family == "vergewatch_vm_info" and ("vm_id", "1") in labels
     ]
 
     assert [info["node"] for info in infos] == [name]
 
 
-def of_vms(series: set[Series]) -> set[Series]:
+def vm_series(series: set[Series]) -> set[Series]:
     return {(name, labels) for name, labels in series if name.startswith("vergewatch_vm_")}
 
 
@@ -131,39 +131,39 @@ def of_vms(series: set[Series]) -> set[Series]:
     ],
     ids=[
         "node renamed",
-        "node gone",
+        "node removed",
         "cluster renamed",
-        "clusters gone",
+        "clusters removed",
         "moved to another cluster",
         "reconfigured",
         "disk moved to another tier",
-        "cable pulled",
+        "NIC down",
     ],
 )
-def test_what_changes_around_a_vm_keeps_every_series_of_it(change: strategies.Rows) -> None:
+def test_vm_keeps_every_series_when_its_surroundings_change(change: strategies.Rows) -> None:
     before, after = system(RUNNING), system(RUNNING | change)
 
-    assert of_vms(lasting(before)) == of_vms(lasting(after))
+    assert vm_series(constant_series(before)) == vm_series(constant_series(after))
 
 
-def test_a_guest_that_changes_its_system_keeps_every_series() -> None:
+def test_guest_with_another_operating_system_keeps_every_series() -> None:
     guest = msgspec.structs.replace(GUEST, os_name="Other", hostname="new", kernel="7.0")
     after = with_status(agent_version="10") | {"guests": RUNNING["guests"] | {11: guest}}
 
-    assert lasting(system(RUNNING)) == lasting(system(after))
+    assert constant_series(system(RUNNING)) == constant_series(system(after))
 
 
-def test_two_clouds_with_the_same_vms_share_no_series() -> None:
+def test_two_systems_with_the_same_vms_share_no_series() -> None:
     north, south = system(RUNNING, "north"), system(RUNNING, "south")
 
-    assert len(numbers(north, south)) == len(numbers(north)) + len(numbers(south))
+    assert len(values(north, south)) == len(values(north)) + len(values(south))
 
 
 # Unknown is absent
 
 
-def test_what_the_platform_did_not_say_has_no_sample() -> None:
-    silent = config(
+def test_unknown_value_has_no_sample() -> None:
+    unknown = config(
         1,
         "web",
         enabled=None,
@@ -174,7 +174,7 @@ def test_what_the_platform_did_not_say_has_no_sample() -> None:
         guest_agent=None,
     )
     rows = {
-        "vms": (silent,),
+        "vms": (unknown,),
         "machine_status": {11: status(11, **_unknown(status(11)))},
         "machine_stats": {11: MachineStats(11, None, None)},
         "machine_nics": {11: (nic(1, 11, "lan", **_unknown(nic(1, 11, "lan"))),)},
@@ -182,22 +182,22 @@ def test_what_the_platform_did_not_say_has_no_sample() -> None:
         "machine_drive_stats": {2: DiskStats(2, None, None, None, None, None, None)},
     }
 
-    assert names_of(1, system(rows)) == {"info", "status_info", "nic_status_info", "disk_info"}
+    assert families_of(1, system(rows)) == {"info", "status_info", "nic_status_info", "disk_info"}
 
 
-def _unknown(part: msgspec.Struct) -> dict[str, None]:
-    """Return all that *part* may leave unsaid."""
+def _unknown(item: msgspec.Struct) -> dict[str, None]:
+    """Return None for each optional field of *item*."""
     return {
         field.name: None
-        for field in msgspec.structs.fields(type(part))
+        for field in msgspec.structs.fields(type(item))
         if field.type not in (int, str)
     }
 
 
-def test_a_guest_that_says_nothing_has_no_numbers() -> None:
+def test_guest_without_information_has_no_values() -> None:
     guest = Guest("", "", "", "", None, None, (), None)
 
-    found = names_of(1, system(RUNNING | {"guests": {11: guest}}))
+    found = families_of(1, system(RUNNING | {"guests": {11: guest}}))
 
     assert {name for name in found if name.startswith("guest_")} == {
         "guest_info",
@@ -208,21 +208,21 @@ def test_a_guest_that_says_nothing_has_no_numbers() -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(strategies.any_rows)
-def test_no_table_means_no_sample_of_it(rows: strategies.Rows) -> None:
-    shown = {
-        name for name, _ in numbers((inventory(rows, identity=rows.get("identity")), report()))
+def test_absent_table_exports_no_series(rows: strategies.Rows) -> None:
+    exported = {
+        name for name, _ in values((inventory(rows, identity=rows.get("identity")), report()))
     }
 
     for family in FAMILIES:
         if not family.group.tables <= rows.keys() | {"report", "clusters", "vm_snapshots"}:
             may_lack = family.group.name in ("VM place", "node state")
-            assert family.name not in shown or may_lack, family.name
+            assert family.name not in exported or may_lack, family.name
 
 
-def test_snapshots_are_counted_though_the_cloud_has_not_said_who_it_is() -> None:
-    shown = {name for name, _ in numbers(system({"vms": (), "vm_snapshots": 7}))}
+def test_snapshot_count_is_exported_before_the_identity_is_known() -> None:
+    exported = {name for name, _ in values(system({"vms": (), "vm_snapshots": 7}))}
 
-    assert "vergewatch_vm_snapshots" in shown
+    assert "vergewatch_vm_snapshots" in exported
 
 
 CONFIGURATION = {
@@ -235,16 +235,16 @@ CONFIGURATION = {
 }
 
 
-def test_a_vm_without_a_status_keeps_its_configuration() -> None:
+def test_vm_without_a_status_keeps_its_configuration() -> None:
     rows = {name: RUNNING[name] for name in ("vms", "clusters", "nodes")}
 
-    without_table = names_of(1, system(rows))
-    without_row = names_of(1, system(rows | {"machine_status": {12: status(12)}}))
+    without_table = families_of(1, system(rows))
+    without_row = families_of(1, system(rows | {"machine_status": {12: status(12)}}))
 
     assert without_table == without_row == CONFIGURATION
 
 
-OFF = {
+ONLY_WHILE_RUNNING = {
     "cpu_usage_ratio",
     "memory_used_bytes",
     "running_cpu_cores",
@@ -256,25 +256,25 @@ OFF = {
 }
 
 
-def test_a_vm_that_is_off_uses_nothing_though_the_platform_keeps_the_rows() -> None:
+def test_vm_that_is_off_exports_no_usage_although_its_rows_remain() -> None:
     off = RUNNING | {"machine_status": {11: stopped(11), 12: status(12)}}
 
-    assert names_of(1, system(RUNNING)) >= OFF
-    assert not names_of(1, system(off)) & OFF
-    assert names_of(2, system(off)) >= OFF
+    assert families_of(1, system(RUNNING)) >= ONLY_WHILE_RUNNING
+    assert not families_of(1, system(off)) & ONLY_WHILE_RUNNING
+    assert families_of(2, system(off)) >= ONLY_WHILE_RUNNING
 
 
-def test_a_vm_that_is_off_keeps_its_configuration_its_parts_and_its_last_start() -> None:
-    found = names_of(1, system(RUNNING | {"machine_status": {11: stopped(11)}}))
+def test_vm_that_is_off_keeps_configuration_nics_disks_and_last_start() -> None:
+    found = families_of(1, system(RUNNING | {"machine_status": {11: stopped(11)}}))
 
     assert found >= CONFIGURATION | {"running", "status_info", "start_timestamp_seconds"}
     assert {"nic_receive_bytes_total", "disk_reads_total", "disk_size_bytes"} <= found
 
 
-def test_zero_is_a_number_and_is_shown() -> None:
+def test_zero_is_exported() -> None:
     rows = with_status(running_cpu_cores=0) | {"machine_stats": {11: MachineStats(11, 0.0, 0)}}
 
-    zeros = {name for (name, labels), value in numbers(system(rows)).items() if value == 0}
+    zeros = {name for (name, labels), value in values(system(rows)).items() if value == 0}
 
     assert {"vergewatch_vm_cpu_usage_ratio", "vergewatch_vm_running_cpu_cores"} <= zeros
     assert "vergewatch_vm_memory_used_bytes" in zeros
@@ -283,39 +283,39 @@ def test_zero_is_a_number_and_is_shown() -> None:
 # Counts by cluster and status
 
 
-def counted(rows: strategies.Rows) -> dict[tuple[str, str], float]:
+def vm_counts(rows: strategies.Rows) -> dict[tuple[str, str], float]:
     return {
         (dict(labels)["cluster"], dict(labels)["status"]): value
-        for (name, labels), value in numbers(system(rows)).items()
+        for (name, labels), value in values(system(rows)).items()
         if name == "vergewatch_cluster_vms"
     }
 
 
-def test_every_cluster_shows_every_word_and_the_zeros_too() -> None:
-    found = counted(RUNNING)
+def test_every_cluster_exports_every_status_zeros_included() -> None:
+    found = vm_counts(RUNNING)
 
-    words = {*KNOWN_STATUS_WORDS, NO_STATUS, NEW_WORD}
-    assert found.keys() == {(name, word) for name in ("Production", "Lab") for word in words}
+    statuses = {*KNOWN_STATUS_WORDS, NO_STATUS, NEW_WORD}
+    assert found.keys() == {(name, status) for name in ("Production", "Lab") for status in statuses}
     assert found["Production", "running"] == 2
     assert sum(found.values()) == 2
 
 
-def test_a_vm_without_a_status_and_one_with_a_new_word_are_counted_too() -> None:
-    found = counted(RUNNING | {"machine_status": {11: status(11, word="levitating")}})
+def test_vm_without_a_status_and_vm_with_an_unknown_one_are_counted() -> None:
+    found = vm_counts(RUNNING | {"machine_status": {11: status(11, word="levitating")}})
 
     assert (found["Production", NEW_WORD], found["Production", NO_STATUS]) == (1, 1)
 
 
-def test_vms_without_a_cluster_or_in_one_without_a_name_are_counted() -> None:
+def test_vm_without_a_cluster_or_in_an_unknown_one_is_counted() -> None:
     vms = (config(1, "a", cluster=None), config(2, "b", cluster=77))
 
-    found = counted(RUNNING | {"vms": vms})
+    found = vm_counts(RUNNING | {"vms": vms})
 
     assert (found["", "running"], found["cluster_77", "running"]) == (1, 1)
 
 
-def test_two_clusters_of_one_name_are_counted_together() -> None:
-    found = counted(
+def test_clusters_with_the_same_name_are_counted_together() -> None:
+    found = vm_counts(
         RUNNING
         | {
             "clusters": {1: Cluster(1, "Same"), 2: Cluster(2, "Same")},
@@ -327,7 +327,7 @@ def test_two_clusters_of_one_name_are_counted_together() -> None:
 
 
 @pytest.mark.parametrize("missing", ["vms", "machine_status"])
-def test_what_cannot_be_counted_is_not_counted_as_none(missing: str) -> None:
+def test_missing_table_exports_no_counts(missing: str) -> None:
     rows = {name: rows for name, rows in RUNNING.items() if name != missing}
 
-    assert counted(rows) == {}
+    assert vm_counts(rows) == {}
