@@ -119,15 +119,16 @@ async def test_two_tables_with_one_request_are_read_with_one_request() -> None:
         assert all(status.total_nodes for status in statuses.rows.values())
 
 
+@pytest.mark.parametrize("third", ["clusters", "cluster_status"])
 @pytest.mark.parametrize("page_rows", [0, 1000])
-async def test_shared_answer_is_used_once_per_table(page_rows: int) -> None:
+async def test_shared_answer_is_used_once_per_table(page_rows: int, third: str) -> None:
     async with simulated(page_rows) as (source, system):
         await source.read("clusters")
         requests_of_one_read = len(system.requests)
         await source.read("cluster_status")
         assert len(system.requests) == requests_of_one_read
 
-        await source.read("clusters")
+        await source.read(third)
 
         assert len(system.requests) == 2 * requests_of_one_read
 
