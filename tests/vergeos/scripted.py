@@ -1,4 +1,4 @@
-"""A server that gives the answers it was told to give, one after the other, and remembers."""
+"""A server with scripted responses that records its requests."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,16 +9,16 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Scripted:
-    """What was asked, and what will be answered; the last answer is given for ever."""
+    """Responses in order, the last one repeated, and the received requests."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
-        self.asked: list[web.Request] = []
+        self.requests: list[web.Request] = []
         self.bodies: list[bytes] = []
         self.url = ""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        self.asked.append(request)
+        self.requests.append(request)
         self.bodies.append(await request.read())
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return await answer(request)
