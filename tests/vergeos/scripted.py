@@ -13,12 +13,12 @@ class Scripted:
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
-        self.requests: list[web.Request] = []
+        self.asked: list[web.Request] = []
         self.bodies: list[bytes] = []
         self.url = ""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append(request)
+        self.asked.append(request)
         self.bodies.append(await request.read())
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return await answer(request)

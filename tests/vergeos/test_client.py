@@ -109,7 +109,7 @@ async def test_api_key_is_sent_as_bearer(connect: Connect) -> None:
     body = await line.read()
 
     assert body == b"[1]"
-    assert line.server.requests[0].headers["Authorization"] == "Bearer the-key"
+    assert line.server.asked[0].headers["Authorization"] == "Bearer the-key"
     assert line.meter.requests == [("vms", "ok")]
 
 
@@ -119,7 +119,7 @@ async def test_password_without_token_is_sent_as_basic(connect: Connect) -> None
     await line.read()
 
     expected = base64.b64encode(b"ada:the-password").decode()
-    assert line.server.requests[0].headers["Authorization"] == f"Basic {expected}"
+    assert line.server.asked[0].headers["Authorization"] == f"Basic {expected}"
 
 
 async def test_login_once_and_reuse_of_the_token(connect: Connect) -> None:
@@ -128,7 +128,7 @@ async def test_login_once_and_reuse_of_the_token(connect: Connect) -> None:
     await line.read()
     await line.read()
 
-    login, *reads = line.server.requests
+    login, *reads = line.server.asked
     assert (login.method, login.path) == ("POST", "/api/sys/tokens")
     assert json.loads(line.server.bodies[0]) == {"login": "ada", "password": "the-password"}
     assert [read.headers["x-yottabyte-token"] for read in reads] == ["t1", "t1"]
@@ -141,7 +141,7 @@ async def test_close_deletes_the_token(connect: Connect) -> None:
 
     await line.client.close()
 
-    last = line.server.requests[-1]
+    last = line.server.asked[-1]
     assert (last.method, last.path) == ("DELETE", "/api/sys/tokens/t1")
     assert last.headers["x-yottabyte-token"] == "t1"
 
@@ -152,7 +152,7 @@ async def test_close_with_an_api_key_sends_nothing(connect: Connect) -> None:
 
     await line.client.close()
 
-    assert len(line.server.requests) == 1
+    assert len(line.server.asked) == 1
 
 
 async def test_ended_session_is_replaced_once(connect: Connect) -> None:
@@ -163,7 +163,7 @@ async def test_ended_session_is_replaced_once(connect: Connect) -> None:
     body = await line.read()
 
     assert body == b"[2]"
-    assert [request.method for request in line.server.requests] == [
+    assert [request.method for request in line.server.asked] == [
         "POST",
         "GET",
         "GET",
@@ -179,7 +179,7 @@ async def test_wrong_password_is_sent_once(connect: Connect) -> None:
         with pytest.raises(UnauthorizedError):
             await line.read()
 
-    assert len(line.server.requests) == 1
+    assert len(line.server.asked) == 1
 
 
 async def test_refused_key_is_not_sent_again_for_half_an_hour(connect: Connect) -> None:
@@ -190,12 +190,12 @@ async def test_refused_key_is_not_sent_again_for_half_an_hour(connect: Connect) 
     line.clock.elapsed += 1799
     with pytest.raises(UnauthorizedError, match="not asking again for 1 s or until the secret"):
         await line.read()
-    assert len(line.server.requests) == 1
+    assert len(line.server.asked) == 1
 
     line.clock.elapsed += 1
     with pytest.raises(UnauthorizedError):
         await line.read()
-    assert len(line.server.requests) == 2
+    assert len(line.server.asked) == 2
 
 
 async def test_changed_key_is_sent_at_once(connect: Connect) -> None:
@@ -206,7 +206,7 @@ async def test_changed_key_is_sent_at_once(connect: Connect) -> None:
     line.credentials[0] = Credentials(api_key=SecretStr("the-new-key"))
 
     assert await line.read() == b"[3]"
-    assert line.server.requests[-1].headers["Authorization"] == "Bearer the-new-key"
+    assert line.server.asked[-1].headers["Authorization"] == "Bearer the-new-key"
 
 
 async def test_unreadable_secret_is_unauthorized_without_a_request(
@@ -221,7 +221,7 @@ async def test_unreadable_secret_is_unauthorized_without_a_request(
 
     with pytest.raises(UnauthorizedError, match="/run/key"):
         await line.read()
-    assert line.server.requests == []
+    assert line.server.asked == []
 
 
 async def test_query_is_percent_encoded(connect: Connect) -> None:
@@ -229,7 +229,7 @@ async def test_query_is_percent_encoded(connect: Connect) -> None:
 
     await line.read(fields="$key,machine#status#running as up", filter="name eq 'a&b'")
 
-    asked = line.server.requests[0]
+    asked = line.server.asked[0]
     assert asked.query == {
         "fields": "$key,machine#status#running as up",
         "filter": "name eq 'a&b'",
@@ -263,7 +263,7 @@ async def test_read_fails_after_three_attempts(connect: Connect) -> None:
     with pytest.raises(UnreachableError, match=r"/api/v4/vms: .*connection"):
         await line.read()
 
-    assert len(line.server.requests) == 3
+    assert len(line.server.asked) == 3
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ async def test_permanent_error_is_not_retried(
     with pytest.raises(error, match=rf"/api/v4/vms answered {status} \(Invalid argument\)"):
         await line.read()
 
-    assert len(line.server.requests) == 1
+    assert len(line.server.asked) == 1
 
 
 async def test_redirect_is_not_followed(connect: Connect) -> None:
@@ -326,7 +326,7 @@ async def test_spent_budget_sends_nothing(connect: Connect) -> None:
     with pytest.raises(BudgetSpentError, match="the next one is free in 3600 s"):
         await line.read()
 
-    assert len(line.server.requests) == 2
+    assert len(line.server.asked) == 2
 
 
 async def test_retries_count_against_the_budget(connect: Connect) -> None:
@@ -335,7 +335,7 @@ async def test_retries_count_against_the_budget(connect: Connect) -> None:
     with pytest.raises(BudgetSpentError):
         await line.read()
 
-    assert len(line.server.requests) == 2
+    assert len(line.server.asked) == 2
 
 
 async def test_unreachable_host_is_named(connect: Connect) -> None:
@@ -426,7 +426,7 @@ async def test_login_is_not_retried(connect: Connect) -> None:
     with pytest.raises(BadReplyError):
         await line.read()
 
-    assert [request.method for request in line.server.requests] == ["POST"]
+    assert [request.method for request in line.server.asked] == ["POST"]
 
 
 async def test_error_that_contains_the_key_is_redacted(connect: Connect) -> None:
@@ -456,7 +456,7 @@ async def test_refusal_and_budget_survive_a_reload(connect: Connect) -> None:
 
     with pytest.raises(UnauthorizedError, match="not asking again"):
         await after.read()
-    assert after.server.requests == []
+    assert after.server.asked == []
     assert after.client.budget.left(at=0) == 9
 
 
@@ -477,7 +477,7 @@ async def test_logout_may_use_the_reserve(connect: Connect) -> None:
 
     await line.client.close()
 
-    assert line.server.requests[-1].method == "DELETE"
+    assert line.server.asked[-1].method == "DELETE"
 
 
 async def hangs_for_ever(request: Any) -> Any:

@@ -416,7 +416,7 @@ async def test_a_redirect_is_not_followed() -> None:
         answer = await operations.act(1, Action.POWER_ON)
 
         assert answer.reply is Reply.LOST
-        assert len(server.requests) == 1
+        assert len(server.asked) == 1
 
 
 async def test_each_action_opens_a_new_connection() -> None:
