@@ -75,11 +75,11 @@ async def serve(
     simulator: Simulator, faults: Sequence[str], introduce: Callable[[Simulator], None]
 ) -> None:
     """
-    Run the simulator alone, until told to stop.
+    Run the simulator until SIGTERM or SIGINT.
 
     Args:
-        faults: What is broken from the start, as ``name`` or ``name:key=value,key=value``.
-        introduce: Told once there is an address to tell people.
+        faults: Faults to turn on, as ``name`` or ``name:key=value,key=value``.
+        introduce: Called when the simulator listens.
 
     Raises:
         ConfigError: A fault does not exist, or the address cannot be listened on.
@@ -102,7 +102,7 @@ async def serve(
 
 
 def turn_on(simulator: Simulator, fault: str) -> None:
-    """Turn on what ``latency:seconds=2,path=vms`` says."""
+    """Turn on a fault written as ``latency:seconds=2,path=vms``."""
     name, _, rest = fault.partition(":")
     settings: dict[str, Any] = {}
     for pair in rest.split(",") if rest else ():

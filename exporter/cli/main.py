@@ -203,20 +203,20 @@ def simulate(
     vms: Vms = None,
     seed: Seed = None,
     listen: Annotated[
-        str, typer.Option("--listen", metavar="ADDRESS", help="Where to answer.")
+        str, typer.Option("--listen", metavar="ADDRESS", help="Listen address.")
     ] = "127.0.0.1:8000",
     faults: Annotated[
         list[str] | None,
         typer.Option(
             "--fault",
             metavar="NAME[:KEY=VALUE,...]",
-            help="Begin with a fault turned on, such as latency:seconds=2.",
+            help="Fault to turn on at the start, such as latency:seconds=2.",
         ),
     ] = None,
     log_level: LogLevel = None,
     log_format: LogFormat = None,
 ) -> None:
-    """Be a VergeOS: a simulated cloud behind the real API, for this daemon or any other client."""
+    """Run a simulated VergeOS API server, for this daemon or any other client."""
     logs.configure(log_level or "info", log_format or "auto")
     clock = SystemClock()
     where = parse_listen(listen)
@@ -320,12 +320,12 @@ def _given(
 def _introduce(simulator: Simulator) -> None:
     url = simulator.url
     latency = '{"seconds": 2}'
-    _say(f"[bold]A simulated VergeOS, {escape(simulator.world.system_name)}, answers at {url}[/]")
-    _say(f"  watch it   VERGEWATCH_URL={url} VERGEWATCH_API_KEY={simulator.api_key} vergewatch run")
-    _say(f"  break it   curl -X PUT {url}/simulator/faults/latency -d '{latency}'")
-    _say(f"  mend it    curl -X DELETE {url}/simulator/faults/latency")
-    _say(f"  play       curl -X POST {url}/simulator/vms/1/crash")
-    _say(f"  and more   curl {url}/simulator/")
+    _say(f"[bold]Simulated VergeOS {escape(simulator.world.system_name)} listens at {url}[/]")
+    _say(f"  monitor     VERGEWATCH_URL={url} VERGEWATCH_API_KEY={simulator.api_key} vergewatch run")
+    _say(f"  add fault   curl -X PUT {url}/simulator/faults/latency -d '{latency}'")
+    _say(f"  end fault   curl -X DELETE {url}/simulator/faults/latency")
+    _say(f"  crash a VM  curl -X POST {url}/simulator/vms/1/crash")
+    _say(f"  endpoints   curl {url}/simulator/")
 
 
 def _print_care(care: CareFinding) -> None:
