@@ -135,7 +135,7 @@ class RecoveryService:
         found = [
             (name, recovery, case)
             for name, recovery in self._chosen(system).items()
-            for case in recovery.memory.cases.values()
+            for case in recovery.state.cases.values()
             if everyone or _is_remarkable(case)
         ]
         found.sort(key=lambda one: (URGENCY.index(one[2].state), one[0], one[2].name, one[2].key))
@@ -165,10 +165,10 @@ class RecoveryService:
         if decision is not None:
             return await self._replay(named, decision)
         papers = await self._papers(recovery.key, named.uuid, ROWS_OF_A_VM)
-        case = recovery.memory.cases.get(named.uuid)
+        case = recovery.state.cases.get(named.uuid)
         if case is not None:
             return explain(self._about(named.system, recovery, case, papers))
-        inventory = recovery.memory.inventory
+        inventory = recovery.state.inventory
         return explain(
             About(
                 system=named.system,
@@ -177,7 +177,7 @@ class RecoveryService:
                 vm_key=named.key,
                 uuid=named.uuid,
                 state=None,
-                enrolment=recovery.memory.enrolments.get(named.uuid),
+                enrolment=recovery.state.enrolments.get(named.uuid),
                 changes=papers.changes.get(named.uuid, ()),
                 attempts=papers.attempts.get(named.uuid, ()),
                 gone=inventory is not None and named.uuid not in inventory.vms,
@@ -242,7 +242,7 @@ class RecoveryService:
                     since=since,
                     until=until,
                     strangers=frozenset(
-                        uuid for uuid in recovery.memory.cases if not _is_ours(uuid, recovery)
+                        uuid for uuid in recovery.state.cases if not _is_ours(uuid, recovery)
                     ),
                 )
             )
@@ -281,7 +281,7 @@ class RecoveryService:
                 return f"{name}: {error}"
             for successor in self._recoveries().values():  # of a reload in the meantime
                 if successor.key == recovery.key and successor is not recovery:
-                    successor.heed(command)
+                    successor.apply_command(command)
             return _given(command, name, recovery, named)
 
         # All at once: who is told to stop must not act on because another cloud is slow.
@@ -312,7 +312,7 @@ class RecoveryService:
         raise UnknownNameError(f"no cloud is called {system!r}; those looked after are {known}")
 
     def _care(self, name: str, recovery: Recovery) -> Care:
-        memory, commands = recovery.memory, recovery.commands
+        memory, commands = recovery.state, recovery.commands
         journal = self._journal()
         readiness, because = recovery.readiness_now
         cases = memory.cases.values()
@@ -340,7 +340,7 @@ class RecoveryService:
 
     def _unseen(self, recovery: Recovery) -> str:
         """Return since when nothing was seen of a cloud; empty while it is watched."""
-        seen, now = recovery.memory.seen_time, self._clock.now()
+        seen, now = recovery.state.seen_time, self._clock.now()
         if seen is None:
             return "nothing has been seen of it yet"
         if (now - seen).total_seconds() <= recovery.setup.limits.max_gap_seconds:
@@ -370,7 +370,7 @@ class RecoveryService:
         )
         return about_case(case, system=system, now=self._clock.now())._replace(
             unseen=self._unseen(recovery),
-            enrolment=recovery.memory.enrolments.get(case.uuid),
+            enrolment=recovery.state.enrolments.get(case.uuid),
             left_alone=recovery.left_alone(case),
             decision=decision,
             number=written.number if same and written is not None else None,
@@ -451,12 +451,12 @@ class RecoveryService:
                 "ask for it by its uuid, or say which system"
             )
         where = system or ", ".join(chosen)
-        blind = [one.journal_problem for one in chosen.values() if one.memory.inventory is None]
+        blind = [one.journal_problem for one in chosen.values() if one.state.inventory is None]
         if not known and any(blind):
             raise JournalError(
                 f"nobody knows the VMs of {where} yet: {'; '.join(filter(None, blind))}"
             )
-        unseen = [name for name, one in chosen.items() if one.memory.inventory is None]
+        unseen = [name for name, one in chosen.items() if one.state.inventory is None]
         if unseen:
             raise UnknownNameError(
                 f"recovery has not seen {', '.join(unseen)} yet; ask again in half a minute"
@@ -495,18 +495,18 @@ def _is_remarkable(case: Case) -> bool:
 
 def _is_ours(uuid: str, recovery: Recovery) -> bool:
     """Return whether a VM is looked after, or was when somebody last saw it."""
-    case = recovery.memory.cases.get(uuid)
+    case = recovery.state.cases.get(uuid)
     return case is None or case.policy.acts
 
 
 def _can_be_cleared(named: _Named) -> bool:
-    case = named.recovery.memory.cases.get(named.uuid)
+    case = named.recovery.state.cases.get(named.uuid)
     return case is not None and (case.policy.acts or case.state is State.QUARANTINED)
 
 
 def _known(system: str, recovery: Recovery) -> list[_Named]:
     """Return the VMs of a cloud: those that recovery looks at, and those seen besides."""
-    memory = recovery.memory
+    memory = recovery.state
     found = {
         uuid: _Named(system, recovery, uuid, case.key, case.name)
         for uuid, case in memory.cases.items()
@@ -539,7 +539,7 @@ def _matching(known: Sequence[_Named], wanted: str) -> list[_Named]:
 
 
 def _name_of(command: Command, recovery: Recovery) -> str:
-    case = recovery.memory.cases.get(command.uuid or "")
+    case = recovery.state.cases.get(command.uuid or "")
     return case.name if case is not None else command.uuid or ""
 
 

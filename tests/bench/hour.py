@@ -66,6 +66,6 @@ async def requests_of_an_hour(vms: int, *, share: float = 1.0, recovery: bool = 
                 world.crash(next(vm for vm in world.live_vms() if vm.machine.status.running))
             await watch.poll()
             while rounds:
-                await thinker.take(rounds.pop())
+                await thinker.process(rounds.pop())
         assert watch.report.up
         return (len(system.requests) - seen) / share

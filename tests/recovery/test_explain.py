@@ -25,7 +25,7 @@ from exporter.recovery.model.decision import Decision, GuardName, GuardResult
 from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.states import State
-from exporter.recovery.observe.enrolment import NOBODYS
+from exporter.recovery.observe.enrolment import NOT_ENROLLED
 from exporter.recovery.report import explain as module
 from exporter.recovery.report.events import line_of_order
 from exporter.recovery.report.explain import About, about_decision, explain, sentence
@@ -80,7 +80,7 @@ def decision(
     denied = (
         []
         if reason is None
-        else [GuardResult(reason, allowed=False, says=says, cure=f"cure of {reason}")]
+        else [GuardResult(reason, passed=False, detail=says, fix=f"cure of {reason}")]
     )
     return Decision(
         uuid=UUID, vm_key=7, name="web-01", at=100.0, time=at(100), state=state,
@@ -500,7 +500,7 @@ def test_a_vm_that_nobody_looks_at_says_why() -> None:
         "web-01 is nothing that recovery looks at: its owner says ignore, by tag recovery/ignore."
     )
     assert told.to_change == ("enable it, or take away what says that it is ignored",)
-    assert "it is disabled" in sentence(of(None, enrolment=NOBODYS))
+    assert "it is disabled" in sentence(of(None, enrolment=NOT_ENROLLED))
     assert "not there any more" in sentence(of(None, gone=True))
 
 

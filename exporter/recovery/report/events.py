@@ -98,7 +98,7 @@ def line_of_attempt(attempt: Attempt, system: str) -> TimelineEvent:
 def line_of_decision(record: Numbered, system: str) -> TimelineEvent:
     """Return the line that tells of a decision."""
     decision = record.decision
-    says = next((f" ({one.says})" for one in decision.guard_results if not one.allowed), "")
+    says = next((f" ({one.detail})" for one in decision.guard_results if not one.passed), "")
     text = f"decision {record.number}: {decision.failed_guard}{says}"
     return TimelineEvent(
         time=decision.time, system=system, vm=decision.name, kind="decision", text=text

@@ -27,7 +27,7 @@ from exporter.recovery.model.cases import (
 from exporter.recovery.model.decision import Decision, GuardName, GuardResult
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.states import State
-from exporter.recovery.observe.enrolment import NOBODYS
+from exporter.recovery.observe.enrolment import NOT_ENROLLED
 from exporter.recovery.observe.lifecycle import UP
 from exporter.recovery.report.events import (
     Attempt,
@@ -183,7 +183,7 @@ def explain(about: About) -> Explanation:
         decided=about.decided or (decision.time if decision is not None else None),
         as_of=decision.time if decision is not None else None,
         guards=tuple(
-            Told(name=one.guard.value, allowed=one.allowed, says=one.says, cure=one.cure)
+            Told(name=one.guard.value, allowed=one.passed, says=one.detail, cure=one.fix)
             for one in guard_results
         ),
         to_change=_to_change(about),
@@ -311,7 +311,7 @@ def _held(about: About) -> str:
             f"{_crash(about)}: in mode enforce Vergewatch would have {done_by(decision.action)}"
             f"{when}. The mode is {decision.mode}, so {STAYS_DOWN}."
         )
-    says = next((one.says for one in decision.guard_results if not one.allowed), "")
+    says = next((one.detail for one in decision.guard_results if not one.passed), "")
     assert decision.failed_guard is not None  # noqa: S101 - checked above
     why = REASONS[decision.failed_guard].format(says=says)
     return f"{_crash(about)}; {story}Vergewatch does not {_verb(about)} now because {why}."
@@ -354,7 +354,7 @@ def _given_up(about: About) -> str:
     ends = f"Vergewatch has given up until somebody starts it, or runs {cure}"
     decision = about.decision
     spent = next(
-        (found for one in _denials(decision) for found in BUDGET.finditer(one.says)
+        (found for one in _denials(decision) for found in BUDGET.finditer(one.detail)
          if one.guard is GuardName.WITHIN_RESTART_BUDGET and int(found["used"]) >= int(found["most"])),
         None,
     )  # fmt: skip
@@ -525,7 +525,7 @@ def _log_reader(diagnosis: Diagnosis) -> str:
 def _denials(decision: Decision | None) -> Sequence[GuardResult]:
     if decision is None:
         return ()
-    return [one for one in decision.guard_results if not one.allowed]
+    return [one for one in decision.guard_results if not one.passed]
 
 
 def _to_change(about: About) -> tuple[str, ...]:
@@ -539,18 +539,18 @@ def _to_change(about: About) -> tuple[str, ...]:
     if any(one.guard is GuardName.CRASHED for one in denials):
         # What would come next is not worth a word as long as it is not known to have crashed.
         denials = [one for one in denials if one.guard is not GuardName.ACTION_ALLOWED]
-    return tuple(dict.fromkeys(one.cure for one in denials if one.cure))
+    return tuple(dict.fromkeys(one.fix for one in denials if one.fix))
 
 
 def _allowed(enrolment: Enrolment | None, guard_results: Sequence[GuardResult]) -> str:
     if enrolment is not None:
         return f"{POLICIES[enrolment.policy]} ({_told_by(enrolment)})"
     of_that_time = next((one for one in guard_results if one.guard is GuardName.ENROLLED), None)
-    return of_that_time.says if of_that_time is not None else ""
+    return of_that_time.detail if of_that_time is not None else ""
 
 
 def _told_by(enrolment: Enrolment) -> str:
-    if enrolment is NOBODYS:
+    if enrolment is NOT_ENROLLED:
         return enrolment.because
     return f"{enrolment.policy}, by {enrolment.because}"
 
