@@ -89,11 +89,11 @@ def print_explanation(found: Explanation, *, asked: str) -> None:
         last = " of the last downtime," if found.state in SETTLED else ""
         console.print(Text(f"Guards{last}{when}:", style="bold"))
         table = _table()
-        for result in sorted(found.guards, key=lambda one: one.allowed):
-            style = "green" if result.allowed else "bold red"
-            fix = f"; fix: {result.cure}" if result.cure else ""
-            name = Text(f"{result.guard}: {_yes_no(result.allowed)}", style)
-            table.add_row(name, _plain(f"{result.says}{fix}"))
+        for result in sorted(found.guards, key=lambda one: one.passed):
+            style = "green" if result.passed else "bold red"
+            fix = f"; fix: {result.fix}" if result.fix else ""
+            name = Text(f"{result.guard}: {_yes_no(result.passed)}", style)
+            table.add_row(name, _plain(f"{result.detail}{fix}"))
         console.print(Padding(table, (0, 0, 0, 2)))
     if found.history:
         console.print()

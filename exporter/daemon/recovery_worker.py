@@ -159,7 +159,7 @@ class RecoveryWorker:
             self._told.clear()
             try:
                 while self._rounds:
-                    await self.recovery.take(self._rounds.popleft())
+                    await self.recovery.process(self._rounds.popleft())
             except Exception as error:
                 log.exception("recovery.disarmed", reason="a bug in recovery")
                 self.recovery.give_up(f"a bug ({type(error).__name__}); see the log")

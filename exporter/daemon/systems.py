@@ -246,7 +246,7 @@ class SystemManager:
                     silences=silences
                 ),
                 self._clock,
-                dice=random.random,
+                random=random.random,
                 meter=self._telemetry.recovery_meter(meter),
             )
         )

@@ -71,6 +71,6 @@ async def requests_of_an_hour(vms: int, *, share: float = 1.0, recovery: bool = 
                 world.crash(next(vm for vm in world.live_vms() if vm.machine.status.running))
             await poller.poll()
             while results:
-                await engine.take(results.pop())
+                await engine.process(results.pop())
         assert poller.report.up
         return (len(system.requests) - before) / share

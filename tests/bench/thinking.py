@@ -134,7 +134,7 @@ def recovery_of(system: Platform, clock: FakeClock) -> Recovery:
         system,
         RecoverySetup(Limits(mode=Mode.SHADOW), enrolment_rules=(EVERYBODY,)),
         clock,
-        dice=lambda: 0.5,
+        random=lambda: 0.5,
         meter=Tally(),
     )
 
@@ -142,5 +142,5 @@ def recovery_of(system: Platform, clock: FakeClock) -> Recovery:
 def _spent(recovery: Recovery, poll: PollResult) -> float:
     gc.collect()
     began = time.process_time()
-    at_once(recovery.take(poll))
+    at_once(recovery.process(poll))
     return (time.process_time() - began) * 1000

@@ -24,7 +24,7 @@ class Slow:
         self.taken: list[float] = []
         self.go_on = asyncio.Event()
 
-    async def take(self, poll: PollResult) -> None:
+    async def process(self, poll: PollResult) -> None:
         await self.go_on.wait()
         self.taken.append(poll.asked_at)
 

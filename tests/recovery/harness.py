@@ -346,7 +346,7 @@ class Theatre:
             operations,
             self.setup,
             self.clock,
-            dice=lambda: 0.5,
+            random=lambda: 0.5,
             meter=self.tally,
             guards=self._guards,
         )
@@ -354,7 +354,7 @@ class Theatre:
 
     def poll(self) -> None:
         """Read the cloud once, and let recovery make of it what it will."""
-        at_once(self.recovery.take(self._read()))
+        at_once(self.recovery.process(self._read()))
 
     def let_pass(self, seconds: float) -> None:
         """Let time pass, with a poll at every beat."""
@@ -370,7 +370,7 @@ class Theatre:
 
     def case(self, name: str) -> Case:
         """Return what recovery thinks of a VM."""
-        return next(case for case in self.recovery.memory.cases.values() if case.name == name)
+        return next(case for case in self.recovery.state.cases.values() if case.name == name)
 
     def asked(self, name: str | None = None) -> list[Request]:
         """Return what was asked for, for one VM or for all."""

@@ -790,8 +790,8 @@ class Observer:
             return
         youngest = max(troubled.values(), default=NEVER)
         before = max((one.request.at for one in self.asked), default=NEVER)
-        vouched_for = self._accepted_at > youngest
-        if at - youngest < limits.breaker_probe_after_seconds - DUST and not vouched_for:
+        after_accept = self._accepted_at > youngest
+        if at - youngest < limits.breaker_probe_after_seconds - DUST and not after_accept:
             when = f"the last of them went down {at - youngest:.0f} s before"
             yield "I13", f"{count} of {self._enrolled_count} VMs are in trouble; {when}"
         if at - before < limits.breaker_probe_interval_seconds - DUST:

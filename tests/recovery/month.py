@@ -45,7 +45,7 @@ EXCUSES = {
     "within_restart_budget": "its budget was used up: a crash loop",
     "backoff_elapsed": "the pause after the last try was not over",
     "not_paused": "recovery was paused",
-    "died_unseen": "nobody could see when it died",
+    "went_down_unobserved": "nobody could see when it died",
     "never_seen_up": "it was never seen up before it died",
     "not_seen": "nobody could see for most of the time",
     "inventory_stable": "nobody could see for most of the time",
@@ -144,7 +144,7 @@ class Month(Theatre):
         due = next((one[0] for one in self.world.context.event_queue._heap), None)
         if due is not None and due <= self.world.started_at + until:
             return False
-        cases = self.recovery.memory.cases.values()
+        cases = self.recovery.state.cases.values()
         return not any(case.state in UNSETTLED for case in cases)
 
     def hear(self, decision: Decision) -> None:
@@ -184,7 +184,7 @@ class Month(Theatre):
 
     def _reason(self, crash: Crash) -> str:
         """Return the engine's word for why nothing is done, or was done last."""
-        case = self.recovery.memory.cases.get(crash.vm.uuid)
+        case = self.recovery.state.cases.get(crash.vm.uuid)
         if case is None:
             return "not_enrolled"
         if case.state in (State.HEALTHY, State.PROBATION):
@@ -249,7 +249,7 @@ class Month(Theatre):
         if held_by in ("not_seen", "inventory_stable", "warmed_up", "inventory_fresh"):
             minutes = range(int(crash.at), int(due), 60)
             return self._was_paused(crash) or any(one.holds(at) for one in blind for at in minutes)
-        if held_by in ("died_unseen", "never_seen_up"):
+        if held_by in ("went_down_unobserved", "never_seen_up"):
             just_up = lately(crash, "powered_on", within=2 * MINUTE)
             return just_up or any(one.holds(crash.at, around=2 * MINUTE) for one in blind)
         if held_by in ("node_in_trouble", "node_stable"):

@@ -35,9 +35,9 @@ from exporter.recovery.observe.circuit_breaker import (
     BreakerState,
     CircuitBreaker,
     Count,
-    disappointed,
+    after_failed_action,
+    after_poll,
     threshold,
-    weigh,
 )
 from exporter.recovery.observe.health import Health, after_invalid, after_valid, is_warm
 from exporter.recovery.observe.inventory_checks import (
@@ -49,7 +49,7 @@ from exporter.recovery.observe.inventory_checks import (
     observed_state_of,
 )
 from exporter.recovery.observe.lifecycle import Moment, observe
-from exporter.recovery.observe.node_history import Drop, NodeLife, lost_several
+from exporter.recovery.observe.node_history import Drop, NodeHistory, lost_several
 from exporter.recovery.verify import deadline_seconds, verify
 from tests.fakes import START
 
@@ -78,7 +78,7 @@ READ = Logs(LogReading((), complete=True), NOW, UP_CLOCK - 600.0)
 ABOUT = DiagnosisContext(
     at=NOW,
     policy=Policy.ON_FAILURE,
-    node=NodeLife(0.0),
+    node=NodeHistory(0.0),
     node_name="node3",
     node_machine=33,
     on_power_loss="last_state",
@@ -354,14 +354,16 @@ def test_a_start_by_somebody_else_since_it_was_up(after: float, user: str, cause
     ],
 )
 def test_what_it_passed_through(word: str, cause: Cause) -> None:
-    assert judged(replace(DOWN, passed=(word,))) is cause
+    assert judged(replace(DOWN, words_since_up=(word,))) is cause
 
 
 def test_what_was_never_seen_up_did_not_crash() -> None:
     assert judged(replace(DOWN, up_at=None)) is Cause.NEVER_SEEN_UP
 
 
-@pytest.mark.parametrize(("hole", "cause"), [(120.0, Cause.CRASHED), (120.1, Cause.DIED_UNSEEN)])
+@pytest.mark.parametrize(
+    ("hole", "cause"), [(120.0, Cause.CRASHED), (120.1, Cause.WENT_DOWN_UNOBSERVED)]
+)
 def test_who_looked_away_for_more_than_120_seconds_saw_nothing(hole: float, cause: Cause) -> None:
     case = replace(DOWN, max_gap_seconds=hole)
 
@@ -373,16 +375,16 @@ def test_power_that_is_wanted_off_counts_where_the_column_says_what_is_wanted() 
     desired = RULES._replace(powerstate=PowerState.DESIRED)
 
     assert judged(limits=desired, powered_on=True) is Cause.CRASHED
-    assert judged(limits=desired, powered_on=False) is Cause.POWERED_OFF_BY_WISH
+    assert judged(limits=desired, powered_on=False) is Cause.POWERED_OFF_AS_DESIRED
     assert judged(powered_on=False) is Cause.CRASHED
 
 
 def test_a_node_that_is_not_well_is_the_platforms() -> None:
-    assert judged(node=NodeLife(None)) is Cause.NODE_IN_TROUBLE
+    assert judged(node=NodeHistory(None)) is Cause.NODE_IN_TROUBLE
     assert judged(node=None) is Cause.NODE_UNKNOWN
-    failed = NodeLife(None, sick_at=UP_AT + 1)
-    assert judged(node=failed, on_power_loss="leave_off") is Cause.LEFT_OFF_BY_OWNER
-    assert judged(node=NodeLife(None), on_power_loss="leave_off") is Cause.NODE_IN_TROUBLE
+    failed = NodeHistory(None, sick_at=UP_AT + 1)
+    assert judged(node=failed, on_power_loss="leave_off") is Cause.LEFT_OFF_BY_POLICY
+    assert judged(node=NodeHistory(None), on_power_loss="leave_off") is Cause.NODE_IN_TROUBLE
 
 
 @pytest.mark.parametrize(
@@ -397,15 +399,15 @@ def test_a_node_that_is_not_well_is_the_platforms() -> None:
 def test_a_node_that_is_well_again_has_300_seconds(
     well_for: float, sick_at: float | None, cause: Cause
 ) -> None:
-    node = NodeLife(NOW, sick_at=sick_at)
+    node = NodeHistory(NOW, sick_at=sick_at)
     at = NOW + well_for
 
     assert judged(at=at, node=node, logs=READ._replace(read_at=at)) is cause
 
 
 def test_a_node_well_since_the_vm_was_last_up_was_never_ill() -> None:
-    assert judged(node=NodeLife(UP_AT)) is Cause.CRASHED
-    assert judged(node=NodeLife(UP_AT + 0.1)) is Cause.NODE_UNWATCHED
+    assert judged(node=NodeHistory(UP_AT)) is Cause.CRASHED
+    assert judged(node=NodeHistory(UP_AT + 0.1)) is Cause.NODE_UNWATCHED
 
 
 @pytest.mark.parametrize(
@@ -424,7 +426,7 @@ def test_after_it_hung_the_platform_has_300_seconds(ago: float, cause: Cause) ->
     ],
 )
 def test_two_vms_within_120_seconds_are_several(drops: tuple[Drop, ...], several: bool) -> None:
-    life = NodeLife(0.0, drops)
+    life = NodeHistory(0.0, drops)
 
     assert (lost_several(life, RULES) is not None) is several
 
@@ -529,7 +531,7 @@ def test_a_state_between_up_and_down_starts_the_proof_anew() -> None:
     assert found is not None
     assert found.state is State.SUSPECT
     assert found.trouble_at is None
-    assert found.passed == ("starting",)
+    assert found.words_since_up == ("starting",)
 
 
 # What a picture is worth.
@@ -787,9 +789,9 @@ INTENT = Intent(
 )
 
 
-def hung(rung: int) -> Case:
+def hung(step: int) -> Case:
     diagnosis = Diagnosis(DiagnosisKind.CRASHED, Cause.HUNG)
-    return replace(HUNG, state=State.HELD, rung=rung, diagnosis=diagnosis)
+    return replace(HUNG, state=State.HELD, ladder_step=step, diagnosis=diagnosis)
 
 
 CYCLE = replace(CARE, on_hang=OnHang.POWER_CYCLE)
@@ -892,7 +894,7 @@ def test_the_ladder_ends_and_a_vm_that_is_down_is_only_started() -> None:
     steps = [next_action(hung(rung), CYCLE) for rung in range(4)]
 
     assert steps == [Action.REBOOT, Action.RESET, Action.KILL, None]
-    assert next_action(replace(CRASHED, rung=3), CYCLE) is Action.POWER_ON
+    assert next_action(replace(CRASHED, ladder_step=3), CYCLE) is Action.POWER_ON
 
 
 # After acting.
@@ -954,11 +956,11 @@ def test_an_action_leaves_a_window_exactly_when_it_is_as_old() -> None:
 
 
 def test_pauses_double_and_end_at_1800_seconds() -> None:
-    pauses = [backoff_seconds(tries, RULES, dice=0.5) for tries in range(8)]
+    pauses = [backoff_seconds(tries, RULES, random=0.5) for tries in range(8)]
 
     assert pauses == [0.0, 60.0, 120.0, 240.0, 480.0, 960.0, 1800.0, 1800.0]
-    assert backoff_seconds(1, RULES, dice=0.0) == pytest.approx(48.0)
-    assert backoff_seconds(1, RULES, dice=1.0) == pytest.approx(72.0)
+    assert backoff_seconds(1, RULES, random=0.0) == pytest.approx(48.0)
+    assert backoff_seconds(1, RULES, random=1.0) == pytest.approx(72.0)
 
 
 def count(troubled: int, of: int = 100, *, dropped: bool = False, well: bool = True) -> Count:
@@ -968,8 +970,12 @@ def count(troubled: int, of: int = 100, *, dropped: bool = False, well: bool = T
 def test_a_storm_is_15_percent_and_never_less_than_three() -> None:
     assert threshold(10, RULES) == 3
     assert threshold(100, RULES) == 15
-    assert weigh(CircuitBreaker(), count(15), RULES, now=1.0).breaker_state is BreakerState.OPEN
-    assert weigh(CircuitBreaker(), count(14), RULES, now=1.0).breaker_state is BreakerState.CLOSED
+    assert (
+        after_poll(CircuitBreaker(), count(15), RULES, now=1.0).breaker_state is BreakerState.OPEN
+    )
+    assert (
+        after_poll(CircuitBreaker(), count(14), RULES, now=1.0).breaker_state is BreakerState.CLOSED
+    )
 
 
 OPEN_BREAKER = CircuitBreaker(
@@ -982,14 +988,14 @@ OPEN_BREAKER = CircuitBreaker(
 
 
 def breaker_state(breaker: CircuitBreaker, of: Count, *, now: float) -> BreakerState:
-    return weigh(breaker, of, RULES, now=now).breaker_state
+    return after_poll(breaker, of, RULES, now=now).breaker_state
 
 
 def test_a_storm_clears_after_300_seconds_below_half_its_threshold() -> None:
     assert breaker_state(OPEN_BREAKER, count(7), now=1300.0) is BreakerState.HALF_OPEN
     assert breaker_state(OPEN_BREAKER, count(7), now=1299.9) is BreakerState.OPEN
     assert breaker_state(OPEN_BREAKER, count(8), now=1300.0) is BreakerState.OPEN
-    assert weigh(OPEN_BREAKER, count(8), RULES, now=1100.0).calm_since is None
+    assert after_poll(OPEN_BREAKER, count(8), RULES, now=1100.0).calm_since is None
 
 
 def test_a_storm_without_new_victims_is_probed_after_900_seconds_if_all_nodes_are_well() -> None:
@@ -1001,11 +1007,11 @@ def test_a_storm_without_new_victims_is_probed_after_900_seconds_if_all_nodes_ar
 
 def test_what_goes_wrong_while_it_clears_doubles_the_hold() -> None:
     clearing = replace(OPEN_BREAKER, breaker_state=BreakerState.HALF_OPEN)
-    again = weigh(clearing, count(5, dropped=True), RULES, now=2000.0)
+    again = after_poll(clearing, count(5, dropped=True), RULES, now=2000.0)
 
     assert (again.breaker_state, again.hold_seconds) == (BreakerState.OPEN, 600.0)
-    assert disappointed(clearing, RULES, now=2000.0).hold_seconds == 600.0
-    assert disappointed(CircuitBreaker(), RULES, now=2000.0) == CircuitBreaker()
+    assert after_failed_action(clearing, RULES, now=2000.0).hold_seconds == 600.0
+    assert after_failed_action(CircuitBreaker(), RULES, now=2000.0) == CircuitBreaker()
     assert breaker_state(clearing, count(7), now=2000.0) is BreakerState.CLOSED
     assert breaker_state(clearing, count(8), now=2000.0) is BreakerState.HALF_OPEN
     assert breaker_state(again, count(50), now=3799.9) is BreakerState.OPEN
@@ -1015,7 +1021,7 @@ def test_what_goes_wrong_while_it_clears_doubles_the_hold() -> None:
 def test_a_hold_is_an_hour_at_most() -> None:
     long = replace(OPEN_BREAKER, breaker_state=BreakerState.HALF_OPEN, hold_seconds=3000.0)
 
-    assert disappointed(long, RULES, now=0.0).hold_seconds == 3600.0
+    assert after_failed_action(long, RULES, now=0.0).hold_seconds == 3600.0
 
 
 # The table.

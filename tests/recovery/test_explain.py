@@ -26,7 +26,7 @@ from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.records import ActionRecord, DecisionRecord
 from exporter.recovery.model.states import State
-from exporter.recovery.observe.enrolment import NOBODYS
+from exporter.recovery.observe.enrolment import NOT_ENROLLED
 from exporter.recovery.report import explain as module
 from exporter.recovery.report.context import ExplainContext, context_of_decision
 from exporter.recovery.report.events import command_event
@@ -83,7 +83,7 @@ def decision(
     denied = (
         []
         if reason is None
-        else [GuardResult(reason, allowed=False, says=says, cure=f"cure of {reason}")]
+        else [GuardResult(reason, passed=False, detail=says, fix=f"cure of {reason}")]
     )
     return Decision(
         uuid=UUID, vm_key=7, name="web-01", at=100.0, time=at(100), state=state,
@@ -176,7 +176,7 @@ def test_a_pause_is_what_holds_a_crashed_vm_back() -> None:
         in told.sentence
     )
     assert told.to_change == ("vergewatch recovery resume --reason ..., or wait",)
-    assert [guard.name for guard in told.guards if not guard.allowed] == ["paused"]
+    assert [guard.name for guard in told.guards if not guard.passed] == ["paused"]
     assert len(told.guards) == len(GUARDS)
 
 
@@ -503,7 +503,7 @@ def test_a_vm_that_nobody_looks_at_says_why() -> None:
         "web-01 is nothing that recovery looks at: its owner says ignore, by tag recovery/ignore."
     )
     assert told.to_change == ("enable it, or take away what says that it is ignored",)
-    assert "it is disabled" in sentence(of(None, enrolment=NOBODYS))
+    assert "it is disabled" in sentence(of(None, enrolment=NOT_ENROLLED))
     assert "not there any more" in sentence(of(None, gone=True))
 
 

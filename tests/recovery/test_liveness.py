@@ -60,7 +60,7 @@ def test_after_a_storm_nobody_is_forgotten_and_who_fell_first_is_first(play: Pla
     started = sorted(victims, key=lambda name: theatre.asked(name)[0].at)
     assert started == victims
     assert all(theatre.running(name) for name in victims)
-    assert theatre.recovery.memory.breaker.breaker_state is BreakerState.CLOSED
+    assert theatre.recovery.state.breaker.breaker_state is BreakerState.CLOSED
 
 
 @pytest.mark.parametrize(("fault", "words"), VIEW_FAULTS, ids=TITLES)

@@ -109,7 +109,7 @@ def test_a_vm_that_loses_its_tag_while_it_is_down_is_still_told_of(play: Play) -
 def test_a_vm_that_is_to_be_ignored_is_not_even_looked_at(play: Play) -> None:
     theatre = begin(play, tags={"web-01": ["recovery/ignore"]})
 
-    assert theatre.world.vm("web-01").uuid not in theatre.recovery.memory.cases
+    assert theatre.world.vm("web-01").uuid not in theatre.recovery.state.cases
 
 
 def test_strangers_make_no_storm(play: Play) -> None:
@@ -119,7 +119,7 @@ def test_strangers_make_no_storm(play: Play) -> None:
             theatre.world.crash(name)
     theatre.let_pass(300)
 
-    assert theatre.recovery.memory.breaker.breaker_state is BreakerState.CLOSED
+    assert theatre.recovery.state.breaker.breaker_state is BreakerState.CLOSED
 
 
 def test_a_stranger_that_falls_does_not_bring_a_storm_back(play: Play) -> None:
@@ -130,12 +130,12 @@ def test_a_stranger_that_falls_does_not_bring_a_storm_back(play: Play) -> None:
     theatre.let_pass(80)
     for name in ours[:3]:
         theatre.world.crash(name)
-    until(theatre, lambda: theatre.recovery.memory.breaker.breaker_state is BreakerState.HALF_OPEN)
+    until(theatre, lambda: theatre.recovery.state.breaker.breaker_state is BreakerState.HALF_OPEN)
 
     theatre.world.crash(stranger)
     theatre.let_pass(theatre.every)
 
-    assert theatre.recovery.memory.breaker.breaker_state is BreakerState.HALF_OPEN
+    assert theatre.recovery.state.breaker.breaker_state is BreakerState.HALF_OPEN
 
 
 def test_one_reading_of_the_log_is_enough_for_many_strangers(play: Play) -> None:
@@ -206,7 +206,7 @@ def test_what_fell_together_with_its_node_before_a_restart_is_known_after_it(pla
     theatre.let_pass(40)
 
     assert cause(theatre, first) is Cause.STOPPED_BY_PERSON
-    node = theatre.recovery.memory.nodes[theatre.case(second).node or 0]
+    node = theatre.recovery.state.nodes[theatre.case(second).node or 0]
     assert len(node.drops) == 2
 
 
@@ -254,7 +254,7 @@ def test_many_strangers_do_not_hide_that_enrolled_vms_are_missing(play: Play) ->
         theatre.world.deletes(name)
     theatre.let_pass(theatre.every)
 
-    problem = theatre.recovery.memory.health.problem
+    problem = theatre.recovery.state.health.problem
     assert problem is not None
     assert problem.reason == "rows_missing"
 
@@ -287,7 +287,7 @@ def test_a_first_picture_that_is_not_believed_forgets_nobody(play: Play) -> None
     theatre.world.crash("web-01")
     theatre.let_pass(ENOUGH)
 
-    assert len(theatre.recovery.memory.cases) == len(theatre.names)
+    assert len(theatre.recovery.state.cases) == len(theatre.names)
     assert len(theatre.asked("web-01")) == 1
 
 

@@ -109,8 +109,9 @@ async def test_two_vms_of_one_name_in_a_cloud_are_told_apart_by_their_uuids(
     office: Opening,
 ) -> None:
     theatre = stage()
-    case = replace(theatre.case("web-02"), name="web-01")
-    theatre.recovery._memory = theatre.recovery.memory.with_cases({case.uuid: case})
+    case = theatre.case("web-02")
+    renamed = {case.uuid: replace(case, name="web-01")}
+    theatre.recovery._state = theatre.recovery.state.with_cases(renamed)
     service = (await office(theatre)).service
 
     with pytest.raises(AmbiguousNameError, match="ask for it by its uuid"):
@@ -345,7 +346,7 @@ async def test_those_in_need_of_a_person_come_first(office: Opening) -> None:
         in found[0].sentence
     )
     assert len(await service.vms(limit=1)) == 1
-    assert len(await service.vms(everyone=True)) == len(theatre.recovery.memory.cases)
+    assert len(await service.vms(everyone=True)) == len(theatre.recovery.state.cases)
 
 
 async def test_a_long_list_has_its_times_too(office: Opening) -> None:

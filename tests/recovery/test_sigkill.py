@@ -89,10 +89,10 @@ WRITTEN = (How.UNCOMMITTED, How.COMMITTING)
 class Moment(Enum):
     """Every moment at which a life ends, in the order of acting."""
 
-    LOOKED = Death("1 looked", "recovery.looked", TOLD, "nothing", (), helps=False, times=12)
+    LOOKED = Death("1 looked", "recovery.reread", TOLD, "nothing", (), helps=False, times=12)
     PREPARING = Death(
         "  the intent is written, not committed",
-        "recovery.looked",
+        "recovery.reread",
         (How.UNCOMMITTED,),
         "nothing",
         (),
@@ -132,10 +132,12 @@ class Moment(Enum):
         helps=True,
         times=10,
     )
-    ASKED = Death("4 asked", "recovery.asked", TOLD, "sent", ("confirmed",), helps=True, times=12)
+    ASKED = Death(
+        "4 asked", "recovery.answered", TOLD, "sent", ("confirmed",), helps=True, times=12
+    )
     ANSWERED = Death(
         "  the journal writes the answer",
-        "recovery.asked",
+        "recovery.answered",
         WRITTEN,
         "sent or answered",
         ("confirmed",),

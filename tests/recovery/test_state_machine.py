@@ -131,7 +131,7 @@ class Everything(RuleBasedStateMachine):
                 self.kills += 1
                 theatre.new_process()
             self.stormy = self.stormy or (
-                theatre.recovery.memory.breaker.breaker_state is not BreakerState.CLOSED
+                theatre.recovery.state.breaker.breaker_state is not BreakerState.CLOSED
             )
 
     def crash(self, which: int) -> None:
@@ -530,7 +530,7 @@ class Everything(RuleBasedStateMachine):
         self.observer.check()
         recovery = self.theatre.recovery
         assert not recovery.intents, "an intent stays open although all is well"
-        assert not recovery.memory.health.degraded_by, "it never trusts its eyes again"
+        assert not recovery.state.health.degraded_by, "it never trusts its eyes again"
 
     def _tell_what_happened(self) -> None:
         theatre = self.theatre

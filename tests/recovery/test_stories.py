@@ -231,13 +231,13 @@ def test_a_mass_power_off_looks_like_a_storm_first_and_is_understood_later(play:
     for name in theatre.names[:12]:
         theatre.world.operator_stops(name, graceful=False)
     theatre.let_pass(60)
-    breaker_state = theatre.recovery.memory.breaker.breaker_state
+    breaker_state = theatre.recovery.state.breaker.breaker_state
     theatre.let_pass(3600)
 
     assert breaker_state is BreakerState.OPEN
     assert not theatre.asked()
     assert {theatre.case(name).state for name in theatre.names[:12]} == {State.STOPPED}
-    assert theatre.recovery.memory.breaker.breaker_state is BreakerState.CLOSED
+    assert theatre.recovery.state.breaker.breaker_state is BreakerState.CLOSED
 
 
 def test_what_an_operator_hibernates_is_left_asleep(play: Play) -> None:
@@ -327,7 +327,7 @@ def test_an_empty_list_means_nothing(play: Play, table: str) -> None:
     theatre.let_pass(1800)
 
     assert not theatre.asked()
-    assert len(theatre.recovery.memory.cases) == len(theatre.names)
+    assert len(theatre.recovery.state.cases) == len(theatre.names)
 
 
 def test_a_list_that_is_cut_at_a_page_limit_means_nothing(play: Play) -> None:
@@ -341,7 +341,7 @@ def test_a_list_that_is_cut_at_a_page_limit_means_nothing(play: Play) -> None:
     theatre.let_pass(1800)
 
     assert asked_meanwhile == 0
-    assert len(theatre.recovery.memory.cases) == len(theatre.names)
+    assert len(theatre.recovery.state.cases) == len(theatre.names)
 
 
 def test_a_mass_deletion_is_believed_once_a_person_says_so(play: Play) -> None:
@@ -351,14 +351,14 @@ def test_a_mass_deletion_is_believed_once_a_person_says_so(play: Play) -> None:
     for name in theatre.names[1:7]:
         theatre.world.deletes(name)
     theatre.let_pass(600)
-    problem = theatre.recovery.memory.health.problem
+    problem = theatre.recovery.state.health.problem
     command(theatre, CommandKind.ACCEPT)
     theatre.let_pass(700)
     theatre.world.crash(theatre.names[0])
     theatre.let_pass(300)
 
     assert problem is not None
-    assert len(theatre.recovery.memory.cases) == len(theatre.names)
+    assert len(theatre.recovery.state.cases) == len(theatre.names)
 
 
 def test_a_word_that_was_given_long_before_the_next_picture_does_not_count(play: Play) -> None:
@@ -372,8 +372,8 @@ def test_a_word_that_was_given_long_before_the_next_picture_does_not_count(play:
     theatre.world.faults.turn_on("short_list", keep=0.5, path="vms", lasting=100.0)
     theatre.let_pass(60)
 
-    assert theatre.recovery.memory.health.problem is not None
-    assert len(theatre.recovery.memory.cases) == len(theatre.names)
+    assert theatre.recovery.state.health.problem is not None
+    assert len(theatre.recovery.state.cases) == len(theatre.names)
 
 
 def test_whoever_arms_recovery_does_not_say_that_a_short_list_is_whole(play: Play) -> None:
@@ -387,8 +387,8 @@ def test_whoever_arms_recovery_does_not_say_that_a_short_list_is_whole(play: Pla
     command(theatre, CommandKind.ARM)
     theatre.let_pass(60)
 
-    assert theatre.recovery.memory.health.problem is not None
-    assert len(theatre.recovery.memory.cases) == len(theatre.names)
+    assert theatre.recovery.state.health.problem is not None
+    assert len(theatre.recovery.state.cases) == len(theatre.names)
 
 
 def test_a_storm_that_a_person_vouches_for_is_not_waited_out(play: Play) -> None:
@@ -398,11 +398,11 @@ def test_a_storm_that_a_person_vouches_for_is_not_waited_out(play: Play) -> None
     for name in theatre.names[:6]:
         theatre.world.crash(name)
     theatre.let_pass(60)
-    before = theatre.recovery.memory.breaker.breaker_state
+    before = theatre.recovery.state.breaker.breaker_state
 
     command(theatre, CommandKind.ACCEPT)
     theatre.let_pass(theatre.every)
-    after = theatre.recovery.memory.breaker.breaker_state
+    after = theatre.recovery.state.breaker.breaker_state
     theatre.let_pass(700)
 
     assert (before, after) == (BreakerState.OPEN, BreakerState.HALF_OPEN)
@@ -420,7 +420,7 @@ def test_when_forty_of_fifty_vms_go_at_once_nothing_is_done(play: Play) -> None:
     theatre.let_pass(900)
 
     assert not theatre.asked()
-    assert theatre.recovery.memory.breaker.breaker_state is BreakerState.OPEN
+    assert theatre.recovery.state.breaker.breaker_state is BreakerState.OPEN
 
 
 def test_a_frozen_view_starts_nothing(play: Play) -> None:
@@ -540,7 +540,7 @@ def test_what_is_to_be_left_off_after_a_power_loss_is_left_off(play: Play) -> No
     theatre.let_pass(3600)
 
     assert not theatre.asked("web-01")
-    assert cause(theatre, "web-01") is Cause.LEFT_OFF_BY_OWNER
+    assert cause(theatre, "web-01") is Cause.LEFT_OFF_BY_POLICY
 
 
 def test_a_vm_that_stays_down_after_its_node_returned_is_started_late(play: Play) -> None:
@@ -629,7 +629,7 @@ def test_a_crash_is_not_forgotten_while_its_row_is_missing(play: Play) -> None:
 @pytest.mark.parametrize(
     ("tag", "acts"), [("recovery/on-failure", False), ("recovery/unless-stopped", True)]
 )
-def test_what_dies_while_its_row_is_missing_died_unseen(play: Play, tag: str, acts: bool) -> None:
+def test_what_dies_while_its_row_is_missing_went_down_unobserved(play: Play, tag: str, acts: bool) -> None:
     theatre, _ = play(tags={"web-01": [tag]})
     theatre.warm()
 
@@ -640,7 +640,7 @@ def test_what_dies_while_its_row_is_missing_died_unseen(play: Play, tag: str, ac
     theatre.let_pass(ENOUGH)
 
     assert theatre.running("web-01") is acts
-    assert acts or cause(theatre, "web-01") is Cause.DIED_UNSEEN
+    assert acts or cause(theatre, "web-01") is Cause.WENT_DOWN_UNOBSERVED
 
 
 def test_who_was_given_up_is_so_after_a_while_without_its_row(play: Play) -> None:
@@ -667,7 +667,7 @@ def test_a_vm_whose_status_never_comes_back_can_be_accepted_as_gone(play: Play) 
     command(theatre, CommandKind.ACCEPT)
     theatre.let_pass(40)
 
-    assert "web-01" not in {case.name for case in theatre.recovery.memory.cases.values()}
+    assert "web-01" not in {case.name for case in theatre.recovery.state.cases.values()}
 
 
 def test_after_a_restart_a_node_is_not_said_to_have_been_in_trouble(play: Play) -> None:
@@ -828,7 +828,7 @@ def test_a_cloud_without_resources_is_not_pestered_and_no_vm_is_blamed(play: Pla
     theatre.world.faults.turn_off("no_capacity")
 
     assert asked <= 12
-    assert State.QUARANTINED not in {case.state for case in theatre.recovery.memory.cases.values()}
+    assert State.QUARANTINED not in {case.state for case in theatre.recovery.state.cases.values()}
     for name in ("web-01", "app-01"):
         command(theatre, CommandKind.CLEAR, name=name)
     theatre.let_pass(ENOUGH)
@@ -1286,7 +1286,7 @@ def test_a_storm_without_new_victims_is_probed_one_by_one_and_ends(play: Play) -
 
     assert early == 0
     assert all(theatre.running(name) for name in victims)
-    assert theatre.recovery.memory.breaker.breaker_state is BreakerState.CLOSED
+    assert theatre.recovery.state.breaker.breaker_state is BreakerState.CLOSED
     moments = [one.at for one in theatre.asked()]
     assert moments[1] - moments[0] >= 60
 

@@ -284,7 +284,7 @@ count by (system_name) (
             mitigation=(
                 ("`logs_unclear`: teach Vergewatch the row that `explain` quotes, in "
                 "`recovery.wordings`, and reload. Take the line out to undo it."),
-                "`died_unseen`, `never_seen_up`: " + BY_HAND,
+                "`went_down_unobserved`, `never_seen_up`: " + BY_HAND,
                 "If the VM is not wanted any more: the tag `recovery/ignore`.",
             ),
             noise="VMs that were stopped in a way that no log tells, and that nobody wants back.",

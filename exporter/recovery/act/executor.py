@@ -3,10 +3,10 @@ The one place that changes the world: look once more, write it down, ask once, w
 
 Each step is told to the log by its name, in this order:
 
-1. ``recovery.looked``    the VM is as we think, seen at most seconds ago
+1. ``recovery.reread``    the VM is as we think, seen at most seconds ago
 2. ``recovery.prepared``  the intent is in the journal
 3. ``recovery.sending``   the journal says that it is sent: from here on it counts
-4. ``recovery.asked``     an answer came, or surely none will
+4. ``recovery.answered``     an answer came, or surely none will
 5. ``recovery.recorded``  the journal knows the answer
 
 A process that ends after any of them leaves a journal from which the next one goes on: what was
@@ -109,7 +109,7 @@ class ActionExecutor:
         why_not = overtaken(command, fresh)
         if why_not:
             return ActionResult(None, why_not)
-        tell.info("recovery.looked")
+        tell.info("recovery.reread")
 
         intent = await self._book.prepare(_intent(command, self._watched()), command.decision)
         tell = tell.bind(intent=intent.id)
@@ -130,7 +130,7 @@ class ActionExecutor:
             return ActionResult(await self._abandon(intent, why_not), why_not)
 
         answer = await self._platform.act(case.key, command.action)
-        tell.info("recovery.asked", reply=str(answer.reply), detail=answer.detail)
+        tell.info("recovery.answered", reply=str(answer.reply), detail=answer.detail)
         intent = replace(intent, reply=answer.reply, detail=answer.detail)
         if answer.reply is Reply.NOT_SENT:
             intent = replace(intent, outcome=Outcome.ABANDONED)

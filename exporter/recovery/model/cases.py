@@ -107,18 +107,18 @@ class Cause(StrEnum):
     STOPPED_BY_TASK = "stopped_by_task"
     SEEN_STOPPING = "seen_stopping"
     HIBERNATED = "hibernated"
-    LEFT_OFF_BY_OWNER = "left_off_by_owner"
-    POWERED_OFF_BY_WISH = "powered_off_by_wish"
+    LEFT_OFF_BY_POLICY = "left_off_by_policy"
+    POWERED_OFF_AS_DESIRED = "powered_off_as_desired"
     NODE_IN_TROUBLE = "node_in_trouble"
     NODE_UNWATCHED = "node_unwatched"
     HUNG_SHORTLY_BEFORE = "hung_shortly_before"
     WAITS_FOR_RESOURCES = "waits_for_resources"
     NEVER_SEEN_UP = "never_seen_up"
-    DIED_UNSEEN = "died_unseen"
+    WENT_DOWN_UNOBSERVED = "went_down_unobserved"
     MIGRATED_SHORTLY_BEFORE = "migrated_shortly_before"
     START_FAILED = "start_failed"
     STATUS_ERROR = "status_error"
-    STATUS_STRANGE = "status_strange"
+    STATUS_UNRECOGNIZED = "status_unrecognized"
     STATUS_MISSING = "status_missing"
     NODE_UNKNOWN = "node_unknown"
     LOGS_UNREAD = "logs_unread"
@@ -164,7 +164,7 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Valid pictures in a row that show the same trouble."""
     hung_at: float | None = None
     """When it was last seen hung."""
-    passed: tuple[str, ...] = ()
+    words_since_up: tuple[str, ...] = ()
     """Status words seen since it was last up."""
     max_gap_seconds: float = 0.0
     """The longest time between its being up and its trouble in which nobody saw it."""
@@ -175,13 +175,13 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Actions since it last stayed up."""
     retry_at: float | None = None
     """When the pause after the last action ends."""
-    rung: int = 0
+    ladder_step: int = 0
     """How many steps of the ladder for hung VMs were taken."""
     killed_clock: float | None = None
     """When a kill of ours was sent, as long as the start that belongs to it is due."""
     kill_unanswered: bool = False
     """Whether that kill may have been lost on its way."""
-    forgiven_at: float = 0.0
+    cleared_at: float = 0.0
     """Actions before this do not count against its budgets: a person cleared it."""
 
 

@@ -77,10 +77,10 @@ class GuardResult(msgspec.Struct, frozen=True, gc=False):
 
     guard: GuardName
     """The guard, by the reason that it denies with."""
-    allowed: bool
-    says: str
+    passed: bool
+    detail: str
     """In numbers and names: what the guard looked at."""
-    cure: str = ""
+    fix: str = ""
     """What would have to change for it to allow."""
     budgets: tuple[BudgetUse, ...] = ()
     """The budgets that the guard compared, if it is one of budgets."""

@@ -195,8 +195,8 @@ class Meter(Protocol):
     def recovered(self, seconds: float, /) -> None: ...
 
 
-class Dice(Protocol):
-    """Where chance comes from."""
+class Random(Protocol):
+    """A source of random numbers."""
 
     def __call__(self) -> float:
         """Return a number from 0 to 1."""

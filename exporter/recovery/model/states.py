@@ -1,5 +1,5 @@
 """
-The life of a VM in recovery, as a table.
+The history of a VM in recovery, as a table.
 
 Everything that decides which state follows which is in this file, and nothing else is: when an
 event has happened is `detect`'s, `decide`'s and `verify`'s to say. A state says how things are, an
@@ -44,7 +44,7 @@ class State(StrEnum):
     PROBATION = "probation"
     """Up again after an action, and not yet for long."""
     QUARANTINED = "quarantined"
-    """Given up: a budget is used up, or the last rung of the ladder."""
+    """Given up: a budget is used up, or the last ladder_step of the ladder."""
 
 
 class Event(StrEnum):

@@ -37,7 +37,7 @@ class CircuitBreaker(msgspec.Struct, frozen=True, gc=False):
 class Count(msgspec.Struct, frozen=True, gc=False):
     """How many of the VMs in recovery's care are not proven up."""
 
-    troubled: int
+    down: int
     of: int
     nodes_well: bool
     """Whether every node is."""
@@ -50,16 +50,18 @@ def threshold(of: int, limits: Limits) -> float:
     return max(limits.breaker_min_vms, limits.breaker_share * of)
 
 
-def weigh(breaker: CircuitBreaker, count: Count, limits: Limits, *, now: float) -> CircuitBreaker:
+def after_poll(
+    breaker: CircuitBreaker, count: Count, limits: Limits, *, now: float
+) -> CircuitBreaker:
     """Return the breaker after a valid picture."""
     limit = threshold(count.of, limits)
     last_drop_at = now if count.dropped else breaker.last_drop_at
-    few = count.troubled < limit / 2
+    few = count.down < limit / 2
     calm_since = (breaker.calm_since if breaker.calm_since is not None else now) if few else None
     breaker = msgspec.structs.replace(breaker, last_drop_at=last_drop_at, calm_since=calm_since)
     match breaker.breaker_state:
         case BreakerState.CLOSED:
-            return _break(breaker, limits, now=now) if count.troubled >= limit else breaker
+            return _break(breaker, limits, now=now) if count.down >= limit else breaker
         case BreakerState.OPEN:
             calm = calm_since is not None and now - calm_since >= breaker.hold_seconds
             patient = (
@@ -82,14 +84,14 @@ def weigh(breaker: CircuitBreaker, count: Count, limits: Limits, *, now: float) 
             return breaker
 
 
-def vouched_for(breaker: CircuitBreaker, *, now: float) -> CircuitBreaker:
+def after_accept(breaker: CircuitBreaker, *, now: float) -> CircuitBreaker:
     """Return the breaker after a person said that the view is right: a storm is half over."""
     if breaker.breaker_state is BreakerState.OPEN:
         return msgspec.structs.replace(breaker, breaker_state=BreakerState.HALF_OPEN, since=now)
     return breaker
 
 
-def disappointed(breaker: CircuitBreaker, limits: Limits, *, now: float) -> CircuitBreaker:
+def after_failed_action(breaker: CircuitBreaker, limits: Limits, *, now: float) -> CircuitBreaker:
     """Return the breaker after an action failed: half open, it opens again."""
     if breaker.breaker_state is BreakerState.HALF_OPEN:
         return _break(breaker, limits, now=now)

@@ -23,7 +23,7 @@ LAST_TIER = 4
 DEFAULT_TIER = 2
 TIER_TAGS: Mapping[str, int] = {f"tier-{tier}": tier for tier in range(LAST_TIER + 1)}
 KNOWN_TAGS = POLICY_TAGS.keys() | HANG_TAGS.keys() | TIER_TAGS.keys()
-NOBODYS = Enrolment(
+NOT_ENROLLED = Enrolment(
     policy=Policy.NO,
     on_hang=OnHang.ALERT,
     tier=DEFAULT_TIER,
@@ -58,24 +58,24 @@ def enrol(vm: VM, tags: frozenset[str], cluster: str, limits: Sequence[Enrolment
     careful counts, and the first of the rules that says something before those after it. A tag of
     ours that says nothing we know may be meant to forbid, so it does.
     """
-    spoken = sorted(
+    names_found = sorted(
         name.removeprefix(OURS)
         for name in (tag.casefold() for tag in tags)
         if name.startswith(OURS)  # the name after it may have a slash of its own
     )
     fitting = [rule for rule in limits if _fits(rule, vm, tags, cluster)]
-    policies = [(POLICY_TAGS[name], f"tag {OURS}{name}") for name in spoken
+    policies = [(POLICY_TAGS[name], f"tag {OURS}{name}") for name in names_found
                 if name in POLICY_TAGS]  # fmt: skip
     policies.sort(key=lambda said: CAREFUL.index(said[0]))
     policies += [(Policy.NO, f"tag {OURS}{name}, which is none that Vergewatch knows")
-                 for name in spoken if name not in KNOWN_TAGS]  # fmt: skip
+                 for name in names_found if name not in KNOWN_TAGS]  # fmt: skip
     policies += [(rule.policy, rule.title) for rule in fitting if rule.policy is not None]
     if not policies:
-        return NOBODYS
+        return NOT_ENROLLED
     denied = [one for one in policies if not one[0].acts]
     policy, because = (denied or policies)[0]
-    hangs = [what for tag, what in HANG_TAGS.items() if tag in spoken]  # the mildest first
-    tiers = [TIER_TAGS[name] for name in spoken if name in TIER_TAGS]
+    hangs = [what for tag, what in HANG_TAGS.items() if tag in names_found]  # the mildest first
+    tiers = [TIER_TAGS[name] for name in names_found if name in TIER_TAGS]
     return Enrolment(
         policy=policy,
         on_hang=_first(hangs, (rule.on_hang for rule in fitting)) or OnHang.ALERT,
@@ -94,7 +94,7 @@ def enrol_all(inventory: Inventory, limits: Sequence[EnrolmentRule]) -> dict[str
         of_vm = tags.get(vm.config.key, frozenset())
         spoken_of = of_vm or limits
         cluster = clusters.get(vm.config.cluster or 0, "")
-        found[vm.config.uuid] = enrol(vm, of_vm, cluster, limits) if spoken_of else NOBODYS
+        found[vm.config.uuid] = enrol(vm, of_vm, cluster, limits) if spoken_of else NOT_ENROLLED
     return found
 
 
