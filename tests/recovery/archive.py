@@ -86,7 +86,7 @@ def about(theatre: Theatre, name: str) -> ExplainContext:
     case = theatre.case(name)
     book: ArchiveBook = theatre.book
     records = book.decisions_of(case.uuid)
-    return about_case(case, system=CLOUD, now=theatre.clock.now())._replace(
+    return context_of_case(case, system=CLOUD, now=theatre.clock.now())._replace(
         enrolment=theatre.recovery.state.enrolments.get(case.uuid),
         decision=theatre.recovery.decision(case.uuid),
         number=records[0].number if records else None,

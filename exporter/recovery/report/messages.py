@@ -39,9 +39,9 @@ CAUSES: Mapping[Cause, str] = {
 """A main clause for each cause."""
 
 REASONS: Mapping[GuardName, str] = {
-    GuardName.MODE_ENFORCE: "the mode does not allow actions: {detail}",
+    GuardName.MODE_ENFORCE: "{detail}",
     GuardName.ARMED: "recovery is disarmed: {detail}",
-    GuardName.NOT_PAUSED: "recovery is paused: {detail}",
+    GuardName.NOT_PAUSED: "recovery is {detail}",
     GuardName.JOURNAL_WRITABLE: "the journal cannot be written: {detail}",
     GuardName.INVENTORY_FRESH: "the current inventory is not usable: {detail}",
     GuardName.INVENTORY_STABLE: "recent inventories were not usable: {detail}",
@@ -52,7 +52,7 @@ REASONS: Mapping[GuardName, str] = {
     GuardName.WITHIN_RESTART_BUDGET: "the restart budget is used up: {detail}",
     GuardName.BACKOFF_ELAPSED: "the backoff after the last action has not elapsed: {detail}",
     GuardName.OUTSIDE_MAINTENANCE_WINDOW: "a maintenance window is active: {detail}",
-    GuardName.NOT_SILENCED: "it is silenced: {detail}",
+    GuardName.NOT_SILENCED: "{detail}",
     GuardName.NODE_STABLE: "several VMs of its node went down together: {detail}",
     GuardName.CIRCUIT_BREAKER_CLOSED: "the circuit breaker is not closed: {detail}",
     GuardName.CAPACITY_AVAILABLE: "VergeOS lacks resources: {detail}",
