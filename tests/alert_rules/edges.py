@@ -313,7 +313,7 @@ FAILED_AND_CRITICAL = (
     f'ALERTS{{alertname="VergeRecoveryFailed",alertstate="firing",{VM},'
     'severity="critical",layer="recovery"}'
 )
-READ_ONLY = f'vergewatch_recovery_decisions_total{{{C},reason="read_only",cause="crashed"}}'
+READ_ONLY = f'vergewatch_recovery_decisions_total{{{C},failed_guard="write_access",cause="crashed"}}'
 
 RECOVERY = (
     quiet("VergeRecoveryFailed", "it runs again", *FAILED, state("healthy")),
@@ -427,7 +427,7 @@ RECOVERY = (
           steady(READ_ONLY, 4),
           at=(70, 90)),
     quiet("VergeRecoveryKeyReadOnly", "other reasons",
-          rising(READ_ONLY.replace("read_only", "circuit_breaker_open"), 0, 1)),
+          rising(READ_ONLY.replace("write_access", "circuit_breaker_closed"), 0, 1)),
     Case("VergeRecoveryKeyReadOnly", "another one, and an hour later it is history",
          (then(READ_ONLY,
                "1x99 2x99"),), {100: [OF_CLOUD], 159: [OF_CLOUD]}, (99, 161)),

@@ -200,7 +200,7 @@ STORIES = (
         "VergeRecoveryKeyReadOnly",
         (
             then(
-                f'vergewatch_recovery_decisions_total{{{C},reason="read_only",cause="crashed"}}',
+                f'vergewatch_recovery_decisions_total{{{C},failed_guard="write_access",cause="crashed"}}',
                 "_x4 1x20 stale",
             ),
         ),

@@ -40,7 +40,7 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
     """Return the alerts about recovery."""
     return (
         _failed(t), _quarantined(t), _acted(t), _outcome_unknown(t), _held(t), _unknown(t),
-        _storm(t), _broken(t), _journal_down(t), _not_ready(t), _disarmed(t), _paused(t),
+        _circuit_breaker(t), _internal_error(t), _journal_down(t), _not_ready(t), _disarmed(t), _paused(t),
         _read_only(t), _clock_jumps(t),
     )  # fmt: skip
 
@@ -214,7 +214,7 @@ def _held(t: Thresholds) -> Alert:
 count by (system_name) (
   {by(VM, f'vergewatch_recovery_vm_state_info{{{ENROLLED},state="held"}}')}
   and {ON_VM} (time() - {STATE_SINCE} > {t.held_seconds:.15g})
-  and {ON_SYSTEM} vergewatch_recovery_info{{mode="enforce", readiness=~"active|clearing"}}
+  and {ON_SYSTEM} vergewatch_recovery_info{{mode="enforce", readiness=~"active|circuit_breaker_half_open"}}
 ) > 0""",
         wait_seconds=60,
         linger_seconds=t.mute_linger_seconds,
@@ -235,7 +235,7 @@ count by (system_name) (
                 STATUS,
                 EXPLAIN,
                 Step("See what forbids most.",
-                     promql="sum by (system_name, reason) "
+                     promql="sum by (system_name, failed_guard) "
                      "(vergewatch_recovery_decisions_total) > 0"),
             ),
             automation="Recovery acts as soon as the guard allows.",
@@ -278,7 +278,7 @@ count by (system_name) (
                 EXPLAIN,
                 Step("See what is missing, by cause.",
                      promql="sum by (system_name, cause) "
-                     '(vergewatch_recovery_decisions_total{reason="not_crashed"}) > 0'),
+                     '(vergewatch_recovery_decisions_total{failed_guard="crashed"}) > 0'),
             ),
             automation="Recovery keeps looking, and acts when the evidence is complete.",
             mitigation=(
@@ -292,13 +292,13 @@ count by (system_name) (
     )  # fmt: skip
 
 
-def _storm(t: Thresholds) -> Alert:
+def _circuit_breaker(t: Thresholds) -> Alert:
     return Alert(
         name="VergeRecoveryCircuitBreakerOpen",
         severity=Severity.CRITICAL,
         layer=Layer.RECOVERY,
         identity=SYSTEM,
-        expr=_posture("storm|clearing"),
+        expr=_readiness("circuit_breaker_open|circuit_breaker_half_open"),
         wait_seconds=t.breaker_open_seconds,
         linger_seconds=t.mute_linger_seconds,
         summary="Too many VMs are down at once, so recovery holds.",
@@ -337,13 +337,13 @@ def _storm(t: Thresholds) -> Alert:
     )  # fmt: skip
 
 
-def _broken(t: Thresholds) -> Alert:
+def _internal_error(t: Thresholds) -> Alert:
     return Alert(
         name="VergeRecoveryInternalError",
         severity=Severity.CRITICAL,
         layer=Layer.RECOVERY,
         identity=SYSTEM,
-        expr=_posture("broken"),
+        expr=_readiness("broken"),
         wait_seconds=t.broken_seconds,
         linger_seconds=t.mute_linger_seconds,
         summary="Recovery stopped itself because of a bug.",
@@ -417,7 +417,7 @@ def _not_ready(t: Thresholds) -> Alert:
         expr=f"""\
 {by(SYSTEM, "vergewatch_recovery_ready")} == 0
 and {ON_SYSTEM} vergewatch_recovery_info{{\
-mode="enforce", readiness=~"degraded|warming_up|active|clearing"}}""",
+mode="enforce", readiness=~"degraded|warming_up|active|circuit_breaker_half_open"}}""",
         wait_seconds=t.not_ready_seconds,
         linger_seconds=t.muted_linger_seconds,
         summary="Recovery does not get ready to act.",
@@ -458,7 +458,7 @@ def _disarmed(t: Thresholds) -> Alert:
         severity=Severity.WARNING,
         layer=Layer.RECOVERY,
         identity=SYSTEM,
-        expr=_posture("disarmed"),
+        expr=_readiness("disarmed"),
         wait_seconds=t.disarmed_seconds,
         linger_seconds=t.mute_linger_seconds,
         summary="Recovery has been disarmed for long.",
@@ -491,7 +491,7 @@ def _paused(t: Thresholds) -> Alert:
         severity=Severity.WARNING,
         layer=Layer.RECOVERY,
         identity=SYSTEM,
-        expr=_posture("paused"),
+        expr=_readiness("paused"),
         wait_seconds=t.paused_seconds,
         linger_seconds=t.mute_linger_seconds,
         summary="Recovery has been paused for long.",
@@ -521,7 +521,7 @@ def _read_only(t: Thresholds) -> Alert:
         layer=Layer.RECOVERY,
         identity=SYSTEM,
         expr=f"""\
-{grown('vergewatch_recovery_decisions_total{reason="read_only"}', window)}
+{grown('vergewatch_recovery_decisions_total{failed_guard="write_access"}', window)}
 > 0.5""",
         summary="The key that recovery acts with may not act.",
         description=f"VergeOS refused an action in {OF_SYSTEM} within the last {window}: our user "
@@ -583,6 +583,6 @@ def _clock_jumps(t: Thresholds) -> Alert:
     )  # fmt: skip
 
 
-def _posture(words: str) -> str:
+def _readiness(words: str) -> str:
     match = "=~" if "|" in words else "="
     return f"{by(SYSTEM, f'vergewatch_recovery_info{{readiness{match}{chr(34)}{words}{chr(34)}}}')} == 1"

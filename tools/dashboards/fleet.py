@@ -136,8 +136,8 @@ def _numbers() -> list[Panel]:
             ),
             now(
                 f"{series('recovery_ready', EVERY_SYSTEM)} * on (system_name) "
-                f"group_left (mode, posture) {series('recovery_info', EVERY_SYSTEM)}",
-                "{{mode}}, {{posture}}",
+                f"group_left (mode, readiness) {series('recovery_info', EVERY_SYSTEM)}",
+                "{{mode}}, {{readiness}}",
             ),
             base=ORANGE,
             steps=[(1, GREEN)],

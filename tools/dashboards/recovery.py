@@ -34,7 +34,7 @@ from tools.dashboards.words import (
     CALM_STATES,
     GREEN,
     ORANGE,
-    POSTURES,
+    READINESS,
     RED,
     STATES,
     coded,
@@ -62,7 +62,7 @@ def page() -> Page:
         variables=(datasource(), systems(), recovery_vms()),
         marks=(recovery_actions(EVERY_SYSTEM, THESE_VMS), alerts(EVERY_SYSTEM)),
         sections=(
-            Section(0, "", [*_numbers(), _postures(), _needs_a_person(), _budgets()]),
+            Section(0, "", [*_numbers(), _readiness(), _needs_a_person(), _budgets()]),
             Section(20, "What it thinks", [_states(), _by_state()]),
             Section(30, "What it decided", [_reasons(), _decisions()]),
             Section(40, "What it did", [_actions(), _last_actions()]),
@@ -83,9 +83,9 @@ def _numbers() -> list[Panel]:
         number(
             of(1, "Mode and posture", "recovery_info", width=4, height=4),
             now(
-                f"{READY} * on (system_name) group_left (mode, posture) "
+                f"{READY} * on (system_name) group_left (mode, readiness) "
                 f"{series('recovery_info', EVERY_SYSTEM)}",
-                "{{mode}}, {{posture}}",
+                "{{mode}}, {{readiness}}",
             ),
             base=ORANGE,
             steps=[(1, GREEN)],
@@ -160,16 +160,16 @@ def _numbers() -> list[Panel]:
     ]
 
 
-def _postures() -> Panel:
+def _readiness() -> Panel:
     return timeline(
         of(9, "ReadinessState", "What recovery was ready for.", width=24, height=5),
         [
             Query(
-                coded(POSTURES, "recovery_info", EVERY_SYSTEM, label="readiness", by="system_name"),
+                coded(READINESS, "recovery_info", EVERY_SYSTEM, label="readiness", by="system_name"),
                 "{{system_name}}",
             )
         ],
-        texts=texts_of_codes(POSTURES),
+        texts=texts_of_codes(READINESS),
         empty="recovery is off",
     )
 
@@ -277,7 +277,7 @@ def _by_state() -> Panel:
 def _reasons() -> Panel:
     return graph(
         of(31, "Decisions by reason", "recovery_decisions_total", width=14),
-        [Query(f"sum by (reason) ({per_step(DECISIONS)})", "{{reason}}", step=STEPS)],
+        [Query(f"sum by (failed_guard) ({per_step(DECISIONS)})", "{{failed_guard}}", step=STEPS)],
         bars=True,
         stacked=True,
         decimals=0,
@@ -293,9 +293,9 @@ def _decisions() -> Panel:
             "what was thought of the VM.",
             width=10,
         ),
-        [now(f"round(sum by (reason, cause) ({in_range(DECISIONS)})) > 0")],
+        [now(f"round(sum by (failed_guard, cause) ({in_range(DECISIONS)})) > 0")],
         [
-            Column("reason", "Reason"),
+            Column("failed_guard", "Failed guard"),
             Column("cause", "What was thought of the VM"),
             Column("Value", "Times", 80),
         ],

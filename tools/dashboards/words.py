@@ -77,7 +77,7 @@ STATES = _meanings(
 CALM_STATES = ("baseline", "healthy", "stopped")
 """States in which a VM is nobody's worry."""
 
-POSTURES = _meanings(
+READINESS = _meanings(
     ("Active", GREEN, "active"),
     ("Clearing", LIGHT_GREEN, "circuit_breaker_half_open"),
     ("Warming up", LIGHT_BLUE, "warming_up"),
