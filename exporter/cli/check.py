@@ -8,7 +8,8 @@ from exporter.alerting.alertmanager import make_session as reach
 from exporter.alerting.plan import Plan
 from exporter.cli.recovery_check import CareFinding, look_at_care, refusal_to_act
 from exporter.clock import Clock
-from exporter.daemon.clients import ResolvedSystem, connect, make_session, table_schedules
+from exporter.config.systems import ResolvedSystem, table_schedules
+from exporter.daemon.clients import connect, make_session
 from exporter.errors import UnauthorizedError, UnreachableError, VergeOSError
 from exporter.model import Identity
 from exporter.polling.schedule import requests_per_hour

@@ -28,8 +28,8 @@ from exporter.cli.recovery_check import CareFinding
 from exporter.clock import SystemClock
 from exporter.config.loader import SIMULATOR_KEY_VARIABLE, load, unknown_variables
 from exporter.config.settings import Settings
+from exporter.config.systems import resolve_systems
 from exporter.daemon import app
-from exporter.daemon.clients import resolve_systems
 from exporter.errors import ConfigError, UnavailableError
 from exporter.formatting import counted
 from exporter.simulator import Simulator

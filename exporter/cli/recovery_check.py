@@ -7,8 +7,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from exporter.clock import Clock
-from exporter.daemon.clients import ResolvedSystem, connect_actions, make_session
-from exporter.daemon.recovery_worker import directory, recovery_setup, token
+from exporter.config.recovery_setup import directory, recovery_setup, token
+from exporter.config.systems import ResolvedSystem
+from exporter.daemon.clients import connect_actions, make_session
 from exporter.errors import ConfigError, VergeOSError
 from exporter.model import Inventory
 from exporter.recovery.model.cases import Enrolment, OnHang

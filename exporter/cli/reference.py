@@ -17,7 +17,7 @@ from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.states import DIAGNOSED, DOWN, OPEN, TRANSITIONS, Event, State
 from exporter.telemetry import INSTRUMENTS
 
-LISTS = frozenset({"systems", "rules", "quiet", "wordings"})
+LISTS = frozenset({"systems", "rules", "maintenance_windows", "log_patterns"})
 """Settings of which there are several; no variable reaches inside."""
 
 

@@ -218,12 +218,12 @@ class MaintenanceWindowSettings(BaseModel):
 
     days: tuple[Day, ...] = DAYS
     """On which it begins."""
-    begins: Annotated[time, BeforeValidator(_time_of_day)]
+    start: Annotated[time, BeforeValidator(_time_of_day)]
     """Such as `22:00`."""
     hours: Annotated[float, Field(gt=0, le=LONGEST_WINDOW_HOURS)]
     """How long it lasts."""
     zone: Annotated[str, AfterValidator(_zone)] = "UTC"
-    """The time zone of `begins`."""
+    """The time zone of `start`."""
     names: Patterns = ()
     """Patterns of the VMs it is for; all when it is empty."""
     reason: Annotated[str, Field(min_length=1)]
@@ -276,9 +276,9 @@ class RecoverySettings(BaseModel):
     """What `machine_status.powerstate` means on your release: what is, or what is wanted."""
     rules: tuple[EnrolmentRuleSettings, ...] = ()
     """Who is looked after, besides the VMs with tags of the category `recovery`."""
-    quiet: tuple[MaintenanceWindowSettings, ...] = ()
+    maintenance_windows: tuple[MaintenanceWindowSettings, ...] = ()
     """Hours in which nothing is done."""
-    wordings: tuple[LogPatternSettings, ...] = ()
+    log_patterns: tuple[LogPatternSettings, ...] = ()
     """What texts in your platform's log mean; these come before the ones that are built in."""
     limits: Limits = Limits()
     """How careful to be."""
@@ -293,5 +293,5 @@ class RecoverySettings(BaseModel):
 
 
 WINDOWS = ((HOUR, "max_per_hour"), (DAY, "max_per_day"), (WEEK, "max_per_week"))
-FLEET_WINDOWS = ((600.0, "system_max_per_10_minutes"), (DAY, "system_max_per_day"))
+SYSTEM_WINDOWS = ((600.0, "system_max_per_10_minutes"), (DAY, "system_max_per_day"))
 """Which limits are counted over how many seconds."""

@@ -1,108 +1,19 @@
-"""A way to reach each cloud, as the settings describe it."""
+"""HTTP sessions and API clients for each system, built from its settings."""
 
 import ssl
-from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from exporter import __version__
 from exporter.clock import Clock
-from exporter.config.recovery import RecoverySettings
-from exporter.config.settings import (
-    APISettings,
-    PollSettings,
-    Settings,
-    SystemSettings,
-    TLSSettings,
-)
-from exporter.daemon.recovery_worker import recovery_setup
+from exporter.config.settings import SystemSettings, TLSSettings
+from exporter.config.systems import ResolvedSystem
 from exporter.errors import ConfigError
-from exporter.polling.schedule import TableSchedule, check_budget
-from exporter.recovery.model.limits import Mode
 from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.client import Limits, Meter, VergeOSClient
 from exporter.vergeos.credentials import Credentials, CredentialSource, SecretFile
-from exporter.vergeos.source import IDENTITY, IDENTITY_REQUESTS
-from exporter.vergeos.tables import CLUSTERS, ESSENTIAL, TABLES, TAG_MEMBERS, Pace
 
 CONNECT_SECONDS = 10.0
-
-
-class ResolvedSystem(NamedTuple):
-    """One cloud's settings, the common ones filled in; equal ones need no restart."""
-
-    system: SystemSettings
-    poll: PollSettings
-    api: APISettings
-    recovery: RecoverySettings = RecoverySettings()
-    recovery_mode: str = Mode.OFF
-
-    @property
-    def recovers(self) -> bool:
-        """Whether recovery looks at it at all."""
-        return self.recovery_mode != Mode.OFF
-
-    @property
-    def host(self) -> str:
-        return urlsplit(self.system.url).netloc
-
-    @property
-    def is_on_this_machine(self) -> bool:
-        return urlsplit(self.system.url).hostname in {"localhost", "127.0.0.1", "::1"}
-
-
-def resolve_systems(settings: Settings) -> tuple[ResolvedSystem, ...]:
-    """
-    Return what each cloud is to be watched with.
-
-    Raises:
-        ConfigError: An hour's budget does not pay for a cloud's schedule, or recovery's rules
-            contradict each other.
-
-    """
-    resolved_systems = tuple(
-        ResolvedSystem(
-            system,
-            settings.poll_of(system),
-            settings.api_of(system),
-            settings.recovery,
-            settings.recovery_mode_of(system),
-        )
-        for system in settings.systems
-    )
-    for resolved in resolved_systems:
-        try:
-            check_budget(
-                table_schedules(resolved.poll, tags=resolved.recovers),
-                per_hour=resolved.api.requests_per_hour,
-                reserve=resolved.api.reserve,
-            )
-        except ConfigError as error:
-            raise ConfigError(f"{resolved.system.name or resolved.host}: {error}") from None
-        if resolved.recovers:
-            recovery_setup(resolved.recovery, resolved.recovery_mode)
-    return resolved_systems
-
-
-def table_schedules(poll: PollSettings, *, tags: bool = False) -> tuple[TableSchedule, ...]:
-    """Return the schedule that *poll* makes of the tables we read, the VMs' *tags* among them."""
-    every = {
-        Pace.FAST: poll.fast_seconds,
-        Pace.SLOW: poll.slow_seconds,
-        Pace.INVENTORY: poll.inventory_seconds,
-    }
-    tables = tuple(
-        TableSchedule(
-            table.name,
-            every[table.pace],
-            phase_seconds=table.turn * poll.fast_seconds % every[table.pace],
-            essential=table.name in ESSENTIAL,
-            lasting=table is CLUSTERS,
-        )
-        for table in (*TABLES, *([TAG_MEMBERS] if tags else []))
-    )
-    return (TableSchedule(IDENTITY, poll.identity_seconds, requests=IDENTITY_REQUESTS), *tables)
 
 
 def connect(
@@ -113,10 +24,10 @@ def connect(
     budget: RequestBudget | None = None,
 ) -> VergeOSClient:
     """
-    Return a client for *cloud* that uses *session*.
+    Return the client that polls one system over *session*.
 
     Args:
-        budget: Another client's, to share the hour and the distance between requests with it.
+        budget: Another client's request budget, to share its hourly limit and request spacing.
 
     """
     return _client(resolved, credential_source(resolved.system), session, meter, clock, budget)
@@ -130,11 +41,11 @@ def connect_actions(
     budget: RequestBudget,
 ) -> VergeOSClient:
     """
-    Return a client for *cloud* that acts, with the credential for that if there is one.
+    Return the client that sends actions, with the action credential if there is one.
 
     Args:
-        session: Of its own, and one that makes a connection for each request.
-        budget: That of the client that reads.
+        session: A separate session that opens a connection for each request.
+        budget: The polling client's request budget.
 
     """
     return _client(
@@ -170,7 +81,7 @@ def _client(
 
 def make_sessions(resolved: ResolvedSystem) -> tuple[aiohttp.ClientSession, ...]:
     """
-    Return the sessions for one cloud: to poll, and where it recovers, to look again and to act.
+    Return one system's sessions: to poll and, with recovery, to read again and to act.
 
     Raises:
         ConfigError: The CA file cannot be used.
@@ -185,11 +96,11 @@ def make_sessions(resolved: ResolvedSystem) -> tuple[aiohttp.ClientSession, ...]
 
 def make_session(tls: TLSSettings, *, keeps_connections: bool = True) -> aiohttp.ClientSession:
     """
-    Return a session for one cloud, which trusts what *tls* says.
+    Return a session for one system with the trust store that *tls* describes.
 
     Args:
-        keeps_connections: For the next request. That one was closed meanwhile shows only when
-            a request on it is lost, which is no way to treat one that must not be repeated.
+        keeps_connections: Whether to reuse connections. A reused connection that the server has
+            closed loses the request, which is not acceptable for one that must not be repeated.
 
     Raises:
         ConfigError: The CA file cannot be used.
@@ -199,15 +110,15 @@ def make_session(tls: TLSSettings, *, keeps_connections: bool = True) -> aiohttp
     connector = aiohttp.TCPConnector(ssl=_trust(tls), limit=2, **kept)
     session = aiohttp.ClientSession(
         connector=connector,
-        # The client sets one deadline for a reading as a whole; here is only the connection's.
+        # The client sets the deadline of a whole request; this limits only the connection.
         timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS),
         headers={"User-Agent": f"vergewatch/{__version__}", "Accept": "application/json"},
         cookie_jar=aiohttp.DummyCookieJar(),
-        # Neither proxies nor ~/.netrc: a password that somebody keeps there is not for VergeOS.
+        # Neither proxies nor ~/.netrc: a password found there is not meant for VergeOS.
         trust_env=False,
     )
-    # aiohttp repeats a GET by itself when a connection breaks, unseen by the budget, and has no
-    # public switch for it; a test watches that this one still works.
+    # aiohttp repeats a GET when a connection breaks, which the budget would not count. It has no
+    # public switch for this; a test checks that this one works.
     session._retry_connection = False  # noqa: SLF001
     return session
 
@@ -229,7 +140,7 @@ def _trust(tls: TLSSettings) -> ssl.SSLContext | bool:
 
 
 def action_credential_source(system: SystemSettings) -> CredentialSource:
-    """Return what knows today's credentials for acting on *system*."""
+    """Return the source of the credentials for actions on *system*."""
     key, path = system.action_api_key, system.action_api_key_file
     if key is None and path is None:
         return credential_source(system)
@@ -238,7 +149,7 @@ def action_credential_source(system: SystemSettings) -> CredentialSource:
 
 
 def credential_source(system: SystemSettings) -> CredentialSource:
-    """Return what knows today's credentials of *system*."""
+    """Return the source of the credentials for polling *system*."""
     key_file = SecretFile(system.api_key_file) if system.api_key_file else None
     password_file = SecretFile(system.password_file) if system.password_file else None
 

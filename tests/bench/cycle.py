@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from exporter.config.settings import PollSettings
-from exporter.daemon.clients import table_schedules
+from exporter.config.systems import table_schedules
 from exporter.exposition.catalog import FAMILIES, Kind
 from exporter.exposition.formats import Format
 from exporter.exposition.page import bind

@@ -3,7 +3,8 @@
 from pydantic import SecretStr
 
 from exporter.config.settings import APISettings, PollSettings, SystemSettings, TLSSettings
-from exporter.daemon.clients import ResolvedSystem, connect, make_session, table_schedules
+from exporter.config.systems import ResolvedSystem, table_schedules
+from exporter.daemon.clients import connect, make_session
 from exporter.polling.poller import Plan, Poller, PollResult
 from exporter.recovery.observe.inventory_checks import Poll
 from exporter.simulator import Simulator, found_world

@@ -9,7 +9,8 @@ import stamina
 from pydantic import SecretStr
 
 from exporter.config.settings import APISettings, PollSettings, SystemSettings, TLSSettings
-from exporter.daemon.clients import ResolvedSystem, connect, make_session, table_schedules
+from exporter.config.systems import ResolvedSystem, table_schedules
+from exporter.daemon.clients import connect, make_session
 from exporter.errors import BadReplyError, ConfigError, UnauthorizedError, UnreachableError
 from exporter.polling.schedule import requests_per_hour
 from exporter.simulator import Simulator, found_world
