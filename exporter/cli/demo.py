@@ -50,7 +50,7 @@ async def show(
     clock: Clock,
     *,
     token: str,
-    introduce: Callable[[], None],
+    started: Callable[[], None],
 ) -> None:
     """
     Run the simulator and a daemon that watches it and starts what crashes, until told to stop.
@@ -68,7 +68,7 @@ async def show(
             alerting = {**HASTE["alertmanager"], **given.get("alertmanager", {})}
             made = {**HASTE, **given, "recovery": recovery, "alertmanager": alerting}
             settings = Settings(**{"systems": [system], **made})
-            await app.run(settings, lambda: settings, clock, introduce)
+            await app.run(settings, lambda: settings, clock, started)
 
 
 async def serve(
