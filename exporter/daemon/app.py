@@ -16,9 +16,10 @@ from exporter import __version__
 from exporter.alerting.alerting import Alerting
 from exporter.clock import Clock
 from exporter.collectors.registry import FAMILIES
+from exporter.config.recovery_setup import directory, token
 from exporter.config.settings import Settings
-from exporter.daemon.clients import resolve_systems
-from exporter.daemon.recovery_worker import JournalHandle, directory, token
+from exporter.config.systems import resolve_systems
+from exporter.daemon.recovery_worker import JournalHandle
 from exporter.daemon.systems import SystemManager
 from exporter.daemon.watchdog import measure_lag_forever, notify
 from exporter.errors import ConfigError

@@ -13,13 +13,10 @@ import structlog
 from exporter.alerting.alerting import Alerting
 from exporter.clock import Clock
 from exporter.collectors.inventory import join
-from exporter.daemon.clients import (
-    ResolvedSystem,
-    connect,
-    connect_actions,
-    make_sessions,
-)
-from exporter.daemon.recovery_worker import JournalHandle, RecoveryWorker, recovery_setup
+from exporter.config.recovery_setup import recovery_setup
+from exporter.config.systems import ResolvedSystem
+from exporter.daemon.clients import connect, connect_actions, make_sessions
+from exporter.daemon.recovery_worker import JournalHandle, RecoveryWorker
 from exporter.errors import ConfigError
 from exporter.exposition.cache import PageCache
 from exporter.exposition.collector import Family

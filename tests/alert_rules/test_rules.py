@@ -10,7 +10,7 @@ import pytest
 import typer
 import yaml
 
-from exporter.cli.main import command as cli
+from exporter.cli.main import full_command
 from exporter.model import StatusWord
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.cases import Outcome
@@ -212,7 +212,7 @@ def test_a_runbooks_commands_are_ours_and_understood(alert: Alert) -> None:
 
 
 def understand(words: list[str]) -> None:
-    command = typer.main.get_command(cli)
+    command = typer.main.get_command(full_command())
     while words and hasattr(command, "commands") and words[0] in command.commands:
         command = command.commands[words.pop(0)]
     assert not hasattr(command, "commands"), f"{words} names no command"

@@ -7,7 +7,8 @@ from pydantic import SecretStr
 from exporter.collectors.inventory import join
 from exporter.config.recovery import RecoverySettings
 from exporter.config.settings import Settings, SystemSettings, TLSSettings
-from exporter.daemon.clients import ResolvedSystem, connect, make_session, resolve_systems
+from exporter.config.systems import ResolvedSystem, resolve_systems
+from exporter.daemon.clients import connect, make_session
 from exporter.model import PollResult
 from exporter.polling.poller import Plan, Poller
 from exporter.polling.schedule import requests_per_hour

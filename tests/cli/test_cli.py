@@ -61,7 +61,7 @@ async def test_check_says_what_it_found_and_what_it_will_cost() -> None:
         assert "26.1" in out
         for table in ("vms", "machine_status", "machine_drive_stats", "vm_snapshots"):
             assert table in out
-        assert "758 requests an hour of 850 allowed" in out
+        assert "758 of 850 requests per hour" in out
 
 
 async def test_check_says_what_may_not_be_read() -> None:
@@ -91,7 +91,7 @@ async def test_check_fails_where_there_would_be_no_picture(
         code, out, _ = await ran("check", **pointing_at(system))
 
         assert code == 1
-        assert "no picture:" in out
+        assert "no inventory:" in out
         assert says in out
 
 
@@ -116,9 +116,9 @@ async def test_check_says_whom_recovery_looks_after_and_how_it_is_stopped(tmp_pa
     assert "production  VergeOS" in out
     assert "recovery  mode enforce, " in out
     assert "by recovery.rules[0]" in out
-    assert "recovery.rules[1] fits no VM" in out
-    assert "recovery.own_user is not set: if the answer to a kill is lost" in out
-    assert "a token steers it" in out
+    assert "recovery.rules[1] matches no VM" in out
+    assert "recovery.own_user is not set: if the response to a kill is lost" in out
+    assert "commands need the token" in out
     assert f"kill switch: touch {tmp_path}/kill-switch" in out
 
 
@@ -249,7 +249,7 @@ async def test_version_prints_the_version() -> None:
 async def test_simulate_is_a_vergeos_that_can_be_broken_by_hand() -> None:
     listen = ("--listen", "127.0.0.1:0", "--vms", "10", "--fault", "status:code=503,path=nodes")
     async with (
-        printing("simulate", *listen, until="and more", VERGEWATCH_SIMULATOR_API_KEY="k") as lines,
+        printing("simulate", *listen, until="all calls", VERGEWATCH_SIMULATOR_API_KEY="k") as lines,
         aiohttp.ClientSession(headers={"Authorization": "Bearer k"}) as http,
     ):
         url = lines[0].split()[-1]

@@ -298,7 +298,7 @@ async def test_control_characters_are_replaced(idle: Daemon) -> None:
     command = idle.theatre.recovery.command(
         CommandKind.PAUSE, owner="\x1b[2J", reason="r", seconds=60
     )
-    at_once(order)
+    at_once(command)
 
     _, out, _ = await ran("recovery", "status", **idle.env)
 

@@ -327,11 +327,11 @@ def test_a_variable_that_sets_nothing_is_named_with_the_nearest_that_does() -> N
 
 
 CLOUD = "url: https://verge.example\napi_key: k\n"
-QUIET = CLOUD + "recovery:\n  quiet: [{{begins: {}, hours: 3, reason: x}}]\n"
+WINDOW = CLOUD + "recovery:\n  maintenance_windows: [{{start: {}, hours: 3, reason: x}}]\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "begins"),
+    ("text", "start"),
     [
         ("22:00", time(22, 0)),  # which YAML takes for a number
         ('"22:00"', time(22, 0)),
@@ -343,16 +343,16 @@ QUIET = CLOUD + "recovery:\n  quiet: [{{begins: {}, hours: 3, reason: x}}]\n"
     ],
 )
 def test_quiet_hours_begin_when_it_says_with_quotes_or_without(
-    tmp_path: Path, text: str, begins: time
+    tmp_path: Path, text: str, start: time
 ) -> None:
-    (window,) = load(written(tmp_path / "v.yml", QUIET.format(text))).recovery.quiet
+    (window,) = load(written(tmp_path / "v.yml", WINDOW.format(text))).recovery.maintenance_windows
 
-    assert window.begins == begins
+    assert window.start == start
 
 
 @pytest.mark.parametrize("text", ["22", "1500", "9.5", "24:00"])
 def test_what_is_no_time_of_day_is_refused(tmp_path: Path, text: str) -> None:
-    assert "begins" in complaint(written(tmp_path / "v.yml", QUIET.format(text)))
+    assert "start" in complaint(written(tmp_path / "v.yml", WINDOW.format(text)))
 
 
 @pytest.mark.parametrize("value", ["http://am:9093", '["http://am:9093"]'])

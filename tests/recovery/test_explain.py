@@ -492,7 +492,7 @@ def test_name_with_braces_is_not_a_format() -> None:
 
 def test_quarantine_after_failed_actions_counts_the_budget_that_is_used_up() -> None:
     spent = GuardResult(
-        GuardName.WITHIN_RESTART_BUDGET, allowed=False, says="used up",
+        GuardName.WITHIN_RESTART_BUDGET, passed=False, detail="used up",
         budgets=(BudgetUse(1, 6, 86_400.0), BudgetUse(2, 2, 3600.0)),
     )  # fmt: skip
     found = sentence(

@@ -15,7 +15,8 @@ from pydantic import SecretStr
 
 from exporter.clock import Clock, SystemClock
 from exporter.config.settings import APISettings, PollSettings, SystemSettings, TLSSettings
-from exporter.daemon.clients import ResolvedSystem, connect, connect_actions, make_session
+from exporter.config.systems import ResolvedSystem
+from exporter.daemon.clients import connect, connect_actions, make_session
 from exporter.errors import (
     AbsentError,
     BadReplyError,
