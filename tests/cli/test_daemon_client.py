@@ -192,7 +192,7 @@ async def test_command_has_the_login_name_as_owner(idle: Daemon) -> None:
         "production: recovery is paused for 1 h 30 min; readiness: paused (by anna: new disks)\n"
     )
     (command,) = idle.theatre.book.commands
-    assert (command.kind, order.owner, order.reason) == ("pause", "anna", "new disks")
+    assert (command.kind, command.owner, command.reason) == ("pause", "anna", "new disks")
     assert command.until - command.at == 5400
     _, status, _ = await ran("recovery", "status", **idle.env)
     assert "paused: by anna since" in status
