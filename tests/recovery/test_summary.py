@@ -106,8 +106,8 @@ def test_shadow_mode_measures_avoidable_downtime() -> None:
     assert incident.avoidable_seconds == 1760
     assert summary.avoidable_seconds == 1760
     assert summary_text(summary).splitlines()[-1] == (
-        "    2026-01-01 00:10:40 web-01: crashed; would have been started at 00:11:20 (after 40 s); "
-        "started without Vergewatch at 00:40:40; 29 min avoidable downtime"
+        "    2026-01-01 00:10:40 web-01: crashed; would have been started at 00:11:20 (after 40 s)"
+        "; started without Vergewatch at 00:40:40; 29 min avoidable downtime"
     )
 
 

@@ -49,9 +49,16 @@ class StubService:
         self.asked: list[Any] = []
         self.error: Exception | None = None
         self.cares = [
-            SystemRecoveryStatus(system="production", url="https://v", mode="shadow", readiness="active",
-                 because="all is well", vms=12, states={"held": 30})
-        ]  # fmt: skip
+            SystemRecoveryStatus(
+                system="production",
+                url="https://v",
+                mode="shadow",
+                readiness="active",
+                because="all is well",
+                vms=12,
+                states={"held": 30},
+            )
+        ]
         self.found: list[VMRecoveryStatus] = []
 
     def _note(self, *question: Any) -> None:
