@@ -82,14 +82,14 @@ LogFormat = Annotated[
 
 Scenario = Annotated[
     str,
-    typer.Option("--scenario", metavar="NAME|FILE", help=f"A story: {', '.join(built_in())}."),
+    typer.Option("--scenario", metavar="NAME|FILE", help=f"Scenario: {', '.join(built_in())}."),
 ]
-Vms = Annotated[int | None, typer.Option("--vms", min=1, max=MAX_VMS, help="How many VMs.")]
+Vms = Annotated[int | None, typer.Option("--vms", min=1, max=MAX_VMS, help="Number of VMs.")]
 Alertmanagers = Annotated[
     list[str] | None,
     typer.Option("--alertmanager", metavar="URL", help="Whom to tell, and whose silences to heed."),
 ]
-Seed = Annotated[int | None, typer.Option("--seed", help="What decides everything by chance.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Random seed.")]
 
 DEFAULT_LISTEN = ":9888"
 WORTH_A_QUESTION = "web-blackbird"
@@ -321,11 +321,11 @@ def _introduce(simulator: Simulator) -> None:
     url = simulator.url
     latency = '{"seconds": 2}'
     _say(f"[bold]Simulated VergeOS {escape(simulator.world.system_name)} listens at {url}[/]")
-    _say(f"  monitor     VERGEWATCH_URL={url} VERGEWATCH_API_KEY={simulator.api_key} vergewatch run")
-    _say(f"  add fault   curl -X PUT {url}/simulator/faults/latency -d '{latency}'")
-    _say(f"  end fault   curl -X DELETE {url}/simulator/faults/latency")
-    _say(f"  crash a VM  curl -X POST {url}/simulator/vms/1/crash")
-    _say(f"  endpoints   curl {url}/simulator/")
+    _say(f"  monitor  VERGEWATCH_URL={url} VERGEWATCH_API_KEY={simulator.api_key} vergewatch run")
+    _say(f"  break    curl -X PUT {url}/simulator/faults/latency -d '{latency}'")
+    _say(f"  repair   curl -X DELETE {url}/simulator/faults/latency")
+    _say(f"  crash    curl -X POST {url}/simulator/vms/1/crash")
+    _say(f"  more     curl {url}/simulator/")
 
 
 def _print_care(care: CareFinding) -> None:
