@@ -555,7 +555,7 @@ class Recovery:
         return gather_facts(case, system)
 
     def left_alone(self, case: Case) -> str:
-        """Return the silence or maintenance window that would forbid an action now; empty if none."""
+        """Return the silence or maintenance window that would forbid an action now."""
         if self._state.inventory is None:
             return ""
         return silenced(self.setup.silences, case, self._inventory) or quiet(

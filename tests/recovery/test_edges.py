@@ -222,7 +222,7 @@ def test_what_the_platform_did_since_it_was_last_up_is_doubt(
         ("Task 'night' sent 'poweroff' to 'web-01'", Cause.STOPPED_BY_TASK),
         ("VM has shutdown", Cause.STOPPED_BY_GUEST),
         ("VM 'web-01' cannot migrate and was powered off for maintenance", Cause.STOPPED_BY_PERSON),
-        ("something nobody has read before", Cause.LOGS_UNCLEAR),
+        ("an unknown text", Cause.LOGS_UNCLEAR),
         ("VM 'web-01' is unresponsive", Cause.CRASHED),
     ],
 )
@@ -309,7 +309,7 @@ def test_somebody_who_stops_it_just_after_our_kill_is_heard(action: str) -> None
         ("Node action 'poweroff' sent", Cause.STOPPED_BY_PERSON),
         ("Node 'n3' powered off", Cause.STOPPED_BY_PERSON),
         ("Task 'night' ran: node1", Cause.STOPPED_BY_TASK),
-        ("a text of nodes that nobody knows", Cause.LOGS_UNCLEAR),
+        ("an unknown text of a node", Cause.LOGS_UNCLEAR),
         ("Node 'n3' is online", Cause.CRASHED),
     ],
 )
@@ -318,7 +318,7 @@ def test_whoever_stops_a_node_wants_down_what_runs_on_it(text: str, cause: Cause
 
 
 def test_what_a_node_says_by_itself_need_not_be_understood() -> None:
-    rows = read(row("a text of nodes that nobody knows", machine=33, user="system"))
+    rows = read(row("an unknown text of a node", machine=33, user="system"))
 
     assert judged(logs=rows) is Cause.CRASHED
 

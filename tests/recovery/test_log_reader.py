@@ -29,7 +29,7 @@ class ForgetfulLog:
         self.is_garbled = False
         """Whether a row of each answer cannot be read."""
         self.most = 10_000
-        """Rows of an answer, after which somebody on the way cuts it."""
+        """Rows of an answer, after which a proxy cuts it."""
         self.asked: list[str] = []
 
     def _keys(self) -> range:

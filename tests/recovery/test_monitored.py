@@ -1,4 +1,4 @@
-"""VMs that nobody enrolled: they are looked at, judged and told of, and never touched."""
+"""Monitored VMs: diagnosed and reported, never acted on."""
 
 from typing import Any
 

@@ -224,7 +224,7 @@ def test_it_says_so_when_it_starts_what_its_guest_shut_down() -> None:
     assert "VM has shutdown" in acted[-1].diagnosis.detail
 
 
-# Lives that nobody saw.
+# Unobserved lives.
 
 
 def test_a_vm_that_moved_while_nobody_looked_may_have_gone_with_its_new_node() -> None:
@@ -504,7 +504,7 @@ def lose_the_kill(theatre: Theatre) -> None:
 
 
 def come_up(theatre: Theatre) -> None:
-    """Let a VM that is starting arrive, with nobody looking."""
+    """Let a VM that is starting arrive, without a poll."""
     while not theatre.running("web-01"):
         theatre.clock.elapsed += 1
         theatre.world.catch_up()

@@ -157,7 +157,7 @@ def test_a_guest_reboot_with_its_gap_is_no_crash(play: Play) -> None:
     assert not theatre.asked()
 
 
-# Somebody wanted it.
+# Stopped on purpose.
 
 
 @pytest.mark.parametrize("late", [0.0, 9.0, 11.0, 29.0])
@@ -529,7 +529,7 @@ def test_what_is_to_be_left_off_after_a_power_loss_is_left_off(play: Play) -> No
     theatre.warm()
     vm = theatre.world.vm("web-01")
     theatre.world.changes(vm, on_power_loss="leave_off")
-    theatre.let_pass(1200)  # until nobody takes the change for a wish
+    theatre.let_pass(1200)  # until the change is no longer taken for a stop request
     node = theatre.world.node(vm.machine.status.node or 0)
 
     theatre.world.node_fails(node)

@@ -235,7 +235,7 @@ def _not_silenced(facts: Facts) -> GuardResult:
             GuardName.NOT_SILENCED, facts.silenced, "the end of the silence, and the time after it"
         )
     if facts.silences_unknown:
-        detail = f"the silences are unknown, and the settings allow actions then: {facts.silences_unknown}"
+        detail = f"unknown, and the settings allow actions then: {facts.silences_unknown}"
         return _yes(GuardName.NOT_SILENCED, detail)
     return _yes(GuardName.NOT_SILENCED, "no silence matches it")
 

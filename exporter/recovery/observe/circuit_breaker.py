@@ -85,7 +85,7 @@ def after_poll(
 
 
 def after_accept(breaker: CircuitBreaker, *, now: float) -> CircuitBreaker:
-    """Return the breaker after an operator accepted the inventory: an open one becomes half-open."""
+    """Return the breaker after `accept`: an open one becomes half-open."""
     if breaker.breaker_state is BreakerState.OPEN:
         return msgspec.structs.replace(breaker, breaker_state=BreakerState.HALF_OPEN, since=now)
     return breaker

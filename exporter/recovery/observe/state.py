@@ -124,7 +124,7 @@ def update_cases(
     moment: Moment,
     limits: Limits,
 ) -> dict[str, Case]:
-    """Return every case after *inventory*; that of a VM that is up and stays so is the very same."""
+    """Return the cases after *inventory*; that of a VM that stays up is the same object."""
     found: dict[str, Case] = {}
     vms = inventory.vms
     for uuid, case in cases.items():
@@ -238,7 +238,7 @@ def _weight(case: Case, *, at: float) -> tuple[bool, bool]:
 
 
 def _moment(state: RecoveryState, inventory: CheckedInventory) -> Moment:
-    """Return when *inventory* was taken, and the time since the valid poll before, by the clock that measured most."""
+    """Return the time of *inventory* and the longest gap since the valid poll before, by any clock."""
     if state.seen_at is None:
         return Moment(inventory.at, inventory.clock, inventory.at, inventory.clock, 0.0)
     gaps = [inventory.at - state.seen_at]
