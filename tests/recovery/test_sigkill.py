@@ -307,7 +307,7 @@ class Stage:
                 if tag.startswith("recovery/"):
                     self.world.untag(vm, tag)
             self.world.tag(vm, "recovery/auto")
-            # A restarted daemon cannot tell a crash from a power cut, after which some are left off.
+            # A new daemon cannot tell a crash from a power cut, after which some are left off.
             vm.on_power_loss = "last_state"
         self.vms = sorted(vm.key for vm in self.world.live_vms() if vm.service is None)
         self.platform = Simulator(
@@ -579,7 +579,7 @@ def tally(killed: Mapping[str, int]) -> str:
 
 
 @pytest.mark.parametrize("table", ["tag_members", "clusters"])
-def test_who_starts_anew_and_cannot_read_who_is_enrolled_forgets_nobody(table: str) -> None:
+def test_restart_without_readable_tags_keeps_all_cases(table: str) -> None:
     clusters = {cluster.name for cluster in Theatre(vms=12).world.clusters.values()}
     ward = EnrolmentRule(clusters=tuple(clusters), policy=Policy.ON_FAILURE)
     theatre = Theatre(vms=12, tags={}, setup=RecoverySetup(ENFORCE, enrolment_rules=[ward])).warm()

@@ -185,7 +185,7 @@ def _quoted(row: LogRow) -> str:
     """Return a row as it is quoted: what, by whom, when, and where to find it."""
     when = datetime.fromtimestamp(row.at, UTC)
     return (
-        f"“{row.text.strip()}” by {row.user or 'nobody'} at {when:%H:%M:%S} UTC (log row {row.key})"
+        f"“{row.text.strip()}” by {row.user or 'system'} at {when:%H:%M:%S} UTC (log row {row.key})"
     )
 
 

@@ -47,7 +47,7 @@ class EnrolmentRule(NamedTuple):
     tier: int | None = None
     after: tuple[str, ...] = ()
     title: str = ""
-    """How the rule is called when somebody asks."""
+    """The name of the rule in reports."""
 
 
 def enrol(vm: VM, tags: frozenset[str], cluster: str, limits: Sequence[EnrolmentRule]) -> Enrolment:

@@ -238,7 +238,7 @@ def _weight(case: Case, *, at: float) -> tuple[bool, bool]:
 
 
 def _moment(state: RecoveryState, inventory: CheckedInventory) -> Moment:
-    """Return the time of *inventory* and the longest gap since the valid poll before, by any clock."""
+    """Return the time of *inventory* and the longest gap since the last valid poll."""
     if state.seen_at is None:
         return Moment(inventory.at, inventory.clock, inventory.at, inventory.clock, 0.0)
     gaps = [inventory.at - state.seen_at]
