@@ -1,8 +1,8 @@
 """
-The rounds of recovery in one cloud: take a poll, verify, diagnose, decide, act; and write it all down.
+The recovery engine of one system: for each poll verify, diagnose, decide, act and journal.
 
-What is thought is thought elsewhere. Here is what is remembered between polls, what is asked of
-the world before anything is decided, and the order in which things are done.
+The pure parts are in the packages beside it; the engine holds the state between polls and the
+order of the steps.
 """
 
 import asyncio
@@ -69,18 +69,18 @@ log = structlog.get_logger()
 SETTLED = (State.STOPPED, State.QUARANTINED)
 """States in which nothing changes by itself, so that one decision is enough."""
 PROVEN = (State.HELD, State.BACKOFF)
-"""States in which a crash is certain; of VMs that nobody enrolled nothing else is decided."""
+"""States of a proven crash; of monitored VMs only these are decided on."""
 
 
 class RecoverySetup(NamedTuple):
-    """What a person set for one cloud."""
+    """The recovery settings of one system."""
 
     limits: Limits
     enrolment_rules: Sequence[EnrolmentRule] = ()
-    """Who is looked after, besides those that tags name."""
+    """Enrolment rules, besides the tags."""
     classifier: LogClassifier = LogClassifier()
     own_user: str = ""
-    """Who we are in the platform's log."""
+    """The daemon's user in VergeOS' log."""
     quiet: Sequence[MaintenanceWindow] = ()
     kill_switch: Callable[[], str] = lambda: ""
     """Returns the path of the file that forbids everything, while it is there."""
@@ -100,11 +100,11 @@ def _as_it_is(vm: VM, fresh: FreshVM) -> VM:
 
 class Recovery:
     """
-    One cloud's recovery.
+    Recovery of one system.
 
     Args:
-        key: What the cloud is called in the journal: its address, which does not change.
-        open_book: Opens the cloud's part of the journal; tried again until it works.
+        key: The name of the system in the journal: its address, which does not change.
+        open_book: Opens the system's part of the journal; tried again until it works.
         guards: Instead of all of them, for a test that shows what each is good for.
 
     """
@@ -130,7 +130,7 @@ class Recovery:
         self._guards = guards
         self._turn = asyncio.Lock()
         self._commands_lock = asyncio.Lock()
-        """Held while an order is written down, and while those that were are read."""
+        """Held while commands are written or read."""
         self._journal_writer = JournalWriter(open_book, clock)
         self._watched_before = 0.0
         self._began = 0.0
@@ -167,7 +167,7 @@ class Recovery:
 
     @property
     def readiness_now(self) -> Readiness:
-        """How recovery stands, and why."""
+        """Whether recovery would act now, and why not."""
         return readiness_now(
             bug=self.bug,
             switch=self.kill_switch,
@@ -181,9 +181,9 @@ class Recovery:
         )
 
     def give_up(self, bug: str) -> None:
-        """Do nothing any more: there is a bug in here, and nobody knows what it would do next."""
+        """Stop acting for good after a bug in recovery."""
         self.bug = bug
-        # Not made anew, since that may be where the bug is.
+        # Not built again: the bug may be in building it.
         self.report = replace(
             self.report, readiness=ReadinessState.BROKEN, because=bug, ready=False
         )
@@ -199,7 +199,7 @@ class Recovery:
 
     @property
     def kill_switch(self) -> str:
-        """The file that forbids everything, since the newest round or from now on."""
+        """The path of the kill switch file, if it was there at the last poll or is now."""
         return self._switch or self.setup.kill_switch()
 
     def decision(self, uuid: str) -> Decision | None:
@@ -236,7 +236,7 @@ class Recovery:
         return self._began_time + timedelta(seconds=at - self._watched_before)
 
     async def process(self, poll: PollResult) -> None:
-        """Take note of *poll*, whose times are the clock's monotonic ones, and do what follows."""
+        """Process *poll*, whose times are monotonic seconds."""
         async with self._turn:
             if not self._journal_writer.is_open and not await self._boot():
                 return
@@ -264,7 +264,7 @@ class Recovery:
         uuid: str | None = None,
     ) -> Command:
         """
-        Take an order from a person, and return it as it was written down.
+        Write a command of an operator and apply it.
 
         Raises:
             JournalError: It could not be written down, and is not in force.
@@ -293,12 +293,11 @@ class Recovery:
 
     def apply_command(self, given: Command) -> None:
         """
-        Have an order in force that is written down.
+        Apply a command that is in the journal.
 
-        At once, and not in turn: a round may take a minute, and a request that is about to be
-        sent asks for this once more.
+        Immediately, also during a poll: the executor checks it before each request.
         """
-        before = self._control_state  # with a pause whose end nobody has noticed yet
+        before = self._control_state  # may hold a pause that has just expired
         self._control_state = before.after(given)
         goes_on = (
             given.kind in (CommandKind.ARM, CommandKind.RESUME) and self._control_state != before
@@ -376,7 +375,7 @@ class Recovery:
     # What was done.
 
     async def _verify(self) -> None:
-        """Look what has become of the intents that are open."""
+        """Verify the open actions."""
         inventory = self._inventory
         for intent in list(self._intents.values()):
             case = self._state.cases.get(intent.uuid)
@@ -398,7 +397,7 @@ class Recovery:
                 self._state = self._state.with_cases({case.uuid: after})
 
     def _closed(self, intent: Intent) -> None:
-        """Tell of an intent whose outcome is known."""
+        """Count and report a finished action."""
         outcome = intent.outcome or Outcome.UNKNOWN
         self._meter.acted(intent.action, outcome)
         if outcome is not Outcome.ABANDONED:  # which was none
@@ -425,7 +424,7 @@ class Recovery:
     # What is thought.
 
     async def _diagnose(self) -> None:
-        """Judge every VM in trouble; read the logs of ours that need it, in one request."""
+        """Diagnose every VM that is down; read the logs of enrolled ones in one request."""
         at = self.watched
         troubled = [case for case in self._state.cases.values() if case.state in DIAGNOSED]
         self._diagnose_again(troubled)
@@ -441,8 +440,7 @@ class Recovery:
         """
         Read now and then what the logs say of VMs about which nothing will be done.
 
-        After everything else: whoever is acted upon must not wait for them, and what was read of
-        its log must not grow old.
+        Last in a poll, so that an action neither waits for it nor acts on logs that grew old.
         """
         cases, at = self._state.cases, self.watched
         troubled = {uuid: case for uuid, case in cases.items() if case.state in DIAGNOSED}
@@ -557,7 +555,7 @@ class Recovery:
         return gather_facts(case, system)
 
     def left_alone(self, case: Case) -> str:
-        """Return why a VM would be left alone if it crashed now; empty where nobody asked so."""
+        """Return the silence or maintenance window that would forbid an action now."""
         if self._state.inventory is None:
             return ""
         return silenced(self.setup.silences, case, self._inventory) or quiet(
@@ -566,7 +564,7 @@ class Recovery:
 
     @property
     def silences_unknown(self) -> str:
-        """Why nobody knows what is silenced; empty while that is known, or does not matter."""
+        """Why the silences are unknown; empty while they are known or not used."""
         return self.setup.silences.unknown if self.setup.silences is not None else ""
 
     def _is_news(self, case: Case, decision: Decision) -> bool:

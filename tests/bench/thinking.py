@@ -74,7 +74,7 @@ class BlankBook:
 
 
 class BlankCloud:
-    """Says at once that nothing is in the log; whoever wants to act finds the VM gone."""
+    """Says at once that nothing is in the log; an action finds the VM gone."""
 
     why_not = ""
 
@@ -90,7 +90,7 @@ class BlankCloud:
         return None
 
     async def act(self, vm_key: int, action: Action, /) -> ActionReply:
-        return ActionReply(Reply.REFUSED, "nobody is here")
+        return ActionReply(Reply.REFUSED, "simulated refusal")
 
 
 def measure(vms: int) -> Cost:

@@ -251,7 +251,7 @@ class Tally:
 
 
 class JumpingClock(FakeClock):
-    """A clock whose time of day somebody may set."""
+    """A clock whose time of day a test may set."""
 
     offset = timedelta()
 
@@ -260,7 +260,7 @@ class JumpingClock(FakeClock):
 
 
 class Truth(FakeClock):
-    """What time it really is, for the platform, whose clock nobody sets."""
+    """The true time, which VergeOS uses."""
 
     def __init__(self, clock: FakeClock) -> None:
         self._of = clock
@@ -333,7 +333,7 @@ class Theatre:
         self.recovery = self.new_process()
 
     def new_process(self) -> Recovery:
-        """Start the daemon anew; what it had in memory is gone."""
+        """Restart the daemon; what it had in memory is gone."""
         operations = Operations(self.line, self.line, self.clock)  # type: ignore[arg-type]
 
         async def open_book() -> JournalStore:

@@ -36,7 +36,7 @@ QUIET_STEP = 60.0
 """Between polls while nothing happens; one second more, and recovery would call itself blind."""
 UNSETTLED = {*DIAGNOSED, *OPEN} - {State.UNKNOWN}
 STRANGERS = 0.04
-"""So many VMs besides, of which nobody says that recovery should look after them."""
+"""So many VMs besides, which are monitored only."""
 PRODUCTION = EnrolmentRule(
     tags=("environment/production",), policy=Policy.ON_FAILURE, title="rule production"
 )
@@ -45,17 +45,17 @@ EXCUSES = {
     "within_restart_budget": "its budget was used up: a crash loop",
     "backoff_elapsed": "the pause after the last try was not over",
     "not_paused": "recovery was paused",
-    "went_down_unobserved": "nobody could see when it died",
+    "went_down_unobserved": "no valid poll when it went down",
     "never_seen_up": "it was never seen up before it died",
-    "not_seen": "nobody could see for most of the time",
-    "inventory_stable": "nobody could see for most of the time",
-    "inventory_fresh": "nobody could see for most of the time",
-    "warmed_up": "recovery was warming up after a time without observed, or after a pause",
+    "not_seen": "no valid poll for most of the time",
+    "inventory_stable": "no valid poll for most of the time",
+    "inventory_fresh": "no valid poll for most of the time",
+    "warmed_up": "recovery was warming up after an outage or a pause",
     "node_in_trouble": "its node was in trouble",
     "node_stable": "its node lost several VMs",
     "migrated_shortly_before": "it was being migrated",
     "start_failed": "it died on its way up",
-    "stopped_by_person": "somebody had asked for a stop shortly before",
+    "stopped_by_person": "a user had requested a stop shortly before",
     "stopped_by_task": "a task had asked for a stop shortly before",
     "stopped_by_guest": "its guest had shut down shortly before",
 }
@@ -200,7 +200,7 @@ class Month(Theatre):
 
     @property
     def crashes(self) -> list[Crash]:
-        """Those of VMs in recovery's care that nobody meant to be down anyway."""
+        """Crashes of enrolled VMs that were not meant to be down."""
         return [one for one in self.witness.crashes if one.cared_for]
 
     @property
@@ -313,7 +313,7 @@ def account(month: Month, *, cpu_seconds: float) -> Iterator[str]:
     yield from _line("started by Vergewatch", len(recovered), _times(recovered))
     others = [one for one in crashes if one.back_at is not None and one.back_by != US]
     first = [one for one in others if one.asked_at is None and not one.held_by]
-    yield from _line("started by somebody else", len(others), f"{len(first)} within the hour")
+    yield from _line("started by another user", len(others), f"{len(first)} within the hour")
     rest = len(crashes) - len(recovered) - len(others)
     yield from _line("never came back of themselves", rest, "died again, or down at the end")
     yield from _line("held for over an hour", len(month.held), "")

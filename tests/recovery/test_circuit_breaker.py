@@ -33,7 +33,7 @@ def storm(*, at: float = 0.0) -> CircuitBreaker:
     return after_poll(CircuitBreaker(), Count(5, 20, nodes_well=True, dropped=True), RULES, now=at)
 
 
-def test_three_or_fifteen_of_a_hundred_are_a_storm() -> None:
+def test_three_or_fifteen_of_a_hundred_are_a_mass_outage() -> None:
     assert threshold(5, RULES) == 3
     assert threshold(20, RULES) == 3
     assert threshold(100, RULES) == 15
@@ -57,7 +57,7 @@ def test_it_closes_after_calm_and_by_way_of_half_open() -> None:
     assert after_poll(half_open, calm, RULES, now=340).breaker_state is BreakerState.CLOSED
 
 
-def test_a_storm_that_stays_is_probed_when_nobody_new_falls_and_all_nodes_are_well() -> None:
+def test_open_breaker_becomes_half_open_without_new_failures() -> None:
     many = Count(5, 20, nodes_well=True, dropped=False)
     ill = Count(5, 20, nodes_well=False, dropped=False)
 

@@ -20,7 +20,7 @@ ALLOWING = ("recovery/auto", "recovery/on-failure", "recovery/unless-stopped", "
 DENYING = ("recovery/never", "recovery/no", "recovery/ignore")
 
 
-def test_whom_nobody_names_is_looked_at_and_no_more() -> None:
+def test_vm_without_tag_or_rule_is_monitored_only() -> None:
     assert enrol(VM, frozenset({"team/web"}), "production", ()) is NOT_ENROLLED
     assert set(enrol_all(SNAPSHOT, ()).values()) == {NOT_ENROLLED}
     assert not NOT_ENROLLED.policy.acts
@@ -52,7 +52,7 @@ def test_auto_is_on_failure() -> None:
     st.lists(st.sampled_from([Policy.ALWAYS, Policy.ON_FAILURE]), max_size=3),
     st.one_of(st.sampled_from(DENYING), st.sampled_from([Policy.NO, Policy.IGNORE])),
 )
-def test_whoever_says_no_wins(tags: set[str], policies: list[Policy], no: str | Policy) -> None:
+def test_denying_tag_or_rule_wins(tags: set[str], policies: list[Policy], no: str | Policy) -> None:
     said = {no} if not isinstance(no, Policy) else set()
     ruled = [EnrolmentRule(policy=policy, title="yes") for policy in policies]
     if isinstance(no, Policy):

@@ -121,7 +121,7 @@ class Everything(RuleBasedStateMachine):
         self.let_pass(HURRIED.warmup_seconds + 20)
 
     def let_pass(self, seconds: float) -> None:
-        """Let time pass; a process that dies is started anew by its supervisor."""
+        """Let time pass; a process that dies is restarted by its supervisor."""
         theatre = self.theatre
         for _ in range(int(seconds / theatre.every)):
             theatre.clock.elapsed += theatre.every
@@ -548,7 +548,7 @@ class Everything(RuleBasedStateMachine):
 
 
 TestEverything = Everything.TestCase
-# A few plays, the same each time, for whoever runs the tests of one folder; `make plays` plays
+# A few plays, the same each time, for a run of one folder; `make plays` plays
 # thousands, with new seeds. Shrinking a failure can take minutes, so it is left out.
 TestEverything.settings = settings(
     max_examples=20,

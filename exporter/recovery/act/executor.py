@@ -1,7 +1,7 @@
 """
-The one place that changes the world: look once more, write it down, ask once, write that down.
+The action executor: reads the VM again, writes the action, sends it once, writes the result.
 
-Each step is told to the log by its name, in this order:
+Each step is logged by its name, in this order:
 
 1. ``recovery.reread``    the VM is as we think, seen at most seconds ago
 2. ``recovery.prepared``  the intent is in the journal
@@ -10,7 +10,7 @@ Each step is told to the log by its name, in this order:
 5. ``recovery.recorded``  the journal knows the answer
 
 A process that ends after any of them leaves a journal from which the next one goes on: what was
-prepared was never sent, what was sent is looked after and never sent again.
+prepared was never sent, what was sent is verified and never sent again.
 """
 
 from collections.abc import Callable
@@ -48,7 +48,7 @@ class ActionRequest(NamedTuple):
     decision: int
     """Its number in the journal."""
     clock: float | None
-    """The platform's time, in Unix seconds."""
+    """VergeOS' time, in Unix seconds."""
     policy: Policy
     """What it was judged by, and what its owner must still say."""
     enrolled: Callable[[FreshVM], Enrolment]

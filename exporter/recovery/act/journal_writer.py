@@ -1,4 +1,4 @@
-"""What the rounds of one cloud leave in the journal, and whether it takes that."""
+"""Writes what changed in each poll to the journal of one system."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -21,7 +21,7 @@ class JournalWriter:
     Writes down what has changed since that last worked.
 
     Args:
-        open_book: Opens the cloud's part of the journal; tried again until it works.
+        open_book: Opens the system's part of the journal; tried again until it works.
 
     """
 

@@ -85,7 +85,7 @@ def endless_loops(limits: Limits) -> tuple[Loop, ...]:
 
 
 class ActionHistory:
-    """The actions of one cloud's recovery, oldest first."""
+    """The actions of one system's recovery, oldest first."""
 
     def __init__(self, limits: Limits, spent: Iterable[Spent] = ()) -> None:
         self._limits = limits
@@ -139,7 +139,7 @@ class ActionHistory:
         return uses(self._limits.vm_windows, [one.at for one in self.on(case)], now=now)
 
     def exhausted_by_vm(self, case: Case, *, now: float) -> bool:
-        """Return whether a budget is spent even without what the platform refused."""
+        """Return whether a budget is spent even without what VergeOS refused."""
         times = [one.at for one in self.on(case) if one.reply not in UNCOUNTED_REPLIES]
         return any(use.spent for use in uses(self._limits.vm_windows, times, now=now))
 

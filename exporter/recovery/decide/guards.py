@@ -41,7 +41,7 @@ UNDIAGNOSED = Diagnosis(DiagnosisKind.PENDING, Cause.NOT_LONG_ENOUGH, "seen only
 
 
 def next_action(case: Case, enrolment: Enrolment | None) -> Action | None:
-    """Return what there is to try; None where a person is all that is left."""
+    """Return what there is to try; None where an operator is all that is left."""
     if case.observed is not ObservedState.HUNG:
         return Action.POWER_ON
     ladder = LADDERS[enrolment.on_hang] if enrolment is not None else ()
@@ -106,7 +106,7 @@ def _armed(facts: Facts) -> GuardResult:
 def _not_paused(facts: Facts) -> GuardResult:
     command = facts.control_state.pause
     if command is None:
-        return _yes(GuardName.NOT_PAUSED, "nobody paused it")
+        return _yes(GuardName.NOT_PAUSED, "no pause is in force")
     left = f"{command.until - facts.at:.0f} s" if command.until is not None else "no end"
     detail = f"paused by {command.owner}: {command.reason} ({left} left)"
     return _no(GuardName.NOT_PAUSED, detail, "vergewatch recovery resume --reason ..., or wait")
@@ -114,7 +114,7 @@ def _not_paused(facts: Facts) -> GuardResult:
 
 def _journal_writable(facts: Facts) -> GuardResult:
     if facts.journal_problem:
-        fix = "mend the journal; it is tried again with every picture"
+        fix = "repair the journal; it is tried again with every poll"
         return _no(GuardName.JOURNAL_WRITABLE, facts.journal_problem, fix)
     return _yes(GuardName.JOURNAL_WRITABLE, "the journal takes what is written")
 
@@ -126,13 +126,13 @@ def _inventory_fresh(facts: Facts) -> GuardResult:
         return _no(
             GuardName.INVENTORY_FRESH,
             detail,
-            _VALID_INVENTORY.get(problem.reason, "a valid picture"),
+            _VALID_INVENTORY.get(problem.reason, "a valid inventory"),
         )
     age, most = facts.inventory_age_seconds, facts.limits.inventory_age_seconds
     if age > most:
-        detail = f"the picture is {age:.0f} s old, {most:g} s at most"
-        return _no(GuardName.INVENTORY_FRESH, detail, "a newer picture")
-    return _yes(GuardName.INVENTORY_FRESH, f"the picture is {age:.0f} s old, {most:g} s at most")
+        detail = f"the inventory is {age:.0f} s old, {most:g} s at most"
+        return _no(GuardName.INVENTORY_FRESH, detail, "a newer inventory")
+    return _yes(GuardName.INVENTORY_FRESH, f"the inventory is {age:.0f} s old, {most:g} s at most")
 
 
 def _inventory_stable(facts: Facts) -> GuardResult:
@@ -140,20 +140,20 @@ def _inventory_stable(facts: Facts) -> GuardResult:
     if health.degraded_by:
         fix = f"{counted(needed - health.valid_in_a_row, 'more valid inventory')} in a row"
         return _no(GuardName.INVENTORY_STABLE, health.degraded_by, fix)
-    return _yes(GuardName.INVENTORY_STABLE, "the pictures are sound")
+    return _yes(GuardName.INVENTORY_STABLE, "the last inventories are valid")
 
 
 def _warmed_up(facts: Facts) -> GuardResult:
     health, limits = facts.health, facts.limits
     lasted = facts.at - health.warm_since
-    seen = counted(health.polls, "valid picture")
+    seen = counted(health.polls, "valid inventory")
     detail = (
         f"{lasted:.0f} s and {seen} since {health.warm_because}; "
         f"{limits.warmup_seconds:g} s and {limits.warmup_polls} are wanted"
     )
     if is_warm(health, limits, at=facts.at):
         return _yes(GuardName.WARMED_UP, detail)
-    return _no(GuardName.WARMED_UP, detail, "time, and valid pictures")
+    return _no(GuardName.WARMED_UP, detail, "time, and valid inventories")
 
 
 def _enrolled(facts: Facts) -> GuardResult:
@@ -231,7 +231,7 @@ def _outside_maintenance_window(facts: Facts) -> GuardResult:
     if facts.quiet_soon and next_action(facts.case, facts.enrolment) is Action.KILL:
         detail = f"soon {facts.quiet_soon}: {_ROOM_FOR_START}"
         return _no(GuardName.OUTSIDE_MAINTENANCE_WINDOW, detail, "the end of the window")
-    return _yes(GuardName.OUTSIDE_MAINTENANCE_WINDOW, "outside of every quiet window")
+    return _yes(GuardName.OUTSIDE_MAINTENANCE_WINDOW, "outside of every maintenance window")
 
 
 def _not_silenced(facts: Facts) -> GuardResult:
@@ -244,9 +244,9 @@ def _not_silenced(facts: Facts) -> GuardResult:
             GuardName.NOT_SILENCED, facts.silenced, "the end of the silence, and the time after it"
         )
     if facts.silences_unknown:
-        detail = f"nobody knows, and the settings say to go on then: {facts.silences_unknown}"
+        detail = f"unknown, and the settings allow actions then: {facts.silences_unknown}"
         return _yes(GuardName.NOT_SILENCED, detail)
-    return _yes(GuardName.NOT_SILENCED, "nobody silenced it")
+    return _yes(GuardName.NOT_SILENCED, "no silence matches it")
 
 
 def _node_stable(facts: Facts) -> GuardResult:
@@ -259,9 +259,9 @@ def _circuit_breaker_closed(facts: Facts) -> GuardResult:
     breaker, limits = facts.breaker, facts.limits
     match breaker.breaker_state:
         case BreakerState.CLOSED:
-            return _yes(GuardName.CIRCUIT_BREAKER_CLOSED, "no storm")
+            return _yes(GuardName.CIRCUIT_BREAKER_CLOSED, "the circuit breaker is closed")
         case BreakerState.OPEN:
-            detail = f"a storm for {facts.at - breaker.since:.0f} s: too many are down at once"
+            detail = f"open for {facts.at - breaker.since:.0f} s: too many are down at once"
             return _no(
                 GuardName.CIRCUIT_BREAKER_CLOSED, detail, f"fewer VMs down, or calm; {_ACCEPT}"
             )
@@ -273,13 +273,13 @@ def _circuit_breaker_closed(facts: Facts) -> GuardResult:
                 else limits.breaker_probe_interval_seconds
             )
             if facts.in_flight or since < limits.breaker_probe_interval_seconds:
-                detail = "after a storm one VM at a time"
+                detail = "half open: one VM at a time"
                 return _no(
                     GuardName.CIRCUIT_BREAKER_CLOSED,
                     detail,
                     f"{limits.breaker_probe_interval_seconds:g} s between two",
                 )
-            return _yes(GuardName.CIRCUIT_BREAKER_CLOSED, "after a storm, and nothing is under way")
+            return _yes(GuardName.CIRCUIT_BREAKER_CLOSED, "half open, and no action is open")
 
 
 def _capacity_available(facts: Facts) -> GuardResult:
@@ -336,7 +336,7 @@ def _action_allowed(facts: Facts) -> GuardResult:
         return _no(GuardName.ACTION_ALLOWED, "for a VM that hangs there is only an alert", fix)
     if action is Action.KILL and not facts.may_power_cycle:
         fix = "disable_powercycle of the VM, off"
-        return _no(GuardName.ACTION_ALLOWED, "nobody detail that a power cycle is allowed", fix)
+        return _no(GuardName.ACTION_ALLOWED, "the VM does not allow a power cycle", fix)
     every, last = facts.limits.hard_reset_every_seconds, facts.hard_reset_at
     if action is Action.RESET and last is not None and facts.at - last < every:
         detail = f"it was reset {facts.at - last:.0f} s ago"
@@ -381,13 +381,13 @@ GUARDS: tuple[Guard, ...] = (
     _write_access,
     _mode_enforce,
 )
-"""In the order in which a person would ask. What people said comes first, the mode last."""
+"""In the order in which an operator would ask. What people said comes first, the mode last."""
 
 _ACCEPT = "or vergewatch recovery accept --reason ..., if you know that it is so"
 _VALID_INVENTORY = dict.fromkeys(("short", "rows_missing"), f"a whole list; {_ACCEPT}")
 _FIXES = {
     DiagnosisKind.PENDING: "time",
-    DiagnosisKind.STOPPED: "whoever stopped it starts it again",
+    DiagnosisKind.STOPPED: "an operator starts it again",
     DiagnosisKind.PLATFORM: "VergeOS acts, or its time passes",
     DiagnosisKind.UNKNOWN: "a person looks at it and starts it",
 }

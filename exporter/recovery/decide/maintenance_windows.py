@@ -1,4 +1,4 @@
-"""Hours in which a person has said beforehand that recovery keeps still."""
+"""Hours in which an operator has said beforehand that recovery keeps still."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta, tzinfo

@@ -20,7 +20,7 @@ class Logs(NamedTuple):
     """``None``: it could not be read."""
     read_at: float
     since_clock: float
-    """The platform's time from which on it was asked for."""
+    """VergeOS' time from which on it was asked for."""
     problem: str = ""
 
 
@@ -35,11 +35,11 @@ class DiagnosisContext(NamedTuple):
     on_power_loss: str
     powered_on: bool | None
     started_at: float | None
-    """When it was started last, by the platform's stamp."""
+    """When it was started last, by VergeOS' stamp."""
     logs: Logs | None
     """``None``: not read yet."""
     own_user: str
-    """Who we are in the platform's log; empty when that is not known."""
+    """Who we are in VergeOS' log; empty when that is not known."""
 
 
 def diagnosis_context(
@@ -78,7 +78,7 @@ def location(case: Case, inventory: CheckedInventory) -> VMLocation:
 
 
 def cluster_of(vm: VM, inventory: CheckedInventory) -> str:
-    """Return the name of a VM's cluster; empty where nobody knows."""
+    """Return the name of a VM's cluster; empty if unknown."""
     cluster = inventory.reported.clusters.get(vm.config.cluster or 0)
     return cluster.name if cluster is not None else ""
 

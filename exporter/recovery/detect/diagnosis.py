@@ -26,7 +26,7 @@ from exporter.recovery.observe.inventory_checks import UP as RUNNING
 from exporter.recovery.observe.node_history import has_failed
 
 WITHOUT_STOP_AUTHOR = frozenset({Cause.SEEN_STOPPING, Cause.HIBERNATED})
-"""Causes that are known without the log, and that tell nobody's name."""
+"""Causes that are known without the log and therefore without an author."""
 MIGRATION = frozenset(
     {
         StatusWord.INITMIGRATE,
@@ -104,7 +104,7 @@ def _by_words_since_up(case: Case, about: DiagnosisContext, limits: Limits) -> D
 
 
 def _by_node(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnosis | None:
-    """Judge by its host: what happens to a node is the platform's to mend."""
+    """Judge by its host: what happens to a node is VergeOS' to mend."""
     if case.node is None or about.node is None:
         return Diagnosis(DiagnosisKind.UNKNOWN, Cause.NODE_UNKNOWN, "its last node is not known")
     node, up_at = about.node, case.up_at or 0.0
@@ -138,7 +138,7 @@ def _by_duration(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnos
     lasted = about.at - case.trouble_at if case.trouble_at is not None else 0.0
     if case.times_observed >= limits.confirm_down_polls and lasted >= needed:
         return None
-    polls = "1 picture" if case.times_observed == 1 else f"{case.times_observed} pictures"
+    polls = "1 poll" if case.times_observed == 1 else f"{case.times_observed} polls"
     detail = (
         f"{case.observed.value} for {lasted:.0f} s in {polls}; "
         f"{needed:g} s and {limits.confirm_down_polls} make sure"
@@ -157,7 +157,7 @@ def _by_gap(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnosis | 
     """Judge by what we could see: who looked away must not conclude that it crashed."""
     ready_for_that = about.policy in (Policy.UNLESS_STOPPED, Policy.ALWAYS)
     if case.max_gap_seconds > limits.max_gap_seconds and not ready_for_that:
-        detail = f"it went down within {case.max_gap_seconds:.0f} s in which nobody looked"
+        detail = f"it went down within {case.max_gap_seconds:.0f} s without a valid poll"
         return Diagnosis(DiagnosisKind.UNKNOWN, Cause.WENT_DOWN_UNOBSERVED, detail)
     return None
 
@@ -180,14 +180,14 @@ def _by_logs(
     if not logs.reading.complete:
         detail = (
             "the log does not show that it goes back so far, came in another order than was asked "
-            "for, or has a row that nobody can read"
+            "for, or has an unreadable row"
         )
         return Diagnosis(DiagnosisKind.UNKNOWN, Cause.LOGS_INCOMPLETE, detail)
     return diagnose_from_logs(logs.reading.rows, case, about, limits, classifier)
 
 
 def lacks_stop_author(case: Case) -> bool:
-    """Return whether somebody wanted *case* down, and nobody looked up who."""
+    """Return whether *case* was stopped on purpose by an author who is not known yet."""
     diagnosis = case.diagnosis
     return (
         case.state is State.STOPPED
@@ -211,14 +211,16 @@ def add_stop_author(
 
 def _crashed(case: Case) -> Diagnosis:
     if case.observed is ObservedState.HUNG:
-        return Diagnosis(DiagnosisKind.CRASHED, Cause.HUNG, "unresponsive, and nobody is at it")
+        return Diagnosis(
+            DiagnosisKind.CRASHED, Cause.HUNG, "unresponsive, without a request in the log"
+        )
     if _was_killed(case):
         return Diagnosis(
-            DiagnosisKind.CRASHED, Cause.KILLED_TO_RESTART, "we killed it to start it anew"
+            DiagnosisKind.CRASHED,
+            Cause.KILLED_TO_RESTART,
+            "powered off by recovery to start it again",
         )
-    return Diagnosis(
-        DiagnosisKind.CRASHED, Cause.CRASHED, "it ran, it stopped, and nobody asked for it"
-    )
+    return Diagnosis(DiagnosisKind.CRASHED, Cause.CRASHED, "it went down without a stop request")
 
 
 def _was_killed(case: Case) -> bool:

@@ -1,7 +1,7 @@
 """
-What the rows of the platform's log testify of a VM's going down: a wish, a doubt, or nothing.
+Log evidence: whether the rows of VergeOS' log explain why a VM went down.
 
-They are heard in their own order, since no other clock need agree with the log's.
+Rows are compared by their order, since no other clock need agree with the log's.
 """
 
 import re
@@ -24,11 +24,11 @@ from exporter.recovery.model.platform_log import LogRow
 OUR_ROW_SECONDS = 60.0
 """How far by its stamp a row may be from what it tells of."""
 KILL_SENT = "'kill'"
-"""In the row that the platform writes for a kill, whoever sent it."""
+"""In the row that VergeOS writes for every kill."""
 NEVER_OURS = re.compile(r"power ?off|shut ?down|hibernat|restor|delet|'move'", re.IGNORECASE)
-"""In rows of what we never ask for, whoever uses our name."""
+"""In rows of actions that recovery never requests."""
 NO_USER = frozenset({"", "system"})
-"""Who writes rows when no person does."""
+"""Users of rows that no user caused."""
 
 
 def diagnose_from_logs(
@@ -83,7 +83,7 @@ def _rows_since_last_start(
     rows: Sequence[LogRow], case: Case, limits: Limits, classifier: LogClassifier
 ) -> Sequence[LogRow]:
     """
-    Return the rows that may tell why it went down: those since its last start, if that is told.
+    Return the rows that may tell why it went down: those since its last start, if it is logged.
 
     By the order of the rows alone, because no other clock need agree with the log's. A start
     after it was last seen up, perhaps ours, says nothing of why it was needed.
@@ -108,7 +108,7 @@ def _started_since(
     classifier: LogClassifier,
 ) -> str:
     """
-    Return how it is known that a VM was started after somebody wanted it down; empty if it is not.
+    Return the evidence that a VM was started after a stop request; empty if there is none.
 
     Such a wish may be over, though no row shows that it was before the VM was last seen up. The
     platform's stamp of the start counts where a reset does not explain it.
@@ -149,13 +149,13 @@ def _unclear(row: LogRow, meaning: Meaning | None) -> Diagnosis:
 def _by_other_user(
     row: LogRow, case: Case, about: DiagnosisContext, classifier: LogClassifier
 ) -> Diagnosis | None:
-    """Return the doubt that is due where somebody else did something since it was last seen up."""
+    """Return `unknown` if another user acted on the VM since it was last seen up."""
     if case.up_clock is None or row.at <= case.up_clock:
         return None
     someone = row.user not in NO_USER and about.own_user not in ("", row.user)
     match classifier.meaning(row.text):
         case Meaning.START | Meaning.RESET | Meaning.MOVE if someone:
-            detail = f"somebody else tried: {_quoted(row)}"
+            detail = f"another user tried: {_quoted(row)}"
             return Diagnosis(DiagnosisKind.UNKNOWN, Cause.START_FAILED, detail)
         case Meaning.PLATFORM:
             detail = f"the platform tried: {_quoted(row)}"
@@ -171,7 +171,7 @@ def _by_node_row(row: LogRow, case: Case, classifier: LogClassifier) -> Diagnosi
     # What people do there once it is down is no cause of it, give or take what clocks are apart.
     seen_down = (case.up_clock or 0.0) + case.max_gap_seconds + OUR_ROW_SECONDS
     match classifier.meaning(row.text):
-        case Meaning.NODE | Meaning.STOP:  # whoever stops a node, stops what runs on it
+        case Meaning.NODE | Meaning.STOP:  # stopping a node stops its VMs
             return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, _quoted(row))
         case Meaning.TASK:
             return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_TASK, _quoted(row))
@@ -185,7 +185,7 @@ def _quoted(row: LogRow) -> str:
     """Return a row as it is quoted: what, by whom, when, and where to find it."""
     when = datetime.fromtimestamp(row.at, UTC)
     return (
-        f"“{row.text.strip()}” by {row.user or 'nobody'} at {when:%H:%M:%S} UTC (log row {row.key})"
+        f"“{row.text.strip()}” by {row.user or 'system'} at {when:%H:%M:%S} UTC (log row {row.key})"
     )
 
 
@@ -205,9 +205,9 @@ def _ours(
     kills = [row for row in mine if abs(row.at - clock) <= reach and _may_be_our_kill(row, about)]
     kills.sort(key=lambda row: (KILL_SENT not in row.text, abs(row.at - clock)))
     if not known:
-        del kills[1:]  # somebody may do the same at the same time
+        del kills[1:]  # another user may kill it at the same time
     killed_at = kills[0].at if kills else clock
-    # "Powered off", says the platform after a kill.
+    # "Powered off", says VergeOS after a kill.
     echoes = [
         row
         for row in mine

@@ -1,4 +1,4 @@
-"""Who is in recovery's care: what owners say with tags and with rules, and what wins."""
+"""Enrolment: which VMs recovery may act on, from tags and rules."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -8,7 +8,7 @@ from exporter.model import VM, Inventory
 from exporter.recovery.model.cases import Enrolment, OnHang, Policy
 
 OURS = "recovery/"
-"""How tags begin that speak to us: with their category."""
+"""The category of the tags that enrol VMs."""
 CAREFUL = (Policy.IGNORE, Policy.NO, Policy.ON_FAILURE, Policy.UNLESS_STOPPED, Policy.ALWAYS)
 """The policies, the most careful first: of two tags that differ the more careful one holds."""
 POLICY_TAGS: Mapping[str, Policy] = {
@@ -30,7 +30,7 @@ NOT_ENROLLED = Enrolment(
     after=(),
     because="no tag and no rule says that it is to be started",
 )
-"""What holds for a VM that nobody speaks of: it is looked at, and left alone."""
+"""The enrolment of a VM without a tag or rule: monitored only."""
 
 
 class EnrolmentRule(NamedTuple):
@@ -47,14 +47,14 @@ class EnrolmentRule(NamedTuple):
     tier: int | None = None
     after: tuple[str, ...] = ()
     title: str = ""
-    """How the rule is called when somebody asks."""
+    """The name of the rule in reports."""
 
 
 def enrol(vm: VM, tags: frozenset[str], cluster: str, limits: Sequence[EnrolmentRule]) -> Enrolment:
     """
     Return what *vm* is enrolled under.
 
-    Whoever says no wins, tag or rule. Otherwise a tag goes before a rule, of several tags the most
+    A tag or rule that denies wins. Otherwise a tag goes before a rule, of several tags the most
     careful counts, and the first of the rules that says something before those after it. A tag of
     ours that says nothing we know may be meant to forbid, so it does.
     """
@@ -86,7 +86,7 @@ def enrol(vm: VM, tags: frozenset[str], cluster: str, limits: Sequence[Enrolment
 
 
 def enrol_all(inventory: Inventory, limits: Sequence[EnrolmentRule]) -> dict[str, Enrolment]:
-    """Return the enrolments of a picture by uuid; the tags must have been read."""
+    """Return the enrolments of a inventory by uuid; the tags must have been read."""
     tags = inventory.tags or {}
     clusters = {key: cluster.name for key, cluster in inventory.clusters.items()}
     found = {}

@@ -1,4 +1,4 @@
-"""The course of a case: what one more picture of a VM, or a diagnosis on it, makes of it."""
+"""The lifecycle of a case: how polls, diagnoses and actions change it."""
 
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ POLLS_WITHOUT_A_ROW = 3
 
 
 class Moment(NamedTuple):
-    """A valid picture's place in time, and the place of the one before it."""
+    """A valid inventory's place in time, and the place of the one before it."""
 
     at: float
     clock: float | None
@@ -64,10 +64,10 @@ def observe(
     limits: Limits,
 ) -> Case | None:
     """
-    Return the case after one more valid picture; None when the VM is to be followed no longer.
+    Return the case after one more valid inventory; None when the VM is to be followed no longer.
 
     Args:
-        vm: The VM in that picture, if it was there.
+        vm: The VM in that inventory, if it was there.
         policy: What its owner says now.
 
     """
@@ -82,7 +82,7 @@ def observe(
     if observed is ObservedState.INELIGIBLE:
         return replace(case, observed=observed) if case.state in OPEN else None
     enrolled_now = policy.acts and not case.policy.acts
-    # Who was given up stays so if the tags are not told for a moment.
+    # A quarantined VM stays quarantined while its tags are missing.
     keeps = case.state in OPEN or case.state is State.QUARANTINED
     if vm.config.machine != case.machine or (enrolled_now and not keeps):
         met = new_case(vm, observed, policy, moment)
@@ -136,12 +136,12 @@ def _seen_not_up(
     case: Case, moment: Moment, started_at: float | None = None, *, unseen: bool = False
 ) -> Case:
     """
-    Remember when it was last up, and how long nobody saw it then.
+    Remember when it was last up, and how long it was unobserved then.
 
     Args:
-        started_at: When the platform says that it was started last. If it was started since the
-            picture before, it had a history that nobody saw.
-        unseen: Whether the pictures since then lacked its row.
+        started_at: When VergeOS says that it was started last. If it was started since the
+            inventory before, it ran unobserved in between.
+        unseen: Whether the inventories since then lacked its row.
 
     """
     if case.state in UP and case.up_at is None:
@@ -169,7 +169,7 @@ def _seen_in_trouble(case: Case, before: ObservedState, moment: Moment, limits: 
 
 
 def _seen_between(case: Case, at: float) -> Case:
-    """Take note of a VM that is neither up nor in trouble, but on its way or strange."""
+    """Record a VM that is neither up nor in trouble, but on its way or strange."""
     words_since_up = (
         case.words_since_up
         if case.word in case.words_since_up
@@ -193,7 +193,7 @@ def _seen_between(case: Case, at: float) -> Case:
 
 
 def stopped_again(case: Case, *, at: float) -> Case:
-    """Return the case of a VM that somebody stops while we wait for it to come up."""
+    """Return the case of a VM that is stopped again while its start is verified."""
     return _seen_between(case, at)
 
 
@@ -227,7 +227,7 @@ def _forget_trouble(case: Case, node: int | None) -> Case:
 
 
 def _is_proven_for_good(case: Case) -> bool:
-    """Return whether only people are told of the crash, so that its proof need not be renewed."""
+    """Return whether the crash is only reported, so that its proof need not be renewed."""
     return case.state is State.HELD and not case.policy.acts
 
 
@@ -301,7 +301,7 @@ def after_restart(case: Case, *, is_open: bool, at: float) -> Case:
     Return a case as it stands when a new process takes it up.
 
     Args:
-        is_open: Whether it has an intent that was sent and whose outcome nobody knows.
+        is_open: Whether it has an intent that was sent and without a known outcome.
 
     """
     if is_open and case.state not in OPEN:
@@ -318,8 +318,8 @@ def after_outcome(
     Return a case with an action whose outcome is known now.
 
     Args:
-        vm: As the newest picture shows it.
-        overruled: Whether somebody stopped it again meanwhile.
+        vm: As the newest inventory shows it.
+        overruled: Whether it was stopped again meanwhile.
 
     """
     outcome = intent.outcome or Outcome.UNKNOWN
@@ -339,7 +339,7 @@ def after_outcome(
 
 
 def cleared(case: Case, *, at: float) -> Case:
-    """Return a case of which a person says that what was tried before counts no longer."""
+    """Return a case of which an operator says that what was tried before counts no longer."""
     case = replace(case, cleared_at=at, attempts=0, ladder_step=0, retry_at=None)
     if case.state is not State.QUARANTINED:
         return case

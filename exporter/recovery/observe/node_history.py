@@ -18,13 +18,13 @@ class NodeHistory(NamedTuple):
     """One node's recent past."""
 
     well_since: float | None
-    """Since when every valid picture showed it well; ``None`` when the last one did not."""
+    """Since when every valid inventory showed it well; ``None`` when the last one did not."""
     drops: tuple[Drop, ...] = ()
     """The VMs on it that were last newly found down."""
     sick_at: float | None = None
-    """When a valid picture last showed it not well; ``None`` when none did."""
+    """When a valid inventory last showed it not well; ``None`` when none did."""
     started_clock: float | None = None
-    """When it was last started, in the platform's time."""
+    """When it was last started, in VergeOS' time."""
 
 
 def update_node_histories(
@@ -34,10 +34,10 @@ def update_node_histories(
     limits: Limits,
 ) -> dict[int, NodeHistory]:
     """
-    Return how the nodes have been, *picture* included.
+    Return how the nodes have been, *inventory* included.
 
     Args:
-        dropped: The VMs that ran a picture ago and are down now, with the nodes they ran on.
+        dropped: The VMs that ran a inventory ago and are down now, with the nodes they ran on.
 
     """
     oldest = inventory.at - limits.node_failure_window_seconds - limits.platform_seconds

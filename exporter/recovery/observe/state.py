@@ -1,4 +1,4 @@
-"""What recovery knows of one cloud, and how one poll changes it."""
+"""What recovery knows of one system, and how one poll changes it."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -49,7 +49,7 @@ class RecoveryState(NamedTuple):
     inventory: CheckedInventory | None = None
     """The last valid one of this process."""
     seen_at: float | None = None
-    """When the last valid picture was taken, perhaps by a process before this one."""
+    """When the last valid inventory was taken, perhaps by a process before this one."""
     seen_time: datetime | None = None
     seen_clock: float | None = None
     accepted_at: float | None = None
@@ -106,7 +106,7 @@ def advance(
 
 
 def accepted(state: RecoveryState, *, at: float) -> RecoveryState:
-    """Return what is known once a person said that what is seen is so."""
+    """Return what is known once an operator said that what is seen is so."""
     return state._replace(accepted_at=at, breaker=after_accept(state.breaker, now=at))
 
 
@@ -124,7 +124,7 @@ def update_cases(
     moment: Moment,
     limits: Limits,
 ) -> dict[str, Case]:
-    """Return every case after *picture*; that of a VM that is up and stays so is the very same."""
+    """Return the cases after *inventory*; that of a VM that stays up is the same object."""
     found: dict[str, Case] = {}
     vms = inventory.vms
     for uuid, case in cases.items():
@@ -238,7 +238,7 @@ def _weight(case: Case, *, at: float) -> tuple[bool, bool]:
 
 
 def _moment(state: RecoveryState, inventory: CheckedInventory) -> Moment:
-    """Return when *picture* was taken, and how long nobody had looked, by the strictest clock."""
+    """Return the time of *inventory* and the longest gap since the last valid poll."""
     if state.seen_at is None:
         return Moment(inventory.at, inventory.clock, inventory.at, inventory.clock, 0.0)
     gaps = [inventory.at - state.seen_at]
@@ -250,7 +250,7 @@ def _moment(state: RecoveryState, inventory: CheckedInventory) -> Moment:
 
 
 def _undated(case: Case) -> Case:
-    """Return a case whose last being up cannot be found in the platform's log any more."""
+    """Return a case whose last being up cannot be found in VergeOS' log any more."""
     return case if case.up_clock is None else replace(case, up_clock=None)
 
 
