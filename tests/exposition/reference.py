@@ -12,7 +12,7 @@ from exporter.exposition.collector import Family, Kind
 from exporter.exposition.formats import Format
 from exporter.exposition.view import RenderView
 from tests.exposition.pages import FAMILIES
-from tests.exposition.samples_of_subjects import Cloud
+from tests.exposition.builders import Cloud
 
 _NAMED = {"n": "\n"}
 

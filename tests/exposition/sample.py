@@ -20,7 +20,7 @@ from exporter.model import (
     RecoveryVM,
 )
 from tests.exposition.pages import FAMILIES, page_of
-from tests.exposition.samples_of_subjects import (
+from tests.exposition.builders import (
     AT,
     GUEST,
     Cloud,

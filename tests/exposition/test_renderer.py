@@ -19,11 +19,11 @@ from exporter.exposition.collector import REPORT, ItemGroup
 from exporter.exposition.formats import Format
 from exporter.exposition.renderer import Rendered, Renderer
 from exporter.model import Cluster, Identity, MachineStats, Node
-from tests.exposition import fleets
+from tests.exposition import strategies
 from tests.exposition.pages import FAMILIES, page_of
 from tests.exposition.reference import Reference
 from tests.exposition.sample import NORTH_ROWS
-from tests.exposition.samples_of_subjects import (
+from tests.exposition.builders import (
     GUEST,
     Cloud,
     config,
@@ -52,9 +52,9 @@ def text(*systems: Cloud, form: Format = Format.CLASSIC) -> str:
 
 
 @wide
-@given(st.lists(st.tuples(fleets.any_rows, fleets.any_reports), max_size=2))
+@given(st.lists(st.tuples(strategies.any_rows, strategies.any_reports), max_size=2))
 def test_whatever_is_in_a_fleet_the_bytes_are_the_client_librarys(
-    given: list[tuple[fleets.Rows, Any]],
+    given: list[tuple[strategies.Rows, Any]],
 ) -> None:
     systems: list[Cloud] = [
         (inventory(rows, each.system_name, rows.get("identity")), each) for rows, each in given
@@ -77,8 +77,8 @@ def samples(families: Iterable[Metric]) -> Counter[Sample]:
 
 
 @wide
-@given(fleets.any_rows, fleets.any_reports)
-def test_what_is_written_is_what_is_read_back(rows: fleets.Rows, each: Any) -> None:
+@given(strategies.any_rows, strategies.any_reports)
+def test_what_is_written_is_what_is_read_back(rows: strategies.Rows, each: Any) -> None:
     system: Cloud = (inventory(rows, each.system_name, rows.get("identity")), each)
     meant = samples(Reference([system]).collect())
 
@@ -158,19 +158,19 @@ def assert_same(ours: Rendered, fresh: Rendered) -> None:
 turns = st.fixed_dictionaries(
     {
         table: st.sampled_from([Turn.KEEP, Turn.KEEP, Turn.STALE, Turn.BACK]) | rows
-        for table, rows in fleets.few_rows.items()
+        for table, rows in strategies.few_rows.items()
     }
 )
-outages = st.just(dict.fromkeys(fleets.few_rows, Turn.STALE))
-recoveries = st.just(dict.fromkeys(fleets.few_rows, Turn.BACK))
-news_of_one = st.sampled_from(sorted(fleets.few_rows)).flatmap(
-    lambda table: st.fixed_dictionaries({table: fleets.few_rows[table] | st.just(Turn.STALE)})
+outages = st.just(dict.fromkeys(strategies.few_rows, Turn.STALE))
+recoveries = st.just(dict.fromkeys(strategies.few_rows, Turn.BACK))
+news_of_one = st.sampled_from(sorted(strategies.few_rows)).flatmap(
+    lambda table: st.fixed_dictionaries({table: strategies.few_rows[table] | st.just(Turn.STALE)})
 )
 reports = st.builds(
     report,
     st.sampled_from(["prod", "prod", 'lab"']),
     up=st.booleans(),
-    tables=fleets.few_tables,
+    tables=strategies.few_tables,
 )
 
 
@@ -198,7 +198,7 @@ def test_drawing_on_what_was_drawn_is_drawing_from_scratch(
         assert_same(renderer.render(*inventory), Renderer(FAMILIES).render(*inventory))
 
 
-NEWS: fleets.Rows = {
+NEWS: strategies.Rows = {
     "identity": Identity("Renamed", "27.0.0"),
     "vm_snapshots": 8,
     "clusters": {1: Cluster(1, "Elsewhere"), 2: Cluster(2, "Nowhere")},
@@ -234,7 +234,7 @@ def test_news_of_one_table_alone_are_drawn_as_from_scratch(table: str) -> None:
         assert_same(renderer.render(*inventory), Renderer(FAMILIES).render(*inventory))
 
 
-def rendered_in(part: ItemGroup, rows: fleets.Rows) -> list[bytes]:
+def rendered_in(part: ItemGroup, rows: strategies.Rows) -> list[bytes]:
     """Return what a part shows of *rows*, family by family."""
     rendered = Renderer(FAMILIES).render(*system(rows))
     return [rendered.segments[family.name].text for family in FAMILIES if family.group is part]
@@ -264,7 +264,7 @@ def test_a_part_is_not_touched_by_a_table_that_it_does_not_rest_on(table: str) -
             assert rendered_in(part, NORTH_ROWS) == rendered_in(part, changed), part.name
 
 
-def changing(before: fleets.Rows, after: fleets.Rows, *names: str) -> tuple[Rendered, str]:
+def changing(before: strategies.Rows, after: strategies.Rows, *names: str) -> tuple[Rendered, str]:
     """Draw *before*, then *after*, and return how it looks; *names* are the cloud's, in turn."""
     renderer = Renderer(FAMILIES)
     first, second = names or ("prod", "prod")
@@ -275,7 +275,7 @@ def changing(before: fleets.Rows, after: fleets.Rows, *names: str) -> tuple[Rend
     return rendered, page_of([rendered], Format.CLASSIC).plain(b"").decode()
 
 
-WEB: fleets.Rows = {
+WEB: strategies.Rows = {
     "vms": (config(1, "web"),),
     "machine_status": {11: status(11)},
     "machine_nics": {11: (nic(81, 11, "lan"),)},
@@ -310,7 +310,7 @@ def test_a_stale_table_takes_its_series_along_and_leaves_the_others() -> None:
     assert 'disk="root"' in page
 
 
-def without_identity(cloud_name: str = "Nordwolke") -> fleets.Rows:
+def without_identity(cloud_name: str = "Nordwolke") -> strategies.Rows:
     return {"vms": (), "identity": Identity(cloud_name, "26.1.8")}
 
 
@@ -368,7 +368,7 @@ def test_of_one_part_only_the_families_that_changed_are_written_again() -> None:
 # Series that would be there twice
 
 
-TWINS: fleets.Rows = {
+TWINS: strategies.Rows = {
     "vms": (config(1, "web"),),
     "machine_nics": {11: (nic(1, 11, "lan"), nic(2, 11, "lan"))},
 }
@@ -439,13 +439,13 @@ def test_twins_are_left_out_of_every_part_that_shows_them() -> None:
     }
 
 
-def swapped(rows: fleets.Rows) -> fleets.Rows:
+def swapped(rows: strategies.Rows) -> strategies.Rows:
     return rows | {"machine_nics": {11: tuple(reversed(rows["machine_nics"][11]))}}
 
 
 @pytest.mark.parametrize("change", [swapped, dict])
 def test_twins_that_change_places_are_drawn_as_from_scratch(
-    change: Callable[[fleets.Rows], fleets.Rows],
+    change: Callable[[strategies.Rows], strategies.Rows],
 ) -> None:
     numbered = TWINS | {
         "machine_nics": {

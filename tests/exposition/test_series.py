@@ -15,10 +15,10 @@ from exporter.model import (
     MachineStats,
     Node,
 )
-from tests.exposition import fleets
+from tests.exposition import strategies
 from tests.exposition.pages import FAMILIES
 from tests.exposition.sample import page
-from tests.exposition.samples_of_subjects import (
+from tests.exposition.builders import (
     GUEST,
     Cloud,
     config,
@@ -62,7 +62,7 @@ NODES = {
     1: Node(1, "node1", 1, 91, maintenance=False, status=None),
     2: Node(2, "node2", 1, 92, maintenance=False, status=None),
 }
-RUNNING: fleets.Rows = {
+RUNNING: strategies.Rows = {
     "clusters": {1: Cluster(1, "Production"), 2: Cluster(2, "Lab")},
     "nodes": NODES,
     "vms": (config(1, "web"), config(2, "db")),
@@ -75,7 +75,7 @@ RUNNING: fleets.Rows = {
 }
 
 
-def with_status(**changes: object) -> fleets.Rows:
+def with_status(**changes: object) -> strategies.Rows:
     """Return the fleet with another status of its first VM."""
     statuses = dict(RUNNING["machine_status"])
     statuses[11] = msgspec.structs.replace(statuses[11], **changes)
@@ -140,7 +140,7 @@ def of_vms(series: set[Series]) -> set[Series]:
         "cable pulled",
     ],
 )
-def test_what_changes_around_a_vm_keeps_every_series_of_it(change: fleets.Rows) -> None:
+def test_what_changes_around_a_vm_keeps_every_series_of_it(change: strategies.Rows) -> None:
     before, after = system(RUNNING), system(RUNNING | change)
 
     assert of_vms(lasting(before)) == of_vms(lasting(after))
@@ -207,8 +207,8 @@ def test_a_guest_that_says_nothing_has_no_numbers() -> None:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(fleets.any_rows)
-def test_no_table_means_no_sample_of_it(rows: fleets.Rows) -> None:
+@given(strategies.any_rows)
+def test_no_table_means_no_sample_of_it(rows: strategies.Rows) -> None:
     shown = {
         name for name, _ in numbers((inventory(rows, identity=rows.get("identity")), report()))
     }
@@ -283,7 +283,7 @@ def test_zero_is_a_number_and_is_shown() -> None:
 # Counts by cluster and status
 
 
-def counted(rows: fleets.Rows) -> dict[tuple[str, str], float]:
+def counted(rows: strategies.Rows) -> dict[tuple[str, str], float]:
     return {
         (dict(labels)["cluster"], dict(labels)["status"]): value
         for (name, labels), value in numbers(system(rows)).items()

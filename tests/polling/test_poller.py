@@ -1,4 +1,4 @@
-"""One cloud watched, with a source that does what the test says and a clock that it holds."""
+"""Polling one system with a scripted source and a fake clock."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from exporter import executor as run_in_thread
+from exporter import executor
 from exporter.collectors.inventory import join
 from exporter.errors import (
     AbsentError,
@@ -45,8 +45,8 @@ CONFIG = VMConfig(
     service=False,
     disable_powercycle=None,
 )
-GOOD: Mapping[str, TableRows[Any]] = {
-    "identity": TableRows(Identity("cloud", "26.1"), 1),
+ROWS: Mapping[str, TableRows[Any]] = {
+    "identity": TableRows(Identity("prod", "26.1"), 1),
     "vms": TableRows((CONFIG,), 1),
     "machine_status": TableRows({}, 0),
     "machine_nics": TableRows({}, 0),
@@ -63,43 +63,43 @@ PLAN = Plan(
     identity="identity",
     stale_after_polls=3,
 )
-GONE = UnreachableError("nobody there")
+UNREACHABLE = UnreachableError("connection refused")
 
 
 @dataclass
 class Source:
-    """Answers well, but for what is listed in `broken`; remembers what it was asked."""
+    """Returns rows, or raises the error of a table in `errors`; records which tables are read."""
 
-    answers: dict[str, Any] = field(default_factory=lambda: dict(GOOD))
-    broken: dict[str, VergeOSError] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    rows: dict[str, Any] = field(default_factory=lambda: dict(ROWS))
+    errors: dict[str, VergeOSError] = field(default_factory=dict)
+    reads: list[str] = field(default_factory=list)
     hanging: asyncio.Event | None = None
 
     async def read(self, name: str) -> Any:
-        self.asked.append(name)
+        self.reads.append(name)
         if self.hanging is not None:
             await self.hanging.wait()
-        if name in self.broken:
-            raise self.broken[name]
-        return self.answers[name]
+        if name in self.errors:
+            raise self.errors[name]
+        return self.rows[name]
 
-    def take_asked(self) -> list[str]:
-        asked, self.asked = self.asked, []
-        return asked
+    def take_reads(self) -> list[str]:
+        reads, self.reads = self.reads, []
+        return reads
 
-    def break_everything(self, error: VergeOSError) -> None:
-        self.broken = dict.fromkeys(GOOD, error)
+    def fail_all(self, error: VergeOSError) -> None:
+        self.errors = dict.fromkeys(ROWS, error)
 
 
 @dataclass
-class RecoveryService:
-    """A watch with everything that it touches."""
+class Harness:
+    """A poller with its source and clock, and what it published."""
 
     source: Source
     clock: FakeClock
     published: list[tuple[Inventory | None, SystemReport]]
     renamed: list[str]
-    watch: Poller
+    poller: Poller
 
     @property
     def inventory(self) -> Inventory | None:
@@ -114,8 +114,8 @@ class RecoveryService:
 
 
 @pytest.fixture
-async def service(monkeypatch: pytest.MonkeyPatch) -> RecoveryService:
-    monkeypatch.setattr(run_in_thread, "workers", Inline())
+async def harness(monkeypatch: pytest.MonkeyPatch) -> Harness:
+    monkeypatch.setattr(executor, "workers", Inline())
     source, clock = Source(), FakeClock()
     published: list[tuple[Inventory | None, SystemReport]] = []
     renamed: list[str] = []
@@ -124,7 +124,7 @@ async def service(monkeypatch: pytest.MonkeyPatch) -> RecoveryService:
         renamed.append(name)
         return name
 
-    watch = Poller(
+    poller = Poller(
         source,
         join,
         lambda inventory, report: published.append((inventory, report)),
@@ -135,61 +135,61 @@ async def service(monkeypatch: pytest.MonkeyPatch) -> RecoveryService:
         rename=rename,
         requests_remaining=lambda: 42,
     )
-    return RecoveryService(source, clock, published, renamed, watch)
+    return Harness(source, clock, published, renamed, poller)
 
 
 @pytest.fixture
-async def running(service: RecoveryService) -> AsyncIterator[RecoveryService]:
-    task = asyncio.create_task(service.watch.run())
-    await service.clock.pass_by(0)
-    yield service
+async def running(harness: Harness) -> AsyncIterator[Harness]:
+    task = asyncio.create_task(harness.poller.run())
+    await harness.clock.pass_by(0)
+    yield harness
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
 
-async def test_says_that_it_is_not_up_before_it_has_asked_anything(
-    service: RecoveryService,
+async def test_system_is_not_up_before_the_first_answer(
+    harness: Harness,
 ) -> None:
-    task = asyncio.create_task(service.watch.run())
-    service.source.hanging = asyncio.Event()
+    task = asyncio.create_task(harness.poller.run())
+    harness.source.hanging = asyncio.Event()
 
-    await service.clock.pass_by(0)
+    await harness.clock.pass_by(0)
 
-    assert service.inventory is None
-    assert not service.report.up
-    assert service.table("vms").success is None
+    assert harness.inventory is None
+    assert not harness.report.up
+    assert harness.table("vms").success is None
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
 
-async def test_reads_everything_at_the_start_and_draws_one_picture(
-    running: RecoveryService,
+async def test_first_poll_reads_every_table_and_publishes_one_inventory(
+    running: Harness,
 ) -> None:
-    assert running.source.asked[:2] == ["vms", "machine_status"]
-    assert sorted(running.source.asked) == sorted(GOOD)
-    assert len(running.published) == 2  # that there is nothing yet, and then everything
+    assert running.source.reads[:2] == ["vms", "machine_status"]
+    assert sorted(running.source.reads) == sorted(ROWS)
+    assert len(running.published) == 2  # first without an inventory, then with one
     assert running.inventory is not None
     assert [vm.config.name for vm in running.inventory.vms] == ["web"]
     assert running.report.up
     assert running.report.requests_remaining == 42
 
 
-async def test_takes_the_clouds_own_name_once_it_is_known(running: RecoveryService) -> None:
-    assert running.renamed == ["cloud"]
-    assert running.report.system_name == "cloud"
+async def test_system_is_renamed_when_its_own_name_is_known(running: Harness) -> None:
+    assert running.renamed == ["prod"]
+    assert running.report.system_name == "prod"
 
 
-async def test_reads_each_table_on_its_own_beat_and_slow_ones_in_turns(
-    running: RecoveryService,
+async def test_each_table_is_read_at_its_interval_and_slow_tables_take_turns(
+    running: Harness,
 ) -> None:
-    running.source.take_asked()
+    running.source.take_reads()
 
     cycles = []
     for _ in range(6):
         await running.clock.pass_by(20)
-        cycles.append(running.source.take_asked())
+        cycles.append(running.source.take_reads())
 
     fast = ["vms", "machine_status"]
     assert cycles == [
@@ -202,10 +202,10 @@ async def test_reads_each_table_on_its_own_beat_and_slow_ones_in_turns(
     ]
 
 
-async def test_keeps_the_last_picture_and_its_age_when_a_poll_fails(
-    running: RecoveryService,
+async def test_failed_poll_keeps_the_last_inventory_and_its_time(
+    running: Harness,
 ) -> None:
-    running.source.break_everything(GONE)
+    running.source.fail_all(UNREACHABLE)
 
     await running.clock.pass_by(20)
 
@@ -214,23 +214,23 @@ async def test_keeps_the_last_picture_and_its_age_when_a_poll_fails(
     assert running.inventory.taken_at == START
     assert running.report.up
     assert running.table("vms").success is False
-    assert running.table("vms").error == "nobody there"
+    assert running.table("vms").error == "connection refused"
 
 
-@pytest.mark.parametrize(("seconds", "shown"), [(59, True), (60, False)])
-async def test_shows_a_picture_for_three_polls_and_no_longer(
-    running: RecoveryService, seconds: int, shown: bool
+@pytest.mark.parametrize(("seconds", "fresh"), [(59, True), (60, False)])
+async def test_inventory_is_stale_after_three_failed_polls(
+    running: Harness, seconds: int, fresh: bool
 ) -> None:
-    running.source.break_everything(GONE)
+    running.source.fail_all(UNREACHABLE)
 
     await running.clock.pass_by(seconds)
 
-    assert running.report.up is shown
+    assert running.report.up is fresh
     assert running.inventory is not None
-    assert bool(running.inventory.vms) is shown
+    assert bool(running.inventory.vms) is fresh
 
 
-async def test_a_picture_expires_even_while_an_answer_is_awaited(running: RecoveryService) -> None:
+async def test_inventory_becomes_stale_while_a_request_hangs(running: Harness) -> None:
     running.source.hanging = asyncio.Event()
 
     await running.clock.pass_by(60)
@@ -238,48 +238,48 @@ async def test_a_picture_expires_even_while_an_answer_is_awaited(running: Recove
     assert not running.report.up
 
 
-async def test_two_silences_are_enough_to_leave_the_rest_unasked(running: RecoveryService) -> None:
-    running.source.break_everything(GONE)
-    running.source.take_asked()
+async def test_poll_ends_after_two_requests_without_an_answer(running: Harness) -> None:
+    running.source.fail_all(UNREACHABLE)
+    running.source.take_reads()
 
     await running.clock.pass_by(20)
 
-    assert running.source.asked == ["vms", "machine_status"]
-    assert running.table("machine_nics").error == "nobody there"
+    assert running.source.reads == ["vms", "machine_status"]
+    assert running.table("machine_nics").error == "connection refused"
 
 
-async def test_asks_seldom_while_nobody_answers_but_once_a_minute_at_least(
-    running: RecoveryService,
+async def test_unreachable_system_is_polled_one_to_four_times_a_minute(
+    running: Harness,
 ) -> None:
-    running.source.break_everything(GONE)
-    asked_in_each_minute = []
+    running.source.fail_all(UNREACHABLE)
+    reads_per_minute = []
 
     for _ in range(10):
-        running.source.take_asked()
+        running.source.take_reads()
         await running.clock.pass_by(60)
-        asked_in_each_minute.append(len(running.source.asked))
+        reads_per_minute.append(len(running.source.reads))
 
-    assert min(asked_in_each_minute) >= 1
-    assert max(asked_in_each_minute[1:]) <= 4
+    assert min(reads_per_minute) >= 1
+    assert max(reads_per_minute[1:]) <= 4
 
 
-async def test_all_is_well_in_the_moment_that_somebody_answers_again(
-    running: RecoveryService,
+async def test_all_tables_are_read_at_once_when_the_system_answers_again(
+    running: Harness,
 ) -> None:
-    running.source.break_everything(GONE)
+    running.source.fail_all(UNREACHABLE)
     await running.clock.pass_by(600)
-    running.source.broken = {}
-    running.source.take_asked()
+    running.source.errors = {}
+    running.source.take_reads()
 
     await running.clock.pass_by(60)
 
     assert running.report.up
     assert {table.success for table in running.report.tables if table.table != "identity"} == {True}
-    assert set(running.source.asked) >= {"vms", "machine_status", "machine_nics", "machine_drives"}
+    assert set(running.source.reads) >= {"vms", "machine_status", "machine_nics", "machine_drives"}
 
 
-async def test_one_broken_table_disturbs_no_other(running: RecoveryService) -> None:
-    running.source.broken = {"machine_nics": BadReplyError("/api/v4/machine_nics", "is odd")}
+async def test_failing_table_affects_no_other_table(running: Harness) -> None:
+    running.source.errors = {"machine_nics": BadReplyError("/api/v4/machine_nics", "is odd")}
 
     await running.clock.pass_by(600)
 
@@ -291,20 +291,20 @@ async def test_one_broken_table_disturbs_no_other(running: RecoveryService) -> N
     assert "machine_nics" not in running.inventory.sources
 
 
-async def test_a_broken_table_waits_behind_those_that_work(running: RecoveryService) -> None:
-    running.source.broken = {"vms": ForbiddenError("not for you")}
+async def test_failing_table_is_read_after_the_working_ones(running: Harness) -> None:
+    running.source.errors = {"vms": ForbiddenError("not for you")}
     await running.clock.pass_by(20)
-    running.source.take_asked()
+    running.source.take_reads()
 
     await running.clock.pass_by(20)
 
-    assert running.source.asked[-1] == "vms"
+    assert running.source.reads[-1] == "vms"
 
 
-async def test_without_status_a_vm_keeps_its_configuration_and_the_cloud_is_not_up(
-    running: RecoveryService,
+async def test_stale_status_table_leaves_configurations_and_the_system_is_not_up(
+    running: Harness,
 ) -> None:
-    running.source.broken = {"machine_status": BadReplyError("/api/v4/machine_status", "is odd")}
+    running.source.errors = {"machine_status": BadReplyError("/api/v4/machine_status", "is odd")}
 
     await running.clock.pass_by(80)
 
@@ -314,15 +314,15 @@ async def test_without_status_a_vm_keeps_its_configuration_and_the_cloud_is_not_
     assert "machine_status" not in running.inventory.sources
 
 
-async def test_the_picture_is_as_old_as_the_older_of_its_two_halves(
-    running: RecoveryService,
+async def test_inventory_is_as_old_as_its_oldest_essential_table(
+    running: Harness,
 ) -> None:
-    running.source.broken = {"machine_status": BadReplyError("/api/v4/machine_status", "is odd")}
+    running.source.errors = {"machine_status": BadReplyError("/api/v4/machine_status", "is odd")}
 
     await running.clock.pass_by(40)
 
     assert running.report.taken_at == START
-    running.source.broken = {}
+    running.source.errors = {}
     await running.clock.pass_by(60)
     assert running.report.taken_at == START + timedelta(seconds=100)
 
@@ -335,72 +335,74 @@ async def test_the_picture_is_as_old_as_the_older_of_its_two_halves(
         AbsentError("connection refused"),
     ],
 )
-async def test_stops_at_the_first_answer_that_makes_the_next_question_pointless(
-    running: RecoveryService, error: VergeOSError
-) -> None:
-    running.source.break_everything(error)
-    running.source.take_asked()
+async def test_poll_ends_at_the_first_fatal_error(running: Harness, error: VergeOSError) -> None:
+    running.source.fail_all(error)
+    running.source.take_reads()
 
     await running.clock.pass_by(20)
 
-    assert running.source.asked == ["vms"]
+    assert running.source.reads == ["vms"]
     assert running.report.authenticated is not isinstance(error, UnauthorizedError)
 
 
-async def test_tells_a_failure_when_it_begins_and_when_it_ends_and_not_between(
-    running: RecoveryService,
+async def test_outage_is_logged_when_it_begins_and_when_it_ends(
+    running: Harness,
 ) -> None:
     with capture_logs() as logs:
-        running.source.break_everything(GONE)
+        running.source.fail_all(UNREACHABLE)
         await running.clock.pass_by(300)
-        running.source.broken = {}
+        running.source.errors = {}
         await running.clock.pass_by(300)
 
     assert [entry["event"] for entry in logs] == ["system.lost", "system.recovered"]
-    assert logs[0]["error"] == "nobody there"
+    assert logs[0]["error"] == "connection refused"
 
 
-async def test_tells_which_table_fails_and_when_it_works_again(running: RecoveryService) -> None:
-    odd = BadReplyError("/api/v4/machine_nics", "is odd")
+async def test_table_failure_is_logged_when_it_begins_and_when_it_ends(running: Harness) -> None:
+    error = BadReplyError("/api/v4/machine_nics", "is odd")
 
     with capture_logs() as logs:
-        running.source.broken = {"machine_nics": odd}
+        running.source.errors = {"machine_nics": error}
         await running.clock.pass_by(300)
-        running.source.broken = {}
+        running.source.errors = {}
         await running.clock.pass_by(300)
 
     assert [entry["event"] for entry in logs] == ["table.failing", "table.recovered"]
     assert logs[0]["tables"] == logs[1]["tables"] == ["machine_nics"]
-    assert logs[0]["error"] == str(odd)
+    assert logs[0]["error"] == str(error)
 
 
-async def test_a_table_that_fails_on_after_an_outage_is_told_then(running: RecoveryService) -> None:
+async def test_table_that_still_fails_after_an_outage_is_logged(running: Harness) -> None:
     with capture_logs() as logs:
-        running.source.break_everything(GONE)
+        running.source.fail_all(UNREACHABLE)
         await running.clock.pass_by(100)
-        running.source.broken = {"machine_nics": ForbiddenError("not for you")}
+        running.source.errors = {"machine_nics": ForbiddenError("not for you")}
         await running.clock.pass_by(100)
 
-    assert [entry["event"] for entry in logs] == ["system.lost", "system.recovered", "table.failing"]
+    assert [entry["event"] for entry in logs] == [
+        "system.lost",
+        "system.recovered",
+        "table.failing",
+    ]
 
 
-async def test_remembers_the_last_troubles_for_the_status_page(running: RecoveryService) -> None:
-    running.source.break_everything(GONE)
+async def test_report_has_the_recent_errors(running: Harness) -> None:
+    running.source.fail_all(UNREACHABLE)
 
     await running.clock.pass_by(20)
 
-    (trouble,) = running.report.recent_errors
-    assert trouble.what == "nobody there"
-    assert trouble.at == START + timedelta(seconds=20)
+    (error,) = running.report.recent_errors
+    assert error.what == "connection refused"
+    assert error.at == START + timedelta(seconds=20)
 
 
-async def test_tells_skipped_rows_and_new_words_once_and_counts_them_each_time(
-    running: RecoveryService,
+async def test_skipped_rows_and_unknown_statuses_are_logged_once_and_counted_each_poll(
+    running: Harness,
 ) -> None:
-    odd: TableRows[Any] = TableRows(
+    invalid: TableRows[Any] = TableRows(
         {}, 0, skipped=2, problem="row 3: odd", unknown_words=frozenset({"dreaming"})
     )
-    running.source.answers["machine_status"] = odd
+    running.source.rows["machine_status"] = invalid
 
     with capture_logs() as logs:
         await running.clock.pass_by(60)
@@ -410,76 +412,76 @@ async def test_tells_skipped_rows_and_new_words_once_and_counts_them_each_time(
     assert running.table("machine_status").rows_skipped_total == 6
 
 
-async def test_a_bug_in_drawing_ends_the_watch_instead_of_being_hidden(
-    service: RecoveryService,
+async def test_bug_while_publishing_ends_the_poller(
+    harness: Harness,
 ) -> None:
-    def broken(inventory: Inventory | None, report: SystemReport) -> None:
+    def fail(inventory: Inventory | None, report: SystemReport) -> None:
         raise ZeroDivisionError
 
-    service.watch._publish = broken
+    harness.poller._publish = fail
 
     with pytest.raises(ZeroDivisionError):
-        await service.watch.run()
+        await harness.poller.run()
 
 
-async def test_a_key_that_is_accepted_again_is_known_to_be_at_once(
-    running: RecoveryService,
+async def test_api_key_that_is_accepted_again_ends_the_outage_within_a_minute(
+    running: Harness,
 ) -> None:
-    running.source.break_everything(UnauthorizedError("refused"))
+    running.source.fail_all(UnauthorizedError("refused"))
     await running.clock.pass_by(4 * 3600)
-    refused = running.report
+    rejected = running.report
 
-    running.source.broken = {}
+    running.source.errors = {}
     await running.clock.pass_by(61)
 
-    assert (refused.authenticated, running.report.authenticated) == (False, True)
+    assert (rejected.authenticated, running.report.authenticated) == (False, True)
     assert {table.success for table in running.report.tables} == {True}
 
 
 @dataclass
-class Hanging(Source):
-    """Lets some tables take their time, and then fail as a time-out does."""
+class SlowSource(Source):
+    """Raises the error of a table only after a delay, as a timeout does."""
 
     clock: FakeClock | None = None
-    seconds: float = 30
+    delay_seconds: float = 30
 
     async def read(self, name: str) -> Any:
-        if name in self.broken and self.clock is not None:
-            await self.clock.sleep(self.seconds)
+        if name in self.errors and self.clock is not None:
+            await self.clock.sleep(self.delay_seconds)
         return await super().read(name)
 
 
-async def test_tables_that_hang_keep_nobody_from_seeing_who_is_up(service: RecoveryService) -> None:
-    source = Hanging(clock=service.clock)
-    service.watch._source = source
-    task = asyncio.create_task(service.watch.run())
-    await service.clock.pass_by(0)
-    source.broken = {"machine_nics": GONE, "machine_drives": GONE}
+async def test_hanging_tables_do_not_make_the_system_look_down(harness: Harness) -> None:
+    source = SlowSource(clock=harness.clock)
+    harness.poller._source = source
+    task = asyncio.create_task(harness.poller.run())
+    await harness.clock.pass_by(0)
+    source.errors = {"machine_nics": UNREACHABLE, "machine_drives": UNREACHABLE}
 
-    ups = []
+    up = []
     for _ in range(600):
-        await service.clock.pass_by(1)
-        ups.append(service.report.up)
+        await harness.clock.pass_by(1)
+        up.append(harness.report.up)
 
-    assert all(ups)
+    assert all(up)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
 
-async def test_names_outlast_the_table_that_they_are_from(service: RecoveryService) -> None:
-    service.watch._schedules["machine_drives"] = service.watch._schedules[
+async def test_table_that_keeps_stale_rows_stays_in_the_inventory(harness: Harness) -> None:
+    harness.poller._schedules["machine_drives"] = harness.poller._schedules[
         "machine_drives"
     ]._replace(keeps_stale_rows=True)
-    task = asyncio.create_task(service.watch.run())
-    await service.clock.pass_by(0)
-    service.source.broken = {"machine_drives": GONE, "machine_nics": GONE}
+    task = asyncio.create_task(harness.poller.run())
+    await harness.clock.pass_by(0)
+    harness.source.errors = {"machine_drives": UNREACHABLE, "machine_nics": UNREACHABLE}
 
-    await service.clock.pass_by(900)
+    await harness.clock.pass_by(900)
 
-    assert service.inventory is not None
-    assert "machine_drives" in service.inventory.sources
-    assert "machine_nics" not in service.inventory.sources
+    assert harness.inventory is not None
+    assert "machine_drives" in harness.inventory.sources
+    assert "machine_nics" not in harness.inventory.sources
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -1,4 +1,4 @@
-"""A grid of table_schedules, pauses that double, and an hour that has to pay for it all."""
+"""Due times on a grid, retry delays, and the fit of a schedule to the request budget."""
 
 from collections.abc import Iterable
 from math import ceil
@@ -27,22 +27,22 @@ SLOW = TableSchedule("machine_nics", 60.0, phase_seconds=20.0)
         (0.0, 30.0),
         (0.5, 30.0),
         (29.999, 30.0),
-        (30.0, 60.0),  # a beat that is met is over
+        (30.0, 60.0),  # a poll at its due time is done
         (30.001, 60.0),
         (59.999, 60.0),
-        (95.0, 120.0),  # two were missed, and are not made up for
+        (95.0, 120.0),  # missed polls are skipped
         (3600.0, 3630.0),
         (86_400 * 365 + 1.0, 86_400 * 365 + 30.0),
     ],
 )
-def test_a_table_keeps_to_its_grid(now: float, due: float) -> None:
+def test_polls_keep_to_the_grid(now: float, due: float) -> None:
     assert next_due(FAST, now=now) == due
 
 
 @pytest.mark.parametrize(
     ("now", "due"),
     [
-        (0.0, 20.0),  # after the start, which reads everything
+        (0.0, 20.0),  # the start reads every table
         (19.999, 20.0),
         (20.0, 80.0),
         (79.999, 80.0),
@@ -50,59 +50,55 @@ def test_a_table_keeps_to_its_grid(now: float, due: float) -> None:
         (205.0, 260.0),
     ],
 )
-def test_a_phase_moves_the_grid(now: float, due: float) -> None:
+def test_phase_shifts_the_grid(now: float, due: float) -> None:
     assert next_due(SLOW, now=now) == due
 
 
-def test_a_slow_answer_does_not_shift_later_beats() -> None:
-    moments = [0.0]
+def test_slow_answer_does_not_delay_later_polls() -> None:
+    polls = [0.0]
 
     for answered_after in (0.2, 7.0, 29.0, 0.1):
-        moments.append(next_due(FAST, now=moments[-1] + answered_after))
+        polls.append(next_due(FAST, now=polls[-1] + answered_after))
 
-    assert moments == [0.0, 30.0, 60.0, 90.0, 120.0]
+    assert polls == [0.0, 30.0, 60.0, 90.0, 120.0]
 
 
-def test_slow_tables_of_different_turns_never_meet() -> None:
-    turns = [TableSchedule(f"t{turn}", 60.0, phase_seconds=turn * 20.0) for turn in range(3)]
+def test_slow_tables_of_different_turns_are_never_due_together() -> None:
+    schedules = [TableSchedule(f"t{turn}", 60.0, phase_seconds=turn * 20.0) for turn in range(3)]
 
-    dues = [{next_due(beat, now=at / 2) for at in range(1200)} for beat in turns]
+    dues = [{next_due(schedule, now=at / 2) for at in range(1200)} for schedule in schedules]
 
     assert not dues[0] & dues[1]
     assert not dues[1] & dues[2]
     assert not dues[0] & dues[2]
 
 
-wholes = st.integers(1, 3600).map(float)
+intervals_in_seconds = st.integers(1, 3600).map(float)
 
 
-@given(wholes, st.integers(0, 3599), st.floats(0, 1e7))
-def test_the_next_beat_is_ahead_by_no_more_than_one_period(
-    every: float, phase: int, now: float
-) -> None:
-    beat = TableSchedule("t", every, phase_seconds=phase % every)
+@given(intervals_in_seconds, st.integers(0, 3599), st.floats(0, 1e7))
+def test_next_poll_is_due_within_one_interval(every: float, phase: int, now: float) -> None:
+    schedule = TableSchedule("t", every, phase_seconds=phase % every)
 
-    due = next_due(beat, now=now)
+    due = next_due(schedule, now=now)
 
     assert now < due <= now + every + 1e-6
-    assert (due - beat.phase_seconds) % every == 0
+    assert (due - schedule.phase_seconds) % every == 0
 
 
 @pytest.mark.parametrize(
-    ("failures", "pause"), [(1, 30), (2, 60), (3, 120), (4, 180), (5, 180), (1000, 180)]
+    ("failures", "delay"), [(1, 30), (2, 60), (3, 120), (4, 180), (5, 180), (1000, 180)]
 )
-def test_the_pause_doubles_up_to_three_of_the_tables_own(failures: int, pause: int) -> None:
-    assert retry_due(SLOW, failures=failures, now=7.0, base_seconds=30.0) == 7.0 + pause
+def test_retry_delay_doubles_up_to_three_intervals(failures: int, delay: int) -> None:
+    assert retry_due(SLOW, failures=failures, now=7.0, base_seconds=30.0) == 7.0 + delay
 
 
-@pytest.mark.parametrize(("failures", "pause"), [(1, 30), (2, 60), (3, 90), (4, 90)])
-def test_the_fastest_table_doubles_once_before_it_meets_its_bound(
-    failures: int, pause: int
-) -> None:
-    assert retry_due(FAST, failures=failures, now=0.0, base_seconds=30.0) == pause
+@pytest.mark.parametrize(("failures", "delay"), [(1, 30), (2, 60), (3, 90), (4, 90)])
+def test_retry_delay_of_the_fastest_table_doubles_once(failures: int, delay: int) -> None:
+    assert retry_due(FAST, failures=failures, now=0.0, base_seconds=30.0) == delay
 
 
-def test_a_daily_table_that_always_failed_still_comes_to_its_bound() -> None:
+def test_retry_delay_of_a_daily_table_is_bounded_after_many_failures() -> None:
     daily = TableSchedule("identity", 86_400.0)
 
     assert retry_due(daily, failures=17, now=0.0, base_seconds=1.0) == 65_536
@@ -110,21 +106,21 @@ def test_a_daily_table_that_always_failed_still_comes_to_its_bound() -> None:
     assert retry_due(daily, failures=10**9, now=0.0, base_seconds=20.0) == 3 * 86_400
 
 
-@given(wholes, wholes, st.integers(1, 10**6))
-def test_a_table_that_keeps_failing_waits_longer_each_time_within_bounds(
+@given(intervals_in_seconds, intervals_in_seconds, st.integers(1, 10**6))
+def test_retry_delay_never_shrinks_and_never_exceeds_three_intervals(
     every: float, base: float, failures: int
 ) -> None:
-    beat = TableSchedule("t", every)
+    schedule = TableSchedule("t", every)
 
-    first = retry_due(beat, failures=1, now=0.0, base_seconds=base)
-    pause = retry_due(beat, failures=failures, now=0.0, base_seconds=base)
-    longer = retry_due(beat, failures=failures + 1, now=0.0, base_seconds=base)
+    first = retry_due(schedule, failures=1, now=0.0, base_seconds=base)
+    delay = retry_due(schedule, failures=failures, now=0.0, base_seconds=base)
+    longer = retry_due(schedule, failures=failures + 1, now=0.0, base_seconds=base)
 
-    assert 0 < first <= pause <= longer <= 3 * every
+    assert 0 < first <= delay <= longer <= 3 * every
     assert first == min(base, 3 * every)
 
 
-def test_the_cost_of_a_schedule_is_the_sum_of_its_beats() -> None:
+def test_requests_per_hour_are_the_sum_over_all_tables() -> None:
     assert requests_per_hour([]) == 0
     assert requests_per_hour([FAST, SLOW]) == 120 + 60
     assert requests_per_hour([TableSchedule("identity", 3600.0, requests=2)]) == 2

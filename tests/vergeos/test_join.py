@@ -1,4 +1,4 @@
-"""Tables in, one picture out; what no table said stays unknown."""
+"""Tables are joined to one inventory; what no table contains stays unknown."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -25,10 +25,10 @@ from exporter.model import (
 )
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
-US = Identity("Nordwolke", "26.1.8")
+IDENTITY = Identity("Nordwolke", "26.1.8")
 
 
-def inventory(rows: Mapping[str, Any], identity: Identity | None = US) -> Inventory:
+def inventory(rows: Mapping[str, Any], identity: Identity | None = IDENTITY) -> Inventory:
     return join(rows, system_name="prod", identity=identity, taken_at=AT)
 
 
@@ -84,7 +84,7 @@ def disk(key: int, machine: int) -> Disk:
     return Disk(key, machine, f"disk-{key}", "disk", "virtio", "1", 10, 5)
 
 
-def test_a_vm_is_joined_with_what_belongs_to_its_machine_and_not_to_its_key() -> None:
+def test_vm_is_joined_with_the_rows_of_its_machine_and_not_of_its_key() -> None:
     rows = {
         "vms": (config(1, 20), config(2, 10)),
         "machine_status": {machine: status(machine) for machine in (1, 2, 10, 20)},
@@ -114,16 +114,14 @@ def test_a_vm_is_joined_with_what_belongs_to_its_machine_and_not_to_its_key() ->
     )
 
 
-def test_a_vm_that_no_other_table_knows_keeps_its_configuration() -> None:
+def test_vm_without_rows_in_other_tables_keeps_its_configuration() -> None:
     rows = {"vms": (config(1, 20),), "machine_status": {30: status(30)}, "machine_nics": {}}
 
     assert inventory(rows).vms == (VM(config(1, 20), None, None, None, (), ()),)
 
 
-def test_tables_that_are_missing_leave_their_part_unknown() -> None:
-    nothing = inventory({}, identity=None)
-
-    assert nothing == Inventory(
+def test_inventory_without_tables_is_empty_or_unknown() -> None:
+    assert inventory({}, identity=None) == Inventory(
         system_name="prod",
         identity=None,
         taken_at=AT,
@@ -137,7 +135,7 @@ def test_tables_that_are_missing_leave_their_part_unknown() -> None:
     )
 
 
-def test_tags_that_nobody_has_are_none_and_not_unknown() -> None:
+def test_empty_tags_table_differs_from_unknown_tags() -> None:
     tags = {36: frozenset({"recovery/auto"})}
 
     assert inventory({"tags": tags}).tags is tags
@@ -145,11 +143,11 @@ def test_tags_that_nobody_has_are_none_and_not_unknown() -> None:
     assert inventory({}).tags is None
 
 
-def test_a_count_of_no_snapshots_is_a_zero_and_not_unknown() -> None:
+def test_no_snapshots_is_zero_and_not_unknown() -> None:
     assert inventory({"vm_snapshots": 0}).vm_snapshot_count == 0
 
 
-def test_what_is_no_vms_is_not_shown_among_vms() -> None:
+def test_rows_of_machines_that_are_no_vms_are_left_out() -> None:
     rows = {
         "vms": (config(1, 20),),
         "machine_status": {20: status(20), 9: status(9), 77: status(77)},
@@ -162,35 +160,35 @@ def test_what_is_no_vms_is_not_shown_among_vms() -> None:
     assert (only.nics, only.disks) == ((), ())
 
 
-def test_a_node_gets_the_status_of_its_machine() -> None:
+def test_node_has_the_status_of_its_machine() -> None:
     node = Node(3, "node3", 1, 9, maintenance=False, status=None)
-    loose = Node(4, "node4", 1, None, maintenance=None, status=None)
-    rows = {"nodes": {3: node, 4: loose}, "machine_status": {9: status(9), 3: status(3)}}
+    without_machine = Node(4, "node4", 1, None, maintenance=None, status=None)
+    rows = {"nodes": {3: node, 4: without_machine}, "machine_status": {9: status(9), 3: status(3)}}
 
     found = inventory(rows).nodes
 
     assert found[3].status == status(9)
-    assert found[4] == loose
-    assert rows["nodes"] == {3: node, 4: loose}  # what was read is not touched
+    assert found[4] == without_machine
+    assert rows["nodes"] == {3: node, 4: without_machine}  # the rows themselves are unchanged
 
 
-def test_the_picture_says_what_it_rests_on_and_when_it_was_taken() -> None:
+def test_inventory_keeps_its_tables_identity_and_time() -> None:
     rows = {"vms": (), "clusters": {1: Cluster(1, "A")}, "machine_drive_stats": {}}
 
     found = inventory(rows)
 
     assert found.sources is rows
     assert found.clusters is rows["clusters"]
-    assert (found.system_name, found.identity, found.taken_at) == ("prod", US, AT)
+    assert (found.system_name, found.identity, found.taken_at) == ("prod", IDENTITY, AT)
 
 
-def test_disk_statistics_are_found_by_the_key_of_the_disk() -> None:
+def test_disk_statistics_are_kept_by_disk_key() -> None:
     stats = DiskStats(91, 1, 2, 3, 4, 0.5, 0.001)
 
     assert inventory({"machine_drive_stats": {91: stats}}).disk_stats == {91: stats}
 
 
-def test_answers_off_the_wire_join_as_they_are() -> None:
+def test_decoded_answers_are_joined_across_spellings_of_keys() -> None:
     at = "/api/v4/table"
     rows = {
         "vms": vms.vm_configs(b'[{"$key":"36","machine":{"$key":54},"name":"web"}]', at).rows,
@@ -208,15 +206,15 @@ def test_answers_off_the_wire_join_as_they_are() -> None:
     (vm,) = found.vms
     assert vm.status is not None
     assert found.nodes[vm.status.node or 0].status is not None
-    assert [card.name for card in vm.nics] == ["lan"]
-    assert [found.disk_stats[drive.key].reads for drive in vm.disks] == [7]
+    assert [nic.name for nic in vm.nics] == ["lan"]
+    assert [found.disk_stats[disk.key].reads for disk in vm.disks] == [7]
 
 
 machines = st.sets(st.integers(1, 12))
 
 
 @given(st.dictionaries(st.integers(1, 9), st.integers(1, 12)), machines, machines, machines)
-def test_nothing_is_lost_mixed_up_or_made_up(
+def test_every_vm_has_exactly_the_rows_of_its_machine(
     vms: dict[int, int], with_status: set[int], with_stats: set[int], with_nics: set[int]
 ) -> None:
     rows = {
@@ -235,4 +233,4 @@ def test_nothing_is_lost_mixed_up_or_made_up(
         assert vm.status is None or vm.status.machine == machine
         assert (vm.stats is not None) == (machine in with_stats)
         assert vm.stats is None or vm.stats.machine == machine
-        assert [card.machine for card in vm.nics] == [machine] * (machine in with_nics)
+        assert [nic.machine for nic in vm.nics] == [machine] * (machine in with_nics)

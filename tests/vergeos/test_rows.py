@@ -1,4 +1,4 @@
-"""Every quirk of the wire, one by one; and whatever comes, a reading or a `BadReplyError`."""
+"""Rows in every spelling that VergeOS uses; any other body gives rows or a `BadReplyError`."""
 
 import json
 import time
@@ -95,7 +95,7 @@ STATUS = {
     "running_ram": 8192,
     "agent_version": "9.2.0",
 }
-REPORT = {"$key": 54, "machine": 54, "agent_guest_info": GUEST}
+GUEST_ROW = {"$key": 54, "machine": 54, "agent_guest_info": GUEST}
 STATS = {"$key": 7, "machine": 54, "total_cpu": 37, "ram_used": 6000}
 NIC = {
     "$key": 81,
@@ -149,19 +149,19 @@ NODE = {"id": 3, "$key": 3, "name": "node3", "cluster": 1, "machine": 9, "mainte
 
 
 class Table(NamedTuple):
-    """A decoder, a row that it understands, and what the row is known by."""
+    """A decoder, a row that it decodes, and the field with the key of the row."""
 
     read: Callable[[bytes, str], TableRows[Any]]
     row: dict[str, Any]
     key: str
     also: tuple[str, ...] = ()
-    """Other fields that tell one row of a test from the next."""
+    """Other fields that must differ between the rows of a test."""
 
 
 TABLES = {
     "vms": Table(VMS.decode, VM, "$key", ("machine",)),
     "machine_status": Table(MACHINE_STATUS.decode, STATUS, "machine"),
-    "guests": Table(GUESTS.decode, REPORT, "machine"),
+    "guests": Table(GUESTS.decode, GUEST_ROW, "machine"),
     "machine_stats": Table(MACHINE_STATS.decode, STATS, "machine"),
     "machine_nics": Table(MACHINE_NICS.decode, NIC, "$key", ("machine",)),
     "machine_drives": Table(MACHINE_DRIVES.decode, DRIVE, "$key", ("machine",)),
@@ -177,10 +177,10 @@ def body_of(*given: Any) -> bytes:
     return json.dumps(given, allow_nan=False).encode()
 
 
-def one_of(reading: TableRows[Any]) -> Any:
-    """Return the only thing that *reading* brought."""
-    assert reading.count == 1
-    found = list(reading.rows.values() if isinstance(reading.rows, dict) else reading.rows)
+def one_of(decoded: TableRows[Any]) -> Any:
+    """Return the only row."""
+    assert decoded.count == 1
+    found = list(decoded.rows.values() if isinstance(decoded.rows, dict) else decoded.rows)
     (only,) = found
     return only[0] if isinstance(only, tuple) else only
 
@@ -202,15 +202,15 @@ def disk(**fields: Any) -> Any:
 
 
 def names(*given: tuple[int, str]) -> list[str]:
-    """Return what the NICs of one machine are called, by the order of their keys."""
+    """Return the names of one machine's NICs, in the order of their keys."""
     body = body_of(*(NIC | {"$key": key, "name": name} for key, name in given))
-    return [card.name for card in MACHINE_NICS.decode(body, PATH).rows[54]]
+    return [nic.name for nic in MACHINE_NICS.decode(body, PATH).rows[54]]
 
 
-# A row as the documentation has it
+# A documented row
 
 
-def test_a_vm_is_read_in_base_units() -> None:
+def test_vm_is_decoded_in_base_units() -> None:
     assert vm() == VMConfig(
         key=36,
         machine=54,
@@ -232,7 +232,7 @@ def test_a_vm_is_read_in_base_units() -> None:
     )
 
 
-def test_a_status_is_read_in_base_units() -> None:
+def test_status_is_decoded_in_base_units() -> None:
     assert status() == MachineStatus(
         machine=54,
         running=True,
@@ -250,7 +250,7 @@ def test_a_status_is_read_in_base_units() -> None:
     )
 
 
-def test_a_guest_is_read_in_base_units() -> None:
+def test_guest_is_decoded_in_base_units() -> None:
     assert guest() == Guest(
         os_name="Debian GNU/Linux 13 (trixie)",
         os_version="13 (trixie)",
@@ -263,7 +263,7 @@ def test_a_guest_is_read_in_base_units() -> None:
     )
 
 
-def test_the_smaller_tables_are_read_in_base_units() -> None:
+def test_other_tables_are_decoded_in_base_units() -> None:
     assert one_of(MACHINE_STATS.decode(body_of(STATS), PATH)) == MachineStats(
         54, 0.37, 6000 * 2**20
     )
@@ -280,7 +280,7 @@ def test_the_smaller_tables_are_read_in_base_units() -> None:
     )
 
 
-def test_a_ratio_has_no_dust_on_it() -> None:
+def test_ratio_has_no_rounding_error() -> None:
     stats = one_of(MACHINE_STATS.decode(body_of(STATS | {"total_cpu": 1.12}), PATH))
     drive = one_of(MACHINE_DRIVE_STATS.decode(body_of(DRIVE_STATS | {"util": 5.6}), PATH))
 
@@ -296,7 +296,7 @@ def test_a_ratio_has_no_dust_on_it() -> None:
     [7, "7", {"$key": 7}, {"$key": "7", "name": "Prod"}, {"$key": {"$key": 7}}, 7.0, "007"],
     ids=repr,
 )
-def test_a_key_is_the_same_number_however_it_is_written(key: object) -> None:
+def test_key_is_the_same_number_in_every_spelling(key: object) -> None:
     assert vm(**{"$key": key}).key == 7
     assert vm(machine=key).machine == 7
     assert vm(cluster=key).cluster == 7
@@ -313,71 +313,66 @@ def test_a_key_is_the_same_number_however_it_is_written(key: object) -> None:
 
 @pytest.mark.parametrize(
     "reference",
-    [None, 0, "", {}, {"$key": None}, {"$key": 0}, {"$key": []}, "self", "7.5", "²"],
+    [None, 0, "", "0", {}, {"$key": None}, {"$key": 0}, {"$key": []}, "self", "7.5", "²"],
     ids=repr,
 )
-def test_a_reference_to_nothing_is_unknown_and_keeps_the_row(reference: object) -> None:
+def test_empty_reference_is_unknown_and_keeps_the_row(reference: object) -> None:
     assert vm(cluster=reference).cluster is None
     assert status(node=reference).node is None
 
 
-def test_the_string_zero_references_nothing_as_the_number_does() -> None:
-    assert vm(cluster="0").cluster is None
-    assert status(node="0").node is None
-
-
-def test_a_flag_is_no_key() -> None:
+def test_boolean_is_not_a_key() -> None:
     assert vm(cluster={"$key": True}).cluster is not True
 
 
 @pytest.mark.parametrize("key", [None, 0, "", {}, {"$key": None}, "self"], ids=repr)
 @every_table
-def test_a_row_without_its_key_is_left_out_and_counted(table: Table, key: object) -> None:
-    nameless = table.row | {table.key: key} | dict.fromkeys(table.also)
+def test_row_without_a_key_is_skipped_and_counted(table: Table, key: object) -> None:
+    without_key = table.row | {table.key: key} | dict.fromkeys(table.also)
 
-    reading = table.read(body_of(nameless, table.row), PATH)
+    decoded = table.read(body_of(without_key, table.row), PATH)
 
-    assert reading.count == 1
-    assert reading.skipped == 1
-    assert reading.problem == f"{PATH}: a row has no key"
+    assert decoded.count == 1
+    assert decoded.skipped == 1
+    assert decoded.problem == f"{PATH}: a row has no key"
 
 
 @pytest.mark.parametrize("read", [VMS.decode, MACHINE_NICS.decode, MACHINE_DRIVES.decode])
-def test_a_part_without_a_machine_is_left_out_and_counted(
+def test_row_without_a_machine_is_skipped_and_counted(
     read: Callable[[bytes, str], TableRows[Any]],
 ) -> None:
-    whole, loose = {"$key": 1, "machine": 2}, {"$key": 3, "machine": None}
+    complete, without_machine = {"$key": 1, "machine": 2}, {"$key": 3, "machine": None}
 
-    reading = read(body_of(whole, loose), PATH)
+    decoded = read(body_of(complete, without_machine), PATH)
 
-    assert reading.count == 1
-    assert reading.skipped == 1
-    assert reading.problem == f"{PATH}: row 3 has no machine"
+    assert decoded.count == 1
+    assert decoded.skipped == 1
+    assert decoded.problem == f"{PATH}: row 3 has no machine"
 
 
 @every_table
-def test_the_second_of_two_rows_with_one_key_is_left_out_and_counted(table: Table) -> None:
-    reading = table.read(body_of(table.row, table.row), PATH)
+def test_second_row_with_the_same_key_is_skipped_and_counted(table: Table) -> None:
+    decoded = table.read(body_of(table.row, table.row), PATH)
 
-    assert reading.count == 1
-    assert reading.skipped == 1
-    assert reading.problem is not None
-    assert "two rows have the key" in reading.problem
+    assert decoded.count == 1
+    assert decoded.skipped == 1
+    assert decoded.problem is not None
+    assert "two rows have the key" in decoded.problem
 
 
-def test_of_two_rows_with_one_key_the_first_is_kept() -> None:
+def test_first_of_two_rows_with_the_same_key_is_kept() -> None:
     first, second = VM | {"name": "first"}, VM | {"name": "second", "$key": "36"}
 
     assert one_of(VMS.decode(body_of(first, second), PATH)).name == "first"
 
 
-def test_a_node_is_known_by_its_id_and_where_that_is_missing_by_its_key() -> None:
-    with_both, with_key = NODE | {"id": 3, "$key": 30}, {"$key": 4, "name": "node4"}
+def test_key_of_a_node_is_its_id_or_else_its_key_field() -> None:
+    with_id, without_id = NODE | {"id": 3, "$key": 30}, {"$key": 4, "name": "node4"}
 
-    assert list(NODES.decode(body_of(with_both, with_key), PATH).rows) == [3, 4]
+    assert list(NODES.decode(body_of(with_id, without_id), PATH).rows) == [3, 4]
 
 
-def test_vms_come_sorted_by_key_whatever_the_order_of_the_answer() -> None:
+def test_vms_are_sorted_by_key() -> None:
     body = body_of(*(VM | {"$key": key} for key in (30, "4", 100)))
 
     assert [found.key for found in VMS.decode(body, PATH).rows] == [4, 30, 100]
@@ -386,21 +381,21 @@ def test_vms_come_sorted_by_key_whatever_the_order_of_the_answer() -> None:
 # Values
 
 
-def test_an_empty_list_where_an_object_belongs_is_an_absent_object() -> None:
-    reading = GUESTS.decode(body_of(REPORT, REPORT | {"machine": 55, "agent_guest_info": []}), PATH)
+def test_empty_list_instead_of_an_object_is_an_absent_object() -> None:
+    decoded = GUESTS.decode(
+        body_of(GUEST_ROW, GUEST_ROW | {"machine": 55, "agent_guest_info": []}), PATH
+    )
 
-    assert set(reading.rows) == {54}
-    assert (reading.count, reading.skipped) == (2, 0)
+    assert set(decoded.rows) == {54}
+    assert (decoded.count, decoded.skipped) == (2, 0)
 
 
 @pytest.mark.parametrize("absent", [[], None], ids=repr)
-def test_a_nic_without_sub_rows_has_no_numbers_and_no_zeros(absent: object) -> None:
-    card = nic(stats=absent, status=absent)
-
-    assert card == Nic(81, 54, "nic_1", None, None, None, None, None, None)
+def test_nic_without_stats_and_status_has_unknown_values(absent: object) -> None:
+    assert nic(stats=absent, status=absent) == Nic(81, 54, "nic_1", *[None] * 6)
 
 
-def test_numbers_and_flags_that_come_as_strings_are_those_numbers_and_flags() -> None:
+def test_numbers_and_booleans_may_be_strings() -> None:
     found = vm(cpu_cores="4", ram="8192", enabled="true", need_restart="0", is_snapshot="false")
 
     assert (found.cpu_cores, found.memory_bytes) == (4, 8192 * 2**20)
@@ -408,23 +403,23 @@ def test_numbers_and_flags_that_come_as_strings_are_those_numbers_and_flags() ->
 
 
 @pytest.mark.parametrize(("flag", "meaning"), [(1, True), (0, False), ("1", True), (None, None)])
-def test_a_flag_may_be_a_number_or_unknown(flag: object, meaning: bool | None) -> None:
+def test_boolean_may_be_a_number_a_string_or_unknown(flag: object, meaning: bool | None) -> None:
     assert vm(enabled=flag).enabled is meaning
     assert status(running=flag).running is meaning
 
 
 @every_table
-def test_a_row_of_nothing_but_its_key_is_understood(table: Table) -> None:
+def test_row_with_only_its_key_is_decoded(table: Table) -> None:
     needed = {field: table.row[field] for field in (table.key, "machine") if field in table.row}
     if table.read is MACHINE_STATUS.decode:
         needed["status"] = "running"
 
-    reading = table.read(body_of(needed), PATH)
+    decoded = table.read(body_of(needed), PATH)
 
-    assert (reading.count, reading.skipped) == (1, 0)
+    assert (decoded.count, decoded.skipped) == (1, 0)
 
 
-def test_what_a_row_does_not_say_is_unknown_and_not_zero() -> None:
+def test_absent_field_is_unknown_and_not_zero() -> None:
     bare = one_of(VMS.decode(body_of({"$key": 1, "machine": 2}), PATH))
     state = one_of(MACHINE_STATUS.decode(body_of({"machine": 2, "status": "stopped"}), PATH))
     stats = one_of(MACHINE_STATS.decode(body_of({"machine": 2}), PATH))
@@ -440,13 +435,13 @@ def test_what_a_row_does_not_say_is_unknown_and_not_zero() -> None:
     assert drive == DiskStats(2, *[None] * 6)
 
 
-def test_fields_that_nobody_asked_for_are_no_trouble() -> None:
+def test_unknown_fields_are_ignored() -> None:
     found = vm(invented={"deep": [1, {"x": None}]}, description="a line\nand another")
 
     assert found.name == "web-1"
 
 
-def test_a_time_of_zero_is_no_time() -> None:
+def test_time_of_zero_is_unknown() -> None:
     found = status(started=0, last_update=0)
 
     assert (found.started_at, found.updated_at) == (None, None)
@@ -454,11 +449,11 @@ def test_a_time_of_zero_is_no_time() -> None:
 
 
 @pytest.mark.parametrize("tier", [1, "1"])
-def test_a_tier_is_a_name_even_where_it_comes_as_a_number(tier: object) -> None:
+def test_tier_is_a_name_also_when_it_is_a_number(tier: object) -> None:
     assert disk(preferred_tier=tier).tier == "1"
 
 
-def test_the_word_null_is_a_name_like_any_other() -> None:
+def test_name_may_be_the_string_null() -> None:
     assert vm(name="null").name == "null"
 
 
@@ -466,90 +461,90 @@ LARGEST = 2**63 - 1
 
 
 @pytest.mark.parametrize("number", [LARGEST, -(2**63)])
-def test_an_integer_of_64_bits_is_read(number: int) -> None:
+def test_integer_of_64_bits_is_decoded(number: int) -> None:
     assert disk(disksize=number).size_bytes == number
 
 
 @pytest.mark.parametrize("digits", [str(LARGEST + 1), str(-(2**63) - 1), "9" * 400, "9" * 5000])
-def test_an_integer_beyond_64_bits_costs_its_row_and_no_other(digits: str) -> None:
+def test_integer_beyond_64_bits_skips_only_its_row(digits: str) -> None:
     body = f'[{{"$key":1,"machine":2,"disksize":{digits}}},{{"$key":3,"machine":4}}]'.encode()
 
-    reading = MACHINE_DRIVES.decode(body, PATH)
+    decoded = MACHINE_DRIVES.decode(body, PATH)
 
-    assert list(reading.rows) == [4]
-    assert reading.skipped == 1
+    assert list(decoded.rows) == [4]
+    assert decoded.skipped == 1
 
 
 @pytest.mark.parametrize("digits", ["9" * 400, "9" * 5000, "1e400", "-1e400"])
 @every_table
-def test_a_key_beyond_all_bounds_brings_no_other_error(table: Table, digits: str) -> None:
+def test_huge_key_skips_at_most_its_row(table: Table, digits: str) -> None:
     body = body_of(table.row | dict.fromkeys((table.key, *table.also), "KEY"), table.row)
 
-    reading = table.read(body.replace(b'"KEY"', digits.encode()), PATH)
+    decoded = table.read(body.replace(b'"KEY"', digits.encode()), PATH)
 
-    assert reading.count + reading.skipped == 2
+    assert decoded.count + decoded.skipped == 2
 
 
 @every_table
-def test_a_key_that_no_database_can_hold_is_none(table: Table) -> None:
+def test_key_beyond_63_bits_is_skipped(table: Table) -> None:
     body = body_of(table.row | {table.key: 2**63}, table.row)
 
-    reading = table.read(body, PATH)
+    decoded = table.read(body, PATH)
 
-    assert (reading.count, reading.skipped) == (1, 1)
+    assert (decoded.count, decoded.skipped) == (1, 1)
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-Infinity"])
-def test_a_number_that_is_none_is_not_shown(text: str) -> None:
-    reading = MACHINE_STATS.decode(body_of(STATS | {"total_cpu": text}, {"machine": 1}), PATH)
+def test_infinite_or_nan_number_is_unknown(text: str) -> None:
+    decoded = MACHINE_STATS.decode(body_of(STATS | {"total_cpu": text}, {"machine": 1}), PATH)
 
-    assert reading.rows.get(54, MachineStats(54, None, None)).cpu_ratio is None
-
-
-def test_a_count_below_zero_is_not_shown() -> None:
-    card = NIC | {"stats": {"rx_bytes": -1, "tx_bytes": 7}}
-    drive = DRIVE_STATS | {"parent_drive": 92, "reads": -1}
-
-    cards = MACHINE_NICS.decode(body_of(card, NIC | {"$key": 82, "machine": 55}), PATH).rows
-    drives = MACHINE_DRIVE_STATS.decode(body_of(drive, DRIVE_STATS), PATH).rows
-
-    assert not [each for each in cards.get(54, ()) if each.received_bytes == -1]
-    assert drives.get(92) is None or drives[92].reads is None
+    assert decoded.rows.get(54, MachineStats(54, None, None)).cpu_ratio is None
 
 
-def test_a_status_of_a_network_card_that_is_prose_is_not_shown() -> None:
+def test_negative_counter_is_unknown_or_skipped() -> None:
+    negative_nic = NIC | {"stats": {"rx_bytes": -1, "tx_bytes": 7}}
+    negative_disk = DRIVE_STATS | {"parent_drive": 92, "reads": -1}
+
+    nics = MACHINE_NICS.decode(body_of(negative_nic, NIC | {"$key": 82, "machine": 55}), PATH).rows
+    disks = MACHINE_DRIVE_STATS.decode(body_of(negative_disk, DRIVE_STATS), PATH).rows
+
+    assert not [nic for nic in nics.get(54, ()) if nic.received_bytes == -1]
+    assert disks.get(92) is None or disks[92].reads is None
+
+
+def test_nic_status_that_is_prose_is_not_kept() -> None:
     prose = NIC | {"$key": 82, "status": {"status": "Link is not ready"}}
 
-    cards = MACHINE_NICS.decode(body_of(NIC, prose), PATH).rows[54]
+    nics = MACHINE_NICS.decode(body_of(NIC, prose), PATH).rows[54]
 
-    assert "Link is not ready" not in {card.status for card in cards}
+    assert "Link is not ready" not in {nic.status for nic in nics}
 
 
-# Status words
+# Statuses
 
 
 @pytest.mark.parametrize("word", sorted(KNOWN_STATUS_WORDS))
-def test_a_known_word_is_kept_and_not_reported(word: str) -> None:
-    reading = MACHINE_STATUS.decode(body_of(STATUS | {"status": word}), PATH)
+def test_known_status_is_kept_and_not_reported(word: str) -> None:
+    decoded = MACHINE_STATUS.decode(body_of(STATUS | {"status": word}), PATH)
 
-    assert one_of(reading).word == word
-    assert reading.unknown_words == frozenset()
+    assert one_of(decoded).word == word
+    assert decoded.unknown_words == frozenset()
 
 
 @pytest.mark.parametrize("word", ["levitating", "needs-repair", "phase_2", "x", "a" + "b" * 39])
-def test_a_word_that_nobody_listed_is_kept_and_reported(word: str) -> None:
-    reading = MACHINE_STATUS.decode(body_of(STATUS | {"status": word}), PATH)
+def test_unknown_status_is_kept_and_reported(word: str) -> None:
+    decoded = MACHINE_STATUS.decode(body_of(STATUS | {"status": word}), PATH)
 
-    assert one_of(reading).word == word
-    assert reading.unknown_words == {word}
+    assert one_of(decoded).word == word
+    assert decoded.unknown_words == {word}
 
 
-@pytest.mark.parametrize("unsaid", ["", None], ids=repr)
-def test_a_status_that_is_not_said_costs_its_row_nothing_else(unsaid: str | None) -> None:
-    reading = MACHINE_STATUS.decode(body_of(STATUS | {"status": unsaid}), PATH)
+@pytest.mark.parametrize("absent", ["", None], ids=repr)
+def test_absent_status_is_unknown_and_keeps_the_row(absent: str | None) -> None:
+    decoded = MACHINE_STATUS.decode(body_of(STATUS | {"status": absent}), PATH)
 
-    assert one_of(reading) == msgspec.structs.replace(status(), word="unknown")
-    assert (reading.skipped, reading.unknown_words) == (0, frozenset())
+    assert one_of(decoded) == msgspec.structs.replace(status(), word="unknown")
+    assert (decoded.skipped, decoded.unknown_words) == (0, frozenset())
 
 
 @pytest.mark.parametrize(
@@ -561,42 +556,42 @@ def test_a_status_that_is_not_said_costs_its_row_nothing_else(unsaid: str | None
         "running ",
         "running\n",
         "läuft",
-        "a" + "b" * 40,  # one longer than a word may be
+        "a" + "b" * 40,  # one character too long
     ],
     ids=repr,
 )
-def test_a_status_that_is_prose_is_left_out_and_counted(prose: str) -> None:
-    odd = STATUS | {"machine": 55, "status": prose}
+def test_status_that_is_prose_skips_its_row(prose: str) -> None:
+    invalid = STATUS | {"machine": 55, "status": prose}
 
-    reading = MACHINE_STATUS.decode(body_of(odd, STATUS), PATH)
+    decoded = MACHINE_STATUS.decode(body_of(invalid, STATUS), PATH)
 
-    assert list(reading.rows) == [54]
-    assert reading.skipped == 1
-    assert reading.problem is not None
-    assert "machine 55 has the status" in reading.problem
-    assert len(reading.problem) < 120
+    assert list(decoded.rows) == [54]
+    assert decoded.skipped == 1
+    assert decoded.problem is not None
+    assert "machine 55 has the status" in decoded.problem
+    assert len(decoded.problem) < 120
 
 
 # Snapshots
 
 
 @pytest.mark.parametrize("flag", [True, 1, "1", "true"], ids=repr)
-def test_a_snapshot_that_slipped_through_the_filter_is_no_vm_and_no_trouble(flag: object) -> None:
-    inventory = VM | {"$key": 37, "is_snapshot": flag}
+def test_snapshot_among_the_vms_is_left_out_and_not_counted_as_skipped(flag: object) -> None:
+    snapshot = VM | {"$key": 37, "is_snapshot": flag}
 
-    reading = VMS.decode(body_of(inventory, VM), PATH)
+    decoded = VMS.decode(body_of(snapshot, VM), PATH)
 
-    assert [found.key for found in reading.rows] == [36]
-    assert (reading.count, reading.skipped) == (1, 0)
-
-
-def test_a_cloud_of_nothing_but_snapshots_has_no_vms_and_no_trouble() -> None:
-    reading = VMS.decode(body_of(VM | {"is_snapshot": True, "machine": None}), PATH)
-
-    assert reading == TableRows((), 0)
+    assert [found.key for found in decoded.rows] == [36]
+    assert (decoded.count, decoded.skipped) == (1, 0)
 
 
-def test_snapshots_are_counted_here_even_if_the_filter_was_ignored() -> None:
+def test_answer_with_only_snapshots_has_no_vms_and_no_problem() -> None:
+    decoded = VMS.decode(body_of(VM | {"is_snapshot": True, "machine": None}), PATH)
+
+    assert decoded == TableRows((), 0)
+
+
+def test_only_snapshots_are_counted_when_the_filter_is_ignored() -> None:
     body = body_of(
         {"$key": 1, "is_snapshot": True},
         {"$key": 2, "is_snapshot": False},
@@ -612,7 +607,7 @@ def test_snapshots_are_counted_here_even_if_the_filter_was_ignored() -> None:
 
 
 def guest(**fields: Any) -> Any:
-    return one_of(GUESTS.decode(body_of(REPORT | {"agent_guest_info": GUEST | fields}), PATH))
+    return one_of(GUESTS.decode(body_of(GUEST_ROW | {"agent_guest_info": GUEST | fields}), PATH))
 
 
 ROOT = {"name": "sda1", "type": "ext4", "mountpoint": "/", "total-bytes": 10, "used-bytes": 5}
@@ -620,7 +615,7 @@ DATA = {"name": "sdb1", "type": "xfs", "mountpoint": "/data", "total-bytes": 20,
 
 
 @pytest.mark.parametrize("shape", [[ROOT, DATA], {"0": ROOT, "1": DATA}], ids=["list", "map"])
-def test_filesystems_come_as_a_list_or_as_a_map(shape: object) -> None:
+def test_filesystems_may_be_a_list_or_an_object(shape: object) -> None:
     assert guest(fsinfo=shape).filesystems == (
         Filesystem("/", "ext4", 10, 5),
         Filesystem("/data", "xfs", 20, 6),
@@ -628,35 +623,35 @@ def test_filesystems_come_as_a_list_or_as_a_map(shape: object) -> None:
 
 
 @pytest.mark.parametrize("shape", [[], {}, None], ids=repr)
-def test_a_guest_without_filesystems_has_none(shape: object) -> None:
+def test_guest_without_filesystems_has_none(shape: object) -> None:
     assert guest(fsinfo=shape).filesystems == ()
 
 
-def test_of_two_filesystems_on_one_mount_point_the_first_is_shown() -> None:
+def test_first_of_two_filesystems_on_one_mount_point_is_kept() -> None:
     assert guest(fsinfo=[ROOT, DATA | {"mountpoint": "/"}]).filesystems == (
         Filesystem("/", "ext4", 10, 5),
     )
 
 
-def test_a_filesystem_without_a_mount_point_goes_by_its_name() -> None:
+def test_filesystem_without_a_mount_point_is_identified_by_its_name() -> None:
     (swap,) = guest(fsinfo=[{"name": "swap"}]).filesystems
 
     assert swap == Filesystem("swap", "", None, None)
 
 
 @pytest.mark.parametrize("absent", [[], None], ids=repr)
-def test_a_guest_may_leave_out_what_it_likes(absent: object) -> None:
+def test_absent_guest_fields_are_unknown(absent: object) -> None:
     found = guest(osinfo=absent, meminfo=absent, hostname=None)
 
     assert (found.os_name, found.os_version, found.kernel, found.hostname) == ("",) * 4
     assert (found.memory_total_bytes, found.memory_used_bytes) == (None, None)
 
 
-def test_an_operating_system_without_a_pretty_name_goes_by_its_name() -> None:
+def test_operating_system_without_a_pretty_name_has_its_plain_name() -> None:
     assert guest(osinfo={"name": "FreeBSD"}).os_name == "FreeBSD"
 
 
-ODD_GUESTS = [
+INVALID_GUESTS = [
     "{}",
     5,
     True,
@@ -673,19 +668,19 @@ ODD_GUESTS = [
 ]
 
 
-@pytest.mark.parametrize("odd", ODD_GUESTS, ids=repr)
-def test_a_guest_that_nobody_understands_costs_its_neighbours_nothing(odd: object) -> None:
-    body = body_of(REPORT | {"machine": 55, "agent_guest_info": odd}, REPORT)
+@pytest.mark.parametrize("invalid", INVALID_GUESTS, ids=repr)
+def test_invalid_guest_information_affects_only_its_row(invalid: object) -> None:
+    body = body_of(GUEST_ROW | {"machine": 55, "agent_guest_info": invalid}, GUEST_ROW)
 
-    reading = GUESTS.decode(body, PATH)
+    decoded = GUESTS.decode(body, PATH)
 
-    assert reading.rows.get(54) == guest()
-    assert 55 not in reading.rows or odd in ([GUEST], [None])
-    assert reading.skipped <= 1
+    assert decoded.rows.get(54) == guest()
+    assert 55 not in decoded.rows or invalid in ([GUEST], [None])
+    assert decoded.skipped <= 1
 
 
 @pytest.mark.parametrize(
-    "said",
+    "value",
     [
         b'{"last_refresh":1e400}',
         b'{"meminfo":{"ram_total":' + b"9" * 5000 + b"}}",
@@ -693,9 +688,9 @@ def test_a_guest_that_nobody_understands_costs_its_neighbours_nothing(odd: objec
     ],
     ids=["beyond a float", "beyond an integer", "Latin-1"],
 )
-def test_bytes_from_a_guest_that_no_decoder_takes_cost_its_neighbours_nothing(said: bytes) -> None:
-    odd = REPORT | {"machine": 55, "agent_guest_info": "SAID"}
-    body = body_of(odd, REPORT).replace(b'"SAID"', said)
+def test_undecodable_guest_information_affects_only_its_row(value: bytes) -> None:
+    invalid = GUEST_ROW | {"machine": 55, "agent_guest_info": "VALUE"}
+    body = body_of(invalid, GUEST_ROW).replace(b'"VALUE"', value)
 
     assert GUESTS.decode(body, PATH).rows[54] == guest()
 
@@ -704,7 +699,7 @@ def test_bytes_from_a_guest_that_no_decoder_takes_cost_its_neighbours_nothing(sa
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
-def test_parts_that_share_a_name_get_their_keys_in_whatever_order_they_come(
+def test_equal_names_on_one_machine_get_their_keys_in_any_order(
     order: tuple[int, ...],
 ) -> None:
     given = [(81, "lan"), (82, "wan"), (83, "lan")]
@@ -712,38 +707,38 @@ def test_parts_that_share_a_name_get_their_keys_in_whatever_order_they_come(
     assert names(*(given[place] for place in order)) == ["lan#81", "wan", "lan#83"]
 
 
-def test_a_part_without_a_name_goes_by_its_key() -> None:
+def test_nic_or_disk_without_a_name_is_named_by_its_key() -> None:
     assert names((81, "")) == ["#81"]
     assert names((81, ""), (82, "wan")) == ["#81", "wan"]
     assert nic(name=None).name == "#81"
     assert disk(name="").name == "#91"
 
 
-def test_parts_of_two_machines_may_share_a_name() -> None:
+def test_disks_of_two_machines_may_share_a_name() -> None:
     body = body_of(DRIVE, DRIVE | {"$key": 92, "machine": 55})
 
     found = MACHINE_DRIVES.decode(body, PATH).rows
 
-    assert [part.name for part in (*found[54], *found[55])] == ["drive_0", "drive_0"]
+    assert [disk.name for disk in (*found[54], *found[55])] == ["drive_0", "drive_0"]
 
 
 @pytest.mark.parametrize("given", [[(1, "a#3"), (2, "a"), (3, "a")], [(1, "#2"), (2, "")]])
-def test_a_made_name_is_nobody_elses(given: list[tuple[int, str]]) -> None:
+def test_generated_name_is_unique(given: list[tuple[int, str]]) -> None:
     assert len(set(names(*given))) == len(given)
 
 
 @given(st.lists(st.sampled_from(["", "a", "b", "lan", "ü"]), min_size=1), st.randoms())
 def test_names_are_unique_and_do_not_depend_on_the_order(given: list[str], order: Any) -> None:
-    cards = list(enumerate(given, start=1))
-    shuffled = order.sample(cards, len(cards))
+    numbered = list(enumerate(given, start=1))
+    shuffled = order.sample(numbered, len(numbered))
 
     found = names(*shuffled)
 
-    assert len(set(found)) == len(cards)
-    assert found == names(*cards)
+    assert len(set(found)) == len(numbered)
+    assert found == names(*numbered)
 
 
-def test_many_parts_on_one_machine_take_no_more_than_their_share_of_time() -> None:
+def test_10000_disks_on_one_machine_are_named_in_linear_time() -> None:
     count = 10_000
     body = body_of(*({"$key": key, "machine": 5, "name": f"d{key}"} for key in range(1, count)))
 
@@ -753,15 +748,15 @@ def test_many_parts_on_one_machine_take_no_more_than_their_share_of_time() -> No
     assert time.process_time() - started < 0.25
 
 
-def test_a_cluster_and_a_node_without_a_name_go_by_their_key() -> None:
+def test_cluster_or_node_without_a_name_is_named_by_its_key() -> None:
     assert one_of(CLUSTERS.decode(b'[{"$key":3}]', PATH)).name == "#3"
     assert one_of(NODES.decode(b'[{"id":4,"name":""}]', PATH)).name == "#4"
 
 
-# Answers that are no list of rows
+# Answers that are not a list of rows
 
 
-NO_LIST = {
+INVALID_BODIES = {
     "empty": (b"", "answered with an empty body"),
     "blank": (b" \r\n\t", "answered with an empty body"),
     "HTML": (b"\n<!DOCTYPE html><title>Login</title>", "answered with HTML instead of JSON"),
@@ -783,9 +778,9 @@ NO_LIST = {
 }
 
 
-@pytest.mark.parametrize(("body", "problem"), NO_LIST.values(), ids=NO_LIST)
+@pytest.mark.parametrize(("body", "problem"), INVALID_BODIES.values(), ids=INVALID_BODIES)
 @every_table
-def test_an_answer_that_is_no_list_of_rows_says_what_it_is(
+def test_answer_that_is_not_a_list_of_rows_is_described(
     table: Table, body: bytes, problem: str
 ) -> None:
     with pytest.raises(BadReplyError, match=problem) as caught:
@@ -796,48 +791,48 @@ def test_an_answer_that_is_no_list_of_rows_says_what_it_is(
 
 @pytest.mark.parametrize("body", [b"[]", b" [ ] ", b"null", b"\nnull\n"])
 @every_table
-def test_an_empty_list_and_null_are_no_rows_and_no_trouble(table: Table, body: bytes) -> None:
-    reading = table.read(body, PATH)
+def test_empty_list_or_null_has_no_rows_and_no_problem(table: Table, body: bytes) -> None:
+    decoded = table.read(body, PATH)
 
-    assert (reading.count, reading.skipped, reading.problem) == (0, 0, None)
-    assert not reading.rows
+    assert (decoded.count, decoded.skipped, decoded.problem) == (0, 0, None)
+    assert not decoded.rows
 
 
-def deep(levels: int) -> bytes:
+def nested(levels: int) -> bytes:
     return b"[" * levels + b"]" * levels
 
 
 @every_table
-def test_nesting_without_end_in_a_row_is_a_bad_reply(table: Table) -> None:
+def test_too_deep_nesting_in_a_row_is_a_bad_reply(table: Table) -> None:
     with pytest.raises(BadReplyError):
-        table.read(b'[{"a":' + deep(100_000) + b"}]", PATH)
+        table.read(b'[{"a":' + nested(100_000) + b"}]", PATH)
 
 
 @every_table
-def test_nesting_without_end_is_a_bad_reply(table: Table) -> None:
+def test_too_deep_nesting_is_a_bad_reply(table: Table) -> None:
     with pytest.raises(BadReplyError):
-        table.read(deep(100_000), PATH)
+        table.read(nested(100_000), PATH)
 
 
-def test_nesting_within_reason_is_no_trouble() -> None:
-    body = b'[{"$key":1,"machine":2,"x":' + deep(500) + b"}]"
+def test_nesting_of_500_levels_is_decoded() -> None:
+    body = b'[{"$key":1,"machine":2,"x":' + nested(500) + b"}]"
 
     assert VMS.decode(body, PATH).count == 1
 
 
-def test_nesting_without_end_after_a_broken_row_is_a_bad_reply_too() -> None:
-    body = b'[{"$key":1,"machine":2},{"name":5},{"x":' + deep(100_000) + b"}]"
+def test_too_deep_nesting_after_an_invalid_row_is_a_bad_reply() -> None:
+    body = b'[{"$key":1,"machine":2},{"name":5},{"x":' + nested(100_000) + b"}]"
 
     with pytest.raises(BadReplyError):
         VMS.decode(body, PATH)
 
 
-def test_rows_taken_apart_page_by_page_may_nest_without_end_too() -> None:
+def test_too_deep_nesting_in_a_page_is_a_bad_reply() -> None:
     with pytest.raises(BadReplyError):
-        rows.raw_rows(deep(100_000), PATH)
+        rows.raw_rows(nested(100_000), PATH)
 
 
-def test_an_error_about_an_answer_does_not_repeat_the_answer() -> None:
+def test_error_does_not_contain_the_answer() -> None:
     secret = "hunter2"
 
     for body in (
@@ -853,10 +848,10 @@ def test_an_error_about_an_answer_does_not_repeat_the_answer() -> None:
         assert secret not in str(caught.value)
 
 
-# One broken row
+# One invalid row
 
 
-BROKEN_FIELDS = [
+INVALID_FIELDS = [
     ("name", 5),
     ("name", ["a"]),
     ("ram", "plenty"),
@@ -870,23 +865,21 @@ BROKEN_FIELDS = [
 ]
 
 
-@pytest.mark.parametrize(("field", "value"), BROKEN_FIELDS, ids=repr)
+@pytest.mark.parametrize(("field", "value"), INVALID_FIELDS, ids=repr)
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_row_with_a_value_of_the_wrong_type_costs_no_other(
-    field: str, value: object, place: int
-) -> None:
+def test_value_of_the_wrong_type_skips_only_its_row(field: str, value: object, place: int) -> None:
     given = [VM | {"$key": key} for key in (1, 2, 3)]
     given[place] = given[place] | {field: value}
 
-    reading = VMS.decode(body_of(*given), PATH)
+    decoded = VMS.decode(body_of(*given), PATH)
 
-    assert [found.key for found in reading.rows] == [key for key in (1, 2, 3) if key != place + 1]
-    assert (reading.count, reading.skipped) == (2, 1)
-    assert reading.problem is not None
-    assert reading.problem.startswith(f"{PATH}: row {place}: Expected")
+    assert [found.key for found in decoded.rows] == [key for key in (1, 2, 3) if key != place + 1]
+    assert (decoded.count, decoded.skipped) == (2, 1)
+    assert decoded.problem is not None
+    assert decoded.problem.startswith(f"{PATH}: row {place}: Expected")
 
 
-def test_beside_a_broken_row_numbers_and_flags_may_still_come_as_strings() -> None:
+def test_numbers_and_booleans_may_be_strings_beside_an_invalid_row() -> None:
     lenient = VM | {"$key": "1", "cpu_cores": "4", "enabled": "1"}
 
     found = one_of(VMS.decode(body_of(lenient, VM | {"name": 5}), PATH))
@@ -894,25 +887,25 @@ def test_beside_a_broken_row_numbers_and_flags_may_still_come_as_strings() -> No
     assert (found.cpu_cores, found.enabled) == (4, True)
 
 
-def test_rows_that_are_all_broken_are_a_bad_reply_that_names_the_first() -> None:
+def test_only_invalid_rows_are_a_bad_reply_that_describes_the_first() -> None:
     with pytest.raises(BadReplyError, match=r"gave 2 rows and none can be read: row 0: Expected"):
         VMS.decode(body_of(VM | {"name": 5}, VM | {"ram": "plenty"}), PATH)
 
 
 @every_table
-def test_a_byte_that_is_not_utf8_costs_its_row_and_no_other(table: Table) -> None:
+def test_byte_that_is_not_utf8_skips_only_its_row(table: Table) -> None:
     field = "status_info" if table.read is MACHINE_STATUS.decode else "name"
-    broken = table.row | {table.key: 99, field: "M?nchen"} | dict.fromkeys(table.also, 99)
+    invalid = table.row | {table.key: 99, field: "M?nchen"} | dict.fromkeys(table.also, 99)
     if field not in table.row:
-        broken[table.key] = "M?nchen"
-    body = body_of(broken, table.row).replace(b"M?nchen", b"M\xfcnchen")
+        invalid[table.key] = "M?nchen"
+    body = body_of(invalid, table.row).replace(b"M?nchen", b"M\xfcnchen")
 
-    reading = table.read(body, PATH)
+    decoded = table.read(body, PATH)
 
-    assert (reading.count, reading.skipped) == (1, 1)
+    assert (decoded.count, decoded.skipped) == (1, 1)
 
 
-# Whatever comes
+# Any body
 
 json_values = st.recursive(
     st.none()
@@ -934,7 +927,7 @@ json_values = st.recursive(
 )
 
 
-READERS: tuple[Callable[[bytes, str], Any], ...] = (
+DECODERS: tuple[Callable[[bytes, str], Any], ...] = (
     *(table.read for table in TABLES.values()),
     VM_SNAPSHOTS.decode,
     TAG_MEMBERS.decode,
@@ -945,28 +938,28 @@ READERS: tuple[Callable[[bytes, str], Any], ...] = (
 )
 
 
-def read_all(body: bytes) -> None:
-    """Read *body* as everything there is; only a `BadReplyError` may come of it."""
-    for read in READERS:
+def decode_all(body: bytes) -> None:
+    """Decode *body* with every decoder; the only error that may occur is `BadReplyError`."""
+    for decode in DECODERS:
         with suppress(BadReplyError):
-            read(body, PATH)
+            decode(body, PATH)
 
 
 @given(json_values)
-def test_any_json_is_a_reading_or_a_bad_reply(value: Any) -> None:
-    read_all(json.dumps(value).encode())
+def test_any_json_gives_rows_or_a_bad_reply(value: Any) -> None:
+    decode_all(json.dumps(value).encode())
 
 
 @given(st.binary(max_size=60))
 @example(b"\xef\xbb\xbf[]")
 @example(b"[" + b"\xff" + b"]")
-def test_any_bytes_are_a_reading_or_a_bad_reply(body: bytes) -> None:
-    read_all(body)
+def test_any_bytes_give_rows_or_a_bad_reply(body: bytes) -> None:
+    decode_all(body)
 
 
-def places(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return the way to each value in *value*, its own first."""
-    found = [here]
+def paths(value: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path to each value in *value*, its own first."""
+    found = [prefix]
     children = (
         value.items()
         if isinstance(value, dict)
@@ -975,16 +968,16 @@ def places(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         else ()
     )
     for key, child in children:
-        found += places(child, (*here, key))
+        found += paths(child, (*prefix, key))
     return found
 
 
-def with_value(value: Any, place: tuple[Any, ...], new: Any) -> Any:
-    """Return *value* with *new* at *place*."""
-    if not place:
+def with_value(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    """Return *value* with *new* at *path*."""
+    if not path:
         return new
     copy = dict(value) if isinstance(value, dict) else list(value)
-    copy[place[0]] = with_value(copy[place[0]], place[1:], new)
+    copy[path[0]] = with_value(copy[path[0]], path[1:], new)
     return copy
 
 
@@ -994,40 +987,38 @@ KEYS = (70001, 70002, 70003)
 @every_table
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_a_row_with_any_value_replaced_by_any_other_costs_no_other(
-    table: Table, data: st.DataObject
-) -> None:
+def test_any_replaced_value_affects_only_its_row(table: Table, data: st.DataObject) -> None:
     given = [table.row | dict.fromkeys((table.key, *table.also), key) for key in KEYS]
-    broken = data.draw(st.integers(0, 2))
-    place = data.draw(st.sampled_from(places(given[broken])))
+    invalid = data.draw(st.integers(0, 2))
+    path = data.draw(st.sampled_from(paths(given[invalid])))
     value = data.draw(json_values)
-    assume("7000" not in json.dumps(value))  # the key of another
-    whole = [row for number, row in enumerate(given) if number != broken]
-    given[broken] = with_value(given[broken], place, value)
+    assume("7000" not in json.dumps(value))  # the key of another row
+    valid = [row for number, row in enumerate(given) if number != invalid]
+    given[invalid] = with_value(given[invalid], path, value)
 
-    reading = table.read(body_of(*given), PATH)
+    decoded = table.read(body_of(*given), PATH)
 
-    kept = _by_key(reading.rows)
-    for key, row in _by_key(table.read(body_of(*whole), PATH).rows).items():
+    kept = _by_key(decoded.rows)
+    for key, row in _by_key(table.read(body_of(*valid), PATH).rows).items():
         assert kept[key] == row
-    assert reading.count + reading.skipped in (2, 3)  # two only if it became a snapshot
-    assert (reading.problem is None) == (reading.skipped == 0)
+    assert decoded.count + decoded.skipped in (2, 3)  # two only if it became a snapshot
+    assert (decoded.problem is None) == (decoded.skipped == 0)
 
 
 def _by_key(found: Any) -> dict[int, Any]:
     return dict(found) if isinstance(found, dict) else {row.key: row for row in found}
 
 
-# What recovery goes by
+# Rows that recovery uses
 
 
-@pytest.mark.parametrize("nothing", [None, 0, "", "0", {}, {"$key": None}, [], False], ids=repr)
-def test_a_vm_of_no_service_is_its_owners(nothing: object) -> None:
-    assert vm(service=nothing).service is False
+@pytest.mark.parametrize("service", [None, 0, "", "0", {}, {"$key": None}, [], False], ids=repr)
+def test_vm_without_a_service_is_no_service_vm(service: object) -> None:
+    assert vm(service=service).service is False
 
 
 @pytest.mark.parametrize("service", [2, "2", {"$key": 2}, "vm_services/2", "ab12", [2]], ids=repr)
-def test_a_vm_of_a_service_is_the_platforms_however_that_is_written(service: object) -> None:
+def test_vm_with_a_service_is_a_service_vm_in_every_spelling(service: object) -> None:
     assert vm(service=service).service is True
 
 
@@ -1037,30 +1028,30 @@ def tags(*given: Any) -> TableRows[Any]:
     )
 
 
-def test_tags_are_gathered_by_vm_under_their_category() -> None:
-    reading = tags(
+def test_tags_are_grouped_by_vm_with_their_category() -> None:
+    decoded = tags(
         {"member": "vms/36"},
         {"member": "/v4/vms/36", "tag_name": "tier-0"},
         {"member": "vms/41", "category_name": "environment", "tag_name": "test"},
     )
 
-    assert reading.rows == {
+    assert decoded.rows == {
         36: frozenset({"recovery/auto", "recovery/tier-0"}),
         41: frozenset({"environment/test"}),
     }
-    assert (reading.count, reading.skipped) == (3, 0)
+    assert (decoded.count, decoded.skipped) == (3, 0)
 
 
 @pytest.mark.parametrize("member", ["nodes/36", "/v4/nodes/36", "vms_of_old/36", "vmsx/36"])
-def test_tags_of_other_things_are_passed_over_without_a_complaint(member: str) -> None:
-    reading = tags({"member": member}, {"member": "vms/41"})
+def test_tags_of_other_objects_are_left_out_and_not_counted_as_skipped(member: str) -> None:
+    decoded = tags({"member": member}, {"member": "vms/41"})
 
-    assert set(reading.rows) == {41}
-    assert (reading.count, reading.skipped) == (1, 0)
+    assert set(decoded.rows) == {41}
+    assert (decoded.count, decoded.skipped) == (1, 0)
 
 
 @pytest.mark.parametrize(
-    "broken",
+    "invalid",
     [
         {"member": "vms/"},
         {"member": "vms/x"},
@@ -1073,18 +1064,18 @@ def test_tags_of_other_things_are_passed_over_without_a_complaint(member: str) -
     ],
     ids=repr,
 )
-def test_a_tag_that_cannot_be_told_is_left_out_and_counted(broken: dict[str, Any]) -> None:
-    reading = tags(broken, {"member": "vms/41"})
+def test_incomplete_tag_is_skipped_and_counted(invalid: dict[str, Any]) -> None:
+    decoded = tags(invalid, {"member": "vms/41"})
 
-    assert set(reading.rows) == {41}
-    assert reading.skipped == 1
+    assert set(decoded.rows) == {41}
+    assert decoded.skipped == 1
 
 
 def log(**fields: Any) -> Any:
     return one_of(log_rows(body_of(LOG | fields), PATH))
 
 
-def test_a_row_of_the_log_is_read_in_seconds() -> None:
+def test_time_of_a_log_row_is_decoded_in_seconds() -> None:
     assert log() == LogRow(12, 54, 1_755_993_338.25, "audit", "VM action 'kill' sent", "anna")
 
 
@@ -1093,12 +1084,12 @@ def test_a_row_of_the_log_is_read_in_seconds() -> None:
     [(None, ""), (7, "7"), ({"$key": 7, "name": "anna"}, "anna"), ({"$key": 7}, "7"), ({}, "")],
     ids=repr,
 )
-def test_whoever_logged_it_has_a_name_however_that_is_written(user: object, name: str) -> None:
+def test_user_of_a_log_row_is_a_name_in_every_spelling(user: object, name: str) -> None:
     assert log(user=user).user == name
 
 
 @pytest.mark.parametrize(
-    "broken",
+    "invalid",
     [
         {"timestamp": 1_755_993_338},
         {"timestamp": 1_755_993_338_250},
@@ -1110,17 +1101,19 @@ def test_whoever_logged_it_has_a_name_however_that_is_written(user: object, name
     ],
     ids=repr,
 )
-def test_a_row_of_the_log_without_a_time_or_a_machine_is_counted(broken: dict[str, Any]) -> None:
-    reading = log_rows(body_of(LOG | broken, LOG | {"$key": 13}), PATH)
+def test_log_row_without_a_time_or_a_machine_is_skipped_and_counted(
+    invalid: dict[str, Any],
+) -> None:
+    decoded = log_rows(body_of(LOG | invalid, LOG | {"$key": 13}), PATH)
 
-    assert set(reading.rows) == {13}
-    assert reading.skipped == 1
+    assert set(decoded.rows) == {13}
+    assert decoded.skipped == 1
 
 
 # Settings and the version
 
 
-def test_a_setting_is_found_by_its_name() -> None:
+def test_setting_is_found_by_its_name() -> None:
     body = body_of(
         {"key": "other", "value": "x"},
         "nonsense",
@@ -1132,33 +1125,33 @@ def test_a_setting_is_found_by_its_name() -> None:
 
 
 @pytest.mark.parametrize("value", [None, "", []], ids=repr)
-def test_a_setting_without_a_value_is_unknown(value: object) -> None:
+def test_setting_without_a_value_is_empty(value: object) -> None:
     body = body_of({"key": "cloud_name", "value": value, "default_value": "x"})
 
     assert source._setting(body, "cloud_name") == ""
 
 
-def test_a_version_is_read_where_there_is_one() -> None:
+def test_absent_version_is_empty() -> None:
     assert source._version(b'{"name":"v4","version":"26.0.2.1","hash":"x"}') == "26.0.2.1"
     assert source._version(b'{"name":"v4"}') == ""
     assert source._version(b'{"version":null}') == ""
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"<html>", b'{"version":5}', b'{"vers'])
-def test_a_version_that_is_none_is_a_bad_reply(body: bytes) -> None:
+def test_invalid_version_is_a_bad_reply(body: bytes) -> None:
     with pytest.raises(BadReplyError):
         source._version(body)
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"version":"\xfc"}', b'{"x":' + deep(100_000) + b"}"], ids=["Latin-1", "deep"]
+    "body", [b'{"version":"\xfc"}', b'{"x":' + nested(100_000) + b"}"], ids=["Latin-1", "deep"]
 )
-def test_a_version_that_no_decoder_takes_is_a_bad_reply(body: bytes) -> None:
+def test_undecodable_version_is_a_bad_reply(body: bytes) -> None:
     with pytest.raises(BadReplyError):
         source._version(body)
 
 
-def test_rows_are_taken_apart_and_put_together_unchanged() -> None:
-    apart = rows.raw_rows(b'[{"$key": 1}, [2] ,"3"]', PATH)
+def test_raw_rows_are_the_unchanged_text_of_each_row() -> None:
+    found = rows.raw_rows(b'[{"$key": 1}, [2] ,"3"]', PATH)
 
-    assert b",".join(apart) == b'{"$key": 1},[2],"3"'
+    assert b",".join(found) == b'{"$key": 1},[2],"3"'

@@ -1,4 +1,4 @@
-"""Tables read from a simulated VergeOS, whole and page by page."""
+"""Tables read from a simulated VergeOS: at once, in pages, and with shared requests."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -30,7 +30,7 @@ def resolved(url: str, api_key: str, *, page_rows: int = 0) -> ResolvedSystem:
 
 
 @asynccontextmanager
-async def reading(page_rows: int = 0) -> AsyncIterator[tuple[VergeOSSource, Simulator]]:
+async def simulated(page_rows: int = 0) -> AsyncIterator[tuple[VergeOSSource, Simulator]]:
     clock = FakeClock(hurried=True)
     world = create_world(seed=1, vms=20, start=START.timestamp())
     async with (
@@ -38,12 +38,12 @@ async def reading(page_rows: int = 0) -> AsyncIterator[tuple[VergeOSSource, Simu
         make_session(TLSSettings()) as session,
     ):
         settings = resolved(system.url, system.api_key, page_rows=page_rows)
-        client = connect(settings, session, Telemetry().meter("cloud"), clock)
+        client = connect(settings, session, Telemetry().meter("system"), clock)
         yield VergeOSSource(client, settings.tables, page_rows=page_rows), system
 
 
-async def test_every_table_is_one_request_whatever_its_size() -> None:
-    async with reading() as (source, system):
+async def test_each_request_reads_a_whole_table() -> None:
+    async with simulated() as (source, system):
         for table in TABLES:
             assert (await source.read(table.name)).skipped == 0
 
@@ -51,30 +51,30 @@ async def test_every_table_is_one_request_whatever_its_size() -> None:
 
 
 @pytest.mark.parametrize("page_rows", [1, 7, 20, 1000])
-async def test_pages_put_together_are_the_whole(page_rows: int) -> None:
-    async with reading() as (whole, system), reading(page_rows) as (paged, _):
+async def test_table_read_in_pages_has_the_same_rows(page_rows: int) -> None:
+    async with simulated() as (whole, system), simulated(page_rows) as (paged, _):
         system.world.catch_up()
         for name in ("vms", "machine_drives", "clusters", "vm_snapshots", "tags"):
             assert (await paged.read(name)).rows == (await whole.read(name)).rows
 
 
-async def test_a_page_that_fails_fails_the_whole() -> None:
+async def test_failed_page_fails_the_whole_table() -> None:
     with stamina.set_testing(True, attempts=1):
-        async with reading(7) as (source, system):
+        async with simulated(7) as (source, system):
             await source.read("vms")
             system.faults.turn_on("reset", path="vms", probability=0.5)
 
             with pytest.raises(UnreachableError):
-                await read_often(source)
+                await read_repeatedly(source)
 
 
-async def read_often(source: VergeOSSource) -> None:
+async def read_repeatedly(source: VergeOSSource) -> None:
     for _ in range(20):
         assert len((await source.read("vms")).rows) == 21
 
 
-async def test_an_answer_that_is_the_last_one_again_is_the_very_same_rows() -> None:
-    async with reading() as (source, system):
+async def test_unchanged_answer_returns_the_identical_rows_object() -> None:
+    async with simulated() as (source, system):
         first = (await source.read("vms")).rows
         again = (await source.read("vms")).rows
         system.world.renames(first[0].key, "another")
@@ -85,35 +85,101 @@ async def test_an_answer_that_is_the_last_one_again_is_the_very_same_rows() -> N
         assert renamed[0].name == "another"
 
 
-async def test_tags_of_vms_are_told_from_all_others_where_the_filter_is_ignored() -> None:
-    async with reading() as (source, system):
+async def test_tags_of_other_objects_are_left_out_when_the_filter_is_ignored() -> None:
+    async with simulated() as (source, system):
         world = system.world
         tag = world.tag_named("recovery", "auto")
         world.tag_members[9999] = Member(9999, tag, "nodes/1")
-        told = (await source.read("tags")).rows
+        filtered = (await source.read("tags")).rows
         original = source._client.read
 
-        async def unfiltered(path: str, query: Mapping[str, str], *, endpoint: str) -> bytes:
+        async def without_filter(path: str, query: Mapping[str, str], *, endpoint: str) -> bytes:
             return await original(path, {"fields": query["fields"]}, endpoint=endpoint)
 
-        source._client.read = unfiltered  # type: ignore[assignment]
-        reading_of_all = await source.read("tags")
+        source._client.read = without_filter  # type: ignore[assignment]
+        unfiltered = await source.read("tags")
 
-        assert told == reading_of_all.rows
-        assert told == {vm.key: world.tags_of(vm) for vm in world.live_vms() if world.tags_of(vm)}
-        assert reading_of_all.skipped == 0
+        assert unfiltered.rows == filtered
+        assert filtered == {
+            vm.key: world.tags_of(vm) for vm in world.live_vms() if world.tags_of(vm)
+        }
+        assert unfiltered.skipped == 0
 
 
-async def test_says_which_cloud_it_is() -> None:
-    async with reading() as (source, system):
+# Tables that share a request
+
+
+async def test_two_tables_with_one_request_are_read_with_one_request() -> None:
+    async with simulated() as (source, system):
+        clusters = await source.read("clusters")
+        statuses = await source.read("cluster_status")
+
+        assert len(system.requests) == 1
+        assert clusters.rows.keys() == statuses.rows.keys() != set()
+        assert all(cluster.name for cluster in clusters.rows.values())
+        assert all(status.total_nodes for status in statuses.rows.values())
+
+
+@pytest.mark.parametrize("page_rows", [0, 1000])
+async def test_shared_answer_is_used_once_per_table(page_rows: int) -> None:
+    async with simulated(page_rows) as (source, system):
+        await source.read("clusters")
+        requests_of_one_read = len(system.requests)
+        await source.read("cluster_status")
+        assert len(system.requests) == requests_of_one_read
+
+        await source.read("clusters")
+
+        assert len(system.requests) == 2 * requests_of_one_read
+
+
+@pytest.mark.parametrize("table", ["clusters", "cluster_status"])
+async def test_table_read_twice_asks_again(table: str) -> None:
+    async with simulated() as (source, system):
+        await source.read(table)
+        await source.read(table)
+
+        assert len(system.requests) == 2
+
+
+async def test_renamed_cluster_is_in_the_next_answer() -> None:
+    async with simulated() as (source, system):
+        await source.read("clusters")
+        await source.read("cluster_status")
+        key, cluster = next(iter(system.world.clusters.items()))
+        cluster.name = "renamed"
+
+        assert (await source.read("clusters")).rows[key].name == "renamed"
+        assert (await source.read("cluster_status")).rows[key].name == "renamed"
+
+
+async def test_failed_shared_request_is_sent_again_for_the_next_table() -> None:
+    with stamina.set_testing(True, attempts=1):
+        async with simulated() as (source, system):
+            system.faults.turn_on("status", path="clusters", code=500, times=1)
+            with pytest.raises(BadReplyError):
+                await source.read("clusters")
+
+            statuses = await source.read("cluster_status")
+            clusters = await source.read("clusters")
+
+            assert len(system.requests) == 2
+            assert clusters.rows.keys() == statuses.rows.keys() != set()
+
+
+# Identity
+
+
+async def test_identity_has_the_name_and_version_of_the_system() -> None:
+    async with simulated() as (source, system):
         identity = (await source.read(IDENTITY)).rows
 
         assert identity.cloud_name == system.world.system_name
         assert identity.version.startswith("26.")
 
 
-async def test_a_cloud_that_hides_its_settings_is_read_all_the_same() -> None:
-    async with reading() as (source, system):
+async def test_forbidden_settings_leave_the_name_empty() -> None:
+    async with simulated() as (source, system):
         system.faults.turn_on("status", path="settings", code=403)
 
         identity = (await source.read(IDENTITY)).rows
@@ -123,17 +189,17 @@ async def test_a_cloud_that_hides_its_settings_is_read_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("code", [500, 503])
-async def test_a_name_that_cannot_be_had_now_is_no_empty_name(code: int) -> None:
+async def test_failing_settings_request_is_an_error_and_not_an_empty_name(code: int) -> None:
     with stamina.set_testing(True, attempts=1):
-        async with reading() as (source, system):
+        async with simulated() as (source, system):
             system.faults.turn_on("status", path="settings", code=code)
 
             with pytest.raises(BadReplyError):
                 await source.read(IDENTITY)
 
 
-async def test_a_row_that_vanishes_between_pages_hides_no_other() -> None:
-    async with reading(3) as (source, system):
+async def test_row_deleted_between_two_pages_hides_no_other_row() -> None:
+    async with simulated(3) as (source, system):
         keys = [vm.key for vm in (await source.read("vms")).rows]
         world, first = system.world, keys[0]
         world.operator_stops(first, graceful=False)
@@ -153,8 +219,8 @@ async def test_a_row_that_vanishes_between_pages_hides_no_other() -> None:
         assert set(keys[1:]) <= set(found)
 
 
-async def test_a_refused_key_is_told_by_the_first_request() -> None:
-    async with reading() as (source, system):
+async def test_rejected_api_key_costs_one_request() -> None:
+    async with simulated() as (source, system):
         system.faults.turn_on("reject_key")
 
         with pytest.raises(UnauthorizedError):
@@ -163,7 +229,7 @@ async def test_a_refused_key_is_told_by_the_first_request() -> None:
         assert len(system.requests) == 1
 
 
-def test_a_ca_file_that_is_none_is_told_at_once(tmp_path: Path) -> None:
+def test_unusable_ca_file_is_refused_when_the_session_is_made(tmp_path: Path) -> None:
     folder = tmp_path
     (folder / "empty.pem").write_text("nothing")
 

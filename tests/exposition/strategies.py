@@ -20,7 +20,7 @@ from exporter.model import (
     TableReport,
     VMConfig,
 )
-from tests.exposition.samples_of_subjects import (
+from tests.exposition.builders import (
     AT,
     GUEST,
     config,

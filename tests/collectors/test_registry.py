@@ -1,4 +1,4 @@
-"""What the catalogue promises of every family in it."""
+"""Rules that every registered metric family and item group follows."""
 
 import re
 
@@ -10,15 +10,15 @@ from exporter.collectors.system import SNAPSHOTS
 from exporter.exposition.collector import REPORT, UNITS, Family, ItemGroup, Kind, one, unit_of
 from exporter.vergeos.source import IDENTITY
 
-PARTS = sorted({family.group for family in FAMILIES}, key=lambda part: part.name)
+GROUPS = sorted({family.group for family in FAMILIES}, key=lambda group: group.name)
 LABEL = re.compile(r"[a-z][a-z0-9_]*")
 RESERVED = {"job", "instance", "le", "quantile", "alertname", "alertstate", "severity"}
 
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-every_part = pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
+every_group = pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
 
 
-def test_names_are_unique_in_both_formats() -> None:
+def test_family_names_are_unique_in_both_formats() -> None:
     names = [family.name for family in FAMILIES]
     in_openmetrics = [name.removesuffix("_total") for name in names]
 
@@ -27,17 +27,17 @@ def test_names_are_unique_in_both_formats() -> None:
 
 
 @every_family
-def test_a_name_is_ours_and_legal(family: Family) -> None:
+def test_name_is_valid_and_has_the_prefix(family: Family) -> None:
     assert re.fullmatch(r"vergewatch_[a-z][a-z0-9]*(_[a-z0-9]+)*", family.name)
 
 
 @every_family
-def test_counters_end_in_total_and_nothing_else_does(family: Family) -> None:
+def test_only_counters_end_in_total(family: Family) -> None:
     assert family.name.endswith("_total") == (family.kind is Kind.COUNTER)
 
 
 @every_family
-def test_no_name_looks_like_a_part_of_another_kind(family: Family) -> None:
+def test_name_has_no_suffix_of_another_type_and_no_non_base_unit(family: Family) -> None:
     assert not family.name.endswith(("_bucket", "_count", "_sum", "_created", "_gsum", "_gcount"))
     assert not re.search(
         r"_(gauge|counter|milliseconds|ms|kb|mb|mib|percent|pct)(_|$)", family.name
@@ -45,7 +45,7 @@ def test_no_name_looks_like_a_part_of_another_kind(family: Family) -> None:
 
 
 @every_family
-def test_a_unit_is_what_the_name_ends_in(family: Family) -> None:
+def test_unit_is_the_suffix_of_the_name(family: Family) -> None:
     stem = family.name.removesuffix("_total")
 
     if family.unit:
@@ -54,21 +54,21 @@ def test_a_unit_is_what_the_name_ends_in(family: Family) -> None:
         assert not stem.endswith(tuple(f"_{unit}" for unit in UNITS))
 
 
-def test_the_longest_unit_that_fits_is_taken() -> None:
+def test_longest_matching_unit_is_used() -> None:
     assert unit_of("vm_nic_speed_bytes_per_second") == "bytes_per_second"
     assert unit_of("vm_disk_size_bytes") == "bytes"
     assert unit_of("kilobytes") == ""
 
 
 @every_family
-def test_a_point_in_time_says_so(family: Family) -> None:
-    about_time = family.help.startswith("When ")
+def test_only_timestamps_have_help_that_starts_with_when(family: Family) -> None:
+    is_timestamp = family.help.startswith("When ")
 
-    assert family.name.endswith("_timestamp_seconds") == about_time
+    assert family.name.endswith("_timestamp_seconds") == is_timestamp
 
 
 @every_family
-def test_help_is_one_plain_sentence(family: Family) -> None:
+def test_help_is_one_sentence_without_escapes(family: Family) -> None:
     assert not set(family.help) & set('"\\\n\r')
     assert family.help == family.help.strip()
     assert family.help.endswith(".")
@@ -76,15 +76,15 @@ def test_help_is_one_plain_sentence(family: Family) -> None:
 
 
 @every_family
-def test_help_names_the_field_it_comes_from(family: Family) -> None:
+def test_help_ends_with_the_api_field(family: Family) -> None:
     if family.source:
         assert family.help.endswith(f" ({family.source}).")
     else:
-        assert family.group.tables == {"report"}  # what we know of ourselves
+        assert family.group.tables == {REPORT}  # from the daemon itself
 
 
 TABLES = tables_of(COLLECTORS)
-ASKED_FOR = {
+REQUESTED = {
     (table.endpoint, field.split(" as ")[0].removesuffix("[all]"))
     for table in TABLES
     for field in table.fields
@@ -92,17 +92,17 @@ ASKED_FOR = {
 
 
 @every_family
-def test_the_field_it_comes_from_is_one_that_we_ask_for(family: Family) -> None:
+def test_source_field_is_requested(family: Family) -> None:
     for source in filter(None, family.source.split(", ")):
         table, _, field = source.partition(".")
         if field:
-            assert (table, field.split(".")[0]) in ASKED_FOR
+            assert (table, field.split(".")[0]) in REQUESTED
         else:
-            assert table in {asked for asked, _ in ASKED_FOR}
+            assert table in {endpoint for endpoint, _ in REQUESTED}
 
 
 @every_family
-def test_labels_are_legal_few_and_nobody_elses(family: Family) -> None:
+def test_labels_are_valid_few_and_not_reserved(family: Family) -> None:
     labels = family.labels
 
     assert len(set(labels)) == len(labels)
@@ -114,22 +114,22 @@ def test_labels_are_legal_few_and_nobody_elses(family: Family) -> None:
 
 
 @every_family
-def test_every_series_says_which_cloud_it_is_of(family: Family) -> None:
+def test_first_label_is_the_system(family: Family) -> None:
     assert family.labels[0] == "system_name"
 
 
 @every_family
-def test_what_is_of_a_vm_says_which(family: Family) -> None:
+def test_vm_families_have_the_identity_labels_of_the_vm(family: Family) -> None:
     names = ("vergewatch_vm_", "vergewatch_recovery_vm_")
-    of_a_vm = family.name.startswith(names) and family.group is not SNAPSHOTS
+    is_vm_family = family.name.startswith(names) and family.group is not SNAPSHOTS
 
-    assert (family.labels[:3] == ("system_name", "vm_id", "vm_name")) == of_a_vm
-    if of_a_vm:
+    assert (family.labels[:3] == ("system_name", "vm_id", "vm_name")) == is_vm_family
+    if is_vm_family:
         assert len(family.group.labels) <= 4
 
 
 @every_family
-def test_words_are_for_info_families_and_those_have_no_number(family: Family) -> None:
+def test_only_info_families_have_info_labels_and_their_value_is_one(family: Family) -> None:
     assert family.name.endswith("_info") == bool(family.info_labels)
     if family.info_labels:
         assert family.kind is Kind.GAUGE
@@ -141,19 +141,19 @@ def test_words_are_for_info_families_and_those_have_no_number(family: Family) ->
 
 
 @every_family
-def test_what_changes_in_a_vms_life_is_a_label_of_info_families_only(family: Family) -> None:
+def test_label_that_can_change_is_only_on_info_families(family: Family) -> None:
     changing = {"cluster", "node", "status", "uuid", "ha_group", "os_family", "agent_version"}
     if family.name.startswith("vergewatch_vm_") and not family.info_labels:
         assert not changing & set(family.labels)
 
 
-@every_part
-def test_a_part_rests_on_tables_that_exist(part: ItemGroup) -> None:
-    assert part.tables <= {table.name for table in TABLES} | {REPORT, IDENTITY}
-    assert part.tables
+@every_group
+def test_group_depends_on_existing_tables(group: ItemGroup) -> None:
+    assert group.tables <= {table.name for table in TABLES} | {REPORT, IDENTITY}
+    assert group.tables
 
 
-@every_part
-def test_parts_have_names_and_labels_of_their_own(part: ItemGroup) -> None:
-    assert [other for other in PARTS if other.name == part.name] == [part]
-    assert len(set(part.labels)) == len(part.labels)
+@every_group
+def test_group_has_a_unique_name_and_unique_labels(group: ItemGroup) -> None:
+    assert [other for other in GROUPS if other.name == group.name] == [group]
+    assert len(set(group.labels)) == len(group.labels)
