@@ -203,8 +203,8 @@ def print_log(answer: LogResponse) -> None:
         kinds = Counter(event.kind for event in events)
         counts = ", ".join(counted(number, kind) for kind, number in kinds.items())
         vms = {event.vm for event in events} - {""}
-        whose = f"of {vms.pop()} " if len(vms) == 1 else ""
-        head = f"The newest events {whose}first: {counts}."
+        whose = f" of {vms.pop()}" if len(vms) == 1 else ""
+        head = f"{counted(len(events), 'event')}{whose}, newest first: {counts}."
         console.print(Text(_plain(head), style="bold"))
     several = len({event.system for event in events}) > 1
     _print_events(console, events, systems=several, vms=True)

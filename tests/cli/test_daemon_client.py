@@ -165,7 +165,7 @@ async def test_log_and_report_show_what_happened(daemon: Daemon) -> None:
         "recovery", "report", "--days", "1", "--system", "production", **daemon.env
     )
 
-    assert log.startswith("The newest events of web-01 first: ")
+    assert log.startswith("5 events of web-01, newest first: ")
     assert log.splitlines()[1] == "2026-01-01 UTC"
     assert "verifying → probation" in log
     assert "acted: 4 (4 succeeded, 0 failed)" in " ".join(report.split())

@@ -38,7 +38,7 @@ def _not_monitored(context: ExplainContext) -> str:
 def _baseline(context: ExplainContext) -> str:
     first = next((one for one in context.changes if one.after is State.BASELINE), None)
     word = first.word if first is not None else context.word
-    was = "down" if word in ("", "stopped") else f"not up ({word})"
+    was = "down" if word in ("", "stopped") else f"in status {word}"
     when = f" at {_clock(first.time, context.now)}" if first is not None else ""
     return (
         f"{context.vm} was already {was} when Vergewatch first saw it{when}, so a crash cannot be "
