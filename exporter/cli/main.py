@@ -163,7 +163,7 @@ def demo(
 
     def print_banner() -> None:
         _print(
-            f"[bold]{_escape(world.cloud_name)}[/], a simulated VergeOS system with {len(names)} VMs"
+            f"[bold]{_escape(world.cloud_name)}[/], a simulated VergeOS with {len(names)} VMs"
         )
         _print(f"  console        http://localhost:{port}/")
         _print(f"  metrics        http://localhost:{port}/metrics")

@@ -153,7 +153,7 @@ class Limits(BaseModel):
     hard_reset_every_seconds: Seconds = HOUR
     """Minimum time between two hard resets of a VM."""
     breaker_min_vms: PositiveInt = 3
-    """VMs down together that open the circuit breaker, or `breaker_share`, whichever is more."""
+    """VMs down together that open the breaker, or `breaker_share`, whichever is more."""
     breaker_share: Share = 0.15
     """Share of the enrolled VMs; see `breaker_min_vms`."""
     breaker_close_seconds: PositiveFloat = 300

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from exporter.config.recovery import (
     DAYS,
+    SYSTEM_WINDOWS,
     WINDOWS,
     EnrolmentRuleSettings,
     MaintenanceWindowSettings,

@@ -95,7 +95,7 @@ class APISettings(BaseModel):
     timeout_seconds: PositiveFloat = 30
     """Timeout of one table request, including its retries."""
     spacing_seconds: Annotated[float, Field(ge=0)] = 0.05
-    """Minimum time between the starts of two requests. VergeOS drops connections that come faster."""
+    """Minimum time between the starts of two requests. VergeOS drops faster connections."""
     page_rows: NonNegativeInt = 0
     """Rows per request; 0 requests all rows at once, as VergeOS' own clients do."""
     max_answer_mib: PositiveInt = 64
