@@ -55,7 +55,7 @@ def metrics_page() -> str:
 
 Written by `vergewatch metrics --format markdown`. Do not edit.
 
-- **Unknown is absent.** A value that VergeOS does not report has no sample; it is never zero.
+- **Unknown is absent.** A value that VergeOS does not report has no sample, not even zero.
 - **Identity is stable.** A VM's series carry `system_name`, `vm_id` and `vm_name`, its parts one
   label more. What may change (node, cluster, status, ...) is a label of an `_info` metric, so a
   migration breaks no counter. Join it where you need it:

@@ -189,7 +189,7 @@ class Limits(BaseModel):
 
 
 class EnrolmentRuleSettings(BaseModel):
-    """A rule that enrols VMs. All given conditions must match; without conditions, every VM matches."""
+    """A rule that enrols the VMs that match all its conditions."""
 
     model_config = STRICT
 

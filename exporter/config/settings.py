@@ -111,8 +111,8 @@ class TLSSettings(BaseModel):
     model_config = STRICT
 
     verify: bool = True
-    """Whether to verify the certificate. Without verification, an attacker on the network can read the
-    API key."""
+    """Whether to verify the certificate. Without it, an attacker on the network can read
+    the API key."""
     ca_file: Path | None = None
     """Additional trusted certificates (PEM), such as that of VergeOS itself."""
 
