@@ -8,7 +8,7 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from exporter.daemon.app import make_room_for_a_fleet
+from exporter.daemon.app import tune_interpreter
 from tests.bench import cycle, daemon, thinking
 from tests.bench.hour import requests_of_an_hour
 
@@ -16,7 +16,7 @@ SIZES = (100, 1_000, 10_000)
 
 
 async def main(sizes: list[int]) -> None:
-    make_room_for_a_fleet()  # as the daemon does
+    tune_interpreter()  # as the daemon does
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     console = Console(width=100)
     console.print("One polling cycle, CPU milliseconds (bar: 150 for 10,000 VMs)")

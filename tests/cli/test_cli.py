@@ -187,7 +187,7 @@ async def test_check_names_variables_that_set_nothing() -> None:
 @pytest.mark.parametrize(
     ("args", "env", "says"),
     [
-        (["run"], {}, "vergewatch: no VergeOS to watch"),
+        (["run"], {}, "vergewatch: no VergeOS system configured"),
         (["run", "--config", "/nowhere.yaml"], {}, "/nowhere.yaml cannot be read: No such file"),
         (
             ["run", "--log.level", "loud"],

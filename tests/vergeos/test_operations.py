@@ -385,7 +385,7 @@ async def test_an_hour_that_is_spent_sends_nothing() -> None:
 
         assert answer.reply is Reply.NOT_SENT
         assert "was not sent: " in answer.detail
-        assert "this hour's requests are spent" in answer.detail
+        assert "this hour's request budget is spent" in answer.detail
         assert here.system.requests == []
 
 
