@@ -1,7 +1,7 @@
 """
 The nouns: what VergeOS clouds look like at one moment.
 
-Everything here is frozen. A new moment is a new `Inventory`; nobody edits an old one.
+Everything here is frozen. A poll creates a new `Inventory`.
 ``None`` means that the platform did not say, and is never turned into a zero.
 Field comments name the source as ``table.field``; see docs/metrics.md for the units on the wire.
 The classes opt out of garbage collection (``gc=False``): they can form no cycles,
@@ -255,7 +255,7 @@ class RecoveryVM(msgspec.Struct, frozen=True, gc=False):
     key: int
     name: str
     policy: str
-    """What its owner allows; ``no`` where nobody asked for it to be looked after."""
+    """The enrolment policy; ``no`` for a VM that is only monitored."""
     state: str
     """As recovery's table of states has it."""
     since: datetime

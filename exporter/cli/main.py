@@ -162,9 +162,7 @@ def demo(
     names = [vm.name for vm in world.live_vms() if vm.service is None]
 
     def print_banner() -> None:
-        _print(
-            f"[bold]{_escape(world.cloud_name)}[/], a simulated VergeOS with {len(names)} VMs"
-        )
+        _print(f"[bold]{_escape(world.cloud_name)}[/], a simulated VergeOS with {len(names)} VMs")
         _print(f"  console        http://localhost:{port}/")
         _print(f"  metrics        http://localhost:{port}/metrics")
         program = Path(sys.argv[0]) if Path(sys.argv[0]).is_file() else Path("vergewatch")

@@ -96,8 +96,8 @@ systems:
     poll: {{fast_seconds: 60, slow_seconds: 180}}
 ```
 
-A system may override `poll` and `api`. Every secret can be given as a variable or a file; no command
-line option takes a secret. Files with secrets are read again when they change.
+A system may override `poll` and `api`. Every secret is a variable or a file; no command line
+option takes a secret. Files with secrets are read again when they change.
 
 {_table(("Setting", "Variable", "Default", "Meaning"), _setting_rows())}"""
 

@@ -263,7 +263,7 @@ async def test_simulate_is_a_vergeos_that_can_be_broken_by_hand() -> None:
             assert answer.status == 200
 
 
-NOBODY = "http://127.0.0.1:1"
+UNREACHABLE = "http://127.0.0.1:1"
 
 
 async def test_demo_shows_a_cloud_and_what_it_is_made_of() -> None:
@@ -272,7 +272,7 @@ async def test_demo_shows_a_cloud_and_what_it_is_made_of() -> None:
     async with (
         printing(
             *("demo", "--vms", "10", "--web.listen-address", address),
-            *("--alertmanager", NOBODY),
+            *("--alertmanager", UNREACHABLE),
             until="Ctrl-C",
         ) as lines,
         aiohttp.ClientSession() as http,
@@ -289,7 +289,7 @@ async def test_demo_shows_a_cloud_and_what_it_is_made_of() -> None:
             if "vergewatch_vm_running{" in text and "vergewatch_alertmanager_up{" in text:
                 break
         assert 'vergewatch_up{system_name="meadowlark"} 1.0' in text
-        assert f'vergewatch_alertmanager_up{{alertmanager="{NOBODY}"}} 0.0' in text
+        assert f'vergewatch_alertmanager_up{{alertmanager="{UNREACHABLE}"}} 0.0' in text
 
 
 HEAVY = ("aiohttp.web", "alembic", "exporter.daemon.app", "exporter.simulator", "sqlalchemy")

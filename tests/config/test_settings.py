@@ -295,7 +295,7 @@ def test_what_steers_recovery_may_be_in_the_secrets_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "recovery_token").write_text("a-token")
-    (tmp_path / "token").write_text("of somebody else")
+    (tmp_path / "token").write_text("other")
 
     found = one_system(monkeypatch, VERGEWATCH_SECRETS_DIR=str(tmp_path)).recovery
     own = one_system(monkeypatch, VERGEWATCH_RECOVERY__TOKEN="mine").recovery
