@@ -277,6 +277,8 @@ def main() -> None:
     """Run the command line; a `ConfigError` is printed in one line, without a traceback."""
     for stream in (sys.stdout, sys.stderr):
         _replace_unprintable(stream)
+    # Under an ASCII locale Python decodes other bytes to surrogates, which cannot be sent.
+    sys.argv[1:] = [os.fsencode(arg).decode(errors="replace") for arg in sys.argv[1:]]
     if sys.argv[1:] == ["--version"]:
         command()
     try:
