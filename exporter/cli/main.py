@@ -162,9 +162,7 @@ def demo(
     names = [vm.name for vm in world.live_vms() if vm.service is None]
 
     def print_banner() -> None:
-        _print(
-            f"[bold]{_escape(world.system_name)}[/], a simulated VergeOS system with {len(names)} VMs"
-        )
+        _print(f"[bold]{_escape(world.system_name)}[/], a simulated VergeOS with {len(names)} VMs")
         _print(f"  console        http://localhost:{port}/")
         _print(f"  metrics        http://localhost:{port}/metrics")
         program = Path(sys.argv[0]) if Path(sys.argv[0]).is_file() else Path("vergewatch")
@@ -279,6 +277,8 @@ def main() -> None:
     """Run the command line; a `ConfigError` is printed in one line, without a traceback."""
     for stream in (sys.stdout, sys.stderr):
         _replace_unprintable(stream)
+    # Under an ASCII locale Python decodes other bytes to surrogates, which cannot be sent.
+    sys.argv[1:] = [os.fsencode(arg).decode(errors="replace") for arg in sys.argv[1:]]
     if sys.argv[1:] == ["--version"]:
         command()
     try:

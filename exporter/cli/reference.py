@@ -55,7 +55,7 @@ def metrics_page() -> str:
 
 Written by `vergewatch metrics --format markdown`. Do not edit.
 
-- **Unknown is absent.** A value that VergeOS does not report has no sample; it never becomes zero.
+- **Unknown is absent.** A value that VergeOS does not report has no sample, not even zero.
 - **Identity is stable.** A VM's series carry `system_name`, `vm_id` and `vm_name`, its parts one
   label more. What may change (node, cluster, status, ...) is a label of an `_info` metric, so a
   migration breaks no counter. Join it where you need it:
@@ -96,8 +96,8 @@ systems:
     poll: {{fast_seconds: 60, slow_seconds: 180}}
 ```
 
-A system may override `poll` and `api`. Every secret can be given as a variable or a file; no command
-line option takes a secret. Files with secrets are read again when they change.
+A system may override `poll` and `api`. Every secret is a variable or a file; no command line
+option takes a secret. Files with secrets are read again when they change.
 
 {_table(("Setting", "Variable", "Default", "Meaning"), _setting_rows())}"""
 

@@ -88,8 +88,8 @@ def load(
             said = f"{path}: " if path else ""
             raise ConfigError(f"{said}unknown setting {name}{_nearest(name, _known_names())}")
         raise ConfigError(
-            "no VergeOS system configured: set VERGEWATCH_URL and VERGEWATCH_API_KEY, or list systems in a "
-            "file named by --config; `vergewatch demo` needs neither"
+            "no VergeOS system configured: set VERGEWATCH_URL and VERGEWATCH_API_KEY, or list "
+            "systems in a file named by --config; `vergewatch demo` needs neither"
         )
     _find_secrets(values, environ, single=bool(single))
     try:

@@ -150,7 +150,7 @@ class Limits(BaseModel):
     hard_reset_every_seconds: Seconds = HOUR
     """Minimum time between two hard resets of a VM."""
     breaker_min_vms: PositiveInt = 3
-    """VMs down together that open the circuit breaker, or `breaker_share`, whichever is more."""
+    """VMs down together that open the breaker, or `breaker_share`, whichever is more."""
     breaker_share: Share = 0.15
     """Share of the enrolled VMs; see `breaker_min_vms`."""
     breaker_close_seconds: PositiveFloat = 300
@@ -186,7 +186,7 @@ class Limits(BaseModel):
 
 
 class EnrolmentRuleSettings(BaseModel):
-    """A rule that enrols VMs. All given conditions must match; without conditions, every VM matches."""
+    """A rule that enrols the VMs that match all its conditions."""
 
     model_config = STRICT
 

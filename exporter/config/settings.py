@@ -105,7 +105,7 @@ class APISettings(BaseModel):
     timeout_seconds: PositiveFloat = 30
     """Timeout of one table request, including its retries."""
     spacing_seconds: Annotated[float, Field(ge=0)] = 0.05
-    """Minimum time between the starts of two requests. VergeOS drops connections that come faster."""
+    """Minimum time between the starts of two requests. VergeOS drops faster connections."""
     page_rows: NonNegativeInt = 0
     """Rows per request; 0 requests all rows at once, as VergeOS' own clients do."""
     max_answer_mib: PositiveInt = 64
@@ -121,8 +121,8 @@ class TLSSettings(BaseModel):
     model_config = STRICT
 
     verify: bool = True
-    """Whether to verify the certificate. Without verification, an attacker on the network can read the
-    API key."""
+    """Whether to verify the certificate. Without it, an attacker on the network can read
+    the API key."""
     ca_file: Path | None = None
     """Additional trusted certificates (PEM), such as that of VergeOS itself."""
 

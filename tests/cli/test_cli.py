@@ -187,7 +187,7 @@ async def test_check_names_variables_that_set_nothing() -> None:
 @pytest.mark.parametrize(
     ("args", "env", "says"),
     [
-        (["run"], {}, "vergewatch: no VergeOS to watch"),
+        (["run"], {}, "vergewatch: no VergeOS system configured"),
         (["run", "--config", "/nowhere.yaml"], {}, "/nowhere.yaml cannot be read: No such file"),
         (
             ["run", "--log.level", "loud"],
@@ -263,7 +263,7 @@ async def test_simulate_is_a_vergeos_that_can_be_broken_by_hand() -> None:
             assert answer.status == 200
 
 
-NOBODY = "http://127.0.0.1:1"
+UNREACHABLE = "http://127.0.0.1:1"
 
 
 async def test_demo_shows_a_cloud_and_what_it_is_made_of() -> None:
@@ -272,7 +272,7 @@ async def test_demo_shows_a_cloud_and_what_it_is_made_of() -> None:
     async with (
         printing(
             *("demo", "--vms", "10", "--web.listen-address", address),
-            *("--alertmanager", NOBODY),
+            *("--alertmanager", UNREACHABLE),
             until="Ctrl-C",
         ) as lines,
         aiohttp.ClientSession() as http,
@@ -289,4 +289,43 @@ async def test_demo_shows_a_cloud_and_what_it_is_made_of() -> None:
             if "vergewatch_vm_running{" in text and "vergewatch_alertmanager_up{" in text:
                 break
         assert 'vergewatch_up{system_name="meadowlark"} 1.0' in text
-        assert f'vergewatch_alertmanager_up{{alertmanager="{NOBODY}"}} 0.0' in text
+        assert f'vergewatch_alertmanager_up{{alertmanager="{UNREACHABLE}"}} 0.0' in text
+
+
+HEAVY = ("aiohttp.web", "alembic", "exporter.daemon.app", "exporter.simulator", "sqlalchemy")
+
+
+@pytest.mark.parametrize(
+    ("imports", "absent"),
+    [
+        ("import exporter.cli.main", (*HEAVY, "aiohttp", "pydantic")),
+        ("import exporter.cli.main as m; m.full_command()", ("alembic", "exporter.simulator")),
+        ("import exporter.daemon.app", ("alembic", "exporter.simulator", "sqlalchemy")),
+        ("import exporter.cli.check", ("alembic", "exporter.simulator", "sqlalchemy")),
+    ],
+)
+async def test_command_does_not_import_modules_it_does_not_use(
+    imports: str, absent: tuple[str, ...]
+) -> None:
+    code = f"import sys; {imports}; print(*({absent!r} & sys.modules.keys()))".replace(
+        f"{absent!r}", f"set({absent!r})"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+
+    assert (process.returncode, out.split()) == (0, [])
+
+
+@pytest.mark.parametrize("args", [["-h"], ["metrics"], ["settings"], ["explain", "grün"]])
+async def test_command_under_ascii_locale_prints_no_traceback(args: list[str]) -> None:
+    _, out, err = await ran(
+        *args,
+        LC_ALL="C",
+        PYTHONUTF8="0",
+        PYTHONIOENCODING="ascii",
+        VERGEWATCH_DAEMON_URL="http://127.0.0.1:1",
+    )
+
+    assert "Traceback" not in out + err

@@ -381,7 +381,7 @@ async def test_spent_budget_is_not_sent() -> None:
 
         assert answer.reply is Reply.NOT_SENT
         assert "was not sent: " in answer.detail
-        assert "this hour's requests are spent" in answer.detail
+        assert "this hour's request budget is spent" in answer.detail
         assert here.system.requests == []
 
 
