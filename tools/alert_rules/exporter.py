@@ -152,7 +152,7 @@ time() - {by(SYSTEM, KNOWN_AGE)} > {t.snapshot_age_seconds:.15g}""",
         wait_seconds=t.outage_seconds,
         linger_seconds=t.mute_linger_seconds,
         summary="A cloud cannot be seen.",
-        description="Vergewatch has had no picture of cloud {{ $labels.system_name }} for more "
+        description="Vergewatch has had no picture of system {{ $labels.system_name }} for more "
         f"than {duration(t.outage_seconds)}."
         "{{ with printf `time() - vergewatch_inventory_timestamp_seconds{system_name=%q}` "
         "$labels.system_name | query }} The last one is {{ . | first | value | humanizeDuration }} "

@@ -41,8 +41,8 @@ def grown(counter: str, window: str) -> str:
     return f"{now}\n- (\n  {before}\n  or\n  0 * {now}\n)"
 
 
-OF_VM = "VM {{ $labels.vm_name }} ({{ $labels.vm_id }}) in cloud {{ $labels.system_name }}"
-OF_SYSTEM = "cloud {{ $labels.system_name }}"
+OF_VM = "VM {{ $labels.vm_name }} ({{ $labels.vm_id }}) in system {{ $labels.system_name }}"
+OF_SYSTEM = "system {{ $labels.system_name }}"
 
 _THIS_VM = "{system_name=%q,vm_id=%q}"
 _ITS_LABELS = "$labels.system_name $labels.vm_id"
@@ -53,7 +53,7 @@ ON_ITS_NODE = (
 )  # fmt: skip
 """Where the VM runs, if it does."""
 
-SAYS_RECOVERY = (
+RECOVERY_STATE = (
     f'{{{{ with printf `vergewatch_recovery_vm_state_info{_THIS_VM}` {_ITS_LABELS} | query }}}}'
     ' Recovery has called it {{ . | first | label "state" }}{{ end }}'
     f'{{{{ with printf `time() - vergewatch_recovery_vm_state_since_timestamp_seconds{_THIS_VM}` '

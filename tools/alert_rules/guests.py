@@ -16,7 +16,7 @@ from tools.alert_rules.thresholds import Thresholds, duration
 USED = "vergewatch_vm_guest_filesystem_used_bytes"
 SIZE = "vergewatch_vm_guest_filesystem_size_bytes"
 NO_AUTOMATION = "None. Recovery does nothing about the inside of a VM."
-THE_VM = '{system_name="CLOUD", vm_name="VM"}'
+THE_VM = '{system_name="SYSTEM", vm_name="VM"}'
 LARGEST = Step("In the guest: find what takes the space (`du -xh --max-depth=1 / | sort -h`).")
 
 

@@ -24,7 +24,7 @@ def _offline(t: Thresholds) -> Alert:
         wait_seconds=t.node_offline_seconds,
         linger_seconds=t.muted_linger_seconds,
         summary="A node is down.",
-        description="Node {{ $labels.node }} of cloud {{ $labels.system_name }} has not been "
+        description="Node {{ $labels.node }} of system {{ $labels.system_name }} has not been "
         f"running for more than {duration(t.node_offline_seconds)}, and is not in maintenance.",
         dashboard=FLEET_PAGE,
         quiet="A node in maintenance is silent. A quick reboot is over within the wait.",
@@ -71,7 +71,7 @@ max by (system_name, vm_id, vm_name) (
   )
 ) == 1""",
         summary="The node of a VM failed a moment ago.",
-        description="VM {{ $labels.vm_name }} ({{ $labels.vm_id }}) in cloud "
+        description="VM {{ $labels.vm_name }} ({{ $labels.vm_id }}) in system "
         f"{{{{ $labels.system_name }}}} was on a node that failed within the last {window}.",
         dashboard=VM_PAGE,
         quiet="Nobody is notified: it mutes the alerts of the node's VMs while VergeOS starts them "

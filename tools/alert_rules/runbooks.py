@@ -6,7 +6,7 @@ from textwrap import wrap
 from tools.alert_rules.model import Alert, Group, Inhibition, Severity, Step
 from tools.alert_rules.thresholds import duration
 
-HEAD = "<!-- Generated from exporter/rules by `make docs`. Do not edit. -->\n"
+HEAD = "<!-- Generated from tools/alert_rules by `make docs`. Do not edit. -->\n"
 WIDTH = 100
 HEADINGS = (
     "Meaning",

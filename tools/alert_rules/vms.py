@@ -7,12 +7,13 @@ from tools.alert_rules.expressions import (
     OF_VM,
     ON_ITS_NODE,
     ON_VM,
-    SAYS_RECOVERY,
+    RECOVERY_STATE,
     VM,
     VM_PAGE,
     by,
 )
 from tools.alert_rules.model import Alert, Layer, Recording, Runbook, Severity, Step
+from tools.alert_rules.steps import EXPLAIN, HISTORY
 from tools.alert_rules.thresholds import Thresholds, duration
 
 UNWANTED_DOWN = "vm:vergewatch_vm_unwanted_down:max"
@@ -21,18 +22,9 @@ TRANSITIONS = (
 )
 MIGRATIONS = "initmigrate|startmigrate|migrating|migratecomplete"
 
-EXPLAIN = Step(
-    "Ask Vergewatch what it knows: the state, every guard of recovery, the rows of the log that it "
-    "goes by, and what would change its mind.",
-    command="vergewatch explain VM --system CLOUD",
-)
-HISTORY = Step(
-    "See what was done about it lately, by whom.",
-    command="vergewatch recovery log VM --system CLOUD",
-)
 PLACE = Step(
-    "See where it belongs, and whether its node is well: 1 is.",
-    promql='vergewatch_node_running{system_name="CLOUD"}',
+    "Check the nodes of the system: 1 is running.",
+    promql='vergewatch_node_running{system_name="SYSTEM"}',
 )
 AUTOMATION = (
     "VergeOS starts VMs elsewhere when their *node* fails. Recovery starts VMs that carry a "
@@ -97,7 +89,7 @@ def _down(t: Thresholds) -> Alert:
         linger_seconds=t.muted_linger_seconds,
         summary="A VM is down, and nobody stopped it.",
         description=f"{OF_VM} has been down for more than {duration(t.vm_down_seconds)}, and "
-        f"nothing says that somebody wanted it so.{SAYS_RECOVERY}",
+        f"nothing says that somebody wanted it so.{RECOVERY_STATE}",
         dashboard=VM_PAGE,
         quiet="What a person, the guest or a task stopped is silent, and so is what was down when "
         "Vergewatch first saw it. Of VMs that nobody enrolled for recovery, only those speak whose "
@@ -153,7 +145,7 @@ def _unresponsive(t: Thresholds) -> Alert:
         linger_seconds=t.muted_linger_seconds,
         summary="A VM does not respond to its host.",
         description=f"VergeOS calls {OF_VM}{ON_ITS_NODE} unresponsive, for more than "
-        f"{duration(t.vm_unresponsive_seconds)} now.{SAYS_RECOVERY}",
+        f"{duration(t.vm_unresponsive_seconds)} now.{RECOVERY_STATE}",
         dashboard=VM_PAGE,
         quiet="VergeOS declares it after 2 minutes and may then start the VM elsewhere; the wait "
         "leaves it the time.",
@@ -197,7 +189,7 @@ def _error(t: Thresholds) -> Alert:
         linger_seconds=t.muted_linger_seconds,
         summary="VergeOS reports an error for a VM.",
         description=f"The status of {OF_VM}{ON_ITS_NODE} has been error for more than "
-        f"{duration(t.vm_error_seconds)}.{SAYS_RECOVERY}",
+        f"{duration(t.vm_error_seconds)}.{RECOVERY_STATE}",
         dashboard=VM_PAGE,
         quiet="An error does not pass by itself, so a short wait is enough; it outlasts one odd "
         "reading.",
@@ -209,7 +201,7 @@ def _error(t: Thresholds) -> Alert:
                 Step("Read the VM's log in VergeOS: the row before the error names the reason."),
                 Step(
                     "See what shape its disks are in, and on which tier they are.",
-                    promql='vergewatch_vm_disk_info{system_name="CLOUD", vm_name="VM"}',
+                    promql='vergewatch_vm_disk_info{system_name="SYSTEM", vm_name="VM"}',
                 ),
             ),
             automation="None. Recovery never acts on a VM in error: its cause is unknown.",
@@ -301,7 +293,7 @@ def _migration(t: Thresholds) -> Alert:
                 Step(
                     "See how busy it is: a guest that writes faster than its memory is copied "
                     "never arrives.",
-                    promql='vergewatch_vm_cpu_usage_ratio{system_name="CLOUD", vm_name="VM"}',
+                    promql='vergewatch_vm_cpu_usage_ratio{system_name="SYSTEM", vm_name="VM"}',
                 ),
             ),
             automation="VergeOS power-cycles a VM whose migration hangs for half an hour, if its "
@@ -331,7 +323,7 @@ def _flapping(t: Thresholds) -> Alert:
         summary="A VM starts again and again.",
         # How often exactly is not told: while another alert mutes this one, the value is frozen.
         description=f"{OF_VM}{ON_ITS_NODE} has been started {t.flapping_restarts} times or more "
-        f"within {window}.{SAYS_RECOVERY}",
+        f"within {window}.{RECOVERY_STATE}",
         dashboard=VM_PAGE,
         quiet="One or two restarts are somebody's work. It goes on for a while after the last, so "
         "that it does not flap itself.",
@@ -345,7 +337,7 @@ def _flapping(t: Thresholds) -> Alert:
                 Step(
                     "See when it started.",
                     promql="changes(vergewatch_vm_start_timestamp_seconds"
-                    '{system_name="CLOUD", vm_name="VM"}[6h])',
+                    '{system_name="SYSTEM", vm_name="VM"}[6h])',
                 ),
                 Step("Read the VM's log in VergeOS: it names who started it."),
             ),
