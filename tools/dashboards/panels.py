@@ -348,7 +348,7 @@ def texts_of_codes(meanings: Iterable[Meaning]) -> list[models.ValueMapping]:
     return texts(
         {
             **{str(one.code): (one.text, one.colour) for one in meanings},
-            str(OTHER): ("Something new", "purple"),
+            str(OTHER): ("Unknown value", "purple"),
         }
     )
 

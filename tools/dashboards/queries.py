@@ -100,7 +100,7 @@ def in_clusters(expression: str) -> str:
 
 
 def or_zero(expression: str) -> str:
-    """Say 0 where *expression* has nothing to say, as long as a cloud is seen at all."""
+    """Say 0 where *expression* has nothing to say, as long as a system is seen at all."""
     return f"{expression} or 0 * sum({series('up', EVERY_SYSTEM)} == 1)"
 
 
@@ -119,7 +119,7 @@ def per_step(counter: str) -> str:
     """
     Count the events of *counter* in each step of a graph, in whole numbers.
 
-    What it counted before the step is its value then; or, where it was not seen then, its first
+    What it counted before the step is its value then; or, where it was no data then, its first
     value if that is more than 1 (it has been at it for long, and we were not looking); or 0.
     """
     first = f"(min_over_time({counter}[$__interval]) > 1)"
