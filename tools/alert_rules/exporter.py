@@ -152,11 +152,13 @@ time() - {by(SYSTEM, KNOWN_AGE)} > {t.snapshot_age_seconds:.15g}""",
         wait_seconds=t.outage_seconds,
         linger_seconds=t.mute_linger_seconds,
         summary="The data of a system is stale.",
-        description="Vergewatch has had no fresh inventory of system {{ $labels.system_name }} for more "
+        description="Vergewatch has had no fresh inventory of system "
+        "{{ $labels.system_name }} for more "
         f"than {duration(t.outage_seconds)}."
         "{{ with printf `time() - vergewatch_inventory_timestamp_seconds{system_name=%q}` "
         "$labels.system_name | query }} The last one is {{ . | first | value | humanizeDuration }} "
-        "old.{{ end }} Its VMs are not monitored, and recovery does not act. Run `vergewatch check`.",
+        "old.{{ end }} Its VMs are not monitored, and recovery does not act. "
+        "Run `vergewatch check`.",
         dashboard=EXPORTER_PAGE,
         quiet="Inventories are kept for a minute after polls fail, and the wait comes on top. It "
               "mutes the alerts of the VMs and nodes of the system, which neither fire nor "
@@ -193,8 +195,9 @@ def _refused(t: Thresholds) -> Alert:
         expr=f"{by(SYSTEM, 'vergewatch_authenticated')} == 0",
         linger_seconds=t.mute_linger_seconds,
         summary="VergeOS rejects the API credentials of Vergewatch.",
-        description=f"The API of {OF_SYSTEM} rejects our key or password. Vergewatch sends no request for "
-        "half an hour, so that the account is not locked, unless the secret changes.",
+        description=f"The API of {OF_SYSTEM} rejects our key or password. Vergewatch sends no request "
+        "for "
+        "half an hour, so that the account is not locked, unless the secret changes. Read `journalctl -u vergewatch`.",
         dashboard=EXPORTER_PAGE,
         quiet="One rejection is enough: it does not end by itself. It mutes VergeSystemDataStale.",
         runbook=Runbook(

@@ -67,7 +67,7 @@ RECOVERY_STATE = (
 
 
 def named(state: str, *more: str) -> str:
-    """Return a template of the names of the first VMs of a system that are in *state*, a pattern."""
+    """Return a template with the names of the first VMs in *state*, a pattern."""
     matchers = ",".join(("system_name=%q", f'state=~"{state}"', *more))
     query = f"vergewatch_recovery_vm_state_info{{{matchers}}}"
     found = f"printf `{query}` $labels.system_name | query | sortByLabel `vm_name`"

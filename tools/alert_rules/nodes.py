@@ -77,7 +77,8 @@ max by (system_name, vm_id, vm_name) (
         description="VM {{ $labels.vm_name }} ({{ $labels.vm_id }}) in system "
         f"{{{{ $labels.system_name }}}} was on a node that failed within the last {window}.",
         dashboard=VM_PAGE,
-        quiet="No notification is sent: it mutes the alerts of the node's VMs while VergeOS starts them "
+        quiet="No notification is sent: it mutes the alerts of the node's VMs while VergeOS "
+        "starts them "
         f"elsewhere, and closes after {window} however long the node is down.",
         runbook=Runbook(
             meaning="An alert for Alertmanager, not for people: while it fires, it mutes the "

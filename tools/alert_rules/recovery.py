@@ -519,7 +519,8 @@ def _read_only(t: Thresholds) -> Alert:
             automation="Recovery retries after half an hour.",
             mitigation=(
                 (
-                    "Grant the user permission to modify VMs in VergeOS, or set `action_api_key` to a "
+                    "Grant the user permission to modify VMs in VergeOS, or set `action_api_key` "
+                    "to a "
                     "key that has it."
                 ),
                 "If recovery must not act here, set `recovery.mode: shadow`.",

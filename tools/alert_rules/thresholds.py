@@ -18,8 +18,8 @@ class Thresholds:
     grafana: str = ""
     """Such as ``https://grafana.example.com``; without it, links are paths."""
 
-    # Muting. An alert that mutes others must be gone before they are, or nobody ever hears that
-    # they are over: Alertmanager sends no "resolved" for what is inhibited.
+    # Muting. An alert that mutes others must be gone before they are, since
+    # Alertmanager sends no "resolved" for an inhibited alert.
     mute_linger_seconds: float = 2 * MINUTE
     """Of alerts that mute others; bridges a restart of ours."""
     muted_linger_seconds: float = 4 * MINUTE
@@ -27,7 +27,7 @@ class Thresholds:
 
     # VMs.
     vm_down_seconds: float = 5 * MINUTE
-    """A recovery that works is over by then, and nobody needs to hear of it."""
+    """A successful recovery ends within this time and needs no notification."""
     vm_unresponsive_seconds: float = 5 * MINUTE
     """VergeOS declares it after 2 minutes and then has a turn of its own."""
     vm_error_seconds: float = 2 * MINUTE

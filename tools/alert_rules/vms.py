@@ -375,7 +375,8 @@ def _restart_pending(t: Thresholds) -> Alert:
 and {ON_VM} (vergewatch_vm_need_restart offset {week} == 1)
 and {ON_VM} (time() - vergewatch_vm_start_timestamp_seconds > {t.restart_pending_seconds:.15g})""",
         summary="A VM's configuration change needs a restart.",
-        description=f"A configuration change of {OF_VM} has waited for a restart for more than {week}. Restart "
+        description=f"A configuration change of {OF_VM} has waited for a restart for more than "
+        f"{week}. Restart "
         "the VM in VergeOS to apply it.",
         dashboard=VM_PAGE,
         quiet="Normal after any change, so only a change that has waited for a week without a "

@@ -126,7 +126,8 @@ def _numbers() -> list[Panel]:
             of(
                 6,
                 "Quarantined",
-                "VMs whose restart budget or allowed actions are exhausted. Run vergewatch recovery clear.",
+                "VMs whose restart budget or allowed actions are exhausted. "
+                "Run vergewatch recovery clear.",
                 width=3,
                 height=4,
             ),
