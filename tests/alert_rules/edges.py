@@ -10,6 +10,7 @@ from tests.alert_rules.stories import (
     OF_NODE,
     OF_TABLE,
     OF_VM,
+    PLANNED_REQUESTS,
     SCRAPED,
     SIZE,
     TABLE,
@@ -313,7 +314,9 @@ FAILED_AND_CRITICAL = (
     f'ALERTS{{alertname="VergeRecoveryFailed",alertstate="firing",{VM},'
     'severity="critical",layer="recovery"}'
 )
-READ_ONLY = f'vergewatch_recovery_decisions_total{{{C},failed_guard="write_access",cause="crashed"}}'
+READ_ONLY = (
+    f'vergewatch_recovery_decisions_total{{{C},failed_guard="write_access",cause="crashed"}}'
+)
 
 RECOVERY = (
     quiet("VergeRecoveryFailed", "it runs again", *FAILED, state("healthy")),
@@ -402,7 +405,10 @@ RECOVERY = (
         "VergeRecoveryCircuitBreakerOpen",
         "goes on while it clears",
         (
-            then(f'vergewatch_recovery_info{{{C},mode="enforce",readiness="circuit_breaker_open"}}', "1x9 stale"),
+            then(
+                f'vergewatch_recovery_info{{{C},mode="enforce",readiness="circuit_breaker_open"}}',
+                "1x9 stale",
+            ),
             then(f'vergewatch_recovery_info{{{C},mode="enforce",readiness="circuit_breaker_half_open"}}',
                  "_x10 1x9 stale"),
             then(f'vergewatch_recovery_info{{{C},mode="enforce",readiness="active"}}', "_x20 1x40"),
@@ -441,7 +447,7 @@ RECOVERY = (
 UP = f"up{{{SCRAPED}}}"
 STARTED = f"process_start_time_seconds{{{SCRAPED}}}"
 LEFT = f"vergewatch_api_requests_remaining{{{C}}}"
-PLANNED = steady(f"vergewatch_api_requests_planned{{{C}}}", 758)
+PLANNED = steady(f"vergewatch_api_requests_planned{{{C}}}", PLANNED_REQUESTS)
 LAG = "vergewatch_event_loop_lag_seconds"
 SKIPPED = f"vergewatch_table_rows_skipped_total{{{TABLE}}}"
 TAKEN = f"vergewatch_inventory_timestamp_seconds{{{C}}}"
@@ -472,7 +478,8 @@ EXPORTER = (
             "dashboard_url": f"/d/vergewatch-exporter?var-system={CLOUD}",
         },
     ),
-    quiet("VergeAuthenticationFailed", "it is accepted", steady(f"vergewatch_authenticated{{{C}}}", 1)),
+    quiet("VergeAuthenticationFailed", "it is accepted",
+          steady(f"vergewatch_authenticated{{{C}}}", 1)),
     quiet("VergeSystemDataStale", "the key is refused, which has its own alert",
           steady(f"vergewatch_up{{{C}}}", 0), steady(f"vergewatch_authenticated{{{C}}}", 0)),
     quiet("VergeTableFailing", "it is fresh", steady(f"vergewatch_table_fresh{{{TABLE}}}", 1)),

@@ -11,13 +11,9 @@ from tools.alert_rules.expressions import (
     by,
 )
 from tools.alert_rules.model import Alert, Layer, Runbook, Severity, Step
+from tools.alert_rules.steps import CHECK, LOGS, RUNNING, TRACEBACK
 from tools.alert_rules.thresholds import Thresholds, duration
 
-CHECK = Step(
-    "Check the configuration, and look at each system once. It says what is wrong in words.",
-    command="vergewatch check",
-)
-LOGS = Step("Read the daemon's log.", command="journalctl -u vergewatch --since -1h")
 OF_DAEMON = "Vergewatch at {{ $labels.instance }}"
 KNOWN_AGE = "vergewatch_inventory_timestamp_seconds"
 LAG = "vergewatch_event_loop_lag_seconds"
@@ -51,7 +47,7 @@ def _down(t: Thresholds) -> Alert:
             impact="No VM is monitored, no VM alert can start, and firing VM alerts end. If the "
             "process is dead, recovery does not act.",
             steps=(
-                Step("Check that the service runs.", command="systemctl status vergewatch"),
+                RUNNING,
                 LOGS,
                 Step("Check that it answers.", command="curl -sS http://localhost:9888/-/healthy"),
                 CHECK,
@@ -90,7 +86,7 @@ def _absent(t: Thresholds) -> Alert:
             impact="Nothing is watched, and no other alert of ours can fire.",
             steps=(
                 Step("Show the jobs that there are.", promql="count by (job) (up)"),
-                Step("Check that the service runs.", command="systemctl status vergewatch"),
+                RUNNING,
             ),
             automation="None.",
             mitigation=(
@@ -126,7 +122,7 @@ def _restarting(t: Thresholds) -> Alert:
             steps=(
                 Step("How did it end? 2 is the configuration, 137 was killed for its memory.",
                      command="systemctl status vergewatch"),
-                Step("Find the traceback.", command="journalctl -u vergewatch -p err --since -1d"),
+                TRACEBACK,
                 Step("Check its memory usage.", promql="process_resident_memory_bytes"),
             ),
             automation="The supervisor starts it again.",
@@ -195,9 +191,9 @@ def _refused(t: Thresholds) -> Alert:
         expr=f"{by(SYSTEM, 'vergewatch_authenticated')} == 0",
         linger_seconds=t.mute_linger_seconds,
         summary="VergeOS rejects the API credentials of Vergewatch.",
-        description=f"The API of {OF_SYSTEM} rejects our key or password. Vergewatch sends no request "
-        "for "
-        "half an hour, so that the account is not locked, unless the secret changes. Read `journalctl -u vergewatch`.",
+        description=f"The API of {OF_SYSTEM} rejects our key or password. To avoid locking the account, "
+        "Vergewatch sends no request for half an hour, unless the secret changes. Run "
+        "`journalctl -u vergewatch`.",
         dashboard=EXPORTER_PAGE,
         quiet="One rejection is enough: it does not end by itself. It mutes VergeSystemDataStale.",
         runbook=Runbook(

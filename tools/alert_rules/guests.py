@@ -85,7 +85,7 @@ or
         "{{ $value | humanizePercentage }} full.",
         dashboard=VM_PAGE,
         quiet=f"Raised above {t.filesystem_full_ratio:.0%}, it goes on until below "
-        f"{t.filesystem_full_until_ratio:.0%}. Only what the guest agent says counts: the space "
+        f"{t.filesystem_full_until_ratio:.0%}. Uses the guest agent's report only: the space "
         "that a disk takes on its tier grows to its full size in any VM that does not discard.",
         runbook=Runbook(
             meaning="The guest agent reports a filesystem with hardly any space left.",
@@ -228,6 +228,6 @@ def _memory(t: Thresholds) -> Alert:
                 "Give it more memory in VergeOS; most guests need a restart for that.",
             ),
             noise="Agents that count caches as used, and databases that take all they are given. "
-            "`available` in the guest tells.",
+            "Check `available` in the guest.",
         ),
     )  # fmt: skip

@@ -1,5 +1,5 @@
 """
-Which alerts mute which; `alerts/alertmanager.yml` says the same, and a test compares.
+Which alerts mute which; a test compares them with `alerts/alertmanager.yml`.
 
 Alertmanager sends no "resolved" for an alert that is over while it is muted, and it does tell of
 one that began while it was muted if that outlives the muting. So what is muted is frozen: as long

@@ -33,7 +33,7 @@ class Thresholds:
     vm_error_seconds: float = 2 * MINUTE
     """An error does not pass by itself; this covers one poll that went wrong."""
     vm_transition_seconds: float = 15 * MINUTE
-    """Starting after a storm is slow."""
+    """Starting after a mass outage is slow."""
     vm_migration_seconds: float = 45 * MINUTE
     """VergeOS ends a migration that hangs after 30 minutes, and they run one after the other."""
     flapping_restarts: int = 3

@@ -363,7 +363,7 @@ def _nodes() -> Panel:
     status = series("node_status_info", EVERY_SYSTEM)
     placed = series("vm_info", EVERY_SYSTEM, IN_CLUSTER, 'node!=""')
     return rows(
-        of(23, "Nodes", "Each node with what VergeOS says of it, and the VMs on it.", width=24),
+        of(23, "Nodes", "Each node with its status and its VMs.", width=24),
         [
             now(f"max by (system_name, node, cluster, status) ({status} * {of_these})"),
             now(

@@ -102,7 +102,7 @@ def _numbers() -> list[Panel]:
             of(
                 5,
                 "Failed polls",
-                "Readings of tables in this range that brought nothing usable.",
+                "Polls of tables in this range that failed.",
                 width=3,
                 height=4,
             ),
@@ -174,7 +174,7 @@ def _tables() -> Panel:
             21,
             "Tables",
             "Each table of VergeOS that is read: whether that works, and how old the last good "
-            "reading is; what is older than three intervals is not shown any more. Failures and "
+            "poll is; data older than three intervals is not exported. Failures and "
             "skipped rows are those of this range.",
             width=24,
             height=14,
@@ -192,7 +192,7 @@ def _tables() -> Panel:
         [
             Column("table", "Table", 200),
             Column("system_name", "System"),
-            Column("Value #A", "Last reading", texts=yes_no(("Worked", GREEN), ("Failed", RED))),
+            Column("Value #A", "Last poll", texts=yes_no(("Worked", GREEN), ("Failed", RED))),
             Column("Value #B", "Shown", texts=yes_no(("Yes", GREEN), ("Too old", RED))),
             Column("Value #C", "Age", unit=SECONDS, decimals=0),
             Column("Value #D", "Read every", unit=SECONDS),
@@ -212,8 +212,7 @@ def _table_bands() -> Panel:
         of(
             22,
             "Table polls",
-            "Whether the last reading of each table worked, and whether what is shown of it is "
-            "young enough.",
+            "Whether the last poll of each table succeeded, and whether its data is young enough.",
             width=12,
             height=9,
         ),
@@ -304,8 +303,7 @@ def _requests() -> list[Panel]:
             of(
                 35,
                 "Retries and failures",
-                "Requests that were made again, and readings of tables that brought nothing "
-                "usable, in each step.",
+                "Retried requests, and polls of tables that brought nothing usable, in each step.",
                 width=12,
                 height=10,
             ),

@@ -31,7 +31,7 @@ SLOW = "1m"
 """
 The least step for what is read once a minute.
 
-It makes `$__rate_interval` at least four minutes long. Shorter ones hold one reading or two, by
+It makes `$__rate_interval` at least four minutes long. Shorter ones hold one poll or two, by
 chance, and draw a comb.
 """
 STEPS = "1m"

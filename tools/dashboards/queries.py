@@ -29,7 +29,7 @@ _FOREIGN: dict[str, frozenset[str]] = {
     "up": frozenset(),
     "scrape_duration_seconds": frozenset(),
     "scrape_samples_scraped": frozenset(),
-    # What Prometheus says of alerts; the last three only of those that have them.
+    # Alerts in Prometheus; the last three only of those that have them.
     "ALERTS": frozenset({"alertname", "alertstate", "severity", "system_name", "node", "vm_name"}),
 }
 _PARTS: Mapping[type[Counter | Gauge | Histogram | Summary], Mapping[str, str]] = {
@@ -64,7 +64,7 @@ ONE_VM = 'vm_name="$vm"'
 
 
 class UnknownNameError(Exception):
-    """A query asks for something that Vergewatch does not say."""
+    """A query uses a metric or label that Vergewatch does not export."""
 
 
 def series(metric: str, *matchers: str) -> str:
@@ -100,13 +100,13 @@ def in_clusters(expression: str) -> str:
 
 
 def or_zero(expression: str) -> str:
-    """Say 0 where *expression* has nothing to say, as long as a system is seen at all."""
+    """Return 0 where *expression* has no sample, as long as a system is up."""
     return f"{expression} or 0 * sum({series('up', EVERY_SYSTEM)} == 1)"
 
 
 def in_range(counter: str) -> str:
     """
-    Count the events of *counter* in the range that is looked at.
+    Count the events of *counter* in the selected range.
 
     `increase` needs two values, and so never sees the first event of a counter that began with
     it. A counter that came up with 1 since the range began has counted one more.

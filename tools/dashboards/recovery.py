@@ -57,7 +57,7 @@ def page() -> Page:
     return Page(
         uid="vergewatch-recovery",
         title="Recovery",
-        description="What recovery thinks, decides and does. Its full account is in its journal: "
+        description="States, decisions and actions of recovery. The journal has the details: "
         "vergewatch recovery log.",
         variables=(datasource(), systems(), recovery_vms()),
         marks=(recovery_actions(EVERY_SYSTEM, THESE_VMS), alerts(EVERY_SYSTEM)),
@@ -189,7 +189,7 @@ def _needs_a_person() -> Panel:
             10,
             "VMs that need manual action",
             "VMs that are quarantined, down for an unknown reason, or held. "
-            "vergewatch explain says why, and what would have to change.",
+            "vergewatch explain shows the reason and the next step.",
             width=14,
         ),
         [
@@ -291,8 +291,8 @@ def _decisions() -> Panel:
         of(
             32,
             "Decisions in this range",
-            "How often it decided what, by what forbade to act first (act: nothing did) and by "
-            "what was thought of the VM.",
+            "How often it decided what, by what forbade to act first (none: the action was allowed) and by "
+            "the cause.",
             width=10,
         ),
         [now(f"round(sum by (failed_guard, cause) ({in_range(DECISIONS)})) > 0")],

@@ -228,7 +228,7 @@ def _memory() -> Panel:
             22,
             "Memory",
             "What it is configured with and runs with, what it holds on its host (which is not "
-            "what its guest uses), and what the guest says.",
+            "what its guest uses), and the guest's report.",
             width=12,
         ),
         [Query(f"max by (vm_name) ({mine(metric)})", legend) for metric, legend in legends.items()],
@@ -393,7 +393,7 @@ def _guest() -> list[Panel]:
             empty="no guest agent",
         ),
         rows(
-            of(53, "What the guest says of itself", "vm_guest_info", width=10),
+            of(53, "Guest information", "vm_guest_info", width=10),
             [
                 now(
                     "max by (hostname, os_name, os_version, kernel) "

@@ -52,7 +52,7 @@ STATUSES = _meanings(
     ("Unresponsive", RED, "unresponsive"),
     ("Error", DARK_RED, "error"),
 )
-"""What VergeOS says of a VM, or of a node."""
+"""Statuses of a VM or a node in VergeOS."""
 
 TROUBLE = ("waitingforresources", "unlicensed", "unresponsive", "error")
 """Statuses that indicate a problem."""
