@@ -302,8 +302,8 @@ async def test_many_vms_are_one_message_that_a_person_can_read(tmp_path: Path) -
                 break
             await REAL_TIME.sleep(0.05)
 
-        assert (
-            shown["title"] == "3 firing: A VM is down and was not stopped on purpose. (meadowlark)"
+        assert shown["title"] == (
+            "3 firing: A VM is down and was not stopped on purpose. (meadowlark)"
         )
         assert shown["title_link"] == "https://runbooks.example/VergeVMDown"
         assert shown["text"].splitlines() == [

@@ -87,7 +87,8 @@ def test_the_operators_object_has_the_same_rules() -> None:
 def test_what_each_alert_asks_of_people() -> None:
     asks = {
         Severity.CRITICAL: "NodeOffline VMDown RecoveryFailed RecoveryQuarantined "
-        "RecoveryCircuitBreakerOpen RecoveryInternalError RecoveryJournalDown ExporterDown ExporterAbsent SystemDataStale "
+        "RecoveryCircuitBreakerOpen RecoveryInternalError RecoveryJournalDown "
+        "ExporterDown ExporterAbsent SystemDataStale "
         "AuthenticationFailed",
         Severity.WARNING: "VMUnresponsive VMError VMStuckInTransition VMMigrationStuck VMFlapping "
         "VMFilesystemAlmostFull VMFilesystemFilling RecoveryOutcomeUnknown RecoveryHeldTooLong "

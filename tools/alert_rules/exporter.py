@@ -191,7 +191,8 @@ def _refused(t: Thresholds) -> Alert:
         expr=f"{by(SYSTEM, 'vergewatch_authenticated')} == 0",
         linger_seconds=t.mute_linger_seconds,
         summary="VergeOS rejects the API credentials of Vergewatch.",
-        description=f"The API of {OF_SYSTEM} rejects our key or password. To avoid locking the account, "
+        description=f"The API of {OF_SYSTEM} rejects our key or password. "
+        "To avoid locking the account, "
         "Vergewatch sends no request for half an hour, unless the secret changes. Run "
         "`journalctl -u vergewatch`.",
         dashboard=EXPORTER_PAGE,

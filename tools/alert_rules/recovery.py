@@ -506,7 +506,7 @@ def _read_only(t: Thresholds) -> Alert:
         f"""\
 {grown('vergewatch_recovery_decisions_total{failed_guard="write_access"}', window)}
 > 0.5""",
-        linger=t.mute_linger_seconds,
+        linger=0,
         summary="The API key of recovery has no permission to start VMs.",
         description=f"The guard `write_access` failed in {OF_SYSTEM} within the last {window}: "
         "VergeOS does not permit our user to start VMs. Recovery retries after half an hour. Run "
@@ -539,7 +539,7 @@ def _clock_jumps(t: Thresholds) -> Alert:
         f"""\
 {grown("vergewatch_recovery_clock_jumps_total", window)}
 > {t.clock_jumps - 0.5}""",
-        linger=t.mute_linger_seconds,
+        linger=0,
         summary="The clock of the Vergewatch host jumps.",
         description=f"While polling {OF_SYSTEM}, Vergewatch saw its host's clock jump "
         f'{{{{ $value | printf "%.0f" }}}} times within {window}. Recovery warms up after each '

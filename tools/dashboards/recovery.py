@@ -291,8 +291,7 @@ def _decisions() -> Panel:
         of(
             32,
             "Decisions in this range",
-            "How often it decided what, by what forbade to act first (none: the action was allowed) and by "
-            "the cause.",
+            "Number of decisions by failed guard (none: the action was allowed) and cause.",
             width=10,
         ),
         [now(f"round(sum by (failed_guard, cause) ({in_range(DECISIONS)})) > 0")],
