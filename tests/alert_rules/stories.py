@@ -26,6 +26,10 @@ OF_TABLE = {"system_name": CLOUD, "table": "vms"}
 TABLE = f'{C},table="vms"'
 
 
+PLANNED_REQUESTS = 758
+"""An example of an hour's schedule; the rule compares with its share."""
+
+
 class Series(NamedTuple):
     """A series, and how it goes on for some samples."""
 
@@ -246,7 +250,7 @@ STORIES = (
         "VergeAPIBudgetLow",
         (
             steady(f"vergewatch_api_requests_remaining{{{C}}}", 3),
-            steady(f"vergewatch_api_requests_planned{{{C}}}", 758),
+            steady(f"vergewatch_api_requests_planned{{{C}}}", PLANNED_REQUESTS),
         ),
         OF_CLOUD,
     ),

@@ -86,8 +86,9 @@ def test_the_operators_object_has_the_same_rules() -> None:
 
 def test_what_each_alert_asks_of_people() -> None:
     asks = {
-        Severity.CRITICAL: "NodeOffline VMDown RecoveryFailed RecoveryQuarantined RecoveryCircuitBreakerOpen "
-        "RecoveryInternalError RecoveryJournalDown ExporterDown ExporterAbsent SystemDataStale "
+        Severity.CRITICAL: "NodeOffline VMDown RecoveryFailed RecoveryQuarantined "
+        "RecoveryCircuitBreakerOpen RecoveryInternalError RecoveryJournalDown "
+        "ExporterDown ExporterAbsent SystemDataStale "
         "AuthenticationFailed",
         Severity.WARNING: "VMUnresponsive VMError VMStuckInTransition VMMigrationStuck VMFlapping "
         "VMFilesystemAlmostFull VMFilesystemFilling RecoveryOutcomeUnknown RecoveryHeldTooLong "
