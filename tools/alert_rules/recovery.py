@@ -276,7 +276,7 @@ count by (system_name) (
             automation="Recovery continues the diagnosis, and acts when the evidence is complete.",
             mitigation=(
                 ("`logs_unclear`: add a log pattern for the row that `explain` quotes to "
-                "`recovery.wordings`, and reload. To undo, remove the pattern."),
+                "`recovery.log_patterns`, and reload. To undo, remove the pattern."),
                 "`went_down_unobserved`, `never_seen_up`: " + BY_HAND,
                 "If the VM is not needed, set the tag `recovery/ignore`.",
             ),

@@ -127,7 +127,7 @@ def _down(t: Thresholds) -> Alert:
                 ),
             ),
             noise="A stop whose log row matches no log pattern: `explain` quotes the row; add a "
-            "pattern to `recovery.wordings`. With `recovery.mode: off` the log is not read, "
+            "pattern to `recovery.log_patterns`. With `recovery.mode: off` the log is not read, "
             "and this alert never fires.",
         ),
     )
