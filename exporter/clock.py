@@ -2,7 +2,7 @@
 Time as a value.
 
 This is the only file that reads a clock or sleeps. Pure code takes ``now``;
-loops take a `Clock`, so that an hour of polling is tested in a moment.
+loops take a `Clock`, so that a test runs an hour of polling in milliseconds.
 """
 
 import asyncio
@@ -12,14 +12,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What a loop may know about time."""
+    """The clock that loops use."""
 
     def now(self) -> datetime:
-        """Return the time of day, aware and in UTC: for people and for exported timestamps."""
+        """Return the wall clock time, aware and in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Return seconds that never jump: for ages, intervals and deadlines."""
+        """Return monotonic seconds: for ages, intervals and deadlines."""
         ...
 
     async def sleep(self, seconds: float) -> None:

@@ -1,98 +1,98 @@
 """
-What can go wrong, and who has to do something about it.
+The errors that Vergewatch raises, and who handles them.
 
 VergewatchError
 ├── ConfigError             the operator; the process exits with 2
-│   └── UnavailableError    the machine, which may come round; the process exits with 1
-├── JournalError            the operator; recovery acts on nothing while it lasts
-│   └── IntentOpenError     nobody: one action at a time for each VM
-└── VergeOSError            nobody yet: this reading is lost, the last good one stays
-    ├── UnreachableError    no HTTP answer: the connection broke, or time ran out
-    │   └── AbsentError     not even a connection: refused, TLS or DNS failed
-    ├── UnauthorizedError   401: asking again can lock the account, so nobody does
-    ├── ForbiddenError      403: this table is not for this user
-    ├── BudgetSpentError    we did not even ask
-    ├── NotSentError        what would have changed something never left here
-    └── BadReplyError       an answer whose status, size or shape we do not understand
+│   └── UnavailableError    temporary; the process exits with 1
+├── JournalError            the operator; recovery sends no action meanwhile
+│   └── IntentOpenError     internal: one open action per VM
+└── VergeOSError            temporary: this poll fails, the last good rows stay
+    ├── UnreachableError    no HTTP response: broken connection or timeout
+    │   └── AbsentError     no connection: refused, TLS or DNS failed
+    ├── UnauthorizedError   401: not repeated, which could lock the account
+    ├── ForbiddenError      403: the user may not read this table
+    ├── BudgetSpentError    the request was not sent
+    ├── NotSentError        an action was not sent
+    └── BadReplyError       a response with unexpected status, size or shape
 
-Every message names the thing and the place, and none carries a secret.
+Every message names the object and the place, and none contains a secret.
 """
 
 import os
 
 
 class VergewatchError(Exception):
-    """Anything that Vergewatch raises on purpose."""
+    """Base class of all errors of Vergewatch."""
 
 
 class ConfigError(VergewatchError):
-    """The operator asked for something that cannot be; the message says what, where and how."""
+    """An invalid setting or option; the message names it, its source and the remedy."""
 
 
 class UnavailableError(ConfigError):
-    """What was asked for cannot be had now, and may be had later: an address, for one."""
+    """Something is temporarily unavailable, such as a listen address in use."""
 
 
 class JournalError(VergewatchError):
-    """The journal cannot be read or written; the message says where and why."""
+    """The journal cannot be read or written."""
 
 
 class IntentOpenError(JournalError):
-    """The VM has an intent whose outcome is not known yet."""
+    """The VM has an open action."""
 
 
 class VergeOSError(VergewatchError):
-    """A request to VergeOS that brought nothing usable."""
+    """A failed request to VergeOS."""
 
     outcome = "error"
-    """The word for this failure, as the metrics' ``outcome`` label says it."""
+    """The value of the metrics' ``outcome`` label."""
     repeatable = True
-    """Whether the request may be made again; what changes something over there may not."""
+    """Whether the request may be repeated; an action may not."""
 
 
 class UnreachableError(VergeOSError):
-    """No HTTP answer came."""
+    """VergeOS sent no HTTP response."""
 
     outcome = "unreachable"
 
 
 class AbsentError(UnreachableError):
-    """No connection could be made, so nothing else can be asked either."""
+    """No connection could be made."""
 
 
 class UnauthorizedError(VergeOSError):
-    """VergeOS refused who we are; asking again may lock the account for everybody."""
+    """VergeOS refused the credentials; a repetition may lock the account."""
 
     outcome = "unauthorized"
 
 
 class ForbiddenError(VergeOSError):
-    """VergeOS knows us and will not show us this."""
+    """The user lacks the permission for this request."""
 
     outcome = "forbidden"
 
 
 class BudgetSpentError(VergeOSError):
-    """The hourly allowance of requests is used up; nothing was sent."""
+    """The hourly request budget is spent; the request was not sent."""
 
     outcome = "budget_spent"
 
     def __init__(self, path: str, *, wait_seconds: float) -> None:
         super().__init__(
-            f"{path} was not asked: this hour's requests are spent, "
-            f"the next one is free in {wait_seconds:.0f} s"
+            f"{path} was not requested: this hour's request budget is spent, "
+            f"the next request is possible in {wait_seconds:.0f} s"
         )
         self.wait_seconds = wait_seconds
 
 
 class NotSentError(VergeOSError):
-    """A request that acts was not sent, so surely nothing came of it."""
+    """An action was not sent, so it had no effect."""
 
     outcome = "not_sent"
 
 
 class BadReplyError(VergeOSError):
-    """VergeOS answered with a status, a size or a shape we do not understand."""
+    """The response has an unexpected status, size or shape."""
 
     outcome = "bad_reply"
 
@@ -103,6 +103,6 @@ class BadReplyError(VergeOSError):
 
 
 def system_reason(error: OSError) -> str:
-    """Return what the operating system says of *error*, in the words that people know."""
+    """Return the text of the operating system for *error*."""
     known = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else ""
     return known or error.strerror or type(error).__name__

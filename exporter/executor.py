@@ -1,4 +1,4 @@
-"""Work that would hold up the event loop, done beside it."""
+"""Run CPU work in threads, outside the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Not the loop's own executor: that one looks up names and checks passwords, and a resolver that
-# hangs must not keep pictures from being drawn. More than two threads would only share one lock.
+# Not the loop's own executor: it resolves names and checks passwords, and a hanging resolver must
+# not block rendering. The GIL makes more than two threads useless.
 workers: Executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="worker")
 
 
 async def run_in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what *work* returns; it must be pure computation, for it cannot be cancelled."""
+    """Return the result of *work*, which must be pure computation: it cannot be cancelled."""
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(workers, lambda: work(*args, **kwargs))

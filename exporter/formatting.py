@@ -1,4 +1,4 @@
-"""How many and how long, in the words people use for it."""
+"""Format counts and durations."""
 
 from datetime import datetime
 
@@ -6,12 +6,12 @@ UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def counted(count: int, word: str, more: str = "") -> str:
-    """Return ``1 VM`` or ``1,200 VMs``; *more* is what several are called, if not *word* + s."""
+    """Return ``1 VM`` or ``1,200 VMs``; *more* is the plural, if not *word* + s."""
     return f"{count:,} {word if count == 1 else more or f'{word}s'}"
 
 
 def span(seconds: float) -> str:
-    """Return ``7 d``, ``90 min``, ``0.5 s``: exactly, in the largest unit that is."""
+    """Return ``7 d``, ``90 min``, ``0.5 s``: exact, in the largest unit without a fraction."""
     for size, unit in UNITS:
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:g} {unit}"
@@ -21,7 +21,7 @@ def span(seconds: float) -> str:
 def lasting(seconds: float) -> str:
     """Return ``100 s``, ``29 min``, ``3 h 5 min``, rounded down."""
     whole = int(seconds)
-    if whole < 120 and (whole % 60 or not whole):  # noqa: PLR2004 - where seconds tell something
+    if whole < 120 and (whole % 60 or not whole):  # noqa: PLR2004 - where seconds matter
         return f"{whole} s"
     hours, rest = divmod(whole // 60, 60)
     return " ".join([f"{hours} h"] * bool(hours) + [f"{rest} min"] * bool(rest))

@@ -1,7 +1,7 @@
 """
-What the daemon says while it works: one event a line, for a person at a terminal or for a machine.
+The log: one event per line, as text for a terminal or as JSON.
 
-Events are ``noun.verb``, and what varies is in fields. Both are API: people alert on them.
+Events are named ``noun.verb``; fields hold the values. Both are API: operators alert on them.
 """
 
 import logging
@@ -24,7 +24,7 @@ def configure(level: str, form: str, *, stream: TextIO | None = None) -> None:
 
     Args:
         level: One of `LEVELS`.
-        form: One of `FORMATS`; ``auto`` looks whether anybody can see it.
+        form: One of `FORMATS`; ``auto`` is ``console`` on a terminal.
 
     """
     stream = stream or sys.stderr
@@ -42,15 +42,15 @@ def configure(level: str, form: str, *, stream: TextIO | None = None) -> None:
     )
     logging.basicConfig(level=logging.WARNING, stream=stream, format="%(name)s: %(message)s")
     logging.getLogger("asyncio").addFilter(OnceAMinute())
-    # Retries are counted where they are made; a warning for each is the noise that hides the news.
+    # Retries are counted in a metric; a warning for each would be noise.
     stamina.instrumentation.set_on_retry_hooks(())
 
 
 class OnceAMinute(logging.Filter):
     """
-    Lets each message of a library through once a minute.
+    Passes each message of a library once per minute.
 
-    A process without free file descriptors would otherwise say so ten thousand times a second.
+    A process without free file descriptors would otherwise log ten thousand times per second.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class OnceAMinute(logging.Filter):
 
 
 def _rendering(*, readable: bool, colors: bool) -> list[Processor]:
-    """Return what turns an event into a line; tracebacks never show local variables."""
+    """Return the processors that format an event; tracebacks never show local variables."""
     if readable:
         return [
             structlog.dev.ConsoleRenderer(

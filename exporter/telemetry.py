@@ -1,7 +1,7 @@
 """
-How the daemon reports on itself: ordinary instruments on a registry of its own.
+The metrics of the daemon itself: `prometheus_client` instruments in a registry of their own.
 
-What we know of a cloud is in the catalogue of `exposition`; here is what we know of us.
+The metrics of the systems are declared with their collectors.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ _WITHOUT_CREATION_TIMES: Callable[[], None] = disable_created_metrics
 
 
 class Instrument(NamedTuple):
-    """A metric of ours, declared once, for the registry and for docs/metrics.md."""
+    """A metric of the daemon, declared once for the registry and docs/metrics.md."""
 
     name: str
     kind: type[Counter | Gauge | Histogram | Summary]
@@ -37,90 +37,94 @@ class Instrument(NamedTuple):
 
 
 BUILD_INFO = Instrument(
-    "vergewatch_build_info", Gauge, "Which Vergewatch this is.", ("version", "pythonversion")
+    "vergewatch_build_info",
+    Gauge,
+    "Version of Vergewatch and of Python; always 1.",
+    ("version", "pythonversion"),
 )
 API_REQUESTS = Instrument(
     "vergewatch_api_requests_total",
     Counter,
-    "Requests made to VergeOS, by what was asked for and what came of it.",
+    "Requests to VergeOS, by endpoint and outcome.",
     ("system_name", "endpoint", "outcome"),
 )
 API_REQUEST_DURATION = Instrument(
     "vergewatch_api_request_duration_seconds",
     Summary,
-    "How long requests to VergeOS took, whatever came of them.",
+    "Duration of requests to VergeOS, including failed ones.",
     ("system_name", "endpoint"),
 )
 API_RETRIES = Instrument(
     "vergewatch_api_retries_total",
     Counter,
-    "Requests that were made again because the one before failed in a way that passes.",
+    "Requests to VergeOS repeated after a temporary failure.",
     ("system_name", "endpoint"),
 )
 RENDER_DURATION = Instrument(
     "vergewatch_render_duration_seconds",
     Gauge,
-    "How long it took to turn the last picture into pages.",
+    "Duration of the last render of the metrics page.",
     ("system_name",),
 )
 DUPLICATE_SERIES = Instrument(
     "vergewatch_duplicate_series",
     Gauge,
-    "Label sets that occur twice in the current picture; the second was left out of this page.",
+    "Series with the same labels as another in the current inventory; the second is dropped.",
     ("system_name",),
 )
 EVENT_LOOP_LAG = Instrument(
     "vergewatch_event_loop_lag_seconds",
     Histogram,
-    "How late the event loop was for a timer, measured twice a second.",
+    "Delay of a timer in the event loop, measured twice per second.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
 SCRAPE_DURATION = Instrument(
     "vergewatch_scrape_duration_seconds",
     Histogram,
-    "Time between the arrival of a scrape and its answer being ready to be sent.",
+    "Time from the arrival of a scrape until its response is ready.",
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25),
 )
 RELOAD_SUCCESS = Instrument(
     "vergewatch_config_last_reload_successful",
     Gauge,
-    "1 if the configuration was accepted the last time it was read.",
+    "1 if the last configuration load succeeded, else 0.",
 )
 RELOAD_TIMESTAMP = Instrument(
     "vergewatch_config_last_reload_success_timestamp_seconds",
     Gauge,
-    "When a configuration was last accepted.",
+    "Time of the last successful configuration load.",
 )
 
 RECOVERY_DECISIONS = Instrument(
     "vergewatch_recovery_decisions_total",
     Counter,
-    "Decisions of recovery that were news, by what forbade to act first and what was thought of "
-    "the VM; the reason `act` is an action, `shadow` one that only the mode forbade.",
+    "Changed decisions of recovery, by the first failed guard and the cause; `act` is an action, "
+    "`shadow` an action that only the mode forbids.",
     ("system_name", "failed_guard", "cause"),
 )
 RECOVERY_ACTIONS = Instrument(
     "vergewatch_recovery_actions_total",
     Counter,
-    "Actions of recovery, by what was asked for and how it ended.",
+    "Actions of recovery, by action and outcome.",
     ("system_name", "action", "outcome"),
 )
 RECOVERY_REJECTED_INVENTORIES = Instrument(
     "vergewatch_recovery_rejected_inventories_total",
     Counter,
-    "Readings that recovery did not believe, by why.",
+    "Inventories that recovery rejected, by reason.",
     ("system_name", "reason"),
 )
 RECOVERY_CLOCK_JUMPS = Instrument(
     "vergewatch_recovery_clock_jumps_total",
     Counter,
-    "How often this machine's time of day was seen to jump, which recovery answers with a pause.",
+    "Jumps of the local wall clock; each one pauses recovery.",
     ("system_name",),
 )
 RECOVERY_TIME = Instrument(
     "vergewatch_recovery_time_to_recover_seconds",
     Histogram,
-    "From the last observed of a VM running to the first observed of it running again after an action.",
+    "Time from the last poll that shows a VM running to the first that shows it running again "
+    "after an action.",
     ("system_name",),
     buckets=(30.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0, 1800.0, 3600.0),
 )
@@ -128,44 +132,44 @@ RECOVERY_TIME = Instrument(
 ALERTMANAGER_UP = Instrument(
     "vergewatch_alertmanager_up",
     Gauge,
-    "1 if the Alertmanager did what it was last asked.",
+    "1 if the last request to the Alertmanager succeeded, else 0.",
     ("alertmanager",),
 )
 ALERTMANAGER_POSTS = Instrument(
     "vergewatch_alertmanager_posts_total",
     Counter,
-    "Times that the daemon's own alerts were brought to the Alertmanager, by what came of it.",
+    "Posts of the daemon's own alerts to the Alertmanager, by outcome.",
     ("alertmanager", "outcome"),
 )
 ALERTMANAGER_ALERTS = Instrument(
     "vergewatch_alertmanager_alerts",
     Gauge,
-    "Alerts of the daemon's own that the Alertmanager was last told are firing.",
+    "The daemon's own firing alerts in the last successful post to the Alertmanager.",
     ("alertmanager",),
 )
 ALERTMANAGER_POST_TIMESTAMP = Instrument(
     "vergewatch_alertmanager_last_post_success_timestamp_seconds",
     Gauge,
-    "When the Alertmanager last took the daemon's own alerts.",
+    "Time of the last successful post of the daemon's own alerts.",
     ("alertmanager",),
 )
 ALERTMANAGER_SILENCES = Instrument(
     "vergewatch_alertmanager_silences",
     Gauge,
-    "Silences that were active in the Alertmanager when it last told them.",
+    "Active silences in the last successful read of the silences.",
     ("alertmanager",),
 )
 ALERTMANAGER_SILENCES_KNOWN = Instrument(
     "vergewatch_alertmanager_silences_known",
     Gauge,
-    "1 if the Alertmanager told its silences lately; 0 while recovery goes on without knowing "
-    "them, or holds, as alertmanager.unreachable says.",
+    "1 if the silences of the Alertmanager are known, else 0; alertmanager.unreachable sets "
+    "whether recovery then goes on or holds.",
     ("alertmanager",),
 )
 ALERTMANAGER_SILENCES_TIMESTAMP = Instrument(
     "vergewatch_alertmanager_last_silences_success_timestamp_seconds",
     Gauge,
-    "When the Alertmanager last told its silences.",
+    "Time of the last successful read of the silences.",
     ("alertmanager",),
 )
 
@@ -199,7 +203,7 @@ class Telemetry:
     """The instruments of one running daemon."""
 
     def __init__(self) -> None:
-        _WITHOUT_CREATION_TIMES()  # a `_created` series beside every counter says nothing new
+        _WITHOUT_CREATION_TIMES()  # no `_created` series for each counter
         self.registry = CollectorRegistry()
         self._by_instrument = {
             instrument: _register(instrument, self.registry) for instrument in INSTRUMENTS
@@ -211,30 +215,30 @@ class Telemetry:
         return self._by_instrument[instrument]
 
     def text(self, *, openmetrics: bool) -> bytes:
-        """Return all of it in a text format, as the end of a page."""
+        """Return the metrics in a text format, for the end of a page."""
         return _OPENMETRICS(self.registry) if openmetrics else _CLASSIC(self.registry)
 
     def meter(self, system_name: str) -> "SystemMeter":
-        """Return what counts one cloud's requests."""
+        """Return the meter of one system's requests."""
         return SystemMeter(self, system_name)
 
     def recovery_meter(self, system: "SystemMeter") -> "RecoveryMeter":
-        """Return what counts the doings of one cloud's recovery."""
+        """Return the meter of one system's recovery."""
         return RecoveryMeter(self, system)
 
     def alertmanager_meter(self) -> "AlertmanagerMeter":
-        """Return what counts what goes to Alertmanagers and what comes from them."""
+        """Return the meter of the Alertmanagers."""
         return AlertmanagerMeter(self)
 
     def forget(self, system_name: str) -> None:
-        """Drop all series of a cloud that is no longer watched, or has a new name."""
+        """Drop all series of a system that is removed or renamed."""
         for instrument in INSTRUMENTS:
             if "system_name" in instrument.labels:
                 self[instrument].remove_by_labels({"system_name": system_name})
 
 
 class SystemMeter:
-    """Counts what one cloud costs, under the name it goes by at the moment."""
+    """Counts the requests and renders of one system, under its current name."""
 
     def __init__(self, telemetry: Telemetry, system_name: str) -> None:
         self._telemetry = telemetry
@@ -252,13 +256,13 @@ class SystemMeter:
         self._telemetry[DUPLICATE_SERIES].labels(self.system_name).set(duplicates)
 
     def rename(self, system_name: str) -> None:
-        """Count under another name from now on; what was counted under the old one is dropped."""
+        """Change the name; series with the old name are dropped."""
         self._telemetry.forget(self.system_name)
         self.system_name = system_name
 
 
 class RecoveryMeter:
-    """Counts what one cloud's recovery thinks and does, under the cloud's present name."""
+    """Counts one system's decisions and actions, under its current name."""
 
     def __init__(self, telemetry: Telemetry, system: SystemMeter) -> None:
         self._telemetry = telemetry
@@ -284,7 +288,7 @@ class RecoveryMeter:
 
 
 class AlertmanagerMeter:
-    """Counts what goes to each Alertmanager and what comes from it, by its URL."""
+    """Counts the requests to each Alertmanager, by its URL."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry

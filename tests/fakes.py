@@ -9,7 +9,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class FakeClock:
-    """Time that passes when a test says so, or when somebody sleeps alone."""
+    """A clock that advances when a test advances it, or when a single task sleeps."""
 
     def __init__(self, *, hurried: bool = False) -> None:
         self.elapsed = 0.0
@@ -32,7 +32,7 @@ class FakeClock:
         await woken
 
     async def pass_by(self, seconds: float) -> None:
-        """Let time pass, waking each sleeper at its moment, until nobody has anything to do."""
+        """Advance time, waking each sleeper when it is due, until all tasks wait."""
         until = self.elapsed + seconds
         await settle()
         while due := [one for one in self.sleepers if one[0] <= until]:

@@ -232,7 +232,7 @@ def fast_tests(place: Path, pattern: str) -> list[str]:
 
 
 def run(place: Path, tests: Sequence[str]) -> str:
-    """Run *tests* up to the first failure; return which failed, or ``timeout``, or nothing."""
+    """Run *tests* up to the first failure; return its name, ``timeout``, or an empty string."""
     options = ["-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What the daemon says: readable where somebody reads, JSON elsewhere, and never a secret."""
+"""The log: text on a terminal, JSON elsewhere, and never a secret."""
 
 import io
 import json

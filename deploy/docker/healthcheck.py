@@ -2,7 +2,7 @@
 """
 Ask the daemon of this container whether it is alive; the exit code is the answer.
 
-Whether it serves TLS or wants a password does not matter: whoever refuses is alive.
+Whether it serves TLS or wants a password does not matter: a daemon that refuses is alive.
 """
 
 import http.client

@@ -1,4 +1,4 @@
-"""The simulated VergeOS for whoever wants to see something work: alone, or with the daemon."""
+"""Run the VergeOS simulator, alone or with a daemon that monitors it."""
 
 import asyncio
 import signal
@@ -17,9 +17,9 @@ from exporter.simulator import FaultError, Simulator
 
 log = structlog.get_logger()
 
-HASTE: dict[str, Any] = {
+DEMO_SETTINGS: dict[str, Any] = {
     "poll": {"fast_seconds": 5, "slow_seconds": 15, "inventory_seconds": 60},
-    # The simulated VergeOS has no hourly limit, and nobody should wait to see something happen.
+    # The simulator has no hourly limit.
     "api": {"requests_per_hour": 10_000},
     "alertmanager": {"silences_every_seconds": 5, "after_silence_seconds": 30},
     "recovery": {
@@ -41,7 +41,7 @@ HASTE: dict[str, Any] = {
         },
     },
 }
-"""A toy's haste: what takes minutes on a real cloud is seen in moments here."""
+"""Short intervals: what takes minutes on a real system takes seconds here."""
 
 
 async def show(
@@ -50,36 +50,36 @@ async def show(
     clock: Clock,
     *,
     token: str,
-    introduce: Callable[[], None],
+    started: Callable[[], None],
 ) -> None:
     """
-    Run the simulator and a daemon that watches it and starts what crashes, until told to stop.
+    Run the simulator and a daemon that restarts its crashed VMs, until SIGTERM or Ctrl-C.
 
     Args:
-        token: What `vergewatch recovery pause` and the like have to show.
-        introduce: Called once there is something to look at.
+        token: The token that recovery commands require.
+        started: Called once the daemon serves.
 
     """
     async with simulator:
         log.info("simulator.started", url=simulator.url, control=f"{simulator.url}/simulator/")
         system = {"url": simulator.url, "api_key": simulator.api_key}
         with TemporaryDirectory(prefix="vergewatch-demo-") as directory:
-            recovery = {**HASTE["recovery"], "directory": directory, "token": token}
-            alerting = {**HASTE["alertmanager"], **given.get("alertmanager", {})}
-            made = {**HASTE, **given, "recovery": recovery, "alertmanager": alerting}
+            recovery = {**DEMO_SETTINGS["recovery"], "directory": directory, "token": token}
+            alerting = {**DEMO_SETTINGS["alertmanager"], **given.get("alertmanager", {})}
+            made = {**DEMO_SETTINGS, **given, "recovery": recovery, "alertmanager": alerting}
             settings = Settings(**{"systems": [system], **made})
-            await app.run(settings, lambda: settings, clock, introduce)
+            await app.run(settings, lambda: settings, clock, started)
 
 
 async def serve(
-    simulator: Simulator, faults: Sequence[str], introduce: Callable[[Simulator], None]
+    simulator: Simulator, faults: Sequence[str], started: Callable[[Simulator], None]
 ) -> None:
     """
-    Run the simulator alone, until told to stop.
+    Run the simulator alone, until SIGTERM or Ctrl-C.
 
     Args:
-        faults: What is broken from the start, as ``name`` or ``name:key=value,key=value``.
-        introduce: Told once there is an address to tell people.
+        faults: The initial faults, each ``name`` or ``name:key=value,key=value``.
+        started: Called once the simulator listens.
 
     Raises:
         ConfigError: A fault does not exist, or the address cannot be listened on.
@@ -95,14 +95,14 @@ async def serve(
     except OSError as problem:
         raise ConfigError(f"cannot listen: {problem.strerror}") from None
     try:
-        introduce(simulator)
+        started(simulator)
         await stopping.wait()
     finally:
         await simulator.stop()
 
 
 def turn_on(simulator: Simulator, fault: str) -> None:
-    """Turn on what ``latency:seconds=2,path=vms`` says."""
+    """Turn on a fault written as ``latency:seconds=2,path=vms``."""
     name, _, rest = fault.partition(":")
     settings: dict[str, Any] = {}
     for pair in rest.split(",") if rest else ():
@@ -117,7 +117,7 @@ def turn_on(simulator: Simulator, fault: str) -> None:
 
 
 def _value(text: str) -> Any:
-    """Return the number or flag that *text* is, or else the text."""
+    """Return *text* as a number or boolean if it is one, else unchanged."""
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:

@@ -1,52 +1,36 @@
 """
-The command line: what a person asks for, and how it went.
+The command line.
 
-Exit codes: 0 all is well, 1 something went wrong, 2 the question was wrong (an option, a setting).
+Exit codes: 0 success, 1 a failure, 2 an invalid option or setting. A command imports what it needs
+when it runs: `vergewatch explain` loads neither the server nor the simulator.
 """
 
 import asyncio
 import os
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
-import structlog
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from exporter import __version__, logs
-from exporter.cli import recovery as cli_recovery
-from exporter.cli import reference
-from exporter.cli.check import Finding, ask_alertmanagers, look
-from exporter.cli.demo import serve, show
-from exporter.cli.recovery_check import CareFinding
+from exporter import __version__
 from exporter.clock import SystemClock
-from exporter.config.loader import SIMULATOR_KEY_VARIABLE, load, unknown_variables
-from exporter.config.settings import Settings
-from exporter.daemon import app
-from exporter.daemon.clients import resolve_systems
 from exporter.errors import ConfigError, UnavailableError
-from exporter.formatting import counted
-from exporter.simulator import Simulator
-from exporter.simulator.api.accounts import API_KEY
-from exporter.simulator.scenarios.scenario import MAX_VMS, built_in, load_scenario
-from exporter.web.server import parse_listen
-from exporter.web.tls import make_context
-from exporter.web.webconfig import read_web_config
 
-log = structlog.get_logger()
+if TYPE_CHECKING:
+    from exporter.config.settings import Settings
+    from exporter.simulator import Simulator
 
 FAILED = 1
-WRONG_QUESTION = 2
+INVALID = 2
 
 command = typer.Typer(
     name="vergewatch",
-    help="Monitoring for VergeOS: every VM in Prometheus, honestly.",
+    help="Prometheus metrics and safe automatic VM restart for VergeOS.",
     no_args_is_help=True,
     add_completion=False,
     # Tracebacks are for bugs, and then plain: the pretty ones print local variables.
@@ -56,50 +40,54 @@ command = typer.Typer(
 
 Config = Annotated[
     Path | None,
-    typer.Option("--config", "--config.file", metavar="FILE", help="Settings in YAML."),
+    typer.Option("--config", "--config.file", metavar="FILE", help="Settings file (YAML)."),
 ]
 Listen = Annotated[
     str | None,
-    typer.Option("--web.listen-address", metavar="ADDRESS", help="Where to serve; default :9888."),
+    typer.Option("--web.listen-address", metavar="ADDRESS", help="Listen address; default :9888."),
 ]
 TelemetryPath = Annotated[
     str | None,
-    typer.Option("--web.telemetry-path", metavar="PATH", help="Path of the metrics."),
+    typer.Option("--web.telemetry-path", metavar="PATH", help="Path of the metrics page."),
 ]
 WebConfig = Annotated[
     Path | None,
     typer.Option(
-        "--web.config.file", metavar="FILE", help="TLS and basic auth, as in exporter-toolkit."
+        "--web.config.file", metavar="FILE", help="exporter-toolkit web config (TLS, auth)."
     ),
 ]
 LogLevel = Annotated[
-    str | None, typer.Option("--log.level", metavar="|".join(logs.LEVELS), help="Least important.")
+    str | None,
+    typer.Option(
+        "--log.level", metavar="LEVEL", help="Minimum level: debug, info, warning or error."
+    ),
 ]
 LogFormat = Annotated[
-    str | None, typer.Option("--log.format", metavar="|".join(logs.FORMATS), help="For whom.")
+    str | None,
+    typer.Option("--log.format", metavar="FORMAT", help="Format: auto, console or json."),
 ]
-
-
 Scenario = Annotated[
     str,
-    typer.Option("--scenario", metavar="NAME|FILE", help=f"A story: {', '.join(built_in())}."),
+    typer.Option(
+        "--scenario", metavar="NAME|FILE", help="busy, demo, outage, quiet, or a YAML file."
+    ),
 ]
-Vms = Annotated[int | None, typer.Option("--vms", min=1, max=MAX_VMS, help="How many VMs.")]
+Vms = Annotated[int | None, typer.Option("--vms", min=1, max=50_000, help="Number of VMs.")]
 Alertmanagers = Annotated[
     list[str] | None,
-    typer.Option("--alertmanager", metavar="URL", help="Whom to tell, and whose silences to heed."),
+    typer.Option("--alertmanager", metavar="URL", help="Alertmanager to use; may be repeated."),
 ]
-Seed = Annotated[int | None, typer.Option("--seed", help="What decides everything by chance.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Random seed.")]
 
 DEFAULT_LISTEN = ":9888"
-WORTH_A_QUESTION = "web-blackbird"
-"""It crashes in the demo, soon after its start."""
-DEMO_TOKEN = "demo"  # noqa: S105 - it steers a toy, on this machine
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - only when asked for, with `--listen :8000`
+EXAMPLE_VM = "web-blackbird"
+"""It crashes in the demo, soon after the start."""
+DEMO_TOKEN = "demo"  # noqa: S105 - accepted only by the demo's own daemon
+ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - only for an explicit `--listen :8000`
 
 
 class PageFormat(StrEnum):
-    """How a reference is printed."""
+    """The output format of a reference."""
 
     TABLE = "table"
     MARKDOWN = "markdown"
@@ -114,49 +102,37 @@ def run(
     log_level: LogLevel = None,
     log_format: LogFormat = None,
 ) -> None:
-    """Poller the configured clouds and serve their metrics, until told to stop."""
+    """Poll the configured systems and serve their metrics, until SIGTERM or Ctrl-C."""
+    import structlog
+
+    from exporter import logs
+    from exporter.config.loader import load, unknown_variables
+    from exporter.daemon import app
+
     given = _given(listen_address, telemetry_path, web_config_file, log_level, log_format)
 
-    def read() -> Settings:
+    def read() -> "Settings":
         return load(config, given)
 
     settings = read()
     logs.configure(settings.log.level, settings.log.format)
-    for complaint in unknown_variables(os.environ):
-        log.warning("settings.unknown", complaint=complaint)
+    for problem in unknown_variables(os.environ):
+        structlog.get_logger().warning("settings.unknown", problem=problem)
     asyncio.run(app.run(settings, read, SystemClock()))
 
 
 @command.command()
 def check(config: Config = None) -> None:
-    """Check the configuration, look at each cloud once, and say what was found."""
+    """Check the settings, connect to each system once, and print the results."""
+    from exporter.cli.check import check_all, print_report
+    from exporter.config.loader import load, unknown_variables
+
     settings = load(config)
-    logs.configure("error", "console")
-    for complaint in unknown_variables(os.environ):
-        _say(f"[yellow]{escape(complaint)}[/]", to_people=True)
-    systems = resolve_systems(settings)
-    parse_listen(settings.web.listen_address)
-    if settings.web.config_file is not None:
-        web = read_web_config(settings.web.config_file)
-        if web.tls_server_config is not None:
-            make_context(web.tls_server_config, settings.web.config_file)
-
-    async def look_at_all() -> tuple[list[Finding], Mapping[str, str]]:
-        findings = [await look(system, SystemClock()) for system in systems]
-        return findings, await ask_alertmanagers(settings.alertmanager, SystemClock())
-
-    findings, alertmanagers = asyncio.run(look_at_all())
-    for system, finding in zip(systems, findings, strict=True):
-        _print_finding(finding, system.system.name)
-        if finding.care is not None and finding.problem is None:
-            _print_care(finding.care)
-    for url, problem in alertmanagers.items():
-        guard_result = f"[red]{escape(problem)}[/]" if problem else f"{escape(url)} [green]ok[/]"
-        _say(f"alertmanager {guard_result}")
-    cares = [finding.care for finding in findings if finding.care is not None]
-    wrong = [*(finding.problem for finding in findings), *alertmanagers.values(),
-             *(problem for care in cares for problem in care.problems)]  # fmt: skip
-    if any(wrong):
+    for problem in unknown_variables(os.environ):
+        _print(f"[yellow]{_escape(problem)}[/]", stderr=True)
+    report = asyncio.run(check_all(settings, SystemClock()))
+    print_report(report, _print)
+    if report.failed:
         raise typer.Exit(FAILED)
 
 
@@ -170,7 +146,12 @@ def demo(
     log_level: LogLevel = None,
     log_format: LogFormat = None,
 ) -> None:
-    """Show it all without a VergeOS: a simulated cloud in trouble, and the daemon that watches."""
+    """Run the daemon against a simulated VergeOS system, to try it without a real one."""
+    from exporter import logs
+    from exporter.cli.demo import show
+    from exporter.simulator import Simulator, load_scenario
+    from exporter.web.server import parse_listen
+
     given = _given(listen_address, None, None, log_level, log_format)
     if alertmanagers:
         given["alertmanager"] = {"urls": tuple(alertmanagers)}
@@ -180,21 +161,21 @@ def demo(
     port = parse_listen(listen_address or DEFAULT_LISTEN).port
     names = [vm.name for vm in world.live_vms() if vm.service is None]
 
-    def introduce() -> None:
-        _say(f"[bold]{escape(world.system_name)}[/], a simulated VergeOS with {len(names)} VMs")
-        _say(f"  look at it     http://localhost:{port}/")
-        _say(f"  its metrics    http://localhost:{port}/metrics")
+    def print_banner() -> None:
+        _print(f"[bold]{_escape(world.system_name)}[/], a simulated VergeOS with {len(names)} VMs")
+        _print(f"  console        http://localhost:{port}/")
+        _print(f"  metrics        http://localhost:{port}/metrics")
         program = Path(sys.argv[0]) if Path(sys.argv[0]).is_file() else Path("vergewatch")
         own = port == parse_listen(DEFAULT_LISTEN).port
         at = "" if own else f" --url http://localhost:{port}"
-        vm = WORTH_A_QUESTION if WORTH_A_QUESTION in names else names[0]
-        _say(f"  ask it why     {program} explain {vm}{at}")
+        vm = EXAMPLE_VM if EXAMPLE_VM in names else names[0]
+        _print(f"  explain a VM   {program} explain {vm}{at}")
         token = f"VERGEWATCH_RECOVERY__TOKEN={DEMO_TOKEN}"
-        _say(f"  steer it       {token} {program} recovery pause --reason trying{at}")
-        _say("  end it         Ctrl-C")
+        _print(f"  pause recovery {token} {program} recovery pause --reason test{at}")
+        _print("  stop           Ctrl-C")
 
     simulator = Simulator(world=world, clock=clock)
-    asyncio.run(show(simulator, given, clock, token=DEMO_TOKEN, introduce=introduce))
+    asyncio.run(show(simulator, given, clock, token=DEMO_TOKEN, started=print_banner))
 
 
 @command.command()
@@ -203,38 +184,49 @@ def simulate(
     vms: Vms = None,
     seed: Seed = None,
     listen: Annotated[
-        str, typer.Option("--listen", metavar="ADDRESS", help="Where to answer.")
+        str, typer.Option("--listen", metavar="ADDRESS", help="Listen address.")
     ] = "127.0.0.1:8000",
     faults: Annotated[
         list[str] | None,
         typer.Option(
             "--fault",
             metavar="NAME[:KEY=VALUE,...]",
-            help="Begin with a fault turned on, such as latency:seconds=2.",
+            help="Initial fault, such as latency:seconds=2.",
         ),
     ] = None,
     log_level: LogLevel = None,
     log_format: LogFormat = None,
 ) -> None:
-    """Be a VergeOS: a simulated cloud behind the real API, for this daemon or any other client."""
+    """Run a simulated VergeOS API server, for this daemon or any other client."""
+    from exporter import logs
+    from exporter.cli.demo import serve
+    from exporter.config.loader import SIMULATOR_KEY_VARIABLE
+    from exporter.simulator import Simulator, load_scenario
+    from exporter.simulator.api.accounts import API_KEY
+    from exporter.web.server import parse_listen
+
     logs.configure(log_level or "info", log_format or "auto")
     clock = SystemClock()
     where = parse_listen(listen)
     simulator = Simulator(
         world=load_scenario(scenario).with_changes(seed=seed, vms=vms).build(clock),
         clock=clock,
-        host=where.host or EVERYWHERE,
+        host=where.host or ALL_ADDRESSES,
         port=where.port,
         api_key=os.environ.get(SIMULATOR_KEY_VARIABLE, API_KEY),
     )
-    asyncio.run(serve(simulator, faults or (), _introduce))
+    asyncio.run(serve(simulator, faults or (), _print_simulator_banner))
 
 
 @command.command()
 def metrics(
-    form: Annotated[PageFormat, typer.Option("--format", help="How.")] = PageFormat.TABLE,
+    form: Annotated[PageFormat, typer.Option("--format", help="Output format.")] = PageFormat.TABLE,
 ) -> None:
-    """Print every metric there is, with its labels and its meaning."""
+    """Print every metric with its labels and its meaning."""
+    from rich.console import Console
+
+    from exporter.cli import reference
+
     if form is PageFormat.MARKDOWN:
         sys.stdout.write(reference.metrics_page())
         return
@@ -247,51 +239,74 @@ def metrics(
 
 @command.command()
 def settings() -> None:
-    """Print every setting there is, as Markdown."""
+    """Print every setting, as Markdown."""
+    from exporter.cli import reference
+
     sys.stdout.write(reference.settings_page())
 
 
 @command.command(hidden=True)
 def states(page: Path) -> None:
-    """Print *page*, docs/recovery.md, with what it has from the code brought up to date."""
+    """Print *page*, docs/recovery.md, with its generated tables updated."""
+    from exporter.cli import reference
+
     sys.stdout.write(reference.with_recovery_tables(page.read_text()))
-
-
-command.command()(cli_recovery.explain)
-command.add_typer(cli_recovery.commands)
 
 
 @command.callback(invoke_without_command=True)
 def version(
     show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Say what is common to all commands."""
+    """Define the options common to all commands."""
     if show:
         typer.echo(f"vergewatch {__version__}")
         raise typer.Exit
 
 
+@cache
+def full_command() -> typer.Typer:
+    """Return the command with those of recovery, whose HTTP client `--version` does not load."""
+    from exporter.cli import recovery
+
+    command.command()(recovery.explain)
+    command.add_typer(recovery.commands)
+    return command
+
+
 def main() -> None:
-    """Run the command line; an error that is nobody's bug is one line, not a traceback."""
-    try:
+    """Run the command line; a `ConfigError` is printed in one line, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        _replace_unprintable(stream)
+    # Under an ASCII locale Python decodes other bytes to surrogates, which cannot be sent.
+    sys.argv[1:] = [os.fsencode(arg).decode(errors="replace") for arg in sys.argv[1:]]
+    if sys.argv[1:] == ["--version"]:
         command()
+    try:
+        full_command()()
     except (ConfigError, BaseExceptionGroup) as error:
-        sys.exit(_tell_what_is_wrong(error))
+        sys.exit(_print_errors(error))
 
 
-def _tell_what_is_wrong(error: ConfigError | BaseExceptionGroup[BaseException]) -> int:
-    """Print configuration errors a line each; let anything else be the bug that it is."""
+def _replace_unprintable(stream: TextIO) -> None:
+    """Replace characters that the locale's encoding lacks, instead of failing on them."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")
+
+
+def _print_errors(error: ConfigError | BaseExceptionGroup[BaseException]) -> int:
+    """Print one line for each configuration error and return the exit code; re-raise bugs."""
     if isinstance(error, BaseExceptionGroup):
-        wrong, bugs = error.split(ConfigError)
-        if bugs is not None or wrong is None:
+        problems, bugs = error.split(ConfigError)
+        if bugs is not None or problems is None:
             raise error
-        problems: Sequence[BaseException] = wrong.exceptions
+        errors: Sequence[BaseException] = problems.exceptions
     else:
-        problems = [error]
-    for problem in problems:
+        errors = [error]
+    for problem in errors:
         typer.echo(f"vergewatch: {problem}", err=True)
-    passing = all(isinstance(problem, UnavailableError) for problem in problems)
-    return FAILED if passing else WRONG_QUESTION
+    temporary = all(isinstance(problem, UnavailableError) for problem in errors)
+    return FAILED if temporary else INVALID
 
 
 def _given(
@@ -301,7 +316,7 @@ def _given(
     log_level: str | None,
     log_format: str | None,
 ) -> dict[str, dict[str, Any]]:
-    """Return what the command line says, in the shape of the settings."""
+    """Return the given options, nested like the settings."""
     groups: dict[str, dict[str, Any]] = {
         "web": {
             "listen_address": listen_address,
@@ -317,65 +332,27 @@ def _given(
     }
 
 
-def _introduce(simulator: Simulator) -> None:
+def _print_simulator_banner(simulator: "Simulator") -> None:
     url = simulator.url
     latency = '{"seconds": 2}'
-    _say(f"[bold]A simulated VergeOS, {escape(simulator.world.system_name)}, answers at {url}[/]")
-    _say(f"  watch it   VERGEWATCH_URL={url} VERGEWATCH_API_KEY={simulator.api_key} vergewatch run")
-    _say(f"  break it   curl -X PUT {url}/simulator/faults/latency -d '{latency}'")
-    _say(f"  mend it    curl -X DELETE {url}/simulator/faults/latency")
-    _say(f"  play       curl -X POST {url}/simulator/vms/1/crash")
-    _say(f"  and more   curl {url}/simulator/")
+    _print(f"[bold]A simulated VergeOS, {_escape(simulator.world.system_name)}, listens at {url}[/]")
+    _print(
+        f"  monitor    VERGEWATCH_URL={url} VERGEWATCH_API_KEY={simulator.api_key} vergewatch run"
+    )
+    _print(f"  add fault  curl -X PUT {url}/simulator/faults/latency -d '{latency}'")
+    _print(f"  end fault  curl -X DELETE {url}/simulator/faults/latency")
+    _print(f"  crash VM   curl -X POST {url}/simulator/vms/1/crash")
+    _print(f"  all calls  curl {url}/simulator/")
 
 
-def _print_care(care: CareFinding) -> None:
-    """Print what recovery would do: whom it would look after, and how it is stopped."""
-    count = sum(care.enrolled.values())
-    who = ", ".join(f"{number} by {because}" for because, number in care.enrolled.items())
-    whom = f"{count} of {counted(care.vms or 0, 'VM')} looked after" + (f": {who}" if who else "")
-    _say(f"recovery  mode {care.mode}, {escape(whom if care.vms is not None else 'tags unread')}")
-    steered = "a token steers it" if care.steered else "no token, so nobody can pause or disarm it"
-    _say(f"  journal in {escape(care.directory)}, {steered}")
-    _say(f"  kill switch: touch {escape(care.kill_switch)}")
-    for note in care.notes:
-        _say(f"  [yellow]{escape(note)}[/]")
-    for problem in care.problems:
-        _say(f"  [red]{escape(problem)}[/]")
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
 
 
-def _print_finding(finding: Finding, given_name: str | None) -> None:
-    identity = finding.identity
-    if identity is not None:
-        name = given_name or identity.cloud_name or "a cloud without a name"
-        _say(f"[bold]{escape(name)}[/]  VergeOS {escape(identity.version)}  {escape(finding.url)}")
-    else:
-        _say(f"[bold]{escape(finding.url)}[/]")
-    if finding.tables:
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        for column, justify in (("TABLE", "left"), ("EVERY", "right"), ("ROWS", "right")):
-            table.add_column(column, justify=justify)  # type: ignore[arg-type]
-        table.add_column("")
-        for found in finding.tables:
-            table.add_row(
-                found.table,
-                f"{found.every_seconds:g} s",
-                "" if found.rows is None else str(found.rows),
-                _verdict(found.skipped, found.problem),
-            )
-        Console().print(table)
-    if finding.problem:
-        _say(f"[bold red]no picture:[/] {escape(finding.problem)}")
-        return
-    _say(f"{finding.requests_per_hour:.0f} requests an hour of {finding.requests_allowed} allowed")
+def _print(text: Any, *, stderr: bool = False) -> None:
+    """Print Rich markup or a Rich table."""
+    from rich.console import Console
 
-
-def _verdict(skipped: int, problem: str | None) -> str:
-    if problem is None:
-        return "[green]ok[/]"
-    if skipped:
-        return f"[yellow]{skipped} rows skipped: {escape(problem)}[/]"
-    return f"[red]{escape(problem)}[/]"
-
-
-def _say(text: str, *, to_people: bool = False) -> None:
-    Console(stderr=to_people, soft_wrap=True, highlight=False).print(text)
+    Console(stderr=stderr, soft_wrap=True, highlight=False).print(text)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+from typer.core import TyperCommand
 
 from exporter.cli.daemon_url import DEFAULT_URL, URL_VARIABLE
 from exporter.errors import ConfigError
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
     from exporter.recovery.report.responses import StatusResponse, VMsResponse
 
 T = TypeVar("T")
+
+
+class PlainHelp(TyperCommand):
+    """A command with help in plain text: the tables of rich cut words in narrow terminals."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        self.rich_markup_mode = None
+        super().format_help(ctx, formatter)
+
 
 commands = typer.Typer(
     name="recovery",
@@ -73,7 +83,7 @@ def explain(
         print_explanation(answer, asked=vm)
 
 
-@commands.command()
+@commands.command(cls=PlainHelp)
 def status(system: System = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show the readiness of recovery and the VMs in trouble."""
     client = _client(url)
@@ -93,11 +103,11 @@ def status(system: System = None, url: Url = DEFAULT_URL, as_json: AsJson = Fals
         print_status(answer, vms)
 
 
-@commands.command()
+@commands.command(cls=PlainHelp)
 def log(
     vm: Annotated[
         str | None,
-        typer.Argument(metavar="[VM]", help="Show the events of this VM only."),
+        typer.Argument(metavar="VM", help="Show the events of this VM only."),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Number of events.")] = 30,
     system: System = None,
@@ -112,7 +122,7 @@ def log(
         print_log(answer)
 
 
-@commands.command()
+@commands.command(cls=PlainHelp)
 def report(
     days: Annotated[
         float, typer.Option("--days", min=0.01, max=366, help="Length of the period in days.")
@@ -129,7 +139,7 @@ def report(
         print_report(answer)
 
 
-@commands.command()
+@commands.command(cls=PlainHelp)
 def pause(
     reason: Reason,
     duration: Annotated[
@@ -149,7 +159,7 @@ def pause(
 
 
 def _register(kind: CommandKind, help_text: str) -> None:
-    @commands.command(kind.value, help=help_text)
+    @commands.command(kind.value, help=help_text, cls=PlainHelp)
     def give(
         reason: Reason,
         owner: Owner = None,
@@ -171,7 +181,7 @@ _register(
 )
 
 
-@commands.command()
+@commands.command(cls=PlainHelp)
 def clear(
     vm: VM,
     reason: Reason,

@@ -89,11 +89,11 @@ def print_explanation(found: Explanation, *, asked: str) -> None:
         last = " of the last downtime," if found.state in SETTLED else ""
         console.print(Text(f"Guards{last}{when}:", style="bold"))
         table = _table()
-        for result in sorted(found.guards, key=lambda one: one.allowed):
-            style = "green" if result.allowed else "bold red"
-            fix = f"; fix: {result.cure}" if result.cure else ""
-            name = Text(f"{result.guard}: {_yes_no(result.allowed)}", style)
-            table.add_row(name, _plain(f"{result.says}{fix}"))
+        for result in sorted(found.guards, key=lambda one: one.passed):
+            style = "green" if result.passed else "bold red"
+            fix = f"; fix: {result.fix}" if result.fix else ""
+            name = Text(f"{result.guard}: {_yes_no(result.passed)}", style)
+            table.add_row(name, _plain(f"{result.detail}{fix}"))
         console.print(Padding(table, (0, 0, 0, 2)))
     if found.history:
         console.print()
@@ -203,8 +203,8 @@ def print_log(answer: LogResponse) -> None:
         kinds = Counter(event.kind for event in events)
         counts = ", ".join(counted(number, kind) for kind, number in kinds.items())
         vms = {event.vm for event in events} - {""}
-        whose = f"of {vms.pop()} " if len(vms) == 1 else ""
-        head = f"The newest events {whose}first: {counts}."
+        whose = f" of {vms.pop()}" if len(vms) == 1 else ""
+        head = f"{counted(len(events), 'event')}{whose}, newest first: {counts}."
         console.print(Text(_plain(head), style="bold"))
     several = len({event.system for event in events}) > 1
     _print_events(console, events, systems=several, vms=True)

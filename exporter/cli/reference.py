@@ -1,4 +1,4 @@
-"""The reference pages, written from the code that they describe: metrics and settings."""
+"""The reference pages for metrics and settings, generated from the code."""
 
 import ast
 import inspect
@@ -11,18 +11,18 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from exporter.collectors.registry import FAMILIES
-from exporter.config.loader import OF_ONE_CLOUD, walk
+from exporter.config.loader import SINGLE_SYSTEM, walk
 from exporter.config.settings import PREFIX, Settings
 from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.states import DIAGNOSED, DOWN, OPEN, TRANSITIONS, Event, State
 from exporter.telemetry import INSTRUMENTS
 
-LISTS = frozenset({"systems", "rules", "quiet", "wordings"})
-"""Settings of which there are several; no variable reaches inside."""
+LISTS = frozenset({"systems", "rules", "maintenance_windows", "log_patterns"})
+"""Lists of settings; variables cannot set their items."""
 
 
 GROUPS = {"down": DOWN, "judged": DIAGNOSED, "open": OPEN}
-"""What states are called that have steps in common."""
+"""Groups of states with common transitions."""
 
 
 class Metric(NamedTuple):
@@ -35,7 +35,7 @@ class Metric(NamedTuple):
 
 
 def metrics() -> tuple[Metric, ...]:
-    """Return every metric there is, those of the clouds first."""
+    """Return every metric, those of the systems first."""
     systems = (
         Metric(family.name, family.kind.value, family.labels, family.help) for family in FAMILIES
     )
@@ -55,10 +55,10 @@ def metrics_page() -> str:
 
 Written by `vergewatch metrics --format markdown`. Do not edit.
 
-- **Unknown is absent.** What VergeOS did not say has no sample; nothing is turned into a zero.
+- **Unknown is absent.** A value that VergeOS does not report has no sample, not even zero.
 - **Identity is stable.** A VM's series carry `system_name`, `vm_id` and `vm_name`, its parts one
-  label more. What may change in its life (node, cluster, status, ...) is a label of an `_info`
-  metric, so a migration breaks no counter. Join where you need it:
+  label more. What may change (node, cluster, status, ...) is a label of an `_info` metric, so a
+  migration breaks no counter. Join it where you need it:
 
   ```promql
   vergewatch_vm_cpu_usage_ratio
@@ -66,9 +66,9 @@ Written by `vergewatch metrics --format markdown`. Do not edit.
   ```
 
 - **Values are polled**, not fetched when scraped: `vergewatch_table_interval_seconds` says how
-  often, `vergewatch_table_last_success_timestamp_seconds` when last. A table whose last good
-  reading is older than three of its intervals is no longer shown.
-- Besides these there are the usual `process_*` metrics and `python_info`.
+  often, `vergewatch_table_last_success_timestamp_seconds` when last. A table whose last
+  good rows are older than three of its intervals is stale and exports no series.
+- The daemon also exports the usual `process_*` metrics and `python_info`.
 
 {_table(("Metric", "Type", "Labels", "Meaning"), map(_metric_row, metrics()))}"""
 
@@ -96,8 +96,8 @@ systems:
     poll: {{fast_seconds: 60, slow_seconds: 180}}
 ```
 
-A cloud may have a `poll` and an `api` of its own; what it leaves out is as in the common ones. No
-secret is ever given on a command line. Files with secrets are read again when they change.
+A system may override `poll` and `api`. Every secret is a variable or a file; no command line
+option takes a secret. Files with secrets are read again when they change.
 
 {_table(("Setting", "Variable", "Default", "Meaning"), _setting_rows())}"""
 
@@ -107,28 +107,28 @@ TABLES_END = "<!-- end -->\n"
 
 
 def with_recovery_tables(page: str) -> str:
-    """Return docs/recovery.md with what it has from the code brought up to date."""
+    """Return docs/recovery.md with its generated tables updated."""
     before, _, rest = page.partition(TABLES_BEGIN)
     _, _, after = rest.partition(TABLES_END)
     return f"{before}{TABLES_BEGIN}\n{recovery_tables()}\n{TABLES_END}{after}"
 
 
 def recovery_tables() -> str:
-    """Return what docs/recovery.md has from the code: the diagram, its states, the reasons."""
+    """Return the generated part of docs/recovery.md: the state diagram, the states, the guards."""
     return "\n".join(
         [
             "```mermaid",
             *_diagram(),
             "```",
             "",
-            _table(("State", "How things are"), _words(State)),
-            _table(("Reason", "What forbids to act"), _words(GuardName)),
+            _table(("State", "Meaning"), _words(State)),
+            _table(("Guard", "Meaning"), _words(GuardName)),
         ]
     )
 
 
 def _diagram() -> Iterable[str]:
-    """Yield the table of transitions as a Mermaid diagram; what a group shares is drawn once."""
+    """Yield the state transitions as a Mermaid diagram, with common transitions drawn once."""
     sources: dict[tuple[State, Event], set[State]] = {}
     for (before, event), after in TRANSITIONS.items():
         sources.setdefault((after, event), set()).add(before)
@@ -156,13 +156,13 @@ def _diagram() -> Iterable[str]:
 
 
 def _words(kind: type[StrEnum]) -> Iterable[tuple[str, ...]]:
-    """Yield each word of an enumeration, and what it means."""
+    """Yield each value of an enumeration with its meaning."""
     meanings = _member_texts(kind)
     return ((f"`{word}`", meanings[word.name]) for word in kind)
 
 
 def _member_texts(kind: type[Enum]) -> dict[str, str]:
-    """Return what stands below each member of an enumeration, which Python does not keep."""
+    """Return the attribute docstrings of an enumeration, which Python does not keep."""
     (definition,) = ast.parse(inspect.getsource(kind)).body
     texts: dict[str, str] = {}
     name = ""
@@ -185,7 +185,7 @@ def _setting_rows() -> Iterable[tuple[str, ...]]:
         listed = not LISTS.isdisjoint(path)
         name = ".".join(f"{step}[]" if step in LISTS else step for step in path)
         variable = "" if listed else f"`{PREFIX}{'__'.join(path).upper()}`"
-        if path[0] in OF_ONE_CLOUD or not listed or ("poll" not in path and "api" not in path):
+        if path[0] in SINGLE_SYSTEM or not listed or ("poll" not in path and "api" not in path):
             yield f"`{name}`", variable, _default(field), _meaning(field)
 
 

@@ -1,8 +1,8 @@
 """
-Where settings come from, which source wins, and what is said when one of them is wrong.
+The sources of the settings, their precedence, and the errors for invalid values.
 
-From strongest to weakest: command line, ``VERGEWATCH_*`` variables (``__`` between levels),
-``VERGE_*`` variables, the YAML file. Read at start-up and on reload, and nowhere else.
+From highest to lowest precedence: command line, ``VERGEWATCH_*`` variables (``__`` between levels),
+``VERGE_*`` variables, the YAML file. Read only at start-up and on reload.
 """
 
 import difflib
@@ -23,9 +23,9 @@ CONFIG_FILE_VARIABLE = "VERGEWATCH_CONFIG_FILE"
 SECRETS_DIR_VARIABLES = ("VERGEWATCH_SECRETS_DIR", "CREDENTIALS_DIRECTORY")
 """The second is systemd's, set by ``LoadCredential=``."""
 SIMULATOR_KEY_VARIABLE = "VERGEWATCH_SIMULATOR_API_KEY"
-"""The key that `vergewatch simulate` accepts; no setting of the daemon's."""
+"""The key that `vergewatch simulate` accepts; not a setting of the daemon."""
 DAEMON_URL_VARIABLE = "VERGEWATCH_DAEMON_URL"
-"""Where `vergewatch explain` and `recovery` look for the daemon; no setting of its own."""
+"""Where `vergewatch explain` and `recovery` look for the daemon; not a setting of the daemon."""
 VENDOR_VARIABLES = {
     "VERGE_URL": "url",
     "VERGE_API_KEY": "api_key",
@@ -38,10 +38,10 @@ ALTERNATIVES = (
     ("action_api_key", "action_api_key_file"),
     ("token", "token_file"),
 )
-"""Two ways to say one thing: where a stronger source uses one, a weaker one's other is void."""
+"""Alternative settings: one from a source replaces the other from sources of lower precedence."""
 RECOVERY_TOKEN = "recovery_token"  # noqa: S105 - the name of a file
-"""In the secrets directory: what steers recovery."""
-OF_ONE_CLOUD = frozenset(SystemSettings.model_fields) & frozenset(Settings.model_fields) - {
+"""In the secrets directory: the token of recovery commands."""
+SINGLE_SYSTEM = frozenset(SystemSettings.model_fields) & frozenset(Settings.model_fields) - {
     "poll",
     "api",
 }
@@ -53,15 +53,15 @@ def load(
     environ: Mapping[str, str] = os.environ,
 ) -> Settings:
     """
-    Return the settings, from all their sources.
+    Return the settings, merged from all sources.
 
     Args:
         config_file: A YAML file; without it, the one that ``VERGEWATCH_CONFIG_FILE`` names, if any.
-        command_line: Nested values that outrank all others.
-        environ: The process' environment. Values are always taken from the real one.
+        command_line: Nested values that override all others.
+        environ: The names of the variables; values come from `os.environ`.
 
     Raises:
-        ConfigError: Everything that is wrong, a line each, with where it was said.
+        ConfigError: One line for each invalid setting, with its source.
 
     """
     named = environ.get(CONFIG_FILE_VARIABLE)
@@ -75,12 +75,12 @@ def load(
     ):
         values = _merged(values, source)
     values.pop("config_file", None)
-    single = {key: values.pop(key) for key in sorted(OF_ONE_CLOUD) if key in values}
+    single = {key: values.pop(key) for key in sorted(SINGLE_SYSTEM) if key in values}
     if single:
         if values.get("systems"):
             raise ConfigError(
-                f"{', '.join(single)}: for one cloud, and systems lists several; "
-                "move it to the system it belongs to"
+                f"{', '.join(single)}: for a single system, but systems is set; "
+                "move it into its entry of systems"
             )
         values["systems"] = [single]
     if not values.get("systems") or ("url" in single and not single["url"]):
@@ -88,22 +88,24 @@ def load(
             said = f"{path}: " if path else ""
             raise ConfigError(f"{said}unknown setting {name}{_nearest(name, _known_names())}")
         raise ConfigError(
-            "no VergeOS to watch: set VERGEWATCH_URL and VERGEWATCH_API_KEY, or list systems in a "
-            "file named by --config; `vergewatch demo` needs neither"
+            "no VergeOS system configured: set VERGEWATCH_URL and VERGEWATCH_API_KEY, or list "
+            "systems in a file named by --config; `vergewatch demo` needs neither"
         )
     _find_secrets(values, environ, single=bool(single))
     try:
         return Settings(**values, config_file=path)
     except ValidationError as errors:
-        where = _Whereabouts(path, environ, single=bool(single))
-        raise ConfigError("\n".join(where.explain(error) for error in errors.errors())) from None
+        formatter = _ErrorFormatter(path, environ, single=bool(single))
+        raise ConfigError(
+            "\n".join(formatter.explain(error) for error in errors.errors())
+        ) from None
 
 
 def unknown_variables(environ: Iterable[str]) -> list[str]:
     """
-    Return a complaint for each variable that looks like ours and sets nothing.
+    Return a warning for each ``VERGEWATCH_*`` variable that is not a setting.
 
-    A complaint and no error: Kubernetes injects ``VERGEWATCH_PORT`` and its like by itself.
+    Not an error, because Kubernetes injects variables such as ``VERGEWATCH_PORT``.
     """
     known = _known_variables()
     return [
@@ -134,9 +136,9 @@ def _from_file(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise ConfigError(f"{path} cannot be read: it is not text") from None
     try:
-        values = yaml.load(text, _Loader)  # noqa: S506 - a safe one
+        values = yaml.load(text, _Loader)  # noqa: S506 - derived from SafeLoader
     except (ValueError, RecursionError):
-        raise ConfigError(f"{path}: a value cannot be what it looks like, such as a date") from None
+        raise ConfigError(f"{path}: a value cannot be converted, such as an invalid date") from None
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
@@ -145,13 +147,13 @@ def _from_file(path: Path) -> dict[str, Any]:
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: settings are `name: value` lines, and this is something else")
+        raise ConfigError(f"{path}: expected a mapping of `name: value` lines")
     _check_names(values, path)
     return values
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads YAML, and takes a name that is given twice for the mistake that it is."""
+    """Safe YAML loader that rejects duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -166,11 +168,11 @@ class _Loader(yaml.SafeLoader):
 
 
 def _check_names(values: Any, path: Path) -> None:
-    """Raise unless every name of a setting is text."""
+    """Raise `ConfigError` unless every key is a setting name."""
     if isinstance(values, dict):
         for name, value in values.items():
             if not isinstance(name, str) or name.startswith("_"):
-                raise ConfigError(f"{path}: {name!r} is no name of a setting")
+                raise ConfigError(f"{path}: {name!r} is not a setting name")
             _check_names(value, path)
     elif isinstance(values, list):
         for value in values:
@@ -178,7 +180,7 @@ def _check_names(values: Any, path: Path) -> None:
 
 
 class _Environment(EnvSettingsSource):
-    """Reads variables; what holds several values may be JSON, or one of them by itself."""
+    """Reads variables; a list may be JSON or a single value."""
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
         try:
@@ -207,7 +209,7 @@ def _merged(weak: Mapping[str, Any], strong: Mapping[str, Any]) -> dict[str, Any
 
 
 def _find_secrets(values: dict[str, Any], environ: Mapping[str, str], *, single: bool) -> None:
-    """Point whatever has no secret of its own at the secrets directory's files, if it has some."""
+    """Use the files of the secrets directory for secrets that are not set."""
     named = [values.get("secrets_dir"), *(environ.get(name) for name in SECRETS_DIR_VARIABLES)]
     directory = next((Path(name) for name in named if isinstance(name, str) and name), None)
     systems = values["systems"]
@@ -231,8 +233,8 @@ def _find_secrets(values: dict[str, Any], environ: Mapping[str, str], *, single:
         values["recovery"] = {**recovery, "token_file": path}
 
 
-_LIST = 'a list is wanted: [one, another], and in a variable ["one", "another"]'
-_GROUP = "a group of settings is wanted: name and value of each, and in a variable as JSON"
+_LIST = 'expected a list: [one, another], or in a variable ["one", "another"]'
+_GROUP = "expected a group of settings: `name: value` lines, or in a variable JSON"
 WANTED: Mapping[str, str] = {
     "tuple_type": _LIST,
     "list_type": _LIST,
@@ -240,11 +242,11 @@ WANTED: Mapping[str, str] = {
     "model_type": _GROUP,
     "model_attributes_type": _GROUP,
 }
-"""What to say instead of what the validator says, which speaks to programmers."""
+"""Replacements for error messages of pydantic that name Python types."""
 
 
-class _Whereabouts:
-    """Knows where each setting was said, to tell whoever said it wrong."""
+class _ErrorFormatter:
+    """Turns validation errors into messages that name the source."""
 
     def __init__(self, path: Path | None, environ: Mapping[str, str], *, single: bool) -> None:
         self._path = path
@@ -252,17 +254,19 @@ class _Whereabouts:
         self._single = single
 
     def explain(self, error: Mapping[str, Any]) -> str:
-        """Return one line: the setting, where it was said, and what is wrong with it."""
+        """Return one line: the source, the setting and the problem."""
         place = tuple(error["loc"])
         if self._single and place[:2] == ("systems", 0):
             place = place[2:]
         name = _dotted(place)
         if error["type"] == "extra_forbidden":
-            return f"{self._said(place)}unknown setting {name}{_nearest(name, _known_names())}"
+            return f"{self._source(place)}unknown setting {name}{_nearest(name, _known_names())}"
         message = WANTED.get(error["type"]) or error["msg"].removeprefix("Value error, ")
-        return f"{self._said(place)}{name}{': ' if name else ''}{message[:1].lower()}{message[1:]}"
+        return (
+            f"{self._source(place)}{name}{': ' if name else ''}{message[:1].lower()}{message[1:]}"
+        )
 
-    def _said(self, place: tuple[Any, ...]) -> str:
+    def _source(self, place: tuple[Any, ...]) -> str:
         variable = PREFIX + "__".join(str(step).upper() for step in place)
         if variable in self._environ:
             return f"{variable}: "
@@ -277,7 +281,7 @@ def _dotted(place: Iterable[Any]) -> str:
 
 
 def _known_names() -> set[str]:
-    """Return every setting's dotted name, list positions left out."""
+    """Return every setting's dotted name, without list indexes."""
     names = {".".join(path) for path, _ in walk(Settings)}
     return names | {name.split(".")[0] for name in names}
 
@@ -291,7 +295,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 def walk(
     model: type[BaseModel], path: tuple[str, ...] = ()
 ) -> Iterable[tuple[tuple[str, ...], FieldInfo]]:
-    """Yield the path and the field of every single setting under *model*."""
+    """Yield the path and field of every setting under *model*."""
     for name, field in model.model_fields.items():
         inner = _model_in(field.annotation)
         if inner is not None:
@@ -301,7 +305,7 @@ def walk(
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the model that a field holds, or holds several of."""
+    """Return the model of a field or of its items."""
     candidates = (annotation, *get_args(annotation))
     for candidate in candidates:
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):

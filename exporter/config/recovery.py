@@ -1,4 +1,4 @@
-"""Everything an operator can set about recovery; docs/recovery.md explains the numbers."""
+"""The settings of recovery; docs/recovery.md explains the defaults."""
 
 from datetime import time
 from pathlib import Path
@@ -33,7 +33,7 @@ Seconds = Annotated[float, Field(ge=0)]
 
 
 def _unquoted(word: str) -> BeforeValidator:
-    """Return what takes YAML's false for the *word* that somebody wrote: it reads it so."""
+    """Return a validator for *word*, which unquoted YAML reads as false."""
     return BeforeValidator(lambda value: word if value is False else value)
 
 
@@ -47,17 +47,17 @@ PolicyName = Annotated[
 ]
 HOURS = 24
 Patterns = Annotated[tuple[str, ...], BeforeValidator(_several)]
-"""One may be given by itself."""
+"""A single pattern needs no list."""
 
 
 def _not_empty(secret: SecretStr) -> SecretStr:
     if not secret.get_secret_value().strip():
-        raise ValueError("is empty; leave it out where nobody is to steer recovery")
+        raise ValueError("is empty; remove it to disable recovery commands")
     return secret
 
 
 def _time_of_day(value: Any) -> Any:
-    """Return a time of day as it was written: without quotes, YAML takes 22:00 for 22 * 60."""
+    """Return a time of day; YAML reads an unquoted 22:00 as 22 * 60."""
     if isinstance(value, str):
         return f"0{value}" if value[1:2] == ":" else value
     if not isinstance(value, int | float):
@@ -65,7 +65,7 @@ def _time_of_day(value: Any) -> Any:
     rest, seconds = divmod(int(value), 60) if value >= HOUR else (int(value), 0)
     hours, minutes = divmod(rest, 60)
     if value != int(value) or not 1 <= hours < HOURS:
-        raise ValueError('is no time of day such as "22:00"')
+        raise ValueError('is not a time of day such as "22:00"')
     return time(hours, minutes, seconds)
 
 
@@ -78,115 +78,115 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("is no time zone such as Europe/Berlin") from None
+        raise ValueError("is not a time zone such as Europe/Berlin") from None
     return name
 
 
 class Limits(BaseModel):
-    """How careful to be."""
+    """The limits of recovery."""
 
     model_config = STRICT
 
     inventory_age_seconds: PositiveFloat = 30
-    """An older picture is not acted upon."""
+    """Maximum age of an inventory for an action."""
     reread_age_seconds: PositiveFloat = 5
-    """The VM is looked at once more, at most this long before the request."""
+    """The VM is read again at most this long before an action."""
     min_rows_share: Share = 0.8
-    """A list shorter than this share of the one before is not believed."""
+    """A table with a smaller share of its previous rows is rejected."""
     max_missing_rows: NonNegativeInt = 3
-    """Rows of enrolled VMs that may be missing, or `max_missing_share` of them, whichever is more."""
+    """Enrolled VMs whose rows may be missing, or `max_missing_share` of them, whichever is more."""
     max_missing_share: Share = 0.05
     """See `max_missing_rows`."""
     frozen_after_seconds: PositiveFloat = 30
-    """By then the platform must have touched one of its status rows, or it is frozen."""
+    """VergeOS is considered frozen if it updates no status row for this long."""
     max_lag_seconds: PositiveFloat = 60
-    """By how much half of the running rows may be behind the newest."""
+    """Maximum lag of the median row of running VMs behind the newest row."""
     max_gap_seconds: PositiveFloat = 120
-    """Without a valid picture for longer, a VM that went down meanwhile died unseen."""
+    """After a longer gap between valid inventories, the stop of a VM counts as not observed."""
     warmup_seconds: Seconds = 600
-    """After a start, after blindness and after a pause nothing is done for so long."""
+    """Time without actions after a start, an outage or a pause."""
     warmup_polls: NonNegativeInt = 10
-    """And until so many valid pictures were seen."""
+    """Valid inventories that the warm-up needs as well."""
     confirm_down_seconds: Seconds = 30
-    """A VM must be seen down for so long."""
+    """Time that a VM must be down before an action."""
     confirm_down_polls: PositiveInt = 2
-    """And in so many valid pictures in a row."""
+    """Consecutive valid inventories that must show it down."""
     confirm_hung_seconds: Seconds = 300
-    """A VM must be seen unresponsive for so long."""
+    """Time that a VM must be unresponsive before an action."""
     platform_seconds: Seconds = 300
-    """How long VergeOS' own high availability is left alone with a VM."""
+    """Time that VergeOS' own high availability has to restart a VM."""
     log_settle_seconds: Seconds = 10
-    """How late a row of the log may be."""
+    """Maximum delay of a row in the VergeOS log."""
     log_others_seconds: PositiveFloat = 120
-    """Between two readings of the log for VMs that are only looked at."""
+    """Interval between log reads for monitored VMs."""
     log_before_seconds: Seconds = 600
-    """How long before a VM's end its stop may have been asked for."""
+    """How long before a VM went down its stop may have been requested."""
     degraded_after_polls: PositiveInt = 2
-    """RejectedInventory pictures in a row that make recovery step back."""
+    """Consecutive rejected inventories after which recovery is degraded."""
     stable_after_polls: PositiveInt = 5
-    """Valid ones in a row that end it."""
+    """Consecutive valid inventories that end the degraded state."""
     outage_seconds: PositiveFloat = 60
-    """Without a valid picture for longer, there is a warm-up."""
+    """A longer time without a valid inventory is followed by a warm-up."""
     max_per_hour: PositiveInt = 3
-    """Actions on one VM within an hour; then it is quarantined."""
+    """Restart budget of a VM per hour; a VM that exceeds it is quarantined."""
     max_per_day: PositiveInt = 6
-    """The same within a day."""
+    """Restart budget of a VM per day."""
     max_per_week: PositiveInt = 10
-    """The same within a week."""
+    """Restart budget of a VM per week."""
     system_max_per_10_minutes: PositiveInt = 5
-    """Actions on all VMs together within ten minutes."""
+    """Rate limit of all actions on one system per ten minutes."""
     system_max_per_day: PositiveInt = 30
-    """The same within a day."""
+    """Rate limit of all actions on one system per day."""
     max_concurrent_actions: PositiveInt = 2
-    """Actions whose outcome is not known yet."""
+    """Maximum number of open actions on one system."""
     backoff_seconds: Seconds = 60
-    """The pause after the first action on a VM; it doubles with each."""
+    """Pause after the first action on a VM; it doubles with each action."""
     backoff_max_seconds: Seconds = 1800
-    """The longest pause."""
+    """Maximum pause between actions on a VM."""
     backoff_jitter: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """By which share a pause is longer or shorter, by chance."""
+    """Random share by which a pause is longer or shorter."""
     probation_seconds: PositiveFloat = 600
-    """A VM that stays up for so long has recovered."""
+    """Time that a VM must stay up to count as recovered."""
     hard_reset_every_seconds: Seconds = HOUR
-    """Between two hard resets of one VM."""
+    """Minimum time between two hard resets of a VM."""
     breaker_min_vms: PositiveInt = 3
-    """VMs down at once that are a storm, or `breaker_share` of the enrolled, whichever is more."""
+    """VMs down together that open the breaker, or `breaker_share`, whichever is more."""
     breaker_share: Share = 0.15
-    """See `breaker_min_vms`."""
+    """Share of the enrolled VMs; see `breaker_min_vms`."""
     breaker_close_seconds: PositiveFloat = 300
-    """Calm that ends a storm; doubled each time it comes back at once."""
+    """Time without a mass outage that closes the breaker; doubled each time it reopens at once."""
     breaker_probe_interval_seconds: Seconds = 60
-    """Between two actions while a storm is only half over."""
+    """Minimum time between two actions while the breaker is half open."""
     breaker_max_open_seconds: PositiveFloat = HOUR
-    """The longest calm that is asked for."""
+    """Maximum of the doubled `breaker_close_seconds`."""
     breaker_probe_after_seconds: PositiveFloat = 900
-    """Without a new victim for so long, and all nodes well, a storm is probed."""
+    """With all nodes healthy and no further VM down for this long, the breaker is half opened."""
     breaker_auto_probe: bool = True
-    """Whether it is; without, only fewer VMs down end a storm."""
+    """Whether the breaker half opens like this; if not, it waits until fewer VMs are down."""
     node_failure_vms: PositiveInt = 2
-    """VMs of one node that go down together, which makes it the node's trouble."""
+    """VMs of one node that go down together and so count as a node failure."""
     node_failure_window_seconds: PositiveFloat = 120
-    """How close together that is."""
+    """Time within which they go down together."""
     capacity_refusals: PositiveInt = 3
-    """Refusals for want of resources after which nothing is started for a while."""
+    """Starts refused for lack of resources after which all starts pause."""
     capacity_window_seconds: PositiveFloat = 600
-    """How long they are counted."""
+    """Time over which these refusals are counted."""
     capacity_backoff_seconds: Seconds = 300
-    """The pause of a VM that was refused for want of resources."""
+    """Pause after a refusal for lack of resources."""
     verify_power_on_seconds: PositiveFloat = 120
-    """How long a start may take to show."""
+    """Time for a start to take effect."""
     verify_reset_seconds: PositiveFloat = 180
-    """The same for a reset or a kill."""
+    """Time for a reset or kill to take effect."""
     verify_extension_seconds: Seconds = 120
-    """How much longer when the VM is on its way."""
+    """Additional time while the VM changes its state."""
     verify_lost_seconds: PositiveFloat = 60
-    """How long to look for the effect of a request whose answer was lost."""
+    """Time for the effect of an action whose response was lost."""
     dependency_timeout_seconds: Seconds = 600
-    """How long a VM waits for those that go before it."""
+    """Maximum time that a VM waits for the VMs in `after`."""
 
 
 class EnrolmentRuleSettings(BaseModel):
-    """A rule of who is looked after; every condition that is given must fit, and none fits all."""
+    """A rule that enrols the VMs that match all its conditions."""
 
     model_config = STRICT
 
@@ -197,38 +197,38 @@ class EnrolmentRuleSettings(BaseModel):
     ha_groups: Patterns = ()
     """Patterns of HA groups."""
     tags: Patterns = ()
-    """Tags as `category/name`, of which one is enough."""
+    """Tags as `category/name`; a VM needs one of them."""
     policy: PolicyName | None = None
-    """When to start the VM again. `no` and `ignore` win over everything else."""
+    """When to restart the VM. `no` and `ignore` override every other rule and tag."""
     on_hang: Literal["alert", "reset", "power-cycle"] | None = None
-    """What to do when VergeOS calls it unresponsive."""
+    """What to do when VergeOS reports the VM as unresponsive."""
     tier: Annotated[int, Field(ge=0, le=4)] | None = None
-    """0 goes first, 4 last."""
+    """Start order: 0 is first, 4 is last."""
     after: Patterns = ()
-    """Patterns of the VMs that have to be up before it."""
+    """Patterns of the VMs that must run before this one starts."""
 
 
 class MaintenanceWindowSettings(BaseModel):
-    """Hours of the week in which nothing is done."""
+    """A weekly maintenance window, during which recovery sends no action."""
 
     model_config = STRICT
 
     days: tuple[Day, ...] = DAYS
-    """On which it begins."""
-    begins: Annotated[time, BeforeValidator(_time_of_day)]
-    """Such as `22:00`."""
+    """Days on which the window starts."""
+    start: Annotated[time, BeforeValidator(_time_of_day)]
+    """Start time, such as `22:00`."""
     hours: Annotated[float, Field(gt=0, le=LONGEST_WINDOW_HOURS)]
-    """How long it lasts."""
+    """Duration in hours."""
     zone: Annotated[str, AfterValidator(_zone)] = "UTC"
-    """The time zone of `begins`."""
+    """The time zone of `start`."""
     names: Patterns = ()
-    """Patterns of the VMs it is for; all when it is empty."""
+    """Patterns of the VMs that the window applies to; empty for all."""
     reason: Annotated[str, Field(min_length=1)]
-    """What `vergewatch explain` says."""
+    """The reason that `vergewatch explain` shows."""
 
 
 class LogPatternSettings(BaseModel):
-    """What a text in the platform's log means."""
+    """A log pattern: a text in the VergeOS log and its meaning."""
 
     model_config = STRICT
 
@@ -246,41 +246,41 @@ class LogPatternSettings(BaseModel):
         "doubt",
         "harmless",
     ]
-    """What then was wanted; `harmless` when nothing was."""
+    """The meaning; `harmless` does not affect the diagnosis."""
 
 
 class RecoverySettings(BaseModel):
-    """Whether and how VMs that crashed are started again."""
+    """Automatic restart of crashed VMs."""
 
     model_config = STRICT
 
     mode: ModeName = "shadow"
-    """`shadow` decides and writes down what it would do, and never acts."""
+    """`shadow` decides and journals but sends no action."""
     directory: Path | None = None
-    """Where the journal is. Without it: `$STATE_DIRECTORY`, which systemd sets, else
+    """Directory of the journal. Default: `$STATE_DIRECTORY`, which systemd sets, else
     `vergewatch` in `$XDG_STATE_HOME` or `~/.local/state`."""
     retention_days: Annotated[int, Field(ge=8)] = 90
-    """How long the journal keeps what it needs no more."""
+    """How long the journal keeps old records."""
     token: Annotated[SecretStr, AfterValidator(_not_empty)] | None = None
-    """Whoever has it may pause, arm, disarm, accept and clear. Without one, nobody can."""
+    """The token that recovery commands require. Without a token, commands are refused."""
     token_file: Path | None = None
-    """A file with the token. Without it: `recovery_token` in `secrets_dir`, if that is there."""
+    """A file with the token. Default: `recovery_token` in `secrets_dir`, if it exists."""
     kill_switch_file: Path | None = None
-    """While this file is there, nothing is done. Without it: `kill-switch` in `directory`."""
+    """While this file exists, recovery sends no action. Default: `kill-switch` in `directory`."""
     own_user: str = ""
-    """Who we are in the platform's log, where that is known."""
+    """The name of our VergeOS user in the VergeOS log, if known."""
     powerstate: Literal["unknown", "observed", "desired"] = "unknown"
-    """What `machine_status.powerstate` means on your release: what is, or what is wanted."""
+    """Whether `machine_status.powerstate` is the observed or the desired state in your release."""
     rules: tuple[EnrolmentRuleSettings, ...] = ()
-    """Who is looked after, besides the VMs with tags of the category `recovery`."""
-    quiet: tuple[MaintenanceWindowSettings, ...] = ()
-    """Hours in which nothing is done."""
-    wordings: tuple[LogPatternSettings, ...] = ()
-    """What texts in your platform's log mean; these come before the ones that are built in."""
+    """Rules that enrol VMs, besides tags of the category `recovery`."""
+    maintenance_windows: tuple[MaintenanceWindowSettings, ...] = ()
+    """Weekly windows without actions."""
+    log_patterns: tuple[LogPatternSettings, ...] = ()
+    """Log patterns of this site; they precede the built-in ones."""
     limits: Limits = Limits()
-    """How careful to be."""
+    """The limits of recovery."""
     i_accept_endless_restarts: bool = False
-    """Whether limits that never end a crash loop are let through."""
+    """Whether to accept limits that allow endless crash loops."""
 
     @model_validator(mode="after")
     def _one_token(self) -> "RecoverySettings":
@@ -290,5 +290,5 @@ class RecoverySettings(BaseModel):
 
 
 WINDOWS = ((HOUR, "max_per_hour"), (DAY, "max_per_day"), (WEEK, "max_per_week"))
-FLEET_WINDOWS = ((600.0, "system_max_per_10_minutes"), (DAY, "system_max_per_day"))
-"""Which limits are counted over how many seconds."""
+SYSTEM_WINDOWS = ((600.0, "system_max_per_10_minutes"), (DAY, "system_max_per_day"))
+"""The length in seconds of the window of each limit."""

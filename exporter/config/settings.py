@@ -1,7 +1,7 @@
 """
-Everything an operator can set: names, units, defaults, and what may not be.
+The settings: names, units, defaults and constraints.
 
-Only the top of the program imports this module; everything below is handed values.
+Only the upper layers import this module; the layers below receive values.
 """
 
 import re
@@ -36,7 +36,7 @@ HOST = re.compile(r"[A-Za-z0-9._:%-]+")
 
 
 def _base_url(url: str) -> str:
-    """Return *url* in the one way of writing it, without anything but scheme, host and port."""
+    """Return *url* normalized to scheme, host and port."""
     try:
         parts = urlsplit(url.strip())
         port, host = parts.port, (parts.hostname or "").encode("idna").decode()
@@ -45,9 +45,9 @@ def _base_url(url: str) -> str:
     if parts.scheme not in DEFAULT_PORTS or not host or not HOST.fullmatch(host):
         raise ValueError("is not a URL such as https://verge.example.com")
     if parts.username or parts.password:
-        raise ValueError("carries a user name or password; give them as username and password")
+        raise ValueError("contains a user name or password; use the username and password settings")
     if parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError("goes on after the host name; the API's path is known")
+        raise ValueError("has a path or query after the host name; give only scheme, host and port")
     place = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{place}" + (
         "" if port in (None, DEFAULT_PORTS[parts.scheme]) else f":{port}"
@@ -58,7 +58,7 @@ def _for_headers(secret: SecretStr) -> SecretStr:
     if not secret.get_secret_value():
         raise ValueError("is empty")
     if any(ord(char) < ord(" ") or char == "\x7f" for char in secret.get_secret_value()):
-        raise ValueError("holds a control character, such as a newline")
+        raise ValueError("contains a control character, such as a newline")
     return secret
 
 
@@ -72,101 +72,102 @@ def _pairs(value: Any) -> Any:
 
 
 class PollSettings(BaseModel):
-    """How often to ask."""
+    """The intervals between polls."""
 
     model_config = STRICT
 
     fast_seconds: PositiveFloat = 20
-    """Between readings of what decides whether a VM is up: `vms`, `machine_status`."""
+    """Poll interval of the tables that show whether a VM runs: `vms`, `machine_status`."""
     slow_seconds: PositiveFloat = 60
-    """Between readings of load and of guests: `machine_stats`, `machine_nics`, `machine_drives`,
-    `machine_drive_stats`, and `machine_status` once more for what guest agents say. Where there is
-    recovery, of `tag_members` too."""
+    """Poll interval of load and guests: `machine_stats`, `machine_nics`, `machine_drives`,
+    `machine_drive_stats`, the guest agent data of `machine_status`, and, with recovery,
+    `tag_members`."""
     inventory_seconds: PositiveFloat = 300
-    """Between readings of what hardly changes: `clusters`, `nodes`, the number of snapshots."""
+    """Poll interval of what rarely changes: `clusters`, `nodes`, the number of snapshots."""
     identity_seconds: PositiveFloat = 3600
-    """Between readings of the cloud's name and version."""
+    """Poll interval of the system's name and version."""
     tables: Annotated[tuple[tuple[str, PositiveFloat], ...], BeforeValidator(_pairs)] = ()
     """Interval of single tables in seconds, by the `table` label of the metrics, for example
     `{machine_nics: 120}`. The planner does not stretch these."""
     stale_after_polls: Annotated[float, Field(ge=2)] = 3
-    """Readings that may fail before a table's last good one is too old to be shown."""
+    """A table is stale when its last good rows are older than this many of its intervals."""
 
 
 class APISettings(BaseModel):
-    """How to behave towards the API."""
+    """The use of the VergeOS API."""
 
     model_config = STRICT
 
     requests_per_hour: PositiveInt = 1000
-    """What VergeOS allows for an API key."""
+    """Requests per hour that VergeOS allows for an API key."""
     reserve: Annotated[float, Field(ge=0, lt=1)] = 0.15
-    """Share of that kept back for recovery."""
+    """Share of these requests reserved for recovery."""
     timeout_seconds: PositiveFloat = 30
-    """For one reading, its retries included."""
+    """Timeout of one table request, including its retries."""
     spacing_seconds: Annotated[float, Field(ge=0)] = 0.05
-    """Between the starts of two requests. VergeOS drops the connection of whoever is faster."""
+    """Minimum time between the starts of two requests. VergeOS drops faster connections."""
     page_rows: NonNegativeInt = 0
-    """Rows to ask for at a time; 0 for all at once, which is what VergeOS' own clients do."""
+    """Rows per request; 0 requests all rows at once, as VergeOS' own clients do."""
     max_answer_mib: PositiveInt = 64
-    """A longer answer is refused unread."""
+    """Maximum response size; a larger response is rejected."""
     refused_wait_seconds: PositiveFloat = 1800
-    """How long to ask nothing after a 401, unless the secret changes. Refused logins lock the
-    account, API keys included."""
+    """Pause after a 401, unless the secret changes. Repeated refused logins lock the account,
+    including its API keys."""
 
 
 class TLSSettings(BaseModel):
-    """How to know that it is the right VergeOS."""
+    """How the certificate of VergeOS is verified."""
 
     model_config = STRICT
 
     verify: bool = True
-    """Whether to check the certificate. Without it anybody on the way can read the API key."""
+    """Whether to verify the certificate. Without it, an attacker on the network can read
+    the API key."""
     ca_file: Path | None = None
-    """Certificates (PEM) to trust besides the system's, such as the VergeOS' own."""
+    """Additional trusted certificates (PEM), such as that of VergeOS itself."""
 
 
 class SystemSettings(BaseModel):
-    """One VergeOS cloud."""
+    """One VergeOS system."""
 
     model_config = STRICT
 
     name: Annotated[str, Field(min_length=1)] | None = None
-    """The label `system_name`. Without it: what the cloud calls itself, once it has said so."""
+    """The label `system_name`. Default: the name that VergeOS reports."""
     url: BaseURL
     """`https://host[:port]`."""
     api_key: Secret | None = None
-    """An API key of a user who may list and read."""
+    """An API key of a user with list and read permission."""
     api_key_file: Path | None = None
     """A file with the API key, read again when it changes."""
     username: str = ""
-    """A user name, where there is no API key."""
+    """A user name, to log in without an API key."""
     password: Secret | None = None
     """The user's password."""
     password_file: Path | None = None
     """A file with the password, read again when it changes."""
     action_api_key: Secret | None = None
-    """An API key of a user who may start and stop VMs, where the one that reads may not. Recovery
-    uses it, and nothing else does."""
+    """An API key of a user who may start and stop VMs, if the polling user may not. Only recovery
+    uses it."""
     action_api_key_file: Path | None = None
-    """A file with that API key, read again when it changes."""
+    """A file with the action API key, read again when it changes."""
     login: Literal["token", "basic"] = "token"
-    """With a user name: log in once and use a session token, or send the password each time."""
+    """With a user name: `token` logs in once, `basic` sends the password with every request."""
     tls: TLSSettings = TLSSettings()
     poll: PollSettings | None = None
-    """Instead of the common `poll`."""
+    """Overrides the common `poll`."""
     api: APISettings | None = None
-    """Instead of the common `api`."""
+    """Overrides the common `api`."""
     recovery_mode: ModeName | None = None
-    """Instead of the common `recovery.mode`."""
+    """Overrides `recovery.mode`."""
 
     @property
     def acts_with_another_key(self) -> bool:
-        """Whether acting has a credential of its own."""
+        """Whether actions use a separate credential."""
         return self.action_api_key is not None or self.action_api_key_file is not None
 
     @model_validator(mode="after")
-    def _one_way_to_sign(self) -> "SystemSettings":
+    def _check_credentials(self) -> "SystemSettings":
         keys = [self.api_key, self.api_key_file]
         passwords = [self.password, self.password_file]
         action_keys = [self.action_api_key, self.action_api_key_file]
@@ -186,31 +187,31 @@ class SystemSettings(BaseModel):
 
 
 class WebSettings(BaseModel):
-    """What is served, and where."""
+    """The HTTP server."""
 
     model_config = STRICT
 
     listen_address: str = ":9888"
-    """`[host]:port`; without a host, on every address of this machine."""
+    """Listen address, `[host]:port`; without a host, all addresses."""
     telemetry_path: Annotated[str, Field(pattern="^/")] = "/metrics"
-    """Where Prometheus finds the metrics."""
+    """Path of the metrics page."""
     config_file: Path | None = None
-    """TLS and basic auth, in the format of Prometheus' exporter-toolkit."""
+    """TLS and basic auth: a web configuration file of Prometheus' exporter-toolkit."""
 
 
 class LogSettings(BaseModel):
-    """What is said, and how."""
+    """The log."""
 
     model_config = STRICT
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least important events to show."""
+    """Minimum log level."""
     format: Literal["auto", "console", "json"] = "auto"
-    """For a person, or for a machine; `auto` is `console` on a terminal and `json` elsewhere."""
+    """Log format; `auto` is `console` on a terminal and `json` elsewhere."""
 
 
 class Settings(BaseSettings):
-    """All of it."""
+    """All settings."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -222,52 +223,52 @@ class Settings(BaseSettings):
     )
 
     url: BaseURL | None = None
-    """The VergeOS to watch, when it is one. Several go under `systems`."""
+    """`https://host[:port]` of the only system. For several systems use `systems`."""
     name: Annotated[str, Field(min_length=1)] | None = None
-    """As `systems[].name`, when it is one."""
+    """Same as `systems[].name`, for a single-system configuration."""
     api_key: Secret | None = None
-    """As `systems[].api_key`, when it is one."""
+    """Same as `systems[].api_key`, for a single-system configuration."""
     api_key_file: Path | None = None
-    """As `systems[].api_key_file`, when it is one."""
+    """Same as `systems[].api_key_file`, for a single-system configuration."""
     username: str = ""
-    """As `systems[].username`, when it is one."""
+    """Same as `systems[].username`, for a single-system configuration."""
     password: Secret | None = None
-    """As `systems[].password`, when it is one."""
+    """Same as `systems[].password`, for a single-system configuration."""
     password_file: Path | None = None
-    """As `systems[].password_file`, when it is one."""
+    """Same as `systems[].password_file`, for a single-system configuration."""
     action_api_key: Secret | None = None
-    """As `systems[].action_api_key`, when it is one."""
+    """Same as `systems[].action_api_key`, for a single-system configuration."""
     action_api_key_file: Path | None = None
-    """As `systems[].action_api_key_file`, when it is one."""
+    """Same as `systems[].action_api_key_file`, for a single-system configuration."""
     login: Literal["token", "basic"] = "token"
-    """As `systems[].login`, when it is one."""
+    """Same as `systems[].login`, for a single-system configuration."""
     tls: TLSSettings = TLSSettings()
-    """As `systems[].tls`, when it is one."""
+    """Same as `systems[].tls`, for a single-system configuration."""
     recovery_mode: ModeName | None = None
-    """As `systems[].recovery_mode`, when it is one."""
+    """Same as `systems[].recovery_mode`, for a single-system configuration."""
     systems: tuple[SystemSettings, ...] = ()
-    """Several clouds, each with credentials, cadence and failures of its own."""
+    """The monitored systems, each with its own credentials and poll intervals."""
     poll: PollSettings = PollSettings()
-    """How often to ask."""
+    """The intervals between polls."""
     collectors: Mapping[str, bool] = {}
     """Collectors to switch off, for example `{guests: off}`; all others are on. One that is off
     exports no metrics, and its tables are not polled."""
     api: APISettings = APISettings()
-    """How to behave towards the API."""
+    """The use of the VergeOS API."""
     recovery: RecoverySettings = RecoverySettings()
-    """Whether and how VMs that crashed are started again."""
+    """Automatic restart of crashed VMs."""
     alertmanager: AlertmanagerSettings = AlertmanagerSettings()
-    """Whom to tell what cannot wait for a scrape, and whose silences hold recovery back."""
+    """The Alertmanagers that receive alerts and whose silences hold recovery."""
     web: WebSettings = WebSettings()
-    """What is served, and where."""
+    """The HTTP server."""
     log: LogSettings = LogSettings()
-    """What is said, and how."""
+    """The log."""
     secrets_dir: Path | None = None
-    """A directory of secrets: `api_key`, `password` and `action_api_key` for one cloud,
-    `NAME.api_key` and so on for several, and `recovery_token`. systemd's credentials directory is
-    found by itself."""
+    """A directory of secret files: `api_key`, `password` and `action_api_key` for a single system,
+    `NAME.api_key` and so on for several, and `recovery_token`. Default: systemd's credentials
+    directory."""
     config_file: Path | None = None
-    """The YAML file that these settings may be in."""
+    """The YAML settings file."""
 
     @classmethod
     def settings_customise_sources(
@@ -278,10 +279,10 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)  # `load` merges, so that an error can say where a value came from
+        return (init_settings,)  # `load` merges the sources, so that an error can name the source
 
     @model_validator(mode="after")
-    def _clouds_differ(self) -> "Settings":
+    def _check_systems_are_distinct(self) -> "Settings":
         for what in ("name", "url"):
             values = [value for system in self.systems if (value := getattr(system, what))]
             twice = {value for value in values if values.count(value) > 1}
@@ -290,13 +291,13 @@ class Settings(BaseSettings):
         return self
 
     def poll_of(self, system: SystemSettings) -> PollSettings:
-        """Return the cadence of *cloud*."""
+        """Return the poll intervals of *system*."""
         return system.poll or self.poll
 
     def api_of(self, system: SystemSettings) -> APISettings:
-        """Return how to treat the API of *cloud*."""
+        """Return the API settings of *system*."""
         return system.api or self.api
 
     def recovery_mode_of(self, system: SystemSettings) -> str:
-        """Return what recovery may do in *cloud*."""
+        """Return the recovery mode of *system*."""
         return system.recovery_mode or self.recovery.mode

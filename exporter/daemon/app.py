@@ -1,4 +1,4 @@
-"""The composition root: every part, introduced to the others, from start to SIGTERM."""
+"""The composition root: builds, connects, runs and stops the parts of the daemon."""
 
 import asyncio
 import ctypes
@@ -16,9 +16,10 @@ from exporter import __version__
 from exporter.alerting.alerting import Alerting
 from exporter.clock import Clock
 from exporter.collectors.registry import FAMILIES
+from exporter.config.recovery_setup import directory, token
 from exporter.config.settings import Settings
-from exporter.daemon.clients import resolve_systems
-from exporter.daemon.recovery_worker import JournalHandle, directory, token
+from exporter.config.systems import resolve_systems
+from exporter.daemon.recovery_worker import JournalHandle
 from exporter.daemon.systems import SystemManager
 from exporter.daemon.watchdog import measure_lag_forever, notify
 from exporter.errors import ConfigError
@@ -45,7 +46,7 @@ MALLOC = {-1: LARGE_BLOCK_BYTES, -3: LARGE_BLOCK_BYTES, -8: 1}
 
 
 class Pages(NamedTuple):
-    """What the web shows of the cache: the newest pages, at this moment."""
+    """The newest pages of the cache, for the web server."""
 
     cache: PageCache
     clock: Clock
@@ -61,14 +62,14 @@ async def run(
     started: Callable[[], None] = lambda: None,
 ) -> None:
     """
-    Poller and serve until SIGTERM or SIGINT; then stop every part, in order.
+    Poll and serve until SIGTERM or SIGINT; then stop every part, in order.
 
     Args:
-        load: Reads the settings anew, for a reload.
-        started: Called once it serves, and can be told to stop.
+        load: Reads the settings again, for a reload.
+        started: Called once the daemon serves and handles signals.
 
     Raises:
-        ConfigError: The settings cannot be put into practice.
+        ConfigError: The settings are invalid.
 
     """
     telemetry = Telemetry()
@@ -78,40 +79,40 @@ async def run(
         ReloadableWebConfig(settings.web.config_file, clock) if settings.web.config_file else None
     )
     resolved_systems = resolve_systems(settings)
-    archive = JournalHandle(settings.recovery, clock)
+    journal = JournalHandle(settings.recovery, clock)
     alerting = Alerting(
         settings.alertmanager,
         directory(settings.recovery),
         clock,
         telemetry.alertmanager_meter(),
     )
-    make_room_for_a_fleet()
+    tune_interpreter()
     stopping = asyncio.Event()
     async with asyncio.TaskGroup() as parts:
-        fleet = SystemManager(parts, cache, telemetry, clock, archive, alerting)
-        reload = Reload(fleet, load, settings, web_config, telemetry, clock)
+        systems = SystemManager(parts, cache, telemetry, clock, journal, alerting)
+        reload = Reload(systems, load, settings, web_config, telemetry, clock)
         web = make_app(
             Pages(cache, clock),
-            fleet,
+            systems,
             reload,
             clock=clock,
             version=__version__,
             telemetry_path=settings.web.telemetry_path,
             web_config=web_config,
             observe_scrape=telemetry[SCRAPE_DURATION].observe,
-            service=RecoveryService(fleet.recoveries, lambda: archive.journal, clock),
+            service=RecoveryService(systems.recoveries, lambda: journal.journal, clock),
             recovery_token=token(settings.recovery),
         )
         listen = parse_listen(settings.web.listen_address)
         tls = web_config.ssl_context() if web_config else None
         async with serving(web, listen, ssl_context=tls) as address:
             try:
-                await fleet.apply(resolved_systems)
-                beat = parts.create_task(
-                    measure_lag_forever(clock, telemetry[EVENT_LOOP_LAG].observe), name="heartbeat"
+                await systems.apply(resolved_systems)
+                watchdog = parts.create_task(
+                    measure_lag_forever(clock, telemetry[EVENT_LOOP_LAG].observe), name="watchdog"
                 )
-                telling = parts.create_task(alerting.run(fleet.reports), name="alerting")
-                tidying = parts.create_task(archive.tidy_forever(), name="tidying")
+                alerts = parts.create_task(alerting.run(systems.reports), name="alerting")
+                tidying = parts.create_task(journal.tidy_forever(), name="tidying")
                 reload.accepted()
                 with signals(parts, stopping, reload):
                     log.info("daemon.started", version=__version__, listen=str(address))
@@ -120,35 +121,35 @@ async def run(
                     await stopping.wait()
                 log.info("daemon.stopping")
                 notify("STOPPING=1")
-                beat.cancel()
+                watchdog.cancel()
                 tidying.cancel()
-                telling.cancel()
+                alerts.cancel()
             finally:
-                await fleet.stop()
-                await archive.close()
+                await systems.stop()
+                await journal.close()
     log.info("daemon.stopped")
 
 
-def make_room_for_a_fleet() -> None:
+def tune_interpreter() -> None:
     """
-    Tune the interpreter to a process whose garbage is large and never cyclic.
+    Tune the garbage collector, malloc and the file descriptor limit.
 
-    A picture of 10,000 VMs is half a million objects that reference counting frees at once;
-    looking for cycles among them would only stop the event loop. And it may have as many
-    connections as the system lets it have, as programs in Go do by themselves.
+    An inventory of 10,000 VMs is half a million objects without cycles, which reference counting
+    frees; searching them for cycles would block the event loop. The descriptor limit is raised to
+    its maximum, as Go programs do.
     """
     gc.set_threshold(200_000, 20, 100)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    _have_memory_given_back()
+    _return_freed_memory()
 
 
-def _have_memory_given_back() -> None:
+def _return_freed_memory() -> None:
     """
-    Tell glibc's malloc to return large blocks to the system when they are freed.
+    Configure glibc's malloc to return freed large blocks to the operating system.
 
-    By itself it learns from the first large answer to keep such blocks, in one heap for each
-    thread, and a fleet of 10,000 VMs then holds a quarter more memory than it uses.
+    By default it keeps such blocks, in one heap per thread; with 10,000 VMs the daemon would hold
+    a quarter more memory than it uses.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -159,18 +160,18 @@ def _have_memory_given_back() -> None:
 
 
 class Reload:
-    """Reads the configuration again and puts it into practice."""
+    """Reads the configuration again and applies it."""
 
     def __init__(
         self,
-        fleet: SystemManager,
+        systems: SystemManager,
         load: Callable[[], Settings],
         settings: Settings,
         web_config: ReloadableWebConfig | None,
         telemetry: Telemetry,
         clock: Clock,
     ) -> None:
-        self._fleet = fleet
+        self._systems = systems
         self._load = load
         self._fixed = {
             "web": settings.web,
@@ -178,7 +179,7 @@ class Reload:
             "alertmanager": settings.alertmanager,
         }
         self.problem = ""
-        """When the last configuration was refused and why; empty when it was not."""
+        """When and why the last configuration was rejected; empty if it was accepted."""
         self._journal = directory(settings.recovery)
         self._web_config = web_config
         self._telemetry = telemetry
@@ -186,21 +187,21 @@ class Reload:
 
     async def __call__(self) -> Sequence[str]:
         """
-        Reload, and return what has changed and wants a restart.
+        Reload, and return the changed settings that need a restart.
 
         Raises:
-            ConfigError: The new cannot be, and what was is still in force.
+            ConfigError: The new configuration is invalid; the old one stays in force.
 
         """
         try:
             settings = self._load()
             resolved_systems = resolve_systems(settings)
-            await self._fleet.apply(resolved_systems)
+            await self._systems.apply(resolved_systems)
             if self._web_config is not None:
                 self._web_config.reload()
         except ConfigError as error:
             self._telemetry[RELOAD_SUCCESS].set(0)
-            self.problem = f"refused at {self._clock.now():%Y-%m-%d %H:%M:%S} UTC: {error}"
+            self.problem = f"rejected at {self._clock.now():%Y-%m-%d %H:%M:%S} UTC: {error}"
             log.error("config.rejected", error=str(error))
             raise
         fixed = [name for name, group in self._fixed.items() if getattr(settings, name) != group]
@@ -213,13 +214,13 @@ class Reload:
         return fixed
 
     def accepted(self) -> None:
-        """Note that the configuration in force was accepted now."""
+        """Record that the current configuration was accepted now."""
         self.problem = ""
         self._telemetry[RELOAD_SUCCESS].set(1)
         self._telemetry[RELOAD_TIMESTAMP].set(self._clock.now().timestamp())
 
     async def quietly(self) -> None:
-        """Reload for a signal, which cannot be told that it failed."""
+        """Reload on a signal; the log and the metrics report a failure."""
         try:
             await self()
         except ConfigError:

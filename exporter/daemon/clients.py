@@ -1,102 +1,20 @@
-"""A way to reach each cloud, as the settings describe it."""
+"""HTTP sessions and API clients for each system, built from its settings."""
 
 import ssl
-from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from exporter import __version__
 from exporter.clock import Clock
-from exporter.collectors.collector import Collector
-from exporter.collectors.plan import enabled_collectors, plan, tables_of
-from exporter.config.recovery import RecoverySettings
-from exporter.config.settings import (
-    APISettings,
-    PollSettings,
-    Settings,
-    SystemSettings,
-    TLSSettings,
-)
-from exporter.daemon.recovery_worker import recovery_setup
+from exporter.config.settings import SystemSettings, TLSSettings
+from exporter.config.systems import ResolvedSystem
 from exporter.errors import ConfigError
-from exporter.polling.schedule import TableSchedule
-from exporter.recovery.model.limits import Mode
 from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.credentials import Credentials, CredentialSource, SecretFile
-from exporter.vergeos.tables import Pace, Table
 from exporter.vergeos.transport import Limits, Meter
 
 CONNECT_SECONDS = 10.0
-
-
-class ResolvedSystem(NamedTuple):
-    """One cloud's settings, the common ones filled in; equal ones need no restart."""
-
-    system: SystemSettings
-    poll: PollSettings
-    api: APISettings
-    recovery: RecoverySettings = RecoverySettings()
-    recovery_mode: str = Mode.OFF
-    collectors: tuple[Collector, ...] = ()
-    """Those that are on."""
-    schedules: tuple[TableSchedule, ...] = ()
-
-    @property
-    def tables(self) -> tuple[Table, ...]:
-        """The tables that are polled."""
-        return tables_of(self.collectors)
-
-    @property
-    def recovers(self) -> bool:
-        """Whether recovery looks at it at all."""
-        return self.recovery_mode != Mode.OFF
-
-    @property
-    def host(self) -> str:
-        return urlsplit(self.system.url).netloc
-
-    @property
-    def is_on_this_machine(self) -> bool:
-        return urlsplit(self.system.url).hostname in {"localhost", "127.0.0.1", "::1"}
-
-
-def resolve_systems(settings: Settings) -> tuple[ResolvedSystem, ...]:
-    """
-    Return what each cloud is to be watched with.
-
-    Raises:
-        ConfigError: An hour's budget does not pay for a cloud's schedule, or recovery's rules
-            contradict each other.
-
-    """
-    return tuple(_resolve(settings, system) for system in settings.systems)
-
-
-def _resolve(settings: Settings, system: SystemSettings) -> ResolvedSystem:
-    poll, api = settings.poll_of(system), settings.api_of(system)
-    mode = settings.recovery_mode_of(system)
-    try:
-        collectors = enabled_collectors(settings.collectors, recovery=mode != Mode.OFF)
-        schedules = plan(
-            tables_of(collectors),
-            {
-                Pace.FAST: poll.fast_seconds,
-                Pace.SLOW: poll.slow_seconds,
-                Pace.INVENTORY: poll.inventory_seconds,
-            },
-            identity_seconds=poll.identity_seconds,
-            intervals=dict(poll.tables),
-            per_hour=api.requests_per_hour,
-            reserve=api.reserve,
-        )
-    except ConfigError as error:
-        host = urlsplit(system.url).netloc
-        raise ConfigError(f"{system.name or host}: {error}") from None
-    if mode != Mode.OFF:
-        recovery_setup(settings.recovery, mode)
-    return ResolvedSystem(system, poll, api, settings.recovery, mode, collectors, schedules)
 
 
 def connect(
@@ -107,10 +25,10 @@ def connect(
     budget: RequestBudget | None = None,
 ) -> VergeOSClient:
     """
-    Return a client for *cloud* that uses *session*.
+    Return the client that polls one system over *session*.
 
     Args:
-        budget: Another client's, to share the hour and the distance between requests with it.
+        budget: Another client's request budget, to share its hourly limit and request spacing.
 
     """
     return _client(resolved, credential_source(resolved.system), session, meter, clock, budget)
@@ -124,11 +42,11 @@ def connect_actions(
     budget: RequestBudget,
 ) -> VergeOSClient:
     """
-    Return a client for *cloud* that acts, with the credential for that if there is one.
+    Return the client that sends actions, with the action credential if there is one.
 
     Args:
-        session: Of its own, and one that makes a connection for each request.
-        budget: That of the client that reads.
+        session: A separate session that opens a connection for each request.
+        budget: The polling client's request budget.
 
     """
     return _client(
@@ -164,7 +82,7 @@ def _client(
 
 def make_sessions(resolved: ResolvedSystem) -> tuple[aiohttp.ClientSession, ...]:
     """
-    Return the sessions for one cloud: to poll, and where it recovers, to look again and to act.
+    Return one system's sessions: to poll and, with recovery, to read again and to act.
 
     Raises:
         ConfigError: The CA file cannot be used.
@@ -179,11 +97,11 @@ def make_sessions(resolved: ResolvedSystem) -> tuple[aiohttp.ClientSession, ...]
 
 def make_session(tls: TLSSettings, *, keeps_connections: bool = True) -> aiohttp.ClientSession:
     """
-    Return a session for one cloud, which trusts what *tls* says.
+    Return a session for one system with the trust store that *tls* describes.
 
     Args:
-        keeps_connections: For the next request. That one was closed meanwhile shows only when
-            a request on it is lost, which is no way to treat one that must not be repeated.
+        keeps_connections: Whether to reuse connections. A reused connection that the server has
+            closed loses the request, which is not acceptable for one that must not be repeated.
 
     Raises:
         ConfigError: The CA file cannot be used.
@@ -193,15 +111,15 @@ def make_session(tls: TLSSettings, *, keeps_connections: bool = True) -> aiohttp
     connector = aiohttp.TCPConnector(ssl=_trust(tls), limit=2, **kept)
     session = aiohttp.ClientSession(
         connector=connector,
-        # The client sets one deadline for a reading as a whole; here is only the connection's.
+        # The client sets the deadline of a whole request; this limits only the connection.
         timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS),
         headers={"User-Agent": f"vergewatch/{__version__}", "Accept": "application/json"},
         cookie_jar=aiohttp.DummyCookieJar(),
-        # Neither proxies nor ~/.netrc: a password that somebody keeps there is not for VergeOS.
+        # Neither proxies nor ~/.netrc: a password found there is not meant for VergeOS.
         trust_env=False,
     )
-    # aiohttp repeats a GET by itself when a connection breaks, unseen by the budget, and has no
-    # public switch for it; a test watches that this one still works.
+    # aiohttp repeats a GET when a connection breaks, which the budget would not count. It has no
+    # public switch for this; a test checks that this one works.
     session._retry_connection = False  # noqa: SLF001
     return session
 
@@ -223,7 +141,7 @@ def _trust(tls: TLSSettings) -> ssl.SSLContext | bool:
 
 
 def action_credential_source(system: SystemSettings) -> CredentialSource:
-    """Return what knows today's credentials for acting on *system*."""
+    """Return the source of the credentials for actions on *system*."""
     key, path = system.action_api_key, system.action_api_key_file
     if key is None and path is None:
         return credential_source(system)
@@ -232,7 +150,7 @@ def action_credential_source(system: SystemSettings) -> CredentialSource:
 
 
 def credential_source(system: SystemSettings) -> CredentialSource:
-    """Return what knows today's credentials of *system*."""
+    """Return the source of the credentials for polling *system*."""
     key_file = SecretFile(system.api_key_file) if system.api_key_file else None
     password_file = SecretFile(system.password_file) if system.password_file else None
 

@@ -1,4 +1,4 @@
-"""The clouds that are watched: started, exchanged and stopped as the settings say."""
+"""Start, replace and stop the monitored systems as the settings change."""
 
 import asyncio
 import itertools
@@ -13,13 +13,10 @@ import structlog
 from exporter.alerting.alerting import Alerting
 from exporter.clock import Clock
 from exporter.collectors.inventory import join
-from exporter.daemon.clients import (
-    ResolvedSystem,
-    connect,
-    connect_actions,
-    make_sessions,
-)
-from exporter.daemon.recovery_worker import JournalHandle, RecoveryWorker, recovery_setup
+from exporter.config.recovery_setup import recovery_setup
+from exporter.config.systems import ResolvedSystem
+from exporter.daemon.clients import connect, connect_actions, make_sessions
+from exporter.daemon.recovery_worker import JournalHandle, RecoveryWorker
 from exporter.errors import ConfigError
 from exporter.exposition.cache import PageCache
 from exporter.exposition.collector import Family
@@ -37,11 +34,11 @@ log = structlog.get_logger()
 
 class PagePublisher:
     """
-    Draws one cloud's pictures and puts them on the cache; called in worker threads.
+    Renders one system's inventories into the page cache; called in worker threads.
 
     Args:
-        meter: Told how long it took; also what stands for the cloud on the cache.
-        recovery: Of the same cloud, to be shown on the same page.
+        meter: Receives the render duration; also the system's key in the cache.
+        recovery: The recovery of the same system, whose metrics are on the same page.
 
     """
 
@@ -58,7 +55,7 @@ class PagePublisher:
         self._cache = cache
         self._meter = meter
         self._clock = clock
-        self._told: frozenset[str] = frozenset()
+        self._logged: frozenset[str] = frozenset()
 
     def __call__(self, inventory: Inventory | None, report: SystemReport, /) -> None:
         started = self._clock.monotonic()
@@ -66,17 +63,19 @@ class PagePublisher:
             report = msgspec.structs.replace(report, recovery=self.recovery.report)
         rendered = self._renderer.render(inventory, report)
         if not self._cache.put(self._meter, rendered):
-            return  # the cloud is watched no longer
+            return  # the system is no longer monitored
         duplicates = frozenset(rendered.duplicates)
         self._meter.rendered_in(self._clock.monotonic() - started, duplicates=len(duplicates))
-        for label in sorted(duplicates - self._told):
+        for label in sorted(duplicates - self._logged):
             log.warning("series.duplicate", system=report.system_name, labels=label)
-        self._told |= duplicates
+        self._logged |= duplicates
 
 
 class WatchedSystem(NamedTuple):
+    """One monitored system with its tasks and connections."""
+
     settings: ResolvedSystem
-    watch: Poller
+    poller: Poller
     clients: Sequence[VergeOSClient]
     sessions: Sequence[aiohttp.ClientSession]
     meter: SystemMeter
@@ -85,33 +84,33 @@ class WatchedSystem(NamedTuple):
 
     @property
     def client(self) -> VergeOSClient:
-        """The one that polls."""
+        """The polling client."""
         return self.clients[0]
 
 
 class SystemManager:
     """
-    Every cloud that is watched, each with a connection, a budget and failures of its own.
+    The monitored systems, each with its own connections, request budget and failures.
 
     Args:
-        parts: The group that the watching runs in: a bug in one of them ends the process.
-        archive: Where recovery writes down what it does.
-        alerting: Knows which silences hold recovery back.
+        tasks: The task group of all pollers: a bug in one of them ends the process.
+        journal: The journal of recovery.
+        alerting: Provides the silences that hold recovery.
 
     """
 
     def __init__(
         self,
-        parts: asyncio.TaskGroup,
+        tasks: asyncio.TaskGroup,
         cache: PageCache,
         telemetry: Telemetry,
         clock: Clock,
-        archive: JournalHandle,
+        journal: JournalHandle,
         alerting: Alerting,
     ) -> None:
-        self._archive = archive
+        self._journal = journal
         self._alerting = alerting
-        self._parts = parts
+        self._tasks = tasks
         self._cache = cache
         self._telemetry = telemetry
         self._clock = clock
@@ -120,16 +119,16 @@ class SystemManager:
         self._stopped = False
 
     def reports(self) -> Sequence[SystemReport]:
-        """Return how the watching of each cloud is going, in the order of the configuration."""
+        """Return the report of each system, in the order of the configuration."""
         return [
-            watched.watch.report
+            watched.poller.report
             if watched.recovery is None
-            else msgspec.structs.replace(watched.watch.report, recovery=watched.recovery.report)
+            else msgspec.structs.replace(watched.poller.report, recovery=watched.recovery.report)
             for watched in self._watched
         ]
 
     def recoveries(self) -> Mapping[str, Recovery]:
-        """Return the recovery of each cloud where it is not off, by the cloud's name."""
+        """Return the recovery of each system where it is not off, by the system's name."""
         return {
             watched.meter.system_name: watched.recovery
             for watched in self._watched
@@ -138,24 +137,24 @@ class SystemManager:
 
     async def apply(self, wanted: Sequence[ResolvedSystem]) -> None:
         """
-        Poller the *wanted* clouds and no others; one whose settings are unchanged notices nothing.
+        Monitor exactly the *wanted* systems; one with unchanged settings keeps running.
 
         Raises:
-            ConfigError: One of them cannot be connected to; nothing has changed then.
+            ConfigError: The settings of one do not allow a connection; nothing has changed then.
 
         """
         async with self._changing:
             if not self._stopped:
-                await self._exchange(wanted)
+                await self._replace(wanted)
 
     async def stop(self) -> None:
-        """Poller nothing any more, and give back what was borrowed."""
+        """Stop all systems and close their connections."""
         self._stopped = True
         async with self._changing:
             watched_systems, self._watched = self._watched, []
             await asyncio.gather(*(self._stop(watched) for watched in watched_systems))
 
-    async def _exchange(self, wanted: Sequence[ResolvedSystem]) -> None:
+    async def _replace(self, wanted: Sequence[ResolvedSystem]) -> None:
         kept = {
             watched.settings: watched for watched in self._watched if watched.settings in wanted
         }
@@ -186,28 +185,28 @@ class SystemManager:
     ) -> WatchedSystem:
         system = settings.system
         if not system.tls.verify:
-            log.warning("tls.unverified", url=system.url, risk="anybody on the way can read along")
+            log.warning("tls.unverified", url=system.url, risk="the network can read the API key")
         elif system.url.startswith("http://") and not settings.is_on_this_machine:
-            log.warning("tls.absent", url=system.url, risk="anybody on the way can read along")
+            log.warning("tls.absent", url=system.url, risk="the network can read the API key")
         name = self._free_name(system.name or settings.host, settings.host)
         meter = self._telemetry.meter(name)
         self._cache.add(meter)
         client = connect(settings, sessions[0], meter, self._clock)
         if former is not None:
             client.carry_on(former)
-        rescue, hands = None, list[VergeOSClient]()
+        worker, recovery_clients = None, list[VergeOSClient]()
         if settings.recovers:
-            hands = [
+            recovery_clients = [
                 connect(settings, sessions[1], meter, self._clock, client.budget),
                 connect_actions(settings, sessions[2], meter, self._clock, client.budget),
             ]
-            # A key that is refused must cost one request, not one for each of us.
-            hands[0].share_refusals(client)
+            # A refused key must cost one request, not one per client.
+            recovery_clients[0].share_refusals(client)
             if not settings.system.acts_with_another_key:
-                hands[1].share_refusals(client)
-            rescue = self._rescue(settings, hands, meter)
-        recovery = rescue.recovery if rescue is not None else None
-        watch = Poller(
+                recovery_clients[1].share_refusals(client)
+            worker = self._recovery_worker(settings, recovery_clients, meter)
+        recovery = worker.recovery if worker is not None else None
+        poller = Poller(
             VergeOSSource(client, settings.tables, page_rows=settings.api.page_rows),
             join,
             PagePublisher(
@@ -223,30 +222,32 @@ class SystemManager:
             clock=self._clock,
             rename=lambda cloud_name: self._rename(settings, meter, cloud_name),
             requests_remaining=lambda: client.budget.left(at=self._clock.monotonic()),
-            on_poll=rescue.tell if rescue is not None else None,
+            on_poll=worker.tell if worker is not None else None,
         )
-        tasks = [self._parts.create_task(watch.run(), name=f"watch {system.url}")]
-        if rescue is not None:
-            tasks.append(self._parts.create_task(rescue.run(), name=f"recovery {system.url}"))
-        return WatchedSystem(settings, watch, (client, *hands), sessions, meter, recovery, tasks)
+        tasks = [self._tasks.create_task(poller.run(), name=f"poll {system.url}")]
+        if worker is not None:
+            tasks.append(self._tasks.create_task(worker.run(), name=f"recovery {system.url}"))
+        return WatchedSystem(
+            settings, poller, (client, *recovery_clients), sessions, meter, recovery, tasks
+        )
 
-    def _rescue(
-        self, settings: ResolvedSystem, hands: Sequence[VergeOSClient], meter: SystemMeter
+    def _recovery_worker(
+        self, settings: ResolvedSystem, clients: Sequence[VergeOSClient], meter: SystemMeter
     ) -> RecoveryWorker:
-        """Return the recovery of a cloud, with connections of its own: it must not queue."""
-        reader, actor = hands
+        """Return the recovery of a system; its own connections never wait for polling."""
+        reader, actor = clients
         url = settings.system.url
         silences = self._alerting.silences_of(lambda: meter.system_name)
         return RecoveryWorker(
             Recovery(
                 url,
-                lambda: self._archive.book(url),
+                lambda: self._journal.book(url),
                 Operations(reader, actor, self._clock),
                 recovery_setup(settings.recovery, settings.recovery_mode)._replace(
                     silences=silences
                 ),
                 self._clock,
-                dice=random.random,
+                random=random.random,
                 meter=self._telemetry.recovery_meter(meter),
             )
         )
@@ -254,7 +255,7 @@ class SystemManager:
     async def _stop(self, watched: WatchedSystem) -> None:
         for task in watched.tasks:
             task.cancel()
-        await asyncio.wait(watched.tasks)  # how they ended is the task group's business
+        await asyncio.wait(watched.tasks)  # the task group handles their errors
         for client in watched.clients:
             await client.close()
         for session in watched.sessions:
@@ -263,7 +264,7 @@ class SystemManager:
         self._telemetry.forget(watched.meter.system_name)
 
     def _rename(self, settings: ResolvedSystem, meter: SystemMeter, cloud_name: str) -> str:
-        """Return what to call a cloud that calls itself *cloud_name*; its owner knows better."""
+        """Return the name of a system that reports *cloud_name*; a configured name wins."""
         if settings.system.name is None:
             name = self._free_name(cloud_name, settings.host, besides=meter)
             if name != cloud_name:
@@ -277,7 +278,7 @@ class SystemManager:
         return meter.system_name
 
     def _free_name(self, name: str, host: str, *, besides: SystemMeter | None = None) -> str:
-        """Return *name*, or one like it that no other cloud has: series must not get mixed up."""
+        """Return *name*, with the host added if another system uses it: series must not mix."""
         taken = {
             watched.meter.system_name for watched in self._watched if watched.meter is not besides
         }

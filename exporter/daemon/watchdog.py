@@ -1,4 +1,4 @@
-"""Proof of life: how late the event loop is, and a sign to systemd that it still turns."""
+"""The event loop lag probe, and the systemd watchdog."""
 
 import os
 import socket
@@ -11,9 +11,9 @@ EVERY_SECONDS = 0.5
 
 async def measure_lag_forever(clock: Clock, observe_lag: Callable[[float], None]) -> None:
     """
-    Measure the event loop's lag, in seconds, for as long as it turns.
+    Report the event loop's lag in seconds, twice per second, and notify systemd's watchdog.
 
-    Each beat also pets systemd's watchdog, where there is one: a loop that hangs is restarted.
+    systemd restarts a daemon whose event loop hangs.
     """
     while True:
         before = clock.monotonic()
@@ -24,7 +24,7 @@ async def measure_lag_forever(clock: Clock, observe_lag: Callable[[float], None]
 
 def notify(state: str, environ: Mapping[str, str] = os.environ) -> None:
     """
-    Tell systemd *state*, such as ``READY=1``; without systemd, nobody listens.
+    Send *state*, such as ``READY=1``, to systemd, if it started the daemon.
 
     See sd_notify(3): one datagram to the socket named by ``NOTIFY_SOCKET``.
     """
@@ -37,4 +37,4 @@ def notify(state: str, environ: Mapping[str, str] = os.environ) -> None:
         try:
             out.sendto(state.encode(), address)
         except OSError:
-            return  # systemd notices silence by itself
+            return  # the watchdog of systemd detects a missing notification

@@ -1,8 +1,8 @@
 """
-The rounds of recovery in one cloud: take a poll, verify, diagnose, decide, act; and write it all down.
+The recovery engine of one system: for each poll verify, diagnose, decide, act and journal.
 
-What is thought is thought elsewhere. Here is what is remembered between polls, what is asked of
-the world before anything is decided, and the order in which things are done.
+The pure parts are in the packages beside it; the engine holds the state between polls and the
+order of the steps.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from exporter.recovery.detect.context import (
     cluster_of,
     diagnosis_context,
 )
-from exporter.recovery.detect.diagnosis import diagnose, is_nameless, name_who
+from exporter.recovery.detect.diagnosis import add_stop_author, diagnose, lacks_stop_author
 from exporter.recovery.detect.log_patterns import LogClassifier
 from exporter.recovery.log_reader import LogReader
 from exporter.recovery.model.cases import (
@@ -43,10 +43,10 @@ from exporter.recovery.model.cases import (
 from exporter.recovery.model.commands import Command, CommandKind, ControlState, control_state
 from exporter.recovery.model.decision import Decision, GuardName
 from exporter.recovery.model.limits import Limits, Mode
-from exporter.recovery.model.ports import Dice, FreshVM, JournalStore, Meter, Platform, Silences
+from exporter.recovery.model.ports import FreshVM, JournalStore, Meter, Platform, Random, Silences
 from exporter.recovery.model.states import DIAGNOSED, OPEN, Event, State
 from exporter.recovery.observe.boot import boot
-from exporter.recovery.observe.circuit_breaker import CircuitBreaker, disappointed
+from exporter.recovery.observe.circuit_breaker import CircuitBreaker, after_failed_action
 from exporter.recovery.observe.enrolment import EnrolmentRule, enrol
 from exporter.recovery.observe.enrolment_cache import EnrolmentCache
 from exporter.recovery.observe.health import Health, warm_up
@@ -55,9 +55,9 @@ from exporter.recovery.observe.lifecycle import (
     after_answer,
     after_outcome,
     after_sending,
-    begin_anew,
+    apply_diagnosis,
     cleared,
-    settle,
+    reset_evidence,
     step,
 )
 from exporter.recovery.observe.state import CLOCK_JUMPED, RecoveryState, accepted, advance
@@ -69,18 +69,18 @@ log = structlog.get_logger()
 SETTLED = (State.STOPPED, State.QUARANTINED)
 """States in which nothing changes by itself, so that one decision is enough."""
 PROVEN = (State.HELD, State.BACKOFF)
-"""States in which a crash is certain; of VMs that nobody enrolled nothing else is decided."""
+"""States of a proven crash; of monitored VMs only these are decided on."""
 
 
 class RecoverySetup(NamedTuple):
-    """What a person set for one cloud."""
+    """The recovery settings of one system."""
 
     limits: Limits
     enrolment_rules: Sequence[EnrolmentRule] = ()
-    """Who is looked after, besides those that tags name."""
+    """Enrolment rules, besides the tags."""
     classifier: LogClassifier = LogClassifier()
     own_user: str = ""
-    """Who we are in the platform's log."""
+    """The daemon's user in VergeOS' log."""
     quiet: Sequence[MaintenanceWindow] = ()
     kill_switch: Callable[[], str] = lambda: ""
     """Returns the path of the file that forbids everything, while it is there."""
@@ -100,11 +100,11 @@ def _as_it_is(vm: VM, fresh: FreshVM) -> VM:
 
 class Recovery:
     """
-    One cloud's recovery.
+    Recovery of one system.
 
     Args:
-        key: What the cloud is called in the journal: its address, which does not change.
-        open_book: Opens the cloud's part of the journal; tried again until it works.
+        key: The name of the system in the journal: its address, which does not change.
+        open_book: Opens the system's part of the journal; tried again until it works.
         guards: Instead of all of them, for a test that shows what each is good for.
 
     """
@@ -117,7 +117,7 @@ class Recovery:
         setup: RecoverySetup,
         clock: Clock,
         *,
-        dice: Dice,
+        random: Random,
         meter: Meter,
         guards: Sequence[Guard] = GUARDS,
     ) -> None:
@@ -125,16 +125,16 @@ class Recovery:
         self.setup = setup
         self._platform = platform
         self._clock = clock
-        self._dice = dice
+        self._random = random
         self._meter = meter
         self._guards = guards
         self._turn = asyncio.Lock()
-        self._remembering = asyncio.Lock()
-        """Held while an order is written down, and while those that were are read."""
+        self._commands_lock = asyncio.Lock()
+        """Held while commands are written or read."""
         self._journal_writer = JournalWriter(open_book, clock)
         self._watched_before = 0.0
         self._began = 0.0
-        self._memory = RecoveryState(MappingProxyType({}), {}, {}, Health(), CircuitBreaker())
+        self._state = RecoveryState(MappingProxyType({}), {}, {}, Health(), CircuitBreaker())
         self._enrolment_cache = EnrolmentCache(setup.enrolment_rules)
         self._intents: dict[str, Intent] = {}
         """Those that are open, by uuid."""
@@ -142,7 +142,7 @@ class Recovery:
         self._control_state = ControlState()
         self._switch = ""
         self._log_reader = LogReader(platform, setup.limits)
-        self._told: dict[str, tuple[GuardName | None, Cause, bool]] = {}
+        self._reported: dict[str, tuple[GuardName | None, Cause, bool]] = {}
         """What the last decision on each VM was that said something new."""
         self._decisions: dict[str, Decision] = {}
         self._status_cache = StatusCache()
@@ -157,8 +157,8 @@ class Recovery:
         return self._watched_before + self._clock.monotonic() - self._began
 
     @property
-    def memory(self) -> RecoveryState:
-        return self._memory
+    def state(self) -> RecoveryState:
+        return self._state
 
     @property
     def journal_problem(self) -> str:
@@ -167,23 +167,23 @@ class Recovery:
 
     @property
     def readiness_now(self) -> Readiness:
-        """How recovery stands, and why."""
+        """Whether recovery would act now, and why not."""
         return readiness_now(
             bug=self.bug,
             switch=self.kill_switch,
             control_state=self.commands,
             journal_problem=self.journal_problem,
-            health=self._memory.health,
-            breaker=self._memory.breaker,
+            health=self._state.health,
+            breaker=self._state.breaker,
             read_only=self._platform.why_not,
             limits=self.setup.limits,
             at=self.watched,
         )
 
     def give_up(self, bug: str) -> None:
-        """Do nothing any more: there is a bug in here, and nobody knows what it would do next."""
+        """Stop acting for good after a bug in recovery."""
         self.bug = bug
-        # Not made anew, since that may be where the bug is.
+        # Not built again: the bug may be in building it.
         self.report = replace(
             self.report, readiness=ReadinessState.BROKEN, because=bug, ready=False
         )
@@ -199,7 +199,7 @@ class Recovery:
 
     @property
     def kill_switch(self) -> str:
-        """The file that forbids everything, since the newest round or from now on."""
+        """The path of the kill switch file, if it was there at the last poll or is now."""
         return self._switch or self.setup.kill_switch()
 
     def decision(self, uuid: str) -> Decision | None:
@@ -207,7 +207,7 @@ class Recovery:
         return self._decisions.get(uuid)
 
     def _make_report(self) -> RecoveryReport:
-        memory, limits = self._memory, self.setup.limits
+        state, limits = self._state, self.setup.limits
         readiness_now = self.readiness_now
         at = self.watched
         return RecoveryReport(
@@ -218,25 +218,25 @@ class Recovery:
             and readiness_now.readiness
             in (ReadinessState.ACTIVE, ReadinessState.CIRCUIT_BREAKER_HALF_OPEN)
             and not self._platform.why_not,
-            vms=self._status_cache.call(memory.cases, self._time_of),
+            vms=self._status_cache.call(state.cases, self._time_of),
             budgets_remaining=tuple(
                 BudgetRemaining(case.key, case.name, use.window.seconds, use.window.most - use.used)
                 for uuid in self._action_history.uuids
-                if (case := memory.cases.get(uuid)) is not None
+                if (case := state.cases.get(uuid)) is not None
                 for use in self._action_history.uses(case, now=at)
             ),
             last_actions=self._status_cache.last_actions,
             open_actions=len(self._intents),
             journal_problem=self.journal_problem,
-            inventory_at=memory.seen_time,
+            inventory_at=state.seen_time,
         )
 
     def _time_of(self, at: float) -> datetime:
         """Return the time of day of a moment of watch, as this process counts."""
         return self._began_time + timedelta(seconds=at - self._watched_before)
 
-    async def take(self, poll: PollResult) -> None:
-        """Take note of *poll*, whose times are the clock's monotonic ones, and do what follows."""
+    async def process(self, poll: PollResult) -> None:
+        """Process *poll*, whose times are monotonic seconds."""
         async with self._turn:
             if not self._journal_writer.is_open and not await self._boot():
                 return
@@ -244,13 +244,13 @@ class Recovery:
                 return  # it tells of a time before we were there
             at = self._watched_before + poll.asked_at - self._began
             poll = self._enrolment_cache.checked(poll._replace(asked_at=at))
-            self._look_for_orders()
-            self._take_in(poll)
-            if self._memory.health.problem is None:
+            self._expire_commands()
+            self._observe(poll)
+            if self._state.health.problem is None:
                 await self._verify()
-                await self._judge()
+                await self._diagnose()
                 await self._decide()
-                await self._look_up_others()
+                await self._read_other_logs()
             await self._note()
             self.report = self._make_report()
 
@@ -264,13 +264,13 @@ class Recovery:
         uuid: str | None = None,
     ) -> Command:
         """
-        Take an order from a person, and return it as it was written down.
+        Write a command of an operator and apply it.
 
         Raises:
             JournalError: It could not be written down, and is not in force.
 
         """
-        async with self._remembering:
+        async with self._commands_lock:
             at = self.watched
             given = Command(
                 kind=kind,
@@ -282,23 +282,22 @@ class Recovery:
                 uuid=uuid,
             )
             await self._journal_writer.book.ordered(given)
-            self.heed(given)
+            self.apply_command(given)
         if uuid is not None:
             async with self._turn:
                 self._clear(uuid, at)
                 await self._note()
         self.report = self._make_report()
-        log.info("recovery.ordered", command=str(kind), owner=owner, reason=reason)
+        log.info("recovery.command", command=str(kind), owner=owner, reason=reason)
         return given
 
-    def heed(self, given: Command) -> None:
+    def apply_command(self, given: Command) -> None:
         """
-        Have an order in force that is written down.
+        Apply a command that is in the journal.
 
-        At once, and not in turn: a round may take a minute, and a request that is about to be
-        sent asks for this once more.
+        Immediately, also during a poll: the executor checks it before each request.
         """
-        before = self._control_state  # with a pause whose end nobody has noticed yet
+        before = self._control_state  # may hold a pause that has just expired
         self._control_state = before.after(given)
         goes_on = (
             given.kind in (CommandKind.ARM, CommandKind.RESUME) and self._control_state != before
@@ -306,13 +305,13 @@ class Recovery:
         if goes_on or given.kind is CommandKind.ACCEPT:
             self._warm_up(f"{given.kind} by {given.owner}")
         if given.kind is CommandKind.ACCEPT:
-            self._memory = accepted(self._memory, at=self.watched)
+            self._state = accepted(self._state, at=self.watched)
 
     # What was before.
 
     async def _boot(self) -> bool:
         """Open the journal and go on where it ends; return whether that worked."""
-        async with self._remembering:
+        async with self._commands_lock:
             past = await self._journal_writer.open()
             if past is None:
                 return False
@@ -328,30 +327,30 @@ class Recovery:
             await self._journal_writer.write(self._journal_writer.book.update(closed))
             self._closed(closed)
         self._intents = start.open_actions
-        self._memory = start.state
+        self._state = start.state
         log.info("recovery.started", vms=len(start.state.cases), open_actions=len(self._intents))
         return True
 
     # What is seen.
 
-    def _take_in(self, poll: PollResult) -> None:
-        before = self._memory
+    def _observe(self, poll: PollResult) -> None:
+        before = self._state
         enrolments = self._enrolment_cache.enrolments(poll.inventory, before.enrolments)
-        self._memory = advance(before, poll, enrolments, self.setup.limits)
-        health = self._memory.health
+        self._state = advance(before, poll, enrolments, self.setup.limits)
+        health = self._state.health
         if health.problem is not None:
             self._meter.invalid(health.problem.reason)
             self._enrolment_cache.undo()  # a rejected inventory must be read again
         if health.warm_since != before.health.warm_since and health.warm_because == CLOCK_JUMPED:
             self._meter.clock_jumped()
-        cases = self._memory.cases
+        cases = self._state.cases
         for uuid in before.cases.keys() - cases.keys():
-            self._told.pop(uuid, None)
+            self._reported.pop(uuid, None)
             self._status_cache.strike(uuid)
         for uuid in [uuid for uuid in self._decisions if _is_well(cases.get(uuid))]:
             del self._decisions[uuid]  # a decision is large, and the journal has it
 
-    def _look_for_orders(self) -> None:
+    def _expire_commands(self) -> None:
         """Notice what ended or began to be forbidden without an order: pauses end by themselves."""
         in_force = self._control_state.at(self.watched)
         if in_force.pause is None and self._control_state.pause is not None:
@@ -363,23 +362,23 @@ class Recovery:
         self._switch = switch
 
     def _warm_up(self, because: str) -> None:
-        health = warm_up(self._memory.health, because, at=self.watched)
-        self._memory = self._memory._replace(health=health)
+        health = warm_up(self._state.health, because, at=self.watched)
+        self._state = self._state._replace(health=health)
 
     @property
     def _inventory(self) -> CheckedInventory:
         """The last valid one; asked for only after there was one."""
-        inventory = self._memory.inventory
+        inventory = self._state.inventory
         assert inventory is not None  # noqa: S101 - a poll with a problem ends before
         return inventory
 
     # What was done.
 
     async def _verify(self) -> None:
-        """Look what has become of the intents that are open."""
+        """Verify the open actions."""
         inventory = self._inventory
         for intent in list(self._intents.values()):
-            case = self._memory.cases.get(intent.uuid)
+            case = self._state.cases.get(intent.uuid)
             finding = verify(intent, case, self.setup.limits, at=inventory.at)
             if finding.extend:
                 deadline = intent.deadline + self.setup.limits.verify_extension_seconds
@@ -395,10 +394,10 @@ class Recovery:
             self._closed(closed)
             if case is not None and case.state in OPEN:
                 after = self._after_outcome(case, closed, overruled=finding.overruled)
-                self._memory = self._memory.with_cases({case.uuid: after})
+                self._state = self._state.with_cases({case.uuid: after})
 
     def _closed(self, intent: Intent) -> None:
-        """Tell of an intent whose outcome is known."""
+        """Count and report a finished action."""
         outcome = intent.outcome or Outcome.UNKNOWN
         self._meter.acted(intent.action, outcome)
         if outcome is not Outcome.ABANDONED:  # which was none
@@ -412,41 +411,40 @@ class Recovery:
         elif intent.outcome is Outcome.CONFIRMED:
             seconds = at - case.up_at if case.up_at is not None else 0.0
             self._meter.recovered(seconds)
-            tell.info("recovery.helped", seconds=round(seconds))
+            tell.info("recovery.restarted", seconds=round(seconds))
         elif overruled:
             tell.info("recovery.overruled", why=intent.detail)
         else:
             tell.warning("recovery.failed", outcome=str(intent.outcome), why=intent.detail)
-            breaker = disappointed(self._memory.breaker, limits, now=at)
-            self._memory = self._memory._replace(breaker=breaker)
+            breaker = after_failed_action(self._state.breaker, limits, now=at)
+            self._state = self._state._replace(breaker=breaker)
         vm = self._inventory.vms.get(case.uuid)
         return after_outcome(case, intent, vm, limits, at=at, overruled=overruled)
 
     # What is thought.
 
-    async def _judge(self) -> None:
-        """Judge every VM in trouble; read the logs of ours that need it, in one request."""
+    async def _diagnose(self) -> None:
+        """Diagnose every VM that is down; read the logs of enrolled ones in one request."""
         at = self.watched
-        troubled = [case for case in self._memory.cases.values() if case.state in DIAGNOSED]
+        troubled = [case for case in self._state.cases.values() if case.state in DIAGNOSED]
         self._diagnose_again(troubled)
         wanted = [
             case
-            for case in (self._memory.cases[before.uuid] for before in troubled)
+            for case in (self._state.cases[before.uuid] for before in troubled)
             if case.policy.acts
             and self._log_reader.is_due(case, at=at, to_act=self._is_about_to_act(case))
         ]
         await self._read_logs(wanted)
 
-    async def _look_up_others(self) -> None:
+    async def _read_other_logs(self) -> None:
         """
         Read now and then what the logs say of VMs about which nothing will be done.
 
-        After everything else: whoever is acted upon must not wait for them, and what was read of
-        its log must not grow old.
+        Last in a poll, so that an action neither waits for it nor acts on logs that grew old.
         """
-        cases, at = self._memory.cases, self.watched
+        cases, at = self._state.cases, self.watched
         troubled = {uuid: case for uuid, case in cases.items() if case.state in DIAGNOSED}
-        nameless = {uuid: case for uuid, case in cases.items() if is_nameless(case)}
+        nameless = {uuid: case for uuid, case in cases.items() if lacks_stop_author(case)}
         self._log_reader.forget_all_but(troubled | nameless)
         due = [
             case
@@ -464,19 +462,19 @@ class Recovery:
             self._diagnose_again(cases)
 
     def _diagnose_again(self, cases: Sequence[Case]) -> None:
-        found = ((case, self._judged(case)) for case in cases)
-        self._memory = self._memory.with_cases(
+        found = ((case, self._diagnosed(case)) for case in cases)
+        self._state = self._state.with_cases(
             {after.uuid: after for before, after in found if after is not before}
         )
 
-    def _judged(self, case: Case) -> Case:
+    def _diagnosed(self, case: Case) -> Case:
         inventory, setup = self._inventory, self.setup
         logs = self._log_reader.of(case.uuid)
-        about = diagnosis_context(case, self._memory, inventory, logs, setup.own_user)
-        if is_nameless(case):
-            return name_who(case, about, setup.limits, setup.classifier)
+        about = diagnosis_context(case, self._state, inventory, logs, setup.own_user)
+        if lacks_stop_author(case):
+            return add_stop_author(case, about, setup.limits, setup.classifier)
         diagnosis = diagnose(case, about, setup.limits, setup.classifier)
-        return settle(case, diagnosis, at=inventory.at)
+        return apply_diagnosis(case, diagnosis, at=inventory.at)
 
     def _is_about_to_act(self, case: Case) -> bool:
         """Return whether everything but the newest logs says yes: old ones are no ground to act."""
@@ -490,7 +488,7 @@ class Recovery:
     async def _decide(self) -> None:
         """Decide on every VM that is down, and do what is allowed, one after the other."""
         changed: dict[str, Case] = {}
-        for case in in_turn(self._memory, self._wants_decision):
+        for case in in_turn(self._state, self._wants_decision):
             decision = decide(self._facts(case), self._guards)
             self._decisions[case.uuid] = decision
             if self._is_news(case, decision) and not decision.acts:
@@ -504,10 +502,10 @@ class Recovery:
             if decision.acts:
                 await self._act(rested, decision)
             else:
-                held = self._held(rested, decision)
+                held = self._after_denial(rested, decision)
                 if held is not case:
                     changed[case.uuid] = held
-        self._memory = self._memory.with_cases(changed)
+        self._state = self._state.with_cases(changed)
 
     def _wants_decision(self, case: Case) -> bool:
         """Return whether *case* is to be decided on; where it changes nothing once is enough."""
@@ -516,21 +514,22 @@ class Recovery:
         worth_one = SETTLED if case.policy.acts else PROVEN
         if case.state not in worth_one or case.diagnosis is None:
             return False
-        told = self._told.get(case.uuid)
+        told = self._reported.get(case.uuid)
         return told is None or told[1:] != (case.diagnosis.cause, case.policy.acts)
 
-    def _held(self, case: Case, decision: Decision) -> Case:
+    def _after_denial(self, case: Case, decision: Decision) -> Case:
         """Return a case whose decision forbids to act, in the state that says so."""
         at = self.watched
         if case.state is not State.HELD:
             return case
         if decision.failed_guard is GuardName.BACKOFF_ELAPSED:
             return step(case, Event.PAUSE_BEGUN, at=at)
-        exhausted = decision.failed_guard is GuardName.ACTION_ALLOWED and case.rung > 0
+        exhausted = decision.failed_guard is GuardName.ACTION_ALLOWED and case.ladder_step > 0
         if exhausted and decision.action is None:
             return step(case, Event.BUDGET_SPENT, at=at)
-        if decision.failed_guard is GuardName.WITHIN_RESTART_BUDGET and self._action_history.blames(
-            case, now=at
+        if (
+            decision.failed_guard is GuardName.WITHIN_RESTART_BUDGET
+            and self._action_history.exhausted_by_vm(case, now=at)
         ):
             log.warning("recovery.gave_up", vm=case.name, vm_id=case.key)
             return step(case, Event.BUDGET_SPENT, at=at)
@@ -541,7 +540,7 @@ class Recovery:
             at=self.watched,
             time=self._clock.now(),
             limits=self.setup.limits,
-            state=self._memory,
+            state=self._state,
             inventory=self._inventory,
             control_state=self._control_state,
             kill_switch=self.kill_switch,
@@ -556,8 +555,8 @@ class Recovery:
         return gather_facts(case, system)
 
     def left_alone(self, case: Case) -> str:
-        """Return why a VM would be left alone if it crashed now; empty where nobody asked so."""
-        if self._memory.inventory is None:
+        """Return the silence or maintenance window that would forbid an action now."""
+        if self._state.inventory is None:
             return ""
         return silenced(self.setup.silences, case, self._inventory) or quiet(
             self.setup.quiet, case.name, self._clock.now()
@@ -565,15 +564,15 @@ class Recovery:
 
     @property
     def silences_unknown(self) -> str:
-        """Why nobody knows what is silenced; empty while that is known, or does not matter."""
+        """Why the silences are unknown; empty while they are known or not used."""
         return self.setup.silences.unknown if self.setup.silences is not None else ""
 
     def _is_news(self, case: Case, decision: Decision) -> bool:
         """Return whether *decision* says something new, and remember that it did."""
         news = decision.failed_guard, decision.diagnosis.cause, case.policy.acts
-        if self._told.get(decision.uuid) == news and not decision.acts:
+        if self._reported.get(decision.uuid) == news and not decision.acts:
             return False
-        self._told[decision.uuid] = news
+        self._reported[decision.uuid] = news
         self._meter.decided(decision.failed_guard or "none", decision.diagnosis.cause)
         log.info(
             "recovery.decided",
@@ -593,7 +592,7 @@ class Recovery:
         if decision.action is None or vm is None:
             return
         cluster = cluster_of(vm, inventory)
-        warm_since = self._memory.health.warm_since
+        warm_since = self._state.health.warm_since
         hand = ActionExecutor(
             self._platform,
             self._journal_writer.book,
@@ -621,14 +620,14 @@ class Recovery:
             self._journal_writer.lose(error)
             return
         after = self._after_acting(case, done)
-        self._memory = self._memory.with_cases({case.uuid: after})
+        self._state = self._state.with_cases({case.uuid: after})
 
     def _after_acting(self, case: Case, done: ActionResult) -> Case:
         at = self.watched
         intent = done.intent
         if intent is None:
             log.info("recovery.overtaken", vm=case.name, vm_id=case.key, why=done.why_not)
-            return begin_anew(case, Event.SEEN_CHANGING, at=at)
+            return reset_evidence(case, Event.SEEN_CHANGING, at=at)
         if intent.sent_at is not None:
             self._action_history.add(Spent(intent.sent_at, case.uuid, intent.action, intent.reply))
             pause = self._pause_seconds(case.attempts + 1)
@@ -641,7 +640,7 @@ class Recovery:
         return after_answer(case, intent, self.setup.limits, at=at)
 
     def _pause_seconds(self, attempts: int) -> float:
-        return backoff_seconds(attempts, self.setup.limits, dice=self._dice())
+        return backoff_seconds(attempts, self.setup.limits, random=self._random())
 
     def _forbidden(self, warm_since: float) -> str:
         """
@@ -657,16 +656,16 @@ class Recovery:
             return "recovery was disarmed"
         if self._control_state.pause is not None:
             return "recovery was paused"
-        health = self._memory.health
+        health = self._state.health
         return health.warm_because if health.warm_since != warm_since else ""
 
     def _clear(self, uuid: str, at: float) -> None:
-        case = self._memory.cases.get(uuid)
+        case = self._state.cases.get(uuid)
         if case is None:
             return
-        self._memory = self._memory.with_cases({uuid: cleared(case, at=at)})
+        self._state = self._state.with_cases({uuid: cleared(case, at=at)})
 
     async def _note(self) -> None:
         """Write down what has changed, and forget what does not count any more."""
-        if await self._journal_writer.note(self._memory, watched=self.watched):
+        if await self._journal_writer.note(self._state, watched=self.watched):
             self._action_history.forget(now=self.watched)

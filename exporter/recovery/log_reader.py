@@ -1,4 +1,4 @@
-"""TableRows the platform's logs for VMs in trouble: seldom, all at once, and provably whole."""
+"""Reads VergeOS' logs for VMs that are down: rarely, in one request, and provably complete."""
 
 from collections.abc import Mapping, Sequence
 
@@ -77,7 +77,7 @@ class LogReader:
         return [case for case in cases if abs((case.up_clock or 0.0) - about) <= HOUR]
 
     def is_unread(self, case: Case, *, at: float) -> bool:
-        """Return whether nobody has looked yet who made *case* stop, and the log has settled."""
+        """Return whether the log has settled and was not read yet for *case*."""
         settled = at >= case.since + self._limits.log_settle_seconds
         return settled and case.up_clock is not None and case.uuid not in self._logs
 
@@ -99,7 +99,7 @@ class LogReader:
             self._logs[case.uuid] = Logs(reading, at, since, problem)
 
     def _since(self, case: Case) -> float:
-        """Return the platform's time from which on the log speaks of *case*'s trouble."""
+        """Return VergeOS' time from which on the log speaks of *case*'s trouble."""
         return (case.up_clock or 0.0) - self._limits.log_before_seconds
 
     async def _read(self, machines: Sequence[int], since: float) -> LogReading:

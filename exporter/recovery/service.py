@@ -84,7 +84,7 @@ class RecoveryService:
         found = [
             (name, recovery, case)
             for name, recovery in self._lookup.systems(system).items()
-            for case in recovery.memory.cases.values()
+            for case in recovery.state.cases.values()
             if everyone or _is_listed(case)
         ]
         found.sort(key=lambda one: (URGENCY[one[2].state], one[0], one[2].name, one[2].key))
@@ -113,10 +113,10 @@ class RecoveryService:
         if decision is not None:
             return await self._explain_decision(found, decision)
         records = await read_records(self._journal(), recovery.key, found.uuid)
-        case = recovery.memory.cases.get(found.uuid)
+        case = recovery.state.cases.get(found.uuid)
         if case is not None:
             return explain(self._context(found.system, recovery, case, records))
-        inventory = recovery.memory.inventory
+        inventory = recovery.state.inventory
         return explain(
             ExplainContext(
                 system=found.system,
@@ -125,7 +125,7 @@ class RecoveryService:
                 vm_key=found.key,
                 uuid=found.uuid,
                 state=None,
-                enrolment=recovery.memory.enrolments.get(found.uuid),
+                enrolment=recovery.state.enrolments.get(found.uuid),
                 changes=records.changes.get(found.uuid, ()),
                 actions=records.actions.get(found.uuid, ()),
                 gone=inventory is not None and found.uuid not in inventory.vms,
@@ -187,7 +187,7 @@ class RecoveryService:
                 since=since,
                 until=until,
                 monitored=frozenset(
-                    uuid for uuid in recovery.memory.cases if not _is_enrolled(uuid, recovery)
+                    uuid for uuid in recovery.state.cases if not _is_enrolled(uuid, recovery)
                 ),
             )
             for name, recovery in self._lookup.systems(system).items()
@@ -232,7 +232,7 @@ class RecoveryService:
                 return f"{name}: {error}"
             for successor in self._recoveries().values():  # of a reload in the meantime
                 if successor.key == recovery.key and successor is not recovery:
-                    successor.heed(command)
+                    successor.apply_command(command)
             return _receipt(command, name, recovery, found)
 
         # All at once: a slow system must not delay a command to the others.
@@ -249,7 +249,7 @@ class RecoveryService:
         return receipts
 
     def _status(self, name: str, recovery: Recovery) -> SystemRecoveryStatus:
-        memory, commands = recovery.memory, recovery.commands
+        memory, commands = recovery.state, recovery.commands
         journal = self._journal()
         readiness, because = recovery.readiness_now
         cases = memory.cases.values()
@@ -277,7 +277,7 @@ class RecoveryService:
 
     def _unseen(self, recovery: Recovery) -> str:
         """Return why the state of a system is out of date; empty if it is current."""
-        seen, now = recovery.memory.seen_time, self._clock.now()
+        seen, now = recovery.state.seen_time, self._clock.now()
         if seen is None:
             return "no inventory yet"
         if (now - seen).total_seconds() <= recovery.setup.limits.max_gap_seconds:
@@ -299,7 +299,7 @@ class RecoveryService:
         )
         return context_of_case(case, system=system, now=self._clock.now())._replace(
             unseen=self._unseen(recovery),
-            enrolment=recovery.memory.enrolments.get(case.uuid),
+            enrolment=recovery.state.enrolments.get(case.uuid),
             left_alone=recovery.left_alone(case),
             decision=decision,
             number=recorded.number if same and recorded is not None else None,
@@ -348,17 +348,17 @@ def _is_listed(case: Case) -> bool:
 
 def _is_enrolled(uuid: str, recovery: Recovery) -> bool:
     """Return whether a VM is enrolled; a VM without a case was, when it was last seen."""
-    case = recovery.memory.cases.get(uuid)
+    case = recovery.state.cases.get(uuid)
     return case is None or case.policy.acts
 
 
 def _can_be_cleared(found: FoundVM) -> bool:
-    case = found.recovery.memory.cases.get(found.uuid)
+    case = found.recovery.state.cases.get(found.uuid)
     return case is not None and (case.policy.acts or case.state is State.QUARANTINED)
 
 
 def _name_of(command: Command, recovery: Recovery) -> str:
-    case = recovery.memory.cases.get(command.uuid or "")
+    case = recovery.state.cases.get(command.uuid or "")
     return case.name if case is not None else command.uuid or ""
 
 

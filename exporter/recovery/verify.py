@@ -19,7 +19,7 @@ class Finding(NamedTuple):
     extend: bool = False
     """Whether the VM is on its way and gets more time, which happens once."""
     overruled: bool = False
-    """Whether somebody stopped the VM again."""
+    """Whether the VM was stopped again."""
 
 
 def deadline_seconds(action: Action, limits: Limits) -> float:
@@ -34,21 +34,21 @@ def verify(intent: Intent, case: Case | None, limits: Limits, *, at: float) -> F
     Return what has become of *intent*.
 
     Args:
-        case: The VM as a picture shows it that was asked for *at*; None when nobody looks at
-            it any more. One that was met anew since the request says nothing of what came of it.
+        case: The VM in the inventory requested *at*; None if it is not followed any more. A case
+            that was created after the request proves nothing about it.
 
     """
     if intent.sent_at is None:
         return Finding(Outcome.ABANDONED, "it was never sent")
     if at <= intent.sent_at:
-        return Finding(None, "the picture is older than the request")
+        return Finding(None, "the inventory is older than the request")
     if case is None or case.state not in OPEN:
         over = at >= intent.deadline
         return Finding(Outcome.UNKNOWN if over else None, "it is another one by now")
     if case.observed is (ObservedState.DOWN if intent.action is Action.KILL else ObservedState.UP):
         return Finding(Outcome.CONFIRMED, f"it is {case.observed}")
     if intent.action is Action.POWER_ON and case.observed in LEAVING:
-        why = f"it is {case.word}: somebody stops it again"
+        why = f"it is {case.word}: it is being stopped again"
         return Finding(Outcome.FAILED, why, overruled=True)
     on_its_way = case.observed in ON_ITS_WAY
     lost = intent.reply is None or intent.reply is Reply.LOST

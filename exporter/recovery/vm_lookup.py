@@ -113,7 +113,7 @@ class VMLookup:
 
 def _known(system: str, recovery: Recovery) -> list[FoundVM]:
     """Return the VMs that recovery monitors, and the others in the inventory."""
-    memory = recovery.memory
+    memory = recovery.state
     found = {
         uuid: FoundVM(system, recovery, uuid, case.key, case.name)
         for uuid, case in memory.cases.items()
@@ -157,12 +157,12 @@ async def _not_found(
     wanted: str, system: str | None, chosen: Mapping[str, Recovery], known: Sequence[FoundVM]
 ) -> Exception:
     where = system or ", ".join(chosen)
-    problems = [one.journal_problem for one in chosen.values() if one.memory.inventory is None]
+    problems = [one.journal_problem for one in chosen.values() if one.state.inventory is None]
     if not known and any(problems):
         return JournalError(
             f"the VMs of {where} are not known yet: {'; '.join(filter(None, problems))}"
         )
-    unseen = [name for name, one in chosen.items() if one.memory.inventory is None]
+    unseen = [name for name, one in chosen.items() if one.state.inventory is None]
     if unseen:
         return UnknownNameError(
             f"{', '.join(unseen)} has not been polled yet; try again in 30 seconds"

@@ -10,6 +10,7 @@ from tests.alert_rules.stories import (
     OF_NODE,
     OF_TABLE,
     OF_VM,
+    PLANNED_REQUESTS,
     SCRAPED,
     SIZE,
     TABLE,
@@ -313,7 +314,9 @@ FAILED_AND_CRITICAL = (
     f'ALERTS{{alertname="VergeRecoveryFailed",alertstate="firing",{VM},'
     'severity="critical",layer="recovery"}'
 )
-READ_ONLY = f'vergewatch_recovery_decisions_total{{{C},reason="read_only",cause="crashed"}}'
+READ_ONLY = (
+    f'vergewatch_recovery_decisions_total{{{C},failed_guard="write_access",cause="crashed"}}'
+)
 
 RECOVERY = (
     quiet("VergeRecoveryFailed", "it runs again", *FAILED, state("healthy")),
@@ -402,7 +405,10 @@ RECOVERY = (
         "VergeRecoveryCircuitBreakerOpen",
         "goes on while it clears",
         (
-            then(f'vergewatch_recovery_info{{{C},mode="enforce",readiness="circuit_breaker_open"}}', "1x9 stale"),
+            then(
+                f'vergewatch_recovery_info{{{C},mode="enforce",readiness="circuit_breaker_open"}}',
+                "1x9 stale",
+            ),
             then(f'vergewatch_recovery_info{{{C},mode="enforce",readiness="circuit_breaker_half_open"}}',
                  "_x10 1x9 stale"),
             then(f'vergewatch_recovery_info{{{C},mode="enforce",readiness="active"}}', "_x20 1x40"),
@@ -427,7 +433,7 @@ RECOVERY = (
           steady(READ_ONLY, 4),
           at=(70, 90)),
     quiet("VergeRecoveryKeyReadOnly", "other reasons",
-          rising(READ_ONLY.replace("read_only", "circuit_breaker_open"), 0, 1)),
+          rising(READ_ONLY.replace("write_access", "circuit_breaker_closed"), 0, 1)),
     Case("VergeRecoveryKeyReadOnly", "another one, and an hour later it is history",
          (then(READ_ONLY,
                "1x99 2x99"),), {100: [OF_CLOUD], 159: [OF_CLOUD]}, (99, 161)),
@@ -441,7 +447,7 @@ RECOVERY = (
 UP = f"up{{{SCRAPED}}}"
 STARTED = f"process_start_time_seconds{{{SCRAPED}}}"
 LEFT = f"vergewatch_api_requests_remaining{{{C}}}"
-PLANNED = steady(f"vergewatch_api_requests_planned{{{C}}}", 758)
+PLANNED = steady(f"vergewatch_api_requests_planned{{{C}}}", PLANNED_REQUESTS)
 LAG = "vergewatch_event_loop_lag_seconds"
 SKIPPED = f"vergewatch_table_rows_skipped_total{{{TABLE}}}"
 TAKEN = f"vergewatch_inventory_timestamp_seconds{{{C}}}"
@@ -456,31 +462,33 @@ EXPORTER = (
           at=(5, 30)),
     Case("VergeExporterRestarting", "goes on for a while after the hour is over",
          (then(STARTED, "0 60 120 180 240x120"),), {58: [OF_DAEMON], 74: [OF_DAEMON]}, (3, 78)),
-    quiet("VergeSystemDataStale", "it is seen", SEEN, rising(TAKEN, 0, 60)),
-    Case("VergeSystemDataStale", "the picture does not change any more, whatever it says of itself",
+    quiet("VergeSystemDataStale", "it is fresh", SEEN, rising(TAKEN, 0, 60)),
+    Case("VergeSystemDataStale", "the inventory timestamp does not change",
          (SEEN, steady(TAKEN, 0)), {13: [OF_CLOUD]}, (12,)),
     Case(
         "VergeSystemDataStale",
-        "says how old the last picture is",
+        "shows the age of the last inventory",
         (steady(f"vergewatch_up{{{C}}}", 0), steady(TAKEN, 0)),
         {3: [OF_CLOUD]},
         text={
-            "summary": "A cloud cannot be seen.",
-            "description": f"Vergewatch has had no picture of cloud {CLOUD} for more than 2m. The "
-            "last one is 3m 0s old. What happens to its VMs is not known, and recovery holds.",
+            "summary": "The data of a system is stale.",
+            "description": f"Vergewatch has had no fresh inventory of system {CLOUD} for more than 2m. "
+            "The last one is 3m 0s old. Its VMs are not monitored, and recovery does not act. "
+            "Run `vergewatch check`.",
             "runbook_url": f"{HASH}/VergeSystemDataStale.md",
             "dashboard_url": f"/d/vergewatch-exporter?var-system={CLOUD}",
         },
     ),
-    quiet("VergeAuthenticationFailed", "it is accepted", steady(f"vergewatch_authenticated{{{C}}}", 1)),
-    quiet("VergeSystemDataStale", "the key is refused, which has its own alert",
+    quiet("VergeAuthenticationFailed", "it is accepted",
+          steady(f"vergewatch_authenticated{{{C}}}", 1)),
+    quiet("VergeSystemDataStale", "the key is rejected, which has its own alert",
           steady(f"vergewatch_up{{{C}}}", 0), steady(f"vergewatch_authenticated{{{C}}}", 0)),
     quiet("VergeTableFailing", "it is fresh", steady(f"vergewatch_table_fresh{{{TABLE}}}", 1)),
-    quiet("VergeTableFailing", "its last reading failed, and it is still fresh",
+    quiet("VergeTableFailing", "its last poll failed, and it is still fresh",
           steady(f"vergewatch_table_fresh{{{TABLE}}}", 1),
           steady(f"vergewatch_table_success{{{TABLE}}}", 0)),
     quiet("VergeRowsSkipped", "long ago", steady(SKIPPED, 12)),
-    quiet("VergeRowsSkipped", "one reading only", then(SKIPPED, "0x5 3x100"), at=(10, 22, 30)),
+    quiet("VergeRowsSkipped", "one poll only", then(SKIPPED, "0x5 3x100"), at=(10, 22, 30)),
     Case("VergeRowsSkipped", "another table, the same trouble",
          (rising(SKIPPED, 0, 3),), {20: [OF_TABLE]}),
     quiet("VergeAPIBudgetLow", "as planned", steady(LEFT, 92), PLANNED),

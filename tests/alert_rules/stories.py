@@ -26,6 +26,10 @@ OF_TABLE = {"system_name": CLOUD, "table": "vms"}
 TABLE = f'{C},table="vms"'
 
 
+PLANNED_REQUESTS = 758
+"""An example of an hour's schedule; the rule compares with its share."""
+
+
 class Series(NamedTuple):
     """A series, and how it goes on for some samples."""
 
@@ -200,7 +204,7 @@ STORIES = (
         "VergeRecoveryKeyReadOnly",
         (
             then(
-                f'vergewatch_recovery_decisions_total{{{C},reason="read_only",cause="crashed"}}',
+                f'vergewatch_recovery_decisions_total{{{C},failed_guard="write_access",cause="crashed"}}',
                 "_x4 1x20 stale",
             ),
         ),
@@ -246,7 +250,7 @@ STORIES = (
         "VergeAPIBudgetLow",
         (
             steady(f"vergewatch_api_requests_remaining{{{C}}}", 3),
-            steady(f"vergewatch_api_requests_planned{{{C}}}", 758),
+            steady(f"vergewatch_api_requests_planned{{{C}}}", PLANNED_REQUESTS),
         ),
         OF_CLOUD,
     ),

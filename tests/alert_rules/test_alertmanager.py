@@ -60,8 +60,8 @@ def test_amtool_has_nothing_to_say() -> None:
                 {
                     Severity.CRITICAL: "pager",
                     Severity.WARNING: "tickets",
-                    Severity.INFO: "nobody",
-                    Severity.NONE: "watchdog" if alert.name == "VergeWatchdog" else "nobody",
+                    Severity.INFO: "none",
+                    Severity.NONE: "watchdog" if alert.name == "VergeWatchdog" else "none",
                 }[alert.severity],
             )
             for alert in all_alerts()
@@ -164,7 +164,7 @@ class Alertmanager:
             if found := self.heard(path, status, name, system):
                 return found
             await REAL_TIME.sleep(0.05)
-        raise AssertionError(f"nobody was told that {name} of {system} is {status}: {self.told}")
+        raise AssertionError(f"no notification that {name} of {system} is {status}: {self.told}")
 
 
 @asynccontextmanager
@@ -226,7 +226,7 @@ def instance(name: str, system: str, **more: str) -> dict[str, str]:
     return {**labels_of(name), **mine, **more}
 
 
-async def test_every_source_mutes_its_targets_and_nobody_elses(tmp_path: Path) -> None:
+async def test_every_source_mutes_only_its_targets(tmp_path: Path) -> None:
     pairs = list(muted_pairs())
     async with alertmanager(tmp_path) as manager:
         for number, (source, target, equal) in enumerate(pairs):
@@ -302,7 +302,9 @@ async def test_many_vms_are_one_message_that_a_person_can_read(tmp_path: Path) -
                 break
             await REAL_TIME.sleep(0.05)
 
-        assert shown["title"] == "3 firing: A VM is down, and nobody stopped it. (meadowlark)"
+        assert shown["title"] == (
+            "3 firing: A VM is down and was not stopped on purpose. (meadowlark)"
+        )
         assert shown["title_link"] == "https://runbooks.example/VergeVMDown"
         assert shown["text"].splitlines() == [
             *(

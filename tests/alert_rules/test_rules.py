@@ -10,7 +10,7 @@ import pytest
 import typer
 import yaml
 
-from exporter.cli.main import command as cli
+from exporter.cli.main import full_command
 from exporter.model import StatusWord
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.cases import Outcome
@@ -86,13 +86,15 @@ def test_the_operators_object_has_the_same_rules() -> None:
 
 def test_what_each_alert_asks_of_people() -> None:
     asks = {
-        Severity.CRITICAL: "NodeOffline VMDown RecoveryFailed RecoveryQuarantined RecoveryStorm "
-        "RecoveryBroken RecoveryJournalDown ExporterDown ExporterAbsent CloudBlind KeyRefused",
+        Severity.CRITICAL: "NodeOffline VMDown RecoveryFailed RecoveryQuarantined "
+        "RecoveryCircuitBreakerOpen RecoveryInternalError RecoveryJournalDown "
+        "ExporterDown ExporterAbsent SystemDataStale "
+        "AuthenticationFailed",
         Severity.WARNING: "VMUnresponsive VMError VMStuckInTransition VMMigrationStuck VMFlapping "
         "VMFilesystemAlmostFull VMFilesystemFilling RecoveryOutcomeUnknown RecoveryHeldTooLong "
         "RecoveryUnknownTooLong RecoveryNotReady RecoveryDisarmed RecoveryPausedTooLong "
         "RecoveryKeyReadOnly RecoveryClockJumps ExporterRestarting TableFailing RowsSkipped "
-        "BudgetNearlySpent EventLoopStalling ReloadFailed",
+        "APIBudgetLow EventLoopStalling ReloadFailed",
         Severity.INFO: "VMRestartPending VMGuestAgentLost VMCPUSaturated VMGuestMemoryPressure "
         "RecoveryActed DuplicateSeries",
         Severity.NONE: "VMFailoverWindow Watchdog",
@@ -211,7 +213,7 @@ def test_a_runbooks_commands_are_ours_and_understood(alert: Alert) -> None:
 
 
 def understand(words: list[str]) -> None:
-    command = typer.main.get_command(cli)
+    command = typer.main.get_command(full_command())
     while words and hasattr(command, "commands") and words[0] in command.commands:
         command = command.commands[words.pop(0)]
     assert not hasattr(command, "commands"), f"{words} names no command"
@@ -238,7 +240,7 @@ def test_words_are_those_of_the_code() -> None:
         "readiness": ReadinessState,
         "mode": Mode,
         "outcome": Outcome,
-        "reason": GuardName,
+        "failed_guard": GuardName,
     }
     for label, words in kinds.items():
         used = re.findall(rf'[{{ ,]{label}=~?"([^"]*)"', whole)

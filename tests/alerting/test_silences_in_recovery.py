@@ -93,7 +93,7 @@ def decision(theatre: Theatre, name: str = "web-01") -> Decision:
 
 def silence_reason(theatre: Theatre) -> str:
     return next(
-        one.says for one in decision(theatre).guard_results if one.guard is GuardName.NOT_SILENCED
+        one.detail for one in decision(theatre).guard_results if one.guard is GuardName.NOT_SILENCED
     )
 
 

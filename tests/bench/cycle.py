@@ -16,7 +16,7 @@ from exporter.collectors.inventory import join
 from exporter.collectors.registry import FAMILIES
 from exporter.config.recovery import RecoverySettings
 from exporter.config.settings import Settings, SystemSettings
-from exporter.daemon.clients import resolve_systems
+from exporter.config.systems import resolve_systems
 from exporter.exposition.collector import Kind
 from exporter.exposition.formats import Format
 from exporter.exposition.renderer import Renderer

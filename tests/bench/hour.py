@@ -7,7 +7,8 @@ from pydantic import SecretStr
 from exporter.collectors.inventory import join
 from exporter.config.recovery import RecoverySettings
 from exporter.config.settings import Settings, SystemSettings, TLSSettings
-from exporter.daemon.clients import ResolvedSystem, connect, make_session, resolve_systems
+from exporter.config.systems import ResolvedSystem, resolve_systems
+from exporter.daemon.clients import connect, make_session
 from exporter.model import PollResult
 from exporter.polling.poller import Plan, Poller
 from exporter.polling.schedule import requests_per_hour
@@ -71,6 +72,6 @@ async def requests_of_an_hour(vms: int, *, share: float = 1.0, recovery: bool = 
                 world.crash(next(vm for vm in world.live_vms() if vm.machine.status.running))
             await poller.poll()
             while results:
-                await engine.take(results.pop())
+                await engine.process(results.pop())
         assert poller.report.up
         return (len(system.requests) - before) / share

@@ -74,7 +74,7 @@ class BlankBook:
 
 
 class BlankCloud:
-    """Says at once that nothing is in the log; whoever wants to act finds the VM gone."""
+    """Says at once that nothing is in the log; an action finds the VM gone."""
 
     why_not = ""
 
@@ -90,7 +90,7 @@ class BlankCloud:
         return None
 
     async def act(self, vm_key: int, action: Action, /) -> ActionReply:
-        return ActionReply(Reply.REFUSED, "nobody is here")
+        return ActionReply(Reply.REFUSED, "simulated refusal")
 
 
 def measure(vms: int) -> Cost:
@@ -134,7 +134,7 @@ def recovery_of(system: Platform, clock: FakeClock) -> Recovery:
         system,
         RecoverySetup(Limits(mode=Mode.SHADOW), enrolment_rules=(EVERYBODY,)),
         clock,
-        dice=lambda: 0.5,
+        random=lambda: 0.5,
         meter=Tally(),
     )
 
@@ -142,5 +142,5 @@ def recovery_of(system: Platform, clock: FakeClock) -> Recovery:
 def _spent(recovery: Recovery, poll: PollResult) -> float:
     gc.collect()
     began = time.process_time()
-    at_once(recovery.take(poll))
+    at_once(recovery.process(poll))
     return (time.process_time() - began) * 1000

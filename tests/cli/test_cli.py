@@ -61,7 +61,7 @@ async def test_check_says_what_it_found_and_what_it_will_cost() -> None:
         assert "26.1" in out
         for table in ("vms", "machine_status", "machine_drive_stats", "vm_snapshots"):
             assert table in out
-        assert "758 requests an hour of 850 allowed" in out
+        assert "758 of 850 requests per hour" in out
 
 
 async def test_check_says_what_may_not_be_read() -> None:
@@ -91,7 +91,7 @@ async def test_check_fails_where_there_would_be_no_picture(
         code, out, _ = await ran("check", **pointing_at(system))
 
         assert code == 1
-        assert "no picture:" in out
+        assert "no inventory:" in out
         assert says in out
 
 
@@ -116,9 +116,9 @@ async def test_check_says_whom_recovery_looks_after_and_how_it_is_stopped(tmp_pa
     assert "production  VergeOS" in out
     assert "recovery  mode enforce, " in out
     assert "by recovery.rules[0]" in out
-    assert "recovery.rules[1] fits no VM" in out
-    assert "recovery.own_user is not set: if the answer to a kill is lost" in out
-    assert "a token steers it" in out
+    assert "recovery.rules[1] matches no VM" in out
+    assert "recovery.own_user is not set: if the response to a kill is lost" in out
+    assert "commands need the token" in out
     assert f"kill switch: touch {tmp_path}/kill-switch" in out
 
 
@@ -187,7 +187,7 @@ async def test_check_names_variables_that_set_nothing() -> None:
 @pytest.mark.parametrize(
     ("args", "env", "says"),
     [
-        (["run"], {}, "vergewatch: no VergeOS to watch"),
+        (["run"], {}, "vergewatch: no VergeOS system configured"),
         (["run", "--config", "/nowhere.yaml"], {}, "/nowhere.yaml cannot be read: No such file"),
         (
             ["run", "--log.level", "loud"],
@@ -249,7 +249,7 @@ async def test_version_prints_the_version() -> None:
 async def test_simulate_is_a_vergeos_that_can_be_broken_by_hand() -> None:
     listen = ("--listen", "127.0.0.1:0", "--vms", "10", "--fault", "status:code=503,path=nodes")
     async with (
-        printing("simulate", *listen, until="and more", VERGEWATCH_SIMULATOR_API_KEY="k") as lines,
+        printing("simulate", *listen, until="all calls", VERGEWATCH_SIMULATOR_API_KEY="k") as lines,
         aiohttp.ClientSession(headers={"Authorization": "Bearer k"}) as http,
     ):
         url = lines[0].split()[-1]
@@ -263,7 +263,7 @@ async def test_simulate_is_a_vergeos_that_can_be_broken_by_hand() -> None:
             assert answer.status == 200
 
 
-NOBODY = "http://127.0.0.1:1"
+UNREACHABLE = "http://127.0.0.1:1"
 
 
 async def test_demo_shows_a_cloud_and_what_it_is_made_of() -> None:
@@ -272,7 +272,7 @@ async def test_demo_shows_a_cloud_and_what_it_is_made_of() -> None:
     async with (
         printing(
             *("demo", "--vms", "10", "--web.listen-address", address),
-            *("--alertmanager", NOBODY),
+            *("--alertmanager", UNREACHABLE),
             until="Ctrl-C",
         ) as lines,
         aiohttp.ClientSession() as http,
@@ -289,4 +289,43 @@ async def test_demo_shows_a_cloud_and_what_it_is_made_of() -> None:
             if "vergewatch_vm_running{" in text and "vergewatch_alertmanager_up{" in text:
                 break
         assert 'vergewatch_up{system_name="meadowlark"} 1.0' in text
-        assert f'vergewatch_alertmanager_up{{alertmanager="{NOBODY}"}} 0.0' in text
+        assert f'vergewatch_alertmanager_up{{alertmanager="{UNREACHABLE}"}} 0.0' in text
+
+
+HEAVY = ("aiohttp.web", "alembic", "exporter.daemon.app", "exporter.simulator", "sqlalchemy")
+
+
+@pytest.mark.parametrize(
+    ("imports", "absent"),
+    [
+        ("import exporter.cli.main", (*HEAVY, "aiohttp", "pydantic")),
+        ("import exporter.cli.main as m; m.full_command()", ("alembic", "exporter.simulator")),
+        ("import exporter.daemon.app", ("alembic", "exporter.simulator", "sqlalchemy")),
+        ("import exporter.cli.check", ("alembic", "exporter.simulator", "sqlalchemy")),
+    ],
+)
+async def test_command_does_not_import_modules_it_does_not_use(
+    imports: str, absent: tuple[str, ...]
+) -> None:
+    code = f"import sys; {imports}; print(*({absent!r} & sys.modules.keys()))".replace(
+        f"{absent!r}", f"set({absent!r})"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+
+    assert (process.returncode, out.split()) == (0, [])
+
+
+@pytest.mark.parametrize("args", [["-h"], ["metrics"], ["settings"], ["explain", "grün"]])
+async def test_command_under_ascii_locale_prints_no_traceback(args: list[str]) -> None:
+    _, out, err = await ran(
+        *args,
+        LC_ALL="C",
+        PYTHONUTF8="0",
+        PYTHONIOENCODING="ascii",
+        VERGEWATCH_DAEMON_URL="http://127.0.0.1:1",
+    )
+
+    assert "Traceback" not in out + err

@@ -8,12 +8,12 @@ from exporter.config.recovery import RecoverySettings
 
 def settings(pattern: str) -> RecoverySettings:
     return RecoverySettings.model_validate(
-        {"wordings": [{"pattern": pattern, "means": "harmless"}]}
+        {"log_patterns": [{"pattern": pattern, "means": "harmless"}]}
     )
 
 
 def test_pattern_in_re2_syntax_is_accepted() -> None:
-    assert settings(r"\bbacked up \d+ (drives|disks)\b").wordings[0].pattern
+    assert settings(r"\bbacked up \d+ (drives|disks)\b").log_patterns[0].pattern
 
 
 @pytest.mark.parametrize("pattern", ["(", "a**", "(?=a)", "(?<!a)b", r"(a)\1", "a{1001}", r"a\Z"])

@@ -144,18 +144,18 @@ def test_each_of_several_clouds_finds_its_own_credentials(
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "no VergeOS to watch: set VERGEWATCH_URL"),
+        ("", "no VergeOS system configured: set VERGEWATCH_URL"),
         ("url: verge", "{file}: url: is not a URL such as https://verge.example.com"),
-        ("url: https://u:pw@v\napi_key: k", "{file}: url: carries a user name or password"),
-        ("url: https://v/api\napi_key: k", "{file}: url: goes on after the host name"),
+        ("url: https://u:pw@v\napi_key: k", "{file}: url: contains a user name or password"),
+        ("url: https://v/api\napi_key: k", "{file}: url: has a path or query after the host name"),
         ("url: https://v:abc\napi_key: k", "{file}: url: is not a URL"),
         ("url: https://v:99999\napi_key: k", "{file}: url: is not a URL"),
         ("url: https://a..b\napi_key: k", "{file}: url: is not a URL"),
         ("url: 'https://a b'\napi_key: k", "{file}: url: is not a URL"),
         ("url: https://v\napi_key: ''", "{file}: api_key: is empty"),
-        ("url: https://v\napi_key: k\n1: x", "{file}: 1 is no name of a setting"),
-        ("url: https://v\napi_key: k\n_env_file: x", "{file}: '_env_file' is no name"),
-        ("url: https://v\nname: 2024-13-01", "{file}: a value cannot be what it looks like"),
+        ("url: https://v\napi_key: k\n1: x", "{file}: 1 is not a setting name"),
+        ("url: https://v\napi_key: k\n_env_file: x", "{file}: '_env_file' is not a setting name"),
+        ("url: https://v\nname: 2024-13-01", "{file}: a value cannot be converted"),
         ("url: https://v\nurl: https://w", "{file}, line 2: url is given twice"),
         ("url: https://v\napi_key: k\nsecrets_dir: 5", "{file}: secrets_dir: input is not"),
         (
@@ -180,7 +180,7 @@ def test_each_of_several_clouds_finds_its_own_credentials(
         ("url: https://v\naction_api_key: k", "{file}: no credentials"),
         (
             "url: https://v\napi_key: k\nsystems: [{url: https://w}]",
-            "api_key, url: for one",
+            "api_key, url: for a single system",
         ),
         (
             "url: https://v\napi_key: k\npol: {fast_seconds: 3}",
@@ -207,8 +207,8 @@ def test_each_of_several_clouds_finds_its_own_credentials(
             "{file}: two systems have the url 'https://v'",
         ),
         ("a: [", "{file}, line 1: "),
-        ("- a", "{file}: settings are `name: value` lines"),
-        ("systems: 7", "{file}: systems: a list is wanted"),
+        ("- a", "{file}: expected a mapping of `name: value` lines"),
+        ("systems: 7", "{file}: systems: expected a list"),
     ],
 )
 def test_says_what_is_wrong_and_where(tmp_path: Path, text: str, says: str) -> None:
@@ -295,7 +295,7 @@ def test_what_steers_recovery_may_be_in_the_secrets_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "recovery_token").write_text("a-token")
-    (tmp_path / "token").write_text("of somebody else")
+    (tmp_path / "token").write_text("other")
 
     found = one_system(monkeypatch, VERGEWATCH_SECRETS_DIR=str(tmp_path)).recovery
     own = one_system(monkeypatch, VERGEWATCH_RECOVERY__TOKEN="mine").recovery
@@ -327,11 +327,11 @@ def test_a_variable_that_sets_nothing_is_named_with_the_nearest_that_does() -> N
 
 
 CLOUD = "url: https://verge.example\napi_key: k\n"
-QUIET = CLOUD + "recovery:\n  quiet: [{{begins: {}, hours: 3, reason: x}}]\n"
+WINDOW = CLOUD + "recovery:\n  maintenance_windows: [{{start: {}, hours: 3, reason: x}}]\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "begins"),
+    ("text", "start"),
     [
         ("22:00", time(22, 0)),  # which YAML takes for a number
         ('"22:00"', time(22, 0)),
@@ -343,16 +343,16 @@ QUIET = CLOUD + "recovery:\n  quiet: [{{begins: {}, hours: 3, reason: x}}]\n"
     ],
 )
 def test_quiet_hours_begin_when_it_says_with_quotes_or_without(
-    tmp_path: Path, text: str, begins: time
+    tmp_path: Path, text: str, start: time
 ) -> None:
-    (window,) = load(written(tmp_path / "v.yml", QUIET.format(text))).recovery.quiet
+    (window,) = load(written(tmp_path / "v.yml", WINDOW.format(text))).recovery.maintenance_windows
 
-    assert window.begins == begins
+    assert window.start == start
 
 
 @pytest.mark.parametrize("text", ["22", "1500", "9.5", "24:00"])
 def test_what_is_no_time_of_day_is_refused(tmp_path: Path, text: str) -> None:
-    assert "begins" in complaint(written(tmp_path / "v.yml", QUIET.format(text)))
+    assert "start" in complaint(written(tmp_path / "v.yml", WINDOW.format(text)))
 
 
 @pytest.mark.parametrize("value", ["http://am:9093", '["http://am:9093"]'])
@@ -367,9 +367,9 @@ def test_a_variable_that_may_hold_several_may_hold_one_by_itself(
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("VERGEWATCH_TLS", "yes", "a group of settings is wanted"),
-        ("VERGEWATCH_POLL", "fast", "a group of settings is wanted"),
-        ("VERGEWATCH_RECOVERY__RULES", "web-*", "a list is wanted"),
+        ("VERGEWATCH_TLS", "yes", "expected a group of settings"),
+        ("VERGEWATCH_POLL", "fast", "expected a group of settings"),
+        ("VERGEWATCH_RECOVERY__RULES", "web-*", "expected a list"),
     ],
 )
 def test_a_variable_of_the_wrong_shape_is_named_with_the_shape_that_is_wanted(
@@ -382,4 +382,4 @@ def test_a_variable_of_the_wrong_shape_is_named_with_the_shape_that_is_wanted(
 def test_a_heading_with_nothing_under_it_is_said_to_want_something(tmp_path: Path) -> None:
     text = written(tmp_path / "v.yml", f"{CLOUD}poll:\n")
 
-    assert "poll: a group of settings is wanted" in complaint(text)
+    assert "poll: expected a group of settings" in complaint(text)

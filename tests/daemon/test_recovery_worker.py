@@ -7,7 +7,8 @@ from typing import cast
 import pytest
 
 from exporter.config.recovery import RecoverySettings
-from exporter.daemon.recovery_worker import ROUNDS_WAITING, RecoveryWorker, recovery_setup
+from exporter.config.recovery_setup import recovery_setup
+from exporter.daemon.recovery_worker import MAX_WAITING_POLLS, RecoveryWorker
 from exporter.model import PollResult
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.engine import Recovery
@@ -24,7 +25,7 @@ class Slow:
         self.taken: list[float] = []
         self.go_on = asyncio.Event()
 
-    async def take(self, poll: PollResult) -> None:
+    async def process(self, poll: PollResult) -> None:
         await self.go_on.wait()
         self.taken.append(poll.asked_at)
 
@@ -42,7 +43,7 @@ async def test_where_recovery_cannot_keep_up_the_oldest_rounds_are_left_out() ->
     for seen in rounds(100):
         rescue.tell(seen)
     slow.go_on.set()
-    await eventually(lambda: len(slow.taken) >= ROUNDS_WAITING)
+    await eventually(lambda: len(slow.taken) >= MAX_WAITING_POLLS)
     working.cancel()
 
     assert slow.taken == [97.0, 98.0, 99.0]

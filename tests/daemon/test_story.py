@@ -70,7 +70,7 @@ async def a_crash_is_told_and_mended(
     firing = people.heard("/pager", "firing", "VergeVMDown", system.world.system_name)
     assert len(firing) == 1
     assert actions(system) == [(CRASHED, "poweron")]
-    assert daemon.events().count("recovery.helped") == 1
+    assert daemon.events().count("recovery.restarted") == 1
 
 
 async def a_stop_is_nobodys_business(system: Simulator, prometheus: Prometheus) -> None:

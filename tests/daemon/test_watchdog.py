@@ -1,4 +1,4 @@
-"""The sign of life, to systemd and to the metrics."""
+"""The systemd watchdog and the event loop lag probe."""
 
 import asyncio
 import socket
@@ -11,7 +11,7 @@ from tests.fakes import FakeClock
 
 
 @pytest.mark.parametrize("abstract", [False, True])
-def test_tells_systemd_over_its_socket(tmp_path: Path, abstract: bool) -> None:
+def test_notify_sends_state_to_notify_socket(tmp_path: Path, abstract: bool) -> None:
     name = f"@{tmp_path.name}" if abstract else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(name.replace("@", "\0"))
@@ -21,15 +21,20 @@ def test_tells_systemd_over_its_socket(tmp_path: Path, abstract: bool) -> None:
         assert systemd.recv(64) == b"READY=1"
 
 
-def test_without_systemd_nobody_is_told() -> None:
+def test_without_notify_socket_no_socket_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        pytest.fail("a socket was opened")
+
+    monkeypatch.setattr("exporter.daemon.watchdog.socket.socket", fail)
+
     notify("READY=1", {})
 
 
-def test_a_systemd_that_went_away_is_no_reason_to_fail(tmp_path: Path) -> None:
-    notify("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "nobody")})
+def test_missing_notify_socket_is_ignored(tmp_path: Path) -> None:
+    notify("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "missing")})
 
 
-async def test_measures_how_late_the_loop_is() -> None:
+async def test_event_loop_lag_is_observed() -> None:
     clock = FakeClock()
     lags: list[float] = []
     task = asyncio.create_task(measure_lag_forever(clock, lags.append))

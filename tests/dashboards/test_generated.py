@@ -14,7 +14,7 @@ from tests.dashboards.promql import selectors
 from tests.dashboards.shipped import FOLDER, shipped
 from tools.dashboards.build import files
 from tools.dashboards.queries import UnknownNameError, of_us, series
-from tools.dashboards.words import POSTURES, STATES, STATUSES, TROUBLE, coded
+from tools.dashboards.words import READINESS, STATES, STATUSES, TROUBLE, coded
 from tools.preview.dashboard import queries
 
 
@@ -39,7 +39,7 @@ def test_the_same_is_written_every_time() -> None:
     [
         (STATUSES, KNOWN_STATUS_WORDS),
         (STATES, {str(state) for state in State}),
-        (POSTURES, {str(readiness) for readiness in ReadinessState}),
+        (READINESS, {str(readiness) for readiness in ReadinessState}),
     ],
 )
 def test_every_word_has_one_meaning(meanings: tuple[object, ...], words: set[str]) -> None:

@@ -60,7 +60,7 @@ def retell(
     everything: bool = False,
 ) -> None:
     """
-    Change what the platform answers to whoever reads a table.
+    Change what the platform answers to a client that reads a table.
 
     Args:
         everything: Whether *tell* gets all rows, and does the choosing.

@@ -1,4 +1,4 @@
-"""Plays that somebody watches, and that end with the question whether all was well."""
+"""Runs that the invariant checker watches to the end."""
 
 import logging
 from collections.abc import Callable, Iterator

@@ -44,7 +44,7 @@ class Crash:
     back_at: float | None = None
     back_by: str = ""
     over: bool = False
-    """Whether the matter is closed: it is up, or somebody wants it down by now."""
+    """Whether the matter is closed: it is up, or its stop was requested."""
     reasons: dict[str, float] = field(default_factory=lambda: defaultdict[str, float](float))
     """What recovery said to it, and for how many seconds."""
     held_by: str = ""
@@ -74,7 +74,7 @@ class Witness:
     Watches one world.
 
     Args:
-        cared_for: Keys of the VMs that recovery may touch; whoever edits tags edits this.
+        cared_for: Keys of the VMs that recovery may touch; a test that edits tags edits this.
 
     """
 
@@ -108,12 +108,12 @@ class Witness:
         return self._open
 
     def meant_down(self, vm: VM) -> str:
-        """Return why a VM that is down shall be down; empty when nobody wants it so."""
+        """Return why a VM that is down shall be down; empty if it should be up."""
         machine = vm.machine
         if machine.key in self._left:
             return self._left[machine.key]
         if not machine.status.wanted:
-            return "somebody asked for it to be off"
+            return "its stop was requested"
         return "" if vm.enabled else "it is disabled"
 
     def lately(self, crash: Crash, what: str, *, within: float, by_us: bool = False) -> bool:
@@ -164,7 +164,7 @@ class Witness:
         now = self._world.now
         self.starts.append((now, vm.key))
         if vm.key not in self.cared_for or vm.is_snapshot or vm.service is not None:
-            self.not_ours.append(Offence(now, vm.name, "nobody enrolled it"))
+            self.not_ours.append(Offence(now, vm.name, "it is not enrolled"))
         why = self.meant_down(vm)
         if why and not vm.machine.status.running:
             self.wrong_starts.append(Offence(now, vm.name, why))

@@ -251,7 +251,7 @@ class Tally:
 
 
 class JumpingClock(FakeClock):
-    """A clock whose time of day somebody may set."""
+    """A clock whose time of day a test may set."""
 
     offset = timedelta()
 
@@ -260,7 +260,7 @@ class JumpingClock(FakeClock):
 
 
 class Truth(FakeClock):
-    """What time it really is, for the platform, whose clock nobody sets."""
+    """The true time, which VergeOS uses."""
 
     def __init__(self, clock: FakeClock) -> None:
         self._of = clock
@@ -333,7 +333,7 @@ class Theatre:
         self.recovery = self.new_process()
 
     def new_process(self) -> Recovery:
-        """Start the daemon anew; what it had in memory is gone."""
+        """Restart the daemon; what it had in memory is gone."""
         operations = Operations(self.line, self.line, self.clock)  # type: ignore[arg-type]
 
         async def open_book() -> JournalStore:
@@ -346,7 +346,7 @@ class Theatre:
             operations,
             self.setup,
             self.clock,
-            dice=lambda: 0.5,
+            random=lambda: 0.5,
             meter=self.tally,
             guards=self._guards,
         )
@@ -354,7 +354,7 @@ class Theatre:
 
     def poll(self) -> None:
         """Read the cloud once, and let recovery make of it what it will."""
-        at_once(self.recovery.take(self._read()))
+        at_once(self.recovery.process(self._read()))
 
     def let_pass(self, seconds: float) -> None:
         """Let time pass, with a poll at every beat."""
@@ -370,7 +370,7 @@ class Theatre:
 
     def case(self, name: str) -> Case:
         """Return what recovery thinks of a VM."""
-        return next(case for case in self.recovery.memory.cases.values() if case.name == name)
+        return next(case for case in self.recovery.state.cases.values() if case.name == name)
 
     def asked(self, name: str | None = None) -> list[Request]:
         """Return what was asked for, for one VM or for all."""

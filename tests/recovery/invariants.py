@@ -1,9 +1,9 @@
 """
-Somebody who watches a play from outside and knows what must never happen.
+Invariant checker: watches a run from outside and knows what must never happen.
 
 The observer hears what goes over the wire, reads what is committed to the journal, and sees how
 the cloud truly is. It never looks into the engine, and it computes nothing with the engine's
-code: whoever makes a mistake there must not make the same one here.
+code: a mistake there must not be repeated here.
 
 Two kinds of polls are told apart. One that was *answered* may have been believed, so it counts
 where recovery needs evidence. One that was *clean* must have been believed, so it counts where
@@ -77,7 +77,7 @@ class Look(NamedTuple):
     """The word of the tag that enrols it; empty where none does, or one forbids it."""
     on_hang: str
     touchable: bool
-    """No snapshot, not disabled, nobody's service."""
+    """No snapshot, not disabled, not of a service."""
     may_power_cycle: bool
     left_off: bool
 
@@ -173,7 +173,7 @@ class Life:
 
 
 class ActionHistory(list[Request]):
-    """The list of requests, which tells somebody of each new one."""
+    """The list of requests, which reports each new one."""
 
     def __init__(self, tell: Callable[[Request], None]) -> None:
         self._tell = tell
@@ -223,7 +223,7 @@ class Observer:
         self.limits = theatre.setup.limits
         self.violations: list[InvariantError] = []
         self.on_wire: Callable[[str], None] = lambda _: None
-        """Somebody else who hears the wire, before the observer does; may do mischief."""
+        """A second listener on the wire, before the observer does; may do mischief."""
         self.on_book: Callable[[str], None] = lambda _: None
         self.asked: list[Asked] = []
         self._after = after or {}
@@ -520,9 +520,9 @@ class Observer:
         if switch := self.theatre.setup.kill_switch():
             return f"{switch} is there"
         if self._disarmed:
-            return "somebody disarmed it"
+            return "it was disarmed"
         if self._pause is not None and self._now < self._pause[1]:
-            return f"somebody paused it at {self._pause[0]:.0f} s"
+            return f"it was paused at {self._pause[0]:.0f} s"
         return ""
 
     def _read_orders(self) -> None:
@@ -580,7 +580,7 @@ class Observer:
                 yield f"{row.user}: {row.text}, {asked.clock - row.at_us / 1e6:.0f} s before"
 
     def _surely_crashed(self, look: Look, life: Life) -> bool:
-        """Return whether nobody can take this VM's being down for anything but trouble."""
+        """Return whether this VM is down without any other explanation than a crash."""
         if look.left_off or len(self._posts(look.uuid)) >= self.limits.vm_windows[0].most:
             return False
         vm = self.theatre.world.vms.get(look.key)
@@ -656,9 +656,9 @@ class Observer:
 
     def _of_enrolment(self, asked: Asked, look: Look) -> Iterator[Violation]:
         if not look.is_ours:
-            yield "I1", "nobody gave it into our care, or somebody denied it"
+            yield "I1", "it is not enrolled"
         if asked.poll is not None and TAGS not in asked.poll.answered:
-            yield "I1", "the tags could not be read, so nobody knew whether it is in our care"
+            yield "I1", "the tags could not be read, so its enrolment was unknown"
         journaled = [one for one in asked.intents if one.vm_key == asked.request.vm_key]
         if journaled and journaled[0].uuid != look.uuid:
             yield "I1", "it is not the VM that the journal has by this key"
@@ -707,7 +707,7 @@ class Observer:
         elif life.not_up_since is not None and look.policy in ("auto", "on-failure"):
             hole = life.not_up_since - life.up_at
             if hole > self.limits.max_gap_seconds + DUST:
-                yield "I11", f"it died within {hole:.0f} s in which nobody looked"
+                yield "I11", f"it died within {hole:.0f} s without a valid poll"
 
     def _of_the_cause(self, asked: Asked, look: Look, life: Life) -> Iterator[Violation]:
         request, limits = asked.request, self.limits
@@ -727,18 +727,18 @@ class Observer:
             yield invariant, f"it was {look.word} for {at - since:.0f} s only"
         reading = asked.logs
         if reading is None or reading.at < since + limits.log_settle_seconds:
-            yield "I10", "nobody had read the logs since"
+            yield "I10", "the logs were not read since"
         elif reading.empty:
             yield "I10", "the logs that were read had been emptied"
         wish = next(self._wishes(asked, look, life), None)
         if wish is not None:
-            yield "I9", f"somebody wanted it down ({wish})"
+            yield "I9", f"its stop was requested ({wish})"
         tried_at = max((one.at for one in self._posts(look.uuid)), default=NEVER)
         seen = max(life.seen_up_at, tried_at)
         if request.action == Action.POWER_ON and life.left_at > seen:
             yield "I9", f"it was seen on its way down {at - life.left_at:.0f} s before"
         if request.action == Action.POWER_ON and life.started_at > seen > tried_at:
-            yield "I19", f"somebody else was starting it {at - life.started_at:.0f} s before"
+            yield "I19", f"another user was starting it {at - life.started_at:.0f} s before"
 
     def _of_the_platform(self, request: Request, look: Look, life: Life) -> Iterator[Violation]:
         at, limits = request.at, self.limits
@@ -790,8 +790,8 @@ class Observer:
             return
         youngest = max(troubled.values(), default=NEVER)
         before = max((one.request.at for one in self.asked), default=NEVER)
-        vouched_for = self._accepted_at > youngest
-        if at - youngest < limits.breaker_probe_after_seconds - DUST and not vouched_for:
+        after_accept = self._accepted_at > youngest
+        if at - youngest < limits.breaker_probe_after_seconds - DUST and not after_accept:
             when = f"the last of them went down {at - youngest:.0f} s before"
             yield "I13", f"{count} of {self._enrolled_count} VMs are in trouble; {when}"
         if at - before < limits.breaker_probe_interval_seconds - DUST:
@@ -852,7 +852,7 @@ class Observer:
         if any(begins <= at < ends for begins, ends in self._quiet):
             yield "I14", "it is a quiet hour"
         if self._is_silenced(look.name, at):
-            yield "I14", "somebody silenced it"
+            yield "I14", "it was silenced"
         if at - self._banned_at < FORBIDDEN_SECONDS - DUST:
             yield "I7", f"the same was forbidden {at - self._banned_at:.0f} s before"
         if request.action == Action.KILL and not look.may_power_cycle:
@@ -946,7 +946,7 @@ def _remember(life: Life, look: Look, at: float) -> None:
 
 
 def is_wish(row: Any, policy: str) -> bool:
-    """Return whether a row of the log says that somebody wanted the VM down."""
+    """Return whether a row of the log is a stop request for the VM."""
     text: str = row.text
     if text in STOP_ROWS:
         return bool(row.user != USERNAME)

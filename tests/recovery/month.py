@@ -36,7 +36,7 @@ QUIET_STEP = 60.0
 """Between polls while nothing happens; one second more, and recovery would call itself blind."""
 UNSETTLED = {*DIAGNOSED, *OPEN} - {State.UNKNOWN}
 STRANGERS = 0.04
-"""So many VMs besides, of which nobody says that recovery should look after them."""
+"""So many VMs besides, which are monitored only."""
 PRODUCTION = EnrolmentRule(
     tags=("environment/production",), policy=Policy.ON_FAILURE, title="rule production"
 )
@@ -45,17 +45,17 @@ EXCUSES = {
     "within_restart_budget": "its budget was used up: a crash loop",
     "backoff_elapsed": "the pause after the last try was not over",
     "not_paused": "recovery was paused",
-    "died_unseen": "nobody could see when it died",
+    "went_down_unobserved": "no valid poll when it went down",
     "never_seen_up": "it was never seen up before it died",
-    "not_seen": "nobody could see for most of the time",
-    "inventory_stable": "nobody could see for most of the time",
-    "inventory_fresh": "nobody could see for most of the time",
-    "warmed_up": "recovery was warming up after a time without observed, or after a pause",
+    "not_seen": "no valid poll for most of the time",
+    "inventory_stable": "no valid poll for most of the time",
+    "inventory_fresh": "no valid poll for most of the time",
+    "warmed_up": "recovery was warming up after an outage or a pause",
     "node_in_trouble": "its node was in trouble",
     "node_stable": "its node lost several VMs",
     "migrated_shortly_before": "it was being migrated",
     "start_failed": "it died on its way up",
-    "stopped_by_person": "somebody had asked for a stop shortly before",
+    "stopped_by_person": "a user had requested a stop shortly before",
     "stopped_by_task": "a task had asked for a stop shortly before",
     "stopped_by_guest": "its guest had shut down shortly before",
 }
@@ -144,7 +144,7 @@ class Month(Theatre):
         due = next((one[0] for one in self.world.context.event_queue._heap), None)
         if due is not None and due <= self.world.started_at + until:
             return False
-        cases = self.recovery.memory.cases.values()
+        cases = self.recovery.state.cases.values()
         return not any(case.state in UNSETTLED for case in cases)
 
     def hear(self, decision: Decision) -> None:
@@ -184,7 +184,7 @@ class Month(Theatre):
 
     def _reason(self, crash: Crash) -> str:
         """Return the engine's word for why nothing is done, or was done last."""
-        case = self.recovery.memory.cases.get(crash.vm.uuid)
+        case = self.recovery.state.cases.get(crash.vm.uuid)
         if case is None:
             return "not_enrolled"
         if case.state in (State.HEALTHY, State.PROBATION):
@@ -200,7 +200,7 @@ class Month(Theatre):
 
     @property
     def crashes(self) -> list[Crash]:
-        """Those of VMs in recovery's care that nobody meant to be down anyway."""
+        """Crashes of enrolled VMs that were not meant to be down."""
         return [one for one in self.witness.crashes if one.cared_for]
 
     @property
@@ -249,7 +249,7 @@ class Month(Theatre):
         if held_by in ("not_seen", "inventory_stable", "warmed_up", "inventory_fresh"):
             minutes = range(int(crash.at), int(due), 60)
             return self._was_paused(crash) or any(one.holds(at) for one in blind for at in minutes)
-        if held_by in ("died_unseen", "never_seen_up"):
+        if held_by in ("went_down_unobserved", "never_seen_up"):
             just_up = lately(crash, "powered_on", within=2 * MINUTE)
             return just_up or any(one.holds(crash.at, around=2 * MINUTE) for one in blind)
         if held_by in ("node_in_trouble", "node_stable"):
@@ -313,7 +313,7 @@ def account(month: Month, *, cpu_seconds: float) -> Iterator[str]:
     yield from _line("started by Vergewatch", len(recovered), _times(recovered))
     others = [one for one in crashes if one.back_at is not None and one.back_by != US]
     first = [one for one in others if one.asked_at is None and not one.held_by]
-    yield from _line("started by somebody else", len(others), f"{len(first)} within the hour")
+    yield from _line("started by another user", len(others), f"{len(first)} within the hour")
     rest = len(crashes) - len(recovered) - len(others)
     yield from _line("never came back of themselves", rest, "died again, or down at the end")
     yield from _line("held for over an hour", len(month.held), "")

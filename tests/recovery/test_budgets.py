@@ -63,13 +63,13 @@ def test_a_vm_that_dies_within_twelve_hours_is_given_up_within_a_week(dies_after
 def test_a_pause_is_bounded_whatever_the_dice(attempts: int, dice: float) -> None:
     limits = Limits()
 
-    pause = backoff_seconds(attempts, limits, dice=dice)
+    pause = backoff_seconds(attempts, limits, random=dice)
 
     assert 0.8 * limits.backoff_seconds <= pause <= 1.2 * limits.backoff_max_seconds
 
 
 def test_the_first_try_waits_for_nothing_and_each_one_after_twice_as_long() -> None:
-    pauses = [backoff_seconds(attempts, Limits(), dice=0.5) for attempts in range(8)]
+    pauses = [backoff_seconds(attempts, Limits(), random=0.5) for attempts in range(8)]
 
     assert pauses == [0, 60, 120, 240, 480, 960, 1800, 1800]
 

@@ -6,9 +6,9 @@ from exporter.recovery.observe.circuit_breaker import (
     BreakerState,
     CircuitBreaker,
     Count,
-    disappointed,
+    after_failed_action,
+    after_poll,
     threshold,
-    weigh,
 )
 
 RULES = Limits()
@@ -25,22 +25,22 @@ def weather_after(
     breaker: CircuitBreaker, count: Count, *, seconds: float, since: float
 ) -> CircuitBreaker:
     for number in range(int(seconds / STEP)):
-        breaker = weigh(breaker, count, RULES, now=since + (number + 1) * STEP)
+        breaker = after_poll(breaker, count, RULES, now=since + (number + 1) * STEP)
     return breaker
 
 
 def storm(*, at: float = 0.0) -> CircuitBreaker:
-    return weigh(CircuitBreaker(), Count(5, 20, nodes_well=True, dropped=True), RULES, now=at)
+    return after_poll(CircuitBreaker(), Count(5, 20, nodes_well=True, dropped=True), RULES, now=at)
 
 
-def test_three_or_fifteen_of_a_hundred_are_a_storm() -> None:
+def test_three_or_fifteen_of_a_hundred_are_a_mass_outage() -> None:
     assert threshold(5, RULES) == 3
     assert threshold(20, RULES) == 3
     assert threshold(100, RULES) == 15
 
 
 def test_it_opens_at_once() -> None:
-    calm = weigh(CircuitBreaker(), Count(2, 20, nodes_well=True, dropped=True), RULES, now=0.0)
+    calm = after_poll(CircuitBreaker(), Count(2, 20, nodes_well=True, dropped=True), RULES, now=0.0)
 
     assert calm.breaker_state is BreakerState.CLOSED
     assert storm().breaker_state is BreakerState.OPEN
@@ -54,10 +54,10 @@ def test_it_closes_after_calm_and_by_way_of_half_open() -> None:
 
     assert early.breaker_state is BreakerState.OPEN
     assert half_open.breaker_state is BreakerState.HALF_OPEN
-    assert weigh(half_open, calm, RULES, now=340).breaker_state is BreakerState.CLOSED
+    assert after_poll(half_open, calm, RULES, now=340).breaker_state is BreakerState.CLOSED
 
 
-def test_a_storm_that_stays_is_probed_when_nobody_new_falls_and_all_nodes_are_well() -> None:
+def test_open_breaker_becomes_half_open_without_new_failures() -> None:
     many = Count(5, 20, nodes_well=True, dropped=False)
     ill = Count(5, 20, nodes_well=False, dropped=False)
 
@@ -72,7 +72,7 @@ def test_a_failure_while_half_open_doubles_the_hold_up_to_an_hour() -> None:
     breaker, holds = storm(), []
     for number in range(6):
         holds.append(breaker.hold_seconds)
-        breaker = disappointed(
+        breaker = after_failed_action(
             CircuitBreaker(BreakerState.HALF_OPEN, hold_seconds=breaker.hold_seconds),
             RULES,
             now=number,
@@ -89,9 +89,9 @@ def test_it_never_flaps_faster_than_its_cool_down(
     for number, (count, failed) in enumerate(polls):
         now = number * STEP
         before = breaker
-        breaker = weigh(breaker, count, RULES, now=now)
+        breaker = after_poll(breaker, count, RULES, now=now)
         if failed:
-            breaker = disappointed(breaker, RULES, now=now)
+            breaker = after_failed_action(breaker, RULES, now=now)
         if breaker.breaker_state is BreakerState.OPEN and breaker.since == now:
             opened_at = now
         if (

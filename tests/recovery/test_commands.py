@@ -44,7 +44,7 @@ def test_who_ends_what_is_not_there_ends_nothing(kind: CommandKind) -> None:
     assert theatre.recovery.readiness_now.readiness is ReadinessState.ACTIVE
 
 
-def test_whoever_resumes_what_is_disarmed_leaves_it_disarmed() -> None:
+def test_resume_leaves_recovery_disarmed() -> None:
     theatre = Theatre()
     theatre.warm()
     tell(theatre, CommandKind.DISARM)

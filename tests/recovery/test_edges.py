@@ -35,9 +35,9 @@ from exporter.recovery.observe.circuit_breaker import (
     BreakerState,
     CircuitBreaker,
     Count,
-    disappointed,
+    after_failed_action,
+    after_poll,
     threshold,
-    weigh,
 )
 from exporter.recovery.observe.health import Health, after_invalid, after_valid, is_warm
 from exporter.recovery.observe.inventory_checks import (
@@ -49,7 +49,7 @@ from exporter.recovery.observe.inventory_checks import (
     observed_state_of,
 )
 from exporter.recovery.observe.lifecycle import Moment, observe
-from exporter.recovery.observe.node_history import Drop, NodeLife, lost_several
+from exporter.recovery.observe.node_history import Drop, NodeHistory, lost_several
 from exporter.recovery.verify import deadline_seconds, verify
 from tests.fakes import START
 
@@ -78,7 +78,7 @@ READ = Logs(LogReading((), complete=True), NOW, UP_CLOCK - 600.0)
 ABOUT = DiagnosisContext(
     at=NOW,
     policy=Policy.ON_FAILURE,
-    node=NodeLife(0.0),
+    node=NodeHistory(0.0),
     node_name="node3",
     node_machine=33,
     on_power_loss="last_state",
@@ -115,7 +115,7 @@ def read(*rows: LogRow, complete: bool = True, **logs: Any) -> Logs:
         (300.0, 1, Cause.NOT_LONG_ENOUGH),
     ],
 )
-def test_down_is_down_after_30_seconds_and_two_pictures(
+def test_down_is_down_after_30_seconds_and_two_inventories(
     lasted: float, times_observed: int, cause: Cause
 ) -> None:
     at = DOWN_AT + lasted
@@ -165,7 +165,7 @@ def test_without_the_platforms_time_of_its_last_run_the_logs_prove_nothing() -> 
 @pytest.mark.parametrize(
     ("before_up", "cause"), [(600.0, Cause.STOPPED_BY_PERSON), (600.1, Cause.CRASHED)]
 )
-def test_a_wish_counts_for_600_seconds(before_up: float, cause: Cause) -> None:
+def test_a_stop_request_counts_for_600_seconds(before_up: float, cause: Cause) -> None:
     logs = read(row("VM action 'kill' sent", at=UP_CLOCK - before_up), since_clock=0.0)
 
     assert judged(logs=logs) is cause
@@ -181,7 +181,7 @@ def test_a_wish_counts_for_600_seconds(before_up: float, cause: Cause) -> None:
         ("VM 'web-01' migrated to 'node2'", 10.0, Cause.STOPPED_BY_PERSON),
     ],
 )
-def test_a_wish_from_before_the_last_start_is_done_with(
+def test_a_stop_request_from_before_the_last_start_is_done_with(
     text: str, after: float, cause: Cause
 ) -> None:
     stopped_at = UP_CLOCK - 100.0
@@ -192,7 +192,7 @@ def test_a_wish_from_before_the_last_start_is_done_with(
     assert judged(logs=read(later, stop)) is Cause.STOPPED_BY_PERSON
 
 
-def test_the_start_of_another_machine_ends_no_wish() -> None:
+def test_the_start_of_another_machine_ends_no_stop_request() -> None:
     stop = row("VM action 'kill' sent", at=UP_CLOCK - 100.0)
     others = row("VM 'db-01' powered on", at=UP_CLOCK - 50.0, machine=33, key=8)
 
@@ -222,7 +222,7 @@ def test_what_the_platform_did_since_it_was_last_up_is_doubt(
         ("Task 'night' sent 'poweroff' to 'web-01'", Cause.STOPPED_BY_TASK),
         ("VM has shutdown", Cause.STOPPED_BY_GUEST),
         ("VM 'web-01' cannot migrate and was powered off for maintenance", Cause.STOPPED_BY_PERSON),
-        ("something nobody has read before", Cause.LOGS_UNCLEAR),
+        ("an unknown text", Cause.LOGS_UNCLEAR),
         ("VM 'web-01' is unresponsive", Cause.CRASHED),
     ],
 )
@@ -230,7 +230,7 @@ def test_what_a_row_says(text: str, cause: Cause) -> None:
     assert judged(logs=read(row(text))) is cause
 
 
-def test_a_wish_goes_before_a_doubt() -> None:
+def test_a_stop_request_goes_before_a_doubt() -> None:
     logs = read(row("something odd"), row("VM action 'kill' sent"))
 
     assert judged(logs=logs) is Cause.STOPPED_BY_PERSON
@@ -243,7 +243,7 @@ def test_a_guests_shutdown_is_undone_only_for_always() -> None:
     assert judged(logs=logs, policy=Policy.ALWAYS) is Cause.CRASHED
 
 
-def test_what_its_node_was_told_is_a_wish_and_another_machines_row_is_nothing() -> None:
+def test_what_its_node_was_told_is_a_stop_request_and_another_machines_row_is_nothing() -> None:
     text = "Node 'node3' entered maintenance mode"
 
     assert judged(logs=read(row(text, machine=33))) is Cause.STOPPED_BY_PERSON
@@ -260,7 +260,7 @@ def test_what_its_node_was_told_is_a_wish_and_another_machines_row_is_nothing() 
     ],
 )
 @pytest.mark.parametrize("text", ["VM action 'kill' sent", "VM killed", "Power command issued"])
-def test_our_own_kill_is_no_wish_to_leave_it_down(
+def test_our_own_kill_is_no_stop_request_to_leave_it_down(
     text: str, after: float, user: str, cause: Cause
 ) -> None:
     case = replace(DOWN, killed_clock=UP_CLOCK)
@@ -295,7 +295,7 @@ def test_a_kill_whose_answer_was_lost_may_be_anybodys() -> None:
 
 
 @pytest.mark.parametrize("action", ["kill", "poweroff"])
-def test_somebody_who_stops_it_just_after_our_kill_is_heard(action: str) -> None:
+def test_stop_request_just_after_our_kill_counts(action: str) -> None:
     case = replace(DOWN, killed_clock=UP_CLOCK)
     ours = row("VM action 'kill' sent", at=UP_CLOCK + 1, user="vergewatch")
     theirs = row(f"VM action '{action}' sent", at=UP_CLOCK + 30, user="anna", key=8)
@@ -309,16 +309,16 @@ def test_somebody_who_stops_it_just_after_our_kill_is_heard(action: str) -> None
         ("Node action 'poweroff' sent", Cause.STOPPED_BY_PERSON),
         ("Node 'n3' powered off", Cause.STOPPED_BY_PERSON),
         ("Task 'night' ran: node1", Cause.STOPPED_BY_TASK),
-        ("a text of nodes that nobody knows", Cause.LOGS_UNCLEAR),
+        ("an unknown text of a node", Cause.LOGS_UNCLEAR),
         ("Node 'n3' is online", Cause.CRASHED),
     ],
 )
-def test_whoever_stops_a_node_wants_down_what_runs_on_it(text: str, cause: Cause) -> None:
+def test_node_stop_explains_its_vms_stop(text: str, cause: Cause) -> None:
     assert judged(logs=read(row(text, machine=33))) is cause
 
 
 def test_what_a_node_says_by_itself_need_not_be_understood() -> None:
-    rows = read(row("a text of nodes that nobody knows", machine=33, user="system"))
+    rows = read(row("an unknown text of a node", machine=33, user="system"))
 
     assert judged(logs=rows) is Cause.CRASHED
 
@@ -332,7 +332,7 @@ def test_what_a_node_says_by_itself_need_not_be_understood() -> None:
         (0.0, "anna", Cause.CRASHED),
     ],
 )
-def test_a_start_by_somebody_else_since_it_was_up(after: float, user: str, cause: Cause) -> None:
+def test_start_by_another_user_since_it_was_up(after: float, user: str, cause: Cause) -> None:
     logs = read(row("VM action 'poweron' sent", at=UP_CLOCK + after, user=user))
 
     assert judged(logs=logs, own_user="vergewatch") is cause
@@ -354,14 +354,16 @@ def test_a_start_by_somebody_else_since_it_was_up(after: float, user: str, cause
     ],
 )
 def test_what_it_passed_through(word: str, cause: Cause) -> None:
-    assert judged(replace(DOWN, passed=(word,))) is cause
+    assert judged(replace(DOWN, words_since_up=(word,))) is cause
 
 
 def test_what_was_never_seen_up_did_not_crash() -> None:
     assert judged(replace(DOWN, up_at=None)) is Cause.NEVER_SEEN_UP
 
 
-@pytest.mark.parametrize(("hole", "cause"), [(120.0, Cause.CRASHED), (120.1, Cause.DIED_UNSEEN)])
+@pytest.mark.parametrize(
+    ("hole", "cause"), [(120.0, Cause.CRASHED), (120.1, Cause.WENT_DOWN_UNOBSERVED)]
+)
 def test_who_looked_away_for_more_than_120_seconds_saw_nothing(hole: float, cause: Cause) -> None:
     case = replace(DOWN, max_gap_seconds=hole)
 
@@ -373,16 +375,16 @@ def test_power_that_is_wanted_off_counts_where_the_column_says_what_is_wanted() 
     desired = RULES._replace(powerstate=PowerState.DESIRED)
 
     assert judged(limits=desired, powered_on=True) is Cause.CRASHED
-    assert judged(limits=desired, powered_on=False) is Cause.POWERED_OFF_BY_WISH
+    assert judged(limits=desired, powered_on=False) is Cause.POWERED_OFF_AS_DESIRED
     assert judged(powered_on=False) is Cause.CRASHED
 
 
 def test_a_node_that_is_not_well_is_the_platforms() -> None:
-    assert judged(node=NodeLife(None)) is Cause.NODE_IN_TROUBLE
+    assert judged(node=NodeHistory(None)) is Cause.NODE_IN_TROUBLE
     assert judged(node=None) is Cause.NODE_UNKNOWN
-    failed = NodeLife(None, sick_at=UP_AT + 1)
-    assert judged(node=failed, on_power_loss="leave_off") is Cause.LEFT_OFF_BY_OWNER
-    assert judged(node=NodeLife(None), on_power_loss="leave_off") is Cause.NODE_IN_TROUBLE
+    failed = NodeHistory(None, sick_at=UP_AT + 1)
+    assert judged(node=failed, on_power_loss="leave_off") is Cause.LEFT_OFF_BY_POLICY
+    assert judged(node=NodeHistory(None), on_power_loss="leave_off") is Cause.NODE_IN_TROUBLE
 
 
 @pytest.mark.parametrize(
@@ -397,15 +399,15 @@ def test_a_node_that_is_not_well_is_the_platforms() -> None:
 def test_a_node_that_is_well_again_has_300_seconds(
     well_for: float, sick_at: float | None, cause: Cause
 ) -> None:
-    node = NodeLife(NOW, sick_at=sick_at)
+    node = NodeHistory(NOW, sick_at=sick_at)
     at = NOW + well_for
 
     assert judged(at=at, node=node, logs=READ._replace(read_at=at)) is cause
 
 
 def test_a_node_well_since_the_vm_was_last_up_was_never_ill() -> None:
-    assert judged(node=NodeLife(UP_AT)) is Cause.CRASHED
-    assert judged(node=NodeLife(UP_AT + 0.1)) is Cause.NODE_UNWATCHED
+    assert judged(node=NodeHistory(UP_AT)) is Cause.CRASHED
+    assert judged(node=NodeHistory(UP_AT + 0.1)) is Cause.NODE_UNWATCHED
 
 
 @pytest.mark.parametrize(
@@ -424,7 +426,7 @@ def test_after_it_hung_the_platform_has_300_seconds(ago: float, cause: Cause) ->
     ],
 )
 def test_two_vms_within_120_seconds_are_several(drops: tuple[Drop, ...], several: bool) -> None:
-    life = NodeLife(0.0, drops)
+    life = NodeHistory(0.0, drops)
 
     assert (lost_several(life, RULES) is not None) is several
 
@@ -470,7 +472,7 @@ def after(case: Case, *, gap: float = 20.0, at: float = NOW) -> Case:
     return found
 
 
-def test_a_row_of_pictures_is_broken_by_a_hole_of_more_than_120_seconds() -> None:
+def test_a_row_of_inventories_is_broken_by_a_hole_of_more_than_120_seconds() -> None:
     assert after(DOWN, gap=120.0).times_observed == DOWN.times_observed + 1
     assert after(DOWN, gap=120.1).times_observed == 1
     assert after(DOWN, gap=120.1).trouble_at == NOW
@@ -492,7 +494,7 @@ def test_probation_ends_after_600_seconds() -> None:
     assert (due.state, due.attempts) == (State.HEALTHY, 0)
 
 
-def test_the_third_picture_without_a_row_ends_a_case() -> None:
+def test_the_third_inventory_without_a_row_ends_a_case() -> None:
     def gone(missing: int) -> Case | None:
         moment = Moment(NOW, None, NOW - 20, None, 20.0)
         return observe(
@@ -518,7 +520,7 @@ def test_another_machine_is_another_vm() -> None:
     assert found.up_at is None
 
 
-def test_a_state_between_up_and_down_starts_the_proof_anew() -> None:
+def test_transitional_status_restarts_the_proof() -> None:
     moment = Moment(NOW, UP_CLOCK, NOW - 20, UP_CLOCK, 20.0)
     held = replace(DOWN, state=State.HELD)
 
@@ -529,7 +531,7 @@ def test_a_state_between_up_and_down_starts_the_proof_anew() -> None:
     assert found is not None
     assert found.state is State.SUSPECT
     assert found.trouble_at is None
-    assert found.passed == ("starting",)
+    assert found.words_since_up == ("starting",)
 
 
 # What a picture is worth.
@@ -582,11 +584,11 @@ def test_a_reading_may_take_as_long_as_its_cadence() -> None:
     assert problem(poll(took_seconds=20.1)) == "slow"
 
 
-def test_a_table_that_was_not_read_makes_no_picture() -> None:
+def test_a_table_that_was_not_read_makes_no_inventory() -> None:
     assert problem(poll(inventory=None)) == "unread"
 
 
-def test_two_vms_with_one_uuid_are_no_picture() -> None:
+def test_two_vms_with_one_uuid_are_no_inventory() -> None:
     twice = poll(2)
     assert twice.inventory is not None
     vms = (twice.inventory.vms[0], twice.inventory.vms[0])
@@ -647,7 +649,7 @@ def test_a_row_that_does_not_say_whether_a_vm_is_enabled_tells_nothing() -> None
     assert classify(vm("stopped", running=False, enabled=None), CARE) is ObservedState.GONE
 
 
-def test_whoever_says_no_is_looked_at_and_whoever_is_to_be_ignored_is_not() -> None:
+def test_policy_no_is_monitored_and_policy_ignore_is_not() -> None:
     down = vm("stopped", running=False)
 
     assert classify(down, CARE) is ObservedState.DOWN
@@ -677,7 +679,7 @@ def test_who_is_enrolled_while_it_is_down_was_never_seen_up_by_anybody_who_may_a
     assert (found.state, found.policy, found.up_at) == (State.UNKNOWN, Policy.ON_FAILURE, None)
 
 
-def test_who_is_enrolled_after_somebody_stopped_it_is_no_trouble() -> None:
+def test_vm_enrolled_after_its_stop_is_not_down_unexpectedly() -> None:
     stopped = replace(DOWN, policy=Policy.NO, state=State.STOPPED)
 
     assert seen_with(Policy.ON_FAILURE, stopped, up=False).state is State.BASELINE
@@ -713,7 +715,7 @@ def test_a_tag_taken_and_given_back_under_an_open_intent_counts_only_when_that_i
 # Health.
 
 
-def test_two_bad_pictures_degrade_and_five_good_ones_heal() -> None:
+def test_two_bad_inventories_degrade_and_five_good_ones_heal() -> None:
     bad = RejectedInventory("short", "too few")
     once = after_invalid(Health(), bad, RULES)
     twice = after_invalid(once, bad, RULES)
@@ -733,7 +735,7 @@ def test_a_gap_of_more_than_60_seconds_warms_up() -> None:
     assert after_valid(health, RULES, at=70.0, gap_seconds=60.1).polls == 1
 
 
-def test_it_is_warm_after_600_seconds_and_ten_pictures() -> None:
+def test_it_is_warm_after_600_seconds_and_ten_inventories() -> None:
     assert is_warm(Health(polls=10), RULES, at=600.0)
     assert not is_warm(Health(polls=9), RULES, at=600.0)
     assert not is_warm(Health(polls=10), RULES, at=599.9)
@@ -787,9 +789,9 @@ INTENT = Intent(
 )
 
 
-def hung(rung: int) -> Case:
+def hung(step: int) -> Case:
     diagnosis = Diagnosis(DiagnosisKind.CRASHED, Cause.HUNG)
-    return replace(HUNG, state=State.HELD, rung=rung, diagnosis=diagnosis)
+    return replace(HUNG, state=State.HELD, ladder_step=step, diagnosis=diagnosis)
 
 
 CYCLE = replace(CARE, on_hang=OnHang.POWER_CYCLE)
@@ -892,7 +894,7 @@ def test_the_ladder_ends_and_a_vm_that_is_down_is_only_started() -> None:
     steps = [next_action(hung(rung), CYCLE) for rung in range(4)]
 
     assert steps == [Action.REBOOT, Action.RESET, Action.KILL, None]
-    assert next_action(replace(CRASHED, rung=3), CYCLE) is Action.POWER_ON
+    assert next_action(replace(CRASHED, ladder_step=3), CYCLE) is Action.POWER_ON
 
 
 # After acting.
@@ -907,7 +909,7 @@ def found(at: float, observed: ObservedState = ObservedState.DOWN, **intent: Any
     ).outcome
 
 
-def test_a_picture_must_be_younger_than_the_request() -> None:
+def test_a_inventory_must_be_younger_than_the_request() -> None:
     assert found(100.0, ObservedState.UP) is None
     assert found(100.1, ObservedState.UP) is Outcome.CONFIRMED
 
@@ -954,22 +956,26 @@ def test_an_action_leaves_a_window_exactly_when_it_is_as_old() -> None:
 
 
 def test_pauses_double_and_end_at_1800_seconds() -> None:
-    pauses = [backoff_seconds(tries, RULES, dice=0.5) for tries in range(8)]
+    pauses = [backoff_seconds(tries, RULES, random=0.5) for tries in range(8)]
 
     assert pauses == [0.0, 60.0, 120.0, 240.0, 480.0, 960.0, 1800.0, 1800.0]
-    assert backoff_seconds(1, RULES, dice=0.0) == pytest.approx(48.0)
-    assert backoff_seconds(1, RULES, dice=1.0) == pytest.approx(72.0)
+    assert backoff_seconds(1, RULES, random=0.0) == pytest.approx(48.0)
+    assert backoff_seconds(1, RULES, random=1.0) == pytest.approx(72.0)
 
 
 def count(troubled: int, of: int = 100, *, dropped: bool = False, well: bool = True) -> Count:
     return Count(troubled, of, nodes_well=well, dropped=dropped)
 
 
-def test_a_storm_is_15_percent_and_never_less_than_three() -> None:
+def test_a_mass_outage_is_15_percent_and_never_less_than_three() -> None:
     assert threshold(10, RULES) == 3
     assert threshold(100, RULES) == 15
-    assert weigh(CircuitBreaker(), count(15), RULES, now=1.0).breaker_state is BreakerState.OPEN
-    assert weigh(CircuitBreaker(), count(14), RULES, now=1.0).breaker_state is BreakerState.CLOSED
+    assert (
+        after_poll(CircuitBreaker(), count(15), RULES, now=1.0).breaker_state is BreakerState.OPEN
+    )
+    assert (
+        after_poll(CircuitBreaker(), count(14), RULES, now=1.0).breaker_state is BreakerState.CLOSED
+    )
 
 
 OPEN_BREAKER = CircuitBreaker(
@@ -982,17 +988,19 @@ OPEN_BREAKER = CircuitBreaker(
 
 
 def breaker_state(breaker: CircuitBreaker, of: Count, *, now: float) -> BreakerState:
-    return weigh(breaker, of, RULES, now=now).breaker_state
+    return after_poll(breaker, of, RULES, now=now).breaker_state
 
 
-def test_a_storm_clears_after_300_seconds_below_half_its_threshold() -> None:
+def test_a_mass_outage_clears_after_300_seconds_below_half_its_threshold() -> None:
     assert breaker_state(OPEN_BREAKER, count(7), now=1300.0) is BreakerState.HALF_OPEN
     assert breaker_state(OPEN_BREAKER, count(7), now=1299.9) is BreakerState.OPEN
     assert breaker_state(OPEN_BREAKER, count(8), now=1300.0) is BreakerState.OPEN
-    assert weigh(OPEN_BREAKER, count(8), RULES, now=1100.0).calm_since is None
+    assert after_poll(OPEN_BREAKER, count(8), RULES, now=1100.0).calm_since is None
 
 
-def test_a_storm_without_new_victims_is_probed_after_900_seconds_if_all_nodes_are_well() -> None:
+def test_a_mass_outage_without_new_victims_is_probed_after_900_seconds_if_all_nodes_are_well() -> (
+    None
+):
     assert breaker_state(OPEN_BREAKER, count(50), now=1900.0) is BreakerState.HALF_OPEN
     assert breaker_state(OPEN_BREAKER, count(50), now=1899.9) is BreakerState.OPEN
     assert breaker_state(OPEN_BREAKER, count(50, well=False), now=1900.0) is BreakerState.OPEN
@@ -1001,11 +1009,11 @@ def test_a_storm_without_new_victims_is_probed_after_900_seconds_if_all_nodes_ar
 
 def test_what_goes_wrong_while_it_clears_doubles_the_hold() -> None:
     clearing = replace(OPEN_BREAKER, breaker_state=BreakerState.HALF_OPEN)
-    again = weigh(clearing, count(5, dropped=True), RULES, now=2000.0)
+    again = after_poll(clearing, count(5, dropped=True), RULES, now=2000.0)
 
     assert (again.breaker_state, again.hold_seconds) == (BreakerState.OPEN, 600.0)
-    assert disappointed(clearing, RULES, now=2000.0).hold_seconds == 600.0
-    assert disappointed(CircuitBreaker(), RULES, now=2000.0) == CircuitBreaker()
+    assert after_failed_action(clearing, RULES, now=2000.0).hold_seconds == 600.0
+    assert after_failed_action(CircuitBreaker(), RULES, now=2000.0) == CircuitBreaker()
     assert breaker_state(clearing, count(7), now=2000.0) is BreakerState.CLOSED
     assert breaker_state(clearing, count(8), now=2000.0) is BreakerState.HALF_OPEN
     assert breaker_state(again, count(50), now=3799.9) is BreakerState.OPEN
@@ -1015,7 +1023,7 @@ def test_what_goes_wrong_while_it_clears_doubles_the_hold() -> None:
 def test_a_hold_is_an_hour_at_most() -> None:
     long = replace(OPEN_BREAKER, breaker_state=BreakerState.HALF_OPEN, hold_seconds=3000.0)
 
-    assert disappointed(long, RULES, now=0.0).hold_seconds == 3600.0
+    assert after_failed_action(long, RULES, now=0.0).hold_seconds == 3600.0
 
 
 # The table.
@@ -1056,7 +1064,7 @@ def test_after_its_extension_a_lost_answer_stays_unknown() -> None:
     assert found(220.0, ObservedState.BUSY, reply=Reply.LOST, extended=True) is Outcome.UNKNOWN
 
 
-def test_vms_without_any_status_row_are_no_picture() -> None:
+def test_vms_without_any_status_row_are_no_inventory() -> None:
     full = poll()
     assert full.inventory is not None
     bare = replace(full.inventory, sources={"machine_status": {}})

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from exporter.recovery.model.cases import OnHang, Policy
 from exporter.recovery.observe.enrolment import (
-    NOBODYS,
+    NOT_ENROLLED,
     EnrolmentRule,
     circle_among,
     enrol,
@@ -14,20 +14,20 @@ from tests.recovery.harness import Theatre
 
 THEATRE = Theatre(tags={})
 THEATRE.poll()
-SNAPSHOT = THEATRE.recovery.memory.inventory.reported  # type: ignore[union-attr]
+SNAPSHOT = THEATRE.recovery.state.inventory.reported  # type: ignore[union-attr]
 VM = SNAPSHOT.vms[0]
 ALLOWING = ("recovery/auto", "recovery/on-failure", "recovery/unless-stopped", "recovery/always")
 DENYING = ("recovery/never", "recovery/no", "recovery/ignore")
 
 
-def test_whom_nobody_names_is_looked_at_and_no_more() -> None:
-    assert enrol(VM, frozenset({"team/web"}), "production", ()) is NOBODYS
-    assert set(enrol_all(SNAPSHOT, ()).values()) == {NOBODYS}
-    assert not NOBODYS.policy.acts
+def test_vm_without_tag_or_rule_is_monitored_only() -> None:
+    assert enrol(VM, frozenset({"team/web"}), "production", ()) is NOT_ENROLLED
+    assert set(enrol_all(SNAPSHOT, ()).values()) == {NOT_ENROLLED}
+    assert not NOT_ENROLLED.policy.acts
 
 
 def test_a_tag_of_another_category_is_not_for_us() -> None:
-    assert enrol(VM, frozenset({"team/auto", "auto"}), "production", ()) is NOBODYS
+    assert enrol(VM, frozenset({"team/auto", "auto"}), "production", ()) is NOT_ENROLLED
 
 
 @pytest.mark.parametrize("tag", ["recovery/Never", "Recovery/never", "recovery/off"])
@@ -52,7 +52,7 @@ def test_auto_is_on_failure() -> None:
     st.lists(st.sampled_from([Policy.ALWAYS, Policy.ON_FAILURE]), max_size=3),
     st.one_of(st.sampled_from(DENYING), st.sampled_from([Policy.NO, Policy.IGNORE])),
 )
-def test_whoever_says_no_wins(tags: set[str], policies: list[Policy], no: str | Policy) -> None:
+def test_denying_tag_or_rule_wins(tags: set[str], policies: list[Policy], no: str | Policy) -> None:
     said = {no} if not isinstance(no, Policy) else set()
     ruled = [EnrolmentRule(policy=policy, title="yes") for policy in policies]
     if isinstance(no, Policy):
@@ -93,7 +93,7 @@ def test_a_rule_is_for_those_that_fit_all_of_it(rule: EnrolmentRule, fits: bool)
 
     enrolment = enrol(VM, frozenset({"team/web"}), "production", (rule,))
 
-    assert (enrolment is not NOBODYS) is fits
+    assert (enrolment is not NOT_ENROLLED) is fits
 
 
 def test_a_circle_is_found_and_named() -> None:

@@ -1,4 +1,4 @@
-"""What `explain` says: of real plays, of every word there is, and of the past."""
+"""Explanations: of simulated incidents, of every state and cause, and of earlier decisions."""
 
 from datetime import timedelta
 from typing import Any
@@ -21,16 +21,15 @@ from exporter.recovery.model.cases import (
     Reply,
 )
 from exporter.recovery.model.commands import Command, CommandKind
-from exporter.recovery.model.decision import Decision, GuardName, GuardResult
+from exporter.recovery.model.decision import BudgetUse, Decision, GuardName, GuardResult
 from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.records import ActionRecord, DecisionRecord
 from exporter.recovery.model.states import State
-from exporter.recovery.observe.enrolment import NOBODYS
-from exporter.recovery.report import explain as module
+from exporter.recovery.observe.enrolment import NOT_ENROLLED
 from exporter.recovery.report.context import ExplainContext, context_of_decision
 from exporter.recovery.report.events import command_event
-from exporter.recovery.report.explain import explain
+from exporter.recovery.report.explain import HISTORY_EVENTS, explain
 from exporter.recovery.report.messages import CAUSES, COMMANDS, OUTCOMES, POLICIES, REASONS, VERBS
 from exporter.recovery.report.sentences import _SENTENCES, sentence
 from tests.fakes import START
@@ -83,7 +82,7 @@ def decision(
     denied = (
         []
         if reason is None
-        else [GuardResult(reason, allowed=False, says=says, cure=f"cure of {reason}")]
+        else [GuardResult(reason, passed=False, detail=says, fix=f"cure of {reason}")]
     )
     return Decision(
         uuid=UUID, vm_key=7, name="web-01", at=100.0, time=at(100), state=state,
@@ -99,69 +98,72 @@ def of(state: State | None, **known: Any) -> ExplainContext:
     )
 
 
-# Plays.
+# Simulated incidents.
 
 
-def test_a_vm_that_crashed_and_was_started_is_told_in_one_sentence() -> None:
+def test_restarted_vm_is_explained_in_one_line() -> None:
     theatre = stage()
     theatre.world.crash("web-01")
     theatre.let_pass(100)
 
     assert explained(theatre, "web-01").sentence == (
-        "web-01 stopped at 00:10:40 and nobody asked for it: Vergewatch started it at 00:11:20 "
+        "web-01 crashed at 00:10:40. Vergewatch started it at 00:11:20, "
         "and it has been up since 00:11:40."
     )
 
 
-def test_a_vm_that_nothing_happened_to_is_up() -> None:
-    told = explained(stage(), "web-01")
+def test_vm_without_downtime_is_up_and_enrolled() -> None:
+    found = explained(stage(), "web-01")
 
-    assert told.sentence == (
-        "web-01 is up, and nothing happened to it since 00:00:20, when Vergewatch first saw it."
+    assert found.sentence == (
+        "web-01 is up, without downtime since Vergewatch first saw it at 00:00:20."
     )
-    assert told.enrolment == "start it again when it crashed (on-failure, by tag recovery/auto)"
-    assert told.to_change == ()
+    assert found.enrolled is True
+    assert (found.policy, found.policy_source) == ("on-failure", "tag recovery/auto")
+    assert found.fixes == ()
 
 
-def test_who_stopped_it_is_named_with_the_row_that_says_so() -> None:
+def test_vm_stopped_by_user_quotes_the_log_row() -> None:
     theatre = stage()
     theatre.world.operator_stops("db-01", graceful=False, user="anna")
     theatre.let_pass(60)
 
-    told = explained(theatre, "db-01")
+    found = explained(theatre, "db-01")
 
-    assert told.state == "stopped"
-    assert told.sentence.startswith(
-        "db-01 is down since 00:10:40 because anna stopped it (“VM action 'kill' sent"
+    assert found.state == "stopped"
+    assert found.sentence.startswith(
+        "db-01 has been down since 00:10:40: a user stopped it (“VM action 'kill' sent"
     )
-    assert told.sentence.endswith("); it stays down until somebody starts it.")
-    assert told.to_change == ("whoever stopped it starts it again",)
+    assert "by anna" in found.sentence
+    assert found.sentence.endswith("). Vergewatch does not start it.")
+    assert len(found.fixes) == 1
 
 
-def test_a_guest_that_shut_down_is_told_from_a_crash() -> None:
+def test_vm_shut_down_by_guest_is_not_a_crash() -> None:
     theatre = stage()
     theatre.world.guest_shuts_down("erp-01")
     theatre.let_pass(60)
 
     sentence = explained(theatre, "erp-01").sentence
-    assert "because its guest shut itself down (“VM has shutdown” at 00:10:20 UTC" in sentence
+    assert ": its guest shut itself down (“VM has shutdown”" in sentence
+    assert "at 00:10:20 UTC" in sentence
 
 
-def test_what_was_down_at_first_sight_is_nobodys_crash() -> None:
+def test_vm_first_seen_down_is_not_a_crash() -> None:
     theatre = Theatre(book=ArchiveBook())
     theatre.world.crash("web-01")
     theatre.let_pass(700)
 
-    told = explained(theatre, "web-01")
+    found = explained(theatre, "web-01")
 
-    assert told.sentence == (
-        "web-01 was down when Vergewatch first saw it at 00:00:20. Nobody can tell a crash from a "
-        "wish then, so it stays as it is until somebody starts it."
+    assert found.sentence == (
+        "web-01 was already down when Vergewatch first saw it at 00:00:20, so a crash cannot be "
+        "proven. Vergewatch does not start it."
     )
-    assert told.to_change == ("it is seen up once",)
+    assert found.fixes == ("start the VM once",)
 
 
-def test_a_pause_is_what_holds_a_crashed_vm_back() -> None:
+def test_crashed_vm_is_held_by_a_pause() -> None:
     theatre = stage()
     at_once(
         theatre.recovery.command(CommandKind.PAUSE, owner="anna", reason="upgrade", seconds=3600)
@@ -169,18 +171,19 @@ def test_a_pause_is_what_holds_a_crashed_vm_back() -> None:
     theatre.world.crash("web-01")
     theatre.let_pass(60)
 
-    told = explained(theatre, "web-01")
+    found = explained(theatre, "web-01")
 
     assert (
         "Vergewatch does not start it now because recovery is paused by anna: upgrade"
-        in told.sentence
+        in found.sentence
     )
-    assert told.to_change == ("vergewatch recovery resume --reason ..., or wait",)
-    assert [guard.name for guard in told.guards if not guard.allowed] == ["paused"]
-    assert len(told.guards) == len(GUARDS)
+    assert found.failed_guard is GuardName.NOT_PAUSED
+    assert [one.guard for one in found.guards if not one.passed] == [GuardName.NOT_PAUSED]
+    assert found.fixes == ("vergewatch recovery resume --reason ..., or wait",)
+    assert len(found.guards) == len(GUARDS)
 
 
-def test_all_that_speaks_against_it_is_to_change_in_the_order_of_the_guards() -> None:
+def test_fixes_follow_the_order_of_the_guards() -> None:
     theatre = stage(Limits(mode=Mode.SHADOW))
     at_once(
         theatre.recovery.command(CommandKind.PAUSE, owner="anna", reason="upgrade", seconds=3600)
@@ -189,38 +192,38 @@ def test_all_that_speaks_against_it_is_to_change_in_the_order_of_the_guards() ->
     theatre.world.crash("web-01")
     theatre.let_pass(60)
 
-    assert explained(theatre, "web-01").to_change == (
+    assert explained(theatre, "web-01").fixes == (
         "vergewatch recovery arm --reason ...",
         "vergewatch recovery resume --reason ..., or wait",
         "recovery.mode: enforce",
     )
 
 
-def test_shadow_mode_says_when_it_would_have_started_it_first() -> None:
+def test_shadow_mode_gives_the_time_of_the_first_decision() -> None:
     theatre = stage(Limits(mode=Mode.SHADOW))
     theatre.world.crash("web-01")
     theatre.let_pass(400)
 
     assert explained(theatre, "web-01").sentence == (
-        "web-01 stopped at 00:10:40 and nobody asked for it: in mode enforce Vergewatch would have "
-        "started it at 00:11:20. The mode is shadow, so it stays down until somebody starts it."
+        "web-01 crashed at 00:10:40. In enforce mode, Vergewatch would have started it at "
+        "00:11:20. The mode is shadow, so an operator must start it."
     )
 
 
-def test_a_vm_given_up_says_how_often_it_crashed_and_what_helps() -> None:
+def test_quarantined_vm_gives_the_used_budget_and_the_clear_command() -> None:
     theatre = stage()
     for _ in range(4):
         theatre.world.crash("web-02")
         theatre.let_pass(400)
 
     assert explained(theatre, "web-02").sentence == (
-        "web-02 crashed again after Vergewatch had brought it back 3 times within an hour; "
-        "Vergewatch has given up until somebody starts it, or runs "
+        "web-02 crashed again after Vergewatch restarted it 3 times within 1 h. Vergewatch takes "
+        "no more action until the VM is started, or an operator runs "
         "`vergewatch recovery clear web-02 --reason ...`."
     )
 
 
-def test_who_was_started_by_a_person_after_a_second_crash_had_not_been_given_up() -> None:
+def test_vm_started_by_operator_after_second_crash_was_not_quarantined() -> None:
     theatre = stage()
     theatre.world.crash("web-02")
     theatre.let_pass(400)
@@ -230,14 +233,14 @@ def test_who_was_started_by_a_person_after_a_second_crash_had_not_been_given_up(
     theatre.world.operator_starts("web-02")
     theatre.let_pass(60)
 
-    told = explained(theatre, "web-02")
+    found = explained(theatre, "web-02")
 
-    assert told.state == "probation"
-    assert "given up" not in told.sentence
-    assert told.sentence.startswith("web-02 is up. It was not from 00:17:")
+    assert found.state == "probation"
+    assert "quarantined" not in found.sentence
+    assert found.sentence.startswith("web-02 is up. It was down from 00:17:")
 
 
-def test_who_was_given_up_and_started_by_a_person_is_said_to_be() -> None:
+def test_quarantined_vm_started_by_operator_is_on_probation() -> None:
     theatre = stage()
     for _ in range(4):
         theatre.world.crash("web-02")
@@ -245,56 +248,58 @@ def test_who_was_given_up_and_started_by_a_person_is_said_to_be() -> None:
     theatre.world.operator_starts("web-02")
     theatre.let_pass(60)
 
-    assert explained(theatre, "web-02").sentence.startswith("web-02 had been given up; somebody")
+    assert explained(theatre, "web-02").sentence.startswith(
+        "web-02 was quarantined. It was started without Vergewatch"
+    )
 
 
-def test_a_node_in_trouble_leaves_its_vms_to_the_platform() -> None:
+def test_vms_of_a_failed_node_wait_for_high_availability() -> None:
     theatre = stage()
     theatre.world.node_fails(theatre.case("git-01").node or "")
     theatre.let_pass(60)
 
-    told = explained(theatre, "git-01")
+    found = explained(theatre, "git-01")
 
-    assert told.state == "platform"
-    assert "its node is in trouble, or was just now (node" in told.sentence
-    assert told.sentence.endswith(
-        ": VergeOS' own high availability goes first, and Vergewatch waits for it."
+    assert found.state == "platform"
+    assert "its node is in trouble, or was shortly before (node" in found.sentence
+    assert found.sentence.endswith(
+        "Vergewatch waits for VergeOS high availability, which acts first."
     )
 
 
-def test_a_vm_that_hangs_is_not_said_to_have_stopped() -> None:
+def test_hung_vm_is_unresponsive_not_crashed() -> None:
     theatre = stage()
     theatre.world.hang("queue-01")
     theatre.let_pass(400)
 
     assert explained(theatre, "queue-01").sentence.startswith(
-        "queue-01 became unresponsive at 00:10:40; Vergewatch does not act on it now because the "
-        "step that would come next is not allowed"
+        "queue-01 became unresponsive at 00:10:40. Vergewatch does not act on it now because the "
+        "next action is not allowed"
     )
 
 
-# The past.
+# Earlier decisions.
 
 
-def test_a_decision_is_explained_later_as_it_was_then_byte_for_byte() -> None:
+def test_decision_is_explained_with_the_same_bytes_later() -> None:
     theatre = stage()
     book: ArchiveBook = theatre.book
     theatre.world.crash("web-02")
-    told: dict[int, bytes] = {}
+    found: dict[int, bytes] = {}
     uuid = theatre.case("web-02").uuid
     for step in range(150):
         for record in book.decisions_of(uuid):
-            told.setdefault(record.number, as_json(replayed(book, record)))
+            found.setdefault(record.number, as_json(replayed(book, record)))
         if step % 20 == 19 and theatre.running("web-02"):
             theatre.world.crash("web-02")
         if step == 70:
             theatre.new_process()
         theatre.let_pass(theatre.every)
 
-    assert len(told) > 7
-    assert any(b"Vergewatch started it at" in text for text in told.values())
+    assert len(found) > 7
+    assert any(b"Vergewatch started it at" in text for text in found.values())
     now = {one.number: as_json(replayed(book, one)) for one in book.decisions_of(uuid)}
-    assert {number: now[number] for number in told} == told
+    assert {number: now[number] for number in found} == found
 
 
 def replayed(book: ArchiveBook, record: DecisionRecord) -> Any:
@@ -309,23 +314,23 @@ def replayed(book: ArchiveBook, record: DecisionRecord) -> Any:
     )
 
 
-def test_the_past_does_not_know_how_an_action_ended() -> None:
-    told = context_of_decision(
+def test_earlier_decision_does_not_know_a_later_outcome() -> None:
+    found = context_of_decision(
         DecisionRecord(3, decision()), system="stage", changes=(), actions=[attempt(90)]
     )
 
-    assert told.actions[0].intent.outcome is None
-    assert told.now == at(100)
+    assert found.actions[0].intent.outcome is None
+    assert found.now == at(100)
 
 
-# Words.
+# Every state, cause and guard.
 
 
 @pytest.mark.parametrize("cause", list(Cause))
 @pytest.mark.parametrize("state", [None, *State])
-def test_every_state_has_its_words_for_every_cause(state: State | None, cause: Cause) -> None:
+def test_every_state_and_cause_has_a_sentence(state: State | None, cause: Cause) -> None:
     for observed in (None, *ObservedState):
-        told = sentence(
+        found = sentence(
             of(
                 state,
                 observed=observed,
@@ -335,19 +340,19 @@ def test_every_state_has_its_words_for_every_cause(state: State | None, cause: C
             )
         )
 
-        assert told.startswith("web-01 ")
-        assert told.endswith(".")
-        assert "None" not in told
-        assert "{" not in told
+        assert found.startswith("web-01 ")
+        assert found.endswith(".")
+        assert "None" not in found
+        assert "{" not in found
 
 
 @pytest.mark.parametrize("reason", list(GuardName))
-def test_every_reason_has_its_words(reason: GuardName | None) -> None:
-    told = sentence(of(State.HELD, decision=decision(reason)))
+def test_every_failed_guard_has_a_sentence(reason: GuardName | None) -> None:
+    found = sentence(of(State.HELD, decision=decision(reason)))
 
-    assert told.startswith("web-01 stopped and nobody asked for it")
-    assert "None" not in told
-    assert "{" not in told
+    assert found.startswith("web-01 crashed. ")
+    assert "None" not in found
+    assert "{" not in found
 
 
 @pytest.mark.parametrize(
@@ -362,23 +367,23 @@ def test_every_reason_has_its_words(reason: GuardName | None) -> None:
         (_SENTENCES, (None, *State)),
     ],
 )
-def test_no_word_is_forgotten(words: dict[Any, Any], kinds: Any) -> None:
+def test_every_value_has_a_text(words: dict[Any, Any], kinds: Any) -> None:
     assert set(words) == set(kinds)
 
 
-def test_no_knowledge_at_all_is_a_sentence_too() -> None:
+def test_state_alone_has_a_sentence() -> None:
     for state in (None, *State):
         assert sentence(of(state)).startswith("web-01 ")
 
 
-# Stories.
+# Downtimes.
 
 ROW = "“off” by anna (log row 4)"
 FELL = change(50, State.HEALTHY, State.SUSPECT, "not_long_enough: down for 0 s")
 
 
-def test_a_try_that_did_not_help_is_told_before_the_next_one() -> None:
-    told = sentence(
+def test_failed_action_precedes_the_next_one() -> None:
+    found = sentence(
         of(
             State.PROBATION,
             changes=[change(400, State.VERIFYING, State.PROBATION, word="running"), FELL],
@@ -386,14 +391,14 @@ def test_a_try_that_did_not_help_is_told_before_the_next_one() -> None:
         )
     )
 
-    assert told == (
-        "web-01 stopped at 00:00:50 and nobody asked for it: Vergewatch started it at 00:01:40, "
-        "which did not help, then started it at 00:06:20 and it has been up since 00:06:40."
+    assert found == (
+        "web-01 crashed at 00:00:50. Vergewatch started it at 00:01:40, which did not bring it "
+        "up, then started it at 00:06:20, and it has been up since 00:06:40."
     )
 
 
-def test_a_refusal_is_said_to_be_one() -> None:
-    told = sentence(
+def test_refused_action_gives_the_refusal() -> None:
+    found = sentence(
         of(
             State.BACKOFF,
             decision=decision(GuardName.BACKOFF_ELAPSED, says="280 s left"),
@@ -403,14 +408,14 @@ def test_a_refusal_is_said_to_be_one() -> None:
     )
 
     assert (
-        "Vergewatch asked VergeOS to start it at 00:01:40, which VergeOS refused for want of "
+        "Vergewatch asked VergeOS to start it at 00:01:40, which VergeOS refused for lack of "
         "resources"
-    ) in told
-    assert "waits a little longer each time: 280 s left" in told
+    ) in found
+    assert "the backoff after the last action has not elapsed: 280 s left" in found
 
 
-def test_actions_of_an_earlier_trouble_are_not_told_again() -> None:
-    told = sentence(
+def test_actions_of_an_earlier_downtime_are_left_out() -> None:
+    found = sentence(
         of(
             State.HELD,
             decision=decision(),
@@ -424,21 +429,21 @@ def test_actions_of_an_earlier_trouble_are_not_told_again() -> None:
         )
     )
 
-    assert "started it at" not in told
+    assert "started it at" not in found
 
 
-def test_an_action_that_was_never_sent_is_not_told() -> None:
-    told = sentence(
+def test_action_never_sent_is_left_out() -> None:
+    found = sentence(
         of(State.HELD, decision=decision(), changes=[FELL], actions=[
             attempt(100, Outcome.ABANDONED)
         ])
     )  # fmt: skip
 
-    assert "00:01:40" not in told
+    assert "00:01:40" not in found
 
 
-def test_a_vm_that_somebody_else_started_is_said_to_be_so_and_why_it_was_down() -> None:
-    told = sentence(
+def test_vm_started_without_vergewatch_gives_the_cause_of_its_downtime() -> None:
+    found = sentence(
         of(
             State.HEALTHY,
             observed=ObservedState.UP,
@@ -450,14 +455,14 @@ def test_a_vm_that_somebody_else_started_is_said_to_be_so_and_why_it_was_down() 
         )
     )  # fmt: skip
 
-    assert told == (
-        "web-01 is up. It was not from 00:00:50 to 00:06:40 because anna stopped it; "
-        "it came back without Vergewatch."
+    assert found == (
+        "web-01 is up. It was down from 00:00:50 to 00:06:40: a user stopped it (“off” by anna "
+        "(log row 4)). It came back without Vergewatch."
     )
 
 
-def test_an_unknown_cause_asks_for_a_person() -> None:
-    told = sentence(
+def test_unknown_cause_needs_an_operator() -> None:
+    found = sentence(
         of(
             State.UNKNOWN,
             diagnosis=Diagnosis(DiagnosisKind.UNKNOWN, Cause.LOGS_UNREAD, "the log answered 500"),
@@ -465,68 +470,76 @@ def test_an_unknown_cause_asks_for_a_person() -> None:
         )
     )
 
-    assert told == (
-        "web-01 has been down since 00:00:50 and nobody can prove why: VergeOS' log could not be "
-        "read (the log answered 500). Vergewatch does not act on a guess; somebody has to look at "
-        "it, and start it."
+    assert found == (
+        "web-01 has been down since 00:00:50, and the cause is unknown: the VergeOS log could not "
+        "be read (the log answered 500). Vergewatch does not start it. An operator must check it "
+        "and start it."
     )
 
 
-def test_a_day_that_is_not_today_is_named() -> None:
-    told = sentence(of(State.UNKNOWN, changes=[FELL])._replace(now=at(90_000)))
+def test_time_of_another_day_has_its_date() -> None:
+    found = sentence(of(State.UNKNOWN, changes=[FELL])._replace(now=at(90_000)))
 
-    assert "since 2026-01-01 00:00:50" in told
+    assert "since 2026-01-01 00:00:50" in found
 
 
-def test_a_name_with_braces_is_only_a_name() -> None:
+def test_name_with_braces_is_not_a_format() -> None:
     about = of(State.HELD, decision=decision(says="{0} and {name}"))._replace(vm="{web}")
 
-    assert sentence(about).startswith("{web} stopped")
+    assert sentence(about).startswith("{web} crashed")
     assert "{0} and {name}" in sentence(about)
 
 
-def test_a_row_by_nobody_is_by_somebody() -> None:
-    diagnosis = Diagnosis(
-        DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, "“off” by system (log row 4)"
+def test_quarantine_after_failed_actions_counts_the_budget_that_is_used_up() -> None:
+    spent = GuardResult(
+        GuardName.WITHIN_RESTART_BUDGET, passed=False, detail="used up",
+        budgets=(BudgetUse(1, 6, 86_400.0), BudgetUse(2, 2, 3600.0)),
+    )  # fmt: skip
+    found = sentence(
+        of(
+            State.QUARANTINED,
+            decision=decision(None, more=(spent,)),
+            actions=[attempt(300, Outcome.FAILED), attempt(100)],
+        )
     )
 
-    assert "because somebody stopped it (“off”, log row 4)" in (
-        sentence(of(State.STOPPED, diagnosis=diagnosis))
-    )
+    assert found.startswith("web-01 is down again after 2 actions within 1 h. ")
 
 
-def test_a_vm_that_nobody_looks_at_says_why() -> None:
+def test_vm_not_monitored_gives_the_reason() -> None:
     ignored = Enrolment(Policy.IGNORE, OnHang.ALERT, 2, (), "tag recovery/ignore")
-    told = explain(of(None, enrolment=ignored))
+    found = explain(of(None, enrolment=ignored))
 
-    assert told.sentence == (
-        "web-01 is nothing that recovery looks at: its owner says ignore, by tag recovery/ignore."
+    assert found.sentence == (
+        "web-01 is not monitored by recovery: it is ignored (tag recovery/ignore)."
     )
-    assert told.to_change == ("enable it, or take away what says that it is ignored",)
-    assert "it is disabled" in sentence(of(None, enrolment=NOBODYS))
-    assert "not there any more" in sentence(of(None, gone=True))
+    assert found.fixes == ("enable the VM, or remove the tag or rule that ignores it",)
+    assert "it is disabled" in sentence(of(None, enrolment=NOT_ENROLLED))
+    assert "no longer in the inventory" in sentence(of(None, gone=True))
 
 
-def test_the_history_is_newest_first_and_has_an_end() -> None:
+def test_history_is_newest_first_and_limited() -> None:
     changes = [change(second, State.HEALTHY, State.SUSPECT) for second in range(100, 0, -1)]
-    told = explain(of(State.SUSPECT, changes=changes, actions=[attempt(50.5)]))
+    found = explain(of(State.SUSPECT, changes=changes, actions=[attempt(50.5)]))
 
-    times = [line.time for line in told.history]
+    times = [line.time for line in found.history]
     assert times == sorted(times, reverse=True)
-    assert len(times) == module.HISTORY_LINES
+    assert len(times) == HISTORY_EVENTS
 
 
-def test_an_order_is_a_line_with_its_giver_and_its_reason() -> None:
+def test_command_event_has_owner_and_reason() -> None:
     command = Command(
         kind=CommandKind.PAUSE, owner="anna", reason="upgrade", at=0, time=START, until=5400.0
     )
 
     assert command_event(command, "stage").text == "anna paused recovery for 1 h 30 min: upgrade"
     cleared = replace(command, kind=CommandKind.CLEAR, until=None)
-    assert command_event(cleared, "stage", vm="web-01").text == "anna cleared it: upgrade"
+    assert command_event(cleared, "stage", vm="web-01").text == (
+        "anna cleared the restart budget of the VM: upgrade"
+    )
 
 
-def test_explaining_a_case_twice_is_the_same() -> None:
+def test_same_case_gives_the_same_explanation() -> None:
     theatre = stage()
     theatre.world.crash("web-01")
     theatre.let_pass(60)

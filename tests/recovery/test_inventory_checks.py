@@ -162,7 +162,7 @@ def test_only_what_runs_is_up_and_only_what_is_stopped_is_down(
     assert (observed is ObservedState.HUNG) is (word == "unresponsive")
 
 
-def test_a_word_that_nobody_knows_is_no_ground_to_act() -> None:
+def test_unrecognized_status_never_leads_to_an_action() -> None:
     assert observed_state_of("defragmenting", running=False) is ObservedState.INCONSISTENT
     assert observed_state_of("stopped", running=True) is ObservedState.INCONSISTENT
     assert observed_state_of("stopped", running=None) is ObservedState.INCONSISTENT

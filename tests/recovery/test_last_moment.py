@@ -73,7 +73,7 @@ def test_a_policy_that_is_lowered_at_the_last_moment_counts(play: Play) -> None:
     assert not theatre.asked()
 
 
-def test_whoever_forbids_power_cycles_at_the_last_moment_is_heard(play: Play) -> None:
+def test_power_cycle_forbidden_at_the_last_moment_is_not_sent(play: Play) -> None:
     theatre, observer = play(tags={"web-01": ["recovery/auto", "recovery/on-hang-power-cycle"]})
     theatre.warm()
     vm = theatre.world.vm("web-01")
@@ -137,7 +137,7 @@ async def test_an_order_to_go_on_in_the_middle_of_a_round_begins_with_a_warm_up(
     before = CommandKind.PAUSE if kind is CommandKind.RESUME else CommandKind.DISARM
     await theatre.recovery.command(before, owner="anna", reason="because", seconds=3600)
 
-    taking = asyncio.create_task(theatre.recovery.take(theatre._read()))
+    taking = asyncio.create_task(theatre.recovery.process(theatre._read()))
     await reached.wait()
     await theatre.recovery.command(kind, owner="anna", reason="done")
     go_on.set()
@@ -147,10 +147,10 @@ async def test_an_order_to_go_on_in_the_middle_of_a_round_begins_with_a_warm_up(
     assert theatre.recovery.readiness_now.readiness is ReadinessState.WARMING_UP
 
 
-async def test_whoever_stops_it_in_the_middle_of_a_round_is_answered_at_once() -> None:
+async def test_command_during_a_poll_is_answered_immediately() -> None:
     theatre, reached, go_on = crashed_with_a_slow_log()
 
-    taking = asyncio.create_task(theatre.recovery.take(theatre._read()))
+    taking = asyncio.create_task(theatre.recovery.process(theatre._read()))
     await reached.wait()
     await asyncio.wait_for(disarm(theatre), timeout=5)
     assert theatre.recovery.report.readiness is ReadinessState.DISARMED
@@ -194,7 +194,7 @@ async def test_an_order_that_is_given_while_the_journal_is_read_again_is_in_forc
     theatre.book.recall = recall_as_somebody_speaks
     theatre.new_process()
     theatre.clock.elapsed += 20
-    await theatre.recovery.take(theatre._read())
+    await theatre.recovery.process(theatre._read())
     await asyncio.gather(*commands)
 
     assert theatre.recovery.commands.disarm is not None

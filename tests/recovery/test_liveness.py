@@ -47,7 +47,7 @@ def test_a_crash_loop_ends_in_quarantine(play: Play, uptime: int) -> None:
     assert theatre.case("web-01").state is State.QUARANTINED
 
 
-def test_after_a_storm_nobody_is_forgotten_and_who_fell_first_is_first(play: Play) -> None:
+def test_after_mass_outage_all_vms_are_restarted_oldest_first(play: Play) -> None:
     theatre, _ = play(vms=20)
     theatre.warm()
     victims = theatre.names[:7]
@@ -60,7 +60,7 @@ def test_after_a_storm_nobody_is_forgotten_and_who_fell_first_is_first(play: Pla
     started = sorted(victims, key=lambda name: theatre.asked(name)[0].at)
     assert started == victims
     assert all(theatre.running(name) for name in victims)
-    assert theatre.recovery.memory.breaker.breaker_state is BreakerState.CLOSED
+    assert theatre.recovery.state.breaker.breaker_state is BreakerState.CLOSED
 
 
 @pytest.mark.parametrize(("fault", "words"), VIEW_FAULTS, ids=TITLES)

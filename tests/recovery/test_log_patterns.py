@@ -69,7 +69,7 @@ def test_every_text_means_what_it_should_whatever_the_vm_is_called(event: str, n
         assert LogClassifier().meaning(text) is expected
 
 
-def test_a_text_that_nobody_has_explained_means_nothing() -> None:
+def test_unknown_text_has_no_meaning() -> None:
     assert LogClassifier().meaning("Flux capacitor drained") is None
 
 

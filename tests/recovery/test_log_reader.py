@@ -29,7 +29,7 @@ class ForgetfulLog:
         self.is_garbled = False
         """Whether a row of each answer cannot be read."""
         self.most = 10_000
-        """Rows of an answer, after which somebody on the way cuts it."""
+        """Rows of an answer, after which a proxy cuts it."""
         self.asked: list[str] = []
 
     def _keys(self) -> range:
@@ -172,7 +172,7 @@ def test_whose_log_of_a_month_is_wanted_waits_for_those_that_went_down_just_now(
     assert evidence.some_of_others([old], at=120.0) == [old]
 
 
-def test_a_vm_that_nobody_can_date_does_not_have_the_whole_log_read_for_the_others() -> None:
+def test_undated_vm_does_not_extend_the_log_read_for_others() -> None:
     log = ForgetfulLog()
     evidence = LogReader(log, Limits())
     dated, undated = stranger(log.clock - 60.0), replace(stranger(0.0), up_clock=None)

@@ -12,7 +12,7 @@ SATURDAY = frozenset({5})
 
 def window(begins: time, hours: float, **more: object) -> MaintenanceWindow:
     given = {"days": EVERY_DAY, "zone": UTC, "names": (), "reason": "backups run", **more}
-    return MaintenanceWindow(begins=begins, lasts=timedelta(hours=hours), **given)  # type: ignore[arg-type]
+    return MaintenanceWindow(start=begins, lasts=timedelta(hours=hours), **given)  # type: ignore[arg-type]
 
 
 def holds(one: MaintenanceWindow, moment: datetime) -> bool:

@@ -224,7 +224,7 @@ def test_rows_that_are_missing_lead_to_nothing(
 
 @FEW
 @given(WHEN, st.integers(0, 10), WHEN, st.sampled_from(["kill", "poweroff", "hibernate"]))
-def test_a_wish_in_the_log_leads_to_nothing(
+def test_a_stop_request_in_the_log_leads_to_nothing(
     when: int, which: int, moment: int, action: str
 ) -> None:
     def wish(theatre: Theatre, poll: int) -> None:

@@ -1,4 +1,4 @@
-"""VMs that nobody enrolled: they are looked at, judged and told of, and never touched."""
+"""Monitored VMs: diagnosed and reported, never acted on."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def decided_on(theatre: Theatre, name: str) -> list[GuardName]:
     return [one.failed_guard for one in theatre.book.decisions if one.name == name]
 
 
-def test_the_crash_of_a_stranger_is_proven_and_left_to_people(play: Play) -> None:
+def test_the_crash_of_a_monitored_vm_is_proven_and_left_to_people(play: Play) -> None:
     theatre = begin(play, tags={})
 
     theatre.world.crash("web-01")
@@ -57,7 +57,7 @@ def test_the_crash_of_a_stranger_is_proven_and_left_to_people(play: Play) -> Non
     assert theatre.asked() == []
 
 
-def test_the_stop_of_a_stranger_is_explained_by_who_did_it(play: Play) -> None:
+def test_the_stop_of_a_monitored_vm_is_explained_by_who_did_it(play: Play) -> None:
     theatre = begin(play, tags={})
 
     theatre.world.operator_stops(theatre.world.vm("web-01"), graceful=False)
@@ -109,20 +109,20 @@ def test_a_vm_that_loses_its_tag_while_it_is_down_is_still_told_of(play: Play) -
 def test_a_vm_that_is_to_be_ignored_is_not_even_looked_at(play: Play) -> None:
     theatre = begin(play, tags={"web-01": ["recovery/ignore"]})
 
-    assert theatre.world.vm("web-01").uuid not in theatre.recovery.memory.cases
+    assert theatre.world.vm("web-01").uuid not in theatre.recovery.state.cases
 
 
-def test_strangers_make_no_storm(play: Play) -> None:
+def test_monitored_vms_make_no_mass_outage(play: Play) -> None:
     theatre = begin(play, tags={"web-01": ["recovery/auto"]})
     for name in theatre.names:
         if name != "web-01":
             theatre.world.crash(name)
     theatre.let_pass(300)
 
-    assert theatre.recovery.memory.breaker.breaker_state is BreakerState.CLOSED
+    assert theatre.recovery.state.breaker.breaker_state is BreakerState.CLOSED
 
 
-def test_a_stranger_that_falls_does_not_bring_a_storm_back(play: Play) -> None:
+def test_a_monitored_vm_that_falls_does_not_bring_a_mass_outage_back(play: Play) -> None:
     theatre = begin(play, vms=30, tags={})
     *ours, stranger = theatre.names[:6]
     for name in ours:
@@ -130,15 +130,15 @@ def test_a_stranger_that_falls_does_not_bring_a_storm_back(play: Play) -> None:
     theatre.let_pass(80)
     for name in ours[:3]:
         theatre.world.crash(name)
-    until(theatre, lambda: theatre.recovery.memory.breaker.breaker_state is BreakerState.HALF_OPEN)
+    until(theatre, lambda: theatre.recovery.state.breaker.breaker_state is BreakerState.HALF_OPEN)
 
     theatre.world.crash(stranger)
     theatre.let_pass(theatre.every)
 
-    assert theatre.recovery.memory.breaker.breaker_state is BreakerState.HALF_OPEN
+    assert theatre.recovery.state.breaker.breaker_state is BreakerState.HALF_OPEN
 
 
-def test_one_reading_of_the_log_is_enough_for_many_strangers(play: Play) -> None:
+def test_one_reading_of_the_log_is_enough_for_many_monitored_vms(play: Play) -> None:
     theatre, heard = begin_with_many(play)
     for name in theatre.names:
         theatre.world.operator_stops(theatre.world.vm(name), graceful=False)
@@ -148,7 +148,7 @@ def test_one_reading_of_the_log_is_enough_for_many_strangers(play: Play) -> None
     assert {theatre.case(name).state for name in theatre.names} == {State.STOPPED}
 
 
-def test_people_who_stop_strangers_all_day_do_not_use_up_the_requests(play: Play) -> None:
+def test_people_who_stop_monitored_vms_all_day_do_not_use_up_the_requests(play: Play) -> None:
     theatre, heard = begin_with_many(play)
     for name in theatre.names:
         theatre.world.operator_stops(theatre.world.vm(name), graceful=False)
@@ -157,7 +157,7 @@ def test_people_who_stop_strangers_all_day_do_not_use_up_the_requests(play: Play
     assert heard.count(LOGS) <= len(theatre.names) * 60 / EVERY + AT_FIRST
 
 
-def test_a_stranger_never_keeps_an_enrolled_vm_waiting_for_its_log(play: Play) -> None:
+def test_a_monitored_vm_never_keeps_an_enrolled_vm_waiting_for_its_log(play: Play) -> None:
     theatre = begin(play, tags={})
     stranger, ours = on_different_nodes(theatre)[:2]
     theatre.world.tag(ours, "recovery/auto")
@@ -171,7 +171,7 @@ def test_a_stranger_never_keeps_an_enrolled_vm_waiting_for_its_log(play: Play) -
     assert len(theatre.asked(ours)) == 1
 
 
-def test_of_strangers_only_crashes_are_written_down_as_decisions(play: Play) -> None:
+def test_of_monitored_vms_only_crashes_are_written_down_as_decisions(play: Play) -> None:
     theatre = begin(play, tags={})
     theatre.world.operator_stops(theatre.world.vm("web-01"), graceful=False)
     theatre.let_pass(300)
@@ -183,7 +183,7 @@ def test_of_strangers_only_crashes_are_written_down_as_decisions(play: Play) -> 
 
 
 @pytest.mark.parametrize("policy", ["auto", "unless-stopped", "always"])
-def test_what_somebody_stopped_while_nobody_looked_is_no_mystery(policy: str, play: Play) -> None:
+def test_stop_during_an_outage_is_explained_by_the_log(policy: str, play: Play) -> None:
     theatre = begin(play, tags={"web-01": [f"recovery/{policy}"]})
 
     theatre.world.operator_stops(theatre.world.vm("web-01"), graceful=False)
@@ -206,12 +206,12 @@ def test_what_fell_together_with_its_node_before_a_restart_is_known_after_it(pla
     theatre.let_pass(40)
 
     assert cause(theatre, first) is Cause.STOPPED_BY_PERSON
-    node = theatre.recovery.memory.nodes[theatre.case(second).node or 0]
+    node = theatre.recovery.state.nodes[theatre.case(second).node or 0]
     assert len(node.drops) == 2
 
 
 @pytest.mark.parametrize("tags", [{}, {"web-01": ["recovery/auto"]}])
-def test_whoever_was_seen_stopping_is_told_by_whom_it_was_stopped(tags: Any, play: Play) -> None:
+def test_vm_seen_stopping_gets_the_author_of_the_stop(tags: Any, play: Play) -> None:
     theatre = begin(play, tags=tags)
     theatre.world.vm("web-01").machine.shutdown_seconds = 60.0
 
@@ -243,7 +243,7 @@ def test_a_stop_that_the_log_does_not_explain_is_looked_up_once(play: Play) -> N
     assert theatre.case("web-01").state is State.STOPPED
 
 
-def test_many_strangers_do_not_hide_that_enrolled_vms_are_missing(play: Play) -> None:
+def test_many_monitored_vms_do_not_hide_that_enrolled_vms_are_missing(play: Play) -> None:
     theatre = begin(play, vms=120, tags={})
     ours = theatre.names[:10]
     for name in ours:
@@ -254,12 +254,12 @@ def test_many_strangers_do_not_hide_that_enrolled_vms_are_missing(play: Play) ->
         theatre.world.deletes(name)
     theatre.let_pass(theatre.every)
 
-    problem = theatre.recovery.memory.health.problem
+    problem = theatre.recovery.state.health.problem
     assert problem is not None
     assert problem.reason == "rows_missing"
 
 
-def test_who_is_enrolled_no_more_in_a_picture_that_is_not_believed_is_so_in_the_next(
+def test_who_is_enrolled_no_more_in_a_inventory_that_is_not_believed_is_so_in_the_next(
     play: Play,
 ) -> None:
     theatre = begin(play, tags={"web-01": ["recovery/auto"]})
@@ -276,7 +276,7 @@ def test_who_is_enrolled_no_more_in_a_picture_that_is_not_believed_is_so_in_the_
     assert theatre.asked() == []
 
 
-def test_a_first_picture_that_is_not_believed_forgets_nobody(play: Play) -> None:
+def test_rejected_first_inventory_keeps_all_cases(play: Play) -> None:
     theatre = begin(play)
     theatre.new_process()
     theatre.slow = 60.0
@@ -287,7 +287,7 @@ def test_a_first_picture_that_is_not_believed_forgets_nobody(play: Play) -> None
     theatre.world.crash("web-01")
     theatre.let_pass(ENOUGH)
 
-    assert len(theatre.recovery.memory.cases) == len(theatre.names)
+    assert len(theatre.recovery.state.cases) == len(theatre.names)
     assert len(theatre.asked("web-01")) == 1
 
 
@@ -312,7 +312,7 @@ def test_a_tag_that_a_rule_goes_by_counts_at_the_last_moment(tag: str, play: Pla
     assert theatre.asked() == []
 
 
-def test_a_bad_row_in_a_strangers_log_is_no_doubt_about_anybody_else(play: Play) -> None:
+def test_bad_row_in_one_vms_log_concerns_no_other_vm(play: Play) -> None:
     theatre = begin(play, tags={})
     stranger, ours = on_different_nodes(theatre)[:2]
     theatre.world.tag(ours, "recovery/auto")
@@ -328,7 +328,7 @@ def test_a_bad_row_in_a_strangers_log_is_no_doubt_about_anybody_else(play: Play)
     assert len(theatre.asked(ours)) == 1
 
 
-def test_what_was_read_of_a_log_does_not_grow_old_while_strangers_are_looked_up(
+def test_what_was_read_of_a_log_does_not_grow_old_while_monitored_vms_are_looked_up(
     play: Play,
 ) -> None:
     theatre, observer = play(tags={})
@@ -352,7 +352,7 @@ def test_what_was_read_of_a_log_does_not_grow_old_while_strangers_are_looked_up(
     assert heard[:acted].count(LOGS) == AT_FIRST
 
 
-def test_the_crash_of_a_stranger_stays_proven_through_a_restart_of_ours(play: Play) -> None:
+def test_the_crash_of_a_monitored_vm_stays_proven_through_a_restart_of_ours(play: Play) -> None:
     theatre = begin(play, tags={})
     theatre.world.crash("web-01")
     theatre.let_pass(100)
@@ -368,7 +368,9 @@ def test_the_crash_of_a_stranger_stays_proven_through_a_restart_of_ours(play: Pl
     assert reason(theatre, "web-01") is GuardName.ENROLLED
 
 
-def test_a_stop_that_is_logged_late_explains_a_crash_of_a_stranger_after_all(play: Play) -> None:
+def test_a_stop_that_is_logged_late_explains_a_crash_of_a_monitored_vm_after_all(
+    play: Play,
+) -> None:
     theatre = begin(play, tags={})
     theatre.world.faults.turn_on("late_logs", seconds=120.0)
     theatre.world.operator_stops(theatre.world.vm("web-01"), graceful=False)
@@ -379,7 +381,7 @@ def test_a_stop_that_is_logged_late_explains_a_crash_of_a_stranger_after_all(pla
     assert (first, theatre.case("web-01").state) == (State.HELD, State.STOPPED)
 
 
-def test_who_nobody_enrolled_is_held_for_that_and_for_no_other_reason(play: Play) -> None:
+def test_monitored_vm_is_held_by_the_enrolled_guard_only(play: Play) -> None:
     theatre, _ = play(tags={})
     theatre.let_pass(100)
     theatre.world.crash("web-01")

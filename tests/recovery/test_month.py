@@ -22,7 +22,7 @@ def test_nothing_is_started_that_is_meant_to_be_down(month: Month) -> None:
     assert month.witness.wrong_starts == []
 
 
-def test_nothing_is_asked_for_vms_that_nobody_enrolled(month: Month) -> None:
+def test_monitored_vms_are_never_acted_on(month: Month) -> None:
     assert month.witness.not_ours == []
 
 
@@ -57,7 +57,7 @@ def test_the_account_is_made_of_lines(month: Month) -> None:
     assert "Vergewatch" in "".join(lines)
 
 
-def test_in_shadow_mode_nothing_is_asked_for_and_nothing_wrong_is_wished_for() -> None:
+def test_in_shadow_mode_nothing_is_asked_for_and_nothing_wrong_is_stop_requested_for() -> None:
     month = Month(vms=60, days=1, seed=3, mode=Mode.SHADOW, busy=6, hurried=True).play()
 
     assert month.asked() == []

@@ -10,13 +10,14 @@ from msgspec.structs import replace
 
 from exporter.errors import JournalError
 from exporter.journal.journal import Journal
+from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.commands import Command, CommandKind
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.ports import VMLocation
 from exporter.recovery.model.states import State
 from exporter.recovery.model.views import AmbiguousNameError, UnknownNameError
-from exporter.recovery.report.presentation import URGENCY
+from exporter.recovery.report.presentation import READINESS, URGENCY
 from exporter.recovery.report.summary_text import summary_text
 from exporter.recovery.service import RecoveryService
 from tests.recovery.archive import as_json, stage, told
@@ -66,20 +67,20 @@ def crashed() -> Theatre:
     return theatre
 
 
-async def test_a_vm_is_explained_with_what_the_journal_has(office: Opening) -> None:
+async def test_vm_is_explained_from_the_journal(office: Opening) -> None:
     service = (await office(crashed())).service
 
     told = await service.explain("web-01")
 
     assert told.sentence == (
-        "web-01 stopped at 00:10:40 and nobody asked for it: Vergewatch started it at 00:11:20 "
+        "web-01 crashed at 00:10:40. Vergewatch started it at 00:11:20, "
         "and it has been up since 00:11:40."
     )
     assert told.decision is not None
     assert [line.kind for line in told.history].count("action") == 1
 
 
-async def test_a_vm_goes_by_its_name_its_key_and_its_uuid(office: Opening) -> None:
+async def test_vm_is_found_by_name_key_and_uuid(office: Opening) -> None:
     theatre = crashed()
     case = theatre.case("web-01")
     service = (await office(theatre)).service
@@ -88,14 +89,38 @@ async def test_a_vm_goes_by_its_name_its_key_and_its_uuid(office: Opening) -> No
         assert (await service.explain(name)).uuid == case.uuid
 
 
-async def test_a_name_that_is_nobodys_brings_those_that_are_near(office: Opening) -> None:
+@pytest.mark.parametrize("wanted", ["ERP-01", "erp", " Erp-0"])
+async def test_vm_is_found_by_other_capitals_and_by_a_unique_part(
+    office: Opening, wanted: str
+) -> None:
     service = (await office(stage())).service
 
-    with pytest.raises(UnknownNameError, match="no VM is called 'web-0l' in stage; did you mean"):
+    assert (await service.explain(wanted)).vm == "erp-01"
+    assert {event.vm for event in await service.log(wanted, limit=9)} == {"erp-01"}
+
+
+async def test_ambiguous_part_of_a_name_lists_the_candidates(office: Opening) -> None:
+    service = (await office(stage())).service
+
+    with pytest.raises(AmbiguousNameError, match=r"'web' matches \d+ VMs: web-01 \(key 1, "):
+        await service.explain("web")
+
+
+async def test_command_needs_the_complete_name(office: Opening) -> None:
+    service = (await office(stage())).service
+
+    with pytest.raises(UnknownNameError, match="no VM is named 'erp'"):
+        await service.command(CommandKind.CLEAR, owner="anna", reason="new disk", vm="erp")
+
+
+async def test_unknown_name_suggests_similar_names(office: Opening) -> None:
+    service = (await office(stage())).service
+
+    with pytest.raises(UnknownNameError, match="no VM is named 'web-0l' in stage; did you mean"):
         await service.explain("web-0l")
 
 
-async def test_a_name_in_two_clouds_needs_a_system(office: Opening) -> None:
+async def test_name_in_two_systems_needs_the_system(office: Opening) -> None:
     service = (await office(crashed(), other=other())).service
 
     with pytest.raises(AmbiguousNameError, match=r"2 VMs: web-01 \(key 1, .* in stage; web-01 .*"):
@@ -105,28 +130,29 @@ async def test_a_name_in_two_clouds_needs_a_system(office: Opening) -> None:
     assert (await service.explain("web-01", "https://stage.example")).system == "stage"
 
 
-async def test_two_vms_of_one_name_in_a_cloud_are_told_apart_by_their_uuids(
+async def test_vms_of_one_name_are_distinguished_by_uuid(
     office: Opening,
 ) -> None:
     theatre = stage()
-    case = replace(theatre.case("web-02"), name="web-01")
-    theatre.recovery._memory = theatre.recovery.memory.with_cases({case.uuid: case})
+    case = theatre.case("web-02")
+    renamed = {case.uuid: replace(case, name="web-01")}
+    theatre.recovery._state = theatre.recovery.state.with_cases(renamed)
     service = (await office(theatre)).service
 
-    with pytest.raises(AmbiguousNameError, match="ask for it by its uuid"):
+    with pytest.raises(AmbiguousNameError, match="use the full name, or the uuid"):
         await service.explain("web-01", "stage")
 
     assert (await service.explain(case.uuid)).vm_key == case.key
 
 
-async def test_a_system_that_is_nobodys_is_said_to_be_so(office: Opening) -> None:
+async def test_unknown_system_lists_the_known_ones(office: Opening) -> None:
     service = (await office(stage())).service
 
-    with pytest.raises(UnknownNameError, match=r"no cloud is called 'nope'; .* are stage"):
+    with pytest.raises(UnknownNameError, match=r"no system is named 'nope'; .*: stage"):
         service.status("nope")
 
 
-async def test_a_cloud_that_is_not_seen_is_spoken_of_as_it_was(office: Opening) -> None:
+async def test_unreachable_system_is_marked_out_of_date(office: Opening) -> None:
     theatre = stage()
     seen = theatre.clock.now()
     service = (await office(theatre)).service
@@ -136,24 +162,23 @@ async def test_a_cloud_that_is_not_seen_is_spoken_of_as_it_was(office: Opening) 
     (care,), told = service.status(), await service.explain("web-01")
 
     assert before.unseen == ""
-    assert care.unseen == f"nothing has been seen of it since {seen:%Y-%m-%d %H:%M:%S} UTC"
-    assert told.sentence.startswith(f"Of stage {care.unseen[:36]}")
-    assert "As far as Vergewatch knows: web-01 is up" in told.sentence
+    assert care.unseen == f"no inventory since {seen:%Y-%m-%d %H:%M:%S} UTC"
+    assert told.sentence.startswith(f"stage: {care.unseen}. Last known state: web-01 is up")
 
 
-async def test_before_anything_is_seen_nobody_says_that_a_vm_is_not_there() -> None:
+async def test_vm_is_not_called_unknown_before_the_first_poll() -> None:
     theatre = Theatre()
     service = Office(None, stage=theatre).service
     theatre.recovery._journal_writer.problem = ""
 
     (care,) = service.status()
-    with pytest.raises(UnknownNameError, match="recovery has not seen stage yet"):
+    with pytest.raises(UnknownNameError, match="stage has not been polled yet"):
         await service.explain("web-01")
 
-    assert care.unseen == "nothing has been seen of it yet"
+    assert care.unseen == "no inventory yet"
 
 
-async def test_a_kill_switch_is_looked_for_when_somebody_asks() -> None:
+async def test_status_checks_the_kill_switch() -> None:
     switch = [""]
     theatre = Theatre(setup=RecoverySetup(ENFORCE, kill_switch=lambda: switch[0]))
     theatre.warm()
@@ -165,7 +190,7 @@ async def test_a_kill_switch_is_looked_for_when_somebody_asks() -> None:
     assert (care.readiness, care.kill_switch) == ("disarmed", switch[0])
 
 
-async def test_a_pause_that_a_longer_one_outlasts_is_answered_with_that(office: Opening) -> None:
+async def test_receipt_of_a_shorter_pause_gives_the_longer_one(office: Opening) -> None:
     service = (await office(stage())).service
     await service.command(CommandKind.PAUSE, owner="ada", reason="x", seconds=1800.0)
 
@@ -174,21 +199,18 @@ async def test_a_pause_that_a_longer_one_outlasts_is_answered_with_that(office: 
     assert (given.seconds, given.paused_seconds) == (300.0, 1800.0)
 
 
-async def test_a_vm_that_nobody_enrolled_is_explained_too(office: Opening) -> None:
+async def test_monitored_vm_is_explained(office: Opening) -> None:
     theatre = stage(tags={"web-01": ["recovery/auto"], "web-02": ["recovery/never"]})
     service = (await office(theatre)).service
 
     nobodys, denied = await service.explain("db-01"), await service.explain("web-02")
 
     assert nobodys.sentence.startswith("db-01 is up")
-    assert (
-        nobodys.enrolment
-        == "nothing but to look at it (no tag and no rule says that it is to be started)"
-    )
-    assert denied.enrolment == "nothing but to look at it (no, by tag recovery/never)"
+    assert (nobodys.enrolled, nobodys.policy) == (False, "no")
+    assert (denied.enrolled, denied.policy_source) == (False, "tag recovery/never")
 
 
-async def test_the_crash_of_a_vm_that_nobody_enrolled_is_shown_and_its_stop_is_not(
+async def test_crash_of_monitored_vm_is_listed_and_its_stop_is_not(
     office: Opening,
 ) -> None:
     theatre = stage(tags={"web-01": ["recovery/auto"]})
@@ -204,13 +226,14 @@ async def test_the_crash_of_a_vm_that_nobody_enrolled_is_shown_and_its_stop_is_n
     assert shown == {"db-01": "held"}
     assert (care.vms, care.states) == (1, {"healthy": 1})
     assert care.others["held"] == care.others["stopped"] == 1
-    assert "does not start it now because it is not allowed to: no tag" in told.sentence
-    assert any("for the next time, give it the tag" in one for one in told.to_change)
-    with pytest.raises(UnknownNameError, match="not in recovery's care"):
+    assert "does not start it now because the VM is not enrolled: " in told.sentence
+    assert told.failed_guard == "enrolled"
+    assert len(told.fixes) == 1
+    with pytest.raises(UnknownNameError, match="is not enrolled"):
         await service.command(CommandKind.CLEAR, owner="anna", reason="why not", vm="db-01")
 
 
-async def test_while_there_is_no_journal_nobody_says_that_a_vm_is_not_there(
+async def test_vm_is_not_called_unknown_without_the_journal(
     office: Opening,
 ) -> None:
     theatre = stage()
@@ -219,11 +242,11 @@ async def test_while_there_is_no_journal_nobody_says_that_a_vm_is_not_there(
     theatre.new_process()
     theatre.let_pass(20)
 
-    with pytest.raises(JournalError, match="nobody knows the VMs of stage yet: the disk is full"):
+    with pytest.raises(JournalError, match="the VMs of stage are not known yet: the disk is full"):
         await place.service.explain("web-01")
 
 
-async def test_a_vm_that_is_gone_is_still_in_the_journal(office: Opening) -> None:
+async def test_deleted_vm_is_explained_from_the_journal(office: Opening) -> None:
     theatre = crashed()
     uuid = theatre.case("web-01").uuid
     vm = theatre.world.vm("web-01")
@@ -234,10 +257,10 @@ async def test_a_vm_that_is_gone_is_still_in_the_journal(office: Opening) -> Non
     told = await service.explain("web-01")
 
     assert told.uuid == uuid
-    assert "is not there any more" in told.sentence
+    assert "is no longer in the inventory" in told.sentence
 
 
-async def test_a_decision_is_explained_as_it_was(office: Opening) -> None:
+async def test_earlier_decision_is_explained_as_it_was(office: Opening) -> None:
     theatre = crashed()
     service = (await office(theatre)).service
     number = (await service.explain("web-01")).decision
@@ -252,30 +275,30 @@ async def test_a_decision_is_explained_as_it_was(office: Opening) -> None:
         await service.explain("web-01", decision=999)
 
 
-async def test_the_log_has_everything_newest_first(office: Opening) -> None:
+async def test_log_has_every_kind_newest_first(office: Opening) -> None:
     theatre = crashed()
     at_once(theatre.recovery.command(CommandKind.PAUSE, owner="anna", reason="upgrade", seconds=60))
     service = (await office(theatre)).service
 
     lines = await service.log(limit=1000)
 
-    assert {line.kind for line in lines} == {"change", "decision", "action", "order"}
+    assert {line.kind for line in lines} == {"change", "decision", "action", "command"}
     assert [line.time for line in lines] == sorted((line.time for line in lines), reverse=True)
     assert len(await service.log(limit=3)) == 3
     of_one = await service.log("web-01", limit=1000)
     assert {line.vm for line in of_one} == {"web-01"}
-    assert "order" not in {line.kind for line in of_one}
+    assert "command" not in {line.kind for line in of_one}
 
 
-async def test_the_last_actions_are_actions(office: Opening) -> None:
+async def test_actions_are_listed(office: Opening) -> None:
     service = (await office(crashed())).service
 
     (line,) = await service.actions(limit=5)
 
-    assert (line.vm, line.text) == ("web-01", "started it (intent 1): confirmed, it is up")
+    assert (line.vm, line.text) == ("web-01", "started it (action 1): confirmed, it is up")
 
 
-async def test_the_report_is_of_the_days_that_were_asked_for(office: Opening) -> None:
+async def test_report_covers_the_requested_days(office: Opening) -> None:
     theatre = crashed()
     service = (await office(theatre)).service
 
@@ -287,7 +310,7 @@ async def test_the_report_is_of_the_days_that_were_asked_for(office: Opening) ->
     assert empty.incidents == ()
 
 
-async def test_what_befalls_strangers_is_told_by_name_and_counts_as_nobodys_incident(
+async def test_crash_of_monitored_vm_is_reported_but_is_no_incident(
     office: Opening,
 ) -> None:
     theatre = stage(tags={"web-01": ["recovery/auto"]})
@@ -300,14 +323,14 @@ async def test_what_befalls_strangers_is_told_by_name_and_counts_as_nobodys_inci
 
     assert sums.incidents == ()
     assert sums.not_enrolled == {"db-01": 1}
-    assert "crashed without anybody having enrolled them: db-01 1" in summary_text(sums)
+    assert "crashes of VMs that are not enrolled: db-01 1" in summary_text(sums)
     assert {line.vm for line in await service.log(limit=1000) if line.kind == "change"} == {
         "web-01"
     }
     assert {line.kind for line in await service.log("db-02", limit=9)} == {"change"}
 
 
-async def test_who_was_given_up_can_be_cleared_though_nobody_wants_it_enrolled_any_more(
+async def test_quarantined_vm_can_be_cleared_after_it_is_no_longer_enrolled(
     office: Opening,
 ) -> None:
     theatre = stage()
@@ -327,7 +350,7 @@ async def test_who_was_given_up_can_be_cleared_though_nobody_wants_it_enrolled_a
     assert theatre.case("web-02").state is not State.QUARANTINED
 
 
-async def test_those_in_need_of_a_person_come_first(office: Opening) -> None:
+async def test_vms_are_listed_by_urgency(office: Opening) -> None:
     theatre = stage()
     theatre.world.operator_stops("db-01")
     for _ in range(4):
@@ -340,15 +363,12 @@ async def test_those_in_need_of_a_person_come_first(office: Opening) -> None:
     found = await service.vms()
 
     assert [one.state for one in found] == ["quarantined", "suspect", "stopped"]
-    assert (
-        "crashed again after Vergewatch had brought it back 3 times within an hour"
-        in found[0].sentence
-    )
+    assert "crashed again after Vergewatch restarted it 3 times within 1 h" in found[0].sentence
     assert len(await service.vms(limit=1)) == 1
-    assert len(await service.vms(everyone=True)) == len(theatre.recovery.memory.cases)
+    assert len(await service.vms(everyone=True)) == len(theatre.recovery.state.cases)
 
 
-async def test_a_long_list_has_its_times_too(office: Opening) -> None:
+async def test_long_list_has_times(office: Opening) -> None:
     theatre = crashed()
     service = (await office(theatre)).service
 
@@ -360,11 +380,12 @@ async def test_a_long_list_has_its_times_too(office: Opening) -> None:
     )
 
 
-async def test_every_state_has_its_urgency() -> None:
+async def test_every_state_is_presented() -> None:
     assert set(URGENCY) == set(State)
+    assert set(READINESS) == set(ReadinessState)
 
 
-async def test_the_status_says_who_paused_and_for_how_long(office: Opening) -> None:
+async def test_status_gives_owner_and_rest_of_a_pause(office: Opening) -> None:
     theatre = stage()
     at_once(
         theatre.recovery.command(CommandKind.PAUSE, owner="anna", reason="upgrade", seconds=3600)
@@ -380,7 +401,7 @@ async def test_the_status_says_who_paused_and_for_how_long(office: Opening) -> N
     assert care.vms == sum(care.states.values()) > 20
 
 
-async def test_without_a_journal_the_status_is_told_and_says_what_is_wrong() -> None:
+async def test_status_without_journal_gives_the_problem() -> None:
     theatre = Theatre()
     theatre.book.broken = "the journal /x is locked"
     theatre.let_pass(60)
@@ -396,7 +417,7 @@ async def test_without_a_journal_the_status_is_told_and_says_what_is_wrong() -> 
             await question
 
 
-async def test_a_journal_that_cannot_be_read_leaves_the_sentences_without_times(
+async def test_unreadable_journal_leaves_sentences_without_times(
     office: Opening,
 ) -> None:
     theatre = crashed()
@@ -406,10 +427,10 @@ async def test_a_journal_that_cannot_be_read_leaves_the_sentences_without_times(
 
     told = await place.service.explain("web-01")
 
-    assert told.sentence == "web-01 is up again, and not yet for long."
+    assert told.sentence == "web-01 is up again. Vergewatch checks that it stays up."
 
 
-async def test_an_order_is_for_every_cloud_unless_one_is_named(office: Opening) -> None:
+async def test_command_applies_to_every_system_by_default(office: Opening) -> None:
     first, second = stage(), other()
     service = (await office(first, other=second)).service
 
@@ -422,7 +443,7 @@ async def test_an_order_is_for_every_cloud_unless_one_is_named(office: Opening) 
     assert [one.kind for one in second.book.commands] == ["pause", "disarm"]
 
 
-async def test_an_order_for_all_waits_for_no_cloud_that_is_busy(office: Opening) -> None:
+async def test_busy_system_does_not_delay_a_command(office: Opening) -> None:
     busy, idle = stage(), other()
     service = (await office(busy, other=idle)).service
 
@@ -433,7 +454,7 @@ async def test_an_order_for_all_waits_for_no_cloud_that_is_busy(office: Opening)
     assert all(one.recovery.commands.disarm is not None for one in (busy, idle))
 
 
-async def test_an_order_reaches_who_took_over_while_it_was_written_down(office: Opening) -> None:
+async def test_command_during_a_reload_reaches_the_new_engine(office: Opening) -> None:
     theatre = stage()
     place = await office(theatre)
     before, ordered = theatre.recovery, theatre.book.ordered
@@ -450,7 +471,7 @@ async def test_an_order_reaches_who_took_over_while_it_was_written_down(office: 
     assert theatre.recovery.commands.disarm is not None
 
 
-async def test_an_answer_to_an_order_says_how_recovery_stands_now(office: Opening) -> None:
+async def test_receipt_gives_the_readiness(office: Opening) -> None:
     theatre = stage()
     service = (await office(theatre)).service
     await service.command(CommandKind.DISARM, owner="bob", reason="storage")
@@ -460,7 +481,7 @@ async def test_an_answer_to_an_order_says_how_recovery_stands_now(office: Openin
     assert (resumed.readiness, resumed.because) == ("disarmed", "by bob: storage")
 
 
-async def test_who_is_up_and_would_be_left_alone_is_said_to(office: Opening) -> None:
+async def test_silenced_vm_that_is_up_would_be_left_alone(office: Opening) -> None:
     theatre = stage()
     theatre.recovery.setup = theatre.recovery.setup._replace(silences=AliceIsAtIt())
     service = (await office(theatre)).service
@@ -476,7 +497,7 @@ class AliceIsAtIt:
         return "silenced by alice"
 
 
-async def test_what_was_decided_in_another_mode_is_no_reason_now(office: Opening) -> None:
+async def test_decision_of_another_mode_is_not_used(office: Opening) -> None:
     theatre = stage(setup=RecoverySetup(ENFORCE._replace(mode=Mode.SHADOW)))
     theatre.world.crash("web-01")
     theatre.let_pass(200)
@@ -492,7 +513,7 @@ async def test_what_was_decided_in_another_mode_is_no_reason_now(office: Opening
     assert "The mode is shadow" not in (await service.explain("web-01")).sentence
 
 
-async def test_an_order_that_is_not_written_down_is_not_in_force_and_says_where_it_is(
+async def test_unrecorded_command_is_not_in_force(
     office: Opening,
 ) -> None:
     first, second = stage(), other()
@@ -506,7 +527,7 @@ async def test_an_order_that_is_not_written_down_is_not_in_force_and_says_where_
     assert second.recovery.commands.disarm is None
 
 
-async def test_a_vm_is_cleared_by_any_of_its_names(office: Opening) -> None:
+async def test_vm_is_cleared(office: Opening) -> None:
     theatre = stage()
     for _ in range(4):
         theatre.world.crash("web-02")
@@ -523,15 +544,15 @@ async def test_a_vm_is_cleared_by_any_of_its_names(office: Opening) -> None:
     assert theatre.book.commands[-1].uuid == theatre.case("web-02").uuid
 
 
-async def test_what_is_in_nobodys_care_cannot_be_cleared(office: Opening) -> None:
+async def test_monitored_vm_cannot_be_cleared(office: Opening) -> None:
     theatre = stage(tags={"web-01": ["recovery/auto"]})
     service = (await office(theatre)).service
 
-    with pytest.raises(UnknownNameError, match="is not in recovery's care"):
+    with pytest.raises(UnknownNameError, match="is not enrolled"):
         await service.command(CommandKind.CLEAR, owner="anna", reason="why not", vm="db-01")
 
 
-async def test_where_recovery_is_off_there_is_nothing_to_ask_or_steer() -> None:
+async def test_recovery_off_refuses_queries_and_commands() -> None:
     service = Office(None).service
 
     assert service.status() == []

@@ -1,5 +1,5 @@
 """
-The daemon killed by SIGKILL a hundred times, at every step of acting, and each time started anew.
+The daemon killed by SIGKILL a hundred times, at every step of acting, and restarted each time.
 
 The processes, the sockets, the journal and the signal are real. What is looked at is what anybody
 could look at: the requests that reached VergeOS, the rows in the journal, and which VMs run.
@@ -89,10 +89,10 @@ WRITTEN = (How.UNCOMMITTED, How.COMMITTING)
 class Moment(Enum):
     """Every moment at which a life ends, in the order of acting."""
 
-    LOOKED = Death("1 looked", "recovery.looked", TOLD, "nothing", (), helps=False, times=12)
+    LOOKED = Death("1 looked", "recovery.reread", TOLD, "nothing", (), helps=False, times=12)
     PREPARING = Death(
         "  the intent is written, not committed",
-        "recovery.looked",
+        "recovery.reread",
         (How.UNCOMMITTED,),
         "nothing",
         (),
@@ -132,10 +132,12 @@ class Moment(Enum):
         helps=True,
         times=10,
     )
-    ASKED = Death("4 asked", "recovery.asked", TOLD, "sent", ("confirmed",), helps=True, times=12)
+    ASKED = Death(
+        "4 asked", "recovery.answered", TOLD, "sent", ("confirmed",), helps=True, times=12
+    )
     ANSWERED = Death(
         "  the journal writes the answer",
-        "recovery.asked",
+        "recovery.answered",
         WRITTEN,
         "sent or answered",
         ("confirmed",),
@@ -248,7 +250,7 @@ async def nursery() -> AsyncIterator[Nursery]:
         yield nurse
     finally:
         assert process.stdin is not None
-        process.stdin.close()  # which ends it, and whoever it has born
+        process.stdin.close()  # which ends it, and its children
         try:
             async with asyncio.timeout(5):
                 await process.wait()
@@ -295,7 +297,7 @@ class Stage:
         self.births: list[float] = []
         self.world = create_world(
             seed=number + 1,
-            vms=len(told) + 1,  # one belongs to a service, and is nobody's to touch
+            vms=len(told) + 1,  # one belongs to a service, and is never acted on
             start=REAL_TIME.now().timestamp(),
             stopped_share=0.0,
             timings=Timings(running=0.1),
@@ -305,7 +307,7 @@ class Stage:
                 if tag.startswith("recovery/"):
                     self.world.untag(vm, tag)
             self.world.tag(vm, "recovery/auto")
-            # Who starts anew cannot tell a crash from a power cut, after which some are left off.
+            # A new daemon cannot tell a crash from a power cut, after which some are left off.
             vm.on_power_loss = "last_state"
         self.vms = sorted(vm.key for vm in self.world.live_vms() if vm.service is None)
         self.platform = Simulator(
@@ -560,7 +562,7 @@ async def test_no_vm_is_asked_for_twice_and_none_is_forgotten(tmp_path: Path) ->
 
     killed = sum((stage.killed for stage in stages), Counter[str]())
     births = sorted(birth for stage in stages for birth in stage.births)
-    print(tally(killed))  # noqa: T201 - for whoever asks with -s
+    print(tally(killed))  # noqa: T201 - shown with -s
     print(  # noqa: T201
         f"{REAL_TIME.monotonic() - began:.0f} s, {sum(len(one.stories) for one in stages)} crashes,"
         f" {sum(len(one.posts) for one in stages)} requests; "
@@ -577,7 +579,7 @@ def tally(killed: Mapping[str, int]) -> str:
 
 
 @pytest.mark.parametrize("table", ["tag_members", "clusters"])
-def test_who_starts_anew_and_cannot_read_who_is_enrolled_forgets_nobody(table: str) -> None:
+def test_restart_without_readable_tags_keeps_all_cases(table: str) -> None:
     clusters = {cluster.name for cluster in Theatre(vms=12).world.clusters.values()}
     ward = EnrolmentRule(clusters=tuple(clusters), policy=Policy.ON_FAILURE)
     theatre = Theatre(vms=12, tags={}, setup=RecoverySetup(ENFORCE, enrolment_rules=[ward])).warm()

@@ -121,7 +121,7 @@ class Everything(RuleBasedStateMachine):
         self.let_pass(HURRIED.warmup_seconds + 20)
 
     def let_pass(self, seconds: float) -> None:
-        """Let time pass; a process that dies is started anew by its supervisor."""
+        """Let time pass; a process that dies is restarted by its supervisor."""
         theatre = self.theatre
         for _ in range(int(seconds / theatre.every)):
             theatre.clock.elapsed += theatre.every
@@ -131,7 +131,7 @@ class Everything(RuleBasedStateMachine):
                 self.kills += 1
                 theatre.new_process()
             self.stormy = self.stormy or (
-                theatre.recovery.memory.breaker.breaker_state is not BreakerState.CLOSED
+                theatre.recovery.state.breaker.breaker_state is not BreakerState.CLOSED
             )
 
     def crash(self, which: int) -> None:
@@ -530,7 +530,7 @@ class Everything(RuleBasedStateMachine):
         self.observer.check()
         recovery = self.theatre.recovery
         assert not recovery.intents, "an intent stays open although all is well"
-        assert not recovery.memory.health.degraded_by, "it never trusts its eyes again"
+        assert not recovery.state.health.degraded_by, "it never trusts its eyes again"
 
     def _tell_what_happened(self) -> None:
         theatre = self.theatre
@@ -548,7 +548,7 @@ class Everything(RuleBasedStateMachine):
 
 
 TestEverything = Everything.TestCase
-# A few plays, the same each time, for whoever runs the tests of one folder; `make plays` plays
+# A few plays, the same each time, for a run of one folder; `make plays` plays
 # thousands, with new seeds. Shrinking a failure can take minutes, so it is left out.
 TestEverything.settings = settings(
     max_examples=20,

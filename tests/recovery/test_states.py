@@ -64,7 +64,7 @@ def test_who_is_not_ours_to_start_cannot_be_proven_crashed(state: State) -> None
 
 
 @pytest.mark.parametrize("state", [*DOWN, State.QUARANTINED, State.BASELINE])
-def test_whoever_started_it_a_vm_that_runs_is_up(state: State) -> None:
+def test_running_vm_is_up_in_every_state(state: State) -> None:
     assert follow(state, Event.SEEN_UP) in (State.HEALTHY, State.PROBATION)
 
 

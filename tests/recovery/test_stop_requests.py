@@ -224,10 +224,10 @@ def test_it_says_so_when_it_starts_what_its_guest_shut_down() -> None:
     assert "VM has shutdown" in acted[-1].diagnosis.detail
 
 
-# Lives that nobody saw.
+# Unobserved lives.
 
 
-def test_a_vm_that_moved_while_nobody_looked_may_have_gone_with_its_new_node() -> None:
+def test_vm_migrated_during_an_outage_may_have_failed_with_its_new_node() -> None:
     theatre = Theatre(tags={"web-01": ["recovery/unless-stopped"]})
     theatre.warm()
     vm = theatre.world.vm("web-01")
@@ -251,7 +251,7 @@ def test_a_vm_that_moved_while_nobody_looked_may_have_gone_with_its_new_node() -
 
 
 @pytest.mark.parametrize("own_user", ["", USERNAME])
-def test_a_life_that_nobody_saw_ended_unseen(own_user: str) -> None:
+def test_unobserved_run_ends_as_went_down_unobserved(own_user: str) -> None:
     theatre = Theatre(setup=RecoverySetup(ENFORCE, own_user=own_user))
     theatre.warm()
     command(theatre, CommandKind.PAUSE, seconds=900.0)
@@ -272,7 +272,7 @@ def test_a_life_that_nobody_saw_ended_unseen(own_user: str) -> None:
 
 
 @pytest.mark.parametrize("gap", ["untold", "blind", "restart"])
-def test_a_start_of_ours_that_did_not_last_is_no_life_that_nobody_saw(gap: str) -> None:
+def test_our_short_lived_start_is_not_an_unobserved_run(gap: str) -> None:
     theatre = Theatre()
     theatre.warm()
     theatre.world.crash("web-01")
@@ -380,7 +380,7 @@ def test_our_own_kill_is_known_by_our_name_whatever_its_words(text: str, skew: f
     assert theatre.running("web-01")
 
 
-def test_of_a_kill_that_may_have_been_lost_nobody_says_that_it_was_ours() -> None:
+def test_unanswered_kill_is_not_attributed_to_recovery() -> None:
     theatre = Theatre(tags={"web-01": CYCLE})
     theatre.warm()
     lose_the_kill(theatre)
@@ -448,7 +448,7 @@ def test_where_only_one_action_at_a_time_is_allowed_the_start_waits_for_its_turn
 
 
 @pytest.mark.parametrize("delay", [25.0, 120.0])
-def test_what_we_never_ask_for_is_not_ours_whoever_uses_our_name(delay: float) -> None:
+def test_row_of_an_action_we_never_send_is_not_ours(delay: float) -> None:
     theatre = Theatre(tags={"web-01": CYCLE}, setup=RecoverySetup(ENFORCE, own_user=USERNAME))
     theatre.warm()
     hang_until_killed(theatre)
@@ -506,7 +506,7 @@ def lose_the_kill(theatre: Theatre) -> None:
 
 
 def come_up(theatre: Theatre) -> None:
-    """Let a VM that is starting arrive, with nobody looking."""
+    """Let a VM that is starting arrive, without a poll."""
     while not theatre.running("web-01"):
         theatre.clock.elapsed += 1
         theatre.world.catch_up()

@@ -157,7 +157,7 @@ def test_a_guest_reboot_with_its_gap_is_no_crash(play: Play) -> None:
     assert not theatre.asked()
 
 
-# Somebody wanted it.
+# Stopped on purpose.
 
 
 @pytest.mark.parametrize("late", [0.0, 9.0, 11.0, 29.0])
@@ -203,7 +203,7 @@ def test_a_guest_shutdown_is_respected_under_on_failure_and_undone_under_always(
     assert cause(theatre, "web-01") is Cause.STOPPED_BY_GUEST
 
 
-def test_a_task_that_powers_a_vm_off_is_a_wish_as_any_other(play: Play) -> None:
+def test_a_task_that_powers_a_vm_off_is_a_stop_request_as_any_other(play: Play) -> None:
     theatre, _ = play()
     theatre.warm()
 
@@ -223,7 +223,9 @@ def test_a_status_that_was_set_by_hand_is_no_crash(play: Play) -> None:
     assert not theatre.asked()
 
 
-def test_a_mass_power_off_looks_like_a_storm_first_and_is_understood_later(play: Play) -> None:
+def test_a_mass_power_off_looks_like_a_mass_outage_first_and_is_understood_later(
+    play: Play,
+) -> None:
     theatre, _ = play(vms=30)
     theatre.warm()
     theatre.world.faults.turn_on("late_logs", seconds=90)
@@ -231,13 +233,13 @@ def test_a_mass_power_off_looks_like_a_storm_first_and_is_understood_later(play:
     for name in theatre.names[:12]:
         theatre.world.operator_stops(name, graceful=False)
     theatre.let_pass(60)
-    breaker_state = theatre.recovery.memory.breaker.breaker_state
+    breaker_state = theatre.recovery.state.breaker.breaker_state
     theatre.let_pass(3600)
 
     assert breaker_state is BreakerState.OPEN
     assert not theatre.asked()
     assert {theatre.case(name).state for name in theatre.names[:12]} == {State.STOPPED}
-    assert theatre.recovery.memory.breaker.breaker_state is BreakerState.CLOSED
+    assert theatre.recovery.state.breaker.breaker_state is BreakerState.CLOSED
 
 
 def test_what_an_operator_hibernates_is_left_asleep(play: Play) -> None:
@@ -250,7 +252,7 @@ def test_what_an_operator_hibernates_is_left_asleep(play: Play) -> None:
     assert not theatre.asked()
 
 
-def test_a_vm_that_somebody_starts_during_the_pause_is_let_be(play: Play) -> None:
+def test_vm_started_by_operator_during_backoff_is_left_alone(play: Play) -> None:
     theatre, _ = play()
     theatre.warm()
     crash_twice(theatre, "web-01")
@@ -327,7 +329,7 @@ def test_an_empty_list_means_nothing(play: Play, table: str) -> None:
     theatre.let_pass(1800)
 
     assert not theatre.asked()
-    assert len(theatre.recovery.memory.cases) == len(theatre.names)
+    assert len(theatre.recovery.state.cases) == len(theatre.names)
 
 
 def test_a_list_that_is_cut_at_a_page_limit_means_nothing(play: Play) -> None:
@@ -341,7 +343,7 @@ def test_a_list_that_is_cut_at_a_page_limit_means_nothing(play: Play) -> None:
     theatre.let_pass(1800)
 
     assert asked_meanwhile == 0
-    assert len(theatre.recovery.memory.cases) == len(theatre.names)
+    assert len(theatre.recovery.state.cases) == len(theatre.names)
 
 
 def test_a_mass_deletion_is_believed_once_a_person_says_so(play: Play) -> None:
@@ -351,17 +353,17 @@ def test_a_mass_deletion_is_believed_once_a_person_says_so(play: Play) -> None:
     for name in theatre.names[1:7]:
         theatre.world.deletes(name)
     theatre.let_pass(600)
-    problem = theatre.recovery.memory.health.problem
+    problem = theatre.recovery.state.health.problem
     command(theatre, CommandKind.ACCEPT)
     theatre.let_pass(700)
     theatre.world.crash(theatre.names[0])
     theatre.let_pass(300)
 
     assert problem is not None
-    assert len(theatre.recovery.memory.cases) == len(theatre.names)
+    assert len(theatre.recovery.state.cases) == len(theatre.names)
 
 
-def test_a_word_that_was_given_long_before_the_next_picture_does_not_count(play: Play) -> None:
+def test_a_word_that_was_given_long_before_the_next_inventory_does_not_count(play: Play) -> None:
     theatre, _ = play(vms=20)
     theatre.warm()
     theatre.world.faults.turn_on("outage", lasting=1000.0)
@@ -372,11 +374,11 @@ def test_a_word_that_was_given_long_before_the_next_picture_does_not_count(play:
     theatre.world.faults.turn_on("short_list", keep=0.5, path="vms", lasting=100.0)
     theatre.let_pass(60)
 
-    assert theatre.recovery.memory.health.problem is not None
-    assert len(theatre.recovery.memory.cases) == len(theatre.names)
+    assert theatre.recovery.state.health.problem is not None
+    assert len(theatre.recovery.state.cases) == len(theatre.names)
 
 
-def test_whoever_arms_recovery_does_not_say_that_a_short_list_is_whole(play: Play) -> None:
+def test_arm_does_not_accept_a_short_table(play: Play) -> None:
     theatre, _ = play(vms=20)
     theatre.warm()
     theatre.world.faults.turn_on("short_list", keep=0.5, path="vms", lasting=200.0)
@@ -387,22 +389,22 @@ def test_whoever_arms_recovery_does_not_say_that_a_short_list_is_whole(play: Pla
     command(theatre, CommandKind.ARM)
     theatre.let_pass(60)
 
-    assert theatre.recovery.memory.health.problem is not None
-    assert len(theatre.recovery.memory.cases) == len(theatre.names)
+    assert theatre.recovery.state.health.problem is not None
+    assert len(theatre.recovery.state.cases) == len(theatre.names)
 
 
-def test_a_storm_that_a_person_vouches_for_is_not_waited_out(play: Play) -> None:
+def test_a_mass_outage_that_a_person_vouches_for_is_not_waited_out(play: Play) -> None:
     theatre, _ = play(vms=30)
     theatre.warm()
     began = theatre.clock.elapsed
     for name in theatre.names[:6]:
         theatre.world.crash(name)
     theatre.let_pass(60)
-    before = theatre.recovery.memory.breaker.breaker_state
+    before = theatre.recovery.state.breaker.breaker_state
 
     command(theatre, CommandKind.ACCEPT)
     theatre.let_pass(theatre.every)
-    after = theatre.recovery.memory.breaker.breaker_state
+    after = theatre.recovery.state.breaker.breaker_state
     theatre.let_pass(700)
 
     assert (before, after) == (BreakerState.OPEN, BreakerState.HALF_OPEN)
@@ -420,7 +422,7 @@ def test_when_forty_of_fifty_vms_go_at_once_nothing_is_done(play: Play) -> None:
     theatre.let_pass(900)
 
     assert not theatre.asked()
-    assert theatre.recovery.memory.breaker.breaker_state is BreakerState.OPEN
+    assert theatre.recovery.state.breaker.breaker_state is BreakerState.OPEN
 
 
 def test_a_frozen_view_starts_nothing(play: Play) -> None:
@@ -450,7 +452,7 @@ def test_logs_that_cannot_be_read_are_no_proof(play: Play, fault: str) -> None:
     assert theatre.case("web-01").state is State.UNKNOWN
 
 
-def test_a_row_that_nobody_can_explain_is_doubt(play: Play) -> None:
+def test_unexplained_log_row_makes_the_diagnosis_unknown(play: Play) -> None:
     theatre, _ = play()
     theatre.warm()
 
@@ -529,7 +531,7 @@ def test_what_is_to_be_left_off_after_a_power_loss_is_left_off(play: Play) -> No
     theatre.warm()
     vm = theatre.world.vm("web-01")
     theatre.world.changes(vm, on_power_loss="leave_off")
-    theatre.let_pass(1200)  # until nobody takes the change for a wish
+    theatre.let_pass(1200)  # until the change is no longer taken for a stop request
     node = theatre.world.node(vm.machine.status.node or 0)
 
     theatre.world.node_fails(node)
@@ -540,7 +542,7 @@ def test_what_is_to_be_left_off_after_a_power_loss_is_left_off(play: Play) -> No
     theatre.let_pass(3600)
 
     assert not theatre.asked("web-01")
-    assert cause(theatre, "web-01") is Cause.LEFT_OFF_BY_OWNER
+    assert cause(theatre, "web-01") is Cause.LEFT_OFF_BY_POLICY
 
 
 def test_a_vm_that_stays_down_after_its_node_returned_is_started_late(play: Play) -> None:
@@ -629,7 +631,7 @@ def test_a_crash_is_not_forgotten_while_its_row_is_missing(play: Play) -> None:
 @pytest.mark.parametrize(
     ("tag", "acts"), [("recovery/on-failure", False), ("recovery/unless-stopped", True)]
 )
-def test_what_dies_while_its_row_is_missing_died_unseen(play: Play, tag: str, acts: bool) -> None:
+def test_what_dies_while_its_row_is_missing_went_down_unobserved(play: Play, tag: str, acts: bool) -> None:
     theatre, _ = play(tags={"web-01": [tag]})
     theatre.warm()
 
@@ -640,7 +642,7 @@ def test_what_dies_while_its_row_is_missing_died_unseen(play: Play, tag: str, ac
     theatre.let_pass(ENOUGH)
 
     assert theatre.running("web-01") is acts
-    assert acts or cause(theatre, "web-01") is Cause.DIED_UNSEEN
+    assert acts or cause(theatre, "web-01") is Cause.WENT_DOWN_UNOBSERVED
 
 
 def test_who_was_given_up_is_so_after_a_while_without_its_row(play: Play) -> None:
@@ -667,7 +669,7 @@ def test_a_vm_whose_status_never_comes_back_can_be_accepted_as_gone(play: Play) 
     command(theatre, CommandKind.ACCEPT)
     theatre.let_pass(40)
 
-    assert "web-01" not in {case.name for case in theatre.recovery.memory.cases.values()}
+    assert "web-01" not in {case.name for case in theatre.recovery.state.cases.values()}
 
 
 def test_after_a_restart_a_node_is_not_said_to_have_been_in_trouble(play: Play) -> None:
@@ -685,7 +687,7 @@ def test_after_a_restart_a_node_is_not_said_to_have_been_in_trouble(play: Play) 
     assert theatre.running("web-01")
 
 
-def test_a_vm_that_somebody_else_tried_to_start_is_left_to_them(play: Play) -> None:
+def test_vm_another_user_tried_to_start_is_not_acted_on(play: Play) -> None:
     setup = RecoverySetup(ENFORCE, own_user="vergewatch")
     theatre, _ = play(setup=setup)
     theatre.warm()
@@ -783,7 +785,7 @@ def test_a_request_whose_answer_is_lost_is_never_repeated(play: Play) -> None:
     assert outcomes(theatre) == [Outcome.CONFIRMED]
 
 
-def test_a_request_that_is_lost_on_its_way_is_thought_about_anew(play: Play) -> None:
+def test_lost_request_is_decided_on_again(play: Play) -> None:
     theatre, _ = play()
     theatre.warm()
     theatre.world.faults.turn_on("reset_before_acting", times=1)
@@ -816,7 +818,7 @@ def test_a_vm_that_runs_already_is_where_it_was_wanted(play: Play) -> None:
     assert outcomes(theatre) == [Outcome.CONFIRMED]
 
 
-def test_a_cloud_without_resources_is_not_pestered_and_no_vm_is_blamed(play: Play) -> None:
+def test_system_without_resources_pauses_starts_and_uses_no_budget(play: Play) -> None:
     theatre, _ = play(behavior=ApiBehavior(no_capacity_status=507))
     theatre.warm()
     theatre.world.faults.turn_on("no_capacity", code=507)
@@ -828,7 +830,7 @@ def test_a_cloud_without_resources_is_not_pestered_and_no_vm_is_blamed(play: Pla
     theatre.world.faults.turn_off("no_capacity")
 
     assert asked <= 12
-    assert State.QUARANTINED not in {case.state for case in theatre.recovery.memory.cases.values()}
+    assert State.QUARANTINED not in {case.state for case in theatre.recovery.state.cases.values()}
     for name in ("web-01", "app-01"):
         command(theatre, CommandKind.CLEAR, name=name)
     theatre.let_pass(ENOUGH)
@@ -897,7 +899,7 @@ def hang_whatever_is_tried(theatre: Theatre, name: str, *, hours: float) -> None
             theatre.world.hang(name)
 
 
-def test_a_vm_that_hangs_is_nobodys_business_unless_its_owner_says_so(play: Play) -> None:
+def test_hung_vm_is_not_acted_on_without_on_hang_setting(play: Play) -> None:
     theatre, _ = play()
     theatre.warm()
 
@@ -1013,7 +1015,7 @@ def test_a_process_that_is_stopped_for_ten_minutes_as_it_is_about_to_act_does_no
     assert theatre.running("web-01")
 
 
-def test_what_was_prepared_and_not_sent_is_abandoned_and_decided_anew(play: Play) -> None:
+def test_unsent_action_is_abandoned_and_decided_again(play: Play) -> None:
     theatre, _ = play()
     theatre.warm()
     theatre.world.crash("web-01")
@@ -1037,7 +1039,7 @@ def test_what_was_marked_as_sent_counts_though_the_request_never_left(play: Play
     assert len(theatre.asked()) == 1
 
 
-def test_a_request_whose_answer_nobody_wrote_down_is_looked_after_and_not_sent_again(
+def test_request_without_recorded_answer_is_verified_and_not_sent_again(
     play: Play,
 ) -> None:
     theatre, _ = play()
@@ -1126,7 +1128,7 @@ def test_after_a_weekend_without_us_only_who_wants_it_so_is_started(
     assert [theatre.running(name) for name in names] == [comes_back] * 3
 
 
-def test_what_was_stopped_while_nobody_looked_stays_down_under_always(play: Play) -> None:
+def test_vm_stopped_during_an_outage_stays_down_under_always(play: Play) -> None:
     theatre, _ = play(tags={"web-01": ["recovery/always"]})
     theatre.warm()
 
@@ -1139,7 +1141,7 @@ def test_what_was_stopped_while_nobody_looked_stays_down_under_always(play: Play
     assert not theatre.asked()
 
 
-def test_a_restart_before_the_tags_were_read_forgets_nobody(play: Play) -> None:
+def test_restart_before_tags_were_read_keeps_all_cases(play: Play) -> None:
     theatre, _ = play()
     theatre.warm()
     theatre.world.faults.turn_on("accepted_but_never_starts")
@@ -1273,7 +1275,7 @@ def test_the_important_go_first(play: Play) -> None:
 # Storms.
 
 
-def test_a_storm_without_new_victims_is_probed_one_by_one_and_ends(play: Play) -> None:
+def test_a_mass_outage_without_new_victims_is_probed_one_by_one_and_ends(play: Play) -> None:
     theatre, _ = play(vms=20)
     theatre.warm()
     victims = theatre.names[:5]
@@ -1286,12 +1288,12 @@ def test_a_storm_without_new_victims_is_probed_one_by_one_and_ends(play: Play) -
 
     assert early == 0
     assert all(theatre.running(name) for name in victims)
-    assert theatre.recovery.memory.breaker.breaker_state is BreakerState.CLOSED
+    assert theatre.recovery.state.breaker.breaker_state is BreakerState.CLOSED
     moments = [one.at for one in theatre.asked()]
     assert moments[1] - moments[0] >= 60
 
 
-def test_a_storm_that_a_probe_does_not_calm_holds_for_twice_as_long(play: Play) -> None:
+def test_a_mass_outage_that_a_probe_does_not_calm_holds_for_twice_as_long(play: Play) -> None:
     theatre, _ = play(vms=20)
     theatre.warm()
     theatre.world.faults.turn_on("accepted_but_never_starts")

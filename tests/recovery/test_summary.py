@@ -1,4 +1,4 @@
-"""The account that recovery gives of itself, over real plays."""
+"""The summary of recovery, over simulated incidents."""
 
 from datetime import timedelta
 from typing import Any
@@ -65,8 +65,8 @@ def of(
     )  # fmt: skip
 
 
-def only(told: RecoverySummary) -> Incident:
-    (incident,) = told.incidents
+def only(summary: RecoverySummary) -> Incident:
+    (incident,) = summary.incidents
     return incident
 
 
@@ -75,81 +75,85 @@ HELD = change(140, State.SUSPECT, State.HELD, "crashed: it ran")
 WOULD = decided(140, GuardName.MODE_ENFORCE)
 
 
-# Plays.
+# Simulated incidents.
 
 
-def test_shadow_mode_says_when_it_would_have_acted_and_how_much_later_a_person_did() -> None:
+def test_shadow_mode_measures_avoidable_downtime() -> None:
     theatre = stage(SHADOW)
     theatre.world.crash("web-01")
     theatre.let_pass(1800)
     theatre.world.operator_starts("web-01")
     theatre.let_pass(60)
 
-    told = accounted(theatre)
+    summary = accounted(theatre)
 
     assert theatre.requests == []
-    assert (told.would_have_acted, told.recovered_otherwise, told.still_down, told.acted) == (
+    assert (
+        summary.would_have_acted,
+        summary.recovered_otherwise,
+        summary.still_down,
+        summary.acted,
+    ) == (
         1,
         1,
         0,
         0,
     )
-    incident = only(told)
+    incident = only(summary)
     assert incident.end is End.OTHER
     assert incident.would_have_acted is not None
     assert (incident.would_have_acted - incident.began).total_seconds() == 40
     assert incident.avoidable_seconds == 1760
-    assert told.avoidable_seconds == 1760
-    assert summary_text(told).splitlines()[-1] == (
-        "  2026-01-01 00:10:40 web-01: crashed; would have been started at 00:11:20 (after 40 s); "
-        "started by somebody else at 00:40:40; 29 min lost"
+    assert summary.avoidable_seconds == 1760
+    assert summary_text(summary).splitlines()[-1] == (
+        "    2026-01-01 00:10:40 web-01: crashed; would have been started at 00:11:20 (after 40 s)"
+        "; started without Vergewatch at 00:40:40; 29 min avoidable downtime"
     )
 
 
-def test_what_is_still_down_costs_time_until_now() -> None:
+def test_vm_still_down_counts_until_the_end_of_the_period() -> None:
     theatre = stage(SHADOW)
     theatre.world.crash("web-01")
     theatre.let_pass(1060)
 
-    told = accounted(theatre)
+    summary = accounted(theatre)
 
-    assert (told.would_have_acted, told.recovered_otherwise, told.still_down) == (1, 0, 1)
-    assert told.avoidable_seconds == 1000
-    assert "still down after 17 min" in summary_text(told)
+    assert (summary.would_have_acted, summary.recovered_otherwise, summary.still_down) == (1, 0, 1)
+    assert summary.avoidable_seconds == 1000
+    assert "still down after 17 min" in summary_text(summary)
 
 
-def test_enforce_mode_says_how_fast_it_was_and_how_often_it_failed() -> None:
+def test_enforce_mode_counts_actions_and_recovery_time() -> None:
     theatre = stage()
     theatre.world.crash("web-01")
     theatre.let_pass(700)
     theatre.world.crash("web-02")
     theatre.let_pass(700)
 
-    told = accounted(theatre)
+    summary = accounted(theatre)
 
-    assert (told.acted, told.helped, told.failed, told.wrong) == (2, 2, 0, 0)
-    assert (told.recovery_seconds, told.worst_recovery_seconds) == (60, 60)
-    assert told.would_have_acted == 0
-    assert {one.end for one in told.incidents} == {End.VERGEWATCH}
-    assert (
-        "acted in 2: helped in 2, failed in 0; up again after 1 min (median), 1 min at worst"
-        in (summary_text(told))
+    assert (summary.acted, summary.helped, summary.failed, summary.wrong) == (2, 2, 0, 0)
+    assert (summary.recovery_seconds, summary.worst_recovery_seconds) == (60, 60)
+    assert summary.would_have_acted == 0
+    assert {one.end for one in summary.incidents} == {End.VERGEWATCH}
+    assert summary_text(summary).splitlines()[0] == (
+        "stage: 2 downtimes of enrolled VMs; Vergewatch acted on 2 and brought 2 up."
     )
 
 
-def test_a_stop_that_somebody_meant_is_counted_and_not_told() -> None:
+def test_wanted_stop_is_counted_but_not_listed() -> None:
     theatre = stage()
     theatre.world.operator_stops("db-01", graceful=False)
     theatre.let_pass(600)
 
-    told = accounted(theatre)
+    summary = accounted(theatre)
 
-    assert told.diagnoses == {"stopped": 1}
-    assert told.acted == told.would_have_acted == 0
-    assert "db-01" not in summary_text(told)
+    assert summary.diagnoses == {"stopped": 1}
+    assert summary.acted == summary.would_have_acted == 0
+    assert "db-01" not in summary_text(summary)
 
 
-def test_what_was_held_back_names_the_guard() -> None:
+def test_held_crash_names_the_guard() -> None:
     theatre = stage()
     at_once(
         theatre.recovery.command(CommandKind.PAUSE, owner="anna", reason="upgrade", seconds=3600)
@@ -157,10 +161,10 @@ def test_what_was_held_back_names_the_guard() -> None:
     theatre.world.crash("web-01")
     theatre.let_pass(600)
 
-    told = accounted(theatre)
+    summary = accounted(theatre)
 
-    assert told.held_by == {"paused": 1}
-    assert "still down after 9 min; held back by paused" in summary_text(told)
+    assert summary.held_by == {"not_paused": 1}
+    assert "still down after 9 min; held by not_paused" in summary_text(summary)
 
 
 def test_every_crash_of_a_loop_is_an_incident() -> None:
@@ -169,35 +173,35 @@ def test_every_crash_of_a_loop_is_an_incident() -> None:
         theatre.world.crash("web-02")
         theatre.let_pass(400)
 
-    told = accounted(theatre)
+    summary = accounted(theatre)
 
-    assert len(told.incidents) == 4
-    assert (told.acted, told.helped) == (3, 3)
-    assert told.held_by == {"budget_spent": 1}
-
-
-def test_nothing_that_happened_is_a_line() -> None:
-    told = accounted(stage())
-
-    assert told.incidents == ()
-    assert summary_text(told).splitlines()[1] == "  nothing happened to any VM that is looked after"
+    assert len(summary.incidents) == 4
+    assert (summary.acted, summary.helped) == (3, 3)
+    assert summary.held_by == {"within_restart_budget": 1}
 
 
-def test_the_text_is_made_of_what_the_json_says() -> None:
+def test_period_without_incidents_has_a_line() -> None:
+    summary = accounted(stage())
+
+    assert summary.incidents == ()
+    assert summary_text(summary).splitlines()[0] == "stage: no enrolled VM went down."
+
+
+def test_text_is_made_from_the_json_document() -> None:
     theatre = stage(SHADOW)
     theatre.world.crash("web-01")
     theatre.let_pass(600)
-    told = accounted(theatre)
+    summary = accounted(theatre)
 
-    assert summary_text(msgspec.json.decode(as_json(told), type=RecoverySummary)) == summary_text(
-        told
-    )
-
-
-# Cases on the edge.
+    assert summary_text(
+        msgspec.json.decode(as_json(summary), type=RecoverySummary)
+    ) == summary_text(summary)
 
 
-def test_a_start_that_would_have_been_wrong_is_told_with_who_wanted_it_down() -> None:
+# Edge cases.
+
+
+def test_restart_of_a_vm_stopped_by_user_is_wrong() -> None:
     late = decided(
         300,
         GuardName.CRASHED,
@@ -206,21 +210,21 @@ def test_a_start_that_would_have_been_wrong_is_told_with_who_wanted_it_down() ->
         "“off” by anna (log row 4)",
     )
 
-    told = of([FELL, HELD, change(300, State.HELD, State.STOPPED)], [WOULD, late])
+    summary = of([FELL, HELD, change(300, State.HELD, State.STOPPED)], [WOULD, late])
 
-    assert told.wrong == 1
-    assert told.avoidable_seconds == 0
-    assert "that would have been wrong, “off” by anna (log row 4)" in summary_text(told)
+    assert summary.wrong == 1
+    assert summary.avoidable_seconds == 0
+    assert "the action would have been wrong: “off” by anna (log row 4)" in summary_text(summary)
 
 
-def test_a_stop_that_was_known_before_makes_nothing_wrong() -> None:
+def test_stop_known_before_the_decision_is_not_wrong() -> None:
     early = decided(120, GuardName.CRASHED, DiagnosisKind.STOPPED, Cause.SEEN_STOPPING)
 
     assert of([FELL, HELD], [early, WOULD]).wrong == 0
 
 
-def test_a_vm_that_is_stopped_again_at_once_should_not_have_been_started() -> None:
-    told = of(
+def test_restart_of_a_vm_stopped_again_at_once_is_wrong() -> None:
+    summary = of(
         [
             FELL,
             change(160, State.SUSPECT, State.VERIFYING),
@@ -231,13 +235,13 @@ def test_a_vm_that_is_stopped_again_at_once_should_not_have_been_started() -> No
         [attempt(160, Outcome.CONFIRMED)],
     )
 
-    assert told.helped == told.wrong == 1
-    assert told.incidents[0].wrong == "it was stopped again at once: seen stopping"
-    assert "that was wrong" in summary_text(told)
+    assert summary.helped == summary.wrong == 1
+    assert summary.incidents[0].wrong == "it was stopped again right after the start: seen stopping"
+    assert "the action was wrong" in summary_text(summary)
 
 
-def test_a_vm_that_is_stopped_much_later_was_started_rightly() -> None:
-    told = of(
+def test_restart_of_a_vm_stopped_much_later_is_right() -> None:
+    summary = of(
         [
             FELL,
             change(200, State.VERIFYING, State.PROBATION),
@@ -248,48 +252,48 @@ def test_a_vm_that_is_stopped_much_later_was_started_rightly() -> None:
         [attempt(160, Outcome.CONFIRMED)],
     )
 
-    assert told.wrong == 0
+    assert summary.wrong == 0
 
 
 @pytest.mark.parametrize(
     ("outcome", "helped"),
     [(Outcome.CONFIRMED, 1), (Outcome.FAILED, 0), (Outcome.UNKNOWN, 0)],
 )
-def test_an_action_helped_or_it_failed(outcome: Outcome, helped: int) -> None:
-    told = of([FELL, HELD], [], [attempt(160, outcome)])
+def test_action_succeeded_or_failed(outcome: Outcome, helped: int) -> None:
+    summary = of([FELL, HELD], [], [attempt(160, outcome)])
 
-    assert (told.acted, told.helped, told.failed) == (1, helped, 1 - helped)
-
-
-def test_an_action_under_way_has_neither_helped_nor_failed() -> None:
-    told = of([FELL, HELD], [], [attempt(160, None)])
-
-    assert (told.acted, told.helped, told.failed) == (1, 0, 0)
+    assert (summary.acted, summary.helped, summary.failed) == (1, helped, 1 - helped)
 
 
-def test_an_action_that_was_never_sent_is_none() -> None:
+def test_open_action_has_neither_succeeded_nor_failed() -> None:
+    summary = of([FELL, HELD], [], [attempt(160, None)])
+
+    assert (summary.acted, summary.helped, summary.failed) == (1, 0, 0)
+
+
+def test_action_never_sent_is_not_counted() -> None:
     assert of([FELL], [], [attempt(160, Outcome.ABANDONED)]).acted == 0
     assert of([FELL], [], [attempt(160, None, sent=False)]).acted == 0
 
 
 def test_unknown_causes_are_counted_by_cause() -> None:
-    told = of(
+    summary = of(
         [FELL, change(140, State.SUSPECT, State.UNKNOWN, "logs_unread: 500")],
         [decided(140, GuardName.CRASHED, DiagnosisKind.UNKNOWN, Cause.LOGS_UNREAD)],
     )
 
-    assert told.unknown == {"logs_unread": 1}
-    assert "unknown: logs_unread 1" in summary_text(told)
+    assert summary.unknown == {"logs_unread": 1}
+    assert "unknown causes: logs_unread 1" in summary_text(summary)
 
 
-def test_a_trouble_that_began_before_the_account_is_known_by_its_decisions() -> None:
-    told = of([], [WOULD], until=740)
+def test_downtime_before_the_period_is_known_by_its_decisions() -> None:
+    summary = of([], [WOULD], until=740)
 
-    assert only(told).avoidable_seconds == 600
+    assert only(summary).avoidable_seconds == 600
 
 
-def test_a_decision_on_a_trouble_that_began_before_the_account_is_not_of_the_next_one() -> None:
-    told = of(
+def test_decision_on_an_earlier_downtime_is_not_of_the_next() -> None:
+    summary = of(
         [
             change(200, State.HELD, State.HEALTHY),
             change(900, State.HEALTHY, State.SUSPECT),
@@ -298,33 +302,33 @@ def test_a_decision_on_a_trouble_that_began_before_the_account_is_not_of_the_nex
         [WOULD],
     )
 
-    first, second = told.incidents
+    first, second = summary.incidents
     assert (first.began, first.ended, first.would_have_acted) == (at(140), at(200), at(140))
     assert (second.began, second.would_have_acted, second.avoidable_seconds) == (at(900), None, 0.0)
 
 
-def test_what_only_ended_in_the_account_is_not_in_it() -> None:
+def test_downtime_with_only_its_end_recorded_is_left_out() -> None:
     assert of([change(200, State.PROBATION, State.HEALTHY)]).incidents == ()
 
 
-def test_a_trouble_that_ended_before_the_account_is_not_in_it() -> None:
+def test_downtime_before_the_period_is_left_out() -> None:
     ended = [FELL, HELD, change(200, State.HELD, State.HEALTHY)]
-    told = summarize(
+    summary = summarize(
         JournalRecords(ended, [WOULD], []), system="s", mode="shadow", since=at(201), until=at(900)
     )
 
-    assert told.incidents == ()
+    assert summary.incidents == ()
 
 
-def test_a_vm_that_is_looked_after_no_longer_is_down_no_longer() -> None:
-    told = of([FELL, HELD, change(200, State.HELD, None)], [WOULD])
+def test_vm_no_longer_monitored_ends_its_incident() -> None:
+    summary = of([FELL, HELD, change(200, State.HELD, None)], [WOULD])
 
-    assert only(told).end is End.RELEASED
-    assert (told.recovered_otherwise, told.still_down) == (0, 0)
+    assert only(summary).end is End.RELEASED
+    assert (summary.recovered_otherwise, summary.still_down) == (0, 0)
 
 
-def test_a_decision_is_about_the_trouble_that_it_was_made_in() -> None:
-    told = of(
+def test_decision_belongs_to_the_downtime_it_was_made_in() -> None:
+    summary = of(
         [
             FELL,
             change(200, State.SUSPECT, State.HEALTHY),
@@ -335,13 +339,13 @@ def test_a_decision_is_about_the_trouble_that_it_was_made_in() -> None:
         [decided(299.9, GuardName.MODE_ENFORCE)],
     )
 
-    first, second = told.incidents
+    first, second = summary.incidents
     assert first.would_have_acted is None
     assert second.would_have_acted == at(299.9)
 
 
-def test_a_case_of_the_platform_is_the_platforms_merit() -> None:
-    told = of(
+def test_vm_started_by_high_availability_ends_with_platform() -> None:
+    summary = of(
         [
             FELL,
             change(140, State.SUSPECT, State.PLATFORM, "node_in_trouble: n2 is not well"),
@@ -349,5 +353,5 @@ def test_a_case_of_the_platform_is_the_platforms_merit() -> None:
         ]
     )
 
-    assert only(told).end is End.PLATFORM
-    assert only(told).cause == "node_in_trouble"
+    assert only(summary).end is End.PLATFORM
+    assert only(summary).cause == "node_in_trouble"

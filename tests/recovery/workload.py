@@ -123,7 +123,7 @@ class Fate:
             self._later(2 * MINUTE, lambda: self._start(vm))
 
     def _is_noticed(self, crash: Crash) -> None:
-        """Let somebody see to a crashed VM some time: mostly long after recovery has."""
+        """Let an operator start a crashed VM some time: mostly long after recovery has."""
         dice = self._dice
         soon = dice.chance(SOMEBODY_FIRST)
         wait = dice.uniform(10.0, 100.0) if soon else HOUR * dice.uniform(1.2, 8)

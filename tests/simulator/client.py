@@ -1,4 +1,4 @@
-"""A plain client of the simulator, that knows as little as possible."""
+"""A client of the simulated API."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A clock that a test moves by hand."""
+"""A clock that tests advance."""
 
 import asyncio
 import heapq
@@ -8,7 +8,7 @@ START = 1_767_225_600.0
 
 
 class FakeClock:
-    """Time stands still until `advance`; whoever sleeps is woken in order."""
+    """Time advances in `advance` only; sleepers wake in order."""
 
     def __init__(self, start: float = START) -> None:
         self.elapsed = 0.0
@@ -32,7 +32,7 @@ class FakeClock:
         await woken
 
     async def advance(self, seconds: float) -> None:
-        """Let *seconds* pass, and everybody who wakes meanwhile do their work."""
+        """Advance by *seconds*, and run the tasks that wake meanwhile."""
         await settle()
         end = self.elapsed + seconds
         while self._sleepers and self._sleepers[0][0] <= end:
@@ -45,7 +45,7 @@ class FakeClock:
 
 
 async def settle(turns: int = 5) -> None:
-    """Give other tasks their turn."""
+    """Run other tasks."""
     for _ in range(turns):
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().call_soon(turn.set_result, None)

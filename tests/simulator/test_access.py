@@ -1,4 +1,4 @@
-"""Who is let in, and how often."""
+"""Authentication, lockout and rate limits."""
 
 import aiohttp
 import pytest
@@ -26,7 +26,7 @@ def basic(simulator: Simulator) -> dict[str, str]:
         {"x-yottabyte-token": "nonsense"},
     ],
 )
-async def test_nobody_is_let_in_without_credentials(
+async def test_request_without_valid_credentials_is_401(
     client: Client, headers: dict[str, str]
 ) -> None:
     reply = await client.ask("GET", "vms", headers=headers)
@@ -34,7 +34,7 @@ async def test_nobody_is_let_in_without_credentials(
     assert (reply.status, reply.json) == (401, {"err": "Login required"})
 
 
-async def test_a_key_a_password_and_a_token_open_the_door(client: Client) -> None:
+async def test_api_key_password_and_token_authenticate(client: Client) -> None:
     simulator = client.simulator
     login = {"login": simulator.username, "password": simulator.password}
     made = await client.ask("POST", "/api/sys/tokens", json=login, headers={})
@@ -71,7 +71,7 @@ async def test_a_session_ends_when_its_token_is_deleted(client: Client) -> None:
     assert simulator.accounts.sessions == 0
 
 
-async def test_five_bad_logins_lock_out_the_user_and_the_keys_too(
+async def test_five_failed_logins_lock_out_the_user_and_its_keys(
     client: Client, clock: FakeClock
 ) -> None:
     for _ in range(4):
@@ -88,7 +88,7 @@ async def test_five_bad_logins_lock_out_the_user_and_the_keys_too(
     assert (await client.ask("GET", "vms")).status == 200
 
 
-async def test_logins_are_written_down(client: Client) -> None:
+async def test_logins_are_logged(client: Client) -> None:
     for password, status in (("wrong", 401), (client.simulator.password, 201)):
         login = {"login": client.simulator.username, "password": password}
         reply = await client.ask("POST", "/api/sys/tokens", json=login, headers={})
@@ -101,7 +101,7 @@ async def test_logins_are_written_down(client: Client) -> None:
     ]
 
 
-async def test_a_good_login_forgives_the_bad_ones(client: Client) -> None:
+async def test_successful_login_resets_the_failed_ones(client: Client) -> None:
     for _ in range(4):
         await client.ask("GET", "vms", headers=WRONG)
     await client.ask("GET", "vms", headers=basic(client.simulator))
@@ -110,7 +110,7 @@ async def test_a_good_login_forgives_the_bad_ones(client: Client) -> None:
     assert (await client.ask("GET", "vms")).status == 200
 
 
-async def test_a_revoked_key_that_keeps_asking_locks_its_user_out(
+async def test_repeated_use_of_a_revoked_key_locks_the_user_out(
     client: Client, clock: FakeClock
 ) -> None:
     accounts, key = client.simulator.accounts, client.simulator.api_key
@@ -125,7 +125,7 @@ async def test_a_revoked_key_that_keeps_asking_locks_its_user_out(
 
 
 @pytest.mark.parametrize(("locks", "status"), [(True, 401), (False, 200)])
-async def test_rejected_keys_may_or_may_not_count_towards_the_lock(
+async def test_rejected_keys_count_towards_the_lockout_if_configured(
     client: Client, locks: bool, status: int
 ) -> None:
     with client.simulator.faults.on("reject_key", locks=locks, empty=True):
@@ -136,7 +136,7 @@ async def test_rejected_keys_may_or_may_not_count_towards_the_lock(
     assert (await client.ask("GET", "vms")).status == status
 
 
-async def test_the_lockout_can_be_switched_off(world: World, clock: FakeClock) -> None:
+async def test_lockout_can_be_disabled(world: World, clock: FakeClock) -> None:
     async with (
         Simulator(world=world, clock=clock, lockout_after=None) as simulator,
         aiohttp.ClientSession() as session,
@@ -148,7 +148,7 @@ async def test_the_lockout_can_be_switched_off(world: World, clock: FakeClock) -
         assert (await client.ask("GET", "vms")).status == 200
 
 
-async def test_more_than_fifty_requests_in_a_second_are_dropped_without_a_word(
+async def test_more_than_fifty_requests_a_second_reset_the_connection(
     world: World, clock: FakeClock
 ) -> None:
     async with (
@@ -168,7 +168,7 @@ async def test_more_than_fifty_requests_in_a_second_are_dropped_without_a_word(
         assert (await client.ask("GET", "clusters")).status == 200
 
 
-async def test_a_paced_client_meets_no_limit(world: World, clock: FakeClock) -> None:
+async def test_spaced_requests_meet_no_limit(world: World, clock: FakeClock) -> None:
     async with (
         Simulator(world=world, clock=clock) as simulator,
         aiohttp.ClientSession() as session,
@@ -187,7 +187,7 @@ def test_a_session_has_a_limit_of_its_own() -> None:
     assert not limits.exceeded("a", at=1.1)
 
 
-def test_an_hourly_limit_is_off_unless_it_is_asked_for() -> None:
+def test_hourly_limit_is_off_by_default() -> None:
     assert not any(Limits(burst=None).exceeded("a", at=float(n)) for n in range(2000))
 
     limits = Limits(burst=None, hourly=3)

@@ -1,4 +1,4 @@
-"""``vm_actions`` as a caller meets it."""
+"""Actions by ``vm_actions``, and writes to tables."""
 
 import aiohttp
 import pytest
@@ -10,7 +10,7 @@ from .client import Client
 from .fakes import START, FakeClock
 
 
-async def test_an_action_is_accepted_before_it_has_happened(
+async def test_action_is_accepted_before_it_takes_effect(
     client: Client, clock: FakeClock, stopped: VM
 ) -> None:
     reply = await client.act(stopped.key, "poweron")
@@ -28,7 +28,7 @@ async def test_the_key_may_be_a_string(client: Client, stopped: VM) -> None:
     assert (await client.act(str(stopped.key), "poweron")).status == 201
 
 
-async def test_who_acted_is_in_the_log(client: Client, running: VM) -> None:
+async def test_user_of_an_action_is_logged(client: Client, running: VM) -> None:
     await client.act(running.key, "kill")
 
     (row,) = await client.rows("logs", sort="-$key", limit="1")
@@ -36,9 +36,7 @@ async def test_who_acted_is_in_the_log(client: Client, running: VM) -> None:
     assert row["text"] == "VM action 'kill' sent"
 
 
-async def test_starting_what_runs_is_an_error_with_the_real_text(
-    client: Client, running: VM
-) -> None:
+async def test_start_of_a_running_vm_is_422_with_the_real_text(client: Client, running: VM) -> None:
     reply = await client.act(running.key, "poweron")
 
     assert reply.status == 422
@@ -58,7 +56,7 @@ async def test_a_snapshot_cannot_be_started(client: Client, world: World) -> Non
     assert (await client.act(snapshot.key, "poweron")).status == 422
 
 
-async def test_no_room_is_refused_at_once(client: Client, world: World, stopped: VM) -> None:
+async def test_start_without_capacity_is_422(client: Client, world: World, stopped: VM) -> None:
     for node in world.nodes.values():
         node.usable_mb = 0
 
@@ -68,7 +66,7 @@ async def test_no_room_is_refused_at_once(client: Client, world: World, stopped:
     assert "Insufficient" in reply.json["err"]
 
 
-async def test_a_preferred_node_is_taken(
+async def test_start_uses_the_preferred_node(
     client: Client, clock: FakeClock, world: World, stopped: VM
 ) -> None:
     wanted = next(n for n in world.nodes.values() if n.cluster == stopped.machine.cluster)
@@ -100,7 +98,7 @@ async def test_an_incomplete_body_is_422(client: Client, body: object) -> None:
 
 
 @pytest.mark.parametrize("action", ["poweroff", "reset", "hibernate", "migrate"])
-async def test_what_needs_a_running_vm_is_an_error_for_a_stopped_one(
+async def test_action_for_running_vms_is_422_for_a_stopped_vm(
     client: Client, stopped: VM, action: str
 ) -> None:
     assert (await client.act(stopped.key, action)).status == 422
@@ -159,7 +157,7 @@ async def test_an_alarm_can_be_snoozed(client: Client, running: VM, world: World
         ("DELETE", "/api/sys/tokens/nonsense", 404),
     ],
 )
-async def test_writing_where_one_cannot_is_an_error(
+async def test_invalid_write_is_an_error(
     client: Client, method: str, path: str, status: int
 ) -> None:
     reply = await client.ask(method, path)
@@ -168,17 +166,17 @@ async def test_writing_where_one_cannot_is_an_error(
     assert set(reply.json) == {"err"}
 
 
-async def test_a_reader_may_not_write(client: Client, running: VM) -> None:
+async def test_readonly_key_cannot_write(client: Client, running: VM) -> None:
     headers = {"Authorization": f"Bearer {client.simulator.readonly_api_key}"}
 
     assert (await client.ask("PUT", f"vms/{running.key}", headers=headers)).status == 403
 
 
-async def test_killing_what_is_off_is_accepted(client: Client, stopped: VM) -> None:
+async def test_kill_of_a_stopped_vm_is_accepted(client: Client, stopped: VM) -> None:
     assert (await client.act(stopped.key, "kill")).status == 201
 
 
-async def test_a_reader_may_not_act(client: Client, stopped: VM) -> None:
+async def test_readonly_key_cannot_act(client: Client, stopped: VM) -> None:
     headers = {"Authorization": f"Bearer {client.simulator.readonly_api_key}"}
     body = {"vm": stopped.key, "action": "poweron"}
 
@@ -192,7 +190,7 @@ async def test_actions_cannot_be_listed(client: Client) -> None:
     assert (await client.ask("GET", "vm_actions")).status == 405
 
 
-async def test_the_statuses_of_refusals_can_be_chosen(
+async def test_statuses_of_refusals_are_configurable(
     world: World, clock: FakeClock, running: VM, stopped: VM
 ) -> None:
     behavior = ApiBehavior(
@@ -214,7 +212,7 @@ async def test_the_statuses_of_refusals_can_be_chosen(
     assert (row["status"], row["running"]) == ("waitingforresources", False)
 
 
-async def test_a_start_may_be_accepted_and_never_happen(
+async def test_fault_accepts_a_start_without_effect(
     client: Client, clock: FakeClock, stopped: VM
 ) -> None:
     client.simulator.faults.turn_on("accepted_but_never_starts")
@@ -229,7 +227,7 @@ async def test_a_start_may_be_accepted_and_never_happen(
     assert (await client.status_of(stopped.machine.key))["status"] == "initializing"
 
 
-async def test_want_of_resources_can_be_staged(client: Client, stopped: VM) -> None:
+async def test_fault_refuses_a_start_for_lack_of_capacity(client: Client, stopped: VM) -> None:
     client.simulator.faults.turn_on("no_capacity", code=507)
 
     assert (await client.act(stopped.key, "poweron")).status == 507
@@ -238,7 +236,7 @@ async def test_want_of_resources_can_be_staged(client: Client, stopped: VM) -> N
 @pytest.mark.parametrize(
     ("fault", "word"), [("reset_before_acting", "stopped"), ("reset_after_acting", "running")]
 )
-async def test_a_lost_answer_tells_nothing_of_what_happened(
+async def test_reset_connection_before_or_after_an_action(
     client: Client, clock: FakeClock, stopped: VM, fault: str, word: str
 ) -> None:
     client.simulator.faults.turn_on(fault)
@@ -270,9 +268,7 @@ async def test_a_running_vm_cannot_be_deleted(client: Client, running: VM) -> No
     assert "must be stopped" in reply.json["err"]
 
 
-async def test_tags_are_given_and_taken_by_membership(
-    client: Client, world: World, running: VM
-) -> None:
+async def test_tag_members_add_and_remove_tags(client: Client, world: World, running: VM) -> None:
     tag = world.tag_named("recovery", "never")
     body = {"tag": tag.key, "member": f"vms/{running.key}"}
     world.untag(running, "recovery/never")
@@ -299,7 +295,7 @@ async def test_a_status_can_be_forced_by_hand(client: Client, running: VM) -> No
     )
 
 
-async def test_happenings_tell_who_did_what(client: Client, world: World, running: VM) -> None:
+async def test_history_names_event_and_user(client: Client, world: World, running: VM) -> None:
     await client.act(running.key, "kill")
     world.advance(START + 1)
 

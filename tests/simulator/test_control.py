@@ -1,4 +1,4 @@
-"""The remote control under ``/simulator/``."""
+"""The control API under ``/simulator/``."""
 
 from exporter.simulator import World
 from exporter.simulator.world.machines import VM
@@ -7,7 +7,7 @@ from .client import Client
 from .fakes import FakeClock
 
 
-async def test_the_overview_needs_no_password_and_tells_what_is_going_on(
+async def test_overview_needs_no_credentials_and_shows_the_state(
     client: Client, clock: FakeClock
 ) -> None:
     await client.ask("GET", "vms")
@@ -37,14 +37,14 @@ async def test_faults_are_turned_on_shown_and_turned_off(client: Client) -> None
     assert (await client.ask("DELETE", "/simulator/faults/status")).json == {"was_on": False}
 
 
-async def test_every_fault_is_explained(client: Client) -> None:
+async def test_every_fault_has_a_description(client: Client) -> None:
     known = (await client.ask("GET", "/simulator/faults")).json
 
     assert known["latency"]["parameters"]["seconds"]["default"] == 1.0
     assert all(fault["about"] for fault in known.values())
 
 
-async def test_a_mistyped_fault_is_answered_with_a_guess(client: Client) -> None:
+async def test_unknown_fault_is_422_with_a_suggestion(client: Client) -> None:
     for method in ("PUT", "GET", "DELETE"):
         reply = await client.ask(method, "/simulator/faults/latncy")
         assert reply.status == 422
@@ -54,11 +54,11 @@ async def test_a_mistyped_fault_is_answered_with_a_guess(client: Client) -> None
     assert "no parameter 'sec'" in reply.json["err"]
 
 
-async def test_an_outage_must_say_when_it_ends(client: Client) -> None:
+async def test_outage_requires_a_duration(client: Client) -> None:
     assert (await client.ask("PUT", "/simulator/faults/outage")).status == 422
 
 
-async def test_things_happen_to_vms_by_name_or_key(
+async def test_vm_events_by_name_or_key(
     client: Client, world: World, running: VM, stopped: VM
 ) -> None:
     reply = await client.ask("POST", f"/simulator/vms/{running.name}/crash", headers={})
@@ -72,14 +72,16 @@ async def test_things_happen_to_vms_by_name_or_key(
     ]
 
 
-async def test_things_happen_to_nodes(client: Client, world: World) -> None:
+async def test_node_events(client: Client, world: World) -> None:
     for event, nodes in (("fails", "down"), ("returns", "up"), ("maintenance", "maintenance")):
         assert (await client.ask("POST", f"/simulator/nodes/node1/{event}")).status == 200
         overview = (await client.ask("GET", "/simulator/")).json
         assert overview["nodes"]["node1"] == nodes
 
 
-async def test_mistakes_are_answered_kindly(client: Client, running: VM) -> None:
+async def test_invalid_control_request_is_an_error_with_a_suggestion(
+    client: Client, running: VM
+) -> None:
     for path, status, text in (
         ("vms/missing/crash", 404, "there is no VM 'missing'"),
         (f"vms/{running.name}/crahs", 404, "did you mean 'crash'"),

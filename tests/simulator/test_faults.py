@@ -1,4 +1,4 @@
-"""Each fault as a client sees it, and the switchboard behind them."""
+"""Every fault as a client sees it, and the fault injector."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from .fakes import FakeClock, settle
 Rows = list[dict[str, Any]]
 
 
-async def test_latency_is_counted_by_the_clock(client: Client, clock: FakeClock) -> None:
+async def test_latency_delays_the_response_by_the_clock(client: Client, clock: FakeClock) -> None:
     client.simulator.faults.turn_on("latency", seconds=3)
     asking = asyncio.create_task(client.ask("GET", "vms"))
     while not client.simulator.requests:
@@ -42,7 +42,7 @@ async def test_a_request_that_hangs_is_answered_when_the_fault_is_cleared(client
     assert (await asking).status == 200
 
 
-async def test_a_request_that_hangs_is_given_up_when_the_client_leaves(client: Client) -> None:
+async def test_hanging_request_ends_when_the_client_disconnects(client: Client) -> None:
     client.simulator.faults.turn_on("hang", times=1)
     asking = asyncio.create_task(client.ask("GET", "vms"))
     while not client.simulator.requests:
@@ -55,7 +55,7 @@ async def test_a_request_that_hangs_is_given_up_when_the_client_leaves(client: C
     assert client.simulator.requests[0].status is None
 
 
-async def test_a_hung_action_may_have_happened(
+async def test_hanging_action_may_take_effect(
     client: Client, clock: FakeClock, running: VM
 ) -> None:
     client.simulator.faults.turn_on("hang", method="POST", after=True)
@@ -69,7 +69,7 @@ async def test_a_hung_action_may_have_happened(
     assert (await acting).status == 201
 
 
-async def test_any_error_can_be_the_answer(client: Client, running: VM) -> None:
+async def test_status_fault_prevents_the_action(client: Client, running: VM) -> None:
     client.simulator.faults.turn_on("status", code=503, text="busy")
 
     reply = await client.act(running.key, "kill")
@@ -78,7 +78,7 @@ async def test_any_error_can_be_the_answer(client: Client, running: VM) -> None:
     assert not client.simulator.world.history
 
 
-async def test_an_error_may_hide_that_something_happened(client: Client, running: VM) -> None:
+async def test_status_fault_after_the_action(client: Client, running: VM) -> None:
     client.simulator.faults.turn_on("status", after=True)
 
     assert (await client.act(running.key, "kill")).status == 500
@@ -95,7 +95,7 @@ async def test_a_connection_is_reset(client: Client, fault: str, running: VM) ->
     assert bool(client.simulator.world.history) == (fault == "reset_after")
 
 
-async def test_a_reset_is_a_reset_and_not_an_end(client: Client) -> None:
+async def test_reset_sends_rst(client: Client) -> None:
     port = int(client.simulator.url.rpartition(":")[2])
     client.simulator.faults.turn_on("reset")
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -106,14 +106,14 @@ async def test_a_reset_is_a_reset_and_not_an_end(client: Client) -> None:
     writer.close()
 
 
-async def test_a_body_is_shorter_than_announced(client: Client) -> None:
+async def test_truncated_body_is_shorter_than_content_length(client: Client) -> None:
     client.simulator.faults.turn_on("truncate")
 
     with pytest.raises(aiohttp.ClientPayloadError):
         await client.ask("GET", "vms")
 
 
-async def test_json_is_cut_in_an_otherwise_good_answer(client: Client) -> None:
+async def test_truncated_json_in_a_complete_response(client: Client) -> None:
     client.simulator.faults.turn_on("truncate", mode="json")
 
     reply = await client.ask("GET", "vms")
@@ -169,14 +169,14 @@ async def test_keys_are_missing_in_some_rows(client: Client) -> None:
     assert ["$key" in row for row in rows[:4]] == [True, False, True, False]
 
 
-async def test_some_rows_come_twice(client: Client) -> None:
+async def test_some_rows_are_repeated(client: Client) -> None:
     rows = await faulty_rows(client, "duplicate_keys", "vms", "$key", share=0.1)
     keys = [row["$key"] for row in rows]
 
     assert len(keys) - len(set(keys)) == int(len(set(keys)) * 0.1)
 
 
-async def test_a_status_word_is_unheard_of(client: Client) -> None:
+async def test_status_is_unknown(client: Client) -> None:
     rows = await faulty_rows(
         client, "unknown_status", "vms", "machine#status#status as word,name", share=1.0
     )
@@ -191,7 +191,7 @@ async def test_rows_are_missing(client: Client, world: World, fault: str, left: 
     assert len(rows) == int(len(world.vms) * left)
 
 
-async def test_a_list_fault_leaves_a_single_row_alone(client: Client, running: VM) -> None:
+async def test_list_fault_does_not_change_a_single_row(client: Client, running: VM) -> None:
     with client.simulator.faults.on("empty_list"):
         reply = await client.ask("GET", f"vms/{running.key}", {"fields": "$key"})
 
@@ -233,7 +233,7 @@ async def test_statistics_are_missing(client: Client, world: World) -> None:
     assert ["stats" in row for row in nics[:4]] == [True, False, True, False]
 
 
-async def test_nobody_knows_where_anything_runs(client: Client) -> None:
+async def test_machines_have_no_node(client: Client) -> None:
     rows = await faulty_rows(
         client, "null_nodes", "machine_status", "machine,node,node#name as node_name,running"
     )
@@ -242,7 +242,7 @@ async def test_nobody_knows_where_anything_runs(client: Client) -> None:
     assert any(row["running"] for row in rows)
 
 
-async def test_a_frozen_writer_repeats_the_past(
+async def test_frozen_writer_keeps_old_statuses(
     client: Client, clock: FakeClock, world: World, running: VM
 ) -> None:
     await clock.advance(100)
@@ -256,7 +256,7 @@ async def test_a_frozen_writer_repeats_the_past(
     assert await client.rows("machine_status", fields="all") != before
 
 
-async def test_a_frozen_clock_touches_no_row(
+async def test_frozen_clock_stops_last_update(
     client: Client, clock: FakeClock, world: World, running: VM
 ) -> None:
     await clock.advance(100)
@@ -284,9 +284,7 @@ async def test_log_rows_become_visible_late(
     assert len(await client.rows("logs")) >= seen
 
 
-async def test_log_rows_that_are_lost_stay_lost_and_are_few(
-    client: Client, world: World, running: VM
-) -> None:
+async def test_lost_log_rows_stay_lost(client: Client, world: World, running: VM) -> None:
     for number in range(400):
         world.platform_log.write(f"row {number}", at=world.now, machine=running.machine.key)
     whole = [row["$key"] for row in await client.rows("machine_logs", fields="$key")]
@@ -323,7 +321,7 @@ async def test_an_outage_can_abort_each_connection(client: Client) -> None:
         await client.act(1, "kill")
 
 
-async def test_an_outage_ends_by_itself_though_nobody_can_ask(
+async def test_outage_ends_after_its_duration_without_requests(
     client: Client, clock: FakeClock
 ) -> None:
     await clock.advance(0)
@@ -337,7 +335,7 @@ async def test_an_outage_ends_by_itself_though_nobody_can_ask(
     assert (await client.ask("GET", "vms")).status == 200
 
 
-async def test_a_fault_strikes_only_where_it_is_aimed(client: Client) -> None:
+async def test_fault_applies_to_its_path_and_method_only(client: Client) -> None:
     faults = client.simulator.faults
     faults.turn_on("status", path="/api/v4/machine_*", code=500)
     faults.turn_on("status", path="vms", method="PUT", code=418)
@@ -347,31 +345,31 @@ async def test_a_fault_strikes_only_where_it_is_aimed(client: Client) -> None:
     assert (await client.ask("PUT", "vms/1")).status == 418
 
 
-async def test_a_fault_may_strike_so_many_times(client: Client) -> None:
+async def test_fault_turns_itself_off_after_times_requests(client: Client) -> None:
     client.simulator.faults.turn_on("status", times=2)
 
     assert [(await client.ask("GET", "vms")).status for _ in range(3)] == [500, 500, 200]
 
 
-def test_chance_is_the_same_for_the_same_seed() -> None:
-    def strikes(seed: int) -> list[bool]:
-        board = FaultInjector(seed=seed)
-        board.turn_on("reset", probability=0.5)
-        return [bool(board.faults_for("GET", "/api/v4/vms")) for _ in range(200)]
+def test_same_seed_gives_the_same_faults() -> None:
+    def struck(seed: int) -> list[bool]:
+        injector = FaultInjector(seed=seed)
+        injector.turn_on("reset", probability=0.5)
+        return [bool(injector.faults_for("GET", "/api/v4/vms")) for _ in range(200)]
 
-    assert strikes(1) == strikes(1) != strikes(2)
-    assert 60 < sum(strikes(1)) < 140
+    assert struck(1) == struck(1) != struck(2)
+    assert 60 < sum(struck(1)) < 140
 
 
 def test_a_fault_is_turned_off_for_one_path_or_for_all() -> None:
-    board = FaultInjector()
-    board.turn_on("reset", path="vms")
-    board.turn_on("reset", path="nodes")
+    injector = FaultInjector()
+    injector.turn_on("reset", path="vms")
+    injector.turn_on("reset", path="nodes")
 
-    assert board.turn_off("reset", path="vms")
-    assert [fault.path for fault in board.active()] == ["/api/v4/nodes"]
-    assert board.turn_off("reset")
-    assert not board.turn_off("reset")
+    assert injector.turn_off("reset", path="vms")
+    assert [fault.path for fault in injector.active()] == ["/api/v4/nodes"]
+    assert injector.turn_off("reset")
+    assert not injector.turn_off("reset")
 
 
 @pytest.mark.parametrize(
@@ -387,7 +385,7 @@ def test_a_fault_is_turned_off_for_one_path_or_for_all() -> None:
         ("outage", {"mode": "loud"}, "outage.mode must be refuse or abort, not 'loud'"),
     ],
 )
-def test_a_mistake_is_named_with_what_would_be_right(
+def test_invalid_fault_settings_are_an_error_with_a_suggestion(
     name: str, settings: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(FaultError) as info:

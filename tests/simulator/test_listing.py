@@ -1,4 +1,4 @@
-"""What lists look like on the wire."""
+"""Responses to list requests."""
 
 import json
 
@@ -33,7 +33,7 @@ async def test_an_unknown_table_is_not_found(client: Client) -> None:
     assert set(reply.json) == {"err"}
 
 
-async def test_version_is_open_to_everybody_at_the_root(client: Client) -> None:
+async def test_version_needs_no_credentials(client: Client) -> None:
     reply = await client.ask("GET", "/version.json", headers={})
 
     assert reply.json == {"name": "v4", "version": "26.1.8", "hash": "simulated"}
@@ -105,7 +105,7 @@ async def test_subrows_are_objects(client: Client, running: VM) -> None:
     assert rows[0]["status"] == {"status": "up", "speed": running.machine.nics[0].speed_mbps}
 
 
-async def test_a_card_that_never_ran_has_no_statistics(client: Client, running: VM) -> None:
+async def test_nic_of_a_machine_that_never_ran_has_no_stats(client: Client, running: VM) -> None:
     nic = running.machine.nics[0]
     client.simulator.world.power.stop_now(running.machine)
     client.simulator.world.power.force(running.machine, started=0.0)
@@ -115,7 +115,7 @@ async def test_a_card_that_never_ran_has_no_statistics(client: Client, running: 
     assert rows == [{"$key": nic.key, "stats": None}]
 
 
-async def test_unknown_fields_are_dropped_without_a_word(client: Client) -> None:
+async def test_unknown_fields_are_ignored(client: Client) -> None:
     rows = await client.rows("clusters", fields="$key,nonsense,name#nonsense as x,name")
 
     assert set(rows[0]) == {"$key", "name"}
@@ -125,20 +125,18 @@ async def test_fields_without_any_valid_name_count_the_rows(client: Client) -> N
     assert await client.rows("nodes", fields=",") == [{"$count": 5}]
 
 
-async def test_the_default_view_of_machine_status_tells_what_matters(client: Client) -> None:
+async def test_default_columns_of_machine_status(client: Client) -> None:
     (row, *_) = await client.rows("machine_status", limit="1")
 
     assert {"machine", "running", "status", "status_info", "migratable"} <= set(row)
 
 
-async def test_without_a_limit_every_row_comes_and_zero_is_no_limit(
-    client: Client, world: World
-) -> None:
+async def test_no_limit_and_limit_zero_return_all_rows(client: Client, world: World) -> None:
     assert len(await client.rows("vms")) == len(world.vms)
     assert len(await client.rows("vms", limit="0")) == len(world.vms)
 
 
-async def test_rows_are_sorted_then_cut(client: Client, world: World) -> None:
+async def test_rows_are_sorted_before_paging(client: Client, world: World) -> None:
     keys = sorted(world.vms, reverse=True)
 
     rows = await client.rows("vms", fields="$key", sort="-$key", limit="3", offset="2")
@@ -167,7 +165,7 @@ async def test_an_invalid_argument_is_422(client: Client, query: dict[str, str])
     ("mode", "status", "names"),
     [("reject", 422, None), ("ignore", 200, {"node", "vm"}), ("work", 200, {"node"})],
 )
-async def test_what_filters_on_joined_columns_do_can_be_chosen(
+async def test_filter_on_joined_columns_is_configurable(
     world: World, clock: FakeClock, mode: str, status: int, names: set[str] | None
 ) -> None:
     behavior = ApiBehavior(joined_filters=mode)  # type: ignore[arg-type]
@@ -197,7 +195,7 @@ async def test_a_row_is_shown_by_its_key(client: Client, running: VM) -> None:
     assert (await client.ask("GET", "settings/cloud_name")).json["value"] == "northwind"
 
 
-async def test_the_cloud_name_is_found_with_either_kind_of_quote(client: Client) -> None:
+async def test_filter_accepts_both_kinds_of_quotes(client: Client) -> None:
     for text in ("key eq 'cloud_name'", 'key eq "cloud_name"'):
         (row,) = await client.rows("settings", filter=text)
 
@@ -395,7 +393,7 @@ async def test_cluster_list_has_the_configuration_columns(client: Client) -> Non
     }
 
 
-async def test_encoded_signs_arrive(client: Client) -> None:
+async def test_percent_encoded_query(client: Client) -> None:
     path = "vms?fields=%24key%2Cmachine%23status%23running%20as%20on&filter=%24key%20eq%201"
 
     reply = await client.ask("GET", path)

@@ -1,4 +1,4 @@
-"""What the platform does by itself."""
+"""High availability, maintenance and placement."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def node(world: World) -> Node:
     return max(world.nodes.values(), key=lambda node: len(node.hosted))
 
 
-def test_machines_of_a_dead_node_run_elsewhere_after_two_minutes(world: World, node: Node) -> None:
+def test_ha_restarts_machines_of_a_failed_node_after_two_minutes(world: World, node: Node) -> None:
     machines = list(node.hosted.values())
     world.node_fails(node)
 
@@ -36,7 +36,7 @@ def test_machines_of_a_dead_node_run_elsewhere_after_two_minutes(world: World, n
     assert sum(one.what == "ha_restarted" for one in world.history) == len(machines)
 
 
-def test_a_node_may_die_while_a_machine_is_on_its_way_to_it(world: World, node: Node) -> None:
+def test_node_fails_during_a_migration_to_it(world: World, node: Node) -> None:
     vm = next(vm for vm in world.live_vms() if vm.machine.key in node.hosted)
     world.migrate(vm)
     world.advance(START + 0.6)
@@ -52,7 +52,7 @@ def test_a_node_may_die_while_a_machine_is_on_its_way_to_it(world: World, node: 
     assert vm.machine.status.node == node.key
 
 
-def test_a_node_that_comes_back_in_time_starts_its_own_machines(world: World, node: Node) -> None:
+def test_node_that_returns_before_ha_starts_its_machines(world: World, node: Node) -> None:
     machines = list(node.hosted.values())
     world.node_fails(node)
     world.advance(START + 60)
@@ -66,7 +66,7 @@ def test_a_node_that_comes_back_in_time_starts_its_own_machines(world: World, no
     assert {machine.status.node for machine in machines} == {node.key}
 
 
-def test_a_node_that_returns_while_its_machines_are_rescued_keeps_the_rest(
+def test_node_that_returns_during_ha_starts_the_remaining_machines(
     world: World, node: Node
 ) -> None:
     machines = list(node.hosted.values())
@@ -82,7 +82,7 @@ def test_a_node_that_returns_while_its_machines_are_rescued_keeps_the_rest(
     }
 
 
-def test_machines_without_room_wait_for_their_node(world: World, node: Node) -> None:
+def test_machines_without_capacity_wait_for_their_node(world: World, node: Node) -> None:
     for other in world.nodes.values():
         if other is not node:
             other.usable_mb = 0
@@ -97,7 +97,9 @@ def test_machines_without_room_wait_for_their_node(world: World, node: Node) -> 
     assert {machine.status.word for machine in machines} == {"running"}
 
 
-def test_what_an_operator_stops_meanwhile_is_not_restarted(world: World, node: Node) -> None:
+def test_vm_stopped_by_operator_during_node_failure_is_not_restarted(
+    world: World, node: Node
+) -> None:
     vm = next(vm for vm in world.live_vms() if vm.machine.key in node.hosted)
     world.node_fails(node)
     world.advance(START + 60)
@@ -122,7 +124,7 @@ def test_maintenance_empties_a_node_one_machine_at_a_time(world: World, node: No
     assert {machine.status.word for machine in machines} == {"running"}
 
 
-def test_maintenance_powers_off_what_cannot_migrate(world: World, node: Node) -> None:
+def test_maintenance_powers_off_machines_that_cannot_migrate(world: World, node: Node) -> None:
     staying, leaving, *_ = node.hosted.values()
     for machine in (staying, leaving):
         machine.migratable = False
@@ -151,7 +153,7 @@ def test_a_node_that_is_powered_off_starts_its_machines_when_it_returns(
     assert {machine.status.word for machine in machines} == {"running"}
 
 
-def test_a_group_is_kept_apart_unless_a_plus_ties_it(world: World) -> None:
+def test_ha_group_is_separated_unless_its_name_starts_with_plus(world: World) -> None:
     first, second, *_ = [vm.machine for vm in world.live_vms()]
     home = world.node(first.status.node or 0)
     for node in world.nodes.values():

@@ -1,4 +1,4 @@
-"""How machines start, stop and move: status words and their times."""
+"""Start, stop and migration of machines: status words and times."""
 
 from exporter.simulator import World
 from exporter.simulator.world.machines import VM
@@ -32,13 +32,13 @@ def test_a_start_initializes_then_runs(world: World, stopped: VM) -> None:
     assert stopped.machine.status.started == START + 0.52
 
 
-def test_a_killed_vm_still_runs_half_a_second_later(world: World, running: VM) -> None:
+def test_killed_vm_is_running_for_half_a_second(world: World, running: VM) -> None:
     world.operator_stops(running, graceful=False)
 
     assert words(world, running, 0.51, 1.03) == [("running", True), ("stopped", False)]
 
 
-def test_a_graceful_power_off_takes_as_long_as_the_guest_needs(world: World, running: VM) -> None:
+def test_graceful_power_off_takes_shutdown_seconds(world: World, running: VM) -> None:
     world.operator_stops(running)
 
     assert words(world, running, 0.1, 0.3, 10.1, 10.3) == [
@@ -49,7 +49,7 @@ def test_a_graceful_power_off_takes_as_long_as_the_guest_needs(world: World, run
     ]
 
 
-def test_some_guests_never_obey(world: World, running: VM) -> None:
+def test_guest_that_ignores_power_off_must_be_killed(world: World, running: VM) -> None:
     running.machine.shutdown_seconds = None
     world.operator_stops(running)
 
@@ -59,7 +59,7 @@ def test_some_guests_never_obey(world: World, running: VM) -> None:
     assert words(world, running, 3602) == [("stopped", False)]
 
 
-def test_a_crash_is_immediate_and_nobody_writes_it_down(world: World, running: VM) -> None:
+def test_crash_is_immediate_and_not_logged(world: World, running: VM) -> None:
     world.crash(running)
 
     assert words(world, running, 0) == [("stopped", False)]
@@ -68,14 +68,14 @@ def test_a_crash_is_immediate_and_nobody_writes_it_down(world: World, running: V
     assert [one.what for one in world.history] == ["crashed"]
 
 
-def test_a_guest_shutdown_looks_like_a_crash_but_for_the_log(world: World, running: VM) -> None:
+def test_guest_shutdown_differs_from_a_crash_by_its_log_row(world: World, running: VM) -> None:
     world.guest_shuts_down(running)
 
     assert words(world, running, 0) == [("stopped", False)]
     assert logged(world, running) == [("VM has shutdown", "system")]
 
 
-def test_an_operator_leaves_a_name_in_the_log(world: World, running: VM) -> None:
+def test_log_row_of_an_operator_action_names_the_user(world: World, running: VM) -> None:
     world.operator_stops(running, user="anna", graceful=False)
     world.advance(START + 2)
 
@@ -110,7 +110,7 @@ def test_a_migration_never_stops_running(world: World, running: VM) -> None:
     assert running.machine.key in target.hosted
 
 
-def test_a_crash_in_mid_migration_ends_the_migration(world: World, running: VM) -> None:
+def test_crash_ends_a_migration(world: World, running: VM) -> None:
     world.migrate(running)
     world.advance(START + 1.1)
     world.crash(running)
@@ -119,7 +119,7 @@ def test_a_crash_in_mid_migration_ends_the_migration(world: World, running: VM) 
     assert not any(running.machine.key in node.hosted for node in world.nodes.values())
 
 
-def test_a_hung_guest_runs_and_does_nothing(world: World, running: VM) -> None:
+def test_hung_guest_is_unresponsive_until_woken(world: World, running: VM) -> None:
     world.hang(running)
 
     assert words(world, running, 300) == [("unresponsive", True)]
@@ -128,7 +128,7 @@ def test_a_hung_guest_runs_and_does_nothing(world: World, running: VM) -> None:
     assert words(world, running, 301) == [("running", True)]
 
 
-def test_a_guest_reboot_is_a_short_gap(world: World, running: VM) -> None:
+def test_guest_reboot_is_a_power_cycle(world: World, running: VM) -> None:
     world.guest_reboots(running)
 
     assert words(world, running, 0, 2.9, 3.1, 3.6) == [
@@ -139,20 +139,20 @@ def test_a_guest_reboot_is_a_short_gap(world: World, running: VM) -> None:
     ]
 
 
-def test_a_plain_reset_leaves_no_gap(world: World, running: VM) -> None:
+def test_guest_reboot_with_disable_powercycle_keeps_running(world: World, running: VM) -> None:
     running.disable_powercycle = True
     world.guest_reboots(running)
 
     assert words(world, running, 0, 3) == [("running", True), ("running", True)]
 
 
-def test_hibernation_ends_on_disk(world: World, running: VM) -> None:
+def test_hibernate_ends_as_hibernated(world: World, running: VM) -> None:
     world.hibernate(running)
 
     assert words(world, running, 1, 9) == [("hibernating", True), ("hibernated", False)]
 
 
-def test_a_new_order_replaces_an_older_one(world: World, running: VM) -> None:
+def test_new_action_replaces_an_older_one(world: World, running: VM) -> None:
     world.operator_stops(running)
     world.advance(START + 5)
     world.operator_stops(running, graceful=False)
@@ -170,7 +170,7 @@ def test_a_task_stops_a_vm_and_can_be_found(world: World, running: VM) -> None:
     assert words(world, running, 11) == [("stopped", False)]
 
 
-def test_what_was_asked_for_last_can_be_the_powerstate(running: VM, world: World) -> None:
+def test_wanted_power_state_follows_requests_only(running: VM, world: World) -> None:
     world.crash(running)
     assert running.machine.status.wanted
 

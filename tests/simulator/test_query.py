@@ -92,16 +92,16 @@ def test_the_row_does_not_match(text: str) -> None:
         "and name eq 'a'",
     ],
 )
-def test_nonsense_is_an_invalid_argument(text: str) -> None:
+def test_invalid_filter_is_an_error(text: str) -> None:
     with pytest.raises(InvalidQueryError):
         parse_filter(text, now=0.0)
 
 
-def test_a_backslash_takes_the_next_sign_as_it_is() -> None:
+def test_backslash_escapes_a_character() -> None:
     assert matches(r"note eq 'it\'s \{odd} a\\b'")
 
 
-def test_braces_that_nobody_escaped_disappear() -> None:
+def test_unescaped_braces_are_removed() -> None:
     assert matches("name eq 'web{whatever}-01'")
     assert not matches("note cs '{odd}x'")
 
@@ -154,7 +154,7 @@ def test_any_text_is_a_filter_or_an_invalid_argument(text: str) -> None:
 
 
 @given(st.text(alphabet="ab'\\{}$now \"", max_size=12))
-def test_any_name_can_be_found_once_it_is_escaped(name: str) -> None:
+def test_any_escaped_name_is_found(name: str) -> None:
     escaped = re.sub(r"([\\'{])", r"\\\1", name)
 
     assert matches(f"name eq '{escaped}'", {"name": name})
@@ -175,11 +175,11 @@ def test_a_function_wraps_the_last_part_of_a_path() -> None:
     )
 
 
-def test_fields_without_a_name_are_no_fields() -> None:
+def test_empty_fields_are_ignored() -> None:
     assert parse_fields(",") == ()
     assert parse_fields("") == ()
 
 
-def test_a_sort_goes_up_unless_a_minus_says_down() -> None:
+def test_sort_is_ascending_without_minus() -> None:
     # An unencoded plus arrives as a space.
     assert parse_sort("+name,-$key, ram") == (("name", False), ("$key", True), ("ram", False))

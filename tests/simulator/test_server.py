@@ -1,4 +1,4 @@
-"""The socket, the record of requests, and time."""
+"""The HTTP server: socket, recorded requests and time."""
 
 import asyncio
 import shutil
@@ -29,7 +29,7 @@ async def test_a_simulator_comes_back_on_the_same_port(client: Client) -> None:
     assert (await client.ask("GET", "vms")).status == 200
 
 
-async def test_a_stop_aborts_what_is_under_way(client: Client) -> None:
+async def test_stop_aborts_open_requests(client: Client) -> None:
     client.simulator.faults.turn_on("hang")
     asking = asyncio.create_task(client.ask("POST", "vm_actions"))
     while not client.simulator.requests:
@@ -41,7 +41,7 @@ async def test_a_stop_aborts_what_is_under_way(client: Client) -> None:
         await asking
 
 
-async def test_starting_and_stopping_twice_is_no_harm(world: World, clock: FakeClock) -> None:
+async def test_start_and_stop_are_idempotent(world: World, clock: FakeClock) -> None:
     simulator = Simulator(world=world, clock=clock)
     await simulator.stop()
     await simulator.start()
@@ -59,7 +59,7 @@ async def test_a_simulator_has_no_address_before_its_first_start(
         _ = Simulator(world=world, clock=clock).url
 
 
-async def test_requests_are_remembered_as_they_were(client: Client, clock: FakeClock) -> None:
+async def test_requests_are_recorded(client: Client, clock: FakeClock) -> None:
     await clock.advance(7)
     await client.ask("GET", "vms", {"limit": "1"})
     await client.ask("GET", "unicorns", headers={})
@@ -73,9 +73,7 @@ async def test_requests_are_remembered_as_they_were(client: Client, clock: FakeC
     assert third.body == {"vm": 1, "action": "dance", "params": {}}
 
 
-async def test_the_world_moves_with_the_clock(
-    client: Client, clock: FakeClock, world: World
-) -> None:
+async def test_world_follows_the_clock(client: Client, clock: FakeClock, world: World) -> None:
     (before,) = await client.rows("machine_nic_stats", limit="1")
     await clock.advance(3600)
     (after,) = await client.rows("machine_nic_stats", limit="1")
@@ -84,7 +82,7 @@ async def test_the_world_moves_with_the_clock(
     assert world.now == clock.now().timestamp()
 
 
-async def test_who_acts_in_the_world_acts_at_the_clocks_time(
+async def test_event_happens_at_the_clocks_time(
     simulator: Simulator, clock: FakeClock, world: World, running: VM
 ) -> None:
     await clock.advance(100)
@@ -114,7 +112,7 @@ def certificate(tmp_path: Path) -> Path:
     return file
 
 
-async def test_the_socket_can_speak_tls(world: World, clock: FakeClock, certificate: Path) -> None:
+async def test_server_with_tls(world: World, clock: FakeClock, certificate: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, certificate.parent / "key.pem")
     async with (

@@ -1,4 +1,4 @@
-"""A world is believable, repeatable and cheap."""
+"""The simulated world is consistent, repeatable and fast."""
 
 import time
 from collections import Counter
@@ -29,7 +29,7 @@ def everything(world: World) -> bytes:
     )
 
 
-def story(seed: int) -> World:
+def eventful_world(seed: int) -> World:
     world = create_world(seed=seed, vms=60, start=START)
     vms = [vm for vm in world.live_vms() if vm.machine.status.running]
     world.crash(vms[0])
@@ -42,13 +42,13 @@ def story(seed: int) -> World:
     return world
 
 
-def test_the_same_seed_and_story_give_the_same_bytes() -> None:
-    assert everything(story(1)) == everything(story(1))
-    assert everything(story(1)) != everything(story(2))
+def test_same_seed_and_events_give_the_same_bytes() -> None:
+    assert everything(eventful_world(1)) == everything(eventful_world(1))
+    assert everything(eventful_world(1)) != everything(eventful_world(2))
 
 
-def test_small_steps_and_a_leap_lead_to_the_same_world() -> None:
-    leaping, stepping = story(5), story(5)
+def test_many_small_steps_equal_one_large_step() -> None:
+    leaping, stepping = eventful_world(5), eventful_world(5)
     leaping.advance(START + 5000)
     for second in range(1001, 5001):
         stepping.advance(START + second)
@@ -83,7 +83,7 @@ def test_ten_thousand_vms_are_built_and_listed_fast() -> None:
 
 
 @pytest.mark.parametrize("vms", [1, 10, 40, 1000])
-def test_clouds_of_any_size_are_consistent(vms: int) -> None:
+def test_system_of_any_size_is_consistent(vms: int) -> None:
     world = create_world(seed=2, vms=vms, start=START)
     live = list(world.live_vms())
 
@@ -96,7 +96,7 @@ def test_clouds_of_any_size_are_consistent(vms: int) -> None:
         assert all(machine.status.node == node.key for machine in node.hosted.values())
 
 
-def test_a_fleet_is_as_mixed_as_real_ones_are() -> None:
+def test_vms_are_diverse() -> None:
     world = create_world(seed=2, vms=1000, start=START)
     live = list(world.live_vms())
     cards = Counter(len(vm.machine.nics) for vm in live)
@@ -115,7 +115,7 @@ def test_a_fleet_is_as_mixed_as_real_ones_are() -> None:
 
 
 @given(st.sampled_from(sorted(TABLES)), st.text(alphabet="$key,ame#s[]() all_tu", max_size=30))
-def test_any_fields_make_an_answer(table: str, fields: str) -> None:
+def test_any_fields_give_a_response(table: str, fields: str) -> None:
     moment = RequestView(SMALL, now=SMALL.now, stamp=SMALL.now)
 
     msgspec.json.encode(list_rows(TABLES[table], {"fields": fields}, moment).rows)
@@ -127,7 +127,7 @@ loads = st.builds(
 
 
 @given(loads, st.floats(0, 1e6), st.floats(0, 1e5), st.floats(0, 1e5))
-def test_counters_never_run_backwards(load: Load, start: float, first: float, more: float) -> None:
+def test_counters_never_decrease(load: Load, start: float, first: float, more: float) -> None:
     assert (
         load.active_seconds(start, start + first + more)
         >= load.active_seconds(start, start + first) - 1e-6
@@ -135,14 +135,12 @@ def test_counters_never_run_backwards(load: Load, start: float, first: float, mo
 
 
 @given(loads, st.floats(0, 2e9))
-def test_at_no_hour_is_a_healthy_guest_short_of_cpu_or_memory(load: Load, at: float) -> None:
+def test_load_stays_below_the_alert_thresholds(load: Load, at: float) -> None:
     assert 0 <= load.cpu(at) < DEFAULT.cpu_busy_ratio
     assert 0 <= load.memory(at) < DEFAULT.memory_full_ratio
 
 
-def test_counters_stand_still_while_a_vm_is_off_and_restart_with_it(
-    world: World, running: VM
-) -> None:
+def test_counters_stop_with_a_vm_and_reset_at_its_start(world: World, running: VM) -> None:
     nic = running.machine.nics[0]
 
     def counted(after: float) -> int:
@@ -160,7 +158,7 @@ def test_counters_stand_still_while_a_vm_is_off_and_restart_with_it(
     assert 0 < counted(600) < before
 
 
-def test_a_running_row_beats_and_a_stopped_one_does_not(world: World, running: VM) -> None:
+def test_last_update_advances_while_a_vm_runs(world: World, running: VM) -> None:
     def age(after: float) -> float:
         world.advance(START + after)
         return world.now - RequestView(world, world.now, world.now).last_update(running.machine)
@@ -171,7 +169,7 @@ def test_a_running_row_beats_and_a_stopped_one_does_not(world: World, running: V
     assert age(1000) == pytest.approx(START + 1000 - stopped_at, abs=1)
 
 
-def test_wordings_can_be_exchanged_and_silenced() -> None:
+def test_log_templates_can_be_replaced_and_removed() -> None:
     log_templates = {"crashed": LogTemplate("error", "QEMU of {name} died"), "action_sent": None}
     world = create_world(vms=10, start=START, log_templates=log_templates)
     vm = next(vm for vm in world.live_vms() if vm.machine.status.running)
@@ -191,14 +189,14 @@ def test_any_text_can_be_written_into_the_logs(world: World, running: VM) -> Non
     )
 
 
-def test_strangers_are_named_when_they_are_asked_for(world: World) -> None:
-    with pytest.raises(UnknownObjectError, match="no VM 'nobody'"):
-        world.crash("nobody")
+def test_unknown_vm_or_node_is_an_error(world: World) -> None:
+    with pytest.raises(UnknownObjectError, match="no VM 'missing'"):
+        world.crash("missing")
     with pytest.raises(UnknownObjectError, match="no node 'nowhere'"):
         world.node_fails("nowhere")
 
 
-def test_a_name_is_free_again_after_a_rename(world: World, running: VM) -> None:
+def test_old_name_is_free_after_a_rename(world: World, running: VM) -> None:
     old = running.name
     world.renames(running, "other")
 

@@ -1,4 +1,4 @@
-"""A server that gives the answers it was told to give, one after the other, and remembers."""
+"""A server with scripted responses that records its requests."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,7 +9,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Scripted:
-    """What was asked, and what will be answered; the last answer is given for ever."""
+    """Responses in order, the last one repeated, and the received requests."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)

@@ -1,4 +1,4 @@
-"""An hour's allowance, on the edge of every limit and one step over."""
+"""The hourly budget, at and beyond every limit."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +7,7 @@ from exporter.polling.schedule import HOUR_SECONDS
 from exporter.vergeos.budget import RequestBudget
 
 TICK = 2**-10
-"""A step of time that a float adds and takes away without rounding."""
+"""A time step that floats add and subtract exactly."""
 
 
 def spend(budget: RequestBudget, count: int, *, at: float, urgent: bool = False) -> None:
@@ -15,7 +15,7 @@ def spend(budget: RequestBudget, count: int, *, at: float, urgent: bool = False)
         assert budget.take(at=at, urgent=urgent) == 0.0
 
 
-def test_polling_leaves_the_reserve_alone() -> None:
+def test_polling_cannot_use_the_reserve() -> None:
     budget = RequestBudget(1000, reserve=0.15)
 
     spend(budget, 850, at=0)
@@ -24,7 +24,7 @@ def test_polling_leaves_the_reserve_alone() -> None:
     assert budget.left(at=0) == 0
 
 
-def test_the_urgent_may_use_all_of_it_and_no_more() -> None:
+def test_urgent_requests_may_use_the_whole_budget() -> None:
     budget = RequestBudget(1000, reserve=0.15)
     spend(budget, 850, at=0)
 
@@ -34,7 +34,7 @@ def test_the_urgent_may_use_all_of_it_and_no_more() -> None:
     assert budget.spent(at=0) == 1000
 
 
-def test_without_a_reserve_everybody_may_use_all_of_it() -> None:
+def test_polling_may_use_the_whole_budget_without_a_reserve() -> None:
     budget = RequestBudget(3, reserve=0)
 
     spend(budget, 3, at=0)
@@ -42,15 +42,15 @@ def test_without_a_reserve_everybody_may_use_all_of_it() -> None:
     assert budget.take(at=0) == budget.take(at=0, urgent=True) == HOUR_SECONDS
 
 
-def test_an_allowance_that_does_not_divide_is_rounded_down() -> None:
+def test_fractional_budget_is_rounded_down() -> None:
     assert RequestBudget(7, reserve=0.5).for_polling == 3
 
 
-def test_a_share_that_divides_is_not_rounded_away() -> None:
+def test_integral_budget_is_exact() -> None:
     assert RequestBudget(10, reserve=0.8).for_polling == 2
 
 
-def test_a_request_counts_for_an_hour_and_not_a_tick_longer() -> None:
+def test_request_counts_for_exactly_an_hour() -> None:
     budget = RequestBudget(1, reserve=0)
     spend(budget, 1, at=100)
 
@@ -60,7 +60,7 @@ def test_a_request_counts_for_an_hour_and_not_a_tick_longer() -> None:
     assert budget.spent(at=100 + HOUR_SECONDS) == 1
 
 
-def test_the_wait_is_for_the_request_whose_end_makes_room() -> None:
+def test_wait_lasts_until_a_counted_request_expires() -> None:
     budget = RequestBudget(3, reserve=0)
     for at in (0.0, 10.0, 25.0):
         spend(budget, 1, at=at)
@@ -72,7 +72,7 @@ def test_the_wait_is_for_the_request_whose_end_makes_room() -> None:
     assert budget.take(at=HOUR_SECONDS + 10) == 15
 
 
-def test_polling_waits_until_what_urgency_spent_is_forgotten_too() -> None:
+def test_polling_waits_for_urgent_requests_to_expire() -> None:
     budget = RequestBudget(4, reserve=0.5)
     for at in (0.0, 1.0, 2.0, 3.0):
         spend(budget, 1, at=at, urgent=True)
@@ -81,7 +81,7 @@ def test_polling_waits_until_what_urgency_spent_is_forgotten_too() -> None:
     assert budget.take(at=5) == HOUR_SECONDS + 2 - 5  # when only one of them still counts
 
 
-def test_the_moment_of_the_last_request_is_known() -> None:
+def test_last_at_is_the_latest_request() -> None:
     budget, heir = RequestBudget(2, reserve=0), RequestBudget(2, reserve=0)
     assert budget.last_at < 0
     for at in (7.0, 9.0):
@@ -93,7 +93,7 @@ def test_the_moment_of_the_last_request_is_known() -> None:
     assert budget.last_at == heir.last_at == 9
 
 
-def test_a_refusal_costs_nothing() -> None:
+def test_refused_request_is_not_counted() -> None:
     budget = RequestBudget(1, reserve=0)
     spend(budget, 1, at=0)
 
@@ -104,7 +104,7 @@ def test_a_refusal_costs_nothing() -> None:
     assert budget.take(at=HOUR_SECONDS) == 0.0
 
 
-def test_what_is_left_grows_again_and_is_never_negative() -> None:
+def test_left_recovers_and_is_never_negative() -> None:
     budget = RequestBudget(4, reserve=0.5)
 
     assert budget.left(at=0) == 2
@@ -116,11 +116,11 @@ def test_what_is_left_grows_again_and_is_never_negative() -> None:
     assert budget.left(at=HOUR_SECONDS + 1) == 2
 
 
-def test_polling_that_may_never_ask_is_told_to_wait() -> None:
+def test_zero_polling_budget_always_waits() -> None:
     assert RequestBudget(1, reserve=0.15).take(at=0) > 0
 
 
-def test_whoever_may_go_is_counted_however_time_is_rounded() -> None:
+def test_rounding_grants_no_extra_request() -> None:
     budget = RequestBudget(1, reserve=0)
     spend(budget, 1, at=1e-13)
 
@@ -143,7 +143,7 @@ moments = st.lists(
 
 
 @given(st.integers(2, 8), st.sampled_from([0.0, 0.25, 0.5]), moments)
-def test_no_hour_sees_more_requests_than_it_may(
+def test_no_hour_exceeds_the_budget(
     per_hour: int, reserve: float, steps: list[tuple[float, bool]]
 ) -> None:
     budget = RequestBudget(per_hour, reserve=reserve)

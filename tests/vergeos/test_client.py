@@ -1,4 +1,4 @@
-"""The client against real sockets: what is sent, how often, and what comes of each answer."""
+"""The client on real sockets: requests, retries and the result of each response."""
 
 import asyncio
 import base64
@@ -38,7 +38,7 @@ PATH = "/api/v4/vms"
 
 @dataclass
 class Meter:
-    """Counts, as the real one does."""
+    """Records what the client measures."""
 
     requests: list[tuple[str, str]] = field(default_factory=list)
     retries: list[str] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Line:
     clock: FakeClock
     meter: Meter
     credentials: list[Credentials]
-    """The one in force; tests exchange it."""
+    """Holds the current ones; tests replace them."""
 
     async def read(self, **query: str) -> bytes:
         return await self.client.read(PATH, query, endpoint="vms")
@@ -103,7 +103,7 @@ async def connect() -> AsyncIterator[Connect]:
         yield make
 
 
-async def test_signs_with_an_api_key(connect: Connect) -> None:
+async def test_api_key_is_sent_as_bearer(connect: Connect) -> None:
     line = await connect(says(b"[1]"))
 
     body = await line.read()
@@ -113,7 +113,7 @@ async def test_signs_with_an_api_key(connect: Connect) -> None:
     assert line.meter.requests == [("vms", "ok")]
 
 
-async def test_signs_with_a_password_each_time_where_that_is_wanted(connect: Connect) -> None:
+async def test_password_without_token_is_sent_as_basic(connect: Connect) -> None:
     line = await connect(says(), credentials=USER, use_token=False)
 
     await line.read()
@@ -122,7 +122,7 @@ async def test_signs_with_a_password_each_time_where_that_is_wanted(connect: Con
     assert line.server.asked[0].headers["Authorization"] == f"Basic {expected}"
 
 
-async def test_logs_in_once_and_uses_the_token_from_then_on(connect: Connect) -> None:
+async def test_login_once_and_reuse_of_the_token(connect: Connect) -> None:
     line = await connect(TOKEN, says(), credentials=USER)
 
     await line.read()
@@ -135,7 +135,7 @@ async def test_logs_in_once_and_uses_the_token_from_then_on(connect: Connect) ->
     assert all("Authorization" not in read.headers for read in reads)
 
 
-async def test_gives_the_token_back_at_the_end(connect: Connect) -> None:
+async def test_close_deletes_the_token(connect: Connect) -> None:
     line = await connect(TOKEN, says(), credentials=USER)
     await line.read()
 
@@ -146,7 +146,7 @@ async def test_gives_the_token_back_at_the_end(connect: Connect) -> None:
     assert last.headers["x-yottabyte-token"] == "t1"
 
 
-async def test_has_nothing_to_give_back_with_an_api_key(connect: Connect) -> None:
+async def test_close_with_an_api_key_sends_nothing(connect: Connect) -> None:
     line = await connect(says())
     await line.read()
 
@@ -155,7 +155,7 @@ async def test_has_nothing_to_give_back_with_an_api_key(connect: Connect) -> Non
     assert len(line.server.asked) == 1
 
 
-async def test_logs_in_again_once_when_the_session_has_ended(connect: Connect) -> None:
+async def test_ended_session_is_replaced_once(connect: Connect) -> None:
     ended = says(b'{"err":"Login required"}', 401)
     line = await connect(TOKEN, says(), ended, TOKEN, says(b"[2]"), credentials=USER)
     await line.read()
@@ -172,7 +172,7 @@ async def test_logs_in_again_once_when_the_session_has_ended(connect: Connect) -
     ]
 
 
-async def test_a_wrong_password_is_tried_once(connect: Connect) -> None:
+async def test_wrong_password_is_sent_once(connect: Connect) -> None:
     line = await connect(says(b'{"err":"Login required"}', 401), credentials=USER)
 
     for _ in range(5):
@@ -182,7 +182,7 @@ async def test_a_wrong_password_is_tried_once(connect: Connect) -> None:
     assert len(line.server.asked) == 1
 
 
-async def test_a_wrong_key_makes_one_request_and_then_waits(connect: Connect) -> None:
+async def test_refused_key_is_not_sent_again_for_half_an_hour(connect: Connect) -> None:
     line = await connect(says(b'{"err":"Login required"}', 401))
     with pytest.raises(UnauthorizedError, match="Login required"):
         await line.read()
@@ -198,7 +198,7 @@ async def test_a_wrong_key_makes_one_request_and_then_waits(connect: Connect) ->
     assert len(line.server.asked) == 2
 
 
-async def test_a_new_key_is_tried_at_once(connect: Connect) -> None:
+async def test_changed_key_is_sent_at_once(connect: Connect) -> None:
     line = await connect(says(status=401), says(b"[3]"))
     with pytest.raises(UnauthorizedError):
         await line.read()
@@ -209,7 +209,7 @@ async def test_a_new_key_is_tried_at_once(connect: Connect) -> None:
     assert line.server.asked[-1].headers["Authorization"] == "Bearer the-new-key"
 
 
-async def test_a_secret_that_cannot_be_read_is_a_refusal_without_a_request(
+async def test_unreadable_secret_is_unauthorized_without_a_request(
     connect: Connect,
 ) -> None:
     line = await connect(says())
@@ -224,7 +224,7 @@ async def test_a_secret_that_cannot_be_read_is_a_refusal_without_a_request(
     assert line.server.asked == []
 
 
-async def test_encodes_what_a_query_must_not_lose(connect: Connect) -> None:
+async def test_query_is_percent_encoded(connect: Connect) -> None:
     line = await connect(says())
 
     await line.read(fields="$key,machine#status#running as up", filter="name eq 'a&b'")
@@ -239,7 +239,7 @@ async def test_encodes_what_a_query_must_not_lose(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 502, 503])
-async def test_asks_again_when_the_server_is_only_busy(connect: Connect, status: int) -> None:
+async def test_read_is_retried_when_the_server_is_busy(connect: Connect, status: int) -> None:
     line = await connect(says(status=status), says(status=status), says(b"[4]"))
 
     assert await line.read() == b"[4]"
@@ -248,14 +248,16 @@ async def test_asks_again_when_the_server_is_only_busy(connect: Connect, status:
 
 
 @pytest.mark.parametrize("failure", [hangs_up, stops_half_way])
-async def test_asks_again_when_the_connection_breaks(connect: Connect, failure: Answer) -> None:
+async def test_read_is_retried_when_the_connection_breaks(
+    connect: Connect, failure: Answer
+) -> None:
     line = await connect(failure, says(b"[5]"))
 
     assert await line.read() == b"[5]"
     assert line.meter.requests == [("vms", "unreachable"), ("vms", "ok")]
 
 
-async def test_gives_up_after_three_tries(connect: Connect) -> None:
+async def test_read_fails_after_three_attempts(connect: Connect) -> None:
     line = await connect(hangs_up)
 
     with pytest.raises(UnreachableError, match=r"/api/v4/vms: .*connection"):
@@ -274,7 +276,7 @@ async def test_gives_up_after_three_tries(connect: Connect) -> None:
         (500, BadReplyError),
     ],
 )
-async def test_never_repeats_what_will_not_change(
+async def test_permanent_error_is_not_retried(
     connect: Connect, status: int, error: type[Exception]
 ) -> None:
     line = await connect(says(b'{"err":"Invalid argument\\n"}', status))
@@ -285,21 +287,21 @@ async def test_never_repeats_what_will_not_change(
     assert len(line.server.asked) == 1
 
 
-async def test_follows_no_redirect_with_its_key(connect: Connect) -> None:
+async def test_redirect_is_not_followed(connect: Connect) -> None:
     line = await connect(says(status=302, Location="https://elsewhere.example/login"))
 
     with pytest.raises(BadReplyError, match=r"redirects to https://elsewhere\.example/login"):
         await line.read()
 
 
-async def test_refuses_an_answer_over_the_limit(connect: Connect) -> None:
+async def test_body_over_the_limit_is_an_error(connect: Connect) -> None:
     line = await connect(says(b"[" + b"1," * 5000 + b"1]"), limits=Limits(max_body_bytes=10_000))
 
     with pytest.raises(BadReplyError, match="sent more than 10000 bytes"):
         await line.read()
 
 
-async def test_waits_no_longer_than_the_deadline(connect: Connect) -> None:
+async def test_read_ends_at_its_timeout(connect: Connect) -> None:
     line = await connect(hangs_for_ever, limits=Limits(timeout_seconds=0.05))
 
     with pytest.raises(UnreachableError, match=r"did not answer within 0\.05 s"):
@@ -308,7 +310,7 @@ async def test_waits_no_longer_than_the_deadline(connect: Connect) -> None:
     assert line.meter.requests == [("vms", "abandoned")]
 
 
-async def test_keeps_requests_apart(connect: Connect) -> None:
+async def test_requests_are_spaced(connect: Connect) -> None:
     line = await connect(says())
 
     await asyncio.gather(*(line.read() for _ in range(5)))
@@ -316,7 +318,7 @@ async def test_keeps_requests_apart(connect: Connect) -> None:
     assert line.clock.elapsed == pytest.approx(4 * 0.05)
 
 
-async def test_asks_nothing_once_the_hour_is_spent(connect: Connect) -> None:
+async def test_spent_budget_sends_nothing(connect: Connect) -> None:
     line = await connect(says(), per_hour=2)
     await line.read()
     await line.read()
@@ -327,7 +329,7 @@ async def test_asks_nothing_once_the_hour_is_spent(connect: Connect) -> None:
     assert len(line.server.asked) == 2
 
 
-async def test_retries_are_paid_for_too(connect: Connect) -> None:
+async def test_retries_count_against_the_budget(connect: Connect) -> None:
     line = await connect(hangs_up, per_hour=2)
 
     with pytest.raises(BudgetSpentError):
@@ -336,7 +338,7 @@ async def test_retries_are_paid_for_too(connect: Connect) -> None:
     assert len(line.server.asked) == 2
 
 
-async def test_says_what_is_wrong_with_a_host_that_is_not_there(connect: Connect) -> None:
+async def test_unreachable_host_is_named(connect: Connect) -> None:
     line = await connect(says())
     line.client._transport.base_url = "http://127.0.0.1:1"
 
@@ -344,7 +346,7 @@ async def test_says_what_is_wrong_with_a_host_that_is_not_there(connect: Connect
         await line.read()
 
 
-async def test_a_name_that_cannot_be_resolved_is_told_as_such(connect: Connect) -> None:
+async def test_unresolvable_name_is_named(connect: Connect) -> None:
     line = await connect(says())
     line.client._transport.base_url = "http://verge.invalid"
 
@@ -382,7 +384,7 @@ async def test_no_error_shows_a_secret(connect: Connect, answer: Answer) -> None
     "body", [b'{"err":"\xff\xfe"}', b'{"err":' + b"[" * 100_000, b"\xff", b'{"err":7}']
 )
 @pytest.mark.parametrize("status", [401, 403, 500])
-async def test_an_error_that_nobody_can_read_is_no_bug(
+async def test_undecodable_error_body_is_a_vergeos_error(
     connect: Connect, status: int, body: bytes
 ) -> None:
     line = await connect(says(body, status))
@@ -394,23 +396,21 @@ async def test_an_error_that_nobody_can_read_is_no_bug(
 @pytest.mark.parametrize(
     "token", ["a\\r\\nX", "a\\u0000b", "..", "a/b", "x" * 600, "\\u00e4"], ids=ascii
 )
-async def test_a_token_that_no_header_or_path_can_carry_is_refused(
-    connect: Connect, token: str
-) -> None:
+async def test_unsafe_token_is_refused(connect: Connect, token: str) -> None:
     line = await connect(says(f'{{"$key":"{token}"}}'.encode(), 201), credentials=USER)
 
     with pytest.raises(BadReplyError, match="gave no session token"):
         await line.read()
 
 
-async def test_a_login_that_nobody_can_read_is_no_bug(connect: Connect) -> None:
+async def test_undecodable_login_is_a_bad_reply(connect: Connect) -> None:
     line = await connect(says(b'{"$key":' + b"[" * 100_000, 201), credentials=USER)
 
     with pytest.raises(BadReplyError, match="gave no session token"):
         await line.read()
 
 
-async def test_what_a_server_says_reaches_nobody_unprintable(connect: Connect) -> None:
+async def test_error_text_is_printable(connect: Connect) -> None:
     line = await connect(says(b'{"err":"\\u001b[31mred\\ud83d"}', 500))
     other = await connect(says(b'{"err":"\\u001b[31mred"}', 500))
 
@@ -420,7 +420,7 @@ async def test_what_a_server_says_reaches_nobody_unprintable(connect: Connect) -
         assert str(caught.value).isprintable()
 
 
-async def test_a_login_is_never_repeated(connect: Connect) -> None:
+async def test_login_is_not_retried(connect: Connect) -> None:
     line = await connect(says(status=503), credentials=USER)
 
     with pytest.raises(BadReplyError):
@@ -429,7 +429,7 @@ async def test_a_login_is_never_repeated(connect: Connect) -> None:
     assert [request.method for request in line.server.asked] == ["POST"]
 
 
-async def test_an_answer_that_repeats_the_key_is_not_repeated_by_us(connect: Connect) -> None:
+async def test_error_that_contains_the_key_is_redacted(connect: Connect) -> None:
     line = await connect(says(b'{"err":"the key the-key is wrong"}', 401))
 
     with pytest.raises(UnauthorizedError) as caught:
@@ -439,14 +439,14 @@ async def test_an_answer_that_repeats_the_key_is_not_repeated_by_us(connect: Con
     assert "***" in str(caught.value)
 
 
-async def test_a_login_that_repeats_the_password_is_not_repeated_by_us(connect: Connect) -> None:
+async def test_error_that_contains_the_password_is_redacted(connect: Connect) -> None:
     line = await connect(says(b'{"err":"the-password is wrong"}', 401), credentials=USER)
 
     with pytest.raises(UnauthorizedError, match=r"\(\*\*\* is wrong\)"):
         await line.read()
 
 
-async def test_what_was_refused_and_spent_outlasts_a_reload(connect: Connect) -> None:
+async def test_refusal_and_budget_survive_a_reload(connect: Connect) -> None:
     line = await connect(says(status=401), per_hour=10)
     with pytest.raises(UnauthorizedError):
         await line.read()
@@ -460,7 +460,7 @@ async def test_what_was_refused_and_spent_outlasts_a_reload(connect: Connect) ->
     assert after.client.budget.left(at=0) == 9
 
 
-async def test_a_url_that_nobody_can_ask_is_told_and_no_bug(connect: Connect) -> None:
+async def test_invalid_url_is_unreachable(connect: Connect) -> None:
     line = await connect(says())
     line.client._transport.base_url = "http://host:abc"
 
@@ -468,7 +468,7 @@ async def test_a_url_that_nobody_can_ask_is_told_and_no_bug(connect: Connect) ->
         await line.read()
 
 
-async def test_the_session_is_given_back_even_when_the_hour_is_spent(connect: Connect) -> None:
+async def test_logout_may_use_the_reserve(connect: Connect) -> None:
     line = await connect(TOKEN, says(), credentials=USER, per_hour=10)
     line.client.budget.for_polling = 2
     await line.read()

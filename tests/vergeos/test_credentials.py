@@ -1,4 +1,4 @@
-"""Secrets that change under our hands, and that nobody gets to read."""
+"""Secrets in files that change, and their masking."""
 
 import os
 import traceback
@@ -28,7 +28,7 @@ def read(file: SecretFile) -> str:
 
 
 def set_back(path: Path, stat: os.stat_result) -> None:
-    """Give *path* the time that *stat* has, as a copying tool would."""
+    """Set the times of *path* to those of *stat*."""
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
@@ -37,7 +37,7 @@ def set_back(path: Path, stat: os.stat_result) -> None:
     [SECRET, f"{SECRET}\n", f"{SECRET}\r\n", f"{SECRET}\n\n", f"{SECRET}\nand a remark\n"],
     ids=repr,
 )
-def test_the_secret_is_the_first_line_without_its_end(tmp_path: Path, content: str) -> None:
+def test_secret_is_the_first_line(tmp_path: Path, content: str) -> None:
     path = tmp_path / "secret"
     path.write_bytes(content.encode())
 
@@ -50,11 +50,11 @@ def test_a_secret_may_hold_spaces_quotes_and_letters_of_any_kind(path: Path) -> 
     assert read(SecretFile(path)) == 'pass "wörd" ☃ #1'
 
 
-def test_a_file_that_is_never_read_need_not_be_there(tmp_path: Path) -> None:
+def test_missing_file_is_no_error_until_read(tmp_path: Path) -> None:
     assert SecretFile(tmp_path / "missing").path == tmp_path / "missing"
 
 
-def test_a_secret_of_another_length_is_read_though_the_time_is_the_same(path: Path) -> None:
+def test_changed_size_is_read_again(path: Path) -> None:
     file = SecretFile(path)
     assert read(file) == SECRET
     before = path.stat()
@@ -65,7 +65,7 @@ def test_a_secret_of_another_length_is_read_though_the_time_is_the_same(path: Pa
     assert read(file) == OTHER
 
 
-def test_a_secret_of_the_same_length_is_read_when_the_time_is_another(path: Path) -> None:
+def test_changed_time_is_read_again(path: Path) -> None:
     file = SecretFile(path)
     assert read(file) == SECRET
     before = path.stat()
@@ -76,7 +76,7 @@ def test_a_secret_of_the_same_length_is_read_when_the_time_is_another(path: Path
     assert read(file) == f"{OTHER}s"
 
 
-def test_a_file_put_in_its_place_is_read_though_size_and_time_are_the_same(path: Path) -> None:
+def test_replaced_file_is_read_again(path: Path) -> None:
     file = SecretFile(path)
     assert read(file) == SECRET
     before = path.stat()
@@ -89,7 +89,7 @@ def test_a_file_put_in_its_place_is_read_though_size_and_time_are_the_same(path:
     assert read(file) == f"{OTHER}s"
 
 
-def test_a_link_that_points_elsewhere_is_followed(tmp_path: Path) -> None:
+def test_changed_link_is_read_again(tmp_path: Path) -> None:
     first, second, link = tmp_path / "first", tmp_path / "second", tmp_path / "link"
     first.write_text(SECRET)
     second.write_text(f"{OTHER}s")
@@ -103,7 +103,7 @@ def test_a_link_that_points_elsewhere_is_followed(tmp_path: Path) -> None:
     assert read(file) == f"{OTHER}s"
 
 
-def test_a_file_that_looks_unchanged_is_not_read_again(path: Path) -> None:
+def test_unchanged_file_is_not_read_again(path: Path) -> None:
     file = SecretFile(path)
     first = file.read()
     before = path.stat()
@@ -114,7 +114,7 @@ def test_a_file_that_looks_unchanged_is_not_read_again(path: Path) -> None:
     assert file.read() is first
 
 
-def test_a_secret_that_vanished_and_came_back_is_read_again(path: Path) -> None:
+def test_file_deleted_and_restored_is_read_again(path: Path) -> None:
     file = SecretFile(path)
     assert read(file) == SECRET
 
@@ -126,7 +126,7 @@ def test_a_secret_that_vanished_and_came_back_is_read_again(path: Path) -> None:
     assert read(file) == OTHER
 
 
-def test_a_file_that_became_empty_is_an_error_each_time_and_not_the_old_secret(path: Path) -> None:
+def test_file_that_became_empty_is_an_error_every_time(path: Path) -> None:
     file = SecretFile(path)
     assert read(file) == SECRET
 
@@ -138,7 +138,7 @@ def test_a_file_that_became_empty_is_an_error_each_time_and_not_the_old_secret(p
 
 
 @pytest.mark.parametrize("content", ["", "\n", " \t\r\n\n"], ids=repr)
-def test_an_empty_file_is_an_error_that_names_it(path: Path, content: str) -> None:
+def test_empty_file_is_named(path: Path, content: str) -> None:
     path.write_text(content)
 
     with pytest.raises(ConfigError) as caught:
@@ -147,7 +147,7 @@ def test_an_empty_file_is_an_error_that_names_it(path: Path, content: str) -> No
     assert str(caught.value) == f"the secret in {path} cannot be read: the file is empty"
 
 
-def test_a_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_missing_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "missing"
 
     with pytest.raises(ConfigError) as caught:
@@ -156,12 +156,12 @@ def test_a_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
     assert str(caught.value) == f"the secret in {path} cannot be read: No such file or directory"
 
 
-def test_a_directory_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_directory_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot be read: Is a directory"):
         SecretFile(tmp_path).read()
 
 
-def test_a_file_that_is_not_text_is_an_error_that_does_not_repeat_it(path: Path) -> None:
+def test_binary_file_is_an_error_without_its_content(path: Path) -> None:
     path.write_bytes(SECRET.encode() + b"\xff\xfe")
 
     with pytest.raises(ConfigError) as caught:
@@ -174,9 +174,7 @@ def test_a_file_that_is_not_text_is_an_error_that_does_not_repeat_it(path: Path)
 
 
 @pytest.mark.parametrize("mark", ["\x00", "\r", "\x1b", "\x7f"], ids=ascii)
-def test_a_secret_that_no_header_can_carry_is_an_error_that_does_not_repeat_it(
-    path: Path, mark: str
-) -> None:
+def test_control_character_is_an_error_without_the_secret(path: Path, mark: str) -> None:
     path.write_bytes(f"{SECRET}{mark}{OTHER}\n".encode())
 
     with pytest.raises(ConfigError) as caught:
@@ -187,7 +185,7 @@ def test_a_secret_that_no_header_can_carry_is_an_error_that_does_not_repeat_it(
 
 
 @pytest.mark.parametrize("content", [f"\n{SECRET}\n", f" \r\n{SECRET}"], ids=repr)
-def test_a_first_line_that_is_empty_is_an_error_that_says_so(path: Path, content: str) -> None:
+def test_empty_first_line_is_an_error(path: Path, content: str) -> None:
     path.write_bytes(content.encode())
 
     with pytest.raises(ConfigError) as caught:
@@ -196,7 +194,7 @@ def test_a_first_line_that_is_empty_is_an_error_that_says_so(path: Path, content
     assert str(caught.value) == f"the secret in {path} cannot be read: its first line is empty"
 
 
-def test_what_holds_secrets_does_not_show_them(path: Path) -> None:
+def test_secrets_are_masked(path: Path) -> None:
     file = SecretFile(path)
     credentials = Credentials(file.read(), "monitor", SecretStr(OTHER))
 
@@ -207,18 +205,18 @@ def test_what_holds_secrets_does_not_show_them(path: Path) -> None:
     assert "monitor" in shown
 
 
-def test_credentials_cannot_be_written_out_by_accident() -> None:
+def test_credentials_cannot_be_encoded() -> None:
     with pytest.raises(TypeError):
         msgspec.json.encode(Credentials(SecretStr(SECRET)))
 
 
-def test_credentials_compare_by_what_they_hold() -> None:
+def test_credentials_compare_by_value() -> None:
     assert Credentials(SecretStr(SECRET)) == Credentials(SecretStr(SECRET))
     assert Credentials(SecretStr(SECRET)) != Credentials(SecretStr(OTHER))
     assert Credentials(None, "a", SecretStr(SECRET)) != Credentials(None, "b", SecretStr(SECRET))
 
 
-def test_a_blank_at_the_end_of_a_password_belongs_to_it(path: Path) -> None:
+def test_trailing_space_is_part_of_the_secret(path: Path) -> None:
     path.write_text(f"{SECRET} \n")
 
     assert read(SecretFile(path)) == f"{SECRET} "
@@ -231,7 +229,7 @@ def test_only_a_newline_ends_a_secret(path: Path, mark: str) -> None:
     assert read(SecretFile(path)) == f"{SECRET}{mark}{OTHER}"
 
 
-def test_the_mark_that_some_editors_put_first_is_no_part_of_the_secret(path: Path) -> None:
+def test_bom_is_not_part_of_the_secret(path: Path) -> None:
     path.write_text(SECRET, encoding="utf-8-sig")
 
     assert read(SecretFile(path)) == SECRET

@@ -1,4 +1,4 @@
-"""What recovery asks of a simulated VergeOS: logs, a second look, and one action at a time."""
+"""Operations on a simulated VergeOS: logs, current rows and actions."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -15,7 +15,8 @@ from pydantic import SecretStr
 
 from exporter.clock import Clock, SystemClock
 from exporter.config.settings import APISettings, PollSettings, SystemSettings, TLSSettings
-from exporter.daemon.clients import ResolvedSystem, connect, connect_actions, make_session
+from exporter.config.systems import ResolvedSystem
+from exporter.daemon.clients import connect, connect_actions, make_session
 from exporter.errors import (
     AbsentError,
     BadReplyError,
@@ -45,7 +46,7 @@ ACTIONS = "/api/v4/vm_actions"
 
 @dataclass
 class Site:
-    """A simulated cloud, and everything recovery has to do with it."""
+    """A simulated system with its clients and operations."""
 
     system: Simulator
     operations: Operations
@@ -68,7 +69,7 @@ class Site:
 
     @property
     def stopped(self) -> VM:
-        """A VM that is off and could be started."""
+        """A stopped VM that can be started."""
         vm = self.world.vm("stopped") if self._has_stopped() else self.world.creates("stopped")
         vm.enabled = True
         self.world.power.stop_now(vm.machine)
@@ -84,7 +85,7 @@ class Site:
         self.actor._limits = self.actor._limits._replace(**limits)
 
     def counted(self) -> dict[tuple[str, str], float]:
-        """Return the requests that the metrics tell of, by endpoint and outcome."""
+        """Return the measured requests by endpoint and outcome."""
         return {
             (sample.labels["endpoint"], sample.labels["outcome"]): sample.value
             for metric in self.telemetry[API_REQUESTS].collect()
@@ -114,7 +115,7 @@ async def site(
             APISettings(requests_per_hour=requests_per_hour),
         )
         telemetry = Telemetry()
-        meter = telemetry.meter("cloud")
+        meter = telemetry.meter("system")
         reader = connect(settings, session, meter, fake)
         actor = connect_actions(settings, action_session, meter, fake, reader.budget)
         operations = Operations(reader, actor, fake)
@@ -136,13 +137,13 @@ async def scripted(
             PollSettings(),
             APISettings(),
         )
-        meter = Telemetry().meter("cloud")
+        meter = Telemetry().meter("system")
         reader = connect(settings, session, meter, clock)
         actor = connect_actions(settings, action_session, meter, clock, reader.budget)
         yield Operations(reader, actor, clock), server
 
 
-# What an answer means
+# Replies
 
 
 def bad(status: int, text: str = "") -> BadReplyError:
@@ -202,14 +203,14 @@ START_IT, RESET, KILL = Action.POWER_ON, Action.RESET, Action.KILL
     ],
     ids=repr,
 )
-def test_an_error_means(action: Action, error: VergeOSError, reply: Reply) -> None:
+def test_reply_of_an_error(action: Action, error: VergeOSError, reply: Reply) -> None:
     assert reply_of(action, error) is reply
 
 
-# Acting
+# Actions
 
 
-async def test_a_start_is_asked_for_once_and_happens() -> None:
+async def test_start_is_sent_once_and_takes_effect() -> None:
     async with site() as here:
         vm = here.stopped
 
@@ -232,9 +233,7 @@ async def test_a_start_is_asked_for_once_and_happens() -> None:
         (Action.KILL, {"action": "kill"}),
     ],
 )
-async def test_each_action_is_said_in_the_platforms_words(
-    action: Action, body: dict[str, Any]
-) -> None:
+async def test_body_of_each_action(action: Action, body: dict[str, Any]) -> None:
     async with site() as here:
         vm = here.stopped if action is Action.POWER_ON else here.running
 
@@ -244,13 +243,13 @@ async def test_each_action_is_said_in_the_platforms_words(
         assert here.posts[0].body == {"vm": vm.key, **body}
 
 
-async def test_an_answer_may_be_empty() -> None:
+async def test_empty_response_is_accepted() -> None:
     async with site(behavior=ApiBehavior(empty_action_replies=True)) as here:
         assert (await here.operations.act(here.stopped.key, Action.POWER_ON))[0] is Reply.ACCEPTED
 
 
 @pytest.mark.parametrize("status", [422, 409])
-async def test_a_vm_that_is_where_we_want_it_is_no_failure(status: int) -> None:
+async def test_vm_already_in_the_wanted_state_is_already(status: int) -> None:
     behavior = ApiBehavior(already_running_status=status, not_running_status=status)
     async with site(behavior=behavior) as here:
         up = await here.operations.act(here.running.key, Action.POWER_ON)
@@ -261,7 +260,7 @@ async def test_a_vm_that_is_where_we_want_it_is_no_failure(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [422, 507, 500])
-async def test_want_of_resources_is_told_from_other_refusals(status: int) -> None:
+async def test_lack_of_resources_is_no_capacity(status: int) -> None:
     async with site() as here:
         here.system.faults.turn_on("no_capacity", code=status)
 
@@ -271,7 +270,7 @@ async def test_want_of_resources_is_told_from_other_refusals(status: int) -> Non
         assert "Insufficient cluster resources" in answer.detail
 
 
-async def test_what_cannot_be_is_refused() -> None:
+async def test_disabled_or_unknown_vm_is_refused() -> None:
     async with site() as here:
         vm = here.stopped
         vm.enabled = False
@@ -286,9 +285,7 @@ async def test_what_cannot_be_is_refused() -> None:
 
 @pytest.mark.parametrize("code", [408, 425, 429, 500, 502, 503, 504])
 @pytest.mark.parametrize("after", [False, True])
-async def test_an_error_that_tells_nothing_is_lost_and_never_repeated(
-    code: int, after: bool
-) -> None:
+async def test_ambiguous_error_is_lost_and_not_repeated(code: int, after: bool) -> None:
     async with site() as here:
         here.system.faults.turn_on("status", code=code, after=after)
 
@@ -309,7 +306,7 @@ async def test_an_error_that_tells_nothing_is_lost_and_never_repeated(
         ("outage", {"mode": "abort"}, False),
     ],
 )
-async def test_an_answer_that_does_not_arrive_is_lost_and_never_repeated(
+async def test_missing_response_is_lost_and_not_repeated(
     fault: str, settings: Mapping[str, Any], acted: bool
 ) -> None:
     async with site() as here:
@@ -325,7 +322,7 @@ async def test_an_answer_that_does_not_arrive_is_lost_and_never_repeated(
 
 
 @pytest.mark.parametrize("after", [False, True])
-async def test_an_answer_that_takes_too_long_is_lost_and_never_repeated(after: bool) -> None:
+async def test_late_response_is_lost_and_not_repeated(after: bool) -> None:
     async with site(clock=SystemClock()) as here:
         here.hurry(action_timeout_seconds=0.1)
         vm = here.stopped
@@ -339,7 +336,7 @@ async def test_an_answer_that_takes_too_long_is_lost_and_never_repeated(after: b
         assert here.counted() == {("vm_actions", "abandoned"): 1}
 
 
-async def test_the_answer_has_a_time_of_its_own() -> None:
+async def test_action_timeout_differs_from_read_timeout() -> None:
     async with site(clock=SystemClock()) as here:
         here.hurry(timeout_seconds=0.05)
         here.system.faults.turn_on("latency", seconds=0.2)
@@ -349,7 +346,7 @@ async def test_the_answer_has_a_time_of_its_own() -> None:
         assert answer.reply is Reply.ACCEPTED
 
 
-async def test_without_a_connection_nothing_was_sent() -> None:
+async def test_failed_connection_is_not_sent() -> None:
     async with site() as here:
         key = here.stopped.key
         with here.system.faults.on("outage"):
@@ -361,7 +358,7 @@ async def test_without_a_connection_nothing_was_sent() -> None:
         assert here.posts == []
 
 
-async def test_a_connection_that_does_not_come_about_in_time_carried_nothing() -> None:
+async def test_connection_timeout_is_not_sent() -> None:
     async with site() as here:
 
         def too_slow(*_: Any, **__: Any) -> Any:
@@ -375,7 +372,7 @@ async def test_a_connection_that_does_not_come_about_in_time_carried_nothing() -
         assert answer.detail.endswith("connecting timed out")
 
 
-async def test_an_hour_that_is_spent_sends_nothing() -> None:
+async def test_spent_budget_is_not_sent() -> None:
     async with site(requests_per_hour=20) as here:
         while here.reader.budget.take(at=here.clock.monotonic(), urgent=True) == 0:
             pass
@@ -384,11 +381,11 @@ async def test_an_hour_that_is_spent_sends_nothing() -> None:
 
         assert answer.reply is Reply.NOT_SENT
         assert "was not sent: " in answer.detail
-        assert "this hour's requests are spent" in answer.detail
+        assert "this hour's request budget is spent" in answer.detail
         assert here.system.requests == []
 
 
-async def test_recovery_may_use_what_polling_leaves() -> None:
+async def test_action_may_use_the_reserve() -> None:
     async with site(requests_per_hour=20) as here:
         while here.reader.budget.take(at=here.clock.monotonic()) == 0:
             pass
@@ -401,7 +398,7 @@ async def test_recovery_may_use_what_polling_leaves() -> None:
         assert here.reader.budget.left(at=here.clock.monotonic()) == 0
 
 
-async def test_all_requests_keep_their_distance_whoever_makes_them() -> None:
+async def test_reader_and_actor_keep_the_spacing_together() -> None:
     async with site() as here:
         key = here.stopped.key
 
@@ -423,7 +420,7 @@ async def test_a_redirect_is_not_followed() -> None:
         assert len(server.asked) == 1
 
 
-async def test_each_action_has_a_connection_of_its_own() -> None:
+async def test_each_action_opens_a_new_connection() -> None:
     async with scripted(says(status=201)) as (operations, server):
         doors: list[Any] = []
         server.answers = [notes_the_door(doors)]
@@ -442,7 +439,7 @@ def notes_the_door(doors: list[Any]) -> Answer:
     return answer
 
 
-async def test_what_vergeos_says_is_told_without_the_key() -> None:
+async def test_error_text_is_redacted() -> None:
     said = b'{"err":"VM action \'poweron\' by the-key is refused"}'
     async with scripted(says(said, 422)) as (operations, _):
         answer = await operations.act(1, Action.POWER_ON)
@@ -450,7 +447,7 @@ async def test_what_vergeos_says_is_told_without_the_key() -> None:
         assert answer.detail == f"{ACTIONS} answered 422 (VM action 'poweron' by *** is refused)"
 
 
-async def test_being_cancelled_is_no_answer() -> None:
+async def test_cancelled_action_raises() -> None:
     async with site() as here:
         here.system.faults.turn_on("hang", after=True)
         acting = asyncio.create_task(here.operations.act(here.stopped.key, Action.POWER_ON))
@@ -468,7 +465,7 @@ async def test_being_cancelled_is_no_answer() -> None:
 # Whether we may
 
 
-async def test_a_key_that_may_only_read_is_told_and_believed_for_half_an_hour() -> None:
+async def test_readonly_key_is_reported_for_half_an_hour() -> None:
     async with site(api_key=SecretStr(READONLY_API_KEY)) as here:
         key = here.stopped.key
         assert here.may_act()
@@ -486,7 +483,7 @@ async def test_a_key_that_may_only_read_is_told_and_believed_for_half_an_hour() 
         assert here.operations.why_not == ""
 
 
-async def test_an_action_that_is_accepted_ends_a_ban() -> None:
+async def test_accepted_action_clears_forbidden() -> None:
     async with site() as here:
         here.system.faults.turn_on("status", code=403, times=1)
         vm = here.stopped
@@ -498,7 +495,7 @@ async def test_an_action_that_is_accepted_ends_a_ban() -> None:
         assert here.may_act()
 
 
-async def test_what_was_never_sent_says_nothing_of_a_ban() -> None:
+async def test_action_not_sent_keeps_forbidden() -> None:
     async with site() as here:
         vm = here.stopped
         with here.system.faults.on("status", code=403):
@@ -510,7 +507,7 @@ async def test_what_was_never_sent_says_nothing_of_a_ban() -> None:
         assert not here.may_act()
 
 
-async def test_a_key_that_is_refused_is_tried_once() -> None:
+async def test_refused_key_is_sent_once() -> None:
     async with site() as here:
         here.system.faults.turn_on("reject_key")
         key = here.stopped.key
@@ -525,7 +522,7 @@ async def test_a_key_that_is_refused_is_tried_once() -> None:
         assert not here.may_act()
 
 
-async def test_without_a_hand_nothing_is_done() -> None:
+async def test_action_without_credential_is_not_sent() -> None:
     async with site() as here:
         looker = Operations(here.reader, None, here.clock)
 
@@ -537,7 +534,7 @@ async def test_without_a_hand_nothing_is_done() -> None:
         assert here.system.requests == []
 
 
-async def test_the_key_that_acts_is_used_for_nothing_else(tmp_path: Path) -> None:
+async def test_action_credential_is_used_for_actions_only(tmp_path: Path) -> None:
     (tmp_path / "key").write_text(API_KEY)
     for acting in (
         {"action_api_key": SecretStr(API_KEY)},
@@ -557,7 +554,7 @@ async def test_the_key_that_acts_is_used_for_nothing_else(tmp_path: Path) -> Non
             ]
 
 
-# Acting in a session
+# Actions in a session
 
 
 @asynccontextmanager
@@ -566,7 +563,7 @@ async def in_session() -> AsyncIterator[Site]:
         yield here
 
 
-async def test_a_session_is_opened_before_acting_and_used_again_soon_after() -> None:
+async def test_session_is_opened_before_an_action_and_reused() -> None:
     async with in_session() as here:
         key = here.stopped.key
 
@@ -577,7 +574,7 @@ async def test_a_session_is_opened_before_acting_and_used_again_soon_after() -> 
         assert paths == ["/api/sys/tokens", ACTIONS, ACTIONS]
 
 
-async def test_a_session_that_was_idle_for_long_is_not_trusted_with_an_action() -> None:
+async def test_idle_session_is_replaced_before_an_action() -> None:
     async with in_session() as here:
         key = here.stopped.key
         await here.operations.act(key, Action.POWER_ON)
@@ -591,7 +588,7 @@ async def test_a_session_that_was_idle_for_long_is_not_trusted_with_an_action() 
         assert methods == ["POST", "POST", "DELETE", "POST", "POST"]
 
 
-async def test_a_session_that_ended_all_the_same_is_final() -> None:
+async def test_ended_session_fails_the_action_without_retry() -> None:
     async with in_session() as here:
         key = here.stopped.key
         await here.operations.act(key, Action.POWER_ON)
@@ -650,7 +647,7 @@ def entry(site: Site, vm: VM, text: str, *, ago: float = 0.0) -> Entry:
 
 @dataclass
 class Logged:
-    """Rows around the time from which they are asked for."""
+    """Log rows before and after the start of a read."""
 
     site: Site
     vm: VM
@@ -677,7 +674,7 @@ async def logged() -> AsyncIterator[Logged]:
         yield Logged(here, first, LogMark(old.key, old.at_us / 1e6), here.world.now - 1000)
 
 
-async def test_what_was_logged_is_read_in_one_request() -> None:
+async def test_logs_are_one_request() -> None:
     async with logged() as past:
         reading = await past.read()
 
@@ -694,7 +691,7 @@ async def test_what_was_logged_is_read_in_one_request() -> None:
         assert past.site.counted() == {("machine_logs", "ok"): 1}
 
 
-async def test_the_filter_leaves_the_rest_over_there() -> None:
+async def test_log_filter_is_applied_by_vergeos() -> None:
     async with logged() as past:
         bodies = keep_answers(past.site.reader)
         machines = [vm.machine.key for vm in list(past.site.world.live_vms())[:2]]
@@ -720,7 +717,7 @@ def keep_answers(reader: VergeOSClient) -> list[bytes]:
     return bodies
 
 
-async def test_rows_of_several_machines_come_in_their_order() -> None:
+async def test_log_rows_of_several_machines_are_ordered() -> None:
     async with logged() as past:
         machines = [vm.machine.key for vm in past.site.world.live_vms()]
 
@@ -744,14 +741,14 @@ async def test_any_number_of_machines_is_one_request() -> None:
         assert "machine eq" not in asked.query["filter"]
 
 
-def test_a_filter_stays_within_what_a_url_may_be() -> None:
+def test_log_filter_names_every_machine() -> None:
     for count in (1, 50, 150, 200, 1000):
         chosen = log_filter(range(100_000, 100_000 + count), START.timestamp(), 7)
         assert chosen.count("machine eq") == count
 
 
 @pytest.mark.parametrize("count", [50, 150, 170, 190, 200, 220, 240, 400])
-async def test_no_url_is_longer_than_servers_take(count: int) -> None:
+async def test_url_stays_below_the_servers_limit(count: int) -> None:
     async with logged() as past:
         await past.read(machines=list(range(100_000, 100_000 + count)))
 
@@ -760,7 +757,7 @@ async def test_no_url_is_longer_than_servers_take(count: int) -> None:
 
 
 @pytest.mark.parametrize("mark", [None, LogMark(99_999, 0.0)])
-async def test_without_its_mark_a_log_is_not_complete(mark: LogMark | None) -> None:
+async def test_log_without_its_mark_is_incomplete(mark: LogMark | None) -> None:
     async with logged() as past:
         reading = await past.read(mark=mark)
 
@@ -768,7 +765,7 @@ async def test_without_its_mark_a_log_is_not_complete(mark: LogMark | None) -> N
         assert not reading.complete
 
 
-async def test_a_mark_among_the_rows_is_one_of_them() -> None:
+async def test_mark_within_the_rows_is_returned_too() -> None:
     async with logged() as past:
         reading = await past.read(mark=LogMark(past.mark.key + 4, past.since))
 
@@ -776,21 +773,21 @@ async def test_a_mark_among_the_rows_is_one_of_them() -> None:
         assert reading.complete
 
 
-async def test_a_log_that_is_empty_all_of_a_sudden_is_not_complete() -> None:
+async def test_empty_log_is_incomplete() -> None:
     async with logged() as past:
         past.site.system.faults.turn_on("empty_list")
 
         assert await past.read() == LogReading((), complete=False)
 
 
-async def test_a_log_whose_mark_is_lost_is_not_complete() -> None:
+async def test_log_that_lost_its_mark_is_incomplete() -> None:
     async with logged() as past:
         past.site.system.faults.turn_on("lost_logs", share=1)
 
         assert not (await past.read()).complete
 
 
-async def test_a_long_answer_that_is_cut_has_lost_its_mark() -> None:
+async def test_cut_log_is_incomplete() -> None:
     async with logged() as past:
         original = past.site.reader.read
 
@@ -806,7 +803,7 @@ async def test_a_long_answer_that_is_cut_has_lost_its_mark() -> None:
 
 
 @pytest.mark.parametrize("quirk", ["string_keys", "expanded_keys"])
-async def test_a_quirk_of_the_wire_changes_nothing_in_a_log(quirk: str) -> None:
+async def test_log_with_other_key_encodings_is_the_same(quirk: str) -> None:
     async with logged() as past:
         before = await past.read()
         past.site.system.faults.turn_on(quirk)
@@ -815,7 +812,7 @@ async def test_a_quirk_of_the_wire_changes_nothing_in_a_log(quirk: str) -> None:
 
 
 @pytest.mark.parametrize("fault", ["wrong_types", "missing_key", "duplicate_keys"])
-async def test_a_log_with_a_row_that_cannot_be_read_is_not_complete(fault: str) -> None:
+async def test_log_with_an_undecodable_row_is_incomplete(fault: str) -> None:
     async with logged() as past:
         past.site.system.faults.turn_on(fault, share=0.4)
 
@@ -836,7 +833,7 @@ async def test_a_log_with_a_row_that_cannot_be_read_is_not_complete(fault: str) 
         ("reject_key", {}),
     ],
 )
-async def test_a_log_that_cannot_be_read_is_an_error_after_one_try(
+async def test_failed_log_request_is_an_error_without_retry(
     fault: str, settings: Mapping[str, Any]
 ) -> None:
     async with logged() as past:
@@ -848,7 +845,7 @@ async def test_a_log_that_cannot_be_read_is_an_error_after_one_try(
         assert len(past.site.system.requests) == 1
 
 
-async def test_a_log_that_comes_whole_whatever_was_filtered_is_sorted_out_here() -> None:
+async def test_unfiltered_log_is_filtered_by_the_client() -> None:
     async with logged() as past:
         original = past.site.reader.read
 
@@ -864,7 +861,7 @@ async def test_a_log_that_comes_whole_whatever_was_filtered_is_sorted_out_here()
         assert reading.complete
 
 
-async def test_a_long_log_is_read_too() -> None:
+async def test_long_log_is_decoded() -> None:
     async with logged() as past:
         for number in range(500):
             entry(past.site, past.vm, f"row {number}")
@@ -872,7 +869,7 @@ async def test_a_long_log_is_read_too() -> None:
         assert len((await past.read()).rows) == 502
 
 
-async def test_the_newest_row_before_a_moment_is_a_mark() -> None:
+async def test_log_mark_is_the_newest_row_before_a_time() -> None:
     async with logged() as past:
         operations = past.site.operations
 
@@ -888,7 +885,7 @@ async def test_the_newest_row_before_a_moment_is_a_mark() -> None:
         assert await operations.log_mark(past.mark.at) is None
 
 
-async def test_a_filter_that_is_ignored_leads_to_no_mark() -> None:
+async def test_log_mark_ignores_rows_that_are_too_new() -> None:
     row = b'[{"$key":7,"machine":1,"text":"x","user":"","level":"","timestamp":1700000000000000}]'
     async with scripted(says(row)) as (operations, _):
         assert await operations.log_mark(1.7e9) is None
@@ -896,9 +893,7 @@ async def test_a_filter_that_is_ignored_leads_to_no_mark() -> None:
 
 
 @pytest.mark.parametrize(("keys", "complete"), [((3, 2, 1), True), ((1, 2, 3), False)])
-async def test_a_log_that_does_not_come_newest_first_may_have_been_cut(
-    keys: tuple[int, ...], *, complete: bool
-) -> None:
+async def test_log_in_another_order_is_incomplete(keys: tuple[int, ...], *, complete: bool) -> None:
     rows = [{"$key": key, "machine": 5, "timestamp": 10**15 + key} for key in keys]
     async with scripted(says(msgspec.json.encode(rows))) as (operations, _):
         reading = await operations.logs([5], 0.0, LogMark(1, 1e9))
@@ -908,16 +903,16 @@ async def test_a_log_that_does_not_come_newest_first_may_have_been_cut(
 
 
 @pytest.mark.parametrize("body", [b'[{"$key":7},{}]', b"{}", b"[7]", b"<html>"])
-async def test_a_mark_that_cannot_be_read_is_an_error(body: bytes) -> None:
+async def test_undecodable_log_mark_is_an_error(body: bytes) -> None:
     async with scripted(says(body)) as (operations, _):
         with pytest.raises(BadReplyError):
             await operations.log_mark(2000.0)
 
 
-# A second look
+# Current rows
 
 
-async def test_a_look_is_two_requests_for_one_vm() -> None:
+async def test_current_row_of_a_vm_is_two_requests() -> None:
     async with site() as here:
         vm = here.running
         here.world.crash(vm)
@@ -948,7 +943,7 @@ async def test_a_look_is_two_requests_for_one_vm() -> None:
         assert here.counted() == {("vms", "ok"): 1, ("tag_members", "ok"): 1}
 
 
-async def test_a_look_shows_what_is_now() -> None:
+async def test_current_row_shows_the_current_state() -> None:
     async with site() as here:
         vm = here.running
         before = await here.operations.look(vm.key)
@@ -964,7 +959,7 @@ async def test_a_look_shows_what_is_now() -> None:
         assert (after.running, after.word, after.service) == (False, "unresponsive", True)
 
 
-async def test_a_vm_that_is_gone_is_none() -> None:
+async def test_row_of_a_deleted_vm_is_none() -> None:
     async with site() as here:
         vm = here.running
         here.world.deletes(vm)
@@ -974,7 +969,7 @@ async def test_a_vm_that_is_gone_is_none() -> None:
 
 
 @pytest.mark.parametrize("quirk", ["string_keys", "expanded_keys"])
-async def test_a_quirk_of_the_wire_changes_nothing_in_a_look(quirk: str) -> None:
+async def test_current_row_with_other_key_encodings_is_the_same(quirk: str) -> None:
     async with site() as here:
         vm = next(one for one in here.world.live_vms() if here.world.tags_of(one))
         before = await here.operations.look(vm.key)
@@ -1007,13 +1002,13 @@ OTHERS = b'{"$key":2,"member":"vms/8","tag_name":"never","category_name":"recove
     ],
     ids=repr,
 )
-async def test_a_look_that_leaves_a_doubt_is_an_error(vms: bytes, tags: bytes) -> None:
+async def test_ambiguous_current_row_is_an_error(vms: bytes, tags: bytes) -> None:
     async with scripted(says(vms), says(tags)) as (operations, _):
         with pytest.raises(BadReplyError):
             await operations.look(7)
 
 
-async def test_tags_of_others_are_not_taken_for_its_own() -> None:
+async def test_tags_of_other_vms_are_ignored() -> None:
     async with scripted(says(b"[%s]" % LONE), says(b"[%s,%s]" % (OTHERS, TAG))) as (operations, _):
         fresh = await operations.look(7)
 
@@ -1025,7 +1020,9 @@ async def test_tags_of_others_are_not_taken_for_its_own() -> None:
     ("fault", "settings"),
     [("status", {"code": 503}), ("reset", {}), ("truncate", {}), ("html", {}), ("reject_key", {})],
 )
-async def test_a_look_is_tried_once(fault: str, settings: Mapping[str, Any]) -> None:
+async def test_failed_read_of_the_current_row_is_not_retried(
+    fault: str, settings: Mapping[str, Any]
+) -> None:
     async with site() as here:
         here.system.faults.turn_on(fault, **settings)
 
@@ -1035,7 +1032,7 @@ async def test_a_look_is_tried_once(fault: str, settings: Mapping[str, Any]) -> 
         assert len(here.system.requests) == 1
 
 
-async def test_a_look_at_a_vm_without_a_status_leaves_it_unknown() -> None:
+async def test_current_row_without_status_is_unknown() -> None:
     async with scripted(says(b'[{"$key":7,"running":null,"status":null}]'), says()) as (
         operations,
         _,
@@ -1047,7 +1044,7 @@ async def test_a_look_at_a_vm_without_a_status_leaves_it_unknown() -> None:
         assert fresh.tags == frozenset()
 
 
-async def test_it_is_what_recovery_calls_a_cloud() -> None:
+async def test_operations_implement_the_platform_port() -> None:
     async with site() as here:
         system: Platform = here.operations
 

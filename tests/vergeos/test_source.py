@@ -11,7 +11,8 @@ from pydantic import SecretStr
 from exporter.collectors.plan import tables_of
 from exporter.collectors.registry import COLLECTORS
 from exporter.config.settings import APISettings, Settings, SystemSettings, TLSSettings
-from exporter.daemon.clients import ResolvedSystem, connect, make_session, resolve_systems
+from exporter.config.systems import ResolvedSystem, resolve_systems
+from exporter.daemon.clients import connect, make_session
 from exporter.errors import BadReplyError, ConfigError, UnauthorizedError, UnreachableError
 from exporter.simulator import Simulator, create_world
 from exporter.simulator.world.machines import Member

@@ -1,4 +1,4 @@
-"""Recovery over HTTP: who may ask, who may steer, and what is said to everybody else."""
+"""The recovery API: queries, commands, and refused requests."""
 
 import asyncio
 import gzip
@@ -39,19 +39,26 @@ from tests.web.site import StubOverview, StubPages, StubReload
 
 TOKEN = "open-sesame"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
-ORDER = {"owner": "anna", "reason": "upgrade"}
+COMMAND = {"owner": "anna", "reason": "upgrade"}
 
 
-class StubDesk:
-    """A service that remembers what it was asked."""
+class StubService:
+    """A service that records its calls."""
 
     def __init__(self) -> None:
         self.asked: list[Any] = []
         self.error: Exception | None = None
         self.cares = [
-            SystemRecoveryStatus(system="production", url="https://v", mode="shadow", readiness="active",
-                 because="all is well", vms=12, states={"held": 30})
-        ]  # fmt: skip
+            SystemRecoveryStatus(
+                system="production",
+                url="https://v",
+                mode="shadow",
+                readiness="active",
+                because="all is well",
+                vms=12,
+                states={"held": 30},
+            )
+        ]
         self.found: list[VMRecoveryStatus] = []
 
     def _note(self, *question: Any) -> None:
@@ -74,7 +81,7 @@ class StubDesk:
     ) -> Explanation:
         self._note("explain", vm, system, decision)
         return Explanation(system="production", vm=vm, vm_key=1, uuid="u", state="held",
-                           sentence=f"{vm} is down.", enrolment="")  # fmt: skip
+                           sentence=f"{vm} is down.")  # fmt: skip
 
     async def log(
         self, vm: str | None = None, system: str | None = None, *, limit: int
@@ -130,7 +137,7 @@ class Answer(NamedTuple):
 
 
 class Daemon:
-    """A served application, asked by a real client."""
+    """A served application with a real client."""
 
     def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
         self.url = url
@@ -182,11 +189,11 @@ async def daemon(clock: HandClock) -> AsyncIterator[Serving]:
         yield start
 
 
-# Asking.
+# Queries.
 
 
-async def test_whoever_reads_the_metrics_may_ask(daemon: Serving) -> None:
-    service = StubDesk()
+async def test_queries_need_no_token(daemon: Serving) -> None:
+    service = StubService()
     site = await daemon(service, token=None)
 
     status = await site.get("/api/recovery")
@@ -195,10 +202,10 @@ async def test_whoever_reads_the_metrics_may_ask(daemon: Serving) -> None:
     assert status.headers["Cache-Control"] == "no-store"
     assert status.json["systems"][0]["readiness"] == "active"
     assert (await site.get("/api/recovery/vms?all=1&system=x")).json == {"vms": []}
-    assert (await site.get("/api/recovery/log?vm=web-01&limit=5")).json["lines"][0][
+    assert (await site.get("/api/recovery/log?vm=web-01&limit=5")).json["events"][0][
         "vm"
     ] == "web-01"
-    assert (await site.get("/api/recovery/report?days=2")).json["accounts"][0]["mode"] == "shadow"
+    assert (await site.get("/api/recovery/report?days=2")).json["summaries"][0]["mode"] == "shadow"
     assert service.asked == [
         ("status", None),
         ("vms", "x", True),
@@ -208,10 +215,10 @@ async def test_whoever_reads_the_metrics_may_ask(daemon: Serving) -> None:
 
 
 @pytest.mark.parametrize("name", ["web-01", "a/b", "ü %", "..", "a?b#c"])
-async def test_any_name_can_be_asked_for(daemon: Serving, name: str) -> None:
+async def test_any_vm_name_is_accepted(daemon: Serving, name: str) -> None:
     from yarl import URL
 
-    service = StubDesk()
+    service = StubService()
     site = await daemon(service)
     quoted = "".join(f"%{byte:02X}" for byte in name.encode())
 
@@ -226,19 +233,19 @@ async def test_any_name_can_be_asked_for(daemon: Serving, name: str) -> None:
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        ("?sytem=x", "sytem means nothing here; there is system"),
+        ("?sytem=x", "unknown parameter sytem; known: system"),
         ("/vms?all=yes", "all=yes is neither 0 nor 1"),
         ("/log?limit=many", "limit=many is not a number"),
-        ("/log?limit=0", "limit=0 is not above 0 and up to 1000"),
-        ("/log?limit=1001", "up to 1000"),
-        ("/report?days=nan", "days=nan is not above 0 and up to 366"),
+        ("/log?limit=0", "limit=0 must be above 0 and at most 1000"),
+        ("/log?limit=1001", "at most 1000"),
+        ("/report?days=nan", "days=nan must be above 0 and at most 366"),
         ("/explain/web-01?decision=x", "decision=x is not a number"),
     ],
 )
-async def test_a_question_that_makes_no_sense_is_told_why(
+async def test_invalid_query_is_refused_with_a_reason(
     daemon: Serving, path: str, says: str
 ) -> None:
-    answer = await (await daemon(StubDesk())).get(f"/api/recovery{path}")
+    answer = await (await daemon(StubService())).get(f"/api/recovery{path}")
 
     assert answer.status == 400
     assert says in answer.json["error"]
@@ -252,34 +259,34 @@ async def test_a_question_that_makes_no_sense_is_told_why(
         (JournalError("the journal is full"), 503),
     ],
 )
-async def test_what_cannot_be_answered_says_why(
+async def test_service_error_has_status_and_text(
     daemon: Serving, error: Exception, status: int
 ) -> None:
-    service = StubDesk()
+    service = StubService()
     service.error = error
     site = await daemon(service)
 
-    for answer in (await site.get("/api/recovery/explain/x"), await site.post("pause", **ORDER)):
+    for answer in (await site.get("/api/recovery/explain/x"), await site.post("pause", **COMMAND)):
         assert (answer.status, answer.json) == (status, {"error": str(error)})
 
 
-async def test_without_a_desk_there_is_nothing_there(daemon: Serving) -> None:
+async def test_without_service_there_are_no_routes(daemon: Serving) -> None:
     site = await daemon(None)
 
     assert (await site.get("/api/recovery")).status == 404
-    assert (await site.post("pause", **ORDER)).status == 404
+    assert (await site.post("pause", **COMMAND)).status == 404
 
 
-# DaemonClient.
+# Commands.
 
 
 @pytest.mark.parametrize("kind", ["pause", "resume", "disarm", "arm", "accept", "clear"])
-async def test_whoever_has_the_token_may_steer(daemon: Serving, kind: str) -> None:
-    service = StubDesk()
+async def test_command_with_token_is_given(daemon: Serving, kind: str) -> None:
+    service = StubService()
     site = await daemon(service)
     more = {"vm": "web-01"} if kind == "clear" else {}
 
-    answer = await site.post(kind, **ORDER, system="production", **more)
+    answer = await site.post(kind, **COMMAND, system="production", **more)
 
     assert answer.status == 200
     assert answer.json["commands"][0]["kind"] == kind
@@ -299,11 +306,13 @@ async def test_whoever_has_the_token_may_steer(daemon: Serving, kind: str) -> No
         {"X-Vergewatch-Token": "é"},
     ],
 )
-async def test_without_the_token_nobody_may(daemon: Serving, headers: dict[str, str]) -> None:
-    service = StubDesk()
+async def test_command_with_wrong_token_is_refused(
+    daemon: Serving, headers: dict[str, str]
+) -> None:
+    service = StubService()
     site = await daemon(service)
 
-    answer = await site.post("disarm", headers, **ORDER)
+    answer = await site.post("disarm", headers, **COMMAND)
 
     assert answer.status == 401
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
@@ -314,13 +323,13 @@ async def test_without_the_token_nobody_may(daemon: Serving, headers: dict[str, 
 
 @pytest.mark.parametrize("token", [None, ""])
 @pytest.mark.parametrize("headers", [{}, BEARER, {"X-Vergewatch-Token": ""}])
-async def test_where_there_is_no_token_nobody_may_and_it_says_what_to_set(
+async def test_command_without_configured_token_is_refused_and_names_the_setting(
     daemon: Serving, token: str | None, headers: dict[str, str]
 ) -> None:
-    service = StubDesk()
+    service = StubService()
     site = await daemon(service, token=token)
 
-    answer = await site.post("pause", headers, **ORDER)
+    answer = await site.post("pause", headers, **COMMAND)
 
     assert answer.status == 403
     assert "recovery.token" in answer.json["error"]
@@ -338,20 +347,20 @@ async def test_where_there_is_no_token_nobody_may_and_it_says_what_to_set(
         ("pause", {"owner": "a" * 101, "reason": "r"}, "101 characters long, 100 at most"),
         ("pause", {"owner": "a", "reason": "one\ntwo"}, "cannot be printed"),
         ("pause", {"owner": "a\u202e", "reason": "r"}, "cannot be printed"),
-        ("pause", {**ORDER, "seconds": 0}, "more than 0 and up to 86400 s"),
-        ("pause", {**ORDER, "seconds": 86_401}, "up to 86400 s"),
-        ("pause", {**ORDER, "seconds": "2h"}, "$.seconds"),
-        ("pause", {**ORDER, "seconds": True}, "$.seconds"),
-        ("pause", {**ORDER, "vm": "web-01"}, "vm goes with clear only"),
-        ("pause", {**ORDER, "until": 5}, "unknown field `until`"),
-        ("resume", {**ORDER, "seconds": 5}, "seconds goes with pause only"),
-        ("clear", ORDER, "vm is missing"),
+        ("pause", {**COMMAND, "seconds": 0}, "longer than 0 s and at most 86400 s"),
+        ("pause", {**COMMAND, "seconds": 86_401}, "at most 86400 s"),
+        ("pause", {**COMMAND, "seconds": "2h"}, "$.seconds"),
+        ("pause", {**COMMAND, "seconds": True}, "$.seconds"),
+        ("pause", {**COMMAND, "vm": "web-01"}, "vm is valid for clear only"),
+        ("pause", {**COMMAND, "until": 5}, "unknown field `until`"),
+        ("resume", {**COMMAND, "seconds": 5}, "seconds is valid for pause only"),
+        ("clear", COMMAND, "vm is missing"),
     ],
 )
-async def test_an_order_that_is_not_whole_is_refused(
+async def test_invalid_command_is_refused(
     daemon: Serving, kind: str, body: dict[str, Any], says: str
 ) -> None:
-    service = StubDesk()
+    service = StubService()
 
     answer = await (await daemon(service)).post(kind, **body)
 
@@ -361,8 +370,8 @@ async def test_an_order_that_is_not_whole_is_refused(
 
 
 @pytest.mark.parametrize("seconds", [1, 86_400])
-async def test_a_pause_may_be_as_long_as_a_day(daemon: Serving, seconds: float) -> None:
-    answer = await (await daemon(StubDesk())).post("pause", **ORDER, seconds=seconds)
+async def test_pause_of_a_day_is_accepted(daemon: Serving, seconds: float) -> None:
+    answer = await (await daemon(StubService())).post("pause", **COMMAND, seconds=seconds)
 
     assert answer.status == 200
 
@@ -385,14 +394,14 @@ async def test_a_pause_may_be_as_long_as_a_day(daemon: Serving, seconds: float) 
         ),
     ],
 )
-async def test_only_json_of_a_sensible_length_is_read(
+async def test_body_must_be_json_of_limited_length(
     daemon: Serving,
     data: bytes,
     headers: dict[str, str],
     status: int,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    service = StubDesk()
+    service = StubService()
     site = await daemon(service)
 
     answer = await site.send("/api/recovery/pause", data, **BEARER, **headers)
@@ -413,20 +422,20 @@ async def test_only_json_of_a_sensible_length_is_read(
         {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"},
     ],
 )
-async def test_a_page_of_another_site_may_neither_steer_nor_reload(
+async def test_cross_site_request_may_neither_command_nor_reload(
     daemon: Serving, headers: dict[str, str]
 ) -> None:
-    service, reload = StubDesk(), StubReload()
+    service, reload = StubService(), StubReload()
     site = await daemon(service, reload=reload)
 
-    steered = await site.post("disarm", {**BEARER, **headers}, **ORDER)
+    steered = await site.post("disarm", {**BEARER, **headers}, **COMMAND)
     reloaded = await site.send("/-/reload", b"", **headers)
 
     assert (steered.status, service.asked) == (403, [])
     assert (reloaded.status, reload.calls) == (403, 0)
 
 
-async def test_a_page_of_our_own_may_reload(daemon: Serving) -> None:
+async def test_same_site_request_may_reload(daemon: Serving) -> None:
     reload = StubReload()
     site = await daemon(None, reload=reload)
 
@@ -435,7 +444,7 @@ async def test_a_page_of_our_own_may_reload(daemon: Serving) -> None:
     assert reload.calls == 3
 
 
-async def test_a_body_that_cannot_be_unpacked_leaves_no_traceback(
+async def test_broken_compression_logs_no_traceback(
     daemon: Serving, caplog: pytest.LogCaptureFixture
 ) -> None:
     reload = StubReload()
@@ -448,39 +457,37 @@ async def test_a_body_that_cannot_be_unpacked_leaves_no_traceback(
     assert caplog.records == []
 
 
-async def test_with_a_password_the_token_has_a_header_of_its_own(
-    daemon: Serving, tmp_path: Path
-) -> None:
+async def test_token_header_works_beside_basic_auth(daemon: Serving, tmp_path: Path) -> None:
     hashed = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
     config = tmp_path / "web.yml"
     config.write_text(f"basic_auth_users:\n  anna: {hashed}\n")
-    site = await daemon(StubDesk(), web_config=config)
+    site = await daemon(StubService(), web_config=config)
     signed = {"Authorization": "Basic YW5uYTpzZWNyZXQ="}
 
     assert (await site.get("/api/recovery")).status == 401
     assert (await site.get("/api/recovery", **signed)).status == 200
-    assert (await site.post("pause", BEARER, **ORDER)).status == 401
-    assert (await site.post("pause", {"X-Vergewatch-Token": TOKEN}, **ORDER)).status == 401
-    assert (await site.post("pause", signed, **ORDER)).status == 401
+    assert (await site.post("pause", BEARER, **COMMAND)).status == 401
+    assert (await site.post("pause", {"X-Vergewatch-Token": TOKEN}, **COMMAND)).status == 401
+    assert (await site.post("pause", signed, **COMMAND)).status == 401
     both = {**signed, "X-Vergewatch-Token": TOKEN}
-    assert (await site.post("pause", both, **ORDER)).status == 200
+    assert (await site.post("pause", both, **COMMAND)).status == 200
 
 
-async def test_looking_never_steers(daemon: Serving) -> None:
-    service = StubDesk()
+async def test_get_of_a_command_is_refused(daemon: Serving) -> None:
+    service = StubService()
     site = await daemon(service)
 
     assert (await site.get("/api/recovery/pause", **BEARER)).status == 405
     assert service.asked == []
 
 
-async def test_the_token_is_in_no_log(daemon: Serving) -> None:
-    service = StubDesk()
+async def test_token_is_in_no_log(daemon: Serving) -> None:
+    service = StubService()
     service.error = ZeroDivisionError("a bug")
     site = await daemon(service)
 
     with structlog.testing.capture_logs() as logs:
-        answer = await site.post("pause", **ORDER)
+        answer = await site.post("pause", **COMMAND)
 
     assert answer.status == 500
     assert TOKEN not in f"{logs}{answer.text}"
@@ -494,14 +501,14 @@ def test_metrics_cannot_be_where_recovery_is(path: str, clock: HandClock) -> Non
         )
 
 
-# The page for people.
+# The status page.
 
 
-async def test_the_status_page_shows_recovery_where_it_is_on(daemon: Serving) -> None:
-    service = StubDesk()
+async def test_status_page_shows_recovery(daemon: Serving) -> None:
+    service = StubService()
     service.found = [
         VMRecoveryStatus(system="production", vm="web-01", vm_key=1, uuid="u", state="held",
-              sentence=f"web-{n} stopped & <b>nobody</b> asked for it.")
+              sentence=f"web-{n} crashed & <b>was not</b> restarted.")
         for n in range(30)
     ]  # fmt: skip
     page = (await (await daemon(service)).get("/")).text
@@ -513,8 +520,8 @@ async def test_the_status_page_shows_recovery_where_it_is_on(daemon: Serving) ->
     assert "web-&lt;1&gt;: started it" in page
 
 
-async def test_what_is_no_trouble_is_not_shown_as_one(daemon: Serving) -> None:
-    service = StubDesk()
+async def test_status_page_lists_no_vm_without_trouble(daemon: Serving) -> None:
+    service = StubService()
     service.found = [
         VMRecoveryStatus(
             system="production",
@@ -533,8 +540,8 @@ async def test_what_is_no_trouble_is_not_shown_as_one(daemon: Serving) -> None:
     assert "MaintenanceWindowSettings." not in page.text
 
 
-async def test_a_cloud_that_goes_while_the_page_is_made_is_left_out(daemon: Serving) -> None:
-    class Hurried(StubDesk):
+async def test_status_page_leaves_out_a_system_removed_meanwhile(daemon: Serving) -> None:
+    class Hurried(StubService):
         async def actions(
             self, system: str | None = None, *, limit: int
         ) -> Sequence[TimelineEvent]:
@@ -546,22 +553,18 @@ async def test_a_cloud_that_goes_while_the_page_is_made_is_left_out(daemon: Serv
     assert "<b>Recovery</b>" not in page.text
 
 
-@pytest.mark.parametrize("off", [None, StubDesk()])
-async def test_where_recovery_is_off_the_page_says_nothing_of_it(
-    daemon: Serving, off: StubDesk | None
-) -> None:
+@pytest.mark.parametrize("off", [None, StubService()])
+async def test_status_page_without_recovery(daemon: Serving, off: StubService | None) -> None:
     if off is not None:
         off.cares = []
 
     assert "<b>Recovery</b>" not in (await (await daemon(off)).get("/")).text
 
 
-# All of it.
+# End to end.
 
 
-async def test_an_order_goes_from_the_socket_into_the_journal(
-    daemon: Serving, tmp_path: Path
-) -> None:
+async def test_command_is_recorded_in_the_journal(daemon: Serving, tmp_path: Path) -> None:
     theatre = stage()
     theatre.world.crash("web-01")
     theatre.let_pass(100)
@@ -571,9 +574,9 @@ async def test_an_order_goes_from_the_socket_into_the_journal(
     )
     site = await daemon(service)
 
-    paused = await site.post("pause", **ORDER, seconds=600)
+    paused = await site.post("pause", **COMMAND, seconds=600)
     theatre.book.broken = "the journal is full"
-    disarmed = await site.post("disarm", **ORDER)
+    disarmed = await site.post("disarm", **COMMAND)
 
     assert paused.json["commands"][0]["seconds"] == 600
     assert [one.kind for one in theatre.book.commands] == ["pause"]
@@ -582,5 +585,5 @@ async def test_an_order_goes_from_the_socket_into_the_journal(
     assert (await site.get("/api/recovery")).json["systems"][0]["paused"]["owner"] == "anna"
     explained = (await site.get("/api/recovery/explain/web-01")).json
     assert "Vergewatch started it at 00:11:20" in explained["sentence"]
-    assert "web-01: started it (intent 1): confirmed, it is up" in (await site.get("/")).text
+    assert "web-01: started it (action 1): confirmed, it is up" in (await site.get("/")).text
     await journal.close()

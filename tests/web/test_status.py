@@ -53,9 +53,8 @@ def test_page_of_healthy_system() -> None:
 
     assert "Vergewatch 1.2.3" in text
     assert "1 system up, 412 VMs." in text
-    assert (
-        "production up https://verge.example.net VergeOS 26.1.2 Inventory updated 12 s ago" in text
-    )
+    assert "production up https://verge.example.net VergeOS 26.1.2 Inventory" in text
+    assert "Inventory updated 12 s ago" in text
     assert "412 VMs running 380 stopped 32" in text
     assert "Tables: 2 ok" in text
     assert "vms 30 s 12 s ago 42 ms 412 0" in text

@@ -1,4 +1,4 @@
-"""Whether Vergewatch itself, and its way to each cloud, are well."""
+"""Alerts about the daemon and its connection to each system."""
 
 from tools.alert_rules.expressions import (
     DAEMON,
@@ -11,13 +11,9 @@ from tools.alert_rules.expressions import (
     by,
 )
 from tools.alert_rules.model import Alert, Layer, Runbook, Severity, Step
+from tools.alert_rules.steps import CHECK, LOGS, RUNNING, TRACEBACK
 from tools.alert_rules.thresholds import Thresholds, duration
 
-CHECK = Step(
-    "Check the configuration, and look at each cloud once. It says what is wrong in words.",
-    command="vergewatch check",
-)
-LOGS = Step("Read the daemon's log.", command="journalctl -u vergewatch --since -1h")
 OF_DAEMON = "Vergewatch at {{ $labels.instance }}"
 KNOWN_AGE = "vergewatch_inventory_timestamp_seconds"
 LAG = "vergewatch_event_loop_lag_seconds"
@@ -42,22 +38,22 @@ def _down(t: Thresholds) -> Alert:
         linger_seconds=t.mute_linger_seconds,
         summary="Vergewatch cannot be scraped.",
         description=f"{OF_DAEMON} has not answered Prometheus for more than "
-        f"{duration(t.exporter_down_seconds)}. What happens to VMs is not seen, and nothing "
-        "restarts them.",
+        f"{duration(t.exporter_down_seconds)}. VMs are neither monitored nor "
+        "restarted. Run `systemctl status vergewatch`.",
         dashboard=DAEMON_PAGE,
         quiet="A restart takes seconds; the wait is minutes.",
         runbook=Runbook(
-            meaning="Prometheus knows where Vergewatch should be, and gets no answer there.",
-            impact="No VM is watched, no alert about VMs can begin, and those that fired end "
-            "without being over. Recovery does not act if the process is dead.",
+            meaning="The scrape target exists, and does not answer.",
+            impact="No VM is monitored, no VM alert can start, and firing VM alerts end. If the "
+            "process is dead, recovery does not act.",
             steps=(
-                Step("Does it run?", command="systemctl status vergewatch"),
+                RUNNING,
                 LOGS,
-                Step("Does it answer?", command="curl -sS http://localhost:9888/-/healthy"),
+                Step("Check that it answers.", command="curl -sS http://localhost:9888/-/healthy"),
                 CHECK,
             ),
-            automation="systemd and Docker start it again when it ends. It ends by itself when "
-            "the configuration is wrong (code 2), so as not to watch the wrong thing.",
+            automation="systemd and Docker restart the process when it ends. It exits with code 2 "
+            "when the configuration is wrong.",
             mitigation=(
                 "`systemctl restart vergewatch`. Recovery goes on from its journal.",
                 (
@@ -78,7 +74,7 @@ def _absent(t: Thresholds) -> Alert:
         identity=("job",),
         expr=f"absent(up{_of_job(t)}) == 1",
         wait_seconds=t.exporter_absent_seconds,
-        summary="Prometheus does not know of any Vergewatch.",
+        summary="Prometheus has no Vergewatch target.",
         description="For more than "
         f"{duration(t.exporter_absent_seconds)} Prometheus has had no target in the job "
         "{{ $labels.job }}.",
@@ -89,8 +85,8 @@ def _absent(t: Thresholds) -> Alert:
             "it, or the job has another name.",
             impact="Nothing is watched, and no other alert of ours can fire.",
             steps=(
-                Step("See the jobs that there are.", promql="count by (job) (up)"),
-                Step("Does it run?", command="systemctl status vergewatch"),
+                Step("Show the jobs that there are.", promql="count by (job) (up)"),
+                RUNNING,
             ),
             automation="None.",
             mitigation=(
@@ -115,26 +111,26 @@ def _restarting(t: Thresholds) -> Alert:
         identity=DAEMON,
         expr=f"{by(DAEMON, changes)} > {t.exporter_restarts - 0.5}",
         linger_seconds=t.exporter_restart_linger_seconds,
-        summary="Vergewatch starts again and again.",
+        summary="Vergewatch restarts repeatedly.",
         description=f'{OF_DAEMON} has started {{{{ $value | printf "%.0f" }}}} times within '
         f"{window}. After each start recovery does nothing for ten minutes.",
         dashboard=DAEMON_PAGE,
-        quiet="An update is one restart, an evening of trying things three.",
+        quiet="An update is one restart; configuration work may be three.",
         runbook=Runbook(
-            meaning="The process ends and is started by its supervisor.",
-            impact="There are gaps in the metrics, and recovery never gets warm.",
+            meaning="The process ends, and its supervisor restarts it.",
+            impact="The metrics have gaps, and recovery never completes its warm-up.",
             steps=(
                 Step("How did it end? 2 is the configuration, 137 was killed for its memory.",
                      command="systemctl status vergewatch"),
-                Step("Find the traceback.", command="journalctl -u vergewatch -p err --since -1d"),
-                Step("Was it memory?", promql="process_resident_memory_bytes"),
+                TRACEBACK,
+                Step("Check its memory usage.", promql="process_resident_memory_bytes"),
             ),
             automation="The supervisor starts it again.",
             mitigation=(
                 "Raise the memory limit if that killed it.",
                 "Go back to the version before, and report the traceback.",
             ),
-            noise="Somebody who works on its configuration.",
+            noise="Configuration work on the host.",
         ),
     )  # fmt: skip
 
@@ -151,35 +147,37 @@ or
 time() - {by(SYSTEM, KNOWN_AGE)} > {t.snapshot_age_seconds:.15g}""",
         wait_seconds=t.outage_seconds,
         linger_seconds=t.mute_linger_seconds,
-        summary="A cloud cannot be seen.",
-        description="Vergewatch has had no picture of cloud {{ $labels.system_name }} for more "
+        summary="The data of a system is stale.",
+        description="Vergewatch has had no fresh inventory of system "
+        "{{ $labels.system_name }} for more "
         f"than {duration(t.outage_seconds)}."
         "{{ with printf `time() - vergewatch_inventory_timestamp_seconds{system_name=%q}` "
         "$labels.system_name | query }} The last one is {{ . | first | value | humanizeDuration }} "
-        "old.{{ end }} What happens to its VMs is not known, and recovery holds.",
+        "old.{{ end }} Its VMs are not monitored, and recovery does not act. "
+        "Run `vergewatch check`.",
         dashboard=EXPORTER_PAGE,
-        quiet="A picture is kept for a minute after readings fail, and the wait comes on top. It "
-        "mutes the alerts of the cloud's VMs and nodes, which neither begin nor end meanwhile.",
+        quiet="Inventories are kept for a minute after polls fail, and the wait comes on top. It "
+              "mutes the alerts of the VMs and nodes of the system, which neither fire nor "
+              "resolve meanwhile.",
         runbook=Runbook(
-            meaning="Neither `vms` nor `machine_status` could be read, or what was read is old.",
-            impact="VMs' series are gone from `/metrics`. Nobody would notice a crash, and "
-            "recovery does nothing.",
+            meaning="The tables `vms` and `machine_status` could not be read, or are stale.",
+            impact="The VM series are missing from `/metrics`. A crash is not detected, and "
+                   "recovery does not act.",
             steps=(
                 CHECK,
-                Step("See how requests end.",
+                Step("Show the outcomes of requests.",
                      promql="sum by (system_name, outcome) "
                      "(rate(vergewatch_api_requests_total[5m]))"),
-                Step("See which tables fail.", promql="vergewatch_table_success == 0"),
+                Step("List the failing tables.", promql="vergewatch_table_success == 0"),
                 LOGS,
             ),
-            automation="Readings go on, more slowly. Recovery warms up when the cloud is seen "
-            "again.",
+            automation="Polls continue more slowly. Recovery warms up when polls succeed again.",
             mitigation=(
                 "If VergeOS' own pages do not open either: it is VergeOS, or the network.",
                 ("If they do: the name, the certificate (`tls.ca_file`), a proxy or a firewall "
                 "between here and there."),
             ),
-            noise="An update of VergeOS: silence the cloud for its duration.",
+            noise="An update of VergeOS: silence the system for its duration.",
         ),
     )  # fmt: skip
 
@@ -192,21 +190,22 @@ def _refused(t: Thresholds) -> Alert:
         identity=SYSTEM,
         expr=f"{by(SYSTEM, 'vergewatch_authenticated')} == 0",
         linger_seconds=t.mute_linger_seconds,
-        summary="VergeOS refuses our credentials.",
-        description=f"The API of {OF_SYSTEM} refuses our key or password. Nothing is asked for "
-        "half an hour, so that the account is not locked, unless the secret changes.",
+        summary="VergeOS rejects the API credentials of Vergewatch.",
+        description=f"The API of {OF_SYSTEM} rejects our key or password. "
+        "To avoid locking the account, "
+        "Vergewatch sends no request for half an hour, unless the secret changes. Run "
+        "`journalctl -u vergewatch`.",
         dashboard=EXPORTER_PAGE,
-        quiet="One refusal is enough: it does not pass by itself. It mutes the blindness that "
-        "follows.",
+        quiet="One rejection is enough: it does not end by itself. It mutes VergeSystemDataStale.",
         runbook=Runbook(
             meaning="VergeOS answered 401.",
-            impact="The cloud is not watched, and recovery holds.",
+            impact="The system is not monitored, and recovery does not act.",
             steps=(
                 LOGS,
-                Step("Does another of our clouds have the same trouble?",
+                Step("Check the other systems.",
                      promql="vergewatch_authenticated == 0"),
-                Step("In VergeOS: does the key exist, has it expired, is its user enabled, may it "
-                     "come from this address?"),
+                Step("In VergeOS, check that the key exists and has not expired, that its user is "
+                     "enabled, and that its address is allowed."),
             ),
             automation="Vergewatch asks again after half an hour, and at once when the file of the "
             "secret changes.",
@@ -229,18 +228,18 @@ def _table(t: Thresholds) -> Alert:
         expr=f"{by(TABLE, 'vergewatch_table_fresh')} == 0",
         wait_seconds=t.table_seconds,
         linger_seconds=t.muted_linger_seconds,
-        summary="A table of a cloud cannot be read.",
+        summary="A table of a system cannot be read.",
         description=f"Table {{{{ $labels.table }}}} of {OF_SYSTEM} could not be read for three "
         f"times its interval and {duration(t.table_seconds)} more; its metrics are missing.",
         dashboard=EXPORTER_PAGE,
-        quiet="Goes by each table's own rhythm. Muted while the whole cloud is not seen.",
+        quiet="The wait follows each table's interval. Muted while the whole system is stale.",
         runbook=Runbook(
             meaning="One list of the API fails while others work.",
-            impact="What rests on that table is missing from `/metrics`; the rest is well. Without "
-            "`tag_members` recovery does not know whom to look after.",
+            impact="The metrics of that table are missing from `/metrics`. Without `tag_members`, "
+                   "recovery cannot read which VMs are enrolled.",
             steps=(
                 CHECK,
-                Step("See what fails, and since when.",
+                Step("List the failing tables and the age of their data.",
                      promql="time() - vergewatch_table_last_success_timestamp_seconds "
                      "and vergewatch_table_success == 0"),
                 LOGS,
@@ -266,21 +265,21 @@ def _skipped(t: Thresholds) -> Alert:
         expr="sum by (system_name, table) "
         f"(increase(vergewatch_table_rows_skipped_total[{window}])) > 0.5",
         wait_seconds=t.rows_skipped_seconds,
-        summary="Rows of a table cannot be understood.",
+        summary="Rows of a table cannot be decoded.",
         description=f"Rows of table {{{{ $labels.table }}}} of {OF_SYSTEM} have been left out for "
         f"more than {duration(t.rows_skipped_seconds)}, because they could not be understood.",
         dashboard=EXPORTER_PAGE,
-        quiet="One odd row in one reading passes; this is reading after reading.",
+        quiet="One faulty row in one poll does not fire; this needs several polls.",
         runbook=Runbook(
-            meaning="VergeOS answers with rows of another shape than is known.",
-            impact="Some VMs or parts of them are missing from `/metrics`. Recovery believes no "
-            "picture that lacks too many.",
+            meaning="VergeOS returns rows with unknown fields or types.",
+            impact="Some VMs or parts of them are missing from `/metrics`. Recovery rejects an "
+                   "inventory that lacks too many.",
             steps=(
                 LOGS,
-                Step("See how many.",
+                Step("Count them.",
                      promql="sum by (system_name, table) "
                      "(increase(vergewatch_table_rows_skipped_total[1h]))"),
-                Step("Which VergeOS is it?", promql="vergewatch_system_info"),
+                Step("Show the version of VergeOS.", promql="vergewatch_system_info"),
             ),
             automation="The rest of the table is used.",
             mitigation=("Update Vergewatch; if there is no newer one, report the row in the log.",),
@@ -301,25 +300,24 @@ def _budget(t: Thresholds) -> Alert:
 {t.budget_left_ratio} * {by(SYSTEM, "vergewatch_api_requests_planned")}""",
         wait_seconds=t.budget_seconds,
         linger_seconds=t.mute_linger_seconds,
-        summary="Hardly any requests to a cloud are left in this hour.",
+        summary="The API request budget of a system is nearly used.",
         description=f"Vergewatch may make only {{{{ $value }}}} more request(s) to {OF_SYSTEM} "
-        f"in this hour, for more than {duration(t.budget_seconds)} now. Readings will wait.",
+        f"in this hour, for more than {duration(t.budget_seconds)} now. Polls are delayed.",
         dashboard=EXPORTER_PAGE,
-        quiet="The schedule fits the budget with room to spare; retries alone do not get here "
-        "unless they go on for long.",
+        quiet="The schedule fits the budget; only long series of retries get here.",
         runbook=Runbook(
-            meaning="More was asked of the API than planned: retries, pages, logins.",
-            impact="Readings are put off, pictures get older. The reserve of recovery is kept.",
+            meaning="Vergewatch sent more requests than planned: retries, pages, logins.",
+            impact="Polls are delayed and inventories get older. The reserve of recovery is kept.",
             steps=(
-                Step("See what costs most.",
+                Step("Show the endpoints with the most requests.",
                      promql="topk(5, sum by (system_name, endpoint) "
                      "(increase(vergewatch_api_requests_total[1h])))"),
-                Step("See what is retried.",
+                Step("Count the retries.",
                      promql="sum by (system_name, endpoint) "
                      "(increase(vergewatch_api_retries_total[1h]))"),
-                Step("See how much is left.", promql="vergewatch_api_requests_remaining"),
+                Step("Show the remaining budget.", promql="vergewatch_api_requests_remaining"),
             ),
-            automation="Polling slows down by itself; what recovery needs is kept apart.",
+            automation="Polling slows down; the reserve of recovery is kept.",
             mitigation=(
                 "Raise `poll.slow_seconds`, then `poll.fast_seconds`.",
                 "If your VergeOS allows more: raise `api.requests_per_hour`.",
@@ -354,17 +352,17 @@ def _stalling(t: Thresholds) -> Alert:
         runbook=Runbook(
             meaning="The process does not get to run when it wants to: too little CPU, swapping, "
             "or work that takes too long at a time.",
-            impact="Scrapes are slow, and pictures are dated less exactly. Recovery does not "
-            "check_inventory a reading that took too long.",
+            impact="Scrapes are slow, and inventories are dated less exactly. Recovery "
+            "rejects an inventory whose poll took too long.",
             steps=(
-                Step("How much CPU does it use?", promql="rate(process_cpu_seconds_total[5m])"),
-                Step("Is its machine short of CPU?", command="cat /proc/pressure/cpu"),
-                Step("How long do drawings take?", promql="vergewatch_render_duration_seconds"),
+                Step("Check its CPU usage.", promql="rate(process_cpu_seconds_total[5m])"),
+                Step("Check the CPU pressure of the host.", command="cat /proc/pressure/cpu"),
+                Step("Check the render duration.", promql="vergewatch_render_duration_seconds"),
             ),
             automation="systemd's watchdog restarts a loop that hangs altogether.",
             mitigation=(
-                "Give it more CPU, or fewer neighbours.",
-                "Poller fewer clouds with one process.",
+                "Give the process more CPU.",
+                "Poll fewer systems with one process.",
             ),
             noise="A machine that is suspended for backups.",
         ),
@@ -380,17 +378,17 @@ def _reload(t: Thresholds) -> Alert:
         expr=f"{by(DAEMON, 'vergewatch_config_last_reload_successful')} == 0",
         wait_seconds=t.reload_seconds,
         linger_seconds=t.mute_linger_seconds,
-        summary="The new configuration of Vergewatch was refused.",
+        summary="The last configuration reload failed.",
         description=f"{OF_DAEMON} refused its configuration when it last read it, and goes on with "
         "the one before.",
         dashboard=DAEMON_PAGE,
-        quiet="Whoever is editing has five minutes to get it right.",
+        quiet="The wait of five minutes covers edits in progress.",
         runbook=Runbook(
-            meaning="Somebody changed the configuration, and what is there now is wrong.",
+            meaning="The changed configuration is invalid.",
             impact="None yet. At the next restart Vergewatch will not start.",
             steps=(
                 CHECK,
-                Step("See since when.",
+                Step("Show the age of the last good configuration.",
                      promql="time() - "
                      "vergewatch_config_last_reload_success_timestamp_seconds"),
             ),
@@ -412,11 +410,11 @@ def _duplicates(t: Thresholds) -> Alert:
         identity=SYSTEM,
         expr=f"{by(SYSTEM, 'vergewatch_duplicate_series')} > 0",
         wait_seconds=t.duplicates_seconds,
-        summary="Two things in a cloud have the same name.",
+        summary="A system has duplicate series.",
         description=f"{{{{ $value }}}} label set(s) of {OF_SYSTEM} occur twice; of each, only the "
         "first is shown.",
         dashboard=EXPORTER_PAGE,
-        quiet="Nobody is notified: a guest with two mounts of one name is no fault.",
+        quiet="No notification is sent: two mounts of one name in a guest are valid.",
         runbook=Runbook(
             meaning="Two rows come to the same labels, such as two filesystems with one mount "
             "point.",
@@ -424,7 +422,7 @@ def _duplicates(t: Thresholds) -> Alert:
             steps=(
                 Step("The log names each label set once.",
                      command="journalctl -u vergewatch --grep series.duplicate"),
-                Step("See how many.", promql="vergewatch_duplicate_series > 0"),
+                Step("Count them.", promql="vergewatch_duplicate_series > 0"),
             ),
             automation="The first of two is kept, always.",
             mitigation=("Give one of them another name, where that is possible.",),
@@ -441,21 +439,22 @@ def _watchdog() -> Alert:
         identity=(),
         expr="vector(1) == 1",
         summary="Alerting works.",
-        description="This one always fires. Whoever stops receiving it knows that Prometheus, "
-        "Alertmanager or the way between them is broken.",
+        description="This alert always fires. When it stops arriving, Prometheus, Alertmanager or "
+                    "the connection between them is broken. Run `amtool alert query "
+                    "alertname=VergeWatchdog`.",
         dashboard=DAEMON_PAGE,
-        quiet="Send it to something that rings when it stops coming, and to nobody else.",
+        quiet="Send it to a dead man's switch only.",
         runbook=Runbook(
-            meaning="A sign of life of the whole chain, from the rules to the receiver.",
-            impact="While it is missing, no alert reaches anybody.",
+            meaning="A test of the whole chain, from the rules to the receiver.",
+            impact="While it is missing, no alert is delivered.",
             steps=(
-                Step("Does it fire?", promql='ALERTS{alertname="VergeWatchdog"}'),
-                Step("Does Alertmanager have it?",
+                Step("Check that it fires.", promql='ALERTS{alertname="VergeWatchdog"}'),
+                Step("Check that Alertmanager received it.",
                      command="amtool alert query alertname=VergeWatchdog"),
             ),
             automation="None: it needs a receiver outside, a dead man's switch.",
             mitigation=("Restart what is missing in the chain: Prometheus, then Alertmanager.",),
-            noise="It is not meant for people at all.",
+            noise="This alert is not meant for people.",
         ),
     )  # fmt: skip
 

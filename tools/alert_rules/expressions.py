@@ -1,7 +1,7 @@
-"""Phrases that many expressions and texts have in common."""
+"""Shared parts of expressions and texts."""
 
 VM = ("system_name", "vm_id", "vm_name")
-"""A VM's identity. Where it runs is no part of it: a migration would begin ``for`` anew."""
+"""A VM's identity. The node is not part of it: a migration would restart ``for``."""
 FILESYSTEM = (*VM, "mountpoint")
 NODE = ("system_name", "node")
 SYSTEM = ("system_name",)
@@ -14,9 +14,9 @@ ON_SYSTEM = "on (system_name)"
 
 ENROLLED = 'policy!="no"'
 CRASHED = 'policy="no",state="held"'
-"""Recovery's state of a VM that nobody enrolled, and that crashed for certain."""
+"""Recovery's state of a crashed VM that is not enrolled."""
 DOWN_STATES = "suspect|platform|unknown|backoff|held|acting|verifying|indeterminate|quarantined"
-"""Recovery's states of a VM that is in trouble, and that nobody stopped."""
+"""Recovery's states of a VM that is down or hung and was not stopped on purpose."""
 
 
 def by(labels: tuple[str, ...], expr: str) -> str:
@@ -32,7 +32,7 @@ def firing(*names: str) -> str:
 
 def grown(counter: str, window: str) -> str:
     """
-    Return by how much a cloud's counter grew within *window*.
+    Return by how much a system's counter grew within *window*.
 
     Unlike ``increase``, this sees the first one: a counter that is born at 1 was 0 before.
     """
@@ -41,8 +41,8 @@ def grown(counter: str, window: str) -> str:
     return f"{now}\n- (\n  {before}\n  or\n  0 * {now}\n)"
 
 
-OF_VM = "VM {{ $labels.vm_name }} ({{ $labels.vm_id }}) in cloud {{ $labels.system_name }}"
-OF_SYSTEM = "cloud {{ $labels.system_name }}"
+OF_VM = "VM {{ $labels.vm_name }} ({{ $labels.vm_id }}) in system {{ $labels.system_name }}"
+OF_SYSTEM = "system {{ $labels.system_name }}"
 
 _THIS_VM = "{system_name=%q,vm_id=%q}"
 _ITS_LABELS = "$labels.system_name $labels.vm_id"
@@ -53,21 +53,21 @@ ON_ITS_NODE = (
 )  # fmt: skip
 """Where the VM runs, if it does."""
 
-SAYS_RECOVERY = (
+RECOVERY_STATE = (
     f'{{{{ with printf `vergewatch_recovery_vm_state_info{_THIS_VM}` {_ITS_LABELS} | query }}}}'
-    ' Recovery has called it {{ . | first | label "state" }}{{ end }}'
+    ' Its recovery state has been {{ . | first | label "state" }}{{ end }}'
     f'{{{{ with printf `time() - vergewatch_recovery_vm_state_since_timestamp_seconds{_THIS_VM}` '
     f'{_ITS_LABELS} | query }}}}'
     " for {{ . | first | value | humanizeDuration }}.{{ end }}"
     f'{{{{ with printf `vergewatch_recovery_vm_state_info{{system_name=%q,vm_id=%q,policy="no"}}` '
     f'{_ITS_LABELS} | query }}}}'
-    " It is not enrolled, so it is left to you.{{ end }}"
+    " It is not enrolled, so recovery does not act on it.{{ end }}"
 )  # fmt: skip
-"""What recovery thinks of the VM, if it looks at it."""
+"""The recovery state of the VM, if recovery is on."""
 
 
 def named(state: str, *more: str) -> str:
-    """Return a template of the names of the first VMs of a cloud that are in *state*, a pattern."""
+    """Return a template with the names of the first VMs in *state*, a pattern."""
     matchers = ",".join(("system_name=%q", f'state=~"{state}"', *more))
     query = f"vergewatch_recovery_vm_state_info{{{matchers}}}"
     found = f"printf `{query}` $labels.system_name | query | sortByLabel `vm_name`"

@@ -1,4 +1,4 @@
-"""What goes wrong inside VMs, as their guest agents and their hosts tell."""
+"""Alerts about guests, as guest agents and hosts report them."""
 
 from tools.alert_rules.expressions import (
     FILESYSTEM,
@@ -16,7 +16,7 @@ from tools.alert_rules.thresholds import Thresholds, duration
 USED = "vergewatch_vm_guest_filesystem_used_bytes"
 SIZE = "vergewatch_vm_guest_filesystem_size_bytes"
 NO_AUTOMATION = "None. Recovery does nothing about the inside of a VM."
-THE_VM = '{system_name="CLOUD", vm_name="VM"}'
+THE_VM = '{system_name="SYSTEM", vm_name="VM"}'
 LARGEST = Step("In the guest: find what takes the space (`du -xh --max-depth=1 / | sort -h`).")
 
 
@@ -37,24 +37,24 @@ def _agent_lost(t: Thresholds) -> Alert:
 and {ON_VM} (max_over_time(vergewatch_vm_guest_agent_connected[{seen}]) == 1)
 and {ON_VM} (time() - vergewatch_vm_start_timestamp_seconds > {t.agent_boot_seconds:.15g})""",
         wait_seconds=t.agent_lost_seconds,
-        summary="The guest agent of a running VM fell silent.",
+        summary="The guest agent of a running VM is disconnected.",
         description=f"The guest agent of {OF_VM}{ON_ITS_NODE} has not answered for more than "
         f"{duration(t.agent_lost_seconds)}, and it did within {seen} before.",
         dashboard=VM_PAGE,
-        quiet="Silent for VMs that never had an agent, that are off, or that have just been "
-        "started. Nobody is notified.",
+        quiet="Silent for VMs without an agent, VMs that are off, and VMs that have just started. "
+        "No notification is sent.",
         runbook=Runbook(
             meaning="The agent in the guest was connected to its host, and is not any more, while "
             "the VM runs.",
-            impact="What the guest says of its memory and filesystems is missing; snapshots are "
-            "taken without the guest being told; a graceful shutdown may not work.",
+            impact="Guest memory and filesystem metrics are missing; snapshots are taken without "
+            "quiescing the guest; a graceful shutdown may not work.",
             steps=(
                 Step("In a Linux guest: `systemctl status qemu-guest-agent`."),
                 Step(
-                    "See when it reported last.",
+                    "Show when it reported last.",
                     promql=f"time() - vergewatch_vm_guest_update_timestamp_seconds{THE_VM}",
                 ),
-                Step("See whether the VM is well otherwise.", command="vergewatch explain VM"),
+                Step("Show whether the VM is well otherwise.", command="vergewatch explain VM"),
             ),
             automation=NO_AUTOMATION,
             mitigation=("Restart the agent in the guest.",),
@@ -85,14 +85,14 @@ or
         "{{ $value | humanizePercentage }} full.",
         dashboard=VM_PAGE,
         quiet=f"Raised above {t.filesystem_full_ratio:.0%}, it goes on until below "
-        f"{t.filesystem_full_until_ratio:.0%}. Only what the guest agent says counts: the space "
+        f"{t.filesystem_full_until_ratio:.0%}. Uses the guest agent's report only: the space "
         "that a disk takes on its tier grows to its full size in any VM that does not discard.",
         runbook=Runbook(
             meaning="The guest agent reports a filesystem with hardly any space left.",
             impact="Whatever writes there fails soon. Databases stop, logins may fail.",
             steps=(
                 Step(
-                    "See how fast it came.",
+                    "Show how fast it came.",
                     promql=f"{USED}{THE_VM} / {SIZE}{THE_VM}",
                 ),
                 LARGEST,
@@ -139,7 +139,7 @@ and on (system_name, vm_id, mountpoint) (
             impact="None yet. In some hours whatever writes there fails.",
             steps=(
                 Step(
-                    "See how many bytes are added in a second.",
+                    "Count them bytes are added in a second.",
                     promql=f"deriv({USED}{THE_VM}[6h])",
                 ),
                 LARGEST,
@@ -168,26 +168,26 @@ def _cpu(t: Thresholds) -> Alert:
 {by(VM, f"avg_over_time(vergewatch_vm_cpu_usage_ratio[{window}])")}
 > {t.cpu_busy_ratio}""",
         wait_seconds=t.cpu_busy_seconds,
-        summary="A VM uses all the CPU it has.",
+        summary="A VM uses nearly all of its CPU.",
         description=f"{OF_VM}{ON_ITS_NODE} has used {{{{ $value | humanizePercentage }}}} of its "
         f"CPU time for more than {duration(t.cpu_busy_seconds)}.",
         dashboard=VM_PAGE,
-        quiet="A VM that is busy for long may simply have work to do; nobody is notified.",
+        quiet="High CPU usage may be normal work; no notification is sent.",
         runbook=Runbook(
             meaning=f"Averaged over {window}, the VM's cores were never idle for an hour.",
             impact="What it does takes longer than it could.",
             steps=(
                 Step(
-                    "See the last day of it.",
+                    "Show the last day of it.",
                     promql=f"avg_over_time(vergewatch_vm_cpu_usage_ratio{THE_VM}[1d])",
                 ),
-                Step("See how many cores it has.",
+                Step("Count them cores it has.",
                      promql=f"vergewatch_vm_running_cpu_cores{THE_VM}"),
-                Step("In the guest: see who it is (`top`)."),
+                Step("In the guest, find the process (`top`)."),
             ),
             automation=NO_AUTOMATION,
             mitigation=(
-                "Ask its owner whether it should be.",
+                "Ask its owner whether the load is expected.",
                 "Give it more cores in VergeOS; most guests need a restart for that.",
             ),
             noise="Build servers, render farms and the like: that is what they are for.",
@@ -207,18 +207,18 @@ def _memory(t: Thresholds) -> Alert:
 {by(VM, f"avg_over_time({used}[{window}]) / (max_over_time({total}[{window}]) > 0)")}
 > {t.memory_full_ratio}""",
         wait_seconds=t.memory_full_seconds,
-        summary="A guest has hardly any memory left.",
+        summary="A guest uses nearly all of its memory.",
         description=f"The guest of {OF_VM} has used {{{{ $value | humanizePercentage }}}} of its "
         f"memory for more than {duration(t.memory_full_seconds)}.",
         dashboard=VM_PAGE,
-        quiet="Only what the guest agent says counts: the memory that a VM holds of its host is "
-        "what it was given, not what it uses. Agents differ in whether caches count, so nobody is "
-        "notified.",
+        quiet="Uses the guest agent's report only: the memory that a VM holds on its host is its "
+              "allocation, not its use. Agents differ in counting caches, so no notification is "
+              "sent.",
         runbook=Runbook(
             meaning="The guest agent reports that nearly all of the guest's memory is in use.",
             impact="The guest swaps, or its kernel ends processes.",
             steps=(
-                Step("See how it came.", promql=f"{used}{THE_VM} / {total}{THE_VM}"),
+                Step("Show how it came.", promql=f"{used}{THE_VM} / {total}{THE_VM}"),
                 Step("In a Linux guest: look at `available` (`free -h`), and for "
                      "`Out of memory` in `journalctl -k`."),
             ),
@@ -228,6 +228,6 @@ def _memory(t: Thresholds) -> Alert:
                 "Give it more memory in VergeOS; most guests need a restart for that.",
             ),
             noise="Agents that count caches as used, and databases that take all they are given. "
-            "`available` in the guest tells.",
+            "Check `available` in the guest.",
         ),
     )  # fmt: skip

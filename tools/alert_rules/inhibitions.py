@@ -1,9 +1,9 @@
 """
-Which alerts mute which; `alerts/alertmanager.yml` says the same, and a test compares.
+Which alerts mute which; a test compares them with `alerts/alertmanager.yml`.
 
 Alertmanager sends no "resolved" for an alert that is over while it is muted, and it does tell of
 one that began while it was muted if that outlives the muting. So what is muted is frozen: as long
-as its source fires, it neither begins nor ends. That is added to each expression when it is
+as its source fires, it neither fires nor resolves. That is added to each expression when it is
 rendered, from this table.
 """
 
@@ -25,13 +25,13 @@ def inhibitions(alerts: Sequence[Alert]) -> tuple[Inhibition, ...]:
             ("VergeSystemDataStale", "VergeAuthenticationFailed"),
             (*seen, "VergeTableFailing", "VergeRecoveryNotReady"),
             ("system_name",),
-            "Of a cloud that is not seen, nothing is known.",
+            "The state of a system without fresh data is unknown.",
         ),
         Inhibition(
             ("VergeAuthenticationFailed",),
             ("VergeSystemDataStale",),
             ("system_name",),
-            "Who is not let in sees nothing.",
+            "Rejected credentials cause stale data.",
         ),
         Inhibition(
             ("VergeVMFailoverWindow",),
@@ -43,31 +43,31 @@ def inhibitions(alerts: Sequence[Alert]) -> tuple[Inhibition, ...]:
             ("VergeRecoveryCircuitBreakerOpen",),
             ("VergeRecoveryFailed", "VergeRecoveryHeldTooLong", "VergeRecoveryUnknownTooLong"),
             ("system_name",),
-            "In a storm single recoveries do not matter.",
+            "While the circuit breaker is open, single recoveries do not matter.",
         ),
         Inhibition(
             ("VergeRecoveryQuarantined",),
             (*TROUBLE, "VergeVMFlapping", "VergeRecoveryFailed"),
             ("system_name", "vm_id"),
-            "A VM that was given up is one message, not five.",
+            "A quarantined VM is one notification, not five.",
         ),
         Inhibition(
             ("VergeRecoveryFailed",),
             TROUBLE,
             ("system_name", "vm_id"),
-            "That starting it did not help says that it is down.",
+            "A failed recovery implies that the VM is down.",
         ),
         Inhibition(
             ("VergeVMFilesystemAlmostFull",),
             ("VergeVMFilesystemFilling",),
             ("system_name", "vm_id", "mountpoint"),
-            "What is full need not be foretold.",
+            "A full filesystem needs no prediction.",
         ),
     )
 
 
 def frozen(alert: Alert, table: Iterable[Inhibition]) -> str:
-    """Return the expression of *alert* that neither begins nor ends while it is muted."""
+    """Return the expression of *alert* that neither fires nor resolves while it is muted."""
     mutes = [
         f"on ({', '.join(rule.equal)}) {firing(*rule.sources)}"
         for rule in table

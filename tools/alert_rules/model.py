@@ -5,14 +5,14 @@ from typing import NamedTuple
 
 
 class Severity(StrEnum):
-    """What an alert asks of people."""
+    """How urgently an alert needs a response."""
 
     CRITICAL = "critical"
-    """Somebody has to get up."""
+    """Needs an immediate response."""
     WARNING = "warning"
-    """Somebody has to look at it, in working hours."""
+    """Needs a response in working hours."""
     INFO = "info"
-    """Nobody is told; dashboards show it."""
+    """No notification; dashboards show it."""
     NONE = "none"
     """Machinery: a sign of life, or what mutes others."""
 
@@ -39,7 +39,7 @@ class Step(NamedTuple):
 
 
 class Runbook(NamedTuple):
-    """What to tell the person who was woken; Markdown."""
+    """The sections of a runbook page, in Markdown."""
 
     meaning: str
     impact: str
@@ -51,7 +51,7 @@ class Runbook(NamedTuple):
 
 
 class Alert(NamedTuple):
-    """An alert, as its author thinks of it; what mutes it is added when it is rendered."""
+    """An alert; rendering adds its inhibitions."""
 
     name: str
     severity: Severity
@@ -66,12 +66,12 @@ class Alert(NamedTuple):
     dashboard: str
     """The path of the page that shows more: a template."""
     quiet: str
-    """Why it does not cry wolf."""
+    """How false alarms are avoided."""
     runbook: Runbook
     wait_seconds: float = 0
-    """``for``: how long it must hold before anybody hears of it."""
+    """``for``: how long the expression must hold before the alert fires."""
     linger_seconds: float = 0
-    """``keep_firing_for``: how long it goes on when it holds no longer."""
+    """``keep_firing_for``: how long it fires after the expression ends."""
 
 
 class Recording(NamedTuple):

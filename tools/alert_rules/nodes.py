@@ -1,4 +1,4 @@
-"""Nodes, and what their failing excuses."""
+"""Alerts about nodes."""
 
 from tools.alert_rules.expressions import FLEET_PAGE, NODE, ON_NODE, VM, VM_PAGE, by
 from tools.alert_rules.model import Alert, Layer, Runbook, Severity, Step
@@ -24,21 +24,24 @@ def _offline(t: Thresholds) -> Alert:
         wait_seconds=t.node_offline_seconds,
         linger_seconds=t.muted_linger_seconds,
         summary="A node is down.",
-        description="Node {{ $labels.node }} of cloud {{ $labels.system_name }} has not been "
+        description="Node {{ $labels.node }} of system {{ $labels.system_name }} has not been "
         f"running for more than {duration(t.node_offline_seconds)}, and is not in maintenance.",
         dashboard=FLEET_PAGE,
         quiet="A node in maintenance is silent. A quick reboot is over within the wait.",
         runbook=Runbook(
-            meaning="VergeOS says that the node's own machine does not run.",
-            impact="Its VMs are started elsewhere, where there is room; the cloud has less to give "
-            "and one failure less to survive.",
+            meaning="VergeOS reports that the node does not run.",
+            impact="VergeOS starts its VMs on other nodes if they have capacity; the system has "
+            "less capacity and redundancy.",
             steps=(
                 Step(
-                    "See which VMs were on it.",
+                    "List the VMs that were on it.",
                     promql='max_over_time(vergewatch_vm_info{node="NODE"}[30m])',
                 ),
-                Step("See who is still down.", promql="system:vergewatch_vm_unwanted_down:count"),
-                Step("See how recovery takes it.", command="vergewatch recovery status"),
+                Step(
+                    "Count the VMs that are still down.",
+                    promql="system:vergewatch_vm_unwanted_down:count",
+                ),
+                Step("Show the readiness of recovery.", command="vergewatch recovery status"),
                 Step("Look at the node's console by IPMI, and at its switch ports."),
             ),
             automation="VergeOS starts the node's VMs elsewhere, unless their `on_power_loss` is "
@@ -71,22 +74,23 @@ max by (system_name, vm_id, vm_name) (
   )
 ) == 1""",
         summary="The node of a VM failed a moment ago.",
-        description="VM {{ $labels.vm_name }} ({{ $labels.vm_id }}) in cloud "
+        description="VM {{ $labels.vm_name }} ({{ $labels.vm_id }}) in system "
         f"{{{{ $labels.system_name }}}} was on a node that failed within the last {window}.",
         dashboard=VM_PAGE,
-        quiet="Nobody is notified: it mutes the alerts of the node's VMs while VergeOS starts them "
+        quiet="No notification is sent: it mutes the alerts of the node's VMs while VergeOS "
+        "starts them "
         f"elsewhere, and closes after {window} however long the node is down.",
         runbook=Runbook(
             meaning="An alert for Alertmanager, not for people: while it fires, it mutes the "
             "alerts of a VM whose node has just failed.",
             impact="None. Alerts of these VMs come later, by the length of the window.",
             steps=(
-                Step("See whom it mutes.",
+                Step("List the VMs whose alerts it mutes.",
                      promql='ALERTS{alertname="VergeVMFailoverWindow", alertstate="firing"}'),
-                Step("See the node.", promql="vergewatch_node_running == 0"),
+                Step("Show the node.", promql="vergewatch_node_running == 0"),
             ),
             automation="VergeOS starts the VMs elsewhere; see VergeNodeOffline.",
-            mitigation=("Nothing is to be done about this one.",),
+            mitigation=("No action is required.",),
             noise="VMs that left the node by themselves shortly before it failed are muted, too. "
             "If that matters more to you than quiet, take its rule out of `inhibit_rules`.",
         ),

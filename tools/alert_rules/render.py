@@ -8,7 +8,7 @@ from tools.alert_rules.model import Alert, Group, Inhibition, Recording
 from tools.alert_rules.thresholds import Thresholds, duration
 
 HEAD = """\
-# Generated from exporter/rules by `make docs`. Do not edit: a change is lost with the next one.
+# Generated from tools/alert_rules by `make docs`. Do not edit: a change is lost with the next one.
 """
 
 

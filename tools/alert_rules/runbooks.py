@@ -1,4 +1,4 @@
-"""The page that tells a tired operator what an alert means and what to do about it."""
+"""The page that explains an alert and what to do about it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
@@ -6,7 +6,7 @@ from textwrap import wrap
 from tools.alert_rules.model import Alert, Group, Inhibition, Severity, Step
 from tools.alert_rules.thresholds import duration
 
-HEAD = "<!-- Generated from exporter/rules by `make docs`. Do not edit. -->\n"
+HEAD = "<!-- Generated from tools/alert_rules by `make docs`. Do not edit. -->\n"
 WIDTH = 100
 HEADINGS = (
     "Meaning",
@@ -17,15 +17,15 @@ HEADINGS = (
     "When it is noise",
 )
 ASKS = {
-    Severity.CRITICAL: "somebody has to get up",
-    Severity.WARNING: "somebody has to look at it, in working hours",
-    Severity.INFO: "nobody is told, dashboards show it",
-    Severity.NONE: "machinery, nobody is told",
+    Severity.CRITICAL: "needs an immediate response",
+    Severity.WARNING: "needs a response in working hours",
+    Severity.INFO: "no notification, dashboards show it",
+    Severity.NONE: "internal, no notification",
 }
 SUBJECTS = {
     "vergewatch-vms": "VMs and nodes",
     "vergewatch-recovery": "Recovery",
-    "vergewatch-exporter": "Vergewatch itself, and its view of each cloud",
+    "vergewatch-exporter": "Vergewatch itself, and its connection to each system",
 }
 
 
@@ -67,11 +67,11 @@ def index(groups: Iterable[Group]) -> str:
 {HEAD}
 # Runbooks
 
-One page for each alert in [`alerts/`](../../alerts). *critical* is for getting somebody up,
+One page for each alert in [`alerts/`](../../alerts). *critical* needs an immediate response,
 *warning* for working hours, *info* for dashboards, *none* is machinery. In the commands, put the
-names from the alert for `CLOUD` and `VM`. They are meant for the machine that the daemon runs on;
+names from the alert for `SYSTEM` and `VM`. They are meant for the machine that the daemon runs on;
 [under systemd](../../deploy/systemd/README.md) `vergewatch` in `/usr/local/bin` has the daemon's
-settings. An order is for all clouds unless `--system` names one.
+settings. A command applies to all systems unless `--system` names one.
 """
     ]
     for group in groups:
@@ -82,7 +82,7 @@ settings. An order is for all clouds unless `--system` names one.
         )
         parts.append(
             f"\n## {SUBJECTS[group.name]}\n\n"
-            f"| Alert | Severity | Waits | Says |\n| --- | --- | --- | --- |\n{rows}"
+            f"| Alert | Severity | Waits | Summary |\n| --- | --- | --- | --- |\n{rows}"
         )
     return "".join(parts)
 

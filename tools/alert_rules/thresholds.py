@@ -18,8 +18,8 @@ class Thresholds:
     grafana: str = ""
     """Such as ``https://grafana.example.com``; without it, links are paths."""
 
-    # Muting. An alert that mutes others must be gone before they are, or nobody ever hears that
-    # they are over: Alertmanager sends no "resolved" for what is inhibited.
+    # Muting. An alert that mutes others must be gone before they are, since
+    # Alertmanager sends no "resolved" for an inhibited alert.
     mute_linger_seconds: float = 2 * MINUTE
     """Of alerts that mute others; bridges a restart of ours."""
     muted_linger_seconds: float = 4 * MINUTE
@@ -27,13 +27,13 @@ class Thresholds:
 
     # VMs.
     vm_down_seconds: float = 5 * MINUTE
-    """A recovery that works is over by then, and nobody needs to hear of it."""
+    """A successful recovery ends within this time and needs no notification."""
     vm_unresponsive_seconds: float = 5 * MINUTE
     """VergeOS declares it after 2 minutes and then has a turn of its own."""
     vm_error_seconds: float = 2 * MINUTE
-    """An error does not pass by itself; this covers one reading that went wrong."""
+    """An error does not pass by itself; this covers one poll that went wrong."""
     vm_transition_seconds: float = 15 * MINUTE
-    """Starting after a storm is slow."""
+    """Starting after a mass outage is slow."""
     vm_migration_seconds: float = 45 * MINUTE
     """VergeOS ends a migration that hangs after 30 minutes, and they run one after the other."""
     flapping_restarts: int = 3
@@ -87,14 +87,14 @@ class Thresholds:
     clock_jumps: int = 3
     clock_window_seconds: float = 6 * HOUR
 
-    # The daemon and its clouds.
+    # The daemon and its systems.
     exporter_down_seconds: float = 5 * MINUTE
     exporter_absent_seconds: float = 10 * MINUTE
     exporter_restarts: int = 4
     exporter_restart_window_seconds: float = HOUR
     exporter_restart_linger_seconds: float = 15 * MINUTE
     outage_seconds: float = 2 * MINUTE
-    """On top of the 60 s after which a picture is not shown any more."""
+    """On top of the 60 s after which a inventory is not shown any more."""
     snapshot_age_seconds: float = 10 * MINUTE
     table_seconds: float = 5 * MINUTE
     """On top of three of the table's intervals."""

@@ -1,4 +1,4 @@
-"""VMs that are not as they should be, seen from outside."""
+"""Alerts about VM states, as VergeOS reports them."""
 
 from tools.alert_rules.expressions import (
     CRASHED,
@@ -7,12 +7,13 @@ from tools.alert_rules.expressions import (
     OF_VM,
     ON_ITS_NODE,
     ON_VM,
-    SAYS_RECOVERY,
+    RECOVERY_STATE,
     VM,
     VM_PAGE,
     by,
 )
 from tools.alert_rules.model import Alert, Layer, Recording, Runbook, Severity, Step
+from tools.alert_rules.steps import EXPLAIN, HISTORY
 from tools.alert_rules.thresholds import Thresholds, duration
 
 UNWANTED_DOWN = "vm:vergewatch_vm_unwanted_down:max"
@@ -21,29 +22,20 @@ TRANSITIONS = (
 )
 MIGRATIONS = "initmigrate|startmigrate|migrating|migratecomplete"
 
-EXPLAIN = Step(
-    "Ask Vergewatch what it knows: the state, every guard of recovery, the rows of the log that it "
-    "goes by, and what would change its mind.",
-    command="vergewatch explain VM --system CLOUD",
-)
-HISTORY = Step(
-    "See what was done about it lately, by whom.",
-    command="vergewatch recovery log VM --system CLOUD",
-)
 PLACE = Step(
-    "See where it belongs, and whether its node is well: 1 is.",
-    promql='vergewatch_node_running{system_name="CLOUD"}',
+    "Check the nodes of the system: 1 is running.",
+    promql='vergewatch_node_running{system_name="SYSTEM"}',
 )
 AUTOMATION = (
-    "VergeOS starts VMs elsewhere when their *node* fails. Recovery starts VMs that carry a "
-    "`recovery/*` tag, or that a rule names, when they crash, if its mode is `enforce`; in "
-    "`shadow` it only writes down what it would do. `vergewatch recovery pause --for 1h --reason "
-    "...` keeps its hands off while you work, `vergewatch recovery resume --reason ...` ends that."
+    "VergeOS starts VMs elsewhere when their *node* fails. Recovery restarts enrolled VMs (by a "
+    "`recovery/*` tag or a setting) that crash, if its mode is `enforce`; in `shadow` it only "
+    "records its decisions. `vergewatch recovery pause --for 1h --reason ...` stops it while you "
+    "work, `vergewatch recovery resume --reason ...` ends the pause."
 )
 
 
 def recordings(_: Thresholds) -> tuple[Recording, ...]:
-    """Return what is recorded of VMs, for the alerts below and for dashboards."""
+    """Return the recording rules about VMs, for the alerts below and for dashboards."""
     return (
         Recording(
             UNWANTED_DOWN,
@@ -56,8 +48,8 @@ def recordings(_: Thresholds) -> tuple[Recording, ...]:
 )
 and {ON_VM} (vergewatch_vm_running == 0)
 unless {ON_VM} vergewatch_vm_status_info{{status=~"unresponsive|error"}}""",
-            "1 for each VM that is down, and that nobody stopped. Of those that nobody enrolled, "
-            "only such as crashed for certain.",
+            "1 for each VM that is down and was not stopped on purpose; of VMs that are not "
+            "enrolled, only those with a proven crash.",
         ),
         Recording(
             "system:vergewatch_vm_unwanted_down:count",
@@ -66,7 +58,8 @@ unless {ON_VM} vergewatch_vm_status_info{{status=~"unresponsive|error"}}""",
 count by (system_name) ({UNWANTED_DOWN})
 or
 0 * max by (system_name) (vergewatch_up == 1)""",
-            "How many of those there are; 0 where there is none, absent where nobody can see.",
+            "The number of those VMs; 0 where there is none, absent where the system cannot be "
+            "polled.",
         ),
         Recording(
             "vm_node:vergewatch_vm_running:max",
@@ -75,7 +68,7 @@ or
 {by(VM, "vergewatch_vm_running")}
 * {ON_VM} group_left (cluster, node)
 max by (system_name, vm_id, cluster, node) (vergewatch_vm_info)""",
-            "Whether a VM runs, with where it is.",
+            "Whether a VM runs, with its cluster and node.",
         ),
     )
 
@@ -95,49 +88,47 @@ def _down(t: Thresholds) -> Alert:
         expr=f"{UNWANTED_DOWN} == 1",
         wait_seconds=t.vm_down_seconds,
         linger_seconds=t.muted_linger_seconds,
-        summary="A VM is down, and nobody stopped it.",
+        summary="A VM is down and was not stopped on purpose.",
         description=f"{OF_VM} has been down for more than {duration(t.vm_down_seconds)}, and "
-        f"nothing says that somebody wanted it so.{SAYS_RECOVERY}",
+        f"no log row shows an intended stop.{RECOVERY_STATE} Run `vergewatch explain VM`.",
         dashboard=VM_PAGE,
-        quiet="What a person, the guest or a task stopped is silent, and so is what was down when "
-        "Vergewatch first saw it. Of VMs that nobody enrolled for recovery, only those speak whose "
-        "crash is proven. A recovery that works is over before the wait is. A hung VM and "
-        "one in error have alerts of their own.",
+        quiet="Silent for VMs stopped by an operator, the guest or a task, and for VMs that were "
+        "down when Vergewatch first saw them. A VM that is not enrolled alerts only if its "
+        "crash is proven. A successful recovery ends within the wait. Unresponsive VMs and "
+        "VMs in error have alerts of their own.",
         runbook=Runbook(
-            meaning="The VM's process does not run, and no row of the platform's log says that it "
-            "was meant to stop.",
-            impact="Whatever the VM does for its users, it does not do now.",
+            meaning="The VM does not run, and no log row of VergeOS shows an intended stop.",
+            impact="The services on the VM are unavailable.",
             steps=(
                 EXPLAIN,
                 HISTORY,
                 PLACE,
                 Step(
-                    "See whether it is alone: many at once are the trouble of a node, of storage, "
-                    "or of our view.",
+                    "Count the VMs that are down: many point to a node, to storage or to a wrong "
+                    "inventory.",
                     promql="system:vergewatch_vm_unwanted_down:count",
                 ),
             ),
-            automation=f"{AUTOMATION} If recovery is in `enforce` and this fires all the same, it "
-            "is held back by something, which the first command names, the cause is unknown, or "
-            "the VM is not enrolled.",
+            automation=f"{AUTOMATION} If this fires in mode `enforce`, a guard failed, "
+            "the cause is unknown or the VM is not enrolled; the first command shows which.",
             mitigation=(
                 (
-                    "Start the VM in VergeOS. That always works beside recovery, which sees it "
-                    "come up and says so. To undo: stop it there; a stop by a person is left alone."
+                    "Start the VM in VergeOS. Recovery accepts a manual start at any time. To "
+                    "undo, stop it there; recovery does not restart a VM stopped by an operator."
                 ),
                 (
-                    "If it was meant to be down: stop it once more in VergeOS, so that the log "
-                    "tells it, or have nobody look at it with the tag `recovery/ignore`."
+                    "If the VM is meant to be down, stop it again in VergeOS so that the log "
+                    "records it, or exclude it with the tag `recovery/ignore`."
                 ),
                 (
-                    "If recovery is held back, remove what holds it: `vergewatch recovery resume "
-                    "--reason ...`, `vergewatch recovery arm --reason ...` or `vergewatch "
-                    "recovery clear VM --reason ...`."
+                    "If a command of an operator or quarantine prevents recovery: `vergewatch "
+                    "recovery resume --reason ...`, `vergewatch recovery arm --reason ...` or "
+                    "`vergewatch recovery clear VM --reason ...`."
                 ),
             ),
-            noise="A stop that VergeOS logs in words that Vergewatch does not know: `explain` "
-            "quotes the row, and `recovery.wordings` teaches it. With `recovery.mode: off` nobody "
-            "reads the log, and this never fires.",
+            noise="A stop whose log row matches no log pattern: `explain` quotes the row; add a "
+            "pattern to `recovery.log_patterns`. With `recovery.mode: off` the log is not read, "
+            "and this alert never fires.",
         ),
     )
 
@@ -151,37 +142,40 @@ def _unresponsive(t: Thresholds) -> Alert:
         expr=f"{by(VM, _status('unresponsive'))} == 1",
         wait_seconds=t.vm_unresponsive_seconds,
         linger_seconds=t.muted_linger_seconds,
-        summary="A VM does not respond to its host.",
-        description=f"VergeOS calls {OF_VM}{ON_ITS_NODE} unresponsive, for more than "
-        f"{duration(t.vm_unresponsive_seconds)} now.{SAYS_RECOVERY}",
+        summary="VergeOS reports a VM as unresponsive.",
+        description=f"{OF_VM}{ON_ITS_NODE} has been unresponsive for more than "
+        f"{duration(t.vm_unresponsive_seconds)}.{RECOVERY_STATE} Run `vergewatch explain VM`.",
         dashboard=VM_PAGE,
-        quiet="VergeOS declares it after 2 minutes and may then start the VM elsewhere; the wait "
-        "leaves it the time.",
+        quiet="VergeOS reports it after 2 minutes and may then start the VM elsewhere; the wait "
+        "allows for that.",
         runbook=Runbook(
-            meaning="The process of the VM is there, and does not answer the platform.",
-            impact="The VM most likely serves nobody; what it holds in memory may still be saved.",
+            meaning="The VM's process exists but does not answer the platform.",
+            impact="The services on the VM are most likely unavailable; data in its memory may "
+            "still be saved.",
             steps=(
                 EXPLAIN,
                 PLACE,
                 Step(
-                    "See which other VMs hang. Several on one node point to the node.",
+                    "List the unresponsive VMs. Several on one node point to the node.",
                     promql='vergewatch_vm_status_info{status="unresponsive"}',
                 ),
-                Step("Open its console in VergeOS: a kernel panic or a full disk shows there."),
+                Step(
+                    "Open the VM's console in VergeOS and look for a kernel panic or a full disk."
+                ),
             ),
-            automation="Recovery does nothing about a hang unless the VM is enrolled and a tag "
-            "`recovery/on-hang-reset` or `recovery/on-hang-power-cycle`, or a rule, says so. Then "
-            "it asks the guest to "
-            "reboot, after that resets it, and last, if allowed, kills and starts it; each step "
-            "needs a proof of its own. `vergewatch recovery pause --reason ...` stops that.",
+            automation="Recovery acts on a hang only if the VM is enrolled and "
+            "`recovery/on-hang-reset`, `recovery/on-hang-power-cycle` or a setting "
+            "allows it. It asks the guest to reboot, then resets it, and last, if "
+            "allowed, kills and starts it; each action needs its own evidence. "
+            "`vergewatch recovery pause --reason ...` stops that.",
             mitigation=(
-                "Wait for what the console shows: a guest that is busy with its disks comes back.",
-                "Ask for a graceful reset in VergeOS. There is no way back.",
-                "Power-cycle it in VergeOS. What it had in memory is lost.",
+                "Wait if the console shows disk activity: the guest may resume.",
+                "Request a graceful reset in VergeOS. It cannot be undone.",
+                "Power-cycle the VM in VergeOS. Data in its memory is lost.",
             ),
-            noise="Guests that pause for long by themselves, for instance while a snapshot is "
-            "taken of a very large disk. If it is always the same VM at the same hour, name the "
-            "hour in `recovery.quiet` and silence it in Alertmanager.",
+            noise="Guests that pause for long, for instance during a snapshot of a very large "
+            "disk. If the same VM pauses at the same hour, add a maintenance window in "
+            "`recovery.quiet` and a silence in Alertmanager.",
         ),
     )
 
@@ -197,28 +191,27 @@ def _error(t: Thresholds) -> Alert:
         linger_seconds=t.muted_linger_seconds,
         summary="VergeOS reports an error for a VM.",
         description=f"The status of {OF_VM}{ON_ITS_NODE} has been error for more than "
-        f"{duration(t.vm_error_seconds)}.{SAYS_RECOVERY}",
+        f"{duration(t.vm_error_seconds)}.{RECOVERY_STATE} Recovery does not act on it. Run "
+        "`vergewatch explain VM`.",
         dashboard=VM_PAGE,
-        quiet="An error does not pass by itself, so a short wait is enough; it outlasts one odd "
-        "reading.",
+        quiet="An error does not end by itself; the wait covers one faulty poll.",
         runbook=Runbook(
-            meaning="VergeOS could not do with the VM what it was asked to, and says `error`.",
-            impact="The VM may be down, or up in a way that VergeOS does not control.",
+            meaning="An operation of VergeOS on the VM failed, and its status is `error`.",
+            impact="The VM may be down, or run without the control of VergeOS.",
             steps=(
                 EXPLAIN,
-                Step("Read the VM's log in VergeOS: the row before the error names the reason."),
+                Step("Read the VM's log in VergeOS: the row before the error names the cause."),
                 Step(
-                    "See what shape its disks are in, and on which tier they are.",
-                    promql='vergewatch_vm_disk_info{system_name="CLOUD", vm_name="VM"}',
+                    "Show the VM's disks and their tiers.",
+                    promql='vergewatch_vm_disk_info{system_name="SYSTEM", vm_name="VM"}',
                 ),
             ),
-            automation="None. Recovery never acts on a VM in error: its cause is unknown.",
+            automation="None. Recovery does not act on a VM in error, since the cause is unknown.",
             mitigation=(
-                "Do what the log row asks for, such as freeing resources or repairing a drive.",
-                "Power the VM off and on in VergeOS. What it had in memory is lost.",
+                "Fix the cause in the log row: free resources or repair a drive.",
+                "Power the VM off and on in VergeOS. Data in its memory is lost.",
             ),
-            noise="None is known. An error that VergeOS clears by itself within the wait is not "
-            "told.",
+            noise="None is known. An error that ends within the wait does not fire.",
         ),
     )
 
@@ -234,38 +227,41 @@ def _stuck(t: Thresholds) -> Alert:
 unless {ON_VM} {UNWANTED_DOWN}""",
         wait_seconds=t.vm_transition_seconds,
         linger_seconds=t.muted_linger_seconds,
-        summary="A VM has been on its way to another state for too long.",
+        summary="A VM has been in a transitional status for too long.",
         description=f"{OF_VM}{ON_ITS_NODE} has been starting, stopping or waiting for more than "
         f"{duration(t.vm_transition_seconds)}."
         "{{ with printf `vergewatch_vm_status_info{system_name=%q,vm_id=%q}` $labels.system_name "
-        '$labels.vm_id | query }} VergeOS calls it {{ . | first | label "status" }}.{{ end }}',
+        '$labels.vm_id | query }} Its status is {{ . | first | label "status" }}.{{ end }} '
+        "Recovery does not act on it. Run `vergewatch explain VM`.",
         dashboard=VM_PAGE,
-        quiet="Starting many VMs after an outage takes minutes; the wait is a quarter of an hour. "
-        "The clock runs on when one such word follows another, and a VM that should be up and is "
-        "not is VergeVMDown's.",
+        quiet="Starting many VMs after an outage takes minutes; the wait is 15. The wait "
+        "continues from one transitional status to the next. A VM that is down "
+        "unintentionally fires VergeVMDown instead.",
         runbook=Runbook(
-            meaning="The VM's status is one of those that it only passes through, and it stays.",
-            impact="A VM that starts for ever is down. One that stops for ever cannot be started.",
+            meaning="The VM's status is transitional and does not change.",
+            impact="A VM that does not finish starting is down. One that does not finish stopping "
+            "cannot be started.",
             steps=(
                 EXPLAIN,
                 Step(
-                    "Is it alone? Many that wait for resources mean a cluster that is full.",
+                    "Count the VMs by status. Many that wait for resources indicate a full "
+                    "cluster.",
                     promql=f"count by (system_name, status) (vergewatch_vm_status_info"
                     f'{{status=~"{TRANSITIONS}"}})',
                 ),
-                Step("Look at its console in VergeOS: a guest that installs updates says so."),
+                Step("Open the VM's console in VergeOS: a guest that installs updates shows it."),
             ),
-            automation="None. Recovery leaves alone what is on its way.",
+            automation="None. Recovery does not act on a VM in a transitional status.",
             mitigation=(
                 (
-                    "`waitingforresources`: stop something, or bring a node back; VergeOS goes on "
-                    "by itself."
+                    "`waitingforresources`: stop another VM or bring a node back; VergeOS then "
+                    "continues."
                 ),
                 (
-                    "`stopping`: give the guest time, then power the VM off in VergeOS, which "
-                    "is as if its plug was pulled."
+                    "`stopping`: wait for the guest, then power the VM off in VergeOS. Unsaved "
+                    "data is lost."
                 ),
-                "`starting`: power it off, and start it anew.",
+                "`starting`: power the VM off, and start it again.",
             ),
             noise="Guests that install updates while they shut down. If yours take longer, raise "
             "`vm_transition_seconds`.",
@@ -282,37 +278,37 @@ def _migration(t: Thresholds) -> Alert:
         expr=f"{by(VM, _status(MIGRATIONS, '=~'))} == 1",
         wait_seconds=t.vm_migration_seconds,
         linger_seconds=t.muted_linger_seconds,
-        summary="A live migration does not end.",
+        summary="A live migration has not finished in time.",
         description=f"{OF_VM}{ON_ITS_NODE} has been migrating for more than "
-        f"{duration(t.vm_migration_seconds)}.",
+        f"{duration(t.vm_migration_seconds)}. Recovery does not act on it. Run `vergewatch explain "
+        "VM`.",
         dashboard=VM_PAGE,
-        quiet="Migrations queue, one after the other, and VergeOS itself ends one that hangs "
-        "after half an hour.",
+        quiet="Migrations run one at a time, and VergeOS ends a hanging one after 30 minutes.",
         runbook=Runbook(
-            meaning="The VM is being moved to another node, and does not arrive.",
-            impact="The VM runs, more slowly. Its node cannot be emptied, so that maintenance and "
+            meaning="The migration of the VM to another node does not complete.",
+            impact="The VM runs more slowly. Its node cannot be drained, so maintenance and "
             "updates wait.",
             steps=(
                 EXPLAIN,
                 Step(
-                    "See how many are under way. One at a time is VergeOS' default.",
+                    "List the migrations in progress. The default of VergeOS is one at a time.",
                     promql=f'vergewatch_vm_status_info{{status=~"{MIGRATIONS}"}}',
                 ),
                 Step(
-                    "See how busy it is: a guest that writes faster than its memory is copied "
-                    "never arrives.",
-                    promql='vergewatch_vm_cpu_usage_ratio{system_name="CLOUD", vm_name="VM"}',
+                    "Check the VM's CPU usage: a guest that writes faster than its memory is "
+                    "copied cannot migrate.",
+                    promql='vergewatch_vm_cpu_usage_ratio{system_name="SYSTEM", vm_name="VM"}',
                 ),
             ),
-            automation="VergeOS power-cycles a VM whose migration hangs for half an hour, if its "
-            "settings say so. Recovery does nothing about a VM that is migrating.",
+            automation="VergeOS power-cycles a VM whose migration hangs for 30 minutes, if its "
+            "settings say so. Recovery does not act on a migrating VM.",
             mitigation=(
-                "Calm the guest down, and the migration ends by itself.",
-                "Cancel the migration in VergeOS; the VM stays where it is.",
+                "Reduce the guest's load; the migration then completes.",
+                "Cancel the migration in VergeOS; the VM stays on its node.",
                 "Power the VM off, and start it on the other node.",
             ),
-            noise="A long queue, for instance while a node with many VMs is emptied: the VMs at "
-            "its end wait in `initmigrate`.",
+            noise="A long queue, for instance while a node with many VMs is drained: the last VMs "
+            "wait in `initmigrate`.",
         ),
     )
 
@@ -328,41 +324,41 @@ def _flapping(t: Thresholds) -> Alert:
 {by(VM, f"changes(vergewatch_vm_start_timestamp_seconds[{window}])")}
 > {t.flapping_restarts - 0.5}""",
         linger_seconds=t.flapping_linger_seconds,
-        summary="A VM starts again and again.",
-        # How often exactly is not told: while another alert mutes this one, the value is frozen.
+        summary="A VM has restarted repeatedly.",
+        # Without the exact number: the value is frozen while another alert mutes this one.
         description=f"{OF_VM}{ON_ITS_NODE} has been started {t.flapping_restarts} times or more "
-        f"within {window}.{SAYS_RECOVERY}",
+        f"within {window}.{RECOVERY_STATE} Run `vergewatch recovery log VM`.",
         dashboard=VM_PAGE,
-        quiet="One or two restarts are somebody's work. It goes on for a while after the last, so "
-        "that it does not flap itself.",
+        quiet="One or two restarts are normal work. The alert continues for a while after the "
+        "last restart, so that it does not flap.",
         runbook=Runbook(
-            meaning="The platform's time of the VM's last start changes again and again: it "
-            "crashes and is started, or is power-cycled over and over.",
-            impact="Its users are thrown out each time, and each crash may cost data.",
+            meaning="The VM's start time changes repeatedly: it crashes and is started, or is "
+            "power-cycled.",
+            impact="Each restart interrupts its users, and each crash may lose data.",
             steps=(
                 HISTORY,
                 EXPLAIN,
                 Step(
-                    "See when it started.",
+                    "Count its starts.",
                     promql="changes(vergewatch_vm_start_timestamp_seconds"
-                    '{system_name="CLOUD", vm_name="VM"}[6h])',
+                    '{system_name="SYSTEM", vm_name="VM"}[6h])',
                 ),
-                Step("Read the VM's log in VergeOS: it names who started it."),
+                Step("Read the VM's log in VergeOS: it names the user of each start."),
             ),
-            automation="Recovery gives a VM 3 starts an hour, 6 a day and 10 a week, with longer "
-            "and longer pauses; then it puts it into quarantine, which has its own alert and "
-            "mutes this one. Other automation, such as a script or a watchdog in the guest, does "
-            "not show here.",
+            automation="The default restart budget is 3 starts an hour, 6 a day and 10 a week, "
+            "with growing backoff; then recovery quarantines the VM, which has its own "
+            "alert and mutes this one. Restarts by scripts or by a watchdog in the "
+            "guest are not counted in the budget.",
             mitigation=(
                 (
-                    "Have recovery leave it alone while you look: the tag `recovery/never`; take "
-                    "it off again afterwards."
+                    "Exclude the VM from recovery while you work with the tag `recovery/never`; "
+                    "remove the tag afterwards."
                 ),
-                "Stop it in VergeOS, and start it with its console open.",
-                "Go back to a snapshot from before it began. What was written since is lost.",
+                "Stop the VM in VergeOS, and start it with its console open.",
+                "Restore a snapshot from before the first restart. Later data is lost.",
             ),
-            noise="An installation that reboots several times; some releases may renew the time of "
-            "the start when a VM migrates.",
+            noise="An installation that reboots several times; some releases may change the start "
+            "time when a VM migrates.",
         ),
     )
 
@@ -378,29 +374,31 @@ def _restart_pending(t: Thresholds) -> Alert:
 {by(VM, "vergewatch_vm_need_restart")} == 1
 and {ON_VM} (vergewatch_vm_need_restart offset {week} == 1)
 and {ON_VM} (time() - vergewatch_vm_start_timestamp_seconds > {t.restart_pending_seconds:.15g})""",
-        summary="A change of a VM's configuration waits for a restart.",
-        description=f"A change of {OF_VM} has been waiting for a restart for more than {week}.",
+        summary="A VM's configuration change needs a restart.",
+        description=f"A configuration change of {OF_VM} has waited for a restart for more than "
+        f"{week}. Restart "
+        "the VM in VergeOS to apply it.",
         dashboard=VM_PAGE,
-        quiet="Normal after any change, so only a week-old one counts: it waited a "
-        "week ago, and the VM was not started since. Nobody is notified.",
+        quiet="Normal after any change, so only a change that has waited for a week without a "
+              "start of the VM fires. No notification is sent.",
         runbook=Runbook(
-            meaning="Somebody changed the VM's configuration, and it takes effect when the VM is "
-            "next started.",
-            impact="The VM runs with other settings than VergeOS shows. A crash will apply the "
-            "change at a time that nobody chose.",
+            meaning="The VM's configuration was changed, and the change takes effect at its next "
+                    "start.",
+            impact="The VM runs with other settings than VergeOS shows. A crash applies the "
+                   "change at an unplanned time.",
             steps=(
                 Step(
-                    "List all of them.",
+                    "List all VMs with a pending restart.",
                     promql="vergewatch_vm_need_restart == 1",
                 ),
-                Step("Compare cores and memory with what it runs with.",
+                Step("Compare the configured and the running cores.",
                      promql='vergewatch_vm_configured_cpu_cores{vm_name="VM"} - on (system_name, '
                      'vm_id) vergewatch_vm_running_cpu_cores{vm_name="VM"}'),
             ),
             automation="None.",
-            mitigation=("Restart the VM in its next maintenance window, with its owner.",),
-            noise="VMs that are never restarted on purpose. It is information only; silence it "
-            "for them.",
+            mitigation=(("Restart the VM in its next maintenance window, in agreement with its "
+                        "owner."),),
+            noise="VMs that are never restarted: silence this alert for them.",
         ),
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""All clouds at a glance: what is wrong, and where; then how the rest is doing."""
+"""All systems at a glance: what is wrong, and where; then how the rest is doing."""
 
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel as Drawn
@@ -81,7 +81,7 @@ def page() -> Page:
     return Page(
         uid="vergewatch-fleet",
         title="SystemManager",
-        description="All VMs of all clouds: what is wrong first, then how the rest is doing.",
+        description="All VMs of all systems: what is wrong first, then how the rest is doing.",
         variables=(datasource(), systems(), clusters()),
         marks=(recovery_actions(EVERY_SYSTEM), alerts()),
         sections=(
@@ -107,7 +107,7 @@ def _numbers() -> list[Panel]:
                 1,
                 "Alerts firing",
                 "Alerts of Vergewatch's rules that fire now, critical ones and warnings, in all "
-                "clouds.",
+                "systems.",
                 width=3,
                 height=4,
             ),
@@ -117,14 +117,14 @@ def _numbers() -> list[Panel]:
         number(
             of(
                 2,
-                "Watching",
-                "Whether every chosen cloud is seen: its tables are read and young enough.",
+                "Systems up",
+                "Whether every chosen system is seen: its tables are read and young enough.",
                 width=3,
                 height=4,
             ),
             now(f"min({series('up', EVERY_SYSTEM)})"),
-            texts=yes_no(("All clouds", GREEN), ("Blind", RED)),
-            empty="no cloud",
+            texts=yes_no(("All systems", GREEN), ("Stale", RED)),
+            empty="no system",
         ),
         number(
             of(
@@ -136,8 +136,8 @@ def _numbers() -> list[Panel]:
             ),
             now(
                 f"{series('recovery_ready', EVERY_SYSTEM)} * on (system_name) "
-                f"group_left (mode, posture) {series('recovery_info', EVERY_SYSTEM)}",
-                "{{mode}}, {{posture}}",
+                f"group_left (mode, readiness) {series('recovery_info', EVERY_SYSTEM)}",
+                "{{mode}}, {{readiness}}",
             ),
             base=ORANGE,
             steps=[(1, GREEN)],
@@ -147,50 +147,50 @@ def _numbers() -> list[Panel]:
         number(
             of(4, "Running", "VMs that run now.", width=3, height=4),
             now(or_zero(f"sum({in_clusters(RUNNING)})")),
-            empty="not seen",
+            empty="no data",
             base=BLUE,
         ),
         number(
             of(
                 5,
                 "Went down",
-                "VMs that do not run now and did at some time in this range, whatever the reason.",
+                "VMs that do not run now and did at some time in this range, for any reason.",
                 width=3,
                 height=4,
             ),
             now(or_zero(f"count({in_clusters(f'({down})')})")),
-            empty="not seen",
+            empty="no data",
             steps=[(1, YELLOW)],
         ),
         number(
             of(
                 6,
-                "In trouble",
-                "VMs that are down although nobody stopped them, that VergeOS calls "
+                "With problems",
+                "VMs that are down but were not stopped on purpose, that VergeOS calls "
                 "unresponsive or in error, or that wait for resources or a licence.",
                 width=3,
                 height=4,
             ),
             now(or_zero(f"count({in_clusters(TROUBLED)})")),
-            empty="not seen",
+            empty="no data",
             steps=[(1, RED)],
         ),
         number(
             of(
                 7,
                 "Quarantined",
-                "VMs that recovery has given up; a person has to look at them.",
+                "VMs that recovery does not restart any more. Manual action is required.",
                 width=3,
                 height=4,
             ),
             now(or_zero(f"count({in_clusters(quarantined)})")),
-            empty="not seen",
+            empty="no data",
             steps=[(1, RED)],
         ),
         number(
             of(8, "Nodes down", "Nodes that do not run, maintenance aside.", width=3, height=4),
             now(or_zero(f"count({NODE_DOWN})")),
-            empty="not seen",
+            empty="no data",
             steps=[(1, RED)],
         ),
     ]
@@ -207,7 +207,7 @@ def _wrong() -> Panel:
     return rows(
         of(
             9,
-            "What is wrong now",
+            "Current problems",
             "VMs in trouble, VMs that ran in this range and do not run now, and VMs that recovery "
             "is busy with. The bar is the share of the range in which the VM ran. A click on a "
             "name opens its page.",
@@ -237,7 +237,7 @@ def _wrong() -> Panel:
             ),
             Column("cluster", "Cluster", 100),
             Column("node", "Node", 80),
-            Column("system_name", "Cloud", 110),
+            Column("system_name", "System", 110),
         ],
         sort="Ran in this range",
         hide=["vm_id"],
@@ -345,10 +345,10 @@ def _clusters() -> Panel:
         ],
         [
             Column("cluster", "Cluster"),
-            Column("system_name", "Cloud"),
+            Column("system_name", "System"),
             Column("Value #A", "VMs"),
             Column("Value #B", "Running"),
-            Column("Value #C", "In trouble", steps=[(1, RED)]),
+            Column("Value #C", "With problems", steps=[(1, RED)]),
             Column("Value #D", "Mean CPU", unit=RATIO, decimals=1),
             Column("Value #E", "Memory", unit=BYTES),
         ],
@@ -363,7 +363,7 @@ def _nodes() -> Panel:
     status = series("node_status_info", EVERY_SYSTEM)
     placed = series("vm_info", EVERY_SYSTEM, IN_CLUSTER, 'node!=""')
     return rows(
-        of(23, "Nodes", "Each node with what VergeOS says of it, and the VMs on it.", width=24),
+        of(23, "Nodes", "Each node with its status and its VMs.", width=24),
         [
             now(f"max by (system_name, node, cluster, status) ({status} * {of_these})"),
             now(
@@ -379,7 +379,7 @@ def _nodes() -> Panel:
         [
             Column("node", "Node"),
             Column("cluster", "Cluster"),
-            Column("system_name", "Cloud"),
+            Column("system_name", "System"),
             Column("status", "Status", texts=texts_of_words(STATUSES)),
             Column(
                 "Value #C",
@@ -452,7 +452,7 @@ def _all() -> Panel:
     memory = series("vm_configured_memory_bytes", EVERY_SYSTEM)
     placed = f"max by ({A_VM}, cluster, node, os_family) ({VM_INFO})"
     return rows(
-        of(41, "All VMs", "Every VM of the chosen clouds and clusters.", width=24, height=16),
+        of(41, "All VMs", "Every VM of the chosen systems and clusters.", width=24, height=16),
         [
             now(
                 f"{placed} * on (system_name, vm_id) group_left (status) "
@@ -470,8 +470,8 @@ def _all() -> Panel:
             Column("os_family", "OS"),
             Column("Value #B", "CPU", unit=RATIO, decimals=0, gauge=True),
             Column("Value #C", "Memory", unit=BYTES),
-            Column("Value #D", "Up for", unit=SECONDS, decimals=0),
-            Column("system_name", "Cloud"),
+            Column("Value #D", "Uptime", unit=SECONDS, decimals=0),
+            Column("system_name", "System"),
         ],
         sort="VM",
         hide=["Value #A", "vm_id"],

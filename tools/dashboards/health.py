@@ -56,7 +56,7 @@ def page() -> Page:
 
 
 def every(metric: str, *matchers: str) -> str:
-    """Return *metric* of the chosen clouds."""
+    """Return *metric* of the chosen systems."""
     return series(metric, EVERY_SYSTEM, *matchers)
 
 
@@ -79,30 +79,30 @@ def _numbers() -> list[Panel]:
             empty="no target",
         ),
         number(
-            of(2, "Clouds seen", "up", width=3, height=4),
+            of(2, "Systems up", "up", width=3, height=4),
             now(f"min({every('up')})"),
-            texts=yes_no(("All", GREEN), ("Blind", RED)),
-            empty="no cloud",
+            texts=yes_no(("All", GREEN), ("Stale", RED)),
+            empty="no system",
         ),
         number(
-            of(3, "Key", "authenticated", width=3, height=4),
+            of(3, "Authentication", "authenticated", width=3, height=4),
             now(f"min({every('authenticated')})"),
             texts=yes_no(("Accepted", GREEN), ("Refused", RED)),
             empty="not known",
         ),
         number(
-            of(4, "Age of the picture", "inventory_timestamp_seconds", width=3, height=4),
+            of(4, "Inventory age", "inventory_timestamp_seconds", width=3, height=4),
             now(f"max(time() - {every('inventory_timestamp_seconds')})"),
             unit=SECONDS,
             decimals=0,
             steps=[(60, ORANGE), (THRESHOLDS.snapshot_age_seconds, RED)],
-            empty="no picture",
+            empty="no inventory",
         ),
         number(
             of(
                 5,
-                "Failed readings",
-                "Readings of tables in this range that brought nothing usable.",
+                "Failed polls",
+                "Polls of tables in this range that failed.",
                 width=3,
                 height=4,
             ),
@@ -110,7 +110,7 @@ def _numbers() -> list[Panel]:
             steps=[(1, ORANGE)],
         ),
         number(
-            of(6, "Budget left", "api_requests_remaining", width=3, height=4),
+            of(6, "Remaining budget", "api_requests_remaining", width=3, height=4),
             now(f"min({every('api_requests_remaining')})"),
             base=RED,
             steps=[(50, ORANGE), (150, GREEN)],
@@ -133,7 +133,7 @@ def _numbers() -> list[Panel]:
 def _systems() -> Panel:
     by = "by (system_name)"
     return rows(
-        of(9, "Clouds", "Each cloud that is watched.", width=24, height=5),
+        of(9, "Systems", "Each system that is watched.", width=24, height=5),
         [
             now(f"max by (system_name, cloud_name, version) ({every('system_info')})"),
             now(f"max {by} ({every('up')})"),
@@ -145,20 +145,22 @@ def _systems() -> Panel:
             now(f"max {by} ({every('duplicate_series')})"),
         ],
         [
-            Column("system_name", "Cloud"),
+            Column("system_name", "System"),
             Column("cloud_name", "Its own name"),
             Column("version", "VergeOS"),
-            Column("Value #B", "Seen", texts=yes_no(("Yes", GREEN), ("Blind", RED))),
-            Column("Value #C", "Key", texts=yes_no(("Accepted", GREEN), ("Refused", RED))),
-            Column("Value #D", "Age of the picture", unit=SECONDS, decimals=0),
+            Column("Value #B", "Seen", texts=yes_no(("Yes", GREEN), ("Stale", RED))),
+            Column(
+                "Value #C", "Authentication", texts=yes_no(("Accepted", GREEN), ("Refused", RED))
+            ),
+            Column("Value #D", "Inventory age", unit=SECONDS, decimals=0),
             Column("Value #E", "Planned an hour"),
             Column("Value #F", "Requests left", steps=[(0, RED), (50, ORANGE), (150, GREEN)]),
             Column("Value #G", "VM snapshots"),
             Column("Value #H", "Duplicate series", steps=[(1, ORANGE)]),
         ],
-        sort="Cloud",
+        sort="System",
         hide=["Value #A"],
-        empty="no clouds",
+        empty="no systems",
     )
 
 
@@ -172,7 +174,7 @@ def _tables() -> Panel:
             21,
             "Tables",
             "Each table of VergeOS that is read: whether that works, and how old the last good "
-            "reading is; what is older than three intervals is not shown any more. Failures and "
+            "poll is; data older than three intervals is not exported. Failures and "
             "skipped rows are those of this range.",
             width=24,
             height=14,
@@ -189,8 +191,8 @@ def _tables() -> Panel:
         ],
         [
             Column("table", "Table", 200),
-            Column("system_name", "Cloud"),
-            Column("Value #A", "Last reading", texts=yes_no(("Worked", GREEN), ("Failed", RED))),
+            Column("system_name", "System"),
+            Column("Value #A", "Last poll", texts=yes_no(("Worked", GREEN), ("Failed", RED))),
             Column("Value #B", "Shown", texts=yes_no(("Yes", GREEN), ("Too old", RED))),
             Column("Value #C", "Age", unit=SECONDS, decimals=0),
             Column("Value #D", "Read every", unit=SECONDS),
@@ -209,9 +211,8 @@ def _table_bands() -> Panel:
     return timeline(
         of(
             22,
-            "Readings",
-            "Whether the last reading of each table worked, and whether what is shown of it is "
-            "young enough.",
+            "Table polls",
+            "Whether the last poll of each table succeeded, and whether its data is young enough.",
             width=12,
             height=9,
         ),
@@ -219,7 +220,7 @@ def _table_bands() -> Panel:
         texts=texts(
             {
                 "2": ("Read", GREEN),
-                "1": ("Failed, the last picture stands", ORANGE),
+                "1": ("Failed, last data shown", ORANGE),
                 "0": ("Too old", RED),
             }
         ),
@@ -228,7 +229,7 @@ def _table_bands() -> Panel:
 
 def _table_times() -> Panel:
     return graph(
-        of(23, "How long a reading takes", "table_duration_seconds", width=12, height=9),
+        of(23, "Table poll duration", "table_duration_seconds", width=12, height=9),
         [Query(f"max by (table) ({every('table_duration_seconds')})", "{{table}}")],
         unit=SECONDS,
         wide=True,
@@ -302,8 +303,7 @@ def _requests() -> list[Panel]:
             of(
                 35,
                 "Retries and failures",
-                "Requests that were made again, and readings of tables that brought nothing "
-                "usable, in each step.",
+                "Retried requests, and polls of tables that brought nothing usable, in each step.",
                 width=12,
                 height=10,
             ),
@@ -315,7 +315,7 @@ def _requests() -> list[Panel]:
                 ),
                 Query(
                     f"sum by (system_name) ({per_step(every('table_failures_total'))})",
-                    "{{system_name}}: reading failed",
+                    "{{system_name}}: poll failed",
                     step=STEPS,
                 ),
             ],
@@ -353,7 +353,7 @@ def _process() -> list[Panel]:
             unit=SECONDS,
         ),
         graph(
-            of(43, "Time to draw the pages", "render_duration_seconds", width=8),
+            of(43, "Render duration", "render_duration_seconds", width=8),
             [
                 Query(
                     f"max by (system_name) ({every('render_duration_seconds')})", "{{system_name}}"
@@ -410,7 +410,7 @@ def _process() -> list[Panel]:
                 Column("instance", "Instance"),
                 Column("version", "Version"),
                 Column("pythonversion", "Python"),
-                Column("Value #B", "Up for", unit=SECONDS, decimals=0),
+                Column("Value #B", "Uptime", unit=SECONDS, decimals=0),
                 Column("Value #C", "Restarts in this range", steps=[(1, YELLOW)]),
                 Column("Value #D", "Settings accepted", unit="dateTimeFromNow"),
                 Column("Value #E", "Open files, share", unit="percentunit", decimals=1),

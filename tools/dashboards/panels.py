@@ -31,7 +31,7 @@ SLOW = "1m"
 """
 The least step for what is read once a minute.
 
-It makes `$__rate_interval` at least four minutes long. Shorter ones hold one reading or two, by
+It makes `$__rate_interval` at least four minutes long. Shorter ones hold one poll or two, by
 chance, and draw a comb.
 """
 STEPS = "1m"
@@ -348,7 +348,7 @@ def texts_of_codes(meanings: Iterable[Meaning]) -> list[models.ValueMapping]:
     return texts(
         {
             **{str(one.code): (one.text, one.colour) for one in meanings},
-            str(OTHER): ("Something new", "purple"),
+            str(OTHER): ("Unknown value", "purple"),
         }
     )
 

@@ -29,7 +29,7 @@ _FOREIGN: dict[str, frozenset[str]] = {
     "up": frozenset(),
     "scrape_duration_seconds": frozenset(),
     "scrape_samples_scraped": frozenset(),
-    # What Prometheus says of alerts; the last three only of those that have them.
+    # Alerts in Prometheus; the last three only of those that have them.
     "ALERTS": frozenset({"alertname", "alertstate", "severity", "system_name", "node", "vm_name"}),
 }
 _PARTS: Mapping[type[Counter | Gauge | Histogram | Summary], Mapping[str, str]] = {
@@ -64,7 +64,7 @@ ONE_VM = 'vm_name="$vm"'
 
 
 class UnknownNameError(Exception):
-    """A query asks for something that Vergewatch does not say."""
+    """A query uses a metric or label that Vergewatch does not export."""
 
 
 def series(metric: str, *matchers: str) -> str:
@@ -100,13 +100,13 @@ def in_clusters(expression: str) -> str:
 
 
 def or_zero(expression: str) -> str:
-    """Say 0 where *expression* has nothing to say, as long as a cloud is seen at all."""
+    """Return 0 where *expression* has no sample, as long as a system is up."""
     return f"{expression} or 0 * sum({series('up', EVERY_SYSTEM)} == 1)"
 
 
 def in_range(counter: str) -> str:
     """
-    Count the events of *counter* in the range that is looked at.
+    Count the events of *counter* in the selected range.
 
     `increase` needs two values, and so never sees the first event of a counter that began with
     it. A counter that came up with 1 since the range began has counted one more.
@@ -119,7 +119,7 @@ def per_step(counter: str) -> str:
     """
     Count the events of *counter* in each step of a graph, in whole numbers.
 
-    What it counted before the step is its value then; or, where it was not seen then, its first
+    What it counted before the step is its value then; or, where it was no data then, its first
     value if that is more than 1 (it has been at it for long, and we were not looking); or 0.
     """
     first = f"(min_over_time({counter}[$__interval]) > 1)"

@@ -34,7 +34,7 @@ from tools.dashboards.words import (
     CALM_STATES,
     GREEN,
     ORANGE,
-    POSTURES,
+    READINESS,
     RED,
     STATES,
     coded,
@@ -42,12 +42,12 @@ from tools.dashboards.words import (
 
 Panel = Builder[Drawn]
 
-LOOKED_AFTER = 'policy!="no"'
+IS_ENROLLED = 'policy!="no"'
 THESE_VMS = 'vm_name=~"$vm"'
 ACTIONS = series("recovery_actions_total", EVERY_SYSTEM)
 SENT = series("recovery_actions_total", EVERY_SYSTEM, 'outcome!="abandoned"')
 DECISIONS = series("recovery_decisions_total", EVERY_SYSTEM)
-ENROLLED = series("recovery_vm_state_info", EVERY_SYSTEM, THESE_VMS, LOOKED_AFTER)
+ENROLLED = series("recovery_vm_state_info", EVERY_SYSTEM, THESE_VMS, IS_ENROLLED)
 READY = series("recovery_ready", EVERY_SYSTEM)
 BUCKETS = series("recovery_time_to_recover_seconds_bucket", EVERY_SYSTEM)
 
@@ -57,16 +57,16 @@ def page() -> Page:
     return Page(
         uid="vergewatch-recovery",
         title="Recovery",
-        description="What recovery thinks, decides and does. Its full account is in its journal: "
+        description="States, decisions and actions of recovery. The journal has the details: "
         "vergewatch recovery log.",
         variables=(datasource(), systems(), recovery_vms()),
         marks=(recovery_actions(EVERY_SYSTEM, THESE_VMS), alerts(EVERY_SYSTEM)),
         sections=(
-            Section(0, "", [*_numbers(), _postures(), _needs_a_person(), _budgets()]),
-            Section(20, "What it thinks", [_states(), _by_state()]),
-            Section(30, "What it decided", [_reasons(), _decisions()]),
-            Section(40, "What it did", [_actions(), _last_actions()]),
-            Section(50, "How that went", [_times(), _time_to_recover(), _doubts()]),
+            Section(0, "", [*_numbers(), _readiness(), _needs_a_person(), _budgets()]),
+            Section(20, "VM states", [_states(), _by_state()]),
+            Section(30, "Decisions", [_reasons(), _decisions()]),
+            Section(40, "Actions", [_actions(), _last_actions()]),
+            Section(50, "Results", [_times(), _time_to_recover(), _doubts()]),
         ),
     )
 
@@ -77,15 +77,15 @@ def page() -> Page:
 def _numbers() -> list[Panel]:
     confirmed = series("recovery_actions_total", EVERY_SYSTEM, 'outcome="confirmed"')
     quarantined = series(
-        "recovery_vm_state_info", EVERY_SYSTEM, THESE_VMS, LOOKED_AFTER, 'state="quarantined"'
+        "recovery_vm_state_info", EVERY_SYSTEM, THESE_VMS, IS_ENROLLED, 'state="quarantined"'
     )
     return [
         number(
-            of(1, "Mode and posture", "recovery_info", width=4, height=4),
+            of(1, "Mode and readiness", "recovery_info", width=4, height=4),
             now(
-                f"{READY} * on (system_name) group_left (mode, posture) "
+                f"{READY} * on (system_name) group_left (mode, readiness) "
                 f"{series('recovery_info', EVERY_SYSTEM)}",
-                "{{mode}}, {{posture}}",
+                "{{mode}}, {{readiness}}",
             ),
             base=ORANGE,
             steps=[(1, GREEN)],
@@ -107,18 +107,17 @@ def _numbers() -> list[Panel]:
         number(
             of(
                 4,
-                "Looked after",
-                "VMs that a tag or a rule enrols. Recovery looks at all the others too, and never "
-                "acts on them.",
+                "Enrolled",
+                "VMs enrolled by a tag or a setting. All other VMs are monitored only.",
                 width=3,
                 height=4,
             ),
             now(or_zero(f"count({ENROLLED})")),
-            empty="not seen",
+            empty="no data",
             base=BLUE,
         ),
         number(
-            of(5, "Under way", "recovery_open_actions", width=3, height=4),
+            of(5, "Open actions", "recovery_open_actions", width=3, height=4),
             now(f"sum({series('recovery_open_actions', EVERY_SYSTEM)})"),
             steps=[(1, BLUE)],
             empty="off",
@@ -127,18 +126,19 @@ def _numbers() -> list[Panel]:
             of(
                 6,
                 "Quarantined",
-                "VMs that were given up. vergewatch recovery clear takes one out again.",
+                "VMs whose restart budget or allowed actions are exhausted. "
+                "Run vergewatch recovery clear.",
                 width=3,
                 height=4,
             ),
             now(or_zero(f"count({quarantined})")),
-            empty="not seen",
+            empty="no data",
             steps=[(1, RED)],
         ),
         number(
             of(7, "Actions", "Actions of recovery in this range.", width=3, height=4),
             now(or_zero(f"round(sum({in_range(SENT)}))")),
-            empty="not seen",
+            empty="no data",
             base="text",
             steps=[(1, BLUE)],
         ),
@@ -160,16 +160,18 @@ def _numbers() -> list[Panel]:
     ]
 
 
-def _postures() -> Panel:
+def _readiness() -> Panel:
     return timeline(
-        of(9, "ReadinessState", "What recovery was ready for.", width=24, height=5),
+        of(9, "Readiness", "What recovery was ready for.", width=24, height=5),
         [
             Query(
-                coded(POSTURES, "recovery_info", EVERY_SYSTEM, label="readiness", by="system_name"),
+                coded(
+                    READINESS, "recovery_info", EVERY_SYSTEM, label="readiness", by="system_name"
+                ),
                 "{{system_name}}",
             )
         ],
-        texts=texts_of_codes(POSTURES),
+        texts=texts_of_codes(READINESS),
         empty="recovery is off",
     )
 
@@ -185,9 +187,9 @@ def _needs_a_person() -> Panel:
     return rows(
         of(
             10,
-            "Who needs a person",
-            "VMs that are quarantined, down for a reason that nobody knows, or held back. "
-            "vergewatch explain says why, and what would have to change.",
+            "VMs that need manual action",
+            "VMs that are quarantined, down for an unknown reason, or held. "
+            "vergewatch explain shows the reason and the next step.",
             width=14,
         ),
         [
@@ -200,11 +202,11 @@ def _needs_a_person() -> Panel:
             Column("vm_name", "VM", link=to_vm()),
             Column("state", "State", texts=texts_of_words(STATES)),
             Column("Value", "For", unit=SECONDS, decimals=0),
-            Column("system_name", "Cloud"),
+            Column("system_name", "System"),
         ],
         sort="For",
         descending=True,
-        empty="nobody",
+        empty="none",
         paged=True,
     )
 
@@ -218,15 +220,15 @@ def _budgets() -> Panel:
             Column("vm_name", "VM", link=to_vm()),
             Column("window_seconds", "Within", texts=WINDOWS),
             Column("Value", "Actions left", steps=[(0, RED), (1, ORANGE), (2, GREEN)]),
-            Column("system_name", "Cloud"),
+            Column("system_name", "System"),
         ],
         sort="Actions left",
-        empty="nobody was acted upon lately",
+        empty="no recent actions",
         paged=True,
     )
 
 
-# --- What it thinks ---
+# --- VM states ---
 
 
 def _states() -> Panel:
@@ -243,8 +245,8 @@ def _states() -> Panel:
     return timeline(
         of(
             21,
-            "VMs that were not simply healthy",
-            "What recovery thought of the VMs that it worried about in this range.",
+            "VMs that were not healthy",
+            "Recovery state of the VMs that were not healthy or stopped in this range.",
             width=24,
             height=9,
         ),
@@ -271,13 +273,13 @@ def _by_state() -> Panel:
     )
 
 
-# --- What it decided ---
+# --- Decisions ---
 
 
 def _reasons() -> Panel:
     return graph(
         of(31, "Decisions by reason", "recovery_decisions_total", width=14),
-        [Query(f"sum by (reason) ({per_step(DECISIONS)})", "{{reason}}", step=STEPS)],
+        [Query(f"sum by (failed_guard) ({per_step(DECISIONS)})", "{{failed_guard}}", step=STEPS)],
         bars=True,
         stacked=True,
         decimals=0,
@@ -289,14 +291,13 @@ def _decisions() -> Panel:
         of(
             32,
             "Decisions in this range",
-            "How often it decided what, by what forbade to act first (act: nothing did) and by "
-            "what was thought of the VM.",
+            "Number of decisions by failed guard (none: the action was allowed) and cause.",
             width=10,
         ),
-        [now(f"round(sum by (reason, cause) ({in_range(DECISIONS)})) > 0")],
+        [now(f"round(sum by (failed_guard, cause) ({in_range(DECISIONS)})) > 0")],
         [
-            Column("reason", "Reason"),
-            Column("cause", "What was thought of the VM"),
+            Column("failed_guard", "Failed guard"),
+            Column("cause", "Cause"),
             Column("Value", "Times", 80),
         ],
         sort="Times",
@@ -306,7 +307,7 @@ def _decisions() -> Panel:
     )
 
 
-# --- What it did ---
+# --- Actions ---
 
 
 def _actions() -> Panel:
@@ -342,7 +343,7 @@ def _last_actions() -> Panel:
             Column("action", "Action"),
             Column("outcome", "Outcome", texts=OUTCOMES),
             Column("Value", "When", unit="dateTimeFromNow"),
-            Column("system_name", "Cloud"),
+            Column("system_name", "System"),
         ],
         sort="When",
         descending=True,
@@ -351,7 +352,7 @@ def _last_actions() -> Panel:
     )
 
 
-# --- How that went ---
+# --- Results ---
 
 
 def _times() -> Panel:
@@ -368,7 +369,7 @@ def _times() -> Panel:
             Query(f"histogram_quantile(0.95, sum by (le) ({BUCKETS}))", "95 %"),
         ],
         unit=SECONDS,
-        empty="nobody yet",
+        empty="none yet",
     )
 
 
@@ -390,7 +391,7 @@ def _time_to_recover() -> Panel:
         },
         base=BLUE,
         decimals=0,
-        empty="nobody yet",
+        empty="none yet",
     )
 
 
@@ -401,15 +402,14 @@ def _doubts() -> Panel:
     return graph(
         of(
             53,
-            "Doubts",
-            "Readings that recovery did not believe, and jumps of the clock, which it answers "
-            "with a pause.",
+            "Rejected inventories",
+            "Inventories that recovery rejected, and clock jumps, which restart its warm-up.",
             width=9,
         ),
         [
             Query(
                 f"sum by (system_name) ({per_step(unbelieved)}) or {none}",
-                "{{system_name}}: reading not believed",
+                "{{system_name}}: inventory rejected",
                 step=STEPS,
             ),
             Query(

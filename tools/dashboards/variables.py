@@ -17,13 +17,13 @@ def datasource() -> build.DatasourceVariable:
 
 
 def systems() -> build.QueryVariable:
-    """Return the choice of any number of clouds, at first all of them."""
-    return _several(_labels("system", "Cloud", series("up"), "system_name"), ".+")
+    """Return the choice of any number of systems, at first all of them."""
+    return _several(_labels("system", "System", series("up"), "system_name"), ".+")
 
 
 def system() -> build.QueryVariable:
-    """Return the choice of one cloud."""
-    return _labels("system", "Cloud", series("up"), "system_name")
+    """Return the choice of one system."""
+    return _labels("system", "System", series("up"), "system_name")
 
 
 def clusters(*, of: str = EVERY_SYSTEM) -> build.QueryVariable:
@@ -32,7 +32,7 @@ def clusters(*, of: str = EVERY_SYSTEM) -> build.QueryVariable:
 
 
 def vm() -> build.QueryVariable:
-    """Return the choice of one VM of the chosen cloud and clusters."""
+    """Return the choice of one VM of the chosen system and clusters."""
     chosen = series("vm_info", ONE_SYSTEM, 'cluster=~"$cluster"')
     return _labels("vm", "VM", chosen, "vm_name")
 

@@ -45,7 +45,7 @@ from tools.dashboards.words import (
 Panel = Builder[Drawn]
 
 FULL: Steps = [(0.8, YELLOW), (THRESHOLDS.filesystem_full_ratio, RED)]
-NOT_LOOKED_AT = -1
+NOT_MONITORED = -1
 SOMEWHERE = 'node!=""'
 
 
@@ -54,7 +54,7 @@ def page() -> Page:
     return Page(
         uid=VM_UID,
         title="VM",
-        description="One VM: how it is, how it was, and what recovery thinks of it.",
+        description="One VM: how it is, how it was, and its recovery state.",
         variables=(datasource(), system(), clusters(of=ONE_SYSTEM), vm()),
         marks=(recovery_actions(ONE_SYSTEM, ONE_VM), alerts(ONE_SYSTEM, ONE_VM)),
         sections=(
@@ -75,8 +75,8 @@ def mine(metric: str, *matchers: str) -> str:
 
 def _state() -> str:
     code = coded(STATES, "recovery_vm_state_info", ONE_SYSTEM, ONE_VM, label="state", by="vm_name")
-    nobody = f"max by (vm_name) ({NOT_LOOKED_AT} + 0 * {mine('vm_enabled')})"
-    return f"{code} or {nobody}"
+    none = f"max by (vm_name) ({NOT_MONITORED} + 0 * {mine('vm_enabled')})"
+    return f"{code} or {none}"
 
 
 def _status() -> str:
@@ -84,7 +84,7 @@ def _status() -> str:
 
 
 STATE_TEXTS = [
-    *texts({str(NOT_LOOKED_AT): ("Not looked at", GREY)}),
+    *texts({str(NOT_MONITORED): ("Not monitored", GREY)}),
     *texts_of_codes(STATES),
 ]
 
@@ -102,13 +102,13 @@ def _numbers() -> list[Panel]:
             now(_status()),
             texts=texts_of_codes(STATUSES),
             base=PURPLE,
-            empty="not seen",
+            empty="no data",
         ),
         number(
             of(2, "Recovery", "recovery_vm_state_info", width=4, height=4),
             now(_state()),
             texts=STATE_TEXTS,
-            empty="not seen",
+            empty="no data",
         ),
         number(
             of(3, "Where", "The cluster and the node that it is on.", width=3, height=4),
@@ -118,10 +118,10 @@ def _numbers() -> list[Panel]:
             ),
             named=True,
             base="text",
-            empty="not seen",
+            empty="no data",
         ),
         number(
-            of(4, "Up for", "How long ago it last started.", width=3, height=4),
+            of(4, "Uptime", "How long ago it last started.", width=3, height=4),
             now(uptime),
             unit=SECONDS,
             decimals=0,
@@ -146,7 +146,7 @@ def _numbers() -> list[Panel]:
             of(
                 6,
                 "Starts",
-                "How often it started in this range, whoever started it.",
+                "How often it started in this range, by any user.",
                 width=2,
                 height=4,
             ),
@@ -184,7 +184,7 @@ def _bands() -> Panel:
         of(
             9,
             "What happened",
-            "What VergeOS said of it, what recovery thought of it, whether the platform had it "
+            "What VergeOS said of it, its recovery state, whether the platform had it "
             "powered on and the guest agent answered, and on which node it was.",
             width=24,
             height=8,
@@ -228,7 +228,7 @@ def _memory() -> Panel:
             22,
             "Memory",
             "What it is configured with and runs with, what it holds on its host (which is not "
-            "what its guest uses), and what the guest says.",
+            "what its guest uses), and the guest's report.",
             width=12,
         ),
         [Query(f"max by (vm_name) ({mine(metric)})", legend) for metric, legend in legends.items()],
@@ -393,7 +393,7 @@ def _guest() -> list[Panel]:
             empty="no guest agent",
         ),
         rows(
-            of(53, "What the guest says of itself", "vm_guest_info", width=10),
+            of(53, "Guest information", "vm_guest_info", width=10),
             [
                 now(
                     "max by (hostname, os_name, os_version, kernel) "
@@ -462,12 +462,12 @@ def _facts() -> list[Panel]:
             ],
             sort="ID",
             hide=["Value #A"],
-            empty="not seen",
+            empty="no data",
         ),
         bar_list(
             of(
                 62,
-                "Budget left",
+                "Remaining budget",
                 "recovery_vm_budget_remaining",
                 width=8,
                 height=5,
@@ -513,7 +513,7 @@ def _facts() -> list[Panel]:
             unit=SECONDS,
             decimals=0,
             base="text",
-            empty="not looked at",
+            empty="not monitored",
         ),
         number(
             of(65, "Cores it runs with", "vm_running_cpu_cores", width=4, height=5),

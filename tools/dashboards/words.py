@@ -1,5 +1,5 @@
 """
-Words that become bands, colours and texts: statuses, states, postures.
+Words that become bands, colours and texts: statuses, states, readiness.
 
 Grafana's state timeline wants one series with a number per VM, the metrics have one series whose
 label changes. `coded` turns the latter into the former, `texts` turns the numbers back.
@@ -52,43 +52,43 @@ STATUSES = _meanings(
     ("Unresponsive", RED, "unresponsive"),
     ("Error", DARK_RED, "error"),
 )
-"""What VergeOS says of a VM, or of a node."""
+"""Statuses of a VM or a node in VergeOS."""
 
 TROUBLE = ("waitingforresources", "unlicensed", "unresponsive", "error")
-"""Statuses that nobody wants a VM to have."""
+"""Statuses that indicate a problem."""
 
 STATES = _meanings(
     ("Not yet seen up", GREY, "baseline"),
     ("Healthy", GREEN, "healthy"),
     ("Suspect", YELLOW, "suspect"),
-    ("Left to the platform", LIGHT_BLUE, "platform"),
+    ("Handled by VergeOS", LIGHT_BLUE, "platform"),
     ("Stopped on purpose", DARK_GREY, "stopped"),
-    ("Down, nobody knows why", PURPLE, "unknown"),
-    ("Pausing", ORANGE, "backoff"),
-    ("Held back", ORANGE, "held"),
+    ("Down, unknown reason", PURPLE, "unknown"),
+    ("Backoff", ORANGE, "backoff"),
+    ("Held", ORANGE, "held"),
     ("Acting", BLUE, "acting"),
     ("Verifying", BLUE, "verifying"),
     ("Outcome unknown", RED, "indeterminate"),
     ("On probation", LIGHT_GREEN, "probation"),
     ("Quarantined", DARK_RED, "quarantined"),
 )
-"""What recovery thinks of a VM."""
+"""Recovery states."""
 
 CALM_STATES = ("baseline", "healthy", "stopped")
-"""States in which a VM is nobody's worry."""
+"""States that need no attention."""
 
-POSTURES = _meanings(
+READINESS = _meanings(
     ("Active", GREEN, "active"),
-    ("Clearing", LIGHT_GREEN, "circuit_breaker_half_open"),
+    ("Circuit breaker half open", LIGHT_GREEN, "circuit_breaker_half_open"),
     ("Warming up", LIGHT_BLUE, "warming_up"),
     ("Paused", BLUE, "paused"),
     ("Disarmed", PURPLE, "disarmed"),
-    ("Storm", ORANGE, "circuit_breaker_open"),
+    ("Circuit breaker open", ORANGE, "circuit_breaker_open"),
     ("Degraded", ORANGE, "degraded"),
     ("Journal down", RED, "journal_down"),
-    ("Broken", DARK_RED, "broken"),
+    ("Internal error", DARK_RED, "broken"),
 )
-"""What recovery is ready for."""
+"""Readiness of recovery."""
 
 OTHER = 0
 """The code of a word that is in none of the meanings."""

@@ -19,7 +19,7 @@ POINTS = 800
 
 
 class UnfilledError(Exception):
-    """A variable is used that nobody has heard of."""
+    """A query uses an undefined variable."""
 
 
 @dataclass(frozen=True)

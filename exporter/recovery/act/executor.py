@@ -1,16 +1,16 @@
 """
-The one place that changes the world: look once more, write it down, ask once, write that down.
+The action executor: reads the VM again, writes the action, sends it once, writes the result.
 
-Each step is told to the log by its name, in this order:
+Each step is logged by its name, in this order:
 
-1. ``recovery.looked``    the VM is as we think, seen at most seconds ago
+1. ``recovery.reread``    the VM is as we think, seen at most seconds ago
 2. ``recovery.prepared``  the intent is in the journal
 3. ``recovery.sending``   the journal says that it is sent: from here on it counts
-4. ``recovery.asked``     an answer came, or surely none will
+4. ``recovery.answered``     an answer came, or surely none will
 5. ``recovery.recorded``  the journal knows the answer
 
 A process that ends after any of them leaves a journal from which the next one goes on: what was
-prepared was never sent, what was sent is looked after and never sent again.
+prepared was never sent, what was sent is verified and never sent again.
 """
 
 from collections.abc import Callable
@@ -48,7 +48,7 @@ class ActionRequest(NamedTuple):
     decision: int
     """Its number in the journal."""
     clock: float | None
-    """The platform's time, in Unix seconds."""
+    """VergeOS' time, in Unix seconds."""
     policy: Policy
     """What it was judged by, and what its owner must still say."""
     enrolled: Callable[[FreshVM], Enrolment]
@@ -109,7 +109,7 @@ class ActionExecutor:
         why_not = overtaken(command, fresh)
         if why_not:
             return ActionResult(None, why_not)
-        tell.info("recovery.looked")
+        tell.info("recovery.reread")
 
         intent = await self._book.prepare(_intent(command, self._watched()), command.decision)
         tell = tell.bind(intent=intent.id)
@@ -130,7 +130,7 @@ class ActionExecutor:
             return ActionResult(await self._abandon(intent, why_not), why_not)
 
         answer = await self._platform.act(case.key, command.action)
-        tell.info("recovery.asked", reply=str(answer.reply), detail=answer.detail)
+        tell.info("recovery.answered", reply=str(answer.reply), detail=answer.detail)
         intent = replace(intent, reply=answer.reply, detail=answer.detail)
         if answer.reply is Reply.NOT_SENT:
             intent = replace(intent, outcome=Outcome.ABANDONED)

@@ -1,4 +1,4 @@
-"""What the rounds of one cloud leave in the journal, and whether it takes that."""
+"""Writes what changed in each poll to the journal of one system."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -21,7 +21,7 @@ class JournalWriter:
     Writes down what has changed since that last worked.
 
     Args:
-        open_book: Opens the cloud's part of the journal; tried again until it works.
+        open_book: Opens the system's part of the journal; tried again until it works.
 
     """
 
@@ -74,19 +74,19 @@ class JournalWriter:
         """Have *decision*, from which nothing follows, written down with the next page."""
         self._untold.append(decision)
 
-    async def note(self, memory: RecoveryState, *, watched: float) -> bool:
+    async def note(self, state: RecoveryState, *, watched: float) -> bool:
         """Write down what has changed since this last worked; return whether it worked now."""
         if self._book is None:
             return False
-        cases, noted = memory.cases, self._noted
+        cases, noted = state.cases, self._noted
         changed = [case for uuid, case in cases.items() if noted.get(uuid) is not case]
         page = PollRecord(
             watched=watched,
-            time=memory.seen_time or self._clock.now(),
-            clock=memory.seen_clock,
+            time=state.seen_time or self._clock.now(),
+            clock=state.seen_clock,
             cases=changed,
             gone=[uuid for uuid in noted if uuid not in cases],
-            changes=self._changes(changed, memory, watched),
+            changes=self._changes(changed, state, watched),
             decisions=tuple(self._untold),
         )
         if not await self.write(self._book.note(page)):
@@ -115,7 +115,7 @@ class JournalWriter:
             log.info("journal.works")
         self.problem = ""
 
-    def _changes(self, changed: Sequence[Case], memory: RecoveryState, at: float) -> list[Change]:
+    def _changes(self, changed: Sequence[Case], state: RecoveryState, at: float) -> list[Change]:
         found = []
         for case in changed:
             before = self._noted.get(case.uuid)
@@ -123,7 +123,7 @@ class JournalWriter:
                 continue  # on the first day that is every VM, and it says nothing
             if before is None or before.state is not case.state:
                 found.append(self._change(before, case, told=case, at=at))
-        gone = [case for uuid, case in self._noted.items() if uuid not in memory.cases]
+        gone = [case for uuid, case in self._noted.items() if uuid not in state.cases]
         return found + [self._change(case, None, told=case, at=at) for case in gone]
 
     def _change(self, before: Case | None, after: Case | None, *, told: Case, at: float) -> Change:

@@ -13,12 +13,12 @@ UPTIMES = (5.0, 300.0, 900.0, 1500.0, HOUR, 4 * HOUR, 12 * HOUR)
 BOOT_SECONDS = 30.0
 
 
-def backoff_seconds(attempts: int, limits: Limits, *, dice: float) -> float:
+def backoff_seconds(attempts: int, limits: Limits, *, random: float) -> float:
     """
     Return the pause after the *attempts*-th action in a row; none before the first.
 
     Args:
-        dice: From 0 to 1; 0.5 is no jitter.
+        random: From 0 to 1; 0.5 is no jitter.
 
     """
     if attempts == 0:
@@ -26,7 +26,7 @@ def backoff_seconds(attempts: int, limits: Limits, *, dice: float) -> float:
     pause: float = min(
         limits.backoff_seconds * 2 ** min(attempts - 1, 30), limits.backoff_max_seconds
     )
-    return pause * (1 + limits.backoff_jitter * (2 * dice - 1))
+    return pause * (1 + limits.backoff_jitter * (2 * random - 1))
 
 
 class Use(NamedTuple):
@@ -67,7 +67,7 @@ def play_loop(dies_after_seconds: float, limits: Limits) -> Loop:
     """Play a crash loop through for a week of nothing else."""
     now, attempts, sent = 0.0, 0, list[float]()
     while now < WEEK:
-        now += limits.confirm_down_seconds + backoff_seconds(attempts, limits, dice=0.5)
+        now += limits.confirm_down_seconds + backoff_seconds(attempts, limits, random=0.5)
         if any(use.spent for use in uses(limits.vm_windows, sent, now=now)):
             return Loop(dies_after_seconds, len(sent), now)
         sent.append(now)
@@ -85,7 +85,7 @@ def endless_loops(limits: Limits) -> tuple[Loop, ...]:
 
 
 class ActionHistory:
-    """The actions of one cloud's recovery, oldest first."""
+    """The actions of one system's recovery, oldest first."""
 
     def __init__(self, limits: Limits, spent: Iterable[Spent] = ()) -> None:
         self._limits = limits
@@ -131,15 +131,15 @@ class ActionHistory:
         """Return the actions on a VM that count against its budgets: those that it ever met."""
         mine = self._by_vm.get(case.uuid, ())
         return [
-            one for one in mine if one.at >= case.forgiven_at and one.reply is not Reply.NOT_SENT
+            one for one in mine if one.at >= case.cleared_at and one.reply is not Reply.NOT_SENT
         ]
 
     def uses(self, case: Case, *, now: float) -> tuple[Use, ...]:
         """Return how much of a VM's budgets is used up."""
         return uses(self._limits.vm_windows, [one.at for one in self.on(case)], now=now)
 
-    def blames(self, case: Case, *, now: float) -> bool:
-        """Return whether a budget is spent even without what the platform refused."""
+    def exhausted_by_vm(self, case: Case, *, now: float) -> bool:
+        """Return whether a budget is spent even without what VergeOS refused."""
         times = [one.at for one in self.on(case) if one.reply not in UNCOUNTED_REPLIES]
         return any(use.spent for use in uses(self._limits.vm_windows, times, now=now))
 

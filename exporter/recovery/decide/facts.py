@@ -27,7 +27,7 @@ class Facts(NamedTuple):
     at: float
     time: datetime
     limits: Limits
-    # Of the whole cloud.
+    # Of the whole system.
     control_state: ControlState
     kill_switch: str
     """The path of the file that forbids everything; empty where it is not there."""
@@ -45,14 +45,14 @@ class Facts(NamedTuple):
     read_only: str
     """Why our credential may not act; empty when nothing is known against it."""
     tags_problem: str
-    """Why nobody knows what is enrolled; empty when the tags were read."""
+    """Why enrolment is unknown; empty when the tags were read."""
     # Of this VM.
     case: Case
     enrolment: Enrolment | None
     open_intent: Intent | None
     vm_uses: Sequence[Use]
     quiet: str
-    """The reason of the quiet window that it is in; empty outside of any."""
+    """The reason of the current maintenance window; empty outside of any."""
     quiet_soon: str
     """That of one that will have begun before a VM that is killed now could be started."""
     node_hold: str
@@ -61,9 +61,9 @@ class Facts(NamedTuple):
     may_power_cycle: bool
     hard_reset_at: float | None
     silenced: str = ""
-    """Who silenced it, why and until when; empty where nobody did."""
+    """The silence that matches it: author, comment and end; empty if none does."""
     silences_unknown: str = ""
-    """Why nobody knows what is silenced; empty while that is known."""
+    """Why the silences are unknown; empty while they are known."""
 
 
 class SystemFacts(NamedTuple):

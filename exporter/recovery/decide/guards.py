@@ -41,11 +41,11 @@ UNDIAGNOSED = Diagnosis(DiagnosisKind.PENDING, Cause.NOT_LONG_ENOUGH, "seen only
 
 
 def next_action(case: Case, enrolment: Enrolment | None) -> Action | None:
-    """Return what there is to try; None where a person is all that is left."""
+    """Return what there is to try; None where an operator is all that is left."""
     if case.observed is not ObservedState.HUNG:
         return Action.POWER_ON
     ladder = LADDERS[enrolment.on_hang] if enrolment is not None else ()
-    return ladder[case.rung] if case.rung < len(ladder) else None
+    return ladder[case.ladder_step] if case.ladder_step < len(ladder) else None
 
 
 Guard = Callable[[Facts], GuardResult]
@@ -61,9 +61,7 @@ def decide(facts: Facts, guards: Sequence[Guard] | None = None) -> Decision:
     """
     case = facts.case
     guard_results = tuple(guard(facts) for guard in (GUARDS if guards is None else guards))
-    denied = next(
-        (guard_result for guard_result in guard_results if not guard_result.allowed), None
-    )
+    denied = next((guard_result for guard_result in guard_results if not guard_result.passed), None)
     return Decision(
         uuid=case.uuid,
         vm_key=case.key,
@@ -92,7 +90,7 @@ def in_turn(state: RecoveryState, wanted: Callable[[Case], bool]) -> list[Case]:
 
 def permits(facts: Facts, guards: Sequence[Guard]) -> bool:
     """Return whether `decide` would act, asking no guard after the first that denies."""
-    return all(guard(facts).allowed for guard in guards)
+    return all(guard(facts).passed for guard in guards)
 
 
 def _armed(facts: Facts) -> GuardResult:
@@ -100,60 +98,62 @@ def _armed(facts: Facts) -> GuardResult:
         return _no(GuardName.ARMED, f"{facts.kill_switch} is there", "remove the file")
     command = facts.control_state.disarm
     if command is not None:
-        says = f"disarmed by {command.owner}: {command.reason}"
-        return _no(GuardName.ARMED, says, "vergewatch recovery arm --reason ...")
+        detail = f"disarmed by {command.owner}: {command.reason}"
+        return _no(GuardName.ARMED, detail, "vergewatch recovery arm --reason ...")
     return _yes(GuardName.ARMED, "recovery is armed")
 
 
 def _not_paused(facts: Facts) -> GuardResult:
     command = facts.control_state.pause
     if command is None:
-        return _yes(GuardName.NOT_PAUSED, "nobody paused it")
+        return _yes(GuardName.NOT_PAUSED, "no pause is in force")
     left = f"{command.until - facts.at:.0f} s" if command.until is not None else "no end"
-    says = f"paused by {command.owner}: {command.reason} ({left} left)"
-    return _no(GuardName.NOT_PAUSED, says, "vergewatch recovery resume --reason ..., or wait")
+    detail = f"paused by {command.owner}: {command.reason} ({left} left)"
+    return _no(GuardName.NOT_PAUSED, detail, "vergewatch recovery resume --reason ..., or wait")
 
 
-def _journal_up(facts: Facts) -> GuardResult:
+def _journal_writable(facts: Facts) -> GuardResult:
     if facts.journal_problem:
-        cure = "mend the journal; it is tried again with every picture"
-        return _no(GuardName.JOURNAL_WRITABLE, facts.journal_problem, cure)
+        fix = "repair the journal; it is tried again with every poll"
+        return _no(GuardName.JOURNAL_WRITABLE, facts.journal_problem, fix)
     return _yes(GuardName.JOURNAL_WRITABLE, "the journal takes what is written")
 
 
-def _picture_fresh(facts: Facts) -> GuardResult:
+def _inventory_fresh(facts: Facts) -> GuardResult:
     problem = facts.health.problem
     if problem is not None:
-        says = f"the last picture is not to be believed: {problem.detail}"
+        detail = f"the last picture is not to be believed: {problem.detail}"
         return _no(
-            GuardName.INVENTORY_FRESH, says, _SOUND_PICTURE.get(problem.reason, "a valid picture")
+            GuardName.INVENTORY_FRESH,
+            detail,
+            _VALID_INVENTORY.get(problem.reason, "a valid inventory"),
         )
     age, most = facts.inventory_age_seconds, facts.limits.inventory_age_seconds
     if age > most:
-        says = f"the picture is {age:.0f} s old, {most:g} s at most"
-        return _no(GuardName.INVENTORY_FRESH, says, "a newer picture")
-    return _yes(GuardName.INVENTORY_FRESH, f"the picture is {age:.0f} s old, {most:g} s at most")
+        detail = f"the inventory is {age:.0f} s old, {most:g} s at most"
+        return _no(GuardName.INVENTORY_FRESH, detail, "a newer inventory")
+    return _yes(GuardName.INVENTORY_FRESH, f"the inventory is {age:.0f} s old, {most:g} s at most")
 
 
-def _steady(facts: Facts) -> GuardResult:
+def _inventory_stable(facts: Facts) -> GuardResult:
     health, needed = facts.health, facts.limits.stable_after_polls
     if health.degraded_by:
-        cure = f"{counted(needed - health.valid_in_a_row, 'more valid inventory')} in a row"
-        return _no(GuardName.INVENTORY_STABLE, health.degraded_by, cure)
-    return _yes(GuardName.INVENTORY_STABLE, "the pictures are sound")
+        fix = f"{counted(needed - health.valid_in_a_row, 'more valid inventory')} in a row"
+        return _no(GuardName.INVENTORY_STABLE, health.degraded_by, fix)
+    return _yes(GuardName.INVENTORY_STABLE, "the last inventories are valid")
 
 
-def _warm(facts: Facts) -> GuardResult:
+def _warmed_up(facts: Facts) -> GuardResult:
     health, limits = facts.health, facts.limits
     lasted = facts.at - health.warm_since
-    seen = counted(health.polls, "valid picture")
-    says = (
+    seen = counted(health.polls, "valid inventory")
+    detail = (
         f"{lasted:.0f} s and {seen} since {health.warm_because}; "
         f"{limits.warmup_seconds:g} s and {limits.warmup_polls} are wanted"
     )
     if is_warm(health, limits, at=facts.at):
-        return _yes(GuardName.WARMED_UP, says)
-    return _no(GuardName.WARMED_UP, says, "time, and valid pictures")
+        return _yes(GuardName.WARMED_UP, detail)
+    return _no(GuardName.WARMED_UP, detail, "time, and valid inventories")
 
 
 def _enrolled(facts: Facts) -> GuardResult:
@@ -162,8 +162,8 @@ def _enrolled(facts: Facts) -> GuardResult:
         return _no(GuardName.ENROLLED, facts.tags_problem, "tags that can be read")
     if enrolment is None or not enrolment.policy.acts:
         because = enrolment.because if enrolment is not None else "it is not listed any more"
-        cure = "a person starts it; for the next time, give it the tag recovery/auto or a rule"
-        return _no(GuardName.ENROLLED, because, cure)
+        fix = "a person starts it; for the next time, give it the tag recovery/auto or a rule"
+        return _no(GuardName.ENROLLED, because, fix)
     if facts.case.observed is ObservedState.INELIGIBLE:
         return _no(GuardName.ENROLLED, "it is disabled or belongs to a service", "enable it")
     return _yes(GuardName.ENROLLED, f"{enrolment.policy} by {enrolment.because}")
@@ -172,40 +172,40 @@ def _enrolled(facts: Facts) -> GuardResult:
 def _crashed(facts: Facts) -> GuardResult:
     diagnosis = facts.case.diagnosis or UNDIAGNOSED
     cause = f", {diagnosis.cause}" * (diagnosis.cause.value != diagnosis.kind.value)
-    says = f"{diagnosis.kind}{cause}: {diagnosis.detail}"
+    detail = f"{diagnosis.kind}{cause}: {diagnosis.detail}"
     if diagnosis.kind is DiagnosisKind.CRASHED:
-        return _yes(GuardName.CRASHED, says)
-    return _no(GuardName.CRASHED, says, _CURES[diagnosis.kind])
+        return _yes(GuardName.CRASHED, detail)
+    return _no(GuardName.CRASHED, detail, _FIXES[diagnosis.kind])
 
 
-def _alone(facts: Facts) -> GuardResult:
+def _no_open_action(facts: Facts) -> GuardResult:
     intent = facts.open_intent
     if intent is not None:
-        says = f"{intent.action} number {intent.id} is under way"
-        return _no(GuardName.NO_OPEN_ACTION, says, "its outcome")
+        detail = f"{intent.action} number {intent.id} is under way"
+        return _no(GuardName.NO_OPEN_ACTION, detail, "its outcome")
     return _yes(GuardName.NO_OPEN_ACTION, "no action on it is under way")
 
 
-def _within_budget(facts: Facts) -> GuardResult:
+def _within_restart_budget(facts: Facts) -> GuardResult:
     budgets = tuple(
         BudgetUse(use.used, use.window.most, use.window.seconds) for use in facts.vm_uses
     )
-    return replace(_budget_result(facts), budgets=budgets)
+    return replace(_restart_budget_result(facts), budgets=budgets)
 
 
-def _budget_result(facts: Facts) -> GuardResult:
-    says = _used(facts.vm_uses)
-    cure = f"vergewatch recovery clear {facts.case.name} --reason ..."
+def _restart_budget_result(facts: Facts) -> GuardResult:
+    detail = _used(facts.vm_uses)
+    fix = f"vergewatch recovery clear {facts.case.name} --reason ..."
     if facts.case.state is State.QUARANTINED:
-        return _no(GuardName.WITHIN_RESTART_BUDGET, f"given up; {says}", cure)
+        return _no(GuardName.WITHIN_RESTART_BUDGET, f"given up; {detail}", fix)
     if any(use.spent for use in facts.vm_uses):
-        return _no(GuardName.WITHIN_RESTART_BUDGET, says, cure)
+        return _no(GuardName.WITHIN_RESTART_BUDGET, detail, fix)
     if _leaves_no_room(facts, facts.vm_uses):
-        return _no(GuardName.WITHIN_RESTART_BUDGET, f"{says}: {_ROOM}", cure)
-    return _yes(GuardName.WITHIN_RESTART_BUDGET, says)
+        return _no(GuardName.WITHIN_RESTART_BUDGET, f"{detail}: {_ROOM_FOR_START}", fix)
+    return _yes(GuardName.WITHIN_RESTART_BUDGET, detail)
 
 
-_ROOM = "a kill needs room for the start after it"
+_ROOM_FOR_START = "a kill needs room for the start after it"
 
 
 def _leaves_no_room(facts: Facts, uses: Sequence[Use]) -> bool:
@@ -214,24 +214,24 @@ def _leaves_no_room(facts: Facts, uses: Sequence[Use]) -> bool:
     return kills and any(use.used + 1 >= use.window.most > 1 for use in uses)
 
 
-def _rested(facts: Facts) -> GuardResult:
+def _backoff_elapsed(facts: Facts) -> GuardResult:
     retry_at = facts.case.retry_at
     if retry_at is not None and facts.at < retry_at:
         left = f"{retry_at - facts.at:.0f} s"
         tries = facts.case.attempts
-        says = f"{left} left of the pause after {f'try {tries}' if tries else 'a refusal'}"
-        return _no(GuardName.BACKOFF_ELAPSED, says, f"wait {left}")
+        detail = f"{left} left of the pause after {f'try {tries}' if tries else 'a refusal'}"
+        return _no(GuardName.BACKOFF_ELAPSED, detail, f"wait {left}")
     before = counted(facts.case.attempts, "try", "tries")
     return _yes(GuardName.BACKOFF_ELAPSED, f"{before} before, and no pause is due")
 
 
-def _not_quiet(facts: Facts) -> GuardResult:
+def _outside_maintenance_window(facts: Facts) -> GuardResult:
     if facts.quiet:
         return _no(GuardName.OUTSIDE_MAINTENANCE_WINDOW, facts.quiet, "the end of the window")
     if facts.quiet_soon and next_action(facts.case, facts.enrolment) is Action.KILL:
-        says = f"soon {facts.quiet_soon}: {_ROOM}"
-        return _no(GuardName.OUTSIDE_MAINTENANCE_WINDOW, says, "the end of the window")
-    return _yes(GuardName.OUTSIDE_MAINTENANCE_WINDOW, "outside of every quiet window")
+        detail = f"soon {facts.quiet_soon}: {_ROOM_FOR_START}"
+        return _no(GuardName.OUTSIDE_MAINTENANCE_WINDOW, detail, "the end of the window")
+    return _yes(GuardName.OUTSIDE_MAINTENANCE_WINDOW, "outside of every maintenance window")
 
 
 def _not_silenced(facts: Facts) -> GuardResult:
@@ -244,26 +244,26 @@ def _not_silenced(facts: Facts) -> GuardResult:
             GuardName.NOT_SILENCED, facts.silenced, "the end of the silence, and the time after it"
         )
     if facts.silences_unknown:
-        says = f"nobody knows, and the settings say to go on then: {facts.silences_unknown}"
-        return _yes(GuardName.NOT_SILENCED, says)
-    return _yes(GuardName.NOT_SILENCED, "nobody silenced it")
+        detail = f"unknown, and the settings allow actions then: {facts.silences_unknown}"
+        return _yes(GuardName.NOT_SILENCED, detail)
+    return _yes(GuardName.NOT_SILENCED, "no silence matches it")
 
 
-def _node_free(facts: Facts) -> GuardResult:
+def _node_stable(facts: Facts) -> GuardResult:
     if facts.node_hold:
         return _no(GuardName.NODE_STABLE, facts.node_hold, "calm on that node")
     return _yes(GuardName.NODE_STABLE, "its node lost no other VM lately")
 
 
-def _fair_weather(facts: Facts) -> GuardResult:
+def _circuit_breaker_closed(facts: Facts) -> GuardResult:
     breaker, limits = facts.breaker, facts.limits
     match breaker.breaker_state:
         case BreakerState.CLOSED:
-            return _yes(GuardName.CIRCUIT_BREAKER_CLOSED, "no storm")
+            return _yes(GuardName.CIRCUIT_BREAKER_CLOSED, "the circuit breaker is closed")
         case BreakerState.OPEN:
-            says = f"a storm for {facts.at - breaker.since:.0f} s: too many are down at once"
+            detail = f"open for {facts.at - breaker.since:.0f} s: too many are down at once"
             return _no(
-                GuardName.CIRCUIT_BREAKER_CLOSED, says, f"fewer VMs down, or calm; {_ACCEPT}"
+                GuardName.CIRCUIT_BREAKER_CLOSED, detail, f"fewer VMs down, or calm; {_ACCEPT}"
             )
         case BreakerState.HALF_OPEN:
             acted_at = facts.acted_at
@@ -273,79 +273,85 @@ def _fair_weather(facts: Facts) -> GuardResult:
                 else limits.breaker_probe_interval_seconds
             )
             if facts.in_flight or since < limits.breaker_probe_interval_seconds:
-                says = "after a storm one VM at a time"
+                detail = "half open: one VM at a time"
                 return _no(
                     GuardName.CIRCUIT_BREAKER_CLOSED,
-                    says,
+                    detail,
                     f"{limits.breaker_probe_interval_seconds:g} s between two",
                 )
-            return _yes(GuardName.CIRCUIT_BREAKER_CLOSED, "after a storm, and nothing is under way")
+            return _yes(GuardName.CIRCUIT_BREAKER_CLOSED, "half open, and no action is open")
 
 
-def _capacity(facts: Facts) -> GuardResult:
+def _capacity_available(facts: Facts) -> GuardResult:
     limits = facts.limits
     recent = [at for at in facts.no_capacity if at > facts.at - limits.capacity_window_seconds]
-    says = f"{counted(len(recent), 'refusal')} for want of resources lately"
+    detail = f"{counted(len(recent), 'refusal')} for want of resources lately"
     if len(recent) >= limits.capacity_refusals:
-        return _no(GuardName.CAPACITY_AVAILABLE, says, "resources on the platform")
-    return _yes(GuardName.CAPACITY_AVAILABLE, says)
+        return _no(GuardName.CAPACITY_AVAILABLE, detail, "resources on the platform")
+    return _yes(GuardName.CAPACITY_AVAILABLE, detail)
 
 
-def _few_at_once(facts: Facts) -> GuardResult:
+def _below_concurrency_limit(facts: Facts) -> GuardResult:
     most = facts.limits.max_concurrent_actions
-    says = f"{len(facts.in_flight)} of {most} at once" + (
+    detail = f"{len(facts.in_flight)} of {most} at once" + (
         f": {', '.join(facts.in_flight)}" if facts.in_flight else ""
     )
     if len(facts.in_flight) >= most:
-        return _no(GuardName.BELOW_CONCURRENCY_LIMIT, says, "the outcome of one of them")
-    return _yes(GuardName.BELOW_CONCURRENCY_LIMIT, says)
+        return _no(GuardName.BELOW_CONCURRENCY_LIMIT, detail, "the outcome of one of them")
+    return _yes(GuardName.BELOW_CONCURRENCY_LIMIT, detail)
 
 
-def _within_rate(facts: Facts) -> GuardResult:
-    says = _used(facts.system_uses)
+def _within_rate_limit(facts: Facts) -> GuardResult:
+    detail = _used(facts.system_uses)
     full = [use for use in facts.system_uses if use.spent]
     if full:
         frees_at = max(use.frees_at or 0.0 for use in full)
-        return _no(GuardName.WITHIN_RATE_LIMIT, says, f"wait {max(0.0, frees_at - facts.at):.0f} s")
+        return _no(
+            GuardName.WITHIN_RATE_LIMIT, detail, f"wait {max(0.0, frees_at - facts.at):.0f} s"
+        )
     if _leaves_no_room(facts, facts.system_uses):
-        return _no(GuardName.WITHIN_RATE_LIMIT, f"{says}: {_ROOM}", "fewer actions on other VMs")
-    return _yes(GuardName.WITHIN_RATE_LIMIT, says)
+        return _no(
+            GuardName.WITHIN_RATE_LIMIT,
+            f"{detail}: {_ROOM_FOR_START}",
+            "fewer actions on other VMs",
+        )
+    return _yes(GuardName.WITHIN_RATE_LIMIT, detail)
 
 
-def _its_turn(facts: Facts) -> GuardResult:
+def _dependencies_up(facts: Facts) -> GuardResult:
     if facts.waits_for:
-        cure = f"they are up, or {facts.limits.dependency_timeout_seconds:g} s have passed"
-        return _no(GuardName.DEPENDENCIES_UP, f"it comes after {facts.waits_for}", cure)
+        fix = f"they are up, or {facts.limits.dependency_timeout_seconds:g} s have passed"
+        return _no(GuardName.DEPENDENCIES_UP, f"it comes after {facts.waits_for}", fix)
     return _yes(GuardName.DEPENDENCIES_UP, "nothing has to be up before it")
 
 
-def _step_allowed(facts: Facts) -> GuardResult:
+def _action_allowed(facts: Facts) -> GuardResult:
     action = next_action(facts.case, facts.enrolment)
-    if action is None and facts.case.rung:
+    if action is None and facts.case.ladder_step:
         return _no(
             GuardName.ACTION_ALLOWED, "every step that its owner allows was tried", "a person"
         )
     if action is None:
-        cure = "a person; or the tags recovery/on-hang-reset, recovery/on-hang-power-cycle"
-        return _no(GuardName.ACTION_ALLOWED, "for a VM that hangs there is only an alert", cure)
+        fix = "a person; or the tags recovery/on-hang-reset, recovery/on-hang-power-cycle"
+        return _no(GuardName.ACTION_ALLOWED, "for a VM that hangs there is only an alert", fix)
     if action is Action.KILL and not facts.may_power_cycle:
-        cure = "disable_powercycle of the VM, off"
-        return _no(GuardName.ACTION_ALLOWED, "nobody says that a power cycle is allowed", cure)
+        fix = "disable_powercycle of the VM, off"
+        return _no(GuardName.ACTION_ALLOWED, "the VM does not allow a power cycle", fix)
     every, last = facts.limits.hard_reset_every_seconds, facts.hard_reset_at
     if action is Action.RESET and last is not None and facts.at - last < every:
-        says = f"it was reset {facts.at - last:.0f} s ago"
-        return _no(GuardName.ACTION_ALLOWED, says, f"one hard reset in {every:g} s")
+        detail = f"it was reset {facts.at - last:.0f} s ago"
+        return _no(GuardName.ACTION_ALLOWED, detail, f"one hard reset in {every:g} s")
     return _yes(GuardName.ACTION_ALLOWED, f"{action} is allowed")
 
 
-def _may_act(facts: Facts) -> GuardResult:
+def _write_access(facts: Facts) -> GuardResult:
     if facts.read_only:
-        cure = "a credential that may act: action_api_key"
-        return _no(GuardName.WRITE_ACCESS, facts.read_only, cure)
+        fix = "a credential that may act: action_api_key"
+        return _no(GuardName.WRITE_ACCESS, facts.read_only, fix)
     return _yes(GuardName.WRITE_ACCESS, "nothing is known against our credential")
 
 
-def _enforcing(facts: Facts) -> GuardResult:
+def _mode_enforce(facts: Facts) -> GuardResult:
     if facts.limits.mode is Mode.ENFORCE:
         return _yes(GuardName.MODE_ENFORCE, "the mode is enforce")
     return _no(GuardName.MODE_ENFORCE, f"the mode is {facts.limits.mode}", "recovery.mode: enforce")
@@ -355,33 +361,33 @@ GUARDS: tuple[Guard, ...] = (
     _enrolled,
     _armed,
     _not_paused,
-    _journal_up,
-    _picture_fresh,
-    _steady,
-    _warm,
+    _journal_writable,
+    _inventory_fresh,
+    _inventory_stable,
+    _warmed_up,
     _crashed,
-    _alone,
-    _within_budget,
-    _rested,
-    _not_quiet,
+    _no_open_action,
+    _within_restart_budget,
+    _backoff_elapsed,
+    _outside_maintenance_window,
     _not_silenced,
-    _node_free,
-    _fair_weather,
-    _capacity,
-    _few_at_once,
-    _within_rate,
-    _its_turn,
-    _step_allowed,
-    _may_act,
-    _enforcing,
+    _node_stable,
+    _circuit_breaker_closed,
+    _capacity_available,
+    _below_concurrency_limit,
+    _within_rate_limit,
+    _dependencies_up,
+    _action_allowed,
+    _write_access,
+    _mode_enforce,
 )
-"""In the order in which a person would ask. What people said comes first, the mode last."""
+"""In the order in which an operator would ask. What people said comes first, the mode last."""
 
 _ACCEPT = "or vergewatch recovery accept --reason ..., if you know that it is so"
-_SOUND_PICTURE = dict.fromkeys(("short", "rows_missing"), f"a whole list; {_ACCEPT}")
-_CURES = {
+_VALID_INVENTORY = dict.fromkeys(("short", "rows_missing"), f"a whole list; {_ACCEPT}")
+_FIXES = {
     DiagnosisKind.PENDING: "time",
-    DiagnosisKind.STOPPED: "whoever stopped it starts it again",
+    DiagnosisKind.STOPPED: "an operator starts it again",
     DiagnosisKind.PLATFORM: "VergeOS acts, or its time passes",
     DiagnosisKind.UNKNOWN: "a person looks at it and starts it",
 }
@@ -393,9 +399,9 @@ def _used(uses: Sequence[Use]) -> str:
     )
 
 
-def _yes(guard: GuardName, says: str) -> GuardResult:
-    return GuardResult(guard, allowed=True, says=says)
+def _yes(guard: GuardName, detail: str) -> GuardResult:
+    return GuardResult(guard, passed=True, detail=detail)
 
 
-def _no(guard: GuardName, says: str, cure: str) -> GuardResult:
-    return GuardResult(guard, allowed=False, says=says, cure=cure)
+def _no(guard: GuardName, detail: str, fix: str) -> GuardResult:
+    return GuardResult(guard, passed=False, detail=detail, fix=fix)

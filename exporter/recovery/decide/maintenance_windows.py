@@ -1,4 +1,4 @@
-"""Hours in which a person has said beforehand that recovery keeps still."""
+"""Hours in which an operator has said beforehand that recovery keeps still."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta, tzinfo
@@ -11,7 +11,7 @@ class MaintenanceWindow(NamedTuple):
 
     days: frozenset[int]
     """Monday is 0; the day on which it begins."""
-    begins: time
+    start: time
     lasts: timedelta
     zone: tzinfo
     names: tuple[str, ...]
@@ -25,7 +25,7 @@ class MaintenanceWindow(NamedTuple):
         today = moment.astimezone(self.zone).date()
         for days_ago in range(self.lasts.days + 2):
             day = today - timedelta(days=days_ago)
-            began = datetime.combine(day, self.begins, self.zone)
+            began = datetime.combine(day, self.start, self.zone)
             # In a night in which the clocks are changed, by the wall or by the hours that have
             # passed, whichever is longer. In UTC, since no hour is missing or doubled there.
             by_the_wall = (began + self.lasts).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""How recovery stands as a whole: one word, and why."""
+"""Readiness: whether recovery would act now, and why not."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -13,7 +13,7 @@ class ReadinessState(StrEnum):
     """What recovery is ready for."""
 
     BROKEN = "broken"
-    """By a bug of its own: it does nothing until the process is started anew."""
+    """By a bug of its own: it does nothing until the process is restarted."""
     DISARMED = "disarmed"
     PAUSED = "paused"
     JOURNAL_DOWN = "journal_down"
@@ -21,12 +21,12 @@ class ReadinessState(StrEnum):
     WARMING_UP = "warming_up"
     CIRCUIT_BREAKER_OPEN = "circuit_breaker_open"
     CIRCUIT_BREAKER_HALF_OPEN = "circuit_breaker_half_open"
-    """One action at a time, after a storm."""
+    """One action at a time."""
     ACTIVE = "active"
 
 
 class Readiness(NamedTuple):
-    """A posture, and why."""
+    """The readiness and its reason."""
 
     readiness: ReadinessState
     because: str
@@ -45,7 +45,7 @@ def readiness_now(
     at: float,
 ) -> Readiness:
     """
-    Return how recovery stands; of several reasons to do nothing, the one that lasts longest.
+    Return the readiness; of several reasons not to act, the one that lasts longest.
 
     Args:
         read_only: Why our credential may not act; empty when nothing is known against it.
@@ -72,11 +72,14 @@ def readiness_now(
         return Readiness(ReadinessState.CIRCUIT_BREAKER_OPEN, "too many VMs are down at once")
     if not is_warm(health, limits, at=at):
         left = max(0.0, limits.warmup_seconds - (at - health.warm_since))
-        still = f", {left:.0f} s and valid pictures to go" if left else ", valid pictures to go"
+        still = (
+            f", {left:.0f} s and valid inventories to go" if left else ", valid inventories to go"
+        )
         return Readiness(ReadinessState.WARMING_UP, f"since {health.warm_because}{still}")
     if breaker.breaker_state is BreakerState.HALF_OPEN:
         return Readiness(
-            ReadinessState.CIRCUIT_BREAKER_HALF_OPEN, "a storm is nearly over: one VM at a time"
+            ReadinessState.CIRCUIT_BREAKER_HALF_OPEN,
+            "the circuit breaker is half open: one VM at a time",
         )
     return Readiness(ReadinessState.ACTIVE, _ready(limits, read_only))
 

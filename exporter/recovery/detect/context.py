@@ -9,7 +9,7 @@ from exporter.recovery.model.platform_log import LogReading
 from exporter.recovery.model.ports import VMLocation
 from exporter.recovery.observe.enrolment import matches
 from exporter.recovery.observe.inventory_checks import CheckedInventory
-from exporter.recovery.observe.node_history import NodeLife, lost_several
+from exporter.recovery.observe.node_history import NodeHistory, lost_several
 from exporter.recovery.observe.state import RecoveryState
 
 
@@ -20,7 +20,7 @@ class Logs(NamedTuple):
     """``None``: it could not be read."""
     read_at: float
     since_clock: float
-    """The platform's time from which on it was asked for."""
+    """VergeOS' time from which on it was asked for."""
     problem: str = ""
 
 
@@ -29,31 +29,31 @@ class DiagnosisContext(NamedTuple):
 
     at: float
     policy: Policy
-    node: NodeLife | None
+    node: NodeHistory | None
     node_name: str
     node_machine: int | None
     on_power_loss: str
     powered_on: bool | None
     started_at: float | None
-    """When it was started last, by the platform's stamp."""
+    """When it was started last, by VergeOS' stamp."""
     logs: Logs | None
     """``None``: not read yet."""
     own_user: str
-    """Who we are in the platform's log; empty when that is not known."""
+    """Who we are in VergeOS' log; empty when that is not known."""
 
 
 def diagnosis_context(
-    case: Case, memory: RecoveryState, inventory: CheckedInventory, logs: Logs | None, own_user: str
+    case: Case, state: RecoveryState, inventory: CheckedInventory, logs: Logs | None, own_user: str
 ) -> DiagnosisContext:
     """Return what a diagnosis on *case* rests on besides the case."""
     vm = inventory.vms.get(case.uuid)
     status = vm.status if vm is not None else None
     node = inventory.nodes.get(case.node or 0)
-    enrolment = memory.enrolments.get(case.uuid)
+    enrolment = state.enrolments.get(case.uuid)
     return DiagnosisContext(
         at=inventory.at,
         policy=enrolment.policy if enrolment is not None else Policy.NO,
-        node=memory.nodes.get(case.node or 0),
+        node=state.nodes.get(case.node or 0),
         node_name=node.name if node is not None else "its node",
         node_machine=node.machine if node is not None else None,
         on_power_loss=vm.config.on_power_loss if vm is not None else "",
@@ -78,17 +78,17 @@ def location(case: Case, inventory: CheckedInventory) -> VMLocation:
 
 
 def cluster_of(vm: VM, inventory: CheckedInventory) -> str:
-    """Return the name of a VM's cluster; empty where nobody knows."""
+    """Return the name of a VM's cluster; empty if unknown."""
     cluster = inventory.reported.clusters.get(vm.config.cluster or 0)
     return cluster.name if cluster is not None else ""
 
 
 def node_hold(
-    case: Case, memory: RecoveryState, inventory: CheckedInventory, limits: Limits, *, at: float
+    case: Case, state: RecoveryState, inventory: CheckedInventory, limits: Limits, *, at: float
 ) -> str:
     """Return why the VMs of its node are left alone for a while; empty when they are not."""
-    life = memory.nodes.get(case.node or 0, NodeLife(None))
-    dropped = lost_several(life, limits)
+    history = state.nodes.get(case.node or 0, NodeHistory(None))
+    dropped = lost_several(history, limits)
     if dropped is None or at - dropped >= limits.platform_seconds:
         return ""
     node = inventory.nodes.get(case.node or 0)
@@ -96,9 +96,9 @@ def node_hold(
     return f"several VMs of {name} went down together {at - dropped:.0f} s ago"
 
 
-def waits_for(case: Case, memory: RecoveryState, limits: Limits, *, at: float) -> str:
+def waits_for(case: Case, state: RecoveryState, limits: Limits, *, at: float) -> str:
     """Return the VMs that have to be up before *case*, unless it waited long enough."""
-    enrolment = memory.enrolments.get(case.uuid)
+    enrolment = state.enrolments.get(case.uuid)
     if enrolment is None or not enrolment.after or case.trouble_at is None:
         return ""
     if at - case.trouble_at >= limits.dependency_timeout_seconds:
@@ -106,7 +106,7 @@ def waits_for(case: Case, memory: RecoveryState, limits: Limits, *, at: float) -
     return ", ".join(
         sorted(
             other.name
-            for other in memory.cases.values()
+            for other in state.cases.values()
             if other.observed is not ObservedState.UP
             and other.policy.acts
             and other.uuid != case.uuid

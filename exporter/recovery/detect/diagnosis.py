@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from exporter.model import StatusWord
 from exporter.recovery.detect.context import DiagnosisContext
-from exporter.recovery.detect.log_evidence import hear
+from exporter.recovery.detect.log_evidence import diagnose_from_logs
 from exporter.recovery.detect.log_patterns import LogClassifier
 from exporter.recovery.model.cases import (
     Case,
@@ -25,8 +25,8 @@ from exporter.recovery.observe.inventory_checks import STOPPING, WAITING
 from exporter.recovery.observe.inventory_checks import UP as RUNNING
 from exporter.recovery.observe.node_history import has_failed
 
-NAMELESS = frozenset({Cause.SEEN_STOPPING, Cause.HIBERNATED})
-"""Causes that are known without the log, and that tell nobody's name."""
+WITHOUT_STOP_AUTHOR = frozenset({Cause.SEEN_STOPPING, Cause.HIBERNATED})
+"""Causes that are known without the log and therefore without an author."""
 MIGRATION = frozenset(
     {
         StatusWord.INITMIGRATE,
@@ -45,18 +45,18 @@ def diagnose(
 ) -> Diagnosis:
     """Return why *case* is not up."""
     return (
-        _of_its_sight(case)
-        or _of_its_way(case, about, limits)
-        or _of_its_node(case, about, limits)
-        or _of_its_duration(case, about, limits)
-        or _of_its_power(about, limits)
-        or _of_the_logs(case, about, limits, classifier)
-        or _of_our_sight(case, about, limits)
+        _by_observation(case)
+        or _by_words_since_up(case, about, limits)
+        or _by_node(case, about, limits)
+        or _by_duration(case, about, limits)
+        or _by_desired_power(about, limits)
+        or _by_logs(case, about, limits, classifier)
+        or _by_gap(case, about, limits)
         or _crashed(case)
     )
 
 
-def _of_its_sight(case: Case) -> Diagnosis | None:
+def _by_observation(case: Case) -> Diagnosis | None:
     match case.observed:
         case ObservedState.ERROR:
             return Diagnosis(
@@ -64,7 +64,7 @@ def _of_its_sight(case: Case) -> Diagnosis | None:
             )
         case ObservedState.INCONSISTENT:
             return Diagnosis(
-                DiagnosisKind.UNKNOWN, Cause.STATUS_STRANGE, f"its status is {case.word}"
+                DiagnosisKind.UNKNOWN, Cause.STATUS_UNRECOGNIZED, f"its status is {case.word}"
             )
         case ObservedState.GONE:
             return Diagnosis(DiagnosisKind.UNKNOWN, Cause.STATUS_MISSING, "its rows do not tell")
@@ -79,22 +79,22 @@ def _of_its_sight(case: Case) -> Diagnosis | None:
             )
 
 
-def _of_its_way(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnosis | None:
+def _by_words_since_up(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnosis | None:
     """Judge by what was seen of it between its last being up and now."""
     if case.up_at is None:
         return Diagnosis(DiagnosisKind.UNKNOWN, Cause.NEVER_SEEN_UP, "not since it is enrolled")
-    passed = set(case.passed)
-    if passed & (STOPPING | {StatusWord.HIBERNATED}):
+    words_since_up = set(case.words_since_up)
+    if words_since_up & (STOPPING | {StatusWord.HIBERNATED}):
         return Diagnosis(DiagnosisKind.STOPPED, Cause.SEEN_STOPPING, "it was seen stopping")
-    if passed & WAITING:
+    if words_since_up & WAITING:
         if case.trouble_at is None or about.at - case.trouble_at < limits.platform_seconds:
             return Diagnosis(
                 DiagnosisKind.PLATFORM, Cause.WAITS_FOR_RESOURCES, "it waited for resources"
             )
         return Diagnosis(DiagnosisKind.UNKNOWN, Cause.START_FAILED, "the platform did not start it")
-    if passed & MIGRATION:
+    if words_since_up & MIGRATION:
         return Diagnosis(DiagnosisKind.UNKNOWN, Cause.MIGRATED_SHORTLY_BEFORE, "it was migrating")
-    strange = passed - CONTRADICTIONS - {StatusWord.UNRESPONSIVE}
+    strange = words_since_up - CONTRADICTIONS - {StatusWord.UNRESPONSIVE}
     if strange:
         words = ", ".join(sorted(strange))
         return Diagnosis(
@@ -103,8 +103,8 @@ def _of_its_way(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnosi
     return None
 
 
-def _of_its_node(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnosis | None:
-    """Judge by its host: what happens to a node is the platform's to mend."""
+def _by_node(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnosis | None:
+    """Judge by its host: what happens to a node is VergeOS' to mend."""
     if case.node is None or about.node is None:
         return Diagnosis(DiagnosisKind.UNKNOWN, Cause.NODE_UNKNOWN, "its last node is not known")
     node, up_at = about.node, case.up_at or 0.0
@@ -112,7 +112,7 @@ def _of_its_node(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnos
     failed = has_failed(node, since=up_at, since_clock=case.up_clock)
     if failed and about.on_power_loss == LEAVE_OFF:
         detail = f"{about.node_name} failed, and it is to be left off after that"
-        return Diagnosis(DiagnosisKind.STOPPED, Cause.LEFT_OFF_BY_OWNER, detail)
+        return Diagnosis(DiagnosisKind.STOPPED, Cause.LEFT_OFF_BY_POLICY, detail)
     if node.well_since is None:
         detail = f"{about.node_name} is not well"
         return Diagnosis(DiagnosisKind.PLATFORM, Cause.NODE_IN_TROUBLE, detail)
@@ -129,7 +129,7 @@ def _of_its_node(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnos
     return None
 
 
-def _of_its_duration(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnosis | None:
+def _by_duration(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnosis | None:
     needed = (
         limits.confirm_down_seconds
         if case.observed is ObservedState.DOWN
@@ -138,7 +138,7 @@ def _of_its_duration(case: Case, about: DiagnosisContext, limits: Limits) -> Dia
     lasted = about.at - case.trouble_at if case.trouble_at is not None else 0.0
     if case.times_observed >= limits.confirm_down_polls and lasted >= needed:
         return None
-    polls = "1 picture" if case.times_observed == 1 else f"{case.times_observed} pictures"
+    polls = "1 poll" if case.times_observed == 1 else f"{case.times_observed} polls"
     detail = (
         f"{case.observed.value} for {lasted:.0f} s in {polls}; "
         f"{needed:g} s and {limits.confirm_down_polls} make sure"
@@ -146,23 +146,23 @@ def _of_its_duration(case: Case, about: DiagnosisContext, limits: Limits) -> Dia
     return Diagnosis(DiagnosisKind.PENDING, Cause.NOT_LONG_ENOUGH, detail)
 
 
-def _of_its_power(about: DiagnosisContext, limits: Limits) -> Diagnosis | None:
+def _by_desired_power(about: DiagnosisContext, limits: Limits) -> Diagnosis | None:
     if limits.powerstate is PowerState.DESIRED and about.powered_on is not True:
         detail = "its power is wanted off"
-        return Diagnosis(DiagnosisKind.STOPPED, Cause.POWERED_OFF_BY_WISH, detail)
+        return Diagnosis(DiagnosisKind.STOPPED, Cause.POWERED_OFF_AS_DESIRED, detail)
     return None
 
 
-def _of_our_sight(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnosis | None:
+def _by_gap(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnosis | None:
     """Judge by what we could see: who looked away must not conclude that it crashed."""
     ready_for_that = about.policy in (Policy.UNLESS_STOPPED, Policy.ALWAYS)
     if case.max_gap_seconds > limits.max_gap_seconds and not ready_for_that:
-        detail = f"it went down within {case.max_gap_seconds:.0f} s in which nobody looked"
-        return Diagnosis(DiagnosisKind.UNKNOWN, Cause.DIED_UNSEEN, detail)
+        detail = f"it went down within {case.max_gap_seconds:.0f} s without a valid poll"
+        return Diagnosis(DiagnosisKind.UNKNOWN, Cause.WENT_DOWN_UNOBSERVED, detail)
     return None
 
 
-def _of_the_logs(
+def _by_logs(
     case: Case, about: DiagnosisContext, limits: Limits, classifier: LogClassifier
 ) -> Diagnosis | None:
     logs, up_clock = about.logs, case.up_clock
@@ -180,26 +180,30 @@ def _of_the_logs(
     if not logs.reading.complete:
         detail = (
             "the log does not show that it goes back so far, came in another order than was asked "
-            "for, or has a row that nobody can read"
+            "for, or has an unreadable row"
         )
         return Diagnosis(DiagnosisKind.UNKNOWN, Cause.LOGS_INCOMPLETE, detail)
-    return hear(logs.reading.rows, case, about, limits, classifier)
+    return diagnose_from_logs(logs.reading.rows, case, about, limits, classifier)
 
 
-def is_nameless(case: Case) -> bool:
-    """Return whether somebody wanted *case* down, and nobody looked up who."""
+def lacks_stop_author(case: Case) -> bool:
+    """Return whether *case* was stopped on purpose by an author who is not known yet."""
     diagnosis = case.diagnosis
-    return case.state is State.STOPPED and diagnosis is not None and diagnosis.cause in NAMELESS
+    return (
+        case.state is State.STOPPED
+        and diagnosis is not None
+        and diagnosis.cause in WITHOUT_STOP_AUTHOR
+    )
 
 
-def name_who(
+def add_stop_author(
     case: Case, about: DiagnosisContext, limits: Limits, classifier: LogClassifier
 ) -> Case:
     """Return the case of a VM that was seen stopping, with who wanted it, if the log has that."""
     logs = about.logs
     if logs is None or logs.reading is None:
         return case
-    diagnosis = hear(logs.reading.rows, case, about, limits, classifier)
+    diagnosis = diagnose_from_logs(logs.reading.rows, case, about, limits, classifier)
     if diagnosis is None or diagnosis.kind is not DiagnosisKind.STOPPED:
         return case
     return replace(case, diagnosis=diagnosis)
@@ -207,14 +211,16 @@ def name_who(
 
 def _crashed(case: Case) -> Diagnosis:
     if case.observed is ObservedState.HUNG:
-        return Diagnosis(DiagnosisKind.CRASHED, Cause.HUNG, "unresponsive, and nobody is at it")
+        return Diagnosis(
+            DiagnosisKind.CRASHED, Cause.HUNG, "unresponsive, without a request in the log"
+        )
     if _was_killed(case):
         return Diagnosis(
-            DiagnosisKind.CRASHED, Cause.KILLED_TO_RESTART, "we killed it to start it anew"
+            DiagnosisKind.CRASHED,
+            Cause.KILLED_TO_RESTART,
+            "powered off by recovery to start it again",
         )
-    return Diagnosis(
-        DiagnosisKind.CRASHED, Cause.CRASHED, "it ran, it stopped, and nobody asked for it"
-    )
+    return Diagnosis(DiagnosisKind.CRASHED, Cause.CRASHED, "it went down without a stop request")
 
 
 def _was_killed(case: Case) -> bool:

@@ -1,7 +1,7 @@
 """
-What the rows of the platform's log testify of a VM's going down: a wish, a doubt, or nothing.
+Log evidence: whether the rows of VergeOS' log explain why a VM went down.
 
-They are heard in their own order, since no other clock need agree with the log's.
+Rows are compared by their order, since no other clock need agree with the log's.
 """
 
 import re
@@ -24,14 +24,14 @@ from exporter.recovery.model.platform_log import LogRow
 OUR_ROW_SECONDS = 60.0
 """How far by its stamp a row may be from what it tells of."""
 KILL_SENT = "'kill'"
-"""In the row that the platform writes for a kill, whoever sent it."""
+"""In the row that VergeOS writes for every kill."""
 NEVER_OURS = re.compile(r"power ?off|shut ?down|hibernat|restor|delet|'move'", re.IGNORECASE)
-"""In rows of what we never ask for, whoever uses our name."""
-NOBODY = frozenset({"", "system"})
-"""Who writes rows when no person does."""
+"""In rows of actions that recovery never requests."""
+NO_USER = frozenset({"", "system"})
+"""Users of rows that no user caused."""
 
 
-def hear(
+def diagnose_from_logs(
     rows: Sequence[LogRow],
     case: Case,
     about: DiagnosisContext,
@@ -39,34 +39,34 @@ def hear(
     classifier: LogClassifier,
 ) -> Diagnosis | None:
     """Return the first wish among *rows* of its last life, or else the first doubt."""
-    rows = _of_its_last_life(rows, case, limits, classifier)
+    rows = _rows_since_last_start(rows, case, limits, classifier)
     ours = _ours(rows, case, about, limits, classifier)
     doubt: Diagnosis | None = None
     for position, row in enumerate(rows):
         if row.key in ours:
             if case.kill_unanswered and not about.own_user:
-                detail = f"{_told(row)} may be ours, whose answer was lost"
+                detail = f"{_quoted(row)} may be ours, whose answer was lost"
                 doubt = doubt or Diagnosis(DiagnosisKind.UNKNOWN, Cause.LOGS_UNCLEAR, detail)
             continue
         diagnosis = None
         if row.machine == case.machine:
-            diagnosis = _of_a_row(row, about.policy, classifier) or _of_somebody_at_it(
+            diagnosis = _by_vm_row(row, about.policy, classifier) or _by_other_user(
                 row, case, about, classifier
             )
         elif row.machine == about.node_machine:
-            diagnosis = _of_a_nodes_row(row, case, classifier)
+            diagnosis = _by_node_row(row, case, classifier)
         if diagnosis is not None and diagnosis.kind is DiagnosisKind.STOPPED:
             later = _started_since(row, rows[position:], case, about, classifier)
             if not later:
                 return diagnosis
             diagnosis = Diagnosis(
-                DiagnosisKind.UNKNOWN, Cause.START_FAILED, f"{_told(row)}, and {later}"
+                DiagnosisKind.UNKNOWN, Cause.START_FAILED, f"{_quoted(row)}, and {later}"
             )
         doubt = doubt or diagnosis
-    return doubt or _despite_its_guest(rows, case, about, classifier)
+    return doubt or _despite_guest_stop(rows, case, about, classifier)
 
 
-def _despite_its_guest(
+def _despite_guest_stop(
     rows: Sequence[LogRow], case: Case, about: DiagnosisContext, classifier: LogClassifier
 ) -> Diagnosis | None:
     """Return that a VM is to be started although its guest shut it down, where that is so."""
@@ -74,16 +74,16 @@ def _despite_its_guest(
         return None
     for row in rows:
         if row.machine == case.machine and classifier.meaning(row.text) is Meaning.GUEST_STOP:
-            detail = f"{_told(row)}, and its policy is to start it even then"
+            detail = f"{_quoted(row)}, and its policy is to start it even then"
             return Diagnosis(DiagnosisKind.CRASHED, Cause.CRASHED, detail)
     return None
 
 
-def _of_its_last_life(
+def _rows_since_last_start(
     rows: Sequence[LogRow], case: Case, limits: Limits, classifier: LogClassifier
 ) -> Sequence[LogRow]:
     """
-    Return the rows that may tell why it went down: those since its last start, if that is told.
+    Return the rows that may tell why it went down: those since its last start, if it is logged.
 
     By the order of the rows alone, because no other clock need agree with the log's. A start
     after it was last seen up, perhaps ours, says nothing of why it was needed.
@@ -108,7 +108,7 @@ def _started_since(
     classifier: LogClassifier,
 ) -> str:
     """
-    Return how it is known that a VM was started after somebody wanted it down; empty if it is not.
+    Return the evidence that a VM was started after a stop request; empty if there is none.
 
     Such a wish may be over, though no row shows that it was before the VM was last seen up. The
     platform's stamp of the start counts where a reset does not explain it.
@@ -124,16 +124,16 @@ def _started_since(
     return ""
 
 
-def _of_a_row(row: LogRow, policy: Policy, classifier: LogClassifier) -> Diagnosis | None:
+def _by_vm_row(row: LogRow, policy: Policy, classifier: LogClassifier) -> Diagnosis | None:
     match classifier.meaning(row.text):
         case Meaning.STOP:
-            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, _told(row))
+            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, _quoted(row))
         case Meaning.TASK:
-            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_TASK, _told(row))
+            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_TASK, _quoted(row))
         case Meaning.NODE:
-            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, _told(row))
+            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, _quoted(row))
         case Meaning.GUEST_STOP if policy is not Policy.ALWAYS:
-            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_GUEST, _told(row))
+            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_GUEST, _quoted(row))
         case Meaning.DOUBT | None as meaning:
             return _unclear(row, meaning)
         case _:
@@ -141,51 +141,51 @@ def _of_a_row(row: LogRow, policy: Policy, classifier: LogClassifier) -> Diagnos
 
 
 def _unclear(row: LogRow, meaning: Meaning | None) -> Diagnosis:
-    told = _told(row)
+    told = _quoted(row)
     detail = f"no wording explains {told}" if meaning is None else f"{told} may have been a stop"
     return Diagnosis(DiagnosisKind.UNKNOWN, Cause.LOGS_UNCLEAR, detail)
 
 
-def _of_somebody_at_it(
+def _by_other_user(
     row: LogRow, case: Case, about: DiagnosisContext, classifier: LogClassifier
 ) -> Diagnosis | None:
-    """Return the doubt that is due where somebody else did something since it was last seen up."""
+    """Return `unknown` if another user acted on the VM since it was last seen up."""
     if case.up_clock is None or row.at <= case.up_clock:
         return None
-    someone = row.user not in NOBODY and about.own_user not in ("", row.user)
+    someone = row.user not in NO_USER and about.own_user not in ("", row.user)
     match classifier.meaning(row.text):
         case Meaning.START | Meaning.RESET | Meaning.MOVE if someone:
-            detail = f"somebody else tried: {_told(row)}"
+            detail = f"another user tried: {_quoted(row)}"
             return Diagnosis(DiagnosisKind.UNKNOWN, Cause.START_FAILED, detail)
         case Meaning.PLATFORM:
-            detail = f"the platform tried: {_told(row)}"
+            detail = f"the platform tried: {_quoted(row)}"
             return Diagnosis(DiagnosisKind.UNKNOWN, Cause.START_FAILED, detail)
         case Meaning.MOVE:
-            detail = f"its last node is not known: {_told(row)}"
+            detail = f"its last node is not known: {_quoted(row)}"
             return Diagnosis(DiagnosisKind.UNKNOWN, Cause.MIGRATED_SHORTLY_BEFORE, detail)
         case _:
             return None
 
 
-def _of_a_nodes_row(row: LogRow, case: Case, classifier: LogClassifier) -> Diagnosis | None:
+def _by_node_row(row: LogRow, case: Case, classifier: LogClassifier) -> Diagnosis | None:
     # What people do there once it is down is no cause of it, give or take what clocks are apart.
     seen_down = (case.up_clock or 0.0) + case.max_gap_seconds + OUR_ROW_SECONDS
     match classifier.meaning(row.text):
-        case Meaning.NODE | Meaning.STOP:  # whoever stops a node, stops what runs on it
-            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, _told(row))
+        case Meaning.NODE | Meaning.STOP:  # stopping a node stops its VMs
+            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, _quoted(row))
         case Meaning.TASK:
-            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_TASK, _told(row))
-        case Meaning.DOUBT | None as meaning if row.user not in NOBODY and row.at <= seen_down:
+            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_TASK, _quoted(row))
+        case Meaning.DOUBT | None as meaning if row.user not in NO_USER and row.at <= seen_down:
             return _unclear(row, meaning)  # nodes write a lot by themselves; people do not
         case _:
             return None
 
 
-def _told(row: LogRow) -> str:
+def _quoted(row: LogRow) -> str:
     """Return a row as it is quoted: what, by whom, when, and where to find it."""
     when = datetime.fromtimestamp(row.at, UTC)
     return (
-        f"“{row.text.strip()}” by {row.user or 'nobody'} at {when:%H:%M:%S} UTC (log row {row.key})"
+        f"“{row.text.strip()}” by {row.user or 'system'} at {when:%H:%M:%S} UTC (log row {row.key})"
     )
 
 
@@ -205,14 +205,14 @@ def _ours(
     kills = [row for row in mine if abs(row.at - clock) <= reach and _may_be_our_kill(row, about)]
     kills.sort(key=lambda row: (KILL_SENT not in row.text, abs(row.at - clock)))
     if not known:
-        del kills[1:]  # somebody may do the same at the same time
+        del kills[1:]  # another user may kill it at the same time
     killed_at = kills[0].at if kills else clock
-    # "Powered off", says the platform after a kill.
+    # "Powered off", says VergeOS after a kill.
     echoes = [
         row
         for row in mine
         if abs(row.at - killed_at) <= OUR_ROW_SECONDS
-        and row.user in NOBODY
+        and row.user in NO_USER
         and classifier.meaning(row.text) is Meaning.STOP
     ]
     return frozenset(row.key for row in (*kills, *echoes))
@@ -222,4 +222,4 @@ def _may_be_our_kill(row: LogRow, about: DiagnosisContext) -> bool:
     """Return whether we may have caused *row*; whatever its words are, if we know our name."""
     if about.own_user:
         return row.user == about.own_user and not NEVER_OURS.search(row.text)
-    return row.user not in NOBODY and KILL_SENT in row.text
+    return row.user not in NO_USER and KILL_SENT in row.text

@@ -1,4 +1,4 @@
-"""What a row of the platform's log means: somebody's wish, or nothing."""
+"""Log patterns: what a row of VergeOS' log means."""
 
 import re
 from collections.abc import Sequence
@@ -9,24 +9,24 @@ import re2
 
 
 class Meaning(StrEnum):
-    """What somebody wanted."""
+    """The meaning of a log row."""
 
     STOP = "stop"
-    """A person or an API user asked for a stop."""
+    """An operator or an API user asked for a stop."""
     GUEST_STOP = "guest-stop"
     """The guest shut itself down."""
     TASK = "task"
-    """A task of the platform acted."""
+    """A task of VergeOS acted."""
     NODE = "node"
-    """The node was told to go, or went."""
+    """The node was put into maintenance, rebooted or powered off."""
     START = "start"
-    """It was started, or somebody asked for that: what was wanted before is over."""
+    """It was started or a start was requested: earlier stop requests are over."""
     RESET = "reset"
     """It was reset, and goes on; what was wanted before still holds."""
     MOVE = "move"
     """It went to another node."""
     PLATFORM = "platform"
-    """The platform's own high availability is at it."""
+    """VergeOS' own high availability is at it."""
     DOUBT = "doubt"
     """It may have been a stop, or something that must not be disturbed."""
     HARMLESS = "harmless"
@@ -76,7 +76,7 @@ LOG_PATTERNS: tuple[LogPattern, ...] = (
 Texts seen in documents, most telling first; the first that is found decides.
 
 No real text of a power event is known for certain. What none of these explains is doubt, and
-doubt never acts: a person reads the row in `explain` and adds what it means.
+doubt never acts: an operator reads the row in `explain` and adds what it means.
 """
 
 

@@ -1,9 +1,9 @@
 """
-The nouns of recovery: what is known of one VM, what is thought of it, and what is done about it.
+The values of recovery: a VM's case, its diagnosis, and the actions on it.
 
 Times named ``at`` are seconds of watch: they pass only while Vergewatch watches, never jump and
 survive a restart, so no change of any clock refills a budget or ends a pause. Times named
-``clock`` are the platform's, in Unix seconds, as its rows and logs say them.
+``clock`` are VergeOS', in Unix seconds, as its rows and logs say them.
 """
 
 from enum import StrEnum
@@ -14,20 +14,20 @@ from exporter.recovery.model.states import State
 
 
 class ObservedState(StrEnum):
-    """What one valid picture shows of a VM."""
+    """What one checked inventory shows of a VM."""
 
     UP = "up"
     DOWN = "down"
     HUNG = "hung"
     STOPPING = "stopping"
     BUSY = "busy"
-    """On its way to somewhere; the next picture tells."""
+    """In transition, for example starting or migrating."""
     WAITING = "waiting"
-    """The platform has it in hand: it lacks resources or a licence."""
+    """VergeOS has it in hand: it lacks resources or a licence."""
     HIBERNATED = "hibernated"
     ERROR = "error"
     INCONSISTENT = "inconsistent"
-    """A word nobody knows, or a row that contradicts itself."""
+    """An unrecognized status word, or a row that contradicts itself."""
     INELIGIBLE = "ineligible"
     """Nothing that recovery looks at: disabled, of a service, or to be ignored."""
     GONE = "gone"
@@ -51,12 +51,12 @@ class Policy(StrEnum):
     """Whether there is anything that it would have done."""
 
     NO = "no"
-    """It is judged and told of like any other, and never acted upon."""
+    """It is diagnosed and reported, and never acted on."""
     ON_FAILURE = "on-failure"
     UNLESS_STOPPED = "unless-stopped"
     ALWAYS = "always"
     IGNORE = "ignore"
-    """As `NO`, and nobody even looks at it."""
+    """Not followed at all."""
 
     def __init__(self, word: str) -> None:
         self.acts = word not in ("no", "ignore")  # no property: every VM is asked in every round
@@ -107,18 +107,18 @@ class Cause(StrEnum):
     STOPPED_BY_TASK = "stopped_by_task"
     SEEN_STOPPING = "seen_stopping"
     HIBERNATED = "hibernated"
-    LEFT_OFF_BY_OWNER = "left_off_by_owner"
-    POWERED_OFF_BY_WISH = "powered_off_by_wish"
+    LEFT_OFF_BY_POLICY = "left_off_by_policy"
+    POWERED_OFF_AS_DESIRED = "powered_off_as_desired"
     NODE_IN_TROUBLE = "node_in_trouble"
     NODE_UNWATCHED = "node_unwatched"
     HUNG_SHORTLY_BEFORE = "hung_shortly_before"
     WAITS_FOR_RESOURCES = "waits_for_resources"
     NEVER_SEEN_UP = "never_seen_up"
-    DIED_UNSEEN = "died_unseen"
+    WENT_DOWN_UNOBSERVED = "went_down_unobserved"
     MIGRATED_SHORTLY_BEFORE = "migrated_shortly_before"
     START_FAILED = "start_failed"
     STATUS_ERROR = "status_error"
-    STATUS_STRANGE = "status_strange"
+    STATUS_UNRECOGNIZED = "status_unrecognized"
     STATUS_MISSING = "status_missing"
     NODE_UNKNOWN = "node_unknown"
     LOGS_UNREAD = "logs_unread"
@@ -136,7 +136,7 @@ class Diagnosis(msgspec.Struct, frozen=True, gc=False):
 
 
 class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Everything that recovery knows of one VM; a new picture makes a new case."""
+    """Everything that recovery knows of one VM."""
 
     uuid: str
     key: int
@@ -144,7 +144,7 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     name: str
     policy: Policy = Policy.ON_FAILURE
     """What its owner allows. One that never acts may become one that does only where the VM is
-    met anew: what came before is nobody's ground to act."""
+    seen for the first time: what came before does not permit an action."""
     state: State
     since: float
     """When the state began."""
@@ -159,30 +159,30 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     trouble_at: float | None = None
     """When it was first seen down, or hung, without a change since."""
     started: float | None = None
-    """When the platform says that it was started last, as long as it is not up."""
+    """When VergeOS says that it was started last, as long as it is not up."""
     times_observed: int = 0
-    """Valid pictures in a row that show the same trouble."""
+    """Valid inventories in a row that show the same trouble."""
     hung_at: float | None = None
     """When it was last seen hung."""
-    passed: tuple[str, ...] = ()
+    words_since_up: tuple[str, ...] = ()
     """Status words seen since it was last up."""
     max_gap_seconds: float = 0.0
-    """The longest time between its being up and its trouble in which nobody saw it."""
+    """The longest time without a valid poll between being up and going down, in seconds."""
     missing: int = 0
-    """Valid pictures in a row that do not list it."""
+    """Valid inventories in a row that do not list it."""
     diagnosis: Diagnosis | None = None
     attempts: int = 0
     """Actions since it last stayed up."""
     retry_at: float | None = None
     """When the pause after the last action ends."""
-    rung: int = 0
+    ladder_step: int = 0
     """How many steps of the ladder for hung VMs were taken."""
     killed_clock: float | None = None
     """When a kill of ours was sent, as long as the start that belongs to it is due."""
     kill_unanswered: bool = False
     """Whether that kill may have been lost on its way."""
-    forgiven_at: float = 0.0
-    """Actions before this do not count against its budgets: a person cleared it."""
+    cleared_at: float = 0.0
+    """When an operator cleared it; earlier actions do not count against its budget."""
 
 
 class Outcome(StrEnum):

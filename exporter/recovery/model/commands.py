@@ -1,4 +1,4 @@
-"""What people told recovery to do or not to do, and what of it is in force."""
+"""Commands of operators, and which of them are in force."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -9,19 +9,19 @@ import msgspec
 
 
 class CommandKind(StrEnum):
-    """An order, by the name of the command that gives it."""
+    """The kind of a command."""
 
     PAUSE = "pause"
     RESUME = "resume"
     DISARM = "disarm"
     ARM = "arm"
     ACCEPT = "accept"
-    """What is seen is so: what the list lacks is gone for good, and who is down is down."""
+    """Accept the current inventory: missing VMs were deleted, and the mass outage is real."""
     CLEAR = "clear"
 
 
 class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Who told recovery what, when and why."""
+    """A command of an operator."""
 
     kind: CommandKind
     owner: str
@@ -32,23 +32,23 @@ class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     until: float | None = None
     """Seconds of watch at which a pause ends by itself."""
     uuid: str | None = None
-    """The VM that an order is about."""
+    """The VM that the command concerns."""
 
 
 class ControlState(NamedTuple):
-    """Which orders are in force."""
+    """The commands in force."""
 
     pause: Command | None = None
     disarm: Command | None = None
 
     def at(self, now: float) -> "ControlState":
-        """Return what is in force *now*: a pause ends by itself, disarming only by a person."""
+        """Return what is in force *now*: a pause expires, disarming does not."""
         if self.pause is not None and self.pause.until is not None and self.pause.until <= now:
             return self._replace(pause=None)
         return self
 
     def after(self, command: Command) -> "ControlState":
-        """Return what is in force once *order* was given."""
+        """Return what is in force after *command*."""
         match command.kind:
             case CommandKind.PAUSE:
                 return self if self._lasts_longer_than(command) else self._replace(pause=command)
@@ -62,13 +62,13 @@ class ControlState(NamedTuple):
                 return self
 
     def _lasts_longer_than(self, command: Command) -> bool:
-        """Return whether a pause is in force already that ends after *order* would."""
+        """Return whether a pause is in force already that ends later than *command*."""
         until = self.pause.until if self.pause is not None else None
         return until is not None and command.until is not None and command.until < until
 
 
 def control_state(commands: Iterable[Command]) -> ControlState:
-    """Return what is in force after *orders*, oldest first."""
+    """Return what is in force after *commands*, oldest first."""
     now = ControlState()
     for command in commands:
         now = now.after(command)

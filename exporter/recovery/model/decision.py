@@ -1,4 +1,4 @@
-"""A decision: a named reason, with everything that was weighed."""
+"""A decision and the guard results behind it."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,55 +12,55 @@ from exporter.recovery.model.states import State
 
 class GuardName(StrEnum):
     """
-    Why something is done, or what forbids it first.
+    A condition that must hold before an action.
 
     The same word is the journal's column, the metric's label and the log's field.
     """
 
     ARMED = "armed"
-    """A person disarmed recovery, or the kill switch's file is there."""
+    """Recovery is not disarmed and the kill switch file is absent."""
     NOT_PAUSED = "not_paused"
-    """A person paused it, until some time."""
+    """No pause is in force."""
     JOURNAL_WRITABLE = "journal_writable"
-    """The journal cannot be written, and nothing is done that is not written down first."""
+    """The journal accepts writes; each action is written before it is sent."""
     INVENTORY_FRESH = "inventory_fresh"
-    """The last picture is too old, or is not to be believed: short, empty, frozen, unread."""
+    """The last inventory is fresh and passed its checks."""
     INVENTORY_STABLE = "inventory_stable"
-    """Several pictures in a row were not to be believed, and too few since then were."""
+    """Enough inventories in a row passed their checks."""
     WARMED_UP = "warmed_up"
-    """It is too soon after a start, after blindness, a pause or a jump of the clock."""
+    """The warm-up after a start, an outage, a pause or a clock jump is over."""
     ENROLLED = "enrolled"
-    """Nobody asked for this VM to be looked after, or somebody asked for it not to be."""
+    """A tag or an enrolment rule enrols this VM."""
     CRASHED = "crashed"
-    """It is not proven that it crashed; the cause says what is thought instead."""
+    """The diagnosis is `crashed`."""
     NO_OPEN_ACTION = "no_open_action"
-    """The outcome of an action on it is not known yet."""
+    """No action on this VM is open."""
     WITHIN_RESTART_BUDGET = "within_restart_budget"
-    """It was started too often within an hour, a day or a week, and is given up."""
+    """Its restart budget for the hour, day and week has room."""
     BACKOFF_ELAPSED = "backoff_elapsed"
-    """The pause after the last action on it is not over."""
+    """The pause after the last action on it is over."""
     OUTSIDE_MAINTENANCE_WINDOW = "outside_maintenance_window"
-    """The settings name these hours as ones in which nothing is done."""
+    """No maintenance window covers this VM now."""
     NOT_SILENCED = "not_silenced"
-    """A silence in Alertmanager names it, its node, its cluster or its cloud, or did just now."""
+    """No silence in Alertmanager matches it, its node, its cluster or its system."""
     NODE_STABLE = "node_stable"
-    """Several VMs of its node went down together, which is the node's trouble."""
+    """Its node did not lose several VMs at once."""
     CIRCUIT_BREAKER_CLOSED = "circuit_breaker_closed"
-    """Too many VMs are down at once, so it may be our view that is broken."""
+    """The circuit breaker permits an action."""
     CAPACITY_AVAILABLE = "capacity_available"
-    """VergeOS refused several starts for want of resources."""
+    """VergeOS did not refuse several starts for lack of resources."""
     BELOW_CONCURRENCY_LIMIT = "below_concurrency_limit"
-    """Enough actions are under way."""
+    """Fewer actions are open than the limit allows."""
     WITHIN_RATE_LIMIT = "within_rate_limit"
-    """Enough was done lately, all VMs together."""
+    """The rate limit of the system has room."""
     DEPENDENCIES_UP = "dependencies_up"
-    """VMs that have to be up before it are not."""
+    """The VMs that must be up before it are up."""
     ACTION_ALLOWED = "action_allowed"
-    """Its owner allows no such step for a VM that hangs, or none is left."""
+    """Its settings allow the next action."""
     WRITE_ACCESS = "write_access"
-    """Our credential may not act."""
+    """The credential of the daemon may act."""
     MODE_ENFORCE = "mode_enforce"
-    """Only the mode forbids it: this is what would be done."""
+    """The mode is `enforce`."""
 
 
 class BudgetUse(msgspec.Struct, frozen=True, gc=False):
@@ -73,17 +73,17 @@ class BudgetUse(msgspec.Struct, frozen=True, gc=False):
 
 
 class GuardResult(msgspec.Struct, frozen=True, gc=False):
-    """What one guard says."""
+    """The result of one guard."""
 
     guard: GuardName
-    """The guard, by the reason that it denies with."""
-    allowed: bool
-    says: str
-    """In numbers and names: what the guard looked at."""
-    cure: str = ""
-    """What would have to change for it to allow."""
+    """The condition."""
+    passed: bool
+    detail: str
+    """The numbers and names that the guard looked at."""
+    fix: str = ""
+    """What must change for it to pass."""
     budgets: tuple[BudgetUse, ...] = ()
-    """The budgets that the guard compared, if it is one of budgets."""
+    """The budgets that the guard compared, if it compares any."""
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -12,7 +12,7 @@ class LogRow(msgspec.Struct, frozen=True, gc=False):
     key: int
     machine: int
     at: float
-    """The platform's time, in Unix seconds."""
+    """VergeOS' time, in Unix seconds."""
     level: str
     text: str
     user: str
@@ -23,7 +23,7 @@ class LogMark(NamedTuple):
 
     key: int
     at: float
-    """The platform's time, in Unix seconds."""
+    """VergeOS' time, in Unix seconds."""
 
 
 class LogReading(NamedTuple):

@@ -1,4 +1,4 @@
-"""What recovery needs of the world: a journal, a second look, the logs, and one hand."""
+"""The ports of recovery: journal, platform, silences, metrics, random numbers."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,7 +23,7 @@ class Change(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Seconds of watch."""
     time: datetime
     before: State | None
-    """``None``: nobody looked at it before."""
+    """``None``: it was not monitored before."""
     after: State | None
     """``None``: it is not looked at any more."""
     word: str
@@ -39,7 +39,7 @@ class PollRecord(NamedTuple):
     """Seconds of watch so far."""
     time: datetime
     clock: float | None
-    """The platform's newest time, in Unix seconds."""
+    """VergeOS' newest time, in Unix seconds."""
     cases: Sequence[Case]
     """Those that changed."""
     gone: Sequence[str]
@@ -50,7 +50,7 @@ class PollRecord(NamedTuple):
 
 
 class SavedState(NamedTuple):
-    """What the journal remembers of one cloud."""
+    """What the journal holds for one system."""
 
     watched: float = 0.0
     time: datetime | None = None
@@ -65,7 +65,7 @@ class SavedState(NamedTuple):
 
 class JournalStore(Protocol):
     """
-    One cloud's part of the journal; what a method returned from is on disk.
+    The journal of one system; when a method returns, its data is on disk.
 
     Every method raises `JournalError` when that is not so.
     """
@@ -95,7 +95,7 @@ class JournalStore(Protocol):
         ...
 
     async def ordered(self, command: Command, /) -> None:
-        """Write down an order."""
+        """Write a command."""
         ...
 
 
@@ -109,7 +109,7 @@ class FreshVM(NamedTuple):
     enabled: bool | None
     is_snapshot: bool | None
     service: bool
-    """Whether it belongs to a service of the platform."""
+    """Whether it belongs to a service of VergeOS."""
     disable_powercycle: bool | None
     running: bool | None
     word: str
@@ -124,7 +124,7 @@ class Platform(Protocol):
         self, machines: Sequence[int], since: float, mark: LogMark | None, /
     ) -> LogReading:
         """
-        Return what the logs say of *machines* since the platform's time *since*, in one request.
+        Return what the logs say of *machines* since VergeOS' time *since*, in one request.
 
         Args:
             mark: A row that must come too; without one the reading is not complete.
@@ -164,29 +164,29 @@ class VMLocation(NamedTuple):
     vm_key: int
     vm_name: str
     node: str
-    """Where it runs, or ran when it was last seen up; empty where nobody knows."""
+    """Where it runs, or ran when it was last seen up; empty if unknown."""
     cluster: str
 
 
 class Silences(Protocol):
-    """What people asked to be kept quiet about while they work on it."""
+    """The silences of Alertmanager."""
 
     def holding(self, vm: VMLocation, /) -> str:
         """
-        Return why *vm* is to be left alone: who asked for it, why and until when.
+        Return the silence that matches *vm*: its author, comment and end.
 
-        Empty where nobody did.
+        Empty if none matches.
         """
         ...
 
     @property
     def unknown(self) -> str:
-        """Why nobody knows what they asked for; empty while that is known."""
+        """Why the silences are unknown; empty while they are known."""
         ...
 
 
 class Meter(Protocol):
-    """Who counts what recovery does."""
+    """The metrics of recovery."""
 
     def decided(self, reason: str, cause: str, /) -> None: ...
     def acted(self, action: str, outcome: str, /) -> None: ...
@@ -195,8 +195,8 @@ class Meter(Protocol):
     def recovered(self, seconds: float, /) -> None: ...
 
 
-class Dice(Protocol):
-    """Where chance comes from."""
+class Random(Protocol):
+    """A source of random numbers."""
 
     def __call__(self) -> float:
         """Return a number from 0 to 1."""

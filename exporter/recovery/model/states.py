@@ -1,5 +1,5 @@
 """
-The life of a VM in recovery, as a table.
+The history of a VM in recovery, as a table.
 
 Everything that decides which state follows which is in this file, and nothing else is: when an
 event has happened is `detect`'s, `decide`'s and `verify`'s to say. A state says how things are, an
@@ -20,7 +20,7 @@ class State(StrEnum):
     """How it stands with one VM."""
 
     BASELINE = "baseline"
-    """Known, and not yet seen up: what is found down at first observed is nobody's crash."""
+    """Known, and not yet seen up: a VM first seen down has not crashed."""
     HEALTHY = "healthy"
     """Up, or on its way through something harmless."""
     SUSPECT = "suspect"
@@ -28,9 +28,9 @@ class State(StrEnum):
     PLATFORM = "platform"
     """VergeOS' own high availability has the first word."""
     STOPPED = "stopped"
-    """Down because somebody wanted it so."""
+    """Down on purpose."""
     UNKNOWN = "unknown"
-    """Down, and nobody can prove why: a person's business."""
+    """Down for an unproven reason; an operator must act."""
     BACKOFF = "backoff"
     """Crashed for certain; the pause after the last try is not over."""
     HELD = "held"
@@ -40,11 +40,11 @@ class State(StrEnum):
     VERIFYING = "verifying"
     """The request was accepted; not yet seen to have helped."""
     INDETERMINATE = "indeterminate"
-    """Nobody knows whether the request arrived; looking will tell."""
+    """Whether the request arrived is unknown; the next polls verify it."""
     PROBATION = "probation"
     """Up again after an action, and not yet for long."""
     QUARANTINED = "quarantined"
-    """Given up: a budget is used up, or the last rung of the ladder."""
+    """Given up: a budget is used up, or the last ladder_step of the ladder."""
 
 
 class Event(StrEnum):
@@ -54,7 +54,7 @@ class Event(StrEnum):
     SEEN_DOWN = "seen down"
     SEEN_STOPPING = "seen stopping"
     SEEN_CHANGING = "seen changing"
-    """Something or somebody else moves it: it starts, migrates, is imported."""
+    """Its status changes without us: it starts, migrates or is imported."""
     PLATFORM_CLAIMED = "claimed by the platform"
     PLATFORM_PASSED = "not claimed any longer"
     STOP_EXPLAINED = "stop explained"
@@ -74,7 +74,7 @@ class Event(StrEnum):
     TIME_UP = "time up"
     STAYED_UP = "stayed up"
     CLEARED = "cleared"
-    """By a person."""
+    """By an operator."""
 
 
 DOWN = (
@@ -98,7 +98,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
     (State.PROBATION, Event.SEEN_DOWN): State.SUSPECT,
     (State.PROBATION, Event.SEEN_STOPPING): State.STOPPED,
     (State.PROBATION, Event.STAYED_UP): State.HEALTHY,
-    # Whoever started it, it runs: nothing that we thought of it while it was down stands.
+    # It runs, so every diagnosis made while it was down is void.
     **{(state, Event.SEEN_UP): State.HEALTHY for state in DOWN},
     **{(state, Event.SEEN_HELPED): State.PROBATION for state in DOWN},  # after a try of ours
     **{(state, Event.SEEN_CHANGING): State.SUSPECT for state in DOWN},
@@ -108,7 +108,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
     **{(state, Event.STOP_EXPLAINED): State.STOPPED for state in DIAGNOSED},
     **{(state, Event.CAUSE_MISSING): State.UNKNOWN for state in DIAGNOSED},
     (State.PLATFORM, Event.PLATFORM_PASSED): State.SUSPECT,
-    # Proven is not permitted: where a crash leads is the guards' to say.
+    # Proven is not permitted: the guards decide where a crash leads.
     **{
         (state, Event.CRASH_PROVEN): State.HELD for state in DIAGNOSED if state is not State.BACKOFF
     },
@@ -121,11 +121,11 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
     (State.ACTING, Event.REQUEST_REFUSED): State.SUSPECT,
     (State.ACTING, Event.ANSWER_LOST): State.INDETERMINATE,
     **{(state, Event.SEEN_HELPED): State.PROBATION for state in OPEN},
-    **{(state, Event.SEEN_STOPPING): State.STOPPED for state in OPEN},  # by somebody else
+    **{(state, Event.SEEN_STOPPING): State.STOPPED for state in OPEN},  # by another user
     **{(state, Event.STEP_DONE): State.SUSPECT for state in OPEN},
-    # Nothing is repeated on the strength of old evidence: the whole proof begins anew.
+    # No action is repeated on old evidence: the proof starts from the beginning.
     **{(state, Event.TIME_UP): State.SUSPECT for state in OPEN},
-    # A person's start always works; it does not refill a budget.
+    # An operator's start always works; it does not refill a budget.
     (State.QUARANTINED, Event.SEEN_UP): State.PROBATION,
     (State.QUARANTINED, Event.CLEARED): State.SUSPECT,
 }

@@ -1,8 +1,8 @@
 """
-The storm breaker: when many VMs are down at once, the likeliest thing that is broken is our view.
+The circuit breaker: protects against mass restarts when many VMs are down at once.
 
-It opens at once and closes slowly, so that it cannot flap: calm for a while, then one action at a
-time, then business as usual. One failure on the way and it holds for twice as long.
+It opens at once. It becomes half-open after a calm time and then permits one action at a time. A
+failure while half-open opens it again for twice as long.
 """
 
 from enum import StrEnum
@@ -13,7 +13,7 @@ from exporter.recovery.model.limits import Limits
 
 
 class BreakerState(StrEnum):
-    """How it stands with the breaker."""
+    """The state of the circuit breaker."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -31,35 +31,37 @@ class CircuitBreaker(msgspec.Struct, frozen=True, gc=False):
     last_drop_at: float = 0.0
     """When a VM was last newly found down."""
     hold_seconds: float = 0.0
-    """How long the calm has to last; 0 until the first storm."""
+    """How long the calm must last; 0 until it opens for the first time."""
 
 
 class Count(msgspec.Struct, frozen=True, gc=False):
-    """How many of the VMs in recovery's care are not proven up."""
+    """How many of the enrolled VMs are not proven up."""
 
-    troubled: int
+    down: int
     of: int
     nodes_well: bool
     """Whether every node is."""
     dropped: bool
-    """Whether one was newly found down in this picture."""
+    """Whether a VM went down in this inventory."""
 
 
 def threshold(of: int, limits: Limits) -> float:
-    """Return how many troubled VMs are a storm."""
+    """Return how many VMs must be down to open the breaker."""
     return max(limits.breaker_min_vms, limits.breaker_share * of)
 
 
-def weigh(breaker: CircuitBreaker, count: Count, limits: Limits, *, now: float) -> CircuitBreaker:
-    """Return the breaker after a valid picture."""
+def after_poll(
+    breaker: CircuitBreaker, count: Count, limits: Limits, *, now: float
+) -> CircuitBreaker:
+    """Return the breaker after a valid inventory."""
     limit = threshold(count.of, limits)
     last_drop_at = now if count.dropped else breaker.last_drop_at
-    few = count.troubled < limit / 2
+    few = count.down < limit / 2
     calm_since = (breaker.calm_since if breaker.calm_since is not None else now) if few else None
     breaker = msgspec.structs.replace(breaker, last_drop_at=last_drop_at, calm_since=calm_since)
     match breaker.breaker_state:
         case BreakerState.CLOSED:
-            return _break(breaker, limits, now=now) if count.troubled >= limit else breaker
+            return _break(breaker, limits, now=now) if count.down >= limit else breaker
         case BreakerState.OPEN:
             calm = calm_since is not None and now - calm_since >= breaker.hold_seconds
             patient = (
@@ -82,14 +84,14 @@ def weigh(breaker: CircuitBreaker, count: Count, limits: Limits, *, now: float) 
             return breaker
 
 
-def vouched_for(breaker: CircuitBreaker, *, now: float) -> CircuitBreaker:
-    """Return the breaker after a person said that the view is right: a storm is half over."""
+def after_accept(breaker: CircuitBreaker, *, now: float) -> CircuitBreaker:
+    """Return the breaker after `accept`: an open one becomes half-open."""
     if breaker.breaker_state is BreakerState.OPEN:
         return msgspec.structs.replace(breaker, breaker_state=BreakerState.HALF_OPEN, since=now)
     return breaker
 
 
-def disappointed(breaker: CircuitBreaker, limits: Limits, *, now: float) -> CircuitBreaker:
+def after_failed_action(breaker: CircuitBreaker, limits: Limits, *, now: float) -> CircuitBreaker:
     """Return the breaker after an action failed: half open, it opens again."""
     if breaker.breaker_state is BreakerState.HALF_OPEN:
         return _break(breaker, limits, now=now)
@@ -107,5 +109,5 @@ def _break(breaker: CircuitBreaker, limits: Limits, *, now: float) -> CircuitBre
 
 
 def _patience(breaker: CircuitBreaker, limits: Limits) -> float:
-    """Return how long a storm without new victims is waited out; as often doubled as the hold."""
+    """Return after how long without new failures an open breaker becomes half-open."""
     return limits.breaker_probe_after_seconds * breaker.hold_seconds / limits.breaker_close_seconds

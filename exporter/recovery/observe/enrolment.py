@@ -1,4 +1,4 @@
-"""Who is in recovery's care: what owners say with tags and with rules, and what wins."""
+"""Enrolment: which VMs recovery may act on, from tags and rules."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -8,7 +8,7 @@ from exporter.model import VM, Inventory
 from exporter.recovery.model.cases import Enrolment, OnHang, Policy
 
 OURS = "recovery/"
-"""How tags begin that speak to us: with their category."""
+"""The category of the tags that enrol VMs."""
 CAREFUL = (Policy.IGNORE, Policy.NO, Policy.ON_FAILURE, Policy.UNLESS_STOPPED, Policy.ALWAYS)
 """The policies, the most careful first: of two tags that differ the more careful one holds."""
 POLICY_TAGS: Mapping[str, Policy] = {
@@ -23,14 +23,14 @@ LAST_TIER = 4
 DEFAULT_TIER = 2
 TIER_TAGS: Mapping[str, int] = {f"tier-{tier}": tier for tier in range(LAST_TIER + 1)}
 KNOWN_TAGS = POLICY_TAGS.keys() | HANG_TAGS.keys() | TIER_TAGS.keys()
-NOBODYS = Enrolment(
+NOT_ENROLLED = Enrolment(
     policy=Policy.NO,
     on_hang=OnHang.ALERT,
     tier=DEFAULT_TIER,
     after=(),
     because="no tag and no rule says that it is to be started",
 )
-"""What holds for a VM that nobody speaks of: it is looked at, and left alone."""
+"""The enrolment of a VM without a tag or rule: monitored only."""
 
 
 class EnrolmentRule(NamedTuple):
@@ -47,35 +47,35 @@ class EnrolmentRule(NamedTuple):
     tier: int | None = None
     after: tuple[str, ...] = ()
     title: str = ""
-    """How the rule is called when somebody asks."""
+    """The name of the rule in reports."""
 
 
 def enrol(vm: VM, tags: frozenset[str], cluster: str, limits: Sequence[EnrolmentRule]) -> Enrolment:
     """
     Return what *vm* is enrolled under.
 
-    Whoever says no wins, tag or rule. Otherwise a tag goes before a rule, of several tags the most
+    A tag or rule that denies wins. Otherwise a tag goes before a rule, of several tags the most
     careful counts, and the first of the rules that says something before those after it. A tag of
     ours that says nothing we know may be meant to forbid, so it does.
     """
-    spoken = sorted(
+    names_found = sorted(
         name.removeprefix(OURS)
         for name in (tag.casefold() for tag in tags)
         if name.startswith(OURS)  # the name after it may have a slash of its own
     )
     fitting = [rule for rule in limits if _fits(rule, vm, tags, cluster)]
-    policies = [(POLICY_TAGS[name], f"tag {OURS}{name}") for name in spoken
+    policies = [(POLICY_TAGS[name], f"tag {OURS}{name}") for name in names_found
                 if name in POLICY_TAGS]  # fmt: skip
     policies.sort(key=lambda said: CAREFUL.index(said[0]))
     policies += [(Policy.NO, f"tag {OURS}{name}, which is none that Vergewatch knows")
-                 for name in spoken if name not in KNOWN_TAGS]  # fmt: skip
+                 for name in names_found if name not in KNOWN_TAGS]  # fmt: skip
     policies += [(rule.policy, rule.title) for rule in fitting if rule.policy is not None]
     if not policies:
-        return NOBODYS
+        return NOT_ENROLLED
     denied = [one for one in policies if not one[0].acts]
     policy, because = (denied or policies)[0]
-    hangs = [what for tag, what in HANG_TAGS.items() if tag in spoken]  # the mildest first
-    tiers = [TIER_TAGS[name] for name in spoken if name in TIER_TAGS]
+    hangs = [what for tag, what in HANG_TAGS.items() if tag in names_found]  # the mildest first
+    tiers = [TIER_TAGS[name] for name in names_found if name in TIER_TAGS]
     return Enrolment(
         policy=policy,
         on_hang=_first(hangs, (rule.on_hang for rule in fitting)) or OnHang.ALERT,
@@ -86,7 +86,7 @@ def enrol(vm: VM, tags: frozenset[str], cluster: str, limits: Sequence[Enrolment
 
 
 def enrol_all(inventory: Inventory, limits: Sequence[EnrolmentRule]) -> dict[str, Enrolment]:
-    """Return the enrolments of a picture by uuid; the tags must have been read."""
+    """Return the enrolments of a inventory by uuid; the tags must have been read."""
     tags = inventory.tags or {}
     clusters = {key: cluster.name for key, cluster in inventory.clusters.items()}
     found = {}
@@ -94,7 +94,7 @@ def enrol_all(inventory: Inventory, limits: Sequence[EnrolmentRule]) -> dict[str
         of_vm = tags.get(vm.config.key, frozenset())
         spoken_of = of_vm or limits
         cluster = clusters.get(vm.config.cluster or 0, "")
-        found[vm.config.uuid] = enrol(vm, of_vm, cluster, limits) if spoken_of else NOBODYS
+        found[vm.config.uuid] = enrol(vm, of_vm, cluster, limits) if spoken_of else NOT_ENROLLED
     return found
 
 

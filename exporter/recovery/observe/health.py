@@ -1,4 +1,4 @@
-"""Whether recovery can trust its eyes: degraded by bad pictures, warm after enough good ones."""
+"""The health of polling: degraded by rejected inventories, warm after enough valid ones."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from exporter.recovery.observe.inventory_checks import RejectedInventory
 
 
 class Health(msgspec.Struct, frozen=True, gc=False):
-    """How well the cloud was seen lately."""
+    """The recent polls of one system."""
 
     warm_since: float = 0.0
     """When the warm-up began."""
@@ -18,9 +18,9 @@ class Health(msgspec.Struct, frozen=True, gc=False):
     invalid_in_a_row: int = 0
     last_valid_at: float | None = None
     problem: RejectedInventory | None = None
-    """Of the last picture, where it was not valid."""
+    """Of the last inventory, where it was not valid."""
     degraded_by: str = ""
-    """Why nothing is done until some good pictures came; empty when all is well."""
+    """Why nothing is done until some good inventories came; empty when all is well."""
 
 
 def warm_up(health: Health, because: str, *, at: float) -> Health:
@@ -30,7 +30,7 @@ def warm_up(health: Health, because: str, *, at: float) -> Health:
 
 def after_valid(health: Health, limits: Limits, *, at: float, gap_seconds: float) -> Health:
     """
-    Return the health after a valid picture.
+    Return the health after a valid inventory.
 
     Args:
         gap_seconds: How long ago the one before was.
@@ -54,7 +54,7 @@ def after_valid(health: Health, limits: Limits, *, at: float, gap_seconds: float
 
 
 def after_invalid(health: Health, problem: RejectedInventory, limits: Limits) -> Health:
-    """Return the health after a picture that may not be believed."""
+    """Return the health after a inventory that may not be believed."""
     in_a_row = health.invalid_in_a_row + 1
     bad = in_a_row >= limits.degraded_after_polls
     return msgspec.structs.replace(

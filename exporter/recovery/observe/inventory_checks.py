@@ -44,7 +44,7 @@ class CheckedInventory(NamedTuple):
     """Seconds of watch."""
     time: datetime
     clock: float | None
-    """The platform's newest time, in Unix seconds."""
+    """VergeOS' newest time, in Unix seconds."""
     clock_moved_at: float
     """When that time was last seen to have moved."""
     vms: Mapping[str, VM]
@@ -97,7 +97,7 @@ def check_inventory(
 
 def _clock(statuses: Iterable[MachineStatus]) -> float | None:
     """
-    Return the platform's time, by the newest row.
+    Return VergeOS' time, by the newest row.
 
     Of those that run, if some do: the row of one that is off keeps an old stamp, which a clock
     that was set back has yet to reach.
@@ -126,7 +126,7 @@ def _too_short(
         ):
             if count < limits.min_rows_share * before:
                 return RejectedInventory(
-                    "short", f"{count} {what}, after {before} in the last valid picture"
+                    "short", f"{count} {what}, after {before} in the last valid inventory"
                 )
     if len(checked.vms) < sum(bool(vm.config.uuid) for vm in checked.reported.vms):
         return RejectedInventory("duplicate", "two VMs have one uuid")
@@ -144,7 +144,7 @@ def _on_time(
     last: CheckedInventory | None,
     limits: Limits,
 ) -> CheckedInventory | RejectedInventory:
-    """Return the picture if the platform's own time moves on in it."""
+    """Return the inventory if VergeOS' own time moves on in it."""
     clock, before = checked.clock, last.clock if last is not None else None
     if went_back(before, clock, limits):
         return checked
@@ -163,7 +163,7 @@ def _on_time(
 
 def went_back(before: float | None, clock: float | None, limits: Limits) -> bool:
     """
-    Return whether the platform's clock was set back, so that older times of it mean nothing.
+    Return whether VergeOS' clock was set back, so that older times of it mean nothing.
 
     By so much that the margin of the logs does not make up for it; less is rows that come and go.
     """
@@ -173,18 +173,18 @@ def went_back(before: float | None, clock: float | None, limits: Limits) -> bool
 
 
 def classify(vm: VM | None, enrolment: Enrolment | None) -> ObservedState:
-    """Return what a picture shows of *vm*; the first condition that fits decides."""
+    """Return what a inventory shows of *vm*; the first condition that fits decides."""
     if vm is None:
         return ObservedState.GONE
     if not is_eligible(vm, enrolment):
         return ObservedState.INELIGIBLE
     if vm.status is None or vm.config.enabled is None:
-        return ObservedState.GONE  # it is listed, and not told of
+        return ObservedState.GONE  # it is listed without a usable status
     return observed_state_of(vm.status.word, vm.status.running, vm.status.state)
 
 
 def is_eligible(vm: VM, enrolment: Enrolment | None) -> bool:
-    """Return whether *vm* is one that can crash, and of which somebody wants to know."""
+    """Return whether *vm* can crash and is not ignored."""
     config = vm.config
     return (
         enrolment is not None

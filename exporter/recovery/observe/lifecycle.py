@@ -1,4 +1,4 @@
-"""The course of a case: what one more picture of a VM, or a diagnosis on it, makes of it."""
+"""The lifecycle of a case: how polls, diagnoses and actions change it."""
 
 from typing import NamedTuple
 
@@ -23,11 +23,11 @@ from exporter.recovery.model.states import DIAGNOSED, OPEN, Event, State, follow
 
 TROUBLE = (ObservedState.DOWN, ObservedState.HUNG)
 UP = frozenset({State.HEALTHY, State.PROBATION})
-PICTURES_WITHOUT_A_ROW = 3
+POLLS_WITHOUT_A_ROW = 3
 
 
 class Moment(NamedTuple):
-    """A valid picture's place in time, and the place of the one before it."""
+    """A valid inventory's place in time, and the place of the one before it."""
 
     at: float
     clock: float | None
@@ -37,7 +37,7 @@ class Moment(NamedTuple):
     """What lies between the two, by whichever clock saw most of it."""
 
 
-def meet(vm: VM, observed: ObservedState, policy: Policy, moment: Moment) -> Case:
+def new_case(vm: VM, observed: ObservedState, policy: Policy, moment: Moment) -> Case:
     """Return the case of a VM that is seen for the first time, or enrolled just now."""
     status = vm.status
     up = observed is ObservedState.UP
@@ -64,16 +64,16 @@ def observe(
     limits: Limits,
 ) -> Case | None:
     """
-    Return the case after one more valid picture; None when the VM is to be followed no longer.
+    Return the case after one more valid inventory; None when the VM is to be followed no longer.
 
     Args:
-        vm: The VM in that picture, if it was there.
+        vm: The VM in that inventory, if it was there.
         policy: What its owner says now.
 
     """
     if vm is None:
         missing = case.missing + 1
-        if missing >= PICTURES_WITHOUT_A_ROW and case.state not in OPEN:
+        if missing >= POLLS_WITHOUT_A_ROW and case.state not in OPEN:
             return None
         return replace(_seen_not_up(case, moment), missing=missing, observed=ObservedState.GONE)
     if observed is ObservedState.GONE:
@@ -82,10 +82,10 @@ def observe(
     if observed is ObservedState.INELIGIBLE:
         return replace(case, observed=observed) if case.state in OPEN else None
     enrolled_now = policy.acts and not case.policy.acts
-    # Who was given up stays so if the tags are not told for a moment.
+    # A quarantined VM stays quarantined while its tags are missing.
     keeps = case.state in OPEN or case.state is State.QUARANTINED
     if vm.config.machine != case.machine or (enrolled_now and not keeps):
-        met = meet(vm, observed, policy, moment)
+        met = new_case(vm, observed, policy, moment)
         in_trouble = enrolled_now and case.state in DIAGNOSED and met.state is State.BASELINE
         return step(met, Event.CAUSE_MISSING, at=moment.at) if in_trouble else met
     before = case.observed
@@ -124,7 +124,7 @@ def _seen_up(case: Case, vm: VM, moment: Moment, limits: Limits) -> Case:
             if moment.at - case.since < limits.probation_seconds:
                 return case
             case = step(case, Event.STAYED_UP, at=moment.at)
-            return replace(case, attempts=0, rung=0, retry_at=None)
+            return replace(case, attempts=0, ladder_step=0, retry_at=None)
         case State.BASELINE | State.QUARANTINED:
             return step(case, Event.SEEN_UP, at=moment.at)
         case _:
@@ -136,12 +136,12 @@ def _seen_not_up(
     case: Case, moment: Moment, started_at: float | None = None, *, unseen: bool = False
 ) -> Case:
     """
-    Remember when it was last up, and how long nobody saw it then.
+    Remember when it was last up, and how long it was unobserved then.
 
     Args:
-        started_at: When the platform says that it was started last. If it was started since the
-            picture before, it had a life that nobody saw.
-        unseen: Whether the pictures since then lacked its row.
+        started_at: When VergeOS says that it was started last. If it was started since the
+            inventory before, it ran unobserved in between.
+        unseen: Whether the inventories since then lacked its row.
 
     """
     if case.state in UP and case.up_at is None:
@@ -169,9 +169,13 @@ def _seen_in_trouble(case: Case, before: ObservedState, moment: Moment, limits: 
 
 
 def _seen_between(case: Case, at: float) -> Case:
-    """Take note of a VM that is neither up nor in trouble, but on its way or strange."""
-    passed = case.passed if case.word in case.passed else (*case.passed, case.word)
-    case = replace(case, passed=passed, trouble_at=None, times_observed=0)
+    """Record a VM that is neither up nor in trouble, but on its way or strange."""
+    words_since_up = (
+        case.words_since_up
+        if case.word in case.words_since_up
+        else (*case.words_since_up, case.word)
+    )
+    case = replace(case, words_since_up=words_since_up, trouble_at=None, times_observed=0)
     if case.state in (State.BASELINE, State.QUARANTINED):
         return case
     if case.observed in (ObservedState.STOPPING, ObservedState.HIBERNATED):
@@ -189,19 +193,19 @@ def _seen_between(case: Case, at: float) -> Case:
 
 
 def stopped_again(case: Case, *, at: float) -> Case:
-    """Return the case of a VM that somebody stops while we wait for it to come up."""
+    """Return the case of a VM that is stopped again while its start is verified."""
     return _seen_between(case, at)
 
 
-def helped(case: Case, vm: VM | None, *, at: float) -> Case:
+def restarted(case: Case, vm: VM | None, *, at: float) -> Case:
     """Return the case of a VM that an action of ours brought back."""
     node = vm.status.node if vm is not None and vm.status is not None else None
     return step(_forget_trouble(case, node), Event.SEEN_HELPED, at=at)
 
 
-def begin_anew(case: Case, event: Event, *, at: float) -> Case:
+def reset_evidence(case: Case, event: Event, *, at: float) -> Case:
     """Return the case after *event*, with everything that spoke for a crash to be shown again."""
-    case = replace(case, trouble_at=None, times_observed=0, passed=(), diagnosis=None)
+    case = replace(case, trouble_at=None, times_observed=0, words_since_up=(), diagnosis=None)
     return step(case, event, at=at)
 
 
@@ -213,7 +217,7 @@ def _forget_trouble(case: Case, node: int | None) -> Case:
         up_clock=None,
         trouble_at=None,
         times_observed=0,
-        passed=(),
+        words_since_up=(),
         max_gap_seconds=0.0,
         diagnosis=None,
         started=None,
@@ -223,7 +227,7 @@ def _forget_trouble(case: Case, node: int | None) -> Case:
 
 
 def _is_proven_for_good(case: Case) -> bool:
-    """Return whether only people are told of the crash, so that its proof need not be renewed."""
+    """Return whether the crash is only reported, so that its proof need not be renewed."""
     return case.state is State.HELD and not case.policy.acts
 
 
@@ -235,7 +239,7 @@ EVENT_OF = {
 }
 
 
-def settle(case: Case, diagnosis: Diagnosis, *, at: float) -> Case:
+def apply_diagnosis(case: Case, diagnosis: Diagnosis, *, at: float) -> Case:
     """Return the case with its diagnosis, and in the state that follows from it."""
     if _is_proven_for_good(case) and diagnosis.kind is not DiagnosisKind.STOPPED:
         return case
@@ -248,8 +252,8 @@ def settle(case: Case, diagnosis: Diagnosis, *, at: float) -> Case:
         return step(case, event, at=at)
     if case.state is State.SUSPECT:
         return case
-    passed = case.state is State.PLATFORM
-    return step(case, Event.PLATFORM_PASSED if passed else Event.SEEN_CHANGING, at=at)
+    was_platform = case.state is State.PLATFORM
+    return step(case, Event.PLATFORM_PASSED if was_platform else Event.SEEN_CHANGING, at=at)
 
 
 def after_sending(
@@ -274,7 +278,7 @@ def after_sending(
         case,
         attempts=case.attempts + 1,
         retry_at=None if kills else at + pause_seconds,
-        rung=case.rung + (intent.action is not Action.POWER_ON and accepted),
+        ladder_step=case.ladder_step + (intent.action is not Action.POWER_ON and accepted),
         killed_clock=intent.sent_clock if kills else case.killed_clock,
         kill_unanswered=not accepted if kills else case.kill_unanswered,
     )
@@ -285,9 +289,9 @@ def after_answer(case: Case, intent: Intent, limits: Limits, *, at: float) -> Ca
     case = step(case, Event.INTENT_COMMITTED, at=at)
     if intent.outcome is Outcome.ABANDONED and intent.reply is None:
         case = replace(case, retry_at=at + limits.capacity_backoff_seconds)
-        return begin_anew(case, Event.INTENT_ABANDONED, at=at)
+        return reset_evidence(case, Event.INTENT_ABANDONED, at=at)
     if intent.outcome is not None:
-        return begin_anew(case, Event.REQUEST_REFUSED, at=at)
+        return reset_evidence(case, Event.REQUEST_REFUSED, at=at)
     lost = intent.reply is Reply.LOST
     return step(case, Event.ANSWER_LOST if lost else Event.REQUEST_ACCEPTED, at=at)
 
@@ -297,13 +301,13 @@ def after_restart(case: Case, *, is_open: bool, at: float) -> Case:
     Return a case as it stands when a new process takes it up.
 
     Args:
-        is_open: Whether it has an intent that was sent and whose outcome nobody knows.
+        is_open: Whether it has an intent that was sent and without a known outcome.
 
     """
     if is_open and case.state not in OPEN:
         return replace(case, state=State.INDETERMINATE, since=at)
     if not is_open and case.state in OPEN:
-        return begin_anew(case, Event.TIME_UP, at=at)
+        return reset_evidence(case, Event.TIME_UP, at=at)
     return case
 
 
@@ -314,8 +318,8 @@ def after_outcome(
     Return a case with an action whose outcome is known now.
 
     Args:
-        vm: As the newest picture shows it.
-        overruled: Whether somebody stopped it again meanwhile.
+        vm: As the newest inventory shows it.
+        overruled: Whether it was stopped again meanwhile.
 
     """
     outcome = intent.outcome or Outcome.UNKNOWN
@@ -323,7 +327,7 @@ def after_outcome(
     if outcome is Outcome.CONFIRMED and kills:
         return step(replace(case, trouble_at=at, times_observed=1), Event.STEP_DONE, at=at)
     if outcome is Outcome.CONFIRMED:
-        return helped(case, vm, at=at)
+        return restarted(case, vm, at=at)
     if overruled:
         return stopped_again(case, at=at)
     if outcome is Outcome.FAILED and kills:
@@ -331,12 +335,12 @@ def after_outcome(
     if outcome is Outcome.UNKNOWN:
         wait = at + limits.verify_lost_seconds
         case = replace(case, retry_at=max(case.retry_at or 0.0, wait))
-    return begin_anew(case, Event.TIME_UP, at=at)
+    return reset_evidence(case, Event.TIME_UP, at=at)
 
 
 def cleared(case: Case, *, at: float) -> Case:
-    """Return a case of which a person says that what was tried before counts no longer."""
-    case = replace(case, forgiven_at=at, attempts=0, rung=0, retry_at=None)
+    """Return a case of which an operator says that what was tried before counts no longer."""
+    case = replace(case, cleared_at=at, attempts=0, ladder_step=0, retry_at=None)
     if case.state is not State.QUARANTINED:
         return case
-    return begin_anew(case, Event.CLEARED, at=at)
+    return reset_evidence(case, Event.CLEARED, at=at)

@@ -14,43 +14,45 @@ class Drop(NamedTuple):
     uuid: str
 
 
-class NodeLife(NamedTuple):
+class NodeHistory(NamedTuple):
     """One node's recent past."""
 
     well_since: float | None
-    """Since when every valid picture showed it well; ``None`` when the last one did not."""
+    """Since when every valid inventory showed it well; ``None`` when the last one did not."""
     drops: tuple[Drop, ...] = ()
     """The VMs on it that were last newly found down."""
     sick_at: float | None = None
-    """When a valid picture last showed it not well; ``None`` when none did."""
+    """When a valid inventory last showed it not well; ``None`` when none did."""
     started_clock: float | None = None
-    """When it was last started, in the platform's time."""
+    """When it was last started, in VergeOS' time."""
 
 
-def tend(
-    lives: Mapping[int, NodeLife],
+def update_node_histories(
+    histories: Mapping[int, NodeHistory],
     inventory: CheckedInventory,
     dropped: Mapping[str, int],
     limits: Limits,
-) -> dict[int, NodeLife]:
+) -> dict[int, NodeHistory]:
     """
-    Return how the nodes have been, *picture* included.
+    Return how the nodes have been, *inventory* included.
 
     Args:
-        dropped: The VMs that ran a picture ago and are down now, with the nodes they ran on.
+        dropped: The VMs that ran a inventory ago and are down now, with the nodes they ran on.
 
     """
     oldest = inventory.at - limits.node_failure_window_seconds - limits.platform_seconds
     # A node that is not listed is not known to be well; what is known of it is kept.
-    found = {key: life._replace(well_since=None) for key, life in lives.items()}
+    found = {key: history._replace(well_since=None) for key, history in histories.items()}
     for key, node in inventory.nodes.items():
-        life = lives.get(key)
-        since = life.well_since if life is not None else None
-        drops = tuple(one for one in (life.drops if life is not None else ()) if one.at > oldest)
+        history = histories.get(key)
+        since = history.well_since if history is not None else None
+        drops = tuple(
+            one for one in (history.drops if history is not None else ()) if one.at > oldest
+        )
         new = tuple(Drop(inventory.at, uuid) for uuid, was_on in dropped.items() if was_on == key)
-        sick_at = life.sick_at if life is not None else None
+        sick_at = history.sick_at if history is not None else None
         well = is_well(node)
-        found[key] = NodeLife(
+        found[key] = NodeHistory(
             well_since=(since if since is not None else inventory.at) if well else None,
             drops=drops + new,
             sick_at=sick_at if well else inventory.at,
@@ -59,20 +61,20 @@ def tend(
     return found
 
 
-def has_failed(life: NodeLife, *, since: float, since_clock: float | None) -> bool:
+def has_failed(history: NodeHistory, *, since: float, since_clock: float | None) -> bool:
     """Return whether a node is known to have failed *since* a moment, if only by its new start."""
-    if life.sick_at is not None and life.sick_at >= since:
+    if history.sick_at is not None and history.sick_at >= since:
         return True
-    started = life.started_clock
+    started = history.started_clock
     return started is not None and since_clock is not None and started > since_clock
 
 
-def lost_several(life: NodeLife, limits: Limits) -> float | None:
+def lost_several(history: NodeHistory, limits: Limits) -> float | None:
     """Return when a node last lost one of several VMs within a short while; None if it did not."""
-    for last in sorted(life.drops, reverse=True):
+    for last in sorted(history.drops, reverse=True):
         near = {
             one.uuid
-            for one in life.drops
+            for one in history.drops
             if 0 <= last.at - one.at <= limits.node_failure_window_seconds
         }
         if len(near) >= limits.node_failure_vms:  # one that falls again and again is not several

@@ -1,4 +1,4 @@
-"""What recovery knows of one cloud, and how one poll changes it."""
+"""What recovery knows of one system, and how one poll changes it."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,7 +11,12 @@ from exporter.model import VM, PollResult
 from exporter.recovery.model.cases import Case, DiagnosisKind, Enrolment, ObservedState, Policy
 from exporter.recovery.model.limits import HOUR, Limits
 from exporter.recovery.model.states import OPEN, State
-from exporter.recovery.observe.circuit_breaker import CircuitBreaker, Count, vouched_for, weigh
+from exporter.recovery.observe.circuit_breaker import (
+    CircuitBreaker,
+    Count,
+    after_accept,
+    after_poll,
+)
 from exporter.recovery.observe.health import Health, after_invalid, after_valid, warm_up
 from exporter.recovery.observe.inventory_checks import (
     CheckedInventory,
@@ -22,8 +27,8 @@ from exporter.recovery.observe.inventory_checks import (
     observed_state_of,
     went_back,
 )
-from exporter.recovery.observe.lifecycle import Moment, meet, observe
-from exporter.recovery.observe.node_history import NodeLife, tend
+from exporter.recovery.observe.lifecycle import Moment, new_case, observe
+from exporter.recovery.observe.node_history import NodeHistory, update_node_histories
 
 FRAGILE_SECONDS = 120.0
 """So long after it came back, a VM is not counted as proven up."""
@@ -38,13 +43,13 @@ class RecoveryState(NamedTuple):
     cases: MappingProxyType[str, Case]
     """By uuid, read-only."""
     enrolments: Mapping[str, Enrolment]
-    nodes: Mapping[int, NodeLife]
+    nodes: Mapping[int, NodeHistory]
     health: Health
     breaker: CircuitBreaker
     inventory: CheckedInventory | None = None
     """The last valid one of this process."""
     seen_at: float | None = None
-    """When the last valid picture was taken, perhaps by a process before this one."""
+    """When the last valid inventory was taken, perhaps by a process before this one."""
     seen_time: datetime | None = None
     seen_clock: float | None = None
     accepted_at: float | None = None
@@ -58,41 +63,41 @@ class RecoveryState(NamedTuple):
 
 
 def advance(
-    memory: RecoveryState, poll: PollResult, enrolments: Mapping[str, Enrolment], limits: Limits
+    state: RecoveryState, poll: PollResult, enrolments: Mapping[str, Enrolment], limits: Limits
 ) -> RecoveryState:
     """Return what is known after *poll*; one that is not to be believed changes no VM."""
     accepts = (
-        memory.accepted_at is not None
-        and poll.asked_at - memory.accepted_at <= limits.max_gap_seconds
+        state.accepted_at is not None
+        and poll.asked_at - state.accepted_at <= limits.max_gap_seconds
     )
-    known = _still_there(memory.cases, poll) if accepts else memory.cases
+    known = _still_there(state.cases, poll) if accepts else state.cases
     enrolled = {uuid: case.key for uuid, case in known.items() if case.policy.acts}
-    last = None if accepts else memory.inventory
+    last = None if accepts else state.inventory
     inventory = check_inventory(poll, last, limits, enrolled=enrolled)
     if isinstance(inventory, RejectedInventory):
-        return memory._replace(health=after_invalid(memory.health, inventory, limits))
-    moment = _moment(memory, inventory)
-    health = after_valid(memory.health, limits, at=inventory.at, gap_seconds=moment.gap_seconds)
-    set_back = went_back(memory.seen_clock, inventory.clock, limits)
+        return state._replace(health=after_invalid(state.health, inventory, limits))
+    moment = _moment(state, inventory)
+    health = after_valid(state.health, limits, at=inventory.at, gap_seconds=moment.gap_seconds)
+    set_back = went_back(state.seen_clock, inventory.clock, limits)
     if set_back:
         known = {uuid: _undated(case) for uuid, case in known.items()}
         moment = moment._replace(before_clock=None)
-    if set_back or _clocks_disagree(memory, inventory, poll.every_seconds):
+    if set_back or _clocks_disagree(state, inventory, poll.every_seconds):
         health = warm_up(health, CLOCK_JUMPED, at=inventory.at)
-    cases = follow_all(known, inventory, enrolments, moment, limits)
-    dropped = newly_down(memory, inventory)
-    nodes = tend(memory.nodes, inventory, dropped, limits)
+    cases = update_cases(known, inventory, enrolments, moment, limits)
+    dropped = newly_down(state, inventory)
+    nodes = update_node_histories(state.nodes, inventory, dropped, limits)
     fallen = any(
         case.state is State.SUSPECT and case.since == inventory.at and case.policy.acts
         for case in cases.values()
     )
-    count = count_troubled(cases, enrolments, inventory, dropped=fallen)
+    count = count_down(cases, enrolments, inventory, dropped=fallen)
     return RecoveryState(
         cases=MappingProxyType(cases),
         enrolments=enrolments,
         nodes=nodes,
         health=health,
-        breaker=weigh(memory.breaker, count, limits, now=inventory.at),
+        breaker=after_poll(state.breaker, count, limits, now=inventory.at),
         inventory=inventory,
         seen_at=inventory.at,
         seen_time=inventory.time,
@@ -100,9 +105,9 @@ def advance(
     )
 
 
-def accepted(memory: RecoveryState, *, at: float) -> RecoveryState:
-    """Return what is known once a person said that what is seen is so."""
-    return memory._replace(accepted_at=at, breaker=vouched_for(memory.breaker, now=at))
+def accepted(state: RecoveryState, *, at: float) -> RecoveryState:
+    """Return what is known once an operator said that what is seen is so."""
+    return state._replace(accepted_at=at, breaker=after_accept(state.breaker, now=at))
 
 
 def _still_there(cases: Mapping[str, Case], poll: PollResult) -> dict[str, Case]:
@@ -112,14 +117,14 @@ def _still_there(cases: Mapping[str, Case], poll: PollResult) -> dict[str, Case]
     return {uuid: case for uuid, case in cases.items() if uuid in shown or case.state in OPEN}
 
 
-def follow_all(
+def update_cases(
     cases: Mapping[str, Case],
     inventory: CheckedInventory,
     enrolments: Mapping[str, Enrolment],
     moment: Moment,
     limits: Limits,
 ) -> dict[str, Case]:
-    """Return every case after *picture*; that of a VM that is up and stays so is the very same."""
+    """Return the cases after *inventory*; that of a VM that stays up is the same object."""
     found: dict[str, Case] = {}
     vms = inventory.vms
     for uuid, case in cases.items():
@@ -136,7 +141,7 @@ def follow_all(
         if uuid not in found and uuid in vms:
             observed = classify(vms[uuid], enrolment)
             if observed not in (ObservedState.INELIGIBLE, ObservedState.GONE):
-                found[uuid] = meet(vms[uuid], observed, enrolment.policy, moment)
+                found[uuid] = new_case(vms[uuid], observed, enrolment.policy, moment)
     return found
 
 
@@ -155,14 +160,14 @@ def _is_as_before(case: Case, vm: VM, policy: Policy) -> bool:
     )
 
 
-def newly_down(memory: RecoveryState, inventory: CheckedInventory) -> dict[str, int]:
+def newly_down(state: RecoveryState, inventory: CheckedInventory) -> dict[str, int]:
     """Return the VMs that ran when last seen and are down now, with the nodes they ran on."""
     found: dict[str, int] = {}
     for uuid, vm in inventory.vms.items():
         status = vm.status
         if status is None or status.running is True:
             continue
-        node = _ran_on(memory, uuid)
+        node = _ran_on(state, uuid)
         if (
             node is not None
             and observed_state_of(status.word, status.running) is ObservedState.DOWN
@@ -171,20 +176,20 @@ def newly_down(memory: RecoveryState, inventory: CheckedInventory) -> dict[str, 
     return found
 
 
-def _ran_on(memory: RecoveryState, uuid: str) -> int | None:
+def _ran_on(state: RecoveryState, uuid: str) -> int | None:
     """Return where a VM ran when it was last seen; None if it did not run then."""
-    was = memory.inventory.vms.get(uuid) if memory.inventory is not None else None
+    was = state.inventory.vms.get(uuid) if state.inventory is not None else None
     if was is not None and was.status is not None:
         return was.status.node if was.status.running is True else None
     # After a restart, or as long as its row is missing, its case alone knows.
-    case = memory.cases.get(uuid)
+    case = state.cases.get(uuid)
     if case is None or case.trouble_at is not None:
         return None
     unseen = case.observed is ObservedState.GONE and case.up_at is not None
     return case.node if case.observed is ObservedState.UP or unseen else None
 
 
-def count_troubled(
+def count_down(
     cases: Mapping[str, Case],
     enrolments: Mapping[str, Enrolment],
     inventory: CheckedInventory,
@@ -192,7 +197,7 @@ def count_troubled(
     dropped: bool,
 ) -> Count:
     """Return how many of the VMs in our care are not proven up, and of how many."""
-    troubled = of = 0
+    down = of = 0
     for uuid, case in cases.items():
         if case.state is State.HEALTHY and case.observed is ObservedState.UP:
             of += case.policy.acts
@@ -204,9 +209,9 @@ def count_troubled(
             continue
         counts, is_trouble = _weight(case, at=inventory.at)
         of += counts
-        troubled += is_trouble
+        down += is_trouble
     return Count(
-        troubled,
+        down,
         of,
         nodes_well=all(is_well(node) for node in inventory.nodes.values()),
         dropped=dropped,
@@ -232,29 +237,29 @@ def _weight(case: Case, *, at: float) -> tuple[bool, bool]:
     return True, kind is not DiagnosisKind.STOPPED
 
 
-def _moment(memory: RecoveryState, inventory: CheckedInventory) -> Moment:
-    """Return when *picture* was taken, and how long nobody had looked, by the strictest clock."""
-    if memory.seen_at is None:
+def _moment(state: RecoveryState, inventory: CheckedInventory) -> Moment:
+    """Return the time of *inventory* and the longest gap since the last valid poll."""
+    if state.seen_at is None:
         return Moment(inventory.at, inventory.clock, inventory.at, inventory.clock, 0.0)
-    gaps = [inventory.at - memory.seen_at]
-    if memory.seen_time is not None:
-        gaps.append((inventory.time - memory.seen_time).total_seconds())
-    if memory.seen_clock is not None and inventory.clock is not None:
-        gaps.append(inventory.clock - memory.seen_clock)
-    return Moment(inventory.at, inventory.clock, memory.seen_at, memory.seen_clock, max(gaps))
+    gaps = [inventory.at - state.seen_at]
+    if state.seen_time is not None:
+        gaps.append((inventory.time - state.seen_time).total_seconds())
+    if state.seen_clock is not None and inventory.clock is not None:
+        gaps.append(inventory.clock - state.seen_clock)
+    return Moment(inventory.at, inventory.clock, state.seen_at, state.seen_clock, max(gaps))
 
 
 def _undated(case: Case) -> Case:
-    """Return a case whose last being up cannot be found in the platform's log any more."""
+    """Return a case whose last being up cannot be found in VergeOS' log any more."""
     return case if case.up_clock is None else replace(case, up_clock=None)
 
 
 def _clocks_disagree(
-    memory: RecoveryState, inventory: CheckedInventory, every_seconds: float
+    state: RecoveryState, inventory: CheckedInventory, every_seconds: float
 ) -> bool:
     """Return whether the time of day moved otherwise than time does, within this process."""
-    if memory.inventory is None:
+    if state.inventory is None:
         return False
-    by_watch = inventory.at - memory.inventory.at
-    by_time = (inventory.time - memory.inventory.time).total_seconds()
+    by_watch = inventory.at - state.inventory.at
+    by_time = (inventory.time - state.inventory.time).total_seconds()
     return abs(by_time - by_watch) > CLOCKS_DISAGREE * every_seconds

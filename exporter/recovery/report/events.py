@@ -75,7 +75,7 @@ def decision_event(record: DecisionRecord, system: str) -> TimelineEvent:
     if failed is None:
         result = "every guard passed"
     else:
-        detail = next((f" ({one.says})" for one in decision.guard_results if not one.allowed), "")
+        detail = next((f" ({one.detail})" for one in decision.guard_results if not one.passed), "")
         result = f"{failed}: no{detail}"
     return TimelineEvent(
         time=decision.time, system=system, vm=decision.name, kind="decision",

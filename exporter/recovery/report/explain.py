@@ -65,7 +65,7 @@ def explain(context: ExplainContext) -> Explanation:
         text = f"{context.system}: {context.unseen}. Last known state: {text}"
     guards = decision.guard_results if decision is not None else ()
     enrolled_then = next((one for one in guards if one.guard is GuardName.ENROLLED), None)
-    enrolled = enrolled_then.allowed if enrolled_then is not None else None
+    enrolled = enrolled_then.passed if enrolled_then is not None else None
     return Explanation(
         system=context.system,
         vm=context.vm,
@@ -98,8 +98,8 @@ def _fixes(context: ExplainContext) -> tuple[str, ...]:
     if context.state is State.BASELINE:
         return ("start the VM once",)
     decision = context.decision
-    failed = [one for one in decision.guard_results if not one.allowed] if decision else []
+    failed = [one for one in decision.guard_results if not one.passed] if decision else []
     if any(one.guard is GuardName.CRASHED for one in failed):
         # The next action is of no interest before a crash is proven.
         failed = [one for one in failed if one.guard is not GuardName.ACTION_ALLOWED]
-    return tuple(dict.fromkeys(one.cure for one in failed if one.cure))
+    return tuple(dict.fromkeys(one.fix for one in failed if one.fix))

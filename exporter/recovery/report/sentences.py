@@ -38,7 +38,7 @@ def _not_monitored(context: ExplainContext) -> str:
 def _baseline(context: ExplainContext) -> str:
     first = next((one for one in context.changes if one.after is State.BASELINE), None)
     word = first.word if first is not None else context.word
-    was = "down" if word in ("", "stopped") else f"not up ({word})"
+    was = "down" if word in ("", "stopped") else f"in status {word}"
     when = f" at {_clock(first.time, context.now)}" if first is not None else ""
     return (
         f"{context.vm} was already {was} when Vergewatch first saw it{when}, so a crash cannot be "
@@ -133,7 +133,7 @@ def _held(context: ExplainContext) -> str:
             f"The mode is {decision.mode}, so an operator must start it."
         )
     assert decision.failed_guard is not None  # noqa: S101 - checked above
-    detail = next((one.says for one in decision.guard_results if not one.allowed), "")
+    detail = next((one.detail for one in decision.guard_results if not one.passed), "")
     reason = REASONS[decision.failed_guard].format(detail=detail)
     return f"{happened}Vergewatch does not {_verb(context)} now because {reason}."
 
@@ -193,7 +193,7 @@ def _quarantined(context: ExplainContext) -> str:
 
 def _spent_budget(context: ExplainContext) -> BudgetUse | None:
     results = context.decision.guard_results if context.decision is not None else ()
-    budgets = (one for result in results if not result.allowed for one in result.budgets)
+    budgets = (one for result in results if not result.passed for one in result.budgets)
     return next((one for one in budgets if one.used >= one.limit), None)
 
 

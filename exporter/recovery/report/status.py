@@ -1,4 +1,4 @@
-"""How every VM stands in recovery and what was done to it last, as those outside are told."""
+"""The recovery state and the last action of every VM, for the metrics."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -11,21 +11,21 @@ _by_key = attrgetter("key")
 
 
 class StatusCache:
-    """One entry for each VM, which stays the very same for as long as its case does."""
+    """One entry per VM; the object stays the same as long as its case does."""
 
     def __init__(self) -> None:
         self._entries: dict[str, tuple[Case, RecoveryVM]] = {}
         self._last_actions: dict[str, LastAction] = {}
-        """By uuid; what was done by a process before this one is in the journal only."""
+        """By UUID; actions of earlier processes are in the journal only."""
 
     def call(
         self, cases: Mapping[str, Case], time_of: Callable[[float], datetime]
     ) -> tuple[RecoveryVM, ...]:
         """
-        Return how every VM stands.
+        Return the recovery state of every VM.
 
         Args:
-            time_of: Returns the time of day of a moment of watch.
+            time_of: Returns the time of day of a second of watch.
 
         """
         before, now = self._entries, dict[str, tuple[Case, RecoveryVM]]()
@@ -39,7 +39,7 @@ class StatusCache:
         return tuple(sorted((vm for _, vm in now.values()), key=_by_key))
 
     def renew(self) -> None:
-        """Write every entry anew: the times of day are others than before."""
+        """Drop every entry, because the clock was changed and their times are wrong."""
         self._entries.clear()
 
     @property
@@ -47,10 +47,10 @@ class StatusCache:
         return tuple(self._last_actions.values())
 
     def acted(self, intent: Intent, outcome: Outcome, *, at: datetime) -> None:
-        """Enter the last thing that was done to a VM."""
+        """Record the last action on a VM."""
         done = LastAction(intent.vm_key, intent.name, intent.action, outcome, at)
         self._last_actions[intent.uuid] = done
 
     def strike(self, uuid: str) -> None:
-        """Forget what was done to a VM that is not there any more."""
+        """Forget the last action on a VM that was deleted."""
         self._last_actions.pop(uuid, None)

@@ -36,20 +36,8 @@ class UnknownObjectError(VergewatchError):
     """The world has no object of this name or key, or the name is taken."""
 
 
-class World:
-    """
-    One simulated system. Time passes in `advance`, or with the clock given to `follow`.
-
-    A method for each event names its actor, such as ``operator_stops``. It changes the machines,
-    writes rows to the platform log by template, and records the event in `history`.
-
-    Args:
-        seed: Random seed; the same seed and the same events give the same world.
-        start: Unix seconds.
-        log_templates: Replacements for `platform_log.LOG_TEMPLATES`.
-        powerstate: Whether ``machine_status.powerstate`` shows what runs, or what was requested.
-
-    """
+class WorldState:
+    """The objects, the time and the pending events of one simulated system."""
 
     def __init__(
         self,
@@ -180,6 +168,22 @@ class World:
             for row in self.tag_members.values()
             if row.member == member
         )
+
+
+class World(WorldState):
+    """
+    One simulated system. Time passes in `advance`, or with the clock given to `follow`.
+
+    A method for each event names its actor, such as ``operator_stops``. It changes the machines,
+    writes rows to the platform log by template, and records the event in `history`.
+
+    Args:
+        seed: Random seed; the same seed and the same events give the same world.
+        start: Unix seconds.
+        log_templates: Replacements for `platform_log.LOG_TEMPLATES`.
+        powerstate: Whether ``machine_status.powerstate`` shows what runs, or what was requested.
+
+    """
 
     # Events caused by operators.
 

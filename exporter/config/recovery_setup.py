@@ -1,0 +1,144 @@
+"""Recovery's setup, built from the settings: limits, rules, windows, token, journal directory."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic import SecretStr
+
+from exporter.config.recovery import (
+    DAYS,
+    SYSTEM_WINDOWS,
+    WINDOWS,
+    EnrolmentRuleSettings,
+    MaintenanceWindowSettings,
+    RecoverySettings,
+)
+from exporter.errors import ConfigError
+from exporter.formatting import lasting
+from exporter.recovery.decide.budgets import endless_loops
+from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
+from exporter.recovery.detect.log_patterns import LOG_PATTERNS, LogClassifier, LogPattern, Meaning
+from exporter.recovery.engine import RecoverySetup
+from exporter.recovery.model.cases import OnHang, Policy
+from exporter.recovery.model.limits import Limits, Mode, PowerState, Window
+from exporter.recovery.observe.enrolment import EnrolmentRule, circle_among
+from exporter.vergeos.credentials import SecretFile
+
+KILL_SWITCH = "kill-switch"
+
+
+def recovery_setup(settings: RecoverySettings, mode: str) -> RecoverySetup:
+    """
+    Return the recovery setup of a system that runs in *mode*.
+
+    Raises:
+        ConfigError: The limits allow an endless crash loop, or the `after` rules form a cycle.
+
+    """
+    given = settings.limits.model_dump()
+    windows = tuple(Window(seconds, given.pop(name)) for seconds, name in WINDOWS)
+    system_windows = tuple(Window(seconds, given.pop(name)) for seconds, name in SYSTEM_WINDOWS)
+    limits = Limits(
+        mode=Mode(mode),
+        powerstate=PowerState(settings.powerstate),
+        vm_windows=windows,
+        system_windows=system_windows,
+        **given,
+    )
+    if not settings.i_accept_endless_restarts:
+        _check_crash_loops_end(limits)
+    enrolment_rules = tuple(
+        _enrolment_rule(number, rule) for number, rule in enumerate(settings.rules)
+    )
+    cycle = circle_among(enrolment_rules)
+    if cycle:
+        raise ConfigError(f"recovery.rules form a dependency cycle: {' after '.join(cycle)}")
+    patterns = tuple(LogPattern(one.pattern, Meaning(one.means)) for one in settings.log_patterns)
+    kill_switch = settings.kill_switch_file or directory(settings) / KILL_SWITCH
+    return RecoverySetup(
+        limits=limits,
+        enrolment_rules=enrolment_rules,
+        classifier=LogClassifier((*patterns, *LOG_PATTERNS)),
+        own_user=settings.own_user,
+        quiet=tuple(map(_window, settings.maintenance_windows)),
+        kill_switch=lambda: _kill_switch_reason(kill_switch),
+        kill_switch_file=str(kill_switch),
+    )
+
+
+def token(settings: RecoverySettings) -> SecretStr | None:
+    """
+    Return the token that recovery commands require; None if commands are not accepted.
+
+    Raises:
+        ConfigError: The token file cannot be read.
+
+    """
+    if settings.token_file is not None:
+        return SecretFile(settings.token_file).read()
+    return settings.token
+
+
+def directory(settings: RecoverySettings) -> Path:
+    """Return the directory of the journal."""
+    if settings.directory is not None:
+        return settings.directory
+    given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if given:
+        return Path(given)
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path("~/.local/state").expanduser()) / "vergewatch"
+
+
+def _check_crash_loops_end(limits: Limits) -> None:
+    endless = endless_loops(limits)
+    if not endless:
+        return
+    lines = "\n".join(
+        f"  a VM that crashes {lasting(loop.dies_after_seconds)} after each start is started "
+        f"{loop.restarts} times a week, every week"
+        for loop in endless
+    )
+    raise ConfigError(
+        f"recovery.limits allow endless crash loops:\n{lines}\n"
+        "  lower max_per_hour, max_per_day or max_per_week, or set "
+        "recovery.i_accept_endless_restarts"
+    )
+
+
+def _enrolment_rule(number: int, rule: EnrolmentRuleSettings) -> EnrolmentRule:
+    return EnrolmentRule(
+        names=rule.names,
+        clusters=rule.clusters,
+        ha_groups=rule.ha_groups,
+        tags=rule.tags,
+        policy=Policy(rule.policy) if rule.policy is not None else None,
+        on_hang=OnHang(rule.on_hang) if rule.on_hang is not None else None,
+        tier=rule.tier,
+        after=rule.after,
+        title=f"recovery.rules[{number}]",
+    )
+
+
+def _window(window: MaintenanceWindowSettings) -> MaintenanceWindow:
+    return MaintenanceWindow(
+        days=frozenset(map(DAYS.index, window.days)),
+        start=window.start,
+        lasts=timedelta(hours=window.hours),
+        zone=ZoneInfo(window.zone),
+        names=window.names,
+        reason=window.reason,
+    )
+
+
+def _kill_switch_reason(switch: Path) -> str:
+    """Return why the kill switch is on: its path, also if it cannot be read; empty when off."""
+    try:
+        switch.lstat()
+    except FileNotFoundError:
+        return ""
+    except OSError:
+        return f"{switch}, which cannot be read,"
+    return str(switch)
