@@ -21,34 +21,16 @@ from exporter.errors import (
     UnreachableError,
     VergeOSError,
 )
-from exporter.model import Identity, Inventory, SystemReport, TableReport, VMConfig
+from exporter.model import Identity, Inventory, SystemReport, TableReport
 from exporter.polling.poller import Plan, Poller
 from exporter.polling.schedule import TableSchedule
 from exporter.vergeos.rows import TableRows
+from tests.exposition.builders import config
 from tests.fakes import START, FakeClock, Inline
 
-CONFIG = VMConfig(
-    key=7,
-    machine=70,
-    name="web",
-    uuid="",
-    enabled=True,
-    need_restart=False,
-    cpu_cores=2,
-    memory_bytes=2**30,
-    cluster=None,
-    os_family="linux",
-    machine_type="",
-    ha_group="",
-    on_power_loss="",
-    created_from="",
-    guest_agent=False,
-    service=False,
-    disable_powercycle=None,
-)
 ROWS: Mapping[str, TableRows[Any]] = {
     "identity": TableRows(Identity("prod", "26.1"), 1),
-    "vms": TableRows((CONFIG,), 1),
+    "vms": TableRows((config(7, "web"),), 1),
     "machine_status": TableRows({}, 0),
     "machine_nics": TableRows({}, 0),
     "machine_drives": TableRows({}, 0),

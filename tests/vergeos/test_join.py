@@ -1,7 +1,6 @@
 """Tables are joined to one inventory; what no table contains stays unknown."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import given
@@ -18,13 +17,13 @@ from exporter.model import (
     Identity,
     Inventory,
     MachineStats,
-    MachineStatus,
     Nic,
     Node,
     VMConfig,
 )
+from tests.exposition import builders
+from tests.exposition.builders import AT, status
 
-AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 IDENTITY = Identity("Nordwolke", "26.1.8")
 
 
@@ -33,43 +32,7 @@ def inventory(rows: Mapping[str, Any], identity: Identity | None = IDENTITY) -> 
 
 
 def config(key: int, machine: int) -> VMConfig:
-    return VMConfig(
-        key=key,
-        machine=machine,
-        name=f"vm-{key}",
-        uuid="",
-        enabled=True,
-        need_restart=None,
-        cpu_cores=None,
-        memory_bytes=None,
-        cluster=None,
-        os_family="",
-        machine_type="",
-        ha_group="",
-        on_power_loss="",
-        created_from="",
-        guest_agent=None,
-        service=False,
-        disable_powercycle=None,
-    )
-
-
-def status(machine: int) -> MachineStatus:
-    return MachineStatus(
-        machine=machine,
-        running=True,
-        powered_on=True,
-        word="running",
-        word_info="",
-        state="online",
-        migratable=None,
-        node=None,
-        started_at=None,
-        updated_at=None,
-        running_cpu_cores=None,
-        running_memory_bytes=None,
-        agent_version="",
-    )
+    return builders.config(key, f"vm-{key}", machine=machine)
 
 
 def guest(hostname: str) -> Guest:
@@ -77,11 +40,11 @@ def guest(hostname: str) -> Guest:
 
 
 def nic(key: int, machine: int) -> Nic:
-    return Nic(key, machine, f"nic-{key}", "up", None, 1, 2, 3, 4)
+    return builders.nic(key, machine, f"nic-{key}")
 
 
 def disk(key: int, machine: int) -> Disk:
-    return Disk(key, machine, f"disk-{key}", "disk", "virtio", "1", 10, 5)
+    return builders.disk(key, machine, f"disk-{key}")
 
 
 def test_vm_is_joined_with_the_rows_of_its_machine_and_not_of_its_key() -> None:
