@@ -475,7 +475,8 @@ EXPORTER = (
         text={
             "summary": "The data of a system is stale.",
             "description": f"Vergewatch has had no fresh inventory of system {CLOUD} for more "
-            "than 2m. The last one is 3m 0s old. Its VMs are not monitored, and recovery does not act. "
+            "than 2m. The last one is 3m 0s old. Its VMs are not monitored, and recovery "
+            "does not act. "
             "Run `vergewatch check`.",
             "runbook_url": f"{HASH}/VergeSystemDataStale.md",
             "dashboard_url": f"/d/vergewatch-exporter?var-system={CLOUD}",
