@@ -55,9 +55,10 @@ def quiet(alert: str, says: str, *series: Series, at: tuple[int, ...] = (30, 120
 
 
 SAYS_DOWN = {
-    "summary": "A VM is down, and nobody stopped it.",
-    "description": f"VM web (7) in cloud {CLOUD} has been down for more than 5m, and nothing says "
-    "that somebody wanted it so. Recovery has called it held for 4m 0s.",
+    "summary": "A VM is down and was not stopped on purpose.",
+    "description": f"VM web (7) in system {CLOUD} has been down for more than 5m, and no "
+    "log row shows an intended stop. Its recovery state has been held for 4m 0s. Run "
+    "`vergewatch explain VM`.",
     "runbook_url": f"{HASH}/VergeVMDown.md",
     "dashboard_url": f"/d/vergewatch-vm?var-system={CLOUD}&var-vm=web",
 }
@@ -66,19 +67,18 @@ DOWN = (
     quiet("VergeVMDown", "it was down at first observed", state("baseline"), running(0)),
     quiet("VergeVMDown", "recovery is off", running(0), status("stopped")),
     *(
-        quiet("VergeVMDown", f"nobody enrolled it, and it may have been stopped: {word}",
+        quiet("VergeVMDown", f"it is not enrolled, and it may have been stopped: {word}",
               stranger(word), running(0), status("stopped"))
         for word in ("suspect", "platform", "unknown", "stopped", "baseline")
     ),
     Case(
         "VergeVMDown",
-        "one that nobody enrolled crashed for certain, and it says that it is left to people",
+        "a VM that is not enrolled crashed",
         (stranger("held"), since(60), running(0)),
         {5: [OF_VM]},
         (4,),
-        text={**SAYS_DOWN, "description": SAYS_DOWN["description"]
-              + " It is not enrolled, so it is "
-              "left to you."},
+        text={**SAYS_DOWN, "description": SAYS_DOWN["description"].replace(
+            " Run", " It is not enrolled, so recovery does not act on it. Run")},
     ),
     quiet("VergeVMDown", "it hangs, and runs", state("suspect"), running(1)),
     quiet("VergeVMDown", "it is called unresponsive", state("suspect"), running(0),
@@ -97,7 +97,7 @@ DOWN = (
     ),
     Case(
         "VergeVMDown",
-        "neither a change of recovery's mind nor another daemon begins the wait anew",
+        "a new recovery state or another daemon does not restart the wait",
         (
             then(f'vergewatch_recovery_vm_state_info{{{instance("a", VM)},state="suspect"}}',
                  "1x1 stale"),
@@ -151,7 +151,7 @@ OTHER_VMS = (
     quiet("VergeVMUnresponsive", "it runs", status("running"), running(1)),
     Case(
         "VergeVMUnresponsive",
-        "a migration, a new daemon and a change of node do not begin the wait anew",
+        "a migration, a new daemon and a change of node do not restart the wait",
         (
             then(f'vergewatch_vm_status_info{{{instance("a", VM)},status="unresponsive"}}',
                  "1x2 stale"),
@@ -169,9 +169,9 @@ OTHER_VMS = (
         (status("unresponsive"), steady(f'vergewatch_vm_info{{{VM},node="n2",cluster="k"}}', 1)),
         {5: [OF_VM]},
         text={
-            "summary": "A VM does not respond to its host.",
-            "description": f"VergeOS calls VM web (7) in cloud {CLOUD} on n2 unresponsive, for "
-            "more than 5m now.",
+            "summary": "VergeOS reports a VM as unresponsive.",
+            "description": f"VM web (7) in system {CLOUD} on n2 has been unresponsive for "
+            "more than 5m. Run `vergewatch explain VM`.",
             "runbook_url": f"{HASH}/VergeVMUnresponsive.md",
             "dashboard_url": f"/d/vergewatch-vm?var-system={CLOUD}&var-vm=web",
         },
@@ -193,7 +193,7 @@ OTHER_VMS = (
     quiet("VergeVMMigrationStuck", "it starts", status("starting")),
     quiet(
         "VergeVMFlapping",
-        "two restarts in an hour are somebody's work",
+        "two restarts in an hour",
         then(f"vergewatch_vm_start_timestamp_seconds{{{VM}}}", "0 0 60 60 180x40"),
         at=(5, 30),
     ),
@@ -254,7 +254,7 @@ GUESTS = (
         {30: [OF_DISK]},
         text={
             "summary": "A filesystem in a guest is almost full.",
-            "description": f"/ of VM web (7) in cloud {CLOUD} is 96% full.",
+            "description": f"/ of VM web (7) in system {CLOUD} is 96% full.",
             "runbook_url": f"{HASH}/VergeVMFilesystemAlmostFull.md",
             "dashboard_url": f"/d/vergewatch-vm?var-system={CLOUD}&var-vm=web",
         },
@@ -320,13 +320,13 @@ READ_ONLY = (
 
 RECOVERY = (
     quiet("VergeRecoveryFailed", "it runs again", *FAILED, state("healthy")),
-    quiet("VergeRecoveryFailed", "somebody stopped it", *FAILED, state("stopped")),
+    quiet("VergeRecoveryFailed", "it was stopped on purpose", *FAILED, state("stopped")),
     quiet("VergeRecoveryFailed", "it helped", *last_action("confirmed"), state("suspect")),
     quiet("VergeRecoveryFailed", "that was before its last start", *last_action("failed", 600),
           steady(START, 900), state("suspect")),
     Case("VergeRecoveryFailed", "its last start was before", (
         *last_action("failed", 600), steady(START, 300), state("suspect")), {0: [OF_VM]}),
-    Case("VergeRecoveryFailed", "nobody knows whether it helped",
+    Case("VergeRecoveryFailed", "the outcome is unknown",
          (*last_action("unknown"), state("suspect")), {0: [OF_VM]}),
     Case(
         "VergeVMDown",
@@ -361,8 +361,9 @@ RECOVERY = (
         last_action("confirmed"),
         {2: [OF_VM]},
         text={
-            "summary": "Recovery brought a VM back.",
-            "description": f"Recovery brought back VM web (7) in cloud {CLOUD}, 2m 0s ago.",
+            "summary": "Recovery restarted a VM.",
+            "description": f"Recovery restarted VM web (7) in system {CLOUD} 2m 0s ago, and the VM "
+            "runs. Run `vergewatch recovery log VM` for the cause.",
             "runbook_url": f"{HASH}/VergeRecoveryActed.md",
             "dashboard_url": f"/d/vergewatch-vm?var-system={CLOUD}&var-vm=web",
         },
@@ -372,17 +373,17 @@ RECOVERY = (
     quiet("VergeRecoveryOutcomeUnknown", "nothing is open", state("held"), since()),
     quiet("VergeRecoveryHeldTooLong", "in shadow mode", state("held"), since(),
           recovery("active", "shadow")),
-    quiet("VergeRecoveryHeldTooLong", "nobody enrolled it", stranger("held"), since(),
+    quiet("VergeRecoveryHeldTooLong", "it is not enrolled", stranger("held"), since(),
           recovery("active")),
     quiet("VergeRecoveryHeldTooLong", "while paused", state("held"), since(), recovery("paused")),
     quiet("VergeRecoveryHeldTooLong", "not for long", state("held"), recovery("active"),
           rising(f"vergewatch_recovery_vm_state_since_timestamp_seconds{{{VM}}}", 0, 60)),
     quiet("VergeRecoveryHeldTooLong", "it waits for its next try", state("backoff"), since(),
           recovery("active")),
-    quiet("VergeRecoveryUnknownTooLong", "nobody enrolled it", stranger("unknown"), since()),
-    quiet("VergeRecoveryQuarantined", "nobody wants it looked after any more",
+    quiet("VergeRecoveryUnknownTooLong", "it is not enrolled", stranger("unknown"), since()),
+    quiet("VergeRecoveryQuarantined", "it is not enrolled any more",
           stranger("quarantined")),
-    quiet("VergeRecoveryFailed", "nobody wants it looked after any more", *FAILED,
+    quiet("VergeRecoveryFailed", "it is not enrolled any more", *FAILED,
           stranger("held")),
     quiet("VergeRecoveryUnknownTooLong", "the cause is known", state("held"), since()),
     quiet("VergeRecoveryUnknownTooLong", "not for long", state("unknown"),
@@ -393,9 +394,10 @@ RECOVERY = (
         (state("unknown", vm(1)), since(0, vm(1)), state("unknown", vm(2)), since(0, vm(2))),
         {32: [OF_CLOUD]},
         text={
-            "summary": "VMs are down, and nobody can prove why.",
-            "description": f"In cloud {CLOUD} 2 VM(s) have been down without a known cause for "
-            "more than 30m: vm-1, vm-2. Recovery leaves them alone.",
+            "summary": "VMs are down for an unknown reason.",
+            "description": f"In system {CLOUD} 2 VM(s) have been down for an unknown reason "
+            "for more than 30m: vm-1, vm-2. Recovery does not act on them. Run "
+            "`vergewatch explain VM`.",
             "runbook_url": f"{HASH}/VergeRecoveryUnknownTooLong.md",
             "dashboard_url": f"/d/vergewatch-recovery?var-system={CLOUD}",
         },
@@ -472,8 +474,9 @@ EXPORTER = (
         {3: [OF_CLOUD]},
         text={
             "summary": "The data of a system is stale.",
-            "description": f"Vergewatch has had no fresh inventory of system {CLOUD} for more than 2m. "
-            "The last one is 3m 0s old. Its VMs are not monitored, and recovery does not act. "
+            "description": f"Vergewatch has had no fresh inventory of system {CLOUD} for more "
+            "than 2m. The last one is 3m 0s old. Its VMs are not monitored, and recovery "
+            "does not act. "
             "Run `vergewatch check`.",
             "runbook_url": f"{HASH}/VergeSystemDataStale.md",
             "dashboard_url": f"/d/vergewatch-exporter?var-system={CLOUD}",
@@ -507,7 +510,7 @@ EXPORTER = (
 RECORDINGS = (
     Case(
         "system:vergewatch_vm_unwanted_down:count",
-        "counts, and is 0 where there is none, and absent where nobody sees",
+        "counts, and is 0 where there is none, and absent where the system is not polled",
         (then(f"vergewatch_up{{{C}}}", "1x20 0x20"), state("held", vm(1)), state("unknown", vm(2)),
          then(f"vergewatch_vm_running{{{vm(1)}}}", "0x10 1x10 stale"),
          then(f"vergewatch_vm_running{{{vm(2)}}}", "0x5 1x15 stale")),

@@ -102,7 +102,7 @@ def _length(case: Case) -> int:
 
 
 def _horizon(case: Case) -> int:
-    """Return the last step that *case* asks about: nobody need look further."""
+    """Return the last step that *case* asks about."""
     asked = (step for by_step in case.samples_of.values() for step in by_step)
     return max((*case.fires, *case.silent, *asked), default=0)
 

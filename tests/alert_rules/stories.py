@@ -70,7 +70,7 @@ def state(word: str, of: str = VM, policy: str = "on-failure") -> Series:
 
 
 def stranger(word: str, of: str = VM) -> Series:
-    """Return the state of a VM that nobody enrolled."""
+    """Return the state of a VM that is not enrolled."""
     return state(word, of, "no")
 
 

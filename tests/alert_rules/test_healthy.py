@@ -1,4 +1,4 @@
-"""A healthy cloud in a real Prometheus: every rule works, and nobody is told anything."""
+"""A healthy system in a real Prometheus: every rule works, and only the watchdog fires."""
 
 import asyncio
 import json

@@ -24,7 +24,7 @@ DOOMED = "queue-heron"
 STOPPED = "desktop-mira"
 """A person stops it."""
 HUNG = "wiki-lantern"
-"""Hangs, and nobody may do anything about it."""
+"""Hangs, and recovery may not act on it."""
 
 HASTE = {
     "VERGEWATCH_RECOVERY__MODE": "enforce",

@@ -88,7 +88,7 @@ def _unnamed(panel: Mapping[str, Any], answers: list[tuple[Query, Series]]) -> I
 
 
 def _columns(panel: Mapping[str, Any], answers: list[tuple[Query, Series]]) -> Iterator[str]:
-    """Yield the columns that nothing fills, and the ones that nobody asked for."""
+    """Yield the columns that nothing fills, and the unexpected ones."""
     if panel["type"] != "table":
         return
     (order,) = [one for one in panel["transformations"] if one["id"] == "organize"]

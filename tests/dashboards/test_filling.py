@@ -45,7 +45,7 @@ def test_several_values_become_a_pattern(chosen: list[str], filled: str) -> None
 
 def test_an_unknown_variable_is_an_error() -> None:
     with pytest.raises(UnfilledError):
-        _values().fill("$nobody", {})
+        _values().fill("$unknown", {})
 
 
 def test_a_selector_and_its_label() -> None:
