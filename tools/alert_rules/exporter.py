@@ -1,5 +1,6 @@
 """Alerts about the daemon and its connection to each system."""
 
+from exporter.alerting.alerts import DEFINITIONS, AlertName
 from tools.alert_rules.expressions import (
     DAEMON,
     DAEMON_PAGE,
@@ -147,7 +148,7 @@ or
 time() - {by(SYSTEM, KNOWN_AGE)} > {t.snapshot_age_seconds:.15g}""",
         wait_seconds=t.outage_seconds,
         linger_seconds=t.mute_linger_seconds,
-        summary="The data of a system is stale.",
+        summary=DEFINITIONS[AlertName.SYSTEM_DATA_STALE].summary,
         description="Vergewatch has had no fresh inventory of system "
         "{{ $labels.system_name }} for more "
         f"than {duration(t.outage_seconds)}."
@@ -190,7 +191,7 @@ def _refused(t: Thresholds) -> Alert:
         identity=SYSTEM,
         expr=f"{by(SYSTEM, 'vergewatch_authenticated')} == 0",
         linger_seconds=t.mute_linger_seconds,
-        summary="VergeOS rejects the API credentials of Vergewatch.",
+        summary=DEFINITIONS[AlertName.AUTHENTICATION_FAILED].summary,
         description=f"The API of {OF_SYSTEM} rejects our key or password. "
         "To avoid locking the account, "
         "Vergewatch sends no request for half an hour, unless the secret changes. Run "

@@ -1,5 +1,6 @@
 """Alerts about recovery: its actions, failures and readiness."""
 
+from exporter.alerting.alerts import DEFINITIONS, AlertName
 from tools.alert_rules.expressions import (
     DOWN_STATES,
     ENROLLED,
@@ -61,7 +62,7 @@ unless {ON_VM} (
   {by(VM, LAST_ACTION)}
 )""",
         linger=t.mute_linger_seconds,
-        summary="The last recovery action on a VM failed.",
+        summary=DEFINITIONS[AlertName.FAILED].summary,
         description=f"The last recovery action on {OF_VM} failed or has no known outcome, and the "
         f"VM is still down.{RECOVERY_STATE} Recovery tries again until the restart budget is "
         "spent. Run `vergewatch recovery log VM`.",
@@ -101,7 +102,7 @@ def _quarantined(t: Thresholds) -> Alert:
         VM,
         f"{by(VM, quarantined)} == 1",
         linger=t.mute_linger_seconds,
-        summary="A VM is quarantined and needs manual action.",
+        summary=DEFINITIONS[AlertName.QUARANTINED].summary,
         description=f"{OF_VM} is quarantined: its restart budget or its allowed actions are "
         "exhausted.{{ with printf `time() - " + STATE_SINCE + "{system_name=%q,"
         "vm_id=%q}` $labels.system_name $labels.vm_id | query }} It has been quarantined for "
@@ -142,7 +143,7 @@ def _acted(t: Thresholds) -> Alert:
 time() - {by(VM, LAST_ACTION)} < {t.acted_seconds:.15g}
 and {ON_VM} vergewatch_recovery_vm_last_action_info{{outcome="confirmed"}}""",
         linger=0,
-        summary="Recovery restarted a VM.",
+        summary=DEFINITIONS[AlertName.ACTED].summary,
         description=f"Recovery restarted {OF_VM} {{{{ $value | humanizeDuration }}}} ago, and the "
         "VM runs. Run `vergewatch recovery log VM` for the cause.",
         quiet=f"Active for {duration(t.acted_seconds)}, without a notification.",
@@ -174,7 +175,7 @@ count by (system_name) (
 ) > 0""",
         wait=60,
         linger=0,
-        summary="The outcome of a recovery action is unknown.",
+        summary=DEFINITIONS[AlertName.OUTCOME_UNKNOWN].summary,
         description=f"In {OF_SYSTEM} {{{{ $value }}}} action(s) have had no known outcome for "
         f"more than {duration(t.outcome_unknown_seconds)}: {named(OPEN_ACTION)}. Recovery does "
         "not act on these VMs until the outcome is known. Run `vergewatch recovery status`.",
@@ -217,7 +218,7 @@ readiness=~"active|circuit_breaker_half_open"}}
 ) > 0""",
         wait=60,
         linger=t.mute_linger_seconds,
-        summary="Crashed VMs are not restarted because a guard failed.",
+        summary=DEFINITIONS[AlertName.HELD_TOO_LONG].summary,
         description=f"In {OF_SYSTEM} {{{{ $value }}}} VM(s) crashed and have been held for more "
         f"than {duration(t.held_seconds)}: {named('held', ENROLLED)}. Recovery restarts them when "
         "all guards pass. Run `vergewatch explain VM`.",
@@ -256,7 +257,7 @@ count by (system_name) (
 ) > 0""",
         wait=60,
         linger=t.mute_linger_seconds,
-        summary="VMs are down for an unknown reason.",
+        summary=DEFINITIONS[AlertName.UNKNOWN_TOO_LONG].summary,
         description=f"In {OF_SYSTEM} {{{{ $value }}}} VM(s) have been down for an unknown reason "
         f"for more than {duration(t.unknown_seconds)}: {named('unknown', ENROLLED)}. Recovery does "
         "not act on them. Run `vergewatch explain VM`.",
@@ -293,7 +294,7 @@ def _circuit_breaker(t: Thresholds) -> Alert:
         _readiness("circuit_breaker_open|circuit_breaker_half_open"),
         wait=t.breaker_open_seconds,
         linger=t.mute_linger_seconds,
-        summary="The circuit breaker of recovery is open: too many VMs are down.",
+        summary=DEFINITIONS[AlertName.CIRCUIT_BREAKER_OPEN].summary,
         description=f"The circuit breaker of {OF_SYSTEM} is open or half open.{{{{ with printf "
         "`system:vergewatch_vm_unwanted_down:count{system_name=%q}` $labels.system_name | query }}"
         " {{ . | first | value }} VM(s) are down and were not stopped.{{ end }} Recovery starts no "
@@ -336,7 +337,7 @@ def _internal_error(t: Thresholds) -> Alert:
         _readiness("broken"),
         wait=t.broken_seconds,
         linger=t.mute_linger_seconds,
-        summary="Recovery stopped after an internal error.",
+        summary=DEFINITIONS[AlertName.INTERNAL_ERROR].summary,
         description=f"Recovery of {OF_SYSTEM} had an internal error and does not act until "
         "Vergewatch is restarted. Monitoring continues. Run `journalctl -u vergewatch -p err`.",
         quiet="Only a restart ends it.",
@@ -367,7 +368,7 @@ def _journal_down(t: Thresholds) -> Alert:
         f"{by(SYSTEM, 'vergewatch_recovery_journal_up')} == 0",
         wait=t.journal_down_seconds,
         linger=t.mute_linger_seconds,
-        summary="Recovery cannot write its journal.",
+        summary=DEFINITIONS[AlertName.JOURNAL_DOWN].summary,
         description=f"Recovery could not write the journal of {OF_SYSTEM} for more than "
         f"{duration(t.journal_down_seconds)}. Without a journal it does not act. Run `vergewatch "
         "recovery status`.",
@@ -444,7 +445,7 @@ def _disarmed(t: Thresholds) -> Alert:
         _readiness("disarmed"),
         wait=t.disarmed_seconds,
         linger=t.mute_linger_seconds,
-        summary="Recovery has been disarmed for a long time.",
+        summary=DEFINITIONS[AlertName.DISARMED].summary,
         description=f"Recovery of {OF_SYSTEM} has been disarmed for more than "
         f"{duration(t.disarmed_seconds)}, and restarts no VM until it is armed. Run `vergewatch "
         "recovery status` for the operator and the reason.",
