@@ -65,7 +65,7 @@ async def test_a_dead_cloud_leaves_the_page_within_three_polls_and_comes_back_by
         after = await daemon.until_up()
         assert identities(after) == identities(before)
         assert (await daemon.get("/-/ready"))[0] == 200
-        assert daemon.events().count("cloud.lost") == daemon.events().count("cloud.back") == 1
+        assert daemon.events().count("system.lost") == daemon.events().count("system.recovered") == 1
 
 
 async def test_a_vm_that_goes_on_migrating_keeps_its_numeric_series() -> None:
@@ -110,7 +110,7 @@ async def test_a_wrong_key_makes_exactly_one_request_and_then_waits() -> None:
             page = await daemon.page()
             assert page.one("vergewatch_up") == 0
             assert page.get("vergewatch_api_requests_total", outcome="unauthorized") == [1]
-            assert "cloud.lost" in daemon.events()
+            assert "system.lost" in daemon.events()
 
 
 async def test_a_corrected_key_file_is_noticed_without_a_restart(tmp_path: Path) -> None:
@@ -375,7 +375,7 @@ async def test_a_schedule_that_an_hour_cannot_pay_for_is_refused_with_the_sum() 
     )
 
     assert code == 2
-    assert "the schedule needs 1838 requests an hour, and 850 are allowed" in output
+    assert "polling needs 1474 requests an hour, and 850 are allowed" in output
     assert "Traceback" not in output
 
 
