@@ -91,12 +91,12 @@ async def a_silence_holds_the_robot(
     silence = await silence_vm(people, SILENCED)
     await REAL_TIME.sleep(1.5)
     system.world.crash(SILENCED)
-    await until(lambda: "silenced" in reasons(daemon, SILENCED))
+    await until(lambda: "not_silenced" in reasons(daemon, SILENCED))
 
     said = await explained(daemon, SILENCED)
-    guard = next(one for one in said["guards"] if one["name"] == "silenced")
-    assert "alice" in guard["says"]
-    assert "a new disk" in guard["says"]
+    guard = next(one for one in said["guards"] if one["guard"] == "not_silenced")
+    assert "alice" in guard["detail"]
+    assert "a new disk" in guard["detail"]
     assert not is_running(system, SILENCED)
 
     async with people.http.delete(f"{people.url}/api/v2/silence/{silence}") as answer:
@@ -172,7 +172,7 @@ def actions(system: Simulator) -> list[tuple[str, str]]:
 
 def reasons(daemon: Daemon, name: str) -> list[str]:
     return [
-        entry["reason"]
+        entry["failed_guard"]
         for entry in daemon.log
         if entry["event"] == "recovery.decided" and entry["vm"] == name
     ]
