@@ -335,7 +335,9 @@ def _given(
 def _print_simulator_banner(simulator: "Simulator") -> None:
     url = simulator.url
     latency = '{"seconds": 2}'
-    _print(f"[bold]A simulated VergeOS, {_escape(simulator.world.system_name)}, listens at {url}[/]")
+    _print(
+        f"[bold]A simulated VergeOS, {_escape(simulator.world.system_name)}, listens at {url}[/]"
+    )
     _print(
         f"  monitor    VERGEWATCH_URL={url} VERGEWATCH_API_KEY={simulator.api_key} vergewatch run"
     )

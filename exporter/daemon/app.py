@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import structlog
+from aiohttp import web
 
 from exporter import __version__
 from exporter.alerting.alerting import Alerting
@@ -80,39 +81,27 @@ async def run(
     )
     resolved_systems = resolve_systems(settings)
     journal = JournalHandle(settings.recovery, clock)
-    alerting = Alerting(
-        settings.alertmanager,
-        directory(settings.recovery),
-        clock,
-        telemetry.alertmanager_meter(),
-    )
+    state = directory(settings.recovery)
+    alerting = Alerting(settings.alertmanager, state, clock, telemetry.alertmanager_meter())
     tune_interpreter()
     stopping = asyncio.Event()
     async with asyncio.TaskGroup() as parts:
         systems = SystemManager(parts, cache, telemetry, clock, journal, alerting)
         reload = Reload(systems, load, settings, web_config, telemetry, clock)
-        web = make_app(
-            Pages(cache, clock),
-            systems,
-            reload,
-            clock=clock,
-            version=__version__,
-            telemetry_path=settings.web.telemetry_path,
-            web_config=web_config,
-            observe_scrape=telemetry[SCRAPE_DURATION].observe,
-            service=RecoveryService(systems.recoveries, lambda: journal.journal, clock),
-            recovery_token=token(settings.recovery),
-        )
+        pages = Pages(cache, clock)
+        service = RecoveryService(systems.recoveries, lambda: journal.journal, clock)
+        app = _web_app(settings, pages, systems, reload, service, web_config, telemetry, clock)
         listen = parse_listen(settings.web.listen_address)
         tls = web_config.ssl_context() if web_config else None
-        async with serving(web, listen, ssl_context=tls) as address:
+        background = (
+            measure_lag_forever(clock, telemetry[EVENT_LOOP_LAG].observe),
+            alerting.run(systems.reports),
+            journal.tidy_forever(),
+        )
+        async with serving(app, listen, ssl_context=tls) as address:
+            tasks = [parts.create_task(one) for one in background]
             try:
                 await systems.apply(resolved_systems)
-                watchdog = parts.create_task(
-                    measure_lag_forever(clock, telemetry[EVENT_LOOP_LAG].observe), name="watchdog"
-                )
-                alerts = parts.create_task(alerting.run(systems.reports), name="alerting")
-                tidying = parts.create_task(journal.tidy_forever(), name="tidying")
                 reload.accepted()
                 with signals(parts, stopping, reload):
                     log.info("daemon.started", version=__version__, listen=str(address))
@@ -121,13 +110,36 @@ async def run(
                     await stopping.wait()
                 log.info("daemon.stopping")
                 notify("STOPPING=1")
-                watchdog.cancel()
-                tidying.cancel()
-                alerts.cancel()
             finally:
+                for task in tasks:
+                    task.cancel()
                 await systems.stop()
                 await journal.close()
     log.info("daemon.stopped")
+
+
+def _web_app(
+    settings: Settings,
+    pages: Pages,
+    systems: SystemManager,
+    reload: "Reload",
+    service: RecoveryService,
+    web_config: ReloadableWebConfig | None,
+    telemetry: Telemetry,
+    clock: Clock,
+) -> web.Application:
+    return make_app(
+        pages,
+        systems,
+        reload,
+        clock=clock,
+        version=__version__,
+        telemetry_path=settings.web.telemetry_path,
+        web_config=web_config,
+        observe_scrape=telemetry[SCRAPE_DURATION].observe,
+        service=service,
+        recovery_token=token(settings.recovery),
+    )
 
 
 def tune_interpreter() -> None:

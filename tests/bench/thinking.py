@@ -31,7 +31,7 @@ from tests.recovery.shortcut import Shortcut
 EVERY = 20.0
 CALM_ROUNDS = 15
 BAD_ROUNDS = 12
-"""Four minutes: from the first observed of the trouble until everything that may be done is done."""
+"""Four minutes: from the first poll that shows the crash until all permitted actions are done."""
 DOWN_SHARE = 0.03
 ACTIONS_BEFORE = 200
 """In the week before, as many as the default rules allow."""

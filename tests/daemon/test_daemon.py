@@ -65,7 +65,9 @@ async def test_a_dead_cloud_leaves_the_page_within_three_polls_and_comes_back_by
         after = await daemon.until_up()
         assert identities(after) == identities(before)
         assert (await daemon.get("/-/ready"))[0] == 200
-        assert daemon.events().count("system.lost") == daemon.events().count("system.recovered") == 1
+        assert (
+            daemon.events().count("system.lost") == daemon.events().count("system.recovered") == 1
+        )
 
 
 async def test_a_vm_that_goes_on_migrating_keeps_its_numeric_series() -> None:
