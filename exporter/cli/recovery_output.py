@@ -75,8 +75,8 @@ def print_explanation(found: Explanation, *, asked: str) -> None:
         console.print(_entry("  ", f"enrolled: {_yes_no(found.enrolled)}{source}"))
     if found.failed_guard is not None or found.decision is not None:
         console.print(_entry("  ", _decision(found)))
-    if found.left_alone:
-        text = f"if it crashed now: no action ({found.left_alone})"
+    if found.suppressed_by:
+        text = f"if it crashed now: no action ({found.suppressed_by})"
         console.print(_entry("  ", Text(_plain(text), style="yellow")))
     if found.fixes:
         console.print()

@@ -62,7 +62,7 @@ def recovery_setup(settings: RecoverySettings, mode: str) -> RecoverySetup:
         enrolment_rules=enrolment_rules,
         classifier=LogClassifier((*patterns, *LOG_PATTERNS)),
         own_user=settings.own_user,
-        quiet=tuple(map(_window, settings.maintenance_windows)),
+        maintenance_windows=tuple(map(_window, settings.maintenance_windows)),
         kill_switch=lambda: _kill_switch_reason(kill_switch),
         kill_switch_file=str(kill_switch),
     )

@@ -8,6 +8,7 @@ from datetime import timedelta
 from exporter.clock import Clock
 from exporter.errors import JournalError
 from exporter.executor import run_in_thread
+from exporter.recovery.decide.facts import suppressed_by
 from exporter.recovery.engine import Recovery
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.commands import Command, CommandKind
@@ -249,10 +250,10 @@ class RecoveryService:
         return receipts
 
     def _status(self, name: str, recovery: Recovery) -> SystemRecoveryStatus:
-        memory, commands = recovery.state, recovery.commands
+        facts, commands = recovery.system_facts, recovery.commands
         journal = self._journal()
         readiness, because = recovery.readiness_now
-        cases = memory.cases.values()
+        cases = recovery.state.cases.values()
         states = _counted(case for case in cases if case.policy.acts)
         return SystemRecoveryStatus(
             system=name,
@@ -260,18 +261,18 @@ class RecoveryService:
             mode=recovery.setup.limits.mode.value,
             readiness=readiness.value,
             because=because,
-            kill_switch=recovery.kill_switch,
+            kill_switch=facts.kill_switch,
             kill_switch_file=recovery.setup.kill_switch_file,
-            silences_unknown=recovery.silences_unknown,
+            silences_unknown=facts.silences_unknown,
             paused=_in_force(commands.pause, recovery),
             disarmed=_in_force(commands.disarm, recovery),
             journal=journal.place if journal is not None else "",
-            journal_problem=recovery.journal_problem,
+            journal_problem=facts.journal_problem,
             vms=sum(states.values()),
             states=states,
             others=_counted(case for case in cases if not case.policy.acts),
-            under_way=tuple(sorted(intent.name for intent in recovery.intents.values())),
-            inventory_at=memory.seen_time,
+            under_way=tuple(sorted(intent.name for intent in facts.open_actions.values())),
+            inventory_at=recovery.state.seen_time,
             unseen=self._unseen(recovery),
         )
 
@@ -287,7 +288,7 @@ class RecoveryService:
     def _context(
         self, system: str, recovery: Recovery, case: Case, records: VMRecords
     ) -> ExplainContext:
-        decision, mode = recovery.decision(case.uuid), recovery.setup.limits.mode
+        decision, mode = recovery.decisions.get(case.uuid), recovery.setup.limits.mode
         recorded = next(iter(records.decisions.get(case.uuid, ())), None)
         if decision is None and recorded is not None and recorded.decision.mode is mode:
             decision = recorded.decision
@@ -300,7 +301,7 @@ class RecoveryService:
         return context_of_case(case, system=system, now=self._clock.now())._replace(
             unseen=self._unseen(recovery),
             enrolment=recovery.state.enrolments.get(case.uuid),
-            left_alone=recovery.left_alone(case),
+            suppressed_by=suppressed_by(case, recovery.system_facts),
             decision=decision,
             number=recorded.number if same and recorded is not None else None,
             decided=recorded.decision.time if same and recorded is not None else None,
@@ -325,7 +326,7 @@ class RecoveryService:
     def _open_journal(self) -> JournalReader:
         journal = self._journal()
         if journal is None:
-            problems = {one.journal_problem for one in self._recoveries().values()}
+            problems = {one.system_facts.journal_problem for one in self._recoveries().values()}
             raise JournalError("; ".join(sorted(problems - {""})) or "the journal is not open")
         return journal
 

@@ -157,7 +157,9 @@ async def _not_found(
     wanted: str, system: str | None, chosen: Mapping[str, Recovery], known: Sequence[FoundVM]
 ) -> Exception:
     where = system or ", ".join(chosen)
-    problems = [one.journal_problem for one in chosen.values() if one.state.inventory is None]
+    problems = [
+        one.system_facts.journal_problem for one in chosen.values() if one.state.inventory is None
+    ]
     if not known and any(problems):
         return JournalError(
             f"the VMs of {where} are not known yet: {'; '.join(filter(None, problems))}"

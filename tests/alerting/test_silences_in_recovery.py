@@ -86,7 +86,7 @@ def crash_while_silenced(
 
 
 def decision(theatre: Theatre, name: str = "web-01") -> Decision:
-    found = theatre.recovery.decision(theatre.world.vm(name).uuid)
+    found = theatre.recovery.decisions.get(theatre.world.vm(name).uuid)
     assert found is not None
     return found
 

@@ -67,7 +67,7 @@ async def test_a_bug_in_its_report_ends_recovery_and_nothing_else(
     def stumble(*_: object) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr(theatre.recovery._status_cache, "call", stumble)
+    monkeypatch.setattr(theatre.recovery._status_cache, "vms", stumble)
     rescue.tell(theatre._read())
     await rescue.run()
 

@@ -88,7 +88,7 @@ def about(theatre: Theatre, name: str) -> ExplainContext:
     records = book.decisions_of(case.uuid)
     return context_of_case(case, system=CLOUD, now=theatre.clock.now())._replace(
         enrolment=theatre.recovery.state.enrolments.get(case.uuid),
-        decision=theatre.recovery.decision(case.uuid),
+        decision=theatre.recovery.decisions.get(case.uuid),
         number=records[0].number if records else None,
         decided=records[0].decision.time if records else None,
         changes=book.changes_of(case.uuid),

@@ -189,7 +189,7 @@ class Month(Theatre):
             return "not_enrolled"
         if case.state in (State.HEALTHY, State.PROBATION):
             return "not_seen"
-        decision = self.recovery.decision(crash.vm.uuid)
+        decision = self.recovery.decisions.get(crash.vm.uuid)
         if decision is None:
             return str(case.diagnosis.cause if case.diagnosis is not None else case.state)
         if decision.failed_guard is GuardName.CRASHED:

@@ -768,8 +768,8 @@ FREE = Facts(
     enrolment=CARE,
     open_intent=None,
     vm_uses=TWO_OF_3,
-    quiet="",
-    quiet_soon="",
+    maintenance_window="",
+    window_before_start="",
     node_hold="",
     waits_for="",
     may_power_cycle=True,
@@ -827,7 +827,7 @@ def test_at_the_edge_of_every_limit_it_acts() -> None:
         ({"vm_uses": (Use(Window(3600.0, 3), 3, 1.0),)}, GuardName.WITHIN_RESTART_BUDGET),
         ({"case": replace(CRASHED, state=State.QUARANTINED)}, GuardName.WITHIN_RESTART_BUDGET),
         ({"case": replace(CRASHED, retry_at=10_000.1)}, GuardName.BACKOFF_ELAPSED),
-        ({"quiet": "night"}, GuardName.OUTSIDE_MAINTENANCE_WINDOW),
+        ({"maintenance_window": "night"}, GuardName.OUTSIDE_MAINTENANCE_WINDOW),
         ({"node_hold": "two"}, GuardName.NODE_STABLE),
         (
             {"breaker": CircuitBreaker(breaker_state=BreakerState.OPEN)},
@@ -856,7 +856,7 @@ def test_at_the_edge_of_every_limit_it_acts() -> None:
             GuardName.WITHIN_RATE_LIMIT,
         ),
         (
-            {"case": hung(2), "enrolment": CYCLE, **ROOM, "quiet_soon": "x"},
+            {"case": hung(2), "enrolment": CYCLE, **ROOM, "window_before_start": "x"},
             GuardName.OUTSIDE_MAINTENANCE_WINDOW,
         ),
         (
@@ -882,7 +882,7 @@ def test_a_step_over_a_limit_is_enough(change: dict[str, Any], reason: GuardName
         {"no_capacity": (9_400.0, 9_500.0, 9_600.0)},
         {"case": hung(1), "enrolment": CYCLE, "hard_reset_at": 6_400.0},
         {"case": hung(2), "enrolment": CYCLE, **ROOM},
-        {"case": hung(1), "enrolment": CYCLE, "quiet_soon": "x"},
+        {"case": hung(1), "enrolment": CYCLE, "window_before_start": "x"},
     ],
 )
 def test_on_the_limit_it_acts(change: dict[str, Any]) -> None:

@@ -186,7 +186,7 @@ def in_a_quiet_hour(guards: Guards) -> Observer:
         frozenset(range(7)), time(0, 0), timedelta(hours=1), UTC, (), "backups run"
     )
     theatre, observer = begin(
-        guards, setup=RecoverySetup(ENFORCE, quiet=(window,)), quiet=((0.0, 3600.0),)
+        guards, setup=RecoverySetup(ENFORCE, maintenance_windows=(window,)), quiet=((0.0, 3600.0),)
     )
 
     theatre.world.crash("web-01")

@@ -3,7 +3,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from exporter.recovery.decide.maintenance_windows import MaintenanceWindow, quiet
+from exporter.recovery.decide.maintenance_windows import MaintenanceWindow, active_window
 
 BERLIN = ZoneInfo("Europe/Berlin")
 EVERY_DAY = frozenset(range(7))
@@ -47,8 +47,8 @@ def test_it_is_for_those_that_it_names() -> None:
     for_databases = window(time(0, 0), 24, names=("db-*",))
     moment = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 
-    assert quiet([for_databases], "db-01", moment) == "backups run (until Thu 00:00 UTC)"
-    assert quiet([for_databases], "web-01", moment) == ""
+    assert active_window([for_databases], "db-01", moment) == "backups run (until Thu 00:00 UTC)"
+    assert active_window([for_databases], "web-01", moment) == ""
 
 
 @pytest.mark.parametrize(

@@ -486,7 +486,7 @@ async def test_silenced_vm_that_is_up_would_be_left_alone(office: Opening) -> No
     theatre.recovery.setup = theatre.recovery.setup._replace(silences=AliceIsAtIt())
     service = (await office(theatre)).service
 
-    assert (await service.explain("web-01")).left_alone == "silenced by alice"
+    assert (await service.explain("web-01")).suppressed_by == "silenced by alice"
     assert service.status()[0].silences_unknown == "another Alertmanager is silent"
 
 

@@ -529,7 +529,7 @@ class Everything(RuleBasedStateMachine):
 
         self.observer.check()
         recovery = self.theatre.recovery
-        assert not recovery.intents, "an intent stays open although all is well"
+        assert not recovery.system_facts.open_actions, "an intent stays open although all is well"
         assert not recovery.state.health.degraded_by, "it never trusts its eyes again"
 
     def _tell_what_happened(self) -> None:

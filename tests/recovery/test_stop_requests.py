@@ -479,7 +479,9 @@ def test_nothing_is_killed_that_a_quiet_window_would_forbid_to_start(lasts: time
     begins = (START + timedelta(seconds=killed_before + 60)).time()
     window = MaintenanceWindow(frozenset(range(7)), begins, lasts, UTC, (), "backups")
 
-    theatre = Theatre(tags={"web-01": CYCLE}, setup=RecoverySetup(ENFORCE, quiet=(window,)))
+    theatre = Theatre(
+        tags={"web-01": CYCLE}, setup=RecoverySetup(ENFORCE, maintenance_windows=(window,))
+    )
     theatre.warm()
     theatre.world.hang("web-01")
     for _ in range(600):

@@ -41,7 +41,7 @@ def cause(theatre: Theatre, name: str) -> Cause | None:
 
 
 def reason(theatre: Theatre, name: str) -> GuardName | None:
-    decision = theatre.recovery.decision(theatre.world.vm(name).uuid)
+    decision = theatre.recovery.decisions.get(theatre.world.vm(name).uuid)
     assert decision is not None
     return decision.failed_guard
 

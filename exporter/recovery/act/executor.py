@@ -1,16 +1,16 @@
 """
-The action executor: reads the VM again, writes the action, sends it once, writes the result.
+The action executor: reads the VM again, records the action, sends it once, records the reply.
 
 Each step is logged by its name, in this order:
 
-1. ``recovery.reread``    the VM is as we think, seen at most seconds ago
-2. ``recovery.prepared``  the intent is in the journal
-3. ``recovery.sending``   the journal says that it is sent: from here on it counts
-4. ``recovery.answered``     an answer came, or surely none will
-5. ``recovery.recorded``  the journal knows the answer
+1. ``recovery.reread``    the VM still needs the action
+2. ``recovery.prepared``  the action is in the journal
+3. ``recovery.sending``   the journal marks it as sent: from here on it uses up budgets
+4. ``recovery.answered``  VergeOS replied, or its reply is lost
+5. ``recovery.recorded``  the reply is in the journal
 
-A process that ends after any of them leaves a journal from which the next one goes on: what was
-prepared was never sent, what was sent is verified and never sent again.
+A process that ends after any step leaves a journal from which the next process continues: a
+prepared action was never sent; a sent action is verified and never sent again.
 """
 
 from collections.abc import Callable
@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from exporter.clock import Clock
 from exporter.errors import VergeOSError
+from exporter.recovery.act.journal_writer import JournalWriter
 from exporter.recovery.decide.guards import next_action
 from exporter.recovery.model.cases import (
     Action,
@@ -33,7 +34,7 @@ from exporter.recovery.model.cases import (
     Reply,
 )
 from exporter.recovery.model.limits import Limits
-from exporter.recovery.model.ports import FreshVM, JournalStore, Platform
+from exporter.recovery.model.ports import FreshVM, Platform
 from exporter.recovery.observe.inventory_checks import observed_state_of
 from exporter.recovery.verify import deadline_seconds
 
@@ -41,7 +42,7 @@ log = structlog.get_logger()
 
 
 class ActionRequest(NamedTuple):
-    """What is to be done, and what must still hold when it is."""
+    """An action, and the conditions that must still hold when it is sent."""
 
     case: Case
     action: Action
@@ -50,25 +51,26 @@ class ActionRequest(NamedTuple):
     clock: float | None
     """VergeOS' time, in Unix seconds."""
     policy: Policy
-    """What it was judged by, and what its owner must still say."""
+    """The policy of the decision, which must still be in force."""
     enrolled: Callable[[FreshVM], Enrolment]
-    """Returns what its owner allows for it as it is now."""
+    """Returns the enrolment of the VM as it is now."""
+    forbidden: Callable[[], str]
+    """Returns why no action may be sent at this moment; empty if it may."""
 
 
 class ActionResult(NamedTuple):
-    """What came of an order."""
+    """The result of an action."""
 
     intent: Intent | None
-    """``None``: there was no reason left to act, and nothing was written down."""
+    """``None``: the action was obsolete, and nothing was recorded."""
     why_not: str = ""
 
 
 class ActionExecutor:
     """
-    Carries out orders, one at a time.
+    Carries out actions, one at a time.
 
     Args:
-        forbidden: Returns why nothing may be sent at this very moment, or nothing.
         watched: Returns the seconds of watch.
 
     """
@@ -76,120 +78,120 @@ class ActionExecutor:
     def __init__(
         self,
         platform: Platform,
-        book: JournalStore,
+        journal_writer: JournalWriter,
         limits: Limits,
         clock: Clock,
         *,
-        forbidden: Callable[[], str],
         watched: Callable[[], float],
     ) -> None:
         self._platform = platform
-        self._book = book
+        self._journal_writer = journal_writer
         self._limits = limits
         self._clock = clock
-        self._forbidden = forbidden
         self._watched = watched
 
-    async def carry_out(self, command: ActionRequest) -> ActionResult:
+    async def carry_out(self, request: ActionRequest) -> ActionResult:
         """
-        Do what *order* says if it is still right, and return what came of it.
+        Carry out *request* unless it is obsolete, and return its result.
 
         Raises:
             JournalError: The journal could not be written; where that was before the request,
                 nothing was sent.
 
         """
-        case = command.case
-        tell = log.bind(vm=case.name, vm_id=case.key, action=str(command.action))
-        looked_at = self._moment()
+        case = request.case
+        logger = log.bind(vm=case.name, vm_id=case.key, action=str(request.action))
+        read_at = self._moment()
         try:
             fresh = await self._platform.look(case.key)
         except VergeOSError as error:
-            return ActionResult(None, f"it could not be looked at again: {error}")
-        why_not = overtaken(command, fresh)
+            return ActionResult(None, f"the VM could not be read again: {error}")
+        why_not = obsolete(request, fresh)
         if why_not:
             return ActionResult(None, why_not)
-        tell.info("recovery.reread")
+        logger.info("recovery.reread")
 
-        intent = await self._book.prepare(_intent(command, self._watched()), command.decision)
-        tell = tell.bind(intent=intent.id)
-        tell.info("recovery.prepared")
-        if why_not := self._too_late(looked_at):
+        intent = await self._journal_writer.book.prepare(
+            _intent(request, self._watched()), request.decision
+        )
+        logger = logger.bind(intent=intent.id)
+        logger.info("recovery.prepared")
+        if why_not := self._too_late(request, read_at):
             return ActionResult(await self._abandon(intent, why_not), why_not)
 
         sent_at = self._watched()
         intent = replace(
             intent,
             sent_at=sent_at,
-            sent_clock=self._clock.now().timestamp() if command.clock is None else command.clock,
-            deadline=sent_at + deadline_seconds(command.action, self._limits),
+            sent_clock=self._clock.now().timestamp() if request.clock is None else request.clock,
+            deadline=sent_at + deadline_seconds(request.action, self._limits),
         )
-        await self._book.update(intent)
-        tell.info("recovery.sending")
-        if why_not := self._too_late(looked_at):
+        await self._journal_writer.book.update(intent)
+        logger.info("recovery.sending")
+        if why_not := self._too_late(request, read_at):
             return ActionResult(await self._abandon(intent, why_not), why_not)
 
-        answer = await self._platform.act(case.key, command.action)
-        tell.info("recovery.answered", reply=str(answer.reply), detail=answer.detail)
+        answer = await self._platform.act(case.key, request.action)
+        logger.info("recovery.answered", reply=str(answer.reply), detail=answer.detail)
         intent = replace(intent, reply=answer.reply, detail=answer.detail)
         if answer.reply is Reply.NOT_SENT:
             intent = replace(intent, outcome=Outcome.ABANDONED)
         elif answer.reply in (Reply.NO_CAPACITY, Reply.FORBIDDEN, Reply.REFUSED):
             intent = replace(intent, outcome=Outcome.FAILED)
-        await self._book.update(intent)
-        tell.info("recovery.recorded")
+        await self._journal_writer.book.update(intent)
+        logger.info("recovery.recorded")
         return ActionResult(intent)
 
     async def _abandon(self, intent: Intent, why: str) -> Intent:
         intent = replace(
             intent, sent_at=None, sent_clock=None, outcome=Outcome.ABANDONED, detail=why
         )
-        await self._book.update(intent)
+        await self._journal_writer.book.update(intent)
         return intent
 
     def _moment(self) -> tuple[float, float]:
         """Return what both clocks say: one stands still while its machine does, one may be set."""
         return self._clock.monotonic(), self._clock.now().timestamp()
 
-    def _too_late(self, looked_at: tuple[float, float]) -> str:
-        """Return why the request must not be sent any more."""
-        age = max(now - then for now, then in zip(self._moment(), looked_at, strict=True))
+    def _too_late(self, request: ActionRequest, read_at: tuple[float, float]) -> str:
+        """Return why the request must not be sent; empty if it may."""
+        age = max(now - then for now, then in zip(self._moment(), read_at, strict=True))
         if age > self._limits.reread_age_seconds:
-            return f"the last look at it is {age:.0f} s old"
-        return self._forbidden()
+            return f"the VM was read {age:.0f} s ago"
+        return request.forbidden()
 
 
-def overtaken(command: ActionRequest, fresh: FreshVM | None) -> str:
-    """Return why *order* is not right any more for the VM as it is now; empty when it is."""
-    case = command.case
+def obsolete(request: ActionRequest, fresh: FreshVM | None) -> str:
+    """Return why *request* does not fit the VM as it is now; empty if it does."""
+    case = request.case
     if fresh is None:
-        return "it is gone"
+        return "the VM was deleted"
     if fresh.uuid != case.uuid or fresh.machine != case.machine:
-        return "it is another VM by now"
+        return "the key belongs to another VM"
     if fresh.enabled is not True or fresh.is_snapshot or fresh.service:
-        return "it is disabled, a snapshot or a service's"
-    enrolment = command.enrolled(fresh)
-    if enrolment.policy is not command.policy:
-        return f"its owner says {enrolment.policy} by now: {enrolment.because}"
-    if next_action(case, enrolment) is not command.action:
-        return f"its owner does not allow to {command.action} it any more"
-    if command.action is Action.KILL and fresh.disable_powercycle is not False:
-        return "its owner forbids power cycles"
+        return "the VM is disabled, a snapshot or part of a service"
+    enrolment = request.enrolled(fresh)
+    if enrolment.policy is not request.policy:
+        return f"its policy is now {enrolment.policy}: {enrolment.because}"
+    if next_action(case, enrolment) is not request.action:
+        return f"its enrolment no longer allows {request.action}"
+    if request.action is Action.KILL and fresh.disable_powercycle is not False:
+        return "disable_powercycle is set on the VM"
     observed = observed_state_of(fresh.word, fresh.running)
-    wanted = ObservedState.DOWN if command.action is Action.POWER_ON else ObservedState.HUNG
+    wanted = ObservedState.DOWN if request.action is Action.POWER_ON else ObservedState.HUNG
     if observed is not wanted:
-        return f"it is {observed} now ({fresh.word})"
+        return f"the VM is {observed} now ({fresh.word})"
     return ""
 
 
-def _intent(command: ActionRequest, at: float) -> Intent:
-    case = command.case
+def _intent(request: ActionRequest, at: float) -> Intent:
+    case = request.case
     return Intent(
         id=0,
         uuid=case.uuid,
         vm_key=case.key,
         name=case.name,
-        action=command.action,
+        action=request.action,
         prepared_at=at,
         deadline=at,
     )

@@ -18,10 +18,10 @@ NOT_OPEN = "the journal is not open yet"
 
 class JournalWriter:
     """
-    Writes down what has changed since that last worked.
+    Writes what changed since its last successful write.
 
     Args:
-        open_book: Opens the system's part of the journal; tried again until it works.
+        open_book: Opens the system's part of the journal; called again until it succeeds.
 
     """
 
@@ -29,12 +29,12 @@ class JournalWriter:
         self._open_book = open_book
         self._clock = clock
         self._book: JournalStore | None = None
-        self._noted: Mapping[str, Case] = {}
+        self._written: Mapping[str, Case] = {}
         """The cases as the journal has them."""
-        self._untold: list[Decision] = []
-        """Decisions that the journal does not have yet."""
+        self._pending: list[Decision] = []
+        """Decisions that are not in the journal yet."""
         self.problem = NOT_OPEN
-        """Why the journal takes nothing; empty while it does."""
+        """Why the journal cannot be written; empty while it can."""
 
     @property
     def is_open(self) -> bool:
@@ -54,45 +54,45 @@ class JournalWriter:
         return self._book
 
     async def open(self) -> SavedState | None:
-        """Open the journal and return what it remembers; None where that does not work."""
+        """Open the journal and return the saved state; None if that fails."""
         try:
             book = await self._open_book()
             past = await book.recall()
         except JournalError as error:
             self._failed(error)
             return None
-        self._book, self._noted = book, {case.uuid: case for case in past.cases}
+        self._book, self._written = book, {case.uuid: case for case in past.cases}
         self._works()
         return past
 
-    def lose(self, error: JournalError) -> None:
-        """Close the journal: what it has of the last step is found when it is opened again."""
+    def close(self, error: JournalError) -> None:
+        """Close the journal after *error*; opening it again recovers an action half written."""
         self._failed(error)
         self._book = None
 
-    def tell(self, decision: Decision) -> None:
-        """Have *decision*, from which nothing follows, written down with the next page."""
-        self._untold.append(decision)
+    def add(self, decision: Decision) -> None:
+        """Write *decision*, which leads to no action, with the next poll record."""
+        self._pending.append(decision)
 
-    async def note(self, state: RecoveryState, *, watched: float) -> bool:
-        """Write down what has changed since this last worked; return whether it worked now."""
+    async def record(self, state: RecoveryState, *, watched: float) -> bool:
+        """Write what changed since the last successful record; return whether that worked."""
         if self._book is None:
             return False
-        cases, noted = state.cases, self._noted
+        cases, noted = state.cases, self._written
         changed = [case for uuid, case in cases.items() if noted.get(uuid) is not case]
-        page = PollRecord(
+        record = PollRecord(
             watched=watched,
             time=state.seen_time or self._clock.now(),
             clock=state.seen_clock,
             cases=changed,
             gone=[uuid for uuid in noted if uuid not in cases],
             changes=self._changes(changed, state, watched),
-            decisions=tuple(self._untold),
+            decisions=tuple(self._pending),
         )
-        if not await self.write(self._book.note(page)):
+        if not await self.write(self._book.note(record)):
             return False
-        self._noted = cases
-        self._untold.clear()
+        self._written = cases
+        self._pending.clear()
         return True
 
     async def write(self, writing: Awaitable[object]) -> bool:
@@ -107,7 +107,7 @@ class JournalWriter:
 
     def _failed(self, error: JournalError) -> None:
         if self.problem != str(error):
-            log.error("journal.failed", error=str(error), consequence="recovery does nothing")
+            log.error("journal.failed", error=str(error), consequence="recovery takes no action")
         self.problem = str(error)
 
     def _works(self) -> None:
@@ -118,24 +118,24 @@ class JournalWriter:
     def _changes(self, changed: Sequence[Case], state: RecoveryState, at: float) -> list[Change]:
         found = []
         for case in changed:
-            before = self._noted.get(case.uuid)
+            before = self._written.get(case.uuid)
             if before is None and not case.policy.acts:
-                continue  # on the first day that is every VM, and it says nothing
+                continue  # at the first poll that would be every VM
             if before is None or before.state is not case.state:
-                found.append(self._change(before, case, told=case, at=at))
-        gone = [case for uuid, case in self._noted.items() if uuid not in state.cases]
-        return found + [self._change(case, None, told=case, at=at) for case in gone]
+                found.append(self._change(before, case, of=case, at=at))
+        gone = [case for uuid, case in self._written.items() if uuid not in state.cases]
+        return found + [self._change(case, None, of=case, at=at) for case in gone]
 
-    def _change(self, before: Case | None, after: Case | None, *, told: Case, at: float) -> Change:
-        diagnosis = told.diagnosis
+    def _change(self, before: Case | None, after: Case | None, *, of: Case, at: float) -> Change:
+        diagnosis = of.diagnosis
         return Change(
-            uuid=told.uuid,
-            vm_key=told.key,
-            name=told.name,
+            uuid=of.uuid,
+            vm_key=of.key,
+            name=of.name,
             at=at,
             time=self._clock.now(),
             before=before.state if before is not None else None,
             after=after.state if after is not None else None,
-            word=told.word,
+            word=of.word,
             detail=f"{diagnosis.cause}: {diagnosis.detail}" if diagnosis is not None else "",
         )

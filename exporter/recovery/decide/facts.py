@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from exporter.recovery.decide.budgets import ActionHistory, Use
-from exporter.recovery.decide.maintenance_windows import MaintenanceWindow, quiet
+from exporter.recovery.decide.maintenance_windows import MaintenanceWindow, active_window
 from exporter.recovery.detect.context import location, node_hold, waits_for
 from exporter.recovery.model.cases import Action, Case, Enrolment, Intent, ObservedState
 from exporter.recovery.model.commands import ControlState
@@ -51,9 +51,9 @@ class Facts(NamedTuple):
     enrolment: Enrolment | None
     open_intent: Intent | None
     vm_uses: Sequence[Use]
-    quiet: str
+    maintenance_window: str
     """The reason of the current maintenance window; empty outside of any."""
-    quiet_soon: str
+    window_before_start: str
     """That of one that will have begun before a VM that is killed now could be started."""
     node_hold: str
     waits_for: str
@@ -74,22 +74,26 @@ class SystemFacts(NamedTuple):
     time: datetime
     limits: Limits
     state: RecoveryState
-    inventory: CheckedInventory
     control_state: ControlState
     kill_switch: str
     journal_problem: str
     open_actions: Mapping[str, Intent]
-    """By VM uuid."""
+    """By VM UUID."""
     history: ActionHistory
     read_only: str
     tags_problem: str
     maintenance_windows: Sequence[MaintenanceWindow]
     silences: Silences | None
 
+    @property
+    def silences_unknown(self) -> str:
+        """Why the silences are unknown; empty while they are known or not used."""
+        return self.silences.unknown if self.silences is not None else ""
+
 
 def gather_facts(case: Case, system: SystemFacts) -> Facts:
     """Return the facts about *case* that the guards look at."""
-    state, inventory, history = system.state, system.inventory, system.history
+    state, inventory, history = system.state, system.state.valid_inventory, system.history
     at, limits = system.at, system.limits
     vm = inventory.vms.get(case.uuid)
     resets = [one.at for one in history.on(case) if one.action is Action.RESET]
@@ -113,14 +117,23 @@ def gather_facts(case: Case, system: SystemFacts) -> Facts:
         enrolment=state.enrolments.get(case.uuid),
         open_intent=system.open_actions.get(case.uuid),
         vm_uses=history.uses(case, now=at),
-        quiet=quiet(system.maintenance_windows, case.name, system.time),
-        quiet_soon=_window_before_start(system.maintenance_windows, case, system.time),
+        maintenance_window=active_window(system.maintenance_windows, case.name, system.time),
+        window_before_start=_window_before_start(system.maintenance_windows, case, system.time),
         node_hold=node_hold(case, state, inventory, limits, at=at),
         waits_for=waits_for(case, state, limits, at=at),
         may_power_cycle=vm is not None and vm.config.disable_powercycle is False,
         hard_reset_at=max(resets, default=None),
         silenced=silenced(system.silences, case, inventory),
-        silences_unknown=system.silences.unknown if system.silences is not None else "",
+        silences_unknown=system.silences_unknown,
+    )
+
+
+def suppressed_by(case: Case, system: SystemFacts) -> str:
+    """Return the silence or maintenance window that forbids actions on a VM now; else empty."""
+    if system.state.inventory is None:
+        return ""
+    return silenced(system.silences, case, system.state.inventory) or active_window(
+        system.maintenance_windows, case.name, system.time
     )
 
 
@@ -134,4 +147,4 @@ def _window_before_start(windows: Sequence[MaintenanceWindow], case: Case, now: 
     if case.observed is not ObservedState.HUNG:
         return ""
     moments = (now + minute * MINUTE for minute in range(1, KILL_TO_START_MINUTES + 1))
-    return next(filter(None, (quiet(windows, case.name, moment) for moment in moments)), "")
+    return next(filter(None, (active_window(windows, case.name, moment) for moment in moments)), "")

@@ -226,10 +226,12 @@ def _backoff_elapsed(facts: Facts) -> GuardResult:
 
 
 def _outside_maintenance_window(facts: Facts) -> GuardResult:
-    if facts.quiet:
-        return _no(GuardName.OUTSIDE_MAINTENANCE_WINDOW, facts.quiet, "the end of the window")
-    if facts.quiet_soon and next_action(facts.case, facts.enrolment) is Action.KILL:
-        detail = f"soon {facts.quiet_soon}: {_ROOM_FOR_START}"
+    if facts.maintenance_window:
+        return _no(
+            GuardName.OUTSIDE_MAINTENANCE_WINDOW, facts.maintenance_window, "the end of the window"
+        )
+    if facts.window_before_start and next_action(facts.case, facts.enrolment) is Action.KILL:
+        detail = f"soon {facts.window_before_start}: {_ROOM_FOR_START}"
         return _no(GuardName.OUTSIDE_MAINTENANCE_WINDOW, detail, "the end of the window")
     return _yes(GuardName.OUTSIDE_MAINTENANCE_WINDOW, "outside of every maintenance window")
 

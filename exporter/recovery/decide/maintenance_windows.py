@@ -35,7 +35,7 @@ class MaintenanceWindow(NamedTuple):
         return None
 
 
-def quiet(windows: Iterable[MaintenanceWindow], name: str, moment: datetime) -> str:
+def active_window(windows: Iterable[MaintenanceWindow], name: str, moment: datetime) -> str:
     """Return why the VM *name* is to be left alone at *moment*, and until when; or nothing."""
     for window in windows:
         until = window.until(name, moment)

@@ -3,17 +3,17 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-from exporter.recovery.model.commands import ControlState
+from exporter.recovery.decide.facts import SystemFacts
 from exporter.recovery.model.limits import Limits, Mode
-from exporter.recovery.observe.circuit_breaker import BreakerState, CircuitBreaker
-from exporter.recovery.observe.health import Health, is_warm
+from exporter.recovery.observe.circuit_breaker import BreakerState
+from exporter.recovery.observe.health import is_warm
 
 
 class ReadinessState(StrEnum):
-    """What recovery is ready for."""
+    """Whether recovery acts, or the kind of reason why it does not."""
 
     BROKEN = "broken"
-    """By a bug of its own: it does nothing until the process is restarted."""
+    """A bug stopped recovery; it takes no action until the process restarts."""
     DISARMED = "disarmed"
     PAUSED = "paused"
     JOURNAL_DOWN = "journal_down"
@@ -32,29 +32,20 @@ class Readiness(NamedTuple):
     because: str
 
 
-def readiness_now(
-    *,
-    bug: str,
-    switch: str,
-    control_state: ControlState,
-    journal_problem: str,
-    health: Health,
-    breaker: CircuitBreaker,
-    read_only: str,
-    limits: Limits,
-    at: float,
-) -> Readiness:
+def readiness_now(system: SystemFacts, *, bug: str) -> Readiness:
     """
     Return the readiness; of several reasons not to act, the one that lasts longest.
 
     Args:
-        read_only: Why our credential may not act; empty when nothing is known against it.
+        bug: The error that stopped recovery; empty if none did.
 
     """
+    control_state, limits = system.control_state.at(system.at), system.limits
+    health, breaker = system.state.health, system.state.breaker
     if bug:
         return Readiness(ReadinessState.BROKEN, bug)
-    if switch:
-        return Readiness(ReadinessState.DISARMED, f"{switch} is there")
+    if system.kill_switch:
+        return Readiness(ReadinessState.DISARMED, f"the kill switch {system.kill_switch} exists")
     if control_state.disarm is not None:
         return Readiness(
             ReadinessState.DISARMED,
@@ -64,14 +55,14 @@ def readiness_now(
         return Readiness(
             ReadinessState.PAUSED, f"by {control_state.pause.owner}: {control_state.pause.reason}"
         )
-    if journal_problem:
-        return Readiness(ReadinessState.JOURNAL_DOWN, journal_problem)
+    if system.journal_problem:
+        return Readiness(ReadinessState.JOURNAL_DOWN, system.journal_problem)
     if health.degraded_by:
         return Readiness(ReadinessState.DEGRADED, health.degraded_by)
     if breaker.breaker_state is BreakerState.OPEN:
         return Readiness(ReadinessState.CIRCUIT_BREAKER_OPEN, "too many VMs are down at once")
-    if not is_warm(health, limits, at=at):
-        left = max(0.0, limits.warmup_seconds - (at - health.warm_since))
+    if not is_warm(health, limits, at=system.at):
+        left = max(0.0, limits.warmup_seconds - (system.at - health.warm_since))
         still = (
             f", {left:.0f} s and valid inventories to go" if left else ", valid inventories to go"
         )
@@ -81,10 +72,10 @@ def readiness_now(
             ReadinessState.CIRCUIT_BREAKER_HALF_OPEN,
             "the circuit breaker is half open: one VM at a time",
         )
-    return Readiness(ReadinessState.ACTIVE, _ready(limits, read_only))
+    return Readiness(ReadinessState.ACTIVE, _ready(limits, system.read_only))
 
 
 def _ready(limits: Limits, read_only: str) -> str:
     if limits.mode is not Mode.ENFORCE:
-        return "it decides, writes it down, and never acts"
-    return f"it would act, and may not: {read_only}" if read_only else "ready to act"
+        return f"the mode is {limits.mode}: decisions are recorded, no action is sent"
+    return f"no write access: {read_only}" if read_only else "ready to act"

@@ -55,6 +55,12 @@ class RecoveryState(NamedTuple):
     accepted_at: float | None = None
     """When an operator last accepted the current inventory."""
 
+    @property
+    def valid_inventory(self) -> CheckedInventory:
+        """The last valid inventory; read only after a valid poll."""
+        assert self.inventory is not None  # noqa: S101 - a rejected poll is not processed further
+        return self.inventory
+
     def with_cases(self, changed: Mapping[str, Case]) -> "RecoveryState":
         """Return the state with *changed* in place of the cases of the same VMs."""
         if not changed:

@@ -28,7 +28,7 @@ class ExplainContext(NamedTuple):
     word: str = ""
     """Its VergeOS status."""
     enrolment: Enrolment | None = None
-    left_alone: str = ""
+    suppressed_by: str = ""
     decision: Decision | None = None
     number: int | None = None
     decided: datetime | None = None

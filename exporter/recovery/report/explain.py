@@ -36,7 +36,7 @@ class Explanation(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     policy: str = ""
     policy_source: str = ""
     """The tag or setting that the policy comes from."""
-    left_alone: str = ""
+    suppressed_by: str = ""
     """Why Vergewatch would not act if the VM crashed now; empty if it would."""
     action: Action | None = None
     """The action that the decision is about."""
@@ -77,7 +77,7 @@ def explain(context: ExplainContext) -> Explanation:
         enrolled=enrolment.policy.acts if enrolment is not None else enrolled,
         policy=enrolment.policy.value if enrolment is not None else "",
         policy_source=enrolment.because if enrolment is not None else "",
-        left_alone=context.left_alone if context.state in UP else "",
+        suppressed_by=context.suppressed_by if context.state in UP else "",
         action=decision.action if decision is not None else None,
         failed_guard=decision.failed_guard if decision is not None else None,
         mode=decision.mode if decision is not None else None,

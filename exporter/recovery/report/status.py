@@ -1,11 +1,14 @@
-"""The recovery state and the last action of every VM, for the metrics."""
+"""The recovery report of one system, for the metrics."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from operator import attrgetter
 
-from exporter.model import LastAction, RecoveryVM
-from exporter.recovery.model.cases import Case, Intent, Outcome
+from exporter.model import BudgetRemaining, LastAction, RecoveryReport, RecoveryVM
+from exporter.recovery.decide.facts import SystemFacts
+from exporter.recovery.decide.readiness import Readiness, ReadinessState
+from exporter.recovery.model.cases import Case
+from exporter.recovery.model.limits import Mode
 
 _by_key = attrgetter("key")
 
@@ -15,10 +18,8 @@ class StatusCache:
 
     def __init__(self) -> None:
         self._entries: dict[str, tuple[Case, RecoveryVM]] = {}
-        self._last_actions: dict[str, LastAction] = {}
-        """By UUID; actions of earlier processes are in the journal only."""
 
-    def call(
+    def vms(
         self, cases: Mapping[str, Case], time_of: Callable[[float], datetime]
     ) -> tuple[RecoveryVM, ...]:
         """
@@ -38,19 +39,36 @@ class StatusCache:
         self._entries = now
         return tuple(sorted((vm for _, vm in now.values()), key=_by_key))
 
-    def renew(self) -> None:
-        """Drop every entry, because the clock was changed and their times are wrong."""
+    def clear(self) -> None:
+        """Drop every entry, because the start of the watch changed and their times are wrong."""
         self._entries.clear()
 
-    @property
-    def last_actions(self) -> tuple[LastAction, ...]:
-        return tuple(self._last_actions.values())
 
-    def acted(self, intent: Intent, outcome: Outcome, *, at: datetime) -> None:
-        """Record the last action on a VM."""
-        done = LastAction(intent.vm_key, intent.name, intent.action, outcome, at)
-        self._last_actions[intent.uuid] = done
-
-    def strike(self, uuid: str) -> None:
-        """Forget the last action on a VM that was deleted."""
-        self._last_actions.pop(uuid, None)
+def recovery_report(
+    system: SystemFacts,
+    readiness: Readiness,
+    vms: tuple[RecoveryVM, ...],
+    last_actions: Iterable[LastAction],
+) -> RecoveryReport:
+    """Return the report of one system."""
+    cases, history = system.state.cases, system.history
+    acts = (ReadinessState.ACTIVE, ReadinessState.CIRCUIT_BREAKER_HALF_OPEN)
+    return RecoveryReport(
+        mode=system.limits.mode,
+        readiness=readiness.readiness,
+        because=readiness.because,
+        ready=system.limits.mode is Mode.ENFORCE
+        and readiness.readiness in acts
+        and not system.read_only,
+        vms=vms,
+        budgets_remaining=tuple(
+            BudgetRemaining(case.key, case.name, use.window.seconds, use.window.most - use.used)
+            for uuid in history.uuids
+            if (case := cases.get(uuid)) is not None
+            for use in history.uses(case, now=system.at)
+        ),
+        last_actions=tuple(last_actions),
+        open_actions=len(system.open_actions),
+        journal_problem=system.journal_problem,
+        inventory_at=system.state.seen_time,
+    )
