@@ -6,23 +6,22 @@ received, because both may contain secrets.
 """
 
 import asyncio
-import ssl
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 import aiohttp
 import msgspec
 
-from exporter import __version__
+from exporter import http
 from exporter.alerting.config import AlertmanagerSettings
 from exporter.alerting.silences import SilencesResponse, decode_silences
 from exporter.clock import Clock
-from exporter.errors import ConfigError, VergewatchError, system_reason
+from exporter.errors import ConfigError, VergewatchError
+from exporter.http import connection_error_reason, read_body
 
 ALERTS = "/api/v2/alerts"
 SILENCES = "/api/v2/silences"
 MAX_BODY_BYTES = 32 * 2**20
-CHUNK_BYTES = 256 * 1024
 JSON = {"Content-Type": "application/json"}
 
 
@@ -111,18 +110,15 @@ class Alertmanager:
             text = f"{path} did not respond within {seconds:g} s"
             raise self._error(text, outcome="unreachable") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise self._error(_connection_reason(error), outcome="unreachable") from None
+            text = connection_error_reason(error, section="alertmanager")
+            raise self._error(text, outcome="unreachable") from None
 
     async def _read_body(self, path: str, response: aiohttp.ClientResponse) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
-        async for chunk in response.content.iter_chunked(CHUNK_BYTES):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > MAX_BODY_BYTES:
-                text = f"{path} returned more than {MAX_BODY_BYTES} bytes"
-                raise self._error(text, outcome="bad_reply")
-        return b"".join(chunks)
+        body = await read_body(response, MAX_BODY_BYTES)
+        if body is None:
+            text = f"{path} returned more than {MAX_BODY_BYTES} bytes"
+            raise self._error(text, outcome="bad_reply")
+        return body
 
     def _check_status(self, path: str, status: int) -> None:
         if status < 300:  # noqa: PLR2004 - every 2xx is a success
@@ -150,12 +146,8 @@ def make_session(settings: AlertmanagerSettings) -> aiohttp.ClientSession:
         ConfigError: The CA file cannot be used.
 
     """
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=settings.ssl_context(), force_close=True),
-        timeout=aiohttp.ClientTimeout(total=None, connect=settings.timeout_seconds),
-        headers={"User-Agent": f"vergewatch/{__version__}", "Accept": "application/json"},
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,  # neither proxies nor ~/.netrc
+    return http.make_session(
+        settings.ssl_context(), connect_seconds=settings.timeout_seconds, force_close=True
     )
 
 
@@ -166,28 +158,3 @@ def _parsed_date(date: str) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo is not None else None
-
-
-def _connection_reason(error: Exception) -> str:
-    """Return the cause of *error* in one line; never its repr, which may contain our headers."""
-    match error:
-        case aiohttp.ClientConnectorCertificateError():
-            cause = error.certificate_error
-            why = (
-                cause.verify_message
-                if isinstance(cause, ssl.SSLCertVerificationError)
-                else type(cause).__name__
-            )
-            return f"its certificate is not trusted ({why}): set alertmanager.ca_file to its CA"
-        case aiohttp.ClientConnectorDNSError():
-            return "its host name cannot be resolved"
-        case aiohttp.ClientConnectorSSLError():
-            return "TLS handshake failed: is it a plain http port?"
-        case aiohttp.ClientConnectorError():
-            return f"cannot connect: {system_reason(error.os_error)}"
-        case aiohttp.ServerDisconnectedError():
-            return "the connection was closed without a response"
-        case aiohttp.ClientPayloadError():
-            return "the connection was closed in the middle of the response"
-        case _:
-            return f"no valid HTTP response ({type(error).__name__})"

@@ -1,7 +1,6 @@
 """Settings of Alertmanagers: where they are, how to log in, what is posted and polled."""
 
 import base64
-import re
 import ssl
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,10 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from exporter.errors import ConfigError
+from exporter.http import CONTROL, SecretFile, ssl_context
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-"""Characters that an HTTP header cannot carry."""
 STRICT = ConfigDict(
     frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
 )
@@ -178,31 +175,10 @@ class AlertmanagerSettings(BaseModel):
             ConfigError: The CA file cannot be used.
 
         """
-        if not self.verify:
-            return False
-        context = ssl.create_default_context()
-        if self.ca_file is None:
-            return context
-        try:
-            context.load_verify_locations(self.ca_file)
-        except ssl.SSLError:
-            text = f"{self.ca_file} contains no PEM certificate"
-            raise ConfigError(f"alertmanager.ca_file: {text}") from None
-        except OSError as error:
-            text = f"{self.ca_file} cannot be read: {error.strerror}"
-            raise ConfigError(f"alertmanager.ca_file: {text}") from None
-        return context
+        return ssl_context(self.ca_file, verify=self.verify, section="alertmanager")
 
 
 def _secret(value: SecretStr | None, path: Path | None) -> str:
-    """Return *value*, or the first line of the file at *path*; empty if neither is set."""
-    if path is None:
-        return value.get_secret_value() if value is not None else ""
-    try:
-        line = path.read_bytes().decode("utf-8-sig").partition("\n")[0].removesuffix("\r")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ConfigError(f"the secret file {path} cannot be read: {reason}") from None
-    if not line.strip() or CONTROL.search(line):
-        raise ConfigError(f"the first line of the secret file {path} is not a usable secret")
-    return line
+    """Return *value*, or the secret in the file at *path*; empty if neither is set."""
+    secret = SecretFile(path).read() if path is not None else value
+    return secret.get_secret_value() if secret is not None else ""

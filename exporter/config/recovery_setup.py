@@ -17,6 +17,7 @@ from exporter.config.recovery import (
 )
 from exporter.errors import ConfigError
 from exporter.formatting import lasting
+from exporter.http import SecretFile
 from exporter.recovery.decide.budgets import endless_loops
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
 from exporter.recovery.detect.log_patterns import LOG_PATTERNS, LogClassifier, LogPattern, Meaning
@@ -24,7 +25,6 @@ from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.cases import OnHang, Policy
 from exporter.recovery.model.limits import Limits, Mode, PowerState, Window
 from exporter.recovery.observe.enrolment import EnrolmentRule, circle_among
-from exporter.vergeos.credentials import SecretFile
 
 KILL_SWITCH = "kill-switch"
 

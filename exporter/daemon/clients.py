@@ -1,17 +1,15 @@
 """HTTP sessions and API clients for each system, built from its settings."""
 
-import ssl
-
 import aiohttp
 
-from exporter import __version__
+from exporter import http
 from exporter.clock import Clock
 from exporter.config.settings import SystemSettings, TLSSettings
 from exporter.config.systems import ResolvedSystem
-from exporter.errors import ConfigError
+from exporter.http import SecretFile, ssl_context
 from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.client import VergeOSClient
-from exporter.vergeos.credentials import Credentials, CredentialSource, SecretFile
+from exporter.vergeos.credentials import Credentials, CredentialSource
 from exporter.vergeos.transport import Limits, Meter
 
 CONNECT_SECONDS = 10.0
@@ -108,36 +106,12 @@ def make_session(tls: TLSSettings, *, keeps_connections: bool = True) -> aiohttp
 
     """
     kept = {"keepalive_timeout": 75.0} if keeps_connections else {"force_close": True}
-    connector = aiohttp.TCPConnector(ssl=_trust(tls), limit=2, **kept)
-    session = aiohttp.ClientSession(
-        connector=connector,
-        # The client sets the deadline of a whole request; this limits only the connection.
-        timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS),
-        headers={"User-Agent": f"vergewatch/{__version__}", "Accept": "application/json"},
-        cookie_jar=aiohttp.DummyCookieJar(),
-        # Neither proxies nor ~/.netrc: a password found there is not meant for VergeOS.
-        trust_env=False,
-    )
+    trust = ssl_context(tls.ca_file, verify=tls.verify, section="tls")
+    session = http.make_session(trust, connect_seconds=CONNECT_SECONDS, limit=2, **kept)
     # aiohttp repeats a GET when a connection breaks, which the budget would not count. It has no
     # public switch for this; a test checks that this one works.
     session._retry_connection = False  # noqa: SLF001
     return session
-
-
-def _trust(tls: TLSSettings) -> ssl.SSLContext | bool:
-    if not tls.verify:
-        return False
-    try:
-        context = ssl.create_default_context()
-        if tls.ca_file is not None:
-            context.load_verify_locations(tls.ca_file)
-    except ssl.SSLError:
-        raise ConfigError(f"tls.ca_file: {tls.ca_file} holds no certificate (PEM)") from None
-    except OSError as problem:
-        raise ConfigError(
-            f"tls.ca_file: {tls.ca_file} cannot be read: {problem.strerror}"
-        ) from None
-    return context
 
 
 def action_credential_source(system: SystemSettings) -> CredentialSource:

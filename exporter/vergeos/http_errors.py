@@ -1,18 +1,16 @@
 """
-Translate aiohttp's exceptions and VergeOS' error responses to `VergeOSError`.
+Translate VergeOS' error responses to `VergeOSError`.
 
-aiohttp's exceptions can contain request headers, and error responses can repeat credentials, so
-neither is chained or quoted unredacted.
+A response can repeat credentials, so its text is redacted.
 """
 
-import ssl
 from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
 import msgspec
 
-from exporter.errors import BadReplyError, ForbiddenError, UnauthorizedError, system_reason
+from exporter.errors import BadReplyError, ForbiddenError, UnauthorizedError
 from exporter.vergeos.rows import UNREADABLE
 
 MIN_SECRET_LENGTH = 6
@@ -53,35 +51,6 @@ def check_status(
     raise BadReplyError(path, f"answered {status}{text}", status=status)
 
 
-def unreachable_reason(error: aiohttp.ClientError) -> str:
-    """Return one line on the cause of *error*; never its repr, which may contain headers."""
-    match error:
-        case aiohttp.ClientConnectorCertificateError():
-            return (
-                f"the certificate of {error.host} is not trusted ({_verify_message(error)}): "
-                "name its CA in tls.ca_file, or set tls.verify to false"
-            )
-        case aiohttp.ClientConnectorDNSError():
-            return f"the name {error.host} cannot be resolved"
-        case aiohttp.ClientConnectorSSLError():
-            return f"no TLS with {error.host}:{error.port}: is it a plain http port?"
-        case aiohttp.ClientConnectorError():
-            reason = system_reason(error.os_error)
-            return f"cannot connect to {error.host}:{error.port}: {reason}"
-        case aiohttp.ServerDisconnectedError():
-            return "the connection was closed without an answer"
-        case aiohttp.ClientPayloadError():
-            return "the connection was closed in the middle of the answer"
-        case aiohttp.ConnectionTimeoutError():
-            return "connecting timed out"
-        case aiohttp.ServerTimeoutError():
-            return "the answer timed out"
-        case aiohttp.ClientOSError():
-            return f"the connection broke: {error.strerror or type(error).__name__}"
-        case _:
-            return f"no usable HTTP answer ({type(error).__name__})"
-
-
 def _error_text(body: bytes, secrets: tuple[str, ...]) -> str:
     """Return `` (the error text of VergeOS)``, redacted; empty where the body has none."""
     try:
@@ -99,10 +68,3 @@ def _error_text(body: bytes, secrets: tuple[str, ...]) -> str:
 def _printable(text: str) -> str:
     """Return *text* shortened, and without characters that break logs and terminals."""
     return "".join(char if char.isprintable() else "?" for char in text[:MAX_TEXT_LENGTH])
-
-
-def _verify_message(error: aiohttp.ClientConnectorCertificateError) -> str:
-    cause = error.certificate_error
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return cause.verify_message
-    return type(cause).__name__

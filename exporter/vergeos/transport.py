@@ -15,11 +15,11 @@ from exporter.errors import (
     UnreachableError,
     VergeOSError,
 )
+from exporter.http import connection_error_reason, read_body
 from exporter.vergeos.budget import RequestBudget
-from exporter.vergeos.http_errors import check_status, secrets_of, unreachable_reason
+from exporter.vergeos.http_errors import check_status, secrets_of
 
 TOKENS_PATH = "/api/sys/tokens"
-CHUNK_BYTES = 256 * 1024
 
 
 class Limits(NamedTuple):
@@ -166,10 +166,10 @@ class Transport:
                 secrets = secrets_of(headers, json if path == TOKENS_PATH else None)
                 check_status(path, response, body, secrets=secrets)
                 return Answer(response.status, body)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise AbsentError(f"{path}: {unreachable_reason(error)}") from None
         except aiohttp.ClientError as error:
-            raise UnreachableError(f"{path}: {unreachable_reason(error)}") from None
+            no_connection = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+            kind = AbsentError if isinstance(error, no_connection) else UnreachableError
+            raise kind(f"{path}: {connection_error_reason(error, section='tls')}") from None
         except OSError as error:
             raise UnreachableError(f"{path}: {error.strerror or error}") from None
         except ValueError:  # yarl's and aiohttp's messages may contain the host or a header
@@ -177,12 +177,7 @@ class Transport:
 
     async def _body(self, path: str, response: aiohttp.ClientResponse) -> bytes:
         limit = self._limits.max_body_bytes
-        chunks: list[bytes] = []
-        size = 0
-        async for chunk in response.content.iter_chunked(CHUNK_BYTES):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > limit:
-                chunks.clear()  # the error's traceback keeps this frame alive
-                raise BadReplyError(path, f"sent more than {limit} bytes", status=response.status)
-        return b"".join(chunks)
+        body = await read_body(response, limit)
+        if body is None:
+            raise BadReplyError(path, f"sent more than {limit} bytes", status=response.status)
+        return body

@@ -9,7 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from exporter.errors import ConfigError
-from exporter.vergeos.credentials import Credentials, SecretFile
+from exporter.http import SecretFile
+from exporter.vergeos.credentials import Credentials
 
 SECRET = "correct-horse"
 OTHER = "battery-stap"
