@@ -168,8 +168,7 @@ async def check_system(resolved: ResolvedSystem, clock: Clock) -> SystemResult:
     )
 
 
-async def check_alertmanagers(
-    settings: AlertmanagerSettings, clock: Clock) -> Mapping[str, str]:
+async def check_alertmanagers(settings: AlertmanagerSettings, clock: Clock) -> Mapping[str, str]:
     """Return the problem of each Alertmanager by its URL; empty text if it answers."""
     problems = {}
     async with make_alertmanager_session(settings) as session:
@@ -217,7 +216,7 @@ def _check_recovery(
         if rule.title not in enrolled
     )
     return RecoveryResult(
-        mode=setup.limits.mode.value,
+        mode=setup.mode.value,
         vms=len(inventory.vms) if known else None,
         enrolled=enrolled,
         directory=str(journal),

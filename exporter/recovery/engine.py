@@ -42,7 +42,7 @@ from exporter.recovery.model.cases import (
 )
 from exporter.recovery.model.commands import Command, CommandKind, ControlState, control_state
 from exporter.recovery.model.decision import Decision, GuardName
-from exporter.recovery.model.limits import Limits, Mode
+from exporter.recovery.model.limits import Limits, Mode, PowerState
 from exporter.recovery.model.ports import FreshVM, JournalStore, Meter, Platform, Random, Silences
 from exporter.recovery.model.states import DIAGNOSED, OPEN, Event, State
 from exporter.recovery.observe.boot import boot
@@ -75,7 +75,9 @@ PROVEN = (State.HELD, State.BACKOFF)
 class RecoverySetup(NamedTuple):
     """The recovery settings of one system."""
 
-    limits: Limits
+    limits: Limits = Limits()
+    mode: Mode = Mode.SHADOW
+    powerstate: PowerState = PowerState.UNKNOWN
     enrolment_rules: Sequence[EnrolmentRule] = ()
     """Enrolment rules, besides the tags."""
     classifier: LogClassifier = LogClassifier()
@@ -177,6 +179,7 @@ class Recovery:
             breaker=self._state.breaker,
             read_only=self._platform.why_not,
             limits=self.setup.limits,
+            mode=self.setup.mode,
             at=self.watched,
         )
 
@@ -207,14 +210,14 @@ class Recovery:
         return self._decisions.get(uuid)
 
     def _make_report(self) -> RecoveryReport:
-        state, limits = self._state, self.setup.limits
+        state, mode = self._state, self.setup.mode
         readiness_now = self.readiness_now
         at = self.watched
         return RecoveryReport(
-            mode=limits.mode,
+            mode=mode,
             readiness=readiness_now.readiness,
             because=readiness_now.because,
-            ready=limits.mode is Mode.ENFORCE
+            ready=mode is Mode.ENFORCE
             and readiness_now.readiness
             in (ReadinessState.ACTIVE, ReadinessState.CIRCUIT_BREAKER_HALF_OPEN)
             and not self._platform.why_not,
@@ -473,7 +476,7 @@ class Recovery:
         about = diagnosis_context(case, self._state, inventory, logs, setup.own_user)
         if lacks_stop_author(case):
             return add_stop_author(case, about, setup.limits, setup.classifier)
-        diagnosis = diagnose(case, about, setup.limits, setup.classifier)
+        diagnosis = diagnose(case, about, setup.limits, setup.classifier, setup.powerstate)
         return apply_diagnosis(case, diagnosis, at=inventory.at)
 
     def _is_about_to_act(self, case: Case) -> bool:
@@ -540,6 +543,7 @@ class Recovery:
             at=self.watched,
             time=self._clock.now(),
             limits=self.setup.limits,
+            mode=self.setup.mode,
             state=self._state,
             inventory=self._inventory,
             control_state=self._control_state,

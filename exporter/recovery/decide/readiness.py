@@ -42,6 +42,7 @@ def readiness_now(
     breaker: CircuitBreaker,
     read_only: str,
     limits: Limits,
+    mode: Mode,
     at: float,
 ) -> Readiness:
     """
@@ -81,10 +82,10 @@ def readiness_now(
             ReadinessState.CIRCUIT_BREAKER_HALF_OPEN,
             "the circuit breaker is half open: one VM at a time",
         )
-    return Readiness(ReadinessState.ACTIVE, _ready(limits, read_only))
+    return Readiness(ReadinessState.ACTIVE, _ready(mode, read_only))
 
 
-def _ready(limits: Limits, read_only: str) -> str:
-    if limits.mode is not Mode.ENFORCE:
+def _ready(mode: Mode, read_only: str) -> str:
+    if mode is not Mode.ENFORCE:
         return "it decides, writes it down, and never acts"
     return f"it would act, and may not: {read_only}" if read_only else "ready to act"
