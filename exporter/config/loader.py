@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import EnvSettingsSource, SettingsError
 
-from exporter.config.settings import PREFIX, Settings, SystemSettings
+from exporter.config.settings import PREFIX, CommonSystemSettings, Settings, SystemSettings
 from exporter.errors import ConfigError
 
 CONFIG_FILE_VARIABLE = "VERGEWATCH_CONFIG_FILE"
@@ -43,10 +43,7 @@ ALTERNATIVES = (
 """Alternative settings: one from a source replaces the other from sources of lower precedence."""
 RECOVERY_TOKEN = "recovery_token"  # noqa: S105 - the name of a file
 """In the secrets directory: the token of recovery commands."""
-SINGLE_SYSTEM = frozenset(SystemSettings.model_fields) & frozenset(Settings.model_fields) - {
-    "poll",
-    "api",
-}
+SINGLE_SYSTEM = frozenset({"url", *CommonSystemSettings.model_fields})
 
 
 def load(

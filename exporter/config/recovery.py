@@ -15,8 +15,8 @@ from pydantic import (
     model_validator,
 )
 
-from exporter.recovery.detect.log_patterns import compile_log_pattern
-from exporter.recovery.model.limits import HOUR, Limits
+from exporter.recovery.detect.log_patterns import LogPattern
+from exporter.recovery.model.limits import HOUR, Limits, Mode, PowerState
 
 STRICT = ConfigDict(
     frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
@@ -35,7 +35,7 @@ def _several(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-ModeName = Annotated[Literal["off", "shadow", "enforce"], _unquoted("off")]
+ModeName = Annotated[Mode, _unquoted("off")]
 PolicyName = Annotated[
     Literal["no", "on-failure", "unless-stopped", "always", "ignore"], _unquoted("no")
 ]
@@ -61,11 +61,6 @@ def _time_of_day(value: Any) -> Any:
     if value != int(value) or not 1 <= hours < HOURS:
         raise ValueError('is not a time of day such as "22:00"')
     return time(hours, minutes, seconds)
-
-
-def _pattern(text: str) -> str:
-    compile_log_pattern(text)
-    return text
 
 
 def _zone(name: str) -> str:
@@ -118,34 +113,12 @@ class MaintenanceWindowSettings(BaseModel):
     """The reason that `vergewatch explain` shows."""
 
 
-class LogPatternSettings(BaseModel):
-    """A log pattern: a text in the VergeOS log and its meaning."""
-
-    model_config = STRICT
-
-    pattern: Annotated[str, AfterValidator(_pattern)]
-    """A regular expression (RE2 syntax), searched anywhere in the text; case is ignored."""
-    means: Literal[
-        "stop",
-        "guest-stop",
-        "task",
-        "node",
-        "start",
-        "reset",
-        "move",
-        "platform",
-        "doubt",
-        "harmless",
-    ]
-    """The meaning; `harmless` does not affect the diagnosis."""
-
-
 class RecoverySettings(BaseModel):
     """Automatic restart of crashed VMs."""
 
     model_config = STRICT
 
-    mode: ModeName = "shadow"
+    mode: ModeName = Mode.SHADOW
     """`shadow` decides and journals but sends no action."""
     directory: Path | None = None
     """Directory of the journal. Default: `$STATE_DIRECTORY`, which systemd sets, else
@@ -160,13 +133,13 @@ class RecoverySettings(BaseModel):
     """While this file exists, recovery sends no action. Default: `kill-switch` in `directory`."""
     own_user: str = ""
     """The name of our VergeOS user in the VergeOS log, if known."""
-    powerstate: Literal["unknown", "observed", "desired"] = "unknown"
+    powerstate: PowerState = PowerState.UNKNOWN
     """Whether `machine_status.powerstate` is the observed or the desired state in your release."""
     rules: tuple[EnrolmentRuleSettings, ...] = ()
     """Rules that enrol VMs, besides tags of the category `recovery`."""
     maintenance_windows: tuple[MaintenanceWindowSettings, ...] = ()
     """Weekly windows without actions."""
-    log_patterns: tuple[LogPatternSettings, ...] = ()
+    log_patterns: tuple[LogPattern, ...] = ()
     """Log patterns of this site; they precede the built-in ones."""
     limits: Limits = Limits()
     """The limits of recovery."""

@@ -17,17 +17,17 @@ from exporter.errors import ConfigError
 from exporter.formatting import lasting
 from exporter.recovery.decide.budgets import endless_loops
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
-from exporter.recovery.detect.log_patterns import LOG_PATTERNS, LogClassifier, LogPattern, Meaning
+from exporter.recovery.detect.log_patterns import LOG_PATTERNS, LogClassifier
 from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.cases import OnHang, Policy
-from exporter.recovery.model.limits import Limits, Mode, PowerState
+from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.observe.enrolment import EnrolmentRule, circle_among
 from exporter.vergeos.credentials import SecretFile
 
 KILL_SWITCH = "kill-switch"
 
 
-def recovery_setup(settings: RecoverySettings, mode: str) -> RecoverySetup:
+def recovery_setup(settings: RecoverySettings, mode: Mode) -> RecoverySetup:
     """
     Return the recovery setup of a system that runs in *mode*.
 
@@ -43,14 +43,13 @@ def recovery_setup(settings: RecoverySettings, mode: str) -> RecoverySetup:
     cycle = circle_among(enrolment_rules)
     if cycle:
         raise ConfigError(f"recovery.rules form a dependency cycle: {' after '.join(cycle)}")
-    patterns = tuple(LogPattern(one.pattern, Meaning(one.means)) for one in settings.log_patterns)
     kill_switch = settings.kill_switch_file or directory(settings) / KILL_SWITCH
     return RecoverySetup(
         limits=settings.limits,
-        mode=Mode(mode),
-        powerstate=PowerState(settings.powerstate),
+        mode=mode,
+        powerstate=settings.powerstate,
         enrolment_rules=enrolment_rules,
-        classifier=LogClassifier((*patterns, *LOG_PATTERNS)),
+        classifier=LogClassifier((*settings.log_patterns, *LOG_PATTERNS)),
         own_user=settings.own_user,
         quiet=tuple(map(_window, settings.maintenance_windows)),
         kill_switch=lambda: _kill_switch_reason(kill_switch),
