@@ -216,7 +216,7 @@ def _check_recovery(
         if rule.title not in enrolled
     )
     return RecoveryResult(
-        mode=setup.limits.mode.value,
+        mode=setup.mode.value,
         vms=len(inventory.vms) if known else None,
         enrolled=enrolled,
         directory=str(journal),

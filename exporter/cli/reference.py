@@ -221,8 +221,12 @@ def _kinds(annotation: Any) -> Iterable[Any]:
 
 
 def _choices(annotation: Any) -> tuple[Any, ...]:
-    literals = (kind for kind in _kinds(annotation) if get_origin(kind) is Literal)
-    return next(map(get_args, literals), ())
+    for kind in _kinds(annotation):
+        if get_origin(kind) is Literal:
+            return get_args(kind)
+        if isinstance(kind, type) and issubclass(kind, StrEnum):
+            return tuple(kind)
+    return ()
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

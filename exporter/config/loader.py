@@ -8,15 +8,17 @@ From highest to lowest precedence: command line, ``VERGEWATCH_*`` variables (``_
 import difflib
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 from pydantic_settings import EnvSettingsSource, SettingsError
 
-from exporter.config.settings import PREFIX, Settings, SystemSettings
+from exporter.config.settings import PREFIX, CommonSystemSettings, Settings, SystemSettings
 from exporter.errors import ConfigError
 
 CONFIG_FILE_VARIABLE = "VERGEWATCH_CONFIG_FILE"
@@ -41,10 +43,7 @@ ALTERNATIVES = (
 """Alternative settings: one from a source replaces the other from sources of lower precedence."""
 RECOVERY_TOKEN = "recovery_token"  # noqa: S105 - the name of a file
 """In the secrets directory: the token of recovery commands."""
-SINGLE_SYSTEM = frozenset(SystemSettings.model_fields) & frozenset(Settings.model_fields) - {
-    "poll",
-    "api",
-}
+SINGLE_SYSTEM = frozenset({"url", *CommonSystemSettings.model_fields})
 
 
 def load(
@@ -240,6 +239,7 @@ WANTED: Mapping[str, str] = {
     "list_type": _LIST,
     "dict_type": _GROUP,
     "model_type": _GROUP,
+    "dataclass_type": _GROUP,
     "model_attributes_type": _GROUP,
 }
 """Replacements for error messages of pydantic that name Python types."""
@@ -259,7 +259,7 @@ class _ErrorFormatter:
         if self._single and place[:2] == ("systems", 0):
             place = place[2:]
         name = _dotted(place)
-        if error["type"] == "extra_forbidden":
+        if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             return f"{self._source(place)}unknown setting {name}{_nearest(name, _known_names())}"
         message = WANTED.get(error["type"]) or error["msg"].removeprefix("Value error, ")
         return (
@@ -292,11 +292,9 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {found[0]}?" if found else ""
 
 
-def walk(
-    model: type[BaseModel], path: tuple[str, ...] = ()
-) -> Iterable[tuple[tuple[str, ...], FieldInfo]]:
-    """Yield the path and field of every setting under *model*."""
-    for name, field in model.model_fields.items():
+def walk(model: type, path: tuple[str, ...] = ()) -> Iterable[tuple[tuple[str, ...], FieldInfo]]:
+    """Yield the path and field of every setting under *model*, a model or a dataclass."""
+    for name, field in _fields(model).items():
         inner = _model_in(field.annotation)
         if inner is not None:
             yield from walk(inner, (*path, name))
@@ -304,10 +302,26 @@ def walk(
             yield (*path, name), field
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the model of a field or of its items."""
-    candidates = (annotation, *get_args(annotation))
-    for candidate in candidates:
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+def _fields(model: Any) -> Mapping[str, FieldInfo]:
+    if issubclass(model, BaseModel):
+        declared: Mapping[str, FieldInfo] = model.model_fields
+        return declared
+    schema, types = TypeAdapter(model).json_schema(), get_type_hints(model, include_extras=True)
+    return {
+        field.name: FieldInfo(
+            annotation=types[field.name],
+            default=PydanticUndefined if field.default is MISSING else field.default,
+            description=schema["properties"][field.name].get("description"),
+        )
+        for field in fields(model)
+    }
+
+
+def _model_in(annotation: Any) -> type | None:
+    """Return the model or dataclass of a field or of its items."""
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and (
+            issubclass(candidate, BaseModel) or is_dataclass(candidate)
+        ):
             return candidate
     return None

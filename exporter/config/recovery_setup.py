@@ -9,8 +9,6 @@ from pydantic import SecretStr
 
 from exporter.config.recovery import (
     DAYS,
-    SYSTEM_WINDOWS,
-    WINDOWS,
     EnrolmentRuleSettings,
     MaintenanceWindowSettings,
     RecoverySettings,
@@ -20,16 +18,16 @@ from exporter.formatting import lasting
 from exporter.http import SecretFile
 from exporter.recovery.decide.budgets import endless_loops
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
-from exporter.recovery.detect.log_patterns import LOG_PATTERNS, LogClassifier, LogPattern, Meaning
+from exporter.recovery.detect.log_patterns import LOG_PATTERNS, LogClassifier
 from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.cases import OnHang, Policy
-from exporter.recovery.model.limits import Limits, Mode, PowerState, Window
+from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.observe.enrolment import EnrolmentRule, circle_among
 
 KILL_SWITCH = "kill-switch"
 
 
-def recovery_setup(settings: RecoverySettings, mode: str) -> RecoverySetup:
+def recovery_setup(settings: RecoverySettings, mode: Mode) -> RecoverySetup:
     """
     Return the recovery setup of a system that runs in *mode*.
 
@@ -37,30 +35,21 @@ def recovery_setup(settings: RecoverySettings, mode: str) -> RecoverySetup:
         ConfigError: The limits allow an endless crash loop, or the `after` rules form a cycle.
 
     """
-    given = settings.limits.model_dump()
-    windows = tuple(Window(seconds, given.pop(name)) for seconds, name in WINDOWS)
-    system_windows = tuple(Window(seconds, given.pop(name)) for seconds, name in SYSTEM_WINDOWS)
-    limits = Limits(
-        mode=Mode(mode),
-        powerstate=PowerState(settings.powerstate),
-        vm_windows=windows,
-        system_windows=system_windows,
-        **given,
-    )
     if not settings.i_accept_endless_restarts:
-        _check_crash_loops_end(limits)
+        _check_crash_loops_end(settings.limits)
     enrolment_rules = tuple(
         _enrolment_rule(number, rule) for number, rule in enumerate(settings.rules)
     )
     cycle = circle_among(enrolment_rules)
     if cycle:
         raise ConfigError(f"recovery.rules form a dependency cycle: {' after '.join(cycle)}")
-    patterns = tuple(LogPattern(one.pattern, Meaning(one.means)) for one in settings.log_patterns)
     kill_switch = settings.kill_switch_file or directory(settings) / KILL_SWITCH
     return RecoverySetup(
-        limits=limits,
+        limits=settings.limits,
+        mode=mode,
+        powerstate=settings.powerstate,
         enrolment_rules=enrolment_rules,
-        classifier=LogClassifier((*patterns, *LOG_PATTERNS)),
+        classifier=LogClassifier((*settings.log_patterns, *LOG_PATTERNS)),
         own_user=settings.own_user,
         maintenance_windows=tuple(map(_window, settings.maintenance_windows)),
         kill_switch=lambda: _kill_switch_reason(kill_switch),

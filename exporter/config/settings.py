@@ -29,6 +29,7 @@ from pydantic_settings import (
 
 from exporter.alerting.config import AlertmanagerSettings
 from exporter.config.recovery import STRICT, ModeName, RecoverySettings
+from exporter.recovery.model.limits import Mode
 
 PREFIX = "VERGEWATCH_"
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -127,15 +128,13 @@ class TLSSettings(BaseModel):
     """Additional trusted certificates (PEM), such as that of VergeOS itself."""
 
 
-class SystemSettings(BaseModel):
-    """One VergeOS system."""
+class CommonSystemSettings(BaseModel):
+    """What a system is given in `systems`, or at the top level if it is the only one."""
 
     model_config = STRICT
 
     name: Annotated[str, Field(min_length=1)] | None = None
     """The label `system_name`. Default: the name that VergeOS reports."""
-    url: BaseURL
-    """`https://host[:port]`."""
     api_key: Secret | None = None
     """An API key of a user with list and read permission."""
     api_key_file: Path | None = None
@@ -154,12 +153,19 @@ class SystemSettings(BaseModel):
     login: Literal["token", "basic"] = "token"
     """With a user name: `token` logs in once, `basic` sends the password with every request."""
     tls: TLSSettings = TLSSettings()
+    recovery_mode: ModeName | None = None
+    """Overrides `recovery.mode`."""
+
+
+class SystemSettings(CommonSystemSettings):
+    """One VergeOS system."""
+
+    url: BaseURL
+    """`https://host[:port]`."""
     poll: PollSettings | None = None
     """Overrides the common `poll`."""
     api: APISettings | None = None
     """Overrides the common `api`."""
-    recovery_mode: ModeName | None = None
-    """Overrides `recovery.mode`."""
 
     @property
     def acts_with_another_key(self) -> bool:
@@ -210,7 +216,7 @@ class LogSettings(BaseModel):
     """Log format; `auto` is `console` on a terminal and `json` elsewhere."""
 
 
-class Settings(BaseSettings):
+class Settings(BaseSettings, CommonSystemSettings):
     """All settings."""
 
     model_config = SettingsConfigDict(
@@ -224,28 +230,6 @@ class Settings(BaseSettings):
 
     url: BaseURL | None = None
     """`https://host[:port]` of the only system. For several systems use `systems`."""
-    name: Annotated[str, Field(min_length=1)] | None = None
-    """Same as `systems[].name`, for a single-system configuration."""
-    api_key: Secret | None = None
-    """Same as `systems[].api_key`, for a single-system configuration."""
-    api_key_file: Path | None = None
-    """Same as `systems[].api_key_file`, for a single-system configuration."""
-    username: str = ""
-    """Same as `systems[].username`, for a single-system configuration."""
-    password: Secret | None = None
-    """Same as `systems[].password`, for a single-system configuration."""
-    password_file: Path | None = None
-    """Same as `systems[].password_file`, for a single-system configuration."""
-    action_api_key: Secret | None = None
-    """Same as `systems[].action_api_key`, for a single-system configuration."""
-    action_api_key_file: Path | None = None
-    """Same as `systems[].action_api_key_file`, for a single-system configuration."""
-    login: Literal["token", "basic"] = "token"
-    """Same as `systems[].login`, for a single-system configuration."""
-    tls: TLSSettings = TLSSettings()
-    """Same as `systems[].tls`, for a single-system configuration."""
-    recovery_mode: ModeName | None = None
-    """Same as `systems[].recovery_mode`, for a single-system configuration."""
     systems: tuple[SystemSettings, ...] = ()
     """The monitored systems, each with its own credentials and poll intervals."""
     poll: PollSettings = PollSettings()
@@ -298,6 +282,6 @@ class Settings(BaseSettings):
         """Return the API settings of *system*."""
         return system.api or self.api
 
-    def recovery_mode_of(self, system: SystemSettings) -> str:
+    def recovery_mode_of(self, system: SystemSettings) -> Mode:
         """Return the recovery mode of *system*."""
         return system.recovery_mode or self.recovery.mode

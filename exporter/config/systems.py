@@ -25,7 +25,7 @@ class ResolvedSystem(NamedTuple):
     poll: PollSettings
     api: APISettings
     recovery: RecoverySettings = RecoverySettings()
-    recovery_mode: str = Mode.OFF
+    recovery_mode: Mode = Mode.OFF
     collectors: tuple[Collector, ...] = ()
     """Those that are on."""
     schedules: tuple[TableSchedule, ...] = ()

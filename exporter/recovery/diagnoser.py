@@ -7,7 +7,7 @@ from exporter.recovery.detect.diagnosis import add_stop_author, diagnose, lacks_
 from exporter.recovery.detect.log_patterns import LogClassifier
 from exporter.recovery.log_reader import LogReader
 from exporter.recovery.model.cases import Case, DiagnosisKind
-from exporter.recovery.model.limits import Limits
+from exporter.recovery.model.limits import Limits, PowerState
 from exporter.recovery.model.ports import Platform
 from exporter.recovery.model.states import DIAGNOSED
 from exporter.recovery.observe.lifecycle import apply_diagnosis
@@ -24,11 +24,17 @@ class Diagnoser:
     """
 
     def __init__(
-        self, platform: Platform, limits: Limits, classifier: LogClassifier, own_user: str
+        self,
+        platform: Platform,
+        limits: Limits,
+        classifier: LogClassifier,
+        own_user: str,
+        powerstate: PowerState,
     ) -> None:
         self._limits = limits
         self._classifier = classifier
         self._own_user = own_user
+        self._powerstate = powerstate
         self._log_reader = LogReader(platform, limits)
 
     def diagnose(self, cases: Iterable[Case], state: RecoveryState) -> dict[str, Case]:
@@ -84,7 +90,7 @@ class Diagnoser:
         context = diagnosis_context(case, state, inventory, logs, self._own_user)
         if lacks_stop_author(case):
             return add_stop_author(case, context, self._limits, self._classifier)
-        diagnosis = diagnose(case, context, self._limits, self._classifier)
+        diagnosis = diagnose(case, context, self._limits, self._classifier, self._powerstate)
         return apply_diagnosis(case, diagnosis, at=inventory.at)
 
 

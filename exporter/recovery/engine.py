@@ -31,7 +31,7 @@ from exporter.recovery.diagnoser import Diagnoser
 from exporter.recovery.model.cases import Case, Enrolment
 from exporter.recovery.model.commands import Command, CommandKind, ControlState, control_state
 from exporter.recovery.model.decision import Decision
-from exporter.recovery.model.limits import Limits
+from exporter.recovery.model.limits import Limits, Mode, PowerState
 from exporter.recovery.model.ports import FreshVM, JournalStore, Meter, Platform, Random, Silences
 from exporter.recovery.model.states import DIAGNOSED
 from exporter.recovery.observe.boot import boot
@@ -49,7 +49,9 @@ log = structlog.get_logger()
 class RecoverySetup(NamedTuple):
     """The recovery settings of one system."""
 
-    limits: Limits
+    limits: Limits = Limits()
+    mode: Mode = Mode.SHADOW
+    powerstate: PowerState = PowerState.UNKNOWN
     enrolment_rules: Sequence[EnrolmentRule] = ()
     """Enrolment rules, besides the tags."""
     classifier: LogClassifier = LogClassifier()
@@ -101,7 +103,9 @@ class Recovery:
         self._switch = ""
         self._enrolment_cache = EnrolmentCache(setup.enrolment_rules)
         self._journal_writer = JournalWriter(open_book, clock)
-        self._diagnoser = Diagnoser(platform, limits, setup.classifier, setup.own_user)
+        self._diagnoser = Diagnoser(
+            platform, limits, setup.classifier, setup.own_user, setup.powerstate
+        )
         self._decider = Decider(guards, self._journal_writer, meter)
         self._executor = ActionExecutor(
             platform, self._journal_writer, limits, clock, watched=lambda: self.watched
@@ -128,6 +132,7 @@ class Recovery:
             at=self.watched,
             time=self._clock.now(),
             limits=self.setup.limits,
+            mode=self.setup.mode,
             state=self._state,
             control_state=self._control_state,
             kill_switch=self._switch or self.setup.kill_switch(),

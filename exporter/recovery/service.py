@@ -184,7 +184,7 @@ class RecoveryService:
                 summarize,
                 await journal.since(recovery.key, since),
                 system=name,
-                mode=recovery.setup.limits.mode.value,
+                mode=recovery.setup.mode.value,
                 since=since,
                 until=until,
                 monitored=frozenset(
@@ -258,7 +258,7 @@ class RecoveryService:
         return SystemRecoveryStatus(
             system=name,
             url=recovery.key,
-            mode=recovery.setup.limits.mode.value,
+            mode=recovery.setup.mode.value,
             readiness=readiness.value,
             because=because,
             kill_switch=facts.kill_switch,
@@ -288,7 +288,7 @@ class RecoveryService:
     def _context(
         self, system: str, recovery: Recovery, case: Case, records: VMRecords
     ) -> ExplainContext:
-        decision, mode = recovery.decisions.get(case.uuid), recovery.setup.limits.mode
+        decision, mode = recovery.decisions.get(case.uuid), recovery.setup.mode
         recorded = next(iter(records.decisions.get(case.uuid, ())), None)
         if decision is None and recorded is not None and recorded.decision.mode is mode:
             decision = recorded.decision

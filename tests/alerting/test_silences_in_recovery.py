@@ -10,7 +10,6 @@ import pytest
 from exporter.alerting.alerting import Alerting
 from exporter.alerting.config import AlertmanagerSettings
 from exporter.alerting.silences import Silence, SilencesResponse, Status
-from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import Decision, GuardName
 from exporter.recovery.model.states import State
@@ -36,7 +35,7 @@ class Silencer:
         settings = AlertmanagerSettings(urls=("http://am",), unreachable=unreachable)
         self.alerting = Alerting(settings, folder, self, RecordingMeter())
         silences = self.alerting.silences_of(lambda: "production")
-        self.setup = RecoverySetup(ENFORCE, silences=silences)
+        self.setup = ENFORCE._replace(silences=silences)
 
     def now(self) -> Any:
         return self.theatre.clock.now() if self.theatre else START

@@ -1,7 +1,5 @@
 """The API requests of one hour, counted by the simulator on a simulated clock."""
 
-from typing import Literal
-
 from pydantic import SecretStr
 
 from exporter.collectors.inventory import join
@@ -12,6 +10,7 @@ from exporter.daemon.clients import connect, make_session
 from exporter.model import PollResult
 from exporter.polling.poller import Plan, Poller
 from exporter.polling.schedule import requests_per_hour
+from exporter.recovery.model.limits import Mode
 from exporter.simulator import Simulator, create_world
 from exporter.telemetry import Telemetry
 from exporter.vergeos.operations import Operations
@@ -25,8 +24,8 @@ CRASH_EVERY_SECONDS = 600
 
 def resolved(url: str, *, recovery: bool, api_key: str = "key") -> ResolvedSystem:
     system = SystemSettings(url=url, api_key=SecretStr(api_key))
-    mode: Literal["shadow", "off"] = "shadow" if recovery else "off"
-    return resolve_systems(Settings(systems=(system,), recovery=RecoverySettings(mode=mode)))[0]
+    recovery_settings = RecoverySettings(mode=Mode.SHADOW if recovery else Mode.OFF)
+    return resolve_systems(Settings(systems=(system,), recovery=recovery_settings))[0]
 
 
 def planned_requests(*, recovery: bool = False) -> float:

@@ -11,7 +11,7 @@ from exporter.recovery.engine import Recovery, RecoverySetup
 from exporter.recovery.model.cases import Action, Intent, Policy, Reply, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
-from exporter.recovery.model.limits import WEEK, Limits, Mode
+from exporter.recovery.model.limits import WEEK
 from exporter.recovery.model.platform_log import LogMark, LogReading
 from exporter.recovery.model.ports import (
     ActionReply,
@@ -132,7 +132,7 @@ def recovery_of(system: Platform, clock: FakeClock) -> Recovery:
         "https://bench.example",
         open_book,
         system,
-        RecoverySetup(Limits(mode=Mode.SHADOW), enrolment_rules=(EVERYBODY,)),
+        RecoverySetup(enrolment_rules=(EVERYBODY,)),
         clock,
         random=lambda: 0.5,
         meter=Tally(),

@@ -10,6 +10,7 @@ from exporter.cli.daemon_url import URL_VARIABLE
 from exporter.config.loader import load, unknown_variables
 from exporter.config.settings import Settings
 from exporter.errors import ConfigError
+from exporter.recovery.model.limits import Limits
 
 
 @pytest.fixture(autouse=True)
@@ -189,6 +190,19 @@ def test_each_of_several_clouds_finds_its_own_credentials(
         (
             "url: https://v\napi_key: k\npoll: {fast_second: 3}",
             "{file}: unknown setting poll.fast_second; did you mean poll.fast_seconds?",
+        ),
+        (
+            "url: https://v\napi_key: k\nrecovery: {limits: {max_per_hou: 3}}",
+            "{file}: unknown setting recovery.limits.max_per_hou; "
+            "did you mean recovery.limits.max_per_hour?",
+        ),
+        (
+            "url: https://v\napi_key: k\nrecovery: {limits: {max_per_hour: 0}}",
+            "{file}: recovery.limits.max_per_hour: input should be greater than 0",
+        ),
+        (
+            "url: https://v\napi_key: k\nrecovery: {limits: 3}",
+            "{file}: recovery.limits: expected a group of settings",
         ),
         (
             "systems: [{url: https://v, api_key: k, pol: 1}]",
@@ -377,6 +391,16 @@ def test_a_variable_of_the_wrong_shape_is_named_with_the_shape_that_is_wanted(
 ) -> None:
     with pytest.raises(ConfigError, match=f"^{name}: .*{says}"):
         one_system(monkeypatch, **{name: value})
+
+
+def test_variables_set_limits_of_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = one_system(
+        monkeypatch,
+        VERGEWATCH_RECOVERY__LIMITS__MAX_PER_HOUR="2",
+        VERGEWATCH_RECOVERY__LIMITS__BREAKER_AUTO_PROBE="false",
+    )
+
+    assert settings.recovery.limits == Limits(max_per_hour=2, breaker_auto_probe=False)
 
 
 def test_a_heading_with_nothing_under_it_is_said_to_want_something(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from exporter.recovery.report.context import ExplainContext, context_of_case
 from exporter.recovery.report.explain import Explanation, explain
 from exporter.recovery.report.summary import RecoverySummary, summarize
 from tests.fakes import START, FakeClock
-from tests.recovery.harness import ENFORCE, InMemoryJournal, Theatre
+from tests.recovery.harness import LIMITS, InMemoryJournal, Theatre
 
 CLOUD = "stage"
 
@@ -73,7 +73,7 @@ class ArchiveBook(InMemoryJournal):
         return [one for one in reversed(numbered) if one.decision.uuid == uuid]
 
 
-def stage(limits: Limits = ENFORCE, **kwargs: Any) -> Theatre:
+def stage(limits: Limits = LIMITS, **kwargs: Any) -> Theatre:
     """Return a theatre with such a journal, warmed up."""
     book = ArchiveBook()
     theatre = Theatre(limits=limits, book=book, **{"vms": 30, **kwargs})
@@ -106,7 +106,7 @@ def accounted(theatre: Theatre) -> RecoverySummary:
     return summarize(
         JournalRecords(book.changes, records, list(book.actions.values())),
         system=CLOUD,
-        mode=theatre.setup.limits.mode,
+        mode=theatre.setup.mode,
         since=START,
         until=theatre.clock.now(),
     )

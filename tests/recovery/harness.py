@@ -7,6 +7,7 @@ that an observer may see besides the truth.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
@@ -31,7 +32,7 @@ from exporter.recovery.engine import Recovery, RecoverySetup
 from exporter.recovery.model.cases import Case, Intent, Outcome, Reply, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
-from exporter.recovery.model.limits import WEEK, Limits, Mode
+from exporter.recovery.model.limits import WEEK, Limits, Mode, Window
 from exporter.recovery.model.ports import JournalStore, PollRecord, SavedState
 from exporter.simulator.api.accounts import (
     API_KEY,
@@ -56,7 +57,16 @@ from tests.fakes import START, FakeClock
 T = TypeVar("T")
 EVERY = 20.0
 TABLES = (VMS, MACHINE_STATUS, TAG_MEMBERS, NODES, CLUSTERS)
-ENFORCE = Limits(mode=Mode.ENFORCE)
+LIMITS = Limits()
+ENFORCE = RecoverySetup(LIMITS, mode=Mode.ENFORCE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WindowLimits(Limits):
+    """Limits with windows of any length."""
+
+    vm_windows: tuple[Window, ...] = LIMITS.vm_windows
+    system_windows: tuple[Window, ...] = LIMITS.system_windows
 
 
 def at_once(work: Awaitable[T]) -> T:
@@ -284,7 +294,8 @@ class Theatre:
         *,
         vms: int = 12,
         seed: int = 1,
-        limits: Limits = ENFORCE,
+        limits: Limits = LIMITS,
+        mode: Mode = Mode.ENFORCE,
         guards: Sequence[Guard] = GUARDS,
         tags: Mapping[str, Sequence[str]] | None = None,
         setup: RecoverySetup | None = None,
@@ -327,7 +338,7 @@ class Theatre:
         self.tally = Tally()
         self.line = Line(self, READONLY_API_KEY if readonly else API_KEY)
         self.book: Any = book or InMemoryJournal()
-        self.setup = setup or RecoverySetup(limits)
+        self.setup = setup or RecoverySetup(limits, mode=mode)
         self._guards = guards
         self.fall: Callable[[str], None] = lambda _: None
         self.recovery = self.new_process()

@@ -220,7 +220,7 @@ class Observer:
         enrolled: Callable[[str], str] = lambda _name: "",
     ) -> None:
         self.theatre = theatre
-        self.limits = theatre.setup.limits
+        self.limits, self.mode = theatre.setup.limits, theatre.setup.mode
         self.violations: list[InvariantError] = []
         self.on_wire: Callable[[str], None] = lambda _: None
         """A second listener on the wire, before the observer does; may do mischief."""
@@ -637,8 +637,8 @@ class Observer:
 
     def _objections(self, asked: Asked) -> Iterator[Violation]:
         request, look = asked.request, asked.look
-        if self.limits.mode is not Mode.ENFORCE:
-            yield "I16", f"the mode is {self.limits.mode}"
+        if self.mode is not Mode.ENFORCE:
+            yield "I16", f"the mode is {self.mode}"
         if look is None:
             yield "I1", "there was no such VM"
             return

@@ -21,7 +21,7 @@ from exporter.model import PollResult
 from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.cases import Policy
 from exporter.recovery.model.decision import Decision, GuardName
-from exporter.recovery.model.limits import Limits, Mode
+from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.ports import PollRecord
 from exporter.recovery.model.states import DIAGNOSED, OPEN, State
 from exporter.recovery.observe.enrolment import EnrolmentRule
@@ -99,7 +99,7 @@ class Month(Theatre):
             vms=vms + strangers + 1,  # one belongs to a service
             seed=seed,
             tags={},
-            setup=RecoverySetup(Limits(mode=mode), enrolment_rules=(PRODUCTION,)),
+            setup=RecoverySetup(mode=mode, enrolment_rules=(PRODUCTION,)),
             book=JournalWriter(self),
             timings=Timings(migration_per_gb=0.5),
             clusters=(

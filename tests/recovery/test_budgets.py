@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from exporter.recovery.decide.budgets import backoff_seconds, endless_loops, play_loop, uses
 from exporter.recovery.model.limits import DAY, HOUR, WEEK, Limits, Window
+from tests.recovery.harness import WindowLimits
 
 HOURLY, DAILY, WEEKLY = Window(HOUR, 3), Window(DAY, 6), Window(WEEK, 10)
 
@@ -46,7 +47,7 @@ def test_a_vm_that_dies_once_a_day_is_not_given_up() -> None:
 def test_windows_that_never_fill_are_found_out(
     windows: tuple[Window, ...], endless: tuple[float, ...]
 ) -> None:
-    found = endless_loops(Limits(vm_windows=windows))
+    found = endless_loops(WindowLimits(vm_windows=windows))
 
     assert tuple(loop.dies_after_seconds for loop in found) == endless
 

@@ -53,7 +53,7 @@ from exporter.recovery.observe.node_history import Drop, NodeHistory, lost_sever
 from exporter.recovery.verify import deadline_seconds, verify
 from tests.fakes import START
 
-RULES = Limits(mode=Mode.ENFORCE)
+RULES = Limits()
 WORDBOOK = LogClassifier()
 UP_AT, DOWN_AT, UP_CLOCK = 1000.0, 1020.0, 5000.0
 NOW = DOWN_AT + 40.0
@@ -89,8 +89,13 @@ ABOUT = DiagnosisContext(
 )
 
 
-def judged(case: Case = DOWN, limits: Limits = RULES, **about: Any) -> Cause:
-    return diagnose(case, ABOUT._replace(**about), limits, WORDBOOK).cause
+def judged(
+    case: Case = DOWN,
+    limits: Limits = RULES,
+    powerstate: PowerState = PowerState.UNKNOWN,
+    **about: Any,
+) -> Cause:
+    return diagnose(case, ABOUT._replace(**about), limits, WORDBOOK, powerstate).cause
 
 
 def row(
@@ -372,10 +377,10 @@ def test_who_looked_away_for_more_than_120_seconds_saw_nothing(hole: float, caus
 
 
 def test_power_that_is_wanted_off_counts_where_the_column_says_what_is_wanted() -> None:
-    desired = RULES._replace(powerstate=PowerState.DESIRED)
+    desired = PowerState.DESIRED
 
-    assert judged(limits=desired, powered_on=True) is Cause.CRASHED
-    assert judged(limits=desired, powered_on=False) is Cause.POWERED_OFF_AS_DESIRED
+    assert judged(powerstate=desired, powered_on=True) is Cause.CRASHED
+    assert judged(powerstate=desired, powered_on=False) is Cause.POWERED_OFF_AS_DESIRED
     assert judged(powered_on=False) is Cause.CRASHED
 
 
@@ -752,6 +757,7 @@ FREE = Facts(
     at=10_000.0,
     time=START,
     limits=RULES,
+    mode=Mode.ENFORCE,
     control_state=ControlState(),
     kill_switch="",
     journal_problem="",
@@ -864,7 +870,7 @@ def test_at_the_edge_of_every_limit_it_acts() -> None:
             GuardName.ACTION_ALLOWED,
         ),
         ({"read_only": "403"}, GuardName.WRITE_ACCESS),
-        ({"limits": RULES._replace(mode=Mode.SHADOW)}, GuardName.MODE_ENFORCE),
+        ({"mode": Mode.SHADOW}, GuardName.MODE_ENFORCE),
     ],
 )
 def test_a_step_over_a_limit_is_enough(change: dict[str, Any], reason: GuardName) -> None:

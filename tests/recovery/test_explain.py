@@ -22,7 +22,7 @@ from exporter.recovery.model.cases import (
 )
 from exporter.recovery.model.commands import Command, CommandKind
 from exporter.recovery.model.decision import BudgetUse, Decision, GuardName, GuardResult
-from exporter.recovery.model.limits import Limits, Mode
+from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.records import ActionRecord, DecisionRecord
 from exporter.recovery.model.states import State
@@ -184,7 +184,7 @@ def test_crashed_vm_is_held_by_a_pause() -> None:
 
 
 def test_fixes_follow_the_order_of_the_guards() -> None:
-    theatre = stage(Limits(mode=Mode.SHADOW))
+    theatre = stage(mode=Mode.SHADOW)
     at_once(
         theatre.recovery.command(CommandKind.PAUSE, owner="anna", reason="upgrade", seconds=3600)
     )
@@ -200,7 +200,7 @@ def test_fixes_follow_the_order_of_the_guards() -> None:
 
 
 def test_shadow_mode_gives_the_time_of_the_first_decision() -> None:
-    theatre = stage(Limits(mode=Mode.SHADOW))
+    theatre = stage(mode=Mode.SHADOW)
     theatre.world.crash("web-01")
     theatre.let_pass(400)
 

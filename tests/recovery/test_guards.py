@@ -12,15 +12,14 @@ import pytest
 from exporter.errors import JournalError
 from exporter.recovery.decide.guards import GUARDS, Guard
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
-from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.cases import Intent
 from exporter.recovery.model.commands import CommandKind
-from exporter.recovery.model.limits import HOUR, Mode, Window
+from exporter.recovery.model.limits import HOUR, Limits, Mode, Window
 from exporter.recovery.model.ports import VMLocation
 from exporter.recovery.model.states import ImpossibleTransitionError
 from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.simulator.world.machines import VM
-from tests.recovery.harness import ENFORCE, InMemoryJournal, Theatre
+from tests.recovery.harness import ENFORCE, InMemoryJournal, Theatre, WindowLimits
 from tests.recovery.invariants import Observer
 from tests.recovery.test_stories import (
     ENOUGH,
@@ -32,7 +31,7 @@ from tests.recovery.test_stories import (
 
 Guards = Sequence[Guard]
 Scenario = Callable[[Guards], Observer]
-CROWDS_ALLOWED = ENFORCE._replace(breaker_min_vms=20, node_failure_vms=20)
+CROWDS_ALLOWED = Limits(breaker_min_vms=20, node_failure_vms=20)
 
 
 def begin(guards: Guards, *, warm: bool = True, **play: Any) -> tuple[Theatre, Observer]:
@@ -186,7 +185,7 @@ def in_a_quiet_hour(guards: Guards) -> Observer:
         frozenset(range(7)), time(0, 0), timedelta(hours=1), UTC, (), "backups run"
     )
     theatre, observer = begin(
-        guards, setup=RecoverySetup(ENFORCE, maintenance_windows=(window,)), quiet=((0.0, 3600.0),)
+        guards, setup=ENFORCE._replace(maintenance_windows=(window,)), quiet=((0.0, 3600.0),)
     )
 
     theatre.world.crash("web-01")
@@ -204,7 +203,7 @@ class NamedSilence:
 
 
 def while_somebody_works_on_it(guards: Guards) -> Observer:
-    setup = RecoverySetup(ENFORCE, silences=NamedSilence())
+    setup = ENFORCE._replace(silences=NamedSilence())
     theatre, observer = begin(guards, setup=setup, silenced={"web-01": (0.0, float("inf"))})
 
     theatre.world.crash("web-01")
@@ -250,7 +249,7 @@ def three_at_once(guards: Guards) -> Observer:
 
 
 def seven_at_once(guards: Guards) -> Observer:
-    theatre, observer = begin(guards, limits=CROWDS_ALLOWED._replace(max_concurrent_actions=9))
+    theatre, observer = begin(guards, limits=replace(CROWDS_ALLOWED, max_concurrent_actions=9))
     for name in theatre.names[:7]:
         theatre.world.crash(name)
 
@@ -262,7 +261,7 @@ def before_its_database(guards: Guards) -> Observer:
     enrolment_rules = (EnrolmentRule(names=("web-01",), after=("db-01",), title="web after db"),)
     theatre, observer = begin(
         guards,
-        setup=RecoverySetup(ENFORCE, enrolment_rules=enrolment_rules),
+        setup=ENFORCE._replace(enrolment_rules=enrolment_rules),
         after={"web-01": ("db-01",)},
     )
     theatre.world.operator_stops("db-01", graceful=False)
@@ -274,7 +273,7 @@ def before_its_database(guards: Guards) -> Observer:
 
 def reset_twice_within_an_hour(guards: Guards) -> Observer:
     tags = {"web-01": ["recovery/auto", "recovery/on-hang-reset"]}
-    limits = ENFORCE._replace(vm_windows=(Window(HOUR, 9),))
+    limits = WindowLimits(vm_windows=(Window(HOUR, 9),))
     theatre, observer = begin(guards, tags=tags, limits=limits)
 
     for _ in range(2):
@@ -294,7 +293,7 @@ def with_a_credential_that_may_not(guards: Guards) -> Observer:
 
 
 def in_shadow(guards: Guards) -> Observer:
-    theatre, observer = begin(guards, limits=ENFORCE._replace(mode=Mode.SHADOW))
+    theatre, observer = begin(guards, mode=Mode.SHADOW)
 
     theatre.world.crash("web-01")
     theatre.let_pass(ENOUGH)

@@ -5,12 +5,11 @@ import asyncio
 import pytest
 
 from exporter.recovery.decide.readiness import ReadinessState
-from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.cases import Outcome
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.ports import SavedState
 from tests.recovery.conftest import Play
-from tests.recovery.harness import ENFORCE, Theatre, at_once, outcomes
+from tests.recovery.harness import ENFORCE, LIMITS, Theatre, at_once, outcomes
 from tests.recovery.test_stories import hang_whatever_is_tried
 
 LOGS_ARE_READ = "answered GET /api/v4/machine_logs"
@@ -41,7 +40,7 @@ def test_what_the_tags_forbid_at_the_last_moment_counts(play: Play, change: str)
 
 def test_a_kill_switch_that_appears_at_the_last_moment_counts(play: Play) -> None:
     switch = [""]
-    setup = RecoverySetup(ENFORCE, kill_switch=lambda: switch[0])
+    setup = ENFORCE._replace(kill_switch=lambda: switch[0])
     theatre, observer = play(setup=setup)
     theatre.warm()
 
@@ -92,7 +91,7 @@ def test_a_kill_switch_that_is_taken_away_in_the_middle_of_a_round_ends_with_a_w
     play: Play,
 ) -> None:
     switch = ["/run/vergewatch/stop"]
-    setup = RecoverySetup(ENFORCE, kill_switch=lambda: switch[0])
+    setup = ENFORCE._replace(kill_switch=lambda: switch[0])
     theatre, observer = play(setup=setup)
     theatre.warm()
     taken_away: list[float] = []
@@ -107,7 +106,7 @@ def test_a_kill_switch_that_is_taken_away_in_the_middle_of_a_round_ends_with_a_w
     theatre.let_pass(3600)
 
     (request,) = theatre.asked()
-    assert request.at - taken_away[0] >= ENFORCE.warmup_seconds
+    assert request.at - taken_away[0] >= LIMITS.warmup_seconds
 
 
 def test_a_pause_that_ends_in_the_middle_of_a_round_ends_with_a_warm_up(play: Play) -> None:
@@ -126,7 +125,7 @@ def test_a_pause_that_ends_in_the_middle_of_a_round_ends_with_a_warm_up(play: Pl
     theatre.let_pass(3600)
 
     (request,) = theatre.asked()
-    assert request.at - ends_at >= ENFORCE.warmup_seconds
+    assert request.at - ends_at >= LIMITS.warmup_seconds
 
 
 @pytest.mark.parametrize("kind", [CommandKind.RESUME, CommandKind.ARM])
@@ -212,7 +211,7 @@ def test_what_was_called_off_at_the_last_moment_is_not_held_against_the_vm(play:
     def stumble(step: str) -> None:
         if step == "update" and slow:
             slow.pop()
-            theatre.clock.elapsed += ENFORCE.reread_age_seconds + 1
+            theatre.clock.elapsed += LIMITS.reread_age_seconds + 1
 
     observer.on_book = stumble
     theatre.world.crash("web-01")
@@ -256,11 +255,11 @@ def test_what_is_called_off_again_and_again_is_tried_ever_so_often() -> None:
 
     def stumble(step: str) -> None:
         if step == "update":
-            theatre.clock.elapsed += ENFORCE.reread_age_seconds + 1
+            theatre.clock.elapsed += LIMITS.reread_age_seconds + 1
 
     theatre.book.fall = stumble
     theatre.world.crash("web-01")
     theatre.let_pass(3600)
 
     assert not theatre.asked()
-    assert 1 < len(theatre.book.intents) <= 3600 / ENFORCE.capacity_backoff_seconds + 1
+    assert 1 < len(theatre.book.intents) <= 3600 / LIMITS.capacity_backoff_seconds + 1

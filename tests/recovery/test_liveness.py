@@ -8,7 +8,7 @@ from exporter.recovery.model.limits import Window
 from exporter.recovery.model.states import OPEN, State
 from exporter.recovery.observe.circuit_breaker import BreakerState
 from tests.recovery.conftest import Play
-from tests.recovery.harness import ENFORCE
+from tests.recovery.harness import WindowLimits
 from tests.recovery.test_state_machine import VIEW_FAULTS
 
 TITLES = [f"{name} {words or ''}".strip() for name, words in VIEW_FAULTS]
@@ -34,7 +34,7 @@ def test_one_vm_that_crashes_is_started_within_75_seconds_and_healthy_within_ten
 
 @pytest.mark.parametrize("uptime", [10, 200, 500, 900])
 def test_a_crash_loop_ends_in_quarantine(play: Play, uptime: int) -> None:
-    limits = ENFORCE._replace(vm_windows=(Window(1200.0, 3), Window(7200.0, 5)))
+    limits = WindowLimits(vm_windows=(Window(1200.0, 3), Window(7200.0, 5)))
     theatre, _ = play(limits=limits)
     theatre.warm()
 

@@ -10,12 +10,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exporter.recovery.model.decision import Decision, GuardName
-from exporter.recovery.model.limits import Mode
-from tests.recovery.harness import ENFORCE, Theatre
+from exporter.recovery.model.limits import Limits, Mode
+from tests.recovery.harness import Theatre
 from tests.recovery.invariants import Observer
 
 FEW = settings(max_examples=15)
-HURRIED = ENFORCE._replace(warmup_seconds=120.0, warmup_polls=5)
+HURRIED = Limits(warmup_seconds=120.0, warmup_polls=5)
 POLLS = 60
 WHEN = st.integers(8, POLLS - 1)
 MISHAPS = st.lists(
@@ -164,7 +164,7 @@ def test_the_order_of_rows_decides_nothing(mishaps: Mishaps, seed: int) -> None:
 @given(MISHAPS)
 def test_in_shadow_everything_is_decided_alike_until_the_first_action(mishaps: Mishaps) -> None:
     enforced = perform(mishaps)
-    shadowed = perform(mishaps, limits=HURRIED._replace(mode=Mode.SHADOW))
+    shadowed = perform(mishaps, limits=HURRIED, mode=Mode.SHADOW)
 
     def until_first_action(theatre: Theatre) -> list[str]:
         decisions = theatre.book.decisions  # in one round, those that act are written down first

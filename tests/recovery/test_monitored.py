@@ -5,14 +5,13 @@ from typing import Any
 import pytest
 
 from exporter.recovery.decide.readiness import ReadinessState
-from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.cases import Cause, Policy
 from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.circuit_breaker import BreakerState
 from exporter.recovery.observe.enrolment import EnrolmentRule
 from tests.recovery.conftest import Play
-from tests.recovery.harness import ENFORCE, Theatre
+from tests.recovery.harness import ENFORCE, LIMITS, Theatre
 from tests.recovery.test_stories import (
     ENOUGH,
     cause,
@@ -22,7 +21,7 @@ from tests.recovery.test_stories import (
     until,
 )
 
-EVERY = ENFORCE.log_others_seconds
+EVERY = LIMITS.log_others_seconds
 LOGS = "GET /api/v4/machine_logs"
 AT_FIRST = 2
 """Requests for the first reading of a log: a row that vouches for it, and what is asked for."""
@@ -294,7 +293,7 @@ def test_rejected_first_inventory_keeps_all_cases(play: Play) -> None:
 @pytest.mark.parametrize("tag", ["env/prod", "recovery/on-hang-reset"])
 def test_a_tag_that_a_rule_goes_by_counts_at_the_last_moment(tag: str, play: Play) -> None:
     rule = EnrolmentRule(tags=(tag,), policy=Policy.ON_FAILURE, title="recovery.rules[0]")
-    setup = RecoverySetup(ENFORCE, enrolment_rules=(rule,))
+    setup = ENFORCE._replace(enrolment_rules=(rule,))
     theatre, observer = play(
         tags={"web-01": [tag]}, setup=setup, enrolled=lambda _name: "on-failure"
     )

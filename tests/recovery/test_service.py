@@ -13,7 +13,6 @@ from exporter.journal.journal import Journal
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.commands import Command, CommandKind
-from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.ports import VMLocation
 from exporter.recovery.model.states import State
 from exporter.recovery.model.views import AmbiguousNameError, UnknownNameError
@@ -21,7 +20,7 @@ from exporter.recovery.report.presentation import READINESS, URGENCY
 from exporter.recovery.report.summary_text import summary_text
 from exporter.recovery.service import RecoveryService
 from tests.recovery.archive import as_json, stage, told
-from tests.recovery.harness import ENFORCE, Theatre, at_once
+from tests.recovery.harness import ENFORCE, LIMITS, Theatre, at_once
 
 
 class Office:
@@ -180,7 +179,7 @@ async def test_vm_is_not_called_unknown_before_the_first_poll() -> None:
 
 async def test_status_checks_the_kill_switch() -> None:
     switch = [""]
-    theatre = Theatre(setup=RecoverySetup(ENFORCE, kill_switch=lambda: switch[0]))
+    theatre = Theatre(setup=ENFORCE._replace(kill_switch=lambda: switch[0]))
     theatre.warm()
     service = Office(None, stage=theatre).service
 
@@ -498,13 +497,13 @@ class AliceIsAtIt:
 
 
 async def test_decision_of_another_mode_is_not_used(office: Opening) -> None:
-    theatre = stage(setup=RecoverySetup(ENFORCE._replace(mode=Mode.SHADOW)))
+    theatre = stage(setup=RecoverySetup(LIMITS))
     theatre.world.crash("web-01")
     theatre.let_pass(200)
     service = (await office(theatre)).service
     assert "The mode is shadow" in (await service.explain("web-01")).sentence
 
-    theatre.setup = RecoverySetup(ENFORCE)
+    theatre.setup = ENFORCE
     theatre.new_process()
     theatre.world.faults.turn_on("status", path="tag_members", code=500)
     theatre.let_pass(20)  # nothing is decided before the tags are read

@@ -23,7 +23,6 @@ from typing import Any, NamedTuple
 import pytest
 
 from exporter.journal.journal import FILE
-from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.cases import Policy
 from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.simulator import FaultInjector, Simulator, Timings, create_world
@@ -582,7 +581,7 @@ def tally(killed: Mapping[str, int]) -> str:
 def test_restart_without_readable_tags_keeps_all_cases(table: str) -> None:
     clusters = {cluster.name for cluster in Theatre(vms=12).world.clusters.values()}
     ward = EnrolmentRule(clusters=tuple(clusters), policy=Policy.ON_FAILURE)
-    theatre = Theatre(vms=12, tags={}, setup=RecoverySetup(ENFORCE, enrolment_rules=[ward])).warm()
+    theatre = Theatre(vms=12, tags={}, setup=ENFORCE._replace(enrolment_rules=[ward])).warm()
     name = theatre.names[0]
     theatre.world.vm(name).on_power_loss = "last_state"
     theatre.world.crash(name)

@@ -16,15 +16,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from exporter.errors import JournalError
 from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.commands import CommandKind, ControlState
-from exporter.recovery.model.limits import Window
+from exporter.recovery.model.limits import Mode, Window
 from exporter.recovery.observe.circuit_breaker import BreakerState
 from exporter.simulator.api.accounts import USERNAME
 from exporter.simulator.world.machines import VM, Node
 from exporter.simulator.world.power import OFF
-from tests.recovery.harness import ENFORCE, KilledError, Theatre, at_once
+from tests.recovery.harness import KilledError, Theatre, WindowLimits, at_once
 from tests.recovery.invariants import Observer
 
-HURRIED = ENFORCE._replace(
+HURRIED = WindowLimits(
     warmup_seconds=200.0,
     warmup_polls=5,
     confirm_hung_seconds=100.0,
@@ -110,6 +110,7 @@ class Everything(RuleBasedStateMachine):
         self.kills = 0
         setup = RecoverySetup(
             HURRIED,
+            mode=Mode.ENFORCE,
             own_user=USERNAME if knows_itself else "",
             kill_switch=lambda: self.switch,
         )

@@ -5,7 +5,6 @@ from datetime import UTC, timedelta
 import pytest
 
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
-from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.cases import Cause, Policy
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.limits import DAY, Window
@@ -14,7 +13,7 @@ from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.simulator.api.accounts import USERNAME
 from tests.fakes import START
 from tests.recovery.clock_skew import Rows, retell, set_back, status_ahead
-from tests.recovery.harness import ENFORCE, Theatre
+from tests.recovery.harness import ENFORCE, Theatre, WindowLimits
 from tests.recovery.test_stories import cause, command, hang_whatever_is_tried, until
 
 CYCLE = ["recovery/auto", "recovery/on-hang-power-cycle"]
@@ -252,7 +251,7 @@ def test_vm_migrated_during_an_outage_may_have_failed_with_its_new_node() -> Non
 
 @pytest.mark.parametrize("own_user", ["", USERNAME])
 def test_unobserved_run_ends_as_went_down_unobserved(own_user: str) -> None:
-    theatre = Theatre(setup=RecoverySetup(ENFORCE, own_user=own_user))
+    theatre = Theatre(setup=ENFORCE._replace(own_user=own_user))
     theatre.warm()
     command(theatre, CommandKind.PAUSE, seconds=900.0)
     theatre.world.crash("web-01")
@@ -322,7 +321,7 @@ def test_a_tag_with_a_slash_in_its_name_forbids_like_any_other(name: str) -> Non
     enrolment_rules = (EnrolmentRule(names=("web-*",), policy=Policy.ON_FAILURE),)
     theatre = Theatre(
         tags={"web-01": [f"recovery/{name}"]},
-        setup=RecoverySetup(ENFORCE, enrolment_rules=enrolment_rules),
+        setup=ENFORCE._replace(enrolment_rules=enrolment_rules),
     )
     theatre.warm()
 
@@ -345,7 +344,7 @@ def test_a_tag_with_a_slash_in_its_name_forbids_like_any_other(name: str) -> Non
 def test_a_name_that_is_changed_at_the_last_moment_counts(
     enrolment_rules: tuple[EnrolmentRule, ...],
 ) -> None:
-    theatre = Theatre(tags={}, setup=RecoverySetup(ENFORCE, enrolment_rules=enrolment_rules))
+    theatre = Theatre(tags={}, setup=ENFORCE._replace(enrolment_rules=enrolment_rules))
     theatre.warm()
 
     def rename(step: str) -> None:
@@ -366,7 +365,7 @@ def test_a_name_that_is_changed_at_the_last_moment_counts(
 @pytest.mark.parametrize("text", ["Power command sent", "VM killed"])
 @pytest.mark.parametrize("skew", [0.0, 90.0])
 def test_our_own_kill_is_known_by_our_name_whatever_its_words(text: str, skew: float) -> None:
-    theatre = Theatre(tags={"web-01": CYCLE}, setup=RecoverySetup(ENFORCE, own_user=USERNAME))
+    theatre = Theatre(tags={"web-01": CYCLE}, setup=ENFORCE._replace(own_user=USERNAME))
     status_ahead(theatre, skew)
     theatre.warm()
 
@@ -438,7 +437,7 @@ def test_a_step_that_was_lost_is_no_step() -> None:
 
 
 def test_where_only_one_action_at_a_time_is_allowed_the_start_waits_for_its_turn() -> None:
-    limits = ENFORCE._replace(system_windows=(Window(600.0, 1), Window(DAY, 30)))
+    limits = WindowLimits(system_windows=(Window(600.0, 1), Window(DAY, 30)))
     theatre = Theatre(tags={"web-01": CYCLE}, limits=limits)
     theatre.warm()
 
@@ -449,7 +448,7 @@ def test_where_only_one_action_at_a_time_is_allowed_the_start_waits_for_its_turn
 
 @pytest.mark.parametrize("delay", [25.0, 120.0])
 def test_row_of_an_action_we_never_send_is_not_ours(delay: float) -> None:
-    theatre = Theatre(tags={"web-01": CYCLE}, setup=RecoverySetup(ENFORCE, own_user=USERNAME))
+    theatre = Theatre(tags={"web-01": CYCLE}, setup=ENFORCE._replace(own_user=USERNAME))
     theatre.warm()
     hang_until_killed(theatre)
 
@@ -461,7 +460,7 @@ def test_row_of_an_action_we_never_send_is_not_ours(delay: float) -> None:
 
 
 def test_nothing_is_killed_that_the_budget_of_all_would_forbid_to_start() -> None:
-    limits = ENFORCE._replace(system_windows=(Window(6 * 3600.0, 3),))
+    limits = WindowLimits(system_windows=(Window(6 * 3600.0, 3),))
     theatre = Theatre(tags={"web-01": CYCLE}, limits=limits)
     theatre.warm()
 
@@ -479,9 +478,7 @@ def test_nothing_is_killed_that_a_quiet_window_would_forbid_to_start(lasts: time
     begins = (START + timedelta(seconds=killed_before + 60)).time()
     window = MaintenanceWindow(frozenset(range(7)), begins, lasts, UTC, (), "backups")
 
-    theatre = Theatre(
-        tags={"web-01": CYCLE}, setup=RecoverySetup(ENFORCE, maintenance_windows=(window,))
-    )
+    theatre = Theatre(tags={"web-01": CYCLE}, setup=ENFORCE._replace(maintenance_windows=(window,)))
     theatre.warm()
     theatre.world.hang("web-01")
     for _ in range(600):

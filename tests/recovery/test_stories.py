@@ -13,23 +13,16 @@ from typing import Any
 import pytest
 
 from exporter.errors import JournalError
-from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.cases import Action, Cause, Outcome, Reply
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import GuardName
+from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.circuit_breaker import BreakerState
 from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.simulator.api.actions import ApiBehavior
 from tests.recovery.conftest import Play
-from tests.recovery.harness import (
-    ENFORCE,
-    KilledError,
-    Theatre,
-    at_once,
-    outcomes,
-    replies,
-)
+from tests.recovery.harness import ENFORCE, LIMITS, KilledError, Theatre, at_once, outcomes, replies
 
 ENOUGH = 900.0
 """Seconds in which a VM that crashed alone is back for certain."""
@@ -409,7 +402,7 @@ def test_a_mass_outage_that_a_person_vouches_for_is_not_waited_out(play: Play) -
 
     assert (before, after) == (BreakerState.OPEN, BreakerState.HALF_OPEN)
     times = [one.at - began for one in theatre.asked()]
-    assert 660 <= times[0] < ENFORCE.breaker_probe_after_seconds
+    assert 660 <= times[0] < LIMITS.breaker_probe_after_seconds
     assert all(later - earlier >= 60 for earlier, later in pairwise(times))
 
 
@@ -690,7 +683,7 @@ def test_after_a_restart_a_node_is_not_said_to_have_been_in_trouble(play: Play) 
 
 
 def test_vm_another_user_tried_to_start_is_not_acted_on(play: Play) -> None:
-    setup = RecoverySetup(ENFORCE, own_user="vergewatch")
+    setup = ENFORCE._replace(own_user="vergewatch")
     theatre, _ = play(setup=setup)
     theatre.warm()
 
@@ -1228,7 +1221,7 @@ def test_who_is_disarmed_stays_so_until_a_person_arms_it(play: Play) -> None:
 def test_a_vm_waits_for_those_it_depends_on(play: Play) -> None:
     enrolment_rules = (EnrolmentRule(names=("web-01",), after=("db-01",), title="web after db"),)
     theatre, _ = play(
-        setup=RecoverySetup(ENFORCE, enrolment_rules=enrolment_rules), after={"web-01": ["db-01"]}
+        setup=ENFORCE._replace(enrolment_rules=enrolment_rules), after={"web-01": ["db-01"]}
     )
     theatre.warm()
 
@@ -1244,7 +1237,7 @@ def test_a_vm_waits_for_those_it_depends_on(play: Play) -> None:
 def test_a_vm_does_not_wait_for_ever(play: Play) -> None:
     enrolment_rules = (EnrolmentRule(names=("web-01",), after=("db-01",), title="web after db"),)
     theatre, _ = play(
-        setup=RecoverySetup(ENFORCE, enrolment_rules=enrolment_rules), after={"web-01": ["db-01"]}
+        setup=ENFORCE._replace(enrolment_rules=enrolment_rules), after={"web-01": ["db-01"]}
     )
     theatre.warm()
     theatre.world.operator_stops("db-01", graceful=False)
@@ -1260,7 +1253,7 @@ def test_a_vm_does_not_wait_for_ever(play: Play) -> None:
 
 
 def test_the_important_go_first(play: Play) -> None:
-    limits = ENFORCE._replace(max_concurrent_actions=1, breaker_min_vms=10, node_failure_vms=9)
+    limits = Limits(max_concurrent_actions=1, breaker_min_vms=10, node_failure_vms=9)
     tags = {name: ["recovery/auto", f"recovery/tier-{tier}"]
             for name, tier in (("web-01", 4), ("db-01", 0), ("app-01", 2))}  # fmt: skip
     theatre, _ = play(limits=limits, tags=tags)

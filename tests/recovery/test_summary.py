@@ -9,7 +9,7 @@ import pytest
 from exporter.recovery.model.cases import Action, Cause, Diagnosis, DiagnosisKind, Intent, Outcome
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import Decision, GuardName
-from exporter.recovery.model.limits import Limits, Mode
+from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.records import ActionRecord, DecisionRecord, JournalRecords
 from exporter.recovery.model.states import State
@@ -18,8 +18,6 @@ from exporter.recovery.report.summary_text import summary_text
 from tests.fakes import START
 from tests.recovery.archive import accounted, as_json, stage
 from tests.recovery.harness import at_once
-
-SHADOW = Limits(mode=Mode.SHADOW)
 
 
 def at(seconds: float) -> Any:
@@ -79,7 +77,7 @@ WOULD = decided(140, GuardName.MODE_ENFORCE)
 
 
 def test_shadow_mode_measures_avoidable_downtime() -> None:
-    theatre = stage(SHADOW)
+    theatre = stage(mode=Mode.SHADOW)
     theatre.world.crash("web-01")
     theatre.let_pass(1800)
     theatre.world.operator_starts("web-01")
@@ -112,7 +110,7 @@ def test_shadow_mode_measures_avoidable_downtime() -> None:
 
 
 def test_vm_still_down_counts_until_the_end_of_the_period() -> None:
-    theatre = stage(SHADOW)
+    theatre = stage(mode=Mode.SHADOW)
     theatre.world.crash("web-01")
     theatre.let_pass(1060)
 
@@ -188,7 +186,7 @@ def test_period_without_incidents_has_a_line() -> None:
 
 
 def test_text_is_made_from_the_json_document() -> None:
-    theatre = stage(SHADOW)
+    theatre = stage(mode=Mode.SHADOW)
     theatre.world.crash("web-01")
     theatre.let_pass(600)
     summary = accounted(theatre)

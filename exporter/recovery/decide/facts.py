@@ -9,7 +9,7 @@ from exporter.recovery.decide.maintenance_windows import MaintenanceWindow, acti
 from exporter.recovery.detect.context import location, node_hold, waits_for
 from exporter.recovery.model.cases import Action, Case, Enrolment, Intent, ObservedState
 from exporter.recovery.model.commands import ControlState
-from exporter.recovery.model.limits import Limits
+from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.model.ports import Silences
 from exporter.recovery.observe.circuit_breaker import CircuitBreaker
 from exporter.recovery.observe.health import Health
@@ -27,6 +27,7 @@ class Facts(NamedTuple):
     at: float
     time: datetime
     limits: Limits
+    mode: Mode
     # Of the whole system.
     control_state: ControlState
     kill_switch: str
@@ -73,6 +74,7 @@ class SystemFacts(NamedTuple):
     """Seconds of watch."""
     time: datetime
     limits: Limits
+    mode: Mode
     state: RecoveryState
     control_state: ControlState
     kill_switch: str
@@ -101,6 +103,7 @@ def gather_facts(case: Case, system: SystemFacts) -> Facts:
         at=at,
         time=system.time,
         limits=limits,
+        mode=system.mode,
         control_state=system.control_state,
         kill_switch=system.kill_switch,
         journal_problem=system.journal_problem,

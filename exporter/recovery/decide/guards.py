@@ -73,7 +73,7 @@ def decide(facts: Facts, guards: Sequence[Guard] | None = None) -> Decision:
         action=next_action(case, facts.enrolment),
         failed_guard=None if denied is None else denied.guard,
         guard_results=guard_results,
-        mode=facts.limits.mode,
+        mode=facts.mode,
     )
 
 
@@ -354,9 +354,9 @@ def _write_access(facts: Facts) -> GuardResult:
 
 
 def _mode_enforce(facts: Facts) -> GuardResult:
-    if facts.limits.mode is Mode.ENFORCE:
+    if facts.mode is Mode.ENFORCE:
         return _yes(GuardName.MODE_ENFORCE, "the mode is enforce")
-    return _no(GuardName.MODE_ENFORCE, f"the mode is {facts.limits.mode}", "recovery.mode: enforce")
+    return _no(GuardName.MODE_ENFORCE, f"the mode is {facts.mode}", "recovery.mode: enforce")
 
 
 GUARDS: tuple[Guard, ...] = (

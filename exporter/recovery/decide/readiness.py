@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from exporter.recovery.decide.facts import SystemFacts
-from exporter.recovery.model.limits import Limits, Mode
+from exporter.recovery.model.limits import Mode
 from exporter.recovery.observe.circuit_breaker import BreakerState
 from exporter.recovery.observe.health import is_warm
 
@@ -72,10 +72,10 @@ def readiness_now(system: SystemFacts, *, bug: str) -> Readiness:
             ReadinessState.CIRCUIT_BREAKER_HALF_OPEN,
             "the circuit breaker is half open: one VM at a time",
         )
-    return Readiness(ReadinessState.ACTIVE, _ready(limits, system.read_only))
+    return Readiness(ReadinessState.ACTIVE, _ready(system.mode, system.read_only))
 
 
-def _ready(limits: Limits, read_only: str) -> str:
-    if limits.mode is not Mode.ENFORCE:
-        return f"the mode is {limits.mode}: decisions are recorded, no action is sent"
+def _ready(mode: Mode, read_only: str) -> str:
+    if mode is not Mode.ENFORCE:
+        return f"the mode is {mode}: decisions are recorded, no action is sent"
     return f"no write access: {read_only}" if read_only else "ready to act"

@@ -41,7 +41,11 @@ LEAVE_OFF = "leave_off"
 
 
 def diagnose(
-    case: Case, about: DiagnosisContext, limits: Limits, classifier: LogClassifier
+    case: Case,
+    about: DiagnosisContext,
+    limits: Limits,
+    classifier: LogClassifier,
+    powerstate: PowerState = PowerState.UNKNOWN,
 ) -> Diagnosis:
     """Return why *case* is not up."""
     return (
@@ -49,7 +53,7 @@ def diagnose(
         or _by_words_since_up(case, about, limits)
         or _by_node(case, about, limits)
         or _by_duration(case, about, limits)
-        or _by_desired_power(about, limits)
+        or _by_desired_power(about, powerstate)
         or _by_logs(case, about, limits, classifier)
         or _by_gap(case, about, limits)
         or _crashed(case)
@@ -146,8 +150,8 @@ def _by_duration(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnos
     return Diagnosis(DiagnosisKind.PENDING, Cause.NOT_LONG_ENOUGH, detail)
 
 
-def _by_desired_power(about: DiagnosisContext, limits: Limits) -> Diagnosis | None:
-    if limits.powerstate is PowerState.DESIRED and about.powered_on is not True:
+def _by_desired_power(about: DiagnosisContext, powerstate: PowerState) -> Diagnosis | None:
+    if powerstate is PowerState.DESIRED and about.powered_on is not True:
         detail = "its power is wanted off"
         return Diagnosis(DiagnosisKind.STOPPED, Cause.POWERED_OFF_AS_DESIRED, detail)
     return None

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Annotated, Any, ClassVar
 
 import re2
+from annotated_types import Predicate
 
 
 class Meaning(StrEnum):
@@ -32,17 +34,35 @@ class Meaning(StrEnum):
     HARMLESS = "harmless"
 
 
-class LogPattern(NamedTuple):
-    """A text that rows may contain, and what it then means."""
-
-    pattern: str
+def compile_log_pattern(pattern: str) -> Any:
     """
-    A regular expression in RE2 syntax, found anywhere in the text, whatever the case.
+    Return *pattern* as a regular expression that ignores case and matches in linear time.
 
-    The text is without what stands in quotes, because names may say anything; only the word
-    after ``action`` is left.
+    Raises:
+        ValueError: It is not valid in RE2 syntax.
+
     """
+    options = re2.Options()
+    options.case_sensitive = False
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        reason = error.args[0].decode(errors="replace")
+        raise ValueError(f"is not a regular expression in RE2 syntax: {reason}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class LogPattern:
+    """A log pattern: a text in the VergeOS log and its meaning."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid", "use_attribute_docstrings": True}
+
+    pattern: Annotated[str, Predicate(compile_log_pattern)]
+    """A regular expression (RE2 syntax), searched anywhere in the text; case is ignored."""
+    # The text is searched without quoted names, which can contain anything.
     means: Meaning
+    """The meaning; `harmless` does not affect the diagnosis."""
 
 
 NAMES = re.compile(r"(?<!action )'[^']*'|\"[^\"]*\"", re.IGNORECASE)
@@ -78,24 +98,6 @@ Texts seen in documents, most telling first; the first that is found decides.
 No real text of a power event is known for certain. What none of these explains is doubt, and
 doubt never acts: an operator reads the row in `explain` and adds what it means.
 """
-
-
-def compile_log_pattern(pattern: str) -> Any:
-    """
-    Return *pattern* as a regular expression that ignores case and matches in linear time.
-
-    Raises:
-        ValueError: It is not valid in RE2 syntax.
-
-    """
-    options = re2.Options()
-    options.case_sensitive = False
-    options.log_errors = False
-    try:
-        return re2.compile(pattern, options)
-    except re2.error as error:
-        reason = error.args[0].decode(errors="replace")
-        raise ValueError(f"is not a regular expression in RE2 syntax: {reason}") from None
 
 
 class LogClassifier:

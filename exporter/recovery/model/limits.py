@@ -1,11 +1,20 @@
 """The limits of recovery, with their defaults."""
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
+
+from annotated_types import Ge, Gt, Le, Lt
 
 HOUR = 3600.0
 DAY = 24 * HOUR
 WEEK = 7 * DAY
+
+Share = Annotated[float, Gt(0), Le(1)]
+Seconds = Annotated[float, Ge(0)]
+PositiveFloat = Annotated[float, Gt(0)]
+PositiveInt = Annotated[int, Gt(0)]
+NonNegativeInt = Annotated[int, Ge(0)]
 
 
 class Mode(StrEnum):
@@ -32,59 +41,119 @@ class Window(NamedTuple):
     most: int
 
 
-class Limits(NamedTuple):
-    """The limits of recovery; `config.recovery.Limits` describes each one."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """The limits of recovery."""
 
-    mode: Mode = Mode.SHADOW
-    powerstate: PowerState = PowerState.UNKNOWN
+    __pydantic_config__: ClassVar = {"extra": "forbid", "use_attribute_docstrings": True}
 
-    inventory_age_seconds: float = 30.0
-    reread_age_seconds: float = 5.0
-    min_rows_share: float = 0.8
-    max_missing_rows: int = 3
-    max_missing_share: float = 0.05
-    frozen_after_seconds: float = 30.0
-    max_lag_seconds: float = 60.0
-    max_gap_seconds: float = 120.0
-
-    warmup_seconds: float = 600.0
-    warmup_polls: int = 10
-    confirm_down_seconds: float = 30.0
-    confirm_down_polls: int = 2
-    confirm_hung_seconds: float = 300.0
-    platform_seconds: float = 300.0
-    log_settle_seconds: float = 10.0
-    log_others_seconds: float = 120.0
-    log_before_seconds: float = 600.0
-    degraded_after_polls: int = 2
-    stable_after_polls: int = 5
-    outage_seconds: float = 60.0
-
-    vm_windows: tuple[Window, ...] = (Window(HOUR, 3), Window(DAY, 6), Window(WEEK, 10))
-    system_windows: tuple[Window, ...] = (Window(600.0, 5), Window(DAY, 30))
-    max_concurrent_actions: int = 2
-    backoff_seconds: float = 60.0
-    backoff_max_seconds: float = 1800.0
-    backoff_jitter: float = 0.2
-    probation_seconds: float = 600.0
-    hard_reset_every_seconds: float = HOUR
-
-    breaker_min_vms: int = 3
-    breaker_share: float = 0.15
-    breaker_close_seconds: float = 300.0
-    breaker_probe_interval_seconds: float = 60.0
-    breaker_max_open_seconds: float = HOUR
-    breaker_probe_after_seconds: float = 900.0
+    inventory_age_seconds: PositiveFloat = 30
+    """Maximum age of an inventory for an action."""
+    reread_age_seconds: PositiveFloat = 5
+    """The VM is read again at most this long before an action."""
+    min_rows_share: Share = 0.8
+    """A table with a smaller share of its previous rows is rejected."""
+    max_missing_rows: NonNegativeInt = 3
+    """Enrolled VMs whose rows may be missing, or `max_missing_share` of them, whichever is more."""
+    max_missing_share: Share = 0.05
+    """See `max_missing_rows`."""
+    frozen_after_seconds: PositiveFloat = 30
+    """VergeOS is considered frozen if it updates no status row for this long."""
+    max_lag_seconds: PositiveFloat = 60
+    """Maximum lag of the median row of running VMs behind the newest row."""
+    max_gap_seconds: PositiveFloat = 120
+    """After a longer gap between valid inventories, the stop of a VM counts as not observed."""
+    warmup_seconds: Seconds = 600
+    """Time without actions after a start, an outage or a pause."""
+    warmup_polls: NonNegativeInt = 10
+    """Valid inventories that the warm-up needs as well."""
+    confirm_down_seconds: Seconds = 30
+    """Time that a VM must be down before an action."""
+    confirm_down_polls: PositiveInt = 2
+    """Consecutive valid inventories that must show it down."""
+    confirm_hung_seconds: Seconds = 300
+    """Time that a VM must be unresponsive before an action."""
+    platform_seconds: Seconds = 300
+    """Time that VergeOS' own high availability has to restart a VM."""
+    log_settle_seconds: Seconds = 10
+    """Maximum delay of a row in the VergeOS log."""
+    log_others_seconds: PositiveFloat = 120
+    """Interval between log reads for monitored VMs."""
+    log_before_seconds: Seconds = 600
+    """How long before a VM went down its stop may have been requested."""
+    degraded_after_polls: PositiveInt = 2
+    """Consecutive rejected inventories after which recovery is degraded."""
+    stable_after_polls: PositiveInt = 5
+    """Consecutive valid inventories that end the degraded state."""
+    outage_seconds: PositiveFloat = 60
+    """A longer time without a valid inventory is followed by a warm-up."""
+    max_per_hour: PositiveInt = 3
+    """Restart budget of a VM per hour; a VM that exceeds it is quarantined."""
+    max_per_day: PositiveInt = 6
+    """Restart budget of a VM per day."""
+    max_per_week: PositiveInt = 10
+    """Restart budget of a VM per week."""
+    system_max_per_10_minutes: PositiveInt = 5
+    """Rate limit of all actions on one system per ten minutes."""
+    system_max_per_day: PositiveInt = 30
+    """Rate limit of all actions on one system per day."""
+    max_concurrent_actions: PositiveInt = 2
+    """Maximum number of open actions on one system."""
+    backoff_seconds: Seconds = 60
+    """Pause after the first action on a VM; it doubles with each action."""
+    backoff_max_seconds: Seconds = 1800
+    """Maximum pause between actions on a VM."""
+    backoff_jitter: Annotated[float, Ge(0), Lt(1)] = 0.2
+    """Random share by which a pause is longer or shorter."""
+    probation_seconds: PositiveFloat = 600
+    """Time that a VM must stay up to count as recovered."""
+    hard_reset_every_seconds: Seconds = HOUR
+    """Minimum time between two hard resets of a VM."""
+    breaker_min_vms: PositiveInt = 3
+    """VMs down together that open the breaker, or `breaker_share`, whichever is more."""
+    breaker_share: Share = 0.15
+    """Share of the enrolled VMs; see `breaker_min_vms`."""
+    breaker_close_seconds: PositiveFloat = 300
+    """Time without a mass outage that closes the breaker; doubled each time it reopens at once."""
+    breaker_probe_interval_seconds: Seconds = 60
+    """Minimum time between two actions while the breaker is half open."""
+    breaker_max_open_seconds: PositiveFloat = HOUR
+    """Maximum of the doubled `breaker_close_seconds`."""
+    breaker_probe_after_seconds: PositiveFloat = 900
+    """With all nodes healthy and no further VM down for this long, the breaker is half opened."""
     breaker_auto_probe: bool = True
-    node_failure_vms: int = 2
-    node_failure_window_seconds: float = 120.0
-    capacity_refusals: int = 3
-    capacity_window_seconds: float = 600.0
-    capacity_backoff_seconds: float = 300.0
+    """Whether the breaker half opens like this; if not, it waits until fewer VMs are down."""
+    node_failure_vms: PositiveInt = 2
+    """VMs of one node that go down together and so count as a node failure."""
+    node_failure_window_seconds: PositiveFloat = 120
+    """Time within which they go down together."""
+    capacity_refusals: PositiveInt = 3
+    """Starts refused for lack of resources after which all starts pause."""
+    capacity_window_seconds: PositiveFloat = 600
+    """Time over which these refusals are counted."""
+    capacity_backoff_seconds: Seconds = 300
+    """Pause after a refusal for lack of resources."""
+    verify_power_on_seconds: PositiveFloat = 120
+    """Time for a start to take effect."""
+    verify_reset_seconds: PositiveFloat = 180
+    """Time for a reset or kill to take effect."""
+    verify_extension_seconds: Seconds = 120
+    """Additional time while the VM changes its state."""
+    verify_lost_seconds: PositiveFloat = 60
+    """Time for the effect of an action whose response was lost."""
+    dependency_timeout_seconds: Seconds = 600
+    """Maximum time that a VM waits for the VMs in `after`."""
 
-    verify_power_on_seconds: float = 120.0
-    verify_reset_seconds: float = 180.0
-    verify_extension_seconds: float = 120.0
-    verify_lost_seconds: float = 60.0
+    @property
+    def vm_windows(self) -> tuple[Window, ...]:
+        """The restart budgets of a VM."""
+        return (
+            Window(HOUR, self.max_per_hour),
+            Window(DAY, self.max_per_day),
+            Window(WEEK, self.max_per_week),
+        )
 
-    dependency_timeout_seconds: float = 600.0
+    @property
+    def system_windows(self) -> tuple[Window, ...]:
+        """The rate limits of all actions on one system."""
+        return Window(600.0, self.system_max_per_10_minutes), Window(DAY, self.system_max_per_day)

@@ -54,12 +54,10 @@ def recovery_report(
     cases, history = system.state.cases, system.history
     acts = (ReadinessState.ACTIVE, ReadinessState.CIRCUIT_BREAKER_HALF_OPEN)
     return RecoveryReport(
-        mode=system.limits.mode,
+        mode=system.mode,
         readiness=readiness.readiness,
         because=readiness.because,
-        ready=system.limits.mode is Mode.ENFORCE
-        and readiness.readiness in acts
-        and not system.read_only,
+        ready=system.mode is Mode.ENFORCE and readiness.readiness in acts and not system.read_only,
         vms=vms,
         budgets_remaining=tuple(
             BudgetRemaining(case.key, case.name, use.window.seconds, use.window.most - use.used)
