@@ -631,7 +631,9 @@ def test_a_crash_is_not_forgotten_while_its_row_is_missing(play: Play) -> None:
 @pytest.mark.parametrize(
     ("tag", "acts"), [("recovery/on-failure", False), ("recovery/unless-stopped", True)]
 )
-def test_what_dies_while_its_row_is_missing_went_down_unobserved(play: Play, tag: str, acts: bool) -> None:
+def test_what_dies_while_its_row_is_missing_went_down_unobserved(
+    play: Play, tag: str, acts: bool
+) -> None:
     theatre, _ = play(tags={"web-01": [tag]})
     theatre.warm()
 
