@@ -7,7 +7,7 @@ the rules.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -16,11 +16,11 @@ from msgspec.structs import replace
 
 from exporter.clock import Clock
 from exporter.errors import JournalError
-from exporter.model import PollResult, RecoveryReport
+from exporter.model import VM, PollResult, RecoveryReport
 from exporter.recovery.act.executor import ActionExecutor, ActionRequest
 from exporter.recovery.act.journal_writer import JournalWriter
 from exporter.recovery.act.open_actions import OpenActions
-from exporter.recovery.decide.facts import SystemFacts, silenced
+from exporter.recovery.decide.facts import SystemFacts, forbidden
 from exporter.recovery.decide.guards import GUARDS, Guard
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
 from exporter.recovery.decide.readiness import Readiness, ReadinessState, readiness_now
@@ -64,6 +64,14 @@ class RecoverySetup(NamedTuple):
     silences: Silences | None = None
 
 
+def _enrolled_now(
+    vm: VM, fresh: FreshVM, cluster: str, rules: Sequence[EnrolmentRule]
+) -> Enrolment:
+    """Return the enrolment of *vm* by its present name and tags."""
+    renamed = replace(vm, config=replace(vm.config, name=fresh.name))
+    return enrol(renamed, fresh.tags, cluster, rules)
+
+
 class Recovery:
     """
     Recovery of one system.
@@ -98,7 +106,7 @@ class Recovery:
         """Held while commands are written or read."""
         self._watched_before = 0.0
         self._began, self._began_time = 0.0, clock.now()
-        self._state = RecoveryState(MappingProxyType({}), {}, {}, Health(), CircuitBreaker())
+        self.state = RecoveryState(MappingProxyType({}), {}, {}, Health(), CircuitBreaker())
         self._control_state = ControlState()
         self._switch = ""
         self._enrolment_cache = EnrolmentCache(setup.enrolment_rules)
@@ -122,10 +130,6 @@ class Recovery:
         return self._watched_before + self._clock.monotonic() - self._began
 
     @property
-    def state(self) -> RecoveryState:
-        return self._state
-
-    @property
     def system_facts(self) -> SystemFacts:
         """What holds for every VM of the system now."""
         return SystemFacts(
@@ -133,7 +137,7 @@ class Recovery:
             time=self._clock.now(),
             limits=self.setup.limits,
             mode=self.setup.mode,
-            state=self._state,
+            state=self.state,
             control_state=self._control_state,
             kill_switch=self._switch or self.setup.kill_switch(),
             journal_problem=self._journal_writer.problem,
@@ -171,13 +175,12 @@ class Recovery:
         return recovery_report(
             self.system_facts,
             self.readiness_now,
-            self._status_cache.vms(self._state.cases, self._time_of),
+            self._status_cache.vms(
+                self.state.cases,
+                lambda at: self._began_time + timedelta(seconds=at - self._watched_before),
+            ),
             self._actions.last_actions.values(),
         )
-
-    def _time_of(self, at: float) -> datetime:
-        """Return the time of day of a second of watch."""
-        return self._began_time + timedelta(seconds=at - self._watched_before)
 
     async def process(self, poll: PollResult) -> None:
         """Process *poll*, whose times are monotonic seconds."""
@@ -190,13 +193,13 @@ class Recovery:
             poll = self._enrolment_cache.checked(poll._replace(asked_at=at))
             self._expire_commands()
             self._observe(poll)
-            if self._state.health.problem is None:
+            if self.state.health.problem is None:
                 await self._verify()
                 await self._diagnose()
                 await self._decide()
                 # Last, so that no action waits for these logs.
-                read = await self._diagnoser.read_other_logs(self._state, at=self.watched)
-                self._update(self._diagnoser.diagnose(read, self._state))
+                read = await self._diagnoser.read_other_logs(self.state, at=self.watched)
+                self._update(self._diagnoser.diagnose(read, self.state))
             await self._record()
             self.report = self._make_report()
 
@@ -231,8 +234,8 @@ class Recovery:
             self.apply_command(given)
         if uuid is not None:
             async with self._turn:
-                if uuid in self._state.cases:
-                    self._update({uuid: cleared(self._state.cases[uuid], at=at)})
+                if uuid in self.state.cases:
+                    self._update({uuid: cleared(self.state.cases[uuid], at=at)})
                 await self._record()
         self.report = self._make_report()
         log.info("recovery.command", command=str(kind), owner=owner, reason=reason)
@@ -252,7 +255,7 @@ class Recovery:
         if goes_on or given.kind is CommandKind.ACCEPT:
             self._warm_up(f"{given.kind} by {given.owner}")
         if given.kind is CommandKind.ACCEPT:
-            self._state = accepted(self._state, at=self.watched)
+            self.state = accepted(self.state, at=self.watched)
 
     async def _boot(self) -> bool:
         """Open the journal and continue from its saved state; return whether that worked."""
@@ -267,24 +270,24 @@ class Recovery:
         self._status_cache.clear()
         self._enrolment_cache.reset()
         await self._actions.resume(start, saved.spent)
-        self._state = start.state
+        self.state = start.state
         log.info(
             "recovery.started", vms=len(start.state.cases), open_actions=len(start.open_actions)
         )
         return True
 
     def _observe(self, poll: PollResult) -> None:
-        before = self._state
+        before = self.state
         enrolments = self._enrolment_cache.enrolments(poll.inventory, before.enrolments)
-        self._state = advance(before, poll, enrolments, self.setup.limits)
-        health = self._state.health
+        self.state = advance(before, poll, enrolments, self.setup.limits)
+        health = self.state.health
         if health.problem is not None:
             self._meter.invalid(health.problem.reason)
             self._enrolment_cache.undo()  # a rejected inventory must be read again
         if health.warm_since != before.health.warm_since and health.warm_because == CLOCK_JUMPED:
             self._meter.clock_jumped()
-        self._decider.forget_ended(before.cases, self._state.cases)
-        for uuid in before.cases.keys() - self._state.cases.keys():
+        self._decider.forget_ended(before.cases, self.state.cases)
+        for uuid in before.cases.keys() - self.state.cases.keys():
             self._actions.last_actions.pop(uuid, None)
 
     def _expire_commands(self) -> None:
@@ -299,20 +302,20 @@ class Recovery:
         self._switch = switch
 
     def _warm_up(self, because: str) -> None:
-        health = warm_up(self._state.health, because, at=self.watched)
-        self._state = self._state._replace(health=health)
+        health = warm_up(self.state.health, because, at=self.watched)
+        self.state = self.state._replace(health=health)
 
     def _update(self, changed: Mapping[str, Case]) -> None:
-        self._state = self._state.with_cases(changed)
+        self.state = self.state.with_cases(changed)
 
     async def _verify(self) -> None:
         at, limits = self.watched, self.setup.limits
-        for closed in await self._actions.verify(self._state, at=at):
+        for closed in await self._actions.verify(self.state, at=at):
             if closed.failed:
-                breaker = after_failed_action(self._state.breaker, limits, now=at)
-                self._state = self._state._replace(breaker=breaker)
+                breaker = after_failed_action(self.state.breaker, limits, now=at)
+                self.state = self.state._replace(breaker=breaker)
             case = closed.case
-            vm = self._state.valid_inventory.vms.get(case.uuid)
+            vm = self.state.valid_inventory.vms.get(case.uuid)
             after = after_outcome(
                 case, closed.intent, vm, limits, at=at, overruled=closed.overruled
             )
@@ -320,20 +323,20 @@ class Recovery:
 
     async def _diagnose(self) -> None:
         """Diagnose every VM that is down, again after the logs of the enrolled ones were read."""
-        down = [case for case in self._state.cases.values() if case.state in DIAGNOSED]
-        self._update(self._diagnoser.diagnose(down, self._state))
+        down = [case for case in self.state.cases.values() if case.state in DIAGNOSED]
+        self._update(self._diagnoser.diagnose(down, self.state))
         read = await self._diagnoser.read_logs_of_enrolled(
-            [self._state.cases[case.uuid] for case in down],
-            self._state,
+            [self.state.cases[case.uuid] for case in down],
+            self.state,
             lambda case: self._decider.permits(case, self.system_facts),
             at=self.watched,
         )
-        self._update(self._diagnoser.diagnose(read, self._state))
+        self._update(self._diagnoser.diagnose(read, self.state))
 
     async def _decide(self) -> None:
         """Decide on every VM that is down, and carry out the actions, one after the other."""
         changed: dict[str, Case] = {}
-        for case in self._decider.wanted(self._state):
+        for case in self._decider.wanted(self.state):
             system = self.system_facts
             decision = self._decider.decide(case, system)
             after = after_decision(case, decision, system)
@@ -344,17 +347,12 @@ class Recovery:
         self._update(changed)
 
     async def _act(self, case: Case, decision: Decision) -> None:
-        inventory = self._state.valid_inventory
+        inventory = self.state.valid_inventory
         vm = inventory.vms.get(case.uuid)
         if decision.action is None or vm is None:
             return
         cluster = cluster_of(vm, inventory)
-        warm_since = self._state.health.warm_since
-
-        def enrolled(fresh: FreshVM) -> Enrolment:
-            renamed = replace(vm, config=replace(vm.config, name=fresh.name))
-            return enrol(renamed, fresh.tags, cluster, self.setup.enrolment_rules)
-
+        warm_since = self.state.health.warm_since
         try:
             request = ActionRequest(
                 case,
@@ -362,8 +360,8 @@ class Recovery:
                 await self._journal_writer.book.decided(decision),
                 inventory.clock,
                 case.policy,
-                enrolled,
-                lambda: self._forbidden(case, warm_since),
+                lambda fresh: _enrolled_now(vm, fresh, cluster, self.setup.enrolment_rules),
+                lambda: forbidden(case, self.system_facts, warm_since),
             )
             result = await self._executor.carry_out(request)
         except JournalError as error:
@@ -371,26 +369,7 @@ class Recovery:
             return
         self._update({case.uuid: self._actions.after_action(case, result, at=self.watched)})
 
-    def _forbidden(self, case: Case, warm_since: float) -> str:
-        """
-        Return why no action may be sent at this moment; empty if it may.
-
-        Args:
-            warm_since: The start of the last warm-up before the decision.
-
-        """
-        if switch := self.setup.kill_switch():
-            return f"the kill switch {switch} exists"
-        if self._control_state.disarm is not None:
-            return "recovery was disarmed"
-        if self._control_state.pause is not None:
-            return "recovery was paused"
-        health = self._state.health
-        if health.warm_since != warm_since:
-            return health.warm_because
-        return silenced(self.setup.silences, case, self._state.valid_inventory)
-
     async def _record(self) -> None:
         """Write what changed to the journal, and drop actions that no longer use up budgets."""
-        if await self._journal_writer.record(self._state, watched=self.watched):
+        if await self._journal_writer.record(self.state, watched=self.watched):
             self._actions.history.forget(now=self.watched)

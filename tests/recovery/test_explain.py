@@ -195,7 +195,7 @@ def test_fixes_follow_the_order_of_the_guards() -> None:
     assert explained(theatre, "web-01").fixes == (
         "vergewatch recovery arm --reason ...",
         "vergewatch recovery resume --reason ..., or wait",
-        "recovery.mode: enforce",
+        "set recovery.mode: enforce",
     )
 
 

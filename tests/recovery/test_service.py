@@ -135,7 +135,7 @@ async def test_vms_of_one_name_are_distinguished_by_uuid(
     theatre = stage()
     case = theatre.case("web-02")
     renamed = {case.uuid: replace(case, name="web-01")}
-    theatre.recovery._state = theatre.recovery.state.with_cases(renamed)
+    theatre.recovery.state = theatre.recovery.state.with_cases(renamed)
     service = (await office(theatre)).service
 
     with pytest.raises(AmbiguousNameError, match="use the full name, or the uuid"):
@@ -294,7 +294,7 @@ async def test_actions_are_listed(office: Opening) -> None:
 
     (line,) = await service.actions(limit=5)
 
-    assert (line.vm, line.text) == ("web-01", "started it (action 1): confirmed, it is up")
+    assert (line.vm, line.text) == ("web-01", "started it (action 1): confirmed, the VM is up")
 
 
 async def test_report_covers_the_requested_days(office: Opening) -> None:

@@ -1,4 +1,4 @@
-"""The facts that the guards look at, gathered for one VM."""
+"""The facts that the guards check, gathered for one VM."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ KILL_TO_START_MINUTES = 10
 
 
 class Facts(NamedTuple):
-    """Everything that the guards look at."""
+    """Everything that the guards check."""
 
     at: float
     time: datetime
@@ -31,20 +31,20 @@ class Facts(NamedTuple):
     # Of the whole system.
     control_state: ControlState
     kill_switch: str
-    """The path of the file that forbids everything; empty where it is not there."""
+    """The path of the kill switch file; empty if it does not exist."""
     journal_problem: str
     inventory_age_seconds: float
     health: Health
     breaker: CircuitBreaker
     in_flight: Sequence[str]
-    """Names of the VMs with an open intent."""
+    """Names of the VMs with an open action."""
     system_uses: Sequence[Use]
     acted_at: float | None
-    """When the last action was sent, whatever the VM."""
+    """When the last action on any VM was sent."""
     no_capacity: Sequence[float]
-    """When VergeOS last refused for want of resources."""
+    """When VergeOS refused actions because resources were short."""
     read_only: str
-    """Why our credential may not act; empty when nothing is known against it."""
+    """Why the credential may not act; empty if no such reason is known."""
     tags_problem: str
     """Why enrolment is unknown; empty when the tags were read."""
     # Of this VM.
@@ -53,12 +53,12 @@ class Facts(NamedTuple):
     open_intent: Intent | None
     vm_uses: Sequence[Use]
     maintenance_window: str
-    """The reason of the current maintenance window; empty outside of any."""
+    """The reason of the current maintenance window; empty if none is active."""
     window_before_start: str
-    """That of one that will have begun before a VM that is killed now could be started."""
+    """The reason of a window that begins before a VM killed now could be started."""
     node_hold: str
     waits_for: str
-    """The VMs that have to be up before it; empty when they are, or when it waited long enough."""
+    """The VMs that must be up before it; empty if they are, or after the dependency timeout."""
     may_power_cycle: bool
     hard_reset_at: float | None
     silenced: str = ""
@@ -94,7 +94,7 @@ class SystemFacts(NamedTuple):
 
 
 def gather_facts(case: Case, system: SystemFacts) -> Facts:
-    """Return the facts about *case* that the guards look at."""
+    """Return the facts about *case* that the guards check."""
     state, inventory, history = system.state, system.state.valid_inventory, system.history
     at, limits = system.at, system.limits
     vm = inventory.vms.get(case.uuid)
@@ -138,6 +138,26 @@ def suppressed_by(case: Case, system: SystemFacts) -> str:
     return silenced(system.silences, case, system.state.inventory) or active_window(
         system.maintenance_windows, case.name, system.time
     )
+
+
+def forbidden(case: Case, system: SystemFacts, warm_since: float) -> str:
+    """
+    Return why no action may be sent at this moment; empty if it may.
+
+    Args:
+        warm_since: The start of the last warm-up before the decision, in seconds of watch.
+
+    """
+    if system.kill_switch:
+        return f"the kill switch {system.kill_switch} exists"
+    if system.control_state.disarm is not None:
+        return "recovery was disarmed"
+    if system.control_state.pause is not None:
+        return "recovery was paused"
+    health = system.state.health
+    if health.warm_since != warm_since:
+        return health.warm_because
+    return silenced(system.silences, case, system.state.valid_inventory)
 
 
 def silenced(silences: Silences | None, case: Case, inventory: CheckedInventory) -> str:

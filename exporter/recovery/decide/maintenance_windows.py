@@ -1,4 +1,4 @@
-"""Hours in which an operator has said beforehand that recovery keeps still."""
+"""Maintenance windows: weekly times in which recovery takes no action."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta, tzinfo
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class MaintenanceWindow(NamedTuple):
-    """A stretch of time that comes again every week."""
+    """A time span that repeats every week."""
 
     days: frozenset[int]
     """Monday is 0; the day on which it begins."""
@@ -15,28 +15,28 @@ class MaintenanceWindow(NamedTuple):
     lasts: timedelta
     zone: tzinfo
     names: tuple[str, ...]
-    """Patterns of the VMs that it is for; empty for all."""
+    """Name patterns of the VMs it applies to; empty for all."""
     reason: str
 
     def until(self, name: str, moment: datetime) -> datetime | None:
-        """Return until when the VM *name* is to be left alone at *moment*; None if it is not."""
+        """Return the end of the window if it applies to the VM *name* at *moment*; else None."""
         if self.names and not any(fnmatchcase(name, pattern) for pattern in self.names):
             return None
         today = moment.astimezone(self.zone).date()
         for days_ago in range(self.lasts.days + 2):
             day = today - timedelta(days=days_ago)
             began = datetime.combine(day, self.start, self.zone)
-            # In a night in which the clocks are changed, by the wall or by the hours that have
-            # passed, whichever is longer. In UTC, since no hour is missing or doubled there.
-            by_the_wall = (began + self.lasts).astimezone(UTC)
-            ends = max(by_the_wall, began.astimezone(UTC) + self.lasts)
+            # When daylight saving time changes inside the window, the later of the end by local
+            # time and the end by elapsed time counts. UTC has no missing or doubled hour.
+            by_local_time = (began + self.lasts).astimezone(UTC)
+            ends = max(by_local_time, began.astimezone(UTC) + self.lasts)
             if day.weekday() in self.days and began.astimezone(UTC) <= moment < ends:
                 return ends.astimezone(self.zone)
         return None
 
 
 def active_window(windows: Iterable[MaintenanceWindow], name: str, moment: datetime) -> str:
-    """Return why the VM *name* is to be left alone at *moment*, and until when; or nothing."""
+    """Return the reason and end of the window active for the VM *name*; empty if none is."""
     for window in windows:
         until = window.until(name, moment)
         if until is not None:
