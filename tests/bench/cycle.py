@@ -23,6 +23,7 @@ from exporter.exposition.renderer import Renderer
 from exporter.exposition.view import RenderView
 from exporter.model import Identity, Inventory, SystemReport
 from exporter.polling.schedule import next_due
+from exporter.recovery.model.limits import Mode
 from exporter.simulator import Simulator, create_world
 from exporter.vergeos.source import IDENTITY
 from exporter.vergeos.tables import Table
@@ -78,7 +79,7 @@ async def _measure(system: Simulator, http: aiohttp.ClientSession, clock: FakeCl
     resolved = resolve_systems(
         Settings(
             systems=(SystemSettings(url=system.url, api_key=SecretStr(system.api_key)),),
-            recovery=RecoverySettings(mode="off"),
+            recovery=RecoverySettings(mode=Mode.OFF),
         )
     )[0]
     schedule = {one.table: one for one in resolved.schedules}

@@ -1,7 +1,5 @@
 """The API requests of one hour, counted by the simulator on a simulated clock."""
 
-from typing import Literal
-
 from pydantic import SecretStr
 
 from exporter.collectors.inventory import join
@@ -26,8 +24,8 @@ CRASH_EVERY_SECONDS = 600
 
 def resolved(url: str, *, recovery: bool, api_key: str = "key") -> ResolvedSystem:
     system = SystemSettings(url=url, api_key=SecretStr(api_key))
-    mode: Literal["shadow", "off"] = "shadow" if recovery else "off"
-    return resolve_systems(Settings(systems=(system,), recovery=RecoverySettings(mode=Mode(mode))))[0]
+    mode = Mode.SHADOW if recovery else Mode.OFF
+    return resolve_systems(Settings(systems=(system,), recovery=RecoverySettings(mode=mode)))[0]
 
 
 def planned_requests(*, recovery: bool = False) -> float:

@@ -1,37 +1,67 @@
 """Hours in which an operator has said beforehand that recovery keeps still."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import Annotated, ClassVar, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from annotated_types import Gt, Le, MinLen, Predicate
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-class MaintenanceWindow(NamedTuple):
-    """A stretch of time that comes again every week."""
+def is_zone(name: str) -> bool:
+    """
+    Return True if *name* is a time zone.
 
-    days: frozenset[int]
-    """Monday is 0; the day on which it begins."""
+    Raises:
+        ValueError: It is none.
+
+    """
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("is not a time zone such as Europe/Berlin") from None
+    return True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MaintenanceWindow:
+    """A weekly maintenance window, during which recovery sends no action."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid", "use_attribute_docstrings": True}
+
+    days: tuple[Day, ...] = DAYS
+    """Days on which the window starts."""
     start: time
-    lasts: timedelta
-    zone: tzinfo
-    names: tuple[str, ...]
-    """Patterns of the VMs that it is for; empty for all."""
-    reason: str
+    """Start time, such as `22:00`."""
+    hours: Annotated[float, Gt(0), Le(7 * 24)]
+    """Duration in hours."""
+    zone: Annotated[str, Predicate(is_zone)] = "UTC"
+    """The time zone of `start`."""
+    names: tuple[str, ...] = ()
+    """Patterns of the VMs that the window applies to; empty for all."""
+    reason: Annotated[str, MinLen(1)]
+    """The reason that `vergewatch explain` shows."""
 
     def until(self, name: str, moment: datetime) -> datetime | None:
         """Return until when the VM *name* is to be left alone at *moment*; None if it is not."""
         if self.names and not any(fnmatchcase(name, pattern) for pattern in self.names):
             return None
-        today = moment.astimezone(self.zone).date()
-        for days_ago in range(self.lasts.days + 2):
+        zone, lasts = ZoneInfo(self.zone), timedelta(hours=self.hours)
+        today = moment.astimezone(zone).date()
+        for days_ago in range(lasts.days + 2):
             day = today - timedelta(days=days_ago)
-            began = datetime.combine(day, self.start, self.zone)
+            began = datetime.combine(day, self.start, zone)
             # In a night in which the clocks are changed, by the wall or by the hours that have
             # passed, whichever is longer. In UTC, since no hour is missing or doubled there.
-            by_the_wall = (began + self.lasts).astimezone(UTC)
-            ends = max(by_the_wall, began.astimezone(UTC) + self.lasts)
-            if day.weekday() in self.days and began.astimezone(UTC) <= moment < ends:
-                return ends.astimezone(self.zone)
+            by_the_wall = (began + lasts).astimezone(UTC)
+            ends = max(by_the_wall, began.astimezone(UTC) + lasts)
+            if DAYS[day.weekday()] in self.days and began.astimezone(UTC) <= moment < ends:
+                return ends.astimezone(zone)
         return None
 
 
