@@ -25,7 +25,7 @@ from exporter.formatting import counted
 from exporter.model import Identity, Inventory
 from exporter.polling.schedule import requests_per_hour
 from exporter.recovery.model.cases import Enrolment, OnHang
-from exporter.recovery.observe.enrolment import enrol_all
+from exporter.recovery.observe.enrolment import enrol_all, rule_title
 from exporter.recovery.observe.inventory_checks import is_eligible
 from exporter.telemetry import Telemetry
 from exporter.vergeos.client import VergeOSClient
@@ -210,10 +210,10 @@ def _check_recovery(
     enrolments = enrol_all(inventory, setup.enrolment_rules) if known else {}
     enrolled = _count_enrolled(inventory, enrolments)
     unused = (
-        f"{rule.title} matches no VM, or only VMs that another rule or a tag enrols"
-        for rule in setup.enrolment_rules
+        f"{title} matches no VM, or only VMs that another rule or a tag enrols"
+        for number, rule in enumerate(setup.enrolment_rules)
         if known and rule.policy is not None and rule.policy.acts
-        if rule.title not in enrolled
+        if (title := rule_title(number)) not in enrolled
     )
     return RecoveryResult(
         mode=setup.mode.value,

@@ -319,9 +319,8 @@ def _fields(model: Any) -> Mapping[str, FieldInfo]:
 
 def _model_in(annotation: Any) -> type | None:
     """Return the model or dataclass of a field or of its items."""
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and (
-            issubclass(candidate, BaseModel) or is_dataclass(candidate)
-        ):
-            return candidate
-    return None
+    if isinstance(annotation, type) and (
+        issubclass(annotation, BaseModel) or is_dataclass(annotation)
+    ):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)

@@ -1,9 +1,9 @@
 """The settings of recovery; docs/recovery.md explains the defaults."""
 
+from collections.abc import Mapping
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -15,15 +15,15 @@ from pydantic import (
     model_validator,
 )
 
+from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
 from exporter.recovery.detect.log_patterns import LogPattern
+from exporter.recovery.model.cases import Policy
 from exporter.recovery.model.limits import HOUR, Limits, Mode, PowerState
+from exporter.recovery.observe.enrolment import EnrolmentRule
 
 STRICT = ConfigDict(
     frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
 )
-Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-LONGEST_WINDOW_HOURS = 7 * 24
 
 
 def _unquoted(word: str) -> BeforeValidator:
@@ -31,17 +31,8 @@ def _unquoted(word: str) -> BeforeValidator:
     return BeforeValidator(lambda value: word if value is False else value)
 
 
-def _several(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
 ModeName = Annotated[Mode, _unquoted("off")]
-PolicyName = Annotated[
-    Literal["no", "on-failure", "unless-stopped", "always", "ignore"], _unquoted("no")
-]
 HOURS = 24
-Patterns = Annotated[tuple[str, ...], BeforeValidator(_several)]
-"""A single pattern needs no list."""
 
 
 def _not_empty(secret: SecretStr) -> SecretStr:
@@ -59,58 +50,35 @@ def _time_of_day(value: Any) -> Any:
     rest, seconds = divmod(int(value), 60) if value >= HOUR else (int(value), 0)
     hours, minutes = divmod(rest, 60)
     if value != int(value) or not 1 <= hours < HOURS:
-        raise ValueError('is not a time of day such as "22:00"')
+        raise ValueError('start is not a time of day such as "22:00"')
     return time(hours, minutes, seconds)
 
 
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("is not a time zone such as Europe/Berlin") from None
-    return name
+def _lists(*names: str) -> BeforeValidator:
+    """Return a validator that accepts a single pattern without a list in the fields *names*."""
+
+    def listed(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {
+            key: (item,) if key in names and isinstance(item, str) else item
+            for key, item in value.items()
+        }
+
+    return BeforeValidator(listed)
 
 
-class EnrolmentRuleSettings(BaseModel):
-    """A rule that enrols the VMs that match all its conditions."""
-
-    model_config = STRICT
-
-    names: Patterns = ()
-    """Patterns such as `web-*`."""
-    clusters: Patterns = ()
-    """Patterns of cluster names."""
-    ha_groups: Patterns = ()
-    """Patterns of HA groups."""
-    tags: Patterns = ()
-    """Tags as `category/name`; a VM needs one of them."""
-    policy: PolicyName | None = None
-    """When to restart the VM. `no` and `ignore` override every other rule and tag."""
-    on_hang: Literal["alert", "reset", "power-cycle"] | None = None
-    """What to do when VergeOS reports the VM as unresponsive."""
-    tier: Annotated[int, Field(ge=0, le=4)] | None = None
-    """Start order: 0 is first, 4 is last."""
-    after: Patterns = ()
-    """Patterns of the VMs that must run before this one starts."""
+def _policy(value: Any) -> Any:
+    """Return the rule with policy `no`, which unquoted YAML reads as false."""
+    unquoted = isinstance(value, Mapping) and value.get("policy") is False
+    return {**value, "policy": Policy.NO} if unquoted else value
 
 
-class MaintenanceWindowSettings(BaseModel):
-    """A weekly maintenance window, during which recovery sends no action."""
-
-    model_config = STRICT
-
-    days: tuple[Day, ...] = DAYS
-    """Days on which the window starts."""
-    start: Annotated[time, BeforeValidator(_time_of_day)]
-    """Start time, such as `22:00`."""
-    hours: Annotated[float, Field(gt=0, le=LONGEST_WINDOW_HOURS)]
-    """Duration in hours."""
-    zone: Annotated[str, AfterValidator(_zone)] = "UTC"
-    """The time zone of `start`."""
-    names: Patterns = ()
-    """Patterns of the VMs that the window applies to; empty for all."""
-    reason: Annotated[str, Field(min_length=1)]
-    """The reason that `vergewatch explain` shows."""
+def _start(value: Any) -> Any:
+    """Return the window with a time of day as its start."""
+    if not isinstance(value, Mapping) or "start" not in value:
+        return value
+    return {**value, "start": _time_of_day(value["start"])}
 
 
 class RecoverySettings(BaseModel):
@@ -135,9 +103,18 @@ class RecoverySettings(BaseModel):
     """The name of our VergeOS user in the VergeOS log, if known."""
     powerstate: PowerState = PowerState.UNKNOWN
     """Whether `machine_status.powerstate` is the observed or the desired state in your release."""
-    rules: tuple[EnrolmentRuleSettings, ...] = ()
+    rules: tuple[
+        Annotated[
+            EnrolmentRule,
+            BeforeValidator(_policy),
+            _lists("names", "clusters", "ha_groups", "tags", "after"),
+        ],
+        ...,
+    ] = ()
     """Rules that enrol VMs, besides tags of the category `recovery`."""
-    maintenance_windows: tuple[MaintenanceWindowSettings, ...] = ()
+    maintenance_windows: tuple[
+        Annotated[MaintenanceWindow, BeforeValidator(_start), _lists("names")], ...
+    ] = ()
     """Weekly windows without actions."""
     log_patterns: tuple[LogPattern, ...] = ()
     """Log patterns of this site; they precede the built-in ones."""

@@ -1,28 +1,21 @@
 """Recovery's setup, built from the settings: limits, rules, windows, token, journal directory."""
 
 import os
-from datetime import timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
 from exporter.config.recovery import (
-    DAYS,
-    EnrolmentRuleSettings,
-    MaintenanceWindowSettings,
     RecoverySettings,
 )
 from exporter.errors import ConfigError
 from exporter.formatting import lasting
 from exporter.http import SecretFile
 from exporter.recovery.decide.budgets import endless_loops
-from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
 from exporter.recovery.detect.log_patterns import LOG_PATTERNS, LogClassifier
 from exporter.recovery.engine import RecoverySetup
-from exporter.recovery.model.cases import OnHang, Policy
 from exporter.recovery.model.limits import Limits, Mode
-from exporter.recovery.observe.enrolment import EnrolmentRule, circle_among
+from exporter.recovery.observe.enrolment import circle_among
 
 KILL_SWITCH = "kill-switch"
 
@@ -37,10 +30,7 @@ def recovery_setup(settings: RecoverySettings, mode: Mode) -> RecoverySetup:
     """
     if not settings.i_accept_endless_restarts:
         _check_crash_loops_end(settings.limits)
-    enrolment_rules = tuple(
-        _enrolment_rule(number, rule) for number, rule in enumerate(settings.rules)
-    )
-    cycle = circle_among(enrolment_rules)
+    cycle = circle_among(settings.rules)
     if cycle:
         raise ConfigError(f"recovery.rules form a dependency cycle: {' after '.join(cycle)}")
     kill_switch = settings.kill_switch_file or directory(settings) / KILL_SWITCH
@@ -48,10 +38,10 @@ def recovery_setup(settings: RecoverySettings, mode: Mode) -> RecoverySetup:
         limits=settings.limits,
         mode=mode,
         powerstate=settings.powerstate,
-        enrolment_rules=enrolment_rules,
+        enrolment_rules=settings.rules,
         classifier=LogClassifier((*settings.log_patterns, *LOG_PATTERNS)),
         own_user=settings.own_user,
-        maintenance_windows=tuple(map(_window, settings.maintenance_windows)),
+        maintenance_windows=settings.maintenance_windows,
         kill_switch=lambda: _kill_switch_reason(kill_switch),
         kill_switch_file=str(kill_switch),
     )
@@ -94,31 +84,6 @@ def _check_crash_loops_end(limits: Limits) -> None:
         f"recovery.limits allow endless crash loops:\n{lines}\n"
         "  lower max_per_hour, max_per_day or max_per_week, or set "
         "recovery.i_accept_endless_restarts"
-    )
-
-
-def _enrolment_rule(number: int, rule: EnrolmentRuleSettings) -> EnrolmentRule:
-    return EnrolmentRule(
-        names=rule.names,
-        clusters=rule.clusters,
-        ha_groups=rule.ha_groups,
-        tags=rule.tags,
-        policy=Policy(rule.policy) if rule.policy is not None else None,
-        on_hang=OnHang(rule.on_hang) if rule.on_hang is not None else None,
-        tier=rule.tier,
-        after=rule.after,
-        title=f"recovery.rules[{number}]",
-    )
-
-
-def _window(window: MaintenanceWindowSettings) -> MaintenanceWindow:
-    return MaintenanceWindow(
-        days=frozenset(map(DAYS.index, window.days)),
-        start=window.start,
-        lasts=timedelta(hours=window.hours),
-        zone=ZoneInfo(window.zone),
-        names=window.names,
-        reason=window.reason,
     )
 
 

@@ -35,7 +35,7 @@ BAD_ROUNDS = 12
 DOWN_SHARE = 0.03
 ACTIONS_BEFORE = 200
 """In the week before, as many as the default rules allow."""
-EVERYBODY = EnrolmentRule(names=("*",), policy=Policy.ON_FAILURE, title="everybody")
+EVERYBODY = EnrolmentRule(names=("*",), policy=Policy.ON_FAILURE)
 
 
 class Cost(NamedTuple):

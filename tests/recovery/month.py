@@ -37,9 +37,7 @@ QUIET_STEP = 60.0
 UNSETTLED = {*DIAGNOSED, *OPEN} - {State.UNKNOWN}
 STRANGERS = 0.04
 """So many VMs besides, which are monitored only."""
-PRODUCTION = EnrolmentRule(
-    tags=("environment/production",), policy=Policy.ON_FAILURE, title="rule production"
-)
+PRODUCTION = EnrolmentRule(tags=("environment/production",), policy=Policy.ON_FAILURE)
 EXCUSES = {
     "within_rate_limit": "the fleet's budget was used up",
     "within_restart_budget": "its budget was used up: a crash loop",

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,7 +34,7 @@ def test_a_tag_of_another_category_is_not_for_us() -> None:
 
 @pytest.mark.parametrize("tag", ["recovery/Never", "Recovery/never", "recovery/off"])
 def test_a_tag_that_may_be_meant_to_forbid_does(tag: str) -> None:
-    limits = [EnrolmentRule(policy=Policy.ALWAYS, title="all")]
+    limits = [EnrolmentRule(policy=Policy.ALWAYS)]
 
     enrolment = enrol(VM, frozenset({tag, "recovery/auto"}), "production", limits)
 
@@ -54,9 +56,9 @@ def test_auto_is_on_failure() -> None:
 )
 def test_denying_tag_or_rule_wins(tags: set[str], policies: list[Policy], no: str | Policy) -> None:
     said = {no} if not isinstance(no, Policy) else set()
-    ruled = [EnrolmentRule(policy=policy, title="yes") for policy in policies]
+    ruled = [EnrolmentRule(policy=policy) for policy in policies]
     if isinstance(no, Policy):
-        ruled.append(EnrolmentRule(policy=no, title="no"))
+        ruled.append(EnrolmentRule(policy=no))
 
     enrolment = enrol(VM, frozenset(tags | said), "production", ruled)
 
@@ -65,15 +67,19 @@ def test_denying_tag_or_rule_wins(tags: set[str], policies: list[Policy], no: st
 
 def test_a_tag_goes_before_a_rule_and_the_first_rule_before_the_second() -> None:
     limits = (
-        EnrolmentRule(policy=Policy.ALWAYS, tier=0, title="first"),
-        EnrolmentRule(policy=Policy.ON_FAILURE, tier=4, on_hang=OnHang.RESET, title="second"),
+        EnrolmentRule(policy=Policy.ALWAYS, tier=0),
+        EnrolmentRule(policy=Policy.ON_FAILURE, tier=4, on_hang=OnHang.RESET),
     )
 
     tagged = enrol(VM, frozenset({"recovery/unless-stopped"}), "production", limits)
     ruled = enrol(VM, frozenset(), "production", limits)
 
     assert (tagged.policy, tagged.tier) == (Policy.UNLESS_STOPPED, 0)
-    assert (ruled.policy, ruled.on_hang, ruled.because) == (Policy.ALWAYS, OnHang.RESET, "first")
+    assert (ruled.policy, ruled.on_hang, ruled.because) == (
+        Policy.ALWAYS,
+        OnHang.RESET,
+        "recovery.rules[0]",
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,7 +95,7 @@ def test_a_tag_goes_before_a_rule_and_the_first_rule_before_the_second() -> None
     ],
 )
 def test_a_rule_is_for_those_that_fit_all_of_it(rule: EnrolmentRule, fits: bool) -> None:
-    rule = rule._replace(policy=Policy.ALWAYS, title="it")
+    rule = replace(rule, policy=Policy.ALWAYS)
 
     enrolment = enrol(VM, frozenset({"team/web"}), "production", (rule,))
 
@@ -98,13 +104,13 @@ def test_a_rule_is_for_those_that_fit_all_of_it(rule: EnrolmentRule, fits: bool)
 
 def test_a_circle_is_found_and_named() -> None:
     chain = [
-        EnrolmentRule(names=("web-*",), after=("app-*",), title="web"),
-        EnrolmentRule(names=("app-*",), after=("db-01",), title="app"),
+        EnrolmentRule(names=("web-*",), after=("app-*",)),
+        EnrolmentRule(names=("app-*",), after=("db-01",)),
     ]
-    circle = [*chain, EnrolmentRule(names=("db-*",), after=("web-01",), title="db")]
+    circle = [*chain, EnrolmentRule(names=("db-*",), after=("web-01",))]
 
     assert circle_among(chain) == ()
-    assert set(circle_among(circle)) == {"web", "app", "db"}
+    assert set(circle_among(circle)) == {f"recovery.rules[{number}]" for number in range(3)}
 
 
 @given(st.permutations(list(range(6))), st.data())
@@ -117,7 +123,6 @@ def test_no_order_without_a_circle_is_refused(command: list[int], data: st.DataO
                 for earlier in command[:place]
                 if data.draw(st.booleans(), label=f"{number} after {earlier}")
             ),
-            title=str(number),
         )
         for place, number in enumerate(command)
     ]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, time, timedelta
+from datetime import time
 from typing import Any
 
 import msgspec
@@ -181,9 +181,7 @@ def crashed_again_at_once(guards: Guards) -> Observer:
 
 
 def in_a_quiet_hour(guards: Guards) -> Observer:
-    window = MaintenanceWindow(
-        frozenset(range(7)), time(0, 0), timedelta(hours=1), UTC, (), "backups run"
-    )
+    window = MaintenanceWindow(start=time(0, 0), hours=1, reason="backups run")
     theatre, observer = begin(
         guards, setup=ENFORCE._replace(maintenance_windows=(window,)), quiet=((0.0, 3600.0),)
     )
@@ -258,7 +256,7 @@ def seven_at_once(guards: Guards) -> Observer:
 
 
 def before_its_database(guards: Guards) -> Observer:
-    enrolment_rules = (EnrolmentRule(names=("web-01",), after=("db-01",), title="web after db"),)
+    enrolment_rules = (EnrolmentRule(names=("web-01",), after=("db-01",)),)
     theatre, observer = begin(
         guards,
         setup=ENFORCE._replace(enrolment_rules=enrolment_rules),

@@ -292,7 +292,7 @@ def test_rejected_first_inventory_keeps_all_cases(play: Play) -> None:
 
 @pytest.mark.parametrize("tag", ["env/prod", "recovery/on-hang-reset"])
 def test_a_tag_that_a_rule_goes_by_counts_at_the_last_moment(tag: str, play: Play) -> None:
-    rule = EnrolmentRule(tags=(tag,), policy=Policy.ON_FAILURE, title="recovery.rules[0]")
+    rule = EnrolmentRule(tags=(tag,), policy=Policy.ON_FAILURE)
     setup = ENFORCE._replace(enrolment_rules=(rule,))
     theatre, observer = play(
         tags={"web-01": [tag]}, setup=setup, enrolled=lambda _name: "on-failure"

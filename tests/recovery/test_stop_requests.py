@@ -1,6 +1,6 @@
 """What people want, said in ways that are easily missed."""
 
-from datetime import UTC, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -476,7 +476,7 @@ def test_nothing_is_killed_that_a_quiet_window_would_forbid_to_start(lasts: time
     hang_until_killed(theatre)
     killed_before = theatre.requests[-1].at
     begins = (START + timedelta(seconds=killed_before + 60)).time()
-    window = MaintenanceWindow(frozenset(range(7)), begins, lasts, UTC, (), "backups")
+    window = MaintenanceWindow(start=begins, hours=lasts / timedelta(hours=1), reason="backups")
 
     theatre = Theatre(tags={"web-01": CYCLE}, setup=ENFORCE._replace(maintenance_windows=(window,)))
     theatre.warm()

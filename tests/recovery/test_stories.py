@@ -1219,7 +1219,7 @@ def test_who_is_disarmed_stays_so_until_a_person_arms_it(play: Play) -> None:
 
 
 def test_a_vm_waits_for_those_it_depends_on(play: Play) -> None:
-    enrolment_rules = (EnrolmentRule(names=("web-01",), after=("db-01",), title="web after db"),)
+    enrolment_rules = (EnrolmentRule(names=("web-01",), after=("db-01",)),)
     theatre, _ = play(
         setup=ENFORCE._replace(enrolment_rules=enrolment_rules), after={"web-01": ["db-01"]}
     )
@@ -1235,7 +1235,7 @@ def test_a_vm_waits_for_those_it_depends_on(play: Play) -> None:
 
 
 def test_a_vm_does_not_wait_for_ever(play: Play) -> None:
-    enrolment_rules = (EnrolmentRule(names=("web-01",), after=("db-01",), title="web after db"),)
+    enrolment_rules = (EnrolmentRule(names=("web-01",), after=("db-01",)),)
     theatre, _ = play(
         setup=ENFORCE._replace(enrolment_rules=enrolment_rules), after={"web-01": ["db-01"]}
     )

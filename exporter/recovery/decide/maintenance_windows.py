@@ -1,42 +1,72 @@
 """Maintenance windows: weekly times in which recovery takes no action."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import Annotated, ClassVar, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from annotated_types import Gt, Le, MinLen, Predicate
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-class MaintenanceWindow(NamedTuple):
-    """A time span that repeats every week."""
+def is_zone(name: str) -> bool:
+    """
+    Return True if *name* is a time zone.
 
-    days: frozenset[int]
-    """Monday is 0; the day on which it begins."""
+    Raises:
+        ValueError: It is none.
+
+    """
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("is not a time zone such as Europe/Berlin") from None
+    return True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MaintenanceWindow:
+    """A weekly maintenance window, during which recovery sends no action."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid", "use_attribute_docstrings": True}
+
+    days: tuple[Day, ...] = DAYS
+    """Days on which the window starts."""
     start: time
-    lasts: timedelta
-    zone: tzinfo
-    names: tuple[str, ...]
-    """Name patterns of the VMs it applies to; empty for all."""
-    reason: str
+    """Start time, such as `22:00`."""
+    hours: Annotated[float, Gt(0), Le(7 * 24)]
+    """Duration in hours."""
+    zone: Annotated[str, Predicate(is_zone)] = "UTC"
+    """The time zone of `start`."""
+    names: tuple[str, ...] = ()
+    """Patterns of the VMs that the window applies to; empty for all."""
+    reason: Annotated[str, MinLen(1)]
+    """The reason that `vergewatch explain` shows."""
 
     def until(self, name: str, moment: datetime) -> datetime | None:
-        """Return the end of the window if it applies to the VM *name* at *moment*; else None."""
+        """Return until when the VM *name* is to be left alone at *moment*; None if it is not."""
         if self.names and not any(fnmatchcase(name, pattern) for pattern in self.names):
             return None
-        today = moment.astimezone(self.zone).date()
-        for days_ago in range(self.lasts.days + 2):
+        zone, lasts = ZoneInfo(self.zone), timedelta(hours=self.hours)
+        today = moment.astimezone(zone).date()
+        for days_ago in range(lasts.days + 2):
             day = today - timedelta(days=days_ago)
-            began = datetime.combine(day, self.start, self.zone)
+            began = datetime.combine(day, self.start, zone)
             # When daylight saving time changes inside the window, the later of the end by local
             # time and the end by elapsed time counts. UTC has no missing or doubled hour.
-            by_local_time = (began + self.lasts).astimezone(UTC)
-            ends = max(by_local_time, began.astimezone(UTC) + self.lasts)
-            if day.weekday() in self.days and began.astimezone(UTC) <= moment < ends:
-                return ends.astimezone(self.zone)
+            by_local_time = (began + lasts).astimezone(UTC)
+            ends = max(by_local_time, began.astimezone(UTC) + lasts)
+            if DAYS[day.weekday()] in self.days and began.astimezone(UTC) <= moment < ends:
+                return ends.astimezone(zone)
         return None
 
 
 def active_window(windows: Iterable[MaintenanceWindow], name: str, moment: datetime) -> str:
-    """Return the reason and end of the window active for the VM *name*; empty if none is."""
+    """Return the reason of a window that covers the VM *name* at *moment*, and its end; or ""."""
     for window in windows:
         until = window.until(name, moment)
         if until is not None:

@@ -1,8 +1,11 @@
 """Enrolment: which VMs recovery may act on, from tags and rules."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge, Le
 
 from exporter.model import VM, Inventory
 from exporter.recovery.model.cases import Enrolment, OnHang, Policy
@@ -33,21 +36,33 @@ NOT_ENROLLED = Enrolment(
 """The enrolment of a VM without a tag or rule: monitored only."""
 
 
-class EnrolmentRule(NamedTuple):
-    """What holds for the VMs that fit; an empty condition fits every VM."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnrolmentRule:
+    """A rule that enrols the VMs that match all its conditions."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid", "use_attribute_docstrings": True}
 
     names: tuple[str, ...] = ()
-    """Patterns such as ``web-*``."""
+    """Patterns such as `web-*`."""
     clusters: tuple[str, ...] = ()
+    """Patterns of cluster names."""
     ha_groups: tuple[str, ...] = ()
+    """Patterns of HA groups."""
     tags: tuple[str, ...] = ()
-    """As ``category/name``."""
+    """Tags as `category/name`; a VM needs one of them."""
     policy: Policy | None = None
+    """When to restart the VM. `no` and `ignore` override every other rule and tag."""
     on_hang: OnHang | None = None
-    tier: int | None = None
+    """What to do when VergeOS reports the VM as unresponsive."""
+    tier: Annotated[int, Ge(0), Le(LAST_TIER)] | None = None
+    """Start order: 0 is first, 4 is last."""
     after: tuple[str, ...] = ()
-    title: str = ""
-    """The name of the rule in reports."""
+    """Patterns of the VMs that must run before this one starts."""
+
+
+def rule_title(number: int) -> str:
+    """Return the name of a rule in reports: its place in the settings."""
+    return f"recovery.rules[{number}]"
 
 
 def enrol(vm: VM, tags: frozenset[str], cluster: str, limits: Sequence[EnrolmentRule]) -> Enrolment:
@@ -63,13 +78,18 @@ def enrol(vm: VM, tags: frozenset[str], cluster: str, limits: Sequence[Enrolment
         for name in (tag.casefold() for tag in tags)
         if name.startswith(OURS)  # the name after it may have a slash of its own
     )
-    fitting = [rule for rule in limits if _fits(rule, vm, tags, cluster)]
+    numbered = [
+        (number, rule) for number, rule in enumerate(limits) if _fits(rule, vm, tags, cluster)
+    ]
+    fitting = [rule for _, rule in numbered]
     policies = [(POLICY_TAGS[name], f"tag {OURS}{name}") for name in names_found
                 if name in POLICY_TAGS]  # fmt: skip
     policies.sort(key=lambda said: CAREFUL.index(said[0]))
     policies += [(Policy.NO, f"tag {OURS}{name}, which is none that Vergewatch knows")
                  for name in names_found if name not in KNOWN_TAGS]  # fmt: skip
-    policies += [(rule.policy, rule.title) for rule in fitting if rule.policy is not None]
+    policies += [
+        (rule.policy, rule_title(number)) for number, rule in numbered if rule.policy is not None
+    ]
     if not policies:
         return NOT_ENROLLED
     denied = [one for one in policies if not one[0].acts]
@@ -111,7 +131,7 @@ def circle_among(limits: Sequence[EnrolmentRule]) -> tuple[str, ...]:
     for start in later:
         trail = _way_back(start, later)
         if trail:
-            return tuple(limits[position].title for position in trail)
+            return tuple(map(rule_title, trail))
     return ()
 
 
