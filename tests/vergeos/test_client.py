@@ -323,7 +323,7 @@ async def test_spent_budget_sends_nothing(connect: Connect) -> None:
     await line.read()
     await line.read()
 
-    with pytest.raises(BudgetSpentError, match="the next one is free in 3600 s"):
+    with pytest.raises(BudgetSpentError, match="the next request is possible in 3600 s"):
         await line.read()
 
     assert len(line.server.asked) == 2
