@@ -515,7 +515,7 @@ async def test_status_page_shows_recovery(daemon: Serving) -> None:
 
     assert "Recovery: shadow mode, 12 VMs enrolled" in page
     assert "web-0 crashed &amp; &lt;b&gt;was not&lt;/b&gt;" in page
-    assert page.count("asked for it.") == MAX_VMS
+    assert page.count("restarted.") == MAX_VMS
     assert "and 10 VMs more" in page
     assert "web-&lt;1&gt;: started it" in page
 
