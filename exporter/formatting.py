@@ -1,6 +1,8 @@
-"""Format counts and durations."""
+"""Format counts, durations and suggestions."""
 
+from collections.abc import Iterable
 from datetime import datetime
+from difflib import get_close_matches
 
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
@@ -33,3 +35,16 @@ def ago(then: datetime | None, now: datetime) -> str:
         return "never"
     seconds = (now - then).total_seconds()
     return f"{lasting(seconds)} ago" if seconds >= 1 else "just now"
+
+
+def nearest(name: str, known: Iterable[str], *, most: int = 1) -> str:
+    """Return ``; did you mean this?`` with the known names like *name*; empty for none."""
+    by_small = {word.casefold(): word for word in known}
+    near = get_close_matches(name.casefold(), by_small, most)
+    return f"; did you mean {', '.join(by_small[one] for one in near)}?" if near else ""
+
+
+def nearest_or_all(name: str, known: Iterable[str]) -> str:
+    """Return `nearest`, or ``; known are …`` with every name where none is near."""
+    known = tuple(filter(None, known))
+    return nearest(name, known) or f"; known are {', '.join(known)}"

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from exporter.formatting import ago, counted, lasting, span
+from exporter.formatting import ago, counted, lasting, nearest, nearest_or_all, span
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,21 @@ def test_age_is_rounded_down(seconds: float, text: str) -> None:
 
 def test_age_of_missing_time_is_never() -> None:
     assert ago(None, datetime(2026, 3, 1, tzinfo=UTC)) == "never"
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "hint"),
+    [
+        ("urls", 1, "; did you mean url?"),
+        ("URL", 1, "; did you mean url?"),
+        ("WEB-1", 2, "; did you mean Web-10, web-2?"),
+        ("password", 1, ""),
+    ],
+)
+def test_nearest_names_are_suggested_in_any_capitalization(name: str, most: int, hint: str) -> None:
+    assert nearest(name, ("url", "Web-10", "web-2", ""), most=most) == hint
+
+
+def test_every_name_is_listed_where_none_is_near() -> None:
+    assert nearest_or_all("password", ("", "url", "mode")) == "; known are url, mode"
+    assert nearest_or_all("urls", ("", "url", "mode")) == "; did you mean url?"

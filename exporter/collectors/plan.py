@@ -1,13 +1,13 @@
 """Which tables the enabled collectors poll, and how often: the schedule of one system."""
 
 from collections.abc import Collection, Mapping, Sequence
-from difflib import get_close_matches
 
 from exporter.collectors.clusters import CLUSTERS
 from exporter.collectors.collector import Collector
 from exporter.collectors.nodes import NODES
 from exporter.collectors.registry import COLLECTORS
 from exporter.errors import ConfigError
+from exporter.formatting import nearest_or_all
 from exporter.polling.schedule import TableSchedule, fit_to_budget
 from exporter.vergeos.recovery_rows import TAG_MEMBERS
 from exporter.vergeos.source import IDENTITY, IDENTITY_REQUESTS
@@ -110,6 +110,4 @@ def plan(
 def _check_names(setting: str, given: Collection[str], known: Sequence[str]) -> None:
     for name in given:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
-            raise ConfigError(f"{setting}.{name} is unknown{hint}")
+            raise ConfigError(f"{setting}.{name} is unknown{nearest_or_all(name, known)}")

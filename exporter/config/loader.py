@@ -5,7 +5,6 @@ From highest to lowest precedence: command line, ``VERGEWATCH_*`` variables (``_
 ``VERGE_*`` variables, the YAML file. Read only at start-up and on reload.
 """
 
-import difflib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -20,6 +19,7 @@ from pydantic_settings import EnvSettingsSource, SettingsError
 
 from exporter.config.settings import PREFIX, CommonSystemSettings, Settings, SystemSettings
 from exporter.errors import ConfigError
+from exporter.formatting import nearest
 
 CONFIG_FILE_VARIABLE = "VERGEWATCH_CONFIG_FILE"
 SECRETS_DIR_VARIABLES = ("VERGEWATCH_SECRETS_DIR", "CREDENTIALS_DIRECTORY")
@@ -85,7 +85,7 @@ def load(
     if not values.get("systems") or ("url" in single and not single["url"]):
         for name in sorted(values.keys() - Settings.model_fields.keys()):
             said = f"{path}: " if path else ""
-            raise ConfigError(f"{said}unknown setting {name}{_nearest(name, _known_names())}")
+            raise ConfigError(f"{said}unknown setting {name}{nearest(name, _known_names())}")
         raise ConfigError(
             "no VergeOS system configured: set VERGEWATCH_URL and VERGEWATCH_API_KEY, or list "
             "systems in a file named by --config; `vergewatch demo` needs neither"
@@ -108,7 +108,7 @@ def unknown_variables(environ: Iterable[str]) -> list[str]:
     """
     known = _known_variables()
     return [
-        f"{name} sets nothing{_nearest(name, known)}"
+        f"{name} sets nothing{nearest(name, known)}"
         for name in sorted(environ)
         if name.startswith(PREFIX)
         and name not in known
@@ -260,7 +260,8 @@ class _ErrorFormatter:
             place = place[2:]
         name = _dotted(place)
         if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-            return f"{self._source(place)}unknown setting {name}{_nearest(name, _known_names())}"
+            bare = ".".join(step for step in place if isinstance(step, str))
+            return f"{self._source(place)}unknown setting {name}{nearest(bare, _known_names())}"
         message = WANTED.get(error["type"]) or error["msg"].removeprefix("Value error, ")
         return (
             f"{self._source(place)}{name}{': ' if name else ''}{message[:1].lower()}{message[1:]}"
@@ -284,12 +285,6 @@ def _known_names() -> set[str]:
     """Return every setting's dotted name, without list indexes."""
     names = {".".join(path) for path, _ in walk(Settings)}
     return names | {name.split(".")[0] for name in names}
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    bare = "".join(char for char in name if char not in "[]0123456789")
-    found = difflib.get_close_matches(bare, sorted(known), n=1, cutoff=0.6)
-    return f"; did you mean {found[0]}?" if found else ""
 
 
 def walk(model: type, path: tuple[str, ...] = ()) -> Iterable[tuple[tuple[str, ...], FieldInfo]]:

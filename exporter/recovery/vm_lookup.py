@@ -1,11 +1,11 @@
 """Finds systems and VMs by the names that operators type."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from exporter.errors import JournalError
 from exporter.executor import run_in_thread
+from exporter.formatting import nearest
 from exporter.recovery.engine import Recovery
 from exporter.recovery.model.records import JournalReader
 from exporter.recovery.model.views import AmbiguousNameError, UnknownNameError
@@ -169,12 +169,6 @@ async def _not_found(
         return UnknownNameError(
             f"{', '.join(unseen)} has not been polled yet; try again in 30 seconds"
         )
-    near = await run_in_thread(_names_like, wanted, {one.name for one in known})
-    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    names = {one.name for one in known}
+    hint = await run_in_thread(nearest, wanted, names, most=NAMES_TO_SUGGEST)
     return UnknownNameError(f"no VM is named {wanted!r} in {where}{hint}")
-
-
-def _names_like(wanted: str, names: Iterable[str]) -> Sequence[str]:
-    by_small = {name.casefold(): name for name in names}
-    near = get_close_matches(wanted.casefold(), by_small, NAMES_TO_SUGGEST)
-    return [by_small[one] for one in near]

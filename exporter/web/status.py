@@ -11,9 +11,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from exporter.formatting import ago, counted, span
-from exporter.model import KNOWN_STATUS_WORDS, SystemReport, TableReport
+from exporter.model import KNOWN_STATUS_WORDS, StatusWord, SystemReport, TableReport
 from exporter.recovery.model.views import SystemRecoveryStatus, VMRecoveryStatus
 from exporter.recovery.report.events import TimelineEvent
+from exporter.recovery.report.presentation import Tone, present_readiness, present_state
 from exporter.web.health import State, reason_of, state_of
 
 BAR_WIDTH = 1000
@@ -31,18 +32,17 @@ REFRESH_WHILE_WAITING_SECONDS = 3
 
 # Severities are CSS classes of status.css.
 _SEVERITY_ORDER = ("ok", "pending", "inactive", "warning", "critical")
-_SEVERITY_OF_VM_STATUS = {
-    "running": "ok",
-    "stopped": "inactive",
-    "hibernated": "inactive",
-    "maintenance": "inactive",
-    "waitingforresources": "warning",
-    "needsrestart": "warning",
-    "needsrefresh": "warning",
-    "unknown": "warning",
-    "error": "critical",
-    "unresponsive": "critical",
-    "unlicensed": "critical",
+_SEVERITY_OF_VM_STATUS: Mapping[str, str] = {
+    StatusWord.RUNNING: "ok",
+    StatusWord.STOPPED: "inactive",
+    StatusWord.HIBERNATED: "inactive",
+    StatusWord.MAINTENANCE: "inactive",
+    StatusWord.WAITINGFORRESOURCES: "warning",
+    StatusWord.NEEDSRESTART: "warning",
+    StatusWord.NEEDSREFRESH: "warning",
+    StatusWord.ERROR: "critical",
+    StatusWord.UNRESPONSIVE: "critical",
+    StatusWord.UNLICENSED: "critical",
 }
 _SEVERITY_OF_STATE = {
     State.UP: "ok",
@@ -57,30 +57,13 @@ _SEVERITY_OF_TABLE = {
     "stale": "warning",
     "not polled yet": "pending",
 }
-_SEVERITY_OF_READINESS = {
-    "active": "ok",
-    "warming_up": "pending",
-    "circuit_breaker_half_open": "warning",
-    "degraded": "warning",
-    "paused": "warning",
-    "disarmed": "warning",
-    "circuit_breaker_open": "critical",
-    "journal_down": "critical",
-    "broken": "critical",
+_SEVERITY_OF_TONE = {
+    Tone.GOOD: "ok",
+    Tone.MOVING: "pending",
+    Tone.QUIET: "inactive",
+    Tone.WARN: "warning",
+    Tone.BAD: "critical",
 }
-_SEVERITY_OF_CASE = {
-    "quarantined": "critical",
-    "unknown": "critical",
-    "held": "warning",
-    "indeterminate": "warning",
-    "backoff": "warning",
-    "platform": "warning",
-    "suspect": "pending",
-    "acting": "pending",
-    "verifying": "pending",
-    "probation": "ok",
-}
-"""The states that the page lists; a VM in any other state needs no attention."""
 
 _TEMPLATES = Environment(
     loader=PackageLoader("exporter.web"),
@@ -255,14 +238,17 @@ def _system_view(
 def _recovery_view(recovery: SystemRecovery) -> RecoveryView:
     care = recovery.care
     cases = [
-        (vm, _SEVERITY_OF_CASE[vm.state]) for vm in recovery.vms if vm.state in _SEVERITY_OF_CASE
+        (vm, _SEVERITY_OF_TONE[one.tone])
+        for vm in recovery.vms
+        if (one := present_state(vm.state)).trouble
     ][:MAX_VMS]
     counts = Counter(care.states) + Counter(care.others)
-    more = sum(counts[state] for state in _SEVERITY_OF_CASE) - len(cases)
+    more = sum(counts[state] for state in counts if present_state(state).trouble) - len(cases)
+    readiness = present_readiness(care.readiness)
     monitored = sum(care.others.values())
     return RecoveryView(
-        readiness=care.readiness.replace("_", " "),
-        severity=_SEVERITY_OF_READINESS.get(care.readiness, "warning"),
+        readiness=readiness.label,
+        severity=_SEVERITY_OF_TONE[readiness.tone],
         reason="; ".join(filter(None, (care.unseen, care.because))),
         summary=f"{care.mode} mode, {counted(care.vms, 'VM')} enrolled"
         + (f", {monitored:,} monitored only" if monitored else ""),

@@ -9,7 +9,6 @@ is rejected: ignoring it would leave the daemon less protected than the file cla
 * A header with an empty value is not sent, not even where the server sends it by default.
 """
 
-import difflib
 import re
 import ssl
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -32,6 +31,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from exporter.errors import ConfigError
+from exporter.formatting import nearest_or_all
 
 VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 CLIENT_AUTH = {
@@ -128,14 +128,14 @@ def _mapping(given: object) -> dict[str, Any]:
 
 def _check_key(key: str, known: Iterable[str]) -> None:
     if key not in known:
-        raise ValueError(f"unknown key {key!r}; {_hint(key, known)}")
+        raise ValueError(f"unknown key {key!r}{nearest_or_all(key, known)}")
 
 
 def _one_of(known: Iterable[str]) -> Callable[[str], str]:
     def check(word: str) -> str:
         if word not in known:
             raise ValueError(
-                UNSUPPORTED.get(word) or f"unknown value {word!r}; {_hint(word, known)}"
+                UNSUPPORTED.get(word) or f"unknown value {word!r}{nearest_or_all(word, known)}"
             )
         return word
 
@@ -405,12 +405,6 @@ def _problem(error: ErrorDetails) -> str:
         case _:
             text = "must be a whole number"
     return f"{place}: {text}" if place else text
-
-
-def _hint(word: str, known: Iterable[str]) -> str:
-    """Return the nearest of *known*, or all of them where none is near."""
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"known are {', '.join(filter(None, known))}"
 
 
 def _type(value: object) -> str:

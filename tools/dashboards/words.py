@@ -8,6 +8,7 @@ label changes. `coded` turns the latter into the former, `texts` turns the numbe
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from exporter.recovery.report import presentation
 from tools.dashboards.queries import series
 
 GREEN = "green"
@@ -74,7 +75,7 @@ STATES = _meanings(
 )
 """Recovery states."""
 
-CALM_STATES = ("baseline", "healthy", "stopped")
+CALM_STATES = tuple(sorted(state for state, one in presentation.STATES.items() if not one.trouble))
 """States that need no attention."""
 
 READINESS = _meanings(
