@@ -8,11 +8,11 @@ from exporter.formatting import ago, counted, lasting, nearest, nearest_or_all, 
 @pytest.mark.parametrize(
     ("count", "said"), [(0, "0 VMs"), (1, "1 VM"), (2, "2 VMs"), (1200, "1,200 VMs")]
 )
-def test_one_is_not_many(count: int, said: str) -> None:
+def test_one_has_the_singular(count: int, said: str) -> None:
     assert counted(count, "VM") == said
 
 
-def test_many_may_be_called_otherwise() -> None:
+def test_irregular_plural_is_used() -> None:
     assert (counted(1, "try", "tries"), counted(3, "try", "tries")) == ("1 try", "3 tries")
 
 
@@ -31,7 +31,7 @@ def test_many_may_be_called_otherwise() -> None:
         (604_800.0, "168 h"),
     ],
 )
-def test_what_lasts_is_rounded_down(seconds: float, said: str) -> None:
+def test_duration_is_rounded_down(seconds: float, said: str) -> None:
     assert lasting(seconds) == said
 
 
@@ -46,7 +46,7 @@ def test_what_lasts_is_rounded_down(seconds: float, said: str) -> None:
         (604_800.0, "7 d"),
     ],
 )
-def test_a_span_is_exact(seconds: float, said: str) -> None:
+def test_span_is_exact(seconds: float, said: str) -> None:
     assert span(seconds) == said
 
 

@@ -21,7 +21,7 @@ def _restored() -> None:
     structlog.reset_defaults()
 
 
-def test_is_json_where_nobody_reads() -> None:
+def test_log_is_json_without_a_terminal() -> None:
     out = io.StringIO()
     logs.configure("info", "auto", stream=out)
 
@@ -32,7 +32,7 @@ def test_is_json_where_nobody_reads() -> None:
     assert line["timestamp"].endswith("Z")
 
 
-def test_is_readable_on_a_terminal() -> None:
+def test_log_is_text_on_a_terminal() -> None:
     out = Terminal()
     logs.configure("info", "auto", stream=out)
 
@@ -42,7 +42,7 @@ def test_is_readable_on_a_terminal() -> None:
     assert not out.getvalue().startswith("{")
 
 
-def test_leaves_out_what_is_below_the_level() -> None:
+def test_events_below_the_level_are_dropped() -> None:
     out = io.StringIO()
     logs.configure("warning", "json", stream=out)
 
@@ -52,7 +52,7 @@ def test_leaves_out_what_is_below_the_level() -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
-def test_a_traceback_shows_no_local_variables(form: str) -> None:
+def test_traceback_has_no_local_variables(form: str) -> None:
     out = io.StringIO()
     logs.configure("info", form, stream=out)
     local = "hunter2"
@@ -68,7 +68,7 @@ def test_a_traceback_shows_no_local_variables(form: str) -> None:
     assert "hunter3" not in out.getvalue()
 
 
-def test_what_a_library_says_over_and_over_is_said_once_a_minute() -> None:
+def test_repeated_library_message_is_logged_once_a_minute() -> None:
     once = logs.OnceAMinute()
 
     def says(message: str, at: float) -> bool:

@@ -15,7 +15,7 @@ def samples(telemetry: Telemetry, name: str) -> dict[tuple[str, ...], float]:
     }
 
 
-def test_counts_requests_by_what_came_of_them() -> None:
+def test_requests_are_counted_by_result() -> None:
     telemetry = Telemetry()
     meter = telemetry.meter("prod")
 
@@ -29,7 +29,7 @@ def test_counts_requests_by_what_came_of_them() -> None:
     }
 
 
-def test_a_cloud_that_learns_its_name_leaves_nothing_under_the_old_one() -> None:
+def test_renamed_system_has_no_series_under_the_old_name() -> None:
     telemetry = Telemetry()
     meter = telemetry.meter("host")
     meter.request("vms", "ok", 0.1)
@@ -44,7 +44,7 @@ def test_a_cloud_that_learns_its_name_leaves_nothing_under_the_old_one() -> None
     assert 'system_name="host"' not in page
 
 
-def test_is_valid_in_both_formats_and_without_creation_times() -> None:
+def test_page_is_valid_in_both_formats_without_created_series() -> None:
     telemetry = Telemetry()
     telemetry.meter("prod").request("vms", "ok", 0.1)
 

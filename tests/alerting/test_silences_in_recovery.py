@@ -19,8 +19,8 @@ from tests.alerting.samples import RecordingMeter
 from tests.alerting.test_silences import matchers
 from tests.fakes import START
 from tests.recovery.conftest import Play, _quiet_logs, play
-from tests.recovery.harness import ENFORCE, Theatre, at_once
-from tests.recovery.invariants import Observer
+from tests.recovery.harness import ENFORCE, Harness, at_once
+from tests.recovery.invariants import InvariantChecker
 
 __all__ = ["_quiet_logs", "play"]
 UNTIL_RESTARTED = 900.0
@@ -31,17 +31,17 @@ class Silencer:
     """Alerting with one Alertmanager, whose responses the test supplies. It is also the clock."""
 
     def __init__(self, folder: Path, *, unreachable: Literal["go_on", "hold"] = "go_on") -> None:
-        self.theatre: Theatre | None = None
+        self.harness: Harness | None = None
         settings = AlertmanagerSettings(urls=("http://am",), unreachable=unreachable)
         self.alerting = Alerting(settings, folder, self, RecordingMeter())
         silences = self.alerting.silences_of(lambda: "production")
         self.setup = ENFORCE._replace(silences=silences)
 
     def now(self) -> Any:
-        return self.theatre.clock.now() if self.theatre else START
+        return self.harness.clock.now() if self.harness else START
 
     def monotonic(self) -> float:
-        return self.theatre.clock.monotonic() if self.theatre else 0.0
+        return self.harness.clock.monotonic() if self.harness else 0.0
 
     async def sleep(self, seconds: float) -> None:
         raise AssertionError("Alerting must not sleep here")
@@ -65,34 +65,34 @@ class Silencer:
         )
 
 
-def start(play: Play, silencer: Silencer, **more: Any) -> tuple[Theatre, Observer]:
-    theatre, observer = play(setup=silencer.setup, **more)
-    silencer.theatre = theatre
-    theatre.warm()
-    return theatre, observer
+def start(play: Play, silencer: Silencer, **more: Any) -> tuple[Harness, InvariantChecker]:
+    harness, checker = play(setup=silencer.setup, **more)
+    silencer.harness = harness
+    harness.warm()
+    return harness, checker
 
 
 def crash_while_silenced(
     play: Play, folder: Path, *, seconds: float = 7200.0
-) -> tuple[Silencer, Theatre]:
+) -> tuple[Silencer, Harness]:
     """Crash web-01 while it is silenced, and let 100 s pass."""
     silencer = Silencer(folder)
-    theatre, _ = start(play, silencer)
+    harness, _ = start(play, silencer)
     silencer.respond(silencer.silence('vm_name="web-01"', seconds=seconds))
-    theatre.world.crash("web-01")
-    theatre.let_pass(100.0)
-    return silencer, theatre
+    harness.world.crash("web-01")
+    harness.advance(100.0)
+    return silencer, harness
 
 
-def decision(theatre: Theatre, name: str = "web-01") -> Decision:
-    found = theatre.recovery.decisions.get(theatre.world.vm(name).uuid)
+def decision(harness: Harness, name: str = "web-01") -> Decision:
+    found = harness.recovery.decisions.get(harness.world.vm(name).uuid)
     assert found is not None
     return found
 
 
-def silence_reason(theatre: Theatre) -> str:
+def silence_reason(harness: Harness) -> str:
     return next(
-        one.detail for one in decision(theatre).guard_results if one.guard is GuardName.NOT_SILENCED
+        one.detail for one in decision(harness).guard_results if one.guard is GuardName.NOT_SILENCED
     )
 
 
@@ -100,42 +100,42 @@ def test_crashed_vm_is_held_while_silenced_and_started_afterwards(
     play: Play, tmp_path: Path
 ) -> None:
     silencer = Silencer(tmp_path)
-    theatre, observer = start(play, silencer)
+    harness, checker = start(play, silencer)
     silencer.respond(silencer.silence('vm_name="web-01"', seconds=3600.0))
-    ends = theatre.clock.elapsed + 3600.0
-    observer._silenced = {"web-01": (0.0, ends + AFTER_SILENCE)}
+    ends = harness.clock.elapsed + 3600.0
+    checker._silenced = {"web-01": (0.0, ends + AFTER_SILENCE)}
 
-    theatre.world.crash("web-01")
-    theatre.let_pass(3500.0)
+    harness.world.crash("web-01")
+    harness.advance(3500.0)
 
-    assert decision(theatre).failed_guard is GuardName.NOT_SILENCED
-    assert silence_reason(theatre) == (
+    assert decision(harness).failed_guard is GuardName.NOT_SILENCED
+    assert silence_reason(harness) == (
         "it is silenced by alice until 2026-01-01 01:10 UTC: a new disk (silence 4f0c)"
     )
     journaled = [
-        one for one in theatre.book.decisions if one.failed_guard is GuardName.NOT_SILENCED
+        one for one in harness.book.decisions if one.failed_guard is GuardName.NOT_SILENCED
     ]
     assert [one.name for one in journaled] == ["web-01"]
     assert "alice" in str(msgspec.json.encode(journaled))
-    assert theatre.case("web-01").state is State.HELD
-    theatre.let_pass(ends + AFTER_SILENCE - 20.0 - theatre.clock.elapsed)
-    assert silence_reason(theatre).startswith("the silence of alice ended")
-    assert theatre.asked() == []
-    theatre.let_pass(200.0)
-    assert [one.action for one in theatre.asked("web-01")] == ["poweron"]
-    assert theatre.running("web-01")
+    assert harness.case("web-01").state is State.HELD
+    harness.advance(ends + AFTER_SILENCE - 20.0 - harness.clock.elapsed)
+    assert silence_reason(harness).startswith("the silence of alice ended")
+    assert harness.asked() == []
+    harness.advance(200.0)
+    assert [one.action for one in harness.asked("web-01")] == ["poweron"]
+    assert harness.running("web-01")
 
 
 def test_explain_names_the_author_of_the_silence(play: Play, tmp_path: Path) -> None:
     silencer = Silencer(tmp_path)
-    theatre, _ = start(play, silencer)
+    harness, _ = start(play, silencer)
     silencer.respond(silencer.silence('vm_name=~"web-.*"'))
 
-    theatre.world.crash("web-01")
-    theatre.let_pass(200.0)
+    harness.world.crash("web-01")
+    harness.advance(200.0)
 
-    about = context_of_case(theatre.case("web-01"), system="production", now=theatre.clock.now())
-    about = about._replace(decision=decision(theatre))
+    about = context_of_case(harness.case("web-01"), system="production", now=harness.clock.now())
+    about = about._replace(decision=decision(harness))
     assert "does not start it now because it is silenced by alice until" in explain(about).sentence
 
 
@@ -144,8 +144,8 @@ def test_silence_of_the_vm_id_node_cluster_or_system_holds_the_vm(
     play: Play, tmp_path: Path, label: str
 ) -> None:
     silencer = Silencer(tmp_path)
-    theatre, _ = start(play, silencer)
-    world, vm = theatre.world, theatre.world.vm("web-01")
+    harness, _ = start(play, silencer)
+    world, vm = harness.world, harness.world.vm("web-01")
     node = world.node(vm.machine.status.node or 0)
     value = {
         "vm_id": str(vm.key),
@@ -155,86 +155,86 @@ def test_silence_of_the_vm_id_node_cluster_or_system_holds_the_vm(
     }[label]
     silencer.respond(silencer.silence(f'{label}="{value}"'))
 
-    theatre.world.crash("web-01")
-    theatre.let_pass(UNTIL_RESTARTED)
+    harness.world.crash("web-01")
+    harness.advance(UNTIL_RESTARTED)
 
-    assert decision(theatre).failed_guard is GuardName.NOT_SILENCED
-    assert theatre.asked() == []
+    assert decision(harness).failed_guard is GuardName.NOT_SILENCED
+    assert harness.asked() == []
 
 
 def test_silence_of_another_vm_or_of_a_severity_does_not_hold_the_vm(
     play: Play, tmp_path: Path
 ) -> None:
     silencer = Silencer(tmp_path)
-    theatre, _ = start(play, silencer)
+    harness, _ = start(play, silencer)
     silencer.respond(
         silencer.silence('severity="warning"'),
         msgspec.structs.replace(silencer.silence('vm_name="web-02"'), id="other"),
     )
 
-    theatre.world.crash("web-01")
-    theatre.let_pass(UNTIL_RESTARTED)
+    harness.world.crash("web-01")
+    harness.advance(UNTIL_RESTARTED)
 
-    assert theatre.running("web-01")
+    assert harness.running("web-01")
 
 
 def test_silence_created_just_before_the_action_prevents_it(play: Play, tmp_path: Path) -> None:
     silencer = Silencer(tmp_path)
-    theatre, observer = start(play, silencer)
+    harness, checker = start(play, silencer)
 
     def silence_once(step: str) -> None:
         if step == "prepare":
             silencer.respond(silencer.silence('vm_name="web-01"'))
 
-    observer.on_book = silence_once
-    theatre.world.crash("web-01")
-    theatre.let_pass(UNTIL_RESTARTED)
+    checker.on_book = silence_once
+    harness.world.crash("web-01")
+    harness.advance(UNTIL_RESTARTED)
 
-    assert theatre.asked() == []
-    (intent,) = theatre.book.intents.values()
+    assert harness.asked() == []
+    (intent,) = harness.book.intents.values()
     assert intent.detail.startswith("it is silenced by alice")
 
 
 def test_extended_silence_still_holds_the_vm(play: Play, tmp_path: Path) -> None:
-    silencer, theatre = crash_while_silenced(play, tmp_path, seconds=600.0)
-    theatre.let_pass(400.0)
+    silencer, harness = crash_while_silenced(play, tmp_path, seconds=600.0)
+    harness.advance(400.0)
 
     silencer.respond(silencer.silence('vm_name="web-01"', seconds=7200.0))
-    theatre.let_pass(3600.0)
+    harness.advance(3600.0)
 
-    assert decision(theatre).failed_guard is GuardName.NOT_SILENCED
-    assert theatre.asked() == []
+    assert decision(harness).failed_guard is GuardName.NOT_SILENCED
+    assert harness.asked() == []
 
 
 def test_silence_lost_by_alertmanager_holds_as_long_as_one_that_ended(
     play: Play, tmp_path: Path
 ) -> None:
-    silencer, theatre = crash_while_silenced(play, tmp_path)
+    silencer, harness = crash_while_silenced(play, tmp_path)
 
-    lost_at = theatre.clock.elapsed
-    while theatre.clock.elapsed < lost_at + AFTER_SILENCE - 20.0:
+    lost_at = harness.clock.elapsed
+    while harness.clock.elapsed < lost_at + AFTER_SILENCE - 20.0:
         silencer.respond()
-        theatre.let_pass(20.0)
+        harness.advance(20.0)
 
-    assert silence_reason(theatre).startswith("the silence of alice ended")
-    assert theatre.asked() == []
+    assert silence_reason(harness).startswith("the silence of alice ended")
+    assert harness.asked() == []
     silencer.respond()
-    theatre.let_pass(200.0)
-    assert theatre.running("web-01")
+    harness.advance(200.0)
+    assert harness.running("web-01")
 
 
 def test_vm_stopped_by_the_operator_during_a_silence_is_not_started_afterwards(
     play: Play, tmp_path: Path
 ) -> None:
     silencer = Silencer(tmp_path)
-    theatre, _ = start(play, silencer)
+    harness, _ = start(play, silencer)
     silencer.respond(silencer.silence('vm_name="web-01"', seconds=600.0))
 
-    theatre.world.operator_stops("web-01", graceful=False)
-    theatre.let_pass(600.0 + AFTER_SILENCE + UNTIL_RESTARTED)
+    harness.world.operator_stops("web-01", graceful=False)
+    harness.advance(600.0 + AFTER_SILENCE + UNTIL_RESTARTED)
 
-    assert theatre.case("web-01").state is State.STOPPED
-    assert theatre.asked() == []
+    assert harness.case("web-01").state is State.STOPPED
+    assert harness.asked() == []
 
 
 @pytest.mark.parametrize("hold", [True, False])
@@ -242,36 +242,36 @@ def test_unknown_silences_hold_the_vm_only_if_configured(
     play: Play, tmp_path: Path, hold: bool
 ) -> None:
     silencer = Silencer(tmp_path, unreachable="hold" if hold else "go_on")
-    theatre, _ = start(play, silencer)
+    harness, _ = start(play, silencer)
 
-    theatre.world.crash("web-01")
-    theatre.let_pass(UNTIL_RESTARTED)
+    harness.world.crash("web-01")
+    harness.advance(UNTIL_RESTARTED)
 
-    assert theatre.running("web-01") is not hold
+    assert harness.running("web-01") is not hold
     if hold:
-        assert "silences of http://am are unknown for" in silence_reason(theatre)
+        assert "silences of http://am are unknown for" in silence_reason(harness)
         silencer.respond()
-        theatre.let_pass(40.0)
-        assert decision(theatre).failed_guard is not GuardName.NOT_SILENCED
+        harness.advance(40.0)
+        assert decision(harness).failed_guard is not GuardName.NOT_SILENCED
 
 
 def test_silence_holds_the_vm_after_a_restart_of_the_daemon_with_a_wrong_wall_clock(
     play: Play, tmp_path: Path
 ) -> None:
-    _, theatre = crash_while_silenced(play, tmp_path)
+    _, harness = crash_while_silenced(play, tmp_path)
 
-    theatre.new_process()
-    theatre.clock.offset = timedelta(days=1)
-    theatre.let_pass(3000.0)
+    harness.new_process()
+    harness.clock.offset = timedelta(days=1)
+    harness.advance(3000.0)
 
-    assert theatre.asked() == []
-    assert silence_reason(theatre).startswith("it is silenced by alice")
+    assert harness.asked() == []
+    assert silence_reason(harness).startswith("it is silenced by alice")
 
 
 def test_arming_recovery_does_not_override_a_silence(play: Play, tmp_path: Path) -> None:
-    _, theatre = crash_while_silenced(play, tmp_path)
+    _, harness = crash_while_silenced(play, tmp_path)
 
-    at_once(theatre.recovery.command(CommandKind.ARM, owner="bob", reason="go on"))
-    theatre.let_pass(UNTIL_RESTARTED)
+    at_once(harness.recovery.command(CommandKind.ARM, owner="bob", reason="go on"))
+    harness.advance(UNTIL_RESTARTED)
 
-    assert theatre.asked() == []
+    assert harness.asked() == []

@@ -25,7 +25,7 @@ from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.simulator.world.context import Timings
 from exporter.simulator.world.factory import create_world
 from tests.fakes import START, FakeClock
-from tests.recovery.harness import Tally, at_once
+from tests.recovery.harness import RecordingMeter, at_once
 from tests.recovery.shortcut import Shortcut
 
 EVERY = 20.0
@@ -49,7 +49,7 @@ class Cost(NamedTuple):
     bad_worst: float
 
 
-class BlankBook:
+class EmptyJournal:
     """A journal that forgets everything but a busy week."""
 
     async def recall(self) -> SavedState:
@@ -73,7 +73,7 @@ class BlankBook:
         pass
 
 
-class BlankCloud:
+class EmptySystem:
     """Says at once that nothing is in the log; an action finds the VM gone."""
 
     why_not = ""
@@ -104,7 +104,7 @@ def measure(vms: int) -> Cost:
         timings=Timings(migration_per_gb=0.2),
     )
     world.follow(clock)
-    recovery = recovery_of(BlankCloud(), clock)
+    recovery = recovery_of(EmptySystem(), clock)
     system = Shortcut(world)
 
     def round_of_thinking() -> float:
@@ -125,17 +125,17 @@ def measure(vms: int) -> Cost:
 def recovery_of(system: Platform, clock: FakeClock) -> Recovery:
     """Return a recovery in shadow mode that looks after everybody, with a week behind it."""
 
-    async def open_book() -> JournalStore:
-        return BlankBook()
+    async def open_journal_store() -> JournalStore:
+        return EmptyJournal()
 
     return Recovery(
         "https://bench.example",
-        open_book,
+        open_journal_store,
         system,
         RecoverySetup(enrolment_rules=(EVERYBODY,)),
         clock,
         random=lambda: 0.5,
-        meter=Tally(),
+        meter=RecordingMeter(),
     )
 
 

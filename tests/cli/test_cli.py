@@ -52,7 +52,7 @@ async def printing(*args: str, until: str, **env: str) -> AsyncIterator[list[str
     assert process.returncode == 0
 
 
-async def test_check_says_what_it_found_and_what_it_will_cost() -> None:
+async def test_check_prints_the_tables_and_the_requests_per_hour() -> None:
     async with simulating() as system:
         code, out, err = await ran("check", **pointing_at(system))
 
@@ -64,7 +64,7 @@ async def test_check_says_what_it_found_and_what_it_will_cost() -> None:
         assert "758 of 850 requests per hour" in out
 
 
-async def test_check_says_what_may_not_be_read() -> None:
+async def test_check_reports_unreadable_tables() -> None:
     async with simulating() as system:
         system.faults.turn_on("status", path="nodes", code=403, text="Permission denied")
 
@@ -82,7 +82,7 @@ async def test_check_says_what_may_not_be_read() -> None:
         ("status", {"path": "machine_status", "code": 500}, "answered 500"),
     ],
 )
-async def test_check_fails_where_there_would_be_no_picture(
+async def test_check_fails_without_an_inventory(
     fault: str, settings: dict[str, Any], says: str
 ) -> None:
     async with simulating() as system:
@@ -95,7 +95,7 @@ async def test_check_fails_where_there_would_be_no_picture(
         assert says in out
 
 
-async def test_check_says_whom_recovery_looks_after_and_how_it_is_stopped(tmp_path: Path) -> None:
+async def test_check_prints_enrolled_vms_and_the_kill_switch(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("a-token")
     config = tmp_path / "vergewatch.yaml"
@@ -133,7 +133,7 @@ async def test_check_says_whom_recovery_looks_after_and_how_it_is_stopped(tmp_pa
         ("alertmanager: {urls: ['http://127.0.0.1:1']}", "http://127.0.0.1:1: cannot connect"),
     ],
 )
-async def test_check_fails_where_recovery_or_alerting_would(
+async def test_check_fails_on_recovery_or_alerting_errors(
     tmp_path: Path, setting: str, says: str
 ) -> None:
     config = tmp_path / "vergewatch.yaml"
@@ -147,7 +147,7 @@ async def test_check_fails_where_recovery_or_alerting_would(
     assert "Traceback" not in out + err
 
 
-async def test_check_reads_what_the_web_side_would_read(tmp_path: Path) -> None:
+async def test_check_reads_the_web_files(tmp_path: Path) -> None:
     tls = tmp_path / "web.yaml"
     tls.write_text("tls_server_config: {cert_file: nope.pem, key_file: nope.key}\n")
     config = tmp_path / "vergewatch.yaml"
@@ -160,7 +160,7 @@ async def test_check_reads_what_the_web_side_would_read(tmp_path: Path) -> None:
     assert "Traceback" not in out + err
 
 
-async def test_an_empty_token_is_refused(tmp_path: Path) -> None:
+async def test_empty_token_is_refused(tmp_path: Path) -> None:
     config = tmp_path / "vergewatch.yaml"
     config.write_text("url: https://v\napi_key: k\nrecovery: {token: ''}\n")
 
@@ -169,7 +169,7 @@ async def test_an_empty_token_is_refused(tmp_path: Path) -> None:
     assert "recovery.token: is empty" in out + err
 
 
-async def test_check_of_nobody_says_so_in_a_line() -> None:
+async def test_check_without_systems_prints_one_line() -> None:
     code, out, err = await ran("check", VERGEWATCH_URL="http://127.0.0.1:1", VERGEWATCH_API_KEY="k")
 
     assert code == 1
@@ -177,7 +177,7 @@ async def test_check_of_nobody_says_so_in_a_line() -> None:
     assert "Traceback" not in out + err
 
 
-async def test_check_names_variables_that_set_nothing() -> None:
+async def test_check_reports_unused_variables() -> None:
     async with simulating() as system:
         _, _, err = await ran("check", **pointing_at(system), VERGEWATCH_POL__FAST_SECONDS="3")
 
@@ -203,7 +203,7 @@ async def test_check_names_variables_that_set_nothing() -> None:
         (["demo", "--vms", "0"], {}, "--vms"),
     ],
 )
-async def test_a_wrong_question_is_answered_in_a_line_and_ends_with_two(
+async def test_usage_error_prints_one_line_and_exits_with_2(
     args: list[str], env: dict[str, str], says: str
 ) -> None:
     code, out, err = await ran(*args, **env)
@@ -213,7 +213,7 @@ async def test_a_wrong_question_is_answered_in_a_line_and_ends_with_two(
     assert "Traceback" not in out + err
 
 
-async def test_an_address_in_use_is_said_to_be_so() -> None:
+async def test_address_in_use_is_reported() -> None:
     async with simulating() as system:
         taken = system.url.removeprefix("http://")
 
@@ -246,7 +246,7 @@ async def test_version_prints_the_version() -> None:
     assert (code, out.split()[0]) == (0, "vergewatch")
 
 
-async def test_simulate_is_a_vergeos_that_can_be_broken_by_hand() -> None:
+async def test_simulate_serves_an_api_with_fault_control() -> None:
     listen = ("--listen", "127.0.0.1:0", "--vms", "10", "--fault", "status:code=503,path=nodes")
     async with (
         printing("simulate", *listen, until="all calls", VERGEWATCH_SIMULATOR_API_KEY="k") as lines,
@@ -266,7 +266,7 @@ async def test_simulate_is_a_vergeos_that_can_be_broken_by_hand() -> None:
 UNREACHABLE = "http://127.0.0.1:1"
 
 
-async def test_demo_shows_a_cloud_and_what_it_is_made_of() -> None:
+async def test_demo_exports_a_simulated_system() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     async with (

@@ -24,8 +24,8 @@ from exporter.recovery.model.views import VMRecoveryStatus
 from exporter.recovery.service import RecoveryService
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
-from tests.recovery.archive import ArchiveBook, stage, told
-from tests.recovery.harness import Theatre, at_once
+from tests.recovery.archive import RecordingJournal, stage, told
+from tests.recovery.harness import Harness, at_once
 from tests.web.samples import HandClock, system
 from tests.web.site import StubOverview, StubPages, StubReload
 
@@ -53,32 +53,32 @@ def _run(args: tuple[str, ...], env: Mapping[str, str]) -> tuple[int, str, str]:
     return code if isinstance(code, int) else 0, out.getvalue(), err.getvalue()
 
 
-def incidents() -> Theatre:
-    theatre = stage()
-    theatre.world.crash("web-01")
-    theatre.let_pass(700)
+def incidents() -> Harness:
+    harness = stage()
+    harness.world.crash("web-01")
+    harness.advance(700)
     for _ in range(4):
-        theatre.world.crash("web-02")
-        theatre.let_pass(400)
-    theatre.world.guest_shuts_down("erp-01")
-    theatre.let_pass(100)
-    return theatre
+        harness.world.crash("web-02")
+        harness.advance(400)
+    harness.world.guest_shuts_down("erp-01")
+    harness.advance(100)
+    return harness
 
 
 class Daemon:
-    def __init__(self, url: str, theatre: Theatre, reload: StubReload) -> None:
+    def __init__(self, url: str, harness: Harness, reload: StubReload) -> None:
         self.env = {"VERGEWATCH_DAEMON_URL": url}
         self.steered = {**self.env, "VERGEWATCH_RECOVERY__TOKEN": TOKEN}
         self.url = url
-        self.theatre = theatre
+        self.harness = harness
         self.reload = reload
 
 
 @asynccontextmanager
-async def answering(theatre: Theatre, directory: Path) -> AsyncIterator[Daemon]:
-    journal = await told(theatre, directory)
+async def answering(harness: Harness, directory: Path) -> AsyncIterator[Daemon]:
+    journal = await told(harness, directory)
     service = RecoveryService(
-        lambda: {"production": theatre.recovery}, lambda: journal, theatre.clock
+        lambda: {"production": harness.recovery}, lambda: journal, harness.clock
     )
     reload = StubReload()
     app = make_app(
@@ -87,7 +87,7 @@ async def answering(theatre: Theatre, directory: Path) -> AsyncIterator[Daemon]:
     )  # fmt: skip
     with structlog.testing.capture_logs():  # what the daemon logs is not what the command prints
         async with serving(app, Listen("127.0.0.1", 0)) as where:
-            yield Daemon(f"http://127.0.0.1:{where.port}", theatre, reload)
+            yield Daemon(f"http://127.0.0.1:{where.port}", harness, reload)
     await journal.close()
 
 
@@ -101,9 +101,9 @@ async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
 @pytest.fixture
 async def idle(tmp_path: Path) -> AsyncIterator[Daemon]:
     """Serve a recovery that has just started."""
-    theatre = Theatre(book=ArchiveBook())
-    theatre.let_pass(40)
-    async with answering(theatre, tmp_path / "state") as found:
+    harness = Harness(book=RecordingJournal())
+    harness.advance(40)
+    async with answering(harness, tmp_path / "state") as found:
         yield found
 
 
@@ -191,7 +191,7 @@ async def test_command_has_the_login_name_as_owner(idle: Daemon) -> None:
     assert out == (
         "production: recovery is paused for 1 h 30 min; readiness: paused (by anna: new disks)\n"
     )
-    (command,) = idle.theatre.book.commands
+    (command,) = idle.harness.book.commands
     assert (command.kind, command.owner, command.reason) == ("pause", "anna", "new disks")
     assert command.until - command.at == 5400
     _, status, _ = await ran("recovery", "status", **idle.env)
@@ -212,7 +212,7 @@ async def test_every_command_is_given(idle: Daemon, kind: str, tmp_path: Path) -
     assert code == 0
     assert out.startswith("production: ")
     assert "; readiness: " in out
-    assert [(one.kind, one.owner) for one in idle.theatre.book.commands] == [(kind, "jonas")]
+    assert [(one.kind, one.owner) for one in idle.harness.book.commands] == [(kind, "jonas")]
 
 
 async def test_clear_names_the_vm(idle: Daemon) -> None:
@@ -285,7 +285,7 @@ async def test_error_is_one_line(
 
 
 async def test_unrecorded_command_is_a_temporary_error(idle: Daemon) -> None:
-    idle.theatre.book.broken = "the journal is full"
+    idle.harness.book.broken = "the journal is full"
 
     code, _, err = await ran("recovery", "disarm", "--reason", "r", **idle.steered)
 
@@ -295,7 +295,7 @@ async def test_unrecorded_command_is_a_temporary_error(idle: Daemon) -> None:
 
 
 async def test_control_characters_are_replaced(idle: Daemon) -> None:
-    command = idle.theatre.recovery.command(
+    command = idle.harness.recovery.command(
         CommandKind.PAUSE, owner="\x1b[2J", reason="r", seconds=60
     )
     at_once(command)

@@ -38,7 +38,7 @@ def complaint(config: Path | None = None) -> str:
     return str(caught.value)
 
 
-def test_a_url_and_a_key_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_url_and_key_are_sufficient(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = one_system(monkeypatch)
 
     (system,) = settings.systems
@@ -47,7 +47,7 @@ def test_a_url_and_a_key_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     assert system.api_key.get_secret_value() == "k"
 
 
-def test_the_vendors_variables_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_vendor_variables_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"URL": "https://v", "USERNAME": "ada", "PASSWORD": "p"}.items():
         monkeypatch.setenv(f"VERGE_{name}", value)
 
@@ -56,7 +56,7 @@ def test_the_vendors_variables_are_understood(monkeypatch: pytest.MonkeyPatch) -
     assert (system.url, system.username) == ("https://v", "ada")
 
 
-def test_our_own_variables_outrank_the_vendors(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_variables_precede_vendor_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VERGE_URL", "https://theirs")
 
     (system,) = one_system(monkeypatch, VERGEWATCH_URL="https://ours").systems
@@ -64,7 +64,7 @@ def test_our_own_variables_outrank_the_vendors(monkeypatch: pytest.MonkeyPatch) 
     assert system.url == "https://ours"
 
 
-def test_variables_outrank_the_file_and_the_command_line_outranks_both(
+def test_command_line_precedes_variables_and_variables_precede_the_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     config = written(
@@ -82,7 +82,7 @@ def test_variables_outrank_the_file_and_the_command_line_outranks_both(
     assert settings.poll.fast_seconds == 30
 
 
-def test_several_clouds_have_settings_of_their_own(tmp_path: Path) -> None:
+def test_each_system_has_its_own_settings(tmp_path: Path) -> None:
     config = written(
         tmp_path / "c.yaml",
         """
@@ -97,7 +97,7 @@ def test_several_clouds_have_settings_of_their_own(tmp_path: Path) -> None:
     assert [settings.poll_of(system).fast_seconds for system in settings.systems] == [20, 60]
 
 
-def test_a_secret_in_a_file_voids_a_weaker_sources_secret(
+def test_secret_file_replaces_the_secret_of_a_weaker_source(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     config = written(tmp_path / "c.yaml", "url: https://a\napi_key: weak")
@@ -110,7 +110,7 @@ def test_a_secret_in_a_file_voids_a_weaker_sources_secret(
 
 
 @pytest.mark.parametrize("variable", ["CREDENTIALS_DIRECTORY", "VERGEWATCH_SECRETS_DIR"])
-def test_credentials_of_systemd_are_found_by_themselves(
+def test_systemd_credentials_are_found(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
 ) -> None:
     written(tmp_path / "api_key", "k")
@@ -122,7 +122,7 @@ def test_credentials_of_systemd_are_found_by_themselves(
     assert system.api_key_file == tmp_path / "api_key"
 
 
-def test_each_of_several_clouds_finds_its_own_credentials(
+def test_each_system_finds_its_own_credentials(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     written(tmp_path / "b.password", "p")
@@ -224,36 +224,34 @@ def test_each_of_several_clouds_finds_its_own_credentials(
         ("systems: 7", "{file}: systems: expected a list"),
     ],
 )
-def test_says_what_is_wrong_and_where(tmp_path: Path, text: str, says: str) -> None:
+def test_error_has_the_problem_and_its_place(tmp_path: Path, text: str, says: str) -> None:
     config = written(tmp_path / "c.yaml", text)
 
     assert complaint(config).startswith(says.format(file=config))
 
 
-def test_names_the_variable_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_names_the_invalid_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"^VERGEWATCH_POLL__FAST_SECONDS: poll\.fast_seconds: "):
         one_system(monkeypatch, VERGEWATCH_POLL__FAST_SECONDS="soon")
 
 
-def test_says_everything_that_is_wrong_at_once(tmp_path: Path) -> None:
+def test_all_errors_are_reported_together(tmp_path: Path) -> None:
     config = written(tmp_path / "c.yaml", "url: x\nfoo: 1\nbar: 2")
 
     assert len(complaint(config).splitlines()) == 3
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_file_is_named(tmp_path: Path) -> None:
     assert complaint(tmp_path / "none.yaml").endswith("cannot be read: No such file or directory")
 
 
-def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+def test_binary_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_bytes(b"\xff\xfe\x00")
 
     assert complaint(tmp_path / "c.yaml").endswith("cannot be read: it is not text")
 
 
-def test_the_key_that_acts_is_a_secret_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_action_key_is_a_separate_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (system,) = one_system(monkeypatch, VERGEWATCH_ACTION_API_KEY="hunter2").systems
     assert system.action_api_key is not None
     assert system.action_api_key.get_secret_value() == "hunter2"
@@ -278,7 +276,7 @@ def test_the_key_that_acts_is_a_secret_of_its_own(
     assert (a.action_api_key_file, b.action_api_key_file) == (None, tmp_path / "b.action_api_key")
 
 
-def test_no_complaint_repeats_a_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_errors_do_not_contain_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for text in (
         "url: https://user:hunter2@v",
         "url: https://v\napi_key: [hunter2]",
@@ -289,7 +287,7 @@ def test_no_complaint_repeats_a_secret(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 @pytest.mark.parametrize("word", ["off", "no", '"off"'])
-def test_what_yaml_takes_for_false_is_the_word_that_was_written(tmp_path: Path, word: str) -> None:
+def test_yaml_boolean_words_are_read_as_text(tmp_path: Path, word: str) -> None:
     file = tmp_path / "vergewatch.yaml"
     file.write_text(
         f"url: https://v\napi_key: k\nrecovery_mode: {word}\n"
@@ -304,7 +302,7 @@ def test_what_yaml_takes_for_false_is_the_word_that_was_written(tmp_path: Path, 
     assert (rule.policy, rule.names) == ("no", ("web-*",))
 
 
-def test_what_steers_recovery_may_be_in_the_secrets_directory(
+def test_recovery_token_is_read_from_the_secrets_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "recovery_token").write_text("a-token")
@@ -317,7 +315,7 @@ def test_what_steers_recovery_may_be_in_the_secrets_directory(
     assert own.token_file is None
 
 
-def test_settings_never_print_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_printed_settings_do_not_contain_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = one_system(monkeypatch, VERGEWATCH_API_KEY="hunter2")
 
     assert "hunter2" not in repr(settings)
@@ -325,7 +323,7 @@ def test_settings_never_print_their_secrets(monkeypatch: pytest.MonkeyPatch) -> 
     assert "hunter2" not in settings.model_dump_json()
 
 
-def test_a_variable_that_sets_nothing_is_named_with_the_nearest_that_does() -> None:
+def test_unused_variable_is_reported_with_the_nearest_valid_one() -> None:
     names = [
         "VERGEWATCH_POL__FAST_SECONDS",
         "VERGEWATCH_URL",
@@ -355,7 +353,7 @@ WINDOW = CLOUD + "recovery:\n  maintenance_windows: [{{start: {}, hours: 3, reas
         ('"9:05:00"', time(9, 5)),
     ],
 )
-def test_quiet_hours_begin_when_it_says_with_quotes_or_without(
+def test_maintenance_window_start_is_read_with_and_without_quotes(
     tmp_path: Path, text: str, start: time
 ) -> None:
     (window,) = load(written(tmp_path / "v.yml", WINDOW.format(text))).recovery.maintenance_windows
@@ -364,14 +362,12 @@ def test_quiet_hours_begin_when_it_says_with_quotes_or_without(
 
 
 @pytest.mark.parametrize("text", ["22", "1500", "9.5", "24:00"])
-def test_what_is_no_time_of_day_is_refused(tmp_path: Path, text: str) -> None:
+def test_invalid_time_of_day_is_refused(tmp_path: Path, text: str) -> None:
     assert "start" in complaint(written(tmp_path / "v.yml", WINDOW.format(text)))
 
 
 @pytest.mark.parametrize("value", ["http://am:9093", '["http://am:9093"]'])
-def test_a_variable_that_may_hold_several_may_hold_one_by_itself(
-    monkeypatch: pytest.MonkeyPatch, value: str
-) -> None:
+def test_list_variable_accepts_a_single_value(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     settings = one_system(monkeypatch, VERGEWATCH_ALERTMANAGER__URLS=value)
 
     assert settings.alertmanager.urls == ("http://am:9093",)
@@ -385,7 +381,7 @@ def test_a_variable_that_may_hold_several_may_hold_one_by_itself(
         ("VERGEWATCH_RECOVERY__RULES", "web-*", "expected a list"),
     ],
 )
-def test_a_variable_of_the_wrong_shape_is_named_with_the_shape_that_is_wanted(
+def test_variable_of_the_wrong_type_is_reported_with_the_expected_type(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
 ) -> None:
     with pytest.raises(ConfigError, match=f"^{name}: .*{says}"):
@@ -402,7 +398,7 @@ def test_variables_set_limits_of_recovery(monkeypatch: pytest.MonkeyPatch) -> No
     assert settings.recovery.limits == Limits(max_per_hour=2, breaker_auto_probe=False)
 
 
-def test_a_heading_with_nothing_under_it_is_said_to_want_something(tmp_path: Path) -> None:
+def test_empty_section_is_refused(tmp_path: Path) -> None:
     text = written(tmp_path / "v.yml", f"{CLOUD}poll:\n")
 
     assert "poll: expected a group of settings" in complaint(text)

@@ -28,7 +28,7 @@ def identities(page: Page) -> set[tuple[str, frozenset[tuple[str, str]]]]:
     }
 
 
-async def test_shows_what_the_world_says_is_true() -> None:
+async def test_page_shows_the_state_of_the_simulated_system() -> None:
     async with simulating() as system, running(pointing_at(system)) as daemon:
         page = await daemon.until_up()
 
@@ -44,7 +44,7 @@ async def test_shows_what_the_world_says_is_true() -> None:
             assert page.get("vergewatch_vm_status_info", status=state.word, **labels) == [1]
 
 
-async def test_a_dead_cloud_leaves_the_page_within_three_polls_and_comes_back_by_itself() -> None:
+async def test_unreachable_system_has_no_series_after_three_polls_and_returns() -> None:
     async with simulating() as system, running(pointing_at(system)) as daemon:
         before = await daemon.until_up()
         assert (await daemon.get("/-/ready"))[0] == 200
@@ -70,7 +70,7 @@ async def test_a_dead_cloud_leaves_the_page_within_three_polls_and_comes_back_by
         )
 
 
-async def test_a_vm_that_goes_on_migrating_keeps_its_numeric_series() -> None:
+async def test_migrating_vm_keeps_its_numeric_series() -> None:
     async with simulating() as system, running(pointing_at(system)) as daemon:
         vm = next(vm for vm in system.world.live_vms() if vm.machine.status.running)
         mine = ("vm_id", str(vm.key))
@@ -90,7 +90,7 @@ async def test_a_vm_that_goes_on_migrating_keeps_its_numeric_series() -> None:
 @pytest.mark.parametrize(
     "name", ['say "hi"', "back\\slash", "two\nlines", "emoji 🚀", "שלום עולם", "<b>html</b>", " "]
 )
-async def test_odd_names_are_read_back_as_they_are(name: str) -> None:
+async def test_special_characters_in_names_are_escaped(name: str) -> None:
     async with simulating() as system:
         vm = next(iter(system.world.live_vms()))
         system.world.renames(vm.key, name)
@@ -101,7 +101,7 @@ async def test_odd_names_are_read_back_as_they_are(name: str) -> None:
             assert (await daemon.get("/"))[0] == 200
 
 
-async def test_a_wrong_key_makes_exactly_one_request_and_then_waits() -> None:
+async def test_rejected_key_sends_one_request_and_waits() -> None:
     async with simulating() as system:
         env = {**pointing_at(system), "VERGEWATCH_API_KEY": "wrong"}
         async with running(env) as daemon:
@@ -115,7 +115,7 @@ async def test_a_wrong_key_makes_exactly_one_request_and_then_waits() -> None:
             assert "system.lost" in daemon.events()
 
 
-async def test_a_corrected_key_file_is_noticed_without_a_restart(tmp_path: Path) -> None:
+async def test_changed_key_file_is_used_without_a_restart(tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text("wrong\n")
     async with simulating() as system:
@@ -129,7 +129,7 @@ async def test_a_corrected_key_file_is_noticed_without_a_restart(tmp_path: Path)
             assert page.one("vergewatch_authenticated") == 1
 
 
-async def test_one_cloud_that_is_down_disturbs_no_other(tmp_path: Path) -> None:
+async def test_unreachable_system_does_not_affect_others(tmp_path: Path) -> None:
     async with (
         simulating(seed=1) as well,
         simulating(seed=2) as ill,
@@ -159,7 +159,7 @@ async def test_one_cloud_that_is_down_disturbs_no_other(tmp_path: Path) -> None:
         await ill.stop()
 
 
-async def test_a_reload_adds_and_removes_clouds_and_disturbs_no_other(tmp_path: Path) -> None:
+async def test_reload_adds_and_removes_systems_without_affecting_others(tmp_path: Path) -> None:
     async with simulating(seed=1) as a, simulating(seed=2) as b:
         config = tmp_path / "vergewatch.yaml"
         one = f"systems:\n- {{name: a, url: '{a.url}', api_key: '{a.api_key}'}}\n"
@@ -184,7 +184,7 @@ async def test_a_reload_adds_and_removes_clouds_and_disturbs_no_other(tmp_path: 
             assert again == asked
 
 
-async def test_a_reload_that_wants_a_restart_besides_says_for_what(tmp_path: Path) -> None:
+async def test_reload_names_settings_that_need_a_restart(tmp_path: Path) -> None:
     async with simulating() as system:
         config = tmp_path / "vergewatch.yaml"
         one = f"url: '{system.url}'\napi_key: '{system.api_key}'\n"
@@ -199,7 +199,7 @@ async def test_a_reload_that_wants_a_restart_besides_says_for_what(tmp_path: Pat
     assert told == "reloaded; restart to apply log, recovery.directory\n"
 
 
-async def test_a_wrong_edit_changes_nothing_and_says_what_is_wrong(tmp_path: Path) -> None:
+async def test_invalid_configuration_is_rejected_with_the_error(tmp_path: Path) -> None:
     async with simulating() as system:
         config = tmp_path / "vergewatch.yaml"
         config.write_text(f"url: '{system.url}'\napi_key: '{system.api_key}'\n")
@@ -219,7 +219,7 @@ async def test_a_wrong_edit_changes_nothing_and_says_what_is_wrong(tmp_path: Pat
                 assert "url: is not a URL" in (await answer.json())["settings_problem"]
 
 
-async def test_reloads_at_once_leave_one_watch_that_ends_when_told(tmp_path: Path) -> None:
+async def test_concurrent_reloads_leave_one_poller(tmp_path: Path) -> None:
     async with simulating() as system:
         config = tmp_path / "vergewatch.yaml"
         known = f"url: '{system.url}'\napi_key: '{system.api_key}'\n"
@@ -242,7 +242,9 @@ async def test_reloads_at_once_leave_one_watch_that_ends_when_told(tmp_path: Pat
 @pytest.mark.parametrize(
     "edit", ["1: x", "name: 2024-13-01", "secrets_dir: 5", "url: [", "[" * 9000]
 )
-async def test_no_edit_followed_by_sighup_ends_it(tmp_path: Path, edit: str) -> None:
+async def test_no_configuration_change_with_sighup_ends_the_daemon(
+    tmp_path: Path, edit: str
+) -> None:
     async with simulating() as system:
         config = tmp_path / "vergewatch.yaml"
         known = f"url: '{system.url}'\napi_key: '{system.api_key}'\n"
@@ -259,7 +261,7 @@ async def test_no_edit_followed_by_sighup_ends_it(tmp_path: Path, edit: str) -> 
             assert "config.rejected" in daemon.events()
 
 
-async def test_a_password_that_somebody_keeps_in_netrc_is_not_for_vergeos(tmp_path: Path) -> None:
+async def test_netrc_password_is_not_sent_to_vergeos(tmp_path: Path) -> None:
     (tmp_path / ".netrc").write_text("default login bob password his-own\n")
     async with simulating() as system:
         async with running({**pointing_at(system), "HOME": str(tmp_path)}) as daemon:
@@ -268,7 +270,7 @@ async def test_a_password_that_somebody_keeps_in_netrc_is_not_for_vergeos(tmp_pa
         assert {request.means for request in system.requests} <= {"key", None}
 
 
-async def test_a_reader_that_does_not_read_delays_no_end() -> None:
+async def test_stalled_client_does_not_delay_the_shutdown() -> None:
     async with simulating(vms=800) as system, running(pointing_at(system)) as daemon:
         await daemon.until_up()
         host, port = daemon.url.removeprefix("http://").split(":")
@@ -283,7 +285,7 @@ async def test_a_reader_that_does_not_read_delays_no_end() -> None:
             assert REAL_TIME.monotonic() - began < 2
 
 
-async def test_sigterm_ends_it_within_two_seconds_and_gives_the_session_back() -> None:
+async def test_sigterm_ends_the_daemon_in_two_seconds_and_closes_the_session() -> None:
     async with simulating() as system:
         env = {
             "VERGEWATCH_URL": system.url,
@@ -305,7 +307,7 @@ async def test_sigterm_ends_it_within_two_seconds_and_gives_the_session_back() -
             assert last.path.startswith("/api/sys/tokens/")
 
 
-async def test_sigterm_ends_it_even_while_the_cloud_hangs() -> None:
+async def test_sigterm_ends_the_daemon_while_the_system_hangs() -> None:
     async with simulating() as system, running(pointing_at(system)) as daemon:
         await daemon.until_up()
         system.faults.turn_on("hang")
@@ -338,7 +340,7 @@ async def test_no_secret_appears_anywhere(tmp_path: Path) -> None:
             assert secret not in "".join([*seen, *daemon.output])
 
 
-async def test_speaks_tls_to_a_cloud_it_has_reason_to_trust(tmp_path: Path) -> None:
+async def test_tls_certificate_of_the_system_is_verified(tmp_path: Path) -> None:
     certificate, key = self_signed(tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
@@ -360,7 +362,7 @@ async def test_speaks_tls_to_a_cloud_it_has_reason_to_trust(tmp_path: Path) -> N
             assert "tls.unverified" in daemon.events()
 
 
-async def test_the_page_is_what_promtool_wants_it_to_be() -> None:
+async def test_page_passes_promtool() -> None:
     promtool = needs("promtool")
     async with simulating() as system, running(pointing_at(system)) as daemon:
         page = await daemon.until_up()
@@ -368,7 +370,7 @@ async def test_the_page_is_what_promtool_wants_it_to_be() -> None:
     assert await told([promtool, "check", "metrics"], page.text) == (0, "")
 
 
-async def test_a_schedule_that_an_hour_cannot_pay_for_is_refused_with_the_sum() -> None:
+async def test_schedule_over_the_request_budget_is_refused() -> None:
     code, output = await told(
         [sys.executable, "-m", "exporter", "run"],
         VERGEWATCH_URL="http://127.0.0.1:1",

@@ -91,7 +91,7 @@ def all_is_well(page: Page) -> bool:
         ("empty_list", {}, vms_are_missing),
     ],
 )
-async def test_says_what_is_wrong_stays_up_and_recovers_by_itself(
+async def test_fault_is_reported_and_daemon_recovers(
     ward: EnrolmentRuleSettings, fault: str, parameters: dict[str, Any], symptom: Symptom
 ) -> None:
     before = await ward.daemon.page_where(all_is_well)
@@ -106,7 +106,7 @@ async def test_says_what_is_wrong_stays_up_and_recovers_by_itself(
     assert ward.daemon.process.returncode is None
 
 
-async def test_a_new_status_word_is_shown_counted_apart_and_told(
+async def test_unknown_status_is_exported_counted_and_logged(
     ward: EnrolmentRuleSettings,
 ) -> None:
     with ward.system.faults.on("unknown_status"):
@@ -119,9 +119,7 @@ async def test_a_new_status_word_is_shown_counted_apart_and_told(
 
 
 @pytest.mark.parametrize("fault", ["frozen_writer", "frozen_clock"])
-async def test_a_platform_that_stopped_writing_can_be_seen(
-    ward: EnrolmentRuleSettings, fault: str
-) -> None:
+async def test_frozen_platform_is_visible(ward: EnrolmentRuleSettings, fault: str) -> None:
     await ward.daemon.page_where(all_is_well)
     with ward.system.faults.on(fault):
         await polls(ward.system, 2)
@@ -144,7 +142,7 @@ async def test_a_platform_that_stopped_writing_can_be_seen(
         "lost_logs",
     ],
 )
-async def test_a_quirk_of_the_wire_hides_no_vm(ward: EnrolmentRuleSettings, quirk: str) -> None:
+async def test_unusual_response_hides_no_vm(ward: EnrolmentRuleSettings, quirk: str) -> None:
     before = await ward.daemon.page_where(all_is_well)
 
     with ward.system.faults.on(quirk):
@@ -155,7 +153,7 @@ async def test_a_quirk_of_the_wire_hides_no_vm(ward: EnrolmentRuleSettings, quir
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_any_mixture_is_survived(ward: EnrolmentRuleSettings, seed: int) -> None:
+async def test_daemon_survives_any_mix_of_faults(ward: EnrolmentRuleSettings, seed: int) -> None:
     dice = random.Random(seed)
     faults = sorted(name for name in FAULTS if FAULTS[name].path is None)
 

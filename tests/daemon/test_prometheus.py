@@ -129,7 +129,7 @@ async def old_fashioned(url: str) -> AsyncIterator[str]:
             await runner.cleanup()
 
 
-async def test_prometheus_knows_what_is_true_in_the_world_in_both_formats(tmp_path: Path) -> None:
+async def test_prometheus_scrapes_the_state_of_the_system_in_both_formats(tmp_path: Path) -> None:
     async with simulating() as system, running(pointing_at(system)) as daemon:
         await daemon.until_up()
         async with (
@@ -166,7 +166,7 @@ async def test_prometheus_knows_what_is_true_in_the_world_in_both_formats(tmp_pa
             assert "machine_status.running" in described["help"]
 
 
-async def test_a_dead_cloud_goes_stale_in_prometheus_instead_of_lying(tmp_path: Path) -> None:
+async def test_series_of_an_unreachable_system_become_stale_in_prometheus(tmp_path: Path) -> None:
     async with simulating() as system, running(pointing_at(system)) as daemon:
         await daemon.until_up()
         async with prometheus(tmp_path, {"vergewatch": daemon.url}) as server:
@@ -181,7 +181,7 @@ async def test_a_dead_cloud_goes_stale_in_prometheus_instead_of_lying(tmp_path: 
 
 
 @pytest.mark.parametrize("example", ["vergewatch_vm_cpu_usage_ratio", "vergewatch_vm_running"])
-async def test_the_join_in_the_documentation_works(tmp_path: Path, example: str) -> None:
+async def test_documented_join_works(tmp_path: Path, example: str) -> None:
     async with simulating() as system, running(pointing_at(system)) as daemon:
         await daemon.until_up()
         async with prometheus(tmp_path, {"vergewatch": daemon.url}) as server:

@@ -13,7 +13,7 @@ from exporter.model import PollResult
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.engine import Recovery
 from exporter.recovery.model.limits import Limits, Mode
-from tests.recovery.harness import Theatre
+from tests.recovery.harness import Harness
 
 
 class Slow:
@@ -31,11 +31,11 @@ class Slow:
 
 
 def rounds(count: int) -> list[PollResult]:
-    poll = Theatre(vms=2)._read()
+    poll = Harness(vms=2)._read()
     return [poll._replace(asked_at=float(number)) for number in range(count)]
 
 
-async def test_where_recovery_cannot_keep_up_the_oldest_rounds_are_left_out() -> None:
+async def test_slow_recovery_drops_the_oldest_polls() -> None:
     slow = Slow()
     rescue = RecoveryWorker(cast(Recovery, slow))
     working = asyncio.create_task(rescue.run())
@@ -54,23 +54,23 @@ async def eventually(holds: Callable[[], bool]) -> None:
         await asyncio.wait([asyncio.create_task(asyncio.Event().wait())], timeout=0.001)
 
 
-def test_what_is_set_by_default_is_what_recovery_does_by_default() -> None:
+def test_default_settings_equal_the_default_limits() -> None:
     assert recovery_setup(RecoverySettings(), Mode.SHADOW).limits == Limits()
 
 
-async def test_a_bug_in_its_report_ends_recovery_and_nothing_else(
+async def test_error_in_the_report_ends_recovery_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    theatre = Theatre(vms=2)
-    rescue = RecoveryWorker(theatre.recovery)
+    harness = Harness(vms=2)
+    rescue = RecoveryWorker(harness.recovery)
 
     def stumble(*_: object) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr(theatre.recovery._status_cache, "vms", stumble)
-    rescue.tell(theatre._read())
+    monkeypatch.setattr(harness.recovery._status_cache, "vms", stumble)
+    rescue.tell(harness._read())
     await rescue.run()
 
-    report = theatre.recovery.report
+    report = harness.recovery.report
     assert (report.readiness, report.ready) == (ReadinessState.BROKEN, False)
     assert "KeyError" in report.because

@@ -8,14 +8,14 @@ from tests.bench.hour import planned_requests, requests_of_an_hour
 
 
 @pytest.mark.parametrize("vms", [20, 400])
-async def test_an_hour_costs_what_was_planned_whatever_the_number_of_vms(vms: int) -> None:
+async def test_requests_per_hour_equal_the_plan_for_any_number_of_vms(vms: int) -> None:
     requests = await requests_of_an_hour(vms)
 
     assert requests == pytest.approx(planned_requests(), abs=12)
     assert requests <= 850
 
 
-async def test_the_same_number_of_requests_for_few_vms_and_for_many() -> None:
+async def test_requests_do_not_depend_on_the_number_of_vms() -> None:
     few, many = await asyncio.gather(requests_of_an_hour(20), requests_of_an_hour(200))
 
     assert few == many

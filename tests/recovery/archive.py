@@ -19,12 +19,12 @@ from exporter.recovery.report.context import ExplainContext, context_of_case
 from exporter.recovery.report.explain import Explanation, explain
 from exporter.recovery.report.summary import RecoverySummary, summarize
 from tests.fakes import START, FakeClock
-from tests.recovery.harness import LIMITS, InMemoryJournal, Theatre
+from tests.recovery.harness import LIMITS, Harness, InMemoryJournal
 
 CLOUD = "stage"
 
 
-class ArchiveBook(InMemoryJournal):
+class RecordingJournal(InMemoryJournal):
     """
     A `InMemoryJournal` that can be read by people.
 
@@ -73,22 +73,22 @@ class ArchiveBook(InMemoryJournal):
         return [one for one in reversed(numbered) if one.decision.uuid == uuid]
 
 
-def stage(limits: Limits = LIMITS, **kwargs: Any) -> Theatre:
-    """Return a theatre with such a journal, warmed up."""
-    book = ArchiveBook()
-    theatre = Theatre(limits=limits, book=book, **{"vms": 30, **kwargs})
-    book.now = theatre.clock.now
-    return theatre.warm()
+def stage(limits: Limits = LIMITS, **kwargs: Any) -> Harness:
+    """Return a harness with such a journal, warmed up."""
+    book = RecordingJournal()
+    harness = Harness(limits=limits, book=book, **{"vms": 30, **kwargs})
+    book.now = harness.clock.now
+    return harness.warm()
 
 
-def about(theatre: Theatre, name: str) -> ExplainContext:
+def about(harness: Harness, name: str) -> ExplainContext:
     """Return what there is to say of a VM right now."""
-    case = theatre.case(name)
-    book: ArchiveBook = theatre.book
+    case = harness.case(name)
+    book: RecordingJournal = harness.book
     records = book.decisions_of(case.uuid)
-    return context_of_case(case, system=CLOUD, now=theatre.clock.now())._replace(
-        enrolment=theatre.recovery.state.enrolments.get(case.uuid),
-        decision=theatre.recovery.decisions.get(case.uuid),
+    return context_of_case(case, system=CLOUD, now=harness.clock.now())._replace(
+        enrolment=harness.recovery.state.enrolments.get(case.uuid),
+        decision=harness.recovery.decisions.get(case.uuid),
         number=records[0].number if records else None,
         decided=records[0].decision.time if records else None,
         changes=book.changes_of(case.uuid),
@@ -96,23 +96,23 @@ def about(theatre: Theatre, name: str) -> ExplainContext:
     )
 
 
-def explained(theatre: Theatre, name: str) -> Explanation:
-    return explain(about(theatre, name))
+def explained(harness: Harness, name: str) -> Explanation:
+    return explain(about(harness, name))
 
 
-def accounted(theatre: Theatre) -> RecoverySummary:
-    book: ArchiveBook = theatre.book
+def accounted(harness: Harness) -> RecoverySummary:
+    book: RecordingJournal = harness.book
     records = [DecisionRecord(number, one) for number, one in enumerate(book.decisions, 1)]
     return summarize(
         JournalRecords(book.changes, records, list(book.actions.values())),
         system=CLOUD,
-        mode=theatre.setup.mode,
+        mode=harness.setup.mode,
         since=START,
-        until=theatre.clock.now(),
+        until=harness.clock.now(),
     )
 
 
-class StoryClock(FakeClock):
+class RecordClock(FakeClock):
     """What time it is in a story."""
 
     moment = START
@@ -121,12 +121,12 @@ class StoryClock(FakeClock):
         return self.moment
 
 
-async def told(theatre: Theatre, directory: Path) -> Journal:
+async def told(harness: Harness, directory: Path) -> Journal:
     """Return a journal on disk that tells what the play wrote down, when it did."""
-    clock = StoryClock()
+    clock = RecordClock()
     journal = await open_journal(directory, clock)
-    book = journal.store(theatre.recovery.key)
-    for moment, what, said in theatre.book.story:
+    book = journal.store(harness.recovery.key)
+    for moment, what, said in harness.book.story:
         clock.moment = moment
         await getattr(book, what)(*said)
     return journal

@@ -7,20 +7,20 @@ from typing import Any
 import msgspec
 
 from exporter.vergeos.transport import Answer
-from tests.recovery.harness import Theatre
+from tests.recovery.harness import Harness
 
 Rows = list[dict[str, Any]]
 MICRO = 1_000_000
 
 
-def status_ahead(theatre: Theatre, seconds: float) -> None:
+def status_ahead(harness: Harness, seconds: float) -> None:
     """Have nodes, which stamp the status rows, by *seconds* ahead of who stamps the log."""
-    retell(theatre, "/machine_status", lambda rows, _: stamped(rows, lambda at: at + seconds))
+    retell(harness, "/machine_status", lambda rows, _: stamped(rows, lambda at: at + seconds))
 
 
-def set_back(theatre: Theatre, *, seconds: float) -> None:
+def set_back(harness: Harness, *, seconds: float) -> None:
     """Set the clock of the whole platform back now; what was stamped before keeps its stamp."""
-    since = theatre.world.now
+    since = harness.world.now
 
     def shown(at: float) -> float:
         return at - seconds if at > since else at
@@ -40,8 +40,8 @@ def set_back(theatre: Theatre, *, seconds: float) -> None:
         ]
         return sorted(chosen, key=lambda row: -int(row["$key"]))[:limit]
 
-    retell(theatre, "/machine_status", lambda rows, _: stamped(rows, shown))
-    retell(theatre, "/machine_logs", log, everything=True)
+    retell(harness, "/machine_status", lambda rows, _: stamped(rows, shown))
+    retell(harness, "/machine_logs", log, everything=True)
 
 
 def stamped(rows: Rows, shown: Callable[[float], float]) -> Rows:
@@ -53,7 +53,7 @@ def stamped(rows: Rows, shown: Callable[[float], float]) -> Rows:
 
 
 def retell(
-    theatre: Theatre,
+    harness: Harness,
     path_end: str,
     tell: Callable[[Rows, dict[str, str]], Rows],
     *,
@@ -66,7 +66,7 @@ def retell(
         everything: Whether *tell* gets all rows, and does the choosing.
 
     """
-    exchange = theatre.line._exchange
+    exchange = harness.line._exchange
 
     def retold(method: str, path: str, query: Any, body: Any) -> Answer:
         if method != "GET" or not path.endswith(path_end):
@@ -76,4 +76,4 @@ def retell(
         rows = tell(msgspec.json.decode(answer.body), dict(query))
         return answer._replace(body=msgspec.json.encode(rows))
 
-    theatre.line._exchange = retold  # type: ignore[method-assign]
+    harness.line._exchange = retold  # type: ignore[method-assign]

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import structlog
 
-from tests.recovery.harness import Theatre
-from tests.recovery.invariants import Observer
+from tests.recovery.harness import Harness
+from tests.recovery.invariants import InvariantChecker
 
-Play = Callable[..., tuple[Theatre, Observer]]
+Play = Callable[..., tuple[Harness, InvariantChecker]]
 
 
 @pytest.fixture(autouse=True)
@@ -24,17 +24,17 @@ def _quiet_logs() -> Iterator[None]:
 
 @pytest.fixture
 def play() -> Iterator[Play]:
-    """Return what makes a theatre with an observer in it."""
-    observers: list[Observer] = []
+    """Return what makes a harness with an checker in it."""
+    checkers: list[InvariantChecker] = []
 
     def begin(
-        *, after: Any = None, enrolled: Callable[[str], str] = lambda _name: "", **theatre: Any
-    ) -> tuple[Theatre, Observer]:
-        stage = Theatre(**theatre)
-        observer = Observer(stage, after=after, enrolled=enrolled)
-        observers.append(observer)
-        return stage, observer
+        *, after: Any = None, enrolled: Callable[[str], str] = lambda _name: "", **harness: Any
+    ) -> tuple[Harness, InvariantChecker]:
+        stage = Harness(**harness)
+        checker = InvariantChecker(stage, after=after, enrolled=enrolled)
+        checkers.append(checker)
+        return stage, checker
 
     yield begin
-    for observer in observers:
-        observer.check()
+    for checker in checkers:
+        checker.check()

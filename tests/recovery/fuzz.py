@@ -19,7 +19,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.recovery.test_state_machine import STEPS, Everything
 
-PLAYS_OF_A_SEED = 100
+RUNS_PER_SEED = 100
 
 
 def main() -> int:
@@ -28,9 +28,9 @@ def main() -> int:
     arguments.add_argument("--plays", type=int, default=2000)
     arguments.add_argument("--seed", type=int, default=random.randrange(10**6))
     given = arguments.parse_args()
-    count = max(1, given.plays // PLAYS_OF_A_SEED)
+    count = max(1, given.plays // RUNS_PER_SEED)
     seeds = range(given.seed, given.seed + count)
-    say(f"{count * PLAYS_OF_A_SEED:,} plays of {STEPS} steps, seeds {seeds[0]} to {seeds[-1]}")
+    say(f"{count * RUNS_PER_SEED:,} plays of {STEPS} steps, seeds {seeds[0]} to {seeds[-1]}")
     with ProcessPoolExecutor(os.cpu_count()) as workers:
         failures = list(filter(None, workers.map(what_fails, seeds)))
     for failure in failures:
@@ -50,7 +50,7 @@ def what_fails(number: int) -> str:
         run_state_machine_as_test(
             seed(number)(type("Seeded", (Everything,), {})),
             settings=settings(
-                max_examples=PLAYS_OF_A_SEED,
+                max_examples=RUNS_PER_SEED,
                 stateful_step_count=STEPS,
                 deadline=None,
                 database=None,

@@ -1,7 +1,7 @@
 """
 What is true: who crashed, who is meant to be down, and who brought whom back.
 
-The witness hears what truly happens in a simulated world, whatever the logs say, and knows
+The ground_truth hears what truly happens in a simulated world, whatever the logs say, and knows
 nothing of what recovery thinks. Whether a start was wrong is its to say.
 """
 
@@ -37,7 +37,7 @@ class Crash:
 
     vm: VM
     at: float
-    cared_for: bool
+    enrolled_keys: bool
     """Whether its owner wants recovery to look after it."""
     asked_at: float | None = None
     """When recovery first asked for a start, or would have."""
@@ -51,7 +51,7 @@ class Crash:
     """The reason after an hour without a request."""
 
 
-class Offence(NamedTuple):
+class WrongAction(NamedTuple):
     """A request that must not have been."""
 
     at: float
@@ -59,7 +59,7 @@ class Offence(NamedTuple):
     what: str
 
 
-class Stretch(NamedTuple):
+class Interval(NamedTuple):
     """A time in which something was so."""
 
     begins: float
@@ -69,29 +69,29 @@ class Stretch(NamedTuple):
         return self.begins - around <= moment <= self.ends + around
 
 
-class Witness:
+class GroundTruth:
     """
     Watches one world.
 
     Args:
-        cared_for: Keys of the VMs that recovery may touch; a test that edits tags edits this.
+        enrolled_keys: Keys of the VMs that recovery may touch; a test that edits tags edits this.
 
     """
 
-    def __init__(self, world: World, cared_for: set[int]) -> None:
+    def __init__(self, world: World, enrolled_keys: set[int]) -> None:
         self._world = world
         self._vms = {vm.machine.key: vm for vm in world.live_vms()}
-        self.cared_for = cared_for
+        self.enrolled_keys = enrolled_keys
         self.crashes: list[Crash] = []
-        self.wrong_starts: list[Offence] = []
-        self.not_ours: list[Offence] = []
+        self.wrong_starts: list[WrongAction] = []
+        self.not_ours: list[WrongAction] = []
         self.starts: list[tuple[float, int]] = []
         """When recovery asked for what was done, or would have asked, and for which VM."""
         self.on_crash: Callable[[Crash], None] = lambda _: None
         self.on_start: Callable[[VM], None] = lambda _: None
-        self.blind: list[Stretch] = []
+        self.blind: list[Interval] = []
         """When recovery could not see."""
-        self.nodes_ill: list[Stretch] = []
+        self.nodes_ill: list[Interval] = []
         """When some node failed or was being worked on."""
         self.counted: dict[str, int] = defaultdict(int)
         """How often what happened."""
@@ -150,7 +150,7 @@ class Witness:
 
     def _crashed(self, vm: VM, happening: WorldEvent) -> None:
         self._close(vm.machine)
-        crash = Crash(vm, happening.at, vm.key in self.cared_for)
+        crash = Crash(vm, happening.at, vm.key in self.enrolled_keys)
         self.crashes.append(crash)
         if not self.meant_down(vm):  # it may have died while it was being stopped
             self._open[vm.machine.key] = crash
@@ -163,11 +163,11 @@ class Witness:
         """Judge a request of recovery, before anything comes of it."""
         now = self._world.now
         self.starts.append((now, vm.key))
-        if vm.key not in self.cared_for or vm.is_snapshot or vm.service is not None:
-            self.not_ours.append(Offence(now, vm.name, "it is not enrolled"))
+        if vm.key not in self.enrolled_keys or vm.is_snapshot or vm.service is not None:
+            self.not_ours.append(WrongAction(now, vm.name, "it is not enrolled"))
         why = self.meant_down(vm)
         if why and not vm.machine.status.running:
-            self.wrong_starts.append(Offence(now, vm.name, why))
+            self.wrong_starts.append(WrongAction(now, vm.name, why))
         crash = self._open.get(vm.machine.key)
         if crash is not None and crash.asked_at is None:
             crash.asked_at = now

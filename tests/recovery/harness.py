@@ -3,7 +3,7 @@ A whole cloud with its recovery, in one thread and without a socket: hours pass 
 
 The engine, the adapters, the decoders and the simulated API are the real ones. What is left out
 is the wire; what is put in its place is the list of everything that was asked for, which is all
-that an observer may see besides the truth.
+that an checker may see besides the truth.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -175,8 +175,8 @@ class InMemoryJournal:
 class Line:
     """What stands for a connection to the simulated API."""
 
-    def __init__(self, theatre: "Theatre", key: str) -> None:
-        self._theatre = theatre
+    def __init__(self, harness: "Harness", key: str) -> None:
+        self._harness = harness
         self.key = key
         self.is_cut = False
         """Whether nothing that acts gets through to the platform."""
@@ -192,27 +192,27 @@ class Line:
         return self._exchange("POST", path, {}, body)
 
     def _exchange(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Answer:
-        theatre, world = self._theatre, self._theatre.world
+        harness, world = self._harness, self._harness.world
         world.catch_up()
-        theatre.api.notice_faults()
-        theatre.fall(f"{method} {path}")
+        harness.api.notice_faults()
+        harness.fall(f"{method} {path}")
         faults = world.faults.faults_for(method, path)
         if {"outage", "reset", "reset_before_acting"} & faults.keys():
             self._remember(body, acted=False, status=0)
             raise UnreachableError(f"{path}: the connection broke")
-        at = theatre.clock.monotonic()
+        at = harness.clock.monotonic()
         call = Call(method, path, query, {"Authorization": f"Bearer {self.key}"}, body)
         failed = faults.get("status")
         if failed is not None and not failed["after"]:
             self._remember(body, acted=False, status=failed["code"])
             return self._read(path, int(failed["code"]), {"err": failed["text"]})
-        answer = theatre.api.answer(
-            call, theatre.api.caller(call, at=at, faults=faults), at=at, faults=faults
+        answer = harness.api.answer(
+            call, harness.api.caller(call, at=at, faults=faults), at=at, faults=faults
         )
         lost = failed is not None or {"reset_after", "reset_after_acting"} & faults.keys()
         no_room = "no_capacity" in faults and answer.status >= 400 and not lost
         self._remember(body, acted=answer.status < 300, status=answer.status, no_room=no_room)
-        theatre.fall(f"answered {method} {path}")
+        harness.fall(f"answered {method} {path}")
         if {"reset_after", "reset_after_acting"} & faults.keys():
             raise UnreachableError(f"{path}: the connection broke")
         if failed is not None:
@@ -231,14 +231,14 @@ class Line:
 
     def _remember(self, body: Any, *, acted: bool, status: int, no_room: bool = False) -> None:
         if body is not None:
-            theatre = self._theatre
+            harness = self._harness
             graceful = bool(body.get("params"))
             action = "reboot" if graceful else body["action"]
-            at = theatre.clock.elapsed
-            theatre.requests.append(Request(at, body["vm"], action, acted, status, no_room))
+            at = harness.clock.elapsed
+            harness.requests.append(Request(at, body["vm"], action, acted, status, no_room))
 
 
-class Tally:
+class RecordingMeter:
     """A `Meter` that keeps what it is told."""
 
     def __init__(self) -> None:
@@ -260,7 +260,7 @@ class Tally:
         self.told.append(("recovered", str(seconds)))
 
 
-class JumpingClock(FakeClock):
+class AdjustableClock(FakeClock):
     """A clock whose time of day a test may set."""
 
     offset = timedelta()
@@ -279,7 +279,7 @@ class Truth(FakeClock):
         return START + timedelta(seconds=self._of.elapsed)
 
 
-class Theatre:
+class Harness:
     """
     One cloud and its recovery.
 
@@ -306,7 +306,7 @@ class Theatre:
         every: float = EVERY,
         **world: Any,
     ) -> None:
-        self.clock = JumpingClock()
+        self.clock = AdjustableClock()
         self.world = create_world(
             seed=seed,
             vms=vms,
@@ -335,7 +335,7 @@ class Theatre:
         self.untold: set[str] = set()
         """Names of the VMs of which a list lacks the status row."""
         self._last: dict[str, tuple[bytes, TableRows[Any]]] = {}
-        self.tally = Tally()
+        self.tally = RecordingMeter()
         self.line = Line(self, READONLY_API_KEY if readonly else API_KEY)
         self.book: Any = book or InMemoryJournal()
         self.setup = setup or RecoverySetup(limits, mode=mode)
@@ -347,13 +347,13 @@ class Theatre:
         """Restart the daemon; what it had in memory is gone."""
         operations = Operations(self.line, self.line, self.clock)  # type: ignore[arg-type]
 
-        async def open_book() -> JournalStore:
+        async def open_journal_store() -> JournalStore:
             book: JournalStore = self.book
             return book
 
         self.recovery = Recovery(
             "https://stage.example",
-            open_book,
+            open_journal_store,
             operations,
             self.setup,
             self.clock,
@@ -367,16 +367,16 @@ class Theatre:
         """Read the cloud once, and let recovery make of it what it will."""
         at_once(self.recovery.process(self._read()))
 
-    def let_pass(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         """Let time pass, with a poll at every beat."""
         until = self.clock.elapsed + seconds
         while self.clock.elapsed < until:
             self.clock.elapsed = min(until, self.clock.elapsed + self.every)
             self.poll()
 
-    def warm(self) -> "Theatre":
+    def warm(self) -> "Harness":
         """Let the warm-up pass."""
-        self.let_pass(self.setup.limits.warmup_seconds + self.every)
+        self.advance(self.setup.limits.warmup_seconds + self.every)
         return self
 
     def case(self, name: str) -> Case:
@@ -437,10 +437,10 @@ class Theatre:
         )
 
 
-def outcomes(theatre: Theatre) -> list[Outcome | None]:
+def outcomes(harness: Harness) -> list[Outcome | None]:
     """Return how the intents in the journal ended."""
-    return [intent.outcome for intent in theatre.book.intents.values()]
+    return [intent.outcome for intent in harness.book.intents.values()]
 
 
-def replies(theatre: Theatre) -> list[Reply | None]:
-    return [intent.reply for intent in theatre.book.intents.values()]
+def replies(harness: Harness) -> list[Reply | None]:
+    return [intent.reply for intent in harness.book.intents.values()]

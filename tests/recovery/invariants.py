@@ -1,13 +1,13 @@
 """
 Invariant checker: watches a run from outside and knows what must never happen.
 
-The observer hears what goes over the wire, reads what is committed to the journal, and sees how
+The checker hears what goes over the wire, reads what is committed to the journal, and sees how
 the cloud truly is. It never looks into the engine, and it computes nothing with the engine's
 code: a mistake there must not be repeated here.
 
 Two kinds of polls are told apart. One that was *answered* may have been believed, so it counts
 where recovery needs evidence. One that was *clean* must have been believed, so it counts where
-recovery should have known better. Between the two the observer gives the benefit of the doubt.
+recovery should have known better. Between the two the checker gives the benefit of the doubt.
 """
 
 from collections import defaultdict
@@ -22,7 +22,7 @@ from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
 from exporter.simulator.api.accounts import USERNAME
 from exporter.simulator.api.tables.logs import loss_rank
-from tests.recovery.harness import Request, Theatre
+from tests.recovery.harness import Harness, Request
 
 ALLOWING = ("always", "auto", "on-failure", "unless-stopped")
 DENYING = ("never", "no", "ignore")
@@ -198,9 +198,9 @@ class Asked(NamedTuple):
     forbidden: str
 
 
-class Observer:
+class InvariantChecker:
     """
-    Watches one theatre.
+    Watches one harness.
 
     Args:
         after: Name patterns of VMs, and of those that have to be up before them.
@@ -212,18 +212,18 @@ class Observer:
 
     def __init__(
         self,
-        theatre: Theatre,
+        harness: Harness,
         *,
         after: Mapping[str, Sequence[str]] | None = None,
         quiet: Sequence[tuple[float, float]] = (),
         silenced: Mapping[str, tuple[float, float]] | None = None,
         enrolled: Callable[[str], str] = lambda _name: "",
     ) -> None:
-        self.theatre = theatre
-        self.limits, self.mode = theatre.setup.limits, theatre.setup.mode
+        self.harness = harness
+        self.limits, self.mode = harness.setup.limits, harness.setup.mode
         self.violations: list[InvariantError] = []
         self.on_wire: Callable[[str], None] = lambda _: None
-        """A second listener on the wire, before the observer does; may do mischief."""
+        """A second listener on the wire, before the checker does; may do mischief."""
         self.on_book: Callable[[str], None] = lambda _: None
         self.asked: list[Asked] = []
         self._after = after or {}
@@ -266,9 +266,9 @@ class Observer:
         self._noted_at = 0.0
         self._changes_read = 0
         self._given_up: dict[str, float] = {}
-        theatre.requests = ActionHistory(self._judge)
-        theatre.fall = self._hear
-        theatre.book.fall = self._read_journal
+        harness.requests = ActionHistory(self._judge)
+        harness.fall = self._hear
+        harness.book.fall = self._read_journal
 
     # What the tests call.
 
@@ -304,7 +304,7 @@ class Observer:
                 self._logs = self._log_reading(at)
             case ["POST", path] if path == ACTIONS:
                 self._settle(surely=True)
-                book = self.theatre.book
+                book = self.harness.book
                 self._sent = tuple(one for one in book.intents.values() if one.outcome is None)
             case ["answered", "GET", path] if self._poll is not None and not self._poll.over:
                 self._poll.answered.add(path)
@@ -329,23 +329,23 @@ class Observer:
         if what == "prepared" and self._forbidden_at_poll and self._forbidden():
             self._report("I14", f"an intent was begun although {self._forbidden_at_poll}")
         if what == "prepared" and self._poll is not None:
-            name = max(self.theatre.book.intents.values(), key=lambda one: one.id).name
+            name = max(self.harness.book.intents.values(), key=lambda one: one.id).name
             if self._is_silenced(name, self._poll.at) and self._is_silenced(name, self._now):
                 self._report("I14", f"an intent was begun although {name} is silenced")
 
     def _begin_poll(self, at: float) -> None:
         self._settle(surely=False)
-        if self._process is not self.theatre.recovery:
-            self._process = self.theatre.recovery
+        if self._process is not self.harness.recovery:
+            self._process = self.harness.recovery
             self._warm(at)
             self._answered_at, self._banned_at = at, NEVER
-        faults = self.theatre.world.faults.active()
+        faults = self.harness.world.faults.active()
         poll = Poll(
             at,
             self._sample(),
-            {key: self._is_well(node) for key, node in self.theatre.world.nodes.items()},
+            {key: self._is_well(node) for key, node in self.harness.world.nodes.items()},
             frozenset(fault.name for fault in faults if _touches_sight(fault))
-            | frozenset(f"{name} is not told of" for name in self.theatre.untold),
+            | frozenset(f"{name} is not told of" for name in self.harness.untold),
         )
         before = self._poll
         poll.follows_a_clean_one = before is not None and before.known and before.is_clean
@@ -437,16 +437,16 @@ class Observer:
 
     @property
     def _now(self) -> float:
-        return self.theatre.clock.elapsed
+        return self.harness.clock.elapsed
 
     def _sample(self) -> Mapping[int, Look]:
         """Return how every VM is shown right now, by what the API would say."""
-        world = self.theatre.world
+        world = self.harness.world
         tags: dict[str, set[str]] = defaultdict(set)
         for row in world.tag_members.values():
             if row.tag.category.name == "recovery":
                 tags[row.member].add(row.tag.name)
-        frozen = self.theatre.api._frozen if world.faults.active("frozen_writer") else None
+        frozen = self.harness.api._frozen if world.faults.active("frozen_writer") else None
         strange = next((one["word"] for one in world.faults.active("unknown_status")
                         if one["share"] == 1), None)  # fmt: skip
         looks = {}
@@ -482,13 +482,13 @@ class Observer:
 
     def _is_well(self, node: Any) -> bool:
         status = node.machine.status
-        world = self.theatre.world
-        if world.faults.active("frozen_writer") and self.theatre.api._frozen is not None:
-            status = self.theatre.api._frozen[1].get(node.machine.key, status)
+        world = self.harness.world
+        if world.faults.active("frozen_writer") and self.harness.api._frozen is not None:
+            status = self.harness.api._frozen[1].get(node.machine.key, status)
         return status.word in UP and status.running and not node.maintenance
 
     def _log_reading(self, at: float) -> LogReading:
-        world = self.theatre.world
+        world = self.harness.world
         faults = [one for one in world.faults.active() if one.applies_to("GET", LOGS)]
         return LogReading(
             at,
@@ -500,8 +500,8 @@ class Observer:
 
     def _rows(self, vm_key: int, *, since: float) -> Iterator[Any]:
         """Return what was written into the log of a VM, newest first."""
-        vm = self.theatre.world.vms.get(vm_key)
-        for row in reversed(self.theatre.world.platform_log.machine_logs):
+        vm = self.harness.world.vms.get(vm_key)
+        for row in reversed(self.harness.world.platform_log.machine_logs):
             if row.at_us < since * 1e6:
                 return
             if vm is not None and row.machine == vm.machine.key:
@@ -509,15 +509,15 @@ class Observer:
 
     def _rows_of_nodes(self, *, since: float) -> Iterator[Any]:
         """Return what was written into the log of any node, newest first."""
-        nodes = {node.machine.key for node in self.theatre.world.nodes.values()}
-        for row in reversed(self.theatre.world.platform_log.machine_logs):
+        nodes = {node.machine.key for node in self.harness.world.nodes.values()}
+        for row in reversed(self.harness.world.platform_log.machine_logs):
             if row.at_us < since * 1e6:
                 return
             if row.machine in nodes:
                 yield row
 
     def _forbidden(self) -> str:
-        if switch := self.theatre.setup.kill_switch():
+        if switch := self.harness.setup.kill_switch():
             return f"{switch} is there"
         if self._disarmed:
             return "it was disarmed"
@@ -527,7 +527,7 @@ class Observer:
 
     def _read_orders(self) -> None:
         """Take note of the orders that the journal has since the last look into it."""
-        commands = self.theatre.book.commands
+        commands = self.harness.book.commands
         for command in commands[self._orders_read :]:
             match command.kind:
                 case CommandKind.PAUSE:
@@ -556,7 +556,7 @@ class Observer:
         self._warm(self._now)
         self._accepted_at, self._takes_short_lists = self._now, True
         if any(
-            one.name in ("short_list", "empty_list") for one in self.theatre.world.faults.active()
+            one.name in ("short_list", "empty_list") for one in self.harness.world.faults.active()
         ):
             for life in self._lives.values():
                 life.forgotten = True
@@ -572,7 +572,7 @@ class Observer:
         for row in self._rows(look.key, since=since):
             if row.at_us > (reading.clock - reading.late) * 1e6:
                 continue
-            if reading.lost and loss_rank(self.theatre.world.seed, "machine_logs", row.key) < (
+            if reading.lost and loss_rank(self.harness.world.seed, "machine_logs", row.key) < (
                 reading.lost
             ):
                 continue
@@ -583,13 +583,13 @@ class Observer:
         """Return whether this VM is down without any other explanation than a crash."""
         if look.left_off or len(self._posts(look.uuid)) >= self.limits.vm_windows[0].most:
             return False
-        vm = self.theatre.world.vms.get(look.key)
+        vm = self.harness.world.vms.get(look.key)
         if vm is None:
             return False  # deleted meanwhile
         machine = vm.machine.key
-        start = self.theatre.world.now - self._now
+        start = self.harness.world.now - self._now
         last = ""
-        for happening in reversed(self.theatre.world.history):
+        for happening in reversed(self.harness.world.history):
             if happening.machine != machine:
                 continue
             if happening.what in ("crashed", "hung", "powered_on", "woke_up", "ha_restarted"):
@@ -614,7 +614,7 @@ class Observer:
 
     def _judge(self, request: Request) -> None:
         looked_at, looks = self._looked
-        world = self.theatre.world
+        world = self.harness.world
         look = looks.get(request.vm_key)
         asked = Asked(
             request=request,
@@ -882,7 +882,7 @@ class Observer:
     # The journal.
 
     def _check_open_intents(self) -> None:
-        still_open = [one for one in self.theatre.book.intents.values() if one.outcome is None]
+        still_open = [one for one in self.harness.book.intents.values() if one.outcome is None]
         if len(still_open) > self.limits.max_concurrent_actions:
             self._report("I3", f"{len(still_open)} intents are open at once")
         if len({one.uuid for one in still_open}) < len(still_open):
@@ -893,21 +893,21 @@ class Observer:
         poll, limits = self._poll, self.limits
         clean = poll is not None and poll.is_clean
         longest = max(limits.verify_power_on_seconds, limits.verify_reset_seconds)
-        longest += limits.verify_extension_seconds + 2 * self.theatre.every
-        passed = min(self.theatre.every, self._now - self._noted_at) if clean else 0.0
+        longest += limits.verify_extension_seconds + 2 * self.harness.every
+        passed = min(self.harness.every, self._now - self._noted_at) if clean else 0.0
         self._noted_at = self._now
         still_open = {}
-        for one in self.theatre.book.intents.values():
+        for one in self.harness.book.intents.values():
             if one.outcome is None:
                 lasted = self._open_for.get(one.id, 0.0) + passed
                 still_open[one.id] = lasted
-                if lasted > longest + 2 * self.theatre.every:
+                if lasted > longest + 2 * self.harness.every:
                     self._report("I6", f"{one.action} of {one.name} is open for {lasted:.0f} s")
         self._open_for = still_open
 
     def _read_changes(self) -> None:
         """Follow who was given up, and who is so no longer without a person's doing."""
-        changes = self.theatre.book.changes
+        changes = self.harness.book.changes
         if len(changes) == self._changes_read:
             return
         ups = {look.uuid: self._lives[key].seen_up_at for key, look in self._sample().items()}
@@ -955,6 +955,6 @@ def is_wish(row: Any, policy: str) -> bool:
     return text.startswith("Task '") or text.endswith("set by hand")
 
 
-def endings(theatre: Theatre) -> set[Outcome | None]:
+def endings(harness: Harness) -> set[Outcome | None]:
     """Return how the intents in the journal ended."""
-    return {intent.outcome for intent in theatre.book.intents.values()}
+    return {intent.outcome for intent in harness.book.intents.values()}

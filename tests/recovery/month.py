@@ -1,7 +1,7 @@
 """
 ``make replay``: a month of operation in some minutes, and an account of it.
 
-The engine, the adapters and the platform's log are the real ones of the theatre. What is
+The engine, the adapters and the platform's log are the real ones of the harness. What is
 simplified is said at the end of the account.
 """
 
@@ -27,8 +27,8 @@ from exporter.recovery.model.states import DIAGNOSED, OPEN, State
 from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.simulator.world.builder import ClusterPlan
 from exporter.simulator.world.context import Timings
-from tests.recovery.ground_truth import US, Crash, Offence, Witness
-from tests.recovery.harness import EVERY, InMemoryJournal, Theatre
+from tests.recovery.ground_truth import US, Crash, GroundTruth, WrongAction
+from tests.recovery.harness import EVERY, Harness, InMemoryJournal
 from tests.recovery.shortcut import Shortcut
 from tests.recovery.workload import DAY, HOUR, MINUTE, Fate
 
@@ -78,8 +78,8 @@ class JournalWriter(InMemoryJournal):
             self._month.hear(decision)
 
 
-class Month(Theatre):
-    """A cloud with its recovery, its fate, and a witness of the truth."""
+class Month(Harness):
+    """A cloud with its recovery, its fate, and a ground_truth of the truth."""
 
     def __init__(
         self,
@@ -108,8 +108,8 @@ class Month(Theatre):
         self.days, self.mode, self.seed = days, mode, seed
         self.hurried = hurried
         self.nodes = nodes
-        self.witness = Witness(self.world, self._enrol(strangers))
-        self.fate = Fate(self, self.witness, days=days, seed=seed, busy=busy)
+        self.ground_truth = GroundTruth(self.world, self._enrol(strangers))
+        self.fate = Fate(self, self.ground_truth, days=days, seed=seed, busy=busy)
         self.fate.arrange()
         self.polls = 0
         self._shortcut = Shortcut(self.world)
@@ -148,11 +148,11 @@ class Month(Theatre):
     def hear(self, decision: Decision) -> None:
         """Take note of a decision that was written down."""
         if decision.failed_guard is GuardName.MODE_ENFORCE and decision.action is not None:
-            self.witness.would_start(self.world.vms[decision.vm_key])
+            self.ground_truth.would_start(self.world.vms[decision.vm_key])
 
     def _enrol(self, strangers: int) -> set[int]:
         """Enrol VMs by their tag or by the rule for production; leave some out."""
-        cared_for, left_out = set(), 0
+        enrolled_keys, left_out = set(), 0
         for number, vm in enumerate(list(self.world.live_vms())):
             if vm.service is not None:
                 continue
@@ -164,8 +164,8 @@ class Month(Theatre):
                 continue
             if not by_rule:
                 self.world.tag(vm, "recovery/auto")
-            cared_for.add(vm.key)
-        return cared_for
+            enrolled_keys.add(vm.key)
+        return enrolled_keys
 
     def _read(self) -> PollResult:
         return self._shortcut.poll(
@@ -173,7 +173,7 @@ class Month(Theatre):
         )
 
     def _follow_crashes(self) -> None:
-        for crash in self.witness.open.values():
+        for crash in self.ground_truth.open.values():
             reason = self._reason(crash)
             crash.reasons[reason] += EVERY
             late = self.world.now - crash.at >= HOUR
@@ -199,7 +199,7 @@ class Month(Theatre):
     @property
     def crashes(self) -> list[Crash]:
         """Crashes of enrolled VMs that were not meant to be down."""
-        return [one for one in self.witness.crashes if one.cared_for]
+        return [one for one in self.ground_truth.crashes if one.enrolled_keys]
 
     @property
     def recovered(self) -> list[Crash]:
@@ -215,8 +215,8 @@ class Month(Theatre):
         return [one for one in self.crashes if one.held_by and not self._is_true(one)]
 
     @property
-    def offences(self) -> list[Offence]:
-        return self.witness.wrong_starts + self.witness.not_ours
+    def wrong_actions(self) -> list[WrongAction]:
+        return self.ground_truth.wrong_starts + self.ground_truth.not_ours
 
     @property
     def invalid(self) -> Counter[str]:
@@ -230,16 +230,16 @@ class Month(Theatre):
 
     @property
     def most_in_an_hour(self) -> int:
-        times = [at for at, _ in self.witness.starts]
+        times = [at for at, _ in self.ground_truth.starts]
         return max(
             (number + 1 - bisect_left(times, at - HOUR) for number, at in enumerate(times)),
             default=0,
         )
 
     def _is_true(self, crash: Crash) -> bool:
-        """Return whether what recovery said after an hour is so, by what the witness knows."""
-        held_by, lately, due = crash.held_by, self.witness.lately, crash.at + HOUR
-        blind = self.witness.blind
+        """Return whether what recovery said after an hour is so, by what the ground_truth knows."""
+        held_by, lately, due = crash.held_by, self.ground_truth.lately, crash.at + HOUR
+        blind = self.ground_truth.blind
         if held_by in ("within_rate_limit", "within_restart_budget", "backoff_elapsed"):
             return self._has_acted_much(crash)
         if held_by == "not_paused":
@@ -251,7 +251,9 @@ class Month(Theatre):
             just_up = lately(crash, "powered_on", within=2 * MINUTE)
             return just_up or any(one.holds(crash.at, around=2 * MINUTE) for one in blind)
         if held_by in ("node_in_trouble", "node_stable"):
-            return any(one.holds(crash.at, around=10 * MINUTE) for one in self.witness.nodes_ill)
+            return any(
+                one.holds(crash.at, around=10 * MINUTE) for one in self.ground_truth.nodes_ill
+            )
         before = {
             "migrated_shortly_before": (3 * MINUTE, ("migration_started",)),
             "start_failed": (MINUTE, ("powered_on", "guest_rebooted")),
@@ -265,8 +267,8 @@ class Month(Theatre):
     def _has_acted_much(self, crash: Crash) -> bool:
         """Return whether a budget forbade to act an hour after a crash."""
         due = crash.at + HOUR
-        mine = [at for at, key in self.witness.starts if key == crash.vm.key and at < due]
-        fleet = [at for at, _ in self.witness.starts if at < due]
+        mine = [at for at, key in self.ground_truth.starts if key == crash.vm.key and at < due]
+        fleet = [at for at, _ in self.ground_truth.starts if at < due]
         if crash.held_by == "backoff_elapsed":
             return bool(mine)
         if crash.held_by == "within_restart_budget":
@@ -281,10 +283,11 @@ class Month(Theatre):
 
 def account(month: Month, *, cpu_seconds: float) -> Iterator[str]:
     """Tell what happened, in lines."""
-    witness, crashes, recovered = month.witness, month.crashes, month.recovered
-    counted = witness.counted
+    ground_truth, crashes, recovered = month.ground_truth, month.crashes, month.recovered
+    counted = ground_truth.counted
     yield (
-        f"{month.days:g} days of {len(witness.cared_for):,} VMs in care on {month.nodes} nodes, "
+        f"{month.days:g} days of {len(ground_truth.enrolled_keys):,} enrolled VMs "
+        f"on {month.nodes} nodes, "
         f"mode {month.mode}, seed {month.seed}"
     )
     cadence = f", every {QUIET_STEP:g} s while nothing happens" if month.hurried else ""
@@ -303,7 +306,7 @@ def account(month: Month, *, cpu_seconds: float) -> Iterator[str]:
         width=96,
     )
     yield ""
-    strangers = len(witness.crashes) - len(crashes)
+    strangers = len(ground_truth.crashes) - len(crashes)
     yield from _line("crashes", len(crashes), f"and {strangers} of VMs that are none of its own")
     asked = [one for one in crashes if one.asked_at is not None]
     if month.mode is Mode.SHADOW:
@@ -326,10 +329,11 @@ def account(month: Month, *, cpu_seconds: float) -> Iterator[str]:
     jumps = sum(told[0] == "clock_jumped" for told in month.tally.told)
     yield from _line("jumps of a clock noticed", jumps, "")
     yield ""
-    yield from _listed("WRONG STARTS", month, witness.wrong_starts)
-    yield from _listed("REQUESTS FOR OTHERS' VMs", month, witness.not_ours)
+    yield from _listed("WRONG STARTS", month, ground_truth.wrong_starts)
+    yield from _listed("REQUESTS FOR OTHERS' VMs", month, ground_truth.not_ours)
     late = [
-        Offence(one.at, one.vm.name, f"an hour later it was {one.held_by}") for one in month.missed
+        WrongAction(one.at, one.vm.name, f"an hour later it was {one.held_by}")
+        for one in month.missed
     ]
     yield from _listed("MISSED CRASHES", month, late)
     yield ""
@@ -340,7 +344,7 @@ def _line(what: str, number: int, more: str) -> Iterator[str]:
     yield f"{number:>7,}  {what}{f' ({more})' if more else ''}"
 
 
-def _listed(what: str, month: Month, found: Sequence[Offence]) -> Iterator[str]:
+def _listed(what: str, month: Month, found: Sequence[WrongAction]) -> Iterator[str]:
     yield f"{len(found):>7,}  {what}"
     for one in found:
         day, seconds = divmod(one.at - month.world.started_at, DAY)
@@ -389,7 +393,7 @@ def main() -> int:
         hurried=not wanted.every_poll,
     ).play(tell=True)
     print("\n".join(account(month, cpu_seconds=time.process_time() - began)))  # noqa: T201
-    return 1 if month.offences else 0
+    return 1 if month.wrong_actions else 0
 
 
 if __name__ == "__main__":

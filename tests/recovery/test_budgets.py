@@ -21,7 +21,7 @@ HOURLY, DAILY, WEEKLY = Window(HOUR, 3), Window(DAY, 6), Window(WEEK, 10)
         (12 * HOUR, 10, 120.0),
     ],
 )
-def test_every_crash_loop_of_the_study_ends_in_quarantine(
+def test_crash_loops_of_the_study_end_in_quarantine(
     dies_after: float, restarts: int, hours: float
 ) -> None:
     loop = play_loop(dies_after, Limits())
@@ -30,7 +30,7 @@ def test_every_crash_loop_of_the_study_ends_in_quarantine(
     assert loop.quarantined_after_seconds == pytest.approx(hours * HOUR, rel=0.15)
 
 
-def test_a_vm_that_dies_once_a_day_is_not_given_up() -> None:
+def test_vm_crashing_once_a_day_is_not_quarantined() -> None:
     assert play_loop(25 * HOUR, Limits()).quarantined_after_seconds is None
 
 
@@ -44,7 +44,7 @@ def test_a_vm_that_dies_once_a_day_is_not_given_up() -> None:
         ((HOURLY, DAILY), (4 * HOUR, 12 * HOUR)),
     ],
 )
-def test_windows_that_never_fill_are_found_out(
+def test_budget_window_that_never_fills_is_detected(
     windows: tuple[Window, ...], endless: tuple[float, ...]
 ) -> None:
     found = endless_loops(WindowLimits(vm_windows=windows))
@@ -53,7 +53,7 @@ def test_windows_that_never_fill_are_found_out(
 
 
 @given(st.floats(1.0, 12 * HOUR))
-def test_a_vm_that_dies_within_twelve_hours_is_given_up_within_a_week(dies_after: float) -> None:
+def test_vm_crashing_every_twelve_hours_is_quarantined_within_a_week(dies_after: float) -> None:
     quarantined_after = play_loop(dies_after, Limits()).quarantined_after_seconds
 
     assert quarantined_after is not None
@@ -61,7 +61,7 @@ def test_a_vm_that_dies_within_twelve_hours_is_given_up_within_a_week(dies_after
 
 
 @given(st.integers(1, 200), st.floats(0.0, 1.0))
-def test_a_pause_is_bounded_whatever_the_dice(attempts: int, dice: float) -> None:
+def test_backoff_is_bounded_for_every_random_value(attempts: int, dice: float) -> None:
     limits = Limits()
 
     pause = backoff_seconds(attempts, limits, random=dice)
@@ -69,14 +69,14 @@ def test_a_pause_is_bounded_whatever_the_dice(attempts: int, dice: float) -> Non
     assert 0.8 * limits.backoff_seconds <= pause <= 1.2 * limits.backoff_max_seconds
 
 
-def test_the_first_try_waits_for_nothing_and_each_one_after_twice_as_long() -> None:
+def test_first_attempt_has_no_backoff_and_each_later_one_doubles_it() -> None:
     pauses = [backoff_seconds(attempts, Limits(), random=0.5) for attempts in range(8)]
 
     assert pauses == [0, 60, 120, 240, 480, 960, 1800, 1800]
 
 
 @given(st.lists(st.integers(0, 9000), max_size=12), st.integers(0, 9000))
-def test_a_window_frees_at_the_moment_it_says(times: list[int], now: int) -> None:
+def test_budget_is_free_at_the_announced_time(times: list[int], now: int) -> None:
     past = [at for at in times if at <= now]
     (use,) = uses((HOURLY,), past, now=now)
 

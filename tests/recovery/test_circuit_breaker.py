@@ -33,20 +33,20 @@ def storm(*, at: float = 0.0) -> CircuitBreaker:
     return after_poll(CircuitBreaker(), Count(5, 20, nodes_well=True, dropped=True), RULES, now=at)
 
 
-def test_three_or_fifteen_of_a_hundred_are_a_mass_outage() -> None:
+def test_three_vms_or_fifteen_percent_open_the_breaker() -> None:
     assert threshold(5, RULES) == 3
     assert threshold(20, RULES) == 3
     assert threshold(100, RULES) == 15
 
 
-def test_it_opens_at_once() -> None:
+def test_breaker_opens_immediately() -> None:
     calm = after_poll(CircuitBreaker(), Count(2, 20, nodes_well=True, dropped=True), RULES, now=0.0)
 
     assert calm.breaker_state is BreakerState.CLOSED
     assert storm().breaker_state is BreakerState.OPEN
 
 
-def test_it_closes_after_calm_and_by_way_of_half_open() -> None:
+def test_breaker_closes_through_half_open_without_failures() -> None:
     calm = Count(1, 20, nodes_well=True, dropped=False)
 
     early = weather_after(storm(), calm, seconds=300, since=0)
@@ -68,7 +68,7 @@ def test_open_breaker_becomes_half_open_without_new_failures() -> None:
     assert weather_after(storm(), ill, seconds=9000, since=0).breaker_state is BreakerState.OPEN
 
 
-def test_a_failure_while_half_open_doubles_the_hold_up_to_an_hour() -> None:
+def test_failure_in_half_open_doubles_the_hold_up_to_an_hour() -> None:
     breaker, holds = storm(), []
     for number in range(6):
         holds.append(breaker.hold_seconds)
@@ -82,7 +82,7 @@ def test_a_failure_while_half_open_doubles_the_hold_up_to_an_hour() -> None:
 
 
 @given(st.lists(st.tuples(counts(), st.booleans()), max_size=200))
-def test_it_never_flaps_faster_than_its_cool_down(
+def test_breaker_does_not_flap_faster_than_its_cool_down(
     polls: list[tuple[Count, bool]],
 ) -> None:
     breaker, opened_at = CircuitBreaker(), None

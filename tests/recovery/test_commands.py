@@ -7,7 +7,7 @@ import pytest
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.commands import Command, CommandKind, ControlState
 from tests.fakes import START
-from tests.recovery.harness import Theatre, at_once
+from tests.recovery.harness import Harness, at_once
 
 
 def given(kind: CommandKind, *, at: float = 0.0, until: float | None = None) -> Command:
@@ -17,12 +17,12 @@ def given(kind: CommandKind, *, at: float = 0.0, until: float | None = None) -> 
     )  # fmt: skip
 
 
-def tell(theatre: Theatre, kind: CommandKind, *, seconds: float | None = None) -> None:
-    command = theatre.recovery.command(kind, owner="anna", reason="because", seconds=seconds)
+def tell(harness: Harness, kind: CommandKind, *, seconds: float | None = None) -> None:
+    command = harness.recovery.command(kind, owner="anna", reason="because", seconds=seconds)
     at_once(command)
 
 
-def test_a_pause_never_shortens_another() -> None:
+def test_new_pause_does_not_shorten_a_longer_one() -> None:
     long = given(CommandKind.PAUSE, until=7200.0)
     short = given(CommandKind.PAUSE, at=60.0, until=120.0)
     longer = given(CommandKind.PAUSE, at=60.0, until=9000.0)
@@ -35,33 +35,33 @@ def test_a_pause_never_shortens_another() -> None:
 
 
 @pytest.mark.parametrize("kind", [CommandKind.RESUME, CommandKind.ARM])
-def test_who_ends_what_is_not_there_ends_nothing(kind: CommandKind) -> None:
-    theatre = Theatre()
-    theatre.warm()
+def test_resume_without_pause_changes_nothing(kind: CommandKind) -> None:
+    harness = Harness()
+    harness.warm()
 
-    tell(theatre, kind)
+    tell(harness, kind)
 
-    assert theatre.recovery.readiness_now.readiness is ReadinessState.ACTIVE
+    assert harness.recovery.readiness_now.readiness is ReadinessState.ACTIVE
 
 
 def test_resume_leaves_recovery_disarmed() -> None:
-    theatre = Theatre()
-    theatre.warm()
-    tell(theatre, CommandKind.DISARM)
-    tell(theatre, CommandKind.PAUSE, seconds=3600)
+    harness = Harness()
+    harness.warm()
+    tell(harness, CommandKind.DISARM)
+    tell(harness, CommandKind.PAUSE, seconds=3600)
 
-    tell(theatre, CommandKind.RESUME)
+    tell(harness, CommandKind.RESUME)
 
-    assert theatre.recovery.readiness_now.readiness is ReadinessState.DISARMED
+    assert harness.recovery.readiness_now.readiness is ReadinessState.DISARMED
 
 
-def test_a_pause_that_ended_unnoticed_is_followed_by_a_warm_up_whatever_is_said_then() -> None:
-    theatre = Theatre()
-    theatre.warm()
-    tell(theatre, CommandKind.PAUSE, seconds=5)
-    theatre.clock.elapsed += 10
+def test_expired_pause_is_followed_by_warm_up_despite_a_later_command() -> None:
+    harness = Harness()
+    harness.warm()
+    tell(harness, CommandKind.PAUSE, seconds=5)
+    harness.clock.elapsed += 10
 
-    tell(theatre, CommandKind.ARM)
-    theatre.let_pass(20)
+    tell(harness, CommandKind.ARM)
+    harness.advance(20)
 
-    assert theatre.recovery.readiness_now.readiness is ReadinessState.WARMING_UP
+    assert harness.recovery.readiness_now.readiness is ReadinessState.WARMING_UP

@@ -120,7 +120,7 @@ def read(*rows: LogRow, complete: bool = True, **logs: Any) -> Logs:
         (300.0, 1, Cause.NOT_LONG_ENOUGH),
     ],
 )
-def test_down_is_down_after_30_seconds_and_two_inventories(
+def test_down_is_confirmed_after_30_seconds_and_two_inventories(
     lasted: float, times_observed: int, cause: Cause
 ) -> None:
     at = DOWN_AT + lasted
@@ -130,7 +130,7 @@ def test_down_is_down_after_30_seconds_and_two_inventories(
 
 
 @pytest.mark.parametrize(("lasted", "cause"), [(300.0, Cause.HUNG), (299.9, Cause.NOT_LONG_ENOUGH)])
-def test_a_vm_hangs_after_300_seconds(lasted: float, cause: Cause) -> None:
+def test_vm_is_hung_after_300_seconds(lasted: float, cause: Cause) -> None:
     assert judged(HUNG, at=DOWN_AT + lasted) is cause
 
 
@@ -140,22 +140,22 @@ def test_a_vm_hangs_after_300_seconds(lasted: float, cause: Cause) -> None:
 @pytest.mark.parametrize(
     ("read_at", "cause"), [(10.0, Cause.CRASHED), (9.9, Cause.LOGS_NOT_SETTLED)]
 )
-def test_logs_are_settled_10_seconds_after_the_first_sight(read_at: float, cause: Cause) -> None:
+def test_logs_are_settled_10_seconds_after_the_first_poll(read_at: float, cause: Cause) -> None:
     assert judged(logs=READ._replace(read_at=DOWN_AT + read_at)) is cause
 
 
 @pytest.mark.parametrize(
     ("before_up", "cause"), [(600.0, Cause.CRASHED), (599.9, Cause.LOGS_INCOMPLETE)]
 )
-def test_logs_go_back_600_seconds(before_up: float, cause: Cause) -> None:
+def test_logs_are_read_600_seconds_back(before_up: float, cause: Cause) -> None:
     assert judged(logs=READ._replace(since_clock=UP_CLOCK - before_up)) is cause
 
 
-def test_logs_that_lack_the_anchor_prove_nothing() -> None:
+def test_logs_without_the_anchor_row_prove_nothing() -> None:
     assert judged(logs=read(complete=False)) is Cause.LOGS_INCOMPLETE
 
 
-def test_logs_that_cannot_be_read_prove_nothing() -> None:
+def test_unreadable_logs_prove_nothing() -> None:
     assert judged(logs=READ._replace(reading=None, problem="refused")) is Cause.LOGS_UNREAD
 
 
@@ -163,14 +163,14 @@ def test_nothing_is_concluded_before_the_logs_are_read() -> None:
     assert judged(logs=None) is Cause.LOGS_NOT_SETTLED
 
 
-def test_without_the_platforms_time_of_its_last_run_the_logs_prove_nothing() -> None:
+def test_logs_without_the_last_running_time_prove_nothing() -> None:
     assert judged(replace(DOWN, up_clock=None)) is Cause.LOGS_INCOMPLETE
 
 
 @pytest.mark.parametrize(
     ("before_up", "cause"), [(600.0, Cause.STOPPED_BY_PERSON), (600.1, Cause.CRASHED)]
 )
-def test_a_stop_request_counts_for_600_seconds(before_up: float, cause: Cause) -> None:
+def test_stop_request_is_valid_for_600_seconds(before_up: float, cause: Cause) -> None:
     logs = read(row("VM action 'kill' sent", at=UP_CLOCK - before_up), since_clock=0.0)
 
     assert judged(logs=logs) is cause
@@ -186,7 +186,7 @@ def test_a_stop_request_counts_for_600_seconds(before_up: float, cause: Cause) -
         ("VM 'web-01' migrated to 'node2'", 10.0, Cause.STOPPED_BY_PERSON),
     ],
 )
-def test_a_stop_request_from_before_the_last_start_is_done_with(
+def test_stop_request_before_the_last_start_is_ignored(
     text: str, after: float, cause: Cause
 ) -> None:
     stopped_at = UP_CLOCK - 100.0
@@ -197,7 +197,7 @@ def test_a_stop_request_from_before_the_last_start_is_done_with(
     assert judged(logs=read(later, stop)) is Cause.STOPPED_BY_PERSON
 
 
-def test_the_start_of_another_machine_ends_no_stop_request() -> None:
+def test_start_of_another_machine_does_not_end_a_stop_request() -> None:
     stop = row("VM action 'kill' sent", at=UP_CLOCK - 100.0)
     others = row("VM 'db-01' powered on", at=UP_CLOCK - 50.0, machine=33, key=8)
 
@@ -214,7 +214,7 @@ def test_the_start_of_another_machine_ends_no_stop_request() -> None:
         ("VM 'web-01' powered on", 0.1, Cause.CRASHED),  # perhaps by us
     ],
 )
-def test_what_the_platform_did_since_it_was_last_up_is_doubt(
+def test_platform_row_since_last_up_makes_the_diagnosis_unknown(
     text: str, after: float, cause: Cause
 ) -> None:
     assert judged(logs=read(row(text, at=UP_CLOCK + after, user="system"))) is cause
@@ -235,20 +235,20 @@ def test_what_a_row_says(text: str, cause: Cause) -> None:
     assert judged(logs=read(row(text))) is cause
 
 
-def test_a_stop_request_goes_before_a_doubt() -> None:
+def test_stop_request_precedes_an_unknown_row() -> None:
     logs = read(row("something odd"), row("VM action 'kill' sent"))
 
     assert judged(logs=logs) is Cause.STOPPED_BY_PERSON
 
 
-def test_a_guests_shutdown_is_undone_only_for_always() -> None:
+def test_guest_shutdown_is_restarted_under_always_only() -> None:
     logs = read(row("VM has shutdown"))
 
     assert judged(logs=logs, policy=Policy.UNLESS_STOPPED) is Cause.STOPPED_BY_GUEST
     assert judged(logs=logs, policy=Policy.ALWAYS) is Cause.CRASHED
 
 
-def test_what_its_node_was_told_is_a_stop_request_and_another_machines_row_is_nothing() -> None:
+def test_command_to_the_node_is_a_stop_request_and_row_of_another_machine_is_not() -> None:
     text = "Node 'node3' entered maintenance mode"
 
     assert judged(logs=read(row(text, machine=33))) is Cause.STOPPED_BY_PERSON
@@ -265,7 +265,7 @@ def test_what_its_node_was_told_is_a_stop_request_and_another_machines_row_is_no
     ],
 )
 @pytest.mark.parametrize("text", ["VM action 'kill' sent", "VM killed", "Power command issued"])
-def test_our_own_kill_is_no_stop_request_to_leave_it_down(
+def test_kill_by_recovery_is_not_a_stop_request(
     text: str, after: float, user: str, cause: Cause
 ) -> None:
     case = replace(DOWN, killed_clock=UP_CLOCK)
@@ -280,7 +280,7 @@ def test_our_own_kill_is_no_stop_request_to_leave_it_down(
 @pytest.mark.parametrize(
     ("after", "cause"), [(60.0, Cause.KILLED_TO_RESTART), (60.1, Cause.STOPPED_BY_PERSON)]
 )
-def test_who_does_not_know_its_own_name_takes_a_kill_at_that_minute_for_its_own(
+def test_without_own_user_name_a_kill_at_that_minute_is_attributed_to_recovery(
     after: float, cause: Cause
 ) -> None:
     case = replace(DOWN, killed_clock=UP_CLOCK)
@@ -289,7 +289,7 @@ def test_who_does_not_know_its_own_name_takes_a_kill_at_that_minute_for_its_own(
     assert judged(case, logs=logs) is cause
 
 
-def test_a_kill_whose_answer_was_lost_may_be_anybodys() -> None:
+def test_kill_with_lost_response_is_not_attributed() -> None:
     case = replace(DOWN, killed_clock=UP_CLOCK, kill_unanswered=True)
     kill = row("VM action 'kill' sent", at=UP_CLOCK + 1, user="api")
     echo = row("VM 'web-01' powered off", at=UP_CLOCK + 2, user="system", key=8)
@@ -322,7 +322,7 @@ def test_node_stop_explains_its_vms_stop(text: str, cause: Cause) -> None:
     assert judged(logs=read(row(text, machine=33))) is cause
 
 
-def test_what_a_node_says_by_itself_need_not_be_understood() -> None:
+def test_unknown_row_of_a_node_is_ignored() -> None:
     rows = read(row("an unknown text of a node", machine=33, user="system"))
 
     assert judged(logs=rows) is Cause.CRASHED
@@ -362,21 +362,21 @@ def test_what_it_passed_through(word: str, cause: Cause) -> None:
     assert judged(replace(DOWN, words_since_up=(word,))) is cause
 
 
-def test_what_was_never_seen_up_did_not_crash() -> None:
+def test_vm_never_seen_up_is_not_crashed() -> None:
     assert judged(replace(DOWN, up_at=None)) is Cause.NEVER_SEEN_UP
 
 
 @pytest.mark.parametrize(
     ("hole", "cause"), [(120.0, Cause.CRASHED), (120.1, Cause.WENT_DOWN_UNOBSERVED)]
 )
-def test_who_looked_away_for_more_than_120_seconds_saw_nothing(hole: float, cause: Cause) -> None:
+def test_gap_of_more_than_120_seconds_makes_the_stop_unobserved(hole: float, cause: Cause) -> None:
     case = replace(DOWN, max_gap_seconds=hole)
 
     assert judged(case) is cause
     assert judged(case, policy=Policy.UNLESS_STOPPED) is Cause.CRASHED
 
 
-def test_power_that_is_wanted_off_counts_where_the_column_says_what_is_wanted() -> None:
+def test_requested_power_off_counts_if_the_column_is_the_requested_state() -> None:
     desired = PowerState.DESIRED
 
     assert judged(powerstate=desired, powered_on=True) is Cause.CRASHED
@@ -384,7 +384,7 @@ def test_power_that_is_wanted_off_counts_where_the_column_says_what_is_wanted() 
     assert judged(powered_on=False) is Cause.CRASHED
 
 
-def test_a_node_that_is_not_well_is_the_platforms() -> None:
+def test_vm_on_a_failed_node_is_left_to_vergeos() -> None:
     assert judged(node=NodeHistory(None)) is Cause.NODE_IN_TROUBLE
     assert judged(node=None) is Cause.NODE_UNKNOWN
     failed = NodeHistory(None, sick_at=UP_AT + 1)
@@ -401,7 +401,7 @@ def test_a_node_that_is_not_well_is_the_platforms() -> None:
         (299.9, None, Cause.NODE_UNWATCHED),
     ],
 )
-def test_a_node_that_is_well_again_has_300_seconds(
+def test_vm_on_a_returned_node_is_left_to_vergeos_for_300_seconds(
     well_for: float, sick_at: float | None, cause: Cause
 ) -> None:
     node = NodeHistory(NOW, sick_at=sick_at)
@@ -410,7 +410,7 @@ def test_a_node_that_is_well_again_has_300_seconds(
     assert judged(at=at, node=node, logs=READ._replace(read_at=at)) is cause
 
 
-def test_a_node_well_since_the_vm_was_last_up_was_never_ill() -> None:
+def test_node_running_since_the_vm_was_last_up_counts_as_running() -> None:
     assert judged(node=NodeHistory(UP_AT)) is Cause.CRASHED
     assert judged(node=NodeHistory(UP_AT + 0.1)) is Cause.NODE_UNWATCHED
 
@@ -418,7 +418,7 @@ def test_a_node_well_since_the_vm_was_last_up_was_never_ill() -> None:
 @pytest.mark.parametrize(
     ("ago", "cause"), [(300.0, Cause.CRASHED), (299.9, Cause.HUNG_SHORTLY_BEFORE)]
 )
-def test_after_it_hung_the_platform_has_300_seconds(ago: float, cause: Cause) -> None:
+def test_hung_vm_is_left_to_vergeos_for_300_seconds(ago: float, cause: Cause) -> None:
     assert judged(replace(DOWN, hung_at=NOW - ago)) is cause
 
 
@@ -430,7 +430,9 @@ def test_after_it_hung_the_platform_has_300_seconds(ago: float, cause: Cause) ->
         ((Drop(0.0, "one"), Drop(120.0, "one")), False),
     ],
 )
-def test_two_vms_within_120_seconds_are_several(drops: tuple[Drop, ...], several: bool) -> None:
+def test_two_vms_down_within_120_seconds_count_as_several(
+    drops: tuple[Drop, ...], several: bool
+) -> None:
     life = NodeHistory(0.0, drops)
 
     assert (lost_several(life, RULES) is not None) is several
@@ -477,7 +479,7 @@ def after(case: Case, *, gap: float = 20.0, at: float = NOW) -> Case:
     return found
 
 
-def test_a_row_of_inventories_is_broken_by_a_hole_of_more_than_120_seconds() -> None:
+def test_gap_of_more_than_120_seconds_interrupts_the_inventories() -> None:
     assert after(DOWN, gap=120.0).times_observed == DOWN.times_observed + 1
     assert after(DOWN, gap=120.1).times_observed == 1
     assert after(DOWN, gap=120.1).trouble_at == NOW
@@ -499,7 +501,7 @@ def test_probation_ends_after_600_seconds() -> None:
     assert (due.state, due.attempts) == (State.HEALTHY, 0)
 
 
-def test_the_third_inventory_without_a_row_ends_a_case() -> None:
+def test_case_ends_at_the_third_inventory_without_the_vm() -> None:
     def gone(missing: int) -> Case | None:
         moment = Moment(NOW, None, NOW - 20, None, 20.0)
         return observe(
@@ -510,7 +512,7 @@ def test_the_third_inventory_without_a_row_ends_a_case() -> None:
     assert gone(2) is None
 
 
-def test_another_machine_is_another_vm() -> None:
+def test_vm_with_another_machine_is_a_new_case() -> None:
     found = observe(
         DOWN,
         vm("stopped", running=False, machine=12),
@@ -572,7 +574,7 @@ def problem(of: PollResult, last: CheckedInventory | None = None, enrolled: int 
 
 
 @pytest.mark.parametrize(("vms", "reason"), [(80, ""), (79, "short"), (0, "empty")])
-def test_a_list_may_shrink_to_80_percent(vms: int, reason: str) -> None:
+def test_table_with_80_percent_of_the_rows_is_accepted(vms: int, reason: str) -> None:
     assert problem(poll(vms), inventory(100)) == reason
 
 
@@ -580,20 +582,22 @@ def test_a_list_may_shrink_to_80_percent(vms: int, reason: str) -> None:
     ("there", "enrolled", "reason"),
     [(97, 100, ""), (95, 100, ""), (94, 100, "rows_missing"), (7, 10, ""), (6, 10, "rows_missing")],
 )
-def test_three_rows_or_five_percent_may_be_missing(there: int, enrolled: int, reason: str) -> None:
+def test_three_or_five_percent_missing_rows_are_accepted(
+    there: int, enrolled: int, reason: str
+) -> None:
     assert problem(poll(there), enrolled=enrolled) == reason
 
 
-def test_a_reading_may_take_as_long_as_its_cadence() -> None:
+def test_poll_as_long_as_its_interval_is_accepted() -> None:
     assert problem(poll(took_seconds=20.0)) == ""
     assert problem(poll(took_seconds=20.1)) == "slow"
 
 
-def test_a_table_that_was_not_read_makes_no_inventory() -> None:
+def test_unread_table_rejects_the_inventory() -> None:
     assert problem(poll(inventory=None)) == "unread"
 
 
-def test_two_vms_with_one_uuid_are_no_inventory() -> None:
+def test_two_vms_with_one_uuid_reject_the_inventory() -> None:
     twice = poll(2)
     assert twice.inventory is not None
     vms = (twice.inventory.vms[0], twice.inventory.vms[0])
@@ -601,12 +605,12 @@ def test_two_vms_with_one_uuid_are_no_inventory() -> None:
 
 
 @pytest.mark.parametrize(("at", "reason"), [(110.0, ""), (110.1, "frozen")])
-def test_the_platform_must_move_within_30_seconds(at: float, reason: str) -> None:
+def test_rows_unchanged_for_30_seconds_reject_the_inventory(at: float, reason: str) -> None:
     assert problem(poll(at=at, clock=80.0), inventory(at=80.0, clock=80.0)) == reason
 
 
 @pytest.mark.parametrize(("behind", "reason"), [(60.0, ""), (60.1, "lagging")])
-def test_half_of_the_rows_may_lag_60_seconds(behind: float, reason: str) -> None:
+def test_half_of_the_rows_can_lag_60_seconds(behind: float, reason: str) -> None:
     late = poll(4, clock=1000.0 - behind)
     inventory = late.inventory
     assert inventory is not None
@@ -640,17 +644,17 @@ def test_what_a_status_row_shows(word: str, running: bool | None, observed: Obse
     assert observed_state_of(word, running) is observed
 
 
-def test_an_error_shows_in_the_state_of_what_does_not_run() -> None:
+def test_error_is_shown_in_the_state_of_a_vm_that_is_not_running() -> None:
     assert observed_state_of("stopped", running=False, state="error") is ObservedState.ERROR
     assert observed_state_of("running", running=True, state="error") is ObservedState.UP
 
 
 @pytest.mark.parametrize("change", [{"enabled": False}, {"service": True}, {"uuid": ""}])
-def test_what_may_not_be_touched(change: dict[str, Any]) -> None:
+def test_protected_vms_are_not_acted_on(change: dict[str, Any]) -> None:
     assert classify(vm("stopped", running=False, **change), CARE) is ObservedState.INELIGIBLE
 
 
-def test_a_row_that_does_not_say_whether_a_vm_is_enabled_tells_nothing() -> None:
+def test_row_without_the_enabled_column_shows_nothing() -> None:
     assert classify(vm("stopped", running=False, enabled=None), CARE) is ObservedState.GONE
 
 
@@ -676,7 +680,7 @@ def seen_with(policy: Policy, case: Case, *, up: bool) -> Case:
     return found
 
 
-def test_who_is_enrolled_while_it_is_down_was_never_seen_up_by_anybody_who_may_act() -> None:
+def test_vm_enrolled_while_down_was_never_seen_up() -> None:
     looked_at = replace(DOWN, policy=Policy.NO, state=State.HELD)
 
     found = seen_with(Policy.ON_FAILURE, looked_at, up=False)
@@ -690,7 +694,7 @@ def test_vm_enrolled_after_its_stop_is_not_down_unexpectedly() -> None:
     assert seen_with(Policy.ON_FAILURE, stopped, up=False).state is State.BASELINE
 
 
-def test_who_is_enrolled_while_it_is_up_is_looked_after_from_then_on() -> None:
+def test_vm_enrolled_while_up_is_enrolled_from_then_on() -> None:
     looked_at = replace(DOWN, policy=Policy.NO, state=State.HEALTHY, observed=ObservedState.UP)
 
     found = seen_with(Policy.ON_FAILURE, looked_at, up=True)
@@ -698,14 +702,14 @@ def test_who_is_enrolled_while_it_is_up_is_looked_after_from_then_on() -> None:
     assert (found.state, found.policy) == (State.HEALTHY, Policy.ON_FAILURE)
 
 
-def test_who_is_enrolled_no_more_is_still_known() -> None:
+def test_vm_no_longer_enrolled_keeps_its_case() -> None:
     found = seen_with(Policy.NO, replace(DOWN, state=State.HELD), up=False)
 
     assert (found.state, found.policy) == (State.HELD, Policy.NO)
     assert found.up_at == DOWN.up_at
 
 
-def test_a_tag_taken_and_given_back_under_an_open_intent_counts_only_when_that_is_closed() -> None:
+def test_tag_removed_and_added_during_an_open_action_applies_after_it_closes() -> None:
     acting = replace(DOWN, state=State.VERIFYING)
 
     taken = seen_with(Policy.NO, acting, up=False)
@@ -720,7 +724,7 @@ def test_a_tag_taken_and_given_back_under_an_open_intent_counts_only_when_that_i
 # Health.
 
 
-def test_two_bad_inventories_degrade_and_five_good_ones_heal() -> None:
+def test_two_rejected_inventories_degrade_and_five_accepted_ones_recover() -> None:
     bad = RejectedInventory("short", "too few")
     once = after_invalid(Health(), bad, RULES)
     twice = after_invalid(once, bad, RULES)
@@ -733,14 +737,14 @@ def test_two_bad_inventories_degrade_and_five_good_ones_heal() -> None:
         assert bool(health.degraded_by) is (number < 5)
 
 
-def test_a_gap_of_more_than_60_seconds_warms_up() -> None:
+def test_gap_of_more_than_60_seconds_starts_a_warm_up() -> None:
     health = Health(last_valid_at=10.0, polls=50)
 
     assert after_valid(health, RULES, at=70.0, gap_seconds=60.0).polls == 51
     assert after_valid(health, RULES, at=70.0, gap_seconds=60.1).polls == 1
 
 
-def test_it_is_warm_after_600_seconds_and_ten_inventories() -> None:
+def test_warm_up_ends_after_600_seconds_and_ten_inventories() -> None:
     assert is_warm(Health(polls=10), RULES, at=600.0)
     assert not is_warm(Health(polls=9), RULES, at=600.0)
     assert not is_warm(Health(polls=10), RULES, at=599.9)
@@ -808,7 +812,7 @@ ROOM = {
 """Enough of it for a kill and the start after it."""
 
 
-def test_at_the_edge_of_every_limit_it_acts() -> None:
+def test_action_is_allowed_at_every_limit() -> None:
     assert decide(FREE).failed_guard is None
 
 
@@ -873,7 +877,7 @@ def test_at_the_edge_of_every_limit_it_acts() -> None:
         ({"mode": Mode.SHADOW}, GuardName.MODE_ENFORCE),
     ],
 )
-def test_a_step_over_a_limit_is_enough(change: dict[str, Any], reason: GuardName) -> None:
+def test_action_is_forbidden_beyond_any_limit(change: dict[str, Any], reason: GuardName) -> None:
     facts = FREE._replace(**change)
 
     assert decide(facts).failed_guard is reason
@@ -891,12 +895,12 @@ def test_a_step_over_a_limit_is_enough(change: dict[str, Any], reason: GuardName
         {"case": hung(1), "enrolment": CYCLE, "window_before_start": "x"},
     ],
 )
-def test_on_the_limit_it_acts(change: dict[str, Any]) -> None:
+def test_action_is_allowed_on_the_limit(change: dict[str, Any]) -> None:
     assert decide(FREE._replace(**change)).acts
     assert permits(FREE._replace(**change), GUARDS)
 
 
-def test_the_ladder_ends_and_a_vm_that_is_down_is_only_started() -> None:
+def test_steps_for_a_hung_vm_end_and_a_down_vm_is_only_started() -> None:
     steps = [next_action(hung(rung), CYCLE) for rung in range(4)]
 
     assert steps == [Action.REBOOT, Action.RESET, Action.KILL, None]
@@ -915,45 +919,45 @@ def found(at: float, observed: ObservedState = ObservedState.DOWN, **intent: Any
     ).outcome
 
 
-def test_a_inventory_must_be_younger_than_the_request() -> None:
+def test_verification_needs_an_inventory_newer_than_the_request() -> None:
     assert found(100.0, ObservedState.UP) is None
     assert found(100.1, ObservedState.UP) is Outcome.CONFIRMED
 
 
-def test_a_start_has_120_seconds_and_a_reset_180() -> None:
+def test_start_is_verified_for_120_seconds_and_reset_for_180() -> None:
     assert found(219.9) is None
     assert found(220.0) is Outcome.FAILED
     assert deadline_seconds(Action.POWER_ON, RULES) == 120.0
     assert deadline_seconds(Action.RESET, RULES) == 180.0
 
 
-def test_on_its_way_it_gets_more_time_once() -> None:
+def test_starting_vm_gets_one_extension() -> None:
     case = replace(TRIED, observed=ObservedState.BUSY)
 
     assert verify(INTENT, case, RULES, at=220.0).extend
     assert found(220.0, ObservedState.BUSY, extended=True) is Outcome.FAILED
 
 
-def test_a_lost_answer_is_given_up_after_60_seconds() -> None:
+def test_lost_response_is_unknown_after_60_seconds() -> None:
     assert found(159.9, reply=Reply.LOST) is None
     assert found(160.0, reply=Reply.LOST) is Outcome.UNKNOWN
     assert found(160.0, ObservedState.BUSY, reply=Reply.LOST) is None
     assert found(160.0) is None
 
 
-def test_a_kill_helped_when_the_vm_is_down() -> None:
+def test_kill_is_confirmed_if_the_vm_is_down() -> None:
     assert found(110.0, ObservedState.DOWN, action=Action.KILL) is Outcome.CONFIRMED
     assert found(110.0, ObservedState.UP, action=Action.KILL) is None
 
 
-def test_what_was_never_sent_is_abandoned() -> None:
+def test_unsent_action_is_abandoned() -> None:
     assert found(500.0, sent_at=None) is Outcome.ABANDONED
 
 
 # Budgets, pauses, storms.
 
 
-def test_an_action_leaves_a_window_exactly_when_it_is_as_old() -> None:
+def test_action_leaves_a_budget_window_at_its_exact_age() -> None:
     window = Window(100.0, 2)
 
     assert uses((window,), (0.0, 50.0), now=99.9)[0].spent
@@ -961,7 +965,7 @@ def test_an_action_leaves_a_window_exactly_when_it_is_as_old() -> None:
     assert uses((window,), (0.0, 50.0), now=99.9)[0].frees_at == 100.0
 
 
-def test_pauses_double_and_end_at_1800_seconds() -> None:
+def test_backoff_doubles_up_to_1800_seconds() -> None:
     pauses = [backoff_seconds(tries, RULES, random=0.5) for tries in range(8)]
 
     assert pauses == [0.0, 60.0, 120.0, 240.0, 480.0, 960.0, 1800.0, 1800.0]
@@ -973,7 +977,7 @@ def count(troubled: int, of: int = 100, *, dropped: bool = False, well: bool = T
     return Count(troubled, of, nodes_well=well, dropped=dropped)
 
 
-def test_a_mass_outage_is_15_percent_and_never_less_than_three() -> None:
+def test_breaker_opens_at_15_percent_and_at_least_three_vms() -> None:
     assert threshold(10, RULES) == 3
     assert threshold(100, RULES) == 15
     assert (
@@ -997,23 +1001,21 @@ def breaker_state(breaker: CircuitBreaker, of: Count, *, now: float) -> BreakerS
     return after_poll(breaker, of, RULES, now=now).breaker_state
 
 
-def test_a_mass_outage_clears_after_300_seconds_below_half_its_threshold() -> None:
+def test_breaker_is_half_open_after_300_seconds_below_half_the_threshold() -> None:
     assert breaker_state(OPEN_BREAKER, count(7), now=1300.0) is BreakerState.HALF_OPEN
     assert breaker_state(OPEN_BREAKER, count(7), now=1299.9) is BreakerState.OPEN
     assert breaker_state(OPEN_BREAKER, count(8), now=1300.0) is BreakerState.OPEN
     assert after_poll(OPEN_BREAKER, count(8), RULES, now=1100.0).calm_since is None
 
 
-def test_a_mass_outage_without_new_victims_is_probed_after_900_seconds_if_all_nodes_are_well() -> (
-    None
-):
+def test_breaker_without_new_failures_is_half_open_after_900_seconds_if_all_nodes_run() -> None:
     assert breaker_state(OPEN_BREAKER, count(50), now=1900.0) is BreakerState.HALF_OPEN
     assert breaker_state(OPEN_BREAKER, count(50), now=1899.9) is BreakerState.OPEN
     assert breaker_state(OPEN_BREAKER, count(50, well=False), now=1900.0) is BreakerState.OPEN
     assert breaker_state(OPEN_BREAKER, count(50, dropped=True), now=1900.0) is BreakerState.OPEN
 
 
-def test_what_goes_wrong_while_it_clears_doubles_the_hold() -> None:
+def test_failure_in_half_open_doubles_the_hold() -> None:
     clearing = replace(OPEN_BREAKER, breaker_state=BreakerState.HALF_OPEN)
     again = after_poll(clearing, count(5, dropped=True), RULES, now=2000.0)
 
@@ -1026,7 +1028,7 @@ def test_what_goes_wrong_while_it_clears_doubles_the_hold() -> None:
     assert breaker_state(again, count(50), now=3800.0) is BreakerState.HALF_OPEN
 
 
-def test_a_hold_is_an_hour_at_most() -> None:
+def test_breaker_hold_is_at_most_an_hour() -> None:
     long = replace(OPEN_BREAKER, breaker_state=BreakerState.HALF_OPEN, hold_seconds=3000.0)
 
     assert after_failed_action(long, RULES, now=0.0).hold_seconds == 3600.0
@@ -1035,7 +1037,7 @@ def test_a_hold_is_an_hour_at_most() -> None:
 # The table.
 
 
-def test_only_a_proven_crash_leads_to_acting() -> None:
+def test_only_a_proven_crash_reaches_acting() -> None:
     towards = {state for (state, _), to in TRANSITIONS.items() if to is State.ACTING}
     into_held = {event for (_, event), to in TRANSITIONS.items() if to is State.HELD}
 
@@ -1043,7 +1045,7 @@ def test_only_a_proven_crash_leads_to_acting() -> None:
     assert into_held == {Event.CRASH_PROVEN, Event.PAUSE_OVER}
 
 
-def test_what_is_intended_or_given_up_is_left_by_people_and_sights_only() -> None:
+def test_stopped_and_quarantined_end_by_operator_or_poll_only() -> None:
     def ways(state: State) -> set[Event]:
         return {event for one, event in TRANSITIONS if one is state}
 
@@ -1052,13 +1054,13 @@ def test_what_is_intended_or_given_up_is_left_by_people_and_sights_only() -> Non
     assert ways(State.BASELINE) == {Event.SEEN_UP, Event.CAUSE_MISSING}
 
 
-def test_nothing_that_is_open_leads_back_to_held() -> None:
+def test_open_action_does_not_return_to_held() -> None:
     for state in (State.ACTING, State.VERIFYING, State.INDETERMINATE):
         for (one, _), to in TRANSITIONS.items():
             assert one is not state or to not in (State.HELD, State.BACKOFF)
 
 
-def test_a_vm_that_left_our_care_confirms_nothing() -> None:
+def test_vm_no_longer_enrolled_confirms_no_action() -> None:
     up = replace(TRIED, observed=ObservedState.UP, state=State.HEALTHY)
 
     assert verify(INTENT, up, RULES, at=219.9).outcome is None
@@ -1066,11 +1068,11 @@ def test_a_vm_that_left_our_care_confirms_nothing() -> None:
     assert verify(INTENT, None, RULES, at=220.0).outcome is Outcome.UNKNOWN
 
 
-def test_after_its_extension_a_lost_answer_stays_unknown() -> None:
+def test_lost_response_stays_unknown_after_the_extension() -> None:
     assert found(220.0, ObservedState.BUSY, reply=Reply.LOST, extended=True) is Outcome.UNKNOWN
 
 
-def test_vms_without_any_status_row_are_no_inventory() -> None:
+def test_vms_without_any_status_row_reject_the_inventory() -> None:
     full = poll()
     assert full.inventory is not None
     bare = replace(full.inventory, sources={"machine_status": {}})
@@ -1078,7 +1080,7 @@ def test_vms_without_any_status_row_are_no_inventory() -> None:
     assert problem(full._replace(inventory=bare)) == "empty"
 
 
-def test_a_node_is_well_while_it_runs_and_keeps_its_machines() -> None:
+def test_node_is_available_while_running_with_its_machines() -> None:
     status = vm("running", running=True).status
     assert status is not None
     node = Node(3, "node3", 1, 33, maintenance=False, status=status)

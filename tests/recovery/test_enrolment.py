@@ -12,9 +12,9 @@ from exporter.recovery.observe.enrolment import (
     enrol,
     enrol_all,
 )
-from tests.recovery.harness import Theatre
+from tests.recovery.harness import Harness
 
-THEATRE = Theatre(tags={})
+THEATRE = Harness(tags={})
 THEATRE.poll()
 SNAPSHOT = THEATRE.recovery.state.inventory.reported  # type: ignore[union-attr]
 VM = SNAPSHOT.vms[0]
@@ -28,12 +28,12 @@ def test_vm_without_tag_or_rule_is_monitored_only() -> None:
     assert not NOT_ENROLLED.policy.acts
 
 
-def test_a_tag_of_another_category_is_not_for_us() -> None:
+def test_tag_of_another_category_is_ignored() -> None:
     assert enrol(VM, frozenset({"team/auto", "auto"}), "production", ()) is NOT_ENROLLED
 
 
 @pytest.mark.parametrize("tag", ["recovery/Never", "Recovery/never", "recovery/off"])
-def test_a_tag_that_may_be_meant_to_forbid_does(tag: str) -> None:
+def test_misspelled_denying_tag_denies(tag: str) -> None:
     limits = [EnrolmentRule(policy=Policy.ALWAYS)]
 
     enrolment = enrol(VM, frozenset({tag, "recovery/auto"}), "production", limits)
@@ -65,7 +65,7 @@ def test_denying_tag_or_rule_wins(tags: set[str], policies: list[Policy], no: st
     assert not enrolment.policy.acts
 
 
-def test_a_tag_goes_before_a_rule_and_the_first_rule_before_the_second() -> None:
+def test_tag_precedes_rule_and_first_rule_precedes_second() -> None:
     limits = (
         EnrolmentRule(policy=Policy.ALWAYS, tier=0),
         EnrolmentRule(policy=Policy.ON_FAILURE, tier=4, on_hang=OnHang.RESET),
@@ -94,7 +94,7 @@ def test_a_tag_goes_before_a_rule_and_the_first_rule_before_the_second() -> None
         (EnrolmentRule(names=("web-*",), clusters=("lab",)), False),
     ],
 )
-def test_a_rule_is_for_those_that_fit_all_of_it(rule: EnrolmentRule, fits: bool) -> None:
+def test_rule_applies_if_all_its_conditions_match(rule: EnrolmentRule, fits: bool) -> None:
     rule = replace(rule, policy=Policy.ALWAYS)
 
     enrolment = enrol(VM, frozenset({"team/web"}), "production", (rule,))
@@ -102,7 +102,7 @@ def test_a_rule_is_for_those_that_fit_all_of_it(rule: EnrolmentRule, fits: bool)
     assert (enrolment is not NOT_ENROLLED) is fits
 
 
-def test_a_circle_is_found_and_named() -> None:
+def test_dependency_cycle_is_reported_with_its_names() -> None:
     chain = [
         EnrolmentRule(names=("web-*",), after=("app-*",)),
         EnrolmentRule(names=("app-*",), after=("db-01",)),
@@ -114,7 +114,7 @@ def test_a_circle_is_found_and_named() -> None:
 
 
 @given(st.permutations(list(range(6))), st.data())
-def test_no_order_without_a_circle_is_refused(command: list[int], data: st.DataObject) -> None:
+def test_acyclic_dependencies_are_accepted(command: list[int], data: st.DataObject) -> None:
     limits = [
         EnrolmentRule(
             names=(f"vm-{number}",),

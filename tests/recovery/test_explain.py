@@ -33,8 +33,8 @@ from exporter.recovery.report.explain import HISTORY_EVENTS, explain
 from exporter.recovery.report.messages import CAUSES, COMMANDS, OUTCOMES, POLICIES, REASONS, VERBS
 from exporter.recovery.report.sentences import _SENTENCES, sentence
 from tests.fakes import START
-from tests.recovery.archive import ArchiveBook, about, as_json, explained, stage
-from tests.recovery.harness import Theatre, at_once
+from tests.recovery.archive import RecordingJournal, about, as_json, explained, stage
+from tests.recovery.harness import Harness, at_once
 
 UUID = "5c2f-web"
 
@@ -102,11 +102,11 @@ def of(state: State | None, **known: Any) -> ExplainContext:
 
 
 def test_restarted_vm_is_explained_in_one_line() -> None:
-    theatre = stage()
-    theatre.world.crash("web-01")
-    theatre.let_pass(100)
+    harness = stage()
+    harness.world.crash("web-01")
+    harness.advance(100)
 
-    assert explained(theatre, "web-01").sentence == (
+    assert explained(harness, "web-01").sentence == (
         "web-01 crashed at 00:10:40. Vergewatch started it at 00:11:20, "
         "and it has been up since 00:11:40."
     )
@@ -124,11 +124,11 @@ def test_vm_without_downtime_is_up_and_enrolled() -> None:
 
 
 def test_vm_stopped_by_user_quotes_the_log_row() -> None:
-    theatre = stage()
-    theatre.world.operator_stops("db-01", graceful=False, user="anna")
-    theatre.let_pass(60)
+    harness = stage()
+    harness.world.operator_stops("db-01", graceful=False, user="anna")
+    harness.advance(60)
 
-    found = explained(theatre, "db-01")
+    found = explained(harness, "db-01")
 
     assert found.state == "stopped"
     assert found.sentence.startswith(
@@ -140,21 +140,21 @@ def test_vm_stopped_by_user_quotes_the_log_row() -> None:
 
 
 def test_vm_shut_down_by_guest_is_not_a_crash() -> None:
-    theatre = stage()
-    theatre.world.guest_shuts_down("erp-01")
-    theatre.let_pass(60)
+    harness = stage()
+    harness.world.guest_shuts_down("erp-01")
+    harness.advance(60)
 
-    sentence = explained(theatre, "erp-01").sentence
+    sentence = explained(harness, "erp-01").sentence
     assert ": its guest shut itself down (“VM has shutdown”" in sentence
     assert "at 00:10:20 UTC" in sentence
 
 
 def test_vm_first_seen_down_is_not_a_crash() -> None:
-    theatre = Theatre(book=ArchiveBook())
-    theatre.world.crash("web-01")
-    theatre.let_pass(700)
+    harness = Harness(book=RecordingJournal())
+    harness.world.crash("web-01")
+    harness.advance(700)
 
-    found = explained(theatre, "web-01")
+    found = explained(harness, "web-01")
 
     assert found.sentence == (
         "web-01 was already down when Vergewatch first saw it at 00:00:20, so a crash cannot be "
@@ -164,14 +164,14 @@ def test_vm_first_seen_down_is_not_a_crash() -> None:
 
 
 def test_crashed_vm_is_held_by_a_pause() -> None:
-    theatre = stage()
+    harness = stage()
     at_once(
-        theatre.recovery.command(CommandKind.PAUSE, owner="anna", reason="upgrade", seconds=3600)
+        harness.recovery.command(CommandKind.PAUSE, owner="anna", reason="upgrade", seconds=3600)
     )
-    theatre.world.crash("web-01")
-    theatre.let_pass(60)
+    harness.world.crash("web-01")
+    harness.advance(60)
 
-    found = explained(theatre, "web-01")
+    found = explained(harness, "web-01")
 
     assert (
         "Vergewatch does not start it now because recovery is paused by anna: upgrade"
@@ -184,15 +184,15 @@ def test_crashed_vm_is_held_by_a_pause() -> None:
 
 
 def test_fixes_follow_the_order_of_the_guards() -> None:
-    theatre = stage(mode=Mode.SHADOW)
+    harness = stage(mode=Mode.SHADOW)
     at_once(
-        theatre.recovery.command(CommandKind.PAUSE, owner="anna", reason="upgrade", seconds=3600)
+        harness.recovery.command(CommandKind.PAUSE, owner="anna", reason="upgrade", seconds=3600)
     )
-    at_once(theatre.recovery.command(CommandKind.DISARM, owner="jonas", reason="no idea"))
-    theatre.world.crash("web-01")
-    theatre.let_pass(60)
+    at_once(harness.recovery.command(CommandKind.DISARM, owner="jonas", reason="no idea"))
+    harness.world.crash("web-01")
+    harness.advance(60)
 
-    assert explained(theatre, "web-01").fixes == (
+    assert explained(harness, "web-01").fixes == (
         "vergewatch recovery arm --reason ...",
         "vergewatch recovery resume --reason ..., or wait",
         "set recovery.mode: enforce",
@@ -200,23 +200,23 @@ def test_fixes_follow_the_order_of_the_guards() -> None:
 
 
 def test_shadow_mode_gives_the_time_of_the_first_decision() -> None:
-    theatre = stage(mode=Mode.SHADOW)
-    theatre.world.crash("web-01")
-    theatre.let_pass(400)
+    harness = stage(mode=Mode.SHADOW)
+    harness.world.crash("web-01")
+    harness.advance(400)
 
-    assert explained(theatre, "web-01").sentence == (
+    assert explained(harness, "web-01").sentence == (
         "web-01 crashed at 00:10:40. In enforce mode, Vergewatch would have started it at "
         "00:11:20. The mode is shadow, so an operator must start it."
     )
 
 
 def test_quarantined_vm_gives_the_used_budget_and_the_clear_command() -> None:
-    theatre = stage()
+    harness = stage()
     for _ in range(4):
-        theatre.world.crash("web-02")
-        theatre.let_pass(400)
+        harness.world.crash("web-02")
+        harness.advance(400)
 
-    assert explained(theatre, "web-02").sentence == (
+    assert explained(harness, "web-02").sentence == (
         "web-02 crashed again after Vergewatch restarted it 3 times within 1 h. Vergewatch takes "
         "no more action until the VM is started, or an operator runs "
         "`vergewatch recovery clear web-02 --reason ...`."
@@ -224,16 +224,16 @@ def test_quarantined_vm_gives_the_used_budget_and_the_clear_command() -> None:
 
 
 def test_vm_started_by_operator_after_second_crash_was_not_quarantined() -> None:
-    theatre = stage()
-    theatre.world.crash("web-02")
-    theatre.let_pass(400)
-    theatre.world.crash("web-02")
-    theatre.clock.elapsed += 25
-    theatre.poll()
-    theatre.world.operator_starts("web-02")
-    theatre.let_pass(60)
+    harness = stage()
+    harness.world.crash("web-02")
+    harness.advance(400)
+    harness.world.crash("web-02")
+    harness.clock.elapsed += 25
+    harness.poll()
+    harness.world.operator_starts("web-02")
+    harness.advance(60)
 
-    found = explained(theatre, "web-02")
+    found = explained(harness, "web-02")
 
     assert found.state == "probation"
     assert "quarantined" not in found.sentence
@@ -241,24 +241,24 @@ def test_vm_started_by_operator_after_second_crash_was_not_quarantined() -> None
 
 
 def test_quarantined_vm_started_by_operator_is_on_probation() -> None:
-    theatre = stage()
+    harness = stage()
     for _ in range(4):
-        theatre.world.crash("web-02")
-        theatre.let_pass(400)
-    theatre.world.operator_starts("web-02")
-    theatre.let_pass(60)
+        harness.world.crash("web-02")
+        harness.advance(400)
+    harness.world.operator_starts("web-02")
+    harness.advance(60)
 
-    assert explained(theatre, "web-02").sentence.startswith(
+    assert explained(harness, "web-02").sentence.startswith(
         "web-02 was quarantined. It was started without Vergewatch"
     )
 
 
 def test_vms_of_a_failed_node_wait_for_high_availability() -> None:
-    theatre = stage()
-    theatre.world.node_fails(theatre.case("git-01").node or "")
-    theatre.let_pass(60)
+    harness = stage()
+    harness.world.node_fails(harness.case("git-01").node or "")
+    harness.advance(60)
 
-    found = explained(theatre, "git-01")
+    found = explained(harness, "git-01")
 
     assert found.state == "platform"
     assert "its node is in trouble, or was shortly before (node" in found.sentence
@@ -268,11 +268,11 @@ def test_vms_of_a_failed_node_wait_for_high_availability() -> None:
 
 
 def test_hung_vm_is_unresponsive_not_crashed() -> None:
-    theatre = stage()
-    theatre.world.hang("queue-01")
-    theatre.let_pass(400)
+    harness = stage()
+    harness.world.hang("queue-01")
+    harness.advance(400)
 
-    assert explained(theatre, "queue-01").sentence.startswith(
+    assert explained(harness, "queue-01").sentence.startswith(
         "queue-01 became unresponsive at 00:10:40. Vergewatch does not act on it now because the "
         "next action is not allowed"
     )
@@ -282,19 +282,19 @@ def test_hung_vm_is_unresponsive_not_crashed() -> None:
 
 
 def test_decision_is_explained_with_the_same_bytes_later() -> None:
-    theatre = stage()
-    book: ArchiveBook = theatre.book
-    theatre.world.crash("web-02")
+    harness = stage()
+    book: RecordingJournal = harness.book
+    harness.world.crash("web-02")
     found: dict[int, bytes] = {}
-    uuid = theatre.case("web-02").uuid
+    uuid = harness.case("web-02").uuid
     for step in range(150):
         for record in book.decisions_of(uuid):
             found.setdefault(record.number, as_json(replayed(book, record)))
-        if step % 20 == 19 and theatre.running("web-02"):
-            theatre.world.crash("web-02")
+        if step % 20 == 19 and harness.running("web-02"):
+            harness.world.crash("web-02")
         if step == 70:
-            theatre.new_process()
-        theatre.let_pass(theatre.every)
+            harness.new_process()
+        harness.advance(harness.every)
 
     assert len(found) > 7
     assert any(b"Vergewatch started it at" in text for text in found.values())
@@ -302,7 +302,7 @@ def test_decision_is_explained_with_the_same_bytes_later() -> None:
     assert {number: now[number] for number in found} == found
 
 
-def replayed(book: ArchiveBook, record: DecisionRecord) -> Any:
+def replayed(book: RecordingJournal, record: DecisionRecord) -> Any:
     uuid = record.decision.uuid
     return explain(
         context_of_decision(
@@ -540,8 +540,8 @@ def test_command_event_has_owner_and_reason() -> None:
 
 
 def test_same_case_gives_the_same_explanation() -> None:
-    theatre = stage()
-    theatre.world.crash("web-01")
-    theatre.let_pass(60)
+    harness = stage()
+    harness.world.crash("web-01")
+    harness.advance(60)
 
-    assert as_json(explain(about(theatre, "web-01"))) == as_json(explain(about(theatre, "web-01")))
+    assert as_json(explain(about(harness, "web-01"))) == as_json(explain(about(harness, "web-01")))

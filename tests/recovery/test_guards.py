@@ -19,9 +19,9 @@ from exporter.recovery.model.ports import VMLocation
 from exporter.recovery.model.states import ImpossibleTransitionError
 from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.simulator.world.machines import VM
-from tests.recovery.harness import ENFORCE, InMemoryJournal, Theatre, WindowLimits
-from tests.recovery.invariants import Observer
-from tests.recovery.test_stories import (
+from tests.recovery.harness import ENFORCE, Harness, InMemoryJournal, WindowLimits
+from tests.recovery.invariants import InvariantChecker
+from tests.recovery.test_scenarios import (
     ENOUGH,
     command,
     crash_twice,
@@ -30,105 +30,105 @@ from tests.recovery.test_stories import (
 )
 
 Guards = Sequence[Guard]
-Scenario = Callable[[Guards], Observer]
+Scenario = Callable[[Guards], InvariantChecker]
 CROWDS_ALLOWED = Limits(breaker_min_vms=20, node_failure_vms=20)
 
 
-def begin(guards: Guards, *, warm: bool = True, **play: Any) -> tuple[Theatre, Observer]:
+def begin(guards: Guards, *, warm: bool = True, **play: Any) -> tuple[Harness, InvariantChecker]:
     watched = {name: play.pop(name) for name in ("after", "quiet", "silenced") if name in play}
-    theatre = Theatre(guards=guards, **play)
-    observer = Observer(theatre, **watched)
+    harness = Harness(guards=guards, **play)
+    checker = InvariantChecker(harness, **watched)
     if warm:
-        theatre.warm()
-    return theatre, observer
+        harness.warm()
+    return harness, checker
 
 
-def disarmed(guards: Guards) -> Observer:
-    theatre, observer = begin(guards)
-    command(theatre, CommandKind.DISARM)
+def disarmed(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards)
+    command(harness, CommandKind.DISARM)
 
-    theatre.world.crash("web-01")
-    theatre.let_pass(ENOUGH)
-    return observer
-
-
-def paused(guards: Guards) -> Observer:
-    theatre, observer = begin(guards)
-    command(theatre, CommandKind.PAUSE, seconds=3600.0)
-
-    theatre.world.crash("web-01")
-    theatre.let_pass(ENOUGH)
-    return observer
+    harness.world.crash("web-01")
+    harness.advance(ENOUGH)
+    return checker
 
 
-def with_a_full_disk(guards: Guards) -> Observer:
-    theatre, observer = begin(guards)
+def paused(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards)
+    command(harness, CommandKind.PAUSE, seconds=3600.0)
+
+    harness.world.crash("web-01")
+    harness.advance(ENOUGH)
+    return checker
+
+
+def with_a_full_disk(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards)
 
     def fail(step: str) -> None:
         if step == "note":
             raise JournalError("the disk is full")
 
-    observer.on_book = fail
-    theatre.world.crash("web-01")
-    theatre.let_pass(ENOUGH)
-    return observer
+    checker.on_book = fail
+    harness.world.crash("web-01")
+    harness.advance(ENOUGH)
+    return checker
 
 
-def with_slow_logs(guards: Guards) -> Observer:
-    theatre, observer = begin(guards)
+def with_slow_logs(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards)
 
     def tarry(step: str) -> None:
         if step == "answered GET /api/v4/machine_logs":
-            theatre.clock.elapsed += 31.0
+            harness.clock.elapsed += 31.0
 
-    observer.on_wire = tarry
-    theatre.world.crash("web-01")
-    theatre.let_pass(ENOUGH)
-    return observer
-
-
-def after_bad_pictures(guards: Guards) -> Observer:
-    theatre, observer = begin(guards)
-    with theatre.world.faults.on("status", path="machine_status"):
-        theatre.let_pass(40)
-
-    theatre.world.crash("web-01")
-    theatre.let_pass(ENOUGH)
-    return observer
+    checker.on_wire = tarry
+    harness.world.crash("web-01")
+    harness.advance(ENOUGH)
+    return checker
 
 
-def just_started(guards: Guards) -> Observer:
-    theatre, observer = begin(guards, warm=False)
-    theatre.let_pass(60)
+def after_bad_pictures(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards)
+    with harness.world.faults.on("status", path="machine_status"):
+        harness.advance(40)
 
-    theatre.world.crash("web-01")
-    theatre.let_pass(400)
-    return observer
+    harness.world.crash("web-01")
+    harness.advance(ENOUGH)
+    return checker
 
 
-def with_unreadable_tags(guards: Guards) -> Observer:
-    theatre, observer = begin(guards)
+def just_started(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards, warm=False)
+    harness.advance(60)
+
+    harness.world.crash("web-01")
+    harness.advance(400)
+    return checker
+
+
+def with_unreadable_tags(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards)
 
     def strike_once(step: str) -> None:
         if step == "GET /api/v4/machine_status":
-            theatre.world.faults.turn_on("status", path="tag_members", times=1)
+            harness.world.faults.turn_on("status", path="tag_members", times=1)
 
-    observer.on_wire = strike_once
-    theatre.world.crash("web-01")
-    theatre.let_pass(ENOUGH)
-    return observer
+    checker.on_wire = strike_once
+    harness.world.crash("web-01")
+    harness.advance(ENOUGH)
+    return checker
 
 
-def stopped_by_an_operator(guards: Guards) -> Observer:
-    theatre, observer = begin(guards)
+def stopped_by_an_operator(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards)
 
-    theatre.world.operator_stops("web-01", graceful=False)
+    harness.world.operator_stops("web-01", graceful=False)
     with suppress(ImpossibleTransitionError):  # who acts on no proof ends in no known state
-        theatre.let_pass(ENOUGH)
-    return observer
+        harness.advance(ENOUGH)
+    return checker
 
 
-class LaxBook(InMemoryJournal):
+class LaxJournal(InMemoryJournal):
     """A journal that lacks the index which allows one open intent for each VM."""
 
     async def prepare(self, intent: Intent, decision: int, /) -> Intent:
@@ -139,22 +139,22 @@ class LaxBook(InMemoryJournal):
         return intent
 
 
-def restored_while_it_starts(guards: Guards) -> Observer:
-    theatre, observer = begin(guards, book=LaxBook())
-    theatre.world.crash("web-01")
-    until(theatre, lambda: bool(theatre.asked()))
+def restored_while_it_starts(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards, book=LaxJournal())
+    harness.world.crash("web-01")
+    until(harness, lambda: bool(harness.asked()))
 
-    theatre.clock.elapsed += 5.0
-    give_another_machine(theatre, theatre.world.vm("web-01"))
-    theatre.let_pass(20)
-    theatre.world.crash("web-01")
-    theatre.let_pass(ENOUGH)
-    return observer
+    harness.clock.elapsed += 5.0
+    give_another_machine(harness, harness.world.vm("web-01"))
+    harness.advance(20)
+    harness.world.crash("web-01")
+    harness.advance(ENOUGH)
+    return checker
 
 
-def give_another_machine(theatre: Theatre, vm: VM) -> None:
+def give_another_machine(harness: Harness, vm: VM) -> None:
     """Do what a restore may do: the VM keeps its uuid, and runs in another machine."""
-    world, old = theatre.world, vm.machine
+    world, old = harness.world, vm.machine
     vm.machine = replace(old, key=world.keys.next("machines"))
     del world.machines[old.key]
     world.machines[vm.machine.key] = vm.machine
@@ -163,32 +163,32 @@ def give_another_machine(theatre: Theatre, vm: VM) -> None:
     node.host(vm.machine)
 
 
-def in_a_crash_loop(guards: Guards) -> Observer:
-    theatre, observer = begin(guards)
+def in_a_crash_loop(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards)
 
     for _ in range(6):
-        theatre.world.crash("web-01")
-        theatre.let_pass(300)
-    return observer
+        harness.world.crash("web-01")
+        harness.advance(300)
+    return checker
 
 
-def crashed_again_at_once(guards: Guards) -> Observer:
-    theatre, observer = begin(guards)
+def crashed_again_at_once(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards)
 
-    crash_twice(theatre, "web-01")
-    theatre.let_pass(ENOUGH)
-    return observer
+    crash_twice(harness, "web-01")
+    harness.advance(ENOUGH)
+    return checker
 
 
-def in_a_quiet_hour(guards: Guards) -> Observer:
+def in_a_quiet_hour(guards: Guards) -> InvariantChecker:
     window = MaintenanceWindow(start=time(0, 0), hours=1, reason="backups run")
-    theatre, observer = begin(
+    harness, checker = begin(
         guards, setup=ENFORCE._replace(maintenance_windows=(window,)), quiet=((0.0, 3600.0),)
     )
 
-    theatre.world.crash("web-01")
-    theatre.let_pass(3600)
-    return observer
+    harness.world.crash("web-01")
+    harness.advance(3600)
+    return checker
 
 
 class NamedSilence:
@@ -200,102 +200,102 @@ class NamedSilence:
         return "it is silenced by alice: a new disk" if vm.vm_name == "web-01" else ""
 
 
-def while_somebody_works_on_it(guards: Guards) -> Observer:
+def while_somebody_works_on_it(guards: Guards) -> InvariantChecker:
     setup = ENFORCE._replace(silences=NamedSilence())
-    theatre, observer = begin(guards, setup=setup, silenced={"web-01": (0.0, float("inf"))})
+    harness, checker = begin(guards, setup=setup, silenced={"web-01": (0.0, float("inf"))})
 
-    theatre.world.crash("web-01")
-    theatre.let_pass(ENOUGH)
-    return observer
-
-
-def with_its_neighbour(guards: Guards) -> Observer:
-    theatre, observer = begin(guards, vms=30)
-    for name in on_one_node(theatre):
-        theatre.world.crash(name)
-
-    theatre.let_pass(ENOUGH)
-    return observer
+    harness.world.crash("web-01")
+    harness.advance(ENOUGH)
+    return checker
 
 
-def in_a_storm(guards: Guards) -> Observer:
-    theatre, observer = begin(guards)
-    for name in theatre.names[:5]:
-        theatre.world.crash(name)
+def with_its_neighbour(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards, vms=30)
+    for name in on_one_node(harness):
+        harness.world.crash(name)
 
-    theatre.let_pass(ENOUGH)
-    return observer
-
-
-def without_resources(guards: Guards) -> Observer:
-    theatre, observer = begin(guards, limits=CROWDS_ALLOWED)
-    theatre.world.faults.turn_on("no_capacity")
-    for name in theatre.names[:5]:
-        theatre.world.crash(name)
-
-    theatre.let_pass(500)
-    return observer
+    harness.advance(ENOUGH)
+    return checker
 
 
-def three_at_once(guards: Guards) -> Observer:
-    theatre, observer = begin(guards, limits=CROWDS_ALLOWED)
-    for name in theatre.names[:3]:
-        theatre.world.crash(name)
+def in_a_storm(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards)
+    for name in harness.names[:5]:
+        harness.world.crash(name)
 
-    theatre.let_pass(ENOUGH)
-    return observer
-
-
-def seven_at_once(guards: Guards) -> Observer:
-    theatre, observer = begin(guards, limits=replace(CROWDS_ALLOWED, max_concurrent_actions=9))
-    for name in theatre.names[:7]:
-        theatre.world.crash(name)
-
-    theatre.let_pass(ENOUGH)
-    return observer
+    harness.advance(ENOUGH)
+    return checker
 
 
-def before_its_database(guards: Guards) -> Observer:
+def without_resources(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards, limits=CROWDS_ALLOWED)
+    harness.world.faults.turn_on("no_capacity")
+    for name in harness.names[:5]:
+        harness.world.crash(name)
+
+    harness.advance(500)
+    return checker
+
+
+def three_at_once(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards, limits=CROWDS_ALLOWED)
+    for name in harness.names[:3]:
+        harness.world.crash(name)
+
+    harness.advance(ENOUGH)
+    return checker
+
+
+def seven_at_once(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards, limits=replace(CROWDS_ALLOWED, max_concurrent_actions=9))
+    for name in harness.names[:7]:
+        harness.world.crash(name)
+
+    harness.advance(ENOUGH)
+    return checker
+
+
+def before_its_database(guards: Guards) -> InvariantChecker:
     enrolment_rules = (EnrolmentRule(names=("web-01",), after=("db-01",)),)
-    theatre, observer = begin(
+    harness, checker = begin(
         guards,
         setup=ENFORCE._replace(enrolment_rules=enrolment_rules),
         after={"web-01": ("db-01",)},
     )
-    theatre.world.operator_stops("db-01", graceful=False)
+    harness.world.operator_stops("db-01", graceful=False)
 
-    theatre.world.crash("web-01")
-    theatre.let_pass(ENOUGH)
-    return observer
+    harness.world.crash("web-01")
+    harness.advance(ENOUGH)
+    return checker
 
 
-def reset_twice_within_an_hour(guards: Guards) -> Observer:
+def reset_twice_within_an_hour(guards: Guards) -> InvariantChecker:
     tags = {"web-01": ["recovery/auto", "recovery/on-hang-reset"]}
     limits = WindowLimits(vm_windows=(Window(HOUR, 9),))
-    theatre, observer = begin(guards, tags=tags, limits=limits)
+    harness, checker = begin(guards, tags=tags, limits=limits)
 
     for _ in range(2):
         for _ in ("rebooted", "reset"):  # the first does not help for long, the second does
-            theatre.world.hang("web-01")
-            theatre.let_pass(400)
-        theatre.let_pass(700)
-    return observer
+            harness.world.hang("web-01")
+            harness.advance(400)
+        harness.advance(700)
+    return checker
 
 
-def with_a_credential_that_may_not(guards: Guards) -> Observer:
-    theatre, observer = begin(guards, readonly=True)
+def with_a_credential_that_may_not(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards, readonly=True)
 
-    theatre.world.crash("web-01")
-    theatre.let_pass(ENOUGH)
-    return observer
+    harness.world.crash("web-01")
+    harness.advance(ENOUGH)
+    return checker
 
 
-def in_shadow(guards: Guards) -> Observer:
-    theatre, observer = begin(guards, mode=Mode.SHADOW)
+def in_shadow(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards, mode=Mode.SHADOW)
 
-    theatre.world.crash("web-01")
-    theatre.let_pass(ENOUGH)
-    return observer
+    harness.world.crash("web-01")
+    harness.advance(ENOUGH)
+    return checker
 
 
 SCENARIOS: dict[str, tuple[str, Scenario]] = {
@@ -326,7 +326,7 @@ SCENARIOS: dict[str, tuple[str, Scenario]] = {
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.__name__.strip("_"))
-def test_no_guard_is_idle(guard: Guard) -> None:
+def test_removing_any_guard_breaks_an_invariant(guard: Guard) -> None:
     invariant, scenario = SCENARIOS[guard.__name__]
     rest = tuple(one for one in GUARDS if one is not guard)
 

@@ -14,18 +14,18 @@ from exporter.recovery.observe.inventory_checks import (
     check_inventory,
     observed_state_of,
 )
-from tests.recovery.harness import Theatre
+from tests.recovery.harness import Harness
 
 RULES = Limits()
 
 
-def poll_of(theatre: Theatre) -> PollResult:
-    return theatre._read()
+def poll_of(harness: Harness) -> PollResult:
+    return harness._read()
 
 
 @pytest.fixture
-def theatre() -> Theatre:
-    return Theatre(vms=30)
+def harness() -> Harness:
+    return Harness(vms=30)
 
 
 def believed(
@@ -34,8 +34,8 @@ def believed(
     return check_inventory(poll, last, RULES, enrolled=enrolled)
 
 
-def first_picture(theatre: Theatre) -> CheckedInventory:
-    inventory = believed(poll_of(theatre))
+def first_picture(harness: Harness) -> CheckedInventory:
+    inventory = believed(poll_of(harness))
     assert isinstance(inventory, CheckedInventory)
     return inventory
 
@@ -73,13 +73,13 @@ def twice(poll: PollResult) -> PollResult:
         ("rows_missing", lambda poll: poll._replace(rows_skipped=4)),
     ],
 )
-def test_a_poll_is_not_believed(
-    theatre: Theatre, reason: str, spoil: Callable[[PollResult], PollResult]
+def test_implausible_poll_is_rejected(
+    harness: Harness, reason: str, spoil: Callable[[PollResult], PollResult]
 ) -> None:
-    last = first_picture(theatre)
-    theatre.clock.elapsed += 20
+    last = first_picture(harness)
+    harness.clock.elapsed += 20
 
-    found = believed(spoil(poll_of(theatre)), last)
+    found = believed(spoil(poll_of(harness)), last)
 
     assert isinstance(found, RejectedInventory)
     assert found.reason == reason
@@ -94,46 +94,46 @@ def test_a_poll_is_not_believed(
         lambda poll: poll._replace(rows_skipped=3),
     ],
 )
-def test_a_poll_on_the_edge_is_believed(
-    theatre: Theatre, spare: Callable[[PollResult], PollResult]
+def test_poll_at_the_limit_is_accepted(
+    harness: Harness, spare: Callable[[PollResult], PollResult]
 ) -> None:
-    last = first_picture(theatre)
-    theatre.clock.elapsed += 20
+    last = first_picture(harness)
+    harness.clock.elapsed += 20
 
-    assert isinstance(believed(spare(poll_of(theatre)), last), CheckedInventory)
+    assert isinstance(believed(spare(poll_of(harness)), last), CheckedInventory)
 
 
-def test_enrolled_vms_that_are_not_there_make_it_doubtful(theatre: Theatre) -> None:
+def test_missing_enrolled_vms_reject_the_inventory(harness: Harness) -> None:
     gone = {f"uuid-{number}": number for number in range(4)}
 
-    found = check_inventory(poll_of(theatre), None, RULES, enrolled=gone)
+    found = check_inventory(poll_of(harness), None, RULES, enrolled=gone)
 
     assert isinstance(found, RejectedInventory)
     assert found.reason == "rows_missing"
     gone.popitem()
     assert isinstance(
-        check_inventory(poll_of(theatre), None, RULES, enrolled=gone), CheckedInventory
+        check_inventory(poll_of(harness), None, RULES, enrolled=gone), CheckedInventory
     )
 
 
-def test_a_platform_that_touches_no_row_for_half_a_minute_is_frozen(theatre: Theatre) -> None:
-    theatre.world.faults.turn_on("frozen_clock")
-    theatre.api.notice_faults()
-    inventory: CheckedInventory | RejectedInventory = first_picture(theatre)
+def test_rows_unchanged_for_half_a_minute_are_frozen(harness: Harness) -> None:
+    harness.world.faults.turn_on("frozen_clock")
+    harness.api.notice_faults()
+    inventory: CheckedInventory | RejectedInventory = first_picture(harness)
 
     reasons = []
     for _ in range(3):
-        theatre.clock.elapsed += 20
+        harness.clock.elapsed += 20
         assert isinstance(inventory, CheckedInventory)
-        found = believed(poll_of(theatre), inventory)
+        found = believed(poll_of(harness), inventory)
         reasons.append(found.reason if isinstance(found, RejectedInventory) else "")
         inventory = inventory if isinstance(found, RejectedInventory) else found
 
     assert reasons == ["", "frozen", "frozen"]
 
 
-def test_rows_that_lag_behind_the_newest_are_not_believed(theatre: Theatre) -> None:
-    poll = poll_of(theatre)
+def test_rows_lagging_behind_the_newest_are_rejected(harness: Harness) -> None:
+    poll = poll_of(harness)
     assert poll.inventory is not None
     rows = poll.inventory.sources["machine_status"]
     newest = max(row.updated_at or 0 for row in rows.values())  # type: ignore[attr-defined]
@@ -151,7 +151,7 @@ def test_rows_that_lag_behind_the_newest_are_not_believed(theatre: Theatre) -> N
 
 @pytest.mark.parametrize("word", StatusWord)
 @pytest.mark.parametrize("running", [True, False, None])
-def test_only_what_runs_is_up_and_only_what_is_stopped_is_down(
+def test_only_running_is_up_and_only_stopped_is_down(
     word: StatusWord, running: bool | None
 ) -> None:
     observed = observed_state_of(word, running)

@@ -15,93 +15,91 @@ TITLES = [f"{name} {words or ''}".strip() for name, words in VIEW_FAULTS]
 
 
 @pytest.mark.parametrize("which", range(11))
-def test_one_vm_that_crashes_is_started_within_75_seconds_and_healthy_within_ten_minutes(
+def test_crashed_vm_is_restarted_within_75_seconds_and_healthy_within_ten_minutes(
     play: Play, which: int
 ) -> None:
-    theatre, _ = play(every=15.0)
-    theatre.warm()
-    name = theatre.names[which]
-    theatre.clock.elapsed += which  # at any moment between two polls
-    crashed_at = theatre.clock.elapsed
+    harness, _ = play(every=15.0)
+    harness.warm()
+    name = harness.names[which]
+    harness.clock.elapsed += which  # at any moment between two polls
+    crashed_at = harness.clock.elapsed
 
-    theatre.world.crash(name)
-    theatre.let_pass(75)
+    harness.world.crash(name)
+    harness.advance(75)
 
-    assert [one.at - crashed_at <= 75 for one in theatre.asked(name)] == [True]
-    theatre.let_pass(645)
-    assert theatre.case(name).state is State.HEALTHY
+    assert [one.at - crashed_at <= 75 for one in harness.asked(name)] == [True]
+    harness.advance(645)
+    assert harness.case(name).state is State.HEALTHY
 
 
 @pytest.mark.parametrize("uptime", [10, 200, 500, 900])
 def test_a_crash_loop_ends_in_quarantine(play: Play, uptime: int) -> None:
     limits = WindowLimits(vm_windows=(Window(1200.0, 3), Window(7200.0, 5)))
-    theatre, _ = play(limits=limits)
-    theatre.warm()
+    harness, _ = play(limits=limits)
+    harness.warm()
 
     for _ in range(12):
-        if theatre.running("web-01"):
-            theatre.let_pass(uptime)
-            theatre.world.crash("web-01")
-        theatre.let_pass(300)
+        if harness.running("web-01"):
+            harness.advance(uptime)
+            harness.world.crash("web-01")
+        harness.advance(300)
 
-    assert theatre.case("web-01").state is State.QUARANTINED
+    assert harness.case("web-01").state is State.QUARANTINED
 
 
 def test_after_mass_outage_all_vms_are_restarted_oldest_first(play: Play) -> None:
-    theatre, _ = play(vms=20)
-    theatre.warm()
-    victims = theatre.names[:7]
+    harness, _ = play(vms=20)
+    harness.warm()
+    victims = harness.names[:7]
     for name in victims:
-        theatre.world.crash(name)
-        theatre.let_pass(20)
+        harness.world.crash(name)
+        harness.advance(20)
 
-    theatre.let_pass(2 * 3600)
+    harness.advance(2 * 3600)
 
-    started = sorted(victims, key=lambda name: theatre.asked(name)[0].at)
+    started = sorted(victims, key=lambda name: harness.asked(name)[0].at)
     assert started == victims
-    assert all(theatre.running(name) for name in victims)
-    assert theatre.recovery.state.breaker.breaker_state is BreakerState.CLOSED
+    assert all(harness.running(name) for name in victims)
+    assert harness.recovery.state.breaker.breaker_state is BreakerState.CLOSED
 
 
 @pytest.mark.parametrize(("fault", "words"), VIEW_FAULTS, ids=TITLES)
-def test_whatever_was_wrong_with_the_view_recovery_works_again_without_a_person(
+def test_recovery_resumes_by_itself_after_every_fault(
     play: Play, fault: str, words: dict[str, Any]
 ) -> None:
-    theatre, _ = play()
-    theatre.warm()
-    theatre.world.faults.turn_on(fault, lasting=300, **words)
-    theatre.let_pass(300 + 5 * 20 + 600 + 2 * 20)
+    harness, _ = play()
+    harness.warm()
+    harness.world.faults.turn_on(fault, lasting=300, **words)
+    harness.advance(300 + 5 * 20 + 600 + 2 * 20)
 
-    theatre.world.crash("web-01")
-    theatre.let_pass(300)
+    harness.world.crash("web-01")
+    harness.advance(300)
 
-    assert theatre.running("web-01")
+    assert harness.running("web-01")
 
 
 @pytest.mark.parametrize("word", ["stopped", "initializing", "waitingforresources", "error"])
-def test_no_request_is_waited_for_without_end(play: Play, word: str) -> None:
-    theatre, _ = play()
-    theatre.warm()
-    theatre.world.faults.turn_on("accepted_but_never_starts", word=word, times=1)
+def test_every_request_has_a_time_limit(play: Play, word: str) -> None:
+    harness, _ = play()
+    harness.warm()
+    harness.world.faults.turn_on("accepted_but_never_starts", word=word, times=1)
 
-    theatre.world.crash("web-01")
-    theatre.let_pass(500)
+    harness.world.crash("web-01")
+    harness.advance(500)
 
-    assert theatre.asked()
-    assert theatre.case("web-01").state not in OPEN or len(theatre.asked()) > 1
-    assert theatre.book.intents[1].outcome is not None
+    assert harness.asked()
+    assert harness.case("web-01").state not in OPEN or len(harness.asked()) > 1
+    assert harness.book.intents[1].outcome is not None
 
 
 @pytest.mark.parametrize("word", ["error", "waitingforresources", "defragmenting", "unlicensed"])
-def test_a_vm_that_ran_and_is_stuck_in_another_state_is_no_longer_called_healthy(
-    play: Play, word: str
-) -> None:
-    theatre, _ = play()
-    theatre.warm()
+def test_vm_stuck_in_another_status_is_not_healthy(play: Play, word: str) -> None:
+    harness, _ = play()
+    harness.warm()
 
-    machine = theatre.world.vm("web-01").machine
-    theatre.world.power.force(machine, word=word, running=False, state="warning")
-    theatre.let_pass(100)
+    machine = harness.world.vm("web-01").machine
+    harness.world.power.force(machine, word=word, running=False, state="warning")
+    harness.advance(100)
 
-    assert not theatre.asked()
-    assert theatre.case("web-01").state in (State.PLATFORM, State.UNKNOWN)
+    assert not harness.asked()
+    assert harness.case("web-01").state in (State.PLATFORM, State.UNKNOWN)

@@ -59,7 +59,7 @@ CONFUSING = (
 
 @pytest.mark.parametrize("event", [event for event, wording in LOG_TEMPLATES.items() if wording])
 @pytest.mark.parametrize("name", ["web-01", *CONFUSING])
-def test_every_text_means_what_it_should_whatever_the_vm_is_called(event: str, name: str) -> None:
+def test_log_text_has_its_meaning_for_every_vm_name(event: str, name: str) -> None:
     wording = LOG_TEMPLATES[event]
     assert wording is not None
     for action, meaning in ACTIONS.items():
@@ -76,7 +76,7 @@ def test_unknown_text_has_no_meaning() -> None:
 @pytest.mark.parametrize(
     "text", ["VM 'o'neill powered on' powered off", "VM 'it's migrated' killed"]
 )
-def test_no_name_hides_a_stop(text: str) -> None:
+def test_vm_name_does_not_hide_a_stop(text: str) -> None:
     assert LogClassifier().meaning(text) is Meaning.STOP
 
 
@@ -91,9 +91,9 @@ def test_no_name_hides_a_stop(text: str) -> None:
         "Restoring VM from snapshot created 2025-12-31",
     ],
 )
-def test_a_harmless_word_excuses_no_row_that_may_tell_of_a_stop(text: str) -> None:
+def test_harmless_word_does_not_hide_a_stop(text: str) -> None:
     assert LogClassifier().meaning(text) is Meaning.DOUBT
 
 
-def test_a_stop_is_one_wherever_it_happened() -> None:
+def test_stop_is_recognized_on_every_node() -> None:
     assert LogClassifier().meaning("VM powered off on node node1 (offline)") is Meaning.STOP

@@ -12,7 +12,7 @@ from exporter.recovery.model.ports import ActionReply, FreshVM
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.inventory_checks import CheckedInventory
 from tests.fakes import START
-from tests.recovery.harness import Theatre, at_once
+from tests.recovery.harness import Harness, at_once
 from tests.recovery.shortcut import Shortcut
 
 MACHINE = 11
@@ -61,7 +61,7 @@ class ForgetfulLog:
 
 
 def inventory(log: ForgetfulLog) -> CheckedInventory:
-    inventory = Shortcut(Theatre(vms=2).world).poll(asked_at=0.0, time=START, every=20.0).inventory
+    inventory = Shortcut(Harness(vms=2).world).poll(asked_at=0.0, time=START, every=20.0).inventory
     assert inventory is not None
     return CheckedInventory(0.0, START, log.clock, 0.0, {}, {}, 0, 0, inventory)
 
@@ -85,11 +85,11 @@ def is_whole(evidence: LogReader, log: ForgetfulLog, *, up_ago: float = 60.0) ->
     return logs.reading.complete
 
 
-def test_a_log_that_goes_back_far_enough_is_believed() -> None:
+def test_log_that_goes_back_far_enough_is_complete() -> None:
     assert is_whole(LogReader(ForgetfulLog(), Limits()), ForgetfulLog())
 
 
-def test_the_same_row_vouches_for_all_that_is_younger() -> None:
+def test_anchor_row_covers_all_newer_rows() -> None:
     log = ForgetfulLog()
     evidence = LogReader(log, Limits())
 
@@ -99,7 +99,7 @@ def test_the_same_row_vouches_for_all_that_is_younger() -> None:
     assert log.asked == ["mark", "logs", "logs"]
 
 
-def test_a_log_that_cannot_be_read_whole_is_not_asked_for_three_times_as_often() -> None:
+def test_incomplete_log_does_not_triple_the_requests() -> None:
     log = ForgetfulLog()
     log.is_garbled = True
     evidence = LogReader(log, Limits())
@@ -109,7 +109,7 @@ def test_a_log_that_cannot_be_read_whole_is_not_asked_for_three_times_as_often()
     assert log.asked == ["mark", "logs", "mark", "logs"]
 
 
-def test_a_row_that_is_younger_than_what_is_asked_for_vouches_for_nothing() -> None:
+def test_anchor_row_newer_than_the_requested_time_proves_nothing() -> None:
     log = ForgetfulLog()
     evidence = LogReader(log, Limits())
 
@@ -118,7 +118,7 @@ def test_a_row_that_is_younger_than_what_is_asked_for_vouches_for_nothing() -> N
     assert log.asked == ["mark", "logs", "mark", "logs"]
 
 
-def test_a_row_that_was_cleared_away_after_a_year_of_calm_is_replaced() -> None:
+def test_deleted_anchor_row_is_replaced() -> None:
     log = ForgetfulLog()
     evidence = LogReader(log, Limits())
     assert is_whole(evidence, log)
@@ -128,7 +128,7 @@ def test_a_row_that_was_cleared_away_after_a_year_of_calm_is_replaced() -> None:
     assert is_whole(evidence, log)
 
 
-def test_a_log_that_was_emptied_proves_nothing_of_what_was_before() -> None:
+def test_emptied_log_proves_nothing_before_it() -> None:
     log = ForgetfulLog()
     evidence = LogReader(log, Limits())
     assert is_whole(evidence, log, up_ago=DAY)
@@ -141,7 +141,7 @@ def test_a_log_that_was_emptied_proves_nothing_of_what_was_before() -> None:
     assert not is_whole(evidence, log, up_ago=3 * DAY)
 
 
-def test_an_answer_that_is_cut_proves_nothing_of_what_was_cut_off() -> None:
+def test_truncated_response_proves_nothing_about_missing_rows() -> None:
     log = ForgetfulLog()
     log.most = 100
 
@@ -162,7 +162,7 @@ def stranger(up_clock: float) -> Case:
     )
 
 
-def test_whose_log_of_a_month_is_wanted_waits_for_those_that_went_down_just_now() -> None:
+def test_long_log_read_waits_for_vms_that_just_went_down() -> None:
     log = ForgetfulLog()
     evidence = LogReader(log, Limits())
     old, new = stranger(log.clock - 30 * DAY), stranger(log.clock - 60.0)

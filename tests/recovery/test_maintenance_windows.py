@@ -26,7 +26,7 @@ def test_a_window_over_midnight(hour: int, minute: int, still: bool) -> None:
     assert holds(nights, datetime(2026, 3, 4, hour, minute, tzinfo=UTC)) is still
 
 
-def test_the_day_is_the_one_on_which_it_begins() -> None:
+def test_window_belongs_to_the_day_of_its_start() -> None:
     saturday_night = window(time(22, 0), 6, days=("sat",))
 
     assert holds(saturday_night, datetime(2026, 3, 8, 3, 0, tzinfo=UTC))
@@ -40,7 +40,7 @@ def test_a_window_of_several_days() -> None:
     assert not holds(weekend, datetime(2026, 3, 9, 6, 0, tzinfo=UTC))
 
 
-def test_it_is_for_those_that_it_names() -> None:
+def test_window_applies_to_the_named_vms_only() -> None:
     for_databases = window(time(0, 0), 24, names=("db-*",))
     moment = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 
@@ -58,9 +58,7 @@ def test_it_is_for_those_that_it_names() -> None:
         (datetime(2026, 10, 25, 3, 30, tzinfo=UTC), False),  # 4:30
     ],
 )
-def test_the_hours_on_the_wall_count_when_the_clock_is_changed(
-    moment: datetime, still: bool
-) -> None:
+def test_window_uses_local_time_across_a_clock_change(moment: datetime, still: bool) -> None:
     small_hours = window(time(1, 0), 3, zone=BERLIN)
 
     assert holds(small_hours, moment) is still
@@ -75,7 +73,7 @@ def test_the_hours_on_the_wall_count_when_the_clock_is_changed(
         (datetime(2026, 10, 25, tzinfo=UTC), time(1, 0), 180),
     ],
 )
-def test_no_change_of_the_clocks_makes_a_window_shorter_or_tears_it(
+def test_clock_change_neither_shortens_nor_splits_a_window(
     night: datetime, begins: time, minutes: int
 ) -> None:
     of_that_night = window(begins, minutes / 60, zone=BERLIN)

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from exporter.recovery.model.decision import Decision, GuardName
 from exporter.recovery.model.limits import Limits, Mode
-from tests.recovery.harness import Theatre
-from tests.recovery.invariants import Observer
+from tests.recovery.harness import Harness
+from tests.recovery.invariants import InvariantChecker
 
 FEW = settings(max_examples=15)
 HURRIED = Limits(warmup_seconds=120.0, warmup_polls=5)
 POLLS = 60
 WHEN = st.integers(8, POLLS - 1)
-MISHAPS = st.lists(
+INCIDENTS = st.lists(
     st.tuples(
         WHEN,
         st.integers(0, 10),
@@ -27,12 +27,12 @@ MISHAPS = st.lists(
     min_size=1,
     max_size=6,
 )
-Mishaps = Sequence[tuple[int, int, str]]
-Twist = Callable[[Theatre, int], None]
+Incidents = Sequence[tuple[int, int, str]]
+Twist = Callable[[Harness, int], None]
 
 
-def happen(theatre: Theatre, vm_key: int, what: str) -> None:
-    world, vm = theatre.world, theatre.world.vms[vm_key]
+def happen(harness: Harness, vm_key: int, what: str) -> None:
+    world, vm = harness.world, harness.world.vms[vm_key]
     running = vm.machine.status.running
     match what:
         case "crash" if running:
@@ -48,35 +48,35 @@ def happen(theatre: Theatre, vm_key: int, what: str) -> None:
 
 
 def perform(
-    mishaps: Mishaps,
-    twist: Twist = lambda _theatre, _poll: None,
+    incidents: Incidents,
+    twist: Twist = lambda _harness, _poll: None,
     *,
-    prepare: Callable[[Theatre], None] = lambda _theatre: None,
+    prepare: Callable[[Harness], None] = lambda _harness: None,
     **play: Any,
-) -> Theatre:
-    """Play the mishaps, with a twist at every poll, before an observer."""
-    theatre = Theatre(**{"limits": HURRIED, **play})
-    observer = Observer(theatre)
-    keys = [theatre.world.vm(name).key for name in theatre.names]
-    prepare(theatre)
+) -> Harness:
+    """Play the incidents, with a twist at every poll, before an checker."""
+    harness = Harness(**{"limits": HURRIED, **play})
+    checker = InvariantChecker(harness)
+    keys = [harness.world.vm(name).key for name in harness.names]
+    prepare(harness)
     for poll in range(POLLS):
-        theatre.clock.elapsed += theatre.every
-        theatre.world.catch_up()
-        for when, which, what in mishaps:
+        harness.clock.elapsed += harness.every
+        harness.world.catch_up()
+        for when, which, what in incidents:
             if when == poll:
-                happen(theatre, keys[which], what)
-        twist(theatre, poll)
-        theatre.poll()
-    observer.check()
-    return theatre
+                happen(harness, keys[which], what)
+        twist(harness, poll)
+        harness.poll()
+    checker.check()
+    return harness
 
 
-def requested(theatre: Theatre) -> list[tuple[float, int, str]]:
-    return [(one.at, one.vm_key, one.action) for one in theatre.requests]
+def requested(harness: Harness) -> list[tuple[float, int, str]]:
+    return [(one.at, one.vm_key, one.action) for one in harness.requests]
 
 
-def decided(theatre: Theatre) -> list[tuple[object, ...]]:
-    return [told(decision) for decision in theatre.book.decisions]
+def decided(harness: Harness) -> list[tuple[object, ...]]:
+    return [told(decision) for decision in harness.book.decisions]
 
 
 def told(decision: Decision) -> tuple[object, ...]:
@@ -89,7 +89,7 @@ def told(decision: Decision) -> tuple[object, ...]:
     )
 
 
-def is_never_ahead(one: Theatre, other: Theatre) -> bool:
+def is_never_ahead(one: Harness, other: Harness) -> bool:
     """Return whether at every moment at most as much had been asked for in one play."""
     return all(
         sum(before.at <= request.at for before in one.requests)
@@ -98,76 +98,76 @@ def is_never_ahead(one: Theatre, other: Theatre) -> bool:
     )
 
 
-def let_nothing_help(theatre: Theatre) -> None:
+def let_nothing_help(harness: Harness) -> None:
     """Take away what would let two plays drift apart: that a request changes anything."""
-    theatre.world.faults.turn_on("accepted_but_never_starts")
+    harness.world.faults.turn_on("accepted_but_never_starts")
 
 
 @FEW
-@given(MISHAPS)
-def test_the_same_play_is_decided_the_same_twice(mishaps: Mishaps) -> None:
-    one, other = perform(mishaps), perform(mishaps)
+@given(INCIDENTS)
+def test_same_scenario_gives_the_same_decisions(incidents: Incidents) -> None:
+    one, other = perform(incidents), perform(incidents)
 
     assert decided(one) == decided(other)
     assert requested(one) == requested(other)
 
 
 @FEW
-@given(MISHAPS, st.permutations(range(11)))
-def test_names_decide_nothing(mishaps: Mishaps, command: Sequence[int]) -> None:
-    def rename(theatre: Theatre) -> None:
+@given(INCIDENTS, st.permutations(range(11)))
+def test_vm_names_do_not_change_decisions(incidents: Incidents, command: Sequence[int]) -> None:
+    def rename(harness: Harness) -> None:
         strange = ["migrated", "task", "node online", "powered on", "created", "vua", "shutdown"]
-        names = [*strange, *theatre.names][:11]
-        for number, name in zip(command, list(theatre.names), strict=True):
-            vm = theatre.world.vm(name)
+        names = [*strange, *harness.names][:11]
+        for number, name in zip(command, list(harness.names), strict=True):
+            vm = harness.world.vm(name)
             vm.name = vm.machine.name = f"{names[number]} {number}"
 
-    plain, renamed = perform(mishaps), perform(mishaps, prepare=rename)
+    plain, renamed = perform(incidents), perform(incidents, prepare=rename)
 
     assert decided(plain) == decided(renamed)
     assert requested(plain) == requested(renamed)
 
 
 @FEW
-@given(MISHAPS)
-def test_whether_keys_are_numbers_or_words_decides_nothing(mishaps: Mishaps) -> None:
-    def strings(theatre: Theatre) -> None:
-        theatre.world.faults.turn_on("string_keys")
+@given(INCIDENTS)
+def test_key_type_does_not_change_decisions(incidents: Incidents) -> None:
+    def strings(harness: Harness) -> None:
+        harness.world.faults.turn_on("string_keys")
 
-    plain, strung = perform(mishaps), perform(mishaps, prepare=strings)
+    plain, strung = perform(incidents), perform(incidents, prepare=strings)
 
     assert decided(plain) == decided(strung)
 
 
 @FEW
-@given(MISHAPS, st.integers(0, 999))
-def test_the_order_of_rows_decides_nothing(mishaps: Mishaps, seed: int) -> None:
+@given(INCIDENTS, st.integers(0, 999))
+def test_row_order_does_not_change_decisions(incidents: Incidents, seed: int) -> None:
     dice = random.Random(seed)
 
-    def shuffle(theatre: Theatre) -> None:
-        read = theatre.line._read
+    def shuffle(harness: Harness) -> None:
+        read = harness.line._read
 
         def shuffled(path: str, status: int, payload: Any) -> Any:
             if isinstance(payload, list) and not path.endswith("machine_logs"):
                 payload = dice.sample(payload, len(payload))
             return read(path, status, payload)
 
-        theatre.line._read = shuffled  # type: ignore[method-assign]
+        harness.line._read = shuffled  # type: ignore[method-assign]
 
-    plain, shuffled = perform(mishaps), perform(mishaps, prepare=shuffle)
+    plain, shuffled = perform(incidents), perform(incidents, prepare=shuffle)
 
     assert decided(plain) == decided(shuffled)
     assert requested(plain) == requested(shuffled)
 
 
 @FEW
-@given(MISHAPS)
-def test_in_shadow_everything_is_decided_alike_until_the_first_action(mishaps: Mishaps) -> None:
-    enforced = perform(mishaps)
-    shadowed = perform(mishaps, limits=HURRIED, mode=Mode.SHADOW)
+@given(INCIDENTS)
+def test_shadow_mode_decides_the_same_until_the_first_action(incidents: Incidents) -> None:
+    enforced = perform(incidents)
+    shadowed = perform(incidents, limits=HURRIED, mode=Mode.SHADOW)
 
-    def until_first_action(theatre: Theatre) -> list[str]:
-        decisions = theatre.book.decisions  # in one round, those that act are written down first
+    def until_first_action(harness: Harness) -> list[str]:
+        decisions = harness.book.decisions  # in one round, those that act are written down first
         first = min((one.at for one in decisions if one.failed_guard in acting), default=math.inf)
         return sorted(
             str((*told(one)[:2], *told(one)[3:]))
@@ -182,18 +182,16 @@ def test_in_shadow_everything_is_decided_alike_until_the_first_action(mishaps: M
 
 @FEW
 @given(WHEN, st.integers(0, 10), st.lists(st.tuples(WHEN, st.sampled_from([-1, 0, 1])), max_size=4))
-def test_clocks_that_jump_release_nothing(
-    when: int, which: int, jumps: list[tuple[int, int]]
-) -> None:
-    def jump(theatre: Theatre, poll: int) -> None:
+def test_clock_jumps_add_no_actions(when: int, which: int, jumps: list[tuple[int, int]]) -> None:
+    def jump(harness: Harness, poll: int) -> None:
         for moment, days in jumps:
             if moment == poll:
-                theatre.clock.offset = timedelta(days=days)
+                harness.clock.offset = timedelta(days=days)
 
-    mishaps = [(when, which, "crash")]
+    incidents = [(when, which, "crash")]
 
-    steady = perform(mishaps, prepare=let_nothing_help)
-    jumped = perform(mishaps, jump, prepare=let_nothing_help)
+    steady = perform(incidents, prepare=let_nothing_help)
+    jumped = perform(incidents, jump, prepare=let_nothing_help)
 
     assert is_never_ahead(jumped, steady)
 
@@ -207,40 +205,40 @@ def test_clocks_that_jump_release_nothing(
     st.sets(st.integers(0, POLLS)),
 )
 @example(when=8, which=0, table="tag_members", keep=0.125, polls={38})  # after it was given up
-def test_rows_that_are_missing_lead_to_nothing(
+def test_missing_rows_add_no_actions(
     when: int, which: int, table: str, keep: float, polls: set[int]
 ) -> None:
-    def cut(theatre: Theatre, poll: int) -> None:
+    def cut(harness: Harness, poll: int) -> None:
         if poll in polls:
-            theatre.world.faults.turn_on("short_list", path=table, keep=keep, lasting=19.0)
+            harness.world.faults.turn_on("short_list", path=table, keep=keep, lasting=19.0)
 
-    mishaps = [(when, which, "crash")]
+    incidents = [(when, which, "crash")]
 
-    whole = perform(mishaps, prepare=let_nothing_help)
-    short = perform(mishaps, cut, prepare=let_nothing_help)
+    whole = perform(incidents, prepare=let_nothing_help)
+    short = perform(incidents, cut, prepare=let_nothing_help)
 
     assert is_never_ahead(short, whole)
 
 
 @FEW
 @given(WHEN, st.integers(0, 10), WHEN, st.sampled_from(["kill", "poweroff", "hibernate"]))
-def test_a_stop_request_in_the_log_leads_to_nothing(
+def test_stop_request_in_the_log_adds_no_action(
     when: int, which: int, moment: int, action: str
 ) -> None:
-    def wish(theatre: Theatre, poll: int) -> None:
+    def wish(harness: Harness, poll: int) -> None:
         if poll == moment:
-            machine = theatre.world.vm(theatre.names[which]).machine.key
-            theatre.world.platform_log.write(
+            machine = harness.world.vm(harness.names[which]).machine.key
+            harness.world.platform_log.write(
                 f"VM action '{action}' sent",
-                at=theatre.world.now,
+                at=harness.world.now,
                 user="anna",
                 machine=machine,
             )
 
-    mishaps = [(when, which, "crash")]
+    incidents = [(when, which, "crash")]
 
-    quiet = perform(mishaps, prepare=let_nothing_help)
-    wished = perform(mishaps, wish, prepare=let_nothing_help)
+    quiet = perform(incidents, prepare=let_nothing_help)
+    wished = perform(incidents, wish, prepare=let_nothing_help)
 
     assert is_never_ahead(wished, quiet)
     if 0 <= when - moment <= 28:  # ten minutes, less what is between two polls

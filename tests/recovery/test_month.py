@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from exporter.model import Inventory
 from exporter.recovery.model.limits import Mode
-from tests.recovery.harness import Theatre
+from tests.recovery.harness import Harness
 from tests.recovery.month import Month, account
 from tests.recovery.shortcut import Shortcut
 from tests.recovery.workload import HOUR
@@ -18,19 +18,19 @@ def month() -> Month:
     return Month(vms=100, days=2, seed=1, mode=Mode.ENFORCE, busy=8, hurried=True).play()
 
 
-def test_nothing_is_started_that_is_meant_to_be_down(month: Month) -> None:
-    assert month.witness.wrong_starts == []
+def test_no_vm_stopped_on_purpose_is_started(month: Month) -> None:
+    assert month.ground_truth.wrong_starts == []
 
 
 def test_monitored_vms_are_never_acted_on(month: Month) -> None:
-    assert month.witness.not_ours == []
+    assert month.ground_truth.not_ours == []
 
 
-def test_no_crash_is_missed(month: Month) -> None:
+def test_every_crash_is_detected(month: Month) -> None:
     assert [(one.vm.name, one.held_by) for one in month.missed] == []
 
 
-def test_most_of_what_crashes_comes_back(month: Month) -> None:
+def test_most_crashed_vms_are_restarted(month: Month) -> None:
     assert len(month.crashes) > 25
     assert len(month.recovered) > len(month.crashes) / 2
 
@@ -39,8 +39,8 @@ def test_crash_loops_end_in_quarantine(month: Month) -> None:
     assert len(month.quarantined) >= 2
 
 
-def test_the_month_was_not_an_easy_one(month: Month) -> None:
-    counted = month.witness.counted
+def test_month_covers_every_kind_of_incident(month: Month) -> None:
+    counted = month.ground_truth.counted
 
     assert month.invalid.keys() >= {"unread", "frozen", "short"}
     assert month.fate.restarts == 3
@@ -50,26 +50,30 @@ def test_the_month_was_not_an_easy_one(month: Month) -> None:
     )
 
 
-def test_the_account_is_made_of_lines(month: Month) -> None:
+def test_account_has_a_line_for_each_result(month: Month) -> None:
     lines = list(account(month, cpu_seconds=1.0))
 
     assert any("WRONG STARTS" in line for line in lines)
     assert "Vergewatch" in "".join(lines)
 
 
-def test_in_shadow_mode_nothing_is_asked_for_and_nothing_wrong_is_stop_requested_for() -> None:
+def test_shadow_mode_sends_no_action_and_decides_no_wrong_one() -> None:
     month = Month(vms=60, days=1, seed=3, mode=Mode.SHADOW, busy=6, hurried=True).play()
 
     assert month.asked() == []
-    assert month.witness.starts
-    assert month.offences == []
+    assert month.ground_truth.starts
+    assert month.wrong_actions == []
 
 
-def test_the_witness_knows_a_wrong_start_when_it_sees_one() -> None:
+def test_ground_truth_detects_a_wrong_start() -> None:
     month = Month(vms=60, days=0.1, seed=1, mode=Mode.ENFORCE, busy=0.0)
-    cared_for = [vm for vm in month.world.live_vms() if vm.key in month.witness.cared_for]
-    stopped, left, crashed, *_ = cared_for
-    stranger = next(vm for vm in month.world.live_vms() if vm.key not in month.witness.cared_for)
+    enrolled_keys = [
+        vm for vm in month.world.live_vms() if vm.key in month.ground_truth.enrolled_keys
+    ]
+    stopped, left, crashed, *_ = enrolled_keys
+    stranger = next(
+        vm for vm in month.world.live_vms() if vm.key not in month.ground_truth.enrolled_keys
+    )
     month.world.operator_stops(stopped, graceful=False)
     month.world.guest_shuts_down(left)
     month.world.crash(crashed)
@@ -79,13 +83,13 @@ def test_the_witness_knows_a_wrong_start_when_it_sees_one() -> None:
     for vm in (stopped, left, crashed, stranger):
         month.world.operator_starts(vm, user="vergewatch")
 
-    assert [one.name for one in month.witness.wrong_starts] == [stopped.name, left.name]
-    assert [one.name for one in month.witness.not_ours] == [stranger.name]
+    assert [one.name for one in month.ground_truth.wrong_starts] == [stopped.name, left.name]
+    assert [one.name for one in month.ground_truth.not_ours] == [stranger.name]
 
 
-def test_a_poll_without_the_wire_shows_what_one_over_it_shows() -> None:
-    theatre = Theatre(vms=30, seed=5)
-    world, shortcut = theatre.world, Shortcut(theatre.world)
+def test_shortcut_poll_equals_a_poll_over_the_api() -> None:
+    harness = Harness(vms=30, seed=5)
+    world, shortcut = harness.world, Shortcut(harness.world)
     vms = [vm for vm in world.live_vms() if vm.service is None]
     happenings: list[Any] = [
         lambda: None,
@@ -105,9 +109,9 @@ def test_a_poll_without_the_wire_shows_what_one_over_it_shows() -> None:
     for happen in happenings:
         happen()
         for _ in range(3):
-            theatre.clock.elapsed += 7
-            over_the_wire = theatre._read().inventory
-            poll = shortcut.poll(asked_at=0.0, time=theatre.clock.now(), every=20.0)
+            harness.clock.elapsed += 7
+            over_the_wire = harness._read().inventory
+            poll = shortcut.poll(asked_at=0.0, time=harness.clock.now(), every=20.0)
 
             assert over_the_wire is not None
             assert poll.inventory is not None

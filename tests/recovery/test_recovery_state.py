@@ -4,54 +4,54 @@ import pytest
 
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.states import State
-from tests.recovery.harness import Theatre
+from tests.recovery.harness import Harness
 
 
 @pytest.mark.parametrize("event", ["crash", "operator_stops", "nothing"])
 def test_poll_leaves_previous_state_unchanged(event: str) -> None:
-    theatre = Theatre().warm()
+    harness = Harness().warm()
     if event == "crash":
-        theatre.world.crash("web-01")
+        harness.world.crash("web-01")
     elif event == "operator_stops":
-        theatre.world.operator_stops(theatre.world.vm("web-01"), graceful=False)
+        harness.world.operator_stops(harness.world.vm("web-01"), graceful=False)
     for _ in range(12):
-        before = theatre.recovery.state
+        before = harness.recovery.state
         copy = before._replace(cases=dict(before.cases))  # type: ignore[arg-type]
 
-        theatre.let_pass(theatre.every)
+        harness.advance(harness.every)
 
-        assert theatre.recovery.state is not before
+        assert harness.recovery.state is not before
         assert before == copy
 
 
 def test_crashed_vm_is_restarted_in_a_new_state() -> None:
-    theatre = Theatre().warm()
-    before = theatre.recovery.state
-    theatre.world.crash("web-01")
+    harness = Harness().warm()
+    before = harness.recovery.state
+    harness.world.crash("web-01")
 
-    theatre.let_pass(300)
+    harness.advance(300)
 
-    after = theatre.recovery.state
-    uuid = theatre.case("web-01").uuid
+    after = harness.recovery.state
+    uuid = harness.case("web-01").uuid
     assert before.cases[uuid].state is State.HEALTHY
     assert after.cases[uuid].state is State.PROBATION
 
 
 def test_cases_are_read_only() -> None:
-    cases: dict[str, Case] = Theatre().warm().recovery.state.cases  # type: ignore[assignment]
+    cases: dict[str, Case] = Harness().warm().recovery.state.cases  # type: ignore[assignment]
 
     with pytest.raises(TypeError):
         cases["uuid"] = next(iter(cases.values()))
 
 
 def test_state_without_changed_cases_is_the_same_state() -> None:
-    state = Theatre().warm().recovery.state
+    state = Harness().warm().recovery.state
 
     assert state.with_cases({}) is state
 
 
 def test_unaffected_cases_are_shared_between_states() -> None:
-    state = Theatre().warm().recovery.state
+    state = Harness().warm().recovery.state
     first, second, *_ = state.cases.values()
 
     changed = state.with_cases({first.uuid: second})

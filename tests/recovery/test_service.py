@@ -20,18 +20,18 @@ from exporter.recovery.report.presentation import READINESS, URGENCY
 from exporter.recovery.report.summary_text import summary_text
 from exporter.recovery.service import RecoveryService
 from tests.recovery.archive import as_json, stage, told
-from tests.recovery.harness import ENFORCE, LIMITS, Theatre, at_once
+from tests.recovery.harness import ENFORCE, LIMITS, Harness, at_once
 
 
 class Office:
     """A service over one cloud or several, and what is behind it."""
 
-    def __init__(self, journal: Journal | None, **theatres: Theatre) -> None:
-        self.theatres = theatres
+    def __init__(self, journal: Journal | None, **harnesses: Harness) -> None:
+        self.harnesses = harnesses
         self.journal = journal
-        clock = next(iter(theatres.values())).clock if theatres else stage().clock
+        clock = next(iter(harnesses.values())).clock if harnesses else stage().clock
         self.service = RecoveryService(
-            lambda: {name: one.recovery for name, one in self.theatres.items()},
+            lambda: {name: one.recovery for name, one in self.harnesses.items()},
             lambda: self.journal,
             clock,
         )
@@ -44,26 +44,26 @@ Opening = Callable[..., Awaitable[Office]]
 async def office(tmp_path: Path) -> AsyncIterator[Opening]:
     opened: list[Journal] = []
 
-    async def opening(theatre: Theatre, **others: Theatre) -> Office:
-        opened.append(await told(theatre, tmp_path / "state"))
-        return Office(opened[0], stage=theatre, **others)
+    async def opening(harness: Harness, **others: Harness) -> Office:
+        opened.append(await told(harness, tmp_path / "state"))
+        return Office(opened[0], stage=harness, **others)
 
     yield opening
     for journal in opened:
         await journal.close()
 
 
-def other(key: str = "https://other.example") -> Theatre:
-    theatre = stage()
-    theatre.recovery.key = key
-    return theatre
+def other(key: str = "https://other.example") -> Harness:
+    harness = stage()
+    harness.recovery.key = key
+    return harness
 
 
-def crashed() -> Theatre:
-    theatre = stage()
-    theatre.world.crash("web-01")
-    theatre.let_pass(100)
-    return theatre
+def crashed() -> Harness:
+    harness = stage()
+    harness.world.crash("web-01")
+    harness.advance(100)
+    return harness
 
 
 async def test_vm_is_explained_from_the_journal(office: Opening) -> None:
@@ -80,9 +80,9 @@ async def test_vm_is_explained_from_the_journal(office: Opening) -> None:
 
 
 async def test_vm_is_found_by_name_key_and_uuid(office: Opening) -> None:
-    theatre = crashed()
-    case = theatre.case("web-01")
-    service = (await office(theatre)).service
+    harness = crashed()
+    case = harness.case("web-01")
+    service = (await office(harness)).service
 
     for name in (case.name, str(case.key), case.uuid, case.uuid.upper()):
         assert (await service.explain(name)).uuid == case.uuid
@@ -132,11 +132,11 @@ async def test_name_in_two_systems_needs_the_system(office: Opening) -> None:
 async def test_vms_of_one_name_are_distinguished_by_uuid(
     office: Opening,
 ) -> None:
-    theatre = stage()
-    case = theatre.case("web-02")
+    harness = stage()
+    case = harness.case("web-02")
     renamed = {case.uuid: replace(case, name="web-01")}
-    theatre.recovery.state = theatre.recovery.state.with_cases(renamed)
-    service = (await office(theatre)).service
+    harness.recovery.state = harness.recovery.state.with_cases(renamed)
+    service = (await office(harness)).service
 
     with pytest.raises(AmbiguousNameError, match="use the full name, or the uuid"):
         await service.explain("web-01", "stage")
@@ -152,12 +152,12 @@ async def test_unknown_system_lists_the_known_ones(office: Opening) -> None:
 
 
 async def test_unreachable_system_is_marked_out_of_date(office: Opening) -> None:
-    theatre = stage()
-    seen = theatre.clock.now()
-    service = (await office(theatre)).service
+    harness = stage()
+    seen = harness.clock.now()
+    service = (await office(harness)).service
     (before,) = service.status()
 
-    theatre.clock.elapsed += 121
+    harness.clock.elapsed += 121
     (care,), told = service.status(), await service.explain("web-01")
 
     assert before.unseen == ""
@@ -166,9 +166,9 @@ async def test_unreachable_system_is_marked_out_of_date(office: Opening) -> None
 
 
 async def test_vm_is_not_called_unknown_before_the_first_poll() -> None:
-    theatre = Theatre()
-    service = Office(None, stage=theatre).service
-    theatre.recovery._journal_writer.problem = ""
+    harness = Harness()
+    service = Office(None, stage=harness).service
+    harness.recovery._journal_writer.problem = ""
 
     (care,) = service.status()
     with pytest.raises(UnknownNameError, match="stage has not been polled yet"):
@@ -179,9 +179,9 @@ async def test_vm_is_not_called_unknown_before_the_first_poll() -> None:
 
 async def test_status_checks_the_kill_switch() -> None:
     switch = [""]
-    theatre = Theatre(setup=ENFORCE._replace(kill_switch=lambda: switch[0]))
-    theatre.warm()
-    service = Office(None, stage=theatre).service
+    harness = Harness(setup=ENFORCE._replace(kill_switch=lambda: switch[0]))
+    harness.warm()
+    service = Office(None, stage=harness).service
 
     switch[0] = "/run/vergewatch/kill-switch"
     (care,) = service.status()
@@ -199,8 +199,8 @@ async def test_receipt_of_a_shorter_pause_gives_the_longer_one(office: Opening) 
 
 
 async def test_monitored_vm_is_explained(office: Opening) -> None:
-    theatre = stage(tags={"web-01": ["recovery/auto"], "web-02": ["recovery/never"]})
-    service = (await office(theatre)).service
+    harness = stage(tags={"web-01": ["recovery/auto"], "web-02": ["recovery/never"]})
+    service = (await office(harness)).service
 
     nobodys, denied = await service.explain("db-01"), await service.explain("web-02")
 
@@ -212,11 +212,11 @@ async def test_monitored_vm_is_explained(office: Opening) -> None:
 async def test_crash_of_monitored_vm_is_listed_and_its_stop_is_not(
     office: Opening,
 ) -> None:
-    theatre = stage(tags={"web-01": ["recovery/auto"]})
-    theatre.world.crash("db-01")
-    theatre.world.operator_stops(theatre.world.vm("db-02"), graceful=False)
-    theatre.let_pass(300)
-    service = (await office(theatre)).service
+    harness = stage(tags={"web-01": ["recovery/auto"]})
+    harness.world.crash("db-01")
+    harness.world.operator_stops(harness.world.vm("db-02"), graceful=False)
+    harness.advance(300)
+    service = (await office(harness)).service
 
     shown = {one.vm: one.state for one in await service.vms()}
     (care,) = service.status()
@@ -235,23 +235,23 @@ async def test_crash_of_monitored_vm_is_listed_and_its_stop_is_not(
 async def test_vm_is_not_called_unknown_without_the_journal(
     office: Opening,
 ) -> None:
-    theatre = stage()
-    place = await office(theatre)
-    theatre.book.broken, place.journal = "the disk is full", None
-    theatre.new_process()
-    theatre.let_pass(20)
+    harness = stage()
+    place = await office(harness)
+    harness.book.broken, place.journal = "the disk is full", None
+    harness.new_process()
+    harness.advance(20)
 
     with pytest.raises(JournalError, match="the VMs of stage are not known yet: the disk is full"):
         await place.service.explain("web-01")
 
 
 async def test_deleted_vm_is_explained_from_the_journal(office: Opening) -> None:
-    theatre = crashed()
-    uuid = theatre.case("web-01").uuid
-    vm = theatre.world.vm("web-01")
-    theatre.world.deletes(vm)
-    theatre.let_pass(200)
-    service = (await office(theatre)).service
+    harness = crashed()
+    uuid = harness.case("web-01").uuid
+    vm = harness.world.vm("web-01")
+    harness.world.deletes(vm)
+    harness.advance(200)
+    service = (await office(harness)).service
 
     told = await service.explain("web-01")
 
@@ -260,13 +260,13 @@ async def test_deleted_vm_is_explained_from_the_journal(office: Opening) -> None
 
 
 async def test_earlier_decision_is_explained_as_it_was(office: Opening) -> None:
-    theatre = crashed()
-    service = (await office(theatre)).service
+    harness = crashed()
+    service = (await office(harness)).service
     number = (await service.explain("web-01")).decision
     assert number is not None
 
     then = await service.explain("web-01", decision=number)
-    theatre.let_pass(2000)
+    harness.advance(2000)
 
     assert then.state in {"held", "suspect"}
     assert as_json(await service.explain("web-01", decision=number)) == as_json(then)
@@ -275,9 +275,9 @@ async def test_earlier_decision_is_explained_as_it_was(office: Opening) -> None:
 
 
 async def test_log_has_every_kind_newest_first(office: Opening) -> None:
-    theatre = crashed()
-    at_once(theatre.recovery.command(CommandKind.PAUSE, owner="anna", reason="upgrade", seconds=60))
-    service = (await office(theatre)).service
+    harness = crashed()
+    at_once(harness.recovery.command(CommandKind.PAUSE, owner="anna", reason="upgrade", seconds=60))
+    service = (await office(harness)).service
 
     lines = await service.log(limit=1000)
 
@@ -298,11 +298,11 @@ async def test_actions_are_listed(office: Opening) -> None:
 
 
 async def test_report_covers_the_requested_days(office: Opening) -> None:
-    theatre = crashed()
-    service = (await office(theatre)).service
+    harness = crashed()
+    service = (await office(harness)).service
 
     (whole,) = await service.report(days=1)
-    theatre.clock.elapsed += 86_400
+    harness.clock.elapsed += 86_400
     (empty,) = await service.report(days=0.5)
 
     assert (whole.system, whole.acted, whole.helped) == ("stage", 1, 1)
@@ -312,11 +312,11 @@ async def test_report_covers_the_requested_days(office: Opening) -> None:
 async def test_crash_of_monitored_vm_is_reported_but_is_no_incident(
     office: Opening,
 ) -> None:
-    theatre = stage(tags={"web-01": ["recovery/auto"]})
-    theatre.world.crash("db-01")
-    theatre.world.operator_stops(theatre.world.vm("db-02"), graceful=False)
-    theatre.let_pass(300)
-    service = (await office(theatre)).service
+    harness = stage(tags={"web-01": ["recovery/auto"]})
+    harness.world.crash("db-01")
+    harness.world.operator_stops(harness.world.vm("db-02"), graceful=False)
+    harness.advance(300)
+    service = (await office(harness)).service
 
     (sums,) = await service.report(days=1)
 
@@ -332,44 +332,44 @@ async def test_crash_of_monitored_vm_is_reported_but_is_no_incident(
 async def test_quarantined_vm_can_be_cleared_after_it_is_no_longer_enrolled(
     office: Opening,
 ) -> None:
-    theatre = stage()
+    harness = stage()
     for _ in range(4):
-        theatre.world.crash("web-02")
-        theatre.let_pass(300)
-    theatre.world.tag("web-02", "recovery/never")
-    theatre.let_pass(40)
-    service = (await office(theatre)).service
-    before = theatre.case("web-02")
+        harness.world.crash("web-02")
+        harness.advance(300)
+    harness.world.tag("web-02", "recovery/never")
+    harness.advance(40)
+    service = (await office(harness)).service
+    before = harness.case("web-02")
 
     await service.command(
         CommandKind.CLEAR, owner="anna", reason="it is gone for good", vm="web-02"
     )
 
     assert (before.state, before.policy.acts) == (State.QUARANTINED, False)
-    assert theatre.case("web-02").state is not State.QUARANTINED
+    assert harness.case("web-02").state is not State.QUARANTINED
 
 
 async def test_vms_are_listed_by_urgency(office: Opening) -> None:
-    theatre = stage()
-    theatre.world.operator_stops("db-01")
+    harness = stage()
+    harness.world.operator_stops("db-01")
     for _ in range(4):
-        theatre.world.crash("web-02")
-        theatre.let_pass(400)
-    theatre.world.crash("git-01")
-    theatre.let_pass(20)
-    service = (await office(theatre)).service
+        harness.world.crash("web-02")
+        harness.advance(400)
+    harness.world.crash("git-01")
+    harness.advance(20)
+    service = (await office(harness)).service
 
     found = await service.vms()
 
     assert [one.state for one in found] == ["quarantined", "suspect", "stopped"]
     assert "crashed again after Vergewatch restarted it 3 times within 1 h" in found[0].sentence
     assert len(await service.vms(limit=1)) == 1
-    assert len(await service.vms(everyone=True)) == len(theatre.recovery.state.cases)
+    assert len(await service.vms(everyone=True)) == len(harness.recovery.state.cases)
 
 
 async def test_long_list_has_times(office: Opening) -> None:
-    theatre = crashed()
-    service = (await office(theatre)).service
+    harness = crashed()
+    service = (await office(harness)).service
 
     everyone = await service.vms(everyone=True)
 
@@ -385,12 +385,12 @@ async def test_every_state_is_presented() -> None:
 
 
 async def test_status_gives_owner_and_rest_of_a_pause(office: Opening) -> None:
-    theatre = stage()
+    harness = stage()
     at_once(
-        theatre.recovery.command(CommandKind.PAUSE, owner="anna", reason="upgrade", seconds=3600)
+        harness.recovery.command(CommandKind.PAUSE, owner="anna", reason="upgrade", seconds=3600)
     )
-    theatre.let_pass(60)
-    service = (await office(theatre)).service
+    harness.advance(60)
+    service = (await office(harness)).service
 
     (care,) = service.status()
 
@@ -401,10 +401,10 @@ async def test_status_gives_owner_and_rest_of_a_pause(office: Opening) -> None:
 
 
 async def test_status_without_journal_gives_the_problem() -> None:
-    theatre = Theatre()
-    theatre.book.broken = "the journal /x is locked"
-    theatre.let_pass(60)
-    service = Office(None, stage=theatre).service
+    harness = Harness()
+    harness.book.broken = "the journal /x is locked"
+    harness.advance(60)
+    service = Office(None, stage=harness).service
 
     (care,) = service.status()
 
@@ -419,8 +419,8 @@ async def test_status_without_journal_gives_the_problem() -> None:
 async def test_unreadable_journal_leaves_sentences_without_times(
     office: Opening,
 ) -> None:
-    theatre = crashed()
-    place = await office(theatre)
+    harness = crashed()
+    place = await office(harness)
     assert place.journal is not None
     await place.journal.close()
 
@@ -454,25 +454,25 @@ async def test_busy_system_does_not_delay_a_command(office: Opening) -> None:
 
 
 async def test_command_during_a_reload_reaches_the_new_engine(office: Opening) -> None:
-    theatre = stage()
-    place = await office(theatre)
-    before, ordered = theatre.recovery, theatre.book.ordered
+    harness = stage()
+    place = await office(harness)
+    before, ordered = harness.recovery, harness.book.ordered
 
     async def ordered_during_a_reload(command: Command) -> None:
-        theatre.new_process().key = before.key
-        theatre.let_pass(20)
+        harness.new_process().key = before.key
+        harness.advance(20)
         await ordered(command)
 
-    theatre.book.ordered = ordered_during_a_reload
+    harness.book.ordered = ordered_during_a_reload
     await place.service.command(CommandKind.DISARM, owner="anna", reason="stop")
 
-    assert theatre.recovery is not before
-    assert theatre.recovery.commands.disarm is not None
+    assert harness.recovery is not before
+    assert harness.recovery.commands.disarm is not None
 
 
 async def test_receipt_gives_the_readiness(office: Opening) -> None:
-    theatre = stage()
-    service = (await office(theatre)).service
+    harness = stage()
+    service = (await office(harness)).service
     await service.command(CommandKind.DISARM, owner="bob", reason="storage")
 
     (resumed,) = await service.command(CommandKind.RESUME, owner="anna", reason="done")
@@ -481,9 +481,9 @@ async def test_receipt_gives_the_readiness(office: Opening) -> None:
 
 
 async def test_silenced_vm_that_is_up_would_be_left_alone(office: Opening) -> None:
-    theatre = stage()
-    theatre.recovery.setup = theatre.recovery.setup._replace(silences=AliceIsAtIt())
-    service = (await office(theatre)).service
+    harness = stage()
+    harness.recovery.setup = harness.recovery.setup._replace(silences=AliceIsAtIt())
+    service = (await office(harness)).service
 
     assert (await service.explain("web-01")).suppressed_by == "silenced by alice"
     assert service.status()[0].silences_unknown == "another Alertmanager is silent"
@@ -497,18 +497,18 @@ class AliceIsAtIt:
 
 
 async def test_decision_of_another_mode_is_not_used(office: Opening) -> None:
-    theatre = stage(setup=RecoverySetup(LIMITS))
-    theatre.world.crash("web-01")
-    theatre.let_pass(200)
-    service = (await office(theatre)).service
+    harness = stage(setup=RecoverySetup(LIMITS))
+    harness.world.crash("web-01")
+    harness.advance(200)
+    service = (await office(harness)).service
     assert "The mode is shadow" in (await service.explain("web-01")).sentence
 
-    theatre.setup = ENFORCE
-    theatre.new_process()
-    theatre.world.faults.turn_on("status", path="tag_members", code=500)
-    theatre.let_pass(20)  # nothing is decided before the tags are read
+    harness.setup = ENFORCE
+    harness.new_process()
+    harness.world.faults.turn_on("status", path="tag_members", code=500)
+    harness.advance(20)  # nothing is decided before the tags are read
 
-    assert theatre.case("web-01").state is State.HELD
+    assert harness.case("web-01").state is State.HELD
     assert "The mode is shadow" not in (await service.explain("web-01")).sentence
 
 
@@ -527,25 +527,25 @@ async def test_unrecorded_command_is_not_in_force(
 
 
 async def test_vm_is_cleared(office: Opening) -> None:
-    theatre = stage()
+    harness = stage()
     for _ in range(4):
-        theatre.world.crash("web-02")
-        theatre.let_pass(400)
-    assert theatre.case("web-02").state is State.QUARANTINED
-    service = (await office(theatre)).service
+        harness.world.crash("web-02")
+        harness.advance(400)
+    assert harness.case("web-02").state is State.QUARANTINED
+    service = (await office(harness)).service
 
     (given,) = await service.command(
         CommandKind.CLEAR, owner="anna", reason="new disk", vm="web-02"
     )
 
     assert given.vm == "web-02"
-    assert theatre.case("web-02").state is State.SUSPECT
-    assert theatre.book.commands[-1].uuid == theatre.case("web-02").uuid
+    assert harness.case("web-02").state is State.SUSPECT
+    assert harness.book.commands[-1].uuid == harness.case("web-02").uuid
 
 
 async def test_monitored_vm_cannot_be_cleared(office: Opening) -> None:
-    theatre = stage(tags={"web-01": ["recovery/auto"]})
-    service = (await office(theatre)).service
+    harness = stage(tags={"web-01": ["recovery/auto"]})
+    service = (await office(harness)).service
 
     with pytest.raises(UnknownNameError, match="is not enrolled"):
         await service.command(CommandKind.CLEAR, owner="anna", reason="why not", vm="db-01")

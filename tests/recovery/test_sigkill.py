@@ -29,7 +29,7 @@ from exporter.simulator import FaultInjector, Simulator, Timings, create_world
 from exporter.simulator.api.faults import ACTIONS, ActiveFaults
 from tests.daemon_process import REAL_TIME
 from tests.recovery.crash_runner import Doom, How, Order
-from tests.recovery.harness import ENFORCE, Theatre
+from tests.recovery.harness import ENFORCE, Harness
 
 ROOT = Path(__file__).parents[2]
 STAGES = 6
@@ -548,7 +548,7 @@ def events(log: Path) -> list[tuple[str, int | None]]:
     return found
 
 
-async def test_no_vm_is_asked_for_twice_and_none_is_forgotten(tmp_path: Path) -> None:
+async def test_killed_daemon_neither_repeats_nor_loses_an_action(tmp_path: Path) -> None:
     began = REAL_TIME.monotonic()
     stages = [
         Stage(number, told, tmp_path / f"stage-{number}")
@@ -579,18 +579,18 @@ def tally(killed: Mapping[str, int]) -> str:
 
 @pytest.mark.parametrize("table", ["tag_members", "clusters"])
 def test_restart_without_readable_tags_keeps_all_cases(table: str) -> None:
-    clusters = {cluster.name for cluster in Theatre(vms=12).world.clusters.values()}
+    clusters = {cluster.name for cluster in Harness(vms=12).world.clusters.values()}
     ward = EnrolmentRule(clusters=tuple(clusters), policy=Policy.ON_FAILURE)
-    theatre = Theatre(vms=12, tags={}, setup=ENFORCE._replace(enrolment_rules=[ward])).warm()
-    name = theatre.names[0]
-    theatre.world.vm(name).on_power_loss = "last_state"
-    theatre.world.crash(name)
-    theatre.poll()
+    harness = Harness(vms=12, tags={}, setup=ENFORCE._replace(enrolment_rules=[ward])).warm()
+    name = harness.names[0]
+    harness.world.vm(name).on_power_loss = "last_state"
+    harness.world.crash(name)
+    harness.poll()
 
-    theatre.new_process()
-    with theatre.world.faults.on("status", path=table):
-        theatre.let_pass(100)
-    theatre.let_pass(1200)
+    harness.new_process()
+    with harness.world.faults.on("status", path=table):
+        harness.advance(100)
+    harness.advance(1200)
 
-    assert len(theatre.asked(name)) == 1
-    assert theatre.running(name)
+    assert len(harness.asked(name)) == 1
+    assert harness.running(name)

@@ -1,8 +1,8 @@
 """
 Everything at once, in any order: what people, guests, nodes, networks and clocks can do.
 
-Hypothesis writes the plays, the observer watches them. An operator's stop whose row in the log was
-lost, or comes later than the logs are read, cannot be known: there the observer says nothing.
+Hypothesis writes the plays, the checker watches them. An operator's stop whose row in the log was
+lost, or comes later than the logs are read, cannot be known: there the checker says nothing.
 """
 
 from contextlib import suppress
@@ -21,8 +21,8 @@ from exporter.recovery.observe.circuit_breaker import BreakerState
 from exporter.simulator.api.accounts import USERNAME
 from exporter.simulator.world.machines import VM, Node
 from exporter.simulator.world.power import OFF
-from tests.recovery.harness import KilledError, Theatre, WindowLimits, at_once
-from tests.recovery.invariants import Observer
+from tests.recovery.harness import Harness, KilledError, WindowLimits, at_once
+from tests.recovery.invariants import InvariantChecker
 
 HURRIED = WindowLimits(
     warmup_seconds=200.0,
@@ -114,101 +114,101 @@ class Everything(RuleBasedStateMachine):
             own_user=USERNAME if knows_itself else "",
             kill_switch=lambda: self.switch,
         )
-        theatre = self.theatre = Theatre(setup=setup, seed=seed, tags={})
-        for name, tags in zip(theatre.names, TAGS, strict=True):
+        harness = self.harness = Harness(setup=setup, seed=seed, tags={})
+        for name, tags in zip(harness.names, TAGS, strict=True):
             for tag in tags:
-                theatre.world.tag(name, tag)
-        self.observer = Observer(theatre)
-        self.let_pass(HURRIED.warmup_seconds + 20)
+                harness.world.tag(name, tag)
+        self.checker = InvariantChecker(harness)
+        self.advance(HURRIED.warmup_seconds + 20)
 
-    def let_pass(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         """Let time pass; a process that dies is restarted by its supervisor."""
-        theatre = self.theatre
-        for _ in range(int(seconds / theatre.every)):
-            theatre.clock.elapsed += theatre.every
+        harness = self.harness
+        for _ in range(int(seconds / harness.every)):
+            harness.clock.elapsed += harness.every
             try:
-                theatre.poll()
+                harness.poll()
             except KilledError:
                 self.kills += 1
-                theatre.new_process()
+                harness.new_process()
             self.stormy = self.stormy or (
-                theatre.recovery.state.breaker.breaker_state is not BreakerState.CLOSED
+                harness.recovery.state.breaker.breaker_state is not BreakerState.CLOSED
             )
 
     def crash(self, which: int) -> None:
         vm = self.vm(which)
         if vm.machine.status.running:
-            self.theatre.world.crash(vm)
+            self.harness.world.crash(vm)
 
     def vm(self, which: int) -> VM:
-        names = self.theatre.names
-        return self.theatre.world.vm(names[which % len(names)])
+        names = self.harness.names
+        return self.harness.world.vm(names[which % len(names)])
 
     def node(self, which: int) -> Node:
-        nodes = list(self.theatre.world.nodes.values())
+        nodes = list(self.harness.world.nodes.values())
         return nodes[which % len(nodes)]
 
     # Time.
 
     @rule(polls=st.sampled_from([1, 1, 2, 3, 5, 8, 15, 30]))
     def time_passes(self, polls: int) -> None:
-        self.let_pass(20.0 * polls)
+        self.advance(20.0 * polls)
 
     @rule(seconds=st.sampled_from([45.0, 90.0, 150.0, 400.0]))
     def the_process_is_stopped_and_goes_on(self, seconds: float) -> None:
-        self.theatre.clock.elapsed += seconds
+        self.harness.clock.elapsed += seconds
 
     @rule(seconds=st.sampled_from([0.0, 45.0, 150.0, 3600.0]))
     def the_process_is_started_anew(self, seconds: float) -> None:
-        self.theatre.clock.elapsed += seconds
-        self.theatre.new_process()
+        self.harness.clock.elapsed += seconds
+        self.harness.new_process()
 
     @rule(days=st.sampled_from([-1, 0, 1]))
     def the_clock_is_set(self, days: int) -> None:
-        self.theatre.clock.offset = timedelta(days=days)
+        self.harness.clock.offset = timedelta(days=days)
 
     # Guests and fate.
 
     @rule(which=WHICH, polls=st.sampled_from([0, 0, 1, 3, 5]))
     def a_vm_crashes(self, which: int, polls: int) -> None:
         self.crash(which)
-        self.let_pass(20.0 * polls)
+        self.advance(20.0 * polls)
 
     @rule(which=WHICH, times=st.integers(2, 4))
     def a_vm_crashes_again_and_again(self, which: int, times: int) -> None:
         for _ in range(times):
             self.crash(which)
-            self.let_pass(100)
+            self.advance(100)
 
     @rule(first=WHICH, count=st.integers(3, 6))
     def many_vms_crash(self, first: int, count: int) -> None:
         for which in range(first, first + count):
             self.crash(which)
-        self.let_pass(40)
+        self.advance(40)
 
     @rule(which=st.sampled_from([5, 6, 7, 8]), polls=st.sampled_from([0, 7, 12, 30]))
     def a_vm_hangs(self, which: int, polls: int) -> None:
         vm = self.vm(which)
         if vm.machine.status.word in RUNNING:
-            self.theatre.world.hang(vm)
-        self.let_pass(20.0 * polls)
+            self.harness.world.hang(vm)
+        self.advance(20.0 * polls)
 
     @rule(which=WHICH)
     def a_vm_wakes_up(self, which: int) -> None:
-        self.theatre.world.wake(self.vm(which))
+        self.harness.world.wake(self.vm(which))
 
     @rule(which=WHICH)
     def a_guest_shuts_down(self, which: int) -> None:
         vm = self.vm(which)
         if vm.machine.status.word in RUNNING:
-            self.theatre.world.guest_shuts_down(vm)
+            self.harness.world.guest_shuts_down(vm)
 
     @rule(which=WHICH, seconds=st.sampled_from([0.0, 1.0, 3.2]))
     def a_guest_reboots(self, which: int, seconds: float) -> None:
         vm = self.vm(which)
         if vm.machine.status.word in RUNNING:
-            self.theatre.world.guest_reboots(vm)
-        self.theatre.clock.elapsed += seconds
+            self.harness.world.guest_reboots(vm)
+        self.harness.clock.elapsed += seconds
 
     # The platform.
 
@@ -216,27 +216,27 @@ class Everything(RuleBasedStateMachine):
     def a_vm_migrates(self, which: int) -> None:
         vm = self.vm(which)
         if vm.machine.status.word in RUNNING:
-            self.theatre.world.migrate(vm)
+            self.harness.world.migrate(vm)
 
     @rule(which=WHICH)
     def a_vm_waits_for_resources(self, which: int) -> None:
         vm = self.vm(which)
         if vm.machine.status.word in (*OFF, *RUNNING):
-            self.theatre.world.power.wait_for_resources(vm.machine)
+            self.harness.world.power.wait_for_resources(vm.machine)
 
     @rule(which=WHICH)
     def a_node_fails(self, which: int) -> None:
         node = self.node(which)
         if node.alive:
-            self.theatre.world.node_fails(node)
+            self.harness.world.node_fails(node)
 
     @rule(which=WHICH)
     def a_node_returns(self, which: int) -> None:
-        self.theatre.world.node_returns(self.node(which))
+        self.harness.world.node_returns(self.node(which))
 
     @rule(which=WHICH, leaves=st.booleans())
     def a_node_goes_into_maintenance_or_leaves_it(self, which: int, leaves: bool) -> None:
-        node, world = self.node(which), self.theatre.world
+        node, world = self.node(which), self.harness.world
         if leaves and node.maintenance and node.alive:
             world.node_leaves_maintenance(node)
         elif not leaves and not node.maintenance and node.alive:
@@ -246,75 +246,75 @@ class Everything(RuleBasedStateMachine):
 
     @rule(which=WHICH, graceful=st.booleans(), polls=st.sampled_from([0, 1, 4]))
     def an_operator_stops_a_vm(self, which: int, graceful: bool, polls: int) -> None:
-        self.theatre.world.operator_stops(self.vm(which), graceful=graceful)
-        self.let_pass(20.0 * polls)
+        self.harness.world.operator_stops(self.vm(which), graceful=graceful)
+        self.advance(20.0 * polls)
 
     @rule(first=WHICH, count=st.integers(3, 6))
     def an_operator_stops_many_vms(self, first: int, count: int) -> None:
         for which in range(first, first + count):
-            self.theatre.world.operator_stops(self.vm(which), graceful=False)
+            self.harness.world.operator_stops(self.vm(which), graceful=False)
 
     @rule(which=WHICH)
     def an_operator_starts_a_vm(self, which: int) -> None:
         vm = self.vm(which)
         if vm.machine.status.word in OFF and vm.enabled:
-            self.theatre.world.operator_starts(vm)
+            self.harness.world.operator_starts(vm)
 
     @rule()
     def an_operator_starts_everything(self) -> None:
-        for name in self.theatre.names:
-            vm = self.theatre.world.vm(name)
+        for name in self.harness.names:
+            vm = self.harness.world.vm(name)
             if vm.machine.status.word in OFF and vm.enabled:
-                self.theatre.world.operator_starts(vm)
+                self.harness.world.operator_starts(vm)
 
     @rule(which=WHICH)
     def an_operator_resets_a_vm(self, which: int) -> None:
         vm = self.vm(which)
         if vm.machine.status.running:
-            self.theatre.world.operator_resets(vm, graceful=True)
+            self.harness.world.operator_resets(vm, graceful=True)
 
     @rule(which=WHICH)
     def an_operator_hibernates_a_vm(self, which: int) -> None:
         vm = self.vm(which)
         if vm.machine.status.word in RUNNING:
-            self.theatre.world.hibernate(vm)
+            self.harness.world.hibernate(vm)
 
     @rule(which=WHICH)
     def a_task_stops_a_vm(self, which: int) -> None:
         vm = self.vm(which)
         if vm.machine.status.word in RUNNING:
-            self.theatre.world.task_stops(vm)
+            self.harness.world.task_stops(vm)
 
     @rule(which=WHICH, running=st.booleans())
     def somebody_writes_a_status_by_hand(self, which: int, running: bool) -> None:
         vm = self.vm(which)
         if vm.machine.status.word in (*OFF, *RUNNING):
             word = "running" if running else "stopped"
-            self.theatre.world.forces_status(vm, word=word, running=running)
+            self.harness.world.forces_status(vm, word=word, running=running)
 
     @rule(which=WHICH, tag=st.sampled_from(["never", "auto", "always", "on-hang-power-cycle"]))
     def somebody_tags_a_vm(self, which: int, tag: str) -> None:
         vm, tag = self.vm(which), f"recovery/{tag}"
-        if tag not in self.theatre.world.tags_of(vm):
-            self.theatre.world.tag(vm, tag)
+        if tag not in self.harness.world.tags_of(vm):
+            self.harness.world.tag(vm, tag)
 
     @rule(which=WHICH)
     def somebody_takes_a_tag_away(self, which: int) -> None:
         vm = self.vm(which)
-        for tag in sorted(self.theatre.world.tags_of(vm)):
+        for tag in sorted(self.harness.world.tags_of(vm)):
             if tag.startswith("recovery/"):
-                self.theatre.world.untag(vm, tag)
+                self.harness.world.untag(vm, tag)
                 return
 
     @rule(which=WHICH, name=st.sampled_from(["web-01", "renamed", "db-01"]))
     def somebody_renames_a_vm(self, which: int, name: str) -> None:
-        self.theatre.world.renames(self.vm(which), name)
+        self.harness.world.renames(self.vm(which), name)
 
     @rule(which=WHICH, enabled=st.booleans(), power_cycle=st.booleans(), left_off=st.booleans())
     def somebody_edits_a_vm(
         self, which: int, enabled: bool, power_cycle: bool, left_off: bool
     ) -> None:
-        self.theatre.world.changes(
+        self.harness.world.changes(
             self.vm(which),
             enabled=enabled,
             disable_powercycle=not power_cycle,
@@ -325,7 +325,7 @@ class Everything(RuleBasedStateMachine):
     @rule(which=WHICH)
     def somebody_deletes_a_vm(self, which: int) -> None:
         self.deleted += 1
-        self.theatre.world.deletes(self.vm(which))
+        self.harness.world.deletes(self.vm(which))
 
     # What is between them and us.
 
@@ -347,13 +347,13 @@ class Everything(RuleBasedStateMachine):
         name, words = fault
         if happens == "late crash":
             self.crash(which)
-            self.let_pass(20)
-        self.theatre.world.faults.turn_on(name, lasting=20.0 * lasts + 1, **words)
+            self.advance(20)
+        self.harness.world.faults.turn_on(name, lasting=20.0 * lasts + 1, **words)
         if happens == "crash":
             self.crash(which)
         elif happens == "stop":
-            self.theatre.world.operator_stops(self.vm(which), graceful=False)
-        self.let_pass(20.0 * polls)
+            self.harness.world.operator_stops(self.vm(which), graceful=False)
+        self.advance(20.0 * polls)
 
     @rule(
         fault=st.sampled_from(ACTION_FAULTS),
@@ -373,39 +373,39 @@ class Everything(RuleBasedStateMachine):
         name, words = fault
         if well_before:
             self.all_is_well_again()
-        self.theatre.world.faults.turn_on(name, times=times, lasting=1000.0, **words)
+        self.harness.world.faults.turn_on(name, times=times, lasting=1000.0, **words)
         self.crash(which)
-        self.let_pass(20.0 * polls)
+        self.advance(20.0 * polls)
 
     @rule(which=WHICH, polls=st.sampled_from([2, 4, 12]))
     def nothing_that_acts_gets_through(self, which: int, polls: int) -> None:
-        self.theatre.line.is_cut = True
+        self.harness.line.is_cut = True
         self.crash(which)
-        self.let_pass(20.0 * polls)
-        self.theatre.line.is_cut = False
+        self.advance(20.0 * polls)
+        self.harness.line.is_cut = False
 
     @rule(which=WHICH, polls=st.sampled_from([1, 2, 4, 12]))
     def nobody_tells_how_a_vm_is(self, which: int, polls: int) -> None:
-        self.theatre.untold = {self.vm(which).name}
+        self.harness.untold = {self.vm(which).name}
         self.crash(which)
-        self.let_pass(20.0 * polls)
-        self.theatre.untold = set()
+        self.advance(20.0 * polls)
+        self.harness.untold = set()
 
     @rule()
     def all_is_well_again(self) -> None:
         """Let everybody do what is right, and wait until recovery may act."""
-        theatre = self.theatre
-        self.observer.on_book = self.observer.on_wire = lambda _: None
-        theatre.world.faults.clear()
-        for node in theatre.world.nodes.values():
-            theatre.world.node_returns(node)
+        harness = self.harness
+        self.checker.on_book = self.checker.on_wire = lambda _: None
+        harness.world.faults.clear()
+        for node in harness.world.nodes.values():
+            harness.world.node_returns(node)
             if node.maintenance:
-                theatre.world.node_leaves_maintenance(node)
-        self.let_pass(20)
-        if self.switch or theatre.book.broken or theatre.recovery.commands != ControlState():
+                harness.world.node_leaves_maintenance(node)
+        self.advance(20)
+        if self.switch or harness.book.broken or harness.recovery.commands != ControlState():
             self.somebody_lets_it_work_again()
         self.an_operator_starts_everything()
-        self.let_pass(HURRIED.warmup_seconds + 40)
+        self.advance(HURRIED.warmup_seconds + 40)
 
     @rule(steps=st.integers(1, 30), which=WHICH, only_the_journal=st.booleans())
     def the_process_dies_soon(self, steps: int, which: int, only_the_journal: bool) -> None:
@@ -417,9 +417,9 @@ class Everything(RuleBasedStateMachine):
                 raise KilledError
 
         self.crash(which)
-        self.observer.on_book = count
-        self.observer.on_wire = (lambda _: None) if only_the_journal else count
-        self.let_pass(80)
+        self.checker.on_book = count
+        self.checker.on_wire = (lambda _: None) if only_the_journal else count
+        self.advance(80)
 
     @rule(
         what=st.sampled_from(["prepare", "prepared", "updated", "POST", "answered POST"]),
@@ -429,34 +429,34 @@ class Everything(RuleBasedStateMachine):
     def the_process_dies_as_it_acts(self, what: str, which: int, polls: int) -> None:
         def fall(step: str) -> None:
             if step in (what, f"{what} /api/v4/vm_actions"):
-                self.observer.on_book = self.observer.on_wire = lambda _: None
+                self.checker.on_book = self.checker.on_wire = lambda _: None
                 raise KilledError
 
         self.all_is_well_again()
-        self.observer.on_book = self.observer.on_wire = fall
+        self.checker.on_book = self.checker.on_wire = fall
         self.crash(which)
-        self.let_pass(80)
-        self.let_pass(20.0 * polls)
+        self.advance(80)
+        self.advance(20.0 * polls)
 
     @rule(seconds=st.sampled_from([4.0, 6.0, 31.0]), which=WHICH)
     def the_log_is_slow_once(self, seconds: float, which: int) -> None:
         def tarry(step: str) -> None:
             if step == "answered GET /api/v4/machine_logs":
-                self.theatre.clock.elapsed += seconds
-                self.observer.on_wire = lambda _: None
+                self.harness.clock.elapsed += seconds
+                self.checker.on_wire = lambda _: None
 
-        self.observer.on_wire = tarry
+        self.checker.on_wire = tarry
         self.crash(which)
-        self.let_pass(100)
+        self.advance(100)
 
     @rule(which=WHICH, polls=st.sampled_from([1, 3, 20]), repaired=st.booleans())
     def the_journal_fails(self, which: int, polls: int, repaired: bool) -> None:
-        self.theatre.book.broken = "the disk is full"
+        self.harness.book.broken = "the disk is full"
         self.crash(which)
-        self.let_pass(20.0 * polls)
+        self.advance(20.0 * polls)
         if repaired:
-            self.theatre.book.broken = ""
-            self.let_pass(60)
+            self.harness.book.broken = ""
+            self.advance(60)
 
     # People at recovery.
 
@@ -471,17 +471,17 @@ class Everything(RuleBasedStateMachine):
         self, kind: CommandKind, which: int, before: int, polls: int, undone: bool
     ) -> None:
         self.crash(which)
-        self.let_pass(20.0 * before)
+        self.advance(20.0 * before)
         self.command(kind, seconds=200.0 if kind is CommandKind.PAUSE else None)
-        self.let_pass(20.0 * polls)
+        self.advance(20.0 * polls)
         if undone:
             self.command(CommandKind.RESUME if kind is CommandKind.PAUSE else CommandKind.ARM)
 
     @rule(lists_are_short=st.booleans())
     def somebody_says_that_what_is_seen_is_so(self, lists_are_short: bool) -> None:
         if lists_are_short:
-            self.theatre.world.faults.turn_on("short_list", keep=0.5, path="vms", lasting=50.0)
-            self.let_pass(20)
+            self.harness.world.faults.turn_on("short_list", keep=0.5, path="vms", lasting=50.0)
+            self.advance(20)
         self.command(CommandKind.ACCEPT)
 
     @rule(which=WHICH)
@@ -491,16 +491,16 @@ class Everything(RuleBasedStateMachine):
     @rule()
     def somebody_lets_it_work_again(self) -> None:
         self.switch = ""
-        self.theatre.book.broken = ""
+        self.harness.book.broken = ""
         self.command(CommandKind.ARM)
         self.command(CommandKind.RESUME)
 
     @rule(which=WHICH, polls=st.sampled_from([1, 4, 12]), taken_away=st.booleans())
     def somebody_uses_the_kill_switch(self, which: int, polls: int, taken_away: bool) -> None:
         self.crash(which)
-        self.let_pass(40)
+        self.advance(40)
         self.switch = "/run/vergewatch/stop"
-        self.let_pass(20.0 * polls)
+        self.advance(20.0 * polls)
         self.switch = "" if taken_away else self.switch
 
     def command(
@@ -509,40 +509,40 @@ class Everything(RuleBasedStateMachine):
         with suppress(JournalError):
             try:
                 at_once(
-                    self.theatre.recovery.command(
+                    self.harness.recovery.command(
                         kind, owner="anna", reason="because", seconds=seconds, uuid=uuid
                     )
                 )
             except KilledError:
-                self.theatre.new_process()
+                self.harness.new_process()
 
     @invariant()
     def nothing_happened_that_must_never(self) -> None:
-        if hasattr(self, "observer"):
-            self.observer.check()
+        if hasattr(self, "checker"):
+            self.checker.check()
 
     def teardown(self) -> None:
-        if not hasattr(self, "observer") or self.observer.violations:
+        if not hasattr(self, "checker") or self.checker.violations:
             return
         self._tell_what_happened()
         self.all_is_well_again()
-        self.let_pass(600)
+        self.advance(600)
 
-        self.observer.check()
-        recovery = self.theatre.recovery
+        self.checker.check()
+        recovery = self.harness.recovery
         assert not recovery.system_facts.open_actions, "an intent stays open although all is well"
         assert not recovery.state.health.degraded_by, "it never trusts its eyes again"
 
     def _tell_what_happened(self) -> None:
-        theatre = self.theatre
-        event(f"requests: {min(len(theatre.requests), 5)}")
-        for outcome in {intent.outcome for intent in theatre.book.intents.values()}:
+        harness = self.harness
+        event(f"requests: {min(len(harness.requests), 5)}")
+        for outcome in {intent.outcome for intent in harness.book.intents.values()}:
             event(f"an intent ended {outcome}")
-        for action in {request.action for request in theatre.requests}:
+        for action in {request.action for request in harness.requests}:
             event(f"asked for {action}")
-        for state in {change.after for change in theatre.book.changes}:
+        for state in {change.after for change in harness.book.changes}:
             event(f"a VM was {state}")
-        for reason in {decision.failed_guard for decision in theatre.book.decisions}:
+        for reason in {decision.failed_guard for decision in harness.book.decisions}:
             event(f"reason {reason}")
         event(f"storm: {self.stormy}")
         event(f"killed: {min(self.kills, 2)}")

@@ -23,21 +23,21 @@ def reachable(start: State) -> set[State]:
     return found
 
 
-def test_every_state_is_reached_from_the_first() -> None:
+def test_every_state_is_reachable() -> None:
     assert reachable(State.BASELINE) == set(State)
 
 
 @pytest.mark.parametrize("state", State)
-def test_no_state_is_a_dead_end(state: State) -> None:
+def test_every_state_can_be_left(state: State) -> None:
     assert State.HEALTHY in reachable(state)
 
 
 @pytest.mark.parametrize("event", Event)
-def test_every_event_leads_somewhere(event: Event) -> None:
+def test_every_event_has_a_transition(event: Event) -> None:
     assert any(known is event for _, known in TRANSITIONS)
 
 
-def test_the_impossible_is_said_in_words() -> None:
+def test_invalid_transition_has_an_error_message() -> None:
     with pytest.raises(ImpossibleTransitionError, match="a VM that is healthy cannot have crash"):
         follow(State.HEALTHY, Event.CRASH_PROVEN)
 
@@ -50,14 +50,14 @@ def test_only_a_proven_crash_leads_to_an_action() -> None:
     assert ways == {Event.CRASH_PROVEN, Event.PAUSE_OVER}
 
 
-def test_only_a_person_or_a_start_ends_a_quarantine() -> None:
+def test_only_an_operator_or_a_start_ends_a_quarantine() -> None:
     ways = {event for (state, event) in TRANSITIONS if state is State.QUARANTINED}
 
     assert ways == {Event.SEEN_UP, Event.CLEARED}
 
 
 @pytest.mark.parametrize("state", [State.BASELINE, State.STOPPED, State.QUARANTINED])
-def test_who_is_not_ours_to_start_cannot_be_proven_crashed(state: State) -> None:
+def test_vm_not_enrolled_does_not_reach_crashed(state: State) -> None:
     assert state not in DIAGNOSED
     with pytest.raises(ImpossibleTransitionError):
         follow(state, Event.CRASH_PROVEN)
@@ -69,5 +69,5 @@ def test_running_vm_is_up_in_every_state(state: State) -> None:
 
 
 @pytest.mark.parametrize("state", OPEN)
-def test_a_request_that_came_to_nothing_is_followed_by_a_new_proof(state: State) -> None:
+def test_failed_action_requires_a_new_diagnosis(state: State) -> None:
     assert follow(state, Event.TIME_UP) is State.SUSPECT

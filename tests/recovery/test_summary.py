@@ -77,15 +77,15 @@ WOULD = decided(140, GuardName.MODE_ENFORCE)
 
 
 def test_shadow_mode_measures_avoidable_downtime() -> None:
-    theatre = stage(mode=Mode.SHADOW)
-    theatre.world.crash("web-01")
-    theatre.let_pass(1800)
-    theatre.world.operator_starts("web-01")
-    theatre.let_pass(60)
+    harness = stage(mode=Mode.SHADOW)
+    harness.world.crash("web-01")
+    harness.advance(1800)
+    harness.world.operator_starts("web-01")
+    harness.advance(60)
 
-    summary = accounted(theatre)
+    summary = accounted(harness)
 
-    assert theatre.requests == []
+    assert harness.requests == []
     assert (
         summary.would_have_acted,
         summary.recovered_otherwise,
@@ -110,11 +110,11 @@ def test_shadow_mode_measures_avoidable_downtime() -> None:
 
 
 def test_vm_still_down_counts_until_the_end_of_the_period() -> None:
-    theatre = stage(mode=Mode.SHADOW)
-    theatre.world.crash("web-01")
-    theatre.let_pass(1060)
+    harness = stage(mode=Mode.SHADOW)
+    harness.world.crash("web-01")
+    harness.advance(1060)
 
-    summary = accounted(theatre)
+    summary = accounted(harness)
 
     assert (summary.would_have_acted, summary.recovered_otherwise, summary.still_down) == (1, 0, 1)
     assert summary.avoidable_seconds == 1000
@@ -122,13 +122,13 @@ def test_vm_still_down_counts_until_the_end_of_the_period() -> None:
 
 
 def test_enforce_mode_counts_actions_and_recovery_time() -> None:
-    theatre = stage()
-    theatre.world.crash("web-01")
-    theatre.let_pass(700)
-    theatre.world.crash("web-02")
-    theatre.let_pass(700)
+    harness = stage()
+    harness.world.crash("web-01")
+    harness.advance(700)
+    harness.world.crash("web-02")
+    harness.advance(700)
 
-    summary = accounted(theatre)
+    summary = accounted(harness)
 
     assert (summary.acted, summary.helped, summary.failed, summary.wrong) == (2, 2, 0, 0)
     assert (summary.recovery_seconds, summary.worst_recovery_seconds) == (60, 60)
@@ -140,11 +140,11 @@ def test_enforce_mode_counts_actions_and_recovery_time() -> None:
 
 
 def test_wanted_stop_is_counted_but_not_listed() -> None:
-    theatre = stage()
-    theatre.world.operator_stops("db-01", graceful=False)
-    theatre.let_pass(600)
+    harness = stage()
+    harness.world.operator_stops("db-01", graceful=False)
+    harness.advance(600)
 
-    summary = accounted(theatre)
+    summary = accounted(harness)
 
     assert summary.diagnoses == {"stopped": 1}
     assert summary.acted == summary.would_have_acted == 0
@@ -152,26 +152,26 @@ def test_wanted_stop_is_counted_but_not_listed() -> None:
 
 
 def test_held_crash_names_the_guard() -> None:
-    theatre = stage()
+    harness = stage()
     at_once(
-        theatre.recovery.command(CommandKind.PAUSE, owner="anna", reason="upgrade", seconds=3600)
+        harness.recovery.command(CommandKind.PAUSE, owner="anna", reason="upgrade", seconds=3600)
     )
-    theatre.world.crash("web-01")
-    theatre.let_pass(600)
+    harness.world.crash("web-01")
+    harness.advance(600)
 
-    summary = accounted(theatre)
+    summary = accounted(harness)
 
     assert summary.held_by == {"not_paused": 1}
     assert "still down after 9 min; held by not_paused" in summary_text(summary)
 
 
 def test_every_crash_of_a_loop_is_an_incident() -> None:
-    theatre = stage()
+    harness = stage()
     for _ in range(4):
-        theatre.world.crash("web-02")
-        theatre.let_pass(400)
+        harness.world.crash("web-02")
+        harness.advance(400)
 
-    summary = accounted(theatre)
+    summary = accounted(harness)
 
     assert len(summary.incidents) == 4
     assert (summary.acted, summary.helped) == (3, 3)
@@ -186,10 +186,10 @@ def test_period_without_incidents_has_a_line() -> None:
 
 
 def test_text_is_made_from_the_json_document() -> None:
-    theatre = stage(mode=Mode.SHADOW)
-    theatre.world.crash("web-01")
-    theatre.let_pass(600)
-    summary = accounted(theatre)
+    harness = stage(mode=Mode.SHADOW)
+    harness.world.crash("web-01")
+    harness.advance(600)
+    summary = accounted(harness)
 
     assert summary_text(
         msgspec.json.decode(as_json(summary), type=RecoverySummary)

@@ -8,8 +8,8 @@ from exporter.recovery.model.commands import CommandKind
 from exporter.simulator.world.machines import VM
 from exporter.simulator.world.power import OFF
 from exporter.simulator.world.rng import Rng
-from tests.recovery.ground_truth import Crash, Stretch, Witness
-from tests.recovery.harness import Theatre, at_once
+from tests.recovery.ground_truth import Crash, GroundTruth, Interval
+from tests.recovery.harness import Harness, at_once
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 CRASHES = 4.0
@@ -39,14 +39,14 @@ class Fate:
     """
 
     def __init__(
-        self, theatre: Theatre, witness: Witness, *, days: float, seed: int, busy: float
+        self, harness: Harness, ground_truth: GroundTruth, *, days: float, seed: int, busy: float
     ) -> None:
-        self._theatre = theatre
-        self._world = theatre.world
-        self._witness = witness
+        self._harness = harness
+        self._world = harness.world
+        self._ground_truth = ground_truth
         self._days = days
         self._dice = Rng(seed + 7)
-        self._share = busy * len(witness.cared_for) / 1000
+        self._share = busy * len(ground_truth.enrolled_keys) / 1000
         self._cursed: dict[int, float] = {}
         """The VMs in a crash loop: by key, how long after a start they die."""
         self.affairs: list[tuple[float, Callable[[], None]]] = []
@@ -54,9 +54,9 @@ class Fate:
         self.down_until = 0.0
         """Until when there is no daemon."""
         self.restarts = 0
-        self.paused: list[Stretch] = []
-        witness.on_crash = self._is_noticed
-        witness.on_start = self._dies_again
+        self.paused: list[Interval] = []
+        ground_truth.on_crash = self._is_noticed
+        ground_truth.on_start = self._dies_again
 
     def arrange(self) -> None:
         """Enter the whole month into the world's agenda."""
@@ -255,19 +255,19 @@ class Fate:
 
     def _restart(self, gap: float) -> None:
         self.restarts += 1
-        self.down_until = self._theatre.clock.elapsed + gap
+        self.down_until = self._harness.clock.elapsed + gap
         self._is_blind(gap + 60)
-        self._theatre.new_process()
+        self._harness.new_process()
         for what in ("crash", "kill") if gap > MINUTE else ():
             self._later(gap / 2, lambda what=what: self._befall(what))  # type: ignore[misc]
 
     def _set_clock(self, ahead: float) -> None:
-        self._theatre.clock.offset = timedelta(seconds=ahead)
+        self._harness.clock.offset = timedelta(seconds=ahead)
 
     def _pause(self) -> None:
         now = self._world.now
-        self.paused.append(Stretch(now, now + HOUR))
-        command = self._theatre.recovery.command
+        self.paused.append(Interval(now, now + HOUR))
+        command = self._harness.recovery.command
         at_once(command(CommandKind.PAUSE, owner="jonas", reason="storage work", seconds=HOUR))
         self._later(10 * MINUTE, lambda: self._befall("crash"))
 
@@ -284,11 +284,11 @@ class Fate:
 
     def _is_blind(self, lasting: float) -> None:
         now = self._world.now
-        self._witness.blind.append(Stretch(now, now + lasting))
+        self._ground_truth.blind.append(Interval(now, now + lasting))
 
     def _is_ill(self, lasting: float) -> None:
         now = self._world.now
-        self._witness.nodes_ill.append(Stretch(now, now + lasting))
+        self._ground_truth.nodes_ill.append(Interval(now, now + lasting))
 
     def _running(self) -> Iterator[VM]:
         return (

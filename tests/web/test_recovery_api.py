@@ -565,23 +565,23 @@ async def test_status_page_without_recovery(daemon: Serving, off: StubService | 
 
 
 async def test_command_is_recorded_in_the_journal(daemon: Serving, tmp_path: Path) -> None:
-    theatre = stage()
-    theatre.world.crash("web-01")
-    theatre.let_pass(100)
-    journal = await told(theatre, tmp_path / "state")
+    harness = stage()
+    harness.world.crash("web-01")
+    harness.advance(100)
+    journal = await told(harness, tmp_path / "state")
     service = RecoveryService(
-        lambda: {"production": theatre.recovery}, lambda: journal, theatre.clock
+        lambda: {"production": harness.recovery}, lambda: journal, harness.clock
     )
     site = await daemon(service)
 
     paused = await site.post("pause", **COMMAND, seconds=600)
-    theatre.book.broken = "the journal is full"
+    harness.book.broken = "the journal is full"
     disarmed = await site.post("disarm", **COMMAND)
 
     assert paused.json["commands"][0]["seconds"] == 600
-    assert [one.kind for one in theatre.book.commands] == ["pause"]
+    assert [one.kind for one in harness.book.commands] == ["pause"]
     assert (disarmed.status, "is not in force" in disarmed.json["error"]) == (503, True)
-    assert theatre.recovery.commands.disarm is None
+    assert harness.recovery.commands.disarm is None
     assert (await site.get("/api/recovery")).json["systems"][0]["paused"]["owner"] == "anna"
     explained = (await site.get("/api/recovery/explain/web-01")).json
     assert "Vergewatch started it at 00:11:20" in explained["sentence"]

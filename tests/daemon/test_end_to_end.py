@@ -37,7 +37,7 @@ SLOW = {
 }
 
 
-async def test_a_crash_is_told_once_and_mended_and_what_people_want_is_left_alone(
+async def test_crash_sends_one_alert_and_is_restarted_and_stopped_vm_is_not(
     tmp_path: Path,
 ) -> None:
     state = {"VERGEWATCH_RECOVERY__DIRECTORY": str(tmp_path / "state")}
