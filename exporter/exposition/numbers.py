@@ -15,7 +15,7 @@ class Numbers:
     """
     Spells numbers as ``prometheus_client`` does, only faster.
 
-    Most samples of a fleet are flags, small counts and shares of something, so those are
+    Most samples are flags, small counts and shares of something, so those are
     remembered; most of the rest are whole numbers that grow, so those are spelled digit by digit.
     """
 

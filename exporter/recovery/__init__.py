@@ -1,7 +1,6 @@
 """
-Safe recovery: detect, decide, act, verify, and always be able to say why.
+Recovery: detects crashed VMs and restarts them where that is allowed.
 
-`states`, `cases`, `rules`, `picture`, `detect`, `logbook`, `pace`, `breaker`, `decide`, `verify`
-and `explain` think: they take values and return values, and import no I/O, no clock, no logging
-and no settings. `act` is the one place that changes the world; `engine` does the rounds.
+`model`, `observe`, `detect`, `decide` and `verify` are pure; `engine` calls them and `act` sends the
+actions. Settings, HTTP and the database live elsewhere; the ports are in `model.ports`.
 """

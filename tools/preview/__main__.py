@@ -107,7 +107,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 def _draw(data: Mapping[str, Any], target: Path) -> None:
-    """Let a browser draw the page of *data* and take its picture."""
+    """Render the page of *data* in a browser and take a screenshot."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         shutil.copytree(WEB / "dist", folder, dirs_exist_ok=True)

@@ -1,4 +1,4 @@
-"""Makes pictures of pages small: 256 colours are plenty for them."""
+"""Reduce screenshots to 256 colors, which makes them small."""
 
 import struct
 import zlib

@@ -141,7 +141,7 @@ def _inventory_fresh(facts: Facts) -> GuardResult:
 def _inventory_stable(facts: Facts) -> GuardResult:
     health, needed = facts.health, facts.limits.stable_after_polls
     if health.degraded_by:
-        fix = f"wait for {counted(needed - health.valid_in_a_row, 'more valid inventory')}"
+        fix = f"wait for {counted(needed - health.valid_in_a_row, 'more valid inventory', 'more valid inventories')}"
         return _no(GuardName.INVENTORY_STABLE, health.degraded_by, fix)
     return _yes(GuardName.INVENTORY_STABLE, "the last inventories are valid")
 
@@ -150,7 +150,7 @@ def _warmed_up(facts: Facts) -> GuardResult:
     health, limits = facts.health, facts.limits
     lasted = facts.at - health.warm_since
     left = limits.warmup_seconds - lasted
-    seen = counted(health.polls, "valid inventory")
+    seen = counted(health.polls, "valid inventory", "valid inventories")
     detail = (
         f"{lasting(lasted)} and {seen} since {health.warm_because}; "
         f"{span(limits.warmup_seconds)} and {limits.warmup_polls} valid inventories are required"
