@@ -1,1 +1,1 @@
-"""Alertmanager: the alerts that the daemon posts, and the silences that hold recovery."""
+"""Alertmanager: posts the alerts of the daemon and reads silences. Knows no VergeOS."""

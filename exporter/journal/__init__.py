@@ -1,1 +1,1 @@
-"""The journal: recovery's store of what it did and what it has to remember."""
+"""The journal: the database of what recovery decided and did. Decides nothing itself."""

@@ -1,4 +1,4 @@
-"""A simulated VergeOS: the platform, its API server, and faults."""
+"""A simulated VergeOS: platform, API server and faults. Independent of the rest of the product."""
 
 from exporter.simulator.api.actions import ApiBehavior
 from exporter.simulator.api.faults import FAULTS, FaultError, FaultInjector

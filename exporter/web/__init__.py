@@ -1,1 +1,1 @@
-"""What Vergewatch shows over HTTP: metrics that are ready, its health, and a page for people."""
+"""The HTTP server: metrics, health endpoints, the recovery API and the status page. No polling."""

@@ -141,7 +141,8 @@ def _inventory_fresh(facts: Facts) -> GuardResult:
 def _inventory_stable(facts: Facts) -> GuardResult:
     health, needed = facts.health, facts.limits.stable_after_polls
     if health.degraded_by:
-        fix = f"wait for {counted(needed - health.valid_in_a_row, 'more valid inventory', 'more valid inventories')}"
+        missing = needed - health.valid_in_a_row
+        fix = f"wait for {counted(missing, 'more valid inventory', 'more valid inventories')}"
         return _no(GuardName.INVENTORY_STABLE, health.degraded_by, fix)
     return _yes(GuardName.INVENTORY_STABLE, "the last inventories are valid")
 
