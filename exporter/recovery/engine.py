@@ -96,8 +96,7 @@ class Recovery:
         guards: Sequence[Guard] = GUARDS,
     ) -> None:
         limits = setup.limits
-        self.key = key
-        self.setup = setup
+        self.key, self.setup = key, setup
         self._platform = platform
         self._clock = clock
         self._meter = meter

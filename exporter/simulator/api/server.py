@@ -87,7 +87,7 @@ class Simulator:
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         """
-        Create a server that is not started.
+        Create a server.
 
         Args:
             faults: Replaces the world's own fault injector.
@@ -98,9 +98,7 @@ class Simulator:
 
         """
         self.world = world
-        if faults is not None:
-            world.faults = faults
-        self.faults = world.faults
+        self.faults = world.faults = faults if faults is not None else world.faults
         self.faults.time = lambda: clock.now().timestamp()
         self.api_key, self.readonly_api_key = api_key, readonly_api_key
         self.username, self.password = username, password
@@ -113,14 +111,12 @@ class Simulator:
             lockout_seconds=lockout_seconds,
             seed=world.seed,
         )
-        known = {user.name for user in world.users}
         for name in (username, f"{username}-readonly"):
-            if name not in known:
+            if name not in {user.name for user in world.users}:
                 world.users.append(User(len(world.users) + 1, name, "api"))
         self.limits = Limits(burst=burst_limit, hourly=hourly_limit)
-        self._clock = clock
+        self._clock, self._ssl = clock, ssl_context
         self._host, self._port = host, port
-        self._ssl = ssl_context
         self._api = Api(world, self.accounts, behavior or ApiBehavior())
         self._control = Control(world, lambda: (one.path for one in self._log.values()))
         self._log: OrderedDict[int, Request] = OrderedDict()
