@@ -93,12 +93,12 @@ async def run(
         app = _web_app(settings, pages, systems, reload, service, web_config, telemetry, clock)
         listen = parse_listen(settings.web.listen_address)
         tls = web_config.ssl_context() if web_config else None
-        background = (
-            measure_lag_forever(clock, telemetry[EVENT_LOOP_LAG].observe),
-            alerting.run(systems.reports),
-            journal.tidy_forever(),
-        )
         async with serving(app, listen, ssl_context=tls) as address:
+            background = (
+                measure_lag_forever(clock, telemetry[EVENT_LOOP_LAG].observe),
+                alerting.run(systems.reports),
+                journal.tidy_forever(),
+            )
             tasks = [parts.create_task(one) for one in background]
             try:
                 await systems.apply(resolved_systems)

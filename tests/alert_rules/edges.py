@@ -473,7 +473,7 @@ EXPORTER = (
         (steady(f"vergewatch_up{{{C}}}", 0), steady(TAKEN, 0)),
         {3: [OF_CLOUD]},
         text={
-            "summary": "The data of a system is stale.",
+            "summary": "A VergeOS system sends no data.",
             "description": f"Vergewatch has had no fresh inventory of system {CLOUD} for more "
             "than 2m. The last one is 3m 0s old. Its VMs are not monitored, and recovery "
             "does not act. "

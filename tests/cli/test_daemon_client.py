@@ -130,7 +130,7 @@ async def test_explain_fits_the_terminal(daemon: Daemon, columns: str) -> None:
     assert "Before Vergewatch acts: - vergewatch recovery clear web-02 --reason ... Guards" in flat
     assert "within_restart_budget: no " in flat
     assert "circuit_breaker_closed: yes " in flat
-    assert "started it (action 4): confirmed, it is up" in flat
+    assert "started it (action 4): confirmed, the VM is up" in flat
     assert max(map(len, out.splitlines())) <= int(columns)
 
 
