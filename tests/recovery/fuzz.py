@@ -1,5 +1,5 @@
 """
-``make plays``: thousands of plays of `test_machine`, with new seeds each time.
+``make fuzz``: thousands of runs of `test_state_machine`, with new seeds each time.
 
 A failure is printed with its seed and its play; ``--seed SEED --plays 100`` plays it again.
 """

@@ -549,7 +549,7 @@ class Everything(RuleBasedStateMachine):
 
 
 TestEverything = Everything.TestCase
-# A few plays, the same each time, for a run of one folder; `make plays` plays
+# A few plays, the same each time, for a run of one folder; `make fuzz` runs
 # thousands, with new seeds. Shrinking a failure can take minutes, so it is left out.
 TestEverything.settings = settings(
     max_examples=20,
