@@ -223,7 +223,7 @@ def _check_recovery(
         kill_switch=setup.kill_switch_file,
         has_token=has_token,
         problems=tuple(problems),
-        notes=(*unused, *_power_cycle_notes(enrolments.values(), setup.own_user)),
+        notes=(*unused, *_power_cycle_notes(enrolments.values(), setup.log_users.own)),
     )
 
 

@@ -29,7 +29,7 @@ DEMO_SETTINGS: dict[str, Any] = {
             "warmup_polls": 3,
             "confirm_down_seconds": 10,
             "log_settle_seconds": 5,
-            "log_others_seconds": 10,
+            "log_read_seconds": 10,
             "confirm_hung_seconds": 60,
             "backoff_seconds": 10,
             "probation_seconds": 60,

@@ -101,6 +101,8 @@ class RecoverySettings(BaseModel):
     """While this file exists, recovery sends no action. Default: `kill-switch` in `directory`."""
     own_user: str = ""
     """The name of our VergeOS user in the VergeOS log, if known."""
+    system_users: tuple[str, ...] = ("system",)
+    """The names under which VergeOS itself writes log rows; case is ignored."""
     powerstate: PowerState = PowerState.UNKNOWN
     """Whether `machine_status.powerstate` is the observed or the desired state in your release."""
     rules: tuple[

@@ -12,6 +12,7 @@ from exporter.errors import ConfigError
 from exporter.formatting import lasting
 from exporter.http import SecretFile
 from exporter.recovery.decide.budgets import endless_loops
+from exporter.recovery.detect.context import LogUsers
 from exporter.recovery.detect.log_patterns import LOG_PATTERNS, LogClassifier
 from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.limits import Limits, Mode
@@ -40,7 +41,9 @@ def recovery_setup(settings: RecoverySettings, mode: Mode) -> RecoverySetup:
         powerstate=settings.powerstate,
         enrolment_rules=settings.rules,
         classifier=LogClassifier((*settings.log_patterns, *LOG_PATTERNS)),
-        own_user=settings.own_user,
+        log_users=LogUsers(
+            settings.own_user, frozenset(user.casefold() for user in settings.system_users)
+        ),
         maintenance_windows=settings.maintenance_windows,
         kill_switch=lambda: _kill_switch_reason(kill_switch),
         kill_switch_file=str(kill_switch),

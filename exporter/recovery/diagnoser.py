@@ -1,17 +1,23 @@
 """Diagnoses the VMs of one system that are down, and reads the logs of VergeOS for it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 
-from exporter.recovery.detect.context import diagnosis_context
+from msgspec.structs import replace
+
+from exporter.recovery.detect.context import LogNames, LogUsers, diagnosis_context, log_names
 from exporter.recovery.detect.diagnosis import add_stop_author, diagnose, lacks_stop_author
 from exporter.recovery.detect.log_patterns import LogClassifier
-from exporter.recovery.log_reader import LogReader
-from exporter.recovery.model.cases import Case, DiagnosisKind
+from exporter.recovery.log_tail import LogTail, Subject
+from exporter.recovery.model.cases import Case, Cause, ObservedState
 from exporter.recovery.model.limits import Limits, PowerState
 from exporter.recovery.model.ports import Platform
-from exporter.recovery.model.states import DIAGNOSED
+from exporter.recovery.model.states import DIAGNOSED, State
+from exporter.recovery.observe.inventory_checks import CheckedInventory
 from exporter.recovery.observe.lifecycle import apply_diagnosis
 from exporter.recovery.observe.state import RecoveryState
+
+DOWN = (ObservedState.DOWN, ObservedState.HUNG)
+UP = (State.HEALTHY, State.PROBATION)
 
 
 class Diagnoser:
@@ -19,7 +25,7 @@ class Diagnoser:
     Diagnoses cases from the inventory and from the logs that were read so far.
 
     Args:
-        own_user: The daemon's user in the logs of VergeOS.
+        users: The daemon's and VergeOS' own users in the logs.
 
     """
 
@@ -28,71 +34,98 @@ class Diagnoser:
         platform: Platform,
         limits: Limits,
         classifier: LogClassifier,
-        own_user: str,
+        users: LogUsers,
         powerstate: PowerState,
     ) -> None:
         self._limits = limits
         self._classifier = classifier
-        self._own_user = own_user
+        self._users = users
         self._powerstate = powerstate
-        self._log_reader = LogReader(platform, limits)
+        self._names_of: CheckedInventory | None = None
+        self._names = LogNames(frozenset(), frozenset())
+        self.log_tail = LogTail(platform, limits)
 
-    def diagnose(self, cases: Iterable[Case], state: RecoveryState) -> dict[str, Case]:
-        """Return those of *cases* that their diagnosis changes, by UUID."""
-        found = ((case, self._diagnosed(case, state)) for case in cases)
+    def diagnosed(self, state: RecoveryState) -> dict[str, Case]:
+        """Return the cases that their diagnosis changes, by UUID."""
+        wanted = {
+            uuid: case
+            for uuid, case in state.cases.items()
+            if case.state in DIAGNOSED or lacks_stop_author(case)
+        }
+        self.log_tail.forget_all_but(wanted.keys())
+        found = ((case, self.diagnose(case, state)) for case in wanted.values())
         return {after.uuid: after for before, after in found if after is not before}
 
-    async def read_logs_of_enrolled(
-        self,
-        cases: Iterable[Case],
-        state: RecoveryState,
-        is_allowed: Callable[[Case], bool],
-        *,
-        at: float,
-    ) -> Sequence[Case]:
-        """
-        Read the logs of the enrolled VMs among *cases* that are due; return their cases.
-
-        Args:
-            is_allowed: Whether all guards pass: then the logs are read again before the action.
-
-        """
-        due = [
-            case
-            for case in cases
-            if case.policy.acts
-            and self._log_reader.is_due(case, at=at, to_act=_is_crashed(case) and is_allowed(case))
-        ]
-        return await self._read(due, state, at=at)
-
-    async def read_other_logs(self, state: RecoveryState, *, at: float) -> Sequence[Case]:
-        """Read the logs of some VMs on which recovery takes no action, and return their cases."""
-        troubled = {uuid: case for uuid, case in state.cases.items() if case.state in DIAGNOSED}
-        unattributed = {uuid: case for uuid, case in state.cases.items() if lacks_stop_author(case)}
-        self._log_reader.forget_all_but(troubled | unattributed)
-        due = [
-            case
-            for case in troubled.values()
-            if not case.policy.acts and self._log_reader.is_due(case, at=at, to_act=False)
-        ]
-        due += [case for case in unattributed.values() if self._log_reader.is_unread(case, at=at)]
-        return await self._read(self._log_reader.some_of_others(due, at=at), state, at=at)
-
-    async def _read(
-        self, cases: Sequence[Case], state: RecoveryState, *, at: float
-    ) -> Sequence[Case]:
-        if cases:
-            await self._log_reader.read(cases, state.valid_inventory, at=at)
-        return cases
-
-    def _diagnosed(self, case: Case, state: RecoveryState) -> Case:
-        inventory, logs = state.valid_inventory, self._log_reader.of(case.uuid)
-        context = diagnosis_context(case, state, inventory, logs, self._own_user)
+    def diagnose(self, case: Case, state: RecoveryState) -> Case:
+        """Return *case* with its diagnosis, and in the state that follows from it."""
+        inventory = state.valid_inventory
+        case = self._placed_in_logs(case)
+        names = self._log_names(inventory)
+        logs = self.log_tail.evidence(case, _places(case, inventory))
+        context = diagnosis_context(case, state, inventory, logs, self._users, names)
         if lacks_stop_author(case):
             return add_stop_author(case, context, self._limits, self._classifier)
         diagnosis = diagnose(case, context, self._limits, self._classifier, self._powerstate)
         return apply_diagnosis(case, diagnosis, at=inventory.at)
 
+    async def read_logs(self, state: RecoveryState, *, at: float) -> bool:
+        """Read the logs if that is due; return whether it was."""
+        due = self.log_tail.is_due(at=at) or any(
+            self._needs_logs(case, state, at=at) for case in state.cases.values()
+        )
+        if due:
+            await self.read_logs_now(state, at=at)
+        return due
 
-def _is_crashed(case: Case) -> bool:
-    return case.diagnosis is not None and case.diagnosis.kind is DiagnosisKind.CRASHED
+    async def read_logs_now(self, state: RecoveryState, *, at: float) -> None:
+        """Read the logs."""
+        await self.log_tail.read(self._log_names(state.valid_inventory).vms, at=at)
+
+    def _needs_logs(self, case: Case, state: RecoveryState, *, at: float) -> bool:
+        """Return whether *case* needs the logs sooner than the next regular read."""
+        if not case.policy.acts:
+            return False
+        if case.state in UP:
+            came_up = case.since == state.valid_inventory.at
+            return came_up and self.log_tail.read_at < case.since
+        if case.state not in DIAGNOSED or case.observed not in DOWN or case.trouble_at is None:
+            return False
+        if self.log_tail.read_at < case.trouble_at:
+            return True
+        settled_at = case.trouble_at + self._limits.log_settle_seconds
+        unsettled = case.diagnosis is not None and case.diagnosis.cause is Cause.LOGS_NOT_SETTLED
+        return unsettled and self.log_tail.read_at < settled_at <= at
+
+    def _placed_in_logs(self, case: Case) -> Case:
+        """Return *case* with the positions in the logs at which it was up and went down."""
+        tail, up_at = self.log_tail, case.up_at
+        if up_at is None or not tail.positions:
+            return case
+        if case.log_from is None:
+            before = tail.position_at(up_at - self._limits.log_before_seconds)
+            if before is None:
+                return case
+            case = replace(case, log_from=before, log_up=tail.position_at(up_at))
+        if case.log_down is None and case.trouble_at is not None:
+            after = next((one for one in tail.positions if one.read_at >= case.trouble_at), None)
+            if after is not None:
+                case = replace(case, log_down=after.position)
+        return case
+
+    def _log_names(self, inventory: CheckedInventory) -> LogNames:
+        if self._names_of is not inventory:
+            self._names_of, self._names = inventory, log_names(inventory)
+        return self._names
+
+
+def _places(case: Case, inventory: CheckedInventory) -> Iterable[Subject]:
+    """Return what rows about the node and the cluster of a VM are about."""
+    node = inventory.nodes.get(case.node or 0)
+    if node is not None:
+        yield "node", node.name
+        if node.machine is not None:
+            yield "machine", node.machine
+    vm = inventory.vms.get(case.uuid)
+    cluster = inventory.reported.clusters.get(vm.config.cluster or 0) if vm is not None else None
+    if cluster is not None:
+        yield "cluster", cluster.name

@@ -25,7 +25,7 @@ from exporter.recovery.decide.guards import GUARDS, Guard
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
 from exporter.recovery.decide.readiness import Readiness, ReadinessState, readiness_now
 from exporter.recovery.decider import Decider, after_decision
-from exporter.recovery.detect.context import cluster_of
+from exporter.recovery.detect.context import LogUsers, cluster_of
 from exporter.recovery.detect.log_patterns import LogClassifier
 from exporter.recovery.diagnoser import Diagnoser
 from exporter.recovery.model.cases import Case, Enrolment
@@ -55,8 +55,7 @@ class RecoverySetup(NamedTuple):
     enrolment_rules: Sequence[EnrolmentRule] = ()
     """Enrolment rules, besides the tags."""
     classifier: LogClassifier = LogClassifier()
-    own_user: str = ""
-    """The daemon's user in the logs of VergeOS."""
+    log_users: LogUsers = LogUsers()
     maintenance_windows: Sequence[MaintenanceWindow] = ()
     kill_switch: Callable[[], str] = lambda: ""
     """Returns the path of the kill switch file while it exists; else an empty string."""
@@ -111,7 +110,7 @@ class Recovery:
         self._enrolment_cache = EnrolmentCache(setup.enrolment_rules)
         self._journal_writer = JournalWriter(open_book, clock)
         self._diagnoser = Diagnoser(
-            platform, limits, setup.classifier, setup.own_user, setup.powerstate
+            platform, limits, setup.classifier, setup.log_users, setup.powerstate
         )
         self._decider = Decider(guards, self._journal_writer, meter)
         self._executor = ActionExecutor(
@@ -196,9 +195,6 @@ class Recovery:
                 await self._verify()
                 await self._diagnose()
                 await self._decide()
-                # Last, so that no action waits for these logs.
-                read = await self._diagnoser.read_other_logs(self.state, at=self.watched)
-                self._update(self._diagnoser.diagnose(read, self.state))
             await self._record()
             self.report = self._make_report()
 
@@ -270,6 +266,14 @@ class Recovery:
         self._enrolment_cache.reset()
         await self._actions.resume(start, saved.spent)
         self.state = start.state
+        self._diagnoser.log_tail.resume(
+            saved.log_positions,
+            [
+                case.log_from
+                for case in start.state.cases.values()
+                if case.log_from is not None and case.state in DIAGNOSED
+            ],
+        )
         log.info(
             "recovery.started", vms=len(start.state.cases), open_actions=len(start.open_actions)
         )
@@ -321,29 +325,29 @@ class Recovery:
             self._update({case.uuid: after})
 
     async def _diagnose(self) -> None:
-        """Diagnose every VM that is down, again after the logs of the enrolled ones were read."""
-        down = [case for case in self.state.cases.values() if case.state in DIAGNOSED]
-        self._update(self._diagnoser.diagnose(down, self.state))
-        read = await self._diagnoser.read_logs_of_enrolled(
-            [self.state.cases[case.uuid] for case in down],
-            self.state,
-            lambda case: self._decider.permits(case, self.system_facts),
-            at=self.watched,
-        )
-        self._update(self._diagnoser.diagnose(read, self.state))
+        """Diagnose every VM that is down, again if the logs were read for it."""
+        self._update(self._diagnoser.diagnosed(self.state))
+        if await self._diagnoser.read_logs(self.state, at=self.watched):
+            self._update(self._diagnoser.diagnosed(self.state))
 
     async def _decide(self) -> None:
         """Decide on every VM that is down, and carry out the actions, one after the other."""
-        changed: dict[str, Case] = {}
-        for case in self._decider.wanted(self.state):
+        for wanted in self._decider.wanted(self.state):
+            case = self.state.cases[wanted.uuid]
+            if self._decider.permits(case, self.system_facts):
+                case = await self._diagnosed_anew(case)
             system = self.system_facts
             decision = self._decider.decide(case, system)
             after = after_decision(case, decision, system)
             if decision.acts:
                 await self._act(after, decision)
-            elif after is not case:
-                changed[case.uuid] = after
-        self._update(changed)
+            elif after is not self.state.cases[wanted.uuid]:
+                self._update({after.uuid: after})
+
+    async def _diagnosed_anew(self, case: Case) -> Case:
+        """Return *case* diagnosed from logs read now: earlier actions took their time."""
+        await self._diagnoser.read_logs_now(self.state, at=self.watched)
+        return self._diagnoser.diagnose(case, self.state)
 
     async def _act(self, case: Case, decision: Decision) -> None:
         inventory = self.state.valid_inventory
@@ -357,7 +361,7 @@ class Recovery:
                 case,
                 decision.action,
                 await self._journal_writer.book.decided(decision),
-                inventory.clock,
+                self._diagnoser.log_tail.newest,
                 case.policy,
                 lambda fresh: _enrolled_now(vm, fresh, cluster, self.setup.enrolment_rules),
                 lambda: forbidden(case, self.system_facts, warm_since),
@@ -370,5 +374,7 @@ class Recovery:
 
     async def _record(self) -> None:
         """Write what changed to the journal, and drop actions that no longer use up budgets."""
-        if await self._journal_writer.record(self.state, watched=self.watched):
+        if await self._journal_writer.record(
+            self.state, self._diagnoser.log_tail.positions, watched=self.watched
+        ):
             self._actions.history.forget(now=self.watched)

@@ -1,15 +1,14 @@
 """
-What recovery asks of VergeOS: the logs of some machines, one VM's current row, and actions.
+What recovery asks of VergeOS: the newest log rows, one VM's current row, and actions.
 
 Reads precede an action, so they may use the budget's reserve and are not retried: a late answer
 is useless. An action is sent once.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from exporter.clock import Clock
 from exporter.errors import (
@@ -21,17 +20,17 @@ from exporter.errors import (
 )
 from exporter.executor import run_in_thread
 from exporter.recovery.model.cases import Action, Reply
-from exporter.recovery.model.platform_log import LogMark, LogReading
+from exporter.recovery.model.platform_log import LogReading, LogTable
 from exporter.recovery.model.ports import ActionReply, FreshVM
 from exporter.vergeos.client import VergeOSClient
-from exporter.vergeos.recovery_rows import TAG_MEMBERS, Log, LoneVM, log_rows, lone_vms
+from exporter.vergeos.recovery_rows import LOG_ROWS, TAG_MEMBERS, LoneVM, log_rows, lone_vms
 from exporter.vergeos.rows import T, TableRows
 from exporter.vergeos.tables import requested_fields
 
 ROOT = "/api/v4"
-LOGS_PATH, ACTIONS_PATH = f"{ROOT}/machine_logs", f"{ROOT}/vm_actions"
+ACTIONS_PATH = f"{ROOT}/vm_actions"
 VMS_PATH = f"{ROOT}/vms"
-LOG_FIELDS = requested_fields(Log)
+LOG_FIELDS = {table: requested_fields(row) for table, row in LOG_ROWS.items()}
 VM_FIELDS = requested_fields(LoneVM)
 ACTION_BODIES: Mapping[Action, Mapping[str, Any]] = {
     Action.POWER_ON: {"action": "poweron"},
@@ -39,8 +38,6 @@ ACTION_BODIES: Mapping[Action, Mapping[str, Any]] = {
     Action.RESET: {"action": "reset"},
     Action.KILL: {"action": "kill"},
 }
-MAX_FILTER_LENGTH = 5500
-"""In encoded characters: servers refuse URLs of about 8000."""
 THREAD_BODY_BYTES = 32 * 1024
 """Larger bodies are decoded in a thread."""
 FORBIDDEN_SECONDS = 1800.0
@@ -90,66 +87,37 @@ class Operations:
             return ""
         return forbidden.reason
 
-    async def logs(
-        self, machines: Sequence[int], since: float, mark: LogMark | None, /
-    ) -> LogReading:
+    async def log_rows(self, table: LogTable, since: int, limit: int, /) -> LogReading:
         """
-        Return the log rows of *machines* since *since*, in one request.
+        Return the newest rows of a log, in one request.
 
         Args:
-            machines: Keys of ``machines``.
-            since: The platform's time, in Unix seconds.
-            mark: An older row that must be in the answer too; without it the answer may have
-                been cut, and the reading is not complete.
+            table: The log.
+            since: The key of the oldest row to return; without that row in the answer, rows may
+                be missing, and the reading is not complete. 0 for the newest rows.
+            limit: How many rows to return at most.
 
         Raises:
             VergeOSError: The request failed, or the body cannot be decoded.
 
         """
-        wanted = frozenset(machines)
-        key = mark.key if mark is not None else None
-        condition = log_filter(sorted(wanted), since, key)
-        if len(quote(condition)) > MAX_FILTER_LENGTH:
-            condition = log_filter((), since, key)
-        # Newest first, so that a cut answer lacks the mark. In another order, the answer may have
-        # been cut at its other end.
-        query = {"fields": ",".join(LOG_FIELDS), "filter": condition, "sort": "-$key"}
-        body = await self._read("machine_logs", query)
+        # Newest first, so that a cut answer lacks the oldest row.
+        query = {"fields": ",".join(LOG_FIELDS[table]), "sort": "-$key", "limit": str(limit)}
+        if since:
+            query["filter"] = f"$key ge {since}"
+        body = await self._read(table, query)
+        path = f"{ROOT}/{table}"
         if len(body) < THREAD_BODY_BYTES:
-            reading = log_rows(body, LOGS_PATH)
+            reading = log_rows(body, path, table)
         else:
-            reading = await run_in_thread(log_rows, body, LOGS_PATH)
+            reading = await run_in_thread(log_rows, body, path, table)
         found = reading.rows
         return LogReading(
-            tuple(
-                row
-                for _, row in sorted(found.items())
-                if row.machine in wanted and row.at >= since  # the filter may be ignored
+            tuple(row for _, row in sorted(found.items()) if row.key >= since),
+            complete=(
+                not reading.skipped and _is_descending(found) and (not since or since in found)
             ),
-            complete=not reading.skipped and key in found and _is_descending(found),
         )
-
-    async def log_mark(self, before: float, /) -> LogMark | None:
-        """
-        Return the newest log row older than *before*; None where the log has none.
-
-        Args:
-            before: The platform's time, in Unix seconds.
-
-        Raises:
-            VergeOSError: The request failed, or the body cannot be decoded.
-
-        """
-        query = {
-            "fields": ",".join(LOG_FIELDS),
-            "filter": f"timestamp lt {_microseconds(before)}",
-            "sort": "-$key",
-            "limit": "1",
-        }
-        body = await self._read("machine_logs", query)
-        found = _all_rows(log_rows(body, LOGS_PATH), LOGS_PATH).values()
-        older = [LogMark(row.key, row.at) for row in found if row.at < before]
-        return max(older, default=None)  # the filter may be ignored
 
     async def look(self, vm_key: int, /) -> FreshVM | None:
         """
@@ -196,22 +164,6 @@ class Operations:
 
 def _is_descending(keys: Iterable[int]) -> bool:
     return all(newer > older for newer, older in pairwise(keys))
-
-
-def log_filter(machines: Sequence[int], since: float, mark: int | None) -> str:
-    """
-    Return the filter for log rows of *machines*, or of all machines when empty.
-
-    VergeOS evaluates ``and`` and ``or`` from left to right, hence the parentheses.
-    """
-    text = f"timestamp ge {_microseconds(since)}"
-    if machines:
-        text = f"({text}) and ({' or '.join(f'machine eq {key}' for key in machines)})"
-    return text if mark is None else f"({text}) or ($key eq {mark})"
-
-
-def _microseconds(clock: float) -> int:
-    return max(0, int(clock * 1e6))
 
 
 def reply_of(action: Action, error: VergeOSError) -> Reply:

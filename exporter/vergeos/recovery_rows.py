@@ -1,11 +1,13 @@
 """Rows that only recovery asks for: the platform's log, and one VM read again before an action."""
 
+from collections.abc import Mapping
 from sys import intern
 from typing import Annotated, Any
 
 import msgspec
+from msgspec.structs import replace
 
-from exporter.recovery.model.platform_log import LogRow
+from exporter.recovery.model.platform_log import LogRow, LogTable
 from exporter.recovery.model.ports import FreshVM
 from exporter.vergeos.rows import (
     UNKNOWN_WORD,
@@ -27,7 +29,7 @@ MICROSECONDS = range(10**15, 10**17)
 """Plausible log times, from 2001 on; a value in seconds would be taken for one long past."""
 
 
-class Log(Row, gc=False):
+class MachineLog(Row, gc=False):
     """A row of ``machine_logs``; its time is in microseconds, unlike all others."""
 
     machine: Reference = None
@@ -35,6 +37,23 @@ class Log(Row, gc=False):
     text: str | None = None
     user: Reference = None
     timestamp: Whole | None = None
+
+
+class Log(Row, gc=False):
+    """A row of ``logs``; its time is in microseconds too."""
+
+    level: str | None = None
+    text: str | None = None
+    user: Reference = None
+    timestamp: Whole | None = None
+    object_type: str | None = None
+    object_name: Name | None = None
+
+
+LOG_ROWS: Mapping[LogTable, type[MachineLog | Log]] = {
+    LogTable.MACHINE_LOGS: MachineLog,
+    LogTable.LOGS: Log,
+}
 
 
 class TagMember(Row, gc=False):
@@ -63,14 +82,14 @@ class LoneVM(Row, gc=False):
     status: Annotated[str | None, joined("machine#status#status as status")] = None
 
 
-_LOG = msgspec.json.Decoder(Log, strict=False)
+_LOGS = {table: msgspec.json.Decoder(row, strict=False) for table, row in LOG_ROWS.items()}
 _TAG_MEMBER = msgspec.json.Decoder(TagMember, strict=False)
 _LONE_VM = msgspec.json.Decoder(LoneVM, strict=False)
 
 
-def log_rows(body: bytes, path: str) -> TableRows[dict[int, LogRow]]:
-    """Return the log's rows by key."""
-    return decode(body, path, _LOG, _log_row)
+def log_rows(body: bytes, path: str, table: LogTable) -> TableRows[dict[int, LogRow]]:
+    """Return the rows of a log by key, in the order of the answer."""
+    return decode(body, path, _LOGS[table], _log_row)
 
 
 def lone_vms(body: bytes, path: str) -> TableRows[dict[int, FreshVM]]:
@@ -78,17 +97,21 @@ def lone_vms(body: bytes, path: str) -> TableRows[dict[int, FreshVM]]:
     return decode(body, path, _LONE_VM, _lone_vm)
 
 
-def _log_row(row: Log, key: int) -> LogRow:
+def _log_row(row: MachineLog | Log, key: int) -> LogRow:
     if row.timestamp is None or row.timestamp not in MICROSECONDS:
         raise SkipRowError(f"row {key} has no time in microseconds")
-    return LogRow(
+    known = LogRow(
+        table=LogTable.LOGS,
         key=key,
-        machine=required_key(row.machine, "machine", key),
         at=row.timestamp / 1e6,
         level=row.level or "",
         text=row.text or "",
         user=_user_name(row.user),
     )
+    if isinstance(row, MachineLog):
+        machine = required_key(row.machine, "machine", key)
+        return replace(known, table=LogTable.MACHINE_LOGS, machine=machine)
+    return replace(known, object_type=row.object_type or "", object_name=row.object_name or "")
 
 
 def _user_name(reference: Reference) -> str:

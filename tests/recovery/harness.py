@@ -33,6 +33,7 @@ from exporter.recovery.model.cases import Case, Intent, Outcome, Reply, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import WEEK, Limits, Mode, Window
+from exporter.recovery.model.platform_log import PositionRead
 from exporter.recovery.model.ports import JournalStore, PollRecord, SavedState
 from exporter.simulator.api.accounts import (
     API_KEY,
@@ -105,6 +106,7 @@ class InMemoryJournal:
         self.watched = 0.0
         self.time: datetime | None = None
         self.clock: float | None = None
+        self.log_positions: Sequence[PositionRead] = ()
         self.cases: dict[str, Case] = {}
         self.intents: dict[int, Intent] = {}
         self.decisions: list[Decision] = []
@@ -121,6 +123,7 @@ class InMemoryJournal:
             self.watched,
             self.time,
             self.clock,
+            self.log_positions,
             tuple(self.cases.values()),
             tuple(one for one in intents if one.outcome is None),
             tuple(
@@ -134,6 +137,7 @@ class InMemoryJournal:
     async def note(self, page: PollRecord, /) -> None:
         self._check("note")
         self.watched, self.time, self.clock = page.watched, page.time, page.clock
+        self.log_positions = page.log_positions
         self.cases |= {case.uuid: case for case in page.cases}
         for uuid in page.gone:
             self.cases.pop(uuid, None)

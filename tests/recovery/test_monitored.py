@@ -21,7 +21,7 @@ from tests.recovery.test_scenarios import (
     until,
 )
 
-EVERY = LIMITS.log_others_seconds
+EVERY = LIMITS.log_read_seconds
 LOGS = "GET /api/v4/machine_logs"
 AT_FIRST = 2
 """Requests for the first reading of a log: a row that vouches for it, and what is asked for."""

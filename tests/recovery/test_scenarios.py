@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from exporter.errors import JournalError
+from exporter.recovery.detect.context import LogUsers
 from exporter.recovery.model.cases import Action, Cause, Outcome, Reply
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import GuardName
@@ -683,7 +684,7 @@ def test_daemon_restart_does_not_report_a_node_failure(play: Play) -> None:
 
 
 def test_vm_another_user_tried_to_start_is_not_acted_on(play: Play) -> None:
-    setup = ENFORCE._replace(own_user="vergewatch")
+    setup = ENFORCE._replace(log_users=LogUsers("vergewatch"))
     harness, _ = play(setup=setup)
     harness.warm()
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from exporter.errors import JournalError
+from exporter.recovery.detect.context import LogUsers
 from exporter.recovery.engine import RecoverySetup
 from exporter.recovery.model.commands import CommandKind, ControlState
 from exporter.recovery.model.limits import Mode, Window
@@ -30,7 +31,7 @@ HURRIED = WindowLimits(
     confirm_hung_seconds=100.0,
     platform_seconds=100.0,
     log_before_seconds=300.0,
-    log_others_seconds=40.0,
+    log_read_seconds=40.0,
     probation_seconds=200.0,
     breaker_close_seconds=100.0,
     breaker_probe_after_seconds=300.0,
@@ -111,7 +112,7 @@ class Everything(RuleBasedStateMachine):
         setup = RecoverySetup(
             HURRIED,
             mode=Mode.ENFORCE,
-            own_user=USERNAME if knows_itself else "",
+            log_users=LogUsers(USERNAME if knows_itself else ""),
             kill_switch=lambda: self.switch,
         )
         harness = self.harness = Harness(setup=setup, seed=seed, tags={})

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
+from exporter.recovery.detect.context import LogUsers
 from exporter.recovery.model.cases import Cause, Policy
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.limits import DAY, Window
@@ -253,7 +254,7 @@ def test_vm_migrated_during_an_outage_may_have_failed_with_its_new_node() -> Non
 
 @pytest.mark.parametrize("own_user", ["", USERNAME])
 def test_unobserved_run_ends_as_went_down_unobserved(own_user: str) -> None:
-    harness = Harness(setup=ENFORCE._replace(own_user=own_user))
+    harness = Harness(setup=ENFORCE._replace(log_users=LogUsers(own_user)))
     harness.warm()
     command(harness, CommandKind.PAUSE, seconds=900.0)
     harness.world.crash("web-01")
@@ -367,7 +368,7 @@ def test_vm_renamed_just_before_the_action_is_checked_by_its_new_name(
 @pytest.mark.parametrize("text", ["Power command sent", "VM killed"])
 @pytest.mark.parametrize("skew", [0.0, 90.0])
 def test_kill_by_recovery_is_recognized_by_user_name(text: str, skew: float) -> None:
-    harness = Harness(tags={"web-01": CYCLE}, setup=ENFORCE._replace(own_user=USERNAME))
+    harness = Harness(tags={"web-01": CYCLE}, setup=ENFORCE._replace(log_users=LogUsers(USERNAME)))
     status_ahead(harness, skew)
     harness.warm()
 
@@ -450,7 +451,7 @@ def test_start_waits_if_only_one_action_at_a_time_is_allowed() -> None:
 
 @pytest.mark.parametrize("delay", [25.0, 120.0])
 def test_row_of_an_action_we_never_send_is_not_ours(delay: float) -> None:
-    harness = Harness(tags={"web-01": CYCLE}, setup=ENFORCE._replace(own_user=USERNAME))
+    harness = Harness(tags={"web-01": CYCLE}, setup=ENFORCE._replace(log_users=LogUsers(USERNAME)))
     harness.warm()
     hang_until_killed(harness)
 

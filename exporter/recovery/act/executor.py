@@ -34,6 +34,7 @@ from exporter.recovery.model.cases import (
     Reply,
 )
 from exporter.recovery.model.limits import Limits
+from exporter.recovery.model.platform_log import LogPosition
 from exporter.recovery.model.ports import FreshVM, Platform
 from exporter.recovery.observe.inventory_checks import observed_state_of
 from exporter.recovery.verify import deadline_seconds
@@ -48,8 +49,8 @@ class ActionRequest(NamedTuple):
     action: Action
     decision: int
     """Its number in the journal."""
-    clock: float | None
-    """VergeOS' time, in Unix seconds."""
+    log_position: LogPosition | None
+    """The newest rows of the logs."""
     policy: Policy
     """The policy of the decision, which must still be in force."""
     enrolled: Callable[[FreshVM], Enrolment]
@@ -123,7 +124,7 @@ class ActionExecutor:
         intent = replace(
             intent,
             sent_at=sent_at,
-            sent_clock=self._clock.now().timestamp() if request.clock is None else request.clock,
+            sent_position=request.log_position,
             deadline=sent_at + deadline_seconds(request.action, self._limits),
         )
         await self._journal_writer.book.update(intent)
@@ -144,7 +145,7 @@ class ActionExecutor:
 
     async def _abandon(self, intent: Intent, why: str) -> Intent:
         intent = replace(
-            intent, sent_at=None, sent_clock=None, outcome=Outcome.ABANDONED, detail=why
+            intent, sent_at=None, sent_position=None, outcome=Outcome.ABANDONED, detail=why
         )
         await self._journal_writer.book.update(intent)
         return intent

@@ -8,6 +8,7 @@ from exporter.clock import Clock
 from exporter.errors import JournalError
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.platform_log import PositionRead
 from exporter.recovery.model.ports import Change, JournalStore, PollRecord, SavedState
 from exporter.recovery.observe.state import RecoveryState
 
@@ -74,7 +75,9 @@ class JournalWriter:
         """Write *decision*, which leads to no action, with the next poll record."""
         self._pending.append(decision)
 
-    async def record(self, state: RecoveryState, *, watched: float) -> bool:
+    async def record(
+        self, state: RecoveryState, log_positions: Sequence[PositionRead], *, watched: float
+    ) -> bool:
         """Write what changed since the last successful record; return whether that worked."""
         if self._book is None:
             return False
@@ -84,6 +87,7 @@ class JournalWriter:
             watched=watched,
             time=state.seen_time or self._clock.now(),
             clock=state.seen_clock,
+            log_positions=log_positions,
             cases=changed,
             gone=[uuid for uuid in noted if uuid not in cases],
             changes=self._changes(changed, state, watched),

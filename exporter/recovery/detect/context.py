@@ -1,11 +1,13 @@
 """The context of a diagnosis: the VM's node, settings, logs and dependencies."""
 
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from exporter.model import VM
 from exporter.recovery.model.cases import Case, ObservedState, Policy
 from exporter.recovery.model.limits import Limits
-from exporter.recovery.model.platform_log import LogReading
+from exporter.recovery.model.platform_log import LogRow
 from exporter.recovery.model.ports import VMLocation
 from exporter.recovery.observe.enrolment import matches
 from exporter.recovery.observe.inventory_checks import CheckedInventory
@@ -13,15 +15,32 @@ from exporter.recovery.observe.node_history import NodeHistory, lost_several
 from exporter.recovery.observe.state import RecoveryState
 
 
-class Logs(NamedTuple):
-    """What was read of the log for a VM, and when."""
+class LogUsers(NamedTuple):
+    """Whose rows are whose in the logs of VergeOS."""
 
-    reading: LogReading | None
-    """``None``: it could not be read."""
+    own: str = ""
+    """The daemon's user; empty when that is not known."""
+    system: AbstractSet[str] = frozenset({"system"})
+    """The names under which VergeOS itself writes, in lower case."""
+
+    def is_system(self, user: str) -> bool:
+        return not user or user.casefold() in self.system
+
+    def is_own(self, user: str) -> bool:
+        return bool(self.own) and user.casefold() == self.own.casefold()
+
+
+class Evidence(NamedTuple):
+    """What was read of the logs for a VM that is down."""
+
+    rows: Sequence[LogRow]
+    """Rows that may explain it, those of each log oldest first."""
     read_at: float
-    since_clock: float
-    """VergeOS' time from which on it was asked for."""
+    """When the logs were last read, in seconds of watch."""
     problem: str = ""
+    """Why they could not be read; empty when they were."""
+    gap: str = ""
+    """Why rows may be missing; empty when they are complete."""
 
 
 class DiagnosisContext(NamedTuple):
@@ -36,14 +55,21 @@ class DiagnosisContext(NamedTuple):
     powered_on: bool | None
     started_at: float | None
     """When it was started last, by VergeOS' stamp."""
-    logs: Logs | None
+    logs: Evidence | None
     """``None``: not read yet."""
-    own_user: str
-    """Who we are in VergeOS' log; empty when that is not known."""
+    users: LogUsers = LogUsers()
+    names: AbstractSet[str] = frozenset()
+    """Names of nodes, clusters and tags, which may occur in a log row."""
+    vm_names: AbstractSet[str] = frozenset()
 
 
 def diagnosis_context(
-    case: Case, state: RecoveryState, inventory: CheckedInventory, logs: Logs | None, own_user: str
+    case: Case,
+    state: RecoveryState,
+    inventory: CheckedInventory,
+    logs: Evidence | None,
+    users: LogUsers,
+    names: "LogNames",
 ) -> DiagnosisContext:
     """Return what a diagnosis on *case* rests on besides the case."""
     vm = inventory.vms.get(case.uuid)
@@ -60,7 +86,26 @@ def diagnosis_context(
         powered_on=status.powered_on if status is not None else None,
         started_at=status.started_at if status is not None else None,
         logs=logs,
-        own_user=own_user,
+        users=users,
+        names=names.places,
+        vm_names=names.vms,
+    )
+
+
+class LogNames(NamedTuple):
+    """The names that an inventory knows."""
+
+    places: AbstractSet[str]
+    """Of nodes and clusters."""
+    vms: AbstractSet[str]
+
+
+def log_names(inventory: CheckedInventory) -> LogNames:
+    """Return the names that may occur in rows of the logs."""
+    nodes = {node.name for node in inventory.nodes.values()}
+    clusters = {cluster.name for cluster in inventory.reported.clusters.values()}
+    return LogNames(
+        frozenset(nodes | clusters), frozenset(vm.config.name for vm in inventory.reported.vms)
     )
 
 

@@ -169,25 +169,16 @@ def _by_gap(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnosis | 
 def _by_logs(
     case: Case, about: DiagnosisContext, limits: Limits, classifier: LogClassifier
 ) -> Diagnosis | None:
-    logs, up_clock = about.logs, case.up_clock
+    logs = about.logs
     settled_at = (case.trouble_at or 0.0) + limits.log_settle_seconds
     if logs is None or logs.read_at < settled_at:
         return Diagnosis(DiagnosisKind.PENDING, Cause.LOGS_NOT_SETTLED, "the logs are not read yet")
-    if logs.reading is None:
+    if logs.problem:
         return Diagnosis(DiagnosisKind.UNKNOWN, Cause.LOGS_UNREAD, logs.problem)
-    if up_clock is None:
-        detail = "the platform's time at which it was last up is not known, or was set back since"
-        return Diagnosis(DiagnosisKind.UNKNOWN, Cause.LOGS_INCOMPLETE, detail)
-    if logs.since_clock > up_clock - limits.log_before_seconds:
-        detail = "what was read of the logs does not go back far enough"
-        return Diagnosis(DiagnosisKind.UNKNOWN, Cause.LOGS_INCOMPLETE, detail)
-    if not logs.reading.complete:
-        detail = (
-            "the log does not show that it goes back so far, came in another order than was asked "
-            "for, or has an unreadable row"
-        )
-        return Diagnosis(DiagnosisKind.UNKNOWN, Cause.LOGS_INCOMPLETE, detail)
-    return diagnose_from_logs(logs.reading.rows, case, about, limits, classifier)
+    found = diagnose_from_logs(case, about, limits, classifier)
+    if logs.gap and (found is None or found.kind is DiagnosisKind.CRASHED):
+        return Diagnosis(DiagnosisKind.UNKNOWN, Cause.LOGS_INCOMPLETE, f"the logs: {logs.gap}")
+    return found
 
 
 def lacks_stop_author(case: Case) -> bool:
@@ -204,10 +195,7 @@ def add_stop_author(
     case: Case, about: DiagnosisContext, limits: Limits, classifier: LogClassifier
 ) -> Case:
     """Return the case of a VM that was seen stopping, with who wanted it, if the log has that."""
-    logs = about.logs
-    if logs is None or logs.reading is None:
-        return case
-    diagnosis = diagnose_from_logs(logs.reading.rows, case, about, limits, classifier)
+    diagnosis = diagnose_from_logs(case, about, limits, classifier)
     if diagnosis is None or diagnosis.kind is not DiagnosisKind.STOPPED:
         return case
     return replace(case, diagnosis=diagnosis)
@@ -229,4 +217,4 @@ def _crashed(case: Case) -> Diagnosis:
 
 def _was_killed(case: Case) -> bool:
     """Return whether it is surely a kill of ours that brought it down."""
-    return case.killed_clock is not None and not case.kill_unanswered
+    return case.killed_position is not None and not case.kill_unanswered

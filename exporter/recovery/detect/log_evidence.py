@@ -1,15 +1,23 @@
 """
-Log evidence: whether the rows of VergeOS' log explain why a VM went down.
+Log evidence: whether the rows of VergeOS' logs explain why a VM went down.
 
-Rows are compared by their order, since no other clock need agree with the log's.
+The rows since the VM's last start are judged one by one, by the order of their keys:
+
+- A known stop of this VM explains it, whenever it was written: VergeOS may write it late.
+- Any other row explains it only if it was written before the VM was seen down. What is not known
+  makes the diagnosis ``unknown``: a row about the VM, and a row by a person about its node, its
+  cluster or no single object.
 """
 
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from enum import Enum, auto
+from typing import NamedTuple
 
 from exporter.recovery.detect.context import DiagnosisContext
-from exporter.recovery.detect.log_patterns import LogClassifier, Meaning
+from exporter.recovery.detect.log_patterns import STOPS, LogClassifier, Meaning
+from exporter.recovery.detect.templates import template
 from exporter.recovery.model.cases import (
     Case,
     Cause,
@@ -19,207 +27,284 @@ from exporter.recovery.model.cases import (
     Policy,
 )
 from exporter.recovery.model.limits import Limits
-from exporter.recovery.model.platform_log import LogRow
+from exporter.recovery.model.platform_log import LogRow, LogTable
 
-OUR_ROW_SECONDS = 60.0
-"""How far by its stamp a row may be from what it tells of."""
-KILL_SENT = "'kill'"
-"""In the row that VergeOS writes for every kill."""
-NEVER_OURS = re.compile(r"power ?off|shut ?down|hibernat|restor|delet|'move'", re.IGNORECASE)
-"""In rows of actions that recovery never requests."""
-NO_USER = frozenset({"", "system"})
-"""Users of rows that no user caused."""
+QUOTED_NAME = re.compile(r"'([^']*)'|\"([^\"]*)\"")
+CAUSE_OF_STOP = {
+    Meaning.STOP: Cause.STOPPED_BY_PERSON,
+    Meaning.NODE: Cause.STOPPED_BY_PERSON,
+    Meaning.TASK: Cause.STOPPED_BY_TASK,
+    Meaning.GUEST_STOP: Cause.STOPPED_BY_GUEST,
+}
+
+
+class Subject(Enum):
+    """What a row is about."""
+
+    VM = auto()
+    PLACE = auto()
+    """Its node or its cluster."""
+    MANY = auto()
+    """No single object: the row may be about many VMs."""
+
+
+class JudgedRow(NamedTuple):
+    """A row with its template and what that means."""
+
+    row: LogRow
+    subject: Subject
+    template: str
+    meaning: Meaning | None
+    by_person: bool
+    while_up: bool
+    """Whether it was written when the VM was last seen up, or earlier."""
+    after_down: bool
+    """Whether it was written after the VM was seen down."""
+    ours: bool
 
 
 def diagnose_from_logs(
-    rows: Sequence[LogRow],
-    case: Case,
-    about: DiagnosisContext,
-    limits: Limits,
-    classifier: LogClassifier,
+    case: Case, about: DiagnosisContext, limits: Limits, classifier: LogClassifier
 ) -> Diagnosis | None:
-    """Return the first wish among *rows* of its last life, or else the first doubt."""
-    rows = _rows_since_last_start(rows, case, limits, classifier)
-    ours = _ours(rows, case, about, limits, classifier)
+    """Return what the first row shows that explains it, or else the first doubt."""
+    rows = _judged(case, about, classifier)
+    since_start = [
+        judged
+        for table in LogTable
+        for judged in _since_last_start([one for one in rows if one.row.table is table])
+    ]
     doubt: Diagnosis | None = None
-    for position, row in enumerate(rows):
-        if row.key in ours:
-            if case.kill_unanswered and not about.own_user:
-                detail = f"{_quoted(row)} may be ours, whose answer was lost"
-                doubt = doubt or Diagnosis(DiagnosisKind.UNKNOWN, Cause.LOGS_UNCLEAR, detail)
-            continue
-        diagnosis = None
-        if row.machine == case.machine:
-            diagnosis = _by_vm_row(row, about.policy, classifier) or _by_other_user(
-                row, case, about, classifier
-            )
-        elif row.machine == about.node_machine:
-            diagnosis = _by_node_row(row, case, classifier)
+    for judged in since_start:
+        diagnosis = _diagnosis(judged, case, about, limits)
         if diagnosis is not None and diagnosis.kind is DiagnosisKind.STOPPED:
-            later = _started_since(row, rows[position:], case, about, classifier)
+            later = _started_since(judged, rows, case, about)
             if not later:
                 return diagnosis
-            diagnosis = Diagnosis(
-                DiagnosisKind.UNKNOWN, Cause.START_FAILED, f"{_quoted(row)}, and {later}"
-            )
+            diagnosis = _unknown(Cause.START_FAILED, judged, later)
         doubt = doubt or diagnosis
-    return doubt or _despite_guest_stop(rows, case, about, classifier)
+    return doubt or _despite_guest_stop(since_start, case, about)
 
 
-def _despite_guest_stop(
-    rows: Sequence[LogRow], case: Case, about: DiagnosisContext, classifier: LogClassifier
-) -> Diagnosis | None:
-    """Return that a VM is to be started although its guest shut it down, where that is so."""
-    if about.policy is not Policy.ALWAYS or case.observed is not ObservedState.DOWN:
-        return None
+def known_names(row: LogRow, case: Case, about: DiagnosisContext) -> set[str]:
+    """Return the names that may occur in *row*."""
+    return {case.name, *case.former_names, row.object_name, row.user, *about.names}
+
+
+def _judged(case: Case, about: DiagnosisContext, classifier: LogClassifier) -> list[JudgedRow]:
+    rows = about.logs.rows if about.logs is not None else ()
+    found = []
+    our_kills = 0
     for row in rows:
-        if row.machine == case.machine and classifier.meaning(row.text) is Meaning.GUEST_STOP:
-            detail = f"{_quoted(row)}, and its policy is to start it even then"
-            return Diagnosis(DiagnosisKind.CRASHED, Cause.CRASHED, detail)
-    return None
+        text = template(row.text, known_names(row, case, about))
+        meaning = classifier.meaning(text)
+        subject = _subject(row, case)
+        by_person = not about.users.is_system(row.user)
+        judged = JudgedRow(
+            row,
+            subject,
+            text,
+            meaning,
+            by_person,
+            while_up=case.log_up is not None and case.log_up.includes(row),
+            after_down=case.log_down is not None and not case.log_down.includes(row),
+            ours=False,
+        )
+        if _may_be_our_kill(judged, case, about, our_kills):
+            our_kills += row.table is LogTable.MACHINE_LOGS
+            judged = judged._replace(ours=True)
+        found.append(judged)
+    return found
 
 
-def _rows_since_last_start(
-    rows: Sequence[LogRow], case: Case, limits: Limits, classifier: LogClassifier
-) -> Sequence[LogRow]:
+def _subject(row: LogRow, case: Case) -> Subject:
+    if row.table is LogTable.MACHINE_LOGS:
+        return Subject.VM if row.machine == case.machine else Subject.PLACE
+    if row.object_type == "vm" and row.object_name in (case.name, *case.former_names):
+        return Subject.VM
+    return Subject.PLACE if row.object_type in ("node", "cluster") else Subject.MANY
+
+
+def _may_be_our_kill(
+    judged: JudgedRow, case: Case, about: DiagnosisContext, our_kills: int
+) -> bool:
     """
-    Return the rows that may tell why it went down: those since its last start, if it is logged.
+    Return whether *judged* is the row of our kill.
 
-    By the order of the rows alone, because no other clock need agree with the log's. A start
-    after it was last seen up, perhaps ours, says nothing of why it was needed.
+    Where our name in VergeOS' log is not known, the first row of a kill after ours was sent is
+    taken for it: another user may kill the VM at the same time.
     """
-    up_clock = case.up_clock or 0.0
-    rows = [row for row in rows if row.at >= up_clock - limits.log_before_seconds]
+    sent = case.killed_position
+    if sent is None or judged.subject is not Subject.VM or sent.includes(judged.row):
+        return False
+    if about.users.own:
+        is_own = about.users.is_own(judged.row.user)
+        return is_own and (judged.meaning is None or "'kill'" in judged.template)
+    is_first = judged.row.table is LogTable.LOGS or not our_kills
+    return judged.by_person and "'kill'" in judged.template and is_first
+
+
+def _since_last_start(rows: Sequence[JudgedRow]) -> Sequence[JudgedRow]:
+    """
+    Return the rows of one log since the VM's last start, if that is logged.
+
+    A start counts only if it was written by the time the VM was last seen up. A later one,
+    perhaps ours, shows nothing about why it was needed.
+    """
     starts = [
         position
-        for position, row in enumerate(rows)
-        if row.machine == case.machine
-        and row.at <= up_clock
-        and classifier.meaning(row.text) is Meaning.START
+        for position, judged in enumerate(rows)
+        if judged.subject is Subject.VM and judged.meaning is Meaning.START and judged.while_up
     ]
     return rows[max(starts, default=0) :]
 
 
+def _diagnosis(
+    judged: JudgedRow, case: Case, about: DiagnosisContext, limits: Limits
+) -> Diagnosis | None:
+    """Return what one row shows; None if it is no reason."""
+    if judged.ours:
+        if case.kill_unanswered and not about.users.own:
+            return _unknown(Cause.LOGS_UNCLEAR, judged, "which may be ours: the reply was lost")
+        return None
+    match judged.subject:
+        case Subject.VM:
+            return _by_vm_row(judged, case, about, limits)
+        case Subject.PLACE:
+            return _by_place_row(judged)
+        case Subject.MANY:
+            return None if _names_other_vms(judged.row, case, about) else _by_row_about_many(judged)
+
+
+def _by_vm_row(
+    judged: JudgedRow, case: Case, about: DiagnosisContext, limits: Limits
+) -> Diagnosis | None:
+    meaning = judged.meaning
+    if meaning is Meaning.GUEST_STOP and about.policy is Policy.ALWAYS:
+        return None
+    if meaning in STOPS:
+        return _stopped(judged)
+    if meaning is None or meaning is Meaning.DOUBT:
+        # What the platform writes once it is down is about what followed.
+        consequence = judged.after_down and not judged.by_person
+        return None if consequence or _echoes_our_kill(judged, case) else _unclear(judged)
+    if meaning is Meaning.RESET and not judged.by_person and case.observed is ObservedState.DOWN:
+        elapsed = about.at - judged.row.read_at
+        if elapsed < limits.platform_seconds:
+            detail = f"{quoted(judged.row)}: the platform has its time to start it"
+            return Diagnosis(DiagnosisKind.PLATFORM, Cause.RESET_SHORTLY_BEFORE, detail)
+    return _by_other_user(judged, case, about)
+
+
+def _echoes_our_kill(judged: JudgedRow, case: Case) -> bool:
+    """Return whether the platform wrote it after a kill of ours."""
+    sent = case.killed_position
+    return sent is not None and not sent.includes(judged.row) and not judged.by_person
+
+
+def _by_other_user(judged: JudgedRow, case: Case, about: DiagnosisContext) -> Diagnosis | None:
+    """Return ``unknown`` if another user or the platform acted on it since it was seen up."""
+    if judged.while_up or case.log_up is None:
+        return None
+    users = about.users
+    is_other = judged.by_person and bool(users.own) and not users.is_own(judged.row.user)
+    match judged.meaning:
+        case Meaning.START | Meaning.RESET | Meaning.MOVE if is_other:
+            return _unknown(Cause.START_FAILED, judged, "by another user")
+        case Meaning.PLATFORM:
+            return _unknown(Cause.START_FAILED, judged, "by the platform")
+        case Meaning.MOVE:
+            return _unknown(Cause.MIGRATED_SHORTLY_BEFORE, judged, "so its node is not known")
+        case _:
+            return None
+
+
+def _by_place_row(judged: JudgedRow) -> Diagnosis | None:
+    if judged.after_down:
+        return None  # what is done to its node once it is down is no cause of it
+    if judged.meaning in STOPS:
+        if judged.while_up:
+            return _stopped(judged)
+        return _unknown(Cause.LOGS_UNCLEAR, judged, "at about the time when it went down")
+    # The platform writes a lot about nodes; people do not.
+    is_unclear = judged.meaning is None or judged.meaning is Meaning.DOUBT
+    return _unclear(judged) if is_unclear and judged.by_person else None
+
+
+def _by_row_about_many(judged: JudgedRow) -> Diagnosis | None:
+    if judged.meaning in STOPS:
+        return _unknown(Cause.LOGS_UNCLEAR, judged, "which may be about this VM")
+    is_unclear = judged.meaning is None or judged.meaning is Meaning.DOUBT
+    return _unclear(judged) if is_unclear and judged.by_person and not judged.after_down else None
+
+
+def _names_other_vms(row: LogRow, case: Case, about: DiagnosisContext) -> bool:
+    """Return whether *row* quotes names of VMs and this one's is not among them."""
+    quoted_names = {first or second for first, second in QUOTED_NAME.findall(row.text)}
+    ours = {case.name, *case.former_names}
+    return not ours & quoted_names and bool(about.vm_names & quoted_names)
+
+
 def _started_since(
-    wish: LogRow,
-    later: Sequence[LogRow],
-    case: Case,
-    about: DiagnosisContext,
-    classifier: LogClassifier,
+    stop: JudgedRow, rows: Sequence[JudgedRow], case: Case, about: DiagnosisContext
 ) -> str:
     """
     Return the evidence that a VM was started after a stop request; empty if there is none.
 
-    Such a wish may be over, though no row shows that it was before the VM was last seen up. The
-    platform's stamp of the start counts where a reset does not explain it.
+    Such a request may be over, though no row shows that it was before the VM was last seen up.
+    The platform's stamp of the start counts where a reset does not explain it.
     """
-    meanings = [classifier.meaning(row.text) for row in later if row.machine == case.machine]
-    if Meaning.START in meanings and not case.attempts:  # otherwise that may have been us
-        return "it was started since"
+    stopped = stop.row
+    later = [
+        judged.meaning
+        for judged in rows
+        if judged.subject is Subject.VM
+        and (judged.row.key > stopped.key if judged.row.table is stopped.table
+             else judged.row.at > stopped.at)
+    ]  # fmt: skip
+    if Meaning.START in later and not case.attempts:  # otherwise that may have been us
+        return "and it was started since"
     started_at, up_clock = about.started_at, case.up_clock
-    if started_at is None or up_clock is None or Meaning.RESET in meanings:
+    if started_at is None or up_clock is None or Meaning.RESET in later:
         return ""
-    if wish.at < started_at <= up_clock:
-        return "it was started since, of which the log does not tell"
+    if stopped.at < started_at <= up_clock:
+        return "and it was started since, without a row in the log"
     return ""
 
 
-def _by_vm_row(row: LogRow, policy: Policy, classifier: LogClassifier) -> Diagnosis | None:
-    match classifier.meaning(row.text):
-        case Meaning.STOP:
-            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, _quoted(row))
-        case Meaning.TASK:
-            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_TASK, _quoted(row))
-        case Meaning.NODE:
-            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, _quoted(row))
-        case Meaning.GUEST_STOP if policy is not Policy.ALWAYS:
-            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_GUEST, _quoted(row))
-        case Meaning.DOUBT | None as meaning:
-            return _unclear(row, meaning)
-        case _:
-            return None
-
-
-def _unclear(row: LogRow, meaning: Meaning | None) -> Diagnosis:
-    told = _quoted(row)
-    detail = f"no wording explains {told}" if meaning is None else f"{told} may have been a stop"
-    return Diagnosis(DiagnosisKind.UNKNOWN, Cause.LOGS_UNCLEAR, detail)
-
-
-def _by_other_user(
-    row: LogRow, case: Case, about: DiagnosisContext, classifier: LogClassifier
+def _despite_guest_stop(
+    rows: Sequence[JudgedRow], case: Case, about: DiagnosisContext
 ) -> Diagnosis | None:
-    """Return `unknown` if another user acted on the VM since it was last seen up."""
-    if case.up_clock is None or row.at <= case.up_clock:
+    """Return ``crashed`` for a VM whose policy starts it even after its guest shut it down."""
+    if about.policy is not Policy.ALWAYS or case.observed is not ObservedState.DOWN:
         return None
-    someone = row.user not in NO_USER and about.own_user not in ("", row.user)
-    match classifier.meaning(row.text):
-        case Meaning.START | Meaning.RESET | Meaning.MOVE if someone:
-            detail = f"another user tried: {_quoted(row)}"
-            return Diagnosis(DiagnosisKind.UNKNOWN, Cause.START_FAILED, detail)
-        case Meaning.PLATFORM:
-            detail = f"the platform tried: {_quoted(row)}"
-            return Diagnosis(DiagnosisKind.UNKNOWN, Cause.START_FAILED, detail)
-        case Meaning.MOVE:
-            detail = f"its last node is not known: {_quoted(row)}"
-            return Diagnosis(DiagnosisKind.UNKNOWN, Cause.MIGRATED_SHORTLY_BEFORE, detail)
-        case _:
-            return None
+    for judged in rows:
+        if judged.subject is Subject.VM and judged.meaning is Meaning.GUEST_STOP:
+            detail = f"{quoted(judged.row)}, and its policy is to start it even then"
+            return Diagnosis(DiagnosisKind.CRASHED, Cause.CRASHED, detail)
+    return None
 
 
-def _by_node_row(row: LogRow, case: Case, classifier: LogClassifier) -> Diagnosis | None:
-    # What people do there once it is down is no cause of it, give or take what clocks are apart.
-    seen_down = (case.up_clock or 0.0) + case.max_gap_seconds + OUR_ROW_SECONDS
-    match classifier.meaning(row.text):
-        case Meaning.NODE | Meaning.STOP:  # stopping a node stops its VMs
-            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, _quoted(row))
-        case Meaning.TASK:
-            return Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_TASK, _quoted(row))
-        case Meaning.DOUBT | None as meaning if row.user not in NO_USER and row.at <= seen_down:
-            return _unclear(row, meaning)  # nodes write a lot by themselves; people do not
-        case _:
-            return None
+def _stopped(judged: JudgedRow) -> Diagnosis:
+    assert judged.meaning is not None  # noqa: S101 - only a known stop comes here
+    cause = CAUSE_OF_STOP[judged.meaning]
+    return Diagnosis(DiagnosisKind.STOPPED, cause, quoted(judged.row), judged.template)
 
 
-def _quoted(row: LogRow) -> str:
+def _unclear(judged: JudgedRow) -> Diagnosis:
+    is_known = judged.meaning is Meaning.DOUBT
+    why = "which may be a stop" if is_known else "which no log pattern matches"
+    return _unknown(Cause.LOGS_UNCLEAR, judged, why)
+
+
+def _unknown(cause: Cause, judged: JudgedRow, why: str) -> Diagnosis:
+    detail = f"{quoted(judged.row)}, {why}"
+    return Diagnosis(DiagnosisKind.UNKNOWN, cause, detail, judged.template)
+
+
+def quoted(row: LogRow) -> str:
     """Return a row as it is quoted: what, by whom, when, and where to find it."""
     when = datetime.fromtimestamp(row.at, UTC)
     return (
-        f"“{row.text.strip()}” by {row.user or 'system'} at {when:%H:%M:%S} UTC (log row {row.key})"
+        f"“{row.text.strip()}” by {row.user or 'system'} at {when:%H:%M:%S} UTC "
+        f"({row.table} row {row.key})"
     )
-
-
-def _ours(
-    rows: Sequence[LogRow],
-    case: Case,
-    about: DiagnosisContext,
-    limits: Limits,
-    classifier: LogClassifier,
-) -> frozenset[int]:
-    """Return the keys of the rows that tell of a kill of ours, and of what came of it."""
-    clock, known = case.killed_clock, bool(about.own_user)
-    if clock is None:
-        return frozenset()
-    mine = [row for row in rows if row.machine == case.machine]
-    reach = limits.log_before_seconds / 2 if known else OUR_ROW_SECONDS
-    kills = [row for row in mine if abs(row.at - clock) <= reach and _may_be_our_kill(row, about)]
-    kills.sort(key=lambda row: (KILL_SENT not in row.text, abs(row.at - clock)))
-    if not known:
-        del kills[1:]  # another user may kill it at the same time
-    killed_at = kills[0].at if kills else clock
-    # "Powered off", says VergeOS after a kill.
-    echoes = [
-        row
-        for row in mine
-        if abs(row.at - killed_at) <= OUR_ROW_SECONDS
-        and row.user in NO_USER
-        and classifier.meaning(row.text) is Meaning.STOP
-    ]
-    return frozenset(row.key for row in (*kills, *echoes))
-
-
-def _may_be_our_kill(row: LogRow, about: DiagnosisContext) -> bool:
-    """Return whether we may have caused *row*; whatever its words are, if we know our name."""
-    if about.own_user:
-        return row.user == about.own_user and not NEVER_OURS.search(row.text)
-    return row.user not in NO_USER and KILL_SENT in row.text

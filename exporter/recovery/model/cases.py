@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
+from exporter.recovery.model.platform_log import LogPosition
 from exporter.recovery.model.states import State
 
 
@@ -112,6 +113,7 @@ class Cause(StrEnum):
     NODE_IN_TROUBLE = "node_in_trouble"
     NODE_UNWATCHED = "node_unwatched"
     HUNG_SHORTLY_BEFORE = "hung_shortly_before"
+    RESET_SHORTLY_BEFORE = "reset_shortly_before"
     WAITS_FOR_RESOURCES = "waits_for_resources"
     NEVER_SEEN_UP = "never_seen_up"
     WENT_DOWN_UNOBSERVED = "went_down_unobserved"
@@ -133,6 +135,8 @@ class Diagnosis(msgspec.Struct, frozen=True, gc=False):
     cause: Cause
     detail: str = ""
     """Who, when, which log row: whatever makes the cause believable."""
+    template: str = ""
+    """The template of the log row that it rests on; empty if it rests on none."""
 
 
 class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -151,11 +155,19 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     observed: ObservedState
     word: str = ""
     """The status word that the observed was made of."""
+    former_names: tuple[str, ...] = ()
+    """The newest first."""
     node: int | None = None
     """Where it ran when it was last seen up."""
     up_at: float | None = None
     """When it was last seen up; kept while it is not."""
     up_clock: float | None = None
+    log_from: LogPosition | None = None
+    """The newest log rows some time before it was last seen up: none of them explains it."""
+    log_up: LogPosition | None = None
+    """The newest log rows when it was last seen up."""
+    log_down: LogPosition | None = None
+    """The newest log rows when it was first seen down."""
     trouble_at: float | None = None
     """When it was first seen down, or hung, without a change since."""
     started: float | None = None
@@ -177,8 +189,8 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """When the pause after the last action ends."""
     ladder_step: int = 0
     """How many steps of the ladder for hung VMs were taken."""
-    killed_clock: float | None = None
-    """When a kill of ours was sent, as long as the start that belongs to it is due."""
+    killed_position: LogPosition | None = None
+    """The newest log rows when a kill of ours was sent, as long as its start is due."""
     kill_unanswered: bool = False
     """Whether that kill may have been lost on its way."""
     cleared_at: float = 0.0
@@ -224,7 +236,8 @@ class Intent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     action: Action
     prepared_at: float
     sent_at: float | None = None
-    sent_clock: float | None = None
+    sent_position: LogPosition | None = None
+    """The newest log rows when it was sent."""
     deadline: float
     reply: Reply | None = None
     detail: str = ""

@@ -77,8 +77,8 @@ class Limits:
     """Time that VergeOS' own high availability has to restart a VM."""
     log_settle_seconds: Seconds = 10
     """Maximum delay of a row in the VergeOS log."""
-    log_others_seconds: PositiveFloat = 120
-    """Interval between log reads for monitored VMs."""
+    log_read_seconds: PositiveFloat = 120
+    """Interval between reads of the VergeOS logs; a VM that goes down causes further reads."""
     log_before_seconds: Seconds = 600
     """How long before a VM went down its stop may have been requested."""
     degraded_after_polls: PositiveInt = 2

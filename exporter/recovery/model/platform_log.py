@@ -1,35 +1,72 @@
-"""Rows of VergeOS' machine logs, and what one read of them returned."""
+"""
+Rows of VergeOS' two logs, and positions in them.
+
+Rows of one log are ordered by their key. Their times are shown to people and decide nothing: no
+clock of VergeOS need agree with another.
+"""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
 
 
-class LogRow(msgspec.Struct, frozen=True, gc=False):
-    """A row of ``machine_logs``."""
+class LogTable(StrEnum):
+    """A log of VergeOS."""
 
+    MACHINE_LOGS = "machine_logs"
+    """Rows about one machine each: a VM or a node."""
+    LOGS = "logs"
+    """Rows of the system log: about any object, named by its type and name."""
+
+
+class LogRow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A row of a log."""
+
+    table: LogTable
     key: int
-    machine: int
     at: float
-    """VergeOS' time, in Unix seconds."""
-    level: str
+    """VergeOS' time, in Unix seconds; for display."""
     text: str
-    user: str
+    user: str = ""
+    level: str = ""
+    machine: int | None = None
+    """In ``machine_logs``: the machine."""
+    object_type: str = ""
+    """In ``logs``: the type of the object, such as ``vm``; empty if none is named."""
+    object_name: str = ""
+    read_at: float = 0.0
+    """When it was first read, in seconds of watch."""
 
 
-class LogMark(NamedTuple):
-    """A row that has to come with an answer, as a sign that the log goes back as far as to it."""
+class LogPosition(msgspec.Struct, frozen=True, gc=False):
+    """The newest key of each log at one moment."""
 
-    key: int
-    at: float
-    """VergeOS' time, in Unix seconds."""
+    machine_logs: int
+    logs: int
+
+    def key_of(self, table: LogTable) -> int:
+        """Return the newest key of *table*."""
+        return self.machine_logs if table is LogTable.MACHINE_LOGS else self.logs
+
+    def includes(self, row: LogRow) -> bool:
+        """Return whether *row* had been written at that moment."""
+        return row.key <= self.key_of(row.table)
+
+
+class PositionRead(msgspec.Struct, frozen=True, gc=False):
+    """A position in the logs, and when it was read."""
+
+    read_at: float
+    """In seconds of watch."""
+    position: LogPosition
 
 
 class LogReading(NamedTuple):
-    """What the log says of some machines."""
+    """The rows of one log from a key on."""
 
     rows: Sequence[LogRow]
     """Oldest first."""
     complete: bool
-    """Whether every row could be read, and the mark came with them."""
+    """Whether the row with that key came too, every row could be read and they were in order."""

@@ -9,7 +9,7 @@ import msgspec
 from exporter.recovery.model.cases import Action, Case, Intent, Reply, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
-from exporter.recovery.model.platform_log import LogMark, LogReading
+from exporter.recovery.model.platform_log import LogReading, LogTable, PositionRead
 from exporter.recovery.model.states import State
 
 
@@ -40,6 +40,8 @@ class PollRecord(NamedTuple):
     time: datetime
     clock: float | None
     """VergeOS' newest time, in Unix seconds."""
+    log_positions: Sequence[PositionRead]
+    """What was read of the logs lately."""
     cases: Sequence[Case]
     """Those that changed."""
     gone: Sequence[str]
@@ -55,6 +57,7 @@ class SavedState(NamedTuple):
     watched: float = 0.0
     time: datetime | None = None
     clock: float | None = None
+    log_positions: Sequence[PositionRead] = ()
     cases: Sequence[Case] = ()
     open_actions: Sequence[Intent] = ()
     spent: Sequence[Spent] = ()
@@ -120,20 +123,16 @@ class FreshVM(NamedTuple):
 class Platform(Protocol):
     """The API as recovery uses it; every method but `act` raises `VergeOSError`."""
 
-    async def logs(
-        self, machines: Sequence[int], since: float, mark: LogMark | None, /
-    ) -> LogReading:
+    async def log_rows(self, table: LogTable, since: int, limit: int, /) -> LogReading:
         """
-        Return what the logs say of *machines* since VergeOS' time *since*, in one request.
+        Return the newest rows of a log, at most *limit*.
 
         Args:
-            mark: A row that must come too; without one the reading is not complete.
+            table: The log.
+            since: The key of the oldest row to return; without that row, the reading is not
+                complete. 0 for the newest rows, whatever their keys.
 
         """
-        ...
-
-    async def log_mark(self, before: float, /) -> LogMark | None:
-        """Return the newest row that is older than *before*; None where the log has none."""
         ...
 
     async def look(self, vm_key: int, /) -> FreshVM | None:

@@ -24,6 +24,8 @@ from exporter.recovery.model.states import DIAGNOSED, OPEN, Event, State, follow
 TROUBLE = (ObservedState.DOWN, ObservedState.HUNG)
 UP = frozenset({State.HEALTHY, State.PROBATION})
 POLLS_WITHOUT_A_ROW = 3
+FORMER_NAMES = 5
+"""Names that are kept: rows of the logs may have them."""
 
 
 class Moment(NamedTuple):
@@ -93,6 +95,7 @@ def observe(
         case,
         key=vm.config.key,
         name=vm.config.name,
+        former_names=_former_names(case, vm.config.name),
         policy=case.policy if enrolled_now and case.state in OPEN else policy,
         missing=0,
         observed=observed,
@@ -107,6 +110,12 @@ def observe(
     if observed in TROUBLE:
         return _seen_in_trouble(case, before, moment, limits)
     return _seen_between(case, moment.at)
+
+
+def _former_names(case: Case, name: str) -> tuple[str, ...]:
+    if name == case.name:
+        return case.former_names
+    return (case.name, *case.former_names)[:FORMER_NAMES]
 
 
 def step(case: Case, event: Event, *, at: float) -> Case:
@@ -215,13 +224,16 @@ def _forget_trouble(case: Case, node: int | None) -> Case:
         node=node,
         up_at=None,
         up_clock=None,
+        log_from=None,
+        log_up=None,
+        log_down=None,
         trouble_at=None,
         times_observed=0,
         words_since_up=(),
         max_gap_seconds=0.0,
         diagnosis=None,
         started=None,
-        killed_clock=None,
+        killed_position=None,
         kill_unanswered=False,
     )
 
@@ -279,7 +291,7 @@ def after_sending(
         attempts=case.attempts + 1,
         retry_at=None if kills else at + pause_seconds,
         ladder_step=case.ladder_step + (intent.action is not Action.POWER_ON and accepted),
-        killed_clock=intent.sent_clock if kills else case.killed_clock,
+        killed_position=intent.sent_position if kills else case.killed_position,
         kill_unanswered=not accepted if kills else case.kill_unanswered,
     )
 
@@ -331,7 +343,7 @@ def after_outcome(
     if overruled:
         return stopped_again(case, at=at)
     if outcome is Outcome.FAILED and kills:
-        case = replace(case, killed_clock=None, kill_unanswered=False)
+        case = replace(case, killed_position=None, kill_unanswered=False)
     if outcome is Outcome.UNKNOWN:
         wait = at + limits.verify_lost_seconds
         case = replace(case, retry_at=max(case.retry_at or 0.0, wait))

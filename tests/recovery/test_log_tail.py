@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from exporter.recovery.log_reader import LogReader
 from msgspec.structs import replace
 
-from exporter.recovery.log_reader import LogReader
 from exporter.recovery.model.cases import Action, Case, ObservedState
 from exporter.recovery.model.limits import DAY, Limits
 from exporter.recovery.model.platform_log import LogMark, LogReading, LogRow

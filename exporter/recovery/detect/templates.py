@@ -1,0 +1,85 @@
+"""
+The template of a log row: its text without names and numbers.
+
+Names are replaced by their values, which the inventory and the row itself give, so a VM called
+``powered off`` changes no meaning. What is quoted and unknown is taken for a name too, unless it
+has a word about power: that may be what the row is about.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+NAME, NUMBER = "<name>", "<n>"
+MAX_LENGTH = 300
+_SENTINEL = "\ue000"
+_ACTION = re.compile(r"\baction '([a-z]+)'", re.IGNORECASE)
+_QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
+_NUMBER = re.compile(
+    r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\d+", re.IGNORECASE
+)
+_SPACE = re.compile(r"\s+")
+_POWER = re.compile(
+    r"\b(on|off|power\w*|start\w*|stop\w*|kill\w*|shut\w*|halt\w*|reset\w*|reboot\w*|restart\w*|"
+    r"suspend\w*|resum\w*|paus\w*|hibernat\w*|restor\w*|revert\w*|delet\w*|destroy\w*|"
+    r"terminat\w*|maintenance|migrat\w*|move\w*)\b",
+    re.IGNORECASE,
+)
+
+
+class _Span(NamedTuple):
+    start: int
+    end: int
+
+
+def template(text: str, names: Iterable[str]) -> str:
+    """
+    Return the template of a log text.
+
+    Args:
+        text: The text of the row.
+        names: Names that may occur in it: of its object, its node, its cluster, its user.
+
+    """
+    text = text.replace(_SENTINEL, " ")
+    for span in sorted(_names_in(text, names), reverse=True):
+        text = text[: span.start] + _SENTINEL + text[span.end :]
+    text = _QUOTED.sub(lambda quoted: _without_name(quoted, text), text)
+    text = _NUMBER.sub(NUMBER, text).replace(_SENTINEL, NAME)
+    return _SPACE.sub(" ", text).strip()[:MAX_LENGTH]
+
+
+def _names_in(text: str, names: Iterable[str]) -> list[_Span]:
+    """Return where names occur, the longest first; an action that VMs have is no name."""
+    actions = [_Span(*match.span(1)) for match in _ACTION.finditer(text)]
+    found: list[_Span] = []
+    for name in sorted({name for name in names if name.strip()}, key=len, reverse=True):
+        for span in _whole_words(text, name):
+            overlaps = any(span.start < other.end and other.start < span.end for other in found)
+            if not overlaps and span not in actions:
+                found.append(span)
+    return found
+
+
+def _whole_words(text: str, name: str) -> Iterator[_Span]:
+    start = text.find(name)
+    while start >= 0:
+        end = start + len(name)
+        before = start > 0 and _continues(text[start - 1], name[0])
+        after = end < len(text) and _continues(name[-1], text[end])
+        if not before and not after:
+            yield _Span(start, end)
+        start = text.find(name, start + 1)
+
+
+def _continues(left: str, right: str) -> bool:
+    return (left.isalnum() or left == "_") and (right.isalnum() or right == "_")
+
+
+def _without_name(quoted: re.Match[str], text: str) -> str:
+    content = quoted[1] if quoted[1] is not None else quoted[2]
+    is_action = _ACTION.match(text, max(0, quoted.start() - len("action ")))
+    if is_action or content == _SENTINEL or _POWER.search(content):
+        return quoted[0]
+    quote = quoted[0][0]
+    return f"{quote}{_SENTINEL}{quote}"

@@ -1,0 +1,288 @@
+"""
+Follows VergeOS' two logs of one system, and keeps the rows that may explain why a VM is down.
+
+Each read asks for the rows from a known row on, that row included: only an answer that has it is
+complete. What one request brings serves every VM, so their number does not depend on VMs.
+"""
+
+from bisect import insort
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import takewhile
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from exporter.errors import VergeOSError
+from exporter.recovery.detect.context import Evidence
+from exporter.recovery.model.cases import Case
+from exporter.recovery.model.limits import Limits
+from exporter.recovery.model.platform_log import (
+    LogPosition,
+    LogReading,
+    LogRow,
+    LogTable,
+    PositionRead,
+)
+from exporter.recovery.model.ports import Platform
+
+FIRST_ROWS = 1000
+"""Rows of each log that the first read asks for."""
+MAX_ROWS = 10_000
+"""Rows of each log that any other read asks for."""
+MAX_EVIDENCE_ROWS = 500
+"""Rows that are kept for one VM that is down."""
+RETRIES = 4
+"""Reads within the interval while they fail."""
+SINGLE_OBJECTS = frozenset(
+    {
+        "vnet", "user", "group", "permission", "file", "smtp", "site", "cloud_snapshots",
+        "catalog_repository", "oidc_application",
+    }
+)  # fmt: skip
+"""Types of objects in ``logs`` that are no VM and run none."""
+RUN_VMS = ("vm", "node", "cluster")
+
+Subject = tuple[str, str | int]
+"""What a row is about: ``("machine", key)``, or an object's type and name."""
+MANY: Subject = ("", "")
+"""The subject of rows that name no single object."""
+
+
+class _Kept(NamedTuple):
+    """The rows that are kept for one VM that is down."""
+
+    subjects: AbstractSet[Subject]
+    since: LogPosition
+    rows: list[LogRow]
+    """By log and key."""
+    is_cut: bool
+    """Whether rows before these had been forgotten."""
+
+
+class LogTail:
+    """
+    The newest rows of both logs, and the rows kept for the VMs that are down.
+
+    Args:
+        platform: Reads the logs.
+        limits: The limits of recovery.
+
+    """
+
+    def __init__(self, platform: Platform, limits: Limits) -> None:
+        self._platform = platform
+        self._limits = limits
+        self._tables = {table: _TableTail() for table in LogTable}
+        self._kept: dict[str, _Kept] = {}
+        self._kept_by_subject: dict[Subject, set[str]] = defaultdict(set)
+        self._resumes_from: LogPosition | None = None
+        self.positions: tuple[PositionRead, ...] = ()
+        """Oldest first."""
+        self.read_at = float("-inf")
+        self.problem = ""
+
+    def resume(self, positions: Sequence[PositionRead], needed: Iterable[LogPosition]) -> None:
+        """
+        Continue after an earlier process.
+
+        Args:
+            positions: What that process had read.
+            needed: From where on rows are needed for the VMs that are down.
+
+        """
+        self.positions = tuple(positions)
+        wanted = [*needed, *(one.position for one in positions[:1])]
+        if wanted:
+            self._resumes_from = LogPosition(
+                min(one.machine_logs for one in wanted), min(one.logs for one in wanted)
+            )
+
+    @property
+    def newest(self) -> LogPosition | None:
+        """The newest position that was read; None before the first read."""
+        return self.positions[-1].position if self.positions else None
+
+    def is_due(self, *, at: float) -> bool:
+        """Return whether the time between two reads is over; it is shorter after a failure."""
+        interval = self._limits.log_read_seconds
+        return at - self.read_at >= (interval / RETRIES if self.problem else interval)
+
+    def position_at(self, at: float) -> LogPosition | None:
+        """Return the newest position that was read until *at*; None if none was."""
+        before = [one.position for one in takewhile(lambda one: one.read_at <= at, self.positions)]
+        return before[-1] if before else None
+
+    async def read(self, vm_names: AbstractSet[str], *, at: float) -> None:
+        """Read what is new in both logs, and keep what concerns the VMs that are down."""
+        # Rows may appear shortly after newer ones, so two reads overlap.
+        since = self._resumes_from or next((one.position for one in self.positions[-2:]), None)
+        self.read_at = at
+        try:
+            for table, tail in self._tables.items():
+                key = since.key_of(table) if since is not None else 0
+                reading = await self._platform.log_rows(table, key, MAX_ROWS if key else FIRST_ROWS)
+                for subject, row in tail.add(reading, vm_names, at=at):
+                    self._add_to_kept(row, subject)
+        except VergeOSError as error:
+            self.problem = f"the log cannot be read: {error}"
+            return
+        self.problem = ""
+        self._resumes_from = None
+        self._remember_position(at)
+        oldest = at - self._keep_seconds
+        for tail in self._tables.values():
+            tail.forget(oldest)
+
+    def evidence(self, case: Case, places: Iterable[Subject]) -> Evidence | None:
+        """
+        Return what may explain why a VM is down; None while nothing was read.
+
+        Args:
+            places: The subjects of its node and cluster.
+
+        """
+        if self.read_at == float("-inf"):
+            return None
+        since = case.log_from
+        if since is None:
+            gap = "they were not read before it went down"
+            return Evidence((), self.read_at, self.problem, gap)
+        names = (case.name, *case.former_names)
+        subjects = {("machine", case.machine), MANY, *places, *(("vm", name) for name in names)}
+        kept = self._kept.get(case.uuid)
+        if kept is None or kept.subjects != subjects or kept.since != since:
+            kept = self._begin(case.uuid, subjects, since)
+        gap = ""
+        if len(kept.rows) >= MAX_EVIDENCE_ROWS:
+            gap = f"more than {MAX_EVIDENCE_ROWS} rows concern it"
+        elif kept.is_cut or not all(
+            tail.is_unbroken_from(since.key_of(table)) for table, tail in self._tables.items()
+        ):
+            gap = "they do not show that they go back so far without a gap"
+        return Evidence(kept.rows, self.read_at, self.problem, gap)
+
+    def forget_all_but(self, uuids: AbstractSet[str]) -> None:
+        """Keep rows only for these VMs."""
+        for uuid in self._kept.keys() - uuids:
+            self._drop(uuid)
+
+    @property
+    def _keep_seconds(self) -> float:
+        limits = self._limits
+        return limits.log_before_seconds + 3 * limits.log_read_seconds + limits.max_gap_seconds
+
+    def _remember_position(self, at: float) -> None:
+        newest = LogPosition(*(self._tables[table].newest for table in LogTable))
+        if not self.positions:
+            self.positions = self._before_the_first_read(at)
+        kept = [one for one in self.positions if one.read_at >= at - self._keep_seconds]
+        self.positions = (*kept, PositionRead(at, newest))
+
+    def _before_the_first_read(self, at: float) -> tuple[PositionRead, ...]:
+        """Return a position before the window of log evidence, by the age of the rows alone."""
+        age = self._limits.log_before_seconds
+        keys = [self._tables[table].newest_of_age(age) for table in LogTable]
+        return (PositionRead(at - age, LogPosition(*keys)),) if all(keys) else ()
+
+    def _begin(self, uuid: str, subjects: AbstractSet[Subject], since: LogPosition) -> _Kept:
+        """Keep rows for a VM from now on, and those that are still here since *since*."""
+        old = self._kept.get(uuid)
+        rows = {(row.table, row.key): row for row in (old.rows if old is not None else ())}
+        for tail in self._tables.values():
+            for row in tail.about(subjects):
+                if not since.includes(row):
+                    rows[row.table, row.key] = row
+        is_cut = (
+            old.is_cut
+            if old is not None and old.since == since
+            else any(tail.oldest > since.key_of(table) + 1 for table, tail in self._tables.items())
+        )
+        self._drop(uuid)
+        kept = _Kept(subjects, since, [row for _, row in sorted(rows.items())], is_cut)
+        self._kept[uuid] = kept
+        for subject in subjects:
+            self._kept_by_subject[subject].add(uuid)
+        return kept
+
+    def _drop(self, uuid: str) -> None:
+        kept = self._kept.pop(uuid, None)
+        for subject in kept.subjects if kept is not None else ():
+            self._kept_by_subject[subject].discard(uuid)
+            if not self._kept_by_subject[subject]:
+                del self._kept_by_subject[subject]
+
+    def _add_to_kept(self, row: LogRow, subject: Subject) -> None:
+        for uuid in self._kept_by_subject.get(subject, ()):
+            kept = self._kept[uuid]
+            if not kept.since.includes(row) and len(kept.rows) < MAX_EVIDENCE_ROWS:
+                insort(kept.rows, row, key=lambda one: (one.table, one.key))
+
+
+def subject_of(row: LogRow, vm_names: AbstractSet[str]) -> Subject:
+    """Return what *row* is about."""
+    if row.table is LogTable.MACHINE_LOGS:
+        return "machine", row.machine or 0
+    is_known = row.object_type != "vm" or row.object_name in vm_names
+    if row.object_name and is_known and row.object_type in (*RUN_VMS, *SINGLE_OBJECTS):
+        return row.object_type, row.object_name
+    return MANY
+
+
+class _TableTail:
+    """The newest rows of one log."""
+
+    def __init__(self) -> None:
+        self._subjects: dict[int, Subject] = {}
+        self._rows: dict[Subject, dict[int, LogRow]] = defaultdict(dict)
+        self._unbroken_from: int | None = None
+        """The key from which on every row was read, up to the newest."""
+        self.newest = 0
+        self.oldest = 0
+        """The key from which on rows are still here."""
+
+    def add(
+        self, reading: LogReading, vm_names: AbstractSet[str], *, at: float
+    ) -> list[tuple[Subject, LogRow]]:
+        """Add the rows of an answer, and return those that are new with their subjects."""
+        new = []
+        for row in reading.rows:
+            if row.key in self._subjects or row.key < self.oldest:
+                continue
+            subject = subject_of(row, vm_names)
+            row = replace(row, read_at=at)  # noqa: PLW2901 - the same row, dated
+            self._subjects[row.key] = subject
+            self._rows[subject][row.key] = row
+            new.append((subject, row))
+        keys = [row.key for row in reading.rows]
+        self.newest = max([self.newest, *keys])
+        if not reading.complete:
+            self._unbroken_from = self.newest if keys else None
+        elif self._unbroken_from is None and keys:
+            self._unbroken_from = min(keys)
+        return new
+
+    def about(self, subjects: Iterable[Subject]) -> Iterator[LogRow]:
+        """Return the rows about any of *subjects*."""
+        for subject in subjects:
+            yield from self._rows.get(subject, {}).values()
+
+    def forget(self, before: float) -> None:
+        """Forget the rows that were read *before* then."""
+        for subject, rows in list(self._rows.items()):
+            for key in [key for key, row in rows.items() if row.read_at < before]:
+                del rows[key], self._subjects[key]
+                self.oldest = max(self.oldest, key + 1)
+            if not rows:
+                del self._rows[subject]
+
+    def is_unbroken_from(self, key: int) -> bool:
+        """Return whether every row after *key* was read."""
+        return self._unbroken_from is not None and self._unbroken_from <= key + 1
+
+    def newest_of_age(self, seconds: float) -> int:
+        """Return the key of the newest row that is older than the newest by *seconds*; else 0."""
+        rows = [row for rows in self._rows.values() for row in rows.values()]
+        newest = max((row.at for row in rows), default=0.0)
+        return max((row.key for row in rows if row.at <= newest - seconds), default=0)
