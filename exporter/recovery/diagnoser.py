@@ -52,7 +52,8 @@ class Diagnoser:
             for uuid, case in state.cases.items()
             if case.state in DIAGNOSED or lacks_stop_author(case)
         }
-        self.log_tail.forget_all_but(wanted.keys())
+        undecided = (uuid for uuid, case in state.cases.items() if needs_log_rows(case))
+        self.log_tail.forget_all_but({*wanted, *undecided})
         found = ((case, self.diagnose(case, state)) for case in wanted.values())
         return {after.uuid: after for before, after in found if after is not before}
 
@@ -83,18 +84,19 @@ class Diagnoser:
 
     def _needs_logs(self, case: Case, state: RecoveryState, *, at: float) -> bool:
         """Return whether *case* needs the logs sooner than the next regular read."""
-        if not case.policy.acts:
-            return False
+        read_at = self.log_tail.read_at
         if case.state in UP:
             came_up = case.since == state.valid_inventory.at
-            return came_up and self.log_tail.read_at < case.since
+            return case.policy.acts and came_up and read_at < case.since
         if case.state not in DIAGNOSED or case.observed not in DOWN or case.trouble_at is None:
             return False
-        if self.log_tail.read_at < case.trouble_at:
+        if not case.policy.acts and at - read_at < self._limits.log_read_seconds / 2:
+            return False
+        if case.policy.acts and read_at < case.trouble_at:
             return True
         settled_at = case.trouble_at + self._limits.log_settle_seconds
         unsettled = case.diagnosis is not None and case.diagnosis.cause is Cause.LOGS_NOT_SETTLED
-        return unsettled and self.log_tail.read_at < settled_at <= at
+        return unsettled and read_at < settled_at <= at
 
     def _placed_in_logs(self, case: Case) -> Case:
         """Return *case* with the positions in the logs at which it was up and went down."""
@@ -116,6 +118,11 @@ class Diagnoser:
         if self._names_of is not inventory:
             self._names_of, self._names = inventory, log_names(inventory)
         return self._names
+
+
+def needs_log_rows(case: Case) -> bool:
+    """Return whether log rows may still decide why a VM is down."""
+    return case.log_from is not None and case.state is not State.STOPPED
 
 
 def _places(case: Case, inventory: CheckedInventory) -> Iterable[Subject]:

@@ -27,13 +27,12 @@ from exporter.recovery.decide.readiness import Readiness, ReadinessState, readin
 from exporter.recovery.decider import Decider, after_decision
 from exporter.recovery.detect.context import LogUsers, cluster_of
 from exporter.recovery.detect.log_patterns import LogClassifier
-from exporter.recovery.diagnoser import Diagnoser
+from exporter.recovery.diagnoser import Diagnoser, needs_log_rows
 from exporter.recovery.model.cases import Case, Enrolment
 from exporter.recovery.model.commands import Command, CommandKind, ControlState, control_state
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import Limits, Mode, PowerState
 from exporter.recovery.model.ports import FreshVM, JournalStore, Meter, Platform, Random, Silences
-from exporter.recovery.model.states import DIAGNOSED
 from exporter.recovery.observe.boot import boot
 from exporter.recovery.observe.circuit_breaker import CircuitBreaker, after_failed_action
 from exporter.recovery.observe.enrolment import EnrolmentRule, enrol
@@ -271,7 +270,7 @@ class Recovery:
             [
                 case.log_from
                 for case in start.state.cases.values()
-                if case.log_from is not None and case.state in DIAGNOSED
+                if case.log_from is not None and needs_log_rows(case)
             ],
         )
         log.info(

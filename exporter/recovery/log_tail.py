@@ -120,16 +120,21 @@ class LogTail:
         since = self._resumes_from or next((one.position for one in self.positions[-2:]), None)
         self.read_at = at
         try:
-            for table, tail in self._tables.items():
-                key = since.key_of(table) if since is not None else 0
-                reading = await self._platform.log_rows(table, key, MAX_ROWS if key else FIRST_ROWS)
-                for subject, row in tail.add(reading, vm_names, at=at):
-                    self._add_to_kept(row, subject)
+            readings = {table: await self._read(table, since) for table in LogTable}
         except VergeOSError as error:
             self.problem = f"the log cannot be read: {error}"
             return
         self.problem = ""
         self._resumes_from = None
+        newest = max((row.at for reading in readings.values() for row in reading.rows), default=0.0)
+        for table, reading in readings.items():
+            # The first rows are as old as their times show; any later row is new when it is read.
+            dated = [
+                replace(row, read_at=at - newest + row.at if since is None else at)
+                for row in reading.rows
+            ]
+            for subject, row in self._tables[table].add(reading._replace(rows=dated), vm_names):
+                self._add_to_kept(row, subject)
         self._remember_position(at)
         oldest = at - self._keep_seconds
         for tail in self._tables.values():
@@ -173,6 +178,10 @@ class LogTail:
         limits = self._limits
         return limits.log_before_seconds + 3 * limits.log_read_seconds + limits.max_gap_seconds
 
+    async def _read(self, table: LogTable, since: LogPosition | None) -> LogReading:
+        key = since.key_of(table) if since is not None else 0
+        return await self._platform.log_rows(table, key, MAX_ROWS if key else FIRST_ROWS)
+
     def _remember_position(self, at: float) -> None:
         newest = LogPosition(*(self._tables[table].newest for table in LogTable))
         if not self.positions:
@@ -182,9 +191,9 @@ class LogTail:
 
     def _before_the_first_read(self, at: float) -> tuple[PositionRead, ...]:
         """Return a position before the window of log evidence, by the age of the rows alone."""
-        age = self._limits.log_before_seconds
-        keys = [self._tables[table].newest_of_age(age) for table in LogTable]
-        return (PositionRead(at - age, LogPosition(*keys)),) if all(keys) else ()
+        before = at - self._limits.log_before_seconds
+        keys = [self._tables[table].newest_until(before) for table in LogTable]
+        return (PositionRead(before, LogPosition(*keys)),) if all(keys) else ()
 
     def _begin(self, uuid: str, subjects: AbstractSet[Subject], since: LogPosition) -> _Kept:
         """Keep rows for a VM from now on, and those that are still here since *since*."""
@@ -242,16 +251,13 @@ class _TableTail:
         self.oldest = 0
         """The key from which on rows are still here."""
 
-    def add(
-        self, reading: LogReading, vm_names: AbstractSet[str], *, at: float
-    ) -> list[tuple[Subject, LogRow]]:
+    def add(self, reading: LogReading, vm_names: AbstractSet[str]) -> list[tuple[Subject, LogRow]]:
         """Add the rows of an answer, and return those that are new with their subjects."""
         new = []
         for row in reading.rows:
             if row.key in self._subjects or row.key < self.oldest:
                 continue
             subject = subject_of(row, vm_names)
-            row = replace(row, read_at=at)  # noqa: PLW2901 - the same row, dated
             self._subjects[row.key] = subject
             self._rows[subject][row.key] = row
             new.append((subject, row))
@@ -281,8 +287,7 @@ class _TableTail:
         """Return whether every row after *key* was read."""
         return self._unbroken_from is not None and self._unbroken_from <= key + 1
 
-    def newest_of_age(self, seconds: float) -> int:
-        """Return the key of the newest row that is older than the newest by *seconds*; else 0."""
-        rows = [row for rows in self._rows.values() for row in rows.values()]
-        newest = max((row.at for row in rows), default=0.0)
-        return max((row.key for row in rows if row.at <= newest - seconds), default=0)
+    def newest_until(self, at: float) -> int:
+        """Return the key of the newest row that was read, or written, until *at*; else 0."""
+        rows = (row for rows in self._rows.values() for row in rows.values())
+        return max((row.key for row in rows if row.read_at <= at), default=0)

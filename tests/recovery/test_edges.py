@@ -9,7 +9,7 @@ from exporter.model import VM, Inventory, MachineStatus, Node, PollResult, VMCon
 from exporter.recovery.decide.budgets import Use, backoff_seconds, uses
 from exporter.recovery.decide.facts import Facts
 from exporter.recovery.decide.guards import GUARDS, decide, next_action, permits
-from exporter.recovery.detect.context import DiagnosisContext, Logs
+from exporter.recovery.detect.context import DiagnosisContext, Evidence, LogUsers
 from exporter.recovery.detect.diagnosis import diagnose
 from exporter.recovery.detect.log_patterns import LogClassifier
 from exporter.recovery.model.cases import (
@@ -29,7 +29,7 @@ from exporter.recovery.model.cases import (
 from exporter.recovery.model.commands import ControlState
 from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.limits import Limits, Mode, PowerState, Window
-from exporter.recovery.model.platform_log import LogReading, LogRow
+from exporter.recovery.model.platform_log import LogPosition, LogRow, LogTable
 from exporter.recovery.model.states import TRANSITIONS, Event, State
 from exporter.recovery.observe.circuit_breaker import (
     BreakerState,
@@ -56,6 +56,8 @@ from tests.fakes import START
 RULES = Limits()
 WORDBOOK = LogClassifier()
 UP_AT, DOWN_AT, UP_CLOCK = 1000.0, 1020.0, 5000.0
+UP, WAS_DOWN = 50, 60
+"""Keys of the newest log rows when it was last seen up, and first seen down."""
 NOW = DOWN_AT + 40.0
 DOWN = Case(
     uuid="u",
@@ -69,12 +71,15 @@ DOWN = Case(
     node=3,
     up_at=UP_AT,
     up_clock=UP_CLOCK,
+    log_from=LogPosition(0, 0),
+    log_up=LogPosition(UP, UP),
+    log_down=LogPosition(WAS_DOWN, WAS_DOWN),
     trouble_at=DOWN_AT,
     times_observed=3,
     max_gap_seconds=20.0,
 )
 HUNG = replace(DOWN, observed=ObservedState.HUNG, word="unresponsive")
-READ = Logs(LogReading((), complete=True), NOW, UP_CLOCK - 600.0)
+READ = Evidence((), NOW)
 ABOUT = DiagnosisContext(
     at=NOW,
     policy=Policy.ON_FAILURE,
@@ -85,7 +90,7 @@ ABOUT = DiagnosisContext(
     powered_on=None,
     started_at=None,
     logs=READ,
-    own_user="",
+    names=frozenset({"node1", "node2", "node3", "n3"}),
 )
 
 
@@ -99,13 +104,14 @@ def judged(
 
 
 def row(
-    text: str, *, at: float = UP_CLOCK, machine: int = 11, user: str = "anna", key: int = 7
+    text: str, *, key: int = UP - 5, at: float = UP_CLOCK, machine: int = 11, user: str = "anna"
 ) -> LogRow:
-    return LogRow(key=key, machine=machine, at=at, level="audit", text=text, user=user)
+    table = LogTable.MACHINE_LOGS
+    return LogRow(table=table, key=key, machine=machine, at=at, text=text, user=user, read_at=NOW)
 
 
-def read(*rows: LogRow, complete: bool = True, **logs: Any) -> Logs:
-    return READ._replace(reading=LogReading(rows, complete=complete), **logs)
+def read(*rows: LogRow, **logs: Any) -> Evidence:
+    return READ._replace(rows=sorted(rows, key=lambda row: row.key), **logs)
 
 
 # How long it has to last.
@@ -144,80 +150,62 @@ def test_logs_are_settled_10_seconds_after_the_first_poll(read_at: float, cause:
     assert judged(logs=READ._replace(read_at=DOWN_AT + read_at)) is cause
 
 
-@pytest.mark.parametrize(
-    ("before_up", "cause"), [(600.0, Cause.CRASHED), (599.9, Cause.LOGS_INCOMPLETE)]
-)
-def test_logs_are_read_600_seconds_back(before_up: float, cause: Cause) -> None:
-    assert judged(logs=READ._replace(since_clock=UP_CLOCK - before_up)) is cause
-
-
-def test_logs_without_the_anchor_row_prove_nothing() -> None:
-    assert judged(logs=read(complete=False)) is Cause.LOGS_INCOMPLETE
-
-
-def test_unreadable_logs_prove_nothing() -> None:
-    assert judged(logs=READ._replace(reading=None, problem="refused")) is Cause.LOGS_UNREAD
-
-
 def test_nothing_is_concluded_before_the_logs_are_read() -> None:
     assert judged(logs=None) is Cause.LOGS_NOT_SETTLED
 
 
-def test_logs_without_the_last_running_time_prove_nothing() -> None:
-    assert judged(replace(DOWN, up_clock=None)) is Cause.LOGS_INCOMPLETE
+def test_logs_with_a_gap_prove_no_crash() -> None:
+    gap = "rows are missing"
+
+    assert judged(logs=read(gap=gap)) is Cause.LOGS_INCOMPLETE
+    assert judged(logs=read(row("VM has shutdown"), gap=gap)) is Cause.STOPPED_BY_GUEST
+
+
+def test_logs_that_cannot_be_read_prove_nothing() -> None:
+    assert judged(logs=read(problem="403")) is Cause.LOGS_UNREAD
 
 
 @pytest.mark.parametrize(
-    ("before_up", "cause"), [(600.0, Cause.STOPPED_BY_PERSON), (600.1, Cause.CRASHED)]
-)
-def test_stop_request_is_valid_for_600_seconds(before_up: float, cause: Cause) -> None:
-    logs = read(row("VM action 'kill' sent", at=UP_CLOCK - before_up), since_clock=0.0)
-
-    assert judged(logs=logs) is cause
-
-
-@pytest.mark.parametrize(
-    ("text", "after", "cause"),
+    ("text", "key", "cause"),
     [
-        ("VM action 'poweron' sent", 100.0, Cause.CRASHED),
-        ("VM 'web-01' powered on", 0.0, Cause.CRASHED),
-        ("VM 'web-01' powered on", 100.1, Cause.START_FAILED),  # after it was last seen up
-        ("VM has reset", 10.0, Cause.STOPPED_BY_PERSON),  # as guests do on their way down
-        ("VM 'web-01' migrated to 'node2'", 10.0, Cause.STOPPED_BY_PERSON),
+        ("VM action 'poweron' sent", UP, Cause.CRASHED),
+        ("VM 'web-01' powered on", UP, Cause.CRASHED),
+        ("VM 'web-01' powered on", UP + 1, Cause.START_FAILED),  # after it was last seen up
+        ("VM has reset", UP, Cause.STOPPED_BY_PERSON),  # as guests do on their way down
+        ("VM 'web-01' migrated to 'node2'", UP, Cause.STOPPED_BY_PERSON),
     ],
 )
-def test_stop_request_before_the_last_start_is_ignored(
-    text: str, after: float, cause: Cause
-) -> None:
-    stopped_at = UP_CLOCK - 100.0
-    stop = row("VM action 'kill' sent", at=stopped_at)
-    later = row(text, at=stopped_at + after, key=8, user="system")
+def test_stop_request_before_the_last_start_is_ignored(text: str, key: int, cause: Cause) -> None:
+    stop = row("VM action 'kill' sent", key=UP - 10)
+    later = row(text, key=key, user="system")
+    before = row(text, key=UP - 11, user="system")
 
     assert judged(logs=read(stop, later)) is cause
-    assert judged(logs=read(later, stop)) is Cause.STOPPED_BY_PERSON
+    assert judged(logs=read(before, stop)) is Cause.STOPPED_BY_PERSON
 
 
 def test_start_of_another_machine_does_not_end_a_stop_request() -> None:
-    stop = row("VM action 'kill' sent", at=UP_CLOCK - 100.0)
-    others = row("VM 'db-01' powered on", at=UP_CLOCK - 50.0, machine=33, key=8)
+    stop = row("VM action 'kill' sent", key=UP - 10)
+    others = row("VM 'db-01' powered on", machine=33)
 
     assert judged(logs=read(stop, others)) is Cause.STOPPED_BY_PERSON
 
 
 @pytest.mark.parametrize(
-    ("text", "after", "cause"),
+    ("text", "key", "cause"),
     [
-        ("HA: starting 'web-01' on 'node2'", 0.1, Cause.START_FAILED),
-        ("HA: starting 'web-01' on 'node2'", 0.0, Cause.CRASHED),
-        ("VM 'web-01' migrated to 'node2'", 0.1, Cause.MIGRATED_SHORTLY_BEFORE),
-        ("VM 'web-01' migrated to 'node2'", 0.0, Cause.CRASHED),
-        ("VM 'web-01' powered on", 0.1, Cause.CRASHED),  # perhaps by us
+        ("HA: starting 'web-01' on 'node2'", UP + 1, Cause.START_FAILED),
+        ("HA: starting 'web-01' on 'node2'", UP, Cause.CRASHED),
+        ("VM 'web-01' migrated to 'node2'", UP + 1, Cause.MIGRATED_SHORTLY_BEFORE),
+        ("VM 'web-01' migrated to 'node2'", UP, Cause.CRASHED),
+        ("VM 'web-01' powered on", UP + 1, Cause.CRASHED),  # perhaps by us
+        ("VM has reset", UP + 1, Cause.RESET_SHORTLY_BEFORE),
     ],
 )
-def test_platform_row_since_last_up_makes_the_diagnosis_unknown(
-    text: str, after: float, cause: Cause
+def test_platform_row_since_last_up_prevents_the_proof_of_a_crash(
+    text: str, key: int, cause: Cause
 ) -> None:
-    assert judged(logs=read(row(text, at=UP_CLOCK + after, user="system"))) is cause
+    assert judged(logs=read(row(text, key=key, user="system"))) is cause
 
 
 @pytest.mark.parametrize(
@@ -228,15 +216,30 @@ def test_platform_row_since_last_up_makes_the_diagnosis_unknown(
         ("VM has shutdown", Cause.STOPPED_BY_GUEST),
         ("VM 'web-01' cannot migrate and was powered off for maintenance", Cause.STOPPED_BY_PERSON),
         ("an unknown text", Cause.LOGS_UNCLEAR),
+        ("VM process was killed (signal 9)", Cause.LOGS_UNCLEAR),
         ("VM 'web-01' is unresponsive", Cause.CRASHED),
     ],
 )
-def test_what_a_row_says(text: str, cause: Cause) -> None:
-    assert judged(logs=read(row(text))) is cause
+@pytest.mark.parametrize("user", ["anna", "system"])
+def test_meaning_of_a_row_about_the_vm(text: str, cause: Cause, user: str) -> None:
+    assert judged(logs=read(row(text, user=user))) is cause
+
+
+@pytest.mark.parametrize(
+    ("text", "user", "cause"),
+    [
+        ("an unknown text", "system", Cause.CRASHED),  # about what followed
+        ("an unknown text", "anna", Cause.LOGS_UNCLEAR),
+        ("VM has shutdown", "system", Cause.STOPPED_BY_GUEST),  # written late
+        ("VM action 'poweroff' sent", "anna", Cause.STOPPED_BY_PERSON),
+    ],
+)
+def test_row_written_after_the_vm_was_seen_down(text: str, user: str, cause: Cause) -> None:
+    assert judged(logs=read(row(text, user=user, key=WAS_DOWN + 1))) is cause
 
 
 def test_stop_request_precedes_an_unknown_row() -> None:
-    logs = read(row("something odd"), row("VM action 'kill' sent"))
+    logs = read(row("something odd", key=UP - 6), row("VM action 'kill' sent"))
 
     assert judged(logs=logs) is Cause.STOPPED_BY_PERSON
 
@@ -248,100 +251,121 @@ def test_guest_shutdown_is_restarted_under_always_only() -> None:
     assert judged(logs=logs, policy=Policy.ALWAYS) is Cause.CRASHED
 
 
-def test_command_to_the_node_is_a_stop_request_and_row_of_another_machine_is_not() -> None:
-    text = "Node 'node3' entered maintenance mode"
-
-    assert judged(logs=read(row(text, machine=33))) is Cause.STOPPED_BY_PERSON
-    assert judged(logs=read(row(text, machine=34))) is Cause.CRASHED
-    assert judged(logs=read(row("VM action 'kill' sent", machine=12))) is Cause.CRASHED
+NODE = 33
+MAINTENANCE = "Node 'node3' entered maintenance mode"
 
 
 @pytest.mark.parametrize(
-    ("after", "user", "cause"),
+    ("text", "key", "user", "cause"),
     [
-        (300.0, "vergewatch", Cause.KILLED_TO_RESTART),
-        (300.1, "vergewatch", Cause.STOPPED_BY_PERSON),
-        (0.0, "anna", Cause.STOPPED_BY_PERSON),
+        (MAINTENANCE, UP, "anna", Cause.STOPPED_BY_PERSON),
+        (MAINTENANCE, UP + 1, "anna", Cause.LOGS_UNCLEAR),  # which of the two was first?
+        (MAINTENANCE, WAS_DOWN + 1, "anna", Cause.CRASHED),
+        ("an unknown text", UP, "anna", Cause.LOGS_UNCLEAR),
+        ("an unknown text", WAS_DOWN + 1, "anna", Cause.CRASHED),
+        ("an unknown text", UP, "system", Cause.CRASHED),  # nodes write a lot by themselves
+        ("Node 'node3' power supply 1 OK", UP, "system", Cause.CRASHED),
+        ("Node 'n3' is online", UP, "anna", Cause.CRASHED),
     ],
+)
+def test_row_about_the_node(text: str, key: int, user: str, cause: Cause) -> None:
+    assert judged(logs=read(row(text, machine=NODE, key=key, user=user))) is cause
+
+
+def system_row(text: str, user: str = "anna", key: int = UP, **about: str) -> LogRow:
+    return LogRow(table=LogTable.LOGS, key=key, at=UP_CLOCK, text=text, user=user, **about)
+
+
+@pytest.mark.parametrize(
+    ("found", "cause"),
+    [
+        (system_row("VM has shutdown", object_type="vm", object_name="web-01"),
+         Cause.STOPPED_BY_GUEST),
+        (system_row("VM has shutdown", object_type="vm", object_name="old-name"),
+         Cause.STOPPED_BY_GUEST),
+        (system_row("6 VMs were stopped"), Cause.LOGS_UNCLEAR),
+        (system_row("6 VMs were stopped", key=WAS_DOWN + 1), Cause.CRASHED),
+        (system_row("6 VMs were stopped", user="system"), Cause.CRASHED),
+        (system_row("Task 'night' sent 'poweroff' to 'db-01'", user="system"), Cause.CRASHED),
+        (system_row("Task 'night' sent 'poweroff' to 'web-01'", user="system"),
+         Cause.LOGS_UNCLEAR),
+        (system_row("Entering standby", object_type="cluster", object_name="c"),
+         Cause.LOGS_UNCLEAR),
+    ],
+)  # fmt: skip
+def test_row_of_the_system_log(found: LogRow, cause: Cause) -> None:
+    case = replace(DOWN, former_names=("old-name",))
+
+    assert judged(case, logs=read(found), vm_names=frozenset({"web-01", "db-01"})) is cause
+
+
+# Our own kill.
+
+KILLED = replace(
+    DOWN, killed_position=LogPosition(UP, UP), killed_at=DOWN_AT, log_down=LogPosition(UP, UP)
+)
+OWN = LogUsers("vergewatch")
+
+
+@pytest.mark.parametrize(
+    ("key", "user", "is_ours"),
+    [(UP + 1, "vergewatch", True), (UP, "vergewatch", False), (UP + 1, "anna", False)],
 )
 @pytest.mark.parametrize("text", ["VM action 'kill' sent", "VM killed", "Power command issued"])
 def test_kill_by_recovery_is_not_a_stop_request(
-    text: str, after: float, user: str, cause: Cause
+    text: str, key: int, user: str, *, is_ours: bool
 ) -> None:
-    case = replace(DOWN, killed_clock=UP_CLOCK)
-    ours = row(text, at=UP_CLOCK + after, user=user)
-    echo = row("VM 'web-01' powered off", at=UP_CLOCK + after + 60.0, user="system", key=8)
+    kill = row(text, key=key, user=user)
+    echo = row("VM 'web-01' powered off", key=key + 1, user="system")
 
-    found = judged(case, logs=read(ours, echo), own_user="vergewatch")
+    found = judged(KILLED, logs=read(kill, echo), users=OWN)
 
-    assert (found is Cause.KILLED_TO_RESTART) is (cause is Cause.KILLED_TO_RESTART)
+    assert (found is Cause.KILLED_TO_RESTART) is is_ours
 
 
 @pytest.mark.parametrize(
-    ("after", "cause"), [(60.0, Cause.KILLED_TO_RESTART), (60.1, Cause.STOPPED_BY_PERSON)]
+    ("after", "cause"), [(180.0, Cause.KILLED_TO_RESTART), (180.1, Cause.STOPPED_BY_PERSON)]
 )
-def test_without_own_user_name_a_kill_at_that_minute_is_attributed_to_recovery(
+def test_without_own_user_name_the_next_kill_is_attributed_to_recovery(
     after: float, cause: Cause
 ) -> None:
-    case = replace(DOWN, killed_clock=UP_CLOCK)
-    logs = read(row("VM action 'kill' sent", at=UP_CLOCK + after, user="api"))
+    kill = replace(row("VM action 'kill' sent", key=UP + 1, user="api"), read_at=DOWN_AT + after)
 
-    assert judged(case, logs=logs) is cause
+    assert judged(KILLED, logs=read(kill)) is cause
 
 
 def test_kill_with_lost_response_is_not_attributed() -> None:
-    case = replace(DOWN, killed_clock=UP_CLOCK, kill_unanswered=True)
-    kill = row("VM action 'kill' sent", at=UP_CLOCK + 1, user="api")
-    echo = row("VM 'web-01' powered off", at=UP_CLOCK + 2, user="system", key=8)
+    case = replace(KILLED, kill_unanswered=True)
+    kill = row("VM action 'kill' sent", key=UP + 1, user="api")
+    echo = row("VM 'web-01' powered off", key=UP + 2, user="system")
 
     assert judged(case, logs=read(kill, echo)) is Cause.LOGS_UNCLEAR
-    assert judged(case, logs=read(kill, echo), own_user="api") is Cause.CRASHED
+    assert judged(case, logs=read(kill, echo), users=LogUsers("api")) is Cause.CRASHED
     assert judged(case, logs=read()) is Cause.CRASHED
 
 
 @pytest.mark.parametrize("action", ["kill", "poweroff"])
 def test_stop_request_just_after_our_kill_counts(action: str) -> None:
-    case = replace(DOWN, killed_clock=UP_CLOCK)
-    ours = row("VM action 'kill' sent", at=UP_CLOCK + 1, user="vergewatch")
-    theirs = row(f"VM action '{action}' sent", at=UP_CLOCK + 30, user="anna", key=8)
+    ours = row("VM action 'kill' sent", key=UP + 1, user="vergewatch")
+    theirs = row(f"VM action '{action}' sent", key=UP + 2, user="anna")
 
-    assert judged(case, logs=read(ours, theirs)) is Cause.STOPPED_BY_PERSON
-
-
-@pytest.mark.parametrize(
-    ("text", "cause"),
-    [
-        ("Node action 'poweroff' sent", Cause.STOPPED_BY_PERSON),
-        ("Node 'n3' powered off", Cause.STOPPED_BY_PERSON),
-        ("Task 'night' ran: node1", Cause.STOPPED_BY_TASK),
-        ("an unknown text of a node", Cause.LOGS_UNCLEAR),
-        ("Node 'n3' is online", Cause.CRASHED),
-    ],
-)
-def test_node_stop_explains_its_vms_stop(text: str, cause: Cause) -> None:
-    assert judged(logs=read(row(text, machine=33))) is cause
-
-
-def test_unknown_row_of_a_node_is_ignored() -> None:
-    rows = read(row("an unknown text of a node", machine=33, user="system"))
-
-    assert judged(logs=rows) is Cause.CRASHED
+    assert judged(KILLED, logs=read(ours, theirs)) is Cause.STOPPED_BY_PERSON
 
 
 @pytest.mark.parametrize(
-    ("after", "user", "cause"),
+    ("key", "user", "cause"),
     [
-        (1.0, "anna", Cause.START_FAILED),
-        (1.0, "vergewatch", Cause.CRASHED),
-        (1.0, "system", Cause.CRASHED),
-        (0.0, "anna", Cause.CRASHED),
+        (UP + 1, "anna", Cause.START_FAILED),
+        (UP + 1, "vergewatch", Cause.CRASHED),
+        (UP + 1, "System", Cause.CRASHED),
+        (UP, "anna", Cause.CRASHED),
     ],
 )
-def test_start_by_another_user_since_it_was_up(after: float, user: str, cause: Cause) -> None:
-    logs = read(row("VM action 'poweron' sent", at=UP_CLOCK + after, user=user))
+def test_start_by_another_user_since_it_was_up(key: int, user: str, cause: Cause) -> None:
+    logs = read(row("VM action 'poweron' sent", key=key, user=user))
 
-    assert judged(logs=logs, own_user="vergewatch") is cause
-    assert judged(logs=logs, own_user="") is Cause.CRASHED  # it may have been us
+    assert judged(logs=logs, users=OWN) is cause
+    assert judged(logs=logs) is Cause.CRASHED  # it may have been us
 
 
 # How it went, what we saw, and its node.

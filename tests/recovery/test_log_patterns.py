@@ -1,11 +1,16 @@
-import pytest
+"""Templates of log rows, and the log patterns that give them a meaning."""
 
-from exporter.recovery.detect.log_patterns import LogClassifier, Meaning
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from exporter.recovery.detect.log_patterns import STOPS, LogClassifier, LogPattern, Meaning
+from exporter.recovery.detect.templates import NAME, template
 from exporter.simulator.world.platform_log import LOG_TEMPLATES
 
 EXPECTED: dict[str, Meaning | None] = {
     "powered_on": Meaning.START,
-    "powered_off": Meaning.STOP,
+    "powered_off": Meaning.DOUBT,
     "guest_shut_down": Meaning.GUEST_STOP,
     "guest_rebooted": Meaning.RESET,
     "hung": Meaning.HARMLESS,
@@ -16,22 +21,20 @@ EXPECTED: dict[str, Meaning | None] = {
     "renamed": Meaning.HARMLESS,
     "changed": Meaning.DOUBT,
     "created": Meaning.HARMLESS,
-    "task_ran": Meaning.TASK,
     "tagged": Meaning.HARMLESS,
     "untagged": Meaning.HARMLESS,
-    "status_forced": Meaning.STOP,
+    "status_forced": None,
     "ha_restarted": Meaning.PLATFORM,
     "no_capacity": Meaning.HARMLESS,
-    "out_of_space": Meaning.DOUBT,
+    "out_of_space": None,
     "node_failed": Meaning.HARMLESS,
     "node_returned": Meaning.HARMLESS,
     "node_maintenance": Meaning.NODE,
-    "node_maintenance_left": Meaning.NODE,
+    "node_maintenance_left": Meaning.HARMLESS,
     "maintenance_power_off": Meaning.NODE,
-    # These are in no log of a machine.
     "deleted": Meaning.DOUBT,
-    "logged_in": None,
-    "login_failed": None,
+    "logged_in": Meaning.HARMLESS,
+    "login_failed": Meaning.HARMLESS,
 }
 ACTIONS = {
     "poweroff": Meaning.STOP,
@@ -45,55 +48,115 @@ ACTIONS = {
     "defragment": None,
 }
 WORDS = {"user": "anna", "node": "node1", "task": "Friday off", "old": "x", "tag": "auto"}
-CONFUSING = (
-    "migrated-db",
+NAMES = (
+    "web-01",
     "powered on",
     "created",
-    "task",
-    "node online",
-    "shutdown",
-    "modified",
-    "unresponsive",
+    "off",
+    "poweroff",
+    "it's responsive-web",
+    "powered off by 'anna'",
+    "Datenbank Süd",
+    "機械-01",
+    "1",
+)
+POWER_TEXTS = (
+    "VM is unresponsive, forced off by operator",
+    "Machine halted by user: unresponsive",
+    "VM stopped on node node2, state is now offline",
+    "VM terminated on request, snapshot created",
+    "Stopped by user. Last migrated 3 days ago",
+    "VM 'web-01' reverted to snapshot created 2026-11-28 10:00",
+    "Tag 'night-off' assigned to 'web-01': powering down",
+    "VM process was killed (signal 9)",
+    "Node 'node1' power supply 1 OK",
+    "VM 'web-01' crashed",
+    "Guest agent disconnected",
+    "Flux capacitor drained",
 )
 
 
-@pytest.mark.parametrize("event", [event for event, wording in LOG_TEMPLATES.items() if wording])
-@pytest.mark.parametrize("name", ["web-01", *CONFUSING])
-def test_log_text_has_its_meaning_for_every_vm_name(event: str, name: str) -> None:
+def meaning(text: str, *names: str) -> Meaning | None:
+    return LogClassifier().meaning(template(text, names))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("event", EXPECTED)
+def test_row_has_its_meaning_for_every_vm_name(event: str, name: str) -> None:
     wording = LOG_TEMPLATES[event]
     assert wording is not None
-    for action, meaning in ACTIONS.items():
-        text = wording.text.format(name=name, action=action, **WORDS)
-        expected = meaning if event == "action_sent" else EXPECTED[event]
+    text = wording.text.format(name=name, **WORDS)
 
-        assert LogClassifier().meaning(text) is expected
+    assert meaning(text, name, *WORDS.values()) is EXPECTED[event]
 
 
-def test_unknown_text_has_no_meaning() -> None:
-    assert LogClassifier().meaning("Flux capacitor drained") is None
-
-
-@pytest.mark.parametrize(
-    "text", ["VM 'o'neill powered on' powered off", "VM 'it's migrated' killed"]
-)
-def test_vm_name_does_not_hide_a_stop(text: str) -> None:
-    assert LogClassifier().meaning(text) is Meaning.STOP
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("action", ACTIONS)
+def test_action_has_its_meaning_for_every_vm_name(action: str, name: str) -> None:
+    assert meaning(f"VM action '{action}' sent", name) is ACTIONS[action]
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        "VM is unresponsive, forced off by operator",
-        "Machine halted by user: unresponsive",
-        "VM stopped on node node2, state is now offline",
-        "VM terminated on request, snapshot created",
-        "Stopped by user. Last migrated 3 days ago",
-        "Restoring VM from snapshot created 2025-12-31",
-    ],
+    ("action", "expected"), [("poweroff", Meaning.TASK), ("kill", Meaning.TASK), ("snapshot", None)]
 )
-def test_harmless_word_does_not_hide_a_stop(text: str) -> None:
-    assert LogClassifier().meaning(text) is Meaning.DOUBT
+def test_task_stops_a_vm_only_with_an_action_that_stops_it(
+    action: str, expected: Meaning | None
+) -> None:
+    assert meaning(f"Task 'Friday off' sent '{action}' to 'web-01'", "web-01") is expected
 
 
-def test_stop_is_recognized_on_every_node() -> None:
-    assert LogClassifier().meaning("VM powered off on node node1 (offline)") is Meaning.STOP
+@pytest.mark.parametrize("text", POWER_TEXTS)
+def test_word_about_power_in_an_unknown_text_has_no_meaning(text: str) -> None:
+    assert meaning(text, "web-01", "node1") is None
+
+
+@given(name=st.text(min_size=1).filter(str.strip), before=st.sampled_from(["", "VM ", "“"]))
+def test_known_name_leaves_nothing_of_itself_in_the_template(name: str, before: str) -> None:
+    assume("\ue000" not in name)
+
+    assert template(f"{before}'{name}' did it", [name]) == f"{before}'{NAME}' did it".strip()
+
+
+@given(st.text(max_size=200), st.lists(st.text(min_size=1, max_size=30), max_size=4))
+def test_no_text_and_no_names_break_the_template(text: str, names: list[str]) -> None:
+    found = template(text, names)
+
+    assert template(found, []) == found or NAME in found
+
+
+@given(st.sampled_from(sorted(ACTIONS)), st.sampled_from(NAMES), st.text(min_size=1, max_size=20))
+def test_words_around_a_known_text_make_it_unknown(action: str, name: str, extra: str) -> None:
+    assume(extra.strip() and "\ue000" not in extra)
+
+    found = meaning(f"VM action '{action}' sent {extra.strip()}x", name)
+
+    assert found not in STOPS
+    assert found is not Meaning.HARMLESS
+
+
+def test_number_and_unknown_name_are_placeholders() -> None:
+    text = "Job 'Nightly copy' of \"x-9\" took 17 s, id 0b1c9f1e-5c0a-4bb5-9df0-5d1f6f2f7a11"
+
+    assert template(text, []) == "Job '<name>' of \"<name>\" took <n> s, id <n>"
+
+
+def test_quoted_text_with_a_word_about_power_stays() -> None:
+    assert template("Request 'power down' by x", []) == "Request 'power down' by x"
+
+
+def test_site_patterns_match_whole_templates_before_the_built_in_ones() -> None:
+    site = LogClassifier(
+        [LogPattern("backup of '<name>' took <n> s", Meaning.HARMLESS),
+         LogPattern("VM has reset", Meaning.STOP)]
+    )  # fmt: skip
+
+    assert site.meaning("Backup of '<name>' took <n> s") is Meaning.HARMLESS
+    assert site.meaning("Backup of '<name>' took <n> s: powered off") is None
+    assert site.meaning("VM has reset") is Meaning.STOP
+
+
+def test_taught_template_precedes_every_pattern() -> None:
+    taught = LogClassifier().with_templates({"VM has reset": Meaning.STOP})
+
+    assert taught.meaning("vm has RESET") is Meaning.STOP
+    assert taught.meaning("VM has shutdown") is Meaning.GUEST_STOP

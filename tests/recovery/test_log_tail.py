@@ -1,184 +1,288 @@
-"""The row that vouches for the log: always older than what is asked for."""
+"""The tail of both logs: what one read brings, and when its rows are complete."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from exporter.recovery.log_reader import LogReader
+import pytest
 from msgspec.structs import replace
 
-from exporter.recovery.model.cases import Action, Case, ObservedState
-from exporter.recovery.model.limits import DAY, Limits
-from exporter.recovery.model.platform_log import LogMark, LogReading, LogRow
-from exporter.recovery.model.ports import ActionReply, FreshVM
+from exporter.errors import UnreachableError
+from exporter.recovery.detect.context import Evidence
+from exporter.recovery.log_tail import MANY, MAX_EVIDENCE_ROWS, LogTail, subject_of
+from exporter.recovery.model.cases import Case, ObservedState
+from exporter.recovery.model.limits import Limits
+from exporter.recovery.model.platform_log import (
+    LogPosition,
+    LogReading,
+    LogRow,
+    LogTable,
+    PositionRead,
+)
+from exporter.recovery.model.ports import Platform
 from exporter.recovery.model.states import State
-from exporter.recovery.observe.inventory_checks import CheckedInventory
-from tests.fakes import START
-from tests.recovery.harness import Harness, at_once
-from tests.recovery.shortcut import Shortcut
+from tests.recovery.harness import at_once
 
-MACHINE = 11
-
-
-class ForgetfulLog:
-    """A log of one row an hour, which keeps none for longer than 45 days."""
-
-    why_not = ""
-
-    def __init__(self) -> None:
-        self.clock = 100 * DAY
-        self.kept = 45 * DAY
-        self.is_garbled = False
-        """Whether a row of each answer cannot be read."""
-        self.most = 10_000
-        """Rows of an answer, after which a proxy cuts it."""
-        self.asked: list[str] = []
-
-    def _keys(self) -> range:
-        return range(int((self.clock - self.kept) // 3600), int(self.clock // 3600) + 1)
-
-    async def logs(
-        self, machines: Sequence[int], since: float, mark: LogMark | None, /
-    ) -> LogReading:
-        self.asked.append("logs")
-        wanted = [
-            LogRow(key, MACHINE, key * 3600.0, "message", "VM 'x' is responsive again", "system")
-            for key in self._keys()
-            if key * 3600.0 >= since or (mark is not None and key == mark.key)
-        ][-self.most :]
-        rows = tuple(row for row in wanted if row.at >= since)
-        found = mark is not None and mark.key in {one.key for one in wanted}
-        return LogReading(rows, complete=found and not self.is_garbled)
-
-    async def log_mark(self, before: float, /) -> LogMark | None:
-        self.asked.append("mark")
-        older = [key for key in self._keys() if key * 3600.0 < before]
-        return LogMark(older[-1], older[-1] * 3600.0) if older else None
-
-    async def look(self, vm_key: int, /) -> FreshVM | None:
-        raise AssertionError
-
-    async def act(self, vm_key: int, action: Action, /) -> ActionReply:
-        raise AssertionError
+MACHINE, NODE = 11, 33
+VMS = frozenset({"web-01", "db-01"})
+PLACES = [("machine", NODE), ("node", "node3")]
+LIMITS = Limits()
 
 
-def inventory(log: ForgetfulLog) -> CheckedInventory:
-    inventory = Shortcut(Harness(vms=2).world).poll(asked_at=0.0, time=START, every=20.0).inventory
-    assert inventory is not None
-    return CheckedInventory(0.0, START, log.clock, 0.0, {}, {}, 0, 0, inventory)
+@dataclass
+class ScriptedLog:
+    """Two logs to which a test adds rows."""
+
+    rows: list[LogRow] = field(default_factory=list)
+    asked: list[tuple[LogTable, int]] = field(default_factory=list)
+    is_garbled: bool = False
+    """Whether a row of each answer cannot be read."""
+    fails: bool = False
+    most: int = 10**6
+    """Rows of an answer, after which a proxy cuts it."""
+
+    async def log_rows(self, table: LogTable, since: int, limit: int, /) -> LogReading:
+        self.asked.append((table, since))
+        if self.fails:
+            raise UnreachableError("connection refused")
+        rows = [row for row in self.rows if row.table is table and row.key >= since]
+        rows = rows[-min(limit, self.most) :]
+        has_oldest = not since or since in {row.key for row in rows}
+        return LogReading(rows, complete=has_oldest and not self.is_garbled)
+
+    def write(
+        self, text: str = "x", *, machine: int | None = MACHINE, at: float = 0.0, name: str = ""
+    ) -> int:
+        """Add a row about a machine, or to the system log."""
+        table = LogTable.LOGS if machine is None else LogTable.MACHINE_LOGS
+        key = 1 + max((row.key for row in self.rows if row.table is table), default=0)
+        kind = "vm" if name else ""
+        row = LogRow(table=table, key=key, at=at, text=text, machine=machine,
+                     object_type=kind, object_name=name)  # fmt: skip
+        self.rows.append(row)
+        return key
 
 
-def is_whole(evidence: LogReader, log: ForgetfulLog, *, up_ago: float = 60.0) -> bool:
-    """Return whether the log proves anything of a VM that was last up some time ago."""
-    case = Case(
-        uuid="u",
-        key=1,
-        machine=MACHINE,
-        name="web-01",
-        state=State.SUSPECT,
-        since=0.0,
-        observed=ObservedState.DOWN,
-        up_clock=log.clock - up_ago,
-    )
-    at_once(evidence.read([case], inventory(log), at=0.0))
-    logs = evidence.of("u")
-    assert logs is not None
-    assert logs.reading is not None
-    return logs.reading.complete
+def follow(log: ScriptedLog) -> LogTail:
+    platform: Platform = log  # type: ignore[assignment]
+    return LogTail(platform, LIMITS)
 
 
-def test_log_that_goes_back_far_enough_is_complete() -> None:
-    assert is_whole(LogReader(ForgetfulLog(), Limits()), ForgetfulLog())
+@pytest.fixture
+def log() -> ScriptedLog:
+    written = ScriptedLog()
+    for age in (9000.0, 700.0, 650.0, 10.0, 0.0):
+        written.write("old", at=10_000.0 - age)
+        written.write("old", machine=None, at=10_000.0 - age)
+    return written
 
 
-def test_anchor_row_covers_all_newer_rows() -> None:
-    log = ForgetfulLog()
-    evidence = LogReader(log, Limits())
-
-    assert is_whole(evidence, log)
-    log.clock += DAY
-    assert is_whole(evidence, log)
-    assert log.asked == ["mark", "logs", "logs"]
-
-
-def test_incomplete_log_does_not_triple_the_requests() -> None:
-    log = ForgetfulLog()
-    log.is_garbled = True
-    evidence = LogReader(log, Limits())
-
-    assert not is_whole(evidence, log)
-    assert not is_whole(evidence, log)
-    assert log.asked == ["mark", "logs", "mark", "logs"]
-
-
-def test_anchor_row_newer_than_the_requested_time_proves_nothing() -> None:
-    log = ForgetfulLog()
-    evidence = LogReader(log, Limits())
-
-    assert is_whole(evidence, log)
-    assert is_whole(evidence, log, up_ago=30 * DAY)
-    assert log.asked == ["mark", "logs", "mark", "logs"]
-
-
-def test_deleted_anchor_row_is_replaced() -> None:
-    log = ForgetfulLog()
-    evidence = LogReader(log, Limits())
-    assert is_whole(evidence, log)
-
-    log.clock += 365 * DAY
-
-    assert is_whole(evidence, log)
-
-
-def test_emptied_log_proves_nothing_before_it() -> None:
-    log = ForgetfulLog()
-    evidence = LogReader(log, Limits())
-    assert is_whole(evidence, log, up_ago=DAY)
-
-    log.kept = 10.0
-
-    assert not is_whole(evidence, log, up_ago=DAY)
-    log.kept = 2 * DAY
-    assert is_whole(evidence, log)
-    assert not is_whole(evidence, log, up_ago=3 * DAY)
-
-
-def test_truncated_response_proves_nothing_about_missing_rows() -> None:
-    log = ForgetfulLog()
-    log.most = 100
-
-    assert is_whole(LogReader(log, Limits()), log, up_ago=3 * DAY)
-    assert not is_whole(LogReader(log, Limits()), log, up_ago=5 * DAY)
-
-
-def stranger(up_clock: float) -> Case:
+def down(since: LogPosition | None, *, name: str = "web-01", uuid: str = "u") -> Case:
     return Case(
-        uuid=f"down since {up_clock}",
+        uuid=uuid,
         key=1,
         machine=MACHINE,
-        name="stranger",
+        name=name,
         state=State.SUSPECT,
         since=0.0,
         observed=ObservedState.DOWN,
-        up_clock=up_clock,
+        log_from=since,
     )
 
 
-def test_long_log_read_waits_for_vms_that_just_went_down() -> None:
-    log = ForgetfulLog()
-    evidence = LogReader(log, Limits())
-    old, new = stranger(log.clock - 30 * DAY), stranger(log.clock - 60.0)
-
-    assert evidence.some_of_others([old, new], at=0.0) == [new]
-    assert evidence.some_of_others([old], at=60.0) == ()
-    assert evidence.some_of_others([old], at=120.0) == [old]
+def read(tail: LogTail, at: float) -> None:
+    at_once(tail.read(VMS, at=at))
 
 
-def test_undated_vm_does_not_extend_the_log_read_for_others() -> None:
-    log = ForgetfulLog()
-    evidence = LogReader(log, Limits())
-    dated, undated = stranger(log.clock - 60.0), replace(stranger(0.0), up_clock=None)
+def texts(evidence: Evidence | None) -> Sequence[str]:
+    assert evidence is not None
+    assert not evidence.gap
+    return [row.text for row in evidence.rows]
 
-    at_once(evidence.read([dated, undated], inventory(log), at=0.0))
 
-    logs = evidence.of(dated.uuid)
-    assert logs is not None
-    assert logs.since_clock == log.clock - 60.0 - Limits().log_before_seconds
+def test_nothing_is_known_before_the_first_read(log: ScriptedLog) -> None:
+    assert follow(log).evidence(down(LogPosition(1, 1)), PLACES) is None
+
+
+def test_first_read_gives_a_position_before_the_window_of_evidence(log: ScriptedLog) -> None:
+    tail = follow(log)
+
+    read(tail, 1000.0)
+
+    assert tail.positions == (
+        PositionRead(400.0, LogPosition(3, 3)), PositionRead(1000.0, LogPosition(5, 5))
+    )  # fmt: skip
+
+
+def test_later_read_asks_from_the_position_before_the_last(log: ScriptedLog) -> None:
+    tail = follow(log)
+    read(tail, 1000.0)
+    log.write("new")
+    read(tail, 1120.0)
+    log.asked.clear()
+
+    read(tail, 1240.0)
+
+    assert log.asked == [(LogTable.MACHINE_LOGS, 5), (LogTable.LOGS, 5)]
+
+
+def test_rows_concern_the_vm_its_node_or_no_single_object(log: ScriptedLog) -> None:
+    tail = follow(log)
+    read(tail, 1000.0)
+    log.write("of the VM")
+    log.write("of its node", machine=NODE)
+    log.write("of another machine", machine=99)
+    log.write("named", machine=None, name="web-01")
+    log.write("of another VM", machine=None, name="db-01")
+    log.write("of a VM that is not known", machine=None, name="gone-01")
+    log.write("of many", machine=None)
+    case = down(LogPosition(5, 5))
+    assert texts(tail.evidence(case, PLACES)) == []
+
+    read(tail, 1120.0)
+
+    assert texts(tail.evidence(case, PLACES)) == [
+        "named", "of a VM that is not known", "of many", "of the VM", "of its node"
+    ]  # fmt: skip
+
+
+def test_row_that_appears_after_newer_ones_is_read(log: ScriptedLog) -> None:
+    tail = follow(log)
+    read(tail, 1000.0)
+    late = log.write("late")
+    row = log.rows.pop()
+    log.rows.append(LogRow(table=row.table, key=late + 1, at=0.0, text="next", machine=MACHINE))
+    read(tail, 1120.0)
+    case = down(LogPosition(5, 5))
+    assert texts(tail.evidence(case, PLACES)) == ["next"]
+
+    log.rows.insert(-1, row)
+    read(tail, 1240.0)
+
+    assert texts(tail.evidence(case, PLACES)) == ["late", "next"]
+
+
+@pytest.mark.parametrize("what", ["lost", "garbled", "cut"])
+def test_read_with_missing_rows_breaks_the_proof(log: ScriptedLog, what: str) -> None:
+    tail = follow(log)
+    read(tail, 1000.0)
+    read(tail, 1120.0)
+    for _ in range(20):
+        log.write("new")
+    if what == "lost":
+        log.rows = [row for row in log.rows if row.text == "new"]
+    log.is_garbled = what == "garbled"
+    log.most = 10 if what == "cut" else log.most
+
+    read(tail, 1240.0)
+
+    evidence = tail.evidence(down(LogPosition(5, 5)), PLACES)
+    assert evidence is not None
+    assert "without a gap" in evidence.gap
+
+
+def test_proof_holds_again_after_the_gap(log: ScriptedLog) -> None:
+    tail = follow(log)
+    read(tail, 1000.0)
+    log.is_garbled = True
+    read(tail, 1120.0)
+    log.is_garbled = False
+    log.write("after")
+    read(tail, 1240.0)
+
+    assert texts(tail.evidence(down(LogPosition(5, 5)), PLACES)) == ["after"]
+
+
+def test_failed_read_is_a_problem_and_is_repeated_sooner(log: ScriptedLog) -> None:
+    tail = follow(log)
+    read(tail, 1000.0)
+    log.fails = True
+    read(tail, 1120.0)
+
+    evidence = tail.evidence(down(LogPosition(5, 5)), PLACES)
+
+    assert evidence is not None
+    assert "connection refused" in evidence.problem
+    assert not tail.is_due(at=1149.9)
+    assert tail.is_due(at=1150.0)
+
+
+def test_rows_of_a_vm_that_is_down_outlast_the_rest(log: ScriptedLog) -> None:
+    tail = follow(log)
+    read(tail, 1000.0)
+    log.write("the reason")
+    read(tail, 1120.0)
+    case, later = down(LogPosition(5, 5)), down(LogPosition(5, 5), uuid="v")
+    tail.evidence(case, PLACES)
+
+    for at in range(1240, 10_000, 120):
+        log.write("noise", machine=99)
+        read(tail, float(at))
+
+    assert texts(tail.evidence(case, PLACES)) == ["the reason"]
+    forgotten = tail.evidence(later, PLACES)
+    assert forgotten is not None
+    assert forgotten.gap
+
+
+def test_too_many_rows_prove_nothing(log: ScriptedLog) -> None:
+    tail = follow(log)
+    read(tail, 1000.0)
+    for _ in range(MAX_EVIDENCE_ROWS):
+        log.write("again")
+    read(tail, 1120.0)
+
+    evidence = tail.evidence(down(LogPosition(5, 5)), PLACES)
+
+    assert evidence is not None
+    assert str(MAX_EVIDENCE_ROWS) in evidence.gap
+
+
+def test_next_process_continues_from_the_oldest_position_that_is_needed(
+    log: ScriptedLog,
+) -> None:
+    tail = follow(log)
+    tail.resume([PositionRead(900.0, LogPosition(4, 4))], [LogPosition(2, 3)])
+    log.write("the reason")
+
+    read(tail, 1000.0)
+
+    assert log.asked == [(LogTable.MACHINE_LOGS, 2), (LogTable.LOGS, 3)]
+    assert texts(tail.evidence(down(LogPosition(5, 5)), PLACES)) == ["the reason"]
+
+
+def test_renamed_vm_keeps_the_rows_with_its_former_name(log: ScriptedLog) -> None:
+    tail = follow(log)
+    read(tail, 1000.0)
+    log.write("by its old name", machine=None, name="web-01")
+    read(tail, 1120.0)
+
+    case = replace(down(LogPosition(5, 5), name="web-99"), former_names=("web-01",))
+
+    assert texts(tail.evidence(case, [])) == ["by its old name"]
+
+
+@pytest.mark.parametrize(
+    ("object_type", "object_name", "subject"),
+    [
+        ("vm", "web-01", ("vm", "web-01")),
+        ("vm", "gone-01", MANY),
+        ("vm", "", MANY),
+        ("node", "node3", ("node", "node3")),
+        ("user", "anna", ("user", "anna")),
+        ("task", "nightly", MANY),
+        ("", "", MANY),
+    ],
+)
+def test_subject_of_a_row_of_the_system_log(
+    object_type: str, object_name: str, subject: tuple[str, str]
+) -> None:
+    row = LogRow(
+        table=LogTable.LOGS,
+        key=1,
+        at=0.0,
+        text="x",
+        object_type=object_type,
+        object_name=object_name,
+    )
+
+    assert subject_of(row, VMS) == subject

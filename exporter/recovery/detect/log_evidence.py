@@ -67,7 +67,7 @@ def diagnose_from_logs(
     case: Case, about: DiagnosisContext, limits: Limits, classifier: LogClassifier
 ) -> Diagnosis | None:
     """Return what the first row shows that explains it, or else the first doubt."""
-    rows = _judged(case, about, classifier)
+    rows = _judged(case, about, limits, classifier)
     since_start = [
         judged
         for table in LogTable
@@ -90,7 +90,9 @@ def known_names(row: LogRow, case: Case, about: DiagnosisContext) -> set[str]:
     return {case.name, *case.former_names, row.object_name, row.user, *about.names}
 
 
-def _judged(case: Case, about: DiagnosisContext, classifier: LogClassifier) -> list[JudgedRow]:
+def _judged(
+    case: Case, about: DiagnosisContext, limits: Limits, classifier: LogClassifier
+) -> list[JudgedRow]:
     rows = about.logs.rows if about.logs is not None else ()
     found = []
     our_kills = 0
@@ -109,7 +111,7 @@ def _judged(case: Case, about: DiagnosisContext, classifier: LogClassifier) -> l
             after_down=case.log_down is not None and not case.log_down.includes(row),
             ours=False,
         )
-        if _may_be_our_kill(judged, case, about, our_kills):
+        if _may_be_our_kill(judged, case, about, limits, our_kills):
             our_kills += row.table is LogTable.MACHINE_LOGS
             judged = judged._replace(ours=True)
         found.append(judged)
@@ -125,22 +127,28 @@ def _subject(row: LogRow, case: Case) -> Subject:
 
 
 def _may_be_our_kill(
-    judged: JudgedRow, case: Case, about: DiagnosisContext, our_kills: int
+    judged: JudgedRow, case: Case, about: DiagnosisContext, limits: Limits, our_kills: int
 ) -> bool:
     """
     Return whether *judged* is the row of our kill.
 
-    Where our name in VergeOS' log is not known, the first row of a kill after ours was sent is
-    taken for it: another user may kill the VM at the same time.
+    Where our name in VergeOS' log is not known, the first row of a kill that is read soon after
+    ours was sent is taken for it: another user may kill the VM at the same time.
     """
-    sent = case.killed_position
-    if sent is None or judged.subject is not Subject.VM or sent.includes(judged.row):
+    sent, sent_at = case.killed_position, case.killed_at
+    if (
+        sent is None
+        or sent_at is None
+        or judged.subject is not Subject.VM
+        or sent.includes(judged.row)
+    ):
         return False
     if about.users.own:
         is_own = about.users.is_own(judged.row.user)
         return is_own and (judged.meaning is None or "'kill'" in judged.template)
     is_first = judged.row.table is LogTable.LOGS or not our_kills
-    return judged.by_person and "'kill'" in judged.template and is_first
+    is_soon = judged.row.read_at <= sent_at + limits.verify_reset_seconds
+    return is_soon and judged.by_person and "'kill'" in judged.template and is_first
 
 
 def _since_last_start(rows: Sequence[JudgedRow]) -> Sequence[JudgedRow]:
@@ -172,7 +180,8 @@ def _diagnosis(
         case Subject.PLACE:
             return _by_place_row(judged)
         case Subject.MANY:
-            return None if _names_other_vms(judged.row, case, about) else _by_row_about_many(judged)
+            others = _names_other_vms(judged.row, case, about)
+            return None if others else _by_row_about_many(judged)
 
 
 def _by_vm_row(

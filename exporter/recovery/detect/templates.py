@@ -54,7 +54,9 @@ def _names_in(text: str, names: Iterable[str]) -> list[_Span]:
     actions = [_Span(*match.span(1)) for match in _ACTION.finditer(text)]
     found: list[_Span] = []
     for name in sorted({name for name in names if name.strip()}, key=len, reverse=True):
-        for span in _whole_words(text, name):
+        spans = list(_whole_words(text, name))
+        # Where it is quoted somewhere, the same word elsewhere is a word: VM 'off' is off.
+        for span in [span for span in spans if _is_quoted(text, span)] or spans:
             overlaps = any(span.start < other.end and other.start < span.end for other in found)
             if not overlaps and span not in actions:
                 found.append(span)
@@ -70,6 +72,11 @@ def _whole_words(text: str, name: str) -> Iterator[_Span]:
         if not before and not after:
             yield _Span(start, end)
         start = text.find(name, start + 1)
+
+
+def _is_quoted(text: str, span: _Span) -> bool:
+    before, after = text[span.start - 1 : span.start], text[span.end : span.end + 1]
+    return before == after and before in ("'", '"')
 
 
 def _continues(left: str, right: str) -> bool:

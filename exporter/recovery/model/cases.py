@@ -191,6 +191,8 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How many steps of the ladder for hung VMs were taken."""
     killed_position: LogPosition | None = None
     """The newest log rows when a kill of ours was sent, as long as its start is due."""
+    killed_at: float | None = None
+    """When that kill was sent."""
     kill_unanswered: bool = False
     """Whether that kill may have been lost on its way."""
     cleared_at: float = 0.0

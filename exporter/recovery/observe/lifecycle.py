@@ -234,6 +234,7 @@ def _forget_trouble(case: Case, node: int | None) -> Case:
         diagnosis=None,
         started=None,
         killed_position=None,
+        killed_at=None,
         kill_unanswered=False,
     )
 
@@ -292,6 +293,7 @@ def after_sending(
         retry_at=None if kills else at + pause_seconds,
         ladder_step=case.ladder_step + (intent.action is not Action.POWER_ON and accepted),
         killed_position=intent.sent_position if kills else case.killed_position,
+        killed_at=at if kills else case.killed_at,
         kill_unanswered=not accepted if kills else case.kill_unanswered,
     )
 
@@ -343,7 +345,7 @@ def after_outcome(
     if overruled:
         return stopped_again(case, at=at)
     if outcome is Outcome.FAILED and kills:
-        case = replace(case, killed_position=None, kill_unanswered=False)
+        case = replace(case, killed_position=None, killed_at=None, kill_unanswered=False)
     if outcome is Outcome.UNKNOWN:
         wait = at + limits.verify_lost_seconds
         case = replace(case, retry_at=max(case.retry_at or 0.0, wait))
