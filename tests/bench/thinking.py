@@ -2,7 +2,6 @@
 
 import gc
 import time
-from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ from exporter.recovery.model.cases import Action, Intent, Policy, Reply, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import WEEK
-from exporter.recovery.model.platform_log import LogMark, LogReading
+from exporter.recovery.model.platform_log import LogReading, LogTable
 from exporter.recovery.model.ports import (
     ActionReply,
     FreshVM,
@@ -78,13 +77,8 @@ class EmptySystem:
 
     why_not = ""
 
-    async def logs(
-        self, machines: Sequence[int], since: float, mark: LogMark | None, /
-    ) -> LogReading:
+    async def log_rows(self, table: LogTable, since: int, limit: int, /) -> LogReading:
         return LogReading((), complete=True)
-
-    async def log_mark(self, before: float, /) -> LogMark | None:
-        return LogMark(1, before - 1.0)
 
     async def look(self, vm_key: int, /) -> FreshVM | None:
         return None

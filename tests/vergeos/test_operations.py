@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
 
 import aiohttp
 import msgspec
@@ -27,7 +26,7 @@ from exporter.errors import (
     VergeOSError,
 )
 from exporter.recovery.model.cases import Action, Reply
-from exporter.recovery.model.platform_log import LogMark, LogReading
+from exporter.recovery.model.platform_log import LogReading, LogTable
 from exporter.recovery.model.ports import Platform
 from exporter.simulator import Simulator, World, create_world
 from exporter.simulator.api.accounts import API_KEY, PASSWORD, READONLY_API_KEY, USERNAME
@@ -37,7 +36,7 @@ from exporter.simulator.world.machines import VM
 from exporter.simulator.world.platform_log import Entry
 from exporter.telemetry import API_REQUESTS, Telemetry
 from exporter.vergeos.client import VergeOSClient
-from exporter.vergeos.operations import Operations, log_filter, reply_of
+from exporter.vergeos.operations import Operations, reply_of
 from tests.fakes import START, FakeClock
 from tests.vergeos.scripted import Answer, Scripted, says, serving
 
@@ -403,7 +402,7 @@ async def test_reader_and_actor_keep_the_spacing_together() -> None:
         key = here.stopped.key
 
         await asyncio.gather(
-            here.operations.log_mark(here.world.now),
+            here.operations.log_rows(LogTable.LOGS, 0, 1),
             here.operations.act(key, Action.POWER_ON),
             here.operations.look(key),
         )
@@ -651,13 +650,12 @@ class Logged:
 
     site: Site
     vm: VM
-    mark: LogMark
-    since: float
+    oldest: int
+    """The key from which on rows are asked for."""
 
-    async def read(self, **changes: Any) -> LogReading:
-        mark = changes.get("mark", self.mark)
-        machines = changes.get("machines", [self.vm.machine.key])
-        return await self.site.operations.logs(machines, self.since, mark)
+    async def read(self, since: int | None = None, limit: int = 100) -> LogReading:
+        asked = self.oldest if since is None else since
+        return await self.site.operations.log_rows(LogTable.MACHINE_LOGS, asked, limit)
 
 
 @asynccontextmanager
@@ -665,112 +663,65 @@ async def logged() -> AsyncIterator[Logged]:
     async with site() as here:
         here.world.catch_up()
         here.world.platform_log.machine_logs.clear()
+        here.world.platform_log.logs.clear()
         first, second = list(here.world.live_vms())[:2]
-        old = entry(here, second, "long ago", ago=5000)
-        entry(here, first, "before", ago=1000.000001)
-        entry(here, first, "just then", ago=1000)
+        entry(here, second, "long ago", ago=5000)
+        oldest = entry(here, first, "just then", ago=1000)
         entry(here, second, "of another", ago=500)
         entry(here, first, "VM action 'kill' sent", ago=3.25)
-        yield Logged(here, first, LogMark(old.key, old.at_us / 1e6), here.world.now - 1000)
+        yield Logged(here, first, oldest.key)
 
 
-async def test_logs_are_one_request() -> None:
+FROM_THEN_ON = ["just then", "of another", "VM action 'kill' sent"]
+
+
+async def test_rows_of_a_log_are_one_request() -> None:
     async with logged() as past:
         reading = await past.read()
 
-        then, killed = reading.rows
+        killed = reading.rows[-1]
         assert reading.complete
-        assert killed.key == past.mark.key + 4
-        assert (then.text, then.at) == ("just then", past.since)
-        assert killed.text == "VM action 'kill' sent"
+        assert [row.text for row in reading.rows] == FROM_THEN_ON
         assert (killed.machine, killed.level, killed.user) == (past.vm.machine.key, "audit", "anna")
-        assert killed.at == pytest.approx(past.since + 1000 - 3.25)
+        assert killed.table is LogTable.MACHINE_LOGS
+        assert killed.key == past.oldest + 2
+        assert killed.at == pytest.approx(past.site.world.now - 3.25)
         (asked,) = past.site.system.requests
-        assert asked.query["fields"] == "$key,machine,level,text,user,timestamp"
-        assert "limit" not in asked.query
+        assert asked.query == {
+            "fields": "$key,machine,level,text,user,timestamp",
+            "filter": f"$key ge {past.oldest}",
+            "sort": "-$key",
+            "limit": "100",
+        }
         assert past.site.counted() == {("machine_logs", "ok"): 1}
 
 
-async def test_log_filter_is_applied_by_vergeos() -> None:
+async def test_rows_of_the_system_log_name_their_object() -> None:
     async with logged() as past:
-        bodies = keep_answers(past.site.reader)
-        machines = [vm.machine.key for vm in list(past.site.world.live_vms())[:2]]
-        for vm in past.site.world.live_vms():
-            entry(past.site, vm, "older", ago=2000)
+        reading = await past.site.operations.log_rows(LogTable.LOGS, 0, 100)
 
-        await past.read()
-        await past.read(machines=machines)
-
-        assert bodies[0].count(b'"$key"') == 3  # two rows, and the mark
-        assert bodies[1].count(b'"$key"') == 4
-
-
-def keep_answers(reader: VergeOSClient) -> list[bytes]:
-    bodies: list[bytes] = []
-    original = reader.read
-
-    async def read(*args: Any, **kwargs: Any) -> bytes:
-        bodies.append(await original(*args, **kwargs))
-        return bodies[-1]
-
-    reader.read = read  # type: ignore[method-assign]
-    return bodies
-
-
-async def test_log_rows_of_several_machines_are_ordered() -> None:
-    async with logged() as past:
-        machines = [vm.machine.key for vm in past.site.world.live_vms()]
-
-        reading = await past.read(machines=machines)
-
-        assert [row.text for row in reading.rows] == [
-            "just then",
-            "of another",
-            "VM action 'kill' sent",
-        ]
-        assert reading.complete
-
-
-async def test_any_number_of_machines_is_one_request() -> None:
-    async with logged() as past:
-        reading = await past.read(machines=[past.vm.machine.key, *range(10_000, 10_500)])
-
-        assert [row.text for row in reading.rows] == ["just then", "VM action 'kill' sent"]
-        assert reading.complete
+        killed = reading.rows[-1]
+        assert (killed.table, killed.machine) == (LogTable.LOGS, None)
+        assert killed.object_type == "vm"
         (asked,) = past.site.system.requests
-        assert "machine eq" not in asked.query["filter"]
+        assert "object_type,object_name" in asked.query["fields"]
+        assert "filter" not in asked.query
 
 
-def test_log_filter_names_every_machine() -> None:
-    for count in (1, 50, 150, 200, 1000):
-        chosen = log_filter(range(100_000, 100_000 + count), START.timestamp(), 7)
-        assert chosen.count("machine eq") == count
-
-
-@pytest.mark.parametrize("count", [50, 150, 170, 190, 200, 220, 240, 400])
-async def test_url_stays_below_the_servers_limit(count: int) -> None:
+async def test_newest_rows_are_returned_whatever_their_keys() -> None:
     async with logged() as past:
-        await past.read(machines=list(range(100_000, 100_000 + count)))
+        reading = await past.read(since=0, limit=2)
 
-        (asked,) = past.site.system.requests
-        assert len(asked.path) + len(urlencode(asked.query, quote_via=quote)) < 6000
-
-
-@pytest.mark.parametrize("mark", [None, LogMark(99_999, 0.0)])
-async def test_log_without_its_mark_is_incomplete(mark: LogMark | None) -> None:
-    async with logged() as past:
-        reading = await past.read(mark=mark)
-
-        assert len(reading.rows) == 2
-        assert not reading.complete
-
-
-async def test_mark_within_the_rows_is_returned_too() -> None:
-    async with logged() as past:
-        reading = await past.read(mark=LogMark(past.mark.key + 4, past.since))
-
-        assert [row.text for row in reading.rows] == ["just then", "VM action 'kill' sent"]
+        assert [row.text for row in reading.rows] == FROM_THEN_ON[1:]
         assert reading.complete
+
+
+@pytest.mark.parametrize("since", [99_999, 1])
+async def test_log_without_the_oldest_row_asked_for_is_incomplete(since: int) -> None:
+    async with logged() as past:
+        past.site.world.platform_log.machine_logs.popleft()
+
+        assert not (await past.read(since=since if since > 1 else past.oldest - 1)).complete
 
 
 async def test_empty_log_is_incomplete() -> None:
@@ -780,7 +731,7 @@ async def test_empty_log_is_incomplete() -> None:
         assert await past.read() == LogReading((), complete=False)
 
 
-async def test_log_that_lost_its_mark_is_incomplete() -> None:
+async def test_log_that_lost_its_oldest_row_is_incomplete() -> None:
     async with logged() as past:
         past.site.system.faults.turn_on("lost_logs", share=1)
 
@@ -789,16 +740,9 @@ async def test_log_that_lost_its_mark_is_incomplete() -> None:
 
 async def test_cut_log_is_incomplete() -> None:
     async with logged() as past:
-        original = past.site.reader.read
+        reading = await past.read(limit=2)
 
-        async def cut(path: str, query: dict[str, str], **kwargs: Any) -> bytes:
-            return await original(path, {**query, "limit": "2"}, **kwargs)
-
-        past.site.reader.read = cut  # type: ignore[assignment,method-assign]
-
-        reading = await past.read()
-
-        assert [row.text for row in reading.rows] == ["just then", "VM action 'kill' sent"]
+        assert [row.text for row in reading.rows] == FROM_THEN_ON[1:]
         assert not reading.complete
 
 
@@ -857,7 +801,7 @@ async def test_unfiltered_log_is_filtered_by_the_client() -> None:
 
         reading = await past.read()
 
-        assert [row.text for row in reading.rows] == ["just then", "VM action 'kill' sent"]
+        assert [row.text for row in reading.rows] == FROM_THEN_ON
         assert reading.complete
 
 
@@ -866,47 +810,17 @@ async def test_long_log_is_decoded() -> None:
         for number in range(500):
             entry(past.site, past.vm, f"row {number}")
 
-        assert len((await past.read()).rows) == 502
-
-
-async def test_log_mark_is_the_newest_row_before_a_time() -> None:
-    async with logged() as past:
-        operations = past.site.operations
-
-        mark = await operations.log_mark(past.since)
-
-        assert mark is not None
-        assert mark.key == past.mark.key + 1
-        assert mark.at == pytest.approx(past.since - 1e-6)
-        (asked,) = past.site.system.requests
-        assert asked.query["filter"] == f"timestamp lt {int(past.since * 1e6)}"
-        assert (asked.query["sort"], asked.query["limit"]) == ("-$key", "1")
-        assert (await past.read(mark=mark)).complete
-        assert await operations.log_mark(past.mark.at) is None
-
-
-async def test_log_mark_ignores_rows_that_are_too_new() -> None:
-    row = b'[{"$key":7,"machine":1,"text":"x","user":"","level":"","timestamp":1700000000000000}]'
-    async with scripted(says(row)) as (operations, _):
-        assert await operations.log_mark(1.7e9) is None
-        assert await operations.log_mark(1.7e9 + 0.5) == LogMark(7, 1.7e9)
+        assert len((await past.read(limit=1000)).rows) == 503
 
 
 @pytest.mark.parametrize(("keys", "complete"), [((3, 2, 1), True), ((1, 2, 3), False)])
 async def test_log_in_another_order_is_incomplete(keys: tuple[int, ...], *, complete: bool) -> None:
     rows = [{"$key": key, "machine": 5, "timestamp": 10**15 + key} for key in keys]
     async with scripted(says(msgspec.json.encode(rows))) as (operations, _):
-        reading = await operations.logs([5], 0.0, LogMark(1, 1e9))
+        reading = await operations.log_rows(LogTable.MACHINE_LOGS, 1, 100)
 
         assert len(reading.rows) == 3
         assert reading.complete is complete
-
-
-@pytest.mark.parametrize("body", [b'[{"$key":7},{}]', b"{}", b"[7]", b"<html>"])
-async def test_undecodable_log_mark_is_an_error(body: bytes) -> None:
-    async with scripted(says(body)) as (operations, _):
-        with pytest.raises(BadReplyError):
-            await operations.log_mark(2000.0)
 
 
 # Current rows
