@@ -621,13 +621,6 @@ def test_unread_table_rejects_the_inventory() -> None:
     assert problem(poll(inventory=None)) == "unread"
 
 
-def test_two_vms_with_one_uuid_reject_the_inventory() -> None:
-    twice = poll(2)
-    assert twice.inventory is not None
-    vms = (twice.inventory.vms[0], twice.inventory.vms[0])
-    assert problem(twice._replace(inventory=replace(twice.inventory, vms=vms))) == "duplicate"
-
-
 @pytest.mark.parametrize(("at", "reason"), [(110.0, ""), (110.1, "frozen")])
 def test_rows_unchanged_for_30_seconds_reject_the_inventory(at: float, reason: str) -> None:
     assert problem(poll(at=at, clock=80.0), inventory(at=80.0, clock=80.0)) == reason

@@ -1,11 +1,12 @@
 """What is not to be believed, and what a status row says."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from exporter.model import PollResult, StatusWord
+from exporter.model import MachineStatus, PollResult, StatusWord
 from exporter.recovery.model.cases import ObservedState
 from exporter.recovery.model.limits import Limits
 from exporter.recovery.observe.inventory_checks import (
@@ -54,12 +55,6 @@ def fewer_statuses(poll: PollResult, keep: int) -> PollResult:
     )
 
 
-def twice(poll: PollResult) -> PollResult:
-    assert poll.inventory is not None
-    vms = poll.inventory.vms
-    return poll._replace(inventory=replace(poll.inventory, vms=(*vms, vms[0])))
-
-
 @pytest.mark.parametrize(
     ("reason", "spoil"),
     [
@@ -69,7 +64,6 @@ def twice(poll: PollResult) -> PollResult:
         ("empty", lambda poll: fewer_statuses(poll, 0)),
         ("short", lambda poll: shorter(poll, 23)),
         ("short", lambda poll: fewer_statuses(poll, 20)),
-        ("duplicate", twice),
         ("rows_missing", lambda poll: poll._replace(rows_skipped=4)),
     ],
 )
@@ -132,21 +126,62 @@ def test_rows_unchanged_for_half_a_minute_are_frozen(harness: Harness) -> None:
     assert reasons == ["", "frozen", "frozen"]
 
 
-def test_rows_lagging_behind_the_newest_are_rejected(harness: Harness) -> None:
-    poll = poll_of(harness)
+def with_stamps(
+    poll: PollResult, stamp: Callable[[int, MachineStatus], float | None]
+) -> PollResult:
+    """Return the poll with other times of its status rows; *stamp* gets the number of each."""
     assert poll.inventory is not None
-    rows = poll.inventory.sources["machine_status"]
-    newest = max(row.updated_at or 0 for row in rows.values())  # type: ignore[attr-defined]
-    late = {
-        key: replace(row, updated_at=newest - (61 if number else 0))
-        for number, (key, row) in enumerate(rows.items())  # type: ignore[attr-defined]
+    rows: Any = poll.inventory.sources["machine_status"]
+    stamped = {
+        key: replace(row, updated_at=stamp(number, row))
+        for number, (key, row) in enumerate(rows.items())
     }
-    sources = {**poll.inventory.sources, "machine_status": late}
+    sources = {**poll.inventory.sources, "machine_status": stamped}
+    return poll._replace(inventory=replace(poll.inventory, sources=sources))
 
-    found = believed(poll._replace(inventory=replace(poll.inventory, sources=sources)))
+
+def test_rows_lagging_behind_the_newest_of_their_node_are_rejected(harness: Harness) -> None:
+    first_of_node: dict[int | None, int] = {}
+
+    def stamp(number: int, row: MachineStatus) -> float:
+        fresh = first_of_node.setdefault(row.node, number) == number
+        return 2e9 - (0 if fresh else 61)
+
+    found = believed(with_stamps(poll_of(harness), stamp))
 
     assert isinstance(found, RejectedInventory)
     assert found.reason == "lagging"
+
+
+@pytest.mark.parametrize("ahead", [-1800.0, -80.0, 80.0, 1800.0])
+def test_one_node_with_another_time_rejects_nothing(harness: Harness, ahead: float) -> None:
+    def stamp(_: int, row: MachineStatus) -> float | None:
+        wrong = row.node == 1 and row.updated_at is not None
+        return (row.updated_at or 0) + ahead if wrong else row.updated_at
+
+    last = believed(with_stamps(poll_of(harness), stamp))
+    assert isinstance(last, CheckedInventory)
+    harness.clock.elapsed += 20
+    found = believed(poll_of(harness), last)
+
+    assert isinstance(found, CheckedInventory)
+    assert last.clock is not None
+    assert found.clock == pytest.approx(last.clock + 20, abs=15)
+
+
+def test_vm_keeps_its_place_when_another_one_gets_its_uuid(harness: Harness) -> None:
+    last = first_picture(harness)
+    poll = poll_of(harness)
+    assert poll.inventory is not None
+    original, other = poll.inventory.vms[:2]
+    clone = replace(other, config=replace(other.config, uuid=original.config.uuid))
+    vms = (clone, original, *poll.inventory.vms[2:])
+
+    found = believed(poll._replace(inventory=replace(poll.inventory, vms=vms)), last)
+
+    assert isinstance(found, CheckedInventory)
+    assert found.shared_uuids == {original.config.uuid}
+    assert found.vms[original.config.uuid].config.key == original.config.key
 
 
 @pytest.mark.parametrize("word", StatusWord)

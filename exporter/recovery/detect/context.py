@@ -61,6 +61,8 @@ class DiagnosisContext(NamedTuple):
     names: AbstractSet[str] = frozenset()
     """Names of nodes, clusters and tags, which may occur in a log row."""
     vm_names: AbstractSet[str] = frozenset()
+    shares_uuid: bool = False
+    """Whether another VM has the same UUID."""
 
 
 def diagnosis_context(
@@ -89,6 +91,7 @@ def diagnosis_context(
         users=users,
         names=names.places,
         vm_names=names.vms,
+        shares_uuid=case.uuid in inventory.shared_uuids,
     )
 
 

@@ -50,6 +50,7 @@ def diagnose(
     """Return why *case* is not up."""
     return (
         _by_observation(case)
+        or _by_uuid(about)
         or _by_words_since_up(case, about, limits)
         or _by_node(case, about, limits)
         or _by_duration(case, about, limits)
@@ -81,6 +82,13 @@ def _by_observation(case: Case) -> Diagnosis | None:
             return Diagnosis(
                 DiagnosisKind.PENDING, Cause.NOT_DOWN_NOW, f"its status is {case.word}"
             )
+
+
+def _by_uuid(about: DiagnosisContext) -> Diagnosis | None:
+    if about.shares_uuid:
+        detail = "another VM has the same UUID: which of the two is meant is not certain"
+        return Diagnosis(DiagnosisKind.UNKNOWN, Cause.UUID_SHARED, detail)
+    return None
 
 
 def _by_words_since_up(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnosis | None:

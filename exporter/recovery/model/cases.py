@@ -122,6 +122,7 @@ class Cause(StrEnum):
     STATUS_ERROR = "status_error"
     STATUS_UNRECOGNIZED = "status_unrecognized"
     STATUS_MISSING = "status_missing"
+    UUID_SHARED = "uuid_shared"
     NODE_UNKNOWN = "node_unknown"
     LOGS_UNREAD = "logs_unread"
     LOGS_INCOMPLETE = "logs_incomplete"

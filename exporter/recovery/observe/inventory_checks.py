@@ -1,8 +1,10 @@
 """Whether one poll may be believed, and what it shows of each VM."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
-from statistics import median
+from statistics import median, median_low
 from typing import NamedTuple
 
 from exporter.model import VM, Inventory, MachineStatus, Node, PollResult, StatusWord
@@ -44,11 +46,15 @@ class CheckedInventory(NamedTuple):
     """Seconds of watch."""
     time: datetime
     clock: float | None
-    """VergeOS' newest time, in Unix seconds."""
+    """VergeOS' time, in Unix seconds: how far the clocks of its nodes have gone together."""
     clock_moved_at: float
     """When that time was last seen to have moved."""
+    node_clocks: Mapping[int | None, float]
+    """The newest time of each node; they need not agree."""
     vms: Mapping[str, VM]
-    """By uuid; a VM without one cannot be told from another and is left out."""
+    """By UUID; a VM without one cannot be told from another and is left out."""
+    shared_uuids: AbstractSet[str]
+    """UUIDs that several VMs have: only the one that was there before is in *vms*."""
     nodes: Mapping[int, Node]
     vm_count: int
     status_count: int
@@ -80,12 +86,16 @@ def check_inventory(
     if poll.took_seconds > poll.every_seconds:
         return RejectedInventory("slow", f"reading it took {poll.took_seconds:.0f} s")
     statuses: Mapping[int, MachineStatus] = inventory.sources.get(STATUS) or {}  # type: ignore[assignment]
+    counts = Counter(vm.config.uuid for vm in inventory.vms if vm.config.uuid)
+    shared = frozenset(uuid for uuid, count in counts.items() if count > 1)
     checked = CheckedInventory(
         at=poll.asked_at,
         time=poll.time,
-        clock=_clock(statuses.values()),
+        clock=None,
         clock_moved_at=poll.asked_at,
-        vms={vm.config.uuid: vm for vm in inventory.vms if vm.config.uuid},
+        node_clocks=_node_clocks(statuses.values()),
+        vms=_by_uuid(inventory.vms, shared, enrolled, last),
+        shared_uuids=shared,
         nodes=inventory.nodes,
         vm_count=len(inventory.vms),
         status_count=len(statuses),
@@ -95,16 +105,56 @@ def check_inventory(
     return short or _on_time(checked, statuses, last, limits)
 
 
-def _clock(statuses: Iterable[MachineStatus]) -> float | None:
-    """
-    Return VergeOS' time, by the newest row.
+def _by_uuid(
+    vms: Iterable[VM],
+    shared: AbstractSet[str],
+    enrolled: Mapping[str, int],
+    last: CheckedInventory | None,
+) -> dict[str, VM]:
+    """Return the VMs by UUID; of those that share one, the VM that had it before."""
+    known = last.vms if last is not None else {}
 
-    Of those that run, if some do: the row of one that is off keeps an old stamp, which a clock
+    def had_it_before(vm: VM) -> bool:
+        uuid = vm.config.uuid
+        before = enrolled.get(uuid, known[uuid].config.key if uuid in known else None)
+        return vm.config.key == before
+
+    return {
+        vm.config.uuid: vm
+        for vm in vms
+        if vm.config.uuid and (vm.config.uuid not in shared or had_it_before(vm))
+    }
+
+
+def _node_clocks(statuses: Iterable[MachineStatus]) -> dict[int | None, float]:
+    """
+    Return the time of each node, by its newest row.
+
+    Of machines that run, if some do: the row of one that is off keeps an old time, which a clock
     that was set back has yet to reach.
     """
     dated = [row for row in statuses if row.updated_at]
-    alive = [row for row in dated if row.running] or dated
-    return max((row.updated_at for row in alive if row.updated_at), default=None)
+    found: dict[int | None, float] = {}
+    for row in [row for row in dated if row.running] or dated:
+        found[row.node] = max(found.get(row.node, 0.0), row.updated_at or 0.0)
+    return found
+
+
+def _clock(clocks: Mapping[int | None, float], last: CheckedInventory | None) -> float | None:
+    """
+    Return VergeOS' time: that of the last inventory, and how far most nodes' clocks went since.
+
+    So a node whose clock is off moves it neither when it comes nor when it goes.
+    """
+    if not clocks:
+        return None
+    if last is not None and last.clock is not None:
+        moved = [
+            at - last.node_clocks[node] for node, at in clocks.items() if node in last.node_clocks
+        ]
+        if moved:
+            return last.clock + median_low(moved)
+    return median_low(clocks.values())
 
 
 def _too_short(
@@ -128,8 +178,6 @@ def _too_short(
                 return RejectedInventory(
                     "short", f"{count} {what}, after {before} in the last valid inventory"
                 )
-    if len(checked.vms) < sum(bool(vm.config.uuid) for vm in checked.reported.vms):
-        return RejectedInventory("duplicate", "two VMs have one uuid")
     vms = checked.vms
     missing = sum(uuid not in vms or vms[uuid].status is None for uuid in enrolled)
     missing = max(missing, poll.rows_skipped)
@@ -145,7 +193,8 @@ def _on_time(
     limits: Limits,
 ) -> CheckedInventory | RejectedInventory:
     """Return the inventory if VergeOS' own time moves on in it."""
-    clock, before = checked.clock, last.clock if last is not None else None
+    clock, before = _clock(checked.node_clocks, last), last.clock if last is not None else None
+    checked = checked._replace(clock=clock)
     if went_back(before, clock, limits):
         return checked
     if last is not None and before is not None and (clock is None or clock <= before):
@@ -153,12 +202,22 @@ def _on_time(
         if still > limits.frozen_after_seconds:
             return RejectedInventory("frozen", f"no row was touched for {still:.0f} s or more")
         checked = checked._replace(clock=before, clock_moved_at=last.clock_moved_at)
-    stamps = [row.updated_at for row in statuses.values() if row.running and row.updated_at]
-    if clock is not None and stamps and clock - median(stamps) > limits.max_lag_seconds:
+    if clock is not None and _all_nodes_lag(checked.node_clocks, statuses.values(), limits):
         return RejectedInventory(
-            "lagging", f"half of the rows are over {limits.max_lag_seconds:g} s old"
+            "lagging", f"half of the rows are over {limits.max_lag_seconds:g} s old on every node"
         )
     return checked
+
+
+def _all_nodes_lag(
+    clocks: Mapping[int | None, float], statuses: Iterable[MachineStatus], limits: Limits
+) -> bool:
+    """Return whether on every node most rows are much older than the newest there."""
+    ages: dict[int | None, list[float]] = defaultdict(list)
+    for row in statuses:
+        if row.running and row.updated_at:
+            ages[row.node].append(clocks[row.node] - row.updated_at)
+    return bool(ages) and all(median(of_node) > limits.max_lag_seconds for of_node in ages.values())
 
 
 def went_back(before: float | None, clock: float | None, limits: Limits) -> bool:
