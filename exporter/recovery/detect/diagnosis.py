@@ -130,8 +130,9 @@ def _by_node(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnosis |
         return Diagnosis(DiagnosisKind.PLATFORM, Cause.NODE_IN_TROUBLE, detail)
     quiet_since = max(node.well_since, case.trouble_at or about.at)
     if ill and about.at - quiet_since < limits.platform_seconds:
-        cause = Cause.NODE_IN_TROUBLE if failed else Cause.NODE_UNWATCHED
-        was = "was not well" if failed else "was not watched all the time"
+        sick = failed or (node.sick_at is not None and node.sick_at >= up_at)
+        cause = Cause.NODE_IN_TROUBLE if sick else Cause.NODE_UNWATCHED
+        was = "was not well" if sick else "was not watched all the time"
         detail = f"{about.node_name} {was}; the platform has its time to act"
         return Diagnosis(DiagnosisKind.PLATFORM, cause, detail)
     hung = case.hung_at is not None and about.at - case.hung_at < limits.platform_seconds

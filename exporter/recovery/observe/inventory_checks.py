@@ -277,12 +277,22 @@ def observed_state_of(word: str, running: bool | None, state: str = "") -> Obser
     return ObservedState.INCONSISTENT
 
 
-def is_well(node: Node | None) -> bool:
-    """Return whether a node runs, and is not about to be emptied."""
+def is_running(node: Node | None) -> bool:
+    """Return whether a node runs, in maintenance or not."""
     return (
         node is not None
         and node.status is not None
         and node.status.running is True
-        and node.status.word in UP
+        and node.status.word in (*UP, StatusWord.MAINTENANCE)
+    )
+
+
+def is_well(node: Node | None) -> bool:
+    """Return whether a node runs, and is not about to be emptied."""
+    return (
+        node is not None
+        and is_running(node)
         and not node.maintenance
+        and node.status is not None
+        and node.status.word in UP
     )

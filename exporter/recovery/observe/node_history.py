@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from exporter.recovery.model.limits import Limits
-from exporter.recovery.observe.inventory_checks import CheckedInventory, is_well
+from exporter.recovery.observe.inventory_checks import CheckedInventory, is_running, is_well
 
 
 class Drop(NamedTuple):
@@ -23,6 +23,8 @@ class NodeHistory(NamedTuple):
     """The VMs on it that were last newly found down."""
     sick_at: float | None = None
     """When a valid inventory last showed it not well; ``None`` when none did."""
+    failed_at: float | None = None
+    """When a valid inventory last showed it not running; maintenance is no failure."""
     started_clock: float | None = None
     """When it was last started, in VergeOS' time."""
 
@@ -44,18 +46,16 @@ def update_node_histories(
     # A node that is not listed is not known to be well; what is known of it is kept.
     found = {key: history._replace(well_since=None) for key, history in histories.items()}
     for key, node in inventory.nodes.items():
-        history = histories.get(key)
-        since = history.well_since if history is not None else None
-        drops = tuple(
-            one for one in (history.drops if history is not None else ()) if one.at > oldest
-        )
+        before = histories.get(key, NodeHistory(None))
+        since = before.well_since
+        drops = tuple(one for one in before.drops if one.at > oldest)
         new = tuple(Drop(inventory.at, uuid) for uuid, was_on in dropped.items() if was_on == key)
-        sick_at = history.sick_at if history is not None else None
         well = is_well(node)
         found[key] = NodeHistory(
             well_since=(since if since is not None else inventory.at) if well else None,
             drops=drops + new,
-            sick_at=sick_at if well else inventory.at,
+            sick_at=before.sick_at if well else inventory.at,
+            failed_at=inventory.at if not is_running(node) else before.failed_at,
             started_clock=node.status.started_at if node.status is not None else None,
         )
     return found
@@ -63,7 +63,7 @@ def update_node_histories(
 
 def has_failed(history: NodeHistory, *, since: float, since_clock: float | None) -> bool:
     """Return whether a node is known to have failed *since* a moment, if only by its new start."""
-    if history.sick_at is not None and history.sick_at >= since:
+    if history.failed_at is not None and history.failed_at >= since:
         return True
     started = history.started_clock
     return started is not None and since_clock is not None and started > since_clock
