@@ -411,8 +411,10 @@ def test_requested_power_off_counts_if_the_column_is_the_requested_state() -> No
 def test_vm_on_a_failed_node_is_left_to_vergeos() -> None:
     assert judged(node=NodeHistory(None)) is Cause.NODE_IN_TROUBLE
     assert judged(node=None) is Cause.NODE_UNKNOWN
-    failed = NodeHistory(None, sick_at=UP_AT + 1)
+    failed = NodeHistory(None, sick_at=UP_AT + 1, failed_at=UP_AT + 1)
     assert judged(node=failed, on_power_loss="leave_off") is Cause.LEFT_OFF_BY_POLICY
+    in_maintenance = NodeHistory(None, sick_at=UP_AT + 1)
+    assert judged(node=in_maintenance, on_power_loss="leave_off") is Cause.NODE_IN_TROUBLE
     assert judged(node=NodeHistory(None), on_power_loss="leave_off") is Cause.NODE_IN_TROUBLE
 
 

@@ -304,7 +304,7 @@ def crash_of_another(play: Play) -> str:
 
 
 def test_clone_with_the_same_uuid_holds_no_other_vm(seed: int) -> None:
-    play = Play(seed)
+    play = Play(seed, vms=30)
     clone = next(vm for vm in play.world.live_vms() if vm.name != play.name and not vm.service)
     clone.uuid = play.vm.uuid
     play.wait(100)
