@@ -148,7 +148,7 @@ def test_row_order_does_not_change_decisions(incidents: Incidents, seed: int) ->
         read = harness.line._read
 
         def shuffled(path: str, status: int, payload: Any) -> Any:
-            if isinstance(payload, list) and not path.endswith("machine_logs"):
+            if isinstance(payload, list) and not path.endswith("logs"):
                 payload = dice.sample(payload, len(payload))
             return read(path, status, payload)
 
