@@ -159,19 +159,22 @@ def demo(
     clock = SystemClock()
     world = load_scenario(scenario).with_changes(seed=seed, vms=vms).build(clock)
     port = parse_listen(listen_address or DEFAULT_LISTEN).port
+    number = len(list(world.live_vms()))
     names = [vm.name for vm in world.live_vms() if vm.service is None]
 
     def print_banner() -> None:
-        _print(f"[bold]{_escape(world.system_name)}[/], a simulated VergeOS with {len(names)} VMs")
+        _print(f"[bold]{_escape(world.system_name)}[/], a simulated VergeOS with {number} VMs")
         _print(f"  console        http://localhost:{port}/")
         _print(f"  metrics        http://localhost:{port}/metrics")
-        program = Path(sys.argv[0]) if Path(sys.argv[0]).is_file() else Path("vergewatch")
+        program = sys.argv[0] if Path(sys.argv[0]).is_file() else "vergewatch"
+        if program.endswith("__main__.py"):
+            program = "python -m exporter"
         own = port == parse_listen(DEFAULT_LISTEN).port
         at = "" if own else f" --url http://localhost:{port}"
         vm = EXAMPLE_VM if EXAMPLE_VM in names else names[0]
         _print(f"  explain a VM   {program} explain {vm}{at}")
-        token = f"VERGEWATCH_RECOVERY__TOKEN={DEMO_TOKEN}"
-        _print(f"  pause recovery {token} {program} recovery pause --reason test{at}")
+        _print(f"  commands need  export VERGEWATCH_RECOVERY__TOKEN={DEMO_TOKEN}")
+        _print(f"  pause recovery {program} recovery pause --reason test{at}")
         _print("  stop           Ctrl-C")
 
     simulator = Simulator(world=world, clock=clock)

@@ -279,6 +279,7 @@ async def test_demo_exports_a_simulated_system() -> None:
         aiohttp.ClientSession() as http,
     ):
         assert any("meadowlark" in line for line in lines)
+        assert any(" python -m exporter explain " in line for line in lines)
         text = ""
         for _ in range(int(PATIENCE_SECONDS / 0.1)):
             await REAL_TIME.sleep(0.1)
