@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.formatting import counted, lasting
+from exporter.recovery.model.cases import Policy
 from exporter.recovery.model.states import State
 from exporter.recovery.model.views import (
     CommandInForce,
@@ -71,7 +72,8 @@ def print_explanation(found: Explanation, *, asked: str) -> None:
     state.append(f" (system {_plain(found.system)}, key {found.vm_key})")
     console.print(_entry("  ", state))
     if found.enrolled is not None:
-        source = f" ({found.policy}: {found.policy_source})" if found.policy else ""
+        policy = "" if found.policy == Policy.NO else f"{found.policy}: "
+        source = f" ({policy}{found.policy_source})" if found.policy else ""
         console.print(_entry("  ", f"enrolled: {_yes_no(found.enrolled)}{source}"))
     if found.failed_guard is not None or found.decision is not None:
         console.print(_entry("  ", _decision(found)))
@@ -80,7 +82,7 @@ def print_explanation(found: Explanation, *, asked: str) -> None:
         console.print(_entry("  ", Text(_plain(text), style="yellow")))
     if found.fixes:
         console.print()
-        console.print(Text("Before Vergewatch acts:", style="bold"))
+        console.print(Text("What to do:", style="bold"))
         for fix in found.fixes:
             console.print(_entry("  - ", fix))
     if found.guards:
@@ -102,7 +104,7 @@ def print_explanation(found: Explanation, *, asked: str) -> None:
 
 
 def _decision(found: Explanation) -> str:
-    result = f"{found.failed_guard}: no" if found.failed_guard is not None else "act"
+    result = f"no action, failed guard {found.failed_guard}" if found.failed_guard else "act"
     number = f", number {found.decision}" if found.decision is not None else ""
     since = f", since {_when(found.decided)} UTC" if found.decided is not None else ""
     return f"decision: {result} (mode {found.mode}{number}{since})"

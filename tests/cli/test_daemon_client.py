@@ -127,7 +127,7 @@ async def test_explain_fits_the_terminal(daemon: Daemon, columns: str) -> None:
     )
     assert "state: quarantined (system production, key " in flat
     assert "enrolled: yes (on-failure: " in flat
-    assert "Before Vergewatch acts: - vergewatch recovery clear web-02 --reason ... Guards" in flat
+    assert "What to do: - vergewatch recovery clear web-02 --reason ... Guards" in flat
     assert "within_restart_budget: no " in flat
     assert "circuit_breaker_closed: yes " in flat
     assert "started it (action 4): confirmed, the VM is up" in flat
