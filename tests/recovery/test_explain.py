@@ -210,6 +210,30 @@ def test_shadow_mode_gives_the_time_of_the_first_decision() -> None:
     )
 
 
+@pytest.mark.parametrize(("stopped_again", "named"), [(False, True), (True, False)])
+def test_vm_that_is_up_again_keeps_the_author_of_its_last_stop(
+    stopped_again: bool, named: bool
+) -> None:
+    harness = stage()
+    web = harness.world.vm("web-01")
+    web.machine.shutdown_seconds = 60.0
+    harness.world.operator_stops(web, graceful=True, user="anna")
+    harness.advance(200)
+    decision = about(harness, "web-01").decision
+    harness.world.operator_starts(web)
+    harness.advance(700)
+    if stopped_again:
+        harness.world.operator_stops(web, graceful=True, user="mira")
+        harness.advance(40)
+        harness.world.operator_starts(web)
+        harness.advance(200)
+
+    found = sentence(about(harness, "web-01")._replace(decision=decision))
+
+    assert found.endswith("It came back without Vergewatch.")
+    assert ("a user stopped it (" in found and "by anna at" in found) == named
+
+
 def test_quarantined_vm_gives_the_used_budget_and_the_clear_command() -> None:
     harness = stage()
     for _ in range(4):

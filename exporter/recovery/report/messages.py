@@ -11,7 +11,7 @@ CAUSES: Mapping[Cause, str] = {
     Cause.NOT_LONG_ENOUGH: "it has not been down long enough to confirm",
     Cause.LOGS_NOT_SETTLED: "the VergeOS log has not been read yet",
     Cause.CRASHED: "it was running, it stopped, and VergeOS logged no stop request",
-    Cause.HUNG: "it is unresponsive, and no operator action on it is logged",
+    Cause.HUNG: "it was unresponsive, and VergeOS logged no action on it",
     Cause.KILLED_TO_RESTART: "Vergewatch powered it off to restart it",
     Cause.STOPPED_BY_PERSON: "a user stopped it",
     Cause.STOPPED_BY_GUEST: "its guest shut itself down",

@@ -80,11 +80,22 @@ def _came_back(context: ExplainContext, downtime: Downtime) -> str:
     if downtime.began is None:
         return f"{context.vm} is up. It came back without Vergewatch."
     began = _clock(downtime.began, context.now)
-    why = f": {_cause(downtime.diagnosis)}" if downtime.diagnosis is not None else ""
+    diagnosis = _last_diagnosis(context, downtime)
+    why = f": {_cause(diagnosis)}" if diagnosis is not None else ""
     return (
         f"{context.vm} is up. It was down from {began} to {ended}{why}. "
         "It came back without Vergewatch."
     )
+
+
+def _last_diagnosis(context: ExplainContext, downtime: Downtime) -> Diagnosis | None:
+    """Return why a VM was down that is up again; who stopped it is known only from the log."""
+    known, decision = downtime.diagnosis, context.decision
+    if known is None or known.cause is not Cause.SEEN_STOPPING or decision is None:
+        return known
+    began, ended = downtime.began, downtime.ended
+    read = began is not None and ended is not None and began <= decision.time <= ended
+    return decision.diagnosis if read else known
 
 
 def _suspect(context: ExplainContext) -> str:
