@@ -122,8 +122,8 @@ async def test_explain_fits_the_terminal(daemon: Daemon, columns: str) -> None:
     assert (code, err) == (0, "")
     flat = " ".join(out.split())
     assert flat.startswith(
-        "web-02 crashed again after Vergewatch restarted it 3 times within 1 h. Vergewatch takes "
-        "no more action until"
+        "web-02 crashed again at 00:42:20 after Vergewatch restarted it 3 times within 1 h. "
+        "Vergewatch takes no more action until"
     )
     assert "state: quarantined (system production, key " in flat
     assert "enrolled: yes (on-failure: " in flat

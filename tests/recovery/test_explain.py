@@ -241,8 +241,8 @@ def test_quarantined_vm_gives_the_used_budget_and_the_clear_command() -> None:
         harness.advance(400)
 
     assert explained(harness, "web-02").sentence == (
-        "web-02 crashed again after Vergewatch restarted it 3 times within 1 h. Vergewatch takes "
-        "no more action until the VM is started, or an operator runs "
+        "web-02 crashed again at 00:30:40 after Vergewatch restarted it 3 times within 1 h. "
+        "Vergewatch takes no more action until the VM is started, or an operator runs "
         "`vergewatch recovery clear web-02 --reason ...`."
     )
 

@@ -193,10 +193,11 @@ def _quarantined(context: ExplainContext) -> str:
             happened = f"{context.vm} is down again after every allowed action was tried"
         return f"{happened}. {ends}."
     sent = [one for one in context.actions if one.sent][: spent.used]
-    period = span(spent.seconds)
+    period, began = span(spent.seconds), _downtime(context).began
+    when = f" at {_clock(began, context.now)}" if began is not None else ""
     if len(sent) == spent.used and all(one.intent.outcome is Outcome.CONFIRMED for one in sent):
         times = counted(spent.used, "time")
-        happened = f"crashed again after Vergewatch restarted it {times} within {period}"
+        happened = f"crashed again{when} after Vergewatch restarted it {times} within {period}"
     else:
         happened = f"is down again after {counted(spent.used, 'action')} within {period}"
     return f"{context.vm} {happened}. {ends}."
