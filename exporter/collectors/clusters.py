@@ -2,13 +2,11 @@
 
 from collections import Counter
 
-import msgspec
-
 from exporter.collectors.collector import Collector
 from exporter.exposition.collector import gauge, group
 from exporter.exposition.view import Items, RenderView, escape
 from exporter.model import KNOWN_STATUS_WORDS, Cluster
-from exporter.vergeos.rows import Name, Row, TableRows, decode
+from exporter.vergeos.rows import Name, Row
 from exporter.vergeos.tables import Importance, Pace, Table
 
 
@@ -18,20 +16,12 @@ class ClusterRow(Row, gc=False):
     name: Name | None = None
 
 
-_CLUSTER = msgspec.json.Decoder(ClusterRow, strict=False)
-
-
-def clusters(body: bytes, path: str) -> TableRows[dict[int, Cluster]]:
-    """Return clusters by key."""
-    return decode(body, path, _CLUSTER, lambda row, key: Cluster(key, row.name or f"#{key}"))
-
-
 CLUSTERS = Table(
     "clusters",
     "clusters",
     Pace.INVENTORY,
     ClusterRow,
-    clusters,
+    lambda row, key: Cluster(key, row.name or f"#{key}"),
     importance=Importance.HIGH,
     keeps_stale_rows=True,
 )

@@ -6,7 +6,7 @@ from exporter.collectors.collector import Collector
 from exporter.exposition.collector import gauge, group, info
 from exporter.exposition.view import Items, RenderView, escape
 from exporter.model import Node
-from exporter.vergeos.rows import Name, Reference, Row, TableRows, decode, key_number
+from exporter.vergeos.rows import Name, Reference, Row, key_number
 from exporter.vergeos.tables import Importance, Pace, Table
 
 
@@ -18,14 +18,6 @@ class NodeRow(Row, gc=False):
     cluster: Reference = None
     machine: Reference = None
     maintenance: bool | None = None
-
-
-_NODE = msgspec.json.Decoder(NodeRow, strict=False)
-
-
-def nodes(body: bytes, path: str) -> TableRows[dict[int, Node]]:
-    """Return physical nodes by key, without their status."""
-    return decode(body, path, _NODE, _node, key=lambda row: row.id or row.key)
 
 
 def _node(row: NodeRow, key: int) -> Node:
@@ -44,7 +36,8 @@ NODES = Table(
     "nodes",
     Pace.INVENTORY,
     NodeRow,
-    nodes,
+    _node,
+    key=lambda row: row.id or row.key,
     where="physical eq true",
     importance=Importance.HIGH,
 )

@@ -37,7 +37,7 @@ EXPIRY_CHECK_SECONDS = 1.0
 class Source(Protocol):
     """Reads tables."""
 
-    async def read(self, name: str, /) -> TableRows: ...
+    async def read(self, name: str, /) -> TableRows[Any]: ...
 
 
 class Join(Protocol):

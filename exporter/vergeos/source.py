@@ -2,17 +2,17 @@
 
 import hashlib
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
 
 from exporter.errors import BadReplyError, ForbiddenError, VergeOSError
-from exporter.executor import run_in_thread
 from exporter.model import Identity
+from exporter.polling.state import TableRows
 from exporter.vergeos import rows
 from exporter.vergeos.client import VergeOSClient
-from exporter.vergeos.rows import TableRows
-from exporter.vergeos.tables import Table
+from exporter.vergeos.tables import Table, decode_in_thread
 
 IDENTITY = "identity"
 """The system's name and version: not a table of VergeOS, and polled like one."""
@@ -21,7 +21,6 @@ SETTINGS_PATH = "/api/v4/settings"
 VERSION_PATH = "/version.json"
 HIDDEN = frozenset({404, 405, 422})
 """Statuses of an endpoint that this release or this user does not have."""
-SMALL_BODY_BYTES = 32 * 1024
 
 
 class Setting(msgspec.Struct, gc=False):
@@ -35,10 +34,6 @@ class Version(msgspec.Struct, gc=False):
     """``/version.json``."""
 
     version: rows.Name | None = None
-
-
-_SETTING = msgspec.json.Decoder(Setting, strict=False)
-_VERSION = msgspec.json.Decoder(Version, strict=False)
 
 
 class _Decoded(NamedTuple):
@@ -86,16 +81,14 @@ class VergeOSSource:
         body = self._shared.pop(name, None)
         if body is None:
             body = await self._request(table)
-        if len(body) < SMALL_BODY_BYTES:
-            return self._decode(table, body)
-        return await run_in_thread(self._decode, table, body)
+        return await decode_in_thread(partial(self._decode, table), body)
 
     def _decode(self, table: Table, body: bytes) -> TableRows[Any]:
         digest = hashlib.sha256(body).digest()
         last = self._decoded.get(table.name)
         if last is not None and last.digest == digest:
             return last.rows
-        decoded = table.decode(body, table.path)
+        decoded = table.decode(body)
         self._decoded[table.name] = _Decoded(digest, decoded)
         return decoded
 
@@ -157,13 +150,13 @@ class VergeOSSource:
 
 def _setting(body: bytes, name: str) -> str:
     """Return the value of the setting *name* from rows of ``settings``; empty if absent."""
-    found = rows.decoded_rows(body, SETTINGS_PATH, _SETTING, on_skip=lambda _: None)
+    found = rows.decoded_rows(body, SETTINGS_PATH, Setting, on_skip=lambda _: None)
     return next((row.value or "" for row in found if row.key == name), "")
 
 
 def _version(body: bytes) -> str:
     try:
-        return _VERSION.decode(body).version or ""
+        return rows.decoder_of(Version).decode(body).version or ""
     except rows.UNREADABLE as problem:
         raise BadReplyError(VERSION_PATH, rows.describe_body(body, problem)) from None
 

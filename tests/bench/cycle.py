@@ -129,7 +129,7 @@ def _cycle(
     began = time.process_time()
     for table, body in fresh.items():
         if bodies.get(table.name) != body:
-            rows[table.name] = table.decode(body, table.path).rows
+            rows[table.name] = table.decode(body).rows
             bodies[table.name] = body
     decoded = time.process_time()
     inventory = _join(rows)

@@ -24,7 +24,7 @@ from exporter.errors import (
 from exporter.model import Identity, Inventory, SystemReport, TableReport
 from exporter.polling.poller import Plan, Poller
 from exporter.polling.schedule import TableSchedule
-from exporter.vergeos.rows import TableRows
+from exporter.polling.state import TableRows
 from tests.exposition.builders import config
 from tests.fakes import START, FakeClock, Inline
 

@@ -463,7 +463,7 @@ def vm(word: str, *, running: bool, **config: Any) -> VM:
     }
     state = "online" if running else "offline"
     status = MachineStatus(11, running, running, word, "", state, None, 3, 1.0, 100.0, 2, 2**30, "")
-    return VM(VMConfig(**(settings | config)), status, None, None, (), ())
+    return VM(VMConfig(**(settings | config)), status)
 
 
 def after(case: Case, *, gap: float = 20.0, at: float = NOW) -> Case:
