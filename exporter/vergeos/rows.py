@@ -65,7 +65,7 @@ _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 @cache
-def decoder_of(row: type[Any]) -> msgspec.json.Decoder[Any]:
+def decoder_of(row: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
     """Return the decoder of one row."""
     return msgspec.json.Decoder(row, strict=False)
 
@@ -78,7 +78,7 @@ def unchanged(row: Any, _: int) -> Any:
 def decode(
     body: bytes,
     path: str,
-    row: type[Any],
+    row: type[msgspec.Struct],
     convert: Callable[[Any, int], Any] = unchanged,
     key: Callable[[Any], Reference] = attrgetter("key"),
 ) -> TableRows[dict[int, Any]]:
@@ -121,7 +121,7 @@ def decode(
 
 
 def decoded_rows(
-    body: bytes, path: str, row: type[Any], *, on_skip: Callable[[str], None]
+    body: bytes, path: str, row: type[msgspec.Struct], *, on_skip: Callable[[str], None]
 ) -> Iterator[Any]:
     """Yield the rows of *body*; call *on_skip* with the reason for each that cannot be decoded."""
     decoder = decoder_of(row)

@@ -35,7 +35,7 @@ from exporter.simulator.api.actions import ApiBehavior
 from exporter.simulator.api.server import Request
 from exporter.simulator.world.machines import VM
 from exporter.simulator.world.platform_log import Entry
-from exporter.telemetry import API_REQUESTS, Telemetry
+from exporter.telemetry import SystemMeter, Telemetry
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.operations import Operations, log_filter, reply_of
 from tests.fakes import START, FakeClock
@@ -88,7 +88,7 @@ class Site:
         """Return the measured requests by endpoint and outcome."""
         return {
             (sample.labels["endpoint"], sample.labels["outcome"]): sample.value
-            for metric in self.telemetry[API_REQUESTS].collect()
+            for metric in self.telemetry["api_requests_total"].collect()
             for sample in metric.samples
         }
 
@@ -115,7 +115,7 @@ async def site(
             APISettings(requests_per_hour=requests_per_hour),
         )
         telemetry = Telemetry()
-        meter = telemetry.meter("system")
+        meter = SystemMeter(telemetry, "system")
         reader = connect(settings, session, meter, fake)
         actor = connect_actions(settings, action_session, meter, fake, reader.budget)
         operations = Operations(reader, actor, fake)
@@ -137,7 +137,7 @@ async def scripted(
             PollSettings(),
             APISettings(),
         )
-        meter = Telemetry().meter("system")
+        meter = SystemMeter(Telemetry(), "system")
         reader = connect(settings, session, meter, clock)
         actor = connect_actions(settings, action_session, meter, clock, reader.budget)
         yield Operations(reader, actor, clock), server
