@@ -26,7 +26,7 @@ from exporter.errors import (
 from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.credentials import Credentials
-from exporter.vergeos.transport import Limits
+from exporter.vergeos.transport import Limits, Transport
 from tests.fakes import FakeClock
 from tests.vergeos.scripted import Answer, Scripted, hangs_up, says, serving, stops_half_way
 
@@ -88,16 +88,15 @@ async def connect() -> AsyncIterator[Connect]:
             server = await stack.enter_async_context(serving(*answers))
             session = await stack.enter_async_context(make_session(TLSSettings()))
             clock, meter, current = FakeClock(hurried=True), Meter(), [credentials]
-            client = VergeOSClient(
+            transport = Transport(
                 session,
                 server.url,
-                lambda: current[0],
-                use_token=use_token,
                 budget=RequestBudget(per_hour, reserve=0),
                 clock=clock,
                 meter=meter,
                 limits=limits,
             )
+            client = VergeOSClient(transport, lambda: current[0], use_token=use_token)
             return Line(client, server, clock, meter, current)
 
         yield make

@@ -82,7 +82,8 @@ class Site:
         return not self.operations.why_not
 
     def hurry(self, **limits: Any) -> None:
-        self.actor._limits = self.actor._limits._replace(**limits)
+        transport = self.actor._transport
+        transport.limits = transport.limits._replace(**limits)
 
     def counted(self) -> dict[tuple[str, str], float]:
         """Return the measured requests by endpoint and outcome."""
