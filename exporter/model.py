@@ -13,33 +13,13 @@ from typing import NamedTuple
 
 import msgspec
 
-
-class StatusWord(StrEnum):
-    """The values of ``machine_status.status`` that VergeOS 26 is known to use."""
-
-    INITIALIZING = "initializing"
-    STARTING = "starting"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    UNRESPONSIVE = "unresponsive"
-    STOPPED = "stopped"
-    HIBERNATED = "hibernated"
-    HIBERNATING = "hibernating"
-    INITMIGRATE = "initmigrate"
-    STARTMIGRATE = "startmigrate"
-    MIGRATING = "migrating"
-    MIGRATECOMPLETE = "migratecomplete"
-    IMPORTING = "importing"
-    MAINTENANCE = "maintenance"
-    LEAVINGMAINTENANCE = "leavingmaintenance"
-    UNLICENSED = "unlicensed"
-    NEEDSREFRESH = "needsrefresh"
-    NEEDSRESTART = "needsrestart"
-    WAITINGFORRESOURCES = "waitingforresources"
-    ERROR = "error"
-    DRIVERSRELOADING = "driversreloading"
-
-
+StatusWord = StrEnum(
+    "StatusWord",
+    "INITIALIZING STARTING RUNNING STOPPING UNRESPONSIVE STOPPED HIBERNATED HIBERNATING "
+    "INITMIGRATE STARTMIGRATE MIGRATING MIGRATECOMPLETE IMPORTING MAINTENANCE LEAVINGMAINTENANCE "
+    "UNLICENSED NEEDSREFRESH NEEDSRESTART WAITINGFORRESOURCES ERROR DRIVERSRELOADING",
+)
+"""The values of ``machine_status.status``, in lower case, that VergeOS 26 is known to use."""
 KNOWN_STATUS_WORDS = frozenset(str(word) for word in StatusWord)
 
 

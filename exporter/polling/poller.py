@@ -7,7 +7,7 @@ rows that become stale leave the inventory, so that the metrics never show outda
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -156,23 +156,20 @@ class Poller:
         problems = [str(state.error) for state in states.values() if state.error is not None]
         whole = len(goods) == len(states) and not problems
         asked = min((good.at for good in goods), default=0.0)
+        answered = max(
+            (one.good.at + (one.duration_seconds or 0.0) for one in states.values() if one.good),
+            default=0.0,
+        )
         return PollResult(
             asked_at=self._began + (asked if whole else self._elapsed()),
             time=min((good.at_time for good in goods), default=self._clock.now())
             if whole
             else self._clock.now(),
-            took_seconds=self._answered_at(states.values()) - asked if whole else 0.0,
+            took_seconds=answered - asked if whole else 0.0,
             every_seconds=max(self._schedules[table].every_seconds for table in states),
             inventory=self.inventory if whole else None,
             rows_skipped=sum(good.rows.skipped for good in goods),
             problem="; ".join(dict.fromkeys(problems)),
-        )
-
-    def _answered_at(self, states: Iterable[TableState]) -> float:
-        return max(
-            state.good.at + (state.duration_seconds or 0.0)
-            for state in states
-            if state.good is not None
         )
 
     async def expire(self) -> None:
@@ -285,12 +282,10 @@ class Poller:
             if state.good is not None
             and (
                 self._schedules[table].keeps_stale_rows
-                or self._is_recent(state.good, self._schedules[table])
+                or self._elapsed() - state.good.at
+                < self._plan.stale_after_polls * self._schedules[table].every_seconds
             )
         }
-
-    def _is_recent(self, good: LastGood, schedule: TableSchedule) -> bool:
-        return self._elapsed() - good.at < self._plan.stale_after_polls * schedule.every_seconds
 
     async def _publish_now(self) -> None:
         """Build the inventory and publish it, off the event loop."""
@@ -304,21 +299,18 @@ class Poller:
     def _build(
         self, fresh: Mapping[str, LastGood], requests_remaining: int
     ) -> tuple[Inventory | None, SystemReport]:
-        inventory = self._inventory(fresh)
+        inventory = None
+        if fresh:
+            dated = [fresh[table] for table in self._essential & fresh.keys()] or fresh.values()
+            inventory = self._join(
+                {table: good.rows.rows for table, good in fresh.items()},
+                system_name=self.name,
+                identity=self._identity(),
+                taken_at=min(good.at_time for good in dated),
+            )
         report = self._make_report(fresh, inventory, requests_remaining)
         self._publish(inventory, report)
         return inventory, report
-
-    def _inventory(self, fresh: Mapping[str, LastGood]) -> Inventory | None:
-        if not fresh:
-            return None
-        dated = [fresh[table] for table in self._essential & fresh.keys()] or fresh.values()
-        return self._join(
-            {table: good.rows.rows for table, good in fresh.items()},
-            system_name=self.name,
-            identity=self._identity(),
-            taken_at=min(good.at_time for good in dated),
-        )
 
     def _identity(self) -> Identity | None:
         good = self._states[self._plan.identity].good

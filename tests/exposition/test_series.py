@@ -1,5 +1,7 @@
 """Identity of series over the life of a VM, absent values, and counts by status."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -183,7 +185,7 @@ def test_unknown_value_has_no_sample() -> None:
     assert families_of(1, system(rows)) == {"info", "status_info", "nic_status_info", "disk_info"}
 
 
-def _unknown(kind: type[msgspec.Struct]) -> dict[str, None]:
+def _unknown(kind: type[msgspec.Struct]) -> dict[str, Any]:
     """Return None for each optional field of *kind*."""
     return {
         field.name: None for field in msgspec.structs.fields(kind) if field.type not in (int, str)

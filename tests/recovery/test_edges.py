@@ -555,9 +555,7 @@ def poll(vms: int = 100, *, at: float = 100.0, clock: float = 100.0, **changes: 
         for number in range(1, vms + 1)
     )
     statuses = {one.config.machine: one.status for one in found}
-    inventory = Inventory(
-        "stage", None, START, {"machine_status": statuses}, found, {}, None, {}, {}, {}
-    )
+    inventory = Inventory("stage", None, START, {"machine_status": statuses}, found, {}, {}, {})
     return PollResult(at, START, 0.0, 20.0, inventory)._replace(**changes)
 
 
