@@ -1,12 +1,12 @@
 """Numbers the way Prometheus' clients write them."""
 
 from collections.abc import Sequence
-
-from prometheus_client.utils import floatToGoString
+from math import inf, isnan
 
 _REMEMBERED_BELOW = 4096
 _REMEMBERED = 2**14
-_PLAIN_BELOW = 10**6
+_PLAIN_DIGITS = 6
+_PLAIN_BELOW = 10**_PLAIN_DIGITS
 _EXACT_BELOW = 2**53
 _EXPONENTS = tuple(f"e+{digits - 1:02d}" for digits in range(20))
 
@@ -40,7 +40,7 @@ class Numbers:
     def _spelled(self, value: float | None) -> str:
         if value is None:
             return ""
-        text: str = floatToGoString(value)  # type: ignore[no-untyped-call]
+        text = _go_float(value)
         if 0 <= value < _REMEMBERED_BELOW:
             if len(self._remembered) >= _REMEMBERED:
                 self._forget()
@@ -49,9 +49,26 @@ class Numbers:
 
 
 def _whole(number: int) -> str:
-    """Return *number*, of a million at least, as `floatToGoString` does."""
+    """Return *number*, of a million at least, as `_go_float` does."""
     digits = str(number)
     exponent = _EXPONENTS[len(digits)]
     if digits[-1] == "0":
         return f"{digits[0]}.{digits[1:]}".rstrip("0.") + exponent
     return f"{digits[0]}.{digits[1:]}{exponent}"
+
+
+def _go_float(number: float) -> str:
+    """Return *number* as Go writes it: with an exponent from a million upwards."""
+    value = float(number)
+    if value == inf:
+        return "+Inf"
+    if value == -inf:
+        return "-Inf"
+    if isnan(value):
+        return "NaN"
+    text = repr(value)
+    point = text.find(".")
+    if value > 0 and point > _PLAIN_DIGITS:
+        mantissa = f"{text[0]}.{text[1:point]}{text[point + 1 :]}".rstrip("0.")
+        return f"{mantissa}e+{point - 1:02d}"
+    return text
