@@ -34,7 +34,7 @@ def status_counts(view: RenderView) -> Items:
     if not view.has("vms") or not view.has("machine_status"):
         return Items([], [])
     counts = Counter(
-        [(vm.config.cluster, vm.status.word if vm.status else NO_STATUS) for vm in view.vms.things]
+        [(vm.config.cluster, vm.status.word if vm.status else NO_STATUS) for vm in view.vms.objects]
     )
     totals: Counter[tuple[str, str]] = Counter()
     for (key, word), count in counts.items():

@@ -97,7 +97,7 @@ def running_guests(view: RenderView) -> Items:
         return view.of_vms(
             [
                 rows.get(vm.config.machine, unknown).agent_guest_info if vm.may_run else None
-                for vm in view.vms.things
+                for vm in view.vms.objects
             ]
         )
 
@@ -115,7 +115,7 @@ def filesystems(view: RenderView) -> Items:
                 for identity, guest in guests
                 for fs in guest.fsinfo
             ],
-            [fs for guest in guests.things for fs in guest.fsinfo],
+            [fs for guest in guests.objects for fs in guest.fsinfo],
         )
 
     return view.keep("filesystems", guests, compute)

@@ -176,7 +176,7 @@ class PlacedVM(msgspec.Struct, frozen=True, gc=False):
 
 def configs(view: RenderView) -> Items:
     """Return the configuration of each VM."""
-    return view.of_vms([vm.config for vm in view.vms.things])
+    return view.of_vms([vm.config for vm in view.vms.objects])
 
 
 def places(view: RenderView) -> Items:
@@ -192,21 +192,21 @@ def places(view: RenderView) -> Items:
                 nodes[vm.status.node],
                 vm.status.agent_version,
             )
-            for vm in view.vms.things
+            for vm in view.vms.objects
         ]
     )
 
 
 def states(view: RenderView) -> Items:
     """Return the live state of each VM that has one."""
-    return view.of_vms([vm.status for vm in view.vms.things])
+    return view.of_vms([vm.status for vm in view.vms.objects])
 
 
 def loads(view: RenderView) -> Items:
     """Return the load of each VM that may run; VergeOS keeps the rows of VMs that are off."""
     rows = view.rows(MACHINE_STATS.name)
     return view.of_vms(
-        [rows.get(vm.config.machine) if vm.may_run else None for vm in view.vms.things]
+        [rows.get(vm.config.machine) if vm.may_run else None for vm in view.vms.objects]
     )
 
 

@@ -12,7 +12,7 @@ from exporter.exposition.renderer import Rendered, Segment, deflate, segment
 
 GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 LAST_BLOCK = b"\x03\x00"
-"""An empty deflate block that says it is the last."""
+"""An empty deflate block with the mark of the last one."""
 
 
 class Page(NamedTuple):

@@ -36,27 +36,27 @@ class Items:
     """
 
     identities: list[Identity]
-    things: list[Any]
+    objects: list[Any]
 
     def known(self) -> "Items":
         """Return the items that are not None."""
-        if None not in self.things:
+        if None not in self.objects:
             return self
-        known = [thing is not None for thing in self.things]
-        return Items(list(compress(self.identities, known)), list(compress(self.things, known)))
+        known = [item is not None for item in self.objects]
+        return Items(list(compress(self.identities, known)), list(compress(self.objects, known)))
 
     def __iter__(self) -> Iterator[tuple[Identity, Any]]:
-        return zip(self.identities, self.things, strict=True)
+        return zip(self.identities, self.objects, strict=True)
 
 
 class Names(dict[int | None, str]):
     """Names by key. A key without a name gets one made of the key; no key has no name."""
 
-    def __init__(self, kind: str, things: Mapping[int, Cluster] | Mapping[int, Node]) -> None:
+    def __init__(self, kind: str, objects: Mapping[int, Cluster] | Mapping[int, Node]) -> None:
         super().__init__({None: ""})
         self._kind = kind
-        for key, thing in things.items():
-            self[key] = thing.name
+        for key, item in objects.items():
+            self[key] = item.name
 
     def __missing__(self, key: int | None) -> str:
         return f"{self._kind}_{key}"
@@ -91,9 +91,9 @@ class RenderView:
         vms = list(inventory.vms if inventory else ())
         self.vms = Items(self.keep("vm identities", self.sources("vms"), self._identities), vms)
 
-    def of_vms(self, things: Sequence[Any]) -> Items:
-        """Return *things*, one for each VM, where they are known."""
-        return Items(self.vms.identities, list(things)).known()
+    def of_vms(self, objects: Sequence[Any]) -> Items:
+        """Return *objects*, one for each VM, where they are known."""
+        return Items(self.vms.identities, list(objects)).known()
 
     def rows(self, table: str) -> Mapping[int, Any]:
         """Return the rows of *table* by key; none if it is stale or was never polled."""

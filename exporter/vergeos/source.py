@@ -46,7 +46,7 @@ class VergeOSSource:
     Reads tables of one VergeOS.
 
     An answer that equals the previous one byte for byte is not decoded again and returns the very
-    same rows, so that everything downstream can tell by identity that nothing changed.
+    same rows, so that the renderer recognizes unchanged tables by identity.
 
     Tables that need the same request share it: the first one that is read asks for the fields of
     all of them, and the others decode the same answer.

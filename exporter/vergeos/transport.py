@@ -126,7 +126,7 @@ class Transport:
 
     async def send(self, request: Request, headers: Mapping[str, str]) -> Answer:
         """
-        Send *request* at once and measure it, whatever its outcome.
+        Send *request* at once and measure it, also if it fails.
 
         Raises:
             VergeOSError: There was no response with a status below 300.

@@ -161,9 +161,9 @@ class _ClientCollector(Collector):
         for family in FAMILIES:
             make = CounterMetricFamily if family.kind is Kind.COUNTER else GaugeMetricFamily
             metric = make(family.name, family.help, labels=family.labels)
-            for identity, thing in family.group.items(self._view):
-                words = [word.read(thing) for word in family.info_labels]
-                value = family.read(thing)
+            for identity, item in family.group.items(self._view):
+                words = [word.read(item) for word in family.info_labels]
+                value = family.read(item)
                 if value is not None:
                     metric.add_metric([*identity, *words], value)
             yield metric

@@ -44,11 +44,14 @@ def test_vm_is_joined_with_the_rows_of_its_machine_and_not_of_its_key() -> None:
 
     found = view(rows)
 
-    assert found.vms.things == [VM(config(1, 20), status(20)), VM(config(2, 10), status(10))]
-    assert [row.hostname for row in guests.running_guests(found).things] == ["guest-20", "guest-10"]
-    assert [row.total_cpu for row in vms.loads(found).things] == [20, 10]
-    assert [row.name for row in nics.vm_nics(found).things] == ["nic-20", "nic-10"]
-    assert [row.name for row in disks.vm_disks(found).things] == ["disk-20", "disk-10"]
+    assert found.vms.objects == [VM(config(1, 20), status(20)), VM(config(2, 10), status(10))]
+    assert [row.hostname for row in guests.running_guests(found).objects] == [
+        "guest-20",
+        "guest-10",
+    ]
+    assert [row.total_cpu for row in vms.loads(found).objects] == [20, 10]
+    assert [row.name for row in nics.vm_nics(found).objects] == ["nic-20", "nic-10"]
+    assert [row.name for row in disks.vm_disks(found).objects] == ["disk-20", "disk-10"]
 
 
 def test_vm_without_rows_in_other_tables_keeps_its_configuration() -> None:
@@ -79,8 +82,8 @@ def test_empty_tags_table_differs_from_unknown_tags() -> None:
 
 
 def test_no_snapshots_is_zero_and_not_unknown() -> None:
-    assert system.snapshots(view({"vm_snapshots": 0})).things == [0]
-    assert system.snapshots(view({})).things == []
+    assert system.snapshots(view({"vm_snapshots": 0})).objects == [0]
+    assert system.snapshots(view({})).objects == []
 
 
 def test_rows_of_machines_that_are_no_vms_are_left_out() -> None:
@@ -93,9 +96,9 @@ def test_rows_of_machines_that_are_no_vms_are_left_out() -> None:
 
     found = view(rows)
 
-    assert found.vms.things == [VM(config(1, 20), status(20))]
-    assert nics.vm_nics(found).things == []
-    assert disks.vm_disks(found).things == []
+    assert found.vms.objects == [VM(config(1, 20), status(20))]
+    assert nics.vm_nics(found).objects == []
+    assert disks.vm_disks(found).objects == []
 
 
 def test_node_has_the_status_of_its_machine() -> None:
@@ -137,8 +140,8 @@ def test_decoded_answers_are_joined_across_spellings_of_keys() -> None:
     (vm,) = found.vms
     assert vm.status is not None
     assert found.nodes[vm.status.node or 0].status is not None
-    assert [nic.name for nic in nics.vm_nics(view(rows)).things] == ["lan"]
-    assert [stats.reads for stats in disks.disk_loads(view(rows)).things] == [7]
+    assert [nic.name for nic in nics.vm_nics(view(rows)).objects] == ["lan"]
+    assert [stats.reads for stats in disks.disk_loads(view(rows)).objects] == [7]
 
 
 machines = st.sets(st.integers(1, 12))
@@ -164,9 +167,9 @@ def test_every_vm_has_exactly_the_rows_of_its_machine(
         assert vm.status is None or vm.status.machine == machine
     shown = [machine_of[key] for key in sorted(machine_of)]
     running = [machine for machine in shown if machine in with_status]
-    assert [row.total_cpu for row in vms.loads(view(rows)).things] == [
+    assert [row.total_cpu for row in vms.loads(view(rows)).objects] == [
         machine for machine in running if machine in with_stats
     ]
-    assert [row.machine for row in nics.vm_nics(view(rows)).things] == [
+    assert [row.machine for row in nics.vm_nics(view(rows)).objects] == [
         machine for machine in shown if machine in with_nics
     ]

@@ -39,7 +39,7 @@ from exporter.telemetry import SystemMeter, Telemetry
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.operations import Operations, log_filter, reply_of
 from tests.fakes import START, FakeClock
-from tests.vergeos.scripted import Answer, Scripted, says, serving
+from tests.vergeos.scripted import Answer, Scripted, respond, serving
 
 ACTIONS = "/api/v4/vm_actions"
 
@@ -392,7 +392,7 @@ async def test_action_may_use_the_reserve() -> None:
             pass
         key = here.stopped.key
 
-        await here.operations.look(key)
+        await here.operations.read_vm(key)
         answer = await here.operations.act(key, Action.POWER_ON)
 
         assert answer.reply is Reply.ACCEPTED
@@ -406,7 +406,7 @@ async def test_reader_and_actor_keep_the_spacing_together() -> None:
         await asyncio.gather(
             here.operations.log_mark(here.world.now),
             here.operations.act(key, Action.POWER_ON),
-            here.operations.look(key),
+            here.operations.read_vm(key),
         )
 
         assert here.clock.elapsed == pytest.approx(3 * 0.05)
@@ -414,7 +414,7 @@ async def test_reader_and_actor_keep_the_spacing_together() -> None:
 
 
 async def test_a_redirect_is_not_followed() -> None:
-    async with scripted(says(status=307, Location="/api/v4/elsewhere")) as (operations, server):
+    async with scripted(respond(status=307, Location="/api/v4/elsewhere")) as (operations, server):
         answer = await operations.act(1, Action.POWER_ON)
 
         assert answer.reply is Reply.LOST
@@ -422,7 +422,7 @@ async def test_a_redirect_is_not_followed() -> None:
 
 
 async def test_each_action_opens_a_new_connection() -> None:
-    async with scripted(says(status=201)) as (operations, server):
+    async with scripted(respond(status=201)) as (operations, server):
         doors: list[Any] = []
         server.answers = [notes_the_door(doors)]
 
@@ -435,14 +435,14 @@ async def test_each_action_opens_a_new_connection() -> None:
 def notes_the_door(doors: list[Any]) -> Answer:
     async def answer(request: Any) -> Any:
         doors.append(request.transport.get_extra_info("peername"))
-        return await says(status=201)(request)
+        return await respond(status=201)(request)
 
     return answer
 
 
 async def test_error_text_is_redacted() -> None:
     said = b'{"err":"VM action \'poweron\' by the-key is refused"}'
-    async with scripted(says(said, 422)) as (operations, _):
+    async with scripted(respond(said, 422)) as (operations, _):
         answer = await operations.act(1, Action.POWER_ON)
 
         assert answer.detail == f"{ACTIONS} answered 422 (VM action 'poweron' by *** is refused)"
@@ -544,7 +544,7 @@ async def test_action_credential_is_used_for_actions_only(tmp_path: Path) -> Non
         async with site(api_key=SecretStr(READONLY_API_KEY), **acting) as here:
             key = here.stopped.key
 
-            await here.operations.look(key)
+            await here.operations.read_vm(key)
             answer = await here.operations.act(key, Action.POWER_ON)
 
             assert answer.reply is Reply.ACCEPTED
@@ -888,7 +888,7 @@ async def test_log_mark_is_the_newest_row_before_a_time() -> None:
 
 async def test_log_mark_ignores_rows_that_are_too_new() -> None:
     row = b'[{"$key":7,"machine":1,"text":"x","user":"","level":"","timestamp":1700000000000000}]'
-    async with scripted(says(row)) as (operations, _):
+    async with scripted(respond(row)) as (operations, _):
         assert await operations.log_mark(1.7e9) is None
         assert await operations.log_mark(1.7e9 + 0.5) == LogMark(7, 1.7e9)
 
@@ -896,7 +896,7 @@ async def test_log_mark_ignores_rows_that_are_too_new() -> None:
 @pytest.mark.parametrize(("keys", "complete"), [((3, 2, 1), True), ((1, 2, 3), False)])
 async def test_log_in_another_order_is_incomplete(keys: tuple[int, ...], *, complete: bool) -> None:
     rows = [{"$key": key, "machine": 5, "timestamp": 10**15 + key} for key in keys]
-    async with scripted(says(msgspec.json.encode(rows))) as (operations, _):
+    async with scripted(respond(msgspec.json.encode(rows))) as (operations, _):
         reading = await operations.logs([5], 0.0, LogMark(1, 1e9))
 
         assert len(reading.rows) == 3
@@ -905,7 +905,7 @@ async def test_log_in_another_order_is_incomplete(keys: tuple[int, ...], *, comp
 
 @pytest.mark.parametrize("body", [b'[{"$key":7},{}]', b"{}", b"[7]", b"<html>"])
 async def test_undecodable_log_mark_is_an_error(body: bytes) -> None:
-    async with scripted(says(body)) as (operations, _):
+    async with scripted(respond(body)) as (operations, _):
         with pytest.raises(BadReplyError):
             await operations.log_mark(2000.0)
 
@@ -922,7 +922,7 @@ async def test_current_row_of_a_vm_is_two_requests() -> None:
         here.world.tag(vm, "recovery/auto")
         here.world.tag(here.running, "recovery/never")
 
-        fresh = await here.operations.look(vm.key)
+        fresh = await here.operations.read_vm(vm.key)
 
         assert fresh is not None
         assert fresh._asdict() == {
@@ -947,12 +947,12 @@ async def test_current_row_of_a_vm_is_two_requests() -> None:
 async def test_current_row_shows_the_current_state() -> None:
     async with site() as here:
         vm = here.running
-        before = await here.operations.look(vm.key)
+        before = await here.operations.read_vm(vm.key)
         here.world.crash(vm)
         here.world.forces_status(vm, word="unresponsive")
         vm.service = 3
 
-        after = await here.operations.look(vm.key)
+        after = await here.operations.read_vm(vm.key)
 
         assert before is not None
         assert after is not None
@@ -965,7 +965,7 @@ async def test_row_of_a_deleted_vm_is_none() -> None:
         vm = here.running
         here.world.deletes(vm)
 
-        assert await here.operations.look(vm.key) is None
+        assert await here.operations.read_vm(vm.key) is None
         assert len(here.system.requests) == 1
 
 
@@ -973,10 +973,10 @@ async def test_row_of_a_deleted_vm_is_none() -> None:
 async def test_current_row_with_other_key_encodings_is_the_same(quirk: str) -> None:
     async with site() as here:
         vm = next(one for one in here.world.live_vms() if here.world.tags_of(one))
-        before = await here.operations.look(vm.key)
+        before = await here.operations.read_vm(vm.key)
         here.system.faults.turn_on(quirk)
 
-        assert await here.operations.look(vm.key) == before
+        assert await here.operations.read_vm(vm.key) == before
         assert before is not None
         assert before.tags == here.world.tags_of(vm)
 
@@ -1004,14 +1004,17 @@ OTHERS = b'{"$key":2,"member":"vms/8","tag_name":"never","category_name":"recove
     ids=repr,
 )
 async def test_ambiguous_current_row_is_an_error(vms: bytes, tags: bytes) -> None:
-    async with scripted(says(vms), says(tags)) as (operations, _):
+    async with scripted(respond(vms), respond(tags)) as (operations, _):
         with pytest.raises(BadReplyError):
-            await operations.look(7)
+            await operations.read_vm(7)
 
 
 async def test_tags_of_other_vms_are_ignored() -> None:
-    async with scripted(says(b"[%s]" % LONE), says(b"[%s,%s]" % (OTHERS, TAG))) as (operations, _):
-        fresh = await operations.look(7)
+    async with scripted(respond(b"[%s]" % LONE), respond(b"[%s,%s]" % (OTHERS, TAG))) as (
+        operations,
+        _,
+    ):
+        fresh = await operations.read_vm(7)
 
         assert fresh is not None
         assert fresh.tags == {"recovery/auto"}
@@ -1028,17 +1031,17 @@ async def test_failed_read_of_the_current_row_is_not_retried(
         here.system.faults.turn_on(fault, **settings)
 
         with pytest.raises(VergeOSError):
-            await here.operations.look(here.running.key)
+            await here.operations.read_vm(here.running.key)
 
         assert len(here.system.requests) == 1
 
 
 async def test_current_row_without_status_is_unknown() -> None:
-    async with scripted(says(b'[{"$key":7,"running":null,"status":null}]'), says()) as (
+    async with scripted(respond(b'[{"$key":7,"running":null,"status":null}]'), respond()) as (
         operations,
         _,
     ):
-        fresh = await operations.look(7)
+        fresh = await operations.read_vm(7)
 
         assert fresh is not None
         assert (fresh.running, fresh.word, fresh.machine) == (None, "unknown", None)
