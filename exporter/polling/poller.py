@@ -33,6 +33,9 @@ FATAL = (AbsentError, UnauthorizedError, BudgetSpentError)
 """After one of these, every other request would fail in the same way."""
 EXPIRY_CHECK_SECONDS = 1.0
 
+Publish = Callable[[Inventory | None, SystemReport], None]
+"""Receives each new inventory; called in a worker thread, one call at a time."""
+
 
 class Source(Protocol):
     """Reads tables."""
@@ -52,12 +55,6 @@ class Join(Protocol):
         identity: Identity | None,
         taken_at: datetime,
     ) -> Inventory: ...
-
-
-class Publish(Protocol):
-    """Receives each new inventory; called in a worker thread, one call at a time."""
-
-    def __call__(self, inventory: Inventory | None, report: SystemReport, /) -> None: ...
 
 
 class Plan(NamedTuple):
@@ -229,16 +226,13 @@ class Poller:
             good=LastGood(rows, started, started_time),
             failures=0,
             error=None,
-            tried=True,
             duration_seconds=now - started,
             rows_skipped_total=state.rows_skipped_total + rows.skipped,
         )
         if table == self._plan.identity:
             self._learn_name(rows.rows)
 
-    def _fail(
-        self, table: str, error: VergeOSError | None, *, duration_seconds: float | None
-    ) -> None:
+    def _fail(self, table: str, error: VergeOSError, *, duration_seconds: float | None) -> None:
         state = self._states[table]
         self._states[table] = msgspec.structs.replace(
             state,
@@ -250,7 +244,6 @@ class Poller:
             ),
             failures=state.failures + 1,
             error=error,
-            tried=True,
             duration_seconds=duration_seconds,
             failures_total=state.failures_total + 1,
         )

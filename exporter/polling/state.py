@@ -50,7 +50,6 @@ class TableState(msgspec.Struct, frozen=True):
     failures: int = 0
     """In a row."""
     error: VergeOSError | None = None
-    tried: bool = False
     duration_seconds: float | None = None
     failures_total: int = 0
     rows_skipped_total: int = 0
@@ -61,7 +60,7 @@ class TableState(msgspec.Struct, frozen=True):
         return TableReport(
             table=schedule.table,
             every_seconds=schedule.every_seconds,
-            success=self.error is None if self.tried else None,
+            success=self.error is None if good or self.error else None,
             fresh=fresh,
             last_success_at=good.at_time if good else None,
             duration_seconds=self.duration_seconds,

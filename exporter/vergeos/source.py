@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from exporter.errors import BadReplyError, ForbiddenError, VergeOSError
+from exporter.errors import BadReplyError, ForbiddenError
 from exporter.model import Identity
 from exporter.polling.state import TableRows
 from exporter.vergeos import rows
@@ -134,18 +134,26 @@ class VergeOSSource:
         The name is asked for first because it needs credentials: if they are refused, only one
         request was made.
         """
-        cloud_name = version = ""
+        query = {"fields": "key,value", "filter": "key eq 'cloud_name'"}
+        settings = await self._read_if_visible(SETTINGS_PATH, query, endpoint="settings")
+        version = await self._read_if_visible(VERSION_PATH, {}, endpoint="version")
+        return Identity(
+            _setting(settings, "cloud_name") if settings is not None else "",
+            _version(version) if version is not None else "",
+        )
+
+    async def _read_if_visible(
+        self, path: str, query: dict[str, str], *, endpoint: str
+    ) -> bytes | None:
+        """Return the answer; None if the endpoint is absent or forbidden to this user."""
         try:
-            query = {"fields": "key,value", "filter": "key eq 'cloud_name'"}
-            body = await self._client.read(SETTINGS_PATH, query, endpoint="settings")
-            cloud_name = _setting(body, "cloud_name")
-        except VergeOSError as error:
-            _raise_unless_hidden(error)  # a user who may not read settings can still read VMs
-        try:
-            version = _version(await self._client.read(VERSION_PATH, {}, endpoint="version"))
-        except VergeOSError as error:
-            _raise_unless_hidden(error)
-        return Identity(cloud_name, version)
+            return await self._client.read(path, query, endpoint=endpoint)
+        except ForbiddenError:
+            return None
+        except BadReplyError as error:
+            if error.status not in HIDDEN:
+                raise
+            return None
 
 
 def _setting(body: bytes, name: str) -> str:
@@ -159,13 +167,6 @@ def _version(body: bytes) -> str:
         return rows.decoder_of(Version).decode(body).version or ""
     except rows.UNREADABLE as problem:
         raise BadReplyError(VERSION_PATH, rows.describe_body(body, problem)) from None
-
-
-def _raise_unless_hidden(error: VergeOSError) -> None:
-    """Raise *error* unless the endpoint is absent or forbidden to this user."""
-    hidden = isinstance(error, BadReplyError) and error.status in HIDDEN
-    if not hidden and not isinstance(error, ForbiddenError):
-        raise error
 
 
 def _after(table: Table, key: int) -> str:
