@@ -31,7 +31,6 @@ class MachineStatus(msgspec.Struct, frozen=True, gc=False):
     powered_on: bool | None
     word: str
     """``machine_status.status`` as VergeOS spells it, also if it is not in `KNOWN_STATUS_WORDS`."""
-    word_info: str
     state: str
     migratable: bool | None
     node: int | None

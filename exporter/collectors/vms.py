@@ -65,7 +65,6 @@ class StatusRow(Row, gc=False):
     running: bool | None = None
     powerstate: bool | None = None
     status: str | None = None
-    status_info: str | None = None
     state: str | None = None
     migratable: bool | None = None
     node: Reference = None
@@ -119,7 +118,6 @@ def _machine_status(row: StatusRow, machine: int) -> MachineStatus:
         running=row.running,
         powered_on=row.powerstate,
         word=word,
-        word_info=row.status_info or "",
         state=shared(row.state),
         migratable=row.migratable,
         node=key_number(row.node),

@@ -100,10 +100,6 @@ class RenderView:
         found: Any = self.inventory.sources.get(table) if self.inventory else None
         return found or {}
 
-    def has(self, table: str) -> bool:
-        """Return whether *table* is fresh."""
-        return self.inventory is not None and table in self.inventory.sources
-
     def sources(self, *tables: str) -> tuple[object, ...]:
         """Return the objects that *tables* are now, and the name that is on every series."""
         known: dict[str, object] = dict(self.inventory.sources) if self.inventory else {}

@@ -86,7 +86,6 @@ def status(machine: int, **changes: Any) -> MachineStatus:
         running=True,
         powered_on=True,
         word="running",
-        word_info="",
         state="online",
         migratable=True,
         node=1,

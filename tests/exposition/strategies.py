@@ -97,7 +97,6 @@ statuses = st.builds(
     running=optional_booleans,
     powered_on=optional_booleans,
     word=st.sampled_from(["running", "stopped", "levitating"]),
-    word_info=st.just(""),
     state=st.just("online"),
     migratable=optional_booleans,
     node=st.sampled_from([None, 1, 2]),
@@ -130,24 +129,28 @@ disks = st.builds(
     disksize=optional_numbers,
     used_bytes=optional_numbers,
 )
+
+
+def nodes(names: st.SearchStrategy[str]) -> st.SearchStrategy[dict[int, Node]]:
+    node = st.builds(
+        Node,
+        key=st.just(0),
+        name=names,
+        cluster=st.sampled_from([None, 1, 2, 3]),
+        machine=st.sampled_from([None, *NODE_MACHINES]),
+        maintenance=optional_booleans,
+        status=st.none(),
+    )
+    return st.dictionaries(st.integers(1, 2), node)
+
+
 any_rows = st.fixed_dictionaries(
     {"vms": vms()},
     optional={
         "identity": st.builds(Identity, cloud_name=texts, version=texts),
         "vm_snapshots": st.integers(0, 2**40),
         "clusters": st.dictionaries(st.integers(1, 2), st.builds(Cluster, st.just(0), texts)),
-        "nodes": st.dictionaries(
-            st.integers(1, 2),
-            st.builds(
-                Node,
-                key=st.just(0),
-                name=texts,
-                cluster=st.sampled_from([None, 1, 3]),
-                machine=st.sampled_from([None, *NODE_MACHINES]),
-                maintenance=optional_booleans,
-                status=st.none(),
-            ),
-        ),
+        "nodes": nodes(texts),
         "machine_status": st.dictionaries(st.sampled_from(MACHINES + NODE_MACHINES), statuses),
         "guests": st.dictionaries(st.sampled_from(MACHINES), guests),
         "machine_stats": st.dictionaries(
@@ -222,18 +225,7 @@ few_rows: dict[str, st.SearchStrategy[Any]] = {
     # A new int object each time: equal rows are not always the same object.
     "vm_snapshots": st.sampled_from([0, 1, 1000]).map(lambda count: count + 0),
     "clusters": st.dictionaries(st.integers(1, 2), st.builds(Cluster, st.just(0), names)),
-    "nodes": st.dictionaries(
-        st.integers(1, 2),
-        st.builds(
-            Node,
-            key=st.just(0),
-            name=names,
-            cluster=st.sampled_from([None, 1, 2]),
-            machine=st.sampled_from([None, *NODE_MACHINES]),
-            maintenance=optional_booleans,
-            status=st.none(),
-        ),
-    ),
+    "nodes": nodes(names),
     "vms": st.dictionaries(
         st.integers(1, 3),
         st.builds(

@@ -156,7 +156,6 @@ def _status(machine: Machine, status: Status, stamp: float) -> MachineStatus:
         status.running,
         status.running,
         status.word,
-        status.info,
         status.state,
         machine.migratable,
         status.node,

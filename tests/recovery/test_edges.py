@@ -462,7 +462,7 @@ def vm(word: str, *, running: bool, **config: Any) -> VM:
         "disable_powercycle": False,
     }
     state = "online" if running else "offline"
-    status = MachineStatus(11, running, running, word, "", state, None, 3, 1.0, 100.0, 2, 2**30, "")
+    status = MachineStatus(11, running, running, word, state, None, 3, 1.0, 100.0, 2, 2**30, "")
     return VM(VMConfig(**(settings | config)), status)
 
 

@@ -79,7 +79,6 @@ STATUS = {
     "running": True,
     "powerstate": True,
     "status": "running",
-    "status_info": "",
     "state": "online",
     "migratable": True,
     "node": 3,
@@ -232,7 +231,6 @@ def test_status_is_decoded_in_base_units() -> None:
         running=True,
         powered_on=True,
         word="running",
-        word_info="",
         state="online",
         migratable=True,
         node=3,
@@ -876,7 +874,7 @@ def test_only_invalid_rows_are_a_bad_reply_that_describes_the_first() -> None:
 
 @every_table
 def test_byte_that_is_not_utf8_skips_only_its_row(case: Case) -> None:
-    field = "status_info" if case.table is MACHINE_STATUS else "name"
+    field = "agent_version" if case.table is MACHINE_STATUS else "name"
     invalid = case.row | {case.key: 99, field: "M?nchen"} | dict.fromkeys(case.also, 99)
     if field not in case.row:
         invalid[case.key] = "M?nchen"
