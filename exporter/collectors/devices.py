@@ -4,7 +4,7 @@ from collections import Counter
 from operator import attrgetter
 from typing import Any
 
-from exporter.exposition.view import Items, RenderView, escape
+from exporter.exposition.view import Items, RenderView
 from exporter.polling.state import TableRows
 from exporter.vergeos.rows import Name, Reference, Row, required_key, shared
 
@@ -56,8 +56,4 @@ def _name_uniquely(devices: list[Any]) -> None:
 def devices_of_vms(view: RenderView, table: str) -> Items:
     """Return the devices of each VM in *table*."""
     rows = view.rows(table)
-    found = [(identity, rows.get(vm.config.machine, ())) for identity, vm in view.vms]
-    return Items(
-        [(*identity, escape(device.name)) for identity, devices in found for device in devices],
-        [device for _, devices in found for device in devices],
-    )
+    return view.vms.parts(lambda vm: rows.get(vm.config.machine, ()), attrgetter("name"))

@@ -12,7 +12,7 @@ import msgspec
 
 from exporter.collectors.collector import Collector
 from exporter.exposition.collector import VM, gauge, group, info, scale
-from exporter.exposition.view import Items, RenderView, escape
+from exporter.exposition.view import Items, RenderView
 from exporter.vergeos.rows import MIB, Name, Reference, Row, Whole, shared, timestamp
 from exporter.vergeos.tables import Pace, Table
 
@@ -91,34 +91,27 @@ GUESTS = Table(
 
 def running_guests(view: RenderView) -> Items:
     """Return the guest of each VM that may run; VergeOS keeps the rows of VMs that are off."""
-
-    def compute() -> Items:
-        rows, unknown = view.rows(GUESTS.name), GuestRow()
-        return view.of_vms(
+    rows, unknown = view.rows(GUESTS.name), GuestRow()
+    return view.keep(
+        "guests",
+        view.sources("vms", "machine_status", GUESTS.name),
+        lambda: view.of_vms(
             [
                 rows.get(vm.config.machine, unknown).agent_guest_info if vm.may_run else None
                 for vm in view.vms.objects
             ]
-        )
-
-    return view.keep("guests", view.sources("vms", "machine_status", GUESTS.name), compute)
+        ),
+    )
 
 
 def filesystems(view: RenderView) -> Items:
     """Return the filesystems of each guest."""
     guests = running_guests(view)
-
-    def compute() -> Items:
-        return Items(
-            [
-                (*identity, escape(fs.mountpoint))
-                for identity, guest in guests
-                for fs in guest.fsinfo
-            ],
-            [fs for guest in guests.objects for fs in guest.fsinfo],
-        )
-
-    return view.keep("filesystems", guests, compute)
+    return view.keep(
+        "filesystems",
+        guests,
+        lambda: guests.parts(attrgetter("fsinfo"), attrgetter("mountpoint")),
+    )
 
 
 GUEST = group("guest", VM, "vms machine_status guests", running_guests)

@@ -5,7 +5,7 @@ Which items there are is declared by the collectors. What several of them need, 
 expensive to compute and seldom changes, is kept here from one inventory to the next.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import compress
@@ -44,6 +44,14 @@ class Items:
             return self
         known = [item is not None for item in self.objects]
         return Items(list(compress(self.identities, known)), list(compress(self.objects, known)))
+
+    def parts(self, of: Callable[[Any], Iterable[Any]], label: Callable[[Any], str]) -> "Items":
+        """Return the parts *of* each object, identified by the object's labels and *label*."""
+        found = [(identity, part) for identity, item in self for part in of(item)]
+        return Items(
+            [(*identity, escape(label(part))) for identity, part in found],
+            [part for _, part in found],
+        )
 
     def __iter__(self) -> Iterator[tuple[Identity, Any]]:
         return zip(self.identities, self.objects, strict=True)
