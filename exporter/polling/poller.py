@@ -148,25 +148,27 @@ class Poller:
 
     def _poll_result(self) -> PollResult:
         """Return the result of the last poll of the essential tables."""
-        states = {table: self._states[table] for table in sorted(self._essential)}
-        goods = [state.good for state in states.values() if state.good is not None]
-        problems = [str(state.error) for state in states.values() if state.error is not None]
-        whole = len(goods) == len(states) and not problems
-        asked = min((good.at for good in goods), default=0.0)
-        answered = max(
-            (one.good.at + (one.duration_seconds or 0.0) for one in states.values() if one.good),
-            default=0.0,
-        )
-        return PollResult(
-            asked_at=self._began + (asked if whole else self._elapsed()),
-            time=min((good.at_time for good in goods), default=self._clock.now())
-            if whole
-            else self._clock.now(),
-            took_seconds=answered - asked if whole else 0.0,
-            every_seconds=max(self._schedules[table].every_seconds for table in states),
-            inventory=self.inventory if whole else None,
+        states = [self._states[table] for table in sorted(self._essential)]
+        goods = [state.good for state in states if state.good is not None]
+        problems = [str(state.error) for state in states if state.error is not None]
+        failed = PollResult(
+            asked_at=self._clock.monotonic(),
+            time=self._clock.now(),
+            took_seconds=0.0,
+            every_seconds=max(self._schedules[table].every_seconds for table in self._essential),
+            inventory=None,
             rows_skipped=sum(good.rows.skipped for good in goods),
             problem="; ".join(dict.fromkeys(problems)),
+        )
+        if problems or len(goods) < len(states):
+            return failed
+        asked = min(good.at for good in goods)
+        answered = max(one.good.at + (one.duration_seconds or 0.0) for one in states if one.good)
+        return failed._replace(
+            asked_at=self._began + asked,
+            time=min(good.at_time for good in goods),
+            took_seconds=answered - asked,
+            inventory=self.inventory,
         )
 
     async def expire(self) -> None:
