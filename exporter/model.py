@@ -9,7 +9,7 @@ collection (``gc=False``): they form no cycles, and 10,000 VMs are 60,000 object
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -118,7 +118,7 @@ class Inventory(msgspec.Struct, frozen=True, gc=False):
     identity: Identity | None
     taken_at: datetime
     """When the older of the two tables that a VM is made of (vms, machine_status) was read."""
-    sources: Mapping[str, object]
+    sources: Mapping[str, Any]
     """The rows of each fresh table, by its name."""
     vms: tuple[VM, ...]
     """Sorted by key; snapshots of VMs are not among them."""

@@ -31,7 +31,7 @@ NEW_WORD = "other"
 
 def status_counts(view: RenderView) -> Items:
     """Return the number of VMs by cluster and status word, zeros included."""
-    if view.inventory is None or not {"vms", "machine_status"} <= view.inventory.sources.keys():
+    if not {"vms", "machine_status"} <= view.inventory.sources.keys():
         return Items([], [])
     counts = Counter(
         [(vm.config.cluster, vm.status.word if vm.status else NO_STATUS) for vm in view.vms.objects]

@@ -52,7 +52,7 @@ class PlacedNode(msgspec.Struct, frozen=True, gc=False):
 
 def physical_nodes(view: RenderView) -> Items:
     """Return the nodes with the names of their clusters."""
-    found = list(view.inventory.nodes.values() if view.inventory else ())
+    found = view.inventory.nodes.values()
     return Items(
         [(view.system, escape(node.name)) for node in found],
         [PlacedNode(node, view.clusters[node.cluster]) for node in found],
@@ -61,7 +61,7 @@ def physical_nodes(view: RenderView) -> Items:
 
 def node_states(view: RenderView) -> Items:
     """Return the live state of each node that has one."""
-    found = view.inventory.nodes.values() if view.inventory else ()
+    found = view.inventory.nodes.values()
     return Items(
         [(view.system, escape(node.name)) for node in found], [node.status for node in found]
     ).known()

@@ -46,14 +46,12 @@ def tables(view: RenderView) -> Items:
 
 def versions(view: RenderView) -> Items:
     """Return the system's name and version, once known."""
-    identity = view.inventory.identity if view.inventory else None
-    return Items([(view.system,)], [identity]).known()
+    return Items([(view.system,)], [view.inventory.identity]).known()
 
 
 def snapshots(view: RenderView) -> Items:
     """Return the number of snapshots of VMs."""
-    count = view.inventory.sources.get(VM_SNAPSHOTS.name) if view.inventory else None
-    return Items([(view.system,)], [count]).known()
+    return Items([(view.system,)], [view.inventory.sources.get(VM_SNAPSHOTS.name)]).known()
 
 
 SYSTEM = group("system", "system_name", REPORT, systems)

@@ -7,6 +7,7 @@ expensive to compute and seldom changes, is kept here from one inventory to the 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import compress
 from operator import eq, is_
@@ -70,6 +71,10 @@ class Names(dict[int | None, str]):
         return f"{self._kind}_{key}"
 
 
+EMPTY = Inventory("", None, datetime.min.replace(tzinfo=UTC), {}, (), {}, {}, None)
+"""Takes the place of an inventory while there is none."""
+
+
 class RenderView:
     """
     An inventory and the report of its polling.
@@ -86,7 +91,7 @@ class RenderView:
         *,
         before: "RenderView | None" = None,
     ) -> None:
-        self.inventory = inventory
+        self.inventory = inventory if inventory is not None else EMPTY
         self.report = report
         self.system = escape(report.system_name)
         if before is not None and before.system == self.system:
@@ -94,10 +99,10 @@ class RenderView:
         self._kept_before = before.kept if before is not None else {}
         self.kept: dict[str, tuple[Any, Any]] = {}
         """By name, the inputs of a result and the result."""
-        self.clusters = Names("cluster", inventory.clusters if inventory else {})
-        self.nodes = Names("node", inventory.nodes if inventory else {})
-        vms = list(inventory.vms if inventory else ())
-        self.vms = Items(self.keep("vm identities", self.sources("vms"), self._identities), vms)
+        self.clusters = Names("cluster", self.inventory.clusters)
+        self.nodes = Names("node", self.inventory.nodes)
+        identities = self.keep("vm identities", self.sources("vms"), self._identities)
+        self.vms = Items(identities, list(self.inventory.vms))
 
     def of_vms(self, objects: Sequence[Any]) -> Items:
         """Return *objects*, one for each VM, where they are known."""
@@ -105,15 +110,17 @@ class RenderView:
 
     def rows(self, table: str) -> Mapping[int, Any]:
         """Return the rows of *table* by key; none if it is stale or was never polled."""
-        found: Any = self.inventory.sources.get(table) if self.inventory else None
-        return found or {}
+        found: Mapping[int, Any] = self.inventory.sources.get(table, {})
+        return found
 
     def sources(self, *tables: str) -> tuple[object, ...]:
         """Return the objects that *tables* are now, and the name that is on every series."""
-        known: dict[str, object] = dict(self.inventory.sources) if self.inventory else {}
         # The identity stays in use however old it is, unlike a table.
-        known["identity"] = self.inventory.identity if self.inventory else None
-        known["report"] = self.report
+        known = {
+            **self.inventory.sources,
+            "identity": self.inventory.identity,
+            "report": self.report,
+        }
         return (self.system, *(known.get(table) for table in sorted(tables)))
 
     def keep(self, name: str, inputs: Any, compute: Callable[[], T]) -> T:
@@ -128,8 +135,7 @@ class RenderView:
 
     def _identities(self) -> list[Identity]:
         return [
-            (self.system, str(vm.config.key), escape(vm.config.name))
-            for vm in (self.inventory.vms if self.inventory else ())
+            (self.system, str(vm.config.key), escape(vm.config.name)) for vm in self.inventory.vms
         ]
 
 
