@@ -9,7 +9,7 @@ collection (``gc=False``): they form no cycles, and 10,000 VMs are 60,000 object
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,6 +21,10 @@ StatusWord = StrEnum(
 )
 """The values of ``machine_status.status``, in lower case, that VergeOS 26 is known to use."""
 KNOWN_STATUS_WORDS = frozenset(str(word) for word in StatusWord)
+
+
+IDENTITY = "identity"
+"""The system's name and version: not a table of VergeOS, and polled like one."""
 
 
 class MachineStatus(msgspec.Struct, frozen=True, gc=False):
@@ -118,7 +122,7 @@ class Inventory(msgspec.Struct, frozen=True, gc=False):
     identity: Identity | None
     taken_at: datetime
     """When the older of the two tables that a VM is made of (vms, machine_status) was read."""
-    sources: Mapping[str, Any]
+    sources: Mapping[str, object]
     """The rows of each fresh table, by its name."""
     vms: tuple[VM, ...]
     """Sorted by key; snapshots of VMs are not among them."""

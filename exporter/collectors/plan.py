@@ -8,9 +8,10 @@ from exporter.collectors.nodes import NODES
 from exporter.collectors.registry import COLLECTORS
 from exporter.errors import ConfigError
 from exporter.formatting import nearest_or_all
+from exporter.model import IDENTITY
 from exporter.polling.schedule import TableSchedule, fit_to_budget
 from exporter.vergeos.recovery_rows import TAG_MEMBERS
-from exporter.vergeos.source import IDENTITY, IDENTITY_REQUESTS
+from exporter.vergeos.source import IDENTITY_REQUESTS
 from exporter.vergeos.tables import Importance, Pace, Table
 
 RECOVERY = "recovery"

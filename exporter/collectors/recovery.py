@@ -3,8 +3,8 @@
 from collections import Counter
 
 from exporter.collectors.collector import Collector
-from exporter.exposition.collector import REPORT, VM, gauge, group, info, time
-from exporter.exposition.view import Items, RenderView, escape
+from exporter.exposition.collector import VM, gauge, group, info, time
+from exporter.exposition.view import REPORT, Items, RenderView, escape
 from exporter.vergeos.recovery_rows import TAG_MEMBERS
 
 MONITORED_ONLY = "no"

@@ -1,16 +1,9 @@
 """The system: state of its polling, its name and version, and its number of VM snapshots."""
 
 from exporter.collectors.collector import Collector
-from exporter.exposition.collector import (
-    IDENTITY,
-    REPORT,
-    counter,
-    gauge,
-    group,
-    info,
-    time,
-)
-from exporter.exposition.view import Items, RenderView
+from exporter.exposition.collector import counter, gauge, group, info, time
+from exporter.exposition.view import REPORT, Items, RenderView
+from exporter.model import IDENTITY
 from exporter.vergeos.rows import Row
 from exporter.vergeos.tables import Importance, Pace, Table
 

@@ -17,9 +17,6 @@ from exporter.exposition.view import Items, RenderView
 
 VM = "system_name vm_id vm_name"
 """The identity labels of everything that belongs to a VM."""
-REPORT = "report"
-"""Stands for the polling report where a group lists the tables that it depends on."""
-IDENTITY = "identity"
 UNITS = ("bytes_per_second", "bytes", "seconds", "ratio")
 
 Read = Callable[[Any], float | None]

@@ -13,7 +13,7 @@ from itertools import compress
 from operator import eq, is_
 from typing import Any, TypeVar
 
-from exporter.model import Cluster, Inventory, Node, SystemReport
+from exporter.model import IDENTITY, Cluster, Inventory, Node, SystemReport
 
 Identity = tuple[str, ...]
 T = TypeVar("T")
@@ -71,6 +71,8 @@ class Names(dict[int | None, str]):
         return f"{self._kind}_{key}"
 
 
+REPORT = "report"
+"""Stands for the polling report where a group lists the tables that it depends on."""
 EMPTY = Inventory("", None, datetime.min.replace(tzinfo=UTC), {}, (), {}, {}, None)
 """Takes the place of an inventory while there is none."""
 
@@ -110,16 +112,16 @@ class RenderView:
 
     def rows(self, table: str) -> Mapping[int, Any]:
         """Return the rows of *table* by key; none if it is stale or was never polled."""
-        found: Mapping[int, Any] = self.inventory.sources.get(table, {})
-        return found
+        found: Any = self.inventory.sources.get(table)
+        return found or {}
 
     def sources(self, *tables: str) -> tuple[object, ...]:
         """Return the objects that *tables* are now, and the name that is on every series."""
         # The identity stays in use however old it is, unlike a table.
         known = {
             **self.inventory.sources,
-            "identity": self.inventory.identity,
-            "report": self.report,
+            IDENTITY: self.inventory.identity,
+            REPORT: self.report,
         }
         return (self.system, *(known.get(table) for table in sorted(tables)))
 

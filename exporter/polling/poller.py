@@ -22,7 +22,7 @@ from exporter.errors import (
     VergeOSError,
 )
 from exporter.executor import run_in_thread
-from exporter.model import Identity, Inventory, PollResult, SystemReport
+from exporter.model import IDENTITY, Identity, Inventory, PollResult, SystemReport
 from exporter.polling.poll_log import PollLog
 from exporter.polling.schedule import TableSchedule, next_due, requests_per_hour, retry_due
 from exporter.polling.state import LastGood, TableRows, TableState
@@ -61,8 +61,6 @@ class Plan(NamedTuple):
     """What to poll, and how often."""
 
     schedules: Sequence[TableSchedule]
-    identity: str
-    """The table with the system's own name."""
     stale_after_polls: float
     """Intervals after which a table's last good rows are stale."""
 
@@ -231,7 +229,7 @@ class Poller:
             duration_seconds=now - started,
             rows_skipped_total=state.rows_skipped_total + rows.skipped,
         )
-        if table == self._plan.identity:
+        if table == IDENTITY:
             self._learn_name(rows.rows)
 
     def _fail(self, table: str, error: VergeOSError, *, duration_seconds: float | None) -> None:
@@ -308,7 +306,7 @@ class Poller:
         return inventory, report
 
     def _identity(self) -> Identity | None:
-        good = self._states[self._plan.identity].good
+        good = self._states[IDENTITY].good
         return None if good is None else good.rows.rows
 
     def _make_report(

@@ -8,14 +8,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from exporter.errors import BadReplyError, ForbiddenError
-from exporter.model import Identity
+from exporter.model import IDENTITY, Identity
 from exporter.polling.state import TableRows
 from exporter.vergeos import rows
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.tables import Table, decode_in_thread
 
-IDENTITY = "identity"
-"""The system's name and version: not a table of VergeOS, and polled like one."""
 IDENTITY_REQUESTS = 2
 SETTINGS_PATH = "/api/v4/settings"
 VERSION_PATH = "/version.json"

@@ -21,11 +21,10 @@ from exporter.exposition.collector import Kind
 from exporter.exposition.formats import Format
 from exporter.exposition.renderer import Renderer
 from exporter.exposition.view import RenderView
-from exporter.model import Identity, Inventory, SystemReport
+from exporter.model import IDENTITY, Identity, Inventory, SystemReport
 from exporter.polling.schedule import next_due
 from exporter.recovery.model.limits import Mode
 from exporter.simulator import Simulator, create_world
-from exporter.vergeos.source import IDENTITY
 from exporter.vergeos.tables import Table
 from tests.exposition.pages import page_of
 from tests.fakes import START, FakeClock

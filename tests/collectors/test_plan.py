@@ -9,8 +9,8 @@ from exporter.collectors.collector import Collector
 from exporter.collectors.plan import enabled_collectors, plan, tables_of
 from exporter.collectors.registry import COLLECTORS
 from exporter.errors import ConfigError
+from exporter.model import IDENTITY
 from exporter.polling.schedule import MAX_STRETCH, TableSchedule, requests_per_hour
-from exporter.vergeos.source import IDENTITY
 from exporter.vergeos.tables import Importance, Pace
 
 SECONDS = {Pace.FAST: 20.0, Pace.SLOW: 60.0, Pace.INVENTORY: 300.0}

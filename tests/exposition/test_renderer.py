@@ -15,9 +15,10 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as read_classic
 
-from exporter.exposition.collector import REPORT, ItemGroup
+from exporter.exposition.collector import ItemGroup
 from exporter.exposition.formats import Format
 from exporter.exposition.renderer import Rendered, Renderer
+from exporter.exposition.view import REPORT
 from exporter.model import Cluster, Identity, Node
 from tests.exposition import strategies
 from tests.exposition.builders import (

@@ -43,7 +43,6 @@ PLAN = Plan(
         TableSchedule("machine_nics", 60, phase_seconds=20),
         TableSchedule("machine_drives", 60, phase_seconds=40),
     ),
-    identity="identity",
     stale_after_polls=3,
 )
 UNREACHABLE = UnreachableError("connection refused")
