@@ -116,6 +116,18 @@ class Telemetry:
         page: bytes = generate_openmetrics(self.registry)  # type: ignore[no-untyped-call]
         return page
 
+    def meter(self, system_name: str) -> "SystemMeter":
+        """Return the meter of one system's requests."""
+        return SystemMeter(self, system_name)
+
+    def recovery_meter(self, system: "SystemMeter") -> "RecoveryMeter":
+        """Return the meter of one system's recovery."""
+        return RecoveryMeter(system)
+
+    def alertmanager_meter(self) -> "AlertmanagerMeter":
+        """Return the meter of the Alertmanagers."""
+        return AlertmanagerMeter(self)
+
     def forget(self, system_name: str) -> None:
         """Drop all series of a system that is removed or renamed."""
         for instrument in INSTRUMENTS:

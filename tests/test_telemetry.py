@@ -2,7 +2,7 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.telemetry import SystemMeter, Telemetry
+from exporter.telemetry import Telemetry
 
 
 def samples(telemetry: Telemetry, name: str) -> dict[tuple[str, ...], float]:
@@ -17,7 +17,7 @@ def samples(telemetry: Telemetry, name: str) -> dict[tuple[str, ...], float]:
 
 def test_requests_are_counted_by_result() -> None:
     telemetry = Telemetry()
-    meter = SystemMeter(telemetry, "prod")
+    meter = telemetry.meter("prod")
 
     meter.request("vms", "ok", 0.1)
     meter.request("vms", "ok", 0.1)
@@ -31,7 +31,7 @@ def test_requests_are_counted_by_result() -> None:
 
 def test_renamed_system_has_no_series_under_the_old_name() -> None:
     telemetry = Telemetry()
-    meter = SystemMeter(telemetry, "host")
+    meter = telemetry.meter("host")
     meter.request("vms", "ok", 0.1)
     meter.retry("vms")
     meter.rendered_in(0.1, duplicates=0)
@@ -46,7 +46,7 @@ def test_renamed_system_has_no_series_under_the_old_name() -> None:
 
 def test_page_is_valid_in_both_formats_without_created_series() -> None:
     telemetry = Telemetry()
-    SystemMeter(telemetry, "prod").request("vms", "ok", 0.1)
+    telemetry.meter("prod").request("vms", "ok", 0.1)
 
     assert telemetry.text(openmetrics=True).endswith(b"# EOF\n")
     assert b"_created" not in telemetry.text(openmetrics=True)

@@ -27,7 +27,7 @@ from exporter.polling.schedule import requests_per_hour
 from exporter.recovery.model.cases import Enrolment, OnHang
 from exporter.recovery.observe.enrolment import enrol_all, rule_title
 from exporter.recovery.observe.inventory_checks import is_eligible
-from exporter.telemetry import SystemMeter, Telemetry
+from exporter.telemetry import Telemetry
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.source import VergeOSSource
 from exporter.web.server import parse_listen
@@ -129,7 +129,7 @@ async def check_system(resolved: ResolvedSystem, clock: Clock) -> SystemResult:
     action_problem = ""
     fatal: str | None = None
     async with make_session(resolved.system.tls) as session:
-        client = connect(resolved, session, SystemMeter(Telemetry(), resolved.host), clock)
+        client = connect(resolved, session, Telemetry().meter(resolved.host), clock)
         source = VergeOSSource(client, resolved.tables, page_rows=resolved.api.page_rows)
         try:
             for one in schedule:
@@ -251,7 +251,7 @@ async def _action_problem(resolved: ResolvedSystem, client: VergeOSClient, clock
     if not resolved.system.acts_with_another_key:
         return ""
     async with make_session(resolved.system.tls, keeps_connections=False) as session:
-        meter = SystemMeter(Telemetry(), resolved.host)
+        meter = Telemetry().meter(resolved.host)
         actor = connect_actions(resolved, session, meter, clock, client.budget)
         try:
             query = {"fields": "$key", "limit": "1"}

@@ -27,7 +27,7 @@ from exporter.errors import ConfigError
 from exporter.exposition.cache import PageCache
 from exporter.exposition.formats import Format
 from exporter.recovery.service import RecoveryService
-from exporter.telemetry import AlertmanagerMeter, Telemetry
+from exporter.telemetry import Telemetry
 from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.routes import make_app
 from exporter.web.server import parse_listen, serving
@@ -75,7 +75,7 @@ async def run(
     resolved_systems = resolve_systems(settings)
     journal = JournalHandle(settings.recovery, clock)
     state = directory(settings.recovery)
-    alerting = Alerting(settings.alertmanager, state, clock, AlertmanagerMeter(telemetry))
+    alerting = Alerting(settings.alertmanager, state, clock, telemetry.alertmanager_meter())
     tune_interpreter()
     stopping = asyncio.Event()
     async with asyncio.TaskGroup() as parts:

@@ -24,7 +24,7 @@ from exporter.exposition.renderer import Renderer
 from exporter.model import Inventory, SystemReport
 from exporter.polling.poller import Plan, Poller
 from exporter.recovery.engine import Recovery
-from exporter.telemetry import RecoveryMeter, SystemMeter, Telemetry
+from exporter.telemetry import SystemMeter, Telemetry
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.operations import Operations
 from exporter.vergeos.source import VergeOSSource
@@ -189,7 +189,7 @@ class SystemManager:
         elif system.url.startswith("http://") and not settings.is_on_this_machine:
             log.warning("tls.absent", url=system.url, risk="the network can read the API key")
         name = self._free_name(system.name or settings.host, settings.host)
-        meter = SystemMeter(self._telemetry, name)
+        meter = self._telemetry.meter(name)
         self._cache.add(meter)
         client = connect(settings, sessions[0], meter, self._clock)
         if former is not None:
@@ -248,7 +248,7 @@ class SystemManager:
                 ),
                 self._clock,
                 random=random.random,
-                meter=RecoveryMeter(meter),
+                meter=self._telemetry.recovery_meter(meter),
             )
         )
 

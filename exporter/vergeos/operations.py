@@ -133,7 +133,7 @@ class Operations:
         older = [LogMark(row.key, row.at) for row in found.values() if row.at < before]
         return max(older, default=None)  # the filter may be ignored
 
-    async def read_vm(self, vm_key: int, /) -> FreshVM | None:
+    async def look(self, vm_key: int, /) -> FreshVM | None:
         """
         Return one VM's current row and tags; None where VergeOS has no such row.
 

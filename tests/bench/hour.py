@@ -12,7 +12,7 @@ from exporter.polling.poller import Plan, Poller
 from exporter.polling.schedule import requests_per_hour
 from exporter.recovery.model.limits import Mode
 from exporter.simulator import Simulator, create_world
-from exporter.telemetry import SystemMeter, Telemetry
+from exporter.telemetry import Telemetry
 from exporter.vergeos.operations import Operations
 from exporter.vergeos.source import VergeOSSource
 from tests.bench import thinking
@@ -48,7 +48,7 @@ async def requests_of_an_hour(vms: int, *, share: float = 1.0, recovery: bool = 
         make_session(TLSSettings()) as session,
     ):
         settings = resolved(system.url, recovery=recovery, api_key=system.api_key)
-        client = connect(settings, session, SystemMeter(Telemetry(), "bench"), clock)
+        client = connect(settings, session, Telemetry().meter("bench"), clock)
         results: list[PollResult] = []
         engine = thinking.recovery_of(Operations(client, client, clock), clock)
         poller = Poller(

@@ -86,7 +86,7 @@ class EmptySystem:
     async def log_mark(self, before: float, /) -> LogMark | None:
         return LogMark(1, before - 1.0)
 
-    async def read_vm(self, vm_key: int, /) -> FreshVM | None:
+    async def look(self, vm_key: int, /) -> FreshVM | None:
         return None
 
     async def act(self, vm_key: int, action: Action, /) -> ActionReply:

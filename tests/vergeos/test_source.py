@@ -17,7 +17,7 @@ from exporter.errors import BadReplyError, ConfigError, UnauthorizedError, Unrea
 from exporter.model import IDENTITY
 from exporter.simulator import Simulator, create_world
 from exporter.simulator.world.machines import Member
-from exporter.telemetry import SystemMeter, Telemetry
+from exporter.telemetry import Telemetry
 from exporter.vergeos.source import VergeOSSource
 from tests.fakes import START, FakeClock
 
@@ -39,7 +39,7 @@ async def simulated(page_rows: int = 0) -> AsyncIterator[tuple[VergeOSSource, Si
         make_session(TLSSettings()) as session,
     ):
         settings = resolved(system.url, system.api_key, page_rows=page_rows)
-        client = connect(settings, session, SystemMeter(Telemetry(), "system"), clock)
+        client = connect(settings, session, Telemetry().meter("system"), clock)
         yield VergeOSSource(client, settings.tables, page_rows=page_rows), system
 
 

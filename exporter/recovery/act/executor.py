@@ -103,7 +103,7 @@ class ActionExecutor:
         logger = log.bind(vm=case.name, vm_id=case.key, action=str(request.action))
         read_at = self._moment()
         try:
-            fresh = await self._platform.read_vm(case.key)
+            fresh = await self._platform.look(case.key)
         except VergeOSError as error:
             return ActionResult(None, f"the VM could not be read again: {error}")
         why_not = obsolete(request, fresh)

@@ -136,7 +136,7 @@ class Platform(Protocol):
         """Return the newest row that is older than *before*; None where the log has none."""
         ...
 
-    async def read_vm(self, vm_key: int, /) -> FreshVM | None:
+    async def look(self, vm_key: int, /) -> FreshVM | None:
         """Return how one VM is right now; None where it has no row."""
         ...
 
