@@ -106,7 +106,7 @@ class Operations:
             condition = log_filter((), since, key)
         # Newest first, so that a cut answer lacks the mark. In another order, the answer may have
         # been cut at its other end.
-        reading = await self._read(LOGS, condition, sort="-$key")
+        reading = await self._read(LOGS, filter=condition, sort="-$key")
         found = reading.rows
         return LogReading(
             tuple(
@@ -129,7 +129,7 @@ class Operations:
 
         """
         condition = f"timestamp lt {_microseconds(before)}"
-        found = await self._read_all(LOGS, condition, sort="-$key", limit="1")
+        found = await self._read_all(LOGS, filter=condition, sort="-$key", limit="1")
         older = [LogMark(row.key, row.at) for row in found.values() if row.at < before]
         return max(older, default=None)  # the filter may be ignored
 
@@ -141,13 +141,13 @@ class Operations:
             VergeOSError: A request failed, or a row or a tag cannot be decoded.
 
         """
-        found = await self._read_all(LONE_VMS, f"$key eq {vm_key}")
+        found = await self._read_all(LONE_VMS, filter=f"$key eq {vm_key}")
         if not found:
             return None
         if found.keys() != {vm_key}:
             problem = f"gave {len(found)} rows where VM {vm_key} was asked for"
             raise BadReplyError(LONE_VMS.path, problem)
-        tags = await self._read_all(TAG_MEMBERS, f"member eq 'vms/{vm_key}'")
+        tags = await self._read_all(TAG_MEMBERS, filter=f"member eq 'vms/{vm_key}'")
         fresh: FreshVM = found[vm_key]._replace(tags=tags.get(vm_key, frozenset()))
         return fresh
 
@@ -168,20 +168,20 @@ class Operations:
             self._forbidden = None
         return reply
 
-    async def _read(self, table: Table, condition: str, **options: str) -> TableRows[Any]:
-        query = {"fields": ",".join(table.fields), "filter": condition, **options}
+    async def _read(self, table: Table, **options: str) -> TableRows[Any]:
+        query = {"fields": ",".join(table.fields), **options}
         body = await self._reader.read(table.path, query, endpoint=table.endpoint, urgent=True)
         return await decode_in_thread(table.decode, body)
 
-    async def _read_all(self, table: Table, condition: str, **options: str) -> dict[int, Any]:
+    async def _read_all(self, table: Table, **options: str) -> dict[int, Any]:
         """
-        Return the rows that meet *condition*.
+        Return the rows of *table*.
 
         Raises:
             BadReplyError: A row was skipped because it cannot be decoded.
 
         """
-        decoded = await self._read(table, condition, **options)
+        decoded = await self._read(table, **options)
         if decoded.skipped:
             raise BadReplyError(table.path, f"gave a row that cannot be decoded: {decoded.problem}")
         rows: dict[int, Any] = decoded.rows
