@@ -41,6 +41,14 @@ class Instrument(NamedTuple):
         return tuple(self.label_names.split())
 
 
+RECOVERY_TIME = Instrument(
+    "recovery_time_to_recover_seconds",
+    Histogram,
+    "system_name",
+    "Time from the last poll that shows a VM running to the first that shows it running again "
+    "after an action.",
+    (30.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0, 1800.0, 3600.0),
+)
 INSTRUMENTS = (
     Instrument("build_info", Gauge, "version pythonversion",
                "Version of Vergewatch and of Python; always 1."),
@@ -74,10 +82,7 @@ INSTRUMENTS = (
                "Inventories that recovery rejected, by reason."),
     Instrument("recovery_clock_jumps_total", Counter, "system_name",
                "Jumps of the local wall clock; each one pauses recovery."),
-    Instrument("recovery_time_to_recover_seconds", Histogram, "system_name",
-               "Time from the last poll that shows a VM running to the first that shows it "
-               "running again after an action.",
-               (30.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0, 1800.0, 3600.0)),
+    RECOVERY_TIME,
     Instrument("alertmanager_up", Gauge, "alertmanager",
                "1 if the last request to the Alertmanager succeeded, else 0."),
     Instrument("alertmanager_posts_total", Counter, "alertmanager outcome",
@@ -182,7 +187,7 @@ class RecoveryMeter:
         self._system.of("recovery_clock_jumps_total").inc()
 
     def recovered(self, seconds: float) -> None:
-        self._system.of("recovery_time_to_recover_seconds").observe(seconds)
+        self._system.of(RECOVERY_TIME.short_name).observe(seconds)
 
 
 class AlertmanagerMeter:

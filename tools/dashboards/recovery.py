@@ -4,7 +4,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel as Drawn
 
 from exporter.formatting import span
-from exporter.telemetry import INSTRUMENTS
+from exporter.telemetry import RECOVERY_TIME
 from tools.dashboards.page import Page, Section, alerts, recovery_actions
 from tools.dashboards.panels import (
     OUTCOMES,
@@ -375,9 +375,7 @@ def _times() -> Panel:
 
 def _time_to_recover() -> Panel:
     query = now(f"sum by (le) ({BUCKETS})", "{{le}}")._replace(buckets=True)
-    name = "recovery_time_to_recover_seconds"
-    (buckets,) = (one.buckets for one in INSTRUMENTS if one.short_name == name)
-    bounds = [f"{bound:g}" for bound in buckets]
+    bounds = [f"{bound:g}" for bound in RECOVERY_TIME.buckets]
     return bar_list(
         of(
             52,
