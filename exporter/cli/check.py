@@ -22,14 +22,14 @@ from exporter.config.systems import ResolvedSystem, resolve_systems
 from exporter.daemon.clients import connect, connect_actions, make_session
 from exporter.errors import ConfigError, UnauthorizedError, UnreachableError, VergeOSError
 from exporter.formatting import counted
-from exporter.model import Identity, Inventory
+from exporter.model import IDENTITY, Identity, Inventory
 from exporter.polling.schedule import requests_per_hour
 from exporter.recovery.model.cases import Enrolment, OnHang
 from exporter.recovery.observe.enrolment import enrol_all, rule_title
 from exporter.recovery.observe.inventory_checks import is_eligible
 from exporter.telemetry import Telemetry
 from exporter.vergeos.client import VergeOSClient
-from exporter.vergeos.source import IDENTITY, VergeOSSource
+from exporter.vergeos.source import VergeOSSource
 from exporter.web.server import parse_listen
 from exporter.web.tls import make_context
 from exporter.web.webconfig import read_web_config

@@ -27,14 +27,7 @@ from exporter.errors import ConfigError
 from exporter.exposition.cache import PageCache
 from exporter.exposition.formats import Format
 from exporter.recovery.service import RecoveryService
-from exporter.telemetry import (
-    BUILD_INFO,
-    EVENT_LOOP_LAG,
-    RELOAD_SUCCESS,
-    RELOAD_TIMESTAMP,
-    SCRAPE_DURATION,
-    Telemetry,
-)
+from exporter.telemetry import Telemetry
 from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.routes import make_app
 from exporter.web.server import parse_listen, serving
@@ -74,7 +67,7 @@ async def run(
 
     """
     telemetry = Telemetry()
-    telemetry[BUILD_INFO].labels(__version__, platform.python_version()).set(1)
+    telemetry["build_info"].labels(__version__, platform.python_version()).set(1)
     cache = PageCache(FAMILIES, lambda form: telemetry.text(openmetrics=form is Format.OPENMETRICS))
     web_config = (
         ReloadableWebConfig(settings.web.config_file, clock) if settings.web.config_file else None
@@ -95,7 +88,7 @@ async def run(
         tls = web_config.ssl_context() if web_config else None
         async with serving(app, listen, ssl_context=tls) as address:
             background = (
-                measure_lag_forever(clock, telemetry[EVENT_LOOP_LAG].observe),
+                measure_lag_forever(clock, telemetry["event_loop_lag_seconds"].observe),
                 alerting.run(systems.reports),
                 journal.tidy_forever(),
             )
@@ -136,7 +129,7 @@ def _web_app(
         version=__version__,
         telemetry_path=settings.web.telemetry_path,
         web_config=web_config,
-        observe_scrape=telemetry[SCRAPE_DURATION].observe,
+        observe_scrape=telemetry["scrape_duration_seconds"].observe,
         service=service,
         recovery_token=token(settings.recovery),
     )
@@ -212,7 +205,7 @@ class Reload:
             if self._web_config is not None:
                 self._web_config.reload()
         except ConfigError as error:
-            self._telemetry[RELOAD_SUCCESS].set(0)
+            self._telemetry["config_last_reload_successful"].set(0)
             self.problem = f"rejected at {self._clock.now():%Y-%m-%d %H:%M:%S} UTC: {error}"
             log.error("config.rejected", error=str(error))
             raise
@@ -228,8 +221,10 @@ class Reload:
     def accepted(self) -> None:
         """Record that the current configuration was accepted now."""
         self.problem = ""
-        self._telemetry[RELOAD_SUCCESS].set(1)
-        self._telemetry[RELOAD_TIMESTAMP].set(self._clock.now().timestamp())
+        self._telemetry["config_last_reload_successful"].set(1)
+        self._telemetry["config_last_reload_success_timestamp_seconds"].set(
+            self._clock.now().timestamp()
+        )
 
     async def quietly(self) -> None:
         """Reload on a signal; the log and the metrics report a failure."""

@@ -10,7 +10,7 @@ from exporter.http import SecretFile, ssl_context
 from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.credentials import Credentials, CredentialSource
-from exporter.vergeos.transport import Limits, Meter
+from exporter.vergeos.transport import Limits, Meter, Transport
 
 CONNECT_SECONDS = 10.0
 
@@ -61,11 +61,9 @@ def _client(
     budget: RequestBudget | None,
 ) -> VergeOSClient:
     api = resolved.api
-    return VergeOSClient(
+    transport = Transport(
         session,
         resolved.system.url,
-        credentials,
-        use_token=resolved.system.login == "token",
         budget=budget or RequestBudget(api.requests_per_hour, reserve=api.reserve),
         clock=clock,
         meter=meter,
@@ -76,6 +74,7 @@ def _client(
             refused_wait_seconds=api.refused_wait_seconds,
         ),
     )
+    return VergeOSClient(transport, credentials, use_token=resolved.system.login == "token")
 
 
 def make_sessions(resolved: ResolvedSystem) -> tuple[aiohttp.ClientSession, ...]:

@@ -27,7 +27,7 @@ from exporter.recovery.engine import Recovery
 from exporter.telemetry import SystemMeter, Telemetry
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.operations import Operations
-from exporter.vergeos.source import IDENTITY, VergeOSSource
+from exporter.vergeos.source import VergeOSSource
 
 log = structlog.get_logger()
 
@@ -216,7 +216,7 @@ class SystemManager:
                 self._clock,
                 recovery,
             ),
-            Plan(settings.schedules, IDENTITY, settings.poll.stale_after_polls),
+            Plan(settings.schedules, settings.poll.stale_after_polls),
             name=meter.system_name,
             url=system.url,
             clock=self._clock,

@@ -19,20 +19,15 @@ from exporter.errors import (
     UnauthorizedError,
     VergeOSError,
 )
-from exporter.executor import run_in_thread
+from exporter.polling.state import TableRows
 from exporter.recovery.model.cases import Action, Reply
 from exporter.recovery.model.platform_log import LogMark, LogReading
 from exporter.recovery.model.ports import ActionReply, FreshVM
 from exporter.vergeos.client import VergeOSClient
-from exporter.vergeos.recovery_rows import TAG_MEMBERS, Log, LoneVM, log_rows, lone_vms
-from exporter.vergeos.rows import T, TableRows
-from exporter.vergeos.tables import requested_fields
+from exporter.vergeos.recovery_rows import LOGS, LONE_VMS, TAG_MEMBERS
+from exporter.vergeos.tables import Table, decode_in_thread
 
-ROOT = "/api/v4"
-LOGS_PATH, ACTIONS_PATH = f"{ROOT}/machine_logs", f"{ROOT}/vm_actions"
-VMS_PATH = f"{ROOT}/vms"
-LOG_FIELDS = requested_fields(Log)
-VM_FIELDS = requested_fields(LoneVM)
+ACTIONS_PATH = "/api/v4/vm_actions"
 ACTION_BODIES: Mapping[Action, Mapping[str, Any]] = {
     Action.POWER_ON: {"action": "poweron"},
     Action.REBOOT: {"action": "reset", "params": {"graceful": True}},
@@ -41,8 +36,6 @@ ACTION_BODIES: Mapping[Action, Mapping[str, Any]] = {
 }
 MAX_FILTER_LENGTH = 5500
 """In encoded characters: servers refuse URLs of about 8000."""
-THREAD_BODY_BYTES = 32 * 1024
-"""Larger bodies are decoded in a thread."""
 FORBIDDEN_SECONDS = 1800.0
 """How long `Operations.why_not` reports a refused action."""
 TRANSIENT_STATUSES = frozenset({408, 425, 429})
@@ -113,12 +106,7 @@ class Operations:
             condition = log_filter((), since, key)
         # Newest first, so that a cut answer lacks the mark. In another order, the answer may have
         # been cut at its other end.
-        query = {"fields": ",".join(LOG_FIELDS), "filter": condition, "sort": "-$key"}
-        body = await self._read("machine_logs", query)
-        if len(body) < THREAD_BODY_BYTES:
-            reading = log_rows(body, LOGS_PATH)
-        else:
-            reading = await run_in_thread(log_rows, body, LOGS_PATH)
+        reading = await self._read(LOGS, filter=condition, sort="-$key")
         found = reading.rows
         return LogReading(
             tuple(
@@ -140,15 +128,9 @@ class Operations:
             VergeOSError: The request failed, or the body cannot be decoded.
 
         """
-        query = {
-            "fields": ",".join(LOG_FIELDS),
-            "filter": f"timestamp lt {_microseconds(before)}",
-            "sort": "-$key",
-            "limit": "1",
-        }
-        body = await self._read("machine_logs", query)
-        found = _all_rows(log_rows(body, LOGS_PATH), LOGS_PATH).values()
-        older = [LogMark(row.key, row.at) for row in found if row.at < before]
+        condition = f"timestamp lt {_microseconds(before)}"
+        found = await self._read_all(LOGS, filter=condition, sort="-$key", limit="1")
+        older = [LogMark(row.key, row.at) for row in found.values() if row.at < before]
         return max(older, default=None)  # the filter may be ignored
 
     async def look(self, vm_key: int, /) -> FreshVM | None:
@@ -159,19 +141,15 @@ class Operations:
             VergeOSError: A request failed, or a row or a tag cannot be decoded.
 
         """
-        path = VMS_PATH
-        query = {"fields": ",".join(VM_FIELDS), "filter": f"$key eq {vm_key}"}
-        found = _all_rows(lone_vms(await self._read("vms", query), path), path)
+        found = await self._read_all(LONE_VMS, filter=f"$key eq {vm_key}")
         if not found:
             return None
         if found.keys() != {vm_key}:
-            raise BadReplyError(path, f"gave {len(found)} rows where VM {vm_key} was asked for")
-        path = TAG_MEMBERS.path
-        query = {"fields": ",".join(TAG_MEMBERS.fields), "filter": f"member eq 'vms/{vm_key}'"}
-        tags = _all_rows(
-            TAG_MEMBERS.decode(await self._read(TAG_MEMBERS.endpoint, query), path), path
-        )
-        return found[vm_key]._replace(tags=tags.get(vm_key, frozenset()))
+            problem = f"gave {len(found)} rows where VM {vm_key} was asked for"
+            raise BadReplyError(LONE_VMS.path, problem)
+        tags = await self._read_all(TAG_MEMBERS, filter=f"member eq 'vms/{vm_key}'")
+        fresh: FreshVM = found[vm_key]._replace(tags=tags.get(vm_key, frozenset()))
+        return fresh
 
     async def act(self, vm_key: int, action: Action, /) -> ActionReply:
         """Request *action* exactly once; failures are returned as a reply, not raised."""
@@ -190,8 +168,24 @@ class Operations:
             self._forbidden = None
         return reply
 
-    async def _read(self, table: str, query: Mapping[str, str]) -> bytes:
-        return await self._reader.read(f"{ROOT}/{table}", query, endpoint=table, urgent=True)
+    async def _read(self, table: Table, **options: str) -> TableRows[Any]:
+        query = {"fields": ",".join(table.fields), **options}
+        body = await self._reader.read(table.path, query, endpoint=table.endpoint, urgent=True)
+        return await decode_in_thread(table.decode, body)
+
+    async def _read_all(self, table: Table, **options: str) -> dict[int, Any]:
+        """
+        Return the rows of *table*.
+
+        Raises:
+            BadReplyError: A row was skipped because it cannot be decoded.
+
+        """
+        decoded = await self._read(table, **options)
+        if decoded.skipped:
+            raise BadReplyError(table.path, f"gave a row that cannot be decoded: {decoded.problem}")
+        rows: dict[int, Any] = decoded.rows
+        return rows
 
 
 def _is_descending(keys: Iterable[int]) -> bool:
@@ -244,16 +238,3 @@ def _reply_to_success(status: int, body: bytes) -> ActionReply:
     if body.lstrip().startswith(b"<"):  # a login page or a proxy answers 200 to any request
         return ActionReply(Reply.LOST, f"answered {status} with HTML: this is not VergeOS")
     return ActionReply(Reply.ACCEPTED, f"answered {status}")
-
-
-def _all_rows(reading: TableRows[dict[int, T]], path: str) -> dict[int, T]:
-    """
-    Return the rows of *reading*.
-
-    Raises:
-        BadReplyError: A row was skipped because it cannot be decoded.
-
-    """
-    if reading.skipped:
-        raise BadReplyError(path, f"gave a row that cannot be decoded: {reading.problem}")
-    return reading.rows

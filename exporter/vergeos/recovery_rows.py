@@ -3,8 +3,7 @@
 from sys import intern
 from typing import Annotated, Any
 
-import msgspec
-
+from exporter.polling.state import TableRows
 from exporter.recovery.model.platform_log import LogRow
 from exporter.recovery.model.ports import FreshVM
 from exporter.vergeos.rows import (
@@ -13,9 +12,7 @@ from exporter.vergeos.rows import (
     Reference,
     Row,
     SkipRowError,
-    TableRows,
     Whole,
-    decode,
     joined,
     key_number,
     names_a_row,
@@ -63,21 +60,6 @@ class LoneVM(Row, gc=False):
     status: Annotated[str | None, joined("machine#status#status as status")] = None
 
 
-_LOG = msgspec.json.Decoder(Log, strict=False)
-_TAG_MEMBER = msgspec.json.Decoder(TagMember, strict=False)
-_LONE_VM = msgspec.json.Decoder(LoneVM, strict=False)
-
-
-def log_rows(body: bytes, path: str) -> TableRows[dict[int, LogRow]]:
-    """Return the log's rows by key."""
-    return decode(body, path, _LOG, _log_row)
-
-
-def lone_vms(body: bytes, path: str) -> TableRows[dict[int, FreshVM]]:
-    """Return VMs by key, without their tags."""
-    return decode(body, path, _LONE_VM, _lone_vm)
-
-
 def _log_row(row: Log, key: int) -> LogRow:
     if row.timestamp is None or row.timestamp not in MICROSECONDS:
         raise SkipRowError(f"row {key} has no time in microseconds")
@@ -113,32 +95,34 @@ def _lone_vm(row: LoneVM, key: int) -> FreshVM:
     )
 
 
-def _tags(body: bytes, path: str) -> TableRows[dict[int, frozenset[str]]]:
-    """Return the tags of VMs by VM key; rows of other members are ignored."""
-    decoded = decode(body, path, _TAG_MEMBER, _vm_and_tag)
-    pairs = [pair for pair in decoded.rows.values() if pair is not None]
+def _by_vm(decoded: TableRows[dict[int, tuple[int, str]]]) -> TableRows[dict[int, frozenset[str]]]:
+    """Return the tags of each VM by its key."""
     tags: dict[int, set[str]] = {}
-    for vm, tag in pairs:
+    for vm, tag in decoded.rows.values():
         tags.setdefault(vm, set()).add(tag)
-    return decoded.with_rows({vm: frozenset(names) for vm, names in tags.items()}, len(pairs))
+    return decoded.with_rows({vm: frozenset(names) for vm, names in tags.items()})
 
 
 def _vm_and_tag(row: TagMember, key: int) -> tuple[int, str] | None:
     table, _, number = (row.member or "").removeprefix("/v4/").partition("/")
     if row.member and table != "vms":
-        return None
+        return None  # a tag of another object
     vm = key_number(number)
     if vm is None or not row.tag_name or not row.category_name:
         raise SkipRowError(f"row {key} lacks its VM, tag or category")
     return vm, intern(f"{row.category_name}/{row.tag_name}")
 
 
+LOGS = Table("machine_logs", "machine_logs", Pace.FAST, Log, _log_row)
+LONE_VMS = Table("vms", "vms", Pace.FAST, LoneVM, _lone_vm)
+"""VMs without their tags. Like `LOGS`, it is read when recovery needs it, and never polled."""
 TAG_MEMBERS = Table(
     "tags",
     "tag_members",
     Pace.SLOW,
     TagMember,
-    _tags,
+    _vm_and_tag,
+    _by_vm,
     where="member bw 'vms/'",
     turn=2,
     importance=Importance.HIGH,

@@ -27,6 +27,7 @@ from exporter.errors import (
     UnreachableError,
 )
 from exporter.model import PollResult
+from exporter.polling.state import TableRows
 from exporter.recovery.decide.guards import GUARDS, Guard
 from exporter.recovery.engine import Recovery, RecoverySetup
 from exporter.recovery.model.cases import Case, Intent, Outcome, Reply, Spent
@@ -49,7 +50,6 @@ from exporter.simulator.world.context import Timings
 from exporter.simulator.world.factory import create_world
 from exporter.vergeos.operations import Operations
 from exporter.vergeos.recovery_rows import TAG_MEMBERS
-from exporter.vergeos.rows import TableRows
 from exporter.vergeos.tables import Table
 from exporter.vergeos.transport import Answer
 from tests.fakes import START, FakeClock
@@ -400,7 +400,7 @@ class Harness:
         """Decode an answer; one that is byte for byte the last one is the very same, as it is."""
         known = self._last.get(table.name)
         if known is None or known[0] != body:
-            known = self._last[table.name] = body, table.decode(body, table.path)
+            known = self._last[table.name] = body, table.decode(body)
         return known[1]
 
     def _read(self) -> PollResult:

@@ -462,8 +462,8 @@ def vm(word: str, *, running: bool, **config: Any) -> VM:
         "disable_powercycle": False,
     }
     state = "online" if running else "offline"
-    status = MachineStatus(11, running, running, word, "", state, None, 3, 1.0, 100.0, 2, 2**30, "")
-    return VM(VMConfig(**(settings | config)), status, None, None, (), ())
+    status = MachineStatus(11, running, running, word, state, None, 3, 1.0, 100.0, 2, 2**30, "")
+    return VM(VMConfig(**(settings | config)), status)
 
 
 def after(case: Case, *, gap: float = 20.0, at: float = NOW) -> Case:
@@ -555,9 +555,7 @@ def poll(vms: int = 100, *, at: float = 100.0, clock: float = 100.0, **changes: 
         for number in range(1, vms + 1)
     )
     statuses = {one.config.machine: one.status for one in found}
-    inventory = Inventory(
-        "stage", None, START, {"machine_status": statuses}, found, {}, None, {}, {}, {}
-    )
+    inventory = Inventory("stage", None, START, {"machine_status": statuses}, found, {}, {}, {})
     return PollResult(at, START, 0.0, 20.0, inventory)._replace(**changes)
 
 

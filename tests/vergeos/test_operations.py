@@ -35,11 +35,11 @@ from exporter.simulator.api.actions import ApiBehavior
 from exporter.simulator.api.server import Request
 from exporter.simulator.world.machines import VM
 from exporter.simulator.world.platform_log import Entry
-from exporter.telemetry import API_REQUESTS, Telemetry
+from exporter.telemetry import Telemetry
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.operations import Operations, log_filter, reply_of
 from tests.fakes import START, FakeClock
-from tests.vergeos.scripted import Answer, Scripted, says, serving
+from tests.vergeos.scripted import Answer, Scripted, respond, serving
 
 ACTIONS = "/api/v4/vm_actions"
 
@@ -82,13 +82,14 @@ class Site:
         return not self.operations.why_not
 
     def hurry(self, **limits: Any) -> None:
-        self.actor._limits = self.actor._limits._replace(**limits)
+        transport = self.actor._transport
+        transport.limits = transport.limits._replace(**limits)
 
     def counted(self) -> dict[tuple[str, str], float]:
         """Return the measured requests by endpoint and outcome."""
         return {
             (sample.labels["endpoint"], sample.labels["outcome"]): sample.value
-            for metric in self.telemetry[API_REQUESTS].collect()
+            for metric in self.telemetry["api_requests_total"].collect()
             for sample in metric.samples
         }
 
@@ -413,7 +414,7 @@ async def test_reader_and_actor_keep_the_spacing_together() -> None:
 
 
 async def test_a_redirect_is_not_followed() -> None:
-    async with scripted(says(status=307, Location="/api/v4/elsewhere")) as (operations, server):
+    async with scripted(respond(status=307, Location="/api/v4/elsewhere")) as (operations, server):
         answer = await operations.act(1, Action.POWER_ON)
 
         assert answer.reply is Reply.LOST
@@ -421,7 +422,7 @@ async def test_a_redirect_is_not_followed() -> None:
 
 
 async def test_each_action_opens_a_new_connection() -> None:
-    async with scripted(says(status=201)) as (operations, server):
+    async with scripted(respond(status=201)) as (operations, server):
         doors: list[Any] = []
         server.answers = [notes_the_door(doors)]
 
@@ -434,14 +435,14 @@ async def test_each_action_opens_a_new_connection() -> None:
 def notes_the_door(doors: list[Any]) -> Answer:
     async def answer(request: Any) -> Any:
         doors.append(request.transport.get_extra_info("peername"))
-        return await says(status=201)(request)
+        return await respond(status=201)(request)
 
     return answer
 
 
 async def test_error_text_is_redacted() -> None:
     said = b'{"err":"VM action \'poweron\' by the-key is refused"}'
-    async with scripted(says(said, 422)) as (operations, _):
+    async with scripted(respond(said, 422)) as (operations, _):
         answer = await operations.act(1, Action.POWER_ON)
 
         assert answer.detail == f"{ACTIONS} answered 422 (VM action 'poweron' by *** is refused)"
@@ -887,7 +888,7 @@ async def test_log_mark_is_the_newest_row_before_a_time() -> None:
 
 async def test_log_mark_ignores_rows_that_are_too_new() -> None:
     row = b'[{"$key":7,"machine":1,"text":"x","user":"","level":"","timestamp":1700000000000000}]'
-    async with scripted(says(row)) as (operations, _):
+    async with scripted(respond(row)) as (operations, _):
         assert await operations.log_mark(1.7e9) is None
         assert await operations.log_mark(1.7e9 + 0.5) == LogMark(7, 1.7e9)
 
@@ -895,7 +896,7 @@ async def test_log_mark_ignores_rows_that_are_too_new() -> None:
 @pytest.mark.parametrize(("keys", "complete"), [((3, 2, 1), True), ((1, 2, 3), False)])
 async def test_log_in_another_order_is_incomplete(keys: tuple[int, ...], *, complete: bool) -> None:
     rows = [{"$key": key, "machine": 5, "timestamp": 10**15 + key} for key in keys]
-    async with scripted(says(msgspec.json.encode(rows))) as (operations, _):
+    async with scripted(respond(msgspec.json.encode(rows))) as (operations, _):
         reading = await operations.logs([5], 0.0, LogMark(1, 1e9))
 
         assert len(reading.rows) == 3
@@ -904,7 +905,7 @@ async def test_log_in_another_order_is_incomplete(keys: tuple[int, ...], *, comp
 
 @pytest.mark.parametrize("body", [b'[{"$key":7},{}]', b"{}", b"[7]", b"<html>"])
 async def test_undecodable_log_mark_is_an_error(body: bytes) -> None:
-    async with scripted(says(body)) as (operations, _):
+    async with scripted(respond(body)) as (operations, _):
         with pytest.raises(BadReplyError):
             await operations.log_mark(2000.0)
 
@@ -1003,13 +1004,16 @@ OTHERS = b'{"$key":2,"member":"vms/8","tag_name":"never","category_name":"recove
     ids=repr,
 )
 async def test_ambiguous_current_row_is_an_error(vms: bytes, tags: bytes) -> None:
-    async with scripted(says(vms), says(tags)) as (operations, _):
+    async with scripted(respond(vms), respond(tags)) as (operations, _):
         with pytest.raises(BadReplyError):
             await operations.look(7)
 
 
 async def test_tags_of_other_vms_are_ignored() -> None:
-    async with scripted(says(b"[%s]" % LONE), says(b"[%s,%s]" % (OTHERS, TAG))) as (operations, _):
+    async with scripted(respond(b"[%s]" % LONE), respond(b"[%s,%s]" % (OTHERS, TAG))) as (
+        operations,
+        _,
+    ):
         fresh = await operations.look(7)
 
         assert fresh is not None
@@ -1033,7 +1037,7 @@ async def test_failed_read_of_the_current_row_is_not_retried(
 
 
 async def test_current_row_without_status_is_unknown() -> None:
-    async with scripted(says(b'[{"$key":7,"running":null,"status":null}]'), says()) as (
+    async with scripted(respond(b'[{"$key":7,"running":null,"status":null}]'), respond()) as (
         operations,
         _,
     ):
