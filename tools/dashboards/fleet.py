@@ -1,278 +1,210 @@
-"""All systems at a glance: what is wrong, and where; then how the rest is doing."""
+"""All systems: what is wrong, and where; then the load and all VMs."""
 
-from grafana_foundation_sdk.cog.builder import Builder
-from grafana_foundation_sdk.models.dashboard import Panel as Drawn
-
+from tools.alert_rules.expressions import NODE, ON_NODE, ON_SYSTEM, ON_VM, VM, by
 from tools.alert_rules.thresholds import DEFAULT as THRESHOLDS
 from tools.alert_rules.vms import UNWANTED_DOWN
-from tools.dashboards.page import Page, Section, alerts, recovery_actions
+from tools.dashboards.page import Page, Panel, Panels, alerts, clusters, recovery_actions, systems
 from tools.dashboards.panels import (
     BYTES,
     RATIO,
     SECONDS,
-    TO_VM_OF_SERIES,
+    VM_OF_ROW,
+    VM_OF_SERIES,
     Column,
-    Query,
     bar_list,
     graph,
-    now,
     number,
-    of,
-    rows,
+    table,
     texts,
-    texts_of_codes,
-    texts_of_words,
     timeline,
-    to_vm,
     yes_no,
 )
-from tools.dashboards.queries import EVERY_SYSTEM, in_clusters, or_zero, series
-from tools.dashboards.variables import clusters, datasource, systems
-from tools.dashboards.words import (
-    BLUE,
-    CALM_STATES,
-    GREEN,
-    ORANGE,
-    RED,
-    STATES,
-    STATUSES,
-    TROUBLE,
-    YELLOW,
-    among,
-    coded,
+from tools.dashboards.queries import (
+    EVERY_SYSTEM,
+    IN_CLUSTER,
+    every,
+    in_clusters,
+    labeled,
+    mode_and_readiness,
+    or_zero,
+    series,
 )
+from tools.dashboards.words import STATES, STATUSES, TROUBLE, TROUBLE_STATE, among
 
-Panel = Builder[Drawn]
-
-IN_CLUSTER = 'cluster=~"$cluster"'
-A_VM = "system_name, vm_id, vm_name"
-
-RUNNING = series("vm_running", EVERY_SYSTEM)
-STATUS = series("vm_status_info", EVERY_SYSTEM)
-IN_TROUBLE = series("vm_status_info", EVERY_SYSTEM, among("status", TROUBLE))
-UNWANTED = f"{UNWANTED_DOWN}{{{EVERY_SYSTEM}}}"
-TROUBLED = f"(max by ({A_VM}) ({IN_TROUBLE}) or {UNWANTED})"
-STATE = series("recovery_vm_state_info", EVERY_SYSTEM)
-UNCALM = series("recovery_vm_state_info", EVERY_SYSTEM, f'state!~"{"|".join(CALM_STATES)}"')
-VM_INFO = series("vm_info", EVERY_SYSTEM, IN_CLUSTER)
-PLACE = f"max by (system_name, vm_id, cluster, node) ({VM_INFO})"
+A_VM = ", ".join(VM)
+STATUS = every("vm_status_info")
+IN_TROUBLE = every("vm_status_info", among("status", TROUBLE))
+TROUBLED = f"({by(VM, IN_TROUBLE)} or {UNWANTED_DOWN}{{{EVERY_SYSTEM}}})"
+VM_INFO = every("vm_info", IN_CLUSTER)
+RUNNING = every("vm_running")
 WAS_UP = f"max_over_time({RUNNING}[$__range]) == 1"
-NODE_DOWN = (
-    f"({series('node_running', EVERY_SYSTEM)} == 0"
-    f" unless on (system_name, node) {series('node_maintenance', EVERY_SYSTEM)} == 1)"
-    f" and on (system_name, node) {series('node_info', EVERY_SYSTEM, IN_CLUSTER)}"
-)
-AN_ALERT = "alertname, severity, alertstate"
-OURS = 'alertname=~"Verge.*"'
-FIRING = series("ALERTS", OURS, 'alertstate="firing"', 'severity=~"critical|warning"')
-SERIOUS = series("ALERTS", OURS, 'severity=~"critical|warning"')
-TOLD = series("ALERTS", OURS, 'alertstate="firing"', 'severity="info"')
+WENT_DOWN = f"({WAS_UP} and {RUNNING} == 0)"
+CPU = every("vm_cpu_usage_ratio")
 
-SEVERITIES_IN_ORDER = ("critical", "warning", "info")
+OURS = 'alertname=~"Verge.*"'
+SERIOUS = 'severity=~"critical|warning"'
+FIRING = 'alertstate="firing"'
 SEVERITIES = texts(
-    {"critical": ("critical", RED), "warning": ("warning", ORANGE), "info": ("info", BLUE)}
+    {"critical": ("critical", "red"), "warning": ("warning", "orange"), "info": ("info", "blue")}
 )
-ALERT_STATES = texts({"firing": ("fires", RED), "pending": ("pending", YELLOW)})
+ALERT_STATES = texts({"firing": ("fires", "red"), "pending": ("pending", "yellow")})
 RUNBOOK = {"title": "Open the runbook", "url": f"{THRESHOLDS.runbooks}/${{__value.raw}}.md"}
 
 
 def page() -> Page:
-    """Return the page on the whole fleet."""
+    """Return the dashboard of all systems."""
     return Page(
-        uid="vergewatch-fleet",
-        title="SystemManager",
-        description="All VMs of all systems: what is wrong first, then how the rest is doing.",
-        variables=(datasource(), systems(), clusters()),
-        marks=(recovery_actions(EVERY_SYSTEM), alerts()),
-        sections=(
-            Section(0, "", [*_numbers(), _wrong(), _alerts(), _bands()]),
-            Section(20, "Clusters and nodes", [_by_status(), _clusters(), _nodes()]),
-            Section(30, "Load", _load()),
-            Section(40, "All VMs", [_all()], collapsed=True),
-        ),
+        "vergewatch-fleet",
+        "SystemManager",
+        "All VMs of all systems: what is wrong first, then how the rest is doing.",
+        variables=[systems(), clusters()],
+        annotations=[recovery_actions(EVERY_SYSTEM), alerts()],
+        sections={
+            "": {
+                **_numbers(),
+                "Current problems": _problems(),
+                "Alerts": _alerts(),
+                "VMs that were not simply running": _bands(),
+            },
+            "Clusters and nodes": {
+                "VMs by status": _by_status(),
+                "Clusters": _clusters(),
+                "Nodes": _nodes(),
+            },
+            "Load": _load(),
+            "All VMs": {"All VMs": _all()},
+        },
+        collapsed=["All VMs"],
     )
 
 
-# --- What is wrong ---
-
-
-def _numbers() -> list[Panel]:
-    down = f"{WAS_UP} and {RUNNING} == 0"
-    quarantined = series(
-        "recovery_vm_state_info", EVERY_SYSTEM, 'policy!="no"', 'state="quarantined"'
+def _numbers() -> Panels:
+    quarantined = every("recovery_vm_state_info", 'policy!="no"', 'state="quarantined"')
+    nodes_down = (
+        f"({every('node_running')} == 0 unless {ON_NODE} {every('node_maintenance')} == 1)"
+        f" and {ON_NODE} {every('node_info', IN_CLUSTER)}"
     )
-    return [
-        number(
-            of(
-                1,
-                "Alerts firing",
-                "Alerts of Vergewatch's rules that fire now, critical ones and warnings, in all "
-                "systems.",
-                width=3,
-                height=4,
-            ),
-            now(f"count({FIRING}) or vector(0)"),
-            steps=[(1, ORANGE)],
+    return {
+        "Alerts firing": number(
+            "Alerts of Vergewatch's rules that fire now, critical ones and warnings, in all "
+            "systems.",
+            f"count({series('ALERTS', OURS, FIRING, SERIOUS)}) or vector(0)",
+            steps=[(1, "orange")],
         ),
-        number(
-            of(
-                2,
-                "Systems up",
-                "Whether every chosen system is seen: its tables are read and young enough.",
-                width=3,
-                height=4,
-            ),
-            now(f"min({series('up', EVERY_SYSTEM)})"),
-            texts=yes_no(("All systems", GREEN), ("Stale", RED)),
+        "Systems up": number(
+            "Whether every chosen system is seen: its tables are read and young enough.",
+            f"min({every('up')})",
+            texts=yes_no(("All systems", "green"), ("Stale", "red")),
             empty="no system",
         ),
-        number(
-            of(
-                3,
-                "Recovery",
-                "Recovery's mode and what it is ready for. Green while it would act.",
-                width=3,
-                height=4,
-            ),
-            now(
-                f"{series('recovery_ready', EVERY_SYSTEM)} * on (system_name) "
-                f"group_left (mode, readiness) {series('recovery_info', EVERY_SYSTEM)}",
-                "{{mode}}, {{readiness}}",
-            ),
-            base=ORANGE,
-            steps=[(1, GREEN)],
-            named=True,
+        "Recovery": number(
+            "Recovery's mode and what it is ready for. Green while it would act.",
+            mode_and_readiness(),
+            base="orange",
+            steps=[(1, "green")],
+            name="{{mode}}, {{readiness}}",
             empty="off",
         ),
-        number(
-            of(4, "Running", "VMs that run now.", width=3, height=4),
-            now(or_zero(f"sum({in_clusters(RUNNING)})")),
-            empty="no data",
-            base=BLUE,
+        "Running": number(
+            "VMs that run now.", or_zero(f"sum({in_clusters(RUNNING)})"), base="blue"
         ),
-        number(
-            of(
-                5,
-                "Went down",
-                "VMs that do not run now and did at some time in this range, for any reason.",
-                width=3,
-                height=4,
-            ),
-            now(or_zero(f"count({in_clusters(f'({down})')})")),
-            empty="no data",
-            steps=[(1, YELLOW)],
+        "Went down": number(
+            "VMs that do not run now and did at some time in this range, for any reason.",
+            or_zero(f"count({in_clusters(WENT_DOWN)})"),
+            steps=[(1, "yellow")],
         ),
-        number(
-            of(
-                6,
-                "With problems",
-                "VMs that are down but were not stopped on purpose, that VergeOS calls "
-                "unresponsive or in error, or that wait for resources or a licence.",
-                width=3,
-                height=4,
-            ),
-            now(or_zero(f"count({in_clusters(TROUBLED)})")),
-            empty="no data",
-            steps=[(1, RED)],
+        "With problems": number(
+            "VMs that are down but were not stopped on purpose, that VergeOS calls "
+            "unresponsive or in error, or that wait for resources or a licence.",
+            or_zero(f"count({in_clusters(TROUBLED)})"),
+            steps=[(1, "red")],
         ),
-        number(
-            of(
-                7,
-                "Quarantined",
-                "VMs that recovery does not restart any more. Manual action is required.",
-                width=3,
-                height=4,
-            ),
-            now(or_zero(f"count({in_clusters(quarantined)})")),
-            empty="no data",
-            steps=[(1, RED)],
+        "Quarantined": number(
+            "VMs that recovery does not restart any more. Manual action is required.",
+            or_zero(f"count({in_clusters(quarantined)})"),
+            steps=[(1, "red")],
         ),
-        number(
-            of(8, "Nodes down", "Nodes that do not run, maintenance aside.", width=3, height=4),
-            now(or_zero(f"count({NODE_DOWN})")),
-            empty="no data",
-            steps=[(1, RED)],
+        "Nodes down": number(
+            "Nodes that do not run, maintenance aside.",
+            or_zero(f"count({nodes_down})"),
+            steps=[(1, "red")],
         ),
-    ]
+    }
 
 
-def _wrong() -> Panel:
-    down = f"{STATUS} and on (system_name, vm_id) ({WAS_UP} and {RUNNING} == 0)"
-    uncalm = f"{STATUS} and on (system_name, vm_id) {UNCALM}"
-    wrong = f"max by ({A_VM}, status) ({IN_TROUBLE} or ({down}) or ({uncalm}))"
-    state = (
-        f"(max by (system_name, vm_id, state) ({STATE})"
-        f" or on (system_name, vm_id) max by (system_name, vm_id) ({STATUS}))"
+def _problems() -> Panel:
+    troubled = every("recovery_vm_state_info", TROUBLE_STATE)
+    wrong = (
+        f"max by ({A_VM}, status) ({IN_TROUBLE}"
+        f" or ({STATUS} and {ON_VM} {WENT_DOWN}) or ({STATUS} and {ON_VM} {troubled}))"
     )
-    return rows(
-        of(
-            9,
-            "Current problems",
-            "VMs in trouble, VMs that ran in this range and do not run now, and VMs that recovery "
-            "is busy with. The bar is the share of the range in which the VM ran. A click on a "
-            "name opens its page.",
-            width=15,
-            height=9,
-        ),
+    place = f"max by (system_name, vm_id, cluster, node) ({VM_INFO})"
+    state = (
+        f"(max by (system_name, vm_id, state) ({every('recovery_vm_state_info')})"
+        f" or {ON_VM} max by (system_name, vm_id) ({STATUS}))"
+    )
+    ran = by(VM, f"avg_over_time({RUNNING}[$__range])")
+    ran = labeled(ran, "status", wrong)
+    ran = labeled(ran, "cluster, node", place)
+    ran = labeled(ran, "state", state)
+    return table(
+        "VMs in trouble, VMs that ran in this range and do not run now, and VMs that recovery "
+        "is busy with. The bar is the share of the range in which the VM ran. A click on a "
+        "name opens its page.",
         [
-            now(
-                f"max by ({A_VM}) (avg_over_time({RUNNING}[$__range]))"
-                f" * on (system_name, vm_id) group_left (status) {wrong}"
-                f" * on (system_name, vm_id) group_left (cluster, node) {PLACE}"
-                f" * on (system_name, vm_id) group_left (state) {state}"
-            )
-        ],
-        [
-            Column("vm_name", "VM", 150, link=to_vm()),
-            Column("status", "Status", 115, texts=texts_of_words(STATUSES)),
-            Column("state", "Recovery", 165, texts=texts_of_words(STATES)),
+            Column("VM", "vm_name", 150, link=VM_OF_ROW),
+            Column("Status", "status", 115, texts=STATUSES.texts()),
+            Column("Recovery", "state", 165, texts=STATES.texts()),
             Column(
-                "Value",
                 "Ran in this range",
+                expr=ran,
                 unit=RATIO,
                 decimals=0,
                 gauge=True,
-                base=RED,
-                steps=[(0.5, ORANGE), (0.9, YELLOW), (0.99, GREEN)],
+                base="red",
+                steps=[(0.5, "orange"), (0.9, "yellow"), (0.99, "green")],
             ),
-            Column("cluster", "Cluster", 100),
-            Column("node", "Node", 80),
-            Column("system_name", "System", 110),
+            Column("Cluster", "cluster", 100),
+            Column("Node", "node", 80),
+            Column("System", "system_name", 110),
         ],
-        sort="Ran in this range",
+        width=15,
+        height=9,
         hide=["vm_id"],
-        empty="nothing that is seen",
+        sort="Ran in this range",
         paged=True,
+        empty="nothing that is seen",
     )
 
 
 def _alerts() -> Panel:
-    about = f"count by ({AN_ALERT}, system_name, node, vm_name) ({SERIOUS} or {TOLD})"
-    for label in ("system_name", "node", "vm_name"):  # the last that there is
+    serious = series("ALERTS", OURS, SERIOUS)
+    info = series("ALERTS", OURS, FIRING, 'severity="info"')
+    about = (
+        "count by (alertname, severity, alertstate, system_name, node, vm_name) "
+        f"({serious} or {info})"
+    )
+    for label in ("system_name", "node", "vm_name"):  # the last one that the alert has
         about = f'label_replace({about}, "about", "$1", "{label}", "(.+)")'
     rank = " or ".join(
         f'label_replace(vector({at}), "severity", "{word}", "", "")'
-        for at, word in enumerate(SEVERITIES_IN_ORDER)
+        for at, word in enumerate(("critical", "warning", "info"))
     )
-    return rows(
-        of(
-            11,
-            "Alerts",
-            "Alerts of Vergewatch's rules that fire, and serious ones that are about to. A click "
-            "on a name opens its runbook. Empty, too, where the rules are not installed.",
-            width=9,
-            height=9,
-        ),
-        [now(f"sort(0 * {about} + on (severity) group_left () ({rank}))")],
+    return table(
+        "Alerts of Vergewatch's rules that fire, and serious ones that are about to. A click "
+        "on a name opens its runbook. Empty, too, where the rules are not installed.",
         [
-            Column("alertname", "Alert", 230, link=RUNBOOK),
-            Column("severity", "Severity", 90, texts=SEVERITIES),
-            Column("alertstate", "State", 85, texts=ALERT_STATES),
-            Column("about", "About"),
+            Column("Alert", "alertname", 230, link=RUNBOOK),
+            Column("Severity", "severity", 90, texts=SEVERITIES),
+            Column("State", "alertstate", 85, texts=ALERT_STATES),
+            Column("About", "about"),
         ],
-        hide=["Value", "system_name", "node", "vm_name"],
-        empty="No alert",
+        info=f"sort(0 * {about} + on (severity) group_left () ({rank}))",
+        width=9,
+        height=9,
+        hide=["system_name", "node", "vm_name"],
         paged=True,
+        empty="No alert",
     )
 
 
@@ -280,201 +212,153 @@ def _bands() -> Panel:
     down = f"(min_over_time({RUNNING}[$__range] @ end()) == 0)"
     up = f"(max_over_time({RUNNING}[$__range] @ end()) == 1)"
     trouble = f"max_over_time({IN_TROUBLE}[$__range] @ end())"
-    stirred = f"(({down} and {up}) or {trouble})"
-    code = coded(STATUSES, "vm_status_info", EVERY_SYSTEM, label="status", by=A_VM)
+    codes = in_clusters(STATUSES.codes(A_VM, EVERY_SYSTEM))
     return timeline(
-        of(
-            10,
-            "VMs that were not simply running",
-            "Those that went down, came up or were in trouble in this range, with what VergeOS "
-            "said of them. A click opens the VM's page.",
-            width=24,
-            height=11,
-        ),
-        [
-            Query(
-                f"{in_clusters(code)} and on (system_name, vm_id) {stirred}",
-                "{{vm_name}}",
-            )
-        ],
-        texts=texts_of_codes(STATUSES),
-        links=[TO_VM_OF_SERIES],
+        "Those that went down, came up or were in trouble in this range, with what VergeOS "
+        "said of them. A click opens the VM's page.",
+        {"{{vm_name}}": f"{codes} and {ON_VM} (({down} and {up}) or {trouble})"},
+        height=11,
+        texts=STATUSES.code_texts(),
+        link=VM_OF_SERIES,
         empty="Every VM just ran",
     )
 
 
-# --- Where ---
-
-
 def _by_status() -> Panel:
-    counted = series("cluster_vms", EVERY_SYSTEM, IN_CLUSTER)
+    counted = every("cluster_vms", IN_CLUSTER)
     by_status = f"sum by (status) (max by (system_name, cluster, status) ({counted}))"
     seen = f"sum by (status) (max_over_time({counted}[$__range] @ end())) > 0"
     return graph(
-        of(
-            21,
-            "VMs by status",
-            "How many VMs have which status; statuses that no VM had in this range are left out.",
-            width=12,
-        ),
-        [Query(f"{by_status} and on (status) ({seen})", "{{status}}")],
+        "How many VMs have which status; statuses that no VM had in this range are left out.",
+        {"{{status}}": f"{by_status} and on (status) ({seen})"},
+        colors=STATUSES.colors(),
         stacked=True,
         decimals=0,
-        colours={word: one.colour for one in STATUSES for word in one.words},
     )
 
 
 def _clusters() -> Panel:
-    counted = ("cluster_vms", EVERY_SYSTEM, IN_CLUSTER)
-    by = "by (system_name, cluster)"
-    cluster = f"max by (system_name, vm_id, cluster) ({VM_INFO})"
-    place = f"on (system_name, vm_id) group_left (cluster) {cluster}"
-    return rows(
-        of(
-            22,
-            "Clusters",
-            "Each cluster with its VMs, their mean CPU usage and the memory that they run with.",
-            width=12,
-        ),
+    total = f"sum by (system_name, cluster) ({every('cluster_vms', IN_CLUSTER)})"
+    running = every("cluster_vms", IN_CLUSTER, 'status="running"')
+
+    def placed(expr: str) -> str:
+        return labeled(expr, "cluster", f"max by (system_name, vm_id, cluster) ({VM_INFO})")
+
+    def each(function: str, expr: str) -> str:
+        return f"{function} by (system_name, cluster) ({expr})"
+
+    return table(
+        "Each cluster with its VMs, their mean CPU usage and the memory that they run with.",
         [
-            now(f"sum {by} ({series(*counted)})"),
-            now(f"sum {by} ({series(*counted, among('status', ['running']))})"),
-            now(f"count {by} ({TROUBLED} * {place}) or 0 * sum {by} ({series(*counted)})"),
-            now(f"avg {by} ({series('vm_cpu_usage_ratio', EVERY_SYSTEM)} * {place})"),
-            now(f"sum {by} ({series('vm_running_memory_bytes', EVERY_SYSTEM)} * {place})"),
+            Column("Cluster", "cluster"),
+            Column("System", "system_name"),
+            Column("VMs", expr=total),
+            Column("Running", expr=each("sum", running)),
+            Column(
+                "With problems",
+                expr=f"{each('count', placed(TROUBLED))} or 0 * {total}",
+                steps=[(1, "red")],
+            ),
+            Column("Mean CPU", expr=each("avg", placed(CPU)), unit=RATIO, decimals=1),
+            Column(
+                "Memory", expr=each("sum", placed(every("vm_running_memory_bytes"))), unit=BYTES
+            ),
         ],
-        [
-            Column("cluster", "Cluster"),
-            Column("system_name", "System"),
-            Column("Value #A", "VMs"),
-            Column("Value #B", "Running"),
-            Column("Value #C", "With problems", steps=[(1, RED)]),
-            Column("Value #D", "Mean CPU", unit=RATIO, decimals=1),
-            Column("Value #E", "Memory", unit=BYTES),
-        ],
+        width=12,
         sort="Cluster",
         empty="no clusters",
     )
 
 
 def _nodes() -> Panel:
-    nodes = series("node_info", EVERY_SYSTEM, IN_CLUSTER)
-    of_these = f"on (system_name, node) group_left (cluster) {nodes}"
-    status = series("node_status_info", EVERY_SYSTEM)
-    placed = series("vm_info", EVERY_SYSTEM, IN_CLUSTER, 'node!=""')
-    return rows(
-        of(23, "Nodes", "Each node with its status and its VMs.", width=24),
+    nodes = every("node_info", IN_CLUSTER)
+    node = (*NODE, "cluster")
+    vms = every("vm_info", IN_CLUSTER, 'node!=""')
+
+    def placed(expr: str) -> str:
+        return labeled(expr, "cluster", nodes, ON_NODE)
+
+    return table(
+        "Each node with its status and its VMs.",
         [
-            now(f"max by (system_name, node, cluster, status) ({status} * {of_these})"),
-            now(
-                f"count by (system_name, node, cluster) ({placed})"
-                f" or 0 * max by (system_name, node, cluster) ({nodes})"
-                f" and on (system_name) {series('up', EVERY_SYSTEM)} == 1"
-            ),
-            now(
-                f"max by (system_name, node, cluster) "
-                f"({series('node_maintenance', EVERY_SYSTEM)} * {of_these})"
-            ),
-        ],
-        [
-            Column("node", "Node"),
-            Column("cluster", "Cluster"),
-            Column("system_name", "System"),
-            Column("status", "Status", texts=texts_of_words(STATUSES)),
+            Column("Node", "node"),
+            Column("Cluster", "cluster"),
+            Column("System", "system_name"),
+            Column("Status", "status", texts=STATUSES.texts()),
             Column(
-                "Value #C",
                 "Maintenance",
+                expr=by(node, placed(every("node_maintenance"))),
                 texts=yes_no(("In maintenance", "purple"), ("no", "text")),
             ),
-            Column("Value #B", "VMs on it"),
+            Column(
+                "VMs on it",
+                expr=f"count by ({', '.join(node)}) ({vms})"
+                f" or 0 * {by(node, nodes)} and {ON_SYSTEM} {every('up')} == 1",
+            ),
         ],
+        info=by((*node, "status"), placed(every("node_status_info"))),
+        width=24,
         sort="Node",
-        hide=["Value #A"],
         empty="no nodes",
     )
 
 
-# --- How the rest is doing ---
+def _load() -> Panels:
+    def share(used: str, size: str) -> str:
+        return f"{every(used)} / ({every(size)} > 0)"
 
+    def top(about: str, expr: str, red: float, more: str = "") -> Panel:
+        return bar_list(
+            about,
+            {f"{{{{vm_name}}}}{more}": f"topk(10, {in_clusters(expr)})"},
+            unit=RATIO,
+            steps=[(0.8, "yellow"), (red, "red")],
+            high=1,
+            decimals=0,
+            link=VM_OF_SERIES,
+        )
 
-def _load() -> list[Panel]:
-    cpu = series("vm_cpu_usage_ratio", EVERY_SYSTEM)
-    used = series("vm_guest_memory_used_bytes", EVERY_SYSTEM)
-    total = series("vm_guest_memory_total_bytes", EVERY_SYSTEM)
-    full = (
-        f"{series('vm_guest_filesystem_used_bytes', EVERY_SYSTEM)}"
-        f" / ({series('vm_guest_filesystem_size_bytes', EVERY_SYSTEM)} > 0)"
-    )
-    return [
-        bar_list(
-            of(31, "Busiest CPUs", "The ten VMs that use most of their CPU time now.", width=8),
-            now(f"topk(10, {in_clusters(cpu)})", "{{vm_name}}"),
-            unit=RATIO,
-            steps=[(0.8, YELLOW), (THRESHOLDS.cpu_busy_ratio, RED)],
-            high=1,
-            decimals=0,
-            links=[TO_VM_OF_SERIES],
+    return {
+        "Busiest CPUs": top(
+            "The ten VMs that use most of their CPU time now.", CPU, THRESHOLDS.cpu_busy_ratio
         ),
-        bar_list(
-            of(
-                32,
-                "Fullest memories",
-                "The ten guests that use most of their memory now, as their agents say.",
-                width=8,
-            ),
-            now(f"topk(10, {in_clusters(f'{used} / ({total} > 0)')})", "{{vm_name}}"),
-            unit=RATIO,
-            steps=[(0.8, YELLOW), (THRESHOLDS.memory_full_ratio, RED)],
-            high=1,
-            decimals=0,
-            links=[TO_VM_OF_SERIES],
+        "Fullest memories": top(
+            "The ten guests that use most of their memory now, as their agents say.",
+            share("vm_guest_memory_used_bytes", "vm_guest_memory_total_bytes"),
+            THRESHOLDS.memory_full_ratio,
         ),
-        bar_list(
-            of(
-                33,
-                "Fullest filesystems",
-                "The ten fullest filesystems in guests, as their agents say.",
-                width=8,
-            ),
-            now(f"topk(10, {in_clusters(full)})", "{{vm_name}} {{mountpoint}}"),
-            unit=RATIO,
-            steps=[(0.8, YELLOW), (THRESHOLDS.filesystem_full_ratio, RED)],
-            high=1,
-            decimals=0,
-            links=[TO_VM_OF_SERIES],
+        "Fullest filesystems": top(
+            "The ten fullest filesystems in guests, as their agents say.",
+            share("vm_guest_filesystem_used_bytes", "vm_guest_filesystem_size_bytes"),
+            THRESHOLDS.filesystem_full_ratio,
+            " {{mountpoint}}",
         ),
-    ]
+    }
 
 
 def _all() -> Panel:
-    start = series("vm_start_timestamp_seconds", EVERY_SYSTEM)
-    cpu = series("vm_cpu_usage_ratio", EVERY_SYSTEM)
-    memory = series("vm_configured_memory_bytes", EVERY_SYSTEM)
     placed = f"max by ({A_VM}, cluster, node, os_family) ({VM_INFO})"
-    return rows(
-        of(41, "All VMs", "Every VM of the chosen systems and clusters.", width=24, height=16),
+    status = f"max by (system_name, vm_id, status) ({STATUS})"
+    uptime = f"(time() - {every('vm_start_timestamp_seconds')} and {RUNNING} == 1)"
+    memory = every("vm_configured_memory_bytes")
+    return table(
+        "Every VM of the chosen systems and clusters.",
         [
-            now(
-                f"{placed} * on (system_name, vm_id) group_left (status) "
-                f"max by (system_name, vm_id, status) ({STATUS})"
-            ),
-            now(f"max by ({A_VM}) ({in_clusters(cpu)})"),
-            now(f"max by ({A_VM}) ({in_clusters(memory)})"),
-            now(f"max by ({A_VM}) ({in_clusters(f'(time() - {start} and {RUNNING} == 1)')})"),
+            Column("VM", "vm_name", link=VM_OF_ROW),
+            Column("Status", "status", texts=STATUSES.texts()),
+            Column("Cluster", "cluster"),
+            Column("Node", "node"),
+            Column("OS", "os_family"),
+            Column("CPU", expr=by(VM, in_clusters(CPU)), unit=RATIO, decimals=0, gauge=True),
+            Column("Memory", expr=by(VM, in_clusters(memory)), unit=BYTES),
+            Column("Uptime", expr=by(VM, in_clusters(uptime)), unit=SECONDS, decimals=0),
+            Column("System", "system_name"),
         ],
-        [
-            Column("vm_name", "VM", link=to_vm()),
-            Column("status", "Status", texts=texts_of_words(STATUSES)),
-            Column("cluster", "Cluster"),
-            Column("node", "Node"),
-            Column("os_family", "OS"),
-            Column("Value #B", "CPU", unit=RATIO, decimals=0, gauge=True),
-            Column("Value #C", "Memory", unit=BYTES),
-            Column("Value #D", "Uptime", unit=SECONDS, decimals=0),
-            Column("system_name", "System"),
-        ],
+        info=labeled(placed, "status", status),
+        width=24,
+        height=16,
+        hide=["vm_id"],
         sort="VM",
-        hide=["Value #A", "vm_id"],
-        empty="no VMs",
         paged=True,
+        empty="no VMs",
     )

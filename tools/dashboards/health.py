@@ -1,422 +1,346 @@
-"""The exporter itself, and the API that it asks: is what the other dashboards say still true?"""
-
-from grafana_foundation_sdk.cog.builder import Builder
-from grafana_foundation_sdk.models.dashboard import Panel as Drawn
+"""The exporter itself and the API: is the data of the other dashboards current, at what cost?"""
 
 from tools.alert_rules.thresholds import DEFAULT as THRESHOLDS
-from tools.dashboards.page import Page, Section, alerts
+from tools.dashboards.page import Page, Panel, Panels, alerts, systems
 from tools.dashboards.panels import (
     BYTES,
+    RATIO,
     SECONDS,
     SLOW,
-    STEPS,
+    TIME,
     Column,
-    Query,
+    events,
     graph,
-    now,
     number,
-    of,
-    rows,
+    table,
     texts,
     timeline,
     yes_no,
 )
-from tools.dashboards.queries import (
-    EVERY_SYSTEM,
-    in_range,
-    of_us,
-    per_step,
-    quantile,
-    series,
-)
-from tools.dashboards.variables import datasource, systems
-from tools.dashboards.words import GREEN, ORANGE, RED, YELLOW
+from tools.dashboards.queries import every, in_range, of_daemons, per_step, series
 
-Panel = Builder[Drawn]
-
+ACCEPTED = yes_no(("Accepted", "green"), ("Refused", "red"))
 PER_MINUTE = "reqpm"
 
 
 def page() -> Page:
-    """Return the page on the exporter and the API."""
+    """Return the dashboard of the exporter and the API."""
     return Page(
-        uid="vergewatch-exporter",
-        title="Exporter and API",
-        description="Whether Vergewatch sees what it should, what it costs VergeOS, and how the "
-        "process is.",
-        variables=(datasource(), systems()),
-        marks=(alerts(),),
-        sections=(
-            Section(0, "", [*_numbers(), _systems()]),
-            Section(20, "Tables of VergeOS", [_tables(), _table_bands(), _table_times()]),
-            Section(30, "Requests to VergeOS", _requests()),
-            Section(40, "The process", _process()),
-        ),
+        "vergewatch-exporter",
+        "Exporter and API",
+        "Whether Vergewatch sees what it should, what it costs VergeOS, and how the process is.",
+        variables=[systems()],
+        annotations=[alerts()],
+        sections={
+            "": {**_numbers(), "Systems": _systems()},
+            "Tables of VergeOS": {
+                "Tables": _tables(),
+                "Table polls": _polls(),
+                "Table poll duration": _poll_duration(),
+            },
+            "Requests to VergeOS": _requests(),
+            "The process": {**_process(), "Processes": _processes()},
+        },
     )
 
 
-def every(metric: str, *matchers: str) -> str:
-    """Return *metric* of the chosen systems."""
-    return series(metric, EVERY_SYSTEM, *matchers)
-
-
-# --- How it is ---
-
-
-def _numbers() -> list[Panel]:
-    failures = in_range(every("table_failures_total"))
-    return [
-        number(
-            of(
-                1,
-                "Scraped",
-                "Whether Prometheus reaches every Vergewatch that it reached in this range.",
-                width=3,
-                height=4,
-            ),
-            now(f"min(up and on (job, instance) last_over_time({series('build_info')}[$__range]))"),
-            texts=yes_no(("Yes", GREEN), ("No", RED)),
+def _numbers() -> Panels:
+    return {
+        "Scraped": number(
+            "Whether Prometheus reaches every Vergewatch that it reached in this range.",
+            f"min(up and on (job, instance) last_over_time({series('build_info')}[$__range]))",
+            texts=yes_no(("Yes", "green"), ("No", "red")),
             empty="no target",
         ),
-        number(
-            of(2, "Systems up", "up", width=3, height=4),
-            now(f"min({every('up')})"),
-            texts=yes_no(("All", GREEN), ("Stale", RED)),
+        "Systems up": number(
+            "up",
+            f"min({every('up')})",
+            texts=yes_no(("All", "green"), ("Stale", "red")),
             empty="no system",
         ),
-        number(
-            of(3, "Authentication", "authenticated", width=3, height=4),
-            now(f"min({every('authenticated')})"),
-            texts=yes_no(("Accepted", GREEN), ("Refused", RED)),
-            empty="not known",
+        "Authentication": number(
+            "authenticated", f"min({every('authenticated')})", texts=ACCEPTED, empty="not known"
         ),
-        number(
-            of(4, "Inventory age", "inventory_timestamp_seconds", width=3, height=4),
-            now(f"max(time() - {every('inventory_timestamp_seconds')})"),
+        "Inventory age": number(
+            "inventory_timestamp_seconds",
+            f"max(time() - {every('inventory_timestamp_seconds')})",
             unit=SECONDS,
             decimals=0,
-            steps=[(60, ORANGE), (THRESHOLDS.snapshot_age_seconds, RED)],
+            steps=[(60, "orange"), (THRESHOLDS.snapshot_age_seconds, "red")],
             empty="no inventory",
         ),
-        number(
-            of(
-                5,
-                "Failed polls",
-                "Polls of tables in this range that failed.",
-                width=3,
-                height=4,
-            ),
-            now(f"round(sum({failures}))"),
-            steps=[(1, ORANGE)],
+        "Failed polls": number(
+            "Polls of tables in this range that failed.",
+            f"round(sum({in_range(every('table_failures_total'))}))",
+            steps=[(1, "orange")],
         ),
-        number(
-            of(6, "Remaining budget", "api_requests_remaining", width=3, height=4),
-            now(f"min({every('api_requests_remaining')})"),
-            base=RED,
-            steps=[(50, ORANGE), (150, GREEN)],
+        "Remaining budget": number(
+            "api_requests_remaining",
+            f"min({every('api_requests_remaining')})",
+            base="red",
+            steps=[(50, "orange"), (150, "green")],
             empty="not known",
         ),
-        number(
-            of(7, "Settings", "config_last_reload_successful", width=3, height=4),
-            now(f"min({series('config_last_reload_successful')})"),
-            texts=yes_no(("Accepted", GREEN), ("Refused", RED)),
+        "Settings": number(
+            "config_last_reload_successful",
+            f"min({series('config_last_reload_successful')})",
+            texts=ACCEPTED,
         ),
-        number(
-            of(8, "Version", "build_info", width=3, height=4),
-            now(f"max by (version) ({series('build_info')})", "{{version}}"),
-            named=True,
+        "Version": number(
+            "build_info",
+            f"max by (version) ({series('build_info')})",
             base="text",
+            name="{{version}}",
         ),
-    ]
+    }
 
 
 def _systems() -> Panel:
-    by = "by (system_name)"
-    return rows(
-        of(9, "Systems", "Each system that is watched.", width=24, height=5),
+    def largest(expr: str) -> str:
+        return f"max by (system_name) ({expr})"
+
+    age = f"time() - {every('inventory_timestamp_seconds')}"
+    return table(
+        "Each system that is watched.",
         [
-            now(f"max by (system_name, cloud_name, version) ({every('system_info')})"),
-            now(f"max {by} ({every('up')})"),
-            now(f"max {by} ({every('authenticated')})"),
-            now(f"max {by} (time() - {every('inventory_timestamp_seconds')})"),
-            now(f"max {by} ({every('api_requests_planned')})"),
-            now(f"max {by} ({every('api_requests_remaining')})"),
-            now(f"max {by} ({every('vm_snapshots')})"),
-            now(f"max {by} ({every('duplicate_series')})"),
-        ],
-        [
-            Column("system_name", "System"),
-            Column("cloud_name", "Its own name"),
-            Column("version", "VergeOS"),
-            Column("Value #B", "Seen", texts=yes_no(("Yes", GREEN), ("Stale", RED))),
+            Column("System", "system_name"),
+            Column("Its own name", "cloud_name"),
+            Column("VergeOS", "version"),
             Column(
-                "Value #C", "Authentication", texts=yes_no(("Accepted", GREEN), ("Refused", RED))
+                "Seen", expr=largest(every("up")), texts=yes_no(("Yes", "green"), ("Stale", "red"))
             ),
-            Column("Value #D", "Inventory age", unit=SECONDS, decimals=0),
-            Column("Value #E", "Planned an hour"),
-            Column("Value #F", "Requests left", steps=[(0, RED), (50, ORANGE), (150, GREEN)]),
-            Column("Value #G", "VM snapshots"),
-            Column("Value #H", "Duplicate series", steps=[(1, ORANGE)]),
+            Column("Authentication", expr=largest(every("authenticated")), texts=ACCEPTED),
+            Column("Inventory age", expr=largest(age), unit=SECONDS, decimals=0),
+            Column("Planned an hour", expr=largest(every("api_requests_planned"))),
+            Column(
+                "Requests left",
+                expr=largest(every("api_requests_remaining")),
+                steps=[(0, "red"), (50, "orange"), (150, "green")],
+            ),
+            Column("VM snapshots", expr=largest(every("vm_snapshots"))),
+            Column(
+                "Duplicate series", expr=largest(every("duplicate_series")), steps=[(1, "orange")]
+            ),
         ],
+        info=f"max by (system_name, cloud_name, version) ({every('system_info')})",
+        width=24,
+        height=5,
         sort="System",
-        hide=["Value #A"],
         empty="no systems",
     )
 
 
-# --- Tables ---
-
-
 def _tables() -> Panel:
-    by = "by (system_name, table)"
-    return rows(
-        of(
-            21,
-            "Tables",
-            "Each table of VergeOS that is read: whether that works, and how old the last good "
-            "poll is; data older than three intervals is not exported. Failures and "
-            "skipped rows are those of this range.",
-            width=24,
-            height=14,
-        ),
+    def largest(expr: str) -> str:
+        return f"max by (system_name, table) ({expr})"
+
+    def counted(counter: str) -> str:
+        return f"round(sum by (system_name, table) ({in_range(every(counter))}))"
+
+    age = f"time() - {every('table_last_success_timestamp_seconds')}"
+    return table(
+        "Each table of VergeOS that is read: whether that works, and how old the last good "
+        "poll is; data older than three intervals is not exported. Failures and "
+        "skipped rows are those of this range.",
         [
-            now(f"max {by} ({every('table_success')})"),
-            now(f"max {by} ({every('table_fresh')})"),
-            now(f"max {by} (time() - {every('table_last_success_timestamp_seconds')})"),
-            now(f"max {by} ({every('table_interval_seconds')})"),
-            now(f"max {by} ({every('table_duration_seconds')})"),
-            now(f"max {by} ({every('table_rows')})"),
-            now(f"round(sum {by} ({in_range(every('table_failures_total'))}))"),
-            now(f"round(sum {by} ({in_range(every('table_rows_skipped_total'))}))"),
+            Column("Table", "table", 200),
+            Column("System", "system_name"),
+            Column(
+                "Last poll",
+                expr=largest(every("table_success")),
+                texts=yes_no(("Worked", "green"), ("Failed", "red")),
+            ),
+            Column(
+                "Shown",
+                expr=largest(every("table_fresh")),
+                texts=yes_no(("Yes", "green"), ("Too old", "red")),
+            ),
+            Column("Age", expr=largest(age), unit=SECONDS, decimals=0),
+            Column("Read every", expr=largest(every("table_interval_seconds")), unit=SECONDS),
+            Column("Took", expr=largest(every("table_duration_seconds")), unit=SECONDS, decimals=0),
+            Column("Rows", expr=largest(every("table_rows"))),
+            Column("Failures", expr=counted("table_failures_total"), steps=[(1, "orange")]),
+            Column("Rows skipped", expr=counted("table_rows_skipped_total"), steps=[(1, "orange")]),
         ],
-        [
-            Column("table", "Table", 200),
-            Column("system_name", "System"),
-            Column("Value #A", "Last poll", texts=yes_no(("Worked", GREEN), ("Failed", RED))),
-            Column("Value #B", "Shown", texts=yes_no(("Yes", GREEN), ("Too old", RED))),
-            Column("Value #C", "Age", unit=SECONDS, decimals=0),
-            Column("Value #D", "Read every", unit=SECONDS),
-            Column("Value #E", "Took", unit=SECONDS, decimals=0),
-            Column("Value #F", "Rows"),
-            Column("Value #G", "Failures", steps=[(1, ORANGE)]),
-            Column("Value #H", "Rows skipped", steps=[(1, ORANGE)]),
-        ],
+        width=24,
+        height=14,
         sort="Table",
         empty="no tables",
     )
 
 
-def _table_bands() -> Panel:
+def _polls() -> Panel:
     both = f"{every('table_fresh')} + on (system_name, table) {every('table_success')}"
     return timeline(
-        of(
-            22,
-            "Table polls",
-            "Whether the last poll of each table succeeded, and whether its data is young enough.",
-            width=12,
-            height=9,
-        ),
-        [Query(f"max by (system_name, table) ({both})", "{{table}}")],
+        "Whether the last poll of each table succeeded, and whether its data is young enough.",
+        {"{{table}}": f"max by (system_name, table) ({both})"},
+        width=12,
+        height=9,
         texts=texts(
             {
-                "2": ("Read", GREEN),
-                "1": ("Failed, last data shown", ORANGE),
-                "0": ("Too old", RED),
+                "2": ("Read", "green"),
+                "1": ("Failed, last data shown", "orange"),
+                "0": ("Too old", "red"),
             }
         ),
     )
 
 
-def _table_times() -> Panel:
+def _poll_duration() -> Panel:
     return graph(
-        of(23, "Table poll duration", "table_duration_seconds", width=12, height=9),
-        [Query(f"max by (table) ({every('table_duration_seconds')})", "{{table}}")],
+        "table_duration_seconds",
+        {"{{table}}": f"max by (table) ({every('table_duration_seconds')})"},
+        height=9,
         unit=SECONDS,
-        wide=True,
+        legend_right=True,
     )
 
 
-# --- Requests ---
+def _requests() -> Panels:
+    def rate(counter: str, by: str) -> str:
+        return f"sum by ({by}) (rate({every(counter)}[$__rate_interval]))"
 
+    def counted(counter: str) -> str:
+        return f"sum by (system_name) ({per_step(every(counter))})"
 
-def _requests() -> list[Panel]:
-    requests = every("api_requests_total")
-    took = every("api_request_duration_seconds_sum")
-    count = every("api_request_duration_seconds_count")
-    rate = "[$__rate_interval]"
-    nothing = f"0 * max by (system_name) ({every('up')})"
-    return [
-        graph(
-            of(31, "Requests by outcome", "api_requests_total", width=6, height=10),
-            [Query(f"60 * sum by (outcome) (rate({requests}{rate}))", "{{outcome}}")],
+    took = rate("api_request_duration_seconds_sum", "endpoint")
+    count = rate("api_request_duration_seconds_count", "endpoint")
+    remaining = every("api_requests_remaining")
+    planned = every("api_requests_planned")
+    return {
+        "Requests by outcome": graph(
+            "api_requests_total",
+            {"{{outcome}}": f"60 * {rate('api_requests_total', 'outcome')}"},
+            width=6,
+            height=10,
+            unit=PER_MINUTE,
+            colors={"ok": "green"},
+            stacked=True,
+        ),
+        "Requests by what was asked for": graph(
+            "api_requests_total",
+            {"{{endpoint}}": f"60 * {rate('api_requests_total', 'endpoint')}"},
+            height=10,
+            step=SLOW,
             unit=PER_MINUTE,
             stacked=True,
-            colours={"ok": "green"},
+            legend_right=True,
         ),
-        graph(
-            of(32, "Requests by what was asked for", "api_requests_total", width=12, height=10),
-            [Query(f"60 * sum by (endpoint) (rate({requests}{rate}))", "{{endpoint}}", step=SLOW)],
-            unit=PER_MINUTE,
-            stacked=True,
-            wide=True,
+        "Budget": graph(
+            "Requests that polling may still make within the rolling hour, and what the "
+            "schedule makes in an hour.",
+            {
+                "{{system_name}}: left": f"min by (system_name) ({remaining})",
+                "{{system_name}}: planned in an hour": f"max by (system_name) ({planned})",
+            },
+            width=6,
+            height=10,
         ),
-        graph(
-            of(
-                33,
-                "Budget",
-                "Requests that polling may still make within the rolling hour, and what the "
-                "schedule makes in an hour.",
-                width=6,
-                height=10,
-            ),
-            [
-                Query(
-                    f"min by (system_name) ({every('api_requests_remaining')})",
-                    "{{system_name}}: left",
-                ),
-                Query(
-                    f"max by (system_name) ({every('api_requests_planned')})",
-                    "{{system_name}}: planned in an hour",
-                ),
-            ],
-        ),
-        graph(
-            of(
-                34,
-                "How long a request takes, mean",
-                "api_request_duration_seconds",
-                width=12,
-                height=10,
-            ),
-            [
-                Query(
-                    f"sum by (endpoint) (rate({took}{rate}))"
-                    f" / (sum by (endpoint) (rate({count}{rate})) > 0)",
-                    "{{endpoint}}",
-                    step=SLOW,
-                )
-            ],
+        "How long a request takes, mean": graph(
+            "api_request_duration_seconds",
+            {"{{endpoint}}": f"{took} / ({count} > 0)"},
+            height=10,
+            step=SLOW,
             unit=SECONDS,
-            wide=True,
+            legend_right=True,
         ),
-        graph(
-            of(
-                35,
-                "Retries and failures",
-                "Retried requests, and polls of tables that brought nothing usable, in each step.",
-                width=12,
-                height=10,
-            ),
-            [
-                Query(
-                    f"sum by (system_name) ({per_step(every('api_retries_total'))}) or {nothing}",
-                    "{{system_name}}: request made again",
-                    step=STEPS,
-                ),
-                Query(
-                    f"sum by (system_name) ({per_step(every('table_failures_total'))})",
-                    "{{system_name}}: poll failed",
-                    step=STEPS,
-                ),
-            ],
-            bars=True,
-            stacked=True,
-            decimals=0,
+        "Retries and failures": events(
+            "Retried requests, and polls of tables that brought nothing usable, in each step.",
+            {
+                "{{system_name}}: request made again": counted("api_retries_total")
+                + f" or 0 * max by (system_name) ({every('up')})",
+                "{{system_name}}: poll failed": counted("table_failures_total"),
+            },
+            height=10,
         ),
-    ]
+    }
 
 
-# --- The process ---
+def _process() -> Panels:
+    def largest(metric: str) -> str:
+        return f"max by (instance) ({of_daemons(metric)})"
 
+    def quantiles(histogram: str) -> dict[str, str]:
+        rate = f"rate({series(f'{histogram}_bucket')}[$__rate_interval])"
+        return {
+            "{{instance}}: half": f"histogram_quantile(0.5, sum by (instance, le) ({rate}))",
+            "{{instance}}: 99 %": f"histogram_quantile(0.99, sum by (instance, le) ({rate}))",
+        }
 
-def _process() -> list[Panel]:
-    us = "{{instance}}"
-    return [
-        graph(
-            of(41, "Lag of the event loop", "event_loop_lag_seconds", width=8),
-            [
-                Query(quantile(0.5, "event_loop_lag_seconds", by="instance"), f"{us}: half"),
-                Query(quantile(0.99, "event_loop_lag_seconds", by="instance"), f"{us}: 99 %"),
-            ],
+    scrapes = {"{{instance}}: as Prometheus sees it": largest("scrape_duration_seconds")}
+    renders = f"max by (system_name) ({every('render_duration_seconds')})"
+    cpu = of_daemons(f"rate({series('process_cpu_seconds_total')}[$__rate_interval])")
+    return {
+        "Lag of the event loop": graph(
+            "event_loop_lag_seconds", quantiles("event_loop_lag_seconds"), width=8, unit=SECONDS
+        ),
+        "Time to answer a scrape": graph(
+            "scrape_duration_seconds",
+            quantiles("scrape_duration_seconds") | scrapes,
+            width=8,
             unit=SECONDS,
         ),
-        graph(
-            of(42, "Time to answer a scrape", "scrape_duration_seconds", width=8),
-            [
-                Query(quantile(0.5, "scrape_duration_seconds", by="instance"), f"{us}: half"),
-                Query(quantile(0.99, "scrape_duration_seconds", by="instance"), f"{us}: 99 %"),
-                Query(
-                    f"max by (instance) ({of_us('scrape_duration_seconds')})",
-                    f"{us}: as Prometheus sees it",
-                ),
-            ],
-            unit=SECONDS,
+        "Render duration": graph(
+            "render_duration_seconds", {"{{system_name}}": renders}, width=8, unit=SECONDS
         ),
-        graph(
-            of(43, "Render duration", "render_duration_seconds", width=8),
-            [
-                Query(
-                    f"max by (system_name) ({every('render_duration_seconds')})", "{{system_name}}"
-                )
-            ],
-            unit=SECONDS,
+        "CPU": graph(
+            "Seconds of CPU time that the process takes in a second.",
+            {"{{instance}}": f"sum by (instance) ({cpu})"},
+            width=6,
+            unit=RATIO,
         ),
-        graph(
-            of(44, "CPU", "Seconds of CPU time that the process takes in a second.", width=6),
-            [
-                Query(
-                    "sum by (instance) (rate("
-                    f"{series('process_cpu_seconds_total')}[$__rate_interval])"
-                    f" and on (job, instance) {series('build_info')})",
-                    us,
-                )
-            ],
-            unit="percentunit",
-        ),
-        graph(
-            of(45, "Memory", "Resident memory of the process.", width=6),
-            [Query(f"max by (instance) ({of_us('process_resident_memory_bytes')})", us)],
+        "Memory": graph(
+            "Resident memory of the process.",
+            {"{{instance}}": largest("process_resident_memory_bytes")},
+            width=6,
             unit=BYTES,
         ),
-        graph(
-            of(46, "Open files", "File descriptors that the process has open.", width=6),
-            [Query(f"max by (instance) ({of_us('process_open_fds')})", us)],
+        "Open files": graph(
+            "File descriptors that the process has open.",
+            {"{{instance}}": largest("process_open_fds")},
+            width=6,
         ),
-        graph(
-            of(47, "Samples in a scrape", "How many samples a scrape brings.", width=6),
-            [Query(f"max by (instance) ({of_us('scrape_samples_scraped')})", us)],
+        "Samples in a scrape": graph(
+            "How many samples a scrape brings.",
+            {"{{instance}}": largest("scrape_samples_scraped")},
+            width=6,
         ),
-        rows(
-            of(48, "Processes", "Every Vergewatch that is scraped.", width=24, height=5),
-            [
-                now(f"max by (job, instance, version, pythonversion) ({series('build_info')})"),
-                now(f"max by (job, instance) (time() - ({of_us('process_start_time_seconds')}))"),
-                now(
-                    "max by (job, instance) ("
-                    f"changes({series('process_start_time_seconds')}[$__range])"
-                    f" and on (job, instance) {series('build_info')})"
-                ),
-                now(
-                    "max by (job, instance) "
-                    f"(1000 * {series('config_last_reload_success_timestamp_seconds')})"
-                ),
-                now(
-                    f"max by (job, instance) ({series('process_open_fds')}"
-                    f" / {series('process_max_fds')} and on (job, instance) {series('build_info')})"
-                ),
-            ],
-            [
-                Column("job", "Job"),
-                Column("instance", "Instance"),
-                Column("version", "Version"),
-                Column("pythonversion", "Python"),
-                Column("Value #B", "Uptime", unit=SECONDS, decimals=0),
-                Column("Value #C", "Restarts in this range", steps=[(1, YELLOW)]),
-                Column("Value #D", "Settings accepted", unit="dateTimeFromNow"),
-                Column("Value #E", "Open files, share", unit="percentunit", decimals=1),
-            ],
-            sort="Instance",
-            hide=["Value #A"],
-            empty="no process",
-        ),
-    ]
+    }
+
+
+def _processes() -> Panel:
+    def largest(expr: str) -> str:
+        return f"max by (job, instance) ({expr})"
+
+    started = series("process_start_time_seconds")
+    accepted = f"1000 * {series('config_last_reload_success_timestamp_seconds')}"
+    open_files = f"{series('process_open_fds')} / {series('process_max_fds')}"
+    return table(
+        "Every Vergewatch that is scraped.",
+        [
+            Column("Job", "job"),
+            Column("Instance", "instance"),
+            Column("Version", "version"),
+            Column("Python", "pythonversion"),
+            Column(
+                "Uptime",
+                expr=largest(f"time() - ({of_daemons(started)})"),
+                unit=SECONDS,
+                decimals=0,
+            ),
+            Column(
+                "Restarts in this range",
+                expr=largest(of_daemons(f"changes({started}[$__range])")),
+                steps=[(1, "yellow")],
+            ),
+            Column("Settings accepted", expr=largest(accepted), unit=TIME),
+            Column(
+                "Open files, share", expr=largest(of_daemons(open_files)), unit=RATIO, decimals=1
+            ),
+        ],
+        info=f"max by (job, instance, version, pythonversion) ({series('build_info')})",
+        width=24,
+        height=5,
+        sort="Instance",
+        empty="no process",
+    )
