@@ -274,7 +274,7 @@ function Head() {
       {shown.map((one) => (
         <span key={one.name} style={chip}>
           <span style={{ color: theme.colors.text.secondary }}>{one.label}</span>&ensp;
-          {values[one.name].join(", ").replace("$__all", "All")}
+          {values[one.name]}
         </span>
       ))}
       <span style={{ ...chip, marginLeft: "auto", marginRight: 0 }}>
