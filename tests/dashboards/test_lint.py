@@ -28,7 +28,7 @@ def test_dashboard_passes_the_lint_rules(name: str) -> None:
 
 def test_dashboards_have_unique_uids_and_titles() -> None:
     assert {one.uid for one in DASHBOARDS.values()} == {
-        "vergewatch-fleet",
+        "vergewatch-systems",
         "vergewatch-vm",
         "vergewatch-recovery",
         "vergewatch-exporter",
@@ -85,7 +85,7 @@ VIOLATIONS: dict[str, Callable[[Document], object]] = {
 
 @pytest.mark.parametrize("rule", [rule.__name__ for rule in lint.RULES])
 def test_rule_finds_a_violation(rule: str) -> None:
-    document = json.loads(json.dumps(DASHBOARDS["fleet.json"].document))
+    document = json.loads(json.dumps(DASHBOARDS["systems.json"].document))
 
     VIOLATIONS[rule](document)
 

@@ -33,7 +33,7 @@ def test_grafana_reads_the_dashboards_and_opens_the_first() -> None:
     home = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
 
     assert _mounts("grafana")[provider["options"]["path"]] == FOLDER
-    assert home.removeprefix(provider["options"]["path"] + "/") == "fleet.json"
+    assert home.removeprefix(provider["options"]["path"] + "/") == "systems.json"
 
 
 def test_grafana_queries_the_prometheus_with_our_rules() -> None:

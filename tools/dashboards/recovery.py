@@ -1,4 +1,4 @@
-"""Recovery and its audit: how it stands, what it decided, what it did, and how that went."""
+"""Recovery: its readiness, its decisions, its actions and their results."""
 
 from exporter.formatting import span
 from exporter.telemetry import RECOVERY_TIME
@@ -73,7 +73,7 @@ def page() -> Page:
             },
             "Actions": {"Actions": _actions(), "Last action on each VM": _last_actions()},
             "Results": {
-                "Time to recover, half and nearly all": _quantiles(),
+                "Time to recover, median and 95th percentile": _quantiles(),
                 "Time to recover": _time_to_recover(),
                 "Rejected inventories": _rejected(),
             },
@@ -134,7 +134,7 @@ def _numbers() -> Panels:
             steps=[(1, "blue")],
         ),
         "Confirmed": number(
-            "The share of the actions in this range after which the VM was seen to be well.",
+            "Share of the actions in this range after which the VM was confirmed to run.",
             f"sum({in_range(confirmed)}) / ({sent_in_range} > 0)",
             unit=RATIO,
             decimals=0,
@@ -147,7 +147,7 @@ def _numbers() -> Panels:
 
 def _readiness() -> Panel:
     return timeline(
-        "What recovery was ready for.",
+        "Readiness of recovery in this range.",
         {"{{system_name}}": READINESS.codes("system_name", EVERY_SYSTEM)},
         height=5,
         texts=READINESS.code_texts(),
@@ -212,7 +212,7 @@ def _states() -> Panel:
         height=9,
         texts=STATES.code_texts(),
         link=VM_OF_SERIES,
-        empty="all were",
+        empty="every VM was healthy or stopped",
     )
 
 
@@ -288,11 +288,11 @@ def _last_actions() -> Panel:
 
 def _quantiles() -> Panel:
     return graph(
-        "Within which time half and 95 % of the VMs that were acted upon ran again, counted "
-        "since the daemon started.",
+        "Time within which 50 % and 95 % of the VMs that recovery acted on ran again, since the "
+        "daemon started.",
         {
-            "half": f"histogram_quantile(0.5, sum by (le) ({BUCKETS}))",
-            "95 %": f"histogram_quantile(0.95, sum by (le) ({BUCKETS}))",
+            "median": f"histogram_quantile(0.5, sum by (le) ({BUCKETS}))",
+            "95th percentile": f"histogram_quantile(0.95, sum by (le) ({BUCKETS}))",
         },
         width=9,
         unit=SECONDS,
@@ -305,7 +305,7 @@ def _time_to_recover() -> Panel:
         rf"/^{bound:g}(\.0)?$/": f"{span(float(bound))} or less" for bound in RECOVERY_TIME.buckets
     }
     return bar_list(
-        "How many VMs ran again within how many seconds after they were last seen up, since "
+        "Number of VMs that ran again, by the time since they were last seen up. Counted since "
         "the daemon started.",
         {"{{le}}": f"sum by (le) ({BUCKETS})"},
         width=6,

@@ -1,4 +1,4 @@
-"""One VM: how it is, how it was, and what recovery did."""
+"""One VM: its state, its history, and what recovery did."""
 
 from tools.alert_rules.thresholds import DEFAULT as THRESHOLDS
 from tools.dashboards.page import (
@@ -43,16 +43,16 @@ def page() -> Page:
     return Page(
         VM_UID,
         "VM",
-        "One VM: how it is, how it was, and its recovery state.",
+        "One VM: its state, its history and its recovery.",
         variables=[system(), clusters(of=ONE_SYSTEM), vm()],
         annotations=[recovery_actions(ONE_SYSTEM, ONE_VM), alerts(ONE_SYSTEM, ONE_VM)],
         sections={
-            "": {**_numbers(), "What happened": _bands()},
-            "CPU and memory": {"CPU in use": _cpu(), "Memory": _memory()},
+            "": {**_numbers(), "History": _bands()},
+            "CPU and memory": {"CPU usage": _cpu(), "Memory": _memory()},
             "Disks": {**_disk_graphs(), "Disks": _disks()},
             "Network": {**_traffic(), "Network cards": _cards()},
             "Guest": {**_filesystems(), "Guest information": _guest()},
-            "What it is, and what recovery did": {"What it is": _properties(), **_recovery()},
+            "Properties and recovery": {"Properties": _properties(), **_recovery()},
         },
     )
 
@@ -82,19 +82,19 @@ def _state() -> str:
 
 
 def _numbers() -> Panels:
-    # 1 and 0 while it runs; while it is off, -1 if it is meant to have an agent, -2 if not.
+    # 1 and 0 while the VM runs; while it is off, -1 if an agent is enabled, -2 if not.
     agent = f"{mine('vm_guest_agent_connected')} or {mine('vm_guest_agent_enabled')} - 2"
     return {
         "Status": number("vm_status_info", _status(), base="purple", texts=STATUSES.code_texts()),
         "Recovery": number("recovery_vm_state_info", _state(), width=4, texts=STATE_TEXTS),
-        "Where": number(
-            "The cluster and the node that it is on.",
+        "Location": number(
+            "Cluster and node of the VM.",
             largest("cluster, node", mine("vm_info")),
             base="text",
             name="{{cluster}} {{node}}",
         ),
         "Uptime": number(
-            "How long ago it last started.",
+            "Time since the last start.",
             f"time() - {mine('vm_start_timestamp_seconds')} and {mine('vm_running')} == 1",
             unit=SECONDS,
             decimals=0,
@@ -102,7 +102,7 @@ def _numbers() -> Panels:
             empty="off",
         ),
         "Ran in this range": number(
-            "The share of the range in which its process ran.",
+            "Share of the range in which the VM ran.",
             f"avg_over_time({mine('vm_running')}[$__range])",
             unit=RATIO,
             decimals=1,
@@ -110,7 +110,7 @@ def _numbers() -> Panels:
             steps=[(0.99, "green")],
         ),
         "Starts": number(
-            "How often it started in this range, by any user.",
+            "Number of starts in this range, by any user.",
             f"changes({mine('vm_start_timestamp_seconds')}[$__range])",
             width=2,
             decimals=0,
@@ -122,38 +122,38 @@ def _numbers() -> Panels:
             agent,
             texts=texts(
                 {
-                    "1": ("Answers", "green"),
-                    "0": ("Silent", "orange"),
+                    "1": ("Connected", "green"),
+                    "0": ("Not connected", "orange"),
                     "-1": ("VM is off", GREY),
                     "-2": ("None", GREY),
                 }
             ),
-            empty="not known",
+            empty="unknown",
         ),
         "Restart due": number(
             "vm_need_restart",
             mine("vm_need_restart"),
             texts=yes_no(("Yes", "yellow"), ("No", "green")),
-            empty="not known",
+            empty="unknown",
         ),
     }
 
 
 def _bands() -> Panel:
     return timeline(
-        "What VergeOS said of it, its recovery state, whether the platform had it "
-        "powered on and the guest agent answered, and on which node it was.",
+        "VergeOS status, recovery state, whether the VM was powered on, whether the guest agent "
+        "was connected, and the node.",
         {
             "VergeOS": _status(),
             "Recovery": _state(),
             "Powered on": largest("vm_name", mine("vm_powered_on")),
-            "Guest agent answers": largest("vm_name", mine("vm_guest_agent_connected")),
+            "Guest agent connected": largest("vm_name", mine("vm_guest_agent_connected")),
             "On {{node}}": largest("node", mine("vm_info", 'node!=""')),
         },
         texts=STATUSES.code_texts(),
         texts_of={
             "/^Recovery$/": STATE_TEXTS,
-            "/^(Powered on|Guest agent answers)$/": yes_no(("yes", "green"), ("no", GREY)),
+            "/^(Powered on|Guest agent connected)$/": yes_no(("yes", "green"), ("no", GREY)),
             "/^On /": texts({"1": ("here", "blue")}),
         },
     )
@@ -162,7 +162,7 @@ def _bands() -> Panel:
 def _cpu() -> Panel:
     return graph(
         "vm_cpu_usage_ratio",
-        {"in use": largest("vm_name", mine("vm_cpu_usage_ratio"))},
+        {"usage": largest("vm_name", mine("vm_cpu_usage_ratio"))},
         unit=RATIO,
         high=1,
         empty="off in this range",
@@ -172,14 +172,14 @@ def _cpu() -> Panel:
 def _memory() -> Panel:
     metrics = {
         "configured": "vm_configured_memory_bytes",
-        "runs with": "vm_running_memory_bytes",
+        "running": "vm_running_memory_bytes",
         "held on the host": "vm_memory_used_bytes",
-        "the guest has": "vm_guest_memory_total_bytes",
-        "the guest uses": "vm_guest_memory_used_bytes",
+        "guest total": "vm_guest_memory_total_bytes",
+        "guest used": "vm_guest_memory_used_bytes",
     }
     return graph(
-        "What it is configured with and runs with, what it holds on its host (which is not "
-        "what its guest uses), and the guest's report.",
+        "Configured memory, memory of the running VM, memory held on the host (which is not "
+        "what the guest uses), and memory as reported by the guest.",
         {legend: largest("vm_name", mine(metric)) for legend, metric in metrics.items()},
         unit=BYTES,
     )
@@ -193,7 +193,7 @@ def _rate(by: str, counter: str, factor: int = 1) -> str:
 def _disk_graphs() -> Panels:
     return {
         "Bytes read and written": graph(
-            "Bytes per second of each disk; written ones are below the line.",
+            "Bytes per second of each disk; written bytes are below the line.",
             {
                 "{{disk}} read": _rate("disk", "vm_disk_read_bytes_total"),
                 "{{disk}} written": _rate("disk", "vm_disk_written_bytes_total", -1),
@@ -219,7 +219,7 @@ def _disk_graphs() -> Panels:
             height=7,
             unit=RATIO,
         ),
-        "Time of an operation": graph(
+        "Service time": graph(
             "vm_disk_service_time_seconds",
             {"{{disk}}": largest("disk", mine("vm_disk_service_time_seconds"))},
             width=8,
@@ -233,8 +233,8 @@ def _disks() -> Panel:
     size = mine("vm_disk_size_bytes")
     taken = f"{mine('vm_disk_used_bytes')} / ({size} > 0)"
     return table(
-        "Each disk, and the space that it takes on its tier. Without discard that only "
-        "grows, so a full bar is no trouble.",
+        "Each disk and the space that it takes on its tier. Without discard this space only "
+        "grows, so a full bar is not a problem.",
         [
             Column("Disk", "disk", 80),
             Column("Tier", "tier", 50),
@@ -254,7 +254,7 @@ def _disks() -> Panel:
 def _traffic() -> Panels:
     return {
         "Traffic": graph(
-            "Bits per second of each network card; sent ones are below the line.",
+            "Bits per second of each network card; sent bits are below the line.",
             {
                 "{{nic}} received": _rate("nic", "vm_nic_receive_bytes_total", 8),
                 "{{nic}} sent": _rate("nic", "vm_nic_transmit_bytes_total", -8),
@@ -265,7 +265,7 @@ def _traffic() -> Panels:
             low=None,
         ),
         "Packets": graph(
-            "Packets per second of each network card; sent ones are below the line.",
+            "Packets per second of each network card; sent packets are below the line.",
             {
                 "{{nic}} received": _rate("nic", "vm_nic_receive_packets_total"),
                 "{{nic}} sent": _rate("nic", "vm_nic_transmit_packets_total", -1),
@@ -281,7 +281,7 @@ def _traffic() -> Panels:
 def _cards() -> Panel:
     speed = f"8 * {largest('nic', mine('vm_nic_speed_bytes_per_second'))}"
     return table(
-        "Each network card, its status and its speed.",
+        "Status and speed of each network card.",
         [
             Column("Card", "nic"),
             Column(
@@ -300,7 +300,7 @@ def _filesystems() -> Panels:
     used, size = "vm_guest_filesystem_used_bytes", "vm_guest_filesystem_size_bytes"
     return {
         "Filesystems": graph(
-            "How full each filesystem in the guest is.",
+            "Used share of each filesystem in the guest.",
             {"{{mountpoint}}": largest("mountpoint", f"{mine(used)} / ({mine(size)} > 0)")},
             width=8,
             unit=RATIO,
@@ -309,7 +309,7 @@ def _filesystems() -> Panels:
             empty="no guest agent",
         ),
         "Filesystems now": bar_list(
-            "How full each filesystem in the guest is now.",
+            "Used share of each filesystem in the guest now.",
             {"{{mountpoint}}": largest("mountpoint", f"{last(used)} / ({last(size)} > 0)")},
             width=6,
             unit=RATIO,
@@ -360,7 +360,7 @@ def _properties() -> Panel:
             Column("Machine", "machine_type", 110),
             Column("After power loss", "on_power_loss", 130),
             Column("HA group", "ha_group", 90),
-            Column("Made from", "created_from", 100),
+            Column("Created from", "created_from", 100),
             Column("Agent", "agent_version", 75),
             Column("Enabled", width=80, expr=value("vm_enabled"), texts=ENABLED),
             Column("Migratable", width=95, expr=value("vm_migratable"), texts=ENABLED),
@@ -393,7 +393,7 @@ def _recovery() -> Panels:
                 "/ 86400 s/": "within a day",
                 "/ 604800 s/": "within a week",
             },
-            empty="not acted upon lately",
+            empty="no recent actions",
         ),
         "Last action of recovery": table(
             "recovery_vm_last_action_info",
@@ -405,9 +405,9 @@ def _recovery() -> Panels:
             width=8,
             height=5,
             sort="When",
-            empty="recovery has not acted on it",
+            empty="no actions",
         ),
-        "In this state of recovery for": number(
+        "Time in recovery state": number(
             "recovery_vm_state_since_timestamp_seconds",
             f"time() - {mine('recovery_vm_state_since_timestamp_seconds')}",
             width=4,
@@ -417,7 +417,7 @@ def _recovery() -> Panels:
             base="text",
             empty="not monitored",
         ),
-        "Cores it runs with": number(
+        "Running cores": number(
             "vm_running_cpu_cores",
             largest("vm_name", last("vm_running_cpu_cores")),
             width=4,

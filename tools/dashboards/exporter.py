@@ -1,4 +1,4 @@
-"""The exporter itself and the API: is the data of the other dashboards current, at what cost?"""
+"""The exporter and the API: whether the data of the other dashboards is current, and its cost."""
 
 from tools.alert_rules.thresholds import DEFAULT as THRESHOLDS
 from tools.dashboards.page import Page, Panel, Panels, alerts, systems
@@ -28,18 +28,19 @@ def page() -> Page:
     return Page(
         "vergewatch-exporter",
         "Exporter and API",
-        "Whether Vergewatch sees what it should, what it costs VergeOS, and how the process is.",
+        "Whether the data is current, how many API requests it costs, and how the process "
+        "performs.",
         variables=[systems()],
         annotations=[alerts()],
         sections={
             "": {**_numbers(), "Systems": _systems()},
-            "Tables of VergeOS": {
+            "VergeOS tables": {
                 "Tables": _tables(),
                 "Table polls": _polls(),
                 "Table poll duration": _poll_duration(),
             },
             "Requests to VergeOS": _requests(),
-            "The process": {**_process(), "Processes": _processes()},
+            "Process": {**_process(), "Processes": _processes()},
         },
     )
 
@@ -47,7 +48,7 @@ def page() -> Page:
 def _numbers() -> Panels:
     return {
         "Scraped": number(
-            "Whether Prometheus reaches every Vergewatch that it reached in this range.",
+            "Whether Prometheus reaches every Vergewatch that it reached earlier in this range.",
             f"min(up and on (job, instance) last_over_time({series('build_info')}[$__range]))",
             texts=yes_no(("Yes", "green"), ("No", "red")),
             empty="no target",
@@ -59,7 +60,7 @@ def _numbers() -> Panels:
             empty="no system",
         ),
         "Authentication": number(
-            "authenticated", f"min({every('authenticated')})", texts=ACCEPTED, empty="not known"
+            "authenticated", f"min({every('authenticated')})", texts=ACCEPTED, empty="unknown"
         ),
         "Inventory age": number(
             "inventory_timestamp_seconds",
@@ -70,7 +71,7 @@ def _numbers() -> Panels:
             empty="no inventory",
         ),
         "Failed polls": number(
-            "Polls of tables in this range that failed.",
+            "Failed polls of tables in this range.",
             f"round(sum({in_range(every('table_failures_total'))}))",
             steps=[(1, "orange")],
         ),
@@ -79,7 +80,7 @@ def _numbers() -> Panels:
             f"min({every('api_requests_remaining')})",
             base="red",
             steps=[(50, "orange"), (150, "green")],
-            empty="not known",
+            empty="unknown",
         ),
         "Settings": number(
             "config_last_reload_successful",
@@ -101,19 +102,19 @@ def _systems() -> Panel:
 
     age = f"time() - {every('inventory_timestamp_seconds')}"
     return table(
-        "Each system that is watched.",
+        "Each monitored system.",
         [
             Column("System", "system_name"),
-            Column("Its own name", "cloud_name"),
+            Column("VergeOS name", "cloud_name"),
             Column("VergeOS", "version"),
             Column(
-                "Seen", expr=largest(every("up")), texts=yes_no(("Yes", "green"), ("Stale", "red"))
+                "Up", expr=largest(every("up")), texts=yes_no(("Yes", "green"), ("Stale", "red"))
             ),
             Column("Authentication", expr=largest(every("authenticated")), texts=ACCEPTED),
             Column("Inventory age", expr=largest(age), unit=SECONDS, decimals=0),
-            Column("Planned an hour", expr=largest(every("api_requests_planned"))),
+            Column("Planned requests per hour", expr=largest(every("api_requests_planned"))),
             Column(
-                "Requests left",
+                "Requests remaining",
                 expr=largest(every("api_requests_remaining")),
                 steps=[(0, "red"), (50, "orange"), (150, "green")],
             ),
@@ -139,25 +140,26 @@ def _tables() -> Panel:
 
     age = f"time() - {every('table_last_success_timestamp_seconds')}"
     return table(
-        "Each table of VergeOS that is read: whether that works, and how old the last good "
-        "poll is; data older than three intervals is not exported. Failures and "
-        "skipped rows are those of this range.",
+        "Result and age of the last poll of each table. Data older than three intervals is not "
+        "exported. Failures and skipped rows are counted in this range.",
         [
             Column("Table", "table", 200),
             Column("System", "system_name"),
             Column(
                 "Last poll",
                 expr=largest(every("table_success")),
-                texts=yes_no(("Worked", "green"), ("Failed", "red")),
+                texts=yes_no(("Succeeded", "green"), ("Failed", "red")),
             ),
             Column(
-                "Shown",
+                "Fresh",
                 expr=largest(every("table_fresh")),
-                texts=yes_no(("Yes", "green"), ("Too old", "red")),
+                texts=yes_no(("Yes", "green"), ("Stale", "red")),
             ),
             Column("Age", expr=largest(age), unit=SECONDS, decimals=0),
-            Column("Read every", expr=largest(every("table_interval_seconds")), unit=SECONDS),
-            Column("Took", expr=largest(every("table_duration_seconds")), unit=SECONDS, decimals=0),
+            Column("Interval", expr=largest(every("table_interval_seconds")), unit=SECONDS),
+            Column(
+                "Duration", expr=largest(every("table_duration_seconds")), unit=SECONDS, decimals=0
+            ),
             Column("Rows", expr=largest(every("table_rows"))),
             Column("Failures", expr=counted("table_failures_total"), steps=[(1, "orange")]),
             Column("Rows skipped", expr=counted("table_rows_skipped_total"), steps=[(1, "orange")]),
@@ -172,15 +174,15 @@ def _tables() -> Panel:
 def _polls() -> Panel:
     both = f"{every('table_fresh')} + on (system_name, table) {every('table_success')}"
     return timeline(
-        "Whether the last poll of each table succeeded, and whether its data is young enough.",
+        "Whether the last poll of each table succeeded, and whether its data is fresh.",
         {"{{table}}": f"max by (system_name, table) ({both})"},
         width=12,
         height=9,
         texts=texts(
             {
-                "2": ("Read", "green"),
-                "1": ("Failed, last data shown", "orange"),
-                "0": ("Too old", "red"),
+                "2": ("Fresh", "green"),
+                "1": ("Failed, last data exported", "orange"),
+                "0": ("Stale", "red"),
             }
         ),
     )
@@ -217,7 +219,7 @@ def _requests() -> Panels:
             colors={"ok": "green"},
             stacked=True,
         ),
-        "Requests by what was asked for": graph(
+        "Requests by endpoint": graph(
             "api_requests_total",
             {"{{endpoint}}": f"60 * {rate('api_requests_total', 'endpoint')}"},
             height=10,
@@ -227,16 +229,16 @@ def _requests() -> Panels:
             legend_right=True,
         ),
         "Budget": graph(
-            "Requests that polling may still make within the rolling hour, and what the "
-            "schedule makes in an hour.",
+            "Requests that polling may still send in the rolling hour, and those that it plans "
+            "to send per hour.",
             {
-                "{{system_name}}: left": f"min by (system_name) ({remaining})",
-                "{{system_name}}: planned in an hour": f"max by (system_name) ({planned})",
+                "{{system_name}}: remaining": f"min by (system_name) ({remaining})",
+                "{{system_name}}: planned per hour": f"max by (system_name) ({planned})",
             },
             width=6,
             height=10,
         ),
-        "How long a request takes, mean": graph(
+        "Mean request duration": graph(
             "api_request_duration_seconds",
             {"{{endpoint}}": f"{took} / ({count} > 0)"},
             height=10,
@@ -245,9 +247,9 @@ def _requests() -> Panels:
             legend_right=True,
         ),
         "Retries and failures": events(
-            "Retried requests, and polls of tables that brought nothing usable, in each step.",
+            "Retried requests and failed polls of tables in each step.",
             {
-                "{{system_name}}: request made again": counted("api_retries_total")
+                "{{system_name}}: request retried": counted("api_retries_total")
                 + f" or 0 * max by (system_name) ({every('up')})",
                 "{{system_name}}: poll failed": counted("table_failures_total"),
             },
@@ -262,19 +264,20 @@ def _process() -> Panels:
 
     def quantiles(histogram: str) -> dict[str, str]:
         rate = f"rate({series(f'{histogram}_bucket')}[$__rate_interval])"
+        buckets = f"sum by (instance, le) ({rate})"
         return {
-            "{{instance}}: half": f"histogram_quantile(0.5, sum by (instance, le) ({rate}))",
-            "{{instance}}: 99 %": f"histogram_quantile(0.99, sum by (instance, le) ({rate}))",
+            "{{instance}}: median": f"histogram_quantile(0.5, {buckets})",
+            "{{instance}}: 99th percentile": f"histogram_quantile(0.99, {buckets})",
         }
 
-    scrapes = {"{{instance}}: as Prometheus sees it": largest("scrape_duration_seconds")}
+    scrapes = {"{{instance}}: measured by Prometheus": largest("scrape_duration_seconds")}
     renders = f"max by (system_name) ({every('render_duration_seconds')})"
     cpu = of_daemons(f"rate({series('process_cpu_seconds_total')}[$__rate_interval])")
     return {
-        "Lag of the event loop": graph(
+        "Event loop lag": graph(
             "event_loop_lag_seconds", quantiles("event_loop_lag_seconds"), width=8, unit=SECONDS
         ),
-        "Time to answer a scrape": graph(
+        "Scrape duration": graph(
             "scrape_duration_seconds",
             quantiles("scrape_duration_seconds") | scrapes,
             width=8,
@@ -284,7 +287,7 @@ def _process() -> Panels:
             "render_duration_seconds", {"{{system_name}}": renders}, width=8, unit=SECONDS
         ),
         "CPU": graph(
-            "Seconds of CPU time that the process takes in a second.",
+            "CPU time of the process per second.",
             {"{{instance}}": f"sum by (instance) ({cpu})"},
             width=6,
             unit=RATIO,
@@ -300,8 +303,8 @@ def _process() -> Panels:
             {"{{instance}}": largest("process_open_fds")},
             width=6,
         ),
-        "Samples in a scrape": graph(
-            "How many samples a scrape brings.",
+        "Samples per scrape": graph(
+            "Number of samples in a scrape.",
             {"{{instance}}": largest("scrape_samples_scraped")},
             width=6,
         ),
@@ -316,7 +319,7 @@ def _processes() -> Panel:
     accepted = f"1000 * {series('config_last_reload_success_timestamp_seconds')}"
     open_files = f"{series('process_open_fds')} / {series('process_max_fds')}"
     return table(
-        "Every Vergewatch that is scraped.",
+        "Each scraped process of Vergewatch.",
         [
             Column("Job", "job"),
             Column("Instance", "instance"),
@@ -333,9 +336,12 @@ def _processes() -> Panel:
                 expr=largest(of_daemons(f"changes({started}[$__range])")),
                 steps=[(1, "yellow")],
             ),
-            Column("Settings accepted", expr=largest(accepted), unit=TIME),
+            Column("Settings loaded", expr=largest(accepted), unit=TIME),
             Column(
-                "Open files, share", expr=largest(of_daemons(open_files)), unit=RATIO, decimals=1
+                "Open files, share of limit",
+                expr=largest(of_daemons(open_files)),
+                unit=RATIO,
+                decimals=1,
             ),
         ],
         info=f"max by (job, instance, version, pythonversion) ({series('build_info')})",

@@ -1,4 +1,4 @@
-"""All systems: what is wrong, and where; then the load and all VMs."""
+"""All systems: current problems, then clusters and nodes, load, and all VMs."""
 
 from tools.alert_rules.expressions import NODE, ON_NODE, ON_SYSTEM, ON_VM, VM, by
 from tools.alert_rules.thresholds import DEFAULT as THRESHOLDS
@@ -47,16 +47,16 @@ FIRING = 'alertstate="firing"'
 SEVERITIES = texts(
     {"critical": ("critical", "red"), "warning": ("warning", "orange"), "info": ("info", "blue")}
 )
-ALERT_STATES = texts({"firing": ("fires", "red"), "pending": ("pending", "yellow")})
+ALERT_STATES = texts({"firing": ("firing", "red"), "pending": ("pending", "yellow")})
 RUNBOOK = {"title": "Open the runbook", "url": f"{THRESHOLDS.runbooks}/${{__value.raw}}.md"}
 
 
 def page() -> Page:
     """Return the dashboard of all systems."""
     return Page(
-        "vergewatch-fleet",
-        "SystemManager",
-        "All VMs of all systems: what is wrong first, then how the rest is doing.",
+        "vergewatch-systems",
+        "Systems",
+        "All VMs of all systems: current problems first, then the load.",
         variables=[systems(), clusters()],
         annotations=[recovery_actions(EVERY_SYSTEM), alerts()],
         sections={
@@ -64,7 +64,7 @@ def page() -> Page:
                 **_numbers(),
                 "Current problems": _problems(),
                 "Alerts": _alerts(),
-                "VMs that were not simply running": _bands(),
+                "VMs with changes or problems": _bands(),
             },
             "Clusters and nodes": {
                 "VMs by status": _by_status(),
@@ -86,19 +86,18 @@ def _numbers() -> Panels:
     )
     return {
         "Alerts firing": number(
-            "Alerts of Vergewatch's rules that fire now, critical ones and warnings, in all "
-            "systems.",
+            "Critical alerts and warnings of Vergewatch's rules that fire now, in all systems.",
             f"count({series('ALERTS', OURS, FIRING, SERIOUS)}) or vector(0)",
             steps=[(1, "orange")],
         ),
         "Systems up": number(
-            "Whether every chosen system is seen: its tables are read and young enough.",
+            "up",
             f"min({every('up')})",
             texts=yes_no(("All systems", "green"), ("Stale", "red")),
             empty="no system",
         ),
         "Recovery": number(
-            "Recovery's mode and what it is ready for. Green while it would act.",
+            "Mode and readiness of recovery. Green if it would act on a crash now.",
             mode_and_readiness(),
             base="orange",
             steps=[(1, "green")],
@@ -109,23 +108,23 @@ def _numbers() -> Panels:
             "VMs that run now.", or_zero(f"sum({in_clusters(RUNNING)})"), base="blue"
         ),
         "Went down": number(
-            "VMs that do not run now and did at some time in this range, for any reason.",
+            "VMs that ran in this range and do not run now, for any reason.",
             or_zero(f"count({in_clusters(WENT_DOWN)})"),
             steps=[(1, "yellow")],
         ),
         "With problems": number(
-            "VMs that are down but were not stopped on purpose, that VergeOS calls "
-            "unresponsive or in error, or that wait for resources or a licence.",
+            "VMs that are down but were not stopped on purpose, that VergeOS reports as "
+            "unresponsive or in error, or that wait for resources or a license.",
             or_zero(f"count({in_clusters(TROUBLED)})"),
             steps=[(1, "red")],
         ),
         "Quarantined": number(
-            "VMs that recovery does not restart any more. Manual action is required.",
+            "VMs that recovery no longer restarts. Manual action is required.",
             or_zero(f"count({in_clusters(quarantined)})"),
             steps=[(1, "red")],
         ),
         "Nodes down": number(
-            "Nodes that do not run, maintenance aside.",
+            "Nodes that do not run and are not in maintenance.",
             or_zero(f"count({nodes_down})"),
             steps=[(1, "red")],
         ),
@@ -148,9 +147,9 @@ def _problems() -> Panel:
     ran = labeled(ran, "cluster, node", place)
     ran = labeled(ran, "state", state)
     return table(
-        "VMs in trouble, VMs that ran in this range and do not run now, and VMs that recovery "
-        "is busy with. The bar is the share of the range in which the VM ran. A click on a "
-        "name opens its page.",
+        "VMs with problems, VMs that ran in this range and do not run now, and VMs whose "
+        "recovery state needs attention. The bar is the share of the range in which the VM ran. "
+        "Click a name to open the dashboard of the VM.",
         [
             Column("VM", "vm_name", 150, link=VM_OF_ROW),
             Column("Status", "status", 115, texts=STATUSES.texts()),
@@ -173,7 +172,7 @@ def _problems() -> Panel:
         hide=["vm_id"],
         sort="Ran in this range",
         paged=True,
-        empty="nothing that is seen",
+        empty="no problems",
     )
 
 
@@ -191,8 +190,8 @@ def _alerts() -> Panel:
         for at, word in enumerate(("critical", "warning", "info"))
     )
     return table(
-        "Alerts of Vergewatch's rules that fire, and serious ones that are about to. A click "
-        "on a name opens its runbook. Empty, too, where the rules are not installed.",
+        "Alerts of Vergewatch's rules that fire, and serious ones that are pending. Click a "
+        "name to open its runbook. Also empty if the rules are not installed.",
         [
             Column("Alert", "alertname", 230, link=RUNBOOK),
             Column("Severity", "severity", 90, texts=SEVERITIES),
@@ -204,7 +203,7 @@ def _alerts() -> Panel:
         height=9,
         hide=["system_name", "node", "vm_name"],
         paged=True,
-        empty="No alert",
+        empty="no alerts",
     )
 
 
@@ -214,13 +213,13 @@ def _bands() -> Panel:
     trouble = f"max_over_time({IN_TROUBLE}[$__range] @ end())"
     codes = in_clusters(STATUSES.codes(A_VM, EVERY_SYSTEM))
     return timeline(
-        "Those that went down, came up or were in trouble in this range, with what VergeOS "
-        "said of them. A click opens the VM's page.",
+        "VergeOS status of the VMs that went down, came up or had problems in this range. Click "
+        "a band to open the dashboard of the VM.",
         {"{{vm_name}}": f"{codes} and {ON_VM} (({down} and {up}) or {trouble})"},
         height=11,
         texts=STATUSES.code_texts(),
         link=VM_OF_SERIES,
-        empty="Every VM just ran",
+        empty="no changes and no problems",
     )
 
 
@@ -229,7 +228,7 @@ def _by_status() -> Panel:
     by_status = f"sum by (status) (max by (system_name, cluster, status) ({counted}))"
     seen = f"sum by (status) (max_over_time({counted}[$__range] @ end())) > 0"
     return graph(
-        "How many VMs have which status; statuses that no VM had in this range are left out.",
+        "Number of VMs by status. Statuses that no VM had in this range are left out.",
         {"{{status}}": f"{by_status} and on (status) ({seen})"},
         colors=STATUSES.colors(),
         stacked=True,
@@ -248,7 +247,7 @@ def _clusters() -> Panel:
         return f"{function} by (system_name, cluster) ({expr})"
 
     return table(
-        "Each cluster with its VMs, their mean CPU usage and the memory that they run with.",
+        "Each cluster with its VMs, their mean CPU usage and the memory of those that run.",
         [
             Column("Cluster", "cluster"),
             Column("System", "system_name"),
@@ -288,10 +287,10 @@ def _nodes() -> Panel:
             Column(
                 "Maintenance",
                 expr=by(node, placed(every("node_maintenance"))),
-                texts=yes_no(("In maintenance", "purple"), ("no", "text")),
+                texts=yes_no(("In maintenance", "purple"), ("No", "text")),
             ),
             Column(
-                "VMs on it",
+                "VMs",
                 expr=f"count by ({', '.join(node)}) ({vms})"
                 f" or 0 * {by(node, nodes)} and {ON_SYSTEM} {every('up')} == 1",
             ),
@@ -319,16 +318,16 @@ def _load() -> Panels:
         )
 
     return {
-        "Busiest CPUs": top(
-            "The ten VMs that use most of their CPU time now.", CPU, THRESHOLDS.cpu_busy_ratio
+        "Highest CPU usage": top(
+            "The ten VMs with the highest CPU usage now.", CPU, THRESHOLDS.cpu_busy_ratio
         ),
-        "Fullest memories": top(
-            "The ten guests that use most of their memory now, as their agents say.",
+        "Highest memory usage": top(
+            "The ten guests with the highest memory usage now, as reported by their agents.",
             share("vm_guest_memory_used_bytes", "vm_guest_memory_total_bytes"),
             THRESHOLDS.memory_full_ratio,
         ),
         "Fullest filesystems": top(
-            "The ten fullest filesystems in guests, as their agents say.",
+            "The ten fullest filesystems in guests now, as reported by their agents.",
             share("vm_guest_filesystem_used_bytes", "vm_guest_filesystem_size_bytes"),
             THRESHOLDS.filesystem_full_ratio,
             " {{mountpoint}}",
