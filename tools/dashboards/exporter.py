@@ -1,5 +1,7 @@
 """The exporter and the API: whether the data of the other dashboards is current, and its cost."""
 
+from functools import partial
+
 from tools.alert_rules.thresholds import DEFAULT as THRESHOLDS
 from tools.dashboards.page import Page, Panel, Panels, alerts, systems
 from tools.dashboards.panels import (
@@ -17,7 +19,7 @@ from tools.dashboards.panels import (
     timeline,
     yes_no,
 )
-from tools.dashboards.queries import every, in_range, of_daemons, per_step, series
+from tools.dashboards.queries import every, in_range, largest, of_daemons, per_step, series
 
 ACCEPTED = yes_no(("Accepted", "green"), ("Refused", "red"))
 PER_MINUTE = "reqpm"
@@ -89,7 +91,7 @@ def _numbers() -> Panels:
         ),
         "Version": number(
             "build_info",
-            f"max by (version) ({series('build_info')})",
+            largest("version", series("build_info")),
             base="text",
             name="{{version}}",
         ),
@@ -97,9 +99,7 @@ def _numbers() -> Panels:
 
 
 def _systems() -> Panel:
-    def largest(expr: str) -> str:
-        return f"max by (system_name) ({expr})"
-
+    per_system = partial(largest, "system_name")
     age = f"time() - {every('inventory_timestamp_seconds')}"
     return table(
         "Each monitored system.",
@@ -108,22 +108,24 @@ def _systems() -> Panel:
             Column("VergeOS name", "cloud_name"),
             Column("VergeOS", "version"),
             Column(
-                "Up", expr=largest(every("up")), texts=yes_no(("Yes", "green"), ("Stale", "red"))
+                "Up", expr=per_system(every("up")), texts=yes_no(("Yes", "green"), ("Stale", "red"))
             ),
-            Column("Authentication", expr=largest(every("authenticated")), texts=ACCEPTED),
-            Column("Inventory age", expr=largest(age), unit=SECONDS, decimals=0),
-            Column("Planned requests per hour", expr=largest(every("api_requests_planned"))),
+            Column("Authentication", expr=per_system(every("authenticated")), texts=ACCEPTED),
+            Column("Inventory age", expr=per_system(age), unit=SECONDS, decimals=0),
+            Column("Planned requests per hour", expr=per_system(every("api_requests_planned"))),
             Column(
                 "Requests remaining",
-                expr=largest(every("api_requests_remaining")),
+                expr=per_system(every("api_requests_remaining")),
                 steps=[(0, "red"), (50, "orange"), (150, "green")],
             ),
-            Column("VM snapshots", expr=largest(every("vm_snapshots"))),
+            Column("VM snapshots", expr=per_system(every("vm_snapshots"))),
             Column(
-                "Duplicate series", expr=largest(every("duplicate_series")), steps=[(1, "orange")]
+                "Duplicate series",
+                expr=per_system(every("duplicate_series")),
+                steps=[(1, "orange")],
             ),
         ],
-        info=f"max by (system_name, cloud_name, version) ({every('system_info')})",
+        info=largest("system_name, cloud_name, version", every("system_info")),
         width=24,
         height=5,
         sort="System",
@@ -132,8 +134,7 @@ def _systems() -> Panel:
 
 
 def _tables() -> Panel:
-    def largest(expr: str) -> str:
-        return f"max by (system_name, table) ({expr})"
+    per_table = partial(largest, "system_name, table")
 
     def counted(counter: str) -> str:
         return f"round(sum by (system_name, table) ({in_range(every(counter))}))"
@@ -147,20 +148,23 @@ def _tables() -> Panel:
             Column("System", "system_name"),
             Column(
                 "Last poll",
-                expr=largest(every("table_success")),
+                expr=per_table(every("table_success")),
                 texts=yes_no(("Succeeded", "green"), ("Failed", "red")),
             ),
             Column(
                 "Fresh",
-                expr=largest(every("table_fresh")),
+                expr=per_table(every("table_fresh")),
                 texts=yes_no(("Yes", "green"), ("Stale", "red")),
             ),
-            Column("Age", expr=largest(age), unit=SECONDS, decimals=0),
-            Column("Interval", expr=largest(every("table_interval_seconds")), unit=SECONDS),
+            Column("Age", expr=per_table(age), unit=SECONDS, decimals=0),
+            Column("Interval", expr=per_table(every("table_interval_seconds")), unit=SECONDS),
             Column(
-                "Duration", expr=largest(every("table_duration_seconds")), unit=SECONDS, decimals=0
+                "Duration",
+                expr=per_table(every("table_duration_seconds")),
+                unit=SECONDS,
+                decimals=0,
             ),
-            Column("Rows", expr=largest(every("table_rows"))),
+            Column("Rows", expr=per_table(every("table_rows"))),
             Column("Failures", expr=counted("table_failures_total"), steps=[(1, "orange")]),
             Column("Rows skipped", expr=counted("table_rows_skipped_total"), steps=[(1, "orange")]),
         ],
@@ -175,7 +179,7 @@ def _polls() -> Panel:
     both = f"{every('table_fresh')} + on (system_name, table) {every('table_success')}"
     return timeline(
         "Whether the last poll of each table succeeded, and whether its data is fresh.",
-        {"{{table}}": f"max by (system_name, table) ({both})"},
+        {"{{table}}": largest("system_name, table", both)},
         width=12,
         height=9,
         texts=texts(
@@ -191,7 +195,7 @@ def _polls() -> Panel:
 def _poll_duration() -> Panel:
     return graph(
         "table_duration_seconds",
-        {"{{table}}": f"max by (table) ({every('table_duration_seconds')})"},
+        {"{{table}}": largest("table", every("table_duration_seconds"))},
         height=9,
         unit=SECONDS,
         legend_right=True,
@@ -233,7 +237,7 @@ def _requests() -> Panels:
             "to send per hour.",
             {
                 "{{system_name}}: remaining": f"min by (system_name) ({remaining})",
-                "{{system_name}}: planned per hour": f"max by (system_name) ({planned})",
+                "{{system_name}}: planned per hour": largest("system_name", planned),
             },
             width=6,
             height=10,
@@ -259,8 +263,8 @@ def _requests() -> Panels:
 
 
 def _process() -> Panels:
-    def largest(metric: str) -> str:
-        return f"max by (instance) ({of_daemons(metric)})"
+    def per_instance(metric: str) -> str:
+        return largest("instance", of_daemons(metric))
 
     def quantiles(histogram: str) -> dict[str, str]:
         rate = f"rate({series(f'{histogram}_bucket')}[$__rate_interval])"
@@ -270,8 +274,8 @@ def _process() -> Panels:
             "{{instance}}: 99th percentile": f"histogram_quantile(0.99, {buckets})",
         }
 
-    scrapes = {"{{instance}}: measured by Prometheus": largest("scrape_duration_seconds")}
-    renders = f"max by (system_name) ({every('render_duration_seconds')})"
+    scrapes = {"{{instance}}: measured by Prometheus": per_instance("scrape_duration_seconds")}
+    renders = largest("system_name", every("render_duration_seconds"))
     cpu = of_daemons(f"rate({series('process_cpu_seconds_total')}[$__rate_interval])")
     return {
         "Event loop lag": graph(
@@ -294,27 +298,25 @@ def _process() -> Panels:
         ),
         "Memory": graph(
             "Resident memory of the process.",
-            {"{{instance}}": largest("process_resident_memory_bytes")},
+            {"{{instance}}": per_instance("process_resident_memory_bytes")},
             width=6,
             unit=BYTES,
         ),
         "Open files": graph(
             "File descriptors that the process has open.",
-            {"{{instance}}": largest("process_open_fds")},
+            {"{{instance}}": per_instance("process_open_fds")},
             width=6,
         ),
         "Samples per scrape": graph(
             "Number of samples in a scrape.",
-            {"{{instance}}": largest("scrape_samples_scraped")},
+            {"{{instance}}": per_instance("scrape_samples_scraped")},
             width=6,
         ),
     }
 
 
 def _processes() -> Panel:
-    def largest(expr: str) -> str:
-        return f"max by (job, instance) ({expr})"
-
+    per_process = partial(largest, "job, instance")
     started = series("process_start_time_seconds")
     accepted = f"1000 * {series('config_last_reload_success_timestamp_seconds')}"
     open_files = f"{series('process_open_fds')} / {series('process_max_fds')}"
@@ -327,24 +329,24 @@ def _processes() -> Panel:
             Column("Python", "pythonversion"),
             Column(
                 "Uptime",
-                expr=largest(f"time() - ({of_daemons(started)})"),
+                expr=per_process(f"time() - ({of_daemons(started)})"),
                 unit=SECONDS,
                 decimals=0,
             ),
             Column(
                 "Restarts in this range",
-                expr=largest(of_daemons(f"changes({started}[$__range])")),
+                expr=per_process(of_daemons(f"changes({started}[$__range])")),
                 steps=[(1, "yellow")],
             ),
-            Column("Settings loaded", expr=largest(accepted), unit=TIME),
+            Column("Settings loaded", expr=per_process(accepted), unit=TIME),
             Column(
                 "Open files, share of limit",
-                expr=largest(of_daemons(open_files)),
+                expr=per_process(of_daemons(open_files)),
                 unit=RATIO,
                 decimals=1,
             ),
         ],
-        info=f"max by (job, instance, version, pythonversion) ({series('build_info')})",
+        info=largest("job, instance, version, pythonversion", series("build_info")),
         width=24,
         height=5,
         sort="Instance",

@@ -6,6 +6,7 @@ in PromQL, by legend where a panel has several series. Titles and ids are given 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from string import ascii_uppercase
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from grafana_foundation_sdk.builders import (
@@ -26,14 +27,10 @@ from exporter.collectors.registry import FAMILIES
 from exporter.telemetry import INSTRUMENTS
 from tools.dashboards.page import SOURCE, VM_UID, Panel
 
-Kind = TypeVar(
-    "Kind", stat.Panel, timeseries.Panel, statetimeline.Panel, tables.Panel, bargauge.Panel
-)
-LETTERS = "ABCDEFGHIJKLMNOP"
-"""The names of the queries of a panel."""
+AnyPanel = TypeVar("AnyPanel", bound=Panel)
 Color = Literal[
-    "green", "light-green", "yellow", "orange", "red", "semi-dark-red", "blue", "light-blue",
-    "purple", "#a7adb8", "#737a87", "text", "transparent",
+    "green", "yellow", "orange", "red", "semi-dark-red", "blue", "light-blue", "purple",
+    "#a7adb8", "#737a87", "text", "transparent",
 ]  # fmt: skip
 Steps = Sequence[tuple[float, Color]]
 """Thresholds: from which value on which color."""
@@ -41,6 +38,7 @@ Texts = Sequence[models.ValueMapping]
 Link = Mapping[str, str]
 
 GREY: Color = "#a7adb8"
+DARK_GREY: Color = "#737a87"
 
 SLOW = "1m"
 """
@@ -88,7 +86,7 @@ def number(
     return (
         _panel(stat.Panel(), about, [query], width, height, unit, empty, decimals, texts)
         .thresholds(_steps(base, steps))
-        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
+        .reduce_options(_LATEST_VALUE)
         .color_mode(values.BigValueColorMode.VALUE)
         .graph_mode(values.BigValueGraphMode.NONE)
         .text_mode(values.BigValueTextMode.NAME if name else values.BigValueTextMode.VALUE)
@@ -126,6 +124,7 @@ def graph(
 
     """
     asked = [_query(expr, legend, step=step) for legend, expr in queries.items()]
+    legend_at = values.LegendPlacement.RIGHT if legend_right else values.LegendPlacement.BOTTOM
     panel = (
         _panel(timeseries.Panel(), about, asked, width, height, unit, empty, decimals)
         .thresholds(_steps("transparent", steps))
@@ -143,9 +142,7 @@ def graph(
             common.VizLegendOptions()
             .show_legend(True)
             .display_mode(values.LegendDisplayMode.LIST)
-            .placement(
-                values.LegendPlacement.RIGHT if legend_right else values.LegendPlacement.BOTTOM
-            )
+            .placement(legend_at)
         )
     )
     if bars:
@@ -200,7 +197,9 @@ def timeline(
     """
     asked = [_query(expr, legend) for legend, expr in queries.items()]
     panel = (
-        _panel(statetimeline.Panel(), about, asked, width, height, COUNT, empty, texts=texts)
+        _panel(
+            statetimeline.Panel(), about, asked, width, height, COUNT, empty, texts=texts, link=link
+        )
         .thresholds(_steps("blue"))
         .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))
         .merge_values(True)
@@ -215,7 +214,7 @@ def timeline(
     )
     for pattern, own in texts_of.items():
         panel.override_by_regexp(pattern, _property("mappings", list(own)))
-    return panel.data_links([_data_link(link)]) if link else panel
+    return panel
 
 
 def bar_list(
@@ -245,9 +244,9 @@ def bar_list(
     kind = PromQueryFormat.HEATMAP if buckets else PromQueryFormat.TIME_SERIES
     asked = [_query(expr, legend, instant=True, kind=kind) for legend, expr in queries.items()]
     panel = (
-        _panel(bargauge.Panel(), about, asked, width, height, unit, empty, decimals)
+        _panel(bargauge.Panel(), about, asked, width, height, unit, empty, decimals, link=link)
         .thresholds(_steps(base, steps))
-        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
+        .reduce_options(_LATEST_VALUE)
         .display_mode(values.BarGaugeDisplayMode.BASIC)
         .orientation(values.VizOrientation.HORIZONTAL)
         .value_mode(values.BarGaugeValueMode.TEXT)
@@ -262,7 +261,7 @@ def bar_list(
         panel.max(high)
     for pattern, name in names.items():
         panel.override_by_regexp(pattern, _property("displayName", name))
-    return panel.data_links([_data_link(link)]) if link else panel
+    return panel
 
 
 class Column(NamedTuple):
@@ -327,9 +326,8 @@ def table(
 
     """
     exprs = [expr for expr in (info, *(column.expr for column in columns)) if expr]
-    fields = {expr: f"Value #{letter}" for expr, letter in zip(exprs, LETTERS, strict=False)}
-    if len(exprs) == 1:
-        fields = {exprs[0]: "Value"}
+    names = ["Value"] if len(exprs) == 1 else [f"Value #{letter}" for letter in ascii_uppercase]
+    fields = dict(zip(exprs, names, strict=False))
     asked = [_query(expr, instant=True, kind=PromQueryFormat.TABLE) for expr in exprs]
     # Labels are texts, even if they look like numbers: version 9.40 is not 9.4.
     panel = (
@@ -413,9 +411,11 @@ VM_OF_SERIES = _vm_page("__field.labels")
 
 # --- Details ---
 
+_LATEST_VALUE = common.ReduceDataOptions().calcs(["lastNotNull"]).values(False)
+
 
 def _panel(
-    panel: Kind,
+    panel: AnyPanel,
     about: str,
     queries: Iterable[prometheus.Dataquery],
     width: int,
@@ -424,7 +424,8 @@ def _panel(
     empty: str,
     decimals: int | None = None,
     texts: Texts = (),
-) -> Kind:
+    link: Link | None = None,
+) -> AnyPanel:
     (
         panel.description(_HELP.get(about, about))
         .span(width)
@@ -437,7 +438,9 @@ def _panel(
         panel.decimals(decimals)
     if texts:
         panel.mappings(list(texts))
-    for letter, query in zip(LETTERS, queries, strict=False):
+    if link:
+        panel.data_links([dashboard.DashboardLink(link["title"]).url(link["url"])])
+    for letter, query in zip(ascii_uppercase, queries, strict=False):
         panel.with_target(query.ref_id(letter))
     return panel
 
@@ -465,7 +468,3 @@ def _steps(base: Color, steps: Steps = ()) -> dashboard.ThresholdsConfig:
 
 def _property(key: str, value: object) -> list[models.DynamicConfigValue]:
     return [models.DynamicConfigValue(key, value)]
-
-
-def _data_link(link: Link) -> dashboard.DashboardLink:
-    return dashboard.DashboardLink(link["title"]).url(link["url"])

@@ -83,6 +83,11 @@ def every(metric: str, *matchers: str) -> str:
     return series(metric, EVERY_SYSTEM, *matchers)
 
 
+def largest(by: str, expr: str) -> str:
+    """Return the largest value of *expr* for each value of the labels *by*."""
+    return f"max by ({by}) ({expr})"
+
+
 def labeled(expr: str, labels: str, info: str, on: str = ON_VM) -> str:
     """Add *labels* of *info*, a metric whose value is 1, to *expr*."""
     return f"{expr} * {on} group_left ({labels}) {info}"

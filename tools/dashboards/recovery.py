@@ -34,6 +34,7 @@ from tools.dashboards.queries import (
     every,
     in_range,
     labeled,
+    largest,
     mode_and_readiness,
     or_zero,
     per_step,
@@ -169,7 +170,7 @@ def _manual_action() -> Panel:
             Column("State", "state", texts=STATES.texts()),
             Column(
                 "For",
-                expr=f"max by (system_name, vm_name, state) ({stuck_for})",
+                expr=largest("system_name, vm_name, state", stuck_for),
                 unit=SECONDS,
                 decimals=0,
             ),
@@ -191,7 +192,7 @@ def _budgets() -> Panel:
             Column("Within", "window_seconds", texts=WINDOWS),
             Column(
                 "Actions left",
-                expr=f"max by (system_name, vm_name, window_seconds) ({left})",
+                expr=largest("system_name, vm_name, window_seconds", left),
                 steps=[(0, "red"), (1, "orange"), (2, "green")],
             ),
             Column("System", "system_name"),
@@ -274,9 +275,7 @@ def _last_actions() -> Panel:
             Column("VM", "vm_name", link=VM_OF_ROW),
             Column("Action", "action"),
             Column("Outcome", "outcome", texts=OUTCOMES),
-            Column(
-                "When", expr=f"max by (system_name, vm_name, action, outcome) ({last})", unit=TIME
-            ),
+            Column("When", expr=largest("system_name, vm_name, action, outcome", last), unit=TIME),
             Column("System", "system_name"),
         ],
         width=10,

@@ -1,6 +1,6 @@
 """All systems: current problems, then clusters and nodes, load, and all VMs."""
 
-from tools.alert_rules.expressions import NODE, ON_NODE, ON_SYSTEM, ON_VM, VM, by
+from tools.alert_rules.expressions import ENROLLED, ON_NODE, ON_SYSTEM, ON_VM, VM
 from tools.alert_rules.thresholds import DEFAULT as THRESHOLDS
 from tools.alert_rules.vms import UNWANTED_DOWN
 from tools.dashboards.page import Page, Panel, Panels, alerts, clusters, recovery_actions, systems
@@ -25,6 +25,7 @@ from tools.dashboards.queries import (
     every,
     in_clusters,
     labeled,
+    largest,
     mode_and_readiness,
     or_zero,
     series,
@@ -34,7 +35,7 @@ from tools.dashboards.words import STATES, STATUSES, TROUBLE, TROUBLE_STATE, amo
 A_VM = ", ".join(VM)
 STATUS = every("vm_status_info")
 IN_TROUBLE = every("vm_status_info", among("status", TROUBLE))
-TROUBLED = f"({by(VM, IN_TROUBLE)} or {UNWANTED_DOWN}{{{EVERY_SYSTEM}}})"
+TROUBLED = f"({largest(A_VM, IN_TROUBLE)} or {UNWANTED_DOWN}{{{EVERY_SYSTEM}}})"
 VM_INFO = every("vm_info", IN_CLUSTER)
 RUNNING = every("vm_running")
 WAS_UP = f"max_over_time({RUNNING}[$__range]) == 1"
@@ -79,7 +80,7 @@ def page() -> Page:
 
 
 def _numbers() -> Panels:
-    quarantined = every("recovery_vm_state_info", 'policy!="no"', 'state="quarantined"')
+    quarantined = every("recovery_vm_state_info", ENROLLED, 'state="quarantined"')
     nodes_down = (
         f"({every('node_running')} == 0 unless {ON_NODE} {every('node_maintenance')} == 1)"
         f" and {ON_NODE} {every('node_info', IN_CLUSTER)}"
@@ -137,12 +138,12 @@ def _problems() -> Panel:
         f"max by ({A_VM}, status) ({IN_TROUBLE}"
         f" or ({STATUS} and {ON_VM} {WENT_DOWN}) or ({STATUS} and {ON_VM} {troubled}))"
     )
-    place = f"max by (system_name, vm_id, cluster, node) ({VM_INFO})"
+    place = largest("system_name, vm_id, cluster, node", VM_INFO)
     state = (
         f"(max by (system_name, vm_id, state) ({every('recovery_vm_state_info')})"
         f" or {ON_VM} max by (system_name, vm_id) ({STATUS}))"
     )
-    ran = by(VM, f"avg_over_time({RUNNING}[$__range])")
+    ran = largest(A_VM, f"avg_over_time({RUNNING}[$__range])")
     ran = labeled(ran, "status", wrong)
     ran = labeled(ran, "cluster, node", place)
     ran = labeled(ran, "state", state)
@@ -241,7 +242,7 @@ def _clusters() -> Panel:
     running = every("cluster_vms", IN_CLUSTER, 'status="running"')
 
     def placed(expr: str) -> str:
-        return labeled(expr, "cluster", f"max by (system_name, vm_id, cluster) ({VM_INFO})")
+        return labeled(expr, "cluster", largest("system_name, vm_id, cluster", VM_INFO))
 
     def each(function: str, expr: str) -> str:
         return f"{function} by (system_name, cluster) ({expr})"
@@ -271,7 +272,7 @@ def _clusters() -> Panel:
 
 def _nodes() -> Panel:
     nodes = every("node_info", IN_CLUSTER)
-    node = (*NODE, "cluster")
+    node = "system_name, node, cluster"
     vms = every("vm_info", IN_CLUSTER, 'node!=""')
 
     def placed(expr: str) -> str:
@@ -286,16 +287,16 @@ def _nodes() -> Panel:
             Column("Status", "status", texts=STATUSES.texts()),
             Column(
                 "Maintenance",
-                expr=by(node, placed(every("node_maintenance"))),
+                expr=largest(node, placed(every("node_maintenance"))),
                 texts=yes_no(("In maintenance", "purple"), ("No", "text")),
             ),
             Column(
                 "VMs",
-                expr=f"count by ({', '.join(node)}) ({vms})"
-                f" or 0 * {by(node, nodes)} and {ON_SYSTEM} {every('up')} == 1",
+                expr=f"count by ({node}) ({vms})"
+                f" or 0 * {largest(node, nodes)} and {ON_SYSTEM} {every('up')} == 1",
             ),
         ],
-        info=by((*node, "status"), placed(every("node_status_info"))),
+        info=largest(f"{node}, status", placed(every("node_status_info"))),
         width=24,
         sort="Node",
         empty="no nodes",
@@ -336,8 +337,8 @@ def _load() -> Panels:
 
 
 def _all() -> Panel:
-    placed = f"max by ({A_VM}, cluster, node, os_family) ({VM_INFO})"
-    status = f"max by (system_name, vm_id, status) ({STATUS})"
+    placed = largest(f"{A_VM}, cluster, node, os_family", VM_INFO)
+    status = largest("system_name, vm_id, status", STATUS)
     uptime = f"(time() - {every('vm_start_timestamp_seconds')} and {RUNNING} == 1)"
     memory = every("vm_configured_memory_bytes")
     return table(
@@ -348,9 +349,9 @@ def _all() -> Panel:
             Column("Cluster", "cluster"),
             Column("Node", "node"),
             Column("OS", "os_family"),
-            Column("CPU", expr=by(VM, in_clusters(CPU)), unit=RATIO, decimals=0, gauge=True),
-            Column("Memory", expr=by(VM, in_clusters(memory)), unit=BYTES),
-            Column("Uptime", expr=by(VM, in_clusters(uptime)), unit=SECONDS, decimals=0),
+            Column("CPU", expr=largest(A_VM, in_clusters(CPU)), unit=RATIO, decimals=0, gauge=True),
+            Column("Memory", expr=largest(A_VM, in_clusters(memory)), unit=BYTES),
+            Column("Uptime", expr=largest(A_VM, in_clusters(uptime)), unit=SECONDS, decimals=0),
             Column("System", "system_name"),
         ],
         info=labeled(placed, "status", status),

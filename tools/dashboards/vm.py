@@ -30,7 +30,7 @@ from tools.dashboards.panels import (
     timeline,
     yes_no,
 )
-from tools.dashboards.queries import ONE_SYSTEM, ONE_VM, labeled, series
+from tools.dashboards.queries import ONE_SYSTEM, ONE_VM, labeled, largest, series
 from tools.dashboards.words import STATES, STATUSES
 
 NOT_MONITORED = -1
@@ -60,11 +60,6 @@ def page() -> Page:
 def mine(metric: str, *matchers: str) -> str:
     """Return *metric* of the chosen VM."""
     return series(metric, ONE_SYSTEM, ONE_VM, *matchers)
-
-
-def largest(by: str, expr: str) -> str:
-    """Return the largest value of *expr* for each value of the labels *by*."""
-    return f"max by ({by}) ({expr})"
 
 
 def last(metric: str) -> str:

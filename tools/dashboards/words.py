@@ -9,10 +9,8 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from exporter.recovery.report import presentation
-from tools.dashboards.panels import GREY, Color, Texts, texts
+from tools.dashboards.panels import DARK_GREY, GREY, Color, Texts, texts
 from tools.dashboards.queries import series
-
-DARK_GREY: Color = "#737a87"
 
 
 class Meaning(NamedTuple):
