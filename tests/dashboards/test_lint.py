@@ -58,7 +58,7 @@ def _set_query(document: Document, expr: str) -> None:
 VIOLATIONS: dict[str, Callable[[Document], object]] = {
     "template_datasource_rule": lambda d: d["templating"]["list"].pop(0),
     "template_label_promql_rule": lambda d: d["templating"]["list"][1]["query"].update(
-        query="label_values(vergewatch_up, cloud)"
+        query="label_values(vergewatch_up, node)"
     ),
     "template_on_time_change_reload_rule": lambda d: d["templating"]["list"][1].update(refresh=1),
     "panel_datasource_rule": lambda d: _panel(d).update(datasource={"uid": "abc"}),

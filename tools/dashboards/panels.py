@@ -108,11 +108,10 @@ def graph(
     colors: Mapping[str, Color] = {},
     steps: Steps = (),
     stacked: bool = False,
-    bars: bool = False,
     legend_right: bool = False,
     decimals: int | None = None,
     empty: str = "nothing in this range",
-) -> Panel:
+) -> timeseries.Panel:
     """
     Return a graph over time.
 
@@ -130,14 +129,10 @@ def graph(
         .thresholds(_steps("transparent", steps))
         .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC))
         .line_width(1)
-        .fill_opacity(70 if bars else 35 if stacked else 0 if len(queries) > 1 else 8)
+        .fill_opacity(35 if stacked else 0 if len(queries) > 1 else 8)
         .show_points(values.VisibilityMode.NEVER)
         .span_nulls(False)
-        .tooltip(
-            common.VizTooltipOptions()
-            .mode(values.TooltipDisplayMode.MULTI)
-            .sort(values.SortOrder.DESCENDING)
-        )
+        .tooltip(_ALL_SERIES)
         .legend(
             common.VizLegendOptions()
             .show_legend(True)
@@ -145,8 +140,6 @@ def graph(
             .placement(legend_at)
         )
     )
-    if bars:
-        panel.draw_style(values.GraphDrawStyle.BARS).axis_soft_max(1)
     if stacked:
         panel.stacking(common.StackingConfig().mode(values.StackingMode.NORMAL).group("A"))
     if steps:
@@ -171,10 +164,21 @@ def events(
     empty: str = "nothing in this range",
 ) -> Panel:
     """Return a graph with a bar for each step, as high as the number of its events."""
-    return graph(
-        about, queries, width=width, height=height, step=EVENT_STEP, decimals=0, bars=True,
-        stacked=True, empty=empty,
-    )  # fmt: skip
+    return (
+        graph(
+            about,
+            queries,
+            width=width,
+            height=height,
+            step=EVENT_STEP,
+            stacked=True,
+            decimals=0,
+            empty=empty,
+        )
+        .draw_style(values.GraphDrawStyle.BARS)
+        .axis_soft_max(1)
+        .fill_opacity(70)
+    )
 
 
 def timeline(
@@ -412,6 +416,11 @@ VM_OF_SERIES = _vm_page("__field.labels")
 # --- Details ---
 
 _LATEST_VALUE = common.ReduceDataOptions().calcs(["lastNotNull"]).values(False)
+_ALL_SERIES = (
+    common.VizTooltipOptions()
+    .mode(values.TooltipDisplayMode.MULTI)
+    .sort(values.SortOrder.DESCENDING)
+)
 
 
 def _panel(

@@ -1,4 +1,4 @@
-"""PromQL in which no metric and no label can be misspelt: both are looked up in the catalogue."""
+"""PromQL with checked names: metrics and labels are looked up in the catalog of metrics."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from prometheus_client import Histogram, Summary
 
 from exporter.collectors.registry import FAMILIES
 from exporter.telemetry import INSTRUMENTS
-from tools.alert_rules.expressions import ON_SYSTEM, ON_VM
+from tools.alert_rules.expressions import ON_VM
 from tools.alert_rules.files import groups
 
 _LABEL = re.compile(r"\s*(\w+)\s*(?:=~|!~|!=|=)")
@@ -64,7 +64,7 @@ def series(metric: str, *matchers: str) -> str:
     Return a selector; a metric of ours goes without its ``vergewatch_``.
 
     Raises:
-        UnknownNameError: Metric or label is not in the catalogue.
+        UnknownNameError: Metric or label is not in the catalog.
 
     """
     ours = f"vergewatch_{metric}"
@@ -93,13 +93,8 @@ def labeled(expr: str, labels: str, info: str, on: str = ON_VM) -> str:
     return f"{expr} * {on} group_left ({labels}) {info}"
 
 
-def mode_and_readiness() -> str:
-    """Return whether recovery would act, with its mode and readiness as labels."""
-    return labeled(every("recovery_ready"), "mode, readiness", every("recovery_info"), ON_SYSTEM)
-
-
 def of_daemons(expr: str) -> str:
-    """Keep the processes and targets of *expr* that are Vergewatch."""
+    """Keep the series of *expr* that belong to processes of Vergewatch."""
     return f"{expr} and on (job, instance) {series('build_info')}"
 
 

@@ -2,7 +2,7 @@
 
 from exporter.formatting import span
 from exporter.telemetry import RECOVERY_TIME
-from tools.alert_rules.expressions import ENROLLED, ON_VM, VM
+from tools.alert_rules.expressions import ENROLLED, ON_SYSTEM, ON_VM, VM
 from tools.dashboards.page import (
     Page,
     Panel,
@@ -35,7 +35,6 @@ from tools.dashboards.queries import (
     in_range,
     labeled,
     largest,
-    mode_and_readiness,
     or_zero,
     per_step,
 )
@@ -82,6 +81,20 @@ def page() -> Page:
     )
 
 
+def mode_and_readiness(width: int) -> Panel:
+    """Return the mode and readiness of recovery, green if it would act on a crash now."""
+    ready, info = every("recovery_ready"), every("recovery_info")
+    return number(
+        "recovery_info",
+        labeled(ready, "mode, readiness", info, ON_SYSTEM),
+        width=width,
+        base="orange",
+        steps=[(1, "green")],
+        name="{{mode}}, {{readiness}}",
+        empty="off",
+    )
+
+
 def _numbers() -> Panels:
     enrolled = every("recovery_vm_state_info", THESE_VMS, ENROLLED)
     quarantined = every("recovery_vm_state_info", THESE_VMS, ENROLLED, 'state="quarantined"')
@@ -89,15 +102,7 @@ def _numbers() -> Panels:
     sent_in_range = f"sum({in_range(sent)})"
     confirmed = every("recovery_actions_total", 'outcome="confirmed"')
     return {
-        "Mode and readiness": number(
-            "recovery_info",
-            mode_and_readiness(),
-            width=4,
-            base="orange",
-            steps=[(1, "green")],
-            name="{{mode}}, {{readiness}}",
-            empty="off",
-        ),
+        "Mode and readiness": mode_and_readiness(width=4),
         "Would act now": number(
             "recovery_ready",
             f"min({every('recovery_ready')})",

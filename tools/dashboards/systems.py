@@ -26,10 +26,10 @@ from tools.dashboards.queries import (
     in_clusters,
     labeled,
     largest,
-    mode_and_readiness,
     or_zero,
     series,
 )
+from tools.dashboards.recovery import mode_and_readiness
 from tools.dashboards.words import STATES, STATUSES, TROUBLE, TROUBLE_STATE, among
 
 A_VM = ", ".join(VM)
@@ -97,14 +97,7 @@ def _numbers() -> Panels:
             texts=yes_no(("All systems", "green"), ("Stale", "red")),
             empty="no system",
         ),
-        "Recovery": number(
-            "Mode and readiness of recovery. Green if it would act on a crash now.",
-            mode_and_readiness(),
-            base="orange",
-            steps=[(1, "green")],
-            name="{{mode}}, {{readiness}}",
-            empty="off",
-        ),
+        "Recovery": mode_and_readiness(width=3),
         "Running": number(
             "VMs that run now.", or_zero(f"sum({in_clusters(RUNNING)})"), base="blue"
         ),

@@ -180,32 +180,32 @@ def _memory() -> Panel:
     )
 
 
-def _rate(by: str, counter: str, factor: int = 1) -> str:
-    rate = f"sum by ({by}) (rate({mine(counter)}[$__rate_interval]))"
-    return rate if factor == 1 else f"{factor} * {rate}"
+def _rates(
+    about: str, part: str, *counters: tuple[str, str, int], unit: str, width: int = 12
+) -> Panel:
+    """Return a graph of (legend, counter, factor); a negative factor draws below the line."""
+    rates = {}
+    for legend, counter, factor in counters:
+        rate = f"sum by ({part}) (rate({mine(counter)}[$__rate_interval]))"
+        rates[f"{{{{{part}}}}} {legend}"] = rate if factor == 1 else f"{factor} * {rate}"
+    return graph(about, rates, width=width, step=SLOW, unit=unit, low=None)
 
 
 def _disk_graphs() -> Panels:
     return {
-        "Bytes read and written": graph(
+        "Bytes read and written": _rates(
             "Bytes per second of each disk; written bytes are below the line.",
-            {
-                "{{disk}} read": _rate("disk", "vm_disk_read_bytes_total"),
-                "{{disk}} written": _rate("disk", "vm_disk_written_bytes_total", -1),
-            },
-            step=SLOW,
+            "disk",
+            ("read", "vm_disk_read_bytes_total", 1),
+            ("written", "vm_disk_written_bytes_total", -1),
             unit="Bps",
-            low=None,
         ),
-        "Operations": graph(
+        "Operations": _rates(
             "Operations per second of each disk; writes are below the line.",
-            {
-                "{{disk}} reads": _rate("disk", "vm_disk_reads_total"),
-                "{{disk}} writes": _rate("disk", "vm_disk_writes_total", -1),
-            },
-            step=SLOW,
+            "disk",
+            ("reads", "vm_disk_reads_total", 1),
+            ("writes", "vm_disk_writes_total", -1),
             unit="iops",
-            low=None,
         ),
         "Busy": graph(
             "vm_disk_utilization_ratio",
@@ -248,27 +248,21 @@ def _disks() -> Panel:
 
 def _traffic() -> Panels:
     return {
-        "Traffic": graph(
+        "Traffic": _rates(
             "Bits per second of each network card; sent bits are below the line.",
-            {
-                "{{nic}} received": _rate("nic", "vm_nic_receive_bytes_total", 8),
-                "{{nic}} sent": _rate("nic", "vm_nic_transmit_bytes_total", -8),
-            },
-            width=9,
-            step=SLOW,
+            "nic",
+            ("received", "vm_nic_receive_bytes_total", 8),
+            ("sent", "vm_nic_transmit_bytes_total", -8),
             unit=BITS_PER_SECOND,
-            low=None,
-        ),
-        "Packets": graph(
-            "Packets per second of each network card; sent packets are below the line.",
-            {
-                "{{nic}} received": _rate("nic", "vm_nic_receive_packets_total"),
-                "{{nic}} sent": _rate("nic", "vm_nic_transmit_packets_total", -1),
-            },
             width=9,
-            step=SLOW,
+        ),
+        "Packets": _rates(
+            "Packets per second of each network card; sent packets are below the line.",
+            "nic",
+            ("received", "vm_nic_receive_packets_total", 1),
+            ("sent", "vm_nic_transmit_packets_total", -1),
             unit="pps",
-            low=None,
+            width=9,
         ),
     }
 
