@@ -68,7 +68,6 @@ def _numbers() -> Panels:
             "inventory_timestamp_seconds",
             f"max(time() - {every('inventory_timestamp_seconds')})",
             unit=SECONDS,
-            decimals=0,
             steps=[(60, "orange"), (THRESHOLDS.snapshot_age_seconds, "red")],
             empty="no inventory",
         ),
@@ -90,10 +89,7 @@ def _numbers() -> Panels:
             texts=ACCEPTED,
         ),
         "Version": number(
-            "build_info",
-            largest("version", series("build_info")),
-            base="text",
-            name="{{version}}",
+            "build_info", largest("version", series("build_info")), base="text", name="{{version}}"
         ),
     }
 
@@ -111,7 +107,7 @@ def _systems() -> Panel:
                 "Up", expr=per_system(every("up")), texts=yes_no(("Yes", "green"), ("Stale", "red"))
             ),
             Column("Authentication", expr=per_system(every("authenticated")), texts=ACCEPTED),
-            Column("Inventory age", expr=per_system(age), unit=SECONDS, decimals=0),
+            Column("Inventory age", expr=per_system(age), unit=SECONDS),
             Column("Planned requests per hour", expr=per_system(every("api_requests_planned"))),
             Column(
                 "Requests remaining",
@@ -126,10 +122,7 @@ def _systems() -> Panel:
             ),
         ],
         info=largest("system_name, cloud_name, version", every("system_info")),
-        width=24,
         height=5,
-        sort="System",
-        empty="no systems",
     )
 
 
@@ -156,22 +149,14 @@ def _tables() -> Panel:
                 expr=per_table(every("table_fresh")),
                 texts=yes_no(("Yes", "green"), ("Stale", "red")),
             ),
-            Column("Age", expr=per_table(age), unit=SECONDS, decimals=0),
+            Column("Age", expr=per_table(age), unit=SECONDS),
             Column("Interval", expr=per_table(every("table_interval_seconds")), unit=SECONDS),
-            Column(
-                "Duration",
-                expr=per_table(every("table_duration_seconds")),
-                unit=SECONDS,
-                decimals=0,
-            ),
+            Column("Duration", expr=per_table(every("table_duration_seconds")), unit=SECONDS),
             Column("Rows", expr=per_table(every("table_rows"))),
             Column("Failures", expr=counted("table_failures_total"), steps=[(1, "orange")]),
             Column("Rows skipped", expr=counted("table_rows_skipped_total"), steps=[(1, "orange")]),
         ],
-        width=24,
         height=14,
-        sort="Table",
-        empty="no tables",
     )
 
 
@@ -327,12 +312,7 @@ def _processes() -> Panel:
             Column("Instance", "instance"),
             Column("Version", "version"),
             Column("Python", "pythonversion"),
-            Column(
-                "Uptime",
-                expr=per_process(f"time() - ({of_daemons(started)})"),
-                unit=SECONDS,
-                decimals=0,
-            ),
+            Column("Uptime", expr=per_process(f"time() - ({of_daemons(started)})"), unit=SECONDS),
             Column(
                 "Restarts in this range",
                 expr=per_process(of_daemons(f"changes({started}[$__range])")),
@@ -347,8 +327,6 @@ def _processes() -> Panel:
             ),
         ],
         info=largest("job, instance, version, pythonversion", series("build_info")),
-        width=24,
         height=5,
         sort="Instance",
-        empty="no process",
     )

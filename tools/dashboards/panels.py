@@ -53,6 +53,7 @@ EVENT_STEP = "1m"
 COUNT = "none"
 RATIO = "percentunit"
 SECONDS = "s"
+"""Seconds, rounded except in graphs."""
 TIME = "dateTimeFromNow"
 """Unix milliseconds, shown as the time since then."""
 BYTES = "bytes"
@@ -83,6 +84,8 @@ def number(
 
     """
     query = _query(expr, name, instant=True)
+    if decimals is None and unit == SECONDS:
+        decimals = 0
     return (
         _panel(stat.Panel(), about, [query], width, height, unit, empty, decimals, texts)
         .thresholds(_steps(base, steps))
@@ -281,7 +284,7 @@ class Column(NamedTuple):
     base: Color = "text"
     steps: Steps = ()
     gauge: bool = False
-    """Draw a value between 0 and 1 as a bar."""
+    """Draw a ratio as a bar."""
     link: Link | None = None
 
     def properties(self) -> list[models.DynamicConfigValue]:
@@ -290,9 +293,11 @@ class Column(NamedTuple):
         if self.width is not None:
             found["custom.width"] = self.width
         if self.expr:
-            found["unit"] = self.unit or COUNT
+            found["unit"] = RATIO if self.gauge else self.unit or COUNT
         if self.decimals is not None:
             found["decimals"] = self.decimals
+        elif self.gauge or self.unit == SECONDS:
+            found["decimals"] = 0
         if self.texts:
             found["mappings"] = list(self.texts)
         if self.steps:
@@ -311,11 +316,11 @@ def table(
     about: str,
     columns: Sequence[Column],
     *,
-    width: int,
+    width: int = 24,
     height: int = 8,
     info: str = "",
     hide: Iterable[str] = (),
-    sort: str = "",
+    sort: str | None = None,
     paged: bool = False,
     empty: str = "no data",
 ) -> Panel:
@@ -325,7 +330,8 @@ def table(
     Args:
         info: A query for labels only; its value is not shown.
         hide: Labels that are not shown.
-        sort: The title of the column to sort by, with ``-`` before it for descending order.
+        sort: The title of the column to sort by, with ``-`` before it for descending order; the
+            first column by default. An empty text keeps the order of the query.
         paged: Turn pages instead of scrolling, where there may be many rows.
 
     """
@@ -341,6 +347,7 @@ def table(
         .min_width(60)
         .cell_height(values.TableCellHeight.SM)
     )
+    sort = columns[0].title if sort is None else sort
     if sort:
         by = common.TableSortByFieldState().display_name(sort.removeprefix("-"))
         panel.sort_by([by.desc(sort.startswith("-"))])

@@ -173,12 +173,7 @@ def _manual_action() -> Panel:
         [
             Column("VM", "vm_name", link=VM_OF_ROW),
             Column("State", "state", texts=STATES.texts()),
-            Column(
-                "For",
-                expr=largest("system_name, vm_name, state", stuck_for),
-                unit=SECONDS,
-                decimals=0,
-            ),
+            Column("For", expr=largest("system_name, vm_name, state", stuck_for), unit=SECONDS),
             Column("System", "system_name"),
         ],
         width=14,

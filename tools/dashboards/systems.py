@@ -151,8 +151,6 @@ def _problems() -> Panel:
             Column(
                 "Ran in this range",
                 expr=ran,
-                unit=RATIO,
-                decimals=0,
                 gauge=True,
                 base="red",
                 steps=[(0.5, "orange"), (0.9, "yellow"), (0.99, "green")],
@@ -196,6 +194,7 @@ def _alerts() -> Panel:
         width=9,
         height=9,
         hide=["system_name", "node", "vm_name"],
+        sort="",
         paged=True,
         empty="no alerts",
     )
@@ -258,8 +257,6 @@ def _clusters() -> Panel:
             ),
         ],
         width=12,
-        sort="Cluster",
-        empty="no clusters",
     )
 
 
@@ -290,9 +287,6 @@ def _nodes() -> Panel:
             ),
         ],
         info=largest(f"{node}, status", placed(every("node_status_info"))),
-        width=24,
-        sort="Node",
-        empty="no nodes",
     )
 
 
@@ -342,16 +336,13 @@ def _all() -> Panel:
             Column("Cluster", "cluster"),
             Column("Node", "node"),
             Column("OS", "os_family"),
-            Column("CPU", expr=largest(A_VM, in_clusters(CPU)), unit=RATIO, decimals=0, gauge=True),
+            Column("CPU", expr=largest(A_VM, in_clusters(CPU)), gauge=True),
             Column("Memory", expr=largest(A_VM, in_clusters(memory)), unit=BYTES),
-            Column("Uptime", expr=largest(A_VM, in_clusters(uptime)), unit=SECONDS, decimals=0),
+            Column("Uptime", expr=largest(A_VM, in_clusters(uptime)), unit=SECONDS),
             Column("System", "system_name"),
         ],
         info=labeled(placed, "status", status),
-        width=24,
         height=16,
         hide=["vm_id"],
-        sort="VM",
         paged=True,
-        empty="no VMs",
     )

@@ -92,7 +92,6 @@ def _numbers() -> Panels:
             "Time since the last start.",
             f"time() - {mine('vm_start_timestamp_seconds')} and {mine('vm_running')} == 1",
             unit=SECONDS,
-            decimals=0,
             base="text",
             empty="off",
         ),
@@ -236,12 +235,11 @@ def _disks() -> Panel:
             Column("Media", "media", 65),
             Column("Interface", "interface", 100),
             Column("Size", width=75, expr=largest("disk", size), unit=BYTES),
-            Column("Taken", expr=largest("disk", taken), unit=RATIO, decimals=0, gauge=True),
+            Column("Taken", expr=largest("disk", taken), gauge=True),
         ],
         info=largest("disk, tier, media, interface", mine("vm_disk_info")),
         width=8,
         height=7,
-        sort="Disk",
         empty="no disks",
     )
 
@@ -280,7 +278,6 @@ def _cards() -> Panel:
         ],
         info=largest("nic, status", mine("vm_nic_status_info")),
         width=6,
-        sort="Card",
         empty="no network cards",
     )
 
@@ -327,7 +324,6 @@ def _guest() -> Panel:
         ],
         info=largest("hostname, os_name, os_version, kernel", last("vm_guest_info")),
         width=10,
-        sort="Host name",
         empty="no guest agent",
     )
 
@@ -360,9 +356,7 @@ def _properties() -> Panel:
             "agent_version",
             mine("vm_info"),
         ),
-        width=24,
         height=5,
-        sort="ID",
     )
 
 
@@ -402,7 +396,6 @@ def _recovery() -> Panels:
             width=4,
             height=5,
             unit=SECONDS,
-            decimals=0,
             base="text",
             empty="not monitored",
         ),
