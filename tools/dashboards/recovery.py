@@ -1,6 +1,7 @@
 """Recovery: its readiness, its decisions, its actions and their results."""
 
 from exporter.formatting import span
+from exporter.recovery.model.limits import Limits
 from exporter.telemetry import RECOVERY_TIME
 from tools.alert_rules.expressions import ENROLLED, ON_SYSTEM, ON_VM, VM
 from tools.dashboards.page import (
@@ -44,10 +45,8 @@ THESE_VMS = 'vm_name=~"$vm"'
 ACTIONS = every("recovery_actions_total")
 DECISIONS = every("recovery_decisions_total")
 BUCKETS = every("recovery_time_to_recover_seconds_bucket")
-WINDOWS = texts(
-    {"3600": ("an hour", "text"), "86400": ("a day", "text"), "604800": ("a week", "text")}
-)
-"""The default windows of budgets, in seconds."""
+WINDOWS = {f"{window.seconds:g}": span(window.seconds) for window in Limits().vm_windows}
+"""The texts of the default windows of a VM's restart budget."""
 
 
 def page() -> Page:
@@ -185,11 +184,12 @@ def _manual_action() -> Panel:
 
 def _budgets() -> Panel:
     left = every("recovery_vm_budget_remaining", THESE_VMS)
+    windows = texts({seconds: (text, "text") for seconds, text in WINDOWS.items()})
     return table(
         "recovery_vm_budget_remaining",
         [
             Column("VM", "vm_name", link=VM_OF_ROW),
-            Column("Within", "window_seconds", texts=WINDOWS),
+            Column("Within", "window_seconds", texts=windows),
             Column(
                 "Actions left",
                 expr=largest("system_name, vm_name, window_seconds", left),

@@ -31,6 +31,7 @@ from tools.dashboards.panels import (
     yes_no,
 )
 from tools.dashboards.queries import ONE_SYSTEM, ONE_VM, labeled, largest, series
+from tools.dashboards.recovery import WINDOWS
 from tools.dashboards.words import STATES, STATUSES
 
 NOT_MONITORED = -1
@@ -371,11 +372,7 @@ def _recovery() -> Panels:
             height=5,
             base="red",
             steps=[(1, "orange"), (2, "green")],
-            names={
-                "/ 3600 s/": "within an hour",
-                "/ 86400 s/": "within a day",
-                "/ 604800 s/": "within a week",
-            },
+            names={f"/ {seconds} s/": f"within {text}" for seconds, text in WINDOWS.items()},
             empty="no recent actions",
         ),
         "Last action of recovery": table(
