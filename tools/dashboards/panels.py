@@ -42,10 +42,10 @@ DARK_GREY: Color = "#737a87"
 
 SLOW = "1m"
 """
-The least step of a rate of what is polled once a minute.
+The least step for rates from tables that are polled once a minute.
 
-It makes `$__rate_interval` at least four minutes long. A shorter one holds one poll or two, by
-chance, and the graph is a comb.
+It makes `$__rate_interval` at least four minutes long. A shorter interval would contain one or two
+polls, by chance, and the graph would zigzag.
 """
 EVENT_STEP = "1m"
 """The least width of a bar that counts events."""
