@@ -76,7 +76,7 @@ def named(state: str, *more: str) -> str:
 
 
 _SYSTEM_VARIABLE = "var-system={{ $labels.system_name | urlquery }}"
-FLEET_PAGE = f"/d/vergewatch-fleet?{_SYSTEM_VARIABLE}"
+SYSTEMS_PAGE = f"/d/vergewatch-systems?{_SYSTEM_VARIABLE}"
 VM_PAGE = f"/d/vergewatch-vm?{_SYSTEM_VARIABLE}&var-vm={{{{ $labels.vm_name | urlquery }}}}"
 RECOVERY_PAGE = f"/d/vergewatch-recovery?{_SYSTEM_VARIABLE}"
 EXPORTER_PAGE = f"/d/vergewatch-exporter?{_SYSTEM_VARIABLE}"

@@ -1,6 +1,6 @@
 """Alerts about nodes."""
 
-from tools.alert_rules.expressions import FLEET_PAGE, NODE, ON_NODE, VM, VM_PAGE, by
+from tools.alert_rules.expressions import NODE, ON_NODE, SYSTEMS_PAGE, VM, VM_PAGE, by
 from tools.alert_rules.model import Alert, Layer, Runbook, Severity, Step
 from tools.alert_rules.thresholds import Thresholds, duration
 
@@ -26,7 +26,7 @@ def _offline(t: Thresholds) -> Alert:
         summary="A node is down.",
         description="Node {{ $labels.node }} of system {{ $labels.system_name }} has not been "
         f"running for more than {duration(t.node_offline_seconds)}, and is not in maintenance.",
-        dashboard=FLEET_PAGE,
+        dashboard=SYSTEMS_PAGE,
         quiet="A node in maintenance is silent. A quick reboot is over within the wait.",
         runbook=Runbook(
             meaning="VergeOS reports that the node does not run.",
