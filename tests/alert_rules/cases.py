@@ -6,12 +6,10 @@ from functools import cache
 from tests.alert_rules import edges
 from tests.alert_rules.promtool import ALERTS, Case
 from tests.alert_rules.stories import STORIES, Series, Story, then
-from tools.alert_rules.files import all_alerts
-from tools.alert_rules.inhibitions import inhibitions
-from tools.alert_rules.model import Inhibition
+from tools.alert_rules.inhibitions import INHIBITIONS
+from tools.alert_rules.model import Inhibition, seconds
 
 ENDLESS = 10**6
-TABLE = inhibitions(all_alerts())
 
 
 @cache
@@ -27,12 +25,12 @@ def cases_of(alert: str) -> tuple[Case, ...]:
     return tuple(case for case in all_cases() if case.alert == alert)
 
 
-def _steps(seconds: float, story: Story) -> int:
-    return round(seconds / 60 / story.minutes)
+def _steps(duration: str, story: Story) -> int:
+    return round(seconds(duration) / 60 / story.minutes)
 
 
 def _fires_at(story: Story) -> int:
-    return story.onset + _steps(ALERTS[story.alert].wait_seconds, story)
+    return story.onset + _steps(ALERTS[story.alert].for_, story)
 
 
 def _timing(story: Story) -> Iterable[Case]:
@@ -52,7 +50,7 @@ def _timing(story: Story) -> Iterable[Case]:
     if story.tail >= ENDLESS:
         return
     ends = first + 2
-    lasts = ends + story.tail + _steps(alert.linger_seconds, story)
+    lasts = ends + story.tail + _steps(alert.keep_firing_for, story)
     scripted = any("stale" in series.values(99) and series.values(99) == series.values(98)
                    for series in story.series)  # fmt: skip
     if scripted:
@@ -71,7 +69,7 @@ def _timing(story: Story) -> Iterable[Case]:
 
 def _freezing(story: Story) -> Iterable[Case]:
     """Whatever is muted neither begins nor ends."""
-    for rule in TABLE:
+    for rule in INHIBITIONS:
         if story.alert not in rule.targets:
             continue
         for source in rule.sources:
@@ -80,7 +78,7 @@ def _freezing(story: Story) -> Iterable[Case]:
 
 def _frozen_by(story: Story, rule: Inhibition, source: str) -> Iterable[Case]:
     first = _fires_at(story)
-    linger = _steps(ALERTS[story.alert].linger_seconds, story)
+    linger = _steps(ALERTS[story.alert].keep_firing_for, story)
     yield Case(
         story.alert,
         f"does not begin while {source} mutes it",

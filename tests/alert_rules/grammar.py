@@ -9,7 +9,7 @@ from prometheus_client import Histogram, Summary
 
 from exporter.collectors.registry import FAMILIES
 from exporter.telemetry import INSTRUMENTS
-from tools.alert_rules.files import groups
+from tools.alert_rules.groups import GROUPS
 
 SCRAPED = frozenset({"job", "instance"})
 """Prometheus adds them to whatever it scrapes."""
@@ -27,7 +27,7 @@ def known() -> Mapping[str, frozenset[str]]:
             labels[f"{one.name}_count"] = labels[f"{one.name}_sum"] = names
         if one.kind is Histogram:
             labels[f"{one.name}_bucket"] = names | {"le"}
-    for group in groups():
+    for group in GROUPS:
         labels |= {one.name: frozenset(one.labels) for one in group.recordings}
     everything = frozenset().union(*labels.values())
     labels["ALERTS"] = everything | {"alertname", "alertstate", "severity", "layer"}

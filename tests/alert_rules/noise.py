@@ -28,7 +28,7 @@ from tests.alert_rules.test_healthy import alerts_of, rules_of
 from tests.daemon.test_prometheus import free_port, ready
 from tests.daemon_process import REAL_TIME
 from tests.debian import needs
-from tools.alert_rules.files import all_alerts, files
+from tools.alert_rules.files import rule_files
 
 SCRAPE_SECONDS = 5
 START_SECONDS = 60
@@ -54,7 +54,7 @@ async def listen(
     Return the names of all alerts that were pending or firing, told or not.
     """
     ours, theirs = free_port(), free_port()
-    for path, text in files().items():
+    for path, text in rule_files().items():
         if path.endswith(".rules.yml"):
             (folder / Path(path).name).write_text(text)
     (folder / "prometheus.yml").write_text(json.dumps(configuration(ours, people.url)))
@@ -111,8 +111,7 @@ def configuration(port: int, alertmanager_url: str) -> dict[str, Any]:
 
 
 def tell(told: list[tuple[str, dict[str, Any]]]) -> None:
-    """Print every message but the watchdog's, with the reason that its alerts give."""
-    quiet = {alert.name: alert.quiet for alert in all_alerts()}
+    """Print every notification but the watchdog's, with its runbook."""
     counts: Counter[str] = Counter()
     for path, message in told:
         name = message.get("groupLabels", {}).get("alertname")
@@ -122,7 +121,7 @@ def tell(told: list[tuple[str, dict[str, Any]]]) -> None:
         say(f"{path[1:]:<8} {message['status']:<9} {name}")
         for alert in message["alerts"]:
             say(f"    {alert['status']:<9} {alert['annotations']['description']}")
-        say(f"    it is quiet otherwise: {quiet[name]}")
+        say(f"    see docs/runbooks/{name}.md")
     say(", ".join(f"{count} to {path[1:]}" for path, count in sorted(counts.items())) or "none")
 
 

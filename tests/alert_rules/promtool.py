@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.alert_rules.stories import CLOUD, DAEMON, Series
-from tools.alert_rules.files import all_alerts, groups
+from tools.alert_rules import groups
+from tools.alert_rules.groups import GROUPS
 from tools.alert_rules.model import Alert
 
-ALERTS: Mapping[str, Alert] = {alert.name: alert for alert in all_alerts()}
-GROUP_OF = {alert.name: group for group in groups() for alert in group.alerts}
-RULE_FILES = tuple(f"{group.name.removeprefix('vergewatch-')}.rules.yml" for group in groups())
+ALERTS: Mapping[str, Alert] = {alert.name: alert for alert in groups.ALERTS}
+GROUP_OF = {alert.name: group for group in GROUPS for alert in group.alerts}
+RULE_FILES = tuple(f"{group.name}.rules.yml" for group in GROUPS)
 PATIENCE_SECONDS = 120
 
 NEWER = Path(".venv/bin/promtool-3")
@@ -46,7 +47,7 @@ class Case(NamedTuple):
 def rule_files(case: Case) -> tuple[str, ...]:
     if case.rules:
         return case.rules
-    return (f"{GROUP_OF[case.alert].name.removeprefix('vergewatch-')}.rules.yml",)
+    return (f"{GROUP_OF[case.alert].name}.rules.yml",)
 
 
 def write(cases: Iterable[Case], folder: Path, *, one_world: bool = False) -> list[Path]:
@@ -64,7 +65,7 @@ def write(cases: Iterable[Case], folder: Path, *, one_world: bool = False) -> li
         content = {
             "rule_files": list(kind.rules),
             "evaluation_interval": f"{kind.minutes}m",
-            "group_eval_order": [group.name for group in groups()],
+            "group_eval_order": [f"vergewatch-{group.name}" for group in GROUPS],
             "tests": list(_worlds(kind, list(some), one_world=one_world)),
         }
         path.write_text(json.dumps(content))  # which is YAML, and written much faster

@@ -19,13 +19,11 @@ from tests.alert_rules.promtool import ALERTS
 from tests.daemon.test_prometheus import free_port
 from tests.daemon_process import REAL_TIME
 from tests.debian import needs
-from tools.alert_rules.files import all_alerts
-from tools.alert_rules.inhibitions import NOTIFYING, inhibitions
+from tools.alert_rules.inhibitions import INHIBITIONS, NOTIFYING
 from tools.alert_rules.model import Severity
 
 CONFIG = Path(__file__).parent.parent.parent / "alerts" / "alertmanager.yml"
 TEMPLATE = CONFIG.with_name("vergewatch.tmpl")
-TABLE = inhibitions(all_alerts())
 PATIENCE_SECONDS = 20
 GROUPS_SECONDS = 0.3
 
@@ -36,7 +34,7 @@ WAITS = {
 
 
 def muted_pairs() -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    for rule in TABLE:
+    for rule in INHIBITIONS:
         for source in rule.sources:
             for target in rule.targets:
                 yield source, target, rule.equal
@@ -64,7 +62,7 @@ def test_amtool_has_nothing_to_say() -> None:
                     Severity.NONE: "watchdog" if alert.name == "VergeWatchdog" else "none",
                 }[alert.severity],
             )
-            for alert in all_alerts()
+            for alert in ALERTS.values()
             if alert.name.startswith(("VergeVMD", "VergeVMF", "VergeW", "VergeRecoveryA"))
         ),
         (("alertname=SomebodyElses",), "tickets"),
@@ -86,9 +84,9 @@ def test_the_configuration_mutes_what_the_rules_take_for_muted() -> None:
     found = {
         (source.name, target.name, tuple(rule["equal"]))
         for rule in rules
-        for source in all_alerts()
+        for source in ALERTS.values()
         if meets(rule["source_matchers"], labels_of(source.name))
-        for target in all_alerts()
+        for target in ALERTS.values()
         if target.severity in NOTIFYING and meets(rule["target_matchers"], labels_of(target.name))
     }
 

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from tests.alert_rules.fast_rules import write_fast_rules
 from tests.daemon.test_prometheus import Prometheus, free_port, ready
 from tests.daemon_process import REAL_TIME, pointing_at, running, simulating
 from tests.debian import needs
-from tools.alert_rules.files import all_alerts, files
-from tools.alert_rules.thresholds import DEFAULT
+from tools.alert_rules.groups import ALERTS
 
 HURRY = 120
 WATCHED_SECONDS = 5
@@ -63,18 +63,16 @@ async def test_nothing_but_the_watchdog_is_heard_of_200_healthy_vms(tmp_path: Pa
         (rule["name"], "ok", "") for rule in rules
     }
     assert {rule["name"] for rule in rules if rule["type"] == "alerting"} == {
-        alert.name for alert in all_alerts()
+        alert.name for alert in ALERTS
     }
     assert firing == {"inhibitor VergeWatchdog"}
     assert {name for name in pending if not name.startswith(MACHINE)} == set()
 
 
 def write_configuration(folder: Path, url: str) -> None:
-    for path, text in files(DEFAULT.hurried(HURRY)).items():
-        if path.endswith(".rules.yml"):
-            (folder / Path(path).name).write_text(text)
+    write_fast_rules(folder, HURRY)
     scrape = {
-        "job_name": DEFAULT.job,
+        "job_name": "vergewatch",
         "static_configs": [{"targets": [urlsplit(url).netloc]}],
     }
     (folder / "prometheus.yml").write_text(

@@ -20,12 +20,12 @@ DOWN_STATES = "suspect|platform|unknown|backoff|held|acting|verifying|indetermin
 
 
 def by(labels: tuple[str, ...], expr: str) -> str:
-    """Return *expr* with these labels and no others, whichever daemon it came from."""
+    """Return *expr* with these labels only, so that it does not matter which daemon exports it."""
     return f"max by ({', '.join(labels)}) ({expr})"
 
 
 def firing(*names: str) -> str:
-    """Return the selector of alerts that fire."""
+    """Return the selector of the firing alerts with these names."""
     match = f'="{names[0]}"' if len(names) == 1 else f'=~"{"|".join(names)}"'
     return f'ALERTS{{alertname{match}, alertstate="firing"}}'
 
@@ -34,12 +34,14 @@ def grown(counter: str, window: str) -> str:
     """
     Return by how much a system's counter grew within *window*.
 
-    Unlike ``increase``, this sees the first one: a counter that is born at 1 was 0 before.
+    Unlike ``increase``, this counts the first event: a counter that appears with 1 was 0 before.
     """
     now = f"sum by (system_name) ({counter})"
     before = f"sum by (system_name) ({counter} offset {window})"
     return f"{now}\n- (\n  {before}\n  or\n  0 * {now}\n)"
 
+
+# Parts of descriptions.
 
 OF_VM = "VM {{ $labels.vm_name }} ({{ $labels.vm_id }}) in system {{ $labels.system_name }}"
 OF_SYSTEM = "system {{ $labels.system_name }}"
@@ -73,11 +75,3 @@ def named(state: str, *more: str) -> str:
     found = f"printf `{query}` $labels.system_name | query | sortByLabel `vm_name`"
     name = "{{ if $i }}, {{ end }}{{ $vm.Labels.vm_name }}"
     return f"{{{{ range $i, $vm := {found} }}}}{{{{ if lt $i 5 }}}}{name}{{{{ end }}}}{{{{ end }}}}"
-
-
-_SYSTEM_VARIABLE = "var-system={{ $labels.system_name | urlquery }}"
-FLEET_PAGE = f"/d/vergewatch-fleet?{_SYSTEM_VARIABLE}"
-VM_PAGE = f"/d/vergewatch-vm?{_SYSTEM_VARIABLE}&var-vm={{{{ $labels.vm_name | urlquery }}}}"
-RECOVERY_PAGE = f"/d/vergewatch-recovery?{_SYSTEM_VARIABLE}"
-EXPORTER_PAGE = f"/d/vergewatch-exporter?{_SYSTEM_VARIABLE}"
-DAEMON_PAGE = "/d/vergewatch-exporter"
