@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel as Drawn
 
-from tools.alert_rules.thresholds import DEFAULT as THRESHOLDS
+from tools.alert_rules import thresholds
 from tools.alert_rules.vms import UNWANTED_DOWN
 from tools.dashboards.page import Page, Section, alerts, recovery_actions
 from tools.dashboards.panels import (
@@ -73,7 +73,7 @@ SEVERITIES = texts(
     {"critical": ("critical", RED), "warning": ("warning", ORANGE), "info": ("info", BLUE)}
 )
 ALERT_STATES = texts({"firing": ("fires", RED), "pending": ("pending", YELLOW)})
-RUNBOOK = {"title": "Open the runbook", "url": f"{THRESHOLDS.runbooks}/${{__value.raw}}.md"}
+RUNBOOK = {"title": "Open the runbook", "url": f"{thresholds.RUNBOOKS}/${{__value.raw}}.md"}
 
 
 def page() -> Page:
@@ -410,7 +410,7 @@ def _load() -> list[Panel]:
             of(31, "Busiest CPUs", "The ten VMs that use most of their CPU time now.", width=8),
             now(f"topk(10, {in_clusters(cpu)})", "{{vm_name}}"),
             unit=RATIO,
-            steps=[(0.8, YELLOW), (THRESHOLDS.cpu_busy_ratio, RED)],
+            steps=[(0.8, YELLOW), (thresholds.CPU_BUSY_RATIO, RED)],
             high=1,
             decimals=0,
             links=[TO_VM_OF_SERIES],
@@ -424,7 +424,7 @@ def _load() -> list[Panel]:
             ),
             now(f"topk(10, {in_clusters(f'{used} / ({total} > 0)')})", "{{vm_name}}"),
             unit=RATIO,
-            steps=[(0.8, YELLOW), (THRESHOLDS.memory_full_ratio, RED)],
+            steps=[(0.8, YELLOW), (thresholds.MEMORY_FULL_RATIO, RED)],
             high=1,
             decimals=0,
             links=[TO_VM_OF_SERIES],
@@ -438,7 +438,7 @@ def _load() -> list[Panel]:
             ),
             now(f"topk(10, {in_clusters(full)})", "{{vm_name}} {{mountpoint}}"),
             unit=RATIO,
-            steps=[(0.8, YELLOW), (THRESHOLDS.filesystem_full_ratio, RED)],
+            steps=[(0.8, YELLOW), (thresholds.FILESYSTEM_FULL_RATIO, RED)],
             high=1,
             decimals=0,
             links=[TO_VM_OF_SERIES],

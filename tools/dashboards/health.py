@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel as Drawn
 
-from tools.alert_rules.thresholds import DEFAULT as THRESHOLDS
+from tools.alert_rules import thresholds
 from tools.dashboards.page import Page, Section, alerts
 from tools.dashboards.panels import (
     BYTES,
@@ -95,7 +95,7 @@ def _numbers() -> list[Panel]:
             now(f"max(time() - {every('inventory_timestamp_seconds')})"),
             unit=SECONDS,
             decimals=0,
-            steps=[(60, ORANGE), (THRESHOLDS.snapshot_age_seconds, RED)],
+            steps=[(60, ORANGE), (thresholds.INVENTORY_AGE_SECONDS, RED)],
             empty="no inventory",
         ),
         number(

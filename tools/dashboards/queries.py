@@ -8,7 +8,7 @@ from prometheus_client import Counter, Gauge, Histogram, Summary
 
 from exporter.collectors.registry import FAMILIES
 from exporter.telemetry import INSTRUMENTS, Instrument
-from tools.alert_rules.files import groups
+from tools.alert_rules.groups import GROUPS
 
 _LABEL = re.compile(r"\s*(\w+)\s*(?:=~|!~|!=|=)")
 _SCRAPED = frozenset({"job", "instance"})
@@ -52,7 +52,7 @@ KNOWN: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         **{family.name: frozenset(family.labels) for family in FAMILIES},
         **{name: labels for one in INSTRUMENTS for name, labels in _of(one).items()},
-        **{one.name: frozenset(one.labels) for group in groups() for one in group.recordings},
+        **{one.name: frozenset(one.labels) for group in GROUPS for one in group.recordings},
         **_FOREIGN,
     }
 )

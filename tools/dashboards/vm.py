@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel as Drawn
 
-from tools.alert_rules.thresholds import DEFAULT as THRESHOLDS
+from tools.alert_rules import thresholds
 from tools.dashboards.page import Page, Section, alerts, recovery_actions
 from tools.dashboards.panels import (
     BITS_PER_SECOND,
@@ -44,7 +44,7 @@ from tools.dashboards.words import (
 
 Panel = Builder[Drawn]
 
-FULL: Steps = [(0.8, YELLOW), (THRESHOLDS.filesystem_full_ratio, RED)]
+FULL: Steps = [(0.8, YELLOW), (thresholds.FILESYSTEM_FULL_RATIO, RED)]
 NOT_MONITORED = -1
 SOMEWHERE = 'node!=""'
 
@@ -152,7 +152,7 @@ def _numbers() -> list[Panel]:
             ),
             now(f"changes({mine('vm_start_timestamp_seconds')}[$__range])"),
             base="text",
-            steps=[(THRESHOLDS.flapping_restarts, ORANGE)],
+            steps=[(thresholds.FLAPPING_RESTARTS, ORANGE)],
             decimals=0,
         ),
         number(
@@ -376,7 +376,7 @@ def _guest() -> list[Panel]:
             [Query(full, "{{mountpoint}}")],
             unit=RATIO,
             high=1,
-            steps=[(THRESHOLDS.filesystem_full_ratio, RED)],
+            steps=[(thresholds.FILESYSTEM_FULL_RATIO, RED)],
             empty="no guest agent",
         ),
         bar_list(
