@@ -36,4 +36,4 @@ def _fast_rule(rule: dict[str, Any], factor: float) -> dict[str, Any]:
     expr = DURATION.sub(lambda found: shorter(found[0]), rule["expr"])
     expr = SECONDS.sub(lambda found: f"{int(found[0]) / factor:g}", expr)
     waits = {key: shorter(rule[key]) for key in ("for", "keep_firing_for") if key in rule}
-    return {**rule, **waits, "expr": expr}
+    return rule | waits | {"expr": expr}

@@ -42,14 +42,14 @@ ALERTS = (
         keep_firing_for="15m",
         summary="Vergewatch restarts repeatedly.",
         description=f'{_OF_DAEMON} has started {{{{ $value | printf "%.0f" }}}} times within 1h. '
-        "After each start recovery does nothing for ten minutes.",
+        "Recovery warms up after each start.",
     ),
     _system_alert(
         **defined(AlertName.SYSTEM_DATA_STALE),
         expr=f"""\
 {by(SYSTEM, "vergewatch_up")} == 0
 or
-time() - {by(SYSTEM, "vergewatch_inventory_timestamp_seconds")} > {INVENTORY_AGE_SECONDS}""",
+time() - {by(SYSTEM, "vergewatch_inventory_timestamp_seconds")} > {INVENTORY_AGE_SECONDS:g}""",
         for_="2m",  # in addition to the 60 s after which an inventory is stale
         keep_firing_for=MUTING,
         description="Vergewatch has had no fresh inventory of system {{ $labels.system_name }} for "
@@ -63,7 +63,7 @@ time() - {by(SYSTEM, "vergewatch_inventory_timestamp_seconds")} > {INVENTORY_AGE
         **defined(AlertName.AUTHENTICATION_FAILED),
         expr=f"{by(SYSTEM, 'vergewatch_authenticated')} == 0",
         keep_firing_for=MUTING,
-        description=f"The API of {OF_SYSTEM} rejects our key or password. To avoid locking the "
+        description=f"The API of {OF_SYSTEM} rejects the API key or password. To avoid locking the "
         "account, Vergewatch sends no request for half an hour, unless the secret changes. Run "
         "`journalctl -u vergewatch`.",
     ),
@@ -86,8 +86,8 @@ time() - {by(SYSTEM, "vergewatch_inventory_timestamp_seconds")} > {INVENTORY_AGE
         "(increase(vergewatch_table_rows_skipped_total[15m])) > 0.5",
         for_="15m",
         summary="Rows of a table cannot be decoded.",
-        description=f"Rows of table {{{{ $labels.table }}}} of {OF_SYSTEM} have been left out for "
-        f"more than {FOR}, because they could not be understood.",
+        description=f"Rows of table {{{{ $labels.table }}}} of {OF_SYSTEM} have been skipped for "
+        f"more than {FOR}, because they could not be decoded.",
     ),
     _system_alert(
         name="VergeAPIBudgetLow",
@@ -100,8 +100,8 @@ time() - {by(SYSTEM, "vergewatch_inventory_timestamp_seconds")} > {INVENTORY_AGE
         for_="15m",
         keep_firing_for=MUTING,
         summary="The API request budget of a system is nearly used.",
-        description=f"Vergewatch may make only {{{{ $value }}}} more request(s) to {OF_SYSTEM} "
-        f"in this hour, for more than {FOR} now. Polls are delayed.",
+        description=f"Vergewatch has had only {{{{ $value }}}} request(s) left for {OF_SYSTEM} in "
+        f"this hour, for more than {FOR}. Polls are delayed.",
     ),
     _daemon_alert(
         name="VergeEventLoopStalling",
@@ -112,9 +112,9 @@ time() - {by(SYSTEM, "vergewatch_inventory_timestamp_seconds")} > {INVENTORY_AGE
 > 0.01""",
         for_="10m",
         keep_firing_for=MUTING,
-        summary="Vergewatch is late for its own timers.",
-        description=f"{_OF_DAEMON} has been late by more than 0.5 s in "
-        f"{{{{ $value | humanizePercentage }}}} of the times, for more than {FOR}.",
+        summary="The event loop of Vergewatch is late.",
+        description=f"The event loop of {_OF_DAEMON} has been late by more than 0.5 s in "
+        f"{{{{ $value | humanizePercentage }}}} of the measurements, for more than {FOR}.",
     ),
     _daemon_alert(
         name="VergeReloadFailed",
@@ -123,8 +123,8 @@ time() - {by(SYSTEM, "vergewatch_inventory_timestamp_seconds")} > {INVENTORY_AGE
         for_="5m",
         keep_firing_for=MUTING,
         summary="The last configuration reload failed.",
-        description=f"{_OF_DAEMON} refused its configuration when it last read it, and goes on "
-        "with the one before.",
+        description=f"{_OF_DAEMON} rejected its configuration at the last reload, and continues "
+        "with the previous one.",
     ),
     _system_alert(
         name="VergeDuplicateSeries",
@@ -132,8 +132,8 @@ time() - {by(SYSTEM, "vergewatch_inventory_timestamp_seconds")} > {INVENTORY_AGE
         expr=f"{by(SYSTEM, 'vergewatch_duplicate_series')} > 0",
         for_="15m",
         summary="A system has duplicate series.",
-        description=f"{{{{ $value }}}} label set(s) of {OF_SYSTEM} occur twice; of each, only the "
-        "first is shown.",
+        description=f"{{{{ $value }}}} label set(s) of {OF_SYSTEM} occur twice; only the first "
+        "series of each is exported.",
     ),
     Alert(
         name="VergeWatchdog",

@@ -189,7 +189,7 @@ readiness=~"degraded|warming_up|active|circuit_breaker_half_open"}}""",
 > 0.5""",
         summary="The API key of recovery has no permission to start VMs.",
         description=f"The guard `write_access` failed in {OF_SYSTEM} within the last 1h: VergeOS "
-        "does not permit our user to start VMs. Recovery retries after half an hour. Run "
+        "does not permit the user to start VMs. Recovery retries after half an hour. Run "
         "`vergewatch check`.",
     ),
     _recovery_alert(

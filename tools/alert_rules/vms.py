@@ -202,8 +202,8 @@ and {ON_VM} (max_over_time(vergewatch_vm_guest_agent_connected[6h]) == 1)
 and {ON_VM} (time() - vergewatch_vm_start_timestamp_seconds > {seconds("15m")})""",
         for_="15m",
         summary="The guest agent of a running VM is disconnected.",
-        description=f"The guest agent of {OF_VM}{ON_ITS_NODE} has not answered for more than "
-        f"{FOR}, and it did within 6h before.",
+        description=f"The guest agent of {OF_VM}{ON_ITS_NODE} has been disconnected for more "
+        f"than {FOR}, and was connected within the last 6h.",
     ),
     _vm_alert(
         name="VergeVMFilesystemAlmostFull",
@@ -237,7 +237,7 @@ and on (system_name, vm_id, mountpoint) (
         keep_firing_for=MUTED,
         summary="A filesystem in a guest will soon be full.",
         description=f"{{{{ $labels.mountpoint }}}} of {OF_VM} is "
-        "{{ $value | humanizePercentage }} full, and will be full within 1d if it goes on as in "
+        "{{ $value | humanizePercentage }} full, and will be full within 1d if it grows as in "
         "the last 6h.",
     ),
     _vm_alert(
