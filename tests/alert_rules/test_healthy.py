@@ -1,4 +1,4 @@
-"""A healthy system in a real Prometheus: every rule works, and only the watchdog fires."""
+"""A healthy system in a real Prometheus: every rule evaluates, and only the watchdog fires."""
 
 import asyncio
 import json
@@ -14,13 +14,13 @@ from tests.daemon_process import REAL_TIME, pointing_at, running, simulating
 from tests.debian import needs
 from tools.alert_rules.groups import ALERTS
 
-HURRY = 120
+FASTER = 120
 WATCHED_SECONDS = 5
 MACHINE = ("exporter", "system")
-"""Layers whose alerts may be pending for a moment where the machine itself is slow."""
+"""Layers whose alerts may be pending for a moment on a slow machine."""
 
 
-async def test_nothing_but_the_watchdog_is_heard_of_200_healthy_vms(tmp_path: Path) -> None:
+async def test_only_the_watchdog_fires_with_200_healthy_vms(tmp_path: Path) -> None:
     program = needs("prometheus")
     port = free_port()
     env = {
@@ -45,7 +45,7 @@ async def test_nothing_but_the_watchdog_is_heard_of_200_healthy_vms(tmp_path: Pa
         try:
             await ready(http, port)
             await Prometheus(f"http://127.0.0.1:{port}", http).ask_until("up == 1", 1)
-            await REAL_TIME.sleep(1)  # and another evaluation, which sees it
+            await REAL_TIME.sleep(1)  # another evaluation follows
             firing: set[str] = set()
             pending: set[str] = set()
             for _ in range(WATCHED_SECONDS * 2):
@@ -70,7 +70,7 @@ async def test_nothing_but_the_watchdog_is_heard_of_200_healthy_vms(tmp_path: Pa
 
 
 def write_configuration(folder: Path, url: str) -> None:
-    write_fast_rules(folder, HURRY)
+    write_fast_rules(folder, FASTER)
     scrape = {
         "job_name": "vergewatch",
         "static_configs": [{"targets": [urlsplit(url).netloc]}],

@@ -61,12 +61,12 @@ async def a_crash_is_told_and_mended(
 ) -> None:
     system.world.crash(CRASHED)
 
-    told = await people.until_heard("/pager", "firing", "VergeVMDown", system.world.system_name)
+    told = await people.until_notified("/pager", "firing", "VergeVMDown", system.world.system_name)
     await until(lambda: is_running(system, CRASHED))
-    await people.until_heard("/pager", "resolved", "VergeVMDown", system.world.system_name)
+    await people.until_notified("/pager", "resolved", "VergeVMDown", system.world.system_name)
 
     assert [alert["labels"]["vm_name"] for alert in told[0]["alerts"]] == [CRASHED]
-    firing = people.heard("/pager", "firing", "VergeVMDown", system.world.system_name)
+    firing = people.notifications("/pager", "firing", "VergeVMDown", system.world.system_name)
     assert len(firing) == 1
     assert actions(system) == [(CRASHED, "poweron")]
     assert daemon.events().count("recovery.restarted") == 1
