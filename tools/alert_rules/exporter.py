@@ -3,14 +3,20 @@
 from functools import partial
 
 from exporter.alerting.alerts import AlertName
-from tools.alert_rules.expressions import DAEMON, OF_SYSTEM, ON_SYSTEM, SYSTEM, TABLE, by
+from tools.alert_rules.expressions import DAEMON, OF_SYSTEM, ON_SYSTEM, SYSTEM, TABLE, by, lookup
 from tools.alert_rules.model import FOR, MUTED, MUTING, Alert, Layer, Severity, defined
 from tools.alert_rules.thresholds import INVENTORY_AGE_SECONDS
 
 _JOB = '{job="vergewatch"}'
 _OF_DAEMON = "Vergewatch at {{ $labels.instance }}"
+_TAKEN_AT = "vergewatch_inventory_timestamp_seconds"
 _LAG = "vergewatch_event_loop_lag_seconds"
 
+_AGE = lookup(
+    f"time() - {_TAKEN_AT}",
+    " The last one is {{ . | first | value | humanizeDuration }} old.",
+    labels=SYSTEM,
+)
 _daemon_alert = partial(Alert, layer=Layer.EXPORTER, identity=DAEMON)
 _system_alert = partial(Alert, layer=Layer.SYSTEM, identity=SYSTEM)
 
@@ -49,15 +55,12 @@ ALERTS = (
         expr=f"""\
 {by(SYSTEM, "vergewatch_up")} == 0
 or
-time() - {by(SYSTEM, "vergewatch_inventory_timestamp_seconds")} > {INVENTORY_AGE_SECONDS:g}""",
+time() - {by(SYSTEM, _TAKEN_AT)} > {INVENTORY_AGE_SECONDS:g}""",
         for_="2m",  # in addition to the 60 s after which an inventory is stale
         keep_firing_for=MUTING,
         description="Vergewatch has had no fresh inventory of system {{ $labels.system_name }} for "
-        f"more than {FOR}."
-        "{{ with printf `time() - vergewatch_inventory_timestamp_seconds{system_name=%q}` "
-        "$labels.system_name | query }} The last one is {{ . | first | value | humanizeDuration }} "
-        "old.{{ end }} Its VMs are not monitored, and recovery does not act. Run `vergewatch "
-        "check`.",
+        f"more than {FOR}.{_AGE} Its VMs are not monitored, and recovery does not act. "
+        "Run `vergewatch check`.",
     ),
     _system_alert(
         **defined(AlertName.AUTHENTICATION_FAILED),

@@ -11,10 +11,13 @@ from tools.alert_rules.expressions import (
     ON_SYSTEM,
     ON_VM,
     RECOVERY_STATE,
+    STATE_INFO,
+    STATE_SINCE,
     SYSTEM,
     VM,
     by,
     grown,
+    lookup,
     named,
 )
 from tools.alert_rules.model import (
@@ -29,9 +32,22 @@ from tools.alert_rules.model import (
 )
 
 _LAST_ACTION = "vergewatch_recovery_vm_last_action_timestamp_seconds"
-_STATE_SINCE = "vergewatch_recovery_vm_state_since_timestamp_seconds"
 _OPEN_ACTION = "acting|verifying|indeterminate"
 
+_QUARANTINED_FOR = lookup(
+    f"time() - {STATE_SINCE}",
+    " It has been quarantined for {{ . | first | value | humanizeDuration }}.",
+)
+_VMS_DOWN = lookup(
+    "system:vergewatch_vm_unwanted_down:count",
+    " {{ . | first | value }} VM(s) are down and were not stopped.",
+    labels=SYSTEM,
+)
+_READINESS = lookup(
+    "vergewatch_recovery_info",
+    ' Its readiness is {{ . | first | label "readiness" }}.',
+    labels=SYSTEM,
+)
 _recovery_alert = partial(Alert, layer=Layer.RECOVERY, identity=SYSTEM)
 
 
@@ -44,8 +60,8 @@ def _vms_in_state(matchers: str, longer_than: str, condition: str = "") -> str:
     """Return the expression that counts, by system, the VMs that stay in a recovery state."""
     return f"""\
 count by (system_name) (
-  {by(VM, f"vergewatch_recovery_vm_state_info{{{matchers}}}")}
-  and {ON_VM} (time() - {_STATE_SINCE} > {seconds(longer_than)}){condition}
+  {by(VM, f"{STATE_INFO}{{{matchers}}}")}
+  and {ON_VM} (time() - {STATE_SINCE} > {seconds(longer_than)}){condition}
 ) > 0"""
 
 
@@ -55,7 +71,7 @@ ALERTS = (
         identity=VM,
         expr=f"""\
 {by(VM, 'vergewatch_recovery_vm_last_action_info{outcome=~"failed|unknown"}')} == 1
-and {ON_VM} vergewatch_recovery_vm_state_info{{{ENROLLED},state=~"{DOWN_STATES}"}}
+and {ON_VM} {STATE_INFO}{{{ENROLLED},state=~"{DOWN_STATES}"}}
 unless {ON_VM} (
   {by(VM, "vergewatch_vm_start_timestamp_seconds")}
   > {ON_VM}
@@ -70,13 +86,12 @@ unless {ON_VM} (
         **defined(AlertName.QUARANTINED),
         identity=VM,
         expr=f"""\
-{by(VM, f'vergewatch_recovery_vm_state_info{{{ENROLLED},state="quarantined"}}')} == 1""",
+{by(VM, f'{STATE_INFO}{{{ENROLLED},state="quarantined"}}')} == 1""",
         keep_firing_for=MUTING,
         description=f"{OF_VM} is quarantined: its restart budget or its allowed actions are "
-        "exhausted.{{ with printf `time() - " + _STATE_SINCE + "{system_name=%q,vm_id=%q}` "
-        "$labels.system_name $labels.vm_id | query }} It has been quarantined for "
-        "{{ . | first | value | humanizeDuration }}.{{ end }} Recovery does not act on it. Run "
-        "`vergewatch explain VM`, then start the VM in VergeOS.",
+        "exhausted."
+        f"{_QUARANTINED_FOR} Recovery does not act on it. Run `vergewatch explain VM`, then start "
+        "the VM in VergeOS.",
     ),
     _recovery_alert(
         **defined(AlertName.ACTED),
@@ -125,9 +140,7 @@ and {ON_VM} vergewatch_recovery_vm_last_action_info{{outcome="confirmed"}}""",
         for_="1m",
         keep_firing_for=MUTING,
         description=f"The circuit breaker of {OF_SYSTEM} is open or half open."
-        "{{ with printf `system:vergewatch_vm_unwanted_down:count{system_name=%q}` "
-        "$labels.system_name | query }} {{ . | first | value }} VM(s) are down and were not "
-        "stopped.{{ end }} Recovery starts no VM while it is open, and one at a time while it is "
+        f"{_VMS_DOWN} Recovery starts no VM while it is open, and one at a time while it is "
         "half open. Run `vergewatch recovery status`.",
     ),
     _recovery_alert(
@@ -157,9 +170,7 @@ readiness=~"degraded|warming_up|active|circuit_breaker_half_open"}}""",
         keep_firing_for=MUTED,
         summary="Recovery is in mode enforce but not ready.",
         description=f"Recovery of {OF_SYSTEM} has not been ready for more than {FOR}."
-        "{{ with printf `vergewatch_recovery_info{system_name=%q}` $labels.system_name | query }} "
-        'Its readiness is {{ . | first | label "readiness" }}.{{ end }} It does not restart VMs. '
-        "Run `vergewatch recovery status`.",
+        f"{_READINESS} It does not restart VMs. Run `vergewatch recovery status`.",
     ),
     _recovery_alert(
         **defined(AlertName.DISARMED),

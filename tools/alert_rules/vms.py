@@ -13,9 +13,11 @@ from tools.alert_rules.expressions import (
     ON_NODE,
     ON_VM,
     RECOVERY_STATE,
+    STATE_INFO,
     VM,
     by,
     firing,
+    lookup,
 )
 from tools.alert_rules.model import FOR, MUTED, Alert, Layer, Recording, Severity, seconds
 from tools.alert_rules.thresholds import (
@@ -43,9 +45,9 @@ RECORDINGS = (
         VM,
         f"""\
 (
-  {by(VM, f'vergewatch_recovery_vm_state_info{{{ENROLLED},state=~"{DOWN_STATES}"}}')}
+  {by(VM, f'{STATE_INFO}{{{ENROLLED},state=~"{DOWN_STATES}"}}')}
   or
-  {by(VM, f"vergewatch_recovery_vm_state_info{{{CRASHED}}}")}
+  {by(VM, f"{STATE_INFO}{{{CRASHED}}}")}
 )
 and {ON_VM} (vergewatch_vm_running == 0)
 unless {ON_VM} vergewatch_vm_status_info{{status=~"unresponsive|error"}}""",
@@ -72,6 +74,7 @@ max by (system_name, vm_id, cluster, node) (vergewatch_vm_info)""",
     ),
 )
 
+_STATUS = lookup("vergewatch_vm_status_info", ' Its status is {{ . | first | label "status" }}.')
 _vm_alert = partial(Alert, layer=Layer.VM, identity=VM)
 
 
@@ -153,10 +156,7 @@ unless {ON_VM} {UNWANTED_DOWN}""",
         keep_firing_for=MUTED,
         summary="A VM has been in a transitional status for too long.",
         description=f"{OF_VM}{ON_ITS_NODE} has been starting, stopping or waiting for more than "
-        f"{FOR}."
-        "{{ with printf `vergewatch_vm_status_info{system_name=%q,vm_id=%q}` $labels.system_name "
-        '$labels.vm_id | query }} Its status is {{ . | first | label "status" }}.{{ end }} '
-        "Recovery does not act on it. Run `vergewatch explain VM`.",
+        f"{FOR}.{_STATUS} Recovery does not act on it. Run `vergewatch explain VM`.",
     ),
     _vm_alert(
         name="VergeVMMigrationStuck",
