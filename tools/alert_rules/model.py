@@ -81,7 +81,7 @@ class Alert:
     def _dashboard(self) -> str:
         if "vm_name" in self.identity:
             return "vm"
-        return {Layer.NODE: "fleet", Layer.RECOVERY: "recovery"}.get(self.layer, "exporter")
+        return {Layer.NODE: "systems", Layer.RECOVERY: "recovery"}.get(self.layer, "exporter")
 
 
 def defined(name: AlertName) -> dict[str, Any]:
