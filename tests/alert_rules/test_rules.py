@@ -83,6 +83,16 @@ def test_new_alert_gets_a_runbook_with_empty_sections(tmp_path: Path) -> None:
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == list(SECTIONS)
 
 
+@pytest.mark.parametrize("marker", [BEGIN, END])
+def test_runbook_without_marker_is_refused(tmp_path: Path, marker: str) -> None:
+    path = "docs/runbooks/VergeVMDown.md"
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text((ROOT / path).read_text().replace(marker, ""))
+
+    with pytest.raises(ValueError, match="VergeVMDown.md lacks the lines"):
+        runbooks(tmp_path)
+
+
 @pytest.mark.parametrize("program", promtools(), ids=lambda path: Path(path).name)
 def test_promtool_accepts_the_rules(program: str) -> None:
     needs("promtool")

@@ -39,7 +39,9 @@ def runbooks(root: Path) -> Mapping[str, str]:
 def _with_facts(path: Path, facts: str) -> str:
     page = path.read_text(encoding="utf-8") if path.exists() else _new_page(path.stem)
     before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f"{path} lacks the lines {BEGIN.strip()} and {END.strip()}")
     return f"{before}{BEGIN}\n{facts}\n{END}{after}"
 
 
