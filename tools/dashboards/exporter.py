@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from tools.alert_rules.thresholds import DEFAULT as THRESHOLDS
+from tools.alert_rules import thresholds
 from tools.dashboards.page import Page, Panel, Panels, alerts, systems
 from tools.dashboards.panels import (
     BYTES,
@@ -68,7 +68,7 @@ def _numbers() -> Panels:
             "inventory_timestamp_seconds",
             f"max(time() - {every('inventory_timestamp_seconds')})",
             unit=SECONDS,
-            steps=[(60, "orange"), (THRESHOLDS.snapshot_age_seconds, "red")],
+            steps=[(60, "orange"), (thresholds.INVENTORY_AGE_SECONDS, "red")],
             empty="no inventory",
         ),
         "Failed polls": number(

@@ -9,7 +9,7 @@ from prometheus_client import Histogram, Summary
 from exporter.collectors.registry import FAMILIES
 from exporter.telemetry import INSTRUMENTS
 from tools.alert_rules.expressions import ON_VM
-from tools.alert_rules.files import groups
+from tools.alert_rules.groups import GROUPS
 
 _LABEL = re.compile(r"\s*(\w+)\s*(?:=~|!~|!=|=)")
 SCRAPED = frozenset({"job", "instance"})
@@ -25,7 +25,7 @@ def _known() -> Iterator[tuple[str, tuple[str, ...]]]:
             yield one.name + part, one.labels
         if one.kind is Histogram:
             yield f"{one.name}_bucket", (*one.labels, "le")
-    for group in groups():
+    for group in GROUPS:
         for recording in group.recordings:
             yield recording.name, recording.labels
     # Of every process that uses prometheus_client, and of every scrape.

@@ -1,7 +1,7 @@
 """All systems: current problems, then clusters and nodes, load, and all VMs."""
 
+from tools.alert_rules import thresholds
 from tools.alert_rules.expressions import ENROLLED, ON_NODE, ON_SYSTEM, ON_VM, VM
-from tools.alert_rules.thresholds import DEFAULT as THRESHOLDS
 from tools.alert_rules.vms import UNWANTED_DOWN
 from tools.dashboards.page import Page, Panel, Panels, alerts, clusters, recovery_actions, systems
 from tools.dashboards.panels import (
@@ -49,7 +49,7 @@ SEVERITIES = texts(
     {"critical": ("critical", "red"), "warning": ("warning", "orange"), "info": ("info", "blue")}
 )
 ALERT_STATES = texts({"firing": ("firing", "red"), "pending": ("pending", "yellow")})
-RUNBOOK = {"title": "Open the runbook", "url": f"{THRESHOLDS.runbooks}/${{__value.raw}}.md"}
+RUNBOOK = {"title": "Open the runbook", "url": f"{thresholds.RUNBOOKS}/${{__value.raw}}.md"}
 
 
 def page() -> Page:
@@ -307,17 +307,17 @@ def _load() -> Panels:
 
     return {
         "Highest CPU usage": top(
-            "The ten VMs with the highest CPU usage now.", CPU, THRESHOLDS.cpu_busy_ratio
+            "The ten VMs with the highest CPU usage now.", CPU, thresholds.CPU_BUSY_RATIO
         ),
         "Highest memory usage": top(
             "The ten guests with the highest memory usage now, as reported by their agents.",
             share("vm_guest_memory_used_bytes", "vm_guest_memory_total_bytes"),
-            THRESHOLDS.memory_full_ratio,
+            thresholds.MEMORY_FULL_RATIO,
         ),
         "Fullest filesystems": top(
             "The ten fullest filesystems in guests now, as reported by their agents.",
             share("vm_guest_filesystem_used_bytes", "vm_guest_filesystem_size_bytes"),
-            THRESHOLDS.filesystem_full_ratio,
+            thresholds.FILESYSTEM_FULL_RATIO,
             " {{mountpoint}}",
         ),
     }

@@ -1,6 +1,6 @@
 """One VM: its state, its history, and what recovery did."""
 
-from tools.alert_rules.thresholds import DEFAULT as THRESHOLDS
+from tools.alert_rules import thresholds
 from tools.dashboards.page import (
     VM_UID,
     Page,
@@ -110,7 +110,7 @@ def _numbers() -> Panels:
             width=2,
             decimals=0,
             base="text",
-            steps=[(THRESHOLDS.flapping_restarts, "orange")],
+            steps=[(thresholds.FLAPPING_RESTARTS, "orange")],
         ),
         "Guest agent": number(
             "vm_guest_agent_connected",
@@ -292,7 +292,7 @@ def _filesystems() -> Panels:
             width=8,
             unit=RATIO,
             high=1,
-            steps=[(THRESHOLDS.filesystem_full_ratio, "red")],
+            steps=[(thresholds.FILESYSTEM_FULL_RATIO, "red")],
             empty="no guest agent",
         ),
         "Filesystems now": bar_list(
@@ -300,7 +300,7 @@ def _filesystems() -> Panels:
             {"{{mountpoint}}": largest("mountpoint", f"{last(used)} / ({last(size)} > 0)")},
             width=6,
             unit=RATIO,
-            steps=[(0.8, "yellow"), (THRESHOLDS.filesystem_full_ratio, "red")],
+            steps=[(0.8, "yellow"), (thresholds.FILESYSTEM_FULL_RATIO, "red")],
             high=1,
             decimals=0,
             empty="no guest agent",
