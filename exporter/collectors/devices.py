@@ -44,7 +44,7 @@ def _name_uniquely(devices: list[Any]) -> None:
     counts = Counter(device.name for device in devices)
     taken = {name for name, count in counts.items() if name and count == 1}
     for device in devices:
-        if device.name in taken:
+        if device.name and counts[device.name] == 1:
             continue
         name = f"{device.name}#{device.key}"
         while name in taken:

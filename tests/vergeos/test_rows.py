@@ -702,7 +702,14 @@ def test_disks_of_two_machines_may_share_a_name() -> None:
     assert [disk.name for disk in (*found[54], *found[55])] == ["drive_0", "drive_0"]
 
 
-@pytest.mark.parametrize("given", [[(1, "a#3"), (2, "a"), (3, "a")], [(1, "#2"), (2, "")]])
+@pytest.mark.parametrize(
+    "given",
+    [
+        [(1, "a#3"), (2, "a"), (3, "a")],
+        [(1, "#2"), (2, "")],
+        [(1, "a"), (2, "a"), (3, "a#1"), (4, "a#1")],
+    ],
+)
 def test_generated_name_is_unique(given: list[tuple[int, str]]) -> None:
     assert len(set(names(*given))) == len(given)
 
