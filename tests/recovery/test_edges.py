@@ -1,13 +1,14 @@
 """Every number of recovery at its edge: what holds exactly there, and one step over."""
 
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from exporter.model import VM, Inventory, MachineStatus, Node, PollResult, VMConfig
-from exporter.recovery.decide.budgets import Use, backoff_seconds, uses
-from exporter.recovery.decide.facts import Facts
+from exporter.recovery.decide.budgets import ActionHistory, Use, backoff_seconds, uses
+from exporter.recovery.decide.facts import Facts, SystemFacts
 from exporter.recovery.decide.guards import GUARDS, decide, next_action, permits
 from exporter.recovery.detect.context import DiagnosisContext, Logs
 from exporter.recovery.detect.diagnosis import diagnose
@@ -50,6 +51,7 @@ from exporter.recovery.observe.inventory_checks import (
 )
 from exporter.recovery.observe.lifecycle import Moment, observe
 from exporter.recovery.observe.node_history import Drop, NodeHistory, lost_several
+from exporter.recovery.observe.state import RecoveryState
 from exporter.recovery.verify import deadline_seconds, verify
 from tests.fakes import START
 
@@ -758,23 +760,28 @@ CRASHED = replace(
 TWO_OF_3 = (Use(Window(3600.0, 3), 2, None),)
 FOUR_OF_5 = (Use(Window(600.0, 5), 4, None),)
 FREE = Facts(
-    at=10_000.0,
-    time=START,
-    limits=RULES,
-    mode=Mode.ENFORCE,
-    control_state=ControlState(),
-    kill_switch="",
-    journal_problem="",
+    system=SystemFacts(
+        at=10_000.0,
+        time=START,
+        limits=RULES,
+        mode=Mode.ENFORCE,
+        state=RecoveryState(MappingProxyType({}), {}, {}, Health(polls=10), CircuitBreaker()),
+        control_state=ControlState(),
+        kill_switch="",
+        journal_problem="",
+        open_actions={},
+        history=ActionHistory(RULES),
+        read_only="",
+        tags_problem="",
+        maintenance_windows=(),
+        silences=None,
+    ),
+    case=CRASHED,
     inventory_age_seconds=30.0,
-    health=Health(polls=10),
-    breaker=CircuitBreaker(),
     in_flight=("one",),
     system_uses=FOUR_OF_5,
     acted_at=None,
     no_capacity=(9_400.1, 9_500.0),
-    read_only="",
-    tags_problem="",
-    case=CRASHED,
     enrolment=CARE,
     open_intent=None,
     vm_uses=TWO_OF_3,
@@ -785,6 +792,16 @@ FREE = Facts(
     may_power_cycle=True,
     hard_reset_at=None,
 )
+
+
+def facts_with(**changes: Any) -> Facts:
+    """Return the facts of an allowed action with *changes*, to the system and its state too."""
+    of_system = {name: changes.pop(name) for name in SystemFacts._fields if name in changes}
+    of_state = {name: changes.pop(name) for name in ("health", "breaker") if name in changes}
+    state = FREE.system.state._replace(**of_state)
+    return FREE._replace(system=FREE.system._replace(state=state, **of_system), **changes)
+
+
 HALF_OPEN = CircuitBreaker(breaker_state=BreakerState.HALF_OPEN)
 INTENT = Intent(
     id=1,
@@ -878,7 +895,7 @@ def test_action_is_allowed_at_every_limit() -> None:
     ],
 )
 def test_action_is_forbidden_beyond_any_limit(change: dict[str, Any], reason: GuardName) -> None:
-    facts = FREE._replace(**change)
+    facts = facts_with(**change)
 
     assert decide(facts).failed_guard is reason
     assert not permits(facts, GUARDS)
@@ -896,8 +913,8 @@ def test_action_is_forbidden_beyond_any_limit(change: dict[str, Any], reason: Gu
     ],
 )
 def test_action_is_allowed_on_the_limit(change: dict[str, Any]) -> None:
-    assert decide(FREE._replace(**change)).acts
-    assert permits(FREE._replace(**change), GUARDS)
+    assert decide(facts_with(**change)).acts
+    assert permits(facts_with(**change), GUARDS)
 
 
 def test_steps_for_a_hung_vm_end_and_a_down_vm_is_only_started() -> None:
