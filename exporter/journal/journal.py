@@ -43,7 +43,6 @@ DELETE_BATCH = 1000
 
 T = TypeVar("T")
 
-_change_from_row = partial(rows.from_row, kind=Change)
 _command_from_row = partial(rows.from_row, kind=Command)
 
 
@@ -71,7 +70,9 @@ class Journal:
     async def changes(
         self, system: str, uuid: str | None = None, limit: int = LIMIT
     ) -> list[Change]:
-        return await self._read(changes, _newest(changes, system, uuid), _change_from_row, limit)
+        return await self._read(
+            changes, _newest(changes, system, uuid), rows.change_from_row, limit
+        )
 
     async def decisions(
         self, system: str, uuid: str | None = None, limit: int = LIMIT
@@ -105,7 +106,7 @@ class Journal:
             )
         )
         return JournalRecords(
-            await self._read(changes, recent_changes, _change_from_row),
+            await self._read(changes, recent_changes, rows.change_from_row),
             await self._read(decisions, recent_decisions, rows.decision_from_row),
             await self._read(intents, recent_intents, rows.intent_from_row),
         )

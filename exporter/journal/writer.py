@@ -77,7 +77,7 @@ class SystemJournal:
                 keys = [{"of_system": self._system, "of_uuid": uuid} for uuid in batch]
                 await connection.execute(_DELETE_CASE, keys)
             await self._insert_all(connection, cases, rows.case_to_row, page.cases)
-            await self._insert_all(connection, changes, rows.to_row, page.changes)
+            await self._insert_all(connection, changes, rows.diagnosed_to_row, page.changes)
             await self._insert_all(connection, decisions, rows.decision_to_row, page.decisions)
 
     async def decided(self, decision: Decision, /) -> int:

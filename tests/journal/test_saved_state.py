@@ -83,7 +83,7 @@ async def test_intent_has_its_decision_and_both_times(journal: Journal, clock: F
 
 async def test_optional_fields_are_read_back_as_none(journal: Journal) -> None:
     store = journal.store(SYSTEM)
-    change = replace(CHANGE, before=None, after=None)
+    change = replace(CHANGE, before=None, after=None, diagnosis=None)
     decision = replace(DECISION, action=None, guard_results=())
     command = Command(kind=CommandKind.DISARM, owner="ada", reason="", at=0.0, time=START)
 
@@ -185,14 +185,14 @@ async def test_queries_return_the_newest_rows_up_to_the_limit(
     journal: Journal,
 ) -> None:
     store = journal.store(SYSTEM)
-    written = [replace(CHANGE, detail=str(number)) for number in range(5)]
+    written = [replace(CHANGE, word=str(number)) for number in range(5)]
     await store.note(poll_record(changes=[*written, replace(CHANGE, uuid="another")]))
     numbers = [await store.decided(DECISION) for _ in range(3)]
 
     changes = await journal.changes(SYSTEM, UUID, limit=2)
     decisions = await journal.decisions(SYSTEM)
 
-    assert [change.detail for change in changes] == ["4", "3"]
+    assert [change.word for change in changes] == ["4", "3"]
     assert [one.number for one in decisions] == numbers[::-1]
     assert await journal.changes(SYSTEM, "unknown") == []
 
@@ -201,12 +201,12 @@ async def test_queries_larger_than_a_batch_have_no_gaps(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("exporter.journal.journal.READ_BATCH", 3)
-    changes = [replace(CHANGE, detail=str(number)) for number in range(9)]
+    changes = [replace(CHANGE, word=str(number)) for number in range(9)]
     await journal.store(SYSTEM).note(poll_record(changes=changes))
 
     for limit in (1, 3, 4, 9, 20):
         found = await journal.changes(SYSTEM, UUID, limit=limit)
-        assert [one.detail for one in found] == list("876543210")[:limit]
+        assert [one.word for one in found] == list("876543210")[:limit]
     assert len((await journal.since(SYSTEM, CHANGE.time)).changes) == 9
 
 

@@ -47,12 +47,12 @@ def change(
     seconds: float,
     before: State | None,
     after: State | None,
-    detail: str = "",
+    diagnosis: Diagnosis | None = None,
     word: str = "stopped",
 ) -> Change:
     return Change(
         uuid=UUID, vm_key=7, name="web-01", at=seconds, time=at(seconds),
-        before=before, after=after, word=word, detail=detail,
+        before=before, after=after, word=word, diagnosis=diagnosis,
     )  # fmt: skip
 
 
@@ -379,7 +379,12 @@ def test_state_alone_has_a_sentence() -> None:
 # Downtimes.
 
 ROW = "“off” by anna (log row 4)"
-FELL = change(50, State.HEALTHY, State.SUSPECT, "not_long_enough: down for 0 s")
+FELL = change(
+    50,
+    State.HEALTHY,
+    State.SUSPECT,
+    Diagnosis(DiagnosisKind.PENDING, Cause.NOT_LONG_ENOUGH, "down for 0 s"),
+)
 
 
 def test_failed_action_precedes_the_next_one() -> None:
@@ -449,7 +454,7 @@ def test_vm_started_without_vergewatch_gives_the_cause_of_its_downtime() -> None
             observed=ObservedState.UP,
             changes=[
                 change(400, State.STOPPED, State.HEALTHY, word="running"),
-                change(80, State.SUSPECT, State.STOPPED, f"stopped_by_person: {ROW}"),
+                change(80, State.SUSPECT, State.STOPPED, Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, ROW)),
                 FELL,
             ],
         )

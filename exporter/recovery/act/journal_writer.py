@@ -127,7 +127,6 @@ class JournalWriter:
         return found + [self._change(case, None, of=case, at=at) for case in gone]
 
     def _change(self, before: Case | None, after: Case | None, *, of: Case, at: float) -> Change:
-        diagnosis = of.diagnosis
         return Change(
             uuid=of.uuid,
             vm_key=of.key,
@@ -137,5 +136,5 @@ class JournalWriter:
             before=before.state if before is not None else None,
             after=after.state if after is not None else None,
             word=of.word,
-            detail=f"{diagnosis.cause}: {diagnosis.detail}" if diagnosis is not None else "",
+            diagnosis=of.diagnosis,
         )

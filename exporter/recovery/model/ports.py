@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from exporter.recovery.model.cases import Action, Case, Intent, Reply, Spent
+from exporter.recovery.model.cases import Action, Case, Diagnosis, Intent, Reply, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.platform_log import LogMark, LogReading
@@ -27,9 +27,9 @@ class Change(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     after: State | None
     """``None``: it is not looked at any more."""
     word: str
-    """The status word of that moment."""
-    detail: str
-    """Why, in a few words."""
+    """The VM's VergeOS status at that moment."""
+    diagnosis: Diagnosis | None
+    """The diagnosis at that moment; ``None`` if there was none."""
 
 
 class PollRecord(NamedTuple):

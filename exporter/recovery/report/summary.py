@@ -14,15 +14,12 @@ from statistics import median
 import msgspec
 from msgspec.structs import replace
 
-from exporter.recovery.model.cases import Action, DiagnosisKind, Outcome
+from exporter.recovery.model.cases import Action, Diagnosis, DiagnosisKind, Outcome
 from exporter.recovery.model.decision import Decision, GuardName
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.records import ActionRecord, JournalRecords
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.lifecycle import UP
-from exporter.recovery.report.events import diagnosis_of
-
-NAMES_AT_MOST = 10
 
 
 class End(StrEnum):
@@ -47,7 +44,7 @@ class Incident(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     ended: datetime | None = None
     end: End = End.STILL_DOWN
     kind: str = ""
-    """Kind of the last diagnosis; empty if the incident ended before one was made."""
+    """Kind of the last diagnosis; empty or ``pending`` if the incident ended before one was made."""
     cause: str = ""
     detail: str = ""
     would_have_acted: datetime | None = None
@@ -151,7 +148,7 @@ class _Downtime:
         self.ended: datetime | None = None
         self.ended_at = float("inf")
         self.after: State | None = None
-        self.kind, self.cause, self.detail = "", "", ""
+        self.diagnosis: Diagnosis | None = None
         self.stopped_at: float | None = None
         self.decisions: list[Decision] = []
         self.actions: list[ActionRecord] = []
@@ -180,25 +177,14 @@ def _downtimes(changes: Iterable[Change], until: datetime) -> dict[str, list[_Do
         if current is None:
             current = _Downtime(change, change.before)
             mine.append(current)
-        diagnosis = diagnosis_of(change)
-        if diagnosis is not None:
-            current.cause, current.detail = diagnosis.cause.value, diagnosis.detail
-        current.kind = _KINDS.get(change.after, current.kind)
+        found_now = change.diagnosis
+        if current.diagnosis is None or (
+            found_now is not None and found_now.kind is not DiagnosisKind.PENDING
+        ):
+            current.diagnosis = found_now
         if change.after is State.STOPPED and current.stopped_at is None:
             current.stopped_at = change.at
     return found
-
-
-_KINDS: Mapping[State | None, str] = {
-    State.STOPPED: DiagnosisKind.STOPPED.value,
-    State.UNKNOWN: DiagnosisKind.UNKNOWN.value,
-    State.PLATFORM: DiagnosisKind.PLATFORM.value,
-    **dict.fromkeys(
-        (State.HELD, State.BACKOFF, State.ACTING, State.VERIFYING, State.INDETERMINATE),
-        DiagnosisKind.CRASHED.value,
-    ),
-}
-"""The diagnosis that a state follows from."""
 
 
 def _downtime_of(downtimes: dict[str, list[_Downtime]], decision: Decision) -> _Downtime:
@@ -222,7 +208,7 @@ def _incidents(downtimes: Sequence[_Downtime], until: datetime) -> list[Incident
 
 
 def _incident(downtime: _Downtime, after: _Downtime | None, until: datetime) -> Incident:
-    decided = downtime.decisions[-1].diagnosis if downtime.decisions else None
+    diagnosis = downtime.decisions[-1].diagnosis if downtime.decisions else downtime.diagnosis
     would = next(
         (one for one in downtime.decisions if one.failed_guard is GuardName.MODE_ENFORCE), None
     )
@@ -240,9 +226,9 @@ def _incident(downtime: _Downtime, after: _Downtime | None, until: datetime) -> 
         began=downtime.began,
         ended=ended,
         end=_end(downtime),
-        kind=decided.kind.value if decided is not None else downtime.kind,
-        cause=decided.cause.value if decided is not None else downtime.cause,
-        detail=decided.detail if decided is not None else downtime.detail,
+        kind=diagnosis.kind.value if diagnosis is not None else "",
+        cause=diagnosis.cause.value if diagnosis is not None else "",
+        detail=diagnosis.detail if diagnosis is not None else "",
         would_have_acted=would.time if would is not None else None,
         acted=acted.prepared if acted is not None else None,
         helped=_helped(downtime),
@@ -276,24 +262,29 @@ def _end(downtime: _Downtime) -> End:
         return End.RELEASED
     if _helped(downtime):
         return End.VERGEWATCH
-    return End.PLATFORM if downtime.kind == DiagnosisKind.PLATFORM else End.OTHER
+    diagnosis = downtime.diagnosis
+    waited = diagnosis is not None and diagnosis.kind is DiagnosisKind.PLATFORM
+    return End.PLATFORM if waited else End.OTHER
 
 
 def _stopped_on_purpose(downtime: _Downtime, decided_at: float) -> str:
     """Return why the VM was stopped on purpose, if that became known after the decision."""
     for decision in downtime.decisions:
         if decision.at > decided_at and decision.diagnosis.kind is DiagnosisKind.STOPPED:
-            return decision.diagnosis.detail or decision.diagnosis.cause.value
-    if downtime.stopped_at is not None and downtime.stopped_at > decided_at:
-        return downtime.detail or downtime.cause
-    return ""
+            return _evidence(decision.diagnosis)
+    late = downtime.stopped_at is not None and downtime.stopped_at > decided_at
+    return _evidence(downtime.diagnosis) if late else ""
 
 
 def _undone(after: _Downtime | None) -> str:
     """Return why the VM was stopped again right after it came up."""
     if after is None or after.before is not State.PROBATION or after.stopped_at is None:
         return ""
-    return f"it was stopped again right after the start: {after.detail or after.cause}"
+    return f"it was stopped again right after the start: {_evidence(after.diagnosis)}"
+
+
+def _evidence(diagnosis: Diagnosis | None) -> str:
+    return (diagnosis.detail or diagnosis.cause.value) if diagnosis is not None else ""
 
 
 def _summed(
