@@ -10,7 +10,7 @@ import structlog
 from tests.recovery.harness import Harness
 from tests.recovery.invariants import InvariantChecker
 
-Play = Callable[..., tuple[Harness, InvariantChecker]]
+MakeHarness = Callable[..., tuple[Harness, InvariantChecker]]
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def _quiet_logs() -> Iterator[None]:
 
 
 @pytest.fixture
-def play() -> Iterator[Play]:
+def make_harness() -> Iterator[MakeHarness]:
     """Return what makes a harness with an checker in it."""
     checkers: list[InvariantChecker] = []
 

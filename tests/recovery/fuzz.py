@@ -23,7 +23,7 @@ RUNS_PER_SEED = 100
 
 
 def main() -> int:
-    """Play, tell, and return 1 when something happened that must never happen."""
+    """MakeHarness, tell, and return 1 when something happened that must never happen."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--plays", type=int, default=2000)
     arguments.add_argument("--seed", type=int, default=random.randrange(10**6))

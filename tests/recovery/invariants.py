@@ -224,7 +224,7 @@ class InvariantChecker:
         self.violations: list[InvariantError] = []
         self.on_wire: Callable[[str], None] = lambda _: None
         """A second listener on the wire, before the checker does; may do mischief."""
-        self.on_book: Callable[[str], None] = lambda _: None
+        self.on_journal: Callable[[str], None] = lambda _: None
         self.asked: list[Asked] = []
         self._after = after or {}
         self._quiet = quiet
@@ -268,7 +268,7 @@ class InvariantChecker:
         self._given_up: dict[str, float] = {}
         harness.requests = ActionHistory(self._judge)
         harness.fall = self._hear
-        harness.book.fall = self._read_journal
+        harness.journal.fall = self._read_journal
 
     # What the tests call.
 
@@ -304,24 +304,24 @@ class InvariantChecker:
                 self._logs = self._log_reading(at)
             case ["POST", path] if path == ACTIONS:
                 self._settle(surely=True)
-                book = self.harness.book
-                self._sent = tuple(one for one in book.intents.values() if one.outcome is None)
+                journal = self.harness.journal
+                self._sent = tuple(one for one in journal.intents.values() if one.outcome is None)
             case ["answered", "GET", path] if self._poll is not None and not self._poll.over:
                 self._poll.answered.add(path)
 
     def _read_journal(self, what: str) -> None:
         try:
-            self.on_book(what)
+            self.on_journal(what)
         except Exception:
             self._journal_failed = True
             raise
         if what == "prepare" and self._journal_failed:
             self._report("I6", "an intent was begun although the journal takes nothing")
-        if what in ("note", "decide", "prepare", "update", "order", "recall"):
+        if what in ("save", "decide", "prepare", "update", "command", "load"):
             return
         self._read_orders()
         self._journal_failed = False
-        if what == "noted":
+        if what == "saved":
             self._settle(surely=True)
             self._check_endings()
             self._read_changes()
@@ -329,7 +329,7 @@ class InvariantChecker:
         if what == "prepared" and self._forbidden_at_poll and self._forbidden():
             self._report("I14", f"an intent was begun although {self._forbidden_at_poll}")
         if what == "prepared" and self._poll is not None:
-            name = max(self.harness.book.intents.values(), key=lambda one: one.id).name
+            name = max(self.harness.journal.intents.values(), key=lambda one: one.id).name
             if self._is_silenced(name, self._poll.at) and self._is_silenced(name, self._now):
                 self._report("I14", f"an intent was begun although {name} is silenced")
 
@@ -527,7 +527,7 @@ class InvariantChecker:
 
     def _read_orders(self) -> None:
         """Take note of the orders that the journal has since the last look into it."""
-        commands = self.harness.book.commands
+        commands = self.harness.journal.commands
         for command in commands[self._orders_read :]:
             match command.kind:
                 case CommandKind.PAUSE:
@@ -882,7 +882,7 @@ class InvariantChecker:
     # The journal.
 
     def _check_open_intents(self) -> None:
-        still_open = [one for one in self.harness.book.intents.values() if one.outcome is None]
+        still_open = [one for one in self.harness.journal.intents.values() if one.outcome is None]
         if len(still_open) > self.limits.max_concurrent_actions:
             self._report("I3", f"{len(still_open)} intents are open at once")
         if len({one.uuid for one in still_open}) < len(still_open):
@@ -897,7 +897,7 @@ class InvariantChecker:
         passed = min(self.harness.every, self._now - self._noted_at) if clean else 0.0
         self._noted_at = self._now
         still_open = {}
-        for one in self.harness.book.intents.values():
+        for one in self.harness.journal.intents.values():
             if one.outcome is None:
                 lasted = self._open_for.get(one.id, 0.0) + passed
                 still_open[one.id] = lasted
@@ -907,7 +907,7 @@ class InvariantChecker:
 
     def _read_changes(self) -> None:
         """Follow who was given up, and who is so no longer without a person's doing."""
-        changes = self.harness.book.changes
+        changes = self.harness.journal.changes
         if len(changes) == self._changes_read:
             return
         ups = {look.uuid: self._lives[key].seen_up_at for key, look in self._sample().items()}
@@ -957,4 +957,4 @@ def is_wish(row: Any, policy: str) -> bool:
 
 def endings(harness: Harness) -> set[Outcome | None]:
     """Return how the intents in the journal ended."""
-    return {intent.outcome for intent in harness.book.intents.values()}
+    return {intent.outcome for intent in harness.journal.intents.values()}

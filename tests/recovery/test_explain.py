@@ -150,7 +150,7 @@ def test_vm_shut_down_by_guest_is_not_a_crash() -> None:
 
 
 def test_vm_first_seen_down_is_not_a_crash() -> None:
-    harness = Harness(book=RecordingJournal())
+    harness = Harness(journal=RecordingJournal())
     harness.world.crash("web-01")
     harness.advance(700)
 
@@ -283,13 +283,13 @@ def test_hung_vm_is_unresponsive_not_crashed() -> None:
 
 def test_decision_is_explained_with_the_same_bytes_later() -> None:
     harness = stage()
-    book: RecordingJournal = harness.book
+    journal: RecordingJournal = harness.journal
     harness.world.crash("web-02")
     found: dict[int, bytes] = {}
     uuid = harness.case("web-02").uuid
     for step in range(150):
-        for record in book.decisions_of(uuid):
-            found.setdefault(record.number, as_json(replayed(book, record)))
+        for record in journal.decisions_of(uuid):
+            found.setdefault(record.number, as_json(replayed(journal, record)))
         if step % 20 == 19 and harness.running("web-02"):
             harness.world.crash("web-02")
         if step == 70:
@@ -298,18 +298,18 @@ def test_decision_is_explained_with_the_same_bytes_later() -> None:
 
     assert len(found) > 7
     assert any(b"Vergewatch started it at" in text for text in found.values())
-    now = {one.number: as_json(replayed(book, one)) for one in book.decisions_of(uuid)}
+    now = {one.number: as_json(replayed(journal, one)) for one in journal.decisions_of(uuid)}
     assert {number: now[number] for number in found} == found
 
 
-def replayed(book: RecordingJournal, record: DecisionRecord) -> Any:
+def replayed(journal: RecordingJournal, record: DecisionRecord) -> Any:
     uuid = record.decision.uuid
     return explain(
         context_of_decision(
             record,
             system="stage",
-            changes=book.changes_of(uuid),
-            actions=book.actions_of(uuid),
+            changes=journal.changes_of(uuid),
+            actions=journal.actions_of(uuid),
         )
     )
 
@@ -454,7 +454,7 @@ def test_vm_started_without_vergewatch_gives_the_cause_of_its_downtime() -> None
             observed=ObservedState.UP,
             changes=[
                 change(400, State.STOPPED, State.HEALTHY, word="running"),
-                change(80, State.SUSPECT, State.STOPPED, Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, ROW)),
+                change(80, State.SUSPECT, State.STOPPED, STOPPED_BY_PERSON),
                 FELL,
             ],
         )

@@ -66,10 +66,10 @@ def with_a_full_disk(guards: Guards) -> InvariantChecker:
     harness, checker = begin(guards)
 
     def fail(step: str) -> None:
-        if step == "note":
+        if step == "save":
             raise JournalError("the disk is full")
 
-    checker.on_book = fail
+    checker.on_journal = fail
     harness.world.crash("web-01")
     harness.advance(ENOUGH)
     return checker
@@ -141,7 +141,7 @@ class LaxJournal(InMemoryJournal):
 
 
 def restored_while_it_starts(guards: Guards) -> InvariantChecker:
-    harness, checker = begin(guards, book=LaxJournal())
+    harness, checker = begin(guards, journal=LaxJournal())
     harness.world.crash("web-01")
     until(harness, lambda: bool(harness.asked()))
 

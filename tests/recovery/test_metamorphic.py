@@ -54,7 +54,7 @@ def perform(
     prepare: Callable[[Harness], None] = lambda _harness: None,
     **play: Any,
 ) -> Harness:
-    """Play the incidents, with a twist at every poll, before an checker."""
+    """MakeHarness the incidents, with a twist at every poll, before an checker."""
     harness = Harness(**{"limits": HURRIED, **play})
     checker = InvariantChecker(harness)
     keys = [harness.world.vm(name).key for name in harness.names]
@@ -76,7 +76,7 @@ def requested(harness: Harness) -> list[tuple[float, int, str]]:
 
 
 def decided(harness: Harness) -> list[tuple[object, ...]]:
-    return [told(decision) for decision in harness.book.decisions]
+    return [told(decision) for decision in harness.journal.decisions]
 
 
 def told(decision: Decision) -> tuple[object, ...]:
@@ -167,7 +167,7 @@ def test_shadow_mode_decides_the_same_until_the_first_action(incidents: Incident
     shadowed = perform(incidents, limits=HURRIED, mode=Mode.SHADOW)
 
     def until_first_action(harness: Harness) -> list[str]:
-        decisions = harness.book.decisions  # in one round, those that act are written down first
+        decisions = harness.journal.decisions  # in one round, those that act are written down first
         first = min((one.at for one in decisions if one.failed_guard in acting), default=math.inf)
         return sorted(
             str((*told(one)[:2], *told(one)[3:]))

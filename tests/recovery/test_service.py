@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from exporter.errors import JournalError
 from exporter.journal.journal import Journal
 from exporter.recovery.decide.readiness import ReadinessState
-from exporter.recovery.engine import RecoverySetup
+from exporter.recovery.engine import RecoveryConfig
 from exporter.recovery.model.commands import Command, CommandKind
 from exporter.recovery.model.ports import VMLocation
 from exporter.recovery.model.states import State
@@ -237,7 +237,7 @@ async def test_vm_is_not_called_unknown_without_the_journal(
 ) -> None:
     harness = stage()
     place = await office(harness)
-    harness.book.broken, place.journal = "the disk is full", None
+    harness.journal.broken, place.journal = "the disk is full", None
     harness.new_process()
     harness.advance(20)
 
@@ -402,7 +402,7 @@ async def test_status_gives_owner_and_rest_of_a_pause(office: Opening) -> None:
 
 async def test_status_without_journal_gives_the_problem() -> None:
     harness = Harness()
-    harness.book.broken = "the journal /x is locked"
+    harness.journal.broken = "the journal /x is locked"
     harness.advance(60)
     service = Office(None, stage=harness).service
 
@@ -438,8 +438,8 @@ async def test_command_applies_to_every_system_by_default(office: Opening) -> No
 
     assert [one.system for one in given] == ["stage", "other"]
     assert given[0].seconds == 60
-    assert [one.kind for one in first.book.commands] == ["pause"]
-    assert [one.kind for one in second.book.commands] == ["pause", "disarm"]
+    assert [one.kind for one in first.journal.commands] == ["pause"]
+    assert [one.kind for one in second.journal.commands] == ["pause", "disarm"]
 
 
 async def test_busy_system_does_not_delay_a_command(office: Opening) -> None:
@@ -456,14 +456,14 @@ async def test_busy_system_does_not_delay_a_command(office: Opening) -> None:
 async def test_command_during_a_reload_reaches_the_new_engine(office: Opening) -> None:
     harness = stage()
     place = await office(harness)
-    before, ordered = harness.recovery, harness.book.ordered
+    before, ordered = harness.recovery, harness.journal.save_command
 
     async def ordered_during_a_reload(command: Command) -> None:
         harness.new_process().key = before.key
         harness.advance(20)
         await ordered(command)
 
-    harness.book.ordered = ordered_during_a_reload
+    harness.journal.save_command = ordered_during_a_reload
     await place.service.command(CommandKind.DISARM, owner="anna", reason="stop")
 
     assert harness.recovery is not before
@@ -497,7 +497,7 @@ class AliceIsAtIt:
 
 
 async def test_decision_of_another_mode_is_not_used(office: Opening) -> None:
-    harness = stage(setup=RecoverySetup(LIMITS))
+    harness = stage(setup=RecoveryConfig(LIMITS))
     harness.world.crash("web-01")
     harness.advance(200)
     service = (await office(harness)).service
@@ -516,7 +516,7 @@ async def test_unrecorded_command_is_not_in_force(
     office: Opening,
 ) -> None:
     first, second = stage(), other()
-    second.book.broken = "the journal /x is full"
+    second.journal.broken = "the journal /x is full"
     service = (await office(first, other=second)).service
 
     with pytest.raises(JournalError, match=r"other: the journal /x is full; .* force for stage"):
@@ -540,7 +540,7 @@ async def test_vm_is_cleared(office: Opening) -> None:
 
     assert given.vm == "web-02"
     assert harness.case("web-02").state is State.SUSPECT
-    assert harness.book.commands[-1].uuid == harness.case("web-02").uuid
+    assert harness.journal.commands[-1].uuid == harness.case("web-02").uuid
 
 
 async def test_monitored_vm_cannot_be_cleared(office: Opening) -> None:

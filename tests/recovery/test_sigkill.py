@@ -317,7 +317,7 @@ class Stage:
     def vm_of(self, story: Story) -> int:
         return self.vms[story.number]
 
-    async def play(self, nurse: Nursery) -> None:
+    async def make_harness(self, nurse: Nursery) -> None:
         """Tell all stories, to the end of the last."""
         self.directory.mkdir()
         async with self.platform:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from exporter.errors import JournalError
-from exporter.recovery.engine import RecoverySetup
+from exporter.recovery.engine import RecoveryConfig
 from exporter.recovery.model.commands import CommandKind, ControlState
 from exporter.recovery.model.limits import Mode, Window
 from exporter.recovery.observe.circuit_breaker import BreakerState
@@ -108,7 +108,7 @@ class Everything(RuleBasedStateMachine):
         self.deleted = 0
         self.stormy = False
         self.kills = 0
-        setup = RecoverySetup(
+        setup = RecoveryConfig(
             HURRIED,
             mode=Mode.ENFORCE,
             own_user=USERNAME if knows_itself else "",
@@ -395,14 +395,14 @@ class Everything(RuleBasedStateMachine):
     def all_is_well_again(self) -> None:
         """Let everybody do what is right, and wait until recovery may act."""
         harness = self.harness
-        self.checker.on_book = self.checker.on_wire = lambda _: None
+        self.checker.on_journal = self.checker.on_wire = lambda _: None
         harness.world.faults.clear()
         for node in harness.world.nodes.values():
             harness.world.node_returns(node)
             if node.maintenance:
                 harness.world.node_leaves_maintenance(node)
         self.advance(20)
-        if self.switch or harness.book.broken or harness.recovery.commands != ControlState():
+        if self.switch or harness.journal.broken or harness.recovery.commands != ControlState():
             self.somebody_lets_it_work_again()
         self.an_operator_starts_everything()
         self.advance(HURRIED.warmup_seconds + 40)
@@ -417,7 +417,7 @@ class Everything(RuleBasedStateMachine):
                 raise KilledError
 
         self.crash(which)
-        self.checker.on_book = count
+        self.checker.on_journal = count
         self.checker.on_wire = (lambda _: None) if only_the_journal else count
         self.advance(80)
 
@@ -429,11 +429,11 @@ class Everything(RuleBasedStateMachine):
     def the_process_dies_as_it_acts(self, what: str, which: int, polls: int) -> None:
         def fall(step: str) -> None:
             if step in (what, f"{what} /api/v4/vm_actions"):
-                self.checker.on_book = self.checker.on_wire = lambda _: None
+                self.checker.on_journal = self.checker.on_wire = lambda _: None
                 raise KilledError
 
         self.all_is_well_again()
-        self.checker.on_book = self.checker.on_wire = fall
+        self.checker.on_journal = self.checker.on_wire = fall
         self.crash(which)
         self.advance(80)
         self.advance(20.0 * polls)
@@ -451,11 +451,11 @@ class Everything(RuleBasedStateMachine):
 
     @rule(which=WHICH, polls=st.sampled_from([1, 3, 20]), repaired=st.booleans())
     def the_journal_fails(self, which: int, polls: int, repaired: bool) -> None:
-        self.harness.book.broken = "the disk is full"
+        self.harness.journal.broken = "the disk is full"
         self.crash(which)
         self.advance(20.0 * polls)
         if repaired:
-            self.harness.book.broken = ""
+            self.harness.journal.broken = ""
             self.advance(60)
 
     # People at recovery.
@@ -491,7 +491,7 @@ class Everything(RuleBasedStateMachine):
     @rule()
     def somebody_lets_it_work_again(self) -> None:
         self.switch = ""
-        self.harness.book.broken = ""
+        self.harness.journal.broken = ""
         self.command(CommandKind.ARM)
         self.command(CommandKind.RESUME)
 
@@ -536,13 +536,13 @@ class Everything(RuleBasedStateMachine):
     def _tell_what_happened(self) -> None:
         harness = self.harness
         event(f"requests: {min(len(harness.requests), 5)}")
-        for outcome in {intent.outcome for intent in harness.book.intents.values()}:
+        for outcome in {intent.outcome for intent in harness.journal.intents.values()}:
             event(f"an intent ended {outcome}")
         for action in {request.action for request in harness.requests}:
             event(f"asked for {action}")
-        for state in {change.after for change in harness.book.changes}:
+        for state in {change.after for change in harness.journal.changes}:
             event(f"a VM was {state}")
-        for reason in {decision.failed_guard for decision in harness.book.decisions}:
+        for reason in {decision.failed_guard for decision in harness.journal.decisions}:
             event(f"reason {reason}")
         event(f"storm: {self.stormy}")
         event(f"killed: {min(self.kills, 2)}")

@@ -575,11 +575,11 @@ async def test_command_is_recorded_in_the_journal(daemon: Serving, tmp_path: Pat
     site = await daemon(service)
 
     paused = await site.post("pause", **COMMAND, seconds=600)
-    harness.book.broken = "the journal is full"
+    harness.journal.broken = "the journal is full"
     disarmed = await site.post("disarm", **COMMAND)
 
     assert paused.json["commands"][0]["seconds"] == 600
-    assert [one.kind for one in harness.book.commands] == ["pause"]
+    assert [one.kind for one in harness.journal.commands] == ["pause"]
     assert (disarmed.status, "is not in force" in disarmed.json["error"]) == (503, True)
     assert harness.recovery.commands.disarm is None
     assert (await site.get("/api/recovery")).json["systems"][0]["paused"]["owner"] == "anna"

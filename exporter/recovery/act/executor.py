@@ -63,7 +63,7 @@ class ActionResult(NamedTuple):
 
     intent: Intent | None
     """``None``: the action was obsolete, and nothing was recorded."""
-    why_not: str = ""
+    reason: str = ""
 
 
 class ActionExecutor:
@@ -103,21 +103,21 @@ class ActionExecutor:
         logger = log.bind(vm=case.name, vm_id=case.key, action=str(request.action))
         read_at = self._moment()
         try:
-            fresh = await self._platform.look(case.key)
+            fresh = await self._platform.read_vm(case.key)
         except VergeOSError as error:
             return ActionResult(None, f"the VM could not be read again: {error}")
-        why_not = obsolete(request, fresh)
-        if why_not:
-            return ActionResult(None, why_not)
+        reason = obsolete(request, fresh)
+        if reason:
+            return ActionResult(None, reason)
         logger.info("recovery.reread")
 
-        intent = await self._journal_writer.book.prepare(
+        intent = await self._journal_writer.store.prepare(
             _intent(request, self._watched()), request.decision
         )
         logger = logger.bind(intent=intent.id)
         logger.info("recovery.prepared")
-        if why_not := self._too_late(request, read_at):
-            return ActionResult(await self._abandon(intent, why_not), why_not)
+        if reason := self._too_late(request, read_at):
+            return ActionResult(await self._abandon(intent, reason), reason)
 
         sent_at = self._watched()
         intent = replace(
@@ -126,10 +126,10 @@ class ActionExecutor:
             sent_clock=self._clock.now().timestamp() if request.clock is None else request.clock,
             deadline=sent_at + deadline_seconds(request.action, self._limits),
         )
-        await self._journal_writer.book.update(intent)
+        await self._journal_writer.store.update(intent)
         logger.info("recovery.sending")
-        if why_not := self._too_late(request, read_at):
-            return ActionResult(await self._abandon(intent, why_not), why_not)
+        if reason := self._too_late(request, read_at):
+            return ActionResult(await self._abandon(intent, reason), reason)
 
         answer = await self._platform.act(case.key, request.action)
         logger.info("recovery.answered", reply=str(answer.reply), detail=answer.detail)
@@ -138,7 +138,7 @@ class ActionExecutor:
             intent = replace(intent, outcome=Outcome.ABANDONED)
         elif answer.reply in (Reply.NO_CAPACITY, Reply.FORBIDDEN, Reply.REFUSED):
             intent = replace(intent, outcome=Outcome.FAILED)
-        await self._journal_writer.book.update(intent)
+        await self._journal_writer.store.update(intent)
         logger.info("recovery.recorded")
         return ActionResult(intent)
 
@@ -146,7 +146,7 @@ class ActionExecutor:
         intent = replace(
             intent, sent_at=None, sent_clock=None, outcome=Outcome.ABANDONED, detail=why
         )
-        await self._journal_writer.book.update(intent)
+        await self._journal_writer.store.update(intent)
         return intent
 
     def _moment(self) -> tuple[float, float]:

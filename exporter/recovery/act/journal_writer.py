@@ -21,14 +21,14 @@ class JournalWriter:
     Writes what changed since its last successful write.
 
     Args:
-        open_book: Opens the system's part of the journal; called again until it succeeds.
+        open_store: Opens the system's part of the journal; called again until it succeeds.
 
     """
 
-    def __init__(self, open_book: Callable[[], Awaitable[JournalStore]], clock: Clock) -> None:
-        self._open_book = open_book
+    def __init__(self, open_store: Callable[[], Awaitable[JournalStore]], clock: Clock) -> None:
+        self._open_store = open_store
         self._clock = clock
-        self._book: JournalStore | None = None
+        self._store: JournalStore | None = None
         self._written: Mapping[str, Case] = {}
         """The cases as the journal has them."""
         self._pending: list[Decision] = []
@@ -38,10 +38,10 @@ class JournalWriter:
 
     @property
     def is_open(self) -> bool:
-        return self._book is not None
+        return self._store is not None
 
     @property
-    def book(self) -> JournalStore:
+    def store(self) -> JournalStore:
         """
         The journal.
 
@@ -49,26 +49,26 @@ class JournalWriter:
             JournalError: It is not open.
 
         """
-        if self._book is None:
+        if self._store is None:
             raise JournalError(self.problem)
-        return self._book
+        return self._store
 
     async def open(self) -> SavedState | None:
         """Open the journal and return the saved state; None if that fails."""
         try:
-            book = await self._open_book()
-            past = await book.recall()
+            store = await self._open_store()
+            saved = await store.load()
         except JournalError as error:
             self._failed(error)
             return None
-        self._book, self._written = book, {case.uuid: case for case in past.cases}
+        self._store, self._written = store, {case.uuid: case for case in saved.cases}
         self._works()
-        return past
+        return saved
 
     def close(self, error: JournalError) -> None:
         """Close the journal after *error*; opening it again recovers an action half written."""
         self._failed(error)
-        self._book = None
+        self._store = None
 
     def add(self, decision: Decision) -> None:
         """Write *decision*, which leads to no action, with the next poll record."""
@@ -76,7 +76,7 @@ class JournalWriter:
 
     async def record(self, state: RecoveryState, *, watched: float) -> bool:
         """Write what changed since the last successful record; return whether that worked."""
-        if self._book is None:
+        if self._store is None:
             return False
         cases, noted = state.cases, self._written
         changed = [case for uuid, case in cases.items() if noted.get(uuid) is not case]
@@ -89,7 +89,7 @@ class JournalWriter:
             changes=self._changes(changed, state, watched),
             decisions=tuple(self._pending),
         )
-        if not await self.write(self._book.note(record)):
+        if not await self.write(self._store.save_poll(record)):
             return False
         self._written = cases
         self._pending.clear()

@@ -98,7 +98,7 @@ class OpenActions:
         """Record the result of an action, and return the case that follows from it."""
         intent = result.intent
         if intent is None:
-            log.info("recovery.overtaken", vm=case.name, vm_id=case.key, why=result.why_not)
+            log.info("recovery.overtaken", vm=case.name, vm_id=case.key, why=result.reason)
             return reset_evidence(case, Event.SEEN_CHANGING, at=at)
         if intent.sent_at is not None:
             self.history.add(Spent(intent.sent_at, case.uuid, intent.action, intent.reply))
@@ -111,7 +111,7 @@ class OpenActions:
         return after_answer(case, intent, self._limits, at=at)
 
     async def _write(self, intent: Intent) -> bool:
-        return await self._journal_writer.write(self._journal_writer.book.update(intent))
+        return await self._journal_writer.write(self._journal_writer.store.update(intent))
 
     def _count(self, intent: Intent) -> None:
         outcome = intent.outcome or Outcome.UNKNOWN

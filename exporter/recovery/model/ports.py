@@ -70,15 +70,15 @@ class JournalStore(Protocol):
     Every method raises `JournalError` when that is not so.
     """
 
-    async def recall(self) -> SavedState:
+    async def load(self) -> SavedState:
         """Return what is remembered."""
         ...
 
-    async def note(self, page: PollRecord, /) -> None:
+    async def save_poll(self, record: PollRecord, /) -> None:
         """Write down a round."""
         ...
 
-    async def decided(self, decision: Decision, /) -> int:
+    async def save_decision(self, decision: Decision, /) -> int:
         """Write down a decision with all its guard_results; returns its number."""
         ...
 
@@ -94,7 +94,7 @@ class JournalStore(Protocol):
         """Write down what has become of an intent; one with an outcome is closed for good."""
         ...
 
-    async def ordered(self, command: Command, /) -> None:
+    async def save_command(self, command: Command, /) -> None:
         """Write a command."""
         ...
 
@@ -136,7 +136,7 @@ class Platform(Protocol):
         """Return the newest row that is older than *before*; None where the log has none."""
         ...
 
-    async def look(self, vm_key: int, /) -> FreshVM | None:
+    async def read_vm(self, vm_key: int, /) -> FreshVM | None:
         """Return how one VM is right now; None where it has no row."""
         ...
 
@@ -145,7 +145,7 @@ class Platform(Protocol):
         ...
 
     @property
-    def why_not(self) -> str:
+    def read_only_reason(self) -> str:
         """Why our credential may not act, as far as we know; empty when nothing is known."""
         ...
 

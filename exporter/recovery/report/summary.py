@@ -44,7 +44,7 @@ class Incident(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     ended: datetime | None = None
     end: End = End.STILL_DOWN
     kind: str = ""
-    """Kind of the last diagnosis; empty or ``pending`` if the incident ended before one was made."""
+    """Kind of the last diagnosis; empty or ``pending`` if the incident ended before one."""
     cause: str = ""
     detail: str = ""
     would_have_acted: datetime | None = None
