@@ -379,6 +379,7 @@ def test_state_alone_has_a_sentence() -> None:
 # Downtimes.
 
 ROW = "“off” by anna (log row 4)"
+STOPPED_BY_PERSON = Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, ROW)
 FELL = change(
     50,
     State.HEALTHY,
