@@ -235,7 +235,7 @@ def _recovery_alerts(
 def _vm_alerts(
     build: AlertBuilder, recovery: RecoveryReport, limits: AlertLimits, now: datetime
 ) -> Iterator[Alert]:
-    vms = _enrolled_vms(recovery)
+    vms = {vm.key: vm for vm in _enrolled_vms(recovery)}
     for vm in vms.values():
         if vm.state == State.QUARANTINED:
             yield build.for_vm(
@@ -273,8 +273,8 @@ def _action_alert(
             yield build.for_vm(AlertName.OUTCOME_UNKNOWN, vm, text)
 
 
-def _enrolled_vms(recovery: RecoveryReport) -> Mapping[int, RecoveryVM]:
-    return {vm.key: vm for vm in recovery.vms if vm.policy != Policy.NO}
+def _enrolled_vms(recovery: RecoveryReport) -> list[RecoveryVM]:
+    return [vm for vm in recovery.vms if vm.policy != Policy.NO]
 
 
 def _seconds_in_state(vm: RecoveryVM, now: datetime) -> float:
@@ -296,7 +296,7 @@ def is_resolved(
     now: datetime,
 ) -> bool:
     """
-    Return whether *report* proves that *alert*, which it no longer causes, is resolved.
+    Return whether *report*, which does not cause *alert*, proves that it is resolved.
 
     After a restart of the daemon much is unknown for a while, and unknown is not resolved.
 
@@ -307,40 +307,32 @@ def is_resolved(
     """
     if report is None:
         return True
-    match alert.name:
-        case AlertName.SYSTEM_DATA_STALE:
-            return report.up
-        case AlertName.AUTHENTICATION_FAILED:
-            return report.authenticated and any(table.success for table in report.tables)
+    if alert.name == AlertName.AUTHENTICATION_FAILED:
+        return any(table.success for table in report.tables)
     recovery = report.recovery
-    if recovery is None:
+    if recovery is None or recovery.mode != Mode.ENFORCE:
         return True
-    enforcing = recovery.mode == Mode.ENFORCE
     match alert.name:
-        case AlertName.INTERNAL_ERROR:
-            return recovery.readiness != ReadinessState.BROKEN
-        case AlertName.JOURNAL_DOWN:
-            return recovery.journal_up
+        case AlertName.SYSTEM_DATA_STALE | AlertName.INTERNAL_ERROR | AlertName.JOURNAL_DOWN:
+            return True
         case AlertName.DISARMED:
-            known = recovery.journal_up and recovery.readiness != ReadinessState.BROKEN
-            return not enforcing or (known and recovery.readiness != ReadinessState.DISARMED)
+            return recovery.journal_up and recovery.readiness != ReadinessState.BROKEN
         case AlertName.CIRCUIT_BREAKER_OPEN:
-            return not enforcing or recovery.readiness == ReadinessState.ACTIVE
+            return recovery.readiness == ReadinessState.ACTIVE
         case _:
-            return not enforcing or _is_resolved_for_vm(alert, recovery, limits, since, now)
+            return _is_resolved_for_vm(alert, recovery, limits, since, now)
 
 
 def _is_resolved_for_vm(
     alert: Alert, recovery: RecoveryReport, limits: AlertLimits, since: datetime, now: datetime
 ) -> bool:
-    enrolled = _enrolled_vms(recovery).values()
-    vm = next((vm for vm in enrolled if str(vm.key) == alert.vm_id), None)
+    vm = next((vm for vm in _enrolled_vms(recovery) if str(vm.key) == alert.vm_id), None)
     if vm is None:
         return recovery.journal_up  # until the journal is open, no VM is enrolled
     if alert.name in (AlertName.QUARANTINED, AlertName.UNKNOWN_TOO_LONG):
         return True  # the VM's state comes from the journal, so it is known
     if alert.name == AlertName.HELD_TOO_LONG:
-        return not _is_held_too_long(vm, limits, now)
+        return not _is_held_too_long(vm, limits, now)  # recovery as a whole may have an alert
     is_acted = alert.name == AlertName.ACTED
     if is_acted and (now - since).total_seconds() >= limits.acted_seconds:
         return True

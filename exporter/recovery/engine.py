@@ -358,7 +358,6 @@ class Recovery:
                 decision.action,
                 await self._journal_writer.store.save_decision(decision),
                 inventory.clock,
-                case.policy,
                 lambda fresh: _enrolled_now(vm, fresh, cluster, self.setup.enrolment_rules),
                 lambda: forbidden(case, self.system_facts, warm_since),
             )

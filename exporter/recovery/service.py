@@ -35,10 +35,10 @@ from exporter.recovery.report.events import (
     decision_event,
 )
 from exporter.recovery.report.explain import Explanation, explain
-from exporter.recovery.report.presentation import STATES, URGENCY
+from exporter.recovery.report.presentation import CALM_STATES, STATES, URGENCY
 from exporter.recovery.report.sentences import sentence
 from exporter.recovery.report.summary import RecoverySummary, summarize
-from exporter.recovery.vm_lookup import FoundVM, VMLookup
+from exporter.recovery.vm_lookup import FoundVM, find_systems, find_vm
 from exporter.recovery.vm_records import (
     ROWS_OF_A_SYSTEM,
     VMRecords,
@@ -47,8 +47,6 @@ from exporter.recovery.vm_records import (
 )
 
 ALL_ROWS = 1_000_000
-CALM_WHEN_MONITORED = (State.HEALTHY, State.BASELINE, State.STOPPED)
-"""States in which a VM that is monitored only is left out of the list."""
 
 
 class RecoveryService:
@@ -72,11 +70,10 @@ class RecoveryService:
         self._recoveries = recoveries
         self._journal = journal
         self._clock = clock
-        self._lookup = VMLookup(recoveries, journal)
 
     def status(self, system: str | None = None) -> Sequence[SystemRecoveryStatus]:
         """Return the state of recovery in each system; empty if recovery is off."""
-        return [self._status(name, one) for name, one in self._lookup.systems(system).items()]
+        return [self._status(name, one) for name, one in self._systems(system).items()]
 
     async def vms(
         self, system: str | None = None, *, everyone: bool = False, limit: int | None = None
@@ -84,7 +81,7 @@ class RecoveryService:
         """Return the VMs in trouble, or *everyone*, the most urgent first."""
         found = [
             (name, recovery, case)
-            for name, recovery in self._lookup.systems(system).items()
+            for name, recovery in self._systems(system).items()
             for case in recovery.state.cases.values()
             if everyone or _is_listed(case)
         ]
@@ -109,7 +106,7 @@ class RecoveryService:
         self, vm: str, system: str | None = None, *, decision: int | None = None
     ) -> Explanation:
         """Explain a VM, found by name, key or UUID, as it is or as it was at *decision*."""
-        found = await self._lookup.vm(vm, system)
+        found = await self._find(vm, system)
         recovery = found.recovery
         if decision is not None:
             return await self._explain_decision(found, decision)
@@ -137,9 +134,9 @@ class RecoveryService:
         self, vm: str | None = None, system: str | None = None, *, limit: int
     ) -> Sequence[TimelineEvent]:
         """Return the newest events; changes of VMs that are not enrolled only for a given *vm*."""
-        found = await self._lookup.vm(vm, system) if vm is not None else None
+        found = await self._find(vm, system) if vm is not None else None
         uuid = found.uuid if found is not None else None
-        chosen = {found.system: found.recovery} if found else self._lookup.systems(system)
+        chosen = {found.system: found.recovery} if found else self._systems(system)
         journal = self._open_journal()
         events: list[TimelineEvent] = []
         for name, recovery in chosen.items():
@@ -166,7 +163,7 @@ class RecoveryService:
         if journal is None:
             return []
         events: list[TimelineEvent] = []
-        for name, recovery in self._lookup.systems(system).items():
+        for name, recovery in self._systems(system).items():
             try:
                 done = await journal.intents(recovery.key, limit=limit)
             except JournalError:
@@ -191,7 +188,7 @@ class RecoveryService:
                     uuid for uuid in recovery.state.cases if not _is_enrolled(uuid, recovery)
                 ),
             )
-            for name, recovery in self._lookup.systems(system).items()
+            for name, recovery in self._systems(system).items()
         ]
 
     async def command(
@@ -216,8 +213,8 @@ class RecoveryService:
             JournalError: The command could not be recorded for a system, and is not in force there.
 
         """
-        found = await self._lookup.vm(vm, system, exact=True) if vm is not None else None
-        chosen = {found.system: found.recovery} if found else self._lookup.systems(system)
+        found = await self._find(vm, system, exact=True) if vm is not None else None
+        chosen = {found.system: found.recovery} if found else self._systems(system)
         if not chosen:
             raise UnknownNameError("recovery is off in every system, so it takes no commands")
         if found is not None and not _can_be_cleared(found):
@@ -248,6 +245,12 @@ class RecoveryService:
                 + (f"; it is in force for {others}" if others else "")
             )
         return receipts
+
+    def _systems(self, system: str | None) -> Mapping[str, Recovery]:
+        return find_systems(self._recoveries(), system)
+
+    async def _find(self, vm: str, system: str | None, *, exact: bool = False) -> FoundVM:
+        return await find_vm(vm, system, self._recoveries(), self._journal(), exact=exact)
 
     def _status(self, name: str, recovery: Recovery) -> SystemRecoveryStatus:
         facts, commands = recovery.system_facts, recovery.commands
@@ -337,14 +340,14 @@ def _newest(events: Iterable[TimelineEvent], limit: int) -> Sequence[TimelineEve
 
 def _counted(cases: Iterable[Case]) -> dict[str, int]:
     """Return the number of *cases* in each state, the most urgent state first."""
-    states = Counter(case.state for case in cases)
-    return {state.value: states[state] for state in STATES if states[state]}
+    states = Counter[str](case.state for case in cases)
+    return {str(state): states[state] for state in STATES if states[state]}
 
 
 def _is_listed(case: Case) -> bool:
     if case.policy.acts:
         return case.state is not State.HEALTHY
-    return case.state not in CALM_WHEN_MONITORED
+    return case.state not in CALM_STATES
 
 
 def _is_enrolled(uuid: str, recovery: Recovery) -> bool:

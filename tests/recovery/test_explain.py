@@ -30,7 +30,7 @@ from exporter.recovery.observe.enrolment import NOT_ENROLLED
 from exporter.recovery.report.context import ExplainContext, context_of_decision
 from exporter.recovery.report.events import command_event
 from exporter.recovery.report.explain import HISTORY_EVENTS, explain
-from exporter.recovery.report.messages import CAUSES, COMMANDS, OUTCOMES, POLICIES, REASONS, VERBS
+from exporter.recovery.report.messages import CAUSES, COMMANDS, OUTCOMES, REASONS, VERBS
 from exporter.recovery.report.sentences import _SENTENCES, sentence
 from tests.fakes import START
 from tests.recovery.archive import RecordingJournal, about, as_json, explained, stage
@@ -362,7 +362,6 @@ def test_every_failed_guard_has_a_sentence(reason: GuardName | None) -> None:
         (REASONS, GuardName),
         (VERBS, Action),
         (OUTCOMES, Outcome),
-        (POLICIES, Policy),
         (COMMANDS, CommandKind),
         (_SENTENCES, (None, *State)),
     ],

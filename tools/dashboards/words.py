@@ -75,7 +75,7 @@ STATES = _meanings(
 )
 """Recovery states."""
 
-CALM_STATES = tuple(sorted(state for state, one in presentation.STATES.items() if not one.trouble))
+CALM_STATES = tuple(sorted(presentation.CALM_STATES))
 """States that need no attention."""
 
 READINESS = _meanings(

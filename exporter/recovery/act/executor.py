@@ -30,7 +30,6 @@ from exporter.recovery.model.cases import (
     Intent,
     ObservedState,
     Outcome,
-    Policy,
     Reply,
 )
 from exporter.recovery.model.limits import Limits
@@ -50,8 +49,6 @@ class ActionRequest(NamedTuple):
     """Its number in the journal."""
     clock: float | None
     """VergeOS' time, in Unix seconds."""
-    policy: Policy
-    """The policy of the decision, which must still be in force."""
     enrolled: Callable[[FreshVM], Enrolment]
     """Returns the enrolment of the VM as it is now."""
     forbidden: Callable[[], str]
@@ -171,7 +168,7 @@ def obsolete(request: ActionRequest, fresh: FreshVM | None) -> str:
     if fresh.enabled is not True or fresh.is_snapshot or fresh.service:
         return "the VM is disabled, a snapshot or part of a service"
     enrolment = request.enrolled(fresh)
-    if enrolment.policy is not request.policy:
+    if enrolment.policy is not case.policy:
         return f"its policy is now {enrolment.policy}: {enrolment.because}"
     if next_action(case, enrolment) is not request.action:
         return f"its enrolment no longer allows {request.action}"

@@ -63,8 +63,8 @@ class Loop(NamedTuple):
     """``None``: never within a week."""
 
 
-def play_loop(dies_after_seconds: float, limits: Limits) -> Loop:
-    """Play a crash loop through for a week of nothing else."""
+def simulate_crash_loop(dies_after_seconds: float, limits: Limits) -> Loop:
+    """Simulate a week in which a VM crashes *dies_after_seconds* after each start."""
     now, attempts, sent = 0.0, 0, list[float]()
     while now < WEEK:
         now += limits.confirm_down_seconds + backoff_seconds(attempts, limits, random=0.5)
@@ -79,8 +79,8 @@ def play_loop(dies_after_seconds: float, limits: Limits) -> Loop:
 
 
 def endless_loops(limits: Limits) -> tuple[Loop, ...]:
-    """Return the crash loops that these rules would never end."""
-    loops = (play_loop(uptime, limits) for uptime in UPTIMES)
+    """Return the crash loops that *limits* never end."""
+    loops = (simulate_crash_loop(uptime, limits) for uptime in UPTIMES)
     return tuple(loop for loop in loops if loop.quarantined_after_seconds is None)
 
 
@@ -92,7 +92,7 @@ class ActionHistory:
         self._spent: deque[Spent] = deque()
         self._refused: list[float] = []
         self._by_vm: dict[str, list[Spent]] = defaultdict(list)
-        self._fleet: tuple[tuple[float, int], tuple[Use, ...]] | None = None
+        self._system_uses: tuple[tuple[float, int], tuple[Use, ...]] | None = None
         for one in spent:
             self.add(one)
 
@@ -146,7 +146,7 @@ class ActionHistory:
     def system_uses(self, *, now: float) -> tuple[Use, ...]:
         """Return how much of the budgets of all VMs together is used up."""
         since = now, len(self._spent)
-        if self._fleet is None or self._fleet[0] != since:
+        if self._system_uses is None or self._system_uses[0] != since:
             times = [one.at for one in self._spent]
-            self._fleet = since, uses(self._limits.system_windows, times, now=now)
-        return self._fleet[1]
+            self._system_uses = since, uses(self._limits.system_windows, times, now=now)
+        return self._system_uses[1]

@@ -1,11 +1,7 @@
 """
-The history of a VM in recovery, as a table.
+The states of a VM in recovery and the transitions between them.
 
-Everything that decides which state follows which is in this file, and nothing else is: when an
-event has happened is `detect`'s, `decide`'s and `verify`'s to say. A state says how things are, an
-event says what happened. What the table does not list cannot happen, and asking for it is a bug.
-
-docs/recovery.md draws its diagram from here.
+A transition that the table does not list is a bug. docs/recovery.md has a diagram of the table.
 """
 
 from collections.abc import Mapping
@@ -13,11 +9,11 @@ from enum import StrEnum
 
 
 class ImpossibleTransitionError(Exception):
-    """The table does not know this step: a bug, which disarms recovery."""
+    """The table has no such transition: a bug, which disarms recovery."""
 
 
 class State(StrEnum):
-    """How it stands with one VM."""
+    """The recovery state of one VM."""
 
     BASELINE = "baseline"
     """Known, and not yet seen up: a VM first seen down has not crashed."""
@@ -48,13 +44,13 @@ class State(StrEnum):
 
 
 class Event(StrEnum):
-    """What can happen to a VM in recovery."""
+    """What changes the state of a VM."""
 
     SEEN_UP = "seen up"
     SEEN_DOWN = "seen down"
     SEEN_STOPPING = "seen stopping"
     SEEN_CHANGING = "seen changing"
-    """Its status changes without us: it starts, migrates or is imported."""
+    """It starts, migrates or is imported, and not because of recovery."""
     PLATFORM_CLAIMED = "claimed by the platform"
     PLATFORM_PASSED = "not claimed any longer"
     STOP_EXPLAINED = "stop explained"
@@ -86,9 +82,9 @@ DOWN = (
     State.HELD,
 )
 DIAGNOSED = (State.SUSPECT, State.PLATFORM, State.UNKNOWN, State.BACKOFF, State.HELD)
-"""States in which a cause is looked for, again and again."""
+"""States in which each poll diagnoses the VM again."""
 OPEN = (State.ACTING, State.VERIFYING, State.INDETERMINATE)
-"""While an intent is open, looking says what comes of it."""
+"""States with an open action, which is being verified."""
 
 TRANSITIONS: Mapping[tuple[State, Event], State] = {
     (State.BASELINE, Event.SEEN_UP): State.HEALTHY,
@@ -136,7 +132,7 @@ def follow(state: State, event: Event) -> State:
     Return the state that *event* leads to from *state*.
 
     Raises:
-        ImpossibleTransitionError: The table does not know this step.
+        ImpossibleTransitionError: The table has no such transition.
 
     """
     try:
