@@ -12,6 +12,7 @@ from exporter.recovery.decide.facts import suppressed_by
 from exporter.recovery.engine import Recovery
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.commands import Command, CommandKind
+from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import DAY
 from exporter.recovery.model.records import JournalReader
 from exporter.recovery.model.states import State
@@ -42,7 +43,6 @@ from exporter.recovery.vm_lookup import FoundVM, find_systems, find_vm
 from exporter.recovery.vm_records import (
     ROWS_OF_A_SYSTEM,
     VMRecords,
-    read_many_records,
     read_records,
 )
 
@@ -87,7 +87,7 @@ class RecoveryService:
         ]
         found.sort(key=lambda one: (URGENCY[one[2].state], one[0], one[2].name, one[2].key))
         found = found[:limit]
-        records = await read_many_records(
+        records = await read_records(
             self._journal(), [(recovery.key, case.uuid) for _, recovery, case in found]
         )
         return [
@@ -97,7 +97,9 @@ class RecoveryService:
                 vm_key=case.key,
                 uuid=case.uuid,
                 state=case.state.value,
-                sentence=sentence(self._context(name, recovery, case, records[recovery.key])),
+                sentence=sentence(
+                    self._context(name, recovery, case, records[recovery.key, case.uuid])
+                ),
             )
             for name, recovery, case in found
         ]
@@ -110,7 +112,8 @@ class RecoveryService:
         recovery = found.recovery
         if decision is not None:
             return await self._explain_decision(found, decision)
-        records = await read_records(self._journal(), recovery.key, found.uuid)
+        vm_key = recovery.key, found.uuid
+        records = (await read_records(self._journal(), [vm_key]))[vm_key]
         case = recovery.state.cases.get(found.uuid)
         if case is not None:
             return explain(self._context(found.system, recovery, case, records))
@@ -124,8 +127,8 @@ class RecoveryService:
                 uuid=found.uuid,
                 state=None,
                 enrolment=recovery.state.enrolments.get(found.uuid),
-                changes=records.changes.get(found.uuid, ()),
-                actions=records.actions.get(found.uuid, ()),
+                changes=records.changes,
+                actions=records.actions,
                 gone=inventory is not None and found.uuid not in inventory.vms,
             )
         )
@@ -291,25 +294,21 @@ class RecoveryService:
     def _context(
         self, system: str, recovery: Recovery, case: Case, records: VMRecords
     ) -> ExplainContext:
-        decision, mode = recovery.decisions.get(case.uuid), recovery.setup.mode
-        recorded = next(iter(records.decisions.get(case.uuid, ())), None)
-        if decision is None and recorded is not None and recorded.decision.mode is mode:
-            decision = recorded.decision
-        same = (
-            recorded is not None
-            and decision is not None
-            and recorded.decision.failed_guard is decision.failed_guard
-            and recorded.decision.diagnosis.cause is decision.diagnosis.cause
-        )
+        decision = recovery.decisions.get(case.uuid)
+        record = next(iter(records.decisions), None)
+        if decision is None and record and record.decision.mode is recovery.setup.mode:
+            decision = record.decision
+        if record is not None and not (decision and _same_result(record.decision, decision)):
+            record = None
         return context_of_case(case, system=system, now=self._clock.now())._replace(
             unseen=self._unseen(recovery),
             enrolment=recovery.state.enrolments.get(case.uuid),
             suppressed_by=suppressed_by(case, recovery.system_facts),
             decision=decision,
-            number=recorded.number if same and recorded is not None else None,
-            decided=recorded.decision.time if same and recorded is not None else None,
-            changes=records.changes.get(case.uuid, ()),
-            actions=records.actions.get(case.uuid, ()),
+            number=record.number if record is not None else None,
+            decided=record.decision.time if record is not None else None,
+            changes=records.changes,
+            actions=records.actions,
         )
 
     async def _explain_decision(self, found: FoundVM, number: int) -> Explanation:
@@ -332,6 +331,10 @@ class RecoveryService:
             problems = {one.system_facts.journal_problem for one in self._recoveries().values()}
             raise JournalError("; ".join(sorted(problems - {""})) or "the journal is not open")
         return journal
+
+
+def _same_result(one: Decision, other: Decision) -> bool:
+    return (one.failed_guard, one.diagnosis.cause) == (other.failed_guard, other.diagnosis.cause)
 
 
 def _newest(events: Iterable[TimelineEvent], limit: int) -> Sequence[TimelineEvent]:
