@@ -31,15 +31,8 @@ def from_row(row: Mapping[Any, Any], kind: type[T]) -> T:
 
 
 def case_to_row(case: Case) -> dict[str, Any]:
-    """Return *case* as JSON, and the columns for queries by hand."""
-    return {
-        "uuid": case.uuid,
-        "vm_key": case.key,
-        "name": case.name,
-        "state": case.state.value,
-        "since": case.since,
-        "case_json": msgspec.json.encode(case).decode(),
-    }
+    """Return *case* as JSON."""
+    return {"uuid": case.uuid, "case_json": msgspec.json.encode(case).decode()}
 
 
 def case_from_json(text: str) -> Case:

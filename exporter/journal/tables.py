@@ -89,11 +89,6 @@ cases = Table(
     METADATA,
     Column("system", Text, primary_key=True),
     Column("uuid", Text, primary_key=True),
-    # For queries by hand; the daemon reads only case_json.
-    Column("vm_key", BigInteger, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("since", Float, nullable=False),
     Column("case_json", Text, nullable=False),
 )
 

@@ -63,6 +63,10 @@ LIMITS = {
     "verify_lost_seconds": 0.8,
 }
 """A day in the life of recovery, in seconds; and as many actions as it takes."""
+STATE_OF_A_VM = (
+    "SELECT json_extract(case_json, '$.state') FROM cases "
+    "WHERE json_extract(case_json, '$.key') = ?"
+)
 
 
 class Death(NamedTuple):
@@ -431,7 +435,7 @@ class Stage:
 
     def _is_seen_up(self, vm: int) -> bool:
         try:
-            rows = self._read("SELECT state FROM cases WHERE vm_key = ?", vm)
+            rows = self._read(STATE_OF_A_VM, vm)
         except sqlite3.OperationalError:  # it is being made, or mended
             return False
         return rows in ([("healthy",)], [("probation",)])

@@ -373,4 +373,6 @@ def test_vm_started_by_high_availability_ends_with_platform() -> None:
     )
 
     assert only(summary).end is End.PLATFORM
-    assert only(summary).cause == "node_in_trouble"
+    diagnosis = only(summary).diagnosis
+    assert diagnosis is not None
+    assert diagnosis.cause is Cause.NODE_IN_TROUBLE

@@ -13,10 +13,9 @@ from exporter.formatting import counted, lasting, span
 from exporter.recovery.decide.budgets import Use
 from exporter.recovery.decide.facts import Facts
 from exporter.recovery.model.cases import (
+    UNDIAGNOSED,
     Action,
     Case,
-    Cause,
-    Diagnosis,
     DiagnosisKind,
     Enrolment,
     ObservedState,
@@ -35,8 +34,6 @@ LADDERS: Mapping[OnHang, tuple[Action, ...]] = {
     OnHang.POWER_CYCLE: (Action.REBOOT, Action.RESET, Action.KILL),
 }
 """The actions on a VM that hangs, graceful before hard. A power-on follows a kill."""
-
-UNDIAGNOSED = Diagnosis(DiagnosisKind.PENDING, Cause.NOT_LONG_ENOUGH, "not diagnosed yet")
 
 
 class Denial(NamedTuple):

@@ -135,6 +135,9 @@ class Diagnosis(msgspec.Struct, frozen=True, gc=False):
     """The evidence: the user, the time, the log row."""
 
 
+UNDIAGNOSED = Diagnosis(DiagnosisKind.PENDING, Cause.NOT_LONG_ENOUGH, "not diagnosed yet")
+
+
 class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The recovery state of one VM."""
 
