@@ -125,7 +125,7 @@ class Recovery:
 
     @property
     def watched(self) -> float:
-        """Seconds of watch so far."""
+        """Seconds of monitored time so far."""
         return self._watched_before + self._clock.monotonic() - self._began
 
     @property

@@ -89,7 +89,9 @@ async def find_vm(
 async def _deleted(chosen: Mapping[str, Recovery], journal: JournalReader | None) -> list[FoundVM]:
     """Return the VMs in the journal, which may no longer be in the inventory."""
     found: dict[tuple[str, str], FoundVM] = {}
-    for name, recovery in chosen.items() if journal is not None else ():
+    if journal is None:
+        return []
+    for name, recovery in chosen.items():
         with suppress(JournalError):
             for one in await journal.changes(recovery.key, limit=JOURNAL_ROWS):
                 vm = FoundVM(name, recovery, one.uuid, one.vm_key, one.name)

@@ -114,7 +114,7 @@ class Month(Harness):
         self.polls = 0
         self._shortcut = Shortcut(self.world)
 
-    def make_harness(self, *, tell: bool = False) -> "Month":
+    def simulate(self, *, tell: bool = False) -> "Month":
         """Let the month pass."""
         affairs, end = deque(self.fate.affairs), self.days * DAY
         while self.clock.elapsed < end:
@@ -391,7 +391,7 @@ def main() -> int:
         mode=Mode(wanted.mode),
         busy=wanted.busy,
         hurried=not wanted.every_poll,
-    ).play(tell=True)
+    ).simulate(tell=True)
     print("\n".join(account(month, cpu_seconds=time.process_time() - began)))  # noqa: T201
     return 1 if month.wrong_actions else 0
 

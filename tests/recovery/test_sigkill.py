@@ -321,7 +321,7 @@ class Stage:
     def vm_of(self, story: Story) -> int:
         return self.vms[story.number]
 
-    async def make_harness(self, nurse: Nursery) -> None:
+    async def simulate(self, nurse: Nursery) -> None:
         """Tell all stories, to the end of the last."""
         self.directory.mkdir()
         async with self.platform:
@@ -561,7 +561,7 @@ async def test_killed_daemon_neither_repeats_nor_loses_an_action(tmp_path: Path)
 
     async with asyncio.timeout(WHOLE_SECONDS), nursery() as nurse, asyncio.TaskGroup() as parts:
         for stage in stages:
-            parts.create_task(stage.play(nurse))
+            parts.create_task(stage.simulate(nurse))
 
     killed = sum((stage.killed for stage in stages), Counter[str]())
     births = sorted(birth for stage in stages for birth in stage.births)

@@ -68,7 +68,7 @@ class ActionExecutor:
     Carries out actions, one at a time.
 
     Args:
-        watched: Returns the seconds of watch.
+        watched: Returns the seconds of monitored time.
 
     """
 
@@ -147,7 +147,7 @@ class ActionExecutor:
         return intent
 
     def _moment(self) -> tuple[float, float]:
-        """Return what both clocks say: one stands still while its machine does, one may be set."""
+        """Return both clocks: the first stops while its machine sleeps, the second can be set."""
         return self._clock.monotonic(), self._clock.now().timestamp()
 
     def _too_late(self, request: ActionRequest, read_at: tuple[float, float]) -> str:

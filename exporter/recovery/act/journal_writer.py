@@ -9,6 +9,7 @@ from exporter.errors import JournalError
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.ports import Change, JournalStore, PollRecord, SavedState
+from exporter.recovery.model.states import State
 from exporter.recovery.observe.state import RecoveryState
 
 log = structlog.get_logger()
@@ -122,19 +123,20 @@ class JournalWriter:
             if before is None and not case.policy.acts:
                 continue  # at the first poll that would be every VM
             if before is None or before.state is not case.state:
-                found.append(self._change(before, case, of=case, at=at))
+                state_before = before.state if before is not None else None
+                found.append(self._change(case, state_before, case.state, at))
         gone = [case for uuid, case in self._written.items() if uuid not in state.cases]
-        return found + [self._change(case, None, of=case, at=at) for case in gone]
+        return found + [self._change(case, case.state, None, at) for case in gone]
 
-    def _change(self, before: Case | None, after: Case | None, *, of: Case, at: float) -> Change:
+    def _change(self, case: Case, before: State | None, after: State | None, at: float) -> Change:
         return Change(
-            uuid=of.uuid,
-            vm_key=of.key,
-            name=of.name,
+            uuid=case.uuid,
+            vm_key=case.key,
+            name=case.name,
             at=at,
             time=self._clock.now(),
-            before=before.state if before is not None else None,
-            after=after.state if after is not None else None,
-            word=of.word,
-            diagnosis=of.diagnosis,
+            before=before,
+            after=after,
+            word=case.word,
+            diagnosis=case.diagnosis,
         )

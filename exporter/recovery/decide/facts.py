@@ -23,7 +23,7 @@ class SystemFacts(NamedTuple):
     """What holds for every VM of the system at the moment of a decision."""
 
     at: float
-    """Seconds of watch."""
+    """Seconds of monitored time."""
     time: datetime
     limits: Limits
     mode: Mode
@@ -118,7 +118,7 @@ def forbidden(case: Case, system: SystemFacts, warm_since: float) -> str:
     Return why no action may be sent at this moment; empty if it may.
 
     Args:
-        warm_since: The start of the last warm-up before the decision, in seconds of watch.
+        warm_since: The start of the last warm-up before the decision, in seconds of monitored time.
 
     """
     if system.kill_switch:

@@ -48,7 +48,7 @@ class Guard(NamedTuple):
 
     name: GuardName
     check: Callable[[Facts], str | Denial]
-    """Returns the numbers and names that it looked at."""
+    """Returns the numbers and names that it compared, or a denial."""
 
     def __call__(self, facts: Facts) -> GuardResult:
         found = self.check(facts)
