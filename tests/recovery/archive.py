@@ -1,4 +1,4 @@
-"""A journal of a play that remembers when each thing was written, as the one on disk does."""
+"""A journal in memory that keeps the time of each record, like the one on disk."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -28,7 +28,7 @@ class RecordingJournal(InMemoryJournal):
     """
     A `InMemoryJournal` that can be read by people.
 
-    `story` is everything that was written, in its order, to be told to another journal.
+    `story` is every write in its order, to be repeated on another journal.
     """
 
     def __init__(self) -> None:
@@ -121,8 +121,8 @@ class RecordClock(FakeClock):
         return self.moment
 
 
-async def told(harness: Harness, directory: Path) -> Journal:
-    """Return a journal on disk that tells what the play wrote down, when it did."""
+async def journal_on_disk(harness: Harness, directory: Path) -> Journal:
+    """Return a journal on disk with the records of the run."""
     clock = RecordClock()
     journal = await open_journal(directory, clock)
     store = journal.store(harness.recovery.key)

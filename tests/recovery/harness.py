@@ -99,7 +99,7 @@ class Request(NamedTuple):
 
 
 class InMemoryJournal:
-    """A journal for one play; it outlives every process."""
+    """A journal for one run; it outlives every process."""
 
     def __init__(self) -> None:
         self.watched = 0.0
@@ -112,7 +112,7 @@ class InMemoryJournal:
         self.changes: list[Any] = []
         self.broken = ""
         self.fall: Callable[[str], None] = lambda _: None
-        """Told before and after each writing; may raise `KilledError`."""
+        """Called before and after each write; may raise `KilledError`."""
 
     async def load(self) -> SavedState:
         self._check()
@@ -239,25 +239,25 @@ class Line:
 
 
 class RecordingMeter:
-    """A `Meter` that keeps what it is told."""
+    """A `Meter` that keeps its measurements."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, ...]] = []
+        self.measured: list[tuple[str, ...]] = []
 
     def decided(self, reason: str, cause: str) -> None:
-        self.told.append(("decided", reason, cause))
+        self.measured.append(("decided", reason, cause))
 
     def acted(self, action: str, outcome: str) -> None:
-        self.told.append(("acted", action, outcome))
+        self.measured.append(("acted", action, outcome))
 
     def invalid(self, reason: str) -> None:
-        self.told.append(("invalid", reason))
+        self.measured.append(("invalid", reason))
 
     def clock_jumped(self) -> None:
-        self.told.append(("clock_jumped",))
+        self.measured.append(("clock_jumped",))
 
     def recovered(self, seconds: float) -> None:
-        self.told.append(("recovered", str(seconds)))
+        self.measured.append(("recovered", str(seconds)))
 
 
 class AdjustableClock(FakeClock):

@@ -204,7 +204,7 @@ class InvariantChecker:
 
     Args:
         after: Name patterns of VMs, and of those that have to be up before them.
-        quiet: Stretches of the play in which nothing may be asked for.
+        quiet: Stretches of the run in which no action may be sent.
         silenced: Names of VMs, and from when to when a silence names each.
         enrolled: What the setup says of a VM that no tag speaks of.
 
@@ -279,7 +279,7 @@ class InvariantChecker:
 
     @property
     def broken(self) -> set[str]:
-        """The invariants that were violated, for plays that are meant to."""
+        """The invariants that were violated, for runs that are meant to."""
         return {violation.invariant for violation in self.violations}
 
     # What is heard.
@@ -552,7 +552,7 @@ class InvariantChecker:
         self._orders_read = len(commands)
 
     def _accept(self) -> None:
-        """Take a person's word: what is missing is gone, and a storm is one."""
+        """Accept the inventory: missing VMs were deleted, and the mass outage is real."""
         self._warm(self._now)
         self._accepted_at, self._takes_short_lists = self._now, True
         if any(
@@ -685,7 +685,7 @@ class InvariantChecker:
             yield "I4", f"it was last looked at {age:.0f} s before"
         poll_age = at - asked.poll.at if asked.poll is not None else at
         if poll_age > self.limits.inventory_age_seconds + DUST:
-            yield "I4", f"the picture was {poll_age:.0f} s old"
+            yield "I4", f"the inventory was {poll_age:.0f} s old"
 
     def _of_health(self, asked: Asked) -> Iterator[Violation]:
         poll, limits, at = asked.poll, self.limits, asked.request.at
@@ -795,9 +795,9 @@ class InvariantChecker:
             when = f"the last of them went down {at - youngest:.0f} s before"
             yield "I13", f"{count} of {self._enrolled_count} VMs are in trouble; {when}"
         if at - before < limits.breaker_probe_interval_seconds - DUST:
-            yield "I13", f"in a storm, {at - before:.0f} s after the request before"
+            yield "I13", f"in a mass outage, {at - before:.0f} s after the request before"
         if len(asked.intents) > 1:
-            yield "I13", "in a storm, with another request under way"
+            yield "I13", "in a mass outage, with another request under way"
 
     def _of_budgets(self, request: Request, look: Look, life: Life) -> Iterator[Violation]:
         at, limits = request.at, self.limits

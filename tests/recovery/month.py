@@ -220,7 +220,7 @@ class Month(Harness):
 
     @property
     def invalid(self) -> Counter[str]:
-        return Counter(told[1] for told in self.tally.told if told[0] == "invalid")
+        return Counter(told[1] for told in self.tally.measured if told[0] == "invalid")
 
     @property
     def quarantined(self) -> dict[str, int]:
@@ -324,9 +324,9 @@ def account(month: Month, *, cpu_seconds: float) -> Iterator[str]:
     yield from _line("given up as crash loops", len(month.quarantined), loops)
     yield from _line("most actions in an hour", month.most_in_an_hour, "")
     invalid = ", ".join(f"{number:,} {reason}" for reason, number in month.invalid.most_common())
-    yield from _line("pictures not believed", sum(month.invalid.values()), invalid)
+    yield from _line("rejected inventories", sum(month.invalid.values()), invalid)
     yield from _line("restarts of the daemon", month.fate.restarts, "")
-    jumps = sum(told[0] == "clock_jumped" for told in month.tally.told)
+    jumps = sum(told[0] == "clock_jumped" for told in month.tally.measured)
     yield from _line("jumps of a clock noticed", jumps, "")
     yield ""
     yield from _listed("WRONG STARTS", month, ground_truth.wrong_starts)

@@ -1,4 +1,4 @@
-"""What each guard is good for: without it, in some play, something happens that never must."""
+"""Removing any guard breaks an invariant in some scenario."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -35,9 +35,9 @@ Scenario = Callable[[Guards], InvariantChecker]
 CROWDS_ALLOWED = Limits(breaker_min_vms=20, node_failure_vms=20)
 
 
-def begin(guards: Guards, *, warm: bool = True, **play: Any) -> tuple[Harness, InvariantChecker]:
-    watched = {name: play.pop(name) for name in ("after", "quiet", "silenced") if name in play}
-    harness = Harness(guards=guards, **play)
+def begin(guards: Guards, *, warm: bool = True, **kwargs: Any) -> tuple[Harness, InvariantChecker]:
+    watched = {name: kwargs.pop(name) for name in ("after", "quiet", "silenced") if name in kwargs}
+    harness = Harness(guards=guards, **kwargs)
     checker = InvariantChecker(harness, **watched)
     if warm:
         harness.warm()
@@ -88,7 +88,7 @@ def with_slow_logs(guards: Guards) -> InvariantChecker:
     return checker
 
 
-def after_bad_pictures(guards: Guards) -> InvariantChecker:
+def after_rejected_inventories(guards: Guards) -> InvariantChecker:
     harness, checker = begin(guards)
     with harness.world.faults.on("status", path="machine_status"):
         harness.advance(40)
@@ -181,7 +181,7 @@ def crashed_again_at_once(guards: Guards) -> InvariantChecker:
     return checker
 
 
-def in_a_quiet_hour(guards: Guards) -> InvariantChecker:
+def in_a_maintenance_window(guards: Guards) -> InvariantChecker:
     window = MaintenanceWindow(start=time(0, 0), hours=1, reason="backups run")
     harness, checker = begin(
         guards, setup=ENFORCE._replace(maintenance_windows=(window,)), quiet=((0.0, 3600.0),)
@@ -201,7 +201,7 @@ class NamedSilence:
         return "it is silenced by alice: a new disk" if vm.vm_name == "web-01" else ""
 
 
-def while_somebody_works_on_it(guards: Guards) -> InvariantChecker:
+def while_it_is_silenced(guards: Guards) -> InvariantChecker:
     setup = ENFORCE._replace(silences=NamedSilence())
     harness, checker = begin(guards, setup=setup, silenced={"web-01": (0.0, float("inf"))})
 
@@ -219,7 +219,7 @@ def with_its_neighbour(guards: Guards) -> InvariantChecker:
     return checker
 
 
-def in_a_storm(guards: Guards) -> InvariantChecker:
+def in_a_mass_outage(guards: Guards) -> InvariantChecker:
     harness, checker = begin(guards)
     for name in harness.names[:5]:
         harness.world.crash(name)
@@ -304,17 +304,17 @@ SCENARIOS: dict[GuardName, tuple[str, Scenario]] = {
     GuardName.NOT_PAUSED: ("I14", paused),
     GuardName.JOURNAL_WRITABLE: ("I6", with_a_full_disk),
     GuardName.INVENTORY_FRESH: ("I4", with_slow_logs),
-    GuardName.INVENTORY_STABLE: ("I5", after_bad_pictures),
+    GuardName.INVENTORY_STABLE: ("I5", after_rejected_inventories),
     GuardName.WARMED_UP: ("I5", just_started),
     GuardName.ENROLLED: ("I1", with_unreadable_tags),
     GuardName.CRASHED: ("I10", stopped_by_an_operator),
     GuardName.NO_OPEN_ACTION: ("I3", restored_while_it_starts),
     GuardName.WITHIN_RESTART_BUDGET: ("I2", in_a_crash_loop),
     GuardName.BACKOFF_ELAPSED: ("I18", crashed_again_at_once),
-    GuardName.OUTSIDE_MAINTENANCE_WINDOW: ("I14", in_a_quiet_hour),
-    GuardName.NOT_SILENCED: ("I14", while_somebody_works_on_it),
+    GuardName.OUTSIDE_MAINTENANCE_WINDOW: ("I14", in_a_maintenance_window),
+    GuardName.NOT_SILENCED: ("I14", while_it_is_silenced),
     GuardName.NODE_STABLE: ("I12", with_its_neighbour),
-    GuardName.CIRCUIT_BREAKER_CLOSED: ("I13", in_a_storm),
+    GuardName.CIRCUIT_BREAKER_CLOSED: ("I13", in_a_mass_outage),
     GuardName.CAPACITY_AVAILABLE: ("I5", without_resources),
     GuardName.BELOW_CONCURRENCY_LIMIT: ("I3", three_at_once),
     GuardName.WITHIN_RATE_LIMIT: ("I2", seven_at_once),
@@ -323,7 +323,7 @@ SCENARIOS: dict[GuardName, tuple[str, Scenario]] = {
     GuardName.WRITE_ACCESS: ("I7", with_a_credential_that_may_not),
     GuardName.MODE_ENFORCE: ("I16", in_shadow),
 }
-"""For each guard: the invariant that breaks without it, and the play in which it does."""
+"""For each guard: the invariant that breaks without it, and the scenario in which it does."""
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)

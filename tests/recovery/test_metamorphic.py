@@ -1,4 +1,4 @@
-"""What may be changed about a play without a request more being made, or any other."""
+"""Changes of a run that must not change the requests of recovery."""
 
 import math
 import random
@@ -52,10 +52,10 @@ def perform(
     twist: Twist = lambda _harness, _poll: None,
     *,
     prepare: Callable[[Harness], None] = lambda _harness: None,
-    **play: Any,
+    **options: Any,
 ) -> Harness:
     """MakeHarness the incidents, with a twist at every poll, before an checker."""
-    harness = Harness(**{"limits": HURRIED, **play})
+    harness = Harness(**{"limits": HURRIED, **options})
     checker = InvariantChecker(harness)
     keys = [harness.world.vm(name).key for name in harness.names]
     prepare(harness)
@@ -90,7 +90,7 @@ def told(decision: Decision) -> tuple[object, ...]:
 
 
 def is_never_ahead(one: Harness, other: Harness) -> bool:
-    """Return whether at every moment at most as much had been asked for in one play."""
+    """Return whether at every moment at most as much had been asked for in one run."""
     return all(
         sum(before.at <= request.at for before in one.requests)
         <= sum(before.at <= request.at for before in other.requests)
@@ -99,7 +99,7 @@ def is_never_ahead(one: Harness, other: Harness) -> bool:
 
 
 def let_nothing_help(harness: Harness) -> None:
-    """Take away what would let two plays drift apart: that a request changes anything."""
+    """Take away what would let two runs drift apart: that a request changes anything."""
     harness.world.faults.turn_on("accepted_but_never_starts")
 
 

@@ -768,7 +768,7 @@ def test_outcome_is_recorded_for_a_vm_that_was_replaced(make_harness: MakeHarnes
     harness.world.vm("web-01").machine.key += 5000
     harness.advance(ENOUGH)
 
-    assert ("acted", "poweron", "unknown") in harness.tally.told
+    assert ("acted", "poweron", "unknown") in harness.tally.measured
 
 
 def test_request_with_lost_response_is_not_repeated(make_harness: MakeHarness) -> None:

@@ -19,7 +19,7 @@ from exporter.recovery.model.views import AmbiguousNameError, UnknownNameError
 from exporter.recovery.report.presentation import READINESS, URGENCY
 from exporter.recovery.report.summary_text import summary_text
 from exporter.recovery.service import RecoveryService
-from tests.recovery.archive import as_json, stage, told
+from tests.recovery.archive import as_json, journal_on_disk, stage
 from tests.recovery.harness import ENFORCE, LIMITS, Harness, at_once
 
 
@@ -45,7 +45,7 @@ async def office(tmp_path: Path) -> AsyncIterator[Opening]:
     opened: list[Journal] = []
 
     async def opening(harness: Harness, **others: Harness) -> Office:
-        opened.append(await told(harness, tmp_path / "state"))
+        opened.append(await journal_on_disk(harness, tmp_path / "state"))
         return Office(opened[0], stage=harness, **others)
 
     yield opening
@@ -69,14 +69,14 @@ def crashed() -> Harness:
 async def test_vm_is_explained_from_the_journal(office: Opening) -> None:
     service = (await office(crashed())).service
 
-    told = await service.explain("web-01")
+    found = await service.explain("web-01")
 
-    assert told.sentence == (
+    assert found.sentence == (
         "web-01 crashed at 00:10:40. Vergewatch started it at 00:11:20, "
         "and it has been up since 00:11:40."
     )
-    assert told.decision is not None
-    assert [line.kind for line in told.history].count("action") == 1
+    assert found.decision is not None
+    assert [line.kind for line in found.history].count("action") == 1
 
 
 async def test_vm_is_found_by_name_key_and_uuid(office: Opening) -> None:
@@ -158,11 +158,11 @@ async def test_unreachable_system_is_marked_out_of_date(office: Opening) -> None
     (before,) = service.status()
 
     harness.clock.elapsed += 121
-    (care,), told = service.status(), await service.explain("web-01")
+    (care,), found = service.status(), await service.explain("web-01")
 
     assert before.unseen == ""
     assert care.unseen == f"no inventory since {seen:%Y-%m-%d %H:%M:%S} UTC"
-    assert told.sentence.startswith(f"stage: {care.unseen}. Last known state: web-01 is up")
+    assert found.sentence.startswith(f"stage: {care.unseen}. Last known state: web-01 is up")
 
 
 async def test_vm_is_not_called_unknown_before_the_first_poll() -> None:
@@ -202,10 +202,10 @@ async def test_monitored_vm_is_explained(office: Opening) -> None:
     harness = stage(tags={"web-01": ["recovery/auto"], "web-02": ["recovery/never"]})
     service = (await office(harness)).service
 
-    nobodys, denied = await service.explain("db-01"), await service.explain("web-02")
+    monitored, denied = await service.explain("db-01"), await service.explain("web-02")
 
-    assert nobodys.sentence.startswith("db-01 is up")
-    assert (nobodys.enrolled, nobodys.policy) == (False, "no")
+    assert monitored.sentence.startswith("db-01 is up")
+    assert (monitored.enrolled, monitored.policy) == (False, "no")
     assert (denied.enrolled, denied.policy_source) == (False, "tag recovery/never")
 
 
@@ -220,14 +220,14 @@ async def test_crash_of_monitored_vm_is_listed_and_its_stop_is_not(
 
     shown = {one.vm: one.state for one in await service.vms()}
     (care,) = service.status()
-    told = await service.explain("db-01")
+    found = await service.explain("db-01")
 
     assert shown == {"db-01": "held"}
     assert (care.vms, care.states) == (1, {"healthy": 1})
     assert care.others["held"] == care.others["stopped"] == 1
-    assert "does not start it now because the VM is not enrolled: " in told.sentence
-    assert told.failed_guard == "enrolled"
-    assert len(told.fixes) == 1
+    assert "does not start it now because the VM is not enrolled: " in found.sentence
+    assert found.failed_guard == "enrolled"
+    assert len(found.fixes) == 1
     with pytest.raises(UnknownNameError, match="is not enrolled"):
         await service.command(CommandKind.CLEAR, owner="anna", reason="why not", vm="db-01")
 
@@ -253,10 +253,10 @@ async def test_deleted_vm_is_explained_from_the_journal(office: Opening) -> None
     harness.advance(200)
     service = (await office(harness)).service
 
-    told = await service.explain("web-01")
+    found = await service.explain("web-01")
 
-    assert told.uuid == uuid
-    assert "is no longer in the inventory" in told.sentence
+    assert found.uuid == uuid
+    assert "is no longer in the inventory" in found.sentence
 
 
 async def test_earlier_decision_is_explained_as_it_was(office: Opening) -> None:
@@ -424,9 +424,9 @@ async def test_unreadable_journal_leaves_sentences_without_times(
     assert place.journal is not None
     await place.journal.close()
 
-    told = await place.service.explain("web-01")
+    found = await place.service.explain("web-01")
 
-    assert told.sentence == "web-01 is up again. Vergewatch checks that it stays up."
+    assert found.sentence == "web-01 is up again. Vergewatch checks that it stays up."
 
 
 async def test_command_applies_to_every_system_by_default(office: Opening) -> None:
