@@ -24,7 +24,7 @@ from exporter.recovery.model.views import VMRecoveryStatus
 from exporter.recovery.service import RecoveryService
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
-from tests.recovery.archive import RecordingJournal, stage, told
+from tests.recovery.archive import RecordingJournal, journal_on_disk, stage
 from tests.recovery.harness import Harness, at_once
 from tests.web.samples import HandClock, system
 from tests.web.site import StubOverview, StubPages, StubReload
@@ -76,7 +76,7 @@ class Daemon:
 
 @asynccontextmanager
 async def answering(harness: Harness, directory: Path) -> AsyncIterator[Daemon]:
-    journal = await told(harness, directory)
+    journal = await journal_on_disk(harness, directory)
     service = RecoveryService(
         lambda: {"production": harness.recovery}, lambda: journal, harness.clock
     )

@@ -33,7 +33,7 @@ from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
 from exporter.web.status import MAX_VMS
-from tests.recovery.archive import stage, told
+from tests.recovery.archive import journal_on_disk, stage
 from tests.web.samples import NOW, HandClock, system
 from tests.web.site import StubOverview, StubPages, StubReload
 
@@ -568,7 +568,7 @@ async def test_command_is_recorded_in_the_journal(daemon: Serving, tmp_path: Pat
     harness = stage()
     harness.world.crash("web-01")
     harness.advance(100)
-    journal = await told(harness, tmp_path / "state")
+    journal = await journal_on_disk(harness, tmp_path / "state")
     service = RecoveryService(
         lambda: {"production": harness.recovery}, lambda: journal, harness.clock
     )

@@ -48,19 +48,11 @@ class ActionRequest(NamedTuple):
     decision: int
     """Its number in the journal."""
     clock: float | None
-    """VergeOS' time, in Unix seconds."""
+    """VergeOS's time, in Unix seconds."""
     enrolled: Callable[[FreshVM], Enrolment]
     """Returns the enrolment of the VM as it is now."""
     forbidden: Callable[[], str]
     """Returns why no action may be sent at this moment; empty if it may."""
-
-
-class ActionResult(NamedTuple):
-    """The result of an action."""
-
-    intent: Intent | None
-    """``None``: the action was obsolete, and nothing was recorded."""
-    reason: str = ""
 
 
 class ActionExecutor:
@@ -87,9 +79,12 @@ class ActionExecutor:
         self._clock = clock
         self._watched = watched
 
-    async def carry_out(self, request: ActionRequest) -> ActionResult:
+    async def carry_out(self, request: ActionRequest) -> Intent | str:
         """
-        Carry out *request* unless it is obsolete, and return its result.
+        Carry out *request* unless it is obsolete.
+
+        Returns:
+            The action as it was recorded, or why it was obsolete and nothing was recorded.
 
         Raises:
             JournalError: The journal could not be written; where that was before the request,
@@ -102,10 +97,9 @@ class ActionExecutor:
         try:
             fresh = await self._platform.read_vm(case.key)
         except VergeOSError as error:
-            return ActionResult(None, f"the VM could not be read again: {error}")
-        reason = obsolete(request, fresh)
-        if reason:
-            return ActionResult(None, reason)
+            return f"the VM could not be read again: {error}"
+        if reason := obsolete(request, fresh):
+            return reason
         logger.info("recovery.reread")
 
         intent = await self._journal_writer.store.prepare(
@@ -114,7 +108,7 @@ class ActionExecutor:
         logger = logger.bind(intent=intent.id)
         logger.info("recovery.prepared")
         if reason := self._too_late(request, read_at):
-            return ActionResult(await self._abandon(intent, reason), reason)
+            return await self._abandon(intent, reason)
 
         sent_at = self._watched()
         intent = replace(
@@ -126,7 +120,7 @@ class ActionExecutor:
         await self._journal_writer.store.update(intent)
         logger.info("recovery.sending")
         if reason := self._too_late(request, read_at):
-            return ActionResult(await self._abandon(intent, reason), reason)
+            return await self._abandon(intent, reason)
 
         answer = await self._platform.act(case.key, request.action)
         logger.info("recovery.answered", reply=str(answer.reply), detail=answer.detail)
@@ -137,7 +131,7 @@ class ActionExecutor:
             intent = replace(intent, outcome=Outcome.FAILED)
         await self._journal_writer.store.update(intent)
         logger.info("recovery.recorded")
-        return ActionResult(intent)
+        return intent
 
     async def _abandon(self, intent: Intent, why: str) -> Intent:
         intent = replace(

@@ -1,6 +1,5 @@
 """The timeline of recovery: journal records as lines of text."""
 
-from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
@@ -24,17 +23,6 @@ class TimelineEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     kind: str
     """``change``, ``decision``, ``action`` or ``command``."""
     text: str
-
-
-def history(
-    changes: Iterable[Change], actions: Iterable[ActionRecord], system: str
-) -> list[TimelineEvent]:
-    """Return the events of a VM, newest first."""
-    events = [
-        *(change_event(one, system) for one in changes),
-        *(action_event(one, system) for one in actions),
-    ]
-    return sorted(events, key=lambda event: event.time, reverse=True)
 
 
 def change_event(change: Change, system: str) -> TimelineEvent:
