@@ -3,10 +3,10 @@
 import re
 import ssl
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import aiohttp
-from pydantic import SecretStr
+from pydantic import AfterValidator, SecretStr
 
 from exporter import __version__
 from exporter.errors import ConfigError, system_reason
@@ -14,6 +14,18 @@ from exporter.errors import ConfigError, system_reason
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 """Characters that an HTTP header cannot carry."""
 CHUNK_BYTES = 256 * 1024
+
+
+def _for_headers(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value():
+        raise ValueError("is empty")
+    if CONTROL.search(secret.get_secret_value()):
+        raise ValueError("contains a control character, such as a newline")
+    return secret
+
+
+Secret = Annotated[SecretStr, AfterValidator(_for_headers)]
+"""A secret in the settings that is sent in a header."""
 
 
 class SecretFile:

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from exporter.http import CONTROL, SecretFile, ssl_context
+from exporter.http import Secret, SecretFile, ssl_context
 
 STRICT = ConfigDict(
     frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
@@ -43,19 +43,10 @@ def _normalized_url(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
-def _usable_secret(secret: SecretStr) -> SecretStr:
-    if not secret.get_secret_value():
-        raise ValueError("is empty")
-    if CONTROL.search(secret.get_secret_value()):
-        raise ValueError("contains a control character, such as a newline")
-    return secret
-
-
 def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-Secret = Annotated[SecretStr, AfterValidator(_usable_secret)]
 URL = Annotated[str, AfterValidator(_normalized_url)]
 
 

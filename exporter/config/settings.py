@@ -18,7 +18,6 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    SecretStr,
     model_validator,
 )
 from pydantic_settings import (
@@ -29,6 +28,7 @@ from pydantic_settings import (
 
 from exporter.alerting.config import AlertmanagerSettings
 from exporter.config.recovery import STRICT, ModeName, RecoverySettings
+from exporter.http import Secret
 from exporter.recovery.model.limits import Mode
 
 PREFIX = "VERGEWATCH_"
@@ -55,15 +55,6 @@ def _base_url(url: str) -> str:
     )
 
 
-def _for_headers(secret: SecretStr) -> SecretStr:
-    if not secret.get_secret_value():
-        raise ValueError("is empty")
-    if any(ord(char) < ord(" ") or char == "\x7f" for char in secret.get_secret_value()):
-        raise ValueError("contains a control character, such as a newline")
-    return secret
-
-
-Secret = Annotated[SecretStr, AfterValidator(_for_headers)]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
 
 

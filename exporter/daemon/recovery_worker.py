@@ -105,5 +105,5 @@ class RecoveryWorker:
                     await self.recovery.process(self._waiting.popleft())
             except Exception as error:
                 log.exception("recovery.disarmed", reason="a bug in recovery")
-                self.recovery.give_up(f"a bug ({type(error).__name__}); see the log")
+                self.recovery.mark_broken(f"a bug ({type(error).__name__}); see the log")
                 return

@@ -37,7 +37,7 @@ ACTION_BODIES: Mapping[Action, Mapping[str, Any]] = {
 MAX_FILTER_LENGTH = 5500
 """In encoded characters: servers refuse URLs of about 8000."""
 FORBIDDEN_SECONDS = 1800.0
-"""How long `Operations.why_not` reports a refused action."""
+"""How long `Operations.read_only_reason` reports a refused action."""
 TRANSIENT_STATUSES = frozenset({408, 425, 429})
 """4xx that do not mean that VergeOS refused the action."""
 INTERNAL_ERROR, INSUFFICIENT_STORAGE = 500, 507
@@ -74,7 +74,7 @@ class Operations:
         self._forbidden: _Forbidden | None = None
 
     @property
-    def why_not(self) -> str:
+    def read_only_reason(self) -> str:
         """Why actions are known to be impossible; empty when they may work."""
         if self._actor is None:
             return "there is no credential to act with"
@@ -133,7 +133,7 @@ class Operations:
         older = [LogMark(row.key, row.at) for row in found.values() if row.at < before]
         return max(older, default=None)  # the filter may be ignored
 
-    async def look(self, vm_key: int, /) -> FreshVM | None:
+    async def read_vm(self, vm_key: int, /) -> FreshVM | None:
         """
         Return one VM's current row and tags; None where VergeOS has no such row.
 
@@ -154,7 +154,7 @@ class Operations:
     async def act(self, vm_key: int, action: Action, /) -> ActionReply:
         """Request *action* exactly once; failures are returned as a reply, not raised."""
         if self._actor is None:
-            return ActionReply(Reply.NOT_SENT, f"{action} was not sent: {self.why_not}")
+            return ActionReply(Reply.NOT_SENT, f"{action} was not sent: {self.read_only_reason}")
         body = {"vm": vm_key, **ACTION_BODIES[action]}
         try:
             response = await self._actor.act(ACTIONS_PATH, body, endpoint="vm_actions")

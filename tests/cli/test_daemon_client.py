@@ -24,7 +24,7 @@ from exporter.recovery.model.views import VMRecoveryStatus
 from exporter.recovery.service import RecoveryService
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
-from tests.recovery.archive import RecordingJournal, stage, told
+from tests.recovery.archive import RecordingJournal, journal_on_disk, stage
 from tests.recovery.harness import Harness, at_once
 from tests.web.samples import HandClock, system
 from tests.web.site import StubOverview, StubPages, StubReload
@@ -76,7 +76,7 @@ class Daemon:
 
 @asynccontextmanager
 async def answering(harness: Harness, directory: Path) -> AsyncIterator[Daemon]:
-    journal = await told(harness, directory)
+    journal = await journal_on_disk(harness, directory)
     service = RecoveryService(
         lambda: {"production": harness.recovery}, lambda: journal, harness.clock
     )
@@ -101,7 +101,7 @@ async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
 @pytest.fixture
 async def idle(tmp_path: Path) -> AsyncIterator[Daemon]:
     """Serve a recovery that has just started."""
-    harness = Harness(book=RecordingJournal())
+    harness = Harness(journal=RecordingJournal())
     harness.advance(40)
     async with answering(harness, tmp_path / "state") as found:
         yield found
@@ -191,7 +191,7 @@ async def test_command_has_the_login_name_as_owner(idle: Daemon) -> None:
     assert out == (
         "production: recovery is paused for 1 h 30 min; readiness: paused (by anna: new disks)\n"
     )
-    (command,) = idle.harness.book.commands
+    (command,) = idle.harness.journal.commands
     assert (command.kind, command.owner, command.reason) == ("pause", "anna", "new disks")
     assert command.until - command.at == 5400
     _, status, _ = await ran("recovery", "status", **idle.env)
@@ -212,7 +212,7 @@ async def test_every_command_is_given(idle: Daemon, kind: str, tmp_path: Path) -
     assert code == 0
     assert out.startswith("production: ")
     assert "; readiness: " in out
-    assert [(one.kind, one.owner) for one in idle.harness.book.commands] == [(kind, "jonas")]
+    assert [(one.kind, one.owner) for one in idle.harness.journal.commands] == [(kind, "jonas")]
 
 
 async def test_clear_names_the_vm(idle: Daemon) -> None:
@@ -285,7 +285,7 @@ async def test_error_is_one_line(
 
 
 async def test_unrecorded_command_is_a_temporary_error(idle: Daemon) -> None:
-    idle.harness.book.broken = "the journal is full"
+    idle.harness.journal.broken = "the journal is full"
 
     code, _, err = await ran("recovery", "disarm", "--reason", "r", **idle.steered)
 

@@ -1,9 +1,9 @@
 """
-Polls without the wire: a simulated cloud as recovery's pictures, straight from the world.
+Polls without the wire: a simulated system as recovery's inventories, straight from the world.
 
 What the simulated API would write as JSON and the decoders would read again is made here at
 once, and only where something has changed: an untouched VM is the same object in the next
-picture. A test holds the two ways against each other.
+inventory. A test holds the two ways against each other.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class Row:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.of: VM | None = None
-        """The VM that the row belongs to, as the newest picture has it."""
+        """The VM that the row belongs to, as the newest inventory has it."""
         self.position = 0
         """Its place among the VMs."""
         self.seen = ABSENT
@@ -205,7 +205,7 @@ def _tags(world: World) -> dict[int, frozenset[str]]:
 
 
 def _shortened(inventory: Inventory, keep: float) -> Inventory:
-    """Return the picture with some of its VMs missing."""
+    """Return the inventory with some of its VMs missing."""
     vms = tuple(vm for number, vm in enumerate(inventory.vms) if chosen(number, keep))
     sources = {**inventory.sources, VMS.name: tuple(vm.config for vm in vms)}
     return Inventory(

@@ -21,7 +21,7 @@ MACHINE = 11
 class ForgetfulLog:
     """A log of one row an hour, which keeps none for longer than 45 days."""
 
-    why_not = ""
+    read_only_reason = ""
 
     def __init__(self) -> None:
         self.clock = 100 * DAY
@@ -53,7 +53,7 @@ class ForgetfulLog:
         older = [key for key in self._keys() if key * 3600.0 < before]
         return LogMark(older[-1], older[-1] * 3600.0) if older else None
 
-    async def look(self, vm_key: int, /) -> FreshVM | None:
+    async def read_vm(self, vm_key: int, /) -> FreshVM | None:
         raise AssertionError
 
     async def act(self, vm_key: int, action: Action, /) -> ActionReply:

@@ -79,7 +79,7 @@ class Site:
         return any(vm.name == "stopped" for vm in self.world.live_vms())
 
     def may_act(self) -> bool:
-        return not self.operations.why_not
+        return not self.operations.read_only_reason
 
     def hurry(self, **limits: Any) -> None:
         transport = self.actor._transport
@@ -392,7 +392,7 @@ async def test_action_may_use_the_reserve() -> None:
             pass
         key = here.stopped.key
 
-        await here.operations.look(key)
+        await here.operations.read_vm(key)
         answer = await here.operations.act(key, Action.POWER_ON)
 
         assert answer.reply is Reply.ACCEPTED
@@ -406,7 +406,7 @@ async def test_reader_and_actor_keep_the_spacing_together() -> None:
         await asyncio.gather(
             here.operations.log_mark(here.world.now),
             here.operations.act(key, Action.POWER_ON),
-            here.operations.look(key),
+            here.operations.read_vm(key),
         )
 
         assert here.clock.elapsed == pytest.approx(3 * 0.05)
@@ -476,12 +476,12 @@ async def test_readonly_key_is_reported_for_half_an_hour() -> None:
         assert answer.reply is Reply.FORBIDDEN
         assert "answered 403 (Permission denied): this user may not do this" in answer.detail
         assert not here.may_act()
-        assert here.operations.why_not == answer.detail
+        assert here.operations.read_only_reason == answer.detail
         here.clock.elapsed += 1799
         assert not here.may_act()
         here.clock.elapsed += 1
         assert here.may_act()
-        assert here.operations.why_not == ""
+        assert here.operations.read_only_reason == ""
 
 
 async def test_accepted_action_clears_forbidden() -> None:
@@ -530,8 +530,8 @@ async def test_action_without_credential_is_not_sent() -> None:
         answer = await looker.act(here.stopped.key, Action.POWER_ON)
 
         assert answer.reply is Reply.NOT_SENT
-        assert looker.why_not
-        assert "no credential" in looker.why_not
+        assert looker.read_only_reason
+        assert "no credential" in looker.read_only_reason
         assert here.system.requests == []
 
 
@@ -544,7 +544,7 @@ async def test_action_credential_is_used_for_actions_only(tmp_path: Path) -> Non
         async with site(api_key=SecretStr(READONLY_API_KEY), **acting) as here:
             key = here.stopped.key
 
-            await here.operations.look(key)
+            await here.operations.read_vm(key)
             answer = await here.operations.act(key, Action.POWER_ON)
 
             assert answer.reply is Reply.ACCEPTED
@@ -922,7 +922,7 @@ async def test_current_row_of_a_vm_is_two_requests() -> None:
         here.world.tag(vm, "recovery/auto")
         here.world.tag(here.running, "recovery/never")
 
-        fresh = await here.operations.look(vm.key)
+        fresh = await here.operations.read_vm(vm.key)
 
         assert fresh is not None
         assert fresh._asdict() == {
@@ -947,12 +947,12 @@ async def test_current_row_of_a_vm_is_two_requests() -> None:
 async def test_current_row_shows_the_current_state() -> None:
     async with site() as here:
         vm = here.running
-        before = await here.operations.look(vm.key)
+        before = await here.operations.read_vm(vm.key)
         here.world.crash(vm)
         here.world.forces_status(vm, word="unresponsive")
         vm.service = 3
 
-        after = await here.operations.look(vm.key)
+        after = await here.operations.read_vm(vm.key)
 
         assert before is not None
         assert after is not None
@@ -965,7 +965,7 @@ async def test_row_of_a_deleted_vm_is_none() -> None:
         vm = here.running
         here.world.deletes(vm)
 
-        assert await here.operations.look(vm.key) is None
+        assert await here.operations.read_vm(vm.key) is None
         assert len(here.system.requests) == 1
 
 
@@ -973,10 +973,10 @@ async def test_row_of_a_deleted_vm_is_none() -> None:
 async def test_current_row_with_other_key_encodings_is_the_same(quirk: str) -> None:
     async with site() as here:
         vm = next(one for one in here.world.live_vms() if here.world.tags_of(one))
-        before = await here.operations.look(vm.key)
+        before = await here.operations.read_vm(vm.key)
         here.system.faults.turn_on(quirk)
 
-        assert await here.operations.look(vm.key) == before
+        assert await here.operations.read_vm(vm.key) == before
         assert before is not None
         assert before.tags == here.world.tags_of(vm)
 
@@ -1006,7 +1006,7 @@ OTHERS = b'{"$key":2,"member":"vms/8","tag_name":"never","category_name":"recove
 async def test_ambiguous_current_row_is_an_error(vms: bytes, tags: bytes) -> None:
     async with scripted(respond(vms), respond(tags)) as (operations, _):
         with pytest.raises(BadReplyError):
-            await operations.look(7)
+            await operations.read_vm(7)
 
 
 async def test_tags_of_other_vms_are_ignored() -> None:
@@ -1014,7 +1014,7 @@ async def test_tags_of_other_vms_are_ignored() -> None:
         operations,
         _,
     ):
-        fresh = await operations.look(7)
+        fresh = await operations.read_vm(7)
 
         assert fresh is not None
         assert fresh.tags == {"recovery/auto"}
@@ -1031,7 +1031,7 @@ async def test_failed_read_of_the_current_row_is_not_retried(
         here.system.faults.turn_on(fault, **settings)
 
         with pytest.raises(VergeOSError):
-            await here.operations.look(here.running.key)
+            await here.operations.read_vm(here.running.key)
 
         assert len(here.system.requests) == 1
 
@@ -1041,7 +1041,7 @@ async def test_current_row_without_status_is_unknown() -> None:
         operations,
         _,
     ):
-        fresh = await operations.look(7)
+        fresh = await operations.read_vm(7)
 
         assert fresh is not None
         assert (fresh.running, fresh.word, fresh.machine) == (None, "unknown", None)
@@ -1052,4 +1052,4 @@ async def test_operations_implement_the_platform_port() -> None:
     async with site() as here:
         system: Platform = here.operations
 
-        assert system.why_not == ""
+        assert system.read_only_reason == ""

@@ -33,7 +33,7 @@ from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
 from exporter.web.status import MAX_VMS
-from tests.recovery.archive import stage, told
+from tests.recovery.archive import journal_on_disk, stage
 from tests.web.samples import NOW, HandClock, system
 from tests.web.site import StubOverview, StubPages, StubReload
 
@@ -568,18 +568,18 @@ async def test_command_is_recorded_in_the_journal(daemon: Serving, tmp_path: Pat
     harness = stage()
     harness.world.crash("web-01")
     harness.advance(100)
-    journal = await told(harness, tmp_path / "state")
+    journal = await journal_on_disk(harness, tmp_path / "state")
     service = RecoveryService(
         lambda: {"production": harness.recovery}, lambda: journal, harness.clock
     )
     site = await daemon(service)
 
     paused = await site.post("pause", **COMMAND, seconds=600)
-    harness.book.broken = "the journal is full"
+    harness.journal.broken = "the journal is full"
     disarmed = await site.post("disarm", **COMMAND)
 
     assert paused.json["commands"][0]["seconds"] == 600
-    assert [one.kind for one in harness.book.commands] == ["pause"]
+    assert [one.kind for one in harness.journal.commands] == ["pause"]
     assert (disarmed.status, "is not in force" in disarmed.json["error"]) == (503, True)
     assert harness.recovery.commands.disarm is None
     assert (await site.get("/api/recovery")).json["systems"][0]["paused"]["owner"] == "anna"

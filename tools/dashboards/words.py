@@ -6,7 +6,7 @@ word. `LabelValues.codes` turns the latter into the former, `code_texts` turns t
 """
 
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from exporter.recovery.report import presentation
 from tools.dashboards.panels import DARK_GREY, GREY, Color, Texts, texts
@@ -91,11 +91,11 @@ _COLORS: Mapping[presentation.Tone, Color] = {
 }
 
 
-def _presented(words: Mapping[Any, presentation.Presentation]) -> tuple[Meaning, ...]:
-    """Return the meanings of *words*; the first, the most urgent one, gets the largest code."""
+def _presented(tones: Mapping[str, presentation.Tone]) -> tuple[Meaning, ...]:
+    """Return the meanings of words; the first, the most urgent one, gets the largest code."""
     meanings = [
-        Meaning(one.label.capitalize(), _COLORS[one.tone], (str(word),))
-        for word, one in words.items()
+        Meaning(str(word).replace("_", " ").capitalize(), _COLORS[tone], (str(word),))
+        for word, tone in tones.items()
     ]
     return tuple(reversed(meanings))
 
@@ -106,6 +106,5 @@ STATES = LabelValues("recovery_vm_state_info", "state", _presented(presentation.
 READINESS = LabelValues("recovery_info", "readiness", _presented(presentation.READINESS))
 """Readiness of recovery."""
 
-_WITHOUT_TROUBLE = sorted(word for word, one in presentation.STATES.items() if not one.trouble)
-TROUBLE_STATE = f'state!~"{"|".join(_WITHOUT_TROUBLE)}"'
+TROUBLE_STATE = f'state!~"{"|".join(sorted(presentation.CALM_STATES))}"'
 """A matcher for the recovery states that need attention, unknown ones included."""

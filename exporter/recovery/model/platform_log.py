@@ -1,4 +1,4 @@
-"""Rows of VergeOS' machine logs, and what one read of them returned."""
+"""Rows of VergeOS's machine logs, and the result of one read."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,24 +12,24 @@ class LogRow(msgspec.Struct, frozen=True, gc=False):
     key: int
     machine: int
     at: float
-    """VergeOS' time, in Unix seconds."""
+    """VergeOS's time, in Unix seconds."""
     level: str
     text: str
     user: str
 
 
 class LogMark(NamedTuple):
-    """A row that has to come with an answer, as a sign that the log goes back as far as to it."""
+    """A row that a response must contain, as proof that the log goes back that far."""
 
     key: int
     at: float
-    """VergeOS' time, in Unix seconds."""
+    """VergeOS's time, in Unix seconds."""
 
 
 class LogReading(NamedTuple):
-    """What the log says of some machines."""
+    """Log rows of some machines."""
 
     rows: Sequence[LogRow]
     """Oldest first."""
     complete: bool
-    """Whether every row could be read, and the mark came with them."""
+    """Whether every row could be decoded, and the mark was among them."""

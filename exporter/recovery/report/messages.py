@@ -1,8 +1,8 @@
-"""Causes, guards, actions, policies and commands as parts of a sentence."""
+"""Causes, guards, actions and commands as parts of a sentence."""
 
 from collections.abc import Mapping
 
-from exporter.recovery.model.cases import Action, Cause, Intent, Outcome, Policy, Reply
+from exporter.recovery.model.cases import Action, Cause, Intent, Outcome, Reply
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import GuardName
 
@@ -82,13 +82,6 @@ REFUSALS: Mapping[Reply, str] = {
     Reply.FORBIDDEN: "which the API key does not permit",
     Reply.REFUSED: "which VergeOS refused",
     Reply.NOT_SENT: "but the request did not reach VergeOS",
-}
-POLICIES: Mapping[Policy, str] = {
-    Policy.NO: "monitored only",
-    Policy.IGNORE: "ignored",
-    Policy.ON_FAILURE: "restarted after a crash",
-    Policy.UNLESS_STOPPED: "restarted unless it was stopped on purpose",
-    Policy.ALWAYS: "always restarted, unless a user or a task stopped it",
 }
 COMMANDS: Mapping[CommandKind, str] = {
     CommandKind.PAUSE: "paused recovery",
