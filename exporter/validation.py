@@ -36,8 +36,9 @@ def check_alternatives(settings: BaseModel, *names: str) -> None:
             raise ValueError(f"{name} and {name}_file are both given: keep one")
 
 
-_LIST = 'expected a list: [one, another], or in a variable ["one", "another"]'
-_GROUP = "expected a group of settings: `name: value` lines, or in a variable JSON"
+# Both examples are valid in YAML and, for variables, in JSON.
+_LIST = 'expected a list, such as ["one", "another"]'
+_GROUP = 'expected a group of settings, such as {"name": "value"}'
 _TEXTS: Mapping[str, str] = {
     "tuple_type": _LIST,
     "list_type": _LIST,
@@ -62,8 +63,12 @@ def error_text(error: ErrorDetails, place: tuple[int | str, ...], model: type) -
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         bare = ".".join(step for step in place if isinstance(step, str))
         return f"unknown setting {name}{nearest(bare, setting_names(model))}"
-    text = _TEXTS.get(error["type"]) or error["msg"].removeprefix("Value error, ")
-    return f"{name}{': ' if name else ''}{text[:1].lower()}{text[1:]}"
+    if error["type"] == "value_error":
+        text = str(error["ctx"]["error"])
+    else:
+        message = error["msg"]
+        text = _TEXTS.get(error["type"], message[:1].lower() + message[1:])
+    return f"{name}: {text}" if name else text
 
 
 def setting_names(model: type) -> set[str]:
