@@ -10,7 +10,6 @@ import os
 import sys
 import textwrap
 from collections.abc import Sequence
-from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -84,13 +83,6 @@ EXAMPLE_VM = "web-blackbird"
 """It crashes in the demo, soon after the start."""
 DEMO_TOKEN = "demo"  # noqa: S105 - accepted only by the demo's own daemon
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - only for an explicit `--listen :8000`
-
-
-class PageFormat(StrEnum):
-    """The output format of a reference."""
-
-    TABLE = "table"
-    MARKDOWN = "markdown"
 
 
 @command.command()
@@ -219,21 +211,13 @@ def simulate(
 
 
 @command.command()
-def metrics(
-    form: Annotated[PageFormat, typer.Option("--format", help="Output format.")] = PageFormat.TABLE,
-) -> None:
+def metrics() -> None:
     """Print every metric with its labels and its meaning."""
-    from rich.console import Console
-
     from exporter.cli import reference
 
-    if form is PageFormat.MARKDOWN:
-        sys.stdout.write(reference.metrics_page())
-        return
-    console = Console(highlight=False)
     for metric in reference.metrics():
         labels = ", ".join(metric.labels)
-        console.print(f"[bold]{metric.name}[/]{{{labels}}} [cyan]{metric.kind}[/]", soft_wrap=True)
+        _print(f"[bold]{metric.name}[/]{{{labels}}} [cyan]{metric.kind}[/]")
         typer.echo(textwrap.fill(metric.help, 76, initial_indent="    ", subsequent_indent="    "))
 
 
@@ -242,15 +226,15 @@ def settings() -> None:
     """Print every setting, as Markdown."""
     from exporter.cli import reference
 
-    sys.stdout.write(reference.settings_page())
+    typer.echo(reference.settings_table(), nl=False)
 
 
 @command.command(hidden=True)
-def states(page: Path) -> None:
-    """Print *page*, docs/recovery.md, with its generated tables updated."""
+def docs(page: Path) -> None:
+    """Print *page*, a file of docs/, with its generated parts updated."""
     from exporter.cli import reference
 
-    sys.stdout.write(reference.with_recovery_tables(page.read_text()))
+    typer.echo(reference.updated(page.read_text()), nl=False)
 
 
 @command.callback(invoke_without_command=True)

@@ -218,8 +218,10 @@ def test_tls_error_names_its_key(section: str, message: str) -> None:
         ("zzz: {}", "unknown setting zzz"),
         (
             "tls_server_config: {cert_flie: a}",
-            "unknown setting tls_server_config.cert_flie; "
-            "did you mean tls_server_config.cert_file?",
+            (
+                "unknown setting tls_server_config.cert_flie; "
+                "did you mean tls_server_config.cert_file?"
+            ),
         ),
         ("- a", NO_GROUP),
         ("just text", NO_GROUP),
