@@ -19,7 +19,7 @@ from exporter.collectors.vms import VMS
 from exporter.config.recovery_setup import directory, recovery_setup, token
 from exporter.config.settings import Settings
 from exporter.config.systems import ResolvedSystem, resolve_systems
-from exporter.daemon.clients import connect, connect_actions, make_session
+from exporter.daemon.clients import connect, make_session
 from exporter.errors import ConfigError, UnauthorizedError, UnreachableError, VergeOSError
 from exporter.formatting import counted
 from exporter.model import Identity, Inventory
@@ -252,7 +252,7 @@ async def _action_problem(resolved: ResolvedSystem, client: VergeOSClient, clock
         return ""
     async with make_session(resolved.system.tls, keeps_connections=False) as session:
         meter = Telemetry().meter(resolved.host)
-        actor = connect_actions(resolved, session, meter, clock, client.budget)
+        actor = connect(resolved, session, meter, clock, client.budget, acts=True)
         try:
             query = {"fields": "$key", "limit": "1"}
             await actor.read(VMS.path, query, endpoint=VMS.name)
