@@ -8,7 +8,6 @@ import resource
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import structlog
 from aiohttp import web
@@ -46,16 +45,6 @@ MALLOC = {-1: LARGE_BLOCK_BYTES, -3: LARGE_BLOCK_BYTES, -8: 1}
 """M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX; see mallopt(3) and malloc.h."""
 
 
-class Pages(NamedTuple):
-    """The newest pages of the cache, for the web server."""
-
-    cache: PageCache
-    clock: Clock
-
-    def page(self, form: Format, *, gzipped: bool) -> bytes:
-        return self.cache.page(form, gzipped=gzipped, now=self.clock.monotonic())
-
-
 async def run(
     settings: Settings,
     load: Callable[[], Settings],
@@ -88,9 +77,8 @@ async def run(
     async with asyncio.TaskGroup() as parts:
         systems = SystemManager(parts, cache, telemetry, clock, journal, alerting)
         reload = Reload(systems, load, settings, web_config, telemetry, clock)
-        pages = Pages(cache, clock)
         service = RecoveryService(systems.recoveries, lambda: journal.journal, clock)
-        app = _web_app(settings, pages, systems, reload, service, web_config, telemetry, clock)
+        app = _web_app(settings, cache, systems, reload, service, web_config, telemetry, clock)
         listen = parse_listen(settings.web.listen_address)
         tls = web_config.ssl_context() if web_config else None
         async with serving(app, listen, ssl_context=tls) as address:
@@ -120,7 +108,7 @@ async def run(
 
 def _web_app(
     settings: Settings,
-    pages: Pages,
+    pages: PageCache,
     systems: SystemManager,
     reload: "Reload",
     service: RecoveryService,

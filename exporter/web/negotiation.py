@@ -42,7 +42,7 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 
 def _rank(form: Format, ranges: list[_Range]) -> tuple[float, bool, int, bool]:
-    """Return what compares formats: the quality of the most specific range that matches, ..."""
+    """Return the rank of *form*, from the most specific range that matches; greater is better."""
     name, parameters = _parameters(form.content_type)
     version = parameters["version"]
     specificity = {name: 2, f"{name.partition('/')[0]}/*": 1, "*/*": 0}

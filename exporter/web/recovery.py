@@ -1,8 +1,8 @@
 """The recovery API: reading needs what ``/metrics`` needs, commands need the recovery token."""
 
 import hmac
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,8 +16,11 @@ from exporter.recovery.model.views import (
     API_ROOT,
     TOKEN_HEADER,
     AmbiguousNameError,
+    SystemRecoveryStatus,
     UnknownNameError,
+    VMRecoveryStatus,
 )
+from exporter.recovery.report.events import TimelineEvent
 from exporter.recovery.report.responses import (
     CommandResponse,
     ErrorResponse,
@@ -40,6 +43,9 @@ MAX_REASON_CHARACTERS = 500
 BODY_BYTES = 16 * 1024
 EVENTS, MAX_EVENTS = 100, 1000
 DAYS, MAX_DAYS = 7.0, 366.0
+MAX_VMS = 20
+MAX_ACTIONS = 5
+"""On the status page, of each system."""
 
 T = TypeVar("T", int, float)
 
@@ -165,6 +171,29 @@ class RecoveryAPI:
                 "the token is missing or wrong; send Authorization: Bearer TOKEN or, if the "
                 f"web server also needs a password, {TOKEN_HEADER}: TOKEN",
             )
+
+
+class SystemRecovery(NamedTuple):
+    """Recovery of one system, for the status page."""
+
+    status: SystemRecoveryStatus
+    vms: Sequence[VMRecoveryStatus]
+    """Those that need manual action first."""
+    actions: Sequence[TimelineEvent]
+    """Newest first."""
+
+
+async def overview(service: "RecoveryService") -> list[SystemRecovery]:
+    """Return recovery of each system where it is on, with its first VMs and newest actions."""
+    found = []
+    for status in service.status():
+        try:
+            vms = await service.vms(status.system, limit=MAX_VMS)
+            actions = await service.actions(status.system, limit=MAX_ACTIONS)
+        except UnknownNameError:
+            continue  # a reload renamed or removed the system meanwhile
+        found.append(SystemRecovery(status, vms, actions))
+    return found
 
 
 async def drain(request: web.Request) -> bytes:

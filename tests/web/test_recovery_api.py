@@ -28,11 +28,10 @@ from exporter.recovery.report.events import TimelineEvent
 from exporter.recovery.report.explain import Explanation
 from exporter.recovery.report.summary import RecoverySummary
 from exporter.recovery.service import RecoveryService
-from exporter.web.recovery import BODY_BYTES
+from exporter.web.recovery import BODY_BYTES, MAX_VMS
 from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
-from exporter.web.status import MAX_VMS
 from tests.recovery.archive import stage, told
 from tests.web.samples import NOW, HandClock, system
 from tests.web.site import StubOverview, StubPages, StubReload
