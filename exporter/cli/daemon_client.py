@@ -2,7 +2,6 @@
 
 import getpass
 import os
-import re
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,9 +15,19 @@ from yarl import URL
 
 from exporter.cli.daemon_url import DEFAULT_URL, URL_VARIABLE
 from exporter.errors import ConfigError, UnavailableError
+from exporter.files import SecretFile
+from exporter.http import read_body
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.views import API_ROOT, TOKEN_HEADER
 from exporter.recovery.report.explain import Explanation
+from exporter.recovery.report.requests import (
+    CommandBody,
+    ExplainQuery,
+    LogQuery,
+    ReportQuery,
+    SystemQuery,
+    VMsQuery,
+)
 from exporter.recovery.report.responses import (
     CommandResponse,
     ErrorResponse,
@@ -32,9 +41,6 @@ TOKEN_VARIABLE = "VERGEWATCH_RECOVERY__TOKEN"  # noqa: S105 - the name of a vari
 TOKEN_FILE_VARIABLE = "VERGEWATCH_RECOVERY__TOKEN_FILE"  # noqa: S105
 TIMEOUT_SECONDS = 30.0
 MAX_BYTES = 64 * 1024 * 1024
-
-_DURATION = re.compile(r"(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?")
-_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 T = TypeVar("T")
 
@@ -60,47 +66,35 @@ class DaemonClient:
         self._token = token
 
     async def status(self, system: str | None) -> StatusResponse:
-        return await self._get("", {"system": system}, StatusResponse)
+        return await self._get("", SystemQuery(system), StatusResponse)
 
-    async def vms(self, system: str | None, *, everyone: bool = False) -> VMsResponse:
-        query = {"system": system, "all": "1" if everyone else None}
-        return await self._get("/vms", query, VMsResponse)
+    async def vms(self, system: str | None) -> VMsResponse:
+        return await self._get("/vms", VMsQuery(system), VMsResponse)
 
     async def explain(self, vm: str, system: str | None, decision: int | None) -> Explanation:
-        number = str(decision) if decision is not None else None
-        query = {"system": system, "decision": number}
-        return await self._get(f"/explain/{quote(vm, safe='')}", query, Explanation)
+        path = f"/explain/{quote(vm, safe='')}"
+        return await self._get(path, ExplainQuery(system, decision), Explanation)
 
     async def log(self, vm: str | None, system: str | None, limit: int) -> LogResponse:
-        query = {"vm": vm, "system": system, "limit": str(limit)}
-        return await self._get("/log", query, LogResponse)
+        return await self._get("/log", LogQuery(system, vm, limit), LogResponse)
 
     async def report(self, system: str | None, days: float) -> ReportResponse:
-        return await self._get("/report", {"system": system, "days": f"{days:g}"}, ReportResponse)
+        return await self._get("/report", ReportQuery(system, days), ReportResponse)
 
-    async def command(self, kind: CommandKind, **body: Any) -> CommandResponse:
-        """Give a command; values of *body* that are None are left out."""
-        given = {name: value for name, value in body.items() if value is not None}
+    async def command(self, kind: CommandKind, body: CommandBody) -> CommandResponse:
         headers = {TOKEN_HEADER: self._token, hdrs.CONTENT_TYPE: "application/json"}
+        url = URL(f"{self._url}{API_ROOT}/{kind}")
+        data = msgspec.json.encode(body)
         return await self._exchange(
-            hdrs.METH_POST, f"/{kind}", {}, CommandResponse,
-            headers=headers, data=msgspec.json.encode(given),
-        )  # fmt: skip
+            hdrs.METH_POST, url, CommandResponse, headers=headers, data=data
+        )
 
-    async def _get(self, path: str, query: Mapping[str, str | None], kind: type[T]) -> T:
-        return await self._exchange(hdrs.METH_GET, path, query, kind)
-
-    async def _exchange(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str | None],
-        kind: type[T],
-        **more: Any,
-    ) -> T:
-        given = {name: value for name, value in query.items() if value is not None}
+    async def _get(self, path: str, query: SystemQuery, kind: type[T]) -> T:
         # The path is quoted already.
-        url = URL(f"{self._url}{API_ROOT}{path}", encoded=True).with_query(given)
+        url = URL(f"{self._url}{API_ROOT}{path}", encoded=True)
+        return await self._exchange(hdrs.METH_GET, url.with_query(msgspec.to_builtins(query)), kind)
+
+    async def _exchange(self, method: str, url: URL, kind: type[T], **more: Any) -> T:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         try:
             async with (
@@ -108,7 +102,7 @@ class DaemonClient:
                 # A redirect would send the token to another server.
                 session.request(method, url, allow_redirects=False, **more) as response,
             ):
-                raw = await _read(response)
+                raw = await read_body(response, MAX_BYTES) or b""
         except TimeoutError:
             raise UnavailableError(
                 f"{self._address} did not respond within {TIMEOUT_SECONDS:g} s"
@@ -180,39 +174,19 @@ def read_token(file: Path | None, environ: Mapping[str, str] = os.environ) -> st
         ConfigError: No token is given, or it cannot be read.
 
     """
+    named = file or environ.get(TOKEN_FILE_VARIABLE)
     if file is None and environ.get(TOKEN_VARIABLE):
         token = environ[TOKEN_VARIABLE].strip()
+    elif named:
+        token = SecretFile(Path(named)).read().get_secret_value().strip()
     else:
-        named = file or Path(environ.get(TOKEN_FILE_VARIABLE, ""))
-        if named == Path():
-            raise ConfigError(
-                "a command needs a token: pass --token-file FILE, or set "
-                f"{TOKEN_FILE_VARIABLE} or {TOKEN_VARIABLE}"
-            )
-        try:
-            token = named.read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not text"
-            raise ConfigError(f"the token file {named} cannot be read: {reason}") from None
+        raise ConfigError(
+            "a command needs a token: pass --token-file FILE, or set "
+            f"{TOKEN_FILE_VARIABLE} or {TOKEN_VARIABLE}"
+        )
     if not token or not token.isprintable():
         raise ConfigError("the token is empty or contains a character that cannot be printed")
     return token
-
-
-def parse_duration(text: str) -> float:
-    """
-    Return the seconds in ``2h``, ``30m`` or ``1h30m``.
-
-    Raises:
-        ConfigError: *text* has another form.
-
-    """
-    found = _DURATION.fullmatch(text.strip().lower())
-    seconds = sum(int(number) * _UNITS[unit] for unit, number in found.groupdict().items()
-                  if number) if found is not None else 0  # fmt: skip
-    if seconds <= 0:
-        raise ConfigError(f"{text!r} is not a duration; use the form 2h, 30m or 1h30m")
-    return float(seconds)
 
 
 def login_name() -> str:
@@ -228,16 +202,6 @@ def _error_of(raw: bytes) -> str:
         return msgspec.json.decode(raw, type=ErrorResponse).error
     except msgspec.DecodeError:
         return ""
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """Return the body, cut off above the size that a daemon can send."""
-    raw = bytearray()
-    async for piece in response.content.iter_any():
-        raw += piece
-        if len(raw) > MAX_BYTES:
-            break
-    return bytes(raw)
 
 
 def _is_url(url: str) -> bool:

@@ -152,10 +152,14 @@ def pause(
     as_json: AsJson = False,
 ) -> None:
     """Pause recovery for a limited time."""
-    from exporter.cli.daemon_client import parse_duration
+    from exporter.formatting import parse_duration
 
+    try:
+        seconds = parse_duration(duration.strip().lower())
+    except ValueError as error:
+        raise ConfigError(f"--for {duration}: {error}") from None
     _give(CommandKind.PAUSE, url, token_file, as_json=as_json, owner=owner, reason=reason,
-          seconds=parse_duration(duration), system=system)  # fmt: skip
+          seconds=seconds, system=system)  # fmt: skip
 
 
 def _register(kind: CommandKind, help_text: str) -> None:
@@ -206,11 +210,13 @@ def _give(
     **body: Any,
 ) -> None:
     from exporter.cli.daemon_client import login_name, read_token
+    from exporter.recovery.report.requests import CommandBody
 
     owner = owner or login_name()
     if not owner:
         raise ConfigError("cannot determine your user name; pass --owner NAME")
-    answer = _run(_client(url, read_token(token_file)).command(kind, owner=owner, **body))
+    client = _client(url, read_token(token_file))
+    answer = _run(client.command(kind, CommandBody(owner, **body)))
     if not _printed(answer, as_json=as_json):
         from exporter.cli.recovery_output import print_receipts
 

@@ -29,7 +29,7 @@ from pydantic import (
 
 from exporter.errors import ConfigError
 from exporter.files import read_text
-from exporter.formatting import nearest_or_all
+from exporter.formatting import nearest_or_all, parse_duration
 from exporter.validation import check_alternatives, error_text
 from exporter.yaml_file import parse_yaml
 
@@ -76,8 +76,6 @@ HEADERS: Mapping[str, tuple[str, ...]] = {
 _BCRYPT = re.compile(
     r"\$2[abxy]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}"
 )
-_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?)(ns|us|µs|ms|s|m|h)")
-_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def _one_of(known: Iterable[str]) -> AfterValidator:
@@ -95,11 +93,8 @@ def _absolute(file: str, info: ValidationInfo) -> str:
 
 
 def _seconds(given: object) -> float:
-    """Return seconds from a duration in Go's format: ``1s``, ``250ms``, ``1m30s``, or 0."""
-    text = "0s" if given in (0, "0") and given is not False else str(given)
-    if not text or _DURATION_PART.sub("", text):
-        raise ValueError("must be a duration such as 1s or 250ms")
-    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
+    """Return seconds from a duration; 0 needs no unit."""
+    return parse_duration("0s" if given in (0, "0") and given is not False else str(given))
 
 
 _File = Annotated[str, AfterValidator(_absolute)]

@@ -269,11 +269,11 @@ def test_tls_error_names_its_key(section: str, message: str) -> None:
         ("basic_auth_users: [alice]", f"basic_auth_users: {NO_GROUP}"),
         (
             "rate_limit: {interval: 5, burst: 1}",
-            "rate_limit.interval: must be a duration such as 1s or 250ms",
+            "rate_limit.interval: must be a duration such as 30s or 1h30m",
         ),
         (
             "rate_limit: {interval: false, burst: 1}",
-            "rate_limit.interval: must be a duration such as 1s or 250ms",
+            "rate_limit.interval: must be a duration such as 30s or 1h30m",
         ),
         (
             "rate_limit: {interval: 1s, burst: 1.5}",
