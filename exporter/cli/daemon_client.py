@@ -15,7 +15,6 @@ from yarl import URL
 
 from exporter.cli.daemon_url import DEFAULT_URL, URL_VARIABLE
 from exporter.errors import ConfigError, UnavailableError
-from exporter.files import SecretFile
 from exporter.http import read_body
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.views import API_ROOT, TOKEN_HEADER
@@ -178,6 +177,8 @@ def read_token(file: Path | None, environ: Mapping[str, str] = os.environ) -> st
     if file is None and environ.get(TOKEN_VARIABLE):
         token = environ[TOKEN_VARIABLE].strip()
     elif named:
+        from exporter.files import SecretFile  # noqa: PLC0415 - loads pydantic
+
         token = SecretFile(Path(named)).read().get_secret_value().strip()
     else:
         raise ConfigError(

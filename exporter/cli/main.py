@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 
 import typer
 
@@ -95,8 +95,11 @@ def run(
     log_format: LogFormat = None,
 ) -> None:
     """Poll the configured systems and serve their metrics, until SIGTERM or Ctrl-C."""
+    # structlog imports rich when it is installed: 6 MiB that the daemon does not use.
+    sys.modules["rich"] = cast("Any", None)
     import structlog
 
+    del sys.modules["rich"]
     from exporter import logs
     from exporter.config.loader import load, unknown_variables
     from exporter.daemon import app

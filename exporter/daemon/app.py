@@ -8,6 +8,7 @@ import resource
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
@@ -34,9 +35,11 @@ from exporter.telemetry import (
     SCRAPE_DURATION,
     Telemetry,
 )
-from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.routes import make_app
 from exporter.web.server import parse_listen, serving
+
+if TYPE_CHECKING:
+    from exporter.web.reloadable_config import ReloadableWebConfig
 
 log = structlog.get_logger()
 
@@ -65,9 +68,7 @@ async def run(
     telemetry = Telemetry()
     telemetry[BUILD_INFO].labels(__version__, platform.python_version()).set(1)
     cache = PageCache(FAMILIES, lambda form: telemetry.text(openmetrics=form is Format.OPENMETRICS))
-    web_config = (
-        ReloadableWebConfig(settings.web.config_file, clock) if settings.web.config_file else None
-    )
+    web_config = _web_config(settings, clock)
     resolved_systems = resolve_systems(settings)
     journal = JournalHandle(settings.recovery, clock)
     state = directory(settings.recovery)
@@ -106,13 +107,21 @@ async def run(
     log.info("daemon.stopped")
 
 
+def _web_config(settings: Settings, clock: Clock) -> "ReloadableWebConfig | None":
+    if settings.web.config_file is None:
+        return None
+    from exporter.web.reloadable_config import ReloadableWebConfig  # noqa: PLC0415 - loads YAML
+
+    return ReloadableWebConfig(settings.web.config_file, clock)
+
+
 def _web_app(
     settings: Settings,
     pages: PageCache,
     systems: SystemManager,
     reload: "Reload",
     service: RecoveryService,
-    web_config: ReloadableWebConfig | None,
+    web_config: "ReloadableWebConfig | None",
     telemetry: Telemetry,
     clock: Clock,
 ) -> web.Application:
@@ -167,7 +176,7 @@ class Reload:
         systems: SystemManager,
         load: Callable[[], Settings],
         settings: Settings,
-        web_config: ReloadableWebConfig | None,
+        web_config: "ReloadableWebConfig | None",
         telemetry: Telemetry,
         clock: Clock,
     ) -> None:

@@ -18,10 +18,10 @@ from exporter.web.health import reason_of, state_of
 from exporter.web.middleware import RequestChecks
 from exporter.web.negotiation import accepts_gzip, negotiate
 from exporter.web.ports import ObserveScrape, Overview, Pages, Reload
-from exporter.web.reloadable_config import ReloadableWebConfig
 
-if TYPE_CHECKING:  # a daemon without recovery does not load the engine
+if TYPE_CHECKING:  # loaded only by a daemon that uses them
     from exporter.recovery.service import RecoveryService
+    from exporter.web.reloadable_config import ReloadableWebConfig
 
 HEALTHY = "/-/healthy"
 READY = "/-/ready"
@@ -45,7 +45,7 @@ def make_app(
     clock: Clock,
     version: str,
     telemetry_path: str = "/metrics",
-    web_config: ReloadableWebConfig | None = None,
+    web_config: "ReloadableWebConfig | None" = None,
     observe_scrape: ObserveScrape | None = None,
     service: "RecoveryService | None" = None,
     recovery_token: SecretStr | None = None,
