@@ -95,11 +95,9 @@ def run(
     log_format: LogFormat = None,
 ) -> None:
     """Poll the configured systems and serve their metrics, until SIGTERM or Ctrl-C."""
-    # structlog imports rich when it is installed: 6 MiB that the daemon does not use.
-    sys.modules["rich"] = cast("Any", None)
+    import_structlog_without_rich()
     import structlog
 
-    del sys.modules["rich"]
     from exporter import logs
     from exporter.config.loader import load, unknown_variables
     from exporter.daemon import app
@@ -266,12 +264,20 @@ def main() -> None:
         _replace_unprintable(stream)
     # Under an ASCII locale Python decodes other bytes to surrogates, which cannot be sent.
     sys.argv[1:] = [os.fsencode(arg).decode(errors="replace") for arg in sys.argv[1:]]
-    if sys.argv[1:] == ["--version"]:
-        command()
+    if sys.argv[1:] == ["--version"]:  # which builds no command
+        return typer.echo(f"vergewatch {__version__}")
     try:
         full_command()()
     except (ConfigError, BaseExceptionGroup) as error:
         sys.exit(_print_errors(error))
+
+
+def import_structlog_without_rich() -> None:
+    """Import structlog, which imports rich if it is installed: 6 MiB that the daemon never uses."""
+    sys.modules["rich"] = cast("Any", None)
+    import structlog  # noqa: F401
+
+    del sys.modules["rich"]
 
 
 def _replace_unprintable(stream: TextIO) -> None:

@@ -298,7 +298,16 @@ HEAVY = ("aiohttp.web", "alembic", "exporter.daemon.app", "exporter.simulator", 
     [
         ("import exporter.cli.main", (*HEAVY, "aiohttp", "pydantic")),
         ("import exporter.cli.main as m; m.full_command()", ("alembic", "exporter.simulator")),
-        ("import exporter.daemon.app", ("alembic", "exporter.simulator", "sqlalchemy")),
+        (
+            (
+                "import exporter.cli.main as m; m.import_structlog_without_rich(); "
+                "import exporter.daemon.app, exporter.config.loader"
+            ),
+            (
+                *("alembic", "bcrypt", "exporter.simulator", "exporter.web.tls", "jinja2"),
+                *("rich", "sqlalchemy", "yaml"),
+            ),
+        ),
         ("import exporter.cli.check", ("alembic", "exporter.simulator", "sqlalchemy")),
     ],
 )
