@@ -1,21 +1,20 @@
 """The HTTP client of a running daemon's recovery API."""
 
+import base64
 import getpass
 import os
 import ssl
 from collections.abc import Mapping
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import quote, urlsplit
+from typing import TypeVar
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
-import aiohttp
 import msgspec
-from aiohttp import hdrs
-from yarl import URL
 
 from exporter.cli.daemon_url import DEFAULT_URL, URL_VARIABLE
 from exporter.errors import ConfigError, UnavailableError
-from exporter.http import read_body
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.views import API_ROOT, TOKEN_HEADER
 from exporter.recovery.report.explain import Explanation
@@ -48,6 +47,8 @@ class DaemonClient:
     """
     A running daemon.
 
+    It uses Python's own HTTP client, because importing aiohttp takes 0.2 s.
+
     Args:
         token: Needed for commands only.
 
@@ -58,57 +59,70 @@ class DaemonClient:
     """
 
     def __init__(self, url: str, token: str = "") -> None:
-        if not _is_url(url):
-            raise ConfigError(f"{_bare(url)!r} is not a URL such as {DEFAULT_URL}")
-        self._url = url.rstrip("/")
         self._address = _bare(url).rstrip("/")
+        try:
+            self._url = urlsplit(url)
+            self._port = self._url.port
+            usable = self._url.scheme in ("http", "https") and bool(self._url.hostname)
+        except ValueError:  # invalid port or brackets
+            usable = False
+        if not usable:
+            raise ConfigError(f"{_bare(url)!r} is not a URL such as {DEFAULT_URL}")
         self._token = token
 
-    async def status(self, system: str | None) -> StatusResponse:
-        return await self._get("", SystemQuery(system), StatusResponse)
+    def status(self, system: str | None) -> StatusResponse:
+        return self._get("", SystemQuery(system), StatusResponse)
 
-    async def vms(self, system: str | None) -> VMsResponse:
-        return await self._get("/vms", VMsQuery(system), VMsResponse)
+    def vms(self, system: str | None) -> VMsResponse:
+        return self._get("/vms", VMsQuery(system), VMsResponse)
 
-    async def explain(self, vm: str, system: str | None, decision: int | None) -> Explanation:
-        path = f"/explain/{quote(vm, safe='')}"
-        return await self._get(path, ExplainQuery(system, decision), Explanation)
-
-    async def log(self, vm: str | None, system: str | None, limit: int) -> LogResponse:
-        return await self._get("/log", LogQuery(system, vm, limit), LogResponse)
-
-    async def report(self, system: str | None, days: float) -> ReportResponse:
-        return await self._get("/report", ReportQuery(system, days), ReportResponse)
-
-    async def command(self, kind: CommandKind, body: CommandBody) -> CommandResponse:
-        headers = {TOKEN_HEADER: self._token, hdrs.CONTENT_TYPE: "application/json"}
-        url = URL(f"{self._url}{API_ROOT}/{kind}")
-        data = msgspec.json.encode(body)
-        return await self._exchange(
-            hdrs.METH_POST, url, CommandResponse, headers=headers, data=data
+    def explain(self, vm: str, system: str | None, decision: int | None) -> Explanation:
+        return self._get(
+            f"/explain/{quote(vm, safe='')}", ExplainQuery(system, decision), Explanation
         )
 
-    async def _get(self, path: str, query: SystemQuery, kind: type[T]) -> T:
-        # The path is quoted already.
-        url = URL(f"{self._url}{API_ROOT}{path}", encoded=True)
-        return await self._exchange(hdrs.METH_GET, url.with_query(msgspec.to_builtins(query)), kind)
+    def log(self, vm: str | None, system: str | None, limit: int) -> LogResponse:
+        return self._get("/log", LogQuery(system, vm, limit), LogResponse)
 
-    async def _exchange(self, method: str, url: URL, kind: type[T], **more: Any) -> T:
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+    def report(self, system: str | None, days: float) -> ReportResponse:
+        return self._get("/report", ReportQuery(system, days), ReportResponse)
+
+    def command(self, kind: CommandKind, body: CommandBody) -> CommandResponse:
+        headers = {TOKEN_HEADER: self._token.encode(), "Content-Type": b"application/json"}
+        return self._exchange("POST", f"/{kind}", CommandResponse, headers, body)
+
+    def _get(self, path: str, query: SystemQuery, kind: type[T]) -> T:
+        return self._exchange("GET", f"{path}?{urlencode(msgspec.to_builtins(query))}", kind, {})
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        kind: type[T],
+        headers: dict[str, bytes],
+        body: CommandBody | None = None,
+    ) -> T:
+        if self._url.username is not None:
+            login = f"{unquote(self._url.username)}:{unquote(self._url.password or '')}"
+            headers["Authorization"] = b"Basic " + base64.b64encode(login.encode())
+        connect = HTTPSConnection if self._url.scheme == "https" else HTTPConnection
+        connection = connect(self._url.hostname or "", self._port, timeout=TIMEOUT_SECONDS)
+        content = msgspec.json.encode(body) if body is not None else None
         try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout) as session,
-                # A redirect would send the token to another server.
-                session.request(method, url, allow_redirects=False, **more) as response,
-            ):
-                raw = await read_body(response, MAX_BYTES) or b""
+            # Redirects are not followed: one would send the token to another server.
+            place = f"{self._url.path.rstrip('/')}{API_ROOT}{path}"
+            connection.request(method, place, content, headers)
+            response = connection.getresponse()
+            raw = response.read(MAX_BYTES)
         except TimeoutError:
             raise UnavailableError(
                 f"{self._address} did not respond within {TIMEOUT_SECONDS:g} s"
             ) from None
-        except (aiohttp.ClientError, ssl.SSLError, OSError) as error:
+        except (OSError, HTTPException) as error:
             raise UnavailableError(self._unreachable(error)) from None
-        if response.status != 200:  # noqa: PLR2004
+        finally:
+            connection.close()
+        if response.status != HTTPStatus.OK:
             raise self._refused(response, raw)
         try:
             return msgspec.json.decode(raw, type=kind)
@@ -120,21 +134,19 @@ class DaemonClient:
 
     def _unreachable(self, error: Exception) -> str:
         match error:
-            case aiohttp.ClientConnectorCertificateError():
+            case ssl.SSLCertVerificationError():
                 reason = "its certificate is not trusted; name its CA in SSL_CERT_FILE"
-            case aiohttp.ClientConnectorSSLError() | ssl.SSLError():
+            case ssl.SSLError():
                 reason = "it does not use TLS; try http://"
-            case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() if not isinstance(
-                error, aiohttp.ClientConnectorError
-            ):
+            case ConnectionResetError() | BrokenPipeError() | HTTPException():
                 reason = "it closed the connection; try https://"
             case _:
                 reason = "check that the daemon is running and listens there"
         return f"cannot reach a daemon at {self._address}: {reason} (--url or {URL_VARIABLE})"
 
-    def _refused(self, response: aiohttp.ClientResponse, raw: bytes) -> ConfigError:
+    def _refused(self, response: HTTPResponse, raw: bytes) -> ConfigError:
         text = _error_of(raw)
-        challenge = response.headers.get(hdrs.WWW_AUTHENTICATE, "").lower()
+        challenge = response.headers.get("WWW-Authenticate", "").lower()
         match response.status:
             case 401 if challenge.startswith("basic"):
                 return ConfigError(
@@ -160,9 +172,7 @@ class DaemonClient:
                     f"{self._address} received too many requests; try again in a minute"
                 )
             case status:
-                return UnavailableError(
-                    f"{self._address} responded {status} {response.reason or ''}"
-                )
+                return UnavailableError(f"{self._address} responded {status} {response.reason}")
 
 
 def read_token(file: Path | None, environ: Mapping[str, str] = os.environ) -> str:
@@ -203,15 +213,6 @@ def _error_of(raw: bytes) -> str:
         return msgspec.json.decode(raw, type=ErrorResponse).error
     except msgspec.DecodeError:
         return ""
-
-
-def _is_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        known = parts.scheme in ("http", "https") and bool(parts.hostname)
-        return known and (parts.port or 1) > 0 and bool(URL(url).host)
-    except ValueError:  # invalid port or brackets
-        return False
 
 
 def _bare(url: str) -> str:

@@ -8,9 +8,8 @@ Heavy modules are imported inside the functions, so that other commands do not l
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -21,9 +20,6 @@ from exporter.recovery.model.commands import CommandKind
 
 if TYPE_CHECKING:
     from exporter.cli.daemon_client import DaemonClient
-    from exporter.recovery.report.responses import StatusResponse, VMsResponse
-
-T = TypeVar("T")
 
 
 class PlainHelp(TyperCommand):
@@ -76,7 +72,7 @@ def explain(
     """Explain why a VM is up or down, and what Vergewatch does about it."""
     if not vm.strip():
         raise ConfigError("the VM is empty; give its name, key or UUID")
-    answer = _run(_client(url).explain(vm, system, decision))
+    answer = _client(url).explain(vm, system, decision)
     if not _printed(answer, as_json=as_json):
         from exporter.cli.recovery_output import print_explanation
 
@@ -87,11 +83,7 @@ def explain(
 def status(system: System = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show the readiness of recovery and the VMs in trouble."""
     client = _client(url)
-
-    async def both() -> tuple[StatusResponse, VMsResponse]:
-        return await client.status(system), await client.vms(system)
-
-    answer, vms = _run(both())
+    answer, vms = client.status(system), client.vms(system)
     document = {
         "systems": answer.systems,
         "vms": vms.vms,
@@ -115,7 +107,7 @@ def log(
     as_json: AsJson = False,
 ) -> None:
     """Show state changes, decisions, actions and commands, newest first."""
-    answer = _run(_client(url).log(vm, system, limit))
+    answer = _client(url).log(vm, system, limit)
     if not _printed(answer, as_json=as_json):
         from exporter.cli.recovery_output import print_log
 
@@ -132,7 +124,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Summarize what recovery did, or would have done in enforce mode."""
-    answer = _run(_client(url).report(system, days))
+    answer = _client(url).report(system, days)
     if not _printed(answer, as_json=as_json):
         from exporter.cli.recovery_output import print_report
 
@@ -216,7 +208,7 @@ def _give(
     if not owner:
         raise ConfigError("cannot determine your user name; pass --owner NAME")
     client = _client(url, read_token(token_file))
-    answer = _run(client.command(kind, CommandBody(owner, **body)))
+    answer = client.command(kind, CommandBody(owner, **body))
     if not _printed(answer, as_json=as_json):
         from exporter.cli.recovery_output import print_receipts
 
@@ -227,12 +219,6 @@ def _client(url: str, token: str = "") -> DaemonClient:
     from exporter.cli.daemon_client import DaemonClient
 
     return DaemonClient(url, token)
-
-
-def _run(question: Coroutine[Any, Any, T]) -> T:
-    import asyncio
-
-    return asyncio.run(question)
 
 
 def _printed(answer: Any, *, as_json: bool) -> bool:

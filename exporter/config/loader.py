@@ -84,9 +84,9 @@ def load(
         values["systems"] = [single]
     if not values.get("systems") or ("url" in single and not single["url"]):
         for name in sorted(values.keys() - Settings.model_fields.keys()):
-            source = f"{path}: " if path else ""
+            place = f"{path}: " if path else ""
             raise ConfigError(
-                f"{source}unknown setting {name}{nearest(name, setting_names(Settings))}"
+                f"{place}unknown setting {name}{nearest(name, setting_names(Settings))}"
             )
         raise ConfigError(
             "no VergeOS system configured: set VERGEWATCH_URL and VERGEWATCH_API_KEY, or list "

@@ -234,10 +234,13 @@ class Settings(BaseSettings, CommonSystemSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        # `load` merges the sources, so that an error can name the source.
-        return (sources["init_settings"],)
+        return (init_settings,)  # `load` merges the sources, so that an error can name the source
 
     @model_validator(mode="after")
     def _check_systems_are_distinct(self) -> "Settings":
