@@ -117,15 +117,13 @@ def run(
 @command.command()
 def check(config: Config = None) -> None:
     """Check the settings, connect to each system once, and print the results."""
-    from exporter.cli.check import check_all, print_report
+    from exporter.cli import check as preflight
     from exporter.config.loader import load, unknown_variables
 
     settings = load(config)
     for problem in unknown_variables(os.environ):
         _print(f"[yellow]{_escape(problem)}[/]", stderr=True)
-    report = asyncio.run(check_all(settings, SystemClock()))
-    print_report(report, _print)
-    if report.failed:
+    if not asyncio.run(preflight.check(settings, SystemClock(), _print)):
         raise typer.Exit(FAILED)
 
 
