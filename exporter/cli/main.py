@@ -122,7 +122,7 @@ def check(config: Config = None) -> None:
 
     settings = load(config)
     for problem in unknown_variables(os.environ):
-        _print(f"[yellow]{_escape(problem)}[/]", stderr=True)
+        typer.secho(problem, fg="yellow", err=True)
     if not asyncio.run(preflight.check(settings, SystemClock(), _print)):
         raise typer.Exit(FAILED)
 
@@ -152,21 +152,17 @@ def demo(
     port = parse_listen(listen_address or DEFAULT_LISTEN).port
     names = [vm.name for vm in world.live_vms() if vm.service is None]
 
-    def print_banner() -> None:
-        _print(f"[bold]{_escape(world.system_name)}[/], a simulated VergeOS with {len(names)} VMs")
-        _print(f"  console        http://localhost:{port}/")
-        _print(f"  metrics        http://localhost:{port}/metrics")
-        program = Path(sys.argv[0]) if Path(sys.argv[0]).is_file() else Path("vergewatch")
-        own = port == parse_listen(DEFAULT_LISTEN).port
-        at = "" if own else f" --url http://localhost:{port}"
-        vm = EXAMPLE_VM if EXAMPLE_VM in names else names[0]
-        _print(f"  explain a VM   {program} explain {vm}{at}")
-        token = f"VERGEWATCH_RECOVERY__TOKEN={DEMO_TOKEN}"
-        _print(f"  pause recovery {token} {program} recovery pause --reason test{at}")
-        _print("  stop           Ctrl-C")
-
+    program = Path(sys.argv[0]) if Path(sys.argv[0]).is_file() else Path("vergewatch")
+    at = "" if port == parse_listen(DEFAULT_LISTEN).port else f" --url http://localhost:{port}"
+    banner = f"""\
+{world.system_name}, a simulated VergeOS with {len(names)} VMs
+  console        http://localhost:{port}/
+  metrics        http://localhost:{port}/metrics
+  explain a VM   {program} explain {EXAMPLE_VM if EXAMPLE_VM in names else names[0]}{at}
+  pause recovery VERGEWATCH_RECOVERY__TOKEN={DEMO_TOKEN} {program} recovery pause --reason test{at}
+  stop           Ctrl-C"""
     simulator = Simulator(world=world, clock=clock)
-    asyncio.run(show(simulator, given, clock, token=DEMO_TOKEN, started=print_banner))
+    asyncio.run(show(simulator, given, clock, token=DEMO_TOKEN, started=lambda: typer.echo(banner)))
 
 
 @command.command()
@@ -325,27 +321,17 @@ def _given(
 
 def _print_simulator_banner(simulator: "Simulator") -> None:
     url = simulator.url
-    latency = '{"seconds": 2}'
-    _print(
-        f"[bold]A simulated VergeOS, {_escape(simulator.world.system_name)}, listens at {url}[/]"
-    )
-    _print(
-        f"  monitor    VERGEWATCH_URL={url} VERGEWATCH_API_KEY={simulator.api_key} vergewatch run"
-    )
-    _print(f"  add fault  curl -X PUT {url}/simulator/faults/latency -d '{latency}'")
-    _print(f"  end fault  curl -X DELETE {url}/simulator/faults/latency")
-    _print(f"  crash VM   curl -X POST {url}/simulator/vms/1/crash")
-    _print(f"  all calls  curl {url}/simulator/")
+    typer.echo(f"""\
+A simulated VergeOS, {simulator.world.system_name}, listens at {url}
+  monitor    VERGEWATCH_URL={url} VERGEWATCH_API_KEY={simulator.api_key} vergewatch run
+  add fault  curl -X PUT {url}/simulator/faults/latency -d '{{"seconds": 2}}'
+  end fault  curl -X DELETE {url}/simulator/faults/latency
+  crash VM   curl -X POST {url}/simulator/vms/1/crash
+  all calls  curl {url}/simulator/""")
 
 
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
-
-
-def _print(text: Any, *, stderr: bool = False) -> None:
+def _print(text: Any) -> None:
     """Print Rich markup or a Rich table."""
     from rich.console import Console
 
-    Console(stderr=stderr, soft_wrap=True, highlight=False).print(text)
+    Console(soft_wrap=True, highlight=False).print(text)

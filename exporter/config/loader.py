@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource, SettingsError
@@ -121,25 +121,15 @@ def unknown_variables(environ: Iterable[str]) -> list[str]:
 
     Not an error, because Kubernetes injects variables such as ``VERGEWATCH_PORT``.
     """
-    known = _known_variables()
+    known = {f"{PREFIX}{name.upper().replace('.', '__')}" for name in setting_names(Settings)}
+    others = (*SECRETS_DIR_VARIABLES, SIMULATOR_KEY_VARIABLE, DAEMON_URL_VARIABLE)
     return [
         f"{name} sets nothing{nearest(name, known)}"
         for name in sorted(environ)
         if name.startswith(PREFIX)
-        and name not in known
-        and name not in (*SECRETS_DIR_VARIABLES, SIMULATOR_KEY_VARIABLE, DAEMON_URL_VARIABLE)
+        and name not in known.union(others)
         and not any(name.startswith(f"{group}__") for group in known)
     ]
-
-
-def _known_variables() -> set[str]:
-    known = set()
-    for name, field in Settings.model_fields.items():
-        known.add(f"{PREFIX}{name.upper()}")
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            known |= {f"{PREFIX}{name.upper()}__{inner.upper()}" for inner in kind.model_fields}
-    return known
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -150,20 +140,10 @@ def _from_file(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected a mapping of `name: value` lines")
-    _check_names(values, path)
+    for name in values:
+        if not isinstance(name, str) or name.startswith("_"):
+            raise ConfigError(f"{path}: {name!r} is not a setting name")
     return values
-
-
-def _check_names(values: Any, path: Path) -> None:
-    """Raise `ConfigError` unless every key is a setting name."""
-    if isinstance(values, dict):
-        for name, value in values.items():
-            if not isinstance(name, str) or name.startswith("_"):
-                raise ConfigError(f"{path}: {name!r} is not a setting name")
-            _check_names(value, path)
-    elif isinstance(values, list):
-        for value in values:
-            _check_names(value, path)
 
 
 class _Environment(EnvSettingsSource):

@@ -32,7 +32,7 @@ class JournalHandle:
     """
 
     def __init__(self, settings: RecoverySettings, clock: Clock) -> None:
-        self._directory = directory(settings)
+        self.directory = directory(settings)
         self._retention = timedelta(days=settings.retention_days)
         self._clock = clock
         self._opening = asyncio.Lock()
@@ -50,7 +50,7 @@ class JournalHandle:
             if self.journal is None:
                 # Importing it takes half a second: keep that out of the start and the event loop.
                 module = await run_in_thread(import_module, "exporter.journal.journal")
-                self.journal = await module.open_journal(self._directory, self._clock)
+                self.journal = await module.open_journal(self.directory, self._clock)
             return self.journal.store(system)
 
     async def tidy_forever(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aiohttp import hdrs, web
 from pydantic import SecretStr
 
+from exporter import __version__
 from exporter.clock import Clock
 from exporter.errors import ConfigError
 from exporter.executor import run_in_thread
@@ -43,7 +44,7 @@ def make_app(
     reload: Reload,
     *,
     clock: Clock,
-    version: str,
+    version: str = __version__,
     telemetry_path: str = "/metrics",
     web_config: "ReloadableWebConfig | None" = None,
     observe_scrape: ObserveScrape | None = None,
