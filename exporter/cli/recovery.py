@@ -8,7 +8,9 @@ Heavy modules are imported inside the functions, so that other commands do not l
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -73,10 +75,7 @@ def explain(
     if not vm.strip():
         raise ConfigError("the VM is empty; give its name, key or UUID")
     answer = _client(url).explain(vm, system, decision)
-    if not _printed(answer, as_json=as_json):
-        from exporter.cli.recovery_output import print_explanation
-
-        print_explanation(answer, asked=vm)
+    _show(answer, lambda output: output.print_explanation(answer, asked=vm), as_json=as_json)
 
 
 @commands.command(cls=PlainHelp)
@@ -89,10 +88,7 @@ def status(system: System = None, url: Url = DEFAULT_URL, as_json: AsJson = Fals
         "vms": vms.vms,
         "settings_problem": answer.settings_problem,
     }
-    if not _printed(document, as_json=as_json):
-        from exporter.cli.recovery_output import print_status
-
-        print_status(answer, vms)
+    _show(document, lambda output: output.print_status(answer, vms), as_json=as_json)
 
 
 @commands.command(cls=PlainHelp)
@@ -108,10 +104,7 @@ def log(
 ) -> None:
     """Show state changes, decisions, actions and commands, newest first."""
     answer = _client(url).log(vm, system, limit)
-    if not _printed(answer, as_json=as_json):
-        from exporter.cli.recovery_output import print_log
-
-        print_log(answer)
+    _show(answer, lambda output: output.print_log(answer), as_json=as_json)
 
 
 @commands.command(cls=PlainHelp)
@@ -125,10 +118,7 @@ def report(
 ) -> None:
     """Summarize what recovery did, or would have done in enforce mode."""
     answer = _client(url).report(system, days)
-    if not _printed(answer, as_json=as_json):
-        from exporter.cli.recovery_output import print_report
-
-        print_report(answer)
+    _show(answer, lambda output: output.print_report(answer), as_json=as_json)
 
 
 @commands.command(cls=PlainHelp)
@@ -209,10 +199,7 @@ def _give(
         raise ConfigError("cannot determine your user name; pass --owner NAME")
     client = _client(url, read_token(token_file))
     answer = client.command(kind, CommandBody(owner, **body))
-    if not _printed(answer, as_json=as_json):
-        from exporter.cli.recovery_output import print_receipts
-
-        print_receipts(answer)
+    _show(answer, lambda output: output.print_receipts(answer), as_json=as_json)
 
 
 def _client(url: str, token: str = "") -> DaemonClient:
@@ -221,10 +208,13 @@ def _client(url: str, token: str = "") -> DaemonClient:
     return DaemonClient(url, token)
 
 
-def _printed(answer: Any, *, as_json: bool) -> bool:
-    """Print *answer* if *as_json*; return whether it was printed."""
+def _show(answer: Any, show: Callable[[ModuleType], None], *, as_json: bool) -> None:
+    """Print *answer* as JSON, or call *show* with the module that prints it for people."""
     if as_json:
         import msgspec
 
         typer.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
-    return as_json
+    else:
+        from exporter.cli import recovery_output
+
+        show(recovery_output)

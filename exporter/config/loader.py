@@ -72,7 +72,7 @@ def load(
         _from_environment(),
         command_line or {},
     ):
-        values = _merged(values, source)
+        values = merged(values, source)
     values.pop("config_file", None)
     single = {key: values.pop(key) for key in sorted(SINGLE_SYSTEM) if key in values}
     if single:
@@ -163,7 +163,8 @@ def _from_environment() -> dict[str, Any]:
         raise ConfigError(f"in the environment: {problem}") from None
 
 
-def _merged(weak: Mapping[str, Any], strong: Mapping[str, Any]) -> dict[str, Any]:
+def merged(weak: Mapping[str, Any], strong: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings in which *strong* precedes *weak*."""
     values = dict(weak)
     for pair in ALTERNATIVES:
         if any(key in strong for key in pair):
@@ -171,7 +172,7 @@ def _merged(weak: Mapping[str, Any], strong: Mapping[str, Any]) -> dict[str, Any
                 values.pop(key, None)
     for key, value in strong.items():
         both = isinstance(value, dict) and isinstance(values.get(key), dict)
-        values[key] = _merged(values[key], value) if both else value
+        values[key] = merged(values[key], value) if both else value
     return values
 
 

@@ -5,6 +5,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,16 +77,6 @@ CONTENT_SECURITY_POLICY = (
     + "'"
 )
 """Allows the page's inline style and its icon only."""
-
-
-class BarSegment(NamedTuple):
-    """The VMs with one status, as a part of the bar."""
-
-    status: str
-    severity: str
-    vms: int
-    x: float
-    width: float
 
 
 class TableView(NamedTuple):
@@ -223,21 +214,24 @@ def _table_state(table: TableReport) -> str:
     return "ok" if table.fresh else "stale"
 
 
-def _bar_segments(vms_by_status: Mapping[str, int]) -> list[BarSegment]:
+def _bar_segments(vms_by_status: Mapping[str, int]) -> list[Mapping[str, Any]]:
     """Return segments that fill the bar, none below the minimum width, critical ones last."""
-    present = [(status, count) for status, count in vms_by_status.items() if count > 0]
-    present.sort(key=lambda item: (_SEVERITY_ORDER.index(_severity(item[0])), -item[1], item[0]))
-    total = sum(count for _, count in present)
-    widths = [max(count / total * BAR_WIDTH, MIN_SEGMENT_WIDTH) for _, count in present]
+    present: list[dict[str, Any]] = [
+        {"status": status, "severity": _severity(status), "vms": count}
+        for status, count in vms_by_status.items()
+        if count > 0
+    ]
+    present.sort(
+        key=lambda one: (_SEVERITY_ORDER.index(one["severity"]), -one["vms"], one["status"])
+    )
+    total = sum(one["vms"] for one in present)
+    widths = [max(one["vms"] / total * BAR_WIDTH, MIN_SEGMENT_WIDTH) for one in present]
     scale = BAR_WIDTH / sum(widths) if widths else 0.0
-    segments = []
-    x = 0.0
-    for (status, count), width in zip(present, widths, strict=True):
-        segments.append(
-            BarSegment(status, _severity(status), count, round(x, 2), round(width * scale, 2))
-        )
-        x += width * scale
-    return segments
+    ends = [scale * width for width in accumulate(widths)]
+    return [
+        {**one, "x": round(end - width * scale, 2), "width": round(width * scale, 2)}
+        for one, width, end in zip(present, widths, ends, strict=True)
+    ]
 
 
 def _severity(status: str) -> str:
