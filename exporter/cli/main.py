@@ -6,13 +6,14 @@ when it runs: `vergewatch explain` loads neither the server nor the simulator.
 """
 
 import asyncio
+import io
 import os
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -102,7 +103,12 @@ def run(
     from exporter.config.loader import load, unknown_variables
     from exporter.daemon import app
 
-    given = _given(listen_address, telemetry_path, web_config_file, log_level, log_format)
+    web = {
+        "listen_address": listen_address,
+        "telemetry_path": telemetry_path,
+        "config_file": web_config_file,
+    }
+    given = _given(web=web, log={"level": log_level, "format": log_format})
 
     def read() -> "Settings":
         return load(config, given)
@@ -143,9 +149,11 @@ def demo(
     from exporter.simulator import Simulator, load_scenario
     from exporter.web.server import parse_listen
 
-    given = _given(listen_address, None, None, log_level, log_format)
-    if alertmanagers:
-        given["alertmanager"] = {"urls": tuple(alertmanagers)}
+    given = _given(
+        web={"listen_address": listen_address},
+        log={"level": log_level, "format": log_format},
+        alertmanager={"urls": alertmanagers or None},
+    )
     logs.configure(log_level or "info", log_format or "auto")
     clock = SystemClock()
     world = load_scenario(scenario).with_changes(seed=seed, vms=vms).build(clock)
@@ -255,7 +263,8 @@ def full_command() -> typer.Typer:
 def main() -> None:
     """Run the command line; a `ConfigError` is printed in one line, without a traceback."""
     for stream in (sys.stdout, sys.stderr):
-        _replace_unprintable(stream)
+        if isinstance(stream, io.TextIOWrapper):  # do not fail on characters that it lacks
+            stream.reconfigure(errors="replace")
     # Under an ASCII locale Python decodes other bytes to surrogates, which cannot be sent.
     sys.argv[1:] = [os.fsencode(arg).decode(errors="replace") for arg in sys.argv[1:]]
     if sys.argv[1:] == ["--version"]:  # which builds no command
@@ -274,13 +283,6 @@ def import_structlog_without_rich() -> None:
     del sys.modules["rich"]
 
 
-def _replace_unprintable(stream: TextIO) -> None:
-    """Replace characters that the locale's encoding lacks, instead of failing on them."""
-    reconfigure = getattr(stream, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(errors="replace")
-
-
 def _print_errors(error: ConfigError | BaseExceptionGroup[BaseException]) -> int:
     """Print one line for each configuration error and return the exit code; re-raise bugs."""
     if isinstance(error, BaseExceptionGroup):
@@ -296,22 +298,8 @@ def _print_errors(error: ConfigError | BaseExceptionGroup[BaseException]) -> int
     return FAILED if temporary else INVALID
 
 
-def _given(
-    listen_address: str | None,
-    telemetry_path: str | None,
-    web_config_file: Path | None,
-    log_level: str | None,
-    log_format: str | None,
-) -> dict[str, dict[str, Any]]:
-    """Return the given options, nested like the settings."""
-    groups: dict[str, dict[str, Any]] = {
-        "web": {
-            "listen_address": listen_address,
-            "telemetry_path": telemetry_path,
-            "config_file": web_config_file,
-        },
-        "log": {"level": log_level, "format": log_format},
-    }
+def _given(**groups: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the options that were given, nested like the settings."""
     return {
         group: given
         for group, values in groups.items()

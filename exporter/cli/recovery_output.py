@@ -5,7 +5,6 @@ import io
 import os
 import re
 import sys
-import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -217,14 +216,9 @@ def print_report(answer: ReportResponse) -> None:
         console.print("Recovery is off in every system.")
     for summary in answer.summaries:
         for line in summary_text(summary).splitlines():
-            depth = len(line) - len(line.lstrip())
-            wrapped = textwrap.fill(
-                _plain(line),
-                console.width,
-                subsequent_indent=" " * (depth + 4),
-                break_on_hyphens=False,
-            )
-            console.print(Text(wrapped, style="" if depth else "bold"), soft_wrap=True)
+            text = line.lstrip()
+            indent = line.removesuffix(text)
+            console.print(_entry(indent, Text(_plain(text), "" if indent else "bold")))
 
 
 def print_receipts(answer: CommandResponse) -> None:

@@ -156,14 +156,9 @@ class Reload:
     ) -> None:
         self._systems = systems
         self._load = load
-        self._fixed = {
-            "web": settings.web,
-            "log": settings.log,
-            "alertmanager": settings.alertmanager,
-        }
+        self._first = settings
         self.problem = ""
         """When and why the last configuration was rejected; empty if it was accepted."""
-        self._journal = directory(settings.recovery)
         self._web_config = web_config
         self._telemetry = telemetry
         self._clock = clock
@@ -188,8 +183,12 @@ class Reload:
             self.problem = f"rejected at {self._clock.now():%Y-%m-%d %H:%M:%S} UTC: {error}"
             log.error("config.rejected", error=str(error))
             raise
-        fixed = [name for name, group in self._fixed.items() if getattr(settings, name) != group]
-        if directory(settings.recovery) != self._journal:
+        fixed = [
+            name
+            for name in ("web", "log", "alertmanager")
+            if getattr(settings, name) != getattr(self._first, name)
+        ]
+        if directory(settings.recovery) != directory(self._first.recovery):
             fixed.append("recovery.directory")
         for name in fixed:
             log.warning("config.needs_restart", settings=name)
