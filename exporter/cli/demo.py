@@ -110,16 +110,11 @@ def turn_on(simulator: Simulator, fault: str) -> None:
         key, equals, value = pair.partition("=")
         if not equals:
             raise ConfigError(f"--fault {fault}: {pair!r} is not key=value")
-        settings[key] = _value(value)
+        try:
+            settings[key] = msgspec.json.decode(value)  # a number or a boolean
+        except msgspec.DecodeError:
+            settings[key] = value
     try:
         simulator.faults.turn_on(name, **settings)
     except (FaultError, TypeError) as problem:
         raise ConfigError(f"--fault {fault}: {problem}") from None
-
-
-def _value(text: str) -> Any:
-    """Return *text* as a number or boolean if it is one, else unchanged."""
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return text

@@ -24,7 +24,6 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from exporter.alerting.config import AlertmanagerSettings
 from exporter.config.recovery import ModeName, RecoverySettings
-from exporter.recovery.model.limits import Mode
 from exporter.validation import STRICT, Seconds, Secret, check_alternatives
 
 PREFIX = "VERGEWATCH_"
@@ -250,15 +249,3 @@ class Settings(BaseSettings, CommonSystemSettings):
             if twice:
                 raise ValueError(f"two systems have the {what} {min(twice)!r}")
         return self
-
-    def poll_of(self, system: SystemSettings) -> PollSettings:
-        """Return the poll intervals of *system*."""
-        return system.poll or self.poll
-
-    def api_of(self, system: SystemSettings) -> APISettings:
-        """Return the API settings of *system*."""
-        return system.api or self.api
-
-    def recovery_mode_of(self, system: SystemSettings) -> Mode:
-        """Return the recovery mode of *system*."""
-        return system.recovery_mode or self.recovery.mode

@@ -79,13 +79,11 @@ class RecoveryAPI:
     def install(self, app: web.Application) -> None:
         """Add the routes."""
         get = app.router.add_get
-        get(API_ROOT, _json_handler(_query_handler(SystemQuery, self._status)))
-        get(f"{API_ROOT}/vms", _json_handler(_query_handler(VMsQuery, self._vms)))
-        get(
-            f"{API_ROOT}/explain/{{vm}}", _json_handler(_query_handler(ExplainQuery, self._explain))
-        )
-        get(f"{API_ROOT}/log", _json_handler(_query_handler(LogQuery, self._log)))
-        get(f"{API_ROOT}/report", _json_handler(_query_handler(ReportQuery, self._report)))
+        get(API_ROOT, _query_handler(SystemQuery, self._status))
+        get(f"{API_ROOT}/vms", _query_handler(VMsQuery, self._vms))
+        get(f"{API_ROOT}/explain/{{vm}}", _query_handler(ExplainQuery, self._explain))
+        get(f"{API_ROOT}/log", _query_handler(LogQuery, self._log))
+        get(f"{API_ROOT}/report", _query_handler(ReportQuery, self._report))
         for kind in CommandKind:
             app.router.add_post(f"{API_ROOT}/{kind}", _json_handler(self._command_handler(kind)))
 
@@ -220,8 +218,8 @@ def _json_handler(
 
 def _query_handler(
     query: type[Q], handler: Callable[[web.Request, Q], Awaitable[Any]]
-) -> Callable[[web.Request], Awaitable[Any]]:
-    """Return a handler that calls *handler* with the decoded query."""
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Return a JSON handler that calls *handler* with the decoded query."""
 
     async def handle(request: web.Request) -> Any:
         try:
@@ -230,7 +228,7 @@ def _query_handler(
             raise RequestError(400, f"the query is invalid: {error}") from None
         return await handler(request, decoded)
 
-    return handle
+    return _json_handler(handle)
 
 
 async def _read_body(request: web.Request) -> bytes:

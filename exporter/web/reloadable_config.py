@@ -80,7 +80,9 @@ class ReloadableWebConfig:
             self._reload_if_changed()
             return self._loaded.context or first
 
-        return FollowingContext.of(current)
+        following = FollowingContext(ssl.PROTOCOL_TLS_SERVER)
+        following.current = current
+        return following
 
     def _reload_if_changed(self) -> None:
         now = self._clock.monotonic()

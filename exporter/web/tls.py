@@ -51,13 +51,7 @@ class FollowingContext(ssl.SSLContext):
     and settings can change. Open connections keep theirs.
     """
 
-    _current: Callable[[], ssl.SSLContext]
-
-    @classmethod
-    def of(cls, current: Callable[[], ssl.SSLContext]) -> "FollowingContext":
-        context = cls(ssl.PROTOCOL_TLS_SERVER)
-        context._current = current
-        return context
+    current: Callable[[], ssl.SSLContext]
 
     def wrap_bio(
         self,
@@ -67,7 +61,7 @@ class FollowingContext(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
-        return self._current().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        return self.current().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
 
 
 def _set_ciphers(context: ssl.SSLContext, tls: TLSConfig) -> None:
