@@ -36,16 +36,10 @@ class Metric(NamedTuple):
 
 def metrics() -> tuple[Metric, ...]:
     """Return every metric, those of the systems first."""
-    systems = (
-        Metric(family.name, family.kind.value, family.labels, family.help) for family in FAMILIES
+    return (
+        *(Metric(one.name, one.kind.value, one.labels, one.help) for one in FAMILIES),
+        *(Metric(one.name, one.kind.__name__.lower(), one.labels, one.help) for one in INSTRUMENTS),
     )
-    ours = (
-        Metric(
-            instrument.name, instrument.kind.__name__.lower(), instrument.labels, instrument.help
-        )
-        for instrument in INSTRUMENTS
-    )
-    return (*systems, *ours)
 
 
 def updated(page: str) -> str:

@@ -112,7 +112,8 @@ def _explain(
         place = place[2:]
     variable = PREFIX + "__".join(str(step).upper() for step in place)
     source = variable if variable in environ else path
-    return f"{source}: " * (source is not None) + error_text(error, place, Settings)
+    text = error_text(error, place, Settings)
+    return f"{source}: {text}" if source else text
 
 
 def unknown_variables(environ: Iterable[str]) -> list[str]:
