@@ -38,7 +38,7 @@ class JournalHandle:
         self._opening = asyncio.Lock()
         self.journal: Journal | None = None
 
-    async def book(self, system: str) -> JournalStore:
+    async def store(self, system: str) -> JournalStore:
         """
         Return the journal of *system*.
 
@@ -85,7 +85,7 @@ class RecoveryWorker:
         self._waiting: deque[PollResult] = deque(maxlen=MAX_WAITING_POLLS)
         self._arrived = asyncio.Event()
 
-    def tell(self, result: PollResult) -> None:
+    def enqueue(self, result: PollResult) -> None:
         """Queue a poll result."""
         if not self.recovery.bug:
             self._waiting.append(result)

@@ -222,7 +222,7 @@ class SystemManager:
             clock=self._clock,
             rename=lambda cloud_name: self._rename(settings, meter, cloud_name),
             requests_remaining=lambda: client.budget.left(at=self._clock.monotonic()),
-            on_poll=worker.tell if worker is not None else None,
+            on_poll=worker.enqueue if worker is not None else None,
         )
         tasks = [self._tasks.create_task(poller.run(), name=f"poll {system.url}")]
         if worker is not None:
@@ -241,7 +241,7 @@ class SystemManager:
         return RecoveryWorker(
             Recovery(
                 url,
-                lambda: self._journal.book(url),
+                lambda: self._journal.store(url),
                 Operations(reader, actor, self._clock),
                 recovery_setup(settings.recovery, settings.recovery_mode)._replace(
                     silences=silences

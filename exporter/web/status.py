@@ -112,6 +112,7 @@ def render_status(
     """
     recoveries = {one.status.system: _recovery_view(one) for one in recovery}
     is_open = len(reports) <= TABLES_OPEN_UP_TO
+    waiting = not reports or any(state_of(report) is State.WAITING for report in reports)
     return _TEMPLATES.get_template("status.html").render(
         style=Markup(_STYLE),  # noqa: S704 - a file of this package
         systems=[
@@ -124,13 +125,8 @@ def render_status(
         settings_problem=settings_problem,
         now=now,
         bar_width=BAR_WIDTH,
-        refresh_seconds=_refresh_seconds(reports),
+        refresh_seconds=REFRESH_WHILE_WAITING_SECONDS if waiting else REFRESH_SECONDS,
     )
-
-
-def _refresh_seconds(reports: Sequence[SystemReport]) -> int:
-    waiting = not reports or any(state_of(report) is State.WAITING for report in reports)
-    return REFRESH_WHILE_WAITING_SECONDS if waiting else REFRESH_SECONDS
 
 
 def _headline(reports: Sequence[SystemReport]) -> str:

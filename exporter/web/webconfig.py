@@ -166,8 +166,7 @@ class TLSConfig(_Section):
     @property
     def files(self) -> tuple[Path, ...]:
         """The files that hold certificates and keys."""
-        files = (self.cert_file, self.key_file, self.client_ca_file)
-        return tuple(Path(file) for file in files if file)
+        return tuple(map(Path, filter(None, (self.cert_file, self.key_file, self.client_ca_file))))
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
