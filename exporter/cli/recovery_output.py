@@ -144,12 +144,8 @@ def _print_system(
 
 
 def _trouble(status: SystemRecoveryStatus) -> str:
-    down = sum(
-        number
-        for states in (status.states, status.others)
-        for state, number in states.items()
-        if present_state(state).trouble
-    )
+    counts = Counter(status.states) + Counter(status.others)
+    down = sum(number for state, number in counts.items() if present_state(state).trouble)
     return f"{counted(down, 'VM')} in trouble" if down else "no VM in trouble"
 
 
