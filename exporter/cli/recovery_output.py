@@ -5,7 +5,6 @@ import io
 import os
 import re
 import sys
-import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -147,12 +146,8 @@ def _print_system(
 
 
 def _trouble(status: SystemRecoveryStatus) -> str:
-    down = sum(
-        number
-        for states in (status.states, status.others)
-        for state, number in states.items()
-        if present_state(state).trouble
-    )
+    counts = Counter(status.states) + Counter(status.others)
+    down = sum(number for state, number in counts.items() if present_state(state).trouble)
     return f"{counted(down, 'VM')} in trouble" if down else "no VM in trouble"
 
 
@@ -219,14 +214,9 @@ def print_report(answer: ReportResponse) -> None:
         console.print("Recovery is off in every system.")
     for summary in answer.summaries:
         for line in summary_text(summary).splitlines():
-            depth = len(line) - len(line.lstrip())
-            wrapped = textwrap.fill(
-                _plain(line),
-                console.width,
-                subsequent_indent=" " * (depth + 4),
-                break_on_hyphens=False,
-            )
-            console.print(Text(wrapped, style="" if depth else "bold"), soft_wrap=True)
+            text = line.lstrip()
+            indent = line.removesuffix(text)
+            console.print(_entry(indent, Text(_plain(text), "" if indent else "bold")))
 
 
 def print_receipts(answer: CommandResponse) -> None:

@@ -227,11 +227,9 @@ async def test_address_in_use_is_reported() -> None:
 
 async def test_metrics_prints_the_catalogue() -> None:
     code, out, _ = await ran("metrics")
-    _, page, _ = await ran("metrics", "--format", "markdown")
 
     assert code == 0
     assert "vergewatch_vm_running{system_name, vm_id, vm_name} gauge" in out
-    assert "| `vergewatch_vm_running` | gauge |" in page
 
 
 async def test_settings_prints_the_settings() -> None:
@@ -302,7 +300,16 @@ HEAVY = ("aiohttp.web", "alembic", "exporter.daemon.app", "exporter.simulator", 
     [
         ("import exporter.cli.main", (*HEAVY, "aiohttp", "pydantic")),
         ("import exporter.cli.main as m; m.full_command()", ("alembic", "exporter.simulator")),
-        ("import exporter.daemon.app", ("alembic", "exporter.simulator", "sqlalchemy")),
+        (
+            (
+                "import exporter.cli.main as m; m.import_structlog_without_rich(); "
+                "import exporter.daemon.app, exporter.config.loader"
+            ),
+            (
+                *("alembic", "bcrypt", "exporter.simulator", "exporter.web.tls", "jinja2"),
+                *("rich", "sqlalchemy", "yaml"),
+            ),
+        ),
         ("import exporter.cli.check", ("alembic", "exporter.simulator", "sqlalchemy")),
     ],
 )

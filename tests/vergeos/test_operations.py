@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from exporter.clock import Clock, SystemClock
 from exporter.config.settings import APISettings, PollSettings, SystemSettings, TLSSettings
 from exporter.config.systems import ResolvedSystem
-from exporter.daemon.clients import connect, connect_actions, make_session
+from exporter.daemon.clients import connect, make_session
 from exporter.errors import (
     AbsentError,
     BadReplyError,
@@ -118,7 +118,7 @@ async def site(
         telemetry = Telemetry()
         meter = telemetry.meter("system")
         reader = connect(settings, session, meter, fake)
-        actor = connect_actions(settings, action_session, meter, fake, reader.budget)
+        actor = connect(settings, action_session, meter, fake, reader.budget, acts=True)
         operations = Operations(reader, actor, fake)
         yield Site(simulator, operations, reader, actor, fake, telemetry)
 
@@ -140,7 +140,7 @@ async def scripted(
         )
         meter = Telemetry().meter("system")
         reader = connect(settings, session, meter, clock)
-        actor = connect_actions(settings, action_session, meter, clock, reader.budget)
+        actor = connect(settings, action_session, meter, clock, reader.budget, acts=True)
         yield Operations(reader, actor, clock), server
 
 

@@ -22,8 +22,8 @@ from typing import Any
 
 import aiohttp
 
-from exporter.cli.daemon_client import parse_duration
 from exporter.clock import SystemClock
+from exporter.formatting import parse_duration
 from tools.preview.dashboard import Dashboard, TimeRange, queries, query_of
 from tools.preview.prometheus import Prometheus, filled
 

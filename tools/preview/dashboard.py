@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from exporter.cli.daemon_client import parse_duration
+from exporter.formatting import parse_duration
 
 # $1 is no variable but a group of a regular expression, in label_replace.
 _VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)(?::\w+)?\}|(?P<bare>[A-Za-z_]\w*))")
