@@ -53,9 +53,9 @@ check: $(DEV) ## Run the linters, the type checker and the checks of generated f
 	$(call heading,import-linter)
 	@$(BIN)/lint-imports
 	$(call heading,generated files)
-	$(call same,docs/metrics.md,metrics --format markdown)
-	$(call same,docs/settings.md,settings)
-	$(call same,docs/recovery.md,states docs/recovery.md)
+	$(call same,docs/metrics.md)
+	$(call same,docs/settings.md)
+	$(call same,docs/recovery.md)
 	@echo "up to date"
 	$(call heading,rules)
 	$(call sound-rules)
@@ -90,10 +90,8 @@ previews: $(DEV) tools/preview/web/node_modules ## Draw the dashboards; needs np
 
 docs: $(RUNTIME) ## Write the generated parts of docs/ and alerts/
 	@$(BIN)/python -m tools.alert_rules .
-	@$(BIN)/vergewatch metrics --format markdown > docs/metrics.md
-	@$(BIN)/vergewatch settings > docs/settings.md
-	@$(BIN)/vergewatch states docs/recovery.md > docs/recovery.md.new
-	@mv docs/recovery.md.new docs/recovery.md
+	@for page in docs/metrics.md docs/settings.md docs/recovery.md; do \
+	    $(BIN)/vergewatch docs $$page > $$page.new && mv $$page.new $$page || exit; done
 
 # Locked versions stay while they fit; ARGS=--upgrade takes the newest.
 lock: $(BIN)/python ## Lock the dependencies in deploy/requirements*.txt
@@ -152,7 +150,7 @@ apt-install = { test "$(INSTALL)" = yes && deploy/apt-install $(1); }
 heading = @printf '\n== %s\n' '$(1)'
 
 define same
-	@page=$$($(BIN)/vergewatch $(2)) && { printf '%s\n' "$$page" | diff -u $(1) - || { \
+	@page=$$($(BIN)/vergewatch docs $(1)) && { printf '%s\n' "$$page" | diff -u $(1) - || { \
 	    echo "$(1) is out of date: run make docs" >&2; exit 1; }; }
 endef
 

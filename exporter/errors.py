@@ -1,19 +1,5 @@
 """
-The errors that Vergewatch raises, and who handles them.
-
-VergewatchError
-├── ConfigError             the operator; the process exits with 2
-│   └── UnavailableError    temporary; the process exits with 1
-├── JournalError            the operator; recovery sends no action meanwhile
-│   └── IntentOpenError     internal: one open action per VM
-└── VergeOSError            temporary: this poll fails, the last good rows stay
-    ├── UnreachableError    no HTTP response: broken connection or timeout
-    │   └── AbsentError     no connection: refused, TLS or DNS failed
-    ├── UnauthorizedError   401: not repeated, which could lock the account
-    ├── ForbiddenError      403: the user may not read this table
-    ├── BudgetSpentError    the request was not sent
-    ├── NotSentError        an action was not sent
-    └── BadReplyError       a response with unexpected status, size or shape
+The errors that Vergewatch raises.
 
 Every message names the object and the place, and none contains a secret.
 """
@@ -26,15 +12,19 @@ class VergewatchError(Exception):
 
 
 class ConfigError(VergewatchError):
-    """An invalid setting or option; the message names it, its source and the remedy."""
+    """
+    An invalid setting or option: the process exits with 2.
+
+    The message names it, its source and the remedy.
+    """
 
 
 class UnavailableError(ConfigError):
-    """Something is temporarily unavailable, such as a listen address in use."""
+    """Something is temporarily unavailable, such as an address in use: the process exits with 1."""
 
 
 class JournalError(VergewatchError):
-    """The journal cannot be read or written."""
+    """The journal cannot be read or written; recovery sends no action meanwhile."""
 
 
 class IntentOpenError(JournalError):
@@ -42,7 +32,7 @@ class IntentOpenError(JournalError):
 
 
 class VergeOSError(VergewatchError):
-    """A failed request to VergeOS."""
+    """A failed request to VergeOS: the poll of this table fails, and its last good rows stay."""
 
     outcome = "error"
     """The value of the metrics' ``outcome`` label."""
@@ -51,23 +41,23 @@ class VergeOSError(VergewatchError):
 
 
 class UnreachableError(VergeOSError):
-    """VergeOS sent no HTTP response."""
+    """VergeOS sent no HTTP response: the connection broke, or the time is over."""
 
     outcome = "unreachable"
 
 
 class AbsentError(UnreachableError):
-    """No connection could be made."""
+    """No connection could be made: it was refused, or TLS or DNS failed."""
 
 
 class UnauthorizedError(VergeOSError):
-    """VergeOS refused the credentials; a repetition may lock the account."""
+    """VergeOS refused the credentials (401); a repetition may lock the account."""
 
     outcome = "unauthorized"
 
 
 class ForbiddenError(VergeOSError):
-    """The user lacks the permission for this request."""
+    """The user lacks the permission for this request (403)."""
 
     outcome = "forbidden"
 

@@ -1,9 +1,12 @@
 """Format counts, durations and suggestions."""
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from difflib import get_close_matches
 
+_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?)(ns|us|µs|ms|s|m|h|d)")
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
@@ -27,6 +30,19 @@ def lasting(seconds: float) -> str:
         return f"{whole} s"
     hours, rest = divmod(whole // 60, 60)
     return " ".join([f"{hours} h"] * bool(hours) + [f"{rest} min"] * bool(rest))
+
+
+def parse_duration(text: str) -> float:
+    """
+    Return the seconds in ``2h``, ``250ms`` or ``1h30m``, a duration in Go's format; also ``1d``.
+
+    Raises:
+        ValueError: *text* has another form.
+
+    """
+    if not text or _PART.sub("", text):
+        raise ValueError("must be a duration such as 30s or 1h30m")
+    return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
 
 
 def ago(then: datetime | None, now: datetime) -> str:

@@ -1,59 +1,15 @@
-"""Outgoing HTTP requests: sessions, trusted certificates, secrets in files and error texts."""
+"""Outgoing HTTP requests: sessions, trusted certificates and error texts."""
 
-import re
 import ssl
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-from pydantic import SecretStr
 
 from exporter import __version__
 from exporter.errors import ConfigError, system_reason
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-"""Characters that an HTTP header cannot carry."""
 CHUNK_BYTES = 256 * 1024
-
-
-class SecretFile:
-    """A secret in a file, read again when the file's time, size or inode changes."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._stamp: tuple[int, int, int] | None = None
-        self._secret = SecretStr("")
-
-    def read(self) -> SecretStr:
-        """
-        Return the file's first line without its newline.
-
-        Raises:
-            ConfigError: The file cannot be read, or is empty.
-
-        """
-        try:
-            stat = self.path.stat()
-            stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-            if stamp != self._stamp:
-                self._secret = SecretStr(self._first_line())
-                self._stamp = stamp
-        except (OSError, UnicodeDecodeError) as problem:
-            reason = getattr(problem, "strerror", None) or "it is not text"
-            raise ConfigError(f"the secret in {self.path} cannot be read: {reason}") from None
-        return self._secret
-
-    def _first_line(self) -> str:
-        text = self.path.read_bytes().decode("utf-8-sig")  # some editors write a BOM
-        line = text.partition("\n")[0].removesuffix("\r")
-        if not line.strip():
-            empty = "its first line" if text.strip() else "the file"
-            raise ConfigError(f"the secret in {self.path} cannot be read: {empty} is empty")
-        if CONTROL.search(line):
-            raise ConfigError(
-                f"the secret in {self.path} cannot be used: it holds a control character"
-            )
-        return line
 
 
 def ssl_context(ca_file: Path | None, *, verify: bool, section: str) -> ssl.SSLContext | bool:

@@ -13,57 +13,18 @@ from typing import NamedTuple
 
 import msgspec
 
-
-class StatusWord(StrEnum):
-    """The values of ``machine_status.status`` that VergeOS 26 is known to use."""
-
-    INITIALIZING = "initializing"
-    STARTING = "starting"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    UNRESPONSIVE = "unresponsive"
-    STOPPED = "stopped"
-    HIBERNATED = "hibernated"
-    HIBERNATING = "hibernating"
-    INITMIGRATE = "initmigrate"
-    STARTMIGRATE = "startmigrate"
-    MIGRATING = "migrating"
-    MIGRATECOMPLETE = "migratecomplete"
-    IMPORTING = "importing"
-    MAINTENANCE = "maintenance"
-    LEAVINGMAINTENANCE = "leavingmaintenance"
-    UNLICENSED = "unlicensed"
-    NEEDSREFRESH = "needsrefresh"
-    NEEDSRESTART = "needsrestart"
-    WAITINGFORRESOURCES = "waitingforresources"
-    ERROR = "error"
-    DRIVERSRELOADING = "driversreloading"
-
-
+StatusWord = StrEnum(
+    "StatusWord",
+    "INITIALIZING STARTING RUNNING STOPPING UNRESPONSIVE STOPPED HIBERNATED HIBERNATING "
+    "INITMIGRATE STARTMIGRATE MIGRATING MIGRATECOMPLETE IMPORTING MAINTENANCE LEAVINGMAINTENANCE "
+    "UNLICENSED NEEDSREFRESH NEEDSRESTART WAITINGFORRESOURCES ERROR DRIVERSRELOADING",
+)
+"""The values of ``machine_status.status``, in lower case, that VergeOS 26 is known to use."""
 KNOWN_STATUS_WORDS = frozenset(str(word) for word in StatusWord)
 
 
-class Filesystem(msgspec.Struct, frozen=True, gc=False):
-    """A mounted filesystem, as the guest agent reports it."""
-
-    mountpoint: str
-    kind: str
-    size_bytes: int | None
-    used_bytes: int | None
-
-
-class Guest(msgspec.Struct, frozen=True, gc=False):
-    """What the guest agent reports."""
-
-    os_name: str
-    os_version: str
-    kernel: str
-    hostname: str
-    memory_total_bytes: int | None
-    memory_used_bytes: int | None
-    filesystems: tuple[Filesystem, ...]
-    refreshed_at: float | None
-    """Unix seconds."""
+IDENTITY = "identity"
+"""The system's name and version: not a table of VergeOS, and polled like one."""
 
 
 class MachineStatus(msgspec.Struct, frozen=True, gc=False):
@@ -74,7 +35,6 @@ class MachineStatus(msgspec.Struct, frozen=True, gc=False):
     powered_on: bool | None
     word: str
     """``machine_status.status`` as VergeOS spells it, also if it is not in `KNOWN_STATUS_WORDS`."""
-    word_info: str
     state: str
     migratable: bool | None
     node: int | None
@@ -86,53 +46,6 @@ class MachineStatus(msgspec.Struct, frozen=True, gc=False):
     running_memory_bytes: int | None
     agent_version: str
     """Empty while no guest agent is connected."""
-
-
-class MachineStats(msgspec.Struct, frozen=True, gc=False):
-    """The load of a machine."""
-
-    machine: int
-    cpu_ratio: float | None
-    memory_used_bytes: int | None
-
-
-class Nic(msgspec.Struct, frozen=True, gc=False):
-    """A NIC with its counters; ``name`` is unique within its machine."""
-
-    key: int
-    machine: int
-    name: str
-    status: str | None
-    speed_bytes_per_second: float | None
-    received_bytes: int | None
-    transmitted_bytes: int | None
-    received_packets: int | None
-    transmitted_packets: int | None
-
-
-class DiskStats(msgspec.Struct, frozen=True, gc=False):
-    """The I/O counters of a disk."""
-
-    disk: int
-    reads: int | None
-    writes: int | None
-    read_bytes: int | None
-    written_bytes: int | None
-    utilization_ratio: float | None
-    service_time_seconds: float | None
-
-
-class Disk(msgspec.Struct, frozen=True, gc=False):
-    """A disk; ``name`` is unique within its machine."""
-
-    key: int
-    machine: int
-    name: str
-    media: str
-    interface: str
-    tier: str
-    size_bytes: int | None
-    used_bytes: int | None
 
 
 class VMConfig(msgspec.Struct, frozen=True, gc=False):
@@ -161,15 +74,10 @@ class VMConfig(msgspec.Struct, frozen=True, gc=False):
 
 
 class VM(msgspec.Struct, frozen=True, gc=False):
-    """A VM and everything that belongs to it; what is unknown is ``None`` or empty."""
+    """A VM with the status of its machine, where that is known."""
 
     config: VMConfig
     status: MachineStatus | None
-    guest: Guest | None
-    """The last report of the guest agent; VergeOS keeps it while the VM is off."""
-    stats: MachineStats | None
-    nics: tuple[Nic, ...]
-    disks: tuple[Disk, ...]
 
     @property
     def may_run(self) -> bool:
@@ -206,8 +114,8 @@ class Inventory(msgspec.Struct, frozen=True, gc=False):
     """
     What one system reported: its tables, and its VMs joined with their machines.
 
-    It is built from each table's last good answer; a table that is too old to be believed
-    is missing from ``sources``, and what it would have said is ``None`` or empty here.
+    It is built from each table's last good answer; a stale table is missing from ``sources``, and
+    what depends on it is ``None`` or empty.
     """
 
     system_name: str
@@ -218,9 +126,6 @@ class Inventory(msgspec.Struct, frozen=True, gc=False):
     """The rows of each fresh table, by its name."""
     vms: tuple[VM, ...]
     """Sorted by key; snapshots of VMs are not among them."""
-    disk_stats: Mapping[int, DiskStats]
-    """By the key of the disk."""
-    vm_snapshot_count: int | None
     clusters: Mapping[int, Cluster]
     nodes: Mapping[int, Node]
     tags: Mapping[int, frozenset[str]] | None

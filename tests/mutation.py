@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from tools.alert_rules.files import files
+from tools.alert_rules.files import rule_files
 
 ROOT = Path(__file__).parents[1]
 CORE = re.compile(r"exporter/recovery/(observe|detect|decide|verify|model)\b.*\.py")
@@ -177,7 +177,7 @@ def _without_one(items: list[Any]) -> list[list[Any]]:
 def rule_mutants() -> Iterator[Mutant]:
     """Yield every mutant of the alert rules that `tools.alert_rules` generates."""
     source = (ROOT / RULES).read_text(encoding="utf-8")
-    for path, text in files().items():
+    for path, text in rule_files().items():
         if not path.endswith(".rules.yml"):
             continue
         content = yaml.safe_load(text)
@@ -186,8 +186,8 @@ def rule_mutants() -> Iterator[Mutant]:
             for before, after, changed in _rule_changes(rule):
                 content["groups"][0]["rules"] = [*rules[:number], changed, *rules[number + 1 :]]
                 override = (
-                    f"\n_generated = files\n\ndef files(*args):\n"
-                    f"    return {{**_generated(*args), {path!r}: {json.dumps(content)!r}}}\n"
+                    f"\n_generated = rule_files\n\ndef rule_files():\n"
+                    f"    return {{**_generated(), {path!r}: {json.dumps(content)!r}}}\n"
                 )
                 name = rule.get("alert") or rule["record"]
                 yield Mutant(RULES, 0, f"{name}: {before}", after, source + override)

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from exporter.formatting import ago, counted, lasting, nearest, nearest_or_all, span
+from exporter.formatting import ago, counted, lasting, nearest, nearest_or_all, parse_duration, span
 
 
 @pytest.mark.parametrize(
@@ -87,3 +87,17 @@ def test_nearest_names_are_suggested_in_any_capitalization(name: str, most: int,
 def test_every_name_is_listed_where_none_is_near() -> None:
     assert nearest_or_all("password", ("", "url", "mode")) == "; known are url, mode"
     assert nearest_or_all("urls", ("", "url", "mode")) == "; did you mean url?"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("2h", 7200), ("1h30m", 5400), ("90s", 90), ("1d", 86_400), ("1.5h", 5400), ("250ms", 0.25)],
+)
+def test_duration_is_parsed(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "soon", "-1h", "2 h", "h", "5"])
+def test_invalid_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must be a duration"):
+        parse_duration(text)

@@ -2,7 +2,7 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.telemetry import API_REQUESTS, Telemetry
+from exporter.telemetry import Telemetry
 
 
 def samples(telemetry: Telemetry, name: str) -> dict[tuple[str, ...], float]:
@@ -23,7 +23,7 @@ def test_requests_are_counted_by_result() -> None:
     meter.request("vms", "ok", 0.1)
     meter.request("vms", "unreachable", 0.1)
 
-    assert samples(telemetry, API_REQUESTS.name) == {
+    assert samples(telemetry, "vergewatch_api_requests_total") == {
         ("vms", "ok", "prod"): 2,
         ("vms", "unreachable", "prod"): 1,
     }

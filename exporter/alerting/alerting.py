@@ -17,13 +17,13 @@ import structlog
 from exporter.alerting.alert_store import AlertStore
 from exporter.alerting.alertmanager import Alertmanager, make_session
 from exporter.alerting.config import AlertmanagerSettings
-from exporter.alerting.meter import Meter
 from exporter.alerting.notifier import Notifier
 from exporter.alerting.silence_poller import SilencePoller
 from exporter.alerting.vm_silences import SystemSilences, VMSilences
 from exporter.clock import Clock
 from exporter.executor import run_in_thread
 from exporter.model import SystemReport
+from exporter.telemetry import AlertmanagerMeter
 
 log = structlog.get_logger()
 
@@ -46,7 +46,11 @@ class Alerting:
     """
 
     def __init__(
-        self, settings: AlertmanagerSettings, directory: Path, clock: Clock, meter: Meter
+        self,
+        settings: AlertmanagerSettings,
+        directory: Path,
+        clock: Clock,
+        meter: AlertmanagerMeter,
     ) -> None:
         if settings.urls:
             settings.ssl_context()

@@ -105,20 +105,17 @@ class Alertmanager:
                 ) as response,
             ):
                 self._check_status(path, response.status)
-                return response.headers.get("Date", ""), await self._read_body(path, response)
+                received = await read_body(response, MAX_BODY_BYTES)
+                if received is not None:
+                    return response.headers.get("Date", ""), received
         except TimeoutError:
             text = f"{path} did not respond within {seconds:g} s"
             raise self._error(text, outcome="unreachable") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             text = connection_error_reason(error, section="alertmanager")
             raise self._error(text, outcome="unreachable") from None
-
-    async def _read_body(self, path: str, response: aiohttp.ClientResponse) -> bytes:
-        body = await read_body(response, MAX_BODY_BYTES)
-        if body is None:
-            text = f"{path} returned more than {MAX_BODY_BYTES} bytes"
-            raise self._error(text, outcome="bad_reply")
-        return body
+        text = f"{path} returned more than {MAX_BODY_BYTES} bytes"
+        raise self._error(text, outcome="bad_reply")
 
     def _check_status(self, path: str, status: int) -> None:
         if status < 300:  # noqa: PLR2004 - every 2xx is a success

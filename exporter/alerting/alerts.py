@@ -29,9 +29,13 @@ HOLDS_ALL_VMS = frozenset(
     {ReadinessState.CIRCUIT_BREAKER_OPEN, ReadinessState.JOURNAL_DOWN, ReadinessState.BROKEN}
 )
 """States with one alert for recovery as a whole, in place of one alert for each held VM."""
-HELD_TEXTS: Mapping[str, str] = {
+STATE_TEXTS: Mapping[str, str] = {
+    State.QUARANTINED: "is quarantined: its restart budget or its allowed actions are exhausted. "
+    "Manual action is required.",
     State.HELD: "crashed, and a guard forbids its start. Run `vergewatch explain` for the reason.",
     State.PLATFORM: "is down, and VergeOS, which has to restart it, has not done so.",
+    State.UNKNOWN: "is down for an unknown reason, so recovery does not start it. Manual action "
+    "is required.",
 }
 
 
@@ -55,51 +59,40 @@ class AlertName(StrEnum):
 class AlertDefinition(NamedTuple):
     """What all alerts of one name have in common."""
 
-    severity: str
-    layer: str
     summary: str
+    severity: str = "critical"
+    layer: str = "recovery"
     vm_down: bool = False
     """Whether a VM is or may be down: silencing such an alert also holds recovery of the VM."""
 
 
 DEFINITIONS: Mapping[AlertName, AlertDefinition] = {
     AlertName.SYSTEM_DATA_STALE: AlertDefinition(
-        "critical", "system", "A VergeOS system sends no data.", vm_down=True
+        "A VergeOS system sends no data.", layer="system", vm_down=True
     ),
     AlertName.AUTHENTICATION_FAILED: AlertDefinition(
-        "critical", "system", "VergeOS rejects the configured credentials."
+        "VergeOS rejects the configured credentials.", layer="system"
     ),
-    AlertName.DISARMED: AlertDefinition(
-        "warning", "recovery", "Recovery has been disarmed for a long time."
-    ),
-    AlertName.INTERNAL_ERROR: AlertDefinition(
-        "critical", "recovery", "Recovery stopped because of an internal error."
-    ),
+    AlertName.DISARMED: AlertDefinition("Recovery has been disarmed for a long time.", "warning"),
+    AlertName.INTERNAL_ERROR: AlertDefinition("Recovery stopped because of an internal error."),
     AlertName.CIRCUIT_BREAKER_OPEN: AlertDefinition(
-        "critical", "recovery", "Too many VMs are down at once; the circuit breaker is open."
+        "Too many VMs are down at once; the circuit breaker is open."
     ),
-    AlertName.JOURNAL_DOWN: AlertDefinition(
-        "critical", "recovery", "Recovery cannot write its journal."
-    ),
+    AlertName.JOURNAL_DOWN: AlertDefinition("Recovery cannot write its journal."),
     AlertName.QUARANTINED: AlertDefinition(
-        "critical", "recovery", "A VM is quarantined. Manual action is required.", vm_down=True
+        "A VM is quarantined. Manual action is required.", vm_down=True
     ),
     AlertName.HELD_TOO_LONG: AlertDefinition(
-        "warning",
-        "recovery",
-        "A VM is down, and recovery is not allowed to start it.",
-        vm_down=True,
+        "A VM is down, and recovery is not allowed to start it.", "warning", vm_down=True
     ),
     AlertName.UNKNOWN_TOO_LONG: AlertDefinition(
-        "warning", "recovery", "VMs are down for an unknown reason.", vm_down=True
+        "VMs are down for an unknown reason.", "warning", vm_down=True
     ),
-    AlertName.FAILED: AlertDefinition(
-        "critical", "recovery", "A recovery action failed.", vm_down=True
-    ),
+    AlertName.FAILED: AlertDefinition("A recovery action failed.", vm_down=True),
     AlertName.OUTCOME_UNKNOWN: AlertDefinition(
-        "warning", "recovery", "The outcome of a recovery action is unknown.", vm_down=True
+        "The outcome of a recovery action is unknown.", "warning", vm_down=True
     ),
-    AlertName.ACTED: AlertDefinition("info", "recovery", "Recovery restarted a VM."),
+    AlertName.ACTED: AlertDefinition("Recovery restarted a VM.", "info"),
 }
 """The alert rules have the same summaries: both alerts then arrive as one titled message."""
 
@@ -235,24 +228,12 @@ def _recovery_alerts(
 def _vm_alerts(
     build: AlertBuilder, recovery: RecoveryReport, limits: AlertLimits, now: datetime
 ) -> Iterator[Alert]:
-    vms = _enrolled_vms(recovery)
+    vms = {vm.key: vm for vm in _enrolled_vms(recovery)}
     for vm in vms.values():
-        if vm.state == State.QUARANTINED:
-            yield build.for_vm(
-                AlertName.QUARANTINED,
-                vm,
-                "is quarantined: its restart budget or its allowed actions are exhausted. Manual "
-                "action is required.",
-            )
-        elif _is_held_too_long(vm, limits, now) and recovery.readiness not in HOLDS_ALL_VMS:
-            yield build.for_vm(AlertName.HELD_TOO_LONG, vm, HELD_TEXTS[vm.state])
-        elif vm.state == State.UNKNOWN and _seconds_in_state(vm, now) >= limits.unknown_seconds:
-            yield build.for_vm(
-                AlertName.UNKNOWN_TOO_LONG,
-                vm,
-                "is down for an unknown reason, so recovery does not start it. Manual action is "
-                "required.",
-            )
+        name = _alert_of_state(vm, limits, now)
+        held = name is AlertName.HELD_TOO_LONG and recovery.readiness in HOLDS_ALL_VMS
+        if name is not None and not held:
+            yield build.for_vm(name, vm, STATE_TEXTS[vm.state])
     for action in recovery.last_actions:
         if action.vm_key in vms:
             yield from _action_alert(build, action, vms[action.vm_key], limits, now)
@@ -273,18 +254,24 @@ def _action_alert(
             yield build.for_vm(AlertName.OUTCOME_UNKNOWN, vm, text)
 
 
-def _enrolled_vms(recovery: RecoveryReport) -> Mapping[int, RecoveryVM]:
-    return {vm.key: vm for vm in recovery.vms if vm.policy != Policy.NO}
+def _enrolled_vms(recovery: RecoveryReport) -> list[RecoveryVM]:
+    return [vm for vm in recovery.vms if vm.policy != Policy.NO]
 
 
-def _seconds_in_state(vm: RecoveryVM, now: datetime) -> float:
-    return (now - vm.since).total_seconds()
-
-
-def _is_held_too_long(vm: RecoveryVM, limits: AlertLimits, now: datetime) -> bool:
-    if vm.state == State.PLATFORM:
-        return _seconds_in_state(vm, now) >= limits.unknown_seconds
-    return vm.state == State.HELD and _seconds_in_state(vm, now) >= limits.held_seconds
+def _alert_of_state(vm: RecoveryVM, limits: AlertLimits, now: datetime) -> AlertName | None:
+    """Return the alert about the state of a VM; None if it has none, or not for long enough."""
+    match vm.state:
+        case State.QUARANTINED:
+            name, seconds = AlertName.QUARANTINED, 0.0
+        case State.HELD:
+            name, seconds = AlertName.HELD_TOO_LONG, limits.held_seconds
+        case State.PLATFORM:
+            name, seconds = AlertName.HELD_TOO_LONG, limits.unknown_seconds
+        case State.UNKNOWN:
+            name, seconds = AlertName.UNKNOWN_TOO_LONG, limits.unknown_seconds
+        case _:
+            return None
+    return name if (now - vm.since).total_seconds() >= seconds else None
 
 
 def is_resolved(
@@ -296,7 +283,7 @@ def is_resolved(
     now: datetime,
 ) -> bool:
     """
-    Return whether *report* proves that *alert*, which it no longer causes, is resolved.
+    Return whether *report*, which does not cause *alert*, proves that it is resolved.
 
     After a restart of the daemon much is unknown for a while, and unknown is not resolved.
 
@@ -307,40 +294,33 @@ def is_resolved(
     """
     if report is None:
         return True
-    match alert.name:
-        case AlertName.SYSTEM_DATA_STALE:
-            return report.up
-        case AlertName.AUTHENTICATION_FAILED:
-            return report.authenticated and any(table.success for table in report.tables)
+    if alert.name == AlertName.AUTHENTICATION_FAILED:
+        return any(table.success for table in report.tables)
     recovery = report.recovery
-    if recovery is None:
+    if recovery is None or recovery.mode != Mode.ENFORCE:
         return True
-    enforcing = recovery.mode == Mode.ENFORCE
     match alert.name:
-        case AlertName.INTERNAL_ERROR:
-            return recovery.readiness != ReadinessState.BROKEN
-        case AlertName.JOURNAL_DOWN:
-            return recovery.journal_up
+        case AlertName.SYSTEM_DATA_STALE | AlertName.INTERNAL_ERROR | AlertName.JOURNAL_DOWN:
+            return True
         case AlertName.DISARMED:
-            known = recovery.journal_up and recovery.readiness != ReadinessState.BROKEN
-            return not enforcing or (known and recovery.readiness != ReadinessState.DISARMED)
+            return recovery.journal_up and recovery.readiness != ReadinessState.BROKEN
         case AlertName.CIRCUIT_BREAKER_OPEN:
-            return not enforcing or recovery.readiness == ReadinessState.ACTIVE
+            return recovery.readiness == ReadinessState.ACTIVE
         case _:
-            return not enforcing or _is_resolved_for_vm(alert, recovery, limits, since, now)
+            return _is_resolved_for_vm(alert, recovery, limits, since, now)
 
 
 def _is_resolved_for_vm(
     alert: Alert, recovery: RecoveryReport, limits: AlertLimits, since: datetime, now: datetime
 ) -> bool:
-    enrolled = _enrolled_vms(recovery).values()
-    vm = next((vm for vm in enrolled if str(vm.key) == alert.vm_id), None)
+    vm = next((vm for vm in _enrolled_vms(recovery) if str(vm.key) == alert.vm_id), None)
     if vm is None:
         return recovery.journal_up  # until the journal is open, no VM is enrolled
     if alert.name in (AlertName.QUARANTINED, AlertName.UNKNOWN_TOO_LONG):
         return True  # the VM's state comes from the journal, so it is known
     if alert.name == AlertName.HELD_TOO_LONG:
-        return not _is_held_too_long(vm, limits, now)
+        # Not current as well while recovery as a whole has an alert.
+        return _alert_of_state(vm, limits, now) is not AlertName.HELD_TOO_LONG
     is_acted = alert.name == AlertName.ACTED
     if is_acted and (now - since).total_seconds() >= limits.acted_seconds:
         return True

@@ -10,19 +10,14 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
-    Field,
     PositiveFloat,
     SecretStr,
     model_validator,
 )
 
-from exporter.http import CONTROL, SecretFile, ssl_context
-
-STRICT = ConfigDict(
-    frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
-)
-Seconds = Annotated[float, Field(ge=0)]
+from exporter.files import SecretFile
+from exporter.http import ssl_context
+from exporter.validation import STRICT, Seconds, Secret, check_alternatives
 
 
 def _normalized_url(text: str) -> str:
@@ -43,19 +38,10 @@ def _normalized_url(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
-def _usable_secret(secret: SecretStr) -> SecretStr:
-    if not secret.get_secret_value():
-        raise ValueError("is empty")
-    if CONTROL.search(secret.get_secret_value()):
-        raise ValueError("contains a control character, such as a newline")
-    return secret
-
-
 def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-Secret = Annotated[SecretStr, AfterValidator(_usable_secret)]
 URL = Annotated[str, AfterValidator(_normalized_url)]
 
 
@@ -129,9 +115,7 @@ class AlertmanagerSettings(BaseModel):
 
     @model_validator(mode="after")
     def _one_login(self) -> "AlertmanagerSettings":
-        for name in ("password", "token"):
-            if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None:
-                raise ValueError(f"{name} and {name}_file are both set: keep one")
+        check_alternatives(self, "password", "token")
         has_password = self.password is not None or self.password_file is not None
         has_token = self.token is not None or self.token_file is not None
         if has_token and (self.username or has_password):

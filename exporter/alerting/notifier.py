@@ -8,8 +8,8 @@ import structlog
 from exporter.alerting.alert_store import AlertStore, StoredAlert, Version, encode_alerts
 from exporter.alerting.alertmanager import Alertmanager, AlertmanagerError
 from exporter.alerting.config import AlertmanagerSettings
-from exporter.alerting.meter import Meter
 from exporter.clock import Clock
+from exporter.telemetry import AlertmanagerMeter
 
 log = structlog.get_logger()
 
@@ -32,7 +32,7 @@ class Notifier:
         alertmanager: Alertmanager,
         settings: AlertmanagerSettings,
         clock: Clock,
-        meter: Meter,
+        meter: AlertmanagerMeter,
     ) -> None:
         self._alertmanager = alertmanager
         self._settings = settings

@@ -6,10 +6,10 @@ import structlog
 
 from exporter.alerting.alertmanager import Alertmanager, AlertmanagerError
 from exporter.alerting.config import AlertmanagerSettings
-from exporter.alerting.meter import Meter
 from exporter.alerting.silences import Silence, SilencesResponse
 from exporter.clock import Clock
 from exporter.formatting import counted
+from exporter.telemetry import AlertmanagerMeter
 
 log = structlog.get_logger()
 
@@ -25,7 +25,7 @@ class SilencePoller:
     """
 
     def __init__(
-        self, url: str, settings: AlertmanagerSettings, clock: Clock, meter: Meter
+        self, url: str, settings: AlertmanagerSettings, clock: Clock, meter: AlertmanagerMeter
     ) -> None:
         self.url = url
         self.response: SilencesResponse | None = None

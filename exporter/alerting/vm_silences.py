@@ -112,14 +112,9 @@ class VMSilences:
 
     def hold_reason(self, labels: Mapping[str, str]) -> str:
         """Return why recovery must not act on the VM with *labels*; empty if it may."""
-        settings = self._settings
-        reason = hold_reason(
-            self._intervals,
-            labels,
-            at=self._clock.monotonic(),
-            after_seconds=settings.after_silence_seconds,
-        )
-        return reason or (self.unknown if settings.unreachable == "hold" else "")
+        at, after = self._clock.monotonic(), self._settings.after_silence_seconds
+        reason = hold_reason(self._intervals, labels, at=at, after_seconds=after)
+        return reason or (self.unknown if self._settings.unreachable == "hold" else "")
 
 
 class SystemSilences:

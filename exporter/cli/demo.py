@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from exporter.clock import Clock
+from exporter.config.loader import merged
 from exporter.config.settings import Settings
 from exporter.daemon import app
 from exporter.errors import ConfigError
@@ -62,12 +63,12 @@ async def show(
     """
     async with simulator:
         log.info("simulator.started", url=simulator.url, control=f"{simulator.url}/simulator/")
-        system = {"url": simulator.url, "api_key": simulator.api_key}
         with TemporaryDirectory(prefix="vergewatch-demo-") as directory:
-            recovery = {**DEMO_SETTINGS["recovery"], "directory": directory, "token": token}
-            alerting = {**DEMO_SETTINGS["alertmanager"], **given.get("alertmanager", {})}
-            made = {**DEMO_SETTINGS, **given, "recovery": recovery, "alertmanager": alerting}
-            settings = Settings(**{"systems": [system], **made})
+            own = {
+                "systems": [{"url": simulator.url, "api_key": simulator.api_key}],
+                "recovery": {"directory": directory, "token": token},
+            }
+            settings = Settings(**merged(merged(DEMO_SETTINGS, given), own))
             await app.run(settings, lambda: settings, clock, started)
 
 
@@ -109,16 +110,11 @@ def turn_on(simulator: Simulator, fault: str) -> None:
         key, equals, value = pair.partition("=")
         if not equals:
             raise ConfigError(f"--fault {fault}: {pair!r} is not key=value")
-        settings[key] = _value(value)
+        try:
+            settings[key] = msgspec.json.decode(value)  # a number or a boolean
+        except msgspec.DecodeError:
+            settings[key] = value
     try:
         simulator.faults.turn_on(name, **settings)
     except (FaultError, TypeError) as problem:
         raise ConfigError(f"--fault {fault}: {problem}") from None
-
-
-def _value(text: str) -> Any:
-    """Return *text* as a number or boolean if it is one, else unchanged."""
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return text

@@ -6,14 +6,14 @@ when it runs: `vergewatch explain` loads neither the server nor the simulator.
 """
 
 import asyncio
+import io
 import os
 import sys
 import textwrap
-from collections.abc import Sequence
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -86,13 +86,6 @@ DEMO_TOKEN = "demo"  # noqa: S105 - accepted only by the demo's own daemon
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - only for an explicit `--listen :8000`
 
 
-class PageFormat(StrEnum):
-    """The output format of a reference."""
-
-    TABLE = "table"
-    MARKDOWN = "markdown"
-
-
 @command.command()
 def run(
     config: Config = None,
@@ -103,13 +96,19 @@ def run(
     log_format: LogFormat = None,
 ) -> None:
     """Poll the configured systems and serve their metrics, until SIGTERM or Ctrl-C."""
+    import_structlog_without_rich()
     import structlog
 
     from exporter import logs
     from exporter.config.loader import load, unknown_variables
     from exporter.daemon import app
 
-    given = _given(listen_address, telemetry_path, web_config_file, log_level, log_format)
+    web = {
+        "listen_address": listen_address,
+        "telemetry_path": telemetry_path,
+        "config_file": web_config_file,
+    }
+    given = _given(web=web, log={"level": log_level, "format": log_format})
 
     def read() -> "Settings":
         return load(config, given)
@@ -124,15 +123,13 @@ def run(
 @command.command()
 def check(config: Config = None) -> None:
     """Check the settings, connect to each system once, and print the results."""
-    from exporter.cli.check import check_all, print_report
+    from exporter.cli import check as preflight
     from exporter.config.loader import load, unknown_variables
 
     settings = load(config)
     for problem in unknown_variables(os.environ):
-        _print(f"[yellow]{_escape(problem)}[/]", stderr=True)
-    report = asyncio.run(check_all(settings, SystemClock()))
-    print_report(report, _print)
-    if report.failed:
+        typer.secho(problem, fg="yellow", err=True)
+    if not asyncio.run(preflight.check(settings, SystemClock(), _print)):
         raise typer.Exit(FAILED)
 
 
@@ -152,30 +149,33 @@ def demo(
     from exporter.simulator import Simulator, load_scenario
     from exporter.web.server import parse_listen
 
-    given = _given(listen_address, None, None, log_level, log_format)
-    if alertmanagers:
-        given["alertmanager"] = {"urls": tuple(alertmanagers)}
+    given = _given(
+        web={"listen_address": listen_address},
+        log={"level": log_level, "format": log_format},
+        alertmanager={"urls": alertmanagers or None},
+    )
     logs.configure(log_level or "info", log_format or "auto")
     clock = SystemClock()
     world = load_scenario(scenario).with_changes(seed=seed, vms=vms).build(clock)
     port = parse_listen(listen_address or DEFAULT_LISTEN).port
+    number = len(list(world.live_vms()))
     names = [vm.name for vm in world.live_vms() if vm.service is None]
 
-    def print_banner() -> None:
-        _print(f"[bold]{_escape(world.system_name)}[/], a simulated VergeOS with {len(names)} VMs")
-        _print(f"  console        http://localhost:{port}/")
-        _print(f"  metrics        http://localhost:{port}/metrics")
-        program = Path(sys.argv[0]) if Path(sys.argv[0]).is_file() else Path("vergewatch")
-        own = port == parse_listen(DEFAULT_LISTEN).port
-        at = "" if own else f" --url http://localhost:{port}"
-        vm = EXAMPLE_VM if EXAMPLE_VM in names else names[0]
-        _print(f"  explain a VM   {program} explain {vm}{at}")
-        token = f"VERGEWATCH_RECOVERY__TOKEN={DEMO_TOKEN}"
-        _print(f"  pause recovery {token} {program} recovery pause --reason test{at}")
-        _print("  stop           Ctrl-C")
-
+    own = port == parse_listen(DEFAULT_LISTEN).port
+    at = "" if own else f" --url http://localhost:{port}"
+    program = sys.argv[0] if Path(sys.argv[0]).is_file() else "vergewatch"
+    if program.endswith("__main__.py"):
+        program = "python -m exporter"
+    banner = f"""\
+{world.system_name}, a simulated VergeOS with {number} VMs
+  console        http://localhost:{port}/
+  metrics        http://localhost:{port}/metrics
+  explain a VM   {program} explain {EXAMPLE_VM if EXAMPLE_VM in names else names[0]}{at}
+  commands need  export VERGEWATCH_RECOVERY__TOKEN={DEMO_TOKEN}
+  pause recovery {program} recovery pause --reason test{at}
+  stop           Ctrl-C"""
     simulator = Simulator(world=world, clock=clock)
-    asyncio.run(show(simulator, given, clock, token=DEMO_TOKEN, started=print_banner))
+    asyncio.run(show(simulator, given, clock, token=DEMO_TOKEN, started=lambda: typer.echo(banner)))
 
 
 @command.command()
@@ -219,21 +219,13 @@ def simulate(
 
 
 @command.command()
-def metrics(
-    form: Annotated[PageFormat, typer.Option("--format", help="Output format.")] = PageFormat.TABLE,
-) -> None:
+def metrics() -> None:
     """Print every metric with its labels and its meaning."""
-    from rich.console import Console
-
     from exporter.cli import reference
 
-    if form is PageFormat.MARKDOWN:
-        sys.stdout.write(reference.metrics_page())
-        return
-    console = Console(highlight=False)
     for metric in reference.metrics():
         labels = ", ".join(metric.labels)
-        console.print(f"[bold]{metric.name}[/]{{{labels}}} [cyan]{metric.kind}[/]", soft_wrap=True)
+        _print(f"[bold]{metric.name}[/]{{{labels}}} [cyan]{metric.kind}[/]")
         typer.echo(textwrap.fill(metric.help, 76, initial_indent="    ", subsequent_indent="    "))
 
 
@@ -242,15 +234,15 @@ def settings() -> None:
     """Print every setting, as Markdown."""
     from exporter.cli import reference
 
-    sys.stdout.write(reference.settings_page())
+    typer.echo(reference.settings_table(), nl=False)
 
 
 @command.command(hidden=True)
-def states(page: Path) -> None:
-    """Print *page*, docs/recovery.md, with its generated tables updated."""
+def docs(page: Path) -> None:
+    """Print *page*, a file of docs/, with its generated parts updated."""
     from exporter.cli import reference
 
-    sys.stdout.write(reference.with_recovery_tables(page.read_text()))
+    typer.echo(reference.updated(page.read_text()), nl=False)
 
 
 @command.callback(invoke_without_command=True)
@@ -276,22 +268,24 @@ def full_command() -> typer.Typer:
 def main() -> None:
     """Run the command line; a `ConfigError` is printed in one line, without a traceback."""
     for stream in (sys.stdout, sys.stderr):
-        _replace_unprintable(stream)
+        if isinstance(stream, io.TextIOWrapper):  # do not fail on characters that it lacks
+            stream.reconfigure(errors="replace")
     # Under an ASCII locale Python decodes other bytes to surrogates, which cannot be sent.
     sys.argv[1:] = [os.fsencode(arg).decode(errors="replace") for arg in sys.argv[1:]]
-    if sys.argv[1:] == ["--version"]:
-        command()
+    if sys.argv[1:] == ["--version"]:  # which builds no command
+        return typer.echo(f"vergewatch {__version__}")
     try:
         full_command()()
     except (ConfigError, BaseExceptionGroup) as error:
         sys.exit(_print_errors(error))
 
 
-def _replace_unprintable(stream: TextIO) -> None:
-    """Replace characters that the locale's encoding lacks, instead of failing on them."""
-    reconfigure = getattr(stream, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(errors="replace")
+def import_structlog_without_rich() -> None:
+    """Import structlog, which imports rich if it is installed: 6 MiB that the daemon never uses."""
+    sys.modules["rich"] = cast("Any", None)
+    import structlog  # noqa: F401
+
+    del sys.modules["rich"]
 
 
 def _print_errors(error: ConfigError | BaseExceptionGroup[BaseException]) -> int:
@@ -309,22 +303,8 @@ def _print_errors(error: ConfigError | BaseExceptionGroup[BaseException]) -> int
     return FAILED if temporary else INVALID
 
 
-def _given(
-    listen_address: str | None,
-    telemetry_path: str | None,
-    web_config_file: Path | None,
-    log_level: str | None,
-    log_format: str | None,
-) -> dict[str, dict[str, Any]]:
-    """Return the given options, nested like the settings."""
-    groups: dict[str, dict[str, Any]] = {
-        "web": {
-            "listen_address": listen_address,
-            "telemetry_path": telemetry_path,
-            "config_file": web_config_file,
-        },
-        "log": {"level": log_level, "format": log_format},
-    }
+def _given(**groups: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the options that were given, nested like the settings."""
     return {
         group: given
         for group, values in groups.items()
@@ -334,27 +314,17 @@ def _given(
 
 def _print_simulator_banner(simulator: "Simulator") -> None:
     url = simulator.url
-    latency = '{"seconds": 2}'
-    _print(
-        f"[bold]A simulated VergeOS, {_escape(simulator.world.system_name)}, listens at {url}[/]"
-    )
-    _print(
-        f"  monitor    VERGEWATCH_URL={url} VERGEWATCH_API_KEY={simulator.api_key} vergewatch run"
-    )
-    _print(f"  add fault  curl -X PUT {url}/simulator/faults/latency -d '{latency}'")
-    _print(f"  end fault  curl -X DELETE {url}/simulator/faults/latency")
-    _print(f"  crash VM   curl -X POST {url}/simulator/vms/1/crash")
-    _print(f"  all calls  curl {url}/simulator/")
+    typer.echo(f"""\
+A simulated VergeOS, {simulator.world.system_name}, listens at {url}
+  monitor    VERGEWATCH_URL={url} VERGEWATCH_API_KEY={simulator.api_key} vergewatch run
+  add fault  curl -X PUT {url}/simulator/faults/latency -d '{{"seconds": 2}}'
+  end fault  curl -X DELETE {url}/simulator/faults/latency
+  crash VM   curl -X POST {url}/simulator/vms/1/crash
+  all calls  curl {url}/simulator/""")
 
 
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
-
-
-def _print(text: Any, *, stderr: bool = False) -> None:
+def _print(text: Any) -> None:
     """Print Rich markup or a Rich table."""
     from rich.console import Console
 
-    Console(stderr=stderr, soft_wrap=True, highlight=False).print(text)
+    Console(soft_wrap=True, highlight=False).print(text)

@@ -8,9 +8,10 @@ Heavy modules are imported inside the functions, so that other commands do not l
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -21,9 +22,6 @@ from exporter.recovery.model.commands import CommandKind
 
 if TYPE_CHECKING:
     from exporter.cli.daemon_client import DaemonClient
-    from exporter.recovery.report.responses import StatusResponse, VMsResponse
-
-T = TypeVar("T")
 
 
 class PlainHelp(TyperCommand):
@@ -76,31 +74,21 @@ def explain(
     """Explain why a VM is up or down, and what Vergewatch does about it."""
     if not vm.strip():
         raise ConfigError("the VM is empty; give its name, key or UUID")
-    answer = _run(_client(url).explain(vm, system, decision))
-    if not _printed(answer, as_json=as_json):
-        from exporter.cli.recovery_output import print_explanation
-
-        print_explanation(answer, asked=vm)
+    answer = _client(url).explain(vm, system, decision)
+    _show(answer, lambda output: output.print_explanation(answer, asked=vm), as_json=as_json)
 
 
 @commands.command(cls=PlainHelp)
 def status(system: System = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show the readiness of recovery and the VMs in trouble."""
     client = _client(url)
-
-    async def both() -> tuple[StatusResponse, VMsResponse]:
-        return await client.status(system), await client.vms(system)
-
-    answer, vms = _run(both())
+    answer, vms = client.status(system), client.vms(system)
     document = {
         "systems": answer.systems,
         "vms": vms.vms,
         "settings_problem": answer.settings_problem,
     }
-    if not _printed(document, as_json=as_json):
-        from exporter.cli.recovery_output import print_status
-
-        print_status(answer, vms)
+    _show(document, lambda output: output.print_status(answer, vms), as_json=as_json)
 
 
 @commands.command(cls=PlainHelp)
@@ -115,11 +103,8 @@ def log(
     as_json: AsJson = False,
 ) -> None:
     """Show state changes, decisions, actions and commands, newest first."""
-    answer = _run(_client(url).log(vm, system, limit))
-    if not _printed(answer, as_json=as_json):
-        from exporter.cli.recovery_output import print_log
-
-        print_log(answer)
+    answer = _client(url).log(vm, system, limit)
+    _show(answer, lambda output: output.print_log(answer), as_json=as_json)
 
 
 @commands.command(cls=PlainHelp)
@@ -132,11 +117,8 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Summarize what recovery did, or would have done in enforce mode."""
-    answer = _run(_client(url).report(system, days))
-    if not _printed(answer, as_json=as_json):
-        from exporter.cli.recovery_output import print_report
-
-        print_report(answer)
+    answer = _client(url).report(system, days)
+    _show(answer, lambda output: output.print_report(answer), as_json=as_json)
 
 
 @commands.command(cls=PlainHelp)
@@ -152,10 +134,14 @@ def pause(
     as_json: AsJson = False,
 ) -> None:
     """Pause recovery for a limited time."""
-    from exporter.cli.daemon_client import parse_duration
+    from exporter.formatting import parse_duration
 
+    try:
+        seconds = parse_duration(duration.strip().lower())
+    except ValueError as error:
+        raise ConfigError(f"--for {duration}: {error}") from None
     _give(CommandKind.PAUSE, url, token_file, as_json=as_json, owner=owner, reason=reason,
-          seconds=parse_duration(duration), system=system)  # fmt: skip
+          seconds=seconds, system=system)  # fmt: skip
 
 
 def _register(kind: CommandKind, help_text: str) -> None:
@@ -206,15 +192,14 @@ def _give(
     **body: Any,
 ) -> None:
     from exporter.cli.daemon_client import login_name, read_token
+    from exporter.recovery.report.requests import CommandBody
 
     owner = owner or login_name()
     if not owner:
         raise ConfigError("cannot determine your user name; pass --owner NAME")
-    answer = _run(_client(url, read_token(token_file)).command(kind, owner=owner, **body))
-    if not _printed(answer, as_json=as_json):
-        from exporter.cli.recovery_output import print_receipts
-
-        print_receipts(answer)
+    client = _client(url, read_token(token_file))
+    answer = client.command(kind, CommandBody(owner, **body))
+    _show(answer, lambda output: output.print_receipts(answer), as_json=as_json)
 
 
 def _client(url: str, token: str = "") -> DaemonClient:
@@ -223,16 +208,13 @@ def _client(url: str, token: str = "") -> DaemonClient:
     return DaemonClient(url, token)
 
 
-def _run(question: Coroutine[Any, Any, T]) -> T:
-    import asyncio
-
-    return asyncio.run(question)
-
-
-def _printed(answer: Any, *, as_json: bool) -> bool:
-    """Print *answer* if *as_json*; return whether it was printed."""
+def _show(answer: Any, show: Callable[[ModuleType], None], *, as_json: bool) -> None:
+    """Print *answer* as JSON, or call *show* with the module that prints it for people."""
     if as_json:
         import msgspec
 
         typer.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
-    return as_json
+    else:
+        from exporter.cli import recovery_output
+
+        show(recovery_output)

@@ -5,7 +5,6 @@ import io
 import os
 import re
 import sys
-import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -17,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.formatting import counted, lasting
+from exporter.recovery.model.cases import Policy
 from exporter.recovery.model.states import State
 from exporter.recovery.model.views import (
     CommandInForce,
@@ -71,7 +71,8 @@ def print_explanation(found: Explanation, *, asked: str) -> None:
     state.append(f" (system {_plain(found.system)}, key {found.vm_key})")
     console.print(_entry("  ", state))
     if found.enrolled is not None:
-        source = f" ({found.policy}: {found.policy_source})" if found.policy else ""
+        policy = "" if found.policy == Policy.NO else f"{found.policy}: "
+        source = f" ({policy}{found.policy_source})" if found.policy else ""
         console.print(_entry("  ", f"enrolled: {_yes_no(found.enrolled)}{source}"))
     if found.failed_guard is not None or found.decision is not None:
         console.print(_entry("  ", _decision(found)))
@@ -80,7 +81,7 @@ def print_explanation(found: Explanation, *, asked: str) -> None:
         console.print(_entry("  ", Text(_plain(text), style="yellow")))
     if found.fixes:
         console.print()
-        console.print(Text("Before Vergewatch acts:", style="bold"))
+        console.print(Text("What to do:", style="bold"))
         for fix in found.fixes:
             console.print(_entry("  - ", fix))
     if found.guards:
@@ -102,7 +103,7 @@ def print_explanation(found: Explanation, *, asked: str) -> None:
 
 
 def _decision(found: Explanation) -> str:
-    result = f"{found.failed_guard}: no" if found.failed_guard is not None else "act"
+    result = f"no action, failed guard {found.failed_guard}" if found.failed_guard else "act"
     number = f", number {found.decision}" if found.decision is not None else ""
     since = f", since {_when(found.decided)} UTC" if found.decided is not None else ""
     return f"decision: {result} (mode {found.mode}{number}{since})"
@@ -145,12 +146,8 @@ def _print_system(
 
 
 def _trouble(status: SystemRecoveryStatus) -> str:
-    down = sum(
-        number
-        for states in (status.states, status.others)
-        for state, number in states.items()
-        if present_state(state).trouble
-    )
+    counts = Counter(status.states) + Counter(status.others)
+    down = sum(number for state, number in counts.items() if present_state(state).trouble)
     return f"{counted(down, 'VM')} in trouble" if down else "no VM in trouble"
 
 
@@ -217,14 +214,9 @@ def print_report(answer: ReportResponse) -> None:
         console.print("Recovery is off in every system.")
     for summary in answer.summaries:
         for line in summary_text(summary).splitlines():
-            depth = len(line) - len(line.lstrip())
-            wrapped = textwrap.fill(
-                _plain(line),
-                console.width,
-                subsequent_indent=" " * (depth + 4),
-                break_on_hyphens=False,
-            )
-            console.print(Text(wrapped, style="" if depth else "bold"), soft_wrap=True)
+            text = line.lstrip()
+            indent = line.removesuffix(text)
+            console.print(_entry(indent, Text(_plain(text), "" if indent else "bold")))
 
 
 def print_receipts(answer: CommandResponse) -> None:

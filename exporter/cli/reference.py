@@ -1,7 +1,8 @@
-"""The reference pages for metrics and settings, generated from the code."""
+"""The parts of docs/ that are generated from the code: metrics, settings, states of a VM."""
 
 import ast
 import inspect
+import re
 from collections.abc import Iterable
 from enum import Enum, StrEnum
 from pathlib import Path
@@ -11,16 +12,15 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from exporter.collectors.registry import FAMILIES
-from exporter.config.loader import SINGLE_SYSTEM, walk
+from exporter.config.loader import SINGLE_SYSTEM
 from exporter.config.settings import PREFIX, Settings
 from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.states import DIAGNOSED, DOWN, OPEN, TRANSITIONS, Event, State
 from exporter.telemetry import INSTRUMENTS
+from exporter.validation import walk
 
 LISTS = frozenset({"systems", "rules", "maintenance_windows", "log_patterns"})
 """Lists of settings; variables cannot set their items."""
-
-
 GROUPS = {"down": DOWN, "judged": DIAGNOSED, "open": OPEN}
 """Groups of states with common transitions."""
 
@@ -36,95 +36,38 @@ class Metric(NamedTuple):
 
 def metrics() -> tuple[Metric, ...]:
     """Return every metric, those of the systems first."""
-    systems = (
-        Metric(family.name, family.kind.value, family.labels, family.help) for family in FAMILIES
+    return (
+        *(Metric(one.name, one.kind.value, one.labels, one.help) for one in FAMILIES),
+        *(Metric(one.name, one.kind.__name__.lower(), one.labels, one.help) for one in INSTRUMENTS),
     )
-    ours = (
-        Metric(
-            instrument.name, instrument.kind.__name__.lower(), instrument.labels, instrument.help
-        )
-        for instrument in INSTRUMENTS
-    )
-    return (*systems, *ours)
 
 
-def metrics_page() -> str:
-    """Return docs/metrics.md."""
-    return f"""\
-# Metrics
-
-Written by `vergewatch metrics --format markdown`. Do not edit.
-
-- **Unknown is absent.** A value that VergeOS does not report has no sample, not even zero.
-- **Identity is stable.** A VM's series carry `system_name`, `vm_id` and `vm_name`, its parts one
-  label more. What may change (node, cluster, status, ...) is a label of an `_info` metric, so a
-  migration breaks no counter. Join it where you need it:
-
-  ```promql
-  vergewatch_vm_cpu_usage_ratio
-    * on (system_name, vm_id) group_left (cluster, node) vergewatch_vm_info
-  ```
-
-- **Values are polled**, not fetched when scraped: `vergewatch_table_interval_seconds` says how
-  often, `vergewatch_table_last_success_timestamp_seconds` when last. A table whose last
-  good rows are older than three of its intervals is stale and exports no series.
-- The daemon also exports the usual `process_*` metrics and `python_info`.
-
-{_table(("Metric", "Type", "Labels", "Meaning"), map(_metric_row, metrics()))}"""
+def updated(page: str) -> str:
+    """Return a page of docs/ with the parts written again that are generated from the code."""
+    return GENERATED.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]()}\n{found[3]}", page)
 
 
-def settings_page() -> str:
-    """Return docs/settings.md."""
-    return f"""\
-# Settings
-
-Written by `vergewatch settings`. Do not edit.
-
-A setting comes from the command line, else from a `{PREFIX}*` variable, else from a `VERGE_*`
-variable (`VERGE_URL`, `VERGE_API_KEY`, `VERGE_USERNAME`, `VERGE_PASSWORD`), else from the YAML
-file that `--config` or `{PREFIX}CONFIG_FILE` names. In the file, dots are levels:
-
-```yaml
-systems:
-  - name: production
-    url: https://verge.example.com
-    api_key_file: /run/secrets/production.api_key
-  - name: lab
-    url: https://lab.example.com
-    username: watcher
-    password_file: /run/secrets/lab.password
-    poll: {{fast_seconds: 60, slow_seconds: 180}}
-```
-
-A system may override `poll` and `api`. Every secret is a variable or a file; no command line
-option takes a secret. Files with secrets are read again when they change.
-
-{_table(("Setting", "Variable", "Default", "Meaning"), _setting_rows())}"""
+def metrics_table() -> str:
+    """Return the metrics as Markdown."""
+    return _table(("Metric", "Type", "Labels", "Meaning"), map(_metric_row, metrics()))
 
 
-TABLES_BEGIN = "<!-- written by `make docs` from the code: begin -->\n"
-TABLES_END = "<!-- end -->\n"
-
-
-def with_recovery_tables(page: str) -> str:
-    """Return docs/recovery.md with its generated tables updated."""
-    before, _, rest = page.partition(TABLES_BEGIN)
-    _, _, after = rest.partition(TABLES_END)
-    return f"{before}{TABLES_BEGIN}\n{recovery_tables()}\n{TABLES_END}{after}"
+def settings_table() -> str:
+    """Return the settings as Markdown."""
+    return _table(("Setting", "Variable", "Default", "Meaning"), _setting_rows())
 
 
 def recovery_tables() -> str:
-    """Return the generated part of docs/recovery.md: the state diagram, the states, the guards."""
-    return "\n".join(
-        [
-            "```mermaid",
-            *_diagram(),
-            "```",
-            "",
-            _table(("State", "Meaning"), _words(State)),
-            _table(("Guard", "Meaning"), _words(GuardName)),
-        ]
-    )
+    """Return the diagram of a VM's states, and the tables of states and guards, as Markdown."""
+    diagram = "\n".join(("```mermaid", *_diagram(), "```\n"))
+    states = _table(("State", "Meaning"), _words(State))
+    return "\n".join((diagram, states, _table(("Guard", "Meaning"), _words(GuardName))))
+
+
+GENERATED = re.compile(
+    r"(<!-- (\w+): written by `make docs` from the code -->\n).*?(<!-- end -->)", re.DOTALL
+)
+PARTS = {"metrics": metrics_table, "settings": settings_table, "recovery": recovery_tables}
 
 
 def _diagram() -> Iterable[str]:

@@ -1,4 +1,4 @@
 """
-One file per subject: which rows VergeOS is asked for, and which metrics follow from them. No I/O
-and no rendering.
+One file per subject: the rows that are requested, and the metrics made of them. No I/O and no
+rendering.
 """

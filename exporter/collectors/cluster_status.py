@@ -15,7 +15,7 @@ from exporter.collectors.collector import Collector
 from exporter.exposition.collector import gauge, group, info, scale
 from exporter.exposition.view import Items, RenderView, escape
 from exporter.vergeos.rows import MIB, Name, Row, Whole, joined
-from exporter.vergeos.tables import Importance, Pace, Table, plain_rows
+from exporter.vergeos.tables import Importance, Pace, Table
 
 
 def _status(field: str, alias: str = "") -> msgspec.Meta:
@@ -43,7 +43,6 @@ CLUSTER_STATUS = Table(
     "clusters",
     Pace.INVENTORY,
     ClusterStatusRow,
-    plain_rows(ClusterStatusRow),
     importance=Importance.LOW,
 )
 

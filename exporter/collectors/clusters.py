@@ -2,13 +2,11 @@
 
 from collections import Counter
 
-import msgspec
-
 from exporter.collectors.collector import Collector
 from exporter.exposition.collector import gauge, group
 from exporter.exposition.view import Items, RenderView, escape
 from exporter.model import KNOWN_STATUS_WORDS, Cluster
-from exporter.vergeos.rows import Name, Row, TableRows, decode
+from exporter.vergeos.rows import Name, Row
 from exporter.vergeos.tables import Importance, Pace, Table
 
 
@@ -18,20 +16,12 @@ class ClusterRow(Row, gc=False):
     name: Name | None = None
 
 
-_CLUSTER = msgspec.json.Decoder(ClusterRow, strict=False)
-
-
-def clusters(body: bytes, path: str) -> TableRows[dict[int, Cluster]]:
-    """Return clusters by key."""
-    return decode(body, path, _CLUSTER, lambda row, key: Cluster(key, row.name or f"#{key}"))
-
-
 CLUSTERS = Table(
     "clusters",
     "clusters",
     Pace.INVENTORY,
     ClusterRow,
-    clusters,
+    lambda row, key: Cluster(key, row.name or f"#{key}"),
     importance=Importance.HIGH,
     keeps_stale_rows=True,
 )
@@ -41,10 +31,10 @@ NEW_WORD = "other"
 
 def status_counts(view: RenderView) -> Items:
     """Return the number of VMs by cluster and status word, zeros included."""
-    if not view.has("vms") or not view.has("machine_status"):
+    if not {"vms", "machine_status"} <= view.inventory.sources.keys():
         return Items([], [])
     counts = Counter(
-        [(vm.config.cluster, vm.status.word if vm.status else NO_STATUS) for vm in view.vms.things]
+        [(vm.config.cluster, vm.status.word if vm.status else NO_STATUS) for vm in view.vms.objects]
     )
     totals: Counter[tuple[str, str]] = Counter()
     for (key, word), count in counts.items():

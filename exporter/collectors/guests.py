@@ -11,20 +11,9 @@ from typing import Any
 import msgspec
 
 from exporter.collectors.collector import Collector
-from exporter.exposition.collector import VM, gauge, group, info
-from exporter.exposition.view import Items, RenderView, escape
-from exporter.model import Filesystem, Guest
-from exporter.vergeos.rows import (
-    Name,
-    Reference,
-    Row,
-    TableRows,
-    Whole,
-    decode,
-    mebibytes,
-    shared,
-    timestamp,
-)
+from exporter.exposition.collector import VM, gauge, group, info, scale
+from exporter.exposition.view import Items, RenderView
+from exporter.vergeos.rows import MIB, Name, Reference, Row, Whole, shared, timestamp
 from exporter.vergeos.tables import Pace, Table
 
 
@@ -48,7 +37,6 @@ class FsInfo(msgspec.Struct, gc=False):
     """One of ``fsinfo`` of a guest."""
 
     name: Name | None = None
-    type: str | None = None
     mountpoint: Name | None = None
     total_bytes: Whole | None = msgspec.field(name="total-bytes", default=None)
     used_bytes: Whole | None = msgspec.field(name="used-bytes", default=None)
@@ -71,74 +59,59 @@ class GuestRow(Row, gc=False):
     agent_guest_info: GuestInfo | list[Any] | None = None
 
 
-_GUEST = msgspec.json.Decoder(GuestRow, strict=False)
-
-
-def guests(body: bytes, path: str) -> TableRows[dict[int, Guest]]:
-    """Return what guest agents report, by machine; machines without an agent are left out."""
-    decoded = decode(body, path, _GUEST, _guest, key=attrgetter("machine"))
-    found = {machine: guest for machine, guest in decoded.rows.items() if guest is not None}
-    return decoded.with_rows(found, decoded.count)
-
-
-def _guest(row: GuestRow, _: int) -> Guest | None:
+def _guest(row: GuestRow, _: int) -> GuestRow:
     info = row.agent_guest_info
     if not isinstance(info, GuestInfo):
-        return None
-    os_info = info.osinfo if isinstance(info.osinfo, OSInfo) else OSInfo()
-    memory = info.meminfo if isinstance(info.meminfo, MemInfo) else MemInfo()
-    return Guest(
-        os_name=shared(os_info.pretty_name or os_info.name),
-        os_version=shared(os_info.version),
-        kernel=shared(os_info.kernel_release),
-        hostname=info.hostname or "",
-        memory_total_bytes=mebibytes(memory.ram_total),
-        memory_used_bytes=mebibytes(memory.ram_used),
-        filesystems=_filesystems(info.fsinfo),
-        refreshed_at=timestamp(info.last_refresh),
-    )
+        row.agent_guest_info = None
+        return row
+    info.osinfo = os_info = info.osinfo if isinstance(info.osinfo, OSInfo) else OSInfo()
+    os_info.pretty_name = shared(os_info.pretty_name or os_info.name)
+    os_info.version = shared(os_info.version)
+    os_info.kernel_release = shared(os_info.kernel_release)
+    info.meminfo = info.meminfo if isinstance(info.meminfo, MemInfo) else MemInfo()
+    info.fsinfo = _unique(info.fsinfo)
+    info.hostname = info.hostname or ""
+    info.last_refresh = timestamp(info.last_refresh)
+    return row
 
 
-def _filesystems(given: list[FsInfo] | dict[str, FsInfo] | None) -> tuple[Filesystem, ...]:
+def _unique(given: list[FsInfo] | dict[str, FsInfo] | None) -> list[FsInfo]:
     """Return filesystems by mount point; of two on one mount point, the first."""
-    rows = given.values() if isinstance(given, dict) else given or ()
-    found: dict[str, Filesystem] = {}
-    for row in rows:
-        mountpoint = row.mountpoint or row.name or ""
-        found.setdefault(
-            mountpoint, Filesystem(mountpoint, row.type or "", row.total_bytes, row.used_bytes)
-        )
-    return tuple(found.values())
+    found: dict[str, FsInfo] = {}
+    for row in given.values() if isinstance(given, dict) else given or ():
+        row.mountpoint = shared(row.mountpoint or row.name)
+        found.setdefault(row.mountpoint, row)
+    return list(found.values())
 
 
-GUESTS = Table("guests", "machine_status", Pace.SLOW, GuestRow, guests, turn=1)
+GUESTS = Table(
+    "guests", "machine_status", Pace.SLOW, GuestRow, _guest, key=attrgetter("machine"), turn=1
+)
 
 
 def running_guests(view: RenderView) -> Items:
-    """Return the guest of each VM that may run."""
-    sources = view.sources("vms", "machine_status", "guests")
+    """Return the guest of each VM that may run; VergeOS keeps the rows of VMs that are off."""
+    rows, unknown = view.rows(GUESTS.name), GuestRow()
     return view.keep(
         "guests",
-        sources,
-        lambda: view.of_vms([vm.guest if vm.may_run else None for vm in view.vms.things]),
+        view.sources("vms", "machine_status", GUESTS.name),
+        lambda: view.of_vms(
+            [
+                rows.get(vm.config.machine, unknown).agent_guest_info if vm.may_run else None
+                for vm in view.vms.objects
+            ]
+        ),
     )
 
 
 def filesystems(view: RenderView) -> Items:
     """Return the filesystems of each guest."""
     guests = running_guests(view)
-
-    def compute() -> Items:
-        return Items(
-            [
-                (*identity, escape(filesystem.mountpoint))
-                for identity, guest in guests
-                for filesystem in guest.filesystems
-            ],
-            [filesystem for guest in guests.things for filesystem in guest.filesystems],
-        )
-
-    return view.keep("filesystems", guests, compute)
+    return view.keep(
+        "filesystems",
+        guests,
+        lambda: guests.parts(attrgetter("fsinfo"), attrgetter("mountpoint")),
+    )
 
 
 GUEST = group("guest", VM, "vms machine_status guests", running_guests)
@@ -147,18 +120,18 @@ FILESYSTEM = group("filesystem", f"{VM} mountpoint", "vms machine_status guests"
 FAMILIES = (
     info("vm_guest_info", GUEST, "machine_status.agent_guest_info",
          "Operating system in the VM",
-         {"hostname": "hostname", "os_name": "os_name", "os_version": "os_version", "kernel":
-          "kernel"}),
+         {"hostname": "hostname", "os_name": "osinfo.pretty_name", "os_version":
+          "osinfo.version", "kernel": "osinfo.kernel_release"}),
     gauge("vm_guest_memory_total_bytes", GUEST, "machine_status.agent_guest_info.meminfo.ram_total",
-          "Memory that the guest has", "memory_total_bytes"),
+          "Memory that the guest has", scale("meminfo.ram_total", MIB)),
     gauge("vm_guest_memory_used_bytes", GUEST, "machine_status.agent_guest_info.meminfo.ram_used",
-          "Memory that the guest uses", "memory_used_bytes"),
+          "Memory that the guest uses", scale("meminfo.ram_used", MIB)),
     gauge("vm_guest_update_timestamp_seconds", GUEST,
           "machine_status.agent_guest_info.last_refresh",
-          "When the guest agent last reported", "refreshed_at"),
+          "When the guest agent last reported", "last_refresh"),
     gauge("vm_guest_filesystem_size_bytes", FILESYSTEM,
           "machine_status.agent_guest_info.fsinfo.total-bytes",
-          "Size of a filesystem in the guest", "size_bytes"),
+          "Size of a filesystem in the guest", "total_bytes"),
     gauge("vm_guest_filesystem_used_bytes", FILESYSTEM,
           "machine_status.agent_guest_info.fsinfo.used-bytes",
           "Used space of a filesystem in the guest", "used_bytes"),

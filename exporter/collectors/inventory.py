@@ -7,12 +7,8 @@ from typing import Any
 import msgspec
 
 from exporter.collectors.clusters import CLUSTERS
-from exporter.collectors.disks import MACHINE_DRIVE_STATS, MACHINE_DRIVES
-from exporter.collectors.guests import GUESTS
-from exporter.collectors.nics import MACHINE_NICS
 from exporter.collectors.nodes import NODES
-from exporter.collectors.system import VM_SNAPSHOTS
-from exporter.collectors.vms import MACHINE_STATS, MACHINE_STATUS, VMS
+from exporter.collectors.vms import MACHINE_STATUS, VMS
 from exporter.model import VM, Identity, Inventory
 from exporter.vergeos.recovery_rows import TAG_MEMBERS
 
@@ -32,28 +28,12 @@ def join(
 
     """
     status = rows.get(MACHINE_STATUS.name, {})
-    guests = rows.get(GUESTS.name, {})
-    stats = rows.get(MACHINE_STATS.name, {})
-    nics = rows.get(MACHINE_NICS.name, {})
-    disks = rows.get(MACHINE_DRIVES.name, {})
     return Inventory(
         system_name=system_name,
         identity=identity,
         taken_at=taken_at,
         sources=rows,
-        vms=tuple(
-            VM(
-                config,
-                status.get(config.machine),
-                guests.get(config.machine),
-                stats.get(config.machine),
-                nics.get(config.machine, ()),
-                disks.get(config.machine, ()),
-            )
-            for config in rows.get(VMS.name, ())
-        ),
-        disk_stats=rows.get(MACHINE_DRIVE_STATS.name, {}),
-        vm_snapshot_count=rows.get(VM_SNAPSHOTS.name),
+        vms=tuple(VM(config, status.get(config.machine)) for config in rows.get(VMS.name, ())),
         clusters=rows.get(CLUSTERS.name, {}),
         nodes={
             key: msgspec.structs.replace(node, status=status.get(node.machine))

@@ -1,30 +1,18 @@
 """NICs of VMs: link status and counters, from ``machine_nics``."""
 
-from sys import intern
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
 
 from exporter.collectors.collector import Collector
-from exporter.collectors.names import by_machine
-from exporter.exposition.collector import VM, counter, gauge, group, info
-from exporter.exposition.view import Items, RenderView, escape
-from exporter.model import Nic
-from exporter.vergeos.rows import (
-    BYTES_PER_MEGABIT,
-    WORD_SHAPE,
-    Count,
-    Name,
-    Reference,
-    Row,
-    TableRows,
-    decode,
-    joined,
-    required_key,
-    scaled,
-    shared,
-)
+from exporter.collectors.devices import DeviceRow, by_machine, clean_device, devices_of_vms
+from exporter.exposition.collector import VM, counter, divide, gauge, group, info
+from exporter.exposition.view import Items, RenderView
+from exporter.vergeos.rows import WORD_SHAPE, Count, joined
 from exporter.vergeos.tables import Pace, Table
+
+MEGABITS_PER_BYTE = 8 / 1_000_000
 
 
 class NicStats(msgspec.Struct, gc=False):
@@ -43,73 +31,50 @@ class NicStatus(msgspec.Struct, gc=False):
     speed: float | None = None
 
 
-class NicRow(Row, gc=False):
+class NicRow(DeviceRow, gc=False):
     """A row of ``machine_nics``."""
 
-    machine: Reference = None
-    name: Name | None = None
     stats: Annotated[NicStats | list[Any] | None, joined("stats[all]")] = None
     status: Annotated[NicStatus | list[Any] | None, joined("status[all]")] = None
 
 
-_NIC = msgspec.json.Decoder(NicRow, strict=False)
-LINK_WORDS = frozenset({"up", "down", "unknown", "lowerlayerdown"})
+def _nic(row: NicRow, key: int) -> NicRow:
+    clean_device(row, key)
+    row.stats = row.stats if isinstance(row.stats, NicStats) else NicStats()
+    row.status = status = row.status if isinstance(row.status, NicStatus) else NicStatus()
+    status.status = link_word(status.status)
+    return row
 
 
-def nics(body: bytes, path: str) -> TableRows[dict[int, tuple[Nic, ...]]]:
-    """Return NICs by machine, each with a name that is unique within its machine."""
-    decoded = decode(body, path, _NIC, _nic)
-    return decoded.with_rows(by_machine(decoded.rows.values()), decoded.count)
+@lru_cache(maxsize=256)
+def link_word(status: str | None) -> str:
+    """Return the link status as a label value, which free text must not become."""
+    return status if status and WORD_SHAPE.fullmatch(status) else "unknown"
 
 
-def _nic(row: NicRow, key: int) -> Nic:
-    stats = row.stats if isinstance(row.stats, NicStats) else NicStats()
-    status = row.status if isinstance(row.status, NicStatus) else NicStatus()
-    return Nic(
-        key=key,
-        machine=required_key(row.machine, "machine", key),
-        name=shared(row.name),
-        status=_link_word(status.status),
-        speed_bytes_per_second=scaled(status.speed, 1 / BYTES_PER_MEGABIT),
-        received_bytes=stats.rx_bytes,
-        transmitted_bytes=stats.tx_bytes,
-        received_packets=stats.rx_pckts,
-        transmitted_packets=stats.tx_pckts,
-    )
-
-
-def _link_word(text: str | None) -> str | None:
-    if text in LINK_WORDS or (text and WORD_SHAPE.fullmatch(text)):
-        return intern(text)
-    return None
-
-
-MACHINE_NICS = Table("machine_nics", "machine_nics", Pace.SLOW, NicRow, nics, turn=2)
+MACHINE_NICS = Table("machine_nics", "machine_nics", Pace.SLOW, NicRow, _nic, by_machine, turn=2)
 
 
 def vm_nics(view: RenderView) -> Items:
     """Return the NICs of each VM."""
-    return Items(
-        [(*identity, escape(nic.name)) for identity, vm in view.vms for nic in vm.nics],
-        [nic for vm in view.vms.things for nic in vm.nics],
-    )
+    return devices_of_vms(view, MACHINE_NICS.name)
 
 
 NIC = group("NIC", f"{VM} nic", "vms machine_nics", vm_nics)
 
 FAMILIES = (
     info("vm_nic_status_info", NIC, "machine_nics.status.status",
-         "Link status of the NIC", {"status": lambda nic: nic.status or "unknown"}),
+         "Link status of the NIC", {"status": "status.status"}),
     gauge("vm_nic_speed_bytes_per_second", NIC, "machine_nics.status.speed",
-          "Speed of the NIC", "speed_bytes_per_second"),
+          "Speed of the NIC", divide("status.speed", MEGABITS_PER_BYTE)),
     counter("vm_nic_receive_bytes_total", NIC, "machine_nics.stats.rx_bytes",
-            "Bytes the VM received", "received_bytes"),
+            "Bytes the VM received", "stats.rx_bytes"),
     counter("vm_nic_transmit_bytes_total", NIC, "machine_nics.stats.tx_bytes",
-            "Bytes the VM sent", "transmitted_bytes"),
+            "Bytes the VM sent", "stats.tx_bytes"),
     counter("vm_nic_receive_packets_total", NIC, "machine_nics.stats.rx_pckts",
-            "Packets the VM received", "received_packets"),
+            "Packets the VM received", "stats.rx_pckts"),
     counter("vm_nic_transmit_packets_total", NIC, "machine_nics.stats.tx_pckts",
-            "Packets the VM sent", "transmitted_packets"),
+            "Packets the VM sent", "stats.tx_pckts"),
 )  # fmt: skip
 
 COLLECTOR = Collector("nics", (MACHINE_NICS,), FAMILIES)

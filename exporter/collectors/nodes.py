@@ -6,7 +6,7 @@ from exporter.collectors.collector import Collector
 from exporter.exposition.collector import gauge, group, info
 from exporter.exposition.view import Items, RenderView, escape
 from exporter.model import Node
-from exporter.vergeos.rows import Name, Reference, Row, TableRows, decode, key_number
+from exporter.vergeos.rows import Name, Reference, Row, key_number
 from exporter.vergeos.tables import Importance, Pace, Table
 
 
@@ -18,14 +18,6 @@ class NodeRow(Row, gc=False):
     cluster: Reference = None
     machine: Reference = None
     maintenance: bool | None = None
-
-
-_NODE = msgspec.json.Decoder(NodeRow, strict=False)
-
-
-def nodes(body: bytes, path: str) -> TableRows[dict[int, Node]]:
-    """Return physical nodes by key, without their status."""
-    return decode(body, path, _NODE, _node, key=lambda row: row.id or row.key)
 
 
 def _node(row: NodeRow, key: int) -> Node:
@@ -44,7 +36,8 @@ NODES = Table(
     "nodes",
     Pace.INVENTORY,
     NodeRow,
-    nodes,
+    _node,
+    key=lambda row: row.id or row.key,
     where="physical eq true",
     importance=Importance.HIGH,
 )
@@ -59,7 +52,7 @@ class PlacedNode(msgspec.Struct, frozen=True, gc=False):
 
 def physical_nodes(view: RenderView) -> Items:
     """Return the nodes with the names of their clusters."""
-    found = list(view.inventory.nodes.values() if view.inventory else ())
+    found = view.inventory.nodes.values()
     return Items(
         [(view.system, escape(node.name)) for node in found],
         [PlacedNode(node, view.clusters[node.cluster]) for node in found],
@@ -68,7 +61,7 @@ def physical_nodes(view: RenderView) -> Items:
 
 def node_states(view: RenderView) -> Items:
     """Return the live state of each node that has one."""
-    found = view.inventory.nodes.values() if view.inventory else ()
+    found = view.inventory.nodes.values()
     return Items(
         [(view.system, escape(node.name)) for node in found], [node.status for node in found]
     ).known()

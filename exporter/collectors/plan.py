@@ -8,9 +8,10 @@ from exporter.collectors.nodes import NODES
 from exporter.collectors.registry import COLLECTORS
 from exporter.errors import ConfigError
 from exporter.formatting import nearest_or_all
+from exporter.model import IDENTITY
 from exporter.polling.schedule import TableSchedule, fit_to_budget
 from exporter.vergeos.recovery_rows import TAG_MEMBERS
-from exporter.vergeos.source import IDENTITY, IDENTITY_REQUESTS
+from exporter.vergeos.source import IDENTITY_REQUESTS
 from exporter.vergeos.tables import Importance, Pace, Table
 
 RECOVERY = "recovery"
@@ -64,8 +65,7 @@ def plan(
     """
     Return the schedule of *tables*, fitted to the request budget.
 
-    Tables that share a request have the interval of the fastest one, and only the first costs
-    requests.
+    Tables that share a request have one interval, and only the first costs requests.
 
     Args:
         pace_seconds: Interval of each pace.
@@ -75,17 +75,22 @@ def plan(
         reserve: The share of them that polling leaves to recovery.
 
     Raises:
-        ConfigError: An interval is for an unknown table, or the schedule does not fit.
+        ConfigError: An interval is for an unknown table, two tables that share a request have
+            different ones, or the schedule does not fit.
 
     """
     _check_names("poll.tables", intervals, [IDENTITY, *(table.name for table in tables)])
 
-    def every(table: Table) -> float:
-        return intervals.get(table.name, pace_seconds[table.pace])
-
     def schedule(table: Table) -> TableSchedule:
         sharing = [other for other in tables if other.request == table.request]
-        seconds = min(map(every, sharing))
+        set_by_operator = [other.name for other in sharing if other.name in intervals]
+        chosen = {intervals[name] for name in set_by_operator}
+        if len(chosen) > 1:
+            raise ConfigError(
+                f"the intervals of poll.tables.{' and poll.tables.'.join(set_by_operator)} differ, "
+                "but one request reads these tables: set one of them, or both to the same"
+            )
+        seconds = chosen.pop() if chosen else pace_seconds[table.pace]
         return TableSchedule(
             table.name,
             seconds,
@@ -94,8 +99,7 @@ def plan(
             essential=table.importance is Importance.ESSENTIAL,
             keeps_stale_rows=table.keeps_stale_rows,
             importance=max(other.importance for other in sharing),
-            fixed=table.importance is Importance.ESSENTIAL
-            or any(other.name in intervals for other in sharing),
+            fixed=table.importance is Importance.ESSENTIAL or bool(set_by_operator),
         )
 
     identity = TableSchedule(

@@ -3,8 +3,8 @@
 from collections import Counter
 
 from exporter.collectors.collector import Collector
-from exporter.exposition.collector import REPORT, VM, gauge, group, info, itself, time
-from exporter.exposition.view import Items, RenderView, escape
+from exporter.exposition.collector import VM, gauge, group, info, time
+from exporter.exposition.view import REPORT, Items, RenderView, escape
 from exporter.vergeos.recovery_rows import TAG_MEMBERS
 
 MONITORED_ONLY = "no"
@@ -68,7 +68,7 @@ FAMILIES = (
     gauge("recovery_inventory_timestamp_seconds", RECOVERY, "",
           "When the last inventory was read that passed recovery's checks", time("inventory_at")),
     gauge("recovery_vms", STATE, "",
-          "VMs enrolled in recovery, by their state in recovery", itself),
+          "VMs enrolled in recovery, by their state in recovery", float),
     info("recovery_vm_state_info", VM_STATE, "",
          "Policy and state of a VM in recovery; a VM with the policy no is only monitored",
          {"policy": "policy", "state": "state"}),
@@ -81,7 +81,7 @@ FAMILIES = (
           "When the outcome of the last action on a VM was known", time("at")),
     gauge("recovery_vm_budget_remaining", BUDGET, "",
           "Actions that remain in a VM's restart budget for the window; only for VMs with a "
-          "recent action", itself),
+          "recent action", float),
 )  # fmt: skip
 
 COLLECTOR = Collector("recovery", (TAG_MEMBERS,), FAMILIES)

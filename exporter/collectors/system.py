@@ -1,20 +1,10 @@
 """The system: state of its polling, its name and version, and its number of VM snapshots."""
 
-import msgspec
-
 from exporter.collectors.collector import Collector
-from exporter.exposition.collector import (
-    IDENTITY,
-    REPORT,
-    counter,
-    gauge,
-    group,
-    info,
-    itself,
-    time,
-)
-from exporter.exposition.view import Items, RenderView
-from exporter.vergeos.rows import Row, TableRows, decode
+from exporter.exposition.collector import counter, gauge, group, info, time
+from exporter.exposition.view import REPORT, Items, RenderView
+from exporter.model import IDENTITY
+from exporter.vergeos.rows import Row
 from exporter.vergeos.tables import Importance, Pace, Table
 
 
@@ -24,22 +14,13 @@ class SnapshotRow(Row, gc=False):
     is_snapshot: bool | None = None
 
 
-_SNAPSHOT = msgspec.json.Decoder(SnapshotRow, strict=False)
-
-
-def snapshot_count(body: bytes, path: str) -> TableRows[int]:
-    """Return how many rows are snapshots, counted here because the filter may be ignored."""
-    decoded = decode(body, path, _SNAPSHOT, lambda row, _: bool(row.is_snapshot))
-    count = sum(decoded.rows.values())
-    return decoded.with_rows(count, count)
-
-
 VM_SNAPSHOTS = Table(
     "vm_snapshots",
     "vms",
     Pace.INVENTORY,
     SnapshotRow,
-    snapshot_count,
+    lambda row, _: row.is_snapshot or None,  # VergeOS may ignore the filter
+    lambda decoded: decoded.with_rows(decoded.count),
     where="is_snapshot eq true",
     importance=Importance.LOW,
 )
@@ -58,14 +39,12 @@ def tables(view: RenderView) -> Items:
 
 def versions(view: RenderView) -> Items:
     """Return the system's name and version, once known."""
-    identity = view.inventory.identity if view.inventory else None
-    return Items([(view.system,)], [identity]).known()
+    return Items([(view.system,)], [view.inventory.identity]).known()
 
 
 def snapshots(view: RenderView) -> Items:
     """Return the number of snapshots of VMs."""
-    count = view.inventory.vm_snapshot_count if view.inventory else None
-    return Items([(view.system,)], [count]).known()
+    return Items([(view.system,)], [view.inventory.sources.get(VM_SNAPSHOTS.name)]).known()
 
 
 SYSTEM = group("system", "system_name", REPORT, systems)
@@ -104,7 +83,7 @@ FAMILIES = (
     info("system_info", VERSION, "version.json, settings.cloud_name",
          "Name and version of this VergeOS system",
          {"cloud_name": "cloud_name", "version": "version"}),
-    gauge("vm_snapshots", SNAPSHOTS, "vms.is_snapshot", "Snapshots of VMs in this system", itself),
+    gauge("vm_snapshots", SNAPSHOTS, "vms.is_snapshot", "Snapshots of VMs in this system", float),
 )  # fmt: skip
 
 COLLECTOR = Collector("system", (VM_SNAPSHOTS,), FAMILIES, required=True)

@@ -12,23 +12,22 @@ from typing import Any
 import msgspec
 
 from exporter.collectors.collector import Collector
-from exporter.exposition.collector import VM, gauge, group, info
+from exporter.exposition.collector import VM, divide, gauge, group, info, scale
 from exporter.exposition.view import Items, RenderView
-from exporter.model import KNOWN_STATUS_WORDS, MachineStats, MachineStatus, VMConfig
+from exporter.model import KNOWN_STATUS_WORDS, MachineStatus, VMConfig
+from exporter.polling.state import TableRows
 from exporter.vergeos.rows import (
+    MIB,
     UNKNOWN_WORD,
     WORD_SHAPE,
     Name,
     Reference,
     Row,
     SkipRowError,
-    TableRows,
     Whole,
-    decode,
     key_number,
     mebibytes,
     names_a_row,
-    percent,
     required_key,
     shared,
     timestamp,
@@ -66,7 +65,6 @@ class StatusRow(Row, gc=False):
     running: bool | None = None
     powerstate: bool | None = None
     status: str | None = None
-    status_info: str | None = None
     state: str | None = None
     migratable: bool | None = None
     node: Reference = None
@@ -85,32 +83,8 @@ class StatsRow(Row, gc=False):
     ram_used: Whole | None = None
 
 
-_VM = msgspec.json.Decoder(VMRow, strict=False)
-_STATUS = msgspec.json.Decoder(StatusRow, strict=False)
-_STATS = msgspec.json.Decoder(StatsRow, strict=False)
-
-
-def vm_configs(body: bytes, path: str) -> TableRows[tuple[VMConfig, ...]]:
-    """Return the VMs sorted by key, without snapshots even if the filter was ignored."""
-    decoded = decode(body, path, _VM, _vm_config)
-    live = [vm for vm in decoded.rows.values() if vm is not None]
-    return decoded.with_rows(tuple(sorted(live, key=lambda vm: vm.key)), len(live))
-
-
-def machine_statuses(body: bytes, path: str) -> TableRows[dict[int, MachineStatus]]:
-    """Return live states by machine."""
-    decoded = decode(body, path, _STATUS, _machine_status, key=attrgetter("machine"))
-    words = {status.word for status in decoded.rows.values()}
-    return replace(decoded, unknown_words=frozenset(words - KNOWN_STATUS_WORDS - {UNKNOWN_WORD}))
-
-
-def machine_stats(body: bytes, path: str) -> TableRows[dict[int, MachineStats]]:
-    """Return load by machine."""
-    return decode(body, path, _STATS, _machine_stats, key=attrgetter("machine"))
-
-
 def _vm_config(row: VMRow, key: int) -> VMConfig | None:
-    if row.is_snapshot:
+    if row.is_snapshot:  # VergeOS may ignore the filter
         return None
     return VMConfig(
         key=key,
@@ -144,7 +118,6 @@ def _machine_status(row: StatusRow, machine: int) -> MachineStatus:
         running=row.running,
         powered_on=row.powerstate,
         word=word,
-        word_info=row.status_info or "",
         state=shared(row.state),
         migratable=row.migratable,
         node=key_number(row.node),
@@ -156,8 +129,13 @@ def _machine_status(row: StatusRow, machine: int) -> MachineStatus:
     )
 
 
-def _machine_stats(row: StatsRow, machine: int) -> MachineStats:
-    return MachineStats(machine, percent(row.total_cpu), mebibytes(row.ram_used))
+def _sorted_by_key(decoded: TableRows[dict[int, VMConfig]]) -> TableRows[tuple[VMConfig, ...]]:
+    return decoded.with_rows(tuple(config for _, config in sorted(decoded.rows.items())))
+
+
+def _with_unknown_words(decoded: TableRows[Any]) -> TableRows[Any]:
+    words = {status.word for status in decoded.rows.values()}
+    return replace(decoded, unknown_words=frozenset(words - KNOWN_STATUS_WORDS - {UNKNOWN_WORD}))
 
 
 VMS = Table(
@@ -165,7 +143,8 @@ VMS = Table(
     "vms",
     Pace.FAST,
     VMRow,
-    vm_configs,
+    _vm_config,
+    _sorted_by_key,
     where="is_snapshot eq false",
     importance=Importance.ESSENTIAL,
 )
@@ -174,10 +153,14 @@ MACHINE_STATUS = Table(
     "machine_status",
     Pace.FAST,
     StatusRow,
-    machine_statuses,
+    _machine_status,
+    _with_unknown_words,
+    key=attrgetter("machine"),
     importance=Importance.ESSENTIAL,
 )
-MACHINE_STATS = Table("machine_stats", "machine_stats", Pace.SLOW, StatsRow, machine_stats, turn=2)
+MACHINE_STATS = Table(
+    "machine_stats", "machine_stats", Pace.SLOW, StatsRow, key=attrgetter("machine"), turn=2
+)
 
 
 class PlacedVM(msgspec.Struct, frozen=True, gc=False):
@@ -191,7 +174,7 @@ class PlacedVM(msgspec.Struct, frozen=True, gc=False):
 
 def configs(view: RenderView) -> Items:
     """Return the configuration of each VM."""
-    return view.of_vms([vm.config for vm in view.vms.things])
+    return view.of_vms([vm.config for vm in view.vms.objects])
 
 
 def places(view: RenderView) -> Items:
@@ -207,19 +190,22 @@ def places(view: RenderView) -> Items:
                 nodes[vm.status.node],
                 vm.status.agent_version,
             )
-            for vm in view.vms.things
+            for vm in view.vms.objects
         ]
     )
 
 
 def states(view: RenderView) -> Items:
     """Return the live state of each VM that has one."""
-    return view.of_vms([vm.status for vm in view.vms.things])
+    return view.of_vms([vm.status for vm in view.vms.objects])
 
 
 def loads(view: RenderView) -> Items:
     """Return the load of each VM that may run; VergeOS keeps the rows of VMs that are off."""
-    return view.of_vms([vm.stats if vm.may_run else None for vm in view.vms.things])
+    rows = view.rows(MACHINE_STATS.name)
+    return view.of_vms(
+        [rows.get(vm.config.machine) if vm.may_run else None for vm in view.vms.objects]
+    )
 
 
 CONFIG = group("VM", VM, "vms", configs)
@@ -265,10 +251,11 @@ FAMILIES = (
           "1 while a guest agent is connected; absent while the VM is off",
           lambda status: bool(status.agent_version) if status.running else None),
     gauge("vm_cpu_usage_ratio", LOAD, "machine_stats.total_cpu",
-          "Share of the VM's CPU time in use, 0 to 1; absent while the VM is off", "cpu_ratio"),
+          "Share of the VM's CPU time in use, 0 to 1; absent while the VM is off",
+          divide("total_cpu", 100)),
     gauge("vm_memory_used_bytes", LOAD, "machine_stats.ram_used",
           "Host memory that the VM holds, which is not what its guest uses; absent while the VM "
-          "is off", "memory_used_bytes"),
+          "is off", scale("ram_used", MIB)),
 )  # fmt: skip
 
 COLLECTOR = Collector("vms", (VMS, MACHINE_STATUS, MACHINE_STATS), FAMILIES, required=True)

@@ -7,19 +7,19 @@ From highest to lowest precedence: command line, ``VERGEWATCH_*`` variables (``_
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
-import yaml
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
+from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource, SettingsError
 
 from exporter.config.settings import PREFIX, CommonSystemSettings, Settings, SystemSettings
 from exporter.errors import ConfigError
+from exporter.files import read_text
 from exporter.formatting import nearest
+from exporter.validation import error_text, setting_names
 
 CONFIG_FILE_VARIABLE = "VERGEWATCH_CONFIG_FILE"
 SECRETS_DIR_VARIABLES = ("VERGEWATCH_SECRETS_DIR", "CREDENTIALS_DIRECTORY")
@@ -72,7 +72,7 @@ def load(
         _from_environment(),
         command_line or {},
     ):
-        values = _merged(values, source)
+        values = merged(values, source)
     values.pop("config_file", None)
     single = {key: values.pop(key) for key in sorted(SINGLE_SYSTEM) if key in values}
     if single:
@@ -84,8 +84,10 @@ def load(
         values["systems"] = [single]
     if not values.get("systems") or ("url" in single and not single["url"]):
         for name in sorted(values.keys() - Settings.model_fields.keys()):
-            said = f"{path}: " if path else ""
-            raise ConfigError(f"{said}unknown setting {name}{nearest(name, _known_names())}")
+            place = f"{path}: " if path else ""
+            raise ConfigError(
+                f"{place}unknown setting {name}{nearest(name, setting_names(Settings))}"
+            )
         raise ConfigError(
             "no VergeOS system configured: set VERGEWATCH_URL and VERGEWATCH_API_KEY, or list "
             "systems in a file named by --config; `vergewatch demo` needs neither"
@@ -94,10 +96,24 @@ def load(
     try:
         return Settings(**values, config_file=path)
     except ValidationError as errors:
-        formatter = _ErrorFormatter(path, environ, single=bool(single))
         raise ConfigError(
-            "\n".join(formatter.explain(error) for error in errors.errors())
+            "\n".join(
+                _explain(error, path, environ, single=bool(single)) for error in errors.errors()
+            )
         ) from None
+
+
+def _explain(
+    error: ErrorDetails, path: Path | None, environ: Mapping[str, str], *, single: bool
+) -> str:
+    """Return one line: the source, the setting and the problem."""
+    place = error["loc"]
+    if single and place[:2] == ("systems", 0):
+        place = place[2:]
+    variable = PREFIX + "__".join(str(step).upper() for step in place)
+    source = variable if variable in environ else path
+    text = error_text(error, place, Settings)
+    return f"{source}: {text}" if source else text
 
 
 def unknown_variables(environ: Iterable[str]) -> list[str]:
@@ -106,76 +122,29 @@ def unknown_variables(environ: Iterable[str]) -> list[str]:
 
     Not an error, because Kubernetes injects variables such as ``VERGEWATCH_PORT``.
     """
-    known = _known_variables()
+    known = {f"{PREFIX}{name.upper().replace('.', '__')}" for name in setting_names(Settings)}
+    others = (*SECRETS_DIR_VARIABLES, SIMULATOR_KEY_VARIABLE, DAEMON_URL_VARIABLE)
     return [
         f"{name} sets nothing{nearest(name, known)}"
         for name in sorted(environ)
         if name.startswith(PREFIX)
-        and name not in known
-        and name not in (*SECRETS_DIR_VARIABLES, SIMULATOR_KEY_VARIABLE, DAEMON_URL_VARIABLE)
+        and name not in known.union(others)
         and not any(name.startswith(f"{group}__") for group in known)
     ]
 
 
-def _known_variables() -> set[str]:
-    known = set()
-    for name, field in Settings.model_fields.items():
-        known.add(f"{PREFIX}{name.upper()}")
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            known |= {f"{PREFIX}{name.upper()}__{inner.upper()}" for inner in kind.model_fields}
-    return known
-
-
 def _from_file(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text()
-    except OSError as problem:
-        raise ConfigError(f"{path} cannot be read: {problem.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} cannot be read: it is not text") from None
-    try:
-        values = yaml.load(text, _Loader)  # noqa: S506 - derived from SafeLoader
-    except (ValueError, RecursionError):
-        raise ConfigError(f"{path}: a value cannot be converted, such as an invalid date") from None
-    except yaml.YAMLError as problem:
-        mark = getattr(problem, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        what = getattr(problem, "problem", None) or "it is not YAML"
-        raise ConfigError(f"{path}{line}: {what}") from None
+    from exporter.yaml_file import parse_yaml  # noqa: PLC0415 - most containers have no file
+
+    values = parse_yaml(read_text(path), path)
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected a mapping of `name: value` lines")
-    _check_names(values, path)
+    for name in values:
+        if not isinstance(name, str) or name.startswith("_"):
+            raise ConfigError(f"{path}: {name!r} is not a setting name")
     return values
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML loader that rejects duplicate keys."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            if key_node.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"{key_node.value} is given twice", problem_mark=key_node.start_mark
-                )
-            if isinstance(key_node.value, str):
-                seen.add(key_node.value)
-        return super().construct_mapping(node, deep)
-
-
-def _check_names(values: Any, path: Path) -> None:
-    """Raise `ConfigError` unless every key is a setting name."""
-    if isinstance(values, dict):
-        for name, value in values.items():
-            if not isinstance(name, str) or name.startswith("_"):
-                raise ConfigError(f"{path}: {name!r} is not a setting name")
-            _check_names(value, path)
-    elif isinstance(values, list):
-        for value in values:
-            _check_names(value, path)
 
 
 class _Environment(EnvSettingsSource):
@@ -195,7 +164,8 @@ def _from_environment() -> dict[str, Any]:
         raise ConfigError(f"in the environment: {problem}") from None
 
 
-def _merged(weak: Mapping[str, Any], strong: Mapping[str, Any]) -> dict[str, Any]:
+def merged(weak: Mapping[str, Any], strong: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings in which *strong* precedes *weak*."""
     values = dict(weak)
     for pair in ALTERNATIVES:
         if any(key in strong for key in pair):
@@ -203,7 +173,7 @@ def _merged(weak: Mapping[str, Any], strong: Mapping[str, Any]) -> dict[str, Any
                 values.pop(key, None)
     for key, value in strong.items():
         both = isinstance(value, dict) and isinstance(values.get(key), dict)
-        values[key] = _merged(values[key], value) if both else value
+        values[key] = merged(values[key], value) if both else value
     return values
 
 
@@ -230,92 +200,3 @@ def _find_secrets(values: dict[str, Any], environ: Mapping[str, str], *, single:
     unsaid = isinstance(recovery, dict) and not recovery.keys() & {"token", "token_file"}
     if unsaid and path.exists():
         values["recovery"] = {**recovery, "token_file": path}
-
-
-_LIST = 'expected a list: [one, another], or in a variable ["one", "another"]'
-_GROUP = "expected a group of settings: `name: value` lines, or in a variable JSON"
-WANTED: Mapping[str, str] = {
-    "tuple_type": _LIST,
-    "list_type": _LIST,
-    "dict_type": _GROUP,
-    "model_type": _GROUP,
-    "dataclass_type": _GROUP,
-    "model_attributes_type": _GROUP,
-}
-"""Replacements for error messages of pydantic that name Python types."""
-
-
-class _ErrorFormatter:
-    """Turns validation errors into messages that name the source."""
-
-    def __init__(self, path: Path | None, environ: Mapping[str, str], *, single: bool) -> None:
-        self._path = path
-        self._environ = environ
-        self._single = single
-
-    def explain(self, error: Mapping[str, Any]) -> str:
-        """Return one line: the source, the setting and the problem."""
-        place = tuple(error["loc"])
-        if self._single and place[:2] == ("systems", 0):
-            place = place[2:]
-        name = _dotted(place)
-        if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-            bare = ".".join(step for step in place if isinstance(step, str))
-            return f"{self._source(place)}unknown setting {name}{nearest(bare, _known_names())}"
-        message = WANTED.get(error["type"]) or error["msg"].removeprefix("Value error, ")
-        return (
-            f"{self._source(place)}{name}{': ' if name else ''}{message[:1].lower()}{message[1:]}"
-        )
-
-    def _source(self, place: tuple[Any, ...]) -> str:
-        variable = PREFIX + "__".join(str(step).upper() for step in place)
-        if variable in self._environ:
-            return f"{variable}: "
-        return f"{self._path}: " if self._path else ""
-
-
-def _dotted(place: Iterable[Any]) -> str:
-    text = ""
-    for step in place:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
-    return text
-
-
-def _known_names() -> set[str]:
-    """Return every setting's dotted name, without list indexes."""
-    names = {".".join(path) for path, _ in walk(Settings)}
-    return names | {name.split(".")[0] for name in names}
-
-
-def walk(model: type, path: tuple[str, ...] = ()) -> Iterable[tuple[tuple[str, ...], FieldInfo]]:
-    """Yield the path and field of every setting under *model*, a model or a dataclass."""
-    for name, field in _fields(model).items():
-        inner = _model_in(field.annotation)
-        if inner is not None:
-            yield from walk(inner, (*path, name))
-        else:
-            yield (*path, name), field
-
-
-def _fields(model: Any) -> Mapping[str, FieldInfo]:
-    if issubclass(model, BaseModel):
-        declared: Mapping[str, FieldInfo] = model.model_fields
-        return declared
-    schema, types = TypeAdapter(model).json_schema(), get_type_hints(model, include_extras=True)
-    return {
-        field.name: FieldInfo(
-            annotation=types[field.name],
-            default=PydanticUndefined if field.default is MISSING else field.default,
-            description=schema["properties"][field.name].get("description"),
-        )
-        for field in fields(model)
-    }
-
-
-def _model_in(annotation: Any) -> type | None:
-    """Return the model or dataclass of a field or of its items."""
-    if isinstance(annotation, type) and (
-        issubclass(annotation, BaseModel) or is_dataclass(annotation)
-    ):
-        return annotation
-    return next(filter(None, map(_model_in, get_args(annotation))), None)

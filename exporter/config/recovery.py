@@ -1,44 +1,27 @@
 """The settings of recovery; docs/recovery.md explains the defaults."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
 from exporter.recovery.detect.log_patterns import LogPattern
 from exporter.recovery.model.cases import Policy
 from exporter.recovery.model.limits import HOUR, Limits, Mode, PowerState
 from exporter.recovery.observe.enrolment import EnrolmentRule
-
-STRICT = ConfigDict(
-    frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
-)
+from exporter.validation import STRICT, Secret, check_alternatives
 
 
-def _unquoted(word: str) -> BeforeValidator:
+def _unquoted(word: str) -> Callable[[Any], Any]:
     """Return a validator for *word*, which unquoted YAML reads as false."""
-    return BeforeValidator(lambda value: word if value is False else value)
+    return lambda value: word if value is False else value
 
 
-ModeName = Annotated[Mode, _unquoted("off")]
+ModeName = Annotated[Mode, BeforeValidator(_unquoted(Mode.OFF))]
 HOURS = 24
-
-
-def _not_empty(secret: SecretStr) -> SecretStr:
-    if not secret.get_secret_value().strip():
-        raise ValueError("is empty; remove it to disable recovery commands")
-    return secret
 
 
 def _time_of_day(value: Any) -> Any:
@@ -54,31 +37,20 @@ def _time_of_day(value: Any) -> Any:
     return time(hours, minutes, seconds)
 
 
-def _lists(*names: str) -> BeforeValidator:
-    """Return a validator that accepts a single pattern without a list in the fields *names*."""
+def _adjusted(**validators: Callable[[Any], Any]) -> BeforeValidator:
+    """Return a validator of a mapping that applies one of *validators* to each field."""
 
-    def listed(value: Any) -> Any:
+    def adjust(value: Any) -> Any:
         if not isinstance(value, Mapping):
             return value
-        return {
-            key: (item,) if key in names and isinstance(item, str) else item
-            for key, item in value.items()
-        }
+        return {key: validators.get(key, lambda same: same)(item) for key, item in value.items()}
 
-    return BeforeValidator(listed)
+    return BeforeValidator(adjust)
 
 
-def _policy(value: Any) -> Any:
-    """Return the rule with policy `no`, which unquoted YAML reads as false."""
-    unquoted = isinstance(value, Mapping) and value.get("policy") is False
-    return {**value, "policy": Policy.NO} if unquoted else value
-
-
-def _start(value: Any) -> Any:
-    """Return the window with a time of day as its start."""
-    if not isinstance(value, Mapping) or "start" not in value:
-        return value
-    return {**value, "start": _time_of_day(value["start"])}
+def _listed(value: Any) -> Any:
+    """Return a single pattern as a list."""
+    return (value,) if isinstance(value, str) else value
 
 
 class RecoverySettings(BaseModel):
@@ -93,7 +65,7 @@ class RecoverySettings(BaseModel):
     `vergewatch` in `$XDG_STATE_HOME` or `~/.local/state`."""
     retention_days: Annotated[int, Field(ge=8)] = 90
     """How long the journal keeps old records."""
-    token: Annotated[SecretStr, AfterValidator(_not_empty)] | None = None
+    token: Secret | None = None
     """The token that recovery commands require. Without a token, commands are refused."""
     token_file: Path | None = None
     """A file with the token. Default: `recovery_token` in `secrets_dir`, if it exists."""
@@ -108,14 +80,20 @@ class RecoverySettings(BaseModel):
     rules: tuple[
         Annotated[
             EnrolmentRule,
-            BeforeValidator(_policy),
-            _lists("names", "clusters", "ha_groups", "tags", "after"),
+            _adjusted(
+                policy=_unquoted(Policy.NO),
+                names=_listed,
+                clusters=_listed,
+                ha_groups=_listed,
+                tags=_listed,
+                after=_listed,
+            ),
         ],
         ...,
     ] = ()
     """Rules that enrol VMs, besides tags of the category `recovery`."""
     maintenance_windows: tuple[
-        Annotated[MaintenanceWindow, BeforeValidator(_start), _lists("names")], ...
+        Annotated[MaintenanceWindow, _adjusted(start=_time_of_day, names=_listed)], ...
     ] = ()
     """Weekly windows without actions."""
     log_patterns: tuple[LogPattern, ...] = ()
@@ -127,6 +105,5 @@ class RecoverySettings(BaseModel):
 
     @model_validator(mode="after")
     def _one_token(self) -> "RecoverySettings":
-        if self.token is not None and self.token_file is not None:
-            raise ValueError("token and token_file are both given: keep one")
+        check_alternatives(self, "token")
         return self

@@ -5,23 +5,21 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from exporter.config.recovery import (
-    RecoverySettings,
-)
+from exporter.config.recovery import RecoverySettings
 from exporter.errors import ConfigError
+from exporter.files import SecretFile
 from exporter.formatting import lasting
-from exporter.http import SecretFile
 from exporter.recovery.decide.budgets import endless_loops
 from exporter.recovery.detect.context import LogUsers
 from exporter.recovery.detect.log_patterns import LOG_PATTERNS, LogClassifier
-from exporter.recovery.engine import RecoverySetup
+from exporter.recovery.engine import RecoveryConfig
 from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.observe.enrolment import circle_among
 
 KILL_SWITCH = "kill-switch"
 
 
-def recovery_setup(settings: RecoverySettings, mode: Mode) -> RecoverySetup:
+def recovery_setup(settings: RecoverySettings, mode: Mode) -> RecoveryConfig:
     """
     Return the recovery setup of a system that runs in *mode*.
 
@@ -35,7 +33,7 @@ def recovery_setup(settings: RecoverySettings, mode: Mode) -> RecoverySetup:
     if cycle:
         raise ConfigError(f"recovery.rules form a dependency cycle: {' after '.join(cycle)}")
     kill_switch = settings.kill_switch_file or directory(settings) / KILL_SWITCH
-    return RecoverySetup(
+    return RecoveryConfig(
         limits=settings.limits,
         mode=mode,
         powerstate=settings.powerstate,

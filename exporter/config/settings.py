@@ -18,18 +18,13 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    SecretStr,
     model_validator,
 )
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from exporter.alerting.config import AlertmanagerSettings
-from exporter.config.recovery import STRICT, ModeName, RecoverySettings
-from exporter.recovery.model.limits import Mode
+from exporter.config.recovery import ModeName, RecoverySettings
+from exporter.validation import STRICT, Seconds, Secret, check_alternatives
 
 PREFIX = "VERGEWATCH_"
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -55,15 +50,6 @@ def _base_url(url: str) -> str:
     )
 
 
-def _for_headers(secret: SecretStr) -> SecretStr:
-    if not secret.get_secret_value():
-        raise ValueError("is empty")
-    if any(ord(char) < ord(" ") or char == "\x7f" for char in secret.get_secret_value()):
-        raise ValueError("contains a control character, such as a newline")
-    return secret
-
-
-Secret = Annotated[SecretStr, AfterValidator(_for_headers)]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
 
 
@@ -105,7 +91,7 @@ class APISettings(BaseModel):
     """Share of these requests reserved for recovery."""
     timeout_seconds: PositiveFloat = 30
     """Timeout of one table request, including its retries."""
-    spacing_seconds: Annotated[float, Field(ge=0)] = 0.05
+    spacing_seconds: Seconds = 0.05
     """Minimum time between the starts of two requests. VergeOS drops faster connections."""
     page_rows: NonNegativeInt = 0
     """Rows per request; 0 requests all rows at once, as VergeOS' own clients do."""
@@ -174,18 +160,9 @@ class SystemSettings(CommonSystemSettings):
 
     @model_validator(mode="after")
     def _check_credentials(self) -> "SystemSettings":
-        keys = [self.api_key, self.api_key_file]
-        passwords = [self.password, self.password_file]
-        action_keys = [self.action_api_key, self.action_api_key_file]
-        if sum(given is not None for given in keys) > 1:
-            raise ValueError("api_key and api_key_file are both given: keep one")
-        if sum(given is not None for given in passwords) > 1:
-            raise ValueError("password and password_file are both given: keep one")
-        if sum(given is not None for given in action_keys) > 1:
-            raise ValueError("action_api_key and action_api_key_file are both given: keep one")
-        if any(given is not None for given in keys):
-            return self
-        if not self.username or all(given is None for given in passwords):
+        check_alternatives(self, "api_key", "password", "action_api_key")
+        has_login = self.username and (self.password or self.password_file)
+        if not (self.api_key or self.api_key_file or has_login):
             raise ValueError(
                 "no credentials: give api_key or api_key_file, or username and password"
             )
@@ -259,9 +236,8 @@ class Settings(BaseSettings, CommonSystemSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)  # `load` merges the sources, so that an error can name the source
 
@@ -273,15 +249,3 @@ class Settings(BaseSettings, CommonSystemSettings):
             if twice:
                 raise ValueError(f"two systems have the {what} {min(twice)!r}")
         return self
-
-    def poll_of(self, system: SystemSettings) -> PollSettings:
-        """Return the poll intervals of *system*."""
-        return system.poll or self.poll
-
-    def api_of(self, system: SystemSettings) -> APISettings:
-        """Return the API settings of *system*."""
-        return system.api or self.api
-
-    def recovery_mode_of(self, system: SystemSettings) -> Mode:
-        """Return the recovery mode of *system*."""
-        return system.recovery_mode or self.recovery.mode

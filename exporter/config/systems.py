@@ -62,8 +62,8 @@ def resolve_systems(settings: Settings) -> tuple[ResolvedSystem, ...]:
 
 
 def _resolve(settings: Settings, system: SystemSettings) -> ResolvedSystem:
-    poll, api = settings.poll_of(system), settings.api_of(system)
-    mode = settings.recovery_mode_of(system)
+    poll, api = system.poll or settings.poll, system.api or settings.api
+    mode = system.recovery_mode or settings.recovery.mode
     try:
         collectors = enabled_collectors(settings.collectors, recovery=mode != Mode.OFF)
         schedules = plan(

@@ -6,12 +6,12 @@ import gc
 import platform
 import resource
 import signal
+import ssl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import NamedTuple
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 import structlog
-from aiohttp import web
 
 from exporter import __version__
 from exporter.alerting.alerting import Alerting
@@ -27,33 +27,18 @@ from exporter.errors import ConfigError
 from exporter.exposition.cache import PageCache
 from exporter.exposition.formats import Format
 from exporter.recovery.service import RecoveryService
-from exporter.telemetry import (
-    BUILD_INFO,
-    EVENT_LOOP_LAG,
-    RELOAD_SUCCESS,
-    RELOAD_TIMESTAMP,
-    SCRAPE_DURATION,
-    Telemetry,
-)
-from exporter.web.reloadable_config import ReloadableWebConfig
+from exporter.telemetry import Telemetry
 from exporter.web.routes import make_app
 from exporter.web.server import parse_listen, serving
+
+if TYPE_CHECKING:
+    from exporter.web.reloadable_config import ReloadableWebConfig
 
 log = structlog.get_logger()
 
 LARGE_BLOCK_BYTES = 256 * 1024
 MALLOC = {-1: LARGE_BLOCK_BYTES, -3: LARGE_BLOCK_BYTES, -8: 1}
 """M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX; see mallopt(3) and malloc.h."""
-
-
-class Pages(NamedTuple):
-    """The newest pages of the cache, for the web server."""
-
-    cache: PageCache
-    clock: Clock
-
-    def page(self, form: Format, *, gzipped: bool) -> bytes:
-        return self.cache.page(form, gzipped=gzipped, now=self.clock.monotonic())
 
 
 async def run(
@@ -74,42 +59,42 @@ async def run(
 
     """
     telemetry = Telemetry()
-    telemetry[BUILD_INFO].labels(__version__, platform.python_version()).set(1)
+    telemetry["build_info"].labels(__version__, platform.python_version()).set(1)
     cache = PageCache(FAMILIES, lambda form: telemetry.text(openmetrics=form is Format.OPENMETRICS))
-    web_config = (
-        ReloadableWebConfig(settings.web.config_file, clock) if settings.web.config_file else None
-    )
+    web_config, tls = _web_config(settings, clock)
     resolved_systems = resolve_systems(settings)
     journal = JournalHandle(settings.recovery, clock)
-    state = directory(settings.recovery)
-    alerting = Alerting(settings.alertmanager, state, clock, telemetry.alertmanager_meter())
+    meter, lag = telemetry.alertmanager_meter(), telemetry["event_loop_lag_seconds"]
+    alerting = Alerting(settings.alertmanager, journal.directory, clock, meter)
     tune_interpreter()
-    stopping = asyncio.Event()
     async with asyncio.TaskGroup() as parts:
         systems = SystemManager(parts, cache, telemetry, clock, journal, alerting)
         reload = Reload(systems, load, settings, web_config, telemetry, clock)
-        pages = Pages(cache, clock)
-        service = RecoveryService(systems.recoveries, lambda: journal.journal, clock)
-        app = _web_app(settings, pages, systems, reload, service, web_config, telemetry, clock)
-        listen = parse_listen(settings.web.listen_address)
-        tls = web_config.ssl_context() if web_config else None
-        async with serving(app, listen, ssl_context=tls) as address:
-            background = (
-                measure_lag_forever(clock, telemetry[EVENT_LOOP_LAG].observe),
-                alerting.run(systems.reports),
-                journal.tidy_forever(),
-            )
-            tasks = [parts.create_task(one) for one in background]
+        app = make_app(
+            cache,
+            systems,
+            reload,
+            clock=clock,
+            telemetry_path=settings.web.telemetry_path,
+            web_config=web_config,
+            observe_scrape=telemetry["scrape_duration_seconds"].observe,
+            service=RecoveryService(systems.recoveries, lambda: journal.journal, clock),
+            recovery_token=token(settings.recovery),
+        )
+        async with serving(
+            app, parse_listen(settings.web.listen_address), ssl_context=tls
+        ) as address:
+            tasks = [
+                parts.create_task(measure_lag_forever(clock, lag.observe)),
+                parts.create_task(alerting.run(systems.reports)),
+                parts.create_task(journal.tidy_forever()),
+            ]
             try:
                 await systems.apply(resolved_systems)
-                reload.accepted()
-                with signals(parts, stopping, reload):
+                with signals(parts, reload) as stopping:
                     log.info("daemon.started", version=__version__, listen=str(address))
-                    notify("READY=1")
                     started()
                     await stopping.wait()
-                log.info("daemon.stopping")
-                notify("STOPPING=1")
             finally:
                 for task in tasks:
                     task.cancel()
@@ -118,28 +103,15 @@ async def run(
     log.info("daemon.stopped")
 
 
-def _web_app(
-    settings: Settings,
-    pages: Pages,
-    systems: SystemManager,
-    reload: "Reload",
-    service: RecoveryService,
-    web_config: ReloadableWebConfig | None,
-    telemetry: Telemetry,
-    clock: Clock,
-) -> web.Application:
-    return make_app(
-        pages,
-        systems,
-        reload,
-        clock=clock,
-        version=__version__,
-        telemetry_path=settings.web.telemetry_path,
-        web_config=web_config,
-        observe_scrape=telemetry[SCRAPE_DURATION].observe,
-        service=service,
-        recovery_token=token(settings.recovery),
-    )
+def _web_config(
+    settings: Settings, clock: Clock
+) -> "tuple[ReloadableWebConfig | None, ssl.SSLContext | None]":
+    if settings.web.config_file is None:
+        return None, None
+    from exporter.web.reloadable_config import ReloadableWebConfig  # noqa: PLC0415 - loads YAML
+
+    web_config = ReloadableWebConfig(settings.web.config_file, clock)
+    return web_config, web_config.ssl_context()
 
 
 def tune_interpreter() -> None:
@@ -153,16 +125,8 @@ def tune_interpreter() -> None:
     gc.set_threshold(200_000, 20, 100)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    _return_freed_memory()
-
-
-def _return_freed_memory() -> None:
-    """
-    Configure glibc's malloc to return freed large blocks to the operating system.
-
-    By default it keeps such blocks, in one heap per thread; with 10,000 VMs the daemon would hold
-    a quarter more memory than it uses.
-    """
+    # glibc keeps freed large blocks, in one heap per thread. With 10,000 VMs the daemon would hold
+    # a quarter more memory than it uses.
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
@@ -179,23 +143,19 @@ class Reload:
         systems: SystemManager,
         load: Callable[[], Settings],
         settings: Settings,
-        web_config: ReloadableWebConfig | None,
+        web_config: "ReloadableWebConfig | None",
         telemetry: Telemetry,
         clock: Clock,
     ) -> None:
         self._systems = systems
         self._load = load
-        self._fixed = {
-            "web": settings.web,
-            "log": settings.log,
-            "alertmanager": settings.alertmanager,
-        }
+        self._first = settings
         self.problem = ""
         """When and why the last configuration was rejected; empty if it was accepted."""
-        self._journal = directory(settings.recovery)
         self._web_config = web_config
         self._telemetry = telemetry
         self._clock = clock
+        self._accept()
 
     async def __call__(self) -> Sequence[str]:
         """
@@ -212,36 +172,41 @@ class Reload:
             if self._web_config is not None:
                 self._web_config.reload()
         except ConfigError as error:
-            self._telemetry[RELOAD_SUCCESS].set(0)
+            self._telemetry["config_last_reload_successful"].set(0)
             self.problem = f"rejected at {self._clock.now():%Y-%m-%d %H:%M:%S} UTC: {error}"
             log.error("config.rejected", error=str(error))
             raise
-        fixed = [name for name, group in self._fixed.items() if getattr(settings, name) != group]
-        if directory(settings.recovery) != self._journal:
+        fixed = [
+            name
+            for name in ("web", "log", "alertmanager")
+            if getattr(settings, name) != getattr(self._first, name)
+        ]
+        if directory(settings.recovery) != directory(self._first.recovery):
             fixed.append("recovery.directory")
         for name in fixed:
             log.warning("config.needs_restart", settings=name)
-        self.accepted()
+        self._accept()
         log.info("config.reloaded", systems=len(resolved_systems))
         return fixed
 
-    def accepted(self) -> None:
+    def _accept(self) -> None:
         """Record that the current configuration was accepted now."""
         self.problem = ""
-        self._telemetry[RELOAD_SUCCESS].set(1)
-        self._telemetry[RELOAD_TIMESTAMP].set(self._clock.now().timestamp())
+        self._telemetry["config_last_reload_successful"].set(1)
+        self._telemetry["config_last_reload_success_timestamp_seconds"].set(
+            self._clock.now().timestamp()
+        )
 
     async def quietly(self) -> None:
         """Reload on a signal; the log and the metrics report a failure."""
-        try:
+        with suppress(ConfigError):
             await self()
-        except ConfigError:
-            return
 
 
 @contextmanager
-def signals(parts: asyncio.TaskGroup, stopping: asyncio.Event, reload: Reload) -> Iterator[None]:
-    """Turn SIGTERM and SIGINT into *stopping*, and SIGHUP into a reload, inside the block."""
+def signals(parts: asyncio.TaskGroup, reload: Reload) -> Iterator[asyncio.Event]:
+    """Inside the block, SIGTERM and SIGINT set the event that it yields, and SIGHUP reloads."""
+    stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     handlers: dict[signal.Signals, Callable[[], object]] = {
         signal.SIGTERM: stopping.set,
@@ -251,7 +216,10 @@ def signals(parts: asyncio.TaskGroup, stopping: asyncio.Event, reload: Reload) -
     for number, handler in handlers.items():
         loop.add_signal_handler(number, handler)
     try:
-        yield
+        notify("READY=1")
+        yield stopping
     finally:
+        log.info("daemon.stopping")
+        notify("STOPPING=1")
         for number in handlers:
             loop.remove_signal_handler(number)

@@ -1,16 +1,21 @@
 """HTTP sessions and API clients for each system, built from its settings."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import aiohttp
+from pydantic import SecretStr
 
 from exporter import http
 from exporter.clock import Clock
 from exporter.config.settings import SystemSettings, TLSSettings
 from exporter.config.systems import ResolvedSystem
-from exporter.http import SecretFile, ssl_context
+from exporter.files import SecretFile
+from exporter.http import ssl_context
 from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.credentials import Credentials, CredentialSource
-from exporter.vergeos.transport import Limits, Meter
+from exporter.vergeos.transport import Limits, Meter, Transport
 
 CONNECT_SECONDS = 10.0
 
@@ -21,51 +26,21 @@ def connect(
     meter: Meter,
     clock: Clock,
     budget: RequestBudget | None = None,
+    *,
+    acts: bool = False,
 ) -> VergeOSClient:
     """
-    Return the client that polls one system over *session*.
+    Return a client of one system over *session*.
 
     Args:
         budget: Another client's request budget, to share its hourly limit and request spacing.
+        acts: Whether the client sends actions: it uses the action credential if there is one.
 
     """
-    return _client(resolved, credential_source(resolved.system), session, meter, clock, budget)
-
-
-def connect_actions(
-    resolved: ResolvedSystem,
-    session: aiohttp.ClientSession,
-    meter: Meter,
-    clock: Clock,
-    budget: RequestBudget,
-) -> VergeOSClient:
-    """
-    Return the client that sends actions, with the action credential if there is one.
-
-    Args:
-        session: A separate session that opens a connection for each request.
-        budget: The polling client's request budget.
-
-    """
-    return _client(
-        resolved, action_credential_source(resolved.system), session, meter, clock, budget
-    )
-
-
-def _client(
-    resolved: ResolvedSystem,
-    credentials: CredentialSource,
-    session: aiohttp.ClientSession,
-    meter: Meter,
-    clock: Clock,
-    budget: RequestBudget | None,
-) -> VergeOSClient:
     api = resolved.api
-    return VergeOSClient(
+    transport = Transport(
         session,
         resolved.system.url,
-        credentials,
-        use_token=resolved.system.login == "token",
         budget=budget or RequestBudget(api.requests_per_hour, reserve=api.reserve),
         clock=clock,
         meter=meter,
@@ -76,6 +51,8 @@ def _client(
             refused_wait_seconds=api.refused_wait_seconds,
         ),
     )
+    source = _credential_source(resolved.system, acts=acts)
+    return VergeOSClient(transport, source, use_token=resolved.system.login == "token")
 
 
 def make_sessions(resolved: ResolvedSystem) -> tuple[aiohttp.ClientSession, ...]:
@@ -114,25 +91,14 @@ def make_session(tls: TLSSettings, *, keeps_connections: bool = True) -> aiohttp
     return session
 
 
-def action_credential_source(system: SystemSettings) -> CredentialSource:
-    """Return the source of the credentials for actions on *system*."""
-    key, path = system.action_api_key, system.action_api_key_file
-    if key is None and path is None:
-        return credential_source(system)
-    file = SecretFile(path) if path else None
-    return lambda: Credentials(api_key=file.read() if file else key)
+def _credential_source(system: SystemSettings, *, acts: bool) -> CredentialSource:
+    if acts and system.acts_with_another_key:
+        action_key = _secret_source(system.action_api_key, system.action_api_key_file)
+        return lambda: Credentials(api_key=action_key())
+    key = _secret_source(system.api_key, system.api_key_file)
+    password = _secret_source(system.password, system.password_file)
+    return lambda: Credentials(api_key=key(), username=system.username, password=password())
 
 
-def credential_source(system: SystemSettings) -> CredentialSource:
-    """Return the source of the credentials for polling *system*."""
-    key_file = SecretFile(system.api_key_file) if system.api_key_file else None
-    password_file = SecretFile(system.password_file) if system.password_file else None
-
-    def credentials() -> Credentials:
-        return Credentials(
-            api_key=key_file.read() if key_file else system.api_key,
-            username=system.username,
-            password=password_file.read() if password_file else system.password,
-        )
-
-    return credentials
+def _secret_source(secret: SecretStr | None, path: Path | None) -> Callable[[], SecretStr | None]:
+    return SecretFile(path).read if path else lambda: secret

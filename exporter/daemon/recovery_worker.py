@@ -32,13 +32,13 @@ class JournalHandle:
     """
 
     def __init__(self, settings: RecoverySettings, clock: Clock) -> None:
-        self._directory = directory(settings)
+        self.directory = directory(settings)
         self._retention = timedelta(days=settings.retention_days)
         self._clock = clock
         self._opening = asyncio.Lock()
         self.journal: Journal | None = None
 
-    async def book(self, system: str) -> JournalStore:
+    async def store(self, system: str) -> JournalStore:
         """
         Return the journal of *system*.
 
@@ -50,7 +50,7 @@ class JournalHandle:
             if self.journal is None:
                 # Importing it takes half a second: keep that out of the start and the event loop.
                 module = await run_in_thread(import_module, "exporter.journal.journal")
-                self.journal = await module.open_journal(self._directory, self._clock)
+                self.journal = await module.open_journal(self.directory, self._clock)
             return self.journal.store(system)
 
     async def tidy_forever(self) -> None:
@@ -85,7 +85,7 @@ class RecoveryWorker:
         self._waiting: deque[PollResult] = deque(maxlen=MAX_WAITING_POLLS)
         self._arrived = asyncio.Event()
 
-    def tell(self, result: PollResult) -> None:
+    def enqueue(self, result: PollResult) -> None:
         """Queue a poll result."""
         if not self.recovery.bug:
             self._waiting.append(result)
@@ -105,5 +105,5 @@ class RecoveryWorker:
                     await self.recovery.process(self._waiting.popleft())
             except Exception as error:
                 log.exception("recovery.disarmed", reason="a bug in recovery")
-                self.recovery.give_up(f"a bug ({type(error).__name__}); see the log")
+                self.recovery.mark_broken(f"a bug ({type(error).__name__}); see the log")
                 return

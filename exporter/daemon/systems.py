@@ -15,7 +15,7 @@ from exporter.clock import Clock
 from exporter.collectors.inventory import join
 from exporter.config.recovery_setup import recovery_setup
 from exporter.config.systems import ResolvedSystem
-from exporter.daemon.clients import connect, connect_actions, make_sessions
+from exporter.daemon.clients import connect, make_sessions
 from exporter.daemon.recovery_worker import JournalHandle, RecoveryWorker
 from exporter.errors import ConfigError
 from exporter.exposition.cache import PageCache
@@ -27,7 +27,7 @@ from exporter.recovery.engine import Recovery
 from exporter.telemetry import SystemMeter, Telemetry
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.operations import Operations
-from exporter.vergeos.source import IDENTITY, VergeOSSource
+from exporter.vergeos.source import VergeOSSource
 
 log = structlog.get_logger()
 
@@ -198,7 +198,7 @@ class SystemManager:
         if settings.recovers:
             recovery_clients = [
                 connect(settings, sessions[1], meter, self._clock, client.budget),
-                connect_actions(settings, sessions[2], meter, self._clock, client.budget),
+                connect(settings, sessions[2], meter, self._clock, client.budget, acts=True),
             ]
             # A refused key must cost one request, not one per client.
             recovery_clients[0].share_refusals(client)
@@ -216,13 +216,13 @@ class SystemManager:
                 self._clock,
                 recovery,
             ),
-            Plan(settings.schedules, IDENTITY, settings.poll.stale_after_polls),
+            Plan(settings.schedules, settings.poll.stale_after_polls),
             name=meter.system_name,
             url=system.url,
             clock=self._clock,
             rename=lambda cloud_name: self._rename(settings, meter, cloud_name),
             requests_remaining=lambda: client.budget.left(at=self._clock.monotonic()),
-            on_poll=worker.tell if worker is not None else None,
+            on_poll=worker.enqueue if worker is not None else None,
         )
         tasks = [self._tasks.create_task(poller.run(), name=f"poll {system.url}")]
         if worker is not None:
@@ -241,7 +241,7 @@ class SystemManager:
         return RecoveryWorker(
             Recovery(
                 url,
-                lambda: self._journal.book(url),
+                lambda: self._journal.store(url),
                 Operations(reader, actor, self._clock),
                 recovery_setup(settings.recovery, settings.recovery_mode)._replace(
                     silences=silences

@@ -1,5 +1,5 @@
 """
 Exposition: render inventories as Prometheus and OpenMetrics text, plain and compressed.
 
-Knows no subject: the collectors declare the metric families.
+The collectors declare the metric families; nothing here depends on a subject.
 """

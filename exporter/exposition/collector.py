@@ -8,6 +8,8 @@ changes is a value, or a label of an info metric.
 
 from collections.abc import Callable, Mapping
 from enum import Enum
+from functools import lru_cache
+from math import isfinite
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -15,9 +17,6 @@ from exporter.exposition.view import Items, RenderView
 
 VM = "system_name vm_id vm_name"
 """The identity labels of everything that belongs to a VM."""
-REPORT = "report"
-"""Stands for the polling report where a group lists the tables that it depends on."""
-IDENTITY = "identity"
 UNITS = ("bytes_per_second", "bytes", "seconds", "ratio")
 
 Read = Callable[[Any], float | None]
@@ -118,9 +117,17 @@ def scale(attribute: str, factor: float) -> Read:
     return scaled
 
 
-def itself(value: Any) -> float | None:
-    """Read an item that is a number."""
-    return None if value is None else float(value)
+def divide(attribute: str, divisor: float) -> Read:
+    """Return a reader of a numeric attribute divided by *divisor*."""
+    get = attrgetter(attribute)
+    return lambda item: quotient(get(item), divisor)
+
+
+@lru_cache(maxsize=2**14)  # rounding is slow, and many rows have the same values
+def quotient(value: float | None, divisor: float) -> float | None:
+    """Divide, and round away the error of binary fractions: 1.12 % is 0.0112."""
+    result = None if value is None else value / divisor
+    return None if result is None or not isfinite(result) else round(result, 9)
 
 
 def one(_: Any) -> float:

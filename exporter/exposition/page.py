@@ -6,13 +6,13 @@ from struct import pack
 from typing import NamedTuple
 
 from exporter.exposition import checksum
-from exporter.exposition.collector import Family, Kind
+from exporter.exposition.collector import Family
 from exporter.exposition.formats import Format
 from exporter.exposition.renderer import Rendered, Segment, deflate, segment
 
 GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 LAST_BLOCK = b"\x03\x00"
-"""An empty deflate block that says it is the last."""
+"""An empty deflate block with the mark of the last one."""
 
 
 class Page(NamedTuple):
@@ -66,10 +66,8 @@ class PageBuilder:
 
 def header(family: Family, form: Format) -> str:
     """Return the lines that introduce *family*."""
-    name = family.name
-    if form is Format.CLASSIC:
-        return f"# HELP {name} {family.help}\n# TYPE {name} {family.kind.value}\n"
-    if family.kind is Kind.COUNTER:  # OpenMetrics names the family without its samples' suffix
-        name = name.removesuffix("_total")
-    unit = f"# UNIT {name} {family.unit}\n" if family.unit else ""
+    name, unit = family.name, ""
+    if form is Format.OPENMETRICS:
+        name = name.removesuffix("_total")  # which only the samples have
+        unit = f"# UNIT {name} {family.unit}\n" if family.unit else ""
     return f"# HELP {name} {family.help}\n# TYPE {name} {family.kind.value}\n{unit}"

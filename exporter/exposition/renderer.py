@@ -6,7 +6,7 @@ cheap to expensive: do the group's tables consist of the very same rows, are its
 the family read the same values? Only if all fail is text formatted.
 
 Text is formatted and compressed family by family. Deflate streams can be concatenated, so a
-system's samples are formatted and compressed once, whatever the page they end up on.
+system's samples are formatted and compressed once for every page.
 """
 
 import zlib
@@ -108,7 +108,7 @@ class Renderer:
         items = group.items(view)
         if before is not None and items.identities != before.items.identities:
             before = None  # its lines have other labels
-        if before is not None and items.things == before.items.things:
+        if before is not None and items.objects == before.items.objects:
             return before._replace(sources=sources)
 
         if before is not None and not before.duplicates:
@@ -117,7 +117,7 @@ class Renderer:
             shown, labels, duplicates = _first_of_each(items, self._labels(group, items))
         samples = {}
         for family in families:
-            values = _read(family, shown.things)
+            values = _read(family, shown.objects)
             known = before.samples[family.name] if before is not None else None
             if known is None or known.values != values:
                 text = self._lines(family, shown, labels, values)
@@ -169,11 +169,11 @@ def deflate(data: bytes) -> bytes:
     return stream.compress(data) + stream.flush(zlib.Z_FULL_FLUSH)
 
 
-def _read(family: Family, things: Sequence[Any]) -> list[Any]:
-    """Return the value of each thing: a number or None, or the values of its info labels."""
+def _read(family: Family, objects: Sequence[Any]) -> list[Any]:
+    """Return the value of each item: a number or None, or the values of its info labels."""
     if not family.info_labels:
-        return list(map(family.read, things))
-    columns = [map(label.read, things) for label in family.info_labels]
+        return list(map(family.read, objects))
+    columns = [map(label.read, objects) for label in family.info_labels]
     return list(zip(*columns, strict=True))
 
 
@@ -195,6 +195,6 @@ def _first_of_each(items: Items, labels: list[str]) -> tuple[Items, list[str], t
             again.append(label)
     kept = Items(
         [items.identities[position] for position in first.values()],
-        [items.things[position] for position in first.values()],
+        [items.objects[position] for position in first.values()],
     )
     return kept, list(first), tuple(again)

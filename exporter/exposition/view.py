@@ -5,14 +5,15 @@ Which items there are is declared by the collectors. What several of them need, 
 expensive to compute and seldom changes, is kept here from one inventory to the next.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import compress
 from operator import eq, is_
 from typing import Any, TypeVar
 
-from exporter.model import Cluster, Inventory, Node, SystemReport
+from exporter.model import IDENTITY, Cluster, Inventory, Node, SystemReport
 
 Identity = tuple[str, ...]
 T = TypeVar("T")
@@ -36,30 +37,44 @@ class Items:
     """
 
     identities: list[Identity]
-    things: list[Any]
+    objects: list[Any]
 
     def known(self) -> "Items":
         """Return the items that are not None."""
-        if None not in self.things:
+        if None not in self.objects:
             return self
-        known = [thing is not None for thing in self.things]
-        return Items(list(compress(self.identities, known)), list(compress(self.things, known)))
+        known = [item is not None for item in self.objects]
+        return Items(list(compress(self.identities, known)), list(compress(self.objects, known)))
+
+    def parts(self, of: Callable[[Any], Iterable[Any]], label: Callable[[Any], str]) -> "Items":
+        """Return the parts *of* each object, identified by the object's labels and *label*."""
+        found = [(identity, part) for identity, item in self for part in of(item)]
+        return Items(
+            [(*identity, escape(label(part))) for identity, part in found],
+            [part for _, part in found],
+        )
 
     def __iter__(self) -> Iterator[tuple[Identity, Any]]:
-        return zip(self.identities, self.things, strict=True)
+        return zip(self.identities, self.objects, strict=True)
 
 
 class Names(dict[int | None, str]):
     """Names by key. A key without a name gets one made of the key; no key has no name."""
 
-    def __init__(self, kind: str, things: Mapping[int, Cluster] | Mapping[int, Node]) -> None:
+    def __init__(self, kind: str, objects: Mapping[int, Cluster] | Mapping[int, Node]) -> None:
         super().__init__({None: ""})
         self._kind = kind
-        for key, thing in things.items():
-            self[key] = thing.name
+        for key, item in objects.items():
+            self[key] = item.name
 
     def __missing__(self, key: int | None) -> str:
         return f"{self._kind}_{key}"
+
+
+REPORT = "report"
+"""Stands for the polling report where a group lists the tables that it depends on."""
+EMPTY = Inventory("", None, datetime.min.replace(tzinfo=UTC), {}, (), {}, {}, None)
+"""Takes the place of an inventory while there is none."""
 
 
 class RenderView:
@@ -78,7 +93,7 @@ class RenderView:
         *,
         before: "RenderView | None" = None,
     ) -> None:
-        self.inventory = inventory
+        self.inventory = inventory if inventory is not None else EMPTY
         self.report = report
         self.system = escape(report.system_name)
         if before is not None and before.system == self.system:
@@ -86,30 +101,28 @@ class RenderView:
         self._kept_before = before.kept if before is not None else {}
         self.kept: dict[str, tuple[Any, Any]] = {}
         """By name, the inputs of a result and the result."""
-        self.clusters = Names("cluster", inventory.clusters if inventory else {})
-        self.nodes = Names("node", inventory.nodes if inventory else {})
-        vms = list(inventory.vms if inventory else ())
-        self.vms = Items(self.keep("vm identities", self.sources("vms"), self._identities), vms)
+        self.clusters = Names("cluster", self.inventory.clusters)
+        self.nodes = Names("node", self.inventory.nodes)
+        identities = self.keep("vm identities", self.sources("vms"), self._identities)
+        self.vms = Items(identities, list(self.inventory.vms))
 
-    def of_vms(self, things: Sequence[Any]) -> Items:
-        """Return *things*, one for each VM, where they are known."""
-        return Items(self.vms.identities, list(things)).known()
+    def of_vms(self, objects: Sequence[Any]) -> Items:
+        """Return *objects*, one for each VM, where they are known."""
+        return Items(self.vms.identities, list(objects)).known()
 
     def rows(self, table: str) -> Mapping[int, Any]:
         """Return the rows of *table* by key; none if it is stale or was never polled."""
-        found: Any = self.inventory.sources.get(table) if self.inventory else None
+        found: Any = self.inventory.sources.get(table)
         return found or {}
-
-    def has(self, table: str) -> bool:
-        """Return whether *table* is fresh."""
-        return self.inventory is not None and table in self.inventory.sources
 
     def sources(self, *tables: str) -> tuple[object, ...]:
         """Return the objects that *tables* are now, and the name that is on every series."""
-        known: dict[str, object] = dict(self.inventory.sources) if self.inventory else {}
         # The identity stays in use however old it is, unlike a table.
-        known["identity"] = self.inventory.identity if self.inventory else None
-        known["report"] = self.report
+        known = {
+            **self.inventory.sources,
+            IDENTITY: self.inventory.identity,
+            REPORT: self.report,
+        }
         return (self.system, *(known.get(table) for table in sorted(tables)))
 
     def keep(self, name: str, inputs: Any, compute: Callable[[], T]) -> T:
@@ -124,8 +137,7 @@ class RenderView:
 
     def _identities(self) -> list[Identity]:
         return [
-            (self.system, str(vm.config.key), escape(vm.config.name))
-            for vm in (self.inventory.vms if self.inventory else ())
+            (self.system, str(vm.config.key), escape(vm.config.name)) for vm in self.inventory.vms
         ]
 
 

@@ -6,18 +6,16 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import (
     URL,
     ColumnElement,
     RowMapping,
-    Select,
     Table,
     delete,
     exists,
     func,
-    or_,
     select,
 )
 
@@ -43,7 +41,6 @@ DELETE_BATCH = 1000
 
 T = TypeVar("T")
 
-_change_from_row = partial(rows.from_row, kind=Change)
 _command_from_row = partial(rows.from_row, kind=Command)
 
 
@@ -71,43 +68,40 @@ class Journal:
     async def changes(
         self, system: str, uuid: str | None = None, limit: int = LIMIT
     ) -> list[Change]:
-        return await self._read(changes, _newest(changes, system, uuid), _change_from_row, limit)
+        return await self._read(changes, rows.change_from_row, system, uuid, limit=limit)
 
     async def decisions(
         self, system: str, uuid: str | None = None, limit: int = LIMIT
     ) -> list[DecisionRecord]:
-        query = _newest(decisions, system, uuid)
-        return await self._read(decisions, query, rows.decision_from_row, limit)
+        return await self._read(decisions, rows.decision_from_row, system, uuid, limit=limit)
 
     async def decision(self, system: str, uuid: str, number: int) -> DecisionRecord | None:
         """Return decision *number* if it is about that VM."""
-        query = _newest(decisions, system, uuid).where(decisions.c.id == number)
-        return next(iter(await self._read(decisions, query, rows.decision_from_row, 1)), None)
+        is_it = decisions.c.id == number
+        found = await self._read(decisions, rows.decision_from_row, system, uuid, is_it, limit=1)
+        return next(iter(found), None)
 
     async def intents(
         self, system: str, uuid: str | None = None, limit: int = LIMIT
     ) -> list[ActionRecord]:
-        query = _newest(intents, system, uuid)
-        return await self._read(intents, query, rows.intent_from_row, limit)
+        return await self._read(intents, rows.intent_from_row, system, uuid, limit=limit)
 
     async def commands(self, system: str, limit: int = LIMIT) -> list[Command]:
-        return await self._read(commands, _newest(commands, system), _command_from_row, limit)
+        return await self._read(commands, _command_from_row, system, limit=limit)
 
     async def since(self, system: str, time: datetime) -> JournalRecords:
         """Return what happened at *time* or later, and the intents that were still open then."""
-        recent_changes = _newest(changes, system).where(changes.c.time >= time)
-        recent_decisions = _newest(decisions, system).where(decisions.c.time >= time)
-        recent_intents = _newest(intents, system).where(
-            or_(
-                intents.c.prepared_time >= time,
-                intents.c.closed_time >= time,
-                intents.c.outcome.is_(None),
-            )
+        recent = (
+            (intents.c.prepared_time >= time)
+            | (intents.c.closed_time >= time)
+            | intents.c.outcome.is_(None)
         )
         return JournalRecords(
-            await self._read(changes, recent_changes, _change_from_row),
-            await self._read(decisions, recent_decisions, rows.decision_from_row),
-            await self._read(intents, recent_intents, rows.intent_from_row),
+            await self._read(changes, rows.change_from_row, system, None, changes.c.time >= time),
+            await self._read(
+                decisions, rows.decision_from_row, system, None, decisions.c.time >= time
+            ),
+            await self._read(intents, rows.intent_from_row, system, None, recent),
         )
 
     async def prune(self, before: datetime) -> int:
@@ -135,11 +129,19 @@ class Journal:
     async def _read(
         self,
         table: Table,
-        query: Select[Any],
         convert: Callable[[RowMapping], T],
+        system: str,
+        uuid: str | None = None,
+        condition: ColumnElement[bool] | None = None,
+        *,
         limit: int | None = None,
     ) -> list[T]:
-        """Return up to *limit* rows of *query*, which sorts *table* by descending id."""
+        """Return the rows of a system or of one VM that fulfill *condition*, newest first."""
+        query = select(table).where(table.c.system == system).order_by(table.c.id.desc())
+        if uuid is not None:
+            query = query.where(table.c.uuid == uuid)
+        if condition is not None:
+            query = query.where(condition)
         found: list[T] = []
         more = True
         while more:
@@ -197,11 +199,6 @@ def _lock(directory: Path) -> Lock:
         lock.release()
         raise
     return lock
-
-
-def _newest(table: Table, system: str, uuid: str | None = None) -> Select[Any]:
-    query = select(table).where(table.c.system == system).order_by(table.c.id.desc())
-    return query if uuid is None else query.where(table.c.uuid == uuid)
 
 
 def _settled_before(before: datetime) -> ColumnElement[bool]:

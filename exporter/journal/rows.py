@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping
 
 from exporter.recovery.model.cases import Case, Intent
 from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.ports import Change
 from exporter.recovery.model.records import ActionRecord, DecisionRecord
 
 T = TypeVar("T")
@@ -30,15 +31,8 @@ def from_row(row: Mapping[Any, Any], kind: type[T]) -> T:
 
 
 def case_to_row(case: Case) -> dict[str, Any]:
-    """Return *case* as JSON, and the columns for queries by hand."""
-    return {
-        "uuid": case.uuid,
-        "vm_key": case.key,
-        "name": case.name,
-        "state": case.state.value,
-        "since": case.since,
-        "case_json": msgspec.json.encode(case).decode(),
-    }
+    """Return *case* as JSON."""
+    return {"uuid": case.uuid, "case_json": msgspec.json.encode(case).decode()}
 
 
 def case_from_json(text: str) -> Case:
@@ -46,19 +40,27 @@ def case_from_json(text: str) -> Case:
     return _CASE.decode(text)
 
 
+def diagnosed_to_row(value: Change | Decision) -> dict[str, Any]:
+    """Return *value* with its diagnosis in columns."""
+    row = to_row(value)
+    return row | (row.pop("diagnosis") or dict.fromkeys(_DIAGNOSIS_COLUMNS))
+
+
+def change_from_row(row: RowMapping) -> Change:
+    """Return the change of `diagnosed_to_row`."""
+    return from_row({**row, "diagnosis": _diagnosis(row)}, Change)
+
+
 def decision_to_row(decision: Decision) -> dict[str, Any]:
     """Return *decision* with its diagnosis in columns and its guard results as JSON."""
-    row = to_row(decision)
-    diagnosis = row.pop("diagnosis")
     guard_results = msgspec.json.encode(decision.guard_results).decode()
-    return {**row, **diagnosis, "guard_results": guard_results}
+    return {**diagnosed_to_row(decision), "guard_results": guard_results}
 
 
 def decision_from_row(row: RowMapping) -> DecisionRecord:
     """Return the decision of `decision_to_row` with its number."""
-    diagnosis = {name: row[name] for name in _DIAGNOSIS_COLUMNS}
     guard_results = msgspec.json.decode(row["guard_results"])
-    fields = {**row, "diagnosis": diagnosis, "guard_results": guard_results}
+    fields = {**row, "diagnosis": _diagnosis(row), "guard_results": guard_results}
     return DecisionRecord(row["id"], from_row(fields, Decision))
 
 
@@ -66,3 +68,7 @@ def intent_from_row(row: RowMapping) -> ActionRecord:
     """Return the intent with the columns that only the journal has."""
     intent = from_row(row, Intent)
     return ActionRecord(intent, row["decision"], row["prepared_time"], row["closed_time"])
+
+
+def _diagnosis(row: RowMapping) -> dict[str, Any] | None:
+    return {name: row[name] for name in _DIAGNOSIS_COLUMNS} if row["cause"] is not None else None

@@ -55,6 +55,26 @@ def _vm_columns() -> list[Column[Any]]:
     ]
 
 
+def _diagnosis_columns(*, nullable: bool) -> list[Column[Any]]:
+    return [Column(name, Text, nullable=nullable) for name in ("kind", "cause", "detail")]
+
+
+def _event_table(name: str, *columns: Column[Any]) -> Table:
+    """Return a table of events in the life of VMs."""
+    return Table(
+        name,
+        METADATA,
+        *_vm_columns(),
+        Column("at", Float, nullable=False),
+        Column("time", UTCDateTime, nullable=False),
+        *columns,
+        Index(f"{name}_by_vm", "system", "uuid", "id"),
+        Index(f"{name}_by_time", "time"),
+        Index(f"{name}_by_system", "system", "id"),
+        sqlite_autoincrement=True,
+    )
+
+
 systems = Table(
     "systems",
     METADATA,
@@ -69,48 +89,25 @@ cases = Table(
     METADATA,
     Column("system", Text, primary_key=True),
     Column("uuid", Text, primary_key=True),
-    # For queries by hand; the daemon reads only case_json.
-    Column("vm_key", BigInteger, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("since", Float, nullable=False),
     Column("case_json", Text, nullable=False),
 )
 
-changes = Table(
+changes = _event_table(
     "changes",
-    METADATA,
-    *_vm_columns(),
-    Column("at", Float, nullable=False),
-    Column("time", UTCDateTime, nullable=False),
+    *_diagnosis_columns(nullable=True),
     Column("before", Text),
     Column("after", Text),
     Column("word", Text, nullable=False),
-    Column("detail", Text, nullable=False),
-    Index("changes_by_vm", "system", "uuid", "id"),
-    Index("changes_by_time", "time"),
-    Index("changes_by_system", "system", "id"),
-    sqlite_autoincrement=True,
 )
 
-decisions = Table(
+decisions = _event_table(
     "decisions",
-    METADATA,
-    *_vm_columns(),
-    Column("at", Float, nullable=False),
-    Column("time", UTCDateTime, nullable=False),
+    *_diagnosis_columns(nullable=False),
     Column("state", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("cause", Text, nullable=False),
-    Column("detail", Text, nullable=False),
     Column("action", Text),
     Column("failed_guard", Text),
     Column("mode", Text, nullable=False),
     Column("guard_results", Text, nullable=False),
-    Index("decisions_by_vm", "system", "uuid", "id"),
-    Index("decisions_by_time", "time"),
-    Index("decisions_by_system", "system", "id"),
-    sqlite_autoincrement=True,
 )
 
 intents = Table(

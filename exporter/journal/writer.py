@@ -42,7 +42,7 @@ class SystemJournal:
         self._clock = clock
         self._system = system
 
-    async def recall(self) -> SavedState:
+    async def load(self) -> SavedState:
         async with self._database.reading() as connection:
             found = await connection.execute(
                 select(systems).where(systems.c.system == self._system)
@@ -69,18 +69,18 @@ class SystemJournal:
                 commands=await self._read(connection, commands, Command),
             )
 
-    async def note(self, page: PollRecord, /) -> None:
-        replaced = [*page.gone, *(case.uuid for case in page.cases)]
+    async def save_poll(self, record: PollRecord, /) -> None:
+        replaced = [*record.gone, *(case.uuid for case in record.cases)]
         async with self._database.writing() as connection:
-            await self._write_system(connection, page)
+            await self._write_system(connection, record)
             for batch in _batches(replaced):
                 keys = [{"of_system": self._system, "of_uuid": uuid} for uuid in batch]
                 await connection.execute(_DELETE_CASE, keys)
-            await self._insert_all(connection, cases, rows.case_to_row, page.cases)
-            await self._insert_all(connection, changes, rows.to_row, page.changes)
-            await self._insert_all(connection, decisions, rows.decision_to_row, page.decisions)
+            await self._insert_all(connection, cases, rows.case_to_row, record.cases)
+            await self._insert_all(connection, changes, rows.diagnosed_to_row, record.changes)
+            await self._insert_all(connection, decisions, rows.decision_to_row, record.decisions)
 
-    async def decided(self, decision: Decision, /) -> int:
+    async def save_decision(self, decision: Decision, /) -> int:
         async with self._database.writing() as connection:
             return await self._insert(connection, decisions, rows.decision_to_row(decision))
 
@@ -120,7 +120,7 @@ class SystemJournal:
             if done.rowcount == 0:
                 await self._check_already_written(connection, intent)
 
-    async def ordered(self, command: Command, /) -> None:
+    async def save_command(self, command: Command, /) -> None:
         async with self._database.writing() as connection:
             await self._insert(connection, commands, rows.to_row(command))
 
@@ -147,8 +147,8 @@ class SystemJournal:
             f"in the journal {self._database.place}"
         )
 
-    async def _write_system(self, connection: AsyncConnection, page: PollRecord) -> None:
-        row = {"watched": page.watched, "time": page.time, "clock": page.clock}
+    async def _write_system(self, connection: AsyncConnection, record: PollRecord) -> None:
+        row = {"watched": record.watched, "time": record.time, "clock": record.clock}
         done = await connection.execute(
             update(systems).where(systems.c.system == self._system).values(row)
         )

@@ -1,5 +1,5 @@
 """
 Polling: read tables on a schedule within the request budget, and survive failures.
 
-Knows no VergeOS: it is given a source of tables and a function that joins them.
+It receives a source of tables and a function that joins them; nothing here depends on VergeOS.
 """

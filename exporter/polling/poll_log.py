@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import structlog
 
@@ -87,7 +88,7 @@ class PollLog:
     def _is_news(self, table: str) -> bool:
         return self.lost is None and table not in self._failing
 
-    def _log_rows(self, table: str, rows: TableRows, last: TableRows | None) -> None:
+    def _log_rows(self, table: str, rows: TableRows[Any], last: TableRows[Any] | None) -> None:
         if rows.skipped and not (last and last.skipped):
             log.warning(
                 "table.rows_skipped",

@@ -7,7 +7,7 @@ rows that become stale leave the inventory, so that the metrics never show outda
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -22,7 +22,7 @@ from exporter.errors import (
     VergeOSError,
 )
 from exporter.executor import run_in_thread
-from exporter.model import Identity, Inventory, PollResult, SystemReport
+from exporter.model import IDENTITY, Identity, Inventory, PollResult, SystemReport
 from exporter.polling.poll_log import PollLog
 from exporter.polling.schedule import TableSchedule, next_due, requests_per_hour, retry_due
 from exporter.polling.state import LastGood, TableRows, TableState
@@ -33,11 +33,14 @@ FATAL = (AbsentError, UnauthorizedError, BudgetSpentError)
 """After one of these, every other request would fail in the same way."""
 EXPIRY_CHECK_SECONDS = 1.0
 
+Publish = Callable[[Inventory | None, SystemReport], None]
+"""Receives each new inventory; called in a worker thread, one call at a time."""
+
 
 class Source(Protocol):
     """Reads tables."""
 
-    async def read(self, name: str, /) -> TableRows: ...
+    async def read(self, name: str, /) -> TableRows[Any]: ...
 
 
 class Join(Protocol):
@@ -54,18 +57,10 @@ class Join(Protocol):
     ) -> Inventory: ...
 
 
-class Publish(Protocol):
-    """Receives each new inventory; called in a worker thread, one call at a time."""
-
-    def __call__(self, inventory: Inventory | None, report: SystemReport, /) -> None: ...
-
-
 class Plan(NamedTuple):
     """What to poll, and how often."""
 
     schedules: Sequence[TableSchedule]
-    identity: str
-    """The table with the system's own name."""
     stale_after_polls: float
     """Intervals after which a table's last good rows are stale."""
 
@@ -151,28 +146,27 @@ class Poller:
 
     def _poll_result(self) -> PollResult:
         """Return the result of the last poll of the essential tables."""
-        states = {table: self._states[table] for table in sorted(self._essential)}
-        goods = [state.good for state in states.values() if state.good is not None]
-        problems = [str(state.error) for state in states.values() if state.error is not None]
-        whole = len(goods) == len(states) and not problems
-        asked = min((good.at for good in goods), default=0.0)
-        return PollResult(
-            asked_at=self._began + (asked if whole else self._elapsed()),
-            time=min((good.at_time for good in goods), default=self._clock.now())
-            if whole
-            else self._clock.now(),
-            took_seconds=self._answered_at(states.values()) - asked if whole else 0.0,
-            every_seconds=max(self._schedules[table].every_seconds for table in states),
-            inventory=self.inventory if whole else None,
+        states = [self._states[table] for table in sorted(self._essential)]
+        goods = [state.good for state in states if state.good is not None]
+        problems = [str(state.error) for state in states if state.error is not None]
+        failed = PollResult(
+            asked_at=self._clock.monotonic(),
+            time=self._clock.now(),
+            took_seconds=0.0,
+            every_seconds=max(self._schedules[table].every_seconds for table in self._essential),
+            inventory=None,
             rows_skipped=sum(good.rows.skipped for good in goods),
             problem="; ".join(dict.fromkeys(problems)),
         )
-
-    def _answered_at(self, states: Iterable[TableState]) -> float:
-        return max(
-            state.good.at + (state.duration_seconds or 0.0)
-            for state in states
-            if state.good is not None
+        if problems or len(goods) < len(states):
+            return failed
+        asked = min(good.at for good in goods)
+        answered = max(one.good.at + (one.duration_seconds or 0.0) for one in states if one.good)
+        return failed._replace(
+            asked_at=self._began + asked,
+            time=min(good.at_time for good in goods),
+            took_seconds=answered - asked,
+            inventory=self.inventory,
         )
 
     async def expire(self) -> None:
@@ -232,16 +226,13 @@ class Poller:
             good=LastGood(rows, started, started_time),
             failures=0,
             error=None,
-            tried=True,
             duration_seconds=now - started,
             rows_skipped_total=state.rows_skipped_total + rows.skipped,
         )
-        if table == self._plan.identity:
+        if table == IDENTITY:
             self._learn_name(rows.rows)
 
-    def _fail(
-        self, table: str, error: VergeOSError | None, *, duration_seconds: float | None
-    ) -> None:
+    def _fail(self, table: str, error: VergeOSError, *, duration_seconds: float | None) -> None:
         state = self._states[table]
         self._states[table] = msgspec.structs.replace(
             state,
@@ -253,7 +244,6 @@ class Poller:
             ),
             failures=state.failures + 1,
             error=error,
-            tried=True,
             duration_seconds=duration_seconds,
             failures_total=state.failures_total + 1,
         )
@@ -285,12 +275,10 @@ class Poller:
             if state.good is not None
             and (
                 self._schedules[table].keeps_stale_rows
-                or self._is_recent(state.good, self._schedules[table])
+                or self._elapsed() - state.good.at
+                < self._plan.stale_after_polls * self._schedules[table].every_seconds
             )
         }
-
-    def _is_recent(self, good: LastGood, schedule: TableSchedule) -> bool:
-        return self._elapsed() - good.at < self._plan.stale_after_polls * schedule.every_seconds
 
     async def _publish_now(self) -> None:
         """Build the inventory and publish it, off the event loop."""
@@ -304,24 +292,21 @@ class Poller:
     def _build(
         self, fresh: Mapping[str, LastGood], requests_remaining: int
     ) -> tuple[Inventory | None, SystemReport]:
-        inventory = self._inventory(fresh)
+        inventory = None
+        if fresh:
+            dated = [fresh[table] for table in self._essential & fresh.keys()] or fresh.values()
+            inventory = self._join(
+                {table: good.rows.rows for table, good in fresh.items()},
+                system_name=self.name,
+                identity=self._identity(),
+                taken_at=min(good.at_time for good in dated),
+            )
         report = self._make_report(fresh, inventory, requests_remaining)
         self._publish(inventory, report)
         return inventory, report
 
-    def _inventory(self, fresh: Mapping[str, LastGood]) -> Inventory | None:
-        if not fresh:
-            return None
-        dated = [fresh[table] for table in self._essential & fresh.keys()] or fresh.values()
-        return self._join(
-            {table: good.rows.rows for table, good in fresh.items()},
-            system_name=self.name,
-            identity=self._identity(),
-            taken_at=min(good.at_time for good in dated),
-        )
-
     def _identity(self) -> Identity | None:
-        good = self._states[self._plan.identity].good
+        good = self._states[IDENTITY].good
         return None if good is None else good.rows.rows
 
     def _make_report(

@@ -1,7 +1,8 @@
 """The state of one table's polling."""
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -9,26 +10,32 @@ from exporter.errors import VergeOSError
 from exporter.model import TableReport
 from exporter.polling.schedule import TableSchedule
 
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
-class TableRows(Protocol):
-    """The decoded rows of one answer."""
 
-    @property
-    def rows(self) -> Any: ...
-    @property
-    def count(self) -> int: ...
-    @property
-    def skipped(self) -> int: ...
-    @property
-    def problem(self) -> str | None: ...
-    @property
-    def unknown_words(self) -> frozenset[str]: ...
+@dataclass(frozen=True, slots=True)
+class TableRows(Generic[T_co]):
+    """The decoded rows of one answer, and what could not be decoded."""
+
+    rows: T_co
+    count: int
+    """Rows decoded."""
+    skipped: int = 0
+    problem: str | None = None
+    """Why the first skipped row was skipped."""
+    unknown_words: frozenset[str] = frozenset()
+    """Status words that are not in `exporter.model.StatusWord`."""
+
+    def with_rows(self, rows: T) -> "TableRows[T]":
+        """Return the same result with other *rows*."""
+        return TableRows(rows, self.count, self.skipped, self.problem, self.unknown_words)
 
 
 class LastGood(NamedTuple):
     """The rows of a table's last successful poll."""
 
-    rows: TableRows
+    rows: TableRows[Any]
     at: float
     """When they were asked for: seconds since polling began."""
     at_time: datetime
@@ -43,7 +50,6 @@ class TableState(msgspec.Struct, frozen=True):
     failures: int = 0
     """In a row."""
     error: VergeOSError | None = None
-    tried: bool = False
     duration_seconds: float | None = None
     failures_total: int = 0
     rows_skipped_total: int = 0
@@ -54,7 +60,7 @@ class TableState(msgspec.Struct, frozen=True):
         return TableReport(
             table=schedule.table,
             every_seconds=schedule.every_seconds,
-            success=self.error is None if self.tried else None,
+            success=self.error is None if good or self.error else None,
             fresh=fresh,
             last_success_at=good.at_time if good else None,
             duration_seconds=self.duration_seconds,

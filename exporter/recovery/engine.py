@@ -45,7 +45,7 @@ from exporter.recovery.report.status import StatusCache, recovery_report
 log = structlog.get_logger()
 
 
-class RecoverySetup(NamedTuple):
+class RecoveryConfig(NamedTuple):
     """The recovery settings of one system."""
 
     limits: Limits = Limits()
@@ -76,7 +76,7 @@ class Recovery:
 
     Args:
         key: The name of the system in the journal: its address, which does not change.
-        open_book: Opens the system's part of the journal; called again until it succeeds.
+        open_store: Opens the system's part of the journal; called again until it succeeds.
         guards: Replace `GUARDS` in tests.
 
     """
@@ -84,9 +84,9 @@ class Recovery:
     def __init__(
         self,
         key: str,
-        open_book: Callable[[], Awaitable[JournalStore]],
+        open_store: Callable[[], Awaitable[JournalStore]],
         platform: Platform,
-        setup: RecoverySetup,
+        setup: RecoveryConfig,
         clock: Clock,
         *,
         random: Random,
@@ -107,7 +107,7 @@ class Recovery:
         self._control_state = ControlState()
         self._switch = ""
         self._enrolment_cache = EnrolmentCache(setup.enrolment_rules)
-        self._journal_writer = JournalWriter(open_book, clock)
+        self._journal_writer = JournalWriter(open_store, clock)
         self._diagnoser = Diagnoser(
             platform, limits, setup.classifier, setup.log_users, setup.powerstate
         )
@@ -123,7 +123,7 @@ class Recovery:
 
     @property
     def watched(self) -> float:
-        """Seconds of watch so far."""
+        """Seconds of monitored time so far."""
         return self._watched_before + self._clock.monotonic() - self._began
 
     @property
@@ -140,7 +140,7 @@ class Recovery:
             journal_problem=self._journal_writer.problem,
             open_actions=self._actions.by_vm,
             history=self._actions.history,
-            read_only=self._platform.why_not,
+            read_only=self._platform.read_only_reason,
             tags_problem=self._enrolment_cache.problem,
             maintenance_windows=self.setup.maintenance_windows,
             silences=self.setup.silences,
@@ -160,7 +160,7 @@ class Recovery:
         """The newest decision on each VM that is down, by UUID."""
         return self._decider.decisions
 
-    def give_up(self, bug: str) -> None:
+    def mark_broken(self, bug: str) -> None:
         """Stop acting for good after a bug in recovery."""
         self.bug = bug
         # Not built again: the bug may be in building it.
@@ -224,7 +224,7 @@ class Recovery:
                 until=None if seconds is None else at + seconds,
                 uuid=uuid,
             )
-            await self._journal_writer.book.ordered(given)
+            await self._journal_writer.store.save_command(given)
             self.apply_command(given)
         if uuid is not None:
             async with self._turn:
@@ -359,9 +359,8 @@ class Recovery:
             request = ActionRequest(
                 case,
                 decision.action,
-                await self._journal_writer.book.decided(decision),
+                await self._journal_writer.store.save_decision(decision),
                 self._diagnoser.log_tail.newest,
-                case.policy,
                 lambda fresh: _enrolled_now(vm, fresh, cluster, self.setup.enrolment_rules),
                 lambda: forbidden(case, self.system_facts, warm_since),
             )

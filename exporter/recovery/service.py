@@ -12,6 +12,7 @@ from exporter.recovery.decide.facts import suppressed_by
 from exporter.recovery.engine import Recovery
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.commands import Command, CommandKind
+from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import DAY
 from exporter.recovery.model.records import JournalReader
 from exporter.recovery.model.states import State
@@ -35,20 +36,17 @@ from exporter.recovery.report.events import (
     decision_event,
 )
 from exporter.recovery.report.explain import Explanation, explain
-from exporter.recovery.report.presentation import STATES, URGENCY
+from exporter.recovery.report.presentation import CALM_STATES, STATES, URGENCY
 from exporter.recovery.report.sentences import sentence
 from exporter.recovery.report.summary import RecoverySummary, summarize
-from exporter.recovery.vm_lookup import FoundVM, VMLookup
+from exporter.recovery.vm_lookup import FoundVM, find_systems, find_vm
 from exporter.recovery.vm_records import (
     ROWS_OF_A_SYSTEM,
     VMRecords,
-    read_many_records,
     read_records,
 )
 
 ALL_ROWS = 1_000_000
-CALM_WHEN_MONITORED = (State.HEALTHY, State.BASELINE, State.STOPPED)
-"""States in which a VM that is monitored only is left out of the list."""
 
 
 class RecoveryService:
@@ -72,11 +70,10 @@ class RecoveryService:
         self._recoveries = recoveries
         self._journal = journal
         self._clock = clock
-        self._lookup = VMLookup(recoveries, journal)
 
     def status(self, system: str | None = None) -> Sequence[SystemRecoveryStatus]:
         """Return the state of recovery in each system; empty if recovery is off."""
-        return [self._status(name, one) for name, one in self._lookup.systems(system).items()]
+        return [self._status(name, one) for name, one in self._systems(system).items()]
 
     async def vms(
         self, system: str | None = None, *, everyone: bool = False, limit: int | None = None
@@ -84,13 +81,13 @@ class RecoveryService:
         """Return the VMs in trouble, or *everyone*, the most urgent first."""
         found = [
             (name, recovery, case)
-            for name, recovery in self._lookup.systems(system).items()
+            for name, recovery in self._systems(system).items()
             for case in recovery.state.cases.values()
             if everyone or _is_listed(case)
         ]
         found.sort(key=lambda one: (URGENCY[one[2].state], one[0], one[2].name, one[2].key))
         found = found[:limit]
-        records = await read_many_records(
+        records = await read_records(
             self._journal(), [(recovery.key, case.uuid) for _, recovery, case in found]
         )
         return [
@@ -100,7 +97,9 @@ class RecoveryService:
                 vm_key=case.key,
                 uuid=case.uuid,
                 state=case.state.value,
-                sentence=sentence(self._context(name, recovery, case, records[recovery.key])),
+                sentence=sentence(
+                    self._context(name, recovery, case, records[recovery.key, case.uuid])
+                ),
             )
             for name, recovery, case in found
         ]
@@ -109,11 +108,12 @@ class RecoveryService:
         self, vm: str, system: str | None = None, *, decision: int | None = None
     ) -> Explanation:
         """Explain a VM, found by name, key or UUID, as it is or as it was at *decision*."""
-        found = await self._lookup.vm(vm, system)
+        found = await self._find(vm, system)
         recovery = found.recovery
         if decision is not None:
             return await self._explain_decision(found, decision)
-        records = await read_records(self._journal(), recovery.key, found.uuid)
+        vm_key = recovery.key, found.uuid
+        records = (await read_records(self._journal(), [vm_key]))[vm_key]
         case = recovery.state.cases.get(found.uuid)
         if case is not None:
             return explain(self._context(found.system, recovery, case, records))
@@ -127,8 +127,8 @@ class RecoveryService:
                 uuid=found.uuid,
                 state=None,
                 enrolment=recovery.state.enrolments.get(found.uuid),
-                changes=records.changes.get(found.uuid, ()),
-                actions=records.actions.get(found.uuid, ()),
+                changes=records.changes,
+                actions=records.actions,
                 gone=inventory is not None and found.uuid not in inventory.vms,
             )
         )
@@ -137,9 +137,9 @@ class RecoveryService:
         self, vm: str | None = None, system: str | None = None, *, limit: int
     ) -> Sequence[TimelineEvent]:
         """Return the newest events; changes of VMs that are not enrolled only for a given *vm*."""
-        found = await self._lookup.vm(vm, system) if vm is not None else None
+        found = await self._find(vm, system) if vm is not None else None
         uuid = found.uuid if found is not None else None
-        chosen = {found.system: found.recovery} if found else self._lookup.systems(system)
+        chosen = {found.system: found.recovery} if found else self._systems(system)
         journal = self._open_journal()
         events: list[TimelineEvent] = []
         for name, recovery in chosen.items():
@@ -166,7 +166,7 @@ class RecoveryService:
         if journal is None:
             return []
         events: list[TimelineEvent] = []
-        for name, recovery in self._lookup.systems(system).items():
+        for name, recovery in self._systems(system).items():
             try:
                 done = await journal.intents(recovery.key, limit=limit)
             except JournalError:
@@ -191,7 +191,7 @@ class RecoveryService:
                     uuid for uuid in recovery.state.cases if not _is_enrolled(uuid, recovery)
                 ),
             )
-            for name, recovery in self._lookup.systems(system).items()
+            for name, recovery in self._systems(system).items()
         ]
 
     async def command(
@@ -216,8 +216,8 @@ class RecoveryService:
             JournalError: The command could not be recorded for a system, and is not in force there.
 
         """
-        found = await self._lookup.vm(vm, system, exact=True) if vm is not None else None
-        chosen = {found.system: found.recovery} if found else self._lookup.systems(system)
+        found = await self._find(vm, system, exact=True) if vm is not None else None
+        chosen = {found.system: found.recovery} if found else self._systems(system)
         if not chosen:
             raise UnknownNameError("recovery is off in every system, so it takes no commands")
         if found is not None and not _can_be_cleared(found):
@@ -248,6 +248,12 @@ class RecoveryService:
                 + (f"; it is in force for {others}" if others else "")
             )
         return receipts
+
+    def _systems(self, system: str | None) -> Mapping[str, Recovery]:
+        return find_systems(self._recoveries(), system)
+
+    async def _find(self, vm: str, system: str | None, *, exact: bool = False) -> FoundVM:
+        return await find_vm(vm, system, self._recoveries(), self._journal(), exact=exact)
 
     def _status(self, name: str, recovery: Recovery) -> SystemRecoveryStatus:
         facts, commands = recovery.system_facts, recovery.commands
@@ -288,25 +294,21 @@ class RecoveryService:
     def _context(
         self, system: str, recovery: Recovery, case: Case, records: VMRecords
     ) -> ExplainContext:
-        decision, mode = recovery.decisions.get(case.uuid), recovery.setup.mode
-        recorded = next(iter(records.decisions.get(case.uuid, ())), None)
-        if decision is None and recorded is not None and recorded.decision.mode is mode:
-            decision = recorded.decision
-        same = (
-            recorded is not None
-            and decision is not None
-            and recorded.decision.failed_guard is decision.failed_guard
-            and recorded.decision.diagnosis.cause is decision.diagnosis.cause
-        )
+        decision = recovery.decisions.get(case.uuid)
+        record = next(iter(records.decisions), None)
+        if decision is None and record and record.decision.mode is recovery.setup.mode:
+            decision = record.decision
+        if record is not None and not (decision and _same_result(record.decision, decision)):
+            record = None
         return context_of_case(case, system=system, now=self._clock.now())._replace(
             unseen=self._unseen(recovery),
             enrolment=recovery.state.enrolments.get(case.uuid),
             suppressed_by=suppressed_by(case, recovery.system_facts),
             decision=decision,
-            number=recorded.number if same and recorded is not None else None,
-            decided=recorded.decision.time if same and recorded is not None else None,
-            changes=records.changes.get(case.uuid, ()),
-            actions=records.actions.get(case.uuid, ()),
+            number=record.number if record is not None else None,
+            decided=record.decision.time if record is not None else None,
+            changes=records.changes,
+            actions=records.actions,
         )
 
     async def _explain_decision(self, found: FoundVM, number: int) -> Explanation:
@@ -331,20 +333,24 @@ class RecoveryService:
         return journal
 
 
+def _same_result(one: Decision, other: Decision) -> bool:
+    return (one.failed_guard, one.diagnosis.cause) == (other.failed_guard, other.diagnosis.cause)
+
+
 def _newest(events: Iterable[TimelineEvent], limit: int) -> Sequence[TimelineEvent]:
     return sorted(events, key=lambda event: event.time, reverse=True)[:limit]
 
 
 def _counted(cases: Iterable[Case]) -> dict[str, int]:
     """Return the number of *cases* in each state, the most urgent state first."""
-    states = Counter(case.state for case in cases)
-    return {state.value: states[state] for state in STATES if states[state]}
+    states = Counter[str](case.state for case in cases)
+    return {str(state): states[state] for state in STATES if states[state]}
 
 
 def _is_listed(case: Case) -> bool:
     if case.policy.acts:
         return case.state is not State.HEALTHY
-    return case.state not in CALM_WHEN_MONITORED
+    return case.state not in CALM_STATES
 
 
 def _is_enrolled(uuid: str, recovery: Recovery) -> bool:

@@ -1,6 +1,7 @@
 """Finds systems and VMs by the names that operators type."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from exporter.errors import JournalError
@@ -29,111 +30,90 @@ class FoundVM(NamedTuple):
         return f"{self.name} (key {self.key}, uuid {self.uuid}) in {self.system}"
 
 
-class VMLookup:
+def find_systems(recoveries: Mapping[str, Recovery], system: str | None) -> Mapping[str, Recovery]:
     """
-    Finds systems and VMs.
+    Return the engine of the system with that name or URL; without one, all *recoveries*.
+
+    Raises:
+        UnknownNameError: No system has the name.
+
+    """
+    if system is None:
+        return recoveries
+    for name, recovery in recoveries.items():
+        if system in (name, recovery.key):
+            return {name: recovery}
+    known = ", ".join(recoveries) or "none, recovery is off"
+    raise UnknownNameError(f"no system is named {system!r}; systems with recovery: {known}")
+
+
+async def find_vm(
+    wanted: str,
+    system: str | None,
+    recoveries: Mapping[str, Recovery],
+    journal: JournalReader | None,
+    *,
+    exact: bool = False,
+) -> FoundVM:
+    """
+    Return the VM with a name, key or UUID.
 
     Args:
-        recoveries: Returns the engines by the name of their system.
-        journal: Returns the journal; None while it is not open.
+        journal: Searched for VMs that were deleted; None while it is not open.
+        exact: Whether the name must be complete. Otherwise any capitalization and any part of a
+            name is accepted if only one VM matches.
+
+    Raises:
+        AmbiguousNameError: Several VMs match.
+        UnknownNameError: No VM matches.
+        JournalError: The VMs are not known yet because the journal cannot be read.
 
     """
+    chosen = find_systems(recoveries, system)
+    if not chosen:
+        raise UnknownNameError("recovery is off in every system, so it monitors no VM")
+    known = [one for name, recovery in chosen.items() for one in _known(name, recovery)]
+    found = _exact_matches(known, wanted)
+    if not found:
+        deleted = await _deleted(chosen, journal)
+        found = _exact_matches(deleted, wanted)
+        if not found and not exact:
+            found = _partial_matches(known, wanted) or _partial_matches(deleted, wanted)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise AmbiguousNameError(_ambiguous(wanted, found))
+    raise await _not_found(wanted, system, chosen, known)
 
-    def __init__(
-        self,
-        recoveries: Callable[[], Mapping[str, Recovery]],
-        journal: Callable[[], JournalReader | None],
-    ) -> None:
-        self._recoveries = recoveries
-        self._journal = journal
 
-    def systems(self, system: str | None) -> Mapping[str, Recovery]:
-        """
-        Return the engine of the system with that name or URL, or all engines.
-
-        Raises:
-            UnknownNameError: No system has the name.
-
-        """
-        recoveries = self._recoveries()
-        if system is None:
-            return recoveries
-        for name, recovery in recoveries.items():
-            if system in (name, recovery.key):
-                return {name: recovery}
-        known = ", ".join(recoveries) or "none, recovery is off"
-        raise UnknownNameError(f"no system is named {system!r}; systems with recovery: {known}")
-
-    async def vm(self, wanted: str, system: str | None, *, exact: bool = False) -> FoundVM:
-        """
-        Return the VM with a name, key or UUID.
-
-        Args:
-            exact: Whether the name must be complete. Otherwise any capitalization and any part of
-                a name is accepted if only one VM matches.
-
-        Raises:
-            AmbiguousNameError: Several VMs match.
-            UnknownNameError: No VM matches.
-            JournalError: The VMs are not known yet because the journal cannot be read.
-
-        """
-        chosen = self.systems(system)
-        if not chosen:
-            raise UnknownNameError("recovery is off in every system, so it monitors no VM")
-        known = [one for name, recovery in chosen.items() for one in _known(name, recovery)]
-        found = _exact_matches(known, wanted)
-        if not found:
-            deleted = await self._deleted(chosen)
-            found = _exact_matches(deleted, wanted)
-            if not found and not exact:
-                found = _partial_matches(known, wanted) or _partial_matches(deleted, wanted)
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise AmbiguousNameError(_ambiguous(wanted, found))
-        raise await _not_found(wanted, system, chosen, known)
-
-    async def _deleted(self, chosen: Mapping[str, Recovery]) -> list[FoundVM]:
-        """Return the VMs in the journal, which may no longer be in the inventory."""
-        journal = self._journal()
-        if journal is None:
-            return []
-        found: dict[tuple[str, str], FoundVM] = {}
-        for name, recovery in chosen.items():
-            try:
-                changes = await journal.changes(recovery.key, limit=JOURNAL_ROWS)
-            except JournalError:
-                continue
-            for one in changes:
+async def _deleted(chosen: Mapping[str, Recovery], journal: JournalReader | None) -> list[FoundVM]:
+    """Return the VMs in the journal, which may no longer be in the inventory."""
+    found: dict[tuple[str, str], FoundVM] = {}
+    if journal is None:
+        return []
+    for name, recovery in chosen.items():
+        with suppress(JournalError):
+            for one in await journal.changes(recovery.key, limit=JOURNAL_ROWS):
                 vm = FoundVM(name, recovery, one.uuid, one.vm_key, one.name)
                 found.setdefault((name, one.uuid), vm)
-        return list(found.values())
+    return list(found.values())
 
 
 def _known(system: str, recovery: Recovery) -> list[FoundVM]:
     """Return the VMs that recovery monitors, and the others in the inventory."""
-    memory = recovery.state
-    found = {
-        uuid: FoundVM(system, recovery, uuid, case.key, case.name)
-        for uuid, case in memory.cases.items()
-    }
-    vms = memory.inventory.vms if memory.inventory is not None else {}
-    for uuid, vm in vms.items():
-        if uuid not in found:
-            found[uuid] = FoundVM(system, recovery, uuid, vm.config.key, vm.config.name)
-    return list(found.values())
+    state = recovery.state
+    vms = state.inventory.vms if state.inventory is not None else {}
+    names = {uuid: (vm.config.key, vm.config.name) for uuid, vm in vms.items()}
+    names |= {uuid: (case.key, case.name) for uuid, case in state.cases.items()}
+    return [FoundVM(system, recovery, uuid, *name) for uuid, name in names.items()]
 
 
 def _exact_matches(known: Sequence[FoundVM], wanted: str) -> list[FoundVM]:
-    for found in (
-        [one for one in known if one.name == wanted],
-        [one for one in known if str(one.key) == wanted],
-        [one for one in known if one.uuid.lower() == wanted.lower()],
-    ):
-        if found:
-            return found
-    return []
+    return (
+        [one for one in known if one.name == wanted]
+        or [one for one in known if str(one.key) == wanted]
+        or [one for one in known if one.uuid.lower() == wanted.lower()]
+    )
 
 
 def _partial_matches(known: Sequence[FoundVM], wanted: str) -> list[FoundVM]:

@@ -1,6 +1,8 @@
-"""The newest journal records of a VM, or of many VMs."""
+"""The newest journal records of VMs."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from exporter.errors import JournalError
@@ -15,50 +17,36 @@ SHORT_LIST = 30
 
 
 class VMRecords(NamedTuple):
-    """Journal records by the UUID of their VM, newest first."""
+    """Journal records of one VM, newest first."""
 
-    changes: dict[str, list[Change]]
-    actions: dict[str, list[ActionRecord]]
-    decisions: dict[str, list[DecisionRecord]]
+    changes: list[Change]
+    actions: list[ActionRecord]
+    decisions: list[DecisionRecord]
 
 
 async def read_records(
-    journal: JournalReader | None, key: str, uuid: str | None, rows: int = ROWS_OF_ONE_VM
-) -> VMRecords:
-    """Return the newest records of one VM or of a system; none if the journal cannot be read."""
-    records = VMRecords({}, {}, {})
-    if journal is None:
-        return records
-    try:
-        for change in await journal.changes(key, uuid, rows):
-            records.changes.setdefault(change.uuid, []).append(change)
-        for action in await journal.intents(key, uuid, rows):
-            records.actions.setdefault(action.intent.uuid, []).append(action)
-        for record in await journal.decisions(key, uuid, rows):
-            records.decisions.setdefault(record.decision.uuid, []).append(record)
-    except JournalError:
-        pass  # sentences then lack times; the status shows the journal's problem
-    return records
-
-
-async def read_many_records(
     journal: JournalReader | None, vms: Sequence[tuple[str, str]]
-) -> dict[str, VMRecords]:
+) -> Mapping[tuple[str, str], VMRecords]:
     """
-    Return the newest records of *vms*, by the key of their system.
+    Return the newest records of *vms*; none if the journal cannot be read.
 
     Args:
         vms: Key of the system and UUID of each VM.
 
     """
-    found = {key: VMRecords({}, {}, {}) for key, _ in vms}
-    if len(vms) > SHORT_LIST:
-        for key in found:
-            found[key] = await read_records(journal, key, None, ROWS_OF_A_SYSTEM)
+    found = defaultdict[tuple[str, str], VMRecords](lambda: VMRecords([], [], []))
+    if journal is None:
         return found
-    for key, uuid in vms:
-        one = await read_records(journal, key, uuid, ROWS_OF_A_LISTED_VM)
-        found[key].changes.update(one.changes)
-        found[key].actions.update(one.actions)
-        found[key].decisions.update(one.decisions)
+    rows = ROWS_OF_ONE_VM if len(vms) == 1 else ROWS_OF_A_LISTED_VM
+    queries: list[tuple[str, str | None]] = [*vms]
+    if len(vms) > SHORT_LIST:
+        rows, queries = ROWS_OF_A_SYSTEM, [(key, None) for key in {key for key, _ in vms}]
+    with suppress(JournalError):  # sentences then lack times; the status shows the problem
+        for key, uuid in queries:
+            for change in await journal.changes(key, uuid, rows):
+                found[key, change.uuid].changes.append(change)
+            for action in await journal.intents(key, uuid, rows):
+                found[key, action.intent.uuid].actions.append(action)
+            for record in await journal.decisions(key, uuid, rows):
+                found[key, record.decision.uuid].decisions.append(record)
     return found

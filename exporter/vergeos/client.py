@@ -11,12 +11,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
-import aiohttp
 import msgspec
 import stamina
-from pydantic import SecretStr
 
-from exporter.clock import Clock
 from exporter.errors import (
     AbsentError,
     BadReplyError,
@@ -26,10 +23,9 @@ from exporter.errors import (
     UnreachableError,
     VergeOSError,
 )
-from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.credentials import Credentials, CredentialSource
 from exporter.vergeos.rows import UNREADABLE
-from exporter.vergeos.transport import TOKENS_PATH, Answer, Limits, Meter, Transport
+from exporter.vergeos.transport import TOKENS_PATH, Answer, Request, Transport
 
 TOKEN_HEADER = "x-yottabyte-token"  # noqa: S105 - a header's name
 TOKEN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._~-]{0,511}")
@@ -59,35 +55,19 @@ class VergeOSClient:
     Reads from one VergeOS and acts on it, one request at a time.
 
     Args:
-        session: For this VergeOS only; the caller closes it.
-        base_url: ``https://host[:port]``, without credentials.
         credentials: Called before every request, so that a changed file is noticed.
         use_token: With a user name: log in once and use a session token, else HTTP Basic.
-        budget: Requests per hour; clients that share one also keep the spacing together.
 
     """
 
     def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        base_url: str,
-        credentials: CredentialSource,
-        *,
-        use_token: bool,
-        budget: RequestBudget,
-        clock: Clock,
-        meter: Meter,
-        limits: Limits = Limits(),  # noqa: B008 - a frozen value
+        self, transport: Transport, credentials: CredentialSource, *, use_token: bool
     ) -> None:
-        self.budget = budget
-        self._transport = Transport(
-            session, base_url, budget=budget, clock=clock, meter=meter, limits=limits
-        )
+        self.budget = transport.budget
+        self._transport = transport
+        self._clock = transport.clock
         self._credentials = credentials
         self._use_token = use_token
-        self._clock = clock
-        self._meter = meter
-        self._limits = limits
         self._token: str | None = None
         self._token_used_at = 0.0
         self._memory = _RefusalMemory()
@@ -110,11 +90,12 @@ class VergeOSClient:
 
         """
         encoded = urlencode(query, quote_via=quote)
-        deadline = self._limits.timeout_seconds
+        request = Request("GET", path, endpoint, encoded, urgent=urgent)
+        deadline = self._transport.limits.timeout_seconds
         try:
             async with asyncio.timeout(deadline):
                 if urgent:
-                    return await self._read_once(path, encoded, endpoint=endpoint, urgent=True)
+                    return await self._read_once(request)
                 async for attempt in stamina.retry_context(
                     on=_is_temporary,
                     attempts=ATTEMPTS,
@@ -125,8 +106,8 @@ class VergeOSClient:
                 ):
                     with attempt:
                         if attempt.num > 1:
-                            self._meter.retry(endpoint)
-                        return await self._read_once(path, encoded, endpoint=endpoint, urgent=False)
+                            self._transport.meter.retry(endpoint)
+                        return await self._read_once(request)
         except TimeoutError:
             raise UnreachableError(f"{path} did not answer within {deadline:g} s") from None
         raise AssertionError("stamina either returns or raises")
@@ -142,9 +123,10 @@ class VergeOSClient:
 
         """
         credentials = self._current_credentials()
+        request = Request("POST", path, endpoint, json=body, urgent=True)
         try:
-            headers = await self._prepare_action(path, credentials)
-            answer = await self._send_action(path, body, headers, endpoint=endpoint)
+            headers = await self._prepare_action(request, credentials)
+            answer = await self._send_action(request, headers)
         except UnauthorizedError as refusal:
             self._remember(refusal, credentials)
             raise
@@ -168,38 +150,27 @@ class VergeOSClient:
         try:
             async with asyncio.timeout(1.0):
                 path = f"{TOKENS_PATH}/{quote(token, safe='')}"
-                await self._transport.exchange(
-                    "DELETE", path, {TOKEN_HEADER: token}, endpoint="logout", urgent=True
-                )
+                request = Request("DELETE", path, "logout", urgent=True)
+                await self._transport.exchange(request, {TOKEN_HEADER: token})
         except (TimeoutError, VergeOSError):
             pass
 
-    async def _read_once(self, path: str, query: str, *, endpoint: str, urgent: bool) -> bytes:
+    async def _read_once(self, request: Request) -> bytes:
         """Read with the current credentials; log in again once if the session has ended."""
         credentials = self._current_credentials()
-        had_token = self._token is not None
-        try:
-            return await self._get(path, query, credentials, endpoint=endpoint, urgent=urgent)
-        except UnauthorizedError as refusal:
-            if not had_token:
-                self._remember(refusal, credentials)
-                raise
-        self._token = None  # VergeOS ends idle sessions after a day
-        try:
-            return await self._get(path, query, credentials, endpoint=endpoint, urgent=urgent)
-        except UnauthorizedError as refusal:
-            self._remember(refusal, credentials)
-            raise
-
-    async def _get(
-        self, path: str, query: str, credentials: Credentials, *, endpoint: str, urgent: bool
-    ) -> bytes:
-        headers = await self._auth_headers(credentials, urgent=urgent)
-        answer = await self._transport.exchange(
-            "GET", path, headers, endpoint=endpoint, query=query, urgent=urgent
-        )
-        self._memory.refusal = None
-        return answer.body
+        while True:
+            had_token = self._token is not None
+            try:
+                headers = await self._auth_headers(credentials, urgent=request.urgent)
+                answer = await self._transport.exchange(request, headers)
+            except UnauthorizedError as refusal:
+                if not had_token:
+                    self._remember(refusal, credentials)
+                    raise
+                self._token = None  # VergeOS ends idle sessions after a day
+            else:
+                self._memory.refusal = None
+                return answer.body
 
     def _current_credentials(self) -> Credentials:
         """Return the credentials, unless VergeOS refused the same ones recently."""
@@ -223,42 +194,39 @@ class VergeOSClient:
         return credentials
 
     def _remember(self, refusal: UnauthorizedError, credentials: Credentials) -> None:
-        until = self._clock.monotonic() + self._limits.refused_wait_seconds
+        until = self._clock.monotonic() + self._transport.limits.refused_wait_seconds
         self._memory.refusal = _Refusal(credentials, until, str(refusal))
         self._token = None
 
-    async def _prepare_action(self, path: str, credentials: Credentials) -> dict[str, str]:
+    async def _prepare_action(self, request: Request, credentials: Credentials) -> dict[str, str]:
         """Return the headers of an action whose place in the budget is reserved."""
-        seconds = self._limits.prompt_seconds
+        seconds = self._transport.limits.prompt_seconds
         try:
             async with asyncio.timeout(seconds):
                 if self._clock.monotonic() - self._token_used_at > TOKEN_TRUSTED_SECONDS:
                     await self.close()
                 headers = await self._auth_headers(credentials, urgent=True)
-                await self._transport.reserve(path, urgent=True)
+                await self._transport.reserve(request)
         except TimeoutError:
             raise NotSentError(
-                f"{path} was not sent: login and rate limit took more than {seconds:g} s"
+                f"{request.path} was not sent: login and rate limit took more than {seconds:g} s"
             ) from None
         except UnauthorizedError:
             raise
         except VergeOSError as problem:
-            raise NotSentError(f"{path} was not sent: {problem}") from None
+            raise NotSentError(f"{request.path} was not sent: {problem}") from None
         return headers
 
-    async def _send_action(
-        self, path: str, body: Mapping[str, Any], headers: Mapping[str, str], *, endpoint: str
-    ) -> Answer:
-        seconds = self._limits.action_timeout_seconds
+    async def _send_action(self, request: Request, headers: Mapping[str, str]) -> Answer:
+        seconds = self._transport.limits.action_timeout_seconds
         try:
             async with asyncio.timeout(seconds):
-                return await self._transport.send(
-                    "POST", path, headers, endpoint=endpoint, json=body
-                )
+                return await self._transport.send(request, headers)
         except TimeoutError:
-            raise UnreachableError(f"{path} did not answer within {seconds:g} s") from None
-        except AbsentError as problem:
-            raise NotSentError(f"{path} was not sent: {problem}") from None
+            problem = f"{request.path} did not answer within {seconds:g} s"
+            raise UnreachableError(problem) from None
+        except AbsentError as error:
+            raise NotSentError(f"{request.path} was not sent: {error}") from None
 
     async def _auth_headers(self, credentials: Credentials, *, urgent: bool) -> dict[str, str]:
         """Return the headers that authenticate a request, after a login where one is needed."""
@@ -270,18 +238,17 @@ class VergeOSClient:
             pair = f"{credentials.username}:{credentials.password.get_secret_value()}"
             return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
         if self._token is None:
+            password = credentials.password.get_secret_value()
+            login = {"login": credentials.username, "password": password}
             self._token = await self._log_in(
-                credentials.username, credentials.password, urgent=urgent
+                Request("POST", TOKENS_PATH, "login", json=login, urgent=urgent)
             )
         self._token_used_at = self._clock.monotonic()
         return {TOKEN_HEADER: self._token}
 
-    async def _log_in(self, username: str, password: SecretStr, *, urgent: bool) -> str:
-        body = {"login": username, "password": password.get_secret_value()}
+    async def _log_in(self, request: Request) -> str:
         try:
-            answer = await self._transport.exchange(
-                "POST", TOKENS_PATH, {}, endpoint="login", json=body, urgent=urgent
-            )
+            answer = await self._transport.exchange(request, {})
         except VergeOSError as error:
             error.repeatable = False  # a login whose answer is lost leaves a session open
             raise

@@ -18,30 +18,23 @@ from exporter.errors import (
     UnauthorizedError,
     VergeOSError,
 )
-from exporter.executor import run_in_thread
+from exporter.polling.state import TableRows
 from exporter.recovery.model.cases import Action, Reply
 from exporter.recovery.model.platform_log import LogReading, LogTable
 from exporter.recovery.model.ports import ActionReply, FreshVM
 from exporter.vergeos.client import VergeOSClient
-from exporter.vergeos.recovery_rows import LOG_ROWS, TAG_MEMBERS, LoneVM, log_rows, lone_vms
-from exporter.vergeos.rows import T, TableRows
-from exporter.vergeos.tables import requested_fields
+from exporter.vergeos.recovery_rows import LOGS, LONE_VMS, TAG_MEMBERS
+from exporter.vergeos.tables import Table, decode_in_thread
 
-ROOT = "/api/v4"
-ACTIONS_PATH = f"{ROOT}/vm_actions"
-VMS_PATH = f"{ROOT}/vms"
-LOG_FIELDS = {table: requested_fields(row) for table, row in LOG_ROWS.items()}
-VM_FIELDS = requested_fields(LoneVM)
+ACTIONS_PATH = "/api/v4/vm_actions"
 ACTION_BODIES: Mapping[Action, Mapping[str, Any]] = {
     Action.POWER_ON: {"action": "poweron"},
     Action.REBOOT: {"action": "reset", "params": {"graceful": True}},
     Action.RESET: {"action": "reset"},
     Action.KILL: {"action": "kill"},
 }
-THREAD_BODY_BYTES = 32 * 1024
-"""Larger bodies are decoded in a thread."""
 FORBIDDEN_SECONDS = 1800.0
-"""How long `Operations.why_not` reports a refused action."""
+"""How long `Operations.read_only_reason` reports a refused action."""
 TRANSIENT_STATUSES = frozenset({408, 425, 429})
 """4xx that do not mean that VergeOS refused the action."""
 INTERNAL_ERROR, INSUFFICIENT_STORAGE = 500, 507
@@ -78,7 +71,7 @@ class Operations:
         self._forbidden: _Forbidden | None = None
 
     @property
-    def why_not(self) -> str:
+    def read_only_reason(self) -> str:
         """Why actions are known to be impossible; empty when they may work."""
         if self._actor is None:
             return "there is no credential to act with"
@@ -102,15 +95,10 @@ class Operations:
 
         """
         # Newest first, so that a cut answer lacks the oldest row.
-        query = {"fields": ",".join(LOG_FIELDS[table]), "sort": "-$key", "limit": str(limit)}
+        query = {"sort": "-$key", "limit": str(limit)}
         if since:
             query["filter"] = f"$key ge {since}"
-        body = await self._read(table, query)
-        path = f"{ROOT}/{table}"
-        if len(body) < THREAD_BODY_BYTES:
-            reading = log_rows(body, path, table)
-        else:
-            reading = await run_in_thread(log_rows, body, path, table)
+        reading = await self._read(LOGS[table], **query)
         found = reading.rows
         return LogReading(
             tuple(row for _, row in sorted(found.items()) if row.key >= since),
@@ -119,7 +107,7 @@ class Operations:
             ),
         )
 
-    async def look(self, vm_key: int, /) -> FreshVM | None:
+    async def read_vm(self, vm_key: int, /) -> FreshVM | None:
         """
         Return one VM's current row and tags; None where VergeOS has no such row.
 
@@ -127,24 +115,20 @@ class Operations:
             VergeOSError: A request failed, or a row or a tag cannot be decoded.
 
         """
-        path = VMS_PATH
-        query = {"fields": ",".join(VM_FIELDS), "filter": f"$key eq {vm_key}"}
-        found = _all_rows(lone_vms(await self._read("vms", query), path), path)
+        found = await self._read_all(LONE_VMS, filter=f"$key eq {vm_key}")
         if not found:
             return None
         if found.keys() != {vm_key}:
-            raise BadReplyError(path, f"gave {len(found)} rows where VM {vm_key} was asked for")
-        path = TAG_MEMBERS.path
-        query = {"fields": ",".join(TAG_MEMBERS.fields), "filter": f"member eq 'vms/{vm_key}'"}
-        tags = _all_rows(
-            TAG_MEMBERS.decode(await self._read(TAG_MEMBERS.endpoint, query), path), path
-        )
-        return found[vm_key]._replace(tags=tags.get(vm_key, frozenset()))
+            problem = f"gave {len(found)} rows where VM {vm_key} was asked for"
+            raise BadReplyError(LONE_VMS.path, problem)
+        tags = await self._read_all(TAG_MEMBERS, filter=f"member eq 'vms/{vm_key}'")
+        fresh: FreshVM = found[vm_key]._replace(tags=tags.get(vm_key, frozenset()))
+        return fresh
 
     async def act(self, vm_key: int, action: Action, /) -> ActionReply:
         """Request *action* exactly once; failures are returned as a reply, not raised."""
         if self._actor is None:
-            return ActionReply(Reply.NOT_SENT, f"{action} was not sent: {self.why_not}")
+            return ActionReply(Reply.NOT_SENT, f"{action} was not sent: {self.read_only_reason}")
         body = {"vm": vm_key, **ACTION_BODIES[action]}
         try:
             response = await self._actor.act(ACTIONS_PATH, body, endpoint="vm_actions")
@@ -158,8 +142,24 @@ class Operations:
             self._forbidden = None
         return reply
 
-    async def _read(self, table: str, query: Mapping[str, str]) -> bytes:
-        return await self._reader.read(f"{ROOT}/{table}", query, endpoint=table, urgent=True)
+    async def _read(self, table: Table, **options: str) -> TableRows[Any]:
+        query = {"fields": ",".join(table.fields), **options}
+        body = await self._reader.read(table.path, query, endpoint=table.endpoint, urgent=True)
+        return await decode_in_thread(table.decode, body)
+
+    async def _read_all(self, table: Table, **options: str) -> dict[int, Any]:
+        """
+        Return the rows of *table*.
+
+        Raises:
+            BadReplyError: A row was skipped because it cannot be decoded.
+
+        """
+        decoded = await self._read(table, **options)
+        if decoded.skipped:
+            raise BadReplyError(table.path, f"gave a row that cannot be decoded: {decoded.problem}")
+        rows: dict[int, Any] = decoded.rows
+        return rows
 
 
 def _is_descending(keys: Iterable[int]) -> bool:
@@ -196,16 +196,3 @@ def _reply_to_success(status: int, body: bytes) -> ActionReply:
     if body.lstrip().startswith(b"<"):  # a login page or a proxy answers 200 to any request
         return ActionReply(Reply.LOST, f"answered {status} with HTML: this is not VergeOS")
     return ActionReply(Reply.ACCEPTED, f"answered {status}")
-
-
-def _all_rows(reading: TableRows[dict[int, T]], path: str) -> dict[int, T]:
-    """
-    Return the rows of *reading*.
-
-    Raises:
-        BadReplyError: A row was skipped because it cannot be decoded.
-
-    """
-    if reading.skipped:
-        raise BadReplyError(path, f"gave a row that cannot be decoded: {reading.problem}")
-    return reading.rows

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from sys import intern
 from typing import Annotated, Any
 
-import msgspec
 from msgspec.structs import replace
 
+from exporter.polling.state import TableRows
 from exporter.recovery.model.platform_log import LogRow, LogTable
 from exporter.recovery.model.ports import FreshVM
 from exporter.vergeos.rows import (
@@ -15,9 +15,7 @@ from exporter.vergeos.rows import (
     Reference,
     Row,
     SkipRowError,
-    TableRows,
     Whole,
-    decode,
     joined,
     key_number,
     names_a_row,
@@ -50,12 +48,6 @@ class Log(Row, gc=False):
     object_name: Name | None = None
 
 
-LOG_ROWS: Mapping[LogTable, type[MachineLog | Log]] = {
-    LogTable.MACHINE_LOGS: MachineLog,
-    LogTable.LOGS: Log,
-}
-
-
 class TagMember(Row, gc=False):
     """A row of ``tag_members``; the names are joined from ``tags`` and ``tag_categories``."""
 
@@ -80,21 +72,6 @@ class LoneVM(Row, gc=False):
     disable_powercycle: bool | None = None
     running: Annotated[bool | None, joined("machine#status#running as running")] = None
     status: Annotated[str | None, joined("machine#status#status as status")] = None
-
-
-_LOGS = {table: msgspec.json.Decoder(row, strict=False) for table, row in LOG_ROWS.items()}
-_TAG_MEMBER = msgspec.json.Decoder(TagMember, strict=False)
-_LONE_VM = msgspec.json.Decoder(LoneVM, strict=False)
-
-
-def log_rows(body: bytes, path: str, table: LogTable) -> TableRows[dict[int, LogRow]]:
-    """Return the rows of a log by key, in the order of the answer."""
-    return decode(body, path, _LOGS[table], _log_row)
-
-
-def lone_vms(body: bytes, path: str) -> TableRows[dict[int, FreshVM]]:
-    """Return VMs by key, without their tags."""
-    return decode(body, path, _LONE_VM, _lone_vm)
 
 
 def _log_row(row: MachineLog | Log, key: int) -> LogRow:
@@ -136,32 +113,37 @@ def _lone_vm(row: LoneVM, key: int) -> FreshVM:
     )
 
 
-def _tags(body: bytes, path: str) -> TableRows[dict[int, frozenset[str]]]:
-    """Return the tags of VMs by VM key; rows of other members are ignored."""
-    decoded = decode(body, path, _TAG_MEMBER, _vm_and_tag)
-    pairs = [pair for pair in decoded.rows.values() if pair is not None]
+def _by_vm(decoded: TableRows[dict[int, tuple[int, str]]]) -> TableRows[dict[int, frozenset[str]]]:
+    """Return the tags of each VM by its key."""
     tags: dict[int, set[str]] = {}
-    for vm, tag in pairs:
+    for vm, tag in decoded.rows.values():
         tags.setdefault(vm, set()).add(tag)
-    return decoded.with_rows({vm: frozenset(names) for vm, names in tags.items()}, len(pairs))
+    return decoded.with_rows({vm: frozenset(names) for vm, names in tags.items()})
 
 
 def _vm_and_tag(row: TagMember, key: int) -> tuple[int, str] | None:
     table, _, number = (row.member or "").removeprefix("/v4/").partition("/")
     if row.member and table != "vms":
-        return None
+        return None  # a tag of another object
     vm = key_number(number)
     if vm is None or not row.tag_name or not row.category_name:
         raise SkipRowError(f"row {key} lacks its VM, tag or category")
     return vm, intern(f"{row.category_name}/{row.tag_name}")
 
 
+LOGS: Mapping[LogTable, Table] = {
+    table: Table(table, table, Pace.FAST, row, _log_row)
+    for table, row in ((LogTable.MACHINE_LOGS, MachineLog), (LogTable.LOGS, Log))
+}
+LONE_VMS = Table("vms", "vms", Pace.FAST, LoneVM, _lone_vm)
+"""VMs without their tags. Like `LOGS`, it is read when recovery needs it, and never polled."""
 TAG_MEMBERS = Table(
     "tags",
     "tag_members",
     Pace.SLOW,
     TagMember,
-    _tags,
+    _vm_and_tag,
+    _by_vm,
     where="member bw 'vms/'",
     turn=2,
     importance=Importance.HIGH,

@@ -8,19 +8,18 @@ cannot be decoded is skipped and counted; an answer without any usable row is a 
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from math import isfinite
 from operator import attrgetter
 from sys import intern
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 
 from exporter.errors import BadReplyError
+from exporter.polling.state import TableRows
 
 MIB = 2**20
-BYTES_PER_MEGABIT = 1_000_000 / 8
 KEY_DIGITS = 18
 KEY_LIMIT = 10**KEY_DIGITS
 """Larger keys do not fit 64 bits."""
@@ -37,10 +36,6 @@ Name = Annotated[str, msgspec.Meta(max_length=1024)]
 """A name that becomes a label value."""
 Reference = int | str | dict[str, Any] | None
 """A foreign key: 7, "7", null, 0, "", or the expanded ``{"$key": 7, ...}``."""
-
-T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
-U = TypeVar("U")
 
 
 class Row(msgspec.Struct, gc=False):
@@ -59,24 +54,6 @@ def joined(query: str) -> msgspec.Meta:
     return msgspec.Meta(extra={"query": query})
 
 
-@dataclass(frozen=True, slots=True)
-class TableRows(Generic[T_co]):
-    """The decoded rows of one answer, and what could not be decoded."""
-
-    rows: T_co
-    count: int
-    """Rows decoded."""
-    skipped: int = 0
-    problem: str | None = None
-    """Why the first skipped row was skipped."""
-    unknown_words: frozenset[str] = frozenset()
-    """Status words that are not in `exporter.model.StatusWord`."""
-
-    def with_rows(self, rows: U, count: int) -> "TableRows[U]":
-        """Return the same result with other *rows*."""
-        return TableRows(rows, count, self.skipped, self.problem, self.unknown_words)
-
-
 class SkipRowError(Exception):
     """The row cannot be used; the message gives the reason."""
 
@@ -85,16 +62,26 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """Errors of decoding: wrong types or JSON, wrong bytes, excessive nesting."""
 
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
-_ANY_ROW = msgspec.json.Decoder(Row, strict=False)
+
+
+@cache
+def decoder_of(row: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
+    """Return the decoder of one row."""
+    return msgspec.json.Decoder(row, strict=False)
+
+
+def unchanged(row: Any, _: int) -> Any:
+    """Return *row* as it was decoded."""
+    return row
 
 
 def decode(
     body: bytes,
     path: str,
-    decoder: msgspec.json.Decoder[Any],
-    convert: Callable[[Any, int], T],
+    row: type[msgspec.Struct],
+    convert: Callable[[Any, int], Any] = unchanged,
     key: Callable[[Any], Reference] = attrgetter("key"),
-) -> TableRows[dict[int, T]]:
+) -> TableRows[dict[int, Any]]:
     """
     Decode *body* into converted rows by key; of two rows with one key the second is skipped.
 
@@ -104,37 +91,40 @@ def decode(
     Args:
         body: A JSON list.
         path: The request's path, for error messages.
-        decoder: Decodes one row.
-        convert: Returns the value to keep, or raises `SkipRowError`.
+        row: The struct that one row is decoded into.
+        convert: Returns the value to keep of a row and its key, or None to leave the row out;
+            raises `SkipRowError` if the row cannot be used.
         key: Returns the row's key.
 
     Raises:
         BadReplyError: The answer is not a list, or none of its rows can be used.
 
     """
-    found: dict[int, T] = {}
+    found: dict[int, Any] = {}
     problems: list[str] = []
-    for row in decoded_rows(body, path, decoder, on_skip=problems.append):
-        number = key_number(key(row))
+    for decoded in decoded_rows(body, path, row, on_skip=problems.append):
+        number = key_number(key(decoded))
         if number is None:
             problems.append("a row has no key")
         elif number in found:
             problems.append(f"two rows have the key {number}")
         else:
             try:
-                found[number] = convert(row, number)
+                found[number] = convert(decoded, number)
             except SkipRowError as reason:
                 problems.append(str(reason))
     if problems and not found:
         raise BadReplyError(path, f"gave {len(problems)} rows and none can be read: {problems[0]}")
+    kept = {number: value for number, value in found.items() if value is not None}
     first = f"{path}: {problems[0]}" if problems else None
-    return TableRows(found, len(found), len(problems), first)
+    return TableRows(kept, len(kept), len(problems), first)
 
 
 def decoded_rows(
-    body: bytes, path: str, decoder: msgspec.json.Decoder[Any], *, on_skip: Callable[[str], None]
+    body: bytes, path: str, row: type[msgspec.Struct], *, on_skip: Callable[[str], None]
 ) -> Iterator[Any]:
     """Yield the rows of *body*; call *on_skip* with the reason for each that cannot be decoded."""
+    decoder = decoder_of(row)
     for number, raw in enumerate(raw_rows(body, path)):
         try:
             yield decoder.decode(raw)
@@ -175,7 +165,7 @@ def error_summary(problem: Exception) -> str:
 def raw_row_key(row: bytes) -> int | None:
     """Return the key of one row of JSON, or None if it has none."""
     try:
-        return key_number(_ANY_ROW.decode(row).key)
+        return key_number(decoder_of(Row).decode(row).key)
     except UNREADABLE:
         return None
 
@@ -216,18 +206,6 @@ def shared(text: str | None) -> str:
 def mebibytes(value: int | None) -> int | None:
     """Convert MB as VergeOS counts them (2**20) to bytes."""
     return None if value is None else value * MIB
-
-
-def percent(value: float | None) -> float | None:
-    """Convert percent to a ratio."""
-    return scaled(value, 100)
-
-
-@lru_cache(maxsize=2**14)  # rounding is slow, and many rows have the same values
-def scaled(value: float | None, divisor: float) -> float | None:
-    """Divide, and round away the error of binary fractions: 1.12 % is 0.0112."""
-    quotient = None if value is None else value / divisor
-    return None if quotient is None or not isfinite(quotient) else round(quotient, 9)
 
 
 def timestamp(unix_seconds: float | None) -> float | None:

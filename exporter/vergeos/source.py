@@ -2,26 +2,23 @@
 
 import hashlib
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
 
-from exporter.errors import BadReplyError, ForbiddenError, VergeOSError
-from exporter.executor import run_in_thread
-from exporter.model import Identity
+from exporter.errors import BadReplyError, ForbiddenError
+from exporter.model import IDENTITY, Identity
+from exporter.polling.state import TableRows
 from exporter.vergeos import rows
 from exporter.vergeos.client import VergeOSClient
-from exporter.vergeos.rows import TableRows
-from exporter.vergeos.tables import Table
+from exporter.vergeos.tables import Table, decode_in_thread
 
-IDENTITY = "identity"
-"""The system's name and version: not a table of VergeOS, and polled like one."""
 IDENTITY_REQUESTS = 2
 SETTINGS_PATH = "/api/v4/settings"
 VERSION_PATH = "/version.json"
 HIDDEN = frozenset({404, 405, 422})
 """Statuses of an endpoint that this release or this user does not have."""
-SMALL_BODY_BYTES = 32 * 1024
 
 
 class Setting(msgspec.Struct, gc=False):
@@ -37,10 +34,6 @@ class Version(msgspec.Struct, gc=False):
     version: rows.Name | None = None
 
 
-_SETTING = msgspec.json.Decoder(Setting, strict=False)
-_VERSION = msgspec.json.Decoder(Version, strict=False)
-
-
 class _Decoded(NamedTuple):
     digest: bytes
     rows: TableRows[Any]
@@ -51,7 +44,7 @@ class VergeOSSource:
     Reads tables of one VergeOS.
 
     An answer that equals the previous one byte for byte is not decoded again and returns the very
-    same rows, so that everything downstream can tell by identity that nothing changed.
+    same rows, so that the renderer recognizes unchanged tables by identity.
 
     Tables that need the same request share it: the first one that is read asks for the fields of
     all of them, and the others decode the same answer.
@@ -86,16 +79,14 @@ class VergeOSSource:
         body = self._shared.pop(name, None)
         if body is None:
             body = await self._request(table)
-        if len(body) < SMALL_BODY_BYTES:
-            return self._decode(table, body)
-        return await run_in_thread(self._decode, table, body)
+        return await decode_in_thread(partial(self._decode, table), body)
 
     def _decode(self, table: Table, body: bytes) -> TableRows[Any]:
         digest = hashlib.sha256(body).digest()
         last = self._decoded.get(table.name)
         if last is not None and last.digest == digest:
             return last.rows
-        decoded = table.decode(body, table.path)
+        decoded = table.decode(body)
         self._decoded[table.name] = _Decoded(digest, decoded)
         return decoded
 
@@ -141,38 +132,39 @@ class VergeOSSource:
         The name is asked for first because it needs credentials: if they are refused, only one
         request was made.
         """
-        cloud_name = version = ""
+        query = {"fields": "key,value", "filter": "key eq 'cloud_name'"}
+        settings = await self._read_if_visible(SETTINGS_PATH, query, endpoint="settings")
+        version = await self._read_if_visible(VERSION_PATH, {}, endpoint="version")
+        return Identity(
+            _setting(settings, "cloud_name") if settings is not None else "",
+            _version(version) if version is not None else "",
+        )
+
+    async def _read_if_visible(
+        self, path: str, query: dict[str, str], *, endpoint: str
+    ) -> bytes | None:
+        """Return the answer; None if the endpoint is absent or forbidden to this user."""
         try:
-            query = {"fields": "key,value", "filter": "key eq 'cloud_name'"}
-            body = await self._client.read(SETTINGS_PATH, query, endpoint="settings")
-            cloud_name = _setting(body, "cloud_name")
-        except VergeOSError as error:
-            _raise_unless_hidden(error)  # a user who may not read settings can still read VMs
-        try:
-            version = _version(await self._client.read(VERSION_PATH, {}, endpoint="version"))
-        except VergeOSError as error:
-            _raise_unless_hidden(error)
-        return Identity(cloud_name, version)
+            return await self._client.read(path, query, endpoint=endpoint)
+        except ForbiddenError:
+            return None
+        except BadReplyError as error:
+            if error.status not in HIDDEN:
+                raise
+            return None
 
 
 def _setting(body: bytes, name: str) -> str:
     """Return the value of the setting *name* from rows of ``settings``; empty if absent."""
-    found = rows.decoded_rows(body, SETTINGS_PATH, _SETTING, on_skip=lambda _: None)
+    found = rows.decoded_rows(body, SETTINGS_PATH, Setting, on_skip=lambda _: None)
     return next((row.value or "" for row in found if row.key == name), "")
 
 
 def _version(body: bytes) -> str:
     try:
-        return _VERSION.decode(body).version or ""
+        return rows.decoder_of(Version).decode(body).version or ""
     except rows.UNREADABLE as problem:
         raise BadReplyError(VERSION_PATH, rows.describe_body(body, problem)) from None
-
-
-def _raise_unless_hidden(error: VergeOSError) -> None:
-    """Raise *error* unless the endpoint is absent or forbidden to this user."""
-    hidden = isinstance(error, BadReplyError) and error.status in HIDDEN
-    if not hidden and not isinstance(error, ForbiddenError):
-        raise error
 
 
 def _after(table: Table, key: int) -> str:

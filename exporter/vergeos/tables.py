@@ -7,11 +7,16 @@ field that an older release lacks is absent from its rows.
 
 from collections.abc import Callable
 from enum import Enum, IntEnum
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
 
-from exporter.vergeos.rows import Row, TableRows, decode
+from exporter.executor import run_in_thread
+from exporter.polling.state import TableRows
+from exporter.vergeos.rows import Reference, Row, decode, unchanged
+
+SMALL_BODY_BYTES = 32 * 1024
 
 
 class Pace(Enum):
@@ -42,8 +47,11 @@ class Table(NamedTuple):
     pace: Pace
     row: type[Row]
     """The struct that a row is decoded into; its fields are the fields asked for."""
-    decode: Callable[[bytes, str], TableRows[Any]]
-    """Returns the rows of an answer's body; the path is for error messages."""
+    convert: Callable[[Any, int], Any] = unchanged
+    """Returns the value to keep of a row and its key; see `exporter.vergeos.rows.decode`."""
+    collect: Callable[[TableRows[dict[int, Any]]], TableRows[Any]] = lambda decoded: decoded
+    """Returns the table's rows, made of the converted rows by key."""
+    key: Callable[[Any], Reference] = attrgetter("key")
     where: str = ""
     """The ``filter`` expression; empty for every row."""
     turn: int = 0
@@ -61,30 +69,34 @@ class Table(NamedTuple):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        return requested_fields(self.row)
+        return tuple(map(_query, msgspec.inspect.type_info(self.row).fields))  # type: ignore[attr-defined]
 
     @property
     def request(self) -> tuple[str, str, Pace]:
         """What the request asks for and how often: tables with the same request share it."""
         return self.endpoint, self.where, self.pace
 
+    def decode(self, body: bytes) -> TableRows[Any]:
+        """
+        Return the rows of an answer's body.
 
-def requested_fields(row: type[msgspec.Struct]) -> tuple[str, ...]:
-    """Return the field names of a list request whose rows are decoded into *row*."""
-    return tuple(_query(field) for field in msgspec.inspect.type_info(row).fields)  # type: ignore[attr-defined]
+        Raises:
+            BadReplyError: The answer is not a list, or none of its rows can be used.
+
+        """
+        return self.collect(decode(body, self.path, self.row, self.convert, self.key))
+
+
+async def decode_in_thread(
+    decode: Callable[[bytes], TableRows[Any]], body: bytes
+) -> TableRows[Any]:
+    """Return what *decode* makes of *body*; in a thread where that takes long."""
+    if len(body) < SMALL_BODY_BYTES:
+        return decode(body)
+    return await run_in_thread(decode, body)
 
 
 def _query(field: msgspec.inspect.Field) -> str:
     kinds = (field.type, *getattr(field.type, "types", ()))
     extras = (kind.extra for kind in kinds if isinstance(kind, msgspec.inspect.Metadata))
     return next((extra["query"] for extra in extras if extra), field.encode_name)
-
-
-def plain_rows(row: type[Row]) -> Callable[[bytes, str], TableRows[Any]]:
-    """Return a decoder whose result is the rows themselves, by key."""
-    decoder = msgspec.json.Decoder(row, strict=False)
-
-    def decode_plain(body: bytes, path: str) -> TableRows[dict[int, Any]]:
-        return decode(body, path, decoder, lambda row, _: row)
-
-    return decode_plain

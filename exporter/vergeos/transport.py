@@ -45,6 +45,21 @@ class Meter(Protocol):
     def retry(self, endpoint: str) -> None: ...
 
 
+class Request(NamedTuple):
+    """One HTTP request to VergeOS, without the headers that authenticate it."""
+
+    method: str
+    path: str
+    """From the root of the host, such as ``/api/v4/vms``."""
+    endpoint: str
+    """The metrics' label for this request."""
+    query: str = ""
+    """Encoded."""
+    json: Any = None
+    urgent: bool = False
+    """Whether the request may use the budget's reserve."""
+
+
 class Answer(NamedTuple):
     """A response with a status below 300."""
 
@@ -76,94 +91,73 @@ class Transport:
         self.base_url = base_url.rstrip("/")
         self.budget = budget
         self._session = session
-        self._clock = clock
-        self._meter = meter
-        self._limits = limits
+        self.clock = clock
+        self.meter = meter
+        self.limits = limits
         self._lock = asyncio.Lock()
 
-    async def exchange(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        *,
-        endpoint: str,
-        query: str = "",
-        json: Any = None,
-        urgent: bool = False,
-    ) -> Answer:
+    async def exchange(self, request: Request, headers: Mapping[str, str]) -> Answer:
         """
-        Wait for the preceding request, the budget and the spacing, then send one request.
-
-        Args:
-            query: Encoded; empty for none.
-            endpoint: The metrics' label for this request.
-            urgent: Whether the request may use the budget's reserve.
+        Wait for the preceding request, the budget and the spacing, then send *request*.
 
         Raises:
             VergeOSError: There was no response with a status below 300.
 
         """
         async with self._lock:
-            await self.reserve(path, urgent=urgent)
-            return await self.send(method, path, headers, endpoint=endpoint, query=query, json=json)
+            await self.reserve(request)
+            return await self.send(request, headers)
 
-    async def reserve(self, path: str, *, urgent: bool) -> None:
+    async def reserve(self, request: Request) -> None:
         """
-        Count a request to *path* against the budget, and wait until it may be sent.
+        Count *request* against the budget, and wait until it may be sent.
 
         Raises:
             BudgetSpentError: The budget allows no request now.
 
         """
-        now = self._clock.monotonic()
-        start = max(now, self.budget.last_at + self._limits.spacing_seconds)
-        wait = self.budget.take(at=start, urgent=urgent)
+        now = self.clock.monotonic()
+        start = max(now, self.budget.last_at + self.limits.spacing_seconds)
+        wait = self.budget.take(at=start, urgent=request.urgent)
         if wait > 0:
-            raise BudgetSpentError(path, wait_seconds=wait)
+            raise BudgetSpentError(request.path, wait_seconds=wait)
         if start > now:
-            await self._clock.sleep(start - now)
+            await self.clock.sleep(start - now)
 
-    async def send(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        *,
-        endpoint: str,
-        query: str = "",
-        json: Any = None,
-    ) -> Answer:
+    async def send(self, request: Request, headers: Mapping[str, str]) -> Answer:
         """
-        Send one request at once and measure it, whatever its outcome.
+        Send *request* at once and measure it, also if it fails.
 
         Raises:
             VergeOSError: There was no response with a status below 300.
 
         """
-        started = self._clock.monotonic()
+        started = self.clock.monotonic()
         outcome = "abandoned"  # the caller's timeout cancels without a VergeOSError
         try:
-            answer = await self._request(method, path, headers, query, json)
+            answer = await self._send(request, headers)
             outcome = "ok"
         except VergeOSError as error:
             outcome = error.outcome
             raise
         finally:
-            self._meter.request(endpoint, outcome, self._clock.monotonic() - started)
+            self.meter.request(request.endpoint, outcome, self.clock.monotonic() - started)
         return answer
 
-    async def _request(
-        self, method: str, path: str, headers: Mapping[str, str], query: str, json: Any
-    ) -> Answer:
+    async def _send(self, request: Request, headers: Mapping[str, str]) -> Answer:
+        path, limit = request.path, self.limits.max_body_bytes
         # yarl would decode `#` and spaces, which must arrive as %23 and %20.
-        url = URL(f"{self.base_url}{path}{f'?{query}' if query else ''}", encoded=True)
+        query = f"?{request.query}" if request.query else ""
+        url = URL(f"{self.base_url}{path}{query}", encoded=True)
         try:
             async with self._session.request(
-                method, url, headers=headers, json=json, allow_redirects=False
+                request.method, url, headers=headers, json=request.json, allow_redirects=False
             ) as response:
-                body = await self._body(path, response)
-                secrets = secrets_of(headers, json if path == TOKENS_PATH else None)
+                body = await read_body(response, limit)
+                if body is None:
+                    problem = f"sent more than {limit} bytes"
+                    raise BadReplyError(path, problem, status=response.status)
+                secrets = secrets_of(headers, request.json if path == TOKENS_PATH else None)
                 check_status(path, response, body, secrets=secrets)
                 return Answer(response.status, body)
         except aiohttp.ClientError as error:
@@ -174,10 +168,3 @@ class Transport:
             raise UnreachableError(f"{path}: {error.strerror or error}") from None
         except ValueError:  # yarl's and aiohttp's messages may contain the host or a header
             raise AbsentError(f"{path}: {self.base_url} cannot be asked: check the URL") from None
-
-    async def _body(self, path: str, response: aiohttp.ClientResponse) -> bytes:
-        limit = self._limits.max_body_bytes
-        body = await read_body(response, limit)
-        if body is None:
-            raise BadReplyError(path, f"sent more than {limit} bytes", status=response.status)
-        return body

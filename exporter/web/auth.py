@@ -5,7 +5,6 @@ import base64
 import binascii
 import hmac
 import secrets
-from collections import OrderedDict
 from collections.abc import Mapping
 
 import bcrypt
@@ -26,7 +25,8 @@ class BasicAuth:
 
     def __init__(self) -> None:
         self._digest_key = secrets.token_bytes(32)
-        self._cached: OrderedDict[bytes, None] = OrderedDict()
+        self._cached: dict[bytes, None] = {}
+        """The digests of successful checks, the oldest first."""
         self._one_at_a_time = asyncio.Semaphore(1)
 
     async def admits(self, authorization: str, users: Mapping[str, str]) -> bool:
@@ -38,31 +38,22 @@ class BasicAuth:
         # An unknown user is checked against another user's hash, so that timing reveals no names.
         hashed = users.get(user) or next(iter(users.values()))
         digest = self._digest(user, hashed, password)
-        if self._is_cached(digest):
+        if digest in self._cached:
             return True
         async with self._one_at_a_time:
-            if self._is_cached(digest):  # a concurrent request has checked the same password
+            if digest in self._cached:  # a concurrent request has checked the same password
                 return True
             valid = await asyncio.to_thread(_check, password, hashed) and user in users
         if valid:
-            self._cache(digest)
+            self._cached[digest] = None
+            if len(self._cached) > MAX_CACHED:
+                del self._cached[next(iter(self._cached))]
         return valid
 
     def _digest(self, user: str, hashed: str, password: bytes) -> bytes:
         parts = (user.encode(), hashed.encode(), password)
         message = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return hmac.digest(self._digest_key, message, "sha256")
-
-    def _is_cached(self, digest: bytes) -> bool:
-        if digest not in self._cached:
-            return False
-        self._cached.move_to_end(digest)
-        return True
-
-    def _cache(self, digest: bytes) -> None:
-        self._cached[digest] = None
-        if len(self._cached) > MAX_CACHED:
-            self._cached.popitem(last=False)
 
 
 def _decode(authorization: str) -> tuple[str, bytes] | None:

@@ -1,15 +1,19 @@
 """What every request passes before its handler: error handling, rate limit, authentication."""
 
 import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from exporter.clock import Clock
-from exporter.web.auth import BasicAuth
-from exporter.web.reloadable_config import ReloadableWebConfig
-from exporter.web.webconfig import RateLimit, WebConfig
+
+if TYPE_CHECKING:  # a daemon without a web configuration file loads neither YAML nor bcrypt
+    from exporter.web.auth import BasicAuth
+    from exporter.web.reloadable_config import ReloadableWebConfig
+    from exporter.web.webconfig import RateLimit
 
 log = structlog.get_logger()
 
@@ -17,13 +21,11 @@ CHALLENGE = 'Basic realm="Vergewatch", charset="UTF-8"'
 DEFAULT_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 """Sent with every response unless the web configuration file overrides them."""
 
-NO_CONFIG = WebConfig()
-
 
 class TokenBucket:
     """A rate limit for all requests together; the bucket starts full."""
 
-    def __init__(self, limit: RateLimit, *, now: float) -> None:
+    def __init__(self, limit: "RateLimit", *, now: float) -> None:
         self.limit = limit
         self._tokens = float(limit.burst)
         self._refilled_at = now
@@ -42,35 +44,38 @@ class TokenBucket:
 class RequestChecks:
     """Applies the web configuration in force to each request and response."""
 
-    def __init__(self, web_config: ReloadableWebConfig | None, clock: Clock) -> None:
+    def __init__(self, web_config: "ReloadableWebConfig | None", clock: Clock) -> None:
         self._web_config = web_config
         self._clock = clock
-        self._auth = BasicAuth()
+        self._auth: BasicAuth | None = None
         self._bucket: TokenBucket | None = None
 
     def install(self, app: web.Application) -> None:
         """Add the checks to *app*."""
-        app.middlewares.extend([catch_failures, self._middleware()])
+        app.middlewares.append(catch_failures)
+        if self._web_config is not None:
+            app.middlewares.append(self._middleware(self._web_config))
         app.on_response_prepare.append(self._set_headers)
 
-    def _config(self) -> WebConfig:
-        return NO_CONFIG if self._web_config is None else self._web_config.current()
-
-    def _middleware(self) -> Middleware:
+    def _middleware(self, web_config: "ReloadableWebConfig") -> Middleware:
         @web.middleware
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-            config = self._config()
+            config = web_config.current()
             self._check_rate(config.rate_limit)
-            users = config.basic_auth_users
-            if users:
-                authorization = request.headers.get(hdrs.AUTHORIZATION, "")
-                if not await self._auth.admits(authorization, users):
-                    raise web.HTTPUnauthorized(headers={hdrs.WWW_AUTHENTICATE: CHALLENGE})
+            if config.basic_auth_users:
+                await self._check_password(request, config.basic_auth_users)
             return await handler(request)
 
         return check
 
-    def _check_rate(self, limit: RateLimit | None) -> None:
+    async def _check_password(self, request: web.Request, users: Mapping[str, str]) -> None:
+        from exporter.web.auth import BasicAuth  # noqa: PLC0415
+
+        self._auth = self._auth or BasicAuth()
+        if not await self._auth.admits(request.headers.get(hdrs.AUTHORIZATION, ""), users):
+            raise web.HTTPUnauthorized(headers={hdrs.WWW_AUTHENTICATE: CHALLENGE})
+
+    def _check_rate(self, limit: "RateLimit | None") -> None:
         if limit is None:
             self._bucket = None
             return
@@ -85,7 +90,9 @@ class RequestChecks:
         response.headers.popall(hdrs.SERVER, None)  # a version only helps an attacker
         for name, value in DEFAULT_HEADERS.items():
             response.headers.setdefault(name, value)
-        for name, value in self._config().http_server_config.headers.items():
+        if self._web_config is None:
+            return
+        for name, value in self._web_config.current().http_server_config.headers.items():
             response.headers.popall(name, None)
             if value:
                 response.headers[name] = value

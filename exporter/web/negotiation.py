@@ -18,16 +18,6 @@ class _Range(NamedTuple):
     quality: float
 
 
-class _Match(NamedTuple):
-    """How a range matches a format; of several, the greatest applies."""
-
-    specificity: int
-    """0 for ``*/*``, 1 for ``text/*``, 2 for the media type, 3 with its version."""
-    quality: float
-    position: int
-    """Negative: a later range has a lower one."""
-
-
 @lru_cache(maxsize=64)  # a scraper sends the same header each time
 def negotiate(accept: str) -> Format:
     """
@@ -40,11 +30,7 @@ def negotiate(accept: str) -> Format:
     ``escaping`` is ignored: our metric names are the same under every scheme.
     """
     ranges = _parse(accept)
-    matches = {form: _match(form, ranges) for form in Format}
-    ranked = {
-        form: _rank(form, match) for form, match in matches.items() if match and match.quality > 0
-    }
-    return max(ranked, key=lambda form: ranked[form], default=Format.CLASSIC)
+    return max(Format, key=lambda form: _rank(form, ranges))
 
 
 @lru_cache(maxsize=64)
@@ -55,27 +41,21 @@ def accepts_gzip(accept_encoding: str) -> bool:
     return gzip > 0 and gzip >= qualities.get("identity", 0.0)
 
 
-def _rank(form: Format, match: _Match) -> tuple[float, bool, int, bool]:
-    named = match.specificity > 1
-    return match.quality, named, match.position if named else 0, form is Format.CLASSIC
-
-
-def _match(form: Format, ranges: list[_Range]) -> _Match | None:
+def _rank(form: Format, ranges: list[_Range]) -> tuple[float, bool, int, bool]:
+    """Return the rank of *form*, from the most specific range that matches; greater is better."""
     name, parameters = _parameters(form.content_type)
     version = parameters["version"]
-    family = name.partition("/")[0]
-    matches = []
-    for position, item in enumerate(ranges):
-        if item.name == name and item.parameters.get("version", version) == version:
-            specificity = 3 if "version" in item.parameters else 2
-        elif item.name == f"{family}/*":
-            specificity = 1
-        elif item.name == "*/*":
-            specificity = 0
-        else:
-            continue
-        matches.append(_Match(specificity, item.quality, -position))
-    return max(matches, default=None)
+    specificity = {name: 2, f"{name.partition('/')[0]}/*": 1, "*/*": 0}
+    specific, _, quality, position = max(
+        (
+            (specificity[item.name], "version" in item.parameters, item.quality, -position)
+            for position, item in enumerate(ranges)
+            if item.name in specificity and item.parameters.get("version", version) == version
+        ),
+        default=(0, False, 0.0, 0),
+    )
+    named = specific > 1 and quality > 0
+    return quality, named, position if named else 0, form is Format.CLASSIC
 
 
 def _parse(header: str) -> list[_Range]:

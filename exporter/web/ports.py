@@ -10,8 +10,8 @@ from exporter.model import SystemReport
 class Pages(Protocol):
     """The rendered metrics."""
 
-    def page(self, form: Format, *, gzipped: bool) -> bytes:
-        """Return a complete body, compressed if *gzipped*, without I/O."""
+    def page(self, form: Format, *, gzipped: bool, now: float) -> bytes:
+        """Return a complete body, without I/O; *now* is in seconds, monotonic."""
         ...
 
 

@@ -1,8 +1,8 @@
 """The recovery API: reading needs what ``/metrics`` needs, commands need the recovery token."""
 
 import hmac
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -11,12 +11,24 @@ from pydantic import SecretStr
 
 from exporter.errors import JournalError
 from exporter.recovery.model.commands import CommandKind
-from exporter.recovery.model.limits import DAY, HOUR
 from exporter.recovery.model.views import (
     API_ROOT,
     TOKEN_HEADER,
     AmbiguousNameError,
+    SystemRecoveryStatus,
     UnknownNameError,
+    VMRecoveryStatus,
+)
+from exporter.recovery.report.events import TimelineEvent
+from exporter.recovery.report.requests import (
+    MAX_PAUSE_SECONDS,
+    PAUSE_SECONDS,
+    CommandBody,
+    ExplainQuery,
+    LogQuery,
+    ReportQuery,
+    SystemQuery,
+    VMsQuery,
 )
 from exporter.recovery.report.responses import (
     CommandResponse,
@@ -33,25 +45,12 @@ if TYPE_CHECKING:  # a daemon without recovery does not load the engine
 
 JSON = "application/json"
 
-PAUSE_SECONDS = 4 * HOUR
-MAX_PAUSE_SECONDS = DAY
-MAX_OWNER_CHARACTERS = 100
-MAX_REASON_CHARACTERS = 500
 BODY_BYTES = 16 * 1024
-EVENTS, MAX_EVENTS = 100, 1000
-DAYS, MAX_DAYS = 7.0, 366.0
+MAX_VMS = 20
+MAX_ACTIONS = 5
+"""On the status page, of each system."""
 
-T = TypeVar("T", int, float)
-
-
-class CommandBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of a command."""
-
-    owner: str = ""
-    reason: str = ""
-    seconds: float | None = None
-    vm: str | None = None
-    system: str | None = None
+Q = TypeVar("Q", bound=SystemQuery)
 
 
 class RequestError(Exception):
@@ -79,46 +78,30 @@ class RecoveryAPI:
 
     def install(self, app: web.Application) -> None:
         """Add the routes."""
-        for path, handler in (
-            ("", self._status),
-            ("/vms", self._vms),
-            ("/explain/{vm}", self._explain),
-            ("/log", self._log),
-            ("/report", self._report),
-        ):
-            app.router.add_get(API_ROOT + path, _json_handler(handler))
+        get = app.router.add_get
+        get(API_ROOT, _query_handler(SystemQuery, self._status))
+        get(f"{API_ROOT}/vms", _query_handler(VMsQuery, self._vms))
+        get(f"{API_ROOT}/explain/{{vm}}", _query_handler(ExplainQuery, self._explain))
+        get(f"{API_ROOT}/log", _query_handler(LogQuery, self._log))
+        get(f"{API_ROOT}/report", _query_handler(ReportQuery, self._report))
         for kind in CommandKind:
             app.router.add_post(f"{API_ROOT}/{kind}", _json_handler(self._command_handler(kind)))
 
-    async def _status(self, request: web.Request) -> Any:
-        _check_query(request, "system")
-        systems = self._service.status(request.query.get("system"))
-        return StatusResponse(systems, self._reload.problem)
+    async def _status(self, _: web.Request, query: SystemQuery) -> Any:
+        return StatusResponse(self._service.status(query.system), self._reload.problem)
 
-    async def _vms(self, request: web.Request) -> Any:
-        _check_query(request, "system", "all")
-        everyone = request.query.get("all", "0")
-        if everyone not in ("0", "1"):
-            raise RequestError(400, f"all={everyone} is neither 0 nor 1")
-        system = request.query.get("system")
-        return VMsResponse(await self._service.vms(system, everyone=everyone == "1"))
+    async def _vms(self, _: web.Request, query: VMsQuery) -> Any:
+        return VMsResponse(await self._service.vms(query.system, everyone=query.all))
 
-    async def _explain(self, request: web.Request) -> Any:
-        _check_query(request, "system", "decision")
-        number = _number(request, "decision", 0, 2**53) if "decision" in request.query else None
-        vm, system = request.match_info["vm"], request.query.get("system")
-        return await self._service.explain(vm, system, decision=number)
+    async def _explain(self, request: web.Request, query: ExplainQuery) -> Any:
+        vm = request.match_info["vm"]
+        return await self._service.explain(vm, query.system, decision=query.decision)
 
-    async def _log(self, request: web.Request) -> Any:
-        _check_query(request, "system", "vm", "limit")
-        limit = _number(request, "limit", EVENTS, MAX_EVENTS)
-        vm, system = request.query.get("vm"), request.query.get("system")
-        return LogResponse(await self._service.log(vm, system, limit=limit))
+    async def _log(self, _: web.Request, query: LogQuery) -> Any:
+        return LogResponse(await self._service.log(query.vm, query.system, limit=query.limit))
 
-    async def _report(self, request: web.Request) -> Any:
-        _check_query(request, "system", "days")
-        days = _number(request, "days", DAYS, MAX_DAYS)
-        return ReportResponse(await self._service.report(request.query.get("system"), days=days))
+    async def _report(self, _: web.Request, query: ReportQuery) -> Any:
+        return ReportResponse(await self._service.report(query.system, days=query.days))
 
     def _command_handler(self, kind: CommandKind) -> Callable[[web.Request], Awaitable[Any]]:
         async def command(request: web.Request) -> Any:
@@ -167,6 +150,29 @@ class RecoveryAPI:
             )
 
 
+class SystemRecovery(NamedTuple):
+    """Recovery of one system, for the status page."""
+
+    status: SystemRecoveryStatus
+    vms: Sequence[VMRecoveryStatus]
+    """Those that need manual action first."""
+    actions: Sequence[TimelineEvent]
+    """Newest first."""
+
+
+async def overview(service: "RecoveryService") -> list[SystemRecovery]:
+    """Return recovery of each system where it is on, with its first VMs and newest actions."""
+    found = []
+    for status in service.status():
+        try:
+            vms = await service.vms(status.system, limit=MAX_VMS)
+            actions = await service.actions(status.system, limit=MAX_ACTIONS)
+        except UnknownNameError:
+            continue  # a reload renamed or removed the system meanwhile
+        found.append(SystemRecovery(status, vms, actions))
+    return found
+
+
 async def drain(request: web.Request) -> bytes:
     """
     Return the body of *request* without the error log that aiohttp writes for a broken one.
@@ -210,6 +216,21 @@ def _json_handler(
     return handle
 
 
+def _query_handler(
+    query: type[Q], handler: Callable[[web.Request, Q], Awaitable[Any]]
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Return a JSON handler that calls *handler* with the decoded query."""
+
+    async def handle(request: web.Request) -> Any:
+        try:
+            decoded = msgspec.convert(dict(request.query), query, strict=False)
+        except msgspec.ValidationError as error:
+            raise RequestError(400, f"the query is invalid: {error}") from None
+        return await handler(request, decoded)
+
+    return _json_handler(handle)
+
+
 async def _read_body(request: web.Request) -> bytes:
     try:
         raw = await drain(request)
@@ -233,49 +254,19 @@ def _decode_body(request: web.Request, raw: bytes) -> CommandBody:
 
 
 def _check_body(kind: CommandKind, body: CommandBody) -> None:
-    _check_text("owner", body.owner, MAX_OWNER_CHARACTERS, "the operator who gives the command")
-    _check_text("reason", body.reason, MAX_REASON_CHARACTERS, "why the command is given")
+    for name, text in (("owner", body.owner), ("reason", body.reason)):
+        if not text.strip() or not text.isprintable():
+            raise RequestError(400, f"{name} must be a line of printable text")
     if body.seconds is not None and kind is not CommandKind.PAUSE:
         raise RequestError(400, f"seconds is valid for pause only; {kind} has no end")
     if body.seconds is not None and not 0 < body.seconds <= MAX_PAUSE_SECONDS:
         raise RequestError(
-            400,
-            f"seconds is {body.seconds:.0f}; a pause must be longer than 0 s and at most "
-            f"{MAX_PAUSE_SECONDS:.0f} s",
+            400, f"a pause must be longer than 0 s and at most {MAX_PAUSE_SECONDS:.0f} s"
         )
-    if kind is CommandKind.CLEAR:
-        if not body.vm:
-            raise RequestError(400, "vm is missing: the name, key or uuid of the VM to clear")
-    elif body.vm is not None:
+    if kind is CommandKind.CLEAR and not body.vm:
+        raise RequestError(400, "vm is missing: the name, key or uuid of the VM to clear")
+    if kind is not CommandKind.CLEAR and body.vm is not None:
         raise RequestError(400, f"vm is valid for clear only; {kind} applies to whole systems")
-
-
-def _check_text(field: str, text: str, longest: int, what: str) -> None:
-    if not text.strip():
-        raise RequestError(400, f"{field} is missing: {what}")
-    if len(text) > longest:
-        raise RequestError(400, f"{field} is {len(text)} characters long, {longest} at most")
-    if not text.isprintable():
-        raise RequestError(400, f"{field} contains a character that cannot be printed")
-
-
-def _check_query(request: web.Request, *known: str) -> None:
-    unknown = sorted(set(request.query) - set(known))
-    if unknown:
-        raise RequestError(400, f"unknown parameter {unknown[0]}; known: {', '.join(known)}")
-
-
-def _number(request: web.Request, name: str, default: T, most: T) -> T:
-    text = request.query.get(name)
-    if text is None:
-        return default
-    try:
-        value = type(default)(text)
-    except ValueError:
-        raise RequestError(400, f"{name}={text} is not a number") from None
-    if not 0 < value <= most:
-        raise RequestError(400, f"{name}={text} must be above 0 and at most {most:g}")
-    return value
 
 
 def _response(document: Any, *, status: int = 200) -> web.Response:

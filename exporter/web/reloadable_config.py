@@ -9,14 +9,13 @@ import structlog
 
 from exporter.clock import Clock
 from exporter.errors import ConfigError
+from exporter.files import Stamp, stamp
 from exporter.web.tls import FollowingContext, make_context
 from exporter.web.webconfig import WebConfig, read_web_config
 
 log = structlog.get_logger()
 
 CHECK_EVERY_SECONDS = 1.0
-
-_Fingerprint = tuple[int, int, int]
 
 
 class _Loaded(NamedTuple):
@@ -42,7 +41,7 @@ class ReloadableWebConfig:
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._clock = clock
-        self._fingerprints: dict[Path, _Fingerprint | None] = {}
+        self._stamps: dict[Path, Stamp | None] = {}
         self._checked_at = clock.monotonic()
         self._loaded = self._load()
         self.error: str | None = None
@@ -81,14 +80,16 @@ class ReloadableWebConfig:
             self._reload_if_changed()
             return self._loaded.context or first
 
-        return FollowingContext.of(current)
+        following = FollowingContext(ssl.PROTOCOL_TLS_SERVER)
+        following.current = current
+        return following
 
     def _reload_if_changed(self) -> None:
         now = self._clock.monotonic()
         if now - self._checked_at < CHECK_EVERY_SECONDS:
             return
         self._checked_at = now
-        if any(_fingerprint(path) != known for path, known in self._fingerprints.items()):
+        if any(stamp(path) != known for path, known in self._stamps.items()):
             with suppress(ConfigError):  # logged, and kept in `error`
                 self.reload()
 
@@ -102,20 +103,12 @@ class ReloadableWebConfig:
         return loaded
 
     def _load(self) -> _Loaded:
-        # Fingerprints are taken before contents, so that the next check finds a change in between.
+        # Stamps are taken before contents, so that the next check finds a change in between.
         # Those of a rejected file stay, so that a certificate that was missing is found later.
-        self._fingerprints = {self._path: _fingerprint(self._path)}
+        self._stamps = {self._path: stamp(self._path)}
         config = read_web_config(self._path)
         tls = config.tls_server_config
         if tls is None:
             return _Loaded(config, None)
-        self._fingerprints |= {path: _fingerprint(path) for path in tls.files}
+        self._stamps |= {path: stamp(path) for path in tls.files}
         return _Loaded(config, make_context(tls, self._path))
-
-
-def _fingerprint(path: Path) -> _Fingerprint | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -2,38 +2,33 @@
 
 import asyncio
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import hdrs, web
 from pydantic import SecretStr
 
+from exporter import __version__
 from exporter.clock import Clock
 from exporter.errors import ConfigError
 from exporter.executor import run_in_thread
 from exporter.model import SystemReport
-from exporter.recovery.model.views import API_ROOT, UnknownNameError
+from exporter.recovery.model.views import API_ROOT
 from exporter.web import recovery
 from exporter.web.health import reason_of, state_of
 from exporter.web.middleware import RequestChecks
 from exporter.web.negotiation import accepts_gzip, negotiate
 from exporter.web.ports import ObserveScrape, Overview, Pages, Reload
-from exporter.web.reloadable_config import ReloadableWebConfig
-from exporter.web.status import (
-    CONTENT_SECURITY_POLICY,
-    ICON,
-    MAX_ACTIONS,
-    MAX_VMS,
-    SystemRecovery,
-    render_status,
-)
 
-if TYPE_CHECKING:  # a daemon without recovery does not load the engine
+if TYPE_CHECKING:  # loaded only by a daemon that uses them
     from exporter.recovery.service import RecoveryService
+    from exporter.web.reloadable_config import ReloadableWebConfig
 
 HEALTHY = "/-/healthy"
 READY = "/-/ready"
 RELOAD = "/-/reload"
 FAVICON = "/favicon.ico"
+ICON = Path(__file__).with_name("templates") / "icon.svg"
 
 WRITE_BYTES = 256 * 1024
 """A page is written in chunks of this size, so that a slow client buffers a chunk, not a page."""
@@ -49,11 +44,10 @@ def make_app(
     reload: Reload,
     *,
     clock: Clock,
-    version: str,
+    version: str = __version__,
     telemetry_path: str = "/metrics",
-    web_config: ReloadableWebConfig | None = None,
+    web_config: "ReloadableWebConfig | None" = None,
     observe_scrape: ObserveScrape | None = None,
-    docs_url: str | None = None,
     service: "RecoveryService | None" = None,
     recovery_token: SecretStr | None = None,
 ) -> web.Application:
@@ -69,7 +63,6 @@ def make_app(
         telemetry_path: Where the metrics are; with ``/`` there is no status page.
         web_config: TLS, authentication and headers; without it, access is open.
         observe_scrape: Receives the duration of each scrape.
-        docs_url: Linked from the status page.
         service: Recovery; without it, recovery is neither shown nor controlled.
         recovery_token: Required to control recovery.
 
@@ -80,18 +73,19 @@ def make_app(
     check_telemetry_path(telemetry_path)
     app = web.Application()
     RequestChecks(web_config, clock).install(app)
-    health = _Health(overview, reload, clock)
-    status = _Status(overview, clock, version, telemetry_path, docs_url, service, reload)
-    app.router.add_get(telemetry_path, _Metrics(pages, clock, observe_scrape).show)
-    app.router.add_get(HEALTHY, health.healthy)
-    app.router.add_get(READY, health.ready)
-    app.router.add_post(RELOAD, health.reload)
-    app.router.add_put(RELOAD, health.reload)
-    app.router.add_get(FAVICON, status.icon)
+    endpoints = _Endpoints(
+        pages, overview, reload, clock, version, telemetry_path, observe_scrape, service
+    )
+    app.router.add_get(telemetry_path, endpoints.metrics)
+    app.router.add_get(HEALTHY, endpoints.healthy)
+    app.router.add_get(READY, endpoints.ready)
+    app.router.add_post(RELOAD, endpoints.reload_settings)
+    app.router.add_put(RELOAD, endpoints.reload_settings)
+    app.router.add_get(FAVICON, endpoints.icon)
     if service is not None:
         recovery.RecoveryAPI(service, recovery_token, reload).install(app)
     if telemetry_path != "/":
-        app.router.add_get("/", status.show)
+        app.router.add_get("/", endpoints.status)
     return app
 
 
@@ -106,22 +100,26 @@ def check_telemetry_path(path: str) -> None:
         raise ConfigError(f"the telemetry path {path} is used by another endpoint; choose another")
 
 
-class _Metrics:
-    """The endpoint that Prometheus scrapes."""
+class _Endpoints(NamedTuple):
+    """The handlers, and what they need. See `make_app`."""
 
-    def __init__(self, pages: Pages, clock: Clock, observe: ObserveScrape | None) -> None:
-        self._pages = pages
-        self._clock = clock
-        self._observe = observe
+    pages: Pages
+    overview: Overview
+    reload: Reload
+    clock: Clock
+    version: str
+    telemetry_path: str
+    observe_scrape: ObserveScrape | None
+    service: "RecoveryService | None"
 
-    async def show(self, request: web.Request) -> web.StreamResponse:
-        started = self._clock.monotonic()
+    async def metrics(self, request: web.Request) -> web.StreamResponse:
+        started = self.clock.monotonic()
         form = negotiate(_header(request, hdrs.ACCEPT))
         gzipped = accepts_gzip(_header(request, hdrs.ACCEPT_ENCODING))
         if gzipped:
-            body = self._pages.page(form, gzipped=True)
+            body = self.pages.page(form, gzipped=True, now=started)
         else:  # decompressing a large page would block the event loop
-            body = await run_in_thread(self._pages.page, form, gzipped=False)
+            body = await run_in_thread(self.pages.page, form, gzipped=False, now=started)
         response = web.StreamResponse(
             headers={
                 hdrs.CONTENT_TYPE: form.content_type,
@@ -132,105 +130,67 @@ class _Metrics:
         )
         if gzipped:
             response.headers[hdrs.CONTENT_ENCODING] = "gzip"
-        if self._observe is not None and request.method == hdrs.METH_GET:
-            self._observe(self._clock.monotonic() - started)
+        if self.observe_scrape is not None and request.method == hdrs.METH_GET:
+            self.observe_scrape(self.clock.monotonic() - started)
         await _send(request, response, body)
         return response
-
-
-class _Health:
-    """Liveness, readiness and reload."""
-
-    def __init__(self, overview: Overview, reload: Reload, clock: Clock) -> None:
-        self._overview = overview
-        self._reload = reload
-        self._clock = clock
 
     async def healthy(self, _: web.Request) -> web.Response:
         return _plain("ok")
 
     async def ready(self, _: web.Request) -> web.Response:
         """Respond 200 if at least one system is up: one that is down must not hide the others."""
-        reports = self._overview.reports()
-        now = self._clock.now()
+        reports = self.overview.reports()
+        now = self.clock.now()
         lines = [_ready_line(report, reason_of(report, now)) for report in reports]
         if any(report.up for report in reports):
             return _plain("\n".join(["ready", *lines]))
         return _plain("\n".join(["not ready", *lines]), status=503)
 
-    async def reload(self, request: web.Request) -> web.Response:
+    async def reload_settings(self, request: web.Request) -> web.Response:
         await recovery.drain(request)
         if recovery.is_cross_site(request):
             return _plain("cross-site requests may not reload", status=403)
         try:
-            restart_only = await self._reload()
+            restart_only = await self.reload()
         except ConfigError as error:
             return _plain(_one_line(str(error)), status=500)
         if restart_only:
             return _plain(f"reloaded; restart to apply {', '.join(restart_only)}")
         return _plain("reloaded")
 
-
-class _Status:
-    """The status page."""
-
-    def __init__(
-        self,
-        overview: Overview,
-        clock: Clock,
-        version: str,
-        telemetry_path: str,
-        docs_url: str | None,
-        service: "RecoveryService | None",
-        reload: Reload,
-    ) -> None:
-        self._overview = overview
-        self._clock = clock
-        self._version = version
-        self._telemetry_path = telemetry_path
-        self._docs_url = docs_url
-        self._service = service
-        self._reload = reload
-
-    async def show(self, _: web.Request) -> web.Response:
-        page = render_status(
-            self._overview.reports(),
-            version=self._version,
-            now=self._clock.now(),
-            telemetry_path=self._telemetry_path,
-            docs_url=self._docs_url,
-            settings_problem=self._reload.problem,
-            recovery=await self._recovery(),
+    async def status(self, _: web.Request) -> web.Response:
+        html, policy = await run_in_thread(
+            _status_page,
+            self.overview.reports(),
+            version=self.version,
+            now=self.clock.now(),
+            telemetry_path=self.telemetry_path,
+            settings_problem=self.reload.problem,
+            recovery=[] if self.service is None else await recovery.overview(self.service),
         )
         return web.Response(
-            text=page,
+            text=html,
             content_type="text/html",
             headers={
                 hdrs.CACHE_CONTROL: "no-store",
-                "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+                "Content-Security-Policy": policy,
                 "X-Frame-Options": "deny",
             },
         )
 
-    async def _recovery(self) -> list[SystemRecovery]:
-        if self._service is None:
-            return []
-        found = []
-        for care in self._service.status():
-            try:
-                vms = await self._service.vms(care.system, limit=MAX_VMS)
-                actions = await self._service.actions(care.system, limit=MAX_ACTIONS)
-            except UnknownNameError:
-                continue  # a reload renamed or removed the system meanwhile
-            found.append(SystemRecovery(care, vms, actions))
-        return found
-
     async def icon(self, _: web.Request) -> web.Response:
         return web.Response(
-            text=ICON,
+            text=ICON.read_text(),
             content_type="image/svg+xml",
             headers={hdrs.CACHE_CONTROL: "max-age=86400"},
         )
+
+
+def _status_page(*args: Any, **kwargs: Any) -> tuple[str, str]:
+    from exporter.web import status  # noqa: PLC0415 - loads Jinja, for the first page only
+
+    return status.render_status(*args, **kwargs), status.CONTENT_SECURITY_POLICY
 
 
 def _ready_line(report: SystemReport, reason: str) -> str:

@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -96,7 +96,11 @@ async def _bind(listen: Listen) -> socket.socket:
     try:
         if listen.host in ("", "::"):
             return _bind_everywhere(listen.port)
-        family, address = await _resolve(listen)
+        found = await asyncio.get_running_loop().getaddrinfo(
+            listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        # IPv4 if the host has both, as in Go.
+        family, *_, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
         return socket.create_server(address, family=family, backlog=BACKLOG)
     except OSError as error:
         reason = f"cannot listen on {listen}: {error.strerror or error}"
@@ -116,15 +120,6 @@ def _bind_everywhere(port: int) -> socket.socket:
             if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                 raise
     return socket.create_server(("", port), backlog=BACKLOG)
-
-
-async def _resolve(listen: Listen) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
-    """Return the first address of the host; IPv4 if it has both, as in Go."""
-    found = await asyncio.get_running_loop().getaddrinfo(
-        listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
-    family, *_, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
-    return family, address
 
 
 def _protocol_log() -> logging.Logger:

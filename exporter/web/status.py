@@ -5,17 +5,18 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from exporter.formatting import ago, counted, span
 from exporter.model import KNOWN_STATUS_WORDS, StatusWord, SystemReport, TableReport
-from exporter.recovery.model.views import SystemRecoveryStatus, VMRecoveryStatus
-from exporter.recovery.report.events import TimelineEvent
 from exporter.recovery.report.presentation import Tone, present_readiness, present_state
 from exporter.web.health import State, reason_of, state_of
+from exporter.web.recovery import SystemRecovery
 
 BAR_WIDTH = 1000
 MIN_SEGMENT_WIDTH = 8
@@ -24,15 +25,12 @@ MIN_SEGMENT_WIDTH = 8
 TABLES_OPEN_UP_TO = 2
 """With more systems than this, the details of those without problems start folded."""
 
-MAX_VMS = 20
-MAX_ACTIONS = 5
-
 REFRESH_SECONDS = 30
 REFRESH_WHILE_WAITING_SECONDS = 3
 
 # Severities are CSS classes of status.css.
 _SEVERITY_ORDER = ("ok", "pending", "inactive", "warning", "critical")
-_SEVERITY_OF_VM_STATUS: Mapping[str, str] = {
+_SEVERITIES: Mapping[State | Tone | str, str] = {
     StatusWord.RUNNING: "ok",
     StatusWord.STOPPED: "inactive",
     StatusWord.HIBERNATED: "inactive",
@@ -43,13 +41,16 @@ _SEVERITY_OF_VM_STATUS: Mapping[str, str] = {
     StatusWord.ERROR: "critical",
     StatusWord.UNRESPONSIVE: "critical",
     StatusWord.UNLICENSED: "critical",
-}
-_SEVERITY_OF_STATE = {
     State.UP: "ok",
     State.WAITING: "pending",
     State.STALE: "warning",
     State.UNREACHABLE: "critical",
     State.REFUSED: "critical",
+    Tone.GOOD: "ok",
+    Tone.MOVING: "pending",
+    Tone.QUIET: "inactive",
+    Tone.WARN: "warning",
+    Tone.BAD: "critical",
 }
 _SEVERITY_OF_TABLE = {
     "ok": "ok",
@@ -57,31 +58,17 @@ _SEVERITY_OF_TABLE = {
     "stale": "warning",
     "not polled yet": "pending",
 }
-_SEVERITY_OF_TONE = {
-    Tone.GOOD: "ok",
-    Tone.MOVING: "pending",
-    Tone.QUIET: "inactive",
-    Tone.WARN: "warning",
-    Tone.BAD: "critical",
-}
 
+_FOLDER = Path(__file__).with_name("templates")
+_STYLE = (_FOLDER / "status.css").read_text()
 _TEMPLATES = Environment(
-    loader=PackageLoader("exporter.web"),
+    loader=FileSystemLoader(_FOLDER),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
 _TEMPLATES.filters |= {"ago": ago, "span": span}
-
-
-def _asset(name: str) -> str:
-    source, _, _ = PackageLoader("exporter.web").get_source(_TEMPLATES, name)
-    return source
-
-
-_STYLE = _asset("status.css")
-ICON = _asset("icon.svg")
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; img-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -90,16 +77,6 @@ CONTENT_SECURITY_POLICY = (
     + "'"
 )
 """Allows the page's inline style and its icon only."""
-
-
-class BarSegment(NamedTuple):
-    """The VMs with one status, as a part of the bar."""
-
-    status: str
-    severity: str
-    vms: int
-    x: float
-    width: float
 
 
 class TableView(NamedTuple):
@@ -112,52 +89,12 @@ class TableView(NamedTuple):
     """Empty if a table above has the same error."""
 
 
-class SystemRecovery(NamedTuple):
-    """What recovery reports for one system."""
-
-    care: SystemRecoveryStatus
-    vms: Sequence[VMRecoveryStatus]
-    """Those that need manual action first."""
-    actions: Sequence[TimelineEvent]
-    """Newest first."""
-
-
-class RecoveryView(NamedTuple):
-    """Recovery of one system, as text."""
-
-    readiness: str
-    severity: str
-    reason: str
-    summary: str
-    cases: Sequence[tuple[VMRecoveryStatus, str]]
-    """VMs with their severity."""
-    more: str
-    actions: Sequence[TimelineEvent]
-
-
-class SystemView(NamedTuple):
-    """One system."""
-
-    report: SystemReport
-    state: str
-    severity: str
-    reason: str
-    vms: str
-    segments: Sequence[BarSegment]
-    tables: Sequence[TableView]
-    tables_summary: str
-    is_open: bool
-    """Whether details start unfolded."""
-    recovery: RecoveryView | None
-
-
 def render_status(
     reports: Sequence[SystemReport],
     *,
     version: str,
     now: datetime,
     telemetry_path: str,
-    docs_url: str | None = None,
     settings_problem: str = "",
     recovery: Iterable[SystemRecovery] = (),
 ) -> str:
@@ -169,13 +106,13 @@ def render_status(
         version: Of Vergewatch.
         now: The time that ages are computed from.
         telemetry_path: Where the metrics are.
-        docs_url: Where the documentation is.
         settings_problem: Why the last reload was rejected; empty if it was not.
         recovery: One per system that has recovery on.
 
     """
-    recoveries = {one.care.system: _recovery_view(one) for one in recovery}
+    recoveries = {one.status.system: _recovery_view(one) for one in recovery}
     is_open = len(reports) <= TABLES_OPEN_UP_TO
+    waiting = not reports or any(state_of(report) is State.WAITING for report in reports)
     return _TEMPLATES.get_template("status.html").render(
         style=Markup(_STYLE),  # noqa: S704 - a file of this package
         systems=[
@@ -185,17 +122,11 @@ def render_status(
         headline=_headline(reports),
         version=version,
         telemetry_path=telemetry_path,
-        docs_url=docs_url,
         settings_problem=settings_problem,
         now=now,
         bar_width=BAR_WIDTH,
-        refresh_seconds=_refresh_seconds(reports),
+        refresh_seconds=REFRESH_WHILE_WAITING_SECONDS if waiting else REFRESH_SECONDS,
     )
-
-
-def _refresh_seconds(reports: Sequence[SystemReport]) -> int:
-    waiting = not reports or any(state_of(report) is State.WAITING for report in reports)
-    return REFRESH_WHILE_WAITING_SECONDS if waiting else REFRESH_SECONDS
 
 
 def _headline(reports: Sequence[SystemReport]) -> str:
@@ -212,50 +143,50 @@ def _headline(reports: Sequence[SystemReport]) -> str:
 
 
 def _system_view(
-    report: SystemReport, now: datetime, recovery: RecoveryView | None, *, is_open: bool
-) -> SystemView:
+    report: SystemReport, now: datetime, recovery: Mapping[str, Any] | None, *, is_open: bool
+) -> Mapping[str, Any]:
     state = state_of(report)
     vms = sum(report.vms_by_status.values())
     tables = _table_views(report.tables)
     has_problem = any(table.state != "ok" for table in tables) and state is not State.WAITING
     counts = Counter(table.state for table in tables)
-    return SystemView(
-        report=report,
-        state=state.value,
-        severity=_SEVERITY_OF_STATE[state],
-        reason=reason_of(report, now),
-        vms=counted(vms, "VM") if vms or report.up else "",
-        segments=_bar_segments(report.vms_by_status),
-        tables=tables,
-        tables_summary=", ".join(
+    return {
+        "report": report,
+        "state": state.value,
+        "severity": _SEVERITIES[state],
+        "reason": reason_of(report, now),
+        "vms": counted(vms, "VM") if vms or report.up else "",
+        "segments": _bar_segments(report.vms_by_status),
+        "tables": tables,
+        "tables_summary": ", ".join(
             f"{counts[word]} {word}" for word in _SEVERITY_OF_TABLE if counts[word]
         ),
-        is_open=is_open or has_problem,
-        recovery=recovery,
-    )
+        "is_open": is_open or has_problem,
+        "recovery": recovery,
+    }
 
 
-def _recovery_view(recovery: SystemRecovery) -> RecoveryView:
-    care = recovery.care
+def _recovery_view(recovery: SystemRecovery) -> Mapping[str, Any]:
+    status = recovery.status
     cases = [
-        (vm, _SEVERITY_OF_TONE[one.tone])
+        (vm, _SEVERITIES[one.tone])
         for vm in recovery.vms
         if (one := present_state(vm.state)).trouble
-    ][:MAX_VMS]
-    counts = Counter(care.states) + Counter(care.others)
+    ]
+    counts = Counter(status.states) + Counter(status.others)
     more = sum(counts[state] for state in counts if present_state(state).trouble) - len(cases)
-    readiness = present_readiness(care.readiness)
-    monitored = sum(care.others.values())
-    return RecoveryView(
-        readiness=readiness.label,
-        severity=_SEVERITY_OF_TONE[readiness.tone],
-        reason="; ".join(filter(None, (care.unseen, care.because))),
-        summary=f"{care.mode} mode, {counted(care.vms, 'VM')} enrolled"
+    readiness = present_readiness(status.readiness)
+    monitored = sum(status.others.values())
+    return {
+        "readiness": readiness.label,
+        "severity": _SEVERITIES[readiness.tone],
+        "reason": "; ".join(filter(None, (status.unseen, status.because))),
+        "summary": f"{status.mode} mode, {counted(status.vms, 'VM')} enrolled"
         + (f", {monitored:,} monitored only" if monitored else ""),
-        cases=cases,
-        more=f"and {counted(more, 'VM')} more" if more > 0 else "",
-        actions=recovery.actions,
-    )
+        "cases": cases,
+        "more": f"and {counted(more, 'VM')} more" if more > 0 else "",
+        "actions": recovery.actions,
+    }
 
 
 def _table_views(tables: Iterable[TableReport]) -> list[TableView]:
@@ -279,24 +210,27 @@ def _table_state(table: TableReport) -> str:
     return "ok" if table.fresh else "stale"
 
 
-def _bar_segments(vms_by_status: Mapping[str, int]) -> list[BarSegment]:
+def _bar_segments(vms_by_status: Mapping[str, int]) -> list[Mapping[str, Any]]:
     """Return segments that fill the bar, none below the minimum width, critical ones last."""
-    present = [(status, count) for status, count in vms_by_status.items() if count > 0]
-    present.sort(key=lambda item: (_SEVERITY_ORDER.index(_severity(item[0])), -item[1], item[0]))
-    total = sum(count for _, count in present)
-    widths = [max(count / total * BAR_WIDTH, MIN_SEGMENT_WIDTH) for _, count in present]
+    present: list[dict[str, Any]] = [
+        {"status": status, "severity": _severity(status), "vms": count}
+        for status, count in vms_by_status.items()
+        if count > 0
+    ]
+    present.sort(
+        key=lambda one: (_SEVERITY_ORDER.index(one["severity"]), -one["vms"], one["status"])
+    )
+    total = sum(one["vms"] for one in present)
+    widths = [max(one["vms"] / total * BAR_WIDTH, MIN_SEGMENT_WIDTH) for one in present]
     scale = BAR_WIDTH / sum(widths) if widths else 0.0
-    segments = []
-    x = 0.0
-    for (status, count), width in zip(present, widths, strict=True):
-        segments.append(
-            BarSegment(status, _severity(status), count, round(x, 2), round(width * scale, 2))
-        )
-        x += width * scale
-    return segments
+    ends = [scale * width for width in accumulate(widths)]
+    return [
+        {**one, "x": round(end - width * scale, 2), "width": round(width * scale, 2)}
+        for one, width, end in zip(present, widths, ends, strict=True)
+    ]
 
 
 def _severity(status: str) -> str:
     """Return the severity of a VM status; a status new to this version is a warning."""
     default = "pending" if status in KNOWN_STATUS_WORDS else "warning"
-    return _SEVERITY_OF_VM_STATUS.get(status, default)
+    return _SEVERITIES.get(status, default)

@@ -3,21 +3,16 @@
 import ipaddress
 import os
 import ssl
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from exporter.errors import ConfigError
-from exporter.web.webconfig import (
-    CIPHERS_TLS12,
-    CLIENT_AUTH,
-    CURVES,
-    VERSIONS,
-    Pem,
-    TLSConfig,
-)
+from exporter.web.webconfig import CIPHERS_TLS12, CLIENT_AUTH, CURVES, Pem, TLSConfig
+
+VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 
 
 def make_context(tls: TLSConfig, config_file: Path) -> ssl.SSLContext:
@@ -56,13 +51,7 @@ class FollowingContext(ssl.SSLContext):
     and settings can change. Open connections keep theirs.
     """
 
-    _current: Callable[[], ssl.SSLContext]
-
-    @classmethod
-    def of(cls, current: Callable[[], ssl.SSLContext]) -> "FollowingContext":
-        context = cls(ssl.PROTOCOL_TLS_SERVER)
-        context._current = current
-        return context
+    current: Callable[[], ssl.SSLContext]
 
     def wrap_bio(
         self,
@@ -72,7 +61,7 @@ class FollowingContext(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
-        return self._current().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        return self.current().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
 
 
 def _set_ciphers(context: ssl.SSLContext, tls: TLSConfig) -> None:
@@ -111,10 +100,10 @@ def _load_chain(context: ssl.SSLContext, tls: TLSConfig) -> None:
 
 def _verify_clients(context: ssl.SSLContext, tls: TLSConfig) -> None:
     client_ca = tls.pem("client_ca")
-    if not client_ca.is_set:
+    if not client_ca:
         return
     try:
-        context.load_verify_locations(cadata=_read(client_ca))
+        context.load_verify_locations(cadata=client_ca.read())
     except (ssl.SSLError, ValueError):
         raise ConfigError(f"{client_ca} holds no certificate in PEM") from None
     context.verify_mode = CLIENT_AUTH[tls.client_auth_type]
@@ -151,31 +140,16 @@ def _normalized(name: str) -> str:
         return name
 
 
-def _read(pem: Pem) -> str:
-    if pem.path is None:
-        return pem.text
-    try:
-        return pem.path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot read {pem}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{pem} is not text, so not PEM") from None
-
-
 @contextmanager
 def _on_disk(pem: Pem) -> Iterator[str]:
     """Yield a file name for *pem*: ``ssl`` loads a certificate chain only from a file."""
-    text = _read(pem)
+    text = pem.read()
     if pem.path is not None:
         yield str(pem.path)
-    elif hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("pem")  # an inline key is never written to a disk
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            yield f"/proc/self/fd/{descriptor}"
-    else:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            yield file.name
+        return
+    # On Linux an inline key is never written to a disk.
+    in_memory = hasattr(os, "memfd_create")
+    with os.fdopen(os.memfd_create("pem"), "w+") if in_memory else TemporaryFile("w+") as file:
+        file.write(text)
+        file.seek(0)
+        yield f"/dev/fd/{file.fileno()}"

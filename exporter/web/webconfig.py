@@ -11,12 +11,10 @@ is rejected: ignoring it would leave the daemon less protected than the file cla
 
 import re
 import ssl
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -28,26 +26,18 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from exporter.errors import ConfigError
-from exporter.formatting import nearest_or_all
+from exporter.files import read_text
+from exporter.formatting import nearest_or_all, parse_duration
+from exporter.validation import check_alternatives, error_text
+from exporter.yaml_file import parse_yaml
 
-VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 CLIENT_AUTH = {
     "NoClientCert": ssl.CERT_NONE,
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
-UNSUPPORTED = {
-    version: f"{version} is insecure and not supported; use TLS12 or TLS13"
-    for version in ("TLS10", "TLS11")
-} | {
-    word: f"{word} accepts unverified certificates, which is not supported; "
-    "use RequireAndVerifyClientCert"
-    for word in ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert")
-}
-"""Values of the file format that Python's ``ssl`` cannot implement, and the error for each."""
 CURVES = {
     "CurveP256": "prime256v1",
     "CurveP384": "secp384r1",
@@ -86,60 +76,15 @@ HEADERS: Mapping[str, tuple[str, ...]] = {
 _BCRYPT = re.compile(
     r"\$2[abxy]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}"
 )
-_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?(?:ns|us|µs|ms|s|m|h))+")
-_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?)(ns|us|µs|ms|s|m|h)")
-_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_TYPES = {
-    bool: "a boolean",
-    int: "a number",
-    float: "a number",
-    str: "text",
-    list: "a list",
-    dict: "a mapping",
-    type(None): "nothing",
-}
 
 
-@dataclass(frozen=True, slots=True)
-class Pem:
-    """A certificate or a key: in a file, or inline in the web configuration file."""
-
-    key: str
-    """The configuration key that sets it."""
-    path: Path | None
-    text: str = field(repr=False)
-
-    @property
-    def is_set(self) -> bool:
-        return self.path is not None or bool(self.text)
-
-    def __str__(self) -> str:
-        return self.key if self.path is None else f"{self.key} {self.path}"
-
-
-def _mapping(given: object) -> dict[str, Any]:
-    if not isinstance(given, dict):
-        raise ValueError(f"must be a mapping, not {_type(given)}")  # noqa: TRY004 - for pydantic
-    for key in given:
-        if not isinstance(key, str):
-            raise ValueError(f"the key {key!r} is {_type(key)}; put it in quotes")  # noqa: TRY004
-    return given
-
-
-def _check_key(key: str, known: Iterable[str]) -> None:
-    if key not in known:
-        raise ValueError(f"unknown key {key!r}{nearest_or_all(key, known)}")
-
-
-def _one_of(known: Iterable[str]) -> Callable[[str], str]:
+def _one_of(known: Iterable[str]) -> AfterValidator:
     def check(word: str) -> str:
         if word not in known:
-            raise ValueError(
-                UNSUPPORTED.get(word) or f"unknown value {word!r}{nearest_or_all(word, known)}"
-            )
+            raise ValueError(f"unknown value {word!r}{nearest_or_all(word, known)}")
         return word
 
-    return check
+    return AfterValidator(check)
 
 
 def _absolute(file: str, info: ValidationInfo) -> str:
@@ -148,18 +93,37 @@ def _absolute(file: str, info: ValidationInfo) -> str:
 
 
 def _seconds(given: object) -> float:
-    """Return seconds from a duration in Go's format: ``1s``, ``250ms``, ``1m30s``, or 0."""
-    if given in (0, "0") and given is not False:
-        return 0.0
-    if not isinstance(given, str) or not _DURATION.fullmatch(given):
-        raise ValueError("must be a duration such as 1s or 250ms")
-    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(given))
+    """Return seconds from a duration; 0 needs no unit."""
+    return parse_duration("0s" if given in (0, "0") and given is not False else str(given))
 
 
 _File = Annotated[str, AfterValidator(_absolute)]
-_Version = Annotated[str, AfterValidator(_one_of(VERSIONS))]
-_Cipher = Annotated[str, AfterValidator(_one_of((*CIPHERS_TLS12, *CIPHERS_TLS13)))]
-_Curve = Annotated[str, AfterValidator(_one_of(CURVES))]
+_Version = Literal["TLS12", "TLS13"]
+_HeaderValue = Annotated[
+    str,
+    BeforeValidator(lambda value: str(value) if type(value) is int else value or ""),
+    Field(pattern=r"^[^\x00-\x1f\x7f]*$"),
+]
+"""One line of text; ``X-XSS-Protection: 0`` needs no quotes."""
+
+
+class Pem(NamedTuple):
+    """A certificate or a key: in a file, or inline in the web configuration file."""
+
+    key: str
+    """The configuration key that sets it."""
+    path: Path | None
+    inline: str
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.path or ''}".strip()
+
+    def __bool__(self) -> bool:
+        return self.path is not None or bool(self.inline)
+
+    def read(self) -> str:
+        """Return the text; raise `ConfigError` if the file cannot be read."""
+        return self.inline if self.path is None else read_text(self.path, str(self))
 
 
 class _Section(BaseModel):
@@ -169,11 +133,10 @@ class _Section(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _check_keys(cls, given: object) -> dict[str, Any]:
-        values = _mapping(given)
-        for key in values:
-            _check_key(key, cls.model_fields)
-        return {key: value for key, value in values.items() if value is not None}
+    def _without_nulls(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        return {key: value for key, value in given.items() if value is not None}
 
 
 class TLSConfig(_Section):
@@ -185,13 +148,14 @@ class TLSConfig(_Section):
     key_file: _File = ""
     client_ca: str = ""
     client_ca_file: _File = ""
-    client_auth_type: Annotated[str, AfterValidator(_one_of(("", *CLIENT_AUTH)))] = ""
+    client_auth_type: Annotated[str, _one_of(CLIENT_AUTH)] = "NoClientCert"
     client_allowed_sans: list[str] = []
     min_version: _Version = "TLS12"
     max_version: _Version = "TLS13"
-    cipher_suites: list[_Cipher] = []
+    cipher_suites: list[Annotated[str, _one_of((*CIPHERS_TLS12, *CIPHERS_TLS13))]] = []
     prefer_server_cipher_suites: bool = True
-    curve_preferences: list[_Curve] = []
+    curve_preferences: Annotated[list[Annotated[str, _one_of(CURVES)]], Field(max_length=1)] = []
+    """Python can offer one curve or all of them."""
 
     def pem(self, name: str) -> Pem:
         """Return the PEM that the key *name* + ``_file``, or else *name*, sets."""
@@ -202,48 +166,20 @@ class TLSConfig(_Section):
     @property
     def files(self) -> tuple[Path, ...]:
         """The files that hold certificates and keys."""
-        files = (self.cert_file, self.key_file, self.client_ca_file)
-        return tuple(Path(file) for file in files if file)
-
-    @field_validator("curve_preferences")
-    @classmethod
-    def _check_curves(cls, curves: list[str]) -> list[str]:
-        if len(curves) > 1:
-            raise ValueError(
-                f"Python can offer one curve or all of them, not {len(curves)}; "
-                "keep one, or remove the key"
-            )
-        return curves
+        return tuple(map(Path, filter(None, (self.cert_file, self.key_file, self.client_ca_file))))
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        for name in ("cert", "key", "client_ca"):
-            if getattr(self, name) and getattr(self, f"{name}_file"):
-                raise ValueError(f"set only one of {name} and {name}_file")
+        check_alternatives(self, "cert", "key", "client_ca")
         for name in ("cert", "key"):
-            if not self.pem(name).is_set:
+            if not self.pem(name):
                 raise ValueError(f"set {name}_file or {name}")
-        self._check_client_auth()
-        if self.min_version > self.max_version:
-            raise ValueError("min_version is above max_version")
-        if (
-            self.cipher_suites
-            and self.min_version != "TLS13"
-            and CIPHERS_TLS12.keys().isdisjoint(self.cipher_suites)
-        ):
-            raise ValueError(
-                "none of cipher_suites is for TLS 1.2; set min_version to TLS13 if this is intended"
-            )
-        return self
-
-    def _check_client_auth(self) -> None:
-        client_ca = self.pem("client_ca")
-        verified = self.client_auth_type not in ("", "NoClientCert")
-        if client_ca.is_set and not verified:
+        client_ca, verified = self.pem("client_ca"), self.client_auth_type != "NoClientCert"
+        if client_ca and not verified:
             raise ValueError(
                 f"{client_ca.key} is set, but client_auth_type requests no certificate"
             )
-        if verified and not client_ca.is_set:
+        if verified and not client_ca:
             raise ValueError(
                 f"client_auth_type {self.client_auth_type} needs client_ca_file: "
                 "without it, a certificate of any public authority would be accepted"
@@ -252,29 +188,28 @@ class TLSConfig(_Section):
             raise ValueError(
                 "client_allowed_sans needs client_auth_type RequireAndVerifyClientCert"
             )
+        if self.min_version > self.max_version:
+            raise ValueError("min_version is above max_version")
+        only_13 = self.cipher_suites and CIPHERS_TLS12.keys().isdisjoint(self.cipher_suites)
+        if only_13 and self.min_version != "TLS13":
+            raise ValueError(
+                "none of cipher_suites is for TLS 1.2; set min_version to TLS13 if this is intended"
+            )
+        return self
 
 
 class HTTPConfig(_Section):
     """The section ``http_server_config``."""
 
     http2: bool = True
-    headers: dict[str, str] = {}
+    headers: dict[Annotated[str, _one_of(HEADERS)], _HeaderValue] = {}
 
-    @field_validator("headers", mode="before")
+    @field_validator("headers")
     @classmethod
-    def _check_headers(cls, given: object) -> dict[str, str]:
-        headers = {}
-        for name, value in _mapping(given).items():
-            _check_key(name, HEADERS)
-            text = str(value) if type(value) is int else value or ""  # X-XSS-Protection: 0
-            if not isinstance(text, str):
-                raise ValueError(f"{name} must be text, not {_type(value)}")  # noqa: TRY004
-            choices = HEADERS[name]
-            if text and choices and text not in choices:
-                raise ValueError(f"{name} must be {' or '.join(choices)}, not {text!r}")
-            if not text.isprintable():
-                raise ValueError(f"{name} must be one line of printable text")
-            headers[name] = text
+    def _check_values(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if value and HEADERS[name] and value not in HEADERS[name]:
+                raise ValueError(f"{name} must be {' or '.join(HEADERS[name])}")
         return headers
 
 
@@ -304,17 +239,15 @@ class WebConfig(_Section):
     @field_validator("tls_server_config", mode="before")
     @classmethod
     def _without_tls(cls, given: object) -> object:
-        return None if given == {} else given
+        return given or None
 
-    @field_validator("basic_auth_users", mode="before")
+    @field_validator("basic_auth_users")
     @classmethod
-    def _check_users(cls, given: object) -> dict[str, str]:
-        users = _mapping(given)
+    def _check_users(cls, users: dict[str, str]) -> dict[str, str]:
         for name, hashed in users.items():
             if ":" in name:
                 raise ValueError(f"the user name {name!r} has a colon, so it cannot log in")
-            if not isinstance(hashed, str) or not _BCRYPT.fullmatch(hashed):
-                # The value may be the password itself, so the error does not contain it.
+            if not _BCRYPT.fullmatch(hashed):  # perhaps the password, so the error omits it
                 raise ValueError(
                     f"{name} has no bcrypt hash; make one with htpasswd -nBC 10 {name}"
                 )
@@ -334,78 +267,14 @@ def read_web_config(path: Path) -> WebConfig:
         ConfigError: The file cannot be read, or is invalid.
 
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not UTF-8 text") from None
-    return parse_web_config(text, path=path)
+    return parse_web_config(read_text(path), path)
 
 
-def parse_web_config(text: str, *, path: Path) -> WebConfig:
-    """
-    Return the configuration in *text*.
-
-    Args:
-        text: The content of the file.
-        path: Names the file in errors; relative paths start from its folder.
-
-    Raises:
-        ConfigError: *text* is invalid. The error names the first problem and its key.
-
-    """
-    values = _load(text, path)
+def parse_web_config(text: str, path: Path) -> WebConfig:
+    """Return the configuration in *text*, the content of the file at *path*."""
+    values = parse_yaml(text, path)
     try:
         return WebConfig.model_validate({} if values is None else values, context=path.parent)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_problem(error.errors()[0])}") from None
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain YAML that rejects duplicate keys."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-            if key is not None and key in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"the key {key} is given twice", problem_mark=key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def _load(text: str, path: Path) -> object:
-    # No error repeats a line of the file: it may hold a key or a password.
-    try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise ConfigError(f"{path}: {line}{error.problem}") from None
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise ConfigError(f"{path}: not YAML") from None
-
-
-def _problem(error: ErrorDetails) -> str:
-    """Return the place and the text of an error, without the value, which may be a secret."""
-    place = ".".join(part for part in error["loc"] if isinstance(part, str))
-    match error["type"]:
-        case "value_error":
-            text = str(error["ctx"]["error"])
-        case "list_type":
-            text = "must be a list of text"
-        case "string_type" if isinstance(error["loc"][-1], int):
-            text = "must be a list of text"
-        case "string_type":
-            text = f"must be text, not {_type(error['input'])}"
-        case "bool_type":
-            text = f"must be true or false, not {_type(error['input'])}"
-        case _:
-            text = "must be a whole number"
-    return f"{place}: {text}" if place else text
-
-
-def _type(value: object) -> str:
-    return _TYPES.get(type(value), "something else")
+        first = error.errors()[0]
+        raise ConfigError(f"{path}: {error_text(first, first['loc'], WebConfig)}") from None

@@ -1,4 +1,4 @@
-"""Every case that promtool is asked about."""
+"""Every case that promtool runs."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -6,12 +6,10 @@ from functools import cache
 from tests.alert_rules import edges
 from tests.alert_rules.promtool import ALERTS, Case
 from tests.alert_rules.stories import STORIES, Series, Story, then
-from tools.alert_rules.files import all_alerts
-from tools.alert_rules.inhibitions import inhibitions
-from tools.alert_rules.model import Inhibition
+from tools.alert_rules.inhibitions import INHIBITIONS
+from tools.alert_rules.model import Inhibition, seconds
 
 ENDLESS = 10**6
-TABLE = inhibitions(all_alerts())
 
 
 @cache
@@ -27,22 +25,22 @@ def cases_of(alert: str) -> tuple[Case, ...]:
     return tuple(case for case in all_cases() if case.alert == alert)
 
 
-def _steps(seconds: float, story: Story) -> int:
-    return round(seconds / 60 / story.minutes)
+def _steps(duration: str, story: Story) -> int:
+    return round(seconds(duration) / 60 / story.minutes)
 
 
 def _fires_at(story: Story) -> int:
-    return story.onset + _steps(ALERTS[story.alert].wait_seconds, story)
+    return story.onset + _steps(ALERTS[story.alert].for_, story)
 
 
 def _timing(story: Story) -> Iterable[Case]:
-    """Not a step too early, not one too late, and over when it has to be."""
+    """Yield the cases that it fires after its wait, and resolves in time."""
     alert = ALERTS[story.alert]
     first = _fires_at(story)
     before = tuple(step for step in (first - 1,) if step >= 0)
     yield Case(
         story.alert,
-        "fires when it has lasted, and not before",
+        "fires after the wait, and not before",
         story.series,
         {first: [story.labels], first + 1: [story.labels]},
         before,
@@ -52,14 +50,14 @@ def _timing(story: Story) -> Iterable[Case]:
     if story.tail >= ENDLESS:
         return
     ends = first + 2
-    lasts = ends + story.tail + _steps(alert.linger_seconds, story)
+    lasts = ends + story.tail + _steps(alert.keep_firing_for, story)
     scripted = any("stale" in series.values(99) and series.values(99) == series.values(98)
                    for series in story.series)  # fmt: skip
     if scripted:
-        return  # its end is one of the edges
+        return  # an edge case has its end
     yield Case(
         story.alert,
-        "goes on for as long as it has to, and no longer",
+        "keeps firing for its time, and no longer",
         story.series,
         {lasts - 1: [story.labels]},
         (lasts + 1,),
@@ -70,8 +68,8 @@ def _timing(story: Story) -> Iterable[Case]:
 
 
 def _freezing(story: Story) -> Iterable[Case]:
-    """Whatever is muted neither begins nor ends."""
-    for rule in TABLE:
+    """Yield the cases that it neither fires nor resolves while it is muted."""
+    for rule in INHIBITIONS:
         if story.alert not in rule.targets:
             continue
         for source in rule.sources:
@@ -80,18 +78,18 @@ def _freezing(story: Story) -> Iterable[Case]:
 
 def _frozen_by(story: Story, rule: Inhibition, source: str) -> Iterable[Case]:
     first = _fires_at(story)
-    linger = _steps(ALERTS[story.alert].linger_seconds, story)
+    linger = _steps(ALERTS[story.alert].keep_firing_for, story)
     yield Case(
         story.alert,
-        f"does not begin while {source} mutes it",
+        f"does not fire while {source} mutes it",
         (*story.series, _firing(source, rule, story, "1x400")),
         silent=(first, first + 5),
         minutes=story.minutes,
     )
     yield Case(
         story.alert,
-        f"is not muted by {source} of another",
-        (*story.series, _firing(source, rule, story, "1x400", other="another")),
+        f"is not muted by {source} of another object",
+        (*story.series, _firing(source, rule, story, "1x400", other="other")),
         {first: [story.labels]},
         minutes=story.minutes,
     )
@@ -100,7 +98,7 @@ def _frozen_by(story: Story, rule: Inhibition, source: str) -> Iterable[Case]:
     muted = f"_x{first + 1} 1x{released - first - 2} stale"
     yield Case(
         story.alert,
-        f"does not end while {source} mutes it, but after",
+        f"does not resolve while {source} mutes it, but after",
         (*story.series, _firing(source, rule, story, muted)),
         {
             released - 1: [story.labels],

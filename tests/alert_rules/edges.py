@@ -1,24 +1,25 @@
-"""The cases that are not stories: what must stay quiet, and what lies on an edge."""
+"""Cases that are not stories: series that must not fire, and edge cases."""
 
 from tests.alert_rules.promtool import RULE_FILES, Case
 from tests.alert_rules.stories import (
-    CLOUD,
     NODE,
-    OF_CLOUD,
     OF_DAEMON,
     OF_DISK,
     OF_NODE,
+    OF_SYSTEM,
     OF_TABLE,
     OF_VM,
     PLANNED_REQUESTS,
     SCRAPED,
     SIZE,
+    SYS,
+    SYSTEM,
     TABLE,
     USED,
     VM,
-    C,
     Series,
     last_action,
+    not_enrolled,
     recovery,
     rising,
     running,
@@ -26,67 +27,67 @@ from tests.alert_rules.stories import (
     state,
     status,
     steady,
-    stranger,
     then,
 )  # fmt: skip
 
-HASH = "https://github.com/vergewatch/vergewatch/blob/main/docs/runbooks"
+RUNBOOKS = "https://github.com/vergewatch/vergewatch/blob/main/docs/runbooks"
 STATES = (
     "suspect", "platform", "unknown", "backoff", "held", "acting", "verifying", "indeterminate",
     "quarantined",
 )  # fmt: skip
-SEEN = steady(f"vergewatch_up{{{C}}}", 1)
+SEEN = steady(f"vergewatch_up{{{SYS}}}", 1)
 
 
 def vm(number: int) -> str:
-    return f'{C},vm_id="{number}",vm_name="vm-{number}"'
+    return f'{SYS},vm_id="{number}",vm_name="vm-{number}"'
 
 
 def of_vm(number: int) -> dict[str, str]:
-    return {"system_name": CLOUD, "vm_id": str(number), "vm_name": f"vm-{number}"}
+    return {"system_name": SYSTEM, "vm_id": str(number), "vm_name": f"vm-{number}"}
 
 
 def instance(name: str, selector: str) -> str:
     return f'{selector},job="vergewatch",instance="{name}"'
 
 
-def quiet(alert: str, says: str, *series: Series, at: tuple[int, ...] = (30, 120)) -> Case:
-    return Case(alert, says, series, silent=at)
+def silent(alert: str, title: str, *series: Series, at: tuple[int, ...] = (30, 120)) -> Case:
+    return Case(alert, title, series, silent=at)
 
 
-SAYS_DOWN = {
+TEXTS_DOWN = {
     "summary": "A VM is down and was not stopped on purpose.",
-    "description": f"VM web (7) in system {CLOUD} has been down for more than 5m, and no "
+    "description": f"VM web (7) in system {SYSTEM} has been down for more than 5m, and no "
     "log row shows an intended stop. Its recovery state has been held for 4m 0s. Run "
     "`vergewatch explain VM`.",
-    "runbook_url": f"{HASH}/VergeVMDown.md",
-    "dashboard_url": f"/d/vergewatch-vm?var-system={CLOUD}&var-vm=web",
+    "runbook_url": f"{RUNBOOKS}/VergeVMDown.md",
+    "dashboard_url": f"/d/vergewatch-vm?var-system={SYSTEM}&var-vm=web",
 }
 DOWN = (
-    quiet("VergeVMDown", "a person stopped it", state("stopped"), running(0), status("stopped")),
-    quiet("VergeVMDown", "it was down at first observed", state("baseline"), running(0)),
-    quiet("VergeVMDown", "recovery is off", running(0), status("stopped")),
+    silent("VergeVMDown", "it was stopped by an operator", state("stopped"), running(0),
+           status("stopped")),
+    silent("VergeVMDown", "it was down when first polled", state("baseline"), running(0)),
+    silent("VergeVMDown", "recovery is off", running(0), status("stopped")),
     *(
-        quiet("VergeVMDown", f"it is not enrolled, and it may have been stopped: {word}",
-              stranger(word), running(0), status("stopped"))
+        silent("VergeVMDown", f"it is not enrolled and in state {word}",
+              not_enrolled(word), running(0), status("stopped"))
         for word in ("suspect", "platform", "unknown", "stopped", "baseline")
     ),
     Case(
         "VergeVMDown",
         "a VM that is not enrolled crashed",
-        (stranger("held"), since(60), running(0)),
+        (not_enrolled("held"), since(60), running(0)),
         {5: [OF_VM]},
         (4,),
-        text={**SAYS_DOWN, "description": SAYS_DOWN["description"].replace(
+        text={**TEXTS_DOWN, "description": TEXTS_DOWN["description"].replace(
             " Run", " It is not enrolled, so recovery does not act on it. Run")},
     ),
-    quiet("VergeVMDown", "it hangs, and runs", state("suspect"), running(1)),
-    quiet("VergeVMDown", "it is called unresponsive", state("suspect"), running(0),
-          status("unresponsive")),
-    quiet("VergeVMDown", "it is in error", state("unknown"), running(0), status("error")),
+    silent("VergeVMDown", "it hangs and runs", state("suspect"), running(1)),
+    silent("VergeVMDown", "its status is unresponsive", state("suspect"), running(0),
+           status("unresponsive")),
+    silent("VergeVMDown", "it is in error", state("unknown"), running(0), status("error")),
     Case(
         "VergeVMDown",
-        "every state of a VM in trouble counts",
+        "fires in every state of a VM that is down",
         tuple(
             series
             for number, word in enumerate(STATES)
@@ -113,7 +114,7 @@ DOWN = (
     ),
     Case(
         "VergeVMDown",
-        "a recovery that works is over before anybody hears of it",
+        "a successful recovery ends within the wait",
         (
             then(f'vergewatch_recovery_vm_state_info{{{VM},state="held"}}', "1x2 stale"),
             then(f'vergewatch_recovery_vm_state_info{{{VM},state="verifying"}}', "_x3 1 stale"),
@@ -124,16 +125,16 @@ DOWN = (
     ),
     Case(
         "VergeVMDown",
-        "says who, where, since when, and what recovery thinks",
+        "its description has the VM, its system and its recovery state",
         (state("held"), since(60), running(0)),
         {5: [OF_VM]},
-        text=SAYS_DOWN,
+        text=TEXTS_DOWN,
     ),
     Case(
         "VergeVMDown",
-        "a cloud that goes blind neither ends it nor begins others",
+        "stale data of the system neither resolves it nor fires others",
         (
-            then(f"vergewatch_up{{{C}}}", "1x6 0x30 1x30"),
+            then(f"vergewatch_up{{{SYS}}}", "1x6 0x30 1x30"),
             state("held"), then(f"vergewatch_vm_running{{{VM}}}", "0x6 _x31 1x30"),
             then(f'vergewatch_recovery_vm_state_info{{{vm(8)},state="held"}}', "_x5 1x60"),
             then(f"vergewatch_vm_running{{{vm(8)}}}", "_x5 0 0 stale"),
@@ -148,7 +149,7 @@ NEED = f"vergewatch_vm_need_restart{{{VM}}}"
 START = f"vergewatch_vm_start_timestamp_seconds{{{VM}}}"
 
 OTHER_VMS = (
-    quiet("VergeVMUnresponsive", "it runs", status("running"), running(1)),
+    silent("VergeVMUnresponsive", "it runs", status("running"), running(1)),
     Case(
         "VergeVMUnresponsive",
         "a migration, a new daemon and a change of node do not restart the wait",
@@ -170,19 +171,19 @@ OTHER_VMS = (
         {5: [OF_VM]},
         text={
             "summary": "VergeOS reports a VM as unresponsive.",
-            "description": f"VM web (7) in system {CLOUD} on n2 has been unresponsive for "
+            "description": f"VM web (7) in system {SYSTEM} on n2 has been unresponsive for "
             "more than 5m. Run `vergewatch explain VM`.",
-            "runbook_url": f"{HASH}/VergeVMUnresponsive.md",
-            "dashboard_url": f"/d/vergewatch-vm?var-system={CLOUD}&var-vm=web",
+            "runbook_url": f"{RUNBOOKS}/VergeVMUnresponsive.md",
+            "dashboard_url": f"/d/vergewatch-vm?var-system={SYSTEM}&var-vm=web",
         },
     ),
-    quiet("VergeVMError", "it is stopped", status("stopped"), running(0)),
-    quiet("VergeVMStuckInTransition", "it runs", status("running"), running(1)),
-    quiet("VergeVMStuckInTransition", "VergeVMDown tells of it", status("starting"), running(0),
-          state("suspect")),
+    silent("VergeVMError", "it is stopped", status("stopped"), running(0)),
+    silent("VergeVMStuckInTransition", "it runs", status("running"), running(1)),
+    silent("VergeVMStuckInTransition", "VergeVMDown fires for it", status("starting"), running(0),
+           state("suspect")),
     Case(
         "VergeVMStuckInTransition",
-        "one such word after the other is one wait",
+        "the wait continues from one transitional status to the next",
         (
             then(f'vergewatch_vm_status_info{{{VM},status="initializing"}}', "1x7 stale"),
             then(f'vergewatch_vm_status_info{{{VM},status="waitingforresources"}}', "_x8 1x20"),
@@ -190,8 +191,8 @@ OTHER_VMS = (
         {15: [OF_VM]},
         (14,),
     ),
-    quiet("VergeVMMigrationStuck", "it starts", status("starting")),
-    quiet(
+    silent("VergeVMMigrationStuck", "it starts", status("starting")),
+    silent(
         "VergeVMFlapping",
         "two restarts in an hour",
         then(f"vergewatch_vm_start_timestamp_seconds{{{VM}}}", "0 0 60 60 180x40"),
@@ -199,19 +200,19 @@ OTHER_VMS = (
     ),
     Case(
         "VergeVMFlapping",
-        "goes on for half an hour after the hour is over",
+        "keeps firing for half an hour after the window",
         (then(f"vergewatch_vm_start_timestamp_seconds{{{VM}}}", "0 0 60 60 180 180 300x200"),),
         {7: [OF_VM], 60: [OF_VM], 89: [OF_VM]},
         (5, 94),
     ),
     *(
-        Case("VergeVMRestartPending", says, (then(NEED, need), steady(START, started)),
+        Case("VergeVMRestartPending", title, (then(NEED, need), steady(START, started)),
              silent=(100, 169, 200), minutes=60, samples=15)
-        for says, need, started in (
-            ("nothing waits", "0x4000", 0),
-            ("it was restarted since", "1x4000", 100 * 3600),
-            ("it has not waited for a week", "0x1500 1x2500", 0),
-            ("it waits no longer", "1x1400 0x2600", 0),
+        for title, need, started in (
+            ("no restart is pending", "0x4000", 0),
+            ("it was restarted meanwhile", "1x4000", 100 * 3600),
+            ("the restart has been pending for less than a week", "0x1500 1x2500", 0),
+            ("the restart is not pending any more", "1x1400 0x2600", 0),
         )
     ),
 )  # fmt: skip
@@ -220,27 +221,27 @@ AGENT = f"vergewatch_vm_guest_agent_connected{{{VM}}}"
 MEMORY = "vergewatch_vm_guest_memory"
 
 GUESTS = (
-    quiet("VergeVMGuestAgentLost", "it never had one", steady(AGENT, 0), steady(START, 0)),
-    quiet("VergeVMGuestAgentLost", "it is there", steady(AGENT, 1), steady(START, 0)),
-    quiet("VergeVMGuestAgentLost", "the VM was just started", then(AGENT, "1x9 0x60"),
-          steady(START, 30 * 60), at=(45, 46, 60)),
-    Case("VergeVMGuestAgentLost", "a quarter of an hour after the boot the wait begins",
+    silent("VergeVMGuestAgentLost", "it never had one", steady(AGENT, 0), steady(START, 0)),
+    silent("VergeVMGuestAgentLost", "it is connected", steady(AGENT, 1), steady(START, 0)),
+    silent("VergeVMGuestAgentLost", "the VM was just started", then(AGENT, "1x9 0x60"),
+           steady(START, 30 * 60), at=(45, 46, 60)),
+    Case("VergeVMGuestAgentLost", "the wait begins a quarter of an hour after the boot",
          (then(AGENT, "1x9 0x90"), steady(START, 30 * 60)), {62: [OF_VM]}, (60,)),
-    Case("VergeVMGuestAgentLost", "after six hours it is not lost but absent",
+    Case("VergeVMGuestAgentLost", "resolves after six hours without an agent",
          (then(AGENT, "1x9 0x500"), steady(START, 0)), {350: [OF_VM]}, (375,)),
-    quiet("VergeVMFilesystemAlmostFull", "94 % from the start", steady(USED, 94),
-          steady(SIZE, 100)),
-    quiet("VergeVMFilesystemAlmostFull", "of no size", steady(USED, 0), steady(SIZE, 0)),
+    silent("VergeVMFilesystemAlmostFull", "94 % from the start", steady(USED, 94),
+           steady(SIZE, 100)),
+    silent("VergeVMFilesystemAlmostFull", "its size is 0", steady(USED, 0), steady(SIZE, 0)),
     Case(
         "VergeVMFilesystemAlmostFull",
-        "raised at 95 %, it goes on down to 93 %",
+        "fires above 95 % and resolves below 93 %",
         (then(USED, "96x40 94x40 92x40"), steady(SIZE, 100)),
         {60: [OF_DISK], 84: [OF_DISK]},
         (86,),
     ),
     Case(
         "VergeVMFilesystemAlmostFull",
-        "the hold of one filesystem does not hold another's",
+        "a firing filesystem does not lower the ratio of another",
         (
             then(USED, "96x90"), steady(SIZE, 100),
             steady(USED.replace('"/"', '"/var"'), 94), steady(SIZE.replace('"/"', '"/var"'), 100),
@@ -249,56 +250,56 @@ GUESTS = (
     ),
     Case(
         "VergeVMFilesystemAlmostFull",
-        "says how full it is",
+        "its description has the usage",
         (steady(USED, 96), steady(SIZE, 100)),
         {30: [OF_DISK]},
         text={
             "summary": "A filesystem in a guest is almost full.",
-            "description": f"/ of VM web (7) in system {CLOUD} is 96% full.",
-            "runbook_url": f"{HASH}/VergeVMFilesystemAlmostFull.md",
-            "dashboard_url": f"/d/vergewatch-vm?var-system={CLOUD}&var-vm=web",
+            "description": f"/ of VM web (7) in system {SYSTEM} is 96% full.",
+            "runbook_url": f"{RUNBOOKS}/VergeVMFilesystemAlmostFull.md",
+            "dashboard_url": f"/d/vergewatch-vm?var-system={SYSTEM}&var-vm=web",
         },
     ),
-    quiet("VergeVMFilesystemFilling", "flat at 80 %", steady(USED, 80), steady(SIZE, 100)),
-    quiet("VergeVMFilesystemFilling", "steep, and far from full", rising(USED, 10, 0.1),
-          steady(SIZE, 100), at=(120, 300)),
-    quiet("VergeVMFilesystemFilling", "rising too slowly", rising(USED, 75, 0.005),
-          steady(SIZE, 100), at=(120, 300)),
-    quiet("VergeVMFilesystemFilling", "shrinking", rising(USED, 90, -0.05), steady(SIZE, 100)),
-    quiet("VergeVMCPUSaturated", "busy, and not all the time",
-          steady(f"vergewatch_vm_cpu_usage_ratio{{{VM}}}", 0.9)),
-    quiet("VergeVMGuestMemoryPressure", "94 %", steady(f"{MEMORY}_used_bytes{{{VM}}}", 94),
-          steady(f"{MEMORY}_total_bytes{{{VM}}}", 100)),
-    quiet("VergeVMGuestMemoryPressure", "it is the host's memory that is full",
-          steady(f"vergewatch_vm_memory_used_bytes{{{VM}}}", 100),
-          steady(f"vergewatch_vm_running_memory_bytes{{{VM}}}", 100)),
+    silent("VergeVMFilesystemFilling", "flat at 80 %", steady(USED, 80), steady(SIZE, 100)),
+    silent("VergeVMFilesystemFilling", "growing fast, and far from full", rising(USED, 10, 0.1),
+           steady(SIZE, 100), at=(120, 300)),
+    silent("VergeVMFilesystemFilling", "growing slowly", rising(USED, 75, 0.005),
+           steady(SIZE, 100), at=(120, 300)),
+    silent("VergeVMFilesystemFilling", "shrinking", rising(USED, 90, -0.05), steady(SIZE, 100)),
+    silent("VergeVMCPUSaturated", "90 % usage",
+           steady(f"vergewatch_vm_cpu_usage_ratio{{{VM}}}", 0.9)),
+    silent("VergeVMGuestMemoryPressure", "94 %", steady(f"{MEMORY}_used_bytes{{{VM}}}", 94),
+           steady(f"{MEMORY}_total_bytes{{{VM}}}", 100)),
+    silent("VergeVMGuestMemoryPressure", "the memory on the host is full",
+           steady(f"vergewatch_vm_memory_used_bytes{{{VM}}}", 100),
+           steady(f"vergewatch_vm_running_memory_bytes{{{VM}}}", 100)),
 )  # fmt: skip
 
 NODE_RUNS = f"vergewatch_node_running{{{NODE}}}"
 PLACED = then(f'vergewatch_vm_info{{{VM},node="n1"}}', "1x4 stale")
 
 NODES = (
-    quiet("VergeNodeOffline", "it runs", steady(NODE_RUNS, 1)),
-    quiet("VergeNodeOffline", "it is in maintenance", steady(NODE_RUNS, 0),
-          steady(f"vergewatch_node_maintenance{{{NODE}}}", 1)),
-    Case("VergeNodeOffline", "another's maintenance is no excuse",
+    silent("VergeNodeOffline", "it runs", steady(NODE_RUNS, 1)),
+    silent("VergeNodeOffline", "it is in maintenance", steady(NODE_RUNS, 0),
+           steady(f"vergewatch_node_maintenance{{{NODE}}}", 1)),
+    Case("VergeNodeOffline", "maintenance of another node does not mute it",
          (steady(NODE_RUNS, 0), steady(f"vergewatch_node_maintenance{{{NODE}}}", 0),
-          steady(f'vergewatch_node_maintenance{{{C},node="n2"}}', 1)), {3: [OF_NODE]}, (2,)),
-    Case("VergeVMFailoverWindow", "opens with the failure, and closes after ten minutes",
+          steady(f'vergewatch_node_maintenance{{{SYS},node="n2"}}', 1)), {3: [OF_NODE]}, (2,)),
+    Case("VergeVMFailoverWindow", "fires when the node fails, and resolves after ten minutes",
          (PLACED, then(NODE_RUNS, "1x4 0x90")), {5: [OF_VM], 12: [OF_VM]}, (4, 16)),
-    quiet("VergeVMFailoverWindow", "maintenance", PLACED, then(NODE_RUNS, "1x4 0x90"),
-          steady(f"vergewatch_node_maintenance{{{NODE}}}", 1), at=(5, 8)),
-    quiet("VergeVMFailoverWindow", "it was on another node",
-          then(f'vergewatch_vm_info{{{VM},node="n2"}}', "1x90"), then(NODE_RUNS, "1x4 0x90"),
-          at=(5, 8)),
-    quiet("VergeVMFailoverWindow", "the node was down before", PLACED, then(NODE_RUNS, "0x90"),
-          at=(1, 3)),
-    quiet("VergeVMFailoverWindow", "it is off, and on no node",
-          then(f'vergewatch_vm_info{{{VM},node=""}}', "1x90"), then(NODE_RUNS, "1x4 0x90"),
-          at=(5, 8)),
+    silent("VergeVMFailoverWindow", "maintenance", PLACED, then(NODE_RUNS, "1x4 0x90"),
+           steady(f"vergewatch_node_maintenance{{{NODE}}}", 1), at=(5, 8)),
+    silent("VergeVMFailoverWindow", "it was on another node",
+           then(f'vergewatch_vm_info{{{VM},node="n2"}}', "1x90"), then(NODE_RUNS, "1x4 0x90"),
+           at=(5, 8)),
+    silent("VergeVMFailoverWindow", "the node was down before", PLACED, then(NODE_RUNS, "0x90"),
+           at=(1, 3)),
+    silent("VergeVMFailoverWindow", "it is off, and on no node",
+           then(f'vergewatch_vm_info{{{VM},node=""}}', "1x90"), then(NODE_RUNS, "1x4 0x90"),
+           at=(5, 8)),
     Case(
         "VergeVMDown",
-        "a node's failure gives VergeOS its time, and then it is told",
+        "fires for a VM of a failed node after the failover window",
         (
             PLACED, then(NODE_RUNS, "1x4 0x90"), state("platform"),
             then(f"vergewatch_vm_running{{{VM}}}", "1x4 0x90"), running(0, vm(8)),
@@ -315,22 +316,23 @@ FAILED_AND_CRITICAL = (
     'severity="critical",layer="recovery"}'
 )
 READ_ONLY = (
-    f'vergewatch_recovery_decisions_total{{{C},failed_guard="write_access",cause="crashed"}}'
+    f'vergewatch_recovery_decisions_total{{{SYS},failed_guard="write_access",cause="crashed"}}'
 )
 
 RECOVERY = (
-    quiet("VergeRecoveryFailed", "it runs again", *FAILED, state("healthy")),
-    quiet("VergeRecoveryFailed", "it was stopped on purpose", *FAILED, state("stopped")),
-    quiet("VergeRecoveryFailed", "it helped", *last_action("confirmed"), state("suspect")),
-    quiet("VergeRecoveryFailed", "that was before its last start", *last_action("failed", 600),
-          steady(START, 900), state("suspect")),
-    Case("VergeRecoveryFailed", "its last start was before", (
+    silent("VergeRecoveryFailed", "it runs again", *FAILED, state("healthy")),
+    silent("VergeRecoveryFailed", "it was stopped on purpose", *FAILED, state("stopped")),
+    silent("VergeRecoveryFailed", "its outcome is confirmed", *last_action("confirmed"),
+           state("suspect")),
+    silent("VergeRecoveryFailed", "the VM started after the action", *last_action("failed", 600),
+           steady(START, 900), state("suspect")),
+    Case("VergeRecoveryFailed", "the VM started before the action", (
         *last_action("failed", 600), steady(START, 300), state("suspect")), {0: [OF_VM]}),
     Case("VergeRecoveryFailed", "the outcome is unknown",
          (*last_action("unknown"), state("suspect")), {0: [OF_VM]}),
     Case(
         "VergeVMDown",
-        "one message for a VM: what failed mutes what is down, and what was given up mutes both",
+        "VergeRecoveryFailed mutes it, and VergeRecoveryQuarantined mutes both",
         (
             then(f"vergewatch_vm_running{{{VM}}}", "0x40 1x40"),
             then(f'vergewatch_recovery_vm_state_info{{{VM},state="backoff"}}', "1x20 stale"),
@@ -344,181 +346,184 @@ RECOVERY = (
         ),
         silent=(5, 10, 20, 30, 42, 44, 50, 60),
         samples_of={
-            f'ALERTS{{{C},alertstate="firing",severity="critical"}}': {
+            f'ALERTS{{{SYS},alertstate="firing",severity="critical"}}': {
                 10: [(FAILED_AND_CRITICAL, 1)],
                 60: [],
             }
         },
         rules=RULE_FILES,
     ),
-    quiet("VergeRecoveryQuarantined", "it is held", state("held")),
-    quiet("VergeRecoveryActed", "it failed", *FAILED),
-    Case("VergeRecoveryActed", "an hour later it is history", last_action("confirmed"),
+    silent("VergeRecoveryQuarantined", "it is held", state("held")),
+    silent("VergeRecoveryActed", "it failed", *FAILED),
+    Case("VergeRecoveryActed", "resolves after an hour", last_action("confirmed"),
          {59: [OF_VM]}, (60,)),
     Case(
         "VergeRecoveryActed",
-        "says when",
+        "its description has the age of the action",
         last_action("confirmed"),
         {2: [OF_VM]},
         text={
             "summary": "Recovery restarted a VM.",
-            "description": f"Recovery restarted VM web (7) in system {CLOUD} 2m 0s ago, and the VM "
-            "runs. Run `vergewatch recovery log VM` for the cause.",
-            "runbook_url": f"{HASH}/VergeRecoveryActed.md",
-            "dashboard_url": f"/d/vergewatch-vm?var-system={CLOUD}&var-vm=web",
+            "description": f"Recovery restarted VM web (7) in system {SYSTEM} 2m 0s ago, and "
+            "the VM runs. Run `vergewatch recovery log VM` for the cause.",
+            "runbook_url": f"{RUNBOOKS}/VergeRecoveryActed.md",
+            "dashboard_url": f"/d/vergewatch-vm?var-system={SYSTEM}&var-vm=web",
         },
     ),
-    quiet("VergeRecoveryOutcomeUnknown", "it has just been sent", state("verifying"),
-          rising(f"vergewatch_recovery_vm_state_since_timestamp_seconds{{{VM}}}", 0, 60)),
-    quiet("VergeRecoveryOutcomeUnknown", "nothing is open", state("held"), since()),
-    quiet("VergeRecoveryHeldTooLong", "in shadow mode", state("held"), since(),
-          recovery("active", "shadow")),
-    quiet("VergeRecoveryHeldTooLong", "it is not enrolled", stranger("held"), since(),
-          recovery("active")),
-    quiet("VergeRecoveryHeldTooLong", "while paused", state("held"), since(), recovery("paused")),
-    quiet("VergeRecoveryHeldTooLong", "not for long", state("held"), recovery("active"),
-          rising(f"vergewatch_recovery_vm_state_since_timestamp_seconds{{{VM}}}", 0, 60)),
-    quiet("VergeRecoveryHeldTooLong", "it waits for its next try", state("backoff"), since(),
-          recovery("active")),
-    quiet("VergeRecoveryUnknownTooLong", "it is not enrolled", stranger("unknown"), since()),
-    quiet("VergeRecoveryQuarantined", "it is not enrolled any more",
-          stranger("quarantined")),
-    quiet("VergeRecoveryFailed", "it is not enrolled any more", *FAILED,
-          stranger("held")),
-    quiet("VergeRecoveryUnknownTooLong", "the cause is known", state("held"), since()),
-    quiet("VergeRecoveryUnknownTooLong", "not for long", state("unknown"),
-          rising(f"vergewatch_recovery_vm_state_since_timestamp_seconds{{{VM}}}", 0, 60)),
+    silent("VergeRecoveryOutcomeUnknown", "it has just been sent", state("verifying"),
+           rising(f"vergewatch_recovery_vm_state_since_timestamp_seconds{{{VM}}}", 0, 60)),
+    silent("VergeRecoveryOutcomeUnknown", "nothing is open", state("held"), since()),
+    silent("VergeRecoveryHeldTooLong", "in shadow mode", state("held"), since(),
+           recovery("active", "shadow")),
+    silent("VergeRecoveryHeldTooLong", "it is not enrolled", not_enrolled("held"), since(),
+           recovery("active")),
+    silent("VergeRecoveryHeldTooLong", "while paused", state("held"), since(), recovery("paused")),
+    silent("VergeRecoveryHeldTooLong", "it has just begun", state("held"), recovery("active"),
+           rising(f"vergewatch_recovery_vm_state_since_timestamp_seconds{{{VM}}}", 0, 60)),
+    silent("VergeRecoveryHeldTooLong", "it is in backoff", state("backoff"), since(),
+           recovery("active")),
+    silent("VergeRecoveryUnknownTooLong", "it is not enrolled", not_enrolled("unknown"), since()),
+    silent("VergeRecoveryQuarantined", "it is not enrolled any more",
+           not_enrolled("quarantined")),
+    silent("VergeRecoveryFailed", "it is not enrolled any more", *FAILED,
+           not_enrolled("held")),
+    silent("VergeRecoveryUnknownTooLong", "the cause is known", state("held"), since()),
+    silent("VergeRecoveryUnknownTooLong", "it has just begun", state("unknown"),
+           rising(f"vergewatch_recovery_vm_state_since_timestamp_seconds{{{VM}}}", 0, 60)),
     Case(
         "VergeRecoveryUnknownTooLong",
-        "one message for a cloud, with the names",
+        "fires once for a system, with the names of the VMs",
         (state("unknown", vm(1)), since(0, vm(1)), state("unknown", vm(2)), since(0, vm(2))),
-        {32: [OF_CLOUD]},
+        {32: [OF_SYSTEM]},
         text={
             "summary": "VMs are down for an unknown reason.",
-            "description": f"In system {CLOUD} 2 VM(s) have been down for an unknown reason "
+            "description": f"In system {SYSTEM} 2 VM(s) have been down for an unknown reason "
             "for more than 30m: vm-1, vm-2. Recovery does not act on them. Run "
             "`vergewatch explain VM`.",
-            "runbook_url": f"{HASH}/VergeRecoveryUnknownTooLong.md",
-            "dashboard_url": f"/d/vergewatch-recovery?var-system={CLOUD}",
+            "runbook_url": f"{RUNBOOKS}/VergeRecoveryUnknownTooLong.md",
+            "dashboard_url": f"/d/vergewatch-recovery?var-system={SYSTEM}",
         },
     ),
-    quiet("VergeRecoveryCircuitBreakerOpen", "all is well", recovery("active")),
+    silent("VergeRecoveryCircuitBreakerOpen", "recovery is active", recovery("active")),
     Case(
         "VergeRecoveryCircuitBreakerOpen",
-        "goes on while it clears",
+        "keeps firing while it is half open",
         (
             then(
-                f'vergewatch_recovery_info{{{C},mode="enforce",readiness="circuit_breaker_open"}}',
+                f'vergewatch_recovery_info{{{SYS},mode="enforce",readiness="circuit_breaker_open"}}',
                 "1x9 stale",
             ),
-            then(f'vergewatch_recovery_info{{{C},mode="enforce",readiness="circuit_breaker_half_open"}}',
-                 "_x10 1x9 stale"),
-            then(f'vergewatch_recovery_info{{{C},mode="enforce",readiness="active"}}', "_x20 1x40"),
+            then(f'vergewatch_recovery_info{{{SYS},mode="enforce",'
+                 'readiness="circuit_breaker_half_open"}', "_x10 1x9 stale"),
+            then(f'vergewatch_recovery_info{{{SYS},mode="enforce",readiness="active"}}',
+                 "_x20 1x40"),
         ),
-        {1: [OF_CLOUD], 10: [OF_CLOUD], 19: [OF_CLOUD], 21: [OF_CLOUD]},
+        {1: [OF_SYSTEM], 10: [OF_SYSTEM], 19: [OF_SYSTEM], 21: [OF_SYSTEM]},
         (23,),
     ),
-    quiet("VergeRecoveryInternalError", "all is well", recovery("active")),
-    quiet("VergeRecoveryJournalDown", "it works",
-          steady(f"vergewatch_recovery_journal_up{{{C}}}", 1)),
-    quiet("VergeRecoveryNotReady", "in shadow mode", recovery("active", "shadow"),
-          steady(f"vergewatch_recovery_ready{{{C}}}", 0)),
-    quiet("VergeRecoveryNotReady", "it is ready", recovery("active"),
-          steady(f"vergewatch_recovery_ready{{{C}}}", 1)),
-    quiet("VergeRecoveryNotReady", "a person paused it", recovery("paused"),
-          steady(f"vergewatch_recovery_ready{{{C}}}", 0)),
-    quiet("VergeRecoveryDisarmed", "it is paused", recovery("paused"),
-          at=(130, 180))._replace(minutes=2),
-    quiet("VergeRecoveryPausedTooLong", "it is disarmed", recovery("disarmed"),
-          at=(160, 180))._replace(minutes=2),
-    quiet("VergeRecoveryKeyReadOnly", "no news for an hour",
-          steady(READ_ONLY, 4),
-          at=(70, 90)),
-    quiet("VergeRecoveryKeyReadOnly", "other reasons",
-          rising(READ_ONLY.replace("write_access", "circuit_breaker_closed"), 0, 1)),
-    Case("VergeRecoveryKeyReadOnly", "another one, and an hour later it is history",
+    silent("VergeRecoveryInternalError", "recovery is active", recovery("active")),
+    silent("VergeRecoveryJournalDown", "it works",
+           steady(f"vergewatch_recovery_journal_up{{{SYS}}}", 1)),
+    silent("VergeRecoveryNotReady", "in shadow mode", recovery("active", "shadow"),
+           steady(f"vergewatch_recovery_ready{{{SYS}}}", 0)),
+    silent("VergeRecoveryNotReady", "it is ready", recovery("active"),
+           steady(f"vergewatch_recovery_ready{{{SYS}}}", 1)),
+    silent("VergeRecoveryNotReady", "it is paused", recovery("paused"),
+           steady(f"vergewatch_recovery_ready{{{SYS}}}", 0)),
+    silent("VergeRecoveryDisarmed", "it is paused", recovery("paused"),
+           at=(130, 180))._replace(minutes=2),
+    silent("VergeRecoveryPausedTooLong", "it is disarmed", recovery("disarmed"),
+           at=(160, 180))._replace(minutes=2),
+    silent("VergeRecoveryKeyReadOnly", "the guard has not failed for an hour",
+           steady(READ_ONLY, 4),
+           at=(70, 90)),
+    silent("VergeRecoveryKeyReadOnly", "another guard failed",
+           rising(READ_ONLY.replace("write_access", "circuit_breaker_closed"), 0, 1)),
+    Case("VergeRecoveryKeyReadOnly", "fires for another failure, and resolves after an hour",
          (then(READ_ONLY,
-               "1x99 2x99"),), {100: [OF_CLOUD], 159: [OF_CLOUD]}, (99, 161)),
-    quiet("VergeRecoveryClockJumps", "two", then(f"vergewatch_recovery_clock_jumps_total{{{C}}}",
-                                                 "1 2x60"), at=(5, 30)),
-    Case("VergeRecoveryClockJumps", "old jumps do not count",
-         (then(f"vergewatch_recovery_clock_jumps_total{{{C}}}", "5x390"),), {10: [OF_CLOUD]},
+               "1x99 2x99"),), {100: [OF_SYSTEM], 159: [OF_SYSTEM]}, (99, 161)),
+    silent("VergeRecoveryClockJumps", "two jumps",
+           then(f"vergewatch_recovery_clock_jumps_total{{{SYS}}}", "1 2x60"), at=(5, 30)),
+    Case("VergeRecoveryClockJumps", "ignores old jumps",
+         (then(f"vergewatch_recovery_clock_jumps_total{{{SYS}}}", "5x390"),), {10: [OF_SYSTEM]},
          (365,)),
 )  # fmt: skip
 
 UP = f"up{{{SCRAPED}}}"
 STARTED = f"process_start_time_seconds{{{SCRAPED}}}"
-LEFT = f"vergewatch_api_requests_remaining{{{C}}}"
-PLANNED = steady(f"vergewatch_api_requests_planned{{{C}}}", PLANNED_REQUESTS)
+LEFT = f"vergewatch_api_requests_remaining{{{SYS}}}"
+PLANNED = steady(f"vergewatch_api_requests_planned{{{SYS}}}", PLANNED_REQUESTS)
 LAG = "vergewatch_event_loop_lag_seconds"
 SKIPPED = f"vergewatch_table_rows_skipped_total{{{TABLE}}}"
-TAKEN = f"vergewatch_inventory_timestamp_seconds{{{C}}}"
+TAKEN = f"vergewatch_inventory_timestamp_seconds{{{SYS}}}"
 
 EXPORTER = (
-    quiet("VergeExporterDown", "it answers", steady(UP, 1)),
-    quiet("VergeExporterDown", "another job is down",
-          steady(f'up{{job="another",instance="{OF_DAEMON["instance"]}"}}', 0)),
-    quiet("VergeExporterAbsent", "it is down, and known",
-          steady('up{job="vergewatch",instance="a"}', 0)),
-    quiet("VergeExporterRestarting", "three restarts", then(STARTED, "0 60 120 180x60"),
-          at=(5, 30)),
-    Case("VergeExporterRestarting", "goes on for a while after the hour is over",
+    silent("VergeExporterDown", "it answers", steady(UP, 1)),
+    silent("VergeExporterDown", "another job is down",
+           steady(f'up{{job="another",instance="{OF_DAEMON["instance"]}"}}', 0)),
+    silent("VergeExporterAbsent", "the target is down",
+           steady('up{job="vergewatch",instance="a"}', 0)),
+    silent("VergeExporterRestarting", "three restarts", then(STARTED, "0 60 120 180x60"),
+           at=(5, 30)),
+    Case("VergeExporterRestarting", "keeps firing for 15 minutes after the window",
          (then(STARTED, "0 60 120 180 240x120"),), {58: [OF_DAEMON], 74: [OF_DAEMON]}, (3, 78)),
-    quiet("VergeSystemDataStale", "it is fresh", SEEN, rising(TAKEN, 0, 60)),
+    silent("VergeSystemDataStale", "it is fresh", SEEN, rising(TAKEN, 0, 60)),
     Case("VergeSystemDataStale", "the inventory timestamp does not change",
-         (SEEN, steady(TAKEN, 0)), {13: [OF_CLOUD]}, (12,)),
+         (SEEN, steady(TAKEN, 0)), {13: [OF_SYSTEM]}, (12,)),
     Case(
         "VergeSystemDataStale",
         "shows the age of the last inventory",
-        (steady(f"vergewatch_up{{{C}}}", 0), steady(TAKEN, 0)),
-        {3: [OF_CLOUD]},
+        (steady(f"vergewatch_up{{{SYS}}}", 0), steady(TAKEN, 0)),
+        {3: [OF_SYSTEM]},
         text={
             "summary": "A VergeOS system sends no data.",
-            "description": f"Vergewatch has had no fresh inventory of system {CLOUD} for more "
+            "description": f"Vergewatch has had no fresh inventory of system {SYSTEM} for more "
             "than 2m. The last one is 3m 0s old. Its VMs are not monitored, and recovery "
             "does not act. "
             "Run `vergewatch check`.",
-            "runbook_url": f"{HASH}/VergeSystemDataStale.md",
-            "dashboard_url": f"/d/vergewatch-exporter?var-system={CLOUD}",
+            "runbook_url": f"{RUNBOOKS}/VergeSystemDataStale.md",
+            "dashboard_url": f"/d/vergewatch-exporter?var-system={SYSTEM}",
         },
     ),
-    quiet("VergeAuthenticationFailed", "it is accepted",
-          steady(f"vergewatch_authenticated{{{C}}}", 1)),
-    quiet("VergeSystemDataStale", "the key is rejected, which has its own alert",
-          steady(f"vergewatch_up{{{C}}}", 0), steady(f"vergewatch_authenticated{{{C}}}", 0)),
-    quiet("VergeTableFailing", "it is fresh", steady(f"vergewatch_table_fresh{{{TABLE}}}", 1)),
-    quiet("VergeTableFailing", "its last poll failed, and it is still fresh",
-          steady(f"vergewatch_table_fresh{{{TABLE}}}", 1),
-          steady(f"vergewatch_table_success{{{TABLE}}}", 0)),
-    quiet("VergeRowsSkipped", "long ago", steady(SKIPPED, 12)),
-    quiet("VergeRowsSkipped", "one poll only", then(SKIPPED, "0x5 3x100"), at=(10, 22, 30)),
-    Case("VergeRowsSkipped", "another table, the same trouble",
+    silent("VergeAuthenticationFailed", "it is accepted",
+           steady(f"vergewatch_authenticated{{{SYS}}}", 1)),
+    silent("VergeSystemDataStale", "the key is rejected, which has its own alert",
+           steady(f"vergewatch_up{{{SYS}}}", 0), steady(f"vergewatch_authenticated{{{SYS}}}", 0)),
+    silent("VergeTableFailing", "it is fresh", steady(f"vergewatch_table_fresh{{{TABLE}}}", 1)),
+    silent("VergeTableFailing", "its last poll failed, and it is still fresh",
+           steady(f"vergewatch_table_fresh{{{TABLE}}}", 1),
+           steady(f"vergewatch_table_success{{{TABLE}}}", 0)),
+    silent("VergeRowsSkipped", "long ago", steady(SKIPPED, 12)),
+    silent("VergeRowsSkipped", "one poll only", then(SKIPPED, "0x5 3x100"), at=(10, 22, 30)),
+    Case("VergeRowsSkipped", "fires for another table",
          (rising(SKIPPED, 0, 3),), {20: [OF_TABLE]}),
-    quiet("VergeAPIBudgetLow", "as planned", steady(LEFT, 92), PLANNED),
-    quiet("VergeAPIBudgetLow", "for a moment", then(LEFT, "92x5 3x10 92x100"), PLANNED),
-    quiet("VergeEventLoopStalling", "one in two hundred",
-          rising(f"{LAG}_count{{{SCRAPED}}}", 0, 120),
-          rising(f'{LAG}_bucket{{{SCRAPED},le="0.5"}}', 0, 119.4)),
-    quiet("VergeEventLoopStalling", "nothing is measured",
-          steady(f"{LAG}_count{{{SCRAPED}}}", 5), steady(f'{LAG}_bucket{{{SCRAPED},le="0.5"}}', 5)),
-    quiet("VergeReloadFailed", "it was accepted",
-          steady(f"vergewatch_config_last_reload_successful{{{SCRAPED}}}", 1)),
-    quiet("VergeDuplicateSeries", "there are none",
-          steady(f"vergewatch_duplicate_series{{{C}}}", 0)),
+    silent("VergeAPIBudgetLow", "as planned", steady(LEFT, 92), PLANNED),
+    silent("VergeAPIBudgetLow", "low for ten minutes", then(LEFT, "92x5 3x10 92x100"), PLANNED),
+    silent("VergeEventLoopStalling", "one late measurement in two hundred",
+           rising(f"{LAG}_count{{{SCRAPED}}}", 0, 120),
+           rising(f'{LAG}_bucket{{{SCRAPED},le="0.5"}}', 0, 119.4)),
+    silent("VergeEventLoopStalling", "there are no measurements",
+           steady(f"{LAG}_count{{{SCRAPED}}}", 5),
+           steady(f'{LAG}_bucket{{{SCRAPED},le="0.5"}}', 5)),
+    silent("VergeReloadFailed", "it was accepted",
+           steady(f"vergewatch_config_last_reload_successful{{{SCRAPED}}}", 1)),
+    silent("VergeDuplicateSeries", "there are none",
+           steady(f"vergewatch_duplicate_series{{{SYS}}}", 0)),
 )  # fmt: skip
 
 RECORDINGS = (
     Case(
         "system:vergewatch_vm_unwanted_down:count",
-        "counts, and is 0 where there is none, and absent where the system is not polled",
-        (then(f"vergewatch_up{{{C}}}", "1x20 0x20"), state("held", vm(1)), state("unknown", vm(2)),
+        "counts, is 0 without such VMs, and absent without a poll",
+        (then(f"vergewatch_up{{{SYS}}}", "1x20 0x20"),
+         state("held", vm(1)), state("unknown", vm(2)),
          then(f"vergewatch_vm_running{{{vm(1)}}}", "0x10 1x10 stale"),
          then(f"vergewatch_vm_running{{{vm(2)}}}", "0x5 1x15 stale")),
         samples_of={
-            f"system:vergewatch_vm_unwanted_down:count{{{C}}}": {
-                2: [(f"system:vergewatch_vm_unwanted_down:count{{{C}}}", 2)],
-                8: [(f"system:vergewatch_vm_unwanted_down:count{{{C}}}", 1)],
-                15: [(f"system:vergewatch_vm_unwanted_down:count{{{C}}}", 0)],
+            f"system:vergewatch_vm_unwanted_down:count{{{SYS}}}": {
+                2: [(f"system:vergewatch_vm_unwanted_down:count{{{SYS}}}", 2)],
+                8: [(f"system:vergewatch_vm_unwanted_down:count{{{SYS}}}", 1)],
+                15: [(f"system:vergewatch_vm_unwanted_down:count{{{SYS}}}", 0)],
                 25: [],
             }
         },
@@ -526,12 +531,12 @@ RECORDINGS = (
     ),
     Case(
         "vm_node:vergewatch_vm_running:max",
-        "is where the VM is, also after a migration",
+        "has the node of the VM, also after a migration",
         (running(1),
          then(f'vergewatch_vm_info{{{VM},cluster="k",node="n1"}}', "1x5 stale"),
          then(f'vergewatch_vm_info{{{VM},cluster="k",node="n2"}}', "_x6 1x9")),
         samples_of={
-            f"vm_node:vergewatch_vm_running:max{{{C}}}": {
+            f"vm_node:vergewatch_vm_running:max{{{SYS}}}": {
                 at: [(f'vm_node:vergewatch_vm_running:max{{{VM},cluster="k",node="{node}"}}', 1)]
                 for at, node in ((5, "n1"), (6, "n2"))
             }

@@ -1,4 +1,4 @@
-"""What an expression refers to, and whether that exists."""
+"""Checks that the metrics and labels of an expression exist."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,16 +9,16 @@ from prometheus_client import Histogram, Summary
 
 from exporter.collectors.registry import FAMILIES
 from exporter.telemetry import INSTRUMENTS
-from tools.alert_rules.files import groups
+from tools.alert_rules.groups import GROUPS
 
 SCRAPED = frozenset({"job", "instance"})
-"""Prometheus adds them to whatever it scrapes."""
+"""Labels that Prometheus adds to scraped series."""
 SELECTOR = re.compile(r"\bon \(([^)]*)\)|\bgroup_left \(([^)]*)\)")
 OF_COUNTERS = frozenset({"rate", "increase"})
 
 
 def known() -> Mapping[str, frozenset[str]]:
-    """Return the labels of every series that there is."""
+    """Return the labels of every existing series, by its name."""
     labels = {family.name: frozenset(family.labels) | SCRAPED for family in FAMILIES}
     for one in INSTRUMENTS:
         names = frozenset(one.labels) | SCRAPED
@@ -27,7 +27,7 @@ def known() -> Mapping[str, frozenset[str]]:
             labels[f"{one.name}_count"] = labels[f"{one.name}_sum"] = names
         if one.kind is Histogram:
             labels[f"{one.name}_bucket"] = names | {"le"}
-    for group in groups():
+    for group in GROUPS:
         labels |= {one.name: frozenset(one.labels) for one in group.recordings}
     everything = frozenset().union(*labels.values())
     labels["ALERTS"] = everything | {"alertname", "alertstate", "severity", "layer"}
@@ -55,7 +55,7 @@ def selectors(expr: Any) -> Iterator[Any]:
     return (node for node in nodes(expr) if isinstance(node, promql.VectorSelector))
 
 
-def complaints(text: str) -> Iterator[str]:
+def problems(text: str) -> Iterator[str]:
     """Yield what is wrong with an expression."""
     try:
         expr = promql.parse(text)
@@ -78,12 +78,12 @@ def _labels_unknown(expr: Any) -> Iterator[str]:
         if isinstance(node, promql.AggregateExpr) and node.modifier is not None:
             there = _labels_in(node.expr)
             for label in set(node.modifier.labels) - there:
-                yield f"nothing below has the label {label} that is aggregated by"
+                yield f"aggregates by the label {label}, which no series has"
         if isinstance(node, promql.BinaryExpr):
             joined = SELECTOR.search(str(node.modifier or ""))
             for label in _words(joined):
                 if label not in _labels_in(node):
-                    yield f"neither side has the label {label} that is joined on"
+                    yield f"joins on the label {label}, which neither side has"
 
 
 def _words(match: re.Match[str] | None) -> list[str]:
@@ -102,11 +102,11 @@ def _counters_misused(expr: Any) -> Iterator[str]:
             for one in selectors(node):
                 ranged.add(str(one))
                 if not _counts(one.name):
-                    yield f"{node.func.name} of {one.name}, which is no counter"
+                    yield f"{node.func.name} of {one.name}, which is not a counter"
     now_and_before = {one.name for one in selectors(expr) if "offset" in str(one)}
     for one in selectors(expr):
         if _counts(one.name) and str(one) not in ranged and one.name not in now_and_before:
-            yield f"the counter {one.name} as it is says nothing"
+            yield f"the counter {one.name} has no rate or increase"
 
 
 def _counts(name: str) -> bool:

@@ -1,13 +1,11 @@
 """
-``python -m tests.alert_rules.noise``: the busiest demo for ten minutes, and every message it sends.
+``python -m tests.alert_rules.noise``: run the busiest demo and print every notification.
 
-The last line names what was pending or firing at any time, whether anybody was told or not, the
-first minute left out, in which everything starts.
+The last line names the alerts that were pending or firing after the first minute, with or without
+a notification. With ``--scenario quiet --vms 200``, a healthy system, there should be none.
 
-With ``--scenario quiet --vms 200`` it is a healthy fleet, which has nothing to say.
-
-Everything is real and unhurried but Alertmanager's waiting, which is left out: it could only make
-the list shorter. The reader judges, message by message, whether it was worth the bell.
+The durations are those of the shipped rules, but Alertmanager waits less: its waits could only make
+the list shorter. The reader decides whether each notification was needed.
 """
 
 import argparse
@@ -28,62 +26,62 @@ from tests.alert_rules.test_healthy import alerts_of, rules_of
 from tests.daemon.test_prometheus import free_port, ready
 from tests.daemon_process import REAL_TIME
 from tests.debian import needs
-from tools.alert_rules.files import all_alerts, files
+from tools.alert_rules.files import rule_files
 
 SCRAPE_SECONDS = 5
 START_SECONDS = 60
-"""In which the daemon and Prometheus start: what is pending then is not looked at."""
+"""The daemon and Prometheus start meanwhile: alerts that are pending then are ignored."""
 
 
 async def main(minutes: float, demo: Sequence[str]) -> None:
     with TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "am").mkdir()
-        async with alertmanager(folder / "am") as people:
-            active = await listen(folder, people, minutes, demo)
-            tell(people.told)
-            say(f"pending or firing at some time: {', '.join(sorted(active)) or 'nothing'}")
+        async with alertmanager(folder / "am") as manager:
+            active = await listen(folder, manager, minutes, demo)
+            report(manager.received)
+            write(f"pending or firing at some time: {', '.join(sorted(active)) or 'nothing'}")
 
 
 async def listen(
-    folder: Path, people: Alertmanager, minutes: float, demo: Sequence[str]
+    folder: Path, manager: Alertmanager, minutes: float, demo: Sequence[str]
 ) -> set[str]:
     """
-    Run the demo, and a Prometheus with the shipped rules that tells *people*.
+    Run the demo, and a Prometheus with the shipped rules that notifies *manager*.
 
-    Return the names of all alerts that were pending or firing, told or not.
+    Return the names of all alerts that were pending or firing, with or without a notification.
     """
-    ours, theirs = free_port(), free_port()
-    for path, text in files().items():
+    daemon_port, prometheus_port = free_port(), free_port()
+    for path, text in rule_files().items():
         if path.endswith(".rules.yml"):
             (folder / Path(path).name).write_text(text)
-    (folder / "prometheus.yml").write_text(json.dumps(configuration(ours, people.url)))
-    quiet = asyncio.subprocess.DEVNULL
-    shown = await asyncio.create_subprocess_exec(
+    (folder / "prometheus.yml").write_text(json.dumps(configuration(daemon_port, manager.url)))
+    output = asyncio.subprocess.DEVNULL
+    demo_process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "exporter", "demo", *demo),
-        *("--web.listen-address", f"127.0.0.1:{ours}"),
-        stdout=quiet,
-        stderr=quiet,
+        *("--web.listen-address", f"127.0.0.1:{daemon_port}"),
+        stdout=output,
+        stderr=output,
     )
     prometheus = await asyncio.create_subprocess_exec(
         needs("prometheus"),
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{theirs}",
-        stdout=quiet,
-        stderr=quiet,
+        f"--web.listen-address=127.0.0.1:{prometheus_port}",
+        stdout=output,
+        stderr=output,
     )
     active: set[str] = set()
     try:
         async with aiohttp.ClientSession() as http:
-            await ready(http, theirs)
+            await ready(http, prometheus_port)
             await REAL_TIME.sleep(START_SECONDS)
             for _ in range(round(minutes * 60 / SCRAPE_SECONDS)):
                 await REAL_TIME.sleep(SCRAPE_SECONDS)
-                rules = await rules_of(http, theirs)
+                rules = await rules_of(http, prometheus_port)
                 active |= {alert["labels"]["alertname"] for alert in alerts_of(rules)}
     finally:
-        for process in (shown, prometheus):
+        for process in (demo_process, prometheus):
             process.terminate()
             await process.wait()
     return active
@@ -110,23 +108,22 @@ def configuration(port: int, alertmanager_url: str) -> dict[str, Any]:
     }
 
 
-def tell(told: list[tuple[str, dict[str, Any]]]) -> None:
-    """Print every message but the watchdog's, with the reason that its alerts give."""
-    quiet = {alert.name: alert.quiet for alert in all_alerts()}
+def report(received: list[tuple[str, dict[str, Any]]]) -> None:
+    """Print every notification but the watchdog's, with its runbook."""
     counts: Counter[str] = Counter()
-    for path, message in told:
+    for path, message in received:
         name = message.get("groupLabels", {}).get("alertname")
         if name is None or path == "/watchdog":
             continue
         counts[path] += 1
-        say(f"{path[1:]:<8} {message['status']:<9} {name}")
+        write(f"{path[1:]:<8} {message['status']:<9} {name}")
         for alert in message["alerts"]:
-            say(f"    {alert['status']:<9} {alert['annotations']['description']}")
-        say(f"    it is quiet otherwise: {quiet[name]}")
-    say(", ".join(f"{count} to {path[1:]}" for path, count in sorted(counts.items())) or "none")
+            write(f"    {alert['status']:<9} {alert['annotations']['description']}")
+        write(f"    see docs/runbooks/{name}.md")
+    write(", ".join(f"{count} to {path[1:]}" for path, count in sorted(counts.items())) or "none")
 
 
-def say(line: str) -> None:
+def write(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 

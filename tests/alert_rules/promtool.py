@@ -1,4 +1,4 @@
-"""Cases, written down as promtool reads them, and run by it."""
+"""Writes cases as rule tests of promtool, and runs it."""
 
 import json
 import shutil
@@ -8,55 +8,50 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.alert_rules.stories import CLOUD, DAEMON, Series
-from tools.alert_rules.files import all_alerts, groups
+from tests.alert_rules.stories import DAEMON, SYSTEM, Series
+from tools.alert_rules import groups
+from tools.alert_rules.groups import GROUPS
 from tools.alert_rules.model import Alert
 
-ALERTS: Mapping[str, Alert] = {alert.name: alert for alert in all_alerts()}
-GROUP_OF = {alert.name: group for group in groups() for alert in group.alerts}
-RULE_FILES = tuple(f"{group.name.removeprefix('vergewatch-')}.rules.yml" for group in groups())
-PATIENCE_SECONDS = 120
+ALERTS: Mapping[str, Alert] = {alert.name: alert for alert in groups.ALERTS}
+GROUP_OF = {alert.name: group for group in GROUPS for alert in group.alerts}
+RULE_FILES = tuple(f"{group.name}.rules.yml" for group in GROUPS)
+TIMEOUT_SECONDS = 120
 
 NEWER = Path(".venv/bin/promtool-3")
-"""Where `deploy/fetch-promtool-3` puts it."""
+"""`deploy/fetch-promtool-3` installs it here."""
 
 
 class Case(NamedTuple):
-    """Something that is to happen, and when an alert is to fire; the times are steps."""
+    """Series, and the steps at which an alert must and must not fire."""
 
     alert: str
-    says: str
+    title: str
     series: tuple[Series, ...] = ()
     fires: Mapping[int, Sequence[Mapping[str, str]]] = {}
     silent: tuple[int, ...] = ()
     ends: int = 400
     """The step at which steady series end."""
     text: Mapping[str, str] = {}
-    """The annotations, exactly, wherever it fires."""
+    """The exact annotations wherever it fires."""
     samples_of: Mapping[str, Mapping[int, Sequence[tuple[str, float]]]] = {}
-    """Expressions, and what they are to be, by step."""
+    """Expected samples of expressions, by step."""
     minutes: int = 1
     samples: int = 1
     rules: tuple[str, ...] = ()
-    """The files of rules; without any, the one that the alert is in."""
+    """The rule files; without any, the file of the alert."""
     place: str = ""
-    """A matcher that only this case's alerts meet; filled in when it is written down."""
+    """A matcher that only the alerts of this case meet; set when the case is written."""
 
 
 def rule_files(case: Case) -> tuple[str, ...]:
     if case.rules:
         return case.rules
-    return (f"{GROUP_OF[case.alert].name.removeprefix('vergewatch-')}.rules.yml",)
+    return (f"{GROUP_OF[case.alert].name}.rules.yml",)
 
 
-def write(cases: Iterable[Case], folder: Path, *, one_world: bool = False) -> list[Path]:
-    """
-    Write *cases* into files for promtool, as many into one world as get on with each other.
-
-    Args:
-        one_world: Whether short and long cases are put together: quicker where rules are few.
-
-    """
+def write(cases: Iterable[Case], folder: Path) -> list[Path]:
+    """Write *cases* into files for promtool, many of similar length in one test."""
     by_kind = sorted(cases, key=_kind)
     paths = []
     for number, (kind, some) in enumerate(groupby(by_kind, key=_kind)):
@@ -64,16 +59,16 @@ def write(cases: Iterable[Case], folder: Path, *, one_world: bool = False) -> li
         content = {
             "rule_files": list(kind.rules),
             "evaluation_interval": f"{kind.minutes}m",
-            "group_eval_order": [group.name for group in groups()],
-            "tests": list(_worlds(kind, list(some), one_world=one_world)),
+            "group_eval_order": [f"vergewatch-{group.name}" for group in GROUPS],
+            "tests": list(_tests(kind, list(some))),
         }
-        path.write_text(json.dumps(content))  # which is YAML, and written much faster
+        path.write_text(json.dumps(content))  # JSON is YAML, and written much faster
         paths.append(path)
     return paths
 
 
 class Kind(NamedTuple):
-    """What cases in one world have in common."""
+    """The properties that cases in one test share."""
 
     rules: tuple[str, ...]
     minutes: int
@@ -84,34 +79,34 @@ def _kind(case: Case) -> Kind:
     return Kind(rule_files(case), case.minutes, case.samples)
 
 
-def _worlds(kind: Kind, cases: Sequence[Case], *, one_world: bool) -> Iterable[dict[str, Any]]:
+def _tests(kind: Kind, cases: Sequence[Case]) -> Iterable[dict[str, Any]]:
     together: dict[int, list[Case]] = {}
     for number, case in enumerate(cases):
         own = _named(case, number)
         if _place(case) and not case.text:
-            together.setdefault(0 if one_world else _horizon(case).bit_length(), []).append(own)
+            together.setdefault(_horizon(case).bit_length(), []).append(own)
         else:
-            yield _world(kind, [own])
+            yield _test(kind, [own])
     for some in together.values():
-        yield _world(kind, some)
+        yield _test(kind, some)
 
 
 def _length(case: Case) -> int:
-    """Return how many samples a steady series has; one that ends after the horizon does not."""
+    """Return the number of samples of a steady series, which may end after the last step."""
     return min(case.ends, _horizon(case) + 2) * case.samples
 
 
 def _horizon(case: Case) -> int:
-    """Return the last step that *case* asks about."""
+    """Return the last step that *case* checks."""
     asked = (step for by_step in case.samples_of.values() for step in by_step)
     return max((*case.fires, *case.silent, *asked), default=0)
 
 
 def _named(case: Case, number: int) -> Case:
-    """Return *case* with names of its own."""
+    """Return *case* with unique names of system and daemon."""
 
     def name(text: str) -> str:
-        return text.replace(CLOUD, f"c{number}").replace(DAEMON, f"d{number}:9888")
+        return text.replace(SYSTEM, f"c{number}").replace(DAEMON, f"d{number}:9888")
 
     return case._replace(
         series=tuple(Series(name(series.selector), series.values) for series in case.series),
@@ -132,14 +127,14 @@ def _named(case: Case, number: int) -> Case:
 
 
 def _place(case: Case) -> str:
-    """Return a matcher that no other case's alerts meet, if there is one."""
+    """Return a matcher that no alert of another case meets, if there is one."""
     selectors = "".join(series.selector for series in case.series)
-    if CLOUD in selectors:
-        return f'system_name="{CLOUD}"'
+    if SYSTEM in selectors:
+        return f'system_name="{SYSTEM}"'
     return f'instance="{DAEMON}"' if DAEMON in selectors else ""
 
 
-def _world(kind: Kind, cases: Sequence[Case]) -> dict[str, Any]:
+def _test(kind: Kind, cases: Sequence[Case]) -> dict[str, Any]:
     return {
         "name": "; ".join(dict.fromkeys(case.alert for case in cases)),
         "interval": f"{kind.minutes * 60 // kind.samples}s",
@@ -209,19 +204,19 @@ def _time(case: Case, step: int) -> str:
 
 
 def run(program: str, paths: Sequence[Path]) -> str:
-    """Return what promtool has to complain about, and nothing when all is well."""
+    """Return the output of promtool if a test fails, else nothing."""
     done = subprocess.run(
         [program, "test", "rules", *(path.name for path in paths)],
         cwd=paths[0].parent,
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
 def promtools() -> list[str]:
-    """Return every promtool that there is: Debian's, and a newer one where it was fetched."""
+    """Return every installed promtool: Debian's, and a newer one if it was fetched."""
     found = [shutil.which("promtool"), shutil.which(str(NEWER.resolve()))]
     return [program for program in found if program] or ["promtool"]

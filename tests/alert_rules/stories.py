@@ -1,56 +1,56 @@
 """
-What each alert is about, as series that make it fire.
+For each alert, series that make it fire.
 
-A step is one evaluation of the rules. From each story follow several cases: that it fires exactly
-when it has to, that it is over when it has to be, and that it is frozen by whatever mutes it.
+A step is one evaluation of the rules. Several cases follow from each story: that the alert fires
+after its wait, that it resolves in time, and that it is frozen while another alert mutes it.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-CLOUD = "CLOUD"
+SYSTEM = "SYSTEM"
 DAEMON = "DAEMON"
-"""What stands for a name of the case's own, so that many cases fit into one world."""
+"""Placeholders for the names of each case, so that many cases fit into one test."""
 
-C = f'system_name="{CLOUD}"'
-VM = f'{C},vm_id="7",vm_name="web"'
-OF_VM = {"system_name": CLOUD, "vm_id": "7", "vm_name": "web"}
-OF_CLOUD = {"system_name": CLOUD}
+SYS = f'system_name="{SYSTEM}"'
+VM = f'{SYS},vm_id="7",vm_name="web"'
+OF_VM = {"system_name": SYSTEM, "vm_id": "7", "vm_name": "web"}
+OF_SYSTEM = {"system_name": SYSTEM}
 DISK = f'{VM},mountpoint="/"'
 OF_DISK = {**OF_VM, "mountpoint": "/"}
 SCRAPED = f'job="vergewatch",instance="{DAEMON}"'
 OF_DAEMON = {"job": "vergewatch", "instance": DAEMON}
-NODE = f'{C},node="n1"'
-OF_NODE = {"system_name": CLOUD, "node": "n1"}
-OF_TABLE = {"system_name": CLOUD, "table": "vms"}
-TABLE = f'{C},table="vms"'
+NODE = f'{SYS},node="n1"'
+OF_NODE = {"system_name": SYSTEM, "node": "n1"}
+OF_TABLE = {"system_name": SYSTEM, "table": "vms"}
+TABLE = f'{SYS},table="vms"'
 
 
 PLANNED_REQUESTS = 758
-"""An example of an hour's schedule; the rule compares with its share."""
+"""Requests of an hour in an example schedule."""
 
 
 class Series(NamedTuple):
-    """A series, and how it goes on for some samples."""
+    """A series, and its values for a number of samples."""
 
     selector: str
     values: Callable[[int], str]
 
 
 class Story(NamedTuple):
-    """What happens until an alert fires, and for as long as it is to go on."""
+    """Series that make an alert fire."""
 
     alert: str
     series: tuple[Series, ...]
     labels: dict[str, str]
     onset: int = 0
-    """The first step at which it holds."""
+    """The first step at which the expression holds."""
     tail: int = 0
-    """Steps for which it goes on to hold when the series end."""
+    """Steps for which the expression holds after the series end."""
     minutes: int = 1
-    """Of a step."""
+    """Minutes of a step."""
     samples: int = 1
-    """In a step."""
+    """Samples in a step."""
 
 
 def steady(selector: str, value: float) -> Series:
@@ -69,7 +69,7 @@ def state(word: str, of: str = VM, policy: str = "on-failure") -> Series:
     return steady(f'vergewatch_recovery_vm_state_info{{{of},policy="{policy}",state="{word}"}}', 1)
 
 
-def stranger(word: str, of: str = VM) -> Series:
+def not_enrolled(word: str, of: str = VM) -> Series:
     """Return the state of a VM that is not enrolled."""
     return state(word, of, "no")
 
@@ -86,7 +86,7 @@ def status(word: str, of: str = VM) -> Series:
     return steady(f'vergewatch_vm_status_info{{{of},status="{word}"}}', 1)
 
 
-def recovery(readiness: str, mode: str = "enforce", of: str = C) -> Series:
+def recovery(readiness: str, mode: str = "enforce", of: str = SYS) -> Series:
     return steady(f'vergewatch_recovery_info{{{of},mode="{mode}",readiness="{readiness}"}}', 1)
 
 
@@ -101,7 +101,7 @@ def last_action(outcome: str, at: float = 0) -> tuple[Series, ...]:
 
 
 def lag(late: float) -> tuple[Series, ...]:
-    """Return a histogram of 120 measurements a minute, of which a share is late."""
+    """Return a histogram of 120 measurements a minute; the share *late* is late."""
     name = "vergewatch_event_loop_lag_seconds"
     return (
         rising(f"{name}_count{{{SCRAPED}}}", 0, 120),
@@ -185,36 +185,38 @@ STORIES = (
     Story("VergeRecoveryFailed", (*last_action("failed"), state("backoff")), OF_VM),
     Story("VergeRecoveryQuarantined", (state("quarantined"),), OF_VM),
     Story("VergeRecoveryActed", last_action("confirmed"), OF_VM),
-    Story("VergeRecoveryOutcomeUnknown", (state("indeterminate"), since()), OF_CLOUD, onset=11),
-    Story("VergeRecoveryHeldTooLong", (state("held"), since(), recovery("active")), OF_CLOUD, 16),
-    Story("VergeRecoveryUnknownTooLong", (state("unknown"), since()), OF_CLOUD, onset=31),
-    Story("VergeRecoveryCircuitBreakerOpen", (recovery("circuit_breaker_open"),), OF_CLOUD),
-    Story("VergeRecoveryInternalError", (recovery("broken"),), OF_CLOUD),
+    Story("VergeRecoveryOutcomeUnknown", (state("indeterminate"), since()), OF_SYSTEM, onset=11),
+    Story("VergeRecoveryHeldTooLong", (state("held"), since(), recovery("active")), OF_SYSTEM, 16),
+    Story("VergeRecoveryUnknownTooLong", (state("unknown"), since()), OF_SYSTEM, onset=31),
+    Story("VergeRecoveryCircuitBreakerOpen", (recovery("circuit_breaker_open"),), OF_SYSTEM),
+    Story("VergeRecoveryInternalError", (recovery("broken"),), OF_SYSTEM),
     Story(
-        "VergeRecoveryJournalDown", (steady(f"vergewatch_recovery_journal_up{{{C}}}", 0),), OF_CLOUD
+        "VergeRecoveryJournalDown",
+        (steady(f"vergewatch_recovery_journal_up{{{SYS}}}", 0),),
+        OF_SYSTEM,
     ),
     Story(
         "VergeRecoveryNotReady",
-        (steady(f"vergewatch_recovery_ready{{{C}}}", 0), recovery("degraded")),
-        OF_CLOUD,
+        (steady(f"vergewatch_recovery_ready{{{SYS}}}", 0), recovery("degraded")),
+        OF_SYSTEM,
     ),
-    Story("VergeRecoveryDisarmed", (recovery("disarmed"),), OF_CLOUD, minutes=2),
-    Story("VergeRecoveryPausedTooLong", (recovery("paused"),), OF_CLOUD, minutes=2),
+    Story("VergeRecoveryDisarmed", (recovery("disarmed"),), OF_SYSTEM, minutes=2),
+    Story("VergeRecoveryPausedTooLong", (recovery("paused"),), OF_SYSTEM, minutes=2),
     Story(
         "VergeRecoveryKeyReadOnly",
         (
             then(
-                f'vergewatch_recovery_decisions_total{{{C},failed_guard="write_access",cause="crashed"}}',
+                f'vergewatch_recovery_decisions_total{{{SYS},failed_guard="write_access",cause="crashed"}}',
                 "_x4 1x20 stale",
             ),
         ),
-        OF_CLOUD,
+        OF_SYSTEM,
         onset=4,
     ),
     Story(
         "VergeRecoveryClockJumps",
-        (then(f"vergewatch_recovery_clock_jumps_total{{{C}}}", "_x4 1 2 3x20 stale"),),
-        OF_CLOUD,
+        (then(f"vergewatch_recovery_clock_jumps_total{{{SYS}}}", "_x4 1 2 3x20 stale"),),
+        OF_SYSTEM,
         onset=6,
     ),
     # The daemon.
@@ -232,8 +234,10 @@ STORIES = (
         onset=4,
         tail=58,
     ),
-    Story("VergeSystemDataStale", (steady(f"vergewatch_up{{{C}}}", 0),), OF_CLOUD),
-    Story("VergeAuthenticationFailed", (steady(f"vergewatch_authenticated{{{C}}}", 0),), OF_CLOUD),
+    Story("VergeSystemDataStale", (steady(f"vergewatch_up{{{SYS}}}", 0),), OF_SYSTEM),
+    Story(
+        "VergeAuthenticationFailed", (steady(f"vergewatch_authenticated{{{SYS}}}", 0),), OF_SYSTEM
+    ),
     Story(
         "VergeTableFailing",
         (steady(f"vergewatch_table_fresh{{{TABLE}}}", 0),),
@@ -249,10 +253,10 @@ STORIES = (
     Story(
         "VergeAPIBudgetLow",
         (
-            steady(f"vergewatch_api_requests_remaining{{{C}}}", 3),
-            steady(f"vergewatch_api_requests_planned{{{C}}}", PLANNED_REQUESTS),
+            steady(f"vergewatch_api_requests_remaining{{{SYS}}}", 3),
+            steady(f"vergewatch_api_requests_planned{{{SYS}}}", PLANNED_REQUESTS),
         ),
-        OF_CLOUD,
+        OF_SYSTEM,
     ),
     Story("VergeEventLoopStalling", lag(0.05), OF_DAEMON, onset=1, tail=3),
     Story(
@@ -260,6 +264,6 @@ STORIES = (
         (steady(f"vergewatch_config_last_reload_successful{{{SCRAPED}}}", 0),),
         OF_DAEMON,
     ),
-    Story("VergeDuplicateSeries", (steady(f"vergewatch_duplicate_series{{{C}}}", 2),), OF_CLOUD),
+    Story("VergeDuplicateSeries", (steady(f"vergewatch_duplicate_series{{{SYS}}}", 2),), OF_SYSTEM),
     Story("VergeWatchdog", (), {}, tail=10**6),
 )

@@ -1,4 +1,4 @@
-"""The shipped configuration, in a real Alertmanager."""
+"""The shipped configuration in a real Alertmanager."""
 
 import asyncio
 import re
@@ -19,14 +19,12 @@ from tests.alert_rules.promtool import ALERTS
 from tests.daemon.test_prometheus import free_port
 from tests.daemon_process import REAL_TIME
 from tests.debian import needs
-from tools.alert_rules.files import all_alerts
-from tools.alert_rules.inhibitions import NOTIFYING, inhibitions
+from tools.alert_rules.inhibitions import INHIBITIONS, NOTIFYING
 from tools.alert_rules.model import Severity
 
 CONFIG = Path(__file__).parent.parent.parent / "alerts" / "alertmanager.yml"
 TEMPLATE = CONFIG.with_name("vergewatch.tmpl")
-TABLE = inhibitions(all_alerts())
-PATIENCE_SECONDS = 20
+TIMEOUT_SECONDS = 20
 GROUPS_SECONDS = 0.3
 
 WAITS = {
@@ -36,13 +34,13 @@ WAITS = {
 
 
 def muted_pairs() -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    for rule in TABLE:
+    for rule in INHIBITIONS:
         for source in rule.sources:
             for target in rule.targets:
                 yield source, target, rule.equal
 
 
-def test_amtool_has_nothing_to_say() -> None:
+def test_amtool_accepts_the_configuration() -> None:
     done = subprocess.run(
         [needs("amtool"), "check-config", CONFIG],
         capture_output=True, text=True, timeout=30, check=False,
@@ -64,13 +62,13 @@ def test_amtool_has_nothing_to_say() -> None:
                     Severity.NONE: "watchdog" if alert.name == "VergeWatchdog" else "none",
                 }[alert.severity],
             )
-            for alert in all_alerts()
+            for alert in ALERTS.values()
             if alert.name.startswith(("VergeVMD", "VergeVMF", "VergeW", "VergeRecoveryA"))
         ),
-        (("alertname=SomebodyElses",), "tickets"),
+        (("alertname=OfAnotherProject",), "tickets"),
     ],
 )
-def test_an_alert_reaches_whom_it_is_for(labels: tuple[str, ...], receiver: str) -> None:
+def test_alert_is_routed_to_its_receiver(labels: tuple[str, ...], receiver: str) -> None:
     done = subprocess.run(
         [needs("amtool"), "config", "routes", "test", f"--config.file={CONFIG}",
          f"--verify.receivers={receiver}", *labels],
@@ -80,15 +78,15 @@ def test_an_alert_reaches_whom_it_is_for(labels: tuple[str, ...], receiver: str)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_configuration_mutes_what_the_rules_take_for_muted() -> None:
+def test_configuration_has_the_inhibitions_of_the_rules() -> None:
     rules = yaml.safe_load(CONFIG.read_text())["inhibit_rules"]
 
     found = {
         (source.name, target.name, tuple(rule["equal"]))
         for rule in rules
-        for source in all_alerts()
+        for source in ALERTS.values()
         if meets(rule["source_matchers"], labels_of(source.name))
-        for target in all_alerts()
+        for target in ALERTS.values()
         if target.severity in NOTIFYING and meets(rule["target_matchers"], labels_of(target.name))
     }
 
@@ -111,21 +109,21 @@ def labels_of(name: str) -> dict[str, str]:
 
 @dataclass
 class Alertmanager:
-    """A running Alertmanager, and what it told its receivers."""
+    """A running Alertmanager, and the notifications that its receivers received."""
 
     url: str
     http: aiohttp.ClientSession
-    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    received: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     async def post(self, *alerts: dict[str, str], over: bool = False) -> None:
-        now = datetime.now(UTC)  # noqa: TID251  # Alertmanager goes by its own clock
+        now = datetime.now(UTC)  # noqa: TID251  # Alertmanager uses the real clock
         began, ended = now - timedelta(minutes=1), now - timedelta(seconds=1)
         body = [
             {
                 "labels": labels,
                 "annotations": {
                     "summary": ALERTS[labels["alertname"]].summary,
-                    "description": f"{labels.get('vm_name', 'it')} is in trouble",
+                    "description": f"{labels.get('vm_name', 'it')} is down",
                     "runbook_url": f"https://runbooks.example/{labels['alertname']}",
                     "dashboard_url": "https://grafana.example/d/x",
                 },
@@ -138,7 +136,7 @@ class Alertmanager:
             assert answer.status == 200, await answer.text()
 
     async def muted(self) -> dict[tuple[str, str], bool]:
-        """Return whether each alert is muted, by its name and its cloud."""
+        """Return whether each alert is muted, by its name and its system."""
         async with self.http.get(f"{self.url}/api/v2/alerts") as answer:
             return {
                 (one["labels"]["alertname"], one["labels"].get("system_name", "")): bool(
@@ -147,36 +145,38 @@ class Alertmanager:
                 for one in await answer.json()
             }
 
-    def heard(self, path: str, status: str, name: str, system: str) -> list[dict[str, Any]]:
+    def notifications(self, path: str, status: str, name: str, system: str) -> list[dict[str, Any]]:
         return [
             message
-            for at, message in self.told
+            for at, message in self.received
             if at == path
             and message.get("status") == status
             and message["groupLabels"].get("alertname") == name
             and message["groupLabels"].get("system_name", "") == system
         ]
 
-    async def until_heard(
+    async def until_notified(
         self, path: str, status: str, name: str, system: str = ""
     ) -> list[dict[str, Any]]:
-        for _ in range(PATIENCE_SECONDS * 20):
-            if found := self.heard(path, status, name, system):
+        for _ in range(TIMEOUT_SECONDS * 20):
+            if found := self.notifications(path, status, name, system):
                 return found
             await REAL_TIME.sleep(0.05)
-        raise AssertionError(f"no notification that {name} of {system} is {status}: {self.told}")
+        raise AssertionError(
+            f"no notification that {name} of {system} is {status}: {self.received}"
+        )
 
 
 @asynccontextmanager
 async def alertmanager(folder: Path) -> AsyncIterator[Alertmanager]:
-    """Run Debian's Alertmanager with the shipped configuration, in a hurry."""
+    """Run Debian's Alertmanager with the shipped configuration and shorter waits."""
     program = needs("prometheus-alertmanager")
     port = free_port()
     async with aiohttp.ClientSession() as http:
         manager = Alertmanager(f"http://127.0.0.1:{port}", http)
 
         async def receive(request: web.Request) -> web.Response:
-            manager.told.append((request.path, await request.json()))
+            manager.received.append((request.path, await request.json()))
             return web.Response()
 
         receiver = web.Application()
@@ -208,7 +208,7 @@ async def alertmanager(folder: Path) -> AsyncIterator[Alertmanager]:
 
 
 async def until_ready(manager: Alertmanager) -> None:
-    for _ in range(PATIENCE_SECONDS * 10):
+    for _ in range(TIMEOUT_SECONDS * 10):
         try:
             async with manager.http.get(f"{manager.url}/-/ready") as answer:
                 if answer.status == 200:
@@ -216,7 +216,7 @@ async def until_ready(manager: Alertmanager) -> None:
         except aiohttp.ClientError:
             pass
         await REAL_TIME.sleep(0.1)
-    raise AssertionError("Alertmanager does not get ready")
+    raise AssertionError("Alertmanager is not ready")
 
 
 def instance(name: str, system: str, **more: str) -> dict[str, str]:
@@ -226,7 +226,7 @@ def instance(name: str, system: str, **more: str) -> dict[str, str]:
     return {**labels_of(name), **mine, **more}
 
 
-async def test_every_source_mutes_only_its_targets(tmp_path: Path) -> None:
+async def test_each_source_mutes_only_its_targets(tmp_path: Path) -> None:
     pairs = list(muted_pairs())
     async with alertmanager(tmp_path) as manager:
         for number, (source, target, equal) in enumerate(pairs):
@@ -239,18 +239,23 @@ async def test_every_source_mutes_only_its_targets(tmp_path: Path) -> None:
                 instance(target, f"d{number}" if other else f"e{number}"),
             )
 
-        muted = await manager.muted()
+        muted: dict[tuple[str, str], bool] = {}
+        for _ in range(TIMEOUT_SECONDS * 10):  # Alertmanager notices new sources with a delay
+            muted = await manager.muted()
+            if all(muted[target, f"c{number}"] for number, (_, target, _) in enumerate(pairs)):
+                break
+            await REAL_TIME.sleep(0.1)
 
         for number, (source, target, equal) in enumerate(pairs):
             elsewhere = f"e{number}" if equal[-1] == "system_name" else f"d{number}"
             assert muted[target, f"c{number}"], f"{source} does not mute {target}"
-            assert not muted[target, elsewhere], f"{source} mutes {target} of another"
+            assert not muted[target, elsewhere], f"{source} mutes {target} of another object"
 
 
-async def test_what_is_muted_is_over_in_public_if_it_outlives_what_mutes_it(
+async def test_muted_alert_sends_resolved_only_if_it_outlasts_its_source(
     tmp_path: Path,
 ) -> None:
-    """And it never is if it ends in silence, which is why the rules freeze what is muted."""
+    """Without freezing, an alert that ends while it is muted never sends "resolved"."""
     pairs = [
         ("VergeRecoveryQuarantined", "VergeVMDown", "pager"),
         ("VergeRecoveryFailed", "VergeVMUnresponsive", "tickets"),
@@ -259,28 +264,28 @@ async def test_what_is_muted_is_over_in_public_if_it_outlives_what_mutes_it(
     ]
     async with alertmanager(tmp_path) as manager:
         for number, (_, target, path) in enumerate(pairs):
-            for system in (f"cured{number}", f"trapped{number}"):
+            for system in (f"later{number}", f"earlier{number}"):
                 await manager.post(instance(target, system))
-            for system in (f"cured{number}", f"trapped{number}"):
-                await manager.until_heard(f"/{path}", "firing", target, system)
+            for system in (f"later{number}", f"earlier{number}"):
+                await manager.until_notified(f"/{path}", "firing", target, system)
         for number, (source, target, _) in enumerate(pairs):
-            for system in (f"cured{number}", f"trapped{number}"):
+            for system in (f"later{number}", f"earlier{number}"):
                 await manager.post(instance(source, system))
-            await manager.post(instance(target, f"trapped{number}"), over=True)
+            await manager.post(instance(target, f"earlier{number}"), over=True)
         await REAL_TIME.sleep(4 * GROUPS_SECONDS)
         for number, (source, _, _) in enumerate(pairs):
-            for system in (f"cured{number}", f"trapped{number}"):
+            for system in (f"later{number}", f"earlier{number}"):
                 await manager.post(instance(source, system), over=True)
         await REAL_TIME.sleep(2 * GROUPS_SECONDS)
         for number, (_, target, _) in enumerate(pairs):
-            await manager.post(instance(target, f"cured{number}"), over=True)
+            await manager.post(instance(target, f"later{number}"), over=True)
 
         for number, (_, target, path) in enumerate(pairs):
-            await manager.until_heard(f"/{path}", "resolved", target, f"cured{number}")
-            assert manager.heard(f"/{path}", "resolved", target, f"trapped{number}") == []
+            await manager.until_notified(f"/{path}", "resolved", target, f"later{number}")
+            assert manager.notifications(f"/{path}", "resolved", target, f"earlier{number}") == []
 
 
-async def test_many_vms_are_one_message_that_a_person_can_read(tmp_path: Path) -> None:
+async def test_many_vms_are_one_readable_notification(tmp_path: Path) -> None:
     async with alertmanager(tmp_path) as manager:
         await manager.post(
             *(
@@ -291,14 +296,14 @@ async def test_many_vms_are_one_message_that_a_person_can_read(tmp_path: Path) -
             instance("VergeRecoveryActed", "meadowlark"),
         )
 
-        await manager.until_heard("/pager", "firing", "VergeVMDown", "meadowlark")
-        await manager.until_heard("/watchdog", "firing", "VergeWatchdog")
+        await manager.until_notified("/pager", "firing", "VergeVMDown", "meadowlark")
+        await manager.until_notified("/watchdog", "firing", "VergeWatchdog")
         shown: dict[str, Any] = {"title": ""}
-        for _ in range(PATIENCE_SECONDS * 20):
-            chats = [told for path, told in manager.told if path == "/chat"]
+        for _ in range(TIMEOUT_SECONDS * 20):
+            chats = [message for path, message in manager.received if path == "/chat"]
             if chats:
                 (shown,) = chats[-1]["attachments"]
-            if shown["title"].startswith("3 firing"):  # on a slow machine not the first one
+            if shown["title"].startswith("3 firing"):  # on a slow machine, not the first one
                 break
             await REAL_TIME.sleep(0.05)
 
@@ -308,9 +313,9 @@ async def test_many_vms_are_one_message_that_a_person_can_read(tmp_path: Path) -
         assert shown["title_link"] == "https://runbooks.example/VergeVMDown"
         assert shown["text"].splitlines() == [
             *(
-                f"• web-{number} is in trouble <https://grafana.example/d/x|dashboard>"
+                f"• web-{number} is down <https://grafana.example/d/x|dashboard>"
                 for number in range(3)
             ),
             "What to do: https://runbooks.example/VergeVMDown",
         ]
-        assert "RecoveryActed" not in str(manager.told)
+        assert "RecoveryActed" not in str(manager.received)

@@ -1,4 +1,4 @@
-"""The rules, their runbooks and their cases are whole, and the committed files are the rules."""
+"""The rules and their runbooks are complete, and the committed files are up to date."""
 
 import re
 import shlex
@@ -11,56 +11,90 @@ import typer
 import yaml
 
 from exporter.cli.main import full_command
+from exporter.config.settings import Settings
 from exporter.model import StatusWord
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.cases import Outcome
 from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
+from exporter.validation import walk
 from tests.alert_rules.cases import all_cases, cases_of
-from tests.alert_rules.grammar import complaints
+from tests.alert_rules.fast_rules import fast
+from tests.alert_rules.grammar import KNOWN, problems
 from tests.alert_rules.promtool import promtools
 from tests.alert_rules.stories import STORIES
 from tests.debian import needs
 from tools.alert_rules import vms
 from tools.alert_rules.expressions import DOWN_STATES
-from tools.alert_rules.files import all_alerts, files, groups
-from tools.alert_rules.inhibitions import NOTIFYING, frozen, inhibitions
-from tools.alert_rules.model import Alert, Layer, Recording, Severity
-from tools.alert_rules.runbooks import HEADINGS
-from tools.alert_rules.thresholds import DEFAULT, duration
+from tools.alert_rules.files import rule_files
+from tools.alert_rules.groups import ALERTS, GROUPS
+from tools.alert_rules.inhibitions import INHIBITIONS, NOTIFYING, frozen
+from tools.alert_rules.model import FOR, MUTED, MUTING, Alert, Layer, Recording, Severity, seconds
+from tools.alert_rules.runbooks import BEGIN, END, SECTIONS, runbooks
 
 ROOT = Path(__file__).parent.parent.parent
-ALERTS = all_alerts()
-TABLE = inhibitions(ALERTS)
+BY_NAME = {alert.name: alert for alert in ALERTS}
+RECORDINGS = [recording for group in GROUPS for recording in group.recordings]
 MARKED = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 QUERIES = re.compile(r"`([^`]*vergewatch_[^`]*)`")
+
+SETTINGS = {
+    ".".join(path[:length]) for path, _ in walk(Settings) for length in range(1, len(path) + 1)
+}
 
 every_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 
 
 def page(alert: Alert) -> str:
-    return files()[f"docs/runbooks/{alert.name}.md"]
+    return (ROOT / f"docs/runbooks/{alert.name}.md").read_text()
 
 
-def test_the_committed_files_are_those_that_are_generated() -> None:
-    for path, text in files().items():
+def prose(alert: Alert) -> str:
+    """Return the hand-written part of a runbook."""
+    before, _, rest = page(alert).partition(BEGIN)
+    return before + rest.partition(END)[2]
+
+
+def test_committed_files_are_up_to_date() -> None:
+    for path, text in {**rule_files(), **runbooks(ROOT)}.items():
         assert (ROOT / path).read_text() == text, f"{path} is out of date: run make docs"
 
 
-def test_nothing_else_lies_there() -> None:
-    ours = {"alerts/README.md", "alerts/alertmanager.yml", "alerts/vergewatch.tmpl"}
-    there = {
-        str(path.relative_to(ROOT))
-        for folder in ("alerts", "docs/runbooks")
-        for path in (ROOT / folder).iterdir()
-    }
+def test_each_alert_has_a_runbook_and_each_runbook_an_alert() -> None:
+    found = {path.name for path in (ROOT / "docs/runbooks").iterdir()}
 
-    assert there == {*files(), *ours}
+    assert found == {"README.md", *(f"{alert.name}.md" for alert in ALERTS)}
+
+
+def test_alerts_directory_has_no_other_files() -> None:
+    found = {f"alerts/{path.name}" for path in (ROOT / "alerts").iterdir()}
+
+    assert found == {
+        *rule_files(), "alerts/README.md", "alerts/alertmanager.yml", "alerts/vergewatch.tmpl",
+    }  # fmt: skip
+
+
+def test_new_alert_gets_a_runbook_with_empty_sections(tmp_path: Path) -> None:
+    text = runbooks(tmp_path)["docs/runbooks/VergeVMDown.md"]
+
+    assert text.startswith("# VergeVMDown\n")
+    assert BY_NAME["VergeVMDown"].summary in text
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == list(SECTIONS)
+
+
+@pytest.mark.parametrize("marker", [BEGIN, END])
+def test_runbook_without_marker_is_refused(tmp_path: Path, marker: str) -> None:
+    path = "docs/runbooks/VergeVMDown.md"
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text((ROOT / path).read_text().replace(marker, ""))
+
+    with pytest.raises(ValueError, match=r"VergeVMDown.*lacks the lines"):
+        runbooks(tmp_path)
 
 
 @pytest.mark.parametrize("program", promtools(), ids=lambda path: Path(path).name)
-def test_promtool_has_nothing_to_say(program: str) -> None:
+def test_promtool_accepts_the_rules(program: str) -> None:
     needs("promtool")
 
     done = subprocess.run(
@@ -72,7 +106,7 @@ def test_promtool_has_nothing_to_say(program: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_operators_object_has_the_same_rules() -> None:
+def test_prometheusrule_has_the_same_rules() -> None:
     whole = yaml.safe_load((ROOT / "alerts/prometheusrule.yaml").read_text())
     parts = [
         group
@@ -84,55 +118,49 @@ def test_the_operators_object_has_the_same_rules() -> None:
     assert whole["spec"]["groups"] == parts
 
 
-def test_what_each_alert_asks_of_people() -> None:
-    asks = {
+def test_alerts_are_warnings_but_for_these() -> None:
+    others = {
         Severity.CRITICAL: "NodeOffline VMDown RecoveryFailed RecoveryQuarantined "
         "RecoveryCircuitBreakerOpen RecoveryInternalError RecoveryJournalDown "
-        "ExporterDown ExporterAbsent SystemDataStale "
-        "AuthenticationFailed",
-        Severity.WARNING: "VMUnresponsive VMError VMStuckInTransition VMMigrationStuck VMFlapping "
-        "VMFilesystemAlmostFull VMFilesystemFilling RecoveryOutcomeUnknown RecoveryHeldTooLong "
-        "RecoveryUnknownTooLong RecoveryNotReady RecoveryDisarmed RecoveryPausedTooLong "
-        "RecoveryKeyReadOnly RecoveryClockJumps ExporterRestarting TableFailing RowsSkipped "
-        "APIBudgetLow EventLoopStalling ReloadFailed",
+        "ExporterDown ExporterAbsent SystemDataStale AuthenticationFailed",
         Severity.INFO: "VMRestartPending VMGuestAgentLost VMCPUSaturated VMGuestMemoryPressure "
         "RecoveryActed DuplicateSeries",
         Severity.NONE: "VMFailoverWindow Watchdog",
     }
-
-    assert {alert.name: alert.severity for alert in ALERTS} == {
-        f"Verge{name}": severity for severity, names in asks.items() for name in names.split()
+    expected = {
+        f"Verge{name}": severity for severity, names in others.items() for name in names.split()
     }
+
+    assert {name: alert.severity for name, alert in BY_NAME.items()} == {
+        **dict.fromkeys(BY_NAME, Severity.WARNING), **expected
+    }  # fmt: skip
 
 
 @every_alert
-def test_a_name_is_camel_case_and_says_whose_it_is(alert: Alert) -> None:
+def test_alert_name_is_unique_camel_case_with_prefix(alert: Alert) -> None:
     assert re.fullmatch(r"Verge([A-Z]+[a-z]*)+", alert.name)
     assert sum(other.name == alert.name for other in ALERTS) == 1
 
 
 @every_alert
-def test_a_summary_is_one_plain_sentence(alert: Alert) -> None:
+def test_summary_is_a_sentence_without_template(alert: Alert) -> None:
     assert alert.summary.endswith(".")
     assert "{{" not in alert.summary
-    assert alert.quiet
 
 
 @every_alert
-def test_an_expression_uses_what_there_is(alert: Alert) -> None:
-    assert list(complaints(frozen(alert, TABLE))) == []
+def test_expression_uses_existing_metrics_and_labels(alert: Alert) -> None:
+    assert list(problems(frozen(alert))) == []
 
 
-@pytest.mark.parametrize(
-    "recording", [one for group in groups() for one in group.recordings], ids=lambda one: one.name
-)
-def test_a_recording_uses_what_there_is(recording: Recording) -> None:
-    assert list(complaints(recording.expr)) == []
+@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda one: one.name)
+def test_recording_uses_existing_metrics_and_labels(recording: Recording) -> None:
+    assert list(problems(recording.expr)) == []
     assert re.fullmatch(r"[a-z_]+:vergewatch_[a-z_]+:[a-z_]+", recording.name)
 
 
 @every_alert
-def test_a_text_names_labels_that_the_alert_has(alert: Alert) -> None:
+def test_description_uses_labels_of_the_alert(alert: Alert) -> None:
     texts = alert.description + alert.dashboard
 
     used = set(re.findall(r"\$labels\.(\w+)", texts))
@@ -143,76 +171,90 @@ def test_a_text_names_labels_that_the_alert_has(alert: Alert) -> None:
 
 
 @every_alert
-def test_a_text_asks_for_what_there_is(alert: Alert) -> None:
+def test_query_in_description_uses_existing_metrics_and_labels(alert: Alert) -> None:
     for query in QUERIES.findall(alert.description):
-        assert list(complaints(query.replace("%q", '"x"'))) == []
+        assert list(problems(query.replace("%q", '"x"'))) == []
 
 
 @every_alert
-def test_a_text_shows_no_bare_numbers_with_many_digits(alert: Alert) -> None:
+def test_description_formats_its_value(alert: Alert) -> None:
     for use in re.findall(r"\{\{ \$value[^}]*\}\}", alert.description):
         counted = "count by" in alert.expr or "vergewatch_api" in alert.expr
         assert "|" in use or counted or "duplicate" in alert.expr, use
 
 
 @every_alert
-def test_an_alert_has_a_case_that_fires_and_one_that_does_not(alert: Alert) -> None:
-    cases = cases_of(alert.name)
+def test_duration_in_description_is_one_of_the_rule(alert: Alert) -> None:
+    durations = re.findall(r"\b\d+[dhms]\b", alert.description)
 
-    assert any(case.fires for case in cases)
-    if alert.name != "VergeWatchdog":  # which is never silent, that is the point
-        assert any(case.silent and not case.fires for case in cases)
-
-
-def test_every_case_is_about_a_rule_that_there_is() -> None:
-    names = {alert.name for alert in ALERTS}
-    recorded = {one.name for group in groups() for one in group.recordings}
-
-    assert {case.alert for case in all_cases()} == names | (
-        recorded & {c.alert for c in all_cases()}
-    )
-    assert sorted(story.alert for story in STORIES) == sorted(names)
-    for story in STORIES:
-        (alert,) = (one for one in ALERTS if one.name == story.alert)
-        assert set(story.labels) == set(alert.identity)
+    for duration in durations:
+        assert re.search(rf"\b({duration}|{seconds(duration)})\b", alert.expr), duration
+    assert alert.for_ or FOR not in alert.description
 
 
 @every_alert
-def test_a_runbook_is_whole(alert: Alert) -> None:
+def test_alert_has_cases_where_it_fires_and_where_it_does_not(alert: Alert) -> None:
+    cases = cases_of(alert.name)
+
+    assert any(case.fires for case in cases)
+    if alert.name != "VergeWatchdog":  # which always fires
+        assert any(case.silent and not case.fires for case in cases)
+
+
+def test_each_case_is_about_an_existing_rule() -> None:
+    tested = {case.alert for case in all_cases()}
+
+    assert tested - {recording.name for recording in RECORDINGS} == set(BY_NAME)
+    assert sorted(story.alert for story in STORIES) == sorted(BY_NAME)
+    for story in STORIES:
+        assert set(story.labels) == set(BY_NAME[story.alert].identity)
+
+
+@every_alert
+def test_runbook_has_all_sections(alert: Alert) -> None:
     text = page(alert)
 
     headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
     sections = re.split(r"^## .*$", text, flags=re.MULTILINE)[1:]
 
-    assert tuple(headings) == HEADINGS
+    assert text.startswith(f"# {alert.name}\n")
+    assert text.count(BEGIN) == text.count(END) == 1
+    assert tuple(headings) == SECTIONS
     assert all(section.strip() for section in sections)
     assert not re.search(r"TODO|FIXME|TBD", text)
-    assert f"({alert.name}.md)" in files()["docs/runbooks/README.md"]
-    assert all(
-        (f"docs/runbooks/{name}") in files() for name in re.findall(r"\]\((\w+\.md)\)", text)
-    )
 
 
 @every_alert
-def test_a_runbooks_queries_use_what_there_is(alert: Alert) -> None:
-    queries = [text for kind, text in MARKED.findall(page(alert)) if kind == "promql"]
+def test_runbook_names_existing_alerts_metrics_and_settings(alert: Alert) -> None:
+    text = prose(alert)
 
-    assert queries
-    for query in queries[1:]:  # the first is the alert's own
-        wrong = [one for one in complaints(query) if not one.startswith("the counter")]
+    assert set(re.findall(r"\bVerge[A-Z]+[a-z]\w*", text)) - {"VergeOS"} <= set(BY_NAME)
+    assert set(re.findall(r"\b(?:\w+:)?vergewatch_[\w:]*", text)) <= set(KNOWN)
+    assert set(re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)`", text)) <= SETTINGS
+
+
+@every_alert
+def test_runbook_queries_use_existing_metrics_and_labels(alert: Alert) -> None:
+    blocks = MARKED.findall(prose(alert))
+
+    assert {kind for kind, _ in blocks} <= {"promql", "console"}
+    for query in (text for kind, text in blocks if kind == "promql"):
+        wrong = [one for one in problems(query) if not one.startswith("the counter")]
         assert wrong == []
 
 
 @every_alert
-def test_a_runbooks_commands_are_ours_and_understood(alert: Alert) -> None:
-    text = page(alert)
-    commands = re.findall(r"\$ (vergewatch .*)", text) + re.findall(r"`(vergewatch [^`]*)`", text)
+def test_runbook_commands_exist(alert: Alert) -> None:
+    text = prose(alert)
+    lines = re.findall(r"\$ (vergewatch .*)", text) + re.findall(r"`(vergewatch [^`]*)`", text)
+    lines += re.findall(r"`(vergewatch [^`]*)`", alert.description)
 
-    for line in commands:
+    for line in lines:
         understand(shlex.split(line.replace("...", "why"))[1:])
 
 
 def understand(words: list[str]) -> None:
+    """Fail unless the command line has *words* as a command with its options."""
     command = typer.main.get_command(full_command())
     while words and hasattr(command, "commands") and words[0] in command.commands:
         command = command.commands[words.pop(0)]
@@ -226,7 +268,7 @@ def understand(words: list[str]) -> None:
             assert word in options, f"{command.name} has no {word}"
 
 
-def test_words_are_those_of_the_code() -> None:
+def test_label_values_in_expressions_are_those_of_the_code() -> None:
     states = set(DOWN_STATES.split("|"))
     whole = "\n".join(alert.expr for alert in ALERTS)
 
@@ -248,23 +290,23 @@ def test_words_are_those_of_the_code() -> None:
         assert {word for some in used for word in some.split("|")} <= {str(one) for one in words}
 
 
-def test_what_is_muted_outlives_what_mutes_it() -> None:
-    by_name = {alert.name: alert for alert in ALERTS}
-    for rule in TABLE:
-        for name in rule.targets:
-            target = by_name[name]
+def test_muted_alert_keeps_firing_longer_than_its_source() -> None:
+    stale = BY_NAME["VergeSystemDataStale"]
+    for rule in INHIBITIONS:
+        for target in (BY_NAME[name] for name in rule.targets):
+            keeps = seconds(target.keep_firing_for)
             assert target.severity in NOTIFYING
             assert set(rule.equal) <= set(target.identity)
-            assert target.linger_seconds >= DEFAULT.mute_linger_seconds
-            if target.layer in (Layer.VM, Layer.NODE):  # their series go before the alert comes
-                assert target.linger_seconds > DEFAULT.outage_seconds + 60
-        for name in rule.sources:
-            assert set(rule.equal) <= set(by_name[name].identity)
-            assert by_name[name].linger_seconds <= DEFAULT.muted_linger_seconds
+            assert keeps >= seconds(MUTING)
+            if target.layer in (Layer.VM, Layer.NODE):  # their series end before the alert starts
+                assert keeps > seconds(stale.for_) + 60
+        for source in (BY_NAME[name] for name in rule.sources):
+            assert set(rule.equal) <= set(source.identity)
+            assert seconds(source.keep_firing_for) <= seconds(MUTED)
 
 
-def test_nothing_mutes_itself_in_a_circle() -> None:
-    muted_by = {(source, target) for rule in TABLE for source in rule.sources
+def test_no_alert_mutes_itself_through_others() -> None:
+    muted_by = {(source, target) for rule in INHIBITIONS for source in rule.sources
                 for target in rule.targets}  # fmt: skip
 
     reach = set(muted_by)
@@ -275,16 +317,21 @@ def test_nothing_mutes_itself_in_a_circle() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(300, "5m"), (5400, "1h30m"), (604800, "7d"), (1.5, "1s500ms"), (0.0001, "1ms")],
+    ("duration", "expected"), [("", 0), ("30s", 30), ("5m", 300), ("1h30m", 5400), ("7d", 604800)]
 )
-def test_durations_are_written_as_prometheus_reads_them(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+def test_seconds_of_a_duration(duration: str, expected: int) -> None:
+    assert seconds(duration) == expected
 
 
-def test_a_test_in_a_hurry_shortens_every_duration_and_nothing_else() -> None:
-    hurried = DEFAULT.hurried(60)
+def test_fast_rules_divide_every_duration_and_nothing_else() -> None:
+    text = fast(rule_files()["alerts/vms.rules.yml"], 60)
 
-    assert hurried.vm_down_seconds == DEFAULT.vm_down_seconds / 60
-    assert hurried.filesystem_full_ratio == DEFAULT.filesystem_full_ratio
-    assert "for: 5s" in files(hurried)["alerts/vms.rules.yml"]
+    rules = {rule["alert"]: rule for rule in yaml.safe_load(text)["groups"][0]["rules"]
+             if "alert" in rule}  # fmt: skip
+    pending = rules["VergeVMRestartPending"]["expr"]
+    assert rules["VergeVMDown"]["for"] == "5000ms"
+    assert rules["VergeVMDown"]["keep_firing_for"] == "4000ms"
+    assert "offset 10080000ms" in pending
+    assert "> 10080)" in pending
+    assert "[360000ms], 1440)" in rules["VergeVMFilesystemFilling"]["expr"]
+    assert "> 0.7" in rules["VergeVMFilesystemFilling"]["expr"]

@@ -15,6 +15,7 @@ from exporter.model import (
     TableReport,
 )
 from exporter.recovery.act.journal_writer import NOT_OPEN
+from exporter.telemetry import AlertmanagerMeter
 from tests.fakes import START
 
 LONG_AGO = START - timedelta(days=1)
@@ -100,8 +101,8 @@ STARTING = report(
 """The report of a daemon that has just started."""
 
 
-class RecordingMeter:
-    """A `Meter` that keeps the last values and counts posts."""
+class RecordingMeter(AlertmanagerMeter):
+    """A meter that keeps the last values and counts posts."""
 
     def __init__(self) -> None:
         self.up: dict[str, bool] = {}

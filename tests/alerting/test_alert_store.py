@@ -23,7 +23,7 @@ from tests.alerting.samples import (
     with_vm,
 )
 from tests.fakes import START
-from tools.alert_rules.files import all_alerts
+from tools.alert_rules.groups import ALERTS
 from tools.alert_rules.model import Layer, Severity
 
 ROOT = Path(__file__).parents[2]
@@ -371,7 +371,7 @@ def test_alert_names_that_silences_distinguish_are_those_of_the_alert_rules() ->
     vm_down, other = VARYING_LABELS["alertname"]
 
     assert sorted([*vm_down, *other]) == sorted(rule_alert_names())
-    exporter_alerts = {one.name for one in all_alerts() if one.layer is Layer.EXPORTER}
+    exporter_alerts = {one.name for one in ALERTS if one.layer is Layer.EXPORTER}
     assert exporter_alerts
     assert exporter_alerts <= set(other)
 
@@ -387,7 +387,7 @@ def test_label_values_that_silences_distinguish_are_those_of_the_alert_rules(
 
 @pytest.mark.parametrize("name", AlertName)
 def test_alert_of_the_daemon_is_defined_like_its_alert_rule(name: AlertName) -> None:
-    rule = next(alert for alert in all_alerts() if alert.name == name)
+    rule = next(alert for alert in ALERTS if alert.name == name)
     definition = DEFINITIONS[name]
 
     assert (definition.severity, definition.layer, definition.summary) == (

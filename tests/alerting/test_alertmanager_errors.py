@@ -19,7 +19,7 @@ from exporter.errors import ConfigError
 from tests.alerting.real_alertmanager import REAL, eventually
 from tests.alerting.samples import RecordingMeter, report
 from tests.fakes import START, FakeClock
-from tests.vergeos.scripted import Answer, hangs_up, says, serving, stops_half_way
+from tests.vergeos.scripted import Answer, reset_connection, respond, serving, truncated_body
 
 SECRET = "a-secret-token"
 TOKEN = SecretStr(SECRET)
@@ -46,23 +46,26 @@ async def echoes(request: web.Request) -> web.StreamResponse:
 
 
 BROKEN: dict[str, tuple[Answer, str]] = {
-    "an HTML page": (says(b"<html>Sign in</html>"), "bad_reply"),
-    "a redirect": (says(status=302, Location=f"https://elsewhere.example/{SECRET}"), "bad_reply"),
-    "401": (says(status=401), "unauthorized"),
-    "403": (says(status=403), "unauthorized"),
-    "404": (says(status=404), "bad_reply"),
-    "500": (says(b'"it is full"', status=500), "bad_reply"),
+    "an HTML page": (respond(b"<html>Sign in</html>"), "bad_reply"),
+    "a redirect": (
+        respond(status=302, Location=f"https://elsewhere.example/{SECRET}"),
+        "bad_reply",
+    ),
+    "401": (respond(status=401), "unauthorized"),
+    "403": (respond(status=403), "unauthorized"),
+    "404": (respond(status=404), "bad_reply"),
+    "500": (respond(b'"it is full"', status=500), "bad_reply"),
     "an error that repeats the request": (echoes, "bad_reply"),
     "a timeout": (responds_late, "unreachable"),
-    "a closed connection": (hangs_up, "unreachable"),
-    "half a response": (stops_half_way, "unreachable"),
+    "a closed connection": (reset_connection, "unreachable"),
+    "half a response": (truncated_body, "unreachable"),
 }
 NOT_A_LIST: dict[str, tuple[Answer, str]] = {
-    "an empty body": (says(b""), "bad_reply"),
-    "an object": (says(b"{}"), "bad_reply"),
-    "half a list": (says(b'[{"id": "x"'), "bad_reply"),
-    "no UTF-8": (says(b"\xff\xfe"), "bad_reply"),
-    "deep nesting": (says(b"[" * 100_000), "bad_reply"),
+    "an empty body": (respond(b""), "bad_reply"),
+    "an object": (respond(b"{}"), "bad_reply"),
+    "half a list": (respond(b'[{"id": "x"'), "bad_reply"),
+    "no UTF-8": (respond(b"\xff\xfe"), "bad_reply"),
+    "deep nesting": (respond(b"[" * 100_000), "bad_reply"),
     "an endless body": (never_ends, "bad_reply"),
 }
 
@@ -111,7 +114,7 @@ async def test_failed_post_is_an_error(what: str) -> None:
 
 async def test_requests_carry_the_credentials_and_keep_the_path_prefix() -> None:
     async with (
-        serving(says(b"[]")) as script,
+        serving(respond(b"[]")) as script,
         client(settings_for(f"{script.url}/prefix/")) as alertmanager,
     ):
         await alertmanager.silences()
@@ -130,7 +133,7 @@ async def test_requests_carry_the_credentials_and_keep_the_path_prefix() -> None
 )  # fmt: skip
 async def test_response_without_a_valid_date_gets_the_time_of_our_clock(date: str) -> None:
     async with (
-        serving(says(b"[]", Date=date)) as script,
+        serving(respond(b"[]", Date=date)) as script,
         client(settings_for(script.url), FakeClock()) as alertmanager,
     ):
         response = await alertmanager.silences()
@@ -142,7 +145,7 @@ async def test_silence_that_cannot_be_decoded_holds_all_vms_where_unknown_silenc
     tmp_path: Path,
 ) -> None:
     meter = RecordingMeter()
-    async with serving(says(b'[{"id": "4f0c"}]')) as script:
+    async with serving(respond(b'[{"id": "4f0c"}]')) as script:
         settings = settings_for(script.url, silences_every_seconds=0.05, unreachable="hold")
         alerting = Alerting(settings, tmp_path, REAL, meter)
         task = asyncio.create_task(alerting.run(lambda: ()))
@@ -160,7 +163,7 @@ async def test_broken_alertmanager_does_not_affect_another_and_is_logged_once(
     answer, outcome = BROKEN[what]
     meter = RecordingMeter()
     with structlog.testing.capture_logs() as logs:
-        async with serving(answer) as broken, serving(says(b"[]")) as working:
+        async with serving(answer) as broken, serving(respond(b"[]")) as working:
             settings = settings_for(
                 broken.url, working.url, post_every_seconds=0.05, evaluate_every_seconds=0.02,
                 silences_every_seconds=0.05, timeout_seconds=0.5,
@@ -185,7 +188,7 @@ async def test_broken_alertmanager_does_not_affect_another_and_is_logged_once(
 async def test_recovered_alertmanager_is_logged(tmp_path: Path) -> None:
     meter = RecordingMeter()
     with structlog.testing.capture_logs() as logs:
-        async with serving(says(status=500), says(status=500), says(b"[]")) as script:
+        async with serving(respond(status=500), respond(status=500), respond(b"[]")) as script:
             settings = settings_for(
                 script.url, post_every_seconds=0.05, evaluate_every_seconds=0.02,
                 silences_every_seconds=0.05,
@@ -232,7 +235,7 @@ async def test_more_alerts_than_fit_in_one_request_are_posted_in_several(tmp_pat
     many = [
         report(url=f"https://{n}", system_name=str(n), authenticated=False) for n in range(1100)
     ]
-    async with serving(says(b"")) as script:
+    async with serving(respond(b"")) as script:
         settings = AlertmanagerSettings(urls=(script.url,), silences=False)
         task = asyncio.create_task(Alerting(settings, tmp_path, REAL, meter).run(lambda: many))
         await eventually(lambda: meter.alerts.get(script.url) == 1100)

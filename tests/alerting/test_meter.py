@@ -1,6 +1,5 @@
 """The daemon's own metrics of its Alertmanagers."""
 
-from exporter.alerting.meter import Meter
 from exporter.telemetry import Telemetry
 from tests.test_telemetry import samples
 
@@ -9,7 +8,7 @@ URL = "http://am:9093"
 
 def test_metrics_exist_for_each_alertmanager_and_not_without_one() -> None:
     telemetry = Telemetry()
-    meter: Meter = telemetry.alertmanager_meter()
+    meter = telemetry.alertmanager_meter()
     assert not any("alertmanager" in name for name in names(telemetry))
 
     meter.set_up(URL, up=True)

@@ -18,11 +18,11 @@ from exporter.recovery.report.explain import explain
 from tests.alerting.samples import RecordingMeter
 from tests.alerting.test_silences import matchers
 from tests.fakes import START
-from tests.recovery.conftest import Play, _quiet_logs, play
+from tests.recovery.conftest import MakeHarness, _quiet_logs, make_harness
 from tests.recovery.harness import ENFORCE, Harness, at_once
 from tests.recovery.invariants import InvariantChecker
 
-__all__ = ["_quiet_logs", "play"]
+__all__ = ["_quiet_logs", "make_harness"]
 UNTIL_RESTARTED = 900.0
 AFTER_SILENCE = 600.0
 
@@ -65,19 +65,21 @@ class Silencer:
         )
 
 
-def start(play: Play, silencer: Silencer, **more: Any) -> tuple[Harness, InvariantChecker]:
-    harness, checker = play(setup=silencer.setup, **more)
+def start(
+    make_harness: MakeHarness, silencer: Silencer, **more: Any
+) -> tuple[Harness, InvariantChecker]:
+    harness, checker = make_harness(setup=silencer.setup, **more)
     silencer.harness = harness
     harness.warm()
     return harness, checker
 
 
 def crash_while_silenced(
-    play: Play, folder: Path, *, seconds: float = 7200.0
+    make_harness: MakeHarness, folder: Path, *, seconds: float = 7200.0
 ) -> tuple[Silencer, Harness]:
     """Crash web-01 while it is silenced, and let 100 s pass."""
     silencer = Silencer(folder)
-    harness, _ = start(play, silencer)
+    harness, _ = start(make_harness, silencer)
     silencer.respond(silencer.silence('vm_name="web-01"', seconds=seconds))
     harness.world.crash("web-01")
     harness.advance(100.0)
@@ -97,10 +99,10 @@ def silence_reason(harness: Harness) -> str:
 
 
 def test_crashed_vm_is_held_while_silenced_and_started_afterwards(
-    play: Play, tmp_path: Path
+    make_harness: MakeHarness, tmp_path: Path
 ) -> None:
     silencer = Silencer(tmp_path)
-    harness, checker = start(play, silencer)
+    harness, checker = start(make_harness, silencer)
     silencer.respond(silencer.silence('vm_name="web-01"', seconds=3600.0))
     ends = harness.clock.elapsed + 3600.0
     checker._silenced = {"web-01": (0.0, ends + AFTER_SILENCE)}
@@ -113,7 +115,7 @@ def test_crashed_vm_is_held_while_silenced_and_started_afterwards(
         "it is silenced by alice until 2026-01-01 01:10 UTC: a new disk (silence 4f0c)"
     )
     journaled = [
-        one for one in harness.book.decisions if one.failed_guard is GuardName.NOT_SILENCED
+        one for one in harness.journal.decisions if one.failed_guard is GuardName.NOT_SILENCED
     ]
     assert [one.name for one in journaled] == ["web-01"]
     assert "alice" in str(msgspec.json.encode(journaled))
@@ -126,9 +128,9 @@ def test_crashed_vm_is_held_while_silenced_and_started_afterwards(
     assert harness.running("web-01")
 
 
-def test_explain_names_the_author_of_the_silence(play: Play, tmp_path: Path) -> None:
+def test_explain_names_the_author_of_the_silence(make_harness: MakeHarness, tmp_path: Path) -> None:
     silencer = Silencer(tmp_path)
-    harness, _ = start(play, silencer)
+    harness, _ = start(make_harness, silencer)
     silencer.respond(silencer.silence('vm_name=~"web-.*"'))
 
     harness.world.crash("web-01")
@@ -141,10 +143,10 @@ def test_explain_names_the_author_of_the_silence(play: Play, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("label", ["vm_id", "node", "cluster", "system_name"])
 def test_silence_of_the_vm_id_node_cluster_or_system_holds_the_vm(
-    play: Play, tmp_path: Path, label: str
+    make_harness: MakeHarness, tmp_path: Path, label: str
 ) -> None:
     silencer = Silencer(tmp_path)
-    harness, _ = start(play, silencer)
+    harness, _ = start(make_harness, silencer)
     world, vm = harness.world, harness.world.vm("web-01")
     node = world.node(vm.machine.status.node or 0)
     value = {
@@ -163,10 +165,10 @@ def test_silence_of_the_vm_id_node_cluster_or_system_holds_the_vm(
 
 
 def test_silence_of_another_vm_or_of_a_severity_does_not_hold_the_vm(
-    play: Play, tmp_path: Path
+    make_harness: MakeHarness, tmp_path: Path
 ) -> None:
     silencer = Silencer(tmp_path)
-    harness, _ = start(play, silencer)
+    harness, _ = start(make_harness, silencer)
     silencer.respond(
         silencer.silence('severity="warning"'),
         msgspec.structs.replace(silencer.silence('vm_name="web-02"'), id="other"),
@@ -178,25 +180,27 @@ def test_silence_of_another_vm_or_of_a_severity_does_not_hold_the_vm(
     assert harness.running("web-01")
 
 
-def test_silence_created_just_before_the_action_prevents_it(play: Play, tmp_path: Path) -> None:
+def test_silence_created_just_before_the_action_prevents_it(
+    make_harness: MakeHarness, tmp_path: Path
+) -> None:
     silencer = Silencer(tmp_path)
-    harness, checker = start(play, silencer)
+    harness, checker = start(make_harness, silencer)
 
     def silence_once(step: str) -> None:
         if step == "prepare":
             silencer.respond(silencer.silence('vm_name="web-01"'))
 
-    checker.on_book = silence_once
+    checker.on_journal = silence_once
     harness.world.crash("web-01")
     harness.advance(UNTIL_RESTARTED)
 
     assert harness.asked() == []
-    (intent,) = harness.book.intents.values()
+    (intent,) = harness.journal.intents.values()
     assert intent.detail.startswith("it is silenced by alice")
 
 
-def test_extended_silence_still_holds_the_vm(play: Play, tmp_path: Path) -> None:
-    silencer, harness = crash_while_silenced(play, tmp_path, seconds=600.0)
+def test_extended_silence_still_holds_the_vm(make_harness: MakeHarness, tmp_path: Path) -> None:
+    silencer, harness = crash_while_silenced(make_harness, tmp_path, seconds=600.0)
     harness.advance(400.0)
 
     silencer.respond(silencer.silence('vm_name="web-01"', seconds=7200.0))
@@ -207,9 +211,9 @@ def test_extended_silence_still_holds_the_vm(play: Play, tmp_path: Path) -> None
 
 
 def test_silence_lost_by_alertmanager_holds_as_long_as_one_that_ended(
-    play: Play, tmp_path: Path
+    make_harness: MakeHarness, tmp_path: Path
 ) -> None:
-    silencer, harness = crash_while_silenced(play, tmp_path)
+    silencer, harness = crash_while_silenced(make_harness, tmp_path)
 
     lost_at = harness.clock.elapsed
     while harness.clock.elapsed < lost_at + AFTER_SILENCE - 20.0:
@@ -224,10 +228,10 @@ def test_silence_lost_by_alertmanager_holds_as_long_as_one_that_ended(
 
 
 def test_vm_stopped_by_the_operator_during_a_silence_is_not_started_afterwards(
-    play: Play, tmp_path: Path
+    make_harness: MakeHarness, tmp_path: Path
 ) -> None:
     silencer = Silencer(tmp_path)
-    harness, _ = start(play, silencer)
+    harness, _ = start(make_harness, silencer)
     silencer.respond(silencer.silence('vm_name="web-01"', seconds=600.0))
 
     harness.world.operator_stops("web-01", graceful=False)
@@ -239,10 +243,10 @@ def test_vm_stopped_by_the_operator_during_a_silence_is_not_started_afterwards(
 
 @pytest.mark.parametrize("hold", [True, False])
 def test_unknown_silences_hold_the_vm_only_if_configured(
-    play: Play, tmp_path: Path, hold: bool
+    make_harness: MakeHarness, tmp_path: Path, hold: bool
 ) -> None:
     silencer = Silencer(tmp_path, unreachable="hold" if hold else "go_on")
-    harness, _ = start(play, silencer)
+    harness, _ = start(make_harness, silencer)
 
     harness.world.crash("web-01")
     harness.advance(UNTIL_RESTARTED)
@@ -256,9 +260,9 @@ def test_unknown_silences_hold_the_vm_only_if_configured(
 
 
 def test_silence_holds_the_vm_after_a_restart_of_the_daemon_with_a_wrong_wall_clock(
-    play: Play, tmp_path: Path
+    make_harness: MakeHarness, tmp_path: Path
 ) -> None:
-    _, harness = crash_while_silenced(play, tmp_path)
+    _, harness = crash_while_silenced(make_harness, tmp_path)
 
     harness.new_process()
     harness.clock.offset = timedelta(days=1)
@@ -268,8 +272,10 @@ def test_silence_holds_the_vm_after_a_restart_of_the_daemon_with_a_wrong_wall_cl
     assert silence_reason(harness).startswith("it is silenced by alice")
 
 
-def test_arming_recovery_does_not_override_a_silence(play: Play, tmp_path: Path) -> None:
-    _, harness = crash_while_silenced(play, tmp_path)
+def test_arming_recovery_does_not_override_a_silence(
+    make_harness: MakeHarness, tmp_path: Path
+) -> None:
+    _, harness = crash_while_silenced(make_harness, tmp_path)
 
     at_once(harness.recovery.command(CommandKind.ARM, owner="bob", reason="go on"))
     harness.advance(UNTIL_RESTARTED)

@@ -21,11 +21,10 @@ from exporter.exposition.collector import Kind
 from exporter.exposition.formats import Format
 from exporter.exposition.renderer import Renderer
 from exporter.exposition.view import RenderView
-from exporter.model import Identity, Inventory, SystemReport
+from exporter.model import IDENTITY, Identity, Inventory, SystemReport
 from exporter.polling.schedule import next_due
 from exporter.recovery.model.limits import Mode
 from exporter.simulator import Simulator, create_world
-from exporter.vergeos.source import IDENTITY
 from exporter.vergeos.tables import Table
 from tests.exposition.pages import page_of
 from tests.fakes import START, FakeClock
@@ -129,7 +128,7 @@ def _cycle(
     began = time.process_time()
     for table, body in fresh.items():
         if bodies.get(table.name) != body:
-            rows[table.name] = table.decode(body, table.path).rows
+            rows[table.name] = table.decode(body).rows
             bodies[table.name] = body
     decoded = time.process_time()
     inventory = _join(rows)
@@ -161,9 +160,9 @@ class _ClientCollector(Collector):
         for family in FAMILIES:
             make = CounterMetricFamily if family.kind is Kind.COUNTER else GaugeMetricFamily
             metric = make(family.name, family.help, labels=family.labels)
-            for identity, thing in family.group.items(self._view):
-                words = [word.read(thing) for word in family.info_labels]
-                value = family.read(thing)
+            for identity, item in family.group.items(self._view):
+                words = [word.read(item) for word in family.info_labels]
+                value = family.read(item)
                 if value is not None:
                     metric.add_metric([*identity, *words], value)
             yield metric

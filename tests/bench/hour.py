@@ -14,7 +14,7 @@ from exporter.recovery.model.limits import Mode
 from exporter.simulator import Simulator, create_world
 from exporter.telemetry import Telemetry
 from exporter.vergeos.operations import Operations
-from exporter.vergeos.source import IDENTITY, VergeOSSource
+from exporter.vergeos.source import VergeOSSource
 from tests.bench import thinking
 from tests.fakes import START, FakeClock
 
@@ -55,7 +55,7 @@ async def requests_of_an_hour(vms: int, *, share: float = 1.0, recovery: bool = 
             VergeOSSource(client, settings.tables),
             join,
             lambda inventory, report: None,
-            Plan(settings.schedules, IDENTITY, settings.poll.stale_after_polls),
+            Plan(settings.schedules, settings.poll.stale_after_polls),
             name="bench",
             url=system.url,
             clock=clock,

@@ -6,7 +6,7 @@ from statistics import median
 from typing import NamedTuple
 
 from exporter.model import PollResult
-from exporter.recovery.engine import Recovery, RecoverySetup
+from exporter.recovery.engine import Recovery, RecoveryConfig
 from exporter.recovery.model.cases import Action, Intent, Policy, Reply, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
@@ -51,15 +51,15 @@ class Cost(NamedTuple):
 class EmptyJournal:
     """A journal that forgets everything but a busy week."""
 
-    async def recall(self) -> SavedState:
+    async def load(self) -> SavedState:
         week = [WEEK * number / ACTIONS_BEFORE for number in range(1, ACTIONS_BEFORE + 1)]
         acted = tuple(Spent(at, f"vm {at:.0f}", Action.POWER_ON, Reply.ACCEPTED) for at in week)
         return SavedState(watched=WEEK, spent=acted)
 
-    async def note(self, page: PollRecord, /) -> None:
+    async def save_poll(self, page: PollRecord, /) -> None:
         pass
 
-    async def decided(self, decision: Decision, /) -> int:
+    async def save_decision(self, decision: Decision, /) -> int:
         return 1
 
     async def prepare(self, intent: Intent, decision: int, /) -> Intent:
@@ -68,19 +68,19 @@ class EmptyJournal:
     async def update(self, intent: Intent, /) -> None:
         pass
 
-    async def ordered(self, command: Command, /) -> None:
+    async def save_command(self, command: Command, /) -> None:
         pass
 
 
 class EmptySystem:
     """Says at once that nothing is in the log; an action finds the VM gone."""
 
-    why_not = ""
+    read_only_reason = ""
 
     async def log_rows(self, table: LogTable, since: int, limit: int, /) -> LogReading:
         return LogReading((), complete=True)
 
-    async def look(self, vm_key: int, /) -> FreshVM | None:
+    async def read_vm(self, vm_key: int, /) -> FreshVM | None:
         return None
 
     async def act(self, vm_key: int, action: Action, /) -> ActionReply:
@@ -126,7 +126,7 @@ def recovery_of(system: Platform, clock: FakeClock) -> Recovery:
         "https://bench.example",
         open_journal_store,
         system,
-        RecoverySetup(enrolment_rules=(EVERYBODY,)),
+        RecoveryConfig(enrolment_rules=(EVERYBODY,)),
         clock,
         random=lambda: 0.5,
         meter=RecordingMeter(),

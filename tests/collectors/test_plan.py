@@ -1,5 +1,6 @@
 """Which tables the enabled collectors poll, how often, and which settings are refused."""
 
+import re
 from collections.abc import Mapping
 from math import ceil
 
@@ -9,8 +10,8 @@ from exporter.collectors.collector import Collector
 from exporter.collectors.plan import enabled_collectors, plan, tables_of
 from exporter.collectors.registry import COLLECTORS
 from exporter.errors import ConfigError
+from exporter.model import IDENTITY
 from exporter.polling.schedule import MAX_STRETCH, TableSchedule, requests_per_hour
-from exporter.vergeos.source import IDENTITY
 from exporter.vergeos.tables import Importance, Pace
 
 SECONDS = {Pace.FAST: 20.0, Pace.SLOW: 60.0, Pace.INVENTORY: 300.0}
@@ -168,12 +169,23 @@ def test_intervals_under_poll_tables_that_do_not_fit_are_refused() -> None:
         planned(intervals={"machine_nics": 5.0}, per_hour=700)
 
 
+@pytest.mark.parametrize("seconds", [120.0, 900.0], ids=["shorter", "longer"])
 @pytest.mark.parametrize("table", ["clusters", "cluster_status"])
-def test_tables_that_share_a_request_have_the_shortest_of_their_intervals(table: str) -> None:
-    schedule = planned(intervals={table: 120.0})
+def test_interval_of_one_table_holds_for_the_table_that_shares_its_request(
+    table: str, seconds: float
+) -> None:
+    schedule = planned(intervals={table: seconds})
 
-    assert schedule["clusters"].every_seconds == 120.0
-    assert schedule["cluster_status"].every_seconds == 120.0
+    assert schedule["clusters"].every_seconds == seconds
+    assert schedule["cluster_status"].every_seconds == seconds
+
+
+def test_different_intervals_of_tables_that_share_a_request_are_refused() -> None:
+    both = {"clusters": 120.0, "cluster_status": 900.0}
+
+    with pytest.raises(ConfigError, match=r"poll\.tables\.clusters and poll\.tables\.cluster_s"):
+        planned(intervals=both)
+    assert planned(intervals=dict.fromkeys(both, 900.0))["clusters"].every_seconds == 900.0
 
 
 def test_tables_that_share_a_request_cost_one_request() -> None:
@@ -220,8 +232,12 @@ def test_short_budget_stretches_the_least_important_tables_and_no_essential_one(
 
 
 def test_budget_too_short_for_the_essential_tables_is_refused() -> None:
-    with pytest.raises(ConfigError, match="needs 394 requests an hour, and 340 are allowed"):
+    with pytest.raises(ConfigError, match="requests an hour, and 340 are allowed") as caught:
         planned(per_hour=400)
+
+    needed = re.search(r"needs (\d+) requests an hour", str(caught.value))
+    assert needed
+    assert planned(per_hour=ceil((int(needed[1]) + 1) / 0.85))
 
 
 def test_disabled_collectors_leave_their_requests_to_the_other_tables() -> None:

@@ -7,8 +7,9 @@ import pytest
 from exporter.collectors.plan import tables_of
 from exporter.collectors.registry import COLLECTORS, FAMILIES
 from exporter.collectors.system import SNAPSHOTS
-from exporter.exposition.collector import REPORT, UNITS, Family, ItemGroup, Kind, one, unit_of
-from exporter.vergeos.source import IDENTITY
+from exporter.exposition.collector import UNITS, Family, ItemGroup, Kind, one, unit_of
+from exporter.exposition.view import REPORT
+from exporter.model import IDENTITY
 
 GROUPS = sorted({family.group for family in FAMILIES}, key=lambda group: group.name)
 LABEL = re.compile(r"[a-z][a-z0-9_]*")

@@ -9,6 +9,7 @@ import pytest
 from exporter.cli.daemon_url import URL_VARIABLE
 from exporter.config.loader import load, unknown_variables
 from exporter.config.settings import Settings
+from exporter.config.systems import resolve_systems
 from exporter.errors import ConfigError
 from exporter.recovery.model.limits import Limits
 
@@ -94,7 +95,7 @@ def test_each_system_has_its_own_settings(tmp_path: Path) -> None:
 
     settings = load(config)
 
-    assert [settings.poll_of(system).fast_seconds for system in settings.systems] == [20, 60]
+    assert [one.poll.fast_seconds for one in resolve_systems(settings)] == [20, 60]
 
 
 def test_secret_file_replaces_the_secret_of_a_weaker_source(

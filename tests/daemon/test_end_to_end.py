@@ -12,13 +12,12 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from exporter.simulator import Simulator
+from tests.alert_rules.fast_rules import write_fast_rules
 from tests.alert_rules.test_alertmanager import Alertmanager, alertmanager
 from tests.alert_rules.test_healthy import write_configuration
 from tests.daemon.test_prometheus import Prometheus, free_port, ready
 from tests.daemon_process import REAL_TIME, Daemon, pointing_at, running, simulating
 from tests.debian import needs
-from tools.alert_rules.files import files
-from tools.alert_rules.thresholds import DEFAULT
 
 PATIENCE_SECONDS = 40
 CRASHED, STOPPED, SILENCED = "web-01", "app-01", "db-01"
@@ -62,12 +61,12 @@ async def a_crash_is_told_and_mended(
 ) -> None:
     system.world.crash(CRASHED)
 
-    told = await people.until_heard("/pager", "firing", "VergeVMDown", system.world.system_name)
+    told = await people.until_notified("/pager", "firing", "VergeVMDown", system.world.system_name)
     await until(lambda: is_running(system, CRASHED))
-    await people.until_heard("/pager", "resolved", "VergeVMDown", system.world.system_name)
+    await people.until_notified("/pager", "resolved", "VergeVMDown", system.world.system_name)
 
     assert [alert["labels"]["vm_name"] for alert in told[0]["alerts"]] == [CRASHED]
-    firing = people.heard("/pager", "firing", "VergeVMDown", system.world.system_name)
+    firing = people.notifications("/pager", "firing", "VergeVMDown", system.world.system_name)
     assert len(firing) == 1
     assert actions(system) == [(CRASHED, "poweron")]
     assert daemon.events().count("recovery.restarted") == 1
@@ -114,7 +113,7 @@ async def watching(folder: Path, daemon: Daemon, people: Alertmanager) -> AsyncI
     config["alerting"] = {
         "alertmanagers": [{"static_configs": [{"targets": [urlsplit(people.url).netloc]}]}]
     }
-    write_hurried(folder)
+    write_fast_rules(folder, 60)  # minutes become seconds
     (folder / "prometheus.yml").write_text(json.dumps(config))
     process = await asyncio.create_subprocess_exec(
         needs("prometheus"),
@@ -131,13 +130,6 @@ async def watching(folder: Path, daemon: Daemon, people: Alertmanager) -> AsyncI
     finally:
         process.terminate()
         await process.wait()
-
-
-def write_hurried(folder: Path) -> None:
-    """Write the shipped rules with every duration a sixtieth: minutes become seconds."""
-    for path, text in files(DEFAULT.hurried(60)).items():
-        if path.endswith(".rules.yml"):
-            (folder / Path(path).name).write_text(text)
 
 
 async def silence_vm(people: Alertmanager, name: str) -> str:

@@ -41,7 +41,7 @@ async def test_slow_recovery_drops_the_oldest_polls() -> None:
     working = asyncio.create_task(rescue.run())
 
     for seen in rounds(100):
-        rescue.tell(seen)
+        rescue.enqueue(seen)
     slow.go_on.set()
     await eventually(lambda: len(slow.taken) >= MAX_WAITING_POLLS)
     working.cancel()
@@ -68,7 +68,7 @@ async def test_error_in_the_report_ends_recovery_only(
         raise KeyError("a bug")
 
     monkeypatch.setattr(harness.recovery._status_cache, "vms", stumble)
-    rescue.tell(harness._read())
+    rescue.enqueue(harness._read())
     await rescue.run()
 
     report = harness.recovery.report

@@ -1,7 +1,7 @@
 """
-What a dashboard has to keep to: Grafana's own lint rules, as far as they need no Grafana, and ours.
+Lint rules for dashboards: those of Grafana's dashboard-linter that need no Grafana, and ours.
 
-docs/dashboards.md lists them. The names of Grafana's are those of its dashboard-linter.
+docs/dashboards.md lists them.
 """
 
 import json
@@ -11,30 +11,24 @@ from itertools import combinations
 from typing import Any
 
 from tests.dashboards.promql import grouping_labels, selectors
-from tools.dashboards.queries import KNOWN
-from tools.preview.dashboard import Dashboard, UnfilledError, queries
+from tools.dashboards.queries import KNOWN, SCRAPED
+from tools.preview.dashboard import Dashboard, QueryError, queries
 
 Panel = Mapping[str, Any]
 Findings = Iterator[str]
 
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
-KINDS = {"stat", "timeseries", "state-timeline", "table", "bargauge", "row"}
+PANEL_TYPES = {"stat", "timeseries", "state-timeline", "table", "bargauge", "row"}
 UNITS = {
     "none", "percentunit", "s", "bytes", "bps", "Bps", "iops", "pps", "reqpm", "string",
     "dateTimeFromNow",
 }  # fmt: skip
-"""Of Grafana's units, those that we need."""
+"""The units of Grafana that we use."""
 COLUMNS = 24
-ON_CHANGE_OF_TIME = 2
-SCRAPED = frozenset({"job", "instance"})
+ON_TIME_RANGE_CHANGE = 2
 RATES = {"rate", "irate", "increase"}
-COUNTERS_OF_EVENTS = ("offset", "min_over_time", "0 *", "clamp_min")
-"""How `per_step` and `in_range` use a counter; see the exceptions in docs/dashboards.md."""
-FILLED = {
-    "$__rate_interval": "5m",
-    "$__interval": "5m",
-    "$__range": "5m",
-}
+EVENT_COUNT = ("offset", "min_over_time", "0 *")
+"""Parts of what `per_step` and `in_range` return; see the exceptions in docs/dashboards.md."""
 
 
 # --- Grafana's rules ---
@@ -44,29 +38,29 @@ def template_datasource_rule(dashboard: Dashboard) -> Findings:
     first = dashboard.document["templating"]["list"][0]
     wanted = ("datasource", "datasource", "Data source", "prometheus")
     if (first["type"], first["name"], first["label"], first["query"]) != wanted:
-        yield f"{first['name']} is not the choice of a data source"
+        yield f"{first['name']} is not the variable of the data source"
 
 
 def template_label_promql_rule(dashboard: Dashboard) -> Findings:
-    for choice in dashboard.choices():
+    for variable in dashboard.variables():
         try:
-            selector, label = choice.parts()
-        except UnfilledError as problem:
+            selector, label = variable.parts()
+        except QueryError as problem:
             yield str(problem)
             continue
         (found,) = selectors(_filled(selector))
         if label not in KNOWN.get(found.metric, frozenset()):
-            yield f"{choice.name}: {found.metric} has no label {label}"
+            yield f"{variable.name}: {found.metric} has no label {label}"
 
 
 def template_on_time_change_reload_rule(dashboard: Dashboard) -> Findings:
     for one in dashboard.document["templating"]["list"]:
-        if one["type"] == "query" and one["refresh"] != ON_CHANGE_OF_TIME:
-            yield f"{one['name']} is not asked for again when the range changes"
+        if one["type"] == "query" and one["refresh"] != ON_TIME_RANGE_CHANGE:
+            yield f"{one['name']} does not reload when the time range changes"
 
 
 def panel_datasource_rule(dashboard: Dashboard) -> Findings:
-    for panel in _drawn(dashboard):
+    for panel in _panels(dashboard):
         if panel["datasource"] != SOURCE:
             yield f"{panel['title']}: {panel['datasource']}"
         for target in panel["targets"]:
@@ -75,37 +69,37 @@ def panel_datasource_rule(dashboard: Dashboard) -> Findings:
 
 
 def panel_title_description_rule(dashboard: Dashboard) -> Findings:
-    for panel in _drawn(dashboard):
+    for panel in _panels(dashboard):
         if not panel.get("title") or not panel.get("description"):
             yield f"panel {panel['id']} lacks a title or a description"
 
 
 def panel_units_rule(dashboard: Dashboard) -> Findings:
-    for panel in _drawn(dashboard):
+    for panel in _panels(dashboard):
         config = panel["fieldConfig"]
         given = [config["defaults"].get("unit")]
         for override in config.get("overrides", ()):
             given += [one["value"] for one in override["properties"] if one["id"] == "unit"]
         for unit in given:
             if unit not in UNITS:
-                yield f"{panel['title']}: {unit} is not a unit of Grafana's, or not one of ours"
+                yield f"{panel['title']}: {unit} is not one of our units"
 
 
 def panel_no_targets_rule(dashboard: Dashboard) -> Findings:
-    for panel in _drawn(dashboard):
+    for panel in _panels(dashboard):
         if not panel.get("targets"):
-            yield f"{panel['title']} asks nothing"
+            yield f"{panel['title']} has no query"
 
 
 def target_rate_interval_rule(dashboard: Dashboard) -> Findings:
-    for where, expr in _asked(dashboard):
+    for where, expr in _expressions(dashboard):
         for call in re.findall(r"\bi?rate\([^\[]*\[([^\]]*)\]", expr):
             if call != "$__rate_interval":
                 yield f"{where}: a rate over [{call}]"
 
 
 def target_counter_agg_rule(dashboard: Dashboard) -> Findings:
-    for where, expr in _asked(dashboard):
+    for where, expr in _expressions(dashboard):
         for one in selectors(_filled(expr)):
             plain = not (one.inside and one.inside[0] in RATES)
             if one.metric.endswith("_total") and plain and not _counts_events(expr):
@@ -114,13 +108,13 @@ def target_counter_agg_rule(dashboard: Dashboard) -> Findings:
 
 def uneditable_dashboard(dashboard: Dashboard) -> Findings:
     if dashboard.document["editable"]:
-        yield "can be edited, and the changes would be lost"
+        yield "is editable; the next import overwrites the changes"
 
 
 # --- Our own ---
 
 
-def no_hard_wired_source(dashboard: Dashboard) -> Findings:
+def data_source_is_the_variable(dashboard: Dashboard) -> Findings:
     text = json.dumps(dashboard.document)
     for word in ("__inputs", "__requires", "__elements", "DS_PROMETHEUS"):
         if word in text:
@@ -138,7 +132,7 @@ def ids_are_unique(dashboard: Dashboard) -> Findings:
         yield f"several panels have the id {one}"
 
 
-def nothing_overlaps(dashboard: Dashboard) -> Findings:
+def panels_do_not_overlap(dashboard: Dashboard) -> Findings:
     for panel in dashboard.panels():
         place = panel["gridPos"]
         if place["x"] + place["w"] > COLUMNS or place["h"] < 1 or place["w"] < 1:
@@ -148,65 +142,62 @@ def nothing_overlaps(dashboard: Dashboard) -> Findings:
             yield f"{one['title']} and {other['title']} overlap"
 
 
-def known_kinds(dashboard: Dashboard) -> Findings:
+def panel_types_are_built_in(dashboard: Dashboard) -> Findings:
     for panel in dashboard.panels():
-        if panel["type"] not in KINDS:
+        if panel["type"] not in PANEL_TYPES:
             yield f"{panel['title']} is a {panel['type']}"
 
 
-def names_are_in_the_catalogue(dashboard: Dashboard) -> Findings:
-    for where, expr in _asked(dashboard):
+def metrics_and_labels_exist(dashboard: Dashboard) -> Findings:
+    for where, expr in _expressions(dashboard):
         allowed: set[str] = set(SCRAPED)
         for one in selectors(_filled(expr)):
             if one.metric not in KNOWN:
-                yield f"{where}: no metric is called {one.metric}"
+                yield f"{where}: there is no metric {one.metric}"
                 continue
             allowed |= KNOWN[one.metric]
             for label in set(one.labels) - KNOWN[one.metric] - SCRAPED:
                 yield f"{where}: {one.metric} has no label {label}"
         for label in grouping_labels(expr) - allowed:
-            yield f"{where}: nothing there has the label {label}"
+            yield f"{where}: no metric there has the label {label}"
 
 
-def several_series_have_names(dashboard: Dashboard) -> Findings:
-    for panel in _drawn(dashboard):
+def series_have_legends(dashboard: Dashboard) -> Findings:
+    for panel in _panels(dashboard):
         if panel["type"] in {"timeseries", "state-timeline", "bargauge"}:
             for query in queries(panel):
                 if not query.legend:
                     yield f"{panel['title']} {query.ref} has no legend"
 
 
-def nothing_is_said_in_words(dashboard: Dashboard) -> Findings:
-    for panel in _drawn(dashboard):
+def empty_panels_have_a_text(dashboard: Dashboard) -> Findings:
+    for panel in _panels(dashboard):
         if not panel["fieldConfig"]["defaults"].get("noValue"):
-            yield f"{panel['title']} says nothing where there is nothing"
+            yield f"{panel['title']} has no text for no data"
 
 
-def colours_have_texts(dashboard: Dashboard) -> Findings:
+def colors_have_texts(dashboard: Dashboard) -> Findings:
     for one in _objects(dashboard.document):
         if one.get("type") == "value":
             for value, shown in one["options"].items():
                 if not shown.get("text"):
-                    yield f"{value} is told by a colour only"
+                    yield f"{value} has a color without a text"
 
 
 def variables_are_used(dashboard: Dashboard) -> Findings:
-    asked = " ".join(
-        [*(expr for _, expr in _asked(dashboard)), *(one.query for one in dashboard.choices())]
-    )
-    known = {choice.name for choice in dashboard.choices()}
-    for name in known:
-        if not re.search(rf"\${name}\b", asked):
-            yield f"${name} is not used"
-    for name in set(re.findall(r"\$([A-Za-z_]\w*)", asked)):
-        if name not in known and not name.startswith("__"):
-            yield f"${name} is not there"
+    variables = dashboard.variables()
+    exprs = [*(expr for _, expr in _expressions(dashboard)), *(one.query for one in variables)]
+    used = {name for expr in exprs for name in re.findall(r"\$([A-Za-z_]\w*)", expr)}
+    known = {one.name for one in variables}
+    for name in known - used:
+        yield f"${name} is not used"
+    for name in used - known:
+        if not name.startswith("__"):
+            yield f"${name} is not defined"
 
 
 def links_exist(dashboard: Dashboard) -> Findings:
-    yield from ()
-    for found in re.findall(r"/d/([\w-]+)\?([^\"]*)", json.dumps(dashboard.document)):
-        uid, rest = found
+    for uid, rest in re.findall(r"/d/([\w-]+)\?([^\"]*)", json.dumps(dashboard.document)):
         if uid not in TARGETS:
             yield f"there is no dashboard {uid}"
             continue
@@ -226,14 +217,14 @@ RULES: tuple[Callable[[Dashboard], Findings], ...] = (
     target_rate_interval_rule,
     target_counter_agg_rule,
     uneditable_dashboard,
-    no_hard_wired_source,
+    data_source_is_the_variable,
     ids_are_unique,
-    nothing_overlaps,
-    known_kinds,
-    names_are_in_the_catalogue,
-    several_series_have_names,
-    nothing_is_said_in_words,
-    colours_have_texts,
+    panels_do_not_overlap,
+    panel_types_are_built_in,
+    metrics_and_labels_exist,
+    series_have_legends,
+    empty_panels_have_a_text,
+    colors_have_texts,
     variables_are_used,
     links_exist,
 )
@@ -243,7 +234,7 @@ TARGETS: dict[str, set[str]] = {}
 
 
 def findings(dashboard: Dashboard) -> list[str]:
-    """Return what is wrong with *dashboard*, each with the rule that says so."""
+    """Return what is wrong with *dashboard*, each with the name of the rule."""
     return [f"{rule.__name__}: {found}" for rule in RULES for found in rule(dashboard)]
 
 
@@ -259,26 +250,25 @@ def _objects(part: Any) -> Iterator[Mapping[str, Any]]:
             yield from _objects(inner)
 
 
-def _drawn(dashboard: Dashboard) -> Iterator[Panel]:
+def _panels(dashboard: Dashboard) -> Iterator[Panel]:
     return (panel for panel in dashboard.panels() if panel["type"] != "row")
 
 
-def _asked(dashboard: Dashboard) -> Iterator[tuple[str, str]]:
-    for panel in _drawn(dashboard):
+def _expressions(dashboard: Dashboard) -> Iterator[tuple[str, str]]:
+    for panel in _panels(dashboard):
         for query in queries(panel):
             yield f"{panel['title']} {query.ref}", query.expr
-    for mark in dashboard.marks():
-        yield mark["name"], mark["target"]["expr"]
+    for annotation in dashboard.annotations():
+        yield annotation["name"], annotation["target"]["expr"]
 
 
 def _filled(expr: str) -> str:
-    for name, value in FILLED.items():
-        expr = expr.replace(name, value)
-    return expr
+    """Return *expr* with a duration in place of every variable."""
+    return re.sub(r"\$[A-Za-z_]\w*", "5m", expr)
 
 
 def _counts_events(expr: str) -> bool:
-    return all(sign in expr for sign in COUNTERS_OF_EVENTS[:3])
+    return all(sign in expr for sign in EVENT_COUNT)
 
 
 def _overlap(one: Mapping[str, int], other: Mapping[str, int]) -> bool:

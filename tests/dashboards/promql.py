@@ -1,4 +1,4 @@
-"""Just enough of PromQL's grammar to see which metrics and labels a query names."""
+"""The part of PromQL's grammar that finds the metrics and labels of a query."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _WORDS = frozenset({"and", "or", "unless", "bool", "inf", "nan", "atan2"})
 
 @dataclass(frozen=True)
 class Selector:
-    """A metric, the labels that are asked of it, and the functions that it is the argument of."""
+    """A metric, the labels of its matchers, and the functions around it, the innermost first."""
 
     metric: str
     labels: tuple[str, ...]
@@ -23,9 +23,8 @@ class Selector:
 
 def selectors(query: str) -> Iterator[Selector]:
     """Yield the metrics of *query*; variables must be filled in, or look like numbers."""
-    bare = _plain(query)
-    for found in _SELECTOR.finditer(_GROUPING.sub("", bare)):
-        text = _GROUPING.sub("", bare)
+    text = _GROUPING.sub("", _plain(query))
+    for found in _SELECTOR.finditer(text):
         name = found["name"]
         if name in _WORDS or text[found.start() - 1 : found.start()].isdigit():
             continue

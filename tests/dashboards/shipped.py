@@ -1,4 +1,4 @@
-"""The dashboards as they are in the repository."""
+"""The dashboards and rules in the repository."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every question that a dashboard asks is answered by a real Prometheus fed by the demo's world."""
+"""A real Prometheus, fed by the demo's system, answers every query of the dashboards."""
 
 import asyncio
 import re
@@ -10,29 +10,29 @@ from typing import Any
 import aiohttp
 
 from tests.daemon_process import REAL_TIME
+from tests.dashboards.harness import RECOVERED, SPEEDUP, run_scenario, running_demo
 from tests.dashboards.shipped import RULES, shipped
-from tests.dashboards.story import BY, RESCUED, demo_world, play
-from tools.preview.dashboard import Dashboard, Moment, Query, queries
-from tools.preview.prometheus import AskingError, Prometheus
+from tools.preview.dashboard import Dashboard, Query, QueryError, TimeRange, queries, query_of
+from tools.preview.prometheus import Prometheus, filled
 
-PATIENCE_SECONDS = 80
+TIMEOUT_SECONDS = 80
 LOOK_BACK_SECONDS = 60
-WISHES = {"vergewatch-vm": {"vm": RESCUED}}
+CHOSEN = {"vergewatch-vm": {"vm": RECOVERED}}
 MAY_LACK = {"ha_group"}
-"""Columns that a cloud without such groups does not have."""
+"""Columns that a system without such groups does not have."""
 
 Series = list[dict[str, Any]]
 
 
-async def test_every_question_has_an_answer(tmp_path: Path) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS), demo_world(tmp_path) as stage:
-        await play(stage)
+async def test_every_query_has_an_answer(tmp_path: Path) -> None:
+    async with asyncio.timeout(TIMEOUT_SECONDS), running_demo(tmp_path) as harness:
+        await run_scenario(harness)
         await REAL_TIME.sleep(2)  # two scrapes, two evaluations of the rules
 
         end = REAL_TIME.now().timestamp()
-        moment = Moment(end - LOOK_BACK_SECONDS, end, scrape_seconds=1, haste=BY)
+        time_range = TimeRange(end - LOOK_BACK_SECONDS, end, scrape_seconds=1, speedup=SPEEDUP)
         async with aiohttp.ClientSession() as http:
-            server = Prometheus(stage.prometheus, http, moment)
+            server = Prometheus(harness.prometheus, http, time_range)
             found = [
                 f"{name}: {finding}"
                 for name, dashboard in shipped().items()
@@ -43,35 +43,33 @@ async def test_every_question_has_an_answer(tmp_path: Path) -> None:
 
 
 async def _problems(dashboard: Dashboard, server: Prometheus) -> list[str]:
-    values = await server.values(dashboard, WISHES.get(dashboard.uid, {}))
+    chosen = await server.choose(dashboard, CHOSEN.get(dashboard.uid, {}))
+    values = filled(dashboard, chosen)
     found: list[str] = []
 
     async def ask(where: str, query: Query) -> Series:
         try:
             answer = await server.answer(query, values)
-        except AskingError as problem:
+        except QueryError as problem:
             found.append(f"{where}: {problem}")
             return []
         if not answer:
-            found.append(f"{where}: nothing: {values.fill(query.expr, {**ANY})}")
+            found.append(f"{where}: no data: {query.expr}")
         return answer
 
     for panel in dashboard.panels():
-        answers = [(query, await ask(f"{panel['title']} {query.ref}", query))
-                   for query in queries(panel)]  # fmt: skip
+        answers = [(asked, await ask(f"{panel['title']} {asked.ref}", asked))
+                   for asked in queries(panel)]  # fmt: skip
         found += [f"{panel['title']}: {problem}" for problem in _unnamed(panel, answers)]
         found += [f"{panel['title']}: {problem}" for problem in _columns(panel, answers)]
-    for mark in dashboard.marks():
-        if RULES or "ALERTS" not in mark["target"]["expr"]:
-            await ask(f"mark {mark['name']}", queries({"targets": [mark["target"]]})[0])
+    for annotation in dashboard.annotations():
+        if RULES or "ALERTS" not in annotation["target"]["expr"]:
+            await ask(f"annotation {annotation['name']}", query_of(annotation["target"]))
     return found
 
 
-ANY = {"__interval": "?", "__rate_interval": "?", "__range": "?"}
-
-
 def _unnamed(panel: Mapping[str, Any], answers: list[tuple[Query, Series]]) -> Iterator[str]:
-    """Yield the legends that say nothing, or the same of several series."""
+    """Yield the legends that lack a label, and those that several series have."""
     if panel["type"] == "table":
         return
     names = []
@@ -88,15 +86,15 @@ def _unnamed(panel: Mapping[str, Any], answers: list[tuple[Query, Series]]) -> I
 
 
 def _columns(panel: Mapping[str, Any], answers: list[tuple[Query, Series]]) -> Iterator[str]:
-    """Yield the columns that nothing fills, and the unexpected ones."""
+    """Yield the columns that no query fills, and the unexpected ones."""
     if panel["type"] != "table":
         return
     (order,) = [one for one in panel["transformations"] if one["id"] == "organize"]
-    wanted = set(order["options"]["indexByName"])
-    brought = {label for _, answer in answers for series in answer for label in series["metric"]}
-    brought |= {f"Value #{query.ref}" for query, _ in answers} if len(answers) > 1 else {"Value"}
+    expected = set(order["options"]["indexByName"])
+    found = {label for _, answer in answers for series in answer for label in series["metric"]}
+    found |= {f"Value #{query.ref}" for query, _ in answers} if len(answers) > 1 else {"Value"}
     hidden = set(order["options"]["excludeByName"])
-    if wanted - brought - MAY_LACK:
-        yield f"nothing fills {wanted - brought}"
-    if brought - wanted - hidden:
-        yield f"{brought - wanted} is shown though no column is meant for it"
+    if expected - found - MAY_LACK:
+        yield f"no query fills {expected - found}"
+    if found - expected - hidden:
+        yield f"{found - expected} is shown without a column of its own"

@@ -1,4 +1,4 @@
-"""Events are counted as they happened, the first one included; promtool evaluates the queries."""
+"""Queries count every event, the first one of a counter included; promtool evaluates them."""
 
 import json
 import subprocess
@@ -11,19 +11,19 @@ from tools.dashboards.queries import in_range, per_step
 
 COUNTER = "vergewatch_recovery_actions_total"
 
-BORN_WITH_ONE = "_ _ _ _ _ _ 1 1 1 2 2"
-"""Nothing until minute 6, then the counter's first event, and at minute 9 the second."""
-LONG_THERE = "7 7 7 7 8 8 8 8 8 9 9"
-SEEN_LATE = "_ _ _ _ _ _ 7 7 7 8 8"
-"""Counting for long before Prometheus first looked."""
+STARTS_AT_ONE = "_ _ _ _ _ _ 1 1 1 2 2"
+"""The first event of the counter at minute 6, the second at minute 9."""
+EXISTS_BEFORE = "7 7 7 7 8 8 8 8 8 9 9"
+SCRAPED_LATE = "_ _ _ _ _ _ 7 7 7 8 8"
+"""The counter is older than its first scrape."""
 RESTARTED = "7 7 7 8 0 0 1 1 1 1 1"
 
 
 @pytest.mark.parametrize(
     ("values", "counted"),
-    [(BORN_WITH_ONE, 2), (LONG_THERE, 2), (SEEN_LATE, 1), (RESTARTED, 2)],
+    [(STARTS_AT_ONE, 2), (EXISTS_BEFORE, 2), (SCRAPED_LATE, 1), (RESTARTED, 2)],
 )
-def test_events_in_a_range(tmp_path: Path, values: str, counted: int) -> None:
+def test_events_are_counted_in_a_range(tmp_path: Path, values: str, counted: int) -> None:
     query = f"round(sum({in_range(COUNTER)}))".replace("$__range", "9m30s")
 
     _evaluate(tmp_path, values, query, {"10m": counted})
@@ -32,13 +32,15 @@ def test_events_in_a_range(tmp_path: Path, values: str, counted: int) -> None:
 @pytest.mark.parametrize(
     ("values", "counted"),
     [
-        (BORN_WITH_ONE, {"6m": 1, "7m": 0, "9m": 1, "10m": 0}),
-        (LONG_THERE, {"3m": 0, "4m": 1, "5m": 0, "9m": 1}),
-        (SEEN_LATE, {"6m": 0, "7m": 0, "9m": 1}),
+        (STARTS_AT_ONE, {"6m": 1, "7m": 0, "9m": 1, "10m": 0}),
+        (EXISTS_BEFORE, {"3m": 0, "4m": 1, "5m": 0, "9m": 1}),
+        (SCRAPED_LATE, {"6m": 0, "7m": 0, "9m": 1}),
         (RESTARTED, {"3m": 1, "4m": 0, "6m": 1}),
     ],
 )
-def test_events_in_each_step(tmp_path: Path, values: str, counted: dict[str, int]) -> None:
+def test_events_are_counted_in_each_step(
+    tmp_path: Path, values: str, counted: dict[str, int]
+) -> None:
     query = f"sum({per_step(COUNTER)})".replace("$__interval", "1m")
 
     _evaluate(tmp_path, values, query, counted)
@@ -68,7 +70,7 @@ def _evaluate(folder: Path, values: str, query: str, expected: dict[str, int]) -
         ),
         encoding="utf-8",
     )
-    told = subprocess.run(
+    finished = subprocess.run(
         [needs("promtool"), "test", "rules", str(test)], capture_output=True, text=True, check=False
     )
-    assert told.returncode == 0, told.stdout + told.stderr
+    assert finished.returncode == 0, finished.stdout + finished.stderr

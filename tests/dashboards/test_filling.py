@@ -1,26 +1,28 @@
-"""Variables get into queries as Grafana would put them there."""
+"""Variables are put into queries as Grafana does it."""
+
+from typing import Any
 
 import pytest
 
-from tools.preview.dashboard import (
-    EVERYTHING,
-    Choice,
-    Moment,
-    UnfilledError,
-    Values,
-    seconds,
-)
-
-ONE = Choice("vm", "label_values(vm_name)", several=False, everything=None)
-SEVERAL = Choice("system", "label_values(up, system_name)", several=True, everything=".+")
+from tools.preview.dashboard import Dashboard, QueryError, TimeRange, Variable, fill
+from tools.preview.prometheus import ALL, filled
 
 
-def _values(**chosen: list[str]) -> Values:
-    return Values(chosen, {"vm": ONE, "system": SEVERAL})
+def _dashboard(*variables: dict[str, Any]) -> Dashboard:
+    return Dashboard(
+        {
+            "templating": {
+                "list": [
+                    {"type": "query", "query": {"query": f"label_values(up, {one['name']})"}, **one}
+                    for one in variables
+                ]
+            }
+        }
+    )
 
 
 @pytest.mark.parametrize(
-    ("text", "filled"),
+    ("text", "expected"),
     [
         ('up{vm="$vm"}', 'up{vm="db-1"}'),
         ('up{vm="${vm}"}', 'up{vm="db-1"}'),
@@ -29,50 +31,45 @@ def _values(**chosen: list[str]) -> Values:
         ('label_replace(up, "a", "$1", "b", "(.+)")', 'label_replace(up, "a", "$1", "b", "(.+)")'),
     ],
 )
-def test_fills_in_what_is_chosen(text: str, filled: str) -> None:
-    built_in = {"__rate_interval": "60s"}
-
-    assert _values(vm=["db-1"]).fill(text, built_in) == filled
+def test_variables_are_replaced_by_their_values(text: str, expected: str) -> None:
+    assert fill(text, {"vm": "db-1", "__rate_interval": "60s"}) == expected
 
 
-@pytest.mark.parametrize(
-    ("chosen", "filled"),
-    [([EVERYTHING], ".+"), (["one"], "one"), (["a.b", "c"], r"(a\\.b|c)")],
-)
-def test_several_values_become_a_pattern(chosen: list[str], filled: str) -> None:
-    assert _values(system=chosen).fill("$system", {}) == filled
+@pytest.mark.parametrize(("chosen", "expected"), [(ALL, ".+"), ("one", "one"), ("a.b", r"a\\.b")])
+def test_value_of_a_multi_variable_becomes_a_pattern(chosen: str, expected: str) -> None:
+    dashboard = _dashboard({"name": "system", "allValue": ".+"})
+
+    assert filled(dashboard, {"system": chosen}) == {"system": expected}
 
 
-def test_an_unknown_variable_is_an_error() -> None:
-    with pytest.raises(UnfilledError):
-        _values().fill("$unknown", {})
+def test_value_of_a_single_variable_stays_as_it_is() -> None:
+    assert filled(_dashboard({"name": "vm"}), {"vm": "a.b"}) == {"vm": "a.b"}
 
 
-def test_a_selector_and_its_label() -> None:
-    assert SEVERAL.parts() == ("up", "system_name")
-    assert ONE.parts() == ("", "vm_name")
-    with pytest.raises(UnfilledError):
-        Choice("x", "query_result(up)", several=False, everything=None).parts()
+def test_undefined_variable_is_an_error() -> None:
+    with pytest.raises(QueryError):
+        fill("$unknown", {})
+
+
+def test_variable_is_split_into_selector_and_label() -> None:
+    found = Variable("vm", 'label_values(up{a="b", c="d"}, vm_name)', all_values=None)
+
+    assert found.parts() == ('up{a="b", c="d"}', "vm_name")
+    with pytest.raises(QueryError):
+        Variable("x", "query_result(up)", all_values=None).parts()
 
 
 @pytest.mark.parametrize(
     ("span", "least", "step", "rate"),
     [
-        (900, None, "15s", "60s"),  # no finer than the scrapes, and four of them for a rate
-        (900, 60.0, "60s", "240s"),  # what a query asks for at least
-        (86_400, None, "120s", "135s"),  # no more points than pixels
+        (900, 0, "15s", "60s"),  # no finer than the scrapes, and four of them for a rate
+        (900, 60.0, "60s", "240s"),  # the least step of the query
+        (86_400, 0, "120s", "135s"),  # no more points than pixels
     ],
 )
-def test_steps(span: float, least: float | None, step: str, rate: str) -> None:
-    built_in = Moment(0, span, scrape_seconds=15).built_in(least)
+def test_step_follows_from_range_scrapes_and_query(
+    span: float, least: float, step: str, rate: str
+) -> None:
+    values = TimeRange(0, span, scrape_seconds=15).variables(least)
 
-    assert (built_in["__interval"], built_in["__rate_interval"]) == (step, rate)
-    assert built_in["__range"] == f"{span:g}s"
-
-
-def test_spans() -> None:
-    assert [seconds(text) for text in ("500ms", "15s", "1m", "2h", "1d")] == [
-        0.5, 15, 60, 7200, 86_400,
-    ]  # fmt: skip
-    with pytest.raises(UnfilledError):
-        seconds("soon")
+    assert values == {"__interval": step, "__rate_interval": rate, "__range": f"{span:g}s"}

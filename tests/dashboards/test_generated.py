@@ -1,7 +1,8 @@
-"""What is committed is what the code writes, and it covers what there is to know."""
+"""The committed dashboards are what the code writes, and they show every metric of a VM."""
 
 import subprocess
 import sys
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -12,66 +13,68 @@ from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.states import State
 from tests.dashboards.promql import selectors
 from tests.dashboards.shipped import FOLDER, shipped
-from tools.dashboards.build import files
-from tools.dashboards.queries import UnknownNameError, of_us, series
-from tools.dashboards.words import READINESS, STATES, STATUSES, TROUBLE, coded
+from tools.dashboards.__main__ import files
+from tools.dashboards.queries import UnknownNameError, series
+from tools.dashboards.words import READINESS, STATES, STATUSES, TROUBLE, LabelValues
 from tools.preview.dashboard import queries
 
 
-def test_the_files_are_what_the_code_writes() -> None:
+def test_committed_files_are_what_the_code_writes() -> None:
     committed = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
 
     assert committed == files(), "run make dashboards"
 
 
-def test_the_command_writes_them(tmp_path: Path) -> None:
+def test_command_writes_the_files(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "tools.dashboards", str(tmp_path)], check=True)
 
     assert {path.name: path.read_text("utf-8") for path in tmp_path.iterdir()} == files()
 
 
-def test_the_same_is_written_every_time() -> None:
+def test_files_are_the_same_every_time() -> None:
     assert files() == files()
 
 
 @pytest.mark.parametrize(
-    ("meanings", "words"),
+    ("values", "words"),
     [
         (STATUSES, KNOWN_STATUS_WORDS),
-        (STATES, {str(state) for state in State}),
-        (READINESS, {str(readiness) for readiness in ReadinessState}),
+        (STATES, State),
+        (READINESS, ReadinessState),
     ],
 )
-def test_every_word_has_one_meaning(meanings: tuple[object, ...], words: set[str]) -> None:
-    told = [word for one in meanings for word in one.words]  # type: ignore[attr-defined]
+def test_every_word_has_one_meaning(values: LabelValues, words: Collection[str]) -> None:
+    meant = [word for meaning in values.meanings for word in meaning.words]
 
-    assert sorted(told) == sorted(str(word) for word in words)
-    assert set(TROUBLE) <= {word for one in STATUSES for word in one.words}
+    assert sorted(meant) == sorted(str(word) for word in words)
 
 
-def test_the_page_of_a_vm_shows_all_that_is_known_of_one() -> None:
-    page = shipped()["vm.json"]
-    asked = {
+def test_statuses_that_indicate_a_problem_are_known() -> None:
+    assert set(TROUBLE) <= KNOWN_STATUS_WORDS
+
+
+def test_vm_dashboard_shows_every_metric_of_a_vm() -> None:
+    dashboard = shipped()["vm.json"]
+    shown = {
         one.metric
-        for panel in page.panels()
+        for panel in dashboard.panels()
         for query in queries(panel)
         for one in selectors(query.expr.replace("$", "x"))
     }
 
     known = {family.name for family in FAMILIES if "vm_id" in family.labels}
-    assert known - asked == set()
+    assert known - shown == set()
 
 
 @pytest.mark.parametrize(
-    "ask",
+    "expression",
     [
         lambda: series("vm_runing"),
         lambda: series("vm_running", 'cluster="one"'),
         lambda: series("vm_running", "system_name"),
-        lambda: of_us("vm_running"),
-        lambda: coded(STATES, "vm_status_info", label="state", by="vm_name"),
+        lambda: STATES._replace(label="status").codes("vm_name"),
     ],
 )
-def test_a_name_that_is_not_in_the_catalogue_cannot_be_asked_for(ask: object) -> None:
+def test_unknown_metric_or_label_is_an_error(expression: Callable[[], str]) -> None:
     with pytest.raises(UnknownNameError):
-        ask()  # type: ignore[operator]
+        expression()

@@ -1,4 +1,4 @@
-"""What `docker compose up` mounts is there, and lies where it is looked for."""
+"""`docker compose up` mounts files that exist, where the services read them."""
 
 import re
 from pathlib import Path
@@ -17,26 +17,26 @@ def _yaml(name: str) -> Any:
 
 
 def _mounts(service: str) -> dict[str, Path]:
-    """Return what is mounted where."""
+    """Return the mounted files by their path in the container."""
     pairs = [volume.split(":") for volume in SERVICES[service]["volumes"]]
     return {pair[1]: (COMPOSE / pair[0]).resolve() for pair in pairs if pair[0].startswith(".")}
 
 
-def test_everything_mounted_exists() -> None:
+def test_mounted_files_exist() -> None:
     for service in ("prometheus", "alertmanager", "grafana"):
         for path in _mounts(service).values():
             assert path.exists(), path
 
 
-def test_grafana_finds_the_dashboards_and_opens_the_fleet() -> None:
+def test_grafana_reads_the_dashboards_and_opens_the_first() -> None:
     (provider,) = _yaml("grafana/dashboards/vergewatch.yml")["providers"]
     home = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
 
     assert _mounts("grafana")[provider["options"]["path"]] == FOLDER
-    assert home.removeprefix(provider["options"]["path"] + "/") == "fleet.json"
+    assert home.removeprefix(provider["options"]["path"] + "/") == "systems.json"
 
 
-def test_grafana_asks_the_prometheus_that_knows_our_rules() -> None:
+def test_grafana_queries_the_prometheus_with_our_rules() -> None:
     sources = _yaml("grafana/datasources/prometheus.yml")["datasources"]
     (source,) = [one for one in sources if one["type"] == "prometheus"]
     config = _yaml("prometheus.yml")
@@ -49,7 +49,7 @@ def test_grafana_asks_the_prometheus_that_knows_our_rules() -> None:
     assert list((ROOT / "alerts").glob("*.rules.yml"))
 
 
-def test_every_target_is_a_service() -> None:
+def test_scrape_targets_are_services() -> None:
     config = _yaml("prometheus.yml")
     jobs = [*config["scrape_configs"], *config["alerting"]["alertmanagers"]]
     targets = {
@@ -62,6 +62,6 @@ def test_every_target_is_a_service() -> None:
     assert targets - {"localhost"} <= set(SERVICES)
 
 
-def test_every_image_can_be_replaced() -> None:
+def test_images_can_be_replaced() -> None:
     for service in ("prometheus", "alertmanager", "grafana"):
         assert re.fullmatch(r"\$\{[A-Z]+_IMAGE:-[\w/]+:v?[\d.]+\}", SERVICES[service]["image"])

@@ -6,16 +6,15 @@ from typing import Any
 
 import msgspec
 
+from exporter.collectors.disks import DriveRow, DriveStatsRow
+from exporter.collectors.guests import FsInfo, GuestInfo, GuestRow, MemInfo, OSInfo
 from exporter.collectors.inventory import join
+from exporter.collectors.nics import NicRow, NicStats, NicStatus
+from exporter.collectors.vms import StatsRow
 from exporter.model import (
-    Disk,
-    DiskStats,
-    Filesystem,
-    Guest,
     Identity,
     Inventory,
     MachineStatus,
-    Nic,
     SystemReport,
     TableReport,
     VMConfig,
@@ -50,16 +49,35 @@ def config(key: int, name: str, **changes: Any) -> VMConfig:
     return msgspec.structs.replace(default, **changes)
 
 
-GUEST = Guest(
-    os_name="Debian GNU/Linux 13 (trixie)",
-    os_version="13 (trixie)",
-    kernel="6.12.1",
-    hostname="web-1.example",
-    memory_total_bytes=8_325_693_440,
-    memory_used_bytes=1_268_776_960,
-    filesystems=(Filesystem("/", "ext4", 21_003_583_488, 4_321_000_000),),
-    refreshed_at=1_772_366_390,
-)
+def filesystem(mountpoint: str, size: int | None, used: int | None) -> FsInfo:
+    return FsInfo(mountpoint=mountpoint, total_bytes=size, used_bytes=used)
+
+
+def guest(
+    *,
+    pretty_name: str = "Debian GNU/Linux 13 (trixie)",
+    version: str = "13 (trixie)",
+    kernel_release: str = "6.12.1",
+    memory: MemInfo = MemInfo(7940, 1210),  # noqa: B008 - never changed
+    **changes: Any,
+) -> GuestRow:
+    """Return the row of a guest; *changes* are fields of `GuestInfo`."""
+    default = GuestInfo(
+        osinfo=OSInfo(pretty_name=pretty_name, version=version, kernel_release=kernel_release),
+        meminfo=memory,
+        fsinfo=[filesystem("/", 21_003_583_488, 4_321_000_000)],
+        hostname="web-1.example",
+        last_refresh=1_772_366_390,
+    )
+    return GuestRow(agent_guest_info=msgspec.structs.replace(default, **changes))
+
+
+GUEST = guest()
+
+
+def load(total_cpu: float | None, ram_used: int | None) -> StatsRow:
+    """Return the load of a machine, in percent and MB."""
+    return StatsRow(total_cpu=total_cpu, ram_used=ram_used)
 
 
 def status(machine: int, **changes: Any) -> MachineStatus:
@@ -68,7 +86,6 @@ def status(machine: int, **changes: Any) -> MachineStatus:
         running=True,
         powered_on=True,
         word="running",
-        word_info="",
         state="online",
         migratable=True,
         node=1,
@@ -88,18 +105,49 @@ def stopped(machine: int, **changes: Any) -> MachineStatus:
     return status(machine, **(off | rest | changes))
 
 
-def nic(key: int, machine: int, name: str, **changes: Any) -> Nic:
-    default = Nic(key, machine, name, "up", 1_250_000_000.0, 1_234_567, 890, 1000, 12)
+def nic(
+    key: int,
+    machine: int,
+    name: str,
+    *,
+    status: str = "up",
+    speed: float | None = 10_000.0,
+    **changes: Any,
+) -> NicRow:
+    """Return the row of a NIC; *changes* are fields of `NicStats`."""
+    stats = NicStats(rx_bytes=1_234_567, tx_bytes=890, rx_pckts=1000, tx_pckts=12)
+    return NicRow(
+        key=key,
+        machine=machine,
+        name=name,
+        stats=msgspec.structs.replace(stats, **changes),
+        status=NicStatus(status, speed),
+    )
+
+
+def disk(key: int, machine: int, name: str, **changes: Any) -> DriveRow:
+    default = DriveRow(
+        key=key,
+        machine=machine,
+        name=name,
+        media="disk",
+        interface="virtio-scsi",
+        preferred_tier="1",
+        disksize=53_687_091_200,
+        used_bytes=12_000_000_001,
+    )
     return msgspec.structs.replace(default, **changes)
 
 
-def disk(key: int, machine: int, name: str, **changes: Any) -> Disk:
-    default = Disk(key, machine, name, "disk", "virtio-scsi", "1", 53_687_091_200, 12_000_000_001)
-    return msgspec.structs.replace(default, **changes)
-
-
-def disk_stats(key: int, **changes: Any) -> DiskStats:
-    default = DiskStats(key, 100, 2_000_000, 300, 1_000_000, 0.125, 0.0035)
+def disk_stats(**changes: Any) -> DriveStatsRow:
+    default = DriveStatsRow(
+        reads=100,
+        writes=2_000_000,
+        read_bytes=300,
+        write_bytes=1_000_000,
+        util=12.5,
+        service_time=3.5,
+    )
     return msgspec.structs.replace(default, **changes)
 
 

@@ -11,8 +11,8 @@ from tests.exposition.sample import page
 
 FOLDER = Path(__file__).parent.parent / "golden"
 FILES = {
-    Format.CLASSIC: (FOLDER / "fleet.prom", b""),
-    Format.OPENMETRICS: (FOLDER / "fleet.openmetrics", b"# EOF\n"),
+    Format.CLASSIC: (FOLDER / "systems.prom", b""),
+    Format.OPENMETRICS: (FOLDER / "systems.openmetrics", b"# EOF\n"),
 }
 """By format, the file of its page, and the end mark of the page."""
 

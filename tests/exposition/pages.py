@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from exporter.collectors import registry
-from exporter.exposition.collector import IDENTITY, REPORT
 from exporter.exposition.formats import Format
 from exporter.exposition.page import Page, PageBuilder
 from exporter.exposition.renderer import Rendered
+from exporter.exposition.view import REPORT
+from exporter.model import IDENTITY
 
 TABLES = {
     REPORT,

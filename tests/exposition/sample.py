@@ -3,18 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from exporter.exposition.formats import Format
 from exporter.exposition.page import Page
 from exporter.exposition.renderer import Renderer
 from exporter.model import (
     BudgetRemaining,
     Cluster,
-    Filesystem,
     Identity,
     LastAction,
-    MachineStats,
     Node,
     RecoveryReport,
     RecoveryVM,
@@ -26,7 +22,10 @@ from tests.exposition.builders import (
     config,
     disk,
     disk_stats,
+    filesystem,
+    guest,
     inventory,
+    load,
     nic,
     report,
     status,
@@ -80,41 +79,40 @@ NORTH_ROWS: dict[str, Any] = {
     "guests": {
         11: GUEST,
         14: GUEST,  # off; VergeOS keeps what the guest agent reported
-        15: msgspec.structs.replace(
-            GUEST,
-            os_name='Windows "Server" 2025',
+        15: guest(
+            pretty_name='Windows "Server" 2025',
             hostname="FOX",
-            filesystems=(
-                Filesystem("C:\\", "NTFS", 107_374_182_400, 2**53 + 2),
-                Filesystem("/mnt/ж", "ext4", None, 0),
-            ),
+            fsinfo=[
+                filesystem("C:\\", 107_374_182_400, 2**53 + 2),
+                filesystem("/mnt/ж", None, 0),
+            ],
         ),
         16: GUEST,
     },
     "machine_stats": {
-        11: MachineStats(11, 0.0112, 6_291_456_000),
-        12: MachineStats(12, 0.0, None),
-        14: MachineStats(14, 0.5, 1_000),  # off; VergeOS keeps the row
-        15: MachineStats(15, 1.0, 0),
+        11: load(1.12, 6000),
+        12: load(0.0, None),
+        14: load(50.0, 1000),  # off; VergeOS keeps the row
+        15: load(100.0, 0),
     },
     "machine_nics": {
-        11: (nic(81, 11, "lan#81"), nic(82, 11, "lan#82", status=None, received_bytes=None)),
-        15: (nic(85, 15, 'nic "é"', status="down", speed_bytes_per_second=0.0),),
+        11: (nic(81, 11, "lan#81"), nic(82, 11, "lan#82", status="unknown", rx_bytes=None)),
+        15: (nic(85, 15, 'nic "é"', status="down", speed=0.0),),
     },
     "machine_drives": {
         11: (
             disk(111, 11, "system"),
-            disk(112, 11, "cd\\rom", media="cdrom", tier="", size_bytes=None, used_bytes=0),
+            disk(112, 11, "cd\\rom", media="cdrom", preferred_tier="", disksize=None, used_bytes=0),
         ),
         14: (disk(141, 14, "data"),),
     },
-    "machine_drive_stats": {111: disk_stats(111), 141: disk_stats(141, utilization_ratio=None)},
+    "machine_drive_stats": {111: disk_stats(), 141: disk_stats(util=None)},
 }
 
 SOUTH_ROWS: dict[str, Any] = {
     "vms": (config(1, "web-1"), config(2, "web-2", cluster=None)),  # the other system has a web-1
     # machine_status is stale: VMs keep the series of their configuration.
-    "machine_stats": {11: MachineStats(11, 0.25, 1_048_576)},
+    "machine_stats": {11: load(25.0, 1)},
     "machine_drives": {12: (disk(121, 12, "data"),)},
     "machine_drive_stats": {},
 }

@@ -5,16 +5,12 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
+from exporter.collectors.disks import DriveRow, DriveStatsRow
+from exporter.collectors.guests import MemInfo
 from exporter.model import (
     Cluster,
-    Disk,
-    DiskStats,
-    Filesystem,
-    Guest,
     Identity,
-    MachineStats,
     MachineStatus,
-    Nic,
     Node,
     SystemReport,
     TableReport,
@@ -26,6 +22,9 @@ from tests.exposition.builders import (
     config,
     disk,
     disk_stats,
+    filesystem,
+    guest,
+    load,
     nic,
     report,
     status,
@@ -50,6 +49,7 @@ numbers = (
 counts = st.integers(0, 2**63) | st.sampled_from([0, 999_999, 1_000_000])
 optional_numbers = st.none() | numbers
 optional_counts = st.none() | counts
+optional_percents = st.none() | st.integers(0, 100) | st.floats(0, 100)
 optional_booleans = st.none() | st.booleans()
 
 
@@ -80,23 +80,16 @@ def vms(draw: st.DrawFn) -> tuple[VMConfig, ...]:
     )
 
 
-filesystems = st.builds(
-    Filesystem,
-    mountpoint=texts,
-    kind=st.just("ext4"),
-    size_bytes=optional_counts,
-    used_bytes=optional_counts,
-)
+filesystems = st.builds(filesystem, texts, optional_counts, optional_counts)
 guests = st.builds(
-    Guest,
-    os_name=texts,
-    os_version=texts,
-    kernel=texts,
+    guest,
+    pretty_name=texts,
+    version=texts,
+    kernel_release=texts,
+    memory=st.builds(MemInfo, optional_counts, optional_numbers),
     hostname=texts,
-    memory_total_bytes=optional_counts,
-    memory_used_bytes=optional_numbers,
-    filesystems=st.lists(filesystems, max_size=2).map(tuple),
-    refreshed_at=optional_numbers,
+    fsinfo=st.lists(filesystems, max_size=2),
+    last_refresh=optional_numbers,
 )
 statuses = st.builds(
     MachineStatus,
@@ -104,7 +97,6 @@ statuses = st.builds(
     running=optional_booleans,
     powered_on=optional_booleans,
     word=st.sampled_from(["running", "stopped", "levitating"]),
-    word_info=st.just(""),
     state=st.just("online"),
     migratable=optional_booleans,
     node=st.sampled_from([None, 1, 2]),
@@ -115,51 +107,55 @@ statuses = st.builds(
     agent_version=texts,
 )
 nics = st.builds(
-    Nic,
-    key=st.integers(1, 9),
-    machine=st.just(0),
-    name=texts,
-    status=st.none() | texts,
-    speed_bytes_per_second=optional_numbers,
-    received_bytes=optional_counts,
-    transmitted_bytes=optional_counts,
-    received_packets=optional_counts,
-    transmitted_packets=optional_counts,
+    nic,
+    st.integers(1, 9),
+    st.just(0),
+    texts,
+    status=texts,
+    speed=optional_percents,
+    rx_bytes=optional_counts,
+    tx_bytes=optional_counts,
+    rx_pckts=optional_counts,
+    tx_pckts=optional_counts,
 )
 disks = st.builds(
-    Disk,
+    DriveRow,
     key=st.sampled_from(DISKS),
     machine=st.just(0),
     name=texts,
     media=texts,
     interface=texts,
-    tier=texts,
-    size_bytes=optional_numbers,
+    preferred_tier=texts,
+    disksize=optional_numbers,
     used_bytes=optional_numbers,
 )
+
+
+def nodes(names: st.SearchStrategy[str]) -> st.SearchStrategy[dict[int, Node]]:
+    node = st.builds(
+        Node,
+        key=st.just(0),
+        name=names,
+        cluster=st.sampled_from([None, 1, 2, 3]),
+        machine=st.sampled_from([None, *NODE_MACHINES]),
+        maintenance=optional_booleans,
+        status=st.none(),
+    )
+    return st.dictionaries(st.integers(1, 2), node)
+
+
 any_rows = st.fixed_dictionaries(
     {"vms": vms()},
     optional={
         "identity": st.builds(Identity, cloud_name=texts, version=texts),
         "vm_snapshots": st.integers(0, 2**40),
         "clusters": st.dictionaries(st.integers(1, 2), st.builds(Cluster, st.just(0), texts)),
-        "nodes": st.dictionaries(
-            st.integers(1, 2),
-            st.builds(
-                Node,
-                key=st.just(0),
-                name=texts,
-                cluster=st.sampled_from([None, 1, 3]),
-                machine=st.sampled_from([None, *NODE_MACHINES]),
-                maintenance=optional_booleans,
-                status=st.none(),
-            ),
-        ),
+        "nodes": nodes(texts),
         "machine_status": st.dictionaries(st.sampled_from(MACHINES + NODE_MACHINES), statuses),
         "guests": st.dictionaries(st.sampled_from(MACHINES), guests),
         "machine_stats": st.dictionaries(
             st.sampled_from(MACHINES),
-            st.builds(MachineStats, st.just(0), optional_numbers, optional_numbers),
+            st.builds(load, optional_percents, optional_numbers),
         ),
         "machine_nics": st.dictionaries(
             st.sampled_from(MACHINES), st.lists(nics, max_size=2).map(tuple)
@@ -170,14 +166,13 @@ any_rows = st.fixed_dictionaries(
         "machine_drive_stats": st.dictionaries(
             st.sampled_from(DISKS),
             st.builds(
-                DiskStats,
-                disk=st.just(0),
+                DriveStatsRow,
                 reads=optional_counts,
                 writes=optional_counts,
                 read_bytes=optional_counts,
-                written_bytes=optional_counts,
-                utilization_ratio=optional_numbers,
-                service_time_seconds=optional_numbers,
+                write_bytes=optional_counts,
+                util=optional_percents,
+                service_time=optional_percents,
             ),
         ),
     },
@@ -222,11 +217,7 @@ few_statuses = st.builds(
 few_guests = st.sampled_from(
     [
         GUEST,
-        msgspec.structs.replace(
-            GUEST,
-            hostname="other",
-            filesystems=(Filesystem("/", "", 1, 1), Filesystem("/a", "", None, 2)),
-        ),
+        guest(hostname="other", fsinfo=[filesystem("/", 1, 1), filesystem("/a", None, 2)]),
     ]
 )
 few_rows: dict[str, st.SearchStrategy[Any]] = {
@@ -234,18 +225,7 @@ few_rows: dict[str, st.SearchStrategy[Any]] = {
     # A new int object each time: equal rows are not always the same object.
     "vm_snapshots": st.sampled_from([0, 1, 1000]).map(lambda count: count + 0),
     "clusters": st.dictionaries(st.integers(1, 2), st.builds(Cluster, st.just(0), names)),
-    "nodes": st.dictionaries(
-        st.integers(1, 2),
-        st.builds(
-            Node,
-            key=st.just(0),
-            name=names,
-            cluster=st.sampled_from([None, 1, 2]),
-            machine=st.sampled_from([None, *NODE_MACHINES]),
-            maintenance=optional_booleans,
-            status=st.none(),
-        ),
-    ),
+    "nodes": nodes(names),
     "vms": st.dictionaries(
         st.integers(1, 3),
         st.builds(
@@ -264,25 +244,23 @@ few_rows: dict[str, st.SearchStrategy[Any]] = {
     "guests": _some(MACHINES, few_guests),
     "machine_stats": _some(
         MACHINES,
-        st.builds(MachineStats, st.just(0), st.sampled_from([None, 0.0, 0.5, 1]), st.just(5)),
+        st.builds(load, st.sampled_from([None, 0.0, 50.0, 100]), st.just(5)),
     ),
     "machine_nics": _some(
         MACHINES,
         st.lists(
-            st.builds(nic, st.integers(1, 9), st.just(0), names, received_bytes=optional_counts),
+            st.builds(nic, st.integers(1, 9), st.just(0), names, rx_bytes=optional_counts),
             max_size=2,
         ).map(tuple),
     ),
     "machine_drives": _some(
         MACHINES,
         st.lists(
-            st.builds(disk, st.sampled_from(DISKS), st.just(0), names, size_bytes=optional_counts),
+            st.builds(disk, st.sampled_from(DISKS), st.just(0), names, disksize=optional_counts),
             max_size=2,
         ).map(tuple),
     ),
-    "machine_drive_stats": _some(
-        DISKS, st.builds(disk_stats, st.just(0), reads=st.sampled_from([None, 1, 2]))
-    ),
+    "machine_drive_stats": _some(DISKS, st.builds(disk_stats, reads=st.sampled_from([None, 1, 2]))),
 }
 """By table, its rows."""
 

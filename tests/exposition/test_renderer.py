@@ -15,18 +15,20 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as read_classic
 
-from exporter.exposition.collector import REPORT, ItemGroup
+from exporter.exposition.collector import ItemGroup
 from exporter.exposition.formats import Format
 from exporter.exposition.renderer import Rendered, Renderer
-from exporter.model import Cluster, Identity, MachineStats, Node
+from exporter.exposition.view import REPORT
+from exporter.model import Cluster, Identity, Node
 from tests.exposition import strategies
 from tests.exposition.builders import (
-    GUEST,
     RenderInput,
     config,
     disk,
     disk_stats,
+    guest,
     inventory,
+    load,
     nic,
     report,
     status,
@@ -214,11 +216,11 @@ OTHER_ROWS: strategies.Rows = {
         **{machine: stopped(machine) for machine in (11, 12, 13, 15, 91)},
         14: status(14),
     },
-    "guests": {11: msgspec.structs.replace(GUEST, hostname="new", filesystems=())},
-    "machine_stats": {11: MachineStats(11, 0.75, 1)},
-    "machine_nics": {11: (nic(81, 11, "lan", received_bytes=5),)},
+    "guests": {11: guest(hostname="new", fsinfo=[])},
+    "machine_stats": {11: load(75.0, 1)},
+    "machine_nics": {11: (nic(81, 11, "lan", rx_bytes=5),)},
     "machine_drives": {11: (disk(111, 11, "boot"), disk(112, 11, "scratch"))},
-    "machine_drive_stats": {112: disk_stats(112, reads=5)},
+    "machine_drive_stats": {112: disk_stats(reads=5)},
 }
 """By table, rows that differ from the sample's in every possible value."""
 
@@ -385,7 +387,7 @@ DUPLICATES: strategies.Rows = {
 
 
 def test_second_of_two_items_with_the_same_identity_is_dropped_and_reported() -> None:
-    first, second = nic(1, 11, "lan", received_bytes=111), nic(2, 11, "lan", received_bytes=222)
+    first, second = nic(1, 11, "lan", rx_bytes=111), nic(2, 11, "lan", rx_bytes=222)
     rows = DUPLICATES | {"machine_nics": {11: (first, second)}}
 
     rendered, page = render_change(WEB, rows)
@@ -419,7 +421,7 @@ def test_duplicates_are_reported_while_they_exist() -> None:
 def test_second_duplicate_is_exported_when_the_first_is_removed() -> None:
     only_second = {
         "vms": DUPLICATES["vms"],
-        "machine_nics": {11: (nic(2, 11, "lan", received_bytes=222),)},
+        "machine_nics": {11: (nic(2, 11, "lan", rx_bytes=222),)},
     }
 
     rendered, page = render_change(DUPLICATES, only_second)
@@ -446,7 +448,7 @@ def test_duplicates_are_dropped_in_every_group() -> None:
         },
         "machine_status": {91: status(91)},
         "machine_drives": {11: (disk(1, 11, "root"), disk(2, 11, "root"))},
-        "machine_drive_stats": {1: disk_stats(1, reads=111), 2: disk_stats(2, reads=222)},
+        "machine_drive_stats": {1: disk_stats(reads=111), 2: disk_stats(reads=222)},
     }
     duplicated = system(rows)
 
@@ -468,9 +470,7 @@ def test_reordered_duplicates_are_rendered_as_from_scratch(
     change: Callable[[strategies.Rows], strategies.Rows],
 ) -> None:
     distinct = DUPLICATES | {
-        "machine_nics": {
-            11: (nic(1, 11, "lan", received_bytes=1), nic(2, 11, "lan", received_bytes=2))
-        }
+        "machine_nics": {11: (nic(1, 11, "lan", rx_bytes=1), nic(2, 11, "lan", rx_bytes=2))}
     }
 
     render_change(distinct, change(distinct))

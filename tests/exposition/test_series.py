@@ -1,20 +1,18 @@
 """Identity of series over the life of a VM, absent values, and counts by status."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.collectors.clusters import NEW_WORD, NO_STATUS
+from exporter.collectors.disks import DriveStatsRow
+from exporter.collectors.guests import MemInfo
+from exporter.collectors.nics import NicStats
 from exporter.exposition.formats import Format
-from exporter.model import (
-    KNOWN_STATUS_WORDS,
-    Cluster,
-    DiskStats,
-    Guest,
-    MachineStats,
-    Node,
-)
+from exporter.model import KNOWN_STATUS_WORDS, Cluster, MachineStatus, Node
 from tests.exposition import strategies
 from tests.exposition.builders import (
     GUEST,
@@ -22,7 +20,9 @@ from tests.exposition.builders import (
     config,
     disk,
     disk_stats,
+    guest,
     inventory,
+    load,
     nic,
     report,
     status,
@@ -68,10 +68,10 @@ RUNNING: strategies.Rows = {
     "vms": (config(1, "web"), config(2, "db")),
     "machine_status": {11: status(11, node=1), 12: status(12, node=2), 91: status(91)},
     "guests": {11: GUEST, 12: GUEST},
-    "machine_stats": {11: MachineStats(11, 0.5, 1024), 12: MachineStats(12, 0.1, 2048)},
+    "machine_stats": {11: load(50.0, 1024), 12: load(10.0, 2048)},
     "machine_nics": {11: (nic(81, 11, "lan"), nic(82, 11, "wan"))},
     "machine_drives": {11: (disk(111, 11, "root"),)},
-    "machine_drive_stats": {111: disk_stats(111)},
+    "machine_drive_stats": {111: disk_stats()},
 }
 
 
@@ -126,7 +126,7 @@ def vm_series(series: set[Series]) -> set[Series]:
                 config(2, "db"),
             )
         },
-        {"machine_drives": {11: (disk(111, 11, "root", tier="3", media="clone"),)}},
+        {"machine_drives": {11: (disk(111, 11, "root", preferred_tier="3", media="clone"),)}},
         {"machine_nics": {11: (nic(81, 11, "lan", status="down"), nic(82, 11, "wan"))}},
     ],
     ids=[
@@ -147,8 +147,8 @@ def test_vm_keeps_every_series_when_its_surroundings_change(change: strategies.R
 
 
 def test_guest_with_another_operating_system_keeps_every_series() -> None:
-    guest = msgspec.structs.replace(GUEST, os_name="Other", hostname="new", kernel="7.0")
-    after = with_status(agent_version="10") | {"guests": RUNNING["guests"] | {11: guest}}
+    other = guest(pretty_name="Other", hostname="new", kernel_release="7.0")
+    after = with_status(agent_version="10") | {"guests": RUNNING["guests"] | {11: other}}
 
     assert constant_series(system(RUNNING)) == constant_series(system(after))
 
@@ -175,29 +175,35 @@ def test_unknown_value_has_no_sample() -> None:
     )
     rows = {
         "vms": (unknown,),
-        "machine_status": {11: status(11, **_unknown(status(11)))},
-        "machine_stats": {11: MachineStats(11, None, None)},
-        "machine_nics": {11: (nic(1, 11, "lan", **_unknown(nic(1, 11, "lan"))),)},
-        "machine_drives": {11: (disk(2, 11, "root", **_unknown(disk(2, 11, "root"))),)},
-        "machine_drive_stats": {2: DiskStats(2, None, None, None, None, None, None)},
+        "machine_status": {11: status(11, **_unknown(MachineStatus))},
+        "machine_stats": {11: load(None, None)},
+        "machine_nics": {11: (nic(1, 11, "lan", speed=None, **_unknown(NicStats)),)},
+        "machine_drives": {11: (disk(2, 11, "root", disksize=None, used_bytes=None),)},
+        "machine_drive_stats": {2: disk_stats(**_unknown(DriveStatsRow))},
     }
 
     assert families_of(1, system(rows)) == {"info", "status_info", "nic_status_info", "disk_info"}
 
 
-def _unknown(item: msgspec.Struct) -> dict[str, None]:
-    """Return None for each optional field of *item*."""
+def _unknown(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return None for each optional field of *kind*."""
     return {
-        field.name: None
-        for field in msgspec.structs.fields(type(item))
-        if field.type not in (int, str)
+        field.name: None for field in msgspec.structs.fields(kind) if field.type not in (int, str)
     }
 
 
 def test_guest_without_information_has_no_values() -> None:
-    guest = Guest("", "", "", "", None, None, (), None)
+    empty = guest(
+        pretty_name="",
+        version="",
+        kernel_release="",
+        memory=MemInfo(),
+        fsinfo=[],
+        hostname="",
+        last_refresh=None,
+    )
 
-    found = families_of(1, system(RUNNING | {"guests": {11: guest}}))
+    found = families_of(1, system(RUNNING | {"guests": {11: empty}}))
 
     assert {name for name in found if name.startswith("guest_")} == {
         "guest_info",
@@ -272,7 +278,7 @@ def test_vm_that_is_off_keeps_configuration_nics_disks_and_last_start() -> None:
 
 
 def test_zero_is_exported() -> None:
-    rows = with_status(running_cpu_cores=0) | {"machine_stats": {11: MachineStats(11, 0.0, 0)}}
+    rows = with_status(running_cpu_cores=0) | {"machine_stats": {11: load(0.0, 0)}}
 
     zeros = {name for (name, labels), value in values(system(rows)).items() if value == 0}
 

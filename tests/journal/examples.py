@@ -61,7 +61,7 @@ CHANGE = Change(
     before=State.HELD,
     after=State.QUARANTINED,
     word="stopped",
-    detail="its budget is used up",
+    diagnosis=Diagnosis(DiagnosisKind.CRASHED, Cause.CRASHED, "no stop in 600 s of log"),
 )
 DECISION = Decision(
     uuid=UUID,

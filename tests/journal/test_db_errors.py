@@ -64,21 +64,21 @@ async def test_failed_poll_record_changes_nothing(
     journal: Journal, other_connection: sqlite3.Connection
 ) -> None:
     store = journal.store(SYSTEM)
-    await store.note(OLD)
-    before = await store.recall()
+    await store.save_poll(OLD)
+    before = await store.load()
     other_connection.execute(
         "CREATE TRIGGER fuse AFTER INSERT ON changes WHEN (SELECT count(*) FROM changes) = 3 "
         "BEGIN SELECT RAISE(ABORT, 'blown'); END"
     )
 
     with pytest.raises(JournalError):
-        await store.note(NEW)
+        await store.save_poll(NEW)
 
-    assert await store.recall() == before
+    assert await store.load() == before
     assert await journal.changes(SYSTEM) == [CHANGE]
     other_connection.execute("DROP TRIGGER fuse")
-    await store.note(NEW)
-    assert (await store.recall()).cases == NEW.cases
+    await store.save_poll(NEW)
+    assert (await store.load()).cases == NEW.cases
 
 
 @pytest.mark.usefixtures("short_busy_timeout")
@@ -86,18 +86,18 @@ async def test_locked_database_fails_writes_and_allows_reads(
     journal: Journal, other_connection: sqlite3.Connection, directory: Path
 ) -> None:
     store = journal.store(SYSTEM)
-    await store.note(OLD)
+    await store.save_poll(OLD)
     other_connection.execute("BEGIN EXCLUSIVE")
 
-    for write in (store.note(NEW), store.decided(DECISION), store.ordered(COMMAND)):
+    for write in (store.save_poll(NEW), store.save_decision(DECISION), store.save_command(COMMAND)):
         with pytest.raises(JournalError) as caught:
             await write
         check_message(caught.value, directory, "is locked by another program")
 
-    assert (await store.recall()).cases == [CASE]
+    assert (await store.load()).cases == [CASE]
     other_connection.execute("ROLLBACK")
-    await store.note(NEW)
-    assert (await store.recall()).cases == NEW.cases
+    await store.save_poll(NEW)
+    assert (await store.load()).cases == NEW.cases
 
 
 @pytest.mark.usefixtures("short_busy_timeout")
@@ -120,20 +120,20 @@ async def test_full_disk_fails_writes_and_keeps_committed_rows(
     journal: Journal, directory: Path
 ) -> None:
     store = journal.store(SYSTEM)
-    await store.note(OLD)
-    number = await store.decided(DECISION)
+    await store.save_poll(OLD)
+    number = await store.save_decision(DECISION)
     await limit_pages(journal, more=2)
 
     for _ in range(3):
         with pytest.raises(JournalError) as caught:
-            await store.decided(BIG)
+            await store.save_decision(BIG)
         check_message(caught.value, directory, "the disk is full")
 
     assert [one.number for one in await journal.decisions(SYSTEM)] == [number]
-    assert (await store.recall()).cases == [CASE]
+    assert (await store.load()).cases == [CASE]
     await store.prepare(INTENT, number)  # a small row still fits
     await limit_pages(journal, more=1000)
-    await store.decided(BIG)
+    await store.save_decision(BIG)
     assert len(await journal.decisions(SYSTEM)) == 2
 
 
@@ -141,33 +141,33 @@ async def test_write_refused_by_the_kernel_keeps_committed_rows(
     journal: Journal, directory: Path, clock: FakeClock
 ) -> None:
     store = journal.store(SYSTEM)
-    await store.note(OLD)
+    await store.save_poll(OLD)
     log = directory / f"{FILE}-wal"
 
     with small_files(log.stat().st_size + 5000), pytest.raises(JournalError) as caught:
-        await store.decided(BIG)
+        await store.save_decision(BIG)
 
     check_message(caught.value, directory, "the disk")
-    await store.decided(BIG)
+    await store.save_decision(BIG)
     await journal.close()
     again = await open_journal(directory, clock)
-    assert (await again.store(SYSTEM).recall()).cases == [CASE]
+    assert (await again.store(SYSTEM).load()).cases == [CASE]
     assert len(await again.decisions(SYSTEM)) == 1
     await again.close()
 
 
 async def test_failed_commit_changes_nothing(journal: Journal, directory: Path) -> None:
     store = journal.store(SYSTEM)
-    await store.note(OLD)
+    await store.save_poll(OLD)
     log = directory / f"{FILE}-wal"
 
     # The rows fit in SQLite's page cache, so only the commit writes to the disk.
     with small_files(log.stat().st_size), pytest.raises(JournalError):
-        await store.note(NEW)
+        await store.save_poll(NEW)
 
-    assert (await store.recall()).cases == [CASE]
-    await store.note(NEW)
-    assert (await store.recall()).cases == NEW.cases
+    assert (await store.load()).cases == [CASE]
+    await store.save_poll(NEW)
+    assert (await store.load()).cases == NEW.cases
 
 
 @pytest.mark.usefixtures("short_busy_timeout")
@@ -175,9 +175,9 @@ async def test_cancelled_write_releases_the_writer(
     journal: Journal, other_connection: sqlite3.Connection
 ) -> None:
     store = journal.store(SYSTEM)
-    await store.note(OLD)
+    await store.save_poll(OLD)
     other_connection.execute("BEGIN EXCLUSIVE")
-    write = asyncio.create_task(store.note(NEW))
+    write = asyncio.create_task(store.save_poll(NEW))
     await settle()
 
     write.cancel()
@@ -185,31 +185,31 @@ async def test_cancelled_write_releases_the_writer(
         await write
 
     other_connection.execute("ROLLBACK")
-    assert (await store.recall()).cases == [CASE]
-    await store.note(NEW)
-    assert (await store.recall()).cases == NEW.cases
+    assert (await store.load()).cases == [CASE]
+    await store.save_poll(NEW)
+    assert (await store.load()).cases == NEW.cases
 
 
 async def test_concurrent_writes_all_succeed(journal: Journal) -> None:
     stores = [journal.store(f"system {number}") for number in range(20)]
 
-    await asyncio.gather(*(store.note(OLD) for store in stores))
+    await asyncio.gather(*(store.save_poll(OLD) for store in stores))
 
-    assert [(await store.recall()).cases for store in stores] == [[CASE]] * 20
+    assert [(await store.load()).cases for store in stores] == [[CASE]] * 20
 
 
 async def test_moved_file_fails_writes_until_it_is_back(journal: Journal, directory: Path) -> None:
     store = journal.store(SYSTEM)
-    await store.note(OLD)
+    await store.save_poll(OLD)
     (directory / FILE).rename(directory / "elsewhere")
 
     with pytest.raises(JournalError) as caught:
-        await store.note(NEW)
+        await store.save_poll(NEW)
 
     check_message(caught.value, directory, "moved, deleted or replaced")
     (directory / "elsewhere").rename(directory / FILE)
-    await store.note(NEW)
-    assert (await store.recall()).cases == NEW.cases
+    await store.save_poll(NEW)
+    assert (await store.load()).cases == NEW.cases
 
 
 async def test_file_that_is_not_a_database_is_refused(
@@ -226,7 +226,7 @@ async def test_damaged_file_is_refused_and_a_new_journal_is_empty(
     directory: Path, clock: FakeClock
 ) -> None:
     journal = await open_journal(directory, clock)
-    await journal.store(SYSTEM).note(poll_record(changes=[CHANGE] * 500))
+    await journal.store(SYSTEM).save_poll(poll_record(changes=[CHANGE] * 500))
     await journal.close()
     with (directory / FILE).open("r+b") as file:
         file.seek(4096 * 10)
@@ -238,20 +238,20 @@ async def test_damaged_file_is_refused_and_a_new_journal_is_empty(
     check_message(caught.value, directory, "is damaged")
     (directory / FILE).rename(directory / "damaged")
     journal = await open_journal(directory, clock)
-    assert (await journal.store(SYSTEM).recall()).cases == []
+    assert (await journal.store(SYSTEM).load()).cases == []
     await journal.close()
 
 
 async def test_undecodable_case_fails_recall(
     journal: Journal, other_connection: sqlite3.Connection, directory: Path
 ) -> None:
-    await journal.store(SYSTEM).note(OLD)
+    await journal.store(SYSTEM).save_poll(OLD)
     other_connection.execute(
         """UPDATE cases SET case_json = replace(case_json, '"quarantined"', '"dreaming"')"""
     )
 
     with pytest.raises(JournalError) as caught:
-        await journal.store(SYSTEM).recall()
+        await journal.store(SYSTEM).load()
 
     check_message(caught.value, directory, "dreaming")
 
@@ -272,14 +272,14 @@ async def test_closed_journal_refuses_reads_and_writes(directory: Path, clock: F
     await journal.close()
 
     with pytest.raises(JournalError, match="is closed"):
-        await journal.store(SYSTEM).note(OLD)
+        await journal.store(SYSTEM).save_poll(OLD)
     with pytest.raises(JournalError, match="is closed"):
         await journal.changes(SYSTEM)
     await journal.close()  # a second close does nothing
 
 
 async def test_files_are_private_to_the_user(journal: Journal, directory: Path) -> None:
-    await journal.store(SYSTEM).note(OLD)
+    await journal.store(SYSTEM).save_poll(OLD)
 
     assert modes(directory) == {
         directory.name: 0o700,
@@ -294,7 +294,7 @@ async def test_directory_name_may_have_special_characters(tmp_path: Path, clock:
     directory = tmp_path / "a?b=c #100% ü"
 
     journal = await open_journal(directory, clock)
-    await journal.store(SYSTEM).note(OLD)
+    await journal.store(SYSTEM).save_poll(OLD)
     await journal.close()
 
     assert (directory / FILE).stat().st_size > 0

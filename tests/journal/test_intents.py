@@ -23,7 +23,7 @@ replace = msgspec.structs.replace
 
 async def begin(journal: Journal) -> Intent:
     store = journal.store(SYSTEM)
-    return await store.prepare(INTENT, await store.decided(DECISION))
+    return await store.prepare(INTENT, await store.save_decision(DECISION))
 
 
 async def test_second_open_intent_for_a_vm_is_refused(journal: Journal) -> None:
@@ -32,7 +32,7 @@ async def test_second_open_intent_for_a_vm_is_refused(journal: Journal) -> None:
     with pytest.raises(IntentOpenError, match="web-1"):
         await begin(journal)
 
-    assert (await journal.store(SYSTEM).recall()).open_actions == [first]
+    assert (await journal.store(SYSTEM).load()).open_actions == [first]
 
 
 async def test_intent_after_a_closed_one_is_accepted(journal: Journal) -> None:
@@ -42,12 +42,12 @@ async def test_intent_after_a_closed_one_is_accepted(journal: Journal) -> None:
     second = await begin(journal)
 
     assert second.id > first.id
-    assert (await journal.store(SYSTEM).recall()).open_actions == [second]
+    assert (await journal.store(SYSTEM).load()).open_actions == [second]
 
 
 async def test_open_intents_of_other_vms_and_systems_are_accepted(journal: Journal) -> None:
     await begin(journal)
-    number = await journal.store(OTHER_SYSTEM).decided(DECISION)
+    number = await journal.store(OTHER_SYSTEM).save_decision(DECISION)
 
     await journal.store(OTHER_SYSTEM).prepare(INTENT, number)
     await journal.store(SYSTEM).prepare(replace(INTENT, uuid="another"), number)
@@ -124,7 +124,7 @@ async def test_update_of_an_unknown_intent_is_refused(
     with pytest.raises(JournalError, match=why):
         await journal.store(SYSTEM).update(replace(intent, **CONFIRMED, **another))
 
-    assert (await journal.store(SYSTEM).recall()).open_actions == [intent]
+    assert (await journal.store(SYSTEM).load()).open_actions == [intent]
 
 
 async def test_update_from_another_system_is_refused(journal: Journal) -> None:
@@ -148,6 +148,6 @@ async def test_id_of_a_deleted_intent_is_not_reused(
 async def test_open_intent_survives_the_deletion_of_its_case(journal: Journal) -> None:
     intent = await begin(journal)
 
-    await journal.store(SYSTEM).note(poll_record(watched=1e9, gone=[INTENT.uuid]))
+    await journal.store(SYSTEM).save_poll(poll_record(watched=1e9, gone=[INTENT.uuid]))
 
-    assert (await journal.store(SYSTEM).recall()).open_actions == [intent]
+    assert (await journal.store(SYSTEM).load()).open_actions == [intent]

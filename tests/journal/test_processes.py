@@ -55,7 +55,7 @@ async def test_journal_cannot_be_opened_twice_in_one_process(
     with pytest.raises(JournalError, match=f"process {os.getpid()}"):
         await open_journal(directory, clock)
 
-    await journal.store(SYSTEM).note(poll_record())  # the first one still works
+    await journal.store(SYSTEM).save_poll(poll_record())  # the first one still works
 
 
 async def test_lock_error_without_a_process_id(
@@ -93,7 +93,7 @@ async def test_killed_process_loses_no_acknowledged_write(
 
     journal = await open_journal(directory, clock)
 
-    saved = await journal.store(SYSTEM).recall()
+    saved = await journal.store(SYSTEM).load()
     attempts = {one.intent.id: one.intent for one in await journal.intents(SYSTEM, limit=9999)}
     decisions = {one.number for one in await journal.decisions(SYSTEM, limit=9999)}
     assert {f"vm-{number}" for number in acknowledged["noted"]} <= {c.uuid for c in saved.cases}

@@ -69,12 +69,12 @@ async def test_values_are_read_back_unchanged(
         async with opened(Path(directory)) as journal:
             store = journal.store(SYSTEM)
 
-            await store.note(poll_record(cases=cases, changes=changes))
-            number = await store.decided(decision)
+            await store.save_poll(poll_record(cases=cases, changes=changes))
+            number = await store.save_decision(decision)
             prepared = [await store.prepare(intent, number) for intent in intents]
-            await store.ordered(command)
+            await store.save_command(command)
 
-            saved = await store.recall()
+            saved = await store.load()
             assert {case.uuid: case for case in saved.cases} == {case.uuid: case for case in cases}
             assert saved.open_actions == [one for one in prepared if one.outcome is None]
             assert saved.commands == [command]

@@ -32,7 +32,7 @@ replace = msgspec.structs.replace
 
 
 async def test_saved_state_of_a_new_system_is_empty(journal: Journal) -> None:
-    saved = await journal.store(SYSTEM).recall()
+    saved = await journal.store(SYSTEM).load()
 
     assert saved == SavedState(cases=[], open_actions=[], spent=[], commands=[])
 
@@ -40,16 +40,16 @@ async def test_saved_state_of_a_new_system_is_empty(journal: Journal) -> None:
 async def test_saved_state_survives_a_restart(directory: Path, clock: FakeClock) -> None:
     journal = await open_journal(directory, clock)
     store = journal.store(SYSTEM)
-    await store.note(poll_record(cases=[CASE], changes=[CHANGE]))
-    number = await store.decided(DECISION)
+    await store.save_poll(poll_record(cases=[CASE], changes=[CHANGE]))
+    number = await store.save_decision(DECISION)
     intent = await store.prepare(INTENT, number)
     await store.update(replace(intent, **SENT))
-    await store.ordered(COMMAND)
+    await store.save_command(COMMAND)
 
     await journal.close()
     journal = await open_journal(directory, clock)
 
-    saved = await journal.store(SYSTEM).recall()
+    saved = await journal.store(SYSTEM).load()
     assert saved == SavedState(
         watched=1000.0,
         time=START,
@@ -67,7 +67,7 @@ async def test_saved_state_survives_a_restart(directory: Path, clock: FakeClock)
 
 async def test_intent_has_its_decision_and_both_times(journal: Journal, clock: FakeClock) -> None:
     store = journal.store(SYSTEM)
-    number = await store.decided(DECISION)
+    number = await store.save_decision(DECISION)
     intent = await store.prepare(INTENT, number)
     clock.elapsed += 90.0
 
@@ -83,15 +83,15 @@ async def test_intent_has_its_decision_and_both_times(journal: Journal, clock: F
 
 async def test_optional_fields_are_read_back_as_none(journal: Journal) -> None:
     store = journal.store(SYSTEM)
-    change = replace(CHANGE, before=None, after=None)
+    change = replace(CHANGE, before=None, after=None, diagnosis=None)
     decision = replace(DECISION, action=None, guard_results=())
     command = Command(kind=CommandKind.DISARM, owner="ada", reason="", at=0.0, time=START)
 
-    await store.note(poll_record(clock=None, changes=[change]))
-    await store.decided(decision)
-    await store.ordered(command)
+    await store.save_poll(poll_record(clock=None, changes=[change]))
+    await store.save_decision(decision)
+    await store.save_command(command)
 
-    assert (await store.recall()).clock is None
+    assert (await store.load()).clock is None
     assert await journal.changes(SYSTEM) == [change]
     assert [one.decision for one in await journal.decisions(SYSTEM)] == [decision]
     assert await journal.commands(SYSTEM) == [command]
@@ -102,12 +102,12 @@ async def test_poll_record_replaces_changed_cases_and_deletes_gone_ones(
 ) -> None:
     store = journal.store(SYSTEM)
     unchanged, changed, gone = (replace(CASE, uuid=uuid) for uuid in ("a", "b", "c"))
-    await store.note(poll_record(cases=[unchanged, changed, gone]))
+    await store.save_poll(poll_record(cases=[unchanged, changed, gone]))
 
     changed = replace(changed, attempts=9)
-    await store.note(poll_record(watched=1030.0, cases=[changed], gone=["c", "unknown"]))
+    await store.save_poll(poll_record(watched=1030.0, cases=[changed], gone=["c", "unknown"]))
 
-    saved = await store.recall()
+    saved = await store.load()
     assert saved.watched == 1030.0
     assert saved.cases == [unchanged, changed]
 
@@ -116,8 +116,8 @@ async def test_poll_record_adds_decisions_without_an_action(journal: Journal) ->
     store = journal.store(SYSTEM)
     others = [replace(DECISION, at=at, diagnosis=CASE.diagnosis) for at in (1.0, 2.0)]
 
-    await store.note(poll_record(decisions=others))
-    number = await store.decided(DECISION)
+    await store.save_poll(poll_record(decisions=others))
+    number = await store.save_decision(DECISION)
 
     written = await journal.decisions(SYSTEM)
     assert [one.decision for one in written] == [DECISION, *others[::-1]]
@@ -127,42 +127,42 @@ async def test_poll_record_adds_decisions_without_an_action(journal: Journal) ->
 async def test_systems_are_independent(journal: Journal) -> None:
     north, south = journal.store(SYSTEM), journal.store(OTHER_SYSTEM)
     for store in (north, south):
-        await store.note(poll_record(cases=[CASE], changes=[CHANGE]))
-        await store.prepare(INTENT, await store.decided(DECISION))
-        await store.ordered(COMMAND)
+        await store.save_poll(poll_record(cases=[CASE], changes=[CHANGE]))
+        await store.prepare(INTENT, await store.save_decision(DECISION))
+        await store.save_command(COMMAND)
 
-    await south.note(poll_record(gone=[UUID]))
+    await south.save_poll(poll_record(gone=[UUID]))
 
-    saved = await north.recall()
+    saved = await north.load()
     assert saved.cases == [CASE]
     assert len(saved.open_actions) == len(saved.commands) == len(await journal.changes(SYSTEM)) == 1
-    assert (await south.recall()).cases == []
+    assert (await south.load()).cases == []
 
 
 async def test_ten_thousand_cases_are_read_back(journal: Journal) -> None:
     store = journal.store(SYSTEM)
     cases = [replace(CASE, uuid=f"{number:05}") for number in range(10_000)]
 
-    await store.note(poll_record(cases=cases))
+    await store.save_poll(poll_record(cases=cases))
 
-    assert (await store.recall()).cases == cases
+    assert (await store.load()).cases == cases
 
 
 async def test_spent_actions_of_the_last_monitored_week_oldest_first(
     journal: Journal,
 ) -> None:
     store = journal.store(SYSTEM)
-    decision = await store.decided(DECISION)
+    decision = await store.save_decision(DECISION)
     now = 30 * DAY
     edge = now - REMEMBERED_SECONDS
     for uuid, sent_at in [("b", now), ("too old", edge - 0.001), ("a", edge), ("unsent", None)]:
         intent = await store.prepare(replace(INTENT, uuid=uuid), decision)
         await store.update(replace(intent, **{**CONFIRMED, "sent_at": sent_at}))
 
-    await store.note(poll_record(watched=now))
+    await store.save_poll(poll_record(watched=now))
 
     action, reply = INTENT.action, Reply.ACCEPTED
-    assert (await store.recall()).spent == [
+    assert (await store.load()).spent == [
         Spent(edge, "a", action, reply),
         Spent(now, "b", action, reply),
     ]
@@ -185,14 +185,14 @@ async def test_queries_return_the_newest_rows_up_to_the_limit(
     journal: Journal,
 ) -> None:
     store = journal.store(SYSTEM)
-    written = [replace(CHANGE, detail=str(number)) for number in range(5)]
-    await store.note(poll_record(changes=[*written, replace(CHANGE, uuid="another")]))
-    numbers = [await store.decided(DECISION) for _ in range(3)]
+    written = [replace(CHANGE, word=str(number)) for number in range(5)]
+    await store.save_poll(poll_record(changes=[*written, replace(CHANGE, uuid="another")]))
+    numbers = [await store.save_decision(DECISION) for _ in range(3)]
 
     changes = await journal.changes(SYSTEM, UUID, limit=2)
     decisions = await journal.decisions(SYSTEM)
 
-    assert [change.detail for change in changes] == ["4", "3"]
+    assert [change.word for change in changes] == ["4", "3"]
     assert [one.number for one in decisions] == numbers[::-1]
     assert await journal.changes(SYSTEM, "unknown") == []
 
@@ -201,19 +201,19 @@ async def test_queries_larger_than_a_batch_have_no_gaps(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("exporter.journal.journal.READ_BATCH", 3)
-    changes = [replace(CHANGE, detail=str(number)) for number in range(9)]
-    await journal.store(SYSTEM).note(poll_record(changes=changes))
+    changes = [replace(CHANGE, word=str(number)) for number in range(9)]
+    await journal.store(SYSTEM).save_poll(poll_record(changes=changes))
 
     for limit in (1, 3, 4, 9, 20):
         found = await journal.changes(SYSTEM, UUID, limit=limit)
-        assert [one.detail for one in found] == list("876543210")[:limit]
+        assert [one.word for one in found] == list("876543210")[:limit]
     assert len((await journal.since(SYSTEM, CHANGE.time)).changes) == 9
 
 
 async def test_decision_by_number(journal: Journal) -> None:
     store = journal.store(SYSTEM)
-    number = await store.decided(DECISION)
-    await store.decided(replace(DECISION, at=1030.0))
+    number = await store.save_decision(DECISION)
+    await store.save_decision(replace(DECISION, at=1030.0))
 
     found = await journal.decision(SYSTEM, UUID, number)
 
@@ -224,9 +224,9 @@ async def test_decision_by_number(journal: Journal) -> None:
 
 async def test_last_decision_of_a_vm(journal: Journal) -> None:
     store = journal.store(SYSTEM)
-    await store.decided(DECISION)
-    number = await store.decided(replace(DECISION, at=1030.0))
-    await store.decided(replace(DECISION, uuid="another"))
+    await store.save_decision(DECISION)
+    number = await store.save_decision(replace(DECISION, at=1030.0))
+    await store.save_decision(replace(DECISION, uuid="another"))
 
     (last,) = await journal.decisions(SYSTEM, UUID, limit=1)
 
@@ -240,8 +240,8 @@ async def test_history_since_a_time_includes_open_intents(
     store = journal.store(SYSTEM)
     earlier, limit = START + timedelta(hours=1), START + timedelta(hours=2)
     changes = [replace(CHANGE, time=time) for time in (earlier, limit)]
-    await store.note(poll_record(changes=changes))
-    numbers = [await store.decided(replace(DECISION, time=time)) for time in (earlier, limit)]
+    await store.save_poll(poll_record(changes=changes))
+    numbers = [await store.save_decision(replace(DECISION, time=time)) for time in (earlier, limit)]
     closed, closed_later, pending = [
         await store.prepare(replace(INTENT, uuid=uuid), numbers[0]) for uuid in ("a", "b", "c")
     ]
@@ -259,31 +259,31 @@ async def test_history_since_a_time_includes_open_intents(
 async def test_times_are_stored_in_utc(journal: Journal) -> None:
     elsewhere = START.astimezone(timezone(timedelta(hours=-9, minutes=-30)))
 
-    await journal.store(SYSTEM).note(poll_record(time=elsewhere))
+    await journal.store(SYSTEM).save_poll(poll_record(time=elsewhere))
 
-    time = (await journal.store(SYSTEM).recall()).time
+    time = (await journal.store(SYSTEM).load()).time
     assert time == START
     assert time.utcoffset() == timedelta(0)
 
 
 async def test_time_without_a_zone_is_refused(journal: Journal) -> None:
     with pytest.raises(JournalError, match="cannot store this value"):
-        await journal.store(SYSTEM).note(poll_record(time=START.replace(tzinfo=None)))
+        await journal.store(SYSTEM).save_poll(poll_record(time=START.replace(tzinfo=None)))
 
 
 async def test_invalid_unicode_is_refused_and_later_writes_succeed(journal: Journal) -> None:
     store = journal.store(SYSTEM)
 
     with pytest.raises(JournalError, match="cannot store this value"):
-        await store.ordered(replace(COMMAND, owner="\udcff"))
+        await store.save_command(replace(COMMAND, owner="\udcff"))
 
-    await store.ordered(COMMAND)
+    await store.save_command(COMMAND)
     assert await journal.commands(SYSTEM) == [COMMAND]
 
 
 async def test_every_reply_is_read_back(journal: Journal) -> None:
     store = journal.store(SYSTEM)
-    number = await store.decided(DECISION)
+    number = await store.save_decision(DECISION)
 
     for reply in Reply:
         intent = await store.prepare(INTENT, number)

@@ -144,7 +144,7 @@ async def test_older_journal_is_upgraded_in_a_child_process(
     directory: Path, clock: FakeClock, next_version: Path
 ) -> None:
     journal = await open_journal(directory, clock)
-    await journal.store(SYSTEM).note(poll_record(cases=[CASE]))
+    await journal.store(SYSTEM).save_poll(poll_record(cases=[CASE]))
     await journal.close()
 
     opened = open_in_new_process(directory, next_version)

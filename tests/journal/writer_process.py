@@ -18,9 +18,11 @@ async def write(directory: Path) -> None:
     for number in itertools.count():
         uuid = f"vm-{number}"
         case = msgspec.structs.replace(CASE, uuid=uuid)
-        await store.note(poll_record(watched=float(number), cases=[case], changes=[CHANGE] * 3))
+        await store.save_poll(
+            poll_record(watched=float(number), cases=[case], changes=[CHANGE] * 3)
+        )
         report("noted", number)
-        decision = await store.decided(DECISION)
+        decision = await store.save_decision(DECISION)
         report("decided", decision)
         intent = await store.prepare(msgspec.structs.replace(INTENT, uuid=uuid), decision)
         report("prepared", intent.id)

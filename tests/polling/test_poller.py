@@ -24,7 +24,7 @@ from exporter.errors import (
 from exporter.model import Identity, Inventory, SystemReport, TableReport
 from exporter.polling.poller import Plan, Poller
 from exporter.polling.schedule import TableSchedule
-from exporter.vergeos.rows import TableRows
+from exporter.polling.state import TableRows
 from tests.exposition.builders import config
 from tests.fakes import START, FakeClock, Inline
 
@@ -43,7 +43,6 @@ PLAN = Plan(
         TableSchedule("machine_nics", 60, phase_seconds=20),
         TableSchedule("machine_drives", 60, phase_seconds=40),
     ),
-    identity="identity",
     stale_after_polls=3,
 )
 UNREACHABLE = UnreachableError("connection refused")

@@ -144,26 +144,21 @@ def test_schedule_within_the_budget_is_unchanged_however_its_sum_is_rounded() ->
     assert fit_to_budget(schedules, per_hour=850, reserve=0.0) == schedules
 
 
-def test_least_important_tables_are_stretched_first_and_no_more_than_needed() -> None:
-    schedules = (
-        TableSchedule("vms", 6.0, importance=3, fixed=True),  # 600
-        TableSchedule("nics", 20.0, importance=1),  # 180
-        TableSchedule("snapshots", 36.0, importance=0),  # 100
-    )
+THREE = (
+    TableSchedule("vms", 6.0, importance=3, fixed=True),  # 600 requests an hour
+    TableSchedule("nics", 20.0, importance=1),  # 180
+    TableSchedule("snapshots", 36.0, importance=0),  # 100
+)
 
-    fitted = fit_to_budget(schedules, per_hour=1000, reserve=0.17)
+
+def test_least_important_tables_are_stretched_first_and_no_more_than_needed() -> None:
+    fitted = fit_to_budget(THREE, per_hour=1000, reserve=0.17)
 
     assert intervals(fitted) == {"vms": 6.0, "nics": 20.0, "snapshots": 72.0}
 
 
 def test_more_important_tables_are_stretched_when_the_others_are_not_enough() -> None:
-    schedules = (
-        TableSchedule("vms", 6.0, importance=3, fixed=True),  # 600
-        TableSchedule("nics", 20.0, importance=1),  # 180
-        TableSchedule("snapshots", 36.0, importance=0),  # 100
-    )
-
-    fitted = fit_to_budget(schedules, per_hour=1000, reserve=0.3)
+    fitted = fit_to_budget(THREE, per_hour=1000, reserve=0.3)
 
     assert intervals(fitted)["snapshots"] == 36.0 * MAX_STRETCH
     assert 20.0 < intervals(fitted)["nics"] < 20.0 * MAX_STRETCH

@@ -1,4 +1,4 @@
-"""A journal of a play that remembers when each thing was written, as the one on disk does."""
+"""A journal in memory that keeps the time of each record, like the one on disk."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -28,7 +28,7 @@ class RecordingJournal(InMemoryJournal):
     """
     A `InMemoryJournal` that can be read by people.
 
-    `story` is everything that was written, in its order, to be told to another book.
+    `story` is every write in its order, to be repeated on another journal.
     """
 
     def __init__(self) -> None:
@@ -37,13 +37,13 @@ class RecordingJournal(InMemoryJournal):
         self.actions: dict[int, ActionRecord] = {}
         self.story: list[tuple[datetime, str, tuple[Any, ...]]] = []
 
-    async def note(self, page: PollRecord, /) -> None:
-        await super().note(page)
-        self.story.append((self.now(), "note", (page,)))
+    async def save_poll(self, record: PollRecord, /) -> None:
+        await super().save_poll(record)
+        self.story.append((self.now(), "save_poll", (record,)))
 
-    async def decided(self, decision: Decision, /) -> int:
-        self.story.append((self.now(), "decided", (decision,)))
-        return await super().decided(decision)
+    async def save_decision(self, decision: Decision, /) -> int:
+        self.story.append((self.now(), "save_decision", (decision,)))
+        return await super().save_decision(decision)
 
     async def prepare(self, intent: Intent, decision: int, /) -> Intent:
         self.story.append((self.now(), "prepare", (intent, decision)))
@@ -57,9 +57,9 @@ class RecordingJournal(InMemoryJournal):
         closed = None if intent.outcome is None else self.now()
         self.actions[intent.id] = replace(self.actions[intent.id], intent=intent, closed=closed)
 
-    async def ordered(self, command: Command, /) -> None:
-        await super().ordered(command)
-        self.story.append((self.now(), "ordered", (command,)))
+    async def save_command(self, command: Command, /) -> None:
+        await super().save_command(command)
+        self.story.append((self.now(), "save_command", (command,)))
 
     def changes_of(self, uuid: str) -> list[Change]:
         return [one for one in reversed(self.changes) if one.uuid == uuid]
@@ -75,24 +75,24 @@ class RecordingJournal(InMemoryJournal):
 
 def stage(limits: Limits = LIMITS, **kwargs: Any) -> Harness:
     """Return a harness with such a journal, warmed up."""
-    book = RecordingJournal()
-    harness = Harness(limits=limits, book=book, **{"vms": 30, **kwargs})
-    book.now = harness.clock.now
+    journal = RecordingJournal()
+    harness = Harness(limits=limits, journal=journal, **{"vms": 30, **kwargs})
+    journal.now = harness.clock.now
     return harness.warm()
 
 
 def about(harness: Harness, name: str) -> ExplainContext:
     """Return what there is to say of a VM right now."""
     case = harness.case(name)
-    book: RecordingJournal = harness.book
-    records = book.decisions_of(case.uuid)
+    journal: RecordingJournal = harness.journal
+    records = journal.decisions_of(case.uuid)
     return context_of_case(case, system=CLOUD, now=harness.clock.now())._replace(
         enrolment=harness.recovery.state.enrolments.get(case.uuid),
         decision=harness.recovery.decisions.get(case.uuid),
         number=records[0].number if records else None,
         decided=records[0].decision.time if records else None,
-        changes=book.changes_of(case.uuid),
-        actions=book.actions_of(case.uuid),
+        changes=journal.changes_of(case.uuid),
+        actions=journal.actions_of(case.uuid),
     )
 
 
@@ -101,10 +101,10 @@ def explained(harness: Harness, name: str) -> Explanation:
 
 
 def accounted(harness: Harness) -> RecoverySummary:
-    book: RecordingJournal = harness.book
-    records = [DecisionRecord(number, one) for number, one in enumerate(book.decisions, 1)]
+    journal: RecordingJournal = harness.journal
+    records = [DecisionRecord(number, one) for number, one in enumerate(journal.decisions, 1)]
     return summarize(
-        JournalRecords(book.changes, records, list(book.actions.values())),
+        JournalRecords(journal.changes, records, list(journal.actions.values())),
         system=CLOUD,
         mode=harness.setup.mode,
         since=START,
@@ -121,14 +121,14 @@ class RecordClock(FakeClock):
         return self.moment
 
 
-async def told(harness: Harness, directory: Path) -> Journal:
-    """Return a journal on disk that tells what the play wrote down, when it did."""
+async def journal_on_disk(harness: Harness, directory: Path) -> Journal:
+    """Return a journal on disk with the records of the run."""
     clock = RecordClock()
     journal = await open_journal(directory, clock)
-    book = journal.store(harness.recovery.key)
-    for moment, what, said in harness.book.story:
+    store = journal.store(harness.recovery.key)
+    for moment, what, said in harness.journal.story:
         clock.moment = moment
-        await getattr(book, what)(*said)
+        await getattr(store, what)(*said)
     return journal
 
 

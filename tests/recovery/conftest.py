@@ -10,12 +10,12 @@ import structlog
 from tests.recovery.harness import Harness
 from tests.recovery.invariants import InvariantChecker
 
-Play = Callable[..., tuple[Harness, InvariantChecker]]
+MakeHarness = Callable[..., tuple[Harness, InvariantChecker]]
 
 
 @pytest.fixture(autouse=True)
 def _quiet_logs() -> Iterator[None]:
-    """Keep the log to ourselves: thousands of lines of a play are of no use to anybody."""
+    """Drop the log: a run writes thousands of lines."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
@@ -23,8 +23,8 @@ def _quiet_logs() -> Iterator[None]:
 
 
 @pytest.fixture
-def play() -> Iterator[Play]:
-    """Return what makes a harness with an checker in it."""
+def make_harness() -> Iterator[MakeHarness]:
+    """Return a function that makes a harness with an invariant checker."""
     checkers: list[InvariantChecker] = []
 
     def begin(

@@ -1,7 +1,7 @@
 """
 ``make fuzz``: thousands of runs of `test_state_machine`, with new seeds each time.
 
-A failure is printed with its seed and its play; ``--seed SEED --plays 100`` plays it again.
+A failure is printed with its seed and its run; ``--seed SEED --plays 100`` repeats it.
 """
 
 import argparse
@@ -23,14 +23,14 @@ RUNS_PER_SEED = 100
 
 
 def main() -> int:
-    """Play, tell, and return 1 when something happened that must never happen."""
+    """MakeHarness, tell, and return 1 when something happened that must never happen."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--plays", type=int, default=2000)
     arguments.add_argument("--seed", type=int, default=random.randrange(10**6))
     given = arguments.parse_args()
     count = max(1, given.plays // RUNS_PER_SEED)
     seeds = range(given.seed, given.seed + count)
-    say(f"{count * RUNS_PER_SEED:,} plays of {STEPS} steps, seeds {seeds[0]} to {seeds[-1]}")
+    say(f"{count * RUNS_PER_SEED:,} runs of {STEPS} steps, seeds {seeds[0]} to {seeds[-1]}")
     with ProcessPoolExecutor(os.cpu_count()) as workers:
         failures = list(filter(None, workers.map(what_fails, seeds)))
     for failure in failures:
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def what_fails(number: int) -> str:
-    """Return what went wrong in the plays of a seed, with the play; empty when nothing did."""
+    """Return what went wrong in the runs of a seed, with the run; empty if nothing did."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         run_state_machine_as_test(

@@ -27,8 +27,9 @@ from exporter.errors import (
     UnreachableError,
 )
 from exporter.model import PollResult
+from exporter.polling.state import TableRows
 from exporter.recovery.decide.guards import GUARDS, Guard
-from exporter.recovery.engine import Recovery, RecoverySetup
+from exporter.recovery.engine import Recovery, RecoveryConfig
 from exporter.recovery.model.cases import Case, Intent, Outcome, Reply, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
@@ -50,7 +51,6 @@ from exporter.simulator.world.context import Timings
 from exporter.simulator.world.factory import create_world
 from exporter.vergeos.operations import Operations
 from exporter.vergeos.recovery_rows import TAG_MEMBERS
-from exporter.vergeos.rows import TableRows
 from exporter.vergeos.tables import Table
 from exporter.vergeos.transport import Answer
 from tests.fakes import START, FakeClock
@@ -59,7 +59,7 @@ T = TypeVar("T")
 EVERY = 20.0
 TABLES = (VMS, MACHINE_STATUS, TAG_MEMBERS, NODES, CLUSTERS)
 LIMITS = Limits()
-ENFORCE = RecoverySetup(LIMITS, mode=Mode.ENFORCE)
+ENFORCE = RecoveryConfig(LIMITS, mode=Mode.ENFORCE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +100,7 @@ class Request(NamedTuple):
 
 
 class InMemoryJournal:
-    """A journal for one play; it outlives every process."""
+    """A journal for one run; it outlives every process."""
 
     def __init__(self) -> None:
         self.watched = 0.0
@@ -114,9 +114,9 @@ class InMemoryJournal:
         self.changes: list[Any] = []
         self.broken = ""
         self.fall: Callable[[str], None] = lambda _: None
-        """Told before and after each writing; may raise `KilledError`."""
+        """Called before and after each write; may raise `KilledError`."""
 
-    async def recall(self) -> SavedState:
+    async def load(self) -> SavedState:
         self._check()
         intents = self.intents.values()
         return SavedState(
@@ -134,18 +134,18 @@ class InMemoryJournal:
             tuple(self.commands),
         )
 
-    async def note(self, page: PollRecord, /) -> None:
-        self._check("note")
-        self.watched, self.time, self.clock = page.watched, page.time, page.clock
-        self.log_positions = page.log_positions
-        self.cases |= {case.uuid: case for case in page.cases}
-        for uuid in page.gone:
+    async def save_poll(self, record: PollRecord, /) -> None:
+        self._check("save")
+        self.watched, self.time, self.clock = record.watched, record.time, record.clock
+        self.log_positions = record.log_positions
+        self.cases |= {case.uuid: case for case in record.cases}
+        for uuid in record.gone:
             self.cases.pop(uuid, None)
-        self.changes += page.changes
-        self.decisions += page.decisions
-        self.fall("noted")
+        self.changes += record.changes
+        self.decisions += record.decisions
+        self.fall("saved")
 
-    async def decided(self, decision: Decision, /) -> int:
+    async def save_decision(self, decision: Decision, /) -> int:
         self._check("decide")
         self.decisions.append(decision)
         return len(self.decisions)
@@ -165,12 +165,12 @@ class InMemoryJournal:
         self.intents[intent.id] = intent
         self.fall("updated")
 
-    async def ordered(self, command: Command, /) -> None:
-        self._check("order")
+    async def save_command(self, command: Command, /) -> None:
+        self._check("command")
         self.commands.append(command)
-        self.fall("ordered")
+        self.fall("commanded")
 
-    def _check(self, step: str = "recall") -> None:
+    def _check(self, step: str = "load") -> None:
         if self.broken:
             raise JournalError(self.broken)
         self.fall(step)
@@ -243,25 +243,25 @@ class Line:
 
 
 class RecordingMeter:
-    """A `Meter` that keeps what it is told."""
+    """A `Meter` that keeps its measurements."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, ...]] = []
+        self.measured: list[tuple[str, ...]] = []
 
     def decided(self, reason: str, cause: str) -> None:
-        self.told.append(("decided", reason, cause))
+        self.measured.append(("decided", reason, cause))
 
     def acted(self, action: str, outcome: str) -> None:
-        self.told.append(("acted", action, outcome))
+        self.measured.append(("acted", action, outcome))
 
     def invalid(self, reason: str) -> None:
-        self.told.append(("invalid", reason))
+        self.measured.append(("invalid", reason))
 
     def clock_jumped(self) -> None:
-        self.told.append(("clock_jumped",))
+        self.measured.append(("clock_jumped",))
 
     def recovered(self, seconds: float) -> None:
-        self.told.append(("recovered", str(seconds)))
+        self.measured.append(("recovered", str(seconds)))
 
 
 class AdjustableClock(FakeClock):
@@ -302,11 +302,11 @@ class Harness:
         mode: Mode = Mode.ENFORCE,
         guards: Sequence[Guard] = GUARDS,
         tags: Mapping[str, Sequence[str]] | None = None,
-        setup: RecoverySetup | None = None,
+        setup: RecoveryConfig | None = None,
         behavior: ApiBehavior | None = None,
         timings: Timings | None = None,
         readonly: bool = False,
-        book: JournalStore | None = None,
+        journal: JournalStore | None = None,
         every: float = EVERY,
         **world: Any,
     ) -> None:
@@ -341,8 +341,8 @@ class Harness:
         self._last: dict[str, tuple[bytes, TableRows[Any]]] = {}
         self.tally = RecordingMeter()
         self.line = Line(self, READONLY_API_KEY if readonly else API_KEY)
-        self.book: Any = book or InMemoryJournal()
-        self.setup = setup or RecoverySetup(limits, mode=mode)
+        self.journal: Any = journal or InMemoryJournal()
+        self.setup = setup or RecoveryConfig(limits, mode=mode)
         self._guards = guards
         self.fall: Callable[[str], None] = lambda _: None
         self.recovery = self.new_process()
@@ -352,8 +352,8 @@ class Harness:
         operations = Operations(self.line, self.line, self.clock)  # type: ignore[arg-type]
 
         async def open_journal_store() -> JournalStore:
-            book: JournalStore = self.book
-            return book
+            journal: JournalStore = self.journal
+            return journal
 
         self.recovery = Recovery(
             "https://stage.example",
@@ -404,7 +404,7 @@ class Harness:
         """Decode an answer; one that is byte for byte the last one is the very same, as it is."""
         known = self._last.get(table.name)
         if known is None or known[0] != body:
-            known = self._last[table.name] = body, table.decode(body, table.path)
+            known = self._last[table.name] = body, table.decode(body)
         return known[1]
 
     def _read(self) -> PollResult:
@@ -443,8 +443,8 @@ class Harness:
 
 def outcomes(harness: Harness) -> list[Outcome | None]:
     """Return how the intents in the journal ended."""
-    return [intent.outcome for intent in harness.book.intents.values()]
+    return [intent.outcome for intent in harness.journal.intents.values()]
 
 
 def replies(harness: Harness) -> list[Reply | None]:
-    return [intent.reply for intent in harness.book.intents.values()]
+    return [intent.reply for intent in harness.journal.intents.values()]

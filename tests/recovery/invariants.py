@@ -204,7 +204,7 @@ class InvariantChecker:
 
     Args:
         after: Name patterns of VMs, and of those that have to be up before them.
-        quiet: Stretches of the play in which nothing may be asked for.
+        quiet: Stretches of the run in which no action may be sent.
         silenced: Names of VMs, and from when to when a silence names each.
         enrolled: What the setup says of a VM that no tag speaks of.
 
@@ -224,7 +224,7 @@ class InvariantChecker:
         self.violations: list[InvariantError] = []
         self.on_wire: Callable[[str], None] = lambda _: None
         """A second listener on the wire, before the checker does; may do mischief."""
-        self.on_book: Callable[[str], None] = lambda _: None
+        self.on_journal: Callable[[str], None] = lambda _: None
         self.asked: list[Asked] = []
         self._after = after or {}
         self._quiet = quiet
@@ -268,7 +268,7 @@ class InvariantChecker:
         self._given_up: dict[str, float] = {}
         harness.requests = ActionHistory(self._judge)
         harness.fall = self._hear
-        harness.book.fall = self._read_journal
+        harness.journal.fall = self._read_journal
 
     # What the tests call.
 
@@ -279,7 +279,7 @@ class InvariantChecker:
 
     @property
     def broken(self) -> set[str]:
-        """The invariants that were violated, for plays that are meant to."""
+        """The invariants that were violated, for runs that are meant to."""
         return {violation.invariant for violation in self.violations}
 
     # What is heard.
@@ -304,24 +304,24 @@ class InvariantChecker:
                 self._logs = self._log_reading(at)
             case ["POST", path] if path == ACTIONS:
                 self._settle(surely=True)
-                book = self.harness.book
-                self._sent = tuple(one for one in book.intents.values() if one.outcome is None)
+                journal = self.harness.journal
+                self._sent = tuple(one for one in journal.intents.values() if one.outcome is None)
             case ["answered", "GET", path] if self._poll is not None and not self._poll.over:
                 self._poll.answered.add(path)
 
     def _read_journal(self, what: str) -> None:
         try:
-            self.on_book(what)
+            self.on_journal(what)
         except Exception:
             self._journal_failed = True
             raise
         if what == "prepare" and self._journal_failed:
             self._report("I6", "an intent was begun although the journal takes nothing")
-        if what in ("note", "decide", "prepare", "update", "order", "recall"):
+        if what in ("save", "decide", "prepare", "update", "command", "load"):
             return
         self._read_orders()
         self._journal_failed = False
-        if what == "noted":
+        if what == "saved":
             self._settle(surely=True)
             self._check_endings()
             self._read_changes()
@@ -329,7 +329,7 @@ class InvariantChecker:
         if what == "prepared" and self._forbidden_at_poll and self._forbidden():
             self._report("I14", f"an intent was begun although {self._forbidden_at_poll}")
         if what == "prepared" and self._poll is not None:
-            name = max(self.harness.book.intents.values(), key=lambda one: one.id).name
+            name = max(self.harness.journal.intents.values(), key=lambda one: one.id).name
             if self._is_silenced(name, self._poll.at) and self._is_silenced(name, self._now):
                 self._report("I14", f"an intent was begun although {name} is silenced")
 
@@ -527,7 +527,7 @@ class InvariantChecker:
 
     def _read_orders(self) -> None:
         """Take note of the orders that the journal has since the last look into it."""
-        commands = self.harness.book.commands
+        commands = self.harness.journal.commands
         for command in commands[self._orders_read :]:
             match command.kind:
                 case CommandKind.PAUSE:
@@ -552,7 +552,7 @@ class InvariantChecker:
         self._orders_read = len(commands)
 
     def _accept(self) -> None:
-        """Take a person's word: what is missing is gone, and a storm is one."""
+        """Accept the inventory: missing VMs were deleted, and the mass outage is real."""
         self._warm(self._now)
         self._accepted_at, self._takes_short_lists = self._now, True
         if any(
@@ -685,7 +685,7 @@ class InvariantChecker:
             yield "I4", f"it was last looked at {age:.0f} s before"
         poll_age = at - asked.poll.at if asked.poll is not None else at
         if poll_age > self.limits.inventory_age_seconds + DUST:
-            yield "I4", f"the picture was {poll_age:.0f} s old"
+            yield "I4", f"the inventory was {poll_age:.0f} s old"
 
     def _of_health(self, asked: Asked) -> Iterator[Violation]:
         poll, limits, at = asked.poll, self.limits, asked.request.at
@@ -795,9 +795,9 @@ class InvariantChecker:
             when = f"the last of them went down {at - youngest:.0f} s before"
             yield "I13", f"{count} of {self._enrolled_count} VMs are in trouble; {when}"
         if at - before < limits.breaker_probe_interval_seconds - DUST:
-            yield "I13", f"in a storm, {at - before:.0f} s after the request before"
+            yield "I13", f"in a mass outage, {at - before:.0f} s after the request before"
         if len(asked.intents) > 1:
-            yield "I13", "in a storm, with another request under way"
+            yield "I13", "in a mass outage, with another request under way"
 
     def _of_budgets(self, request: Request, look: Look, life: Life) -> Iterator[Violation]:
         at, limits = request.at, self.limits
@@ -882,7 +882,7 @@ class InvariantChecker:
     # The journal.
 
     def _check_open_intents(self) -> None:
-        still_open = [one for one in self.harness.book.intents.values() if one.outcome is None]
+        still_open = [one for one in self.harness.journal.intents.values() if one.outcome is None]
         if len(still_open) > self.limits.max_concurrent_actions:
             self._report("I3", f"{len(still_open)} intents are open at once")
         if len({one.uuid for one in still_open}) < len(still_open):
@@ -897,7 +897,7 @@ class InvariantChecker:
         passed = min(self.harness.every, self._now - self._noted_at) if clean else 0.0
         self._noted_at = self._now
         still_open = {}
-        for one in self.harness.book.intents.values():
+        for one in self.harness.journal.intents.values():
             if one.outcome is None:
                 lasted = self._open_for.get(one.id, 0.0) + passed
                 still_open[one.id] = lasted
@@ -907,7 +907,7 @@ class InvariantChecker:
 
     def _read_changes(self) -> None:
         """Follow who was given up, and who is so no longer without a person's doing."""
-        changes = self.harness.book.changes
+        changes = self.harness.journal.changes
         if len(changes) == self._changes_read:
             return
         ups = {look.uuid: self._lives[key].seen_up_at for key, look in self._sample().items()}
@@ -957,4 +957,4 @@ def is_wish(row: Any, policy: str) -> bool:
 
 def endings(harness: Harness) -> set[Outcome | None]:
     """Return how the intents in the journal ended."""
-    return {intent.outcome for intent in harness.book.intents.values()}
+    return {intent.outcome for intent in harness.journal.intents.values()}

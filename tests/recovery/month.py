@@ -18,7 +18,7 @@ from textwrap import fill
 import structlog
 
 from exporter.model import PollResult
-from exporter.recovery.engine import RecoverySetup
+from exporter.recovery.engine import RecoveryConfig
 from exporter.recovery.model.cases import Policy
 from exporter.recovery.model.decision import Decision, GuardName
 from exporter.recovery.model.limits import Mode
@@ -72,9 +72,9 @@ class JournalWriter(InMemoryJournal):
         super().__init__()
         self._month = month
 
-    async def note(self, page: PollRecord, /) -> None:
-        await super().note(page)
-        for decision in page.decisions:
+    async def save_poll(self, record: PollRecord, /) -> None:
+        await super().save_poll(record)
+        for decision in record.decisions:
             self._month.hear(decision)
 
 
@@ -97,8 +97,8 @@ class Month(Harness):
             vms=vms + strangers + 1,  # one belongs to a service
             seed=seed,
             tags={},
-            setup=RecoverySetup(mode=mode, enrolment_rules=(PRODUCTION,)),
-            book=JournalWriter(self),
+            setup=RecoveryConfig(mode=mode, enrolment_rules=(PRODUCTION,)),
+            journal=JournalWriter(self),
             timings=Timings(migration_per_gb=0.5),
             clusters=(
                 ClusterPlan("production", nodes - nodes // 3),
@@ -114,7 +114,7 @@ class Month(Harness):
         self.polls = 0
         self._shortcut = Shortcut(self.world)
 
-    def play(self, *, tell: bool = False) -> "Month":
+    def simulate(self, *, tell: bool = False) -> "Month":
         """Let the month pass."""
         affairs, end = deque(self.fate.affairs), self.days * DAY
         while self.clock.elapsed < end:
@@ -220,12 +220,12 @@ class Month(Harness):
 
     @property
     def invalid(self) -> Counter[str]:
-        return Counter(told[1] for told in self.tally.told if told[0] == "invalid")
+        return Counter(told[1] for told in self.tally.measured if told[0] == "invalid")
 
     @property
     def quarantined(self) -> dict[str, int]:
         """VMs that were given up, and how often."""
-        given_up = [one.name for one in self.book.changes if one.after is State.QUARANTINED]
+        given_up = [one.name for one in self.journal.changes if one.after is State.QUARANTINED]
         return dict(Counter(given_up))
 
     @property
@@ -324,9 +324,9 @@ def account(month: Month, *, cpu_seconds: float) -> Iterator[str]:
     yield from _line("given up as crash loops", len(month.quarantined), loops)
     yield from _line("most actions in an hour", month.most_in_an_hour, "")
     invalid = ", ".join(f"{number:,} {reason}" for reason, number in month.invalid.most_common())
-    yield from _line("pictures not believed", sum(month.invalid.values()), invalid)
+    yield from _line("rejected inventories", sum(month.invalid.values()), invalid)
     yield from _line("restarts of the daemon", month.fate.restarts, "")
-    jumps = sum(told[0] == "clock_jumped" for told in month.tally.told)
+    jumps = sum(told[0] == "clock_jumped" for told in month.tally.measured)
     yield from _line("jumps of a clock noticed", jumps, "")
     yield ""
     yield from _listed("WRONG STARTS", month, ground_truth.wrong_starts)
@@ -391,7 +391,7 @@ def main() -> int:
         mode=Mode(wanted.mode),
         busy=wanted.busy,
         hurried=not wanted.every_poll,
-    ).play(tell=True)
+    ).simulate(tell=True)
     print("\n".join(account(month, cpu_seconds=time.process_time() - began)))  # noqa: T201
     return 1 if month.wrong_actions else 0
 

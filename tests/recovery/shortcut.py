@@ -1,9 +1,9 @@
 """
-Polls without the wire: a simulated cloud as recovery's pictures, straight from the world.
+Polls without the wire: a simulated system as recovery's inventories, straight from the world.
 
 What the simulated API would write as JSON and the decoders would read again is made here at
 once, and only where something has changed: an untouched VM is the same object in the next
-picture. A test holds the two ways against each other.
+inventory. A test holds the two ways against each other.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class Row:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.of: VM | None = None
-        """The VM that the row belongs to, as the newest picture has it."""
+        """The VM that the row belongs to, as the newest inventory has it."""
         self.position = 0
         """Its place among the VMs."""
         self.seen = ABSENT
@@ -105,8 +105,6 @@ class Shortcut:
             taken_at=time,
             sources=rows,
             vms=tuple(self._vms),
-            disk_stats={},
-            vm_snapshot_count=None,
             clusters=self._clusters,
             nodes={node.key: _node(node, statuses) for node in world.nodes.values()},
             tags=self._tags,
@@ -122,7 +120,7 @@ class Shortcut:
         configs.sort(key=lambda config: config.key)
         self._configs = tuple(configs)
         self._clusters = {key: Cluster(key, one.name) for key, one in world.clusters.items()}
-        self._vms = [VM(config, None, None, None, (), ()) for config in configs]
+        self._vms = [VM(config, None) for config in configs]
         places = {config.machine: place for place, config in enumerate(configs)}
         self._rows = [Row(machine) for machine in world.machines.values()]
         self._statuses = {}
@@ -149,7 +147,7 @@ class Shortcut:
             seen = self._statuses[machine.key] = _status(machine, status, stamp)
             if row.of is not None:
                 config = row.of.config
-                row.of = self._vms[row.position] = VM(config, seen, None, None, (), ())
+                row.of = self._vms[row.position] = VM(config, seen)
 
 
 def _status(machine: Machine, status: Status, stamp: float) -> MachineStatus:
@@ -158,7 +156,6 @@ def _status(machine: Machine, status: Status, stamp: float) -> MachineStatus:
         status.running,
         status.running,
         status.word,
-        status.info,
         status.state,
         machine.migratable,
         status.node,
@@ -208,7 +205,7 @@ def _tags(world: World) -> dict[int, frozenset[str]]:
 
 
 def _shortened(inventory: Inventory, keep: float) -> Inventory:
-    """Return the picture with some of its VMs missing."""
+    """Return the inventory with some of its VMs missing."""
     vms = tuple(vm for number, vm in enumerate(inventory.vms) if chosen(number, keep))
     sources = {**inventory.sources, VMS.name: tuple(vm.config for vm in vms)}
     return Inventory(
@@ -217,8 +214,6 @@ def _shortened(inventory: Inventory, keep: float) -> Inventory:
         taken_at=inventory.taken_at,
         sources=sources,
         vms=vms,
-        disk_stats={},
-        vm_snapshot_count=None,
         clusters=inventory.clusters,
         nodes=inventory.nodes,
         tags=inventory.tags,

@@ -2,7 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.recovery.decide.budgets import backoff_seconds, endless_loops, play_loop, uses
+from exporter.recovery.decide.budgets import (
+    backoff_seconds,
+    endless_loops,
+    simulate_crash_loop,
+    uses,
+)
 from exporter.recovery.model.limits import DAY, HOUR, WEEK, Limits, Window
 from tests.recovery.harness import WindowLimits
 
@@ -24,14 +29,14 @@ HOURLY, DAILY, WEEKLY = Window(HOUR, 3), Window(DAY, 6), Window(WEEK, 10)
 def test_crash_loops_of_the_study_end_in_quarantine(
     dies_after: float, restarts: int, hours: float
 ) -> None:
-    loop = play_loop(dies_after, Limits())
+    loop = simulate_crash_loop(dies_after, Limits())
 
     assert loop.restarts == restarts
     assert loop.quarantined_after_seconds == pytest.approx(hours * HOUR, rel=0.15)
 
 
 def test_vm_crashing_once_a_day_is_not_quarantined() -> None:
-    assert play_loop(25 * HOUR, Limits()).quarantined_after_seconds is None
+    assert simulate_crash_loop(25 * HOUR, Limits()).quarantined_after_seconds is None
 
 
 @pytest.mark.parametrize(
@@ -54,7 +59,7 @@ def test_budget_window_that_never_fills_is_detected(
 
 @given(st.floats(1.0, 12 * HOUR))
 def test_vm_crashing_every_twelve_hours_is_quarantined_within_a_week(dies_after: float) -> None:
-    quarantined_after = play_loop(dies_after, Limits()).quarantined_after_seconds
+    quarantined_after = simulate_crash_loop(dies_after, Limits()).quarantined_after_seconds
 
     assert quarantined_after is not None
     assert quarantined_after <= WEEK

@@ -21,7 +21,7 @@ def counts() -> st.SearchStrategy[Count]:
     )
 
 
-def weather_after(
+def breaker_after(
     breaker: CircuitBreaker, count: Count, *, seconds: float, since: float
 ) -> CircuitBreaker:
     for number in range(int(seconds / STEP)):
@@ -29,7 +29,7 @@ def weather_after(
     return breaker
 
 
-def storm(*, at: float = 0.0) -> CircuitBreaker:
+def opened(*, at: float = 0.0) -> CircuitBreaker:
     return after_poll(CircuitBreaker(), Count(5, 20, nodes_well=True, dropped=True), RULES, now=at)
 
 
@@ -43,14 +43,14 @@ def test_breaker_opens_immediately() -> None:
     calm = after_poll(CircuitBreaker(), Count(2, 20, nodes_well=True, dropped=True), RULES, now=0.0)
 
     assert calm.breaker_state is BreakerState.CLOSED
-    assert storm().breaker_state is BreakerState.OPEN
+    assert opened().breaker_state is BreakerState.OPEN
 
 
 def test_breaker_closes_through_half_open_without_failures() -> None:
     calm = Count(1, 20, nodes_well=True, dropped=False)
 
-    early = weather_after(storm(), calm, seconds=300, since=0)
-    half_open = weather_after(storm(), calm, seconds=320, since=0)
+    early = breaker_after(opened(), calm, seconds=300, since=0)
+    half_open = breaker_after(opened(), calm, seconds=320, since=0)
 
     assert early.breaker_state is BreakerState.OPEN
     assert half_open.breaker_state is BreakerState.HALF_OPEN
@@ -61,15 +61,15 @@ def test_open_breaker_becomes_half_open_without_new_failures() -> None:
     many = Count(5, 20, nodes_well=True, dropped=False)
     ill = Count(5, 20, nodes_well=False, dropped=False)
 
-    assert weather_after(storm(), many, seconds=880, since=0).breaker_state is BreakerState.OPEN
+    assert breaker_after(opened(), many, seconds=880, since=0).breaker_state is BreakerState.OPEN
     assert (
-        weather_after(storm(), many, seconds=900, since=0).breaker_state is BreakerState.HALF_OPEN
+        breaker_after(opened(), many, seconds=900, since=0).breaker_state is BreakerState.HALF_OPEN
     )
-    assert weather_after(storm(), ill, seconds=9000, since=0).breaker_state is BreakerState.OPEN
+    assert breaker_after(opened(), ill, seconds=9000, since=0).breaker_state is BreakerState.OPEN
 
 
 def test_failure_in_half_open_doubles_the_hold_up_to_an_hour() -> None:
-    breaker, holds = storm(), []
+    breaker, holds = opened(), []
     for number in range(6):
         holds.append(breaker.hold_seconds)
         breaker = after_failed_action(

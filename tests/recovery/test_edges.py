@@ -1,13 +1,14 @@
 """Every number of recovery at its edge: what holds exactly there, and one step over."""
 
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from exporter.model import VM, Inventory, MachineStatus, Node, PollResult, VMConfig
-from exporter.recovery.decide.budgets import Use, backoff_seconds, uses
-from exporter.recovery.decide.facts import Facts
+from exporter.recovery.decide.budgets import ActionHistory, Use, backoff_seconds, uses
+from exporter.recovery.decide.facts import Facts, SystemFacts
 from exporter.recovery.decide.guards import GUARDS, decide, next_action, permits
 from exporter.recovery.detect.context import DiagnosisContext, Evidence, LogUsers
 from exporter.recovery.detect.diagnosis import diagnose
@@ -50,11 +51,12 @@ from exporter.recovery.observe.inventory_checks import (
 )
 from exporter.recovery.observe.lifecycle import Moment, observe
 from exporter.recovery.observe.node_history import Drop, NodeHistory, lost_several
+from exporter.recovery.observe.state import RecoveryState
 from exporter.recovery.verify import deadline_seconds, verify
 from tests.fakes import START
 
-RULES = Limits()
-WORDBOOK = LogClassifier()
+LIMITS = Limits()
+CLASSIFIER = LogClassifier()
 UP_AT, DOWN_AT, UP_CLOCK = 1000.0, 1020.0, 5000.0
 UP, WAS_DOWN = 50, 60
 """Keys of the newest log rows when it was last seen up, and first seen down."""
@@ -96,11 +98,11 @@ ABOUT = DiagnosisContext(
 
 def judged(
     case: Case = DOWN,
-    limits: Limits = RULES,
+    limits: Limits = LIMITS,
     powerstate: PowerState = PowerState.UNKNOWN,
     **about: Any,
 ) -> Cause:
-    return diagnose(case, ABOUT._replace(**about), limits, WORDBOOK, powerstate).cause
+    return diagnose(case, ABOUT._replace(**about), limits, CLASSIFIER, powerstate).cause
 
 
 def row(
@@ -461,10 +463,10 @@ def test_two_vms_down_within_120_seconds_count_as_several(
 ) -> None:
     life = NodeHistory(0.0, drops)
 
-    assert (lost_several(life, RULES) is not None) is several
+    assert (lost_several(life, LIMITS) is not None) is several
 
 
-# From picture to picture.
+# From inventory to inventory.
 
 
 def vm(word: str, *, running: bool, **config: Any) -> VM:
@@ -488,8 +490,8 @@ def vm(word: str, *, running: bool, **config: Any) -> VM:
         "disable_powercycle": False,
     }
     state = "online" if running else "offline"
-    status = MachineStatus(11, running, running, word, "", state, None, 3, 1.0, 100.0, 2, 2**30, "")
-    return VM(VMConfig(**(settings | config)), status, None, None, (), ())
+    status = MachineStatus(11, running, running, word, state, None, 3, 1.0, 100.0, 2, 2**30, "")
+    return VM(VMConfig(**(settings | config)), status)
 
 
 def after(case: Case, *, gap: float = 20.0, at: float = NOW) -> Case:
@@ -499,7 +501,7 @@ def after(case: Case, *, gap: float = 20.0, at: float = NOW) -> Case:
         ObservedState.DOWN,
         case.policy,
         Moment(at, UP_CLOCK + 60, at - gap, UP_CLOCK + 40, gap),
-        RULES,
+        LIMITS,
     )
     assert found is not None
     return found
@@ -517,7 +519,7 @@ def test_probation_ends_after_600_seconds() -> None:
 
     def seen(at: float) -> Case | None:
         moment = Moment(at, at, at - 20, at - 20, 20.0)
-        return observe(case, up, ObservedState.UP, case.policy, moment, RULES)
+        return observe(case, up, ObservedState.UP, case.policy, moment, LIMITS)
 
     early, due = seen(599.9), seen(600.0)
 
@@ -531,7 +533,7 @@ def test_case_ends_at_the_third_inventory_without_the_vm() -> None:
     def gone(missing: int) -> Case | None:
         moment = Moment(NOW, None, NOW - 20, None, 20.0)
         return observe(
-            replace(DOWN, missing=missing), None, ObservedState.GONE, DOWN.policy, moment, RULES
+            replace(DOWN, missing=missing), None, ObservedState.GONE, DOWN.policy, moment, LIMITS
         )
 
     assert gone(1) is not None
@@ -545,7 +547,7 @@ def test_vm_with_another_machine_is_a_new_case() -> None:
         ObservedState.DOWN,
         DOWN.policy,
         Moment(NOW, None, NOW - 20, None, 20.0),
-        RULES,
+        LIMITS,
     )
 
     assert found is not None
@@ -558,7 +560,7 @@ def test_transitional_status_restarts_the_proof() -> None:
     held = replace(DOWN, state=State.HELD)
 
     found = observe(
-        held, vm("starting", running=False), ObservedState.BUSY, held.policy, moment, RULES
+        held, vm("starting", running=False), ObservedState.BUSY, held.policy, moment, LIMITS
     )
 
     assert found is not None
@@ -567,7 +569,7 @@ def test_transitional_status_restarts_the_proof() -> None:
     assert found.words_since_up == ("starting",)
 
 
-# What a picture is worth.
+# Checks of an inventory.
 
 CARE = Enrolment(Policy.ON_FAILURE, OnHang.ALERT, 2, (), "tag recovery/auto")
 
@@ -581,21 +583,19 @@ def poll(vms: int = 100, *, at: float = 100.0, clock: float = 100.0, **changes: 
         for number in range(1, vms + 1)
     )
     statuses = {one.config.machine: one.status for one in found}
-    inventory = Inventory(
-        "stage", None, START, {"machine_status": statuses}, found, {}, None, {}, {}, {}
-    )
+    inventory = Inventory("stage", None, START, {"machine_status": statuses}, found, {}, {}, {})
     return PollResult(at, START, 0.0, 20.0, inventory)._replace(**changes)
 
 
 def inventory(vms: int = 100, *, at: float = 80.0, clock: float = 80.0) -> CheckedInventory:
-    found = check_inventory(poll(vms, at=at, clock=clock), None, RULES, enrolled={})
+    found = check_inventory(poll(vms, at=at, clock=clock), None, LIMITS, enrolled={})
     assert isinstance(found, CheckedInventory)
     return found
 
 
 def problem(of: PollResult, last: CheckedInventory | None = None, enrolled: int = 0) -> str:
     care = {f"u{number}": number for number in range(1, enrolled + 1)}
-    found = check_inventory(of, last, RULES, enrolled=care)
+    found = check_inventory(of, last, LIMITS, enrolled=care)
     return found.reason if isinstance(found, RejectedInventory) else ""
 
 
@@ -693,7 +693,7 @@ def seen_with(policy: Policy, case: Case, *, up: bool) -> Case:
         ObservedState.UP if up else ObservedState.DOWN,
         policy,
         Moment(NOW, UP_CLOCK + 60, NOW - 20, UP_CLOCK + 40, 20.0),
-        RULES,
+        LIMITS,
     )
     assert found is not None
     return found
@@ -745,28 +745,28 @@ def test_tag_removed_and_added_during_an_open_action_applies_after_it_closes() -
 
 def test_two_rejected_inventories_degrade_and_five_accepted_ones_recover() -> None:
     bad = RejectedInventory("short", "too few")
-    once = after_invalid(Health(), bad, RULES)
-    twice = after_invalid(once, bad, RULES)
+    once = after_invalid(Health(), bad, LIMITS)
+    twice = after_invalid(once, bad, LIMITS)
     assert not once.degraded_by
     assert twice.degraded_by
 
     health = twice
     for number in range(1, 6):
-        health = after_valid(health, RULES, at=20.0 * number, gap_seconds=20.0)
+        health = after_valid(health, LIMITS, at=20.0 * number, gap_seconds=20.0)
         assert bool(health.degraded_by) is (number < 5)
 
 
 def test_gap_of_more_than_60_seconds_starts_a_warm_up() -> None:
     health = Health(last_valid_at=10.0, polls=50)
 
-    assert after_valid(health, RULES, at=70.0, gap_seconds=60.0).polls == 51
-    assert after_valid(health, RULES, at=70.0, gap_seconds=60.1).polls == 1
+    assert after_valid(health, LIMITS, at=70.0, gap_seconds=60.0).polls == 51
+    assert after_valid(health, LIMITS, at=70.0, gap_seconds=60.1).polls == 1
 
 
 def test_warm_up_ends_after_600_seconds_and_ten_inventories() -> None:
-    assert is_warm(Health(polls=10), RULES, at=600.0)
-    assert not is_warm(Health(polls=9), RULES, at=600.0)
-    assert not is_warm(Health(polls=10), RULES, at=599.9)
+    assert is_warm(Health(polls=10), LIMITS, at=600.0)
+    assert not is_warm(Health(polls=9), LIMITS, at=600.0)
+    assert not is_warm(Health(polls=10), LIMITS, at=599.9)
 
 
 # Guards.
@@ -777,23 +777,28 @@ CRASHED = replace(
 TWO_OF_3 = (Use(Window(3600.0, 3), 2, None),)
 FOUR_OF_5 = (Use(Window(600.0, 5), 4, None),)
 FREE = Facts(
-    at=10_000.0,
-    time=START,
-    limits=RULES,
-    mode=Mode.ENFORCE,
-    control_state=ControlState(),
-    kill_switch="",
-    journal_problem="",
+    system=SystemFacts(
+        at=10_000.0,
+        time=START,
+        limits=LIMITS,
+        mode=Mode.ENFORCE,
+        state=RecoveryState(MappingProxyType({}), {}, {}, Health(polls=10), CircuitBreaker()),
+        control_state=ControlState(),
+        kill_switch="",
+        journal_problem="",
+        open_actions={},
+        history=ActionHistory(LIMITS),
+        read_only="",
+        tags_problem="",
+        maintenance_windows=(),
+        silences=None,
+    ),
+    case=CRASHED,
     inventory_age_seconds=30.0,
-    health=Health(polls=10),
-    breaker=CircuitBreaker(),
     in_flight=("one",),
     system_uses=FOUR_OF_5,
     acted_at=None,
     no_capacity=(9_400.1, 9_500.0),
-    read_only="",
-    tags_problem="",
-    case=CRASHED,
     enrolment=CARE,
     open_intent=None,
     vm_uses=TWO_OF_3,
@@ -804,6 +809,16 @@ FREE = Facts(
     may_power_cycle=True,
     hard_reset_at=None,
 )
+
+
+def facts_with(**changes: Any) -> Facts:
+    """Return the facts of an allowed action with *changes*, to the system and its state too."""
+    of_system = {name: changes.pop(name) for name in SystemFacts._fields if name in changes}
+    of_state = {name: changes.pop(name) for name in ("health", "breaker") if name in changes}
+    state = FREE.system.state._replace(**of_state)
+    return FREE._replace(system=FREE.system._replace(state=state, **of_system), **changes)
+
+
 HALF_OPEN = CircuitBreaker(breaker_state=BreakerState.HALF_OPEN)
 INTENT = Intent(
     id=1,
@@ -897,7 +912,7 @@ def test_action_is_allowed_at_every_limit() -> None:
     ],
 )
 def test_action_is_forbidden_beyond_any_limit(change: dict[str, Any], reason: GuardName) -> None:
-    facts = FREE._replace(**change)
+    facts = facts_with(**change)
 
     assert decide(facts).failed_guard is reason
     assert not permits(facts, GUARDS)
@@ -915,8 +930,8 @@ def test_action_is_forbidden_beyond_any_limit(change: dict[str, Any], reason: Gu
     ],
 )
 def test_action_is_allowed_on_the_limit(change: dict[str, Any]) -> None:
-    assert decide(FREE._replace(**change)).acts
-    assert permits(FREE._replace(**change), GUARDS)
+    assert decide(facts_with(**change)).acts
+    assert permits(facts_with(**change), GUARDS)
 
 
 def test_steps_for_a_hung_vm_end_and_a_down_vm_is_only_started() -> None:
@@ -934,7 +949,7 @@ TRIED = replace(DOWN, state=State.VERIFYING)
 
 def found(at: float, observed: ObservedState = ObservedState.DOWN, **intent: Any) -> Outcome | None:
     return verify(
-        replace(INTENT, **intent), replace(TRIED, observed=observed), RULES, at=at
+        replace(INTENT, **intent), replace(TRIED, observed=observed), LIMITS, at=at
     ).outcome
 
 
@@ -946,14 +961,14 @@ def test_verification_needs_an_inventory_newer_than_the_request() -> None:
 def test_start_is_verified_for_120_seconds_and_reset_for_180() -> None:
     assert found(219.9) is None
     assert found(220.0) is Outcome.FAILED
-    assert deadline_seconds(Action.POWER_ON, RULES) == 120.0
-    assert deadline_seconds(Action.RESET, RULES) == 180.0
+    assert deadline_seconds(Action.POWER_ON, LIMITS) == 120.0
+    assert deadline_seconds(Action.RESET, LIMITS) == 180.0
 
 
 def test_starting_vm_gets_one_extension() -> None:
     case = replace(TRIED, observed=ObservedState.BUSY)
 
-    assert verify(INTENT, case, RULES, at=220.0).extend
+    assert verify(INTENT, case, LIMITS, at=220.0).extend
     assert found(220.0, ObservedState.BUSY, extended=True) is Outcome.FAILED
 
 
@@ -973,7 +988,7 @@ def test_unsent_action_is_abandoned() -> None:
     assert found(500.0, sent_at=None) is Outcome.ABANDONED
 
 
-# Budgets, pauses, storms.
+# Budgets, pauses, mass outages.
 
 
 def test_action_leaves_a_budget_window_at_its_exact_age() -> None:
@@ -985,11 +1000,11 @@ def test_action_leaves_a_budget_window_at_its_exact_age() -> None:
 
 
 def test_backoff_doubles_up_to_1800_seconds() -> None:
-    pauses = [backoff_seconds(tries, RULES, random=0.5) for tries in range(8)]
+    pauses = [backoff_seconds(tries, LIMITS, random=0.5) for tries in range(8)]
 
     assert pauses == [0.0, 60.0, 120.0, 240.0, 480.0, 960.0, 1800.0, 1800.0]
-    assert backoff_seconds(1, RULES, random=0.0) == pytest.approx(48.0)
-    assert backoff_seconds(1, RULES, random=1.0) == pytest.approx(72.0)
+    assert backoff_seconds(1, LIMITS, random=0.0) == pytest.approx(48.0)
+    assert backoff_seconds(1, LIMITS, random=1.0) == pytest.approx(72.0)
 
 
 def count(troubled: int, of: int = 100, *, dropped: bool = False, well: bool = True) -> Count:
@@ -997,13 +1012,14 @@ def count(troubled: int, of: int = 100, *, dropped: bool = False, well: bool = T
 
 
 def test_breaker_opens_at_15_percent_and_at_least_three_vms() -> None:
-    assert threshold(10, RULES) == 3
-    assert threshold(100, RULES) == 15
+    assert threshold(10, LIMITS) == 3
+    assert threshold(100, LIMITS) == 15
     assert (
-        after_poll(CircuitBreaker(), count(15), RULES, now=1.0).breaker_state is BreakerState.OPEN
+        after_poll(CircuitBreaker(), count(15), LIMITS, now=1.0).breaker_state is BreakerState.OPEN
     )
     assert (
-        after_poll(CircuitBreaker(), count(14), RULES, now=1.0).breaker_state is BreakerState.CLOSED
+        after_poll(CircuitBreaker(), count(14), LIMITS, now=1.0).breaker_state
+        is BreakerState.CLOSED
     )
 
 
@@ -1017,14 +1033,14 @@ OPEN_BREAKER = CircuitBreaker(
 
 
 def breaker_state(breaker: CircuitBreaker, of: Count, *, now: float) -> BreakerState:
-    return after_poll(breaker, of, RULES, now=now).breaker_state
+    return after_poll(breaker, of, LIMITS, now=now).breaker_state
 
 
 def test_breaker_is_half_open_after_300_seconds_below_half_the_threshold() -> None:
     assert breaker_state(OPEN_BREAKER, count(7), now=1300.0) is BreakerState.HALF_OPEN
     assert breaker_state(OPEN_BREAKER, count(7), now=1299.9) is BreakerState.OPEN
     assert breaker_state(OPEN_BREAKER, count(8), now=1300.0) is BreakerState.OPEN
-    assert after_poll(OPEN_BREAKER, count(8), RULES, now=1100.0).calm_since is None
+    assert after_poll(OPEN_BREAKER, count(8), LIMITS, now=1100.0).calm_since is None
 
 
 def test_breaker_without_new_failures_is_half_open_after_900_seconds_if_all_nodes_run() -> None:
@@ -1036,11 +1052,11 @@ def test_breaker_without_new_failures_is_half_open_after_900_seconds_if_all_node
 
 def test_failure_in_half_open_doubles_the_hold() -> None:
     clearing = replace(OPEN_BREAKER, breaker_state=BreakerState.HALF_OPEN)
-    again = after_poll(clearing, count(5, dropped=True), RULES, now=2000.0)
+    again = after_poll(clearing, count(5, dropped=True), LIMITS, now=2000.0)
 
     assert (again.breaker_state, again.hold_seconds) == (BreakerState.OPEN, 600.0)
-    assert after_failed_action(clearing, RULES, now=2000.0).hold_seconds == 600.0
-    assert after_failed_action(CircuitBreaker(), RULES, now=2000.0) == CircuitBreaker()
+    assert after_failed_action(clearing, LIMITS, now=2000.0).hold_seconds == 600.0
+    assert after_failed_action(CircuitBreaker(), LIMITS, now=2000.0) == CircuitBreaker()
     assert breaker_state(clearing, count(7), now=2000.0) is BreakerState.CLOSED
     assert breaker_state(clearing, count(8), now=2000.0) is BreakerState.HALF_OPEN
     assert breaker_state(again, count(50), now=3799.9) is BreakerState.OPEN
@@ -1050,7 +1066,7 @@ def test_failure_in_half_open_doubles_the_hold() -> None:
 def test_breaker_hold_is_at_most_an_hour() -> None:
     long = replace(OPEN_BREAKER, breaker_state=BreakerState.HALF_OPEN, hold_seconds=3000.0)
 
-    assert after_failed_action(long, RULES, now=0.0).hold_seconds == 3600.0
+    assert after_failed_action(long, LIMITS, now=0.0).hold_seconds == 3600.0
 
 
 # The table.
@@ -1082,9 +1098,9 @@ def test_open_action_does_not_return_to_held() -> None:
 def test_vm_no_longer_enrolled_confirms_no_action() -> None:
     up = replace(TRIED, observed=ObservedState.UP, state=State.HEALTHY)
 
-    assert verify(INTENT, up, RULES, at=219.9).outcome is None
-    assert verify(INTENT, up, RULES, at=220.0).outcome is Outcome.UNKNOWN
-    assert verify(INTENT, None, RULES, at=220.0).outcome is Outcome.UNKNOWN
+    assert verify(INTENT, up, LIMITS, at=219.9).outcome is None
+    assert verify(INTENT, up, LIMITS, at=220.0).outcome is Outcome.UNKNOWN
+    assert verify(INTENT, None, LIMITS, at=220.0).outcome is Outcome.UNKNOWN
 
 
 def test_lost_response_stays_unknown_after_the_extension() -> None:

@@ -14,17 +14,17 @@ from exporter.recovery.observe.enrolment import (
 )
 from tests.recovery.harness import Harness
 
-THEATRE = Harness(tags={})
-THEATRE.poll()
-SNAPSHOT = THEATRE.recovery.state.inventory.reported  # type: ignore[union-attr]
-VM = SNAPSHOT.vms[0]
+HARNESS = Harness(tags={})
+HARNESS.poll()
+INVENTORY = HARNESS.recovery.state.inventory.reported  # type: ignore[union-attr]
+VM = INVENTORY.vms[0]
 ALLOWING = ("recovery/auto", "recovery/on-failure", "recovery/unless-stopped", "recovery/always")
 DENYING = ("recovery/never", "recovery/no", "recovery/ignore")
 
 
 def test_vm_without_tag_or_rule_is_monitored_only() -> None:
     assert enrol(VM, frozenset({"team/web"}), "production", ()) is NOT_ENROLLED
-    assert set(enrol_all(SNAPSHOT, ()).values()) == {NOT_ENROLLED}
+    assert set(enrol_all(INVENTORY, ()).values()) == {NOT_ENROLLED}
     assert not NOT_ENROLLED.policy.acts
 
 

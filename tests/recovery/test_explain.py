@@ -30,7 +30,7 @@ from exporter.recovery.observe.enrolment import NOT_ENROLLED
 from exporter.recovery.report.context import ExplainContext, context_of_decision
 from exporter.recovery.report.events import command_event
 from exporter.recovery.report.explain import HISTORY_EVENTS, explain
-from exporter.recovery.report.messages import CAUSES, COMMANDS, OUTCOMES, POLICIES, REASONS, VERBS
+from exporter.recovery.report.messages import CAUSES, COMMANDS, OUTCOMES, REASONS, VERBS
 from exporter.recovery.report.sentences import _SENTENCES, sentence
 from tests.fakes import START
 from tests.recovery.archive import RecordingJournal, about, as_json, explained, stage
@@ -47,12 +47,12 @@ def change(
     seconds: float,
     before: State | None,
     after: State | None,
-    detail: str = "",
+    diagnosis: Diagnosis | None = None,
     word: str = "stopped",
 ) -> Change:
     return Change(
         uuid=UUID, vm_key=7, name="web-01", at=seconds, time=at(seconds),
-        before=before, after=after, word=word, detail=detail,
+        before=before, after=after, word=word, diagnosis=diagnosis,
     )  # fmt: skip
 
 
@@ -150,7 +150,7 @@ def test_vm_shut_down_by_guest_is_not_a_crash() -> None:
 
 
 def test_vm_first_seen_down_is_not_a_crash() -> None:
-    harness = Harness(book=RecordingJournal())
+    harness = Harness(journal=RecordingJournal())
     harness.world.crash("web-01")
     harness.advance(700)
 
@@ -210,6 +210,30 @@ def test_shadow_mode_gives_the_time_of_the_first_decision() -> None:
     )
 
 
+@pytest.mark.parametrize(("stopped_again", "named"), [(False, True), (True, False)])
+def test_vm_that_is_up_again_keeps_the_author_of_its_last_stop(
+    stopped_again: bool, named: bool
+) -> None:
+    harness = stage()
+    web = harness.world.vm("web-01")
+    web.machine.shutdown_seconds = 60.0
+    harness.world.operator_stops(web, graceful=True, user="anna")
+    harness.advance(200)
+    decision = about(harness, "web-01").decision
+    harness.world.operator_starts(web)
+    harness.advance(700)
+    if stopped_again:
+        harness.world.operator_stops(web, graceful=True, user="mira")
+        harness.advance(40)
+        harness.world.operator_starts(web)
+        harness.advance(200)
+
+    found = sentence(about(harness, "web-01")._replace(decision=decision))
+
+    assert found.endswith("It came back without Vergewatch.")
+    assert ("a user stopped it (" in found and "by anna at" in found) == named
+
+
 def test_quarantined_vm_gives_the_used_budget_and_the_clear_command() -> None:
     harness = stage()
     for _ in range(4):
@@ -217,8 +241,8 @@ def test_quarantined_vm_gives_the_used_budget_and_the_clear_command() -> None:
         harness.advance(400)
 
     assert explained(harness, "web-02").sentence == (
-        "web-02 crashed again after Vergewatch restarted it 3 times within 1 h. Vergewatch takes "
-        "no more action until the VM is started, or an operator runs "
+        "web-02 crashed again at 00:30:40 after Vergewatch restarted it 3 times within 1 h. "
+        "Vergewatch takes no more action until the VM is started, or an operator runs "
         "`vergewatch recovery clear web-02 --reason ...`."
     )
 
@@ -283,13 +307,13 @@ def test_hung_vm_is_unresponsive_not_crashed() -> None:
 
 def test_decision_is_explained_with_the_same_bytes_later() -> None:
     harness = stage()
-    book: RecordingJournal = harness.book
+    journal: RecordingJournal = harness.journal
     harness.world.crash("web-02")
     found: dict[int, bytes] = {}
     uuid = harness.case("web-02").uuid
     for step in range(150):
-        for record in book.decisions_of(uuid):
-            found.setdefault(record.number, as_json(replayed(book, record)))
+        for record in journal.decisions_of(uuid):
+            found.setdefault(record.number, as_json(replayed(journal, record)))
         if step % 20 == 19 and harness.running("web-02"):
             harness.world.crash("web-02")
         if step == 70:
@@ -298,18 +322,18 @@ def test_decision_is_explained_with_the_same_bytes_later() -> None:
 
     assert len(found) > 7
     assert any(b"Vergewatch started it at" in text for text in found.values())
-    now = {one.number: as_json(replayed(book, one)) for one in book.decisions_of(uuid)}
+    now = {one.number: as_json(replayed(journal, one)) for one in journal.decisions_of(uuid)}
     assert {number: now[number] for number in found} == found
 
 
-def replayed(book: RecordingJournal, record: DecisionRecord) -> Any:
+def replayed(journal: RecordingJournal, record: DecisionRecord) -> Any:
     uuid = record.decision.uuid
     return explain(
         context_of_decision(
             record,
             system="stage",
-            changes=book.changes_of(uuid),
-            actions=book.actions_of(uuid),
+            changes=journal.changes_of(uuid),
+            actions=journal.actions_of(uuid),
         )
     )
 
@@ -362,7 +386,6 @@ def test_every_failed_guard_has_a_sentence(reason: GuardName | None) -> None:
         (REASONS, GuardName),
         (VERBS, Action),
         (OUTCOMES, Outcome),
-        (POLICIES, Policy),
         (COMMANDS, CommandKind),
         (_SENTENCES, (None, *State)),
     ],
@@ -379,7 +402,13 @@ def test_state_alone_has_a_sentence() -> None:
 # Downtimes.
 
 ROW = "“off” by anna (log row 4)"
-FELL = change(50, State.HEALTHY, State.SUSPECT, "not_long_enough: down for 0 s")
+STOPPED_BY_PERSON = Diagnosis(DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, ROW)
+FELL = change(
+    50,
+    State.HEALTHY,
+    State.SUSPECT,
+    Diagnosis(DiagnosisKind.PENDING, Cause.NOT_LONG_ENOUGH, "down for 0 s"),
+)
 
 
 def test_failed_action_precedes_the_next_one() -> None:
@@ -449,7 +478,7 @@ def test_vm_started_without_vergewatch_gives_the_cause_of_its_downtime() -> None
             observed=ObservedState.UP,
             changes=[
                 change(400, State.STOPPED, State.HEALTHY, word="running"),
-                change(80, State.SUSPECT, State.STOPPED, f"stopped_by_person: {ROW}"),
+                change(80, State.SUSPECT, State.STOPPED, STOPPED_BY_PERSON),
                 FELL,
             ],
         )

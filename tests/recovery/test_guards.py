@@ -1,4 +1,4 @@
-"""What each guard is good for: without it, in some play, something happens that never must."""
+"""Removing any guard breaks an invariant in some scenario."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,6 +14,7 @@ from exporter.recovery.decide.guards import GUARDS, Guard
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
 from exporter.recovery.model.cases import Intent
 from exporter.recovery.model.commands import CommandKind
+from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.limits import HOUR, Limits, Mode, Window
 from exporter.recovery.model.ports import VMLocation
 from exporter.recovery.model.states import ImpossibleTransitionError
@@ -34,9 +35,9 @@ Scenario = Callable[[Guards], InvariantChecker]
 CROWDS_ALLOWED = Limits(breaker_min_vms=20, node_failure_vms=20)
 
 
-def begin(guards: Guards, *, warm: bool = True, **play: Any) -> tuple[Harness, InvariantChecker]:
-    watched = {name: play.pop(name) for name in ("after", "quiet", "silenced") if name in play}
-    harness = Harness(guards=guards, **play)
+def begin(guards: Guards, *, warm: bool = True, **kwargs: Any) -> tuple[Harness, InvariantChecker]:
+    watched = {name: kwargs.pop(name) for name in ("after", "quiet", "silenced") if name in kwargs}
+    harness = Harness(guards=guards, **kwargs)
     checker = InvariantChecker(harness, **watched)
     if warm:
         harness.warm()
@@ -65,10 +66,10 @@ def with_a_full_disk(guards: Guards) -> InvariantChecker:
     harness, checker = begin(guards)
 
     def fail(step: str) -> None:
-        if step == "note":
+        if step == "save":
             raise JournalError("the disk is full")
 
-    checker.on_book = fail
+    checker.on_journal = fail
     harness.world.crash("web-01")
     harness.advance(ENOUGH)
     return checker
@@ -87,7 +88,7 @@ def with_slow_logs(guards: Guards) -> InvariantChecker:
     return checker
 
 
-def after_bad_pictures(guards: Guards) -> InvariantChecker:
+def after_rejected_inventories(guards: Guards) -> InvariantChecker:
     harness, checker = begin(guards)
     with harness.world.faults.on("status", path="machine_status"):
         harness.advance(40)
@@ -140,7 +141,7 @@ class LaxJournal(InMemoryJournal):
 
 
 def restored_while_it_starts(guards: Guards) -> InvariantChecker:
-    harness, checker = begin(guards, book=LaxJournal())
+    harness, checker = begin(guards, journal=LaxJournal())
     harness.world.crash("web-01")
     until(harness, lambda: bool(harness.asked()))
 
@@ -180,7 +181,7 @@ def crashed_again_at_once(guards: Guards) -> InvariantChecker:
     return checker
 
 
-def in_a_quiet_hour(guards: Guards) -> InvariantChecker:
+def in_a_maintenance_window(guards: Guards) -> InvariantChecker:
     window = MaintenanceWindow(start=time(0, 0), hours=1, reason="backups run")
     harness, checker = begin(
         guards, setup=ENFORCE._replace(maintenance_windows=(window,)), quiet=((0.0, 3600.0),)
@@ -200,7 +201,7 @@ class NamedSilence:
         return "it is silenced by alice: a new disk" if vm.vm_name == "web-01" else ""
 
 
-def while_somebody_works_on_it(guards: Guards) -> InvariantChecker:
+def while_it_is_silenced(guards: Guards) -> InvariantChecker:
     setup = ENFORCE._replace(silences=NamedSilence())
     harness, checker = begin(guards, setup=setup, silenced={"web-01": (0.0, float("inf"))})
 
@@ -218,7 +219,7 @@ def with_its_neighbour(guards: Guards) -> InvariantChecker:
     return checker
 
 
-def in_a_storm(guards: Guards) -> InvariantChecker:
+def in_a_mass_outage(guards: Guards) -> InvariantChecker:
     harness, checker = begin(guards)
     for name in harness.names[:5]:
         harness.world.crash(name)
@@ -298,36 +299,36 @@ def in_shadow(guards: Guards) -> InvariantChecker:
     return checker
 
 
-SCENARIOS: dict[str, tuple[str, Scenario]] = {
-    "_armed": ("I14", disarmed),
-    "_not_paused": ("I14", paused),
-    "_journal_writable": ("I6", with_a_full_disk),
-    "_inventory_fresh": ("I4", with_slow_logs),
-    "_inventory_stable": ("I5", after_bad_pictures),
-    "_warmed_up": ("I5", just_started),
-    "_enrolled": ("I1", with_unreadable_tags),
-    "_crashed": ("I10", stopped_by_an_operator),
-    "_no_open_action": ("I3", restored_while_it_starts),
-    "_within_restart_budget": ("I2", in_a_crash_loop),
-    "_backoff_elapsed": ("I18", crashed_again_at_once),
-    "_outside_maintenance_window": ("I14", in_a_quiet_hour),
-    "_not_silenced": ("I14", while_somebody_works_on_it),
-    "_node_stable": ("I12", with_its_neighbour),
-    "_circuit_breaker_closed": ("I13", in_a_storm),
-    "_capacity_available": ("I5", without_resources),
-    "_below_concurrency_limit": ("I3", three_at_once),
-    "_within_rate_limit": ("I2", seven_at_once),
-    "_dependencies_up": ("I21", before_its_database),
-    "_action_allowed": ("I20", reset_twice_within_an_hour),
-    "_write_access": ("I7", with_a_credential_that_may_not),
-    "_mode_enforce": ("I16", in_shadow),
+SCENARIOS: dict[GuardName, tuple[str, Scenario]] = {
+    GuardName.ARMED: ("I14", disarmed),
+    GuardName.NOT_PAUSED: ("I14", paused),
+    GuardName.JOURNAL_WRITABLE: ("I6", with_a_full_disk),
+    GuardName.INVENTORY_FRESH: ("I4", with_slow_logs),
+    GuardName.INVENTORY_STABLE: ("I5", after_rejected_inventories),
+    GuardName.WARMED_UP: ("I5", just_started),
+    GuardName.ENROLLED: ("I1", with_unreadable_tags),
+    GuardName.CRASHED: ("I10", stopped_by_an_operator),
+    GuardName.NO_OPEN_ACTION: ("I3", restored_while_it_starts),
+    GuardName.WITHIN_RESTART_BUDGET: ("I2", in_a_crash_loop),
+    GuardName.BACKOFF_ELAPSED: ("I18", crashed_again_at_once),
+    GuardName.OUTSIDE_MAINTENANCE_WINDOW: ("I14", in_a_maintenance_window),
+    GuardName.NOT_SILENCED: ("I14", while_it_is_silenced),
+    GuardName.NODE_STABLE: ("I12", with_its_neighbour),
+    GuardName.CIRCUIT_BREAKER_CLOSED: ("I13", in_a_mass_outage),
+    GuardName.CAPACITY_AVAILABLE: ("I5", without_resources),
+    GuardName.BELOW_CONCURRENCY_LIMIT: ("I3", three_at_once),
+    GuardName.WITHIN_RATE_LIMIT: ("I2", seven_at_once),
+    GuardName.DEPENDENCIES_UP: ("I21", before_its_database),
+    GuardName.ACTION_ALLOWED: ("I20", reset_twice_within_an_hour),
+    GuardName.WRITE_ACCESS: ("I7", with_a_credential_that_may_not),
+    GuardName.MODE_ENFORCE: ("I16", in_shadow),
 }
-"""For each guard: the invariant that breaks without it, and the play in which it does."""
+"""For each guard: the invariant that breaks without it, and the scenario in which it does."""
 
 
-@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.__name__.strip("_"))
+@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
 def test_removing_any_guard_breaks_an_invariant(guard: Guard) -> None:
-    invariant, scenario = SCENARIOS[guard.__name__]
+    invariant, scenario = SCENARIOS[guard.name]
     rest = tuple(one for one in GUARDS if one is not guard)
 
     scenario(GUARDS).check()

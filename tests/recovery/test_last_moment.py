@@ -8,7 +8,7 @@ from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.cases import Outcome
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.ports import SavedState
-from tests.recovery.conftest import Play
+from tests.recovery.conftest import MakeHarness
 from tests.recovery.harness import ENFORCE, LIMITS, Harness, at_once, outcomes
 from tests.recovery.test_scenarios import hang_whatever_is_tried
 
@@ -22,8 +22,10 @@ def pause(harness: Harness, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("change", ["untag recovery/auto", "tag recovery/never"])
-def test_tag_change_just_before_the_action_prevents_it(play: Play, change: str) -> None:
-    harness, checker = play()
+def test_tag_change_just_before_the_action_prevents_it(
+    make_harness: MakeHarness, change: str
+) -> None:
+    harness, checker = make_harness()
     harness.warm()
     verb, tag = change.split()
 
@@ -38,17 +40,17 @@ def test_tag_change_just_before_the_action_prevents_it(play: Play, change: str) 
     assert not harness.asked()
 
 
-def test_kill_switch_just_before_the_action_prevents_it(play: Play) -> None:
+def test_kill_switch_just_before_the_action_prevents_it(make_harness: MakeHarness) -> None:
     switch = [""]
     setup = ENFORCE._replace(kill_switch=lambda: switch[0])
-    harness, checker = play(setup=setup)
+    harness, checker = make_harness(setup=setup)
     harness.warm()
 
     def flip(step: str) -> None:
         if step == "prepared":
             switch[0] = "/run/vergewatch/stop"
 
-    checker.on_book = flip
+    checker.on_journal = flip
     harness.world.crash("web-01")
     harness.advance(3600)
 
@@ -56,8 +58,8 @@ def test_kill_switch_just_before_the_action_prevents_it(play: Play) -> None:
     assert outcomes(harness) == [Outcome.ABANDONED]
 
 
-def test_lowered_policy_just_before_the_action_prevents_it(play: Play) -> None:
-    harness, checker = play(tags={"web-01": ["recovery/always"]})
+def test_lowered_policy_just_before_the_action_prevents_it(make_harness: MakeHarness) -> None:
+    harness, checker = make_harness(tags={"web-01": ["recovery/always"]})
     harness.warm()
 
     def lower(step: str) -> None:
@@ -72,8 +74,10 @@ def test_lowered_policy_just_before_the_action_prevents_it(play: Play) -> None:
     assert not harness.asked()
 
 
-def test_power_cycle_forbidden_at_the_last_moment_is_not_sent(play: Play) -> None:
-    harness, checker = play(tags={"web-01": ["recovery/auto", "recovery/on-hang-power-cycle"]})
+def test_power_cycle_forbidden_at_the_last_moment_is_not_sent(make_harness: MakeHarness) -> None:
+    harness, checker = make_harness(
+        tags={"web-01": ["recovery/auto", "recovery/on-hang-power-cycle"]}
+    )
     harness.warm()
     vm = harness.world.vm("web-01")
 
@@ -81,18 +85,18 @@ def test_power_cycle_forbidden_at_the_last_moment_is_not_sent(play: Play) -> Non
         if len(harness.asked()) == 2 and step == "decide":  # to kill it
             harness.world.changes(vm, disable_powercycle=True)
 
-    checker.on_book = forbid
+    checker.on_journal = forbid
     hang_whatever_is_tried(harness, "web-01", hours=6)
 
     assert [one.action for one in harness.asked()] == ["reboot", "reset"]
 
 
 def test_kill_switch_removed_during_a_poll_is_followed_by_warm_up(
-    play: Play,
+    make_harness: MakeHarness,
 ) -> None:
     switch = ["/run/vergewatch/stop"]
     setup = ENFORCE._replace(kill_switch=lambda: switch[0])
-    harness, checker = play(setup=setup)
+    harness, checker = make_harness(setup=setup)
     harness.warm()
     taken_away: list[float] = []
 
@@ -109,8 +113,8 @@ def test_kill_switch_removed_during_a_poll_is_followed_by_warm_up(
     assert request.at - taken_away[0] >= LIMITS.warmup_seconds
 
 
-def test_pause_ending_during_a_poll_is_followed_by_warm_up(play: Play) -> None:
-    harness, checker = play()
+def test_pause_ending_during_a_poll_is_followed_by_warm_up(make_harness: MakeHarness) -> None:
+    harness, checker = make_harness()
     harness.warm()
     harness.world.crash("web-01")
     harness.advance(20)
@@ -182,15 +186,15 @@ def crashed_with_a_slow_log() -> tuple[Harness, asyncio.Event, asyncio.Event]:
 async def test_command_while_the_journal_is_reread_is_in_force() -> None:
     harness = Harness()
     harness.warm()
-    recall, commands = harness.book.recall, []
+    load, commands = harness.journal.load, []
 
-    async def recall_as_somebody_speaks() -> SavedState:
-        past: SavedState = await recall()
+    async def load_while_a_command_is_given() -> SavedState:
+        past: SavedState = await load()
         commands.append(asyncio.create_task(disarm(harness)))
         await asyncio.wait(commands, timeout=0)
         return past
 
-    harness.book.recall = recall_as_somebody_speaks
+    harness.journal.load = load_while_a_command_is_given
     harness.new_process()
     harness.clock.elapsed += 20
     await harness.recovery.process(harness._read())
@@ -203,8 +207,8 @@ async def disarm(harness: Harness) -> None:
     await harness.recovery.command(CommandKind.DISARM, owner="anna", reason="stop")
 
 
-def test_canceled_action_uses_no_restart_budget(play: Play) -> None:
-    harness, checker = play()
+def test_canceled_action_uses_no_restart_budget(make_harness: MakeHarness) -> None:
+    harness, checker = make_harness()
     harness.warm()
     slow = [True] * 6
 
@@ -213,7 +217,7 @@ def test_canceled_action_uses_no_restart_budget(play: Play) -> None:
             slow.pop()
             harness.clock.elapsed += LIMITS.reread_age_seconds + 1
 
-    checker.on_book = stumble
+    checker.on_journal = stumble
     harness.world.crash("web-01")
     harness.advance(3600)
 
@@ -241,7 +245,7 @@ def test_host_suspended_after_the_poll_sends_no_action() -> None:
             harness.clock.elapsed += 600
             harness.world.catch_up()
 
-    harness.book.fall = sleep
+    harness.journal.fall = sleep
     harness.world.crash("web-01")
     harness.advance(1800)
 
@@ -257,9 +261,9 @@ def test_repeatedly_canceled_action_is_retried_with_backoff() -> None:
         if step == "update":
             harness.clock.elapsed += LIMITS.reread_age_seconds + 1
 
-    harness.book.fall = stumble
+    harness.journal.fall = stumble
     harness.world.crash("web-01")
     harness.advance(3600)
 
     assert not harness.asked()
-    assert 1 < len(harness.book.intents) <= 3600 / LIMITS.capacity_backoff_seconds + 1
+    assert 1 < len(harness.journal.intents) <= 3600 / LIMITS.capacity_backoff_seconds + 1

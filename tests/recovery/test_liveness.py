@@ -7,7 +7,7 @@ import pytest
 from exporter.recovery.model.limits import Window
 from exporter.recovery.model.states import OPEN, State
 from exporter.recovery.observe.circuit_breaker import BreakerState
-from tests.recovery.conftest import Play
+from tests.recovery.conftest import MakeHarness
 from tests.recovery.harness import WindowLimits
 from tests.recovery.test_state_machine import VIEW_FAULTS
 
@@ -16,9 +16,9 @@ TITLES = [f"{name} {words or ''}".strip() for name, words in VIEW_FAULTS]
 
 @pytest.mark.parametrize("which", range(11))
 def test_crashed_vm_is_restarted_within_75_seconds_and_healthy_within_ten_minutes(
-    play: Play, which: int
+    make_harness: MakeHarness, which: int
 ) -> None:
-    harness, _ = play(every=15.0)
+    harness, _ = make_harness(every=15.0)
     harness.warm()
     name = harness.names[which]
     harness.clock.elapsed += which  # at any moment between two polls
@@ -33,9 +33,9 @@ def test_crashed_vm_is_restarted_within_75_seconds_and_healthy_within_ten_minute
 
 
 @pytest.mark.parametrize("uptime", [10, 200, 500, 900])
-def test_a_crash_loop_ends_in_quarantine(play: Play, uptime: int) -> None:
+def test_a_crash_loop_ends_in_quarantine(make_harness: MakeHarness, uptime: int) -> None:
     limits = WindowLimits(vm_windows=(Window(1200.0, 3), Window(7200.0, 5)))
-    harness, _ = play(limits=limits)
+    harness, _ = make_harness(limits=limits)
     harness.warm()
 
     for _ in range(12):
@@ -47,8 +47,8 @@ def test_a_crash_loop_ends_in_quarantine(play: Play, uptime: int) -> None:
     assert harness.case("web-01").state is State.QUARANTINED
 
 
-def test_after_mass_outage_all_vms_are_restarted_oldest_first(play: Play) -> None:
-    harness, _ = play(vms=20)
+def test_after_mass_outage_all_vms_are_restarted_oldest_first(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness(vms=20)
     harness.warm()
     victims = harness.names[:7]
     for name in victims:
@@ -65,9 +65,9 @@ def test_after_mass_outage_all_vms_are_restarted_oldest_first(play: Play) -> Non
 
 @pytest.mark.parametrize(("fault", "words"), VIEW_FAULTS, ids=TITLES)
 def test_recovery_resumes_by_itself_after_every_fault(
-    play: Play, fault: str, words: dict[str, Any]
+    make_harness: MakeHarness, fault: str, words: dict[str, Any]
 ) -> None:
-    harness, _ = play()
+    harness, _ = make_harness()
     harness.warm()
     harness.world.faults.turn_on(fault, lasting=300, **words)
     harness.advance(300 + 5 * 20 + 600 + 2 * 20)
@@ -79,8 +79,8 @@ def test_recovery_resumes_by_itself_after_every_fault(
 
 
 @pytest.mark.parametrize("word", ["stopped", "initializing", "waitingforresources", "error"])
-def test_every_request_has_a_time_limit(play: Play, word: str) -> None:
-    harness, _ = play()
+def test_every_request_has_a_time_limit(make_harness: MakeHarness, word: str) -> None:
+    harness, _ = make_harness()
     harness.warm()
     harness.world.faults.turn_on("accepted_but_never_starts", word=word, times=1)
 
@@ -89,12 +89,12 @@ def test_every_request_has_a_time_limit(play: Play, word: str) -> None:
 
     assert harness.asked()
     assert harness.case("web-01").state not in OPEN or len(harness.asked()) > 1
-    assert harness.book.intents[1].outcome is not None
+    assert harness.journal.intents[1].outcome is not None
 
 
 @pytest.mark.parametrize("word", ["error", "waitingforresources", "defragmenting", "unlicensed"])
-def test_vm_stuck_in_another_status_is_not_healthy(play: Play, word: str) -> None:
-    harness, _ = play()
+def test_vm_stuck_in_another_status_is_not_healthy(make_harness: MakeHarness, word: str) -> None:
+    harness, _ = make_harness()
     harness.warm()
 
     machine = harness.world.vm("web-01").machine

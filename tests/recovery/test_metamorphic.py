@@ -1,4 +1,4 @@
-"""What may be changed about a play without a request more being made, or any other."""
+"""Changes of a run that must not change the requests of recovery."""
 
 import math
 import random
@@ -52,10 +52,10 @@ def perform(
     twist: Twist = lambda _harness, _poll: None,
     *,
     prepare: Callable[[Harness], None] = lambda _harness: None,
-    **play: Any,
+    **options: Any,
 ) -> Harness:
-    """Play the incidents, with a twist at every poll, before an checker."""
-    harness = Harness(**{"limits": HURRIED, **play})
+    """MakeHarness the incidents, with a twist at every poll, before an checker."""
+    harness = Harness(**{"limits": HURRIED, **options})
     checker = InvariantChecker(harness)
     keys = [harness.world.vm(name).key for name in harness.names]
     prepare(harness)
@@ -76,7 +76,7 @@ def requested(harness: Harness) -> list[tuple[float, int, str]]:
 
 
 def decided(harness: Harness) -> list[tuple[object, ...]]:
-    return [told(decision) for decision in harness.book.decisions]
+    return [told(decision) for decision in harness.journal.decisions]
 
 
 def told(decision: Decision) -> tuple[object, ...]:
@@ -90,7 +90,7 @@ def told(decision: Decision) -> tuple[object, ...]:
 
 
 def is_never_ahead(one: Harness, other: Harness) -> bool:
-    """Return whether at every moment at most as much had been asked for in one play."""
+    """Return whether at every moment at most as much had been asked for in one run."""
     return all(
         sum(before.at <= request.at for before in one.requests)
         <= sum(before.at <= request.at for before in other.requests)
@@ -99,7 +99,7 @@ def is_never_ahead(one: Harness, other: Harness) -> bool:
 
 
 def let_nothing_help(harness: Harness) -> None:
-    """Take away what would let two plays drift apart: that a request changes anything."""
+    """Take away what would let two runs drift apart: that a request changes anything."""
     harness.world.faults.turn_on("accepted_but_never_starts")
 
 
@@ -167,7 +167,7 @@ def test_shadow_mode_decides_the_same_until_the_first_action(incidents: Incident
     shadowed = perform(incidents, limits=HURRIED, mode=Mode.SHADOW)
 
     def until_first_action(harness: Harness) -> list[str]:
-        decisions = harness.book.decisions  # in one round, those that act are written down first
+        decisions = harness.journal.decisions  # in one round, those that act are written down first
         first = min((one.at for one in decisions if one.failed_guard in acting), default=math.inf)
         return sorted(
             str((*told(one)[:2], *told(one)[3:]))

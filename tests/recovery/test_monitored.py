@@ -10,7 +10,7 @@ from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.circuit_breaker import BreakerState
 from exporter.recovery.observe.enrolment import EnrolmentRule
-from tests.recovery.conftest import Play
+from tests.recovery.conftest import MakeHarness
 from tests.recovery.harness import ENFORCE, LIMITS, Harness
 from tests.recovery.test_scenarios import (
     ENOUGH,
@@ -25,13 +25,13 @@ EVERY = LIMITS.log_read_seconds
 LOGS = "GET /api/v4/machine_logs"
 
 
-def begin(play: Play, **stage: Any) -> Harness:
-    return play(**stage)[0].warm()
+def begin(make_harness: MakeHarness, **stage: Any) -> Harness:
+    return make_harness(**stage)[0].warm()
 
 
-def begin_with_many(play: Play) -> tuple[Harness, list[str]]:
+def begin_with_many(make_harness: MakeHarness) -> tuple[Harness, list[str]]:
     """Return a harness of strangers, and the list of what will be asked over the wire."""
-    harness, checker = play(tags={}, vms=40)
+    harness, checker = make_harness(tags={}, vms=40)
     heard: list[str] = []
     harness.warm()
     checker.on_wire = heard.append
@@ -39,11 +39,11 @@ def begin_with_many(play: Play) -> tuple[Harness, list[str]]:
 
 
 def decided_on(harness: Harness, name: str) -> list[GuardName]:
-    return [one.failed_guard for one in harness.book.decisions if one.name == name]
+    return [one.failed_guard for one in harness.journal.decisions if one.name == name]
 
 
-def test_crashed_monitored_vm_is_diagnosed_and_not_restarted(play: Play) -> None:
-    harness = begin(play, tags={})
+def test_crashed_monitored_vm_is_diagnosed_and_not_restarted(make_harness: MakeHarness) -> None:
+    harness = begin(make_harness, tags={})
 
     harness.world.crash("web-01")
     harness.advance(ENOUGH)
@@ -54,8 +54,8 @@ def test_crashed_monitored_vm_is_diagnosed_and_not_restarted(play: Play) -> None
     assert harness.asked() == []
 
 
-def test_stopped_monitored_vm_has_the_user_who_stopped_it(play: Play) -> None:
-    harness = begin(play, tags={})
+def test_stopped_monitored_vm_has_the_user_who_stopped_it(make_harness: MakeHarness) -> None:
+    harness = begin(make_harness, tags={})
 
     harness.world.operator_stops(harness.world.vm("web-01"), graceful=False)
     harness.advance(ENOUGH)
@@ -64,8 +64,8 @@ def test_stopped_monitored_vm_has_the_user_who_stopped_it(play: Play) -> None:
     assert cause(harness, "web-01") is Cause.STOPPED_BY_PERSON
 
 
-def test_tag_added_after_the_crash_does_not_restart(play: Play) -> None:
-    harness = begin(play, tags={})
+def test_tag_added_after_the_crash_does_not_restart(make_harness: MakeHarness) -> None:
+    harness = begin(make_harness, tags={})
     harness.world.crash("web-01")
     harness.advance(200)
 
@@ -77,8 +77,8 @@ def test_tag_added_after_the_crash_does_not_restart(play: Play) -> None:
     assert harness.asked() == []
 
 
-def test_tag_added_while_up_applies_to_the_next_crash(play: Play) -> None:
-    harness = begin(play, tags={})
+def test_tag_added_while_up_applies_to_the_next_crash(make_harness: MakeHarness) -> None:
+    harness = begin(make_harness, tags={})
     harness.world.tag("web-01", "recovery/auto")
     harness.advance(120)
 
@@ -89,8 +89,8 @@ def test_tag_added_while_up_applies_to_the_next_crash(play: Play) -> None:
     assert harness.running("web-01")
 
 
-def test_vm_losing_its_tag_while_down_is_still_reported(play: Play) -> None:
-    harness = begin(play, tags={"web-01": ["recovery/auto"]})
+def test_vm_losing_its_tag_while_down_is_still_reported(make_harness: MakeHarness) -> None:
+    harness = begin(make_harness, tags={"web-01": ["recovery/auto"]})
     harness.world.faults.turn_on("status", path="vm_actions", code=500)
     harness.world.crash("web-01")
     until(harness, lambda: bool(harness.asked("web-01")))
@@ -103,14 +103,14 @@ def test_vm_losing_its_tag_while_down_is_still_reported(play: Play) -> None:
     assert reason(harness, "web-01") is GuardName.ENROLLED
 
 
-def test_ignored_vm_has_no_case(play: Play) -> None:
-    harness = begin(play, tags={"web-01": ["recovery/ignore"]})
+def test_ignored_vm_has_no_case(make_harness: MakeHarness) -> None:
+    harness = begin(make_harness, tags={"web-01": ["recovery/ignore"]})
 
     assert harness.world.vm("web-01").uuid not in harness.recovery.state.cases
 
 
-def test_monitored_vms_do_not_open_the_breaker(play: Play) -> None:
-    harness = begin(play, tags={"web-01": ["recovery/auto"]})
+def test_monitored_vms_do_not_open_the_breaker(make_harness: MakeHarness) -> None:
+    harness = begin(make_harness, tags={"web-01": ["recovery/auto"]})
     for name in harness.names:
         if name != "web-01":
             harness.world.crash(name)
@@ -119,8 +119,8 @@ def test_monitored_vms_do_not_open_the_breaker(play: Play) -> None:
     assert harness.recovery.state.breaker.breaker_state is BreakerState.CLOSED
 
 
-def test_monitored_vm_going_down_does_not_reopen_the_breaker(play: Play) -> None:
-    harness = begin(play, vms=30, tags={})
+def test_monitored_vm_going_down_does_not_reopen_the_breaker(make_harness: MakeHarness) -> None:
+    harness = begin(make_harness, vms=30, tags={})
     *ours, stranger = harness.names[:6]
     for name in ours:
         harness.world.tag(name, "recovery/auto")
@@ -135,8 +135,8 @@ def test_monitored_vm_going_down_does_not_reopen_the_breaker(play: Play) -> None
     assert harness.recovery.state.breaker.breaker_state is BreakerState.HALF_OPEN
 
 
-def test_one_log_read_serves_many_monitored_vms(play: Play) -> None:
-    harness, heard = begin_with_many(play)
+def test_one_log_read_serves_many_monitored_vms(make_harness: MakeHarness) -> None:
+    harness, heard = begin_with_many(make_harness)
     for name in harness.names:
         harness.world.operator_stops(harness.world.vm(name), graceful=False)
     harness.advance(EVERY - harness.every)
@@ -145,8 +145,8 @@ def test_one_log_read_serves_many_monitored_vms(play: Play) -> None:
     assert {harness.case(name).state for name in harness.names} == {State.STOPPED}
 
 
-def test_many_stops_of_monitored_vms_do_not_exhaust_the_requests(play: Play) -> None:
-    harness, heard = begin_with_many(play)
+def test_many_stops_of_monitored_vms_do_not_exhaust_the_requests(make_harness: MakeHarness) -> None:
+    harness, heard = begin_with_many(make_harness)
     for name in harness.names:
         harness.world.operator_stops(harness.world.vm(name), graceful=False)
         harness.advance(60)
@@ -154,8 +154,8 @@ def test_many_stops_of_monitored_vms_do_not_exhaust_the_requests(play: Play) -> 
     assert heard.count(LOGS) <= len(harness.names) * 60 / (EVERY / 2)
 
 
-def test_monitored_vm_does_not_delay_the_log_of_an_enrolled_vm(play: Play) -> None:
-    harness = begin(play, tags={})
+def test_monitored_vm_does_not_delay_the_log_of_an_enrolled_vm(make_harness: MakeHarness) -> None:
+    harness = begin(make_harness, tags={})
     stranger, ours = on_different_nodes(harness)[:2]
     harness.world.tag(ours, "recovery/auto")
     harness.advance(80)
@@ -168,8 +168,8 @@ def test_monitored_vm_does_not_delay_the_log_of_an_enrolled_vm(play: Play) -> No
     assert len(harness.asked(ours)) == 1
 
 
-def test_only_crashes_of_monitored_vms_are_recorded_as_decisions(play: Play) -> None:
-    harness = begin(play, tags={})
+def test_only_crashes_of_monitored_vms_are_recorded_as_decisions(make_harness: MakeHarness) -> None:
+    harness = begin(make_harness, tags={})
     harness.world.operator_stops(harness.world.vm("web-01"), graceful=False)
     harness.advance(300)
     harness.world.crash("web-02")
@@ -180,8 +180,10 @@ def test_only_crashes_of_monitored_vms_are_recorded_as_decisions(play: Play) -> 
 
 
 @pytest.mark.parametrize("policy", ["auto", "unless-stopped", "always"])
-def test_stop_during_an_outage_is_explained_by_the_log(policy: str, play: Play) -> None:
-    harness = begin(play, tags={"web-01": [f"recovery/{policy}"]})
+def test_stop_during_an_outage_is_explained_by_the_log(
+    policy: str, make_harness: MakeHarness
+) -> None:
+    harness = begin(make_harness, tags={"web-01": [f"recovery/{policy}"]})
 
     harness.world.operator_stops(harness.world.vm("web-01"), graceful=False)
     harness.clock.elapsed += 400
@@ -192,8 +194,8 @@ def test_stop_during_an_outage_is_explained_by_the_log(policy: str, play: Play) 
     assert cause(harness, "web-01") is Cause.STOPPED_BY_PERSON
 
 
-def test_node_failure_before_a_daemon_restart_is_known_after_it(play: Play) -> None:
-    harness = begin(play)
+def test_node_failure_before_a_daemon_restart_is_known_after_it(make_harness: MakeHarness) -> None:
+    harness = begin(make_harness)
     first, second = on_one_node(harness)
     harness.world.operator_stops(harness.world.vm(first), graceful=False)
     harness.clock.elapsed += 10
@@ -208,8 +210,8 @@ def test_node_failure_before_a_daemon_restart_is_known_after_it(play: Play) -> N
 
 
 @pytest.mark.parametrize("tags", [{}, {"web-01": ["recovery/auto"]}])
-def test_vm_seen_stopping_gets_the_author_of_the_stop(tags: Any, play: Play) -> None:
-    harness = begin(play, tags=tags)
+def test_vm_seen_stopping_gets_the_author_of_the_stop(tags: Any, make_harness: MakeHarness) -> None:
+    harness = begin(make_harness, tags=tags)
     harness.world.vm("web-01").machine.shutdown_seconds = 60.0
 
     harness.world.operator_stops(harness.world.vm("web-01"), graceful=True, user="anna")
@@ -224,8 +226,10 @@ def test_vm_seen_stopping_gets_the_author_of_the_stop(tags: Any, play: Play) -> 
     assert "by anna at" in diagnosis.detail
 
 
-def test_many_monitored_vms_do_not_hide_that_enrolled_vms_are_missing(play: Play) -> None:
-    harness = begin(play, vms=120, tags={})
+def test_many_monitored_vms_do_not_hide_that_enrolled_vms_are_missing(
+    make_harness: MakeHarness,
+) -> None:
+    harness = begin(make_harness, vms=120, tags={})
     ours = harness.names[:10]
     for name in ours:
         harness.world.tag(name, "recovery/auto")
@@ -241,9 +245,9 @@ def test_many_monitored_vms_do_not_hide_that_enrolled_vms_are_missing(play: Play
 
 
 def test_enrolment_lost_in_a_rejected_inventory_applies_in_the_next(
-    play: Play,
+    make_harness: MakeHarness,
 ) -> None:
-    harness = begin(play, tags={"web-01": ["recovery/auto"]})
+    harness = begin(make_harness, tags={"web-01": ["recovery/auto"]})
     harness.slow = 60.0
     harness.world.untag("web-01", "recovery/auto")
     harness.advance(harness.every)
@@ -257,8 +261,8 @@ def test_enrolment_lost_in_a_rejected_inventory_applies_in_the_next(
     assert harness.asked() == []
 
 
-def test_rejected_first_inventory_keeps_all_cases(play: Play) -> None:
-    harness = begin(play)
+def test_rejected_first_inventory_keeps_all_cases(make_harness: MakeHarness) -> None:
+    harness = begin(make_harness)
     harness.new_process()
     harness.slow = 60.0
     harness.advance(harness.every)
@@ -273,10 +277,12 @@ def test_rejected_first_inventory_keeps_all_cases(play: Play) -> None:
 
 
 @pytest.mark.parametrize("tag", ["env/prod", "recovery/on-hang-reset"])
-def test_tag_of_a_rule_changed_just_before_the_action_applies(tag: str, play: Play) -> None:
+def test_tag_of_a_rule_changed_just_before_the_action_applies(
+    tag: str, make_harness: MakeHarness
+) -> None:
     rule = EnrolmentRule(tags=(tag,), policy=Policy.ON_FAILURE)
     setup = ENFORCE._replace(enrolment_rules=(rule,))
-    harness, checker = play(
+    harness, checker = make_harness(
         tags={"web-01": [tag]}, setup=setup, enrolled=lambda _name: "on-failure"
     )
     harness.warm()
@@ -293,8 +299,8 @@ def test_tag_of_a_rule_changed_just_before_the_action_applies(tag: str, play: Pl
     assert harness.asked() == []
 
 
-def test_bad_row_in_one_vms_log_concerns_no_other_vm(play: Play) -> None:
-    harness = begin(play, tags={})
+def test_bad_row_in_one_vms_log_concerns_no_other_vm(make_harness: MakeHarness) -> None:
+    harness = begin(make_harness, tags={})
     stranger, ours = on_different_nodes(harness)[:2]
     harness.world.tag(ours, "recovery/auto")
     harness.advance(80)
@@ -309,8 +315,10 @@ def test_bad_row_in_one_vms_log_concerns_no_other_vm(play: Play) -> None:
     assert len(harness.asked(ours)) == 1
 
 
-def test_crash_of_a_monitored_vm_stays_proven_after_a_daemon_restart(play: Play) -> None:
-    harness = begin(play, tags={})
+def test_crash_of_a_monitored_vm_stays_proven_after_a_daemon_restart(
+    make_harness: MakeHarness,
+) -> None:
+    harness = begin(make_harness, tags={})
     harness.world.crash("web-01")
     harness.advance(100)
 
@@ -326,9 +334,9 @@ def test_crash_of_a_monitored_vm_stays_proven_after_a_daemon_restart(play: Play)
 
 
 def test_late_stop_row_corrects_the_diagnosis_of_a_monitored_vm(
-    play: Play,
+    make_harness: MakeHarness,
 ) -> None:
-    harness = begin(play, tags={})
+    harness = begin(make_harness, tags={})
     harness.world.faults.turn_on("late_logs", seconds=120.0)
     harness.world.operator_stops(harness.world.vm("web-01"), graceful=False)
     harness.advance(100)
@@ -338,8 +346,8 @@ def test_late_stop_row_corrects_the_diagnosis_of_a_monitored_vm(
     assert (first, harness.case("web-01").state) == (State.HELD, State.STOPPED)
 
 
-def test_monitored_vm_is_held_by_the_enrolled_guard_only(play: Play) -> None:
-    harness, _ = play(tags={})
+def test_monitored_vm_is_held_by_the_enrolled_guard_only(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness(tags={})
     harness.advance(100)
     harness.world.crash("web-01")
     harness.advance(100)

@@ -15,7 +15,7 @@ from tests.recovery.workload import HOUR
 
 @pytest.fixture(scope="module")
 def month() -> Month:
-    return Month(vms=100, days=2, seed=1, mode=Mode.ENFORCE, busy=8, hurried=True).play()
+    return Month(vms=100, days=2, seed=1, mode=Mode.ENFORCE, busy=8, hurried=True).simulate()
 
 
 def test_no_vm_stopped_on_purpose_is_started(month: Month) -> None:
@@ -58,7 +58,7 @@ def test_account_has_a_line_for_each_result(month: Month) -> None:
 
 
 def test_shadow_mode_sends_no_action_and_decides_no_wrong_one() -> None:
-    month = Month(vms=60, days=1, seed=3, mode=Mode.SHADOW, busy=6, hurried=True).play()
+    month = Month(vms=60, days=1, seed=3, mode=Mode.SHADOW, busy=6, hurried=True).simulate()
 
     assert month.asked() == []
     assert month.ground_truth.starts

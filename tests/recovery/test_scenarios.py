@@ -22,7 +22,7 @@ from exporter.recovery.model.states import State
 from exporter.recovery.observe.circuit_breaker import BreakerState
 from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.simulator.api.actions import ApiBehavior
-from tests.recovery.conftest import Play
+from tests.recovery.conftest import MakeHarness
 from tests.recovery.harness import ENFORCE, LIMITS, Harness, KilledError, at_once, outcomes, replies
 
 ENOUGH = 900.0
@@ -87,23 +87,23 @@ def kill_at(harness: Harness, what: str) -> None:
         if step == what:
             raise KilledError
 
-    book = harness.book
-    wire_before, book_before = harness.fall, book.fall
+    journal = harness.journal
+    wire_before, journal_before = harness.fall, journal.fall
 
     def on_wire(step: str) -> None:
         wire_before(step)
         fall(step)
 
-    def on_book(step: str) -> None:
-        book_before(step)
+    def on_journal(step: str) -> None:
+        journal_before(step)
         fall(step)
 
-    harness.fall, book.fall = on_wire, on_book
+    harness.fall, journal.fall = on_wire, on_journal
     try:
         with pytest.raises(KilledError):
             harness.advance(ENOUGH)
     finally:
-        harness.fall, book.fall = wire_before, book_before
+        harness.fall, journal.fall = wire_before, journal_before
     harness.new_process()
 
 
@@ -115,8 +115,8 @@ def command(harness: Harness, kind: CommandKind, *, name: str | None = None, **m
 # Crashed, and back.
 
 
-def test_crashed_vm_is_restarted_once(play: Play) -> None:
-    harness, _ = play()
+def test_crashed_vm_is_restarted_once(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
 
     harness.world.crash("web-01")
@@ -128,8 +128,8 @@ def test_crashed_vm_is_restarted_once(play: Play) -> None:
     assert outcomes(harness) == [Outcome.CONFIRMED]
 
 
-def test_vm_down_at_the_first_poll_is_not_started(play: Play) -> None:
-    harness, _ = play()
+def test_vm_down_at_the_first_poll_is_not_started(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.world.crash("web-01")
 
     harness.warm().advance(3600)
@@ -138,8 +138,8 @@ def test_vm_down_at_the_first_poll_is_not_started(play: Play) -> None:
     assert harness.case("web-01").state is State.BASELINE
 
 
-def test_guest_reboot_is_not_a_crash(play: Play) -> None:
-    harness, _ = play()
+def test_guest_reboot_is_not_a_crash(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
 
     for _ in range(20):
@@ -156,9 +156,9 @@ def test_guest_reboot_is_not_a_crash(play: Play) -> None:
 
 @pytest.mark.parametrize("late", [0.0, 9.0, 11.0, 29.0])
 def test_vm_killed_by_operator_is_not_restarted_despite_a_late_log_row(
-    play: Play, late: float
+    make_harness: MakeHarness, late: float
 ) -> None:
-    harness, _ = play()
+    harness, _ = make_harness()
     harness.warm()
     harness.world.faults.turn_on("late_logs", seconds=late)
 
@@ -170,8 +170,10 @@ def test_vm_killed_by_operator_is_not_restarted_despite_a_late_log_row(
 
 
 @pytest.mark.parametrize("graceful", [True, False])
-def test_vm_stopped_by_operator_is_not_restarted_under_always(play: Play, graceful: bool) -> None:
-    harness, _ = play(tags={"web-01": ["recovery/always"]})
+def test_vm_stopped_by_operator_is_not_restarted_under_always(
+    make_harness: MakeHarness, graceful: bool
+) -> None:
+    harness, _ = make_harness(tags={"web-01": ["recovery/always"]})
     harness.warm()
 
     harness.world.operator_stops("web-01", graceful=graceful)
@@ -182,9 +184,9 @@ def test_vm_stopped_by_operator_is_not_restarted_under_always(play: Play, gracef
 
 
 def test_vm_stopped_by_guest_is_restarted_under_always_only(
-    play: Play,
+    make_harness: MakeHarness,
 ) -> None:
-    harness, _ = play(tags={"web-01": ["recovery/auto"], "app-01": ["recovery/always"]})
+    harness, _ = make_harness(tags={"web-01": ["recovery/auto"], "app-01": ["recovery/always"]})
     harness.warm()
 
     harness.world.guest_shuts_down("web-01")
@@ -197,8 +199,8 @@ def test_vm_stopped_by_guest_is_restarted_under_always_only(
     assert cause(harness, "web-01") is Cause.STOPPED_BY_GUEST
 
 
-def test_vm_stopped_by_task_is_not_restarted(play: Play) -> None:
-    harness, _ = play()
+def test_vm_stopped_by_task_is_not_restarted(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
 
     harness.world.task_stops("web-01", task="Friday off")
@@ -207,8 +209,8 @@ def test_vm_stopped_by_task_is_not_restarted(play: Play) -> None:
     assert not harness.asked()
 
 
-def test_status_set_by_operator_is_not_a_crash(play: Play) -> None:
-    harness, _ = play()
+def test_status_set_by_operator_is_not_a_crash(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
 
     harness.world.forces_status("web-01", word="stopped", running=False)
@@ -218,9 +220,9 @@ def test_status_set_by_operator_is_not_a_crash(play: Play) -> None:
 
 
 def test_mass_power_off_opens_the_breaker_and_is_diagnosed_as_stopped(
-    play: Play,
+    make_harness: MakeHarness,
 ) -> None:
-    harness, _ = play(vms=30)
+    harness, _ = make_harness(vms=30)
     harness.warm()
     harness.world.faults.turn_on("late_logs", seconds=90)
 
@@ -236,8 +238,8 @@ def test_mass_power_off_opens_the_breaker_and_is_diagnosed_as_stopped(
     assert harness.recovery.state.breaker.breaker_state is BreakerState.CLOSED
 
 
-def test_vm_hibernated_by_operator_is_not_restarted(play: Play) -> None:
-    harness, _ = play()
+def test_vm_hibernated_by_operator_is_not_restarted(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
 
     harness.world.hibernate("web-01")
@@ -246,8 +248,8 @@ def test_vm_hibernated_by_operator_is_not_restarted(play: Play) -> None:
     assert not harness.asked()
 
 
-def test_vm_started_by_operator_during_backoff_is_left_alone(play: Play) -> None:
-    harness, _ = play()
+def test_vm_started_by_operator_during_backoff_is_left_alone(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     crash_twice(harness, "web-01")
     until(harness, lambda: harness.case("web-01").state is State.BACKOFF)
@@ -260,8 +262,8 @@ def test_vm_started_by_operator_during_backoff_is_left_alone(play: Play) -> None
     assert harness.case("web-01").state is State.HEALTHY
 
 
-def test_vm_stopped_by_operator_during_backoff_is_not_restarted(play: Play) -> None:
-    harness, _ = play()
+def test_vm_stopped_by_operator_during_backoff_is_not_restarted(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     crash_twice(harness, "web-01")
     until(harness, lambda: harness.case("web-01").state is State.BACKOFF)
@@ -274,9 +276,9 @@ def test_vm_stopped_by_operator_during_backoff_is_not_restarted(play: Play) -> N
 
 
 def test_vm_stopped_after_its_restart_is_not_restarted_despite_the_log(
-    play: Play,
+    make_harness: MakeHarness,
 ) -> None:
-    harness, _ = play()
+    harness, _ = make_harness()
     harness.warm()
     harness.world.vm("web-01").machine.shutdown_seconds = 60.0
     harness.world.crash("web-01")
@@ -295,8 +297,8 @@ def test_vm_stopped_after_its_restart_is_not_restarted_despite_the_log(
     assert len(harness.asked()) == 1
 
 
-def test_failed_start_by_operator_is_not_repeated(play: Play) -> None:
-    harness, _ = play()
+def test_failed_start_by_operator_is_not_repeated(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     harness.world.crash("web-01")
     harness.advance(20)
@@ -314,8 +316,8 @@ def test_failed_start_by_operator_is_not_repeated(play: Play) -> None:
 
 
 @pytest.mark.parametrize("table", ["vms", "machine_status"])
-def test_empty_table_is_rejected(play: Play, table: str) -> None:
-    harness, _ = play()
+def test_empty_table_is_rejected(make_harness: MakeHarness, table: str) -> None:
+    harness, _ = make_harness()
     harness.warm()
 
     with harness.world.faults.on("empty_list", path=table):
@@ -326,8 +328,8 @@ def test_empty_table_is_rejected(play: Play, table: str) -> None:
     assert len(harness.recovery.state.cases) == len(harness.names)
 
 
-def test_table_cut_at_a_page_limit_is_rejected(play: Play) -> None:
-    harness, _ = play(vms=30)
+def test_table_cut_at_a_page_limit_is_rejected(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness(vms=30)
     harness.warm()
 
     with harness.world.faults.on("short_list", keep=0.5):
@@ -340,8 +342,8 @@ def test_table_cut_at_a_page_limit_is_rejected(play: Play) -> None:
     assert len(harness.recovery.state.cases) == len(harness.names)
 
 
-def test_mass_deletion_is_accepted_by_command(play: Play) -> None:
-    harness, _ = play(vms=20)
+def test_mass_deletion_is_accepted_by_command(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness(vms=20)
     harness.warm()
 
     for name in harness.names[1:7]:
@@ -357,8 +359,10 @@ def test_mass_deletion_is_accepted_by_command(play: Play) -> None:
     assert len(harness.recovery.state.cases) == len(harness.names)
 
 
-def test_accept_command_long_before_the_next_inventory_is_ignored(play: Play) -> None:
-    harness, _ = play(vms=20)
+def test_accept_command_long_before_the_next_inventory_is_ignored(
+    make_harness: MakeHarness,
+) -> None:
+    harness, _ = make_harness(vms=20)
     harness.warm()
     harness.world.faults.turn_on("outage", lasting=1000.0)
     harness.advance(40)
@@ -372,8 +376,8 @@ def test_accept_command_long_before_the_next_inventory_is_ignored(play: Play) ->
     assert len(harness.recovery.state.cases) == len(harness.names)
 
 
-def test_arm_does_not_accept_a_short_table(play: Play) -> None:
-    harness, _ = play(vms=20)
+def test_arm_does_not_accept_a_short_table(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness(vms=20)
     harness.warm()
     harness.world.faults.turn_on("short_list", keep=0.5, path="vms", lasting=200.0)
     harness.advance(60)
@@ -387,8 +391,8 @@ def test_arm_does_not_accept_a_short_table(play: Play) -> None:
     assert len(harness.recovery.state.cases) == len(harness.names)
 
 
-def test_accept_command_closes_the_breaker(play: Play) -> None:
-    harness, _ = play(vms=30)
+def test_accept_command_closes_the_breaker(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness(vms=30)
     harness.warm()
     began = harness.clock.elapsed
     for name in harness.names[:6]:
@@ -407,8 +411,8 @@ def test_accept_command_closes_the_breaker(play: Play) -> None:
     assert all(later - earlier >= 60 for earlier, later in pairwise(times))
 
 
-def test_forty_of_fifty_vms_down_at_once_are_not_restarted(play: Play) -> None:
-    harness, _ = play(vms=51)
+def test_forty_of_fifty_vms_down_at_once_are_not_restarted(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness(vms=51)
     harness.warm()
 
     for name in harness.names[:40]:
@@ -419,8 +423,8 @@ def test_forty_of_fifty_vms_down_at_once_are_not_restarted(play: Play) -> None:
     assert harness.recovery.state.breaker.breaker_state is BreakerState.OPEN
 
 
-def test_frozen_inventory_starts_no_vm(play: Play) -> None:
-    harness, _ = play()
+def test_frozen_inventory_starts_no_vm(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     harness.world.crash("web-01")
     harness.advance(20)
@@ -433,8 +437,8 @@ def test_frozen_inventory_starts_no_vm(play: Play) -> None:
 
 
 @pytest.mark.parametrize("fault", ["lost_logs", "status", "empty_list"])
-def test_vm_with_unreadable_logs_is_not_restarted(play: Play, fault: str) -> None:
-    harness, _ = play()
+def test_vm_with_unreadable_logs_is_not_restarted(make_harness: MakeHarness, fault: str) -> None:
+    harness, _ = make_harness()
     harness.warm()
     settings: dict[str, Any] = {"share": 1.0} if fault == "lost_logs" else {}
     harness.world.faults.turn_on(fault, path="machine_logs", **settings)
@@ -446,8 +450,8 @@ def test_vm_with_unreadable_logs_is_not_restarted(play: Play, fault: str) -> Non
     assert harness.case("web-01").state is State.UNKNOWN
 
 
-def test_unexplained_log_row_makes_the_diagnosis_unknown(play: Play) -> None:
-    harness, _ = play()
+def test_unexplained_log_row_makes_the_diagnosis_unknown(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
 
     world = harness.world
@@ -460,8 +464,8 @@ def test_unexplained_log_row_makes_the_diagnosis_unknown(play: Play) -> None:
     assert cause(harness, "web-01") is Cause.LOGS_UNCLEAR
 
 
-def test_two_vms_with_one_name_have_separate_cases(play: Play) -> None:
-    harness, _ = play()
+def test_two_vms_with_one_name_have_separate_cases(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     namesake = harness.world.vm("web-02")
     harness.world.renames(namesake, "web-01")
@@ -476,8 +480,8 @@ def test_two_vms_with_one_name_have_separate_cases(play: Play) -> None:
 # Platform and nodes.
 
 
-def test_vm_stopped_briefly_during_migration_is_not_restarted(play: Play) -> None:
-    harness, _ = play()
+def test_vm_stopped_briefly_during_migration_is_not_restarted(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     machine = harness.world.vm("web-01").machine
     before = machine.status
@@ -493,8 +497,8 @@ def test_vm_stopped_briefly_during_migration_is_not_restarted(play: Play) -> Non
     assert harness.case("web-01").state is State.HEALTHY
 
 
-def test_vm_down_after_a_failed_migration_is_not_restarted(play: Play) -> None:
-    harness, _ = play()
+def test_vm_down_after_a_failed_migration_is_not_restarted(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     machine = harness.world.vm("web-01").machine
 
@@ -507,8 +511,8 @@ def test_vm_down_after_a_failed_migration_is_not_restarted(play: Play) -> None:
     assert cause(harness, "web-01") is Cause.MIGRATED_SHORTLY_BEFORE
 
 
-def test_vms_of_a_failed_node_are_left_to_vergeos(play: Play) -> None:
-    harness, _ = play(vms=30)
+def test_vms_of_a_failed_node_are_left_to_vergeos(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness(vms=30)
     harness.warm()
     node = harness.world.node("node1")
 
@@ -520,8 +524,8 @@ def test_vms_of_a_failed_node_are_left_to_vergeos(play: Play) -> None:
     assert {harness.case(name).state for name in harness.names} == {State.HEALTHY}
 
 
-def test_vm_set_to_stay_off_after_power_loss_is_not_restarted(play: Play) -> None:
-    harness, _ = play()
+def test_vm_set_to_stay_off_after_power_loss_is_not_restarted(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     vm = harness.world.vm("web-01")
     harness.world.changes(vm, on_power_loss="leave_off")
@@ -539,8 +543,8 @@ def test_vm_set_to_stay_off_after_power_loss_is_not_restarted(play: Play) -> Non
     assert cause(harness, "web-01") is Cause.LEFT_OFF_BY_POLICY
 
 
-def test_vm_down_after_its_node_returned_is_restarted_late(play: Play) -> None:
-    harness, _ = play()
+def test_vm_down_after_its_node_returned_is_restarted_late(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     vm = harness.world.vm("web-01")
     node = harness.world.node(vm.machine.status.node or 0)
@@ -556,8 +560,8 @@ def test_vm_down_after_its_node_returned_is_restarted_late(play: Play) -> None:
     assert [one.at >= returned_at + 300 for one in harness.asked()] == [True]
 
 
-def test_vm_waiting_for_resources_is_left_to_vergeos(play: Play) -> None:
-    harness, _ = play()
+def test_vm_waiting_for_resources_is_left_to_vergeos(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
 
     harness.world.power.wait_for_resources(harness.world.vm("web-01").machine)
@@ -567,8 +571,8 @@ def test_vm_waiting_for_resources_is_left_to_vergeos(play: Play) -> None:
     assert harness.case("web-01").state is State.PLATFORM
 
 
-def test_two_vms_of_one_node_down_together_are_held(play: Play) -> None:
-    harness, _ = play(vms=30)
+def test_two_vms_of_one_node_down_together_are_held(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness(vms=30)
     harness.warm()
     one, other = on_one_node(harness)
 
@@ -584,9 +588,9 @@ def test_two_vms_of_one_node_down_together_are_held(play: Play) -> None:
 
 
 def test_vm_down_while_its_row_is_missing_counts_for_its_node(
-    play: Play,
+    make_harness: MakeHarness,
 ) -> None:
-    harness, _ = play(vms=30)
+    harness, _ = make_harness(vms=30)
     harness.warm()
     seen, unseen = on_one_node(harness)
     harness.untold = {unseen}
@@ -604,8 +608,8 @@ def test_vm_down_while_its_row_is_missing_counts_for_its_node(
     assert harness.running(seen)
 
 
-def test_crash_is_kept_while_the_row_is_missing(play: Play) -> None:
-    harness, _ = play()
+def test_crash_is_kept_while_the_row_is_missing(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
 
     harness.world.crash("web-01")
@@ -626,9 +630,9 @@ def test_crash_is_kept_while_the_row_is_missing(play: Play) -> None:
     ("tag", "acts"), [("recovery/on-failure", False), ("recovery/unless-stopped", True)]
 )
 def test_vm_down_while_its_row_is_missing_went_down_unobserved(
-    play: Play, tag: str, acts: bool
+    make_harness: MakeHarness, tag: str, acts: bool
 ) -> None:
-    harness, _ = play(tags={"web-01": [tag]})
+    harness, _ = make_harness(tags={"web-01": [tag]})
     harness.warm()
 
     harness.untold = {"web-01"}
@@ -641,8 +645,8 @@ def test_vm_down_while_its_row_is_missing_went_down_unobserved(
     assert acts or cause(harness, "web-01") is Cause.WENT_DOWN_UNOBSERVED
 
 
-def test_quarantine_is_kept_while_the_row_is_missing(play: Play) -> None:
-    harness, _ = play()
+def test_quarantine_is_kept_while_the_row_is_missing(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     harness.world.faults.turn_on("accepted_but_never_starts")
     harness.world.crash("web-01")
@@ -656,8 +660,8 @@ def test_quarantine_is_kept_while_the_row_is_missing(play: Play) -> None:
     assert harness.case("web-01").state is State.QUARANTINED
 
 
-def test_vm_without_status_row_is_removed_by_accept_command(play: Play) -> None:
-    harness, _ = play()
+def test_vm_without_status_row_is_removed_by_accept_command(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     harness.untold = {"web-01"}
     harness.advance(300)
@@ -668,8 +672,8 @@ def test_vm_without_status_row_is_removed_by_accept_command(play: Play) -> None:
     assert "web-01" not in {case.name for case in harness.recovery.state.cases.values()}
 
 
-def test_daemon_restart_does_not_report_a_node_failure(play: Play) -> None:
-    harness, _ = play()
+def test_daemon_restart_does_not_report_a_node_failure(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     harness.world.crash("web-01")
     harness.advance(20)
@@ -683,9 +687,9 @@ def test_daemon_restart_does_not_report_a_node_failure(play: Play) -> None:
     assert harness.running("web-01")
 
 
-def test_vm_another_user_tried_to_start_is_not_acted_on(play: Play) -> None:
+def test_vm_another_user_tried_to_start_is_not_acted_on(make_harness: MakeHarness) -> None:
     setup = ENFORCE._replace(log_users=LogUsers("vergewatch"))
-    harness, _ = play(setup=setup)
+    harness, _ = make_harness(setup=setup)
     harness.warm()
 
     harness.world.crash("web-01")
@@ -704,9 +708,9 @@ def test_vm_another_user_tried_to_start_is_not_acted_on(play: Play) -> None:
 
 
 def test_ineffective_start_is_retried_and_then_quarantined(
-    play: Play,
+    make_harness: MakeHarness,
 ) -> None:
-    harness, _ = play()
+    harness, _ = make_harness()
     harness.warm()
     harness.world.faults.turn_on("accepted_but_never_starts")
 
@@ -718,8 +722,8 @@ def test_ineffective_start_is_retried_and_then_quarantined(
     assert harness.case("web-01").state is State.QUARANTINED
 
 
-def test_unsent_requests_use_no_restart_budget(play: Play) -> None:
-    harness, _ = play()
+def test_unsent_requests_use_no_restart_budget(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     harness.line.is_cut = True
 
@@ -737,7 +741,7 @@ def test_unsent_requests_use_no_restart_budget(play: Play) -> None:
 
 
 def test_stop_logged_after_the_first_attempt_prevents_the_second(
-    play: Play,
+    make_harness: MakeHarness,
 ) -> None:
     harness = Harness()  # the checker would call the first try what it is
     harness.warm()
@@ -755,8 +759,8 @@ def test_stop_logged_after_the_first_attempt_prevents_the_second(
     assert cause(harness, "web-01") is Cause.STOPPED_BY_PERSON
 
 
-def test_outcome_is_recorded_for_a_vm_that_was_replaced(play: Play) -> None:
-    harness, _ = play()
+def test_outcome_is_recorded_for_a_vm_that_was_replaced(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     harness.world.faults.turn_on("reset_before_acting", times=1)
     harness.world.crash("web-01")
@@ -765,11 +769,11 @@ def test_outcome_is_recorded_for_a_vm_that_was_replaced(play: Play) -> None:
     harness.world.vm("web-01").machine.key += 5000
     harness.advance(ENOUGH)
 
-    assert ("acted", "poweron", "unknown") in harness.tally.told
+    assert ("acted", "poweron", "unknown") in harness.tally.measured
 
 
-def test_request_with_lost_response_is_not_repeated(play: Play) -> None:
-    harness, _ = play()
+def test_request_with_lost_response_is_not_repeated(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     harness.world.faults.turn_on("reset_after_acting", times=1)
 
@@ -781,8 +785,8 @@ def test_request_with_lost_response_is_not_repeated(play: Play) -> None:
     assert outcomes(harness) == [Outcome.CONFIRMED]
 
 
-def test_lost_request_is_decided_on_again(play: Play) -> None:
-    harness, _ = play()
+def test_lost_request_is_decided_on_again(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     harness.world.faults.turn_on("reset_before_acting", times=1)
 
@@ -795,8 +799,8 @@ def test_lost_request_is_decided_on_again(play: Play) -> None:
     assert harness.running("web-01")
 
 
-def test_already_running_vm_confirms_the_action(play: Play) -> None:
-    harness, checker = play(behavior=ApiBehavior(already_running_status=409))
+def test_already_running_vm_confirms_the_action(make_harness: MakeHarness) -> None:
+    harness, checker = make_harness(behavior=ApiBehavior(already_running_status=409))
     harness.warm()
 
     def start_it(step: str) -> None:
@@ -814,8 +818,10 @@ def test_already_running_vm_confirms_the_action(play: Play) -> None:
     assert outcomes(harness) == [Outcome.CONFIRMED]
 
 
-def test_system_without_resources_pauses_starts_and_uses_no_budget(play: Play) -> None:
-    harness, _ = play(behavior=ApiBehavior(no_capacity_status=507))
+def test_system_without_resources_pauses_starts_and_uses_no_budget(
+    make_harness: MakeHarness,
+) -> None:
+    harness, _ = make_harness(behavior=ApiBehavior(no_capacity_status=507))
     harness.warm()
     harness.world.faults.turn_on("no_capacity", code=507)
 
@@ -833,8 +839,8 @@ def test_system_without_resources_pauses_starts_and_uses_no_budget(play: Play) -
     assert all(harness.running(name) for name in harness.names)
 
 
-def test_crash_loop_is_quarantined_after_at_most_three_starts(play: Play) -> None:
-    harness, _ = play()
+def test_crash_loop_is_quarantined_after_at_most_three_starts(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
 
     for _ in range(10):
@@ -847,9 +853,9 @@ def test_crash_loop_is_quarantined_after_at_most_three_starts(play: Play) -> Non
 
 
 def test_quarantined_vm_started_by_operator_keeps_its_used_budget(
-    play: Play,
+    make_harness: MakeHarness,
 ) -> None:
-    harness, _ = play()
+    harness, _ = make_harness()
     harness.warm()
     harness.world.faults.turn_on("accepted_but_never_starts")
     harness.world.crash("web-01")
@@ -867,8 +873,8 @@ def test_quarantined_vm_started_by_operator_keeps_its_used_budget(
     assert harness.case("web-01").state is State.QUARANTINED
 
 
-def test_cleared_quarantined_vm_is_restarted(play: Play) -> None:
-    harness, _ = play()
+def test_cleared_quarantined_vm_is_restarted(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     harness.world.faults.turn_on("accepted_but_never_starts")
     harness.world.crash("web-01")
@@ -895,8 +901,8 @@ def hang_whatever_is_tried(harness: Harness, name: str, *, hours: float) -> None
             harness.world.hang(name)
 
 
-def test_hung_vm_is_not_acted_on_without_on_hang_setting(play: Play) -> None:
-    harness, _ = play()
+def test_hung_vm_is_not_acted_on_without_on_hang_setting(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
 
     harness.world.hang("web-01")
@@ -907,9 +913,9 @@ def test_hung_vm_is_not_acted_on_without_on_hang_setting(play: Play) -> None:
 
 
 def test_hung_vm_is_rebooted_after_five_minutes(
-    play: Play,
+    make_harness: MakeHarness,
 ) -> None:
-    harness, _ = play(tags={"web-01": ["recovery/auto", "recovery/on-hang-reset"]})
+    harness, _ = make_harness(tags={"web-01": ["recovery/auto", "recovery/on-hang-reset"]})
     harness.warm()
     hung_at = harness.clock.elapsed
 
@@ -921,8 +927,8 @@ def test_hung_vm_is_rebooted_after_five_minutes(
     assert harness.case("web-01").state is State.HEALTHY
 
 
-def test_vm_still_hung_is_reset_once_and_then_quarantined(play: Play) -> None:
-    harness, _ = play(tags={"web-01": ["recovery/auto", "recovery/on-hang-reset"]})
+def test_vm_still_hung_is_reset_once_and_then_quarantined(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness(tags={"web-01": ["recovery/auto", "recovery/on-hang-reset"]})
     harness.warm()
 
     hang_whatever_is_tried(harness, "web-01", hours=8)
@@ -931,8 +937,8 @@ def test_vm_still_hung_is_reset_once_and_then_quarantined(play: Play) -> None:
     assert harness.case("web-01").state is State.QUARANTINED
 
 
-def test_hung_vm_killed_by_recovery_is_restarted(play: Play) -> None:
-    harness, _ = play(tags={"web-01": ["recovery/auto", "recovery/on-hang-power-cycle"]})
+def test_hung_vm_killed_by_recovery_is_restarted(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness(tags={"web-01": ["recovery/auto", "recovery/on-hang-power-cycle"]})
     harness.warm()
 
     hang_whatever_is_tried(harness, "web-01", hours=6)
@@ -942,8 +948,8 @@ def test_hung_vm_killed_by_recovery_is_restarted(play: Play) -> None:
     assert harness.case("web-01").state is State.HEALTHY
 
 
-def test_vm_without_power_cycle_permission_is_not_killed(play: Play) -> None:
-    harness, _ = play(tags={"web-01": ["recovery/auto", "recovery/on-hang-power-cycle"]})
+def test_vm_without_power_cycle_permission_is_not_killed(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness(tags={"web-01": ["recovery/auto", "recovery/on-hang-power-cycle"]})
     harness.world.vm("web-01").disable_powercycle = True
     harness.warm()
 
@@ -967,8 +973,8 @@ def update(harness: Harness) -> None:
     harness.world.version = "27.0.0"
 
 
-def test_recovery_waits_during_a_platform_update(play: Play) -> None:
-    harness, _ = play()
+def test_recovery_waits_during_a_platform_update(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     harness.world.crash("web-01")
     until(harness, lambda: bool(harness.asked()))
@@ -986,8 +992,10 @@ def test_recovery_waits_during_a_platform_update(play: Play) -> None:
 
 
 @pytest.mark.parametrize("moment", ["answered GET /api/v4/tag_members", "prepared", "updated"])
-def test_process_suspended_just_before_an_action_does_not_act(moment: str, play: Play) -> None:
-    harness, checker = play()
+def test_process_suspended_just_before_an_action_does_not_act(
+    moment: str, make_harness: MakeHarness
+) -> None:
+    harness, checker = make_harness()
     harness.warm()
     harness.world.crash("web-01")
     harness.advance(40)
@@ -997,11 +1005,11 @@ def test_process_suspended_just_before_an_action_does_not_act(moment: str, play:
     def sleep(step: str) -> None:
         read.append(step)
         if step == moment and "answered GET /api/v4/machine_logs" in read:
-            checker.on_wire = checker.on_book = lambda _: None
+            checker.on_wire = checker.on_journal = lambda _: None
             harness.world.operator_starts(harness.world.vm("web-01"))
             harness.clock.elapsed += 600
 
-    checker.on_wire = checker.on_book = sleep
+    checker.on_wire = checker.on_journal = sleep
     harness.advance(ENOUGH)
 
     assert harness.asked() == []
@@ -1009,8 +1017,8 @@ def test_process_suspended_just_before_an_action_does_not_act(moment: str, play:
     assert harness.running("web-01")
 
 
-def test_unsent_action_is_abandoned_and_decided_again(play: Play) -> None:
-    harness, _ = play()
+def test_unsent_action_is_abandoned_and_decided_again(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     harness.world.crash("web-01")
 
@@ -1021,8 +1029,8 @@ def test_unsent_action_is_abandoned_and_decided_again(play: Play) -> None:
     assert len(harness.asked()) == 1
 
 
-def test_action_marked_as_sent_uses_budget_even_if_unsent(play: Play) -> None:
-    harness, _ = play()
+def test_action_marked_as_sent_uses_budget_even_if_unsent(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     harness.world.crash("web-01")
 
@@ -1034,9 +1042,9 @@ def test_action_marked_as_sent_uses_budget_even_if_unsent(play: Play) -> None:
 
 
 def test_request_without_recorded_answer_is_verified_and_not_sent_again(
-    play: Play,
+    make_harness: MakeHarness,
 ) -> None:
-    harness, _ = play()
+    harness, _ = make_harness()
     harness.warm()
     harness.world.crash("web-01")
 
@@ -1048,15 +1056,15 @@ def test_request_without_recorded_answer_is_verified_and_not_sent_again(
     assert harness.case("web-01").state is State.PROBATION
 
 
-def test_recovery_without_journal_does_not_act(play: Play) -> None:
-    harness, _ = play()
+def test_recovery_without_journal_does_not_act(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
-    harness.book.broken = "the disk is full"
+    harness.journal.broken = "the disk is full"
 
     harness.world.crash("web-01")
     harness.advance(1800)
     asked_meanwhile = len(harness.asked())
-    harness.book.broken = ""
+    harness.journal.broken = ""
     harness.advance(1800)
 
     assert asked_meanwhile == 0
@@ -1064,16 +1072,16 @@ def test_recovery_without_journal_does_not_act(play: Play) -> None:
 
 
 def test_journal_failure_during_verification_only_delays_the_result(
-    play: Play,
+    make_harness: MakeHarness,
 ) -> None:
-    harness, _ = play()
+    harness, _ = make_harness()
     harness.warm()
     harness.world.crash("web-01")
     until(harness, lambda: bool(harness.asked()))
 
-    harness.book.broken = "the database fails over"
+    harness.journal.broken = "the database fails over"
     harness.advance(300)
-    harness.book.broken = ""
+    harness.journal.broken = ""
     harness.advance(ENOUGH)
 
     assert outcomes(harness) == [Outcome.CONFIRMED]
@@ -1081,19 +1089,19 @@ def test_journal_failure_during_verification_only_delays_the_result(
 
 
 def test_journal_failure_after_the_request_does_not_repeat_it(
-    play: Play,
+    make_harness: MakeHarness,
 ) -> None:
-    harness, checker = play()
+    harness, checker = make_harness()
     harness.warm()
 
     def fail(step: str) -> None:
         if step == "update" and harness.asked():
             raise JournalError("the disk is full")
 
-    checker.on_book = fail
+    checker.on_journal = fail
     harness.world.crash("web-01")
     harness.advance(200)
-    checker.on_book = lambda _: None
+    checker.on_journal = lambda _: None
     harness.warm().advance(ENOUGH)
 
     assert len(harness.asked()) == 1
@@ -1105,10 +1113,10 @@ def test_journal_failure_after_the_request_does_not_repeat_it(
     [("auto", False), ("on-failure", False), ("unless-stopped", True), ("always", True)],
 )
 def test_long_daemon_outage_restarts_only_vms_whose_policy_allows_it(
-    play: Play, policy: str, comes_back: bool
+    make_harness: MakeHarness, policy: str, comes_back: bool
 ) -> None:
     names = ["web-01", "app-01", "db-01"]
-    harness, _ = play(tags={name: [f"recovery/{policy}"] for name in names})
+    harness, _ = make_harness(tags={name: [f"recovery/{policy}"] for name in names})
     harness.warm()
 
     harness.clock.elapsed += 86400
@@ -1122,8 +1130,8 @@ def test_long_daemon_outage_restarts_only_vms_whose_policy_allows_it(
     assert [harness.running(name) for name in names] == [comes_back] * 3
 
 
-def test_vm_stopped_during_an_outage_stays_down_under_always(play: Play) -> None:
-    harness, _ = play(tags={"web-01": ["recovery/always"]})
+def test_vm_stopped_during_an_outage_stays_down_under_always(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness(tags={"web-01": ["recovery/always"]})
     harness.warm()
 
     harness.clock.elapsed += 86400
@@ -1135,8 +1143,8 @@ def test_vm_stopped_during_an_outage_stays_down_under_always(play: Play) -> None
     assert not harness.asked()
 
 
-def test_restart_before_tags_were_read_keeps_all_cases(play: Play) -> None:
-    harness, _ = play()
+def test_restart_before_tags_were_read_keeps_all_cases(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     harness.world.faults.turn_on("accepted_but_never_starts")
     harness.world.crash("web-01")
@@ -1154,8 +1162,8 @@ def test_restart_before_tags_were_read_keeps_all_cases(play: Play) -> None:
 
 
 @pytest.mark.parametrize("days", [-1, 1])
-def test_clock_jump_of_a_day_frees_no_budget(play: Play, days: int) -> None:
-    harness, _ = play()
+def test_clock_jump_of_a_day_frees_no_budget(make_harness: MakeHarness, days: int) -> None:
+    harness, _ = make_harness()
     harness.warm()
     harness.world.faults.turn_on("accepted_but_never_starts")
     harness.world.crash("web-01")
@@ -1171,8 +1179,8 @@ def test_clock_jump_of_a_day_frees_no_budget(play: Play, days: int) -> None:
     assert harness.case("web-01").state is State.QUARANTINED
 
 
-def test_pause_keeps_its_duration_after_a_clock_jump(play: Play) -> None:
-    harness, _ = play()
+def test_pause_keeps_its_duration_after_a_clock_jump(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     command(harness, CommandKind.PAUSE, seconds=3600.0)
     harness.clock.offset = timedelta(days=1)
@@ -1186,8 +1194,8 @@ def test_pause_keeps_its_duration_after_a_clock_jump(play: Play) -> None:
 # Owners and their words.
 
 
-def test_denied_vm_is_not_restarted(play: Play) -> None:
-    harness, _ = play(tags={"web-01": ["recovery/always", "recovery/never"]})
+def test_denied_vm_is_not_restarted(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness(tags={"web-01": ["recovery/always", "recovery/never"]})
     harness.warm()
 
     harness.world.crash("web-01")
@@ -1196,8 +1204,8 @@ def test_denied_vm_is_not_restarted(play: Play) -> None:
     assert not harness.asked()
 
 
-def test_disarmed_recovery_stays_disarmed_until_it_is_armed(play: Play) -> None:
-    harness, _ = play()
+def test_disarmed_recovery_stays_disarmed_until_it_is_armed(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     command(harness, CommandKind.DISARM)
     harness.world.crash("web-01")
@@ -1217,9 +1225,9 @@ def test_disarmed_recovery_stays_disarmed_until_it_is_armed(play: Play) -> None:
 # Who goes first.
 
 
-def test_vm_waits_for_its_dependencies(play: Play) -> None:
+def test_vm_waits_for_its_dependencies(make_harness: MakeHarness) -> None:
     enrolment_rules = (EnrolmentRule(names=("web-01",), after=("db-01",)),)
-    harness, _ = play(
+    harness, _ = make_harness(
         setup=ENFORCE._replace(enrolment_rules=enrolment_rules), after={"web-01": ["db-01"]}
     )
     harness.warm()
@@ -1233,9 +1241,9 @@ def test_vm_waits_for_its_dependencies(play: Play) -> None:
     assert harness.running("web-01")
 
 
-def test_wait_for_dependencies_is_limited(play: Play) -> None:
+def test_wait_for_dependencies_is_limited(make_harness: MakeHarness) -> None:
     enrolment_rules = (EnrolmentRule(names=("web-01",), after=("db-01",)),)
-    harness, _ = play(
+    harness, _ = make_harness(
         setup=ENFORCE._replace(enrolment_rules=enrolment_rules), after={"web-01": ["db-01"]}
     )
     harness.warm()
@@ -1251,11 +1259,11 @@ def test_wait_for_dependencies_is_limited(play: Play) -> None:
     assert harness.running("web-01")
 
 
-def test_vms_are_restarted_by_priority(play: Play) -> None:
+def test_vms_are_restarted_by_priority(make_harness: MakeHarness) -> None:
     limits = Limits(max_concurrent_actions=1, breaker_min_vms=10, node_failure_vms=9)
     tags = {name: ["recovery/auto", f"recovery/tier-{tier}"]
             for name, tier in (("web-01", 4), ("db-01", 0), ("app-01", 2))}  # fmt: skip
-    harness, _ = play(limits=limits, tags=tags)
+    harness, _ = make_harness(limits=limits, tags=tags)
     harness.warm()
 
     for name in tags:
@@ -1269,8 +1277,10 @@ def test_vms_are_restarted_by_priority(play: Play) -> None:
 # Storms.
 
 
-def test_mass_outage_without_new_failures_is_recovered_one_by_one(play: Play) -> None:
-    harness, _ = play(vms=20)
+def test_mass_outage_without_new_failures_is_recovered_one_by_one(
+    make_harness: MakeHarness,
+) -> None:
+    harness, _ = make_harness(vms=20)
     harness.warm()
     victims = harness.names[:5]
 
@@ -1287,8 +1297,8 @@ def test_mass_outage_without_new_failures_is_recovered_one_by_one(play: Play) ->
     assert moments[1] - moments[0] >= 60
 
 
-def test_failure_after_a_probe_doubles_the_breaker_hold(play: Play) -> None:
-    harness, _ = play(vms=20)
+def test_failure_after_a_probe_doubles_the_breaker_hold(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness(vms=20)
     harness.warm()
     harness.world.faults.turn_on("accepted_but_never_starts")
 
@@ -1301,15 +1311,17 @@ def test_failure_after_a_probe_doubles_the_breaker_hold(play: Play) -> None:
     assert moments[2] - moments[1] >= 3600
 
 
-def test_no_secret_is_written_into_the_journal(play: Play) -> None:
-    harness, _ = play()
+def test_no_secret_is_written_into_the_journal(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
     harness.warm()
     harness.world.faults.turn_on("reset_after_acting", times=1)
     harness.world.crash("web-01")
     harness.advance(ENOUGH)
 
-    book = harness.book
-    written = repr((book.cases, book.intents, book.decisions, book.commands, book.changes))
+    journal = harness.journal
+    written = repr(
+        (journal.cases, journal.intents, journal.decisions, journal.commands, journal.changes)
+    )
 
     assert harness.line.key not in written
-    assert Action.POWER_ON in {intent.action for intent in book.intents.values()}
+    assert Action.POWER_ON in {intent.action for intent in journal.intents.values()}

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from exporter.errors import JournalError
 from exporter.journal.journal import Journal
 from exporter.recovery.decide.readiness import ReadinessState
-from exporter.recovery.engine import RecoverySetup
+from exporter.recovery.engine import RecoveryConfig
 from exporter.recovery.model.commands import Command, CommandKind
 from exporter.recovery.model.ports import VMLocation
 from exporter.recovery.model.states import State
@@ -19,7 +19,7 @@ from exporter.recovery.model.views import AmbiguousNameError, UnknownNameError
 from exporter.recovery.report.presentation import READINESS, URGENCY
 from exporter.recovery.report.summary_text import summary_text
 from exporter.recovery.service import RecoveryService
-from tests.recovery.archive import as_json, stage, told
+from tests.recovery.archive import as_json, journal_on_disk, stage
 from tests.recovery.harness import ENFORCE, LIMITS, Harness, at_once
 
 
@@ -45,7 +45,7 @@ async def office(tmp_path: Path) -> AsyncIterator[Opening]:
     opened: list[Journal] = []
 
     async def opening(harness: Harness, **others: Harness) -> Office:
-        opened.append(await told(harness, tmp_path / "state"))
+        opened.append(await journal_on_disk(harness, tmp_path / "state"))
         return Office(opened[0], stage=harness, **others)
 
     yield opening
@@ -69,14 +69,14 @@ def crashed() -> Harness:
 async def test_vm_is_explained_from_the_journal(office: Opening) -> None:
     service = (await office(crashed())).service
 
-    told = await service.explain("web-01")
+    found = await service.explain("web-01")
 
-    assert told.sentence == (
+    assert found.sentence == (
         "web-01 crashed at 00:10:40. Vergewatch started it at 00:11:20, "
         "and it has been up since 00:11:40."
     )
-    assert told.decision is not None
-    assert [line.kind for line in told.history].count("action") == 1
+    assert found.decision is not None
+    assert [line.kind for line in found.history].count("action") == 1
 
 
 async def test_vm_is_found_by_name_key_and_uuid(office: Opening) -> None:
@@ -158,11 +158,11 @@ async def test_unreachable_system_is_marked_out_of_date(office: Opening) -> None
     (before,) = service.status()
 
     harness.clock.elapsed += 121
-    (care,), told = service.status(), await service.explain("web-01")
+    (care,), found = service.status(), await service.explain("web-01")
 
     assert before.unseen == ""
     assert care.unseen == f"no inventory since {seen:%Y-%m-%d %H:%M:%S} UTC"
-    assert told.sentence.startswith(f"stage: {care.unseen}. Last known state: web-01 is up")
+    assert found.sentence.startswith(f"stage: {care.unseen}. Last known state: web-01 is up")
 
 
 async def test_vm_is_not_called_unknown_before_the_first_poll() -> None:
@@ -202,10 +202,10 @@ async def test_monitored_vm_is_explained(office: Opening) -> None:
     harness = stage(tags={"web-01": ["recovery/auto"], "web-02": ["recovery/never"]})
     service = (await office(harness)).service
 
-    nobodys, denied = await service.explain("db-01"), await service.explain("web-02")
+    monitored, denied = await service.explain("db-01"), await service.explain("web-02")
 
-    assert nobodys.sentence.startswith("db-01 is up")
-    assert (nobodys.enrolled, nobodys.policy) == (False, "no")
+    assert monitored.sentence.startswith("db-01 is up")
+    assert (monitored.enrolled, monitored.policy) == (False, "no")
     assert (denied.enrolled, denied.policy_source) == (False, "tag recovery/never")
 
 
@@ -220,14 +220,14 @@ async def test_crash_of_monitored_vm_is_listed_and_its_stop_is_not(
 
     shown = {one.vm: one.state for one in await service.vms()}
     (care,) = service.status()
-    told = await service.explain("db-01")
+    found = await service.explain("db-01")
 
     assert shown == {"db-01": "held"}
     assert (care.vms, care.states) == (1, {"healthy": 1})
     assert care.others["held"] == care.others["stopped"] == 1
-    assert "does not start it now because the VM is not enrolled: " in told.sentence
-    assert told.failed_guard == "enrolled"
-    assert len(told.fixes) == 1
+    assert "does not start it now because the VM is not enrolled: " in found.sentence
+    assert found.failed_guard == "enrolled"
+    assert len(found.fixes) == 1
     with pytest.raises(UnknownNameError, match="is not enrolled"):
         await service.command(CommandKind.CLEAR, owner="anna", reason="why not", vm="db-01")
 
@@ -237,7 +237,7 @@ async def test_vm_is_not_called_unknown_without_the_journal(
 ) -> None:
     harness = stage()
     place = await office(harness)
-    harness.book.broken, place.journal = "the disk is full", None
+    harness.journal.broken, place.journal = "the disk is full", None
     harness.new_process()
     harness.advance(20)
 
@@ -253,10 +253,10 @@ async def test_deleted_vm_is_explained_from_the_journal(office: Opening) -> None
     harness.advance(200)
     service = (await office(harness)).service
 
-    told = await service.explain("web-01")
+    found = await service.explain("web-01")
 
-    assert told.uuid == uuid
-    assert "is no longer in the inventory" in told.sentence
+    assert found.uuid == uuid
+    assert "is no longer in the inventory" in found.sentence
 
 
 async def test_earlier_decision_is_explained_as_it_was(office: Opening) -> None:
@@ -362,7 +362,7 @@ async def test_vms_are_listed_by_urgency(office: Opening) -> None:
     found = await service.vms()
 
     assert [one.state for one in found] == ["quarantined", "suspect", "stopped"]
-    assert "crashed again after Vergewatch restarted it 3 times within 1 h" in found[0].sentence
+    assert " after Vergewatch restarted it 3 times within 1 h" in found[0].sentence
     assert len(await service.vms(limit=1)) == 1
     assert len(await service.vms(everyone=True)) == len(harness.recovery.state.cases)
 
@@ -402,7 +402,7 @@ async def test_status_gives_owner_and_rest_of_a_pause(office: Opening) -> None:
 
 async def test_status_without_journal_gives_the_problem() -> None:
     harness = Harness()
-    harness.book.broken = "the journal /x is locked"
+    harness.journal.broken = "the journal /x is locked"
     harness.advance(60)
     service = Office(None, stage=harness).service
 
@@ -424,9 +424,9 @@ async def test_unreadable_journal_leaves_sentences_without_times(
     assert place.journal is not None
     await place.journal.close()
 
-    told = await place.service.explain("web-01")
+    found = await place.service.explain("web-01")
 
-    assert told.sentence == "web-01 is up again. Vergewatch checks that it stays up."
+    assert found.sentence == "web-01 is up again. Vergewatch checks that it stays up."
 
 
 async def test_command_applies_to_every_system_by_default(office: Opening) -> None:
@@ -438,8 +438,8 @@ async def test_command_applies_to_every_system_by_default(office: Opening) -> No
 
     assert [one.system for one in given] == ["stage", "other"]
     assert given[0].seconds == 60
-    assert [one.kind for one in first.book.commands] == ["pause"]
-    assert [one.kind for one in second.book.commands] == ["pause", "disarm"]
+    assert [one.kind for one in first.journal.commands] == ["pause"]
+    assert [one.kind for one in second.journal.commands] == ["pause", "disarm"]
 
 
 async def test_busy_system_does_not_delay_a_command(office: Opening) -> None:
@@ -456,14 +456,14 @@ async def test_busy_system_does_not_delay_a_command(office: Opening) -> None:
 async def test_command_during_a_reload_reaches_the_new_engine(office: Opening) -> None:
     harness = stage()
     place = await office(harness)
-    before, ordered = harness.recovery, harness.book.ordered
+    before, ordered = harness.recovery, harness.journal.save_command
 
     async def ordered_during_a_reload(command: Command) -> None:
         harness.new_process().key = before.key
         harness.advance(20)
         await ordered(command)
 
-    harness.book.ordered = ordered_during_a_reload
+    harness.journal.save_command = ordered_during_a_reload
     await place.service.command(CommandKind.DISARM, owner="anna", reason="stop")
 
     assert harness.recovery is not before
@@ -497,7 +497,7 @@ class AliceIsAtIt:
 
 
 async def test_decision_of_another_mode_is_not_used(office: Opening) -> None:
-    harness = stage(setup=RecoverySetup(LIMITS))
+    harness = stage(setup=RecoveryConfig(LIMITS))
     harness.world.crash("web-01")
     harness.advance(200)
     service = (await office(harness)).service
@@ -516,7 +516,7 @@ async def test_unrecorded_command_is_not_in_force(
     office: Opening,
 ) -> None:
     first, second = stage(), other()
-    second.book.broken = "the journal /x is full"
+    second.journal.broken = "the journal /x is full"
     service = (await office(first, other=second)).service
 
     with pytest.raises(JournalError, match=r"other: the journal /x is full; .* force for stage"):
@@ -540,7 +540,7 @@ async def test_vm_is_cleared(office: Opening) -> None:
 
     assert given.vm == "web-02"
     assert harness.case("web-02").state is State.SUSPECT
-    assert harness.book.commands[-1].uuid == harness.case("web-02").uuid
+    assert harness.journal.commands[-1].uuid == harness.case("web-02").uuid
 
 
 async def test_monitored_vm_cannot_be_cleared(office: Opening) -> None:

@@ -63,6 +63,10 @@ LIMITS = {
     "verify_lost_seconds": 0.8,
 }
 """A day in the life of recovery, in seconds; and as many actions as it takes."""
+STATE_OF_A_VM = (
+    "SELECT json_extract(case_json, '$.state') FROM cases "
+    "WHERE json_extract(case_json, '$.key') = ?"
+)
 
 
 class Death(NamedTuple):
@@ -317,7 +321,7 @@ class Stage:
     def vm_of(self, story: Story) -> int:
         return self.vms[story.number]
 
-    async def play(self, nurse: Nursery) -> None:
+    async def simulate(self, nurse: Nursery) -> None:
         """Tell all stories, to the end of the last."""
         self.directory.mkdir()
         async with self.platform:
@@ -431,7 +435,7 @@ class Stage:
 
     def _is_seen_up(self, vm: int) -> bool:
         try:
-            rows = self._read("SELECT state FROM cases WHERE vm_key = ?", vm)
+            rows = self._read(STATE_OF_A_VM, vm)
         except sqlite3.OperationalError:  # it is being made, or mended
             return False
         return rows in ([("healthy",)], [("probation",)])
@@ -557,7 +561,7 @@ async def test_killed_daemon_neither_repeats_nor_loses_an_action(tmp_path: Path)
 
     async with asyncio.timeout(WHOLE_SECONDS), nursery() as nurse, asyncio.TaskGroup() as parts:
         for stage in stages:
-            parts.create_task(stage.play(nurse))
+            parts.create_task(stage.simulate(nurse))
 
     killed = sum((stage.killed for stage in stages), Counter[str]())
     births = sorted(birth for stage in stages for birth in stage.births)

@@ -1,7 +1,7 @@
 """
 Everything at once, in any order: what people, guests, nodes, networks and clocks can do.
 
-Hypothesis writes the plays, the checker watches them. An operator's stop whose row in the log was
+Hypothesis generates the runs, the checker watches them. An operator's stop whose row in the log was
 lost, or comes later than the logs are read, cannot be known: there the checker says nothing.
 """
 
@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from exporter.errors import JournalError
 from exporter.recovery.detect.context import LogUsers
-from exporter.recovery.engine import RecoverySetup
+from exporter.recovery.engine import RecoveryConfig
 from exporter.recovery.model.commands import CommandKind, ControlState
 from exporter.recovery.model.limits import Mode, Window
 from exporter.recovery.observe.circuit_breaker import BreakerState
@@ -42,7 +42,7 @@ HURRIED = WindowLimits(
     capacity_backoff_seconds=100.0,
     dependency_timeout_seconds=300.0,
 )
-"""The rules with their relations kept and their times shortened, so that more fits into a play."""
+"""The rules with their relations kept and their times shortened, so that more fits into a run."""
 
 TAGS = (
     ["recovery/auto"],
@@ -96,20 +96,20 @@ ACTION_FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 WHICH = st.integers(0, 10)
 STEPS = 40
-"""Of one play."""
+"""Of one run."""
 RUNNING = ("running",)
 
 
 class Everything(RuleBasedStateMachine):
-    """One cloud with its recovery, and whatever may befall the two."""
+    """One system with its recovery, and the events that may happen to both."""
 
     @initialize(knows_itself=st.booleans(), seed=st.integers(1, 3))
     def begin(self, *, knows_itself: bool, seed: int) -> None:
         self.switch = ""
         self.deleted = 0
-        self.stormy = False
+        self.breaker_opened = False
         self.kills = 0
-        setup = RecoverySetup(
+        setup = RecoveryConfig(
             HURRIED,
             mode=Mode.ENFORCE,
             log_users=LogUsers(USERNAME if knows_itself else ""),
@@ -132,7 +132,7 @@ class Everything(RuleBasedStateMachine):
             except KilledError:
                 self.kills += 1
                 harness.new_process()
-            self.stormy = self.stormy or (
+            self.breaker_opened = self.breaker_opened or (
                 harness.recovery.state.breaker.breaker_state is not BreakerState.CLOSED
             )
 
@@ -287,20 +287,20 @@ class Everything(RuleBasedStateMachine):
             self.harness.world.task_stops(vm)
 
     @rule(which=WHICH, running=st.booleans())
-    def somebody_writes_a_status_by_hand(self, which: int, running: bool) -> None:
+    def operator_sets_a_status_by_hand(self, which: int, running: bool) -> None:
         vm = self.vm(which)
         if vm.machine.status.word in (*OFF, *RUNNING):
             word = "running" if running else "stopped"
             self.harness.world.forces_status(vm, word=word, running=running)
 
     @rule(which=WHICH, tag=st.sampled_from(["never", "auto", "always", "on-hang-power-cycle"]))
-    def somebody_tags_a_vm(self, which: int, tag: str) -> None:
+    def operator_tags_a_vm(self, which: int, tag: str) -> None:
         vm, tag = self.vm(which), f"recovery/{tag}"
         if tag not in self.harness.world.tags_of(vm):
             self.harness.world.tag(vm, tag)
 
     @rule(which=WHICH)
-    def somebody_takes_a_tag_away(self, which: int) -> None:
+    def operator_removes_a_tag(self, which: int) -> None:
         vm = self.vm(which)
         for tag in sorted(self.harness.world.tags_of(vm)):
             if tag.startswith("recovery/"):
@@ -308,11 +308,11 @@ class Everything(RuleBasedStateMachine):
                 return
 
     @rule(which=WHICH, name=st.sampled_from(["web-01", "renamed", "db-01"]))
-    def somebody_renames_a_vm(self, which: int, name: str) -> None:
+    def operator_renames_a_vm(self, which: int, name: str) -> None:
         self.harness.world.renames(self.vm(which), name)
 
     @rule(which=WHICH, enabled=st.booleans(), power_cycle=st.booleans(), left_off=st.booleans())
-    def somebody_edits_a_vm(
+    def operator_edits_a_vm(
         self, which: int, enabled: bool, power_cycle: bool, left_off: bool
     ) -> None:
         self.harness.world.changes(
@@ -324,7 +324,7 @@ class Everything(RuleBasedStateMachine):
 
     @precondition(lambda self: self.deleted < 2)
     @rule(which=WHICH)
-    def somebody_deletes_a_vm(self, which: int) -> None:
+    def operator_deletes_a_vm(self, which: int) -> None:
         self.deleted += 1
         self.harness.world.deletes(self.vm(which))
 
@@ -386,7 +386,7 @@ class Everything(RuleBasedStateMachine):
         self.harness.line.is_cut = False
 
     @rule(which=WHICH, polls=st.sampled_from([1, 2, 4, 12]))
-    def nobody_tells_how_a_vm_is(self, which: int, polls: int) -> None:
+    def status_row_of_a_vm_is_missing(self, which: int, polls: int) -> None:
         self.harness.untold = {self.vm(which).name}
         self.crash(which)
         self.advance(20.0 * polls)
@@ -394,17 +394,17 @@ class Everything(RuleBasedStateMachine):
 
     @rule()
     def all_is_well_again(self) -> None:
-        """Let everybody do what is right, and wait until recovery may act."""
+        """Repair everything, and wait until recovery may act."""
         harness = self.harness
-        self.checker.on_book = self.checker.on_wire = lambda _: None
+        self.checker.on_journal = self.checker.on_wire = lambda _: None
         harness.world.faults.clear()
         for node in harness.world.nodes.values():
             harness.world.node_returns(node)
             if node.maintenance:
                 harness.world.node_leaves_maintenance(node)
         self.advance(20)
-        if self.switch or harness.book.broken or harness.recovery.commands != ControlState():
-            self.somebody_lets_it_work_again()
+        if self.switch or harness.journal.broken or harness.recovery.commands != ControlState():
+            self.operator_arms_and_resumes()
         self.an_operator_starts_everything()
         self.advance(HURRIED.warmup_seconds + 40)
 
@@ -418,7 +418,7 @@ class Everything(RuleBasedStateMachine):
                 raise KilledError
 
         self.crash(which)
-        self.checker.on_book = count
+        self.checker.on_journal = count
         self.checker.on_wire = (lambda _: None) if only_the_journal else count
         self.advance(80)
 
@@ -430,11 +430,11 @@ class Everything(RuleBasedStateMachine):
     def the_process_dies_as_it_acts(self, what: str, which: int, polls: int) -> None:
         def fall(step: str) -> None:
             if step in (what, f"{what} /api/v4/vm_actions"):
-                self.checker.on_book = self.checker.on_wire = lambda _: None
+                self.checker.on_journal = self.checker.on_wire = lambda _: None
                 raise KilledError
 
         self.all_is_well_again()
-        self.checker.on_book = self.checker.on_wire = fall
+        self.checker.on_journal = self.checker.on_wire = fall
         self.crash(which)
         self.advance(80)
         self.advance(20.0 * polls)
@@ -452,11 +452,11 @@ class Everything(RuleBasedStateMachine):
 
     @rule(which=WHICH, polls=st.sampled_from([1, 3, 20]), repaired=st.booleans())
     def the_journal_fails(self, which: int, polls: int, repaired: bool) -> None:
-        self.harness.book.broken = "the disk is full"
+        self.harness.journal.broken = "the disk is full"
         self.crash(which)
         self.advance(20.0 * polls)
         if repaired:
-            self.harness.book.broken = ""
+            self.harness.journal.broken = ""
             self.advance(60)
 
     # People at recovery.
@@ -468,7 +468,7 @@ class Everything(RuleBasedStateMachine):
         polls=st.sampled_from([1, 4, 12]),
         undone=st.booleans(),
     )
-    def somebody_stops_us(
+    def operator_pauses_or_disarms(
         self, kind: CommandKind, which: int, before: int, polls: int, undone: bool
     ) -> None:
         self.crash(which)
@@ -479,25 +479,25 @@ class Everything(RuleBasedStateMachine):
             self.command(CommandKind.RESUME if kind is CommandKind.PAUSE else CommandKind.ARM)
 
     @rule(lists_are_short=st.booleans())
-    def somebody_says_that_what_is_seen_is_so(self, lists_are_short: bool) -> None:
+    def operator_accepts_the_inventory(self, lists_are_short: bool) -> None:
         if lists_are_short:
             self.harness.world.faults.turn_on("short_list", keep=0.5, path="vms", lasting=50.0)
             self.advance(20)
         self.command(CommandKind.ACCEPT)
 
     @rule(which=WHICH)
-    def somebody_clears_a_vm(self, which: int) -> None:
+    def operator_clears_a_vm(self, which: int) -> None:
         self.command(CommandKind.CLEAR, uuid=self.vm(which).uuid)
 
     @rule()
-    def somebody_lets_it_work_again(self) -> None:
+    def operator_arms_and_resumes(self) -> None:
         self.switch = ""
-        self.harness.book.broken = ""
+        self.harness.journal.broken = ""
         self.command(CommandKind.ARM)
         self.command(CommandKind.RESUME)
 
     @rule(which=WHICH, polls=st.sampled_from([1, 4, 12]), taken_away=st.booleans())
-    def somebody_uses_the_kill_switch(self, which: int, polls: int, taken_away: bool) -> None:
+    def operator_uses_the_kill_switch(self, which: int, polls: int, taken_away: bool) -> None:
         self.crash(which)
         self.advance(40)
         self.switch = "/run/vergewatch/stop"
@@ -537,20 +537,20 @@ class Everything(RuleBasedStateMachine):
     def _tell_what_happened(self) -> None:
         harness = self.harness
         event(f"requests: {min(len(harness.requests), 5)}")
-        for outcome in {intent.outcome for intent in harness.book.intents.values()}:
+        for outcome in {intent.outcome for intent in harness.journal.intents.values()}:
             event(f"an intent ended {outcome}")
         for action in {request.action for request in harness.requests}:
             event(f"asked for {action}")
-        for state in {change.after for change in harness.book.changes}:
+        for state in {change.after for change in harness.journal.changes}:
             event(f"a VM was {state}")
-        for reason in {decision.failed_guard for decision in harness.book.decisions}:
+        for reason in {decision.failed_guard for decision in harness.journal.decisions}:
             event(f"reason {reason}")
-        event(f"storm: {self.stormy}")
+        event(f"circuit breaker opened: {self.breaker_opened}")
         event(f"killed: {min(self.kills, 2)}")
 
 
 TestEverything = Everything.TestCase
-# A few plays, the same each time, for a run of one folder; `make fuzz` runs
+# A few runs, the same each time, for a run of one folder; `make fuzz` runs
 # thousands, with new seeds. Shrinking a failure can take minutes, so it is left out.
 TestEverything.settings = settings(
     max_examples=20,

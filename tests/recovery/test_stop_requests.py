@@ -222,7 +222,7 @@ def test_restart_after_guest_shutdown_is_recorded_as_such() -> None:
     harness.world.guest_shuts_down("web-01")
     until(harness, lambda: bool(harness.asked()))
 
-    acted = [one for one in harness.book.decisions if one.acts]
+    acted = [one for one in harness.journal.decisions if one.acts]
     assert "VM has shutdown" in acted[-1].diagnosis.detail
 
 

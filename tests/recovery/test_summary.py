@@ -24,10 +24,15 @@ def at(seconds: float) -> Any:
     return START + timedelta(seconds=seconds)
 
 
-def change(seconds: float, before: State | None, after: State | None, detail: str = "") -> Change:
+def change(
+    seconds: float,
+    before: State | None,
+    after: State | None,
+    diagnosis: Diagnosis | None = None,
+) -> Change:
     return Change(
         uuid="u", vm_key=7, name="web-01", at=seconds, time=at(seconds),
-        before=before, after=after, word="", detail=detail,
+        before=before, after=after, word="", diagnosis=diagnosis,
     )  # fmt: skip
 
 
@@ -68,8 +73,11 @@ def only(summary: RecoverySummary) -> Incident:
     return incident
 
 
+SEEN_STOPPING = Diagnosis(DiagnosisKind.STOPPED, Cause.SEEN_STOPPING, "seen stopping")
 FELL = change(100, State.HEALTHY, State.SUSPECT)
-HELD = change(140, State.SUSPECT, State.HELD, "crashed: it ran")
+HELD = change(
+    140, State.SUSPECT, State.HELD, Diagnosis(DiagnosisKind.CRASHED, Cause.CRASHED, "it ran")
+)
 WOULD = decided(140, GuardName.MODE_ENFORCE)
 
 
@@ -227,7 +235,7 @@ def test_restart_of_a_vm_stopped_again_at_once_is_wrong() -> None:
             FELL,
             change(160, State.SUSPECT, State.VERIFYING),
             change(200, State.VERIFYING, State.PROBATION),
-            change(260, State.PROBATION, State.STOPPED, "seen_stopping: seen stopping"),
+            change(260, State.PROBATION, State.STOPPED, SEEN_STOPPING),
         ],
         [decided(160, None)],
         [attempt(160, Outcome.CONFIRMED)],
@@ -244,7 +252,7 @@ def test_restart_of_a_vm_stopped_much_later_is_right() -> None:
             FELL,
             change(200, State.VERIFYING, State.PROBATION),
             change(900, State.PROBATION, State.HEALTHY),
-            change(960, State.HEALTHY, State.STOPPED, "seen_stopping: seen stopping"),
+            change(960, State.HEALTHY, State.STOPPED, SEEN_STOPPING),
         ],
         [],
         [attempt(160, Outcome.CONFIRMED)],
@@ -276,7 +284,15 @@ def test_action_never_sent_is_not_counted() -> None:
 
 def test_unknown_causes_are_counted_by_cause() -> None:
     summary = of(
-        [FELL, change(140, State.SUSPECT, State.UNKNOWN, "logs_unread: 500")],
+        [
+            FELL,
+            change(
+                140,
+                State.SUSPECT,
+                State.UNKNOWN,
+                Diagnosis(DiagnosisKind.UNKNOWN, Cause.LOGS_UNREAD, "500"),
+            ),
+        ],
         [decided(140, GuardName.CRASHED, DiagnosisKind.UNKNOWN, Cause.LOGS_UNREAD)],
     )
 
@@ -346,10 +362,17 @@ def test_vm_started_by_high_availability_ends_with_platform() -> None:
     summary = of(
         [
             FELL,
-            change(140, State.SUSPECT, State.PLATFORM, "node_in_trouble: n2 is not well"),
+            change(
+                140,
+                State.SUSPECT,
+                State.PLATFORM,
+                Diagnosis(DiagnosisKind.PLATFORM, Cause.NODE_IN_TROUBLE, "n2 is not well"),
+            ),
             change(200, State.PLATFORM, State.HEALTHY),
         ]
     )
 
     assert only(summary).end is End.PLATFORM
-    assert only(summary).cause == "node_in_trouble"
+    diagnosis = only(summary).diagnosis
+    assert diagnosis is not None
+    assert diagnosis.cause is Cause.NODE_IN_TROUBLE

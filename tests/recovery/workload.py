@@ -23,7 +23,7 @@ PER_DAY = {
     "hang": 2.0,
 }
 """For 1,000 VMs."""
-SOMEBODY_FIRST = 0.08
+OPERATOR_FIRST = 0.08
 """The share of crashes that a person notices within minutes."""
 DIES_AFTER = (20.0, 400.0, 3000.0)
 """The VMs in a crash loop: seconds from a start to the next crash."""
@@ -50,7 +50,7 @@ class Fate:
         self._cursed: dict[int, float] = {}
         """The VMs in a crash loop: by key, how long after a start they die."""
         self.affairs: list[tuple[float, Callable[[], None]]] = []
-        """What befalls the daemon itself, by seconds of the play."""
+        """Events of the daemon itself, by seconds of the run."""
         self.down_until = 0.0
         """Until when there is no daemon."""
         self.restarts = 0
@@ -125,7 +125,7 @@ class Fate:
     def _is_noticed(self, crash: Crash) -> None:
         """Let an operator start a crashed VM some time: mostly long after recovery has."""
         dice = self._dice
-        soon = dice.chance(SOMEBODY_FIRST)
+        soon = dice.chance(OPERATOR_FIRST)
         wait = dice.uniform(10.0, 100.0) if soon else HOUR * dice.uniform(1.2, 8)
 
         def see_to_it() -> None:

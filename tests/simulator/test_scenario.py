@@ -135,6 +135,18 @@ def test_subjects_are_chosen_by_name_role_tag_and_number() -> None:
     assert len([name for at, name in events if at == 3 and name.startswith("app-0")]) == 3
 
 
+def test_rates_leave_a_vm_alone_that_the_schedule_names() -> None:
+    world = world_of(
+        "vms: 3\nnames: [web-one]\nrates: {migrations_per_hour: 60}\n"
+        "schedule: [{at: 2h, event: crash, vm: web-one}]"
+    )
+    world.advance(START + 3600)
+    moved = {event.name for event in world.history if event.what == "migration_started"}
+
+    assert moved
+    assert "web-one" not in moved
+
+
 def test_rates_are_met_on_average() -> None:
     world = world_of("vms: 40\nrates: {migrations_per_hour: 60}")
     world.advance(START + 10 * 3600)

@@ -15,7 +15,7 @@ from exporter.simulator.api.tables.columns import RequestView
 from exporter.simulator.world.load import Load
 from exporter.simulator.world.machines import VM
 from exporter.simulator.world.platform_log import LogTemplate
-from tools.alert_rules.thresholds import DEFAULT
+from tools.alert_rules import thresholds
 
 from .fakes import START
 
@@ -136,8 +136,8 @@ def test_counters_never_decrease(load: Load, start: float, first: float, more: f
 
 @given(loads, st.floats(0, 2e9))
 def test_load_stays_below_the_alert_thresholds(load: Load, at: float) -> None:
-    assert 0 <= load.cpu(at) < DEFAULT.cpu_busy_ratio
-    assert 0 <= load.memory(at) < DEFAULT.memory_full_ratio
+    assert 0 <= load.cpu(at) < thresholds.CPU_BUSY_RATIO
+    assert 0 <= load.memory(at) < thresholds.MEMORY_FULL_RATIO
 
 
 def test_counters_stop_with_a_vm_and_reset_at_its_start(world: World, running: VM) -> None:

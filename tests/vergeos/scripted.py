@@ -24,20 +24,20 @@ class Scripted:
         return await answer(request)
 
 
-def says(body: bytes = b"[]", status: int = 200, **headers: str) -> Answer:
+def respond(body: bytes = b"[]", status: int = 200, **headers: str) -> Answer:
     async def answer(request: web.Request) -> web.StreamResponse:
         return web.Response(body=body, status=status, headers=headers)
 
     return answer
 
 
-async def hangs_up(request: web.Request) -> web.StreamResponse:
+async def reset_connection(request: web.Request) -> web.StreamResponse:
     assert request.transport is not None
     request.transport.abort()
     return web.Response()
 
 
-async def stops_half_way(request: web.Request) -> web.StreamResponse:
+async def truncated_body(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Length": "1000"})
     await response.prepare(request)
     await response.write(b"[{")

@@ -26,13 +26,20 @@ from exporter.errors import (
 from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.credentials import Credentials
-from exporter.vergeos.transport import Limits
+from exporter.vergeos.transport import Limits, Transport
 from tests.fakes import FakeClock
-from tests.vergeos.scripted import Answer, Scripted, hangs_up, says, serving, stops_half_way
+from tests.vergeos.scripted import (
+    Answer,
+    Scripted,
+    reset_connection,
+    respond,
+    serving,
+    truncated_body,
+)
 
 KEY = Credentials(api_key=SecretStr("the-key"))
 USER = Credentials(username="ada", password=SecretStr("the-password"))
-TOKEN = says(b'{"location":"/sys/tokens/t1","dbpath":"tokens/t1","$row":1,"$key":"t1"}', 201)
+TOKEN = respond(b'{"location":"/sys/tokens/t1","dbpath":"tokens/t1","$row":1,"$key":"t1"}', 201)
 PATH = "/api/v4/vms"
 
 
@@ -88,23 +95,22 @@ async def connect() -> AsyncIterator[Connect]:
             server = await stack.enter_async_context(serving(*answers))
             session = await stack.enter_async_context(make_session(TLSSettings()))
             clock, meter, current = FakeClock(hurried=True), Meter(), [credentials]
-            client = VergeOSClient(
+            transport = Transport(
                 session,
                 server.url,
-                lambda: current[0],
-                use_token=use_token,
                 budget=RequestBudget(per_hour, reserve=0),
                 clock=clock,
                 meter=meter,
                 limits=limits,
             )
+            client = VergeOSClient(transport, lambda: current[0], use_token=use_token)
             return Line(client, server, clock, meter, current)
 
         yield make
 
 
 async def test_api_key_is_sent_as_bearer(connect: Connect) -> None:
-    line = await connect(says(b"[1]"))
+    line = await connect(respond(b"[1]"))
 
     body = await line.read()
 
@@ -114,7 +120,7 @@ async def test_api_key_is_sent_as_bearer(connect: Connect) -> None:
 
 
 async def test_password_without_token_is_sent_as_basic(connect: Connect) -> None:
-    line = await connect(says(), credentials=USER, use_token=False)
+    line = await connect(respond(), credentials=USER, use_token=False)
 
     await line.read()
 
@@ -123,7 +129,7 @@ async def test_password_without_token_is_sent_as_basic(connect: Connect) -> None
 
 
 async def test_login_once_and_reuse_of_the_token(connect: Connect) -> None:
-    line = await connect(TOKEN, says(), credentials=USER)
+    line = await connect(TOKEN, respond(), credentials=USER)
 
     await line.read()
     await line.read()
@@ -136,7 +142,7 @@ async def test_login_once_and_reuse_of_the_token(connect: Connect) -> None:
 
 
 async def test_close_deletes_the_token(connect: Connect) -> None:
-    line = await connect(TOKEN, says(), credentials=USER)
+    line = await connect(TOKEN, respond(), credentials=USER)
     await line.read()
 
     await line.client.close()
@@ -147,7 +153,7 @@ async def test_close_deletes_the_token(connect: Connect) -> None:
 
 
 async def test_close_with_an_api_key_sends_nothing(connect: Connect) -> None:
-    line = await connect(says())
+    line = await connect(respond())
     await line.read()
 
     await line.client.close()
@@ -156,8 +162,8 @@ async def test_close_with_an_api_key_sends_nothing(connect: Connect) -> None:
 
 
 async def test_ended_session_is_replaced_once(connect: Connect) -> None:
-    ended = says(b'{"err":"Login required"}', 401)
-    line = await connect(TOKEN, says(), ended, TOKEN, says(b"[2]"), credentials=USER)
+    ended = respond(b'{"err":"Login required"}', 401)
+    line = await connect(TOKEN, respond(), ended, TOKEN, respond(b"[2]"), credentials=USER)
     await line.read()
 
     body = await line.read()
@@ -173,7 +179,7 @@ async def test_ended_session_is_replaced_once(connect: Connect) -> None:
 
 
 async def test_wrong_password_is_sent_once(connect: Connect) -> None:
-    line = await connect(says(b'{"err":"Login required"}', 401), credentials=USER)
+    line = await connect(respond(b'{"err":"Login required"}', 401), credentials=USER)
 
     for _ in range(5):
         with pytest.raises(UnauthorizedError):
@@ -183,7 +189,7 @@ async def test_wrong_password_is_sent_once(connect: Connect) -> None:
 
 
 async def test_refused_key_is_not_sent_again_for_half_an_hour(connect: Connect) -> None:
-    line = await connect(says(b'{"err":"Login required"}', 401))
+    line = await connect(respond(b'{"err":"Login required"}', 401))
     with pytest.raises(UnauthorizedError, match="Login required"):
         await line.read()
 
@@ -199,7 +205,7 @@ async def test_refused_key_is_not_sent_again_for_half_an_hour(connect: Connect) 
 
 
 async def test_changed_key_is_sent_at_once(connect: Connect) -> None:
-    line = await connect(says(status=401), says(b"[3]"))
+    line = await connect(respond(status=401), respond(b"[3]"))
     with pytest.raises(UnauthorizedError):
         await line.read()
 
@@ -212,7 +218,7 @@ async def test_changed_key_is_sent_at_once(connect: Connect) -> None:
 async def test_unreadable_secret_is_unauthorized_without_a_request(
     connect: Connect,
 ) -> None:
-    line = await connect(says())
+    line = await connect(respond())
 
     def unreadable() -> Credentials:
         raise ConfigError("the secret in /run/key cannot be read: No such file or directory")
@@ -225,7 +231,7 @@ async def test_unreadable_secret_is_unauthorized_without_a_request(
 
 
 async def test_query_is_percent_encoded(connect: Connect) -> None:
-    line = await connect(says())
+    line = await connect(respond())
 
     await line.read(fields="$key,machine#status#running as up", filter="name eq 'a&b'")
 
@@ -240,25 +246,25 @@ async def test_query_is_percent_encoded(connect: Connect) -> None:
 
 @pytest.mark.parametrize("status", [429, 502, 503])
 async def test_read_is_retried_when_the_server_is_busy(connect: Connect, status: int) -> None:
-    line = await connect(says(status=status), says(status=status), says(b"[4]"))
+    line = await connect(respond(status=status), respond(status=status), respond(b"[4]"))
 
     assert await line.read() == b"[4]"
     assert line.meter.retries == ["vms", "vms"]
     assert line.meter.requests == [("vms", "bad_reply"), ("vms", "bad_reply"), ("vms", "ok")]
 
 
-@pytest.mark.parametrize("failure", [hangs_up, stops_half_way])
+@pytest.mark.parametrize("failure", [reset_connection, truncated_body])
 async def test_read_is_retried_when_the_connection_breaks(
     connect: Connect, failure: Answer
 ) -> None:
-    line = await connect(failure, says(b"[5]"))
+    line = await connect(failure, respond(b"[5]"))
 
     assert await line.read() == b"[5]"
     assert line.meter.requests == [("vms", "unreachable"), ("vms", "ok")]
 
 
 async def test_read_fails_after_three_attempts(connect: Connect) -> None:
-    line = await connect(hangs_up)
+    line = await connect(reset_connection)
 
     with pytest.raises(UnreachableError, match=r"/api/v4/vms: .*connection"):
         await line.read()
@@ -279,7 +285,7 @@ async def test_read_fails_after_three_attempts(connect: Connect) -> None:
 async def test_permanent_error_is_not_retried(
     connect: Connect, status: int, error: type[Exception]
 ) -> None:
-    line = await connect(says(b'{"err":"Invalid argument\\n"}', status))
+    line = await connect(respond(b'{"err":"Invalid argument\\n"}', status))
 
     with pytest.raises(error, match=rf"/api/v4/vms answered {status} \(Invalid argument\)"):
         await line.read()
@@ -288,14 +294,14 @@ async def test_permanent_error_is_not_retried(
 
 
 async def test_redirect_is_not_followed(connect: Connect) -> None:
-    line = await connect(says(status=302, Location="https://elsewhere.example/login"))
+    line = await connect(respond(status=302, Location="https://elsewhere.example/login"))
 
     with pytest.raises(BadReplyError, match=r"redirects to https://elsewhere\.example/login"):
         await line.read()
 
 
 async def test_body_over_the_limit_is_an_error(connect: Connect) -> None:
-    line = await connect(says(b"[" + b"1," * 5000 + b"1]"), limits=Limits(max_body_bytes=10_000))
+    line = await connect(respond(b"[" + b"1," * 5000 + b"1]"), limits=Limits(max_body_bytes=10_000))
 
     with pytest.raises(BadReplyError, match="sent more than 10000 bytes"):
         await line.read()
@@ -311,7 +317,7 @@ async def test_read_ends_at_its_timeout(connect: Connect) -> None:
 
 
 async def test_requests_are_spaced(connect: Connect) -> None:
-    line = await connect(says())
+    line = await connect(respond())
 
     await asyncio.gather(*(line.read() for _ in range(5)))
 
@@ -319,7 +325,7 @@ async def test_requests_are_spaced(connect: Connect) -> None:
 
 
 async def test_spent_budget_sends_nothing(connect: Connect) -> None:
-    line = await connect(says(), per_hour=2)
+    line = await connect(respond(), per_hour=2)
     await line.read()
     await line.read()
 
@@ -330,7 +336,7 @@ async def test_spent_budget_sends_nothing(connect: Connect) -> None:
 
 
 async def test_retries_count_against_the_budget(connect: Connect) -> None:
-    line = await connect(hangs_up, per_hour=2)
+    line = await connect(reset_connection, per_hour=2)
 
     with pytest.raises(BudgetSpentError):
         await line.read()
@@ -339,7 +345,7 @@ async def test_retries_count_against_the_budget(connect: Connect) -> None:
 
 
 async def test_unreachable_host_is_named(connect: Connect) -> None:
-    line = await connect(says())
+    line = await connect(respond())
     line.client._transport.base_url = "http://127.0.0.1:1"
 
     with pytest.raises(UnreachableError, match=r"cannot connect to 127\.0\.0\.1:1"):
@@ -347,7 +353,7 @@ async def test_unreachable_host_is_named(connect: Connect) -> None:
 
 
 async def test_unresolvable_name_is_named(connect: Connect) -> None:
-    line = await connect(says())
+    line = await connect(respond())
     line.client._transport.base_url = "http://verge.invalid"
 
     with pytest.raises(UnreachableError, match=r"verge\.invalid"):
@@ -356,7 +362,7 @@ async def test_unresolvable_name_is_named(connect: Connect) -> None:
 
 @pytest.mark.parametrize("answer", [b"", b"{}", b"<html>", b'{"$key":7}', b'{"$key":""}'])
 async def test_a_login_without_a_token_is_a_bad_reply(connect: Connect, answer: bytes) -> None:
-    line = await connect(says(answer, 201), credentials=USER)
+    line = await connect(respond(answer, 201), credentials=USER)
 
     with pytest.raises(BadReplyError, match="gave no session token"):
         await line.read()
@@ -364,7 +370,13 @@ async def test_a_login_without_a_token_is_a_bad_reply(connect: Connect, answer: 
 
 @pytest.mark.parametrize(
     "answer",
-    [says(status=401), says(status=500), hangs_up, stops_half_way, says(status=302, Location="/")],
+    [
+        respond(status=401),
+        respond(status=500),
+        reset_connection,
+        truncated_body,
+        respond(status=302, Location="/"),
+    ],
 )
 async def test_no_error_shows_a_secret(connect: Connect, answer: Answer) -> None:
     for credentials in (KEY, USER):
@@ -387,7 +399,7 @@ async def test_no_error_shows_a_secret(connect: Connect, answer: Answer) -> None
 async def test_undecodable_error_body_is_a_vergeos_error(
     connect: Connect, status: int, body: bytes
 ) -> None:
-    line = await connect(says(body, status))
+    line = await connect(respond(body, status))
 
     with pytest.raises(VergeOSError, match=f"answered {status}"):
         await line.read()
@@ -397,22 +409,22 @@ async def test_undecodable_error_body_is_a_vergeos_error(
     "token", ["a\\r\\nX", "a\\u0000b", "..", "a/b", "x" * 600, "\\u00e4"], ids=ascii
 )
 async def test_unsafe_token_is_refused(connect: Connect, token: str) -> None:
-    line = await connect(says(f'{{"$key":"{token}"}}'.encode(), 201), credentials=USER)
+    line = await connect(respond(f'{{"$key":"{token}"}}'.encode(), 201), credentials=USER)
 
     with pytest.raises(BadReplyError, match="gave no session token"):
         await line.read()
 
 
 async def test_undecodable_login_is_a_bad_reply(connect: Connect) -> None:
-    line = await connect(says(b'{"$key":' + b"[" * 100_000, 201), credentials=USER)
+    line = await connect(respond(b'{"$key":' + b"[" * 100_000, 201), credentials=USER)
 
     with pytest.raises(BadReplyError, match="gave no session token"):
         await line.read()
 
 
 async def test_error_text_is_printable(connect: Connect) -> None:
-    line = await connect(says(b'{"err":"\\u001b[31mred\\ud83d"}', 500))
-    other = await connect(says(b'{"err":"\\u001b[31mred"}', 500))
+    line = await connect(respond(b'{"err":"\\u001b[31mred\\ud83d"}', 500))
+    other = await connect(respond(b'{"err":"\\u001b[31mred"}', 500))
 
     for each in (line, other):
         with pytest.raises(BadReplyError) as caught:
@@ -421,7 +433,7 @@ async def test_error_text_is_printable(connect: Connect) -> None:
 
 
 async def test_login_is_not_retried(connect: Connect) -> None:
-    line = await connect(says(status=503), credentials=USER)
+    line = await connect(respond(status=503), credentials=USER)
 
     with pytest.raises(BadReplyError):
         await line.read()
@@ -430,7 +442,7 @@ async def test_login_is_not_retried(connect: Connect) -> None:
 
 
 async def test_error_that_contains_the_key_is_redacted(connect: Connect) -> None:
-    line = await connect(says(b'{"err":"the key the-key is wrong"}', 401))
+    line = await connect(respond(b'{"err":"the key the-key is wrong"}', 401))
 
     with pytest.raises(UnauthorizedError) as caught:
         await line.read()
@@ -440,17 +452,17 @@ async def test_error_that_contains_the_key_is_redacted(connect: Connect) -> None
 
 
 async def test_error_that_contains_the_password_is_redacted(connect: Connect) -> None:
-    line = await connect(says(b'{"err":"the-password is wrong"}', 401), credentials=USER)
+    line = await connect(respond(b'{"err":"the-password is wrong"}', 401), credentials=USER)
 
     with pytest.raises(UnauthorizedError, match=r"\(\*\*\* is wrong\)"):
         await line.read()
 
 
 async def test_refusal_and_budget_survive_a_reload(connect: Connect) -> None:
-    line = await connect(says(status=401), per_hour=10)
+    line = await connect(respond(status=401), per_hour=10)
     with pytest.raises(UnauthorizedError):
         await line.read()
-    after = await connect(says(), per_hour=10)
+    after = await connect(respond(), per_hour=10)
 
     after.client.carry_on(line.client)
 
@@ -461,7 +473,7 @@ async def test_refusal_and_budget_survive_a_reload(connect: Connect) -> None:
 
 
 async def test_invalid_url_is_unreachable(connect: Connect) -> None:
-    line = await connect(says())
+    line = await connect(respond())
     line.client._transport.base_url = "http://host:abc"
 
     with pytest.raises(UnreachableError, match="cannot be asked: check the URL"):
@@ -469,7 +481,7 @@ async def test_invalid_url_is_unreachable(connect: Connect) -> None:
 
 
 async def test_logout_may_use_the_reserve(connect: Connect) -> None:
-    line = await connect(TOKEN, says(), credentials=USER, per_hour=10)
+    line = await connect(TOKEN, respond(), credentials=USER, per_hour=10)
     line.client.budget.for_polling = 2
     await line.read()
     with pytest.raises(BudgetSpentError):

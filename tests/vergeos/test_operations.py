@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from exporter.clock import Clock, SystemClock
 from exporter.config.settings import APISettings, PollSettings, SystemSettings, TLSSettings
 from exporter.config.systems import ResolvedSystem
-from exporter.daemon.clients import connect, connect_actions, make_session
+from exporter.daemon.clients import connect, make_session
 from exporter.errors import (
     AbsentError,
     BadReplyError,
@@ -34,11 +34,11 @@ from exporter.simulator.api.actions import ApiBehavior
 from exporter.simulator.api.server import Request
 from exporter.simulator.world.machines import VM
 from exporter.simulator.world.platform_log import Entry
-from exporter.telemetry import API_REQUESTS, Telemetry
+from exporter.telemetry import Telemetry
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.operations import Operations, reply_of
 from tests.fakes import START, FakeClock
-from tests.vergeos.scripted import Answer, Scripted, says, serving
+from tests.vergeos.scripted import Answer, Scripted, respond, serving
 
 ACTIONS = "/api/v4/vm_actions"
 
@@ -78,16 +78,17 @@ class Site:
         return any(vm.name == "stopped" for vm in self.world.live_vms())
 
     def may_act(self) -> bool:
-        return not self.operations.why_not
+        return not self.operations.read_only_reason
 
     def hurry(self, **limits: Any) -> None:
-        self.actor._limits = self.actor._limits._replace(**limits)
+        transport = self.actor._transport
+        transport.limits = transport.limits._replace(**limits)
 
     def counted(self) -> dict[tuple[str, str], float]:
         """Return the measured requests by endpoint and outcome."""
         return {
             (sample.labels["endpoint"], sample.labels["outcome"]): sample.value
-            for metric in self.telemetry[API_REQUESTS].collect()
+            for metric in self.telemetry["api_requests_total"].collect()
             for sample in metric.samples
         }
 
@@ -116,7 +117,7 @@ async def site(
         telemetry = Telemetry()
         meter = telemetry.meter("system")
         reader = connect(settings, session, meter, fake)
-        actor = connect_actions(settings, action_session, meter, fake, reader.budget)
+        actor = connect(settings, action_session, meter, fake, reader.budget, acts=True)
         operations = Operations(reader, actor, fake)
         yield Site(simulator, operations, reader, actor, fake, telemetry)
 
@@ -138,7 +139,7 @@ async def scripted(
         )
         meter = Telemetry().meter("system")
         reader = connect(settings, session, meter, clock)
-        actor = connect_actions(settings, action_session, meter, clock, reader.budget)
+        actor = connect(settings, action_session, meter, clock, reader.budget, acts=True)
         yield Operations(reader, actor, clock), server
 
 
@@ -390,7 +391,7 @@ async def test_action_may_use_the_reserve() -> None:
             pass
         key = here.stopped.key
 
-        await here.operations.look(key)
+        await here.operations.read_vm(key)
         answer = await here.operations.act(key, Action.POWER_ON)
 
         assert answer.reply is Reply.ACCEPTED
@@ -404,7 +405,7 @@ async def test_reader_and_actor_keep_the_spacing_together() -> None:
         await asyncio.gather(
             here.operations.log_rows(LogTable.LOGS, 0, 1),
             here.operations.act(key, Action.POWER_ON),
-            here.operations.look(key),
+            here.operations.read_vm(key),
         )
 
         assert here.clock.elapsed == pytest.approx(3 * 0.05)
@@ -412,7 +413,7 @@ async def test_reader_and_actor_keep_the_spacing_together() -> None:
 
 
 async def test_a_redirect_is_not_followed() -> None:
-    async with scripted(says(status=307, Location="/api/v4/elsewhere")) as (operations, server):
+    async with scripted(respond(status=307, Location="/api/v4/elsewhere")) as (operations, server):
         answer = await operations.act(1, Action.POWER_ON)
 
         assert answer.reply is Reply.LOST
@@ -420,7 +421,7 @@ async def test_a_redirect_is_not_followed() -> None:
 
 
 async def test_each_action_opens_a_new_connection() -> None:
-    async with scripted(says(status=201)) as (operations, server):
+    async with scripted(respond(status=201)) as (operations, server):
         doors: list[Any] = []
         server.answers = [notes_the_door(doors)]
 
@@ -433,14 +434,14 @@ async def test_each_action_opens_a_new_connection() -> None:
 def notes_the_door(doors: list[Any]) -> Answer:
     async def answer(request: Any) -> Any:
         doors.append(request.transport.get_extra_info("peername"))
-        return await says(status=201)(request)
+        return await respond(status=201)(request)
 
     return answer
 
 
 async def test_error_text_is_redacted() -> None:
     said = b'{"err":"VM action \'poweron\' by the-key is refused"}'
-    async with scripted(says(said, 422)) as (operations, _):
+    async with scripted(respond(said, 422)) as (operations, _):
         answer = await operations.act(1, Action.POWER_ON)
 
         assert answer.detail == f"{ACTIONS} answered 422 (VM action 'poweron' by *** is refused)"
@@ -474,12 +475,12 @@ async def test_readonly_key_is_reported_for_half_an_hour() -> None:
         assert answer.reply is Reply.FORBIDDEN
         assert "answered 403 (Permission denied): this user may not do this" in answer.detail
         assert not here.may_act()
-        assert here.operations.why_not == answer.detail
+        assert here.operations.read_only_reason == answer.detail
         here.clock.elapsed += 1799
         assert not here.may_act()
         here.clock.elapsed += 1
         assert here.may_act()
-        assert here.operations.why_not == ""
+        assert here.operations.read_only_reason == ""
 
 
 async def test_accepted_action_clears_forbidden() -> None:
@@ -528,8 +529,8 @@ async def test_action_without_credential_is_not_sent() -> None:
         answer = await looker.act(here.stopped.key, Action.POWER_ON)
 
         assert answer.reply is Reply.NOT_SENT
-        assert looker.why_not
-        assert "no credential" in looker.why_not
+        assert looker.read_only_reason
+        assert "no credential" in looker.read_only_reason
         assert here.system.requests == []
 
 
@@ -542,7 +543,7 @@ async def test_action_credential_is_used_for_actions_only(tmp_path: Path) -> Non
         async with site(api_key=SecretStr(READONLY_API_KEY), **acting) as here:
             key = here.stopped.key
 
-            await here.operations.look(key)
+            await here.operations.read_vm(key)
             answer = await here.operations.act(key, Action.POWER_ON)
 
             assert answer.reply is Reply.ACCEPTED
@@ -816,7 +817,7 @@ async def test_long_log_is_decoded() -> None:
 @pytest.mark.parametrize(("keys", "complete"), [((3, 2, 1), True), ((1, 2, 3), False)])
 async def test_log_in_another_order_is_incomplete(keys: tuple[int, ...], *, complete: bool) -> None:
     rows = [{"$key": key, "machine": 5, "timestamp": 10**15 + key} for key in keys]
-    async with scripted(says(msgspec.json.encode(rows))) as (operations, _):
+    async with scripted(respond(msgspec.json.encode(rows))) as (operations, _):
         reading = await operations.log_rows(LogTable.MACHINE_LOGS, 1, 100)
 
         assert len(reading.rows) == 3
@@ -835,7 +836,7 @@ async def test_current_row_of_a_vm_is_two_requests() -> None:
         here.world.tag(vm, "recovery/auto")
         here.world.tag(here.running, "recovery/never")
 
-        fresh = await here.operations.look(vm.key)
+        fresh = await here.operations.read_vm(vm.key)
 
         assert fresh is not None
         assert fresh._asdict() == {
@@ -860,12 +861,12 @@ async def test_current_row_of_a_vm_is_two_requests() -> None:
 async def test_current_row_shows_the_current_state() -> None:
     async with site() as here:
         vm = here.running
-        before = await here.operations.look(vm.key)
+        before = await here.operations.read_vm(vm.key)
         here.world.crash(vm)
         here.world.forces_status(vm, word="unresponsive")
         vm.service = 3
 
-        after = await here.operations.look(vm.key)
+        after = await here.operations.read_vm(vm.key)
 
         assert before is not None
         assert after is not None
@@ -878,7 +879,7 @@ async def test_row_of_a_deleted_vm_is_none() -> None:
         vm = here.running
         here.world.deletes(vm)
 
-        assert await here.operations.look(vm.key) is None
+        assert await here.operations.read_vm(vm.key) is None
         assert len(here.system.requests) == 1
 
 
@@ -886,10 +887,10 @@ async def test_row_of_a_deleted_vm_is_none() -> None:
 async def test_current_row_with_other_key_encodings_is_the_same(quirk: str) -> None:
     async with site() as here:
         vm = next(one for one in here.world.live_vms() if here.world.tags_of(one))
-        before = await here.operations.look(vm.key)
+        before = await here.operations.read_vm(vm.key)
         here.system.faults.turn_on(quirk)
 
-        assert await here.operations.look(vm.key) == before
+        assert await here.operations.read_vm(vm.key) == before
         assert before is not None
         assert before.tags == here.world.tags_of(vm)
 
@@ -917,14 +918,17 @@ OTHERS = b'{"$key":2,"member":"vms/8","tag_name":"never","category_name":"recove
     ids=repr,
 )
 async def test_ambiguous_current_row_is_an_error(vms: bytes, tags: bytes) -> None:
-    async with scripted(says(vms), says(tags)) as (operations, _):
+    async with scripted(respond(vms), respond(tags)) as (operations, _):
         with pytest.raises(BadReplyError):
-            await operations.look(7)
+            await operations.read_vm(7)
 
 
 async def test_tags_of_other_vms_are_ignored() -> None:
-    async with scripted(says(b"[%s]" % LONE), says(b"[%s,%s]" % (OTHERS, TAG))) as (operations, _):
-        fresh = await operations.look(7)
+    async with scripted(respond(b"[%s]" % LONE), respond(b"[%s,%s]" % (OTHERS, TAG))) as (
+        operations,
+        _,
+    ):
+        fresh = await operations.read_vm(7)
 
         assert fresh is not None
         assert fresh.tags == {"recovery/auto"}
@@ -941,17 +945,17 @@ async def test_failed_read_of_the_current_row_is_not_retried(
         here.system.faults.turn_on(fault, **settings)
 
         with pytest.raises(VergeOSError):
-            await here.operations.look(here.running.key)
+            await here.operations.read_vm(here.running.key)
 
         assert len(here.system.requests) == 1
 
 
 async def test_current_row_without_status_is_unknown() -> None:
-    async with scripted(says(b'[{"$key":7,"running":null,"status":null}]'), says()) as (
+    async with scripted(respond(b'[{"$key":7,"running":null,"status":null}]'), respond()) as (
         operations,
         _,
     ):
-        fresh = await operations.look(7)
+        fresh = await operations.read_vm(7)
 
         assert fresh is not None
         assert (fresh.running, fresh.word, fresh.machine) == (None, "unknown", None)
@@ -962,4 +966,4 @@ async def test_operations_implement_the_platform_port() -> None:
     async with site() as here:
         system: Platform = here.operations
 
-        assert system.why_not == ""
+        assert system.read_only_reason == ""

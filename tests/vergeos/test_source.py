@@ -14,10 +14,11 @@ from exporter.config.settings import APISettings, Settings, SystemSettings, TLSS
 from exporter.config.systems import ResolvedSystem, resolve_systems
 from exporter.daemon.clients import connect, make_session
 from exporter.errors import BadReplyError, ConfigError, UnauthorizedError, UnreachableError
+from exporter.model import IDENTITY
 from exporter.simulator import Simulator, create_world
 from exporter.simulator.world.machines import Member
 from exporter.telemetry import Telemetry
-from exporter.vergeos.source import IDENTITY, VergeOSSource
+from exporter.vergeos.source import VergeOSSource
 from tests.fakes import START, FakeClock
 
 TABLES = tables_of(COLLECTORS)

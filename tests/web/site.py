@@ -19,14 +19,14 @@ class StubPages:
     def __init__(self, bodies: Mapping[tuple[Format, bool], bytes] | None = None) -> None:
         self.bodies = bodies
 
-    def page(self, form: Format, *, gzipped: bool) -> bytes:
+    def page(self, form: Format, *, gzipped: bool, now: float) -> bytes:
         if self.bodies is not None:
             return self.bodies[form, gzipped]
         return f"{form.name} {'gzip' if gzipped else 'plain'}\n".encode()
 
 
 class BrokenPages:
-    def page(self, form: Format, *, gzipped: bool) -> bytes:
+    def page(self, form: Format, *, gzipped: bool, now: float) -> bytes:
         raise ZeroDivisionError("a secret detail")
 
 

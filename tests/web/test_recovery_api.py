@@ -28,12 +28,11 @@ from exporter.recovery.report.events import TimelineEvent
 from exporter.recovery.report.explain import Explanation
 from exporter.recovery.report.summary import RecoverySummary
 from exporter.recovery.service import RecoveryService
-from exporter.web.recovery import BODY_BYTES
+from exporter.web.recovery import BODY_BYTES, MAX_VMS
 from exporter.web.reloadable_config import ReloadableWebConfig
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
-from exporter.web.status import MAX_VMS
-from tests.recovery.archive import stage, told
+from tests.recovery.archive import journal_on_disk, stage
 from tests.web.samples import NOW, HandClock, system
 from tests.web.site import StubOverview, StubPages, StubReload
 
@@ -233,13 +232,13 @@ async def test_any_vm_name_is_accepted(daemon: Serving, name: str) -> None:
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        ("?sytem=x", "unknown parameter sytem; known: system"),
-        ("/vms?all=yes", "all=yes is neither 0 nor 1"),
-        ("/log?limit=many", "limit=many is not a number"),
-        ("/log?limit=0", "limit=0 must be above 0 and at most 1000"),
-        ("/log?limit=1001", "at most 1000"),
-        ("/report?days=nan", "days=nan must be above 0 and at most 366"),
-        ("/explain/web-01?decision=x", "decision=x is not a number"),
+        ("?sytem=x", "unknown field `sytem`"),
+        ("/vms?all=yes", "Expected `bool`, got `str` - at `$.all`"),
+        ("/log?limit=many", "Expected `int`, got `str` - at `$.limit`"),
+        ("/log?limit=0", "Expected `int` >= 1 - at `$.limit`"),
+        ("/log?limit=1001", "Expected `int` <= 1000 - at `$.limit`"),
+        ("/report?days=nan", "Expected `float` > 0.0 - at `$.days`"),
+        ("/explain/web-01?decision=x", "Expected `int | null`, got `str` - at `$.decision`"),
     ],
 )
 async def test_invalid_query_is_refused_with_a_reason(
@@ -339,14 +338,22 @@ async def test_command_without_configured_token_is_refused_and_names_the_setting
 @pytest.mark.parametrize(
     ("kind", "body", "says"),
     [
-        ("pause", {"reason": "r"}, "owner is missing"),
-        ("pause", {"owner": "a"}, "reason is missing"),
-        ("pause", {"owner": " ", "reason": "r"}, "owner is missing"),
-        ("pause", {"owner": "a", "reason": "\t \n"}, "reason is missing"),
-        ("pause", {"owner": "a", "reason": "r" * 501}, "501 characters long, 500 at most"),
-        ("pause", {"owner": "a" * 101, "reason": "r"}, "101 characters long, 100 at most"),
-        ("pause", {"owner": "a", "reason": "one\ntwo"}, "cannot be printed"),
-        ("pause", {"owner": "a\u202e", "reason": "r"}, "cannot be printed"),
+        ("pause", {"reason": "r"}, "missing required field `owner`"),
+        ("pause", {"owner": "a"}, "missing required field `reason`"),
+        ("pause", {"owner": " ", "reason": "r"}, "owner must be a line of printable text"),
+        ("pause", {"owner": "a", "reason": "\t \n"}, "reason must be a line of printable text"),
+        (
+            "pause",
+            {"owner": "a", "reason": "r" * 501},
+            "Expected `str` of length <= 500 - at `$.reason`",
+        ),
+        (
+            "pause",
+            {"owner": "a" * 101, "reason": "r"},
+            "Expected `str` of length <= 100 - at `$.owner`",
+        ),
+        ("pause", {"owner": "a", "reason": "one\ntwo"}, "reason must be a line of printable text"),
+        ("pause", {"owner": "a\u202e", "reason": "r"}, "owner must be a line of printable text"),
         ("pause", {**COMMAND, "seconds": 0}, "longer than 0 s and at most 86400 s"),
         ("pause", {**COMMAND, "seconds": 86_401}, "at most 86400 s"),
         ("pause", {**COMMAND, "seconds": "2h"}, "$.seconds"),
@@ -568,18 +575,18 @@ async def test_command_is_recorded_in_the_journal(daemon: Serving, tmp_path: Pat
     harness = stage()
     harness.world.crash("web-01")
     harness.advance(100)
-    journal = await told(harness, tmp_path / "state")
+    journal = await journal_on_disk(harness, tmp_path / "state")
     service = RecoveryService(
         lambda: {"production": harness.recovery}, lambda: journal, harness.clock
     )
     site = await daemon(service)
 
     paused = await site.post("pause", **COMMAND, seconds=600)
-    harness.book.broken = "the journal is full"
+    harness.journal.broken = "the journal is full"
     disarmed = await site.post("disarm", **COMMAND)
 
     assert paused.json["commands"][0]["seconds"] == 600
-    assert [one.kind for one in harness.book.commands] == ["pause"]
+    assert [one.kind for one in harness.journal.commands] == ["pause"]
     assert (disarmed.status, "is not in force" in disarmed.json["error"]) == (503, True)
     assert harness.recovery.commands.disarm is None
     assert (await site.get("/api/recovery")).json["systems"][0]["paused"]["owner"] == "anna"

@@ -68,14 +68,6 @@ def test_pages_are_linked() -> None:
         assert f'href="{path}"' in html
 
 
-def test_documentation_is_linked_if_set() -> None:
-    html = render_status(
-        [], version="1", now=NOW, telemetry_path="/metrics", docs_url="https://docs.example"
-    )
-
-    assert 'href="https://docs.example"' in html
-
-
 def test_page_before_first_poll_reloads_quickly() -> None:
     html = page(waiting())
 

@@ -284,7 +284,7 @@ def test_explicit_reload_raises_config_error(folder: Path, clock: HandClock) -> 
     config = ReloadableWebConfig(file, clock)
     file.write_text("nonsense")
 
-    with pytest.raises(ConfigError, match="must be a mapping"):
+    with pytest.raises(ConfigError, match="expected a group of settings"):
         config.reload()
 
     write(folder)
@@ -296,11 +296,11 @@ def test_explicit_reload_raises_config_error(folder: Path, clock: HandClock) -> 
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        ({"cert_file": "gone.crt"}, "cannot read cert_file {0}/gone.crt: No such file"),
-        ({"key_file": "gone.key"}, "cannot read key_file {0}/gone.key: No such file"),
+        ({"cert_file": "gone.crt"}, "cert_file {0}/gone.crt cannot be read: No such file"),
+        ({"key_file": "gone.key"}, "key_file {0}/gone.key cannot be read: No such file"),
         ({"key_file": "other.key"}, "key_file {0}/other.key is not the key of cert_file"),
         ({"cert_file": "web.yml"}, "are not a certificate and its key in PEM"),
-        ({"cert_file": "binary"}, "cert_file {0}/binary is not text, so not PEM"),
+        ({"cert_file": "binary"}, "cert_file {0}/binary cannot be read: it is not text"),
         ({"key_file": "encrypted.key"}, "key_file {0}/encrypted.key is encrypted"),
         (
             {"client_ca_file": "web.yml", "client_auth_type": "RequireAndVerifyClientCert"},

@@ -1,1 +1,1 @@
-"""The alerts and recording rules that we ship, written once, as data."""
+"""The alert and recording rules, as data. alerts/README.md shows how to add one."""

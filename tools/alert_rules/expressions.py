@@ -12,6 +12,8 @@ ON_VM = "on (system_name, vm_id)"
 ON_NODE = "on (system_name, node)"
 ON_SYSTEM = "on (system_name)"
 
+STATE_INFO = "vergewatch_recovery_vm_state_info"
+STATE_SINCE = "vergewatch_recovery_vm_state_since_timestamp_seconds"
 ENROLLED = 'policy!="no"'
 CRASHED = 'policy="no",state="held"'
 """Recovery's state of a crashed VM that is not enrolled."""
@@ -20,12 +22,12 @@ DOWN_STATES = "suspect|platform|unknown|backoff|held|acting|verifying|indetermin
 
 
 def by(labels: tuple[str, ...], expr: str) -> str:
-    """Return *expr* with these labels and no others, whichever daemon it came from."""
+    """Return *expr* with these labels only, so that it does not matter which daemon exports it."""
     return f"max by ({', '.join(labels)}) ({expr})"
 
 
 def firing(*names: str) -> str:
-    """Return the selector of alerts that fire."""
+    """Return the selector of the firing alerts with these names."""
     match = f'="{names[0]}"' if len(names) == 1 else f'=~"{"|".join(names)}"'
     return f'ALERTS{{alertname{match}, alertstate="firing"}}'
 
@@ -34,50 +36,47 @@ def grown(counter: str, window: str) -> str:
     """
     Return by how much a system's counter grew within *window*.
 
-    Unlike ``increase``, this sees the first one: a counter that is born at 1 was 0 before.
+    Unlike ``increase``, this counts the first event: a counter that appears with 1 was 0 before.
     """
     now = f"sum by (system_name) ({counter})"
     before = f"sum by (system_name) ({counter} offset {window})"
     return f"{now}\n- (\n  {before}\n  or\n  0 * {now}\n)"
 
 
+# Parts of descriptions.
+
 OF_VM = "VM {{ $labels.vm_name }} ({{ $labels.vm_id }}) in system {{ $labels.system_name }}"
 OF_SYSTEM = "system {{ $labels.system_name }}"
 
-_THIS_VM = "{system_name=%q,vm_id=%q}"
-_ITS_LABELS = "$labels.system_name $labels.vm_id"
 
-ON_ITS_NODE = (
-    f'{{{{ with printf `vergewatch_vm_info{_THIS_VM}` {_ITS_LABELS} | query }}}}'
-    '{{ with . | first | label "node" }} on {{ . }}{{ end }}{{ end }}'
-)  # fmt: skip
-"""Where the VM runs, if it does."""
+def lookup(metric: str, text: str, *matchers: str, labels: tuple[str, ...] = VM[:2]) -> str:
+    """
+    Return a template with *text* if *metric* has a series with the alert's *labels*.
+
+    In *text*, the dot is the result of the query.
+    """
+    selector = ",".join((*(f"{label}=%q" for label in labels), *matchers))
+    values = " ".join(f"$labels.{label}" for label in labels)
+    return f"{{{{ with printf `{metric}{{{selector}}}` {values} | query }}}}{text}{{{{ end }}}}"
+
+
+ON_ITS_NODE = lookup(
+    "vergewatch_vm_info", '{{ with . | first | label "node" }} on {{ . }}{{ end }}'
+)
+"""The node that the VM runs on, if it runs."""
 
 RECOVERY_STATE = (
-    f'{{{{ with printf `vergewatch_recovery_vm_state_info{_THIS_VM}` {_ITS_LABELS} | query }}}}'
-    ' Its recovery state has been {{ . | first | label "state" }}{{ end }}'
-    f'{{{{ with printf `time() - vergewatch_recovery_vm_state_since_timestamp_seconds{_THIS_VM}` '
-    f'{_ITS_LABELS} | query }}}}'
-    " for {{ . | first | value | humanizeDuration }}.{{ end }}"
-    f'{{{{ with printf `vergewatch_recovery_vm_state_info{{system_name=%q,vm_id=%q,policy="no"}}` '
-    f'{_ITS_LABELS} | query }}}}'
-    " It is not enrolled, so recovery does not act on it.{{ end }}"
-)  # fmt: skip
+    lookup(STATE_INFO, ' Its recovery state has been {{ . | first | label "state" }}')
+    + lookup(f"time() - {STATE_SINCE}", " for {{ . | first | value | humanizeDuration }}.")
+    + lookup(STATE_INFO, " It is not enrolled, so recovery does not act on it.", 'policy="no"')
+)
 """The recovery state of the VM, if recovery is on."""
 
 
 def named(state: str, *more: str) -> str:
     """Return a template with the names of the first VMs in *state*, a pattern."""
     matchers = ",".join(("system_name=%q", f'state=~"{state}"', *more))
-    query = f"vergewatch_recovery_vm_state_info{{{matchers}}}"
+    query = f"{STATE_INFO}{{{matchers}}}"
     found = f"printf `{query}` $labels.system_name | query | sortByLabel `vm_name`"
     name = "{{ if $i }}, {{ end }}{{ $vm.Labels.vm_name }}"
     return f"{{{{ range $i, $vm := {found} }}}}{{{{ if lt $i 5 }}}}{name}{{{{ end }}}}{{{{ end }}}}"
-
-
-_SYSTEM_VARIABLE = "var-system={{ $labels.system_name | urlquery }}"
-FLEET_PAGE = f"/d/vergewatch-fleet?{_SYSTEM_VARIABLE}"
-VM_PAGE = f"/d/vergewatch-vm?{_SYSTEM_VARIABLE}&var-vm={{{{ $labels.vm_name | urlquery }}}}"
-RECOVERY_PAGE = f"/d/vergewatch-recovery?{_SYSTEM_VARIABLE}"
-EXPORTER_PAGE = f"/d/vergewatch-exporter?{_SYSTEM_VARIABLE}"
-DAEMON_PAGE = "/d/vergewatch-exporter"

@@ -1,47 +1,76 @@
-"""Everything that is generated from the rules, by where it goes."""
+"""The rule files for Prometheus, and the same rules for its operator."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
+from textwrap import indent
 
-from tools.alert_rules import exporter, guests, nodes, recovery, vms
-from tools.alert_rules.inhibitions import inhibitions
-from tools.alert_rules.model import Alert, Group
-from tools.alert_rules.render import operator_file, rule_file
-from tools.alert_rules.runbooks import pages
-from tools.alert_rules.thresholds import DEFAULT, Thresholds
+from tools.alert_rules.groups import GROUPS
+from tools.alert_rules.inhibitions import frozen
+from tools.alert_rules.model import FOR, Alert, Group, Recording
+from tools.alert_rules.thresholds import RUNBOOKS
+
+_HEAD = """\
+# Generated from tools/alert_rules by `make docs`. Do not edit: a change is lost with the next one.
+"""
+_OPERATOR_HEAD = f"""\
+{_HEAD}
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: vergewatch
+  labels:
+    app.kubernetes.io/name: vergewatch
+spec:
+  groups:
+"""
 
 
-def groups(thresholds: Thresholds = DEFAULT) -> tuple[Group, ...]:
-    """Return all rules, by subject."""
-    t = thresholds
-    return (
-        Group(
-            "vergewatch-vms",
-            vms.recordings(t),
-            (*nodes.alerts(t), *vms.alerts(t), *guests.alerts(t)),
-        ),
-        Group("vergewatch-recovery", (), recovery.alerts(t)),
-        Group("vergewatch-exporter", (), exporter.alerts(t)),
+def rule_files() -> Mapping[str, str]:
+    """Return the text of each generated file in alerts/, by its path in the repository."""
+    groups = {group.name: "\n".join(_group(group)) + "\n" for group in GROUPS}
+    return {
+        **{
+            f"alerts/{name}.rules.yml": f"{_HEAD}\ngroups:\n{indent(text, '  ')}"
+            for name, text in groups.items()
+        },
+        "alerts/prometheusrule.yaml": _OPERATOR_HEAD + indent("".join(groups.values()), "    "),
+    }
+
+
+def _group(group: Group) -> Iterable[str]:
+    yield f"- name: vergewatch-{group.name}"
+    yield "  rules:"
+    rules = (*map(_recording, group.recordings), *map(_alert, group.alerts))
+    yield from (indent("\n".join(lines), "    ") for lines in rules)
+
+
+def _recording(recording: Recording) -> Iterable[str]:
+    yield f"# {recording.comment}"
+    yield f"- record: {recording.name}"
+    yield _expression(recording.expr)
+
+
+def _alert(alert: Alert) -> Iterable[str]:
+    yield f"- alert: {alert.name}"
+    yield _expression(frozen(alert))
+    if alert.for_:
+        yield f"  for: {alert.for_}"
+    if alert.keep_firing_for:
+        yield f"  keep_firing_for: {alert.keep_firing_for}"
+    yield "  labels:"
+    yield from _strings(severity=alert.severity, layer=alert.layer)
+    yield "  annotations:"
+    yield from _strings(
+        summary=alert.summary,
+        description=alert.description.replace(FOR, alert.for_),
+        runbook_url=f"{RUNBOOKS}/{alert.name}.md",
+        dashboard_url=alert.dashboard,
     )
 
 
-def all_alerts(thresholds: Thresholds = DEFAULT) -> tuple[Alert, ...]:
-    """Return every alert."""
-    return tuple(alert for group in groups(thresholds) for alert in group.alerts)
+def _expression(expr: str) -> str:
+    return "  expr: |-\n" + indent(expr, "    ")
 
 
-def files(thresholds: Thresholds = DEFAULT) -> Mapping[str, str]:
-    """Return the text of every generated file, by its path in the repository."""
-    all_groups = groups(thresholds)
-    table = inhibitions(all_alerts(thresholds))
-    rules = {
-        f"alerts/{group.name.removeprefix('vergewatch-')}.rules.yml": rule_file(
-            group, table, thresholds
-        )
-        for group in all_groups
-    }
-    runbooks = {f"docs/runbooks/{name}": text for name, text in pages(all_groups, table).items()}
-    return {
-        **rules,
-        "alerts/prometheusrule.yaml": operator_file(all_groups, table, thresholds),
-        **runbooks,
-    }
+def _strings(**values: str) -> Iterable[str]:
+    return (f"    {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())

@@ -1,7 +1,25 @@
 """What an alert consists of."""
 
+import re
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from exporter.alerting.alerts import DEFINITIONS, AlertName
+
+MUTING = "2m"
+"""``keep_firing_for`` of alerts that mute others: it bridges a restart of the daemon."""
+MUTED = "4m"
+"""
+``keep_firing_for`` of alerts that others mute.
+
+It is longer than `MUTING` and than the wait of VergeSystemDataStale: Alertmanager sends no
+"resolved" for an alert that ends while it is muted.
+"""
+FOR = "{for}"
+"""In a description, stands for the wait of the alert."""
+
+_UNITS = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
 
 
 class Severity(StrEnum):
@@ -14,11 +32,11 @@ class Severity(StrEnum):
     INFO = "info"
     """No notification; dashboards show it."""
     NONE = "none"
-    """Machinery: a sign of life, or what mutes others."""
+    """Internal: the watchdog, and what only mutes other alerts."""
 
 
 class Layer(StrEnum):
-    """What an alert is about; routes and inhibitions go by it."""
+    """What an alert is about. Routes and inhibitions match it."""
 
     VM = "vm"
     NODE = "node"
@@ -28,74 +46,82 @@ class Layer(StrEnum):
     INHIBITOR = "inhibitor"
 
 
-class Step(NamedTuple):
-    """Something to do in the first minutes."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """
+    An alert rule; docs/runbooks has a page with its name.
 
-    text: str
-    """What to do, and what the answer means."""
-    command: str = ""
-    """A command of ours, or of the machine that we run on."""
-    promql: str = ""
-
-
-class Runbook(NamedTuple):
-    """The sections of a runbook page, in Markdown."""
-
-    meaning: str
-    impact: str
-    steps: tuple[Step, ...]
-    automation: str
-    mitigation: tuple[str, ...]
-    """From the safe to the risky, each with how to undo it."""
-    noise: str
-
-
-class Alert(NamedTuple):
-    """An alert; rendering adds its inhibitions."""
+    Durations are written like in Prometheus, such as ``5m``; without one, the rule has none.
+    """
 
     name: str
     severity: Severity
     layer: Layer
     identity: tuple[str, ...]
-    """The labels that its expression has; two alerts that agree in them are one."""
+    """The labels of the expression's result."""
     expr: str
+    for_: str = ""
+    keep_firing_for: str = ""
     summary: str
-    """The same for every instance of it."""
+    """One sentence without labels: notifications of many alerts have it as their title."""
     description: str
-    """Who, what, since when: a template."""
-    dashboard: str
-    """The path of the page that shows more: a template."""
-    quiet: str
-    """How false alarms are avoided."""
-    runbook: Runbook
-    wait_seconds: float = 0
-    """``for``: how long the expression must hold before the alert fires."""
-    linger_seconds: float = 0
-    """``keep_firing_for``: how long it fires after the expression ends."""
+    """What is wrong where, and what to run: a template of Prometheus, and `FOR`."""
+
+    @property
+    def dashboard(self) -> str:
+        """Path of the dashboard that shows more: a template of Prometheus."""
+        path = f"/d/vergewatch-{self._dashboard}"
+        if "system_name" in self.identity:
+            path += "?var-system={{ $labels.system_name | urlquery }}"
+        if "vm_name" in self.identity:
+            path += "&var-vm={{ $labels.vm_name | urlquery }}"
+        return path
+
+    @property
+    def _dashboard(self) -> str:
+        if "vm_name" in self.identity:
+            return "vm"
+        return {Layer.NODE: "systems", Layer.RECOVERY: "recovery"}.get(self.layer, "exporter")
+
+
+def defined(name: AlertName) -> dict[str, Any]:
+    """Return the fields of a rule whose alert the daemon posts too: both must have the same."""
+    definition = DEFINITIONS[name]
+    return {
+        "name": str(name),
+        "severity": Severity(definition.severity),
+        "layer": Layer(definition.layer),
+        "summary": definition.summary,
+    }
 
 
 class Recording(NamedTuple):
-    """An expression that is worth a name."""
+    """A recording rule."""
 
     name: str
     """``level:metric:operations``."""
     labels: tuple[str, ...]
     expr: str
-    why: str
+    comment: str
 
 
 class Group(NamedTuple):
-    """Rules that are evaluated together, the recordings first."""
+    """The rules of one file, the recording rules first."""
 
     name: str
-    recordings: tuple[Recording, ...]
+    title: str
     alerts: tuple[Alert, ...]
+    recordings: tuple[Recording, ...] = ()
 
 
 class Inhibition(NamedTuple):
-    """While one of the *sources* fires, the *targets* that agree in *equal* are muted."""
+    """While one of the *sources* fires, the *targets* with the same *equal* labels are muted."""
 
     sources: tuple[str, ...]
     targets: tuple[str, ...]
     equal: tuple[str, ...]
-    why: str
+
+
+def seconds(duration: str) -> int:
+    """Return the seconds of a duration such as ``5m`` or ``1h30m``; 0 for an empty one."""
+    return sum(int(count) * _UNITS[unit] for count, unit in re.findall(r"(\d+)([dhms])", duration))

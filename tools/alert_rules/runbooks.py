@@ -1,14 +1,15 @@
-"""The page that explains an alert and what to do about it."""
+"""The generated parts of docs/runbooks: the facts of each page's rule, and the index."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from textwrap import wrap
+from collections.abc import Mapping
+from pathlib import Path
 
-from tools.alert_rules.model import Alert, Group, Inhibition, Severity, Step
-from tools.alert_rules.thresholds import duration
+from tools.alert_rules.groups import ALERTS, GROUPS
+from tools.alert_rules.inhibitions import INHIBITIONS
+from tools.alert_rules.model import Alert, Severity
 
-HEAD = "<!-- Generated from tools/alert_rules by `make docs`. Do not edit. -->\n"
-WIDTH = 100
-HEADINGS = (
+BEGIN = "<!-- Generated from tools/alert_rules by `make docs`: begin -->\n"
+END = "<!-- end -->\n"
+SECTIONS = (
     "Meaning",
     "Impact",
     "First five minutes",
@@ -16,124 +17,73 @@ HEADINGS = (
     "Mitigation",
     "When it is noise",
 )
-ASKS = {
+_RESPONSES = {
     Severity.CRITICAL: "needs an immediate response",
     Severity.WARNING: "needs a response in working hours",
     Severity.INFO: "no notification, dashboards show it",
     Severity.NONE: "internal, no notification",
 }
-SUBJECTS = {
-    "vergewatch-vms": "VMs and nodes",
-    "vergewatch-recovery": "Recovery",
-    "vergewatch-exporter": "Vergewatch itself, and its connection to each system",
-}
 
 
-def page(alert: Alert, table: Iterable[Inhibition]) -> str:
-    """Return the runbook of *alert*."""
-    book = alert.runbook
-    texts = (
-        (
-            f"{_wrapped(book.meaning)}\n{_code('promql', alert.expr)}\n{_wrapped(alert.quiet)}"
-            f"{_muting(alert, table)}"
-        ),
-        _wrapped(book.impact),
-        "\n".join(_steps(book.steps)),
-        _wrapped(book.automation),
-        "".join(_wrapped(text, f"{at}. ") for at, text in enumerate(book.mitigation, start=1)),
-        _wrapped(book.noise),
-    )
-    sections = "".join(
-        f"\n## {heading}\n\n{text}" for heading, text in zip(HEADINGS, texts, strict=True)
-    )
-    names = ", ".join(f"`{label}`" for label in alert.identity) or "nothing"
+def runbooks(root: Path) -> Mapping[str, str]:
+    """
+    Return the runbooks and their index with updated facts, by path in the repository.
+
+    An alert without a runbook gets a page with empty sections.
+    """
+    facts = {"README": _index(), **{alert.name: _facts(alert) for alert in ALERTS}}
+    pages = {f"docs/runbooks/{name}.md": text for name, text in facts.items()}
+    return {path: _with_facts(root / path, text) for path, text in pages.items()}
+
+
+def _with_facts(path: Path, facts: str) -> str:
+    page = path.read_text(encoding="utf-8") if path.exists() else _new_page(path.stem)
+    before, _, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f"{path} lacks the lines {BEGIN.strip()} and {END.strip()}")
+    return f"{before}{BEGIN}\n{facts}\n{END}{after}"
+
+
+def _new_page(name: str) -> str:
+    return f"# {name}\n\n{BEGIN}{END}" + "".join(f"\n## {section}\n" for section in SECTIONS)
+
+
+def _facts(alert: Alert) -> str:
+    labels = ", ".join(f"`{label}`" for label in alert.identity) or "none"
     return f"""\
-{HEAD}
-# {alert.name}
-
 {alert.summary}
 
-| Severity | Waits | Goes on after its end | Names |
+| Severity | `for` | `keep_firing_for` | Labels |
 | --- | --- | --- | --- |
-| {alert.severity}: {ASKS[alert.severity]} | {_time(alert.wait_seconds)} \
-| {_time(alert.linger_seconds)} | {names} |
-{sections}"""
+| {alert.severity}: {_RESPONSES[alert.severity]} | {alert.for_ or "0s"} \
+| {alert.keep_firing_for or "0s"} | {labels} |
+
+```promql
+{alert.expr}
+```
+{_muting(alert.name)}"""
 
 
-def index(groups: Iterable[Group]) -> str:
-    """Return the list of all runbooks."""
-    parts = [
-        f"""\
-{HEAD}
-# Runbooks
-
-One page for each alert in [`alerts/`](../../alerts). *critical* needs an immediate response,
-*warning* for working hours, *info* for dashboards, *none* is machinery. In the commands, put the
-names from the alert for `SYSTEM` and `VM`. They are meant for the machine that the daemon runs on;
-[under systemd](../../deploy/systemd/README.md) `vergewatch` in `/usr/local/bin` has the daemon's
-settings. A command applies to all systems unless `--system` names one.
-"""
-    ]
-    for group in groups:
-        rows = "".join(
-            f"| [{alert.name}]({alert.name}.md) | {alert.severity} | {_time(alert.wait_seconds)} "
-            f"| {alert.summary} |\n"
-            for alert in group.alerts
-        )
-        parts.append(
-            f"\n## {SUBJECTS[group.name]}\n\n"
-            f"| Alert | Severity | Waits | Summary |\n| --- | --- | --- | --- |\n{rows}"
-        )
-    return "".join(parts)
-
-
-def pages(groups: Sequence[Group], table: Sequence[Inhibition]) -> Mapping[str, str]:
-    """Return every page by its file's name."""
-    return {
-        "README.md": index(groups),
-        **{f"{one.name}.md": page(one, table) for group in groups for one in group.alerts},
-    }
-
-
-def _muting(alert: Alert, table: Iterable[Inhibition]) -> str:
-    table = tuple(table)
-    by = [source for rule in table if alert.name in rule.targets for source in rule.sources]
-    mutes = [target for rule in table if alert.name in rule.sources for target in rule.targets]
+def _muting(name: str) -> str:
+    sources = [one for rule in INHIBITIONS if name in rule.targets for one in rule.sources]
+    targets = [one for rule in INHIBITIONS if name in rule.sources for one in rule.targets]
     return "".join(
-        "\n"
-        + _wrapped(f"{says} {', '.join(f'[{one}]({one}.md)' for one in dict.fromkeys(names))}.")
-        for says, names in (("Muted by", by), ("Mutes", mutes))
+        f"\n{relation} {', '.join(f'[{one}]({one}.md)' for one in dict.fromkeys(names))}.\n"
+        for relation, names in (("Muted by", sources), ("Mutes", targets))
         if names
     )
 
 
-def _steps(steps: Iterable[Step]) -> Iterable[str]:
-    for number, step in enumerate(steps, start=1):
-        text = _wrapped(step.text, f"{number}. ")
-        if step.command:
-            text += "\n" + _code("console", f"$ {step.command}", indent="   ")
-        if step.promql:
-            text += "\n" + _code("promql", step.promql, indent="   ")
-        yield text
-
-
-def _wrapped(text: str, mark: str = "") -> str:
-    """Return a paragraph in lines, or an item of a list that *mark* begins."""
-    lines = wrap(
-        text,
-        WIDTH,
-        initial_indent=mark,
-        subsequent_indent=" " * len(mark),
-        break_long_words=False,
-        break_on_hyphens=False,
+def _index() -> str:
+    return "\n".join(
+        f"## {group.title}\n\n"
+        "| Alert | Severity | `for` | Summary |\n| --- | --- | --- | --- |\n"
+        f"{''.join(map(_row, group.alerts))}"
+        for group in GROUPS
     )
-    return "".join(f"{line}\n" for line in lines)
 
 
-def _code(language: str, text: str, *, indent: str = "") -> str:
-    lines = (f"```{language}", *text.splitlines(), "```")
-    return "".join(f"{indent}{line}\n" for line in lines)
-
-
-def _time(seconds: float) -> str:
-    return duration(seconds) if seconds else "not at all"
+def _row(alert: Alert) -> str:
+    link = f"[{alert.name}]({alert.name}.md)"
+    return f"| {link} | {alert.severity} | {alert.for_ or '0s'} | {alert.summary} |\n"

@@ -1,6 +1,6 @@
 """
-Grafana dashboards, written from the catalogue of metrics.
+Grafana dashboards, one module each, built from the catalog of metrics.
 
-`python -m tools.dashboards DIRECTORY` writes them as JSON. The daemon never imports this: what
-it builds with, grafana-foundation-sdk, is a tool for development.
+`python -m tools.dashboards DIRECTORY` writes them as JSON with grafana-foundation-sdk, which is a
+dependency of development only.
 """

@@ -1,17 +1,18 @@
 """Write the dashboards into a directory: `python -m tools.dashboards DIRECTORY`."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from tools.dashboards.build import files
+from tools.dashboards import exporter, recovery, systems, vm
 
 
-def main() -> None:
-    """Write every dashboard as a file."""
-    directory = Path(sys.argv[1])
-    for name, text in files().items():
-        (directory / name).write_text(text, encoding="utf-8")
+def files() -> Mapping[str, str]:
+    """Return the text of each dashboard by the name of its file."""
+    pages = (systems.page(), vm.page(), recovery.page(), exporter.page())
+    return {f"{page.uid.removeprefix('vergewatch-')}.json": page.json() for page in pages}
 
 
 if __name__ == "__main__":
-    main()
+    for name, text in files().items():
+        (Path(sys.argv[1]) / name).write_text(text, encoding="utf-8")

@@ -1,27 +1,33 @@
-"""A dashboard: panels in sections, what is chosen at its top, and what is marked in its graphs."""
+"""A dashboard: its variables, its annotations, and its panels in sections."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from grafana_foundation_sdk.builders import (
+    bargauge,
+    prometheus,
+    stat,
+    statetimeline,
+    table,
+    timeseries,
+)
 from grafana_foundation_sdk.builders import dashboard as build
-from grafana_foundation_sdk.builders import prometheus
-from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models.common import DataSourceRef
 
-from tools.dashboards.queries import series
-from tools.dashboards.variables import SOURCE, Variable
+from tools.alert_rules.expressions import ON_VM
+from tools.dashboards.queries import EVERY_SYSTEM, ONE_SYSTEM, series
 
 TAG = "vergewatch"
+VM_UID = "vergewatch-vm"
+SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 
-class Section(NamedTuple):
-    """Panels below a heading, or, without a title, at the top."""
-
-    id: int
-    title: str
-    panels: Sequence[Builder[models.Panel]]
-    collapsed: bool = False
-    """Whether it is opened by a click only; what it asks is not asked until then."""
+Panel = bargauge.Panel | stat.Panel | statetimeline.Panel | table.Panel | timeseries.Panel
+Panels = Mapping[str, Panel]
+"""Panels by title, from left to right and from top to bottom."""
 
 
 class Page(NamedTuple):
@@ -30,13 +36,15 @@ class Page(NamedTuple):
     uid: str
     title: str
     description: str
-    variables: Sequence[Variable]
-    marks: Sequence[build.AnnotationQuery]
-    sections: Sequence[Section]
-    since: str = "now-6h"
+    variables: Sequence[build.DatasourceVariable | build.QueryVariable]
+    annotations: Sequence[build.AnnotationQuery]
+    sections: Mapping[str, Panels]
+    """Panels by heading; the first section has none."""
+    collapsed: Sequence[str] = ()
+    """Sections that a click opens; their queries run only then."""
 
-    def build(self) -> models.Dashboard:
-        """Return it as Grafana knows it."""
+    def json(self) -> str:
+        """Return the file that Grafana reads."""
         dashboard = (
             build.Dashboard(f"Vergewatch / {self.title}")
             .uid(self.uid)
@@ -45,55 +53,31 @@ class Page(NamedTuple):
             .readonly()
             .timezone("browser")
             .tooltip(models.DashboardCursorSync.CROSSHAIR)
-            .time(self.since, "now")
+            .time("now-6h", "now")
             .refresh("30s")
-            .variables(list(self.variables))
-            .annotations(list(self.marks))
+            .variables([_datasource(), *self.variables])
+            .annotations(list(self.annotations))
             .link(_other_dashboards())
         )
-        for section in self.sections:
-            _add(dashboard, section)
-        return dashboard.build()
+        self._add_sections(dashboard)
+        document = json.loads(JSONEncoder().encode(dashboard.build()))
+        # With a placement, newer Grafanas would move links and annotations out of the head.
+        for head in (*document["links"], *document["annotations"]["list"]):
+            head.pop("placement", None)
+        return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
-
-def recovery_actions(*matchers: str) -> build.AnnotationQuery:
-    """Mark what recovery did, at the second at which its outcome was known."""
-    # Grafana takes the value for the time, in milliseconds.
-    when = series("recovery_vm_last_action_timestamp_seconds", *matchers)
-    what = series("recovery_vm_last_action_info", *matchers)
-    return _mark(
-        "Recovery",
-        f"1000 * {when} * on (system_name, vm_id) group_left (action, outcome) {what}",
-        title="{{action}} {{vm_name}}",
-        text="{{outcome}}",
-        colour="blue",
-    ).use_value_for_time(True)
-
-
-def alerts(*matchers: str) -> build.AnnotationQuery:
-    """Mark while alerts fire; not shown at first."""
-    firing = ('alertname=~"Verge.*"', 'alertstate="firing"', 'severity!="none"')
-    return _mark(
-        "Alerts",
-        series("ALERTS", *firing, *matchers),
-        title="{{alertname}}",
-        text="{{severity}} {{vm_name}}",
-        colour="red",
-    ).enable(False)
-
-
-def _mark(name: str, expr: str, *, title: str, text: str, colour: str) -> build.AnnotationQuery:
-    return (
-        build.AnnotationQuery()
-        .name(name)
-        .datasource(SOURCE)
-        .enable(True)
-        .icon_color(colour)
-        .expr(expr)
-        .target(prometheus.Dataquery().datasource(SOURCE).expr(expr).ref_id("Anno").range())
-        .title_format(title)
-        .text_format(text)
-    )
+    def _add_sections(self, dashboard: build.Dashboard) -> None:
+        for number, (heading, panels) in enumerate(self.sections.items()):
+            collapsed = heading in self.collapsed
+            row = build.Row(heading).id(100 * number).collapsed(collapsed)
+            if heading and not collapsed:
+                dashboard.with_row(row)
+            for at, (title, panel) in enumerate(panels.items(), start=1):
+                (row if collapsed else dashboard).with_panel(
+                    panel.title(title).id(100 * number + at)
+                )
+            if collapsed:
+                dashboard.with_row(row)
 
 
 def _other_dashboards() -> build.DashboardLink:
@@ -108,17 +92,95 @@ def _other_dashboards() -> build.DashboardLink:
     )
 
 
-def _add(dashboard: build.Dashboard, section: Section) -> None:
-    if not section.title:
-        for panel in section.panels:
-            dashboard.with_panel(panel)
-        return
-    row = build.Row(section.title).id(section.id).collapsed(section.collapsed)
-    if section.collapsed:
-        for panel in section.panels:
-            row.with_panel(panel)
-        dashboard.with_row(row)
-        return
-    dashboard.with_row(row)
-    for panel in section.panels:
-        dashboard.with_panel(panel)
+# --- Variables ---
+
+
+def _datasource() -> build.DatasourceVariable:
+    return build.DatasourceVariable("datasource").label("Data source").type("prometheus")
+
+
+def systems() -> build.QueryVariable:
+    """Return the choice of any number of systems; all of them by default."""
+    return _several(system(), ".+")
+
+
+def system() -> build.QueryVariable:
+    """Return the choice of one system."""
+    return _variable("system", "System", series("up"), "system_name")
+
+
+def clusters(of: str = EVERY_SYSTEM) -> build.QueryVariable:
+    """Return the choice of any number of clusters; all of them includes VMs without one."""
+    return _several(_variable("cluster", "Cluster", series("vm_info", of), "cluster"), ".*")
+
+
+def vm() -> build.QueryVariable:
+    """Return the choice of one VM of the chosen system and clusters."""
+    return _variable("vm", "VM", series("vm_info", ONE_SYSTEM, 'cluster=~"$cluster"'), "vm_name")
+
+
+def recovery_vms() -> build.QueryVariable:
+    """Return the choice of any number of the VMs that have a recovery state."""
+    states = series("recovery_vm_state_info", EVERY_SYSTEM)
+    return _several(_variable("vm", "VM", states, "vm_name"), ".+")
+
+
+def _variable(name: str, title: str, selector: str, label: str) -> build.QueryVariable:
+    query = f"label_values({selector}, {label})"
+    return (
+        build.QueryVariable(name)
+        .label(title)
+        .datasource(SOURCE)
+        .query({"query": query, "refId": name})
+        .definition(query)
+        .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(models.VariableSort.NATURAL_ASC)
+    )
+
+
+def _several(variable: build.QueryVariable, all_of_them: str) -> build.QueryVariable:
+    return (
+        variable.multi(True)
+        .include_all(True)
+        .all_value(all_of_them)
+        .current(models.VariableOption(selected=True, text="All", value="$__all"))
+    )
+
+
+# --- Annotations ---
+
+
+def recovery_actions(*matchers: str) -> build.AnnotationQuery:
+    """Mark each action of recovery at the second at which its outcome was known."""
+    # Grafana takes the value for the time, in milliseconds.
+    when = series("recovery_vm_last_action_timestamp_seconds", *matchers)
+    what = series("recovery_vm_last_action_info", *matchers)
+    expr = f"1000 * {when} * {ON_VM} group_left (action, outcome) {what}"
+    return _annotation(
+        "Recovery", expr, title="{{action}} {{vm_name}}", text="{{outcome}}", color="blue"
+    ).use_value_for_time(True)
+
+
+def alerts(*matchers: str) -> build.AnnotationQuery:
+    """Mark while alerts fire; off by default."""
+    firing = ('alertname=~"Verge.*"', 'alertstate="firing"', 'severity!="none"')
+    expr = series("ALERTS", *firing, *matchers)
+    return _annotation(
+        "Alerts", expr, title="{{alertname}}", text="{{severity}} {{vm_name}}", color="red"
+    ).enable(False)
+
+
+def _annotation(
+    name: str, expr: str, *, title: str, text: str, color: str
+) -> build.AnnotationQuery:
+    return (
+        build.AnnotationQuery()
+        .name(name)
+        .datasource(SOURCE)
+        .enable(True)
+        .icon_color(color)
+        .expr(expr)
+        .target(prometheus.Dataquery().datasource(SOURCE).expr(expr).ref_id("Anno").range())
+        .title_format(title)
+        .text_format(text)
+    )

@@ -1,7 +1,13 @@
-"""The kinds of panels we use, each with our manners: a title, a description, a unit, a legend."""
+"""
+The kinds of panels, one function each.
+
+Each takes what the panel is about, a text or the name of a metric with a help text, and its queries
+in PromQL, by legend where a panel has several series. Titles and ids are given by the page.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from string import ascii_uppercase
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from grafana_foundation_sdk.builders import (
     bargauge,
@@ -10,163 +16,133 @@ from grafana_foundation_sdk.builders import (
     prometheus,
     stat,
     statetimeline,
-    table,
     timeseries,
 )
-from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.builders import table as tables
 from grafana_foundation_sdk.models import common as values
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from exporter.collectors.registry import FAMILIES
 from exporter.telemetry import INSTRUMENTS
-from tools.dashboards.variables import SOURCE
-from tools.dashboards.words import BLUE, GREEN, OTHER, Meaning
+from tools.dashboards.page import SOURCE, VM_UID, Panel
 
-Panel = TypeVar(
-    "Panel", stat.Panel, timeseries.Panel, statetimeline.Panel, table.Panel, bargauge.Panel
-)
+AnyPanel = TypeVar("AnyPanel", bound=Panel)
+Color = Literal[
+    "green", "yellow", "orange", "red", "semi-dark-red", "blue", "light-blue", "purple",
+    "#a7adb8", "#737a87", "text", "transparent",
+]  # fmt: skip
+Steps = Sequence[tuple[float, Color]]
+"""Thresholds: from which value on which color."""
+Texts = Sequence[models.ValueMapping]
+Link = Mapping[str, str]
+
+GREY: Color = "#a7adb8"
+DARK_GREY: Color = "#737a87"
 
 SLOW = "1m"
 """
-The least step for what is read once a minute.
+The least step for rates from tables that are polled once a minute.
 
-It makes `$__rate_interval` at least four minutes long. Shorter ones hold one poll or two, by
-chance, and draw a comb.
+It makes `$__rate_interval` at least four minutes long. A shorter interval would contain one or two
+polls, by chance, and the graph would zigzag.
 """
-STEPS = "1m"
+EVENT_STEP = "1m"
 """The least width of a bar that counts events."""
 
 COUNT = "none"
 RATIO = "percentunit"
 SECONDS = "s"
+"""Seconds, rounded except in graphs."""
+TIME = "dateTimeFromNow"
+"""Unix milliseconds, shown as the time since then."""
 BYTES = "bytes"
 BITS_PER_SECOND = "bps"
 
-_HELP = {
-    name.removeprefix("vergewatch_"): text
-    for name, text in (
-        *((family.name, family.help) for family in FAMILIES),
-        *((instrument.name, instrument.help) for instrument in INSTRUMENTS),
-    )
-}
-
-Steps = Sequence[tuple[float, str]]
-"""From which value on which colour, besides the one that everything begins with."""
-
-
-class Query(NamedTuple):
-    """What a panel asks."""
-
-    expr: str
-    legend: str = ""
-    now: bool = False
-    """Whether only the latest value is wanted, and not those of the whole range."""
-    step: str = ""
-    buckets: bool = False
-
-
-def now(expr: str, legend: str = "") -> Query:
-    """Ask for the latest value."""
-    return Query(expr, legend, now=True)
-
-
-class Look(NamedTuple):
-    """What every panel has, whatever its kind."""
-
-    id: int
-    title: str
-    description: str
-    width: int
-    height: int
-
-
-def of(id_: int, title: str, about: str, *, width: int, height: int = 8) -> Look:
-    """Say what a panel is called, what it is about (a text, or a metric's name), and its size."""
-    return Look(id_, title, _HELP.get(about, about), width, height)
+_HELP = {one.name.removeprefix("vergewatch_"): one.help for one in (*FAMILIES, *INSTRUMENTS)}
 
 
 def number(
-    look: Look,
-    query: Query,
+    about: str,
+    expr: str,
     *,
+    width: int = 3,
+    height: int = 4,
     unit: str = COUNT,
+    base: Color = "green",
     steps: Steps = (),
-    base: str = GREEN,
     decimals: int | None = None,
-    texts: Sequence[models.ValueMapping] = (),
-    named: bool = False,
-    empty: str = "none",
-) -> stat.Panel:
+    texts: Texts = (),
+    name: str = "",
+    empty: str = "no data",
+) -> Panel:
     """
     Return a panel with one large value.
 
     Args:
-        named: Show the name of the series, which says more than its value.
+        name: The legend; it is shown instead of the value.
 
     """
-    panel = (
-        _dressed(stat.Panel(), look, [query], unit, texts)
+    query = _query(expr, name, instant=True)
+    if decimals is None and unit == SECONDS:
+        decimals = 0
+    return (
+        _panel(stat.Panel(), about, [query], width, height, unit, empty, decimals, texts)
         .thresholds(_steps(base, steps))
-        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
+        .reduce_options(_LATEST_VALUE)
         .color_mode(values.BigValueColorMode.VALUE)
         .graph_mode(values.BigValueGraphMode.NONE)
-        .text_mode(values.BigValueTextMode.NAME if named else values.BigValueTextMode.VALUE)
+        .text_mode(values.BigValueTextMode.NAME if name else values.BigValueTextMode.VALUE)
         .justify_mode(values.BigValueJustifyMode.AUTO)
         .orientation(values.VizOrientation.AUTO)
-        .no_value(empty)
     )
-    return panel if decimals is None else panel.decimals(decimals)
 
 
 def graph(
-    look: Look,
-    queries: Sequence[Query],
+    about: str,
+    queries: Mapping[str, str],
     *,
+    width: int = 12,
+    height: int = 8,
+    step: str = "",
     unit: str = COUNT,
-    stacked: bool = False,
-    bars: bool = False,
     low: float | None = 0,
     high: float | None = None,
-    colours: Mapping[str, str] = {},
+    colors: Mapping[str, Color] = {},
     steps: Steps = (),
-    empty: str = "nothing in this range",
-    wide: bool = False,
+    stacked: bool = False,
+    legend_right: bool = False,
     decimals: int | None = None,
+    empty: str = "nothing in this range",
 ) -> timeseries.Panel:
     """
     Return a graph over time.
 
     Args:
-        low: Where the axis begins; None leaves it to the data.
-        colours: By the name of a series.
-        steps: Lines at these values.
-        wide: Put the legend beside it, where many series need room.
+        step: The least time between two values.
+        low: Where the axis begins; ``None`` leaves it to the data.
+        colors: By legend; the others are from Grafana's palette.
+        steps: Draws lines at these values.
 
     """
+    asked = [_query(expr, legend, step=step) for legend, expr in queries.items()]
+    legend_at = values.LegendPlacement.RIGHT if legend_right else values.LegendPlacement.BOTTOM
     panel = (
-        _dressed(timeseries.Panel(), look, queries, unit)
+        _panel(timeseries.Panel(), about, asked, width, height, unit, empty, decimals)
         .thresholds(_steps("transparent", steps))
-        .no_value(empty)
         .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC))
         .line_width(1)
-        .fill_opacity(70 if bars else 35 if stacked else 0 if len(queries) > 1 else 8)
+        .fill_opacity(35 if stacked else 0 if len(queries) > 1 else 8)
         .show_points(values.VisibilityMode.NEVER)
         .span_nulls(False)
-        .tooltip(
-            common.VizTooltipOptions()
-            .mode(values.TooltipDisplayMode.MULTI)
-            .sort(values.SortOrder.DESCENDING)
-        )
+        .tooltip(_ALL_SERIES)
         .legend(
             common.VizLegendOptions()
             .show_legend(True)
             .display_mode(values.LegendDisplayMode.LIST)
-            .placement(values.LegendPlacement.RIGHT if wide else values.LegendPlacement.BOTTOM)
+            .placement(legend_at)
         )
     )
-    if bars:
-        panel.draw_style(values.GraphDrawStyle.BARS).axis_soft_max(1)
     if stacked:
         panel.stacking(common.StackingConfig().mode(values.StackingMode.NORMAL).group("A"))
     if steps:
@@ -177,147 +153,107 @@ def graph(
         panel.min(low)
     if high is not None:
         panel.max(high)
-    if decimals is not None:
-        panel.decimals(decimals)
-    for name, colour in colours.items():
-        panel.override_by_name(name, [_colour(colour)])
+    for name, color in colors.items():
+        panel.override_by_name(name, _property("color", {"mode": "fixed", "fixedColor": color}))
     return panel
 
 
-def timeline(
-    look: Look,
-    queries: Sequence[Query],
+def events(
+    about: str,
+    queries: Mapping[str, str],
     *,
-    texts: Sequence[models.ValueMapping] = (),
-    own_texts: Mapping[str, Sequence[models.ValueMapping]] = {},
-    links: Sequence[dict[str, object]] = (),
+    width: int = 12,
+    height: int = 8,
     empty: str = "nothing in this range",
-    page: int = 20,
-) -> statetimeline.Panel:
+) -> Panel:
+    """Return a graph with a bar for each step, as high as the number of its events."""
+    return (
+        graph(
+            about,
+            queries,
+            width=width,
+            height=height,
+            step=EVENT_STEP,
+            stacked=True,
+            decimals=0,
+            empty=empty,
+        )
+        .draw_style(values.GraphDrawStyle.BARS)
+        .axis_soft_max(1)
+        .fill_opacity(70)
+    )
+
+
+def timeline(
+    about: str,
+    queries: Mapping[str, str],
+    *,
+    width: int = 24,
+    height: int = 8,
+    texts: Texts = (),
+    texts_of: Mapping[str, Texts] = {},
+    link: Link | None = None,
+    empty: str = "nothing in this range",
+) -> Panel:
     """
-    Return bands over time, one for each series, that change with its value.
+    Return a band over time for each series, which changes its color with the value.
 
     Args:
-        own_texts: By a pattern for names of series, where *texts* are not theirs.
+        texts_of: The texts of some series instead of *texts*, by a pattern of their legends.
 
     """
+    asked = [_query(expr, legend) for legend, expr in queries.items()]
     panel = (
-        _dressed(statetimeline.Panel(), look, queries, "none", texts)
-        .thresholds(_steps(BLUE, ()))
+        _panel(
+            statetimeline.Panel(), about, asked, width, height, COUNT, empty, texts=texts, link=link
+        )
+        .thresholds(_steps("blue"))
         .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))
-        .no_value(empty)
         .merge_values(True)
         .show_value(values.VisibilityMode.AUTO)
         .align_value(values.TimelineValueAlignment.LEFT)
         .row_height(0.85)
         .line_width(0)
         .fill_opacity(80)
-        .per_page(page)
+        .per_page(20)
         .legend(common.VizLegendOptions().show_legend(False))
         .tooltip(common.VizTooltipOptions().mode(values.TooltipDisplayMode.SINGLE))
     )
-    for pattern, own in own_texts.items():
-        panel.override_by_regexp(pattern, [models.DynamicConfigValue("mappings", list(own))])
-    if links:
-        panel.data_links(_links(links))
-    return panel
-
-
-class Column(NamedTuple):
-    """A column of a table, in the order of its place."""
-
-    field: str
-    """A label, or `Value`, or `Value #B` where there are several queries."""
-    title: str
-    width: int | None = None
-    unit: str = ""
-    texts: Sequence[models.ValueMapping] = ()
-    link: Mapping[str, object] | None = None
-    gauge: bool = False
-    """Draw a share of 1 as a bar."""
-    steps: Steps = ()
-    base: str = "text"
-    decimals: int | None = None
-
-
-def rows(
-    look: Look,
-    queries: Sequence[Query],
-    columns: Sequence[Column],
-    *,
-    sort: str = "",
-    descending: bool = False,
-    hide: Iterable[str] = (),
-    empty: str = "nothing",
-    paged: bool = False,
-) -> table.Panel:
-    """
-    Return a table of the latest values.
-
-    Args:
-        sort: The title of the column to sort by; without it the rows come as the query has them.
-        hide: Fields that are not shown, besides the time.
-        paged: Turn pages instead of scrolling, where there may be many rows.
-
-    """
-    panel = (
-        # A label is a text, even where it looks like a number: 9.4 is not 9.40.
-        _dressed(table.Panel(), look, queries, "string", as_table=True)
-        .thresholds(_steps("text", ()))
-        .no_value(empty)
-        .show_header(True)
-        .min_width(60)
-        .cell_height(values.TableCellHeight.SM)
-    )
-    if sort:
-        panel.sort_by([common.TableSortByFieldState().display_name(sort).desc(descending)])
-    if paged:
-        panel.footer(common.TableFooterOptions().enable_pagination(True).show(False))
-    if len(queries) > 1:
-        panel.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
-    panel.with_transformation(
-        models.DataTransformerConfig(
-            id_val="organize",
-            options={
-                "excludeByName": dict.fromkeys(["Time", *hide], True),
-                "indexByName": {column.field: at for at, column in enumerate(columns)},
-                "renameByName": {column.field: column.title for column in columns},
-            },
-        )
-    )
-    # The text for no rows at all is not the text for an empty cell.
-    panel.override_by_regexp("/.*/", [models.DynamicConfigValue("noValue", "\u2013")])
-    for column in columns:
-        properties = _properties(column)
-        if properties:
-            panel.override_by_name(column.title, properties)
+    for pattern, own in texts_of.items():
+        panel.override_by_regexp(pattern, _property("mappings", list(own)))
     return panel
 
 
 def bar_list(
-    look: Look,
-    query: Query,
+    about: str,
+    queries: Mapping[str, str],
     *,
+    width: int = 8,
+    height: int = 8,
     unit: str = COUNT,
+    base: Color = "green",
     steps: Steps = (),
-    base: str = GREEN,
     high: float | None = None,
-    links: Sequence[dict[str, object]] = (),
+    buckets: bool = False,
     names: Mapping[str, str] = {},
-    empty: str = "none",
+    link: Link | None = None,
     decimals: int | None = None,
-) -> bargauge.Panel:
+    empty: str = "no data",
+) -> Panel:
     """
-    Return horizontal bars, one for each series.
+    Return a horizontal bar for each series.
 
     Args:
-        names: What series are called instead, by a pattern.
+        buckets: The series are the buckets of a histogram.
+        names: What to show instead of a legend, by a pattern.
 
     """
+    kind = PromQueryFormat.HEATMAP if buckets else PromQueryFormat.TIME_SERIES
+    asked = [_query(expr, legend, instant=True, kind=kind) for legend, expr in queries.items()]
     panel = (
-        _dressed(bargauge.Panel(), look, [query], unit)
+        _panel(bargauge.Panel(), about, asked, width, height, unit, empty, decimals, link=link)
         .thresholds(_steps(base, steps))
-        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
+        .reduce_options(_LATEST_VALUE)
         .display_mode(values.BarGaugeDisplayMode.BASIC)
         .orientation(values.VizOrientation.HORIZONTAL)
         .value_mode(values.BarGaugeValueMode.TEXT)
@@ -327,51 +263,135 @@ def bar_list(
         .max_viz_height(28)
         .show_unfilled(True)
         .min(0)
-        .no_value(empty)
     )
     if high is not None:
         panel.max(high)
-    if decimals is not None:
-        panel.decimals(decimals)
-    if links:
-        panel.data_links(_links(links))
     for pattern, name in names.items():
-        panel.override_by_regexp(pattern, [models.DynamicConfigValue("displayName", name)])
+        panel.override_by_regexp(pattern, _property("displayName", name))
     return panel
 
 
-# --- What values are called ---
+class Column(NamedTuple):
+    """A column of a table: a label of its queries, or the value of a query of its own."""
+
+    title: str
+    label: str = ""
+    width: int | None = None
+    expr: str = ""
+    unit: str = ""
+    decimals: int | None = None
+    texts: Texts = ()
+    base: Color = "text"
+    steps: Steps = ()
+    gauge: bool = False
+    """Draw a ratio as a bar."""
+    link: Link | None = None
+
+    def properties(self) -> list[models.DynamicConfigValue]:
+        """Return the options of the column that differ from those of its table."""
+        found: dict[str, Any] = {}
+        if self.width is not None:
+            found["custom.width"] = self.width
+        if self.expr:
+            found["unit"] = RATIO if self.gauge else self.unit or COUNT
+        if self.decimals is not None:
+            found["decimals"] = self.decimals
+        elif self.gauge or self.unit == SECONDS:
+            found["decimals"] = 0
+        if self.texts:
+            found["mappings"] = list(self.texts)
+        if self.steps:
+            found["thresholds"] = _steps(self.base, self.steps).build()
+        if self.texts or self.steps:
+            found["custom.cellOptions"] = {"type": "color-text"}
+        if self.gauge:
+            cell = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
+            found |= {"custom.cellOptions": cell, "min": 0, "max": 1}
+        if self.link:
+            found["links"] = [dict(self.link)]
+        return [models.DynamicConfigValue(key, value) for key, value in found.items()]
 
 
-def texts_of_codes(meanings: Iterable[Meaning]) -> list[models.ValueMapping]:
-    """Return what the numbers of `coded` mean."""
-    return texts(
-        {
-            **{str(one.code): (one.text, one.colour) for one in meanings},
-            str(OTHER): ("Unknown value", "purple"),
-        }
+def table(
+    about: str,
+    columns: Sequence[Column],
+    *,
+    width: int = 24,
+    height: int = 8,
+    info: str = "",
+    hide: Iterable[str] = (),
+    sort: str | None = None,
+    paged: bool = False,
+    empty: str = "no data",
+) -> Panel:
+    """
+    Return a table of the latest values.
+
+    Args:
+        info: A query for labels only; its value is not shown.
+        hide: Labels that are not shown.
+        sort: The title of the column to sort by, with ``-`` before it for descending order; the
+            first column by default. An empty text keeps the order of the query.
+        paged: Turn pages instead of scrolling, where there may be many rows.
+
+    """
+    exprs = [expr for expr in (info, *(column.expr for column in columns)) if expr]
+    names = ["Value"] if len(exprs) == 1 else [f"Value #{letter}" for letter in ascii_uppercase]
+    fields = dict(zip(exprs, names, strict=False))
+    asked = [_query(expr, instant=True, kind=PromQueryFormat.TABLE) for expr in exprs]
+    # Labels are texts, even if they look like numbers: version 9.40 is not 9.4.
+    panel = (
+        _panel(tables.Panel(), about, asked, width, height, "string", empty)
+        .thresholds(_steps("text"))
+        .show_header(True)
+        .min_width(60)
+        .cell_height(values.TableCellHeight.SM)
     )
+    sort = columns[0].title if sort is None else sort
+    if sort:
+        by = common.TableSortByFieldState().display_name(sort.removeprefix("-"))
+        panel.sort_by([by.desc(sort.startswith("-"))])
+    if paged:
+        panel.footer(common.TableFooterOptions().enable_pagination(True).show(False))
+    if len(exprs) > 1:
+        panel.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
+    shown = {column.label or fields[column.expr]: column.title for column in columns}
+    hidden = ["Time", *hide, *([fields[info]] if info else [])]
+    panel.with_transformation(
+        models.DataTransformerConfig(
+            id_val="organize",
+            options={
+                "excludeByName": dict.fromkeys(hidden, True),
+                "indexByName": {field: at for at, field in enumerate(shown)},
+                "renameByName": shown,
+            },
+        )
+    )
+    # An empty cell does not show the text of an empty table.
+    panel.override_by_regexp("/.*/", _property("noValue", "\u2013"))
+    for column in columns:
+        if properties := column.properties():
+            panel.override_by_name(column.title, properties)
+    return panel
 
 
-def texts_of_words(meanings: Iterable[Meaning]) -> list[models.ValueMapping]:
-    """Return how the words themselves are shown."""
-    return texts({word: (one.text, one.colour) for one in meanings for word in one.words})
+# --- Texts of values, and links ---
 
 
-def texts(told: Mapping[str, tuple[str, str]]) -> list[models.ValueMapping]:
-    """Return a mapping from values to texts and colours."""
+def texts(shown: Mapping[str, tuple[str, Color]]) -> Texts:
+    """Return the texts and colors of values."""
     return [
         models.ValueMap(
             options={
-                value: models.ValueMappingResult(text=text, color=colour, index=index)
-                for index, (value, (text, colour)) in enumerate(told.items())
+                value: models.ValueMappingResult(text=text, color=color, index=index)
+                for index, (value, (text, color)) in enumerate(shown.items())
             }
         )
     ]
 
 
-def yes_no(yes: tuple[str, str], no: tuple[str, str]) -> list[models.ValueMapping]:
-    """Return the texts and colours of 1 and 0."""
+def yes_no(yes: tuple[str, Color], no: tuple[str, Color]) -> Texts:
+    """Return the texts and colors of 1 and 0."""
     return texts({"1": yes, "0": no})
 
 
@@ -383,109 +403,84 @@ OUTCOMES = texts(
         "abandoned": ("Abandoned", "text"),
     }
 )
-"""How an action ended."""
-
-WINDOWS = texts(
-    {"3600": ("an hour", "text"), "86400": ("a day", "text"), "604800": ("a week", "text")}
-)
-"""The usual windows of budgets, in seconds."""
+"""The outcomes of an action."""
 
 
-# --- Where values lead ---
-
-VM_UID = "vergewatch-vm"
-
-
-def to_vm(prefix: str = "__data.fields") -> dict[str, object]:
-    """Return the link to the page of the VM of a row, or, with ``__field.labels``, of a series."""
+def _vm_page(fields: str) -> Link:
     return {
         "title": "Show this VM",
         "url": f"/d/{VM_UID}?${{datasource:queryparam}}"
-        f"&var-system=${{{prefix}.system_name:percentencode}}"
-        f"&var-vm=${{{prefix}.vm_name:percentencode}}"
+        f"&var-system=${{{fields}.system_name:percentencode}}"
+        f"&var-vm=${{{fields}.vm_name:percentencode}}"
         "&${__url_time_range}",
     }
 
 
-TO_VM_OF_SERIES = to_vm("__field.labels")
+VM_OF_ROW = _vm_page("__data.fields")
+VM_OF_SERIES = _vm_page("__field.labels")
 
 
 # --- Details ---
 
+_LATEST_VALUE = common.ReduceDataOptions().calcs(["lastNotNull"]).values(False)
+_ALL_SERIES = (
+    common.VizTooltipOptions()
+    .mode(values.TooltipDisplayMode.MULTI)
+    .sort(values.SortOrder.DESCENDING)
+)
 
-def _dressed(
-    panel: Panel,
-    look: Look,
-    queries: Sequence[Query],
+
+def _panel(
+    panel: AnyPanel,
+    about: str,
+    queries: Iterable[prometheus.Dataquery],
+    width: int,
+    height: int,
     unit: str,
-    mappings: Sequence[models.ValueMapping] = (),
-    *,
-    as_table: bool = False,
-) -> Panel:
+    empty: str,
+    decimals: int | None = None,
+    texts: Texts = (),
+    link: Link | None = None,
+) -> AnyPanel:
     (
-        panel.id(look.id)
-        .title(look.title)
-        .description(look.description)
-        .span(look.width)
-        .height(look.height)
+        panel.description(_HELP.get(about, about))
+        .span(width)
+        .height(height)
         .datasource(SOURCE)
         .unit(unit)
+        .no_value(empty)
     )
-    if mappings:
-        panel.mappings(list(mappings))
-    for letter, query in zip("ABCDEFGHIJKLMNOP", queries, strict=False):
-        panel.with_target(_target(letter, query, as_table=as_table))
+    if decimals is not None:
+        panel.decimals(decimals)
+    if texts:
+        panel.mappings(list(texts))
+    if link:
+        panel.data_links([dashboard.DashboardLink(link["title"]).url(link["url"])])
+    for letter, query in zip(ascii_uppercase, queries, strict=False):
+        panel.with_target(query.ref_id(letter))
     return panel
 
 
-def _target(letter: str, query: Query, *, as_table: bool) -> prometheus.Dataquery:
-    target = prometheus.Dataquery().datasource(SOURCE).ref_id(letter).expr(query.expr)
-    target = target.instant() if query.now else target.range()
-    if as_table:
-        target.format(PromQueryFormat.TABLE)
-    elif query.buckets:
-        target.format(PromQueryFormat.HEATMAP)
-    else:
-        target.format(PromQueryFormat.TIME_SERIES)
-    if query.legend:
-        target.legend_format(query.legend)
-    if query.step:
-        target.interval(query.step)
-    return target
+def _query(
+    expr: str,
+    legend: str = "",
+    *,
+    step: str = "",
+    instant: bool = False,
+    kind: PromQueryFormat = PromQueryFormat.TIME_SERIES,
+) -> prometheus.Dataquery:
+    query = prometheus.Dataquery().datasource(SOURCE).expr(expr).format(kind)
+    query = query.instant() if instant else query.range()
+    if legend:
+        query.legend_format(legend)
+    return query.interval(step) if step else query
 
 
-def _steps(base: str, steps: Steps) -> dashboard.ThresholdsConfig:
-    colours = [models.Threshold(value=None, color=base)]
-    colours += [models.Threshold(value=value, color=colour) for value, colour in steps]
-    return dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(colours)
+def _steps(base: Color, steps: Steps = ()) -> dashboard.ThresholdsConfig:
+    colors = [models.Threshold(value=None, color=base)]
+    colors += [models.Threshold(value=value, color=color) for value, color in steps]
+    return dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(colors)
 
 
-def _colour(colour: str) -> models.DynamicConfigValue:
-    return models.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": colour})
-
-
-def _links(links: Sequence[dict[str, object]]) -> list[Builder[models.DashboardLink]]:
-    return [dashboard.DashboardLink(str(link["title"])).url(str(link["url"])) for link in links]
-
-
-def _properties(column: Column) -> list[models.DynamicConfigValue]:
-    found: dict[str, Any] = {}
-    if column.width is not None:
-        found["custom.width"] = column.width
-    if column.unit or column.field.startswith("Value"):
-        found["unit"] = column.unit or COUNT
-    if column.decimals is not None:
-        found["decimals"] = column.decimals
-    if column.texts:
-        found["mappings"] = list(column.texts)
-        found["custom.cellOptions"] = {"type": "color-text"}
-    if column.steps:
-        found["thresholds"] = _steps(column.base, column.steps).build()
-        found.setdefault("custom.cellOptions", {"type": "color-text"})
-    if column.gauge:
-        found["custom.cellOptions"] = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
-        found["min"] = 0
-        found["max"] = 1
-    if column.link:
-        found["links"] = [dict(column.link)]
-    return [models.DynamicConfigValue(id_val, value) for id_val, value in found.items()]
+def _property(key: str, value: object) -> list[models.DynamicConfigValue]:
+    return [models.DynamicConfigValue(key, value)]

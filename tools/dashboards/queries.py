@@ -1,65 +1,57 @@
-"""PromQL in which no metric and no label can be misspelt: both are looked up in the catalogue."""
+"""PromQL with checked names: metrics and labels are looked up in the catalog of metrics."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from prometheus_client import Counter, Gauge, Histogram, Summary
+from prometheus_client import Histogram, Summary
 
 from exporter.collectors.registry import FAMILIES
-from exporter.telemetry import INSTRUMENTS, Instrument
-from tools.alert_rules.files import groups
+from exporter.telemetry import INSTRUMENTS
+from tools.alert_rules.expressions import ON_VM
+from tools.alert_rules.groups import GROUPS
 
 _LABEL = re.compile(r"\s*(\w+)\s*(?:=~|!~|!=|=)")
-_SCRAPED = frozenset({"job", "instance"})
+SCRAPED = frozenset({"job", "instance"})
 """Labels that Prometheus adds."""
-_FOREIGN: dict[str, frozenset[str]] = {
+
+
+def _known() -> Iterator[tuple[str, tuple[str, ...]]]:
+    for family in FAMILIES:
+        yield family.name, family.labels
+    for one in INSTRUMENTS:
+        parts = ("_sum", "_count") if one.kind in {Histogram, Summary} else ("",)
+        for part in parts:
+            yield one.name + part, one.labels
+        if one.kind is Histogram:
+            yield f"{one.name}_bucket", (*one.labels, "le")
+    for group in GROUPS:
+        for recording in group.recordings:
+            yield recording.name, recording.labels
     # Of every process that uses prometheus_client, and of every scrape.
-    **{
-        f"process_{name}": frozenset()
-        for name in (
-            "cpu_seconds_total",
-            "max_fds",
-            "open_fds",
-            "resident_memory_bytes",
-            "start_time_seconds",
-            "virtual_memory_bytes",
-        )
-    },
-    "up": frozenset(),
-    "scrape_duration_seconds": frozenset(),
-    "scrape_samples_scraped": frozenset(),
-    # Alerts in Prometheus; the last three only of those that have them.
-    "ALERTS": frozenset({"alertname", "alertstate", "severity", "system_name", "node", "vm_name"}),
-}
-_PARTS: Mapping[type[Counter | Gauge | Histogram | Summary], Mapping[str, str]] = {
-    Counter: {"": ""},
-    Gauge: {"": ""},
-    Summary: {"_sum": "", "_count": ""},
-    Histogram: {"_sum": "", "_count": "", "_bucket": "le"},
-}
-
-
-def _of(instrument: Instrument) -> dict[str, frozenset[str]]:
-    """Return the series of *instrument*, with their labels."""
-    return {
-        instrument.name + suffix: frozenset(instrument.labels) | set(label.split())
-        for suffix, label in _PARTS[instrument.kind].items()
-    }
+    for name in (
+        "process_cpu_seconds_total",
+        "process_max_fds",
+        "process_open_fds",
+        "process_resident_memory_bytes",
+        "process_start_time_seconds",
+        "scrape_duration_seconds",
+        "scrape_samples_scraped",
+        "up",
+    ):
+        yield name, ()
+    # The last three only of the alerts that have them.
+    yield "ALERTS", ("alertname", "alertstate", "severity", "system_name", "node", "vm_name")
 
 
 KNOWN: Mapping[str, frozenset[str]] = MappingProxyType(
-    {
-        **{family.name: frozenset(family.labels) for family in FAMILIES},
-        **{name: labels for one in INSTRUMENTS for name, labels in _of(one).items()},
-        **{one.name: frozenset(one.labels) for group in groups() for one in group.recordings},
-        **_FOREIGN,
-    }
+    {name: frozenset(labels) for name, labels in _known()}
 )
-"""The labels of every series that a dashboard may ask for."""
+"""The labels of every series that a dashboard may use."""
 
 EVERY_SYSTEM = 'system_name=~"$system"'
 ONE_SYSTEM = 'system_name="$system"'
+IN_CLUSTER = 'cluster=~"$cluster"'
 ONE_VM = 'vm_name="$vm"'
 
 
@@ -72,7 +64,7 @@ def series(metric: str, *matchers: str) -> str:
     Return a selector; a metric of ours goes without its ``vergewatch_``.
 
     Raises:
-        UnknownNameError: Metric or label is not in the catalogue.
+        UnknownNameError: Metric or label is not in the catalog.
 
     """
     ours = f"vergewatch_{metric}"
@@ -81,35 +73,47 @@ def series(metric: str, *matchers: str) -> str:
         raise UnknownNameError(f"no metric is called {metric}")
     for matcher in matchers:
         label = _LABEL.match(matcher)
-        if label is None or label[1] not in KNOWN[name] | _SCRAPED:
+        if label is None or label[1] not in KNOWN[name] | SCRAPED:
             raise UnknownNameError(f"{name} has no label for {matcher}")
     return f"{name}{{{', '.join(matchers)}}}" if matchers else name
 
 
-def of_us(metric: str) -> str:
-    """Keep the processes and targets of *metric*, which all have, that are Vergewatch."""
-    if metric not in _FOREIGN:
-        raise UnknownNameError(f"{metric} is not a metric of every process")
-    return f"{metric} and on (job, instance) {series('build_info')}"
+def every(metric: str, *matchers: str) -> str:
+    """Return *metric* of the chosen systems."""
+    return series(metric, EVERY_SYSTEM, *matchers)
 
 
-def in_clusters(expression: str) -> str:
-    """Keep the VMs of *expression* that are in the chosen clusters."""
-    chosen = series("vm_info", EVERY_SYSTEM, 'cluster=~"$cluster"')
-    return f"{expression} and on (system_name, vm_id) {chosen}"
+def largest(by: str, expr: str) -> str:
+    """Return the largest value of *expr* for each value of the labels *by*."""
+    return f"max by ({by}) ({expr})"
 
 
-def or_zero(expression: str) -> str:
-    """Return 0 where *expression* has no sample, as long as a system is up."""
-    return f"{expression} or 0 * sum({series('up', EVERY_SYSTEM)} == 1)"
+def labeled(expr: str, labels: str, info: str, on: str = ON_VM) -> str:
+    """Add *labels* of *info*, a metric whose value is 1, to *expr*."""
+    return f"{expr} * {on} group_left ({labels}) {info}"
+
+
+def of_daemons(expr: str) -> str:
+    """Keep the series of *expr* that belong to processes of Vergewatch."""
+    return f"{expr} and on (job, instance) {series('build_info')}"
+
+
+def in_clusters(expr: str) -> str:
+    """Keep the VMs of *expr* that are in the chosen clusters."""
+    return f"{expr} and {ON_VM} {every('vm_info', IN_CLUSTER)}"
+
+
+def or_zero(expr: str) -> str:
+    """Return 0 where *expr* has no sample, as long as a system is up."""
+    return f"{expr} or 0 * sum({every('up')} == 1)"
 
 
 def in_range(counter: str) -> str:
     """
     Count the events of *counter* in the selected range.
 
-    `increase` needs two values, and so never sees the first event of a counter that began with
-    it. A counter that came up with 1 since the range began has counted one more.
+    `increase` needs two values, and so misses the first event of a counter that begins with it.
+    A counter that began in the range with 1 has counted one more.
     """
     born = f"(min_over_time({counter}[$__range]) == 1 unless {counter} offset $__range)"
     return f"(increase({counter}[$__range]) or 0 * {counter}) + ({born} or 0 * {counter})"
@@ -119,15 +123,9 @@ def per_step(counter: str) -> str:
     """
     Count the events of *counter* in each step of a graph, in whole numbers.
 
-    What it counted before the step is its value then; or, where it was no data then, its first
-    value if that is more than 1 (it has been at it for long, and we were not looking); or 0.
+    The count before the step is the value at that time. Where there was none, it is the first
+    value if that is more than 1 (the counter is older, but was not scraped), else 0.
     """
     first = f"(min_over_time({counter}[$__interval]) > 1)"
     before = f"({counter} offset $__interval or {first} or 0 * {counter})"
     return f"clamp_min({counter} - {before}, 0)"
-
-
-def quantile(share: float, histogram: str, *matchers: str, by: str) -> str:
-    """Return PromQL for a quantile of what *histogram* counted lately."""
-    buckets = series(f"{histogram}_bucket", *matchers)
-    return f"histogram_quantile({share:g}, sum by ({by}, le) (rate({buckets}[$__rate_interval])))"

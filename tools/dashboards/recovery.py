@@ -1,424 +1,331 @@
-"""Recovery and its audit: how it stands, what it decided, what it did, and how that went."""
-
-from grafana_foundation_sdk.cog.builder import Builder
-from grafana_foundation_sdk.models.dashboard import Panel as Drawn
+"""Recovery: its readiness, its decisions, its actions and their results."""
 
 from exporter.formatting import span
+from exporter.recovery.model.limits import Limits
 from exporter.telemetry import RECOVERY_TIME
-from tools.dashboards.page import Page, Section, alerts, recovery_actions
+from tools.alert_rules.expressions import ENROLLED, ON_SYSTEM, ON_VM, VM
+from tools.dashboards.page import (
+    Page,
+    Panel,
+    Panels,
+    alerts,
+    recovery_actions,
+    recovery_vms,
+    systems,
+)
 from tools.dashboards.panels import (
     OUTCOMES,
     RATIO,
     SECONDS,
-    STEPS,
-    TO_VM_OF_SERIES,
-    WINDOWS,
+    TIME,
+    VM_OF_ROW,
+    VM_OF_SERIES,
     Column,
-    Query,
     bar_list,
+    events,
     graph,
-    now,
     number,
-    of,
-    rows,
-    texts_of_codes,
-    texts_of_words,
+    table,
+    texts,
     timeline,
-    to_vm,
     yes_no,
 )
-from tools.dashboards.queries import EVERY_SYSTEM, in_range, or_zero, per_step, series
-from tools.dashboards.variables import datasource, recovery_vms, systems
-from tools.dashboards.words import (
-    BLUE,
-    CALM_STATES,
-    GREEN,
-    ORANGE,
-    READINESS,
-    RED,
-    STATES,
-    coded,
+from tools.dashboards.queries import (
+    EVERY_SYSTEM,
+    every,
+    in_range,
+    labeled,
+    largest,
+    or_zero,
+    per_step,
 )
+from tools.dashboards.words import READINESS, STATES, TROUBLE_STATE
 
-Panel = Builder[Drawn]
-
-IS_ENROLLED = 'policy!="no"'
 THESE_VMS = 'vm_name=~"$vm"'
-ACTIONS = series("recovery_actions_total", EVERY_SYSTEM)
-SENT = series("recovery_actions_total", EVERY_SYSTEM, 'outcome!="abandoned"')
-DECISIONS = series("recovery_decisions_total", EVERY_SYSTEM)
-ENROLLED = series("recovery_vm_state_info", EVERY_SYSTEM, THESE_VMS, IS_ENROLLED)
-READY = series("recovery_ready", EVERY_SYSTEM)
-BUCKETS = series("recovery_time_to_recover_seconds_bucket", EVERY_SYSTEM)
+ACTIONS = every("recovery_actions_total")
+DECISIONS = every("recovery_decisions_total")
+BUCKETS = every("recovery_time_to_recover_seconds_bucket")
+WINDOWS = {f"{window.seconds:g}": span(window.seconds) for window in Limits().vm_windows}
+"""The texts of the default windows of a VM's restart budget."""
 
 
 def page() -> Page:
-    """Return the page on recovery."""
+    """Return the dashboard of recovery."""
     return Page(
-        uid="vergewatch-recovery",
-        title="Recovery",
-        description="States, decisions and actions of recovery. The journal has the details: "
+        "vergewatch-recovery",
+        "Recovery",
+        "States, decisions and actions of recovery. The journal has the details: "
         "vergewatch recovery log.",
-        variables=(datasource(), systems(), recovery_vms()),
-        marks=(recovery_actions(EVERY_SYSTEM, THESE_VMS), alerts(EVERY_SYSTEM)),
-        sections=(
-            Section(0, "", [*_numbers(), _readiness(), _needs_a_person(), _budgets()]),
-            Section(20, "VM states", [_states(), _by_state()]),
-            Section(30, "Decisions", [_reasons(), _decisions()]),
-            Section(40, "Actions", [_actions(), _last_actions()]),
-            Section(50, "Results", [_times(), _time_to_recover(), _doubts()]),
-        ),
+        variables=[systems(), recovery_vms()],
+        annotations=[recovery_actions(EVERY_SYSTEM, THESE_VMS), alerts(EVERY_SYSTEM)],
+        sections={
+            "": {
+                **_numbers(),
+                "Readiness": _readiness(),
+                "VMs that need manual action": _manual_action(),
+                "Budgets": _budgets(),
+            },
+            "VM states": {"VMs that were not healthy": _states(), "VMs by state": _by_state()},
+            "Decisions": {
+                "Decisions by reason": _reasons(),
+                "Decisions in this range": _decisions(),
+            },
+            "Actions": {"Actions": _actions(), "Last action on each VM": _last_actions()},
+            "Results": {
+                "Time to recover, median and 95th percentile": _quantiles(),
+                "Time to recover": _time_to_recover(),
+                "Rejected inventories": _rejected(),
+            },
+        },
     )
 
 
-# --- How it stands ---
-
-
-def _numbers() -> list[Panel]:
-    confirmed = series("recovery_actions_total", EVERY_SYSTEM, 'outcome="confirmed"')
-    quarantined = series(
-        "recovery_vm_state_info", EVERY_SYSTEM, THESE_VMS, IS_ENROLLED, 'state="quarantined"'
+def mode_and_readiness(width: int) -> Panel:
+    """Return the mode and readiness of recovery, green if it would act on a crash now."""
+    ready, info = every("recovery_ready"), every("recovery_info")
+    return number(
+        "recovery_info",
+        labeled(ready, "mode, readiness", info, ON_SYSTEM),
+        width=width,
+        base="orange",
+        steps=[(1, "green")],
+        name="{{mode}}, {{readiness}}",
+        empty="off",
     )
-    return [
-        number(
-            of(1, "Mode and readiness", "recovery_info", width=4, height=4),
-            now(
-                f"{READY} * on (system_name) group_left (mode, readiness) "
-                f"{series('recovery_info', EVERY_SYSTEM)}",
-                "{{mode}}, {{readiness}}",
-            ),
-            base=ORANGE,
-            steps=[(1, GREEN)],
-            named=True,
+
+
+def _numbers() -> Panels:
+    enrolled = every("recovery_vm_state_info", THESE_VMS, ENROLLED)
+    quarantined = every("recovery_vm_state_info", THESE_VMS, ENROLLED, 'state="quarantined"')
+    sent = every("recovery_actions_total", 'outcome!="abandoned"')
+    sent_in_range = f"sum({in_range(sent)})"
+    confirmed = every("recovery_actions_total", 'outcome="confirmed"')
+    return {
+        "Mode and readiness": mode_and_readiness(width=4),
+        "Would act now": number(
+            "recovery_ready",
+            f"min({every('recovery_ready')})",
+            texts=yes_no(("Yes", "green"), ("No", "orange")),
             empty="off",
         ),
-        number(
-            of(2, "Would act now", "recovery_ready", width=3, height=4),
-            now(f"min({READY})"),
-            texts=yes_no(("Yes", GREEN), ("No", ORANGE)),
+        "Journal": number(
+            "recovery_journal_up",
+            f"min({every('recovery_journal_up')})",
+            width=2,
+            texts=yes_no(("Up", "green"), ("Down", "red")),
             empty="off",
         ),
-        number(
-            of(3, "Journal", "recovery_journal_up", width=2, height=4),
-            now(f"min({series('recovery_journal_up', EVERY_SYSTEM)})"),
-            texts=yes_no(("Up", GREEN), ("Down", RED)),
+        "Enrolled": number(
+            "VMs enrolled by a tag or a setting. All other VMs are monitored only.",
+            or_zero(f"count({enrolled})"),
+            base="blue",
+        ),
+        "Open actions": number(
+            "recovery_open_actions",
+            f"sum({every('recovery_open_actions')})",
+            steps=[(1, "blue")],
             empty="off",
         ),
-        number(
-            of(
-                4,
-                "Enrolled",
-                "VMs enrolled by a tag or a setting. All other VMs are monitored only.",
-                width=3,
-                height=4,
-            ),
-            now(or_zero(f"count({ENROLLED})")),
-            empty="no data",
-            base=BLUE,
+        "Quarantined": number(
+            "VMs whose restart budget or allowed actions are exhausted. "
+            "Run vergewatch recovery clear.",
+            or_zero(f"count({quarantined})"),
+            steps=[(1, "red")],
         ),
-        number(
-            of(5, "Open actions", "recovery_open_actions", width=3, height=4),
-            now(f"sum({series('recovery_open_actions', EVERY_SYSTEM)})"),
-            steps=[(1, BLUE)],
-            empty="off",
-        ),
-        number(
-            of(
-                6,
-                "Quarantined",
-                "VMs whose restart budget or allowed actions are exhausted. "
-                "Run vergewatch recovery clear.",
-                width=3,
-                height=4,
-            ),
-            now(or_zero(f"count({quarantined})")),
-            empty="no data",
-            steps=[(1, RED)],
-        ),
-        number(
-            of(7, "Actions", "Actions of recovery in this range.", width=3, height=4),
-            now(or_zero(f"round(sum({in_range(SENT)}))")),
-            empty="no data",
+        "Actions": number(
+            "Actions of recovery in this range.",
+            or_zero(f"round({sent_in_range})"),
             base="text",
-            steps=[(1, BLUE)],
+            steps=[(1, "blue")],
         ),
-        number(
-            of(
-                8,
-                "Confirmed",
-                "The share of the actions in this range after which the VM was seen to be well.",
-                width=3,
-                height=4,
-            ),
-            now(f"sum({in_range(confirmed)}) / (sum({in_range(SENT)}) > 0)"),
+        "Confirmed": number(
+            "Share of the actions in this range after which the VM was confirmed to run.",
+            f"sum({in_range(confirmed)}) / ({sent_in_range} > 0)",
             unit=RATIO,
             decimals=0,
-            base=RED,
-            steps=[(0.5, ORANGE), (0.9, GREEN)],
+            base="red",
+            steps=[(0.5, "orange"), (0.9, "green")],
             empty="no actions",
         ),
-    ]
+    }
 
 
 def _readiness() -> Panel:
     return timeline(
-        of(9, "Readiness", "What recovery was ready for.", width=24, height=5),
-        [
-            Query(
-                coded(
-                    READINESS, "recovery_info", EVERY_SYSTEM, label="readiness", by="system_name"
-                ),
-                "{{system_name}}",
-            )
-        ],
-        texts=texts_of_codes(READINESS),
+        "Readiness of recovery in this range.",
+        {"{{system_name}}": READINESS.codes("system_name", EVERY_SYSTEM)},
+        height=5,
+        texts=READINESS.code_texts(),
         empty="recovery is off",
     )
 
 
-def _needs_a_person() -> Panel:
-    since = series("recovery_vm_state_since_timestamp_seconds", EVERY_SYSTEM, THESE_VMS)
-    stuck = series(
-        "recovery_vm_state_info",
-        EVERY_SYSTEM,
-        THESE_VMS,
-        'state=~"quarantined|unknown|held|indeterminate"',
+def _manual_action() -> Panel:
+    since = every("recovery_vm_state_since_timestamp_seconds", THESE_VMS)
+    stuck = 'state=~"quarantined|unknown|held|indeterminate"'
+    stuck_for = labeled(
+        f"(time() - {since})", "state", every("recovery_vm_state_info", THESE_VMS, stuck)
     )
-    return rows(
-        of(
-            10,
-            "VMs that need manual action",
-            "VMs that are quarantined, down for an unknown reason, or held. "
-            "vergewatch explain shows the reason and the next step.",
-            width=14,
-        ),
+    return table(
+        "VMs that are quarantined, down for an unknown reason, or held. "
+        "vergewatch explain shows the reason and the next step.",
         [
-            now(
-                "max by (system_name, vm_name, state) ((time() - "
-                f"{since}) * on (system_name, vm_id) group_left (state) {stuck})"
-            )
+            Column("VM", "vm_name", link=VM_OF_ROW),
+            Column("State", "state", texts=STATES.texts()),
+            Column("For", expr=largest("system_name, vm_name, state", stuck_for), unit=SECONDS),
+            Column("System", "system_name"),
         ],
-        [
-            Column("vm_name", "VM", link=to_vm()),
-            Column("state", "State", texts=texts_of_words(STATES)),
-            Column("Value", "For", unit=SECONDS, decimals=0),
-            Column("system_name", "System"),
-        ],
-        sort="For",
-        descending=True,
-        empty="none",
+        width=14,
+        sort="-For",
         paged=True,
+        empty="none",
     )
 
 
 def _budgets() -> Panel:
-    left = series("recovery_vm_budget_remaining", EVERY_SYSTEM, THESE_VMS)
-    return rows(
-        of(11, "Budgets", "recovery_vm_budget_remaining", width=10),
-        [now(f"max by (system_name, vm_name, window_seconds) ({left})")],
+    left = every("recovery_vm_budget_remaining", THESE_VMS)
+    windows = texts({seconds: (text, "text") for seconds, text in WINDOWS.items()})
+    return table(
+        "recovery_vm_budget_remaining",
         [
-            Column("vm_name", "VM", link=to_vm()),
-            Column("window_seconds", "Within", texts=WINDOWS),
-            Column("Value", "Actions left", steps=[(0, RED), (1, ORANGE), (2, GREEN)]),
-            Column("system_name", "System"),
+            Column("VM", "vm_name", link=VM_OF_ROW),
+            Column("Within", "window_seconds", texts=windows),
+            Column(
+                "Actions left",
+                expr=largest("system_name, vm_name, window_seconds", left),
+                steps=[(0, "red"), (1, "orange"), (2, "green")],
+            ),
+            Column("System", "system_name"),
         ],
+        width=10,
         sort="Actions left",
-        empty="no recent actions",
         paged=True,
+        empty="no recent actions",
     )
-
-
-# --- VM states ---
 
 
 def _states() -> Panel:
-    calm = "|".join(CALM_STATES)
-    stirred = series("recovery_vm_state_info", EVERY_SYSTEM, THESE_VMS, f'state!~"{calm}"')
-    code = coded(
-        STATES,
-        "recovery_vm_state_info",
-        EVERY_SYSTEM,
-        THESE_VMS,
-        label="state",
-        by="system_name, vm_id, vm_name",
-    )
+    codes = STATES.codes(", ".join(VM), EVERY_SYSTEM, THESE_VMS)
+    troubled = every("recovery_vm_state_info", THESE_VMS, TROUBLE_STATE)
     return timeline(
-        of(
-            21,
-            "VMs that were not healthy",
-            "Recovery state of the VMs that were not healthy or stopped in this range.",
-            width=24,
-            height=9,
-        ),
-        [
-            Query(
-                f"{code} and on (system_name, vm_id) max_over_time({stirred}[$__range] @ end())",
-                "{{vm_name}}",
-            )
-        ],
-        texts=texts_of_codes(STATES),
-        links=[TO_VM_OF_SERIES],
-        empty="all were",
+        "Recovery state of the VMs that were not healthy or stopped in this range.",
+        {"{{vm_name}}": f"{codes} and {ON_VM} max_over_time({troubled}[$__range] @ end())"},
+        height=9,
+        texts=STATES.code_texts(),
+        link=VM_OF_SERIES,
+        empty="every VM was healthy or stopped",
     )
 
 
 def _by_state() -> Panel:
-    counted = f"sum by (state) ({series('recovery_vms', EVERY_SYSTEM)})"
     return graph(
-        of(22, "VMs by state", "recovery_vms", width=24, height=7),
-        [Query(counted, "{{state}}")],
+        "recovery_vms",
+        {"{{state}}": f"sum by (state) ({every('recovery_vms')})"},
+        width=24,
+        height=7,
+        colors=STATES.colors(),
         stacked=True,
         decimals=0,
-        colours={word: one.colour for one in STATES for word in one.words},
     )
 
 
-# --- Decisions ---
-
-
 def _reasons() -> Panel:
-    return graph(
-        of(31, "Decisions by reason", "recovery_decisions_total", width=14),
-        [Query(f"sum by (failed_guard) ({per_step(DECISIONS)})", "{{failed_guard}}", step=STEPS)],
-        bars=True,
-        stacked=True,
-        decimals=0,
+    return events(
+        "recovery_decisions_total",
+        {"{{failed_guard}}": f"sum by (failed_guard) ({per_step(DECISIONS)})"},
+        width=14,
     )
 
 
 def _decisions() -> Panel:
-    return rows(
-        of(
-            32,
-            "Decisions in this range",
-            "Number of decisions by failed guard (none: the action was allowed) and cause.",
-            width=10,
-        ),
-        [now(f"round(sum by (failed_guard, cause) ({in_range(DECISIONS)})) > 0")],
+    return table(
+        "Number of decisions by failed guard (none: the action was allowed) and cause.",
         [
-            Column("failed_guard", "Failed guard"),
-            Column("cause", "Cause"),
-            Column("Value", "Times", 80),
+            Column("Failed guard", "failed_guard"),
+            Column("Cause", "cause"),
+            Column(
+                "Times",
+                width=80,
+                expr=f"round(sum by (failed_guard, cause) ({in_range(DECISIONS)})) > 0",
+            ),
         ],
-        sort="Times",
-        descending=True,
-        empty="no decisions",
+        width=10,
+        sort="-Times",
         paged=True,
+        empty="no decisions",
     )
 
 
-# --- Actions ---
-
-
 def _actions() -> Panel:
-    return graph(
-        of(41, "Actions", "recovery_actions_total", width=14),
-        [
-            Query(
-                f"sum by (action, outcome) ({per_step(ACTIONS)})",
-                "{{action}}, {{outcome}}",
-                step=STEPS,
-            )
-        ],
-        bars=True,
-        stacked=True,
-        decimals=0,
+    return events(
+        "recovery_actions_total",
+        {"{{action}}, {{outcome}}": f"sum by (action, outcome) ({per_step(ACTIONS)})"},
+        width=14,
         empty="no actions",
     )
 
 
 def _last_actions() -> Panel:
-    when = series("recovery_vm_last_action_timestamp_seconds", EVERY_SYSTEM, THESE_VMS)
-    what = series("recovery_vm_last_action_info", EVERY_SYSTEM, THESE_VMS)
-    return rows(
-        of(42, "Last action on each VM", "recovery_vm_last_action_info", width=10),
+    when = every("recovery_vm_last_action_timestamp_seconds", THESE_VMS)
+    what = every("recovery_vm_last_action_info", THESE_VMS)
+    last = labeled(f"1000 * {when}", "action, outcome", what)
+    return table(
+        "recovery_vm_last_action_info",
         [
-            now(
-                f"max by (system_name, vm_name, action, outcome) (1000 * {when} "
-                f"* on (system_name, vm_id) group_left (action, outcome) {what})"
-            )
+            Column("VM", "vm_name", link=VM_OF_ROW),
+            Column("Action", "action"),
+            Column("Outcome", "outcome", texts=OUTCOMES),
+            Column("When", expr=largest("system_name, vm_name, action, outcome", last), unit=TIME),
+            Column("System", "system_name"),
         ],
-        [
-            Column("vm_name", "VM", link=to_vm()),
-            Column("action", "Action"),
-            Column("outcome", "Outcome", texts=OUTCOMES),
-            Column("Value", "When", unit="dateTimeFromNow"),
-            Column("system_name", "System"),
-        ],
-        sort="When",
-        descending=True,
-        empty="no actions",
+        width=10,
+        sort="-When",
         paged=True,
+        empty="no actions",
     )
 
 
-# --- Results ---
-
-
-def _times() -> Panel:
+def _quantiles() -> Panel:
     return graph(
-        of(
-            51,
-            "Time to recover, half and nearly all",
-            "Within which time half and 95 % of the VMs that were acted upon ran again, counted "
-            "since the daemon started.",
-            width=9,
-        ),
-        [
-            Query(f"histogram_quantile(0.5, sum by (le) ({BUCKETS}))", "half"),
-            Query(f"histogram_quantile(0.95, sum by (le) ({BUCKETS}))", "95 %"),
-        ],
+        "Time within which 50 % and 95 % of the VMs that recovery acted on ran again, since the "
+        "daemon started.",
+        {
+            "median": f"histogram_quantile(0.5, sum by (le) ({BUCKETS}))",
+            "95th percentile": f"histogram_quantile(0.95, sum by (le) ({BUCKETS}))",
+        },
+        width=9,
         unit=SECONDS,
         empty="none yet",
     )
 
 
 def _time_to_recover() -> Panel:
-    query = now(f"sum by (le) ({BUCKETS})", "{{le}}")._replace(buckets=True)
-    bounds = [f"{bound:g}" for bound in RECOVERY_TIME.buckets]
+    names = {
+        rf"/^{bound:g}(\.0)?$/": f"{span(float(bound))} or less" for bound in RECOVERY_TIME.buckets
+    }
     return bar_list(
-        of(
-            52,
-            "Time to recover",
-            "How many VMs ran again within how many seconds after they were last seen up, since "
-            "the daemon started.",
-            width=6,
-        ),
-        query,
-        names={
-            **{rf"/^{bound}(\.0)?$/": f"{span(float(bound))} or less" for bound in bounds},
-            r"/^\+Inf$/": "longer",
-        },
-        base=BLUE,
+        "Number of VMs that ran again, by the time since they were last seen up. Counted since "
+        "the daemon started.",
+        {"{{le}}": f"sum by (le) ({BUCKETS})"},
+        width=6,
+        base="blue",
+        buckets=True,
+        names={**names, r"/^\+Inf$/": "longer"},
         decimals=0,
         empty="none yet",
     )
 
 
-def _doubts() -> Panel:
-    unbelieved = series("recovery_rejected_inventories_total", EVERY_SYSTEM)
-    jumps = series("recovery_clock_jumps_total", EVERY_SYSTEM)
-    none = f"0 * max by (system_name) ({READY})"
-    return graph(
-        of(
-            53,
-            "Rejected inventories",
-            "Inventories that recovery rejected, and clock jumps, which restart its warm-up.",
-            width=9,
-        ),
-        [
-            Query(
-                f"sum by (system_name) ({per_step(unbelieved)}) or {none}",
-                "{{system_name}}: inventory rejected",
-                step=STEPS,
-            ),
-            Query(
-                f"sum by (system_name) ({per_step(jumps)}) or {none}",
-                "{{system_name}}: clock jumped",
-                step=STEPS,
-            ),
-        ],
-        bars=True,
-        stacked=True,
-        decimals=0,
+def _rejected() -> Panel:
+    def counted(counter: str) -> str:
+        none = f"0 * max by (system_name) ({every('recovery_ready')})"
+        return f"sum by (system_name) ({per_step(every(counter))}) or {none}"
+
+    return events(
+        "Inventories that recovery rejected, and clock jumps, which restart its warm-up.",
+        {
+            "{{system_name}}: inventory rejected": counted("recovery_rejected_inventories_total"),
+            "{{system_name}}: clock jumped": counted("recovery_clock_jumps_total"),
+        },
+        width=9,
     )

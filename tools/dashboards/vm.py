@@ -1,70 +1,60 @@
-"""One VM: everything that is known of it."""
+"""One VM: its state, its history, and what recovery did."""
 
-from grafana_foundation_sdk.cog.builder import Builder
-from grafana_foundation_sdk.models.dashboard import Panel as Drawn
-
-from tools.alert_rules.thresholds import DEFAULT as THRESHOLDS
-from tools.dashboards.page import Page, Section, alerts, recovery_actions
+from tools.alert_rules import thresholds
+from tools.dashboards.page import (
+    VM_UID,
+    Page,
+    Panel,
+    Panels,
+    alerts,
+    clusters,
+    recovery_actions,
+    system,
+    vm,
+)
 from tools.dashboards.panels import (
     BITS_PER_SECOND,
     BYTES,
+    GREY,
     OUTCOMES,
     RATIO,
     SECONDS,
     SLOW,
-    VM_UID,
+    TIME,
     Column,
-    Query,
-    Steps,
     bar_list,
     graph,
-    now,
     number,
-    of,
-    rows,
+    table,
     texts,
-    texts_of_codes,
     timeline,
     yes_no,
 )
-from tools.dashboards.queries import ONE_SYSTEM, ONE_VM, series
-from tools.dashboards.variables import clusters, datasource, system, vm
-from tools.dashboards.words import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    RED,
-    STATES,
-    STATUSES,
-    YELLOW,
-    coded,
-)
+from tools.dashboards.queries import ONE_SYSTEM, ONE_VM, labeled, largest, series
+from tools.dashboards.recovery import WINDOWS
+from tools.dashboards.words import STATES, STATUSES
 
-Panel = Builder[Drawn]
-
-FULL: Steps = [(0.8, YELLOW), (THRESHOLDS.filesystem_full_ratio, RED)]
 NOT_MONITORED = -1
-SOMEWHERE = 'node!=""'
+STATE_TEXTS = [*texts({str(NOT_MONITORED): ("Not monitored", GREY)}), *STATES.code_texts()]
+ENABLED = yes_no(("Yes", "green"), ("No", "orange"))
 
 
 def page() -> Page:
-    """Return the page on one VM."""
+    """Return the dashboard of one VM."""
     return Page(
-        uid=VM_UID,
-        title="VM",
-        description="One VM: how it is, how it was, and its recovery state.",
-        variables=(datasource(), system(), clusters(of=ONE_SYSTEM), vm()),
-        marks=(recovery_actions(ONE_SYSTEM, ONE_VM), alerts(ONE_SYSTEM, ONE_VM)),
-        sections=(
-            Section(0, "", [*_numbers(), _bands()]),
-            Section(20, "CPU and memory", [_cpu(), _memory()]),
-            Section(30, "Disks", _disks()),
-            Section(40, "Network", _network()),
-            Section(50, "Guest", _guest()),
-            Section(60, "What it is, and what recovery did", _facts()),
-        ),
+        VM_UID,
+        "VM",
+        "One VM: its state, its history and its recovery.",
+        variables=[system(), clusters(of=ONE_SYSTEM), vm()],
+        annotations=[recovery_actions(ONE_SYSTEM, ONE_VM), alerts(ONE_SYSTEM, ONE_VM)],
+        sections={
+            "": {**_numbers(), "History": _bands()},
+            "CPU and memory": {"CPU usage": _cpu(), "Memory": _memory()},
+            "Disks": {**_disk_graphs(), "Disks": _disks()},
+            "Network": {**_traffic(), "Network cards": _cards()},
+            "Guest": {**_filesystems(), "Guest information": _guest()},
+            "Properties and recovery": {"Properties": _properties(), **_recovery()},
+        },
     )
 
 
@@ -73,142 +63,101 @@ def mine(metric: str, *matchers: str) -> str:
     return series(metric, ONE_SYSTEM, ONE_VM, *matchers)
 
 
-def _state() -> str:
-    code = coded(STATES, "recovery_vm_state_info", ONE_SYSTEM, ONE_VM, label="state", by="vm_name")
-    none = f"max by (vm_name) ({NOT_MONITORED} + 0 * {mine('vm_enabled')})"
-    return f"{code} or {none}"
+def last(metric: str) -> str:
+    """Return the last value of *metric* in the range."""
+    return f"last_over_time({mine(metric)}[$__range])"
 
 
 def _status() -> str:
-    return coded(STATUSES, "vm_status_info", ONE_SYSTEM, ONE_VM, label="status", by="vm_name")
+    return STATUSES.codes("vm_name", ONE_SYSTEM, ONE_VM)
 
 
-STATE_TEXTS = [
-    *texts({str(NOT_MONITORED): ("Not monitored", GREY)}),
-    *texts_of_codes(STATES),
-]
+def _state() -> str:
+    none = largest("vm_name", f"{NOT_MONITORED} + 0 * {mine('vm_enabled')}")
+    return f"{STATES.codes('vm_name', ONE_SYSTEM, ONE_VM)} or {none}"
 
 
-# --- How it is ---
-
-
-def _numbers() -> list[Panel]:
-    uptime = f"time() - {mine('vm_start_timestamp_seconds')} and {mine('vm_running')} == 1"
-    # 1 and 0 while it runs; while it is off, -1 if it is meant to have an agent, -2 if not.
+def _numbers() -> Panels:
+    # 1 and 0 while the VM runs; while it is off, -1 if an agent is enabled, -2 if not.
     agent = f"{mine('vm_guest_agent_connected')} or {mine('vm_guest_agent_enabled')} - 2"
-    return [
-        number(
-            of(1, "Status", "vm_status_info", width=3, height=4),
-            now(_status()),
-            texts=texts_of_codes(STATUSES),
-            base=PURPLE,
-            empty="no data",
-        ),
-        number(
-            of(2, "Recovery", "recovery_vm_state_info", width=4, height=4),
-            now(_state()),
-            texts=STATE_TEXTS,
-            empty="no data",
-        ),
-        number(
-            of(3, "Where", "The cluster and the node that it is on.", width=3, height=4),
-            now(
-                f"max by (cluster, node) ({mine('vm_info')})",
-                "{{cluster}} {{node}}",
-            ),
-            named=True,
+    return {
+        "Status": number("vm_status_info", _status(), base="purple", texts=STATUSES.code_texts()),
+        "Recovery": number("recovery_vm_state_info", _state(), width=4, texts=STATE_TEXTS),
+        "Location": number(
+            "Cluster and node of the VM.",
+            largest("cluster, node", mine("vm_info")),
             base="text",
-            empty="no data",
+            name="{{cluster}} {{node}}",
         ),
-        number(
-            of(4, "Uptime", "How long ago it last started.", width=3, height=4),
-            now(uptime),
+        "Uptime": number(
+            "Time since the last start.",
+            f"time() - {mine('vm_start_timestamp_seconds')} and {mine('vm_running')} == 1",
             unit=SECONDS,
-            decimals=0,
             base="text",
             empty="off",
         ),
-        number(
-            of(
-                5,
-                "Ran in this range",
-                "The share of the range in which its process ran.",
-                width=3,
-                height=4,
-            ),
-            now(f"avg_over_time({mine('vm_running')}[$__range])"),
+        "Ran in this range": number(
+            "Share of the range in which the VM ran.",
+            f"avg_over_time({mine('vm_running')}[$__range])",
             unit=RATIO,
             decimals=1,
-            base=ORANGE,
-            steps=[(0.99, GREEN)],
+            base="orange",
+            steps=[(0.99, "green")],
         ),
-        number(
-            of(
-                6,
-                "Starts",
-                "How often it started in this range, by any user.",
-                width=2,
-                height=4,
-            ),
-            now(f"changes({mine('vm_start_timestamp_seconds')}[$__range])"),
-            base="text",
-            steps=[(THRESHOLDS.flapping_restarts, ORANGE)],
+        "Starts": number(
+            "Number of starts in this range, by any user.",
+            f"changes({mine('vm_start_timestamp_seconds')}[$__range])",
+            width=2,
             decimals=0,
+            base="text",
+            steps=[(thresholds.FLAPPING_RESTARTS, "orange")],
         ),
-        number(
-            of(7, "Guest agent", "vm_guest_agent_connected", width=3, height=4),
-            now(agent),
+        "Guest agent": number(
+            "vm_guest_agent_connected",
+            agent,
             texts=texts(
                 {
-                    "1": ("Answers", GREEN),
-                    "0": ("Silent", ORANGE),
+                    "1": ("Connected", "green"),
+                    "0": ("Not connected", "orange"),
                     "-1": ("VM is off", GREY),
                     "-2": ("None", GREY),
                 }
             ),
-            empty="not known",
+            empty="unknown",
         ),
-        number(
-            of(8, "Restart due", "vm_need_restart", width=3, height=4),
-            now(mine("vm_need_restart")),
-            texts=yes_no(("Yes", YELLOW), ("No", GREEN)),
-            empty="not known",
+        "Restart due": number(
+            "vm_need_restart",
+            mine("vm_need_restart"),
+            texts=yes_no(("Yes", "yellow"), ("No", "green")),
+            empty="unknown",
         ),
-    ]
+    }
 
 
 def _bands() -> Panel:
-    on = texts({"1": ("yes", GREEN), "0": ("no", GREY)})
-    here = texts({"1": ("here", BLUE)})
     return timeline(
-        of(
-            9,
-            "What happened",
-            "What VergeOS said of it, its recovery state, whether the platform had it "
-            "powered on and the guest agent answered, and on which node it was.",
-            width=24,
-            height=8,
-        ),
-        [
-            Query(_status(), "VergeOS"),
-            Query(_state(), "Recovery"),
-            Query(f"max by (vm_name) ({mine('vm_powered_on')})", "Powered on"),
-            Query(f"max by (vm_name) ({mine('vm_guest_agent_connected')})", "Guest agent answers"),
-            Query(f"max by (node) ({mine('vm_info', SOMEWHERE)})", "On {{node}}"),
-        ],
-        texts=texts_of_codes(STATUSES),
-        own_texts={
+        "VergeOS status, recovery state, whether the VM was powered on, whether the guest agent "
+        "was connected, and the node.",
+        {
+            "VergeOS": _status(),
+            "Recovery": _state(),
+            "Powered on": largest("vm_name", mine("vm_powered_on")),
+            "Guest agent connected": largest("vm_name", mine("vm_guest_agent_connected")),
+            "On {{node}}": largest("node", mine("vm_info", 'node!=""')),
+        },
+        texts=STATUSES.code_texts(),
+        texts_of={
             "/^Recovery$/": STATE_TEXTS,
-            "/^(Powered on|Guest agent answers)$/": on,
-            "/^On /": here,
+            "/^(Powered on|Guest agent connected)$/": yes_no(("yes", "green"), ("no", GREY)),
+            "/^On /": texts({"1": ("here", "blue")}),
         },
     )
 
 
 def _cpu() -> Panel:
     return graph(
-        of(21, "CPU in use", "vm_cpu_usage_ratio", width=12),
-        [Query(f"max by (vm_name) ({mine('vm_cpu_usage_ratio')})", "in use")],
+        "vm_cpu_usage_ratio",
+        {"usage": largest("vm_name", mine("vm_cpu_usage_ratio"))},
         unit=RATIO,
         high=1,
         empty="off in this range",
@@ -216,316 +165,243 @@ def _cpu() -> Panel:
 
 
 def _memory() -> Panel:
-    legends = {
-        "vm_configured_memory_bytes": "configured",
-        "vm_running_memory_bytes": "runs with",
-        "vm_memory_used_bytes": "held on the host",
-        "vm_guest_memory_total_bytes": "the guest has",
-        "vm_guest_memory_used_bytes": "the guest uses",
+    metrics = {
+        "configured": "vm_configured_memory_bytes",
+        "running": "vm_running_memory_bytes",
+        "held on the host": "vm_memory_used_bytes",
+        "guest total": "vm_guest_memory_total_bytes",
+        "guest used": "vm_guest_memory_used_bytes",
     }
     return graph(
-        of(
-            22,
-            "Memory",
-            "What it is configured with and runs with, what it holds on its host (which is not "
-            "what its guest uses), and the guest's report.",
-            width=12,
-        ),
-        [Query(f"max by (vm_name) ({mine(metric)})", legend) for metric, legend in legends.items()],
+        "Configured memory, memory of the running VM, memory held on the host (which is not "
+        "what the guest uses), and memory as reported by the guest.",
+        {legend: largest("vm_name", mine(metric)) for legend, metric in metrics.items()},
         unit=BYTES,
     )
 
 
-# --- Disks ---
+def _rates(
+    about: str, part: str, *counters: tuple[str, str, int], unit: str, width: int = 12
+) -> Panel:
+    """Return a graph of (legend, counter, factor); a negative factor draws below the line."""
+    rates = {}
+    for legend, counter, factor in counters:
+        rate = f"sum by ({part}) (rate({mine(counter)}[$__rate_interval]))"
+        rates[f"{{{{{part}}}}} {legend}"] = rate if factor == 1 else f"{factor} * {rate}"
+    return graph(about, rates, width=width, step=SLOW, unit=unit, low=None)
 
 
-def _disks() -> list[Panel]:
-    return [
-        graph(
-            of(
-                31,
-                "Bytes read and written",
-                "Bytes per second of each disk; written ones are below the line.",
-                width=12,
-            ),
-            [
-                _rate("vm_disk_read_bytes_total", "disk", "{{disk}} read"),
-                _rate("vm_disk_written_bytes_total", "disk", "{{disk}} written", below=True),
-            ],
+def _disk_graphs() -> Panels:
+    return {
+        "Bytes read and written": _rates(
+            "Bytes per second of each disk; written bytes are below the line.",
+            "disk",
+            ("read", "vm_disk_read_bytes_total", 1),
+            ("written", "vm_disk_written_bytes_total", -1),
             unit="Bps",
-            low=None,
         ),
-        graph(
-            of(
-                32,
-                "Operations",
-                "Operations per second of each disk; writes are below the line.",
-                width=12,
-            ),
-            [
-                _rate("vm_disk_reads_total", "disk", "{{disk}} reads"),
-                _rate("vm_disk_writes_total", "disk", "{{disk}} writes", below=True),
-            ],
+        "Operations": _rates(
+            "Operations per second of each disk; writes are below the line.",
+            "disk",
+            ("reads", "vm_disk_reads_total", 1),
+            ("writes", "vm_disk_writes_total", -1),
             unit="iops",
-            low=None,
         ),
-        graph(
-            of(33, "Busy", "vm_disk_utilization_ratio", width=8, height=7),
-            [Query(f"max by (disk) ({mine('vm_disk_utilization_ratio')})", "{{disk}}")],
+        "Busy": graph(
+            "vm_disk_utilization_ratio",
+            {"{{disk}}": largest("disk", mine("vm_disk_utilization_ratio"))},
+            width=8,
+            height=7,
             unit=RATIO,
         ),
-        graph(
-            of(34, "Time of an operation", "vm_disk_service_time_seconds", width=8, height=7),
-            [Query(f"max by (disk) ({mine('vm_disk_service_time_seconds')})", "{{disk}}")],
+        "Service time": graph(
+            "vm_disk_service_time_seconds",
+            {"{{disk}}": largest("disk", mine("vm_disk_service_time_seconds"))},
+            width=8,
+            height=7,
             unit=SECONDS,
         ),
-        rows(
-            of(
-                35,
-                "Disks",
-                "Each disk, and the space that it takes on its tier. Without discard that only "
-                "grows, so a full bar is no trouble.",
-                width=8,
-                height=7,
-            ),
-            [
-                now(f"max by (disk, tier, media, interface) ({mine('vm_disk_info')})"),
-                now(f"max by (disk) ({mine('vm_disk_size_bytes')})"),
-                now(
-                    f"max by (disk) ({mine('vm_disk_used_bytes')}"
-                    f" / ({mine('vm_disk_size_bytes')} > 0))"
-                ),
-            ],
-            [
-                Column("disk", "Disk", 80),
-                Column("tier", "Tier", 50),
-                Column("media", "Media", 65),
-                Column("interface", "Interface", 100),
-                Column("Value #B", "Size", 75, unit=BYTES),
-                Column("Value #C", "Taken", unit=RATIO, decimals=0, gauge=True),
-            ],
-            sort="Disk",
-            hide=["Value #A"],
-            empty="no disks",
-        ),
-    ]
+    }
 
 
-# --- Network ---
+def _disks() -> Panel:
+    size = mine("vm_disk_size_bytes")
+    taken = f"{mine('vm_disk_used_bytes')} / ({size} > 0)"
+    return table(
+        "Each disk and the space that it takes on its tier. Without discard this space only "
+        "grows, so a full bar is not a problem.",
+        [
+            Column("Disk", "disk", 80),
+            Column("Tier", "tier", 50),
+            Column("Media", "media", 65),
+            Column("Interface", "interface", 100),
+            Column("Size", width=75, expr=largest("disk", size), unit=BYTES),
+            Column("Taken", expr=largest("disk", taken), gauge=True),
+        ],
+        info=largest("disk, tier, media, interface", mine("vm_disk_info")),
+        width=8,
+        height=7,
+        empty="no disks",
+    )
 
 
-def _network() -> list[Panel]:
-    return [
-        graph(
-            of(
-                41,
-                "Traffic",
-                "Bits per second of each network card; sent ones are below the line.",
-                width=9,
-            ),
-            [
-                _rate("vm_nic_receive_bytes_total", "nic", "{{nic}} received", times=8),
-                _rate("vm_nic_transmit_bytes_total", "nic", "{{nic}} sent", times=8, below=True),
-            ],
+def _traffic() -> Panels:
+    return {
+        "Traffic": _rates(
+            "Bits per second of each network card; sent bits are below the line.",
+            "nic",
+            ("received", "vm_nic_receive_bytes_total", 8),
+            ("sent", "vm_nic_transmit_bytes_total", -8),
             unit=BITS_PER_SECOND,
-            low=None,
+            width=9,
         ),
-        graph(
-            of(
-                42,
-                "Packets",
-                "Packets per second of each network card; sent ones are below the line.",
-                width=9,
-            ),
-            [
-                _rate("vm_nic_receive_packets_total", "nic", "{{nic}} received"),
-                _rate("vm_nic_transmit_packets_total", "nic", "{{nic}} sent", below=True),
-            ],
+        "Packets": _rates(
+            "Packets per second of each network card; sent packets are below the line.",
+            "nic",
+            ("received", "vm_nic_receive_packets_total", 1),
+            ("sent", "vm_nic_transmit_packets_total", -1),
             unit="pps",
-            low=None,
+            width=9,
         ),
-        rows(
-            of(43, "Network cards", "Each network card, its status and its speed.", width=6),
-            [
-                now(f"max by (nic, status) ({mine('vm_nic_status_info')})"),
-                now(f"8 * max by (nic) ({mine('vm_nic_speed_bytes_per_second')})"),
-            ],
-            [
-                Column("nic", "Card"),
-                Column(
-                    "status", "Status", texts=texts({"up": ("Up", GREEN), "down": ("Down", RED)})
-                ),
-                Column("Value #B", "Speed", unit=BITS_PER_SECOND),
-            ],
-            sort="Card",
-            hide=["Value #A"],
-            empty="no network cards",
-        ),
-    ]
+    }
 
 
-# --- Guest ---
+def _cards() -> Panel:
+    speed = f"8 * {largest('nic', mine('vm_nic_speed_bytes_per_second'))}"
+    return table(
+        "Status and speed of each network card.",
+        [
+            Column("Card", "nic"),
+            Column(
+                "Status", "status", texts=texts({"up": ("Up", "green"), "down": ("Down", "red")})
+            ),
+            Column("Speed", expr=speed, unit=BITS_PER_SECOND),
+        ],
+        info=largest("nic, status", mine("vm_nic_status_info")),
+        width=6,
+        empty="no network cards",
+    )
 
 
-def _guest() -> list[Panel]:
+def _filesystems() -> Panels:
     used, size = "vm_guest_filesystem_used_bytes", "vm_guest_filesystem_size_bytes"
-    full = f"max by (mountpoint) ({mine(used)} / ({mine(size)} > 0))"
-    return [
-        graph(
-            of(51, "Filesystems", "How full each filesystem in the guest is.", width=8),
-            [Query(full, "{{mountpoint}}")],
+    return {
+        "Filesystems": graph(
+            "Used share of each filesystem in the guest.",
+            {"{{mountpoint}}": largest("mountpoint", f"{mine(used)} / ({mine(size)} > 0)")},
+            width=8,
             unit=RATIO,
             high=1,
-            steps=[(THRESHOLDS.filesystem_full_ratio, RED)],
+            steps=[(thresholds.FILESYSTEM_FULL_RATIO, "red")],
             empty="no guest agent",
         ),
-        bar_list(
-            of(52, "Filesystems now", "How full each filesystem in the guest is now.", width=6),
-            now(
-                f"max by (mountpoint) (last_over_time({mine(used)}[$__range])"
-                f" / (last_over_time({mine(size)}[$__range]) > 0))",
-                "{{mountpoint}}",
-            ),
+        "Filesystems now": bar_list(
+            "Used share of each filesystem in the guest now.",
+            {"{{mountpoint}}": largest("mountpoint", f"{last(used)} / ({last(size)} > 0)")},
+            width=6,
             unit=RATIO,
-            steps=FULL,
+            steps=[(0.8, "yellow"), (thresholds.FILESYSTEM_FULL_RATIO, "red")],
             high=1,
             decimals=0,
             empty="no guest agent",
         ),
-        rows(
-            of(53, "Guest information", "vm_guest_info", width=10),
-            [
-                now(
-                    "max by (hostname, os_name, os_version, kernel) "
-                    f"(last_over_time({mine('vm_guest_info')}[$__range]))"
-                ),
-                now(
-                    "max by (hostname) (last_over_time("
-                    f"{mine('vm_guest_update_timestamp_seconds')}[$__range]) * 1000"
-                    " * on (system_name, vm_id) group_left (hostname) "
-                    f"last_over_time({mine('vm_guest_info')}[$__range]))"
-                ),
-            ],
-            [
-                Column("hostname", "Host name", 105),
-                Column("os_name", "System", 120),
-                Column("os_version", "Version", 75),
-                Column("kernel", "Kernel", 165),
-                Column("Value #B", "Last report", unit="dateTimeFromNow"),
-            ],
-            sort="Host name",
-            hide=["Value #A"],
-            empty="no guest agent",
-        ),
-    ]
+    }
 
 
-# --- What it is, and what recovery did ---
-
-
-def _facts() -> list[Panel]:
-    when = mine("recovery_vm_last_action_timestamp_seconds")
-    return [
-        rows(
-            of(
-                61,
-                "What it is",
-                "vm_info",
-                width=24,
-                height=5,
+def _guest() -> Panel:
+    updated = f"{last('vm_guest_update_timestamp_seconds')} * 1000"
+    return table(
+        "vm_guest_info",
+        [
+            Column("Host name", "hostname", 105),
+            Column("System", "os_name", 120),
+            Column("Version", "os_version", 75),
+            Column("Kernel", "kernel", 165),
+            Column(
+                "Last report",
+                expr=largest("hostname", labeled(updated, "hostname", last("vm_guest_info"))),
+                unit=TIME,
             ),
-            [
-                now(
-                    "max by (vm_id, uuid, os_family, machine_type, ha_group, on_power_loss, "
-                    f"created_from, agent_version) ({mine('vm_info')})"
-                ),
-                now(f"max by (vm_id) ({mine('vm_enabled')})"),
-                now(f"max by (vm_id) ({mine('vm_migratable')})"),
-                now(f"max by (vm_id) ({mine('vm_configured_cpu_cores')})"),
-                now(f"max by (vm_id) ({mine('vm_configured_memory_bytes')})"),
-                now(f"1000 * max by (vm_id) ({mine('vm_status_update_timestamp_seconds')})"),
-            ],
-            [
-                Column("vm_id", "ID", 60),
-                Column("uuid", "UUID", 310),
-                Column("Value #D", "Cores", 65),
-                Column("Value #E", "Memory", 85, unit=BYTES),
-                Column("os_family", "OS", 80),
-                Column("machine_type", "Machine", 110),
-                Column("on_power_loss", "After power loss", 130),
-                Column("ha_group", "HA group", 90),
-                Column("created_from", "Made from", 100),
-                Column("agent_version", "Agent", 75),
-                Column("Value #B", "Enabled", 80, texts=yes_no(("Yes", GREEN), ("No", ORANGE))),
-                Column("Value #C", "Migratable", 95, texts=yes_no(("Yes", GREEN), ("No", ORANGE))),
-                Column("Value #F", "Status updated", unit="dateTimeFromNow"),
-            ],
-            sort="ID",
-            hide=["Value #A"],
-            empty="no data",
+        ],
+        info=largest("hostname, os_name, os_version, kernel", last("vm_guest_info")),
+        width=10,
+        empty="no guest agent",
+    )
+
+
+def _properties() -> Panel:
+    updated = f"1000 * {largest('vm_id', mine('vm_status_update_timestamp_seconds'))}"
+
+    def value(metric: str) -> str:
+        return largest("vm_id", mine(metric))
+
+    return table(
+        "vm_info",
+        [
+            Column("ID", "vm_id", 60),
+            Column("UUID", "uuid", 310),
+            Column("Cores", width=65, expr=value("vm_configured_cpu_cores")),
+            Column("Memory", width=85, expr=value("vm_configured_memory_bytes"), unit=BYTES),
+            Column("OS", "os_family", 80),
+            Column("Machine", "machine_type", 110),
+            Column("After power loss", "on_power_loss", 130),
+            Column("HA group", "ha_group", 90),
+            Column("Created from", "created_from", 100),
+            Column("Agent", "agent_version", 75),
+            Column("Enabled", width=80, expr=value("vm_enabled"), texts=ENABLED),
+            Column("Migratable", width=95, expr=value("vm_migratable"), texts=ENABLED),
+            Column("Status updated", expr=updated, unit=TIME),
+        ],
+        info=largest(
+            "vm_id, uuid, os_family, machine_type, ha_group, on_power_loss, created_from, "
+            "agent_version",
+            mine("vm_info"),
         ),
-        bar_list(
-            of(
-                62,
-                "Remaining budget",
-                "recovery_vm_budget_remaining",
-                width=8,
-                height=5,
-            ),
-            now(
-                f"sort(max by (window_seconds) ({mine('recovery_vm_budget_remaining')}))",
-                "within {{window_seconds}} s",
-            ),
-            names={
-                "/ 3600 s/": "within an hour",
-                "/ 86400 s/": "within a day",
-                "/ 604800 s/": "within a week",
-            },
-            base=RED,
-            steps=[(1, ORANGE), (2, GREEN)],
-            empty="not acted upon lately",
+        height=5,
+    )
+
+
+def _recovery() -> Panels:
+    when = f"{mine('recovery_vm_last_action_timestamp_seconds')} * 1000"
+    action = labeled(when, "action, outcome", mine("recovery_vm_last_action_info"))
+    budget = largest("window_seconds", mine("recovery_vm_budget_remaining"))
+    return {
+        "Remaining budget": bar_list(
+            "recovery_vm_budget_remaining",
+            {"within {{window_seconds}} s": f"sort({budget})"},
+            height=5,
+            base="red",
+            steps=[(1, "orange"), (2, "green")],
+            names={f"/ {seconds} s/": f"within {text}" for seconds, text in WINDOWS.items()},
+            empty="no recent actions",
         ),
-        rows(
-            of(63, "Last action of recovery", "recovery_vm_last_action_info", width=8, height=5),
+        "Last action of recovery": table(
+            "recovery_vm_last_action_info",
             [
-                now(
-                    f"max by (action, outcome) ({when} * 1000 * on (system_name, vm_id) "
-                    f"group_left (action, outcome) {mine('recovery_vm_last_action_info')})"
-                )
+                Column("Action", "action"),
+                Column("Outcome", "outcome", texts=OUTCOMES),
+                Column("When", expr=largest("action, outcome", action), unit=TIME),
             ],
-            [
-                Column("action", "Action"),
-                Column("outcome", "Outcome", texts=OUTCOMES),
-                Column("Value", "When", unit="dateTimeFromNow"),
-            ],
+            width=8,
+            height=5,
             sort="When",
-            empty="recovery has not acted on it",
+            empty="no actions",
         ),
-        number(
-            of(
-                64,
-                "In this state of recovery for",
-                "recovery_vm_state_since_timestamp_seconds",
-                width=4,
-                height=5,
-            ),
-            now(f"time() - {mine('recovery_vm_state_since_timestamp_seconds')}"),
+        "Time in recovery state": number(
+            "recovery_vm_state_since_timestamp_seconds",
+            f"time() - {mine('recovery_vm_state_since_timestamp_seconds')}",
+            width=4,
+            height=5,
             unit=SECONDS,
-            decimals=0,
             base="text",
             empty="not monitored",
         ),
-        number(
-            of(65, "Cores it runs with", "vm_running_cpu_cores", width=4, height=5),
-            now(f"max by (vm_name) (last_over_time({mine('vm_running_cpu_cores')}[$__range]))"),
+        "Running cores": number(
+            "vm_running_cpu_cores",
+            largest("vm_name", last("vm_running_cpu_cores")),
+            width=4,
+            height=5,
             base="text",
             empty="off",
         ),
-    ]
-
-
-def _rate(counter: str, part: str, legend: str, *, times: int = 1, below: bool = False) -> Query:
-    """Ask for the rate of *counter*, perhaps below the line."""
-    rate = f"sum by ({part}) (rate({mine(counter)}[$__rate_interval]))"
-    factor = -times if below else times
-    return Query(rate if factor == 1 else f"{factor} * {rate}", legend, step=SLOW)
+    }

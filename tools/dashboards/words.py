@@ -1,117 +1,110 @@
 """
-Words that become bands, colours and texts: statuses, states, readiness.
+Words that are values of labels: statuses, recovery states, readiness.
 
-Grafana's state timeline wants one series with a number per VM, the metrics have one series whose
-label changes. `coded` turns the latter into the former, `texts` turns the numbers back.
+Grafana's state timeline needs one series with a number per VM; the metrics have one series per
+word. `LabelValues.codes` turns the latter into the former, `code_texts` turns the numbers back.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from exporter.recovery.report import presentation
+from tools.dashboards.panels import DARK_GREY, GREY, Color, Texts, texts
 from tools.dashboards.queries import series
-
-GREEN = "green"
-LIGHT_GREEN = "light-green"
-YELLOW = "yellow"
-ORANGE = "orange"
-RED = "red"
-DARK_RED = "semi-dark-red"
-BLUE = "blue"
-LIGHT_BLUE = "light-blue"
-PURPLE = "purple"
-GREY = "#a7adb8"
-DARK_GREY = "#737a87"
 
 
 class Meaning(NamedTuple):
-    """Words that are shown as one."""
+    """Words that are shown as one text."""
 
-    code: int
     text: str
-    colour: str
+    color: Color
     words: tuple[str, ...]
 
 
-def _meanings(*rows: tuple[str, str, str]) -> tuple[Meaning, ...]:
-    """Give *rows* of (text, colour, words) their numbers, from 1."""
-    return tuple(
-        Meaning(code, text, colour, tuple(words.split()))
-        for code, (text, colour, words) in enumerate(rows, start=1)
-    )
+class LabelValues(NamedTuple):
+    """The values of a label of an info metric. The code of a meaning is its place, from 1."""
+
+    metric: str
+    label: str
+    meanings: tuple[Meaning, ...]
+
+    def codes(self, by: str, *matchers: str) -> str:
+        """Return PromQL for the largest code for each *by*; 0 is a word without a meaning."""
+        choices = [
+            f"{code} * {series(self.metric, *matchers, among(self.label, meaning.words))}"
+            for code, meaning in enumerate(self.meanings, start=1)
+        ]
+        known = "|".join(word for meaning in self.meanings for word in meaning.words)
+        unknown = series(self.metric, *matchers, f'{self.label}!~"{known}"')
+        return f"max by ({by}) ({' or '.join([*choices, f'0 * {unknown}'])})"
+
+    def code_texts(self) -> Texts:
+        """Return the texts of the codes."""
+        shown = {str(code): one[:2] for code, one in enumerate(self.meanings, start=1)}
+        return texts({**shown, "0": ("Unknown value", "purple")})
+
+    def texts(self) -> Texts:
+        """Return the texts of the words."""
+        return texts({word: one[:2] for one in self.meanings for word in one.words})
+
+    def colors(self) -> Mapping[str, Color]:
+        """Return the colors of the words."""
+        return {word: one.color for one in self.meanings for word in one.words}
 
 
-STATUSES = _meanings(
-    ("Running", GREEN, "running needsrefresh needsrestart driversreloading"),
-    ("Starting", LIGHT_BLUE, "starting initializing importing"),
-    ("Migrating", BLUE, "initmigrate startmigrate migrating migratecomplete"),
-    ("Stopping", GREY, "stopping hibernating"),
-    ("Stopped", DARK_GREY, "stopped"),
-    ("Hibernated", PURPLE, "hibernated"),
-    ("Maintenance", PURPLE, "maintenance leavingmaintenance"),
-    ("Waiting", ORANGE, "waitingforresources unlicensed"),
-    ("Unresponsive", RED, "unresponsive"),
-    ("Error", DARK_RED, "error"),
+def among(label: str, words: Collection[str]) -> str:
+    """Return a matcher for any of *words*."""
+    return f'{label}{"=~" if len(words) > 1 else "="}"{"|".join(words)}"'
+
+
+STATUSES = LabelValues(
+    "vm_status_info",
+    "status",
+    (
+        Meaning(
+            "Running", "green", ("running", "needsrefresh", "needsrestart", "driversreloading")
+        ),
+        Meaning("Starting", "light-blue", ("starting", "initializing", "importing")),
+        Meaning(
+            "Migrating", "blue", ("initmigrate", "startmigrate", "migrating", "migratecomplete")
+        ),
+        Meaning("Stopping", GREY, ("stopping", "hibernating")),
+        Meaning("Stopped", DARK_GREY, ("stopped",)),
+        Meaning("Hibernated", "purple", ("hibernated",)),
+        Meaning("Maintenance", "purple", ("maintenance", "leavingmaintenance")),
+        Meaning("Waiting", "orange", ("waitingforresources", "unlicensed")),
+        Meaning("Unresponsive", "red", ("unresponsive",)),
+        Meaning("Error", "semi-dark-red", ("error",)),
+    ),
 )
-"""Statuses of a VM or a node in VergeOS."""
+"""Statuses of VMs and nodes in VergeOS."""
 
 TROUBLE = ("waitingforresources", "unlicensed", "unresponsive", "error")
 """Statuses that indicate a problem."""
 
-STATES = _meanings(
-    ("Not yet seen up", GREY, "baseline"),
-    ("Healthy", GREEN, "healthy"),
-    ("Suspect", YELLOW, "suspect"),
-    ("Handled by VergeOS", LIGHT_BLUE, "platform"),
-    ("Stopped on purpose", DARK_GREY, "stopped"),
-    ("Down, unknown reason", PURPLE, "unknown"),
-    ("Backoff", ORANGE, "backoff"),
-    ("Held", ORANGE, "held"),
-    ("Acting", BLUE, "acting"),
-    ("Verifying", BLUE, "verifying"),
-    ("Outcome unknown", RED, "indeterminate"),
-    ("On probation", LIGHT_GREEN, "probation"),
-    ("Quarantined", DARK_RED, "quarantined"),
-)
-"""Recovery states."""
+_COLORS: Mapping[presentation.Tone, Color] = {
+    presentation.Tone.GOOD: "green",
+    presentation.Tone.MOVING: "blue",
+    presentation.Tone.QUIET: DARK_GREY,
+    presentation.Tone.WARN: "orange",
+    presentation.Tone.BAD: "red",
+}
 
-CALM_STATES = tuple(sorted(state for state, one in presentation.STATES.items() if not one.trouble))
-"""States that need no attention."""
 
-READINESS = _meanings(
-    ("Active", GREEN, "active"),
-    ("Circuit breaker half open", LIGHT_GREEN, "circuit_breaker_half_open"),
-    ("Warming up", LIGHT_BLUE, "warming_up"),
-    ("Paused", BLUE, "paused"),
-    ("Disarmed", PURPLE, "disarmed"),
-    ("Circuit breaker open", ORANGE, "circuit_breaker_open"),
-    ("Degraded", ORANGE, "degraded"),
-    ("Journal down", RED, "journal_down"),
-    ("Internal error", DARK_RED, "broken"),
-)
+def _presented(tones: Mapping[str, presentation.Tone]) -> tuple[Meaning, ...]:
+    """Return the meanings of words; the first, the most urgent one, gets the largest code."""
+    meanings = [
+        Meaning(str(word).replace("_", " ").capitalize(), _COLORS[tone], (str(word),))
+        for word, tone in tones.items()
+    ]
+    return tuple(reversed(meanings))
+
+
+STATES = LabelValues("recovery_vm_state_info", "state", _presented(presentation.STATES))
+"""Recovery states of VMs."""
+
+READINESS = LabelValues("recovery_info", "readiness", _presented(presentation.READINESS))
 """Readiness of recovery."""
 
-OTHER = 0
-"""The code of a word that is in none of the meanings."""
-
-
-def coded(meanings: Iterable[Meaning], metric: str, *matchers: str, label: str, by: str) -> str:
-    """Return PromQL for the code of the word that *metric* has as its *label*."""
-    known = "|".join(word for meaning in meanings for word in meaning.words)
-    choices = [
-        f"{meaning.code} * {series(metric, *matchers, _among(label, meaning.words))}"
-        for meaning in meanings
-    ]
-    strange = series(metric, *matchers, f'{label}!~"{known}"')
-    return f"max by ({by}) ({' or '.join([*choices, f'{OTHER} * {strange}'])})"
-
-
-def among(label: str, words: Iterable[str]) -> str:
-    """Return a matcher for any of *words*."""
-    return _among(label, tuple(words))
-
-
-def _among(label: str, words: tuple[str, ...]) -> str:
-    if len(words) == 1:
-        return f'{label}="{words[0]}"'
-    return f'{label}=~"{"|".join(words)}"'
+TROUBLE_STATE = f'state!~"{"|".join(sorted(presentation.CALM_STATES))}"'
+"""A matcher for the recovery states that need attention, unknown ones included."""

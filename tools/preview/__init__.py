@@ -1,5 +1,5 @@
 """
 Previews of dashboards without a Grafana server: real queries, rendered with Grafana's components.
 
-A preview and not a screenshot: what is around the panels is ours, and so are state timelines.
+The frame around the panels and the state timelines are drawn by our own page.
 """

@@ -1,5 +1,5 @@
 """
-Draw dashboards from what a running Prometheus answers.
+Draw dashboards with the data of a running Prometheus.
 
     python -m tools.preview dashboards/*.json --prometheus http://localhost:9090 --out DIRECTORY
 
@@ -12,7 +12,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,87 +23,73 @@ from typing import Any
 import aiohttp
 
 from exporter.clock import SystemClock
-from tools.preview.dashboard import Dashboard, Moment, queries, seconds
-from tools.preview.png import with_few_colours
-from tools.preview.prometheus import Prometheus
+from exporter.formatting import parse_duration
+from tools.preview.dashboard import Dashboard, TimeRange, queries, query_of
+from tools.preview.prometheus import Prometheus, filled
 
 WEB = Path(__file__).parent / "web"
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 WIDTH = 1600
-PATIENCE_SECONDS = 120
+SCRAPE_SECONDS = 15
+TIMEOUT_SECONDS = 120
 
 
 def main() -> None:
-    """Draw what the command line names."""
-    options = _options(sys.argv[1:])
-    subprocess.run(["node", "build.mjs"], cwd=WEB, check=True)  # noqa: S607
-    options.out.mkdir(parents=True, exist_ok=True)
-    for path in options.dashboards:
-        dashboard = Dashboard(json.loads(path.read_text(encoding="utf-8")))
-        data = asyncio.run(_gather(dashboard, options))
-        target = options.out / f"{path.stem}.png"
-        _draw(data, target)
-        target.write_bytes(with_few_colours(target.read_bytes()))
-        print(f"{target}: {target.stat().st_size / 1000:.0f} kB")  # noqa: T201
-
-
-def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    """Draw the dashboards of the command line."""
     parser = argparse.ArgumentParser(prog="python -m tools.preview", description=__doc__)
     parser.add_argument("dashboards", nargs="+", type=Path)
     parser.add_argument("--prometheus", default="http://localhost:9090")
     parser.add_argument("--out", type=Path, default=Path("docs/images/dashboards"))
-    parser.add_argument("--range", default="15m", help="how far to look back")
-    parser.add_argument("--scrape-interval", default="15s")
-    parser.add_argument(
-        "--choose", action="append", default=[], metavar="VARIABLE=VALUE", help="instead of all"
-    )
-    return parser.parse_args(arguments)
+    parser.add_argument("--range", default="15m", help="range of time until now")
+    parser.add_argument("--choose", action="append", default=[], metavar="VARIABLE=VALUE")
+    options = parser.parse_args()
+    subprocess.run(["node", "build.mjs"], cwd=WEB, check=True)  # noqa: S607
+    options.out.mkdir(parents=True, exist_ok=True)
+    for path in options.dashboards:
+        dashboard = Dashboard(json.loads(path.read_text(encoding="utf-8")))
+        _draw(asyncio.run(_gather(dashboard, options)), options.out / f"{path.stem}.png")
 
 
 async def _gather(dashboard: Dashboard, options: argparse.Namespace) -> dict[str, Any]:
-    """Return the dashboard with what its queries bring, as the page wants it."""
+    """Return the dashboard and the answers to its queries, as page.jsx reads them."""
     end = SystemClock().now().timestamp()
     end -= (end - 30) % 60  # between two minutes: a label at the very edge would be cut off
-    moment = Moment(end - seconds(options.range), end, seconds(options.scrape_interval))
-    wishes = dict(wish.split("=", 1) for wish in options.choose)
+    time_range = TimeRange(end - parse_duration(options.range), end, SCRAPE_SECONDS)
     async with aiohttp.ClientSession() as http:
-        server = Prometheus(options.prometheus, http, moment)
-        values = await server.values(dashboard, wishes)
-        answers: dict[int, Any] = {}
-        for panel in dashboard.panels():
-            answers[panel["id"]] = [
+        server = Prometheus(options.prometheus, http, time_range)
+        wanted = dict(choice.split("=", 1) for choice in options.choose)
+        chosen = await server.choose(dashboard, wanted)
+        values = filled(dashboard, chosen)
+        answers = {
+            panel["id"]: [
                 {
-                    "ref": query.ref,
-                    "legend": query.legend,
-                    "format": query.format,
-                    "series": await server.answer(query, values),
-                    "step": moment.step(query.step),
+                    **asked._asdict(),
+                    "series": await server.answer(asked, values),
+                    "step": time_range.step(asked.step),
                 }
-                for query in queries(panel)
+                for asked in queries(panel)
             ]
+            for panel in dashboard.panels()
+        }
         marks = [
-            {"mark": mark, "series": await server.answer(_of_mark(mark), values)}
-            for mark in dashboard.marks()
-            if mark["enable"]
+            {"mark": one, "series": await server.answer(query_of(one["target"]), values)}
+            for one in dashboard.annotations()
+            if one["enable"]
         ]
     return {
         "dashboard": dashboard.document,
         "answers": answers,
         "marks": marks,
-        "values": values.chosen,
-        "start": moment.start,
-        "end": moment.end,
+        "values": chosen,
+        "start": time_range.start,
+        "end": time_range.end,
         "span": options.range,
     }
 
 
-def _of_mark(mark: Mapping[str, Any]) -> Any:
-    return queries({"targets": [mark["target"]]})[0]
-
-
-class _Quiet(SimpleHTTPRequestHandler):
+class _SilentHandler(SimpleHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Write no access log."""
 
 
 def _draw(data: Mapping[str, Any], target: Path) -> None:
@@ -112,34 +98,33 @@ def _draw(data: Mapping[str, Any], target: Path) -> None:
         folder = Path(name)
         shutil.copytree(WEB / "dist", folder, dirs_exist_ok=True)
         (folder / "data.js").write_text(f"window.preview = {json.dumps(data)};", encoding="utf-8")
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
-        Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            _photograph(f"http://127.0.0.1:{server.server_port}/", _height(data), target, folder)
-        finally:
+        handler = partial(_SilentHandler, directory=str(folder))
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            Thread(target=server.serve_forever, daemon=True).start()
+            url = f"http://127.0.0.1:{server.server_port}/"
+            _take_screenshot(url, _height(data), target, folder / "profile")
             server.shutdown()
 
 
 def _height(data: Mapping[str, Any]) -> int:
-    """Return the height of the whole page, in pixels; as page.jsx lays it out."""
-    bottoms: list[int] = [
-        panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in data["dashboard"]["panels"]
-    ]
-    return 64 + max(bottoms) * 38 + 8
+    """Return the height of the whole page in pixels, as page.jsx lays it out."""
+    places = [panel["gridPos"] for panel in data["dashboard"]["panels"]]
+    rows: int = max(place["y"] + place["h"] for place in places)
+    return 64 + rows * 38 + 8
 
 
-def _photograph(url: str, height: int, target: Path, folder: Path) -> None:
+def _take_screenshot(url: str, height: int, target: Path, profile: Path) -> None:
     browser = next((found for found in map(shutil.which, BROWSERS) if found), None)
     if browser is None:
         raise SystemExit(f"none of {', '.join(BROWSERS)} is installed")
-    told = subprocess.run(  # noqa: S603
+    finished = subprocess.run(  # noqa: S603
         [
             browser,
             "--headless",
             "--no-sandbox",
             "--disable-gpu",
             "--hide-scrollbars",
-            f"--user-data-dir={folder / 'profile'}",
+            f"--user-data-dir={profile}",
             f"--window-size={WIDTH},{height}",
             "--virtual-time-budget=10000",
             "--enable-logging=stderr",
@@ -148,10 +133,10 @@ def _photograph(url: str, height: int, target: Path, folder: Path) -> None:
         ],
         check=True,
         capture_output=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=TIMEOUT_SECONDS,
         text=True,
     )
-    for line in told.stderr.splitlines():
+    for line in finished.stderr.splitlines():
         if "CONSOLE" in line and "Error" in line:
             print(line, file=sys.stderr)  # noqa: T201
 

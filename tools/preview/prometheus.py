@@ -1,89 +1,77 @@
-"""Asks a Prometheus what the panels of a dashboard ask."""
+"""A client of Prometheus' API that asks the queries of a dashboard."""
 
 import json
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 
-from tools.preview.dashboard import EVERYTHING, Choice, Dashboard, Moment, Query, Values
+from tools.preview.dashboard import Dashboard, Query, QueryError, TimeRange, Variable, fill
+
+ALL = "All"
 
 
-class AskingError(Exception):
-    """Prometheus refuses a question, or answers it with a warning."""
+class Prometheus(NamedTuple):
+    """A Prometheus, and the range of time of all queries."""
 
+    url: str
+    http: aiohttp.ClientSession
+    time_range: TimeRange
 
-class Prometheus:
-    """A Prometheus, and the range of time that it is asked about."""
+    async def choose(self, dashboard: Dashboard, wanted: Mapping[str, str]) -> dict[str, str]:
+        """Return what is chosen for each variable: the wanted value, or all, or the first."""
+        chosen: dict[str, str] = {}
+        for variable in dashboard.variables():
+            found = await self._options(variable, filled(dashboard, chosen))
+            default = found[0] if variable.all_values is None else ALL
+            chosen[variable.name] = wanted.get(variable.name, default)
+            if chosen[variable.name] not in {*found, default}:
+                raise QueryError(f"{variable.name}: {chosen[variable.name]} is not among {found}")
+        return chosen
 
-    def __init__(self, url: str, http: aiohttp.ClientSession, moment: Moment) -> None:
-        self._url = url
-        self._http = http
-        self.moment = moment
+    async def answer(self, query: Query, values: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Return the series that answer *query*, in Prometheus' format."""
+        expr = fill(query.expr, {**values, **self.time_range.variables(query.step)})
+        if query.instant:
+            return await self._series("query", query=expr, time=self.time_range.end)
+        step = self.time_range.step(query.step)
+        # Grafana begins and ends at multiples of the step.
+        start, end = (time // step * step for time in (self.time_range.start, self.time_range.end))
+        return await self._series("query_range", query=expr, start=start, end=end, step=step)
 
-    async def values(
-        self, dashboard: Dashboard, wishes: Mapping[str, str], *, source: str = "datasource"
-    ) -> Values:
-        """Choose for every variable what *wishes* say, or else all there is, or the first."""
-        values = Values()
-        values.choices[source] = Choice(source, "", several=False, everything=None)
-        values.chosen[source] = ["prometheus"]
-        for choice in dashboard.choices():
-            found = await self.options(choice, values)
-            if choice.name in wishes:
-                chosen = [wishes[choice.name]]
-            elif choice.everything is not None:
-                chosen = [EVERYTHING]
-            else:
-                chosen = found[:1]
-            if not set(chosen) <= {*found, EVERYTHING}:
-                raise AskingError(f"{choice.name}: {chosen} is not among {found}")
-            values.choices[choice.name] = choice
-            values.chosen[choice.name] = chosen
-        return values
-
-    async def options(self, choice: Choice, values: Values) -> list[str]:
-        """Return what may be chosen."""
-        selector, label = choice.parts()
-        params: dict[str, Any] = {"start": self.moment.start, "end": self.moment.end}
-        if selector:
-            params["match[]"] = values.fill(selector, {})
-        found: list[str] = await self._ask(f"label/{label}/values", params)
+    async def _options(self, variable: Variable, values: Mapping[str, str]) -> list[str]:
+        selector, label = variable.parts()
+        match = {"match[]": fill(selector, values)}
+        found: list[str] = await self._get(
+            f"label/{label}/values", start=self.time_range.start, end=self.time_range.end, **match
+        )
         if not found:
-            raise AskingError(f"{choice.name}: {choice.query} has no values")
+            raise QueryError(f"{variable.name}: {variable.query} has no values")
         return sorted(found)
 
-    async def answer(self, query: Query, values: Values) -> list[dict[str, Any]]:
-        """Return the series that answer *query*, as Prometheus writes them."""
-        expr = values.fill(query.expr, self.moment.built_in(query.step))
-        if query.instant:
-            return await self._series("query", {"query": expr, "time": self.moment.end})
-        step = self.moment.step(query.step)
-        # Grafana begins and ends at multiples of the step.
-        span = {
-            "start": self.moment.start // step * step,
-            "end": self.moment.end // step * step,
-            "step": step,
-        }
-        return await self._series("query_range", {"query": expr, **span})
-
-    async def _series(self, path: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = (await self._ask(path, params))["result"]
+    async def _series(self, path: str, **params: object) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await self._get(path, **params))["result"]
         return found
 
-    async def _ask(self, path: str, params: Mapping[str, Any]) -> Any:
-        form = {name: str(value) for name, value in params.items()}
-        url = f"{self._url}/api/v1/{path}"
-        request = (
-            self._http.get(url, params=form)
-            if path.startswith("label/")
-            else self._http.post(url, data=form)
-        )
-        async with request as reply:
-            body = json.loads(await reply.text())
+    async def _get(self, path: str, **params: object) -> Any:
+        texts = {name: str(value) for name, value in params.items()}
+        async with self.http.get(f"{self.url}/api/v1/{path}", params=texts) as response:
+            body = json.loads(await response.text())
+        problems = [*body.get("warnings", ()), *body.get("infos", ())]
         if body["status"] != "success":
-            raise AskingError(f"{body['error']}: {form.get('query', form)}")
-        if body.get("warnings") or body.get("infos"):
-            told = [*body.get("warnings", ()), *body.get("infos", ())]
-            raise AskingError(f"{told}: {form.get('query', form)}")
+            problems = [body["error"]]
+        if problems:
+            raise QueryError(f"{problems}: {params.get('query', params)}")
         return body["data"]
+
+
+def filled(dashboard: Dashboard, chosen: Mapping[str, str]) -> dict[str, str]:
+    """Return what replaces each variable in a query."""
+    values = dict(chosen)
+    for variable in dashboard.variables():
+        if variable.all_values is not None and variable.name in chosen:
+            value = chosen[variable.name]
+            pattern = re.escape(value).replace("\\", r"\\")
+            values[variable.name] = variable.all_values if value == ALL else pattern
+    return values

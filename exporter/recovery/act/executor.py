@@ -30,7 +30,6 @@ from exporter.recovery.model.cases import (
     Intent,
     ObservedState,
     Outcome,
-    Policy,
     Reply,
 )
 from exporter.recovery.model.limits import Limits
@@ -51,20 +50,10 @@ class ActionRequest(NamedTuple):
     """Its number in the journal."""
     log_position: LogPosition | None
     """The newest rows of the logs."""
-    policy: Policy
-    """The policy of the decision, which must still be in force."""
     enrolled: Callable[[FreshVM], Enrolment]
     """Returns the enrolment of the VM as it is now."""
     forbidden: Callable[[], str]
     """Returns why no action may be sent at this moment; empty if it may."""
-
-
-class ActionResult(NamedTuple):
-    """The result of an action."""
-
-    intent: Intent | None
-    """``None``: the action was obsolete, and nothing was recorded."""
-    why_not: str = ""
 
 
 class ActionExecutor:
@@ -72,7 +61,7 @@ class ActionExecutor:
     Carries out actions, one at a time.
 
     Args:
-        watched: Returns the seconds of watch.
+        watched: Returns the seconds of monitored time.
 
     """
 
@@ -91,9 +80,12 @@ class ActionExecutor:
         self._clock = clock
         self._watched = watched
 
-    async def carry_out(self, request: ActionRequest) -> ActionResult:
+    async def carry_out(self, request: ActionRequest) -> Intent | str:
         """
-        Carry out *request* unless it is obsolete, and return its result.
+        Carry out *request* unless it is obsolete.
+
+        Returns:
+            The action as it was recorded, or why it was obsolete and nothing was recorded.
 
         Raises:
             JournalError: The journal could not be written; where that was before the request,
@@ -104,21 +96,20 @@ class ActionExecutor:
         logger = log.bind(vm=case.name, vm_id=case.key, action=str(request.action))
         read_at = self._moment()
         try:
-            fresh = await self._platform.look(case.key)
+            fresh = await self._platform.read_vm(case.key)
         except VergeOSError as error:
-            return ActionResult(None, f"the VM could not be read again: {error}")
-        why_not = obsolete(request, fresh)
-        if why_not:
-            return ActionResult(None, why_not)
+            return f"the VM could not be read again: {error}"
+        if reason := obsolete(request, fresh):
+            return reason
         logger.info("recovery.reread")
 
-        intent = await self._journal_writer.book.prepare(
+        intent = await self._journal_writer.store.prepare(
             _intent(request, self._watched()), request.decision
         )
         logger = logger.bind(intent=intent.id)
         logger.info("recovery.prepared")
-        if why_not := self._too_late(request, read_at):
-            return ActionResult(await self._abandon(intent, why_not), why_not)
+        if reason := self._too_late(request, read_at):
+            return await self._abandon(intent, reason)
 
         sent_at = self._watched()
         intent = replace(
@@ -127,10 +118,10 @@ class ActionExecutor:
             sent_position=request.log_position,
             deadline=sent_at + deadline_seconds(request.action, self._limits),
         )
-        await self._journal_writer.book.update(intent)
+        await self._journal_writer.store.update(intent)
         logger.info("recovery.sending")
-        if why_not := self._too_late(request, read_at):
-            return ActionResult(await self._abandon(intent, why_not), why_not)
+        if reason := self._too_late(request, read_at):
+            return await self._abandon(intent, reason)
 
         answer = await self._platform.act(case.key, request.action)
         logger.info("recovery.answered", reply=str(answer.reply), detail=answer.detail)
@@ -139,19 +130,19 @@ class ActionExecutor:
             intent = replace(intent, outcome=Outcome.ABANDONED)
         elif answer.reply in (Reply.NO_CAPACITY, Reply.FORBIDDEN, Reply.REFUSED):
             intent = replace(intent, outcome=Outcome.FAILED)
-        await self._journal_writer.book.update(intent)
+        await self._journal_writer.store.update(intent)
         logger.info("recovery.recorded")
-        return ActionResult(intent)
+        return intent
 
     async def _abandon(self, intent: Intent, why: str) -> Intent:
         intent = replace(
             intent, sent_at=None, sent_position=None, outcome=Outcome.ABANDONED, detail=why
         )
-        await self._journal_writer.book.update(intent)
+        await self._journal_writer.store.update(intent)
         return intent
 
     def _moment(self) -> tuple[float, float]:
-        """Return what both clocks say: one stands still while its machine does, one may be set."""
+        """Return both clocks: the first stops while its machine sleeps, the second can be set."""
         return self._clock.monotonic(), self._clock.now().timestamp()
 
     def _too_late(self, request: ActionRequest, read_at: tuple[float, float]) -> str:
@@ -172,7 +163,7 @@ def obsolete(request: ActionRequest, fresh: FreshVM | None) -> str:
     if fresh.enabled is not True or fresh.is_snapshot or fresh.service:
         return "the VM is disabled, a snapshot or part of a service"
     enrolment = request.enrolled(fresh)
-    if enrolment.policy is not request.policy:
+    if enrolment.policy is not case.policy:
         return f"its policy is now {enrolment.policy}: {enrolment.because}"
     if next_action(case, enrolment) is not request.action:
         return f"its enrolment no longer allows {request.action}"

@@ -10,6 +10,7 @@ from exporter.recovery.model.cases import Case
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.platform_log import PositionRead
 from exporter.recovery.model.ports import Change, JournalStore, PollRecord, SavedState
+from exporter.recovery.model.states import State
 from exporter.recovery.observe.state import RecoveryState
 
 log = structlog.get_logger()
@@ -22,14 +23,14 @@ class JournalWriter:
     Writes what changed since its last successful write.
 
     Args:
-        open_book: Opens the system's part of the journal; called again until it succeeds.
+        open_store: Opens the system's part of the journal; called again until it succeeds.
 
     """
 
-    def __init__(self, open_book: Callable[[], Awaitable[JournalStore]], clock: Clock) -> None:
-        self._open_book = open_book
+    def __init__(self, open_store: Callable[[], Awaitable[JournalStore]], clock: Clock) -> None:
+        self._open_store = open_store
         self._clock = clock
-        self._book: JournalStore | None = None
+        self._store: JournalStore | None = None
         self._written: Mapping[str, Case] = {}
         """The cases as the journal has them."""
         self._pending: list[Decision] = []
@@ -39,10 +40,10 @@ class JournalWriter:
 
     @property
     def is_open(self) -> bool:
-        return self._book is not None
+        return self._store is not None
 
     @property
-    def book(self) -> JournalStore:
+    def store(self) -> JournalStore:
         """
         The journal.
 
@@ -50,26 +51,26 @@ class JournalWriter:
             JournalError: It is not open.
 
         """
-        if self._book is None:
+        if self._store is None:
             raise JournalError(self.problem)
-        return self._book
+        return self._store
 
     async def open(self) -> SavedState | None:
         """Open the journal and return the saved state; None if that fails."""
         try:
-            book = await self._open_book()
-            past = await book.recall()
+            store = await self._open_store()
+            saved = await store.load()
         except JournalError as error:
             self._failed(error)
             return None
-        self._book, self._written = book, {case.uuid: case for case in past.cases}
+        self._store, self._written = store, {case.uuid: case for case in saved.cases}
         self._works()
-        return past
+        return saved
 
     def close(self, error: JournalError) -> None:
         """Close the journal after *error*; opening it again recovers an action half written."""
         self._failed(error)
-        self._book = None
+        self._store = None
 
     def add(self, decision: Decision) -> None:
         """Write *decision*, which leads to no action, with the next poll record."""
@@ -79,7 +80,7 @@ class JournalWriter:
         self, state: RecoveryState, log_positions: Sequence[PositionRead], *, watched: float
     ) -> bool:
         """Write what changed since the last successful record; return whether that worked."""
-        if self._book is None:
+        if self._store is None:
             return False
         cases, noted = state.cases, self._written
         changed = [case for uuid, case in cases.items() if noted.get(uuid) is not case]
@@ -93,7 +94,7 @@ class JournalWriter:
             changes=self._changes(changed, state, watched),
             decisions=tuple(self._pending),
         )
-        if not await self.write(self._book.note(record)):
+        if not await self.write(self._store.save_poll(record)):
             return False
         self._written = cases
         self._pending.clear()
@@ -126,20 +127,20 @@ class JournalWriter:
             if before is None and not case.policy.acts:
                 continue  # at the first poll that would be every VM
             if before is None or before.state is not case.state:
-                found.append(self._change(before, case, of=case, at=at))
+                state_before = before.state if before is not None else None
+                found.append(self._change(case, state_before, case.state, at))
         gone = [case for uuid, case in self._written.items() if uuid not in state.cases]
-        return found + [self._change(case, None, of=case, at=at) for case in gone]
+        return found + [self._change(case, case.state, None, at) for case in gone]
 
-    def _change(self, before: Case | None, after: Case | None, *, of: Case, at: float) -> Change:
-        diagnosis = of.diagnosis
+    def _change(self, case: Case, before: State | None, after: State | None, at: float) -> Change:
         return Change(
-            uuid=of.uuid,
-            vm_key=of.key,
-            name=of.name,
+            uuid=case.uuid,
+            vm_key=case.key,
+            name=case.name,
             at=at,
             time=self._clock.now(),
-            before=before.state if before is not None else None,
-            after=after.state if after is not None else None,
-            word=of.word,
-            detail=f"{diagnosis.cause}: {diagnosis.detail}" if diagnosis is not None else "",
+            before=before,
+            after=after,
+            word=case.word,
+            diagnosis=case.diagnosis,
         )

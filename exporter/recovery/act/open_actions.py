@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from exporter.clock import Clock
 from exporter.model import LastAction
-from exporter.recovery.act.executor import ActionResult
 from exporter.recovery.act.journal_writer import JournalWriter
 from exporter.recovery.decide.budgets import ActionHistory, backoff_seconds
 from exporter.recovery.model.cases import Action, Case, Intent, Outcome, Spent
@@ -94,11 +93,10 @@ class OpenActions:
             self._count(intent)
         self.by_vm = start.open_actions
 
-    def after_action(self, case: Case, result: ActionResult, *, at: float) -> Case:
-        """Record the result of an action, and return the case that follows from it."""
-        intent = result.intent
-        if intent is None:
-            log.info("recovery.overtaken", vm=case.name, vm_id=case.key, why=result.why_not)
+    def after_action(self, case: Case, intent: Intent | str, *, at: float) -> Case:
+        """Record the result of `ActionExecutor.carry_out`; return the case that follows from it."""
+        if isinstance(intent, str):
+            log.info("recovery.overtaken", vm=case.name, vm_id=case.key, why=intent)
             return reset_evidence(case, Event.SEEN_CHANGING, at=at)
         if intent.sent_at is not None:
             self.history.add(Spent(intent.sent_at, case.uuid, intent.action, intent.reply))
@@ -111,7 +109,7 @@ class OpenActions:
         return after_answer(case, intent, self._limits, at=at)
 
     async def _write(self, intent: Intent) -> bool:
-        return await self._journal_writer.write(self._journal_writer.book.update(intent))
+        return await self._journal_writer.write(self._journal_writer.store.update(intent))
 
     def _count(self, intent: Intent) -> None:
         outcome = intent.outcome or Outcome.UNKNOWN

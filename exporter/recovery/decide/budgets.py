@@ -1,4 +1,4 @@
-"""Restart budgets and rate limits: what was done, what is left, pauses, and endless crash loops."""
+"""Restart budgets and rate limits: their use, the pauses between actions, endless crash loops."""
 
 from bisect import bisect_right
 from collections import defaultdict, deque
@@ -9,7 +9,7 @@ from exporter.recovery.model.cases import UNCOUNTED_REPLIES, Case, Reply, Spent
 from exporter.recovery.model.limits import HOUR, WEEK, Limits, Window
 
 UPTIMES = (5.0, 300.0, 900.0, 1500.0, HOUR, 4 * HOUR, 12 * HOUR)
-"""After so many seconds up a VM dies again, in the crash loops that must end in quarantine."""
+"""Uptimes after which the VM crashes again, in the crash loops that must end in quarantine."""
 BOOT_SECONDS = 30.0
 
 
@@ -35,7 +35,7 @@ class Use(NamedTuple):
     window: Window
     used: int
     frees_at: float | None
-    """When there will be room again, if there is none now."""
+    """When it has room again; ``None`` if it has room now."""
 
     @property
     def spent(self) -> bool:
@@ -43,7 +43,7 @@ class Use(NamedTuple):
 
 
 def uses(windows: Sequence[Window], times: Iterable[float], *, now: float) -> tuple[Use, ...]:
-    """Return how much of each window the actions at *times* have used up, *now*."""
+    """Return the use of each window, *now*, by actions at *times*."""
     taken = sorted(times)
     found = []
     for window in windows:
@@ -55,7 +55,7 @@ def uses(windows: Sequence[Window], times: Iterable[float], *, now: float) -> tu
 
 
 class Loop(NamedTuple):
-    """What becomes of a VM that dies again and again."""
+    """The course of a crash loop."""
 
     dies_after_seconds: float
     restarts: int
@@ -63,8 +63,8 @@ class Loop(NamedTuple):
     """``None``: never within a week."""
 
 
-def play_loop(dies_after_seconds: float, limits: Limits) -> Loop:
-    """Play a crash loop through for a week of nothing else."""
+def simulate_crash_loop(dies_after_seconds: float, limits: Limits) -> Loop:
+    """Simulate a week in which a VM crashes *dies_after_seconds* after each start."""
     now, attempts, sent = 0.0, 0, list[float]()
     while now < WEEK:
         now += limits.confirm_down_seconds + backoff_seconds(attempts, limits, random=0.5)
@@ -79,32 +79,32 @@ def play_loop(dies_after_seconds: float, limits: Limits) -> Loop:
 
 
 def endless_loops(limits: Limits) -> tuple[Loop, ...]:
-    """Return the crash loops that these rules would never end."""
-    loops = (play_loop(uptime, limits) for uptime in UPTIMES)
+    """Return the crash loops that *limits* never end."""
+    loops = (simulate_crash_loop(uptime, limits) for uptime in UPTIMES)
     return tuple(loop for loop in loops if loop.quarantined_after_seconds is None)
 
 
 class ActionHistory:
-    """The actions of one system's recovery, oldest first."""
+    """The actions on the VMs of one system, oldest first."""
 
     def __init__(self, limits: Limits, spent: Iterable[Spent] = ()) -> None:
         self._limits = limits
         self._spent: deque[Spent] = deque()
         self._refused: list[float] = []
         self._by_vm: dict[str, list[Spent]] = defaultdict(list)
-        self._fleet: tuple[tuple[float, int], tuple[Use, ...]] | None = None
+        self._system_uses: tuple[tuple[float, int], tuple[Use, ...]] | None = None
         for one in spent:
             self.add(one)
 
     def add(self, one: Spent) -> None:
-        """Enter the newest action."""
+        """Add the newest action."""
         self._spent.append(one)
         self._by_vm[one.uuid].append(one)
         if one.reply is Reply.NO_CAPACITY:
             self._refused.append(one.at)
 
     def forget(self, *, now: float) -> None:
-        """Leave out what is older than the longest budget."""
+        """Drop actions that are older than the longest budget."""
         while self._spent and self._spent[0].at <= now - WEEK:
             one = self._spent.popleft()
             self._by_vm[one.uuid].remove(one)
@@ -114,39 +114,39 @@ class ActionHistory:
 
     @property
     def uuids(self) -> Sequence[str]:
-        """The VMs that were acted upon."""
+        """The VMs with actions."""
         return sorted(self._by_vm)
 
     @property
     def acted_at(self) -> float | None:
-        """When the last action was sent, whatever the VM."""
+        """When the last action on any VM was sent."""
         return self._spent[-1].at if self._spent else None
 
     @property
     def no_capacity(self) -> Sequence[float]:
-        """When VergeOS refused for want of resources."""
+        """When VergeOS refused actions for lack of resources."""
         return self._refused
 
     def on(self, case: Case) -> Sequence[Spent]:
-        """Return the actions on a VM that count against its budgets: those that it ever met."""
+        """Return the actions on a VM that count against its budgets."""
         mine = self._by_vm.get(case.uuid, ())
         return [
             one for one in mine if one.at >= case.cleared_at and one.reply is not Reply.NOT_SENT
         ]
 
     def uses(self, case: Case, *, now: float) -> tuple[Use, ...]:
-        """Return how much of a VM's budgets is used up."""
+        """Return the use of a VM's restart budgets."""
         return uses(self._limits.vm_windows, [one.at for one in self.on(case)], now=now)
 
     def exhausted_by_vm(self, case: Case, *, now: float) -> bool:
-        """Return whether a budget is spent even without what VergeOS refused."""
+        """Return whether a budget is spent even without the actions that VergeOS refused."""
         times = [one.at for one in self.on(case) if one.reply not in UNCOUNTED_REPLIES]
         return any(use.spent for use in uses(self._limits.vm_windows, times, now=now))
 
     def system_uses(self, *, now: float) -> tuple[Use, ...]:
-        """Return how much of the budgets of all VMs together is used up."""
+        """Return the use of the system's rate limits."""
         since = now, len(self._spent)
-        if self._fleet is None or self._fleet[0] != since:
+        if self._system_uses is None or self._system_uses[0] != since:
             times = [one.at for one in self._spent]
-            self._fleet = since, uses(self._limits.system_windows, times, now=now)
-        return self._fleet[1]
+            self._system_uses = since, uses(self._limits.system_windows, times, now=now)
+        return self._system_uses[1]

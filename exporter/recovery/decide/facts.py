@@ -11,8 +11,6 @@ from exporter.recovery.model.cases import Action, Case, Enrolment, Intent, Obser
 from exporter.recovery.model.commands import ControlState
 from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.model.ports import Silences
-from exporter.recovery.observe.circuit_breaker import CircuitBreaker
-from exporter.recovery.observe.health import Health
 from exporter.recovery.observe.inventory_checks import CheckedInventory
 from exporter.recovery.observe.state import RecoveryState
 
@@ -21,21 +19,41 @@ KILL_TO_START_MINUTES = 10
 """The longest time from a kill to the start that follows it."""
 
 
-class Facts(NamedTuple):
-    """Everything that the guards check."""
+class SystemFacts(NamedTuple):
+    """What holds for every VM of the system at the moment of a decision."""
 
     at: float
+    """Seconds of monitored time."""
     time: datetime
     limits: Limits
     mode: Mode
-    # Of the whole system.
+    state: RecoveryState
     control_state: ControlState
     kill_switch: str
     """The path of the kill switch file; empty if it does not exist."""
     journal_problem: str
+    open_actions: Mapping[str, Intent]
+    """By VM UUID."""
+    history: ActionHistory
+    read_only: str
+    """Why the credential may not act; empty if no such reason is known."""
+    tags_problem: str
+    """Why enrolment is unknown; empty when the tags were read."""
+    maintenance_windows: Sequence[MaintenanceWindow]
+    silences: Silences | None
+
+    @property
+    def silences_unknown(self) -> str:
+        """Why the silences are unknown; empty while they are known or not used."""
+        return self.silences.unknown if self.silences is not None else ""
+
+
+class Facts(NamedTuple):
+    """Everything that the guards check about one VM."""
+
+    system: SystemFacts
+    case: Case
     inventory_age_seconds: float
-    health: Health
-    breaker: CircuitBreaker
     in_flight: Sequence[str]
     """Names of the VMs with an open action."""
     system_uses: Sequence[Use]
@@ -43,12 +61,6 @@ class Facts(NamedTuple):
     """When the last action on any VM was sent."""
     no_capacity: Sequence[float]
     """When VergeOS refused actions because resources were short."""
-    read_only: str
-    """Why the credential may not act; empty if no such reason is known."""
-    tags_problem: str
-    """Why enrolment is unknown; empty when the tags were read."""
-    # Of this VM.
-    case: Case
     enrolment: Enrolment | None
     open_intent: Intent | None
     vm_uses: Sequence[Use]
@@ -63,34 +75,6 @@ class Facts(NamedTuple):
     hard_reset_at: float | None
     silenced: str = ""
     """The silence that matches it: author, comment and end; empty if none does."""
-    silences_unknown: str = ""
-    """Why the silences are unknown; empty while they are known."""
-
-
-class SystemFacts(NamedTuple):
-    """What holds for every VM of the system at the moment of a decision."""
-
-    at: float
-    """Seconds of watch."""
-    time: datetime
-    limits: Limits
-    mode: Mode
-    state: RecoveryState
-    control_state: ControlState
-    kill_switch: str
-    journal_problem: str
-    open_actions: Mapping[str, Intent]
-    """By VM UUID."""
-    history: ActionHistory
-    read_only: str
-    tags_problem: str
-    maintenance_windows: Sequence[MaintenanceWindow]
-    silences: Silences | None
-
-    @property
-    def silences_unknown(self) -> str:
-        """Why the silences are unknown; empty while they are known or not used."""
-        return self.silences.unknown if self.silences is not None else ""
 
 
 def gather_facts(case: Case, system: SystemFacts) -> Facts:
@@ -100,23 +84,13 @@ def gather_facts(case: Case, system: SystemFacts) -> Facts:
     vm = inventory.vms.get(case.uuid)
     resets = [one.at for one in history.on(case) if one.action is Action.RESET]
     return Facts(
-        at=at,
-        time=system.time,
-        limits=limits,
-        mode=system.mode,
-        control_state=system.control_state,
-        kill_switch=system.kill_switch,
-        journal_problem=system.journal_problem,
+        system=system,
+        case=case,
         inventory_age_seconds=at - inventory.at,
-        health=state.health,
-        breaker=state.breaker,
         in_flight=[intent.name for intent in system.open_actions.values()],
         system_uses=history.system_uses(now=inventory.at),
         acted_at=history.acted_at,
         no_capacity=history.no_capacity,
-        read_only=system.read_only,
-        tags_problem=system.tags_problem,
-        case=case,
         enrolment=state.enrolments.get(case.uuid),
         open_intent=system.open_actions.get(case.uuid),
         vm_uses=history.uses(case, now=at),
@@ -127,7 +101,6 @@ def gather_facts(case: Case, system: SystemFacts) -> Facts:
         may_power_cycle=vm is not None and vm.config.disable_powercycle is False,
         hard_reset_at=max(resets, default=None),
         silenced=silenced(system.silences, case, inventory),
-        silences_unknown=system.silences_unknown,
     )
 
 
@@ -145,7 +118,7 @@ def forbidden(case: Case, system: SystemFacts, warm_since: float) -> str:
     Return why no action may be sent at this moment; empty if it may.
 
     Args:
-        warm_since: The start of the last warm-up before the decision, in seconds of watch.
+        warm_since: The start of the last warm-up before the decision, in seconds of monitored time.
 
     """
     if system.kill_switch:

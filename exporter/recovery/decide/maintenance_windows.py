@@ -48,7 +48,7 @@ class MaintenanceWindow:
     """The reason that `vergewatch explain` shows."""
 
     def until(self, name: str, moment: datetime) -> datetime | None:
-        """Return until when the VM *name* is to be left alone at *moment*; None if it is not."""
+        """Return the end of the window if it covers the VM *name* at *moment*; else None."""
         if self.names and not any(fnmatchcase(name, pattern) for pattern in self.names):
             return None
         zone, lasts = ZoneInfo(self.zone), timedelta(hours=self.hours)

@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from exporter.recovery.decide.facts import SystemFacts
+from exporter.recovery.model.commands import Command
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.observe.circuit_breaker import BreakerState
 from exporter.recovery.observe.health import is_warm
@@ -47,14 +48,9 @@ def readiness_now(system: SystemFacts, *, bug: str) -> Readiness:
     if system.kill_switch:
         return Readiness(ReadinessState.DISARMED, f"the kill switch {system.kill_switch} exists")
     if control_state.disarm is not None:
-        return Readiness(
-            ReadinessState.DISARMED,
-            f"by {control_state.disarm.owner}: {control_state.disarm.reason}",
-        )
+        return Readiness(ReadinessState.DISARMED, _by(control_state.disarm))
     if control_state.pause is not None:
-        return Readiness(
-            ReadinessState.PAUSED, f"by {control_state.pause.owner}: {control_state.pause.reason}"
-        )
+        return Readiness(ReadinessState.PAUSED, _by(control_state.pause))
     if system.journal_problem:
         return Readiness(ReadinessState.JOURNAL_DOWN, system.journal_problem)
     if health.degraded_by:
@@ -63,16 +59,17 @@ def readiness_now(system: SystemFacts, *, bug: str) -> Readiness:
         return Readiness(ReadinessState.CIRCUIT_BREAKER_OPEN, "too many VMs are down at once")
     if not is_warm(health, limits, at=system.at):
         left = max(0.0, limits.warmup_seconds - (system.at - health.warm_since))
-        still = (
-            f", {left:.0f} s and valid inventories to go" if left else ", valid inventories to go"
-        )
-        return Readiness(ReadinessState.WARMING_UP, f"since {health.warm_because}{still}")
+        seconds = f"{left:.0f} s and " if left else ""
+        since = f"since {health.warm_because}, {seconds}valid inventories to go"
+        return Readiness(ReadinessState.WARMING_UP, since)
     if breaker.breaker_state is BreakerState.HALF_OPEN:
-        return Readiness(
-            ReadinessState.CIRCUIT_BREAKER_HALF_OPEN,
-            "the circuit breaker is half open: one VM at a time",
-        )
+        because = "the circuit breaker is half open: one VM at a time"
+        return Readiness(ReadinessState.CIRCUIT_BREAKER_HALF_OPEN, because)
     return Readiness(ReadinessState.ACTIVE, _ready(system.mode, system.read_only))
+
+
+def _by(command: Command) -> str:
+    return f"by {command.owner}: {command.reason}"
 
 
 def _ready(mode: Mode, read_only: str) -> str:

@@ -1,4 +1,1 @@
-"""
-Recovery: the values that its parts exchange, and the ports it needs. No logic beyond a state
-table.
-"""
+"""Recovery: the values that its parts exchange, and the ports it needs."""

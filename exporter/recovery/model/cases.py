@@ -1,9 +1,9 @@
 """
 The values of recovery: a VM's case, its diagnosis, and the actions on it.
 
-Times named ``at`` are seconds of watch: they pass only while Vergewatch watches, never jump and
-survive a restart, so no change of any clock refills a budget or ends a pause. Times named
-``clock`` are VergeOS', in Unix seconds, as its rows and logs say them.
+Times named ``at`` are seconds of monitored time: they pass only while Vergewatch polls, never jump
+and survive a restart, so no change of a clock refills a budget or ends a pause. Times named
+``clock`` are VergeOS's time, in Unix seconds.
 """
 
 from enum import StrEnum
@@ -24,19 +24,19 @@ class ObservedState(StrEnum):
     BUSY = "busy"
     """In transition, for example starting or migrating."""
     WAITING = "waiting"
-    """VergeOS has it in hand: it lacks resources or a licence."""
+    """It waits for resources or a license; VergeOS starts it."""
     HIBERNATED = "hibernated"
     ERROR = "error"
     INCONSISTENT = "inconsistent"
     """An unrecognized status word, or a row that contradicts itself."""
     INELIGIBLE = "ineligible"
-    """Nothing that recovery looks at: disabled, of a service, or to be ignored."""
+    """Not monitored: disabled, part of a VergeOS service, or ignored."""
     GONE = "gone"
-    """It is not listed, or its rows do not tell how it is."""
+    """It is not listed, or has no status row."""
 
 
 class Action(StrEnum):
-    """What recovery may ask VergeOS to do; the values are metric labels and journal words."""
+    """A request to VergeOS; the values are metric labels and journal words."""
 
     POWER_ON = "poweron"
     REBOOT = "reboot"
@@ -46,25 +46,25 @@ class Action(StrEnum):
 
 
 class Policy(StrEnum):
-    """When a VM is to be started again, by the names people know from elsewhere."""
+    """When a VM is restarted, in the words of Docker's restart policies."""
 
     acts: bool
-    """Whether there is anything that it would have done."""
+    """Whether it permits any action."""
 
     NO = "no"
-    """It is diagnosed and reported, and never acted on."""
+    """Monitored only."""
     ON_FAILURE = "on-failure"
     UNLESS_STOPPED = "unless-stopped"
     ALWAYS = "always"
     IGNORE = "ignore"
-    """Not followed at all."""
+    """Not monitored."""
 
     def __init__(self, word: str) -> None:
-        self.acts = word not in ("no", "ignore")  # no property: every VM is asked in every round
+        self.acts = word not in ("no", "ignore")  # no property: each poll reads it for each VM
 
 
 class OnHang(StrEnum):
-    """What to do about a VM that VergeOS calls unresponsive."""
+    """The harshest action on a VM that VergeOS reports as unresponsive."""
 
     ALERT = "alert"
     RESET = "reset"
@@ -72,20 +72,20 @@ class OnHang(StrEnum):
 
 
 class Enrolment(msgspec.Struct, frozen=True, gc=False):
-    """What its owner allows for a VM, and where that is said."""
+    """What recovery may do to a VM, and the tag or rule that permits it."""
 
     policy: Policy
     on_hang: OnHang
     tier: int
-    """0 goes first, 4 last."""
+    """0 is restarted first, 4 last."""
     after: tuple[str, ...]
-    """Name patterns of the VMs that have to be up before it is started."""
+    """Name patterns of the VMs that must be up before it is started."""
     because: str
     """Such as ``tag recovery/auto``."""
 
 
 class DiagnosisKind(StrEnum):
-    """What a diagnosis comes to."""
+    """The result of a diagnosis."""
 
     PENDING = "pending"
     CRASHED = "crashed"
@@ -95,7 +95,7 @@ class DiagnosisKind(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why a diagnosis came out as it did; one word each, for journal, metrics and people."""
+    """The reason of a diagnosis; the values are metric labels and journal words."""
 
     NOT_DOWN_NOW = "not_down_now"
     NOT_LONG_ENOUGH = "not_long_enough"
@@ -130,38 +130,40 @@ class Cause(StrEnum):
 
 
 class Diagnosis(msgspec.Struct, frozen=True, gc=False):
-    """A fact about a VM in trouble; whether to act on it is another question."""
+    """Why a VM is down or hung; the guards decide whether recovery acts on it."""
 
     kind: DiagnosisKind
     cause: Cause
     detail: str = ""
-    """Who, when, which log row: whatever makes the cause believable."""
+    """The evidence: the user, the time, the log row."""
     template: str = ""
-    """The template of the log row that it rests on; empty if it rests on none."""
+    """The template of that log row; empty without one."""
+
+
+UNDIAGNOSED = Diagnosis(DiagnosisKind.PENDING, Cause.NOT_LONG_ENOUGH, "not diagnosed yet")
 
 
 class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Everything that recovery knows of one VM."""
+    """The recovery state of one VM."""
 
     uuid: str
     key: int
     machine: int
     name: str
     policy: Policy = Policy.ON_FAILURE
-    """What its owner allows. One that never acts may become one that does only where the VM is
-    seen for the first time: what came before does not permit an action."""
+    """A newly enrolled VM gets a new case: what happened before does not permit an action."""
     state: State
     since: float
-    """When the state began."""
+    """Start of the state."""
     observed: ObservedState
     word: str = ""
-    """The status word that the observed was made of."""
+    """Its VergeOS status."""
     former_names: tuple[str, ...] = ()
-    """The newest first."""
+    """Its names before, the newest first."""
     node: int | None = None
-    """Where it ran when it was last seen up."""
+    """The node that it ran on when it was last seen up."""
     up_at: float | None = None
-    """When it was last seen up; kept while it is not."""
+    """When it was last seen up; ``None`` while it is up."""
     up_clock: float | None = None
     log_from: LogPosition | None = None
     """The newest log rows some time before it was last seen up: none of them explains it."""
@@ -170,38 +172,37 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     log_down: LogPosition | None = None
     """The newest log rows when it was first seen down."""
     trouble_at: float | None = None
-    """When it was first seen down, or hung, without a change since."""
+    """Since when every poll shows it down, or every poll shows it hung."""
     started: float | None = None
-    """When VergeOS says that it was started last, as long as it is not up."""
+    """Its last start according to VergeOS; ``None`` while it is up."""
     times_observed: int = 0
-    """Valid inventories in a row that show the same trouble."""
+    """Consecutive valid inventories since `trouble_at`."""
     hung_at: float | None = None
     """When it was last seen hung."""
     words_since_up: tuple[str, ...] = ()
-    """Status words seen since it was last up."""
     max_gap_seconds: float = 0.0
-    """The longest time without a valid poll between being up and going down, in seconds."""
+    """The longest time without a valid poll between being up and going down."""
     missing: int = 0
-    """Valid inventories in a row that do not list it."""
+    """Consecutive valid inventories that do not list it."""
     diagnosis: Diagnosis | None = None
     attempts: int = 0
     """Actions since it last stayed up."""
     retry_at: float | None = None
-    """When the pause after the last action ends."""
+    """End of the pause after the last action."""
     ladder_step: int = 0
-    """How many steps of the ladder for hung VMs were taken."""
+    """Number of actions that were taken on it while hung."""
     killed_position: LogPosition | None = None
-    """The newest log rows when a kill of ours was sent, as long as its start is due."""
+    """The newest log rows when recovery sent a kill, until the start that follows."""
     killed_at: float | None = None
     """When that kill was sent."""
     kill_unanswered: bool = False
-    """Whether that kill may have been lost on its way."""
+    """Whether VergeOS may not have received that kill."""
     cleared_at: float = 0.0
     """When an operator cleared it; earlier actions do not count against its budget."""
 
 
 class Outcome(StrEnum):
-    """How an intent ended."""
+    """The outcome of an action."""
 
     CONFIRMED = "confirmed"
     FAILED = "failed"
@@ -211,18 +212,18 @@ class Outcome(StrEnum):
 
 
 class Reply(StrEnum):
-    """What came back for a request that acts."""
+    """VergeOS's reply to an action."""
 
     ACCEPTED = "accepted"
     ALREADY = "already"
-    """The VM was where we wanted it."""
+    """The VM already was in the wanted state."""
     NO_CAPACITY = "no_capacity"
     FORBIDDEN = "forbidden"
     REFUSED = "refused"
     NOT_SENT = "not_sent"
-    """It never left here: no connection, or no request to spare."""
+    """No connection, or no request left in the budget."""
     LOST = "lost"
-    """Nothing came back, or nothing that says whether it was done."""
+    """No reply, or one that does not show whether the action was carried out."""
 
 
 UNCOUNTED_REPLIES = (Reply.NO_CAPACITY, Reply.FORBIDDEN, Reply.NOT_SENT)
@@ -230,7 +231,7 @@ UNCOUNTED_REPLIES = (Reply.NO_CAPACITY, Reply.FORBIDDEN, Reply.NOT_SENT)
 
 
 class Intent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One action, from the moment it is decided to the moment its outcome is known."""
+    """One action, from its preparation until its outcome is known."""
 
     id: int
     uuid: str
@@ -246,11 +247,11 @@ class Intent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     detail: str = ""
     outcome: Outcome | None = None
     extended: bool = False
-    """Whether it was given more time because the VM was on its way."""
+    """Whether the deadline was extended because the VM was in transition."""
 
 
 class Spent(msgspec.Struct, frozen=True, gc=False):
-    """An action that was sent, as far as budgets care."""
+    """An action that was sent, for budgets and rate limits."""
 
     at: float
     uuid: str

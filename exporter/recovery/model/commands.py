@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from functools import reduce
 from typing import NamedTuple
 
 import msgspec
@@ -27,10 +28,10 @@ class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     owner: str
     reason: str
     at: float
-    """Seconds of watch."""
+    """Seconds of monitored time."""
     time: datetime
     until: float | None = None
-    """Seconds of watch at which a pause ends by itself."""
+    """Seconds of monitored time at which a pause ends by itself."""
     uuid: str | None = None
     """The VM that the command concerns."""
 
@@ -69,7 +70,4 @@ class ControlState(NamedTuple):
 
 def control_state(commands: Iterable[Command]) -> ControlState:
     """Return what is in force after *commands*, oldest first."""
-    now = ControlState()
-    for command in commands:
-        now = now.after(command)
-    return now
+    return reduce(ControlState.after, commands, ControlState())

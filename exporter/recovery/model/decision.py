@@ -79,7 +79,7 @@ class GuardResult(msgspec.Struct, frozen=True, gc=False):
     """The condition."""
     passed: bool
     detail: str
-    """The numbers and names that the guard looked at."""
+    """The numbers and names that the guard compared."""
     fix: str = ""
     """What must change for it to pass."""
     budgets: tuple[BudgetUse, ...] = ()
@@ -87,22 +87,22 @@ class GuardResult(msgspec.Struct, frozen=True, gc=False):
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What was decided about one VM at one moment, and why."""
+    """A decision about one VM, and its reasons."""
 
     uuid: str
     vm_key: int
     name: str
     at: float
-    """Seconds of watch."""
+    """Seconds of monitored time."""
     time: datetime
     state: State
     diagnosis: Diagnosis
     action: Action | None
-    """What is, or would be, asked for; None where there is nothing to ask for."""
+    """The next action; ``None`` if none is left."""
     failed_guard: GuardName | None
     """The first guard that forbids the action; None if all guards pass."""
     guard_results: tuple[GuardResult, ...]
-    """Of every guard, in their order, also after the first denial."""
+    """Of every guard, in order of precedence."""
     mode: Mode
 
     @property

@@ -1,5 +1,5 @@
 """
-Rows of VergeOS' two logs, and positions in them.
+Rows of VergeOS's two logs, and positions in them.
 
 Rows of one log are ordered by their key. Their times are shown to people and decide nothing: no
 clock of VergeOS need agree with another.
@@ -27,7 +27,7 @@ class LogRow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     table: LogTable
     key: int
     at: float
-    """VergeOS' time, in Unix seconds; for display."""
+    """VergeOS's time, in Unix seconds; for display."""
     text: str
     user: str = ""
     level: str = ""

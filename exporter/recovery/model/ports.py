@@ -1,12 +1,12 @@
 """The ports of recovery: journal, platform, silences, metrics, random numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
 import msgspec
 
-from exporter.recovery.model.cases import Action, Case, Intent, Reply, Spent
+from exporter.recovery.model.cases import Action, Case, Diagnosis, Intent, Reply, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.platform_log import LogReading, LogTable, PositionRead
@@ -14,45 +14,45 @@ from exporter.recovery.model.states import State
 
 
 class Change(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A VM's step from one state to another, for the journal and for people."""
+    """A VM's change from one state to another."""
 
     uuid: str
     vm_key: int
     name: str
     at: float
-    """Seconds of watch."""
+    """Seconds of monitored time."""
     time: datetime
     before: State | None
     """``None``: it was not monitored before."""
     after: State | None
-    """``None``: it is not looked at any more."""
+    """``None``: it is no longer monitored."""
     word: str
-    """The status word of that moment."""
-    detail: str
-    """Why, in a few words."""
+    """The VM's VergeOS status at that moment."""
+    diagnosis: Diagnosis | None
+    """The diagnosis at that moment; ``None`` if there was none."""
 
 
 class PollRecord(NamedTuple):
-    """What one round writes down, all of it or nothing."""
+    """What one poll writes, in one transaction."""
 
     watched: float
-    """Seconds of watch so far."""
+    """Seconds of monitored time so far."""
     time: datetime
     clock: float | None
-    """VergeOS' newest time, in Unix seconds."""
+    """VergeOS's newest time, in Unix seconds."""
     log_positions: Sequence[PositionRead]
     """What was read of the logs lately."""
     cases: Sequence[Case]
-    """Those that changed."""
+    """The changed ones."""
     gone: Sequence[str]
-    """The uuids of those that are not looked at any more."""
+    """UUIDs of the VMs that are no longer monitored."""
     changes: Sequence[Change]
     decisions: Sequence[Decision] = ()
-    """Those that nothing follows from; one that something does has a number first."""
+    """Decisions without an action; the others are saved before their action."""
 
 
 class SavedState(NamedTuple):
-    """What the journal holds for one system."""
+    """The newest state of one system in the journal."""
 
     watched: float = 0.0
     time: datetime | None = None
@@ -61,49 +61,45 @@ class SavedState(NamedTuple):
     cases: Sequence[Case] = ()
     open_actions: Sequence[Intent] = ()
     spent: Sequence[Spent] = ()
-    """Every action sent in the last week of watch, oldest first."""
+    """Actions sent in the last week of monitored time, oldest first."""
     commands: Sequence[Command] = ()
     """Oldest first."""
 
 
 class JournalStore(Protocol):
     """
-    The journal of one system; when a method returns, its data is on disk.
+    The journal of one system. What a method writes is on disk when it returns.
 
-    Every method raises `JournalError` when that is not so.
+    Raises:
+        JournalError: The journal cannot be read or written.
+
     """
 
-    async def recall(self) -> SavedState:
-        """Return what is remembered."""
-        ...
-
-    async def note(self, page: PollRecord, /) -> None:
-        """Write down a round."""
-        ...
-
-    async def decided(self, decision: Decision, /) -> int:
-        """Write down a decision with all its guard_results; returns its number."""
+    async def load(self) -> SavedState: ...
+    async def save_poll(self, record: PollRecord, /) -> None: ...
+    async def save_decision(self, decision: Decision, /) -> int:
+        """Return the number of the decision."""
         ...
 
     async def prepare(self, intent: Intent, decision: int, /) -> Intent:
         """
-        Write down an intent; returns it with its number.
+        Write an intent and return it with its number.
 
-        Raises `IntentOpenError` where the VM has one that is still open.
+        Raises:
+            IntentOpenError: The VM has an open action.
+
         """
         ...
 
     async def update(self, intent: Intent, /) -> None:
-        """Write down what has become of an intent; one with an outcome is closed for good."""
+        """Write the progress of an intent; one with an outcome is closed for good."""
         ...
 
-    async def ordered(self, command: Command, /) -> None:
-        """Write a command."""
-        ...
+    async def save_command(self, command: Command, /) -> None: ...
 
 
 class FreshVM(NamedTuple):
-    """A VM looked at by itself, just before something is done to it."""
+    """A VM that was read by itself, just before an action on it."""
 
     key: int
     uuid: str
@@ -112,7 +108,7 @@ class FreshVM(NamedTuple):
     enabled: bool | None
     is_snapshot: bool | None
     service: bool
-    """Whether it belongs to a service of VergeOS."""
+    """Whether it is part of a VergeOS service."""
     disable_powercycle: bool | None
     running: bool | None
     word: str
@@ -120,8 +116,16 @@ class FreshVM(NamedTuple):
     """As ``category/name``."""
 
 
+class ActionReply(NamedTuple):
+    """The reply to an action."""
+
+    reply: Reply
+    detail: str
+    """VergeOS's text, or why the reply is unknown."""
+
+
 class Platform(Protocol):
-    """The API as recovery uses it; every method but `act` raises `VergeOSError`."""
+    """The VergeOS API; every method but `act` raises `VergeOSError`."""
 
     async def log_rows(self, table: LogTable, since: int, limit: int, /) -> LogReading:
         """
@@ -135,35 +139,27 @@ class Platform(Protocol):
         """
         ...
 
-    async def look(self, vm_key: int, /) -> FreshVM | None:
-        """Return how one VM is right now; None where it has no row."""
+    async def read_vm(self, vm_key: int, /) -> FreshVM | None:
+        """Return one VM as it is now; None if it has no row."""
         ...
 
-    async def act(self, vm_key: int, action: Action, /) -> "ActionReply":
-        """Ask once for *action*; never twice, whatever happens."""
+    async def act(self, vm_key: int, action: Action, /) -> ActionReply:
+        """Send *action* once; never repeat it."""
         ...
 
     @property
-    def why_not(self) -> str:
-        """Why our credential may not act, as far as we know; empty when nothing is known."""
+    def read_only_reason(self) -> str:
+        """Why the credential may not act; empty if no reason is known."""
         ...
 
 
-class ActionReply(NamedTuple):
-    """What came back for an action."""
-
-    reply: Reply
-    detail: str
-    """What VergeOS said, or why nothing is known."""
-
-
 class VMLocation(NamedTuple):
-    """A VM and where it is, in the words that people use for them."""
+    """A VM and where it is, by name."""
 
     vm_key: int
     vm_name: str
     node: str
-    """Where it runs, or ran when it was last seen up; empty if unknown."""
+    """The node that it runs on, or last ran on; empty if unknown."""
     cluster: str
 
 
@@ -194,9 +190,5 @@ class Meter(Protocol):
     def recovered(self, seconds: float, /) -> None: ...
 
 
-class Random(Protocol):
-    """A source of random numbers."""
-
-    def __call__(self) -> float:
-        """Return a number from 0 to 1."""
-        ...
+Random = Callable[[], float]
+"""A source of random numbers from 0 to 1."""

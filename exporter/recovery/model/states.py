@@ -1,11 +1,7 @@
 """
-The history of a VM in recovery, as a table.
+The states of a VM in recovery and the transitions between them.
 
-Everything that decides which state follows which is in this file, and nothing else is: when an
-event has happened is `detect`'s, `decide`'s and `verify`'s to say. A state says how things are, an
-event says what happened. What the table does not list cannot happen, and asking for it is a bug.
-
-docs/recovery.md draws its diagram from here.
+A transition that the table does not list is a bug. docs/recovery.md has a diagram of the table.
 """
 
 from collections.abc import Mapping
@@ -13,48 +9,48 @@ from enum import StrEnum
 
 
 class ImpossibleTransitionError(Exception):
-    """The table does not know this step: a bug, which disarms recovery."""
+    """The table has no such transition: a bug, which disarms recovery."""
 
 
 class State(StrEnum):
-    """How it stands with one VM."""
+    """The recovery state of one VM."""
 
     BASELINE = "baseline"
-    """Known, and not yet seen up: a VM first seen down has not crashed."""
+    """Not yet seen up. A VM that was down when it was first seen has not crashed."""
     HEALTHY = "healthy"
-    """Up, or on its way through something harmless."""
+    """Up, or in a harmless transition."""
     SUSPECT = "suspect"
-    """Down or hung; not yet for long enough, or its logs have not been read."""
+    """Down or hung, but not yet confirmed or diagnosed."""
     PLATFORM = "platform"
-    """VergeOS' own high availability has the first word."""
+    """Down; recovery waits for VergeOS high availability, which acts first."""
     STOPPED = "stopped"
     """Down on purpose."""
     UNKNOWN = "unknown"
     """Down for an unproven reason; an operator must act."""
     BACKOFF = "backoff"
-    """Crashed for certain; the pause after the last try is not over."""
+    """Crashed; the pause after the last action is not over."""
     HELD = "held"
-    """Crashed for certain; something forbids to act now."""
+    """Crashed; a guard forbids the action."""
     ACTING = "acting"
-    """An intent is committed; its request is about to be sent, or under way."""
+    """An action is in the journal, and its request is being sent."""
     VERIFYING = "verifying"
-    """The request was accepted; not yet seen to have helped."""
+    """VergeOS accepted the request; the VM is not up yet."""
     INDETERMINATE = "indeterminate"
-    """Whether the request arrived is unknown; the next polls verify it."""
+    """It is unknown whether VergeOS received the request; the next polls verify it."""
     PROBATION = "probation"
-    """Up again after an action, and not yet for long."""
+    """Up again after an action, but not yet for long enough."""
     QUARANTINED = "quarantined"
-    """Given up: a budget is used up, or the last ladder_step of the ladder."""
+    """Its restart budget or its allowed actions are exhausted. Manual action is required."""
 
 
 class Event(StrEnum):
-    """What can happen to a VM in recovery."""
+    """What changes the state of a VM."""
 
     SEEN_UP = "seen up"
     SEEN_DOWN = "seen down"
     SEEN_STOPPING = "seen stopping"
     SEEN_CHANGING = "seen changing"
-    """Its status changes without us: it starts, migrates or is imported."""
+    """It starts, migrates or is imported, and not because of recovery."""
     PLATFORM_CLAIMED = "claimed by the platform"
     PLATFORM_PASSED = "not claimed any longer"
     STOP_EXPLAINED = "stop explained"
@@ -70,7 +66,7 @@ class Event(StrEnum):
     ANSWER_LOST = "answer lost"
     SEEN_HELPED = "seen to have helped"
     STEP_DONE = "step done"
-    """A kill worked: the VM is down, and the next intent starts it."""
+    """A kill succeeded: the VM is down, and the next action starts it."""
     TIME_UP = "time up"
     STAYED_UP = "stayed up"
     CLEARED = "cleared"
@@ -86,9 +82,9 @@ DOWN = (
     State.HELD,
 )
 DIAGNOSED = (State.SUSPECT, State.PLATFORM, State.UNKNOWN, State.BACKOFF, State.HELD)
-"""States in which a cause is looked for, again and again."""
+"""States in which each poll diagnoses the VM again."""
 OPEN = (State.ACTING, State.VERIFYING, State.INDETERMINATE)
-"""While an intent is open, looking says what comes of it."""
+"""States with an open action, which is being verified."""
 
 TRANSITIONS: Mapping[tuple[State, Event], State] = {
     (State.BASELINE, Event.SEEN_UP): State.HEALTHY,
@@ -136,7 +132,7 @@ def follow(state: State, event: Event) -> State:
     Return the state that *event* leads to from *state*.
 
     Raises:
-        ImpossibleTransitionError: The table does not know this step.
+        ImpossibleTransitionError: The table has no such transition.
 
     """
     try:

@@ -52,7 +52,7 @@ class SystemRecoveryStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     kill_switch: str = ""
     """Path of the kill switch file if it exists; otherwise empty."""
     kill_switch_file: str = ""
-    """Path at which the kill switch file is looked for."""
+    """Path of the kill switch file, whether it exists or not."""
     silences_unknown: str = ""
     """Why the silences cannot be read; empty if they can, or if none are used."""
     paused: CommandInForce | None = None

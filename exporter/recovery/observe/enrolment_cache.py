@@ -48,7 +48,7 @@ class EnrolmentCache:
         if inventory is None:
             return current
         if inventory.tags is None:
-            self.problem = "the tags cannot be read, so enrolment is unknown"
+            self.problem = "the tags were not read recently, so enrolment is unknown"
             return current
         self.problem = ""
         sources = tuple(map(inventory.sources.get, SOURCES))

@@ -1,1 +1,1 @@
-"""Recovery: explanations, summaries and events for people. Reads state, changes none."""
+"""Recovery: explanations, summaries and events as text. Changes no state."""

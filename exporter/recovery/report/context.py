@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from exporter.recovery.model.cases import Case, Diagnosis, Enrolment, ObservedState
+from exporter.recovery.model.cases import Case, Cause, Diagnosis, Enrolment, ObservedState
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.records import ActionRecord, DecisionRecord
 from exporter.recovery.model.states import State
+from exporter.recovery.report.downtime import Downtime, newest_downtime
 
 
 class ExplainContext(NamedTuple):
@@ -40,6 +41,25 @@ class ExplainContext(NamedTuple):
     """Whether the VM is no longer in the inventory."""
     unseen: str = ""
     """Why the state is out of date; empty if it is current."""
+
+    @property
+    def downtime(self) -> Downtime:
+        """The newest downtime."""
+        return newest_downtime(self.changes, self.actions)
+
+    @property
+    def hung(self) -> bool:
+        """Whether the VM is or was unresponsive, and not down."""
+        diagnosis = self.diagnosis
+        if diagnosis is None and self.decision is not None:
+            diagnosis = self.decision.diagnosis
+        hung = diagnosis is not None and diagnosis.cause in (Cause.HUNG, Cause.KILLED_TO_RESTART)
+        return hung or self.observed is ObservedState.HUNG
+
+    def time_of_day(self, moment: datetime) -> str:
+        """Return the time of day in UTC, with the date if it is another day than `now`."""
+        same_day = moment.date() == self.now.date()
+        return f"{moment:%H:%M:%S}" if same_day else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def context_of_case(case: Case, *, system: str, now: datetime) -> ExplainContext:

@@ -4,15 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from exporter.recovery.model.cases import Cause, Diagnosis
+from exporter.recovery.model.cases import Diagnosis, DiagnosisKind
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.records import ActionRecord
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.lifecycle import UP
-from exporter.recovery.report.events import diagnosis_of
-
-UNSETTLED = frozenset({Cause.NOT_DOWN_NOW, Cause.NOT_LONG_ENOUGH, Cause.LOGS_NOT_SETTLED})
-"""Causes of a diagnosis that is still pending."""
 
 
 class Downtime(NamedTuple):
@@ -48,8 +44,8 @@ def newest_downtime(changes: Sequence[Change], actions: Sequence[ActionRecord]) 
             ended, until = change.time, change.at
             was_quarantined = change.before is State.QUARANTINED
             continue
-        found = diagnosis_of(change)
-        if diagnosis is None and found is not None and found.cause not in UNSETTLED:
+        found = change.diagnosis
+        if diagnosis is None and found is not None and found.kind is not DiagnosisKind.PENDING:
             diagnosis = found
         if change.before in UP and change.after not in UP:
             sent = _sent(actions, change.at, until)

@@ -1,12 +1,10 @@
 """The timeline of recovery: journal records as lines of text."""
 
-from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
 
 from exporter.formatting import lasting
-from exporter.recovery.model.cases import Cause, Diagnosis, DiagnosisKind
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.records import ActionRecord, DecisionRecord
@@ -27,30 +25,12 @@ class TimelineEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     text: str
 
 
-def diagnosis_of(change: Change) -> Diagnosis | None:
-    """Return the diagnosis that led to *change*; None if another event did."""
-    cause, colon, detail = change.detail.partition(": ")
-    if not colon or cause not in list(Cause):
-        return None
-    return Diagnosis(DiagnosisKind.UNKNOWN, Cause(cause), detail)
-
-
-def history(
-    changes: Iterable[Change], actions: Iterable[ActionRecord], system: str
-) -> list[TimelineEvent]:
-    """Return the events of a VM, newest first."""
-    events = [
-        *(change_event(one, system) for one in changes),
-        *(action_event(one, system) for one in actions),
-    ]
-    return sorted(events, key=lambda event: event.time, reverse=True)
-
-
 def change_event(change: Change, system: str) -> TimelineEvent:
     """Return the event of a state change."""
     before = change.before.value if change.before is not None else NOT_MONITORED
     after = change.after.value if change.after is not None else NOT_MONITORED
-    why = f" ({change.detail})" if change.detail else ""
+    diagnosis = change.diagnosis
+    why = f" ({diagnosis.cause}: {diagnosis.detail})" if diagnosis is not None else ""
     text = f"{before} → {after}{why}"
     return TimelineEvent(time=change.time, system=system, vm=change.name, kind="change", text=text)
 

@@ -14,7 +14,7 @@ from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.lifecycle import UP
 from exporter.recovery.report.context import ExplainContext
-from exporter.recovery.report.events import NOT_MONITORED, TimelineEvent, history
+from exporter.recovery.report.events import NOT_MONITORED, TimelineEvent, action_event, change_event
 from exporter.recovery.report.sentences import sentence
 
 HISTORY_EVENTS = 20
@@ -66,6 +66,11 @@ def explain(context: ExplainContext) -> Explanation:
     guards = decision.guard_results if decision is not None else ()
     enrolled_then = next((one for one in guards if one.guard is GuardName.ENROLLED), None)
     enrolled = enrolled_then.passed if enrolled_then is not None else None
+    events = [
+        *(change_event(one, context.system) for one in context.changes),
+        *(action_event(one, context.system) for one in context.actions),
+    ]
+    events.sort(key=lambda event: event.time, reverse=True)
     return Explanation(
         system=context.system,
         vm=context.vm,
@@ -86,7 +91,7 @@ def explain(context: ExplainContext) -> Explanation:
         as_of=decision.time if decision is not None else None,
         guards=guards,
         fixes=_fixes(context),
-        history=tuple(history(context.changes, context.actions, context.system)[:HISTORY_EVENTS]),
+        history=tuple(events[:HISTORY_EVENTS]),
     )
 
 

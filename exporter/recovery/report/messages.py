@@ -1,8 +1,8 @@
-"""Causes, guards, actions, policies and commands as parts of a sentence."""
+"""Causes, guards, actions and commands as parts of a sentence."""
 
 from collections.abc import Mapping
 
-from exporter.recovery.model.cases import Action, Cause, Intent, Outcome, Policy, Reply
+from exporter.recovery.model.cases import Action, Cause, Intent, Outcome, Reply
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import GuardName
 
@@ -11,7 +11,7 @@ CAUSES: Mapping[Cause, str] = {
     Cause.NOT_LONG_ENOUGH: "it has not been down long enough to confirm",
     Cause.LOGS_NOT_SETTLED: "the VergeOS log has not been read yet",
     Cause.CRASHED: "it was running, it stopped, and VergeOS logged no stop request",
-    Cause.HUNG: "it is unresponsive, and no operator action on it is logged",
+    Cause.HUNG: "it was unresponsive, and VergeOS logged no action on it",
     Cause.KILLED_TO_RESTART: "Vergewatch powered it off to restart it",
     Cause.STOPPED_BY_PERSON: "a user stopped it",
     Cause.STOPPED_BY_GUEST: "its guest shut itself down",
@@ -82,13 +82,6 @@ REFUSALS: Mapping[Reply, str] = {
     Reply.FORBIDDEN: "which the API key does not permit",
     Reply.REFUSED: "which VergeOS refused",
     Reply.NOT_SENT: "but the request did not reach VergeOS",
-}
-POLICIES: Mapping[Policy, str] = {
-    Policy.NO: "monitored only",
-    Policy.IGNORE: "ignored",
-    Policy.ON_FAILURE: "restarted after a crash",
-    Policy.UNLESS_STOPPED: "restarted unless it was stopped on purpose",
-    Policy.ALWAYS: "always restarted, unless a user or a task stopped it",
 }
 COMMANDS: Mapping[CommandKind, str] = {
     CommandKind.PAUSE: "paused recovery",

@@ -23,54 +23,52 @@ class Presentation(NamedTuple):
 
     label: str
     tone: Tone
-    trouble: bool = False
+    trouble: bool
     """Whether a list of VMs in trouble includes the state."""
 
 
-STATES: Mapping[State, Presentation] = {
-    State.QUARANTINED: Presentation("quarantined", Tone.BAD, trouble=True),
-    State.UNKNOWN: Presentation("unknown", Tone.BAD, trouble=True),
-    State.HELD: Presentation("held", Tone.WARN, trouble=True),
-    State.INDETERMINATE: Presentation("indeterminate", Tone.WARN, trouble=True),
-    State.BACKOFF: Presentation("backoff", Tone.WARN, trouble=True),
-    State.ACTING: Presentation("acting", Tone.MOVING, trouble=True),
-    State.VERIFYING: Presentation("verifying", Tone.MOVING, trouble=True),
-    State.PLATFORM: Presentation("platform", Tone.WARN, trouble=True),
-    State.SUSPECT: Presentation("suspect", Tone.MOVING, trouble=True),
-    State.PROBATION: Presentation("probation", Tone.GOOD, trouble=True),
-    State.STOPPED: Presentation("stopped", Tone.QUIET),
-    State.BASELINE: Presentation("baseline", Tone.QUIET),
-    State.HEALTHY: Presentation("healthy", Tone.GOOD),
+STATES: Mapping[str, Tone] = {
+    State.QUARANTINED: Tone.BAD,
+    State.UNKNOWN: Tone.BAD,
+    State.HELD: Tone.WARN,
+    State.INDETERMINATE: Tone.WARN,
+    State.BACKOFF: Tone.WARN,
+    State.ACTING: Tone.MOVING,
+    State.VERIFYING: Tone.MOVING,
+    State.PLATFORM: Tone.WARN,
+    State.SUSPECT: Tone.MOVING,
+    State.PROBATION: Tone.GOOD,
+    State.STOPPED: Tone.QUIET,
+    State.BASELINE: Tone.QUIET,
+    State.HEALTHY: Tone.GOOD,
 }
 """The states of a VM, the most urgent first."""
 
-URGENCY: Mapping[State, int] = {state: order for order, state in enumerate(STATES)}
+CALM_STATES = (State.STOPPED, State.BASELINE, State.HEALTHY)
+"""States that need no attention."""
 
-READINESS: Mapping[ReadinessState, Presentation] = {
-    ReadinessState.BROKEN: Presentation("broken", Tone.BAD),
-    ReadinessState.JOURNAL_DOWN: Presentation("journal down", Tone.BAD),
-    ReadinessState.CIRCUIT_BREAKER_OPEN: Presentation("circuit breaker open", Tone.BAD),
-    ReadinessState.DISARMED: Presentation("disarmed", Tone.WARN),
-    ReadinessState.PAUSED: Presentation("paused", Tone.WARN),
-    ReadinessState.DEGRADED: Presentation("degraded", Tone.WARN),
-    ReadinessState.CIRCUIT_BREAKER_HALF_OPEN: Presentation("circuit breaker half open", Tone.WARN),
-    ReadinessState.WARMING_UP: Presentation("warming up", Tone.MOVING),
-    ReadinessState.ACTIVE: Presentation("active", Tone.GOOD),
+URGENCY: Mapping[str, int] = {state: order for order, state in enumerate(STATES)}
+
+READINESS: Mapping[str, Tone] = {
+    ReadinessState.BROKEN: Tone.BAD,
+    ReadinessState.JOURNAL_DOWN: Tone.BAD,
+    ReadinessState.CIRCUIT_BREAKER_OPEN: Tone.BAD,
+    ReadinessState.DISARMED: Tone.WARN,
+    ReadinessState.PAUSED: Tone.WARN,
+    ReadinessState.DEGRADED: Tone.WARN,
+    ReadinessState.CIRCUIT_BREAKER_HALF_OPEN: Tone.WARN,
+    ReadinessState.WARMING_UP: Tone.MOVING,
+    ReadinessState.ACTIVE: Tone.GOOD,
 }
 """The readiness of a system, the worst first."""
 
 
 def present_state(value: str) -> Presentation:
     """Return the presentation of a state; an unknown one comes from a newer daemon."""
-    return _BY_STATE.get(value, Presentation(value, Tone.WARN))
+    trouble = value in STATES and value not in CALM_STATES
+    return Presentation(value, STATES.get(value, Tone.WARN), trouble)
 
 
 def present_readiness(value: str) -> Presentation:
     """Return the presentation of a readiness; an unknown one comes from a newer daemon."""
-    return _BY_READINESS.get(value, Presentation(value.replace("_", " "), Tone.WARN))
-
-
-_BY_STATE: Mapping[str, Presentation] = {state.value: one for state, one in STATES.items()}
-_BY_READINESS: Mapping[str, Presentation] = {
-    readiness.value: one for readiness, one in READINESS.items()
-}
+    return Presentation(value.replace("_", " "), READINESS.get(value, Tone.WARN), trouble=False)

@@ -1,7 +1,6 @@
 """One plain sentence or two for each state: what happened, and what Vergewatch does about it."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 
 from exporter.formatting import counted, span
 from exporter.recovery.model.cases import Action, Cause, Diagnosis, ObservedState, Outcome, Policy
@@ -9,7 +8,6 @@ from exporter.recovery.model.decision import BudgetUse, GuardName
 from exporter.recovery.model.records import ActionRecord
 from exporter.recovery.model.states import State
 from exporter.recovery.report.context import ExplainContext
-from exporter.recovery.report.downtime import Downtime, newest_downtime
 from exporter.recovery.report.messages import (
     CAUSES,
     OUTCOMES,
@@ -39,7 +37,7 @@ def _baseline(context: ExplainContext) -> str:
     first = next((one for one in context.changes if one.after is State.BASELINE), None)
     word = first.word if first is not None else context.word
     was = "down" if word in ("", "stopped") else f"in status {word}"
-    when = f" at {_clock(first.time, context.now)}" if first is not None else ""
+    when = f" at {context.time_of_day(first.time)}" if first is not None else ""
     return (
         f"{context.vm} was already {was} when Vergewatch first saw it{when}, so a crash cannot be "
         "proven. Vergewatch does not start it."
@@ -49,11 +47,10 @@ def _baseline(context: ExplainContext) -> str:
 def _healthy(context: ExplainContext) -> str:
     if context.observed not in (None, ObservedState.UP):
         return _changing(context)
-    downtime = _downtime(context)
-    if downtime.ended is not None:
-        return _came_back(context, downtime)
+    if context.downtime.ended is not None:
+        return _came_back(context)
     if context.changes and context.changes[-1].before is None:
-        since = _clock(context.changes[-1].time, context.now)
+        since = context.time_of_day(context.changes[-1].time)
         return f"{context.vm} is up, without downtime since Vergewatch first saw it at {since}."
     return f"{context.vm} is up."
 
@@ -72,62 +69,67 @@ def _changing(context: ExplainContext) -> str:
             return f"{name} was up, and its status is {word}. Vergewatch takes no action."
 
 
-def _came_back(context: ExplainContext, downtime: Downtime) -> str:
-    ended = _clock(downtime.ended, context.now)
+def _came_back(context: ExplainContext) -> str:
+    downtime = context.downtime
+    ended = "an unknown time" if downtime.ended is None else context.time_of_day(downtime.ended)
     if downtime.actions:
-        done = _actions(context, downtime)
-        return f"{_crash(context, downtime)}. {done}, and it has been up since {ended}."
+        return f"{_crash(context)}. {_actions(context)}, and it has been up since {ended}."
     if downtime.began is None:
         return f"{context.vm} is up. It came back without Vergewatch."
-    began = _clock(downtime.began, context.now)
-    why = f": {_cause(downtime.diagnosis)}" if downtime.diagnosis is not None else ""
+    began = context.time_of_day(downtime.began)
+    why = _because(_last_diagnosis(context))
     return (
         f"{context.vm} is up. It was down from {began} to {ended}{why}. "
         "It came back without Vergewatch."
     )
 
 
+def _last_diagnosis(context: ExplainContext) -> Diagnosis | None:
+    """Return why a VM was down that is up again; who stopped it is known only from the log."""
+    downtime, decision = context.downtime, context.decision
+    known, began, ended = downtime.diagnosis, downtime.began, downtime.ended
+    if known is None or known.cause is not Cause.SEEN_STOPPING or decision is None:
+        return known
+    read = began is not None and ended is not None and began <= decision.time <= ended
+    return decision.diagnosis if read else known
+
+
 def _suspect(context: ExplainContext) -> str:
-    diagnosis, downtime = context.diagnosis, _downtime(context)
+    diagnosis = context.diagnosis
     if diagnosis is None or diagnosis.cause is Cause.NOT_LONG_ENOUGH:
         detail = f" ({diagnosis.detail})" if diagnosis is not None and diagnosis.detail else ""
         doing = f"Vergewatch is confirming the failure{detail}"
     else:
-        doing = f"The diagnosis is pending: {_cause(diagnosis)}"
-    return f"{_down(context, downtime)}. {_story(context, downtime)}{doing}."
+        doing = f"The diagnosis is pending{_because(diagnosis)}"
+    return f"{_down(context)}. {_story(context)}{doing}."
 
 
 def _platform(context: ExplainContext) -> str:
-    why = f": {_cause(context.diagnosis)}" if context.diagnosis is not None else ""
-    return (
-        f"{_down(context, _downtime(context))}{why}. "
-        "Vergewatch waits for VergeOS high availability, which acts first."
-    )
+    waits = "Vergewatch waits for VergeOS high availability, which acts first."
+    return f"{_down(context)}{_because(context.diagnosis)}. {waits}"
 
 
 def _stopped(context: ExplainContext) -> str:
-    diagnosis = context.diagnosis
-    why = _cause(diagnosis) if diagnosis is not None else "it was stopped on purpose"
-    return f"{_down(context, _downtime(context))}: {why}. Vergewatch does not start it."
+    why = _because(context.diagnosis) or ": it was stopped on purpose"
+    return f"{_down(context)}{why}. Vergewatch does not start it."
 
 
 def _unknown(context: ExplainContext) -> str:
-    downtime = _downtime(context)
-    why = f": {_cause(context.diagnosis)}" if context.diagnosis is not None else ""
+    why = _because(context.diagnosis)
     return (
-        f"{_down(context, downtime)}, and the cause is unknown{why}. {_story(context, downtime)}"
+        f"{_down(context)}, and the cause is unknown{why}. {_story(context)}"
         "Vergewatch does not start it. An operator must check it and start it."
     )
 
 
 def _held(context: ExplainContext) -> str:
-    decision, downtime = context.decision, _downtime(context)
-    happened = f"{_crash(context, downtime)}. {_story(context, downtime)}"
+    decision = context.decision
+    happened = f"{_crash(context)}. {_story(context)}"
     if decision is None or decision.failed_guard in (None, GuardName.CRASHED):
         return f"{happened}Vergewatch decides with the next inventory."
     if decision.failed_guard is GuardName.MODE_ENFORCE:
         done = VERBS[decision.action][1] if decision.action is not None else "acted"
-        when = _clock(context.decided or decision.time, context.now)
+        when = context.time_of_day(context.decided or decision.time)
         return (
             f"{happened}In enforce mode, Vergewatch would have {done} at {when}. "
             f"The mode is {decision.mode}, so an operator must start it."
@@ -139,34 +141,34 @@ def _held(context: ExplainContext) -> str:
 
 
 def _acting(context: ExplainContext) -> str:
-    return f"{_crash(context, _downtime(context))}. Vergewatch is about to {_verb(context)}."
+    return f"{_crash(context)}. Vergewatch is about to {_verb(context)}."
 
 
 def _verifying(context: ExplainContext) -> str:
-    downtime = _downtime(context)
+    downtime = context.downtime
     done = _done(context, downtime.actions[-1]) if downtime.actions else "acted"
-    return f"{_crash(context, downtime)}. Vergewatch {done} and checks that it comes up."
+    return f"{_crash(context)}. Vergewatch {done} and checks that it comes up."
 
 
 def _indeterminate(context: ExplainContext) -> str:
-    downtime = _downtime(context)
-    when = f" at {_clock(downtime.actions[-1].prepared, context.now)}" if downtime.actions else ""
+    downtime = context.downtime
+    when = f" at {context.time_of_day(downtime.actions[-1].prepared)}" if downtime.actions else ""
     return (
-        f"{_crash(context, downtime)}. Vergewatch asked VergeOS to {_verb(context)}{when} and got "
+        f"{_crash(context)}. Vergewatch asked VergeOS to {_verb(context)}{when} and got "
         "no reply. It does not repeat the request; the next polls show whether it was carried out."
     )
 
 
 def _probation(context: ExplainContext) -> str:
-    downtime = _downtime(context)
+    downtime = context.downtime
     if downtime.ended is None:
         return f"{context.vm} is up again. Vergewatch checks that it stays up."
     if downtime.was_quarantined:
         return (
             f"{context.vm} was quarantined. It was started without Vergewatch and has been up "
-            f"since {_clock(downtime.ended, context.now)}. Its restart budget is not refilled."
+            f"since {context.time_of_day(downtime.ended)}. Its restart budget is not refilled."
         )
-    return _came_back(context, downtime)
+    return _came_back(context)
 
 
 def _quarantined(context: ExplainContext) -> str:
@@ -176,16 +178,17 @@ def _quarantined(context: ExplainContext) -> str:
     )
     spent = _spent_budget(context)
     if spent is None:
-        if _hangs(context):
-            happened = f"{_crash(context, _downtime(context))}, and every allowed action was tried"
+        if context.hung:
+            happened = f"{_crash(context)}, and every allowed action was tried"
         else:
             happened = f"{context.vm} is down again after every allowed action was tried"
         return f"{happened}. {ends}."
     sent = [one for one in context.actions if one.sent][: spent.used]
-    period = span(spent.seconds)
+    period, began = span(spent.seconds), context.downtime.began
+    when = f" at {context.time_of_day(began)}" if began is not None else ""
     if len(sent) == spent.used and all(one.intent.outcome is Outcome.CONFIRMED for one in sent):
         times = counted(spent.used, "time")
-        happened = f"crashed again after Vergewatch restarted it {times} within {period}"
+        happened = f"crashed again{when} after Vergewatch restarted it {times} within {period}"
     else:
         happened = f"is down again after {counted(spent.used, 'action')} within {period}"
     return f"{context.vm} {happened}. {ends}."
@@ -215,39 +218,29 @@ _SENTENCES: Mapping[State | None, Callable[[ExplainContext], str]] = {
 }
 
 
-def _downtime(context: ExplainContext) -> Downtime:
-    return newest_downtime(context.changes, context.actions)
-
-
-def _down(context: ExplainContext, downtime: Downtime) -> str:
-    what = "unresponsive" if _hangs(context) else "down"
-    if downtime.began is None:
+def _down(context: ExplainContext) -> str:
+    what = "unresponsive" if context.hung else "down"
+    began = context.downtime.began
+    if began is None:
         return f"{context.vm} is {what}"
-    return f"{context.vm} has been {what} since {_clock(downtime.began, context.now)}"
+    return f"{context.vm} has been {what} since {context.time_of_day(began)}"
 
 
-def _crash(context: ExplainContext, downtime: Downtime) -> str:
-    what = "became unresponsive" if _hangs(context) else "crashed"
-    when = f" at {_clock(downtime.began, context.now)}" if downtime.began is not None else ""
+def _crash(context: ExplainContext) -> str:
+    what = "became unresponsive" if context.hung else "crashed"
+    began = context.downtime.began
+    when = f" at {context.time_of_day(began)}" if began is not None else ""
     return f"{context.vm} {what}{when}"
 
 
-def _hangs(context: ExplainContext) -> bool:
-    diagnosis = context.diagnosis
-    if diagnosis is None and context.decision is not None:
-        diagnosis = context.decision.diagnosis
-    hung = diagnosis is not None and diagnosis.cause in (Cause.HUNG, Cause.KILLED_TO_RESTART)
-    return hung or context.observed is ObservedState.HUNG
-
-
-def _story(context: ExplainContext, downtime: Downtime) -> str:
+def _story(context: ExplainContext) -> str:
     """Return what was tried since the VM went down, as a sentence; empty if nothing was."""
-    return f"{_actions(context, downtime)}. " if downtime.actions else ""
+    return f"{_actions(context)}. " if context.downtime.actions else ""
 
 
-def _actions(context: ExplainContext, downtime: Downtime) -> str:
+def _actions(context: ExplainContext) -> str:
     """Return the actions in order, with the outcome of each but a last one that succeeded."""
-    parts = []
+    parts, downtime = [], context.downtime
     for number, one in enumerate(downtime.actions, start=1):
         outcome, reply = one.intent.outcome, one.intent.reply
         result = ""
@@ -262,23 +255,18 @@ def _actions(context: ExplainContext, downtime: Downtime) -> str:
 
 
 def _done(context: ExplainContext, one: ActionRecord) -> str:
-    return f"{requested_or_done(one.intent)} at {_clock(one.prepared, context.now)}"
+    return f"{requested_or_done(one.intent)} at {context.time_of_day(one.prepared)}"
 
 
 def _verb(context: ExplainContext) -> str:
     action = context.decision.action if context.decision is not None else None
     if action is not None:
         return VERBS[action][0]
-    return "act on it" if _hangs(context) else "start it"
+    return "act on it" if context.hung else "start it"
 
 
-def _cause(diagnosis: Diagnosis) -> str:
-    """Return the cause with its evidence."""
-    return CAUSES[diagnosis.cause] + (f" ({diagnosis.detail})" if diagnosis.detail else "")
-
-
-def _clock(moment: datetime | None, now: datetime) -> str:
-    """Return the time of day in UTC, with the date if it is another day than *now*."""
-    if moment is None:
-        return "an unknown time"
-    return f"{moment:%H:%M:%S}" if moment.date() == now.date() else f"{moment:%Y-%m-%d %H:%M:%S}"
+def _because(diagnosis: Diagnosis | None) -> str:
+    """Return the cause with its evidence, after a colon."""
+    if diagnosis is None:
+        return ""
+    return f": {CAUSES[diagnosis.cause]}" + (f" ({diagnosis.detail})" if diagnosis.detail else "")

@@ -26,7 +26,7 @@ class StatusCache:
         Return the recovery state of every VM.
 
         Args:
-            time_of: Returns the time of day of a second of watch.
+            time_of: Converts seconds of monitored time.
 
         """
         before, now = self._entries, dict[str, tuple[Case, RecoveryVM]]()
@@ -40,7 +40,7 @@ class StatusCache:
         return tuple(sorted((vm for _, vm in now.values()), key=_by_key))
 
     def clear(self) -> None:
-        """Drop every entry, because the start of the watch changed and their times are wrong."""
+        """Drop every entry, because the start of monitored time changed."""
         self._entries.clear()
 
 

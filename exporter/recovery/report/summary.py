@@ -9,20 +9,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from itertools import zip_longest
 from statistics import median
 
 import msgspec
-from msgspec.structs import replace
 
-from exporter.recovery.model.cases import Action, DiagnosisKind, Outcome
+from exporter.recovery.model.cases import UNDIAGNOSED, Action, Diagnosis, DiagnosisKind, Outcome
 from exporter.recovery.model.decision import Decision, GuardName
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.records import ActionRecord, JournalRecords
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.lifecycle import UP
-from exporter.recovery.report.events import diagnosis_of
-
-NAMES_AT_MOST = 10
 
 
 class End(StrEnum):
@@ -46,10 +43,8 @@ class Incident(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     began: datetime
     ended: datetime | None = None
     end: End = End.STILL_DOWN
-    kind: str = ""
-    """Kind of the last diagnosis; empty if the incident ended before one was made."""
-    cause: str = ""
-    detail: str = ""
+    diagnosis: Diagnosis | None = None
+    """The last one; ``None`` or ``pending`` if the incident ended before one was made."""
     would_have_acted: datetime | None = None
     """When only the mode forbade the action."""
     acted: datetime | None = None
@@ -114,32 +109,53 @@ def summarize(
     """
     decisions = sorted((one.decision for one in records.decisions), key=lambda one: one.at)
     enrolled = {one.uuid for one in decisions if one.failed_guard is not GuardName.ENROLLED}
-    left_out = monitored - enrolled
-    downtimes = _downtimes((one for one in records.changes if one.uuid not in left_out), until)
-    for decision in decisions:
-        if decision.uuid not in left_out:
-            _downtime_of(downtimes, decision).decisions.append(decision)
-    for action in sorted(records.actions, key=lambda one: one.intent.prepared_at):
-        intent = action.intent
-        for downtime in downtimes.get(intent.uuid, []) if action.sent else ():
-            if downtime.began_at <= intent.prepared_at <= downtime.ended_at:
-                downtime.actions.append(action)
-                break
-    incidents = [
-        incident
-        for of_a_vm in downtimes.values()
-        for incident in _incidents([one for one in of_a_vm if one.is_known], until)
-        if incident.ended is None or incident.ended >= since
-    ]
-    incidents.sort(key=lambda one: (one.began, one.vm, one.uuid))
-    crashed = Counter(
+    crashed = (
         one.name
         for one in decisions
         if one.failed_guard is GuardName.ENROLLED and one.diagnosis.kind is DiagnosisKind.CRASHED
         if one.uuid not in enrolled  # else its tags were unreadable for a moment
     )
-    summed = _summed(incidents, system=system, mode=mode, since=since, until=until)
-    return replace(summed, not_enrolled=dict(crashed.most_common()))
+    downtimes = _downtimes(records, decisions, monitored - enrolled, until)
+    incidents = [
+        incident
+        for of_a_vm in downtimes.values()
+        for incident in _incidents(of_a_vm, until)
+        if incident.ended is None or incident.ended >= since
+    ]
+    incidents.sort(key=lambda one: (one.began, one.vm, one.uuid))
+    would = [one for one in incidents if one.would_have_acted is not None]
+    acted = [one for one in incidents if one.acted is not None]
+    took = [
+        (one.ended - one.began).total_seconds()
+        for one in acted
+        if one.end is End.VERGEWATCH and one.ended is not None
+    ]
+    diagnoses = [one.diagnosis or UNDIAGNOSED for one in incidents]
+    return RecoverySummary(
+        system=system,
+        mode=mode,
+        since=since,
+        until=until,
+        incidents=tuple(incidents),
+        diagnoses=_counts(one.kind for one in diagnoses),
+        would_have_acted=len(would),
+        recovered_otherwise=sum(one.end in (End.OTHER, End.PLATFORM) for one in would),
+        still_down=sum(one.end is End.STILL_DOWN for one in would),
+        avoidable_seconds=sum(one.avoidable_seconds for one in would),
+        wrong=sum(bool(one.wrong) for one in incidents),
+        unknown=_counts(one.cause for one in diagnoses if one.kind is DiagnosisKind.UNKNOWN),
+        held_by=_counts(guard for one in incidents for guard in one.held_by),
+        acted=len(acted),
+        helped=sum(one.helped is True for one in acted),
+        failed=sum(one.helped is False for one in acted),
+        not_enrolled=_counts(crashed),
+        recovery_seconds=median(took) if took else None,
+        worst_recovery_seconds=max(took, default=None),
+    )
+
+
+def _counts(words: Iterable[str]) -> dict[str, int]:
+    return {str(word): count for word, count in Counter(words).most_common()}
 
 
 class _Downtime:
@@ -151,22 +167,37 @@ class _Downtime:
         self.ended: datetime | None = None
         self.ended_at = float("inf")
         self.after: State | None = None
-        self.kind, self.cause, self.detail = "", "", ""
+        self.diagnosis: Diagnosis | None = None
         self.stopped_at: float | None = None
         self.decisions: list[Decision] = []
         self.actions: list[ActionRecord] = []
 
-    @property
-    def is_known(self) -> bool:
-        """Whether more than the end of the downtime is recorded."""
-        return self.ended_at > self.began_at
+
+def _downtimes(
+    records: JournalRecords,
+    decisions: Iterable[Decision],
+    left_out: frozenset[str],
+    until: datetime,
+) -> dict[str, list[_Downtime]]:
+    """Return the downtimes by VM, oldest first, with the decisions and actions that they led to."""
+    downtimes = _downtimes_by_changes(
+        one for one in records.changes if one.uuid not in left_out and one.time <= until
+    )
+    for decision in decisions:
+        if decision.uuid not in left_out:
+            _downtime_of(downtimes, decision).decisions.append(decision)
+    for action in sorted(records.actions, key=lambda one: one.intent.prepared_at):
+        intent = action.intent
+        for downtime in downtimes.get(intent.uuid, []) if action.sent else ():
+            if downtime.began_at <= intent.prepared_at <= downtime.ended_at:
+                downtime.actions.append(action)
+                break
+    return downtimes
 
 
-def _downtimes(changes: Iterable[Change], until: datetime) -> dict[str, list[_Downtime]]:
+def _downtimes_by_changes(changes: Iterable[Change]) -> dict[str, list[_Downtime]]:
     found: dict[str, list[_Downtime]] = {}
     for change in sorted(changes, key=lambda one: one.at):
-        if change.time > until:
-            continue
         mine = found.setdefault(change.uuid, [])
         current = mine[-1] if mine and mine[-1].ended is None else None
         if change.after in UP or change.after in (None, State.BASELINE):
@@ -180,25 +211,12 @@ def _downtimes(changes: Iterable[Change], until: datetime) -> dict[str, list[_Do
         if current is None:
             current = _Downtime(change, change.before)
             mine.append(current)
-        diagnosis = diagnosis_of(change)
-        if diagnosis is not None:
-            current.cause, current.detail = diagnosis.cause.value, diagnosis.detail
-        current.kind = _KINDS.get(change.after, current.kind)
+        diagnosis = change.diagnosis
+        if diagnosis is not None and diagnosis.kind is not DiagnosisKind.PENDING:
+            current.diagnosis = diagnosis
         if change.after is State.STOPPED and current.stopped_at is None:
             current.stopped_at = change.at
     return found
-
-
-_KINDS: Mapping[State | None, str] = {
-    State.STOPPED: DiagnosisKind.STOPPED.value,
-    State.UNKNOWN: DiagnosisKind.UNKNOWN.value,
-    State.PLATFORM: DiagnosisKind.PLATFORM.value,
-    **dict.fromkeys(
-        (State.HELD, State.BACKOFF, State.ACTING, State.VERIFYING, State.INDETERMINATE),
-        DiagnosisKind.CRASHED.value,
-    ),
-}
-"""The diagnosis that a state follows from."""
 
 
 def _downtime_of(downtimes: dict[str, list[_Downtime]], decision: Decision) -> _Downtime:
@@ -214,15 +232,12 @@ def _downtime_of(downtimes: dict[str, list[_Downtime]], decision: Decision) -> _
 
 
 def _incidents(downtimes: Sequence[_Downtime], until: datetime) -> list[Incident]:
-    found = []
-    for number, downtime in enumerate(downtimes):
-        after = downtimes[number + 1] if number + 1 < len(downtimes) else None
-        found.append(_incident(downtime, after, until))
-    return found
+    # If only the end is recorded, it is the end of a downtime before the period.
+    known = [one for one in downtimes if one.ended_at > one.began_at]
+    return [_incident(one, after, until) for one, after in zip_longest(known, known[1:])]
 
 
 def _incident(downtime: _Downtime, after: _Downtime | None, until: datetime) -> Incident:
-    decided = downtime.decisions[-1].diagnosis if downtime.decisions else None
     would = next(
         (one for one in downtime.decisions if one.failed_guard is GuardName.MODE_ENFORCE), None
     )
@@ -240,9 +255,7 @@ def _incident(downtime: _Downtime, after: _Downtime | None, until: datetime) -> 
         began=downtime.began,
         ended=ended,
         end=_end(downtime),
-        kind=decided.kind.value if decided is not None else downtime.kind,
-        cause=decided.cause.value if decided is not None else downtime.cause,
-        detail=decided.detail if decided is not None else downtime.detail,
+        diagnosis=downtime.decisions[-1].diagnosis if downtime.decisions else downtime.diagnosis,
         would_have_acted=would.time if would is not None else None,
         acted=acted.prepared if acted is not None else None,
         helped=_helped(downtime),
@@ -276,57 +289,26 @@ def _end(downtime: _Downtime) -> End:
         return End.RELEASED
     if _helped(downtime):
         return End.VERGEWATCH
-    return End.PLATFORM if downtime.kind == DiagnosisKind.PLATFORM else End.OTHER
+    diagnosis = downtime.diagnosis
+    waited = diagnosis is not None and diagnosis.kind is DiagnosisKind.PLATFORM
+    return End.PLATFORM if waited else End.OTHER
 
 
 def _stopped_on_purpose(downtime: _Downtime, decided_at: float) -> str:
     """Return why the VM was stopped on purpose, if that became known after the decision."""
     for decision in downtime.decisions:
         if decision.at > decided_at and decision.diagnosis.kind is DiagnosisKind.STOPPED:
-            return decision.diagnosis.detail or decision.diagnosis.cause.value
-    if downtime.stopped_at is not None and downtime.stopped_at > decided_at:
-        return downtime.detail or downtime.cause
-    return ""
+            return _evidence(decision.diagnosis)
+    late = downtime.stopped_at is not None and downtime.stopped_at > decided_at
+    return _evidence(downtime.diagnosis) if late else ""
 
 
 def _undone(after: _Downtime | None) -> str:
     """Return why the VM was stopped again right after it came up."""
     if after is None or after.before is not State.PROBATION or after.stopped_at is None:
         return ""
-    return f"it was stopped again right after the start: {after.detail or after.cause}"
+    return f"it was stopped again right after the start: {_evidence(after.diagnosis)}"
 
 
-def _summed(
-    incidents: Sequence[Incident], *, system: str, mode: str, since: datetime, until: datetime
-) -> RecoverySummary:
-    would = [one for one in incidents if one.would_have_acted is not None]
-    acted = [one for one in incidents if one.acted is not None]
-    took = [
-        (one.ended - one.began).total_seconds()
-        for one in acted
-        if one.end is End.VERGEWATCH and one.ended is not None
-    ]
-    unknown = Counter(one.cause for one in incidents if one.kind == DiagnosisKind.UNKNOWN)
-    held = Counter(guard for one in incidents for guard in one.held_by)
-    return RecoverySummary(
-        system=system,
-        mode=mode,
-        since=since,
-        until=until,
-        incidents=tuple(incidents),
-        diagnoses=dict(
-            Counter(one.kind or DiagnosisKind.PENDING.value for one in incidents).most_common()
-        ),
-        would_have_acted=len(would),
-        recovered_otherwise=sum(one.end in (End.OTHER, End.PLATFORM) for one in would),
-        still_down=sum(one.end is End.STILL_DOWN for one in would),
-        avoidable_seconds=sum(one.avoidable_seconds for one in would),
-        wrong=sum(bool(one.wrong) for one in incidents),
-        unknown=dict(unknown.most_common()),
-        held_by=dict(held.most_common()),
-        acted=len(acted),
-        helped=sum(one.helped is True for one in acted),
-        failed=sum(one.helped is False for one in acted),
-        recovery_seconds=median(took) if took else None,
-        worst_recovery_seconds=max(took, default=None),
-    )
+def _evidence(diagnosis: Diagnosis | None) -> str:
+    return (diagnosis.detail or diagnosis.cause.value) if diagnosis is not None else ""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from exporter.formatting import counted, lasting
-from exporter.recovery.model.cases import Cause, DiagnosisKind
+from exporter.recovery.model.cases import UNDIAGNOSED, Cause, DiagnosisKind
 from exporter.recovery.report.summary import End, Incident, RecoverySummary
 
 MAX_NAMES = 10
@@ -43,7 +43,8 @@ def _matters(incident: Incident) -> bool:
     """Return whether *incident* is listed; wanted stops and short interruptions are not."""
     if incident.would_have_acted or incident.acted or incident.wrong:
         return True
-    return incident.kind not in ("", DiagnosisKind.STOPPED, DiagnosisKind.PENDING)
+    diagnosis = incident.diagnosis or UNDIAGNOSED
+    return diagnosis.kind not in (DiagnosisKind.STOPPED, DiagnosisKind.PENDING)
 
 
 def _totals(summary: RecoverySummary) -> list[str]:
@@ -97,7 +98,8 @@ def incident_text(incident: Incident, until: datetime) -> str:
         parts.append(f"still down after {lasting((until - incident.began).total_seconds())}")
     else:
         end: str = incident.end
-        if incident.end is End.OTHER and incident.cause == Cause.HUNG:
+        diagnosis = incident.diagnosis
+        if incident.end is End.OTHER and diagnosis and diagnosis.cause is Cause.HUNG:
             end = "responsive again without Vergewatch"
         parts.append(f"{end} at {_at(incident.ended, incident.began)}")
     if incident.avoidable_seconds:
@@ -111,11 +113,12 @@ def incident_text(incident: Incident, until: datetime) -> str:
 
 
 def _what(incident: Incident) -> str:
-    if incident.kind in ("", DiagnosisKind.PENDING):
+    diagnosis = incident.diagnosis or UNDIAGNOSED
+    if diagnosis.kind is DiagnosisKind.PENDING:
         return "down too briefly for a diagnosis"
-    if incident.kind == DiagnosisKind.CRASHED:
-        return "unresponsive" if incident.cause == Cause.HUNG else "crashed"
-    return f"{incident.kind} ({incident.cause})"
+    if diagnosis.kind is DiagnosisKind.CRASHED:
+        return "unresponsive" if diagnosis.cause is Cause.HUNG else "crashed"
+    return f"{diagnosis.kind} ({diagnosis.cause})"
 
 
 def _at(moment: datetime, other: datetime) -> str:

@@ -70,8 +70,12 @@ class _Scheduler:
     def __init__(self, world: World) -> None:
         self._world = world
         self._rng = Rng(world.seed + 1)
+        self._named: frozenset[str | None] = frozenset()
+        """What the schedule says of a VM by its name is all that happens to it."""
 
     def add(self, events: Iterable[ScheduledEvent], rates: Mapping[str, float]) -> None:
+        events = tuple(events)
+        self._named = frozenset(entry.subject.vm for entry in events)
         for entry in events:
             self._schedule(entry, self._world.started_at + entry.at)
         for name, per_hour in rates.items():
@@ -142,8 +146,8 @@ class _Scheduler:
         world = self._world
 
         def suits(vm: VM) -> bool:
-            # VMs of a service are only chosen by name.
-            if vm.service is not None and subject.vm is None:
+            # VMs of a service, and those that the schedule names, are only chosen by name.
+            if subject.vm is None and (vm.service is not None or vm.name in self._named):
                 return False
             if subject.vm is not None and not fnmatchcase(vm.name, subject.vm):
                 return False

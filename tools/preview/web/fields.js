@@ -1,4 +1,4 @@
-// Gives frames what Grafana gives them before a panel sees them: transformations, units, colours.
+// Prepares frames for panels as Grafana does: transformations, units, colors.
 import { firstValueFrom } from "rxjs";
 import {
   applyFieldOverrides,
@@ -19,57 +19,7 @@ standardTransformersRegistry.setInit(() =>
   })),
 );
 
-// A property of a field is applied only where it is registered; ours all mean what they say.
-const STANDARD = [
-  "unit",
-  "min",
-  "max",
-  "decimals",
-  "mappings",
-  "thresholds",
-  "color",
-  "links",
-  "displayName",
-  "noValue",
-];
-const CUSTOM = [
-  "axisBorderShow",
-  "axisGridShow",
-  "axisPlacement",
-  "axisSoftMax",
-  "barAlignment",
-  "barWidthFactor",
-  "cellOptions",
-  "drawStyle",
-  "fillOpacity",
-  "gradientMode",
-  "lineInterpolation",
-  "lineStyle",
-  "lineWidth",
-  "minWidth",
-  "pointSize",
-  "showPoints",
-  "spanNulls",
-  "stacking",
-  "thresholdsStyle",
-  "width",
-];
-const property = (id, path, isCustom) => ({
-  id,
-  path,
-  name: id,
-  isCustom,
-  process: (value) => value,
-  shouldApply: () => true,
-  override: () => null,
-  editor: () => null,
-});
-standardFieldConfigEditorRegistry.setInit(() => [
-  ...STANDARD.map((id) => property(id, id, false)),
-  ...CUSTOM.map((id) => property(`custom.${id}`, id, true)),
-]);
-
-// What the panels' own plugins would fill in.
+// Defaults that are set by the plugins of the panels.
 const PLUGIN_DEFAULTS = {
   timeseries: {
     axisBorderShow: false,
@@ -90,6 +40,41 @@ const PLUGIN_DEFAULTS = {
     thresholdsStyle: { mode: "off" },
   },
 };
+
+// A property of a field is applied only if it is registered.
+const STANDARD = [
+  "unit",
+  "min",
+  "max",
+  "decimals",
+  "mappings",
+  "thresholds",
+  "color",
+  "links",
+  "displayName",
+  "noValue",
+];
+const CUSTOM = [
+  ...Object.keys(PLUGIN_DEFAULTS.timeseries),
+  "axisSoftMax",
+  "cellOptions",
+  "minWidth",
+  "width",
+];
+const property = (id, path, isCustom) => ({
+  id,
+  path,
+  name: id,
+  isCustom,
+  process: (value) => value,
+  shouldApply: () => true,
+  override: () => null,
+  editor: () => null,
+});
+standardFieldConfigEditorRegistry.setInit(() => [
+  ...STANDARD.map((id) => property(id, id, false)),
+  ...CUSTOM.map((id) => property(`custom.${id}`, id, true)),
+]);
 
 export async function dress(panel, frames, theme, timeZone) {
   const transformed = panel.transformations?.length

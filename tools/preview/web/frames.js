@@ -1,4 +1,4 @@
-// What Prometheus answers, as the frames that Grafana's data source would make of it.
+// Turns answers of Prometheus into frames, as Grafana's data source does.
 import { FieldType } from "@grafana/data";
 
 const number = (text) => (text === "+Inf" ? Infinity : text === "-Inf" ? -Infinity : parseFloat(text));

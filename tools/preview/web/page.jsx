@@ -1,4 +1,4 @@
-// Draws the dashboard of data.js: panels with Grafana's own components, and around them a plain page.
+// Draws the dashboard of data.js: panels with Grafana's components on a plain page.
 import "@fontsource/inter/400.css";
 import "@fontsource/inter/500.css";
 import { createRoot } from "react-dom/client";
@@ -274,7 +274,7 @@ function Head() {
       {shown.map((one) => (
         <span key={one.name} style={chip}>
           <span style={{ color: theme.colors.text.secondary }}>{one.label}</span>&ensp;
-          {values[one.name].join(", ").replace("$__all", "All")}
+          {values[one.name]}
         </span>
       ))}
       <span style={{ ...chip, marginLeft: "auto", marginRight: 0 }}>

@@ -1,4 +1,4 @@
-// State timelines are no part of @grafana/ui: bands of plain SVG, with Grafana's own mappings.
+// @grafana/ui has no state timeline: SVG bands with Grafana's value mappings.
 import { dateTimeFormat, getFieldDisplayName } from "@grafana/data";
 import { useTheme2 } from "@grafana/ui";
 

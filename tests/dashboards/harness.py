@@ -1,4 +1,4 @@
-"""The world of `vergewatch demo`, in haste and with a story that reaches every panel."""
+"""The system of `vergewatch demo` with a fast recovery, and a scenario that fills every panel."""
 
 import asyncio
 import json
@@ -17,16 +17,16 @@ from tests.daemon_process import REAL_TIME, Daemon, Page, pointing_at, running
 from tests.dashboards.shipped import RULES
 from tests.debian import needs
 
-RESCUED = "app-badger"
-"""Crashes once and is started again; it has a guest agent, so that its page is full."""
-DOOMED = "queue-heron"
-"""Crashes whenever it runs, until it is given up."""
+RECOVERED = "app-badger"
+"""Crashes once and is restarted; it has a guest agent, which fills its dashboard."""
+QUARANTINED = "queue-heron"
+"""Crashes whenever it runs, until it is quarantined."""
 STOPPED = "desktop-mira"
-"""A person stops it."""
+"""Is stopped by an operator."""
 HUNG = "wiki-lantern"
-"""Hangs, and recovery may not act on it."""
+"""Hangs, and is not enrolled."""
 
-HASTE = {
+FAST_RECOVERY = {
     "VERGEWATCH_RECOVERY__MODE": "enforce",
     "VERGEWATCH_RECOVERY__LIMITS": json.dumps(
         {
@@ -42,13 +42,13 @@ HASTE = {
         }
     ),
 }
-BY = 60.0
+SPEEDUP = 60.0
 """A minute of an ordinary daemon is a second of this one."""
 
 
 @dataclass(frozen=True)
-class Stage:
-    """What runs."""
+class Harness:
+    """The running parts."""
 
     system: Simulator
     daemon: Daemon
@@ -56,60 +56,60 @@ class Stage:
 
 
 @asynccontextmanager
-async def demo_world(folder: Path) -> AsyncIterator[Stage]:
-    """Run the demo's cloud, a daemon and a Prometheus with our rules, over real sockets."""
+async def running_demo(folder: Path) -> AsyncIterator[Harness]:
+    """Run the demo's system, a daemon and a Prometheus with our rules, over real sockets."""
     needs("prometheus")
-    # By the timetable and by chance things happen over half an hour; here they are told to.
+    # The demo's schedule and rates take half an hour; run_scenario causes the events instead.
     scenario = replace(load_scenario("demo"), schedule=(), rates={})
     world = scenario.build(REAL_TIME)
     async with Simulator(world=world, clock=REAL_TIME) as system:
         journal = {"VERGEWATCH_RECOVERY__DIRECTORY": str(folder / "journal")}
         async with (
-            running({**pointing_at(system), **HASTE, **journal}) as daemon,
+            running({**pointing_at(system), **FAST_RECOVERY, **journal}) as daemon,
             _prometheus(folder, daemon.url) as url,
         ):
-            yield Stage(system, daemon, url)
+            yield Harness(system, daemon, url)
 
 
-async def play(stage: Stage) -> None:
-    """Let happen what the dashboards tell of."""
-    world = stage.system.world
+async def run_scenario(harness: Harness) -> None:
+    """Cause everything that the dashboards show."""
+    world = harness.system.world
     for vm in list(world.live_vms()):
         if not vm.machine.status.running:
             world.operator_starts(vm.name)
-    await stage.daemon.page_where(lambda page: page.get("vergewatch_recovery_ready") == [1])
-    await stage.daemon.page_where(
-        lambda page: _is(page, RESCUED, "healthy") and _is(page, DOOMED, "healthy")
+    await harness.daemon.page_where(lambda page: page.get("vergewatch_recovery_ready") == [1])
+    await harness.daemon.page_where(
+        lambda page: all(_in_state(page, vm, "healthy") for vm in (RECOVERED, QUARANTINED))
     )
-    await _seen(stage)
+    await _scraped(harness)
 
-    world.crash(RESCUED)
+    world.crash(RECOVERED)
     world.operator_stops(STOPPED)
     world.hang(HUNG)
-    while not _is(page := await stage.daemon.page(), DOOMED, "quarantined"):
-        seen_up = _is(page, DOOMED, "healthy") or _is(page, DOOMED, "probation")
-        if seen_up and world.vm(DOOMED).machine.status.running:
-            world.crash(DOOMED)
+    while not _in_state(page := await harness.daemon.page(), QUARANTINED, "quarantined"):
+        seen_up = any(_in_state(page, QUARANTINED, one) for one in ("healthy", "probation"))
+        if seen_up and world.vm(QUARANTINED).machine.status.running:
+            world.crash(QUARANTINED)
         await REAL_TIME.sleep(0.5)
-    await stage.daemon.page_where(lambda page: _is(page, RESCUED, "healthy"))
-    await stage.daemon.page_where(_knows_its_agent)  # which comes up a while after its guest
+    await harness.daemon.page_where(lambda page: _in_state(page, RECOVERED, "healthy"))
+    await harness.daemon.page_where(_has_agent_version)  # which comes up a while after its guest
 
 
-def _is(page: Page, name: str, state: str) -> bool:
+def _in_state(page: Page, name: str, state: str) -> bool:
     return bool(page.get("vergewatch_recovery_vm_state_info", vm_name=name, state=state))
 
 
-def _knows_its_agent(page: Page) -> bool:
-    known = page.get("vergewatch_vm_info", vm_name=RESCUED)
-    return bool(known) and not page.get("vergewatch_vm_info", vm_name=RESCUED, agent_version="")
+def _has_agent_version(page: Page) -> bool:
+    known = page.get("vergewatch_vm_info", vm_name=RECOVERED)
+    return bool(known) and not page.get("vergewatch_vm_info", vm_name=RECOVERED, agent_version="")
 
 
-async def _seen(stage: Stage) -> None:
-    """Return when Prometheus has seen the world as it was before the trouble."""
-    params = {"query": f'vergewatch_vm_guest_info{{vm_name="{RESCUED}"}}'}
+async def _scraped(harness: Harness) -> None:
+    """Return when Prometheus has scraped the system as it was before the problems."""
+    params = {"query": f'vergewatch_vm_guest_info{{vm_name="{RECOVERED}"}}'}
     async with aiohttp.ClientSession() as http:
         while True:
-            async with http.get(f"{stage.prometheus}/api/v1/query", params=params) as answer:
+            async with http.get(f"{harness.prometheus}/api/v1/query", params=params) as answer:
                 if (await answer.json())["data"]["result"]:
                     return
             await REAL_TIME.sleep(0.2)

@@ -1,0 +1,58 @@
+"""The queries and the body of the recovery API: decoded by the daemon, encoded by the CLI."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from exporter.recovery.model.limits import DAY, HOUR
+
+PAUSE_SECONDS = 4 * HOUR
+"""The length of a pause for which none is given."""
+MAX_PAUSE_SECONDS = DAY
+
+
+class SystemQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Query of ``GET /api/recovery``, and what all queries have in common."""
+
+    system: str | None = None
+    """The name of one system; all by default."""
+
+
+class VMsQuery(SystemQuery, frozen=True):
+    """Query of ``GET /api/recovery/vms``."""
+
+    all: bool = False
+    """Whether to include the VMs that are not in trouble."""
+
+
+class ExplainQuery(SystemQuery, frozen=True):
+    """Query of ``GET /api/recovery/explain/VM``."""
+
+    decision: Annotated[int, Meta(gt=0)] | None = None
+    """The number of an earlier decision."""
+
+
+class LogQuery(SystemQuery, frozen=True):
+    """Query of ``GET /api/recovery/log``."""
+
+    vm: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
+class ReportQuery(SystemQuery, frozen=True):
+    """Query of ``GET /api/recovery/report``."""
+
+    days: Annotated[float, Meta(gt=0, le=366)] = 7.0
+
+
+class CommandBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Body of ``POST /api/recovery/COMMAND``."""
+
+    owner: Annotated[str, Meta(max_length=100)]
+    reason: Annotated[str, Meta(max_length=500)]
+    seconds: float | None = None
+    """How long a pause lasts; at most `MAX_PAUSE_SECONDS`."""
+    vm: str | None = None
+    """The VM of ``clear``, which other commands do not have."""
+    system: str | None = None
