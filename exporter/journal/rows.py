@@ -1,21 +1,22 @@
 """Conversions between the values of recovery and rows of the journal's tables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import RowMapping
 
+from exporter.journal.tables import DIAGNOSIS_COLUMNS
 from exporter.recovery.model.cases import Case, Intent
 from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.platform_log import PositionRead
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.records import ActionRecord, DecisionRecord
 
 T = TypeVar("T")
 
 _CASE = msgspec.json.Decoder(Case)
-_DIAGNOSIS_COLUMNS = ("kind", "cause", "detail")
 
 
 def to_row(value: msgspec.Struct) -> dict[str, Any]:
@@ -43,12 +44,17 @@ def case_from_json(text: str) -> Case:
 def diagnosed_to_row(value: Change | Decision) -> dict[str, Any]:
     """Return *value* with its diagnosis in columns."""
     row = to_row(value)
-    return row | (row.pop("diagnosis") or dict.fromkeys(_DIAGNOSIS_COLUMNS))
+    return row | (row.pop("diagnosis") or dict.fromkeys(DIAGNOSIS_COLUMNS))
 
 
 def change_from_row(row: RowMapping) -> Change:
     """Return the change of `diagnosed_to_row`."""
     return from_row({**row, "diagnosis": _diagnosis(row)}, Change)
+
+
+def positions_from_json(value: object) -> Sequence[PositionRead]:
+    """Return the positions of the column ``log_positions``."""
+    return msgspec.convert(value, tuple[PositionRead, ...])
 
 
 def decision_to_row(decision: Decision) -> dict[str, Any]:
@@ -71,4 +77,4 @@ def intent_from_row(row: RowMapping) -> ActionRecord:
 
 
 def _diagnosis(row: RowMapping) -> dict[str, Any] | None:
-    return {name: row[name] for name in _DIAGNOSIS_COLUMNS} if row["cause"] is not None else None
+    return {name: row[name] for name in DIAGNOSIS_COLUMNS} if row["cause"] is not None else None

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     Column,
@@ -26,6 +27,7 @@ from sqlalchemy import (
 )
 
 METADATA = MetaData()
+DIAGNOSIS_COLUMNS = ("kind", "cause", "detail", "template")
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -56,7 +58,7 @@ def _vm_columns() -> list[Column[Any]]:
 
 
 def _diagnosis_columns(*, nullable: bool) -> list[Column[Any]]:
-    return [Column(name, Text, nullable=nullable) for name in ("kind", "cause", "detail")]
+    return [Column(name, Text, nullable=nullable) for name in DIAGNOSIS_COLUMNS]
 
 
 def _event_table(name: str, *columns: Column[Any]) -> Table:
@@ -82,6 +84,7 @@ systems = Table(
     Column("watched", Float, nullable=False),
     Column("time", UTCDateTime, nullable=False),
     Column("clock", Float),
+    Column("log_positions", JSON, nullable=False),
 )
 
 cases = Table(
@@ -119,7 +122,7 @@ intents = Table(
     Column("prepared_at", Float, nullable=False),
     Column("prepared_time", UTCDateTime, nullable=False),
     Column("sent_at", Float),
-    Column("sent_clock", Float),
+    Column("sent_position", JSON(none_as_null=True)),
     Column("deadline", Float, nullable=False),
     Column("reply", Text),
     Column("detail", Text, nullable=False),

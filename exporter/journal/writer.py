@@ -24,7 +24,7 @@ REMEMBERED_SECONDS = 7 * 24 * 3600.0
 WRITE_BATCH = 500
 """Rows; the event loop runs other tasks between two batches."""
 
-_PROGRESS = ("sent_at", "sent_clock", "deadline", "reply", "detail", "outcome", "extended")
+_PROGRESS = ("sent_at", "sent_position", "deadline", "reply", "detail", "outcome", "extended")
 """The columns of an intent that may change after it is prepared."""
 
 T = TypeVar("T")
@@ -54,6 +54,7 @@ class SystemJournal:
                 watched=watched,
                 time=row["time"] if row else None,
                 clock=row["clock"] if row else None,
+                log_positions=rows.positions_from_json(row["log_positions"]) if row else (),
                 cases=[
                     rows.case_from_json(text)
                     for text in await connection.scalars(
@@ -148,7 +149,12 @@ class SystemJournal:
         )
 
     async def _write_system(self, connection: AsyncConnection, record: PollRecord) -> None:
-        row = {"watched": record.watched, "time": record.time, "clock": record.clock}
+        row = {
+            "watched": record.watched,
+            "time": record.time,
+            "clock": record.clock,
+            "log_positions": msgspec.to_builtins(record.log_positions),
+        }
         done = await connection.execute(
             update(systems).where(systems.c.system == self._system).values(row)
         )

@@ -17,6 +17,7 @@ from exporter.recovery.model.cases import (
 from exporter.recovery.model.commands import Command, CommandKind
 from exporter.recovery.model.decision import Decision, GuardName, GuardResult
 from exporter.recovery.model.limits import Mode
+from exporter.recovery.model.platform_log import LogPosition
 from exporter.recovery.model.ports import Change, PollRecord
 from exporter.recovery.model.states import State
 from tests.fakes import START
@@ -49,7 +50,12 @@ CASE = Case(
     ladder_step=1,
     kill_unanswered=True,
     started=1.7e9 + 30.2,
-    killed_clock=1.7e9 + 20.5,
+    former_names=("web-0",),
+    log_from=LogPosition(1, 2),
+    log_up=LogPosition(3, 4),
+    log_down=LogPosition(5, 6),
+    killed_position=LogPosition(7, 2**40),
+    killed_at=1000.5,
     cleared_at=10.0,
 )
 CHANGE = Change(
@@ -70,7 +76,7 @@ DECISION = Decision(
     at=1000.125,
     time=START + timedelta(microseconds=1),
     state=State.HELD,
-    diagnosis=Diagnosis(DiagnosisKind.CRASHED, Cause.HUNG, "log row 815"),
+    diagnosis=Diagnosis(DiagnosisKind.CRASHED, Cause.HUNG, "log row 815", "VM <name> hung"),
     action=Action.POWER_ON,
     failed_guard=GuardName.CIRCUIT_BREAKER_CLOSED,
     guard_results=(
@@ -102,7 +108,7 @@ COMMAND = Command(
     until=4601.5,
     uuid=UUID,
 )
-SENT: dict[str, Any] = {"sent_at": 1000.5, "sent_clock": 1.7e9 + 70.25}
+SENT: dict[str, Any] = {"sent_at": 1000.5, "sent_position": LogPosition(7, 2**40)}
 CONFIRMED: dict[str, Any] = {
     **SENT,
     "reply": Reply.ACCEPTED,
@@ -116,6 +122,12 @@ CONFIRMED: dict[str, Any] = {
 def poll_record(**fields: Any) -> PollRecord:
     """Return the record of an empty poll, changed by *fields*."""
     empty = PollRecord(
-        watched=1000.0, time=START, clock=1.7e9 + 0.75, cases=(), gone=(), changes=()
+        watched=1000.0,
+        time=START,
+        clock=1.7e9 + 0.75,
+        log_positions=(),
+        cases=(),
+        gone=(),
+        changes=(),
     )
     return empty._replace(**fields)

@@ -274,7 +274,7 @@ def test_row_about_the_node(text: str, key: int, user: str, cause: Cause) -> Non
     assert judged(logs=read(row(text, machine=NODE, key=key, user=user))) is cause
 
 
-def system_row(text: str, user: str = "anna", key: int = UP, **about: str) -> LogRow:
+def system_row(text: str, user: str = "anna", key: int = UP, **about: Any) -> LogRow:
     return LogRow(table=LogTable.LOGS, key=key, at=UP_CLOCK, text=text, user=user, **about)
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from exporter.errors import UnreachableError
 from exporter.recovery.detect.context import Evidence
-from exporter.recovery.log_tail import MANY, MAX_EVIDENCE_ROWS, LogTail, subject_of
+from exporter.recovery.log_tail import MANY, MAX_EVIDENCE_ROWS, LogTail, Subject, subject_of
 from exporter.recovery.model.cases import Case, ObservedState
 from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.platform_log import (
@@ -24,7 +24,7 @@ from tests.recovery.harness import at_once
 
 MACHINE, NODE = 11, 33
 VMS = frozenset({"web-01", "db-01"})
-PLACES = [("machine", NODE), ("node", "node3")]
+PLACES: list[Subject] = [("machine", NODE), ("node", "node3")]
 LIMITS = Limits()
 
 

@@ -28,7 +28,7 @@ from exporter.model import (
     VMConfig,
 )
 from exporter.polling.state import TableRows
-from exporter.recovery.model.platform_log import LogRow
+from exporter.recovery.model.platform_log import LogRow, LogTable
 from exporter.vergeos import rows, source
 from exporter.vergeos.recovery_rows import LOGS, LONE_VMS, TAG_MEMBERS
 from exporter.vergeos.tables import Table
@@ -918,7 +918,7 @@ DECODERS: tuple[Callable[[bytes], Any], ...] = (
     *(case.table.decode for case in TABLES.values()),
     VM_SNAPSHOTS.decode,
     TAG_MEMBERS.decode,
-    LOGS.decode,
+    *(table.decode for table in LOGS.values()),
     source._version,
     lambda body: rows.raw_rows(body, "/api/v4/vms"),
     lambda body: source._setting(body, "cloud_name"),
@@ -1059,11 +1059,19 @@ def test_incomplete_tag_is_skipped_and_counted(invalid: dict[str, Any]) -> None:
 
 
 def log(**fields: Any) -> Any:
-    return one_of(LOGS.decode(body_of(LOG | fields)))
+    return one_of(LOGS[LogTable.MACHINE_LOGS].decode(body_of(LOG | fields)))
 
 
 def test_time_of_a_log_row_is_decoded_in_seconds() -> None:
-    assert log() == LogRow(12, 54, 1_755_993_338.25, "audit", "VM action 'kill' sent", "anna")
+    assert log() == LogRow(
+        table=LogTable.MACHINE_LOGS,
+        key=12,
+        machine=54,
+        at=1_755_993_338.25,
+        level="audit",
+        text="VM action 'kill' sent",
+        user="anna",
+    )
 
 
 @pytest.mark.parametrize(
@@ -1091,7 +1099,7 @@ def test_user_of_a_log_row_is_a_name_in_every_spelling(user: object, name: str) 
 def test_log_row_without_a_time_or_a_machine_is_skipped_and_counted(
     invalid: dict[str, Any],
 ) -> None:
-    decoded = LOGS.decode(body_of(LOG | invalid, LOG | {"$key": 13}))
+    decoded = LOGS[LogTable.MACHINE_LOGS].decode(body_of(LOG | invalid, LOG | {"$key": 13}))
 
     assert set(decoded.rows) == {13}
     assert decoded.skipped == 1
