@@ -15,9 +15,9 @@ from pydantic import (
     model_validator,
 )
 
-from exporter.files import SecretFile
 from exporter.http import ssl_context
-from exporter.validation import STRICT, Seconds, Secret, check_alternatives
+from exporter.inputs.files import SecretFile
+from exporter.inputs.validation import STRICT, Seconds, Secret, check_alternatives
 
 
 def _normalized_url(text: str) -> str:

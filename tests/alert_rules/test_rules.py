@@ -12,13 +12,13 @@ import yaml
 
 from exporter.cli.main import full_command
 from exporter.config.settings import Settings
+from exporter.inputs.validation import walk
 from exporter.model import StatusWord
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.cases import Outcome
 from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
-from exporter.validation import walk
 from tests.alert_rules.cases import all_cases, cases_of
 from tests.alert_rules.fast_rules import fast
 from tests.alert_rules.grammar import KNOWN, problems
