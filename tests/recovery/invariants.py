@@ -259,8 +259,7 @@ class InvariantChecker:
         self._warm_from = 0.0
         self._polls_since_warm = 0
         self._answered_at: float | None = None
-        self._bad_polls = 0
-        self._good_polls = 99
+        self._bad_polls, self._good_polls = 0, 99
         self._degraded = False
         self._was_forbidden = ""
         self._forbidden_at_poll = ""
@@ -763,7 +762,7 @@ class InvariantChecker:
         if wish is not None:
             yield "I9", f"its stop was requested ({wish})"
         stopped_at = self._unknown.stopped.get(look.key, NEVER)
-        if stopped_at > max(life.seen_up_at, self._unknown.logs_troubled_at):
+        if stopped_at >= life.seen_up_at and stopped_at > self._unknown.logs_troubled_at:
             yield "I9", f"it was stopped {at - stopped_at:.0f} s before, in unknown words"
         tried_at = max((one.at for one in self._posts(look.uuid)), default=NEVER)
         seen = max(life.seen_up_at, tried_at)
