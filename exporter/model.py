@@ -185,8 +185,8 @@ class RecoveryVM(msgspec.Struct, frozen=True, gc=False):
     """One of recovery's states."""
     since: datetime
     """When it entered that state, as far as the daemon observed it."""
-    down: bool = False
-    """Whether it is powered off, or its status is missing."""
+    down_since: datetime | None = None
+    """If it does not run, when it was last seen running, or when it was first seen."""
     cause: str = ""
     """The cause of its diagnosis; empty without one."""
     detail: str = ""

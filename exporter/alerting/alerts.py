@@ -242,9 +242,10 @@ def _down_alerts(
 ) -> Iterator[Alert]:
     """Yield an alert for each VM, enrolled or not, that is down and was not stopped on purpose."""
     for vm in recovery.vms:
-        if not vm.down or vm.state not in UNWANTED_DOWN:
+        if vm.down_since is None or vm.state not in UNWANTED_DOWN:
             continue
-        seconds = (now - vm.since).total_seconds()
+        # Not since it entered the state: while the VM waits for resources, each poll enters anew.
+        seconds = (now - vm.down_since).total_seconds()
         if vm.state != State.PLATFORM or seconds >= limits.platform_seconds:
             yield build.for_vm(AlertName.VM_DOWN, vm, _what_is_known(vm), limits.down_seconds)
 

@@ -99,9 +99,9 @@ DOWN = (
     Case(
         "VergeVMDown",
         "the platform has five minutes before the wait begins",
-        (state("platform"), since(60), running(0)),
-        {11: [OF_VM]},
-        (5, 6, 10),
+        (state("platform"), then(f"vergewatch_vm_running{{{VM}}}", "1 0x60")),
+        {12: [OF_VM]},
+        (6, 9),
     ),
     Case(
         "VergeVMDown",
@@ -207,9 +207,32 @@ def went_down(title: str, *series: Series, **more: Any) -> Case:
 
 
 WITHOUT_RECOVERY = (
-    went_down("recovery monitors it", state("unknown"), status("stopped")),
     went_down("recovery monitors the system, and ignores this VM", state("healthy", vm(8)),
               status("stopped")),
+    *(
+        Case(
+            "VergeVMWentDown",
+            f"recovery does not know that it is down: its state is {word}",
+            (then(WENT_DOWN, "1x4 0x60"), state(word), state("stopped", vm(8)),
+             status("stopped")),
+            {10: [OF_VM]},
+            (9,),
+        )
+        for word in ("healthy", "probation")
+    ),
+    *(
+        went_down(f"recovery has it in state {word}", state(word), status("stopped"))
+        for word in ("stopped", "baseline", *STATES)
+    ),
+    Case(
+        "VergeVMWentDown",
+        "recovery notices late that it is down",
+        (then(WENT_DOWN, "1x4 0x60"), status("stopped"),
+         then(f'vergewatch_recovery_vm_state_info{{{VM},state="healthy"}}', "1x14 stale"),
+         then(f'vergewatch_recovery_vm_state_info{{{VM},state="held"}}', "_x15 1x60")),
+        {10: [OF_VM], 17: [OF_VM]},
+        (9, 21),
+    ),
     went_down("its status showed a stop", then(f'{WORD}"running"}}', "1x3 stale"),
               then(f'{WORD}"stopping"}}', "_x4 1 stale"),
               then(f'{WORD}"stopped"}}', "_x5 1x150"), at=(10, 11, 20, 34, 36, 40, 120)),
@@ -272,8 +295,8 @@ WITHOUT_RECOVERY = (
         text={
             "summary": "A VM went down, and no status showed a stop.",
             "description": f"VM web (7) in system {SYSTEM} ran before, and has been down for more "
-            "than 5m. VergeOS reported no status that shows an intended stop. Recovery does not "
-            "monitor this system, so the log is not read. Check the log of the VM in VergeOS.",
+            "than 5m. VergeOS reported no status that shows an intended stop. Recovery has no "
+            "diagnosis: it is off, or cannot work. Check the log of the VM in VergeOS.",
             "runbook_url": f"{RUNBOOKS}/VergeVMWentDown.md",
             "dashboard_url": f"/d/vergewatch-vm?var-system={SYSTEM}&var-vm=web",
         },

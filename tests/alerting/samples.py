@@ -69,7 +69,7 @@ def vm(
 def down(state: str, since: datetime = LONG_AGO, **changed: Any) -> SystemReport:
     """Return a report of a VM that is down, in mode shadow unless *changed* says otherwise."""
     mode = changed.pop("mode", "shadow")
-    one = vm(1, state, since, **{"down": True, **changed})
+    one = vm(1, state, since, **{"down_since": since, **changed})
     return report(recovery=recovery(vms=(one, vm(2)), mode=mode))
 
 

@@ -100,6 +100,22 @@ def test_crash_of_a_vm_that_is_not_enrolled_alerts(make_harness: MakeHarness) ->
     assert "guard" not in text
 
 
+def test_vm_that_waits_for_resources_alerts_when_the_time_of_the_platform_is_over(
+    make_harness: MakeHarness,
+) -> None:
+    watch = Watch(make_harness)
+    watch.world.operator_stops(watch.world.vm("web-01"), graceful=False)
+    watch.advance(60)
+    watch.world.start_waits("web-01", user="anna", word="waitingforresources")
+    watch.advance(100)
+    assert watch.down("web-01") == []
+
+    watch.advance(LONG)
+
+    (text,) = watch.down("web-01")
+    assert "VergeOS, which has to restart it, has not done so" in text
+
+
 def test_alert_resolves_when_the_vm_runs(make_harness: MakeHarness) -> None:
     watch = Watch(make_harness, mode=Mode.SHADOW)
     watch.world.crash("web-01")
@@ -188,11 +204,11 @@ def test_labels_of_the_state_are_the_cause_and_the_failed_guard(make_harness: Ma
     assert (vms["web-01"].cause, vms["web-01"].failed_guard) == ("crashed", "mode_enforce")
     assert (vms["app-01"].cause, vms["app-01"].failed_guard) == ("logs_unclear", "")
     assert {
-        (vm.cause, vm.failed_guard, vm.down)
+        (vm.cause, vm.failed_guard, vm.down_since)
         for name, vm in vms.items()
         if name not in ("web-01", "app-01")
-    } == {("", "", False)}
+    } == {("", "", None)}
     watch.world.operator_starts(watch.world.vm("web-01"))
     watch.advance(60)
     vms = {vm.name: vm for vm in watch.harness.recovery.report.vms}
-    assert msgspec.structs.astuple(vms["web-01"])[5:] == (False, "", "", "")
+    assert msgspec.structs.astuple(vms["web-01"])[5:] == (None, "", "", "")

@@ -18,6 +18,7 @@ STATE_SINCE = "vergewatch_recovery_vm_state_since_timestamp_seconds"
 ENROLLED = 'policy!="no"'
 DOWN_STATES = "suspect|platform|unknown|backoff|held|acting|verifying|indeterminate|quarantined"
 """Recovery's states of a VM that is down or hung and was not stopped on purpose."""
+UP_STATES = "healthy|probation"
 
 
 def by(labels: tuple[str, ...], expr: str) -> str:

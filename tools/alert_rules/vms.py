@@ -15,7 +15,7 @@ from tools.alert_rules.expressions import (
     RECOVERY_STATE,
     RUNNING,
     STATE_INFO,
-    STATE_SINCE,
+    UP_STATES,
     VM,
     WHAT_IS_KNOWN,
     by,
@@ -63,7 +63,7 @@ RECORDINGS = (
 {by(VM, f'{STATE_INFO}{{state=~"{DOWN_STATES}"}}')}
 unless {ON_VM} (
   {STATE_INFO}{{state="platform"}}
-  and {ON_VM} (time() - {STATE_SINCE} < {seconds(PLATFORM_TIME)})
+  and {ON_VM} (max_over_time({RUNNING}[{PLATFORM_TIME}]) == 1)
 )
 and {ON_VM} ({RUNNING} == 0)
 unless {ON_VM} vergewatch_vm_status_info{{status=~"unresponsive|error"}}""",
@@ -145,7 +145,8 @@ max by (system_name, vm_id, vm_name) (
         name="VergeVMWentDown",
         severity=Severity.WARNING,
         # The window is longer than the failover window and the wait. Once this fires, it lasts
-        # until the VM runs.
+        # until the VM runs. In systems that recovery watches, only VMs of which recovery does not
+        # know that they are down: it is broken, or cannot use the inventories.
         expr=f"""\
 (
   (
@@ -158,13 +159,17 @@ max by (system_name, vm_id, vm_name) (
   ({by(VM, RUNNING)} == 0 and {ON_VM} {firing("VergeVMWentDown")})
 )
 unless {ON_VM} (vergewatch_vm_enabled == 0)
-unless {ON_SYSTEM} {STATE_INFO}""",
+unless {ON_VM} (
+  {RUNNING}
+  and {ON_SYSTEM} {STATE_INFO}
+  unless {ON_VM} {STATE_INFO}{{state=~"{UP_STATES}"}}
+)""",
         for_="5m",
         keep_firing_for=MUTED,
         summary="A VM went down, and no status showed a stop.",
         description=f"{OF_VM} ran before, and has been down for more than {FOR}. VergeOS reported "
-        "no status that shows an intended stop. Recovery does not monitor this system, so the log "
-        "is not read. Check the log of the VM in VergeOS.",
+        "no status that shows an intended stop. Recovery has no diagnosis: it is off, or cannot "
+        "work. Check the log of the VM in VergeOS.",
     ),
     _vm_alert(
         name="VergeVMUnresponsive",

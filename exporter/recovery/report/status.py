@@ -12,7 +12,7 @@ from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
 
-DOWN = (ObservedState.DOWN, ObservedState.GONE)
+RUNNING = (ObservedState.UP, ObservedState.HUNG)
 PROVEN = (State.HELD, State.BACKOFF, State.QUARANTINED)
 """States of a crash that is proven: a guard forbids the action."""
 
@@ -44,7 +44,7 @@ class StatusCache:
             entry = before.get(uuid)
             guard = _failed_guard(case, decisions.get(uuid)) if case.state in PROVEN else ""
             if entry is None or entry[0] is not case or entry[1] != guard:
-                entry = case, guard, _status(case, guard, time_of(case.since))
+                entry = case, guard, _status(case, guard, time_of)
             now[uuid] = entry
         self._entries = now
         return tuple(sorted((vm for _, _, vm in now.values()), key=_by_key))
@@ -62,18 +62,19 @@ def _failed_guard(case: Case, decision: Decision | None) -> str:
     return decision.failed_guard if is_about_this else ""
 
 
-def _status(case: Case, failed_guard: str, since: datetime) -> RecoveryVM:
+def _status(case: Case, failed_guard: str, time_of: Callable[[float], datetime]) -> RecoveryVM:
     found = case.diagnosis
-    known = found is not None and found.kind is not DiagnosisKind.PENDING
+    is_known = found is not None and found.kind is not DiagnosisKind.PENDING
+    down_since = case.up_at if case.up_at is not None else case.since
     return RecoveryVM(
         key=case.key,
         name=case.name,
         policy=case.policy,
         state=case.state,
-        since=since,
-        down=case.observed in DOWN,
-        cause=found.cause if found is not None and known else "",
-        detail=found.detail if found is not None and known else "",
+        since=time_of(case.since),
+        down_since=None if case.observed in RUNNING else time_of(down_since),
+        cause=found.cause if found is not None and is_known else "",
+        detail=found.detail if found is not None and is_known else "",
         failed_guard=failed_guard,
     )
 
