@@ -14,6 +14,7 @@ from exporter.recovery.model.states import State
 from tests.alerting.samples import report
 from tests.recovery.conftest import MakeHarness
 from tests.recovery.harness import Harness
+from tests.recovery.test_evidence import NAMES
 from tests.recovery.test_scenarios import cause
 
 FIVE_MINUTES = 300.0
@@ -26,10 +27,9 @@ class Watch:
     """A harness whose reports the daemon's alerts follow, poll by poll."""
 
     def __init__(self, make_harness: MakeHarness, **harness: Any) -> None:
-        self.harness: Harness = make_harness(**harness)[0]
+        self.harness: Harness = make_harness(**harness)[0].warm()
         self.world = self.harness.world
         self.store = AlertStore()
-        self.harness.warm()
 
     def advance(self, seconds: float) -> None:
         """Let time pass, and evaluate the alerts after each poll."""
@@ -74,6 +74,33 @@ def test_unknown_cause_alerts_within_five_minutes_and_names_the_row(
     assert f"it is unknown why: “{ROW}” by system" in text
     assert "which no log pattern matches" in text
     assert ("It is not enrolled" in text) is not enrolled
+
+
+@pytest.mark.parametrize("seed", range(len(NAMES)))
+@pytest.mark.parametrize(
+    "text",
+    [
+        "VM process was killed (signal {number})",
+        "VM '{name}' stopped unexpectedly",
+        "'{name}' | {number} | {{{{ x }}}} \"quoted\" \u202e",
+    ],
+)
+def test_every_row_that_leaves_the_cause_open_is_named_whatever_the_vm_is_called(
+    make_harness: MakeHarness, seed: int, text: str
+) -> None:
+    watch = Watch(make_harness, seed=seed + 1)
+    name, row = NAMES[seed], text.format(name=NAMES[seed], number=seed)
+    if name != "web-01":
+        watch.world.renames("web-01", name)
+    watch.advance(60)
+
+    watch.world.crash(name)
+    watch.write(name, row)
+    watch.advance(FIVE_MINUTES)
+
+    (found,) = watch.down(name)
+    assert f"VM {name} (" in found
+    assert f"“{row}” by system" in found
 
 
 def test_crash_in_shadow_mode_alerts_with_the_guard_that_forbids_its_start(
