@@ -174,6 +174,7 @@ class Recovery:
             self.readiness_now,
             self._status_cache.vms(
                 self.state.cases,
+                self.decisions,
                 lambda at: self._began_time + timedelta(seconds=at - self._watched_before),
             ),
             self._actions.last_actions.values(),

@@ -26,7 +26,7 @@ from tests.alert_rules.promtool import promtools
 from tests.alert_rules.stories import STORIES
 from tests.debian import needs
 from tools.alert_rules import vms
-from tools.alert_rules.expressions import DOWN_STATES
+from tools.alert_rules.expressions import DOWN_STATES, UP_STATES
 from tools.alert_rules.files import rule_files
 from tools.alert_rules.groups import ALERTS, GROUPS
 from tools.alert_rules.inhibitions import INHIBITIONS, NOTIFYING, frozen
@@ -272,6 +272,7 @@ def test_label_values_in_expressions_are_those_of_the_code() -> None:
     states = set(DOWN_STATES.split("|"))
     whole = "\n".join(alert.expr for alert in ALERTS)
 
+    assert set(UP_STATES.split("|")) == {State.HEALTHY, State.PROBATION}
     assert states == set(State) - {
         State.BASELINE, State.HEALTHY, State.STOPPED, State.PROBATION
     }  # fmt: skip
