@@ -23,10 +23,10 @@ COLLECTORS = tuple(
     module.COLLECTOR
     for module in (
         system,
-        update_settings,
         clusters,
         cluster_status,
         cluster_tiers,
+        update_settings,
         nodes,
         vms,
         guests,
