@@ -215,7 +215,7 @@ def test_figures_from_before_the_crash_forbid_nothing(make_harness: MakeHarness)
     ) + sum(
         one.memory_mb
         for one in harness.world.machines.values()
-        if one.kind != "vm" and one.kind != "node" and one.status.running
+        if one.kind not in ("vm", "node") and one.status.running
     )
     for node in harness.world.nodes.values():
         node.memory_mb = used // len(harness.world.nodes) + 1
