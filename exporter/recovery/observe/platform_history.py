@@ -14,7 +14,7 @@ TierKey = tuple[int, int | None]
 class Repairs(NamedTuple):
     """The repairs of one storage tier."""
 
-    count: int
+    number: int
     grew_at: float | None = None
     """When there were last more of them than before, unless there were fewer since."""
 
@@ -51,12 +51,12 @@ def _repairs(
 ) -> Mapping[TierKey, Repairs]:
     found = dict(before)
     for tier in tiers:
-        key, count = (tier.cluster, tier.tier), tier.repairs
-        if count is None:
+        key, number = (tier.cluster, tier.tier), tier.repairs
+        if number is None:
             continue
         was = before.get(key)
-        if was is None or count < was.count:
-            found[key] = Repairs(count)
-        elif count > was.count:
-            found[key] = Repairs(count, grew_at=at)
+        if was is None or number < was.number:
+            found[key] = Repairs(number)
+        elif number > was.number:
+            found[key] = Repairs(number, grew_at=at)
     return found
