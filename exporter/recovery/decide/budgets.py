@@ -3,7 +3,6 @@
 from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
 from typing import NamedTuple
 
 from exporter.recovery.model.cases import FREE_REPLIES, UNCOUNTED_REPLIES, Case, Reply, Spent
@@ -133,10 +132,14 @@ class ActionHistory:
         mine = self._by_vm.get(case.uuid, ())
         return [one for one in mine if one.at >= case.cleared_at and one.reply not in FREE_REPLIES]
 
-    def busy_in_a_row(self, case: Case, *, now: float) -> int:
-        """Return how many of the last actions on a VM within an hour found it busy."""
-        mine = [one for one in self._by_vm.get(case.uuid, ()) if one.at > now - HOUR]
-        return len(list(takewhile(lambda one: one.reply is Reply.BUSY, reversed(mine))))
+    def refused_in_a_row(self, case: Case, *, now: float) -> int:
+        """Return how many of the last actions on a VM used up no budget, at most an hour apart."""
+        number, later = 0, now
+        for one in reversed(self._by_vm.get(case.uuid, ())):
+            if one.reply not in FREE_REPLIES or later - one.at > HOUR:
+                break
+            number, later = number + 1, one.at
+        return number
 
     def uses(self, case: Case, *, now: float) -> tuple[Use, ...]:
         """Return the use of a VM's restart budgets."""

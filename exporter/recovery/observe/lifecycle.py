@@ -284,6 +284,8 @@ def after_sending(
     """
     if intent.reply is Reply.BUSY:
         return replace(case, retry_at=at + pause_seconds)
+    if intent.reply is Reply.NO_CAPACITY:
+        return replace(case, retry_at=at + max(limits.capacity_backoff_seconds, pause_seconds))
     if intent.reply in UNCOUNTED_REPLIES:
         return replace(case, retry_at=at + limits.capacity_backoff_seconds)
     accepted = intent.reply is Reply.ACCEPTED
