@@ -37,10 +37,17 @@ FORBIDDEN_SECONDS = 1800.0
 """How long `Operations.read_only_reason` reports a refused action."""
 TRANSIENT_STATUSES = frozenset({408, 425, 429})
 """4xx that do not mean that VergeOS refused the action."""
-INTERNAL_ERROR, INSUFFICIENT_STORAGE = 500, 507
+LOCKED, INTERNAL_ERROR, INSUFFICIENT_STORAGE = 423, 500, 507
 QUOTED_NAME = re.compile(r"'[^']*'|\"[^\"]*\"")
 ALREADY_RUNNING = re.compile(r"\balready (in )?running\b", re.IGNORECASE)
 NOT_RUNNING = re.compile(r"\bnot (in )?running\b", re.IGNORECASE)
+BUSY_TEXT = re.compile(
+    r"(?<!account )(?<!account is )\b(?:locked|busy|in progress)\b"
+    r"|\b(?:operation|action|task|job|snapshot|backup|migration|import|export|clone|restore)"
+    r" (?:is )?(?:already running|pending)\b",
+    re.IGNORECASE,
+)
+"""Another operation on the VM keeps this one from starting."""
 NO_CAPACITY_TEXT = re.compile(
     r"\binsufficient (?!permission|privilege|right)|\bnot enough\b|\bresources\b|\bcapacity\b",
     re.IGNORECASE,
@@ -138,7 +145,7 @@ class Operations:
             reply = _reply_to_success(response.status, response.body)
         if reply.reply is Reply.FORBIDDEN:
             self._forbidden = _Forbidden(self._clock.monotonic(), reply.detail)
-        elif reply.reply in (Reply.ACCEPTED, Reply.ALREADY, Reply.NO_CAPACITY):
+        elif reply.reply in (Reply.ACCEPTED, Reply.ALREADY, Reply.NO_CAPACITY, Reply.BUSY):
             self._forbidden = None
         return reply
 
@@ -183,6 +190,8 @@ def reply_of(action: Action, error: VergeOSError) -> Reply:
     refused = 400 <= status < 500 and status not in TRANSIENT_STATUSES  # noqa: PLR2004 - every 4xx
     if not refused and status not in (INTERNAL_ERROR, INSUFFICIENT_STORAGE):
         return Reply.LOST
+    if status == LOCKED or (refused and BUSY_TEXT.search(text)):
+        return Reply.BUSY
     if (ALREADY_RUNNING if action is Action.POWER_ON else NOT_RUNNING).search(text):
         return Reply.ALREADY
     if status == INSUFFICIENT_STORAGE or NO_CAPACITY_TEXT.search(text):

@@ -18,11 +18,12 @@ from typing import Any, NamedTuple
 
 from exporter.recovery.model.cases import Action, Intent, Outcome
 from exporter.recovery.model.commands import CommandKind
-from exporter.recovery.model.limits import Mode
+from exporter.recovery.model.limits import HOUR, Mode
 from exporter.recovery.model.states import State
 from exporter.simulator.api.accounts import USERNAME
 from exporter.simulator.api.tables.logs import loss_rank
 from tests.recovery.harness import Harness, Request
+from tests.recovery.platform_checks import PlatformSight
 
 ALLOWING = ("always", "auto", "on-failure", "unless-stopped")
 DENYING = ("never", "no", "ignore")
@@ -277,7 +278,7 @@ class InvariantChecker:
         self._noted_at = 0.0
         self._changes_read = 0
         self._given_up: dict[str, float] = {}
-        self._unknown = UnknownRows()
+        self._unknown, self._platform = UnknownRows(), PlatformSight(harness)
         harness.requests = ActionHistory(self._judge)
         harness.fall = self._hear
         harness.journal.fall = self._read_journal
@@ -307,6 +308,7 @@ class InvariantChecker:
 
     def _hear(self, what: str) -> None:
         self.on_wire(what)
+        self._platform.hear(what)
         self._read_orders()
         at = self._now
         match what.split():
@@ -678,6 +680,8 @@ class InvariantChecker:
         yield from self._of_its_class(request, look, life)
         yield from self._of_the_cause(asked, look, life)
         yield from self._of_the_platform(request, look, life)
+        for problem in self._platform.problems(request, down_since=life.not_up_since):
+            yield "I22", problem
         yield from self._of_the_crowd(asked)
         yield from self._of_budgets(request, look, life)
         yield from self._of_permission(asked, look, life)
@@ -832,11 +836,20 @@ class InvariantChecker:
 
     def _of_budgets(self, request: Request, look: Look, life: Life) -> Iterator[Violation]:
         at, limits = request.at, self.limits
-        everything = [one.request.at for one in self.asked] + [at]
         cleared_at = self._cleared.get(look.uuid, NEVER)
-        mine = self._posts(look.uuid)
+        mine = [one for one in self._posts(look.uuid) if not (one.no_room or one.busy)]
+        everything = [one.request for one in self.asked]
         for whose, windows, times in (
-            ("for all", limits.system_windows, everything),
+            (
+                "for all",
+                [one for one in limits.system_windows if one.seconds <= HOUR],
+                [one.at for one in everything] + [at],
+            ),
+            (
+                "for all",
+                [one for one in limits.system_windows if one.seconds > HOUR],
+                [one.at for one in everything if not (one.no_room or one.busy)] + [at],
+            ),
             (
                 "for it",
                 limits.vm_windows,

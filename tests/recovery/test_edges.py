@@ -51,6 +51,7 @@ from exporter.recovery.observe.inventory_checks import (
 )
 from exporter.recovery.observe.lifecycle import Moment, observe
 from exporter.recovery.observe.node_history import Drop, NodeHistory, lost_several
+from exporter.recovery.observe.platform_history import PlatformHistory
 from exporter.recovery.observe.state import RecoveryState
 from exporter.recovery.verify import deadline_seconds, verify
 from tests.fakes import START
@@ -814,7 +815,9 @@ FREE = Facts(
 def facts_with(**changes: Any) -> Facts:
     """Return the facts of an allowed action with *changes*, to the system and its state too."""
     of_system = {name: changes.pop(name) for name in SystemFacts._fields if name in changes}
-    of_state = {name: changes.pop(name) for name in ("health", "breaker") if name in changes}
+    of_state = {
+        name: changes.pop(name) for name in ("health", "breaker", "platform") if name in changes
+    }
     state = FREE.system.state._replace(**of_state)
     return FREE._replace(system=FREE.system._replace(state=state, **of_system), **changes)
 
@@ -862,6 +865,10 @@ def test_action_is_allowed_at_every_limit() -> None:
         ),
         ({"health": Health(polls=10, degraded_by="x")}, GuardName.INVENTORY_STABLE),
         ({"health": Health(polls=9)}, GuardName.WARMED_UP),
+        (
+            {"platform": PlatformHistory("it applies an update", 9_400.1)},
+            GuardName.NO_PLATFORM_UPDATE,
+        ),
         ({"enrolment": None}, GuardName.ENROLLED),
         ({"enrolment": replace(CARE, policy=Policy.NO)}, GuardName.ENROLLED),
         ({"tags_problem": "unread"}, GuardName.ENROLLED),
@@ -883,6 +890,14 @@ def test_action_is_allowed_at_every_limit() -> None:
             GuardName.CIRCUIT_BREAKER_CLOSED,
         ),
         ({"no_capacity": (9_400.1, 9_500.0, 9_600.0)}, GuardName.CAPACITY_AVAILABLE),
+        ({"storage_hold": "tier 1"}, GuardName.STORAGE_AVAILABLE),
+        ({"memory_hold": "1 MiB"}, GuardName.MEMORY_AVAILABLE),
+        ({"device_hold": "gpu"}, GuardName.DEVICES_PRESENT),
+        ({"case": hung(1), "enrolment": CYCLE, "storage_hold": "x"}, GuardName.STORAGE_AVAILABLE),
+        (
+            {"case": hung(2), "enrolment": CYCLE, **ROOM, "device_hold": "gpu"},
+            GuardName.DEVICES_PRESENT,
+        ),
         ({"in_flight": ("one", "two")}, GuardName.BELOW_CONCURRENCY_LIMIT),
         ({"system_uses": (Use(Window(600.0, 5), 5, 1.0),)}, GuardName.WITHIN_RATE_LIMIT),
         ({"waits_for": "db-01"}, GuardName.DEPENDENCIES_UP),
@@ -924,6 +939,8 @@ def test_action_is_forbidden_beyond_any_limit(change: dict[str, Any], reason: Gu
         {"case": replace(CRASHED, retry_at=10_000.0)},
         {"breaker": HALF_OPEN, "in_flight": (), "acted_at": 9_940.0},
         {"no_capacity": (9_400.0, 9_500.0, 9_600.0)},
+        {"platform": PlatformHistory("it applies an update", 9_400.0)},
+        {"case": hung(1), "enrolment": CYCLE, "device_hold": "gpu", "memory_hold": "1 MiB"},
         {"case": hung(1), "enrolment": CYCLE, "hard_reset_at": 6_400.0},
         {"case": hung(2), "enrolment": CYCLE, **ROOM},
         {"case": hung(1), "enrolment": CYCLE, "window_before_start": "x"},

@@ -238,6 +238,47 @@ def without_resources(guards: Guards) -> InvariantChecker:
     return checker
 
 
+def during_an_update(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards)
+    harness.world.faults.turn_on("platform_update", word="installing")
+    harness.advance(harness.platform_every)
+
+    harness.world.crash("web-01")
+    harness.advance(ENOUGH)
+    return checker
+
+
+def without_its_storage(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards)
+    harness.world.faults.turn_on("storage_tier", word="outofspace")
+    harness.advance(harness.platform_every)
+
+    harness.world.crash("web-01")
+    harness.advance(ENOUGH)
+    return checker
+
+
+def without_memory(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards, platform_every=20.0)
+    for node in harness.world.nodes.values():
+        node.memory_mb = 1024
+
+    harness.world.crash("web-01")
+    harness.advance(ENOUGH)
+    return checker
+
+
+def without_its_device(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards)
+    name = harness.names[0]
+    harness.world.faults.turn_on("missing_devices", vm=name)
+    harness.advance(harness.platform_every)
+
+    harness.world.crash(name)
+    harness.advance(ENOUGH)
+    return checker
+
+
 def three_at_once(guards: Guards) -> InvariantChecker:
     harness, checker = begin(guards, limits=CROWDS_ALLOWED)
     for name in harness.names[:3]:
@@ -316,6 +357,10 @@ SCENARIOS: dict[GuardName, tuple[str, Scenario]] = {
     GuardName.NODE_STABLE: ("I12", with_its_neighbour),
     GuardName.CIRCUIT_BREAKER_CLOSED: ("I13", in_a_mass_outage),
     GuardName.CAPACITY_AVAILABLE: ("I5", without_resources),
+    GuardName.NO_PLATFORM_UPDATE: ("I22", during_an_update),
+    GuardName.STORAGE_AVAILABLE: ("I22", without_its_storage),
+    GuardName.MEMORY_AVAILABLE: ("I22", without_memory),
+    GuardName.DEVICES_PRESENT: ("I22", without_its_device),
     GuardName.BELOW_CONCURRENCY_LIMIT: ("I3", three_at_once),
     GuardName.WITHIN_RATE_LIMIT: ("I2", seven_at_once),
     GuardName.DEPENDENCIES_UP: ("I21", before_its_database),

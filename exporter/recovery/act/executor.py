@@ -128,7 +128,7 @@ class ActionExecutor:
         intent = replace(intent, reply=answer.reply, detail=answer.detail)
         if answer.reply is Reply.NOT_SENT:
             intent = replace(intent, outcome=Outcome.ABANDONED)
-        elif answer.reply in (Reply.NO_CAPACITY, Reply.FORBIDDEN, Reply.REFUSED):
+        elif answer.reply in (Reply.NO_CAPACITY, Reply.BUSY, Reply.FORBIDDEN, Reply.REFUSED):
             intent = replace(intent, outcome=Outcome.FAILED)
         await self._journal_writer.store.update(intent)
         logger.info("recovery.recorded")

@@ -6,6 +6,12 @@ from typing import NamedTuple
 
 from exporter.recovery.decide.budgets import ActionHistory, Use
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow, active_window
+from exporter.recovery.decide.platform_holds import (
+    device_hold,
+    memory_hold,
+    storage_hold,
+    update_hold,
+)
 from exporter.recovery.detect.context import location, node_hold, waits_for
 from exporter.recovery.model.cases import Action, Case, Enrolment, Intent, ObservedState
 from exporter.recovery.model.commands import ControlState
@@ -43,6 +49,11 @@ class SystemFacts(NamedTuple):
     silences: Silences | None
 
     @property
+    def update_hold(self) -> str:
+        """What VergeOS does, or did lately, to update itself; empty if nothing is known."""
+        return update_hold(self.state.platform, self.limits, at=self.at)
+
+    @property
     def silences_unknown(self) -> str:
         """Why the silences are unknown; empty while they are known or not used."""
         return self.silences.unknown if self.silences is not None else ""
@@ -75,6 +86,12 @@ class Facts(NamedTuple):
     hard_reset_at: float | None
     silenced: str = ""
     """The silence that matches it: author, comment and end; empty if none does."""
+    storage_hold: str = ""
+    """What is wrong with the storage of its cluster; empty if nothing is known to be."""
+    memory_hold: str = ""
+    """How much memory its cluster lacks for it; empty if none, or if that is not known."""
+    device_hold: str = ""
+    """The devices that it requires and that are missing."""
 
 
 def gather_facts(case: Case, system: SystemFacts) -> Facts:
@@ -101,6 +118,9 @@ def gather_facts(case: Case, system: SystemFacts) -> Facts:
         may_power_cycle=vm is not None and vm.config.disable_powercycle is False,
         hard_reset_at=max(resets, default=None),
         silenced=silenced(system.silences, case, inventory),
+        storage_hold=storage_hold(vm, state.platform, inventory),
+        memory_hold=memory_hold(case, vm, state.platform, inventory),
+        device_hold=device_hold(vm, inventory),
     )
 
 

@@ -291,6 +291,33 @@ def _capacity_available(facts: Facts) -> str | Denial:
     return Denial(detail, "free resources in VergeOS") if full else detail
 
 
+def _no_platform_update(facts: Facts) -> str | Denial:
+    if facts.system.update_hold:
+        return Denial(facts.system.update_hold, "wait until VergeOS has been updated")
+    return "no update is known to be in progress"
+
+
+def _storage_available(facts: Facts) -> str | Denial:
+    if facts.storage_hold:
+        return Denial(facts.storage_hold, "repair the storage in VergeOS")
+    return "no storage tier of its cluster is known to be impaired"
+
+
+def _memory_available(facts: Facts) -> str | Denial:
+    starts = next_action(facts.case, facts.enrolment) is Action.POWER_ON
+    if facts.memory_hold and starts:
+        return Denial(facts.memory_hold, "free memory in VergeOS")
+    return "its cluster is not known to lack memory"
+
+
+def _devices_present(facts: Facts) -> str | Denial:
+    starts = next_action(facts.case, facts.enrolment) in (Action.POWER_ON, Action.KILL)
+    if facts.device_hold and starts:
+        fix = "connect the device, or make it optional in VergeOS"
+        return Denial(facts.device_hold, fix)
+    return "no device that it requires is known to be missing"
+
+
 def _below_concurrency_limit(facts: Facts) -> str | Denial:
     most = facts.system.limits.max_concurrent_actions
     detail = f"{len(facts.in_flight)} of {most} concurrent actions" + (
@@ -358,6 +385,7 @@ GUARDS = (
     Guard(GuardName.JOURNAL_WRITABLE, _journal_writable),
     Guard(GuardName.INVENTORY_FRESH, _inventory_fresh),
     Guard(GuardName.INVENTORY_STABLE, _inventory_stable),
+    Guard(GuardName.NO_PLATFORM_UPDATE, _no_platform_update),
     Guard(GuardName.WARMED_UP, _warmed_up),
     Guard(GuardName.CRASHED, _crashed),
     Guard(GuardName.NO_OPEN_ACTION, _no_open_action),
@@ -368,6 +396,9 @@ GUARDS = (
     Guard(GuardName.NODE_STABLE, _node_stable),
     Guard(GuardName.CIRCUIT_BREAKER_CLOSED, _circuit_breaker_closed),
     Guard(GuardName.CAPACITY_AVAILABLE, _capacity_available),
+    Guard(GuardName.STORAGE_AVAILABLE, _storage_available),
+    Guard(GuardName.MEMORY_AVAILABLE, _memory_available),
+    Guard(GuardName.DEVICES_PRESENT, _devices_present),
     Guard(GuardName.BELOW_CONCURRENCY_LIMIT, _below_concurrency_limit),
     Guard(GuardName.WITHIN_RATE_LIMIT, _within_rate_limit),
     Guard(GuardName.DEPENDENCIES_UP, _dependencies_up),

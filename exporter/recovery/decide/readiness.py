@@ -19,6 +19,8 @@ class ReadinessState(StrEnum):
     PAUSED = "paused"
     JOURNAL_DOWN = "journal_down"
     DEGRADED = "degraded"
+    PLATFORM_UPDATE = "platform_update"
+    """VergeOS installs or applies an update, or did so shortly before."""
     WARMING_UP = "warming_up"
     CIRCUIT_BREAKER_OPEN = "circuit_breaker_open"
     CIRCUIT_BREAKER_HALF_OPEN = "circuit_breaker_half_open"
@@ -41,7 +43,7 @@ def readiness_now(system: SystemFacts, *, bug: str) -> Readiness:
         bug: The error that stopped recovery; empty if none did.
 
     """
-    control_state, limits = system.control_state.at(system.at), system.limits
+    control_state = system.control_state.at(system.at)
     health, breaker = system.state.health, system.state.breaker
     if bug:
         return Readiness(ReadinessState.BROKEN, bug)
@@ -57,15 +59,25 @@ def readiness_now(system: SystemFacts, *, bug: str) -> Readiness:
         return Readiness(ReadinessState.DEGRADED, health.degraded_by)
     if breaker.breaker_state is BreakerState.OPEN:
         return Readiness(ReadinessState.CIRCUIT_BREAKER_OPEN, "too many VMs are down at once")
-    if not is_warm(health, limits, at=system.at):
-        left = max(0.0, limits.warmup_seconds - (system.at - health.warm_since))
-        seconds = f"{left:.0f} s and " if left else ""
-        since = f"since {health.warm_because}, {seconds}valid inventories to go"
-        return Readiness(ReadinessState.WARMING_UP, since)
+    if waits := _waits(system):
+        return waits
     if breaker.breaker_state is BreakerState.HALF_OPEN:
         because = "the circuit breaker is half open: one VM at a time"
         return Readiness(ReadinessState.CIRCUIT_BREAKER_HALF_OPEN, because)
     return Readiness(ReadinessState.ACTIVE, _ready(system.mode, system.read_only))
+
+
+def _waits(system: SystemFacts) -> Readiness | None:
+    """Return the wait for the end of an update or of the warm-up."""
+    health, limits = system.state.health, system.limits
+    if system.update_hold:
+        return Readiness(ReadinessState.PLATFORM_UPDATE, system.update_hold)
+    if is_warm(health, limits, at=system.at):
+        return None
+    left = max(0.0, limits.warmup_seconds - (system.at - health.warm_since))
+    seconds = f"{left:.0f} s and " if left else ""
+    since = f"since {health.warm_because}, {seconds}valid inventories to go"
+    return Readiness(ReadinessState.WARMING_UP, since)
 
 
 def _by(command: Command) -> str:

@@ -218,6 +218,8 @@ class Reply(StrEnum):
     ALREADY = "already"
     """The VM already was in the wanted state."""
     NO_CAPACITY = "no_capacity"
+    BUSY = "busy"
+    """The VM is locked by another operation, such as a snapshot."""
     FORBIDDEN = "forbidden"
     REFUSED = "refused"
     NOT_SENT = "not_sent"
@@ -226,7 +228,9 @@ class Reply(StrEnum):
     """No reply, or one that does not show whether the action was carried out."""
 
 
-UNCOUNTED_REPLIES = (Reply.NO_CAPACITY, Reply.FORBIDDEN, Reply.NOT_SENT)
+FREE_REPLIES = (Reply.NO_CAPACITY, Reply.BUSY, Reply.NOT_SENT)
+"""Replies after which an action uses up no budget: nothing was done, and others are the cause."""
+UNCOUNTED_REPLIES = (*FREE_REPLIES, Reply.FORBIDDEN)
 """Replies after which an action does not count as an attempt: the VM is not the cause."""
 
 

@@ -96,7 +96,8 @@ class Limits:
     system_max_per_10_minutes: PositiveInt = 5
     """Rate limit of all actions on one system per ten minutes."""
     system_max_per_day: PositiveInt = 30
-    """Rate limit of all actions on one system per day."""
+    """Rate limit of all actions on one system per day, without those that VergeOS refused because
+    it lacked resources or the VM was busy."""
     max_concurrent_actions: PositiveInt = 2
     """Maximum number of open actions on one system."""
     backoff_seconds: Seconds = 60
@@ -132,7 +133,7 @@ class Limits:
     capacity_window_seconds: PositiveFloat = 600
     """Time over which these refusals are counted."""
     capacity_backoff_seconds: Seconds = 300
-    """Pause after a refusal for lack of resources."""
+    """Minimum pause after a refusal for lack of resources."""
     verify_power_on_seconds: PositiveFloat = 120
     """Time for a start to take effect."""
     verify_reset_seconds: PositiveFloat = 180

@@ -282,6 +282,10 @@ def after_sending(
         pause_seconds: How long to rest before the next.
 
     """
+    if intent.reply is Reply.BUSY:
+        return replace(case, retry_at=at + pause_seconds)
+    if intent.reply is Reply.NO_CAPACITY:
+        return replace(case, retry_at=at + max(limits.capacity_backoff_seconds, pause_seconds))
     if intent.reply in UNCOUNTED_REPLIES:
         return replace(case, retry_at=at + limits.capacity_backoff_seconds)
     accepted = intent.reply is Reply.ACCEPTED

@@ -29,6 +29,7 @@ from exporter.recovery.observe.inventory_checks import (
 )
 from exporter.recovery.observe.lifecycle import Moment, new_case, observe
 from exporter.recovery.observe.node_history import NodeHistory, update_node_histories
+from exporter.recovery.observe.platform_history import PlatformHistory, update_platform_history
 
 FRAGILE_SECONDS = 120.0
 """So long after it came back, a VM is not counted as proven up."""
@@ -54,6 +55,7 @@ class RecoveryState(NamedTuple):
     seen_clock: float | None = None
     accepted_at: float | None = None
     """When an operator last accepted the current inventory."""
+    platform: PlatformHistory = PlatformHistory()
 
     @property
     def valid_inventory(self) -> CheckedInventory:
@@ -108,6 +110,7 @@ def advance(
         seen_at=inventory.at,
         seen_time=inventory.time,
         seen_clock=inventory.clock,
+        platform=update_platform_history(state.platform, inventory),
     )
 
 

@@ -47,6 +47,7 @@ REASONS: Mapping[GuardName, str] = {
     GuardName.JOURNAL_WRITABLE: "the journal cannot be written: {detail}",
     GuardName.INVENTORY_FRESH: "the current inventory is not usable: {detail}",
     GuardName.INVENTORY_STABLE: "recent inventories were not usable: {detail}",
+    GuardName.NO_PLATFORM_UPDATE: "VergeOS is updated: {detail}",
     GuardName.WARMED_UP: "recovery is warming up: {detail}",
     GuardName.ENROLLED: "the VM is not enrolled: {detail}",
     GuardName.CRASHED: "a crash is not proven: {detail}",
@@ -58,6 +59,9 @@ REASONS: Mapping[GuardName, str] = {
     GuardName.NODE_STABLE: "several VMs of its node went down together: {detail}",
     GuardName.CIRCUIT_BREAKER_CLOSED: "the circuit breaker is not closed: {detail}",
     GuardName.CAPACITY_AVAILABLE: "VergeOS lacks resources: {detail}",
+    GuardName.STORAGE_AVAILABLE: "the storage of its cluster is impaired: {detail}",
+    GuardName.MEMORY_AVAILABLE: "its cluster lacks memory: {detail}",
+    GuardName.DEVICES_PRESENT: "a device that it requires is missing: {detail}",
     GuardName.BELOW_CONCURRENCY_LIMIT: "the limit of concurrent actions is reached: {detail}",
     GuardName.WITHIN_RATE_LIMIT: "the rate limit of the system is reached: {detail}",
     GuardName.DEPENDENCIES_UP: "VMs that it depends on are not up: {detail}",
@@ -81,6 +85,7 @@ OUTCOMES: Mapping[Outcome, str] = {
 }
 REFUSALS: Mapping[Reply, str] = {
     Reply.NO_CAPACITY: "which VergeOS refused for lack of resources",
+    Reply.BUSY: "which VergeOS refused because the VM was busy with another operation",
     Reply.FORBIDDEN: "which the API key does not permit",
     Reply.REFUSED: "which VergeOS refused",
     Reply.NOT_SENT: "but the request did not reach VergeOS",
