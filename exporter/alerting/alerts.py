@@ -30,8 +30,8 @@ HOLDS_ALL_VMS = frozenset(
 )
 """States with one alert for recovery as a whole, in place of one alert for each held VM."""
 STATE_TEXTS: Mapping[str, str] = {
-    State.QUARANTINED: "is quarantined: its restart budget or its allowed actions are exhausted. "
-    "Manual action is required.",
+    State.QUARANTINED: "is quarantined: its restart budget or its allowed actions are exhausted, "
+    "or it goes down again and again. Manual action is required.",
     State.HELD: "crashed, and a guard forbids its start. Run `vergewatch explain` for the reason.",
     State.PLATFORM: "is down, and VergeOS, which has to restart it, has not done so.",
     State.UNKNOWN: "is down for an unknown reason, so recovery does not start it. Manual action "
