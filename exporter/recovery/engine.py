@@ -143,6 +143,7 @@ class Recovery:
             history=self._actions.history,
             read_only=self._platform.read_only_reason,
             tags_problem=self._enrolment_cache.problem,
+            log_problem=self._diagnoser.log_tail.problem,
             maintenance_windows=self.setup.maintenance_windows,
             silences=self.setup.silences,
         )

@@ -210,6 +210,9 @@ class InvariantChecker:
 
     """
 
+    _journal_failed = False
+    _changes_read = 0
+
     def __init__(
         self,
         harness: Harness,
@@ -263,10 +266,8 @@ class InvariantChecker:
         self._takes_short_lists = False
         """Whether a person said that what is missing is gone."""
         self._no_room: list[float] = []
-        self._journal_failed = False
         self._open_for: dict[int, float] = {}
         self._noted_at = 0.0
-        self._changes_read = 0
         self._given_up: dict[str, float] = {}
         harness.requests = ActionHistory(self._judge)
         harness.fall = self._hear
@@ -592,11 +593,6 @@ class InvariantChecker:
         machine = vm.machine.key
         start = self.harness.world.now - self._now
         last = ""
-        if any(
-            "reset" in row.text
-            for row in self._rows(look.key, since=start + life.surely_up_at - 700)
-        ):
-            return False  # the platform may be starting it
         for happening in reversed(self.harness.world.history):
             if happening.machine != machine:
                 continue
@@ -608,6 +604,8 @@ class InvariantChecker:
             is_wish(row, "on-failure") or "modified" in row.text
             for row in self._rows(look.key, since=since)
         ) or any("maintenance" in row.text for row in self._rows_of_nodes(since=since))
+        if any("reset" in row.text for row in self._rows(look.key, since=since)):
+            return False  # the platform may be starting it
         return last in ("crashed", "hung") and not wished and life.left_at < life.surely_up_at
 
     def _may_be_stopped(self, key: int) -> bool:

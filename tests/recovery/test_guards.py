@@ -129,6 +129,17 @@ def stopped_by_an_operator(guards: Guards) -> InvariantChecker:
     return checker
 
 
+def armed_again_after_too_long(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards, limits=Limits(crash_age_seconds=1500.0))
+    command(harness, CommandKind.DISARM)
+    harness.world.crash("web-01")
+    harness.advance(1000)
+
+    command(harness, CommandKind.ARM)
+    harness.advance(ENOUGH)
+    return checker
+
+
 class LaxJournal(InMemoryJournal):
     """A journal that lacks the index which allows one open intent for each VM."""
 
@@ -308,6 +319,7 @@ SCENARIOS: dict[GuardName, tuple[str, Scenario]] = {
     GuardName.WARMED_UP: ("I5", just_started),
     GuardName.ENROLLED: ("I1", with_unreadable_tags),
     GuardName.CRASHED: ("I10", stopped_by_an_operator),
+    GuardName.CRASH_RECENT: ("I22", armed_again_after_too_long),
     GuardName.NO_OPEN_ACTION: ("I3", restored_while_it_starts),
     GuardName.WITHIN_RESTART_BUDGET: ("I2", in_a_crash_loop),
     GuardName.BACKOFF_ELAPSED: ("I18", crashed_again_at_once),

@@ -39,6 +39,8 @@ class SystemFacts(NamedTuple):
     """Why the credential may not act; empty if no such reason is known."""
     tags_problem: str
     """Why enrolment is unknown; empty when the tags were read."""
+    log_problem: str
+    """Why VergeOS' logs cannot be read; empty when they were read."""
     maintenance_windows: Sequence[MaintenanceWindow]
     silences: Silences | None
 

@@ -10,6 +10,9 @@ from exporter.recovery.observe.circuit_breaker import BreakerState
 from exporter.recovery.observe.health import is_warm
 
 
+NODES_MISSING = "the nodes of VergeOS cannot be read, so no node is known to be healthy"
+
+
 class ReadinessState(StrEnum):
     """Whether recovery acts, or the kind of reason why it does not."""
 
@@ -19,6 +22,7 @@ class ReadinessState(StrEnum):
     PAUSED = "paused"
     JOURNAL_DOWN = "journal_down"
     DEGRADED = "degraded"
+    """Inventories are rejected, or the logs, nodes or tags of VergeOS cannot be read."""
     WARMING_UP = "warming_up"
     CIRCUIT_BREAKER_OPEN = "circuit_breaker_open"
     CIRCUIT_BREAKER_HALF_OPEN = "circuit_breaker_half_open"
@@ -57,6 +61,11 @@ def readiness_now(system: SystemFacts, *, bug: str) -> Readiness:
         return Readiness(ReadinessState.DEGRADED, health.degraded_by)
     if breaker.breaker_state is BreakerState.OPEN:
         return Readiness(ReadinessState.CIRCUIT_BREAKER_OPEN, "too many VMs are down at once")
+    missing = missing_inputs(system)
+    if missing:
+        if system.read_only:
+            missing.append(f"no write access: {system.read_only}")
+        return Readiness(ReadinessState.DEGRADED, "; ".join(missing))
     if not is_warm(health, limits, at=system.at):
         left = max(0.0, limits.warmup_seconds - (system.at - health.warm_since))
         seconds = f"{left:.0f} s and " if left else ""
@@ -66,6 +75,14 @@ def readiness_now(system: SystemFacts, *, bug: str) -> Readiness:
         because = "the circuit breaker is half open: one VM at a time"
         return Readiness(ReadinessState.CIRCUIT_BREAKER_HALF_OPEN, because)
     return Readiness(ReadinessState.ACTIVE, _ready(system.mode, system.read_only))
+
+
+def missing_inputs(system: SystemFacts) -> list[str]:
+    """Return what recovery lacks, without which no diagnosis can permit an action."""
+    inventory = system.state.inventory
+    nodes = inventory is not None and not inventory.nodes
+    found = [system.tags_problem, system.log_problem, NODES_MISSING if nodes else ""]
+    return [problem for problem in found if problem]
 
 
 def _by(command: Command) -> str:

@@ -176,7 +176,7 @@ def _quarantined(context: ExplainContext) -> str:
         "Vergewatch takes no more action until the VM is started, or an operator runs "
         f"`vergewatch recovery clear {context.vm} --reason ...`"
     )
-    diagnosis = context.case.diagnosis if context.case is not None else None
+    diagnosis = context.diagnosis
     if diagnosis is not None and diagnosis.cause is Cause.FLAPPING:
         return f"{context.vm} is flapping{_because(diagnosis)}. {ends}."
     spent = _spent_budget(context)
