@@ -608,10 +608,16 @@ class InvariantChecker:
             return False  # the platform may be starting it
         return last in ("crashed", "hung") and not wished and life.left_at < life.surely_up_at
 
-    def _may_be_stopped(self, key: int) -> bool:
-        """Return whether the log has a stop request for a VM, or a reset, of the last while."""
-        since = self.harness.world.now - self._now + self._lives[key].surely_up_at - 700
-        return any(
+    def _is_over(self, at: float, key: int) -> bool:
+        """Return whether a VM that went down *at* then was stopped or reset, or brought back."""
+        life = self._lives[key]
+        since = self.harness.world.now - self._now + min(life.surely_up_at, at) - 700
+        back_at = min(
+            (one.request.at for one in self.asked
+             if one.request.vm_key == key and at < one.request.at < life.seen_up_at),
+            default=None,
+        )  # fmt: skip
+        return back_at is not None or any(
             is_wish(row, "on-failure") or "reset" in row.text
             for row in self._rows(key, since=since)
         )
@@ -774,7 +780,7 @@ class InvariantChecker:
         )
         if request.action == Action.POWER_ON and hung_lately and not killed:
             yield "I12", f"it was unresponsive {at - life.hung_at:.0f} s before"
-        drops = [drop for drop in self._drops[life.node] if not self._may_be_stopped(drop[1])]
+        drops = [drop for drop in self._drops[life.node] if not self._is_over(*drop)]
         for last, _ in drops if life.node == life.surely_on else ():
             near = {
                 key for drop, key in drops if 0 <= last - drop <= limits.node_failure_window_seconds
@@ -797,10 +803,7 @@ class InvariantChecker:
             youngest = at - max(recent.values())
             yield (
                 "I13",
-                (
-                    f"{len(recent)} of {self._enrolled_count} VMs were lost, the last {youngest:.0f} s "
-                    "before"
-                ),
+                f"{len(recent)} of {self._enrolled_count} VMs were lost, {youngest:.0f} s before",
             )
         began, process, members = self._outage
         is_over = at - began >= limits.breaker_max_open_seconds or process is not self._process

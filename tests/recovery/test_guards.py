@@ -33,6 +33,7 @@ from tests.recovery.test_scenarios import (
 Guards = Sequence[Guard]
 Scenario = Callable[[Guards], InvariantChecker]
 CROWDS_ALLOWED = Limits(breaker_min_vms=20, node_failure_vms=20)
+SEVEN_ALLOWED = replace(CROWDS_ALLOWED, max_concurrent_actions=9, system_max_per_10_minutes=5)
 
 
 def begin(guards: Guards, *, warm: bool = True, **kwargs: Any) -> tuple[Harness, InvariantChecker]:
@@ -259,7 +260,7 @@ def three_at_once(guards: Guards) -> InvariantChecker:
 
 
 def seven_at_once(guards: Guards) -> InvariantChecker:
-    harness, checker = begin(guards, limits=replace(CROWDS_ALLOWED, max_concurrent_actions=9))
+    harness, checker = begin(guards, limits=SEVEN_ALLOWED)
     for name in harness.names[:7]:
         harness.world.crash(name)
 

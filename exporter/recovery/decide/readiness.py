@@ -9,7 +9,6 @@ from exporter.recovery.model.limits import Mode
 from exporter.recovery.observe.circuit_breaker import BreakerState
 from exporter.recovery.observe.health import is_warm
 
-
 NODES_MISSING = "the nodes of VergeOS cannot be read, so no node is known to be healthy"
 
 
@@ -45,10 +44,15 @@ def readiness_now(system: SystemFacts, *, bug: str) -> Readiness:
         bug: The error that stopped recovery; empty if none did.
 
     """
-    control_state, limits = system.control_state.at(system.at), system.limits
-    health, breaker = system.state.health, system.state.breaker
     if bug:
         return Readiness(ReadinessState.BROKEN, bug)
+    active = Readiness(ReadinessState.ACTIVE, _ready(system.mode, system.read_only))
+    return _stopped(system) or _unfit(system) or active
+
+
+def _stopped(system: SystemFacts) -> Readiness | None:
+    """Return by whom recovery is stopped, or that it has no journal."""
+    control_state = system.control_state.at(system.at)
     if system.kill_switch:
         return Readiness(ReadinessState.DISARMED, f"the kill switch {system.kill_switch} exists")
     if control_state.disarm is not None:
@@ -57,14 +61,18 @@ def readiness_now(system: SystemFacts, *, bug: str) -> Readiness:
         return Readiness(ReadinessState.PAUSED, _by(control_state.pause))
     if system.journal_problem:
         return Readiness(ReadinessState.JOURNAL_DOWN, system.journal_problem)
+    return None
+
+
+def _unfit(system: SystemFacts) -> Readiness | None:
+    """Return what is wrong with the system or with what is read of it."""
+    limits, health, breaker = system.limits, system.state.health, system.state.breaker
     if health.degraded_by:
         return Readiness(ReadinessState.DEGRADED, health.degraded_by)
     if breaker.breaker_state is BreakerState.OPEN:
         return Readiness(ReadinessState.CIRCUIT_BREAKER_OPEN, "too many VMs are down at once")
     missing = missing_inputs(system)
     if missing:
-        if system.read_only:
-            missing.append(f"no write access: {system.read_only}")
         return Readiness(ReadinessState.DEGRADED, "; ".join(missing))
     if not is_warm(health, limits, at=system.at):
         left = max(0.0, limits.warmup_seconds - (system.at - health.warm_since))
@@ -74,15 +82,18 @@ def readiness_now(system: SystemFacts, *, bug: str) -> Readiness:
     if breaker.breaker_state is BreakerState.HALF_OPEN:
         because = "the circuit breaker is half open: one VM at a time"
         return Readiness(ReadinessState.CIRCUIT_BREAKER_HALF_OPEN, because)
-    return Readiness(ReadinessState.ACTIVE, _ready(system.mode, system.read_only))
+    return None
 
 
 def missing_inputs(system: SystemFacts) -> list[str]:
-    """Return what recovery lacks, without which no diagnosis can permit an action."""
+    """Return what recovery cannot read, without which it can start no VM."""
     inventory = system.state.inventory
-    nodes = inventory is not None and not inventory.nodes
-    found = [system.tags_problem, system.log_problem, NODES_MISSING if nodes else ""]
-    return [problem for problem in found if problem]
+    nodes_missing = inventory is not None and not inventory.nodes
+    found = [system.tags_problem, system.log_problem, NODES_MISSING if nodes_missing else ""]
+    missing = [problem for problem in found if problem]
+    if missing and system.read_only:
+        missing.append(f"no write access: {system.read_only}")
+    return missing
 
 
 def _by(command: Command) -> str:

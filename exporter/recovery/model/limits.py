@@ -93,7 +93,7 @@ class Limits:
     """Restart budget of a VM per day."""
     max_per_week: PositiveInt = 10
     """Restart budget of a VM per week."""
-    system_max_per_10_minutes: PositiveInt = 5
+    system_max_per_10_minutes: PositiveInt = 10
     """Rate limit of all actions on one system per ten minutes."""
     system_max_per_day: PositiveInt = 30
     """Rate limit of all actions on one system per day."""

@@ -8,7 +8,7 @@ from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.states import OPEN, State
 from exporter.recovery.observe.circuit_breaker import CircuitBreaker, Losses, after_poll, resumed
 from exporter.recovery.observe.lifecycle import without_last_loss
-from exporter.recovery.observe.node_history import NodeHistory, was_sick
+from exporter.recovery.observe.node_history import Drop, NodeHistory, was_sick
 from exporter.recovery.observe.state import RecoveryState
 
 NOT_LOST = (State.BASELINE, State.HEALTHY, State.PROBATION, State.STOPPED)
@@ -100,14 +100,17 @@ def _unit(case: Case, nodes: Mapping[int, NodeHistory]) -> str:
 
 
 def _without_drops(state: RecoveryState, explained: AbstractSet[str]) -> dict[int, NodeHistory]:
-    """Return the nodes' histories without VMs that were stopped."""
+    """Return the nodes' histories without VMs that were stopped, or that recovery brought back."""
 
-    def is_stopped(uuid: str) -> bool:
-        case = state.cases.get(uuid)
-        return uuid in explained or (case is not None and case.state is State.STOPPED)
+    def is_over(drop: Drop) -> bool:
+        case = state.cases.get(drop.uuid)
+        if drop.uuid in explained or case is None:
+            return drop.uuid in explained
+        brought_back = case.state is State.PROBATION and case.since > drop.at
+        return brought_back or case.state is State.STOPPED
 
     return {
-        key: history._replace(drops=tuple(one for one in history.drops if not is_stopped(one.uuid)))
+        key: history._replace(drops=tuple(one for one in history.drops if not is_over(one)))
         if history.drops
         else history
         for key, history in state.nodes.items()
