@@ -30,8 +30,8 @@ HOLDS_ALL_VMS = frozenset(
 )
 """States with one alert for recovery as a whole, in place of one alert for each held VM."""
 QUARANTINED_TEXT = (
-    "is quarantined: its restart budget or its allowed actions are exhausted. Manual action is "
-    "required."
+    "is quarantined: its restart budget or its allowed actions are exhausted, or it "
+    "goes down again and again. Manual action is required."
 )
 UNWANTED_DOWN = frozenset(
     {

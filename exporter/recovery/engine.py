@@ -39,6 +39,7 @@ from exporter.recovery.observe.enrolment import EnrolmentRule, enrol
 from exporter.recovery.observe.enrolment_cache import EnrolmentCache
 from exporter.recovery.observe.health import Health, warm_up
 from exporter.recovery.observe.lifecycle import after_outcome, cleared
+from exporter.recovery.observe.losses import after_diagnoses
 from exporter.recovery.observe.state import CLOCK_JUMPED, RecoveryState, accepted, advance
 from exporter.recovery.report.status import StatusCache, recovery_report
 
@@ -142,6 +143,7 @@ class Recovery:
             history=self._actions.history,
             read_only=self._platform.read_only_reason,
             tags_problem=self._enrolment_cache.problem,
+            log_problem=self._diagnoser.log_tail.problem,
             maintenance_windows=self.setup.maintenance_windows,
             silences=self.setup.silences,
         )
@@ -325,10 +327,12 @@ class Recovery:
             self._update({case.uuid: after})
 
     async def _diagnose(self) -> None:
-        """Diagnose every VM that is down, again if the logs were read for it."""
+        """Diagnose every VM that is down, again if the logs were read for it; count losses."""
         self._update(self._diagnoser.diagnosed(self.state))
         if await self._diagnoser.read_logs(self.state, at=self.watched):
             self._update(self._diagnoser.diagnosed(self.state))
+        explained = self._diagnoser.explained(self.state)
+        self.state = after_diagnoses(self.state, explained, self.setup.limits)
 
     async def _decide(self) -> None:
         """Decide on every VM that is down, and carry out the actions, one after the other."""

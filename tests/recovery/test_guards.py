@@ -33,6 +33,7 @@ from tests.recovery.test_scenarios import (
 Guards = Sequence[Guard]
 Scenario = Callable[[Guards], InvariantChecker]
 CROWDS_ALLOWED = Limits(breaker_min_vms=20, node_failure_vms=20)
+SEVEN_ALLOWED = replace(CROWDS_ALLOWED, max_concurrent_actions=9, system_max_per_10_minutes=5)
 
 
 def begin(guards: Guards, *, warm: bool = True, **kwargs: Any) -> tuple[Harness, InvariantChecker]:
@@ -126,6 +127,17 @@ def stopped_by_an_operator(guards: Guards) -> InvariantChecker:
     harness.world.operator_stops("web-01", graceful=False)
     with suppress(ImpossibleTransitionError):  # who acts on no proof ends in no known state
         harness.advance(ENOUGH)
+    return checker
+
+
+def armed_again_after_too_long(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards, limits=Limits(crash_age_seconds=1500.0))
+    command(harness, CommandKind.DISARM)
+    harness.world.crash("web-01")
+    harness.advance(1000)
+
+    command(harness, CommandKind.ARM)
+    harness.advance(ENOUGH)
     return checker
 
 
@@ -289,7 +301,7 @@ def three_at_once(guards: Guards) -> InvariantChecker:
 
 
 def seven_at_once(guards: Guards) -> InvariantChecker:
-    harness, checker = begin(guards, limits=replace(CROWDS_ALLOWED, max_concurrent_actions=9))
+    harness, checker = begin(guards, limits=SEVEN_ALLOWED)
     for name in harness.names[:7]:
         harness.world.crash(name)
 
@@ -349,6 +361,7 @@ SCENARIOS: dict[GuardName, tuple[str, Scenario]] = {
     GuardName.WARMED_UP: ("I5", just_started),
     GuardName.ENROLLED: ("I1", with_unreadable_tags),
     GuardName.CRASHED: ("I10", stopped_by_an_operator),
+    GuardName.CRASH_RECENT: ("I22", armed_again_after_too_long),
     GuardName.NO_OPEN_ACTION: ("I3", restored_while_it_starts),
     GuardName.WITHIN_RESTART_BUDGET: ("I2", in_a_crash_loop),
     GuardName.BACKOFF_ELAPSED: ("I18", crashed_again_at_once),

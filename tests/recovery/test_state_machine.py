@@ -34,6 +34,7 @@ HURRIED = WindowLimits(
     log_read_seconds=40.0,
     probation_seconds=200.0,
     breaker_close_seconds=100.0,
+    breaker_window_seconds=200.0,
     breaker_probe_after_seconds=300.0,
     breaker_max_open_seconds=1200.0,
     vm_windows=(Window(600.0, 3), Window(2400.0, 5), Window(7200.0, 8)),

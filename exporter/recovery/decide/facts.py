@@ -45,6 +45,8 @@ class SystemFacts(NamedTuple):
     """Why the credential may not act; empty if no such reason is known."""
     tags_problem: str
     """Why enrolment is unknown; empty when the tags were read."""
+    log_problem: str
+    """Why VergeOS' logs cannot be read; empty when they were read."""
     maintenance_windows: Sequence[MaintenanceWindow]
     silences: Silences | None
 
@@ -65,6 +67,8 @@ class Facts(NamedTuple):
     system: SystemFacts
     case: Case
     inventory_age_seconds: float
+    crash_age_seconds: float
+    """How long ago the VM went down."""
     in_flight: Sequence[str]
     """Names of the VMs with an open action."""
     system_uses: Sequence[Use]
@@ -104,6 +108,7 @@ def gather_facts(case: Case, system: SystemFacts) -> Facts:
         system=system,
         case=case,
         inventory_age_seconds=at - inventory.at,
+        crash_age_seconds=_crash_age(case, inventory, at=at),
         in_flight=[intent.name for intent in system.open_actions.values()],
         system_uses=history.system_uses(now=inventory.at),
         acted_at=history.acted_at,
@@ -156,6 +161,15 @@ def forbidden(case: Case, system: SystemFacts, warm_since: float) -> str:
 def silenced(silences: Silences | None, case: Case, inventory: CheckedInventory) -> str:
     """Return the silence that matches a VM: its author, reason and end; empty if none does."""
     return "" if silences is None else silences.holding(location(case, inventory))
+
+
+def _crash_age(case: Case, inventory: CheckedInventory, *, at: float) -> float:
+    """Return how long ago a VM went down, by whichever clock saw more of it."""
+    lost_at = case.lost_at if case.lost_at is not None else case.up_at
+    ages = [at - lost_at if lost_at is not None else 0.0]
+    if inventory.clock is not None and case.lost_clock is not None:
+        ages.append(inventory.clock - case.lost_clock)
+    return max(ages)
 
 
 def _window_before_start(windows: Sequence[MaintenanceWindow], case: Case, now: datetime) -> str:

@@ -202,6 +202,12 @@ _FIXES = {
 }
 
 
+def _crash_recent(facts: Facts) -> str | Denial:
+    age, most = facts.crash_age_seconds, facts.system.limits.crash_age_seconds
+    detail = f"the VM went down {lasting(age)} ago (limit: {span(most)})"
+    return Denial(detail, "check the VM and start it") if age > most else detail
+
+
 def _no_open_action(facts: Facts) -> str | Denial:
     intent = facts.open_intent
     if intent is not None:
@@ -388,6 +394,7 @@ GUARDS = (
     Guard(GuardName.NO_PLATFORM_UPDATE, _no_platform_update),
     Guard(GuardName.WARMED_UP, _warmed_up),
     Guard(GuardName.CRASHED, _crashed),
+    Guard(GuardName.CRASH_RECENT, _crash_recent),
     Guard(GuardName.NO_OPEN_ACTION, _no_open_action),
     Guard(GuardName.WITHIN_RESTART_BUDGET, _within_restart_budget),
     Guard(GuardName.BACKOFF_ELAPSED, _backoff_elapsed),

@@ -9,6 +9,8 @@ from exporter.recovery.model.limits import Mode
 from exporter.recovery.observe.circuit_breaker import BreakerState
 from exporter.recovery.observe.health import is_warm
 
+NODES_MISSING = "the nodes of VergeOS cannot be read, so no node is known to be healthy"
+
 
 class ReadinessState(StrEnum):
     """Whether recovery acts, or the kind of reason why it does not."""
@@ -19,6 +21,7 @@ class ReadinessState(StrEnum):
     PAUSED = "paused"
     JOURNAL_DOWN = "journal_down"
     DEGRADED = "degraded"
+    """Inventories are rejected, or the logs, nodes or tags of VergeOS cannot be read."""
     PLATFORM_UPDATE = "platform_update"
     """VergeOS installs or applies an update, or did so shortly before."""
     WARMING_UP = "warming_up"
@@ -43,10 +46,15 @@ def readiness_now(system: SystemFacts, *, bug: str) -> Readiness:
         bug: The error that stopped recovery; empty if none did.
 
     """
-    control_state = system.control_state.at(system.at)
-    health, breaker = system.state.health, system.state.breaker
     if bug:
         return Readiness(ReadinessState.BROKEN, bug)
+    active = Readiness(ReadinessState.ACTIVE, _ready(system.mode, system.read_only))
+    return _stopped(system) or _unfit(system) or active
+
+
+def _stopped(system: SystemFacts) -> Readiness | None:
+    """Return by whom recovery is stopped, or that it has no journal."""
+    control_state = system.control_state.at(system.at)
     if system.kill_switch:
         return Readiness(ReadinessState.DISARMED, f"the kill switch {system.kill_switch} exists")
     if control_state.disarm is not None:
@@ -55,16 +63,36 @@ def readiness_now(system: SystemFacts, *, bug: str) -> Readiness:
         return Readiness(ReadinessState.PAUSED, _by(control_state.pause))
     if system.journal_problem:
         return Readiness(ReadinessState.JOURNAL_DOWN, system.journal_problem)
+    return None
+
+
+def _unfit(system: SystemFacts) -> Readiness | None:
+    """Return what is wrong with the system or with what is read of it."""
+    health, breaker = system.state.health, system.state.breaker
     if health.degraded_by:
         return Readiness(ReadinessState.DEGRADED, health.degraded_by)
     if breaker.breaker_state is BreakerState.OPEN:
         return Readiness(ReadinessState.CIRCUIT_BREAKER_OPEN, "too many VMs are down at once")
+    missing = missing_inputs(system)
+    if missing:
+        return Readiness(ReadinessState.DEGRADED, "; ".join(missing))
     if waits := _waits(system):
         return waits
     if breaker.breaker_state is BreakerState.HALF_OPEN:
         because = "the circuit breaker is half open: one VM at a time"
         return Readiness(ReadinessState.CIRCUIT_BREAKER_HALF_OPEN, because)
-    return Readiness(ReadinessState.ACTIVE, _ready(system.mode, system.read_only))
+    return None
+
+
+def missing_inputs(system: SystemFacts) -> list[str]:
+    """Return what recovery cannot read, without which it can start no VM."""
+    inventory = system.state.inventory
+    nodes_missing = inventory is not None and not inventory.nodes
+    found = [system.tags_problem, system.log_problem, NODES_MISSING if nodes_missing else ""]
+    missing = [problem for problem in found if problem]
+    if missing and system.read_only:
+        missing.append(f"no write access: {system.read_only}")
+    return missing
 
 
 def _waits(system: SystemFacts) -> Readiness | None:

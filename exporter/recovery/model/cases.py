@@ -119,6 +119,7 @@ class Cause(StrEnum):
     WENT_DOWN_UNOBSERVED = "went_down_unobserved"
     MIGRATED_SHORTLY_BEFORE = "migrated_shortly_before"
     START_FAILED = "start_failed"
+    FLAPPING = "flapping"
     STATUS_ERROR = "status_error"
     STATUS_UNRECOGNIZED = "status_unrecognized"
     STATUS_MISSING = "status_missing"
@@ -175,6 +176,11 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Since when every poll shows it down, or every poll shows it hung."""
     started: float | None = None
     """Its last start according to VergeOS; ``None`` while it is up."""
+    lost_at: float | None = None
+    """When it was first seen in trouble after it was up; ``None`` while it is up."""
+    lost_clock: float | None = None
+    losses: tuple[float, ...] = ()
+    """When it went down within the last hour, as far as no stop explains it."""
     times_observed: int = 0
     """Consecutive valid inventories since `trouble_at`."""
     hung_at: float | None = None

@@ -35,6 +35,8 @@ class GuardName(StrEnum):
     """A tag or an enrolment rule enrols this VM."""
     CRASHED = "crashed"
     """The diagnosis is `crashed`."""
+    CRASH_RECENT = "crash_recent"
+    """The crash is not older than `limits.crash_age_seconds`."""
     NO_OPEN_ACTION = "no_open_action"
     """No action on this VM is open."""
     WITHIN_RESTART_BUDGET = "within_restart_budget"
