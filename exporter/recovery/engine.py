@@ -17,9 +17,11 @@ from msgspec.structs import replace
 from exporter.clock import Clock
 from exporter.errors import JournalError
 from exporter.model import VM, PollResult, RecoveryReport
-from exporter.recovery.act.executor import ActionExecutor, ActionRequest
+from exporter.recovery.act.executor import ActionExecutor
 from exporter.recovery.act.journal_writer import JournalWriter
+from exporter.recovery.act.last_look import moment
 from exporter.recovery.act.open_actions import OpenActions
+from exporter.recovery.act.request import ActionRequest
 from exporter.recovery.decide.facts import SystemFacts, forbidden
 from exporter.recovery.decide.guards import GUARDS, Guard
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
@@ -333,13 +335,14 @@ class Recovery:
         """Decide on every VM that is down, and carry out the actions, one after the other."""
         for wanted in self._decider.wanted(self.state):
             case = self.state.cases[wanted.uuid]
-            if self._decider.permits(case, self.system_facts):
+            system, read_at = self.system_facts, moment(self._clock)
+            if self._decider.permits(case, system):
                 case = await self._diagnosed_anew(case)
-            system = self.system_facts
+                system = self.system_facts
             decision = self._decider.decide(case, system)
             after = after_decision(case, decision, system)
             if decision.acts:
-                await self._act(after, decision)
+                await self._act(after, decision, read_at)
             elif after is not self.state.cases[wanted.uuid]:
                 self._update({after.uuid: after})
 
@@ -348,7 +351,12 @@ class Recovery:
         await self._diagnoser.read_logs_now(self.state, at=self.watched)
         return self._diagnoser.diagnose(case, self.state)
 
-    async def _act(self, case: Case, decision: Decision) -> None:
+    async def _overtaken(self, case: Case) -> str:
+        """Return why *case*, diagnosed from logs read now, no longer permits its action."""
+        case = await self._diagnosed_anew(case)
+        return self._decider.objection(case, self.system_facts)
+
+    async def _act(self, case: Case, decision: Decision, read_at: tuple[float, float]) -> None:
         inventory = self.state.valid_inventory
         vm = inventory.vms.get(case.uuid)
         if decision.action is None or vm is None:
@@ -361,8 +369,10 @@ class Recovery:
                 decision.action,
                 await self._journal_writer.store.save_decision(decision),
                 self._diagnoser.log_tail.newest,
+                read_at,
                 lambda fresh: _enrolled_now(vm, fresh, cluster, self.setup.enrolment_rules),
                 lambda: forbidden(case, self.system_facts, warm_since),
+                lambda: self._overtaken(case),
             )
             result = await self._executor.carry_out(request)
         except JournalError as error:
