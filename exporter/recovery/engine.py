@@ -348,6 +348,8 @@ class Recovery:
 
     async def _diagnosed_anew(self, case: Case) -> Case:
         """Return *case* diagnosed from logs read now: earlier actions took their time."""
+        if self.setup.silences is not None:
+            await self.setup.silences.refresh()
         await self._diagnoser.read_logs_now(self.state, at=self.watched)
         return self._diagnoser.diagnose(case, self.state)
 

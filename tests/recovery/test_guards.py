@@ -197,6 +197,9 @@ class NamedSilence:
 
     unknown = ""
 
+    async def refresh(self) -> None:
+        pass
+
     def holding(self, vm: VMLocation, /) -> str:
         return "it is silenced by alice: a new disk" if vm.vm_name == "web-01" else ""
 

@@ -187,6 +187,10 @@ class Silences(Protocol):
         """Why the silences are unknown; empty while they are known."""
         ...
 
+    async def refresh(self) -> None:
+        """Read the silences now, as far as that takes no longer than a moment."""
+        ...
+
 
 class Meter(Protocol):
     """The metrics of recovery."""
