@@ -112,7 +112,7 @@ class Scene:
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while not holds():  # noqa: ASYNC110 - another process changes it
+            while not holds():
                 await REAL_TIME.sleep(0.02)
 
 

@@ -977,3 +977,107 @@ async def test_operations_implement_the_platform_port() -> None:
         system: Platform = here.operations
 
         assert system.read_only_reason == ""
+
+
+# The last check
+
+
+async def test_last_check_that_forbids_an_action_leaves_it_unsent() -> None:
+    async with site() as here:
+
+        async def forbid() -> str:
+            return "recovery was disarmed"
+
+        answer = await here.operations.act(here.stopped.key, Action.POWER_ON, forbid)
+
+        assert answer == (Reply.NOT_SENT, "recovery was disarmed")
+        assert here.posts == []
+        assert here.counted()["vm_actions", "not_sent"] == 1
+
+
+async def test_last_check_runs_on_an_established_connection_before_the_first_byte() -> None:
+    received = bytearray()
+    connected = asyncio.Event()
+
+    async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.set()
+        received.extend(await reader.readuntil(b"}"))
+        writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(receive, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, make_session(TLSSettings(), keeps_connections=False) as session:
+        settings = ResolvedSystem(
+            SystemSettings(url=f"http://127.0.0.1:{port}", api_key=SecretStr("the-key")),
+            PollSettings(),
+            APISettings(),
+        )
+        clock = FakeClock(hurried=True)
+        actor = connect(settings, session, Telemetry().meter("system"), clock, acts=True)
+
+        async def check() -> str:
+            await asyncio.wait_for(connected.wait(), 5)
+            await SystemClock().sleep(0.2)
+            assert not received
+            return ""
+
+        answer = await Operations(actor, actor, clock).act(1, Action.POWER_ON, check)
+
+    assert answer.reply is Reply.ACCEPTED
+    assert received.startswith(b"POST /api/v4/vm_actions HTTP/1.1\r\n")
+
+
+async def test_error_in_the_last_check_is_raised_and_sends_nothing() -> None:
+    async with site() as here:
+
+        async def fail() -> str:
+            raise KeyError("a bug")
+
+        with pytest.raises(KeyError):
+            await here.operations.act(here.stopped.key, Action.POWER_ON, fail)
+
+        assert here.posts == []
+
+
+async def test_action_that_times_out_in_its_last_check_is_not_sent_later() -> None:
+    async with site() as here:
+        here.hurry(action_timeout_seconds=0.1)
+        go_on = asyncio.Event()
+
+        async def wait() -> str:
+            await go_on.wait()
+            return ""
+
+        answer = await here.operations.act(here.stopped.key, Action.POWER_ON, wait)
+        go_on.set()
+        await SystemClock().sleep(0.1)
+
+        assert answer.reply is Reply.NOT_SENT
+        assert answer.detail == f"{ACTIONS} was not sent: {ACTIONS} did not answer within 0.1 s"
+        assert here.posts == []
+
+
+async def test_connection_closed_before_the_first_byte_means_not_sent() -> None:
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, make_session(TLSSettings(), keeps_connections=False) as session:
+        settings = ResolvedSystem(
+            SystemSettings(url=f"http://127.0.0.1:{port}", api_key=SecretStr("the-key")),
+            PollSettings(),
+            APISettings(),
+        )
+        clock = FakeClock(hurried=True)
+        actor = connect(settings, session, Telemetry().meter("system"), clock, acts=True)
+
+        async def wait() -> str:
+            await SystemClock().sleep(0.3)
+            return ""
+
+        answer = await Operations(actor, actor, clock).act(1, Action.POWER_ON, wait)
+
+    assert answer.reply is Reply.NOT_SENT
