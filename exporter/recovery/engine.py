@@ -43,6 +43,7 @@ from exporter.recovery.observe.health import Health, warm_up
 from exporter.recovery.observe.lifecycle import after_outcome, cleared
 from exporter.recovery.observe.state import CLOCK_JUMPED, RecoveryState, accepted, advance
 from exporter.recovery.report.status import StatusCache, recovery_report
+from exporter.recovery.rival_watch import RivalWatch
 
 log = structlog.get_logger()
 
@@ -117,6 +118,7 @@ class Recovery:
         self._executor = ActionExecutor(
             platform, self._journal_writer, limits, clock, watched=lambda: self.watched
         )
+        self._rival_watch = RivalWatch(setup.log_users, clock)
         self._actions = OpenActions(self._journal_writer, limits, clock, random=random, meter=meter)
         self._status_cache = StatusCache()
         self.bug = ""
@@ -299,6 +301,8 @@ class Recovery:
         in_force = self.commands
         if in_force.pause is None and self._control_state.pause is not None:
             self._warm_up("the end of a pause")
+        if in_force.rival is None and self._control_state.rival is not None:
+            self._warm_up("the last action of another instance")
         self._control_state = in_force
         switch = self.setup.kill_switch()
         if self._switch and not switch:
@@ -329,6 +333,7 @@ class Recovery:
         """Diagnose every VM that is down, again if the logs were read for it."""
         self._update(self._diagnoser.diagnosed(self.state))
         if await self._diagnoser.read_logs(self.state, at=self.watched):
+            await self._hold_if_rivals_act()
             self._update(self._diagnoser.diagnosed(self.state))
 
     async def _decide(self) -> None:
@@ -351,7 +356,19 @@ class Recovery:
         if self.setup.silences is not None:
             await self.setup.silences.refresh()
         await self._diagnoser.read_logs_now(self.state, at=self.watched)
+        await self._hold_if_rivals_act()
         return self._diagnoser.diagnose(case, self.state)
+
+    async def _hold_if_rivals_act(self) -> None:
+        """Hold all actions for an hour if a new row tells of an action of another instance."""
+        given = self._rival_watch.hold(
+            self._diagnoser.log_tail, self._actions.history.sent, self.state.cases, at=self.watched
+        )
+        if given is None or self.setup.mode is Mode.SHADOW:
+            return  # in shadow, another instance may well be the one that acts
+        async with self._commands_lock:
+            self.apply_command(given)
+            await self._journal_writer.write(self._journal_writer.store.save_command(given))
 
     async def _overtaken(self, case: Case) -> str:
         """Return why *case*, diagnosed from logs read now, no longer permits its action."""
