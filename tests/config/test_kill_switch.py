@@ -1,10 +1,10 @@
 """The kill switch: what sets it, and what it takes to believe that it was removed."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from exporter.config import kill_switch
 from exporter.config.kill_switch import KillSwitch, mount_point
 from exporter.config.recovery import RecoverySettings
 from exporter.config.recovery_setup import recovery_setup
@@ -59,7 +59,7 @@ def test_set_switch_stays_set_while_its_file_system_is_not_mounted(
 ) -> None:
     mounted = {str(directory)}
     monkeypatch.setattr(
-        kill_switch.os.path, "ismount", lambda place: str(place) == "/" or str(place) in mounted
+        os.path, "ismount", lambda place: str(place) == "/" or str(place) in mounted
     )
     switch.path.touch()
     assert mount_point(directory) == str(directory)
