@@ -206,8 +206,12 @@ class LogTail:
         self.positions = (*kept, PositionRead(at, newest))
 
     def _before_the_first_read(self, at: float) -> tuple[PositionRead, ...]:
-        """Return a position before the window of log evidence, by the age of the rows alone."""
-        before = at - self._limits.log_before_seconds
+        """
+        Return a position before the window of log evidence, by the age of the rows alone.
+
+        The inventory that shows a VM up for the last time may be older than this read.
+        """
+        before = at - self._limits.log_before_seconds - self._limits.inventory_age_seconds
         keys = [self._tables[table].newest_until(before) for table in LogTable]
         return (PositionRead(before, LogPosition(*keys)),) if all(keys) else ()
 
