@@ -54,6 +54,7 @@ class AlertName(StrEnum):
     SYSTEM_DATA_STALE = "VergeSystemDataStale"
     AUTHENTICATION_FAILED = "VergeAuthenticationFailed"
     DISARMED = "VergeRecoveryDisarmed"
+    RIVAL = "VergeRecoveryRival"
     INTERNAL_ERROR = "VergeRecoveryInternalError"
     CIRCUIT_BREAKER_OPEN = "VergeRecoveryCircuitBreakerOpen"
     JOURNAL_DOWN = "VergeRecoveryJournalDown"
@@ -83,6 +84,7 @@ DEFINITIONS: Mapping[AlertName, AlertDefinition] = {
         "VergeOS rejects the configured credentials.", layer="system"
     ),
     AlertName.DISARMED: AlertDefinition("Recovery has been disarmed for a long time.", "warning"),
+    AlertName.RIVAL: AlertDefinition("Another instance acts on the same system."),
     AlertName.INTERNAL_ERROR: AlertDefinition("Recovery stopped because of an internal error."),
     AlertName.CIRCUIT_BREAKER_OPEN: AlertDefinition(
         "Too many VMs are down at once; the circuit breaker is open."
@@ -229,6 +231,12 @@ def _recovery_alerts(
             f"Recovery of {{}} is disarmed ({reason}). Crashed VMs are not restarted.",
             limits.disarmed_seconds,
         )
+    if recovery.readiness == ReadinessState.RIVAL:
+        yield build.for_system(
+            AlertName.RIVAL,
+            f"Recovery of {{}} is held because another instance acts on it: {reason}. Stop that "
+            'instance, then run `vergewatch recovery arm --reason "..."`.',
+        )
     if recovery.readiness in BREAKER_NOT_CLOSED:
         yield build.for_system(
             AlertName.CIRCUIT_BREAKER_OPEN,
@@ -350,7 +358,7 @@ def is_resolved(
     match alert.name:
         case AlertName.SYSTEM_DATA_STALE | AlertName.INTERNAL_ERROR | AlertName.JOURNAL_DOWN:
             return True
-        case AlertName.DISARMED:
+        case AlertName.DISARMED | AlertName.RIVAL:
             return recovery.journal_up and recovery.readiness != ReadinessState.BROKEN
         case AlertName.CIRCUIT_BREAKER_OPEN:
             return recovery.readiness == ReadinessState.ACTIVE

@@ -27,6 +27,7 @@ from exporter.model import IDENTITY, Inventory
 from exporter.polling.schedule import requests_per_hour
 from exporter.recovery.engine import RecoveryConfig
 from exporter.recovery.model.cases import Enrolment, OnHang
+from exporter.recovery.model.limits import Mode
 from exporter.recovery.observe.enrolment import enrol_all, rule_title
 from exporter.recovery.observe.inventory_checks import is_eligible
 from exporter.telemetry import Telemetry
@@ -243,6 +244,11 @@ def _possible_mistakes(
         yield (
             "recovery.own_user is not set: if the response to a kill is lost, recovery cannot "
             "recognize its own kill, and the VM stays off until an operator starts it"
+        )
+    if setup.mode is not Mode.SHADOW and not setup.log_users.own:
+        yield (
+            "recovery.own_user is not set: a second instance that acts on this system cannot be "
+            "noticed, and each has restart budgets of its own"
         )
 
 

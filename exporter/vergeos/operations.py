@@ -21,7 +21,7 @@ from exporter.errors import (
 from exporter.polling.state import TableRows
 from exporter.recovery.model.cases import Action, Reply
 from exporter.recovery.model.platform_log import LogReading, LogTable
-from exporter.recovery.model.ports import ActionReply, FreshVM
+from exporter.recovery.model.ports import ActionReply, FreshVM, LastCheck
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.recovery_rows import LOGS, LONE_VMS, TAG_MEMBERS
 from exporter.vergeos.tables import Table, decode_in_thread
@@ -132,13 +132,21 @@ class Operations:
         fresh: FreshVM = found[vm_key]._replace(tags=tags.get(vm_key, frozenset()))
         return fresh
 
-    async def act(self, vm_key: int, action: Action, /) -> ActionReply:
-        """Request *action* exactly once; failures are returned as a reply, not raised."""
+    async def act(self, vm_key: int, action: Action, last_check: LastCheck, /) -> ActionReply:
+        """
+        Request *action* exactly once; failures are returned as a reply, not raised.
+
+        Args:
+            last_check: Called on the established connection, right before the first byte.
+
+        """
         if self._actor is None:
             return ActionReply(Reply.NOT_SENT, f"{action} was not sent: {self.read_only_reason}")
         body = {"vm": vm_key, **ACTION_BODIES[action]}
         try:
-            response = await self._actor.act(ACTIONS_PATH, body, endpoint="vm_actions")
+            response = await self._actor.act(
+                ACTIONS_PATH, body, endpoint="vm_actions", last_check=last_check
+            )
         except VergeOSError as error:
             reply = ActionReply(reply_of(action, error), str(error))
         else:

@@ -141,6 +141,7 @@ async def test_check_prints_enrolled_vms_and_the_kill_switch(tmp_path: Path) -> 
     assert "by recovery.rules[0]" in out
     assert "recovery.rules[1] matches no VM" in out
     assert "recovery.own_user is not set: if the response to a kill is lost" in out
+    assert "recovery.own_user is not set: a second instance" in out
     assert "commands need the token" in out
     assert f"kill switch: touch {tmp_path}/kill-switch" in out
 

@@ -39,7 +39,7 @@ from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import WEEK, Limits, Mode, Window
 from exporter.recovery.model.platform_log import PositionRead
-from exporter.recovery.model.ports import JournalStore, PollRecord, SavedState
+from exporter.recovery.model.ports import JournalStore, LastCheck, PollRecord, SavedState
 from exporter.simulator.api.accounts import (
     API_KEY,
     PASSWORD,
@@ -71,6 +71,8 @@ PLATFORM_TABLES = (
 )
 PLATFORM_EVERY = 300.0
 LIMITS = Limits()
+CONNECTED = "connected"
+"""The step at which the connection for an action is established."""
 ENFORCE = RecoveryConfig(LIMITS, mode=Mode.ENFORCE)
 
 
@@ -204,9 +206,14 @@ class Line:
     ) -> bytes:
         return self._exchange("GET", path, query, None).body
 
-    async def act(self, path: str, body: Mapping[str, Any], *, endpoint: str) -> Answer:
+    async def act(
+        self, path: str, body: Mapping[str, Any], *, endpoint: str, last_check: LastCheck
+    ) -> Answer:
         if self.is_cut:
             raise NotSentError(f"{path} was not sent: no connection")
+        self._harness.fall(CONNECTED)
+        if reason := await last_check():
+            raise NotSentError(reason)
         return self._exchange("POST", path, {}, body)
 
     def _exchange(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Answer:

@@ -225,6 +225,8 @@ class InvariantChecker:
 
     _journal_failed = False
     _changes_read = 0
+    rival_until = NEVER
+    """Until when another instance is known to act; set by the test that plays it."""
 
     def __init__(
         self,
@@ -552,6 +554,8 @@ class InvariantChecker:
             return "it was disarmed"
         if self._pause is not None and self._now < self._pause[1]:
             return f"it was paused at {self._pause[0]:.0f} s"
+        if self._now < self.rival_until:
+            return "another instance acts"
         return ""
 
     def _read_orders(self) -> None:

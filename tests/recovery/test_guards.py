@@ -12,6 +12,7 @@ import pytest
 from exporter.errors import JournalError
 from exporter.recovery.decide.guards import GUARDS, Guard
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
+from exporter.recovery.detect.context import LogUsers
 from exporter.recovery.model.cases import Intent
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import GuardName
@@ -19,13 +20,15 @@ from exporter.recovery.model.limits import HOUR, Limits, Mode, Window
 from exporter.recovery.model.ports import VMLocation
 from exporter.recovery.model.states import ImpossibleTransitionError
 from exporter.recovery.observe.enrolment import EnrolmentRule
+from exporter.simulator.api.accounts import USERNAME
 from exporter.simulator.world.machines import VM
-from tests.recovery.harness import ENFORCE, Harness, InMemoryJournal, WindowLimits
+from tests.recovery.harness import ENFORCE, EVERY, LIMITS, Harness, InMemoryJournal, WindowLimits
 from tests.recovery.invariants import InvariantChecker
 from tests.recovery.test_scenarios import (
     ENOUGH,
     command,
     crash_twice,
+    on_different_nodes,
     on_one_node,
     until,
 )
@@ -63,6 +66,17 @@ def paused(guards: Guards) -> InvariantChecker:
     return checker
 
 
+def while_another_instance_acts(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards, setup=ENFORCE._replace(log_users=LogUsers(USERNAME)))
+    harness.world.operator_resets("web-02", user=USERNAME)
+    harness.advance(LIMITS.log_read_seconds + EVERY)
+    checker.rival_until = harness.clock.elapsed + HOUR - EVERY
+
+    harness.world.crash("web-01")
+    harness.advance(ENOUGH)
+    return checker
+
+
 def with_a_full_disk(guards: Guards) -> InvariantChecker:
     harness, checker = begin(guards)
 
@@ -76,15 +90,16 @@ def with_a_full_disk(guards: Guards) -> InvariantChecker:
     return checker
 
 
-def with_slow_logs(guards: Guards) -> InvariantChecker:
-    harness, checker = begin(guards)
+def after_a_slow_action_on_another(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards, limits=CROWDS_ALLOWED)
 
     def tarry(step: str) -> None:
-        if step == "answered GET /api/v4/machine_logs":
+        if step == "answered POST /api/v4/vm_actions" and len(harness.asked()) == 1:
             harness.clock.elapsed += 31.0
 
     checker.on_wire = tarry
-    harness.world.crash("web-01")
+    for name in on_different_nodes(harness)[:2]:
+        harness.world.crash(name)
     harness.advance(ENOUGH)
     return checker
 
@@ -208,6 +223,9 @@ class NamedSilence:
     """Silences that name one VM, for ever."""
 
     unknown = ""
+
+    async def refresh(self) -> None:
+        pass
 
     def holding(self, vm: VMLocation, /) -> str:
         return "it is silenced by alice: a new disk" if vm.vm_name == "web-01" else ""
@@ -355,8 +373,9 @@ def in_shadow(guards: Guards) -> InvariantChecker:
 SCENARIOS: dict[GuardName, tuple[str, Scenario]] = {
     GuardName.ARMED: ("I14", disarmed),
     GuardName.NOT_PAUSED: ("I14", paused),
+    GuardName.NO_RIVAL: ("I14", while_another_instance_acts),
     GuardName.JOURNAL_WRITABLE: ("I6", with_a_full_disk),
-    GuardName.INVENTORY_FRESH: ("I4", with_slow_logs),
+    GuardName.INVENTORY_FRESH: ("I4", after_a_slow_action_on_another),
     GuardName.INVENTORY_STABLE: ("I5", after_rejected_inventories),
     GuardName.WARMED_UP: ("I5", just_started),
     GuardName.ENROLLED: ("I1", with_unreadable_tags),

@@ -113,6 +113,11 @@ class ActionHistory:
         self._refused = [at for at in self._refused if at > now - WEEK]
 
     @property
+    def sent(self) -> Sequence[Spent]:
+        """Every action, oldest first."""
+        return self._spent
+
+    @property
     def uuids(self) -> Sequence[str]:
         """The VMs with actions."""
         return sorted(self._by_vm)

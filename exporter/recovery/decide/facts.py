@@ -152,6 +152,8 @@ def forbidden(case: Case, system: SystemFacts, warm_since: float) -> str:
         return "recovery was disarmed"
     if system.control_state.pause is not None:
         return "recovery was paused"
+    if system.control_state.rival is not None:
+        return system.control_state.rival.reason
     health = system.state.health
     if health.warm_since != warm_since:
         return health.warm_because

@@ -143,6 +143,15 @@ def _not_paused(facts: Facts) -> str | Denial:
     return Denial(detail, "vergewatch recovery resume --reason ..., or wait")
 
 
+def _no_rival(facts: Facts) -> str | Denial:
+    command = facts.system.control_state.rival
+    if command is None:
+        return "no action of another instance was seen"
+    left = lasting(command.until - facts.system.at) if command.until is not None else "no end"
+    fix = f"stop the other instance, then vergewatch recovery arm --reason ..., or wait {left}"
+    return Denial(command.reason, fix)
+
+
 def _journal_writable(facts: Facts) -> str | Denial:
     if facts.system.journal_problem:
         fix = "repair the journal; each poll tries it again"
@@ -388,6 +397,7 @@ GUARDS = (
     Guard(GuardName.ENROLLED, _enrolled),
     Guard(GuardName.ARMED, _armed),
     Guard(GuardName.NOT_PAUSED, _not_paused),
+    Guard(GuardName.NO_RIVAL, _no_rival),
     Guard(GuardName.JOURNAL_WRITABLE, _journal_writable),
     Guard(GuardName.INVENTORY_FRESH, _inventory_fresh),
     Guard(GuardName.INVENTORY_STABLE, _inventory_stable),

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from exporter.recovery.decide.facts import SystemFacts
-from exporter.recovery.model.commands import Command
+from exporter.recovery.model.commands import Command, ControlState
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.observe.circuit_breaker import BreakerState
 from exporter.recovery.observe.health import is_warm
@@ -19,6 +19,8 @@ class ReadinessState(StrEnum):
     """A bug stopped recovery; it takes no action until the process restarts."""
     DISARMED = "disarmed"
     PAUSED = "paused"
+    RIVAL = "rival"
+    """Another instance acts on the system."""
     JOURNAL_DOWN = "journal_down"
     DEGRADED = "degraded"
     """Inventories are rejected, or the logs, nodes or tags of VergeOS cannot be read."""
@@ -55,12 +57,8 @@ def readiness_now(system: SystemFacts, *, bug: str) -> Readiness:
 def _stopped(system: SystemFacts) -> Readiness | None:
     """Return by whom recovery is stopped, or that it has no journal."""
     control_state = system.control_state.at(system.at)
-    if system.kill_switch:
-        return Readiness(ReadinessState.DISARMED, f"the kill switch {system.kill_switch} exists")
-    if control_state.disarm is not None:
-        return Readiness(ReadinessState.DISARMED, _by(control_state.disarm))
-    if control_state.pause is not None:
-        return Readiness(ReadinessState.PAUSED, _by(control_state.pause))
+    if held := _held_by_command(control_state, system.kill_switch):
+        return held
     if system.journal_problem:
         return Readiness(ReadinessState.JOURNAL_DOWN, system.journal_problem)
     return None
@@ -106,6 +104,19 @@ def _waits(system: SystemFacts) -> Readiness | None:
     seconds = f"{left:.0f} s and " if left else ""
     since = f"since {health.warm_because}, {seconds}valid inventories to go"
     return Readiness(ReadinessState.WARMING_UP, since)
+
+
+def _held_by_command(control_state: ControlState, kill_switch: str) -> Readiness | None:
+    """Return the readiness while a command or the kill switch forbids all actions; else None."""
+    if kill_switch:
+        return Readiness(ReadinessState.DISARMED, f"the kill switch {kill_switch} exists")
+    if control_state.disarm is not None:
+        return Readiness(ReadinessState.DISARMED, _by(control_state.disarm))
+    if control_state.pause is not None:
+        return Readiness(ReadinessState.PAUSED, _by(control_state.pause))
+    if control_state.rival is not None:
+        return Readiness(ReadinessState.RIVAL, control_state.rival.reason)
+    return None
 
 
 def _by(command: Command) -> str:

@@ -19,6 +19,11 @@ class CommandKind(StrEnum):
     ACCEPT = "accept"
     """Accept the current inventory: missing VMs were deleted, and the mass outage is real."""
     CLEAR = "clear"
+    RIVAL = "rival"
+    """Given by recovery itself: another instance acts on the system, so hold all actions."""
+
+
+GIVEN_BY_OPERATORS = tuple(kind for kind in CommandKind if kind is not CommandKind.RIVAL)
 
 
 class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -31,7 +36,7 @@ class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Seconds of monitored time."""
     time: datetime
     until: float | None = None
-    """Seconds of monitored time at which a pause ends by itself."""
+    """Seconds of monitored time at which it ends by itself."""
     uuid: str | None = None
     """The VM that the command concerns."""
 
@@ -41,12 +46,17 @@ class ControlState(NamedTuple):
 
     pause: Command | None = None
     disarm: Command | None = None
+    rival: Command | None = None
+    """Given when another instance was last seen to act."""
 
     def at(self, now: float) -> "ControlState":
-        """Return what is in force *now*: a pause expires, disarming does not."""
-        if self.pause is not None and self.pause.until is not None and self.pause.until <= now:
-            return self._replace(pause=None)
-        return self
+        """Return what is in force *now*: disarming does not expire, the others do."""
+        in_force = self
+        if _is_over(self.pause, now):
+            in_force = in_force._replace(pause=None)
+        if _is_over(self.rival, now):
+            in_force = in_force._replace(rival=None)
+        return in_force
 
     def after(self, command: Command) -> "ControlState":
         """Return what is in force after *command*."""
@@ -58,7 +68,9 @@ class ControlState(NamedTuple):
             case CommandKind.DISARM:
                 return self._replace(disarm=command)
             case CommandKind.ARM:
-                return self._replace(disarm=None)
+                return self._replace(disarm=None, rival=None)
+            case CommandKind.RIVAL:
+                return self._replace(rival=command)
             case CommandKind.ACCEPT | CommandKind.CLEAR:
                 return self
 
@@ -66,6 +78,10 @@ class ControlState(NamedTuple):
         """Return whether a pause is in force already that ends later than *command*."""
         until = self.pause.until if self.pause is not None else None
         return until is not None and command.until is not None and command.until < until
+
+
+def _is_over(command: Command | None, now: float) -> bool:
+    return command is not None and command.until is not None and command.until <= now
 
 
 def control_state(commands: Iterable[Command]) -> ControlState:

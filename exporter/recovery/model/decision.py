@@ -21,6 +21,8 @@ class GuardName(StrEnum):
     """Recovery is not disarmed and the kill switch file is absent."""
     NOT_PAUSED = "not_paused"
     """No pause is in force."""
+    NO_RIVAL = "no_rival"
+    """No other instance acts on the system with our user."""
     JOURNAL_WRITABLE = "journal_writable"
     """The journal accepts writes; each action is written before it is sent."""
     INVENTORY_FRESH = "inventory_fresh"

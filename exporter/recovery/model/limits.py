@@ -50,7 +50,7 @@ class Limits:
     inventory_age_seconds: PositiveFloat = 30
     """Maximum age of an inventory for an action."""
     reread_age_seconds: PositiveFloat = 5
-    """The VM is read again at most this long before an action."""
+    """The VM and the logs are read again at most this long before an action."""
     min_rows_share: Share = 0.8
     """A table with a smaller share of its previous rows is rejected."""
     max_missing_rows: NonNegativeInt = 3

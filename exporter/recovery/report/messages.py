@@ -45,6 +45,7 @@ REASONS: Mapping[GuardName, str] = {
     GuardName.MODE_ENFORCE: "{detail}",
     GuardName.ARMED: "recovery is disarmed: {detail}",
     GuardName.NOT_PAUSED: "recovery is {detail}",
+    GuardName.NO_RIVAL: "another instance acts on the system: {detail}",
     GuardName.JOURNAL_WRITABLE: "the journal cannot be written: {detail}",
     GuardName.INVENTORY_FRESH: "the current inventory is not usable: {detail}",
     GuardName.INVENTORY_STABLE: "recent inventories were not usable: {detail}",
@@ -99,6 +100,7 @@ COMMANDS: Mapping[CommandKind, str] = {
     CommandKind.ARM: "armed recovery",
     CommandKind.ACCEPT: "accepted the current inventory as correct",
     CommandKind.CLEAR: "cleared the restart budget of the VM",
+    CommandKind.RIVAL: "held recovery",
 }
 """Follows the name of the operator."""
 

@@ -53,6 +53,7 @@ READINESS: Mapping[str, Tone] = {
     ReadinessState.BROKEN: Tone.BAD,
     ReadinessState.JOURNAL_DOWN: Tone.BAD,
     ReadinessState.CIRCUIT_BREAKER_OPEN: Tone.BAD,
+    ReadinessState.RIVAL: Tone.BAD,
     ReadinessState.DISARMED: Tone.WARN,
     ReadinessState.PAUSED: Tone.WARN,
     ReadinessState.DEGRADED: Tone.WARN,
