@@ -1080,7 +1080,7 @@ def test_vms_of_a_failed_node_count_once() -> None:
     losses = replace(lost(2), recent=of_node | {"a": "a"})
 
     assert breaker_state(CircuitBreaker(), losses, now=1.0) is BreakerState.CLOSED
-    losses = replace(losses, recent=losses.recent | {"b": "b"})
+    losses = replace(losses, recent={**losses.recent, "b": "b"})
     assert breaker_state(CircuitBreaker(), losses, now=1.0) is BreakerState.OPEN
 
 

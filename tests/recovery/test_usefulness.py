@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 
 import pytest
 
@@ -43,7 +43,7 @@ class Day:
         }
         for act, rate in per_hour.items():
             for _ in range(round(rate * self.hours)):
-                self._at(self.dice.uniform(0, self.hours * HOUR), lambda act=act: self._do(act))
+                self._at(self.dice.uniform(0, self.hours * HOUR), partial(self._do, act))
         if maintenance:
             self._at(0.4 * self.hours * HOUR, self._maintain)
 
@@ -128,7 +128,7 @@ class Day:
 @cache
 def waits(seed: int) -> Sequence[float]:
     """Return how long each plain crash of five hours waited for its action; for ever is inf."""
-    harness = Harness(vms=24, seed=seed)
+    harness = Harness(vms=30, seed=seed)
     checker = InvariantChecker(harness)
     day = Day(harness, Rng(seed + 100), hours=5.0)
     harness.warm()
