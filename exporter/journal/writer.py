@@ -13,10 +13,19 @@ from exporter.errors import IntentOpenError, JournalError
 from exporter.journal import rows
 from exporter.journal.database import Database
 from exporter.journal.db_errors import is_unique_violation
-from exporter.journal.tables import cases, changes, commands, decisions, intents, systems
+from exporter.journal.tables import (
+    cases,
+    changes,
+    commands,
+    decisions,
+    intents,
+    log_templates,
+    systems,
+)
 from exporter.recovery.model.cases import Intent, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.log_templates import TemplateHistory
 from exporter.recovery.model.ports import PollRecord, SavedState
 
 REMEMBERED_SECONDS = 7 * 24 * 3600.0
@@ -31,6 +40,10 @@ T = TypeVar("T")
 
 _DELETE_CASE = delete(cases).where(
     cases.c.system == bindparam("of_system"), cases.c.uuid == bindparam("of_uuid")
+)
+_DELETE_TEMPLATE = delete(log_templates).where(
+    log_templates.c.system == bindparam("of_system"),
+    log_templates.c.template == bindparam("of_template"),
 )
 
 
@@ -68,6 +81,7 @@ class SystemJournal:
                 ),
                 spent=await self._read_spent(connection, since),
                 commands=await self._read(connection, commands, Command),
+                templates=await self._read_templates(connection),
             )
 
     async def save_poll(self, record: PollRecord, /) -> None:
@@ -80,6 +94,7 @@ class SystemJournal:
             await self._insert_all(connection, cases, rows.case_to_row, record.cases)
             await self._insert_all(connection, changes, rows.diagnosed_to_row, record.changes)
             await self._insert_all(connection, decisions, rows.decision_to_row, record.decisions)
+            await self._write_templates(connection, record)
 
     async def save_decision(self, decision: Decision, /) -> int:
         async with self._database.writing() as connection:
@@ -160,6 +175,21 @@ class SystemJournal:
         )
         if done.rowcount == 0:
             await connection.execute(insert(systems).values(system=self._system, **row))
+
+    async def _write_templates(self, connection: AsyncConnection, record: PollRecord) -> None:
+        replaced = [*record.templates_gone, *(one.template for one in record.templates)]
+        for batch in _batches(replaced):
+            keys = [{"of_system": self._system, "of_template": template} for template in batch]
+            await connection.execute(_DELETE_TEMPLATE, keys)
+        await self._insert_all(connection, log_templates, rows.to_row, record.templates)
+
+    async def _read_templates(self, connection: AsyncConnection) -> tuple[TemplateHistory, ...]:
+        found = await connection.execute(
+            select(log_templates)
+            .where(log_templates.c.system == self._system)
+            .order_by(log_templates.c.template)
+        )
+        return tuple(rows.from_row(row, TemplateHistory) for row in found.mappings())
 
     async def _read(
         self, connection: AsyncConnection, table: Table, kind: type[T], *conditions: Any

@@ -111,6 +111,7 @@ class Recovery:
         self._diagnoser = Diagnoser(
             platform, limits, setup.classifier, setup.log_users, setup.powerstate
         )
+        self.learner = self._diagnoser.learner
         self._decider = Decider(guards, self._journal_writer, meter)
         self._executor = ActionExecutor(
             platform, self._journal_writer, limits, clock, watched=lambda: self.watched
@@ -205,6 +206,8 @@ class Recovery:
         reason: str,
         seconds: float | None = None,
         uuid: str | None = None,
+        template: str | None = None,
+        means: str | None = None,
     ) -> Command:
         """
         Write a command of an operator and apply it.
@@ -223,6 +226,8 @@ class Recovery:
                 time=self._clock.now(),
                 until=None if seconds is None else at + seconds,
                 uuid=uuid,
+                template=template,
+                means=means,
             )
             await self._journal_writer.store.save_command(given)
             self.apply_command(given)
@@ -250,6 +255,7 @@ class Recovery:
             self._warm_up(f"{given.kind} by {given.owner}")
         if given.kind is CommandKind.ACCEPT:
             self.state = accepted(self.state, at=self.watched)
+        self.learner.apply(given, self._control_state.taught)
 
     async def _boot(self) -> bool:
         """Open the journal and continue from its saved state; return whether that worked."""
@@ -272,6 +278,12 @@ class Recovery:
                 for case in start.state.cases.values()
                 if case.log_from is not None and needs_log_rows(case)
             ],
+        )
+        self.learner.resume(
+            saved.templates,
+            start.state.cases.values(),
+            self._control_state.taught,
+            [one for one in saved.commands if one.at >= saved.watched],
         )
         log.info(
             "recovery.started", vms=len(start.state.cases), open_actions=len(start.open_actions)
@@ -328,6 +340,7 @@ class Recovery:
         self._update(self._diagnoser.diagnosed(self.state))
         if await self._diagnoser.read_logs(self.state, at=self.watched):
             self._update(self._diagnoser.diagnosed(self.state))
+        self.learner.after_diagnosis(self.state)
 
     async def _decide(self) -> None:
         """Decide on every VM that is down, and carry out the actions, one after the other."""
@@ -373,6 +386,9 @@ class Recovery:
     async def _record(self) -> None:
         """Write what changed to the journal, and drop actions that no longer use up budgets."""
         if await self._journal_writer.record(
-            self.state, self._diagnoser.log_tail.positions, watched=self.watched
+            self.state,
+            self._diagnoser.log_tail.positions,
+            self.learner.experience.templates,
+            watched=self.watched,
         ):
             self._actions.history.forget(now=self.watched)

@@ -1,9 +1,10 @@
 """Commands of operators, and which of them are in force."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import reduce
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -19,6 +20,10 @@ class CommandKind(StrEnum):
     ACCEPT = "accept"
     """Accept the current inventory: missing VMs were deleted, and the mass outage is real."""
     CLEAR = "clear"
+    TEACH = "teach"
+    """Give the rows of a log template a meaning."""
+    FORGET = "forget"
+    """Take that back, and forget the experience with the template."""
 
 
 class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -34,6 +39,10 @@ class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Seconds of monitored time at which a pause ends by itself."""
     uuid: str | None = None
     """The VM that the command concerns."""
+    template: str | None = None
+    """The log template that it concerns."""
+    means: str | None = None
+    """The meaning that is taught."""
 
 
 class ControlState(NamedTuple):
@@ -41,6 +50,8 @@ class ControlState(NamedTuple):
 
     pause: Command | None = None
     disarm: Command | None = None
+    taught: Mapping[str, Command] = MappingProxyType({})
+    """What log templates were taught to mean, by the template in lower case."""
 
     def at(self, now: float) -> "ControlState":
         """Return what is in force *now*: a pause expires, disarming does not."""
@@ -59,8 +70,16 @@ class ControlState(NamedTuple):
                 return self._replace(disarm=command)
             case CommandKind.ARM:
                 return self._replace(disarm=None)
+            case CommandKind.TEACH | CommandKind.FORGET:
+                return self._replace(taught=self._taught_after(command))
             case CommandKind.ACCEPT | CommandKind.CLEAR:
                 return self
+
+    def _taught_after(self, command: Command) -> Mapping[str, Command]:
+        key = (command.template or "").casefold()
+        others = {known: one for known, one in self.taught.items() if known != key}
+        teaches = command.kind is CommandKind.TEACH
+        return MappingProxyType({**others, key: command} if teaches else others)
 
     def _lasts_longer_than(self, command: Command) -> bool:
         """Return whether a pause is in force already that ends later than *command*."""

@@ -1,0 +1,177 @@
+"""Keeps what one system's log templates mean: by patterns, by teaching and by experience."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+
+import structlog
+
+from exporter.recovery.detect.context import LogNames, LogUsers
+from exporter.recovery.detect.experience import (
+    Experience,
+    UnknownRow,
+    after_diagnosis,
+    after_read,
+    learned,
+    resumed,
+)
+from exporter.recovery.detect.log_evidence import QUOTED_NAME
+from exporter.recovery.detect.log_patterns import LogClassifier, Meaning
+from exporter.recovery.detect.templates import template
+from exporter.recovery.log_tail import MANY, Subject
+from exporter.recovery.model.cases import Case
+from exporter.recovery.model.commands import Command, CommandKind
+from exporter.recovery.model.limits import Limits
+from exporter.recovery.model.log_templates import RowSource, TemplateHistory
+from exporter.recovery.model.platform_log import LogRow
+from exporter.recovery.observe.state import RecoveryState
+
+log = structlog.get_logger()
+
+MAX_EXAMPLE = 300
+MANY_TEMPLATES_AT_ONCE = 5
+
+
+class TemplateLearner:
+    """
+    What the log templates of one system mean.
+
+    Args:
+        patterns: The classifier with the patterns alone.
+        users: The daemon's and VergeOS' own users in the logs.
+
+    """
+
+    def __init__(self, patterns: LogClassifier, users: LogUsers, limits: Limits) -> None:
+        self._patterns = patterns
+        self._users = users
+        self._limits = limits
+        self._learned: Mapping[RowSource, frozenset[str]] = {}
+        self.taught: Mapping[str, Command] = MappingProxyType({})
+        self.experience = Experience()
+        self.classifier = patterns
+        """With what is taught and learned."""
+
+    def resume(
+        self,
+        templates: Iterable[TemplateHistory],
+        cases: Iterable[Case],
+        taught: Mapping[str, Command],
+        newest: Iterable[Command],
+    ) -> None:
+        """
+        Continue after an earlier process.
+
+        Args:
+            templates: From the journal.
+            cases: From the journal.
+            taught: What is taught.
+            newest: Commands given since the journal was last written.
+
+        """
+        forgotten = [
+            command.template or "" for command in newest if command.kind is CommandKind.FORGET
+        ]
+        self.experience = resumed(templates, cases, forgotten=forgotten)
+        self.taught = taught
+        self._classify()
+
+    def apply(self, command: Command, taught: Mapping[str, Command]) -> None:
+        """Put what is taught in force after *command*."""
+        if command.kind is CommandKind.FORGET:
+            self.experience = self.experience.without(command.template or "")
+        if taught is not self.taught or command.kind is CommandKind.FORGET:
+            self.taught = taught
+            self._classify()
+
+    def after_read(
+        self,
+        rows: Iterable[tuple[Subject, LogRow]],
+        state: RecoveryState,
+        names: LogNames,
+        *,
+        at: float,
+    ) -> None:
+        """Take in the rows that are new."""
+        is_first = self.experience.read_at == float("-inf")
+        # The first rows may be older than this process: what followed them was not observed.
+        unknown = () if is_first else self._unknown_rows(rows, state.cases, names)
+        self.experience = after_read(self.experience, unknown, state.cases, self._limits, at=at)
+
+    def after_diagnosis(self, state: RecoveryState) -> None:
+        """Take in which VMs are up, and why others are down."""
+        inventory = state.valid_inventory
+        before = self.experience
+        self.experience = after_diagnosis(
+            before, state.cases, self._limits, at=inventory.at, time=inventory.time
+        )
+        if self.experience.templates is not before.templates:
+            self._classify()
+
+    def template_of(self, text: str) -> str:
+        """Return the template that an operator means, who may give a row or its template."""
+        text = text.strip()
+        if text.casefold() in self.taught or self.experience.history(text) is not None:
+            return text
+        return template(text, ())
+
+    def _classify(self) -> None:
+        """Make a classifier with what is taught and learned now."""
+        now_learned = learned(self.experience)
+        taught = {key: Meaning(command.means) for key, command in self.taught.items()}
+        self._log_changes(now_learned)
+        self._learned = now_learned
+        self.classifier = self._patterns.with_templates(taught, now_learned)
+
+    def _log_changes(self, now_learned: Mapping[RowSource, frozenset[str]]) -> None:
+        for source, templates in now_learned.items():
+            before = self._learned.get(source, frozenset())
+            for event, changed in (
+                ("recovery.template_learned", templates - before),
+                ("recovery.template_unlearned", before - templates),
+            ):
+                for one in sorted(changed)[:MANY_TEMPLATES_AT_ONCE]:
+                    log.info(event, template=one, source=str(source))
+
+    def _unknown_rows(
+        self, rows: Iterable[tuple[Subject, LogRow]], cases: Mapping[str, Case], names: LogNames
+    ) -> Iterator[UnknownRow]:
+        """Return the rows about a VM, or by a person about no single object, that are unknown."""
+        rows = [(subject, row) for subject, row in rows if self._is_of_interest(subject, row)]
+        if not rows:
+            return
+        by_machine = {case.machine: case for case in cases.values()}
+        by_name = defaultdict[str, list[Case]](list)
+        for case in cases.values():
+            for name in (case.name, *case.former_names):
+                by_name[name].append(case)
+        for (kind, value), row in rows:
+            if (kind, value) == MANY:
+                yield from self._unknown(row, None, names)
+            elif kind == "machine":
+                case_of_machine = by_machine.get(int(value))
+                if case_of_machine is not None:
+                    yield from self._unknown(row, case_of_machine, names)
+            else:
+                for case in by_name.get(str(value), ()):
+                    yield from self._unknown(row, case, names)
+
+    def _is_of_interest(self, subject: Subject, row: LogRow) -> bool:
+        if subject == MANY:
+            return not self._users.is_system(row.user)  # those of VergeOS block nothing
+        return subject[0] in ("machine", "vm")
+
+    def _unknown(self, row: LogRow, case: Case | None, names: LogNames) -> Iterator[UnknownRow]:
+        """Return *row* if no pattern matches its template and it is not taught."""
+        of_case = (case.name, *case.former_names) if case is not None else ()
+        known = {*of_case, row.object_name, row.user, *names.places}
+        text = template(row.text, [name for name in known if name and name in row.text])
+        if self.classifier.meaning(text) is not None:
+            return
+        by_person = not self._users.is_system(row.user)
+        if case is not None:
+            source = RowSource.PERSON if by_person else RowSource.SYSTEM
+            yield UnknownRow(text, source, case.uuid, text=row.text[:MAX_EXAMPLE])
+            return
+        quoted = {first or second for first, second in QUOTED_NAME.findall(row.text)}
+        yield UnknownRow(text, RowSource.MANY, "", names.vms & quoted, text=row.text[:MAX_EXAMPLE])
