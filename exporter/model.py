@@ -185,6 +185,8 @@ class RecoveryVM(msgspec.Struct, frozen=True, gc=False):
     """One of recovery's states."""
     since: datetime
     """When it entered that state, as far as the daemon observed it."""
+    blocking_row: str = ""
+    """The log row that makes the cause unknown, and how to teach its meaning; else empty."""
 
 
 class LastAction(msgspec.Struct, frozen=True, gc=False):

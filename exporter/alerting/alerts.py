@@ -233,7 +233,8 @@ def _vm_alerts(
         name = _alert_of_state(vm, limits, now)
         held = name is AlertName.HELD_TOO_LONG and recovery.readiness in HOLDS_ALL_VMS
         if name is not None and not held:
-            yield build.for_vm(name, vm, STATE_TEXTS[vm.state])
+            row = f" The log row: {vm.blocking_row}" if vm.blocking_row else ""
+            yield build.for_vm(name, vm, f"{STATE_TEXTS[vm.state]}{row}")
     for action in recovery.last_actions:
         if action.vm_key in vms:
             yield from _action_alert(build, action, vms[action.vm_key], limits, now)

@@ -29,7 +29,13 @@ from exporter.recovery.detect.context import LogUsers, cluster_of
 from exporter.recovery.detect.log_patterns import LogClassifier
 from exporter.recovery.diagnoser import Diagnoser, needs_log_rows
 from exporter.recovery.model.cases import Case, Enrolment
-from exporter.recovery.model.commands import Command, CommandKind, ControlState, control_state
+from exporter.recovery.model.commands import (
+    Command,
+    CommandKind,
+    ControlState,
+    Lesson,
+    control_state,
+)
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import Limits, Mode, PowerState
 from exporter.recovery.model.ports import FreshVM, JournalStore, Meter, Platform, Random, Silences
@@ -176,6 +182,7 @@ class Recovery:
             self._status_cache.vms(
                 self.state.cases,
                 lambda at: self._began_time + timedelta(seconds=at - self._watched_before),
+                self.learner.blocking,
             ),
             self._actions.last_actions.values(),
         )
@@ -206,8 +213,7 @@ class Recovery:
         reason: str,
         seconds: float | None = None,
         uuid: str | None = None,
-        template: str | None = None,
-        means: str | None = None,
+        lesson: Lesson | None = None,
     ) -> Command:
         """
         Write a command of an operator and apply it.
@@ -226,8 +232,8 @@ class Recovery:
                 time=self._clock.now(),
                 until=None if seconds is None else at + seconds,
                 uuid=uuid,
-                template=template,
-                means=means,
+                template=lesson.template if lesson is not None else None,
+                means=lesson.means if lesson is not None else None,
             )
             await self._journal_writer.store.save_command(given)
             self.apply_command(given)

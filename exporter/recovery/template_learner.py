@@ -20,11 +20,14 @@ from exporter.recovery.detect.log_patterns import LogClassifier, Meaning
 from exporter.recovery.detect.templates import template
 from exporter.recovery.log_tail import MANY, Subject
 from exporter.recovery.model.cases import Case
-from exporter.recovery.model.commands import Command, CommandKind
+from exporter.recovery.model.commands import Command, CommandKind, Lesson
 from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.log_templates import RowSource, TemplateHistory
 from exporter.recovery.model.platform_log import LogRow
+from exporter.recovery.model.views import SystemPatterns
 from exporter.recovery.observe.state import RecoveryState
+from exporter.recovery.report.patterns import system_patterns
+from exporter.recovery.report.teaching import blocking_row
 
 log = structlog.get_logger()
 
@@ -108,12 +111,39 @@ class TemplateLearner:
         if self.experience.templates is not before.templates:
             self._classify()
 
+    @property
+    def known(self) -> list[str]:
+        """Templates that are taught, or that there is experience with."""
+        taught = [command.template or "" for command in self.taught.values()]
+        return [*taught, *(one.template for one in self.experience.templates.values())]
+
+    def knows(self, template: str) -> bool:
+        """Return whether *template* is taught, or there is experience with it."""
+        key = template.casefold()
+        return key in self.taught or key in self.experience.templates
+
+    def blocked(self, case: Case) -> int:
+        """Return how many diagnoses were blocked by rows like the one that blocks *case*."""
+        template = case.diagnosis.template if case.diagnosis is not None else ""
+        history = self.experience.history(template) if template else None
+        return history.blocked if history is not None else 0
+
+    def blocking(self, case: Case) -> str:
+        """Return the row that makes the cause unknown and how to teach it; empty if none does."""
+        return blocking_row(case.diagnosis, self.blocked(case))
+
+    def patterns(self, system: str) -> SystemPatterns:
+        """Return what is known, taught, learned and unknown, for people."""
+        return system_patterns(system, self._patterns, self.taught, self.experience)
+
     def template_of(self, text: str) -> str:
         """Return the template that an operator means, who may give a row or its template."""
         text = text.strip()
-        if text.casefold() in self.taught or self.experience.history(text) is not None:
-            return text
-        return template(text, ())
+        return text if self.knows(text) else template(text, ())
+
+    def lesson_of(self, given: Lesson) -> Lesson:
+        """Return *given* with the template that is meant."""
+        return given._replace(template=self.template_of(given.template))
 
     def _classify(self) -> None:
         """Make a classifier with what is taught and learned now."""

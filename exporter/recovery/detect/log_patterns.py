@@ -41,15 +41,6 @@ class Meaning(StrEnum):
     """It does not affect the diagnosis."""
 
 
-TEACHABLE = (
-    Meaning.HARMLESS,
-    Meaning.STOP,
-    Meaning.GUEST_STOP,
-    Meaning.START,
-    Meaning.CRASH,
-    Meaning.DOUBT,
-)
-"""Meanings that an operator can teach."""
 STOPS = frozenset({Meaning.STOP, Meaning.GUEST_STOP, Meaning.TASK, Meaning.NODE})
 """Meanings that prove that a VM was stopped on purpose."""
 

@@ -26,6 +26,13 @@ class CommandKind(StrEnum):
     """Take that back, and forget the experience with the template."""
 
 
+class Lesson(NamedTuple):
+    """What an operator teaches about a log template, or wants forgotten."""
+
+    template: str
+    means: str | None = None
+
+
 class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A command of an operator."""
 

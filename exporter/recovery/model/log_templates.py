@@ -5,6 +5,9 @@ from enum import StrEnum
 
 import msgspec
 
+TEACHABLE = ("harmless", "stop", "guest-stop", "start", "crash", "doubt")
+"""Meanings that an operator can teach; ``doubt`` keeps a template from being learned."""
+
 
 class RowSource(StrEnum):
     """Whose rows about what have a template; each source is learned by itself."""

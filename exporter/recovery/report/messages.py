@@ -92,6 +92,8 @@ COMMANDS: Mapping[CommandKind, str] = {
     CommandKind.ARM: "armed recovery",
     CommandKind.ACCEPT: "accepted the current inventory as correct",
     CommandKind.CLEAR: "cleared the restart budget of the VM",
+    CommandKind.TEACH: "taught the meaning of a log template",
+    CommandKind.FORGET: "forgot a log template",
 }
 """Follows the name of the operator."""
 

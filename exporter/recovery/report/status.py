@@ -17,27 +17,33 @@ class StatusCache:
     """One entry per VM; the object stays the same as long as its case does."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, tuple[Case, RecoveryVM]] = {}
+        self._entries: dict[str, tuple[Case, str, RecoveryVM]] = {}
 
     def vms(
-        self, cases: Mapping[str, Case], time_of: Callable[[float], datetime]
+        self,
+        cases: Mapping[str, Case],
+        time_of: Callable[[float], datetime],
+        blocking: Callable[[Case], str],
     ) -> tuple[RecoveryVM, ...]:
         """
         Return the recovery state of every VM.
 
         Args:
             time_of: Converts seconds of monitored time.
+            blocking: Returns the log row that makes the cause unknown.
 
         """
-        before, now = self._entries, dict[str, tuple[Case, RecoveryVM]]()
+        before, now = self._entries, dict[str, tuple[Case, str, RecoveryVM]]()
         for uuid, case in cases.items():
             entry = before.get(uuid)
-            if entry is None or entry[0] is not case:
+            row = blocking(case) if case.diagnosis is not None else ""
+            if entry is None or entry[0] is not case or entry[1] != row:
                 since = time_of(case.since)
-                entry = case, RecoveryVM(case.key, case.name, case.policy, case.state, since)
+                vm = RecoveryVM(case.key, case.name, case.policy, case.state, since, row)
+                entry = case, row, vm
             now[uuid] = entry
         self._entries = now
-        return tuple(sorted((vm for _, vm in now.values()), key=_by_key))
+        return tuple(sorted((vm for _, _, vm in now.values()), key=_by_key))
 
     def clear(self) -> None:
         """Drop every entry, because the start of monitored time changed."""
