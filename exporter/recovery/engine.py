@@ -30,6 +30,7 @@ from exporter.recovery.detect.log_patterns import LogClassifier
 from exporter.recovery.diagnoser import Diagnoser, needs_log_rows
 from exporter.recovery.model.cases import Case, Enrolment
 from exporter.recovery.model.commands import (
+    NO_LESSON,
     Command,
     CommandKind,
     ControlState,
@@ -213,7 +214,7 @@ class Recovery:
         reason: str,
         seconds: float | None = None,
         uuid: str | None = None,
-        lesson: Lesson | None = None,
+        lesson: Lesson = NO_LESSON,
     ) -> Command:
         """
         Write a command of an operator and apply it.
@@ -232,8 +233,8 @@ class Recovery:
                 time=self._clock.now(),
                 until=None if seconds is None else at + seconds,
                 uuid=uuid,
-                template=lesson.template if lesson is not None else None,
-                means=lesson.means if lesson is not None else None,
+                template=lesson.template,
+                means=lesson.means,
             )
             await self._journal_writer.store.save_command(given)
             self.apply_command(given)
@@ -285,12 +286,7 @@ class Recovery:
                 if case.log_from is not None and needs_log_rows(case)
             ],
         )
-        self.learner.resume(
-            saved.templates,
-            start.state.cases.values(),
-            self._control_state.taught,
-            [one for one in saved.commands if one.at >= saved.watched],
-        )
+        self.learner.resume(saved, self._control_state.taught)
         log.info(
             "recovery.started", vms=len(start.state.cases), open_actions=len(start.open_actions)
         )
@@ -391,10 +387,8 @@ class Recovery:
 
     async def _record(self) -> None:
         """Write what changed to the journal, and drop actions that no longer use up budgets."""
+        positions, templates = self._diagnoser.log_tail.positions, self.learner.experience.templates
         if await self._journal_writer.record(
-            self.state,
-            self._diagnoser.log_tail.positions,
-            self.learner.experience.templates,
-            watched=self.watched,
+            self.state, positions, templates, watched=self.watched
         ):
             self._actions.history.forget(now=self.watched)

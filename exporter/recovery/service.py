@@ -11,7 +11,7 @@ from exporter.executor import run_in_thread
 from exporter.recovery.decide.facts import suppressed_by
 from exporter.recovery.engine import Recovery
 from exporter.recovery.model.cases import Case
-from exporter.recovery.model.commands import Command, CommandKind, Lesson
+from exporter.recovery.model.commands import NO_LESSON, Command, CommandKind, Lesson
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import DAY
 from exporter.recovery.model.records import JournalReader
@@ -207,7 +207,7 @@ class RecoveryService:
         reason: str,
         seconds: float | None = None,
         vm: str | None = None,
-        lesson: Lesson | None = None,
+        lesson: Lesson = NO_LESSON,
         system: str | None = None,
     ) -> Sequence[CommandReceipt]:
         """
@@ -229,13 +229,13 @@ class RecoveryService:
             raise UnknownNameError("recovery is off in every system, so it takes no commands")
         if found is not None and not _can_be_cleared(found):
             raise UnknownNameError(f"{found} is not enrolled, so there is nothing to clear")
-        if kind is CommandKind.FORGET and lesson is not None:
+        if kind is CommandKind.FORGET and lesson.template is not None:
             chosen = systems_that_know(lesson.template, chosen)
 
         async def give(name: str, recovery: Recovery) -> CommandReceipt | str:
             uuid = found.uuid if found is not None else None
             try:
-                about = recovery.learner.lesson_of(lesson) if lesson is not None else None
+                about = recovery.learner.lesson_of(lesson)
                 command = await recovery.command(
                     kind, owner=owner, reason=reason, seconds=seconds, uuid=uuid, lesson=about
                 )

@@ -22,8 +22,9 @@ from exporter.recovery.log_tail import MANY, Subject
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.commands import Command, CommandKind, Lesson
 from exporter.recovery.model.limits import Limits
-from exporter.recovery.model.log_templates import RowSource, TemplateHistory
+from exporter.recovery.model.log_templates import RowSource
 from exporter.recovery.model.platform_log import LogRow
+from exporter.recovery.model.ports import SavedState
 from exporter.recovery.model.views import SystemPatterns
 from exporter.recovery.observe.state import RecoveryState
 from exporter.recovery.report.patterns import system_patterns
@@ -55,27 +56,14 @@ class TemplateLearner:
         self.classifier = patterns
         """With what is taught and learned."""
 
-    def resume(
-        self,
-        templates: Iterable[TemplateHistory],
-        cases: Iterable[Case],
-        taught: Mapping[str, Command],
-        newest: Iterable[Command],
-    ) -> None:
-        """
-        Continue after an earlier process.
-
-        Args:
-            templates: From the journal.
-            cases: From the journal.
-            taught: What is taught.
-            newest: Commands given since the journal was last written.
-
-        """
+    def resume(self, saved: SavedState, taught: Mapping[str, Command]) -> None:
+        """Continue after an earlier process, with what was *taught*."""
         forgotten = [
-            command.template or "" for command in newest if command.kind is CommandKind.FORGET
+            command.template or ""
+            for command in saved.commands
+            if command.kind is CommandKind.FORGET and command.at >= saved.watched
         ]
-        self.experience = resumed(templates, cases, forgotten=forgotten)
+        self.experience = resumed(saved.templates, saved.cases, forgotten=forgotten)
         self.taught = taught
         self._classify()
 
@@ -124,8 +112,8 @@ class TemplateLearner:
 
     def blocked(self, case: Case) -> int:
         """Return how many diagnoses were blocked by rows like the one that blocks *case*."""
-        template = case.diagnosis.template if case.diagnosis is not None else ""
-        history = self.experience.history(template) if template else None
+        text = case.diagnosis.template if case.diagnosis is not None else ""
+        history = self.experience.history(text) if text else None
         return history.blocked if history is not None else 0
 
     def blocking(self, case: Case) -> str:
@@ -143,12 +131,13 @@ class TemplateLearner:
 
     def lesson_of(self, given: Lesson) -> Lesson:
         """Return *given* with the template that is meant."""
-        return given._replace(template=self.template_of(given.template))
+        text = given.template
+        return given._replace(template=self.template_of(text)) if text else given
 
     def _classify(self) -> None:
         """Make a classifier with what is taught and learned now."""
         now_learned = learned(self.experience)
-        taught = {key: Meaning(command.means) for key, command in self.taught.items()}
+        taught = {key: Meaning(one.means) for key, one in self.taught.items() if one.means}
         self._log_changes(now_learned)
         self._learned = now_learned
         self.classifier = self._patterns.with_templates(taught, now_learned)

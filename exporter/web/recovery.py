@@ -126,7 +126,7 @@ class RecoveryAPI:
                 reason=body.reason.strip(),
                 seconds=seconds,
                 vm=body.vm,
-                lesson=Lesson(body.template, body.means) if body.template else None,
+                lesson=Lesson(body.template, body.means),
                 system=body.system,
             )
             return CommandResponse(receipts)

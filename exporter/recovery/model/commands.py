@@ -29,8 +29,11 @@ class CommandKind(StrEnum):
 class Lesson(NamedTuple):
     """What an operator teaches about a log template, or wants forgotten."""
 
-    template: str
+    template: str | None = None
     means: str | None = None
+
+
+NO_LESSON = Lesson()
 
 
 class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):
