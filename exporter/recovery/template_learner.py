@@ -1,7 +1,7 @@
 """Keeps what one system's log templates mean: by patterns, by teaching and by experience."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import structlog
@@ -33,7 +33,9 @@ from exporter.recovery.report.teaching import blocking_row
 log = structlog.get_logger()
 
 MAX_EXAMPLE = 300
-MANY_TEMPLATES_AT_ONCE = 5
+MAX_TEMPLATES_LOGGED = 5
+MAX_ROWS_AT_ONCE = 4000
+"""Rows of one read that are learned from, the newest: more would delay other tasks."""
 
 
 class TemplateLearner:
@@ -149,30 +151,33 @@ class TemplateLearner:
                 ("recovery.template_learned", templates - before),
                 ("recovery.template_unlearned", before - templates),
             ):
-                for one in sorted(changed)[:MANY_TEMPLATES_AT_ONCE]:
+                for one in sorted(changed)[:MAX_TEMPLATES_LOGGED]:
                     log.info(event, template=one, source=str(source))
 
     def _unknown_rows(
         self, rows: Iterable[tuple[Subject, LogRow]], cases: Mapping[str, Case], names: LogNames
     ) -> Iterator[UnknownRow]:
         """Return the rows about a VM, or by a person about no single object, that are unknown."""
-        rows = [(subject, row) for subject, row in rows if self._is_of_interest(subject, row)]
-        if not rows:
+        of_interest = [one for one in rows if self._is_of_interest(*one)][-MAX_ROWS_AT_ONCE:]
+        if not of_interest:
             return
         by_machine = {case.machine: case for case in cases.values()}
-        by_name = defaultdict[str, list[Case]](list)
+        by_name = defaultdict[str, list[Case | None]](list)
         for case in cases.values():
             for name in (case.name, *case.former_names):
                 by_name[name].append(case)
-        for (kind, value), row in rows:
-            if (kind, value) == MANY:
-                yield from self._unknown(row, None, names)
-            elif kind == "machine":
-                case_of_machine = by_machine.get(int(value))
-                if case_of_machine is not None:
-                    yield from self._unknown(row, case_of_machine, names)
-            else:
-                for case in by_name.get(str(value), ()):
+        seen = set[tuple[str, str, str]]()
+        for subject, row in of_interest:
+            kind, value = subject
+            about: Sequence[Case | None] = [None]
+            if subject != MANY:
+                found = by_machine.get(int(value)) if kind == "machine" else None
+                about = [found] if found is not None else by_name.get(str(value), [])
+            for case in about:
+                # VergeOS writes an event into both logs; one of the two rows is enough.
+                event = row.text, row.user, case.uuid if case is not None else ""
+                if event not in seen:
+                    seen.add(event)
                     yield from self._unknown(row, case, names)
 
     def _is_of_interest(self, subject: Subject, row: LogRow) -> bool:

@@ -302,7 +302,7 @@ async def test_unrecorded_command_is_a_temporary_error(idle: Daemon) -> None:
 
 @pytest.fixture
 async def puzzled(tmp_path: Path) -> AsyncIterator[Daemon]:
-    """A daemon with a VM that is down after a row that no log pattern matches."""
+    """Yield a daemon with a VM that is down after a row that no log pattern matches."""
     harness = stage()
     vm = harness.world.vm("web-01")
     harness.world.platform_log.write(
@@ -333,7 +333,7 @@ async def test_command_that_explain_prints_teaches_the_row_that_blocks(puzzled: 
 async def test_patterns_prints_what_is_known_taught_and_unknown(puzzled: Daemon) -> None:
     wide = {**puzzled.env, "COLUMNS": "300"}
     _, unknown, _ = await ran("recovery", "patterns", "--unknown", **wide)
-    assert "stage: 1 unknown template" in unknown
+    assert "production: 1 unknown template" in unknown
     assert "VM '<name>' went for a walk of <n> km" in unknown
     assert "blocked 1 diagnosis; seen never on a VM that stayed up" in unknown
     assert "known pattern" not in unknown
@@ -347,7 +347,7 @@ async def test_patterns_prints_what_is_known_taught_and_unknown(puzzled: Daemon)
     assert re.search(
         r"crash +VM '<name>' went for a walk of <n> km \(.*: it does that\)", everything
     )
-    assert "stage: 0 unknown templates" in everything
+    assert "production: 0 unknown templates" in everything
     _, document, _ = await ran("recovery", "patterns", "--json", **wide)
     (found,) = msgspec.json.decode(document)["systems"]
     assert found["taught"][0]["means"] == "crash"

@@ -101,8 +101,8 @@ class Site:
         )
         self.poll()
 
-    def up(self, uuid: str = "u0") -> None:
-        self.cases[uuid] = replace(self._case(uuid), since=self.at)
+    def up(self, uuid: str = "u0", state: State = State.HEALTHY) -> None:
+        self.cases[uuid] = replace(self._case(uuid), since=self.at, state=state)
         self.poll()
 
     def is_learned(self, source: RowSource = RowSource.SYSTEM) -> bool:
@@ -262,6 +262,31 @@ def test_template_is_innocent_of_a_crash_and_of_a_stop_by_another_row(
 
     assert site.is_learned()
     assert not site.history.marks
+
+
+@pytest.mark.parametrize(("after", "is_undone"), [(STOPPED_BY_ROW, True), (CRASHED, False)])
+def test_template_is_unlearned_when_a_start_is_undone(after: Diagnosis, *, is_undone: bool) -> None:
+    site = learned_site()
+    site.read(site.row())
+    site.down(CRASHED)
+    site.up(state=State.PROBATION)
+    site.wait(300.0)
+
+    site.down(after)
+
+    assert site.is_learned() is not is_undone
+
+
+def test_stop_long_after_a_start_blames_no_row_before_the_crash() -> None:
+    site = learned_site()
+    site.read(site.row())
+    site.down(CRASHED)
+    site.up()
+    site.wait(600.0)
+
+    site.down(STOPPED_BY_ROW)
+
+    assert site.is_learned()
 
 
 def test_stop_that_was_seen_waits_for_the_row_of_its_author() -> None:

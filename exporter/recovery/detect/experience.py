@@ -68,9 +68,13 @@ class Downtime(NamedTuple):
 
     suspects: frozenset[str] = frozenset()
     """Templates of the rows shortly before, and until it is judged."""
+    trusted: frozenset[str] = frozenset()
+    """Templates of the rows before a crash after which recovery started it, until it stays up."""
     is_judged: bool = False
     blocked_by: frozenset[str] = frozenset()
     """Templates that its diagnosis rested on."""
+    is_over: bool = False
+    """Whether recovery started it and it is up, and not yet for long enough."""
 
 
 class Experience(NamedTuple):
@@ -198,11 +202,18 @@ def after_diagnosis(
         # What happened to the VMs in between is not known, so these rows prove nothing.
         recent = tuple(one._replace(counts=False) for one in experience.recent)
         experience = experience._replace(recent=recent)
-    down = {case.uuid: case for case in cases.values() if case.state not in UP}
     changed = dict(experience.templates)
     downtimes = {}
-    for uuid, case in down.items():
-        downtime = experience.downtimes.get(uuid) or _begun(experience, case)
+    for uuid, case in cases.items():
+        if case.state is State.HEALTHY:
+            continue
+        downtime = experience.downtimes.get(uuid)
+        if case.state is State.PROBATION:
+            if downtime is not None:
+                downtimes[uuid] = downtime._replace(is_over=True)
+            continue
+        if downtime is None or downtime.is_over:
+            downtime = _begun(experience, case, downtime)
         downtimes[uuid] = _judged(downtime, case, experience, changed, time)
     experience = experience._replace(
         templates=_kept(changed, experience.templates),
@@ -225,11 +236,11 @@ def _was_up_since(row: UnknownRow, cases: Mapping[str, Case], since: float) -> b
     )
 
 
-def _begun(experience: Experience, case: Case) -> Downtime:
+def _begun(experience: Experience, case: Case, before: Downtime | None) -> Downtime:
     """Return the downtime of a VM that went down since VMs were last observed."""
     found_at = case.trouble_at if case.trouble_at is not None else case.since
     lately = [one for one in experience.recent if one.at >= found_at - SUSPECT_SECONDS]
-    return Downtime(_suspects(lately, case))
+    return Downtime(_suspects(lately, case), before.trusted if before is not None else frozenset())
 
 
 def _suspects(arrivals: Iterable[Arrival], case: Case) -> frozenset[str]:
@@ -264,14 +275,19 @@ def _judged(
     judgement = _judgement(case, experience.read_at)
     if judgement is None:
         return downtime
-    if judgement:
-        assert case.diagnosis is not None  # noqa: S101 - it was judged by its diagnosis
+    assert case.diagnosis is not None  # noqa: S101 - it was judged by its diagnosis
+    kind = case.diagnosis.kind
+    # A VM that recovery started is stopped again: the rows before its crash were not harmless.
+    undone = downtime.trusted if kind is DiagnosisKind.STOPPED else frozenset()
+    marked = undone | downtime.suspects if judgement else undone
+    if marked:
         why = f"{case.diagnosis.kind}: {case.diagnosis.cause}"
         mark = f"{case.name} at {time:%Y-%m-%d %H:%M:%S} UTC ({why})"
-        for template in downtime.suspects:
+        for template in marked:
             before = _history(templates, template)
             templates[template.casefold()] = replace(before, marks=before.marks + 1, last_mark=mark)
-    return downtime._replace(is_judged=True, suspects=frozenset())
+    trusted = downtime.suspects if kind is DiagnosisKind.CRASHED else frozenset()
+    return downtime._replace(is_judged=True, suspects=frozenset(), trusted=trusted)
 
 
 def _judgement(case: Case, read_at: float) -> bool | None:
