@@ -295,10 +295,9 @@ def _facts_of(status: TemplateStatus) -> list[str]:
     found = [f"blocked {blocked}; seen {seen_text(status)}"]
     if status.example:
         found.append(f"example: {status.example}")
-    if status.last_mark:
-        found.append(f"last before the end of {status.last_mark}")
     if status.missing:
-        found.append(f"not learned: {status.missing}")
+        last = f" (the last: {status.last_mark})" if status.last_mark else ""
+        found.append(f"not learned: {status.missing}{last}")
     return [*found, status.command]
 
 

@@ -163,9 +163,9 @@ class TemplateLearner:
             return
         by_machine = {case.machine: case for case in cases.values()}
         by_name = defaultdict[str, list[Case | None]](list)
-        for case in cases.values():
-            for name in (case.name, *case.former_names):
-                by_name[name].append(case)
+        for known in cases.values():
+            for name in (known.name, *known.former_names):
+                by_name[name].append(known)
         seen = set[tuple[str, str, str]]()
         for subject, row in of_interest:
             kind, value = subject

@@ -394,7 +394,7 @@ def let_time_pass(site: Site, _: str) -> None:
     site.poll()
 
 
-STEPS = [
+STEPS: list[Callable[[Site, str], None]] = [
     lambda site, uuid: site.read(site.row(uuid)),
     lambda site, uuid: site.read(site.row(uuid, RowSource.PERSON)),
     lambda site, _: site.read(site.row("", RowSource.MANY)),

@@ -68,7 +68,9 @@ def template_status(history: TemplateHistory) -> TemplateStatus:
 
 def _missing(history: TemplateHistory) -> str:
     if history.marks:
-        return f"a VM went down shortly after it {counted(history.marks, 'time')}"
+        return (
+            f"{counted(history.marks, 'VM')} went down shortly after such a row and had not crashed"
+        )
     parts = []
     for source, seen in history.sightings.items():
         if is_learned(history, source):
