@@ -235,7 +235,7 @@ class RecoveryService:
         async def give(name: str, recovery: Recovery) -> CommandReceipt | str:
             uuid = found.uuid if found is not None else None
             try:
-                about = recovery.learner.lesson_of(lesson)
+                about = recovery.learner.lesson_of(lesson, recovery.state.cases.values())
                 command = await recovery.command(
                     kind, owner=owner, reason=reason, seconds=seconds, uuid=uuid, lesson=about
                 )

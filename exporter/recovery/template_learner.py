@@ -17,7 +17,7 @@ from exporter.recovery.detect.experience import (
 )
 from exporter.recovery.detect.log_evidence import QUOTED_NAME
 from exporter.recovery.detect.log_patterns import LogClassifier, Meaning
-from exporter.recovery.detect.templates import template
+from exporter.recovery.detect.templates import NAME, NUMBER, template
 from exporter.recovery.log_tail import MANY, Subject
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.commands import Command, CommandKind, Lesson
@@ -126,15 +126,29 @@ class TemplateLearner:
         """Return what is known, taught, learned and unknown, for people."""
         return system_patterns(system, self._patterns, self.taught, self.experience)
 
-    def template_of(self, text: str) -> str:
-        """Return the template that an operator means, who may give a row or its template."""
-        text = text.strip()
-        return text if self.knows(text) else template(text, ())
+    def template_of(self, text: str, vm_names: Iterable[str] = ()) -> str:
+        """
+        Return the template that an operator means, who may give a row or its template.
 
-    def lesson_of(self, given: Lesson) -> Lesson:
+        Args:
+            text: What is given.
+            vm_names: Names that a row may have.
+
+        """
+        text = text.strip()
+        if self.knows(text):
+            return text
+        histories = self.experience.templates.values()
+        of_row = next((one.template for one in histories if one.example.strip() == text), None)
+        is_template = NAME in text or NUMBER in text
+        return of_row or template(text, () if is_template else [n for n in vm_names if n in text])
+
+    def lesson_of(self, given: Lesson, cases: Iterable[Case]) -> Lesson:
         """Return *given* with the template that is meant."""
-        text = given.template
-        return given._replace(template=self.template_of(text)) if text else given
+        if not given.template:
+            return given
+        names = [case.name for case in cases]
+        return given._replace(template=self.template_of(given.template, names))
 
     def _classify(self) -> None:
         """Make a classifier with what is taught and learned now."""

@@ -319,6 +319,8 @@ async def test_command_that_explain_prints_teaches_the_row_that_blocks(puzzled: 
     _, out, _ = await ran("explain", "web-01", **{**puzzled.env, "COLUMNS": "1000"})
     assert "“VM 'web-01' went for a walk of 7 km” by system" in out
     assert "blocked 1 diagnosis so far" in out
+    _, status, _ = await ran("recovery", "status", **{**puzzled.env, "COLUMNS": "1000"})
+    assert "blocked 1 diagnosis so far" in status
     shown = re.search(r"`vergewatch (recovery teach [^`]*)`", out)
     assert shown
 

@@ -116,6 +116,7 @@ def test_row_before_an_unexplained_stop_is_never_harmless() -> None:
         system._write("{name} parked by tool {number}", vm)
         system.world.crash(vm)  # it is off, and nothing else is logged
         system.run(20 * 60)
+        system.world.operator_starts(vm)
     system.learn()
 
     victim = list(system._vms())[-1]
@@ -229,6 +230,25 @@ def test_taught_meaning_precedes_what_a_pattern_says() -> None:
 
     meaning = harness.recovery.learner.classifier.meaning_of_row
     assert meaning("VM has shutdown", RowSource.SYSTEM) is Meaning.HARMLESS
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("web-01 went for a walk of 7 km", "<name> went for a walk of <n> km"),
+        ("<name> WENT for a walk of <n> km", "<name> WENT for a walk of <n> km"),
+        ("  db-01 rests ", "<name> rests"),
+        ("db-01 of <name> rests 3 s", "db-<n> of <name> rests <n> s"),
+        ("VM 'x' rests", "VM '<name>' rests"),
+    ],
+)
+def test_row_can_be_given_in_place_of_its_template(given: str, meant: str) -> None:
+    harness, _ = puzzled()
+
+    cases = harness.recovery.state.cases.values()
+
+    assert "db-01" in [case.name for case in cases]
+    assert harness.recovery.learner.lesson_of(Lesson(given), cases) == Lesson(meant)
 
 
 def test_every_teachable_word_is_a_meaning() -> None:
