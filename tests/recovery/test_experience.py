@@ -1,6 +1,7 @@
 """Templates that become harmless by experience, and what takes that back."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,9 +9,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from exporter.recovery.detect.experience import (
+    AUTHOR_SECONDS,
     LEARNING_SECONDS,
     MAX_TEMPLATES,
+    REPEATED_SECONDS,
     STAYS_UP_SECONDS,
+    SUSPECT_SECONDS,
     TIMES_NEEDED,
     Experience,
     UnknownRow,
@@ -86,7 +90,7 @@ class Site:
             self.read(self.row(uuid, source))
             self.wait(over / (times - 1) if number < times - 1 else STAYS_UP_SECONDS + 60.0)
 
-    def down(self, diagnosis: Diagnosis, uuid: str = "u0") -> None:
+    def down(self, diagnosis: Diagnosis, uuid: str = "u0", *, trouble: bool = True) -> None:
         """Let a VM be found down, and be diagnosed."""
         case = self.cases[uuid]
         state = State.STOPPED if diagnosis.kind is DiagnosisKind.STOPPED else State.UNKNOWN
@@ -96,7 +100,7 @@ class Site:
             state=state if diagnosis.kind is not DiagnosisKind.PENDING else State.SUSPECT,
             since=self.at,
             up_at=self.at - 20.0,
-            trouble_at=case.trouble_at or self.at,
+            trouble_at=(case.trouble_at or self.at) if trouble else None,
             diagnosis=diagnosis,
         )
         self.poll()
@@ -125,6 +129,28 @@ def test_template_is_learned_from_enough_rows_over_a_day(source: RowSource) -> N
     site.sight(2, over=120.0, source=source)
     assert site.is_learned(source)
     assert [one for one in RowSource if site.is_learned(one)] == [source]
+
+
+def test_numbers_are_those_of_the_documentation() -> None:
+    assert (STAYS_UP_SECONDS, SUSPECT_SECONDS, LEARNING_SECONDS) == (600.0, 120.0, 24 * HOUR)
+    assert (MAX_TEMPLATES, list(TIMES_NEEDED.values())) == (2000, [5, 20, 20])
+    assert (REPEATED_SECONDS, AUTHOR_SECONDS) == (60.0, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds", "expected"),
+    [
+        (5, LEARNING_SECONDS, True),
+        (4, LEARNING_SECONDS, False),
+        (5, LEARNING_SECONDS - 1, False),
+    ],
+)
+def test_exactly_enough_is_enough(times: int, seconds: float, *, expected: bool) -> None:
+    seen = TemplateHistory(
+        template=TEXT, sightings={RowSource.SYSTEM: Sightings(times, 100.0, 100.0 + seconds)}
+    )
+
+    assert is_learned(seen, RowSource.SYSTEM) is expected
 
 
 def test_rows_by_persons_are_not_learned_from_rows_of_the_platform() -> None:
@@ -168,6 +194,50 @@ def test_row_counts_only_if_its_vm_was_up_since_the_read_before() -> None:
     site.wait(STAYS_UP_SECONDS + 60.0)
 
     assert site.experience.history(TEXT) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "counts"),
+    [
+        ({"state": State.PROBATION}, True),
+        ({"observed": ObservedState.GONE}, False),
+        ({"state": State.SUSPECT}, False),
+        ({"since": 10_000.0}, True),
+        ({"since": 10_001.0}, False),
+    ],
+)
+def test_row_counts_by_the_state_of_its_vm(changed: dict[str, Any], *, counts: bool) -> None:
+    site = Site()
+    site.cases["u0"] = replace(site.cases["u0"], **changed)
+    site.at += 100.0
+
+    site.read(site.row())
+    site.wait(STAYS_UP_SECONDS + 60.0)
+
+    assert (site.experience.history(TEXT) is not None) is counts
+
+
+def test_row_about_a_vm_that_is_not_known_does_not_count() -> None:
+    site = Site()
+
+    site.read(site.row("gone"))
+    site.wait(STAYS_UP_SECONDS + 60.0)
+
+    assert site.experience.history(TEXT) is None
+
+
+@pytest.mark.parametrize(("seconds", "counts"), [(240.0, True), (241.0, False)])
+def test_row_after_a_time_without_reads_does_not_count(seconds: float, *, counts: bool) -> None:
+    site = Site()
+    until = site.at + seconds
+    while site.at < until:
+        site.at = min(until, site.at + 60.0)
+        site.poll()
+
+    site.read(site.row())
+    site.wait(STAYS_UP_SECONDS + 60.0)
+
+    assert (site.experience.history(TEXT) is not None) is counts
 
 
 def test_rows_of_both_logs_about_one_event_count_once() -> None:
@@ -308,6 +378,88 @@ def test_row_that_arrives_after_the_vm_is_down_counts_against_its_template() -> 
     site.down(UNCLEAR)
 
     assert not site.is_learned()
+
+
+@pytest.mark.parametrize("cause", [Cause.LOGS_UNREAD, Cause.UUID_SHARED])
+def test_unknown_that_blames_no_row_is_no_mark(cause: Cause) -> None:
+    site = learned_site()
+    site.read(site.row())
+
+    site.down(Diagnosis(DiagnosisKind.UNKNOWN, cause))
+
+    assert site.is_learned()
+
+
+def test_row_after_a_downtime_was_judged_is_innocent() -> None:
+    site = learned_site()
+    site.down(UNCLEAR)
+    site.read(site.row())
+    site.wait(300.0)
+
+    assert site.is_learned()
+
+
+def test_next_process_judges_no_downtime_twice_and_a_pending_one_once() -> None:
+    site = learned_site()
+    site.down(UNCLEAR, "u0")
+    site.down(PENDING, "u1")
+    later = Site(experience=resumed(site.experience.templates.values(), site.cases.values()))
+    later.cases = site.cases
+
+    later.read(later.row("u0"))
+    later.poll()
+    assert later.is_learned()
+    later.read(later.row("u1"))
+    later.down(UNCLEAR, "u1")
+
+    assert not later.is_learned()
+
+
+def test_vm_that_is_deleted_while_down_is_forgotten() -> None:
+    site = learned_site()
+    site.down(PENDING)
+    del site.cases["u0"]
+
+    site.read(site.row())
+    site.poll()
+
+    assert site.is_learned()
+    assert not site.experience.downtimes
+
+
+def test_stop_that_was_seen_before_any_trouble_blames_rows_before_it() -> None:
+    site = learned_site()
+    site.read(site.row())
+    site.down(SEEN_STOPPING, trouble=False)
+
+    site.wait(180.0)
+
+    assert not site.is_learned()
+
+
+@pytest.mark.parametrize("name", ["vm-u0", "old-u0"])
+def test_row_that_names_the_vm_among_many_is_marked(name: str) -> None:
+    site = Site()
+    site.sight(25, source=RowSource.MANY)
+    site.cases["u0"] = replace(site.cases["u0"], former_names=("old-u0",))
+    site.read(UnknownRow(TEXT, RowSource.MANY, "", frozenset({name, "other"})))
+
+    site.down(UNCLEAR)
+
+    assert not site.is_learned(RowSource.MANY)
+
+
+def test_blocked_template_keeps_the_text_of_a_row() -> None:
+    site = Site()
+    site.wait(120.0)
+    site.read(site.row()._replace(text="the first"))
+    site.down(UNCLEAR)
+    assert site.history.example == "the first"
+
+    site.read(site.row("u1")._replace(text="another"))
+    site.down(UNCLEAR, "u1")
+
+    assert site.history.example == "the first"
 
 
 def test_row_long_before_or_about_another_vm_is_innocent() -> None:

@@ -98,8 +98,6 @@ class Experience(NamedTuple):
     def without(self, template: str) -> "Experience":
         """Return the experience with *template* forgotten: its count begins anew."""
         key = template.casefold()
-        if key not in self.templates and not any(_key(one) == key for one in self.recent):
-            return self
         return self._replace(
             templates=_read_only({k: one for k, one in self.templates.items() if k != key}),
             recent=tuple(one for one in self.recent if _key(one) != key),
