@@ -18,7 +18,7 @@ DEV     := $(VENV)/.dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench fuzz replay mutants dashboards previews lock docs clean setup programs
+.PHONY: help demo test check bench fuzz replay noise mutants dashboards previews lock docs clean setup programs
 
 help: ## List the verbs
 	@echo "make VERB, where VERB is one of"
@@ -78,6 +78,9 @@ fuzz: $(DEV) ## Test recovery with thousands of random scenarios, other ones eac
 
 replay: $(DEV) ## Simulate a month of recovery and print the results
 	@$(BIN)/python -m tests.recovery.month $(ARGS)
+
+noise: $(DEV) ## Crash VMs among ordinary log rows and compare the starts with their bars
+	@$(BIN)/python -m tests.recovery.noise $(ARGS)
 
 mutants: $(DEV) ## Mutate recovery and the alert rules: a test must fail for each change
 	@$(BIN)/python -m tests.mutation $(ARGS)

@@ -222,6 +222,8 @@ class RecoveryVM(msgspec.Struct, frozen=True, gc=False):
     """The evidence for that cause, such as a log row."""
     failed_guard: str = ""
     """The guard that forbids an action on a VM that crashed."""
+    blocking_row: str = ""
+    """The log row that makes the cause unknown, and how to teach its meaning; else empty."""
 
 
 class LastAction(msgspec.Struct, frozen=True, gc=False):

@@ -268,7 +268,8 @@ def _what_is_known(vm: RecoveryVM) -> str:
         case State.HELD | State.BACKOFF:
             text = f"crashed{evidence}."
         case State.UNKNOWN:
-            text = f"is down, and it is unknown why{evidence}."
+            row = f" The log row: {vm.blocking_row}" if vm.blocking_row else ""
+            text = f"is down, and it is unknown why{evidence}.{row}"
         case State.PLATFORM:
             text = f"is down, and VergeOS, which has to restart it, has not done so{evidence}."
         case State.SUSPECT:

@@ -30,6 +30,7 @@ from exporter.recovery.report.responses import (
     CommandResponse,
     ErrorResponse,
     LogResponse,
+    PatternsResponse,
     ReportResponse,
     StatusResponse,
     VMsResponse,
@@ -86,6 +87,9 @@ class DaemonClient:
 
     def report(self, system: str | None, days: float) -> ReportResponse:
         return self._get("/report", ReportQuery(system, days), ReportResponse)
+
+    def patterns(self, system: str | None) -> PatternsResponse:
+        return self._get("/patterns", SystemQuery(system), PatternsResponse)
 
     def command(self, kind: CommandKind, body: CommandBody) -> CommandResponse:
         headers = {TOKEN_HEADER: self._token.encode(), "Content-Type": b"application/json"}

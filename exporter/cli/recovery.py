@@ -19,6 +19,7 @@ from typer.core import TyperCommand
 from exporter.cli.daemon_url import DEFAULT_URL, URL_VARIABLE
 from exporter.errors import ConfigError
 from exporter.recovery.model.commands import CommandKind
+from exporter.recovery.model.log_templates import TEACHABLE
 
 if TYPE_CHECKING:
     from exporter.cli.daemon_client import DaemonClient
@@ -180,6 +181,71 @@ def clear(
     """Take a VM out of quarantine and refill its restart budget."""
     _give(CommandKind.CLEAR, url, token_file, as_json=as_json, owner=owner, reason=reason,
           vm=vm, system=system)  # fmt: skip
+
+
+@commands.command(cls=PlainHelp)
+def patterns(
+    unknown: Annotated[
+        bool, typer.Option("--unknown", help="Show the unknown templates only.")
+    ] = False,
+    as_yaml: Annotated[
+        bool,
+        typer.Option("--yaml", help="Print what is taught and learned as recovery.log_patterns."),
+    ] = False,
+    system: System = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the templates of log rows mean: known, taught, learned and unknown ones."""
+    from exporter.cli import pattern_settings
+
+    answer = _client(url).patterns(system)
+    if unknown:
+        answer = pattern_settings.only_unknown(answer)
+    if as_yaml:
+        typer.echo(pattern_settings.as_yaml(answer), nl=False)
+        return
+    _show(answer, lambda output: output.print_patterns(answer, unknown=unknown), as_json=as_json)
+
+
+TemplateText = Annotated[
+    str, typer.Argument(metavar="TEMPLATE", help="The template, or the text of a row of the log.")
+]
+
+
+@commands.command(cls=PlainHelp)
+def teach(
+    template: TemplateText,
+    means: Annotated[
+        str, typer.Argument(metavar="MEANING", help=f"One of {', '.join(TEACHABLE)}.")
+    ],
+    reason: Reason,
+    owner: Owner = None,
+    system: System = None,
+    token_file: TokenFile = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Teach what the rows of a log template mean. In force at once; `forget` revokes it."""
+    if means not in TEACHABLE:
+        raise ConfigError(f"the meaning {means!r} must be one of {', '.join(TEACHABLE)}")
+    _give(CommandKind.TEACH, url, token_file, as_json=as_json, owner=owner, reason=reason,
+          template=template, means=means, system=system)  # fmt: skip
+
+
+@commands.command(cls=PlainHelp)
+def forget(
+    template: TemplateText,
+    reason: Reason,
+    owner: Owner = None,
+    system: System = None,
+    token_file: TokenFile = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Forget what was taught about a log template, and the experience with it."""
+    _give(CommandKind.FORGET, url, token_file, as_json=as_json, owner=owner, reason=reason,
+          template=template, system=system)  # fmt: skip
 
 
 def _give(

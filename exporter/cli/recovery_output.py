@@ -21,7 +21,9 @@ from exporter.recovery.model.states import State
 from exporter.recovery.model.views import (
     CommandInForce,
     CommandReceipt,
+    SystemPatterns,
     SystemRecoveryStatus,
+    TemplateStatus,
     VMRecoveryStatus,
 )
 from exporter.recovery.report.events import TimelineEvent
@@ -30,6 +32,7 @@ from exporter.recovery.report.presentation import Tone, present_readiness, prese
 from exporter.recovery.report.responses import (
     CommandResponse,
     LogResponse,
+    PatternsResponse,
     ReportResponse,
     StatusResponse,
     VMsResponse,
@@ -39,6 +42,8 @@ from exporter.recovery.report.summary_text import summary_text
 PIPE_WIDTH = 400
 """Output that is not read in a terminal is practically not wrapped, so that it can be searched."""
 MAX_VMS = 20
+MAX_UNKNOWN = 20
+"""Unknown templates that are printed beside the others."""
 SETTLED = (State.HEALTHY, State.PROBATION)
 """States in which no decision is made; guard results are from the last downtime."""
 STYLES: Mapping[Tone, str] = {
@@ -57,6 +62,8 @@ RESULTS = {
     "arm": "no disarm is in force",
     "accept": "the current inventory is accepted as correct",
     "clear": "the restart budget of {vm} is refilled",
+    "teach": "rows like “{template}” mean {means}",
+    "forget": "“{template}” is forgotten",
 }
 
 
@@ -228,13 +235,76 @@ def print_receipts(answer: CommandResponse) -> None:
 
 def _result(receipt: CommandReceipt) -> str:
     """Return the effect of a command, and the readiness, which may follow from another command."""
-    result = RESULTS.get(receipt.kind, receipt.kind).format(vm=receipt.vm)
+    result = RESULTS.get(receipt.kind, receipt.kind).format(
+        vm=receipt.vm, template=receipt.template, means=receipt.means
+    )
     duration = f" for {lasting(receipt.seconds)}" if receipt.seconds is not None else ""
     if receipt.kind == "pause" and (receipt.paused_seconds or 0.0) > (receipt.seconds or 0.0) + 1:
         left = lasting(receipt.paused_seconds or 0.0)
         result, duration = f"recovery stays paused for {left}, by an earlier, longer pause", ""
     readiness = present_readiness(receipt.readiness).label
     return f"{receipt.system}: {result}{duration}; readiness: {readiness} ({receipt.because})"
+
+
+def print_patterns(answer: PatternsResponse, *, unknown: bool) -> None:
+    """Print the meanings in each system; of the unknown templates, all if *unknown*."""
+    console = _console()
+    if not answer.systems:
+        console.print("Recovery is off in every system.")
+    for number, system in enumerate(answer.systems):
+        if number:
+            console.print()
+        if not unknown:
+            _print_known(console, system)
+        shown = system.unknown if unknown else system.unknown[:MAX_UNKNOWN]
+        title = f"{system.system}: {counted(len(system.unknown), 'unknown template')}"
+        console.print(Text(_plain(title), style="bold"))
+        for status in shown:
+            console.print(_entry("  ", Text(_plain(status.template), "yellow")))
+            for line in _facts_of(status):
+                console.print(_entry("    ", line))
+        if len(shown) < len(system.unknown):
+            more = len(system.unknown) - len(shown)
+            console.print(_entry("  ", f"and {more} more; --unknown prints all"))
+
+
+def _print_known(console: Console, system: SystemPatterns) -> None:
+    sections = (
+        ("known pattern", [(one.means, one.pattern) for one in system.known]),
+        (
+            "taught template",
+            [(one.means, f"{one.template} ({one.owner}: {one.reason})") for one in system.taught],
+        ),
+        (
+            "learned template",
+            [("harmless", f"{one.template} ({seen_text(one)})") for one in system.learned],
+        ),
+    )
+    for title, lines in sections:
+        head = f"{system.system}: {counted(len(lines), title)}"
+        console.print(Text(_plain(head), style="bold"))
+        if lines:
+            table = _table()
+            for means, text in lines:
+                table.add_row(means, _plain(text))
+            console.print(Padding(table, (0, 0, 0, 2)))
+
+
+def _facts_of(status: TemplateStatus) -> list[str]:
+    blocked = counted(status.blocked, "diagnosis", "diagnoses")
+    found = [f"blocked {blocked}; seen {seen_text(status)}"]
+    if status.example:
+        found.append(f"example: {status.example}")
+    if status.missing:
+        last = f" (the last: {status.last_mark})" if status.last_mark else ""
+        found.append(f"not learned: {status.missing}{last}")
+    return [*found, status.command]
+
+
+def seen_text(status: TemplateStatus) -> str:
+    """Return how often rows of a template were seen, by their source."""
+    seen = [f"{times:,} x {source}" for source, times in status.sightings.items()]
+    return ", ".join(seen) or "never on a VM that stayed up"
 
 
 def _print_events(

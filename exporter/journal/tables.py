@@ -96,6 +96,18 @@ cases = Table(
     Column("case_json", Text, nullable=False),
 )
 
+log_templates = Table(
+    "log_templates",
+    METADATA,
+    Column("system", Text, primary_key=True),
+    Column("template", Text, primary_key=True),
+    Column("example", Text, nullable=False),
+    Column("sightings", JSON, nullable=False),
+    Column("marks", Integer, nullable=False),
+    Column("last_mark", Text, nullable=False),
+    Column("blocked", Integer, nullable=False),
+)
+
 changes = _event_table(
     "changes",
     *_diagnosis_columns(nullable=True),
@@ -157,6 +169,8 @@ commands = Table(
     Column("time", UTCDateTime, nullable=False),
     Column("until", Float),
     Column("uuid", Text),
+    Column("template", Text),
+    Column("means", Text),
     Index("commands_by_system", "system", "id"),
     sqlite_autoincrement=True,
 )

@@ -12,10 +12,19 @@ from exporter.errors import IntentOpenError, JournalError
 from exporter.journal import rows
 from exporter.journal.database import Database
 from exporter.journal.db_errors import is_unique_violation
-from exporter.journal.tables import cases, changes, commands, decisions, intents, systems
+from exporter.journal.tables import (
+    cases,
+    changes,
+    commands,
+    decisions,
+    intents,
+    log_templates,
+    systems,
+)
 from exporter.recovery.model.cases import Intent, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.log_templates import TemplateHistory
 from exporter.recovery.model.ports import PollRecord, SavedState
 
 REMEMBERED_SECONDS = 7 * 24 * 3600.0
@@ -28,6 +37,10 @@ T = TypeVar("T")
 
 _DELETE_CASE = delete(cases).where(
     cases.c.system == bindparam("of_system"), cases.c.uuid == bindparam("of_uuid")
+)
+_DELETE_TEMPLATE = delete(log_templates).where(
+    log_templates.c.system == bindparam("of_system"),
+    log_templates.c.template == bindparam("of_template"),
 )
 
 
@@ -114,6 +127,7 @@ class SystemJournal:
             open_actions=self._read(connection, intents, Intent, intents.c.outcome.is_(None)),
             spent=self._read_spent(connection, since),
             commands=self._read(connection, commands, Command),
+            templates=self._read_templates(connection),
         )
 
     def _save_poll(self, connection: Connection, record: PollRecord) -> None:
@@ -125,6 +139,7 @@ class SystemJournal:
         self._insert_all(connection, cases, rows.case_to_row, record.cases)
         self._insert_all(connection, changes, rows.diagnosed_to_row, record.changes)
         self._insert_all(connection, decisions, rows.decision_to_row, record.decisions)
+        self._write_templates(connection, record)
 
     def _check_already_written(self, connection: Connection, intent: Intent) -> None:
         """
@@ -161,6 +176,21 @@ class SystemJournal:
         )
         if done.rowcount == 0:
             connection.execute(insert(systems).values(system=self._system, **row))
+
+    def _write_templates(self, connection: Connection, record: PollRecord) -> None:
+        replaced = [*record.templates_gone, *(one.template for one in record.templates)]
+        if replaced:
+            keys = [{"of_system": self._system, "of_template": template} for template in replaced]
+            connection.execute(_DELETE_TEMPLATE, keys)
+        self._insert_all(connection, log_templates, rows.to_row, record.templates)
+
+    def _read_templates(self, connection: Connection) -> tuple[TemplateHistory, ...]:
+        found = connection.execute(
+            select(log_templates)
+            .where(log_templates.c.system == self._system)
+            .order_by(log_templates.c.template)
+        )
+        return tuple(rows.from_row(row, TemplateHistory) for row in found.mappings())
 
     def _read(
         self, connection: Connection, table: Table, kind: type[T], *conditions: Any

@@ -21,6 +21,7 @@ from exporter.recovery.model.states import DIAGNOSED, State
 from exporter.recovery.observe.inventory_checks import CheckedInventory
 from exporter.recovery.observe.lifecycle import apply_diagnosis
 from exporter.recovery.observe.state import RecoveryState
+from exporter.recovery.template_learner import TemplateLearner
 
 DOWN = (ObservedState.DOWN, ObservedState.HUNG)
 UP = (State.HEALTHY, State.PROBATION)
@@ -44,7 +45,7 @@ class Diagnoser:
         powerstate: PowerState,
     ) -> None:
         self._limits = limits
-        self._classifier = classifier
+        self.learner = TemplateLearner(classifier, users, limits)
         self._users = users
         self._powerstate = powerstate
         self._names_of: CheckedInventory | None = None
@@ -71,8 +72,8 @@ class Diagnoser:
         logs = self.log_tail.evidence(case, _places(case, inventory))
         context = diagnosis_context(case, state, inventory, logs, self._users, names)
         if lacks_stop_author(case):
-            return add_stop_author(case, context, self._limits, self._classifier)
-        diagnosis = diagnose(case, context, self._limits, self._classifier, self._powerstate)
+            return add_stop_author(case, context, self._limits, self.learner.classifier)
+        diagnosis = diagnose(case, context, self._limits, self.learner.classifier, self._powerstate)
         return apply_diagnosis(case, diagnosis, at=inventory.at)
 
     def explained(self, state: RecoveryState) -> frozenset[str]:
@@ -91,7 +92,7 @@ class Diagnoser:
             context = diagnosis_context(
                 placed, state, state.valid_inventory, logs, self._users, names
             )
-            if explains_loss(placed, context, self._limits, self._classifier):
+            if explains_loss(placed, context, self._limits, self.learner.classifier):
                 found.add(uuid)
         return frozenset(found)
 
@@ -106,7 +107,10 @@ class Diagnoser:
 
     async def read_logs_now(self, state: RecoveryState, *, at: float) -> None:
         """Read the logs."""
-        await self.log_tail.read(self._log_names(state.valid_inventory).vms, at=at)
+        names = self._log_names(state.valid_inventory)
+        rows = await self.log_tail.read(names.vms, at=at)
+        if rows is not None:
+            self.learner.after_read(rows, state, names, at=at)
 
     def _needs_logs(self, case: Case, state: RecoveryState, *, at: float) -> bool:
         """Return whether *case* needs the logs sooner than the next regular read."""

@@ -31,7 +31,14 @@ from exporter.recovery.detect.context import LogUsers, cluster_of
 from exporter.recovery.detect.log_patterns import LogClassifier
 from exporter.recovery.diagnoser import Diagnoser, needs_log_rows
 from exporter.recovery.model.cases import Case, Enrolment
-from exporter.recovery.model.commands import Command, CommandKind, ControlState, control_state
+from exporter.recovery.model.commands import (
+    NO_LESSON,
+    Command,
+    CommandKind,
+    ControlState,
+    Lesson,
+    control_state,
+)
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import Limits, Mode, PowerState
 from exporter.recovery.model.ports import FreshVM, JournalStore, Meter, Platform, Random, Silences
@@ -115,6 +122,7 @@ class Recovery:
         self._diagnoser = Diagnoser(
             platform, limits, setup.classifier, setup.log_users, setup.powerstate
         )
+        self.learner = self._diagnoser.learner
         self._decider = Decider(guards, self._journal_writer, meter)
         self._executor = ActionExecutor(
             platform, self._journal_writer, limits, clock, watched=lambda: self.watched
@@ -182,6 +190,7 @@ class Recovery:
                 self.state.cases,
                 self.decisions,
                 lambda at: self._began_time + timedelta(seconds=at - self._watched_before),
+                self.learner.blocking,
             ),
             self._actions.last_actions.values(),
         )
@@ -212,6 +221,7 @@ class Recovery:
         reason: str,
         seconds: float | None = None,
         uuid: str | None = None,
+        lesson: Lesson = NO_LESSON,
     ) -> Command:
         """
         Write a command of an operator and apply it.
@@ -230,6 +240,8 @@ class Recovery:
                 time=self._clock.now(),
                 until=None if seconds is None else at + seconds,
                 uuid=uuid,
+                template=lesson.template,
+                means=lesson.means,
             )
             await self._journal_writer.store.save_command(given)
             self.apply_command(given)
@@ -257,6 +269,7 @@ class Recovery:
             self._warm_up(f"{given.kind} by {given.owner}")
         if given.kind is CommandKind.ACCEPT:
             self.state = accepted(self.state, at=self.watched)
+        self.learner.apply(given, self._control_state.taught)
 
     async def _boot(self) -> bool:
         """Open the journal and continue from its saved state; return whether that worked."""
@@ -280,6 +293,7 @@ class Recovery:
                 if case.log_from is not None and needs_log_rows(case)
             ],
         )
+        self.learner.resume(saved, self._control_state.taught)
         log.info(
             "recovery.started", vms=len(start.state.cases), open_actions=len(start.open_actions)
         )
@@ -340,6 +354,7 @@ class Recovery:
             self._update(self._diagnoser.diagnosed(self.state))
         explained = self._diagnoser.explained(self.state)
         self.state = after_diagnoses(self.state, explained, self.setup.limits)
+        self.learner.after_diagnosis(self.state)
 
     async def _decide(self) -> None:
         """Decide on every VM that is down, and carry out the actions, one after the other."""
@@ -406,7 +421,8 @@ class Recovery:
 
     async def _record(self) -> None:
         """Write what changed to the journal, and drop actions that no longer use up budgets."""
+        positions, templates = self._diagnoser.log_tail.positions, self.learner.experience.templates
         if await self._journal_writer.record(
-            self.state, self._diagnoser.log_tail.positions, watched=self.watched
+            self.state, positions, templates, watched=self.watched
         ):
             self._actions.history.forget(now=self.watched)

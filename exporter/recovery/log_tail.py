@@ -123,8 +123,16 @@ class LogTail:
         before = [one.position for one in takewhile(lambda one: one.read_at <= at, self.positions)]
         return before[-1] if before else None
 
-    async def read(self, vm_names: AbstractSet[str], *, at: float) -> None:
-        """Read what is new in both logs, and keep what concerns the VMs that are down."""
+    async def read(
+        self, vm_names: AbstractSet[str], *, at: float
+    ) -> Sequence[tuple[Subject, LogRow]] | None:
+        """
+        Read both logs, and keep what concerns the VMs that are down.
+
+        Returns:
+            The new rows with their subjects; None if the logs could not be read.
+
+        """
         # Rows may appear shortly after newer ones, so two reads overlap.
         since = self._resumes_from or next((one.position for one in self.positions[-2:]), None)
         self.read_at = at
@@ -132,24 +140,27 @@ class LogTail:
             readings = {table: await self._read(table, since) for table in LogTable}
         except VergeOSError as error:
             self.problem = f"the log cannot be read: {error}"
-            return
+            return None
         self.problem = ""
         self._resumes_from = None
         newest = max((row.at for reading in readings.values() for row in reading.rows), default=0.0)
+        new: list[tuple[Subject, LogRow]] = []
         for table, reading in readings.items():
             # The first rows are as old as their times show; any later row is new when it is read.
             dated = [
                 replace(row, read_at=at - newest + row.at if since is None else at)
                 for row in reading.rows
             ]
-            for subject, row in self._tables[table].add(reading._replace(rows=dated), vm_names):
-                self._add_to_kept(row, subject)
-                if self.positions and (self._known is None or not self._known.includes(row)):
-                    self._new_rows.append(row)
+            new += self._tables[table].add(reading._replace(rows=dated), vm_names)
+        for subject, row in new:
+            self._add_to_kept(row, subject)
+            if self.positions and (self._known is None or not self._known.includes(row)):
+                self._new_rows.append(row)
         self._remember_position(at)
         oldest = at - self._keep_seconds
         for tail in self._tables.values():
             tail.forget(oldest)
+        return new
 
     def take_new_rows(self) -> list[LogRow]:
         """Return the rows that were written since the first read, each of them once."""

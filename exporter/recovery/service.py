@@ -11,7 +11,7 @@ from exporter.executor import run_in_thread
 from exporter.recovery.decide.facts import suppressed_by
 from exporter.recovery.engine import Recovery
 from exporter.recovery.model.cases import Case
-from exporter.recovery.model.commands import Command, CommandKind
+from exporter.recovery.model.commands import NO_LESSON, Command, CommandKind, Lesson
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import DAY
 from exporter.recovery.model.records import JournalReader
@@ -19,6 +19,7 @@ from exporter.recovery.model.states import State
 from exporter.recovery.model.views import (
     CommandInForce,
     CommandReceipt,
+    SystemPatterns,
     SystemRecoveryStatus,
     UnknownNameError,
     VMRecoveryStatus,
@@ -39,7 +40,7 @@ from exporter.recovery.report.explain import Explanation, explain
 from exporter.recovery.report.presentation import CALM_STATES, STATES, URGENCY
 from exporter.recovery.report.sentences import sentence
 from exporter.recovery.report.summary import RecoverySummary, summarize
-from exporter.recovery.vm_lookup import FoundVM, find_systems, find_vm
+from exporter.recovery.vm_lookup import FoundVM, find_systems, find_vm, systems_that_know
 from exporter.recovery.vm_records import (
     ROWS_OF_A_SYSTEM,
     VMRecords,
@@ -194,6 +195,10 @@ class RecoveryService:
             for name, recovery in self._systems(system).items()
         ]
 
+    def patterns(self, system: str | None = None) -> Sequence[SystemPatterns]:
+        """Return what the log templates of each system mean."""
+        return [one.learner.patterns(name) for name, one in self._systems(system).items()]
+
     async def command(
         self,
         kind: CommandKind,
@@ -202,6 +207,7 @@ class RecoveryService:
         reason: str,
         seconds: float | None = None,
         vm: str | None = None,
+        lesson: Lesson = NO_LESSON,
         system: str | None = None,
     ) -> Sequence[CommandReceipt]:
         """
@@ -211,6 +217,7 @@ class RecoveryService:
             owner: The operator who gives the command.
             seconds: Duration; None: without end.
             vm: Complete name, key or UUID.
+            lesson: With a log template or the text of a row.
 
         Raises:
             JournalError: The command could not be recorded for a system, and is not in force there.
@@ -222,12 +229,15 @@ class RecoveryService:
             raise UnknownNameError("recovery is off in every system, so it takes no commands")
         if found is not None and not _can_be_cleared(found):
             raise UnknownNameError(f"{found} is not enrolled, so there is nothing to clear")
+        if kind is CommandKind.FORGET and lesson.template is not None:
+            chosen = systems_that_know(lesson.template, chosen)
 
         async def give(name: str, recovery: Recovery) -> CommandReceipt | str:
             uuid = found.uuid if found is not None else None
             try:
+                about = recovery.learner.lesson_of(lesson, recovery.state.cases.values())
                 command = await recovery.command(
-                    kind, owner=owner, reason=reason, seconds=seconds, uuid=uuid
+                    kind, owner=owner, reason=reason, seconds=seconds, uuid=uuid, lesson=about
                 )
             except JournalError as error:
                 return f"{name}: {error}"
@@ -304,6 +314,7 @@ class RecoveryService:
             unseen=self._unseen(recovery),
             enrolment=recovery.state.enrolments.get(case.uuid),
             suppressed_by=suppressed_by(case, recovery.system_facts),
+            blocked=recovery.learner.blocked(case),
             decision=decision,
             number=record.number if record is not None else None,
             decided=record.decision.time if record is not None else None,
@@ -393,6 +404,8 @@ def _receipt(
         seconds=command.until - command.at if command.until is not None else None,
         paused_seconds=pause.until - recovery.watched if pause and pause.until else None,
         vm=vm.name if vm is not None else "",
+        template=command.template or "",
+        means=command.means or "",
         readiness=readiness.value,
         because=because,
     )

@@ -47,6 +47,27 @@ def find_systems(recoveries: Mapping[str, Recovery], system: str | None) -> Mapp
     raise UnknownNameError(f"no system is named {system!r}; systems with recovery: {known}")
 
 
+def systems_that_know(template: str, recoveries: Mapping[str, Recovery]) -> Mapping[str, Recovery]:
+    """
+    Return those of *recoveries* in which a log template is taught, or seen.
+
+    Raises:
+        UnknownNameError: There is none.
+
+    """
+    found = {
+        name: recovery
+        for name, recovery in recoveries.items()
+        if recovery.learner.knows(recovery.learner.template_of(template))
+    }
+    if not found:
+        known = [one for recovery in recoveries.values() for one in recovery.learner.known]
+        raise UnknownNameError(
+            f"the log template {template!r} is neither taught nor learned{nearest(template, known)}"
+        )
+    return found
+
+
 async def find_vm(
     wanted: str,
     system: str | None,

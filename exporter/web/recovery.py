@@ -10,7 +10,8 @@ from aiohttp import hdrs, web
 from pydantic import SecretStr
 
 from exporter.errors import JournalError
-from exporter.recovery.model.commands import GIVEN_BY_OPERATORS, CommandKind
+from exporter.recovery.model.commands import GIVEN_BY_OPERATORS, CommandKind, Lesson
+from exporter.recovery.model.log_templates import TEACHABLE
 from exporter.recovery.model.views import (
     API_ROOT,
     TOKEN_HEADER,
@@ -34,6 +35,7 @@ from exporter.recovery.report.responses import (
     CommandResponse,
     ErrorResponse,
     LogResponse,
+    PatternsResponse,
     ReportResponse,
     StatusResponse,
     VMsResponse,
@@ -84,6 +86,7 @@ class RecoveryAPI:
         get(f"{API_ROOT}/explain/{{vm}}", _query_handler(ExplainQuery, self._explain))
         get(f"{API_ROOT}/log", _query_handler(LogQuery, self._log))
         get(f"{API_ROOT}/report", _query_handler(ReportQuery, self._report))
+        get(f"{API_ROOT}/patterns", _query_handler(SystemQuery, self._patterns))
         for kind in GIVEN_BY_OPERATORS:
             app.router.add_post(f"{API_ROOT}/{kind}", _json_handler(self._command_handler(kind)))
 
@@ -103,6 +106,9 @@ class RecoveryAPI:
     async def _report(self, _: web.Request, query: ReportQuery) -> Any:
         return ReportResponse(await self._service.report(query.system, days=query.days))
 
+    async def _patterns(self, _: web.Request, query: SystemQuery) -> Any:
+        return PatternsResponse(self._service.patterns(query.system))
+
     def _command_handler(self, kind: CommandKind) -> Callable[[web.Request], Awaitable[Any]]:
         async def command(request: web.Request) -> Any:
             raw = await _read_body(request)
@@ -120,6 +126,7 @@ class RecoveryAPI:
                 reason=body.reason.strip(),
                 seconds=seconds,
                 vm=body.vm,
+                lesson=Lesson(body.template, body.means),
                 system=body.system,
             )
             return CommandResponse(receipts)
@@ -267,6 +274,19 @@ def _check_body(kind: CommandKind, body: CommandBody) -> None:
         raise RequestError(400, "vm is missing: the name, key or uuid of the VM to clear")
     if kind is not CommandKind.CLEAR and body.vm is not None:
         raise RequestError(400, f"vm is valid for clear only; {kind} applies to whole systems")
+    _check_template(kind, body)
+
+
+def _check_template(kind: CommandKind, body: CommandBody) -> None:
+    of_template = kind in (CommandKind.TEACH, CommandKind.FORGET)
+    if of_template and not (body.template or "").strip():
+        raise RequestError(400, "template is missing: the log template, or a row of the log")
+    if not of_template and body.template is not None:
+        raise RequestError(400, f"template is valid for teach and forget only, not for {kind}")
+    if kind is CommandKind.TEACH and body.means not in TEACHABLE:
+        raise RequestError(400, f"means must be one of {', '.join(TEACHABLE)}")
+    if kind is not CommandKind.TEACH and body.means is not None:
+        raise RequestError(400, f"means is valid for teach only, not for {kind}")
 
 
 def _response(document: Any, *, status: int = 200) -> web.Response:

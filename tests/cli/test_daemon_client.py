@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import re
+import shlex
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
@@ -13,12 +15,15 @@ from unittest.mock import patch
 import msgspec
 import pytest
 import structlog
+import yaml
 from aiohttp import web
 from pydantic import SecretStr
 
 from exporter.cli.daemon_client import DaemonClient, read_token
 from exporter.cli.main import main
 from exporter.errors import ConfigError
+from exporter.recovery.detect.log_patterns import LogClassifier, LogPattern, Meaning
+from exporter.recovery.detect.templates import template
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.views import VMRecoveryStatus
 from exporter.recovery.report.requests import CommandBody
@@ -293,6 +298,91 @@ async def test_unrecorded_command_is_a_temporary_error(idle: Daemon) -> None:
     assert code == 1
     assert "the journal is full" in err
     assert "is not in force" in err
+
+
+@pytest.fixture
+async def puzzled(tmp_path: Path) -> AsyncIterator[Daemon]:
+    """Yield a daemon with a VM that is down after a row that no log pattern matches."""
+    harness = stage()
+    vm = harness.world.vm("web-01")
+    harness.world.platform_log.write(
+        "VM 'web-01' went for a walk of 7 km", at=harness.world.now, name="web-01",
+        machine=vm.machine.key,
+    )  # fmt: skip
+    harness.world.crash("web-01")
+    harness.advance(100)
+    async with answering(harness, tmp_path) as daemon:
+        yield daemon
+
+
+async def test_command_that_explain_prints_teaches_the_row_that_blocks(puzzled: Daemon) -> None:
+    _, out, _ = await ran("explain", "web-01", **{**puzzled.env, "COLUMNS": "1000"})
+    assert "“VM 'web-01' went for a walk of 7 km” by system" in out
+    assert "blocked 1 diagnosis so far" in out
+    _, status, _ = await ran("recovery", "status", **{**puzzled.env, "COLUMNS": "1000"})
+    assert "blocked 1 diagnosis so far" in status
+    shown = re.search(r"`vergewatch (recovery teach [^`]*)`", out)
+    assert shown
+
+    code, out, err = await ran(*shlex.split(shown[1]), **puzzled.steered)
+
+    assert (code, err) == (0, "")
+    assert "rows like “VM '<name>' went for a walk of <n> km” mean harmless" in out
+    puzzled.harness.advance(60)
+    assert puzzled.harness.running("web-01")
+
+
+async def test_patterns_prints_what_is_known_taught_and_unknown(puzzled: Daemon) -> None:
+    wide = {**puzzled.env, "COLUMNS": "300"}
+    _, unknown, _ = await ran("recovery", "patterns", "--unknown", **wide)
+    assert "production: 1 unknown template" in unknown
+    assert "VM '<name>' went for a walk of <n> km" in unknown
+    assert "blocked 1 diagnosis; seen never on a VM that stayed up" in unknown
+    assert "known pattern" not in unknown
+
+    text = "VM 'web-01' went for a walk of 9 km"
+    why = ("--reason", "it does that")
+    await ran("recovery", "teach", text, "crash", *why, **puzzled.steered)
+
+    _, everything, _ = await ran("recovery", "patterns", **wide)
+    assert "guest-stop  VM has shut ?down" in everything
+    assert re.search(
+        r"crash +VM '<name>' went for a walk of <n> km \(.*: it does that\)", everything
+    )
+    assert "production: 0 unknown templates" in everything
+    _, document, _ = await ran("recovery", "patterns", "--json", **wide)
+    (found,) = msgspec.json.decode(document)["systems"]
+    assert found["taught"][0]["means"] == "crash"
+    assert found["unknown"] == []
+
+
+async def test_patterns_are_exported_as_settings_that_mean_the_same(puzzled: Daemon) -> None:
+    text = 'Walk (of "it") costs 5.50 $ [+tax] \\ a|b?'
+    why = ("--reason", "r")
+    await ran("recovery", "teach", text, "stop", *why, **puzzled.steered)
+
+    _, exported, _ = await ran("recovery", "patterns", "--yaml", **puzzled.env)
+
+    (entry,) = yaml.safe_load(exported)["recovery"]["log_patterns"]
+    classifier = LogClassifier([LogPattern(entry["pattern"], Meaning(entry["means"]))])
+    assert classifier.meaning(template(text, ())) is Meaning.STOP
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("teach", "x", "wonderful"), "must be one of harmless, stop"),
+        (("teach", " ", "stop"), "template is missing"),
+        (("forget", "VM '<name>' went for a talk of <n> km"), "did you mean VM '<name>' went for"),
+    ],
+)
+async def test_lesson_that_cannot_be_meant_is_refused(
+    puzzled: Daemon, args: tuple[str, ...], says: str
+) -> None:
+    code, _, err = await ran("recovery", *args, "--reason", "r", **puzzled.steered)
+
+    assert code == 2
+    assert says in err
 
 
 async def test_control_characters_are_replaced(idle: Daemon) -> None:

@@ -17,6 +17,7 @@ from exporter.recovery.model.cases import (
 from exporter.recovery.model.commands import Command, CommandKind
 from exporter.recovery.model.decision import Decision, GuardName, GuardResult
 from exporter.recovery.model.limits import Mode
+from exporter.recovery.model.log_templates import RowSource, Sightings, TemplateHistory
 from exporter.recovery.model.platform_log import LogPosition
 from exporter.recovery.model.ports import Change, PollRecord
 from exporter.recovery.model.states import State
@@ -107,6 +108,19 @@ COMMAND = Command(
     time=START + timedelta(hours=1),
     until=4601.5,
     uuid=UUID,
+    template="VM '<name>' „geparkt“ <n>",
+    means="stop",
+)
+TEMPLATE = TemplateHistory(
+    template="Task '<name>' ran on '<name>'",
+    example="Task 'Hourly' ran on 'web-1'",
+    sightings={
+        RowSource.SYSTEM: Sightings(7, 100.5, 90_000.25),
+        RowSource.MANY: Sightings(1, 300.0, 300.0),
+    },
+    marks=1,
+    last_mark="web-1 at 2026-11-29 10:00:00 UTC (unknown: logs_unclear)",
+    blocked=3,
 )
 SENT: dict[str, Any] = {"sent_at": 1000.5, "sent_position": LogPosition(7, 2**40)}
 CONFIRMED: dict[str, Any] = {

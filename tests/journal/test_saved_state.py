@@ -24,6 +24,7 @@ from tests.journal.examples import (
     OTHER_SYSTEM,
     SENT,
     SYSTEM,
+    TEMPLATE,
     UUID,
     poll_record,
 )
@@ -40,7 +41,7 @@ async def test_saved_state_of_a_new_system_is_empty(journal: Journal) -> None:
 async def test_saved_state_survives_a_restart(directory: Path, clock: FakeClock) -> None:
     journal = await open_journal(directory, clock)
     store = journal.store(SYSTEM)
-    await store.save_poll(poll_record(cases=[CASE], changes=[CHANGE]))
+    await store.save_poll(poll_record(cases=[CASE], changes=[CHANGE], templates=[TEMPLATE]))
     number = await store.save_decision(DECISION)
     intent = await store.prepare(INTENT, number)
     await store.update(replace(intent, **SENT))
@@ -58,6 +59,7 @@ async def test_saved_state_survives_a_restart(directory: Path, clock: FakeClock)
         open_actions=[replace(intent, **SENT)],
         spent=[Spent(1000.5, UUID, INTENT.action)],
         commands=[COMMAND],
+        templates=(TEMPLATE,),
     )
     assert await journal.changes(SYSTEM) == [CHANGE]
     assert [one.decision for one in await journal.decisions(SYSTEM)] == [DECISION]
@@ -95,6 +97,21 @@ async def test_optional_fields_are_read_back_as_none(journal: Journal) -> None:
     assert await journal.changes(SYSTEM) == [change]
     assert [one.decision for one in await journal.decisions(SYSTEM)] == [decision]
     assert await journal.commands(SYSTEM) == [command]
+
+
+async def test_poll_record_replaces_changed_templates_and_deletes_gone_ones(
+    journal: Journal,
+) -> None:
+    store, other = journal.store(SYSTEM), journal.store(OTHER_SYSTEM)
+    unchanged, changed, gone = (replace(TEMPLATE, template=text) for text in ("a", "b", "c"))
+    for one in (store, other):
+        await one.save_poll(poll_record(templates=[unchanged, changed, gone]))
+
+    changed = replace(changed, blocked=9)
+    await store.save_poll(poll_record(templates=[changed], templates_gone=["c", "unknown"]))
+
+    assert (await store.load()).templates == (unchanged, changed)
+    assert len((await other.load()).templates) == 3
 
 
 async def test_poll_record_replaces_changed_cases_and_deletes_gone_ones(

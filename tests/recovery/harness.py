@@ -38,6 +38,7 @@ from exporter.recovery.model.cases import Case, Intent, Outcome, Reply, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import WEEK, Limits, Mode, Window
+from exporter.recovery.model.log_templates import TemplateHistory
 from exporter.recovery.model.platform_log import PositionRead
 from exporter.recovery.model.ports import JournalStore, LastCheck, PollRecord, SavedState
 from exporter.simulator.api.accounts import (
@@ -127,6 +128,7 @@ class InMemoryJournal:
         self.intents: dict[int, Intent] = {}
         self.decisions: list[Decision] = []
         self.commands: list[Command] = []
+        self.templates: dict[str, TemplateHistory] = {}
         self.changes: list[Any] = []
         self.broken = ""
         self.fall: Callable[[str], None] = lambda _: None
@@ -148,6 +150,7 @@ class InMemoryJournal:
                 if one.sent_at is not None and one.sent_at > self.watched - WEEK
             ),
             tuple(self.commands),
+            tuple(self.templates.values()),
         )
 
     async def save_poll(self, record: PollRecord, /) -> None:
@@ -159,6 +162,9 @@ class InMemoryJournal:
             self.cases.pop(uuid, None)
         self.changes += record.changes
         self.decisions += record.decisions
+        self.templates |= {one.template: one for one in record.templates}
+        for template in record.templates_gone:
+            self.templates.pop(template, None)
         self.fall("saved")
 
     async def save_decision(self, decision: Decision, /) -> int:

@@ -16,7 +16,7 @@ import structlog
 from pydantic import SecretStr
 
 from exporter.errors import ConfigError, JournalError
-from exporter.recovery.model.commands import CommandKind
+from exporter.recovery.model.commands import NO_LESSON, CommandKind, Lesson
 from exporter.recovery.model.views import (
     AmbiguousNameError,
     CommandReceipt,
@@ -109,9 +109,11 @@ class StubService:
         reason: str,
         seconds: float | None = None,
         vm: str | None = None,
+        lesson: Lesson = NO_LESSON,
         system: str | None = None,
     ) -> Sequence[CommandReceipt]:
-        self._note(kind.value, owner, reason, seconds, vm, system)
+        about = tuple(filter(None, lesson))
+        self._note(kind.value, owner, reason, seconds, vm, *about, system)
         return [
             CommandReceipt(
                 system="production",

@@ -8,6 +8,7 @@ from exporter.clock import Clock
 from exporter.errors import JournalError
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.log_templates import TemplateHistory
 from exporter.recovery.model.platform_log import PositionRead
 from exporter.recovery.model.ports import Change, JournalStore, PollRecord, SavedState
 from exporter.recovery.model.states import State
@@ -33,6 +34,7 @@ class JournalWriter:
         self._store: JournalStore | None = None
         self._written: Mapping[str, Case] = {}
         """The cases as the journal has them."""
+        self._written_templates: Mapping[str, TemplateHistory] = {}
         self._pending: list[Decision] = []
         """Decisions that are not in the journal yet."""
         self.problem = NOT_OPEN
@@ -64,6 +66,7 @@ class JournalWriter:
             self._failed(error)
             return None
         self._store, self._written = store, {case.uuid: case for case in saved.cases}
+        self._written_templates = {one.template.casefold(): one for one in saved.templates}
         self._works()
         return saved
 
@@ -77,12 +80,18 @@ class JournalWriter:
         self._pending.append(decision)
 
     async def record(
-        self, state: RecoveryState, log_positions: Sequence[PositionRead], *, watched: float
+        self,
+        state: RecoveryState,
+        log_positions: Sequence[PositionRead],
+        templates: Mapping[str, TemplateHistory],
+        *,
+        watched: float,
     ) -> bool:
         """Write what changed since the last successful record; return whether that worked."""
         if self._store is None:
             return False
         cases, noted = state.cases, self._written
+        noted_templates = self._written_templates
         changed = [case for uuid, case in cases.items() if noted.get(uuid) is not case]
         record = PollRecord(
             watched=watched,
@@ -93,10 +102,16 @@ class JournalWriter:
             gone=[uuid for uuid in noted if uuid not in cases],
             changes=self._changes(changed, state, watched),
             decisions=tuple(self._pending),
+            templates=[
+                one for key, one in templates.items() if noted_templates.get(key) is not one
+            ],
+            templates_gone=[
+                one.template for key, one in noted_templates.items() if key not in templates
+            ],
         )
         if not await self.write(self._store.save_poll(record)):
             return False
-        self._written = cases
+        self._written, self._written_templates = cases, templates
         self._pending.clear()
         return True
 

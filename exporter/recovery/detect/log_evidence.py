@@ -27,6 +27,7 @@ from exporter.recovery.model.cases import (
     Policy,
 )
 from exporter.recovery.model.limits import Limits
+from exporter.recovery.model.log_templates import RowSource
 from exporter.recovery.model.platform_log import LogRow, LogTable
 
 QUOTED_NAME = re.compile(r"'([^']*)'|\"([^\"]*)\"")
@@ -98,9 +99,9 @@ def _judged(
     our_kills = 0
     for row in rows:
         text = template(row.text, known_names(row, case, about))
-        meaning = classifier.meaning(text)
         subject = _subject(row, case)
         by_person = not about.users.is_system(row.user)
+        meaning = classifier.meaning_of_row(text, _source(subject, by_person=by_person))
         judged = JudgedRow(
             row,
             subject,
@@ -124,6 +125,13 @@ def _subject(row: LogRow, case: Case) -> Subject:
     if row.object_type == "vm" and row.object_name in (case.name, *case.former_names):
         return Subject.VM
     return Subject.PLACE if row.object_type in ("node", "cluster") else Subject.MANY
+
+
+def _source(subject: Subject, *, by_person: bool) -> RowSource | None:
+    """Return the source that experience knows such rows by; None for rows about places."""
+    if subject is Subject.VM:
+        return RowSource.PERSON if by_person else RowSource.SYSTEM
+    return RowSource.MANY if subject is Subject.MANY and by_person else None
 
 
 def _may_be_our_kill(
@@ -200,7 +208,9 @@ def _by_vm_row(
         elapsed = about.at - judged.row.read_at
         if elapsed < limits.platform_seconds:
             detail = f"{quoted(judged.row)}: the platform has its time to start it"
-            return Diagnosis(DiagnosisKind.PLATFORM, Cause.RESET_SHORTLY_BEFORE, detail)
+            return Diagnosis(
+                DiagnosisKind.PLATFORM, Cause.RESET_SHORTLY_BEFORE, detail, judged.template
+            )
     return _by_other_user(judged, case, about)
 
 
@@ -289,7 +299,7 @@ def _despite_guest_stop(
     for judged in rows:
         if judged.subject is Subject.VM and judged.meaning is Meaning.GUEST_STOP:
             detail = f"{quoted(judged.row)}, and its policy is to start it even then"
-            return Diagnosis(DiagnosisKind.CRASHED, Cause.CRASHED, detail)
+            return Diagnosis(DiagnosisKind.CRASHED, Cause.CRASHED, detail, judged.template)
     return None
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -9,6 +10,8 @@ from types import MappingProxyType
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Predicate
+
+from exporter.recovery.model.log_templates import RowSource
 
 
 class Meaning(StrEnum):
@@ -112,37 +115,58 @@ Whole templates, the first that matches decides. What matches none is unknown.
 """
 
 
+@lru_cache(maxsize=16)
+def _compiled(patterns: tuple[LogPattern, ...]) -> Sequence[tuple[Any, Meaning]]:
+    return [(compile_log_pattern(pattern.pattern), pattern.means) for pattern in patterns]
+
+
 class LogClassifier:
     """
-    The log patterns of one system.
+    The meanings of log templates in one system.
+
+    Taught meanings come first, then the patterns; what neither knows is harmless if it was learned.
 
     Args:
         patterns: In the order in which they are tried.
-        templates: Meanings of single templates, which come before the patterns.
+        taught: Meanings of single templates, which come before the patterns.
+        learned: Templates that are harmless by experience, in lower case, by the source of their
+            rows.
 
     """
 
     def __init__(
         self,
         patterns: Sequence[LogPattern] = LOG_PATTERNS,
-        templates: Mapping[str, Meaning] = MappingProxyType({}),
+        taught: Mapping[str, Meaning] = MappingProxyType({}),
+        learned: Mapping[RowSource, AbstractSet[str]] = MappingProxyType({}),
     ) -> None:
         self.patterns = patterns
-        self._compiled = [
-            (compile_log_pattern(pattern.pattern), pattern.means) for pattern in patterns
-        ]
-        self._templates = {text.casefold(): means for text, means in templates.items()}
+        self._compiled = _compiled(tuple(patterns))
+        self._taught = {text.casefold(): means for text, means in taught.items()}
+        self._learned = learned
         self.meaning = lru_cache(maxsize=4096)(self._meaning)
 
-    def with_templates(self, templates: Mapping[str, Meaning]) -> "LogClassifier":
-        """Return a classifier with the same patterns and other *templates*."""
-        return LogClassifier(self.patterns, templates)
+    def with_templates(
+        self,
+        taught: Mapping[str, Meaning],
+        learned: Mapping[RowSource, AbstractSet[str]] = MappingProxyType({}),
+    ) -> "LogClassifier":
+        """Return a classifier with the same patterns and other templates."""
+        return LogClassifier(self.patterns, taught, learned)
+
+    def meaning_of_row(self, template: str, source: RowSource | None) -> Meaning | None:
+        """Return what a row from *source* means, if that is known, taught or learned."""
+        known = self.meaning(template)
+        if known is None and source is not None:
+            is_learned = template.casefold() in self._learned.get(source, ())
+            return Meaning.HARMLESS if is_learned else None
+        return known
 
     def _meaning(self, template: str) -> Meaning | None:
-        """Return what *template* means; None where nothing matches it."""
-        known = self._templates.get(template.casefold())
-        if known is not None:
-            return known
+        """Return what *template* means by teaching and patterns; None where nothing matches it."""
+        taught = self._taught.get(template.casefold())
+        if taught is not None:
+            return taught
         for pattern, means in self._compiled:
             if pattern.fullmatch(template):
                 return means

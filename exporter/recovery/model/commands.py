@@ -1,9 +1,10 @@
 """Commands of operators, and which of them are in force."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import reduce
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -19,11 +20,26 @@ class CommandKind(StrEnum):
     ACCEPT = "accept"
     """Accept the current inventory: missing VMs were deleted, and the mass outage is real."""
     CLEAR = "clear"
+    TEACH = "teach"
+    """Give the rows of a log template a meaning."""
+    FORGET = "forget"
+    """Take that back, and forget the experience with the template."""
+
     RIVAL = "rival"
     """Given by recovery itself: another instance acts on the system, so hold all actions."""
 
 
 GIVEN_BY_OPERATORS = tuple(kind for kind in CommandKind if kind is not CommandKind.RIVAL)
+
+
+class Lesson(NamedTuple):
+    """What an operator teaches about a log template, or wants forgotten."""
+
+    template: str | None = None
+    means: str | None = None
+
+
+NO_LESSON = Lesson()
 
 
 class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -39,6 +55,10 @@ class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Seconds of monitored time at which it ends by itself."""
     uuid: str | None = None
     """The VM that the command concerns."""
+    template: str | None = None
+    """The log template that it concerns."""
+    means: str | None = None
+    """The meaning that is taught."""
 
 
 class ControlState(NamedTuple):
@@ -48,6 +68,8 @@ class ControlState(NamedTuple):
     disarm: Command | None = None
     rival: Command | None = None
     """Given when another instance was last seen to act."""
+    taught: Mapping[str, Command] = MappingProxyType({})
+    """What log templates were taught to mean, by the template in lower case."""
 
     def at(self, now: float) -> "ControlState":
         """Return what is in force *now*: disarming does not expire, the others do."""
@@ -71,8 +93,16 @@ class ControlState(NamedTuple):
                 return self._replace(disarm=None, rival=None)
             case CommandKind.RIVAL:
                 return self._replace(rival=command)
+            case CommandKind.TEACH | CommandKind.FORGET:
+                return self._replace(taught=self._taught_after(command))
             case CommandKind.ACCEPT | CommandKind.CLEAR:
                 return self
+
+    def _taught_after(self, command: Command) -> Mapping[str, Command]:
+        key = (command.template or "").casefold()
+        others = {known: one for known, one in self.taught.items() if known != key}
+        teaches = command.kind is CommandKind.TEACH
+        return MappingProxyType({**others, key: command} if teaches else others)
 
     def _lasts_longer_than(self, command: Command) -> bool:
         """Return whether a pause is in force already that ends later than *command*."""

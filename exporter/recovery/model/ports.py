@@ -9,6 +9,7 @@ import msgspec
 from exporter.recovery.model.cases import Action, Case, Diagnosis, Intent, Reply, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.log_templates import TemplateHistory
 from exporter.recovery.model.platform_log import LogReading, LogTable, PositionRead
 from exporter.recovery.model.states import State
 
@@ -49,6 +50,10 @@ class PollRecord(NamedTuple):
     changes: Sequence[Change]
     decisions: Sequence[Decision] = ()
     """Decisions without an action; the others are saved before their action."""
+    templates: Sequence[TemplateHistory] = ()
+    """Histories of log templates that changed."""
+    templates_gone: Sequence[str] = ()
+    """Templates whose history is forgotten."""
 
 
 class SavedState(NamedTuple):
@@ -64,6 +69,7 @@ class SavedState(NamedTuple):
     """Actions sent in the last week of monitored time, oldest first."""
     commands: Sequence[Command] = ()
     """Oldest first."""
+    templates: Sequence[TemplateHistory] = ()
 
 
 class JournalStore(Protocol):

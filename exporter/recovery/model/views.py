@@ -1,6 +1,6 @@
 """What the recovery service returns, as the web API encodes it and the command line decodes it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -87,6 +87,58 @@ class CommandReceipt(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     paused_seconds: float | None = None
     """Seconds until recovery resumes; an earlier pause may last longer than this one."""
     vm: str = ""
+    template: str = ""
+    means: str = ""
     readiness: str
     """Readiness after the command."""
     because: str
+
+
+class KnownPattern(msgspec.Struct, frozen=True, gc=False):
+    """A log pattern of the settings or of Vergewatch."""
+
+    pattern: str
+    means: str
+
+
+class TaughtTemplate(msgspec.Struct, frozen=True, gc=False):
+    """A template that an operator gave a meaning."""
+
+    template: str
+    means: str
+    owner: str
+    reason: str
+    time: datetime
+
+
+class TemplateStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A template that no pattern matches, and the experience with it."""
+
+    template: str
+    example: str
+    """The text of one of its rows."""
+    sightings: Mapping[str, int]
+    """How often it was seen on VMs that stayed up, by the source of the row."""
+    learned: tuple[str, ...]
+    """Sources whose rows are harmless by experience."""
+    missing: str
+    """Why no more is learned; empty if nothing is missing."""
+    marks: int
+    last_mark: str
+    blocked: int
+    """How many diagnoses it blocked."""
+    command: str
+    """The command that teaches its meaning."""
+
+
+class SystemPatterns(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """The meanings of log templates in one system."""
+
+    system: str
+    known: Sequence[KnownPattern]
+    """In the order in which they are tried."""
+    taught: Sequence[TaughtTemplate]
+    learned: Sequence[TemplateStatus]
+    """Those seen most first."""
+    unknown: Sequence[TemplateStatus]
+    """Those that blocked most diagnoses first."""

@@ -39,6 +39,8 @@ class ExplainContext(NamedTuple):
     """Newest first."""
     gone: bool = False
     """Whether the VM is no longer in the inventory."""
+    blocked: int = 0
+    """How many diagnoses rows like that of the diagnosis blocked."""
     unseen: str = ""
     """Why the state is out of date; empty if it is current."""
 

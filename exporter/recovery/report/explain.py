@@ -31,6 +31,8 @@ class Explanation(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     sentence: str
     """What happened and what Vergewatch does about it."""
     diagnosis: Diagnosis | None = None
+    blocked: int = 0
+    """How many diagnoses were unknown because of rows like that of the diagnosis."""
     enrolled: bool | None = None
     """``None``: not known."""
     policy: str = ""
@@ -79,6 +81,7 @@ def explain(context: ExplainContext) -> Explanation:
         state=context.state.value if context.state is not None else NOT_MONITORED,
         sentence=text,
         diagnosis=context.diagnosis,
+        blocked=context.blocked,
         enrolled=enrolment.policy.acts if enrolment is not None else enrolled,
         policy=enrolment.policy.value if enrolment is not None else "",
         policy_source=enrolment.because if enrolment is not None else "",

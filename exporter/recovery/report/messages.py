@@ -101,6 +101,8 @@ COMMANDS: Mapping[CommandKind, str] = {
     CommandKind.ACCEPT: "accepted the current inventory as correct",
     CommandKind.CLEAR: "cleared the restart budget of the VM",
     CommandKind.RIVAL: "held recovery",
+    CommandKind.TEACH: "taught the meaning of a log template",
+    CommandKind.FORGET: "forgot a log template",
 }
 """Follows the name of the operator."""
 

@@ -55,4 +55,8 @@ class CommandBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     """How long a pause lasts; at most `MAX_PAUSE_SECONDS`."""
     vm: str | None = None
     """The VM of ``clear``, which other commands do not have."""
+    template: Annotated[str, Meta(max_length=1000)] | None = None
+    """The log template, or a row of the log, of ``teach`` and ``forget``."""
+    means: str | None = None
+    """The meaning that is taught."""
     system: str | None = None

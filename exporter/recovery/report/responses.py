@@ -4,7 +4,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from exporter.recovery.model.views import CommandReceipt, SystemRecoveryStatus, VMRecoveryStatus
+from exporter.recovery.model.views import (
+    CommandReceipt,
+    SystemPatterns,
+    SystemRecoveryStatus,
+    VMRecoveryStatus,
+)
 from exporter.recovery.report.events import TimelineEvent
 from exporter.recovery.report.summary import RecoverySummary
 
@@ -33,6 +38,12 @@ class ReportResponse(msgspec.Struct, frozen=True, gc=False):
     """Response of ``GET /api/recovery/report``."""
 
     summaries: Sequence[RecoverySummary]
+
+
+class PatternsResponse(msgspec.Struct, frozen=True, gc=False):
+    """Response of ``GET /api/recovery/patterns``."""
+
+    systems: Sequence[SystemPatterns]
 
 
 class CommandResponse(msgspec.Struct, frozen=True, gc=False):

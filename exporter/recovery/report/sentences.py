@@ -16,6 +16,7 @@ from exporter.recovery.report.messages import (
     VERBS,
     requested_or_done,
 )
+from exporter.recovery.report.teaching import blocking_text
 
 
 def sentence(context: ExplainContext) -> str:
@@ -118,8 +119,17 @@ def _unknown(context: ExplainContext) -> str:
     why = _because(context.diagnosis)
     return (
         f"{_down(context)}, and the cause is unknown{why}. {_story(context)}"
-        "Vergewatch does not start it. An operator must check it and start it."
+        f"Vergewatch does not start it. An operator must check it and start it.{_teach(context)}"
     )
+
+
+def _teach(context: ExplainContext) -> str:
+    """Return how to teach what the row means that makes the cause unknown, if one does."""
+    diagnosis = context.diagnosis
+    blocks = diagnosis is not None and diagnosis.cause is Cause.LOGS_UNCLEAR
+    if diagnosis is None or not blocks or not diagnosis.template:
+        return ""
+    return f" {blocking_text(diagnosis.template, context.blocked)}"
 
 
 def _held(context: ExplainContext) -> str:

@@ -20,16 +20,17 @@ _by_key = attrgetter("key")
 
 
 class StatusCache:
-    """One entry per VM; the object stays the same as long as its case and failed guard do."""
+    """One entry per VM; the object stays the same while its case and what forbids its start do."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, tuple[Case, str, RecoveryVM]] = {}
+        self._entries: dict[str, tuple[Case, tuple[str, str], RecoveryVM]] = {}
 
     def vms(
         self,
         cases: Mapping[str, Case],
         decisions: Mapping[str, Decision],
         time_of: Callable[[float], datetime],
+        blocking: Callable[[Case], str],
     ) -> tuple[RecoveryVM, ...]:
         """
         Return the recovery state of every VM.
@@ -37,14 +38,16 @@ class StatusCache:
         Args:
             decisions: The newest decision on each VM that is down, by UUID.
             time_of: Converts seconds of monitored time.
+            blocking: Returns the log row that makes the cause unknown.
 
         """
-        before, now = self._entries, dict[str, tuple[Case, str, RecoveryVM]]()
+        before, now = self._entries, dict[str, tuple[Case, tuple[str, str], RecoveryVM]]()
         for uuid, case in cases.items():
             entry = before.get(uuid)
             guard = _failed_guard(case, decisions.get(uuid)) if case.state in PROVEN else ""
-            if entry is None or entry[0] is not case or entry[1] != guard:
-                entry = case, guard, _status(case, guard, time_of)
+            row = blocking(case) if case.diagnosis is not None else ""
+            if entry is None or entry[0] is not case or entry[1] != (guard, row):
+                entry = case, (guard, row), _status(case, guard, row, time_of)
             now[uuid] = entry
         self._entries = now
         return tuple(sorted((vm for _, _, vm in now.values()), key=_by_key))
@@ -62,7 +65,9 @@ def _failed_guard(case: Case, decision: Decision | None) -> str:
     return decision.failed_guard if is_about_this else ""
 
 
-def _status(case: Case, failed_guard: str, time_of: Callable[[float], datetime]) -> RecoveryVM:
+def _status(
+    case: Case, failed_guard: str, blocking_row: str, time_of: Callable[[float], datetime]
+) -> RecoveryVM:
     found = case.diagnosis
     is_known = found is not None and found.kind is not DiagnosisKind.PENDING
     down_since = case.up_at if case.up_at is not None else case.since
@@ -76,6 +81,7 @@ def _status(case: Case, failed_guard: str, time_of: Callable[[float], datetime])
         cause=found.cause if found is not None and is_known else "",
         detail=found.detail if found is not None and is_known else "",
         failed_guard=failed_guard,
+        blocking_row=blocking_row,
     )
 
 

@@ -1,0 +1,572 @@
+"""Templates that become harmless by experience, and what takes that back."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from exporter.recovery.detect.experience import (
+    AUTHOR_SECONDS,
+    LEARNING_SECONDS,
+    MAX_TEMPLATES,
+    REPEATED_SECONDS,
+    STAYS_UP_SECONDS,
+    SUSPECT_SECONDS,
+    TIMES_NEEDED,
+    Experience,
+    UnknownRow,
+    after_diagnosis,
+    after_read,
+    is_learned,
+    learned,
+    resumed,
+)
+from exporter.recovery.model.cases import Case, Cause, Diagnosis, DiagnosisKind, ObservedState
+from exporter.recovery.model.limits import HOUR, Limits
+from exporter.recovery.model.log_templates import RowSource, Sightings, TemplateHistory
+from exporter.recovery.model.states import State
+from tests.fakes import START
+
+LIMITS = Limits()
+TEXT = "Flux of <name> at <n>"
+CRASHED = Diagnosis(DiagnosisKind.CRASHED, Cause.CRASHED)
+UNCLEAR = Diagnosis(DiagnosisKind.UNKNOWN, Cause.LOGS_UNCLEAR, "“x” by y", TEXT)
+STOPPED_BY_ROW = Diagnosis(
+    DiagnosisKind.STOPPED, Cause.STOPPED_BY_PERSON, "“x”", "VM action 'kill' sent"
+)
+SEEN_STOPPING = Diagnosis(DiagnosisKind.STOPPED, Cause.SEEN_STOPPING, "seen stopping")
+PLATFORM = Diagnosis(DiagnosisKind.PLATFORM, Cause.NODE_IN_TROUBLE)
+PENDING = Diagnosis(DiagnosisKind.PENDING, Cause.NOT_LONG_ENOUGH)
+
+
+class Site:
+    """VMs whose log is read every two minutes, and what is learned from it."""
+
+    def __init__(self, vms: int = 2, experience: Experience | None = None) -> None:
+        self.at = 10_000.0
+        self.cases = {f"u{number}": self._case(f"u{number}") for number in range(vms)}
+        self.experience = experience or Experience()
+        self.read()
+
+    def _case(self, uuid: str) -> Case:
+        return Case(
+            uuid=uuid, key=1, machine=1, name=f"vm-{uuid}", state=State.HEALTHY, since=0.0,
+            observed=ObservedState.UP,
+        )  # fmt: skip
+
+    def row(self, uuid: str = "u0", source: RowSource = RowSource.SYSTEM) -> UnknownRow:
+        return UnknownRow(TEXT, source, uuid, text="Flux of vm at 7")
+
+    def read(self, *rows: UnknownRow) -> None:
+        self.experience = after_read(self.experience, rows, self.cases, LIMITS, at=self.at)
+
+    def poll(self) -> None:
+        self.experience = after_diagnosis(
+            self.experience, self.cases, LIMITS, at=self.at, time=START
+        )
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass with polls and reads that bring nothing."""
+        until = self.at + seconds
+        while self.at < until:
+            self.at = min(until, self.at + 60.0)
+            if self.at - self.experience.read_at >= LIMITS.log_read_seconds:
+                self.read()
+            self.poll()
+
+    def sight(
+        self,
+        times: int,
+        *,
+        over: float = LEARNING_SECONDS + 60.0,
+        source: RowSource = RowSource.SYSTEM,
+    ) -> None:
+        """Let rows appear *times* at regular intervals, and the last ten minutes pass."""
+        uuid = "" if source is RowSource.MANY else "u0"
+        for number in range(times):
+            self.read(self.row(uuid, source))
+            self.wait(over / (times - 1) if number < times - 1 else STAYS_UP_SECONDS + 60.0)
+
+    def down(self, diagnosis: Diagnosis, uuid: str = "u0", *, trouble: bool = True) -> None:
+        """Let a VM be found down, and be diagnosed."""
+        case = self.cases[uuid]
+        state = State.STOPPED if diagnosis.kind is DiagnosisKind.STOPPED else State.UNKNOWN
+        self.cases[uuid] = replace(
+            case,
+            observed=ObservedState.DOWN,
+            state=state if diagnosis.kind is not DiagnosisKind.PENDING else State.SUSPECT,
+            since=self.at,
+            up_at=self.at - 20.0,
+            trouble_at=(case.trouble_at or self.at) if trouble else None,
+            diagnosis=diagnosis,
+        )
+        self.poll()
+
+    def up(self, uuid: str = "u0", state: State = State.HEALTHY) -> None:
+        self.cases[uuid] = replace(self._case(uuid), since=self.at, state=state)
+        self.poll()
+
+    def is_learned(self, source: RowSource = RowSource.SYSTEM) -> bool:
+        return TEXT.casefold() in learned(self.experience)[source]
+
+    @property
+    def history(self) -> TemplateHistory:
+        found = self.experience.history(TEXT)
+        assert found is not None
+        return found
+
+
+@pytest.mark.parametrize("source", RowSource)
+def test_template_is_learned_from_enough_rows_over_a_day(source: RowSource) -> None:
+    site = Site()
+
+    site.sight(TIMES_NEEDED[source] - 1, source=source)
+    assert not site.is_learned(source)
+
+    site.sight(2, over=120.0, source=source)
+    assert site.is_learned(source)
+    assert [one for one in RowSource if site.is_learned(one)] == [source]
+
+
+def test_numbers_are_those_of_the_documentation() -> None:
+    assert (STAYS_UP_SECONDS, SUSPECT_SECONDS, LEARNING_SECONDS) == (600.0, 120.0, 24 * HOUR)
+    assert (MAX_TEMPLATES, list(TIMES_NEEDED.values())) == (2000, [5, 20, 20])
+    assert (REPEATED_SECONDS, AUTHOR_SECONDS) == (60.0, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds", "expected"),
+    [
+        (5, LEARNING_SECONDS, True),
+        (4, LEARNING_SECONDS, False),
+        (5, LEARNING_SECONDS - 1, False),
+    ],
+)
+def test_exactly_enough_is_enough(times: int, seconds: float, *, expected: bool) -> None:
+    seen = TemplateHistory(
+        template=TEXT, sightings={RowSource.SYSTEM: Sightings(times, 100.0, 100.0 + seconds)}
+    )
+
+    assert is_learned(seen, RowSource.SYSTEM) is expected
+
+
+def test_rows_by_persons_are_not_learned_from_rows_of_the_platform() -> None:
+    site = Site()
+
+    site.sight(30)
+    site.sight(5, source=RowSource.PERSON)
+
+    assert site.is_learned(RowSource.SYSTEM)
+    assert not site.is_learned(RowSource.PERSON)
+
+
+def test_rows_within_less_than_a_day_are_not_enough() -> None:
+    site = Site()
+
+    site.sight(100, over=LEARNING_SECONDS - 300.0)
+
+    assert not site.is_learned()
+
+
+def test_row_counts_only_if_its_vm_stays_up_for_ten_minutes() -> None:
+    site = Site()
+    site.read(site.row("u0"), site.row("u1"))
+    site.wait(300.0)
+    site.down(PENDING)
+    site.up()
+    site.wait(STAYS_UP_SECONDS)
+
+    assert site.history.times == 1
+
+
+def test_row_counts_only_if_its_vm_was_up_since_the_read_before() -> None:
+    site = Site()
+    site.wait(120.0)
+    site.down(CRASHED)
+    site.at += 60.0
+    site.up()
+    site.at += 60.0
+    site.read(site.row())
+
+    site.wait(STAYS_UP_SECONDS + 60.0)
+
+    assert site.experience.history(TEXT) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "counts"),
+    [
+        ({"state": State.PROBATION}, True),
+        ({"observed": ObservedState.GONE}, False),
+        ({"state": State.SUSPECT}, False),
+        ({"since": 10_000.0}, True),
+        ({"since": 10_001.0}, False),
+    ],
+)
+def test_row_counts_by_the_state_of_its_vm(changed: dict[str, Any], *, counts: bool) -> None:
+    site = Site()
+    site.cases["u0"] = replace(site.cases["u0"], **changed)
+    site.at += 100.0
+
+    site.read(site.row())
+    site.wait(STAYS_UP_SECONDS + 60.0)
+
+    assert (site.experience.history(TEXT) is not None) is counts
+
+
+def test_row_about_a_vm_that_is_not_known_does_not_count() -> None:
+    site = Site()
+
+    site.read(site.row("gone"))
+    site.wait(STAYS_UP_SECONDS + 60.0)
+
+    assert site.experience.history(TEXT) is None
+
+
+@pytest.mark.parametrize(("seconds", "counts"), [(240.0, True), (241.0, False)])
+def test_row_after_a_time_without_reads_does_not_count(seconds: float, *, counts: bool) -> None:
+    site = Site()
+    until = site.at + seconds
+    while site.at < until:
+        site.at = min(until, site.at + 60.0)
+        site.poll()
+
+    site.read(site.row())
+    site.wait(STAYS_UP_SECONDS + 60.0)
+
+    assert (site.experience.history(TEXT) is not None) is counts
+
+
+def test_rows_of_both_logs_about_one_event_count_once() -> None:
+    site = Site()
+    site.wait(120.0)
+    site.read(site.row(), site.row())
+    site.at += 40.0
+    site.read(site.row())
+
+    site.wait(STAYS_UP_SECONDS + 60.0)
+
+    assert site.history.times == 1
+
+
+def test_rows_around_a_time_without_polls_do_not_count() -> None:
+    site = Site()
+    site.poll()
+    site.read(site.row("u0"))
+    site.at += LIMITS.max_gap_seconds + LIMITS.log_read_seconds + 1
+    site.read(site.row("u1"))
+
+    site.wait(STAYS_UP_SECONDS + 60.0)
+
+    assert site.experience.history(TEXT) is None
+
+
+def learned_site() -> Site:
+    site = Site()
+    site.sight(6)
+    assert site.is_learned()
+    return site
+
+
+@pytest.mark.parametrize(
+    "diagnosis",
+    [
+        UNCLEAR,
+        replace(UNCLEAR, cause=Cause.WENT_DOWN_UNOBSERVED, template=""),
+        Diagnosis(DiagnosisKind.STOPPED, Cause.POWERED_OFF_AS_DESIRED),
+    ],
+    ids=lambda one: one.cause,
+)
+def test_template_is_unlearned_at_once_when_it_precedes_a_stop(diagnosis: Diagnosis) -> None:
+    site = learned_site()
+    site.read(site.row())
+    site.at += 100.0
+
+    site.down(diagnosis)
+
+    assert not site.is_learned()
+    assert site.history.marks == 1
+    assert site.history.last_mark.startswith("vm-u0 at ")
+
+
+def test_marked_template_is_never_learned_again() -> None:
+    site = learned_site()
+    site.read(site.row())
+    site.down(UNCLEAR)
+    site.up()
+    site.wait(600.0)
+
+    site.sight(50, over=5 * LEARNING_SECONDS)
+
+    assert not site.is_learned()
+
+
+def test_forgotten_template_begins_anew() -> None:
+    site = learned_site()
+    site.read(site.row())
+    site.down(UNCLEAR)
+    site.up()
+    site.experience = site.experience.without(TEXT.upper())
+    site.wait(600.0)
+    assert site.experience.history(TEXT) is None
+
+    site.sight(6)
+
+    assert site.is_learned()
+
+
+@pytest.mark.parametrize("diagnosis", [CRASHED, STOPPED_BY_ROW], ids=lambda one: one.cause)
+def test_template_is_innocent_of_a_crash_and_of_a_stop_by_another_row(
+    diagnosis: Diagnosis,
+) -> None:
+    site = learned_site()
+    site.read(site.row())
+
+    site.down(PENDING)
+    site.down(PLATFORM)
+    site.down(diagnosis)
+    site.wait(600.0)
+
+    assert site.is_learned()
+    assert not site.history.marks
+
+
+@pytest.mark.parametrize(("after", "is_undone"), [(STOPPED_BY_ROW, True), (CRASHED, False)])
+def test_template_is_unlearned_when_a_start_is_undone(after: Diagnosis, *, is_undone: bool) -> None:
+    site = learned_site()
+    site.read(site.row())
+    site.down(CRASHED)
+    site.up(state=State.PROBATION)
+    site.wait(300.0)
+
+    site.down(after)
+
+    assert site.is_learned() is not is_undone
+
+
+def test_stop_long_after_a_start_blames_no_row_before_the_crash() -> None:
+    site = learned_site()
+    site.read(site.row())
+    site.down(CRASHED)
+    site.up()
+    site.wait(600.0)
+
+    site.down(STOPPED_BY_ROW)
+
+    assert site.is_learned()
+
+
+def test_stop_that_was_seen_waits_for_the_row_of_its_author() -> None:
+    site = learned_site()
+    site.read(site.row())
+    site.down(SEEN_STOPPING)
+    assert site.is_learned()
+
+    site.wait(180.0)
+
+    assert not site.is_learned()
+
+
+def test_row_that_arrives_after_the_vm_is_down_counts_against_its_template() -> None:
+    site = learned_site()
+    site.down(PENDING)
+    site.read(site.row())
+
+    site.down(UNCLEAR)
+
+    assert not site.is_learned()
+
+
+@pytest.mark.parametrize("cause", [Cause.LOGS_UNREAD, Cause.UUID_SHARED])
+def test_unknown_that_blames_no_row_is_no_mark(cause: Cause) -> None:
+    site = learned_site()
+    site.read(site.row())
+
+    site.down(Diagnosis(DiagnosisKind.UNKNOWN, cause))
+
+    assert site.is_learned()
+
+
+def test_row_after_a_downtime_was_judged_is_innocent() -> None:
+    site = learned_site()
+    site.down(UNCLEAR)
+    site.read(site.row())
+    site.wait(300.0)
+
+    assert site.is_learned()
+
+
+def test_next_process_judges_no_downtime_twice_and_a_pending_one_once() -> None:
+    site = learned_site()
+    site.down(UNCLEAR, "u0")
+    site.down(PENDING, "u1")
+    later = Site(experience=resumed(site.experience.templates.values(), site.cases.values()))
+    later.cases = site.cases
+
+    later.read(later.row("u0"))
+    later.poll()
+    assert later.is_learned()
+    later.read(later.row("u1"))
+    later.down(UNCLEAR, "u1")
+
+    assert not later.is_learned()
+
+
+def test_vm_that_is_deleted_while_down_is_forgotten() -> None:
+    site = learned_site()
+    site.down(PENDING)
+    del site.cases["u0"]
+
+    site.read(site.row())
+    site.poll()
+
+    assert site.is_learned()
+    assert not site.experience.downtimes
+
+
+def test_stop_that_was_seen_before_any_trouble_blames_rows_before_it() -> None:
+    site = learned_site()
+    site.read(site.row())
+    site.down(SEEN_STOPPING, trouble=False)
+
+    site.wait(180.0)
+
+    assert not site.is_learned()
+
+
+@pytest.mark.parametrize("name", ["vm-u0", "old-u0"])
+def test_row_that_names_the_vm_among_many_is_marked(name: str) -> None:
+    site = Site()
+    site.sight(25, source=RowSource.MANY)
+    site.cases["u0"] = replace(site.cases["u0"], former_names=("old-u0",))
+    site.read(UnknownRow(TEXT, RowSource.MANY, "", frozenset({name, "other"})))
+
+    site.down(UNCLEAR)
+
+    assert not site.is_learned(RowSource.MANY)
+
+
+def test_blocked_template_keeps_the_text_of_a_row() -> None:
+    site = Site()
+    site.wait(120.0)
+    site.read(site.row()._replace(text="the first"))
+    site.down(UNCLEAR)
+    assert site.history.example == "the first"
+
+    site.read(site.row("u1")._replace(text="another"))
+    site.down(UNCLEAR, "u1")
+
+    assert site.history.example == "the first"
+
+
+def test_row_long_before_or_about_another_vm_is_innocent() -> None:
+    site = learned_site()
+    site.read(site.row("u0"), site.row("u1"))
+    site.wait(121.0)
+    site.read(site.row("u1"))
+
+    site.down(UNCLEAR)
+
+    assert site.is_learned()
+
+
+def test_row_about_no_single_object_is_marked_by_any_vm_that_it_may_mean() -> None:
+    site = Site()
+    site.sight(25, source=RowSource.MANY)
+    of_another = UnknownRow(TEXT, RowSource.MANY, "", frozenset({"vm-u1"}))
+    site.read(of_another)
+    site.down(UNCLEAR)
+    assert site.is_learned(RowSource.MANY)
+    site.wait(600.0)
+
+    site.up()
+    site.read(site.row("", RowSource.MANY))
+    site.down(UNCLEAR)
+
+    assert not site.is_learned(RowSource.MANY)
+
+
+def test_blocked_diagnoses_are_counted_once_for_each_time_a_vm_is_down() -> None:
+    site = Site()
+    for uuid in ("u0", "u1", "u0"):
+        site.down(UNCLEAR, uuid)
+        site.wait(120.0)
+        site.up(uuid)
+
+    assert site.history.blocked == 3
+
+
+def test_next_process_continues_and_counts_nothing_twice() -> None:
+    site = learned_site()
+    site.down(UNCLEAR)
+    before = site.history
+
+    later = Site(experience=resumed(site.experience.templates.values(), site.cases.values()))
+    later.cases = site.cases
+    later.poll()
+
+    assert later.history == before
+    assert later.is_learned()
+
+
+def test_next_process_does_without_what_was_forgotten_after_the_last_write() -> None:
+    site = learned_site()
+
+    later = resumed(site.experience.templates.values(), (), forgotten=[TEXT])
+
+    assert later.history(TEXT) is None
+
+
+def history(number: int, *, times: int = 1, marks: int = 0) -> TemplateHistory:
+    return TemplateHistory(
+        template=f"row {number:05}",
+        sightings={RowSource.SYSTEM: Sightings(times, 0.0, float(number))},
+        marks=marks,
+    )
+
+
+def test_templates_that_were_seen_least_are_forgotten_first_and_marks_last() -> None:
+    kept = [history(0, times=9), history(1, times=0, marks=1)]
+    rest: Iterable[TemplateHistory] = [history(number) for number in range(2, MAX_TEMPLATES)]
+    site = Site(experience=resumed([*kept, *rest], ()))
+
+    site.sight(1)
+
+    templates = site.experience.templates
+    assert len(templates) == MAX_TEMPLATES
+    assert {one.template.casefold() for one in kept} <= templates.keys()
+    assert "row 00002" not in templates
+
+
+def let_time_pass(site: Site, _: str) -> None:
+    site.at += HOUR / 6
+    site.poll()
+
+
+STEPS: list[Callable[[Site, str], None]] = [
+    lambda site, uuid: site.read(site.row(uuid)),
+    lambda site, uuid: site.read(site.row(uuid, RowSource.PERSON)),
+    lambda site, _: site.read(site.row("", RowSource.MANY)),
+    lambda site, uuid: site.down(SEEN_STOPPING, uuid),
+    lambda site, uuid: site.down(UNCLEAR, uuid),
+    lambda site, uuid: site.down(CRASHED, uuid),
+    Site.up,
+    let_time_pass,
+]
+
+
+@given(st.lists(st.tuples(st.sampled_from(STEPS), st.sampled_from(["u0", "u1"])), max_size=40))
+def test_marked_template_is_not_learned_whatever_happens(
+    steps: list[tuple[Callable[[Site, str], None], str]],
+) -> None:
+    site = Site()
+    for step, uuid in steps:
+        step(site, uuid)
+        for one in site.experience.templates.values():
+            for source in RowSource:
+                if is_learned(one, source):
+                    assert not one.marks
+                    assert one.sightings[source].times >= TIMES_NEEDED[source]
