@@ -156,6 +156,7 @@ commands = Table(
     Column("time", UTCDateTime, nullable=False),
     Column("until", Float),
     Column("uuid", Text),
+    Column("question", Integer),
     Index("commands_by_system", "system", "id"),
     sqlite_autoincrement=True,
 )

@@ -7,7 +7,7 @@ the rules.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from exporter.recovery.act.open_actions import OpenActions
 from exporter.recovery.decide.facts import SystemFacts, forbidden
 from exporter.recovery.decide.guards import GUARDS, Guard
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
+from exporter.recovery.decide.questions import answerable
 from exporter.recovery.decide.readiness import Readiness, ReadinessState, readiness_now
 from exporter.recovery.decider import Decider, after_decision
 from exporter.recovery.detect.context import LogUsers, cluster_of
@@ -156,6 +157,11 @@ class Recovery:
         return self._control_state.at(self.watched)
 
     @property
+    def not_sent(self) -> Mapping[str, str]:
+        """Why the last action on a VM had no effect, by UUID."""
+        return self._actions.not_sent
+
+    @property
     def decisions(self) -> Mapping[str, Decision]:
         """The newest decision on each VM that is down, by UUID."""
         return self._decider.decisions
@@ -172,17 +178,19 @@ class Recovery:
         return recovery_report(
             self.system_facts,
             self.readiness_now,
-            self._status_cache.vms(
-                self.state.cases,
-                lambda at: self._began_time + timedelta(seconds=at - self._watched_before),
-            ),
+            self._status_cache.vms(self.state.cases, self._time_of),
             self._actions.last_actions.values(),
+            self._time_of,
         )
+
+    def _time_of(self, at: float) -> datetime:
+        """Return the time of day of *at* seconds of monitored time."""
+        return self._began_time + timedelta(seconds=at - self._watched_before)
 
     async def process(self, poll: PollResult) -> None:
         """Process *poll*, whose times are monotonic seconds."""
         async with self._turn:
-            if not self._journal_writer.is_open and not await self._boot():
+            if self.bug or not (self._journal_writer.is_open or await self._boot()):
                 return
             if poll.asked_at < self._began:
                 return  # requested before this process opened the journal
@@ -193,7 +201,7 @@ class Recovery:
             if self.state.health.problem is None:
                 await self._verify()
                 await self._diagnose()
-                await self._decide()
+                await self._decide(self._decider.wanted(self.state))
             await self._record()
             self.report = self._make_report()
 
@@ -205,16 +213,20 @@ class Recovery:
         reason: str,
         seconds: float | None = None,
         uuid: str | None = None,
+        question: int | None = None,
     ) -> Command:
         """
-        Write a command of an operator and apply it.
+        Write a command of an operator and apply it; carry out the action that it approves.
 
         Raises:
             JournalError: The command could not be recorded, and is not in force.
+            AnswerRefusedError: The question takes no such answer.
 
         """
         async with self._commands_lock:
             at = self.watched
+            if question is not None:
+                uuid = answerable(question, kind, self.system_facts).uuid
             given = Command(
                 kind=kind,
                 owner=owner,
@@ -223,12 +235,15 @@ class Recovery:
                 time=self._clock.now(),
                 until=None if seconds is None else at + seconds,
                 uuid=uuid,
+                question=question,
             )
             await self._journal_writer.store.save_command(given)
             self.apply_command(given)
         if uuid is not None:
             async with self._turn:
-                if uuid in self.state.cases:
+                if question is not None:
+                    await self._decide_again(uuid)
+                elif uuid in self.state.cases:
                     self._update({uuid: cleared(self.state.cases[uuid], at=at)})
                 await self._record()
         self.report = self._make_report()
@@ -329,15 +344,27 @@ class Recovery:
         if await self._diagnoser.read_logs(self.state, at=self.watched):
             self._update(self._diagnoser.diagnosed(self.state))
 
-    async def _decide(self) -> None:
-        """Decide on every VM that is down, and carry out the actions, one after the other."""
-        for wanted in self._decider.wanted(self.state):
+    async def _decide_again(self, uuid: str) -> None:
+        """Decide on a VM between two polls, because an operator answered a question about it."""
+        if self.bug or self.state.inventory is None or self.state.health.problem is not None:
+            return
+        wanted = [case for case in self._decider.wanted(self.state) if case.uuid == uuid]
+        try:
+            await self._decide(wanted)
+        except Exception as error:
+            self.mark_broken(f"a bug ({type(error).__name__}); see the log")
+            raise
+
+    async def _decide(self, cases: Sequence[Case]) -> None:
+        """Decide on VMs that are down, and carry out the actions, one after the other."""
+        for wanted in cases:
             case = self.state.cases[wanted.uuid]
             if self._decider.permits(case, self.system_facts):
                 case = await self._diagnosed_anew(case)
             system = self.system_facts
             decision = self._decider.decide(case, system)
             after = after_decision(case, decision, system)
+            after = await self._decider.asked(after, decision, system)
             if decision.acts:
                 await self._act(after, decision)
             elif after is not self.state.cases[wanted.uuid]:

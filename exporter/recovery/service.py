@@ -8,6 +8,7 @@ from datetime import timedelta
 from exporter.clock import Clock
 from exporter.errors import JournalError
 from exporter.executor import run_in_thread
+from exporter.recovery.answers import answer_result, system_of_question
 from exporter.recovery.decide.facts import suppressed_by
 from exporter.recovery.engine import Recovery
 from exporter.recovery.model.cases import Case
@@ -202,6 +203,7 @@ class RecoveryService:
         reason: str,
         seconds: float | None = None,
         vm: str | None = None,
+        question: int | None = None,
         system: str | None = None,
     ) -> Sequence[CommandReceipt]:
         """
@@ -211,15 +213,19 @@ class RecoveryService:
             owner: The operator who gives the command.
             seconds: Duration; None: without end.
             vm: Complete name, key or UUID.
+            question: The number of the question that is answered.
 
         Raises:
             JournalError: The command could not be recorded for a system, and is not in force there.
+            AnswerRefusedError: The question takes no such answer, or its action is not possible.
 
         """
         found = await self._find(vm, system, exact=True) if vm is not None else None
         chosen = {found.system: found.recovery} if found else self._systems(system)
         if not chosen:
             raise UnknownNameError("recovery is off in every system, so it takes no commands")
+        if question is not None:
+            chosen = system_of_question(question, kind, chosen)
         if found is not None and not _can_be_cleared(found):
             raise UnknownNameError(f"{found} is not enrolled, so there is nothing to clear")
 
@@ -227,7 +233,12 @@ class RecoveryService:
             uuid = found.uuid if found is not None else None
             try:
                 command = await recovery.command(
-                    kind, owner=owner, reason=reason, seconds=seconds, uuid=uuid
+                    kind,
+                    owner=owner,
+                    reason=reason,
+                    seconds=seconds,
+                    uuid=uuid,
+                    question=question,
                 )
             except JournalError as error:
                 return f"{name}: {error}"
@@ -278,6 +289,7 @@ class RecoveryService:
             states=states,
             others=_counted(case for case in cases if not case.policy.acts),
             under_way=tuple(sorted(intent.name for intent in facts.open_actions.values())),
+            questions=recovery.report.questions,
             inventory_at=recovery.state.seen_time,
             unseen=self._unseen(recovery),
         )
@@ -365,8 +377,10 @@ def _can_be_cleared(found: FoundVM) -> bool:
 
 
 def _name_of(command: Command, recovery: Recovery) -> str:
-    case = recovery.state.cases.get(command.uuid or "")
-    return case.name if case is not None else command.uuid or ""
+    if command.uuid is None:
+        return ""
+    case = recovery.state.cases.get(command.uuid)
+    return case.name if case is not None else command.uuid
 
 
 def _in_force(command: Command | None, recovery: Recovery) -> CommandInForce | None:
@@ -392,7 +406,9 @@ def _receipt(
         time=command.time,
         seconds=command.until - command.at if command.until is not None else None,
         paused_seconds=pause.until - recovery.watched if pause and pause.until else None,
-        vm=vm.name if vm is not None else "",
+        vm=vm.name if vm is not None else _name_of(command, recovery),
+        question=command.question,
+        result=answer_result(command, recovery),
         readiness=readiness.value,
         because=because,
     )

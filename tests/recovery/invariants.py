@@ -22,6 +22,7 @@ from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
 from exporter.simulator.api.accounts import USERNAME
 from exporter.simulator.api.tables.logs import loss_rank
+from tests.fakes import START
 from tests.recovery.harness import Harness, Request
 
 ALLOWING = ("always", "auto", "on-failure", "unless-stopped")
@@ -232,7 +233,7 @@ class InvariantChecker:
         self._enrolled = enrolled
         self._sent: tuple[Intent, ...] = ()
         """The intents that were open when the newest request went out."""
-        self._used: set[int] = set()
+        self._used, self._used_answers = set[int](), set[int | None]()
         self._poll: Poll | None = None
         self._lives: dict[int, Life] = defaultdict(Life)
         self._node_ill: dict[int, float] = {}
@@ -637,12 +638,14 @@ class InvariantChecker:
 
     def _objections(self, asked: Asked) -> Iterator[Violation]:
         request, look = asked.request, asked.look
-        if self.mode is not Mode.ENFORCE:
+        if not self.mode.acts:
             yield "I16", f"the mode is {self.mode}"
         if look is None:
             yield "I1", "there was no such VM"
             return
         life = self._lives[request.vm_key]
+        if self.mode is Mode.ASK:
+            yield from self._of_approval(request, look, life)
         yield from self._of_enrolment(asked, look)
         yield from self._of_intents(asked)
         yield from self._of_freshness(asked)
@@ -653,6 +656,32 @@ class InvariantChecker:
         yield from self._of_the_crowd(asked)
         yield from self._of_budgets(request, look, life)
         yield from self._of_permission(asked, look, life)
+
+    def _of_approval(self, request: Request, look: Look, life: Life) -> Iterator[Violation]:
+        """Each action needs an approval of its own, in this outage; a kill's is for its start."""
+        posts = self._posts(look.uuid)
+        if request.action == Action.POWER_ON and posts and posts[-1].action == Action.KILL:
+            return
+        answers = {
+            one.question: one
+            for one in self.harness.journal.commands
+            if one.question is not None and one.uuid == look.uuid
+        }
+        approved = [
+            one
+            for number, one in answers.items()
+            if one.kind is CommandKind.APPROVE and number not in self._used_answers
+        ]
+        if not approved:
+            yield "I16", "no operator approved it"
+            return
+        self._used_answers.add(approved[-1].question)
+        if (approved[-1].time - START).total_seconds() < life.surely_up_at - DUST:
+            yield "I16", "it was approved before the VM was last up"
+        if any(
+            one.kind is CommandKind.DENY for one in answers.values() if one.at > approved[-1].at
+        ):
+            yield "I16", "an operator denied it after that"
 
     def _of_enrolment(self, asked: Asked, look: Look) -> Iterator[Violation]:
         if not look.is_ours:

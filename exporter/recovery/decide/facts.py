@@ -7,8 +7,16 @@ from typing import NamedTuple
 from exporter.recovery.decide.budgets import ActionHistory, Use
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow, active_window
 from exporter.recovery.detect.context import location, node_hold, waits_for
-from exporter.recovery.model.cases import Action, Case, Enrolment, Intent, ObservedState
-from exporter.recovery.model.commands import ControlState
+from exporter.recovery.model.cases import (
+    Action,
+    Case,
+    Cause,
+    Enrolment,
+    Intent,
+    ObservedState,
+    Spent,
+)
+from exporter.recovery.model.commands import CommandKind, ControlState
 from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.model.ports import Silences
 from exporter.recovery.observe.inventory_checks import CheckedInventory
@@ -75,6 +83,8 @@ class Facts(NamedTuple):
     hard_reset_at: float | None
     silenced: str = ""
     """The silence that matches it: author, comment and end; empty if none does."""
+    completes_kill: bool = False
+    """Whether the next action is the start that follows a kill of ours."""
 
 
 def gather_facts(case: Case, system: SystemFacts) -> Facts:
@@ -82,7 +92,8 @@ def gather_facts(case: Case, system: SystemFacts) -> Facts:
     state, inventory, history = system.state, system.state.valid_inventory, system.history
     at, limits = system.at, system.limits
     vm = inventory.vms.get(case.uuid)
-    resets = [one.at for one in history.on(case) if one.action is Action.RESET]
+    done = history.on(case)
+    resets = [one.at for one in done if one.action is Action.RESET]
     return Facts(
         system=system,
         case=case,
@@ -101,7 +112,14 @@ def gather_facts(case: Case, system: SystemFacts) -> Facts:
         may_power_cycle=vm is not None and vm.config.disable_powercycle is False,
         hard_reset_at=max(resets, default=None),
         silenced=silenced(system.silences, case, inventory),
+        completes_kill=_completes_kill(case, done),
     )
+
+
+def _completes_kill(case: Case, done: Sequence[Spent]) -> bool:
+    """Return whether our last action on a VM was the kill that took it down."""
+    killed = case.diagnosis is not None and case.diagnosis.cause is Cause.KILLED_TO_RESTART
+    return killed and bool(done) and done[-1].action is Action.KILL
 
 
 def suppressed_by(case: Case, system: SystemFacts) -> str:
@@ -127,6 +145,9 @@ def forbidden(case: Case, system: SystemFacts, warm_since: float) -> str:
         return "recovery was disarmed"
     if system.control_state.pause is not None:
         return "recovery was paused"
+    answer = system.control_state.answers.get(case.question.number) if case.question else None
+    if answer is not None and answer.kind is CommandKind.DENY:
+        return f"{answer.owner} denied it: {answer.reason}"
     health = system.state.health
     if health.warm_since != warm_since:
         return health.warm_because

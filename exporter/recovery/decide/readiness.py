@@ -73,6 +73,8 @@ def _by(command: Command) -> str:
 
 
 def _ready(mode: Mode, read_only: str) -> str:
-    if mode is not Mode.ENFORCE:
+    if mode is Mode.ASK and not read_only:
+        return "ready to ask: the mode is ask, and each action needs an operator's approval"
+    if not mode.acts:
         return f"the mode is {mode}: decisions are recorded, no action is sent"
     return f"no write access: {read_only}" if read_only else "ready to act"

@@ -1,6 +1,6 @@
 """Commands of operators, and which of them are in force."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import reduce
@@ -19,6 +19,13 @@ class CommandKind(StrEnum):
     ACCEPT = "accept"
     """Accept the current inventory: missing VMs were deleted, and the mass outage is real."""
     CLEAR = "clear"
+    APPROVE = "approve"
+    """Approve the action of a question."""
+    DENY = "deny"
+    """Deny the action of a question."""
+
+
+ANSWERS = (CommandKind.APPROVE, CommandKind.DENY)
 
 
 class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -34,6 +41,8 @@ class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Seconds of monitored time at which a pause ends by itself."""
     uuid: str | None = None
     """The VM that the command concerns."""
+    question: int | None = None
+    """The number of the question that the command answers."""
 
 
 class ControlState(NamedTuple):
@@ -41,6 +50,8 @@ class ControlState(NamedTuple):
 
     pause: Command | None = None
     disarm: Command | None = None
+    answers: Mapping[int, Command] = {}
+    """The answers to questions, by the number of the question."""
 
     def at(self, now: float) -> "ControlState":
         """Return what is in force *now*: a pause expires, disarming does not."""
@@ -59,8 +70,18 @@ class ControlState(NamedTuple):
                 return self._replace(disarm=command)
             case CommandKind.ARM:
                 return self._replace(disarm=None)
+            case CommandKind.APPROVE | CommandKind.DENY:
+                return self._answered(command)
             case CommandKind.ACCEPT | CommandKind.CLEAR:
                 return self
+
+    def _answered(self, command: Command) -> "ControlState":
+        """Return what is in force after an answer; a denial is final."""
+        number = command.question
+        known = self.answers.get(number) if number is not None else None
+        if number is None or (known is not None and known.kind is CommandKind.DENY):
+            return self
+        return self._replace(answers={**self.answers, number: command})
 
     def _lasts_longer_than(self, command: Command) -> bool:
         """Return whether a pause is in force already that ends later than *command*."""

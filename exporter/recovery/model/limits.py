@@ -23,7 +23,14 @@ class Mode(StrEnum):
     OFF = "off"
     SHADOW = "shadow"
     """Decides and journals; never acts."""
+    ASK = "ask"
+    """Decides and asks; acts when an operator approves."""
     ENFORCE = "enforce"
+
+    @property
+    def acts(self) -> bool:
+        """Whether recovery sends actions in this mode."""
+        return self in (Mode.ASK, Mode.ENFORCE)
 
 
 class PowerState(StrEnum):
@@ -143,6 +150,8 @@ class Limits:
     """Time for the effect of an action whose response was lost."""
     dependency_timeout_seconds: Seconds = 600
     """Maximum time that a VM waits for the VMs in `after`."""
+    question_seconds: PositiveFloat = 900
+    """Time that operators have to answer a question in mode `ask`."""
 
     @property
     def vm_windows(self) -> tuple[Window, ...]:

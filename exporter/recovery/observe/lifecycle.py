@@ -194,7 +194,7 @@ def _seen_between(case: Case, at: float) -> Case:
             case = replace(
                 case, diagnosis=Diagnosis(DiagnosisKind.STOPPED, cause, f"seen {case.word}")
             )
-        return step(case, Event.SEEN_STOPPING, at=at)
+        return step(_withdrawn(case), Event.SEEN_STOPPING, at=at)
     if case.state in UP:
         harmless = case.observed is ObservedState.BUSY
         return case if harmless else step(case, Event.SEEN_DOWN, at=at)
@@ -236,6 +236,7 @@ def _forget_trouble(case: Case, node: int | None) -> Case:
         killed_position=None,
         killed_at=None,
         kill_unanswered=False,
+        question=None,
     )
 
 
@@ -260,6 +261,8 @@ def apply_diagnosis(case: Case, diagnosis: Diagnosis, *, at: float) -> Case:
         case = replace(case, diagnosis=diagnosis)
     if diagnosis.kind is DiagnosisKind.CRASHED and case.state is State.BACKOFF:
         return case
+    if diagnosis.kind is DiagnosisKind.STOPPED:
+        case = _withdrawn(case)
     event = EVENT_OF.get(diagnosis.kind)
     if event is not None:
         return step(case, event, at=at)
@@ -267,6 +270,13 @@ def apply_diagnosis(case: Case, diagnosis: Diagnosis, *, at: float) -> Case:
         return case
     was_platform = case.state is State.PLATFORM
     return step(case, Event.PLATFORM_PASSED if was_platform else Event.SEEN_CHANGING, at=at)
+
+
+def _withdrawn(case: Case) -> Case:
+    """Return the case of a VM that was stopped on purpose: no approval is valid any more."""
+    if case.question is None or case.question.withdrawn:
+        return case
+    return replace(case, question=replace(case.question, withdrawn=True))
 
 
 def after_sending(
@@ -282,6 +292,7 @@ def after_sending(
         pause_seconds: How long to rest before the next.
 
     """
+    case = replace(case, question=None)  # an approval is for one action
     if intent.reply in UNCOUNTED_REPLIES:
         return replace(case, retry_at=at + limits.capacity_backoff_seconds)
     accepted = intent.reply is Reply.ACCEPTED
@@ -354,7 +365,7 @@ def after_outcome(
 
 def cleared(case: Case, *, at: float) -> Case:
     """Return a case of which an operator says that what was tried before counts no longer."""
-    case = replace(case, cleared_at=at, attempts=0, ladder_step=0, retry_at=None)
+    case = replace(case, cleared_at=at, attempts=0, ladder_step=0, retry_at=None, question=None)
     if case.state is not State.QUARANTINED:
         return case
     return reset_evidence(case, Event.CLEARED, at=at)

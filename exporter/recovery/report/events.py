@@ -66,5 +66,6 @@ def decision_event(record: DecisionRecord, system: str) -> TimelineEvent:
 def command_event(command: Command, system: str, *, vm: str = "") -> TimelineEvent:
     """Return the event of an operator's command."""
     lasts = f" for {lasting(command.until - command.at)}" if command.until is not None else ""
-    text = f"{command.owner} {COMMANDS[command.kind]}{lasts}: {command.reason}"
+    done = COMMANDS[command.kind].format(question=command.question)
+    text = f"{command.owner} {done}{lasts}: {command.reason}"
     return TimelineEvent(time=command.time, system=system, vm=vm, kind="command", text=text)

@@ -41,7 +41,7 @@ CAUSES: Mapping[Cause, str] = {
 """A main clause for each cause."""
 
 REASONS: Mapping[GuardName, str] = {
-    GuardName.MODE_ENFORCE: "{detail}",
+    GuardName.MODE_PERMITS: "{detail}",
     GuardName.ARMED: "recovery is disarmed: {detail}",
     GuardName.NOT_PAUSED: "recovery is {detail}",
     GuardName.JOURNAL_WRITABLE: "the journal cannot be written: {detail}",
@@ -92,6 +92,8 @@ COMMANDS: Mapping[CommandKind, str] = {
     CommandKind.ARM: "armed recovery",
     CommandKind.ACCEPT: "accepted the current inventory as correct",
     CommandKind.CLEAR: "cleared the restart budget of the VM",
+    CommandKind.APPROVE: "approved question {question}",
+    CommandKind.DENY: "denied question {question}",
 }
 """Follows the name of the operator."""
 

@@ -55,4 +55,6 @@ class CommandBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     """How long a pause lasts; at most `MAX_PAUSE_SECONDS`."""
     vm: str | None = None
     """The VM of ``clear``, which other commands do not have."""
+    question: Annotated[int, Meta(gt=0)] | None = None
+    """The number of the question that ``approve`` and ``deny`` answer."""
     system: str | None = None
