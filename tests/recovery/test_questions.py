@@ -231,7 +231,7 @@ def test_approved_action_waits_for_another_guard_until_it_expires(
     make_harness: MakeHarness,
 ) -> None:
     harness, number = asked_about(make_harness)
-    at_once(harness.recovery.command(CommandKind.PAUSE, owner="jo", reason="storage", seconds=7200))
+    at_once(harness.recovery.command(CommandKind.PAUSE, owner="jo", reason="storage", seconds=600))
 
     result = approve(harness, number)
     harness.advance(1800)
@@ -397,7 +397,7 @@ def test_kill_at_any_step_after_an_approval_never_acts_twice(
     harness.advance(120)
     (number,) = questions(harness)
     harness.world.faults.turn_on("accepted_but_never_starts")
-    killed = []
+    killed: list[str] = []
 
     def kill(now: str) -> None:
         if now == step and not killed:

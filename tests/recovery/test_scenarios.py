@@ -107,7 +107,7 @@ def kill_at(harness: Harness, what: str) -> None:
     harness.new_process()
 
 
-def command(harness: Harness, kind: CommandKind, *, name: str | None = None, **more: float) -> None:
+def command(harness: Harness, kind: CommandKind, *, name: str | None = None, **more: Any) -> None:
     uuid = harness.world.vm(name).uuid if name is not None else None
     at_once(harness.recovery.command(kind, owner="anna", reason="because", uuid=uuid, **more))
 

@@ -16,7 +16,7 @@ import structlog
 from pydantic import SecretStr
 
 from exporter.errors import ConfigError, JournalError
-from exporter.recovery.model.commands import CommandKind
+from exporter.recovery.model.commands import ANSWERS, CommandKind
 from exporter.recovery.model.views import (
     AmbiguousNameError,
     CommandReceipt,
@@ -109,9 +109,10 @@ class StubService:
         reason: str,
         seconds: float | None = None,
         vm: str | None = None,
+        question: int | None = None,
         system: str | None = None,
     ) -> Sequence[CommandReceipt]:
-        self._note(kind.value, owner, reason, seconds, vm, system)
+        self._note(kind.value, owner, reason, seconds, vm or question, system)
         return [
             CommandReceipt(
                 system="production",
@@ -279,18 +280,21 @@ async def test_without_service_there_are_no_routes(daemon: Serving) -> None:
 # Commands.
 
 
-@pytest.mark.parametrize("kind", ["pause", "resume", "disarm", "arm", "accept", "clear"])
-async def test_command_with_token_is_given(daemon: Serving, kind: str) -> None:
+@pytest.mark.parametrize("kind", list(CommandKind))
+async def test_command_with_token_is_given(daemon: Serving, kind: CommandKind) -> None:
     service = StubService()
     site = await daemon(service)
-    more = {"vm": "web-01"} if kind == "clear" else {}
+    more: dict[str, Any] = {"vm": "web-01"} if kind == "clear" else {}
+    if kind in ANSWERS:
+        more = {"question": 17}
 
     answer = await site.post(kind, **COMMAND, system="production", **more)
 
     assert answer.status == 200
     assert answer.json["commands"][0]["kind"] == kind
     seconds = 14_400 if kind == "pause" else None
-    assert service.asked == [(kind, "anna", "upgrade", seconds, more.get("vm"), "production")]
+    about = next(iter(more.values()), None)
+    assert service.asked == [(kind, "anna", "upgrade", seconds, about, "production")]
 
 
 @pytest.mark.parametrize(
@@ -362,6 +366,9 @@ async def test_command_without_configured_token_is_refused_and_names_the_setting
         ("pause", {**COMMAND, "until": 5}, "unknown field `until`"),
         ("resume", {**COMMAND, "seconds": 5}, "seconds is valid for pause only"),
         ("clear", COMMAND, "vm is missing"),
+        ("approve", COMMAND, "question is missing"),
+        ("deny", {**COMMAND, "question": 0}, "Expected `int` >= 1 - at `$.question`"),
+        ("arm", {**COMMAND, "question": 17}, "question is valid for approve and deny only"),
     ],
 )
 async def test_invalid_command_is_refused(
