@@ -2,7 +2,6 @@
 
 from tests.alert_rules.promtool import RULE_FILES, Case
 from tests.alert_rules.stories import (
-    QUESTION,
     NODE,
     OF_DAEMON,
     OF_DISK,
@@ -11,6 +10,7 @@ from tests.alert_rules.stories import (
     OF_TABLE,
     OF_VM,
     PLANNED_REQUESTS,
+    QUESTION,
     SCRAPED,
     SIZE,
     SYS,
