@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 40.0
 QUESTION_SECONDS = 15.0
 ALERT = "VergeRecoveryApprovalNeeded"
 COMMAND = re.compile(r"`(vergewatch recovery (approve|deny) (\d+) [^`]*)`")
-APPROVED, DENIED, STOPPED, EXPIRED = "web-01", "app-01", "db-01", "web-02"
+APPROVED, DENIED, STOPPED, EXPIRED = "web-01", "app-01", "db-01", "db-02"
 SETTINGS = {
     "VERGEWATCH_RECOVERY__MODE": "ask",
     "VERGEWATCH_RECOVERY__TOKEN": "a token for tests",

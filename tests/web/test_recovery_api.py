@@ -11,12 +11,15 @@ from typing import Any, NamedTuple
 
 import aiohttp
 import bcrypt
+import msgspec
 import pytest
 import structlog
 from pydantic import SecretStr
 
 from exporter.errors import ConfigError, JournalError
+from exporter.model import OpenQuestion
 from exporter.recovery.model.commands import ANSWERS, CommandKind
+from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.views import (
     AmbiguousNameError,
     CommandReceipt,
@@ -534,6 +537,19 @@ async def test_status_page_shows_recovery(daemon: Serving) -> None:
     assert "web-&lt;1&gt;: started it" in page
 
 
+async def test_status_page_shows_open_questions_with_the_commands(daemon: Serving) -> None:
+    service = StubService()
+    question = OpenQuestion(17, 1, "web-<1>", "poweron", "crashed", "it stopped", NOW, NOW)
+    service.cares = [msgspec.structs.replace(service.cares[0], questions=(question,))]
+
+    page = (await (await daemon(service)).get("/")).text
+
+    assert "question 17" in page
+    assert "web-&lt;1&gt;: it stopped. Recovery asks whether to send the action poweron" in page
+    assert 'vergewatch recovery approve 17 --reason "..."' in page
+    assert 'vergewatch recovery deny 17 --reason "..."' in page
+
+
 async def test_status_page_lists_no_vm_without_trouble(daemon: Serving) -> None:
     service = StubService()
     service.found = [
@@ -576,6 +592,41 @@ async def test_status_page_without_recovery(daemon: Serving, off: StubService | 
 
 
 # End to end.
+
+
+async def test_answers_are_given_and_refused_with_the_reason(
+    daemon: Serving, tmp_path: Path
+) -> None:
+    harness = stage(mode=Mode.ASK)
+    harness.world.crash("web-01")
+    harness.world.crash("web-02")
+    harness.advance(120)
+    journal = await journal_on_disk(harness, tmp_path / "state")
+    service = RecoveryService(
+        lambda: {"production": harness.recovery}, lambda: journal, harness.clock
+    )
+    site = await daemon(service)
+    status = (await site.get("/api/recovery")).json["systems"][0]
+    first, second = (one["number"] for one in status["questions"])
+
+    approved = await site.post("approve", **COMMAND, question=first)
+    again = await site.post("approve", **COMMAND, question=first)
+    denied = await site.post("deny", **COMMAND, question=second)
+    unknown = await site.post("deny", **COMMAND, question=999)
+
+    assert approved.json["commands"][0]["result"] == (
+        f"question {first} is approved; Vergewatch started it (web-01)"
+    )
+    assert approved.json["commands"][0]["vm"] == "web-01"
+    assert (again.status, unknown.status) == (409, 409)
+    assert "its action was sent" in again.json["error"]
+    assert f"question {second} is denied" in denied.json["commands"][0]["result"]
+    assert unknown.json["error"].endswith("open questions: none")
+    assert [(one.kind, one.question) for one in harness.journal.commands] == [
+        ("approve", first), ("deny", second),
+    ]  # fmt: skip
+    explained = (await site.get("/api/recovery/explain/web-02")).json
+    assert f"because question {second} was denied by anna: upgrade" in explained["sentence"]
 
 
 async def test_command_is_recorded_in_the_journal(daemon: Serving, tmp_path: Path) -> None:
