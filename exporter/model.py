@@ -242,6 +242,8 @@ class RecoveryReport(msgspec.Struct, frozen=True, gc=False):
     """When the last inventory was read that passed its checks."""
     questions: tuple[OpenQuestion, ...] = ()
     """The questions that wait for an answer; only in mode ``ask``."""
+    fell_back: str = ""
+    """Why it fell back from mode ``enforce`` to ``ask``; empty if it did not."""
 
     @property
     def journal_up(self) -> bool:

@@ -56,6 +56,7 @@ class AlertName(StrEnum):
     OUTCOME_UNKNOWN = "VergeRecoveryOutcomeUnknown"
     ACTED = "VergeRecoveryActed"
     APPROVAL_NEEDED = "VergeRecoveryApprovalNeeded"
+    ERROR_BUDGET_SPENT = "VergeRecoveryErrorBudgetSpent"
 
 
 class AlertDefinition(NamedTuple):
@@ -97,6 +98,9 @@ DEFINITIONS: Mapping[AlertName, AlertDefinition] = {
     AlertName.ACTED: AlertDefinition("Recovery restarted a VM.", "info"),
     AlertName.APPROVAL_NEEDED: AlertDefinition(
         "A VM crashed, and recovery asks whether to act on it.", vm_down=True
+    ),
+    AlertName.ERROR_BUDGET_SPENT: AlertDefinition(
+        "People undid actions of recovery, so it asks before each action.", "warning"
     ),
 }
 """The alert rules have the same summaries: both alerts then arrive as one titled message."""
@@ -222,6 +226,12 @@ def _recovery_alerts(
             f"Recovery of {{}} is disarmed ({reason}). Crashed VMs are not restarted.",
             limits.disarmed_seconds,
         )
+    if recovery.fell_back:
+        yield build.for_system(
+            AlertName.ERROR_BUDGET_SPENT,
+            f"Recovery of {{}} fell back from mode enforce to ask: {recovery.fell_back}. Run "
+            "`vergewatch recovery arm --reason ...` to let it act by itself again.",
+        )
     if recovery.readiness in BREAKER_NOT_CLOSED:
         yield build.for_system(
             AlertName.CIRCUIT_BREAKER_OPEN,
@@ -327,7 +337,7 @@ def is_resolved(
     match alert.name:
         case AlertName.SYSTEM_DATA_STALE | AlertName.INTERNAL_ERROR | AlertName.JOURNAL_DOWN:
             return True
-        case AlertName.DISARMED:
+        case AlertName.DISARMED | AlertName.ERROR_BUDGET_SPENT:
             return recovery.journal_up and recovery.readiness != ReadinessState.BROKEN
         case AlertName.CIRCUIT_BREAKER_OPEN:
             return recovery.readiness == ReadinessState.ACTIVE

@@ -38,12 +38,16 @@ from exporter.recovery.observe.boot import boot
 from exporter.recovery.observe.circuit_breaker import CircuitBreaker, after_failed_action
 from exporter.recovery.observe.enrolment import EnrolmentRule, enrol
 from exporter.recovery.observe.enrolment_cache import EnrolmentCache
+from exporter.recovery.observe.error_budget import overspent
 from exporter.recovery.observe.health import Health, warm_up
 from exporter.recovery.observe.lifecycle import after_outcome, cleared
 from exporter.recovery.observe.state import CLOCK_JUMPED, RecoveryState, accepted, advance
 from exporter.recovery.report.status import StatusCache, recovery_report
 
 log = structlog.get_logger()
+
+OWNER = "vergewatch"
+"""Owner of the commands that recovery gives to itself."""
 
 
 class RecoveryConfig(NamedTuple):
@@ -128,13 +132,24 @@ class Recovery:
         return self._watched_before + self._clock.monotonic() - self._began
 
     @property
+    def fell_back(self) -> str:
+        """Why the mode is ``ask`` although ``enforce`` is configured; empty if it is not."""
+        fallback = self._control_state.fallback
+        return fallback.reason if fallback and self.setup.mode is Mode.ENFORCE else ""
+
+    @property
+    def mode(self) -> Mode:
+        """The mode in force."""
+        return Mode.ASK if self.fell_back else self.setup.mode
+
+    @property
     def system_facts(self) -> SystemFacts:
         """What holds for every VM of the system now."""
         return SystemFacts(
             at=self.watched,
             time=self._clock.now(),
             limits=self.setup.limits,
-            mode=self.setup.mode,
+            mode=self.mode,
             state=self.state,
             control_state=self._control_state,
             kill_switch=self._switch or self.setup.kill_switch(),
@@ -145,6 +160,7 @@ class Recovery:
             tags_problem=self._enrolment_cache.problem,
             maintenance_windows=self.setup.maintenance_windows,
             silences=self.setup.silences,
+            fell_back=self.fell_back,
         )
 
     @property
@@ -201,6 +217,7 @@ class Recovery:
             if self.state.health.problem is None:
                 await self._verify()
                 await self._diagnose()
+                await self._check_error_budget()
                 await self._decide(self._decider.wanted(self.state))
             await self._record()
             self.report = self._make_report()
@@ -343,6 +360,20 @@ class Recovery:
         self._update(self._diagnoser.diagnosed(self.state))
         if await self._diagnoser.read_logs(self.state, at=self.watched):
             self._update(self._diagnoser.diagnosed(self.state))
+
+    async def _check_error_budget(self) -> None:
+        """Fall back to mode ask if people undid too many actions."""
+        at, limits = self.watched, self.setup.limits
+        because = overspent(self.state.cases, self._control_state, limits, at=at)
+        if self.mode is not Mode.ENFORCE or not because:
+            return
+        given = Command(
+            kind=CommandKind.FALL_BACK, owner=OWNER, reason=because, at=at, time=self._clock.now()
+        )
+        async with self._commands_lock:
+            if await self._journal_writer.write(self._journal_writer.store.save_command(given)):
+                self.apply_command(given)
+                log.warning("recovery.fell_back", because=because)
 
     async def _decide_again(self, uuid: str) -> None:
         """Decide on a VM between two polls, because an operator answered a question about it."""

@@ -275,7 +275,7 @@ class RecoveryService:
         return SystemRecoveryStatus(
             system=name,
             url=recovery.key,
-            mode=recovery.setup.mode.value,
+            mode=recovery.mode.value,
             readiness=readiness.value,
             because=because,
             kill_switch=facts.kill_switch,
@@ -308,7 +308,7 @@ class RecoveryService:
     ) -> ExplainContext:
         decision = recovery.decisions.get(case.uuid)
         record = next(iter(records.decisions), None)
-        if decision is None and record and record.decision.mode is recovery.setup.mode:
+        if decision is None and record and record.decision.mode is recovery.mode:
             decision = record.decision
         if record is not None and not (decision and _same_result(record.decision, decision)):
             record = None

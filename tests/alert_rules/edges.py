@@ -376,6 +376,8 @@ RECOVERY = (
     silent("VergeRecoveryOutcomeUnknown", "nothing is open", state("held"), since()),
     silent("VergeRecoveryHeldTooLong", "an operator is asked", state("held"), since(),
            recovery("active", "ask"), QUESTION),
+    silent("VergeRecoveryErrorBudgetSpent", "it has not fallen back",
+           steady(f"vergewatch_recovery_error_budget_spent{{{SYS}}}", 0)),
     silent("VergeRecoveryApprovalNeeded", "no question is open", state("held"), since(),
            recovery("active", "ask")),
     Case(

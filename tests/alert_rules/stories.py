@@ -189,6 +189,11 @@ STORIES = (
     Story("VergeRecoveryQuarantined", (state("quarantined"),), OF_VM),
     Story("VergeRecoveryActed", last_action("confirmed"), OF_VM),
     Story("VergeRecoveryApprovalNeeded", (QUESTION,), OF_VM),
+    Story(
+        "VergeRecoveryErrorBudgetSpent",
+        (steady(f"vergewatch_recovery_error_budget_spent{{{SYS}}}", 1),),
+        OF_SYSTEM,
+    ),
     Story("VergeRecoveryOutcomeUnknown", (state("indeterminate"), since()), OF_SYSTEM, onset=11),
     Story("VergeRecoveryHeldTooLong", (state("held"), since(), recovery("active")), OF_SYSTEM, 16),
     Story("VergeRecoveryUnknownTooLong", (state("unknown"), since()), OF_SYSTEM, onset=31),

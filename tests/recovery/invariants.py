@@ -526,6 +526,13 @@ class InvariantChecker:
             return f"it was paused at {self._pause[0]:.0f} s"
         return ""
 
+    @property
+    def _fell_back(self) -> bool:
+        """Whether recovery fell back to mode ask, and no operator armed it since."""
+        kinds = [one.kind for one in self.harness.journal.commands]
+        last = [one for one in kinds if one in (CommandKind.FALL_BACK, CommandKind.ARM)][-1:]
+        return last == [CommandKind.FALL_BACK]
+
     def _read_orders(self) -> None:
         """Take note of the orders that the journal has since the last look into it."""
         commands = self.harness.journal.commands
@@ -644,7 +651,7 @@ class InvariantChecker:
             yield "I1", "there was no such VM"
             return
         life = self._lives[request.vm_key]
-        if self.mode is Mode.ASK:
+        if self.mode is Mode.ASK or self._fell_back:
             yield from self._of_approval(request, look, life)
         yield from self._of_enrolment(asked, look)
         yield from self._of_intents(asked)

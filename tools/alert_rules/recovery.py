@@ -117,6 +117,13 @@ and {ON_VM} vergewatch_recovery_vm_last_action_info{{outcome="confirmed"}}""",
         "`vergewatch explain VM` for the evidence.",
     ),
     _recovery_alert(
+        **defined(AlertName.ERROR_BUDGET_SPENT),
+        expr=f"{by(SYSTEM, 'vergewatch_recovery_error_budget_spent')} == 1",
+        description=f"Recovery of {OF_SYSTEM} fell back from mode enforce to ask, because people "
+        "stopped VMs within ten minutes after it had started them. Run `vergewatch recovery log` "
+        "for the VMs, and `vergewatch recovery arm` to let it act by itself again.",
+    ),
+    _recovery_alert(
         **defined(AlertName.OUTCOME_UNKNOWN),
         # An action is verified within 2 to 5 minutes.
         expr=_vms_in_state(f'state=~"{_OPEN_ACTION}"', "10m"),

@@ -49,6 +49,8 @@ class SystemFacts(NamedTuple):
     """Why enrolment is unknown; empty when the tags were read."""
     maintenance_windows: Sequence[MaintenanceWindow]
     silences: Silences | None
+    fell_back: str = ""
+    """Why the mode is ``ask`` although ``enforce`` is configured; empty if it is not."""
 
     @property
     def silences_unknown(self) -> str:

@@ -65,16 +65,21 @@ def readiness_now(system: SystemFacts, *, bug: str) -> Readiness:
     if breaker.breaker_state is BreakerState.HALF_OPEN:
         because = "the circuit breaker is half open: one VM at a time"
         return Readiness(ReadinessState.CIRCUIT_BREAKER_HALF_OPEN, because)
-    return Readiness(ReadinessState.ACTIVE, _ready(system.mode, system.read_only))
+    return Readiness(ReadinessState.ACTIVE, _ready(system))
 
 
 def _by(command: Command) -> str:
     return f"by {command.owner}: {command.reason}"
 
 
-def _ready(mode: Mode, read_only: str) -> str:
-    if mode is Mode.ASK and not read_only:
-        return "ready to ask: the mode is ask, and each action needs an operator's approval"
+def _ready(system: SystemFacts) -> str:
+    mode, read_only = system.mode, system.read_only
     if not mode.acts:
         return f"the mode is {mode}: decisions are recorded, no action is sent"
-    return f"no write access: {read_only}" if read_only else "ready to act"
+    if read_only:
+        return f"no write access: {read_only}"
+    if system.fell_back:
+        return f"fell back to mode ask until an operator arms recovery: {system.fell_back}"
+    if mode is Mode.ASK:
+        return "ready to ask: the mode is ask, and each action needs an operator's approval"
+    return "ready to act"

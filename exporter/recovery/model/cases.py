@@ -217,6 +217,10 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """When an operator cleared it; earlier actions do not count against its budget."""
     question: Question | None = None
     """The last question about it in this outage, until its action is sent."""
+    helped_at: float | None = None
+    """When an action of recovery last brought it up; ``None`` once a person stopped it."""
+    undone: tuple[float, ...] = ()
+    """When people were found to have stopped it soon after that."""
 
 
 class Outcome(StrEnum):

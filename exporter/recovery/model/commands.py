@@ -23,8 +23,12 @@ class CommandKind(StrEnum):
     """Approve the action of a question."""
     DENY = "deny"
     """Deny the action of a question."""
+    FALL_BACK = "fall_back"
+    """Fall back from mode `enforce` to `ask`; recovery gives it to itself."""
 
 
+OWN_COMMANDS = (CommandKind.FALL_BACK,)
+"""Commands that no operator gives."""
 ANSWERS = (CommandKind.APPROVE, CommandKind.DENY)
 
 
@@ -52,6 +56,10 @@ class ControlState(NamedTuple):
     disarm: Command | None = None
     answers: Mapping[int, Command] = {}
     """The answers to questions, by the number of the question."""
+    fallback: Command | None = None
+    """Why recovery asks before each action, although its mode is `enforce`."""
+    fell_back_at: float | None = None
+    """When it last fell back: what was undone before counts no longer."""
 
     def at(self, now: float) -> "ControlState":
         """Return what is in force *now*: a pause expires, disarming does not."""
@@ -69,7 +77,9 @@ class ControlState(NamedTuple):
             case CommandKind.DISARM:
                 return self._replace(disarm=command)
             case CommandKind.ARM:
-                return self._replace(disarm=None)
+                return self._replace(disarm=None, fallback=None)
+            case CommandKind.FALL_BACK:
+                return self._replace(fallback=command, fell_back_at=command.at)
             case CommandKind.APPROVE | CommandKind.DENY:
                 return self._answered(command)
             case CommandKind.ACCEPT | CommandKind.CLEAR:

@@ -152,6 +152,9 @@ class Limits:
     """Maximum time that a VM waits for the VMs in `after`."""
     question_seconds: PositiveFloat = 900
     """Time that operators have to answer a question in mode `ask`."""
+    undone_actions: NonNegativeInt = 2
+    """Starts that people undo within ten minutes, counted over a week, after which recovery falls
+    back from mode `enforce` to `ask` until an operator arms it. 0: never."""
 
     @property
     def vm_windows(self) -> tuple[Window, ...]:

@@ -352,9 +352,9 @@ def after_outcome(
     if outcome is Outcome.CONFIRMED and kills:
         return step(replace(case, trouble_at=at, times_observed=1), Event.STEP_DONE, at=at)
     if outcome is Outcome.CONFIRMED:
-        return restarted(case, vm, at=at)
+        return replace(restarted(case, vm, at=at), helped_at=at)
     if overruled:
-        return stopped_again(case, at=at)
+        return replace(stopped_again(case, at=at), helped_at=at)
     if outcome is Outcome.FAILED and kills:
         case = replace(case, killed_position=None, killed_at=None, kill_unanswered=False)
     if outcome is Outcome.UNKNOWN:

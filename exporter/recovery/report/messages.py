@@ -94,6 +94,7 @@ COMMANDS: Mapping[CommandKind, str] = {
     CommandKind.CLEAR: "cleared the restart budget of the VM",
     CommandKind.APPROVE: "approved question {question}",
     CommandKind.DENY: "denied question {question}",
+    CommandKind.FALL_BACK: "fell back from mode enforce to ask",
 }
 """Follows the name of the operator."""
 

@@ -84,6 +84,7 @@ def recovery_report(
         journal_problem=system.journal_problem,
         inventory_at=system.state.seen_time,
         questions=open_questions(system, time_of),
+        fell_back=system.fell_back,
     )
 
 
