@@ -23,6 +23,10 @@ def crash_and_undo(
     harness.advance(240)
 
 
+def mode(harness: Harness) -> Mode:
+    return harness.recovery.mode
+
+
 def fell_back(harness: Harness) -> bool:
     return any(one.kind is CommandKind.FALL_BACK for one in harness.journal.commands)
 
@@ -33,10 +37,10 @@ def test_two_undone_starts_make_recovery_ask(make_harness: MakeHarness, graceful
     harness.warm()
 
     crash_and_undo(harness, "web-01", graceful=graceful)
-    assert harness.recovery.mode is Mode.ENFORCE
+    assert mode(harness) is Mode.ENFORCE
     crash_and_undo(harness, "web-02", graceful=graceful)
 
-    assert harness.recovery.mode is Mode.ASK
+    assert mode(harness) is Mode.ASK
     report = harness.recovery.report
     assert (report.mode, report.readiness) == ("ask", ReadinessState.ACTIVE)
     assert report.fell_back.endswith("2 times: web-01, web-02")
@@ -55,15 +59,15 @@ def test_operator_arms_recovery_again_and_the_count_starts_anew(make_harness: Ma
 
     harness.new_process()
     harness.warm()
-    assert harness.recovery.mode is Mode.ASK
+    assert mode(harness) is Mode.ASK
     at_once(harness.recovery.command(CommandKind.ARM, owner="anna", reason="found the cause"))
     assert harness.recovery.readiness_now.readiness is ReadinessState.WARMING_UP
     harness.warm()
 
     crash_and_undo(harness, "db-01")
-    assert harness.recovery.mode is Mode.ENFORCE
+    assert mode(harness) is Mode.ENFORCE
     crash_and_undo(harness, "app-01")
-    assert harness.recovery.mode is Mode.ASK
+    assert mode(harness) is Mode.ASK
 
 
 def test_stop_more_than_ten_minutes_after_the_start_undoes_nothing(
@@ -101,7 +105,7 @@ def test_stop_while_the_start_is_verified_undoes_it(make_harness: MakeHarness) -
     crash_and_undo(harness, "web-01", after=5.0, graceful=True)
     crash_and_undo(harness, "web-02", after=5.0, graceful=True)
 
-    assert harness.recovery.mode is Mode.ASK
+    assert mode(harness) is Mode.ASK
 
 
 @pytest.mark.parametrize(("most", "falls"), [(0, False), (1, True), (2, False)])
@@ -114,7 +118,7 @@ def test_limit_of_undone_actions_is_a_setting(
 
     crash_and_undo(harness, "web-01")
 
-    assert (harness.recovery.mode is Mode.ASK) is falls
+    assert (mode(harness) is Mode.ASK) is falls
 
 
 def test_fallback_waits_for_the_journal(make_harness: MakeHarness) -> None:
@@ -126,9 +130,9 @@ def test_fallback_waits_for_the_journal(make_harness: MakeHarness) -> None:
     harness.world.operator_stops("web-02", graceful=False)
     harness.journal.broken = "the disk is full"
     harness.advance(240)
-    assert harness.recovery.mode is Mode.ENFORCE
+    assert mode(harness) is Mode.ENFORCE
 
     harness.journal.broken = ""
     harness.advance(60)
 
-    assert harness.recovery.mode is Mode.ASK
+    assert mode(harness) is Mode.ASK

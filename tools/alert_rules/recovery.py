@@ -121,7 +121,7 @@ and {ON_VM} vergewatch_recovery_vm_last_action_info{{outcome="confirmed"}}""",
         expr=f"{by(SYSTEM, 'vergewatch_recovery_error_budget_spent')} == 1",
         description=f"Recovery of {OF_SYSTEM} fell back from mode enforce to ask, because people "
         "stopped VMs within ten minutes after it had started them. Run `vergewatch recovery log` "
-        "for the VMs, and `vergewatch recovery arm` to let it act by itself again.",
+        "for the VMs, and `vergewatch recovery arm --reason ...` to let it act by itself again.",
     ),
     _recovery_alert(
         **defined(AlertName.OUTCOME_UNKNOWN),
