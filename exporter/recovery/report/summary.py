@@ -239,7 +239,12 @@ def _incidents(downtimes: Sequence[_Downtime], until: datetime) -> list[Incident
 
 def _incident(downtime: _Downtime, after: _Downtime | None, until: datetime) -> Incident:
     would = next(
-        (one for one in downtime.decisions if one.failed_guard is GuardName.MODE_PERMITS), None
+        (
+            one
+            for one in downtime.decisions
+            if one.failed_guard is GuardName.MODE_PERMITS and not (one.asks and downtime.actions)
+        ),
+        None,
     )
     acted = downtime.actions[0] if downtime.actions else None
     ended = downtime.ended
