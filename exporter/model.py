@@ -185,6 +185,14 @@ class RecoveryVM(msgspec.Struct, frozen=True, gc=False):
     """One of recovery's states."""
     since: datetime
     """When it entered that state, as far as the daemon observed it."""
+    down_since: datetime | None = None
+    """If it does not run, when it was last seen running, or when it was first seen."""
+    cause: str = ""
+    """The cause of its diagnosis; empty without one."""
+    detail: str = ""
+    """The evidence for that cause, such as a log row."""
+    failed_guard: str = ""
+    """The guard that forbids an action on a VM that crashed."""
 
 
 class LastAction(msgspec.Struct, frozen=True, gc=False):

@@ -30,14 +30,23 @@ HOLDS_ALL_VMS = frozenset(
     {ReadinessState.CIRCUIT_BREAKER_OPEN, ReadinessState.JOURNAL_DOWN, ReadinessState.BROKEN}
 )
 """States with one alert for recovery as a whole, in place of one alert for each held VM."""
-STATE_TEXTS: Mapping[str, str] = {
-    State.QUARANTINED: "is quarantined: its restart budget or its allowed actions are exhausted. "
-    "Manual action is required.",
-    State.HELD: "crashed, and a guard forbids its start. Run `vergewatch explain` for the reason.",
-    State.PLATFORM: "is down, and VergeOS, which has to restart it, has not done so.",
-    State.UNKNOWN: "is down for an unknown reason, so recovery does not start it. Manual action "
-    "is required.",
-}
+QUARANTINED_TEXT = (
+    "is quarantined: its restart budget or its allowed actions are exhausted. Manual action is "
+    "required."
+)
+UNWANTED_DOWN = frozenset(
+    {
+        State.SUSPECT,
+        State.PLATFORM,
+        State.UNKNOWN,
+        State.BACKOFF,
+        State.HELD,
+        State.ACTING,
+        State.VERIFYING,
+        State.INDETERMINATE,
+    }
+)
+"""States of a VM that was not stopped on purpose; a quarantined one has an alert of its own."""
 
 
 class AlertName(StrEnum):
@@ -49,9 +58,9 @@ class AlertName(StrEnum):
     INTERNAL_ERROR = "VergeRecoveryInternalError"
     CIRCUIT_BREAKER_OPEN = "VergeRecoveryCircuitBreakerOpen"
     JOURNAL_DOWN = "VergeRecoveryJournalDown"
+    VM_DOWN = "VergeVMDown"
     QUARANTINED = "VergeRecoveryQuarantined"
     HELD_TOO_LONG = "VergeRecoveryHeldTooLong"
-    UNKNOWN_TOO_LONG = "VergeRecoveryUnknownTooLong"
     FAILED = "VergeRecoveryFailed"
     OUTCOME_UNKNOWN = "VergeRecoveryOutcomeUnknown"
     ACTED = "VergeRecoveryActed"
@@ -82,14 +91,14 @@ DEFINITIONS: Mapping[AlertName, AlertDefinition] = {
         "Too many VMs are down at once; the circuit breaker is open."
     ),
     AlertName.JOURNAL_DOWN: AlertDefinition("Recovery cannot write its journal."),
+    AlertName.VM_DOWN: AlertDefinition(
+        "A VM is down and was not stopped on purpose.", layer="vm", vm_down=True
+    ),
     AlertName.QUARANTINED: AlertDefinition(
         "A VM is quarantined. Manual action is required.", vm_down=True
     ),
     AlertName.HELD_TOO_LONG: AlertDefinition(
         "A VM is down, and recovery is not allowed to start it.", "warning", vm_down=True
-    ),
-    AlertName.UNKNOWN_TOO_LONG: AlertDefinition(
-        "VMs are down for an unknown reason.", "warning", vm_down=True
     ),
     AlertName.FAILED: AlertDefinition("A recovery action failed.", vm_down=True),
     AlertName.OUTCOME_UNKNOWN: AlertDefinition(
@@ -142,9 +151,11 @@ class AlertBuilder:
         subject = f"system {self._system_name}"
         return self._alert(name, description.replace("{}", subject, 1), for_seconds=for_seconds)
 
-    def for_vm(self, name: AlertName, vm: RecoveryVM, text: str) -> Alert:
+    def for_vm(self, name: AlertName, vm: RecoveryVM, text: str, for_seconds: float = 0.0) -> Alert:
         description = f"VM {vm.name} ({vm.key}) in system {self._system_name} {text}"
-        return self._alert(name, description, vm_id=str(vm.key), vm_name=vm.name)
+        return self._alert(
+            name, description, for_seconds=for_seconds, vm_id=str(vm.key), vm_name=vm.name
+        )
 
     def _alert(
         self, name: AlertName, description: str, *, for_seconds: float = 0.0, **vm_labels: str
@@ -198,6 +209,7 @@ def current_alerts(
     recovery = report.recovery
     if recovery is not None:
         yield from _recovery_alerts(build, recovery, limits)
+        yield from _down_alerts(build, recovery, limits, now)
         if recovery.mode in ACTING_MODES:
             yield from _vm_alerts(build, recovery, limits, now)
 
@@ -240,6 +252,41 @@ def _recovery_alerts(
         )
 
 
+def _down_alerts(
+    build: AlertBuilder, recovery: RecoveryReport, limits: AlertLimits, now: datetime
+) -> Iterator[Alert]:
+    """Yield an alert for each VM, enrolled or not, that is down and was not stopped on purpose."""
+    for vm in recovery.vms:
+        if vm.down_since is None or vm.state not in UNWANTED_DOWN:
+            continue
+        # Not since it entered the state: while the VM waits for resources, each poll enters anew.
+        seconds = (now - vm.down_since).total_seconds()
+        if vm.state != State.PLATFORM or seconds >= limits.platform_seconds:
+            yield build.for_vm(AlertName.VM_DOWN, vm, _what_is_known(vm), limits.down_seconds)
+
+
+def _what_is_known(vm: RecoveryVM) -> str:
+    """Return why a VM is down, as far as that is known, and why recovery does not start it."""
+    evidence = f": {vm.detail}" if vm.detail else ""
+    is_enrolled = vm.policy != Policy.NO
+    match vm.state:
+        case State.HELD | State.BACKOFF if is_enrolled and vm.failed_guard:
+            text = f"crashed{evidence}. The guard `{vm.failed_guard}` forbids its start."
+        case State.HELD | State.BACKOFF:
+            text = f"crashed{evidence}."
+        case State.UNKNOWN:
+            text = f"is down, and it is unknown why{evidence}."
+        case State.PLATFORM:
+            text = f"is down, and VergeOS, which has to restart it, has not done so{evidence}."
+        case State.SUSPECT:
+            text = "is down, and is not diagnosed yet."
+        case _:
+            text = "is down, and the outcome of a recovery action is not known yet."
+    if not is_enrolled:
+        text += " It is not enrolled, so recovery does not act on it."
+    return f"{text} Run `vergewatch explain VM`."
+
+
 def _vm_alerts(
     build: AlertBuilder, recovery: RecoveryReport, limits: AlertLimits, now: datetime
 ) -> Iterator[Alert]:
@@ -256,7 +303,8 @@ def _vm_alerts(
             recovery.readiness in HOLDS_ALL_VMS or vm.key in asked
         )
         if name is not None and not held:
-            yield build.for_vm(name, vm, STATE_TEXTS[vm.state])
+            quarantined = name is AlertName.QUARANTINED
+            yield build.for_vm(name, vm, QUARANTINED_TEXT if quarantined else _what_is_known(vm))
     for action in recovery.last_actions:
         if action.vm_key in vms:
             yield from _action_alert(build, action, vms[action.vm_key], limits, now)
@@ -300,10 +348,6 @@ def _alert_of_state(vm: RecoveryVM, limits: AlertLimits, now: datetime) -> Alert
             name, seconds = AlertName.QUARANTINED, 0.0
         case State.HELD:
             name, seconds = AlertName.HELD_TOO_LONG, limits.held_seconds
-        case State.PLATFORM:
-            name, seconds = AlertName.HELD_TOO_LONG, limits.unknown_seconds
-        case State.UNKNOWN:
-            name, seconds = AlertName.UNKNOWN_TOO_LONG, limits.unknown_seconds
         case _:
             return None
     return name if (now - vm.since).total_seconds() >= seconds else None
@@ -332,7 +376,11 @@ def is_resolved(
     if alert.name == AlertName.AUTHENTICATION_FAILED:
         return any(table.success for table in report.tables)
     recovery = report.recovery
-    if recovery is None or recovery.mode not in ACTING_MODES:
+    if recovery is None:
+        return True
+    if alert.name == AlertName.VM_DOWN:
+        return _is_up_or_stopped(alert, recovery)
+    if recovery.mode not in ACTING_MODES:
         return True
     match alert.name:
         case AlertName.SYSTEM_DATA_STALE | AlertName.INTERNAL_ERROR | AlertName.JOURNAL_DOWN:
@@ -345,17 +393,19 @@ def is_resolved(
             return _is_resolved_for_vm(alert, recovery, limits, since, now)
 
 
+def _is_up_or_stopped(alert: Alert, recovery: RecoveryReport) -> bool:
+    """Return whether a VM that was down is up again, was stopped on purpose, or was deleted."""
+    vm = next((vm for vm in recovery.vms if str(vm.key) == alert.vm_id), None)
+    return vm.state in SETTLED if vm is not None else recovery.journal_up
+
+
 def _is_resolved_for_vm(
     alert: Alert, recovery: RecoveryReport, limits: AlertLimits, since: datetime, now: datetime
 ) -> bool:
     vm = next((vm for vm in _enrolled_vms(recovery) if str(vm.key) == alert.vm_id), None)
     if vm is None:
         return recovery.journal_up  # until the journal is open, no VM is enrolled
-    if alert.name in (
-        AlertName.QUARANTINED,
-        AlertName.UNKNOWN_TOO_LONG,
-        AlertName.APPROVAL_NEEDED,
-    ):
+    if alert.name in (AlertName.QUARANTINED, AlertName.APPROVAL_NEEDED):
         return True  # the VM's state comes from the journal, so it is known
     if alert.name == AlertName.HELD_TOO_LONG:
         # Not current as well while recovery as a whole has an alert.

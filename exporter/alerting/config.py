@@ -15,9 +15,9 @@ from pydantic import (
     model_validator,
 )
 
-from exporter.files import SecretFile
 from exporter.http import ssl_context
-from exporter.validation import STRICT, Seconds, Secret, check_alternatives
+from exporter.inputs.files import SecretFile
+from exporter.inputs.validation import STRICT, Seconds, Secret, check_alternatives
 
 
 def _normalized_url(text: str) -> str:
@@ -60,8 +60,11 @@ class AlertLimits(BaseModel):
     """The journal cannot be written."""
     held_seconds: Seconds = 900
     """A VM crashed and a guard forbids its start."""
-    unknown_seconds: Seconds = 1800
-    """A VM is down and its diagnosis is `unknown`, or VergeOS has not restarted it."""
+    down_seconds: Seconds = 240
+    """A VM is down, and nothing shows that it was stopped on purpose. Together with the time until
+    Vergewatch sees it down, that is less than five minutes."""
+    platform_seconds: Seconds = 300
+    """A VM is down, and VergeOS has to restart it: its time to do so."""
     acted_seconds: PositiveFloat = 3600
     """How long the alert that recovery restarted a VM stays active."""
 

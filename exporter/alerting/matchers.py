@@ -5,7 +5,6 @@ from functools import lru_cache
 from typing import Protocol
 
 import msgspec
-import re2
 
 CACHED_PATTERNS = 256
 PATTERN_BYTES = 2**20
@@ -70,6 +69,8 @@ def _compile(pattern: str) -> Pattern | None:
     RE2 matches what Go's ``regexp`` matches, also in linear time. It rejects very large patterns
     that Go accepts.
     """
+    import re2  # noqa: PLC0415 - 2 MiB, and most silences have no pattern
+
     options = re2.Options()
     options.log_errors = False
     options.max_mem = PATTERN_BYTES

@@ -43,7 +43,7 @@ VARYING_LABELS: Mapping[str, LabelValues] = {
     "alertname": LabelValues(
         (
             *(name for name, definition in DEFINITIONS.items() if definition.vm_down),
-            "VergeVMDown",
+            "VergeVMWentDown",
             "VergeVMUnresponsive",
             "VergeVMError",
             "VergeVMStuckInTransition",

@@ -187,7 +187,7 @@ def read_token(file: Path | None, environ: Mapping[str, str] = os.environ) -> st
     if file is None and environ.get(TOKEN_VARIABLE):
         token = environ[TOKEN_VARIABLE].strip()
     elif named:
-        from exporter.files import SecretFile  # noqa: PLC0415 - loads pydantic
+        from exporter.inputs.files import SecretFile  # noqa: PLC0415 - loads pydantic
 
         token = SecretFile(Path(named)).read().get_secret_value().strip()
     else:

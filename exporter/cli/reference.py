@@ -14,10 +14,10 @@ from pydantic.fields import FieldInfo
 from exporter.collectors.registry import FAMILIES
 from exporter.config.loader import SINGLE_SYSTEM
 from exporter.config.settings import PREFIX, Settings
+from exporter.inputs.validation import walk
 from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.states import DIAGNOSED, DOWN, OPEN, TRANSITIONS, Event, State
 from exporter.telemetry import INSTRUMENTS
-from exporter.validation import walk
 
 LISTS = frozenset({"systems", "rules", "maintenance_windows", "log_patterns"})
 """Lists of settings; variables cannot set their items."""

@@ -83,8 +83,10 @@ FAMILIES = (
     gauge("recovery_vms", STATE, "",
           "VMs enrolled in recovery, by their state in recovery", float),
     info("recovery_vm_state_info", VM_STATE, "",
-         "Policy and state of a VM in recovery; a VM with the policy no is only monitored",
-         {"policy": "policy", "state": "state"}),
+         "Policy and state of a VM in recovery, the cause of its diagnosis, and the guard that "
+         "forbids its start; a VM with the policy no is only monitored",
+         {"policy": "policy", "state": "state", "cause": "cause", "failed_guard":
+          "failed_guard"}),
     gauge("recovery_vm_state_since_timestamp_seconds", VM_STATE, "",
           "When a VM entered the state in recovery_vm_state_info", time("since")),
     info("recovery_vm_last_action_info", LAST_ACTION, "",

@@ -17,9 +17,9 @@ from pydantic_settings import EnvSettingsSource, SettingsError
 
 from exporter.config.settings import PREFIX, CommonSystemSettings, Settings, SystemSettings
 from exporter.errors import ConfigError
-from exporter.files import read_text
 from exporter.formatting import nearest
-from exporter.validation import error_text, setting_names
+from exporter.inputs.files import read_text
+from exporter.inputs.validation import error_text, setting_names
 
 CONFIG_FILE_VARIABLE = "VERGEWATCH_CONFIG_FILE"
 SECRETS_DIR_VARIABLES = ("VERGEWATCH_SECRETS_DIR", "CREDENTIALS_DIRECTORY")
@@ -134,7 +134,7 @@ def unknown_variables(environ: Iterable[str]) -> list[str]:
 
 
 def _from_file(path: Path) -> dict[str, Any]:
-    from exporter.yaml_file import parse_yaml  # noqa: PLC0415 - most containers have no file
+    from exporter.inputs.yaml_file import parse_yaml  # noqa: PLC0415 - most containers have no file
 
     values = parse_yaml(read_text(path), path)
     if values is None:

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
+from exporter.inputs.validation import STRICT, Secret, check_alternatives
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
 from exporter.recovery.detect.log_patterns import LogPattern
 from exporter.recovery.model.cases import Policy
 from exporter.recovery.model.limits import HOUR, Limits, Mode, PowerState
 from exporter.recovery.observe.enrolment import EnrolmentRule
-from exporter.validation import STRICT, Secret, check_alternatives
 
 
 def _unquoted(word: str) -> Callable[[Any], Any]:

@@ -7,8 +7,8 @@ from pydantic import SecretStr
 
 from exporter.config.recovery import RecoverySettings
 from exporter.errors import ConfigError
-from exporter.files import SecretFile
 from exporter.formatting import lasting
+from exporter.inputs.files import SecretFile
 from exporter.recovery.decide.budgets import endless_loops
 from exporter.recovery.detect.context import LogUsers
 from exporter.recovery.detect.log_patterns import LOG_PATTERNS, LogClassifier

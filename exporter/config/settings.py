@@ -24,7 +24,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from exporter.alerting.config import AlertmanagerSettings
 from exporter.config.recovery import ModeName, RecoverySettings
-from exporter.validation import STRICT, Seconds, Secret, check_alternatives
+from exporter.inputs.validation import STRICT, Seconds, Secret, check_alternatives
 
 PREFIX = "VERGEWATCH_"
 DEFAULT_PORTS = {"http": 80, "https": 443}

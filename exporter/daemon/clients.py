@@ -10,8 +10,8 @@ from exporter import http
 from exporter.clock import Clock
 from exporter.config.settings import SystemSettings, TLSSettings
 from exporter.config.systems import ResolvedSystem
-from exporter.files import SecretFile
 from exporter.http import ssl_context
+from exporter.inputs.files import SecretFile
 from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.credentials import Credentials, CredentialSource

@@ -194,7 +194,7 @@ class Recovery:
         return recovery_report(
             self.system_facts,
             self.readiness_now,
-            self._status_cache.vms(self.state.cases, self._time_of),
+            self._status_cache.vms(self.state.cases, self.decisions, self._time_of),
             self._actions.last_actions.values(),
             self._time_of,
         )

@@ -9,7 +9,7 @@ import structlog
 
 from exporter.clock import Clock
 from exporter.errors import ConfigError
-from exporter.files import Stamp, stamp
+from exporter.inputs.files import Stamp, stamp
 from exporter.web.tls import FollowingContext, make_context
 from exporter.web.webconfig import WebConfig, read_web_config
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from exporter.formatting import ago, counted, span
 from exporter.model import KNOWN_STATUS_WORDS, StatusWord, SystemReport, TableReport
@@ -61,6 +61,17 @@ _SEVERITY_OF_TABLE = {
 
 _FOLDER = Path(__file__).with_name("templates")
 _STYLE = (_FOLDER / "status.css").read_text()
+
+
+def _code(text: str) -> Markup:
+    """Return *text* as HTML, with what stands between backticks as code."""
+    parts = [escape(part) for part in text.split("`")]
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else part
+        for number, part in enumerate(parts)
+    )
+
+
 _TEMPLATES = Environment(
     loader=FileSystemLoader(_FOLDER),
     autoescape=True,
@@ -68,7 +79,7 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters |= {"ago": ago, "span": span}
+_TEMPLATES.filters |= {"ago": ago, "span": span, "code": _code}
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; img-src 'self'; base-uri 'none'; form-action 'none'; "

@@ -28,10 +28,10 @@ from pydantic import (
 )
 
 from exporter.errors import ConfigError
-from exporter.files import read_text
 from exporter.formatting import nearest_or_all, parse_duration
-from exporter.validation import check_alternatives, error_text
-from exporter.yaml_file import parse_yaml
+from exporter.inputs.files import read_text
+from exporter.inputs.validation import check_alternatives, error_text
+from exporter.inputs.yaml_file import parse_yaml
 
 CLIENT_AUTH = {
     "NoClientCert": ssl.CERT_NONE,

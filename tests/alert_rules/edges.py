@@ -1,5 +1,7 @@
 """Cases that are not stories: series that must not fire, and edge cases."""
 
+from typing import Any
+
 from tests.alert_rules.promtool import RULE_FILES, Case
 from tests.alert_rules.stories import (
     NODE,
@@ -58,8 +60,8 @@ def silent(alert: str, title: str, *series: Series, at: tuple[int, ...] = (30, 1
 TEXTS_DOWN = {
     "summary": "A VM is down and was not stopped on purpose.",
     "description": f"VM web (7) in system {SYSTEM} has been down for more than 5m, and no "
-    "log row shows an intended stop. Its recovery state has been held for 4m 0s. Run "
-    "`vergewatch explain VM`.",
+    "status and no log row shows an intended stop. It crashed. Its recovery state has been held "
+    "for 4m 0s. Run `vergewatch explain VM`.",
     "runbook_url": f"{RUNBOOKS}/VergeVMDown.md",
     "dashboard_url": f"/d/vergewatch-vm?var-system={SYSTEM}&var-vm=web",
 }
@@ -71,7 +73,44 @@ DOWN = (
     *(
         silent("VergeVMDown", f"it is not enrolled and in state {word}",
               not_enrolled(word), running(0), status("stopped"))
-        for word in ("suspect", "platform", "unknown", "stopped", "baseline")
+        for word in ("stopped", "baseline")
+    ),
+    *(
+        Case(
+            "VergeVMDown",
+            f"its description has what is known: {title}",
+            (series, since(60), running(0)),
+            {5: [OF_VM]},
+            text={**TEXTS_DOWN, "description": TEXTS_DOWN["description"].replace(
+                "It crashed.", known).replace("been held for 4m 0s.", rest)},
+        )
+        for title, series, known, rest in (
+            ("the guard", state("held", failed_guard="not_silenced", cause="crashed"),
+             "It crashed, and the guard not_silenced forbids its start.", "been held for 4m 0s."),
+            ("a pause", state("backoff", failed_guard="backoff_elapsed", cause="crashed"),
+             "It crashed, and the guard backoff_elapsed forbids its start.",
+             "been backoff for 4m 0s."),
+            ("the cause", state("unknown", cause="logs_unclear"),
+             "It is unknown why (logs_unclear).", "been unknown for 4m 0s."),
+            ("the cause, and that it is not enrolled",
+             not_enrolled("unknown", cause="logs_unclear"), "It is unknown why (logs_unclear).",
+             "been unknown for 4m 0s. It is not enrolled, so recovery does not act on it."),
+        )
+    ),
+    Case(
+        "VergeVMDown",
+        "the platform has five minutes before the wait begins",
+        (state("platform"), then(f"vergewatch_vm_running{{{VM}}}", "1 0x60")),
+        {12: [OF_VM]},
+        (6, 9),
+    ),
+    Case(
+        "VergeVMDown",
+        "an unknown cause alerts as soon as a crash",
+        (state("unknown", vm(1)), not_enrolled("unknown", vm(2)), state("held", vm(3)),
+         not_enrolled("held", vm(4)), *(running(0, vm(number)) for number in range(1, 5))),
+        {5: [of_vm(number) for number in range(1, 5)]},
+        (4,),
     ),
     Case(
         "VergeVMDown",
@@ -81,6 +120,13 @@ DOWN = (
         (4,),
         text={**TEXTS_DOWN, "description": TEXTS_DOWN["description"].replace(
             " Run", " It is not enrolled, so recovery does not act on it. Run")},
+    ),
+    Case(
+        "VergeVMDown",
+        "it was down before it was enrolled, and was seen going down",
+        (state("unknown", cause="never_seen_up"), running(0)),
+        {5: [OF_VM]},
+        (4,),
     ),
     silent("VergeVMDown", "it hangs and runs", state("suspect"), running(1)),
     silent("VergeVMDown", "its status is unresponsive", state("suspect"), running(0),
@@ -143,6 +189,118 @@ DOWN = (
         {6: [OF_VM], 15: [OF_VM], 36: [OF_VM], 43: [OF_VM]},
         (48,),
         rules=RULE_FILES,
+    ),
+)  # fmt: skip
+
+WENT_DOWN = f"vergewatch_vm_running{{{VM}}}"
+WORD = f"vergewatch_vm_status_info{{{VM},status="
+
+
+def went_down(title: str, *series: Series, **more: Any) -> Case:
+    """Return a case that VergeVMWentDown is silent for a VM that ran for five minutes."""
+    return silent(
+        "VergeVMWentDown",
+        title,
+        then(WENT_DOWN, "1x4 0x150"),
+        *series,
+        **{"at": (10, 11, 20, 30, 40), **more},
+    )
+
+
+WITHOUT_RECOVERY = (
+    went_down("recovery monitors the system, and ignores this VM", state("healthy", vm(8)),
+              status("stopped")),
+    *(
+        Case(
+            "VergeVMWentDown",
+            f"recovery does not know that it is down: its state is {word}",
+            (then(WENT_DOWN, "1x4 0x60"), state(word), state("stopped", vm(8)),
+             status("stopped")),
+            {10: [OF_VM]},
+            (9,),
+        )
+        for word in ("healthy", "probation")
+    ),
+    *(
+        went_down(f"recovery has it in state {word}", state(word), status("stopped"))
+        for word in ("stopped", "baseline", *STATES)
+    ),
+    Case(
+        "VergeVMWentDown",
+        "recovery notices late that it is down",
+        (then(WENT_DOWN, "1x4 0x60"), status("stopped"),
+         then(f'vergewatch_recovery_vm_state_info{{{VM},state="healthy"}}', "1x14 stale"),
+         then(f'vergewatch_recovery_vm_state_info{{{VM},state="held"}}', "_x15 1x60")),
+        {10: [OF_VM], 17: [OF_VM]},
+        (9, 21),
+    ),
+    went_down("its status showed a stop", then(f'{WORD}"running"}}', "1x3 stale"),
+              then(f'{WORD}"stopping"}}', "_x4 1 stale"),
+              then(f'{WORD}"stopped"}}', "_x5 1x150"), at=(10, 11, 20, 34, 36, 40, 120)),
+    went_down("it hibernates", then(f'{WORD}"running"}}', "1x4 stale"),
+              then(f'{WORD}"hibernated"}}', "_x5 1x150"), at=(10, 20, 34, 36, 40, 120)),
+    went_down("it is starting", status("starting")),
+    went_down("it is in error", status("error")),
+    went_down("it is unresponsive", status("unresponsive")),
+    went_down("it is disabled", status("stopped"),
+              steady(f"vergewatch_vm_enabled{{{VM}}}", 0)),
+    silent("VergeVMWentDown", "it was down when first polled", running(0), status("stopped"),
+           at=(5, 6, 20, 40)),
+    silent("VergeVMWentDown", "it runs", running(1), status("running")),
+    silent("VergeVMWentDown", "it was down for three minutes",
+           then(WENT_DOWN, "1x4 0x2 1x60"), at=(7, 8, 10, 12, 40)),
+    Case(
+        "VergeVMWentDown",
+        "lasts until the VM runs",
+        (then(WENT_DOWN, "1x4 0x150 1x30"), then(f'{WORD}"stopped"}}', "_x5 1x100 stale"),
+         then(f'{WORD}"starting"}}', "_x106 1x49 stale")),
+        {10: [OF_VM], 40: [OF_VM], 150: [OF_VM], 159: [OF_VM]},
+        (9, 161),
+    ),
+    Case(
+        "VergeVMWentDown",
+        "a stop before the last start delays it by the window, and no longer",
+        (then(f'{WORD}"stopping"}}', "1 stale"), then(WENT_DOWN, "1 0 1x15 0x150")),
+        {37: [OF_VM]},
+        (25,),
+    ),
+    Case(
+        "VergeVMWentDown",
+        "a status that no release has documented",
+        (then(WENT_DOWN, "1x4 0x60"), status("vanished")),
+        {10: [OF_VM]},
+        (9,),
+    ),
+    Case(
+        "VergeVMWentDown",
+        "a gap of twenty minutes in which the VM went down",
+        (then(WENT_DOWN, "1x4 _x20 0x60"), status("stopped")),
+        {30: [OF_VM]},
+        (29,),
+    ),
+    Case(
+        "VergeVMWentDown",
+        "fires for a VM of a failed node after the failover window",
+        (then(f'vergewatch_vm_info{{{VM},node="n1"}}', "1x4 stale"),
+         then(f"vergewatch_node_running{{{NODE}}}", "1x4 0x90"),
+         then(WENT_DOWN, "1x4 0x90"), status("stopped")),
+        {24: [OF_VM]},
+        (10, 15),
+        ends=90,
+    ),
+    Case(
+        "VergeVMWentDown",
+        "its description names the VM",
+        (then(WENT_DOWN, "1x4 0x60"), status("stopped")),
+        {10: [OF_VM]},
+        text={
+            "summary": "A VM went down, and no status showed a stop.",
+            "description": f"VM web (7) in system {SYSTEM} ran before, and has been down for more "
+            "than 5m. VergeOS reported no status that shows an intended stop. Recovery has no "
+            "diagnosis: it is off, or cannot work. Check the log of the VM in VergeOS.",
+            "runbook_url": f"{RUNBOOKS}/VergeVMWentDown.md",
+            "dashboard_url": f"/d/vergewatch-vm?var-system={SYSTEM}&var-vm=web",
+        },
     ),
 )  # fmt: skip
 
@@ -404,28 +562,10 @@ RECOVERY = (
            rising(f"vergewatch_recovery_vm_state_since_timestamp_seconds{{{VM}}}", 0, 60)),
     silent("VergeRecoveryHeldTooLong", "it is in backoff", state("backoff"), since(),
            recovery("active")),
-    silent("VergeRecoveryUnknownTooLong", "it is not enrolled", not_enrolled("unknown"), since()),
     silent("VergeRecoveryQuarantined", "it is not enrolled any more",
            not_enrolled("quarantined")),
     silent("VergeRecoveryFailed", "it is not enrolled any more", *FAILED,
            not_enrolled("held")),
-    silent("VergeRecoveryUnknownTooLong", "the cause is known", state("held"), since()),
-    silent("VergeRecoveryUnknownTooLong", "it has just begun", state("unknown"),
-           rising(f"vergewatch_recovery_vm_state_since_timestamp_seconds{{{VM}}}", 0, 60)),
-    Case(
-        "VergeRecoveryUnknownTooLong",
-        "fires once for a system, with the names of the VMs",
-        (state("unknown", vm(1)), since(0, vm(1)), state("unknown", vm(2)), since(0, vm(2))),
-        {32: [OF_SYSTEM]},
-        text={
-            "summary": "VMs are down for an unknown reason.",
-            "description": f"In system {SYSTEM} 2 VM(s) have been down for an unknown reason "
-            "for more than 30m: vm-1, vm-2. Recovery does not act on them. Run "
-            "`vergewatch explain VM`.",
-            "runbook_url": f"{RUNBOOKS}/VergeRecoveryUnknownTooLong.md",
-            "dashboard_url": f"/d/vergewatch-recovery?var-system={SYSTEM}",
-        },
-    ),
     silent("VergeRecoveryCircuitBreakerOpen", "recovery is active", recovery("active")),
     Case(
         "VergeRecoveryCircuitBreakerOpen",
@@ -567,4 +707,4 @@ RECORDINGS = (
     ),
 )  # fmt: skip
 
-CASES = (*DOWN, *OTHER_VMS, *GUESTS, *NODES, *RECOVERY, *EXPORTER, *RECORDINGS)
+CASES = (*DOWN, *WITHOUT_RECOVERY, *OTHER_VMS, *GUESTS, *NODES, *RECOVERY, *EXPORTER, *RECORDINGS)

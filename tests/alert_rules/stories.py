@@ -68,13 +68,17 @@ def then(selector: str, values: str) -> Series:
     return Series(selector, lambda _: values)
 
 
-def state(word: str, of: str = VM, policy: str = "on-failure") -> Series:
-    return steady(f'vergewatch_recovery_vm_state_info{{{of},policy="{policy}",state="{word}"}}', 1)
+def state(word: str, of: str = VM, policy: str = "on-failure", **labels: str) -> Series:
+    """Return the recovery state of a VM, with more *labels*."""
+    text = ",".join(
+        f'{name}="{value}"' for name, value in {"policy": policy, "state": word, **labels}.items()
+    )
+    return steady(f"vergewatch_recovery_vm_state_info{{{of},{text}}}", 1)
 
 
-def not_enrolled(word: str, of: str = VM) -> Series:
+def not_enrolled(word: str, of: str = VM, **labels: str) -> Series:
     """Return the state of a VM that is not enrolled."""
-    return state(word, of, "no")
+    return state(word, of, "no", **labels)
 
 
 def since(at: float = 0, of: str = VM) -> Series:
@@ -128,6 +132,18 @@ STORIES = (
         onset=5,
     ),
     Story("VergeVMDown", (state("held"), running(0), status("stopped")), OF_VM),
+    Story(
+        "VergeVMWentDown",
+        (
+            Series(
+                f"vergewatch_vm_running{{{VM}}}",
+                lambda count: f"1x4 0x{max(count - 6, 0)} stale",
+            ),
+            status("stopped"),
+        ),
+        OF_VM,
+        onset=5,
+    ),
     Story("VergeVMUnresponsive", (status("unresponsive"), running(1)), OF_VM),
     Story("VergeVMError", (status("error"), running(0)), OF_VM),
     Story("VergeVMStuckInTransition", (status("starting"), running(0)), OF_VM),
@@ -196,7 +212,6 @@ STORIES = (
     ),
     Story("VergeRecoveryOutcomeUnknown", (state("indeterminate"), since()), OF_SYSTEM, onset=11),
     Story("VergeRecoveryHeldTooLong", (state("held"), since(), recovery("active")), OF_SYSTEM, 16),
-    Story("VergeRecoveryUnknownTooLong", (state("unknown"), since()), OF_SYSTEM, onset=31),
     Story("VergeRecoveryCircuitBreakerOpen", (recovery("circuit_breaker_open"),), OF_SYSTEM),
     Story("VergeRecoveryInternalError", (recovery("broken"),), OF_SYSTEM),
     Story(

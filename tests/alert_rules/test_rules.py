@@ -12,13 +12,13 @@ import yaml
 
 from exporter.cli.main import full_command
 from exporter.config.settings import Settings
+from exporter.inputs.validation import walk
 from exporter.model import StatusWord
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.cases import Outcome
 from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
-from exporter.validation import walk
 from tests.alert_rules.cases import all_cases, cases_of
 from tests.alert_rules.fast_rules import fast
 from tests.alert_rules.grammar import KNOWN, problems
@@ -26,7 +26,7 @@ from tests.alert_rules.promtool import promtools
 from tests.alert_rules.stories import STORIES
 from tests.debian import needs
 from tools.alert_rules import vms
-from tools.alert_rules.expressions import DOWN_STATES
+from tools.alert_rules.expressions import DOWN_STATES, UP_STATES
 from tools.alert_rules.files import rule_files
 from tools.alert_rules.groups import ALERTS, GROUPS
 from tools.alert_rules.inhibitions import INHIBITIONS, NOTIFYING, frozen
@@ -272,6 +272,7 @@ def test_label_values_in_expressions_are_those_of_the_code() -> None:
     states = set(DOWN_STATES.split("|"))
     whole = "\n".join(alert.expr for alert in ALERTS)
 
+    assert set(UP_STATES.split("|")) == {State.HEALTHY, State.PROBATION}
     assert states == set(State) - {
         State.BASELINE, State.HEALTHY, State.STOPPED, State.PROBATION
     }  # fmt: skip

@@ -57,9 +57,21 @@ def recovery(**changed: Any) -> RecoveryReport:
 
 
 def vm(
-    key: int, state: str = "healthy", since: datetime = LONG_AGO, *, policy: str = "on-failure"
+    key: int,
+    state: str = "healthy",
+    since: datetime = LONG_AGO,
+    *,
+    policy: str = "on-failure",
+    **changed: Any,
 ) -> RecoveryVM:
-    return RecoveryVM(key, f"web-{key:02}", policy, state, since)
+    return RecoveryVM(key, f"web-{key:02}", policy, state, since, **changed)
+
+
+def down(state: str, since: datetime = LONG_AGO, **changed: Any) -> SystemReport:
+    """Return a report of a VM that is down, in mode shadow unless *changed* says otherwise."""
+    mode = changed.pop("mode", "shadow")
+    one = vm(1, state, since, **{"down_since": since, **changed})
+    return report(recovery=recovery(vms=(one, vm(2)), mode=mode))
 
 
 def last_action(key: int, outcome: str, at: datetime = START) -> LastAction:

@@ -9,12 +9,14 @@ import pytest
 import yaml
 
 from exporter.alerting.alert_store import AlertStore, encode_alerts
-from exporter.alerting.alerts import DEFINITIONS, AlertName
+from exporter.alerting.alerts import DEFINITIONS, UNWANTED_DOWN, AlertName
 from exporter.alerting.config import AlertLimits
 from exporter.alerting.vm_silences import VARYING_LABELS
 from exporter.model import Identity, SystemReport
 from tests.alerting.samples import (
+    LONG_AGO,
     STARTING,
+    down,
     last_action,
     question,
     recovery,
@@ -74,7 +76,19 @@ def restarted(store: AlertStore) -> AlertStore:
         (report(recovery=recovery(journal_problem="the disk is full")), [AlertName.JOURNAL_DOWN]),
         (with_vm("quarantined"), [f"{AlertName.QUARANTINED} web-01"]),
         (with_vm("held"), [f"{AlertName.HELD_TOO_LONG} web-01"]),
-        (with_vm("unknown"), [f"{AlertName.UNKNOWN_TOO_LONG} web-01"]),
+        (with_vm("unknown"), []),  # it hangs, and is not down
+        (down("baseline"), []),
+        (down("stopped"), []),
+        (down("healthy"), []),  # its status is missing
+        (down("probation"), []),
+        *((down(state), [f"{AlertName.VM_DOWN} web-01"]) for state in sorted(UNWANTED_DOWN)),
+        (down("unknown", policy="no"), [f"{AlertName.VM_DOWN} web-01"]),
+        (down("unknown", mode="enforce"), [f"{AlertName.VM_DOWN} web-01"]),
+        (
+            down("held", mode="enforce"),
+            [f"{AlertName.VM_DOWN} web-01", f"{AlertName.HELD_TOO_LONG} web-01"],
+        ),
+        (down("quarantined", mode="enforce"), [f"{AlertName.QUARANTINED} web-01"]),
         (with_vm("held", readiness="circuit_breaker_open"), [AlertName.CIRCUIT_BREAKER_OPEN]),
         (
             with_vm("held", readiness="circuit_breaker_half_open"),
@@ -89,7 +103,7 @@ def restarted(store: AlertStore) -> AlertStore:
             [f"{AlertName.APPROVAL_NEEDED} web-01"],
         ),
         (with_vm("quarantined", mode="ask"), [f"{AlertName.QUARANTINED} web-01"]),
-        (with_vm("platform"), [f"{AlertName.HELD_TOO_LONG} web-01"]),
+        (with_vm("platform"), []),
         (with_vm("stopped"), []),
         (
             with_vm("held", last_actions=(last_action(1, "failed"),)),
@@ -131,8 +145,9 @@ def test_report_fires_its_alerts(given: SystemReport, expected: list[str]) -> No
         (report(recovery=recovery(readiness="circuit_breaker_open")), 60),
         (report(recovery=recovery(journal_problem="the disk is full")), 120),
         (with_vm("held", START), 900),
-        (with_vm("platform", START), 1800),
-        (with_vm("unknown", START), 1800),
+        (down("unknown", START), 240),
+        (down("held", START), 240),
+        (down("platform", LONG_AGO), 240),
     ],
 )
 def test_condition_shorter_than_its_limit_fires_no_alert(
@@ -164,6 +179,65 @@ def test_alert_of_a_quarantined_vm_has_all_labels_and_annotations() -> None:
         "or its allowed actions are exhausted. Manual action is required.",
         "runbook_url": "https://docs.example/runbooks/VergeRecoveryQuarantined.md",
     }
+
+
+def test_vm_in_state_platform_alerts_only_after_the_time_of_the_platform() -> None:
+    given = down("platform", START)
+
+    store = evaluate(evaluate(AlertStore(), given), given, seconds=299.0)
+    store = evaluate(store, given, seconds=300.0)
+
+    assert firing(evaluate(store, given, seconds=539.0)) == []
+    assert firing(evaluate(store, given, seconds=540.0)) == [f"{AlertName.VM_DOWN} web-01"]
+
+
+NOT_ENROLLED = " It is not enrolled, so recovery does not act on it."
+ROW = "“Blinkenlights” by system at 10:00:00 UTC (machine_logs row 7), which no log pattern matches"
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (
+            down("held", failed_guard="not_silenced", detail="no stop request"),
+            "crashed: no stop request. The guard `not_silenced` forbids its start.",
+        ),
+        (down("held"), "crashed."),
+        (
+            down("held", policy="no", failed_guard="enrolled"),
+            f"crashed.{NOT_ENROLLED}",
+        ),
+        (down("unknown", detail=ROW), f"is down, and it is unknown why: {ROW}."),
+        (
+            down("unknown", detail=ROW, policy="no"),
+            f"is down, and it is unknown why: {ROW}.{NOT_ENROLLED}",
+        ),
+        (
+            down("platform", detail="node1 is not well"),
+            "is down, and VergeOS, which has to restart it, has not done so: node1 is not well.",
+        ),
+        (down("suspect"), "is down, and is not diagnosed yet."),
+        (down("verifying"), "is down, and the outcome of a recovery action is not known yet."),
+    ],
+)
+def test_alert_of_a_vm_that_is_down_has_what_is_known(given: SystemReport, text: str) -> None:
+    (stored,) = settled(given).firing
+
+    assert stored.alert.annotations["description"] == (
+        f"VM web-01 (1) in system production {text} Run `vergewatch explain VM`."
+    )
+
+
+@pytest.mark.parametrize("state", ["suspect", "baseline", "verifying", "platform", "quarantined"])
+def test_alert_of_a_vm_that_is_down_resolves_only_when_it_runs_or_its_stop_is_proven(
+    state: str,
+) -> None:
+    store = settled(down("unknown"))
+    other = report(recovery=recovery(vms=(vm(1, state, START), vm(2)), mode=SHADOW))
+
+    assert f"{AlertName.VM_DOWN} web-01" in firing(evaluate(store, other, seconds=86500.0))
+    for after in (with_vm("stopped", mode=SHADOW), with_vm("healthy", mode=SHADOW)):
+        assert firing(evaluate(store, after, seconds=86500.0)) == []
 
 
 def test_special_characters_in_a_vm_name_are_kept() -> None:
@@ -259,7 +333,7 @@ FIRING_BEFORE_RESTART: Sequence[SystemReport] = (
     report(recovery=recovery(journal_problem="the disk is full")),
     with_vm("quarantined"),
     with_vm("held"),
-    with_vm("unknown"),
+    down("unknown"),
     with_vm("backoff", last_actions=(last_action(1, "failed"),)),
     with_vm("backoff", last_actions=(last_action(1, "unknown"),)),
 )

@@ -173,6 +173,18 @@ class Life:
     was_on: int | None = None
 
 
+@dataclass
+class UnknownRows:
+    """Log rows that no log pattern matches."""
+
+    stopped: dict[int, float] = field(default_factory=dict)
+    """When each VM was stopped on purpose with such a row only."""
+    rows: list[tuple[float, int | None]] = field(default_factory=list)
+    """When each was written, and about which VM."""
+    logs_troubled_at: float = NEVER
+    """When the logs were last read while rows were lost or late."""
+
+
 class ActionHistory(list[Request]):
     """The list of requests, which reports each new one."""
 
@@ -248,8 +260,7 @@ class InvariantChecker:
         self._warm_from = 0.0
         self._polls_since_warm = 0
         self._answered_at: float | None = None
-        self._bad_polls = 0
-        self._good_polls = 99
+        self._bad_polls, self._good_polls = 0, 99
         self._degraded = False
         self._was_forbidden = ""
         self._forbidden_at_poll = ""
@@ -267,6 +278,7 @@ class InvariantChecker:
         self._noted_at = 0.0
         self._changes_read = 0
         self._given_up: dict[str, float] = {}
+        self._unknown = UnknownRows()
         harness.requests = ActionHistory(self._judge)
         harness.fall = self._hear
         harness.journal.fall = self._read_journal
@@ -277,6 +289,15 @@ class InvariantChecker:
         """Raise at the first violation."""
         if self.violations:
             raise self.violations[0]
+
+    def remember_stop(self, vm_key: int) -> None:
+        """Take note that a VM is stopped on purpose now, though no known row shows it."""
+        self._unknown.stopped[vm_key] = self._now
+        self.remember_unknown_row(vm_key)
+
+    def remember_unknown_row(self, vm_key: int | None) -> None:
+        """Take note of a row that no log pattern matches; None for one about other things."""
+        self._unknown.rows.append((self._now, vm_key))
 
     @property
     def broken(self) -> set[str]:
@@ -303,6 +324,8 @@ class InvariantChecker:
                 self._looked = at, self._sample()
             case ["answered", "GET", path] if path == LOGS:
                 self._logs = self._log_reading(at)
+                if self._logs.late or self._logs.lost or self._logs.empty:
+                    self._unknown.logs_troubled_at = at
             case ["POST", path] if path == ACTIONS:
                 self._settle(surely=True)
                 journal = self.harness.journal
@@ -603,6 +626,11 @@ class InvariantChecker:
             if happening.what in ("crashed", "hung", "powered_on", "woke_up", "ha_restarted"):
                 last = happening.what
                 break
+        if any(
+            at >= life.surely_up_at - 700 and about in (None, look.key)
+            for at, about in self._unknown.rows
+        ):
+            return False
         since = start + life.surely_up_at - 700
         wished = any(
             is_wish(row, "on-failure") or "modified" in row.text
@@ -769,6 +797,9 @@ class InvariantChecker:
         wish = next(self._wishes(asked, look, life), None)
         if wish is not None:
             yield "I9", f"its stop was requested ({wish})"
+        stopped_at = self._unknown.stopped.get(look.key, NEVER)
+        if stopped_at >= life.seen_up_at and stopped_at > self._unknown.logs_troubled_at:
+            yield "I9", f"it was stopped {at - stopped_at:.0f} s before, in unknown words"
         tried_at = max((one.at for one in self._posts(look.uuid)), default=NEVER)
         seen = max(life.seen_up_at, tried_at)
         if request.action == Action.POWER_ON and life.left_at > seen:

@@ -70,7 +70,7 @@ def follow(log: ScriptedLog) -> LogTail:
 @pytest.fixture
 def log() -> ScriptedLog:
     written = ScriptedLog()
-    for age in (9000.0, 700.0, 650.0, 10.0, 0.0):
+    for age in (9000.0, 800.0, 750.0, 10.0, 0.0):
         written.write("old", at=10_000.0 - age)
         written.write("old", machine=None, at=10_000.0 - age)
     return written
@@ -109,7 +109,7 @@ def test_first_read_gives_a_position_before_the_window_of_evidence(log: Scripted
     read(tail, 1000.0)
 
     assert tail.positions == (
-        PositionRead(400.0, LogPosition(3, 3)), PositionRead(1000.0, LogPosition(5, 5))
+        PositionRead(280.0, LogPosition(3, 3)), PositionRead(1000.0, LogPosition(5, 5))
     )  # fmt: skip
 
 

@@ -95,6 +95,19 @@ ACTION_FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("status", {"code": 422, "path": "vm_actions"}),
     ("status", {"code": 403, "path": "vm_actions"}),
 )
+UNKNOWN_TEXTS = (
+    "{name} wurde beendet ({word})",
+    "VM '{name}' reverted to snapshot created {word}",
+    "Tag 'off' assigned to '{name}': powering down",
+    "電源オフ: {name}",
+    "killed on request of {word}",
+    "Policy '{word}' applied to it's {name}",
+    "VM has shutdown, says {word}",
+    "VM action 'poweroff' sent to group {word}",
+)
+"""Texts that no log pattern matches."""
+WORDS = ("x-1", "it's off", "VM has reset", "2026-11-28 10:00")
+TABLES = ("both", "machine_logs", "logs")
 WHICH = st.integers(0, 10)
 STEPS = 40
 """Of one run."""
@@ -248,6 +261,61 @@ class Everything(RuleBasedStateMachine):
         elif not leaves and not node.maintenance and node.alive:
             world.node_enters_maintenance(node)
 
+    # Log rows in other words.
+
+    @rule(
+        which=WHICH,
+        text=st.sampled_from(UNKNOWN_TEXTS),
+        word=st.sampled_from(WORDS),
+        user=st.sampled_from(["anna", "system", "Jonas"]),
+        table=st.sampled_from(TABLES),
+        polls=st.sampled_from([0, 1, 4, 12]),
+    )
+    def a_vm_is_stopped_in_other_words(
+        self, which: int, text: str, word: str, user: str, table: str, polls: int
+    ) -> None:
+        vm = self.vm(which)
+        if vm.machine.status.word in RUNNING:
+            self.write_about(vm, text.format(name=vm.name, word=word), user=user, table=table)
+            self.checker.remember_stop(vm.key)
+            self.harness.world.crash(vm)
+        self.advance(20.0 * polls)
+
+    @rule(
+        which=WHICH,
+        text=st.sampled_from(UNKNOWN_TEXTS),
+        word=st.sampled_from(WORDS),
+        user=st.sampled_from(["anna", "system"]),
+        about=st.sampled_from(["vm", "node", "many"]),
+        happens=st.sampled_from(["nothing", "crash"]),
+    )
+    def an_unknown_row_is_written(
+        self, which: int, text: str, word: str, user: str, about: str, happens: str
+    ) -> None:
+        vm, log = self.vm(which), self.harness.world.platform_log
+        text = text.format(name=vm.name, word=word)
+        if about == "vm":
+            self.write_about(vm, text, user=user, table="both")
+        elif about == "node":
+            node = self.node(which).machine
+            log.write(text, at=self.harness.world.now, user=user, object_type="node",
+                      name=node.name, machine=node.key)  # fmt: skip
+        else:
+            log.write(text, at=self.harness.world.now, user=user, object_type="")
+        self.checker.remember_unknown_row(vm.key if about == "vm" else None)
+        if happens == "crash":
+            self.crash(which)
+
+    def write_about(self, vm: VM, text: str, *, user: str, table: Any) -> None:
+        self.harness.world.platform_log.write(
+            text,
+            at=self.harness.world.now,
+            user=user,
+            table=table,
+            name=vm.name,
+            machine=vm.machine.key,
+        )
+
     # People at the platform.
 
     @rule(which=WHICH, graceful=st.booleans(), polls=st.sampled_from([0, 1, 4]))
@@ -312,7 +380,7 @@ class Everything(RuleBasedStateMachine):
                 self.harness.world.untag(vm, tag)
                 return
 
-    @rule(which=WHICH, name=st.sampled_from(["web-01", "renamed", "db-01"]))
+    @rule(which=WHICH, name=st.sampled_from(["web-01", "renamed", "off", "it's 'powered on'"]))
     def operator_renames_a_vm(self, which: int, name: str) -> None:
         self.harness.world.renames(self.vm(which), name)
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from exporter.errors import ConfigError
-from exporter.files import SecretFile
+from exporter.inputs.files import SecretFile
 from exporter.vergeos.credentials import Credentials
 
 SECRET = "correct-horse"

@@ -525,7 +525,7 @@ async def test_status_page_shows_recovery(daemon: Serving) -> None:
     service = StubService()
     service.found = [
         VMRecoveryStatus(system="production", vm="web-01", vm_key=1, uuid="u", state="held",
-              sentence=f"web-{n} crashed & <b>was not</b> restarted.")
+              sentence=f"web-{n} crashed & <b>was not</b> restarted. Run `clear <web>`.")
         for n in range(30)
     ]  # fmt: skip
     page = (await (await daemon(service)).get("/")).text
@@ -533,6 +533,7 @@ async def test_status_page_shows_recovery(daemon: Serving) -> None:
     assert "Recovery: shadow mode, 12 VMs enrolled" in page
     assert "web-0 crashed &amp; &lt;b&gt;was not&lt;/b&gt; restarted." in page
     assert page.count("restarted.") == MAX_VMS
+    assert "Run <code>clear &lt;web&gt;</code>." in page
     assert "and 10 VMs more" in page
     assert "web-&lt;1&gt;: started it" in page
 
@@ -559,7 +560,7 @@ async def test_status_page_lists_no_vm_without_trouble(daemon: Serving) -> None:
             vm_key=1,
             uuid="u",
             state=state,
-            sentence="MaintenanceWindowSettings.",
+            sentence="It was stopped.",
         )
         for state in ("stopped", "baseline", "healthy")
     ]
@@ -567,17 +568,17 @@ async def test_status_page_lists_no_vm_without_trouble(daemon: Serving) -> None:
     page = await (await daemon(service)).get("/")
 
     assert page.status == 200
-    assert "MaintenanceWindowSettings." not in page.text
+    assert "It was stopped." not in page.text
 
 
 async def test_status_page_leaves_out_a_system_removed_meanwhile(daemon: Serving) -> None:
-    class Hurried(StubService):
+    class RemovedMeanwhile(StubService):
         async def actions(
             self, system: str | None = None, *, limit: int
         ) -> Sequence[TimelineEvent]:
-            raise UnknownNameError("no cloud is called production")
+            raise UnknownNameError("no system is called production")
 
-    page = await (await daemon(Hurried())).get("/")
+    page = await (await daemon(RemovedMeanwhile())).get("/")
 
     assert page.status == 200
     assert "<b>Recovery</b>" not in page.text

@@ -12,13 +12,13 @@ ON_VM = "on (system_name, vm_id)"
 ON_NODE = "on (system_name, node)"
 ON_SYSTEM = "on (system_name)"
 
+RUNNING = "vergewatch_vm_running"
 STATE_INFO = "vergewatch_recovery_vm_state_info"
 STATE_SINCE = "vergewatch_recovery_vm_state_since_timestamp_seconds"
 ENROLLED = 'policy!="no"'
-CRASHED = 'policy="no",state="held"'
-"""Recovery's state of a crashed VM that is not enrolled."""
 DOWN_STATES = "suspect|platform|unknown|backoff|held|acting|verifying|indeterminate|quarantined"
 """Recovery's states of a VM that is down or hung and was not stopped on purpose."""
+UP_STATES = "healthy|probation"
 
 
 def by(labels: tuple[str, ...], expr: str) -> str:
@@ -71,6 +71,24 @@ RECOVERY_STATE = (
     + lookup(STATE_INFO, " It is not enrolled, so recovery does not act on it.", 'policy="no"')
 )
 """The recovery state of the VM, if recovery is on."""
+
+
+WHAT_IS_KNOWN = (
+    lookup(
+        STATE_INFO,
+        ' It crashed{{ with . | first | label "failed_guard" }}, and the guard {{ . }} forbids '
+        "its start{{ end }}.",
+        ENROLLED,
+        'state=~"held|backoff"',
+    )
+    + lookup(STATE_INFO, " It crashed.", 'policy="no",state=~"held|backoff"')
+    + lookup(
+        STATE_INFO,
+        ' It is unknown why{{ with . | first | label "cause" }} ({{ . }}){{ end }}.',
+        'state="unknown"',
+    )
+)
+"""What recovery knows about why the VM is down, and which guard forbids its start."""
 
 
 def named(state: str, *more: str) -> str:

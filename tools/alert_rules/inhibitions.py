@@ -33,7 +33,7 @@ INHIBITIONS = (
     # While the circuit breaker is open, single recoveries do not matter.
     Inhibition(
         ("VergeRecoveryCircuitBreakerOpen",),
-        ("VergeRecoveryFailed", "VergeRecoveryHeldTooLong", "VergeRecoveryUnknownTooLong"),
+        ("VergeRecoveryFailed", "VergeRecoveryHeldTooLong"),
         ("system_name",),
     ),
     # A quarantined VM is one notification, not five.

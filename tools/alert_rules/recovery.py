@@ -148,15 +148,6 @@ and {ON_VM} vergewatch_recovery_vm_last_action_info{{outcome="confirmed"}}""",
         "`vergewatch explain VM`.",
     ),
     _recovery_alert(
-        **defined(AlertName.UNKNOWN_TOO_LONG),
-        expr=_vms_in_state(f'{ENROLLED},state="unknown"', "30m"),
-        for_="1m",
-        keep_firing_for=MUTING,
-        description=f"In {OF_SYSTEM} {{{{ $value }}}} VM(s) have been down for an unknown reason "
-        f"for more than 30m: {named('unknown', ENROLLED)}. Recovery does not act on them. Run "
-        "`vergewatch explain VM`.",
-    ),
-    _recovery_alert(
         **defined(AlertName.CIRCUIT_BREAKER_OPEN),
         expr=_readiness('=~"circuit_breaker_open|circuit_breaker_half_open"'),
         for_="1m",

@@ -2,24 +2,36 @@
 
 from functools import partial
 
+from exporter.alerting.alerts import AlertName
 from tools.alert_rules.expressions import (
-    CRASHED,
     DOWN_STATES,
-    ENROLLED,
     FILESYSTEM,
     NODE,
     OF_VM,
     ON_ITS_NODE,
     ON_NODE,
+    ON_SYSTEM,
     ON_VM,
     RECOVERY_STATE,
+    RUNNING,
     STATE_INFO,
+    UP_STATES,
     VM,
+    WHAT_IS_KNOWN,
     by,
     firing,
     lookup,
 )
-from tools.alert_rules.model import FOR, MUTED, Alert, Layer, Recording, Severity, seconds
+from tools.alert_rules.model import (
+    FOR,
+    MUTED,
+    Alert,
+    Layer,
+    Recording,
+    Severity,
+    defined,
+    seconds,
+)
 from tools.alert_rules.thresholds import (
     CPU_BUSY_RATIO,
     FILESYSTEM_FULL_RATIO,
@@ -28,9 +40,13 @@ from tools.alert_rules.thresholds import (
 )
 
 UNWANTED_DOWN = "vm:vergewatch_vm_unwanted_down:max"
+PLATFORM_TIME = "5m"
+"""How long VergeOS may take to start a VM: recovery's `platform_seconds`."""
 TRANSITIONS = (
     "initializing|starting|stopping|hibernating|importing|leavingmaintenance|waitingforresources"
 )
+STOPPING = "stopping|hibernating|hibernated"
+"""Statuses that show an intended stop."""
 MIGRATIONS = "initmigrate|startmigrate|migrating|migratecomplete"
 
 _FILESYSTEM_USED = "vergewatch_vm_guest_filesystem_used_bytes"
@@ -44,15 +60,15 @@ RECORDINGS = (
         UNWANTED_DOWN,
         VM,
         f"""\
-(
-  {by(VM, f'{STATE_INFO}{{{ENROLLED},state=~"{DOWN_STATES}"}}')}
-  or
-  {by(VM, f"{STATE_INFO}{{{CRASHED}}}")}
+{by(VM, f'{STATE_INFO}{{state=~"{DOWN_STATES}"}}')}
+unless {ON_VM} (
+  {STATE_INFO}{{state="platform"}}
+  and {ON_VM} (max_over_time({RUNNING}[{PLATFORM_TIME}]) == 1)
 )
-and {ON_VM} (vergewatch_vm_running == 0)
+and {ON_VM} ({RUNNING} == 0)
 unless {ON_VM} vergewatch_vm_status_info{{status=~"unresponsive|error"}}""",
-        "1 for each VM that is down and was not stopped on purpose; of VMs that are not "
-        "enrolled, only those with a proven crash.",
+        "1 for each VM that is down without proof that it was stopped on purpose, enrolled or not; "
+        "of VMs that VergeOS has to start, only those that it has not started in its time.",
     ),
     Recording(
         "system:vergewatch_vm_unwanted_down:count",
@@ -116,15 +132,44 @@ max by (system_name, vm_id, vm_name) (
         summary="The node of a VM failed a moment ago.",
         description=f"{OF_VM} was on a node that failed within the last 10m.",
     ),
-    _vm_alert(
-        name="VergeVMDown",
-        severity=Severity.CRITICAL,
+    Alert(
+        **defined(AlertName.VM_DOWN),
+        identity=VM,
         expr=f"{UNWANTED_DOWN} == 1",
         for_="5m",  # a successful recovery ends within it, and needs no notification
         keep_firing_for=MUTED,
-        summary="A VM is down and was not stopped on purpose.",
-        description=f"{OF_VM} has been down for more than {FOR}, and no log row shows an "
-        f"intended stop.{RECOVERY_STATE} Run `vergewatch explain VM`.",
+        description=f"{OF_VM} has been down for more than {FOR}, and no status and no log row "
+        f"shows an intended stop.{WHAT_IS_KNOWN}{RECOVERY_STATE} Run `vergewatch explain VM`.",
+    ),
+    _vm_alert(
+        name="VergeVMWentDown",
+        severity=Severity.WARNING,
+        # The window is longer than the failover window and the wait. Once this fires, it lasts
+        # until the VM runs. In systems that recovery watches, only VMs of which recovery does not
+        # know that they are down: it is broken, or cannot use the inventories.
+        expr=f"""\
+(
+  (
+    {by(VM, RUNNING)} == 0
+    and {ON_VM} (max_over_time({RUNNING}[30m]) == 1)
+    unless {ON_VM} max_over_time(vergewatch_vm_status_info{{status=~"{STOPPING}"}}[30m])
+    unless {ON_VM} vergewatch_vm_status_info{{status=~"unresponsive|error|{TRANSITIONS}"}}
+  )
+  or
+  ({by(VM, RUNNING)} == 0 and {ON_VM} {firing("VergeVMWentDown")})
+)
+unless {ON_VM} (vergewatch_vm_enabled == 0)
+unless {ON_VM} (
+  {RUNNING}
+  and {ON_SYSTEM} {STATE_INFO}
+  unless {ON_VM} {STATE_INFO}{{state=~"{UP_STATES}"}}
+)""",
+        for_="5m",
+        keep_firing_for=MUTED,
+        summary="A VM went down, and no status showed a stop.",
+        description=f"{OF_VM} ran before, and has been down for more than {FOR}. VergeOS reported "
+        "no status that shows an intended stop. Recovery has no diagnosis: it is off, or cannot "
+        "work. Check the log of the VM in VergeOS.",
     ),
     _vm_alert(
         name="VergeVMUnresponsive",

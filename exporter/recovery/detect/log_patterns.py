@@ -1,5 +1,6 @@
 """Log patterns: what the template of a log row means."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +8,6 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar
 
-import re2
 from annotated_types import Predicate
 
 
@@ -50,6 +50,11 @@ def compile_log_pattern(pattern: str) -> Any:
         ValueError: It is not valid in RE2 syntax.
 
     """
+    if any(pattern == own.pattern for own in LOG_PATTERNS):
+        # They are linear in any engine.
+        return re.compile(pattern, re.IGNORECASE | re.ASCII)
+    import re2  # noqa: PLC0415 - 2 MiB, and most configurations have no pattern
+
     options = re2.Options()
     options.case_sensitive = False
     options.log_errors = False

@@ -14,41 +14,76 @@ from exporter.model import (
 from exporter.recovery.decide.facts import SystemFacts
 from exporter.recovery.decide.questions import open_cases
 from exporter.recovery.decide.readiness import Readiness, ReadinessState
-from exporter.recovery.model.cases import UNDIAGNOSED, Case
+from exporter.recovery.model.cases import UNDIAGNOSED, Case, DiagnosisKind, ObservedState
+from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.states import State
 from exporter.recovery.report.messages import CAUSES
+
+RUNNING = (ObservedState.UP, ObservedState.HUNG)
+PROVEN = (State.HELD, State.BACKOFF, State.QUARANTINED)
+"""States of a crash that is proven: a guard forbids the action."""
 
 _by_key = attrgetter("key")
 
 
 class StatusCache:
-    """One entry per VM; the object stays the same as long as its case does."""
+    """One entry per VM; the object stays the same as long as its case and failed guard do."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, tuple[Case, RecoveryVM]] = {}
+        self._entries: dict[str, tuple[Case, str, RecoveryVM]] = {}
 
     def vms(
-        self, cases: Mapping[str, Case], time_of: Callable[[float], datetime]
+        self,
+        cases: Mapping[str, Case],
+        decisions: Mapping[str, Decision],
+        time_of: Callable[[float], datetime],
     ) -> tuple[RecoveryVM, ...]:
         """
         Return the recovery state of every VM.
 
         Args:
+            decisions: The newest decision on each VM that is down, by UUID.
             time_of: Converts seconds of monitored time.
 
         """
-        before, now = self._entries, dict[str, tuple[Case, RecoveryVM]]()
+        before, now = self._entries, dict[str, tuple[Case, str, RecoveryVM]]()
         for uuid, case in cases.items():
             entry = before.get(uuid)
-            if entry is None or entry[0] is not case:
-                since = time_of(case.since)
-                entry = case, RecoveryVM(case.key, case.name, case.policy, case.state, since)
+            guard = _failed_guard(case, decisions.get(uuid)) if case.state in PROVEN else ""
+            if entry is None or entry[0] is not case or entry[1] != guard:
+                entry = case, guard, _status(case, guard, time_of)
             now[uuid] = entry
         self._entries = now
-        return tuple(sorted((vm for _, vm in now.values()), key=_by_key))
+        return tuple(sorted((vm for _, _, vm in now.values()), key=_by_key))
 
     def clear(self) -> None:
         """Drop every entry, because the start of monitored time changed."""
         self._entries.clear()
+
+
+def _failed_guard(case: Case, decision: Decision | None) -> str:
+    """Return the guard that forbids an action on *case*; empty if that is not decided yet."""
+    if decision is None or decision.failed_guard is None or case.diagnosis is None:
+        return ""
+    is_about_this = decision.diagnosis.cause is case.diagnosis.cause
+    return decision.failed_guard if is_about_this else ""
+
+
+def _status(case: Case, failed_guard: str, time_of: Callable[[float], datetime]) -> RecoveryVM:
+    found = case.diagnosis
+    is_known = found is not None and found.kind is not DiagnosisKind.PENDING
+    down_since = case.up_at if case.up_at is not None else case.since
+    return RecoveryVM(
+        key=case.key,
+        name=case.name,
+        policy=case.policy,
+        state=case.state,
+        since=time_of(case.since),
+        down_since=None if case.observed in RUNNING else time_of(down_since),
+        cause=found.cause if found is not None and is_known else "",
+        detail=found.detail if found is not None and is_known else "",
+        failed_guard=failed_guard,
+    )
 
 
 def recovery_report(

@@ -116,13 +116,11 @@ def summarize(
         if one.uuid not in enrolled  # else its tags were unreadable for a moment
     )
     downtimes = _downtimes(records, decisions, monitored - enrolled, until)
-    incidents = [
-        incident
-        for of_a_vm in downtimes.values()
-        for incident in _incidents(of_a_vm, until)
-        if incident.ended is None or incident.ended >= since
-    ]
-    incidents.sort(key=lambda one: (one.began, one.vm, one.uuid))
+    found = (one for of_a_vm in downtimes.values() for one in _incidents(of_a_vm, until))
+    incidents = sorted(
+        (one for one in found if one.ended is None or one.ended >= since),
+        key=lambda one: (one.began, one.vm, one.uuid),
+    )
     would = [one for one in incidents if one.would_have_acted is not None]
     acted = [one for one in incidents if one.acted is not None]
     took = [
