@@ -252,12 +252,7 @@ class RecoveryService:
         receipts = [one for one in results if isinstance(one, CommandReceipt)]
         problems = [one for one in results if isinstance(one, str)]
         if problems:
-            others = ", ".join(one.system for one in receipts)
-            raise JournalError(
-                "the command could not be recorded and is not in force: "
-                + "; ".join(problems)
-                + (f"; it is in force for {others}" if others else "")
-            )
+            raise _unrecorded(problems, receipts)
         return receipts
 
     def _systems(self, system: str | None) -> Mapping[str, Recovery]:
@@ -343,6 +338,15 @@ class RecoveryService:
             problems = {one.system_facts.journal_problem for one in self._recoveries().values()}
             raise JournalError("; ".join(sorted(problems - {""})) or "the journal is not open")
         return journal
+
+
+def _unrecorded(problems: Sequence[str], receipts: Sequence[CommandReceipt]) -> JournalError:
+    others = ", ".join(one.system for one in receipts)
+    return JournalError(
+        "the command could not be recorded and is not in force: "
+        + "; ".join(problems)
+        + (f"; it is in force for {others}" if others else "")
+    )
 
 
 def _same_result(one: Decision, other: Decision) -> bool:

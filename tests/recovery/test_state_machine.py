@@ -562,12 +562,13 @@ class Everything(RuleBasedStateMachine):
     def operator_clears_a_vm(self, which: int) -> None:
         self.command(CommandKind.CLEAR, uuid=self.vm(which).uuid)
 
-    @rule(which=WHICH, approves=st.booleans())
-    def operator_answers_a_question(self, which: int, approves: bool) -> None:
-        questions = self.harness.recovery.report.questions
-        if questions:
-            kind = CommandKind.APPROVE if approves else CommandKind.DENY
-            self.command(kind, question=questions[which % len(questions)].number)
+    @rule(which=WHICH, approves=st.booleans(), polls=st.sampled_from([0, 3, 8, 40]))
+    def operator_answers_questions(self, which: int, approves: bool, polls: int) -> None:
+        self.crash(which)
+        self.advance(20.0 * polls)
+        kind = CommandKind.APPROVE if approves else CommandKind.DENY
+        for question in self.harness.recovery.report.questions:
+            self.command(kind, question=question.number)
 
     @rule()
     def operator_arms_and_resumes(self) -> None:
