@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from pydantic import SecretStr
 
 from exporter.errors import JournalError
-from exporter.recovery.model.commands import ANSWERS, OWN_COMMANDS, CommandKind
+from exporter.recovery.model.commands import ANSWERS, GIVEN_BY_OPERATORS, CommandKind
 from exporter.recovery.model.views import (
     API_ROOT,
     TOKEN_HEADER,
@@ -85,7 +85,7 @@ class RecoveryAPI:
         get(f"{API_ROOT}/explain/{{vm}}", _query_handler(ExplainQuery, self._explain))
         get(f"{API_ROOT}/log", _query_handler(LogQuery, self._log))
         get(f"{API_ROOT}/report", _query_handler(ReportQuery, self._report))
-        for kind in (one for one in CommandKind if one not in OWN_COMMANDS):
+        for kind in GIVEN_BY_OPERATORS:
             app.router.add_post(f"{API_ROOT}/{kind}", _json_handler(self._command_handler(kind)))
 
     async def _status(self, _: web.Request, query: SystemQuery) -> Any:

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from exporter.errors import ConfigError, JournalError
 from exporter.model import OpenQuestion
-from exporter.recovery.model.commands import ANSWERS, OWN_COMMANDS, CommandKind
+from exporter.recovery.model.commands import ANSWERS, GIVEN_BY_OPERATORS, CommandKind
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.views import (
     AmbiguousNameError,
@@ -283,7 +283,7 @@ async def test_without_service_there_are_no_routes(daemon: Serving) -> None:
 # Commands.
 
 
-@pytest.mark.parametrize("kind", sorted(set(CommandKind) - set(OWN_COMMANDS)))
+@pytest.mark.parametrize("kind", GIVEN_BY_OPERATORS)
 async def test_command_with_token_is_given(daemon: Serving, kind: CommandKind) -> None:
     service = StubService()
     site = await daemon(service)

@@ -27,8 +27,7 @@ class CommandKind(StrEnum):
     """Fall back from mode `enforce` to `ask`; recovery gives it to itself."""
 
 
-OWN_COMMANDS = (CommandKind.FALL_BACK,)
-"""Commands that no operator gives."""
+GIVEN_BY_OPERATORS = tuple(kind for kind in CommandKind if kind is not CommandKind.FALL_BACK)
 ANSWERS = (CommandKind.APPROVE, CommandKind.DENY)
 
 
