@@ -6,7 +6,7 @@ from exporter.recovery.answers import answer_result
 from exporter.recovery.model.cases import Question
 from exporter.recovery.model.commands import Command, CommandKind
 from exporter.recovery.model.decision import GuardName
-from exporter.recovery.model.limits import Mode
+from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.model.states import State
 from exporter.recovery.model.views import AnswerRefusedError
 from tests.recovery.conftest import MakeHarness
@@ -349,7 +349,7 @@ def test_restart_keeps_an_open_question(make_harness: MakeHarness) -> None:
 
 
 def test_restart_keeps_an_approval_and_acts_once(make_harness: MakeHarness) -> None:
-    setup = ASK._replace(limits=LIMITS.__class__(question_seconds=7200))
+    setup = ASK._replace(limits=Limits(question_seconds=7200))
     harness, _ = make_harness(setup=setup)
     harness.warm()
     harness.world.crash("web-01")
@@ -376,6 +376,30 @@ def test_restart_keeps_a_denial(make_harness: MakeHarness) -> None:
     assert questions(harness) == []
 
 
+def test_kill_after_a_refused_action_uses_up_the_approval(make_harness: MakeHarness) -> None:
+    setup = ASK._replace(limits=Limits(question_seconds=7200))
+    harness, checker = make_harness(setup=setup)
+    harness.warm()
+    harness.world.crash("web-01")
+    harness.advance(120)
+    (number,) = questions(harness)
+    harness.world.faults.turn_on("status", code=422, path="vm_actions", times=1)
+
+    def kill(now: str) -> None:
+        if now == "save" and harness.asked():
+            checker.on_journal = lambda _: None
+            raise KilledError
+
+    checker.on_journal = kill
+    with pytest.raises(KilledError):
+        approve(harness, number)
+    harness.new_process()
+    harness.advance(1800)
+
+    assert [one.status for one in harness.asked()] == [422]
+    assert questions(harness) not in ([], [number])
+
+
 STEPS = (
     "commanded", "decide", "prepare", "prepared", "update", "updated", "save", "saved",
     "POST /api/v4/vm_actions", "answered POST /api/v4/vm_actions",
@@ -390,7 +414,7 @@ LOST_STEPS = ("updated", "POST /api/v4/vm_actions")
 def test_kill_at_any_step_after_an_approval_never_acts_twice(
     make_harness: MakeHarness, step: str
 ) -> None:
-    setup = ASK._replace(limits=LIMITS.__class__(question_seconds=7200))
+    setup = ASK._replace(limits=Limits(question_seconds=7200))
     harness, checker = make_harness(setup=setup)
     harness.warm()
     harness.world.crash("web-01")
