@@ -71,6 +71,8 @@ class VMConfig(msgspec.Struct, frozen=True, gc=False):
     """Whether it belongs to a VergeOS service, such as a NAS."""
     disable_powercycle: bool | None
     """Whether a reboot by the guest is a reset instead of a power cycle."""
+    failover_cluster: int | None = None
+    """The cluster that VergeOS starts it in if its own has no room."""
 
 
 class VM(msgspec.Struct, frozen=True, gc=False):
@@ -103,6 +105,32 @@ class Node(msgspec.Struct, frozen=True, gc=False):
     status: MachineStatus | None
 
 
+class StorageTier(msgspec.Struct, frozen=True, gc=False):
+    """A storage tier of one cluster, if it has storage."""
+
+    cluster: int
+    tier: int | None
+    status: str
+    """As VergeOS spells it, such as ``online``, ``noredundant`` or ``outofspace``."""
+    repairs: int | None
+
+
+class PlatformStatus(msgspec.Struct, frozen=True, gc=False):
+    """
+    What of the platform may prevent that VMs start.
+
+    A table that cannot be read is not known to prevent anything.
+    """
+
+    update: str = ""
+    """What VergeOS does to update itself; empty while no update is known."""
+    tiers: tuple[StorageTier, ...] = ()
+    free_memory_bytes: Mapping[int, int] = {}
+    """By the key of the cluster; without clusters that overcommit their memory."""
+    missing_devices: Mapping[int, tuple[str, ...]] = {}
+    """Names of the devices that a machine requires and that are missing, by machine."""
+
+
 class Identity(msgspec.Struct, frozen=True, gc=False):
     """The system's own name and version."""
 
@@ -130,6 +158,7 @@ class Inventory(msgspec.Struct, frozen=True, gc=False):
     nodes: Mapping[int, Node]
     tags: Mapping[int, frozenset[str]] | None
     """By the key of the VM, as ``category/name``; a VM without tags is not among them."""
+    platform: PlatformStatus = PlatformStatus()
 
 
 class PollResult(NamedTuple):

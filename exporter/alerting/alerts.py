@@ -31,8 +31,8 @@ HOLDS_ALL_VMS = frozenset(
 )
 """States with one alert for recovery as a whole, in place of one alert for each held VM."""
 QUARANTINED_TEXT = (
-    "is quarantined: its restart budget or its allowed actions are exhausted. Manual action is "
-    "required."
+    "is quarantined: its restart budget or its allowed actions are exhausted, or it "
+    "goes down again and again. Manual action is required."
 )
 UNWANTED_DOWN = frozenset(
     {
@@ -55,6 +55,7 @@ class AlertName(StrEnum):
     SYSTEM_DATA_STALE = "VergeSystemDataStale"
     AUTHENTICATION_FAILED = "VergeAuthenticationFailed"
     DISARMED = "VergeRecoveryDisarmed"
+    RIVAL = "VergeRecoveryRival"
     INTERNAL_ERROR = "VergeRecoveryInternalError"
     CIRCUIT_BREAKER_OPEN = "VergeRecoveryCircuitBreakerOpen"
     JOURNAL_DOWN = "VergeRecoveryJournalDown"
@@ -86,6 +87,7 @@ DEFINITIONS: Mapping[AlertName, AlertDefinition] = {
         "VergeOS rejects the configured credentials.", layer="system"
     ),
     AlertName.DISARMED: AlertDefinition("Recovery has been disarmed for a long time.", "warning"),
+    AlertName.RIVAL: AlertDefinition("Another instance acts on the same system."),
     AlertName.INTERNAL_ERROR: AlertDefinition("Recovery stopped because of an internal error."),
     AlertName.CIRCUIT_BREAKER_OPEN: AlertDefinition(
         "Too many VMs are down at once; the circuit breaker is open."
@@ -244,6 +246,12 @@ def _recovery_alerts(
             f"Recovery of {{}} fell back from mode enforce to ask: {recovery.fell_back}. Run "
             "`vergewatch recovery arm --reason ...` to let it act by itself again.",
         )
+    if recovery.readiness == ReadinessState.RIVAL:
+        yield build.for_system(
+            AlertName.RIVAL,
+            f"Recovery of {{}} is held because another instance acts on it: {reason}. Stop that "
+            'instance, then run `vergewatch recovery arm --reason "..."`.',
+        )
     if recovery.readiness in BREAKER_NOT_CLOSED:
         yield build.for_system(
             AlertName.CIRCUIT_BREAKER_OPEN,
@@ -385,7 +393,7 @@ def is_resolved(
     match alert.name:
         case AlertName.SYSTEM_DATA_STALE | AlertName.INTERNAL_ERROR | AlertName.JOURNAL_DOWN:
             return True
-        case AlertName.DISARMED | AlertName.ERROR_BUDGET_SPENT:
+        case AlertName.DISARMED | AlertName.RIVAL | AlertName.ERROR_BUDGET_SPENT:
             return recovery.journal_up and recovery.readiness != ReadinessState.BROKEN
         case AlertName.CIRCUIT_BREAKER_OPEN:
             return recovery.readiness == ReadinessState.ACTIVE

@@ -1,6 +1,8 @@
 """Polls the silences of one Alertmanager."""
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
@@ -15,6 +17,8 @@ log = structlog.get_logger()
 
 MISSED_POLLS = 3
 """After how many failed polls the silences count as unknown."""
+REFRESH_SECONDS = 1.0
+"""An action that waits for the silences gets outdated."""
 
 
 class SilencePoller:
@@ -38,6 +42,7 @@ class SilencePoller:
         self._polled_at = clock.monotonic()
         """When the last successful poll was."""
         self._lost: list[Silence] = []
+        self._alertmanager: Alertmanager | None = None
         self._error = "not polled yet"
         self._outcome = ""
 
@@ -50,10 +55,23 @@ class SilencePoller:
         invalid = self.response.invalid
         return f"{counted(invalid, 'silence')} of {self.url} cannot be decoded" if invalid else ""
 
+    @property
+    def is_running(self) -> bool:
+        return self._alertmanager is not None
+
     async def run(self, alertmanager: Alertmanager) -> None:
+        self._alertmanager = alertmanager
         while True:
             await self.poll(alertmanager)
             await self._clock.sleep(self._settings.silences_every_seconds)
+
+    async def refresh(self) -> None:
+        """Poll once more, now; give up after `REFRESH_SECONDS`."""
+        if self._alertmanager is None:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REFRESH_SECONDS):
+                await self.poll(self._alertmanager)
 
     async def poll(self, alertmanager: Alertmanager) -> None:
         try:

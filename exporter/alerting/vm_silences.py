@@ -11,6 +11,7 @@ matchers of unknown labels are ignored. A silence that selects only by ``node`` 
 match exactly, because alerts of other exporters have these labels too.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -110,6 +111,12 @@ class VMSilences:
         """Why the silences of an Alertmanager are unknown; empty if all are known."""
         return next(filter(None, (poller.unknown for poller in self._pollers)), "")
 
+    async def refresh(self) -> None:
+        """Read the silences of every Alertmanager now."""
+        running = [poller for poller in self._pollers if poller.is_running]
+        if running:
+            await asyncio.gather(*(poller.refresh() for poller in running))
+
     def hold_reason(self, labels: Mapping[str, str]) -> str:
         """Return why recovery must not act on the VM with *labels*; empty if it may."""
         at, after = self._clock.monotonic(), self._settings.after_silence_seconds
@@ -133,6 +140,9 @@ class SystemSilences:
     @property
     def unknown(self) -> str:
         return self._silences.unknown
+
+    async def refresh(self) -> None:
+        await self._silences.refresh()
 
     def holding(self, vm: VMLocation, /) -> str:
         return self._silences.hold_reason(

@@ -15,6 +15,7 @@ from exporter.alerting.alertmanager import make_session as make_alertmanager_ses
 from exporter.alerting.config import AlertmanagerSettings
 from exporter.clock import Clock
 from exporter.collectors.inventory import join
+from exporter.collectors.nodes import NODES
 from exporter.collectors.vms import VMS
 from exporter.config.recovery_setup import directory, recovery_setup, token
 from exporter.config.settings import Settings
@@ -26,10 +27,12 @@ from exporter.model import IDENTITY, Inventory
 from exporter.polling.schedule import requests_per_hour
 from exporter.recovery.engine import RecoveryConfig
 from exporter.recovery.model.cases import Enrolment, OnHang
+from exporter.recovery.model.limits import Mode
 from exporter.recovery.observe.enrolment import enrol_all, rule_title
 from exporter.recovery.observe.inventory_checks import is_eligible
 from exporter.telemetry import Telemetry
 from exporter.vergeos.client import VergeOSClient
+from exporter.vergeos.recovery_rows import LOGS, TAG_MEMBERS
 from exporter.vergeos.source import VergeOSSource
 from exporter.web.server import parse_listen
 from exporter.web.tls import make_context
@@ -85,9 +88,11 @@ async def _check_system(resolved: ResolvedSystem, clock: Clock, write: Write) ->
         client = connect(resolved, session, Telemetry().meter(resolved.host), clock)
         try:
             problem = await _read_tables(resolved, client, rows, results)
-            action_problem = ""
-            if resolved.recovers and not problem and system.acts_with_another_key:
-                action_problem = await _action_problem(resolved, client, clock)
+            problems = list[str]()
+            if resolved.recovers and not problem:
+                problems += await _log_problems(client)
+                if system.acts_with_another_key:
+                    problems += await _action_problems(resolved, client, clock)
         finally:
             await client.close()
     identity = rows.pop(IDENTITY, None)
@@ -103,7 +108,7 @@ async def _check_system(resolved: ResolvedSystem, clock: Clock, write: Write) ->
         return False
     planned = requests_per_hour(resolved.schedules)
     write(f"{planned:.0f} of {client.budget.for_polling} requests per hour")
-    return not resolved.recovers or _check_recovery(resolved, rows, clock, action_problem, write)
+    return not resolved.recovers or _check_recovery(resolved, rows, clock, problems, write)
 
 
 async def _read_tables(
@@ -141,7 +146,9 @@ async def _read_tables(
     return fatal
 
 
-async def _action_problem(resolved: ResolvedSystem, client: VergeOSClient, clock: Clock) -> str:
+async def _action_problems(
+    resolved: ResolvedSystem, client: VergeOSClient, clock: Clock
+) -> list[str]:
     """Return why VergeOS refuses the action credential; empty if it does not."""
     async with make_session(resolved.system.tls, keeps_connections=False) as session:
         meter = Telemetry().meter(resolved.host)
@@ -150,17 +157,38 @@ async def _action_problem(resolved: ResolvedSystem, client: VergeOSClient, clock
             query = {"fields": "$key", "limit": "1"}
             await actor.read(VMS.path, query, endpoint=VMS.name)
         except (ConfigError, VergeOSError) as error:
-            return f"action_api_key: {error}"
+            return [f"action_api_key: {error}"]
         finally:
             await actor.close()
-    return ""
+    return []
+
+
+async def _log_problems(client: VergeOSClient) -> list[str]:
+    """Return why the logs that tell crashes from stops cannot be read; empty if they can."""
+    found = []
+    for table in LOGS.values():
+        try:
+            query = {"fields": "$key", "limit": "1"}
+            await client.read(table.path, query, endpoint=table.endpoint)
+        except VergeOSError as error:
+            found.append(f"recovery cannot start any VM without the log {table.name}: {error}")
+    return found
+
+
+def _missing_tables(rows: Mapping[str, Any]) -> list[str]:
+    """Return which tables could not be read without which recovery cannot start any VM."""
+    return [
+        f"recovery cannot start any VM without the table {table.name}, which cannot be read"
+        for table in (NODES, TAG_MEMBERS)
+        if not rows.get(table.name) and (table is NODES or table.name not in rows)
+    ]
 
 
 def _check_recovery(
     resolved: ResolvedSystem,
     rows: Mapping[str, Any],
     clock: Clock,
-    action_problem: str,
+    problems: list[str],
     write: Write,
 ) -> bool:
     """
@@ -168,13 +196,13 @@ def _check_recovery(
 
     Args:
         rows: The rows of the tables that could be read, by table.
-        action_problem: Why VergeOS refuses the action credential; empty if it does not.
+        problems: Why the logs cannot be read, or the action credential is refused.
 
     """
     settings = resolved.recovery
     setup = recovery_setup(settings, resolved.recovery_mode)
     journal = directory(settings)
-    problems = [action_problem] if action_problem else []
+    problems = [*problems, *_missing_tables(rows)]
     commands = "no token: commands are refused"
     try:
         if token(settings) is not None:
@@ -216,6 +244,11 @@ def _possible_mistakes(
         yield (
             "recovery.own_user is not set: if the response to a kill is lost, recovery cannot "
             "recognize its own kill, and the VM stays off until an operator starts it"
+        )
+    if setup.mode is not Mode.SHADOW and not setup.log_users.own:
+        yield (
+            "recovery.own_user is not set: a second instance that acts on this system cannot be "
+            "noticed, and each has restart budgets of its own"
         )
 
 

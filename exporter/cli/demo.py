@@ -19,7 +19,7 @@ from exporter.simulator import FaultError, Simulator
 log = structlog.get_logger()
 
 DEMO_SETTINGS: dict[str, Any] = {
-    "poll": {"fast_seconds": 5, "slow_seconds": 15, "inventory_seconds": 60},
+    "poll": {"fast_seconds": 5, "slow_seconds": 15, "inventory_seconds": 60, "rare_seconds": 60},
     # The simulator has no hourly limit.
     "api": {"requests_per_hour": 10_000},
     "alertmanager": {"silences_every_seconds": 5, "after_silence_seconds": 30},

@@ -36,6 +36,7 @@ class ClusterStatusRow(Row, gc=False):
     total_cores: Annotated[Whole | None, _status("total_cores")] = None
     online_cores: Annotated[Whole | None, _status("online_cores")] = None
     used_cores: Annotated[Whole | None, _status("used_cores")] = None
+    ram_overcommit_pct: float | None = None
 
 
 CLUSTER_STATUS = Table(

@@ -8,6 +8,7 @@ import msgspec
 
 from exporter.collectors.clusters import CLUSTERS
 from exporter.collectors.nodes import NODES
+from exporter.collectors.platform_status import platform_status
 from exporter.collectors.vms import MACHINE_STATUS, VMS
 from exporter.model import VM, Identity, Inventory
 from exporter.vergeos.recovery_rows import TAG_MEMBERS
@@ -40,4 +41,5 @@ def join(
             for key, node in rows.get(NODES.name, {}).items()
         },
         tags=rows.get(TAG_MEMBERS.name),
+        platform=platform_status(rows),
     )

@@ -6,18 +6,34 @@ A new collector is added here, and nowhere else.
 
 from exporter.collectors import (
     cluster_status,
+    cluster_tiers,
     clusters,
     disks,
     guests,
+    machine_devices,
     nics,
     nodes,
     recovery,
     system,
+    update_settings,
     vms,
 )
 
 COLLECTORS = tuple(
     module.COLLECTOR
-    for module in (system, clusters, cluster_status, nodes, vms, guests, nics, disks, recovery)
+    for module in (
+        system,
+        clusters,
+        cluster_status,
+        cluster_tiers,
+        update_settings,
+        nodes,
+        vms,
+        guests,
+        nics,
+        disks,
+        machine_devices,
+        recovery,
+    )
 )
 FAMILIES = tuple(family for collector in COLLECTORS for family in collector.families)

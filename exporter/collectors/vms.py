@@ -47,6 +47,7 @@ class VMRow(Row, gc=False):
     cpu_cores: Whole | None = None
     ram: Whole | None = None
     cluster: Reference = None
+    cluster_failover: Reference = None
     os_family: str | None = None
     machine_type: str | None = None
     ha_group: str | None = None
@@ -104,6 +105,7 @@ def _vm_config(row: VMRow, key: int) -> VMConfig | None:
         guest_agent=row.guest_agent,
         service=names_a_row(row.service),
         disable_powercycle=row.disable_powercycle,
+        failover_cluster=key_number(row.cluster_failover),
     )
 
 

@@ -71,9 +71,11 @@ class RecoverySettings(BaseModel):
     token_file: Path | None = None
     """A file with the token. Default: `recovery_token` in `secrets_dir`, if it exists."""
     kill_switch_file: Path | None = None
-    """While this file exists, recovery sends no action. Default: `kill-switch` in `directory`."""
+    """While this file exists, recovery sends no action. Default: `kill-switch` in `directory`. The
+    daemon must be able to list its directory."""
     own_user: str = ""
-    """The name of our VergeOS user in the VergeOS log, if known."""
+    """The name of our VergeOS user in the VergeOS log, if known and used by nothing else. Without
+    it, other instances that act on the system are not noticed."""
     system_users: tuple[str, ...] = ("system",)
     """The names under which VergeOS itself writes log rows; case is ignored."""
     powerstate: PowerState = PowerState.UNKNOWN

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from exporter.config.kill_switch import SEEN, KillSwitch
 from exporter.config.recovery import RecoverySettings
 from exporter.errors import ConfigError
 from exporter.formatting import lasting
@@ -32,7 +33,8 @@ def recovery_setup(settings: RecoverySettings, mode: Mode) -> RecoveryConfig:
     cycle = circle_among(settings.rules)
     if cycle:
         raise ConfigError(f"recovery.rules form a dependency cycle: {' after '.join(cycle)}")
-    kill_switch = settings.kill_switch_file or directory(settings) / KILL_SWITCH
+    state = directory(settings)
+    kill_switch = KillSwitch(settings.kill_switch_file or state / KILL_SWITCH, state / SEEN)
     return RecoveryConfig(
         limits=settings.limits,
         mode=mode,
@@ -43,8 +45,8 @@ def recovery_setup(settings: RecoverySettings, mode: Mode) -> RecoveryConfig:
             settings.own_user, frozenset(user.casefold() for user in settings.system_users)
         ),
         maintenance_windows=settings.maintenance_windows,
-        kill_switch=lambda: _kill_switch_reason(kill_switch),
-        kill_switch_file=str(kill_switch),
+        kill_switch=kill_switch,
+        kill_switch_file=str(kill_switch.path),
     )
 
 
@@ -86,14 +88,3 @@ def _check_crash_loops_end(limits: Limits) -> None:
         "  lower max_per_hour, max_per_day or max_per_week, or set "
         "recovery.i_accept_endless_restarts"
     )
-
-
-def _kill_switch_reason(switch: Path) -> str:
-    """Return why the kill switch is on: its path, also if it cannot be read; empty when off."""
-    try:
-        switch.lstat()
-    except FileNotFoundError:
-        return ""
-    except OSError:
-        return f"{switch}, which cannot be read,"
-    return str(switch)

@@ -70,7 +70,10 @@ class PollSettings(BaseModel):
     `machine_drive_stats`, the guest agent data of `machine_status`, and, with recovery,
     `tag_members`."""
     inventory_seconds: PositiveFloat = 300
-    """Poll interval of what rarely changes: `clusters`, `nodes`, the number of snapshots."""
+    """Poll interval of what rarely changes: `clusters`, `nodes`, `cluster_tiers`,
+    `machine_devices`, the number of snapshots."""
+    rare_seconds: PositiveFloat = 900
+    """Poll interval of what changes a few times a year: updates of VergeOS."""
     identity_seconds: PositiveFloat = 3600
     """Poll interval of the system's name and version."""
     tables: Annotated[tuple[tuple[str, PositiveFloat], ...], BeforeValidator(_pairs)] = ()

@@ -72,6 +72,7 @@ def _resolve(settings: Settings, system: SystemSettings) -> ResolvedSystem:
                 Pace.FAST: poll.fast_seconds,
                 Pace.SLOW: poll.slow_seconds,
                 Pace.INVENTORY: poll.inventory_seconds,
+                Pace.RARE: poll.rare_seconds,
             },
             identity_seconds=poll.identity_seconds,
             intervals=dict(poll.tables),

@@ -46,6 +46,11 @@ class Decider:
         """Return whether all guards pass for *case*."""
         return permits(gather_facts(case, system), self._guards)
 
+    def objection(self, case: Case, system: SystemFacts) -> str:
+        """Return what the first guard that fails for *case* found; empty if all guards pass."""
+        results = decide(gather_facts(case, system), self._guards).guard_results
+        return next((result.detail for result in results if not result.passed), "")
+
     def decide(self, case: Case, system: SystemFacts) -> Decision:
         """Return the decision on *case*; record it if it differs from the one before."""
         decision = decide(gather_facts(case, system), self._guards)

@@ -5,7 +5,13 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from exporter.recovery.detect.context import LogNames, LogUsers, diagnosis_context, log_names
-from exporter.recovery.detect.diagnosis import add_stop_author, diagnose, lacks_stop_author
+from exporter.recovery.detect.diagnosis import (
+    add_stop_author,
+    diagnose,
+    explains,
+    explains_loss,
+    lacks_stop_author,
+)
 from exporter.recovery.detect.log_patterns import LogClassifier
 from exporter.recovery.log_tail import LogTail, Subject
 from exporter.recovery.model.cases import Case, Cause, ObservedState
@@ -70,6 +76,26 @@ class Diagnoser:
             return with_undone(case, at=inventory.at)
         diagnosis = diagnose(case, context, self._limits, self._classifier, self._powerstate)
         return with_undone(apply_diagnosis(case, diagnosis, at=inventory.at), at=inventory.at)
+
+    def explained(self, state: RecoveryState) -> frozenset[str]:
+        """Return the VMs that are down and whose going down is no loss, as far as the logs tell."""
+        found = set()
+        names = self._log_names(state.valid_inventory)
+        for uuid, case in state.cases.items():
+            if case.lost_at is None:
+                continue
+            if case.state is not State.SUSPECT:
+                if case.diagnosis is not None and explains(case.diagnosis):
+                    found.add(uuid)
+                continue
+            placed = self._placed_in_logs(case)
+            logs = self.log_tail.evidence(placed, _places(placed, state.valid_inventory))
+            context = diagnosis_context(
+                placed, state, state.valid_inventory, logs, self._users, names
+            )
+            if explains_loss(placed, context, self._limits, self._classifier):
+                found.add(uuid)
+        return frozenset(found)
 
     async def read_logs(self, state: RecoveryState, *, at: float) -> bool:
         """Read the logs if that is due; return whether it was."""

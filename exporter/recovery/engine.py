@@ -17,9 +17,11 @@ from msgspec.structs import replace
 from exporter.clock import Clock
 from exporter.errors import JournalError
 from exporter.model import VM, PollResult, RecoveryReport
-from exporter.recovery.act.executor import ActionExecutor, ActionRequest
+from exporter.recovery.act.executor import ActionExecutor
 from exporter.recovery.act.journal_writer import JournalWriter
+from exporter.recovery.act.last_look import moment
 from exporter.recovery.act.open_actions import OpenActions
+from exporter.recovery.act.request import ActionRequest
 from exporter.recovery.decide.facts import SystemFacts, forbidden
 from exporter.recovery.decide.guards import GUARDS, Guard
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
@@ -41,8 +43,10 @@ from exporter.recovery.observe.enrolment_cache import EnrolmentCache
 from exporter.recovery.observe.error_budget import overspent
 from exporter.recovery.observe.health import Health, warm_up
 from exporter.recovery.observe.lifecycle import after_outcome, cleared
+from exporter.recovery.observe.losses import after_diagnoses
 from exporter.recovery.observe.state import CLOCK_JUMPED, RecoveryState, accepted, advance
 from exporter.recovery.report.status import StatusCache, recovery_report
+from exporter.recovery.rival_watch import RivalWatch
 
 log = structlog.get_logger()
 
@@ -120,6 +124,7 @@ class Recovery:
         self._executor = ActionExecutor(
             platform, self._journal_writer, limits, clock, watched=lambda: self.watched
         )
+        self._rival_watch = RivalWatch(setup.log_users, clock)
         self._actions = OpenActions(self._journal_writer, limits, clock, random=random, meter=meter)
         self._status_cache = StatusCache()
         self.bug = ""
@@ -158,6 +163,7 @@ class Recovery:
             history=self._actions.history,
             read_only=self._platform.read_only_reason,
             tags_problem=self._enrolment_cache.problem,
+            log_problem=self._diagnoser.log_tail.problem,
             maintenance_windows=self.setup.maintenance_windows,
             silences=self.setup.silences,
             fell_back=self.fell_back,
@@ -329,6 +335,8 @@ class Recovery:
         in_force = self.commands
         if in_force.pause is None and self._control_state.pause is not None:
             self._warm_up("the end of a pause")
+        if in_force.rival is None and self._control_state.rival is not None:
+            self._warm_up("the last action of another instance")
         self._control_state = in_force
         switch = self.setup.kill_switch()
         if self._switch and not switch:
@@ -356,10 +364,13 @@ class Recovery:
             self._update({case.uuid: after})
 
     async def _diagnose(self) -> None:
-        """Diagnose every VM that is down, again if the logs were read for it."""
+        """Diagnose every VM that is down, again if the logs were read for it; count losses."""
         self._update(self._diagnoser.diagnosed(self.state))
         if await self._diagnoser.read_logs(self.state, at=self.watched):
+            await self._hold_if_rivals_act()
             self._update(self._diagnoser.diagnosed(self.state))
+        explained = self._diagnoser.explained(self.state)
+        self.state = after_diagnoses(self.state, explained, self.setup.limits)
 
     async def _check_error_budget(self) -> None:
         """Fall back to mode ask if people undid too many actions."""
@@ -390,23 +401,43 @@ class Recovery:
         """Decide on VMs that are down, and carry out the actions, one after the other."""
         for wanted in cases:
             case = self.state.cases[wanted.uuid]
-            if self._decider.permits(case, self.system_facts):
+            system, read_at = self.system_facts, moment(self._clock)
+            if self._decider.permits(case, system):
                 case = await self._diagnosed_anew(case)
-            system = self.system_facts
+                system = self.system_facts
             decision = self._decider.decide(case, system)
             after = after_decision(case, decision, system)
             after = await self._decider.asked(after, decision, system)
             if decision.acts:
-                await self._act(after, decision)
+                await self._act(after, decision, read_at)
             elif after is not self.state.cases[wanted.uuid]:
                 self._update({after.uuid: after})
 
     async def _diagnosed_anew(self, case: Case) -> Case:
         """Return *case* diagnosed from logs read now: earlier actions took their time."""
+        if self.setup.silences is not None:
+            await self.setup.silences.refresh()
         await self._diagnoser.read_logs_now(self.state, at=self.watched)
+        await self._hold_if_rivals_act()
         return self._diagnoser.diagnose(case, self.state)
 
-    async def _act(self, case: Case, decision: Decision) -> None:
+    async def _hold_if_rivals_act(self) -> None:
+        """Hold all actions for an hour if a new row tells of an action of another instance."""
+        given = self._rival_watch.hold(
+            self._diagnoser.log_tail, self._actions.history.sent, self.state.cases, at=self.watched
+        )
+        if given is None or self.setup.mode is Mode.SHADOW:
+            return  # in shadow, another instance may well be the one that acts
+        async with self._commands_lock:
+            self.apply_command(given)
+            await self._journal_writer.write(self._journal_writer.store.save_command(given))
+
+    async def _overtaken(self, case: Case) -> str:
+        """Return why *case*, diagnosed from logs read now, no longer permits its action."""
+        case = await self._diagnosed_anew(case)
+        return self._decider.objection(case, self.system_facts)
+
+    async def _act(self, case: Case, decision: Decision, read_at: tuple[float, float]) -> None:
         inventory = self.state.valid_inventory
         vm = inventory.vms.get(case.uuid)
         if decision.action is None or vm is None:
@@ -419,8 +450,10 @@ class Recovery:
                 decision.action,
                 await self._journal_writer.store.save_decision(decision),
                 self._diagnoser.log_tail.newest,
+                read_at,
                 lambda fresh: _enrolled_now(vm, fresh, cluster, self.setup.enrolment_rules),
                 lambda: forbidden(case, self.system_facts, warm_since),
+                lambda: self._overtaken(case),
             )
             result = await self._executor.carry_out(request)
         except JournalError as error:

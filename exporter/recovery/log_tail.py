@@ -82,6 +82,9 @@ class LogTail:
         """Oldest first."""
         self.read_at = float("-inf")
         self.problem = ""
+        self._known: LogPosition | None = None
+        """What an earlier process had read."""
+        self._new_rows: list[LogRow] = []
 
     def resume(self, positions: Sequence[PositionRead], needed: Iterable[LogPosition]) -> None:
         """
@@ -93,6 +96,7 @@ class LogTail:
 
         """
         self.positions = tuple(positions)
+        self._known = self.newest
         wanted = [*needed, *(one.position for one in positions[:1])]
         if wanted:
             self._resumes_from = LogPosition(
@@ -103,6 +107,11 @@ class LogTail:
     def newest(self) -> LogPosition | None:
         """The newest position that was read; None before the first read."""
         return self.positions[-1].position if self.positions else None
+
+    @property
+    def read_before(self) -> float:
+        """When the last read but one was; minus infinity if there was none."""
+        return self.positions[-2].read_at if len(self.positions) > 1 else float("-inf")
 
     def is_due(self, *, at: float) -> bool:
         """Return whether the time between two reads is over; it is shorter after a failure."""
@@ -135,10 +144,17 @@ class LogTail:
             ]
             for subject, row in self._tables[table].add(reading._replace(rows=dated), vm_names):
                 self._add_to_kept(row, subject)
+                if self.positions and (self._known is None or not self._known.includes(row)):
+                    self._new_rows.append(row)
         self._remember_position(at)
         oldest = at - self._keep_seconds
         for tail in self._tables.values():
             tail.forget(oldest)
+
+    def take_new_rows(self) -> list[LogRow]:
+        """Return the rows that were written since the first read, each of them once."""
+        rows, self._new_rows = self._new_rows, []
+        return rows
 
     def evidence(self, case: Case, places: Iterable[Subject]) -> Evidence | None:
         """

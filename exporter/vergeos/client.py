@@ -15,7 +15,6 @@ import msgspec
 import stamina
 
 from exporter.errors import (
-    AbsentError,
     BadReplyError,
     ConfigError,
     NotSentError,
@@ -23,6 +22,8 @@ from exporter.errors import (
     UnreachableError,
     VergeOSError,
 )
+from exporter.recovery.model.ports import LastCheck
+from exporter.vergeos.checked_body import CheckedBody
 from exporter.vergeos.credentials import Credentials, CredentialSource
 from exporter.vergeos.rows import UNREADABLE
 from exporter.vergeos.transport import TOKENS_PATH, Answer, Request, Transport
@@ -112,21 +113,24 @@ class VergeOSClient:
             raise UnreachableError(f"{path} did not answer within {deadline:g} s") from None
         raise AssertionError("stamina either returns or raises")
 
-    async def act(self, path: str, body: Mapping[str, Any], *, endpoint: str) -> Answer:
+    async def act(
+        self, path: str, body: Mapping[str, Any], *, endpoint: str, last_check: LastCheck
+    ) -> Answer:
         """
         POST *body* exactly once: it is never retried, and no redirect is followed.
 
         Raises:
-            NotSentError: The request was certainly not sent.
+            NotSentError: The request was certainly not sent; the last check may have forbidden it.
             UnauthorizedError: The credentials were refused; the action had no effect.
             VergeOSError: Any other failure; a `BadReplyError` has the status.
 
         """
         credentials = self._current_credentials()
-        request = Request("POST", path, endpoint, json=body, urgent=True)
+        checked = CheckedBody(body, last_check)
+        request = Request("POST", path, endpoint, body=checked, urgent=True)
         try:
             headers = await self._prepare_action(request, credentials)
-            answer = await self._send_action(request, headers)
+            answer = await self._send_action(request, headers, checked)
         except UnauthorizedError as refusal:
             self._remember(refusal, credentials)
             raise
@@ -217,16 +221,20 @@ class VergeOSClient:
             raise NotSentError(f"{request.path} was not sent: {problem}") from None
         return headers
 
-    async def _send_action(self, request: Request, headers: Mapping[str, str]) -> Answer:
+    async def _send_action(
+        self, request: Request, headers: Mapping[str, str], body: CheckedBody
+    ) -> Answer:
         seconds = self._transport.limits.action_timeout_seconds
         try:
             async with asyncio.timeout(seconds):
                 return await self._transport.send(request, headers)
         except TimeoutError:
-            problem = f"{request.path} did not answer within {seconds:g} s"
-            raise UnreachableError(problem) from None
-        except AbsentError as error:
-            raise NotSentError(f"{request.path} was not sent: {error}") from None
+            error = UnreachableError(f"{request.path} did not answer within {seconds:g} s")
+        except UnreachableError as unreachable:
+            error = unreachable
+        if not body.may_be_sent:
+            raise NotSentError(f"{request.path} was not sent: {error}")
+        raise error
 
     async def _auth_headers(self, credentials: Credentials, *, urgent: bool) -> dict[str, str]:
         """Return the headers that authenticate a request, after a login where one is needed."""

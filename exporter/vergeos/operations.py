@@ -21,7 +21,7 @@ from exporter.errors import (
 from exporter.polling.state import TableRows
 from exporter.recovery.model.cases import Action, Reply
 from exporter.recovery.model.platform_log import LogReading, LogTable
-from exporter.recovery.model.ports import ActionReply, FreshVM
+from exporter.recovery.model.ports import ActionReply, FreshVM, LastCheck
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.recovery_rows import LOGS, LONE_VMS, TAG_MEMBERS
 from exporter.vergeos.tables import Table, decode_in_thread
@@ -37,10 +37,17 @@ FORBIDDEN_SECONDS = 1800.0
 """How long `Operations.read_only_reason` reports a refused action."""
 TRANSIENT_STATUSES = frozenset({408, 425, 429})
 """4xx that do not mean that VergeOS refused the action."""
-INTERNAL_ERROR, INSUFFICIENT_STORAGE = 500, 507
+LOCKED, INTERNAL_ERROR, INSUFFICIENT_STORAGE = 423, 500, 507
 QUOTED_NAME = re.compile(r"'[^']*'|\"[^\"]*\"")
 ALREADY_RUNNING = re.compile(r"\balready (in )?running\b", re.IGNORECASE)
 NOT_RUNNING = re.compile(r"\bnot (in )?running\b", re.IGNORECASE)
+BUSY_TEXT = re.compile(
+    r"(?<!account )(?<!account is )\b(?:locked|busy|in progress)\b"
+    r"|\b(?:operation|action|task|job|snapshot|backup|migration|import|export|clone|restore)"
+    r" (?:is )?(?:already running|pending)\b",
+    re.IGNORECASE,
+)
+"""Another operation on the VM keeps this one from starting."""
 NO_CAPACITY_TEXT = re.compile(
     r"\binsufficient (?!permission|privilege|right)|\bnot enough\b|\bresources\b|\bcapacity\b",
     re.IGNORECASE,
@@ -125,20 +132,28 @@ class Operations:
         fresh: FreshVM = found[vm_key]._replace(tags=tags.get(vm_key, frozenset()))
         return fresh
 
-    async def act(self, vm_key: int, action: Action, /) -> ActionReply:
-        """Request *action* exactly once; failures are returned as a reply, not raised."""
+    async def act(self, vm_key: int, action: Action, last_check: LastCheck, /) -> ActionReply:
+        """
+        Request *action* exactly once; failures are returned as a reply, not raised.
+
+        Args:
+            last_check: Called on the established connection, right before the first byte.
+
+        """
         if self._actor is None:
             return ActionReply(Reply.NOT_SENT, f"{action} was not sent: {self.read_only_reason}")
         body = {"vm": vm_key, **ACTION_BODIES[action]}
         try:
-            response = await self._actor.act(ACTIONS_PATH, body, endpoint="vm_actions")
+            response = await self._actor.act(
+                ACTIONS_PATH, body, endpoint="vm_actions", last_check=last_check
+            )
         except VergeOSError as error:
             reply = ActionReply(reply_of(action, error), str(error))
         else:
             reply = _reply_to_success(response.status, response.body)
         if reply.reply is Reply.FORBIDDEN:
             self._forbidden = _Forbidden(self._clock.monotonic(), reply.detail)
-        elif reply.reply in (Reply.ACCEPTED, Reply.ALREADY, Reply.NO_CAPACITY):
+        elif reply.reply in (Reply.ACCEPTED, Reply.ALREADY, Reply.NO_CAPACITY, Reply.BUSY):
             self._forbidden = None
         return reply
 
@@ -183,6 +198,8 @@ def reply_of(action: Action, error: VergeOSError) -> Reply:
     refused = 400 <= status < 500 and status not in TRANSIENT_STATUSES  # noqa: PLR2004 - every 4xx
     if not refused and status not in (INTERNAL_ERROR, INSUFFICIENT_STORAGE):
         return Reply.LOST
+    if status == LOCKED or (refused and BUSY_TEXT.search(text)):
+        return Reply.BUSY
     if (ALREADY_RUNNING if action is Action.POWER_ON else NOT_RUNNING).search(text):
         return Reply.ALREADY
     if status == INSUFFICIENT_STORAGE or NO_CAPACITY_TEXT.search(text):

@@ -19,6 +19,7 @@ SETTINGS_PATH = "/api/v4/settings"
 VERSION_PATH = "/version.json"
 HIDDEN = frozenset({404, 405, 422})
 """Statuses of an endpoint that this release or this user does not have."""
+NO_ROWS: TableRows[Any] = TableRows({}, 0)
 
 
 class Setting(msgspec.Struct, gc=False):
@@ -78,7 +79,12 @@ class VergeOSSource:
         table = self._tables[name]
         body = self._shared.pop(name, None)
         if body is None:
-            body = await self._request(table)
+            try:
+                body = await self._request(table)
+            except (ForbiddenError, BadReplyError) as error:
+                if table.may_be_hidden and _hides(error):
+                    return NO_ROWS
+                raise
         return await decode_in_thread(partial(self._decode, table), body)
 
     def _decode(self, table: Table, body: bytes) -> TableRows[Any]:
@@ -146,12 +152,15 @@ class VergeOSSource:
         """Return the answer; None if the endpoint is absent or forbidden to this user."""
         try:
             return await self._client.read(path, query, endpoint=endpoint)
-        except ForbiddenError:
-            return None
-        except BadReplyError as error:
-            if error.status not in HIDDEN:
-                raise
-            return None
+        except (ForbiddenError, BadReplyError) as error:
+            if _hides(error):
+                return None
+            raise
+
+
+def _hides(error: ForbiddenError | BadReplyError) -> bool:
+    """Return whether this release or this user does not have the endpoint."""
+    return isinstance(error, ForbiddenError) or error.status in HIDDEN
 
 
 def _setting(body: bytes, name: str) -> str:

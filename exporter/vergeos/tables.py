@@ -25,6 +25,7 @@ class Pace(Enum):
     FAST = "fast"
     SLOW = "slow"
     INVENTORY = "inventory"
+    RARE = "rare"
 
 
 class Importance(IntEnum):
@@ -62,6 +63,11 @@ class Table(NamedTuple):
     importance: Importance = Importance.NORMAL
     keeps_stale_rows: bool = False
     """Whether its last good rows stay in use however old: names that other tables refer to."""
+    may_be_hidden: bool = False
+    """
+    Whether some releases lack it, or some users, such as those of tenants, may not read it. It
+    then has no rows, which is no failure.
+    """
 
     @property
     def path(self) -> str:

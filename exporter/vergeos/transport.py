@@ -17,6 +17,7 @@ from exporter.errors import (
 )
 from exporter.http import connection_error_reason, read_body
 from exporter.vergeos.budget import RequestBudget
+from exporter.vergeos.checked_body import CheckedBody
 from exporter.vergeos.http_errors import check_status, secrets_of
 
 TOKENS_PATH = "/api/sys/tokens"
@@ -56,6 +57,8 @@ class Request(NamedTuple):
     query: str = ""
     """Encoded."""
     json: Any = None
+    body: CheckedBody | None = None
+    """Instead of `json`, where a last check precedes the first byte."""
     urgent: bool = False
     """Whether the request may use the budget's reserve."""
 
@@ -129,6 +132,7 @@ class Transport:
         Send *request* at once and measure it, also if it fails.
 
         Raises:
+            NotSentError: The last check of its body forbade it.
             VergeOSError: There was no response with a status below 300.
 
         """
@@ -151,7 +155,12 @@ class Transport:
         url = URL(f"{self.base_url}{path}{query}", encoded=True)
         try:
             async with self._session.request(
-                request.method, url, headers=headers, json=request.json, allow_redirects=False
+                request.method,
+                url,
+                headers=headers,
+                json=request.json,
+                data=request.body,
+                allow_redirects=False,
             ) as response:
                 body = await read_body(response, limit)
                 if body is None:
@@ -161,6 +170,8 @@ class Transport:
                 check_status(path, response, body, secrets=secrets)
                 return Answer(response.status, body)
         except aiohttp.ClientError as error:
+            if request.body is not None and request.body.problem is not None:
+                raise request.body.problem from None
             no_connection = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
             kind = AbsentError if isinstance(error, no_connection) else UnreachableError
             raise kind(f"{path}: {connection_error_reason(error, section='tls')}") from None
@@ -168,3 +179,6 @@ class Transport:
             raise UnreachableError(f"{path}: {error.strerror or error}") from None
         except ValueError:  # yarl's and aiohttp's messages may contain the host or a header
             raise AbsentError(f"{path}: {self.base_url} cannot be asked: check the URL") from None
+        finally:
+            if request.body is not None:
+                request.body.withdraw()

@@ -592,6 +592,7 @@ RECOVERY = (
            steady(f"vergewatch_recovery_ready{{{SYS}}}", 1)),
     silent("VergeRecoveryNotReady", "it is paused", recovery("paused"),
            steady(f"vergewatch_recovery_ready{{{SYS}}}", 0)),
+    silent("VergeRecoveryRival", "the circuit breaker is open", recovery("circuit_breaker_open")),
     silent("VergeRecoveryDisarmed", "it is paused", recovery("paused"),
            at=(130, 180))._replace(minutes=2),
     silent("VergeRecoveryPausedTooLong", "it is disarmed", recovery("disarmed"),

@@ -224,6 +224,7 @@ STORIES = (
         (steady(f"vergewatch_recovery_ready{{{SYS}}}", 0), recovery("degraded")),
         OF_SYSTEM,
     ),
+    Story("VergeRecoveryRival", (recovery("rival"),), OF_SYSTEM),
     Story("VergeRecoveryDisarmed", (recovery("disarmed"),), OF_SYSTEM, minutes=2),
     Story("VergeRecoveryPausedTooLong", (recovery("paused"),), OF_SYSTEM, minutes=2),
     Story(

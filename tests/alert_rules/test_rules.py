@@ -120,7 +120,7 @@ def test_prometheusrule_has_the_same_rules() -> None:
 
 def test_alerts_are_warnings_but_for_these() -> None:
     others = {
-        Severity.CRITICAL: "NodeOffline VMDown RecoveryFailed RecoveryQuarantined "
+        Severity.CRITICAL: "NodeOffline VMDown RecoveryFailed RecoveryQuarantined RecoveryRival "
         "RecoveryApprovalNeeded RecoveryCircuitBreakerOpen RecoveryInternalError "
         "RecoveryJournalDown ExporterDown ExporterAbsent SystemDataStale AuthenticationFailed",
         Severity.INFO: "VMRestartPending VMGuestAgentLost VMCPUSaturated VMGuestMemoryPressure "

@@ -68,6 +68,7 @@ def restarted(store: AlertStore) -> AlertStore:
         (report(authenticated=False), [AlertName.AUTHENTICATION_FAILED]),
         (report(recovery=recovery(readiness="broken")), [AlertName.INTERNAL_ERROR]),
         (report(recovery=recovery(readiness="disarmed")), [AlertName.DISARMED]),
+        (report(recovery=recovery(readiness="rival")), [AlertName.RIVAL]),
         (report(recovery=recovery(readiness="paused")), []),
         (
             report(recovery=recovery(readiness="circuit_breaker_open")),

@@ -16,6 +16,7 @@ from exporter.recovery.model.ports import (
     ActionReply,
     FreshVM,
     JournalStore,
+    LastCheck,
     Platform,
     PollRecord,
     SavedState,
@@ -83,7 +84,7 @@ class EmptySystem:
     async def read_vm(self, vm_key: int, /) -> FreshVM | None:
         return None
 
-    async def act(self, vm_key: int, action: Action, /) -> ActionReply:
+    async def act(self, vm_key: int, action: Action, last_check: LastCheck, /) -> ActionReply:
         return ActionReply(Reply.REFUSED, "simulated refusal")
 
 

@@ -67,12 +67,34 @@ async def test_check_prints_the_tables_and_the_requests_per_hour() -> None:
 
 async def test_check_reports_unreadable_tables() -> None:
     async with simulating() as system:
-        system.faults.turn_on("status", path="nodes", code=403, text="Permission denied")
+        system.faults.turn_on("status", path="machine_drive_stats", code=403, text="No permission")
 
         code, out, _ = await ran("check", **pointing_at(system))
 
         assert code == 0
-        assert "/api/v4/nodes answered 403 (Permission denied): this user may not read it" in out
+        assert "/api/v4/machine_drive_stats answered 403 (No permission): this user may not" in out
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("nodes", "recovery cannot start any VM without the table nodes"),
+        ("tag_members", "recovery cannot start any VM without the table tags"),
+        ("machine_logs", "recovery cannot start any VM without the log machine_logs"),
+        ("logs", "recovery cannot start any VM without the log logs"),
+    ],
+)
+async def test_check_fails_without_an_input_of_recovery(path: str, says: str) -> None:
+    async with simulating() as system:
+        system.faults.turn_on("status", path=path, code=403, text="Permission denied")
+
+        code, out, _ = await ran("check", **pointing_at(system))
+        without_recovery, _, _ = await ran(
+            "check", VERGEWATCH_RECOVERY__MODE="off", **pointing_at(system)
+        )
+
+    assert (code, without_recovery) == (1, 0)
+    assert says in out
 
 
 @pytest.mark.parametrize(
@@ -119,6 +141,7 @@ async def test_check_prints_enrolled_vms_and_the_kill_switch(tmp_path: Path) -> 
     assert "by recovery.rules[0]" in out
     assert "recovery.rules[1] matches no VM" in out
     assert "recovery.own_user is not set: if the response to a kill is lost" in out
+    assert "recovery.own_user is not set: a second instance" in out
     assert "commands need the token" in out
     assert f"kill switch: touch {tmp_path}/kill-switch" in out
 

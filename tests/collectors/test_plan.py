@@ -14,7 +14,7 @@ from exporter.model import IDENTITY
 from exporter.polling.schedule import MAX_STRETCH, TableSchedule, requests_per_hour
 from exporter.vergeos.tables import Importance, Pace
 
-SECONDS = {Pace.FAST: 20.0, Pace.SLOW: 60.0, Pace.INVENTORY: 300.0}
+SECONDS = {Pace.FAST: 20.0, Pace.SLOW: 60.0, Pace.INVENTORY: 300.0, Pace.RARE: 900.0}
 IMPORTANCE = {table.name: table.importance for table in tables_of(COLLECTORS)}
 OPTIONAL = [collector for collector in COLLECTORS if not collector.required]
 NEEDED_BY_RECOVERY = ["clusters", "nodes", "recovery"]
@@ -137,8 +137,15 @@ def test_each_table_has_the_interval_of_its_pace() -> None:
     schedule = planned()
 
     assert {
-        name: schedule[name].every_seconds for name in ("vms", "machine_nics", "nodes", IDENTITY)
-    } == {"vms": 20.0, "machine_nics": 60.0, "nodes": 300.0, IDENTITY: 3600.0}
+        name: schedule[name].every_seconds
+        for name in ("vms", "machine_nics", "nodes", "update_settings", IDENTITY)
+    } == {
+        "vms": 20.0,
+        "machine_nics": 60.0,
+        "nodes": 300.0,
+        "update_settings": 900.0,
+        IDENTITY: 3600.0,
+    }
 
 
 def test_only_tables_without_which_there_is_no_inventory_are_essential() -> None:
@@ -213,7 +220,7 @@ def test_schedule_with_every_collector_fits_the_default_budget_without_stretchin
     schedule = planned()
 
     assert requests_per_hour(schedule.values()) <= 850
-    assert {one.every_seconds for one in schedule.values()} == {20.0, 60.0, 300.0, 3600.0}
+    assert {one.every_seconds for one in schedule.values()} == {20.0, 60.0, 300.0, 900.0, 3600.0}
 
 
 def test_short_budget_stretches_the_least_important_tables_and_no_essential_one() -> None:

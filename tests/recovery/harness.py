@@ -13,9 +13,13 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from exporter.collectors.cluster_status import CLUSTER_STATUS
+from exporter.collectors.cluster_tiers import CLUSTER_TIERS
 from exporter.collectors.clusters import CLUSTERS
 from exporter.collectors.inventory import join
+from exporter.collectors.machine_devices import MACHINE_DEVICES
 from exporter.collectors.nodes import NODES
+from exporter.collectors.update_settings import UPDATE_SETTINGS, UPDATE_SOURCE_STATUS
 from exporter.collectors.vms import MACHINE_STATUS, VMS
 from exporter.errors import (
     BadReplyError,
@@ -35,7 +39,7 @@ from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import WEEK, Limits, Mode, Window
 from exporter.recovery.model.platform_log import PositionRead
-from exporter.recovery.model.ports import JournalStore, PollRecord, SavedState
+from exporter.recovery.model.ports import JournalStore, LastCheck, PollRecord, SavedState
 from exporter.simulator.api.accounts import (
     API_KEY,
     PASSWORD,
@@ -58,7 +62,17 @@ from tests.fakes import START, FakeClock
 T = TypeVar("T")
 EVERY = 20.0
 TABLES = (VMS, MACHINE_STATUS, TAG_MEMBERS, NODES, CLUSTERS)
+PLATFORM_TABLES = (
+    CLUSTER_STATUS,
+    CLUSTER_TIERS,
+    MACHINE_DEVICES,
+    UPDATE_SETTINGS,
+    UPDATE_SOURCE_STATUS,
+)
+PLATFORM_EVERY = 300.0
 LIMITS = Limits()
+CONNECTED = "connected"
+"""The step at which the connection for an action is established."""
 ENFORCE = RecoveryConfig(LIMITS, mode=Mode.ENFORCE)
 
 
@@ -97,6 +111,8 @@ class Request(NamedTuple):
     status: int
     no_room: bool = False
     """Whether it was refused for want of resources, and that answer came back."""
+    busy: bool = False
+    """Whether it was refused because the VM was busy, and that answer came back."""
 
 
 class InMemoryJournal:
@@ -190,9 +206,14 @@ class Line:
     ) -> bytes:
         return self._exchange("GET", path, query, None).body
 
-    async def act(self, path: str, body: Mapping[str, Any], *, endpoint: str) -> Answer:
+    async def act(
+        self, path: str, body: Mapping[str, Any], *, endpoint: str, last_check: LastCheck
+    ) -> Answer:
         if self.is_cut:
             raise NotSentError(f"{path} was not sent: no connection")
+        self._harness.fall(CONNECTED)
+        if reason := await last_check():
+            raise NotSentError(reason)
         return self._exchange("POST", path, {}, body)
 
     def _exchange(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Answer:
@@ -214,8 +235,14 @@ class Line:
             call, harness.api.caller(call, at=at, faults=faults), at=at, faults=faults
         )
         lost = failed is not None or {"reset_after", "reset_after_acting"} & faults.keys()
-        no_room = "no_capacity" in faults and answer.status >= 400 and not lost
-        self._remember(body, acted=answer.status < 300, status=answer.status, no_room=no_room)
+        refused = answer.status >= 400 and not lost
+        self._remember(
+            body,
+            acted=answer.status < 300,
+            status=answer.status,
+            no_room="no_capacity" in faults and "busy" not in faults and refused,
+            busy="busy" in faults and refused,
+        )
         harness.fall(f"answered {method} {path}")
         if {"reset_after", "reset_after_acting"} & faults.keys():
             raise UnreachableError(f"{path}: the connection broke")
@@ -233,13 +260,13 @@ class Line:
             raise BadReplyError(path, f"answered {status} ({says})", status=status)
         return Answer(status, b"" if payload is EMPTY else msgspec.json.encode(payload))
 
-    def _remember(self, body: Any, *, acted: bool, status: int, no_room: bool = False) -> None:
+    def _remember(self, body: Any, *, acted: bool, status: int, **refusal: bool) -> None:
         if body is not None:
             harness = self._harness
             graceful = bool(body.get("params"))
             action = "reboot" if graceful else body["action"]
             at = harness.clock.elapsed
-            harness.requests.append(Request(at, body["vm"], action, acted, status, no_room))
+            harness.requests.append(Request(at, body["vm"], action, acted, status, **refusal))
 
 
 class RecordingMeter:
@@ -308,6 +335,7 @@ class Harness:
         readonly: bool = False,
         journal: JournalStore | None = None,
         every: float = EVERY,
+        platform_every: float = PLATFORM_EVERY,
         **world: Any,
     ) -> None:
         self.clock = AdjustableClock()
@@ -334,6 +362,9 @@ class Harness:
         self.api = Api(self.world, accounts, behavior or ApiBehavior())
         self.requests: list[Request] = []
         self.every = every
+        self.platform_every = platform_every
+        self._platform_read_at = float("-inf")
+        self._platform_rows: dict[str, Any] = {}
         self.slow = 0.0
         """How many seconds the next polls take."""
         self.untold: set[str] = set()
@@ -423,6 +454,7 @@ class Harness:
                 continue
             rows[table.name] = reading.rows
             skipped += reading.skipped if table in (VMS, MACHINE_STATUS) else 0
+        rows |= self._platform()
         untold = {self.world.vm(name).machine.key for name in self.untold}
         if untold and MACHINE_STATUS.name in rows:
             told = rows[MACHINE_STATUS.name]
@@ -439,6 +471,22 @@ class Harness:
             rows_skipped=skipped,
             problem=problem,
         )
+
+    def _platform(self) -> dict[str, Any]:
+        """Return the rows of the tables that are seldom read; one that fails has none."""
+        if self.clock.elapsed - self._platform_read_at < self.platform_every:
+            return self._platform_rows
+        self._platform_read_at, self._platform_rows = self.clock.elapsed, {}
+        for table in PLATFORM_TABLES:
+            query = {"fields": ",".join(table.fields)} | (
+                {"filter": table.where} if table.where else {}
+            )
+            try:
+                body = at_once(self.line.read(table.path, query, endpoint=table.name))
+                self._platform_rows[table.name] = self._decoded(table, body).rows
+            except (BadReplyError, UnreachableError, UnauthorizedError, ForbiddenError):
+                continue
+        return self._platform_rows
 
 
 def outcomes(harness: Harness) -> list[Outcome | None]:

@@ -18,12 +18,13 @@ from typing import Any, NamedTuple
 
 from exporter.recovery.model.cases import Action, Intent, Outcome
 from exporter.recovery.model.commands import CommandKind
-from exporter.recovery.model.limits import Mode
+from exporter.recovery.model.limits import HOUR, Mode
 from exporter.recovery.model.states import State
 from exporter.simulator.api.accounts import USERNAME
 from exporter.simulator.api.tables.logs import loss_rank
 from tests.fakes import START
 from tests.recovery.harness import Harness, Request
+from tests.recovery.platform_checks import PlatformSight
 
 ALLOWING = ("always", "auto", "on-failure", "unless-stopped")
 DENYING = ("never", "no", "ignore")
@@ -46,7 +47,7 @@ VMS, STATUS, TAGS, NODES, LOGS, ACTIONS = (
     for table in ("vms", "machine_status", "tag_members", "nodes", "machine_logs", "vm_actions")
 )
 FORBIDDEN_SECONDS = 1800.0
-FRAGILE_SECONDS = 120.0
+TO_BE_STARTED = (State.BACKOFF, State.HELD, State.ACTING, State.VERIFYING, State.INDETERMINATE)
 NEVER = float("-inf")
 DUST = 1e-6
 """Seconds by which two sums of the same times may come apart."""
@@ -223,6 +224,11 @@ class InvariantChecker:
 
     """
 
+    _journal_failed = False
+    _changes_read = 0
+    rival_until = NEVER
+    """Until when another instance is known to act; set by the test that plays it."""
+
     def __init__(
         self,
         harness: Harness,
@@ -250,8 +256,10 @@ class InvariantChecker:
         self._lives: dict[int, Life] = defaultdict(Life)
         self._node_ill: dict[int, float] = {}
         self._drops: dict[int | None, list[tuple[float, int]]] = defaultdict(list)
-        self._troubled: dict[int, float] | None = None
+        self._troubled: dict[int, float] = {}
         """When each VM that is surely in trouble was first seen so, in the last clean poll."""
+        self._outage: tuple[float, object, set[int]] = (NEVER, None, set())
+        """The last mass outage: when it was last seen, by which process, and its VMs."""
         self._enrolled_count = 0
         self._looked: tuple[float, Mapping[int, Look]] = (NEVER, {})
         self._vms_answered = False
@@ -273,12 +281,10 @@ class InvariantChecker:
         self._takes_short_lists = False
         """Whether a person said that what is missing is gone."""
         self._no_room: list[float] = []
-        self._journal_failed = False
         self._open_for: dict[int, float] = {}
         self._noted_at = 0.0
-        self._changes_read = 0
         self._given_up: dict[str, float] = {}
-        self._unknown = UnknownRows()
+        self._unknown, self._platform = UnknownRows(), PlatformSight(harness)
         harness.requests = ActionHistory(self._judge)
         harness.fall = self._hear
         harness.journal.fall = self._read_journal
@@ -308,6 +314,7 @@ class InvariantChecker:
 
     def _hear(self, what: str) -> None:
         self.on_wire(what)
+        self._platform.hear(what)
         self._read_orders()
         at = self._now
         match what.split():
@@ -456,6 +463,7 @@ class InvariantChecker:
             and key in poll.looks
             and self._surely_crashed(poll.looks[key], life)
         }
+        self._note_mass_outage(poll.at)
 
     # How things are.
 
@@ -547,6 +555,8 @@ class InvariantChecker:
             return "it was disarmed"
         if self._pause is not None and self._now < self._pause[1]:
             return f"it was paused at {self._pause[0]:.0f} s"
+        if self._now < self.rival_until:
+            return "another instance acts"
         return ""
 
     @property
@@ -636,7 +646,23 @@ class InvariantChecker:
             is_wish(row, "on-failure") or "modified" in row.text
             for row in self._rows(look.key, since=since)
         ) or any("maintenance" in row.text for row in self._rows_of_nodes(since=since))
+        if any("reset" in row.text for row in self._rows(look.key, since=since)):
+            return False  # the platform may be starting it
         return last in ("crashed", "hung") and not wished and life.left_at < life.surely_up_at
+
+    def _is_over(self, at: float, key: int) -> bool:
+        """Return whether a VM that went down *at* then was stopped or reset, or brought back."""
+        life = self._lives[key]
+        since = self.harness.world.now - self._now + min(life.surely_up_at, at) - 700
+        back_at = min(
+            (one.request.at for one in self.asked
+             if one.request.vm_key == key and at < one.request.at < life.seen_up_at),
+            default=None,
+        )  # fmt: skip
+        return back_at is not None or any(
+            is_wish(row, "on-failure") or "reset" in row.text
+            for row in self._rows(key, since=since)
+        )
 
     def _posts(self, uuid: str) -> list[Request]:
         """Return what was asked for one VM before."""
@@ -688,6 +714,8 @@ class InvariantChecker:
         yield from self._of_its_class(request, look, life)
         yield from self._of_the_cause(asked, look, life)
         yield from self._of_the_platform(request, look, life)
+        for problem in self._platform.problems(request, down_since=life.not_up_since):
+            yield "I22", problem
         yield from self._of_the_crowd(asked)
         yield from self._of_budgets(request, look, life)
         yield from self._of_permission(asked, look, life)
@@ -789,6 +817,11 @@ class InvariantChecker:
         if at - since < needed - DUST or times_observed < limits.confirm_down_polls:
             invariant = "C2" if request.action == Action.POWER_ON else "I12"
             yield invariant, f"it was {look.word} for {at - since:.0f} s only"
+        crashed_at = life.surely_down_since
+        asks = self.mode is Mode.ASK or self._fell_back
+        is_old = crashed_at is not None and at - crashed_at > limits.crash_age_seconds + DUST
+        if is_old and not asks:
+            yield "I22", f"it went down {at - crashed_at:.0f} s before"
         reading = asked.logs
         if reading is None or reading.at < since + limits.log_settle_seconds:
             yield "I10", "the logs were not read since"
@@ -824,7 +857,7 @@ class InvariantChecker:
         )
         if request.action == Action.POWER_ON and hung_lately and not killed:
             yield "I12", f"it was unresponsive {at - life.hung_at:.0f} s before"
-        drops = self._drops[life.node]
+        drops = [drop for drop in self._drops[life.node] if not self._is_over(*drop)]
         for last, _ in drops if life.node == life.surely_on else ():
             near = {
                 key for drop, key in drops if 0 <= last - drop <= limits.node_failure_window_seconds
@@ -834,45 +867,77 @@ class InvariantChecker:
                 return
 
     def _of_the_crowd(self, asked: Asked) -> Iterator[Violation]:
+        """
+        No request during a mass outage, and one at a time after it.
+
+        A mass outage is at hand while enough VMs went down within the window that are surely
+        crashed and still down. It is over when few of them are left to be started.
+        """
         limits, at = self.limits, asked.request.at
-        if self._troubled is None or asked.poll is None:
+        recent = self._lost_lately(at)
+        limit = self._mass_outage()
+        if len(recent) >= limit:
+            youngest = at - max(recent.values())
+            yield (
+                "I13",
+                f"{len(recent)} of {self._enrolled_count} VMs were lost, {youngest:.0f} s before",
+            )
+        began, process, members = self._outage
+        is_over = at - began >= limits.breaker_max_open_seconds or process is not self._process
+        if is_over or sum(self._is_left(key) for key in members) < limit / 2:
             return
-        fresh = {
-            one.request.vm_key
-            for one in self.asked
-            if one.request.acted
-            and at - one.request.at < FRAGILE_SECONDS - DUST
-            and one.request.vm_key in asked.poll.looks
-            and asked.poll.looks[one.request.vm_key].is_up
-            and self._lives[one.request.vm_key].recorded_up
-        }
-        troubled = {
+        before = max((one.request.at for one in self.asked), default=NEVER)
+        if at - before < limits.breaker_probe_interval_seconds - DUST and before > began:
+            yield "I13", f"after a mass outage, {at - before:.0f} s after the request before"
+        if len(asked.intents) > 1:
+            yield "I13", "after a mass outage, with another request under way"
+
+    def _mass_outage(self) -> float:
+        """Return how many VMs lost together are a mass outage."""
+        limits = self.limits
+        share = limits.breaker_share * self._enrolled_count
+        lesser = min(share, limits.breaker_max_vms)
+        return max(limits.breaker_min_vms, lesser)
+
+    def _lost_lately(self, at: float) -> Mapping[int, float]:
+        """Return the VMs that surely crashed within the window, with when they were seen down."""
+        oldest = max(at - self.limits.breaker_window_seconds, self._accepted_at)
+        return {
             key: since
             for key, since in self._troubled.items()
-            if self._lives[key].not_up_since is not None  # perhaps it was seen up since
+            if since > oldest
+            and self._lives[key].not_up_since is not None  # perhaps it was seen up since
+            and self._node_ill.get(self._lives[key].node or 0, NEVER) < self._lives[key].up_at
         }
-        count = len(troubled.keys() | fresh)
-        limit = max(limits.breaker_min_vms, limits.breaker_share * self._enrolled_count)
-        if count < limit:
-            return
-        youngest = max(troubled.values(), default=NEVER)
-        before = max((one.request.at for one in self.asked), default=NEVER)
-        after_accept = self._accepted_at > youngest
-        if at - youngest < limits.breaker_probe_after_seconds - DUST and not after_accept:
-            when = f"the last of them went down {at - youngest:.0f} s before"
-            yield "I13", f"{count} of {self._enrolled_count} VMs are in trouble; {when}"
-        if at - before < limits.breaker_probe_interval_seconds - DUST:
-            yield "I13", f"in a mass outage, {at - before:.0f} s after the request before"
-        if len(asked.intents) > 1:
-            yield "I13", "in a mass outage, with another request under way"
+
+    def _note_mass_outage(self, at: float) -> None:
+        recent = self._lost_lately(at)
+        if len(recent) >= self._mass_outage():
+            self._outage = at, self._process, {*self._outage[2], *recent}
+
+    def _is_left(self, key: int) -> bool:
+        """Return whether a VM of a mass outage is down and, by the journal, to be started."""
+        look = self._poll.looks.get(key) if self._poll is not None else None
+        case = self.harness.journal.cases.get(look.uuid) if look is not None else None
+        is_down = key in self._troubled and self._lives[key].not_up_since is not None
+        return is_down and case is not None and case.state in TO_BE_STARTED
 
     def _of_budgets(self, request: Request, look: Look, life: Life) -> Iterator[Violation]:
         at, limits = request.at, self.limits
-        everything = [one.request.at for one in self.asked] + [at]
         cleared_at = self._cleared.get(look.uuid, NEVER)
-        mine = self._posts(look.uuid)
+        mine = [one for one in self._posts(look.uuid) if not (one.no_room or one.busy)]
+        everything = [one.request for one in self.asked]
         for whose, windows, times in (
-            ("for all", limits.system_windows, everything),
+            (
+                "for all",
+                [one for one in limits.system_windows if one.seconds <= HOUR],
+                [one.at for one in everything] + [at],
+            ),
+            (
+                "for all",
+                [one for one in limits.system_windows if one.seconds > HOUR],
+                [one.at for one in everything if not (one.no_room or one.busy)] + [at],
+            ),
             (
                 "for it",
                 limits.vm_windows,

@@ -187,6 +187,7 @@ def _config(vm: machines.VM) -> VMConfig:
         guest_agent=vm.guest_agent,
         service=vm.service is not None,
         disable_powercycle=vm.disable_powercycle,
+        failover_cluster=machine.cluster_failover,
     )
 
 

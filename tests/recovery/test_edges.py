@@ -1,5 +1,6 @@
 """Every number of recovery at its edge: what holds exactly there, and one step over."""
 
+import math
 from types import MappingProxyType
 from typing import Any
 
@@ -35,7 +36,7 @@ from exporter.recovery.model.states import TRANSITIONS, Event, State
 from exporter.recovery.observe.circuit_breaker import (
     BreakerState,
     CircuitBreaker,
-    Count,
+    Losses,
     after_failed_action,
     after_poll,
     threshold,
@@ -51,6 +52,7 @@ from exporter.recovery.observe.inventory_checks import (
 )
 from exporter.recovery.observe.lifecycle import Moment, observe
 from exporter.recovery.observe.node_history import Drop, NodeHistory, lost_several
+from exporter.recovery.observe.platform_history import PlatformHistory
 from exporter.recovery.observe.state import RecoveryState
 from exporter.recovery.verify import deadline_seconds, verify
 from tests.fakes import START
@@ -790,11 +792,13 @@ FREE = Facts(
         history=ActionHistory(LIMITS),
         read_only="",
         tags_problem="",
+        log_problem="",
         maintenance_windows=(),
         silences=None,
     ),
     case=CRASHED,
     inventory_age_seconds=30.0,
+    crash_age_seconds=86_400.0,
     in_flight=("one",),
     system_uses=FOUR_OF_5,
     acted_at=None,
@@ -814,7 +818,9 @@ FREE = Facts(
 def facts_with(**changes: Any) -> Facts:
     """Return the facts of an allowed action with *changes*, to the system and its state too."""
     of_system = {name: changes.pop(name) for name in SystemFacts._fields if name in changes}
-    of_state = {name: changes.pop(name) for name in ("health", "breaker") if name in changes}
+    of_state = {
+        name: changes.pop(name) for name in ("health", "breaker", "platform") if name in changes
+    }
     state = FREE.system.state._replace(**of_state)
     return FREE._replace(system=FREE.system._replace(state=state, **of_system), **changes)
 
@@ -862,11 +868,16 @@ def test_action_is_allowed_at_every_limit() -> None:
         ),
         ({"health": Health(polls=10, degraded_by="x")}, GuardName.INVENTORY_STABLE),
         ({"health": Health(polls=9)}, GuardName.WARMED_UP),
+        (
+            {"platform": PlatformHistory("it applies an update", 9_400.1)},
+            GuardName.NO_PLATFORM_UPDATE,
+        ),
         ({"enrolment": None}, GuardName.ENROLLED),
         ({"enrolment": replace(CARE, policy=Policy.NO)}, GuardName.ENROLLED),
         ({"tags_problem": "unread"}, GuardName.ENROLLED),
         ({"case": replace(CRASHED, observed=ObservedState.INELIGIBLE)}, GuardName.ENROLLED),
         ({"case": replace(CRASHED, diagnosis=None)}, GuardName.CRASHED),
+        ({"crash_age_seconds": 86_400.1}, GuardName.CRASH_RECENT),
         ({"open_intent": INTENT}, GuardName.NO_OPEN_ACTION),
         ({"vm_uses": (Use(Window(3600.0, 3), 3, 1.0),)}, GuardName.WITHIN_RESTART_BUDGET),
         ({"case": replace(CRASHED, state=State.QUARANTINED)}, GuardName.WITHIN_RESTART_BUDGET),
@@ -883,6 +894,14 @@ def test_action_is_allowed_at_every_limit() -> None:
             GuardName.CIRCUIT_BREAKER_CLOSED,
         ),
         ({"no_capacity": (9_400.1, 9_500.0, 9_600.0)}, GuardName.CAPACITY_AVAILABLE),
+        ({"storage_hold": "tier 1"}, GuardName.STORAGE_AVAILABLE),
+        ({"memory_hold": "1 MiB"}, GuardName.MEMORY_AVAILABLE),
+        ({"device_hold": "gpu"}, GuardName.DEVICES_PRESENT),
+        ({"case": hung(1), "enrolment": CYCLE, "storage_hold": "x"}, GuardName.STORAGE_AVAILABLE),
+        (
+            {"case": hung(2), "enrolment": CYCLE, **ROOM, "device_hold": "gpu"},
+            GuardName.DEVICES_PRESENT,
+        ),
         ({"in_flight": ("one", "two")}, GuardName.BELOW_CONCURRENCY_LIMIT),
         ({"system_uses": (Use(Window(600.0, 5), 5, 1.0),)}, GuardName.WITHIN_RATE_LIMIT),
         ({"waits_for": "db-01"}, GuardName.DEPENDENCIES_UP),
@@ -924,6 +943,8 @@ def test_action_is_forbidden_beyond_any_limit(change: dict[str, Any], reason: Gu
         {"case": replace(CRASHED, retry_at=10_000.0)},
         {"breaker": HALF_OPEN, "in_flight": (), "acted_at": 9_940.0},
         {"no_capacity": (9_400.0, 9_500.0, 9_600.0)},
+        {"platform": PlatformHistory("it applies an update", 9_400.0)},
+        {"case": hung(1), "enrolment": CYCLE, "device_hold": "gpu", "memory_hold": "1 MiB"},
         {"case": hung(1), "enrolment": CYCLE, "hard_reset_at": 6_400.0},
         {"case": hung(2), "enrolment": CYCLE, **ROOM},
         {"case": hung(1), "enrolment": CYCLE, "window_before_start": "x"},
@@ -1007,64 +1028,99 @@ def test_backoff_doubles_up_to_1800_seconds() -> None:
     assert backoff_seconds(1, LIMITS, random=1.0) == pytest.approx(72.0)
 
 
-def count(troubled: int, of: int = 100, *, dropped: bool = False, well: bool = True) -> Count:
-    return Count(troubled, of, nodes_well=well, dropped=dropped)
+def lost(count: int, of: int = 20, *, left: int | None = None, relapsed: bool = False) -> Losses:
+    vms = {f"vm-{number}": f"vm-{number}" for number in range(count)}
+    still_left = count if left is None else left
+    return Losses(vms, frozenset(), still_left, of, last_at=1000.0, relapsed=relapsed)
 
 
-def test_breaker_opens_at_15_percent_and_at_least_three_vms() -> None:
-    assert threshold(10, LIMITS) == 3
-    assert threshold(100, LIMITS) == 15
-    assert (
-        after_poll(CircuitBreaker(), count(15), LIMITS, now=1.0).breaker_state is BreakerState.OPEN
-    )
-    assert (
-        after_poll(CircuitBreaker(), count(14), LIMITS, now=1.0).breaker_state
-        is BreakerState.CLOSED
-    )
+@pytest.mark.parametrize(
+    ("of", "limit"), [(5, 3), (10, 3), (20, 3), (30, 4.5), (40, 5), (400, 5), (10_000, 5)]
+)
+def test_breaker_opens_at_5_vms_or_15_percent_and_at_least_three_vms(of: int, limit: float) -> None:
+    assert threshold(of, LIMITS) == limit
+    closed = CircuitBreaker()
+    enough, too_few = lost(math.ceil(limit), of), lost(math.ceil(limit) - 1, of)
+    assert after_poll(closed, enough, LIMITS, now=1.0).breaker_state is BreakerState.OPEN
+    assert after_poll(closed, too_few, LIMITS, now=1.0).breaker_state is BreakerState.CLOSED
 
 
+MEMBERS = lost(5).recent
 OPEN_BREAKER = CircuitBreaker(
     breaker_state=BreakerState.OPEN,
     since=1000.0,
     calm_since=1000.0,
-    last_drop_at=1000.0,
+    last_loss_at=1000.0,
     hold_seconds=300.0,
+    outage=MEMBERS,
 )
+HALF = replace(OPEN_BREAKER, breaker_state=BreakerState.HALF_OPEN)
 
 
-def breaker_state(breaker: CircuitBreaker, of: Count, *, now: float) -> BreakerState:
-    return after_poll(breaker, of, LIMITS, now=now).breaker_state
+def breaker_state(breaker: CircuitBreaker, losses: Losses, *, now: float) -> BreakerState:
+    return after_poll(breaker, losses, LIMITS, now=now).breaker_state
 
 
 def test_breaker_is_half_open_after_300_seconds_below_half_the_threshold() -> None:
-    assert breaker_state(OPEN_BREAKER, count(7), now=1300.0) is BreakerState.HALF_OPEN
-    assert breaker_state(OPEN_BREAKER, count(7), now=1299.9) is BreakerState.OPEN
-    assert breaker_state(OPEN_BREAKER, count(8), now=1300.0) is BreakerState.OPEN
-    assert after_poll(OPEN_BREAKER, count(8), LIMITS, now=1100.0).calm_since is None
+    assert breaker_state(OPEN_BREAKER, lost(1), now=1300.0) is BreakerState.HALF_OPEN
+    assert breaker_state(OPEN_BREAKER, lost(1), now=1299.9) is BreakerState.OPEN
+    assert breaker_state(OPEN_BREAKER, lost(2), now=1300.0) is BreakerState.OPEN
+    assert breaker_state(OPEN_BREAKER, lost(0, left=2), now=1300.0) is BreakerState.OPEN
+    assert after_poll(OPEN_BREAKER, lost(2), LIMITS, now=1100.0).calm_since is None
 
 
-def test_breaker_without_new_failures_is_half_open_after_900_seconds_if_all_nodes_run() -> None:
-    assert breaker_state(OPEN_BREAKER, count(50), now=1900.0) is BreakerState.HALF_OPEN
-    assert breaker_state(OPEN_BREAKER, count(50), now=1899.9) is BreakerState.OPEN
-    assert breaker_state(OPEN_BREAKER, count(50, well=False), now=1900.0) is BreakerState.OPEN
-    assert breaker_state(OPEN_BREAKER, count(50, dropped=True), now=1900.0) is BreakerState.OPEN
+def test_breaker_without_a_mass_loss_is_half_open_after_900_seconds() -> None:
+    down = lost(0, left=5)
+
+    assert breaker_state(OPEN_BREAKER, down, now=1900.0) is BreakerState.HALF_OPEN
+    assert breaker_state(OPEN_BREAKER, down, now=1899.9) is BreakerState.OPEN
+    single = replace(lost(1, left=5), last_at=1800.0)
+    assert breaker_state(OPEN_BREAKER, single, now=1900.0) is BreakerState.HALF_OPEN
+    several = replace(lost(2, left=5), last_at=1800.0)
+    assert breaker_state(OPEN_BREAKER, several, now=1900.0) is BreakerState.OPEN
+    limits = Limits(breaker_auto_probe=False)
+    waiting = after_poll(OPEN_BREAKER, down, limits, now=9000.0)
+    assert waiting.breaker_state is BreakerState.OPEN
+
+
+def test_breaker_closes_at_once_when_the_losses_are_explained() -> None:
+    three = replace(OPEN_BREAKER, outage=lost(3).recent)
+    explained = replace(lost(0), explained=frozenset({"vm-1"}))
+
+    for breaker in (three, replace(three, breaker_state=BreakerState.HALF_OPEN)):
+        assert breaker_state(breaker, explained, now=1020.0) is BreakerState.CLOSED
+        assert breaker_state(breaker, lost(0, left=3), now=1020.0) is not BreakerState.CLOSED
+
+
+def test_vms_of_a_failed_node_count_once() -> None:
+    of_node = {f"vm-{number}": "node 1" for number in range(9)}
+    losses = replace(lost(2), recent={**of_node, "a": "a"})
+
+    assert breaker_state(CircuitBreaker(), losses, now=1.0) is BreakerState.CLOSED
+    losses = replace(losses, recent={**losses.recent, "b": "b"})
+    assert breaker_state(CircuitBreaker(), losses, now=1.0) is BreakerState.OPEN
 
 
 def test_failure_in_half_open_doubles_the_hold() -> None:
-    clearing = replace(OPEN_BREAKER, breaker_state=BreakerState.HALF_OPEN)
-    again = after_poll(clearing, count(5, dropped=True), LIMITS, now=2000.0)
+    again = after_poll(HALF, lost(1, relapsed=True), LIMITS, now=2000.0)
 
     assert (again.breaker_state, again.hold_seconds) == (BreakerState.OPEN, 600.0)
-    assert after_failed_action(clearing, LIMITS, now=2000.0).hold_seconds == 600.0
+    assert after_failed_action(HALF, LIMITS, now=2000.0).hold_seconds == 600.0
     assert after_failed_action(CircuitBreaker(), LIMITS, now=2000.0) == CircuitBreaker()
-    assert breaker_state(clearing, count(7), now=2000.0) is BreakerState.CLOSED
-    assert breaker_state(clearing, count(8), now=2000.0) is BreakerState.HALF_OPEN
-    assert breaker_state(again, count(50), now=3799.9) is BreakerState.OPEN
-    assert breaker_state(again, count(50), now=3800.0) is BreakerState.HALF_OPEN
+    assert breaker_state(HALF, lost(3), now=2000.0) is BreakerState.OPEN
+    assert breaker_state(HALF, lost(1), now=2000.0) is BreakerState.CLOSED
+    assert breaker_state(HALF, lost(2), now=2000.0) is BreakerState.HALF_OPEN
+    assert breaker_state(again, lost(0, left=5), now=3799.9) is BreakerState.OPEN
+    assert breaker_state(again, lost(0, left=5), now=3800.0) is BreakerState.HALF_OPEN
+
+
+def test_half_open_breaker_closes_after_an_hour_without_failure() -> None:
+    assert breaker_state(HALF, lost(0, left=5), now=4599.9) is BreakerState.HALF_OPEN
+    assert breaker_state(HALF, lost(0, left=5), now=4600.0) is BreakerState.CLOSED
 
 
 def test_breaker_hold_is_at_most_an_hour() -> None:
-    long = replace(OPEN_BREAKER, breaker_state=BreakerState.HALF_OPEN, hold_seconds=3000.0)
+    long = replace(HALF, hold_seconds=3000.0)
 
     assert after_failed_action(long, LIMITS, now=0.0).hold_seconds == 3600.0
 

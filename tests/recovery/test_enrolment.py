@@ -1,6 +1,10 @@
+import re
 from dataclasses import replace
+from pathlib import Path
 
+import msgspec
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +22,7 @@ HARNESS = Harness(tags={})
 HARNESS.poll()
 INVENTORY = HARNESS.recovery.state.inventory.reported  # type: ignore[union-attr]
 VM = INVENTORY.vms[0]
+GUIDE = Path(__file__).parents[2] / "docs" / "recovery.md"
 ALLOWING = ("recovery/auto", "recovery/on-failure", "recovery/unless-stopped", "recovery/always")
 DENYING = ("recovery/never", "recovery/no", "recovery/ignore")
 
@@ -128,3 +133,30 @@ def test_acyclic_dependencies_are_accepted(command: list[int], data: st.DataObje
     ]
 
     assert circle_among(limits) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "tags", "policy"),
+    [
+        ("k8s-worker-1", {"recovery/auto"}, Policy.NO),
+        ("k8spool", set(), Policy.NO),
+        ("db-01", {"owner/orchestrator", "recovery/always"}, Policy.NO),
+        ("db-01", set(), Policy.ON_FAILURE),
+    ],
+)
+def test_first_example_of_the_guide_excludes_vms_of_orchestrators(
+    name: str, tags: set[str], policy: Policy
+) -> None:
+    (example,) = re.findall(r"```yaml\n(recovery:\n  rules:\n.*?)```", GUIDE.read_text(), re.DOTALL)
+    rules = [
+        EnrolmentRule(
+            names=tuple(rule.get("names", ())),
+            clusters=tuple(rule.get("clusters", ())),
+            tags=tuple(rule.get("tags", ())),
+            policy=Policy(rule["policy"]),
+        )
+        for rule in yaml.safe_load(example)["recovery"]["rules"]
+    ]
+    vm = msgspec.structs.replace(VM, config=msgspec.structs.replace(VM.config, name=name))
+
+    assert enrol(vm, frozenset(tags), "production", rules).policy is policy

@@ -12,6 +12,7 @@ import pytest
 from exporter.errors import JournalError
 from exporter.recovery.decide.guards import GUARDS, Guard
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
+from exporter.recovery.detect.context import LogUsers
 from exporter.recovery.model.cases import Intent
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import GuardName
@@ -19,13 +20,15 @@ from exporter.recovery.model.limits import HOUR, Limits, Mode, Window
 from exporter.recovery.model.ports import VMLocation
 from exporter.recovery.model.states import ImpossibleTransitionError
 from exporter.recovery.observe.enrolment import EnrolmentRule
+from exporter.simulator.api.accounts import USERNAME
 from exporter.simulator.world.machines import VM
-from tests.recovery.harness import ENFORCE, Harness, InMemoryJournal, WindowLimits
+from tests.recovery.harness import ENFORCE, EVERY, LIMITS, Harness, InMemoryJournal, WindowLimits
 from tests.recovery.invariants import InvariantChecker
 from tests.recovery.test_scenarios import (
     ENOUGH,
     command,
     crash_twice,
+    on_different_nodes,
     on_one_node,
     until,
 )
@@ -33,6 +36,7 @@ from tests.recovery.test_scenarios import (
 Guards = Sequence[Guard]
 Scenario = Callable[[Guards], InvariantChecker]
 CROWDS_ALLOWED = Limits(breaker_min_vms=20, node_failure_vms=20)
+SEVEN_ALLOWED = replace(CROWDS_ALLOWED, max_concurrent_actions=9, system_max_per_10_minutes=5)
 
 
 def begin(guards: Guards, *, warm: bool = True, **kwargs: Any) -> tuple[Harness, InvariantChecker]:
@@ -62,6 +66,17 @@ def paused(guards: Guards) -> InvariantChecker:
     return checker
 
 
+def while_another_instance_acts(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards, setup=ENFORCE._replace(log_users=LogUsers(USERNAME)))
+    harness.world.operator_resets("web-02", user=USERNAME)
+    harness.advance(LIMITS.log_read_seconds + EVERY)
+    checker.rival_until = harness.clock.elapsed + HOUR - EVERY
+
+    harness.world.crash("web-01")
+    harness.advance(ENOUGH)
+    return checker
+
+
 def with_a_full_disk(guards: Guards) -> InvariantChecker:
     harness, checker = begin(guards)
 
@@ -75,15 +90,16 @@ def with_a_full_disk(guards: Guards) -> InvariantChecker:
     return checker
 
 
-def with_slow_logs(guards: Guards) -> InvariantChecker:
-    harness, checker = begin(guards)
+def after_a_slow_action_on_another(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards, limits=CROWDS_ALLOWED)
 
     def tarry(step: str) -> None:
-        if step == "answered GET /api/v4/machine_logs":
+        if step == "answered POST /api/v4/vm_actions" and len(harness.asked()) == 1:
             harness.clock.elapsed += 31.0
 
     checker.on_wire = tarry
-    harness.world.crash("web-01")
+    for name in on_different_nodes(harness)[:2]:
+        harness.world.crash(name)
     harness.advance(ENOUGH)
     return checker
 
@@ -126,6 +142,17 @@ def stopped_by_an_operator(guards: Guards) -> InvariantChecker:
     harness.world.operator_stops("web-01", graceful=False)
     with suppress(ImpossibleTransitionError):  # who acts on no proof ends in no known state
         harness.advance(ENOUGH)
+    return checker
+
+
+def armed_again_after_too_long(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards, limits=Limits(crash_age_seconds=1500.0))
+    command(harness, CommandKind.DISARM)
+    harness.world.crash("web-01")
+    harness.advance(1000)
+
+    command(harness, CommandKind.ARM)
+    harness.advance(ENOUGH)
     return checker
 
 
@@ -197,6 +224,9 @@ class NamedSilence:
 
     unknown = ""
 
+    async def refresh(self) -> None:
+        pass
+
     def holding(self, vm: VMLocation, /) -> str:
         return "it is silenced by alice: a new disk" if vm.vm_name == "web-01" else ""
 
@@ -238,6 +268,47 @@ def without_resources(guards: Guards) -> InvariantChecker:
     return checker
 
 
+def during_an_update(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards)
+    harness.world.faults.turn_on("platform_update", word="installing")
+    harness.advance(harness.platform_every)
+
+    harness.world.crash("web-01")
+    harness.advance(ENOUGH)
+    return checker
+
+
+def without_its_storage(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards)
+    harness.world.faults.turn_on("storage_tier", word="outofspace")
+    harness.advance(harness.platform_every)
+
+    harness.world.crash("web-01")
+    harness.advance(ENOUGH)
+    return checker
+
+
+def without_memory(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards, platform_every=20.0)
+    for node in harness.world.nodes.values():
+        node.memory_mb = 1024
+
+    harness.world.crash("web-01")
+    harness.advance(ENOUGH)
+    return checker
+
+
+def without_its_device(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards)
+    name = harness.names[0]
+    harness.world.faults.turn_on("missing_devices", vm=name)
+    harness.advance(harness.platform_every)
+
+    harness.world.crash(name)
+    harness.advance(ENOUGH)
+    return checker
+
+
 def three_at_once(guards: Guards) -> InvariantChecker:
     harness, checker = begin(guards, limits=CROWDS_ALLOWED)
     for name in harness.names[:3]:
@@ -248,7 +319,7 @@ def three_at_once(guards: Guards) -> InvariantChecker:
 
 
 def seven_at_once(guards: Guards) -> InvariantChecker:
-    harness, checker = begin(guards, limits=replace(CROWDS_ALLOWED, max_concurrent_actions=9))
+    harness, checker = begin(guards, limits=SEVEN_ALLOWED)
     for name in harness.names[:7]:
         harness.world.crash(name)
 
@@ -302,12 +373,14 @@ def in_shadow(guards: Guards) -> InvariantChecker:
 SCENARIOS: dict[GuardName, tuple[str, Scenario]] = {
     GuardName.ARMED: ("I14", disarmed),
     GuardName.NOT_PAUSED: ("I14", paused),
+    GuardName.NO_RIVAL: ("I14", while_another_instance_acts),
     GuardName.JOURNAL_WRITABLE: ("I6", with_a_full_disk),
-    GuardName.INVENTORY_FRESH: ("I4", with_slow_logs),
+    GuardName.INVENTORY_FRESH: ("I4", after_a_slow_action_on_another),
     GuardName.INVENTORY_STABLE: ("I5", after_rejected_inventories),
     GuardName.WARMED_UP: ("I5", just_started),
     GuardName.ENROLLED: ("I1", with_unreadable_tags),
     GuardName.CRASHED: ("I10", stopped_by_an_operator),
+    GuardName.CRASH_RECENT: ("I22", armed_again_after_too_long),
     GuardName.NO_OPEN_ACTION: ("I3", restored_while_it_starts),
     GuardName.WITHIN_RESTART_BUDGET: ("I2", in_a_crash_loop),
     GuardName.BACKOFF_ELAPSED: ("I18", crashed_again_at_once),
@@ -316,6 +389,10 @@ SCENARIOS: dict[GuardName, tuple[str, Scenario]] = {
     GuardName.NODE_STABLE: ("I12", with_its_neighbour),
     GuardName.CIRCUIT_BREAKER_CLOSED: ("I13", in_a_mass_outage),
     GuardName.CAPACITY_AVAILABLE: ("I5", without_resources),
+    GuardName.NO_PLATFORM_UPDATE: ("I22", during_an_update),
+    GuardName.STORAGE_AVAILABLE: ("I22", without_its_storage),
+    GuardName.MEMORY_AVAILABLE: ("I22", without_memory),
+    GuardName.DEVICES_PRESENT: ("I22", without_its_device),
     GuardName.BELOW_CONCURRENCY_LIMIT: ("I3", three_at_once),
     GuardName.WITHIN_RATE_LIMIT: ("I2", seven_at_once),
     GuardName.DEPENDENCIES_UP: ("I21", before_its_database),

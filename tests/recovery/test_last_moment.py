@@ -1,15 +1,18 @@
 """What changes between a decision and its request, or while a round is under way, still counts."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
+from exporter.config.kill_switch import KillSwitch
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.cases import Outcome
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.ports import SavedState
+from exporter.recovery.model.states import State
 from tests.recovery.conftest import MakeHarness
-from tests.recovery.harness import ENFORCE, LIMITS, Harness, at_once, outcomes
+from tests.recovery.harness import CONNECTED, ENFORCE, LIMITS, Harness, at_once, outcomes
 from tests.recovery.test_scenarios import hang_whatever_is_tried
 
 LOGS_ARE_READ = "answered GET /api/v4/machine_logs"
@@ -267,3 +270,99 @@ def test_repeatedly_canceled_action_is_retried_with_backoff() -> None:
 
     assert not harness.asked()
     assert 1 < len(harness.journal.intents) <= 3600 / LIMITS.capacity_backoff_seconds + 1
+
+
+def test_stop_while_the_connection_is_made_prevents_the_action() -> None:
+    harness = Harness().warm()
+
+    def stop(step: str) -> None:
+        if step == CONNECTED:
+            harness.clock.elapsed += 3
+            vm = harness.world.vm("web-01")
+            harness.world.platform_log.write(
+                "VM action 'kill' sent", at=harness.world.now, user="anna", name=vm.name,
+                machine=vm.machine.key,
+            )  # fmt: skip
+
+    harness.fall = stop
+    harness.world.crash("web-01")
+    harness.advance(3600)
+
+    assert not harness.asked()
+    assert outcomes(harness) == [Outcome.ABANDONED]
+    assert harness.case("web-01").state is State.STOPPED
+
+
+def test_slow_connection_alone_prevents_no_action() -> None:
+    harness = Harness().warm()
+
+    def tarry(step: str) -> None:
+        if step == CONNECTED:
+            harness.clock.elapsed += 8
+
+    harness.fall = tarry
+    harness.world.crash("web-01")
+    harness.advance(200)
+
+    assert len(harness.asked("web-01")) == 1
+
+
+def test_process_stopped_during_the_last_check_sends_nothing() -> None:
+    steps: list[str] = []
+
+    def stall() -> str:
+        if steps and steps[-1] == CONNECTED:
+            harness.clock.elapsed += 1.5
+        return ""
+
+    harness = Harness(setup=ENFORCE._replace(kill_switch=stall)).warm()
+    harness.fall = steps.append
+    harness.world.crash("web-01")
+    harness.advance(600)
+
+    assert CONNECTED in steps
+    assert not harness.asked()
+    assert set(outcomes(harness)) == {Outcome.ABANDONED}
+    assert harness.journal.intents[1].detail == "the last check took 2 s"
+
+
+@pytest.mark.parametrize("step", [CONNECTED, "POST /api/v4/vm_actions"])
+def test_second_action_of_a_poll_is_looked_at_anew_after_a_slow_first(step: str) -> None:
+    harness = Harness(vms=30).warm()
+    names = [name for name in harness.names if harness.running(name)][:2]
+
+    def tarry(reached: str) -> None:
+        if reached == step and not harness.requests:
+            harness.clock.elapsed += 4
+            for name in names:
+                harness.world.tag(name, "recovery/never")
+
+    harness.fall = tarry
+    for name in names:
+        harness.world.crash(name)
+    harness.advance(600)
+
+    assert len(harness.requests) == (0 if step == CONNECTED else 1)
+
+
+def test_kill_switch_in_a_directory_that_goes_away_still_prevents_actions(tmp_path: Path) -> None:
+    directory = tmp_path / "ops"
+    directory.mkdir()
+    switch = KillSwitch(directory / "stop", tmp_path / "seen")
+    harness = Harness(setup=ENFORCE._replace(kill_switch=switch)).warm()
+    switch.path.touch()
+    harness.poll()
+    away = directory.rename(tmp_path / "away")
+
+    harness.world.crash("web-01")
+    harness.advance(1800)
+    assert not harness.asked()
+
+    harness.new_process()
+    harness.advance(1800)
+    assert not harness.asked()
+
+    (away / "stop").unlink()
+    away.rename(directory)
+    harness.advance(1800)
+    assert len(harness.asked("web-01")) == 1

@@ -298,6 +298,21 @@ def test_denial_during_the_action_prevents_it(make_harness: MakeHarness) -> None
     assert not harness.asked()
 
 
+def test_old_crash_is_asked_about(make_harness: MakeHarness) -> None:
+    setup = ASK._replace(limits=Limits(crash_age_seconds=1500, question_seconds=7200))
+    harness, _ = make_harness(setup=setup)
+    harness.warm()
+    at_once(harness.recovery.command(CommandKind.PAUSE, owner="jo", reason="x", seconds=1200))
+    harness.world.crash("web-01")
+    harness.advance(3000)
+
+    (number,) = questions(harness)
+    assert not harness.asked()
+    approve(harness, number)
+    harness.advance(120)
+    assert harness.running("web-01")
+
+
 @pytest.mark.parametrize("mode", [Mode.SHADOW, Mode.ENFORCE])
 def test_question_is_not_answered_in_another_mode(make_harness: MakeHarness, mode: Mode) -> None:
     harness, number = asked_about(make_harness)

@@ -831,7 +831,7 @@ def test_system_without_resources_pauses_starts_and_uses_no_budget(
     asked = len(harness.asked())
     harness.world.faults.turn_off("no_capacity")
 
-    assert asked <= 12
+    assert asked <= 16  # two VMs, ever more seldom
     assert State.QUARANTINED not in {case.state for case in harness.recovery.state.cases.values()}
     for name in ("web-01", "app-01"):
         command(harness, CommandKind.CLEAR, name=name)

@@ -492,6 +492,9 @@ async def test_silenced_vm_that_is_up_would_be_left_alone(office: Opening) -> No
 class AliceIsAtIt:
     unknown = "another Alertmanager is silent"
 
+    async def refresh(self) -> None:
+        pass
+
     def holding(self, vm: VMLocation, /) -> str:
         return "silenced by alice"
 

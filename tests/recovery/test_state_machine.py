@@ -35,6 +35,7 @@ HURRIED = WindowLimits(
     log_read_seconds=40.0,
     probation_seconds=200.0,
     breaker_close_seconds=100.0,
+    breaker_window_seconds=200.0,
     breaker_probe_after_seconds=300.0,
     breaker_max_open_seconds=1200.0,
     vm_windows=(Window(600.0, 3), Window(2400.0, 5), Window(7200.0, 8)),
@@ -80,6 +81,11 @@ VIEW_FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("status", {"code": 429, "path": "vms"}),
     ("status", {"code": 500, "path": "tag_members"}),
     ("status", {"code": 500, "path": "nodes"}),
+    ("storage_tier", {"word": "offline"}),
+    ("storage_tier", {"word": "noredundant", "repairs_per_minute": 60}),
+    ("platform_update", {"word": "installing"}),
+    ("missing_devices", {}),
+    ("status", {"code": 403, "path": "update_*"}),
 )
 ACTION_FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("reset_before_acting", {}),
@@ -88,6 +94,8 @@ ACTION_FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("accepted_but_never_starts", {"word": "initializing"}),
     ("no_capacity", {}),
     ("no_capacity", {"code": 507}),
+    ("busy", {}),
+    ("busy", {"code": 423}),
     ("status", {"code": 500, "path": "vm_actions"}),
     ("status", {"code": 500, "path": "vm_actions", "after": True}),
     ("status", {"code": 408, "path": "vm_actions", "after": True}),
@@ -133,7 +141,7 @@ class Everything(RuleBasedStateMachine):
             log_users=LogUsers(USERNAME if knows_itself else ""),
             kill_switch=lambda: self.switch,
         )
-        harness = self.harness = Harness(setup=setup, seed=seed, tags={})
+        harness = self.harness = Harness(setup=setup, seed=seed, tags={}, platform_every=60.0)
         for name, tags in zip(harness.names, TAGS, strict=True):
             for tag in tags:
                 harness.world.tag(name, tag)

@@ -233,6 +233,16 @@ async def test_fault_refuses_a_start_for_lack_of_capacity(client: Client, stoppe
     assert (await client.act(stopped.key, "poweron")).status == 507
 
 
+@pytest.mark.parametrize("action", ["poweron", "kill", "reset"])
+async def test_action_on_a_busy_vm_has_no_effect(client: Client, running: VM, action: str) -> None:
+    client.simulator.faults.turn_on("busy", code=423, text="VM is locked")
+
+    reply = await client.act(running.key, action)
+
+    assert (reply.status, reply.json) == (423, {"err": "VM is locked"})
+    assert not client.simulator.world.history
+
+
 @pytest.mark.parametrize(
     ("fault", "word"), [("reset_before_acting", "stopped"), ("reset_after_acting", "running")]
 )

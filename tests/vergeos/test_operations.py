@@ -143,6 +143,10 @@ async def scripted(
         yield Operations(reader, actor, clock), server
 
 
+async def allowed() -> str:
+    return ""
+
+
 # Replies
 
 
@@ -178,6 +182,19 @@ START_IT, RESET, KILL = Action.POWER_ON, Action.RESET, Action.KILL
         (KILL, bad(422, "Cannot power off VM: not in running state"), Reply.ALREADY),
         (KILL, bad(409), Reply.ALREADY),
         (RESET, bad(422, RUNNING), Reply.REFUSED),
+        (START_IT, bad(423), Reply.BUSY),
+        (KILL, bad(423, "Machine is not running"), Reply.BUSY),
+        (START_IT, bad(409, "VM is locked"), Reply.BUSY),
+        (START_IT, bad(422, "Error: operation in progress"), Reply.BUSY),
+        (START_IT, bad(400, "the VM is busy: snapshot pending"), Reply.BUSY),
+        (START_IT, bad(409, "A backup is already running"), Reply.BUSY),
+        (RESET, bad(409, "another task already running on this VM"), Reply.BUSY),
+        (START_IT, bad(422, "VM 'locked' is disabled"), Reply.REFUSED),
+        (START_IT, bad(422, "the disk is unlocked and unusable"), Reply.REFUSED),
+        (START_IT, bad(422, "account is locked"), Reply.REFUSED),
+        (START_IT, bad(500, "database is locked"), Reply.LOST),
+        (START_IT, bad(503, "operation in progress"), Reply.LOST),
+        (START_IT, bad(429, "operation in progress"), Reply.LOST),
         (START_IT, bad(507), Reply.NO_CAPACITY),
         (START_IT, bad(422, NO_ROOM), Reply.NO_CAPACITY),
         (START_IT, bad(409, NO_ROOM), Reply.NO_CAPACITY),
@@ -214,7 +231,7 @@ async def test_start_is_sent_once_and_takes_effect() -> None:
     async with site() as here:
         vm = here.stopped
 
-        answer = await here.operations.act(vm.key, Action.POWER_ON)
+        answer = await here.operations.act(vm.key, Action.POWER_ON, allowed)
 
         assert answer == (Reply.ACCEPTED, "answered 201")
         here.world.advance(here.world.now + 5)
@@ -237,7 +254,7 @@ async def test_body_of_each_action(action: Action, body: dict[str, Any]) -> None
     async with site() as here:
         vm = here.stopped if action is Action.POWER_ON else here.running
 
-        answer = await here.operations.act(vm.key, action)
+        answer = await here.operations.act(vm.key, action, allowed)
 
         assert answer.reply is Reply.ACCEPTED
         assert here.posts[0].body == {"vm": vm.key, **body}
@@ -245,15 +262,17 @@ async def test_body_of_each_action(action: Action, body: dict[str, Any]) -> None
 
 async def test_empty_response_is_accepted() -> None:
     async with site(behavior=ApiBehavior(empty_action_replies=True)) as here:
-        assert (await here.operations.act(here.stopped.key, Action.POWER_ON))[0] is Reply.ACCEPTED
+        assert (await here.operations.act(here.stopped.key, Action.POWER_ON, allowed))[
+            0
+        ] is Reply.ACCEPTED
 
 
 @pytest.mark.parametrize("status", [422, 409])
 async def test_vm_already_in_the_wanted_state_is_already(status: int) -> None:
     behavior = ApiBehavior(already_running_status=status, not_running_status=status)
     async with site(behavior=behavior) as here:
-        up = await here.operations.act(here.running.key, Action.POWER_ON)
-        down = await here.operations.act(here.stopped.key, Action.RESET)
+        up = await here.operations.act(here.running.key, Action.POWER_ON, allowed)
+        down = await here.operations.act(here.stopped.key, Action.RESET, allowed)
 
         assert (up.reply, down.reply) == (Reply.ALREADY, Reply.ALREADY)
         assert "already running" in up.detail
@@ -264,7 +283,7 @@ async def test_lack_of_resources_is_no_capacity(status: int) -> None:
     async with site() as here:
         here.system.faults.turn_on("no_capacity", code=status)
 
-        answer = await here.operations.act(here.stopped.key, Action.POWER_ON)
+        answer = await here.operations.act(here.stopped.key, Action.POWER_ON, allowed)
 
         assert answer.reply is Reply.NO_CAPACITY
         assert "Insufficient cluster resources" in answer.detail
@@ -275,8 +294,8 @@ async def test_disabled_or_unknown_vm_is_refused() -> None:
         vm = here.stopped
         vm.enabled = False
 
-        disabled = await here.operations.act(vm.key, Action.POWER_ON)
-        unknown = await here.operations.act(99_999, Action.POWER_ON)
+        disabled = await here.operations.act(vm.key, Action.POWER_ON, allowed)
+        unknown = await here.operations.act(99_999, Action.POWER_ON, allowed)
 
         assert (disabled.reply, unknown.reply) == (Reply.REFUSED, Reply.REFUSED)
         assert "it is disabled" in disabled.detail
@@ -289,7 +308,7 @@ async def test_ambiguous_error_is_lost_and_not_repeated(code: int, after: bool) 
     async with site() as here:
         here.system.faults.turn_on("status", code=code, after=after)
 
-        answer = await here.operations.act(here.stopped.key, Action.POWER_ON)
+        answer = await here.operations.act(here.stopped.key, Action.POWER_ON, allowed)
 
         assert answer.reply is Reply.LOST
         assert [post.acted for post in here.posts] == [after]
@@ -313,7 +332,7 @@ async def test_missing_response_is_lost_and_not_repeated(
         vm = here.stopped
         here.system.faults.turn_on(fault, **settings)
 
-        answer = await here.operations.act(vm.key, Action.POWER_ON)
+        answer = await here.operations.act(vm.key, Action.POWER_ON, allowed)
 
         assert answer.reply is Reply.LOST
         assert [post.acted for post in here.posts] == [acted]
@@ -328,7 +347,7 @@ async def test_late_response_is_lost_and_not_repeated(after: bool) -> None:
         vm = here.stopped
         here.system.faults.turn_on("latency", seconds=0.5, after=after)
 
-        answer = await here.operations.act(vm.key, Action.POWER_ON)
+        answer = await here.operations.act(vm.key, Action.POWER_ON, allowed)
 
         assert answer == (Reply.LOST, f"{ACTIONS} did not answer within 0.1 s")
         await SystemClock().sleep(0.5)
@@ -341,7 +360,7 @@ async def test_action_timeout_differs_from_read_timeout() -> None:
         here.hurry(timeout_seconds=0.05)
         here.system.faults.turn_on("latency", seconds=0.2)
 
-        answer = await here.operations.act(here.stopped.key, Action.POWER_ON)
+        answer = await here.operations.act(here.stopped.key, Action.POWER_ON, allowed)
 
         assert answer.reply is Reply.ACCEPTED
 
@@ -350,7 +369,7 @@ async def test_failed_connection_is_not_sent() -> None:
     async with site() as here:
         key = here.stopped.key
         with here.system.faults.on("outage"):
-            answer = await here.operations.act(key, Action.POWER_ON)
+            answer = await here.operations.act(key, Action.POWER_ON, allowed)
 
         assert answer.reply is Reply.NOT_SENT
         assert answer.detail.startswith(f"{ACTIONS} was not sent: ")
@@ -366,7 +385,7 @@ async def test_connection_timeout_is_not_sent() -> None:
 
         here.actor._transport._session.request = too_slow  # type: ignore[method-assign]
 
-        answer = await here.operations.act(1, Action.POWER_ON)
+        answer = await here.operations.act(1, Action.POWER_ON, allowed)
 
         assert answer.reply is Reply.NOT_SENT
         assert answer.detail.endswith("connecting timed out")
@@ -377,7 +396,7 @@ async def test_spent_budget_is_not_sent() -> None:
         while here.reader.budget.take(at=here.clock.monotonic(), urgent=True) == 0:
             pass
 
-        answer = await here.operations.act(here.stopped.key, Action.POWER_ON)
+        answer = await here.operations.act(here.stopped.key, Action.POWER_ON, allowed)
 
         assert answer.reply is Reply.NOT_SENT
         assert "was not sent: " in answer.detail
@@ -392,7 +411,7 @@ async def test_action_may_use_the_reserve() -> None:
         key = here.stopped.key
 
         await here.operations.read_vm(key)
-        answer = await here.operations.act(key, Action.POWER_ON)
+        answer = await here.operations.act(key, Action.POWER_ON, allowed)
 
         assert answer.reply is Reply.ACCEPTED
         assert here.reader.budget.left(at=here.clock.monotonic()) == 0
@@ -404,7 +423,7 @@ async def test_reader_and_actor_keep_the_spacing_together() -> None:
 
         await asyncio.gather(
             here.operations.log_rows(LogTable.LOGS, 0, 1),
-            here.operations.act(key, Action.POWER_ON),
+            here.operations.act(key, Action.POWER_ON, allowed),
             here.operations.read_vm(key),
         )
 
@@ -414,7 +433,7 @@ async def test_reader_and_actor_keep_the_spacing_together() -> None:
 
 async def test_a_redirect_is_not_followed() -> None:
     async with scripted(respond(status=307, Location="/api/v4/elsewhere")) as (operations, server):
-        answer = await operations.act(1, Action.POWER_ON)
+        answer = await operations.act(1, Action.POWER_ON, allowed)
 
         assert answer.reply is Reply.LOST
         assert len(server.asked) == 1
@@ -426,7 +445,7 @@ async def test_each_action_opens_a_new_connection() -> None:
         server.answers = [notes_the_door(doors)]
 
         for _ in range(3):
-            await operations.act(1, Action.POWER_ON)
+            await operations.act(1, Action.POWER_ON, allowed)
 
         assert len(set(doors)) == 3
 
@@ -442,7 +461,7 @@ def notes_the_door(doors: list[Any]) -> Answer:
 async def test_error_text_is_redacted() -> None:
     said = b'{"err":"VM action \'poweron\' by the-key is refused"}'
     async with scripted(respond(said, 422)) as (operations, _):
-        answer = await operations.act(1, Action.POWER_ON)
+        answer = await operations.act(1, Action.POWER_ON, allowed)
 
         assert answer.detail == f"{ACTIONS} answered 422 (VM action 'poweron' by *** is refused)"
 
@@ -450,7 +469,9 @@ async def test_error_text_is_redacted() -> None:
 async def test_cancelled_action_raises() -> None:
     async with site() as here:
         here.system.faults.turn_on("hang", after=True)
-        acting = asyncio.create_task(here.operations.act(here.stopped.key, Action.POWER_ON))
+        acting = asyncio.create_task(
+            here.operations.act(here.stopped.key, Action.POWER_ON, allowed)
+        )
         while not any(post.acted for post in here.posts):
             await SystemClock().sleep(0.01)
 
@@ -470,7 +491,7 @@ async def test_readonly_key_is_reported_for_half_an_hour() -> None:
         key = here.stopped.key
         assert here.may_act()
 
-        answer = await here.operations.act(key, Action.POWER_ON)
+        answer = await here.operations.act(key, Action.POWER_ON, allowed)
 
         assert answer.reply is Reply.FORBIDDEN
         assert "answered 403 (Permission denied): this user may not do this" in answer.detail
@@ -487,10 +508,10 @@ async def test_accepted_action_clears_forbidden() -> None:
     async with site() as here:
         here.system.faults.turn_on("status", code=403, times=1)
         vm = here.stopped
-        await here.operations.act(vm.key, Action.POWER_ON)
+        await here.operations.act(vm.key, Action.POWER_ON, allowed)
         assert not here.may_act()
 
-        await here.operations.act(vm.key, Action.POWER_ON)
+        await here.operations.act(vm.key, Action.POWER_ON, allowed)
 
         assert here.may_act()
 
@@ -499,10 +520,10 @@ async def test_action_not_sent_keeps_forbidden() -> None:
     async with site() as here:
         vm = here.stopped
         with here.system.faults.on("status", code=403):
-            await here.operations.act(vm.key, Action.POWER_ON)
+            await here.operations.act(vm.key, Action.POWER_ON, allowed)
 
         with here.system.faults.on("outage"):
-            await here.operations.act(vm.key, Action.POWER_ON)
+            await here.operations.act(vm.key, Action.POWER_ON, allowed)
 
         assert not here.may_act()
 
@@ -512,7 +533,7 @@ async def test_refused_key_is_sent_once() -> None:
         here.system.faults.turn_on("reject_key")
         key = here.stopped.key
 
-        answers = [await here.operations.act(key, Action.POWER_ON) for _ in range(3)]
+        answers = [await here.operations.act(key, Action.POWER_ON, allowed) for _ in range(3)]
 
         assert {answer.reply for answer in answers} == {Reply.FORBIDDEN}
         assert "answered 401" in answers[0].detail
@@ -526,7 +547,7 @@ async def test_action_without_credential_is_not_sent() -> None:
     async with site() as here:
         looker = Operations(here.reader, None, here.clock)
 
-        answer = await looker.act(here.stopped.key, Action.POWER_ON)
+        answer = await looker.act(here.stopped.key, Action.POWER_ON, allowed)
 
         assert answer.reply is Reply.NOT_SENT
         assert looker.read_only_reason
@@ -544,7 +565,7 @@ async def test_action_credential_is_used_for_actions_only(tmp_path: Path) -> Non
             key = here.stopped.key
 
             await here.operations.read_vm(key)
-            answer = await here.operations.act(key, Action.POWER_ON)
+            answer = await here.operations.act(key, Action.POWER_ON, allowed)
 
             assert answer.reply is Reply.ACCEPTED
             assert [(one.method, one.user) for one in here.system.requests] == [
@@ -568,7 +589,7 @@ async def test_session_is_opened_before_an_action_and_reused() -> None:
         key = here.stopped.key
 
         for _ in range(2):
-            await here.operations.act(key, Action.POWER_ON)
+            await here.operations.act(key, Action.POWER_ON, allowed)
 
         paths = [one.path for one in here.system.requests]
         assert paths == ["/api/sys/tokens", ACTIONS, ACTIONS]
@@ -577,11 +598,11 @@ async def test_session_is_opened_before_an_action_and_reused() -> None:
 async def test_idle_session_is_replaced_before_an_action() -> None:
     async with in_session() as here:
         key = here.stopped.key
-        await here.operations.act(key, Action.POWER_ON)
+        await here.operations.act(key, Action.POWER_ON, allowed)
         here.clock.elapsed += 601
         here.system.accounts._tokens.clear()
 
-        answer = await here.operations.act(key, Action.POWER_ON)
+        answer = await here.operations.act(key, Action.POWER_ON, allowed)
 
         assert answer.reply is Reply.ALREADY
         methods = [one.method for one in here.system.requests]
@@ -591,10 +612,10 @@ async def test_idle_session_is_replaced_before_an_action() -> None:
 async def test_ended_session_fails_the_action_without_retry() -> None:
     async with in_session() as here:
         key = here.stopped.key
-        await here.operations.act(key, Action.POWER_ON)
+        await here.operations.act(key, Action.POWER_ON, allowed)
         here.system.accounts._tokens.clear()
 
-        answer = await here.operations.act(key, Action.POWER_ON)
+        answer = await here.operations.act(key, Action.POWER_ON, allowed)
 
         assert answer.reply is Reply.FORBIDDEN
         assert [post.status for post in here.posts] == [201, 401]
@@ -604,7 +625,7 @@ async def test_a_login_that_fails_sends_no_action() -> None:
     async with in_session() as here:
         here.system.faults.turn_on("reset", path="/api/sys/tokens")
 
-        answer = await here.operations.act(here.stopped.key, Action.POWER_ON)
+        answer = await here.operations.act(here.stopped.key, Action.POWER_ON, allowed)
 
         assert answer.reply is Reply.NOT_SENT
         assert "was not sent" in answer.detail
@@ -616,7 +637,7 @@ async def test_a_login_that_takes_too_long_sends_no_action() -> None:
         here.hurry(prompt_seconds=0.05)
         here.system.faults.turn_on("hang", path="/api/sys/tokens")
 
-        answer = await here.operations.act(here.stopped.key, Action.POWER_ON)
+        answer = await here.operations.act(here.stopped.key, Action.POWER_ON, allowed)
 
         assert answer == (
             Reply.NOT_SENT,
@@ -629,7 +650,9 @@ async def test_a_login_that_is_refused_is_not_tried_again() -> None:
     async with in_session() as here:
         here.system.faults.turn_on("status", path="/api/sys/tokens", code=401)
 
-        answers = [await here.operations.act(here.stopped.key, Action.POWER_ON) for _ in range(2)]
+        answers = [
+            await here.operations.act(here.stopped.key, Action.POWER_ON, allowed) for _ in range(2)
+        ]
 
         assert {answer.reply for answer in answers} == {Reply.FORBIDDEN}
         assert len(here.system.requests) == 1
@@ -967,3 +990,107 @@ async def test_operations_implement_the_platform_port() -> None:
         system: Platform = here.operations
 
         assert system.read_only_reason == ""
+
+
+# The last check
+
+
+async def test_last_check_that_forbids_an_action_leaves_it_unsent() -> None:
+    async with site() as here:
+
+        async def forbid() -> str:
+            return "recovery was disarmed"
+
+        answer = await here.operations.act(here.stopped.key, Action.POWER_ON, forbid)
+
+        assert answer == (Reply.NOT_SENT, "recovery was disarmed")
+        assert here.posts == []
+        assert here.counted()["vm_actions", "not_sent"] == 1
+
+
+async def test_last_check_runs_on_an_established_connection_before_the_first_byte() -> None:
+    received = bytearray()
+    connected = asyncio.Event()
+
+    async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.set()
+        received.extend(await reader.readuntil(b"}"))
+        writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(receive, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, make_session(TLSSettings(), keeps_connections=False) as session:
+        settings = ResolvedSystem(
+            SystemSettings(url=f"http://127.0.0.1:{port}", api_key=SecretStr("the-key")),
+            PollSettings(),
+            APISettings(),
+        )
+        clock = FakeClock(hurried=True)
+        actor = connect(settings, session, Telemetry().meter("system"), clock, acts=True)
+
+        async def check() -> str:
+            await asyncio.wait_for(connected.wait(), 5)
+            await SystemClock().sleep(0.2)
+            assert not received
+            return ""
+
+        answer = await Operations(actor, actor, clock).act(1, Action.POWER_ON, check)
+
+    assert answer.reply is Reply.ACCEPTED
+    assert received.startswith(b"POST /api/v4/vm_actions HTTP/1.1\r\n")
+
+
+async def test_error_in_the_last_check_is_raised_and_sends_nothing() -> None:
+    async with site() as here:
+
+        async def fail() -> str:
+            raise KeyError("a bug")
+
+        with pytest.raises(KeyError):
+            await here.operations.act(here.stopped.key, Action.POWER_ON, fail)
+
+        assert here.posts == []
+
+
+async def test_action_that_times_out_in_its_last_check_is_not_sent_later() -> None:
+    async with site() as here:
+        here.hurry(action_timeout_seconds=0.1)
+        go_on = asyncio.Event()
+
+        async def wait() -> str:
+            await go_on.wait()
+            return ""
+
+        answer = await here.operations.act(here.stopped.key, Action.POWER_ON, wait)
+        go_on.set()
+        await SystemClock().sleep(0.1)
+
+        assert answer.reply is Reply.NOT_SENT
+        assert answer.detail == f"{ACTIONS} was not sent: {ACTIONS} did not answer within 0.1 s"
+        assert here.posts == []
+
+
+async def test_connection_closed_before_the_first_byte_means_not_sent() -> None:
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, make_session(TLSSettings(), keeps_connections=False) as session:
+        settings = ResolvedSystem(
+            SystemSettings(url=f"http://127.0.0.1:{port}", api_key=SecretStr("the-key")),
+            PollSettings(),
+            APISettings(),
+        )
+        clock = FakeClock(hurried=True)
+        actor = connect(settings, session, Telemetry().meter("system"), clock, acts=True)
+
+        async def wait() -> str:
+            await SystemClock().sleep(0.3)
+            return ""
+
+        answer = await Operations(actor, actor, clock).act(1, Action.POWER_ON, wait)
+
+    assert answer.reply is Reply.NOT_SENT

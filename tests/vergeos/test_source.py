@@ -13,12 +13,19 @@ from exporter.collectors.registry import COLLECTORS
 from exporter.config.settings import APISettings, Settings, SystemSettings, TLSSettings
 from exporter.config.systems import ResolvedSystem, resolve_systems
 from exporter.daemon.clients import connect, make_session
-from exporter.errors import BadReplyError, ConfigError, UnauthorizedError, UnreachableError
+from exporter.errors import (
+    BadReplyError,
+    ConfigError,
+    ForbiddenError,
+    UnauthorizedError,
+    UnreachableError,
+)
 from exporter.model import IDENTITY
 from exporter.simulator import Simulator, create_world
 from exporter.simulator.world.machines import Member
 from exporter.telemetry import Telemetry
 from exporter.vergeos.source import VergeOSSource
+from exporter.vergeos.tables import Table
 from tests.fakes import START, FakeClock
 
 TABLES = tables_of(COLLECTORS)
@@ -49,6 +56,33 @@ async def test_each_request_reads_a_whole_table() -> None:
             assert (await source.read(table.name)).skipped == 0
 
         assert len(system.requests) == len(REQUESTS) < len(TABLES)
+
+
+HIDEABLE = [table for table in TABLES if table.may_be_hidden]
+
+
+@pytest.mark.parametrize("status", [403, 404, 405, 422])
+@pytest.mark.parametrize("table", HIDEABLE, ids=lambda table: table.name)
+async def test_table_that_may_be_hidden_and_is_has_no_rows(table: Table, status: int) -> None:
+    async with simulated() as (source, system):
+        system.faults.turn_on("status", path=table.endpoint, code=status)
+        hidden = await source.read(table.name)
+        system.faults.clear()
+
+        assert (hidden.rows, hidden.count) == ({}, 0)
+        assert (await source.read(table.name)).count > 0
+
+
+@pytest.mark.parametrize(
+    ("table", "status"), [("cluster_tiers", 500), ("vms", 404), ("nodes", 403)]
+)
+async def test_table_that_fails_or_must_be_there_is_an_error(table: str, status: int) -> None:
+    with stamina.set_testing(True, attempts=1):
+        async with simulated() as (source, system):
+            system.faults.turn_on("status", path=table, code=status)
+
+            with pytest.raises((BadReplyError, ForbiddenError)):
+                await source.read(table)
 
 
 @pytest.mark.parametrize("page_rows", [1, 7, 20, 1000])

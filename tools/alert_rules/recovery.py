@@ -157,6 +157,14 @@ and {ON_VM} vergewatch_recovery_vm_last_action_info{{outcome="confirmed"}}""",
         "half open. Run `vergewatch recovery status`.",
     ),
     _recovery_alert(
+        **defined(AlertName.RIVAL),
+        expr=_readiness('="rival"'),
+        keep_firing_for=MUTING,
+        description=f"VergeOS logged an action on {OF_SYSTEM} in the name of our user, and "
+        "this instance did not send it: another one acts too. Recovery is held until an operator "
+        "arms it, or for an hour after the last such action. Run `vergewatch recovery status`.",
+    ),
+    _recovery_alert(
         **defined(AlertName.INTERNAL_ERROR),
         expr=_readiness('="broken"'),
         for_="1m",

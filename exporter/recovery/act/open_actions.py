@@ -104,7 +104,8 @@ class OpenActions:
             return reset_evidence(case, Event.SEEN_CHANGING, at=at)
         if intent.sent_at is not None:
             self.history.add(Spent(intent.sent_at, case.uuid, intent.action, intent.reply))
-            pause = self.pause_seconds(case.attempts + 1)
+            refusals = self.history.refused_in_a_row(case, now=intent.sent_at)
+            pause = self.pause_seconds(refusals or case.attempts + 1)
             case = after_sending(case, intent, self._limits, at=intent.sent_at, pause_seconds=pause)
         if intent.outcome is None:
             self.by_vm[case.uuid] = intent

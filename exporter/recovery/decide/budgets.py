@@ -5,7 +5,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from exporter.recovery.model.cases import UNCOUNTED_REPLIES, Case, Reply, Spent
+from exporter.recovery.model.cases import FREE_REPLIES, UNCOUNTED_REPLIES, Case, Reply, Spent
 from exporter.recovery.model.limits import HOUR, WEEK, Limits, Window
 
 UPTIMES = (5.0, 300.0, 900.0, 1500.0, HOUR, 4 * HOUR, 12 * HOUR)
@@ -113,6 +113,11 @@ class ActionHistory:
         self._refused = [at for at in self._refused if at > now - WEEK]
 
     @property
+    def sent(self) -> Sequence[Spent]:
+        """Every action, oldest first."""
+        return self._spent
+
+    @property
     def uuids(self) -> Sequence[str]:
         """The VMs with actions."""
         return sorted(self._by_vm)
@@ -130,9 +135,16 @@ class ActionHistory:
     def on(self, case: Case) -> Sequence[Spent]:
         """Return the actions on a VM that count against its budgets."""
         mine = self._by_vm.get(case.uuid, ())
-        return [
-            one for one in mine if one.at >= case.cleared_at and one.reply is not Reply.NOT_SENT
-        ]
+        return [one for one in mine if one.at >= case.cleared_at and one.reply not in FREE_REPLIES]
+
+    def refused_in_a_row(self, case: Case, *, now: float) -> int:
+        """Return how many of the last actions on a VM used up no budget, at most an hour apart."""
+        number, later = 0, now
+        for one in reversed(self._by_vm.get(case.uuid, ())):
+            if one.reply not in FREE_REPLIES or later - one.at > HOUR:
+                break
+            number, later = number + 1, one.at
+        return number
 
     def uses(self, case: Case, *, now: float) -> tuple[Use, ...]:
         """Return the use of a VM's restart budgets."""
@@ -147,6 +159,15 @@ class ActionHistory:
         """Return the use of the system's rate limits."""
         since = now, len(self._spent)
         if self._system_uses is None or self._system_uses[0] != since:
-            times = [one.at for one in self._spent]
-            self._system_uses = since, uses(self._limits.system_windows, times, now=now)
+            every = [one.at for one in self._spent]
+            done = [one.at for one in self._spent if one.reply not in FREE_REPLIES]
+            self._system_uses = (
+                since,
+                tuple(
+                    use
+                    for window in self._limits.system_windows
+                    # A short window bounds the requests, a long one what they change.
+                    for use in uses([window], every if window.seconds <= HOUR else done, now=now)
+                ),
+            )
         return self._system_uses[1]

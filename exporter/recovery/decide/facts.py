@@ -6,6 +6,12 @@ from typing import NamedTuple
 
 from exporter.recovery.decide.budgets import ActionHistory, Use
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow, active_window
+from exporter.recovery.decide.platform_holds import (
+    device_hold,
+    memory_hold,
+    storage_hold,
+    update_hold,
+)
 from exporter.recovery.detect.context import location, node_hold, waits_for
 from exporter.recovery.model.cases import (
     Action,
@@ -47,10 +53,17 @@ class SystemFacts(NamedTuple):
     """Why the credential may not act; empty if no such reason is known."""
     tags_problem: str
     """Why enrolment is unknown; empty when the tags were read."""
+    log_problem: str
+    """Why VergeOS' logs cannot be read; empty when they were read."""
     maintenance_windows: Sequence[MaintenanceWindow]
     silences: Silences | None
     fell_back: str = ""
     """Why the mode is ``ask`` although ``enforce`` is configured; empty if it is not."""
+
+    @property
+    def update_hold(self) -> str:
+        """What VergeOS does, or did lately, to update itself; empty if nothing is known."""
+        return update_hold(self.state.platform, self.limits, at=self.at)
 
     @property
     def silences_unknown(self) -> str:
@@ -64,6 +77,8 @@ class Facts(NamedTuple):
     system: SystemFacts
     case: Case
     inventory_age_seconds: float
+    crash_age_seconds: float
+    """How long ago the VM went down."""
     in_flight: Sequence[str]
     """Names of the VMs with an open action."""
     system_uses: Sequence[Use]
@@ -87,6 +102,12 @@ class Facts(NamedTuple):
     """The silence that matches it: author, comment and end; empty if none does."""
     completes_kill: bool = False
     """Whether the next action is the start that follows a kill of ours."""
+    storage_hold: str = ""
+    """What is wrong with the storage of its cluster; empty if nothing is known to be."""
+    memory_hold: str = ""
+    """How much memory its cluster lacks for it; empty if none, or if that is not known."""
+    device_hold: str = ""
+    """The devices that it requires and that are missing."""
 
 
 def gather_facts(case: Case, system: SystemFacts) -> Facts:
@@ -100,6 +121,7 @@ def gather_facts(case: Case, system: SystemFacts) -> Facts:
         system=system,
         case=case,
         inventory_age_seconds=at - inventory.at,
+        crash_age_seconds=_crash_age(case, inventory, at=at),
         in_flight=[intent.name for intent in system.open_actions.values()],
         system_uses=history.system_uses(now=inventory.at),
         acted_at=history.acted_at,
@@ -115,6 +137,9 @@ def gather_facts(case: Case, system: SystemFacts) -> Facts:
         hard_reset_at=max(resets, default=None),
         silenced=silenced(system.silences, case, inventory),
         completes_kill=_completes_kill(case, done),
+        storage_hold=storage_hold(vm, state.platform, inventory),
+        memory_hold=memory_hold(case, vm, state.platform, inventory),
+        device_hold=device_hold(vm, inventory),
     )
 
 
@@ -150,6 +175,8 @@ def forbidden(case: Case, system: SystemFacts, warm_since: float) -> str:
     answer = system.control_state.answers.get(case.question.number) if case.question else None
     if answer is not None and answer.kind is CommandKind.DENY:
         return f"{answer.owner} denied it: {answer.reason}"
+    if system.control_state.rival is not None:
+        return system.control_state.rival.reason
     health = system.state.health
     if health.warm_since != warm_since:
         return health.warm_because
@@ -159,6 +186,15 @@ def forbidden(case: Case, system: SystemFacts, warm_since: float) -> str:
 def silenced(silences: Silences | None, case: Case, inventory: CheckedInventory) -> str:
     """Return the silence that matches a VM: its author, reason and end; empty if none does."""
     return "" if silences is None else silences.holding(location(case, inventory))
+
+
+def _crash_age(case: Case, inventory: CheckedInventory, *, at: float) -> float:
+    """Return how long ago a VM went down, by whichever clock saw more of it."""
+    lost_at = case.lost_at if case.lost_at is not None else case.up_at
+    ages = [at - lost_at if lost_at is not None else 0.0]
+    if inventory.clock is not None and case.lost_clock is not None:
+        ages.append(inventory.clock - case.lost_clock)
+    return max(ages)
 
 
 def _window_before_start(windows: Sequence[MaintenanceWindow], case: Case, now: datetime) -> str:

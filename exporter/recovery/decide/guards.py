@@ -145,6 +145,15 @@ def _not_paused(facts: Facts) -> str | Denial:
     return Denial(detail, "vergewatch recovery resume --reason ..., or wait")
 
 
+def _no_rival(facts: Facts) -> str | Denial:
+    command = facts.system.control_state.rival
+    if command is None:
+        return "no action of another instance was seen"
+    left = lasting(command.until - facts.system.at) if command.until is not None else "no end"
+    fix = f"stop the other instance, then vergewatch recovery arm --reason ..., or wait {left}"
+    return Denial(command.reason, fix)
+
+
 def _journal_writable(facts: Facts) -> str | Denial:
     if facts.system.journal_problem:
         fix = "repair the journal; each poll tries it again"
@@ -202,6 +211,14 @@ _FIXES = {
     DiagnosisKind.PLATFORM: "wait for VergeOS to act",
     DiagnosisKind.UNKNOWN: "check the VM and start it",
 }
+
+
+def _crash_recent(facts: Facts) -> str | Denial:
+    age, most = facts.crash_age_seconds, facts.system.limits.crash_age_seconds
+    detail = f"the VM went down {lasting(age)} ago (limit: {span(most)})"
+    if age > most and facts.system.mode is Mode.ASK:
+        return f"{detail}, so an operator is asked"
+    return Denial(detail, "check the VM and start it") if age > most else detail
 
 
 def _no_open_action(facts: Facts) -> str | Denial:
@@ -291,6 +308,33 @@ def _capacity_available(facts: Facts) -> str | Denial:
     detail = f"{refusals} for lack of resources in {span(limits.capacity_window_seconds)}"
     full = len(recent) >= limits.capacity_refusals
     return Denial(detail, "free resources in VergeOS") if full else detail
+
+
+def _no_platform_update(facts: Facts) -> str | Denial:
+    if facts.system.update_hold:
+        return Denial(facts.system.update_hold, "wait until VergeOS has been updated")
+    return "no update is known to be in progress"
+
+
+def _storage_available(facts: Facts) -> str | Denial:
+    if facts.storage_hold:
+        return Denial(facts.storage_hold, "repair the storage in VergeOS")
+    return "no storage tier of its cluster is known to be impaired"
+
+
+def _memory_available(facts: Facts) -> str | Denial:
+    starts = next_action(facts.case, facts.enrolment) is Action.POWER_ON
+    if facts.memory_hold and starts:
+        return Denial(facts.memory_hold, "free memory in VergeOS")
+    return "its cluster is not known to lack memory"
+
+
+def _devices_present(facts: Facts) -> str | Denial:
+    starts = next_action(facts.case, facts.enrolment) in (Action.POWER_ON, Action.KILL)
+    if facts.device_hold and starts:
+        fix = "connect the device, or make it optional in VergeOS"
+        return Denial(facts.device_hold, fix)
+    return "no device that it requires is known to be missing"
 
 
 def _below_concurrency_limit(facts: Facts) -> str | Denial:
@@ -383,11 +427,14 @@ GUARDS = (
     Guard(GuardName.ENROLLED, _enrolled),
     Guard(GuardName.ARMED, _armed),
     Guard(GuardName.NOT_PAUSED, _not_paused),
+    Guard(GuardName.NO_RIVAL, _no_rival),
     Guard(GuardName.JOURNAL_WRITABLE, _journal_writable),
     Guard(GuardName.INVENTORY_FRESH, _inventory_fresh),
     Guard(GuardName.INVENTORY_STABLE, _inventory_stable),
+    Guard(GuardName.NO_PLATFORM_UPDATE, _no_platform_update),
     Guard(GuardName.WARMED_UP, _warmed_up),
     Guard(GuardName.CRASHED, _crashed),
+    Guard(GuardName.CRASH_RECENT, _crash_recent),
     Guard(GuardName.NO_OPEN_ACTION, _no_open_action),
     Guard(GuardName.WITHIN_RESTART_BUDGET, _within_restart_budget),
     Guard(GuardName.BACKOFF_ELAPSED, _backoff_elapsed),
@@ -396,6 +443,9 @@ GUARDS = (
     Guard(GuardName.NODE_STABLE, _node_stable),
     Guard(GuardName.CIRCUIT_BREAKER_CLOSED, _circuit_breaker_closed),
     Guard(GuardName.CAPACITY_AVAILABLE, _capacity_available),
+    Guard(GuardName.STORAGE_AVAILABLE, _storage_available),
+    Guard(GuardName.MEMORY_AVAILABLE, _memory_available),
+    Guard(GuardName.DEVICES_PRESENT, _devices_present),
     Guard(GuardName.BELOW_CONCURRENCY_LIMIT, _below_concurrency_limit),
     Guard(GuardName.WITHIN_RATE_LIMIT, _within_rate_limit),
     Guard(GuardName.DEPENDENCIES_UP, _dependencies_up),

@@ -19,11 +19,12 @@ from exporter.recovery.model.cases import (
     ObservedState,
     Policy,
 )
-from exporter.recovery.model.limits import Limits, PowerState
+from exporter.recovery.model.limits import HOUR, Limits, PowerState
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.inventory_checks import STOPPING, WAITING
 from exporter.recovery.observe.inventory_checks import UP as RUNNING
-from exporter.recovery.observe.node_history import has_failed
+from exporter.recovery.observe.lifecycle import is_flapping
+from exporter.recovery.observe.node_history import has_failed, was_sick
 
 WITHOUT_STOP_AUTHOR = frozenset({Cause.SEEN_STOPPING, Cause.HIBERNATED})
 """Causes that are known without the log and therefore without an author."""
@@ -53,6 +54,7 @@ def diagnose(
         or _by_uuid(about)
         or _by_words_since_up(case, about, limits)
         or _by_node(case, about, limits)
+        or _by_flapping(case, about, limits, classifier)
         or _by_duration(case, about, limits)
         or _by_desired_power(about, powerstate)
         or _by_logs(case, about, limits, classifier)
@@ -130,7 +132,7 @@ def _by_node(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnosis |
         return Diagnosis(DiagnosisKind.PLATFORM, Cause.NODE_IN_TROUBLE, detail)
     quiet_since = max(node.well_since, case.trouble_at or about.at)
     if ill and about.at - quiet_since < limits.platform_seconds:
-        sick = failed or (node.sick_at is not None and node.sick_at >= up_at)
+        sick = was_sick(node, since=up_at, since_clock=case.up_clock)
         cause = Cause.NODE_IN_TROUBLE if sick else Cause.NODE_UNWATCHED
         was = "was not well" if sick else "was not watched all the time"
         detail = f"{about.node_name} {was}; the platform has its time to act"
@@ -140,6 +142,34 @@ def _by_node(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnosis |
         detail = "it was unresponsive shortly before: the platform may be at it"
         return Diagnosis(DiagnosisKind.PLATFORM, Cause.HUNG_SHORTLY_BEFORE, detail)
     return None
+
+
+def _by_flapping(
+    case: Case, about: DiagnosisContext, limits: Limits, classifier: LogClassifier
+) -> Diagnosis | None:
+    """Return the diagnosis of a VM that goes down again and again, never for long."""
+    logs_read = about.logs is not None and about.logs.read_at >= (case.lost_at or 0.0)
+    if not about.policy.acts or not logs_read or not is_flapping(case, limits, at=about.at):
+        return None
+    if explains_loss(case, about, limits, classifier):
+        return None
+    times = sum(one > about.at - HOUR for one in case.losses)
+    detail = f"it went down {times} times within an hour without a stop request"
+    return Diagnosis(DiagnosisKind.UNKNOWN, Cause.FLAPPING, detail)
+
+
+def explains_loss(
+    case: Case, about: DiagnosisContext, limits: Limits, classifier: LogClassifier
+) -> bool:
+    """Return whether the logs already show why a VM went down: a stop, or a reset by its guest."""
+    found = diagnose_from_logs(case, about, limits, classifier)
+    return found is not None and explains(found)
+
+
+def explains(diagnosis: Diagnosis) -> bool:
+    """Return whether *diagnosis* explains why a VM went down, so that it is not lost."""
+    stopped = diagnosis.kind is DiagnosisKind.STOPPED
+    return stopped or diagnosis.cause is Cause.RESET_SHORTLY_BEFORE
 
 
 def _by_duration(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnosis | None:

@@ -120,6 +120,7 @@ class Cause(StrEnum):
     WENT_DOWN_UNOBSERVED = "went_down_unobserved"
     MIGRATED_SHORTLY_BEFORE = "migrated_shortly_before"
     START_FAILED = "start_failed"
+    FLAPPING = "flapping"
     STATUS_ERROR = "status_error"
     STATUS_UNRECOGNIZED = "status_unrecognized"
     STATUS_MISSING = "status_missing"
@@ -191,6 +192,11 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Since when every poll shows it down, or every poll shows it hung."""
     started: float | None = None
     """Its last start according to VergeOS; ``None`` while it is up."""
+    lost_at: float | None = None
+    """When it was first seen in trouble after it was up; ``None`` while it is up."""
+    lost_clock: float | None = None
+    losses: tuple[float, ...] = ()
+    """When it went down within the last hour, as far as no stop explains it."""
     times_observed: int = 0
     """Consecutive valid inventories since `trouble_at`."""
     hung_at: float | None = None
@@ -240,6 +246,8 @@ class Reply(StrEnum):
     ALREADY = "already"
     """The VM already was in the wanted state."""
     NO_CAPACITY = "no_capacity"
+    BUSY = "busy"
+    """The VM is locked by another operation, such as a snapshot."""
     FORBIDDEN = "forbidden"
     REFUSED = "refused"
     NOT_SENT = "not_sent"
@@ -248,7 +256,9 @@ class Reply(StrEnum):
     """No reply, or one that does not show whether the action was carried out."""
 
 
-UNCOUNTED_REPLIES = (Reply.NO_CAPACITY, Reply.FORBIDDEN, Reply.NOT_SENT)
+FREE_REPLIES = (Reply.NO_CAPACITY, Reply.BUSY, Reply.NOT_SENT)
+"""Replies after which an action uses up no budget: nothing was done, and others are the cause."""
+UNCOUNTED_REPLIES = (*FREE_REPLIES, Reply.FORBIDDEN)
 """Replies after which an action does not count as an attempt: the VM is not the cause."""
 
 

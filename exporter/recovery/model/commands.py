@@ -25,9 +25,12 @@ class CommandKind(StrEnum):
     """Deny the action of a question."""
     FALL_BACK = "fall_back"
     """Fall back from mode `enforce` to `ask`; recovery gives it to itself."""
+    RIVAL = "rival"
+    """Given by recovery itself: another instance acts on the system, so hold all actions."""
 
 
-GIVEN_BY_OPERATORS = tuple(kind for kind in CommandKind if kind is not CommandKind.FALL_BACK)
+GIVEN_BY_RECOVERY = (CommandKind.FALL_BACK, CommandKind.RIVAL)
+GIVEN_BY_OPERATORS = tuple(kind for kind in CommandKind if kind not in GIVEN_BY_RECOVERY)
 ANSWERS = (CommandKind.APPROVE, CommandKind.DENY)
 
 
@@ -41,7 +44,7 @@ class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Seconds of monitored time."""
     time: datetime
     until: float | None = None
-    """Seconds of monitored time at which a pause ends by itself."""
+    """Seconds of monitored time at which it ends by itself."""
     uuid: str | None = None
     """The VM that the command concerns."""
     question: int | None = None
@@ -59,12 +62,17 @@ class ControlState(NamedTuple):
     """Why recovery asks before each action, although its mode is `enforce`."""
     fell_back_at: float | None = None
     """When it last fell back: what was undone before counts no longer."""
+    rival: Command | None = None
+    """Given when another instance was last seen to act."""
 
     def at(self, now: float) -> "ControlState":
-        """Return what is in force *now*: a pause expires, disarming does not."""
-        if self.pause is not None and self.pause.until is not None and self.pause.until <= now:
-            return self._replace(pause=None)
-        return self
+        """Return what is in force *now*: disarming does not expire, the others do."""
+        in_force = self
+        if _is_over(self.pause, now):
+            in_force = in_force._replace(pause=None)
+        if _is_over(self.rival, now):
+            in_force = in_force._replace(rival=None)
+        return in_force
 
     def after(self, command: Command) -> "ControlState":
         """Return what is in force after *command*."""
@@ -76,11 +84,13 @@ class ControlState(NamedTuple):
             case CommandKind.DISARM:
                 return self._replace(disarm=command)
             case CommandKind.ARM:
-                return self._replace(disarm=None, fallback=None)
+                return self._replace(disarm=None, fallback=None, rival=None)
             case CommandKind.FALL_BACK:
                 return self._replace(fallback=command, fell_back_at=command.at)
             case CommandKind.APPROVE | CommandKind.DENY:
                 return self._answered(command)
+            case CommandKind.RIVAL:
+                return self._replace(rival=command)
             case CommandKind.ACCEPT | CommandKind.CLEAR:
                 return self
 
@@ -96,6 +106,10 @@ class ControlState(NamedTuple):
         """Return whether a pause is in force already that ends later than *command*."""
         until = self.pause.until if self.pause is not None else None
         return until is not None and command.until is not None and command.until < until
+
+
+def _is_over(command: Command | None, now: float) -> bool:
+    return command is not None and command.until is not None and command.until <= now
 
 
 def control_state(commands: Iterable[Command]) -> ControlState:

@@ -57,7 +57,7 @@ class Limits:
     inventory_age_seconds: PositiveFloat = 30
     """Maximum age of an inventory for an action."""
     reread_age_seconds: PositiveFloat = 5
-    """The VM is read again at most this long before an action."""
+    """The VM and the logs are read again at most this long before an action."""
     min_rows_share: Share = 0.8
     """A table with a smaller share of its previous rows is rejected."""
     max_missing_rows: NonNegativeInt = 3
@@ -100,10 +100,11 @@ class Limits:
     """Restart budget of a VM per day."""
     max_per_week: PositiveInt = 10
     """Restart budget of a VM per week."""
-    system_max_per_10_minutes: PositiveInt = 5
+    system_max_per_10_minutes: PositiveInt = 10
     """Rate limit of all actions on one system per ten minutes."""
     system_max_per_day: PositiveInt = 30
-    """Rate limit of all actions on one system per day."""
+    """Rate limit of all actions on one system per day, without those that VergeOS refused because
+    it lacked resources or the VM was busy."""
     max_concurrent_actions: PositiveInt = 2
     """Maximum number of open actions on one system."""
     backoff_seconds: Seconds = 60
@@ -116,20 +117,28 @@ class Limits:
     """Time that a VM must stay up to count as recovered."""
     hard_reset_every_seconds: Seconds = HOUR
     """Minimum time between two hard resets of a VM."""
-    breaker_min_vms: PositiveInt = 3
-    """VMs down together that open the breaker, or `breaker_share`, whichever is more."""
+    crash_age_seconds: PositiveFloat = DAY
+    """Maximum age of a crash for an action; after that, an operator must decide."""
+    flap_losses: Annotated[int, Ge(2)] = 5
+    """Unexplained times that a VM goes down within an hour after which it is quarantined."""
+    breaker_max_vms: PositiveInt = 5
+    """VMs lost together that open the breaker, or `breaker_share`, whichever is less."""
     breaker_share: Share = 0.15
-    """Share of the enrolled VMs; see `breaker_min_vms`."""
+    """Share of the enrolled VMs; see `breaker_max_vms`."""
+    breaker_min_vms: PositiveInt = 3
+    """Fewer VMs never open the breaker."""
+    breaker_window_seconds: PositiveFloat = 300
+    """Time within which VMs are lost together."""
     breaker_close_seconds: PositiveFloat = 300
-    """Time without a mass outage that closes the breaker; doubled each time it reopens at once."""
+    """Time after a mass outage that half opens the breaker; doubled each time it reopens."""
     breaker_probe_interval_seconds: Seconds = 60
     """Minimum time between two actions while the breaker is half open."""
     breaker_max_open_seconds: PositiveFloat = HOUR
-    """Maximum of the doubled `breaker_close_seconds`."""
+    """Maximum of the doubled `breaker_close_seconds`, and of the time half open."""
     breaker_probe_after_seconds: PositiveFloat = 900
-    """With all nodes healthy and no further VM down for this long, the breaker is half opened."""
+    """Without a further mass loss for this long, it half opens although the lost VMs are down."""
     breaker_auto_probe: bool = True
-    """Whether the breaker half opens like this; if not, it waits until fewer VMs are down."""
+    """Whether the breaker half opens like this; if not, it waits until they are up."""
     node_failure_vms: PositiveInt = 2
     """VMs of one node that go down together and so count as a node failure."""
     node_failure_window_seconds: PositiveFloat = 120
@@ -139,7 +148,7 @@ class Limits:
     capacity_window_seconds: PositiveFloat = 600
     """Time over which these refusals are counted."""
     capacity_backoff_seconds: Seconds = 300
-    """Pause after a refusal for lack of resources."""
+    """Minimum pause after a refusal for lack of resources."""
     verify_power_on_seconds: PositiveFloat = 120
     """Time for a start to take effect."""
     verify_reset_seconds: PositiveFloat = 180

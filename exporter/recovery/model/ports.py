@@ -1,6 +1,6 @@
 """The ports of recovery: journal, platform, silences, metrics, random numbers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -124,6 +124,14 @@ class ActionReply(NamedTuple):
     """VergeOS's text, or why the reply is unknown."""
 
 
+LastCheck = Callable[[], Awaitable[str]]
+"""
+Called on the established connection, right before the first byte of an action is written.
+
+It returns why the action must not be sent; empty if it may.
+"""
+
+
 class Platform(Protocol):
     """The VergeOS API; every method but `act` raises `VergeOSError`."""
 
@@ -143,8 +151,8 @@ class Platform(Protocol):
         """Return one VM as it is now; None if it has no row."""
         ...
 
-    async def act(self, vm_key: int, action: Action, /) -> ActionReply:
-        """Send *action* once; never repeat it."""
+    async def act(self, vm_key: int, action: Action, last_check: LastCheck, /) -> ActionReply:
+        """Send *action* once, if *last_check* allows it; never repeat it."""
         ...
 
     @property
@@ -177,6 +185,10 @@ class Silences(Protocol):
     @property
     def unknown(self) -> str:
         """Why the silences are unknown; empty while they are known."""
+        ...
+
+    async def refresh(self) -> None:
+        """Read the silences now, as far as that takes no longer than a moment."""
         ...
 
 

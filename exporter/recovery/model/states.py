@@ -71,6 +71,8 @@ class Event(StrEnum):
     STAYED_UP = "stayed up"
     CLEARED = "cleared"
     """By an operator."""
+    FLAPPED = "seen flapping"
+    """It goes down again and again, never for long enough to be diagnosed."""
 
 
 DOWN = (
@@ -103,6 +105,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
     **{(state, Event.PLATFORM_CLAIMED): State.PLATFORM for state in DIAGNOSED},
     **{(state, Event.STOP_EXPLAINED): State.STOPPED for state in DIAGNOSED},
     **{(state, Event.CAUSE_MISSING): State.UNKNOWN for state in DIAGNOSED},
+    **{(state, Event.FLAPPED): State.QUARANTINED for state in DIAGNOSED},
     (State.PLATFORM, Event.PLATFORM_PASSED): State.SUSPECT,
     # Proven is not permitted: the guards decide where a crash leads.
     **{

@@ -10,9 +10,9 @@ from exporter.recovery.model.cases import Case, Intent, Outcome
 from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.ports import SavedState
 from exporter.recovery.model.states import OPEN
-from exporter.recovery.observe.circuit_breaker import CircuitBreaker
 from exporter.recovery.observe.health import Health, warm_up
 from exporter.recovery.observe.lifecycle import after_restart, after_sending
+from exporter.recovery.observe.losses import breaker_at_start
 from exporter.recovery.observe.state import RecoveryState
 
 
@@ -60,12 +60,13 @@ def boot(saved: SavedState, limits: Limits, *, pause_seconds: Callable[[int], fl
             case = replace(case, question=None)  # its approval was used
         return after_restart(case, is_open=intent is not None, at=watched)
 
+    cases = {case.uuid: resumed(case) for case in saved.cases}
     state = RecoveryState(
-        MappingProxyType({case.uuid: resumed(case) for case in saved.cases}),
+        MappingProxyType(cases),
         {},
         {},
         warm_up(Health(), "its start", at=watched),
-        CircuitBreaker(),
+        breaker_at_start(cases.values(), limits, at=watched),
         seen_at=saved.watched if saved.time is not None else None,
         seen_time=saved.time,
         seen_clock=saved.clock,

@@ -18,7 +18,7 @@ from exporter.recovery.model.cases import (
     Policy,
     Reply,
 )
-from exporter.recovery.model.limits import Limits
+from exporter.recovery.model.limits import HOUR, Limits
 from exporter.recovery.model.states import DIAGNOSED, OPEN, Event, State, follow
 
 TROUBLE = (ObservedState.DOWN, ObservedState.HUNG)
@@ -109,7 +109,7 @@ def observe(
     case = _seen_not_up(case, moment, started_at, unseen=before is ObservedState.GONE)
     if observed in TROUBLE:
         return _seen_in_trouble(case, before, moment, limits)
-    return _seen_between(case, moment.at)
+    return _seen_between(case, moment.at, moment.clock)
 
 
 def _former_names(case: Case, name: str) -> tuple[str, ...]:
@@ -125,6 +125,7 @@ def step(case: Case, event: Event, *, at: float) -> Case:
 
 
 def _seen_up(case: Case, vm: VM, moment: Moment, limits: Limits) -> Case:
+    diagnosis = case.diagnosis
     case = _forget_trouble(case, vm.status.node if vm.status else None)
     match case.state:
         case State.HEALTHY:
@@ -134,6 +135,8 @@ def _seen_up(case: Case, vm: VM, moment: Moment, limits: Limits) -> Case:
                 return case
             case = step(case, Event.STAYED_UP, at=moment.at)
             return replace(case, attempts=0, ladder_step=0, retry_at=None)
+        case State.QUARANTINED if is_flapping(case, limits, at=moment.at):
+            return replace(case, diagnosis=diagnosis)
         case State.BASELINE | State.QUARANTINED:
             return step(case, Event.SEEN_UP, at=moment.at)
         case _:
@@ -174,10 +177,34 @@ def _seen_in_trouble(case: Case, before: ObservedState, moment: Moment, limits: 
             case = step(case, Event.SEEN_CHANGING, at=moment.at)
     if hung:
         case = replace(case, hung_at=moment.at)
-    return step(case, Event.SEEN_DOWN, at=moment.at) if case.state in UP else case
+    return _lost(case, at=moment.at, clock=moment.clock)
 
 
-def _seen_between(case: Case, at: float) -> Case:
+def _lost(case: Case, *, at: float, clock: float | None) -> Case:
+    """Return the case of a VM in trouble, which may have been up until now."""
+    if case.lost_at is not None or (case.state not in UP and case.state is not State.QUARANTINED):
+        return case
+    case = replace(case, lost_at=at, lost_clock=clock)
+    if case.observed in TROUBLE:
+        recent = (one for one in case.losses if one > at - HOUR)
+        case = replace(case, losses=(*recent, at))
+    return step(case, Event.SEEN_DOWN, at=at) if case.state in UP else case
+
+
+def is_flapping(case: Case, limits: Limits, *, at: float) -> bool:
+    """Return whether a VM went down often within an hour, and did not stay up since."""
+    recent = [one for one in case.losses if one > at - HOUR]
+    return len(recent) >= limits.flap_losses and at - recent[-1] < limits.probation_seconds
+
+
+def without_last_loss(case: Case) -> Case:
+    """Return the case of a VM whose going down is explained."""
+    if case.lost_at is None or case.lost_at not in case.losses:
+        return case
+    return replace(case, losses=tuple(one for one in case.losses if one != case.lost_at))
+
+
+def _seen_between(case: Case, at: float, clock: float | None) -> Case:
     """Record a VM that is neither up nor in trouble, but on its way or strange."""
     words_since_up = (
         case.words_since_up
@@ -197,13 +224,13 @@ def _seen_between(case: Case, at: float) -> Case:
         return step(_withdrawn(case), Event.SEEN_STOPPING, at=at)
     if case.state in UP:
         harmless = case.observed is ObservedState.BUSY
-        return case if harmless else step(case, Event.SEEN_DOWN, at=at)
+        return case if harmless else _lost(case, at=at, clock=clock)
     return step(case, Event.SEEN_CHANGING, at=at)
 
 
 def stopped_again(case: Case, *, at: float) -> Case:
     """Return the case of a VM that is stopped again while its start is verified."""
-    return _seen_between(case, at)
+    return _seen_between(case, at, None)
 
 
 def restarted(case: Case, vm: VM | None, *, at: float) -> Case:
@@ -227,6 +254,8 @@ def _forget_trouble(case: Case, node: int | None) -> Case:
         log_from=None,
         log_up=None,
         log_down=None,
+        lost_at=None,
+        lost_clock=None,
         trouble_at=None,
         times_observed=0,
         words_since_up=(),
@@ -263,6 +292,8 @@ def apply_diagnosis(case: Case, diagnosis: Diagnosis, *, at: float) -> Case:
         return case
     if diagnosis.kind is DiagnosisKind.STOPPED:
         case = _withdrawn(case)
+    if diagnosis.cause is Cause.FLAPPING:
+        return step(case, Event.FLAPPED, at=at)
     event = EVENT_OF.get(diagnosis.kind)
     if event is not None:
         return step(case, event, at=at)
@@ -293,6 +324,10 @@ def after_sending(
 
     """
     case = replace(case, question=None)  # an approval is for one action
+    if intent.reply is Reply.BUSY:
+        return replace(case, retry_at=at + pause_seconds)
+    if intent.reply is Reply.NO_CAPACITY:
+        return replace(case, retry_at=at + max(limits.capacity_backoff_seconds, pause_seconds))
     if intent.reply in UNCOUNTED_REPLIES:
         return replace(case, retry_at=at + limits.capacity_backoff_seconds)
     accepted = intent.reply is Reply.ACCEPTED
@@ -365,7 +400,8 @@ def after_outcome(
 
 def cleared(case: Case, *, at: float) -> Case:
     """Return a case of which an operator says that what was tried before counts no longer."""
-    case = replace(case, cleared_at=at, attempts=0, ladder_step=0, retry_at=None, question=None)
+    case = replace(case, cleared_at=at, attempts=0, ladder_step=0, retry_at=None)
+    case = replace(case, losses=(), question=None)
     if case.state is not State.QUARANTINED:
         return case
     return reset_evidence(case, Event.CLEARED, at=at)

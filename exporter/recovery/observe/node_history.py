@@ -69,6 +69,13 @@ def has_failed(history: NodeHistory, *, since: float, since_clock: float | None)
     return started is not None and since_clock is not None and started > since_clock
 
 
+def was_sick(history: NodeHistory, *, since: float, since_clock: float | None) -> bool:
+    """Return whether a node is known not to have been well at some time *since* a moment."""
+    if has_failed(history, since=since, since_clock=since_clock):
+        return True
+    return history.sick_at is not None and history.sick_at >= since
+
+
 def lost_several(history: NodeHistory, limits: Limits) -> float | None:
     """Return when a node last lost one of several VMs within a short while; None if it did not."""
     for last in sorted(history.drops, reverse=True):

@@ -8,30 +8,23 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from exporter.model import VM, PollResult
-from exporter.recovery.model.cases import Case, DiagnosisKind, Enrolment, ObservedState, Policy
-from exporter.recovery.model.limits import HOUR, Limits
+from exporter.recovery.model.cases import Case, Enrolment, ObservedState, Policy
+from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.states import OPEN, State
-from exporter.recovery.observe.circuit_breaker import (
-    CircuitBreaker,
-    Count,
-    after_accept,
-    after_poll,
-)
+from exporter.recovery.observe.circuit_breaker import CircuitBreaker, after_accept
 from exporter.recovery.observe.health import Health, after_invalid, after_valid, warm_up
 from exporter.recovery.observe.inventory_checks import (
     CheckedInventory,
     RejectedInventory,
     check_inventory,
     classify,
-    is_well,
     observed_state_of,
     went_back,
 )
 from exporter.recovery.observe.lifecycle import Moment, new_case, observe
 from exporter.recovery.observe.node_history import NodeHistory, update_node_histories
+from exporter.recovery.observe.platform_history import PlatformHistory, update_platform_history
 
-FRAGILE_SECONDS = 120.0
-"""So long after it came back, a VM is not counted as proven up."""
 CLOCK_JUMPED = "a clock jumped"
 CLOCKS_DISAGREE = 2.0
 """Cadences by which two clocks may come apart from one poll to the next."""
@@ -54,6 +47,7 @@ class RecoveryState(NamedTuple):
     seen_clock: float | None = None
     accepted_at: float | None = None
     """When an operator last accepted the current inventory."""
+    platform: PlatformHistory = PlatformHistory()
 
     @property
     def valid_inventory(self) -> CheckedInventory:
@@ -93,21 +87,17 @@ def advance(
     cases = update_cases(known, inventory, enrolments, moment, limits)
     dropped = newly_down(state, inventory)
     nodes = update_node_histories(state.nodes, inventory, dropped, limits)
-    fallen = any(
-        case.state is State.SUSPECT and case.since == inventory.at and case.policy.acts
-        for case in cases.values()
-    )
-    count = count_down(cases, enrolments, inventory, dropped=fallen)
     return RecoveryState(
         cases=MappingProxyType(cases),
         enrolments=enrolments,
         nodes=nodes,
         health=health,
-        breaker=after_poll(state.breaker, count, limits, now=inventory.at),
+        breaker=state.breaker,
         inventory=inventory,
         seen_at=inventory.at,
         seen_time=inventory.time,
         seen_clock=inventory.clock,
+        platform=update_platform_history(state.platform, inventory),
     )
 
 
@@ -195,54 +185,6 @@ def _ran_on(state: RecoveryState, uuid: str) -> int | None:
     return case.node if case.observed is ObservedState.UP or unseen else None
 
 
-def count_down(
-    cases: Mapping[str, Case],
-    enrolments: Mapping[str, Enrolment],
-    inventory: CheckedInventory,
-    *,
-    dropped: bool,
-) -> Count:
-    """Return how many of the VMs in our care are not proven up, and of how many."""
-    down = of = 0
-    for uuid, case in cases.items():
-        if case.state is State.HEALTHY and case.observed is ObservedState.UP:
-            of += case.policy.acts
-            continue
-        enrolment = enrolments.get(uuid)
-        if enrolment is not None and enrolment.policy is Policy.IGNORE:
-            continue
-        if not case.policy.acts and case.state not in OPEN:
-            continue
-        counts, is_trouble = _weight(case, at=inventory.at)
-        of += counts
-        down += is_trouble
-    return Count(
-        down,
-        of,
-        nodes_well=all(is_well(node) for node in inventory.nodes.values()),
-        dropped=dropped,
-    )
-
-
-def _weight(case: Case, *, at: float) -> tuple[bool, bool]:
-    """Return whether a case counts among those that could be up, and whether as trouble."""
-    lasted = at - case.since
-    if case.state is State.STOPPED or case.observed is ObservedState.HIBERNATED:
-        return False, False
-    if case.state is State.QUARANTINED:
-        return lasted < HOUR, lasted < HOUR
-    if case.state is State.BASELINE:
-        return False, False
-    if case.state is State.PROBATION:
-        return True, lasted < FRAGILE_SECONDS
-    if case.state in OPEN:
-        return True, True
-    if case.state is State.HEALTHY:  # and not up: on its way somewhere
-        return True, case.observed in (ObservedState.ERROR, ObservedState.GONE)
-    kind = case.diagnosis.kind if case.diagnosis is not None else None
-    return True, kind is not DiagnosisKind.STOPPED
-
-
 def _moment(state: RecoveryState, inventory: CheckedInventory) -> Moment:
     """Return the time of *inventory* and the longest gap since the last valid poll."""
     if state.seen_at is None:
@@ -256,8 +198,10 @@ def _moment(state: RecoveryState, inventory: CheckedInventory) -> Moment:
 
 
 def _undated(case: Case) -> Case:
-    """Return a case whose last being up cannot be found in VergeOS' log any more."""
-    return case if case.up_clock is None else replace(case, up_clock=None)
+    """Return a case of which no time of VergeOS' clock means anything any more."""
+    if case.up_clock is None and case.lost_clock is None:
+        return case
+    return replace(case, up_clock=None, lost_clock=None)
 
 
 def _clocks_disagree(

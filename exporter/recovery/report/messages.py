@@ -29,6 +29,7 @@ CAUSES: Mapping[Cause, str] = {
     Cause.WENT_DOWN_UNOBSERVED: "it went down while Vergewatch did not poll",
     Cause.MIGRATED_SHORTLY_BEFORE: "it was migrating shortly before",
     Cause.START_FAILED: "it was starting and did not come up",
+    Cause.FLAPPING: "it goes down again and again, too shortly for a diagnosis",
     Cause.STATUS_ERROR: "its VergeOS status is error",
     Cause.STATUS_UNRECOGNIZED: "its VergeOS status is contradictory or not known to Vergewatch",
     Cause.STATUS_MISSING: "VergeOS reports no status for it",
@@ -44,12 +45,15 @@ REASONS: Mapping[GuardName, str] = {
     GuardName.MODE_PERMITS: "{detail}",
     GuardName.ARMED: "recovery is disarmed: {detail}",
     GuardName.NOT_PAUSED: "recovery is {detail}",
+    GuardName.NO_RIVAL: "another instance acts on the system: {detail}",
     GuardName.JOURNAL_WRITABLE: "the journal cannot be written: {detail}",
     GuardName.INVENTORY_FRESH: "the current inventory is not usable: {detail}",
     GuardName.INVENTORY_STABLE: "recent inventories were not usable: {detail}",
+    GuardName.NO_PLATFORM_UPDATE: "VergeOS is updated: {detail}",
     GuardName.WARMED_UP: "recovery is warming up: {detail}",
     GuardName.ENROLLED: "the VM is not enrolled: {detail}",
     GuardName.CRASHED: "a crash is not proven: {detail}",
+    GuardName.CRASH_RECENT: "it crashed too long ago, so an operator must decide: {detail}",
     GuardName.NO_OPEN_ACTION: "an action is still open: {detail}",
     GuardName.WITHIN_RESTART_BUDGET: "the restart budget is used up: {detail}",
     GuardName.BACKOFF_ELAPSED: "the backoff after the last action has not elapsed: {detail}",
@@ -58,6 +62,9 @@ REASONS: Mapping[GuardName, str] = {
     GuardName.NODE_STABLE: "several VMs of its node went down together: {detail}",
     GuardName.CIRCUIT_BREAKER_CLOSED: "the circuit breaker is not closed: {detail}",
     GuardName.CAPACITY_AVAILABLE: "VergeOS lacks resources: {detail}",
+    GuardName.STORAGE_AVAILABLE: "the storage of its cluster is impaired: {detail}",
+    GuardName.MEMORY_AVAILABLE: "its cluster lacks memory: {detail}",
+    GuardName.DEVICES_PRESENT: "a device that it requires is missing: {detail}",
     GuardName.BELOW_CONCURRENCY_LIMIT: "the limit of concurrent actions is reached: {detail}",
     GuardName.WITHIN_RATE_LIMIT: "the rate limit of the system is reached: {detail}",
     GuardName.DEPENDENCIES_UP: "VMs that it depends on are not up: {detail}",
@@ -81,6 +88,7 @@ OUTCOMES: Mapping[Outcome, str] = {
 }
 REFUSALS: Mapping[Reply, str] = {
     Reply.NO_CAPACITY: "which VergeOS refused for lack of resources",
+    Reply.BUSY: "which VergeOS refused because the VM was busy with another operation",
     Reply.FORBIDDEN: "which the API key does not permit",
     Reply.REFUSED: "which VergeOS refused",
     Reply.NOT_SENT: "but the request did not reach VergeOS",
@@ -95,6 +103,7 @@ COMMANDS: Mapping[CommandKind, str] = {
     CommandKind.APPROVE: "approved question {question}",
     CommandKind.DENY: "denied question {question}",
     CommandKind.FALL_BACK: "fell back from mode enforce to ask",
+    CommandKind.RIVAL: "held recovery",
 }
 """Follows the name of the operator."""
 

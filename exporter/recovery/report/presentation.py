@@ -53,10 +53,12 @@ READINESS: Mapping[str, Tone] = {
     ReadinessState.BROKEN: Tone.BAD,
     ReadinessState.JOURNAL_DOWN: Tone.BAD,
     ReadinessState.CIRCUIT_BREAKER_OPEN: Tone.BAD,
+    ReadinessState.RIVAL: Tone.BAD,
     ReadinessState.DISARMED: Tone.WARN,
     ReadinessState.PAUSED: Tone.WARN,
     ReadinessState.DEGRADED: Tone.WARN,
     ReadinessState.CIRCUIT_BREAKER_HALF_OPEN: Tone.WARN,
+    ReadinessState.PLATFORM_UPDATE: Tone.MOVING,
     ReadinessState.WARMING_UP: Tone.MOVING,
     ReadinessState.ACTIVE: Tone.GOOD,
 }

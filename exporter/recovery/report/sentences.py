@@ -176,6 +176,9 @@ def _quarantined(context: ExplainContext) -> str:
         "Vergewatch takes no more action until the VM is started, or an operator runs "
         f"`vergewatch recovery clear {context.vm} --reason ...`"
     )
+    diagnosis = context.diagnosis
+    if diagnosis is not None and diagnosis.cause is Cause.FLAPPING:
+        return f"{context.vm} is flapping{_because(diagnosis)}. {ends}."
     spent = _spent_budget(context)
     if spent is None:
         if context.hung:

@@ -77,6 +77,8 @@ def act(
     parameters = body.get("params") or {}
     if not isinstance(parameters, dict):
         return error(422, "Error: field 'params' is not valid JSON")
+    if "busy" in faults:
+        return error(int(faults["busy"]["code"]), faults["busy"]["text"])
     refusal = handler(_Request(world, vm, user, parameters, behavior, faults))
     if refusal is not None:
         return refusal

@@ -140,6 +140,41 @@ FAULTS: Mapping[str, FaultType] = {
         path=ACTIONS,
         method="POST",
     ),
+    "busy": FaultType(
+        "actions are refused because of another operation on the VM",
+        {
+            "code": Parameter(409, "the HTTP status", least=400, most=599),
+            "text": Parameter("Error: VM is locked: operation in progress", "the error text"),
+        },
+        path=ACTIONS,
+        method="POST",
+    ),
+    "storage_tier": FaultType(
+        "a storage tier has another status",
+        {
+            "word": Parameter("offline", "the status"),
+            "cluster": Parameter("", "the cluster's name; empty: every cluster"),
+            "tier": Parameter(1, "its number", least=0, most=5),
+            "repairs_per_minute": Parameter(0, "how fast its repairs grow", least=0),
+        },
+        path=f"{API_ROOT}cluster_tiers",
+    ),
+    "platform_update": FaultType(
+        "VergeOS is being updated",
+        {
+            "word": Parameter(
+                "applying",
+                "the status of the update source",
+                choices=("refreshing", "downloading", "installing", "applying"),
+            )
+        },
+        path=f"{API_ROOT}update_*",
+    ),
+    "missing_devices": FaultType(
+        "devices passed through to VMs are missing",
+        {"vm": Parameter("", "the VM's name; empty: every VM")},
+        path=f"{API_ROOT}machine_devices",
+    ),
 }
 
 PLACES = ("path", "method", "probability", "times", "lasting")

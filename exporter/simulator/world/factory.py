@@ -11,7 +11,16 @@ from exporter.simulator.world.builder import (
     role_of,
 )
 from exporter.simulator.world.context import Timings
-from exporter.simulator.world.machines import VM, Cluster, Machine, Member, Node, Status
+from exporter.simulator.world.machines import (
+    VM,
+    Cluster,
+    Device,
+    Machine,
+    Member,
+    Node,
+    Status,
+    StorageTier,
+)
 from exporter.simulator.world.platform_log import LogTemplate
 from exporter.simulator.world.world import PowerState, World
 
@@ -20,6 +29,10 @@ DEFAULT_START = 1_767_225_600.0
 
 MIN_VMS_WITH_SERVICE = 10
 """Systems of at least this many VMs have one that belongs to a NAS service."""
+
+TIERS: Mapping[int, float] = {0: 0.02, 1: 0.44, 3: 0.0}
+"""Storage tiers and the share of each that is used; one without drives has a row too."""
+VMS_PER_DEVICE = 12
 
 TAGS: Mapping[str, tuple[str, ...]] = {
     "environment": ("production", "staging", "test"),
@@ -87,7 +100,9 @@ class _Factory:
         world.keys.skip("machine_nics", 30)
         for plan in plans:
             key = world.keys.next("clusters")
-            world.clusters[key] = Cluster(key, plan.name, f"The {plan.name} cluster")
+            cluster = Cluster(key, plan.name, f"The {plan.name} cluster")
+            world.clusters[key] = cluster
+            self._tiers(cluster, plan.nodes)
         with_service = vms >= MIN_VMS_WITH_SERVICE
         created = self._make_vms(vms - with_service, names, plans)
         self._nodes(plans, created)
@@ -99,6 +114,33 @@ class _Factory:
         self._tags(created)
         self._groups(created)
         self._history(created)
+        self._devices(created)
+
+    def _tiers(self, cluster: Cluster, nodes: int) -> None:
+        for number, share_used in TIERS.items():
+            size = 4 * 3840 * 10**9 * nodes if share_used else 0
+            cluster.tiers.append(
+                StorageTier(
+                    key=self._world.keys.next("cluster_tiers"),
+                    number=number,
+                    cluster=cluster.key,
+                    capacity_bytes=size,
+                    used_bytes=int(size * share_used),
+                    status="online" if size else "offline",
+                )
+            )
+
+    def _devices(self, created: Sequence[VM]) -> None:
+        """Give every Windows VM a TPM, and some VMs a device of a node."""
+        for number, vm in enumerate(created):
+            if vm.os_family == "windows":
+                self._device(vm, "tpm", "tpm")
+            if number % VMS_PER_DEVICE == 0:
+                self._device(vm, "gpu", "node_pci_devices")
+
+    def _device(self, vm: VM, name: str, kind: str) -> None:
+        key = self._world.keys.next("machine_devices")
+        vm.machine.devices.append(Device(key, vm.machine, name, kind))
 
     def _make_vms(self, vms: int, names: Sequence[str], plans: Sequence[ClusterPlan]) -> list[VM]:
         clusters = list(self._world.clusters)

@@ -105,6 +105,19 @@ class Drive:
     physical: bool = False
 
 
+@dataclass(slots=True)
+class Device:
+    """A device passed through to a machine."""
+
+    key: int
+    machine: "Machine"
+    name: str
+    kind: str
+    """A value of ``machine_devices.type``."""
+    optional: bool = False
+    status: str = "online"
+
+
 @dataclass(slots=True, eq=False)
 class Machine:
     """A row of ``machines``: a VM, a node, a tenant node or a network's router."""
@@ -119,6 +132,7 @@ class Machine:
     status: Status
     nics: list[Nic] = field(default_factory=list)
     drives: list[Drive] = field(default_factory=list)
+    devices: list[Device] = field(default_factory=list)
     guest: Guest | None = None
     cluster_failover: int | None = None
     preferred_node: int | None = None
@@ -202,6 +216,19 @@ class Node:
             self.used_mb -= machine.memory_mb
 
 
+@dataclass(slots=True)
+class StorageTier:
+    """A storage tier of a cluster; one without drives has a capacity of 0."""
+
+    key: int
+    number: int
+    cluster: int
+    capacity_bytes: int
+    used_bytes: int
+    status: str = "online"
+    repairs: int = 0
+
+
 @dataclass(slots=True, eq=False)
 class Cluster:
     """A cluster of nodes."""
@@ -210,6 +237,7 @@ class Cluster:
     name: str
     description: str
     nodes: list[Node] = field(default_factory=list)
+    tiers: list[StorageTier] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)

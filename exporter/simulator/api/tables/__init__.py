@@ -7,8 +7,10 @@ from exporter.simulator.api.tables.columns import Table
 
 _SUBJECTS = (
     "alarms",
+    "cluster_tiers",
     "clusters",
     "logs",
+    "machine_devices",
     "machine_drives",
     "machine_nics",
     "machine_stats",
@@ -19,6 +21,7 @@ _SUBJECTS = (
     "system",
     "tags",
     "tasks",
+    "updates",
     "users",
     "vms",
 )

@@ -1,0 +1,77 @@
+"""
+Updates of VergeOS: whether one is in progress, from ``update_settings`` and its sources.
+
+Users of a tenant may not read these tables.
+"""
+
+from typing import Annotated
+
+from exporter.collectors.collector import Collector
+from exporter.exposition.collector import gauge, group, info
+from exporter.exposition.view import Items, RenderView, escape
+from exporter.vergeos.rows import Name, Row, Whole, joined
+from exporter.vergeos.tables import Importance, Pace, Table
+
+
+class UpdateSettingsRow(Row, gc=False):
+    """The row of ``update_settings``."""
+
+    branch_name: Annotated[Name | None, joined("branch#name as branch_name")] = None
+    installed: bool | None = None
+    reboot_required: bool | None = None
+    applying_updates: bool | None = None
+
+
+class UpdateSourceStatusRow(Row, gc=False):
+    """A row of ``update_source_status``."""
+
+    source_name: Annotated[Name | None, joined("source#name as source_name")] = None
+    status: Name | None = None
+    nodes_updated: Whole | None = None
+
+
+UPDATE_SETTINGS = Table(
+    "update_settings", "update_settings", Pace.RARE, UpdateSettingsRow, may_be_hidden=True,
+    importance=Importance.HIGH,
+)  # fmt: skip
+UPDATE_SOURCE_STATUS = Table(
+    "update_source_status", "update_source_status", Pace.RARE, UpdateSourceStatusRow,
+    may_be_hidden=True, importance=Importance.HIGH,
+)  # fmt: skip
+
+
+def update_settings(view: RenderView) -> Items:
+    """Return the settings; VergeOS has one row of them."""
+    rows = list(view.rows(UPDATE_SETTINGS.name).values())[:1]
+    return Items([(view.system,) for _ in rows], rows)
+
+
+def update_sources(view: RenderView) -> Items:
+    """Return the status of each update source."""
+    rows = view.rows(UPDATE_SOURCE_STATUS.name)
+    return Items(
+        [(view.system, escape(row.source_name or f"#{key}")) for key, row in rows.items()],
+        list(rows.values()),
+    )
+
+
+SETTINGS = group("update settings", "system_name", UPDATE_SETTINGS.name, update_settings)
+SOURCE = group("update source", "system_name source", UPDATE_SOURCE_STATUS.name, update_sources)
+
+FAMILIES = (
+    info("update_info", SETTINGS, "update_settings.branch#name",
+         "Branch that VergeOS is updated from",
+         {"branch": lambda row: row.branch_name or "unknown"}),
+    gauge("update_installed", SETTINGS, "update_settings.installed",
+          "1 if an update is installed and waits for the restart of the nodes", "installed"),
+    gauge("update_reboot_required", SETTINGS, "update_settings.reboot_required",
+          "1 if VergeOS requires a restart of its nodes", "reboot_required"),
+    gauge("update_applying", SETTINGS, "update_settings.applying_updates",
+          "1 while VergeOS applies an update, node after node", "applying_updates"),
+    info("update_source_status_info", SOURCE, "update_source_status.status",
+         "Status of the update source", {"status": lambda row: row.status or "unknown"}),
+    gauge("update_source_nodes_updated", SOURCE, "update_source_status.nodes_updated",
+          "Nodes that have the update", "nodes_updated"),
+)  # fmt: skip
+
+COLLECTOR = Collector("update_settings", (UPDATE_SETTINGS, UPDATE_SOURCE_STATUS), FAMILIES)

@@ -1,0 +1,178 @@
+"""Another instance that acts on the same system with the same user: noticed, and made way for."""
+
+import pytest
+
+from exporter.recovery.decide.readiness import ReadinessState
+from exporter.recovery.detect.context import LogUsers
+from exporter.recovery.engine import RecoveryConfig
+from exporter.recovery.model.commands import CommandKind
+from exporter.recovery.model.decision import GuardName
+from exporter.recovery.model.limits import HOUR, Mode
+from exporter.simulator.api.accounts import USERNAME
+from tests.recovery.harness import ENFORCE, EVERY, LIMITS, Harness, at_once
+
+AWARE = ENFORCE._replace(log_users=LogUsers(USERNAME.upper()))
+
+
+def readiness(harness: Harness) -> ReadinessState:
+    return harness.recovery.readiness_now.readiness
+
+
+def other_starts(harness: Harness, name: str) -> None:
+    """Let another instance start a VM, and this one read the log."""
+    harness.world.operator_starts(name, user=USERNAME)
+    harness.advance(LIMITS.log_read_seconds + EVERY)
+
+
+def down(harness: Harness, name: str) -> None:
+    harness.world.guest_shuts_down(name)
+    harness.advance(200)
+
+
+def test_action_in_our_name_that_is_not_ours_holds_the_system() -> None:
+    harness = Harness(setup=AWARE).warm()
+    down(harness, "web-02")
+
+    other_starts(harness, "web-02")
+    harness.world.crash("web-01")
+    harness.advance(1800)
+
+    assert readiness(harness) is ReadinessState.RIVAL
+    assert "“VM action 'poweron' sent” by" in harness.recovery.readiness_now.because
+    assert not harness.asked()
+    decision = harness.recovery.decisions[harness.world.vm("web-01").uuid]
+    assert decision.failed_guard is GuardName.NO_RIVAL
+
+
+@pytest.mark.parametrize("table", ["logs", "machine_logs"])
+def test_one_of_the_logs_suffices(table: str) -> None:
+    harness = Harness(setup=AWARE).warm()
+    harness.world.platform_log.write(
+        "VM action 'reset' sent", at=harness.world.now, user=USERNAME, table=table,  # type: ignore[arg-type]
+        name="web-02", machine=harness.world.vm("web-02").machine.key,
+    )  # fmt: skip
+    harness.advance(LIMITS.log_read_seconds + EVERY)
+
+    assert readiness(harness) is ReadinessState.RIVAL
+
+
+def test_our_own_actions_are_no_rivals() -> None:
+    harness = Harness(setup=AWARE).warm()
+    for _ in range(3):
+        harness.world.crash("web-01")
+        harness.advance(900)
+
+    assert len(harness.asked("web-01")) == 3
+    assert readiness(harness) is ReadinessState.ACTIVE
+
+
+def test_second_action_on_a_vm_that_was_started_by_us_is_a_rivals() -> None:
+    harness = Harness(setup=AWARE).warm()
+    harness.world.crash("web-01")
+    harness.advance(300)
+    assert len(harness.asked("web-01")) == 1
+    harness.world.crash("web-01")
+    harness.world.operator_starts("web-01", user=USERNAME)
+
+    harness.advance(LIMITS.log_read_seconds + EVERY)
+
+    assert readiness(harness) is ReadinessState.RIVAL
+
+
+def test_rows_of_others_and_older_rows_are_no_rivals() -> None:
+    harness = Harness(setup=AWARE)
+    harness.world.operator_resets("web-02", user=USERNAME)
+    harness.warm()
+    harness.world.operator_resets("web-02", user="anna")
+    harness.advance(LIMITS.log_read_seconds + EVERY)
+
+    assert readiness(harness) is ReadinessState.ACTIVE
+
+
+def test_stop_in_our_name_is_no_rival_and_leaves_the_vm_off() -> None:
+    harness = Harness(setup=AWARE).warm()
+    harness.world.operator_stops("web-02", user=USERNAME, graceful=True)
+    harness.advance(1800)
+
+    assert readiness(harness) is ReadinessState.ACTIVE
+    assert not harness.asked()
+
+
+def test_hold_ends_an_hour_after_the_last_action_of_the_rival() -> None:
+    harness = Harness(setup=AWARE).warm()
+    down(harness, "web-02")
+    other_starts(harness, "web-02")
+    harness.advance(1800)
+    harness.world.operator_resets("web-02", user=USERNAME)
+    harness.world.crash("web-01")
+
+    harness.advance(HOUR)
+    assert readiness(harness) is ReadinessState.RIVAL
+    harness.advance(LIMITS.log_read_seconds + EVERY)
+    assert readiness(harness) is ReadinessState.WARMING_UP
+    assert not harness.asked()
+    harness.advance(LIMITS.warmup_seconds + 100)
+    assert len(harness.asked("web-01")) == 1
+
+
+def test_operator_ends_the_hold_by_arming() -> None:
+    harness = Harness(setup=AWARE).warm()
+    down(harness, "web-02")
+    other_starts(harness, "web-02")
+
+    at_once(harness.recovery.command(CommandKind.ARM, owner="anna", reason="the other is off"))
+    assert readiness(harness) is ReadinessState.WARMING_UP
+    harness.world.crash("web-01")
+    harness.advance(LIMITS.warmup_seconds + 100)
+    assert len(harness.asked("web-01")) == 1
+
+
+def test_hold_survives_a_restart() -> None:
+    harness = Harness(setup=AWARE).warm()
+    down(harness, "web-02")
+    other_starts(harness, "web-02")
+
+    harness.new_process()
+    harness.world.crash("web-01")
+    harness.advance(1800)
+
+    assert readiness(harness) is ReadinessState.RIVAL
+    assert not harness.asked()
+
+
+def test_restart_makes_no_rival_of_our_earlier_actions() -> None:
+    harness = Harness(setup=AWARE).warm()
+    harness.world.crash("web-01")
+    while not harness.asked():
+        harness.poll()
+        harness.clock.elapsed += EVERY
+
+    harness.new_process()
+    harness.advance(1800)
+
+    assert readiness(harness) is ReadinessState.ACTIVE
+
+
+@pytest.mark.parametrize("setup", [ENFORCE, AWARE._replace(mode=Mode.SHADOW)])
+def test_without_our_name_and_in_shadow_nothing_is_held(setup: RecoveryConfig) -> None:
+    harness = Harness(setup=setup).warm()
+    down(harness, "web-02")
+    other_starts(harness, "web-02")
+
+    assert readiness(harness) is ReadinessState.ACTIVE
+
+
+def test_rival_during_the_handshake_prevents_the_action() -> None:
+    harness = Harness(setup=AWARE).warm()
+
+    def act(step: str) -> None:
+        if step == "connected" and harness.world.vm("web-02").machine.status.running:
+            harness.clock.elapsed += 2
+            harness.world.operator_resets("web-02", user=USERNAME)
+
+    harness.fall = act
+    harness.world.crash("web-01")
+    harness.advance(300)
+
+    assert not harness.asked()
+    assert readiness(harness) is ReadinessState.RIVAL
