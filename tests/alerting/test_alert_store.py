@@ -177,7 +177,8 @@ def test_alert_of_a_quarantined_vm_has_all_labels_and_annotations() -> None:
     assert stored.alert.annotations == {
         "summary": "A VM is quarantined. Manual action is required.",
         "description": "VM web-01 (1) in system production is quarantined: its restart budget "
-        "or its allowed actions are exhausted. Manual action is required.",
+        "or its allowed actions are exhausted, or it goes down again and again. Manual action is "
+        "required.",
         "runbook_url": "https://docs.example/runbooks/VergeRecoveryQuarantined.md",
     }
 

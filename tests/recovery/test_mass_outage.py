@@ -237,6 +237,21 @@ def test_breaker_is_open_again_after_a_restart_of_the_daemon(make_harness: MakeH
     assert breaker_of(harness) is BreakerState.OPEN
 
 
+def test_losses_one_by_one_do_not_open_the_breaker_of_a_new_process(
+    make_harness: MakeHarness,
+) -> None:
+    harness, _ = make_harness(vms=12)
+    harness.warm()
+    for name in spread(harness, 4):
+        harness.world.forces_status(name, word="error", running=False)
+        harness.advance(310)
+
+    harness.new_process()
+    harness.advance(harness.every)
+
+    assert breaker_of(harness) is BreakerState.CLOSED
+
+
 def test_crash_older_than_a_day_is_a_question_for_a_person(make_harness: MakeHarness) -> None:
     harness, _ = make_harness()
     harness.warm()

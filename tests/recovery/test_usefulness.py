@@ -128,7 +128,7 @@ class Day:
 @cache
 def waits(seed: int) -> Sequence[float]:
     """Return how long each plain crash of five hours waited for its action; for ever is inf."""
-    harness = Harness(vms=24, seed=seed)
+    harness = Harness(vms=30, seed=seed)
     checker = InvariantChecker(harness)
     day = Day(harness, Rng(seed + 100), hours=5.0)
     harness.warm()

@@ -40,7 +40,7 @@ class State(StrEnum):
     PROBATION = "probation"
     """Up again after an action, but not yet for long enough."""
     QUARANTINED = "quarantined"
-    """Its restart budget or its allowed actions are exhausted. Manual action is required."""
+    """Its restart budget or allowed actions are exhausted, or it flaps. An operator must act."""
 
 
 class Event(StrEnum):

@@ -1,5 +1,6 @@
 """Counts the VMs that are lost: down without an explanation, for the circuit breaker and nodes."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
@@ -69,14 +70,23 @@ def breaker_at_start(cases: Iterable[Case], limits: Limits, *, at: float) -> Cir
     """Return the breaker of a new process: what it did before is known by its cases alone."""
     since = at - limits.breaker_max_open_seconds
     enrolled = [case for case in cases if case.policy.acts or case.state in OPEN]
-    outage = {
-        case.uuid: case.uuid
+    lost = {
+        case.uuid: case.lost_at
         for case in enrolled
         if case.state in (*LEFT, State.UNKNOWN) and case.lost_at is not None
         if case.lost_at > since
     }
     of = sum(case.state not in (State.BASELINE, State.STOPPED) for case in enrolled)
-    return resumed(outage, of, limits, now=at)
+    return resumed(_lost_together(lost, limits.breaker_window_seconds), of, limits, now=at)
+
+
+def _lost_together(lost: Mapping[str, float], seconds: float) -> Mapping[str, str]:
+    """Return the most VMs that were lost within any so many seconds, each counting as itself."""
+    in_order = sorted(lost, key=lost.__getitem__)
+    times = [lost[uuid] for uuid in in_order]
+    spans = [(bisect_left(times, at + seconds), first) for first, at in enumerate(times)]
+    end, first = max(spans, key=lambda span: span[0] - span[1], default=(0, 0))
+    return {uuid: uuid for uuid in in_order[first:end]}
 
 
 def _counts(case: Case, state: RecoveryState) -> bool:
