@@ -237,6 +237,22 @@ class LastAction(msgspec.Struct, frozen=True, gc=False):
     """When the outcome was known."""
 
 
+class OpenQuestion(msgspec.Struct, frozen=True, gc=False):
+    """A question of recovery that waits for the answer of an operator."""
+
+    number: int
+    vm_key: int
+    vm_name: str
+    action: str
+    diagnosis: str
+    """The cause of the crash: a word."""
+    evidence: str
+    """What proves it: a sentence."""
+    since: datetime
+    """Since when the VM is down."""
+    expires: datetime
+
+
 class BudgetRemaining(msgspec.Struct, frozen=True, gc=False):
     """What remains of a restart budget of a VM that had an action."""
 
@@ -263,6 +279,10 @@ class RecoveryReport(msgspec.Struct, frozen=True, gc=False):
     """Why the journal cannot be written; empty while it can."""
     inventory_at: datetime | None
     """When the last inventory was read that passed its checks."""
+    questions: tuple[OpenQuestion, ...] = ()
+    """The questions that wait for an answer; only in mode ``ask``."""
+    fell_back: str = ""
+    """Why it fell back from mode ``enforce`` to ``ask``; empty if it did not."""
 
     @property
     def journal_up(self) -> bool:

@@ -74,8 +74,8 @@ INSTRUMENTS = (
     Instrument("config_last_reload_success_timestamp_seconds", Gauge, "",
                "Time of the last successful configuration load."),
     Instrument("recovery_decisions_total", Counter, "system_name failed_guard cause",
-               "Changed decisions of recovery, by the first failed guard and the cause; `act` is "
-               "an action, `shadow` an action that only the mode forbids."),
+               "Changed decisions of recovery, by the first failed guard and the cause; `none` is "
+               "an action, `mode_permits` an action that only the mode forbids."),
     Instrument("recovery_actions_total", Counter, "system_name action outcome",
                "Actions of recovery, by action and outcome."),
     Instrument("recovery_rejected_inventories_total", Counter, "system_name reason",

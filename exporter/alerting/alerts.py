@@ -13,13 +13,14 @@ from typing import NamedTuple
 import msgspec
 
 from exporter.alerting.config import AlertLimits
-from exporter.model import LastAction, RecoveryReport, RecoveryVM, SystemReport
+from exporter.model import LastAction, OpenQuestion, RecoveryReport, RecoveryVM, SystemReport
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.model.cases import Outcome, Policy
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
 
 SOURCE = "vergewatch"
+ACTING_MODES = (Mode.ASK, Mode.ENFORCE)
 SETTLED = frozenset({State.HEALTHY, State.PROBATION, State.STOPPED})
 """States in which the outcome of an earlier action no longer matters."""
 BREAKER_NOT_CLOSED = frozenset(
@@ -64,6 +65,8 @@ class AlertName(StrEnum):
     FAILED = "VergeRecoveryFailed"
     OUTCOME_UNKNOWN = "VergeRecoveryOutcomeUnknown"
     ACTED = "VergeRecoveryActed"
+    APPROVAL_NEEDED = "VergeRecoveryApprovalNeeded"
+    ERROR_BUDGET_SPENT = "VergeRecoveryErrorBudgetSpent"
 
 
 class AlertDefinition(NamedTuple):
@@ -104,6 +107,12 @@ DEFINITIONS: Mapping[AlertName, AlertDefinition] = {
         "The outcome of a recovery action is unknown.", "warning", vm_down=True
     ),
     AlertName.ACTED: AlertDefinition("Recovery restarted a VM.", "info"),
+    AlertName.APPROVAL_NEEDED: AlertDefinition(
+        "A VM crashed, and recovery asks whether to act on it.", vm_down=True
+    ),
+    AlertName.ERROR_BUDGET_SPENT: AlertDefinition(
+        "People undid actions of recovery, so it asks before each action.", "warning"
+    ),
 }
 """The alert rules have the same summaries: both alerts then arrive as one titled message."""
 
@@ -203,7 +212,7 @@ def current_alerts(
     if recovery is not None:
         yield from _recovery_alerts(build, recovery, limits)
         yield from _down_alerts(build, recovery, limits, now)
-        if recovery.mode == Mode.ENFORCE:
+        if recovery.mode in ACTING_MODES:
             yield from _vm_alerts(build, recovery, limits, now)
 
 
@@ -223,13 +232,19 @@ def _recovery_alerts(
             f"Recovery of {{}} takes no action without its journal: {recovery.journal_problem}.",
             limits.journal_seconds,
         )
-    if recovery.mode != Mode.ENFORCE:
+    if recovery.mode not in ACTING_MODES:
         return
     if recovery.readiness == ReadinessState.DISARMED:
         yield build.for_system(
             AlertName.DISARMED,
             f"Recovery of {{}} is disarmed ({reason}). Crashed VMs are not restarted.",
             limits.disarmed_seconds,
+        )
+    if recovery.fell_back:
+        yield build.for_system(
+            AlertName.ERROR_BUDGET_SPENT,
+            f"Recovery of {{}} fell back from mode enforce to ask: {recovery.fell_back}. Run "
+            "`vergewatch recovery arm --reason ...` to let it act by itself again.",
         )
     if recovery.readiness == ReadinessState.RIVAL:
         yield build.for_system(
@@ -285,9 +300,17 @@ def _vm_alerts(
     build: AlertBuilder, recovery: RecoveryReport, limits: AlertLimits, now: datetime
 ) -> Iterator[Alert]:
     vms = {vm.key: vm for vm in _enrolled_vms(recovery)}
+    asked = {question.vm_key for question in recovery.questions}
+    for question in recovery.questions:
+        if question.vm_key in vms:
+            yield build.for_vm(
+                AlertName.APPROVAL_NEEDED, vms[question.vm_key], question_text(question)
+            )
     for vm in vms.values():
         name = _alert_of_state(vm, limits, now)
-        held = name is AlertName.HELD_TOO_LONG and recovery.readiness in HOLDS_ALL_VMS
+        held = name is AlertName.HELD_TOO_LONG and (
+            recovery.readiness in HOLDS_ALL_VMS or vm.key in asked
+        )
         if name is not None and not held:
             quarantined = name is AlertName.QUARANTINED
             yield build.for_vm(name, vm, QUARANTINED_TEXT if quarantined else _what_is_known(vm))
@@ -309,6 +332,18 @@ def _action_alert(
         case Outcome.UNKNOWN if not settled:
             text = f"may not be running: the outcome of {what} is unknown."
             yield build.for_vm(AlertName.OUTCOME_UNKNOWN, vm, text)
+
+
+def question_text(question: OpenQuestion) -> str:
+    """Return what recovery asks about a VM, with the commands that answer it."""
+    number = question.number
+    return (
+        f"is down since {question.since:%Y-%m-%d %H:%M:%S} UTC: {question.evidence}. Recovery asks "
+        f"whether to send the action {question.action} (question {number}, open until "
+        f"{question.expires:%Y-%m-%d %H:%M:%S} UTC). Answer with "
+        f'`vergewatch recovery approve {number} --reason "..."` or '
+        f'`vergewatch recovery deny {number} --reason "..."`.'
+    )
 
 
 def _enrolled_vms(recovery: RecoveryReport) -> list[RecoveryVM]:
@@ -354,12 +389,12 @@ def is_resolved(
         return True
     if alert.name == AlertName.VM_DOWN:
         return _is_up_or_stopped(alert, recovery)
-    if recovery.mode != Mode.ENFORCE:
+    if recovery.mode not in ACTING_MODES:
         return True
     match alert.name:
         case AlertName.SYSTEM_DATA_STALE | AlertName.INTERNAL_ERROR | AlertName.JOURNAL_DOWN:
             return True
-        case AlertName.DISARMED | AlertName.RIVAL:
+        case AlertName.DISARMED | AlertName.RIVAL | AlertName.ERROR_BUDGET_SPENT:
             return recovery.journal_up and recovery.readiness != ReadinessState.BROKEN
         case AlertName.CIRCUIT_BREAKER_OPEN:
             return recovery.readiness == ReadinessState.ACTIVE
@@ -379,7 +414,7 @@ def _is_resolved_for_vm(
     vm = next((vm for vm in _enrolled_vms(recovery) if str(vm.key) == alert.vm_id), None)
     if vm is None:
         return recovery.journal_up  # until the journal is open, no VM is enrolled
-    if alert.name == AlertName.QUARANTINED:
+    if alert.name in (AlertName.QUARANTINED, AlertName.APPROVAL_NEEDED):
         return True  # the VM's state comes from the journal, so it is known
     if alert.name == AlertName.HELD_TOO_LONG:
         # Not current as well while recovery as a whole has an alert.

@@ -248,6 +248,34 @@ def forget(
           template=template, system=system)  # fmt: skip
 
 
+Question = Annotated[int, typer.Argument(metavar="NUMBER", min=1, help="Number of the question.")]
+
+
+def _register_answer(kind: CommandKind, help_text: str) -> None:
+    @commands.command(kind.value, help=help_text, cls=PlainHelp)
+    def give(
+        question: Question,
+        reason: Reason,
+        owner: Owner = None,
+        system: System = None,
+        token_file: TokenFile = None,
+        url: Url = DEFAULT_URL,
+        as_json: AsJson = False,
+    ) -> None:
+        _give(kind, url, token_file, as_json=as_json, owner=owner, reason=reason,
+              question=question, system=system)  # fmt: skip
+
+
+_register_answer(
+    CommandKind.APPROVE,
+    "Approve the action of a question. Everything is checked again before the action is sent.",
+)
+_register_answer(
+    CommandKind.DENY,
+    "Deny the action of a question. Recovery does not ask again until the VM was up.",
+)
+
+
 def _give(
     kind: CommandKind,
     url: str,

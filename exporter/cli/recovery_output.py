@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.formatting import counted, lasting
+from exporter.model import OpenQuestion
 from exporter.recovery.model.cases import Policy
 from exporter.recovery.model.states import State
 from exporter.recovery.model.views import (
@@ -142,6 +143,8 @@ def _print_system(
     console.print(head)
     for line in _details(status):
         console.print(_entry("  ", line))
+    for question in status.questions:
+        console.print(_entry("  ", Text(_plain(_question(question)), STYLES[Tone.WARN])))
     if vms:
         table = _table()
         for vm in vms[:MAX_VMS]:
@@ -182,6 +185,16 @@ def _details(status: SystemRecoveryStatus) -> Iterator[str]:
         state = present if status.kill_switch else absent
         yield f"kill switch: {status.kill_switch_file} ({state})"
     yield f"url: {status.url}"
+
+
+def _question(question: OpenQuestion) -> str:
+    number = question.number
+    return (
+        f"question {number}: {question.action} of {question.vm_name} ({question.diagnosis}: "
+        f"{question.evidence}), down since {_when(question.since)} UTC, open until "
+        f"{_when(question.expires)} UTC; vergewatch recovery approve {number} --reason ..., or "
+        f"vergewatch recovery deny {number} --reason ..."
+    )
 
 
 def _by_state(states: Mapping[str, int]) -> str:
@@ -235,7 +248,7 @@ def print_receipts(answer: CommandResponse) -> None:
 
 def _result(receipt: CommandReceipt) -> str:
     """Return the effect of a command, and the readiness, which may follow from another command."""
-    result = RESULTS.get(receipt.kind, receipt.kind).format(
+    result = receipt.result or RESULTS.get(receipt.kind, receipt.kind).format(
         vm=receipt.vm, template=receipt.template, means=receipt.means
     )
     duration = f" for {lasting(receipt.seconds)}" if receipt.seconds is not None else ""

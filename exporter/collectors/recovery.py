@@ -50,19 +50,32 @@ def budgets(view: RenderView) -> Items:
     )
 
 
+def questions(view: RenderView) -> Items:
+    """Return the questions that wait for an answer."""
+    found = view.report.recovery.questions if view.report.recovery else ()
+    return Items(
+        [(view.system, str(one.vm_key), escape(one.vm_name)) for one in found], list(found)
+    )
+
+
 RECOVERY = group("recovery", "system_name", REPORT, recoveries)
 STATE = group("state in recovery", "system_name state", REPORT, state_counts)
 VM_STATE = group("VM in recovery", VM, REPORT, vm_states)
 LAST_ACTION = group("last action", VM, REPORT, last_actions)
+QUESTION = group("open question", VM, REPORT, questions)
 BUDGET = group("restart budget", f"{VM} window_seconds", REPORT, budgets)
 
 FAMILIES = (
     info("recovery_info", RECOVERY, "",
          "Mode and readiness of recovery", {"mode": "mode", "readiness": "readiness"}),
     gauge("recovery_ready", RECOVERY, "",
-          "1 if recovery would act on a crash now; always 0 in shadow mode", "ready"),
+          "1 if recovery would act on a crash now, in mode ask after approval; always 0 in shadow "
+          "mode", "ready"),
     gauge("recovery_open_actions", RECOVERY, "",
           "Actions whose outcome is not known yet", "open_actions"),
+    gauge("recovery_error_budget_spent", RECOVERY, "",
+          "1 if recovery fell back from mode enforce to ask because people undid its actions",
+          lambda one: float(bool(one.fell_back))),
     gauge("recovery_journal_up", RECOVERY, "",
           "1 if the journal can be written; without it recovery does not act", "journal_up"),
     gauge("recovery_inventory_timestamp_seconds", RECOVERY, "",
@@ -81,6 +94,9 @@ FAMILIES = (
          {"action": "action", "outcome": "outcome"}),
     gauge("recovery_vm_last_action_timestamp_seconds", LAST_ACTION, "",
           "When the outcome of the last action on a VM was known", time("at")),
+    info("recovery_vm_question_info", QUESTION, "",
+         "The question about a VM that waits for the answer of an operator; only in mode ask",
+         {"question": lambda one: str(one.number), "action": "action"}),
     gauge("recovery_vm_budget_remaining", BUDGET, "",
           "Actions that remain in a VM's restart budget for the window; only for VMs with a "
           "recent action", float),

@@ -59,7 +59,8 @@ class RecoverySettings(BaseModel):
     model_config = STRICT
 
     mode: ModeName = Mode.SHADOW
-    """`shadow` decides and journals but sends no action."""
+    """`shadow` decides and journals but sends no action. `ask` asks before each action, and sends
+    it when an operator approves. `enforce` sends it."""
     directory: Path | None = None
     """Directory of the journal. Default: `$STATE_DIRECTORY`, which systemd sets, else
     `vergewatch` in `$XDG_STATE_HOME` or `~/.local/state`."""

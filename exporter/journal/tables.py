@@ -171,6 +171,7 @@ commands = Table(
     Column("uuid", Text),
     Column("template", Text),
     Column("means", Text),
+    Column("question", Integer),
     Index("commands_by_system", "system", "id"),
     sqlite_autoincrement=True,
 )

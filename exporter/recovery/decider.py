@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
+from exporter.errors import JournalError
 from exporter.recovery.act.journal_writer import JournalWriter
 from exporter.recovery.decide.facts import SystemFacts, gather_facts
 from exporter.recovery.decide.guards import Guard, decide, in_turn, permits
+from exporter.recovery.decide.questions import asked, needs_question
 from exporter.recovery.model.cases import Case, Cause
 from exporter.recovery.model.decision import Decision, GuardName
 from exporter.recovery.model.ports import Meter
@@ -65,9 +67,23 @@ class Decider:
                 kind=str(decision.diagnosis.kind),
                 cause=str(decision.diagnosis.cause),
             )
-            if not decision.acts:
+            if not (decision.acts or decision.asks):
                 self._journal_writer.add(decision)
         return decision
+
+    async def asked(self, case: Case, decision: Decision, system: SystemFacts) -> Case:
+        """Return *case* with a question to the operators, if *decision* needs one."""
+        if not needs_question(case, decision, system):
+            return case
+        try:
+            number = await self._journal_writer.store.save_decision(decision)
+        except JournalError as error:
+            self._journal_writer.close(error)
+            return case
+        case = asked(case, decision, number, system)
+        log.info("recovery.asked", vm=case.name, vm_id=case.key, question=number)
+        self.decide(case, system)  # its guard results now name the question
+        return case
 
     def forget_ended(self, before: Mapping[str, Case], cases: Mapping[str, Case]) -> None:
         """Forget what is kept of VMs that were deleted or are up again."""

@@ -18,6 +18,7 @@ from exporter.recovery.model.cases import Case, Cause, ObservedState
 from exporter.recovery.model.limits import Limits, PowerState
 from exporter.recovery.model.ports import Platform
 from exporter.recovery.model.states import DIAGNOSED, State
+from exporter.recovery.observe.error_budget import with_undone
 from exporter.recovery.observe.inventory_checks import CheckedInventory
 from exporter.recovery.observe.lifecycle import apply_diagnosis
 from exporter.recovery.observe.state import RecoveryState
@@ -72,9 +73,10 @@ class Diagnoser:
         logs = self.log_tail.evidence(case, _places(case, inventory))
         context = diagnosis_context(case, state, inventory, logs, self._users, names)
         if lacks_stop_author(case):
-            return add_stop_author(case, context, self._limits, self.learner.classifier)
+            case = add_stop_author(case, context, self._limits, self.learner.classifier)
+            return with_undone(case, at=inventory.at)
         diagnosis = diagnose(case, context, self._limits, self.learner.classifier, self._powerstate)
-        return apply_diagnosis(case, diagnosis, at=inventory.at)
+        return with_undone(apply_diagnosis(case, diagnosis, at=inventory.at), at=inventory.at)
 
     def explained(self, state: RecoveryState) -> frozenset[str]:
         """Return the VMs that are down and whose going down is no loss, as far as the logs tell."""

@@ -7,7 +7,7 @@ the rules.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from exporter.recovery.act.request import ActionRequest
 from exporter.recovery.decide.facts import SystemFacts, forbidden
 from exporter.recovery.decide.guards import GUARDS, Guard
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
+from exporter.recovery.decide.questions import answerable
 from exporter.recovery.decide.readiness import Readiness, ReadinessState, readiness_now
 from exporter.recovery.decider import Decider, after_decision
 from exporter.recovery.detect.context import LogUsers, cluster_of
@@ -46,6 +47,7 @@ from exporter.recovery.observe.boot import boot
 from exporter.recovery.observe.circuit_breaker import CircuitBreaker, after_failed_action
 from exporter.recovery.observe.enrolment import EnrolmentRule, enrol
 from exporter.recovery.observe.enrolment_cache import EnrolmentCache
+from exporter.recovery.observe.error_budget import overspent
 from exporter.recovery.observe.health import Health, warm_up
 from exporter.recovery.observe.lifecycle import after_outcome, cleared
 from exporter.recovery.observe.losses import after_diagnoses
@@ -54,6 +56,9 @@ from exporter.recovery.report.status import StatusCache, recovery_report
 from exporter.recovery.rival_watch import RivalWatch
 
 log = structlog.get_logger()
+
+OWNER = "vergewatch"
+"""Owner of the commands that recovery gives to itself."""
 
 
 class RecoveryConfig(NamedTuple):
@@ -140,13 +145,24 @@ class Recovery:
         return self._watched_before + self._clock.monotonic() - self._began
 
     @property
+    def fell_back(self) -> str:
+        """Why the mode is ``ask`` although ``enforce`` is configured; empty if it is not."""
+        fallback = self._control_state.fallback
+        return fallback.reason if fallback and self.setup.mode is Mode.ENFORCE else ""
+
+    @property
+    def mode(self) -> Mode:
+        """The mode in force."""
+        return Mode.ASK if self.fell_back else self.setup.mode
+
+    @property
     def system_facts(self) -> SystemFacts:
         """What holds for every VM of the system now."""
         return SystemFacts(
             at=self.watched,
             time=self._clock.now(),
             limits=self.setup.limits,
-            mode=self.setup.mode,
+            mode=self.mode,
             state=self.state,
             control_state=self._control_state,
             kill_switch=self._switch or self.setup.kill_switch(),
@@ -158,6 +174,7 @@ class Recovery:
             log_problem=self._diagnoser.log_tail.problem,
             maintenance_windows=self.setup.maintenance_windows,
             silences=self.setup.silences,
+            fell_back=self.fell_back,
         )
 
     @property
@@ -168,6 +185,11 @@ class Recovery:
     @property
     def commands(self) -> ControlState:
         return self._control_state.at(self.watched)
+
+    @property
+    def not_sent(self) -> Mapping[str, str]:
+        """Why the last action on a VM had no effect, by UUID."""
+        return self._actions.not_sent
 
     @property
     def decisions(self) -> Mapping[str, Decision]:
@@ -187,18 +209,20 @@ class Recovery:
             self.system_facts,
             self.readiness_now,
             self._status_cache.vms(
-                self.state.cases,
-                self.decisions,
-                lambda at: self._began_time + timedelta(seconds=at - self._watched_before),
-                self.learner.blocking,
+                self.state.cases, self.decisions, self._time_of, self.learner.blocking
             ),
             self._actions.last_actions.values(),
+            self._time_of,
         )
+
+    def _time_of(self, at: float) -> datetime:
+        """Return the time of day of *at* seconds of monitored time."""
+        return self._began_time + timedelta(seconds=at - self._watched_before)
 
     async def process(self, poll: PollResult) -> None:
         """Process *poll*, whose times are monotonic seconds."""
         async with self._turn:
-            if not self._journal_writer.is_open and not await self._boot():
+            if self.bug or not (self._journal_writer.is_open or await self._boot()):
                 return
             if poll.asked_at < self._began:
                 return  # requested before this process opened the journal
@@ -209,7 +233,8 @@ class Recovery:
             if self.state.health.problem is None:
                 await self._verify()
                 await self._diagnose()
-                await self._decide()
+                await self._check_error_budget()
+                await self._decide(self._decider.wanted(self.state))
             await self._record()
             self.report = self._make_report()
 
@@ -222,16 +247,20 @@ class Recovery:
         seconds: float | None = None,
         uuid: str | None = None,
         lesson: Lesson = NO_LESSON,
+        question: int | None = None,
     ) -> Command:
         """
-        Write a command of an operator and apply it.
+        Write a command of an operator and apply it; carry out the action that it approves.
 
         Raises:
             JournalError: The command could not be recorded, and is not in force.
+            AnswerRefusedError: The question takes no such answer.
 
         """
         async with self._commands_lock:
             at = self.watched
+            if question is not None:
+                uuid = answerable(question, kind, self.system_facts).uuid
             given = Command(
                 kind=kind,
                 owner=owner,
@@ -242,12 +271,15 @@ class Recovery:
                 uuid=uuid,
                 template=lesson.template,
                 means=lesson.means,
+                question=question,
             )
             await self._journal_writer.store.save_command(given)
             self.apply_command(given)
         if uuid is not None:
             async with self._turn:
-                if uuid in self.state.cases:
+                if question is not None:
+                    await self._decide_again(uuid)
+                elif uuid in self.state.cases:
                     self._update({uuid: cleared(self.state.cases[uuid], at=at)})
                 await self._record()
         self.report = self._make_report()
@@ -356,9 +388,34 @@ class Recovery:
         self.state = after_diagnoses(self.state, explained, self.setup.limits)
         self.learner.after_diagnosis(self.state)
 
-    async def _decide(self) -> None:
-        """Decide on every VM that is down, and carry out the actions, one after the other."""
-        for wanted in self._decider.wanted(self.state):
+    async def _check_error_budget(self) -> None:
+        """Fall back to mode ask if people undid too many actions."""
+        at, limits = self.watched, self.setup.limits
+        because = overspent(self.state.cases, self._control_state, limits, at=at)
+        if self.mode is not Mode.ENFORCE or not because:
+            return
+        given = Command(
+            kind=CommandKind.FALL_BACK, owner=OWNER, reason=because, at=at, time=self._clock.now()
+        )
+        async with self._commands_lock:
+            if await self._journal_writer.write(self._journal_writer.store.save_command(given)):
+                self.apply_command(given)
+                log.warning("recovery.fell_back", because=because)
+
+    async def _decide_again(self, uuid: str) -> None:
+        """Decide on a VM between two polls, because an operator answered a question about it."""
+        if self.bug or self.state.inventory is None or self.state.health.problem is not None:
+            return
+        wanted = [case for case in self._decider.wanted(self.state) if case.uuid == uuid]
+        try:
+            await self._decide(wanted)
+        except Exception as error:
+            self.mark_broken(f"a bug ({type(error).__name__}); see the log")
+            raise
+
+    async def _decide(self, cases: Sequence[Case]) -> None:
+        """Decide on VMs that are down, and carry out the actions, one after the other."""
+        for wanted in cases:
             case = self.state.cases[wanted.uuid]
             system, read_at = self.system_facts, moment(self._clock)
             if self._decider.permits(case, system):
@@ -366,6 +423,7 @@ class Recovery:
                 system = self.system_facts
             decision = self._decider.decide(case, system)
             after = after_decision(case, decision, system)
+            after = await self._decider.asked(after, decision, system)
             if decision.acts:
                 await self._act(after, decision, read_at)
             elif after is not self.state.cases[wanted.uuid]:

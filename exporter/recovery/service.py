@@ -8,6 +8,7 @@ from datetime import timedelta
 from exporter.clock import Clock
 from exporter.errors import JournalError
 from exporter.executor import run_in_thread
+from exporter.recovery.answers import answer_result, system_of_question
 from exporter.recovery.decide.facts import suppressed_by
 from exporter.recovery.engine import Recovery
 from exporter.recovery.model.cases import Case
@@ -208,6 +209,7 @@ class RecoveryService:
         seconds: float | None = None,
         vm: str | None = None,
         lesson: Lesson = NO_LESSON,
+        question: int | None = None,
         system: str | None = None,
     ) -> Sequence[CommandReceipt]:
         """
@@ -218,15 +220,19 @@ class RecoveryService:
             seconds: Duration; None: without end.
             vm: Complete name, key or UUID.
             lesson: With a log template or the text of a row.
+            question: The number of the question that is answered.
 
         Raises:
             JournalError: The command could not be recorded for a system, and is not in force there.
+            AnswerRefusedError: The question takes no such answer, or its action is not possible.
 
         """
         found = await self._find(vm, system, exact=True) if vm is not None else None
         chosen = {found.system: found.recovery} if found else self._systems(system)
         if not chosen:
             raise UnknownNameError("recovery is off in every system, so it takes no commands")
+        if question is not None:
+            chosen = system_of_question(question, kind, chosen)
         if found is not None and not _can_be_cleared(found):
             raise UnknownNameError(f"{found} is not enrolled, so there is nothing to clear")
         if kind is CommandKind.FORGET and lesson.template is not None:
@@ -237,7 +243,13 @@ class RecoveryService:
             try:
                 about = recovery.learner.lesson_of(lesson, recovery.state.cases.values())
                 command = await recovery.command(
-                    kind, owner=owner, reason=reason, seconds=seconds, uuid=uuid, lesson=about
+                    kind,
+                    owner=owner,
+                    reason=reason,
+                    seconds=seconds,
+                    uuid=uuid,
+                    lesson=about,
+                    question=question,
                 )
             except JournalError as error:
                 return f"{name}: {error}"
@@ -251,12 +263,7 @@ class RecoveryService:
         receipts = [one for one in results if isinstance(one, CommandReceipt)]
         problems = [one for one in results if isinstance(one, str)]
         if problems:
-            others = ", ".join(one.system for one in receipts)
-            raise JournalError(
-                "the command could not be recorded and is not in force: "
-                + "; ".join(problems)
-                + (f"; it is in force for {others}" if others else "")
-            )
+            raise _unrecorded(problems, receipts)
         return receipts
 
     def _systems(self, system: str | None) -> Mapping[str, Recovery]:
@@ -274,7 +281,7 @@ class RecoveryService:
         return SystemRecoveryStatus(
             system=name,
             url=recovery.key,
-            mode=recovery.setup.mode.value,
+            mode=recovery.mode.value,
             readiness=readiness.value,
             because=because,
             kill_switch=facts.kill_switch,
@@ -288,6 +295,7 @@ class RecoveryService:
             states=states,
             others=_counted(case for case in cases if not case.policy.acts),
             under_way=tuple(sorted(intent.name for intent in facts.open_actions.values())),
+            questions=recovery.report.questions,
             inventory_at=recovery.state.seen_time,
             unseen=self._unseen(recovery),
         )
@@ -306,7 +314,7 @@ class RecoveryService:
     ) -> ExplainContext:
         decision = recovery.decisions.get(case.uuid)
         record = next(iter(records.decisions), None)
-        if decision is None and record and record.decision.mode is recovery.setup.mode:
+        if decision is None and record and record.decision.mode is recovery.mode:
             decision = record.decision
         if record is not None and not (decision and _same_result(record.decision, decision)):
             record = None
@@ -344,6 +352,15 @@ class RecoveryService:
         return journal
 
 
+def _unrecorded(problems: Sequence[str], receipts: Sequence[CommandReceipt]) -> JournalError:
+    others = ", ".join(one.system for one in receipts)
+    return JournalError(
+        "the command could not be recorded and is not in force: "
+        + "; ".join(problems)
+        + (f"; it is in force for {others}" if others else "")
+    )
+
+
 def _same_result(one: Decision, other: Decision) -> bool:
     return (one.failed_guard, one.diagnosis.cause) == (other.failed_guard, other.diagnosis.cause)
 
@@ -376,8 +393,10 @@ def _can_be_cleared(found: FoundVM) -> bool:
 
 
 def _name_of(command: Command, recovery: Recovery) -> str:
-    case = recovery.state.cases.get(command.uuid or "")
-    return case.name if case is not None else command.uuid or ""
+    if command.uuid is None:
+        return ""
+    case = recovery.state.cases.get(command.uuid)
+    return case.name if case is not None else command.uuid
 
 
 def _in_force(command: Command | None, recovery: Recovery) -> CommandInForce | None:
@@ -403,9 +422,11 @@ def _receipt(
         time=command.time,
         seconds=command.until - command.at if command.until is not None else None,
         paused_seconds=pause.until - recovery.watched if pause and pause.until else None,
-        vm=vm.name if vm is not None else "",
+        vm=vm.name if vm is not None else _name_of(command, recovery),
         template=command.template or "",
         means=command.means or "",
+        question=command.question,
+        result=answer_result(command, recovery),
         readiness=readiness.value,
         because=because,
     )

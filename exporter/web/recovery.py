@@ -10,12 +10,13 @@ from aiohttp import hdrs, web
 from pydantic import SecretStr
 
 from exporter.errors import JournalError
-from exporter.recovery.model.commands import GIVEN_BY_OPERATORS, CommandKind, Lesson
+from exporter.recovery.model.commands import ANSWERS, GIVEN_BY_OPERATORS, CommandKind, Lesson
 from exporter.recovery.model.log_templates import TEACHABLE
 from exporter.recovery.model.views import (
     API_ROOT,
     TOKEN_HEADER,
     AmbiguousNameError,
+    AnswerRefusedError,
     SystemRecoveryStatus,
     UnknownNameError,
     VMRecoveryStatus,
@@ -127,6 +128,7 @@ class RecoveryAPI:
                 seconds=seconds,
                 vm=body.vm,
                 lesson=Lesson(body.template, body.means),
+                question=body.question,
                 system=body.system,
             )
             return CommandResponse(receipts)
@@ -215,7 +217,7 @@ def _json_handler(
             return _error(error.status, str(error))
         except UnknownNameError as error:
             return _error(404, str(error))
-        except AmbiguousNameError as error:
+        except (AmbiguousNameError, AnswerRefusedError) as error:
             return _error(409, str(error))
         except JournalError as error:
             return _error(503, str(error))
@@ -274,6 +276,10 @@ def _check_body(kind: CommandKind, body: CommandBody) -> None:
         raise RequestError(400, "vm is missing: the name, key or uuid of the VM to clear")
     if kind is not CommandKind.CLEAR and body.vm is not None:
         raise RequestError(400, f"vm is valid for clear only; {kind} applies to whole systems")
+    if kind in ANSWERS and body.question is None:
+        raise RequestError(400, f"question is missing: the number of the question to {kind}")
+    if kind not in ANSWERS and body.question is not None:
+        raise RequestError(400, f"question is valid for approve and deny only, not for {kind}")
     _check_template(kind, body)
 
 

@@ -194,6 +194,7 @@ def _recovery_view(recovery: SystemRecovery) -> Mapping[str, Any]:
         "reason": "; ".join(filter(None, (status.unseen, status.because))),
         "summary": f"{status.mode} mode, {counted(status.vms, 'VM')} enrolled"
         + (f", {monitored:,} monitored only" if monitored else ""),
+        "questions": status.questions,
         "cases": cases,
         "more": f"and {counted(more, 'VM')} more" if more > 0 else "",
         "actions": recovery.actions,

@@ -12,6 +12,7 @@ from tests.alert_rules.stories import (
     OF_TABLE,
     OF_VM,
     PLANNED_REQUESTS,
+    QUESTION,
     SCRAPED,
     SIZE,
     SYS,
@@ -531,6 +532,27 @@ RECOVERY = (
     silent("VergeRecoveryOutcomeUnknown", "it has just been sent", state("verifying"),
            rising(f"vergewatch_recovery_vm_state_since_timestamp_seconds{{{VM}}}", 0, 60)),
     silent("VergeRecoveryOutcomeUnknown", "nothing is open", state("held"), since()),
+    silent("VergeRecoveryHeldTooLong", "an operator is asked", state("held"), since(),
+           recovery("active", "ask"), QUESTION),
+    silent("VergeRecoveryErrorBudgetSpent", "it has not fallen back",
+           steady(f"vergewatch_recovery_error_budget_spent{{{SYS}}}", 0)),
+    silent("VergeRecoveryApprovalNeeded", "no question is open", state("held"), since(),
+           recovery("active", "ask")),
+    Case(
+        "VergeRecoveryApprovalNeeded",
+        "names the commands that answer",
+        (QUESTION,),
+        {1: [OF_VM]},
+        text={
+            "summary": "A VM crashed, and recovery asks whether to act on it.",
+            "description": f"VM web (7) in system {SYSTEM} crashed, and recovery asks whether to "
+            "act on it. Answer question 17 with `vergewatch recovery approve 17 --reason "
+            '"..."` or `vergewatch recovery deny 17 --reason "..."`. Run `vergewatch explain VM` '
+            "for the evidence.",
+            "runbook_url": f"{RUNBOOKS}/VergeRecoveryApprovalNeeded.md",
+            "dashboard_url": f"/d/vergewatch-vm?var-system={SYSTEM}&var-vm=web",
+        },
+    ),
     silent("VergeRecoveryHeldTooLong", "in shadow mode", state("held"), since(),
            recovery("active", "shadow")),
     silent("VergeRecoveryHeldTooLong", "it is not enrolled", not_enrolled("held"), since(),

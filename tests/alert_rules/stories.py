@@ -57,6 +57,9 @@ def steady(selector: str, value: float) -> Series:
     return Series(selector, lambda count: f"{value:g}x{max(count - 1, 0)} stale")
 
 
+QUESTION = steady(f'vergewatch_recovery_vm_question_info{{{VM},action="poweron",question="17"}}', 1)
+
+
 def rising(selector: str, start: float, by: float) -> Series:
     return Series(selector, lambda count: f"{start:g}{by:+g}x{max(count - 1, 0)} stale")
 
@@ -201,6 +204,12 @@ STORIES = (
     Story("VergeRecoveryFailed", (*last_action("failed"), state("backoff")), OF_VM),
     Story("VergeRecoveryQuarantined", (state("quarantined"),), OF_VM),
     Story("VergeRecoveryActed", last_action("confirmed"), OF_VM),
+    Story("VergeRecoveryApprovalNeeded", (QUESTION,), OF_VM),
+    Story(
+        "VergeRecoveryErrorBudgetSpent",
+        (steady(f"vergewatch_recovery_error_budget_spent{{{SYS}}}", 1),),
+        OF_SYSTEM,
+    ),
     Story("VergeRecoveryOutcomeUnknown", (state("indeterminate"), since()), OF_SYSTEM, onset=11),
     Story("VergeRecoveryHeldTooLong", (state("held"), since(), recovery("active")), OF_SYSTEM, 16),
     Story("VergeRecoveryCircuitBreakerOpen", (recovery("circuit_breaker_open"),), OF_SYSTEM),

@@ -121,8 +121,8 @@ def test_prometheusrule_has_the_same_rules() -> None:
 def test_alerts_are_warnings_but_for_these() -> None:
     others = {
         Severity.CRITICAL: "NodeOffline VMDown RecoveryFailed RecoveryQuarantined RecoveryRival "
-        "RecoveryCircuitBreakerOpen RecoveryInternalError RecoveryJournalDown "
-        "ExporterDown ExporterAbsent SystemDataStale AuthenticationFailed",
+        "RecoveryApprovalNeeded RecoveryCircuitBreakerOpen RecoveryInternalError "
+        "RecoveryJournalDown ExporterDown ExporterAbsent SystemDataStale AuthenticationFailed",
         Severity.INFO: "VMRestartPending VMGuestAgentLost VMCPUSaturated VMGuestMemoryPressure "
         "RecoveryActed DuplicateSeries",
         Severity.NONE: "VMFailoverWindow Watchdog",

@@ -9,6 +9,7 @@ import msgspec
 from exporter.model import (
     Identity,
     LastAction,
+    OpenQuestion,
     RecoveryReport,
     RecoveryVM,
     SystemReport,
@@ -75,6 +76,10 @@ def down(state: str, since: datetime = LONG_AGO, **changed: Any) -> SystemReport
 
 def last_action(key: int, outcome: str, at: datetime = START) -> LastAction:
     return LastAction(key, f"web-{key:02}", "poweron", outcome, at)
+
+
+def question(key: int) -> OpenQuestion:
+    return OpenQuestion(17, key, f"web-{key:02}", "poweron", "crashed", "it died", START, START)
 
 
 def report(**changed: Any) -> SystemReport:

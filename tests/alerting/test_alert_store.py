@@ -18,6 +18,7 @@ from tests.alerting.samples import (
     STARTING,
     down,
     last_action,
+    question,
     recovery,
     report,
     table,
@@ -97,6 +98,12 @@ def restarted(store: AlertStore) -> AlertStore:
         (with_vm("held", readiness="paused"), [f"{AlertName.HELD_TOO_LONG} web-01"]),
         (with_vm("held", readiness="warming_up"), [f"{AlertName.HELD_TOO_LONG} web-01"]),
         (with_vm("held", readiness="broken"), [AlertName.INTERNAL_ERROR]),
+        (with_vm("held", mode="ask"), [f"{AlertName.HELD_TOO_LONG} web-01"]),
+        (
+            with_vm("held", mode="ask", questions=(question(1),)),
+            [f"{AlertName.APPROVAL_NEEDED} web-01"],
+        ),
+        (with_vm("quarantined", mode="ask"), [f"{AlertName.QUARANTINED} web-01"]),
         (with_vm("platform"), []),
         (with_vm("stopped"), []),
         (

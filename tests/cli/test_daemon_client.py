@@ -228,6 +228,15 @@ async def test_clear_names_the_vm(idle: Daemon) -> None:
     assert "production: the restart budget of web-01 is refilled; readiness: " in out
 
 
+@pytest.mark.parametrize("kind", ["approve", "deny"])
+async def test_answer_to_a_question_that_is_not_open_is_an_error(idle: Daemon, kind: str) -> None:
+    code, _, err = await ran("recovery", kind, "7", "--reason", "r", **idle.steered)
+
+    assert code == 2
+    assert "question 7 is not open" in err
+    assert "open questions: none" in err
+
+
 @pytest.mark.parametrize(
     ("args", "env", "code", "says"),
     [

@@ -23,6 +23,7 @@ from exporter.model import (
     BudgetRemaining,
     Identity,
     LastAction,
+    OpenQuestion,
     RecoveryReport,
     RecoveryVM,
     SystemReport,
@@ -55,6 +56,9 @@ REPORT = SystemReport(
         open_actions=0,
         journal_problem="",
         inventory_at=AT,
+        questions=(
+            OpenQuestion(17, 3, "web-wren", "poweron", "crashed", "no stop request", AT, AT),
+        ),
     ),
 )
 

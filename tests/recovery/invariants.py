@@ -22,6 +22,7 @@ from exporter.recovery.model.limits import HOUR, Mode
 from exporter.recovery.model.states import State
 from exporter.simulator.api.accounts import USERNAME
 from exporter.simulator.api.tables.logs import loss_rank
+from tests.fakes import START
 from tests.recovery.harness import Harness, Request
 from tests.recovery.platform_checks import PlatformSight
 
@@ -250,7 +251,7 @@ class InvariantChecker:
         self._enrolled = enrolled
         self._sent: tuple[Intent, ...] = ()
         """The intents that were open when the newest request went out."""
-        self._used: set[int] = set()
+        self._used, self._used_answers = set[int](), set[int | None]()
         self._poll: Poll | None = None
         self._lives: dict[int, Life] = defaultdict(Life)
         self._node_ill: dict[int, float] = {}
@@ -558,6 +559,13 @@ class InvariantChecker:
             return "another instance acts"
         return ""
 
+    @property
+    def _fell_back(self) -> bool:
+        """Whether recovery fell back to mode ask, and no operator armed it since."""
+        kinds = [one.kind for one in self.harness.journal.commands]
+        last = [one for one in kinds if one in (CommandKind.FALL_BACK, CommandKind.ARM)][-1:]
+        return last == [CommandKind.FALL_BACK]
+
     def _read_orders(self) -> None:
         """Take note of the orders that the journal has since the last look into it."""
         commands = self.harness.journal.commands
@@ -691,12 +699,14 @@ class InvariantChecker:
 
     def _objections(self, asked: Asked) -> Iterator[Violation]:
         request, look = asked.request, asked.look
-        if self.mode is not Mode.ENFORCE:
+        if not self.mode.acts:
             yield "I16", f"the mode is {self.mode}"
         if look is None:
             yield "I1", "there was no such VM"
             return
         life = self._lives[request.vm_key]
+        if self.mode is Mode.ASK or self._fell_back:
+            yield from self._of_approval(request, look, life)
         yield from self._of_enrolment(asked, look)
         yield from self._of_intents(asked)
         yield from self._of_freshness(asked)
@@ -709,6 +719,32 @@ class InvariantChecker:
         yield from self._of_the_crowd(asked)
         yield from self._of_budgets(request, look, life)
         yield from self._of_permission(asked, look, life)
+
+    def _of_approval(self, request: Request, look: Look, life: Life) -> Iterator[Violation]:
+        """Each action needs an approval of its own, in this outage; a kill's is for its start."""
+        posts = self._posts(look.uuid)
+        if request.action == Action.POWER_ON and posts and posts[-1].action == Action.KILL:
+            return
+        answers = {
+            one.question: one
+            for one in self.harness.journal.commands
+            if one.question is not None and one.uuid == look.uuid
+        }
+        approved = [
+            one
+            for number, one in answers.items()
+            if one.kind is CommandKind.APPROVE and number not in self._used_answers
+        ]
+        if not approved:
+            yield "I16", "no operator approved it"
+            return
+        self._used_answers.add(approved[-1].question)
+        if (approved[-1].time - START).total_seconds() < life.surely_up_at - DUST:
+            yield "I16", "it was approved before the VM was last up"
+        if any(
+            one.kind is CommandKind.DENY for one in answers.values() if one.at > approved[-1].at
+        ):
+            yield "I16", "an operator denied it after that"
 
     def _of_enrolment(self, asked: Asked, look: Look) -> Iterator[Violation]:
         if not look.is_ours:
@@ -782,8 +818,10 @@ class InvariantChecker:
             invariant = "C2" if request.action == Action.POWER_ON else "I12"
             yield invariant, f"it was {look.word} for {at - since:.0f} s only"
         crashed_at = life.surely_down_since
-        if crashed_at is not None and at - crashed_at > limits.crash_age_seconds + DUST:
-            yield "I22", f"it went down {at - crashed_at:.0f} s before"
+        asks = self.mode is Mode.ASK or self._fell_back
+        age = at - crashed_at if crashed_at is not None else 0.0
+        if age > limits.crash_age_seconds + DUST and not asks:
+            yield "I23", f"it went down {age:.0f} s before"
         reading = asked.logs
         if reading is None or reading.at < since + limits.log_settle_seconds:
             yield "I10", "the logs were not read since"

@@ -147,7 +147,7 @@ class Month(Harness):
 
     def hear(self, decision: Decision) -> None:
         """Take note of a decision that was written down."""
-        if decision.failed_guard is GuardName.MODE_ENFORCE and decision.action is not None:
+        if decision.failed_guard is GuardName.MODE_PERMITS and decision.action is not None:
             self.ground_truth.would_start(self.world.vms[decision.vm_key])
 
     def _enrol(self, strangers: int) -> set[int]:

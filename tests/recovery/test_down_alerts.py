@@ -112,7 +112,7 @@ def test_crash_in_shadow_mode_alerts_with_the_guard_that_forbids_its_start(
     watch.advance(FIVE_MINUTES)
 
     (text,) = watch.down("web-01")
-    assert "crashed: it went down without a stop request. The guard `mode_enforce` forbids" in text
+    assert "crashed: it went down without a stop request. The guard `mode_permits` forbids" in text
 
 
 def test_crash_of_a_vm_that_is_not_enrolled_alerts(make_harness: MakeHarness) -> None:
@@ -228,7 +228,7 @@ def test_labels_of_the_state_are_the_cause_and_the_failed_guard(make_harness: Ma
 
     vms = {vm.name: vm for vm in watch.harness.recovery.report.vms}
 
-    assert (vms["web-01"].cause, vms["web-01"].failed_guard) == ("crashed", "mode_enforce")
+    assert (vms["web-01"].cause, vms["web-01"].failed_guard) == ("crashed", "mode_permits")
     assert (vms["app-01"].cause, vms["app-01"].failed_guard) == ("logs_unclear", "")
     assert {
         (vm.cause, vm.failed_guard, vm.down_since)

@@ -927,7 +927,7 @@ def test_action_is_allowed_at_every_limit() -> None:
             GuardName.ACTION_ALLOWED,
         ),
         ({"read_only": "403"}, GuardName.WRITE_ACCESS),
-        ({"mode": Mode.SHADOW}, GuardName.MODE_ENFORCE),
+        ({"mode": Mode.SHADOW}, GuardName.MODE_PERMITS),
     ],
 )
 def test_action_is_forbidden_beyond_any_limit(change: dict[str, Any], reason: GuardName) -> None:

@@ -398,7 +398,7 @@ SCENARIOS: dict[GuardName, tuple[str, Scenario]] = {
     GuardName.DEPENDENCIES_UP: ("I21", before_its_database),
     GuardName.ACTION_ALLOWED: ("I20", reset_twice_within_an_hour),
     GuardName.WRITE_ACCESS: ("I7", with_a_credential_that_may_not),
-    GuardName.MODE_ENFORCE: ("I16", in_shadow),
+    GuardName.MODE_PERMITS: ("I16", in_shadow),
 }
 """For each guard: the invariant that breaks without it, and the scenario in which it does."""
 

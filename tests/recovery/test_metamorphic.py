@@ -175,7 +175,7 @@ def test_shadow_mode_decides_the_same_until_the_first_action(incidents: Incident
             if one.at < first or (one.failed_guard in acting and one.at == first)
         )
 
-    acting = (None, GuardName.MODE_ENFORCE)
+    acting = (None, GuardName.MODE_PERMITS)
     assert not shadowed.requests
     assert until_first_action(enforced) == until_first_action(shadowed)
 

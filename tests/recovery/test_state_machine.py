@@ -18,6 +18,7 @@ from exporter.recovery.detect.context import LogUsers
 from exporter.recovery.engine import RecoveryConfig
 from exporter.recovery.model.commands import CommandKind, ControlState
 from exporter.recovery.model.limits import Mode, Window
+from exporter.recovery.model.views import AnswerRefusedError
 from exporter.recovery.observe.circuit_breaker import BreakerState
 from exporter.simulator.api.accounts import USERNAME
 from exporter.simulator.world.machines import VM, Node
@@ -124,15 +125,19 @@ RUNNING = ("running",)
 class Everything(RuleBasedStateMachine):
     """One system with its recovery, and the events that may happen to both."""
 
-    @initialize(knows_itself=st.booleans(), seed=st.integers(1, 3))
-    def begin(self, *, knows_itself: bool, seed: int) -> None:
+    @initialize(
+        knows_itself=st.booleans(),
+        seed=st.integers(1, 3),
+        mode=st.sampled_from([Mode.ENFORCE, Mode.ENFORCE, Mode.ASK]),
+    )
+    def begin(self, *, knows_itself: bool, seed: int, mode: Mode) -> None:
         self.switch = ""
         self.deleted = 0
         self.breaker_opened = False
         self.kills = 0
         setup = RecoveryConfig(
             HURRIED,
-            mode=Mode.ENFORCE,
+            mode=mode,
             log_users=LogUsers(USERNAME if knows_itself else ""),
             kill_switch=lambda: self.switch,
         )
@@ -565,6 +570,15 @@ class Everything(RuleBasedStateMachine):
     def operator_clears_a_vm(self, which: int) -> None:
         self.command(CommandKind.CLEAR, uuid=self.vm(which).uuid)
 
+    @rule(which=WHICH, approves=st.sampled_from([True, True, False]), polls=st.integers(0, 40))
+    def operator_answers_questions(self, which: int, approves: bool, polls: int) -> None:
+        self.crash(which)
+        kind = CommandKind.APPROVE if approves else CommandKind.DENY
+        for _ in range(polls + 1):
+            for question in self.harness.recovery.report.questions:
+                self.command(kind, question=question.number)
+            self.advance(20)
+
     @rule()
     def operator_arms_and_resumes(self) -> None:
         self.switch = ""
@@ -581,13 +595,23 @@ class Everything(RuleBasedStateMachine):
         self.switch = "" if taken_away else self.switch
 
     def command(
-        self, kind: CommandKind, *, seconds: float | None = None, uuid: str | None = None
+        self,
+        kind: CommandKind,
+        *,
+        seconds: float | None = None,
+        uuid: str | None = None,
+        question: int | None = None,
     ) -> None:
-        with suppress(JournalError):
+        with suppress(JournalError, AnswerRefusedError):
             try:
                 at_once(
                     self.harness.recovery.command(
-                        kind, owner="anna", reason="because", seconds=seconds, uuid=uuid
+                        kind,
+                        owner="anna",
+                        reason="because",
+                        seconds=seconds,
+                        uuid=uuid,
+                        question=question,
                     )
                 )
             except KilledError:

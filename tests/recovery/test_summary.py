@@ -78,7 +78,7 @@ FELL = change(100, State.HEALTHY, State.SUSPECT)
 HELD = change(
     140, State.SUSPECT, State.HELD, Diagnosis(DiagnosisKind.CRASHED, Cause.CRASHED, "it ran")
 )
-WOULD = decided(140, GuardName.MODE_ENFORCE)
+WOULD = decided(140, GuardName.MODE_PERMITS)
 
 
 # Simulated incidents.
@@ -350,7 +350,7 @@ def test_decision_belongs_to_the_downtime_it_was_made_in() -> None:
             change(400, State.SUSPECT, State.HEALTHY),
         ],
         # The round in which a VM goes down decides before it writes down that it went down.
-        [decided(299.9, GuardName.MODE_ENFORCE)],
+        [decided(299.9, GuardName.MODE_PERMITS)],
     )
 
     first, second = summary.incidents

@@ -11,12 +11,21 @@ from typing import Any, NamedTuple
 
 import aiohttp
 import bcrypt
+import msgspec
 import pytest
 import structlog
 from pydantic import SecretStr
 
 from exporter.errors import ConfigError, JournalError
-from exporter.recovery.model.commands import NO_LESSON, CommandKind, Lesson
+from exporter.model import OpenQuestion
+from exporter.recovery.model.commands import (
+    ANSWERS,
+    GIVEN_BY_OPERATORS,
+    NO_LESSON,
+    CommandKind,
+    Lesson,
+)
+from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.views import (
     AmbiguousNameError,
     CommandReceipt,
@@ -110,10 +119,11 @@ class StubService:
         seconds: float | None = None,
         vm: str | None = None,
         lesson: Lesson = NO_LESSON,
+        question: int | None = None,
         system: str | None = None,
     ) -> Sequence[CommandReceipt]:
         about = tuple(filter(None, lesson))
-        self._note(kind.value, owner, reason, seconds, vm, *about, system)
+        self._note(kind.value, owner, reason, seconds, vm or question, *about, system)
         return [
             CommandReceipt(
                 system="production",
@@ -281,18 +291,21 @@ async def test_without_service_there_are_no_routes(daemon: Serving) -> None:
 # Commands.
 
 
-@pytest.mark.parametrize("kind", ["pause", "resume", "disarm", "arm", "accept", "clear"])
-async def test_command_with_token_is_given(daemon: Serving, kind: str) -> None:
+@pytest.mark.parametrize("kind", GIVEN_BY_OPERATORS)
+async def test_command_with_token_is_given(daemon: Serving, kind: CommandKind) -> None:
     service = StubService()
     site = await daemon(service)
-    more = {"vm": "web-01"} if kind == "clear" else {}
+    more: dict[str, Any] = {"vm": "web-01"} if kind == "clear" else {}
+    if kind in ANSWERS:
+        more = {"question": 17}
 
     answer = await site.post(kind, **COMMAND, system="production", **more)
 
     assert answer.status == 200
     assert answer.json["commands"][0]["kind"] == kind
     seconds = 14_400 if kind == "pause" else None
-    assert service.asked == [(kind, "anna", "upgrade", seconds, more.get("vm"), "production")]
+    about = next(iter(more.values()), None)
+    assert service.asked == [(kind, "anna", "upgrade", seconds, about, "production")]
 
 
 @pytest.mark.parametrize(
@@ -364,6 +377,9 @@ async def test_command_without_configured_token_is_refused_and_names_the_setting
         ("pause", {**COMMAND, "until": 5}, "unknown field `until`"),
         ("resume", {**COMMAND, "seconds": 5}, "seconds is valid for pause only"),
         ("clear", COMMAND, "vm is missing"),
+        ("approve", COMMAND, "question is missing"),
+        ("deny", {**COMMAND, "question": 0}, "Expected `int` >= 1 - at `$.question`"),
+        ("arm", {**COMMAND, "question": 17}, "question is valid for approve and deny only"),
     ],
 )
 async def test_invalid_command_is_refused(
@@ -530,6 +546,19 @@ async def test_status_page_shows_recovery(daemon: Serving) -> None:
     assert "web-&lt;1&gt;: started it" in page
 
 
+async def test_status_page_shows_open_questions_with_the_commands(daemon: Serving) -> None:
+    service = StubService()
+    question = OpenQuestion(17, 1, "web-<1>", "poweron", "crashed", "it stopped", NOW, NOW)
+    service.cares = [msgspec.structs.replace(service.cares[0], questions=(question,))]
+
+    page = (await (await daemon(service)).get("/")).text
+
+    assert "question 17" in page
+    assert "web-&lt;1&gt;: it stopped. Recovery asks whether to send the action poweron" in page
+    assert 'vergewatch recovery approve 17 --reason "..."' in page
+    assert 'vergewatch recovery deny 17 --reason "..."' in page
+
+
 async def test_status_page_lists_no_vm_without_trouble(daemon: Serving) -> None:
     service = StubService()
     service.found = [
@@ -572,6 +601,41 @@ async def test_status_page_without_recovery(daemon: Serving, off: StubService | 
 
 
 # End to end.
+
+
+async def test_answers_are_given_and_refused_with_the_reason(
+    daemon: Serving, tmp_path: Path
+) -> None:
+    harness = stage(mode=Mode.ASK)
+    harness.world.crash("web-01")
+    harness.world.crash("web-02")
+    harness.advance(120)
+    journal = await journal_on_disk(harness, tmp_path / "state")
+    service = RecoveryService(
+        lambda: {"production": harness.recovery}, lambda: journal, harness.clock
+    )
+    site = await daemon(service)
+    status = (await site.get("/api/recovery")).json["systems"][0]
+    first, second = (one["number"] for one in status["questions"])
+
+    approved = await site.post("approve", **COMMAND, question=first)
+    again = await site.post("approve", **COMMAND, question=first)
+    denied = await site.post("deny", **COMMAND, question=second)
+    unknown = await site.post("deny", **COMMAND, question=999)
+
+    assert approved.json["commands"][0]["result"] == (
+        f"question {first} is approved; Vergewatch started it (web-01)"
+    )
+    assert approved.json["commands"][0]["vm"] == "web-01"
+    assert (again.status, unknown.status) == (409, 409)
+    assert "its action was sent" in again.json["error"]
+    assert f"question {second} is denied" in denied.json["commands"][0]["result"]
+    assert unknown.json["error"].endswith("open questions: none")
+    assert [(one.kind, one.question) for one in harness.journal.commands] == [
+        ("approve", first), ("deny", second),
+    ]  # fmt: skip
+    explained = (await site.get("/api/recovery/explain/web-02")).json
+    assert f"because question {second} was denied by anna: upgrade" in explained["sentence"]
 
 
 async def test_command_is_recorded_in_the_journal(daemon: Serving, tmp_path: Path) -> None:

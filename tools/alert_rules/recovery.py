@@ -32,11 +32,18 @@ from tools.alert_rules.model import (
 )
 
 _LAST_ACTION = "vergewatch_recovery_vm_last_action_timestamp_seconds"
+_QUESTION = "vergewatch_recovery_vm_question_info"
 _OPEN_ACTION = "acting|verifying|indeterminate"
 
 _QUARANTINED_FOR = lookup(
     f"time() - {STATE_SINCE}",
     " It has been quarantined for {{ . | first | value | humanizeDuration }}.",
+)
+_ANSWERS = lookup(
+    _QUESTION,
+    '{{ with . | first | label "question" }} Answer question {{ . }} with '
+    '`vergewatch recovery approve {{ . }} --reason "..."` or '
+    '`vergewatch recovery deny {{ . }} --reason "..."`.{{ end }}',
 )
 _VMS_DOWN = lookup(
     "system:vergewatch_vm_unwanted_down:count",
@@ -103,6 +110,20 @@ and {ON_VM} vergewatch_recovery_vm_last_action_info{{outcome="confirmed"}}""",
         "VM runs. Run `vergewatch recovery log VM` for the cause.",
     ),
     _recovery_alert(
+        **defined(AlertName.APPROVAL_NEEDED),
+        identity=VM,
+        expr=f"{by(VM, _QUESTION)} == 1",
+        description=f"{OF_VM} crashed, and recovery asks whether to act on it.{_ANSWERS} Run "
+        "`vergewatch explain VM` for the evidence.",
+    ),
+    _recovery_alert(
+        **defined(AlertName.ERROR_BUDGET_SPENT),
+        expr=f"{by(SYSTEM, 'vergewatch_recovery_error_budget_spent')} == 1",
+        description=f"Recovery of {OF_SYSTEM} fell back from mode enforce to ask, because people "
+        "stopped VMs within ten minutes after it had started them. Run `vergewatch recovery log` "
+        "for the VMs, and `vergewatch recovery arm --reason ...` to let it act by itself again.",
+    ),
+    _recovery_alert(
         **defined(AlertName.OUTCOME_UNKNOWN),
         # An action is verified within 2 to 5 minutes.
         expr=_vms_in_state(f'state=~"{_OPEN_ACTION}"', "10m"),
@@ -116,8 +137,9 @@ and {ON_VM} vergewatch_recovery_vm_last_action_info{{outcome="confirmed"}}""",
         expr=_vms_in_state(
             f'{ENROLLED},state="held"',
             "15m",
-            f'\n  and {ON_SYSTEM} vergewatch_recovery_info{{mode="enforce", '
-            'readiness=~"active|circuit_breaker_half_open"}',
+            f'\n  and {ON_SYSTEM} vergewatch_recovery_info{{mode=~"ask|enforce", '
+            'readiness=~"active|circuit_breaker_half_open"}'
+            f"\n  unless {ON_VM} {_QUESTION}",
         ),
         for_="1m",
         keep_firing_for=MUTING,
@@ -163,11 +185,11 @@ and {ON_VM} vergewatch_recovery_vm_last_action_info{{outcome="confirmed"}}""",
         severity=Severity.WARNING,
         expr=f"""\
 {by(SYSTEM, "vergewatch_recovery_ready")} == 0
-and {ON_SYSTEM} vergewatch_recovery_info{{mode="enforce", \
+and {ON_SYSTEM} vergewatch_recovery_info{{mode=~"ask|enforce", \
 readiness=~"degraded|warming_up|active|circuit_breaker_half_open"}}""",
         for_="30m",  # three warm-ups
         keep_firing_for=MUTED,
-        summary="Recovery is in mode enforce but not ready.",
+        summary="Recovery is in mode ask or enforce but not ready.",
         description=f"Recovery of {OF_SYSTEM} has not been ready for more than {FOR}."
         f"{_READINESS} It does not restart VMs. Run `vergewatch recovery status`.",
     ),

@@ -57,6 +57,8 @@ class OpenActions:
         self.history = ActionHistory(limits)
         self.last_actions: dict[str, LastAction] = {}
         """By VM UUID; actions of earlier processes are in the journal only."""
+        self.not_sent: dict[str, str] = {}
+        """Why the last action on a VM had no effect: it was overtaken, abandoned or refused."""
 
     def pause_seconds(self, attempts: int) -> float:
         """Return the pause after the *attempts*-th action in a row, with jitter."""
@@ -95,7 +97,9 @@ class OpenActions:
 
     def after_action(self, case: Case, intent: Intent | str, *, at: float) -> Case:
         """Record the result of `ActionExecutor.carry_out`; return the case that follows from it."""
+        self.not_sent.pop(case.uuid, None)
         if isinstance(intent, str):
+            self.not_sent[case.uuid] = intent
             log.info("recovery.overtaken", vm=case.name, vm_id=case.key, why=intent)
             return reset_evidence(case, Event.SEEN_CHANGING, at=at)
         if intent.sent_at is not None:
@@ -106,6 +110,7 @@ class OpenActions:
         if intent.outcome is None:
             self.by_vm[case.uuid] = intent
         else:
+            self.not_sent[case.uuid] = intent.detail
             self._count(intent)
         return after_answer(case, intent, self._limits, at=at)
 

@@ -13,8 +13,16 @@ from exporter.recovery.decide.platform_holds import (
     update_hold,
 )
 from exporter.recovery.detect.context import location, node_hold, waits_for
-from exporter.recovery.model.cases import Action, Case, Enrolment, Intent, ObservedState
-from exporter.recovery.model.commands import ControlState
+from exporter.recovery.model.cases import (
+    Action,
+    Case,
+    Cause,
+    Enrolment,
+    Intent,
+    ObservedState,
+    Spent,
+)
+from exporter.recovery.model.commands import CommandKind, ControlState
 from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.model.ports import Silences
 from exporter.recovery.observe.inventory_checks import CheckedInventory
@@ -49,6 +57,8 @@ class SystemFacts(NamedTuple):
     """Why VergeOS' logs cannot be read; empty when they were read."""
     maintenance_windows: Sequence[MaintenanceWindow]
     silences: Silences | None
+    fell_back: str = ""
+    """Why the mode is ``ask`` although ``enforce`` is configured; empty if it is not."""
 
     @property
     def update_hold(self) -> str:
@@ -90,6 +100,8 @@ class Facts(NamedTuple):
     hard_reset_at: float | None
     silenced: str = ""
     """The silence that matches it: author, comment and end; empty if none does."""
+    completes_kill: bool = False
+    """Whether the next action is the start that follows a kill of ours."""
     storage_hold: str = ""
     """What is wrong with the storage of its cluster; empty if nothing is known to be."""
     memory_hold: str = ""
@@ -103,7 +115,8 @@ def gather_facts(case: Case, system: SystemFacts) -> Facts:
     state, inventory, history = system.state, system.state.valid_inventory, system.history
     at, limits = system.at, system.limits
     vm = inventory.vms.get(case.uuid)
-    resets = [one.at for one in history.on(case) if one.action is Action.RESET]
+    done = history.on(case)
+    resets = [one.at for one in done if one.action is Action.RESET]
     return Facts(
         system=system,
         case=case,
@@ -123,10 +136,17 @@ def gather_facts(case: Case, system: SystemFacts) -> Facts:
         may_power_cycle=vm is not None and vm.config.disable_powercycle is False,
         hard_reset_at=max(resets, default=None),
         silenced=silenced(system.silences, case, inventory),
+        completes_kill=_completes_kill(case, done),
         storage_hold=storage_hold(vm, state.platform, inventory),
         memory_hold=memory_hold(case, vm, state.platform, inventory),
         device_hold=device_hold(vm, inventory),
     )
+
+
+def _completes_kill(case: Case, done: Sequence[Spent]) -> bool:
+    """Return whether our last action on a VM was the kill that took it down."""
+    killed = case.diagnosis is not None and case.diagnosis.cause is Cause.KILLED_TO_RESTART
+    return killed and bool(done) and done[-1].action is Action.KILL
 
 
 def suppressed_by(case: Case, system: SystemFacts) -> str:
@@ -152,6 +172,9 @@ def forbidden(case: Case, system: SystemFacts, warm_since: float) -> str:
         return "recovery was disarmed"
     if system.control_state.pause is not None:
         return "recovery was paused"
+    answer = system.control_state.answers.get(case.question.number) if case.question else None
+    if answer is not None and answer.kind is CommandKind.DENY:
+        return f"{answer.owner} denied it: {answer.reason}"
     if system.control_state.rival is not None:
         return system.control_state.rival.reason
     health = system.state.health

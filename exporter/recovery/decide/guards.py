@@ -12,6 +12,7 @@ from typing import NamedTuple
 from exporter.formatting import counted, lasting, span
 from exporter.recovery.decide.budgets import Use
 from exporter.recovery.decide.facts import Facts
+from exporter.recovery.decide.questions import QuestionState, state_of
 from exporter.recovery.model.cases import (
     UNDIAGNOSED,
     Action,
@@ -20,6 +21,7 @@ from exporter.recovery.model.cases import (
     Enrolment,
     ObservedState,
     OnHang,
+    Question,
 )
 from exporter.recovery.model.decision import BudgetUse, Decision, GuardName, GuardResult
 from exporter.recovery.model.limits import Mode
@@ -214,6 +216,8 @@ _FIXES = {
 def _crash_recent(facts: Facts) -> str | Denial:
     age, most = facts.crash_age_seconds, facts.system.limits.crash_age_seconds
     detail = f"the VM went down {lasting(age)} ago (limit: {span(most)})"
+    if age > most and facts.system.mode is Mode.ASK:
+        return f"{detail}, so an operator is asked"
     return Denial(detail, "check the VM and start it") if age > most else detail
 
 
@@ -387,10 +391,36 @@ def _write_access(facts: Facts) -> str | Denial:
     return "the credential is not known to be read-only"
 
 
-def _mode_enforce(facts: Facts) -> str | Denial:
-    detail = f"the mode is {facts.system.mode}"
-    enforces = facts.system.mode is Mode.ENFORCE
-    return detail if enforces else Denial(detail, "set recovery.mode: enforce")
+def _mode_permits(facts: Facts) -> str | Denial:
+    mode, question = f"the mode is {facts.system.mode}", facts.case.question
+    if not facts.system.mode.acts:
+        return Denial(mode, "set recovery.mode: enforce")
+    if question is not None and state_of(question, facts.system) is QuestionState.DENIED:
+        return _answered(question, facts)  # in mode enforce as well: it is for the whole outage
+    if facts.system.mode is Mode.ENFORCE:
+        return mode
+    if facts.completes_kill:
+        return f"{mode}, and this start completes the kill"
+    if question is None or question.action is not next_action(facts.case, facts.enrolment):
+        return Denial(f"{mode}, and no operator has approved the action", "wait for the question")
+    return _answered(question, facts)
+
+
+def _answered(question: Question, facts: Facts) -> str | Denial:
+    """Return whether *question* was approved, and by whom."""
+    answer = facts.system.control_state.answers.get(question.number)
+    by = f" by {answer.owner}: {answer.reason}" if answer is not None else ""
+    match state_of(question, facts.system):
+        case QuestionState.APPROVED:
+            return f"question {question.number} was approved{by}"
+        case QuestionState.DENIED:
+            fix = f"start the VM, or vergewatch recovery clear {facts.case.name} --reason ..."
+            return Denial(f"question {question.number} was denied{by}", fix)
+        case QuestionState.OPEN:
+            fix = f"vergewatch recovery approve {question.number} --reason ..."
+            return Denial(f"question {question.number} is not answered yet", fix)
+        case QuestionState.EXPIRED | QuestionState.WITHDRAWN as state:
+            return Denial(f"question {question.number} is {state}", "wait for the next question")
 
 
 GUARDS = (
@@ -421,7 +451,7 @@ GUARDS = (
     Guard(GuardName.DEPENDENCIES_UP, _dependencies_up),
     Guard(GuardName.ACTION_ALLOWED, _action_allowed),
     Guard(GuardName.WRITE_ACCESS, _write_access),
-    Guard(GuardName.MODE_ENFORCE, _mode_enforce),
+    Guard(GuardName.MODE_PERMITS, _mode_permits),
 )
 """In the order of precedence: decisions of operators first, the mode last."""
 

@@ -50,7 +50,7 @@ def readiness_now(system: SystemFacts, *, bug: str) -> Readiness:
     """
     if bug:
         return Readiness(ReadinessState.BROKEN, bug)
-    active = Readiness(ReadinessState.ACTIVE, _ready(system.mode, system.read_only))
+    active = Readiness(ReadinessState.ACTIVE, _ready(system))
     return _stopped(system) or _unfit(system) or active
 
 
@@ -123,7 +123,14 @@ def _by(command: Command) -> str:
     return f"by {command.owner}: {command.reason}"
 
 
-def _ready(mode: Mode, read_only: str) -> str:
-    if mode is not Mode.ENFORCE:
+def _ready(system: SystemFacts) -> str:
+    mode, read_only = system.mode, system.read_only
+    if not mode.acts:
         return f"the mode is {mode}: decisions are recorded, no action is sent"
-    return f"no write access: {read_only}" if read_only else "ready to act"
+    if read_only:
+        return f"no write access: {read_only}"
+    if system.fell_back:
+        return f"fell back to mode ask until an operator arms recovery: {system.fell_back}"
+    if mode is Mode.ASK:
+        return "ready to ask: the mode is ask, and each action needs an operator's approval"
+    return "ready to act"

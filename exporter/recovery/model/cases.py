@@ -6,6 +6,7 @@ and survive a restart, so no change of a clock refills a budget or ends a pause.
 ``clock`` are VergeOS's time, in Unix seconds.
 """
 
+from datetime import datetime
 from enum import StrEnum
 
 import msgspec
@@ -144,6 +145,21 @@ class Diagnosis(msgspec.Struct, frozen=True, gc=False):
 UNDIAGNOSED = Diagnosis(DiagnosisKind.PENDING, Cause.NOT_LONG_ENOUGH, "not diagnosed yet")
 
 
+class Question(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A question to the operators: may recovery carry out an action? One action, one outage."""
+
+    number: int
+    """The number of its decision in the journal."""
+    action: Action
+    asked_at: float
+    expires_at: float
+    """Seconds of monitored time."""
+    expires: datetime
+    """The same by the time of day, which also passes while Vergewatch does not run."""
+    withdrawn: bool = False
+    """Whether the VM was found to be stopped: no answer counts any more."""
+
+
 class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The recovery state of one VM."""
 
@@ -205,6 +221,12 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Whether VergeOS may not have received that kill."""
     cleared_at: float = 0.0
     """When an operator cleared it; earlier actions do not count against its budget."""
+    question: Question | None = None
+    """The last question about it in this outage, until its action is sent."""
+    helped_at: float | None = None
+    """When an action of recovery last brought it up; ``None`` once a person stopped it."""
+    undone: tuple[float, ...] = ()
+    """When people were found to have stopped it soon after that."""
 
 
 class Outcome(StrEnum):

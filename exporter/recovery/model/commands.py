@@ -25,11 +25,19 @@ class CommandKind(StrEnum):
     FORGET = "forget"
     """Take that back, and forget the experience with the template."""
 
+    APPROVE = "approve"
+    """Approve the action of a question."""
+    DENY = "deny"
+    """Deny the action of a question."""
+    FALL_BACK = "fall_back"
+    """Fall back from mode `enforce` to `ask`; recovery gives it to itself."""
     RIVAL = "rival"
     """Given by recovery itself: another instance acts on the system, so hold all actions."""
 
 
-GIVEN_BY_OPERATORS = tuple(kind for kind in CommandKind if kind is not CommandKind.RIVAL)
+GIVEN_BY_RECOVERY = (CommandKind.FALL_BACK, CommandKind.RIVAL)
+GIVEN_BY_OPERATORS = tuple(kind for kind in CommandKind if kind not in GIVEN_BY_RECOVERY)
+ANSWERS = (CommandKind.APPROVE, CommandKind.DENY)
 
 
 class Lesson(NamedTuple):
@@ -59,6 +67,8 @@ class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The log template that it concerns."""
     means: str | None = None
     """The meaning that is taught."""
+    question: int | None = None
+    """The number of the question that the command answers."""
 
 
 class ControlState(NamedTuple):
@@ -66,6 +76,12 @@ class ControlState(NamedTuple):
 
     pause: Command | None = None
     disarm: Command | None = None
+    answers: Mapping[int, Command] = {}
+    """The answers to questions, by the number of the question."""
+    fallback: Command | None = None
+    """Why recovery asks before each action, although its mode is `enforce`."""
+    fell_back_at: float | None = None
+    """When it last fell back: what was undone before counts no longer."""
     rival: Command | None = None
     """Given when another instance was last seen to act."""
     taught: Mapping[str, Command] = MappingProxyType({})
@@ -90,7 +106,11 @@ class ControlState(NamedTuple):
             case CommandKind.DISARM:
                 return self._replace(disarm=command)
             case CommandKind.ARM:
-                return self._replace(disarm=None, rival=None)
+                return self._replace(disarm=None, fallback=None, rival=None)
+            case CommandKind.FALL_BACK:
+                return self._replace(fallback=command, fell_back_at=command.at)
+            case CommandKind.APPROVE | CommandKind.DENY:
+                return self._answered(command)
             case CommandKind.RIVAL:
                 return self._replace(rival=command)
             case CommandKind.TEACH | CommandKind.FORGET:
@@ -103,6 +123,14 @@ class ControlState(NamedTuple):
         others = {known: one for known, one in self.taught.items() if known != key}
         teaches = command.kind is CommandKind.TEACH
         return MappingProxyType({**others, key: command} if teaches else others)
+
+    def _answered(self, command: Command) -> "ControlState":
+        """Return what is in force after an answer; a denial is final."""
+        number = command.question
+        known = self.answers.get(number) if number is not None else None
+        if number is None or (known is not None and known.kind is CommandKind.DENY):
+            return self
+        return self._replace(answers={**self.answers, number: command})
 
     def _lasts_longer_than(self, command: Command) -> bool:
         """Return whether a pause is in force already that ends later than *command*."""

@@ -71,8 +71,8 @@ class GuardName(StrEnum):
     """Its settings allow the next action."""
     WRITE_ACCESS = "write_access"
     """The credential of the daemon may act."""
-    MODE_ENFORCE = "mode_enforce"
-    """The mode is `enforce`."""
+    MODE_PERMITS = "mode_permits"
+    """The mode is `enforce`, or it is `ask` and an operator approved the action."""
 
 
 class BudgetUse(msgspec.Struct, frozen=True, gc=False):
@@ -120,3 +120,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     @property
     def acts(self) -> bool:
         return self.failed_guard is None
+
+    @property
+    def asks(self) -> bool:
+        """Whether nothing but an operator's approval is missing."""
+        return self.failed_guard is GuardName.MODE_PERMITS and self.mode is Mode.ASK

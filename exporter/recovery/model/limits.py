@@ -23,7 +23,14 @@ class Mode(StrEnum):
     OFF = "off"
     SHADOW = "shadow"
     """Decides and journals; never acts."""
+    ASK = "ask"
+    """Decides and asks; acts when an operator approves."""
     ENFORCE = "enforce"
+
+    @property
+    def acts(self) -> bool:
+        """Whether recovery sends actions in this mode."""
+        return self in (Mode.ASK, Mode.ENFORCE)
 
 
 class PowerState(StrEnum):
@@ -152,6 +159,11 @@ class Limits:
     """Time for the effect of an action whose response was lost."""
     dependency_timeout_seconds: Seconds = 600
     """Maximum time that a VM waits for the VMs in `after`."""
+    question_seconds: PositiveFloat = 900
+    """Time that operators have to answer a question in mode `ask`."""
+    undone_actions: NonNegativeInt = 2
+    """Starts that people undo within ten minutes, counted over a week, after which recovery falls
+    back from mode `enforce` to `ask` until an operator arms it. 0: never."""
 
     @property
     def vm_windows(self) -> tuple[Window, ...]:

@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 
 from exporter.errors import VergewatchError
+from exporter.model import OpenQuestion
 
 API_ROOT = "/api/recovery"
 TOKEN_HEADER = "X-Vergewatch-Token"  # noqa: S105 - the name of a header
@@ -17,6 +18,10 @@ class UnknownNameError(VergewatchError):
 
 class AmbiguousNameError(VergewatchError):
     """Several VMs match the name; the message lists them."""
+
+
+class AnswerRefusedError(VergewatchError):
+    """An answer to a question that is not open, or an approval whose action is not possible."""
 
 
 class CommandInForce(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -72,6 +77,8 @@ class SystemRecoveryStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """When the newest accepted inventory was taken."""
     unseen: str = ""
     """Why the status is out of date; empty if it is current."""
+    questions: tuple[OpenQuestion, ...] = ()
+    """The questions that wait for an answer."""
 
 
 class CommandReceipt(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -89,6 +96,9 @@ class CommandReceipt(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     vm: str = ""
     template: str = ""
     means: str = ""
+    question: int | None = None
+    result: str = ""
+    """What followed from the answer to a question."""
     readiness: str
     """Readiness after the command."""
     because: str

@@ -48,12 +48,16 @@ def boot(saved: SavedState, limits: Limits, *, pause_seconds: Callable[[int], fl
         outcome = Outcome.ABANDONED if intent.sent_at is None else Outcome.UNKNOWN
         closed.append(replace(intent, outcome=outcome, detail="found open after a restart"))
 
+    sent = {one.uuid: one.at for one in saved.spent}
+
     def resumed(case: Case) -> Case:
         intent = open_actions.get(case.uuid)
         if intent is not None and intent.sent_at is not None and case.state not in OPEN:
             # The previous process ended between the commit of the action and that of the case.
             pause = pause_seconds(case.attempts + 1)
             case = after_sending(case, intent, limits, at=intent.sent_at, pause_seconds=pause)
+        if case.question is not None and sent.get(case.uuid, -1.0) >= case.question.asked_at:
+            case = replace(case, question=None)  # its approval was used
         return after_restart(case, is_open=intent is not None, at=watched)
 
     cases = {case.uuid: resumed(case) for case in saved.cases}

@@ -221,7 +221,7 @@ def _seen_between(case: Case, at: float, clock: float | None) -> Case:
             case = replace(
                 case, diagnosis=Diagnosis(DiagnosisKind.STOPPED, cause, f"seen {case.word}")
             )
-        return step(case, Event.SEEN_STOPPING, at=at)
+        return step(_withdrawn(case), Event.SEEN_STOPPING, at=at)
     if case.state in UP:
         harmless = case.observed is ObservedState.BUSY
         return case if harmless else _lost(case, at=at, clock=clock)
@@ -265,6 +265,7 @@ def _forget_trouble(case: Case, node: int | None) -> Case:
         killed_position=None,
         killed_at=None,
         kill_unanswered=False,
+        question=None,
     )
 
 
@@ -289,6 +290,8 @@ def apply_diagnosis(case: Case, diagnosis: Diagnosis, *, at: float) -> Case:
         case = replace(case, diagnosis=diagnosis)
     if diagnosis.kind is DiagnosisKind.CRASHED and case.state is State.BACKOFF:
         return case
+    if diagnosis.kind is DiagnosisKind.STOPPED:
+        case = _withdrawn(case)
     if diagnosis.cause is Cause.FLAPPING:
         return step(case, Event.FLAPPED, at=at)
     event = EVENT_OF.get(diagnosis.kind)
@@ -298,6 +301,13 @@ def apply_diagnosis(case: Case, diagnosis: Diagnosis, *, at: float) -> Case:
         return case
     was_platform = case.state is State.PLATFORM
     return step(case, Event.PLATFORM_PASSED if was_platform else Event.SEEN_CHANGING, at=at)
+
+
+def _withdrawn(case: Case) -> Case:
+    """Return the case of a VM that was stopped on purpose: no approval is valid any more."""
+    if case.question is None or case.question.withdrawn:
+        return case
+    return replace(case, question=replace(case.question, withdrawn=True))
 
 
 def after_sending(
@@ -313,6 +323,7 @@ def after_sending(
         pause_seconds: How long to rest before the next.
 
     """
+    case = replace(case, question=None)  # an approval is for one action
     if intent.reply is Reply.BUSY:
         return replace(case, retry_at=at + pause_seconds)
     if intent.reply is Reply.NO_CAPACITY:
@@ -376,9 +387,9 @@ def after_outcome(
     if outcome is Outcome.CONFIRMED and kills:
         return step(replace(case, trouble_at=at, times_observed=1), Event.STEP_DONE, at=at)
     if outcome is Outcome.CONFIRMED:
-        return restarted(case, vm, at=at)
+        return replace(restarted(case, vm, at=at), helped_at=at)
     if overruled:
-        return stopped_again(case, at=at)
+        return replace(stopped_again(case, at=at), helped_at=at)
     if outcome is Outcome.FAILED and kills:
         case = replace(case, killed_position=None, killed_at=None, kill_unanswered=False)
     if outcome is Outcome.UNKNOWN:
@@ -389,7 +400,8 @@ def after_outcome(
 
 def cleared(case: Case, *, at: float) -> Case:
     """Return a case of which an operator says that what was tried before counts no longer."""
-    case = replace(case, cleared_at=at, attempts=0, ladder_step=0, retry_at=None, losses=())
+    case = replace(case, cleared_at=at, attempts=0, ladder_step=0, retry_at=None)
+    case = replace(case, losses=(), question=None)
     if case.state is not State.QUARANTINED:
         return case
     return reset_evidence(case, Event.CLEARED, at=at)

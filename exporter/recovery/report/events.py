@@ -68,6 +68,6 @@ def command_event(command: Command, system: str, *, vm: str = "") -> TimelineEve
     lasts = f" for {lasting(command.until - command.at)}" if command.until is not None else ""
     about = f" “{command.template}”" if command.template else ""
     means = f" = {command.means}" if command.means else ""
-    what = f"{COMMANDS[command.kind]}{about}{means}{lasts}"
-    text = f"{command.owner} {what}: {command.reason}"
+    done = COMMANDS[command.kind].format(question=command.question)
+    text = f"{command.owner} {done}{about}{means}{lasts}: {command.reason}"
     return TimelineEvent(time=command.time, system=system, vm=vm, kind="command", text=text)

@@ -42,7 +42,7 @@ CAUSES: Mapping[Cause, str] = {
 """A main clause for each cause."""
 
 REASONS: Mapping[GuardName, str] = {
-    GuardName.MODE_ENFORCE: "{detail}",
+    GuardName.MODE_PERMITS: "{detail}",
     GuardName.ARMED: "recovery is disarmed: {detail}",
     GuardName.NOT_PAUSED: "recovery is {detail}",
     GuardName.NO_RIVAL: "another instance acts on the system: {detail}",
@@ -100,6 +100,9 @@ COMMANDS: Mapping[CommandKind, str] = {
     CommandKind.ARM: "armed recovery",
     CommandKind.ACCEPT: "accepted the current inventory as correct",
     CommandKind.CLEAR: "cleared the restart budget of the VM",
+    CommandKind.APPROVE: "approved question {question}",
+    CommandKind.DENY: "denied question {question}",
+    CommandKind.FALL_BACK: "fell back from mode enforce to ask",
     CommandKind.RIVAL: "held recovery",
     CommandKind.TEACH: "taught the meaning of a log template",
     CommandKind.FORGET: "forgot a log template",

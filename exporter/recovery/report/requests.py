@@ -59,4 +59,6 @@ class CommandBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     """The log template, or a row of the log, of ``teach`` and ``forget``."""
     means: str | None = None
     """The meaning that is taught."""
+    question: Annotated[int, Meta(gt=0)] | None = None
+    """The number of the question that ``approve`` and ``deny`` answer."""
     system: str | None = None

@@ -137,7 +137,7 @@ def _held(context: ExplainContext) -> str:
     happened = f"{_crash(context)}. {_story(context)}"
     if decision is None or decision.failed_guard in (None, GuardName.CRASHED):
         return f"{happened}Vergewatch decides with the next inventory."
-    if decision.failed_guard is GuardName.MODE_ENFORCE:
+    if decision.failed_guard is GuardName.MODE_PERMITS and not decision.asks:
         done = VERBS[decision.action][1] if decision.action is not None else "acted"
         when = context.time_of_day(context.decided or decision.time)
         return (

@@ -4,13 +4,20 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from operator import attrgetter
 
-from exporter.model import BudgetRemaining, LastAction, RecoveryReport, RecoveryVM
+from exporter.model import (
+    BudgetRemaining,
+    LastAction,
+    OpenQuestion,
+    RecoveryReport,
+    RecoveryVM,
+)
 from exporter.recovery.decide.facts import SystemFacts
+from exporter.recovery.decide.questions import open_cases
 from exporter.recovery.decide.readiness import Readiness, ReadinessState
-from exporter.recovery.model.cases import Case, DiagnosisKind, ObservedState
+from exporter.recovery.model.cases import UNDIAGNOSED, Case, DiagnosisKind, ObservedState
 from exporter.recovery.model.decision import Decision
-from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
+from exporter.recovery.report.messages import CAUSES
 
 RUNNING = (ObservedState.UP, ObservedState.HUNG)
 PROVEN = (State.HELD, State.BACKOFF, State.QUARANTINED)
@@ -90,15 +97,22 @@ def recovery_report(
     readiness: Readiness,
     vms: tuple[RecoveryVM, ...],
     last_actions: Iterable[LastAction],
+    time_of: Callable[[float], datetime],
 ) -> RecoveryReport:
-    """Return the report of one system."""
+    """
+    Return the report of one system.
+
+    Args:
+        time_of: Converts seconds of monitored time.
+
+    """
     cases, history = system.state.cases, system.history
     acts = (ReadinessState.ACTIVE, ReadinessState.CIRCUIT_BREAKER_HALF_OPEN)
     return RecoveryReport(
         mode=system.mode,
         readiness=readiness.readiness,
         because=readiness.because,
-        ready=system.mode is Mode.ENFORCE and readiness.readiness in acts and not system.read_only,
+        ready=system.mode.acts and readiness.readiness in acts and not system.read_only,
         vms=vms,
         budgets_remaining=tuple(
             BudgetRemaining(case.key, case.name, use.window.seconds, use.window.most - use.used)
@@ -110,4 +124,31 @@ def recovery_report(
         open_actions=len(system.open_actions),
         journal_problem=system.journal_problem,
         inventory_at=system.state.seen_time,
+        questions=open_questions(system, time_of),
+        fell_back=system.fell_back,
     )
+
+
+def open_questions(
+    system: SystemFacts, time_of: Callable[[float], datetime]
+) -> tuple[OpenQuestion, ...]:
+    """Return the questions that wait for an answer, the oldest first."""
+    found = []
+    for case in open_cases(system):
+        question, diagnosis = case.question, case.diagnosis or UNDIAGNOSED
+        if question is None:
+            continue
+        detail = f" ({diagnosis.detail})" if diagnosis.detail else ""
+        found.append(
+            OpenQuestion(
+                number=question.number,
+                vm_key=case.key,
+                vm_name=case.name,
+                action=question.action,
+                diagnosis=diagnosis.cause,
+                evidence=f"{CAUSES[diagnosis.cause]}{detail}",
+                since=time_of(case.trouble_at if case.trouble_at is not None else case.since),
+                expires=question.expires,
+            )
+        )
+    return tuple(found)

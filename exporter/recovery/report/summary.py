@@ -237,7 +237,12 @@ def _incidents(downtimes: Sequence[_Downtime], until: datetime) -> list[Incident
 
 def _incident(downtime: _Downtime, after: _Downtime | None, until: datetime) -> Incident:
     would = next(
-        (one for one in downtime.decisions if one.failed_guard is GuardName.MODE_ENFORCE), None
+        (
+            one
+            for one in downtime.decisions
+            if one.failed_guard is GuardName.MODE_PERMITS and not (one.asks and downtime.actions)
+        ),
+        None,
     )
     acted = downtime.actions[0] if downtime.actions else None
     ended = downtime.ended
@@ -265,7 +270,7 @@ def _incident(downtime: _Downtime, after: _Downtime | None, until: datetime) -> 
                 for one in downtime.decisions
                 if one.diagnosis.kind is DiagnosisKind.CRASHED
                 and one.failed_guard is not None
-                and one.failed_guard not in (GuardName.MODE_ENFORCE, GuardName.NO_OPEN_ACTION)
+                and one.failed_guard not in (GuardName.MODE_PERMITS, GuardName.NO_OPEN_ACTION)
             )
         ),
     )
