@@ -380,7 +380,7 @@ SCENARIOS: dict[GuardName, tuple[str, Scenario]] = {
     GuardName.WARMED_UP: ("I5", just_started),
     GuardName.ENROLLED: ("I1", with_unreadable_tags),
     GuardName.CRASHED: ("I10", stopped_by_an_operator),
-    GuardName.CRASH_RECENT: ("I22", armed_again_after_too_long),
+    GuardName.CRASH_RECENT: ("I23", armed_again_after_too_long),
     GuardName.NO_OPEN_ACTION: ("I3", restored_while_it_starts),
     GuardName.WITHIN_RESTART_BUDGET: ("I2", in_a_crash_loop),
     GuardName.BACKOFF_ELAPSED: ("I18", crashed_again_at_once),
