@@ -462,6 +462,42 @@ def test_blocked_template_keeps_the_text_of_a_row() -> None:
     assert site.history.example == "the first"
 
 
+@pytest.mark.parametrize("changed", [{"up_at": None}, {"diagnosis": None}])
+def test_vm_that_was_never_up_or_is_not_diagnosed_blames_no_row(changed: dict[str, Any]) -> None:
+    site = learned_site()
+    site.read(site.row())
+    site.cases["u0"] = replace(
+        site.cases["u0"],
+        **{"state": State.BASELINE, "up_at": 1.0, "diagnosis": STOPPED_BY_ROW, **changed},
+    )
+
+    site.poll()
+    site.wait(180.0)
+
+    assert site.is_learned()
+
+
+def test_only_an_unclear_row_blocks() -> None:
+    site = Site()
+
+    site.down(STOPPED_BY_ROW, "u0")
+    site.down(replace(UNCLEAR, template=""), "u1")
+
+    assert not site.experience.templates
+
+
+def test_rows_about_two_vms_count_twice_and_the_newest_text_is_the_example() -> None:
+    site = Site()
+    site.wait(120.0)
+    site.read(site.row("u0")._replace(text="older"), site.row("u1")._replace(text="newer"))
+    site.wait(STAYS_UP_SECONDS - 60.0)
+    site.read(site.row("u0")._replace(text=""))
+    site.wait(60.0)
+
+    assert site.history.times == 2
+    assert site.history.example == "newer"
+
+
 def test_row_long_before_or_about_another_vm_is_innocent() -> None:
     site = learned_site()
     site.read(site.row("u0"), site.row("u1"))
@@ -529,8 +565,9 @@ def history(number: int, *, times: int = 1, marks: int = 0) -> TemplateHistory:
 
 
 def test_templates_that_were_seen_least_are_forgotten_first_and_marks_last() -> None:
-    kept = [history(0, times=9), history(1, times=0, marks=1)]
-    rest: Iterable[TemplateHistory] = [history(number) for number in range(2, MAX_TEMPLATES)]
+    blocked = replace(history(2, times=0), blocked=1)
+    kept = [history(0, times=9), history(1, times=0, marks=1), blocked]
+    rest: Iterable[TemplateHistory] = [history(number) for number in range(3, MAX_TEMPLATES)]
     site = Site(experience=resumed([*kept, *rest], ()))
 
     site.sight(1)
@@ -538,7 +575,7 @@ def test_templates_that_were_seen_least_are_forgotten_first_and_marks_last() -> 
     templates = site.experience.templates
     assert len(templates) == MAX_TEMPLATES
     assert {one.template.casefold() for one in kept} <= templates.keys()
-    assert "row 00002" not in templates
+    assert "row 00003" not in templates
 
 
 def let_time_pass(site: Site, _: str) -> None:
