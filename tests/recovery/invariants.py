@@ -818,10 +818,10 @@ class InvariantChecker:
             invariant = "C2" if request.action == Action.POWER_ON else "I12"
             yield invariant, f"it was {look.word} for {at - since:.0f} s only"
         crashed_at = life.surely_down_since
+        age = at - crashed_at if crashed_at is not None else 0.0
         asks = self.mode is Mode.ASK or self._fell_back
-        is_old = crashed_at is not None and at - crashed_at > limits.crash_age_seconds + DUST
-        if is_old and not asks:
-            yield "I22", f"it went down {at - crashed_at:.0f} s before"
+        if age > limits.crash_age_seconds + DUST and not asks:
+            yield "I22", f"it went down {age:.0f} s before"
         reading = asked.logs
         if reading is None or reading.at < since + limits.log_settle_seconds:
             yield "I10", "the logs were not read since"
