@@ -818,8 +818,8 @@ class InvariantChecker:
             invariant = "C2" if request.action == Action.POWER_ON else "I12"
             yield invariant, f"it was {look.word} for {at - since:.0f} s only"
         crashed_at = life.surely_down_since
-        asks = self.mode is Mode.ASK or self._fell_back
         age = at - crashed_at if crashed_at is not None else 0.0
+        asks = self.mode is Mode.ASK or self._fell_back
         if age > limits.crash_age_seconds + DUST and not asks:
             yield "I23", f"it went down {age:.0f} s before"
         reading = asked.logs
