@@ -25,11 +25,11 @@ from exporter.errors import ConfigError, UnauthorizedError, UnreachableError, Ve
 from exporter.formatting import counted
 from exporter.model import IDENTITY, Inventory
 from exporter.polling.schedule import requests_per_hour
-from exporter.recovery.engine import RecoveryConfig
 from exporter.recovery.model.cases import Enrolment, OnHang
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.observe.enrolment import enrol_all, rule_title
 from exporter.recovery.observe.inventory_checks import is_eligible
+from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.telemetry import Telemetry
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.recovery_rows import LOGS, TAG_MEMBERS

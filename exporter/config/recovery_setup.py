@@ -13,9 +13,9 @@ from exporter.inputs.files import SecretFile
 from exporter.recovery.decide.budgets import endless_loops
 from exporter.recovery.detect.context import LogUsers
 from exporter.recovery.detect.log_patterns import LOG_PATTERNS, LogClassifier
-from exporter.recovery.engine import RecoveryConfig
 from exporter.recovery.model.limits import Limits, Mode
 from exporter.recovery.observe.enrolment import circle_among
+from exporter.recovery.recovery_config import RecoveryConfig
 
 KILL_SWITCH = "kill-switch"
 

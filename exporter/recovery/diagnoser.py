@@ -1,6 +1,6 @@
 """Diagnoses the VMs of one system that are down, and reads the logs of VergeOS for it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -15,8 +15,9 @@ from exporter.recovery.detect.diagnosis import (
 from exporter.recovery.detect.log_patterns import LogClassifier
 from exporter.recovery.log_tail import LogTail, Subject
 from exporter.recovery.model.cases import Case, Cause, ObservedState
+from exporter.recovery.model.commands import Command
 from exporter.recovery.model.limits import Limits, PowerState
-from exporter.recovery.model.ports import Platform
+from exporter.recovery.model.ports import Platform, SavedState
 from exporter.recovery.model.states import DIAGNOSED, State
 from exporter.recovery.observe.error_budget import with_undone
 from exporter.recovery.observe.inventory_checks import CheckedInventory
@@ -52,6 +53,18 @@ class Diagnoser:
         self._names_of: CheckedInventory | None = None
         self._names = LogNames(frozenset(), frozenset())
         self.log_tail = LogTail(platform, limits)
+
+    def resume(
+        self, saved: SavedState, state: RecoveryState, taught: Mapping[str, Command]
+    ) -> None:
+        """Continue after an earlier process, with what was *taught*."""
+        needed = (
+            case.log_from
+            for case in state.cases.values()
+            if case.log_from is not None and needs_log_rows(case)
+        )
+        self.log_tail.resume(saved.log_positions, needed)
+        self.learner.resume(saved, taught)
 
     def diagnosed(self, state: RecoveryState) -> dict[str, Case]:
         """Return the cases that their diagnosis changes, by UUID."""

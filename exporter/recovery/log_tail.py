@@ -219,7 +219,7 @@ class LogTail:
     def _before_the_first_read(self, at: float) -> tuple[PositionRead, ...]:
         """Return a position before the window of log evidence, by the age of the rows alone."""
         # A VM may go down just after the poll that came before this read.
-        before = at - self._limits.log_before_seconds - self._limits.max_gap_seconds
+        before = at - self._limits.log_before_seconds - self._limits.inventory_age_seconds
         keys = [self._tables[table].newest_until(before) for table in LogTable]
         return (PositionRead(before, LogPosition(*keys)),) if all(keys) else ()
 

@@ -12,7 +12,7 @@ from exporter.recovery.answers import answer_result, system_of_question
 from exporter.recovery.decide.facts import suppressed_by
 from exporter.recovery.engine import Recovery
 from exporter.recovery.model.cases import Case
-from exporter.recovery.model.commands import NO_LESSON, Command, CommandKind, Lesson
+from exporter.recovery.model.commands import NO_LESSON, Command, CommandDetails, CommandKind, Lesson
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import DAY
 from exporter.recovery.model.records import JournalReader
@@ -238,19 +238,14 @@ class RecoveryService:
         if kind is CommandKind.FORGET and lesson.template is not None:
             chosen = systems_that_know(lesson.template, chosen)
 
+        details = CommandDetails(owner=owner, reason=reason, seconds=seconds, question=question)
+        details["uuid"] = found.uuid if found is not None else None
+
         async def give(name: str, recovery: Recovery) -> CommandReceipt | str:
-            uuid = found.uuid if found is not None else None
             try:
                 about = recovery.learner.lesson_of(lesson, recovery.state.cases.values())
-                command = await recovery.command(
-                    kind,
-                    owner=owner,
-                    reason=reason,
-                    seconds=seconds,
-                    uuid=uuid,
-                    lesson=about,
-                    question=question,
-                )
+                given = CommandDetails(**details, lesson=about)
+                command = await recovery.command(kind, **given)
             except JournalError as error:
                 return f"{name}: {error}"
             for successor in self._recoveries().values():  # of a reload in the meantime

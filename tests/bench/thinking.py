@@ -6,7 +6,7 @@ from statistics import median
 from typing import NamedTuple
 
 from exporter.model import PollResult
-from exporter.recovery.engine import Recovery, RecoveryConfig
+from exporter.recovery.engine import Recovery
 from exporter.recovery.model.cases import Action, Intent, Policy, Reply, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
@@ -22,6 +22,7 @@ from exporter.recovery.model.ports import (
     SavedState,
 )
 from exporter.recovery.observe.enrolment import EnrolmentRule
+from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.simulator.world.context import Timings
 from exporter.simulator.world.factory import create_world
 from tests.fakes import START, FakeClock

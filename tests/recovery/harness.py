@@ -33,7 +33,7 @@ from exporter.errors import (
 from exporter.model import PollResult
 from exporter.polling.state import TableRows
 from exporter.recovery.decide.guards import GUARDS, Guard
-from exporter.recovery.engine import Recovery, RecoveryConfig
+from exporter.recovery.engine import Recovery
 from exporter.recovery.model.cases import Case, Intent, Outcome, Reply, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
@@ -41,6 +41,7 @@ from exporter.recovery.model.limits import WEEK, Limits, Mode, Window
 from exporter.recovery.model.log_templates import TemplateHistory
 from exporter.recovery.model.platform_log import PositionRead
 from exporter.recovery.model.ports import JournalStore, LastCheck, PollRecord, SavedState
+from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.simulator.api.accounts import (
     API_KEY,
     PASSWORD,

@@ -18,13 +18,13 @@ from textwrap import fill
 import structlog
 
 from exporter.model import PollResult
-from exporter.recovery.engine import RecoveryConfig
 from exporter.recovery.model.cases import Policy
 from exporter.recovery.model.decision import Decision, GuardName
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.ports import PollRecord
 from exporter.recovery.model.states import DIAGNOSED, OPEN, State
 from exporter.recovery.observe.enrolment import EnrolmentRule
+from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.simulator.world.builder import ClusterPlan
 from exporter.simulator.world.context import Timings
 from tests.recovery.ground_truth import US, Crash, GroundTruth, WrongAction

@@ -14,11 +14,11 @@ from itertools import count
 from typing import NamedTuple
 
 from exporter.model import PollResult
-from exporter.recovery.engine import RecoveryConfig
 from exporter.recovery.model.cases import Cause, Diagnosis, DiagnosisKind
 from exporter.recovery.model.commands import CommandKind, Lesson
 from exporter.recovery.model.limits import DAY, HOUR, Mode
 from exporter.recovery.model.states import State
+from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.simulator.world.machines import VM
 from exporter.simulator.world.rng import Rng
 from tests.recovery.harness import EVERY, Harness, at_once

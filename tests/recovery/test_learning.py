@@ -6,12 +6,12 @@ from msgspec.structs import replace
 from exporter.alerting.alerts import AlertName, current_alerts
 from exporter.alerting.config import AlertLimits
 from exporter.recovery.detect.log_patterns import Meaning
-from exporter.recovery.engine import RecoveryConfig
 from exporter.recovery.model.cases import Cause, DiagnosisKind
 from exporter.recovery.model.commands import CommandKind, Lesson
 from exporter.recovery.model.limits import HOUR, Mode
 from exporter.recovery.model.log_templates import TEACHABLE, RowSource
 from exporter.recovery.model.states import State
+from exporter.recovery.recovery_config import RecoveryConfig
 from tests.alerting.samples import report
 from tests.recovery.harness import Harness, at_once
 from tests.recovery.noise import ACTIVITIES, AT_CRASH, LEARNING, Activity, NoisySystem, measure

@@ -109,7 +109,7 @@ def test_first_read_gives_a_position_before_the_window_of_evidence(log: Scripted
     read(tail, 1000.0)
 
     assert tail.positions == (
-        PositionRead(280.0, LogPosition(3, 3)), PositionRead(1000.0, LogPosition(5, 5))
+        PositionRead(370.0, LogPosition(3, 3)), PositionRead(1000.0, LogPosition(5, 5))
     )  # fmt: skip
 
 

@@ -181,7 +181,7 @@ def test_question_expires_by_the_time_of_day_too(make_harness: MakeHarness) -> N
     harness, number = asked_about(make_harness)
 
     harness.clock.elapsed += 3600  # no poll meanwhile, as if the daemon had not run
-    harness.recovery._began = harness.clock.monotonic()
+    harness.recovery._time.began = harness.clock.monotonic()
 
     with pytest.raises(AnswerRefusedError, match="expired"):
         approve(harness, number)

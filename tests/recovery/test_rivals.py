@@ -4,10 +4,10 @@ import pytest
 
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.detect.context import LogUsers
-from exporter.recovery.engine import RecoveryConfig
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.limits import HOUR, Mode
+from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.simulator.api.accounts import USERNAME
 from tests.recovery.harness import ENFORCE, EVERY, LIMITS, Harness, at_once
 

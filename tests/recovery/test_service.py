@@ -11,11 +11,11 @@ from msgspec.structs import replace
 from exporter.errors import JournalError
 from exporter.journal.journal import Journal
 from exporter.recovery.decide.readiness import ReadinessState
-from exporter.recovery.engine import RecoveryConfig
 from exporter.recovery.model.commands import Command, CommandKind
 from exporter.recovery.model.ports import VMLocation
 from exporter.recovery.model.states import State
 from exporter.recovery.model.views import AmbiguousNameError, UnknownNameError
+from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.recovery.report.presentation import READINESS, URGENCY
 from exporter.recovery.report.summary_text import summary_text
 from exporter.recovery.service import RecoveryService

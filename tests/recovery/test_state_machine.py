@@ -15,11 +15,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from exporter.errors import JournalError
 from exporter.recovery.detect.context import LogUsers
-from exporter.recovery.engine import RecoveryConfig
 from exporter.recovery.model.commands import CommandKind, ControlState
 from exporter.recovery.model.limits import Mode, Window
 from exporter.recovery.model.views import AnswerRefusedError
 from exporter.recovery.observe.circuit_breaker import BreakerState
+from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.simulator.api.accounts import USERNAME
 from exporter.simulator.world.machines import VM, Node
 from exporter.simulator.world.power import OFF

@@ -330,12 +330,12 @@ def table(
     Args:
         info: A query for labels only; its value is not shown.
         hide: Labels that are not shown.
-        sort: The title of the column to sort by, with ``-`` before it for descending order; the
-            first column by default. An empty text keeps the order of the query.
+        sort: The title of the column to sort by, with ``-`` before it for descending order; by
+            default the first column, if empty the order of the query.
         paged: Turn pages instead of scrolling, where there may be many rows.
 
     """
-    exprs = [expr for expr in (info, *(column.expr for column in columns)) if expr]
+    exprs = list(filter(None, (info, *(column.expr for column in columns))))
     names = ["Value"] if len(exprs) == 1 else [f"Value #{letter}" for letter in ascii_uppercase]
     fields = dict(zip(exprs, names, strict=False))
     asked = [_query(expr, instant=True, kind=PromQueryFormat.TABLE) for expr in exprs]
@@ -369,9 +369,8 @@ def table(
     )
     # An empty cell does not show the text of an empty table.
     panel.override_by_regexp("/.*/", _property("noValue", "\u2013"))
-    for column in columns:
-        if properties := column.properties():
-            panel.override_by_name(column.title, properties)
+    for column in filter(Column.properties, columns):
+        panel.override_by_name(column.title, column.properties())
     return panel
 
 

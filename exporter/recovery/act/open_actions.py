@@ -15,7 +15,13 @@ from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.ports import Meter, Random
 from exporter.recovery.model.states import OPEN, Event
 from exporter.recovery.observe.boot import Boot
-from exporter.recovery.observe.lifecycle import after_answer, after_sending, reset_evidence
+from exporter.recovery.observe.circuit_breaker import after_failed_action
+from exporter.recovery.observe.lifecycle import (
+    after_answer,
+    after_outcome,
+    after_sending,
+    reset_evidence,
+)
 from exporter.recovery.observe.state import RecoveryState
 from exporter.recovery.verify import verify
 
@@ -64,7 +70,21 @@ class OpenActions:
         """Return the pause after the *attempts*-th action in a row, with jitter."""
         return backoff_seconds(attempts, self._limits, random=self._random())
 
-    async def verify(self, state: RecoveryState, *, at: float) -> list[ClosedAction]:
+    async def verify(self, state: RecoveryState, *, at: float) -> RecoveryState:
+        """Verify the open actions; return the state after those that ended."""
+        for closed in await self._ended(state, at=at):
+            if closed.failed:
+                breaker = after_failed_action(state.breaker, self._limits, now=at)
+                state = state._replace(breaker=breaker)
+            case = closed.case
+            vm = state.valid_inventory.vms.get(case.uuid)
+            after = after_outcome(
+                case, closed.intent, vm, self._limits, at=at, overruled=closed.overruled
+            )
+            state = state.with_cases({case.uuid: after})
+        return state
+
+    async def _ended(self, state: RecoveryState, *, at: float) -> list[ClosedAction]:
         """Verify the open actions; return those that ended with a case waiting for them."""
         ended = []
         for intent in list(self.by_vm.values()):

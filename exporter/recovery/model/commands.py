@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import reduce
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Required, TypedDict
 
 import msgspec
 
@@ -48,6 +48,18 @@ class Lesson(NamedTuple):
 
 
 NO_LESSON = Lesson()
+
+
+class CommandDetails(TypedDict, total=False):
+    """What is given with a command."""
+
+    owner: str
+    reason: Required[str]
+    seconds: float | None
+    """After how long it ends by itself."""
+    uuid: str | None
+    lesson: Lesson
+    question: int | None
 
 
 class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):

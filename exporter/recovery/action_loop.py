@@ -1,0 +1,142 @@
+"""Decides on the VMs of one system that are down, and acts on them one after the other."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from exporter.clock import Clock
+from exporter.errors import JournalError
+from exporter.model import VM
+from exporter.recovery.act.executor import ActionExecutor
+from exporter.recovery.act.journal_writer import JournalWriter
+from exporter.recovery.act.last_look import moment
+from exporter.recovery.act.open_actions import OpenActions
+from exporter.recovery.act.request import ActionRequest
+from exporter.recovery.decide.facts import SystemFacts, forbidden
+from exporter.recovery.decider import Decider, after_decision
+from exporter.recovery.detect.context import cluster_of
+from exporter.recovery.diagnoser import Diagnoser
+from exporter.recovery.model.cases import Case, Enrolment
+from exporter.recovery.model.commands import CommandKind
+from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.limits import Mode
+from exporter.recovery.model.ports import FreshVM, Platform
+from exporter.recovery.observe.enrolment import EnrolmentRule, enrol
+from exporter.recovery.observe.state import RecoveryState
+from exporter.recovery.recovery_config import RecoveryConfig
+from exporter.recovery.rival_watch import HOLD_SECONDS, RivalWatch
+
+
+class Engine(Protocol):
+    """What the loop needs of the engine."""
+
+    state: RecoveryState
+
+    @property
+    def watched(self) -> float: ...
+    @property
+    def system_facts(self) -> SystemFacts: ...
+    def update(self, changed: Mapping[str, Case], /) -> None: ...
+    async def restrict(
+        self, kind: CommandKind, because: str, seconds: float | None = None
+    ) -> None: ...
+
+
+class ActionLoop:
+    """The decisions of one poll, and the actions that follow from them."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        platform: Platform,
+        config: RecoveryConfig,
+        journal_writer: JournalWriter,
+        clock: Clock,
+        *,
+        diagnoser: Diagnoser,
+        decider: Decider,
+        actions: OpenActions,
+    ) -> None:
+        self._engine = engine
+        self._config = config
+        self._journal_writer = journal_writer
+        self._clock = clock
+        self._diagnoser = diagnoser
+        self._decider = decider
+        self._actions = actions
+        self._rival_watch = RivalWatch(config.log_users)
+        self._executor = ActionExecutor(
+            platform, journal_writer, config.limits, clock, watched=lambda: engine.watched
+        )
+
+    async def decide(self, cases: Sequence[Case]) -> None:
+        """Decide on VMs that are down, and carry out the actions, one after the other."""
+        for wanted in cases:
+            case = self._engine.state.cases[wanted.uuid]
+            system, read_at = self._engine.system_facts, moment(self._clock)
+            if self._decider.permits(case, system):
+                case = await self._diagnosed_anew(case)
+                system = self._engine.system_facts
+            decision = self._decider.decide(case, system)
+            after = after_decision(case, decision, system)
+            after = await self._decider.asked(after, decision, system)
+            if decision.acts:
+                await self._act(after, decision, read_at)
+            elif after is not self._engine.state.cases[wanted.uuid]:
+                self._engine.update({after.uuid: after})
+
+    async def _diagnosed_anew(self, case: Case) -> Case:
+        """Return *case* diagnosed from logs read now: earlier actions took their time."""
+        if self._config.silences is not None:
+            await self._config.silences.refresh()
+        await self._diagnoser.read_logs_now(self._engine.state, at=self._engine.watched)
+        await self.hold_if_rivals_act()
+        return self._diagnoser.diagnose(case, self._engine.state)
+
+    async def hold_if_rivals_act(self) -> None:
+        """Hold all actions for an hour if a new row tells of an action of another instance."""
+        because = self._rival_watch.find(
+            self._diagnoser.log_tail, self._actions.history.sent, self._engine.state.cases
+        )
+        if because and self._config.mode is not Mode.SHADOW:  # there, another may well be acting
+            await self._engine.restrict(CommandKind.RIVAL, because, HOLD_SECONDS)
+
+    async def _overtaken(self, case: Case) -> str:
+        """Return why *case*, diagnosed from logs read now, no longer permits its action."""
+        case = await self._diagnosed_anew(case)
+        return self._decider.objection(case, self._engine.system_facts)
+
+    async def _act(self, case: Case, decision: Decision, read_at: tuple[float, float]) -> None:
+        vm = self._engine.state.valid_inventory.vms.get(case.uuid)
+        if decision.action is None or vm is None:
+            return
+        enrolled = partial(_enrolled_now, vm, self._engine.state, self._config.enrolment_rules)
+        warm_since = self._engine.state.health.warm_since
+        try:
+            request = ActionRequest(
+                case,
+                decision.action,
+                await self._journal_writer.store.save_decision(decision),
+                self._diagnoser.log_tail.newest,
+                read_at,
+                enrolled,
+                lambda: forbidden(case, self._engine.system_facts, warm_since),
+                lambda: self._overtaken(case),
+            )
+            result = await self._executor.carry_out(request)
+        except JournalError as error:
+            self._journal_writer.close(error)
+            return
+        self._engine.update(
+            {case.uuid: self._actions.after_action(case, result, at=self._engine.watched)}
+        )
+
+
+def _enrolled_now(
+    vm: VM, state: RecoveryState, rules: Sequence[EnrolmentRule], fresh: FreshVM
+) -> Enrolment:
+    """Return the enrolment of *vm* by its present name and tags."""
+    renamed = replace(vm, config=replace(vm.config, name=fresh.name))
+    return enrol(renamed, fresh.tags, cluster_of(vm, state.valid_inventory), rules)
