@@ -12,6 +12,7 @@ from exporter.model import (
     Identity,
     LastAction,
     Node,
+    OpenQuestion,
     RecoveryReport,
     RecoveryVM,
 )
@@ -142,6 +143,7 @@ SYSTEMS: Sequence[RenderInput] = (
                     BudgetRemaining(2, 'say "hi"', 86400.0, 3),
                 ),
                 last_actions=(LastAction(2, 'say "hi"', "poweron", "failed", AT),),
+                questions=(OpenQuestion(7, 3, "web-2", "poweron", "crashed", "no row", AT, AT),),
                 open_actions=0,
                 journal_problem="",
                 inventory_at=AT,

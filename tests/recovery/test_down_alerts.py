@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import msgspec
 import pytest
 
 from exporter.alerting.alert_store import AlertStore
@@ -238,4 +237,5 @@ def test_labels_of_the_state_are_the_cause_and_the_failed_guard(make_harness: Ma
     watch.world.operator_starts(watch.world.vm("web-01"))
     watch.advance(60)
     vms = {vm.name: vm for vm in watch.harness.recovery.report.vms}
-    assert msgspec.structs.astuple(vms["web-01"])[5:] == (None, "", "", "")
+    vm = vms["web-01"]
+    assert (vm.down_since, vm.cause, vm.detail, vm.failed_guard) == (None, "", "", "")

@@ -53,7 +53,12 @@ def page() -> Page:
             "Disks": {**_disk_graphs(), "Disks": _disks()},
             "Network": {**_traffic(), "Network cards": _cards()},
             "Guest": {**_filesystems(), "Guest information": _guest()},
-            "Properties and recovery": {"Properties": _properties(), **_recovery()},
+            "Properties and recovery": {
+                "Properties": _properties(),
+                **_recovery(),
+                "Question": _question(),
+                "Devices": _devices(),
+            },
         },
     )
 
@@ -358,6 +363,33 @@ def _properties() -> Panel:
             mine("vm_info"),
         ),
         height=5,
+    )
+
+
+def _question() -> Panel:
+    return table(
+        "recovery_vm_question_info",
+        [Column("Number", "question"), Column("Action", "action")],
+        info=largest("question, action", mine("recovery_vm_question_info")),
+        width=8,
+        height=4,
+        empty="no question",
+    )
+
+
+def _devices() -> Panel:
+    return table(
+        "vm_device_info",
+        [
+            Column("Device", "device"),
+            Column("Type", "type"),
+            Column("Status", "status"),
+            Column("Optional", "optional"),
+        ],
+        info=largest("device, type, status, optional", mine("vm_device_info")),
+        width=16,
+        height=4,
+        empty="no devices",
     )
 
 
