@@ -295,17 +295,23 @@ async def test_without_service_there_are_no_routes(daemon: Serving) -> None:
 async def test_command_with_token_is_given(daemon: Serving, kind: CommandKind) -> None:
     service = StubService()
     site = await daemon(service)
-    more: dict[str, Any] = {"vm": "web-01"} if kind == "clear" else {}
-    if kind in ANSWERS:
-        more = {"question": 17}
+    details: Mapping[CommandKind, dict[str, Any]] = {
+        CommandKind.CLEAR: {"vm": "web-01"},
+        CommandKind.TEACH: {"template": "VM <name> trimmed", "means": "harmless"},
+        CommandKind.FORGET: {"template": "VM <name> trimmed"},
+        **{kind: {"question": 17} for kind in ANSWERS},
+    }
+    more = details.get(kind, {})
 
     answer = await site.post(kind, **COMMAND, system="production", **more)
 
     assert answer.status == 200
     assert answer.json["commands"][0]["kind"] == kind
     seconds = 14_400 if kind == "pause" else None
-    about = next(iter(more.values()), None)
-    assert service.asked == [(kind, "anna", "upgrade", seconds, about, "production")]
+    (asked,) = service.asked
+    assert asked[:4] == (kind, "anna", "upgrade", seconds)
+    assert [*filter(None, asked[4:-1])] == [*more.values()]
+    assert asked[-1] == "production"
 
 
 @pytest.mark.parametrize(
