@@ -33,6 +33,6 @@ async def finish_in_thread(thread: Executor, work: Callable[[], T]) -> T:
     except asyncio.CancelledError:
         if not submitted.cancel():
             await asyncio.wait([done])
-            done.exception()  # without this asyncio logs an error that nobody looked at
+            done.exception()  # without this asyncio logs an error that was not handled
         raise
     return done.result()

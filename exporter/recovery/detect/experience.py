@@ -96,7 +96,7 @@ class Experience(NamedTuple):
         return self.templates.get(template.casefold())
 
     def without(self, template: str) -> "Experience":
-        """Return the experience with *template* forgotten: its count begins anew."""
+        """Return the experience with *template* forgotten: its count starts again at 0."""
         key = template.casefold()
         return self._replace(
             templates=_read_only({k: one for k, one in self.templates.items() if k != key}),
