@@ -267,7 +267,7 @@ def _down_alerts(
     for vm in recovery.vms:
         if vm.down_since is None or vm.state not in UNWANTED_DOWN:
             continue
-        # Not since it entered the state: while the VM waits for resources, each poll enters it again.
+        # Not since it entered the state: while the VM waits for resources, each poll enters it.
         seconds = (now - vm.down_since).total_seconds()
         if vm.state != State.PLATFORM or seconds >= limits.platform_seconds:
             yield build.for_vm(AlertName.VM_DOWN, vm, _what_is_known(vm), limits.down_seconds)

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import takewhile
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -59,6 +59,8 @@ class _Kept(NamedTuple):
     """By log and key."""
     is_cut: bool
     """Whether rows before these had been forgotten."""
+    memo: dict[str, Any]
+    """What the diagnosis made of the rows."""
 
 
 class LogTail:
@@ -193,7 +195,7 @@ class LogTail:
             tail.is_unbroken_from(since.key_of(table)) for table, tail in self._tables.items()
         ):
             gap = "they do not show that they go back so far without a gap"
-        return Evidence(kept.rows, self.read_at, self.problem, gap)
+        return Evidence(kept.rows, self.read_at, self.problem, gap, kept.memo)
 
     def forget_all_but(self, uuids: AbstractSet[str]) -> None:
         """Keep rows only for these VMs."""
@@ -237,7 +239,7 @@ class LogTail:
             else any(tail.oldest > since.key_of(table) + 1 for table, tail in self._tables.items())
         )
         self._drop(uuid)
-        kept = _Kept(subjects, since, [row for _, row in sorted(rows.items())], is_cut)
+        kept = _Kept(subjects, since, [row for _, row in sorted(rows.items())], is_cut, {})
         self._kept[uuid] = kept
         for subject in subjects:
             self._kept_by_subject[subject].add(uuid)

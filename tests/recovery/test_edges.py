@@ -242,6 +242,16 @@ def test_row_written_after_the_vm_was_seen_down(text: str, user: str, cause: Cau
     assert judged(logs=read(row(text, user=user, key=WAS_DOWN + 1))) is cause
 
 
+def test_rows_are_judged_again_when_one_is_added_or_the_vm_was_seen_down() -> None:
+    memo: dict[str, Any] = {}
+    late = row("an unknown text", user="system", key=UP + 1)
+
+    assert judged(logs=read(memo=memo)) is Cause.CRASHED
+    assert judged(logs=read(late, memo=memo)) is Cause.LOGS_UNCLEAR
+    seen_down = replace(DOWN, log_down=LogPosition(UP, UP))
+    assert judged(seen_down, logs=read(late, memo=memo)) is Cause.CRASHED
+
+
 def test_stop_request_precedes_an_unknown_row() -> None:
     logs = read(row("something odd", key=UP - 6), row("VM action 'kill' sent"))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from exporter.model import VM
 from exporter.recovery.model.cases import Case, ObservedState, Policy
@@ -41,6 +41,8 @@ class Evidence(NamedTuple):
     """Why they could not be read; empty when they were."""
     gap: str = ""
     """Why rows may be missing; empty when they are complete."""
+    memo: dict[str, Any] | None = None
+    """Keeps what was made of these rows until they change: 200 rows of 300 VMs are 60,000."""
 
 
 class DiagnosisContext(NamedTuple):

@@ -39,6 +39,10 @@ CAUSE_OF_STOP = {
 }
 
 
+WITHOUT_EFFECT = (Meaning.HARMLESS, Meaning.CRASH)
+"""Meanings of rows that explain nothing."""
+
+
 class Subject(Enum):
     """What a row is about."""
 
@@ -68,7 +72,7 @@ def diagnose_from_logs(
     case: Case, about: DiagnosisContext, limits: Limits, classifier: LogClassifier
 ) -> Diagnosis | None:
     """Return what the first row shows that explains it, or else the first doubt."""
-    rows = _judged(case, about, limits, classifier)
+    rows = _judged_once(case, about, limits, classifier)
     since_start = [
         judged
         for table in LogTable
@@ -89,6 +93,30 @@ def diagnose_from_logs(
 def known_names(row: LogRow, case: Case, about: DiagnosisContext) -> set[str]:
     """Return the names that may occur in *row*."""
     return {case.name, *case.former_names, row.object_name, row.user, *about.names}
+
+
+def _judged_once(
+    case: Case, about: DiagnosisContext, limits: Limits, classifier: LogClassifier
+) -> list[JudgedRow]:
+    """Return the judged rows that may matter, from the memo of the evidence if it has them."""
+    if about.logs is None:
+        return []
+    memo = about.logs.memo if about.logs.memo is not None else {}
+    key = (
+        case.name,
+        case.former_names,
+        (case.log_up, case.log_down, case.killed_position, case.killed_at),
+        classifier,
+        about.names,
+        about.users,
+        len(about.logs.rows),
+    )
+    if memo.get("key") != key:
+        judged = _judged(case, about, limits, classifier)
+        memo["rows"] = [one for one in judged if one.meaning not in WITHOUT_EFFECT]
+        memo["key"] = key
+    found: list[JudgedRow] = memo["rows"]
+    return found
 
 
 def _judged(

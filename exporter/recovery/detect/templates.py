@@ -53,7 +53,8 @@ def _names_in(text: str, names: Iterable[str]) -> list[_Span]:
     """Return where names occur, the longest first; an action that VMs have is no name."""
     actions = [_Span(*match.span(1)) for match in _ACTION.finditer(text)]
     found: list[_Span] = []
-    for name in sorted({name for name in names if name.strip()}, key=len, reverse=True):
+    present = {name for name in names if name in text and name.strip()}
+    for name in sorted(present, key=len, reverse=True):
         spans = list(_whole_words(text, name))
         # Where it is quoted somewhere, the same word elsewhere is a word: VM 'off' is off.
         for span in [span for span in spans if _is_quoted(text, span)] or spans:
