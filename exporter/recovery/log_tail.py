@@ -159,9 +159,8 @@ class LogTail:
             if self.positions and (self._known is None or not self._known.includes(row)):
                 self._new_rows.append(row)
         self._remember_position(at)
-        oldest = at - self._keep_seconds
         for tail in self._tables.values():
-            tail.forget(oldest)
+            tail.forget(self.positions[0].read_at)
         return new
 
     def take_new_rows(self) -> list[LogRow]:
@@ -215,8 +214,10 @@ class LogTail:
         newest = LogPosition(*(self._tables[table].newest for table in LogTable))
         if not self.positions:
             self.positions = self._before_the_first_read(at)
-        kept = [one for one in self.positions if one.read_at >= at - self._keep_seconds]
-        self.positions = (*kept, PositionRead(at, newest))
+        # One older position stays, so that there is always one before the window of evidence.
+        window = at - self._keep_seconds
+        older = [one for one in self.positions if one.read_at < window]
+        self.positions = (*older[-1:], *self.positions[len(older) :], PositionRead(at, newest))
 
     def _before_the_first_read(self, at: float) -> tuple[PositionRead, ...]:
         """Return a position before the window of log evidence, by the age of the rows alone."""

@@ -113,6 +113,22 @@ def test_first_read_gives_a_position_before_the_window_of_evidence(log: Scripted
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("every", [10, 120, 300])
+def test_a_position_before_the_window_is_known_at_any_time_since_the_start(
+    log: ScriptedLog, every: int
+) -> None:
+    tail = follow(log)
+
+    for at in range(1000, 4000, every):
+        log.write("noise", machine=99)
+        read(tail, float(at))
+        from_then = tail.position_at(at - LIMITS.log_before_seconds)
+
+        assert from_then is not None
+        case = down(from_then, uuid=f"since {at}")
+        assert set(texts(tail.evidence(case, PLACES))) <= {"old"}
+
+
 def test_later_read_asks_from_the_position_before_the_last(log: ScriptedLog) -> None:
     tail = follow(log)
     read(tail, 1000.0)
