@@ -291,9 +291,14 @@ class Recovery:
         if self.mode is not Mode.ENFORCE:
             return
         at, limits = self.watched, self.setup.limits
-        if because := overspent(self.state.cases, self._control.state, limits, at=at):
-            await self.restrict(CommandKind.FALL_BACK, because)
-            log.warning("recovery.fell_back", because=because)
+        because = overspent(self.state.cases, self._control.state, limits, at=at)
+        if not because:
+            return
+        given = self._control.command(CommandKind.FALL_BACK, reason=because)
+        async with self._control.lock:
+            if await self._control.record(given):  # it must survive a restart
+                self.apply_command(given)
+                log.warning("recovery.fell_back", because=because)
 
     async def restrict(self, kind: CommandKind, because: str, seconds: float | None = None) -> None:
         """Apply a command of recovery itself, in force even if the journal cannot take it."""
