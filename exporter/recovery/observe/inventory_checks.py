@@ -152,8 +152,10 @@ def _clock(clocks: Mapping[int | None, float], last: CheckedInventory | None) ->
         moved = [
             at - last.node_clocks[node] for node, at in clocks.items() if node in last.node_clocks
         ]
-        if moved:
-            return last.clock + median_low(moved)
+        # A node whose rows stand still, perhaps a single one, does not hold the time of the rest.
+        going = [seconds for seconds in moved if seconds > 0] or moved
+        if going:
+            return last.clock + median_low(going)
     return median_low(clocks.values())
 
 
