@@ -1,25 +1,25 @@
-"""Connections to the journal's database: one writer, several readers."""
+"""Connections to the journal's database: one that writes, one that reads."""
 
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
-from sqlalchemy import URL, Connection, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.event import listen
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from exporter.errors import JournalError
+from exporter.executor import finish_in_thread
 from exporter.journal import schema
 from exporter.journal.db_errors import DAMAGED, journal_errors
 
 BUSY_SECONDS = 2.0
 """How long to wait for another program, such as a backup, to release the file."""
-READERS = 2
 
 _SETTINGS = (
     "PRAGMA journal_mode = WAL",  # readers do not block the writer
@@ -27,12 +27,15 @@ _SETTINGS = (
     "PRAGMA foreign_keys = ON",
 )
 
+T = TypeVar("T")
+
 
 class Database:
     """
-    A database with one writing transaction at a time and separate connections for readers.
+    A database with one connection that writes and one that reads, each in a thread of its own.
 
-    Readers (the web console, the CLI) never delay the commit of an intent.
+    Writes are done one after the other; reads (the web console, the CLI) never delay the commit
+    of an intent.
 
     Args:
         url: A database URL of SQLAlchemy.
@@ -41,9 +44,10 @@ class Database:
 
     def __init__(self, url: str | URL) -> None:
         self._url = make_url(url)
-        self._writer = _engine(self._url, connections=1)
-        self._readers = _engine(self._url, connections=READERS)
-        self._write_lock = asyncio.Lock()
+        self._writer = _engine(self._url)
+        self._reader = _engine(self._url)
+        self._write_thread = ThreadPoolExecutor(1, "journal-writer")
+        self._read_thread = ThreadPoolExecutor(1, "journal-reader")
         self._file: Path | None = None
         self._closed = False
         self.place = self._url.render_as_string(hide_password=True)
@@ -53,7 +57,7 @@ class Database:
             self.place = str(self._file)
             # BEGIN IMMEDIATE locks at once, so a busy file is found before anything is written.
             _configure_sqlite(self._writer, begin="BEGIN IMMEDIATE")
-            _configure_sqlite(self._readers, begin="BEGIN", extra=("PRAGMA query_only = ON",))
+            _configure_sqlite(self._reader, begin="BEGIN", extra=("PRAGMA query_only = ON",))
         self._inode = _inode(self._file)
 
     @property
@@ -68,49 +72,66 @@ class Database:
             JournalError: The database is damaged, or from a newer version, or the upgrade failed.
 
         """
-        async with self.writing() as connection:
-            if self._is_sqlite:
-                found = await connection.exec_driver_sql("PRAGMA quick_check(1)")
-                if found.scalar() != "ok":
-                    raise JournalError(f"the journal {self.place} {DAMAGED}")
-            current = await connection.run_sync(schema.prepare, self.place)
-        if not current:
+        if not await self.write(self._prepare):
             await self._migrate()
 
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
+    def _prepare(self, connection: Connection) -> bool:
+        """Return whether the tables are current."""
+        if self._is_sqlite:
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)")
+            if found.scalar() != "ok":
+                raise JournalError(f"the journal {self.place} {DAMAGED}")
+        return schema.prepare(connection, self.place)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
         """
-        Run the block in one transaction, which is on disk when the block is left.
+        Return the result of *work*, done in one transaction, which is on disk then.
+
+        Cancellation drops work that has not begun, and waits for the end of work that has.
 
         Raises:
             JournalError: The transaction failed; nothing of it was written.
 
         """
-        async with self._write_lock:
-            with journal_errors(self.place):
-                self._check_open()
-                self._check_file()
-                async with self._writer.begin() as connection:
-                    yield connection
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Run the block in a transaction that only reads; all its queries see the same data."""
-        with journal_errors(self.place):
-            self._check_open()
-            async with self._readers.connect() as connection:
-                yield connection
+        def transact() -> T:
+            self._check_file()
+            with self._writer.begin() as connection:
+                return work(connection)
+
+        return await self._run(self._write_thread, transact)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Return the result of *work*, which only reads; all its queries see the same data."""
+
+        def transact() -> T:
+            with self._reader.connect() as connection:
+                return work(connection)
+
+        return await self._run(self._read_thread, transact)
 
     async def close(self) -> None:
-        async with self._write_lock:
-            self._closed = True
-            with journal_errors(self.place):
-                await self._readers.dispose()
-                await self._writer.dispose()
+        """Close the connections after the work that was given before."""
+        if self._closed:
+            return
+        self._closed = True
+        closing = []
+        for engine, thread in (
+            (self._reader, self._read_thread),
+            (self._writer, self._write_thread),
+        ):
+            closing.append(asyncio.wrap_future(thread.submit(engine.dispose)))
+            thread.shutdown(wait=False)
+        await asyncio.wait(closing)
 
-    def _check_open(self) -> None:
+    async def _run(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        def translated() -> T:
+            with journal_errors(self.place):
+                return work()
+
         if self._closed:
             raise JournalError(f"the journal {self.place} is closed")
+        return await finish_in_thread(thread, translated)
 
     def _check_file(self) -> None:
         """Raise if the file was replaced: SQLite would go on writing to the deleted one."""
@@ -144,17 +165,17 @@ class Database:
             raise JournalError(problem)
 
 
-def _engine(url: URL, *, connections: int) -> AsyncEngine:
+def _engine(url: URL) -> Engine:
     options: dict[str, object] = {}
     if url.get_backend_name() == "sqlite":
         # Without an isolation level Python's driver begins no transactions: `_configure_sqlite`.
         options = {"timeout": BUSY_SECONDS, "isolation_level": None}
-    return create_async_engine(
-        url, pool_size=connections, max_overflow=0, hide_parameters=True, connect_args=options
+    return create_engine(
+        url, pool_size=1, max_overflow=0, hide_parameters=True, connect_args=options
     )
 
 
-def _configure_sqlite(engine: AsyncEngine, *, begin: str, extra: tuple[str, ...] = ()) -> None:
+def _configure_sqlite(engine: Engine, *, begin: str, extra: tuple[str, ...] = ()) -> None:
     """Apply the settings to every connection of *engine*; begin transactions with *begin*."""
 
     def on_connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
@@ -166,8 +187,8 @@ def _configure_sqlite(engine: AsyncEngine, *, begin: str, extra: tuple[str, ...]
     def on_begin(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
 
-    listen(engine.sync_engine, "connect", on_connect)
-    listen(engine.sync_engine, "begin", on_begin)
+    listen(engine, "connect", on_connect)
+    listen(engine, "begin", on_begin)
 
 
 def _inode(file: Path | None) -> tuple[int, int] | None:

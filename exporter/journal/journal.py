@@ -34,8 +34,6 @@ FILE = "journal.sqlite"
 LOCK = "journal.lock"
 LIMIT = 100
 """Rows that a query returns by default."""
-READ_BATCH = 500
-"""Rows; the event loop runs other tasks between two batches."""
 DELETE_BATCH = 1000
 """Rows; recovery can write between two batches."""
 
@@ -142,26 +140,21 @@ class Journal:
             query = query.where(table.c.uuid == uuid)
         if condition is not None:
             query = query.where(condition)
-        found: list[T] = []
-        more = True
-        while more:
-            size = READ_BATCH if limit is None else min(READ_BATCH, limit - len(found))
-            async with self._database.reading() as connection:
-                batch = (await connection.execute(query.limit(size))).mappings().all()
-            found += map(convert, batch)
-            more = len(batch) == READ_BATCH and len(found) != limit
-            if more:
-                query = query.where(table.c.id < batch[-1]["id"])
-        return found
+        query = query.limit(limit)
+        return await self._database.read(
+            lambda connection: [convert(row) for row in connection.execute(query).mappings()]
+        )
 
     async def _delete(self, table: Table, condition: ColumnElement[bool]) -> int:
         batch = select(table.c.id).where(condition).limit(DELETE_BATCH)
+        query = delete(table).where(table.c.id.in_(batch))
         total = 0
         while True:
-            async with self._database.writing() as connection:
-                done = await connection.execute(delete(table).where(table.c.id.in_(batch)))
-            total += done.rowcount
-            if done.rowcount < DELETE_BATCH:
+            deleted = await self._database.write(
+                lambda connection: connection.execute(query).rowcount
+            )
+            total += deleted
+            if deleted < DELETE_BATCH:
                 return total
 
 
@@ -177,7 +170,7 @@ async def open_journal(directory: Path, clock: Clock) -> Journal:
     with journal_errors(str(file)):
         lock = await asyncio.to_thread(_lock, directory)
     try:
-        database = Database(URL.create("sqlite+aiosqlite", database=str(file)))
+        database = Database(URL.create("sqlite", database=str(file)))
         try:
             await database.prepare()
         except BaseException:

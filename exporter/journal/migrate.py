@@ -30,8 +30,7 @@ async def main(url: str) -> None:
     """
     database = Database(url)
     try:
-        async with database.writing() as connection:
-            await connection.run_sync(_upgrade)
+        await database.write(_upgrade)
     except CommandError as error:
         raise JournalError(f"the journal {database.place} cannot be upgraded: {error}") from None
     finally:

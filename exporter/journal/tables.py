@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -22,8 +23,8 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
-    text,
 )
+from sqlalchemy.event import listen
 
 METADATA = MetaData()
 
@@ -129,16 +130,14 @@ intents = Table(
     Index("intents_by_vm", "system", "uuid", "id"),
     Index("intents_by_sent_at", "system", "sent_at"),
     Index("intents_by_decision", "decision"),
-    # The database itself guarantees that a VM never has two open actions.
-    Index(
-        "one_open_intent",
-        "system",
-        "uuid",
-        unique=True,
-        sqlite_where=text("outcome IS NULL"),
-        postgresql_where=text("outcome IS NULL"),
-    ),
     sqlite_autoincrement=True,
+)
+# The database itself guarantees that a VM never has two open actions. This is not an `Index`
+# because its `postgresql_where` would import the dialect of PostgreSQL.
+listen(
+    intents,
+    "after_create",
+    DDL("CREATE UNIQUE INDEX one_open_intent ON intents (system, uuid) WHERE outcome IS NULL"),
 )
 
 commands = Table(

@@ -1,12 +1,11 @@
 """The journal of one system, as recovery reads and writes it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Table, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from exporter.clock import Clock
 from exporter.errors import IntentOpenError, JournalError
@@ -21,8 +20,6 @@ from exporter.recovery.model.ports import PollRecord, SavedState
 
 REMEMBERED_SECONDS = 7 * 24 * 3600.0
 """Of monitored time: the longest window of a restart budget."""
-WRITE_BATCH = 500
-"""Rows; the event loop runs other tasks between two batches."""
 
 _PROGRESS = ("sent_at", "sent_clock", "deadline", "reply", "detail", "outcome", "extended")
 """The columns of an intent that may change after it is prepared."""
@@ -43,46 +40,15 @@ class SystemJournal:
         self._system = system
 
     async def load(self) -> SavedState:
-        async with self._database.reading() as connection:
-            found = await connection.execute(
-                select(systems).where(systems.c.system == self._system)
-            )
-            row = found.mappings().one_or_none()
-            watched = row["watched"] if row else 0.0
-            since = watched - REMEMBERED_SECONDS
-            return SavedState(
-                watched=watched,
-                time=row["time"] if row else None,
-                clock=row["clock"] if row else None,
-                cases=[
-                    rows.case_from_json(text)
-                    for text in await connection.scalars(
-                        select(cases.c.case_json)
-                        .where(cases.c.system == self._system)
-                        .order_by(cases.c.uuid)
-                    )
-                ],
-                open_actions=await self._read(
-                    connection, intents, Intent, intents.c.outcome.is_(None)
-                ),
-                spent=await self._read_spent(connection, since),
-                commands=await self._read(connection, commands, Command),
-            )
+        return await self._database.read(self._load)
 
     async def save_poll(self, record: PollRecord, /) -> None:
-        replaced = [*record.gone, *(case.uuid for case in record.cases)]
-        async with self._database.writing() as connection:
-            await self._write_system(connection, record)
-            for batch in _batches(replaced):
-                keys = [{"of_system": self._system, "of_uuid": uuid} for uuid in batch]
-                await connection.execute(_DELETE_CASE, keys)
-            await self._insert_all(connection, cases, rows.case_to_row, record.cases)
-            await self._insert_all(connection, changes, rows.diagnosed_to_row, record.changes)
-            await self._insert_all(connection, decisions, rows.decision_to_row, record.decisions)
+        await self._database.write(lambda connection: self._save_poll(connection, record))
 
     async def save_decision(self, decision: Decision, /) -> int:
-        async with self._database.writing() as connection:
-            return await self._insert(connection, decisions, rows.decision_to_row(decision))
+        return await self._database.write(
+            lambda connection: self._insert(connection, decisions, rows.decision_to_row(decision))
+        )
 
     async def prepare(self, intent: Intent, decision: int, /) -> Intent:
         now = self._clock.now()
@@ -92,9 +58,10 @@ class SystemJournal:
             "closed_time": None if intent.outcome is None else now,
         }
         del row["id"]  # the database assigns it
-        async with self._database.writing() as connection:
+
+        def insert_it(connection: Connection) -> int:
             try:
-                number = await self._insert(connection, intents, row)
+                return self._insert(connection, intents, row)
             except IntegrityError as error:
                 if not is_unique_violation(error):
                     raise
@@ -102,6 +69,8 @@ class SystemJournal:
                     f"the VM {intent.name} ({intent.uuid}) already has an open action "
                     f"in the journal {self._database.place}"
                 ) from None
+
+        number = await self._database.write(insert_it)
         return msgspec.structs.replace(intent, id=number)
 
     async def update(self, intent: Intent, /) -> None:
@@ -115,22 +84,54 @@ class SystemJournal:
             intents.c.action == row["action"],
             intents.c.outcome.is_(None),
         )
-        async with self._database.writing() as connection:
-            done = await connection.execute(update(intents).where(*still_open).values(progress))
+
+        def update_it(connection: Connection) -> None:
+            done = connection.execute(update(intents).where(*still_open).values(progress))
             if done.rowcount == 0:
-                await self._check_already_written(connection, intent)
+                self._check_already_written(connection, intent)
+
+        await self._database.write(update_it)
 
     async def save_command(self, command: Command, /) -> None:
-        async with self._database.writing() as connection:
-            await self._insert(connection, commands, rows.to_row(command))
+        await self._database.write(
+            lambda connection: self._insert(connection, commands, rows.to_row(command))
+        )
 
-    async def _check_already_written(self, connection: AsyncConnection, intent: Intent) -> None:
+    def _load(self, connection: Connection) -> SavedState:
+        found = connection.execute(select(systems).where(systems.c.system == self._system))
+        row = found.mappings().one_or_none()
+        watched = row["watched"] if row else 0.0
+        since = watched - REMEMBERED_SECONDS
+        texts = connection.scalars(
+            select(cases.c.case_json).where(cases.c.system == self._system).order_by(cases.c.uuid)
+        )
+        return SavedState(
+            watched=watched,
+            time=row["time"] if row else None,
+            clock=row["clock"] if row else None,
+            cases=[rows.case_from_json(text) for text in texts],
+            open_actions=self._read(connection, intents, Intent, intents.c.outcome.is_(None)),
+            spent=self._read_spent(connection, since),
+            commands=self._read(connection, commands, Command),
+        )
+
+    def _save_poll(self, connection: Connection, record: PollRecord) -> None:
+        self._write_system(connection, record)
+        replaced = [*record.gone, *(case.uuid for case in record.cases)]
+        if replaced:
+            keys = [{"of_system": self._system, "of_uuid": uuid} for uuid in replaced]
+            connection.execute(_DELETE_CASE, keys)
+        self._insert_all(connection, cases, rows.case_to_row, record.cases)
+        self._insert_all(connection, changes, rows.diagnosed_to_row, record.changes)
+        self._insert_all(connection, decisions, rows.decision_to_row, record.decisions)
+
+    def _check_already_written(self, connection: Connection, intent: Intent) -> None:
         """
         Raise unless the journal already contains *intent* exactly.
 
         A write that was reported as failed may have been committed, so its repetition is allowed.
         """
-        found = await connection.execute(
+        found = connection.execute(
             select(intents).where(intents.c.id == intent.id, intents.c.system == self._system)
         )
         row = found.mappings().one_or_none()
@@ -147,49 +148,49 @@ class SystemJournal:
             f"in the journal {self._database.place}"
         )
 
-    async def _write_system(self, connection: AsyncConnection, record: PollRecord) -> None:
-        row = {"watched": record.watched, "time": record.time, "clock": record.clock}
-        done = await connection.execute(
+    def _write_system(self, connection: Connection, record: PollRecord) -> None:
+        row = {
+            "watched": record.watched,
+            "time": record.time,
+            "clock": record.clock,
+        }
+        done = connection.execute(
             update(systems).where(systems.c.system == self._system).values(row)
         )
         if done.rowcount == 0:
-            await connection.execute(insert(systems).values(system=self._system, **row))
+            connection.execute(insert(systems).values(system=self._system, **row))
 
-    async def _read(
-        self, connection: AsyncConnection, table: Table, kind: type[T], *conditions: Any
+    def _read(
+        self, connection: Connection, table: Table, kind: type[T], *conditions: Any
     ) -> list[T]:
         """Return the rows of this system that fulfil *conditions*, oldest first."""
-        found = await connection.execute(
+        found = connection.execute(
             select(table).where(table.c.system == self._system, *conditions).order_by(table.c.id)
         )
         return [rows.from_row(row, kind) for row in found.mappings()]
 
-    async def _read_spent(self, connection: AsyncConnection, since: float) -> list[Spent]:
-        found = await connection.execute(
+    def _read_spent(self, connection: Connection, since: float) -> list[Spent]:
+        found = connection.execute(
             select(intents.c.sent_at.label("at"), intents.c.uuid, intents.c.action, intents.c.reply)
             .where(intents.c.system == self._system, intents.c.sent_at >= since)
             .order_by(intents.c.sent_at, intents.c.id)
         )
         return [rows.from_row(row, Spent) for row in found.mappings()]
 
-    async def _insert_all(
+    def _insert_all(
         self,
-        connection: AsyncConnection,
+        connection: Connection,
         table: Table,
         convert: Callable[[T], dict[str, Any]],
         values: Sequence[T],
     ) -> None:
-        for batch in _batches(values):
-            new = [{"system": self._system, **convert(value)} for value in batch]
-            await connection.execute(insert(table), new)
+        if values:
+            new = [{"system": self._system, **convert(value)} for value in values]
+            connection.execute(insert(table), new)
 
-    async def _insert(self, connection: AsyncConnection, table: Table, row: dict[str, Any]) -> int:
+    def _insert(self, connection: Connection, table: Table, row: dict[str, Any]) -> int:
         """Insert *row*; return its id."""
-        done = await connection.execute(insert(table).values(system=self._system, **row))
+        done = connection.execute(insert(table).values(system=self._system, **row))
         key = done.inserted_primary_key
         assert key is not None  # noqa: S101 - SQLAlchemy returns it for a single inserted row
         return int(key[0])
-
-
-def _batches(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (values[start : start + WRITE_BATCH] for start in range(0, len(values), WRITE_BATCH))

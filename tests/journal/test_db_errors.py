@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy import Connection
 
 from exporter.errors import JournalError
 from exporter.journal.journal import FILE, Journal, open_journal
@@ -44,9 +45,12 @@ def modes(directory: Path) -> dict[str, int]:
 
 async def limit_pages(journal: Journal, *, more: int) -> None:
     """Let the file grow by *more* pages only, like a disk that is nearly full."""
-    async with journal._database._writer.connect() as connection:
-        pages = (await connection.exec_driver_sql("PRAGMA page_count")).scalar_one()
-        await connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + more}")
+
+    def limit(connection: Connection) -> None:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + more}")
+
+    await journal._database.write(limit)
 
 
 @contextmanager
@@ -301,11 +305,13 @@ async def test_directory_name_may_have_special_characters(tmp_path: Path, clock:
 
 
 async def test_sqlite_settings_make_commits_durable(journal: Journal) -> None:
-    async with journal._database.writing() as connection:
-        settings = {
-            name: (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar()
-            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+    names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+
+    settings = await journal._database.write(
+        lambda connection: {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names
         }
+    )
 
     assert settings == {
         "journal_mode": "wal",

@@ -197,10 +197,7 @@ async def test_queries_return_the_newest_rows_up_to_the_limit(
     assert await journal.changes(SYSTEM, "unknown") == []
 
 
-async def test_queries_larger_than_a_batch_have_no_gaps(
-    journal: Journal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("exporter.journal.journal.READ_BATCH", 3)
+async def test_query_returns_the_newest_rows_up_to_its_limit(journal: Journal) -> None:
     changes = [replace(CHANGE, word=str(number)) for number in range(9)]
     await journal.store(SYSTEM).save_poll(poll_record(changes=changes))
 

@@ -20,8 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NoReturn
 
-import aiosqlite  # noqa: F401 - imported before the fork, like what follows: a life needs them all
-import sqlalchemy.dialects.sqlite.aiosqlite as _dialect  # noqa: F401
+import sqlalchemy.dialects.sqlite  # noqa: F401 - before the fork, like what follows
 import structlog
 from sqlalchemy import Engine
 from sqlalchemy.event import listen
