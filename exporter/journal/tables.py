@@ -137,7 +137,9 @@ intents = Table(
 listen(
     intents,
     "after_create",
-    DDL("CREATE UNIQUE INDEX one_open_intent ON intents (system, uuid) WHERE outcome IS NULL"),
+    DDL(  # type: ignore[no-untyped-call]
+        "CREATE UNIQUE INDEX one_open_intent ON intents (system, uuid) WHERE outcome IS NULL"
+    ),
 )
 
 commands = Table(

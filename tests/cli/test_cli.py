@@ -313,7 +313,7 @@ HEAVY = ("aiohttp.web", "alembic", "exporter.daemon.app", "exporter.simulator", 
         (
             # in shadow; 8 MiB less than with these
             "import exporter.daemon.app, exporter.journal.journal, sqlalchemy.dialects.sqlite",
-            ("alembic", "greenlet", "sqlalchemy.dialects.postgresql", "sqlalchemy.orm"),
+            ("alembic", "sqlalchemy.dialects.postgresql", "sqlalchemy.orm"),
         ),
         ("import exporter.cli.check", ("alembic", "exporter.simulator", "sqlalchemy")),
     ],

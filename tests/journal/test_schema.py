@@ -36,7 +36,7 @@ async def main():
 try:
     asyncio.run(main())
 finally:
-    unused = {"alembic", "greenlet", "sqlalchemy.dialects.postgresql", "sqlalchemy.orm"}
+    unused = {"alembic", "sqlalchemy.dialects.postgresql", "sqlalchemy.orm"}
     assert not unused & sys.modules.keys()
 """
 ADD_COLUMN = """
