@@ -22,7 +22,6 @@ from exporter.recovery.model.limits import HOUR, Mode
 from exporter.recovery.model.states import State
 from exporter.simulator.api.accounts import USERNAME
 from exporter.simulator.api.tables.logs import loss_rank
-from tests.fakes import START
 from tests.recovery.harness import Harness, Request
 from tests.recovery.platform_checks import PlatformSight
 
@@ -268,14 +267,14 @@ class InvariantChecker:
         self._warm_from = 0.0
         self._polls_since_warm = 0
         self._answered_at: float | None = None
-        self._bad_polls, self._good_polls = 0, 99
-        self._degraded = False
+        self._bad_polls, self._good_polls, self._degraded = 0, 99, False
         self._was_forbidden = ""
         self._forbidden_at_poll = ""
         self._orders_read = 0
         self._pause: tuple[float, float] | None = None
         self._disarmed = False
-        self._cleared: dict[str, float] = {}
+        self._cleared, self._approved = dict[str, float](), dict[int | None, float]()
+        """When operators cleared each VM, and approved each question (not by a clock they set)."""
         self._banned_at = NEVER
         self._accepted_at = NEVER
         self._takes_short_lists = False
@@ -590,6 +589,8 @@ class InvariantChecker:
                 case CommandKind.CLEAR:
                     self._cleared[command.uuid] = self._now
                     self._given_up.pop(command.uuid, None)
+                case CommandKind.APPROVE:
+                    self._approved[command.question] = self._now
         self._orders_read = len(commands)
 
     def _accept(self) -> None:
@@ -739,7 +740,7 @@ class InvariantChecker:
             yield "I16", "no operator approved it"
             return
         self._used_answers.add(approved[-1].question)
-        if (approved[-1].time - START).total_seconds() < life.surely_up_at - DUST:
+        if self._approved[approved[-1].question] < life.surely_up_at - DUST:
             yield "I16", "it was approved before the VM was last up"
         if any(
             one.kind is CommandKind.DENY for one in answers.values() if one.at > approved[-1].at
