@@ -48,6 +48,8 @@ VMS, STATUS, TAGS, NODES, LOGS, ACTIONS = (
 FORBIDDEN_SECONDS = 1800.0
 TO_BE_STARTED = (State.BACKOFF, State.HELD, State.ACTING, State.VERIFYING, State.INDETERMINATE)
 NEVER = float("-inf")
+EXPLAINING_SECONDS = 700.0
+"""How long before a VM was last surely up something may explain why it is down."""
 DUST = 1e-6
 """Seconds by which two sums of the same times may come apart."""
 
@@ -623,38 +625,51 @@ class InvariantChecker:
 
     def _surely_crashed(self, look: Look, life: Life) -> bool:
         """Return whether this VM is down without any other explanation than a crash."""
-        if look.left_off or len(self._posts(look.uuid)) >= self.limits.vm_windows[0].most:
+        if len(self._posts(look.uuid)) >= self.limits.vm_windows[0].most:
             return False
+        since = life.surely_up_at - EXPLAINING_SECONDS
+        if any(at >= since and about in (None, look.key) for at, about in self._unknown.rows):
+            return False
+        rows = self._rows(look.key, since=self._clock_at(since))
+        # A modified VM may be off by design, and after a reset the platform may be starting it.
+        if any("modified" in row.text or "reset" in row.text for row in rows):
+            return False
+        return self._was_never_stopped(look, life)
+
+    def _was_never_stopped(self, look: Look, life: Life) -> bool:
+        """Return whether this VM went down although no person, guest or task stopped it."""
         vm = self.harness.world.vms.get(look.key)
-        if vm is None:
-            return False  # deleted meanwhile
-        machine = vm.machine.key
-        start = self.harness.world.now - self._now
-        last = ""
-        for happening in reversed(self.harness.world.history):
-            if happening.machine != machine:
-                continue
-            if happening.what in ("crashed", "hung", "powered_on", "woke_up", "ha_restarted"):
-                last = happening.what
-                break
-        if any(
-            at >= life.surely_up_at - 700 and about in (None, look.key)
-            for at, about in self._unknown.rows
-        ):
+        if vm is None or look.left_off:
             return False
-        since = start + life.surely_up_at - 700
-        wished = any(
-            is_wish(row, "on-failure") or "modified" in row.text
-            for row in self._rows(look.key, since=since)
-        ) or any("maintenance" in row.text for row in self._rows_of_nodes(since=since))
-        if any("reset" in row.text for row in self._rows(look.key, since=since)):
-            return False  # the platform may be starting it
-        return last in ("crashed", "hung") and not wished and life.left_at < life.surely_up_at
+        last = next(
+            (
+                one
+                for one in reversed(self.harness.world.history)
+                if one.machine == vm.machine.key
+                and one.what in ("crashed", "hung", "powered_on", "woke_up", "ha_restarted")
+            ),
+            None,
+        )
+        if last is None or last.what not in ("crashed", "hung"):
+            return False
+        since = life.surely_up_at - EXPLAINING_SECONDS
+        if self._unknown.stopped.get(look.key, NEVER) >= since or life.left_at >= life.surely_up_at:
+            return False
+        clock = self._clock_at(since)
+        is_wished = any(is_wish(row, "on-failure") for row in self._rows(look.key, since=clock))
+        return not is_wished and not any(
+            "maintenance" in row.text and row.at_us <= last.at * 1e6
+            for row in self._rows_of_nodes(since=clock)
+        )
+
+    def _clock_at(self, elapsed: float) -> float:
+        """Return the world's time at a time of the run."""
+        return self.harness.world.now - self._now + elapsed
 
     def _is_over(self, at: float, key: int) -> bool:
         """Return whether a VM that went down *at* then was stopped or reset, or brought back."""
         life = self._lives[key]
-        since = self.harness.world.now - self._now + min(life.surely_up_at, at) - 700
+        since = self._clock_at(min(life.surely_up_at, at) - EXPLAINING_SECONDS)
         back_at = min(
             (one.request.at for one in self.asked
              if one.request.vm_key == key and at < one.request.at < life.seen_up_at),
@@ -852,6 +867,10 @@ class InvariantChecker:
             yield "I12", f"its node was ill {at - ill_at:.0f} s before"
         if ill_at > life.up_at and look.left_off:
             yield "I12", "it is to be left off when its node goes"
+        if request.action == Action.POWER_ON and self._was_reset(
+            look, since=at - limits.platform_seconds
+        ):
+            yield "I12", "its guest reset it shortly before"
         killed = any(one.action == Action.KILL and one.at > life.surely_up_at for one in mine)
         hung_lately = (
             life.hung_at > life.seen_up_at and at - life.hung_at < limits.platform_seconds - DUST
@@ -866,6 +885,16 @@ class InvariantChecker:
             if len(near) >= limits.node_failure_vms and at - last < limits.platform_seconds - DUST:
                 yield "I12", f"its node lost {len(near)} VMs {at - last:.0f} s before"
                 return
+
+    def _was_reset(self, look: Look, *, since: float) -> bool:
+        """Return whether its guest reset a VM, as far as the log said so when it was last read."""
+        reading = self._logs
+        if reading is None or reading.lost:
+            return False
+        return any(
+            row.text == "VM has reset" and row.at_us <= (reading.clock - reading.late) * 1e6
+            for row in self._rows(look.key, since=self._clock_at(since))
+        )
 
     def _of_the_crowd(self, asked: Asked) -> Iterator[Violation]:
         """
@@ -1039,13 +1068,18 @@ class InvariantChecker:
         self._open_for = still_open
 
     def _read_changes(self) -> None:
-        """Follow who was given up, and who is so no longer without a person's doing."""
+        """Follow who is taken for stopped, and who was given up and no person changed that."""
         changes = self.harness.journal.changes
         if len(changes) == self._changes_read:
             return
-        ups = {look.uuid: self._lives[key].seen_up_at for key, look in self._sample().items()}
+        looks = {look.uuid: look for look in self._sample().values()}
+        ups = {uuid: self._lives[look.key].seen_up_at for uuid, look in looks.items()}
         for change in changes[self._changes_read :]:
-            if change.after is State.QUARANTINED:
+            look = looks.get(change.uuid)
+            if change.after is State.STOPPED and look is not None:
+                if self._was_never_stopped(look, self._lives[look.key]):
+                    self._report("I24", f"the crash of {change.name} is taken for a stop")
+            elif change.after is State.QUARANTINED:
                 self._given_up[change.uuid] = self._now
             elif change.before is State.QUARANTINED:
                 since = self._given_up.pop(change.uuid, NEVER)
