@@ -43,8 +43,8 @@ class Crash:
     """When recovery first asked for a start, or would have."""
     back_at: float | None = None
     back_by: str = ""
-    over: bool = False
-    """Whether the matter is closed: it is up, or its stop was requested."""
+    over_at: float | None = None
+    """When the matter was closed: it is up, or its stop was requested."""
     reasons: dict[str, float] = field(default_factory=lambda: defaultdict[str, float](float))
     """What recovery said to it, and for how many seconds."""
     held_by: str = ""
@@ -155,7 +155,7 @@ class GroundTruth:
         if not self.meant_down(vm):  # it may have died while it was being stopped
             self._open[vm.machine.key] = crash
         else:
-            crash.over = True
+            crash.over_at = happening.at
         self._starter.pop(vm.machine.key, None)
         self.on_crash(crash)
 
@@ -184,4 +184,4 @@ class GroundTruth:
     def _close(self, machine: Machine) -> None:
         crash = self._open.pop(machine.key, None)
         if crash is not None:
-            crash.over = True
+            crash.over_at = self._world.now

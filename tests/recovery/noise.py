@@ -16,16 +16,16 @@ from typing import NamedTuple
 from exporter.model import PollResult
 from exporter.recovery.model.cases import Cause, Diagnosis, DiagnosisKind
 from exporter.recovery.model.commands import CommandKind, Lesson
-from exporter.recovery.model.limits import DAY, HOUR, Mode
+from exporter.recovery.model.limits import HOUR, Mode
 from exporter.recovery.model.states import State
 from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.simulator.world.machines import VM
 from exporter.simulator.world.rng import Rng
+from tests.recovery.activity import ACTIVITIES, MINUTE, Activity, ActivityLog
 from tests.recovery.harness import EVERY, Harness, at_once
 from tests.recovery.month import be_silent
 from tests.recovery.shortcut import Shortcut
 
-MINUTE = 60.0
 QUIET_STEP = 60.0
 BETWEEN_CRASHES = 50 * MINUTE
 """So that the rate limit of 30 actions a day is not reached."""
@@ -35,34 +35,6 @@ LEARNING = 25 * HOUR
 """One day from the first row to the last, and the time in which the first comes."""
 IN_TIME = 60.0
 BAR = 0.95
-AT_CRASH = "qemu[{number}]: exit code {number}"
-
-
-class Activity(NamedTuple):
-    """Rows that appear in the log about every VM."""
-
-    name: str
-    texts: Sequence[str] = ()
-    every: float = 0.0
-    user: str = "system"
-    at_crash: str = ""
-    """A row that is written with each crash."""
-
-
-ACTIVITIES = (
-    Activity("none"),
-    Activity("nightly backup rows",
-             ("Backup of '{name}' started", "Backup of '{name}' completed in {number} s"), DAY),
-    Activity("hourly rows of a snapshot task", ("Task 'Hourly snapshot' ran on '{name}'",), HOUR),
-    Activity("a task row every 15 min", ("Task 'Inventory {number}' ran on '{name}'",),
-             15 * MINUTE),
-    Activity("hourly `VM snapshot taken`", ("VM snapshot taken",), HOUR),
-    Activity("an unexplained row every 15 min", ("{name}: flux capacitor at {number} %",),
-             15 * MINUTE),
-    Activity("the same by a service account", ("{name}: flux capacitor at {number} %",),
-             15 * MINUTE, user="svc-flux"),
-    Activity("an unexplained row with every crash", at_crash=AT_CRASH),
-)  # fmt: skip
 
 
 class Crash(NamedTuple):
@@ -122,15 +94,12 @@ class NoisySystem(Harness):
             setup=RecoveryConfig(mode=Mode.ENFORCE),
         )
         self._shortcut = Shortcut(self.world)
-        self._dice = Rng(seed + 11)
+        self._dice = Rng(seed + 12)
         self._activity = activity
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
         self._busy_until = 0.0
-        for vm in self._vms():
-            if activity.every:
-                first = self._dice.uniform(0.0, min(activity.every, 55 * MINUTE))
-                self._later(first, lambda vm=vm: self._goes_on(vm))  # type: ignore[misc]
+        self._log = ActivityLog(self, [(vm, activity) for vm in self._vms()], seed=seed)
 
     def learn(self, seconds: float = LEARNING) -> "NoisySystem":
         """Let the time pass in which nothing crashes."""
@@ -164,8 +133,10 @@ class NoisySystem(Harness):
             next_poll = min(until, self.clock.elapsed + (EVERY if is_busy else QUIET_STEP))
             while self._events and self._events[0][0] <= next_poll:
                 at, _, happen = heappop(self._events)
+                self._log.write_until(at)
                 self.clock.elapsed = max(self.clock.elapsed, at)
                 happen()
+            self._log.write_until(next_poll)
             self.clock.elapsed = next_poll
             self.poll()
 
@@ -175,20 +146,9 @@ class NoisySystem(Harness):
     def _later(self, seconds: float, happen: Callable[[], None]) -> None:
         heappush(self._events, (self.clock.elapsed + seconds, next(self._numbers), happen))
 
-    def _goes_on(self, vm: VM) -> None:
-        for text in self._activity.texts:
-            self._write(text, vm)
-        self._later(self._activity.every, lambda: self._goes_on(vm))
-
-    def _write(self, text: str, vm: VM) -> None:
-        number = self._dice.randrange(1, 10_000)
-        self.world.platform_log.write(
-            text.format(name=vm.name, number=number),
-            at=self.world.now,
-            user=self._activity.user,
-            name=vm.name,
-            machine=vm.machine.key,
-        )
+    def write(self, text: str, vm: VM) -> None:
+        """Write a row of the activity about *vm*."""
+        self._log.write(text, vm, user=self._activity.user)
 
     def _crash_now(self, vm: VM) -> float:
         """Crash *vm* at a random moment between two polls, and return when."""
@@ -199,7 +159,7 @@ class NoisySystem(Harness):
         def crash() -> None:
             self.world.catch_up()
             if self._activity.at_crash:
-                self._write(self._activity.at_crash, vm)
+                self.write(self._activity.at_crash, vm)
             self.world.crash(vm)
             moments.append(self.clock.elapsed)
 

@@ -13,8 +13,9 @@ from exporter.recovery.model.log_templates import TEACHABLE, RowSource
 from exporter.recovery.model.states import State
 from exporter.recovery.recovery_config import RecoveryConfig
 from tests.alerting.samples import report
+from tests.recovery.activity import ACTIVITIES, AT_CRASH, Activity
 from tests.recovery.harness import Harness, at_once
-from tests.recovery.noise import ACTIVITIES, AT_CRASH, LEARNING, Activity, NoisySystem, measure
+from tests.recovery.noise import LEARNING, NoisySystem, measure
 from tests.recovery.test_scenarios import ENOUGH
 
 FLUX = next(one for one in ACTIVITIES if one.name == "an unexplained row every 15 min")
@@ -96,7 +97,7 @@ def test_fewer_rows_by_persons_than_needed_are_not_harmless() -> None:
 def test_stop_that_another_known_row_proves_unlearns_nothing(how: str) -> None:
     system = NoisySystem(FLUX, vms=4).learn()
     for vm in list(system._vms()):
-        system._write(FLUX.texts[0], vm)
+        system.write(FLUX.texts[0], vm)
         system.run(60)
         if how == "task":
             system.world.task_stops(vm)
@@ -113,14 +114,14 @@ def test_row_before_an_unexplained_stop_is_never_harmless() -> None:
     # A tool of the site writes a row of its own and switches the VM off.
     system = NoisySystem(FLUX._replace(texts=("{name} parked by tool {number}",)), vms=4)
     for vm in list(system._vms())[:2]:
-        system._write("{name} parked by tool {number}", vm)
+        system.write("{name} parked by tool {number}", vm)
         system.world.crash(vm)  # it is off, and nothing else is logged
         system.run(20 * 60)
         system.world.operator_starts(vm)
     system.learn()
 
     victim = list(system._vms())[-1]
-    system._write("{name} parked by tool {number}", victim)
+    system.write("{name} parked by tool {number}", victim)
     system.run(60)
     system.world.crash(victim)
     system.run(ENOUGH)

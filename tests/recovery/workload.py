@@ -129,7 +129,7 @@ class Fate:
         wait = dice.uniform(10.0, 100.0) if soon else HOUR * dice.uniform(1.2, 8)
 
         def see_to_it() -> None:
-            if not crash.over:
+            if crash.over_at is None:
                 self._start(crash.vm)
 
         self._later(wait, see_to_it)
