@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Literal
 
 from exporter.simulator.api.query import (
@@ -125,7 +126,13 @@ def _filter(
         getters.update(found)
     if isinstance(condition, Comparison) and condition.column in getters:
         get = getters[condition.column]
-        return [thing for thing in things if condition.holds(lambda _name, t=thing: get(t))]  # type: ignore[misc]
+
+        def holds(thing: Any) -> bool:
+            return condition.holds(lambda _name: get(thing))
+
+        if table.ordered and (condition.column, condition.operator) in NEWEST_ROWS:
+            return list(takewhile(holds, reversed(things)))[::-1]
+        return list(filter(holds, things))
     return [thing for thing in things if condition.holds(_getter(getters, thing))]
 
 
@@ -133,6 +140,8 @@ def _getter(getters: Mapping[str, Callable[[Any], Any]], thing: Any) -> Getter:
     return lambda name: getters[name](thing)
 
 
+NEWEST_ROWS = {("$key", "ge"), ("$key", "gt")}
+"""Comparisons that hold for the last rows of an ordered table only."""
 _TRUE = Comparison("", "ne", "nothing")
 
 

@@ -101,6 +101,7 @@ class Table:
         default: Columns of a request without ``fields``; all when empty.
         hidden_from_all: Columns that ``fields=all`` leaves out.
         find: Returns the object of a key, where a search through all rows would be slow.
+        ordered: Whether the rows come in the order of their keys.
 
     """
 
@@ -111,6 +112,7 @@ class Table:
     default: tuple[str, ...] = ()
     hidden_from_all: tuple[str, ...] = ()
     find: Callable[[RequestView, str], Any] | None = None
+    ordered: bool = False
 
 
 def attribute(path: str, *, leads_to: str | None = None) -> Column:

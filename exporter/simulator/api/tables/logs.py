@@ -29,6 +29,7 @@ def loss_rank(seed: int, table: str, key: int) -> float:
 
 _LOGS = Table(
     name="logs",
+    ordered=True,
     rows=lambda view: _visible(view, "logs", view.world.platform_log.logs),
     columns={
         "$key": attribute("key"),
@@ -45,6 +46,7 @@ _LOGS = Table(
 
 _MACHINE_LOGS = Table(
     name="machine_logs",
+    ordered=True,
     rows=lambda view: _visible(view, "machine_logs", view.world.platform_log.machine_logs),
     columns={
         "$key": attribute("key"),
