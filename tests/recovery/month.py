@@ -11,27 +11,37 @@ import sys
 import time
 from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle
 from statistics import median
 from textwrap import fill
+from types import MappingProxyType
 
 import structlog
 
 from exporter.model import PollResult
 from exporter.recovery.model.cases import Policy
+from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import Decision, GuardName
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.ports import PollRecord
 from exporter.recovery.model.states import DIAGNOSED, OPEN, State
 from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.recovery.recovery_config import RecoveryConfig
+from exporter.simulator.api.accounts import USERNAME
 from exporter.simulator.world.builder import ClusterPlan
 from exporter.simulator.world.context import Timings
+from exporter.vergeos import tables
+from tests.recovery.activity import ACTIVITIES, Activity, ActivityLog
 from tests.recovery.ground_truth import US, Crash, GroundTruth, WrongAction
-from tests.recovery.harness import EVERY, Harness, InMemoryJournal
+from tests.recovery.harness import EVERY, Harness, InMemoryJournal, at_once
 from tests.recovery.shortcut import Shortcut
 from tests.recovery.workload import DAY, HOUR, MINUTE, Fate
 
+ORDINARY = tuple(zip(ACTIVITIES[:7], (30, 20, 20, 10, 10, 5, 5), strict=True))
+"""What goes on in the log about how many VMs of a hundred."""
+LEARNING_DAYS = 25 / 24
+RECALL_BAR = 0.99
 QUIET_STEP = 60.0
 """Between polls while nothing happens; one second more, and recovery would call itself blind."""
 UNSETTLED = {*DIAGNOSED, *OPEN} - {State.UNKNOWN}
@@ -90,6 +100,8 @@ class Month(Harness):
         mode: Mode,
         busy: float = 1.0,
         hurried: bool = False,
+        activities: Sequence[tuple[Activity, int]] = (),
+        learning: float = 0.0,
     ) -> None:
         strangers = round(vms * STRANGERS)
         nodes = max(6, round(vms / 31))
@@ -106,21 +118,36 @@ class Month(Harness):
             ),
         )
         self.days, self.mode, self.seed = days, mode, seed
+        self.learning = learning
+        """Days before the month, in which nothing but the log's rows happens."""
         self.hurried = hurried
         self.nodes = nodes
         self.ground_truth = GroundTruth(self.world, self._enrol(strangers))
-        self.fate = Fate(self, self.ground_truth, days=days, seed=seed, busy=busy)
+        self.fate = Fate(
+            self,
+            self.ground_truth,
+            begins=learning,
+            pause=self.pause,
+            days=days,
+            seed=seed,
+            busy=busy,
+        )
         self.fate.arrange()
         self.polls = 0
+        spread = [activity for activity, share in activities for _ in range(share)]
+        vms_with_rows = zip(self.world.live_vms(), cycle(spread)) if spread else ()
+        self._log = ActivityLog(self, vms_with_rows, seed=seed)
         self._shortcut = Shortcut(self.world)
 
     def simulate(self, *, tell: bool = False) -> "Month":
         """Let the month pass."""
-        affairs, end = deque(self.fate.affairs), self.days * DAY
+        affairs, end = deque(self.fate.affairs), (self.learning + self.days) * DAY
         while self.clock.elapsed < end:
             quiet = self.hurried and self._is_quiet(affairs)
             day = self.clock.elapsed // DAY
-            self.clock.elapsed += QUIET_STEP if quiet else EVERY
+            next_poll = self.clock.elapsed + (QUIET_STEP if quiet else EVERY)
+            self._log.write_until(next_poll)
+            self.clock.elapsed = next_poll
             while affairs and affairs[0][0] <= self.clock.elapsed:
                 affairs.popleft()[1]()
             if self.clock.elapsed >= self.fate.down_until:
@@ -128,7 +155,7 @@ class Month(Harness):
                 self.poll()
             self._follow_crashes()
             if tell and self.clock.elapsed // DAY > day:
-                sys.stderr.write(f"\rday {day + 1:.0f} of {self.days:g} ")
+                sys.stderr.write(f"\rday {day + 1:.0f} of {self.learning + self.days:g} ")
                 sys.stderr.flush()
         if tell:
             sys.stderr.write("\r")
@@ -144,6 +171,10 @@ class Month(Harness):
             return False
         cases = self.recovery.state.cases.values()
         return not any(case.state in UNSETTLED for case in cases)
+
+    def pause(self, seconds: float) -> None:
+        command = self.recovery.command
+        at_once(command(CommandKind.PAUSE, owner="jonas", reason="storage", seconds=seconds))
 
     def hear(self, decision: Decision) -> None:
         """Take note of a decision that was written down."""
@@ -215,6 +246,24 @@ class Month(Harness):
         return [one for one in self.crashes if one.held_by and not self._is_true(one)]
 
     @property
+    def recall(self) -> float:
+        """The share of the crashes that should have been acted on, and were or would have been."""
+        asked = sum(one.asked_at is not None for one in self.crashes)
+        return asked / max(1, asked + len(self.missed))
+
+    @property
+    def precision(self) -> float:
+        """The share of the actions that were right."""
+        wrong = len(self.wrong_actions)
+        return 1 - wrong / max(1, len(self.ground_truth.starts))
+
+    @property
+    def downtime_minutes(self) -> float:
+        """How long crashed VMs were down that should have been up."""
+        ends = self.world.now
+        return sum((one.over_at or ends) - one.at for one in self.crashes) / MINUTE
+
+    @property
     def wrong_actions(self) -> list[WrongAction]:
         return self.ground_truth.wrong_starts + self.ground_truth.not_ours
 
@@ -274,14 +323,38 @@ class Month(Harness):
         if crash.held_by == "within_restart_budget":
             hours, day = sum(at > due - 2 * HOUR for at in mine), due - DAY - HOUR
             return hours >= 3 or sum(at > day for at in mine) >= 6 or len(mine) >= 10
-        minutes = sum(at > due - 10 * MINUTE for at in fleet)
-        return minutes >= 5 or sum(at > due - DAY for at in fleet) >= 30
+        windows = self.setup.limits.system_windows
+        return any(sum(at > due - one.seconds for at in fleet) >= one.most for one in windows)
 
     def _was_paused(self, crash: Crash) -> bool:
         return any(one.holds(crash.at, around=HOUR) for one in self.fate.paused)
 
 
-def account(month: Month, *, cpu_seconds: float) -> Iterator[str]:
+class WithoutRecovery(Month):
+    """The same month in which operators alone start what crashed."""
+
+    def poll(self) -> None:
+        self.world.catch_up()
+
+    def pause(self, seconds: float) -> None:
+        """Pause nothing."""
+
+
+class WithoutDiagnosis(WithoutRecovery):
+    """The same month with a script that starts whatever enrolled VM is off."""
+
+    def poll(self) -> None:
+        super().poll()
+        if self.world.faults.active():
+            return
+        for vm in list(self.world.live_vms()):
+            if vm.machine.status.word == "stopped" and vm.key in self.ground_truth.enrolled_keys:
+                self.world.operator_starts(vm, user=USERNAME)
+
+
+def account(
+    month: Month, *, cpu_seconds: float, baselines: Mapping[str, Month] = MappingProxyType({})
+) -> Iterator[str]:
     """Tell what happened, in lines."""
     ground_truth, crashes, recovered = month.ground_truth, month.crashes, month.recovered
     counted = ground_truth.counted
@@ -291,6 +364,8 @@ def account(month: Month, *, cpu_seconds: float) -> Iterator[str]:
         f"mode {month.mode}, seed {month.seed}"
     )
     cadence = f", every {QUIET_STEP:g} s while nothing happens" if month.hurried else ""
+    if month.learning:
+        yield f"after {month.learning:g} days in which rows of the log were learned"
     yield (
         f"{month.polls:,} polls, one every {EVERY:g} s{cadence}; "
         f"{cpu_seconds / 60:.1f} minutes of CPU, "
@@ -328,6 +403,13 @@ def account(month: Month, *, cpu_seconds: float) -> Iterator[str]:
     yield from _line("restarts of the daemon", month.fate.restarts, "")
     jumps = sum(told[0] == "clock_jumped" for told in month.tally.measured)
     yield from _line("jumps of a clock noticed", jumps, "")
+    yield ""
+    yield f"{month.precision:>7.1%}  precision: actions that were right"
+    yield f"{month.recall:>7.1%}  recall: acted on, of the crashes that should have been"
+    yield "Minutes of downtime of crashed VMs:"
+    for what, one in {"with Vergewatch": month, **baselines}.items():
+        wrong = len(one.wrong_actions)
+        yield f"{one.downtime_minutes:>9,.0f}  {what}, {wrong:,} wrong starts"
     yield ""
     yield from _listed("WRONG STARTS", month, ground_truth.wrong_starts)
     yield from _listed("REQUESTS FOR OTHERS' VMs", month, ground_truth.not_ours)
@@ -381,19 +463,22 @@ def main() -> int:
     parser.add_argument("--busy", type=float, default=1.0, help="times as much as usual happens")
     every = f"take every poll of {EVERY:g} s, also while nothing happens"
     parser.add_argument("--every-poll", action="store_true", help=every)
+    parser.add_argument("--silent-log", action="store_true", help="no ordinary rows in the log")
     wanted = parser.parse_args()
     be_silent()
+    tables.SMALL_BODY_BYTES = sys.maxsize  # the harness has no event loop to decode in a thread
+    settings = {"vms": wanted.vms, "days": wanted.days, "seed": wanted.seed, "busy": wanted.busy}
+    settings |= {"mode": Mode(wanted.mode), "hurried": not wanted.every_poll}
+    activities, learning = ((), 0.0) if wanted.silent_log else (ORDINARY, LEARNING_DAYS)
     began = time.process_time()
-    month = Month(
-        vms=wanted.vms,
-        days=wanted.days,
-        seed=wanted.seed,
-        mode=Mode(wanted.mode),
-        busy=wanted.busy,
-        hurried=not wanted.every_poll,
-    ).simulate(tell=True)
-    print("\n".join(account(month, cpu_seconds=time.process_time() - began)))  # noqa: T201
-    return 1 if month.wrong_actions else 0
+    month = Month(**settings, activities=activities, learning=learning).simulate(tell=True)
+    cpu_seconds = time.process_time() - began
+    baselines = {
+        "with operators alone": WithoutRecovery(**settings).simulate(),
+        "with a script that starts whatever is off": WithoutDiagnosis(**settings).simulate(),
+    }
+    print("\n".join(account(month, cpu_seconds=cpu_seconds, baselines=baselines)))  # noqa: T201
+    return 1 if month.wrong_actions or month.recall < RECALL_BAR else 0
 
 
 if __name__ == "__main__":

@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
-from exporter.recovery.model.commands import CommandKind
 from exporter.simulator.world.machines import VM
 from exporter.simulator.world.power import OFF
 from exporter.simulator.world.rng import Rng
 from tests.recovery.ground_truth import Crash, GroundTruth, Interval
-from tests.recovery.harness import Harness, at_once
+from tests.recovery.harness import Harness
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 CRASHES = 4.0
@@ -34,16 +33,28 @@ class Fate:
     Arranges a month.
 
     Args:
+        begins: The day of the run on which it begins.
+        pause: Pauses recovery for so many seconds.
         busy: How many times as much as usual happens.
 
     """
 
     def __init__(
-        self, harness: Harness, ground_truth: GroundTruth, *, days: float, seed: int, busy: float
+        self,
+        harness: Harness,
+        ground_truth: GroundTruth,
+        *,
+        begins: float,
+        pause: Callable[[float], None],
+        days: float,
+        seed: int,
+        busy: float,
     ) -> None:
         self._harness = harness
         self._world = harness.world
         self._ground_truth = ground_truth
+        self._begins = begins
+        self._pause_recovery = pause
         self._days = days
         self._dice = Rng(seed + 7)
         self._share = busy * len(ground_truth.enrolled_keys) / 1000
@@ -246,12 +257,14 @@ class Fate:
     # The daemon.
 
     def _troubles_of_the_daemon(self) -> None:
-        day = self._days * DAY
         for share, gap in ((0.10, 40.0), (0.52, 4 * MINUTE), (0.80, 15 * MINUTE)):
-            self.affairs.append((share * day, lambda gap=gap: self._restart(gap)))  # type: ignore[misc]
-        self.affairs.append((0.30 * day, lambda: self._set_clock(HOUR)))
-        self.affairs.append((0.32 * day, lambda: self._set_clock(0.0)))
-        self.affairs.append((0.75 * day, self._pause))
+            self._of_the_daemon(share, lambda gap=gap: self._restart(gap))  # type: ignore[misc]
+        self._of_the_daemon(0.30, lambda: self._set_clock(HOUR))
+        self._of_the_daemon(0.32, lambda: self._set_clock(0.0))
+        self._of_the_daemon(0.75, self._pause)
+
+    def _of_the_daemon(self, share: float, action: Callable[[], None]) -> None:
+        self.affairs.append(((self._begins + share * self._days) * DAY, action))
 
     def _restart(self, gap: float) -> None:
         self.restarts += 1
@@ -267,14 +280,13 @@ class Fate:
     def _pause(self) -> None:
         now = self._world.now
         self.paused.append(Interval(now, now + HOUR))
-        command = self._harness.recovery.command
-        at_once(command(CommandKind.PAUSE, owner="jonas", reason="storage work", seconds=HOUR))
+        self._pause_recovery(HOUR)
         self._later(10 * MINUTE, lambda: self._befall("crash"))
 
     # Helpers.
 
     def _at(self, day: float, action: Callable[[], None]) -> None:
-        self._world.at(self._world.started_at + day * DAY, action)
+        self._world.at(self._world.started_at + (self._begins + day) * DAY, action)
 
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
         self._world.at(self._world.now + seconds, action)
