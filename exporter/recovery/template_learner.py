@@ -96,7 +96,12 @@ class TemplateLearner:
         inventory = state.valid_inventory
         before = self.experience
         self.experience = after_diagnosis(
-            before, state.cases, self._limits, at=inventory.at, time=inventory.time
+            before,
+            state.cases,
+            self._limits,
+            at=inventory.at,
+            time=inventory.time,
+            nodes=state.nodes,
         )
         if self.experience.templates is not before.templates:
             self._classify()

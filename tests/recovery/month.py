@@ -53,6 +53,7 @@ EXCUSES = {
     "within_restart_budget": "its budget was used up: a crash loop",
     "backoff_elapsed": "the pause after the last try was not over",
     "not_paused": "recovery was paused",
+    "flapping": "it went down again and again",
     "went_down_unobserved": "no valid poll when it went down",
     "never_seen_up": "it was never seen up before it died",
     "not_seen": "no valid poll for most of the time",
@@ -293,6 +294,10 @@ class Month(Harness):
             return self._has_acted_much(crash)
         if held_by == "not_paused":
             return self._was_paused(crash)
+        if held_by == "flapping":
+            mine = [one.at for one in self.crashes if one.vm is crash.vm]
+            times = sum(0 <= due - at <= 2 * HOUR for at in mine)
+            return times >= self.setup.limits.flap_losses
         if held_by in ("not_seen", "inventory_stable", "warmed_up", "inventory_fresh"):
             minutes = range(int(crash.at), int(due), 60)
             return self._was_paused(crash) or any(one.holds(at) for one in blind for at in minutes)

@@ -28,6 +28,7 @@ from exporter.recovery.model.cases import Case, Cause, Diagnosis, DiagnosisKind,
 from exporter.recovery.model.limits import HOUR, Limits
 from exporter.recovery.model.log_templates import RowSource, Sightings, TemplateHistory
 from exporter.recovery.model.states import State
+from exporter.recovery.observe.node_history import NodeHistory
 from tests.fakes import START
 
 LIMITS = Limits()
@@ -49,12 +50,14 @@ class Site:
         self.at = 10_000.0
         self.cases = {f"u{number}": self._case(f"u{number}") for number in range(vms)}
         self.experience = experience or Experience()
+        self.node = NodeHistory(0.0)
+        """The node of all VMs."""
         self.read()
 
     def _case(self, uuid: str) -> Case:
         return Case(
             uuid=uuid, key=1, machine=1, name=f"vm-{uuid}", state=State.HEALTHY, since=0.0,
-            observed=ObservedState.UP,
+            observed=ObservedState.UP, node=1,
         )  # fmt: skip
 
     def row(self, uuid: str = "u0", source: RowSource = RowSource.SYSTEM) -> UnknownRow:
@@ -65,7 +68,7 @@ class Site:
 
     def poll(self) -> None:
         self.experience = after_diagnosis(
-            self.experience, self.cases, LIMITS, at=self.at, time=START
+            self.experience, self.cases, LIMITS, at=self.at, time=START, nodes={1: self.node}
         )
 
     def wait(self, seconds: float) -> None:
@@ -275,7 +278,7 @@ def learned_site() -> Site:
     "diagnosis",
     [
         UNCLEAR,
-        replace(UNCLEAR, cause=Cause.WENT_DOWN_UNOBSERVED, template=""),
+        replace(UNCLEAR, cause=Cause.START_FAILED, template=""),
         Diagnosis(DiagnosisKind.STOPPED, Cause.POWERED_OFF_AS_DESIRED),
     ],
     ids=lambda one: one.cause,
@@ -290,6 +293,44 @@ def test_template_is_unlearned_at_once_when_it_precedes_a_stop(diagnosis: Diagno
     assert not site.is_learned()
     assert site.history.marks == 1
     assert site.history.last_mark.startswith("vm-u0 at ")
+
+
+UNOBSERVED = replace(UNCLEAR, cause=Cause.WENT_DOWN_UNOBSERVED, template="")
+
+
+def test_downtime_that_only_was_not_observed_unlearns_nothing() -> None:
+    site = learned_site()
+    site.read(site.row())
+    site.at += 100.0
+
+    site.down(UNOBSERVED)
+
+    assert site.is_learned()
+
+
+def test_downtime_that_was_not_observed_marks_what_is_not_learned() -> None:
+    site = Site()
+    site.sight(4)
+    site.read(site.row())
+    site.at += 100.0
+
+    site.down(UNOBSERVED)
+
+    assert site.history.marks == 1
+
+
+@pytest.mark.parametrize("with_its_node", [True, False])
+def test_stop_of_a_whole_node_unlearns_nothing(*, with_its_node: bool) -> None:
+    site = learned_site()
+    site.read(site.row())
+    site.at += 100.0
+
+    site.down(SEEN_STOPPING)
+    if with_its_node:
+        site.node = NodeHistory(None, failed_at=site.at)
+    site.wait(AUTHOR_SECONDS + LIMITS.log_read_seconds)
+
+    assert site.is_learned() is with_its_node
 
 
 def test_marked_template_is_never_learned_again() -> None:

@@ -19,6 +19,7 @@ from exporter.recovery.model.cases import Case, Cause, DiagnosisKind, ObservedSt
 from exporter.recovery.model.limits import DAY, Limits
 from exporter.recovery.model.log_templates import RowSource, Sightings, TemplateHistory
 from exporter.recovery.model.states import State
+from exporter.recovery.observe.node_history import NodeHistory, has_failed
 
 STAYS_UP_SECONDS = 600.0
 """Time that a VM must stay up after a row about it."""
@@ -120,7 +121,7 @@ def resumed(
     known = {one.template.casefold(): one for one in templates}
     downtimes = {
         case.uuid: Downtime(
-            is_judged=_judgement(case, float("-inf")) is not None, blocked_by=_blocker(case)
+            is_judged=_judgement(case, None, float("-inf")) is not None, blocked_by=_blocker(case)
         )
         for case in cases
         if case.state not in UP
@@ -193,6 +194,7 @@ def after_diagnosis(
     *,
     at: float,
     time: datetime,
+    nodes: Mapping[int, NodeHistory] = MappingProxyType({}),
 ) -> Experience:
     """Return the experience after the VMs were observed and those that are down diagnosed."""
     seen_at = experience.seen_at
@@ -212,7 +214,8 @@ def after_diagnosis(
             continue
         if downtime is None or downtime.is_over:
             downtime = _begun(experience, case, downtime)
-        downtimes[uuid] = _judged(downtime, case, experience, changed, time)
+        node = nodes.get(case.node or 0)
+        downtimes[uuid] = _judged(downtime, case, node, experience, changed, time)
     experience = experience._replace(
         templates=_kept(changed, experience.templates),
         downtimes=MappingProxyType(downtimes),
@@ -255,6 +258,7 @@ def _suspects(arrivals: Iterable[Arrival], case: Case) -> frozenset[str]:
 def _judged(
     downtime: Downtime,
     case: Case,
+    node: NodeHistory | None,
     experience: Experience,
     templates: dict[str, TemplateHistory],
     time: datetime,
@@ -270,7 +274,7 @@ def _judged(
         downtime = downtime._replace(blocked_by=downtime.blocked_by | blockers)
     if downtime.is_judged:
         return downtime
-    judgement = _judgement(case, experience.read_at)
+    judgement = _judgement(case, node, experience.read_at)
     if judgement is None:
         return downtime
     assert case.diagnosis is not None  # noqa: S101 - it was judged by its diagnosis
@@ -278,6 +282,9 @@ def _judged(
     # A VM that recovery started is stopped again: the rows before its crash were not harmless.
     undone = downtime.trusted if kind is DiagnosisKind.STOPPED else frozenset()
     marked = undone | downtime.suspects if judgement else undone
+    if case.diagnosis.cause is Cause.WENT_DOWN_UNOBSERVED:
+        # The logs show no stop; rows of a busy site precede some downtime by chance.
+        marked = frozenset(one for one in marked if not _is_learned(experience, one))
     if marked:
         why = f"{case.diagnosis.kind}: {case.diagnosis.cause}"
         mark = f"{case.name} at {time:%Y-%m-%d %H:%M:%S} UTC ({why})"
@@ -288,7 +295,12 @@ def _judged(
     return downtime._replace(is_judged=True, suspects=frozenset(), trusted=trusted)
 
 
-def _judgement(case: Case, read_at: float) -> bool | None:
+def _is_learned(experience: Experience, template: str) -> bool:
+    history = experience.history(template)
+    return history is not None and any(is_learned(history, one) for one in RowSource)
+
+
+def _judgement(case: Case, node: NodeHistory | None, read_at: float) -> bool | None:
     """Return whether the rows before a downtime are marked; None while that is not known."""
     diagnosis = case.diagnosis
     if diagnosis is None or case.up_at is None:
@@ -300,6 +312,10 @@ def _judgement(case: Case, read_at: float) -> bool | None:
             return None if diagnosis.cause in NOT_YET_KNOWN else True
         case DiagnosisKind.STOPPED if diagnosis.template:
             return False  # another row, which is known, requested it
+        case DiagnosisKind.STOPPED if node is not None and has_failed(
+            node, since=case.up_at, since_clock=case.up_clock
+        ):
+            return False  # its node went down with it
         case DiagnosisKind.STOPPED:
             awaited = diagnosis.cause in WITHOUT_STOP_AUTHOR
             return None if awaited and read_at < case.since + AUTHOR_SECONDS else True
