@@ -404,6 +404,7 @@ class InvariantChecker:
             self._count(poll)
             if poll.is_whole:
                 self._take_in_perhaps(poll)
+                self._note_end_of_mass_outage(poll)
                 self._takes_short_lists = self._takes_short_lists and poll.is_short
         if surely and not poll.known:
             poll.known = True
@@ -871,7 +872,8 @@ class InvariantChecker:
         No request during a mass outage, and one at a time after it.
 
         A mass outage is at hand while enough VMs went down within the window that are surely
-        crashed and still down. It is over when few of them are left to be started.
+        crashed and still down. It is over for good when few of them are down, and until then it
+        forbids nothing while few of them are to be started.
         """
         limits, at = self.limits, asked.request.at
         recent = self._lost_lately(at)
@@ -914,6 +916,14 @@ class InvariantChecker:
         recent = self._lost_lately(at)
         if len(recent) >= self._mass_outage():
             self._outage = at, self._process, {*self._outage[2], *recent}
+
+    def _note_end_of_mass_outage(self, poll: Poll) -> None:
+        """Forget the VMs of a mass outage when few are down: who crashes later does so anew."""
+        _, _, members = self._outage
+        down = [key for key in members if key in poll.looks
+                and self._lives[key].not_up_since is not None]  # fmt: skip
+        if len(down) < self._mass_outage() / 2:
+            self._outage = NEVER, None, set()
 
     def _is_left(self, key: int) -> bool:
         """Return whether a VM of a mass outage is down and, by the journal, to be started."""

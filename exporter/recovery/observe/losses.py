@@ -45,7 +45,7 @@ def count_losses(state: RecoveryState, explained: AbstractSet[str], limits: Limi
     at, outage = state.valid_inventory.at, state.breaker.outage
     since = max(at - limits.breaker_window_seconds, state.breaker.accepted_at)
     recent = dict[str, str]()
-    of = left = 0
+    of = left = down = 0
     last_at = 0.0
     relapsed = False
     for uuid, case in state.cases.items():
@@ -59,11 +59,12 @@ def count_losses(state: RecoveryState, explained: AbstractSet[str], limits: Limi
             continue
         relapsed = relapsed or (case.lost_at == at and case.attempts > 0)
         is_recent = case.lost_at > since
+        down += uuid in outage
         left += uuid in outage and (case.state in LEFT or is_recent)
         if is_recent:
             recent[uuid] = _unit(case, state.nodes)
             last_at = max(last_at, case.lost_at)
-    return Losses(recent, explained & outage.keys(), left, of, last_at, relapsed)
+    return Losses(recent, explained & outage.keys(), left, down, of, last_at, relapsed)
 
 
 def breaker_at_start(cases: Iterable[Case], limits: Limits, *, at: float) -> CircuitBreaker:
