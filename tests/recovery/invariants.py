@@ -47,7 +47,8 @@ VMS, STATUS, TAGS, NODES, LOGS, ACTIONS = (
     for table in ("vms", "machine_status", "tag_members", "nodes", "machine_logs", "vm_actions")
 )
 FORBIDDEN_SECONDS = 1800.0
-TO_BE_STARTED = (State.BACKOFF, State.HELD, State.ACTING, State.VERIFYING, State.INDETERMINATE)
+DONE_WITH = (State.BASELINE, State.HEALTHY, State.PROBATION, State.STOPPED)
+"""States in the journal of VMs for which a mass outage does not last on."""
 NEVER = float("-inf")
 DUST = 1e-6
 """Seconds by which two sums of the same times may come apart."""
@@ -872,8 +873,7 @@ class InvariantChecker:
         No request during a mass outage, and one at a time after it.
 
         A mass outage is at hand while enough VMs went down within the window that are surely
-        crashed and still down. It is over for good when few of them are down, and until then it
-        forbids nothing while few of them are to be started.
+        crashed and still down. It is over for good when few of them are down.
         """
         limits, at = self.limits, asked.request.at
         recent = self._lost_lately(at)
@@ -926,11 +926,11 @@ class InvariantChecker:
             self._outage = NEVER, None, set()
 
     def _is_left(self, key: int) -> bool:
-        """Return whether a VM of a mass outage is down and, by the journal, to be started."""
+        """Return whether a VM of a mass outage is down and, by the journal, not stopped."""
         look = self._poll.looks.get(key) if self._poll is not None else None
         case = self.harness.journal.cases.get(look.uuid) if look is not None else None
         is_down = key in self._troubled and self._lives[key].not_up_since is not None
-        return is_down and case is not None and case.state in TO_BE_STARTED
+        return is_down and case is not None and case.state not in DONE_WITH
 
     def _of_budgets(self, request: Request, look: Look, life: Life) -> Iterator[Violation]:
         at, limits = request.at, self.limits

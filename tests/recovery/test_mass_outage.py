@@ -239,6 +239,26 @@ def test_breaker_is_open_again_after_a_restart_of_the_daemon(make_harness: MakeH
     assert breaker_of(harness) is BreakerState.OPEN
 
 
+def test_restart_of_the_daemon_amid_the_probes_lets_no_two_vms_start_at_once(
+    make_harness: MakeHarness,
+) -> None:
+    harness, _ = make_harness(vms=30)
+    harness.warm()
+    lost = harness.names[:6]
+    for name in lost:
+        harness.world.crash(name)
+    while len(harness.asked()) < 2:
+        harness.advance(20)
+    harness.advance(20)
+
+    harness.new_process()
+    harness.advance(2 * HOUR)
+
+    times = [request.at for request in harness.asked()][2:]
+    assert all(harness.running(name) for name in lost)
+    assert times[1] - times[0] >= LIMITS.breaker_probe_interval_seconds  # then two are left
+
+
 def test_losses_one_by_one_do_not_open_the_breaker_of_a_new_process(
     make_harness: MakeHarness,
 ) -> None:

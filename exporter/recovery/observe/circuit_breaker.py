@@ -105,10 +105,12 @@ def after_poll(
     return _half_open(breaker, now=now) if calm or patient else breaker
 
 
-def resumed(outage: Mapping[str, str], of: int, limits: Limits, *, now: float) -> CircuitBreaker:
-    """Return the breaker of a new process, open if *outage* is a mass outage."""
-    closed = CircuitBreaker()
-    if _weight(outage) < threshold(of, limits):
+def resumed(
+    outage: Mapping[str, str], *, down: int, of: int, limits: Limits, now: float
+) -> CircuitBreaker:
+    """Return the breaker of a new process, open if *outage* is a mass outage that lasts."""
+    closed, limit = CircuitBreaker(), threshold(of, limits)
+    if _weight(outage) < limit or down < limit / 2:
         return closed
     return _open(closed, limits, outage=outage, now=now)
 
