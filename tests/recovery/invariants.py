@@ -46,7 +46,8 @@ VMS, STATUS, TAGS, NODES, LOGS, ACTIONS = (
     for table in ("vms", "machine_status", "tag_members", "nodes", "machine_logs", "vm_actions")
 )
 FORBIDDEN_SECONDS = 1800.0
-TO_BE_STARTED = (State.BACKOFF, State.HELD, State.ACTING, State.VERIFYING, State.INDETERMINATE)
+DONE_WITH = (State.BASELINE, State.HEALTHY, State.PROBATION, State.STOPPED)
+"""States in the journal of VMs for which a mass outage does not last on."""
 NEVER = float("-inf")
 EXPLAINING_SECONDS = 700.0
 """How long before a VM was last surely up something may explain why it is down."""
@@ -405,6 +406,7 @@ class InvariantChecker:
             self._count(poll)
             if poll.is_whole:
                 self._take_in_perhaps(poll)
+                self._note_end_of_mass_outage(poll)
                 self._takes_short_lists = self._takes_short_lists and poll.is_short
         if surely and not poll.known:
             poll.known = True
@@ -901,7 +903,7 @@ class InvariantChecker:
         No request during a mass outage, and one at a time after it.
 
         A mass outage is at hand while enough VMs went down within the window that are surely
-        crashed and still down. It is over when few of them are left to be started.
+        crashed and still down. It is over for good when few of them are down.
         """
         limits, at = self.limits, asked.request.at
         recent = self._lost_lately(at)
@@ -945,12 +947,20 @@ class InvariantChecker:
         if len(recent) >= self._mass_outage():
             self._outage = at, self._process, {*self._outage[2], *recent}
 
+    def _note_end_of_mass_outage(self, poll: Poll) -> None:
+        """Forget the VMs of a mass outage when few are down: who crashes later does so anew."""
+        _, _, members = self._outage
+        down = [key for key in members if key in poll.looks
+                and self._lives[key].not_up_since is not None]  # fmt: skip
+        if len(down) < self._mass_outage() / 2:
+            self._outage = NEVER, None, set()
+
     def _is_left(self, key: int) -> bool:
-        """Return whether a VM of a mass outage is down and, by the journal, to be started."""
+        """Return whether a VM of a mass outage is down and, by the journal, not stopped."""
         look = self._poll.looks.get(key) if self._poll is not None else None
         case = self.harness.journal.cases.get(look.uuid) if look is not None else None
         is_down = key in self._troubled and self._lives[key].not_up_since is not None
-        return is_down and case is not None and case.state in TO_BE_STARTED
+        return is_down and case is not None and case.state not in DONE_WITH
 
     def _of_budgets(self, request: Request, look: Look, life: Life) -> Iterator[Violation]:
         at, limits = request.at, self.limits

@@ -14,14 +14,18 @@ RULES = Limits()
 STEP = 20.0
 
 
-def lost(count: int, *, left: int | None = None, relapsed: bool = False) -> Losses:
+def lost(
+    count: int, *, left: int | None = None, unknown: int = 0, relapsed: bool = False
+) -> Losses:
     vms = {f"vm-{number}": f"vm-{number}" for number in range(count)}
     still_left = count if left is None else left
-    return Losses(vms, frozenset(), still_left, 20, last_at=0.0, relapsed=relapsed)
+    down = still_left + unknown
+    return Losses(vms, frozenset(), still_left, down, 20, last_at=0.0, relapsed=relapsed)
 
 
 def losses() -> st.SearchStrategy[Losses]:
-    return st.builds(lost, st.integers(0, 12), left=st.integers(0, 12), relapsed=st.booleans())
+    some = st.integers(0, 12)
+    return st.builds(lost, some, left=some, unknown=some, relapsed=st.booleans())
 
 
 def breaker_after(
@@ -52,6 +56,20 @@ def test_breaker_closes_through_half_open_without_failures() -> None:
     assert early.breaker_state is BreakerState.OPEN
     assert half_open.breaker_state is BreakerState.HALF_OPEN
     assert after_poll(half_open, calm, RULES, now=340).breaker_state is BreakerState.CLOSED
+
+
+def test_half_open_breaker_does_not_close_before_few_vms_of_the_outage_are_down() -> None:
+    half_open = breaker_after(opened(), lost(0, unknown=5), seconds=320, since=0)
+    late = RULES.breaker_max_open_seconds + 300
+
+    def after(unknown: int, *, now: float) -> BreakerState:
+        return after_poll(half_open, lost(0, unknown=unknown), RULES, now=now).breaker_state
+
+    assert half_open.breaker_state is BreakerState.HALF_OPEN
+    assert after(1, now=340) is BreakerState.CLOSED
+    assert after(2, now=340) is BreakerState.HALF_OPEN
+    assert after(5, now=late) is BreakerState.HALF_OPEN
+    assert after(5, now=late + STEP) is BreakerState.CLOSED
 
 
 def test_open_breaker_becomes_half_open_without_new_failures() -> None:

@@ -1041,7 +1041,7 @@ def test_backoff_doubles_up_to_1800_seconds() -> None:
 def lost(count: int, of: int = 20, *, left: int | None = None, relapsed: bool = False) -> Losses:
     vms = {f"vm-{number}": f"vm-{number}" for number in range(count)}
     still_left = count if left is None else left
-    return Losses(vms, frozenset(), still_left, of, last_at=1000.0, relapsed=relapsed)
+    return Losses(vms, frozenset(), still_left, still_left, of, last_at=1000.0, relapsed=relapsed)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """The circuit breaker's table of recovery-evidence.md, in virtual time with the default limits."""
 
+from itertools import pairwise
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -237,6 +239,26 @@ def test_breaker_is_open_again_after_a_restart_of_the_daemon(make_harness: MakeH
     assert breaker_of(harness) is BreakerState.OPEN
 
 
+def test_restart_of_the_daemon_amid_the_probes_lets_no_two_vms_start_at_once(
+    make_harness: MakeHarness,
+) -> None:
+    harness, _ = make_harness(vms=30)
+    harness.warm()
+    lost = harness.names[:6]
+    for name in lost:
+        harness.world.crash(name)
+    while len(harness.asked()) < 2:
+        harness.advance(20)
+    harness.advance(20)
+
+    harness.new_process()
+    harness.advance(2 * HOUR)
+
+    times = [request.at for request in harness.asked()][2:]
+    assert all(harness.running(name) for name in lost)
+    assert times[1] - times[0] >= LIMITS.breaker_probe_interval_seconds  # then two are left
+
+
 def test_losses_one_by_one_do_not_open_the_breaker_of_a_new_process(
     make_harness: MakeHarness,
 ) -> None:
@@ -249,6 +271,81 @@ def test_losses_one_by_one_do_not_open_the_breaker_of_a_new_process(
     harness.new_process()
     harness.advance(harness.every)
 
+    assert breaker_of(harness) is BreakerState.CLOSED
+
+
+def test_vms_of_an_earlier_outage_that_crash_later_are_no_mass_outage(
+    make_harness: MakeHarness,
+) -> None:
+    harness, _ = make_harness(vms=12)
+    harness.warm()
+    lost = spread(harness, 3)
+    for name in lost:
+        harness.world.crash(name)
+    harness.advance(320)
+    for name in lost:
+        harness.world.operator_starts(name)
+    harness.advance(40)
+    harness.world.migrate(lost[0])  # two of one node would be a failing node
+    harness.advance(360)
+    assert breaker_of(harness) is BreakerState.CLOSED
+
+    command(harness, CommandKind.DISARM)
+    for name in lost[:2]:
+        harness.world.crash(name)
+    harness.advance(100)
+    command(harness, CommandKind.ARM)
+    harness.warm().advance(20)
+
+    first, second = (harness.asked(name)[0].at for name in lost[:2])
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("fault", "options"),
+    [("status", {"code": 500}), ("empty_list", {}), ("lost_logs", {"share": 1.0})],
+)
+def test_vms_of_a_mass_outage_whose_log_is_missing_are_restarted_one_a_minute(
+    make_harness: MakeHarness, fault: str, options: dict[str, Any]
+) -> None:
+    harness, _ = make_harness(vms=30)
+    harness.warm()
+    lost = harness.names[:6]
+    harness.world.faults.turn_on(fault, path="machine_logs", **options)
+    for name in lost:
+        harness.world.crash(name)
+    harness.advance(25 * 60)
+    assert {harness.case(name).state for name in lost} == {State.UNKNOWN}
+    assert breaker_of(harness) is BreakerState.HALF_OPEN
+
+    harness.world.faults.clear()
+    harness.advance(15 * 60)
+
+    times = [request.at for request in harness.asked()]
+    pauses = [later - earlier for earlier, later in pairwise(times)]
+    assert all(harness.running(name) for name in lost)
+    assert min(pauses[:3]) >= LIMITS.breaker_probe_interval_seconds  # then two are left
+    assert breaker_of(harness) is BreakerState.CLOSED
+
+
+def test_crash_beside_the_unknown_vms_of_a_mass_outage_is_restarted_in_time(
+    make_harness: MakeHarness,
+) -> None:
+    harness, _ = make_harness(vms=30)
+    harness.warm()
+    lost, other = harness.names[:6], harness.names[10]
+    for name in lost:
+        harness.world.forces_status(name, word="error", running=False)
+    harness.advance(12 * 60)
+    assert breaker_of(harness) is BreakerState.HALF_OPEN
+
+    at = harness.clock.elapsed
+    harness.world.crash(other)
+    harness.advance(100)
+    assert harness.asked(other)[0].at - at <= IN_TIME
+    harness.advance(HOUR)
+
+    assert {harness.case(name).state for name in lost} == {State.UNKNOWN}
     assert breaker_of(harness) is BreakerState.CLOSED
 
 

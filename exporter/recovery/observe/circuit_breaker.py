@@ -54,6 +54,8 @@ class Losses(msgspec.Struct, frozen=True):
     """Those of the outage that turned out to be stopped."""
     left: int
     """VMs of the outage that recovery may still have to start."""
+    down: int
+    """VMs of the outage that are down without a proven stop: those left, unknown, quarantined."""
     of: int
     """The number of VMs that could be up."""
     last_at: float
@@ -89,22 +91,26 @@ def after_poll(
     )
     if _weight(outage) < limit:
         return _close(breaker, now=now)  # it never was a mass outage
-    few_left = losses.left < limit / 2
     if breaker.breaker_state is BreakerState.HALF_OPEN:
         if losses.relapsed or many:
             return _open(breaker, limits, outage=outage, now=now)
+        # An unknown VM may be diagnosed as crashed any time: when the log is back, or is taught.
+        few_down = losses.down < limit / 2
         over = now - breaker.since >= limits.breaker_max_open_seconds
-        return _close(breaker, now=now) if few_left or over else breaker
+        return _close(breaker, now=now) if few_down or over else breaker
+    few_left = losses.left < limit / 2
     calm = few_left and calm_since is not None and now - calm_since >= breaker.hold_seconds
     last_loss_at = max(breaker.last_loss_at, breaker.since)
     patient = limits.breaker_auto_probe and now - last_loss_at >= _patience(breaker, limits)
     return _half_open(breaker, now=now) if calm or patient else breaker
 
 
-def resumed(outage: Mapping[str, str], of: int, limits: Limits, *, now: float) -> CircuitBreaker:
-    """Return the breaker of a new process, open if *outage* is a mass outage."""
-    closed = CircuitBreaker()
-    if _weight(outage) < threshold(of, limits):
+def resumed(
+    outage: Mapping[str, str], *, down: int, of: int, limits: Limits, now: float
+) -> CircuitBreaker:
+    """Return the breaker of a new process, open if *outage* is a mass outage that lasts."""
+    closed, limit = CircuitBreaker(), threshold(of, limits)
+    if _weight(outage) < limit or down < limit / 2:
         return closed
     return _open(closed, limits, outage=outage, now=now)
 

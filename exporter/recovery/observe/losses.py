@@ -1,13 +1,18 @@
 """Counts the VMs that are lost: down without an explanation, for the circuit breaker and nodes."""
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from exporter.recovery.model.cases import Case, ObservedState, Policy
 from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.states import OPEN, State
-from exporter.recovery.observe.circuit_breaker import CircuitBreaker, Losses, after_poll, resumed
+from exporter.recovery.observe.circuit_breaker import (
+    CircuitBreaker,
+    Losses,
+    after_poll,
+    resumed,
+    threshold,
+)
 from exporter.recovery.observe.lifecycle import without_last_loss
 from exporter.recovery.observe.node_history import Drop, NodeHistory, was_sick
 from exporter.recovery.observe.state import RecoveryState
@@ -45,7 +50,7 @@ def count_losses(state: RecoveryState, explained: AbstractSet[str], limits: Limi
     at, outage = state.valid_inventory.at, state.breaker.outage
     since = max(at - limits.breaker_window_seconds, state.breaker.accepted_at)
     recent = dict[str, str]()
-    of = left = 0
+    of = left = down = 0
     last_at = 0.0
     relapsed = False
     for uuid, case in state.cases.items():
@@ -59,34 +64,50 @@ def count_losses(state: RecoveryState, explained: AbstractSet[str], limits: Limi
             continue
         relapsed = relapsed or (case.lost_at == at and case.attempts > 0)
         is_recent = case.lost_at > since
+        down += uuid in outage
         left += uuid in outage and (case.state in LEFT or is_recent)
         if is_recent:
             recent[uuid] = _unit(case, state.nodes)
             last_at = max(last_at, case.lost_at)
-    return Losses(recent, explained & outage.keys(), left, of, last_at, relapsed)
+    return Losses(recent, explained & outage.keys(), left, down, of, last_at, relapsed)
 
 
 def breaker_at_start(cases: Iterable[Case], limits: Limits, *, at: float) -> CircuitBreaker:
     """Return the breaker of a new process: what it did before is known by its cases alone."""
     since = at - limits.breaker_max_open_seconds
-    enrolled = [case for case in cases if case.policy.acts or case.state in OPEN]
-    lost = {
-        case.uuid: case.lost_at
+    enrolled = [
+        case
+        for case in cases
+        if case.policy.acts or case.state in OPEN
+        if case.state not in (State.BASELINE, State.STOPPED)
+    ]
+    losses = [
+        (lost_at, case.uuid)
         for case in enrolled
-        if case.state in (*LEFT, State.UNKNOWN) and case.lost_at is not None
-        if case.lost_at > since
+        for lost_at in {*case.losses, case.lost_at}  # also of those that are up again
+        if lost_at is not None and lost_at > since
+    ]
+    down = {
+        case.uuid for case in enrolled if case.lost_at is not None and case.state not in NOT_LOST
     }
-    of = sum(case.state not in (State.BASELINE, State.STOPPED) for case in enrolled)
-    return resumed(_lost_together(lost, limits.breaker_window_seconds), of, limits, now=at)
+    of = len(enrolled)
+    limit = threshold(of, limits)
+    outages = (
+        outage
+        for outage in _lost_together(losses, limits.breaker_window_seconds)
+        if len(outage) >= limit
+    )
+    outage = max(outages, key=lambda uuids: len(uuids & down), default=frozenset())
+    units = {uuid: uuid for uuid in outage}
+    return resumed(units, down=len(outage & down), of=of, limits=limits, now=at)
 
 
-def _lost_together(lost: Mapping[str, float], seconds: float) -> Mapping[str, str]:
-    """Return the most VMs that were lost within any so many seconds, each counting as itself."""
-    in_order = sorted(lost, key=lost.__getitem__)
-    times = [lost[uuid] for uuid in in_order]
-    spans = [(bisect_left(times, at + seconds), first) for first, at in enumerate(times)]
-    end, first = max(spans, key=lambda span: span[0] - span[1], default=(0, 0))
-    return {uuid: uuid for uuid in in_order[first:end]}
+def _lost_together(
+    losses: Collection[tuple[float, str]], seconds: float
+) -> Iterator[AbstractSet[str]]:
+    """Yield the VMs that were lost within so many seconds from each loss on."""
+    for begin in {lost_at for lost_at, _ in losses}:  # few: those of a poll are lost at once
+        yield {uuid for lost_at, uuid in losses if begin <= lost_at < begin + seconds}
 
 
 def _counts(case: Case, state: RecoveryState) -> bool:
