@@ -220,49 +220,43 @@ def with_rows(poll: PollResult, of: Callable[[MachineStatus], MachineStatus]) ->
     return poll._replace(inventory=replace(poll.inventory, sources=sources))
 
 
-def only_running(machine: int) -> Callable[[MachineStatus], MachineStatus]:
-    """Return what leaves a row set by hand as the only one that runs, and on no node."""
-
-    def of(row: MachineStatus) -> MachineStatus:
-        if row.machine == machine:
-            return replace(row, running=True, word="running", node=None)
-        return replace(row, running=False, word="stopped", node=None)
-
-    return of
-
-
 def a_vm(harness: Harness) -> int:
     return harness.world.vm("web-01").machine.key
 
 
-def test_inventory_is_accepted_again_when_only_other_nodes_have_running_rows(
-    harness: Harness,
-) -> None:
-    last = believed(with_rows(poll_of(harness), only_running(a_vm(harness))))
-    assert isinstance(last, CheckedInventory)
-    assert last.clock is not None
-    harness.clock.elapsed += 600
+def test_inventory_is_accepted_again_when_only_other_nodes_write_rows(harness: Harness) -> None:
+    by_hand = a_vm(harness)
+    began = harness.world.now
 
-    found = believed(poll_of(harness), last)
+    def stands_still(row: MachineStatus) -> MachineStatus:
+        return replace(row, node=None, updated_at=began) if row.machine == by_hand else row
 
-    assert isinstance(found, CheckedInventory)
-    assert found.clock == pytest.approx(last.clock + 600)
-    harness.clock.elapsed += 20
-    later = believed(poll_of(harness), found)
-    assert isinstance(later, CheckedInventory)
-    assert later.clock == pytest.approx(last.clock + 620, abs=15)
+    def runs_alone(row: MachineStatus) -> MachineStatus:
+        off = replace(row, running=False, word="stopped", node=None)
+        return stands_still(row) if row.machine == by_hand else off
+
+    last = believed(with_rows(poll_of(harness), runs_alone))
+    for passed in (600, 20, 60):
+        harness.clock.elapsed += passed
+        assert isinstance(last, CheckedInventory)
+        last = believed(with_rows(poll_of(harness), stands_still), last)
+
+        assert isinstance(last, CheckedInventory)
+        assert last.clock == pytest.approx(harness.world.now, abs=15)
 
 
 @pytest.mark.parametrize("ahead", [-7200.0, 7200.0])
 def test_clock_that_was_set_is_followed_beside_a_row_that_stands_still(ahead: float) -> None:
     harness = Harness(vms=30, clusters=ONE_NODE)
-    hung, hung_at = a_vm(harness), harness.world.now + ahead
+    hung = a_vm(harness)
+    at_first: dict[int, float | None] = {}
 
     def before(_: int, row: MachineStatus) -> float | None:
-        return row.updated_at + ahead if row.updated_at else None
+        at_first[row.machine] = row.updated_at + ahead if row.updated_at else None
+        return at_first[row.machine]
 
     def after(_: int, row: MachineStatus) -> float | None:
-        return hung_at if row.machine == hung else row.updated_at
+        return at_first[hung] if row.machine == hung else row.updated_at
 
     last = believed(with_stamps(poll_of(harness), before))
 
