@@ -15,9 +15,11 @@ from exporter.recovery.observe.inventory_checks import (
     check_inventory,
     observed_state_of,
 )
+from exporter.simulator.world.builder import ClusterPlan
 from tests.recovery.harness import Harness
 
 RULES = Limits()
+ONE_NODE = (ClusterPlan("prod", 1),)
 
 
 def poll_of(harness: Harness) -> PollResult:
@@ -202,3 +204,108 @@ def test_unrecognized_status_never_leads_to_an_action() -> None:
     assert observed_state_of("stopped", running=True) is ObservedState.INCONSISTENT
     assert observed_state_of("stopped", running=None) is ObservedState.INCONSISTENT
     assert observed_state_of("stopped", running=False, state="error") is ObservedState.ERROR
+
+
+# Rows that stand still, of a VM that hangs or whose status was set by hand.
+
+
+def with_rows(poll: PollResult, of: Callable[[MachineStatus], MachineStatus]) -> PollResult:
+    """Return the poll with other status rows."""
+    assert poll.inventory is not None
+    rows: Any = poll.inventory.sources["machine_status"]
+    sources = {
+        **poll.inventory.sources,
+        "machine_status": {key: of(row) for key, row in rows.items()},
+    }
+    return poll._replace(inventory=replace(poll.inventory, sources=sources))
+
+
+def a_vm(harness: Harness) -> int:
+    return harness.world.vm("web-01").machine.key
+
+
+def test_inventory_is_accepted_again_when_only_other_nodes_write_rows(harness: Harness) -> None:
+    by_hand = a_vm(harness)
+    began = harness.world.now
+
+    def stands_still(row: MachineStatus) -> MachineStatus:
+        return replace(row, node=None, updated_at=began) if row.machine == by_hand else row
+
+    def runs_alone(row: MachineStatus) -> MachineStatus:
+        off = replace(row, running=False, word="stopped", node=None)
+        return stands_still(row) if row.machine == by_hand else off
+
+    last = believed(with_rows(poll_of(harness), runs_alone))
+    for passed in (600, 20, 60):
+        harness.clock.elapsed += passed
+        assert isinstance(last, CheckedInventory)
+        last = believed(with_rows(poll_of(harness), stands_still), last)
+
+        assert isinstance(last, CheckedInventory)
+        assert last.clock == pytest.approx(harness.world.now, abs=15)
+
+
+@pytest.mark.parametrize("ahead", [-7200.0, 7200.0])
+def test_clock_that_was_set_is_followed_beside_a_row_that_stands_still(ahead: float) -> None:
+    harness = Harness(vms=30, clusters=ONE_NODE)
+    hung = a_vm(harness)
+    at_first: dict[int, float | None] = {}
+
+    def before(_: int, row: MachineStatus) -> float | None:
+        at_first[row.machine] = row.updated_at + ahead if row.updated_at else None
+        return at_first[row.machine]
+
+    def after(_: int, row: MachineStatus) -> float | None:
+        return at_first[hung] if row.machine == hung else row.updated_at
+
+    last = believed(with_stamps(poll_of(harness), before))
+
+    for _ in range(4):
+        harness.clock.elapsed += 60  # longer than rows may stand still
+        assert isinstance(last, CheckedInventory)
+        last = believed(with_stamps(poll_of(harness), after), last)
+        assert isinstance(last, CheckedInventory)
+        assert last.clock == pytest.approx(harness.world.now, abs=15)
+
+
+def test_row_without_a_node_does_not_set_the_time_at_the_start() -> None:
+    harness = Harness(vms=30, clusters=ONE_NODE)
+    hand_set = a_vm(harness)
+
+    found = believed(
+        with_rows(
+            poll_of(harness),
+            lambda row: replace(row, node=None, updated_at=1e9) if row.machine == hand_set else row,
+        )
+    )
+
+    assert isinstance(found, CheckedInventory)
+    assert found.clock == pytest.approx(harness.world.now, abs=15)
+
+
+def test_vms_that_hang_do_not_make_the_rows_of_their_node_lag(harness: Harness) -> None:
+    harness.advance(20)
+    for name in harness.names:
+        harness.world.hang(name)
+
+    harness.advance(200)
+
+    assert harness.recovery.state.health.problem is None
+
+
+def test_inventory_is_trusted_again_after_all_nodes_failed_beside_a_row_set_by_hand() -> None:
+    harness = Harness().warm()
+    harness.world.crash("web-01")
+    for node in harness.world.nodes.values():
+        harness.world.node_fails(node)
+    harness.advance(300)
+    harness.world.forces_status("web-01", word="running", running=True)
+    harness.new_process()
+    harness.advance(300)
+    assert harness.recovery.state.health.degraded_by  # only that row runs, and it stands still
+
+    for node in harness.world.nodes.values():
+        harness.world.node_returns(node)
+    harness.advance(200)
+
+    assert not harness.recovery.state.health.degraded_by

@@ -1,7 +1,7 @@
 """Whether one poll may be believed, and what it shows of each VM."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from statistics import median, median_low
@@ -47,10 +47,10 @@ class CheckedInventory(NamedTuple):
     time: datetime
     clock: float | None
     """VergeOS' time, in Unix seconds: how far the clocks of its nodes have gone together."""
-    clock_moved_at: float
-    """When that time was last seen to have moved."""
+    written_at: float
+    """When a status row was last seen to have been written."""
     node_clocks: Mapping[int | None, float]
-    """The newest time of each node; they need not agree."""
+    """The time of each node, by its rows; they need not agree."""
     vms: Mapping[str, VM]
     """By UUID; a VM without one cannot be told from another and is left out."""
     shared_uuids: AbstractSet[str]
@@ -85,15 +85,15 @@ def check_inventory(
         return RejectedInventory("unread", poll.problem or "a table could not be read")
     if poll.took_seconds > poll.every_seconds:
         return RejectedInventory("slow", f"reading it took {poll.took_seconds:.0f} s")
-    statuses: Mapping[int, MachineStatus] = inventory.sources.get(STATUS) or {}  # type: ignore[assignment]
+    statuses = _statuses(inventory)
     counts = Counter(vm.config.uuid for vm in inventory.vms if vm.config.uuid)
     shared = frozenset(uuid for uuid, count in counts.items() if count > 1)
     checked = CheckedInventory(
         at=poll.asked_at,
         time=poll.time,
         clock=None,
-        clock_moved_at=poll.asked_at,
-        node_clocks=_node_clocks(statuses.values()),
+        written_at=poll.asked_at,
+        node_clocks={},
         vms=_by_uuid(inventory.vms, shared, enrolled, last),
         shared_uuids=shared,
         nodes=inventory.nodes,
@@ -126,37 +126,80 @@ def _by_uuid(
     }
 
 
-def _node_clocks(statuses: Iterable[MachineStatus]) -> dict[int | None, float]:
+def _dated(statuses: Iterable[MachineStatus]) -> Sequence[MachineStatus]:
     """
-    Return the time of each node, by its newest row.
+    Return the rows that tell a time.
 
-    Of machines that run, if some do: the row of one that is off keeps an old time, which a clock
-    that was set back has yet to reach.
+    Those of machines that run, if some do, and on a node: the row of one that is off keeps an old
+    time, which a clock that was set back has yet to reach, and a row that names no node was set
+    by hand.
     """
     dated = [row for row in statuses if row.updated_at]
+    running = [row for row in dated if row.running]
+    return [row for row in running if row.node is not None] or running or dated
+
+
+def _newest(rows: Iterable[MachineStatus]) -> dict[int | None, float]:
+    """Return the newest time of each node."""
     found: dict[int | None, float] = {}
-    for row in [row for row in dated if row.running] or dated:
-        found[row.node] = max(found.get(row.node, 0.0), row.updated_at or 0.0)
+    for row in rows:
+        time = row.updated_at or 0.0
+        found[row.node] = max(found.get(row.node, time), time)
     return found
 
 
-def _clock(clocks: Mapping[int | None, float], last: CheckedInventory | None) -> float | None:
+def _written(
+    rows: Iterable[MachineStatus], last: CheckedInventory | None
+) -> dict[int | None, float]:
+    """
+    Return the newest time of each node of which a row was written since the last inventory.
+
+    Row by row: one that stands still, because it was set by hand or its VM hangs, hides neither
+    that the others are written nor, if it is from before a clock was set back, their time.
+    """
+    before = _statuses(last.reported) if last is not None else {}
+    return _newest(
+        row
+        for row in rows
+        if (was := before.get(row.machine)) is not None and was.updated_at != row.updated_at
+    )
+
+
+def _statuses(inventory: Inventory) -> Mapping[int, MachineStatus]:
+    return inventory.sources.get(STATUS) or {}  # type: ignore[return-value]
+
+
+def _node_clocks(
+    rows: Sequence[MachineStatus],
+    written: Mapping[int | None, float],
+    last: CheckedInventory | None,
+) -> dict[int | None, float]:
+    """Return the time of each node: that of a node of which no row was written stands still."""
+    newest = _newest(rows)
+    known = last.node_clocks if last is not None else {}
+    return {node: written.get(node, known.get(node, at)) for node, at in newest.items()}
+
+
+def _clock(
+    checked: CheckedInventory,
+    written: Mapping[int | None, float],
+    last: CheckedInventory | None,
+) -> float | None:
     """
     Return VergeOS' time: that of the last inventory, and how far most nodes' clocks went since.
 
     So a node whose clock is off moves it neither when it comes nor when it goes.
     """
-    if not clocks:
+    if not checked.node_clocks:
         return None
-    if last is not None and last.clock is not None:
-        moved = [
-            at - last.node_clocks[node] for node, at in clocks.items() if node in last.node_clocks
-        ]
-        # A node whose rows stand still, perhaps a single one, does not hold the time of the rest.
-        going = [seconds for seconds in moved if seconds > 0] or moved
-        if going:
-            return last.clock + median_low(going)
-    return median_low(clocks.values())
+    if last is None or last.clock is None:
+        return median_low(checked.node_clocks.values())
+    known = last.node_clocks
+    moved = [at - known[node] for node, at in written.items() if node in known]
+    if moved:
+        return last.clock + median_low([seconds for seconds in moved if seconds > 0] or moved)
+    # Only nodes that were not there before write, as after a failure of all that were.
+    return last.clock + (checked.at - last.at if written else 0.0)
 
 
 def _too_short(
@@ -194,30 +237,38 @@ def _on_time(
     last: CheckedInventory | None,
     limits: Limits,
 ) -> CheckedInventory | RejectedInventory:
-    """Return the inventory if VergeOS' own time moves on in it."""
-    clock, before = _clock(checked.node_clocks, last), last.clock if last is not None else None
-    checked = checked._replace(clock=clock)
+    """Return the inventory if VergeOS still writes its rows, and most of them in time."""
+    rows = _dated(statuses.values())
+    written = _written(rows, last)
+    checked = checked._replace(node_clocks=_node_clocks(rows, written, last))
+    clock, before = _clock(checked, written, last), last.clock if last is not None else None
     if went_back(before, clock, limits):
-        return checked
-    if last is not None and before is not None and (clock is None or clock <= before):
-        still = checked.at - last.clock_moved_at
-        if still > limits.frozen_after_seconds:
-            return RejectedInventory("frozen", f"no row was touched for {still:.0f} s or more")
-        checked = checked._replace(clock=before, clock_moved_at=last.clock_moved_at)
-    if clock is not None and _all_nodes_lag(checked.node_clocks, statuses.values(), limits):
+        return checked._replace(clock=clock)
+    if last is not None and before is not None:
+        clock = max(before, clock) if clock is not None else before
+        if not written:
+            still = checked.at - last.written_at
+            if still > limits.frozen_after_seconds:
+                return RejectedInventory("frozen", f"no row was touched for {still:.0f} s or more")
+            checked = checked._replace(written_at=last.written_at)
+    if _all_nodes_lag(checked.node_clocks, rows, limits):
         return RejectedInventory(
             "lagging", f"half of the rows are over {limits.max_lag_seconds:g} s old on every node"
         )
-    return checked
+    return checked._replace(clock=clock)
 
 
 def _all_nodes_lag(
-    clocks: Mapping[int | None, float], statuses: Iterable[MachineStatus], limits: Limits
+    clocks: Mapping[int | None, float], rows: Iterable[MachineStatus], limits: Limits
 ) -> bool:
-    """Return whether on every node most rows are much older than the newest there."""
+    """
+    Return whether on every node most rows are much older than the time of the node.
+
+    Only of machines that are said to be well: the row of one that hangs may stand still.
+    """
     ages: dict[int | None, list[float]] = defaultdict(list)
-    for row in statuses:
-        if row.running and row.updated_at:
+    for row in rows:
+        if row.running and row.updated_at and row.word in UP:
             ages[row.node].append(clocks[row.node] - row.updated_at)
     return bool(ages) and all(median(of_node) > limits.max_lag_seconds for of_node in ages.values())
 
