@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import stamina
 from pydantic import SecretStr
 
 from exporter.config.settings import TLSSettings
@@ -73,12 +72,6 @@ class Line:
 
 
 Connect = Callable[..., Any]
-
-
-@pytest.fixture(autouse=True)
-def _retries_without_waiting() -> Any:
-    with stamina.set_testing(True, attempts=3):
-        yield
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import stamina
 from pydantic import SecretStr
 
 from exporter.collectors.plan import tables_of
@@ -77,12 +76,11 @@ async def test_table_that_may_be_hidden_and_is_has_no_rows(table: Table, status:
     ("table", "status"), [("cluster_tiers", 500), ("vms", 404), ("nodes", 403)]
 )
 async def test_table_that_fails_or_must_be_there_is_an_error(table: str, status: int) -> None:
-    with stamina.set_testing(True, attempts=1):
-        async with simulated() as (source, system):
-            system.faults.turn_on("status", path=table, code=status)
+    async with simulated() as (source, system):
+        system.faults.turn_on("status", path=table, code=status)
 
-            with pytest.raises((BadReplyError, ForbiddenError)):
-                await source.read(table)
+        with pytest.raises((BadReplyError, ForbiddenError)):
+            await source.read(table)
 
 
 @pytest.mark.parametrize("page_rows", [1, 7, 20, 1000])
@@ -94,13 +92,12 @@ async def test_table_read_in_pages_has_the_same_rows(page_rows: int) -> None:
 
 
 async def test_failed_page_fails_the_whole_table() -> None:
-    with stamina.set_testing(True, attempts=1):
-        async with simulated(7) as (source, system):
-            await source.read("vms")
-            system.faults.turn_on("reset", path="vms", probability=0.5)
+    async with simulated(7) as (source, system):
+        await source.read("vms")
+        system.faults.turn_on("reset", path="vms", probability=0.5)
 
-            with pytest.raises(UnreachableError):
-                await read_repeatedly(source)
+        with pytest.raises(UnreachableError):
+            await read_repeatedly(source)
 
 
 async def read_repeatedly(source: VergeOSSource) -> None:
@@ -190,17 +187,16 @@ async def test_renamed_cluster_is_in_the_next_answer() -> None:
 
 
 async def test_failed_shared_request_is_sent_again_for_the_next_table() -> None:
-    with stamina.set_testing(True, attempts=1):
-        async with simulated() as (source, system):
-            system.faults.turn_on("status", path="clusters", code=500, times=1)
-            with pytest.raises(BadReplyError):
-                await source.read("clusters")
+    async with simulated() as (source, system):
+        system.faults.turn_on("status", path="clusters", code=500, times=1)
+        with pytest.raises(BadReplyError):
+            await source.read("clusters")
 
-            statuses = await source.read("cluster_status")
-            clusters = await source.read("clusters")
+        statuses = await source.read("cluster_status")
+        clusters = await source.read("clusters")
 
-            assert len(system.requests) == 2
-            assert clusters.rows.keys() == statuses.rows.keys() != set()
+        assert len(system.requests) == 2
+        assert clusters.rows.keys() == statuses.rows.keys() != set()
 
 
 # Identity
@@ -226,12 +222,11 @@ async def test_forbidden_settings_leave_the_name_empty() -> None:
 
 @pytest.mark.parametrize("code", [500, 503])
 async def test_failing_settings_request_is_an_error_and_not_an_empty_name(code: int) -> None:
-    with stamina.set_testing(True, attempts=1):
-        async with simulated() as (source, system):
-            system.faults.turn_on("status", path="settings", code=code)
+    async with simulated() as (source, system):
+        system.faults.turn_on("status", path="settings", code=code)
 
-            with pytest.raises(BadReplyError):
-                await source.read(IDENTITY)
+        with pytest.raises(BadReplyError):
+            await source.read(IDENTITY)
 
 
 async def test_row_deleted_between_two_pages_hides_no_other_row() -> None:
