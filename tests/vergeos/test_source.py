@@ -19,6 +19,7 @@ from exporter.errors import (
     UnauthorizedError,
     UnreachableError,
 )
+from exporter.http import ssl_context
 from exporter.model import IDENTITY
 from exporter.simulator import Simulator, create_world
 from exporter.simulator.world.machines import Member
@@ -268,3 +269,9 @@ def test_unusable_ca_file_is_refused_when_the_session_is_made(tmp_path: Path) ->
         make_session(TLSSettings(ca_file=folder / "empty.pem"))
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         make_session(TLSSettings(ca_file=folder / "absent.pem"))
+
+
+def test_certificates_of_the_operating_system_are_loaded_once() -> None:
+    trusts = [ssl_context(None, verify=True, section="tls") for _ in range(2)]
+
+    assert trusts == [True, True]  # aiohttp's own context
