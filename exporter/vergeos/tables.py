@@ -7,6 +7,7 @@ field that an older release lacks is absent from its rows.
 
 from collections.abc import Callable
 from enum import Enum, IntEnum
+from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -75,7 +76,7 @@ class Table(NamedTuple):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        return tuple(map(_query, msgspec.inspect.type_info(self.row).fields))  # type: ignore[attr-defined]
+        return fields_of(self.row)
 
     @property
     def request(self) -> tuple[str, str, Pace]:
@@ -100,6 +101,12 @@ async def decode_in_thread(
     if len(body) < SMALL_BODY_BYTES:
         return decode(body)
     return await run_in_thread(decode, body)
+
+
+@cache  # inspecting a struct leaves reference cycles, and each request needs its fields
+def fields_of(row: type[Row]) -> tuple[str, ...]:
+    """Return the fields to ask for, to decode rows of the struct *row*."""
+    return tuple(map(_query, msgspec.inspect.type_info(row).fields))  # type: ignore[attr-defined]
 
 
 def _query(field: msgspec.inspect.Field) -> str:

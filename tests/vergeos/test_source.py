@@ -1,5 +1,6 @@
 """Tables read from a simulated VergeOS: at once, in pages, and with shared requests."""
 
+import gc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -56,6 +57,18 @@ async def test_each_request_reads_a_whole_table() -> None:
             assert (await source.read(table.name)).skipped == 0
 
         assert len(system.requests) == len(REQUESTS) < len(TABLES)
+
+
+async def test_reading_tables_again_leaves_no_reference_cycles() -> None:
+    async with simulated() as (source, _):
+        for table in TABLES:
+            await source.read(table.name)
+        gc.collect()
+
+        for table in TABLES:
+            await source.read(table.name)
+
+        assert gc.collect() == 0
 
 
 HIDEABLE = [table for table in TABLES if table.may_be_hidden]
