@@ -14,7 +14,10 @@ CHUNK_BYTES = 256 * 1024
 
 def ssl_context(ca_file: Path | None, *, verify: bool, section: str) -> ssl.SSLContext | bool:
     """
-    Return what verifies certificates, ``False`` to verify none.
+    Return what verifies certificates: ``True`` for aiohttp's context, ``False`` to verify none.
+
+    aiohttp has one context with the certificates of the operating system. Every other one loads
+    them again, 1 MiB each.
 
     Args:
         ca_file: Certificates (PEM) to trust in addition to the operating system's.
@@ -26,10 +29,11 @@ def ssl_context(ca_file: Path | None, *, verify: bool, section: str) -> ssl.SSLC
     """
     if not verify:
         return False
+    if ca_file is None:
+        return True
     context = ssl.create_default_context()
     try:
-        if ca_file is not None:
-            context.load_verify_locations(ca_file)
+        context.load_verify_locations(ca_file)
     except ssl.SSLError:
         raise ConfigError(f"{section}.ca_file: {ca_file} holds no certificate (PEM)") from None
     except OSError as error:

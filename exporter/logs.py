@@ -8,7 +8,6 @@ import logging
 import sys
 from typing import TextIO
 
-import stamina.instrumentation
 import structlog
 from structlog.typing import Processor
 
@@ -42,8 +41,6 @@ def configure(level: str, form: str, *, stream: TextIO | None = None) -> None:
     )
     logging.basicConfig(level=logging.WARNING, stream=stream, format="%(name)s: %(message)s")
     logging.getLogger("asyncio").addFilter(OnceAMinute())
-    # Retries are counted in a metric; a warning for each would be noise.
-    stamina.instrumentation.set_on_retry_hooks(())
 
 
 class OnceAMinute(logging.Filter):

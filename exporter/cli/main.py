@@ -265,6 +265,11 @@ def full_command() -> typer.Typer:
     return command
 
 
+def command_for(args: Sequence[str]) -> typer.Typer:
+    """Return the command that understands *args*; for the daemon, without those of recovery."""
+    return command if args[:1] == ["run"] else full_command()
+
+
 def main() -> None:
     """Run the command line; a `ConfigError` is printed in one line, without a traceback."""
     for stream in (sys.stdout, sys.stderr):
@@ -275,7 +280,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:  # which builds no command
         return typer.echo(f"vergewatch {__version__}")
     try:
-        full_command()()
+        command_for(sys.argv[1:])()
     except (ConfigError, BaseExceptionGroup) as error:
         sys.exit(_print_errors(error))
 

@@ -1,5 +1,6 @@
 """HTTP sessions and API clients for each system, built from its settings."""
 
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,11 +64,11 @@ def make_sessions(resolved: ResolvedSystem) -> tuple[aiohttp.ClientSession, ...]
         ConfigError: The CA file cannot be used.
 
     """
-    tls = resolved.system.tls
-    polling = make_session(tls)
+    trust = _trust(resolved.system.tls)
+    polling = _make_session(trust)
     if not resolved.recovers:
         return (polling,)
-    return (polling, make_session(tls), make_session(tls, keeps_connections=False))
+    return (polling, _make_session(trust), _make_session(trust, keeps_connections=False))
 
 
 def make_session(tls: TLSSettings, *, keeps_connections: bool = True) -> aiohttp.ClientSession:
@@ -82,8 +83,17 @@ def make_session(tls: TLSSettings, *, keeps_connections: bool = True) -> aiohttp
         ConfigError: The CA file cannot be used.
 
     """
+    return _make_session(_trust(tls), keeps_connections=keeps_connections)
+
+
+def _trust(tls: TLSSettings) -> ssl.SSLContext | bool:
+    return ssl_context(tls.ca_file, verify=tls.verify, section="tls")
+
+
+def _make_session(
+    trust: ssl.SSLContext | bool, *, keeps_connections: bool = True
+) -> aiohttp.ClientSession:
     kept = {"keepalive_timeout": 75.0} if keeps_connections else {"force_close": True}
-    trust = ssl_context(tls.ca_file, verify=tls.verify, section="tls")
     session = http.make_session(trust, connect_seconds=CONNECT_SECONDS, limit=2, **kept)
     # aiohttp repeats a GET when a connection breaks, which the budget would not count. It has no
     # public switch for this; a test checks that this one works.

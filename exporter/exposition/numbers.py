@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import inf, isnan
 
 _REMEMBERED_BELOW = 4096
-_REMEMBERED = 2**14
+_REMEMBERED = 2**11
 _PLAIN_DIGITS = 6
 _PLAIN_BELOW = 10**_PLAIN_DIGITS
 _EXACT_BELOW = 2**53
@@ -17,15 +17,18 @@ class Numbers:
 
     Most samples are flags, small counts and shares of something, so those are
     remembered; most of the rest are whole numbers that grow, so those are spelled digit by digit.
+    As many are remembered as the largest family has samples, which keeps small systems small.
     """
 
     def __init__(self) -> None:
         self._remembered: dict[float | None, str] = {}
+        self._limit = _REMEMBERED
         self._forget()
 
     def spell(self, values: Sequence[int | float | None]) -> list[str]:
         """Return the text of each value; of None, an empty one."""
         remembered = self._remembered
+        self._limit = max(self._limit, len(values))
         return [
             _whole(value)
             if isinstance(value, int) and _PLAIN_BELOW <= value < _EXACT_BELOW
@@ -42,7 +45,7 @@ class Numbers:
             return ""
         text = _go_float(value)
         if 0 <= value < _REMEMBERED_BELOW:
-            if len(self._remembered) >= _REMEMBERED:
+            if len(self._remembered) >= self._limit:
                 self._forget()
             self._remembered[value] = text
         return text

@@ -25,6 +25,7 @@ _SETTINGS = (
     "PRAGMA journal_mode = WAL",  # readers do not block the writer
     "PRAGMA synchronous = FULL",  # a committed transaction survives a power failure
     "PRAGMA foreign_keys = ON",
+    "PRAGMA cache_size = -512",  # KiB, not 2 MiB; the operating system caches the file as well
 )
 
 T = TypeVar("T")

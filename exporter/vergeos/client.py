@@ -6,13 +6,13 @@ Every failure is raised as a `VergeOSError`; no exception of aiohttp leaves this
 
 import asyncio
 import base64
+import random
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import msgspec
-import stamina
 
 from exporter.errors import (
     BadReplyError,
@@ -32,7 +32,8 @@ TOKEN_HEADER = "x-yottabyte-token"  # noqa: S105 - a header's name
 TOKEN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._~-]{0,511}")
 """A session token that is safe in a header and in a path."""
 RETRIED_STATUSES = frozenset({429, 502, 503})
-ATTEMPTS = 3
+RETRY_WAITS_SECONDS = ((0.2, 0.5), (0.4, 0.7))
+"""Bounds of the random wait before each retry."""
 TOKEN_TRUSTED_SECONDS = 600.0
 """An action logs in again when its token was unused for longer: an action is not repeated."""
 
@@ -97,21 +98,17 @@ class VergeOSClient:
             async with asyncio.timeout(deadline):
                 if urgent:
                     return await self._read_once(request)
-                async for attempt in stamina.retry_context(
-                    on=_is_temporary,
-                    attempts=ATTEMPTS,
-                    timeout=None,
-                    wait_initial=0.2,
-                    wait_max=2.0,
-                    wait_jitter=0.3,
-                ):
-                    with attempt:
-                        if attempt.num > 1:
-                            self._transport.meter.retry(endpoint)
+                for wait in RETRY_WAITS_SECONDS:
+                    try:
                         return await self._read_once(request)
+                    except VergeOSError as error:
+                        if not _is_temporary(error):
+                            raise
+                    await self._clock.sleep(random.uniform(*wait))  # noqa: S311 - not a secret
+                    self._transport.meter.retry(endpoint)
+                return await self._read_once(request)
         except TimeoutError:
             raise UnreachableError(f"{path} did not answer within {deadline:g} s") from None
-        raise AssertionError("stamina either returns or raises")
 
     async def act(
         self, path: str, body: Mapping[str, Any], *, endpoint: str, last_check: LastCheck

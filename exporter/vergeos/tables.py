@@ -76,7 +76,7 @@ class Table(NamedTuple):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        return _fields(self.row)
+        return fields_of(self.row)
 
     @property
     def request(self) -> tuple[str, str, Pace]:
@@ -103,8 +103,9 @@ async def decode_in_thread(
     return await run_in_thread(decode, body)
 
 
-@cache
-def _fields(row: type[Row]) -> tuple[str, ...]:
+@cache  # inspecting a struct leaves reference cycles, and each request needs its fields
+def fields_of(row: type[Row]) -> tuple[str, ...]:
+    """Return the fields to ask for, to decode rows of the struct *row*."""
     return tuple(map(_query, msgspec.inspect.type_info(row).fields))  # type: ignore[attr-defined]
 
 

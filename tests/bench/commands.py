@@ -8,6 +8,7 @@ from tests.bench.daemon import simulating
 from tests.daemon_process import REAL_TIME, running
 
 REPETITIONS = 5
+RECOVERY_POLLED = "vergewatch_recovery_inventory_timestamp_seconds"
 
 
 class Cost(NamedTuple):
@@ -29,6 +30,8 @@ async def measure(directory: str) -> Cost:
         }
         async with running(env) as daemon:
             page = await daemon.until_up()
+            # Recovery imports SQLAlchemy and opens the journal before it looks at the first poll.
+            await daemon.page_where(lambda page: bool(page.get(RECOVERY_POLLED)))
             vm = dict(next(iter(page.samples["vergewatch_vm_info"])))["vm_name"]
             return Cost(
                 version=await _best("--version"),

@@ -19,6 +19,7 @@ from exporter.config.settings import Settings, SystemSettings
 from exporter.config.systems import resolve_systems
 from exporter.exposition.collector import Kind
 from exporter.exposition.formats import Format
+from exporter.exposition.page import PageBuilder
 from exporter.exposition.renderer import Renderer
 from exporter.exposition.view import RenderView
 from exporter.model import IDENTITY, Identity, Inventory, SystemReport
@@ -26,7 +27,6 @@ from exporter.polling.schedule import next_due
 from exporter.recovery.model.limits import Mode
 from exporter.simulator import Simulator, create_world
 from exporter.vergeos.tables import Table
-from tests.exposition.pages import page_of
 from tests.fakes import START, FakeClock
 
 TICKS = 12
@@ -72,7 +72,7 @@ async def measure(vms: int) -> Cost:
 
 
 async def _measure(system: Simulator, http: aiohttp.ClientSession, clock: FakeClock) -> Cost:
-    renderer = Renderer(FAMILIES)
+    renderer, builder = Renderer(FAMILIES), PageBuilder(FAMILIES)
     rows: dict[str, Any] = {IDENTITY: Identity("bench", "26"), "identity": Identity("bench", "26")}
     totals, stages = [], defaultdict[str, list[float]](list)
     resolved = resolve_systems(
@@ -90,13 +90,13 @@ async def _measure(system: Simulator, http: aiohttp.ClientSession, clock: FakeCl
         for table in read:
             due[table.name] = next_due(schedule[table.name], now=clock.elapsed)
         gc.collect()
-        spent = _cycle(renderer, rows, fresh, bodies)
+        spent = _cycle(renderer, builder, rows, fresh, bodies)
         totals.append(sum(spent.values()))
         for stage, seconds in spent.items():
             stages[stage].append(seconds)
         clock.elapsed += 20
     inventory = _join(rows)
-    page = page_of([renderer.render(inventory, REPORT)], Format.CLASSIC)
+    page = builder.page([renderer.render(inventory, REPORT)], Format.CLASSIC)
     plain = page.plain(b"")
     return Cost(
         samples=sum(not line.startswith(b"#") for line in plain.splitlines()),
@@ -120,6 +120,7 @@ async def _fetch(system: Simulator, http: aiohttp.ClientSession, table: Table) -
 
 def _cycle(
     renderer: Renderer,
+    builder: PageBuilder,
     rows: dict[str, Any],
     fresh: Mapping[Table, bytes],
     bodies: dict[str, bytes],
@@ -136,7 +137,7 @@ def _cycle(
     rendered = renderer.render(inventory, REPORT)
     rendered_in = time.process_time()
     for form in Format:
-        page_of([rendered], form)
+        builder.page([rendered], form)
     bound = time.process_time()
     return {
         "decode": decoded - began,

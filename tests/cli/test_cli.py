@@ -325,12 +325,13 @@ HEAVY = ("aiohttp.web", "alembic", "exporter.daemon.app", "exporter.simulator", 
         ("import exporter.cli.main as m; m.full_command()", ("alembic", "exporter.simulator")),
         (
             (
-                "import exporter.cli.main as m; m.import_structlog_without_rich(); "
-                "import exporter.daemon.app, exporter.config.loader"
+                "import exporter.cli.main as m; m.command_for(['run']); "
+                "m.import_structlog_without_rich(); "
+                "import exporter.daemon.app, exporter.config.loader, exporter.logs"
             ),
             (
-                *("alembic", "bcrypt", "exporter.simulator", "exporter.web.tls", "jinja2"),
-                *("rich", "sqlalchemy", "yaml"),
+                *("alembic", "bcrypt", "exporter.cli.recovery", "exporter.simulator"),
+                *("exporter.web.tls", "jinja2", "rich", "sqlalchemy", "tenacity", "yaml"),
             ),
         ),
         (

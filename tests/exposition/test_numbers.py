@@ -113,5 +113,14 @@ def test_remembered_numbers_are_limited() -> None:
     ratios = [number / 2**15 for number in range(2**15)]
 
     assert ours.spell(ratios) == [by_client(ratio) for ratio in ratios]
-    assert len(ours._remembered) <= 2**14
+    assert len(ours._remembered) <= 2**15
     assert ours.spell([-0.0]) == ["0.0"]
+
+
+def test_small_families_remember_few_numbers_however_long_they_change() -> None:
+    ours = Numbers()
+
+    for poll in range(2**10):
+        ours.spell([(poll * 100 + vm) / 2**20 for vm in range(100)])
+
+    assert len(ours._remembered) <= 2**11

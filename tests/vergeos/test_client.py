@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -9,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import stamina
 from pydantic import SecretStr
 
 from exporter.config.settings import TLSSettings
@@ -41,6 +41,7 @@ KEY = Credentials(api_key=SecretStr("the-key"))
 USER = Credentials(username="ada", password=SecretStr("the-password"))
 TOKEN = respond(b'{"location":"/sys/tokens/t1","dbpath":"tokens/t1","$row":1,"$key":"t1"}', 201)
 PATH = "/api/v4/vms"
+UNSPACED = Limits(spacing_seconds=0)
 
 
 @dataclass
@@ -73,12 +74,6 @@ class Line:
 
 
 Connect = Callable[..., Any]
-
-
-@pytest.fixture(autouse=True)
-def _retries_without_waiting() -> Any:
-    with stamina.set_testing(True, attempts=3):
-        yield
 
 
 @pytest.fixture
@@ -261,6 +256,25 @@ async def test_read_is_retried_when_the_connection_breaks(
 
     assert await line.read() == b"[5]"
     assert line.meter.requests == [("vms", "unreachable"), ("vms", "ok")]
+
+
+async def test_read_waits_longer_before_the_second_retry(connect: Connect) -> None:
+    line = await connect(respond(status=503), respond(status=503), respond(), limits=UNSPACED)
+
+    await line.read()
+
+    assert 0.2 + 0.4 <= line.clock.elapsed <= 0.5 + 0.7
+
+
+async def test_read_that_succeeds_leaves_no_reference_cycles(connect: Connect) -> None:
+    line = await connect(respond())
+    await line.read()
+    gc.collect()
+
+    for _ in range(10):
+        await line.read()
+
+    assert gc.collect() == 0
 
 
 async def test_read_fails_after_three_attempts(connect: Connect) -> None:

@@ -1,11 +1,11 @@
 """Tables read from a simulated VergeOS: at once, in pages, and with shared requests."""
 
+import gc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import stamina
 from pydantic import SecretStr
 
 from exporter.collectors.plan import tables_of
@@ -20,6 +20,7 @@ from exporter.errors import (
     UnauthorizedError,
     UnreachableError,
 )
+from exporter.http import ssl_context
 from exporter.model import IDENTITY
 from exporter.simulator import Simulator, create_world
 from exporter.simulator.world.machines import Member
@@ -58,6 +59,18 @@ async def test_each_request_reads_a_whole_table() -> None:
         assert len(system.requests) == len(REQUESTS) < len(TABLES)
 
 
+async def test_reading_tables_again_leaves_no_reference_cycles() -> None:
+    async with simulated() as (source, _):
+        for table in TABLES:
+            await source.read(table.name)
+        gc.collect()
+
+        for table in TABLES:
+            await source.read(table.name)
+
+        assert gc.collect() == 0
+
+
 HIDEABLE = [table for table in TABLES if table.may_be_hidden]
 
 
@@ -77,12 +90,11 @@ async def test_table_that_may_be_hidden_and_is_has_no_rows(table: Table, status:
     ("table", "status"), [("cluster_tiers", 500), ("vms", 404), ("nodes", 403)]
 )
 async def test_table_that_fails_or_must_be_there_is_an_error(table: str, status: int) -> None:
-    with stamina.set_testing(True, attempts=1):
-        async with simulated() as (source, system):
-            system.faults.turn_on("status", path=table, code=status)
+    async with simulated() as (source, system):
+        system.faults.turn_on("status", path=table, code=status)
 
-            with pytest.raises((BadReplyError, ForbiddenError)):
-                await source.read(table)
+        with pytest.raises((BadReplyError, ForbiddenError)):
+            await source.read(table)
 
 
 @pytest.mark.parametrize("page_rows", [1, 7, 20, 1000])
@@ -94,13 +106,12 @@ async def test_table_read_in_pages_has_the_same_rows(page_rows: int) -> None:
 
 
 async def test_failed_page_fails_the_whole_table() -> None:
-    with stamina.set_testing(True, attempts=1):
-        async with simulated(7) as (source, system):
-            await source.read("vms")
-            system.faults.turn_on("reset", path="vms", probability=0.5)
+    async with simulated(7) as (source, system):
+        await source.read("vms")
+        system.faults.turn_on("reset", path="vms", probability=0.5)
 
-            with pytest.raises(UnreachableError):
-                await read_repeatedly(source)
+        with pytest.raises(UnreachableError):
+            await read_repeatedly(source)
 
 
 async def read_repeatedly(source: VergeOSSource) -> None:
@@ -190,17 +201,16 @@ async def test_renamed_cluster_is_in_the_next_answer() -> None:
 
 
 async def test_failed_shared_request_is_sent_again_for_the_next_table() -> None:
-    with stamina.set_testing(True, attempts=1):
-        async with simulated() as (source, system):
-            system.faults.turn_on("status", path="clusters", code=500, times=1)
-            with pytest.raises(BadReplyError):
-                await source.read("clusters")
+    async with simulated() as (source, system):
+        system.faults.turn_on("status", path="clusters", code=500, times=1)
+        with pytest.raises(BadReplyError):
+            await source.read("clusters")
 
-            statuses = await source.read("cluster_status")
-            clusters = await source.read("clusters")
+        statuses = await source.read("cluster_status")
+        clusters = await source.read("clusters")
 
-            assert len(system.requests) == 2
-            assert clusters.rows.keys() == statuses.rows.keys() != set()
+        assert len(system.requests) == 2
+        assert clusters.rows.keys() == statuses.rows.keys() != set()
 
 
 # Identity
@@ -226,12 +236,11 @@ async def test_forbidden_settings_leave_the_name_empty() -> None:
 
 @pytest.mark.parametrize("code", [500, 503])
 async def test_failing_settings_request_is_an_error_and_not_an_empty_name(code: int) -> None:
-    with stamina.set_testing(True, attempts=1):
-        async with simulated() as (source, system):
-            system.faults.turn_on("status", path="settings", code=code)
+    async with simulated() as (source, system):
+        system.faults.turn_on("status", path="settings", code=code)
 
-            with pytest.raises(BadReplyError):
-                await source.read(IDENTITY)
+        with pytest.raises(BadReplyError):
+            await source.read(IDENTITY)
 
 
 async def test_row_deleted_between_two_pages_hides_no_other_row() -> None:
@@ -273,3 +282,9 @@ def test_unusable_ca_file_is_refused_when_the_session_is_made(tmp_path: Path) ->
         make_session(TLSSettings(ca_file=folder / "empty.pem"))
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         make_session(TLSSettings(ca_file=folder / "absent.pem"))
+
+
+def test_certificates_of_the_operating_system_are_loaded_once() -> None:
+    trusts = [ssl_context(None, verify=True, section="tls") for _ in range(2)]
+
+    assert trusts == [True, True]  # aiohttp's own context
