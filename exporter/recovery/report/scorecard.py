@@ -160,7 +160,7 @@ def scored(
         hourly=hourly,
         holds=_holds(found),
         templates=_templates(found),
-        results=dict(Counter(str(_result(one)) for one in found).most_common()),
+        results=dict(Counter(str(result_of(one)) for one in found).most_common()),
     )
 
 
@@ -308,7 +308,8 @@ def _templates(incidents: Iterable[Incident]) -> tuple[TemplateTotal, ...]:
     return tuple(sorted(totals, key=lambda one: (-one.diagnoses, one.template)))
 
 
-def _result(incident: Incident) -> Result:
+def result_of(incident: Incident) -> Result:
+    """Return what became of *incident*."""
     if incident.kind is DiagnosisKind.STOPPED:
         return Result.STOPPED
     if incident.end is End.VERGEWATCH:

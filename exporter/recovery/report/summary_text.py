@@ -20,7 +20,7 @@ def summary_text(summary: RecoverySummary) -> str:
     incidents = [one for one in summary.incidents if _matters(one)]
     return "\n".join(
         [
-            _headline(summary),
+            headline(summary),
             f"  period: {period}, mode {summary.mode}",
             *(f"  {line}" for line in _totals(summary)),
             *_section("reasons for holding", holds_text(summary.scorecard)),
@@ -31,7 +31,8 @@ def summary_text(summary: RecoverySummary) -> str:
     )
 
 
-def _headline(summary: RecoverySummary) -> str:
+def headline(summary: RecoverySummary) -> str:
+    """Return in a sentence what happened."""
     system, count = summary.system, len(summary.incidents)
     if not count:
         return f"{system}: no enrolled VM went down."
@@ -158,7 +159,13 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 def incident_text(incident: Incident, until: datetime) -> str:
     """Return *incident* in one line."""
-    parts = [f"{incident.began:%Y-%m-%d %H:%M:%S} {incident.vm}: {_what(incident)}"]
+    details = "; ".join(incident_details(incident, until))
+    return f"{incident.began:%Y-%m-%d %H:%M:%S} {incident.vm}: {details}"
+
+
+def incident_details(incident: Incident, until: datetime) -> list[str]:
+    """Return what happened in *incident*, in time order."""
+    parts = [_what(incident)]
     if incident.would_have_acted is not None:
         waited = (incident.would_have_acted - incident.began).total_seconds()
         parts.append(
@@ -184,7 +191,7 @@ def incident_text(incident: Incident, until: datetime) -> str:
         parts.append(f"the action {verb} {incident.confirmation}: {incident.confirmed_by}")
     if incident.holds and incident.acted is None and incident.would_have_acted is None:
         parts.append(f"held by {', '.join(hold.reason for hold in incident.holds)}")
-    return "; ".join(parts)
+    return parts
 
 
 def _what(incident: Incident) -> str:
