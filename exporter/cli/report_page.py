@@ -137,13 +137,16 @@ def _system(summary: RecoverySummary) -> dict[str, object]:
         "summary": summary,
         "headline": headline(summary).partition(": ")[2],
         "period": f"{summary.since:%Y-%m-%d %H:%M} to {summary.until:%Y-%m-%d %H:%M} UTC",
-        "precision": share_text(card.precision),
-        "recall": share_text(card.recall),
+        "precision": _unbroken(share_text(card.precision)),
+        "recall": _unbroken(share_text(card.recall)),
         "starts": starts_text(card),
         "with_text": with_text(card),
         "without_text": without_text(card),
         "with_recovery": lasting(card.with_seconds),
         "without": lasting(card.without_seconds) if card.without_seconds is not None else NOT_KNOWN,
+        "without_estimated": any(
+            one.acted and one.without_seconds != one.with_seconds for one in summary.incidents
+        ),
         "chart": _chart(card),
         "results": _results(card),
         "actions": _segments(card.precision, ("right", "wrong", "not known")),
@@ -155,9 +158,16 @@ def _system(summary: RecoverySummary) -> dict[str, object]:
     }
 
 
+def _unbroken(share: str) -> str:
+    """Return *share* with no line break before a percent sign."""
+    return share.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
 def _event(incident: Incident, summary: RecoverySummary) -> Event:
     result = result_of(incident)
     details = "; ".join(incident_details(incident, summary.until))
+    if incident.is_wrong:
+        return Event(incident, f"{result}, wrong", "critical", details)
     return Event(incident, result.value, TONES[result], details)
 
 

@@ -107,11 +107,15 @@ def starts_text(card: Scorecard) -> str:
 
 
 def share_text(share: Share) -> str:
-    """Return a share as a percentage, or from and to where not every case is known."""
-    if share.low is None or share.high is None:
+    """Return a share as a percentage, or as its bounds where not every case is known."""
+    if share.low is None or share.high is None or not (share.right or share.wrong):
         return NOT_KNOWN
-    low, high = (int(one * 1000) / 10 for one in (share.low, share.high))  # never rounded up
-    return f"{low:g} %" if low == high else f"{low:g} % to {high:g} %"
+    low, high = (f"{int(one * 1000) / 10:g} %" for one in (share.low, share.high))  # rounded down
+    if not share.not_known:
+        return low
+    if not share.wrong:
+        return f"at least {low}"
+    return f"{low} to {high}" if share.right else f"at most {high}"
 
 
 def with_text(card: Scorecard) -> str:
