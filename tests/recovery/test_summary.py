@@ -122,7 +122,8 @@ def test_shadow_mode_measures_avoidable_downtime() -> None:
     assert summary.avoidable_seconds == 1760
     assert summary_text(summary).splitlines()[-1] == (
         "    2026-01-01 00:10:40 web-01: crashed; would have been started at 00:11:20 (after 40 s)"
-        "; started without Vergewatch at 00:40:40; 29 min avoidable downtime"
+        "; started by anna at 00:40:40; 29 min avoidable downtime"
+        "; the action would have been right: anna started the VM"
     )
 
 
@@ -251,7 +252,10 @@ def test_restart_of_a_vm_stopped_again_at_once_is_wrong() -> None:
     )
 
     assert summary.helped == wrong(summary) == 1
-    assert summary.incidents[0].confirmed_by == "it was stopped again right after the start: seen stopping"
+    assert (
+        summary.incidents[0].confirmed_by
+        == "it was stopped again right after the start: seen stopping"
+    )
     assert "the action was wrong" in summary_text(summary)
 
 

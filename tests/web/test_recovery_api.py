@@ -218,7 +218,8 @@ async def test_queries_need_no_token(daemon: Serving) -> None:
     assert (await site.get("/api/recovery/log?vm=web-01&limit=5")).json["events"][0][
         "vm"
     ] == "web-01"
-    assert (await site.get("/api/recovery/report?since=2d")).json["summaries"][0]["mode"] == "shadow"
+    report = await site.get("/api/recovery/report?since=2d")
+    assert report.json["summaries"][0]["mode"] == "shadow"
     assert service.asked == [
         ("status", None),
         ("vms", "x", True),

@@ -8,8 +8,6 @@ from exporter.recovery.detect.templates import template
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.platform_log import LogRow
 
-STARTS = (Meaning.START, Meaning.PLATFORM)
-
 
 def started_by(
     case: Case, rows: Iterable[LogRow], users: LogUsers, classifier: LogClassifier
@@ -30,7 +28,10 @@ def started_by(
         if last_up.includes(row) or (newest is not None and row.at < newest.at):
             continue
         names = {case.name, *case.former_names, row.object_name, row.user} - {""}
-        if classifier.meaning(template(row.text, names)) in STARTS:
+        meaning = classifier.meaning(template(row.text, names))
+        # What VergeOS writes of a start is also the effect of a request.
+        requests = meaning is Meaning.START and not users.is_system(row.user)
+        if requests or meaning is Meaning.PLATFORM:
             newest = row
     if newest is None or users.is_system(newest.user) or users.is_own(newest.user):
         return ""
