@@ -73,7 +73,7 @@ class Segment(NamedTuple):
     """A part of a bar that shows shares of a whole."""
 
     label: str
-    count: int
+    cases: int
     start: float
     percent: float
     tone: str

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     URL,
@@ -144,7 +144,7 @@ class Journal:
             query = query.where(condition)
         return await self._select(query.limit(limit), convert)
 
-    async def _select(self, query: Select, convert: Callable[[RowMapping], T]) -> list[T]:
+    async def _select(self, query: Select[Any], convert: Callable[[RowMapping], T]) -> list[T]:
         return await self._database.read(
             lambda connection: [convert(row) for row in connection.execute(query).mappings()]
         )

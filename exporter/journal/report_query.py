@@ -1,6 +1,7 @@
 """Selects what a report on a period needs: its records, and those of downtimes begun before."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Subquery, Table, case, func, or_, select
 
@@ -11,20 +12,20 @@ ENDS = (State.HEALTHY.value, State.PROBATION.value, State.BASELINE.value)
 """A change to one of these ends a downtime, as does one to no state."""
 
 
-def changes_since(system: str, time: datetime) -> Select:
+def changes_since(system: str, time: datetime) -> Select[Any]:
     """Return the query for the changes since *time*, and before of the VMs that were down then."""
     down = _down_at(system, time)
     return _with_down(changes, down, system, changes.c.time >= time, changes.c.id > down.c.up_id)
 
 
-def decisions_since(system: str, time: datetime) -> Select:
+def decisions_since(system: str, time: datetime) -> Select[Any]:
     """Return the query for the decisions since *time*, and before on the VMs that were down."""
     down = _down_at(system, time)
     before = or_(down.c.up_time.is_(None), decisions.c.time > down.c.up_time)
     return _with_down(decisions, down, system, decisions.c.time >= time, before)
 
 
-def intents_since(system: str, time: datetime) -> Select:
+def intents_since(system: str, time: datetime) -> Select[Any]:
     """Return the query for the actions since *time*, open ones, and on the VMs that were down."""
     down = _down_at(system, time)
     recent = or_(
@@ -42,7 +43,7 @@ def _with_down(
     system: str,
     recent: ColumnElement[bool],
     before: ColumnElement[bool],
-) -> Select:
+) -> Select[Any]:
     """Return the query for the *recent* rows, and those *before* of the VMs that were down."""
     # A join, because SQLite would evaluate a subquery for each row.
     return (

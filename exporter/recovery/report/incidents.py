@@ -29,6 +29,10 @@ NEEDS_NO_START = (DiagnosisKind.STOPPED, DiagnosisKind.PENDING)
 """Diagnoses of downtimes that need no start: stops on purpose, and what was up again at once."""
 
 
+NO_HOLD = (None, GuardName.ENROLLED, GuardName.NO_OPEN_ACTION)
+"""Failed guards of decisions that hold no VM: recovery acts on it, or has nothing to do with it."""
+
+
 class End(StrEnum):
     """How an incident ended."""
 
@@ -368,6 +372,6 @@ def _holds(
 def _reason(decision: Decision) -> str:
     """Return why a VM that may have to be started is not; empty if that is not so."""
     guard = decision.failed_guard
-    if decision.diagnosis.kind in NEEDS_NO_START or guard in (None, GuardName.NO_OPEN_ACTION):
+    if decision.diagnosis.kind in NEEDS_NO_START or guard in NO_HOLD:
         return ""
     return decision.diagnosis.cause if guard is GuardName.CRASHED else str(guard)
