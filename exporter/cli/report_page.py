@@ -144,9 +144,8 @@ def _system(summary: RecoverySummary) -> dict[str, object]:
         "without_text": without_text(card),
         "with_recovery": lasting(card.with_seconds),
         "without": lasting(card.without_seconds) if card.without_seconds is not None else NOT_KNOWN,
-        "without_estimated": any(
-            one.acted and one.without_seconds != one.with_seconds for one in summary.incidents
-        ),
+        "without_estimated": card.without_seconds is not None
+        and any(one.acted and one.without_seconds != one.with_seconds for one in summary.incidents),
         "chart": _chart(card),
         "results": _results(card),
         "actions": _segments(card.precision, ("right", "wrong", "not known")),

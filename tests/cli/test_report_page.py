@@ -96,7 +96,7 @@ def test_page_shows_what_the_text_says() -> None:
     text = " ".join(Tags(report_page([busy()])).text.split())
 
     assert "9 downtimes of enrolled VMs; Vergewatch acted on 3 and brought 3 up." in text
-    assert "Precision 0 % of the actions were right" in text
+    assert "Precision 0 % actions that were right" in text
     assert "logs_unclear 3 downtimes, 3 h" in text
     assert "restarted by Vergewatch, wrong" in text
     assert "started by a person 3" in text
