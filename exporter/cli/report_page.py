@@ -30,7 +30,7 @@ MAX_ROWS = 20
 """Reasons and templates that are listed."""
 MAX_LABELS = 6
 """Labels below the chart, as many as a telephone has room for."""
-MIN_SLOTS = 7
+MIN_SLOTS = 4
 """So that one day is no bar as wide as the page."""
 PLOT_TOP, PLOT_BOTTOM = 20, 160
 """Pixels from the top of the chart."""
