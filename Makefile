@@ -138,7 +138,7 @@ $(DEV): deploy/requirements-dev.txt $(RUNTIME)
 setup: $(DEV)
 
 # The Debian packages have the names of their programs.
-PROGRAMS := openssl prometheus prometheus-alertmanager
+PROGRAMS := openssl prometheus prometheus-alertmanager chromium
 programs:
 	@missing=; for program in $(PROGRAMS); do \
 	    command -v $$program >/dev/null || missing="$$missing $$program"; done; \

@@ -85,8 +85,8 @@ class DaemonClient:
     def log(self, vm: str | None, system: str | None, limit: int) -> LogResponse:
         return self._get("/log", LogQuery(system, vm, limit), LogResponse)
 
-    def report(self, system: str | None, days: float) -> ReportResponse:
-        return self._get("/report", ReportQuery(system, days), ReportResponse)
+    def report(self, system: str | None, since: str, until: str) -> ReportResponse:
+        return self._get("/report", ReportQuery(system, since, until), ReportResponse)
 
     def patterns(self, system: str | None) -> PatternsResponse:
         return self._get("/patterns", SystemQuery(system), PatternsResponse)

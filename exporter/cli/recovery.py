@@ -20,6 +20,7 @@ from exporter.cli.daemon_url import DEFAULT_URL, URL_VARIABLE
 from exporter.errors import ConfigError
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.log_templates import TEACHABLE
+from exporter.recovery.report.requests import REPORT_SINCE
 
 if TYPE_CHECKING:
     from exporter.cli.daemon_client import DaemonClient
@@ -110,16 +111,48 @@ def log(
 
 @commands.command(cls=PlainHelp)
 def report(
-    days: Annotated[
-        float, typer.Option("--days", min=0.01, max=366, help="Length of the period in days.")
-    ] = 7.0,
+    since: Annotated[
+        str,
+        typer.Option(
+            "--since", metavar="TIME", help="Start: a time, or a duration before the end."
+        ),
+    ] = REPORT_SINCE,
+    until: Annotated[
+        str,
+        typer.Option("--until", metavar="TIME", help="End: a time, or a duration before now."),
+    ] = "",
     system: System = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print the downtimes as CSV, one row each.")
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write an HTML page with charts.")
+    ] = None,
 ) -> None:
-    """Summarize what recovery did, or would have done in enforce mode."""
-    answer = _client(url).report(system, days)
-    _show(answer, lambda output: output.print_report(answer), as_json=as_json)
+    """Summarize what recovery did, or would have done in enforce mode, and how good it was."""
+    if as_json + as_csv + (html is not None) > 1:
+        raise ConfigError("--json, --csv and --html exclude each other; pass one of them")
+    answer = _client(url).report(system, since, until)
+    if html is not None:
+        from exporter.cli.report_page import report_page
+
+        _write(html, report_page(answer.summaries))
+    elif as_csv:
+        from exporter.recovery.report.summary_csv import summaries_csv
+
+        typer.echo(summaries_csv(answer.summaries), nl=False)
+    else:
+        _show(answer, lambda output: output.print_report(answer), as_json=as_json)
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, "utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot write {file}: {error.strerror}") from None
+    typer.echo(f"Wrote {file}.")
 
 
 @commands.command(cls=PlainHelp)

@@ -233,10 +233,11 @@ def print_report(answer: ReportResponse) -> None:
     if not answer.summaries:
         console.print("Recovery is off in every system.")
     for summary in answer.summaries:
-        for line in summary_text(summary).splitlines():
+        headline, *lines = summary_text(summary).splitlines()
+        console.print(Text(_plain(headline), "bold"))
+        for line in lines:
             text = line.lstrip()
-            indent = line.removesuffix(text)
-            console.print(_entry(indent, Text(_plain(text), "" if indent else "bold")))
+            console.print(_entry(line.removesuffix(text), text))
 
 
 def print_receipts(answer: CommandResponse) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     URL,
     ColumnElement,
     RowMapping,
+    Select,
     Table,
     delete,
     exists,
@@ -24,6 +25,11 @@ from exporter.journal import rows
 from exporter.journal.database import Database
 from exporter.journal.db_errors import journal_errors
 from exporter.journal.lock import Lock
+from exporter.journal.report_query import (
+    changes_since,
+    decisions_since,
+    intents_since,
+)
 from exporter.journal.tables import changes, commands, decisions, intents, systems
 from exporter.journal.writer import REMEMBERED_SECONDS, SystemJournal
 from exporter.recovery.model.commands import Command
@@ -88,18 +94,14 @@ class Journal:
         return await self._read(commands, _command_from_row, system, limit=limit)
 
     async def since(self, system: str, time: datetime) -> JournalRecords:
-        """Return what happened at *time* or later, and the intents that were still open then."""
-        recent = (
-            (intents.c.prepared_time >= time)
-            | (intents.c.closed_time >= time)
-            | intents.c.outcome.is_(None)
-        )
+        """Return what happened at *time* or later, and before on VMs that were down then."""
         return JournalRecords(
-            await self._read(changes, rows.change_from_row, system, None, changes.c.time >= time),
+            await self._select(changes_since(system, time), rows.change_from_row),
+            await self._select(decisions_since(system, time), rows.decision_from_row),
+            await self._select(intents_since(system, time), rows.intent_from_row),
             await self._read(
-                decisions, rows.decision_from_row, system, None, decisions.c.time >= time
+                commands, _command_from_row, system, None, commands.c.question.is_not(None)
             ),
-            await self._read(intents, rows.intent_from_row, system, None, recent),
         )
 
     async def prune(self, before: datetime) -> int:
@@ -140,7 +142,9 @@ class Journal:
             query = query.where(table.c.uuid == uuid)
         if condition is not None:
             query = query.where(condition)
-        query = query.limit(limit)
+        return await self._select(query.limit(limit), convert)
+
+    async def _select(self, query: Select[Any], convert: Callable[[RowMapping], T]) -> list[T]:
         return await self._database.read(
             lambda connection: [convert(row) for row in connection.execute(query).mappings()]
         )

@@ -114,6 +114,7 @@ changes = _event_table(
     Column("before", Text),
     Column("after", Text),
     Column("word", Text, nullable=False),
+    Column("started_by", Text, nullable=False),
 )
 
 decisions = _event_table(

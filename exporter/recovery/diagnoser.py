@@ -13,6 +13,7 @@ from exporter.recovery.detect.diagnosis import (
     lacks_stop_author,
 )
 from exporter.recovery.detect.log_patterns import LogClassifier
+from exporter.recovery.detect.starts import started_by
 from exporter.recovery.log_tail import LogTail, Subject
 from exporter.recovery.model.cases import Case, Cause, ObservedState
 from exporter.recovery.model.commands import Command
@@ -126,6 +127,12 @@ class Diagnoser:
         rows = await self.log_tail.read(names.vms, at=at)
         if rows is not None:
             self.learner.after_read(rows, state, names, at=at)
+
+    def started_by(self, case: Case) -> str:
+        """Return who had a VM started that was down as in *case*; empty if that is not known."""
+        names = (case.name, *case.former_names)
+        rows = self.log_tail.about({("machine", case.machine), *(("vm", name) for name in names)})
+        return started_by(case, rows, self._users, self.learner.classifier)
 
     def _needs_logs(self, case: Case, state: RecoveryState, *, at: float) -> bool:
         """Return whether *case* needs the logs sooner than the next regular read."""

@@ -322,6 +322,10 @@ class Recovery:
         """Write what changed to the journal, and drop actions that no longer use up budgets."""
         positions, templates = self._diagnoser.log_tail.positions, self.learner.experience.templates
         if await self._journal_writer.record(
-            self.state, positions, templates, watched=self.watched
+            self.state,
+            positions,
+            templates,
+            watched=self.watched,
+            starter=self._diagnoser.started_by,
         ):
             self._actions.history.forget(now=self.watched)

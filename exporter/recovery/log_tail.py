@@ -196,6 +196,11 @@ class LogTail:
             gap = "they do not show that they go back so far without a gap"
         return Evidence(kept.rows, self.read_at, self.problem, gap, kept.memo)
 
+    def about(self, subjects: Iterable[Subject]) -> Iterator[LogRow]:
+        """Return the newest rows about any of *subjects*."""
+        for tail in self._tables.values():
+            yield from tail.about(subjects)
+
     def forget_all_but(self, uuids: AbstractSet[str]) -> None:
         """Keep rows only for these VMs."""
         for uuid in self._kept.keys() - uuids:

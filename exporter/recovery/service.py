@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
 
 from exporter.clock import Clock
 from exporter.errors import JournalError
@@ -14,7 +13,6 @@ from exporter.recovery.engine import Recovery
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.commands import NO_LESSON, Command, CommandDetails, CommandKind, Lesson
 from exporter.recovery.model.decision import Decision
-from exporter.recovery.model.limits import DAY
 from exporter.recovery.model.records import JournalReader
 from exporter.recovery.model.states import State
 from exporter.recovery.model.views import (
@@ -41,6 +39,7 @@ from exporter.recovery.report.explain import Explanation, explain
 from exporter.recovery.report.presentation import CALM_STATES, STATES, URGENCY
 from exporter.recovery.report.sentences import sentence
 from exporter.recovery.report.summary import RecoverySummary, summarize
+from exporter.recovery.report.time_range import time_range
 from exporter.recovery.vm_lookup import FoundVM, find_systems, find_vm, systems_that_know
 from exporter.recovery.vm_records import (
     ROWS_OF_A_SYSTEM,
@@ -176,19 +175,29 @@ class RecoveryService:
             events += [action_event(one, name) for one in done]
         return _newest(events, limit)
 
-    async def report(self, system: str | None = None, *, days: float) -> Sequence[RecoverySummary]:
-        """Return the summary of each system's last *days*."""
+    async def report(
+        self, system: str | None = None, *, since: str, until: str = ""
+    ) -> Sequence[RecoverySummary]:
+        """
+        Return the summary of each system in a period.
+
+        Args:
+            since: As `time_range` takes it, like *until*.
+
+        Raises:
+            InvalidPeriodError: They name no period.
+
+        """
+        began, ended = time_range(since, until, self._clock.now())
         journal = self._open_journal()
-        until = self._clock.now()
-        since = until - timedelta(seconds=days * DAY)
         return [
             await run_in_thread(
                 summarize,
-                await journal.since(recovery.key, since),
+                await journal.since(recovery.key, began),
                 system=name,
                 mode=recovery.setup.mode.value,
-                since=since,
-                until=until,
+                since=began,
+                until=ended,
                 monitored=frozenset(
                     uuid for uuid in recovery.state.cases if not _is_enrolled(uuid, recovery)
                 ),

@@ -41,6 +41,7 @@ from exporter.recovery.report.responses import (
     StatusResponse,
     VMsResponse,
 )
+from exporter.recovery.report.time_range import InvalidPeriodError
 from exporter.web.ports import Reload
 
 if TYPE_CHECKING:  # a daemon without recovery does not load the engine
@@ -105,7 +106,12 @@ class RecoveryAPI:
         return LogResponse(await self._service.log(query.vm, query.system, limit=query.limit))
 
     async def _report(self, _: web.Request, query: ReportQuery) -> Any:
-        return ReportResponse(await self._service.report(query.system, days=query.days))
+        try:
+            return ReportResponse(
+                await self._service.report(query.system, since=query.since, until=query.until)
+            )
+        except InvalidPeriodError as error:
+            raise RequestError(400, str(error)) from None
 
     async def _patterns(self, _: web.Request, query: SystemQuery) -> Any:
         return PatternsResponse(self._service.patterns(query.system))

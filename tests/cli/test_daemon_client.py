@@ -1,6 +1,7 @@
 """The commands that query and control a daemon, against one on a real socket."""
 
 import asyncio
+import csv
 import os
 import re
 import shlex
@@ -168,7 +169,7 @@ async def test_status_shows_refused_settings(daemon: Daemon) -> None:
 async def test_log_and_report_show_what_happened(daemon: Daemon) -> None:
     _, log, _ = await ran("recovery", "log", "web-01", "--limit", "5", **daemon.env)
     _, report, _ = await ran(
-        "recovery", "report", "--days", "1", "--system", "production", **daemon.env
+        "recovery", "report", "--since", "1d", "--system", "production", **daemon.env
     )
 
     assert log.startswith("5 events of web-01, newest first: ")
@@ -176,6 +177,52 @@ async def test_log_and_report_show_what_happened(daemon: Daemon) -> None:
     assert "verifying → probation" in log
     assert "acted: 4 (4 succeeded, 0 failed)" in " ".join(report.split())
     assert max(map(len, report.splitlines())) <= 80
+
+
+async def test_report_in_every_form_is_of_the_same_downtimes(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    page = tmp_path / "report.html"
+    report = ("recovery", "report")
+
+    _, text, _ = await ran(*report, **daemon.env)
+    _, document, _ = await ran(*report, "--json", **daemon.env)
+    _, table, _ = await ran(*report, "--csv", **daemon.env)
+    code, said, err = await ran(*report, "--html", str(page), **daemon.env)
+
+    (summary,) = msgspec.json.decode(document)["summaries"]
+    rows = list(csv.DictReader(StringIO(table)))
+    assert (code, said, err) == (0, f"Wrote {page}.\n", "")
+    assert text.startswith("production: 6 downtimes of enrolled VMs; Vergewatch acted on 4")
+    assert [row["uuid"] for row in rows] == [one["uuid"] for one in summary["incidents"]]
+    assert len(rows) == 6
+    assert page.read_text("utf-8").count("<time ") == 6
+    assert summary["scorecard"]["precision"]["not_known"] == 4
+
+
+async def test_report_of_an_earlier_period(daemon: Daemon) -> None:
+    times = ("--since", "2026-01-01T00:00", "--until", "2026-01-01T00:20")
+
+    _, text, _ = await ran("recovery", "report", *times, **daemon.env)
+
+    assert text.startswith("production: 1 downtime of enrolled VMs;")
+    assert "period: 2026-01-01 00:00 to 2026-01-01 00:20 UTC" in text
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("--since", "yesterday"), "since (yesterday) must be a duration such as 7d or 12h, or a"),
+        (("--since", "2100-01-01"), "since (2100-01-01 00:00) is not before until ("),
+        (("--csv", "--json"), "--json, --csv and --html exclude each other; pass one of them"),
+        (("--html", "/nowhere/report.html"), "cannot write /nowhere/report.html: No such file"),
+    ],
+)
+async def test_report_refuses(daemon: Daemon, args: tuple[str, ...], says: str) -> None:
+    code, out, err = await ran("recovery", "report", *args, **daemon.env)
+
+    assert (code, out) == (2, "")
+    assert err.startswith(f"vergewatch: {says}")
 
 
 async def test_json_is_the_response(daemon: Daemon) -> None:

@@ -13,6 +13,7 @@ from exporter.recovery.model.cases import Reply, Spent
 from exporter.recovery.model.commands import Command, CommandKind
 from exporter.recovery.model.limits import DAY, Limits
 from exporter.recovery.model.ports import SavedState
+from exporter.recovery.model.states import State
 from tests.fakes import START, FakeClock
 from tests.journal.examples import (
     CASE,
@@ -253,7 +254,8 @@ async def test_history_since_a_time_includes_open_intents(
 ) -> None:
     store = journal.store(SYSTEM)
     earlier, limit = START + timedelta(hours=1), START + timedelta(hours=2)
-    changes = [replace(CHANGE, time=time) for time in (earlier, limit)]
+    up = replace(CHANGE, time=earlier, after=State.HEALTHY)
+    changes = [up, replace(CHANGE, time=limit)]
     await store.save_poll(poll_record(changes=changes))
     numbers = [await store.save_decision(replace(DECISION, time=time)) for time in (earlier, limit)]
     closed, closed_later, pending = [
@@ -268,6 +270,39 @@ async def test_history_since_a_time_includes_open_intents(
     assert history.changes == changes[1:]
     assert [one.number for one in history.decisions] == numbers[1:]
     assert [one.intent.uuid for one in history.actions] == [pending.uuid, closed_later.uuid]
+
+
+async def test_history_since_a_time_includes_downtimes_that_began_before(journal: Journal) -> None:
+    store = journal.store(SYSTEM)
+    first, then, limit = (START + timedelta(hours=hour) for hour in (1, 2, 3))
+    up = replace(CHANGE, time=first, after=State.HEALTHY)
+    fell = replace(CHANGE, time=then)
+    others = [replace(one, uuid="up-again") for one in (fell, up)]
+    never_up = replace(CHANGE, uuid="never-up", time=first)
+    await store.save_poll(poll_record(changes=[up, fell, *others, never_up]))
+    numbers = [
+        await store.save_decision(replace(DECISION, uuid=uuid, time=time))
+        for uuid, time in ((UUID, first), (UUID, then), ("up-again", then), ("never-up", first))
+    ]
+    action = await store.prepare(INTENT, numbers[1])
+    await store.update(replace(action, **CONFIRMED))
+
+    history = await journal.since(SYSTEM, limit)
+
+    assert history.changes == [never_up, fell]
+    assert [one.number for one in history.decisions] == [numbers[3], numbers[1]]
+    assert (await journal.since("another system", limit)) == ([], [], [], [])
+
+
+async def test_history_has_the_answers_to_questions(journal: Journal) -> None:
+    store = journal.store(SYSTEM)
+    answer = replace(COMMAND, kind=CommandKind.DENY, question=7)
+    for command in (COMMAND, answer):
+        await store.save_command(command)
+
+    history = await journal.since(SYSTEM, START + timedelta(hours=3))
+
+    assert history.answers == [answer]
 
 
 async def test_times_are_stored_in_utc(journal: Journal) -> None:

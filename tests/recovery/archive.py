@@ -104,7 +104,12 @@ def accounted(harness: Harness) -> RecoverySummary:
     journal: RecordingJournal = harness.journal
     records = [DecisionRecord(number, one) for number, one in enumerate(journal.decisions, 1)]
     return summarize(
-        JournalRecords(journal.changes, records, list(journal.actions.values())),
+        JournalRecords(
+            journal.changes,
+            records,
+            list(journal.actions.values()),
+            [one for one in journal.commands if one.question is not None],
+        ),
         system=CLOUD,
         mode=harness.setup.mode,
         since=START,

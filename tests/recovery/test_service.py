@@ -297,13 +297,13 @@ async def test_actions_are_listed(office: Opening) -> None:
     assert (line.vm, line.text) == ("web-01", "started it (action 1): confirmed, the VM is up")
 
 
-async def test_report_covers_the_requested_days(office: Opening) -> None:
+async def test_report_covers_the_requested_period(office: Opening) -> None:
     harness = crashed()
     service = (await office(harness)).service
 
-    (whole,) = await service.report(days=1)
+    (whole,) = await service.report(since="1d")
     harness.clock.elapsed += 86_400
-    (empty,) = await service.report(days=0.5)
+    (empty,) = await service.report(since="12h")
 
     assert (whole.system, whole.acted, whole.helped) == ("stage", 1, 1)
     assert empty.incidents == ()
@@ -318,7 +318,7 @@ async def test_crash_of_monitored_vm_is_reported_but_is_no_incident(
     harness.advance(300)
     service = (await office(harness)).service
 
-    (sums,) = await service.report(days=1)
+    (sums,) = await service.report(since="1d")
 
     assert sums.incidents == ()
     assert sums.not_enrolled == {"db-01": 1}
@@ -411,7 +411,7 @@ async def test_status_without_journal_gives_the_problem() -> None:
     assert (care.readiness, care.journal_problem) == ("journal_down", "the journal /x is locked")
     assert await service.vms() == []
     assert await service.actions(limit=5) == []
-    for question in (service.log(limit=5), service.report(days=1)):
+    for question in (service.log(limit=5), service.report(since="1d")):
         with pytest.raises(JournalError, match="the journal /x is locked"):
             await question
 

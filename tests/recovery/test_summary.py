@@ -13,7 +13,8 @@ from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.records import ActionRecord, DecisionRecord, JournalRecords
 from exporter.recovery.model.states import State
-from exporter.recovery.report.summary import End, Incident, RecoverySummary, summarize
+from exporter.recovery.report.incidents import End, Incident
+from exporter.recovery.report.summary import RecoverySummary, summarize
 from exporter.recovery.report.summary_text import summary_text
 from tests.fakes import START
 from tests.recovery.archive import accounted, as_json, stage
@@ -73,6 +74,14 @@ def only(summary: RecoverySummary) -> Incident:
     return incident
 
 
+def wrong(summary: RecoverySummary) -> int:
+    return summary.scorecard.precision.wrong
+
+
+def held(summary: RecoverySummary) -> dict[str, int]:
+    return {one.reason: one.downtimes for one in summary.scorecard.holds}
+
+
 SEEN_STOPPING = Diagnosis(DiagnosisKind.STOPPED, Cause.SEEN_STOPPING, "seen stopping")
 FELL = change(100, State.HEALTHY, State.SUSPECT)
 HELD = change(
@@ -113,7 +122,8 @@ def test_shadow_mode_measures_avoidable_downtime() -> None:
     assert summary.avoidable_seconds == 1760
     assert summary_text(summary).splitlines()[-1] == (
         "    2026-01-01 00:10:40 web-01: crashed; would have been started at 00:11:20 (after 40 s)"
-        "; started without Vergewatch at 00:40:40; 29 min avoidable downtime"
+        "; started by anna at 00:40:40; 29 min avoidable downtime"
+        "; the action would have been right: anna started the VM"
     )
 
 
@@ -138,7 +148,7 @@ def test_enforce_mode_counts_actions_and_recovery_time() -> None:
 
     summary = accounted(harness)
 
-    assert (summary.acted, summary.helped, summary.failed, summary.wrong) == (2, 2, 0, 0)
+    assert (summary.acted, summary.helped, summary.failed, wrong(summary)) == (2, 2, 0, 0)
     assert (summary.recovery_seconds, summary.worst_recovery_seconds) == (60, 60)
     assert summary.would_have_acted == 0
     assert {one.end for one in summary.incidents} == {End.VERGEWATCH}
@@ -169,7 +179,7 @@ def test_held_crash_names_the_guard() -> None:
 
     summary = accounted(harness)
 
-    assert summary.held_by == {"not_paused": 1}
+    assert held(summary) == {"not_paused": 1}
     assert "still down after 9 min; held by not_paused" in summary_text(summary)
 
 
@@ -183,7 +193,7 @@ def test_every_crash_of_a_loop_is_an_incident() -> None:
 
     assert len(summary.incidents) == 4
     assert (summary.acted, summary.helped) == (3, 3)
-    assert summary.held_by == {"within_restart_budget": 1}
+    assert held(summary)["within_restart_budget"] == 1
 
 
 def test_period_without_incidents_has_a_line() -> None:
@@ -218,7 +228,7 @@ def test_restart_of_a_vm_stopped_by_user_is_wrong() -> None:
 
     summary = of([FELL, HELD, change(300, State.HELD, State.STOPPED)], [WOULD, late])
 
-    assert summary.wrong == 1
+    assert wrong(summary) == 1
     assert summary.avoidable_seconds == 0
     assert "the action would have been wrong: “off” by anna (log row 4)" in summary_text(summary)
 
@@ -226,7 +236,7 @@ def test_restart_of_a_vm_stopped_by_user_is_wrong() -> None:
 def test_stop_known_before_the_decision_is_not_wrong() -> None:
     early = decided(120, GuardName.CRASHED, DiagnosisKind.STOPPED, Cause.SEEN_STOPPING)
 
-    assert of([FELL, HELD], [early, WOULD]).wrong == 0
+    assert wrong(of([FELL, HELD], [early, WOULD])) == 0
 
 
 def test_restart_of_a_vm_stopped_again_at_once_is_wrong() -> None:
@@ -241,8 +251,11 @@ def test_restart_of_a_vm_stopped_again_at_once_is_wrong() -> None:
         [attempt(160, Outcome.CONFIRMED)],
     )
 
-    assert summary.helped == summary.wrong == 1
-    assert summary.incidents[0].wrong == "it was stopped again right after the start: seen stopping"
+    assert summary.helped == wrong(summary) == 1
+    assert (
+        summary.incidents[0].confirmed_by
+        == "it was stopped again right after the start: seen stopping"
+    )
     assert "the action was wrong" in summary_text(summary)
 
 
@@ -258,7 +271,7 @@ def test_restart_of_a_vm_stopped_much_later_is_right() -> None:
         [attempt(160, Outcome.CONFIRMED)],
     )
 
-    assert summary.wrong == 0
+    assert wrong(summary) == 0
 
 
 @pytest.mark.parametrize(
@@ -296,8 +309,8 @@ def test_unknown_causes_are_counted_by_cause() -> None:
         [decided(140, GuardName.CRASHED, DiagnosisKind.UNKNOWN, Cause.LOGS_UNREAD)],
     )
 
-    assert summary.unknown == {"logs_unread": 1}
-    assert "unknown causes: logs_unread 1" in summary_text(summary)
+    assert held(summary) == {"logs_unread": 1}
+    assert "logs_unread: 1 downtime, 1 h 4 min" in summary_text(summary)
 
 
 def test_downtime_before_the_period_is_known_by_its_decisions() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
+from msgspec.structs import replace
 
 from exporter.clock import Clock
 from exporter.errors import JournalError
@@ -12,6 +13,7 @@ from exporter.recovery.model.log_templates import TemplateHistory
 from exporter.recovery.model.platform_log import PositionRead
 from exporter.recovery.model.ports import Change, JournalStore, PollRecord, SavedState
 from exporter.recovery.model.states import State
+from exporter.recovery.observe.lifecycle import UP
 from exporter.recovery.observe.state import RecoveryState
 
 log = structlog.get_logger()
@@ -86,8 +88,15 @@ class JournalWriter:
         templates: Mapping[str, TemplateHistory],
         *,
         watched: float,
+        starter: Callable[[Case], str],
     ) -> bool:
-        """Write what changed since the last successful record; return whether that worked."""
+        """
+        Write what changed since the last successful record; return whether that worked.
+
+        Args:
+            starter: Returns who started a VM that came up, from its case while it was down.
+
+        """
         if self._store is None:
             return False
         cases, noted = state.cases, self._written
@@ -100,7 +109,7 @@ class JournalWriter:
             log_positions=log_positions,
             cases=changed,
             gone=[uuid for uuid in noted if uuid not in cases],
-            changes=self._changes(changed, state, watched),
+            changes=self._changes(changed, state, watched, starter),
             decisions=tuple(self._pending),
             templates=[
                 one for key, one in templates.items() if noted_templates.get(key) is not one
@@ -135,7 +144,13 @@ class JournalWriter:
             log.info("journal.works")
         self.problem = ""
 
-    def _changes(self, changed: Sequence[Case], state: RecoveryState, at: float) -> list[Change]:
+    def _changes(
+        self,
+        changed: Sequence[Case],
+        state: RecoveryState,
+        at: float,
+        starter: Callable[[Case], str],
+    ) -> list[Change]:
         found = []
         for case in changed:
             before = self._written.get(case.uuid)
@@ -143,7 +158,10 @@ class JournalWriter:
                 continue  # at the first poll that would be every VM
             if before is None or before.state is not case.state:
                 state_before = before.state if before is not None else None
-                found.append(self._change(case, state_before, case.state, at))
+                change = self._change(case, state_before, case.state, at)
+                if before is not None and case.state in UP and before.state not in UP:
+                    change = replace(change, started_by=starter(before))
+                found.append(change)
         gone = [case for uuid, case in self._written.items() if uuid not in state.cases]
         return found + [self._change(case, case.state, None, at) for case in gone]
 

@@ -31,6 +31,8 @@ class Change(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The VM's VergeOS status at that moment."""
     diagnosis: Diagnosis | None
     """The diagnosis at that moment; ``None`` if there was none."""
+    started_by: str = ""
+    """The person who had it started, if it came up and VergeOS' log shows that; else empty."""
 
 
 class PollRecord(NamedTuple):

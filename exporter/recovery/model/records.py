@@ -40,6 +40,8 @@ class JournalRecords(NamedTuple):
     changes: Sequence[Change]
     decisions: Sequence[DecisionRecord]
     actions: Sequence[ActionRecord]
+    answers: Sequence[Command] = ()
+    """Of operators to questions."""
 
 
 class JournalReader(Protocol):
@@ -72,5 +74,9 @@ class JournalReader(Protocol):
     ) -> Sequence[ActionRecord]: ...
     async def commands(self, system: str, limit: int = 100) -> Sequence[Command]: ...
     async def since(self, system: str, time: datetime) -> JournalRecords:
-        """Return the records since *time*, and the actions that were still open then."""
+        """
+        Return the records since *time*, and those before about VMs that were down then.
+
+        Also the actions that were still open, and every answer to a question.
+        """
         ...

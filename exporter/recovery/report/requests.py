@@ -10,6 +10,8 @@ from exporter.recovery.model.limits import DAY, HOUR
 PAUSE_SECONDS = 4 * HOUR
 """The length of a pause for which none is given."""
 MAX_PAUSE_SECONDS = DAY
+REPORT_SINCE = "7d"
+"""The beginning of the period of a report for which none is given."""
 
 
 class SystemQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -43,7 +45,10 @@ class LogQuery(SystemQuery, frozen=True):
 class ReportQuery(SystemQuery, frozen=True):
     """Query of ``GET /api/recovery/report``."""
 
-    days: Annotated[float, Meta(gt=0, le=366)] = 7.0
+    since: str = REPORT_SINCE
+    """A duration before `until`, such as ``7d``, or a time."""
+    until: str = ""
+    """A duration before now, or a time; now by default."""
 
 
 class CommandBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
