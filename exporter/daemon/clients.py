@@ -12,6 +12,7 @@ from exporter.config.settings import SystemSettings, TLSSettings
 from exporter.config.systems import ResolvedSystem
 from exporter.http import ssl_context
 from exporter.inputs.files import SecretFile
+from exporter.prometheus.client import make_session as make_prometheus_session
 from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.credentials import Credentials, CredentialSource
@@ -57,7 +58,7 @@ def connect(
 
 def make_sessions(resolved: ResolvedSystem) -> tuple[aiohttp.ClientSession, ...]:
     """
-    Return one system's sessions: to poll and, with recovery, to read again and to act.
+    Return one system's sessions: to poll and, with recovery, to read again, act and ask Prometheus.
 
     Raises:
         ConfigError: The CA file cannot be used.
@@ -67,7 +68,9 @@ def make_sessions(resolved: ResolvedSystem) -> tuple[aiohttp.ClientSession, ...]
     polling = make_session(tls)
     if not resolved.recovers:
         return (polling,)
-    return (polling, make_session(tls), make_session(tls, keeps_connections=False))
+    sessions = (polling, make_session(tls), make_session(tls, keeps_connections=False))
+    confirm = resolved.recovery.confirm
+    return (*sessions, make_prometheus_session(confirm)) if confirm.url else sessions
 
 
 def make_session(tls: TLSSettings, *, keeps_connections: bool = True) -> aiohttp.ClientSession:

@@ -50,6 +50,8 @@ class Incident(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     acted: datetime | None = None
     helped: bool | None = None
     """``None``: no action, or its outcome is not known yet."""
+    time_to_service_seconds: float | None = None
+    """From the last action until the service worked again; ``None`` if that is not known."""
     avoidable_seconds: float = 0.0
     """Downtime after the action would have been taken, up to the end of the period."""
     wrong: str = ""
@@ -88,6 +90,8 @@ class RecoverySummary(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     recovery_seconds: float | None = None
     """Median downtime of the VMs that Vergewatch restarted."""
     worst_recovery_seconds: float | None = None
+    time_to_service_seconds: float | None = None
+    """Median time from an action until the service of the VM worked again."""
 
 
 def summarize(
@@ -128,6 +132,9 @@ def summarize(
         for one in acted
         if one.end is End.VERGEWATCH and one.ended is not None
     ]
+    served = [
+        one.time_to_service_seconds for one in acted if one.time_to_service_seconds is not None
+    ]
     diagnoses = [one.diagnosis or UNDIAGNOSED for one in incidents]
     return RecoverySummary(
         system=system,
@@ -149,6 +156,7 @@ def summarize(
         not_enrolled=_counts(crashed),
         recovery_seconds=median(took) if took else None,
         worst_recovery_seconds=max(took, default=None),
+        time_to_service_seconds=median(served) if served else None,
     )
 
 
@@ -262,6 +270,9 @@ def _incident(downtime: _Downtime, after: _Downtime | None, until: datetime) -> 
         would_have_acted=would.time if would is not None else None,
         acted=acted.prepared if acted is not None else None,
         helped=_helped(downtime),
+        time_to_service_seconds=(
+            downtime.actions[-1].time_to_service_seconds if downtime.actions else None
+        ),
         avoidable_seconds=0.0 if wrong else max(0.0, lost),
         wrong=wrong,
         held_by=tuple(

@@ -67,6 +67,9 @@ def _totals(summary: RecoverySummary) -> list[str]:
                 f"downtime until recovered: {lasting(summary.recovery_seconds)} median, "
                 f"{lasting(summary.worst_recovery_seconds)} longest"
             )
+        if summary.time_to_service_seconds is not None:
+            after = lasting(summary.time_to_service_seconds)
+            lines.append(f"from the action until the service worked: {after} median")
     if summary.would_have_acted or summary.acted:
         lines.append(f"wrong: {summary.wrong}")
     if summary.unknown:
@@ -102,6 +105,9 @@ def incident_text(incident: Incident, until: datetime) -> str:
         if incident.end is End.OTHER and diagnosis and diagnosis.cause is Cause.HUNG:
             end = "responsive again without Vergewatch"
         parts.append(f"{end} at {_at(incident.ended, incident.began)}")
+    if incident.time_to_service_seconds is not None:
+        after = lasting(incident.time_to_service_seconds)
+        parts.append(f"its service worked again {after} after the action")
     if incident.avoidable_seconds:
         parts.append(f"{lasting(incident.avoidable_seconds)} avoidable downtime")
     if incident.wrong:
