@@ -23,7 +23,9 @@ _GROUPING = re.compile(
 )
 _NAME = re.compile(r"(?<![\w:.])[A-Za-z_:][\w:]*+(?!\s*[({\[])")
 """A name that is neither a function nor followed by matchers or a range."""
-_WORDS = frozenset(("and", "or", "unless", "atan2", "bool", "by", "without", "inf", "nan"))
+_WORDS = frozenset(
+    ("and", "or", "unless", "atan2", "bool", "group_left", "group_right", "inf", "nan")
+)
 
 
 def checked(template: str) -> str:

@@ -96,6 +96,8 @@ class ActionLoop:
 
     async def _confirm(self, cases: Sequence[Case]) -> None:
         """Ask Prometheus about those of *cases* that every other guard lets be started."""
+        if self._config.confirmer is None:
+            return
         system = self._engine.system_facts
         lacking = [case for case in cases if self._decider.lacks_confirmation(case, system)]
         await self._confirmations.ask(lacking, at=system.at)

@@ -53,8 +53,6 @@ class Decider:
 
     def lacks_confirmation(self, case: Case, system: SystemFacts) -> bool:
         """Return whether only Prometheus, and perhaps the mode, may still forbid an action."""
-        if system.confirmer is None:
-            return False
         facts = gather_facts(case, system)
         missing = facts.needs_confirmation and facts.confirmation is None
         return missing and not facts.completes_kill and permits(facts, self._before_confirmation)

@@ -1,4 +1,4 @@
-"""Confirmation by Prometheus: it can forbid an action, never cause one, and old samples are void."""
+"""Confirmation by Prometheus: it may forbid an action and never causes one."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -47,7 +47,11 @@ class Probes:
         """How long after its start a VM's service works."""
         self.silent_since = float("inf")
         """From when on no VM is probed."""
+        self.took_seconds = 0.0
+        """How long an answer takes."""
         self.asked: list[Sequence[ConfirmationQuery]] = []
+        self.asked_at: list[float] = []
+        """When it was asked, by the true time."""
         self.harness: Harness | None = None
         self._samples: list[tuple[float, frozenset[str]]] = []
         """When the VMs were probed, and the names of those whose service worked."""
@@ -69,7 +73,10 @@ class Probes:
             self._samples.append((now, working))
 
     async def ask(self, queries: Sequence[ConfirmationQuery], /) -> Sequence[Confirmation]:
+        assert self.harness is not None
         self.asked.append(queries)
+        self.asked_at.append(self.harness.clock.elapsed)
+        self.harness.clock.elapsed += self.took_seconds
         return [self._answer(one) for one in queries]
 
     def _answer(self, query: ConfirmationQuery) -> Confirmation:
@@ -261,6 +268,38 @@ def test_answer_that_changes_before_the_action_is_sent_forbids_it(
 
     assert harness.asked(NAME) == []
     assert "q returned 0" in {one.detail for one in harness.journal.intents.values()}
+
+
+def test_slow_prometheus_delays_an_action_and_is_asked_again_before_it(
+    make_harness: MakeHarness,
+) -> None:
+    probes = Probes()
+    harness, _ = start(make_harness, probes)
+    probes.took_seconds = 1.9
+
+    harness.world.crash(NAME)
+    advance(harness, probes, ENOUGH)
+
+    (request,) = harness.asked(NAME)
+    before = [at for at in probes.asked_at if at < request.at]
+    assert len(before) == 3, "to decide, to look again, and on the connection"
+    assert request.at - before[-1] == pytest.approx(1.9)
+    assert request.acted
+
+
+def test_answer_that_takes_longer_than_the_last_look_permits_starts_nothing(
+    make_harness: MakeHarness,
+) -> None:
+    probes = Probes()
+    harness, checker = start(make_harness, probes)
+    probes.took_seconds = LIMITS.reread_age_seconds + 0.1
+    checker.unconfirmed = lambda _name: True
+
+    harness.world.crash(NAME)
+    advance(harness, probes, ENOUGH)
+
+    assert probes.asked
+    assert harness.asked(NAME) == []
 
 
 def test_only_vms_that_every_other_guard_lets_be_started_are_asked_about(
