@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
+from exporter.recovery.decide.facts import gather_facts
 from exporter.recovery.decide.guards import decide
-from exporter.recovery.model.cases import Action, Case, Cause, Diagnosis, DiagnosisKind
+from exporter.recovery.model.cases import Action
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.confirmation import (
     Confirmation,
@@ -22,10 +22,10 @@ from tests.recovery.archive import RecordingJournal, accounted, explained
 from tests.recovery.conftest import MakeHarness
 from tests.recovery.harness import ENFORCE, LIMITS, Harness
 from tests.recovery.invariants import InvariantChecker
-from tests.recovery.test_edges import CRASHED, facts_with
+from tests.recovery.test_edges import facts_with
 from tests.recovery.test_scenarios import ENOUGH, command, on_different_nodes
 
-ALL, NAME = None, "web-01"
+NAME = "web-01"
 DOWN, UP = Confirmation("q", (1.0,)), Confirmation("q", (0.0,))
 UNREACHABLE = Confirmation("q", problem="http://p did not respond within 2 s", unreachable=True)
 REFUSED = Confirmation("q", problem="http://p: parse error")
@@ -122,14 +122,8 @@ def result(of: Decision) -> GuardResult:
 # The guard, on its own.
 
 
-def decided(
-    confirmation: Confirmation | None, *, age: float = 0.0, goes_on: bool = False, **more: Any
-) -> Decision:
-    case: Case = more.pop("case", CRASHED)
-    answers = {}
-    if confirmation is not None:
-        answers[case.uuid] = TimedConfirmation(confirmation, 10_000.0 - age)
-    facts = facts_with(case=case, confirmer=Probes(goes_on=goes_on), confirmations=answers, **more)
+def decided(confirmation: Confirmation | None, *, goes_on: bool = False) -> Decision:
+    facts = facts_with(confirmer=Probes(goes_on=goes_on))
     return decide(facts._replace(needs_confirmation=True, confirmation=confirmation))
 
 
@@ -169,10 +163,25 @@ def test_refused_query_holds_whatever_the_setting_says() -> None:
     assert decided(REFUSED, goes_on=True).failed_guard is GuardName.DOWN_CONFIRMED
 
 
-def test_start_after_a_kill_needs_no_confirmation() -> None:
-    killed = Diagnosis(DiagnosisKind.CRASHED, Cause.KILLED_TO_RESTART)
+def test_fix_says_whether_the_samples_or_their_absence_hold_it() -> None:
+    assert result(decided(UP)).fix.startswith("check the VM, or correct recovery.confirm")
+    assert result(decided(Confirmation("q"))).fix.startswith("wait for a sample that is newer")
+    assert result(decided(REFUSED)).fix.startswith("correct recovery.confirm")
 
-    assert decided(UP, case=replace(CRASHED, diagnosis=killed)).failed_guard is not None
+
+def test_answer_counts_for_five_seconds(make_harness: MakeHarness) -> None:
+    harness, _ = start(make_harness, Probes())
+    case, system = harness.case(NAME), harness.recovery.system_facts
+
+    def known(age: float) -> bool:
+        answers = {case.uuid: TimedConfirmation(DOWN, system.at - age)}
+        return gather_facts(case, system._replace(confirmations=answers)).confirmation is DOWN
+
+    assert known(LIMITS.reread_age_seconds)
+    assert not known(LIMITS.reread_age_seconds + 0.1)
+
+
+def test_start_after_a_kill_needs_no_confirmation() -> None:
     facts = facts_with(confirmer=Probes())._replace(needs_confirmation=True, completes_kill=True)
     assert decide(facts).acts
 
