@@ -18,7 +18,6 @@ import pytest
 from tests.daemon.test_prometheus import prometheus
 from tests.daemon_process import PATIENCE_SECONDS, REAL_TIME, pointing_at, simulating
 
-
 CONFIRM = 'max_over_time(up{vm="{{vm}}"}[{{window}}]) == bool 0'
 
 

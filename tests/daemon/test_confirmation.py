@@ -114,5 +114,5 @@ async def why_it_acted(daemon: Daemon) -> str:
         _, text = await daemon.get(f"/api/recovery/explain/{CONFIRMED}?decision={number}")
         found = json.loads(text)
         if found.get("guards") and found.get("failed_guard") is None:
-            return next(one["detail"] for one in found["guards"] if one["guard"] == GUARD)
+            return next(str(one["detail"]) for one in found["guards"] if one["guard"] == GUARD)
     raise AssertionError("no decision led to an action")
