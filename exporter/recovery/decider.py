@@ -54,7 +54,7 @@ class Decider:
     def lacks_confirmation(self, case: Case, system: SystemFacts) -> bool:
         """Return whether only Prometheus, and perhaps the mode, may still forbid an action."""
         facts = gather_facts(case, system)
-        missing = facts.needs_confirmation and facts.confirmation is None
+        missing = facts.confirmer is not None and facts.confirmation is None
         return missing and not facts.completes_kill and permits(facts, self._before_confirmation)
 
     def objection(self, case: Case, system: SystemFacts) -> str:

@@ -22,7 +22,7 @@ from tests.recovery.archive import RecordingJournal, accounted, explained
 from tests.recovery.conftest import MakeHarness
 from tests.recovery.harness import ENFORCE, LIMITS, Harness
 from tests.recovery.invariants import InvariantChecker
-from tests.recovery.test_edges import facts_with
+from tests.recovery.test_edges import FREE
 from tests.recovery.test_scenarios import ENOUGH, command, on_different_nodes
 
 NAME = "web-01"
@@ -127,8 +127,7 @@ def result(of: Decision) -> GuardResult:
 
 
 def decided(confirmation: Confirmation | None, *, goes_on: bool = False) -> Decision:
-    facts = facts_with(confirmer=Probes(goes_on=goes_on))
-    return decide(facts._replace(needs_confirmation=True, confirmation=confirmation))
+    return decide(FREE._replace(confirmer=Probes(goes_on=goes_on), confirmation=confirmation))
 
 
 @pytest.mark.parametrize("values", [(1.0,), (1.0, 3.0), (-1.0,), (float("inf"),)])
@@ -186,8 +185,7 @@ def test_answer_counts_for_five_seconds(make_harness: MakeHarness) -> None:
 
 
 def test_start_after_a_kill_needs_no_confirmation() -> None:
-    facts = facts_with(confirmer=Probes())._replace(needs_confirmation=True, completes_kill=True)
-    assert decide(facts).acts
+    assert decide(FREE._replace(confirmer=Probes(), completes_kill=True)).acts
 
 
 # With the engine, in virtual time.

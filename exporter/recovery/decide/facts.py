@@ -113,8 +113,8 @@ class Facts(NamedTuple):
     """How much memory its cluster lacks for it; empty if none, or if that is not known."""
     device_hold: str = ""
     """The devices that it requires and that are missing."""
-    needs_confirmation: bool = False
-    """Whether Prometheus must confirm that it is down."""
+    confirmer: Confirmer | None = None
+    """The Prometheus that must confirm that it is down; ``None`` if none must."""
     confirmation: Confirmation | None = None
     """What Prometheus said; ``None`` if it was not asked, or too long ago."""
 
@@ -149,9 +149,14 @@ def gather_facts(case: Case, system: SystemFacts) -> Facts:
         storage_hold=storage_hold(vm, state.platform, inventory),
         memory_hold=memory_hold(case, vm, state.platform, inventory),
         device_hold=device_hold(vm, inventory),
-        needs_confirmation=system.confirmer is not None and system.confirmer.is_needed(case.name),
+        confirmer=system.confirmer if _needs_confirmation(case, system) else None,
         confirmation=_confirmation(case, system),
     )
+
+
+def _needs_confirmation(case: Case, system: SystemFacts) -> bool:
+    """Return whether Prometheus must confirm that a VM is down."""
+    return system.confirmer is not None and system.confirmer.is_needed(case.name)
 
 
 def _confirmation(case: Case, system: SystemFacts) -> Confirmation | None:

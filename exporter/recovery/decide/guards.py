@@ -392,14 +392,14 @@ def _write_access(facts: Facts) -> str | Denial:
 
 
 def _down_confirmed(facts: Facts) -> str | Denial:
-    if not facts.needs_confirmation:
+    if facts.confirmer is None:
         return "recovery.confirm has no query for it"
     if facts.completes_kill:
         return "this start completes a kill"
     found = facts.confirmation
     if found is None:
         return Denial("Prometheus is asked when every other condition holds", "")
-    if found.unreachable and facts.system.confirmer is not None and facts.system.confirmer.goes_on:
+    if found.unreachable and facts.confirmer.goes_on:
         return f"not confirmed, which the settings permit: {found.problem}"
     if found.problem:
         fix = "restore the connection to Prometheus" if found.unreachable else _CORRECT_QUERY
