@@ -212,6 +212,7 @@ def test_crashed_vm_whose_probes_succeed_is_held_with_the_reason(make_harness: M
     advance(harness, probes, ENOUGH)
 
     assert harness.asked(NAME) == []
+    assert max(one.window_seconds for (one,) in probes.asked) == 300
     assert harness.case(NAME).state is State.HELD
     assert decision(harness).failed_guard is GuardName.DOWN_CONFIRMED
     assert result(decision(harness)).detail == "q returned 0"
