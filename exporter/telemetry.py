@@ -49,6 +49,13 @@ RECOVERY_TIME = Instrument(
     "after an action.",
     (30.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0, 1800.0, 3600.0),
 )
+TIME_TO_SERVICE = Instrument(
+    "recovery_time_to_service_seconds",
+    Histogram,
+    "system_name",
+    "Time from an action until the query of recovery.confirm shows that the service works again.",
+    RECOVERY_TIME.buckets,
+)
 INSTRUMENTS = (
     Instrument("build_info", Gauge, "version pythonversion",
                "Version of Vergewatch and of Python; always 1."),
@@ -83,6 +90,7 @@ INSTRUMENTS = (
     Instrument("recovery_clock_jumps_total", Counter, "system_name",
                "Jumps of the local wall clock; each one pauses recovery."),
     RECOVERY_TIME,
+    TIME_TO_SERVICE,
     Instrument("alertmanager_up", Gauge, "alertmanager",
                "1 if the last request to the Alertmanager succeeded, else 0."),
     Instrument("alertmanager_posts_total", Counter, "alertmanager outcome",
@@ -188,6 +196,9 @@ class RecoveryMeter:
 
     def recovered(self, seconds: float) -> None:
         self._system.of(RECOVERY_TIME.short_name).observe(seconds)
+
+    def service_returned(self, seconds: float) -> None:
+        self._system.of(TIME_TO_SERVICE.short_name).observe(seconds)
 
 
 class AlertmanagerMeter:

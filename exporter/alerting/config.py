@@ -1,41 +1,24 @@
 """Settings of Alertmanagers: where they are, how to log in, what is posted and polled."""
 
-import base64
 import ssl
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     PositiveFloat,
-    SecretStr,
     model_validator,
 )
 
 from exporter.http import ssl_context
-from exporter.inputs.files import SecretFile
-from exporter.inputs.validation import STRICT, Seconds, Secret, check_alternatives
+from exporter.inputs.http_settings import auth_headers, check_login, normalized_url
+from exporter.inputs.validation import STRICT, Seconds, Secret
 
 
 def _normalized_url(text: str) -> str:
-    try:
-        parts = urlsplit(text.strip())
-        port, host = parts.port, parts.hostname
-    except ValueError:
-        raise ValueError("is not a URL such as http://alertmanager:9093") from None
-    if parts.scheme not in ("http", "https") or not host or port == 0:
-        raise ValueError("is not a URL such as http://alertmanager:9093")
-    if parts.username or parts.password:
-        raise ValueError("contains a user name or password; set username and password instead")
-    if parts.query or parts.fragment:
-        raise ValueError("has a query or fragment; remove it")
-    path = parts.path.rstrip("/")
-    if path.endswith("/api/v2"):
-        raise ValueError("ends in /api/v2; remove it")
-    return f"{parts.scheme}://{parts.netloc}{path}"
+    return normalized_url(text, example="http://alertmanager:9093", api="/api/v2")
 
 
 def _as_tuple(value: Any) -> Any:
@@ -118,13 +101,7 @@ class AlertmanagerSettings(BaseModel):
 
     @model_validator(mode="after")
     def _one_login(self) -> "AlertmanagerSettings":
-        check_alternatives(self, "password", "token")
-        has_password = self.password is not None or self.password_file is not None
-        has_token = self.token is not None or self.token_file is not None
-        if has_token and (self.username or has_password):
-            raise ValueError("a token and a user name are both set: keep one")
-        if bool(self.username) is not has_password:
-            raise ValueError("username and password must be set together")
+        check_login(self)
         if len(set(self.urls)) < len(self.urls):
             raise ValueError("urls contains the same URL twice")
         return self
@@ -145,14 +122,7 @@ class AlertmanagerSettings(BaseModel):
             ConfigError: A secret file cannot be read or contains no secret.
 
         """
-        token = _secret(self.token, self.token_file)
-        if token:
-            return {"Authorization": f"Bearer {token}"}
-        if not self.username:
-            return {}
-        password = _secret(self.password, self.password_file)
-        pair = base64.b64encode(f"{self.username}:{password}".encode()).decode()
-        return {"Authorization": f"Basic {pair}"}
+        return auth_headers(self)
 
     def ssl_context(self) -> ssl.SSLContext | bool:
         """
@@ -163,9 +133,3 @@ class AlertmanagerSettings(BaseModel):
 
         """
         return ssl_context(self.ca_file, verify=self.verify, section="alertmanager")
-
-
-def _secret(value: SecretStr | None, path: Path | None) -> str:
-    """Return *value*, or the secret in the file at *path*; empty if neither is set."""
-    secret = SecretFile(path).read() if path is not None else value
-    return secret.get_secret_value() if secret is not None else ""

@@ -25,6 +25,10 @@ from exporter.errors import ConfigError, UnauthorizedError, UnreachableError, Ve
 from exporter.formatting import counted
 from exporter.model import IDENTITY, Inventory
 from exporter.polling.schedule import requests_per_hour
+from exporter.prometheus.client import PrometheusConfirmer
+from exporter.prometheus.client import make_session as make_prometheus_session
+from exporter.prometheus.config import ConfirmationSettings
+from exporter.prometheus.query_template import NAMES, filled
 from exporter.recovery.model.cases import Enrolment, OnHang
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.observe.enrolment import enrol_all, rule_title
@@ -38,6 +42,7 @@ from exporter.web.server import parse_listen
 from exporter.web.tls import make_context
 from exporter.web.webconfig import read_web_config
 
+EXAMPLE_SECONDS = 60
 Write = Callable[[Any], None]
 """Prints Rich markup or a Rich table."""
 
@@ -59,6 +64,8 @@ async def check(settings: Settings, clock: Clock, write: Write) -> bool:
             make_context(web.tls_server_config, settings.web.config_file)
     results = [await _check_system(resolved, clock, write) for resolved in systems]
     results.append(await _check_alertmanagers(settings.alertmanager, clock, write))
+    if any(resolved.recovers for resolved in systems):
+        results.append(await _check_confirmation(settings.recovery.confirm, write))
     return all(results)
 
 
@@ -73,6 +80,24 @@ async def _check_alertmanagers(settings: AlertmanagerSettings, clock: Clock, wri
                 write(f"alertmanager [red]{escape(str(error))}[/]")
             else:
                 write(f"alertmanager {escape(url)} [green]ok[/]")
+    return passed
+
+
+async def _check_confirmation(settings: ConfirmationSettings, write: Write) -> bool:
+    """Check that Prometheus answers each query of `recovery.confirm`, filled with example names."""
+    if not settings.url:
+        return True
+    passed = True
+    example = dict.fromkeys(NAMES, "example")
+    async with make_prometheus_session(settings) as session:
+        confirmer = PrometheusConfirmer(settings, session, lambda: "")
+        for query in dict.fromkeys(settings.queries):
+            found = await confirmer.evaluate(filled(query, example, seconds=EXAMPLE_SECONDS))
+            if found.problem:
+                passed = False
+                write(f"recovery.confirm [red]{escape(found.problem)}[/]\n  in {escape(query)}")
+    if passed:
+        write(f"recovery.confirm {escape(settings.url)} [green]ok[/]")
     return passed
 
 

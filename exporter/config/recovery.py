@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from exporter.inputs.validation import STRICT, Secret, check_alternatives
+from exporter.prometheus.config import ConfirmationSettings
 from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
 from exporter.recovery.detect.log_patterns import LogPattern
 from exporter.recovery.model.cases import Policy
@@ -101,6 +102,8 @@ class RecoverySettings(BaseModel):
     """Weekly windows without actions."""
     log_patterns: tuple[LogPattern, ...] = ()
     """Log patterns of this site; they precede the built-in ones."""
+    confirm: ConfirmationSettings = ConfirmationSettings()
+    """Confirmation by Prometheus: a query that must agree that a VM is down."""
     limits: Limits = Limits()
     """The limits of recovery."""
     i_accept_endless_restarts: bool = False

@@ -13,6 +13,7 @@ from exporter.config.settings import SystemSettings, TLSSettings
 from exporter.config.systems import ResolvedSystem
 from exporter.http import ssl_context
 from exporter.inputs.files import SecretFile
+from exporter.prometheus.client import make_session as make_prometheus_session
 from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.credentials import Credentials, CredentialSource
@@ -58,7 +59,7 @@ def connect(
 
 def make_sessions(resolved: ResolvedSystem) -> tuple[aiohttp.ClientSession, ...]:
     """
-    Return one system's sessions: to poll and, with recovery, to read again and to act.
+    Return one system's sessions: to poll and, with recovery, to read again, act and ask Prometheus.
 
     Raises:
         ConfigError: The CA file cannot be used.
@@ -68,7 +69,9 @@ def make_sessions(resolved: ResolvedSystem) -> tuple[aiohttp.ClientSession, ...]
     polling = _make_session(trust)
     if not resolved.recovers:
         return (polling,)
-    return (polling, _make_session(trust), _make_session(trust, keeps_connections=False))
+    sessions = (polling, _make_session(trust), _make_session(trust, keeps_connections=False))
+    confirm = resolved.recovery.confirm
+    return (*sessions, make_prometheus_session(confirm)) if confirm.url else sessions
 
 
 def make_session(tls: TLSSettings, *, keeps_connections: bool = True) -> aiohttp.ClientSession:

@@ -23,6 +23,7 @@ from exporter.exposition.collector import Family
 from exporter.exposition.renderer import Renderer
 from exporter.model import Inventory, SystemReport
 from exporter.polling.poller import Plan, Poller
+from exporter.prometheus.client import PrometheusConfirmer
 from exporter.recovery.engine import Recovery
 from exporter.telemetry import SystemMeter, Telemetry
 from exporter.vergeos.client import VergeOSClient
@@ -204,7 +205,7 @@ class SystemManager:
             recovery_clients[0].share_refusals(client)
             if not settings.system.acts_with_another_key:
                 recovery_clients[1].share_refusals(client)
-            worker = self._recovery_worker(settings, recovery_clients, meter)
+            worker = self._recovery_worker(settings, recovery_clients, sessions[3:], meter)
         recovery = worker.recovery if worker is not None else None
         poller = Poller(
             VergeOSSource(client, settings.tables, page_rows=settings.api.page_rows),
@@ -232,19 +233,28 @@ class SystemManager:
         )
 
     def _recovery_worker(
-        self, settings: ResolvedSystem, clients: Sequence[VergeOSClient], meter: SystemMeter
+        self,
+        settings: ResolvedSystem,
+        clients: Sequence[VergeOSClient],
+        to_prometheus: Sequence[aiohttp.ClientSession],
+        meter: SystemMeter,
     ) -> RecoveryWorker:
         """Return the recovery of a system; its own connections never wait for polling."""
         reader, actor = clients
         url = settings.system.url
         silences = self._alerting.silences_of(lambda: meter.system_name)
+        confirmers = [
+            PrometheusConfirmer(settings.recovery.confirm, session, lambda: meter.system_name)
+            for session in to_prometheus
+        ]
         return RecoveryWorker(
             Recovery(
                 url,
                 lambda: self._journal.store(url),
                 Operations(reader, actor, self._clock),
                 recovery_setup(settings.recovery, settings.recovery_mode)._replace(
-                    silences=silences
+                    silences=silences,
+                    confirmer=next(iter(confirmers), None),
                 ),
                 self._clock,
                 random=random.random,

@@ -29,7 +29,7 @@ Secret = Annotated[SecretStr, AfterValidator(_usable)]
 """A secret that an HTTP header can carry."""
 
 
-def check_alternatives(settings: BaseModel, *names: str) -> None:
+def check_alternatives(settings: object, *names: str) -> None:
     """Raise `ValueError` if one of the settings *names* and its ``_file`` are both set."""
     for name in names:
         if getattr(settings, name) and getattr(settings, f"{name}_file"):

@@ -73,7 +73,13 @@ def decision_from_row(row: RowMapping) -> DecisionRecord:
 def intent_from_row(row: RowMapping) -> ActionRecord:
     """Return the intent with the columns that only the journal has."""
     intent = from_row(row, Intent)
-    return ActionRecord(intent, row["decision"], row["prepared_time"], row["closed_time"])
+    return ActionRecord(
+        intent,
+        row["decision"],
+        row["prepared_time"],
+        row["closed_time"],
+        row["time_to_service_seconds"],
+    )
 
 
 def _diagnosis(row: RowMapping) -> dict[str, Any] | None:

@@ -143,6 +143,7 @@ intents = Table(
     Column("outcome", Text),
     Column("closed_time", UTCDateTime),
     Column("extended", Boolean, nullable=False),
+    Column("time_to_service_seconds", Float),
     Index("intents_by_vm", "system", "uuid", "id"),
     Index("intents_by_sent_at", "system", "sent_at"),
     Index("intents_by_decision", "decision"),

@@ -105,6 +105,15 @@ class SystemJournal:
 
         await self._database.write(update_it)
 
+    async def save_time_to_service(self, intent: Intent, seconds: float, /) -> None:
+        this = (
+            intents.c.id == intent.id,
+            intents.c.system == self._system,
+            intents.c.uuid == intent.uuid,
+        )
+        measured = update(intents).where(*this).values(time_to_service_seconds=seconds)
+        await self._database.write(lambda connection: connection.execute(measured))
+
     async def save_command(self, command: Command, /) -> None:
         await self._database.write(
             lambda connection: self._insert(connection, commands, rows.to_row(command))

@@ -14,11 +14,12 @@ from exporter.recovery.act.journal_writer import JournalWriter
 from exporter.recovery.act.last_look import moment
 from exporter.recovery.act.open_actions import OpenActions
 from exporter.recovery.act.request import ActionRequest
+from exporter.recovery.confirmations import Confirmations, ServiceWatch
 from exporter.recovery.decide.facts import SystemFacts, forbidden
 from exporter.recovery.decider import Decider, after_decision
 from exporter.recovery.detect.context import cluster_of
 from exporter.recovery.diagnoser import Diagnoser
-from exporter.recovery.model.cases import Case, Enrolment
+from exporter.recovery.model.cases import Case, Enrolment, Intent
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import Mode
@@ -58,6 +59,8 @@ class ActionLoop:
         diagnoser: Diagnoser,
         decider: Decider,
         actions: OpenActions,
+        confirmations: Confirmations,
+        service_watch: ServiceWatch,
     ) -> None:
         self._engine = engine
         self._config = config
@@ -66,6 +69,8 @@ class ActionLoop:
         self._diagnoser = diagnoser
         self._decider = decider
         self._actions = actions
+        self._confirmations = confirmations
+        self._service_watch = service_watch
         self._rival_watch = RivalWatch(config.log_users)
         self._executor = ActionExecutor(
             platform, journal_writer, config.limits, clock, watched=lambda: engine.watched
@@ -73,7 +78,9 @@ class ActionLoop:
 
     async def decide(self, cases: Sequence[Case]) -> None:
         """Decide on VMs that are down, and carry out the actions, one after the other."""
+        await self._confirm(cases)
         for wanted in cases:
+            await self._confirm([wanted])  # again if the actions before it took their time
             case = self._engine.state.cases[wanted.uuid]
             system, read_at = self._engine.system_facts, moment(self._clock)
             if self._decider.permits(case, system):
@@ -87,8 +94,17 @@ class ActionLoop:
             elif after is not self._engine.state.cases[wanted.uuid]:
                 self._engine.update({after.uuid: after})
 
+    async def _confirm(self, cases: Sequence[Case]) -> None:
+        """Ask Prometheus about those of *cases* that every other guard lets be started."""
+        if self._config.confirmer is None:
+            return
+        system = self._engine.system_facts
+        lacking = [case for case in cases if self._decider.lacks_confirmation(case, system)]
+        await self._confirmations.ask(lacking, at=system.at)
+
     async def _diagnosed_anew(self, case: Case) -> Case:
         """Return *case* diagnosed from logs read now: earlier actions took their time."""
+        await self._confirmations.ask([case], at=self._engine.watched)
         if self._config.silences is not None:
             await self._config.silences.refresh()
         await self._diagnoser.read_logs_now(self._engine.state, at=self._engine.watched)
@@ -129,6 +145,8 @@ class ActionLoop:
         except JournalError as error:
             self._journal_writer.close(error)
             return
+        if isinstance(result, Intent):
+            self._service_watch.begin(result)
         self._engine.update(
             {case.uuid: self._actions.after_action(case, result, at=self._engine.watched)}
         )

@@ -24,6 +24,10 @@ PROVEN = (State.HELD, State.BACKOFF)
 """States of a proven crash; monitored VMs are decided on only in these."""
 
 
+LAST = (GuardName.DOWN_CONFIRMED, GuardName.MODE_PERMITS)
+"""Prometheus is asked when every other guard passes."""
+
+
 class Decider:
     """Asks the guards, and remembers the newest decision on each VM that is down."""
 
@@ -31,6 +35,7 @@ class Decider:
         self, guards: Sequence[Guard], journal_writer: JournalWriter, meter: Meter
     ) -> None:
         self._guards = guards
+        self._before_confirmation = [one for one in guards if one.name not in LAST]
         self._journal_writer = journal_writer
         self._meter = meter
         self._recorded: dict[str, tuple[GuardName | None, Cause, bool]] = {}
@@ -45,6 +50,12 @@ class Decider:
     def permits(self, case: Case, system: SystemFacts) -> bool:
         """Return whether all guards pass for *case*."""
         return permits(gather_facts(case, system), self._guards)
+
+    def lacks_confirmation(self, case: Case, system: SystemFacts) -> bool:
+        """Return whether only Prometheus, and perhaps the mode, may still forbid an action."""
+        facts = gather_facts(case, system)
+        missing = facts.confirmer is not None and facts.confirmation is None
+        return missing and not facts.completes_kill and permits(facts, self._before_confirmation)
 
     def objection(self, case: Case, system: SystemFacts) -> str:
         """Return what the first guard that fails for *case* found; empty if all guards pass."""

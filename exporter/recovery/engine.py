@@ -18,6 +18,7 @@ from exporter.model import PollResult, RecoveryReport
 from exporter.recovery.act.journal_writer import JournalWriter
 from exporter.recovery.act.open_actions import OpenActions
 from exporter.recovery.action_loop import ActionLoop
+from exporter.recovery.confirmations import Confirmations, ServiceWatch
 from exporter.recovery.control import Control
 from exporter.recovery.decide.facts import SystemFacts
 from exporter.recovery.decide.guards import GUARDS, Guard
@@ -96,6 +97,8 @@ class Recovery:
         self.learner = self._diagnoser.learner
         self._decider = Decider(guards, self._journal_writer, meter)
         self._actions = OpenActions(self._journal_writer, limits, clock, random=random, meter=meter)
+        self._confirmations = Confirmations(setup.confirmer, limits)
+        self._service_watch = ServiceWatch(setup.confirmer, self._journal_writer, meter)
         self._loop = ActionLoop(
             self,
             platform,
@@ -105,6 +108,8 @@ class Recovery:
             diagnoser=self._diagnoser,
             decider=self._decider,
             actions=self._actions,
+            confirmations=self._confirmations,
+            service_watch=self._service_watch,
         )
         self.not_sent: Mapping[str, str] = self._actions.not_sent
         """Why the last action on a VM had no effect, by UUID."""
@@ -143,6 +148,8 @@ class Recovery:
             maintenance_windows=self.setup.maintenance_windows,
             silences=self.setup.silences,
             fell_back=self._control.fell_back,
+            confirmer=self.setup.confirmer,
+            confirmations=self._confirmations.by_vm,
         )
 
     @property
@@ -195,6 +202,7 @@ class Recovery:
                 await self._check_error_budget()
                 await self._loop.decide(self._decider.wanted(self.state))
             await self._record()
+            await self._service_watch.look(self.state.cases, at=self.watched)
             self.report = self._make_report()
 
     async def command(self, kind: CommandKind, **details: Unpack[CommandDetails]) -> Command:

@@ -7,7 +7,7 @@ from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
 from exporter.recovery.detect.context import LogUsers
 from exporter.recovery.detect.log_patterns import LogClassifier
 from exporter.recovery.model.limits import Limits, Mode, PowerState
-from exporter.recovery.model.ports import Silences
+from exporter.recovery.model.ports import Confirmer, Silences
 from exporter.recovery.observe.enrolment import EnrolmentRule
 
 
@@ -26,3 +26,4 @@ class RecoveryConfig(NamedTuple):
     """Returns the path of the kill switch file while it exists; else an empty string."""
     kill_switch_file: str = ""
     silences: Silences | None = None
+    confirmer: Confirmer | None = None

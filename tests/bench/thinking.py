@@ -70,6 +70,9 @@ class EmptyJournal:
     async def update(self, intent: Intent, /) -> None:
         pass
 
+    async def save_time_to_service(self, intent: Intent, seconds: float, /) -> None:
+        pass
+
     async def save_command(self, command: Command, /) -> None:
         pass
 

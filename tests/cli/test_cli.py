@@ -1,6 +1,7 @@
 """The command line, as a person meets it: what it prints, and how it ends."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -14,7 +15,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.daemon.test_prometheus import prometheus
 from tests.daemon_process import PATIENCE_SECONDS, REAL_TIME, pointing_at, simulating
+
+CONFIRM = 'max_over_time(up{vm="{{vm}}"}[{{window}}]) == bool 0'
 
 
 async def start(*args: str, **env: str) -> asyncio.subprocess.Process:
@@ -155,6 +159,10 @@ async def test_check_prints_enrolled_vms_and_the_kill_switch(tmp_path: Path) -> 
         ("action_api_key: nonsense", "action_api_key: /api/v4/vms answered 401"),
         ("action_api_key_file: /nowhere", "action_api_key: the secret in /nowhere cannot be read"),
         ("alertmanager: {urls: ['http://127.0.0.1:1']}", "http://127.0.0.1:1: cannot connect"),
+        (
+            f"recovery: {{confirm: {{url: 'http://127.0.0.1:1', query: '{CONFIRM}'}}}}",
+            "http://127.0.0.1:1: cannot connect",
+        ),
     ],
 )
 async def test_check_fails_on_recovery_or_alerting_errors(
@@ -169,6 +177,21 @@ async def test_check_fails_on_recovery_or_alerting_errors(
     assert code == 1
     assert says in out
     assert "Traceback" not in out + err
+
+
+async def test_check_sends_the_queries_of_recovery_to_prometheus(tmp_path: Path) -> None:
+    wrong = 'max_over_time(up{vm="{{vm}}"}[{{window}}]) ==='
+    confirm = {"url": "", "query": CONFIRM, "rules": [{"names": "db-*", "query": wrong}]}
+    async with simulating() as system, prometheus(tmp_path, {}) as server:
+        confirm["url"] = server.url
+        env = pointing_at(system)
+        failing = await ran("check", **env, VERGEWATCH_RECOVERY__CONFIRM=json.dumps(confirm))
+        confirm["rules"] = []
+        passing = await ran("check", **env, VERGEWATCH_RECOVERY__CONFIRM=json.dumps(confirm))
+
+    assert failing[0] == 1
+    assert "parse error" in failing[1]
+    assert f"recovery.confirm {server.url} ok" in passing[1]
 
 
 async def test_check_reads_the_web_files(tmp_path: Path) -> None:

@@ -151,3 +151,16 @@ async def test_open_intent_survives_the_deletion_of_its_case(journal: Journal) -
     await journal.store(SYSTEM).save_poll(poll_record(watched=1e9, gone=[INTENT.uuid]))
 
     assert (await journal.store(SYSTEM).load()).open_actions == [intent]
+
+
+async def test_time_to_service_is_added_to_a_closed_intent(journal: Journal) -> None:
+    store = journal.store(SYSTEM)
+    intent = await begin(journal)
+    await store.update(replace(intent, **CONFIRMED))
+    (before,) = await journal.intents(SYSTEM)
+
+    await store.save_time_to_service(intent, 42.5)
+
+    (after,) = await journal.intents(SYSTEM)
+    assert before.time_to_service_seconds is None
+    assert after == replace(before, time_to_service_seconds=42.5)

@@ -57,6 +57,11 @@ class RecordingJournal(InMemoryJournal):
         closed = None if intent.outcome is None else self.now()
         self.actions[intent.id] = replace(self.actions[intent.id], intent=intent, closed=closed)
 
+    async def save_time_to_service(self, intent: Intent, seconds: float, /) -> None:
+        await super().save_time_to_service(intent, seconds)
+        record = self.actions[intent.id]
+        self.actions[intent.id] = replace(record, time_to_service_seconds=seconds)
+
     async def save_command(self, command: Command, /) -> None:
         await super().save_command(command)
         self.story.append((self.now(), "save_command", (command,)))

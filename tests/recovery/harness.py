@@ -131,6 +131,8 @@ class InMemoryJournal:
         self.commands: list[Command] = []
         self.templates: dict[str, TemplateHistory] = {}
         self.changes: list[Any] = []
+        self.times_to_service: dict[int, float] = {}
+        """By the number of the intent."""
         self.broken = ""
         self.fall: Callable[[str], None] = lambda _: None
         """Called before and after each write; may raise `KilledError`."""
@@ -187,6 +189,10 @@ class InMemoryJournal:
         assert self.intents[intent.id].outcome is None, "a closed intent was opened again"
         self.intents[intent.id] = intent
         self.fall("updated")
+
+    async def save_time_to_service(self, intent: Intent, seconds: float, /) -> None:
+        self._check("served")
+        self.times_to_service[intent.id] = seconds
 
     async def save_command(self, command: Command, /) -> None:
         self._check("command")
@@ -296,6 +302,9 @@ class RecordingMeter:
 
     def recovered(self, seconds: float) -> None:
         self.measured.append(("recovered", str(seconds)))
+
+    def service_returned(self, seconds: float) -> None:
+        self.measured.append(("service_returned", str(seconds)))
 
 
 class AdjustableClock(FakeClock):

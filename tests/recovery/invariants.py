@@ -230,6 +230,8 @@ class InvariantChecker:
     _changes_read = 0
     rival_until = NEVER
     """Until when another instance is known to act; set by the test that plays it."""
+    unconfirmed: Callable[[str], bool] = staticmethod(lambda _name: False)
+    """Whether Prometheus denies that a VM is down; set by the test that plays it."""
 
     def __init__(
         self,
@@ -1025,6 +1027,8 @@ class InvariantChecker:
             yield "I14", "it is a quiet hour"
         if self._is_silenced(look.name, at):
             yield "I14", "it was silenced"
+        if self.unconfirmed(look.name):
+            yield "I25", "Prometheus does not confirm that it is down"
         if at - self._banned_at < FORBIDDEN_SECONDS - DUST:
             yield "I7", f"the same was forbidden {at - self._banned_at:.0f} s before"
         if request.action == Action.KILL and not look.may_power_cycle:

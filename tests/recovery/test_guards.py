@@ -15,6 +15,7 @@ from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
 from exporter.recovery.detect.context import LogUsers
 from exporter.recovery.model.cases import Intent
 from exporter.recovery.model.commands import CommandKind
+from exporter.recovery.model.confirmation import Confirmation, ConfirmationQuery
 from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.limits import HOUR, Limits, Mode, Window
 from exporter.recovery.model.ports import VMLocation
@@ -362,6 +363,27 @@ def with_a_credential_that_may_not(guards: Guards) -> InvariantChecker:
     return checker
 
 
+class ProbesThatSucceed:
+    """A Prometheus whose probes reach every VM."""
+
+    goes_on = True
+
+    def is_needed(self, _vm_name: str, /) -> bool:
+        return True
+
+    async def ask(self, queries: Sequence[ConfirmationQuery], /) -> Sequence[Confirmation]:
+        return [Confirmation("down", (0.0,)) for _ in queries]
+
+
+def while_its_probes_succeed(guards: Guards) -> InvariantChecker:
+    harness, checker = begin(guards, setup=ENFORCE._replace(confirmer=ProbesThatSucceed()))
+    checker.unconfirmed = lambda _name: True
+
+    harness.world.crash("web-01")
+    harness.advance(ENOUGH)
+    return checker
+
+
 def in_shadow(guards: Guards) -> InvariantChecker:
     harness, checker = begin(guards, mode=Mode.SHADOW)
 
@@ -398,6 +420,7 @@ SCENARIOS: dict[GuardName, tuple[str, Scenario]] = {
     GuardName.DEPENDENCIES_UP: ("I21", before_its_database),
     GuardName.ACTION_ALLOWED: ("I20", reset_twice_within_an_hour),
     GuardName.WRITE_ACCESS: ("I7", with_a_credential_that_may_not),
+    GuardName.DOWN_CONFIRMED: ("I25", while_its_probes_succeed),
     GuardName.MODE_PERMITS: ("I16", in_shadow),
 }
 """For each guard: the invariant that breaks without it, and the scenario in which it does."""

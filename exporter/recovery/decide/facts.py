@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import NamedTuple
 
 from exporter.recovery.decide.budgets import ActionHistory, Use
@@ -23,8 +24,9 @@ from exporter.recovery.model.cases import (
     Spent,
 )
 from exporter.recovery.model.commands import CommandKind, ControlState
+from exporter.recovery.model.confirmation import Confirmation, TimedConfirmation
 from exporter.recovery.model.limits import Limits, Mode
-from exporter.recovery.model.ports import Silences
+from exporter.recovery.model.ports import Confirmer, Silences
 from exporter.recovery.observe.inventory_checks import CheckedInventory
 from exporter.recovery.observe.state import RecoveryState
 
@@ -59,6 +61,9 @@ class SystemFacts(NamedTuple):
     silences: Silences | None
     fell_back: str = ""
     """Why the mode is ``ask`` although ``enforce`` is configured; empty if it is not."""
+    confirmer: Confirmer | None = None
+    confirmations: Mapping[str, TimedConfirmation] = MappingProxyType({})
+    """By VM UUID."""
 
     @property
     def update_hold(self) -> str:
@@ -108,6 +113,10 @@ class Facts(NamedTuple):
     """How much memory its cluster lacks for it; empty if none, or if that is not known."""
     device_hold: str = ""
     """The devices that it requires and that are missing."""
+    confirmer: Confirmer | None = None
+    """The Prometheus that must confirm that it is down; ``None`` if none must."""
+    confirmation: Confirmation | None = None
+    """What Prometheus said; ``None`` if it was not asked, or too long ago."""
 
 
 def gather_facts(case: Case, system: SystemFacts) -> Facts:
@@ -140,7 +149,22 @@ def gather_facts(case: Case, system: SystemFacts) -> Facts:
         storage_hold=storage_hold(vm, state.platform, inventory),
         memory_hold=memory_hold(case, vm, state.platform, inventory),
         device_hold=device_hold(vm, inventory),
+        confirmer=system.confirmer if _needs_confirmation(case, system) else None,
+        confirmation=_confirmation(case, system),
     )
+
+
+def _needs_confirmation(case: Case, system: SystemFacts) -> bool:
+    """Return whether Prometheus must confirm that a VM is down."""
+    return system.confirmer is not None and system.confirmer.is_needed(case.name)
+
+
+def _confirmation(case: Case, system: SystemFacts) -> Confirmation | None:
+    """Return what Prometheus said about a VM, if that is not too long ago to act on."""
+    found = system.confirmations.get(case.uuid)
+    if found is None or system.at - found.at > system.limits.reread_age_seconds:
+        return None
+    return found.confirmation
 
 
 def _completes_kill(case: Case, done: Sequence[Spent]) -> bool:

@@ -391,6 +391,32 @@ def _write_access(facts: Facts) -> str | Denial:
     return "the credential is not known to be read-only"
 
 
+def _down_confirmed(facts: Facts) -> str | Denial:
+    if facts.confirmer is None:
+        return "recovery.confirm has no query for it"
+    if facts.completes_kill:
+        return "this start completes a kill"
+    found = facts.confirmation
+    if found is None:
+        return Denial("Prometheus is asked when every other condition holds", "")
+    if found.unreachable and facts.confirmer.goes_on:
+        return f"not confirmed, which the settings permit: {found.problem}"
+    if found.problem:
+        fix = "restore the connection to Prometheus" if found.unreachable else _CORRECT_QUERY
+        return Denial(found.problem, fix)
+    values = ", ".join(f"{value:g}" for value in found.values)
+    detail = f"{found.query} returned {values or 'no sample'}"
+    if found.is_down:
+        return detail
+    fix = "check the VM" if found.values else "wait for a sample that is newer than the outage"
+    return Denial(detail, f"{fix}, or {_CORRECT_QUERY}")
+
+
+_CORRECT_QUERY = (
+    "correct recovery.confirm: the query returns 1 while the VM is down, 0 while it works"
+)
+
+
 def _mode_permits(facts: Facts) -> str | Denial:
     mode, question = f"the mode is {facts.system.mode}", facts.case.question
     if not facts.system.mode.acts:
@@ -451,6 +477,7 @@ GUARDS = (
     Guard(GuardName.DEPENDENCIES_UP, _dependencies_up),
     Guard(GuardName.ACTION_ALLOWED, _action_allowed),
     Guard(GuardName.WRITE_ACCESS, _write_access),
+    Guard(GuardName.DOWN_CONFIRMED, _down_confirmed),
     Guard(GuardName.MODE_PERMITS, _mode_permits),
 )
 """In the order of precedence: decisions of operators first, the mode last."""

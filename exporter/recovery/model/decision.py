@@ -71,6 +71,8 @@ class GuardName(StrEnum):
     """Its settings allow the next action."""
     WRITE_ACCESS = "write_access"
     """The credential of the daemon may act."""
+    DOWN_CONFIRMED = "down_confirmed"
+    """Prometheus confirms that the VM is down, if `recovery.confirm` has a query for it."""
     MODE_PERMITS = "mode_permits"
     """The mode is `enforce`, or it is `ask` and an operator approved the action."""
 

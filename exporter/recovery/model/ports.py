@@ -1,4 +1,4 @@
-"""The ports of recovery: journal, platform, silences, metrics, random numbers."""
+"""The ports of recovery: journal, platform, silences, Prometheus, metrics, random numbers."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -8,6 +8,7 @@ import msgspec
 
 from exporter.recovery.model.cases import Action, Case, Diagnosis, Intent, Reply, Spent
 from exporter.recovery.model.commands import Command
+from exporter.recovery.model.confirmation import Confirmation, ConfirmationQuery
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.log_templates import TemplateHistory
 from exporter.recovery.model.platform_log import LogReading, LogTable, PositionRead
@@ -104,6 +105,9 @@ class JournalStore(Protocol):
         ...
 
     async def save_command(self, command: Command, /) -> None: ...
+    async def save_time_to_service(self, intent: Intent, seconds: float, /) -> None:
+        """Write how long after an action the service of its VM worked again."""
+        ...
 
 
 class FreshVM(NamedTuple):
@@ -200,6 +204,23 @@ class Silences(Protocol):
         ...
 
 
+class Confirmer(Protocol):
+    """A Prometheus that must confirm that a VM is down."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether recovery acts without a confirmation while Prometheus cannot be reached."""
+        ...
+
+    def is_needed(self, vm_name: str, /) -> bool:
+        """Return whether an action on the VM needs a confirmation."""
+        ...
+
+    async def ask(self, queries: Sequence[ConfirmationQuery], /) -> Sequence[Confirmation]:
+        """Return the answer to each query, within a few seconds and all at once; never raise."""
+        ...
+
+
 class Meter(Protocol):
     """The metrics of recovery."""
 
@@ -208,6 +229,7 @@ class Meter(Protocol):
     def invalid(self, reason: str, /) -> None: ...
     def clock_jumped(self) -> None: ...
     def recovered(self, seconds: float, /) -> None: ...
+    def service_returned(self, seconds: float, /) -> None: ...
 
 
 Random = Callable[[], float]

@@ -27,6 +27,8 @@ class ActionRecord(msgspec.Struct, frozen=True, gc=False):
     """Number of the decision that the action carries out."""
     prepared: datetime
     closed: datetime | None
+    time_to_service_seconds: float | None = None
+    """How long after it the service of the VM worked again; ``None`` if that is not known."""
 
     @property
     def sent(self) -> bool:

@@ -108,6 +108,9 @@ def context_of_decision(
 
 def _as_of(record: ActionRecord, moment: datetime) -> ActionRecord:
     """Return what was known of an action at *moment*."""
+    served_after = record.time_to_service_seconds
+    if served_after is not None and (moment - record.prepared).total_seconds() < served_after:
+        record = replace(record, time_to_service_seconds=None)
     if record.closed is not None and record.closed <= moment:
         return record
     intent = replace(record.intent, outcome=None, reply=None, detail="")

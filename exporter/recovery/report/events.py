@@ -42,6 +42,8 @@ def action_event(record: ActionRecord, system: str) -> TimelineEvent:
     outcome = "outcome not known yet"
     if intent.outcome is not None:
         outcome = f"{intent.outcome}" + (f", {intent.detail}" if intent.detail else "")
+    if record.time_to_service_seconds is not None:
+        outcome += f"; its service worked again after {lasting(record.time_to_service_seconds)}"
     return TimelineEvent(
         time=record.prepared, system=system, vm=intent.name, kind="action",
         text=f"{done} (action {intent.id}): {outcome}",

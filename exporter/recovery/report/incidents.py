@@ -79,6 +79,8 @@ class Incident(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     acted: datetime | None = None
     helped: bool | None = None
     """``None``: no action, or its outcome is not known yet."""
+    time_to_service_seconds: float | None = None
+    """From the last action until the service worked again; ``None`` if that is not known."""
     avoidable_seconds: float = 0.0
     """Downtime after the action would have been taken, up to the end of the period."""
     confirmation: Confirmation | None = None
@@ -269,6 +271,9 @@ def _incident(
         would_have_acted=would.time if would is not None else None,
         acted=acted.prepared if acted is not None else None,
         helped=helped,
+        time_to_service_seconds=(
+            downtime.actions[-1].time_to_service_seconds if downtime.actions else None
+        ),
         avoidable_seconds=max(0.0, lost),
         confirmation=confirmation,
         confirmed_by=confirmed_by,

@@ -69,6 +69,7 @@ REASONS: Mapping[GuardName, str] = {
     GuardName.WITHIN_RATE_LIMIT: "the rate limit of the system is reached: {detail}",
     GuardName.DEPENDENCIES_UP: "VMs that it depends on are not up: {detail}",
     GuardName.ACTION_ALLOWED: "the next action is not allowed: {detail}",
+    GuardName.DOWN_CONFIRMED: "Prometheus does not confirm that it is down: {detail}",
     GuardName.WRITE_ACCESS: "the API key does not permit actions: {detail}",
 }
 """Follows "Vergewatch does not start it now because"."""

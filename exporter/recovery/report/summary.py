@@ -45,6 +45,8 @@ class RecoverySummary(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     recovery_seconds: float | None = None
     """Median downtime of the VMs that Vergewatch restarted."""
     worst_recovery_seconds: float | None = None
+    time_to_service_seconds: float | None = None
+    """Median time from an action until the service of the VM worked again."""
 
 
 def summarize(
@@ -81,6 +83,9 @@ def summarize(
         for one in acted
         if one.end is End.VERGEWATCH and one.ended is not None
     ]
+    served = [
+        one.time_to_service_seconds for one in acted if one.time_to_service_seconds is not None
+    ]
     return RecoverySummary(
         system=system,
         mode=mode,
@@ -99,6 +104,7 @@ def summarize(
         not_enrolled=_counts(crashed),
         recovery_seconds=median(took) if took else None,
         worst_recovery_seconds=max(took, default=None),
+        time_to_service_seconds=median(served) if served else None,
     )
 
 

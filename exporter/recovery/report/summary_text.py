@@ -73,6 +73,9 @@ def _totals(summary: RecoverySummary) -> list[str]:
                 f"downtime until recovered: {lasting(summary.recovery_seconds)} median, "
                 f"{lasting(summary.worst_recovery_seconds)} longest"
             )
+        if summary.time_to_service_seconds is not None:
+            after = lasting(summary.time_to_service_seconds)
+            lines.append(f"from the action until the service worked: {after} median")
     if summary.incidents:
         lines += scores_text(summary.scorecard)
     if summary.not_enrolled:
@@ -188,6 +191,9 @@ def incident_details(incident: Incident, until: datetime) -> list[str]:
         if incident.end is End.OTHER and diagnosis and diagnosis.cause is Cause.HUNG:
             end = "responsive again without Vergewatch"
         parts.append(f"{end} at {_at(incident.ended, incident.began)}")
+    if incident.time_to_service_seconds is not None:
+        after = lasting(incident.time_to_service_seconds)
+        parts.append(f"its service worked again {after} after the action")
     if incident.avoidable_seconds:
         parts.append(f"{lasting(incident.avoidable_seconds)} avoidable downtime")
     if incident.confirmed_by:

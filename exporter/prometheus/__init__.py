@@ -1,0 +1,1 @@
+"""Prometheus: the queries that confirm that a VM is down."""

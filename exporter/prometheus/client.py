@@ -1,0 +1,154 @@
+"""
+Asks Prometheus about VMs. No failure raises: each becomes the problem of a `Confirmation`.
+
+Its text contains no credentials, and of what was received only the error that Prometheus names.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import aiohttp
+import msgspec
+
+from exporter import http
+from exporter.errors import ConfigError
+from exporter.http import connection_error_reason, read_body
+from exporter.prometheus.config import ConfirmationSettings
+from exporter.prometheus.query_template import NAMES, filled, uses
+from exporter.recovery.model.confirmation import Confirmation, ConfirmationQuery
+
+QUERY = "/api/v1/query"
+MAX_BODY_BYTES = 2**20
+MAX_CONNECTIONS = 20
+MAX_ERROR_CHARS = 300
+
+
+class _Sample(msgspec.Struct):
+    value: tuple[float, str]
+
+
+class _Data(msgspec.Struct, rename="camel"):
+    result_type: str
+    result: msgspec.Raw
+
+
+class _Response(msgspec.Struct):
+    data: _Data | None = None
+    error: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class PrometheusConfirmer:
+    """
+    The `Confirmer` of one system.
+
+    Args:
+        session: From `make_session`; the caller closes it.
+        system_name: Returns the current name of the system.
+
+    """
+
+    def __init__(
+        self,
+        settings: ConfirmationSettings,
+        session: aiohttp.ClientSession,
+        system_name: Callable[[], str],
+    ) -> None:
+        self._settings = settings
+        self._session = session
+        self._system_name = system_name
+
+    @property
+    def goes_on(self) -> bool:
+        return self._settings.unreachable == "go_on"
+
+    def is_needed(self, vm_name: str, /) -> bool:
+        return bool(self._settings.query_of(vm_name))
+
+    async def ask(self, queries: Sequence[ConfirmationQuery], /) -> Sequence[Confirmation]:
+        return await asyncio.gather(*(self._ask(one) for one in queries))
+
+    async def _ask(self, about: ConfirmationQuery) -> Confirmation:
+        template = self._settings.query_of(about.vm_name)
+        values = dict(zip(NAMES, (about.vm_name, about.uuid, self._system_name()), strict=True))
+        for name, value in values.items():
+            if not value and uses(template, name):
+                # An empty matcher selects the series without that label, whatever they are about.
+                return Confirmation(template, problem=f"{{{{{name}}}}} is empty")
+        return await self.evaluate(filled(template, values, seconds=about.window_seconds))
+
+    async def evaluate(self, query: str) -> Confirmation:
+        """Return the result of *query* now."""
+        url, seconds = self._settings.url, self._settings.timeout_seconds
+        try:
+            async with (
+                asyncio.timeout(seconds),
+                self._session.get(
+                    url + QUERY,
+                    params={"query": query, "timeout": f"{seconds:g}s"},
+                    headers=self._settings.auth_headers(),
+                    allow_redirects=False,
+                ) as response,
+            ):
+                body = await read_body(response, MAX_BODY_BYTES)
+                return _result(query, url, response.status, body)
+        except ConfigError as error:
+            return Confirmation(query, problem=f"{url}: {error}")
+        except TimeoutError:
+            problem = f"{url} did not respond within {seconds:g} s"
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            problem = f"{url}: {connection_error_reason(error, section='recovery.confirm')}"
+        return Confirmation(query, problem=problem, unreachable=True)
+
+
+def make_session(settings: ConfirmationSettings) -> aiohttp.ClientSession:
+    """
+    Return a session that opens a new connection for each request.
+
+    Raises:
+        ConfigError: The CA file cannot be used.
+
+    """
+    return http.make_session(
+        settings.ssl_context(),
+        connect_seconds=settings.timeout_seconds,
+        force_close=True,
+        limit=MAX_CONNECTIONS,
+    )
+
+
+def _result(query: str, url: str, status: int, body: bytes | None) -> Confirmation:
+    """Return what a response says."""
+    if status >= 500:  # noqa: PLR2004
+        return Confirmation(query, problem=f"{url} returned {status}", unreachable=True)
+    if status in (401, 403):
+        problem = f"{url} returned {status}: check the password or the token"
+        return Confirmation(query, problem=problem)
+    try:
+        response = msgspec.json.decode(body or b"", type=_Response)
+        error = _printable(response.error or "; ".join(response.warnings))
+        if error:
+            return Confirmation(query, problem=f"{url}: {error}")
+        values = _values(response.data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        values = None
+    if status != 200 or values is None:  # noqa: PLR2004
+        problem = f"{url} returned {status} and no vector or scalar: check the URL and the query"
+        return Confirmation(query, problem=problem)
+    return Confirmation(query, values)
+
+
+def _values(data: _Data | None) -> tuple[float, ...] | None:
+    """Return the value of each sample; None if it is neither a vector nor a scalar."""
+    match data:
+        case _Data(result_type="vector"):
+            samples = msgspec.json.decode(data.result, type=list[_Sample])
+            return tuple(float(one.value[1]) for one in samples)
+        case _Data(result_type="scalar"):
+            return (float(msgspec.json.decode(data.result, type=tuple[float, str])[1]),)
+        case _:
+            return None
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text[:MAX_ERROR_CHARS]).strip()

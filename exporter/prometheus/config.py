@@ -1,0 +1,120 @@
+"""The settings of the confirmation by Prometheus: its server and its queries."""
+
+import ssl
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
+
+from exporter.http import ssl_context
+from exporter.inputs.http_settings import auth_headers, check_login, normalized_url
+from exporter.inputs.validation import STRICT, Secret
+from exporter.prometheus.query_template import checked, names_vm
+
+
+def _normalized_url(text: str) -> str:
+    return normalized_url(text, example="http://prometheus:9090", api="/api/v1") if text else ""
+
+
+def _about_a_vm(query: str) -> str:
+    if query and not names_vm(query):
+        raise ValueError("has neither {{vm}} nor {{uuid}}: it would confirm every VM")
+    return query
+
+
+def _checked(query: str) -> str:
+    return checked(query) if query else ""
+
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Query = Annotated[str, AfterValidator(checked)]
+
+
+class ConfirmationRule(BaseModel):
+    """A query for some VMs."""
+
+    model_config = STRICT
+
+    names: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+    """Patterns of VM names, such as `db-*`."""
+    query: Query
+    """As `recovery.confirm.query`. It may also name a fixed target."""
+
+
+class ConfirmationSettings(BaseModel):
+    """A Prometheus that must confirm that a VM is down before recovery acts on it."""
+
+    model_config = STRICT
+
+    url: Annotated[str, AfterValidator(_normalized_url)] = ""
+    """`http[s]://host[:port][/prefix]` of Prometheus. Without it, nothing is confirmed."""
+    query: Annotated[str, AfterValidator(_checked), AfterValidator(_about_a_vm)] = ""
+    """A PromQL query for every VM that no rule names. It must return 1 while the VM is down and 0
+    while its service works. `{{vm}}`, `{{uuid}}` and `{{system}}` stand in label matchers; every
+    selector has the range `[{{window}}]`, the time since the VM went down. Example:
+    `max_over_time(probe_success{vm_name="{{vm}}"}[{{window}}]) == bool 0`."""
+    rules: tuple[ConfirmationRule, ...] = ()
+    """Queries for some VMs; the first that names a VM applies. A VM without a query needs no
+    confirmation."""
+    unreachable: Literal["hold", "go_on"] = "hold"
+    """What recovery does while Prometheus cannot be reached. `hold`: it starts no VM that needs a
+    confirmation. `go_on`: it starts VMs without one, and the decision says so."""
+    timeout_seconds: Annotated[float, Field(gt=0, le=3)] = 2
+    """Timeout of one query."""
+    username: str = ""
+    """User name for HTTP basic auth."""
+    password: Secret | None = None
+    """Password for HTTP basic auth."""
+    password_file: Path | None = None
+    """File with the password. Read again for each request."""
+    token: Secret | None = None
+    """Bearer token, instead of a user name and password."""
+    token_file: Path | None = None
+    """File with the bearer token. Read again for each request."""
+    verify: bool = True
+    """Whether to verify TLS certificates. If off, the credentials can be intercepted."""
+    ca_file: Path | None = None
+    """CA certificates (PEM) to trust in addition to the operating system's."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> "ConfirmationSettings":
+        check_login(self)
+        if bool(self.url) is not bool(self.queries):
+            raise ValueError("url and a query (or rules) must be set together")
+        return self
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """Every query template."""
+        return tuple(filter(None, (self.query, *(rule.query for rule in self.rules))))
+
+    def query_of(self, vm_name: str) -> str:
+        """Return the query template for the VM *vm_name*; empty if it needs no confirmation."""
+        for rule in self.rules:
+            if any(fnmatchcase(vm_name, pattern) for pattern in rule.names):
+                return rule.query
+        return self.query
+
+    def auth_headers(self) -> dict[str, str]:
+        """
+        Return the HTTP headers with the credentials.
+
+        Raises:
+            ConfigError: A secret file cannot be read or contains no secret.
+
+        """
+        return auth_headers(self)
+
+    def ssl_context(self) -> ssl.SSLContext | bool:
+        """
+        Return what verifies certificates, ``False`` to verify none.
+
+        Raises:
+            ConfigError: The CA file cannot be used.
+
+        """
+        return ssl_context(self.ca_file, verify=self.verify, section="recovery.confirm")
