@@ -35,6 +35,7 @@ def test_row_of_a_downtime() -> None:
         "would_have_acted": "",
         "acted": "",
         "helped": "",
+        "time_to_service_seconds": "",
         "confirmation": "",
         "confirmed_by": "",
         "missed": "not_paused",
