@@ -336,3 +336,27 @@ def test_clock_of_one_node_holds_no_vm_on_another(seed: int) -> None:
     play.advance(ENOUGH)
 
     assert play.harness.running(other)
+
+
+@pytest.mark.parametrize("how", ["same name", "renamed"])
+def test_stop_of_another_vm_of_the_same_name_is_no_stop_of_this_one(seed: int, how: str) -> None:
+    play = Play(seed, vms=30)
+    uuid = play.vm.uuid
+    other = next(vm for vm in play.world.live_vms() if vm.uuid != uuid and not vm.service)
+    if how == "same name":
+        play.world.renames(other, play.name)
+        play.advance(20)
+        play.world.operator_stops(other, user=play.user, graceful=False)
+    else:  # this one gets the name that the other had when it was stopped
+        name = other.name
+        play.world.operator_stops(other, user=play.user, graceful=False)
+        play.world.deletes(other)
+        play.world.renames(play.vm, name)
+        play.name = name
+    play.wait(60)
+
+    play.world.crash(play.vm)
+    play.advance(ENOUGH)
+
+    case = play.harness.recovery.state.cases[uuid]
+    assert case.state is not State.STOPPED

@@ -1,5 +1,6 @@
 """The context of a diagnosis: the VM's node, settings, logs and dependencies."""
 
+from collections import Counter
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
@@ -63,6 +64,8 @@ class DiagnosisContext(NamedTuple):
     names: AbstractSet[str] = frozenset()
     """Names of nodes, clusters and tags, which may occur in a log row."""
     vm_names: AbstractSet[str] = frozenset()
+    name_is_shared: bool = False
+    """Whether its name does not tell it from other VMs: another has it, or it was renamed."""
     shares_uuid: bool = False
     """Whether another VM has the same UUID."""
 
@@ -93,6 +96,7 @@ def diagnosis_context(
         users=users,
         names=names.places,
         vm_names=names.vms,
+        name_is_shared=case.name in names.shared or bool(case.former_names),
         shares_uuid=case.uuid in inventory.shared_uuids,
     )
 
@@ -103,15 +107,17 @@ class LogNames(NamedTuple):
     places: AbstractSet[str]
     """Of nodes and clusters."""
     vms: AbstractSet[str]
+    shared: AbstractSet[str] = frozenset()
+    """Of several VMs each."""
 
 
 def log_names(inventory: CheckedInventory) -> LogNames:
     """Return the names that may occur in rows of the logs."""
     nodes = {node.name for node in inventory.nodes.values()}
     clusters = {cluster.name for cluster in inventory.reported.clusters.values()}
-    return LogNames(
-        frozenset(nodes | clusters), frozenset(vm.config.name for vm in inventory.reported.vms)
-    )
+    vms = Counter(vm.config.name for vm in inventory.reported.vms)
+    shared = frozenset(name for name, count in vms.items() if count > 1)
+    return LogNames(frozenset(nodes | clusters), frozenset(vms), shared)
 
 
 def location(case: Case, inventory: CheckedInventory) -> VMLocation:

@@ -66,6 +66,8 @@ class JudgedRow(NamedTuple):
     after_down: bool
     """Whether it was written after the VM was seen down."""
     ours: bool
+    surely_about_vm: bool
+    """Whether it tells the VM by its machine, and not by a name that other VMs may have."""
 
 
 def diagnose_from_logs(
@@ -108,6 +110,7 @@ def _judged_once(
         (case.log_up, case.log_down, case.killed_position, case.killed_at),
         classifier,
         about.names,
+        about.name_is_shared,
         about.users,
         len(about.logs.rows),
     )
@@ -139,6 +142,7 @@ def _judged(
             while_up=case.log_up is not None and case.log_up.includes(row),
             after_down=case.log_down is not None and not case.log_down.includes(row),
             ours=False,
+            surely_about_vm=row.table is LogTable.MACHINE_LOGS or not about.name_is_shared,
         )
         if _may_be_our_kill(judged, case, about, limits, our_kills):
             our_kills += row.table is LogTable.MACHINE_LOGS
@@ -198,6 +202,7 @@ def _since_last_start(rows: Sequence[JudgedRow]) -> Sequence[JudgedRow]:
         position
         for position, judged in enumerate(rows)
         if judged.subject is Subject.VM and judged.meaning is Meaning.START and judged.while_up
+        if judged.surely_about_vm
     ]
     return rows[max(starts, default=0) :]
 
@@ -227,6 +232,8 @@ def _by_vm_row(
     if meaning is Meaning.GUEST_STOP and about.policy is Policy.ALWAYS:
         return None
     if meaning in STOPS:
+        if not judged.surely_about_vm:
+            return _unknown(Cause.LOGS_UNCLEAR, judged, "which may be about another VM of its name")
         return _stopped(judged)
     if meaning is None or meaning is Meaning.DOUBT:
         # What the platform writes once it is down is about what followed.
