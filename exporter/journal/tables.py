@@ -157,6 +157,48 @@ listen(
     ),
 )
 
+history_polls = Table(
+    "history_polls",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("system", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("time", UTCDateTime, nullable=False),
+    Column("lag_seconds", Float, nullable=False),
+    Column("took_seconds", Float, nullable=False),
+    Column("every_seconds", Float, nullable=False),
+    Column("began", Float),
+    Column("clock", Float),
+    Column("problem", Text, nullable=False),
+    Column("tags_read", Boolean, nullable=False),
+    Column("log_positions", JSON(none_as_null=True)),
+    Column("log_problem", Text, nullable=False),
+    Column("log_complete", Boolean, nullable=False),
+)
+"""One row a poll, so it has no index: only a backtest and the daily pruning read it."""
+
+history_facts = Table(
+    "history_facts",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("system", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("time", UTCDateTime, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("value", Text),
+    Index("history_facts_by_key", "system", "kind", "key", "id"),
+)
+
+history_rows = Table(
+    "history_rows",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("system", Text, nullable=False),
+    Column("time", UTCDateTime, nullable=False),
+    Column("row_json", Text, nullable=False),
+)
+
 commands = Table(
     "commands",
     METADATA,
