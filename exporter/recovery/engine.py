@@ -325,7 +325,11 @@ class Recovery:
 
     def _remember(self, poll: PollResult, *, lag_seconds: float) -> None:
         """Keep what a backtest needs of *poll* until it is written."""
-        tail, problem, facts = self._diagnoser.log_tail, self.state.health.problem, self.system_facts
+        tail, problem, facts = (
+            self._diagnoser.log_tail,
+            self.state.health.problem,
+            self.system_facts,
+        )
         logs = LogsRead(tail.positions, tail.problem, tail.is_complete, tail.take_evidence())
         inventory = self.state.inventory if problem is None else None
         why = f"{problem.reason}: {problem.detail}" if problem is not None else ""

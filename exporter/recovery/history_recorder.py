@@ -123,7 +123,9 @@ class HistoryRecorder:
             facts |= {(FactKind.LEARNED, f"{source}:{one}"): "true" for one in templates}
         if facts == self._small:
             return
-        self._note(((*one, text) for one, text in facts.items() if self._small.get(one) != text), at)
+        self._note(
+            ((*one, text) for one, text in facts.items() if self._small.get(one) != text), at
+        )
         self._note(((*one, None) for one in self._small if one not in facts), at)
         self._small = facts
 

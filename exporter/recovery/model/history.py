@@ -35,6 +35,11 @@ class FactKind(StrEnum):
     SILENCE = "silence"
     """The silence in Alertmanager that matches a VM that is down, by the key of the VM."""
 
+    @property
+    def is_seen(self) -> bool:
+        """Whether it was known when its poll was processed; what was learned counts after it."""
+        return self is not FactKind.LEARNED
+
 
 class VMFact(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What recovery reads of a VM's configuration."""

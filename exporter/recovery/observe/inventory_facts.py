@@ -118,9 +118,7 @@ def node_fact(node: Node) -> NodeFact:
     return NodeFact(node.name, node.cluster, node.machine, node.maintenance, status)
 
 
-def _vm_changes(
-    old: VM | None, new: VM | None, tags_before: Tags, tags: Tags
-) -> Iterator[NewFact]:
+def _vm_changes(old: VM | None, new: VM | None, tags_before: Tags, tags: Tags) -> Iterator[NewFact]:
     if new is None:
         assert old is not None  # noqa: S101 - one of the two inventories has it
         yield FactKind.VM, str(old.config.key), None

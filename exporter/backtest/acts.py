@@ -1,0 +1,83 @@
+"""Actions that recovery carried out, or would have, in the record and in a replay."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from exporter.recovery.model.cases import Action, Diagnosis, Intent, Outcome, Reply
+from exporter.recovery.model.decision import Decision, GuardName
+from exporter.recovery.model.limits import Mode
+
+
+class ActKind(StrEnum):
+    """How far an action went."""
+
+    SENT = "sent"
+    PROPOSED = "proposed"
+    """Mode `shadow`: nothing but the mode forbade it."""
+    ASKED = "asked"
+    """Mode `ask`: operators were asked."""
+
+
+class Reason(msgspec.Struct, frozen=True, gc=False):
+    """Why an action was not taken at a moment: the failed guard, or the diagnosis so far."""
+
+    guard: str = ""
+    cause: str = ""
+    detail: str = ""
+
+
+class Act(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """An action on a VM that was sent, proposed or asked for."""
+
+    uuid: str
+    vm_key: int
+    name: str
+    action: Action
+    kind: ActKind
+    at: float
+    """In seconds of monitored time."""
+    time: datetime
+    poll: int
+    """The number of its poll."""
+    outage: float
+    """When the VM went down, in seconds of monitored time."""
+    cause: str = ""
+    reply: str = ""
+
+
+def was_sent(intent: Intent) -> bool:
+    """Return whether an action reached VergeOS, or may have."""
+    return intent.sent_at is not None and (
+        intent.outcome is not Outcome.ABANDONED and intent.reply is not Reply.NOT_SENT
+    )
+
+
+def proposals(decisions: Iterable[Decision]) -> Iterator[tuple[Decision, ActKind]]:
+    """Yield the decisions that nothing but the mode forbids."""
+    for decision in decisions:
+        if decision.failed_guard is not GuardName.MODE_PERMITS or decision.action is None:
+            continue
+        if decision.mode is Mode.SHADOW:
+            yield decision, ActKind.PROPOSED
+        elif decision.mode is Mode.ASK and _asks_anew(decision):
+            yield decision, ActKind.ASKED
+
+
+def _asks_anew(decision: Decision) -> bool:
+    """Return whether a decision in mode `ask` is a question, and not about an earlier one."""
+    last = decision.guard_results[-1] if decision.guard_results else None
+    return last is None or "no operator has approved" in last.detail
+
+
+def reason_of(decision: Decision) -> Reason:
+    """Return why *decision* led to no action."""
+    failed = next((one for one in decision.guard_results if not one.passed), None)
+    diagnosis: Diagnosis = decision.diagnosis
+    return Reason(
+        guard=str(decision.failed_guard or ""),
+        cause=str(diagnosis.cause),
+        detail=(failed.detail if failed is not None else "") or diagnosis.detail,
+    )
