@@ -34,6 +34,7 @@ class Act(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     uuid: str
     vm_key: int
+    machine: int
     name: str
     action: Action
     kind: ActKind

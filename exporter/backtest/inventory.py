@@ -94,7 +94,7 @@ class RecordedInventory:
             clock,
             None,
             None,
-            "",  # noqa: FBT003
+            "",
         )
         tags = self._tags if tags_read else None
         sources: dict[str, object] = {VMS: self._version, STATUS: {0: stamp}, "tags": tags}

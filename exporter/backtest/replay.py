@@ -19,7 +19,7 @@ from exporter.backtest.platform import RecordedPlatform
 from exporter.backtest.store import ReplayStore
 from exporter.model import PollResult
 from exporter.recovery.engine import Recovery
-from exporter.recovery.model.cases import Intent, Reply, Spent
+from exporter.recovery.model.cases import Action, Intent, Reply, Spent
 from exporter.recovery.model.commands import (
     ANSWERS,
     GIVEN_BY_RECOVERY,
@@ -38,13 +38,6 @@ from exporter.recovery.recovery_config import RecoveryConfig
 EPOCH = datetime.fromtimestamp(0, UTC)
 TOOK_EFFECT = (Reply.ACCEPTED, Reply.ALREADY, Reply.LOST, None)
 """Replies after which a VM may have come up because of an action."""
-
-
-class Skipped(NamedTuple):
-    """An action of the record that the replay did not take in the same poll."""
-
-    act: Act
-    reason: Reason
 
 
 class Replayed(NamedTuple):
@@ -202,7 +195,7 @@ class Replay:
             await self._command(self._commands.popleft())
         facts = self._facts.get(number, ())
         self._inventory.apply(one for one in facts if one.kind.is_seen)
-        self._follow_record(poll)
+        self._follow_record(poll, has_news=bool(facts) or number == 0)
         seen = max([end, *(one.read_at for one in poll.log_positions)])
         intents = [one for one in self._intents.get(number, ()) if one.vm_key not in self._overlay]
         self._platform.begin(poll, seen, intents, self._obsolete.get(number, frozenset()))
@@ -282,12 +275,12 @@ class Replay:
         except AnswerRefusedError:
             self._answers_lost += 1
 
-    def _follow_record(self, poll: RecordedPoll) -> None:
+    def _follow_record(self, poll: RecordedPoll, *, has_news: bool) -> None:
         """Follow which VMs are up in the record, and end what it has overtaken."""
         if poll.problem:
             return
         inventory = self._inventory
-        for key in inventory.vms:
+        for key in inventory.vms if has_news else ():
             if not inventory.is_up(key):
                 self._recorded_outages.setdefault(key, poll.at)
             elif self._recorded_outages.pop(key, None) is not None:
@@ -363,39 +356,27 @@ class Replay:
     ) -> list[Act]:
         causes = {one.uuid: str(one.diagnosis.cause) for one in decisions}
         time = poll.time + timedelta(seconds=poll.lag_seconds)
-        found = [
-            Act(
-                uuid=one.uuid,
-                vm_key=one.vm_key,
-                name=one.name,
-                action=one.action,
-                kind=ActKind.SENT,
+
+        def act(of: Intent | Decision, action: Action, kind: ActKind, reply: str = "") -> Act:
+            vm = self._inventory.vms.get(of.vm_key)
+            return Act(
+                uuid=of.uuid,
+                vm_key=of.vm_key,
+                machine=vm.machine if vm is not None else 0,
+                name=of.name,
+                action=action,
+                kind=kind,
                 at=poll.at,
                 time=time,
                 poll=number,
-                outage=outages.get(one.vm_key, poll.at),
-                cause=causes.get(one.uuid, ""),
-                reply=str(one.reply or ""),
+                outage=outages.get(of.vm_key, poll.at),
+                cause=causes.get(of.uuid, ""),
+                reply=reply,
             )
-            for one in intents
-        ]
-        for decision, kind in proposals(decisions):
-            assert decision.action is not None  # noqa: S101 - `proposals` has only these
-            found.append(
-                Act(
-                    uuid=decision.uuid,
-                    vm_key=decision.vm_key,
-                    name=decision.name,
-                    action=decision.action,
-                    kind=kind,
-                    at=poll.at,
-                    time=time,
-                    poll=number,
-                    outage=outages.get(decision.vm_key, poll.at),
-                    cause=str(decision.diagnosis.cause),
-                )
-            )
-        return found
+
+        sent = [act(one, one.action, ActKind.SENT, str(one.reply or "")) for one in intents]
+        proposed = [act(one, one.action, kind) for one, kind in proposals(decisions) if one.action]
+        return [*sent, *proposed]
 
     def _poll_of(self, at: float) -> int:
         """Return the number of the poll in which something happened."""
