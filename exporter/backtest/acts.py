@@ -1,8 +1,9 @@
 """Actions that recovery carried out, or would have, in the record and in a replay."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -47,6 +48,26 @@ class Act(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """When the VM went down, in seconds of monitored time."""
     cause: str = ""
     reply: str = ""
+
+
+class Replayed(NamedTuple):
+    """What came out of a replay."""
+
+    then: Sequence[Act]
+    """What the record has."""
+    now: Sequence[Act]
+    """What the replay did."""
+    skipped: Mapping[tuple[str, float], Reason]
+    """Why the replay did not do what was done, by VM and time of the recorded action."""
+    up_at: Mapping[str, Sequence[float]]
+    """When the record shows that a VM came up, by UUID."""
+    held_until: Mapping[tuple[str, float], float]
+    """Until when the replay lacked a VM that was started then, by VM and time of that action."""
+    restarts: int
+    answers_lost: int
+    """Recorded answers to questions that the replay did not ask."""
+    names: Mapping[str, str]
+    """By UUID."""
 
 
 def was_sent(intent: Intent) -> bool:

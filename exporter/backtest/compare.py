@@ -9,8 +9,7 @@ from itertools import zip_longest
 
 import msgspec
 
-from exporter.backtest.acts import Act, ActKind, Reason, reason_of
-from exporter.backtest.replay import Replayed
+from exporter.backtest.acts import Act, ActKind, Reason, Replayed, reason_of
 from exporter.backtest.stop_evidence import StopEvidence
 from exporter.recovery.detect.log_patterns import LogClassifier
 from exporter.recovery.model.cases import Action

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,6 +19,8 @@ from exporter.recovery.model.history import (
 from exporter.recovery.model.log_templates import RowSource
 from exporter.recovery.observe.inventory_checks import STATUS, VMS, observed_state_of
 
+T = TypeVar("T")
+
 _TYPES: Mapping[FactKind, type] = {
     FactKind.VM: VMFact,
     FactKind.STATUS: StatusFact,
@@ -28,7 +31,12 @@ _TYPES: Mapping[FactKind, type] = {
     FactKind.SILENCE: str,
     FactKind.LEARNED: bool,
 }
-_DECODERS = {kind: msgspec.json.Decoder(of) for kind, of in _TYPES.items()}
+_DECODERS: Mapping[FactKind, msgspec.json.Decoder[Any]] = {
+    kind: msgspec.json.Decoder(of) for kind, of in _TYPES.items()
+}
+ANY_RUNNING = StatusFact(
+    running=True, powered_on=True, word="running", state="online", node=None, started_at=None
+)
 
 
 class RecordedInventory:
@@ -82,20 +90,7 @@ class RecordedInventory:
         if self._ordered is None:
             self._ordered = tuple(self._vm(key) for key in sorted(self.vms))
         # One row stands for all: a recorded inventory was valid, with this time of VergeOS.
-        stamp = MachineStatus(
-            0,
-            True,
-            True,
-            "running",
-            "",
-            None,
-            None,
-            None,
-            clock,
-            None,
-            None,
-            "",
-        )
+        stamp = msgspec.structs.replace(_status(0, ANY_RUNNING), updated_at=clock)
         tags = self._tags if tags_read else None
         sources: dict[str, object] = {VMS: self._version, STATUS: {0: stamp}, "tags": tags}
         if self._clusters:
@@ -123,44 +118,43 @@ class RecordedInventory:
     def tags(self, key: int) -> frozenset[str]:
         return self._tags.get(key, frozenset())
 
-    def _apply(self, fact: Fact, value: object) -> None:
-        match fact.kind, value:
-            case FactKind.SYSTEM, SystemFact():
+    def _apply(self, fact: Fact, value: Any) -> None:
+        match fact.kind:
+            case FactKind.SYSTEM:
                 self.system = value
-            case FactKind.PLATFORM, PlatformStatus():
+            case FactKind.PLATFORM:
                 self._platform = value
-            case FactKind.LEARNED, _:
-                source, _, template = fact.key.partition(":")
-                before = self.learned.get(RowSource(source), frozenset())
-                changed = before | {template} if value else before - {template}
-                self.learned = {**self.learned, RowSource(source): changed}
-            case FactKind.CLUSTER, _:
-                key = int(fact.key)
-                others = {k: one for k, one in self._clusters.items() if k != key}
-                new = {key: Cluster(key, value)} if isinstance(value, str) else {}
-                self._clusters = others | new
-            case FactKind.NODE, _:
-                key = int(fact.key)
-                nodes = {k: one for k, one in self.nodes.items() if k != key}
-                self.nodes = nodes | (
-                    {key: _node(key, value)} if isinstance(value, NodeFact) else {}
-                )
-            case FactKind.SILENCE, _:
-                self.silences.pop(int(fact.key), None)
-                if isinstance(value, str):
-                    self.silences[int(fact.key)] = value
-            case FactKind.STATUS, _:
-                self.statuses.pop(int(fact.key), None)
-                if isinstance(value, StatusFact):
-                    self.statuses[int(fact.key)] = value
-                self._touch(int(fact.key))
-            case FactKind.VM, _:
+            case FactKind.LEARNED:
+                self._learn(fact.key, is_known=bool(value))
+            case FactKind.CLUSTER:
+                new = Cluster(int(fact.key), value) if value is not None else None
+                self._clusters = _changed(self._clusters, int(fact.key), new)
+            case FactKind.NODE:
+                node = _node(int(fact.key), value) if value is not None else None
+                self.nodes = _changed(self.nodes, int(fact.key), node)
+            case FactKind.SILENCE:
+                self.silences = _changed(self.silences, int(fact.key), value)
+            case FactKind.STATUS:
+                self._apply_status(int(fact.key), value)
+            case FactKind.VM:
                 self._apply_vm(int(fact.key), value)
 
-    def _apply_vm(self, key: int, value: object) -> None:
+    def _learn(self, key: str, *, is_known: bool) -> None:
+        source, _, template = key.partition(":")
+        before = self.learned.get(RowSource(source), frozenset())
+        after = before | {template} if is_known else before - {template}
+        self.learned = {**self.learned, RowSource(source): after}
+
+    def _apply_status(self, key: int, value: StatusFact | None) -> None:
+        self.statuses.pop(key, None)
+        if value is not None:
+            self.statuses[key] = value
+        self._touch(key)
+
+    def _apply_vm(self, key: int, value: VMFact | None) -> None:
         self.vms.pop(key, None)
         self._tags.pop(key, None)
-        if isinstance(value, VMFact):
+        if value is not None:
             self.vms[key] = value
             if value.tags:
                 self._tags[key] = frozenset(value.tags)
@@ -178,6 +172,12 @@ class RecordedInventory:
             machine = _status(fact.machine, status) if status is not None else None
             built = self._built[key] = VM(_config(key, fact), machine)
         return built
+
+
+def _changed(values: Mapping[int, T], key: int, value: T | None) -> dict[int, T]:
+    """Return *values* with *value* under *key*; without that key for None."""
+    others = {other: one for other, one in values.items() if other != key}
+    return others if value is None else {**others, key: value}
 
 
 def shows_up(status: StatusFact | None) -> bool:

@@ -6,16 +6,15 @@ replies, each at its recorded time. Where the replay acts otherwise than was act
 `Overlay` shows what would have followed.
 """
 
-from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 
-from exporter.backtest.acts import Act, ActKind, Reason, proposals, reason_of, was_sent
+from exporter.backtest.acts import Act, ActKind, Reason, Replayed, proposals, reason_of, was_sent
 from exporter.backtest.inventory import RecordedInventory
 from exporter.backtest.overlay import Overlay
 from exporter.backtest.platform import RecordedPlatform
+from exporter.backtest.recorded_polls import RecordedPolls
 from exporter.backtest.store import ReplayStore
 from exporter.model import PollResult
 from exporter.recovery.engine import Recovery
@@ -29,7 +28,7 @@ from exporter.recovery.model.commands import (
     Lesson,
 )
 from exporter.recovery.model.decision import Decision
-from exporter.recovery.model.history import Fact, RecordedPoll
+from exporter.recovery.model.history import RecordedPoll
 from exporter.recovery.model.ports import VMLocation
 from exporter.recovery.model.records import History
 from exporter.recovery.model.views import AnswerRefusedError
@@ -38,26 +37,6 @@ from exporter.recovery.recovery_config import RecoveryConfig
 EPOCH = datetime.fromtimestamp(0, UTC)
 TOOK_EFFECT = (Reply.ACCEPTED, Reply.ALREADY, Reply.LOST, None)
 """Replies after which a VM may have come up because of an action."""
-
-
-class Replayed(NamedTuple):
-    """What came out of a replay."""
-
-    then: Sequence[Act]
-    """What the record has."""
-    now: Sequence[Act]
-    """What the replay did."""
-    skipped: Mapping[tuple[str, float], Reason]
-    """Why the replay did not do what was done, by VM and time of the recorded action."""
-    up_at: Mapping[str, Sequence[float]]
-    """When the record shows that a VM came up, by UUID."""
-    held_until: Mapping[tuple[str, float], float]
-    """Until when the replay lacked a VM that was started then, by VM and time of that action."""
-    restarts: int
-    answers_lost: int
-    """Recorded answers to questions that the replay did not ask."""
-    names: Mapping[str, str]
-    """By UUID."""
 
 
 class ReplayClock:
@@ -129,12 +108,8 @@ class Replay:
         self._platform = RecordedPlatform(
             self._inventory, history.polls, history.rows, self._overlay.hides
         )
-        self._ends = [poll.at + poll.lag_seconds for poll in history.polls]
-        self._facts = _facts_by_poll(history)
-        self._intents = self._by_poll(
-            [one.intent for one in history.actions if was_sent(one.intent)]
-        )
-        self._obsolete = self._obsolete_actions()
+        self._record = RecordedPolls(history)
+        self._ends = self._record.ends
         first = self._ends[0]
         self._commands = deque(one for one in history.commands if one.at > first)
         self._store = ReplayStore(
@@ -158,7 +133,6 @@ class Replay:
         self._held_until: dict[tuple[str, float], float] = {}
         self._holding: dict[int, tuple[str, float]] = {}
         self._restarts = self._answers_lost = 0
-        self._recorded_decisions = self._decisions_by_poll()
 
     async def run(self, progress: Callable[[int], None] = lambda _: None) -> Replayed:
         """
@@ -193,12 +167,12 @@ class Replay:
         end = self._ends[number]
         while self._commands and self._commands[0].at <= end:
             await self._command(self._commands.popleft())
-        facts = self._facts.get(number, ())
+        facts = self._record.facts(number)
         self._inventory.apply(one for one in facts if one.kind.is_seen)
         self._follow_record(poll, has_news=bool(facts) or number == 0)
         seen = max([end, *(one.read_at for one in poll.log_positions)])
-        intents = [one for one in self._intents.get(number, ()) if one.vm_key not in self._overlay]
-        self._platform.begin(poll, seen, intents, self._obsolete.get(number, frozenset()))
+        intents = [one for one in self._record.actions(number) if one.vm_key not in self._overlay]
+        self._platform.begin(poll, seen, intents, self._record.obsolete(number))
         self._clock.set(end, poll.time + timedelta(seconds=poll.lag_seconds))
         await self._recovery.process(self._poll_result(poll))
         self._after(number, poll)
@@ -342,8 +316,8 @@ class Replay:
         return self._acts(number, poll, decisions, intents, self._outages)
 
     def _recorded_acts(self, number: int, poll: RecordedPoll) -> list[Act]:
-        decisions = self._recorded_decisions.get(number, ())
-        intents = self._intents.get(number, ())
+        decisions = self._record.decisions(number)
+        intents = self._record.actions(number)
         return self._acts(number, poll, decisions, intents, self._recorded_outages)
 
     def _acts(
@@ -377,39 +351,3 @@ class Replay:
         sent = [act(one, one.action, ActKind.SENT, str(one.reply or "")) for one in intents]
         proposed = [act(one, one.action, kind) for one, kind in proposals(decisions) if one.action]
         return [*sent, *proposed]
-
-    def _poll_of(self, at: float) -> int:
-        """Return the number of the poll in which something happened."""
-        return max(0, bisect_right(self._ends, at) - 1)
-
-    def _by_poll(self, intents: Sequence[Intent]) -> dict[int, list[Intent]]:
-        found = defaultdict[int, list[Intent]](list)
-        for one in intents:
-            if one.prepared_at >= self._history.polls[0].at:
-                found[self._poll_of(one.prepared_at)].append(one)
-        return dict(found)
-
-    def _decisions_by_poll(self) -> dict[int, list[Decision]]:
-        found = defaultdict[int, list[Decision]](list)
-        for one in self._history.decisions:
-            if one.decision.at >= self._history.polls[0].at:
-                found[self._poll_of(one.decision.at)].append(one.decision)
-        return dict(found)
-
-    def _obsolete_actions(self) -> dict[int, frozenset[int]]:
-        """Return the VMs whose action was decided on and found obsolete, by poll."""
-        carried_out = {one.decision for one in self._history.actions}
-        found = defaultdict[int, set[int]](set)
-        for one in self._history.decisions:
-            if one.decision.acts and one.number not in carried_out:
-                found[self._poll_of(one.decision.at)].add(one.decision.vm_key)
-        return {number: frozenset(keys) for number, keys in found.items()}
-
-
-def _facts_by_poll(history: History) -> dict[int, list[Fact]]:
-    numbers = {poll.at: number for number, poll in enumerate(history.polls)}
-    found = defaultdict[int, list[Fact]](list)
-    for fact in history.facts:
-        if fact.at in numbers:
-            found[numbers[fact.at]].append(fact)
-    return dict(found)

@@ -1,4 +1,4 @@
-"""The recovery settings of a settings file alone, for a backtest: no secret, no system is needed."""
+"""The recovery settings of a settings file, without its secrets and systems: for a backtest."""
 
 from collections.abc import Mapping
 from pathlib import Path

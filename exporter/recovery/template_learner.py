@@ -75,7 +75,9 @@ class TemplateLearner:
         if command.kind is CommandKind.FORGET:
             forgotten = (command.template or "").casefold()
             if self._followed is not None:
-                self._followed = {of: all - {forgotten} for of, all in self._followed.items()}
+                self._followed = {
+                    source: known - {forgotten} for source, known in self._followed.items()
+                }
             self.experience = self.experience.without(command.template or "")
         if taught is not self.taught or command.kind is CommandKind.FORGET:
             self.taught = taught

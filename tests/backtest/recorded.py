@@ -6,7 +6,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from exporter.backtest.replay import Replay, Replayed
+from exporter.backtest.acts import Replayed
+from exporter.backtest.replay import Replay
 from exporter.recovery.model.cases import Intent
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.history import Fact, RecordedPoll
