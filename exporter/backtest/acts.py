@@ -101,5 +101,7 @@ def reason_of(decision: Decision) -> Reason:
     return Reason(
         guard=str(decision.failed_guard or ""),
         cause=str(diagnosis.cause),
-        detail=(failed.detail if failed is not None else "") or diagnosis.detail,
+        detail=failed.detail
+        if failed is not None and failed.guard is not GuardName.CRASHED
+        else diagnosis.detail,
     )

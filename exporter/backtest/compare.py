@@ -15,6 +15,9 @@ from exporter.recovery.detect.log_patterns import LogClassifier
 from exporter.recovery.model.cases import Action
 from exporter.recovery.model.records import History
 
+STILL_DOWN = Reason(detail="it is still down from the time before")
+"""Why a start has no counterpart: the replay acts on both outages at once."""
+
 
 class Difference(StrEnum):
     """How an action differs."""
@@ -154,7 +157,7 @@ def _pair(
             reason = Reason()
         case Difference.ONLY_THEN | Difference.LATER:
             assert then is not None  # noqa: S101 - so it differs from it
-            reason = replayed.skipped.get((then.uuid, then.at), Reason())
+            reason = replayed.skipped.get((then.uuid, then.at), STILL_DOWN)
         case _:
             reason = decided(act.uuid, act.at)
     # What both did was decided with what was known: only what came later is against it.

@@ -124,6 +124,7 @@ class Replay:
         self._outages: dict[int, float] = {}
         """When each VM that is down went down, in the replay."""
         self._recorded_outages: dict[int, float] = {}
+        self._random_numbers = deque[float]()
         self._seen_decisions = 0
         self._seen_intents = 0
         self._then: list[Act] = []
@@ -174,6 +175,7 @@ class Replay:
         intents = [one for one in self._record.actions(number) if one.vm_key not in self._overlay]
         self._platform.begin(poll, seen, intents, self._record.obsolete(number))
         self._clock.set(end, poll.time + timedelta(seconds=poll.lag_seconds))
+        self._random_numbers = deque(poll.random_numbers)
         await self._recovery.process(self._poll_result(poll))
         self._after(number, poll)
         self._inventory.apply(one for one in facts if not one.kind.is_seen)
@@ -195,7 +197,7 @@ class Replay:
             self._platform,
             self._config,
             self._clock,
-            random=lambda: 0.5,
+            random=lambda: self._random_numbers.popleft() if self._random_numbers else 0.5,
             meter=NoMeter(),
         )
         # A poll from before the process opens the journal and is not processed.

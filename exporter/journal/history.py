@@ -37,10 +37,12 @@ from exporter.journal.tables import (
 from exporter.journal.writer import REMEMBERED_SECONDS, newest_facts
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.history import Fact
+from exporter.recovery.model.platform_log import LogRow
 from exporter.recovery.model.records import History
 
 T = TypeVar("T")
-BUSY_SECONDS = 10.0
+LONGEST_DOWN = timedelta(days=1)
+"""Rows may have been recorded so long before the first poll that needs them."""
 REMEMBERED = timedelta(seconds=REMEMBERED_SECONDS)
 
 
@@ -85,18 +87,18 @@ class JournalFile:
 
         """
         history = self._read(lambda connection: _history(connection, system, since, until))
-        if history.polls:
+        if history is not None:
             return history
         first = self._read(lambda connection: _first_poll(connection, system))
-        raise JournalError(
-            f"the journal {self.place} has no recorded inventory of {system} "
-            + (
-                f"before {first:%Y-%m-%d %H:%M:%S} UTC or not in that time; choose --since and "
-                "--until accordingly"
-                if first is not None
-                else "at all: an older version of Vergewatch wrote it, or recovery was off. "
-                "This version records it while recovery runs in any mode; run the backtest later"
+        if first is None:
+            raise JournalError(
+                f"the journal {self.place} has no recorded inventory of {system}: an older "
+                "version of Vergewatch wrote it, or recovery was off. This version records it "
+                "while recovery runs in any mode; run the backtest later"
             )
+        raise JournalError(
+            f"the journal {self.place} has too few polls of {system} in that time; it has them "
+            f"since {first:%Y-%m-%d %H:%M:%S} UTC"
         )
 
     def close(self) -> None:
@@ -146,16 +148,18 @@ def _url(source: str) -> URL:
     return URL.create("sqlite", database=str(file))
 
 
-def _history(connection: Connection, system: str, since: datetime, until: datetime) -> History:
+def _history(
+    connection: Connection, system: str, since: datetime, until: datetime
+) -> History | None:
+    times = history_polls.c.time
     polls = _select(
-        connection,
-        history_polls,
-        rows.poll_from_row,
-        system,
-        (history_polls.c.time >= since) & (history_polls.c.time <= until),
+        connection, history_polls, rows.poll_from_row, system, (times >= since) & (times <= until)
     )
-    if not polls:
-        return History(system, (), (), (), (), (), (), (), ())
+    if len(polls) < 2:  # noqa: PLR2004 - one that ends, and one that is replayed
+        return None
+    # What the daemon does may be in the journal before its poll is: the last poll ends the rest.
+    last = polls.pop()
+    end = last.at + last.lag_seconds
     begin = polls[0].time
     base = newest_facts(connection, system, begin)
     return History(
@@ -165,16 +169,16 @@ def _history(connection: Connection, system: str, since: datetime, until: dateti
         facts=_select(
             connection,
             history_facts,
-            lambda row: rows.from_row(row, Fact),
+            _fact_from_row,
             system,
-            (history_facts.c.time >= begin) & (history_facts.c.time <= until),
+            (history_facts.c.time >= begin) & (history_facts.c.at < last.at),
         ),
         rows=_select(
             connection,
             history_rows,
-            lambda row: rows.log_row_from_json(row["row_json"]),
+            _log_row_from_row,
             system,
-            (history_rows.c.time >= begin - timedelta(days=1)) & (history_rows.c.time <= until),
+            (history_rows.c.time >= begin - LONGEST_DOWN) & (history_rows.c.time <= until),
         ),
         changes=_select(connection, changes, rows.change_from_row, system, changes.c.time >= begin),
         decisions=_select(
@@ -182,23 +186,29 @@ def _history(connection: Connection, system: str, since: datetime, until: dateti
             decisions,
             rows.decision_from_row,
             system,
-            (decisions.c.time >= begin) & (decisions.c.time <= until),
+            (decisions.c.time >= begin) & (decisions.c.at < end),
         ),
         actions=_select(
             connection,
             intents,
             rows.intent_from_row,
             system,
-            (intents.c.prepared_time >= begin - REMEMBERED) & (intents.c.prepared_time <= until),
+            (intents.c.prepared_time >= begin - REMEMBERED) & (intents.c.prepared_at < end),
         ),
-        commands=_select(
-            connection,
-            commands,
-            lambda row: rows.from_row(row, Command),
-            system,
-            commands.c.time <= until,
-        ),
+        commands=_select(connection, commands, _command_from_row, system, commands.c.at < end),
     )
+
+
+def _fact_from_row(row: RowMapping) -> Fact:
+    return rows.from_row(row, Fact)
+
+
+def _log_row_from_row(row: RowMapping) -> LogRow:
+    return rows.log_row_from_json(row["row_json"])
+
+
+def _command_from_row(row: RowMapping) -> Command:
+    return rows.from_row(row, Command)
 
 
 def _first_poll(connection: Connection, system: str) -> datetime | None:

@@ -11,7 +11,7 @@ from exporter.journal.tables import DIAGNOSIS_COLUMNS
 from exporter.recovery.model.cases import Case, Intent
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.history import RecordedPoll
-from exporter.recovery.model.platform_log import LogRow, PositionRead
+from exporter.recovery.model.platform_log import LogPosition, LogRow, PositionRead
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.records import ActionRecord, DecisionRecord
 
@@ -55,14 +55,23 @@ def change_from_row(row: RowMapping) -> Change:
 
 
 def poll_to_row(poll: RecordedPoll) -> dict[str, Any]:
-    """Return *poll* with its positions as JSON, if it has any."""
+    """Return *poll* with its positions as short JSON, if it has any."""
     row = to_row(poll)
-    return row | {"log_positions": row["log_positions"] or None}
+    positions = [
+        (one.read_at, one.position.machine_logs, one.position.logs) for one in poll.log_positions
+    ]
+    lists = {"log_positions": positions, "random_numbers": row["random_numbers"]}
+    return row | {name: value or None for name, value in lists.items()}
 
 
 def poll_from_row(row: RowMapping) -> RecordedPoll:
     """Return the poll of `poll_to_row`."""
-    return from_row({**row, "log_positions": row["log_positions"] or ()}, RecordedPoll)
+    positions = [
+        PositionRead(read_at, LogPosition(machine_logs, logs))
+        for read_at, machine_logs, logs in row["log_positions"] or ()
+    ]
+    numbers = row["random_numbers"] or ()
+    return from_row({**row, "log_positions": positions, "random_numbers": numbers}, RecordedPoll)
 
 
 def log_row_to_json(row: LogRow) -> str:

@@ -85,6 +85,8 @@ class Recovery:
         self.state = RecoveryState(MappingProxyType({}), {}, {}, Health(), CircuitBreaker())
         self._enrolment_cache = EnrolmentCache(setup.enrolment_rules)
         self._history = HistoryRecorder({}, 0.0)
+        self._random = random
+        self._drawn: list[float] = []
         self._journal_writer = JournalWriter(open_store, clock)
         self._control = Control(
             self._journal_writer,
@@ -98,7 +100,9 @@ class Recovery:
         )
         self.learner = self._diagnoser.learner
         self._decider = Decider(guards, self._journal_writer, meter)
-        self._actions = OpenActions(self._journal_writer, limits, clock, random=random, meter=meter)
+        self._actions = OpenActions(
+            self._journal_writer, limits, clock, random=self._draw, meter=meter
+        )
         self._loop = ActionLoop(
             self,
             platform,
@@ -247,6 +251,7 @@ class Recovery:
             if saved is None:
                 return False
             self._control.resume(saved.commands)
+        self._drawn = []
         start = boot(saved, self.setup.limits, pause_seconds=self._actions.pause_seconds)
         self._time.go_on(start.watched)
         self._status_cache.clear()
@@ -323,6 +328,11 @@ class Recovery:
             self.mark_broken(f"a bug ({type(error).__name__}); see the log")
             raise
 
+    def _draw(self) -> float:
+        """Return a random number, which a backtest draws again."""
+        self._drawn.append(self._random())
+        return self._drawn[-1]
+
     def _remember(self, poll: PollResult, *, lag_seconds: float) -> None:
         """Keep what a backtest needs of *poll* until it is written."""
         tail, problem, facts = (
@@ -333,7 +343,10 @@ class Recovery:
         logs = LogsRead(tail.positions, tail.problem, tail.is_complete, tail.take_evidence())
         inventory = self.state.inventory if problem is None else None
         why = f"{problem.reason}: {problem.detail}" if problem is not None else ""
-        self._history.add(poll, inventory, why, logs, lag_seconds=lag_seconds)
+        numbers, self._drawn = self._drawn, []
+        self._history.add(
+            poll, inventory, why, logs, lag_seconds=lag_seconds, random_numbers=numbers
+        )
         silences, found = facts.silences, dict[int, str]()
         if silences is not None and inventory is not None:
             cases = (self.state.cases.get(uuid) for uuid in self.decisions)

@@ -73,6 +73,7 @@ class HistoryRecorder:
         logs: LogsRead,
         *,
         lag_seconds: float,
+        random_numbers: Sequence[float] = (),
     ) -> None:
         """
         Add a poll.
@@ -81,6 +82,7 @@ class HistoryRecorder:
             inventory: What it showed; None if it was rejected.
             problem: Why it was rejected.
             lag_seconds: From the poll until it was processed.
+            random_numbers: Those that were drawn meanwhile.
 
         """
         if len(self._polls) >= MAX_UNWRITTEN_POLLS:
@@ -101,6 +103,7 @@ class HistoryRecorder:
                 log_positions=new,
                 log_problem=logs.problem,
                 log_complete=logs.complete,
+                random_numbers=tuple(random_numbers),
             )
         )
         self._began = None

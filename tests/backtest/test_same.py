@@ -1,7 +1,10 @@
 """A replay with the settings of the record does what was done, at the same polls."""
 
+import random
+
 import pytest
 
+from exporter.recovery.engine import Recovery
 from exporter.recovery.model.limits import Mode
 from tests.backtest.recorded import HistoryJournal, acts, replayed
 from tests.recovery.month import Month
@@ -14,6 +17,12 @@ class RecordedMonth(Month):
         super().__init__(**kwargs)  # type: ignore[arg-type]
         self.journal = journal = HistoryJournal()
         journal.now = self.clock.now
+
+    def new_process(self) -> Recovery:
+        """Let the pauses after actions vary, as they do in the daemon."""
+        recovery = super().new_process()
+        recovery._random = random.Random(self.clock.elapsed).random
+        return recovery
 
 
 @pytest.mark.parametrize(

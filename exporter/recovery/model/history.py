@@ -121,6 +121,8 @@ class RecordedPoll(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Why the logs could not be read."""
     log_complete: bool = True
     """Whether the last read of the logs had no gap."""
+    random_numbers: tuple[float, ...] = ()
+    """Those that were drawn, for the pauses after actions."""
 
 
 class HistoryRecord(NamedTuple):
