@@ -162,6 +162,7 @@ class Replay:
         )
 
     async def _replay(self, number: int, poll: RecordedPoll) -> None:
+        self._random_numbers = deque(poll.random_numbers)
         if self._recovery is None or poll.began is not None:
             await self._start_process(poll)
         assert self._recovery is not None  # noqa: S101 - it was started above
@@ -175,7 +176,6 @@ class Replay:
         intents = [one for one in self._record.actions(number) if one.vm_key not in self._overlay]
         self._platform.begin(poll, seen, intents, self._record.obsolete(number))
         self._clock.set(end, poll.time + timedelta(seconds=poll.lag_seconds))
-        self._random_numbers = deque(poll.random_numbers)
         await self._recovery.process(self._poll_result(poll))
         self._after(number, poll)
         self._inventory.apply(one for one in facts if not one.kind.is_seen)

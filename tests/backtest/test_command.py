@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -73,7 +74,10 @@ async def journal(harness: Harness, tmp_path: Path) -> AsyncIterator[Journal]:
 
 
 def run(*options: object) -> Any:
-    return CliRunner().invoke(full_command(), ["backtest", *map(str, options)])
+    """Run the command in a thread, which has no event loop yet."""
+    with ThreadPoolExecutor(1) as pool:
+        command = full_command(), ["backtest", *map(str, options)]
+        return pool.submit(CliRunner().invoke, *command).result()
 
 
 def settings(directory: Path, text: str) -> Path:
