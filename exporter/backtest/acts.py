@@ -80,18 +80,10 @@ def was_sent(intent: Intent) -> bool:
 def proposals(decisions: Iterable[Decision]) -> Iterator[tuple[Decision, ActKind]]:
     """Yield the decisions that nothing but the mode forbids."""
     for decision in decisions:
-        if decision.failed_guard is not GuardName.MODE_PERMITS or decision.action is None:
-            continue
-        if decision.mode is Mode.SHADOW:
-            yield decision, ActKind.PROPOSED
-        elif decision.mode is Mode.ASK and _asks_anew(decision):
+        if decision.asks:  # the journal has only those that were asked
             yield decision, ActKind.ASKED
-
-
-def _asks_anew(decision: Decision) -> bool:
-    """Return whether a decision in mode `ask` is a question, and not about an earlier one."""
-    last = decision.guard_results[-1] if decision.guard_results else None
-    return last is None or "no operator has approved" in last.detail
+        elif decision.failed_guard is GuardName.MODE_PERMITS and decision.mode is Mode.SHADOW:
+            yield decision, ActKind.PROPOSED
 
 
 def reason_of(decision: Decision) -> Reason:

@@ -87,6 +87,7 @@ def compare(
     since: datetime,
     *,
     causes_unknown: int = 0,
+    tolerance_seconds: float = 0.0,
 ) -> Backtest:
     """
     Return the backtest of *history*.
@@ -95,13 +96,14 @@ def compare(
         classifier: With the new log patterns.
         since: Actions before then only lead up to it.
         causes_unknown: Downtimes whose cause is not recorded.
+        tolerance_seconds: Two actions that are not further apart are the same.
 
     """
     evidence = StopEvidence(history, (LogClassifier(), classifier), replayed.up_at)
     begin = max(since, history.polls[0].time)
     found = [
         one
-        for one in _compared(history, replayed, evidence)
+        for one in _compared(history, replayed, evidence, tolerance_seconds)
         if (one.then or one.now or begin) >= begin
     ]
     found.sort(key=lambda one: (one.then or one.now or begin, one.vm))
@@ -128,19 +130,24 @@ def compare(
     )
 
 
-def _compared(history: History, replayed: Replayed, evidence: StopEvidence) -> Iterator[Compared]:
+def _compared(
+    history: History, replayed: Replayed, evidence: StopEvidence, tolerance: float
+) -> Iterator[Compared]:
     """Yield the actions in pairs: those on one VM in one outage, in their order."""
     thens, nows = _by_outage(replayed.then), _by_outage(replayed.now)
     decided = _held_then(history)
     for outage in {**thens, **nows}:
-        pairs = list(zip_longest(thens.get(outage, ()), nows.get(outage, ())))
-        for number, (then, now) in enumerate(pairs):
-            first_difference = all(one and other and one.poll == other.poll
-                                   for one, other in pairs[:number])  # fmt: skip
-            yield _pair(then, now, replayed, decided, evidence, counts=first_difference)
+        differs = False
+        for then, now in zip_longest(thens.get(outage, ()), nows.get(outage, ())):
+            difference = _difference(then, now, tolerance)
+            # Only the first that differs counts: the downtime of the others is part of its.
+            counts = difference is not Difference.SAME and not differs
+            differs = differs or counts
+            yield _pair(difference, then, now, replayed, decided, evidence, counts=counts)
 
 
 def _pair(
+    difference: Difference,
     then: Act | None,
     now: Act | None,
     replayed: Replayed,
@@ -149,7 +156,6 @@ def _pair(
     *,
     counts: bool,
 ) -> Compared:
-    difference = _difference(then, now)
     act = now or then
     assert act is not None  # noqa: S101 - one of a pair is there
     match difference:
@@ -185,12 +191,12 @@ def _pair(
     )
 
 
-def _difference(then: Act | None, now: Act | None) -> Difference:
+def _difference(then: Act | None, now: Act | None, tolerance: float) -> Difference:
     if now is None:
         return Difference.ONLY_THEN
     if then is None:
         return Difference.ONLY_NOW
-    if then.poll == now.poll:
+    if then.poll == now.poll or abs(then.at - now.at) <= tolerance:
         return Difference.SAME
     return Difference.EARLIER if now.poll < then.poll else Difference.LATER
 

@@ -69,25 +69,25 @@ class RecordedPlatform:
         self.performed: list[Performed] = []
         """The actions of the current poll."""
 
-    def begin(
-        self, poll: RecordedPoll, until: float, recorded: Sequence[Intent], obsolete: frozenset[int]
-    ) -> None:
+    def expect(self, recorded: Sequence[Intent], obsolete: frozenset[int]) -> None:
         """
-        Begin a poll.
+        Begin a poll, with the commands that come before it.
 
         Args:
-            until: Rows that were read until then are there.
-            recorded: The actions that were sent in that poll.
+            recorded: The actions that were sent then.
             obsolete: VMs whose action was found obsolete at the last moment.
 
         """
+        self._recorded, self._obsolete = recorded, obsolete
+        self.performed = []
+
+    def begin(self, poll: RecordedPoll, until: float) -> None:
+        """Let the rows of the logs arrive that were read *until* then."""
         while self._coming and self._coming[0].read_at <= until:
             row = self._coming.popleft()
             insort(self._rows[row.table], row, key=lambda one: one.key)
         self._problem = "" if poll.log_positions else poll.log_problem
         self._complete = poll.log_complete
-        self._recorded, self._obsolete = recorded, obsolete
-        self.performed = []
 
     async def log_rows(self, table: LogTable, since: int, limit: int, /) -> LogReading:
         if self._problem:

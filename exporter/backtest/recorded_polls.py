@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from exporter.backtest.acts import was_sent
 from exporter.recovery.model.cases import Intent
+from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.history import Fact
 from exporter.recovery.model.records import History
@@ -33,10 +34,14 @@ class RecordedPolls:
             self._decisions[self._poll_of(decision.at)].append(decision)
             if decision.acts and record.number not in carried_out:
                 self._obsolete[self._poll_of(decision.at)].add(decision.vm_key)
+        self._approved = defaultdict[str | None, list[float]](list)
+        for command in history.commands:
+            if command.kind is CommandKind.APPROVE:
+                self._approved[command.uuid].append(command.at)
         self._actions = defaultdict[int, list[Intent]](list)
         for one in history.actions:
             if was_sent(one.intent) and one.intent.prepared_at >= self._begin:
-                self._actions[self._poll_of(one.intent.prepared_at)].append(one.intent)
+                self._actions[self._poll_of_action(one.intent)].append(one.intent)
 
     def facts(self, number: int) -> Sequence[Fact]:
         """Return the facts that changed in a poll."""
@@ -53,6 +58,16 @@ class RecordedPolls:
     def obsolete(self, number: int) -> frozenset[int]:
         """Return the VMs whose action was decided on in a poll and then found obsolete."""
         return frozenset(self._obsolete.get(number, ()))
+
+    def _poll_of_action(self, intent: Intent) -> int:
+        """Return the poll of an action; one that was approved between two belongs to the later."""
+        number = self._poll_of(intent.prepared_at)
+        is_last = number + 1 >= len(self.ends)
+        approved = any(
+            self.ends[number] < at <= intent.prepared_at
+            for at in self._approved.get(intent.uuid, ())
+        )
+        return number + 1 if approved and not is_last else number
 
     def _poll_of(self, at: float) -> int:
         """Return the number of the poll in which something happened."""

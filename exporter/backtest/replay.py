@@ -167,14 +167,15 @@ class Replay:
             await self._start_process(poll)
         assert self._recovery is not None  # noqa: S101 - it was started above
         end = self._ends[number]
+        actions = [one for one in self._record.actions(number) if one.vm_key not in self._overlay]
+        self._platform.expect(actions, self._record.obsolete(number))
         while self._commands and self._commands[0].at <= end:
             await self._command(self._commands.popleft())
         facts = self._record.facts(number)
         self._inventory.apply(one for one in facts if one.kind.is_seen)
         self._follow_record(poll, has_news=bool(facts) or number == 0)
         seen = max([end, *(one.read_at for one in poll.log_positions)])
-        intents = [one for one in self._record.actions(number) if one.vm_key not in self._overlay]
-        self._platform.begin(poll, seen, intents, self._record.obsolete(number))
+        self._platform.begin(poll, seen)
         self._clock.set(end, poll.time + timedelta(seconds=poll.lag_seconds))
         await self._recovery.process(self._poll_result(poll))
         self._after(number, poll)

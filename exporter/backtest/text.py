@@ -104,8 +104,9 @@ def reason_text(reason: Reason) -> str:
 def _notes(result: Backtest) -> Iterator[str]:
     if not result.causes_recorded:
         yield (
-            f"cause not recorded: {counted(result.causes_unknown, 'downtime')}. This source has no "
-            "log rows, so a crash cannot be told from a stop, and no action is counted for them"
+            f"cause not recorded: {counted(result.causes_unknown, 'downtime')}. Prometheus has no "
+            "log rows: causes are those that recovery found then, and a downtime without one leads "
+            "to no action here"
         )
     if result.answers_lost:
         yield (

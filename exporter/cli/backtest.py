@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,10 +17,13 @@ from exporter.errors import ConfigError, JournalError, UnavailableError
 if TYPE_CHECKING:
     from exporter.backtest.compare import Backtest
     from exporter.config.recovery_file import RecoveryFile
+    from exporter.recovery.model.records import History
 
 LEAD_IN = timedelta(days=1)
 """Replayed before the time that is asked for, so that what is down then is known."""
 DIFFERENCES = 40
+TOLERANCE_POLLS = 2
+"""So far apart, two actions count as one if they are known from samples only."""
 
 
 def backtest(
@@ -28,8 +31,8 @@ def backtest(
         str,
         typer.Option(
             "--from",
-            metavar="JOURNAL",
-            help="The journal: its file or directory, or the URL of a database.",
+            metavar="JOURNAL|URL",
+            help="The journal (file, directory or database URL), or the URL of a Prometheus.",
         ),
     ],
     config: Annotated[
@@ -100,7 +103,7 @@ def choose(systems: Sequence[str], wanted: str | None, file: RecoveryFile, sourc
 
     """
     if not systems:
-        raise ConfigError(f"{source} has no system: recovery has not recorded a poll yet")
+        raise ConfigError(f"{source} has no system in that time")
     if wanted is None and len(systems) > 1:
         raise ConfigError(f"{source} has several systems; choose one with --system: "
                           f"{', '.join(systems)}")  # fmt: skip
@@ -118,20 +121,40 @@ def _run(
 ) -> Backtest:
     from exporter.backtest.compare import compare
     from exporter.backtest.replay import Replay
-    from exporter.journal.history import read_history
 
-    try:
-        history = read_history(
-            source, lambda systems: choose(systems, system, file, source), begin - LEAD_IN, end
-        )
-    except JournalError as error:
-        raise UnavailableError(str(error)) from None
+    history, causes_unknown = _history(
+        source, lambda systems: choose(systems, system, file, source), begin - LEAD_IN, end
+    )
     if history.polls[-1].time < begin:
         newest = f"{history.polls[-1].time:%Y-%m-%d %H:%M} UTC"
         raise UnavailableError(f"{source} has no poll since --since; its newest is of {newest}")
-    config = file.config(history.system)
+    config = file.config(file.urls.get(history.system, history.system))
     replayed = asyncio.run(Replay(history, config).run())
-    return compare(history, replayed, config.classifier, begin)
+    tolerance = 0.0 if history.causes_recorded else TOLERANCE_POLLS * history.polls[0].every_seconds
+    return compare(
+        history,
+        replayed,
+        config.classifier,
+        begin,
+        causes_unknown=causes_unknown,
+        tolerance_seconds=tolerance,
+    )
+
+
+def _history(
+    source: str, choose: Callable[[Sequence[str]], str], begin: datetime, end: datetime
+) -> tuple[History, int]:
+    """Return the history of one system, and how many downtimes have no recorded cause."""
+    if source.startswith(("http://", "https://")):
+        from exporter.cli.prometheus_source import read_metrics
+
+        return asyncio.run(read_metrics(source, choose, begin, end))
+    from exporter.journal.history import read_history
+
+    try:
+        return read_history(source, choose, begin, end), 0
+    except JournalError as error:
+        raise UnavailableError(str(error)) from None
 
 
 def _log_nothing() -> None:
