@@ -1,6 +1,5 @@
 """Compares what a replay did with what was done: what differs, why, and what it is worth."""
 
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -12,7 +11,7 @@ import msgspec
 from exporter.backtest.acts import Act, ActKind, Reason, Replayed, reason_of
 from exporter.backtest.stop_evidence import StopEvidence
 from exporter.recovery.detect.log_patterns import LogClassifier
-from exporter.recovery.model.cases import Action
+from exporter.recovery.model.cases import Action, DiagnosisKind
 from exporter.recovery.model.records import History
 
 STILL_DOWN = Reason(detail="it is still down from the time before")
@@ -151,7 +150,7 @@ def _pair(
     then: Act | None,
     now: Act | None,
     replayed: Replayed,
-    decided: Callable[[str, float], Reason],
+    decided: Callable[[Act], Reason],
     evidence: StopEvidence,
     *,
     counts: bool,
@@ -165,7 +164,7 @@ def _pair(
             assert then is not None  # noqa: S101 - so it differs from it
             reason = replayed.skipped.get((then.uuid, then.at), STILL_DOWN)
         case _:
-            reason = decided(act.uuid, act.at)
+            reason = decided(act)
     # What both did was decided with what was known: only what came later is against it.
     both = then is not None and now is not None
     wrong = was_wrong = ""
@@ -223,22 +222,21 @@ def _by_outage(acts: Iterable[Act]) -> dict[tuple[str, float], list[Act]]:
     return dict(found)
 
 
-def _held_then(history: History) -> Callable[[str, float], Reason]:
-    """Return a function that says why the record has no action on a VM at a moment."""
+def _held_then(history: History) -> Callable[[Act], Reason]:
+    """Return a function that says why the record has no action where the replay has one."""
     by_vm = defaultdict[str, list[tuple[float, Reason]]](list)
     for one in history.decisions:
         if one.decision.failed_guard is not None:
             by_vm[one.decision.uuid].append((one.decision.at, reason_of(one.decision)))
     for change in history.changes:
-        if change.diagnosis is not None:
+        if change.diagnosis is not None and change.diagnosis.kind is not DiagnosisKind.CRASHED:
             why = Reason(cause=str(change.diagnosis.cause), detail=change.diagnosis.detail)
             by_vm[change.uuid].append((change.at, why))
     for reasons in by_vm.values():
         reasons.sort(key=lambda one: one[0])
 
-    def reason(uuid: str, at: float) -> Reason:
-        reasons = by_vm.get(uuid, [])
-        place = bisect_right(reasons, at, key=lambda one: one[0])
-        return reasons[place - 1][1] if place else Reason()
+    def reason(act: Act) -> Reason:
+        known = [why for at, why in by_vm.get(act.uuid, ()) if act.outage <= at <= act.at]
+        return known[-1] if known else Reason()
 
     return reason

@@ -21,7 +21,6 @@ class _Held:
     """A VM that only the record started."""
 
     status: StatusFact
-    since: float
     was_up: bool = False
     """Whether the record has shown it up since."""
 
@@ -54,9 +53,6 @@ class Overlay:
     def is_held(self, vm_key: int) -> bool:
         return vm_key in self._held
 
-    def held_since(self, vm_key: int) -> float:
-        return self._held[vm_key].since
-
     def advance(self, *, at: float) -> list[int]:
         """End what the record has overtaken by now; return the VMs no longer held."""
         inventory, released = self._inventory, []
@@ -69,25 +65,21 @@ class Overlay:
         for key in list(self._brought_up):
             if key not in inventory.statuses or inventory.is_up(key):
                 del self._brought_up[key]
+                self._end_span(key, at)
         return released
 
     def hold(self, vm_key: int, *, at: float) -> None:
         """Show a VM as it is, although the record has an action on it now."""
         status = self._inventory.status(vm_key)
-        vm = self._inventory.vms.get(vm_key)
-        if status is None or vm is None or shows_up(status):
+        if status is None or shows_up(status):
             return
-        self._held[vm_key] = _Held(status, at)
-        span = Span(at)
-        for subject in (vm.machine, vm.name):
-            self._spans.setdefault(subject, []).append(span)
+        self._held[vm_key] = _Held(status)
+        self._begin_span(vm_key, at)
 
     def release(self, vm_key: int, *, at: float) -> None:
         """Show a VM as recorded from now on."""
         del self._held[vm_key]
-        vm = self._inventory.vms.get(vm_key)
-        for span in self._spans.get(vm.machine, ()) if vm is not None else ():
-            span.until = min(span.until, at)
+        self._end_span(vm_key, at)
 
     def act(self, vm_key: int, action: Action, *, clock: float | None, at: float) -> None:
         """Show the effect of an action that the record does not have."""
@@ -99,6 +91,7 @@ class Overlay:
         if before is None:
             return
         up = action is not Action.KILL
+        self._begin_span(vm_key, at)
         self._brought_up[vm_key] = StatusFact(
             running=up,
             powered_on=up,
@@ -107,6 +100,17 @@ class Overlay:
             node=before.node,
             started_at=clock if up else before.started_at,
         )
+
+    def _begin_span(self, vm_key: int, at: float) -> None:
+        vm = self._inventory.vms.get(vm_key)
+        span = Span(at)
+        for subject in (vm.machine, vm.name) if vm is not None else ():
+            self._spans.setdefault(subject, []).append(span)
+
+    def _end_span(self, vm_key: int, at: float) -> None:
+        vm = self._inventory.vms.get(vm_key)
+        for span in self._spans.get(vm.machine, ()) if vm is not None else ():
+            span.until = min(span.until, at)
 
     def hides(self, row: LogRow) -> bool:
         """Return whether *row* tells of what did not happen in the replay."""

@@ -7,7 +7,7 @@ replies, each at its recorded time. Where the replay acts otherwise than was act
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from exporter.backtest.acts import Act, ActKind, Reason, Replayed, proposals, reason_of, was_sent
@@ -135,18 +135,11 @@ class Replay:
         self._holding: dict[int, tuple[str, float]] = {}
         self._restarts = self._answers_lost = 0
 
-    async def run(self, progress: Callable[[int], None] = lambda _: None) -> Replayed:
-        """
-        Replay the whole history.
-
-        Args:
-            progress: Called with the number of polls so far.
-
-        """
+    async def run(self) -> Replayed:
+        """Replay the whole history."""
         history = self._history
         for number, poll in enumerate(history.polls):
             await self._replay(number, poll)
-            progress(number + 1)
         end = history.polls[-1].at
         for key in self._holding.values():
             self._held_until[key] = end
@@ -179,8 +172,10 @@ class Replay:
         self._clock.set(end, poll.time + timedelta(seconds=poll.lag_seconds))
         await self._recovery.process(self._poll_result(poll))
         self._after(number, poll)
-        self._inventory.apply(one for one in facts if not one.kind.is_seen)
-        self._recovery.learner.follow(self._inventory.learned)
+        learned = [one for one in facts if not one.kind.is_seen]
+        if learned:
+            self._inventory.apply(learned)
+            self._recovery.learner.follow(self._inventory.learned)
 
     async def _start_process(self, poll: RecordedPoll) -> None:
         """Start the daemon anew; it continues from what the replay has saved so far."""

@@ -43,6 +43,7 @@ from exporter.recovery.model.records import History
 T = TypeVar("T")
 LONGEST_DOWN = timedelta(days=1)
 """Rows may have been recorded so long before the first poll that needs them."""
+SQLITE = b"SQLite format 3\0"
 REMEMBERED = timedelta(seconds=REMEMBERED_SECONDS)
 
 
@@ -145,6 +146,10 @@ def _url(source: str) -> URL:
     file = path / FILE if path.is_dir() else path
     if not file.is_file():
         raise JournalError(f"there is no journal {file}")
+    with journal_errors(str(file)), file.open("rb") as opened:
+        begins = opened.read(len(SQLITE))
+    if begins != SQLITE:
+        raise JournalError(f"{file} is no SQLite database, so it is no journal")
     return URL.create("sqlite", database=str(file))
 
 

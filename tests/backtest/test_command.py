@@ -187,6 +187,13 @@ def test_a_missing_journal_is_an_error(source: str, tmp_path: Path) -> None:
         JournalFile(str(tmp_path / source))
 
 
+def test_another_file_is_an_error(tmp_path: Path) -> None:
+    file = settings(tmp_path, SLOW)
+
+    with pytest.raises(JournalError, match="is no SQLite database"):
+        JournalFile(str(file))
+
+
 def test_a_database_without_its_driver_is_an_error() -> None:
     with pytest.raises(JournalError, match="no driver"):
         JournalFile("oracle+nosuchdriver://u:secret@host/db")
