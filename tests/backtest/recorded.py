@@ -4,12 +4,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from msgspec.structs import replace
-
 from exporter.backtest.acts import Replayed
 from exporter.backtest.replay import Replay
 from exporter.recovery.model.cases import Intent
-from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.history import Fact, RecordedPoll
 from exporter.recovery.model.platform_log import LogRow
 from exporter.recovery.model.ports import PollRecord, SavedState
@@ -30,7 +27,7 @@ class HistoryJournal(InMemoryJournal):
         self.polls: list[RecordedPoll] = []
         self.facts: list[Fact] = []
         self.rows: list[LogRow] = []
-        self.actions: dict[int, ActionRecord] = {}
+        self.prepared: dict[int, tuple[int, datetime]] = {}
 
     async def load(self) -> SavedState:
         newest = {(one.kind, one.key): one.value for one in self.facts}
@@ -44,16 +41,8 @@ class HistoryJournal(InMemoryJournal):
         self.rows += record.history.rows
 
     async def prepare(self, intent: Intent, decision: int, /) -> Intent:
-        intent = await super().prepare(intent, decision)
-        self.actions[intent.id] = ActionRecord(intent, decision, self.now(), None)
-        return intent
-
-    async def update(self, intent: Intent, /) -> None:
-        await super().update(intent)
-        self.actions[intent.id] = replace(self.actions[intent.id], intent=intent)
-
-    async def save_decision(self, decision: Decision, /) -> int:
-        return await super().save_decision(decision)
+        self.prepared[len(self.intents) + 1] = decision, self.now()
+        return await super().prepare(intent, decision)
 
     def history(self) -> History:
         return History(
@@ -64,7 +53,10 @@ class HistoryJournal(InMemoryJournal):
             rows=self.rows,
             changes=self.changes,
             decisions=[DecisionRecord(n, one) for n, one in enumerate(self.decisions, 1)],
-            actions=list(self.actions.values()),
+            actions=[
+                ActionRecord(intent, *self.prepared[number], None)
+                for number, intent in self.intents.items()
+            ],
             commands=self.commands,
         )
 
