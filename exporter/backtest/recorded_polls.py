@@ -64,7 +64,7 @@ class RecordedPolls:
         number = self._poll_of(intent.prepared_at)
         is_last = number + 1 >= len(self.ends)
         approved = any(
-            self.ends[number] < at <= intent.prepared_at
+            self.ends[number] <= at <= intent.prepared_at
             for at in self._approved.get(intent.uuid, ())
         )
         return number + 1 if approved and not is_last else number

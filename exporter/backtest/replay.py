@@ -111,14 +111,14 @@ class Replay:
         self._record = RecordedPolls(history)
         self._ends = self._record.ends
         first = self._ends[0]
-        self._commands = deque(one for one in history.commands if one.at > first)
+        self._commands = deque(one for one in history.commands if one.at >= first)
         self._store = ReplayStore(
             [
                 Spent(one.intent.sent_at, one.intent.uuid, one.intent.action, one.intent.reply)
                 for one in history.actions
                 if one.intent.sent_at is not None and one.intent.prepared_at < history.polls[0].at
             ],
-            [one for one in history.commands if one.at <= first],
+            [one for one in history.commands if one.at < first],
         )
         self._recovery: Recovery | None = None
         self._outages: dict[int, float] = {}
@@ -162,7 +162,7 @@ class Replay:
         end = self._ends[number]
         actions = [one for one in self._record.actions(number) if one.vm_key not in self._overlay]
         self._platform.expect(actions, self._record.obsolete(number))
-        while self._commands and self._commands[0].at <= end:
+        while self._commands and self._commands[0].at < end:
             await self._command(self._commands.popleft())
         facts = self._record.facts(number)
         self._inventory.apply(one for one in facts if one.kind.is_seen)
