@@ -258,9 +258,10 @@ def version(
 @cache
 def full_command() -> typer.Typer:
     """Return the command with those of recovery, whose HTTP client `--version` does not load."""
-    from exporter.cli import recovery
+    from exporter.cli import backtest, recovery
 
     command.command()(recovery.explain)
+    command.command()(backtest.backtest)
     command.add_typer(recovery.commands)
     return command
 

@@ -67,7 +67,7 @@ def load(
     path = config_file or (Path(named) if named else None)
     values: dict[str, Any] = {}
     for source in (
-        _from_file(path) if path else {},
+        read_settings_file(path) if path else {},
         {setting: environ[name] for name, setting in VENDOR_VARIABLES.items() if environ.get(name)},
         _from_environment(),
         command_line or {},
@@ -133,7 +133,14 @@ def unknown_variables(environ: Iterable[str]) -> list[str]:
     ]
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def read_settings_file(path: Path) -> dict[str, Any]:
+    """
+    Return the settings of a YAML file, not validated.
+
+    Raises:
+        ConfigError: It cannot be read, or is no mapping of settings.
+
+    """
     from exporter.inputs.yaml_file import parse_yaml  # noqa: PLC0415 - most containers have no file
 
     values = parse_yaml(read_text(path), path)

@@ -30,7 +30,16 @@ from exporter.journal.report_query import (
     decisions_since,
     intents_since,
 )
-from exporter.journal.tables import changes, commands, decisions, intents, systems
+from exporter.journal.tables import (
+    changes,
+    commands,
+    decisions,
+    history_facts,
+    history_polls,
+    history_rows,
+    intents,
+    systems,
+)
 from exporter.journal.writer import REMEMBERED_SECONDS, SystemJournal
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.ports import Change, JournalStore
@@ -109,13 +118,16 @@ class Journal:
         Delete what is older than *before*; return the number of deleted rows.
 
         Kept regardless of age: commands, open intents, and intents that a restart budget may
-        still count, with their decisions.
+        still count, with their decisions; the newest of the recorded facts about each thing.
         """
         in_use = exists().where(intents.c.decision == decisions.c.id)
         return (
             await self._delete(intents, _settled_before(before))
             + await self._delete(decisions, (decisions.c.time < before) & ~in_use)
             + await self._delete(changes, changes.c.time < before)
+            + await self._delete(history_polls, history_polls.c.time < before)
+            + await self._delete(history_rows, history_rows.c.time < before)
+            + await self._delete(history_facts, _replaced_before(before))
         )
 
     async def close(self) -> None:
@@ -196,6 +208,21 @@ def _lock(directory: Path) -> Lock:
         lock.release()
         raise
     return lock
+
+
+def _replaced_before(before: datetime) -> ColumnElement[bool]:
+    """Return the condition for facts that another about the same thing replaced before then."""
+    other = history_facts.alias()
+    same = (
+        other.c.system == history_facts.c.system,
+        other.c.kind == history_facts.c.kind,
+        other.c.key == history_facts.c.key,
+    )
+    newer = exists().where(*same, other.c.id > history_facts.c.id, other.c.time < before)
+    older = exists().where(*same, other.c.id < history_facts.c.id)
+    # The end of a thing is kept until nothing is left that it ends.
+    is_over = history_facts.c.value.is_(None) & ~older
+    return (history_facts.c.time < before) & (newer | is_over)
 
 
 def _settled_before(before: datetime) -> ColumnElement[bool]:

@@ -10,13 +10,15 @@ from sqlalchemy import RowMapping
 from exporter.journal.tables import DIAGNOSIS_COLUMNS
 from exporter.recovery.model.cases import Case, Intent
 from exporter.recovery.model.decision import Decision
-from exporter.recovery.model.platform_log import PositionRead
+from exporter.recovery.model.history import RecordedPoll
+from exporter.recovery.model.platform_log import LogPosition, LogRow, PositionRead
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.records import ActionRecord, DecisionRecord
 
 T = TypeVar("T")
 
 _CASE = msgspec.json.Decoder(Case)
+_LOG_ROW = msgspec.json.Decoder(LogRow)
 
 
 def to_row(value: msgspec.Struct) -> dict[str, Any]:
@@ -50,6 +52,36 @@ def diagnosed_to_row(value: Change | Decision) -> dict[str, Any]:
 def change_from_row(row: RowMapping) -> Change:
     """Return the change of `diagnosed_to_row`."""
     return from_row({**row, "diagnosis": _diagnosis(row)}, Change)
+
+
+def poll_to_row(poll: RecordedPoll) -> dict[str, Any]:
+    """Return *poll* with its positions as short JSON, if it has any."""
+    row = to_row(poll)
+    positions = [
+        (one.read_at, one.position.machine_logs, one.position.logs) for one in poll.log_positions
+    ]
+    lists = {"log_positions": positions, "random_numbers": row["random_numbers"]}
+    return row | {name: value or None for name, value in lists.items()}
+
+
+def poll_from_row(row: RowMapping) -> RecordedPoll:
+    """Return the poll of `poll_to_row`."""
+    positions = [
+        PositionRead(read_at, LogPosition(machine_logs, logs))
+        for read_at, machine_logs, logs in row["log_positions"] or ()
+    ]
+    numbers = row["random_numbers"] or ()
+    return from_row({**row, "log_positions": positions, "random_numbers": numbers}, RecordedPoll)
+
+
+def log_row_to_json(row: LogRow) -> str:
+    """Return *row* as JSON."""
+    return msgspec.json.encode(row).decode()
+
+
+def log_row_from_json(text: str) -> LogRow:
+    """Return the row of `log_row_to_json`."""
+    return _LOG_ROW.decode(text)
 
 
 def positions_from_json(value: object) -> Sequence[PositionRead]:

@@ -48,6 +48,19 @@ class UTCDateTime(TypeDecorator[datetime]):
         return None if value is None else datetime.fromisoformat(value)
 
 
+class UnixTime(TypeDecorator[datetime]):
+    """A time as Unix seconds, for rows that should be short."""
+
+    impl = Float(53)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> float | None:  # noqa: ARG002
+        return None if value is None else value.timestamp()
+
+    def process_result_value(self, value: float | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else datetime.fromtimestamp(value, UTC)
+
+
 def _vm_columns() -> list[Column[Any]]:
     return [
         Column("id", Integer, primary_key=True),
@@ -157,6 +170,49 @@ listen(
     DDL(  # type: ignore[no-untyped-call]
         "CREATE UNIQUE INDEX one_open_intent ON intents (system, uuid) WHERE outcome IS NULL"
     ),
+)
+
+history_polls = Table(
+    "history_polls",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("system", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("time", UnixTime, nullable=False),
+    Column("lag_seconds", Float, nullable=False),
+    Column("took_seconds", Float, nullable=False),
+    Column("every_seconds", Float, nullable=False),
+    Column("began", Float),
+    Column("clock", Float),
+    Column("problem", Text, nullable=False),
+    Column("tags_read", Boolean, nullable=False),
+    Column("log_positions", JSON(none_as_null=True)),
+    Column("log_problem", Text, nullable=False),
+    Column("log_complete", Boolean, nullable=False),
+    Column("random_numbers", JSON(none_as_null=True)),
+)
+"""One row a poll, so it has no index: only a backtest and the daily pruning read it."""
+
+history_facts = Table(
+    "history_facts",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("system", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("time", UnixTime, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("value", Text),
+    Index("history_facts_by_key", "system", "kind", "key", "id"),
+)
+
+history_rows = Table(
+    "history_rows",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("system", Text, nullable=False),
+    Column("time", UnixTime, nullable=False),
+    Column("row_json", Text, nullable=False),
 )
 
 commands = Table(

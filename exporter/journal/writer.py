@@ -1,10 +1,11 @@
 """The journal of one system, as recovery reads and writes it."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from exporter.clock import Clock
@@ -17,6 +18,9 @@ from exporter.journal.tables import (
     changes,
     commands,
     decisions,
+    history_facts,
+    history_polls,
+    history_rows,
     intents,
     log_templates,
     systems,
@@ -24,6 +28,7 @@ from exporter.journal.tables import (
 from exporter.recovery.model.cases import Intent, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.history import FactKind
 from exporter.recovery.model.log_templates import TemplateHistory
 from exporter.recovery.model.ports import PollRecord, SavedState
 
@@ -137,6 +142,7 @@ class SystemJournal:
             spent=self._read_spent(connection, since),
             commands=self._read(connection, commands, Command),
             templates=self._read_templates(connection),
+            facts=newest_facts(connection, self._system),
         )
 
     def _save_poll(self, connection: Connection, record: PollRecord) -> None:
@@ -149,6 +155,7 @@ class SystemJournal:
         self._insert_all(connection, changes, rows.diagnosed_to_row, record.changes)
         self._insert_all(connection, decisions, rows.decision_to_row, record.decisions)
         self._write_templates(connection, record)
+        self._write_history(connection, record)
 
     def _check_already_written(self, connection: Connection, intent: Intent) -> None:
         """
@@ -193,6 +200,23 @@ class SystemJournal:
             connection.execute(_DELETE_TEMPLATE, keys)
         self._insert_all(connection, log_templates, rows.to_row, record.templates)
 
+    def _write_history(self, connection: Connection, record: PollRecord) -> None:
+        polls, facts, log_rows = record.history
+        times = {poll.at: poll.time for poll in polls}
+        self._insert_all(connection, history_polls, rows.poll_to_row, polls)
+        self._insert_all(
+            connection,
+            history_facts,
+            lambda fact: rows.to_row(fact) | {"time": times.get(fact.at, record.time)},
+            facts,
+        )
+        self._insert_all(
+            connection,
+            history_rows,
+            lambda row: {"time": record.time, "row_json": rows.log_row_to_json(row)},
+            log_rows,
+        )
+
     def _read_templates(self, connection: Connection) -> tuple[TemplateHistory, ...]:
         found = connection.execute(
             select(log_templates)
@@ -235,3 +259,20 @@ class SystemJournal:
         key = done.inserted_primary_key
         assert key is not None  # noqa: S101 - SQLAlchemy returns it for a single inserted row
         return int(key[0])
+
+
+def newest_facts(
+    connection: Connection, system: str, before: datetime | None = None
+) -> dict[tuple[FactKind, str], str]:
+    """Return the newest facts of *system*, or those that held *before*, as JSON."""
+    of_system = history_facts.c.system == system
+    newest = select(func.max(history_facts.c.id)).where(of_system)
+    if before is not None:
+        newest = newest.where(history_facts.c.time < before)
+    newest = newest.group_by(history_facts.c.kind, history_facts.c.key)
+    found = connection.execute(
+        select(history_facts.c.kind, history_facts.c.key, history_facts.c.value).where(
+            history_facts.c.id.in_(newest), history_facts.c.value.is_not(None)
+        )
+    )
+    return {(FactKind(kind), key): value for kind, key, value in found}

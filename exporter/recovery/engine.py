@@ -20,12 +20,13 @@ from exporter.recovery.act.open_actions import OpenActions
 from exporter.recovery.action_loop import ActionLoop
 from exporter.recovery.confirmations import Confirmations, ServiceWatch
 from exporter.recovery.control import Control
-from exporter.recovery.decide.facts import SystemFacts
+from exporter.recovery.decide.facts import SystemFacts, silenced
 from exporter.recovery.decide.guards import GUARDS, Guard
 from exporter.recovery.decide.questions import answerable
 from exporter.recovery.decide.readiness import Readiness, ReadinessState, readiness_now
 from exporter.recovery.decider import Decider
 from exporter.recovery.diagnoser import Diagnoser
+from exporter.recovery.history_recorder import HistoryRecorder, LogsRead
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.commands import (
     Command,
@@ -34,6 +35,7 @@ from exporter.recovery.model.commands import (
     ControlState,
 )
 from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.history import SystemFact
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.ports import JournalStore, Meter, Platform, Random
 from exporter.recovery.monitored_time import MonitoredTime
@@ -83,6 +85,9 @@ class Recovery:
         self._time = MonitoredTime(clock)
         self.state = RecoveryState(MappingProxyType({}), {}, {}, Health(), CircuitBreaker())
         self._enrolment_cache = EnrolmentCache(setup.enrolment_rules)
+        self._history = HistoryRecorder({}, 0.0)
+        self._random = random
+        self._drawn: list[float] = []
         self._journal_writer = JournalWriter(open_store, clock)
         self._control = Control(
             self._journal_writer,
@@ -96,7 +101,9 @@ class Recovery:
         )
         self.learner = self._diagnoser.learner
         self._decider = Decider(guards, self._journal_writer, meter)
-        self._actions = OpenActions(self._journal_writer, limits, clock, random=random, meter=meter)
+        self._actions = OpenActions(
+            self._journal_writer, limits, clock, random=self._draw, meter=meter
+        )
         self._confirmations = Confirmations(setup.confirmer, limits)
         self._service_watch = ServiceWatch(setup.confirmer, self._journal_writer, meter)
         self._loop = ActionLoop(
@@ -191,7 +198,7 @@ class Recovery:
                 return
             if poll.asked_at < self._time.began:
                 return  # requested before this process opened the journal
-            at = self._time.at(poll.asked_at)
+            at, processed_at = self._time.at(poll.asked_at), self.watched
             poll = self._enrolment_cache.checked(poll._replace(asked_at=at))
             for because in self._control.expire():
                 self._warm_up(because)
@@ -201,6 +208,7 @@ class Recovery:
                 await self._diagnose()
                 await self._check_error_budget()
                 await self._loop.decide(self._decider.wanted(self.state))
+            self._remember(poll, lag_seconds=processed_at - at)
             await self._record()
             await self._service_watch.look(self.state.cases, at=self.watched)
             self.report = self._make_report()
@@ -251,12 +259,14 @@ class Recovery:
             if saved is None:
                 return False
             self._control.resume(saved.commands)
+        self._drawn = []
         start = boot(saved, self.setup.limits, pause_seconds=self._actions.pause_seconds)
         self._time.go_on(start.watched)
         self._status_cache.clear()
         self._enrolment_cache.reset()
         await self._actions.resume(start, saved.spent)
         self.state = start.state
+        self._history = HistoryRecorder(saved.facts, start.watched, saved.log_positions)
         self._diagnoser.resume(saved, start.state, self._control.state.taught)
         log.info(
             "recovery.started", vms=len(start.state.cases), open_actions=len(start.open_actions)
@@ -326,6 +336,33 @@ class Recovery:
             self.mark_broken(f"a bug ({type(error).__name__}); see the log")
             raise
 
+    def _draw(self) -> float:
+        """Return a random number, which a backtest draws again."""
+        self._drawn.append(self._random())
+        return self._drawn[-1]
+
+    def _remember(self, poll: PollResult, *, lag_seconds: float) -> None:
+        """Keep what a backtest needs of *poll* until it is written."""
+        tail, problem, facts = (
+            self._diagnoser.log_tail,
+            self.state.health.problem,
+            self.system_facts,
+        )
+        logs = LogsRead(tail.positions, tail.problem, tail.is_complete, tail.take_evidence())
+        inventory = self.state.inventory if problem is None else None
+        why = f"{problem.reason}: {problem.detail}" if problem is not None else ""
+        numbers, self._drawn = self._drawn, []
+        self._history.add(
+            poll, inventory, why, logs, lag_seconds=lag_seconds, random_numbers=numbers
+        )
+        silences, found = facts.silences, dict[int, str]()
+        if silences is not None and inventory is not None:
+            cases = (self.state.cases.get(uuid) for uuid in self.decisions)
+            texts = {one.key: silenced(silences, one, inventory) for one in cases if one}
+            found = {key: text for key, text in texts.items() if text}
+        system = SystemFact(facts.kill_switch, facts.read_only, facts.silences_unknown)
+        self._history.add_facts(system, self.learner.learned, found, at=poll.asked_at)
+
     async def _record(self) -> None:
         """Write what changed to the journal, and drop actions that no longer use up budgets."""
         positions, templates = self._diagnoser.log_tail.positions, self.learner.experience.templates
@@ -335,5 +372,7 @@ class Recovery:
             templates,
             watched=self.watched,
             starter=self._diagnoser.started_by,
+            history=self._history.unwritten,
         ):
+            self._history.written()
             self._actions.history.forget(now=self.watched)

@@ -87,6 +87,11 @@ class LogTail:
         self._known: LogPosition | None = None
         """What an earlier process had read."""
         self._new_rows: list[LogRow] = []
+        self.is_complete = True
+        """Whether the last read had no gap."""
+        self._to_record: dict[tuple[LogTable, int], LogRow] = {}
+        self._recorded: set[tuple[LogTable, int]] = set()
+        """Rows that were taken by `take_evidence`, as far as they are still here."""
 
     def resume(self, positions: Sequence[PositionRead], needed: Iterable[LogPosition]) -> None:
         """
@@ -144,6 +149,7 @@ class LogTail:
             self.problem = f"the log cannot be read: {error}"
             return None
         self.problem = ""
+        self.is_complete = all(reading.complete for reading in readings.values())
         self._resumes_from = None
         newest = max((row.at for reading in readings.values() for row in reading.rows), default=0.0)
         new: list[tuple[Subject, LogRow]] = []
@@ -161,11 +167,19 @@ class LogTail:
         self._remember_position(at)
         for tail in self._tables.values():
             tail.forget(self.positions[0].read_at)
+        self._recorded = {one for one in self._recorded if one[1] >= self._tables[one[0]].oldest}
         return new
 
     def take_new_rows(self) -> list[LogRow]:
         """Return the rows that were written since the first read, each of them once."""
         rows, self._new_rows = self._new_rows, []
+        return rows
+
+    def take_evidence(self) -> list[LogRow]:
+        """Return the rows that were kept for a VM since the last call, each of them once."""
+        rows = [row for key, row in self._to_record.items() if key not in self._recorded]
+        self._recorded |= self._to_record.keys()
+        self._to_record = {}
         return rows
 
     def evidence(self, case: Case, places: Iterable[Subject]) -> Evidence | None:
@@ -247,6 +261,7 @@ class LogTail:
         self._drop(uuid)
         kept = _Kept(subjects, since, [row for _, row in sorted(rows.items())], is_cut, {})
         self._kept[uuid] = kept
+        self._to_record |= rows
         for subject in subjects:
             self._kept_by_subject[subject].add(uuid)
         return kept
@@ -263,6 +278,7 @@ class LogTail:
             kept = self._kept[uuid]
             if not kept.since.includes(row) and len(kept.rows) < MAX_EVIDENCE_ROWS:
                 insort(kept.rows, row, key=lambda one: (one.table, one.key))
+                self._to_record[row.table, row.key] = row
 
 
 def subject_of(row: LogRow, vm_names: AbstractSet[str]) -> Subject:

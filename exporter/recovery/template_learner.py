@@ -55,6 +55,7 @@ class TemplateLearner:
         self._learned: Mapping[RowSource, frozenset[str]] = {}
         self.taught: Mapping[str, Command] = MappingProxyType({})
         self.experience = Experience()
+        self._followed: Mapping[RowSource, frozenset[str]] | None = None
         self.classifier = patterns
         """With what is taught and learned."""
 
@@ -72,6 +73,11 @@ class TemplateLearner:
     def apply(self, command: Command, taught: Mapping[str, Command]) -> None:
         """Put what is taught in force after *command*."""
         if command.kind is CommandKind.FORGET:
+            forgotten = (command.template or "").casefold()
+            if self._followed is not None:
+                self._followed = {
+                    source: known - {forgotten} for source, known in self._followed.items()
+                }
             self.experience = self.experience.without(command.template or "")
         if taught is not self.taught or command.kind is CommandKind.FORGET:
             self.taught = taught
@@ -105,6 +111,16 @@ class TemplateLearner:
         )
         if self.experience.templates is not before.templates:
             self._classify()
+
+    @property
+    def learned(self) -> Mapping[RowSource, frozenset[str]]:
+        """The templates that are harmless by experience, in lower case."""
+        return self._learned
+
+    def follow(self, learned: Mapping[RowSource, frozenset[str]]) -> None:
+        """Use what another process *learned* from more rows than this one reads."""
+        self._followed = learned
+        self._classify()
 
     @property
     def known(self) -> list[str]:
@@ -157,7 +173,7 @@ class TemplateLearner:
 
     def _classify(self) -> None:
         """Make a classifier with what is taught and learned now."""
-        now_learned = learned(self.experience)
+        now_learned = learned(self.experience) if self._followed is None else self._followed
         taught = {key: Meaning(one.means) for key, one in self.taught.items() if one.means}
         self._log_changes(now_learned)
         self._learned = now_learned

@@ -9,6 +9,7 @@ from exporter.clock import Clock
 from exporter.errors import JournalError
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.history import NO_HISTORY, HistoryRecord
 from exporter.recovery.model.log_templates import TemplateHistory
 from exporter.recovery.model.platform_log import PositionRead
 from exporter.recovery.model.ports import Change, JournalStore, PollRecord, SavedState
@@ -89,6 +90,7 @@ class JournalWriter:
         *,
         watched: float,
         starter: Callable[[Case], str],
+        history: HistoryRecord = NO_HISTORY,
     ) -> bool:
         """
         Write what changed since the last successful record; return whether that worked.
@@ -117,6 +119,7 @@ class JournalWriter:
             templates_gone=[
                 one.template for key, one in noted_templates.items() if key not in templates
             ],
+            history=history,
         )
         if not await self.write(self._store.save_poll(record)):
             return False

@@ -10,6 +10,7 @@ from exporter.recovery.model.cases import Action, Case, Diagnosis, Intent, Reply
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.confirmation import Confirmation, ConfirmationQuery
 from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.history import NO_HISTORY, FactValues, HistoryRecord
 from exporter.recovery.model.log_templates import TemplateHistory
 from exporter.recovery.model.platform_log import LogReading, LogTable, PositionRead
 from exporter.recovery.model.states import State
@@ -57,6 +58,8 @@ class PollRecord(NamedTuple):
     """Histories of log templates that changed."""
     templates_gone: Sequence[str] = ()
     """Templates whose history is forgotten."""
+    history: HistoryRecord = NO_HISTORY
+    """What a backtest needs."""
 
 
 class SavedState(NamedTuple):
@@ -73,6 +76,8 @@ class SavedState(NamedTuple):
     commands: Sequence[Command] = ()
     """Oldest first."""
     templates: Sequence[TemplateHistory] = ()
+    facts: FactValues = {}
+    """The newest facts of the recorded history."""
 
 
 class JournalStore(Protocol):

@@ -9,6 +9,8 @@ import msgspec
 from exporter.recovery.model.cases import Intent, Outcome
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
+from exporter.recovery.model.history import Fact, RecordedPoll
+from exporter.recovery.model.platform_log import LogRow
 from exporter.recovery.model.ports import Change
 
 
@@ -44,6 +46,26 @@ class JournalRecords(NamedTuple):
     actions: Sequence[ActionRecord]
     answers: Sequence[Command] = ()
     """Of operators to questions."""
+
+
+class History(NamedTuple):
+    """The recorded history of one system, oldest first."""
+
+    system: str
+    """The key of the system in the journal."""
+    base: Sequence[Fact]
+    """The facts that held before the first poll."""
+    polls: Sequence[RecordedPoll]
+    facts: Sequence[Fact]
+    rows: Sequence[LogRow]
+    changes: Sequence[Change]
+    decisions: Sequence[DecisionRecord]
+    actions: Sequence[ActionRecord]
+    """Those of the week before the first poll too: restart budgets count them."""
+    commands: Sequence[Command]
+    """All of them: what was commanded before the first poll may still be in force."""
+    causes_recorded: bool = True
+    """Whether log rows were recorded, so that causes can be diagnosed."""
 
 
 class JournalReader(Protocol):

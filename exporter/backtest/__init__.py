@@ -1,0 +1,1 @@
+"""Replays recorded history through recovery with other settings, and compares what is done."""

@@ -1,0 +1,153 @@
+"""Records what a backtest needs of each poll: what differs from the poll before."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
+
+from exporter.model import Inventory, PollResult
+from exporter.recovery.model.history import (
+    NO_HISTORY,
+    Fact,
+    FactKind,
+    FactValues,
+    HistoryRecord,
+    RecordedPoll,
+    SystemFact,
+)
+from exporter.recovery.model.log_templates import RowSource
+from exporter.recovery.model.platform_log import LogRow, PositionRead
+from exporter.recovery.observe.inventory_checks import CheckedInventory
+from exporter.recovery.observe.inventory_facts import Tags, changed, changed_since, encode
+
+MAX_UNWRITTEN_POLLS = 1000
+"""If the journal cannot be written for so long, the record begins anew."""
+
+
+class LogsRead(NamedTuple):
+    """What was read of the logs up to a poll."""
+
+    positions: Sequence[PositionRead]
+    problem: str
+    complete: bool
+    rows: Sequence[LogRow]
+    """Rows that diagnoses rest on, not recorded yet."""
+
+
+class HistoryRecorder:
+    """
+    Keeps what the journal does not have yet: polls, changed facts, log rows.
+
+    Args:
+        base: The newest facts in the journal.
+        began: The monitored time at which the process begins.
+        positions: What was read of the logs before.
+
+    """
+
+    def __init__(
+        self, base: FactValues, began: float, positions: Sequence[PositionRead] = ()
+    ) -> None:
+        self._base: FactValues = base
+        """Until the first inventory."""
+        self._last: Inventory | None = None
+        self._tags: Tags = {}
+        self._began: float | None = began
+        self._read_at = positions[-1].read_at if positions else float("-inf")
+        kinds = (FactKind.LEARNED, FactKind.SYSTEM, FactKind.SILENCE)
+        self._small = {key: value for key, value in base.items() if key[0] in kinds}
+        """The newest facts of the kinds that are no part of an inventory."""
+        self._polls: list[RecordedPoll] = []
+        self._facts: list[Fact] = []
+        self._rows: list[LogRow] = []
+
+    @property
+    def unwritten(self) -> HistoryRecord:
+        """What the journal does not have yet."""
+        return HistoryRecord(self._polls, self._facts, self._rows) if self._polls else NO_HISTORY
+
+    def add(
+        self,
+        poll: PollResult,
+        inventory: CheckedInventory | None,
+        problem: str,
+        logs: LogsRead,
+        *,
+        lag_seconds: float,
+        random_numbers: Sequence[float] = (),
+    ) -> None:
+        """
+        Add a poll.
+
+        Args:
+            inventory: What it showed; None if it was rejected.
+            problem: Why it was rejected.
+            lag_seconds: From the poll until it was processed.
+            random_numbers: Those that were drawn meanwhile.
+
+        """
+        if len(self._polls) >= MAX_UNWRITTEN_POLLS:
+            self._forget_unwritten()
+        new = tuple(one for one in logs.positions if one.read_at > self._read_at)
+        self._read_at = new[-1].read_at if new else self._read_at
+        self._polls.append(
+            RecordedPoll(
+                at=poll.asked_at,
+                time=poll.time,
+                lag_seconds=lag_seconds,
+                took_seconds=poll.took_seconds,
+                every_seconds=poll.every_seconds,
+                began=self._began,
+                clock=inventory.clock if inventory is not None else None,
+                problem=problem,
+                tags_read=inventory is None or inventory.reported.tags is not None,
+                log_positions=new,
+                log_problem=logs.problem,
+                log_complete=logs.complete,
+                random_numbers=tuple(random_numbers),
+            )
+        )
+        self._began = None
+        self._rows += logs.rows
+        if inventory is not None:
+            self._add_inventory(inventory.reported, at=poll.asked_at)
+
+    def add_facts(
+        self,
+        system: SystemFact,
+        learned: Mapping[RowSource, AbstractSet[str]],
+        silences: Mapping[int, str],
+        *,
+        at: float,
+    ) -> None:
+        """Add what else decides about actions, after a poll."""
+        facts = {(FactKind.SYSTEM, ""): encode(system)}
+        facts |= {(FactKind.SILENCE, str(key)): encode(text) for key, text in silences.items()}
+        for source, templates in learned.items():
+            facts |= {(FactKind.LEARNED, f"{source}:{one}"): "true" for one in templates}
+        if facts == self._small:
+            return
+        self._note(
+            ((*one, text) for one, text in facts.items() if self._small.get(one) != text), at
+        )
+        self._note(((*one, None) for one in self._small if one not in facts), at)
+        self._small = facts
+
+    def written(self) -> None:
+        """Forget what the journal has now."""
+        self._polls, self._facts, self._rows = [], [], []
+
+    def _add_inventory(self, inventory: Inventory, *, at: float) -> None:
+        tags = inventory.tags if inventory.tags is not None else self._tags
+        if self._last is None:
+            self._note(changed_since(self._base, inventory, tags), at)
+        else:
+            self._note(changed(self._last, inventory, self._tags, tags), at)
+        self._base, self._last, self._tags = {}, inventory, tags
+
+    def _note(self, facts: Iterable[tuple[FactKind, str, str | None]], at: float) -> None:
+        self._facts += [Fact(at, kind, key, value) for kind, key, value in facts]
+
+    def _forget_unwritten(self) -> None:
+        """Begin anew: the next record has every fact, whatever the journal has."""
+        self.written()
+        self._base, self._last, self._small = {}, None, {}
