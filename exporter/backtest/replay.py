@@ -179,7 +179,7 @@ class Replay:
             self._recovery.learner.follow(self._inventory.learned)
 
     async def _start_process(self, poll: RecordedPoll) -> None:
-        """Start the daemon anew; it continues from what the replay has saved so far."""
+        """Start the daemon again; it continues from what the replay has saved so far."""
         began = poll.began if poll.began is not None else poll.at
         self._restarts += self._recovery is not None
 

@@ -20,13 +20,13 @@ from exporter.recovery.act.open_actions import OpenActions
 from exporter.recovery.action_loop import ActionLoop
 from exporter.recovery.confirmations import Confirmations, ServiceWatch
 from exporter.recovery.control import Control
-from exporter.recovery.decide.facts import SystemFacts, silenced
+from exporter.recovery.decide.facts import SystemFacts
 from exporter.recovery.decide.guards import GUARDS, Guard
 from exporter.recovery.decide.questions import answerable
 from exporter.recovery.decide.readiness import Readiness, ReadinessState, readiness_now
 from exporter.recovery.decider import Decider
 from exporter.recovery.diagnoser import Diagnoser
-from exporter.recovery.history_recorder import HistoryRecorder, LogsRead
+from exporter.recovery.history_recorder import HistoryRecorder
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.commands import (
     Command,
@@ -35,7 +35,6 @@ from exporter.recovery.model.commands import (
     ControlState,
 )
 from exporter.recovery.model.decision import Decision
-from exporter.recovery.model.history import SystemFact
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.ports import JournalStore, Meter, Platform, Random
 from exporter.recovery.monitored_time import MonitoredTime
@@ -343,25 +342,16 @@ class Recovery:
 
     def _remember(self, poll: PollResult, *, lag_seconds: float) -> None:
         """Keep what a backtest needs of *poll* until it is written."""
-        tail, problem, facts = (
-            self._diagnoser.log_tail,
-            self.state.health.problem,
-            self.system_facts,
-        )
-        logs = LogsRead(tail.positions, tail.problem, tail.is_complete, tail.take_evidence())
-        inventory = self.state.inventory if problem is None else None
-        why = f"{problem.reason}: {problem.detail}" if problem is not None else ""
         numbers, self._drawn = self._drawn, []
         self._history.add(
-            poll, inventory, why, logs, lag_seconds=lag_seconds, random_numbers=numbers
+            poll,
+            self.system_facts,
+            self._diagnoser.log_tail,
+            self.learner.learned,
+            self.decisions,
+            lag_seconds=lag_seconds,
+            random_numbers=numbers,
         )
-        silences, found = facts.silences, dict[int, str]()
-        if silences is not None and inventory is not None:
-            cases = (self.state.cases.get(uuid) for uuid in self.decisions)
-            texts = {one.key: silenced(silences, one, inventory) for one in cases if one}
-            found = {key: text for key, text in texts.items() if text}
-        system = SystemFact(facts.kill_switch, facts.read_only, facts.silences_unknown)
-        self._history.add_facts(system, self.learner.learned, found, at=poll.asked_at)
 
     async def _record(self) -> None:
         """Write what changed to the journal, and drop actions that no longer use up budgets."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple
 
 from exporter.model import Inventory, PollResult
+from exporter.recovery.decide.facts import SystemFacts, silenced
+from exporter.recovery.log_tail import LogTail
 from exporter.recovery.model.history import (
     NO_HISTORY,
     Fact,
@@ -16,21 +17,12 @@ from exporter.recovery.model.history import (
 )
 from exporter.recovery.model.log_templates import RowSource
 from exporter.recovery.model.platform_log import LogRow, PositionRead
-from exporter.recovery.observe.inventory_checks import CheckedInventory
 from exporter.recovery.observe.inventory_facts import Tags, changed, changed_since, encode
 
+Learned = Mapping[RowSource, AbstractSet[str]]
+
 MAX_UNWRITTEN_POLLS = 1000
-"""If the journal cannot be written for so long, the record begins anew."""
-
-
-class LogsRead(NamedTuple):
-    """What was read of the logs up to a poll."""
-
-    positions: Sequence[PositionRead]
-    problem: str
-    complete: bool
-    rows: Sequence[LogRow]
-    """Rows that diagnoses rest on, not recorded yet."""
+"""If the journal cannot be written for so long, the record begins again."""
 
 
 class HistoryRecorder:
@@ -54,7 +46,7 @@ class HistoryRecorder:
         self._began: float | None = began
         self._read_at = positions[-1].read_at if positions else float("-inf")
         kinds = (FactKind.LEARNED, FactKind.SYSTEM, FactKind.SILENCE)
-        self._small = {key: value for key, value in base.items() if key[0] in kinds}
+        self._small: FactValues = {key: value for key, value in base.items() if key[0] in kinds}
         """The newest facts of the kinds that are no part of an inventory."""
         self._polls: list[RecordedPoll] = []
         self._facts: list[Fact] = []
@@ -68,26 +60,30 @@ class HistoryRecorder:
     def add(
         self,
         poll: PollResult,
-        inventory: CheckedInventory | None,
-        problem: str,
-        logs: LogsRead,
+        facts: SystemFacts,
+        log_tail: LogTail,
+        learned: Learned,
+        decided: Iterable[str],
         *,
         lag_seconds: float,
-        random_numbers: Sequence[float] = (),
+        random_numbers: Sequence[float],
     ) -> None:
         """
         Add a poll.
 
         Args:
-            inventory: What it showed; None if it was rejected.
-            problem: Why it was rejected.
+            facts: After it was processed.
+            learned: The log templates that are harmless by experience.
+            decided: The VMs that there is a decision on, by UUID.
             lag_seconds: From the poll until it was processed.
             random_numbers: Those that were drawn meanwhile.
 
         """
         if len(self._polls) >= MAX_UNWRITTEN_POLLS:
             self._forget_unwritten()
-        new = tuple(one for one in logs.positions if one.read_at > self._read_at)
+        problem = facts.state.health.problem
+        inventory = facts.state.inventory if problem is None else None
+        new = tuple(one for one in log_tail.positions if one.read_at > self._read_at)
         self._read_at = new[-1].read_at if new else self._read_at
         self._polls.append(
             RecordedPoll(
@@ -98,39 +94,19 @@ class HistoryRecorder:
                 every_seconds=poll.every_seconds,
                 began=self._began,
                 clock=inventory.clock if inventory is not None else None,
-                problem=problem,
+                problem=f"{problem.reason}: {problem.detail}" if problem is not None else "",
                 tags_read=inventory is None or inventory.reported.tags is not None,
                 log_positions=new,
-                log_problem=logs.problem,
-                log_complete=logs.complete,
+                log_problem=log_tail.problem,
+                log_complete=log_tail.is_complete,
                 random_numbers=tuple(random_numbers),
             )
         )
         self._began = None
-        self._rows += logs.rows
+        self._rows += log_tail.take_evidence()
         if inventory is not None:
             self._add_inventory(inventory.reported, at=poll.asked_at)
-
-    def add_facts(
-        self,
-        system: SystemFact,
-        learned: Mapping[RowSource, AbstractSet[str]],
-        silences: Mapping[int, str],
-        *,
-        at: float,
-    ) -> None:
-        """Add what else decides about actions, after a poll."""
-        facts = {(FactKind.SYSTEM, ""): encode(system)}
-        facts |= {(FactKind.SILENCE, str(key)): encode(text) for key, text in silences.items()}
-        for source, templates in learned.items():
-            facts |= {(FactKind.LEARNED, f"{source}:{one}"): "true" for one in templates}
-        if facts == self._small:
-            return
-        self._note(
-            ((*one, text) for one, text in facts.items() if self._small.get(one) != text), at
-        )
-        self._note(((*one, None) for one in self._small if one not in facts), at)
-        self._small = facts
+        self._add_small(_small_facts(facts, learned, decided), at=poll.asked_at)
 
     def written(self) -> None:
         """Forget what the journal has now."""
@@ -144,10 +120,34 @@ class HistoryRecorder:
             self._note(changed(self._last, inventory, self._tags, tags), at)
         self._base, self._last, self._tags = {}, inventory, tags
 
+    def _add_small(self, facts: FactValues, *, at: float) -> None:
+        """Add those of the facts that are no part of an inventory that changed."""
+        if facts == self._small:
+            return
+        self._note(
+            ((*one, text) for one, text in facts.items() if self._small.get(one) != text), at
+        )
+        self._note(((*one, None) for one in self._small if one not in facts), at)
+        self._small = facts
+
     def _note(self, facts: Iterable[tuple[FactKind, str, str | None]], at: float) -> None:
         self._facts += [Fact(at, kind, key, value) for kind, key, value in facts]
 
     def _forget_unwritten(self) -> None:
-        """Begin anew: the next record has every fact, whatever the journal has."""
+        """Begin again: the next record has every fact, whatever the journal has."""
         self.written()
         self._base, self._last, self._small = {}, None, {}
+
+
+def _small_facts(facts: SystemFacts, learned: Learned, decided: Iterable[str]) -> FactValues:
+    """Return what decides about actions besides the inventory."""
+    system = SystemFact(facts.kill_switch, facts.read_only, facts.silences_unknown)
+    found = {(FactKind.SYSTEM, ""): encode(system)}
+    cases, inventory = facts.state.cases, facts.state.inventory
+    if facts.silences is not None and inventory is not None and facts.state.health.problem is None:
+        for case in filter(None, map(cases.get, decided)):
+            if text := silenced(facts.silences, case, inventory):
+                found[FactKind.SILENCE, str(case.key)] = encode(text)
+    for source, templates in learned.items():
+        found |= {(FactKind.LEARNED, f"{source}:{one}"): "true" for one in templates}
+    return found

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 
 from exporter.clock import Clock
 from exporter.errors import JournalError
@@ -301,17 +302,8 @@ class RecoveryService:
             under_way=tuple(sorted(intent.name for intent in facts.open_actions.values())),
             questions=recovery.report.questions,
             inventory_at=recovery.state.seen_time,
-            unseen=self._unseen(recovery),
+            unseen=_unseen(recovery, self._clock.now()),
         )
-
-    def _unseen(self, recovery: Recovery) -> str:
-        """Return why the state of a system is out of date; empty if it is current."""
-        seen, now = recovery.state.seen_time, self._clock.now()
-        if seen is None:
-            return "no inventory yet"
-        if (now - seen).total_seconds() <= recovery.setup.limits.max_gap_seconds:
-            return ""
-        return f"no inventory since {seen:%Y-%m-%d %H:%M:%S} UTC"
 
     def _context(
         self, system: str, recovery: Recovery, case: Case, records: VMRecords
@@ -323,7 +315,7 @@ class RecoveryService:
         if record is not None and not (decision and _same_result(record.decision, decision)):
             record = None
         return context_of_case(case, system=system, now=self._clock.now())._replace(
-            unseen=self._unseen(recovery),
+            unseen=_unseen(recovery, self._clock.now()),
             enrolment=recovery.state.enrolments.get(case.uuid),
             suppressed_by=suppressed_by(case, recovery.system_facts),
             blocked=recovery.learner.blocked(case),
@@ -363,6 +355,16 @@ def _unrecorded(problems: Sequence[str], receipts: Sequence[CommandReceipt]) -> 
         + "; ".join(problems)
         + (f"; it is in force for {others}" if others else "")
     )
+
+
+def _unseen(recovery: Recovery, now: datetime) -> str:
+    """Return why the state of a system is out of date; empty if it is current."""
+    seen = recovery.state.seen_time
+    if seen is None:
+        return "no inventory yet"
+    if (now - seen).total_seconds() <= recovery.setup.limits.max_gap_seconds:
+        return ""
+    return f"no inventory since {seen:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _same_result(one: Decision, other: Decision) -> bool:
