@@ -77,7 +77,7 @@ fuzz: $(DEV) ## Test recovery with thousands of random scenarios, other ones eac
 	@$(BIN)/python -m tests.recovery.fuzz $(ARGS)
 
 replay: $(DEV) ## Simulate a month of recovery and print the results
-	@$(BIN)/python -m tests.recovery.month $(ARGS)
+	@$(BIN)/python -m tests.recovery.replay $(ARGS)
 
 noise: $(DEV) ## Crash VMs among ordinary log rows and compare the starts with their bars
 	@$(BIN)/python -m tests.recovery.noise $(ARGS)

@@ -16,42 +16,17 @@ from exporter.cli.main import full_command
 from exporter.errors import ConfigError, JournalError
 from exporter.journal.history import JournalFile, read_history
 from exporter.journal.journal import FILE, Journal
-from exporter.recovery.model.ports import PollRecord
 from tests.backtest.recorded import KEY, HistoryJournal
 from tests.fakes import START
-from tests.recovery.archive import journal_on_disk
+from tests.recovery.archive import RecordingJournal, journal_on_disk
 from tests.recovery.harness import Harness
 
 SINCE = (START - timedelta(days=1)).isoformat()
 UNTIL = (START + timedelta(days=2)).isoformat()
 
 
-class StoryJournal(HistoryJournal):
-    """Keeps every write in its order, to be repeated on a journal on disk."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.story: list[tuple[datetime, str, tuple[Any, ...]]] = []
-
-    async def save_poll(self, record: PollRecord, /) -> None:
-        self.story.append((self.now(), "save_poll", (record,)))
-        await super().save_poll(record)
-
-    async def save_decision(self, decision: Any, /) -> int:
-        self.story.append((self.now(), "save_decision", (decision,)))
-        return await super().save_decision(decision)
-
-    async def prepare(self, intent: Any, decision: int, /) -> Any:
-        self.story.append((self.now(), "prepare", (intent, decision)))
-        return await super().prepare(intent, decision)
-
-    async def update(self, intent: Any, /) -> None:
-        self.story.append((self.now(), "update", (intent,)))
-        await super().update(intent)
-
-    async def save_command(self, command: Any, /) -> None:
-        self.story.append((self.now(), "save_command", (command,)))
-        await super().save_command(command)
+class StoryJournal(RecordingJournal, HistoryJournal):
+    """A journal with a history that can be repeated on a disk."""
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from exporter.model import Inventory
 from exporter.recovery.model.limits import Mode
 from tests.recovery.harness import Harness
-from tests.recovery.month import Month, account
+from tests.recovery.month import Month
+from tests.recovery.replay import account
 from tests.recovery.shortcut import Shortcut
 from tests.recovery.workload import HOUR
 
