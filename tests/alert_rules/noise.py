@@ -10,22 +10,17 @@ the list shorter. The reader decides whether each notification was needed.
 
 import argparse
 import asyncio
-import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import urlsplit
-
-import aiohttp
 
 from tests.alert_rules.test_alertmanager import Alertmanager, alertmanager
-from tests.alert_rules.test_healthy import alerts_of, rules_of
-from tests.daemon.test_prometheus import free_port, ready
+from tests.alert_rules.test_healthy import alerts_of
 from tests.daemon_process import REAL_TIME
-from tests.debian import needs
+from tests.real_prometheus import alertmanagers, free_port, prometheus
 from tools.alert_rules.files import rule_files
 
 SCRAPE_SECONDS = 5
@@ -51,61 +46,34 @@ async def listen(
 
     Return the names of all alerts that were pending or firing, with or without a notification.
     """
-    daemon_port, prometheus_port = free_port(), free_port()
+    port = free_port()
     for path, text in rule_files().items():
         if path.endswith(".rules.yml"):
             (folder / Path(path).name).write_text(text)
-    (folder / "prometheus.yml").write_text(json.dumps(configuration(daemon_port, manager.url)))
-    output = asyncio.subprocess.DEVNULL
     demo_process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "exporter", "demo", *demo),
-        *("--web.listen-address", f"127.0.0.1:{daemon_port}"),
-        stdout=output,
-        stderr=output,
-    )
-    prometheus = await asyncio.create_subprocess_exec(
-        needs("prometheus"),
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{prometheus_port}",
-        stdout=output,
-        stderr=output,
+        *("--web.listen-address", f"127.0.0.1:{port}"),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
     )
     active: set[str] = set()
     try:
-        async with aiohttp.ClientSession() as http:
-            await ready(http, prometheus_port)
+        async with prometheus(
+            folder,
+            {"vergewatch": f"http://127.0.0.1:{port}"},
+            every=f"{SCRAPE_SECONDS}s",
+            rule_files=["*.rules.yml"],
+            alerting=alertmanagers(manager.url),
+        ) as server:
             await REAL_TIME.sleep(START_SECONDS)
             for _ in range(round(minutes * 60 / SCRAPE_SECONDS)):
                 await REAL_TIME.sleep(SCRAPE_SECONDS)
-                rules = await rules_of(http, prometheus_port)
+                rules = await server.rules()
                 active |= {alert["labels"]["alertname"] for alert in alerts_of(rules)}
     finally:
-        for process in (demo_process, prometheus):
-            process.terminate()
-            await process.wait()
+        demo_process.terminate()
+        await demo_process.wait()
     return active
-
-
-def configuration(port: int, alertmanager_url: str) -> dict[str, Any]:
-    return {
-        "global": {
-            "scrape_interval": f"{SCRAPE_SECONDS}s",
-            "evaluation_interval": f"{SCRAPE_SECONDS}s",
-        },
-        "rule_files": ["*.rules.yml"],
-        "alerting": {
-            "alertmanagers": [
-                {"static_configs": [{"targets": [urlsplit(alertmanager_url).netloc]}]}
-            ]
-        },
-        "scrape_configs": [
-            {
-                "job_name": "vergewatch",
-                "static_configs": [{"targets": [f"127.0.0.1:{port}"]}],
-            }
-        ],
-    }
 
 
 def report(received: list[tuple[str, dict[str, Any]]]) -> None:

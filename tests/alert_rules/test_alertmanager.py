@@ -16,9 +16,9 @@ import yaml
 from aiohttp import web
 
 from tests.alert_rules.promtool import ALERTS
-from tests.daemon.test_prometheus import free_port
 from tests.daemon_process import REAL_TIME
 from tests.debian import needs
+from tests.real_prometheus import free_port
 from tools.alert_rules.inhibitions import INHIBITIONS, NOTIFYING
 from tools.alert_rules.model import Severity
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,17 +14,12 @@ import bcrypt
 
 from exporter.clock import SystemClock
 from tests.debian import needs
+from tests.real_prometheus import free_port
 
 TIMEOUT_SECONDS = 15.0
 REAL = SystemClock()
 CONFIG = "route: {receiver: none}\nreceivers: [{name: none}]\n"
 Matchers = list[dict[str, Any]]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def equal(name: str, value: str) -> dict[str, Any]:

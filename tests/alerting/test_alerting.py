@@ -21,7 +21,6 @@ from tests.alerting.real_alertmanager import (
     alertmanagers,
     equal,
     eventually,
-    free_port,
     locked_alertmanager,
     start,
 )
@@ -34,6 +33,7 @@ from tests.alerting.samples import (
     vm,
     with_vm,
 )
+from tests.real_prometheus import free_port
 from tests.web.conftest import Certificates, certificates
 
 __all__ = ["certificates"]

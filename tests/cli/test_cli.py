@@ -15,8 +15,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.daemon.test_prometheus import prometheus
 from tests.daemon_process import PATIENCE_SECONDS, REAL_TIME, pointing_at, simulating
+from tests.real_prometheus import prometheus
 
 CONFIRM = 'max_over_time(up{vm="{{vm}}"}[{{window}}]) == bool 0'
 

@@ -8,9 +8,9 @@ from typing import Any
 from exporter.simulator import Simulator
 from tests.daemon.test_approval import until
 from tests.daemon.test_end_to_end import actions, explained, is_running, made
-from tests.daemon.test_prometheus import prometheus
 from tests.daemon_process import Daemon, pointing_at, running, simulating
 from tests.prometheus.test_client import QUERY, probing
+from tests.real_prometheus import prometheus
 
 SETTINGS = {
     "VERGEWATCH_RECOVERY__MODE": "enforce",

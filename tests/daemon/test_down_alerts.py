@@ -7,8 +7,8 @@ from typing import Any
 from exporter.simulator import Simulator
 from tests.alert_rules.test_alertmanager import Alertmanager, alertmanager
 from tests.daemon.test_end_to_end import made, watching
-from tests.daemon.test_prometheus import Prometheus
 from tests.daemon_process import REAL_TIME, pointing_at, running, simulating
+from tests.real_prometheus import Prometheus
 
 SILENT_SECONDS = 10
 """Twice the wait of the rules, whose minutes are seconds here."""

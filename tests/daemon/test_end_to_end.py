@@ -1,23 +1,17 @@
 """One night, with everything real: a VM crashes, people hear of it once, and it is up again."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-
-import aiohttp
 
 from exporter.simulator import Simulator
 from tests.alert_rules.fast_rules import write_fast_rules
 from tests.alert_rules.test_alertmanager import Alertmanager, alertmanager
-from tests.alert_rules.test_healthy import write_configuration
-from tests.daemon.test_prometheus import Prometheus, free_port, ready
 from tests.daemon_process import REAL_TIME, Daemon, pointing_at, running, simulating
-from tests.debian import needs
+from tests.real_prometheus import Prometheus, alertmanagers, prometheus
 
 PATIENCE_SECONDS = 40
 CRASHED, STOPPED, SILENCED = "web-01", "app-01", "db-01"
@@ -107,29 +101,15 @@ async def a_silence_holds_the_robot(
 @asynccontextmanager
 async def watching(folder: Path, daemon: Daemon, people: Alertmanager) -> AsyncIterator[Prometheus]:
     """Run Debian's Prometheus with the shipped rules, in a hurry, telling *people*."""
-    port = free_port()
-    write_configuration(folder, daemon.url)
-    config = json.loads((folder / "prometheus.yml").read_text())
-    config["alerting"] = {
-        "alertmanagers": [{"static_configs": [{"targets": [urlsplit(people.url).netloc]}]}]
-    }
     write_fast_rules(folder, 60)  # minutes become seconds
-    (folder / "prometheus.yml").write_text(json.dumps(config))
-    process = await asyncio.create_subprocess_exec(
-        needs("prometheus"),
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        async with aiohttp.ClientSession() as http:
-            await ready(http, port)
-            yield Prometheus(f"http://127.0.0.1:{port}", http)
-    finally:
-        process.terminate()
-        await process.wait()
+    async with prometheus(
+        folder,
+        {"vergewatch": daemon.url},
+        every="500ms",
+        rule_files=["*.rules.yml"],
+        alerting=alertmanagers(people.url),
+    ) as server:
+        yield server
 
 
 async def silence_vm(people: Alertmanager, name: str) -> str:

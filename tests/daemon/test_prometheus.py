@@ -1,110 +1,15 @@
 """A real Prometheus scrapes the daemon and is asked what it knows."""
 
-import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.daemon_process import PATIENCE_SECONDS, REAL_TIME, pointing_at, running, simulating
-from tests.debian import needs
-
-
-@dataclass
-class Prometheus:
-    """A running Prometheus."""
-
-    url: str
-    http: aiohttp.ClientSession
-
-    async def ask(self, query: str) -> list[tuple[dict[str, str], float]]:
-        params = {"query": query}
-        async with self.http.get(f"{self.url}/api/v1/query", params=params) as answer:
-            result = (await answer.json())["data"]["result"]
-        return [(one["metric"], float(one["value"][1])) for one in result]
-
-    async def ask_until(self, query: str, size: int) -> list[tuple[dict[str, str], float]]:
-        """Ask until there are *size* answers."""
-        found: list[tuple[dict[str, str], float]] = []
-        for _ in range(int(PATIENCE_SECONDS / 0.1)):
-            found = await self.ask(query)
-            if len(found) == size:
-                return found
-            await REAL_TIME.sleep(0.1)
-        raise AssertionError(f"{query} has {len(found)} answers, not {size}")
-
-    async def targets(self) -> dict[str, dict[str, Any]]:
-        async with self.http.get(f"{self.url}/api/v1/targets") as answer:
-            active = (await answer.json())["data"]["activeTargets"]
-        return {target["scrapePool"]: target for target in active}
-
-    async def metadata(self, metric: str) -> dict[str, str]:
-        async with self.http.get(
-            f"{self.url}/api/v1/metadata", params={"metric": metric}
-        ) as answer:
-            found: dict[str, str] = (await answer.json())["data"][metric][0]
-            return found
-
-
-@asynccontextmanager
-async def prometheus(folder: Path, jobs: dict[str, str]) -> AsyncIterator[Prometheus]:
-    """Run Debian's Prometheus on a free port, scraping *jobs* (name to URL) each second."""
-    program = needs("prometheus")
-    config = folder / "prometheus.yml"
-    scrapes = [
-        {"job_name": name, "static_configs": [{"targets": [urlsplit(url).netloc]}]}
-        for name, url in jobs.items()
-    ]
-    config.write_text(
-        json.dumps(
-            {
-                "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
-                "scrape_configs": scrapes,
-            }
-        )
-    )
-    port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        program,
-        f"--config.file={config}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        async with aiohttp.ClientSession() as http:
-            yield Prometheus(f"http://127.0.0.1:{port}", await ready(http, port))
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-async def ready(http: aiohttp.ClientSession, port: int) -> aiohttp.ClientSession:
-    for _ in range(int(PATIENCE_SECONDS / 0.1)):
-        try:
-            async with http.get(f"http://127.0.0.1:{port}/-/ready") as answer:
-                if answer.status == 200:
-                    return http
-        except aiohttp.ClientError:
-            pass
-        await REAL_TIME.sleep(0.1)
-    raise AssertionError("Prometheus does not get ready")
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+from tests.daemon_process import pointing_at, running, simulating
+from tests.real_prometheus import prometheus
 
 
 @asynccontextmanager

@@ -1,21 +1,18 @@
 """The system of `vergewatch demo` with a fast recovery, and a scenario that fills every panel."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from exporter.simulator import Simulator
 from exporter.simulator.scenarios.scenario import load_scenario
-from tests.daemon.test_prometheus import free_port, ready
 from tests.daemon_process import REAL_TIME, Daemon, Page, pointing_at, running
 from tests.dashboards.shipped import RULES
-from tests.debian import needs
+from tests.real_prometheus import prometheus
 
 RECOVERED = "app-badger"
 """Crashes once and is restarted; it has a guest agent, which fills its dashboard."""
@@ -58,7 +55,6 @@ class Harness:
 @asynccontextmanager
 async def running_demo(folder: Path) -> AsyncIterator[Harness]:
     """Run the demo's system, a daemon and a Prometheus with our rules, over real sockets."""
-    needs("prometheus")
     # The demo's schedule and rates take half an hour; run_scenario causes the events instead.
     scenario = replace(load_scenario("demo"), schedule=(), rates={})
     world = scenario.build(REAL_TIME)
@@ -66,9 +62,11 @@ async def running_demo(folder: Path) -> AsyncIterator[Harness]:
         journal = {"VERGEWATCH_RECOVERY__DIRECTORY": str(folder / "journal")}
         async with (
             running({**pointing_at(system), **FAST_RECOVERY, **journal}) as daemon,
-            _prometheus(folder, daemon.url) as url,
+            prometheus(
+                folder, {"vergewatch": daemon.url}, rule_files=[str(path) for path in RULES]
+            ) as server,
         ):
-            yield Harness(system, daemon, url)
+            yield Harness(system, daemon, server.url)
 
 
 async def run_scenario(harness: Harness) -> None:
@@ -113,43 +111,3 @@ async def _scraped(harness: Harness) -> None:
                 if (await answer.json())["data"]["result"]:
                     return
             await REAL_TIME.sleep(0.2)
-
-
-@asynccontextmanager
-async def _prometheus(folder: Path, scraped: str) -> AsyncIterator[str]:
-    config = folder / "prometheus.yml"
-    config.write_text(
-        json.dumps(
-            {
-                "global": {
-                    "scrape_interval": "1s",
-                    "scrape_timeout": "1s",
-                    "evaluation_interval": "1s",
-                },
-                "rule_files": [str(path) for path in RULES],
-                "scrape_configs": [
-                    {
-                        "job_name": "vergewatch",
-                        "static_configs": [{"targets": [urlsplit(scraped).netloc]}],
-                    }
-                ],
-            }
-        ),
-        encoding="utf-8",
-    )
-    port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        needs("prometheus"),
-        f"--config.file={config}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        async with aiohttp.ClientSession() as http:
-            await ready(http, port)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        await process.wait()

@@ -12,8 +12,8 @@ from aiohttp import web
 from exporter.prometheus.client import PrometheusConfirmer, make_session
 from exporter.prometheus.config import ConfirmationSettings
 from exporter.recovery.model.confirmation import Confirmation, ConfirmationQuery
-from tests.daemon.test_prometheus import prometheus
 from tests.daemon_process import PATIENCE_SECONDS, REAL_TIME
+from tests.real_prometheus import prometheus
 from tests.vergeos.scripted import Answer, reset_connection, respond, serving, truncated_body
 
 QUERY = 'max_over_time(probe_success{vm_name="{{vm}}"}[{{window}}]) == bool 0'
