@@ -36,7 +36,7 @@ demo: $(RUNTIME) ## Run the daemon against a simulated VergeOS system
 test: $(DEV) programs ## Run the tests; ARGS selects some, as for pytest
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -n auto --dist worksteal
+	@$(BIN)/coverage run -m pytest -n 3 --dist worksteal
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 else

@@ -1,7 +1,19 @@
 """What all tests have in common."""
 
+from collections.abc import Iterator
+
+import pytest
+import structlog
 from hypothesis import settings
 
 # Machines stall now and then, and an example that took long is no failure; a seed is worth having.
 settings.register_profile("ours", deadline=None, print_blob=True)
 settings.load_profile("ours")
+
+
+@pytest.fixture(autouse=True)
+def _same_log_configuration() -> Iterator[None]:
+    """Undo what a command that a test runs in its own process configures."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
