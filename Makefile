@@ -32,11 +32,11 @@ help: ## List the verbs
 demo: $(RUNTIME) ## Run the daemon against a simulated VergeOS system
 	@exec $(BIN)/vergewatch demo $(ARGS)
 
-# Coverage is measured for the whole suite only.
+# Coverage is measured for the whole suite only. Tests wait a lot: one worker more than processors.
 test: $(DEV) programs ## Run the tests; ARGS selects some, as for pytest
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -n 3 --dist worksteal
+	@$(BIN)/coverage run -m pytest -n $$(($$(nproc) + 1)) --dist worksteal
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 else
