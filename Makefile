@@ -18,7 +18,7 @@ DEV     := $(VENV)/.dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench fuzz replay noise mutants dashboards previews lock docs clean setup programs
+.PHONY: help demo test coverage check bench fuzz replay noise mutants dashboards previews lock docs clean setup programs
 
 help: ## List the verbs
 	@echo "make VERB, where VERB is one of"
@@ -32,16 +32,21 @@ help: ## List the verbs
 demo: $(RUNTIME) ## Run the daemon against a simulated VergeOS system
 	@exec $(BIN)/vergewatch demo $(ARGS)
 
-# Coverage is measured for the whole suite only. Tests wait a lot: one worker more than processors.
+# Tests wait a lot: one worker more than processors.
+PYTEST := pytest -n $(shell expr $$(nproc) + 1) --dist worksteal
+
 test: $(DEV) programs ## Run the tests; ARGS selects some, as for pytest
 ifeq ($(strip $(ARGS)),)
-	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -n $$(($$(nproc) + 1)) --dist worksteal
-	@$(BIN)/coverage combine --quiet
-	@$(BIN)/coverage report
+	@$(BIN)/python -m $(PYTEST)
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
+
+coverage: $(DEV) programs ## Run the tests and measure what they cover, in twice the time
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m $(PYTEST)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 check: $(DEV) ## Run the linters, the type checker and the checks of generated files
 	$(call heading,ruff check)
