@@ -83,10 +83,12 @@ class ActionLoop:
             await self._confirm([wanted])  # again if the actions before it took their time
             case = self._engine.state.cases[wanted.uuid]
             system, read_at = self._engine.system_facts, moment(self._clock)
-            if self._decider.permits(case, system):
+            decision = self._decider.decision(case, system)
+            if decision.failed_guard is None:
                 case = await self._diagnosed_anew(case)
                 system = self._engine.system_facts
-            decision = self._decider.decide(case, system)
+                decision = self._decider.decision(case, system)
+            self._decider.note(case, decision)
             after = after_decision(case, decision, system)
             after = await self._decider.asked(after, decision, system)
             if decision.acts:

@@ -47,10 +47,6 @@ class Decider:
         """Return the cases to decide on now, in the order of their actions."""
         return in_turn(state, self._is_wanted)
 
-    def permits(self, case: Case, system: SystemFacts) -> bool:
-        """Return whether all guards pass for *case*."""
-        return permits(gather_facts(case, system), self._guards)
-
     def lacks_confirmation(self, case: Case, system: SystemFacts) -> bool:
         """Return whether only Prometheus, and perhaps the mode, may still forbid an action."""
         facts = gather_facts(case, system)
@@ -59,12 +55,15 @@ class Decider:
 
     def objection(self, case: Case, system: SystemFacts) -> str:
         """Return what the first guard that fails for *case* found; empty if all guards pass."""
-        results = decide(gather_facts(case, system), self._guards).guard_results
+        results = self.decision(case, system).guard_results
         return next((result.detail for result in results if not result.passed), "")
 
-    def decide(self, case: Case, system: SystemFacts) -> Decision:
-        """Return the decision on *case*; record it if it differs from the one before."""
-        decision = decide(gather_facts(case, system), self._guards)
+    def decision(self, case: Case, system: SystemFacts) -> Decision:
+        """Return the decision on *case*."""
+        return decide(gather_facts(case, system), self._guards)
+
+    def note(self, case: Case, decision: Decision) -> None:
+        """Keep the decision on *case*; record it if it differs from the one before."""
         self.decisions[case.uuid] = decision
         key = decision.failed_guard, decision.diagnosis.cause, case.policy.acts
         if decision.acts or self._recorded.get(case.uuid) != key:
@@ -80,7 +79,6 @@ class Decider:
             )
             if not (decision.acts or decision.asks):
                 self._journal_writer.add(decision)
-        return decision
 
     async def asked(self, case: Case, decision: Decision, system: SystemFacts) -> Case:
         """Return *case* with a question to the operators, if *decision* needs one."""
@@ -93,7 +91,7 @@ class Decider:
             return case
         case = asked(case, decision, number, system)
         log.info("recovery.asked", vm=case.name, vm_id=case.key, question=number)
-        self.decide(case, system)  # its guard results now name the question
+        self.note(case, self.decision(case, system))  # its guard results now name the question
         return case
 
     def forget_ended(self, before: Mapping[str, Case], cases: Mapping[str, Case]) -> None:

@@ -54,14 +54,14 @@ class Guard(NamedTuple):
 
     def __call__(self, facts: Facts) -> GuardResult:
         found = self.check(facts)
-        restart_budget = self.name is GuardName.WITHIN_RESTART_BUDGET
-        budgets = tuple(
-            BudgetUse(use.used, use.window.most, use.window.seconds)
-            for use in (facts.vm_uses if restart_budget else ())
-        )
+        budgets = _budgets(facts) if self.name is GuardName.WITHIN_RESTART_BUDGET else ()
         passed = isinstance(found, str)
         detail, fix = (found, "") if isinstance(found, str) else found
         return GuardResult(self.name, passed=passed, detail=detail, fix=fix, budgets=budgets)
+
+
+def _budgets(facts: Facts) -> tuple[BudgetUse, ...]:
+    return tuple(BudgetUse(use.used, use.window.most, use.window.seconds) for use in facts.vm_uses)
 
 
 def next_action(case: Case, enrolment: Enrolment | None) -> Action | None:

@@ -143,8 +143,9 @@ def _newest(rows: Iterable[MachineStatus]) -> dict[int | None, float]:
     """Return the newest time of each node."""
     found: dict[int | None, float] = {}
     for row in rows:
-        time = row.updated_at or 0.0
-        found[row.node] = max(found.get(row.node, time), time)
+        node, time = row.node, row.updated_at or 0.0
+        if time > found.get(node, -1.0):
+            found[node] = time
     return found
 
 

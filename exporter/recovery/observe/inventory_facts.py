@@ -57,14 +57,12 @@ def changed(
     before: Inventory, after: Inventory, tags_before: Tags, tags: Tags
 ) -> Iterator[NewFact]:
     """Yield the facts that changed from one inventory to the next."""
-    if len(before.vms) == len(after.vms) and all(
-        old.config.key == new.config.key for old, new in zip(before.vms, after.vms, strict=True)
-    ):
+    if [vm.config.key for vm in before.vms] == [vm.config.key for vm in after.vms]:
         retagged = tags is not tags_before
         pairs: Sequence[tuple[VM | None, VM | None]] = [
-            pair
-            for pair in zip(before.vms, after.vms, strict=True)
-            if retagged or pair[0] is not pair[1]
+            (old, new)
+            for old, new in zip(before.vms, after.vms, strict=True)
+            if retagged or old.config is not new.config or not _is_same(old.status, new.status)
         ]
     else:
         olds, news = ({vm.config.key: vm for vm in one.vms} for one in (before, after))
@@ -133,17 +131,17 @@ def _vm_changes(old: VM | None, new: VM | None, tags_before: Tags, tags: Tags) -
     ):
         yield FactKind.VM, str(key), encode(vm_fact(new, tags))
     was = old.status if old is not None else None
-    if new.status is None:
-        if was is not None:
-            yield FactKind.STATUS, str(key), None
-    elif was is None or not _is_same(was, new.status):
-        yield FactKind.STATUS, str(key), encode(status_fact(new.status))
+    if not _is_same(was, new.status):
+        status = encode(status_fact(new.status)) if new.status is not None else None
+        yield FactKind.STATUS, str(key), status
 
 
-def _is_same(was: MachineStatus, now: MachineStatus) -> bool:
+def _is_same(was: MachineStatus | None, now: MachineStatus | None) -> bool:
     """Return whether the facts of two status rows are equal."""
     return was is now or (
-        was.word == now.word
+        was is not None
+        and now is not None
+        and was.word == now.word
         and was.running == now.running
         and was.node == now.node
         and was.started_at == now.started_at
