@@ -168,7 +168,10 @@ class Diagnoser:
 
     def _log_names(self, inventory: CheckedInventory) -> LogNames:
         if self._names_of is not inventory:
-            self._names_of, self._names = inventory, log_names(inventory)
+            found, before = log_names(inventory), self._names
+            same = found.places == before.places  # then the same object, which compares fast
+            self._names_of = inventory
+            self._names = found._replace(places=before.places) if same else found
         return self._names
 
 

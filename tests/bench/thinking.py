@@ -11,7 +11,7 @@ from exporter.recovery.model.cases import Action, Intent, Policy, Reply, Spent
 from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import WEEK
-from exporter.recovery.model.platform_log import LogReading, LogTable
+from exporter.recovery.model.platform_log import LogReading, LogRow, LogTable
 from exporter.recovery.model.ports import (
     ActionReply,
     FreshVM,
@@ -25,6 +25,7 @@ from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.simulator.world.context import Timings
 from exporter.simulator.world.factory import create_world
+from exporter.simulator.world.machines import VM
 from tests.fakes import START, FakeClock
 from tests.recovery.harness import RecordingMeter, at_once
 from tests.recovery.shortcut import Shortcut
@@ -34,6 +35,7 @@ CALM_ROUNDS = 15
 BAD_ROUNDS = 12
 """Four minutes: from the first poll that shows the crash until all permitted actions are done."""
 DOWN_SHARE = 0.03
+ROWS_OF_A_VM = 200
 ACTIONS_BEFORE = 200
 """In the week before, as many as the default rules allow."""
 EVERYBODY = EnrolmentRule(names=("*",), policy=Policy.ON_FAILURE)
@@ -77,13 +79,32 @@ class EmptyJournal:
         pass
 
 
-class EmptySystem:
-    """Says at once that nothing is in the log; an action finds the VM gone."""
+class LoggingSystem:
+    """Has rows in its log about VMs that went down; an action finds the VM gone."""
 
     read_only_reason = ""
 
+    def __init__(self) -> None:
+        self.rows: list[LogRow] = []
+
+    def write_about(self, vm: VM) -> None:
+        """Write rows about *vm* that are known to be no stop."""
+        self.rows += [
+            LogRow(
+                table=LogTable.MACHINE_LOGS,
+                key=len(self.rows) + number,
+                at=START.timestamp(),
+                text=f"VM '{vm.name}' migrated to 'node{number}'",
+                user="system",
+                machine=vm.machine.key,
+            )
+            for number in range(1, ROWS_OF_A_VM + 1)
+        ]
+
     async def log_rows(self, table: LogTable, since: int, limit: int, /) -> LogReading:
-        return LogReading((), complete=True)
+        if table is not LogTable.MACHINE_LOGS:
+            return LogReading((), complete=True)
+        return LogReading(tuple(self.rows[max(0, since - 1) :]), complete=True)
 
     async def read_vm(self, vm_key: int, /) -> FreshVM | None:
         return None
@@ -103,7 +124,8 @@ def measure(vms: int) -> Cost:
         timings=Timings(migration_per_gb=0.2),
     )
     world.follow(clock)
-    recovery = recovery_of(EmptySystem(), clock)
+    platform = LoggingSystem()
+    recovery = recovery_of(platform, clock)
     system = Shortcut(world)
 
     def round_of_thinking() -> float:
@@ -116,6 +138,7 @@ def measure(vms: int) -> Cost:
     calm = [round_of_thinking() for _ in range(CALM_ROUNDS)]
     victims = [vm for vm in world.live_vms() if vm.service is None][:: round(1 / DOWN_SHARE)]
     for vm in victims:
+        platform.write_about(vm)
         world.crash(vm)
     bad = [round_of_thinking() for _ in range(BAD_ROUNDS)]
     return Cost(median(calm), max(calm), len(victims), median(bad), max(bad))

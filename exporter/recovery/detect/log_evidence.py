@@ -75,6 +75,27 @@ def diagnose_from_logs(
 ) -> Diagnosis | None:
     """Return what the first row shows that explains it, or else the first doubt."""
     rows = _judged_once(case, about, limits, classifier)
+    # What else a result depends on, where it depends neither on the time nor on other VMs.
+    key = (
+        about.policy,
+        about.started_at,
+        case.up_clock,
+        bool(case.attempts),
+        case.observed,
+        case.kill_unanswered,
+    )
+    memo = about.logs.memo if about.logs is not None else None
+    if memo is None or not memo["lasts"]:
+        return _diagnosed(rows, case, about, limits)
+    results: dict[object, Diagnosis | None] = memo["results"]
+    if key not in results:
+        results[key] = _diagnosed(rows, case, about, limits)
+    return results[key]
+
+
+def _diagnosed(
+    rows: Sequence[JudgedRow], case: Case, about: DiagnosisContext, limits: Limits
+) -> Diagnosis | None:
     since_start = [
         judged
         for table in LogTable
@@ -116,8 +137,9 @@ def _judged_once(
     )
     if memo.get("key") != key:
         judged = _judged(case, about, limits, classifier)
-        memo["rows"] = [one for one in judged if one.meaning not in WITHOUT_EFFECT]
-        memo["key"] = key
+        rows = [one for one in judged if one.meaning not in WITHOUT_EFFECT]
+        lasts = not any(one.meaning is Meaning.RESET or one.subject is Subject.MANY for one in rows)
+        memo |= {"key": key, "rows": rows, "lasts": lasts, "results": {}}
     found: list[JudgedRow] = memo["rows"]
     return found
 
