@@ -5,6 +5,7 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 from exporter.journal.journal import FILE
@@ -74,11 +75,13 @@ async def test_second_daemon_holds_and_total_starts_keep_within_one_budget(tmp_p
     vm = next(vm for vm in world.live_vms() if vm.service is None)
     first, second = tmp_path / "first", tmp_path / "second"
 
-    async def crash_again_and_again() -> None:
-        while True:
-            await REAL_TIME.sleep(2 * POLL_SECONDS)
-            if vm.machine.status.word == "running":
-                world.crash(vm.name)
+    async def crash_again_and_again(daemon: Daemon) -> None:
+        """Crash the VM, each time when the daemon has seen it up."""
+        for crashes in count():
+            while daemon.events().count("recovery.restarted") < crashes:
+                await REAL_TIME.sleep(0.05)
+            await REAL_TIME.sleep(POLL_SECONDS)
+            world.crash(vm.name)
 
     async with (
         Simulator(world=world, clock=REAL_TIME, burst_limit=None) as system,
@@ -87,7 +90,7 @@ async def test_second_daemon_holds_and_total_starts_keep_within_one_budget(tmp_p
     ):
         await until_ready(one)
         await until_ready(other)
-        crashing = asyncio.create_task(crash_again_and_again())
+        crashing = asyncio.create_task(crash_again_and_again(one))
         async with asyncio.timeout(PATIENCE_SECONDS):
             while "recovery.rival" not in other.events():
                 await REAL_TIME.sleep(0.02)
