@@ -56,4 +56,6 @@ def _name_uniquely(devices: list[Any]) -> None:
 def devices_of_vms(view: RenderView, table: str) -> Items:
     """Return the devices of each VM in *table*."""
     rows = view.rows(table)
-    return view.vms.parts(lambda vm: rows.get(vm.config.machine, ()), attrgetter("name"))
+    return view.parts(
+        table, view.vms, lambda vm: rows.get(vm.config.machine, ()), attrgetter("name")
+    )

@@ -107,11 +107,7 @@ def running_guests(view: RenderView) -> Items:
 def filesystems(view: RenderView) -> Items:
     """Return the filesystems of each guest."""
     guests = running_guests(view)
-    return view.keep(
-        "filesystems",
-        guests,
-        lambda: guests.parts(attrgetter("fsinfo"), attrgetter("mountpoint")),
-    )
+    return view.parts("filesystems", guests, attrgetter("fsinfo"), attrgetter("mountpoint"))
 
 
 GUEST = group("guest", VM, "vms machine_status guests", running_guests)

@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from exporter.exposition import checksum
-from exporter.exposition.collector import Family, ItemGroup
+from exporter.exposition.collector import Family, ItemGroup, divide
 from exporter.exposition.numbers import Numbers
 from exporter.exposition.view import Items, RenderView, escape, identical
 from exporter.model import Inventory, SystemReport
@@ -171,6 +171,8 @@ def deflate(data: bytes) -> bytes:
 
 def _read(family: Family, objects: Sequence[Any]) -> list[Any]:
     """Return the value of each item: a number or None, or the values of its info labels."""
+    if isinstance(family.read, divide):
+        return family.read.column(objects)
     if not family.info_labels:
         return list(map(family.read, objects))
     columns = [map(label.read, objects) for label in family.info_labels]

@@ -5,13 +5,13 @@ Which items there are is declared by the collectors. What several of them need, 
 expensive to compute and seldom changes, is kept here from one inventory to the next.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import compress
+from itertools import chain, compress, repeat
 from operator import eq, is_
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from exporter.model import IDENTITY, Cluster, Inventory, Node, SystemReport
 
@@ -46,16 +46,18 @@ class Items:
         known = [item is not None for item in self.objects]
         return Items(list(compress(self.identities, known)), list(compress(self.objects, known)))
 
-    def parts(self, of: Callable[[Any], Iterable[Any]], label: Callable[[Any], str]) -> "Items":
-        """Return the parts *of* each object, identified by the object's labels and *label*."""
-        found = [(identity, part) for identity, item in self for part in of(item)]
-        return Items(
-            [(*identity, escape(label(part))) for identity, part in found],
-            [part for _, part in found],
-        )
-
     def __iter__(self) -> Iterator[tuple[Identity, Any]]:
         return zip(self.identities, self.objects, strict=True)
+
+
+class _Parts(NamedTuple):
+    """Parts of items, and what their identities are made of."""
+
+    items: Items
+    owners: list[Identity]
+    counts: list[int]
+    """How many parts each owner has."""
+    labels: list[str]
 
 
 class Names(dict[int | None, str]):
@@ -101,6 +103,10 @@ class RenderView:
         self._kept_before = before.kept if before is not None else {}
         self.kept: dict[str, tuple[Any, Any]] = {}
         """By name, the inputs of a result and the result."""
+        self.newest_parts: dict[str, _Parts] = {}
+        """By name, also those that this view has not asked for."""
+        if before is not None:
+            self.newest_parts |= before.newest_parts
         self.clusters = Names("cluster", self.inventory.clusters)
         self.nodes = Names("node", self.inventory.nodes)
         identities = self.keep("vm identities", self.sources("vms"), self._identities)
@@ -124,6 +130,33 @@ class RenderView:
             REPORT: self.report,
         }
         return (self.system, *(known.get(table) for table in sorted(tables)))
+
+    def parts(
+        self,
+        name: str,
+        items: Items,
+        of: Callable[[Any], Sequence[Any]],
+        label: Callable[[Any], str],
+    ) -> Items:
+        """
+        Return the parts *of* each item, identified by the item's labels and *label*.
+
+        Their identities are made again only when a part comes or goes.
+        """
+        parts = list(map(of, items.objects))
+        objects = list(chain.from_iterable(parts))
+        made_of = items.identities, list(map(len, parts)), list(map(label, objects))
+        before = self.newest_parts.get(name)
+        if before is not None and before[1:] == made_of:
+            identities = before.items.identities
+        else:
+            counts, labels = made_of[1:]
+            owners = chain.from_iterable(map(repeat, items.identities, counts))
+            identities = [
+                (*identity, escape(text)) for identity, text in zip(owners, labels, strict=True)
+            ]
+        self.newest_parts[name] = found = _Parts(Items(identities, objects), *made_of)
+        return found.items
 
     def keep(self, name: str, inputs: Any, compute: Callable[[], T]) -> T:
         """Return what *compute* returns, or the previous result if *inputs* are unchanged."""
