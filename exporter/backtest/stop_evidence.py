@@ -59,7 +59,8 @@ class StopEvidence:
             since: Evidence from before then does not count.
 
         """
-        until = max(self.up_after(act), act.at + UNDONE_SECONDS)
+        # In the record it may have come up before an action that comes later with new settings.
+        until = max(self._up_after(act.uuid, act.outage), act.at + UNDONE_SECONDS)
         for at, text in self._diagnoses.get(act.uuid, ()):
             if since <= at <= until:
                 return text
@@ -70,8 +71,11 @@ class StopEvidence:
 
     def up_after(self, act: Act) -> float:
         """Return when the record shows the VM up after an action; the end if it does not."""
-        ups = self._up_at.get(act.uuid, ())
-        place = bisect_right(ups, act.at)
+        return self._up_after(act.uuid, act.at)
+
+    def _up_after(self, uuid: str, at: float) -> float:
+        ups = self._up_at.get(uuid, ())
+        place = bisect_right(ups, at)
         return ups[place] if place < len(ups) else self._end
 
     def _is_stop(self, row: LogRow, act: Act) -> bool:

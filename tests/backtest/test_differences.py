@@ -65,6 +65,18 @@ def test_a_longer_confirmation_starts_a_crashed_vm_later() -> None:
     assert result.wrong_now == 0
 
 
+def test_a_stop_in_a_later_outage_does_not_make_a_later_start_wrong() -> None:
+    harness, name = crashed()
+    harness.advance(1800)
+    harness.world.operator_stops(name, graceful=False)
+    harness.advance(600)
+
+    result = backtested(harness, SLOW)
+
+    assert only(result).difference is Difference.LATER
+    assert result.wrong_now == 0
+
+
 def test_a_shorter_confirmation_starts_a_crashed_vm_earlier() -> None:
     harness, name = crashed(setup=SLOW)
     harness.advance(1200)
