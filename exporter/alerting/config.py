@@ -1,7 +1,5 @@
 """Settings of Alertmanagers: where they are, how to log in, what is posted and polled."""
 
-import ssl
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -12,9 +10,8 @@ from pydantic import (
     model_validator,
 )
 
-from exporter.http import ssl_context
-from exporter.inputs.http_settings import auth_headers, check_login, normalized_url
-from exporter.inputs.validation import STRICT, Seconds, Secret
+from exporter.inputs.http_settings import HTTPServerSettings, normalized_url
+from exporter.inputs.validation import STRICT, Seconds
 
 
 def _normalized_url(text: str) -> str:
@@ -52,28 +49,14 @@ class AlertLimits(BaseModel):
     """How long the alert that recovery restarted a VM stays active."""
 
 
-class AlertmanagerSettings(BaseModel):
+class AlertmanagerSettings(HTTPServerSettings):
     """Alertmanagers that receive the daemon's alerts and whose silences hold recovery."""
 
-    model_config = STRICT
+    section = "alertmanager"
 
     urls: Annotated[tuple[URL, ...], BeforeValidator(_as_tuple)] = ()
     """`http[s]://host[:port][/prefix]` of each Alertmanager. List every member of a cluster: each
     receives every alert, and the silences of all of them count."""
-    username: str = ""
-    """User name for HTTP basic auth."""
-    password: Secret | None = None
-    """Password for HTTP basic auth."""
-    password_file: Path | None = None
-    """File with the password. Read again for each request."""
-    token: Secret | None = None
-    """Bearer token, instead of a user name and password."""
-    token_file: Path | None = None
-    """File with the bearer token. Read again for each request."""
-    verify: bool = True
-    """Whether to verify TLS certificates. If off, the credentials can be intercepted."""
-    ca_file: Path | None = None
-    """CA certificates (PEM) to trust in addition to the operating system's."""
     post: bool = True
     """Whether the daemon posts its own alerts. Alert rules in Prometheus work without it."""
     silences: bool = True
@@ -100,8 +83,7 @@ class AlertmanagerSettings(BaseModel):
     limits: AlertLimits = AlertLimits()
 
     @model_validator(mode="after")
-    def _one_login(self) -> "AlertmanagerSettings":
-        check_login(self)
+    def _each_once(self) -> "AlertmanagerSettings":
         if len(set(self.urls)) < len(self.urls):
             raise ValueError("urls contains the same URL twice")
         return self
@@ -113,23 +95,3 @@ class AlertmanagerSettings(BaseModel):
     @property
     def reads_silences(self) -> bool:
         return bool(self.urls) and self.silences
-
-    def auth_headers(self) -> dict[str, str]:
-        """
-        Return the HTTP headers with the credentials.
-
-        Raises:
-            ConfigError: A secret file cannot be read or contains no secret.
-
-        """
-        return auth_headers(self)
-
-    def ssl_context(self) -> ssl.SSLContext | bool:
-        """
-        Return what verifies certificates, ``False`` to verify none.
-
-        Raises:
-            ConfigError: The CA file cannot be used.
-
-        """
-        return ssl_context(self.ca_file, verify=self.verify, section="alertmanager")

@@ -1,29 +1,16 @@
 """What the settings of every HTTP server share: its URL, and how to log in."""
 
 import base64
+import ssl
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr, model_validator
 
+from exporter.http import ssl_context
 from exporter.inputs.files import SecretFile
-from exporter.inputs.validation import check_alternatives
-
-
-class Login(Protocol):
-    """The settings of HTTP basic auth, or of a bearer token."""
-
-    @property
-    def username(self) -> str: ...
-    @property
-    def password(self) -> SecretStr | None: ...
-    @property
-    def password_file(self) -> Path | None: ...
-    @property
-    def token(self) -> SecretStr | None: ...
-    @property
-    def token_file(self) -> Path | None: ...
+from exporter.inputs.validation import STRICT, Secret, check_alternatives
 
 
 def normalized_url(text: str, *, example: str, api: str) -> str:
@@ -52,33 +39,66 @@ def normalized_url(text: str, *, example: str, api: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
-def check_login(settings: Login) -> None:
-    """Raise `ValueError` if the settings contain half a login, or two."""
-    check_alternatives(settings, "password", "token")
-    has_password = settings.password is not None or settings.password_file is not None
-    has_token = settings.token is not None or settings.token_file is not None
-    if has_token and (settings.username or has_password):
-        raise ValueError("a token and a user name are both set: keep one")
-    if bool(settings.username) is not has_password:
-        raise ValueError("username and password must be set together")
+class HTTPServerSettings(BaseModel):
+    """How to log in to an HTTP server, and which certificates to trust."""
 
+    model_config = STRICT
 
-def auth_headers(settings: Login) -> dict[str, str]:
-    """
-    Return the HTTP headers with the credentials.
+    section: ClassVar[str]
+    """Where these settings stand, for the errors."""
 
-    Raises:
-        ConfigError: A secret file cannot be read or contains no secret.
+    username: str = ""
+    """User name for HTTP basic auth."""
+    password: Secret | None = None
+    """Password for HTTP basic auth."""
+    password_file: Path | None = None
+    """File with the password. Read again for each request."""
+    token: Secret | None = None
+    """Bearer token, instead of a user name and password."""
+    token_file: Path | None = None
+    """File with the bearer token. Read again for each request."""
+    verify: bool = True
+    """Whether to verify TLS certificates. If off, the credentials can be intercepted."""
+    ca_file: Path | None = None
+    """CA certificates (PEM) to trust in addition to the operating system's."""
 
-    """
-    token = _secret(settings.token, settings.token_file)
-    if token:
-        return {"Authorization": f"Bearer {token}"}
-    if not settings.username:
-        return {}
-    password = _secret(settings.password, settings.password_file)
-    pair = base64.b64encode(f"{settings.username}:{password}".encode()).decode()
-    return {"Authorization": f"Basic {pair}"}
+    @model_validator(mode="after")
+    def _one_login(self) -> Self:
+        check_alternatives(self, "password", "token")
+        has_password = self.password is not None or self.password_file is not None
+        has_token = self.token is not None or self.token_file is not None
+        if has_token and (self.username or has_password):
+            raise ValueError("a token and a user name are both set: keep one")
+        if bool(self.username) is not has_password:
+            raise ValueError("username and password must be set together")
+        return self
+
+    def auth_headers(self) -> dict[str, str]:
+        """
+        Return the HTTP headers with the credentials.
+
+        Raises:
+            ConfigError: A secret file cannot be read or contains no secret.
+
+        """
+        token = _secret(self.token, self.token_file)
+        if token:
+            return {"Authorization": f"Bearer {token}"}
+        if not self.username:
+            return {}
+        password = _secret(self.password, self.password_file)
+        pair = base64.b64encode(f"{self.username}:{password}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
+
+    def ssl_context(self) -> ssl.SSLContext | bool:
+        """
+        Return what verifies certificates, ``False`` to verify none.
+
+        Raises:
+            ConfigError: The CA file cannot be used.
+
+        """
+        return ssl_context(self.ca_file, verify=self.verify, section=self.section)
 
 
 def _secret(value: SecretStr | None, path: Path | None) -> str:

@@ -1,15 +1,12 @@
 """The settings of the confirmation by Prometheus: its server and its queries."""
 
-import ssl
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
-from exporter.http import ssl_context
-from exporter.inputs.http_settings import auth_headers, check_login, normalized_url
-from exporter.inputs.validation import STRICT, Secret
+from exporter.inputs.http_settings import HTTPServerSettings, normalized_url
+from exporter.inputs.validation import STRICT
 from exporter.prometheus.query_template import checked, names_vm
 
 
@@ -45,10 +42,10 @@ class ConfirmationRule(BaseModel):
     """As `recovery.confirm.query`. It may also name a fixed target."""
 
 
-class ConfirmationSettings(BaseModel):
+class ConfirmationSettings(HTTPServerSettings):
     """A Prometheus that must confirm that a VM is down before recovery acts on it."""
 
-    model_config = STRICT
+    section = "recovery.confirm"
 
     url: Annotated[str, AfterValidator(_normalized_url)] = ""
     """`http[s]://host[:port][/prefix]` of Prometheus. Without it, nothing is confirmed."""
@@ -65,24 +62,9 @@ class ConfirmationSettings(BaseModel):
     confirmation. `go_on`: it starts VMs without one, and the decision says so."""
     timeout_seconds: Annotated[float, Field(gt=0, le=3)] = 2
     """Timeout of one query."""
-    username: str = ""
-    """User name for HTTP basic auth."""
-    password: Secret | None = None
-    """Password for HTTP basic auth."""
-    password_file: Path | None = None
-    """File with the password. Read again for each request."""
-    token: Secret | None = None
-    """Bearer token, instead of a user name and password."""
-    token_file: Path | None = None
-    """File with the bearer token. Read again for each request."""
-    verify: bool = True
-    """Whether to verify TLS certificates. If off, the credentials can be intercepted."""
-    ca_file: Path | None = None
-    """CA certificates (PEM) to trust in addition to the operating system's."""
 
     @model_validator(mode="after")
     def _complete(self) -> "ConfirmationSettings":
-        check_login(self)
         if bool(self.url) is not bool(self.queries):
             raise ValueError("url and a query (or rules) must be set together")
         return self
@@ -98,23 +80,3 @@ class ConfirmationSettings(BaseModel):
             if any(fnmatchcase(vm_name, pattern) for pattern in rule.names):
                 return rule.query
         return self.query
-
-    def auth_headers(self) -> dict[str, str]:
-        """
-        Return the HTTP headers with the credentials.
-
-        Raises:
-            ConfigError: A secret file cannot be read or contains no secret.
-
-        """
-        return auth_headers(self)
-
-    def ssl_context(self) -> ssl.SSLContext | bool:
-        """
-        Return what verifies certificates, ``False`` to verify none.
-
-        Raises:
-            ConfigError: The CA file cannot be used.
-
-        """
-        return ssl_context(self.ca_file, verify=self.verify, section="recovery.confirm")
