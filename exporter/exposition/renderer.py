@@ -10,7 +10,8 @@ system's samples are formatted and compressed once for every page.
 """
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -27,6 +28,8 @@ except ImportError:
 
 COMPRESSION_LEVEL = 1
 """Repetitive text compresses well at the fastest level, and hardly better at higher ones."""
+LINES_AT_ONCE = 500
+"""Compressed while they are in the processor's cache; malloc has the memory for them already."""
 
 
 class Segment(NamedTuple):
@@ -120,8 +123,8 @@ class Renderer:
             values = _read(family, shown.objects)
             known = before.samples[family.name] if before is not None else None
             if known is None or known.values != values:
-                text = self._lines(family, shown, labels, values)
-                known = _Samples(values, segment(text))
+                lines = self._lines(family, shown, labels, values)
+                known = _Samples(values, segment(lines))
             samples[family.name] = known
         return _RenderedGroup(sources, items, labels, duplicates, samples)
 
@@ -136,37 +139,43 @@ class Renderer:
 
     def _lines(
         self, family: Family, items: Items, labels: Sequence[str], values: Sequence[Any]
-    ) -> str:
+    ) -> Iterator[str]:
         name = family.name
         if family.info_labels:
             template, order = _template(family.labels)
             line = f"{name}{{{template}}} 1.0\n"
-            return "".join(
-                [
-                    line % order((*identity, *map(escape, words)))
-                    for identity, words in zip(items.identities, values, strict=True)
-                ]
+            return (
+                line % order((*identity, *map(escape, words)))
+                for identity, words in zip(items.identities, values, strict=True)
             )
-        return "".join(
-            [
-                f"{name}{{{label}}} {number}\n"
-                for label, number in zip(labels, self._numbers.spell(values), strict=True)
-                if number
-            ]
+        return (
+            f"{name}{{{label}}} {number}\n"
+            for label, number in zip(labels, self._numbers.spell(values), strict=True)
+            if number
         )
 
 
-def segment(text: str) -> Segment:
-    """Return *text* as a piece of a page."""
-    encoded = text.encode()
-    deflated = deflate(encoded) if encoded else b""
-    return Segment(deflated, len(encoded), deflater.crc32(encoded), checksum.shift(len(encoded)))
+def segment(lines: Iterable[str]) -> Segment:
+    """Return the text of *lines* as a piece of a page."""
+    stream, lines = _compressor(), iter(lines)
+    deflated, size, crc = [], 0, 0
+    while text := "".join(islice(lines, LINES_AT_ONCE)).encode():
+        deflated.append(stream.compress(text))
+        size += len(text)
+        crc = deflater.crc32(text, crc)
+    if size:
+        deflated.append(stream.flush(zlib.Z_FULL_FLUSH))
+    return Segment(b"".join(deflated), size, crc, checksum.shift(size))
 
 
 def deflate(data: bytes) -> bytes:
     """Return *data* as deflate blocks that end on a byte boundary and are not the last."""
-    stream = deflater.compressobj(COMPRESSION_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    stream = _compressor()
     return stream.compress(data) + stream.flush(zlib.Z_FULL_FLUSH)
+
+
+def _compressor() -> Any:
+    return deflater.compressobj(COMPRESSION_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
 
 
 def _read(family: Family, objects: Sequence[Any]) -> list[Any]:
