@@ -81,11 +81,6 @@ class VM(msgspec.Struct, frozen=True, gc=False):
     config: VMConfig
     status: MachineStatus | None
 
-    @property
-    def may_run(self) -> bool:
-        """Whether it runs, as far as is known; VergeOS keeps load and guest rows of VMs off."""
-        return self.status is not None and self.status.running is not False
-
 
 class Cluster(msgspec.Struct, frozen=True, gc=False):
     """A cluster of nodes."""

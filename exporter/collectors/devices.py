@@ -1,6 +1,7 @@
 """Devices of machines, NICs and disks: their rows, names that are unique, and the items of VMs."""
 
 from collections import Counter
+from itertools import repeat
 from operator import attrgetter
 from typing import Any
 
@@ -55,7 +56,5 @@ def _name_uniquely(devices: list[Any]) -> None:
 
 def devices_of_vms(view: RenderView, table: str) -> Items:
     """Return the devices of each VM in *table*."""
-    rows = view.rows(table)
-    return view.parts(
-        table, view.vms, lambda vm: rows.get(vm.config.machine, ()), attrgetter("name")
-    )
+    devices = list(map(view.rows(table).get, view.machines(), repeat(())))
+    return view.parts(table, view.vms.identities, devices, attrgetter("name"))

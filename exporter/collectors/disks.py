@@ -61,7 +61,8 @@ def vm_disks(view: RenderView) -> Items:
 def disk_loads(view: RenderView) -> Items:
     """Return the I/O counters of each disk that has some."""
     stats, disks = view.rows(MACHINE_DRIVE_STATS.name), vm_disks(view)
-    return Items(disks.identities, [stats.get(disk.key) for disk in disks.objects]).known()
+    found = list(map(stats.get, map(attrgetter("key"), disks.objects)))
+    return Items(disks.identities, found).known()
 
 
 DISK = group("disk", f"{VM} disk", "vms machine_drives", vm_disks)

@@ -90,24 +90,28 @@ GUESTS = Table(
 
 
 def running_guests(view: RenderView) -> Items:
-    """Return the guest of each VM that may run; VergeOS keeps the rows of VMs that are off."""
-    rows, unknown = view.rows(GUESTS.name), GuestRow()
+    """Return the guest of each VM that may run."""
+    rows = map(view.rows(GUESTS.name).get, view.running_machines())
     return view.keep(
         "guests",
         view.sources("vms", "machine_status", GUESTS.name),
-        lambda: view.of_vms(
-            [
-                rows.get(vm.config.machine, unknown).agent_guest_info if vm.may_run else None
-                for vm in view.vms.objects
-            ]
-        ),
+        lambda: view.of_vms(row and row.agent_guest_info for row in rows),
     )
 
 
 def filesystems(view: RenderView) -> Items:
     """Return the filesystems of each guest."""
     guests = running_guests(view)
-    return view.parts("filesystems", guests, attrgetter("fsinfo"), attrgetter("mountpoint"))
+    return view.keep(
+        "filesystems",
+        guests,
+        lambda: view.parts(
+            "filesystems",
+            guests.identities,
+            list(map(attrgetter("fsinfo"), guests.objects)),
+            attrgetter("mountpoint"),
+        ),
+    )
 
 
 GUEST = group("guest", VM, "vms machine_status guests", running_guests)

@@ -203,11 +203,8 @@ def states(view: RenderView) -> Items:
 
 
 def loads(view: RenderView) -> Items:
-    """Return the load of each VM that may run; VergeOS keeps the rows of VMs that are off."""
-    rows = view.rows(MACHINE_STATS.name)
-    return view.of_vms(
-        [rows.get(vm.config.machine) if vm.may_run else None for vm in view.vms.objects]
-    )
+    """Return the load of each VM that may run."""
+    return view.of_vms(map(view.rows(MACHINE_STATS.name).get, view.running_machines()))
 
 
 CONFIG = group("VM", VM, "vms", configs)

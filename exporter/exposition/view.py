@@ -5,7 +5,7 @@ Which items there are is declared by the collectors. What several of them need, 
 expensive to compute and seldom changes, is kept here from one inventory to the next.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -112,9 +112,32 @@ class RenderView:
         identities = self.keep("vm identities", self.sources("vms"), self._identities)
         self.vms = Items(identities, list(self.inventory.vms))
 
-    def of_vms(self, objects: Sequence[Any]) -> Items:
+    def of_vms(self, objects: Iterable[Any]) -> Items:
         """Return *objects*, one for each VM, where they are known."""
         return Items(self.vms.identities, list(objects)).known()
+
+    def machines(self) -> list[int]:
+        """Return the key of each VM's machine."""
+        return self.keep(
+            "machines",
+            self.sources("vms"),
+            lambda: [vm.config.machine for vm in self.vms.objects],
+        )
+
+    def running_machines(self) -> list[int | None]:
+        """
+        Return the key of the machine of each VM that may run, as far as is known, else None.
+
+        VergeOS keeps rows of load and guest of VMs that are off.
+        """
+        return self.keep(
+            "running machines",
+            self.sources("vms", "machine_status"),
+            lambda: [
+                machine if (status := vm.status) and status.running is not False else None
+                for machine, vm in zip(self.machines(), self.vms.objects, strict=True)
+            ],
+        )
 
     def rows(self, table: str) -> Mapping[int, Any]:
         """Return the rows of *table* by key; none if it is stale or was never polled."""
@@ -134,26 +157,25 @@ class RenderView:
     def parts(
         self,
         name: str,
-        items: Items,
-        of: Callable[[Any], Sequence[Any]],
+        owners: list[Identity],
+        parts: Sequence[Sequence[Any]],
         label: Callable[[Any], str],
     ) -> Items:
         """
-        Return the parts *of* each item, identified by the item's labels and *label*.
+        Return the *parts* of each owner, identified by the owner's labels and *label*.
 
         Their identities are made again only when a part comes or goes.
         """
-        parts = list(map(of, items.objects))
         objects = list(chain.from_iterable(parts))
-        made_of = items.identities, list(map(len, parts)), list(map(label, objects))
+        made_of = owners, list(map(len, parts)), list(map(label, objects))
         before = self.newest_parts.get(name)
         if before is not None and before[1:] == made_of:
             identities = before.items.identities
         else:
             counts, labels = made_of[1:]
-            owners = chain.from_iterable(map(repeat, items.identities, counts))
+            repeated = chain.from_iterable(map(repeat, owners, counts))
             identities = [
-                (*identity, escape(text)) for identity, text in zip(owners, labels, strict=True)
+                (*owner, escape(text)) for owner, text in zip(repeated, labels, strict=True)
             ]
         self.newest_parts[name] = found = _Parts(Items(identities, objects), *made_of)
         return found.items
