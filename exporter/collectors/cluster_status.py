@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 
 from exporter.collectors.collector import Collector
-from exporter.exposition.collector import gauge, group, info, scale
+from exporter.exposition.collector import gauge, group, info, or_unknown, scale
 from exporter.exposition.view import Items, RenderView, escape
 from exporter.vergeos.rows import MIB, Name, Row, Whole, joined
 from exporter.vergeos.tables import Importance, Pace, Table
@@ -61,7 +61,7 @@ CLUSTER = group("cluster", "system_name cluster", CLUSTER_STATUS.name, clusters)
 
 FAMILIES = (
     info("cluster_status_info", CLUSTER, "clusters.status#status",
-         "The cluster's status", {"status": lambda row: row.status_state or "unknown"}),
+         "The cluster's status", {"status": or_unknown("status_state")}),
     gauge("cluster_nodes", CLUSTER, "clusters.status#total_nodes",
           "Nodes of the cluster", "total_nodes"),
     gauge("cluster_online_nodes", CLUSTER, "clusters.status#online_nodes",

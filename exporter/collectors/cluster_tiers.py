@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from exporter.collectors.collector import Collector
-from exporter.exposition.collector import divide, gauge, group, info
+from exporter.exposition.collector import divide, gauge, group, info, or_unknown
 from exporter.exposition.view import Items, RenderView, escape
 from exporter.vergeos.rows import Count, Name, Reference, Row, Whole, joined, key_number
 from exporter.vergeos.tables import Importance, Pace, Table
@@ -69,7 +69,7 @@ TIER = group("storage tier", "system_name cluster tier", "cluster_tiers clusters
 FAMILIES = (
     info("cluster_tier_info", TIER, "cluster_tiers.status#status",
          "Status and state of the storage tier",
-         {"status": "tier_status", "state": lambda row: row.tier_state or "unknown"}),
+         {"status": "tier_status", "state": or_unknown("tier_state")}),
     gauge("cluster_tier_capacity_bytes", TIER, "cluster_tiers.status#capacity",
           "Size of the storage tier", "capacity"),
     gauge("cluster_tier_used_bytes", TIER, "cluster_tiers.status#used",

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from exporter.collectors.collector import Collector
-from exporter.exposition.collector import gauge, group
+from exporter.exposition.collector import each, gauge, group
 from exporter.exposition.view import Items, RenderView, escape
 from exporter.model import KNOWN_STATUS_WORDS, Cluster
 from exporter.vergeos.rows import Name, Row
@@ -59,7 +59,7 @@ STATUS_COUNT = group(
 FAMILIES = (
     gauge("cluster_vms", STATUS_COUNT, "machine_status.status",
           "VMs of this cluster by status; unknown counts VMs without a status, other counts "
-          "statuses that this version does not know", float),
+          "statuses that this version does not know", each(float)),
 )  # fmt: skip
 
 COLLECTOR = Collector("clusters", (CLUSTERS,), FAMILIES)

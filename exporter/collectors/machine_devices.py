@@ -8,7 +8,7 @@ from typing import Annotated
 
 from exporter.collectors.collector import Collector
 from exporter.collectors.devices import DeviceRow, by_machine, clean_device, devices_of_vms
-from exporter.exposition.collector import VM, group, info
+from exporter.exposition.collector import VM, each, group, info, or_unknown
 from exporter.exposition.view import Items, RenderView
 from exporter.vergeos.rows import Name, joined
 from exporter.vergeos.tables import Importance, Pace, Table
@@ -64,9 +64,9 @@ FAMILIES = (
          "Type and status of a device passed through to the VM; the VM cannot start without a "
          "device that is not optional",
          {
-             "type": lambda row: row.type or "unknown",
-             "status": lambda row: row.device_status or "unknown",
-             "optional": lambda row: _OPTIONAL[row.optional],
+             "type": or_unknown("type"),
+             "status": or_unknown("device_status"),
+             "optional": each(lambda row: _OPTIONAL[row.optional]),
          }),
 )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from exporter.collectors.collector import Collector
-from exporter.exposition.collector import VM, gauge, group, info, time
+from exporter.exposition.collector import VM, each, gauge, group, info, time
 from exporter.exposition.view import REPORT, Items, RenderView, escape
 from exporter.vergeos.recovery_rows import TAG_MEMBERS
 
@@ -75,13 +75,13 @@ FAMILIES = (
           "Actions whose outcome is not known yet", "open_actions"),
     gauge("recovery_error_budget_spent", RECOVERY, "",
           "1 if recovery fell back from mode enforce to ask because people undid its actions",
-          lambda one: float(bool(one.fell_back))),
+          each(lambda one: float(bool(one.fell_back)))),
     gauge("recovery_journal_up", RECOVERY, "",
           "1 if the journal can be written; without it recovery does not act", "journal_up"),
     gauge("recovery_inventory_timestamp_seconds", RECOVERY, "",
           "When the last inventory was read that passed recovery's checks", time("inventory_at")),
     gauge("recovery_vms", STATE, "",
-          "VMs enrolled in recovery, by their state in recovery", float),
+          "VMs enrolled in recovery, by their state in recovery", each(float)),
     info("recovery_vm_state_info", VM_STATE, "",
          "Policy and state of a VM in recovery, the cause of its diagnosis, and the guard that "
          "forbids its start; a VM with the policy no is only monitored",
@@ -96,10 +96,10 @@ FAMILIES = (
           "When the outcome of the last action on a VM was known", time("at")),
     info("recovery_vm_question_info", QUESTION, "",
          "The question about a VM that waits for the answer of an operator; only in mode ask",
-         {"question": lambda one: str(one.number), "action": "action"}),
+         {"question": each(lambda one: str(one.number)), "action": "action"}),
     gauge("recovery_vm_budget_remaining", BUDGET, "",
           "Actions that remain in a VM's restart budget for the window; only for VMs with a "
-          "recent action", float),
+          "recent action", each(float)),
 )  # fmt: skip
 
 COLLECTOR = Collector("recovery", (TAG_MEMBERS,), FAMILIES)

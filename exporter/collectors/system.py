@@ -1,7 +1,7 @@
 """The system: state of its polling, its name and version, and its number of VM snapshots."""
 
 from exporter.collectors.collector import Collector
-from exporter.exposition.collector import counter, gauge, group, info, time
+from exporter.exposition.collector import counter, each, gauge, group, info, time
 from exporter.exposition.view import REPORT, Items, RenderView
 from exporter.model import IDENTITY
 from exporter.vergeos.rows import Row
@@ -83,7 +83,8 @@ FAMILIES = (
     info("system_info", VERSION, "version.json, settings.cloud_name",
          "Name and version of this VergeOS system",
          {"cloud_name": "cloud_name", "version": "version"}),
-    gauge("vm_snapshots", SNAPSHOTS, "vms.is_snapshot", "Snapshots of VMs in this system", float),
+    gauge("vm_snapshots", SNAPSHOTS, "vms.is_snapshot", "Snapshots of VMs in this system",
+          each(float)),
 )  # fmt: skip
 
 COLLECTOR = Collector("system", (VM_SNAPSHOTS,), FAMILIES, required=True)

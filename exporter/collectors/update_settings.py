@@ -7,7 +7,7 @@ Users of a tenant may not read these tables.
 from typing import Annotated
 
 from exporter.collectors.collector import Collector
-from exporter.exposition.collector import gauge, group, info
+from exporter.exposition.collector import gauge, group, info, or_unknown
 from exporter.exposition.view import Items, RenderView, escape
 from exporter.vergeos.rows import Name, Row, Whole, joined
 from exporter.vergeos.tables import Importance, Pace, Table
@@ -61,7 +61,7 @@ SOURCE = group("update source", "system_name source", UPDATE_SOURCE_STATUS.name,
 FAMILIES = (
     info("update_info", SETTINGS, "update_settings.branch#name",
          "Branch that VergeOS is updated from",
-         {"branch": lambda row: row.branch_name or "unknown"}),
+         {"branch": or_unknown("branch_name")}),
     gauge("update_installed", SETTINGS, "update_settings.installed",
           "1 if an update is installed and waits for the restart of the nodes", "installed"),
     gauge("update_reboot_required", SETTINGS, "update_settings.reboot_required",
@@ -69,7 +69,7 @@ FAMILIES = (
     gauge("update_applying", SETTINGS, "update_settings.applying_updates",
           "1 while VergeOS applies an update, node after node", "applying_updates"),
     info("update_source_status_info", SOURCE, "update_source_status.status",
-         "Status of the update source", {"status": lambda row: row.status or "unknown"}),
+         "Status of the update source", {"status": or_unknown("status")}),
     gauge("update_source_nodes_updated", SOURCE, "update_source_status.nodes_updated",
           "Nodes that have the update", "nodes_updated"),
 )  # fmt: skip

@@ -5,6 +5,7 @@ Tables ``vms``, ``machine_status`` (also of nodes and tenant nodes) and ``machin
 reads the first two, so their rows become values of `exporter.model`.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import msgspec
 
 from exporter.collectors.collector import Collector
-from exporter.exposition.collector import VM, divide, gauge, group, info, scale
+from exporter.exposition.collector import VM, Read, divide, gauge, group, info, scale
 from exporter.exposition.view import Items, RenderView
 from exporter.model import KNOWN_STATUS_WORDS, MachineStatus, VMConfig
 from exporter.polling.state import TableRows
@@ -207,6 +208,11 @@ def loads(view: RenderView) -> Items:
     return view.of_vms(map(view.rows(MACHINE_STATS.name).get, view.running_machines()))
 
 
+def while_running(read: Callable[[MachineStatus], Any]) -> Read:
+    """Return a reader of what a machine that is off does not have."""
+    return lambda states: [read(status) if status.running else None for status in states]
+
+
 CONFIG = group("VM", VM, "vms", configs)
 PLACE = group("VM place", VM, "vms machine_status clusters nodes", places)
 STATE = group("VM state", VM, "vms machine_status", states)
@@ -242,13 +248,13 @@ FAMILIES = (
           "When the platform last updated the VM's status", "updated_at"),
     gauge("vm_running_cpu_cores", STATE, "machine_status.running_cores",
           "CPU cores of the running VM; absent while the VM is off",
-          lambda status: status.running_cpu_cores if status.running else None),
+          while_running(attrgetter("running_cpu_cores"))),
     gauge("vm_running_memory_bytes", STATE, "machine_status.running_ram",
           "Memory of the running VM; absent while the VM is off",
-          lambda status: status.running_memory_bytes if status.running else None),
+          while_running(attrgetter("running_memory_bytes"))),
     gauge("vm_guest_agent_connected", STATE, "machine_status.agent_version",
           "1 while a guest agent is connected; absent while the VM is off",
-          lambda status: bool(status.agent_version) if status.running else None),
+          while_running(lambda status: bool(status.agent_version))),
     gauge("vm_cpu_usage_ratio", LOAD, "machine_stats.total_cpu",
           "Share of the VM's CPU time in use, 0 to 1; absent while the VM is off",
           divide("total_cpu", 100)),

@@ -6,7 +6,7 @@ families their identity labels, which are few and constant for the life of the o
 changes is a value, or a label of an info metric.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
 from itertools import repeat
@@ -20,7 +20,8 @@ VM = "system_name vm_id vm_name"
 """The identity labels of everything that belongs to a VM."""
 UNITS = ("bytes_per_second", "bytes", "seconds", "ratio")
 
-Read = Callable[[Any], float | None]
+Read = Callable[[Sequence[Any]], Iterable[Any]]
+"""Reads the value of each item: of all at once, in half the time of a call for each."""
 
 
 class Kind(Enum):
@@ -34,7 +35,7 @@ class InfoLabel(NamedTuple):
     """A label of an info family: something that may change during the object's life."""
 
     label: str
-    read: Callable[[Any], str]
+    read: Read
 
 
 class ItemGroup(NamedTuple):
@@ -86,7 +87,7 @@ def info(
     group: ItemGroup,
     source: str,
     help_: str,
-    labels: Mapping[str, Callable[[Any], str] | str],
+    labels: Mapping[str, Read | str],
 ) -> Family:
     """Declare an info family: its value is always 1, its labels carry the information."""
     family = _family(Kind.GAUGE, name, group, source, help_, one)
@@ -96,41 +97,35 @@ def info(
     )
 
 
+def each(read: Callable[[Any], Any]) -> Read:
+    """Return a reader that calls *read* for each item."""
+    return lambda items: map(read, items)
+
+
 def time(attribute: str) -> Read:
     """Return a reader of a datetime attribute as Unix seconds."""
     get = attrgetter(attribute)
-
-    def unix_seconds(item: Any) -> float | None:
-        moment = get(item)
-        return None if moment is None else float(moment.timestamp())
-
-    return unix_seconds
+    return lambda items: [
+        None if moment is None else float(moment.timestamp()) for moment in map(get, items)
+    ]
 
 
 def scale(attribute: str, factor: float) -> Read:
     """Return a reader of a numeric attribute times *factor*."""
     get = attrgetter(attribute)
-
-    def scaled(item: Any) -> float | None:
-        value = get(item)
-        return None if value is None else value * factor
-
-    return scaled
+    return lambda items: [None if value is None else value * factor for value in map(get, items)]
 
 
-class divide:  # noqa: N801 - a reader like the functions around it
-    """A reader of a numeric attribute divided by *divisor*."""
+def divide(attribute: str, divisor: float) -> Read:
+    """Return a reader of a numeric attribute divided by *divisor*."""
+    get = attrgetter(attribute)
+    return lambda items: map(quotient, map(get, items), repeat(divisor))
 
-    def __init__(self, attribute: str, divisor: float) -> None:
-        self._get = attrgetter(attribute)
-        self._divisor = divisor
 
-    def __call__(self, item: Any) -> float | None:
-        return quotient(self._get(item), self._divisor)
-
-    def column(self, items: Sequence[Any]) -> list[float | None]:
-        """Return what is read of each item, in less than half the time of as many calls."""
-        return list(map(quotient, map(self._get, items), repeat(self._divisor)))
+def or_unknown(attribute: str) -> Read:
+    """Return a reader of a text attribute, ``unknown`` where it has none."""
+    get = attrgetter(attribute)
+    return lambda items: [text or "unknown" for text in map(get, items)]
 
 
 @lru_cache(maxsize=2**14)  # rounding is slow, and many rows have the same values
@@ -140,9 +135,9 @@ def quotient(value: float | None, divisor: float) -> float | None:
     return None if result is None or not isfinite(result) else round(result, 9)
 
 
-def one(_: Any) -> float:
+def one(items: Sequence[Any]) -> Iterable[float]:
     """Read an info family."""
-    return 1.0
+    return repeat(1.0, len(items))
 
 
 def _family(
@@ -159,8 +154,8 @@ def _family(
     )
 
 
-def _reader(read: Callable[[Any], Any] | str) -> Callable[[Any], Any]:
-    return attrgetter(read) if isinstance(read, str) else read
+def _reader(read: Read | str) -> Read:
+    return each(attrgetter(read)) if isinstance(read, str) else read
 
 
 def unit_of(name: str) -> str:

@@ -16,7 +16,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from exporter.exposition import checksum
-from exporter.exposition.collector import Family, ItemGroup, divide
+from exporter.exposition.collector import Family, ItemGroup
 from exporter.exposition.numbers import Numbers
 from exporter.exposition.view import Items, RenderView, escape, identical
 from exporter.model import Inventory, SystemReport
@@ -171,7 +171,8 @@ def segment(lines: Iterable[str]) -> Segment:
 def deflate(data: bytes) -> bytes:
     """Return *data* as deflate blocks that end on a byte boundary and are not the last."""
     stream = _compressor()
-    return stream.compress(data) + stream.flush(zlib.Z_FULL_FLUSH)
+    deflated: bytes = stream.compress(data) + stream.flush(zlib.Z_FULL_FLUSH)
+    return deflated
 
 
 def _compressor() -> Any:
@@ -180,11 +181,9 @@ def _compressor() -> Any:
 
 def _read(family: Family, objects: Sequence[Any]) -> list[Any]:
     """Return the value of each item: a number or None, or the values of its info labels."""
-    if isinstance(family.read, divide):
-        return family.read.column(objects)
     if not family.info_labels:
-        return list(map(family.read, objects))
-    columns = [map(label.read, objects) for label in family.info_labels]
+        return list(family.read(objects))
+    columns = [label.read(objects) for label in family.info_labels]
     return list(zip(*columns, strict=True))
 
 

@@ -5,7 +5,7 @@ Which items there are is declared by the collectors. What several of them need, 
 expensive to compute and seldom changes, is kept here from one inventory to the next.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -45,9 +45,6 @@ class Items:
             return self
         known = [item is not None for item in self.objects]
         return Items(list(compress(self.identities, known)), list(compress(self.objects, known)))
-
-    def __iter__(self) -> Iterator[tuple[Identity, Any]]:
-        return zip(self.identities, self.objects, strict=True)
 
 
 class _Parts(NamedTuple):
@@ -124,17 +121,17 @@ class RenderView:
             lambda: [vm.config.machine for vm in self.vms.objects],
         )
 
-    def running_machines(self) -> list[int | None]:
+    def running_machines(self) -> list[int]:
         """
-        Return the key of the machine of each VM that may run, as far as is known, else None.
+        Return the key of each VM's machine, 0 if the VM is off: no row has that key.
 
-        VergeOS keeps rows of load and guest of VMs that are off.
+        VergeOS keeps the rows of load and guest of VMs that are off.
         """
         return self.keep(
             "running machines",
             self.sources("vms", "machine_status"),
             lambda: [
-                machine if (status := vm.status) and status.running is not False else None
+                machine if (status := vm.status) and status.running is not False else 0
                 for machine, vm in zip(self.machines(), self.vms.objects, strict=True)
             ],
         )

@@ -161,9 +161,10 @@ class _ClientCollector(Collector):
         for family in FAMILIES:
             make = CounterMetricFamily if family.kind is Kind.COUNTER else GaugeMetricFamily
             metric = make(family.name, family.help, labels=family.labels)
-            for identity, item in family.group.items(self._view):
-                words = [word.read(item) for word in family.info_labels]
-                value = family.read(item)
+            items = family.group.items(self._view)
+            columns = [label.read(items.objects) for label in family.info_labels]
+            values = family.read(items.objects)
+            for identity, value, *words in zip(items.identities, values, *columns, strict=True):
                 if value is not None:
                     metric.add_metric([*identity, *words], value)
             yield metric

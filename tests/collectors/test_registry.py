@@ -136,7 +136,7 @@ def test_only_info_families_have_info_labels_and_their_value_is_one(family: Fami
         assert family.kind is Kind.GAUGE
         assert family.unit == ""
         assert family.read is one
-        assert family.read(object()) == 1.0
+        assert list(family.read([object()])) == [1.0]
     else:
         assert family.read is not one
 

@@ -33,14 +33,15 @@ class Reference(Collector):
             metric = _empty(family)
             for view in self._views:
                 seen = set()
-                for identity, item in family.group.items(view):
-                    value = family.read(item)
+                items = family.group.items(view)
+                columns = [label.read(items.objects) for label in family.info_labels]
+                values = family.read(items.objects)
+                for identity, value, *words in zip(items.identities, values, *columns, strict=True):
                     if identity in seen:
                         continue
                     seen.add(identity)
-                    info_labels = [label.read(item) for label in family.info_labels]
                     if value is not None:
-                        metric.add_metric([*map(unescaped, identity), *info_labels], value)
+                        metric.add_metric([*map(unescaped, identity), *words], value)
             yield metric
 
     def text(self, form: Format) -> bytes:

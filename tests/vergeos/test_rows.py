@@ -268,8 +268,8 @@ def test_rows_of_other_tables_are_decoded() -> None:
 
 
 def test_ratio_has_no_rounding_error() -> None:
-    assert divide("total_cpu", 100)(StatsRow(total_cpu=1.12)) == 0.0112
-    assert divide("util", 100)(DriveStatsRow(util=5.6)) == 0.056
+    assert list(divide("total_cpu", 100)([StatsRow(total_cpu=1.12)])) == [0.0112]
+    assert list(divide("util", 100)([DriveStatsRow(util=5.6)])) == [0.056]
 
 
 # Keys and references
@@ -478,7 +478,7 @@ def test_key_beyond_63_bits_is_skipped(case: Case) -> None:
 def test_infinite_or_nan_number_is_unknown(text: str) -> None:
     decoded = MACHINE_STATS.decode(body_of(STATS | {"total_cpu": text}, {"machine": 1}))
 
-    assert divide("total_cpu", 100)(decoded.rows.get(54, StatsRow())) is None
+    assert list(divide("total_cpu", 100)([decoded.rows.get(54, StatsRow())])) == [None]
 
 
 def test_negative_counter_is_unknown_or_skipped() -> None:
