@@ -55,9 +55,10 @@ class Guard(NamedTuple):
     def __call__(self, facts: Facts) -> GuardResult:
         found = self.check(facts)
         budgets = _budgets(facts) if self.name is GuardName.WITHIN_RESTART_BUDGET else ()
-        passed = isinstance(found, str)
-        detail, fix = (found, "") if isinstance(found, str) else found
-        return GuardResult(self.name, passed=passed, detail=detail, fix=fix, budgets=budgets)
+        if isinstance(found, str):
+            return GuardResult(self.name, passed=True, detail=found, budgets=budgets)
+        detail, fix = found
+        return GuardResult(self.name, passed=False, detail=detail, fix=fix, budgets=budgets)
 
 
 def _budgets(facts: Facts) -> tuple[BudgetUse, ...]:

@@ -1,6 +1,5 @@
 """The context of a diagnosis: the VM's node, settings, logs and dependencies."""
 
-from collections import Counter
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.platform_log import LogRow
 from exporter.recovery.model.ports import VMLocation
 from exporter.recovery.observe.enrolment import matches
-from exporter.recovery.observe.inventory_checks import CheckedInventory
+from exporter.recovery.observe.inventory_checks import CheckedInventory, repeated
 from exporter.recovery.observe.node_history import NodeHistory, lost_several
 from exporter.recovery.observe.state import RecoveryState
 
@@ -115,9 +114,8 @@ def log_names(inventory: CheckedInventory) -> LogNames:
     """Return the names that may occur in rows of the logs."""
     nodes = {node.name for node in inventory.nodes.values()}
     clusters = {cluster.name for cluster in inventory.reported.clusters.values()}
-    vms = Counter(vm.config.name for vm in inventory.reported.vms)
-    shared = frozenset(name for name, count in vms.items() if count > 1)
-    return LogNames(frozenset(nodes | clusters), frozenset(vms), shared)
+    vms = [vm.config.name for vm in inventory.reported.vms]
+    return LogNames(frozenset(nodes | clusters), frozenset(vms), repeated(vms))
 
 
 def location(case: Case, inventory: CheckedInventory) -> VMLocation:

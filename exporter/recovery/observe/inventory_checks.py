@@ -86,8 +86,7 @@ def check_inventory(
     if poll.took_seconds > poll.every_seconds:
         return RejectedInventory("slow", f"reading it took {poll.took_seconds:.0f} s")
     statuses = _statuses(inventory)
-    counts = Counter(vm.config.uuid for vm in inventory.vms if vm.config.uuid)
-    shared = frozenset(uuid for uuid, count in counts.items() if count > 1)
+    shared = repeated([vm.config.uuid for vm in inventory.vms if vm.config.uuid])
     checked = CheckedInventory(
         at=poll.asked_at,
         time=poll.time,
@@ -103,6 +102,13 @@ def check_inventory(
     )
     short = _too_short(checked, poll, last, limits, enrolled)
     return short or _on_time(checked, statuses, last, limits)
+
+
+def repeated(words: Sequence[str]) -> frozenset[str]:
+    """Return those of *words* that occur more than once."""
+    if len(set(words)) == len(words):  # usually so, and found out faster than by counting
+        return frozenset()
+    return frozenset(word for word, count in Counter(words).items() if count > 1)
 
 
 def _by_uuid(

@@ -51,6 +51,9 @@ class StatusCache:
         before, now = self._entries, dict[str, tuple[Case, tuple[str, str], RecoveryVM]]()
         for uuid, case in cases.items():
             entry = before.get(uuid)
+            if entry is not None and entry[0] is case and case.diagnosis is None:
+                now[uuid] = entry  # without a diagnosis, nothing else about it can change
+                continue
             guard = _failed_guard(case, decisions.get(uuid)) if case.state in PROVEN else ""
             row = blocking(case) if case.diagnosis is not None else ""
             if entry is None or entry[0] is not case or entry[1] != (guard, row):
