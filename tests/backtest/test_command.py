@@ -141,9 +141,10 @@ async def test_invalid_settings_are_one_error(
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (("--since", "soon"), "neither a duration"),
-        (("--since", "1h", "--until", "2h"), "--until must be later"),
+        (("--since", "soon"), "since (soon) must be a duration"),
+        (("--since", UNTIL, "--until", SINCE), "is not before until"),
         (("--since", SINCE, "--until", UNTIL, "--system", "south"), "has no system south"),
+        (("--since", SINCE, "--until", UNTIL, "--system", "stage"), "has no system stage"),
         (("--since", "1h", "--until", "1s"), "too few polls"),
     ],
 )
