@@ -90,6 +90,20 @@ def backtested(cause: str, config: RecoveryConfig) -> Backtest:
     )
 
 
+def test_a_migration_is_no_downtime() -> None:
+    history = MetricsHistory("north", STEP)
+    times = [BEGIN + STEP * number for number in range(DOWN)]
+    found = {name: series("crashed", name, times) for name in (STATUS, INFO, STATE)}
+    for labels, ((at, _),) in found[STATUS]:
+        if at == times[DOWN // 2]:
+            labels["status"] = "migrating"
+
+    history.add(times, found)
+
+    assert history.history().rows == []
+    assert history.causes_unknown == 0
+
+
 def test_a_known_crash_is_acted_on_as_it_was() -> None:
     result = backtested("crashed", ENFORCE)
 
@@ -170,6 +184,20 @@ def test_the_command_reads_samples_over_http(tmp_path: Path) -> None:
     document = json.loads(result.output)
     assert document["counts"]["same"] == 1
     assert document["causes_recorded"] is False
+
+
+def test_a_system_of_the_settings_file_is_found_by_its_name(tmp_path: Path) -> None:
+    file = settings(
+        tmp_path,
+        "systems: [{name: north, url: 'https://north.example'}]\nrecovery: {mode: enforce}",
+    )
+    until = (START.replace(hour=2)).isoformat()
+
+    with answering() as url:
+        options = ("--since", START.isoformat(), "--until", until, "--system", "north")
+        result = run("--from", url, "--config", file, *options)
+
+    assert result.exit_code == 0, result.exception
 
 
 @pytest.mark.parametrize(
