@@ -5,11 +5,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from exporter.recovery.model.cases import Action, Cause, Diagnosis, DiagnosisKind, Intent, Outcome
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import Decision, GuardName
-from exporter.recovery.model.limits import Mode
+from exporter.recovery.model.limits import DAY, Mode
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.records import ActionRecord, DecisionRecord, JournalRecords
 from exporter.recovery.model.states import State
@@ -288,6 +289,15 @@ def test_open_action_has_neither_succeeded_nor_failed() -> None:
     summary = of([FELL, HELD], [], [attempt(160, None)])
 
     assert (summary.acted, summary.helped, summary.failed) == (1, 0, 0)
+
+
+def test_action_on_another_day_than_the_crash_has_its_date() -> None:
+    late = replace(WOULD, decision=replace(WOULD.decision, time=at(DAY)))
+    summary = of([FELL, HELD], [late])
+    acted = of([FELL, HELD], [], [attempt(DAY, Outcome.CONFIRMED)])
+
+    assert "would have been started at 2026-01-02 00:00:00 (after" in summary_text(summary)
+    assert "acted at 2026-01-02 00:00:00, which succeeded" in summary_text(acted)
 
 
 def test_action_never_sent_is_not_counted() -> None:
