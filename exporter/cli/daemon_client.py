@@ -122,7 +122,7 @@ class DaemonClient:
             raise UnavailableError(
                 f"{self._address} did not respond within {TIMEOUT_SECONDS:g} s"
             ) from None
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, UnicodeError) as error:
             raise UnavailableError(self._unreachable(error)) from None
         finally:
             connection.close()

@@ -308,6 +308,7 @@ async def test_answer_to_a_question_that_is_not_open_is_an_error(idle: Daemon, k
             "cannot reach a daemon at",
         ),
         (["explain", "web-01", "--url", "localhost:9888"], {}, 2, "is not a URL such as http://"),
+        (["explain", "web-01", "--url", "http://a..b"], {}, 1, "cannot reach a daemon at"),
         (["explain", "web-01", "--url", "http://local:port"], {}, 2, "is not a URL such as"),
         (["explain", "web-01", "--url", "http://[::1"], {}, 2, "is not a URL such as http://"),
         (["recovery", "pause", "--reason", "r"], {}, 2, "a command needs a token"),
