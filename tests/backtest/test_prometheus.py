@@ -216,6 +216,24 @@ async def test_another_answer_is_one_error(body: bytes, problem: str, tmp_path: 
     assert problem in str(result.exception)
 
 
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://anna:secret@127.0.0.1:1", "--from takes a URL without a user name and password"),
+        ("http://", "--from: 'http://' is not a URL such as http://prometheus:9090"),
+        ("http://p:99999", "--from: 'http://p:99999' is not a URL"),
+        ("http://[::1", "--from: 'http://[::1' is not a URL"),
+        ("http://p/api/v1", "--from: 'http://p/api/v1' ends in /api/v1; remove it"),
+    ],
+)
+async def test_another_url_is_one_error_without_its_password(url: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        await read_metrics(url, lambda names: names[0], START, START)
+
+    assert problem in str(error.value)
+    assert "secret" not in str(error.value)
+
+
 async def test_a_prometheus_that_does_not_answer_is_one_error() -> None:
     with pytest.raises(ConfigError, match="cannot be read: cannot connect to 127"):
         await read_metrics("http://127.0.0.1:1", lambda names: names[0], START, START)
