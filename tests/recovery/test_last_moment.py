@@ -1,4 +1,4 @@
-"""What changes between a decision and its request, or while a round is under way, still counts."""
+"""What changes between a decision and its request, or while a poll is processed, still counts."""
 
 import asyncio
 from pathlib import Path
@@ -227,7 +227,7 @@ async def test_command_during_a_poll_is_answered_immediately() -> None:
 
 
 def crashed_with_a_slow_log() -> tuple[Harness, asyncio.Event, asyncio.Event]:
-    """Return a harness whose next round reads a log, and what tells of that and lets it go on."""
+    """Return a harness whose next poll reads a log, an event for that, and one to let it go on."""
     harness = Harness()
     harness.warm()
     harness.world.crash("web-01")

@@ -1,4 +1,4 @@
-"""The circuit breaker's table of recovery-evidence.md, in virtual time with the default limits."""
+"""What opens the circuit breaker and what does not, in virtual time with the default limits."""
 
 from itertools import pairwise
 from types import MappingProxyType

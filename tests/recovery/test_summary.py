@@ -372,7 +372,7 @@ def test_decision_belongs_to_the_downtime_it_was_made_in() -> None:
             change(300, State.HEALTHY, State.SUSPECT),
             change(400, State.SUSPECT, State.HEALTHY),
         ],
-        # The round in which a VM goes down decides before it writes down that it went down.
+        # The poll that shows a VM down leads to a decision before the change is written.
         [decided(299.9, GuardName.MODE_PERMITS)],
     )
 
