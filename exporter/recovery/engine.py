@@ -258,6 +258,7 @@ class Recovery:
         async with self._control.lock:
             saved = await self._journal_writer.open()
             if saved is None:
+                self.report = self._make_report()  # it has the reason
                 return False
             self._control.resume(saved.commands)
         self._drawn = []
