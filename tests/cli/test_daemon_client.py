@@ -604,6 +604,26 @@ async def test_daemon_that_closes_the_connection_is_reported() -> None:
     assert "it closed the connection; try https://" in err
 
 
+async def test_command_without_a_response_may_be_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = asyncio.Event()
+    monkeypatch.setattr("exporter.cli.daemon_client.TIMEOUT_SECONDS", 0.2)
+
+    async def wait(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await done.wait()
+        writer.close()
+
+    async with await asyncio.start_server(wait, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        token = {"VERGEWATCH_RECOVERY__TOKEN": TOKEN}
+        _, _, query = await ran("recovery", "status", "--url", url)
+        code, _, err = await ran("recovery", "deny", "7", "--reason", "r", "--url", url, **token)
+        done.set()
+
+    assert code == 1
+    assert "within 0.2 s; the command may be in force: see vergewatch recovery log" in err
+    assert query.endswith("did not respond within 0.2 s\n")
+
+
 SCRIPT = """
 import sys, typer
 from exporter.cli import recovery
