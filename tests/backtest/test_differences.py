@@ -135,6 +135,7 @@ def test_one_pattern_more_turns_a_crash_into_a_stop() -> None:
     assert one.was_wrong == f"log row: {ODD}"
     assert one.minutes == 0
     assert (result.wrong_then, result.wrong_now) == (1, 0)
+    assert f"      WRONG START THEN: log row: {ODD}" in backtest_text(result, most=10)
 
 
 def test_a_start_of_a_vm_that_a_person_had_stopped_is_wrong() -> None:
