@@ -90,8 +90,8 @@ def choose(systems: Sequence[str], wanted: str | None, file: RecoveryFile, sourc
                           f"{', '.join(systems)}")  # fmt: skip
     if wanted is None:
         return systems[0]
-    meant = {wanted.rstrip("/"), file.urls.get(wanted, wanted).rstrip("/")}
-    found = [one for one in systems if one.rstrip("/") in meant or urlsplit(one).netloc == wanted]
+    meant = {wanted.rstrip("/"), file.urls.get(wanted, wanted)}
+    found = [one for one in systems if one in meant or urlsplit(one).netloc == wanted]
     if len(found) != 1:
         raise ConfigError(f"{source} has no system {wanted}; it has {', '.join(systems)}")
     return found[0]

@@ -157,6 +157,27 @@ async def test_invalid_options_are_one_error(
     assert problem in str(result.exception)
 
 
+@pytest.mark.parametrize(
+    ("system", "problem"),
+    [
+        ("name: stage, recovery_mode: off", "recovery.mode is off"),
+        ("name: stage, recovery_mode: null", ""),
+        ("name: stage", ""),
+    ],
+)
+async def test_a_system_of_the_settings_file_is_found_by_its_name_and_has_its_mode(
+    journal: Journal, tmp_path: Path, system: str, problem: str
+) -> None:
+    url = "url: 'HTTPS://Stage.example:443/'"
+    file = settings(tmp_path, f"systems: [{{{url}, {system}}}]\nrecovery: {{mode: enforce}}")
+    options = ("--since", SINCE, "--until", UNTIL, "--system", "stage")
+
+    result = run("--from", tmp_path, "--config", file, *options)
+
+    assert (result.exit_code == 0) is not bool(problem), result.exception
+    assert problem in str(result.exception)
+
+
 @pytest.mark.parametrize("source", ["nowhere", "nowhere/journal.sqlite"])
 def test_a_missing_journal_is_an_error(source: str, tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="there is no journal"):
