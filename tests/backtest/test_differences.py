@@ -207,6 +207,6 @@ def test_text_names_the_difference_its_reason_and_its_minutes() -> None:
 
     text = "\n".join(backtest_text(backtested(harness, SLOW), most=10))
 
-    assert f"later by 160 s: start {name}" in text or f"later by 2 min: start {name}" in text
+    assert f"later by 2 min: start {name}, 2.3 min lost" in text
     assert "held now: it has not been down long enough to confirm" in text
     assert "downtime added" in text
