@@ -46,7 +46,7 @@ UNWANTED_DOWN = frozenset(
         State.INDETERMINATE,
     }
 )
-"""States of a VM that was not stopped on purpose; a quarantined one has an alert of its own."""
+"""States of a VM that was not stopped on purpose, besides `State.QUARANTINED`."""
 
 
 class AlertName(StrEnum):
@@ -265,12 +265,19 @@ def _down_alerts(
 ) -> Iterator[Alert]:
     """Yield an alert for each VM, enrolled or not, that is down and was not stopped on purpose."""
     for vm in recovery.vms:
-        if vm.down_since is None or vm.state not in UNWANTED_DOWN:
+        if vm.down_since is None or not _is_unwanted(vm, recovery):
             continue
         # Not since it entered the state: while the VM waits for resources, each poll enters it.
         seconds = (now - vm.down_since).total_seconds()
         if vm.state != State.PLATFORM or seconds >= limits.platform_seconds:
             yield build.for_vm(AlertName.VM_DOWN, vm, _what_is_known(vm), limits.down_seconds)
+
+
+def _is_unwanted(vm: RecoveryVM, recovery: RecoveryReport) -> bool:
+    """Return whether a VM that is down needs an alert that it is."""
+    if vm.state == State.QUARANTINED:  # where recovery may act, it has an alert of its own
+        return recovery.mode not in ACTING_MODES or vm.policy == Policy.NO
+    return vm.state in UNWANTED_DOWN
 
 
 def _what_is_known(vm: RecoveryVM) -> str:
@@ -289,6 +296,8 @@ def _what_is_known(vm: RecoveryVM) -> str:
             text = f"is down, and VergeOS, which has to restart it, has not done so{evidence}."
         case State.SUSPECT:
             text = "is down, and is not diagnosed yet."
+        case State.QUARANTINED:
+            text = f"is down and quarantined{evidence}."
         case _:
             text = "is down, and the outcome of a recovery action is not known yet."
     if not is_enrolled:

@@ -87,7 +87,9 @@ class SilencePoller:
         self._meter.set_silences_known(self.url, known=not self.unknown)
 
     def accept(self, response: SilencesResponse) -> None:
-        """Take over the response of a successful poll."""
+        """Take over the response of a successful poll, unless a later one came before it."""
+        if self.response is not None and response.at < self.response.at:
+            return
         self._meter.set_up(self.url, up=True)
         self._meter.set_silences(self.url, response.active, self._clock.now().timestamp())
         if self._outcome:

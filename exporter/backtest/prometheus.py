@@ -6,7 +6,7 @@ diagnosed it. They have no log rows: a known stop gets a row that shows it, and 
 a known cause gets a row that matches no pattern, so that no action follows.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -22,7 +22,7 @@ from exporter.recovery.model.history import (
 from exporter.recovery.model.platform_log import LogPosition, LogRow, LogTable, PositionRead
 from exporter.recovery.model.records import ActionRecord, History
 from exporter.recovery.model.states import OPEN, State
-from exporter.recovery.observe.inventory_checks import UP
+from exporter.recovery.observe.inventory_checks import BUSY, UP
 from exporter.recovery.observe.inventory_facts import encode
 
 STATUS = "vergewatch_vm_status_info"
@@ -72,6 +72,8 @@ class MetricsHistory:
         self._down: dict[str, tuple[int, str]] = {}
         """The poll at which each VM went down, and its cause as far as it is known."""
         self._rows: list[LogRow] = []
+        self._rows_at = Counter[int]()
+        """The number of rows of each poll."""
         self._states: dict[str, str] = {}
         self._uuids: dict[str, str] = {}
         self._actions: list[ActionRecord] = []
@@ -192,7 +194,8 @@ class MetricsHistory:
         for one, _ in found[STATUS]:
             key = one["vm_id"]
             state = of_recovery.get(key, {})
-            if key not in up:
+            # A migration is no downtime; a start ends one only when the VM is up.
+            if key not in up and (key in self._down or one["status"] not in BUSY):
                 since, cause = self._down.get(key, (number, ""))
                 self._down[key] = since, state.get("cause", "") or cause
             # An action that is seen once the VM is up was sent while it was down.
@@ -229,11 +232,11 @@ class MetricsHistory:
             return  # down since before the first sample, or nothing was logged
         self.causes_unknown += cause not in STOPS
         keys = number * KEYS_PER_POLL
-        used = sum(keys < row.key < keys + KEYS_PER_POLL for row in self._rows[-KEYS_PER_POLL:])
+        self._rows_at[number] += 1
         self._rows.append(
             LogRow(
                 table=LogTable.MACHINE_LOGS,
-                key=keys + used + 1,
+                key=keys + self._rows_at[number],
                 at=self._begin + self._polls[number].at,
                 text=STOP_ROW if cause in STOPS else UNKNOWN_ROW,
                 user="unknown",

@@ -86,6 +86,8 @@ def _difference(one: Compared) -> Iterator[str]:
         yield f"      held {when}: {because}"
     if one.wrong:
         yield f"      WRONG START: {one.wrong[:MAX_DETAIL]}"
+    elif one.was_wrong:
+        yield f"      WRONG START THEN: {one.was_wrong[:MAX_DETAIL]}"
 
 
 def reason_text(reason: Reason) -> str:

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -40,11 +41,15 @@ def backtest(
         typer.Option("--config", metavar="FILE", help="Settings file with the new settings."),
     ],
     since: Annotated[
-        str, typer.Option("--since", metavar="TIME", help="Such as 30d, or 2026-11-01T00:00Z.")
+        str,
+        typer.Option(
+            "--since", metavar="TIME", help="Start: a time, or a duration before the end."
+        ),
     ] = "30d",
     until: Annotated[
-        str | None, typer.Option("--until", metavar="TIME", help="Same; default: the newest poll.")
-    ] = None,
+        str,
+        typer.Option("--until", metavar="TIME", help="End: a time, or a duration before now."),
+    ] = "",
     system: Annotated[
         str | None, typer.Option("--system", metavar="NAME", help="Name or URL of the system.")
     ] = None,
@@ -56,42 +61,18 @@ def backtest(
     from exporter.backtest.text import backtest_text
     from exporter.clock import SystemClock
     from exporter.config.recovery_file import read_recovery_file
+    from exporter.recovery.report.time_range import InvalidPeriodError, time_range
 
     _log_nothing()
-    now = SystemClock().now()
-    begin = moment(since, now, "--since")
-    end = moment(until, now, "--until") if until is not None else now
-    if end <= begin:
-        raise ConfigError("--until must be later than --since")
+    try:
+        begin, end = time_range(since, until, SystemClock().now())
+    except InvalidPeriodError as error:
+        raise ConfigError(str(error)) from None
     result = _run(source, read_recovery_file(config), begin, end, system)
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
     else:
         typer.echo("\n".join(backtest_text(result, most=DIFFERENCES)))
-
-
-def moment(text: str, now: datetime, option: str) -> datetime:
-    """
-    Return the time that *text* means: a duration before *now*, or a time.
-
-    Raises:
-        ConfigError: It is neither.
-
-    """
-    from exporter.formatting import parse_duration
-
-    try:
-        return now - timedelta(seconds=parse_duration(text))
-    except (ValueError, OverflowError):
-        pass
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(
-            f"{option}: {text!r} is neither a duration such as 30d nor a time such as "
-            "2026-11-01T00:00Z"
-        ) from None
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 def choose(systems: Sequence[str], wanted: str | None, file: RecoveryFile, source: str) -> str:
@@ -109,8 +90,8 @@ def choose(systems: Sequence[str], wanted: str | None, file: RecoveryFile, sourc
                           f"{', '.join(systems)}")  # fmt: skip
     if wanted is None:
         return systems[0]
-    meant = file.urls.get(wanted, wanted).rstrip("/")
-    found = [one for one in systems if one.rstrip("/") == meant or f"//{meant}" in one]
+    meant = {wanted.rstrip("/"), file.urls.get(wanted, wanted)}
+    found = [one for one in systems if one in meant or urlsplit(one).netloc == wanted]
     if len(found) != 1:
         raise ConfigError(f"{source} has no system {wanted}; it has {', '.join(systems)}")
     return found[0]

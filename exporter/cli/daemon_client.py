@@ -119,10 +119,11 @@ class DaemonClient:
             response = connection.getresponse()
             raw = response.read(MAX_BYTES)
         except TimeoutError:
+            late = "; the command may be in force: see vergewatch recovery log" if body else ""
             raise UnavailableError(
-                f"{self._address} did not respond within {TIMEOUT_SECONDS:g} s"
+                f"{self._address} did not respond within {TIMEOUT_SECONDS:g} s{late}"
             ) from None
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, UnicodeError) as error:
             raise UnavailableError(self._unreachable(error)) from None
         finally:
             connection.close()

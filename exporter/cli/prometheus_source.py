@@ -9,8 +9,9 @@ import aiohttp
 import msgspec
 
 from exporter.backtest.prometheus import METRICS, MetricsHistory, Series
-from exporter.errors import UnavailableError
+from exporter.errors import ConfigError, UnavailableError
 from exporter.http import connection_error_reason, make_session, read_body, ssl_context
+from exporter.inputs.http_settings import normalized_url
 from exporter.recovery.model.records import History
 
 CHUNK_STEPS = 500
@@ -33,12 +34,14 @@ async def read_metrics(
         choose: Returns one of the systems, which are names.
 
     Raises:
+        ConfigError: The URL is none.
         UnavailableError: Prometheus cannot be read, or has no samples of that time.
 
     """
+    url = _checked(url)
     trust = ssl_context(None, verify=True, section="--from")
     async with make_session(trust, connect_seconds=CONNECT_SECONDS) as session:
-        client = _Client(url.rstrip("/"), session)
+        client = _Client(url, session)
         begin, end = int(since.timestamp()), int(until.timestamp())
         known = await client.get("label/system_name/values", {"start": str(begin), "end": str(end)})
         system = choose(known)
@@ -54,6 +57,15 @@ async def read_metrics(
             f"{system} in that time"
         )
     return found, history.causes_unknown
+
+
+def _checked(url: str) -> str:
+    if "@" in url.partition("://")[2].partition("/")[0]:  # an error must not repeat the password
+        raise ConfigError("--from takes a URL without a user name and password")
+    try:
+        return normalized_url(url, example="http://prometheus:9090", api="/api/v1")
+    except ValueError as error:
+        raise ConfigError(f"--from: {url!r} {error}") from None
 
 
 class _Client:

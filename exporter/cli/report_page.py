@@ -135,7 +135,7 @@ def _system(summary: RecoverySummary) -> dict[str, object]:
     newest = summary.incidents[: -MAX_INCIDENTS - 1 : -1]
     return {
         "summary": summary,
-        "headline": headline(summary).partition(": ")[2],
+        "headline": headline(summary),
         "period": f"{summary.since:%Y-%m-%d %H:%M} to {summary.until:%Y-%m-%d %H:%M} UTC",
         "precision": _unbroken(share_text(card.precision)),
         "recall": _unbroken(share_text(card.recall)),

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from exporter.config.loader import SINGLE_SYSTEM, read_settings_file
 from exporter.config.recovery import ModeName, RecoverySettings
 from exporter.config.recovery_setup import recovery_setup
-from exporter.config.settings import Settings
+from exporter.config.settings import BaseURL, Settings
 from exporter.errors import ConfigError
 from exporter.formatting import nearest
 from exporter.inputs.validation import error_text, setting_names
@@ -36,7 +36,7 @@ class RecoveryFile(NamedTuple):
             ConfigError: They contradict each other, or recovery is off.
 
         """
-        mode = self.modes.get(url.rstrip("/"), self.settings.mode)
+        mode = self.modes.get(url, self.settings.mode)
         if mode is Mode.OFF:
             raise ConfigError(
                 f"{self.path}: recovery.mode is off for {url}, so nothing would be done; set "
@@ -75,13 +75,22 @@ def read_recovery_file(path: Path) -> RecoveryFile:
         ) from None
     listed = values.get("systems") or [values]
     systems = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    located = [(str(one["url"]).rstrip("/"), one) for one in systems if one.get("url")]
+    located = [(_url(one["url"]), one) for one in systems if one.get("url")]
     return RecoveryFile(
         path,
         settings,
         {str(one.get("name") or urlsplit(url).netloc): url for url, one in located},
-        {url: _mode(path, one) for url, one in located if "recovery_mode" in one},
+        {url: _mode(path, one) for url, one in located if one.get("recovery_mode") is not None},
     )
+
+
+def _url(text: object) -> str:
+    """Return a URL as the daemon writes it to its journal."""
+    try:
+        url: str = TypeAdapter(BaseURL).validate_python(text)
+    except ValidationError:
+        return str(text)  # it counts only where a system is chosen by its name
+    return url
 
 
 def _mode(path: Path, system: Mapping[str, Any]) -> Mode:

@@ -168,9 +168,9 @@ class Reload:
         try:
             settings = self._load()
             resolved_systems = resolve_systems(settings)
-            await self._systems.apply(resolved_systems)
             if self._web_config is not None:
                 self._web_config.reload()
+            await self._systems.apply(resolved_systems)
         except ConfigError as error:
             self._telemetry["config_last_reload_successful"].set(0)
             self.problem = f"rejected at {self._clock.now():%Y-%m-%d %H:%M:%S} UTC: {error}"
@@ -183,6 +183,11 @@ class Reload:
         ]
         if directory(settings.recovery) != directory(self._first.recovery):
             fixed.append("recovery.directory")
+        fixed += [
+            f"recovery.{name}"
+            for name in ("retention_days", "token", "token_file")
+            if getattr(settings.recovery, name) != getattr(self._first.recovery, name)
+        ]
         for name in fixed:
             log.warning("config.needs_restart", settings=name)
         self._accept()

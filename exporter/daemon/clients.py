@@ -66,12 +66,13 @@ def make_sessions(resolved: ResolvedSystem) -> tuple[aiohttp.ClientSession, ...]
 
     """
     trust = _trust(resolved.system.tls)
-    polling = _make_session(trust)
     if not resolved.recovers:
-        return (polling,)
-    sessions = (polling, _make_session(trust), _make_session(trust, keeps_connections=False))
+        return (_make_session(trust),)
     confirm = resolved.recovery.confirm
-    return (*sessions, make_prometheus_session(confirm)) if confirm.url else sessions
+    # First, because it may fail: no other session is left open then.
+    to_prometheus = (make_prometheus_session(confirm),) if confirm.url else ()
+    polling, reading = _make_session(trust), _make_session(trust)
+    return (polling, reading, _make_session(trust, keeps_connections=False), *to_prometheus)
 
 
 def make_session(tls: TLSSettings, *, keeps_connections: bool = True) -> aiohttp.ClientSession:

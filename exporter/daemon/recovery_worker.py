@@ -15,7 +15,7 @@ from exporter.errors import JournalError
 from exporter.executor import run_in_thread
 from exporter.model import PollResult
 from exporter.recovery.engine import Recovery
-from exporter.recovery.model.limits import DAY
+from exporter.recovery.model.limits import DAY, HOUR
 from exporter.recovery.model.ports import JournalStore
 
 if TYPE_CHECKING:
@@ -54,17 +54,21 @@ class JournalHandle:
             return self.journal.store(system)
 
     async def tidy_forever(self) -> None:
-        """Delete records older than the retention, once a day."""
+        """Delete records older than the retention, an hour after the start and then once a day."""
+        await self._clock.sleep(HOUR)  # a daemon that is restarted daily has to delete too
         while True:
+            await self._tidy()
             await self._clock.sleep(DAY)
-            if self.journal is None:
-                continue
-            try:
-                rows = await self.journal.prune(self._clock.now() - self._retention)
-            except JournalError as error:
-                log.warning("journal.not_tidied", error=str(error))
-            else:
-                log.info("journal.tidied", rows=rows)
+
+    async def _tidy(self) -> None:
+        if self.journal is None:
+            return
+        try:
+            rows = await self.journal.prune(self._clock.now() - self._retention)
+        except JournalError as error:
+            log.warning("journal.not_tidied", error=str(error))
+        else:
+            log.info("journal.tidied", rows=rows)
 
     async def close(self) -> None:
         async with self._opening:

@@ -90,7 +90,8 @@ def walk(model: type, path: tuple[str, ...] = ()) -> Iterable[tuple[tuple[str, .
 def _fields(model: Any) -> Mapping[str, FieldInfo]:
     if issubclass(model, BaseModel):
         declared: Mapping[str, FieldInfo] = model.model_fields
-        return declared
+        # A server's URL before how to log in there, which its settings inherit.
+        return dict(sorted(declared.items(), key=lambda field: field[0] not in ("url", "urls")))
     schema, types = TypeAdapter(model).json_schema(), get_type_hints(model, include_extras=True)
     return {
         field.name: FieldInfo(

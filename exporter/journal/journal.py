@@ -184,7 +184,7 @@ async def open_journal(directory: Path, clock: Clock) -> Journal:
     """
     file = directory / FILE
     with journal_errors(str(file)):
-        lock = await asyncio.to_thread(_lock, directory)
+        lock = await _locked(directory)
     try:
         database = Database(URL.create("sqlite", database=str(file)))
         try:
@@ -196,6 +196,21 @@ async def open_journal(directory: Path, clock: Clock) -> Journal:
         lock.release()
         raise
     return Journal(database, clock, lock)
+
+
+async def _locked(directory: Path) -> Lock:
+    """Lock the journal in a thread; if that is cancelled, release the lock when it is done."""
+    locking = asyncio.ensure_future(asyncio.to_thread(_lock, directory))
+    try:
+        return await asyncio.shield(locking)
+    except asyncio.CancelledError:
+        locking.add_done_callback(_release)
+        raise
+
+
+def _release(locking: asyncio.Future[Lock]) -> None:
+    if not locking.cancelled() and locking.exception() is None:
+        locking.result().release()
 
 
 def _lock(directory: Path) -> Lock:

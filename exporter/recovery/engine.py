@@ -203,7 +203,9 @@ class Recovery:
                 self._warm_up(because)
             self._observe(poll)
             if self.state.health.problem is None:
-                self.state = await self._actions.verify(self.state, at=self.watched)
+                ended = await self._actions.verify(self.state, at=self.watched)
+                # Not before: a command may have changed the state while the journal was written.
+                self.state = self._actions.after_outcomes(self.state, ended, at=self.watched)
                 await self._diagnose()
                 await self._check_error_budget()
                 await self._loop.decide(self._decider.wanted(self.state))
@@ -256,6 +258,7 @@ class Recovery:
         async with self._control.lock:
             saved = await self._journal_writer.open()
             if saved is None:
+                self.report = self._make_report()  # it has the reason
                 return False
             self._control.resume(saved.commands)
         self._drawn = []
@@ -263,10 +266,10 @@ class Recovery:
         self._time.go_on(start.watched)
         self._status_cache.clear()
         self._enrolment_cache.reset()
-        await self._actions.resume(start, saved.spent)
         self.state = start.state
         self._history = HistoryRecorder(saved.facts, start.watched, saved.log_positions)
         self._diagnoser.resume(saved, start.state, self._control.state.taught)
+        await self._actions.resume(start, saved.spent)  # last: a command may come meanwhile
         log.info(
             "recovery.started", vms=len(start.state.cases), open_actions=len(start.open_actions)
         )

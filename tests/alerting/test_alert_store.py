@@ -90,6 +90,8 @@ def restarted(store: AlertStore) -> AlertStore:
             [f"{AlertName.VM_DOWN} web-01", f"{AlertName.HELD_TOO_LONG} web-01"],
         ),
         (down("quarantined", mode="enforce"), [f"{AlertName.QUARANTINED} web-01"]),
+        (down("quarantined", mode="shadow"), [f"{AlertName.VM_DOWN} web-01"]),
+        (down("quarantined", mode="enforce", policy="no"), [f"{AlertName.VM_DOWN} web-01"]),
         (with_vm("held", readiness="circuit_breaker_open"), [AlertName.CIRCUIT_BREAKER_OPEN]),
         (
             with_vm("held", readiness="circuit_breaker_half_open"),

@@ -6,7 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from exporter.alerting.config import AlertmanagerSettings
 from exporter.alerting.matchers import Matcher
+from exporter.alerting.silence_poller import SilencePoller
 from exporter.alerting.silences import (
     Silence,
     SilencesResponse,
@@ -15,7 +17,8 @@ from exporter.alerting.silences import (
     silence_intervals,
 )
 from exporter.alerting.vm_silences import hold_reason, holds_vm
-from tests.fakes import START
+from tests.alerting.samples import RecordingMeter
+from tests.fakes import START, FakeClock
 
 WEB = {
     "system_name": "production",
@@ -277,3 +280,14 @@ def test_invalid_silence_is_counted_and_the_others_are_kept(before: bytes, after
 def test_body_that_is_no_list_is_rejected(body: bytes) -> None:
     with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)):
         decode_silences(body)
+
+
+def test_answer_that_is_older_than_the_last_changes_nothing() -> None:
+    settings = AlertmanagerSettings(urls=("http://a:9093",), after_silence_seconds=0)
+    poller = SilencePoller(settings.urls[0], settings, FakeClock(), RecordingMeter())
+    poller.accept(response(silence('vm_name="web-01"'), at=1005.0))
+
+    poller.accept(response(at=1000.0))  # its request was slow
+
+    assert poller.response is not None
+    assert [one.is_active for one in poller.response.silences] == [True]

@@ -141,9 +141,10 @@ async def test_invalid_settings_are_one_error(
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (("--since", "soon"), "neither a duration"),
-        (("--since", "1h", "--until", "2h"), "--until must be later"),
+        (("--since", "soon"), "since (soon) must be a duration"),
+        (("--since", UNTIL, "--until", SINCE), "is not before until"),
         (("--since", SINCE, "--until", UNTIL, "--system", "south"), "has no system south"),
+        (("--since", SINCE, "--until", UNTIL, "--system", "stage"), "has no system stage"),
         (("--since", "1h", "--until", "1s"), "too few polls"),
     ],
 )
@@ -153,6 +154,27 @@ async def test_invalid_options_are_one_error(
     result = run("--from", tmp_path, "--config", settings(tmp_path, SLOW), *options)
 
     assert isinstance(result.exception, ConfigError), result.output
+    assert problem in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("system", "problem"),
+    [
+        ("name: stage, recovery_mode: off", "recovery.mode is off"),
+        ("name: stage, recovery_mode: null", ""),
+        ("name: stage", ""),
+    ],
+)
+async def test_a_system_of_the_settings_file_is_found_by_its_name_and_has_its_mode(
+    journal: Journal, tmp_path: Path, system: str, problem: str
+) -> None:
+    url = "url: 'HTTPS://Stage.example:443/'"
+    file = settings(tmp_path, f"systems: [{{{url}, {system}}}]\nrecovery: {{mode: enforce}}")
+    options = ("--since", SINCE, "--until", UNTIL, "--system", "stage")
+
+    result = run("--from", tmp_path, "--config", file, *options)
+
+    assert (result.exit_code == 0) is not bool(problem), result.exception
     assert problem in str(result.exception)
 
 

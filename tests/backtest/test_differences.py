@@ -135,6 +135,7 @@ def test_one_pattern_more_turns_a_crash_into_a_stop() -> None:
     assert one.was_wrong == f"log row: {ODD}"
     assert one.minutes == 0
     assert (result.wrong_then, result.wrong_now) == (1, 0)
+    assert f"      WRONG START THEN: log row: {ODD}" in backtest_text(result, most=10)
 
 
 def test_a_start_of_a_vm_that_a_person_had_stopped_is_wrong() -> None:
@@ -206,6 +207,6 @@ def test_text_names_the_difference_its_reason_and_its_minutes() -> None:
 
     text = "\n".join(backtest_text(backtested(harness, SLOW), most=10))
 
-    assert f"later by 160 s: start {name}" in text or f"later by 2 min: start {name}" in text
+    assert f"later by 2 min: start {name}, 2.3 min lost" in text
     assert "held now: it has not been down long enough to confirm" in text
     assert "downtime added" in text

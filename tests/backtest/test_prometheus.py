@@ -90,6 +90,20 @@ def backtested(cause: str, config: RecoveryConfig) -> Backtest:
     )
 
 
+def test_a_migration_is_no_downtime() -> None:
+    history = MetricsHistory("north", STEP)
+    times = [BEGIN + STEP * number for number in range(DOWN)]
+    found = {name: series("crashed", name, times) for name in (STATUS, INFO, STATE)}
+    for labels, ((at, _),) in found[STATUS]:
+        if at == times[DOWN // 2]:
+            labels["status"] = "migrating"
+
+    history.add(times, found)
+
+    assert history.history().rows == []
+    assert history.causes_unknown == 0
+
+
 def test_a_known_crash_is_acted_on_as_it_was() -> None:
     result = backtested("crashed", ENFORCE)
 
@@ -172,6 +186,20 @@ def test_the_command_reads_samples_over_http(tmp_path: Path) -> None:
     assert document["causes_recorded"] is False
 
 
+def test_a_system_of_the_settings_file_is_found_by_its_name(tmp_path: Path) -> None:
+    file = settings(
+        tmp_path,
+        "systems: [{name: north, url: 'https://north.example'}]\nrecovery: {mode: enforce}",
+    )
+    until = (START.replace(hour=2)).isoformat()
+
+    with answering() as url:
+        options = ("--since", START.isoformat(), "--until", until, "--system", "north")
+        result = run("--from", url, "--config", file, *options)
+
+    assert result.exit_code == 0, result.exception
+
+
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
@@ -186,6 +214,24 @@ async def test_another_answer_is_one_error(body: bytes, problem: str, tmp_path: 
 
     assert isinstance(result.exception, ConfigError)
     assert problem in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://anna:secret@127.0.0.1:1", "--from takes a URL without a user name and password"),
+        ("http://", "--from: 'http://' is not a URL such as http://prometheus:9090"),
+        ("http://p:99999", "--from: 'http://p:99999' is not a URL"),
+        ("http://[::1", "--from: 'http://[::1' is not a URL"),
+        ("http://p/api/v1", "--from: 'http://p/api/v1' ends in /api/v1; remove it"),
+    ],
+)
+async def test_another_url_is_one_error_without_its_password(url: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        await read_metrics(url, lambda names: names[0], START, START)
+
+    assert problem in str(error.value)
+    assert "secret" not in str(error.value)
 
 
 async def test_a_prometheus_that_does_not_answer_is_one_error() -> None:

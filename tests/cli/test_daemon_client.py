@@ -308,6 +308,7 @@ async def test_answer_to_a_question_that_is_not_open_is_an_error(idle: Daemon, k
             "cannot reach a daemon at",
         ),
         (["explain", "web-01", "--url", "localhost:9888"], {}, 2, "is not a URL such as http://"),
+        (["explain", "web-01", "--url", "http://a..b"], {}, 1, "cannot reach a daemon at"),
         (["explain", "web-01", "--url", "http://local:port"], {}, 2, "is not a URL such as"),
         (["explain", "web-01", "--url", "http://[::1"], {}, 2, "is not a URL such as http://"),
         (["recovery", "pause", "--reason", "r"], {}, 2, "a command needs a token"),
@@ -601,6 +602,26 @@ async def test_daemon_that_closes_the_connection_is_reported() -> None:
 
     assert code == 1
     assert "it closed the connection; try https://" in err
+
+
+async def test_command_without_a_response_may_be_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = asyncio.Event()
+    monkeypatch.setattr("exporter.cli.daemon_client.TIMEOUT_SECONDS", 0.2)
+
+    async def wait(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await done.wait()
+        writer.close()
+
+    async with await asyncio.start_server(wait, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        token = {"VERGEWATCH_RECOVERY__TOKEN": TOKEN}
+        _, _, query = await ran("recovery", "status", "--url", url)
+        code, _, err = await ran("recovery", "deny", "7", "--reason", "r", "--url", url, **token)
+        done.set()
+
+    assert code == 1
+    assert "within 0.2 s; the command may be in force: see vergewatch recovery log" in err
+    assert query.endswith("did not respond within 0.2 s\n")
 
 
 SCRIPT = """

@@ -23,3 +23,11 @@ def test_every_metric_is_named_once() -> None:
     names = [metric.name for metric in reference.metrics()]
 
     assert len(names) == len(set(names)) == len(FAMILIES) + len(INSTRUMENTS)
+
+
+@pytest.mark.parametrize("url", ["recovery.confirm.url", "alertmanager.urls"])
+def test_url_of_a_server_comes_before_how_to_log_in(url: str) -> None:
+    names = [line.split("`")[1] for line in reference.settings_table().splitlines()[2:]]
+    section = url.rpartition(".")[0]
+
+    assert next(name for name in names if name.startswith(section)) == url

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import msgspec
 import pytest
 
 from exporter.cli.report_page import MAX_INCIDENTS, report_page
@@ -113,6 +114,12 @@ def test_page_of_a_period_without_downtimes() -> None:
     text = Tags(report_page([Story(Mode.SHADOW).report()])).text
 
     assert "No enrolled VM went down." in text
+
+
+def test_name_of_a_system_is_not_part_of_the_sentence_below_it() -> None:
+    summary = msgspec.structs.replace(Story(Mode.SHADOW).report(), system="Rack 7: north")
+
+    assert '<p class="reason">No enrolled VM went down.</p>' in report_page([summary])
 
 
 def test_page_without_systems() -> None:

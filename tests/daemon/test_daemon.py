@@ -192,12 +192,36 @@ async def test_reload_names_settings_that_need_a_restart(tmp_path: Path) -> None
         config.write_text(one)
         async with running({}, "--config", str(config)) as daemon:
             config.write_text(
-                f"{one}recovery: {{directory: '{tmp_path}'}}\nlog: {{level: error}}\n"
+                f"{one}log: {{level: error}}\nrecovery: {{directory: '{tmp_path}', "
+                "retention_days: 30, token: another}\n"
             )
             async with daemon.http.post(daemon.url + "/-/reload") as answer:
                 told = await answer.text()
 
-    assert told == "reloaded; restart to apply log, recovery.directory\n"
+    assert told == (
+        "reloaded; restart to apply log, recovery.directory, recovery.retention_days, "
+        "recovery.token\n"
+    )
+
+
+async def test_reload_with_an_invalid_web_configuration_changes_no_system(tmp_path: Path) -> None:
+    async with simulating(seed=1) as a, simulating(seed=2) as b:
+        config, web = tmp_path / "vergewatch.yaml", tmp_path / "web.yaml"
+        web.write_text("{}\n")
+        one = f"systems:\n- {{name: a, url: '{a.url}', api_key: '{a.api_key}'}}\n"
+        config.write_text(one)
+        options = ("--config", str(config), "--web.config.file", str(web))
+        async with running({"VERGEWATCH_RECOVERY__MODE": "shadow"}, *options) as daemon:
+            await daemon.until_up(system_name="a")
+            config.write_text(one + f"- {{name: b, url: '{b.url}', api_key: '{b.api_key}'}}\n")
+            web.write_text("nonsense: 1\n")
+
+            async with daemon.http.post(daemon.url + "/-/reload") as answer:
+                assert answer.status == 500
+
+            async with daemon.http.get(daemon.url + "/api/recovery") as answer:
+                systems = (await answer.json())["systems"]
+            assert [one["system"] for one in systems] == ["a"]
 
 
 async def test_invalid_configuration_is_rejected_with_the_error(tmp_path: Path) -> None:

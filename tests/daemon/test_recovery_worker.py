@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import cast
 
 import pytest
 
 from exporter.config.recovery import RecoverySettings
 from exporter.config.recovery_setup import recovery_setup
-from exporter.daemon.recovery_worker import MAX_WAITING_POLLS, RecoveryWorker
+from exporter.daemon.recovery_worker import MAX_WAITING_POLLS, JournalHandle, RecoveryWorker
+from exporter.journal.journal import Journal
 from exporter.model import PollResult
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.engine import Recovery
-from exporter.recovery.model.limits import Limits, Mode
+from exporter.recovery.model.limits import DAY, HOUR, Limits, Mode
+from tests.fakes import START, FakeClock
 from tests.recovery.harness import Harness
 
 
@@ -74,3 +78,24 @@ async def test_error_in_the_report_ends_recovery_only(
     report = harness.recovery.report
     assert (report.readiness, report.ready) == (ReadinessState.BROKEN, False)
     assert "KeyError" in report.because
+
+
+async def test_old_records_are_deleted_an_hour_after_the_start_and_then_daily(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    handle = JournalHandle(RecoverySettings(directory=tmp_path), clock)
+    pruned: list[tuple[float, datetime]] = []
+
+    class Pruned:
+        async def prune(self, before: datetime) -> int:
+            pruned.append((clock.elapsed, before))
+            return 0
+
+    handle.journal = cast(Journal, Pruned())
+    tidying = asyncio.create_task(handle.tidy_forever())
+    await clock.pass_by(HOUR + DAY)
+    tidying.cancel()
+
+    assert [at for at, _ in pruned] == [HOUR, HOUR + DAY]
+    assert pruned[0][1] == START + timedelta(seconds=HOUR, days=-90)

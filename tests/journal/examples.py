@@ -1,4 +1,4 @@
-"""One example of each value that the journal stores, with no field at its default."""
+"""An example of each value that the journal stores."""
 
 from datetime import timedelta
 from typing import Any

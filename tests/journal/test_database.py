@@ -3,13 +3,18 @@
 import asyncio
 import sqlite3
 import threading
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
 
 from exporter.errors import JournalError
-from exporter.journal.journal import Journal
-from tests.fakes import settle
+from exporter.journal import journal as journal_module
+from exporter.journal.journal import Journal, open_journal
+from exporter.journal.lock import Lock
+from tests.daemon_process import REAL_TIME
+from tests.fakes import FakeClock, settle
 from tests.journal.examples import CASE, COMMAND, SYSTEM, poll_record
 
 
@@ -100,3 +105,30 @@ async def test_transactions_of_one_kind_use_one_thread(journal: Journal) -> None
 
     assert len(set(writers)) == len(set(readers)) == 1
     assert not {threading.get_ident(), *writers} & set(readers)
+
+
+async def test_cancelled_opening_holds_no_lock(
+    directory: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, began, go_on = journal_module._lock, threading.Event(), threading.Event()
+
+    def lock_slowly(place: Path) -> Lock:
+        began.set()
+        go_on.wait()
+        return lock(place)
+
+    monkeypatch.setattr(journal_module, "_lock", lock_slowly)
+    opening = asyncio.create_task(open_journal(directory, clock))
+    while not began.is_set():
+        await REAL_TIME.sleep(0.01)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    go_on.set()
+
+    async with asyncio.timeout(5):
+        while True:
+            with suppress(JournalError):  # until the thread is done
+                await (await open_journal(directory, clock)).close()
+                break
+            await REAL_TIME.sleep(0.01)

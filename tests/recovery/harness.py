@@ -1,9 +1,9 @@
 """
-A whole cloud with its recovery, in one thread and without a socket: hours pass in milliseconds.
+A whole system with its recovery, in one thread and without a socket: hours pass in milliseconds.
 
-The engine, the adapters, the decoders and the simulated API are the real ones. What is left out
-is the wire; what is put in its place is the list of everything that was asked for, which is all
-that an checker may see besides the truth.
+The engine, the adapters, the decoders and the simulated API are the real ones. In place of the
+connection is the list of everything that was requested: besides the truth, that is all that a
+checker may see.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -105,7 +105,7 @@ class Request(NamedTuple):
     """One action that was asked for, as the platform saw it."""
 
     at: float
-    """Seconds since the curtain rose."""
+    """Seconds since the harness began."""
     vm_key: int
     action: str
     acted: bool
@@ -328,7 +328,7 @@ class Truth(FakeClock):
 
 class Harness:
     """
-    One cloud and its recovery.
+    One system and its recovery.
 
     Args:
         tags: Tags by VM name; every VM has ``recovery/auto`` when this is left out. No VM has
@@ -415,7 +415,7 @@ class Harness:
         return self.recovery
 
     def poll(self) -> None:
-        """Read the cloud once, and let recovery make of it what it will."""
+        """Read the system once, and let recovery process the poll."""
         at_once(self.recovery.process(self._read()))
 
     def advance(self, seconds: float) -> None:

@@ -2,7 +2,7 @@
 Invariant checker: watches a run from outside and knows what must never happen.
 
 The checker hears what goes over the wire, reads what is committed to the journal, and sees how
-the cloud truly is. It never looks into the engine, and it computes nothing with the engine's
+the system truly is. It never looks into the engine, and it computes nothing with the engine's
 code: a mistake there must not be repeated here.
 
 Two kinds of polls are told apart. One that was *answered* may have been believed, so it counts
@@ -104,7 +104,7 @@ class Look(NamedTuple):
 
 @dataclass
 class Poll:
-    """One round of reading tables."""
+    """One reading of the tables."""
 
     at: float
     looks: Mapping[int, Look]

@@ -57,7 +57,7 @@ class RecordedMonthJournal(MonthJournal, RecordingJournal):
 
 
 class Month(Harness):
-    """A cloud with its recovery, its fate, and a ground_truth of the truth."""
+    """A system with its recovery, what happens to both, and a record of the truth."""
 
     def __init__(
         self,

@@ -37,7 +37,7 @@ ORDINARY = tuple(zip(ACTIVITIES[:7], (30, 20, 20, 10, 10, 5, 5), strict=True))
 LEARNING_DAYS = 25 / 24
 RECALL_BAR = 0.99
 EXCUSES = {
-    "within_rate_limit": "the fleet's budget was used up",
+    "within_rate_limit": "the rate limit of the system was reached",
     "within_restart_budget": "its budget was used up: a crash loop",
     "backoff_elapsed": "the pause after the last try was not over",
     "not_paused": "recovery was paused",

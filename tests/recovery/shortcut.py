@@ -45,7 +45,7 @@ class Shortcut:
     """
     Reads one world.
 
-    Of what can go wrong between a cloud and its readers it knows ``outage``, ``frozen_writer``
+    Of what can go wrong between a system and its readers it knows ``outage``, ``frozen_writer``
     and ``short_list``.
     """
 

@@ -239,3 +239,21 @@ def test_labels_of_the_state_are_the_cause_and_the_failed_guard(make_harness: Ma
     vms = {vm.name: vm for vm in watch.harness.recovery.report.vms}
     vm = vms["web-01"]
     assert (vm.down_since, vm.cause, vm.detail, vm.failed_guard) == (None, "", "", "")
+
+
+def test_vm_that_flaps_and_then_stays_down_alerts_in_shadow_mode(
+    make_harness: MakeHarness,
+) -> None:
+    watch = Watch(make_harness, mode=Mode.SHADOW)
+    for _ in range(6):
+        watch.world.crash("web-01")
+        watch.advance(20)
+        watch.world.operator_starts("web-01")
+        watch.advance(20)
+
+    watch.world.crash("web-01")
+    watch.advance(FIVE_MINUTES)
+
+    assert watch.harness.case("web-01").state is State.QUARANTINED
+    (text,) = watch.down("web-01")
+    assert "is down and quarantined: it went down" in text

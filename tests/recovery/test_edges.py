@@ -89,7 +89,6 @@ ABOUT = DiagnosisContext(
     policy=Policy.ON_FAILURE,
     node=NodeHistory(0.0),
     node_name="node3",
-    node_machine=33,
     on_power_loss="last_state",
     powered_on=None,
     started_at=None,

@@ -1,4 +1,4 @@
-"""What changes between a decision and its request, or while a round is under way, still counts."""
+"""What changes between a decision and its request, or while a poll is processed, still counts."""
 
 import asyncio
 from pathlib import Path
@@ -7,12 +7,20 @@ import pytest
 
 from exporter.config.kill_switch import KillSwitch
 from exporter.recovery.decide.readiness import ReadinessState
-from exporter.recovery.model.cases import Outcome
+from exporter.recovery.model.cases import Intent, Outcome
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.ports import SavedState
 from exporter.recovery.model.states import State
 from tests.recovery.conftest import MakeHarness
-from tests.recovery.harness import CONNECTED, ENFORCE, LIMITS, Harness, at_once, outcomes
+from tests.recovery.harness import (
+    CONNECTED,
+    ENFORCE,
+    LIMITS,
+    Harness,
+    KilledError,
+    at_once,
+    outcomes,
+)
 from tests.recovery.test_scenarios import hang_whatever_is_tried
 
 LOGS_ARE_READ = "answered GET /api/v4/machine_logs"
@@ -153,6 +161,58 @@ async def test_resume_during_a_poll_is_followed_by_warm_up(
     assert harness.recovery.readiness_now.readiness is ReadinessState.WARMING_UP
 
 
+@pytest.mark.parametrize("kind", [CommandKind.RESUME, CommandKind.ACCEPT])
+async def test_command_while_an_outcome_is_written_is_followed_by_warm_up(
+    kind: CommandKind,
+) -> None:
+    harness = Harness().warm()
+    harness.world.crash("web-01")
+    while not harness.asked():
+        harness.advance(harness.every)
+    await harness.recovery.command(CommandKind.PAUSE, owner="anna", reason="because", seconds=3600)
+    harness.clock.elapsed += 60
+    update = harness.journal.update
+
+    async def update_while_a_command_is_given(intent: Intent) -> None:
+        await harness.recovery.command(kind, owner="anna", reason="done")
+        await update(intent)
+
+    harness.journal.update = update_while_a_command_is_given
+    await harness.recovery.process(harness._read())
+
+    state = harness.recovery.state
+    assert outcomes(harness) == [Outcome.CONFIRMED]
+    assert state.health.warm_because == f"{kind} by anna"
+    assert (state.accepted_at is not None) is (kind is CommandKind.ACCEPT)
+
+
+async def test_command_while_an_unsent_action_is_closed_at_the_start_is_in_force() -> None:
+    harness = Harness().warm()
+
+    def fall(step: str) -> None:
+        if step == "prepared":
+            raise KilledError
+
+    harness.journal.fall = fall
+    harness.world.crash("web-01")
+    with pytest.raises(KilledError):
+        harness.advance(600)
+    harness.journal.fall = lambda _: None
+    update = harness.journal.update
+
+    async def update_while_a_command_is_given(intent: Intent) -> None:
+        await harness.recovery.command(CommandKind.ACCEPT, owner="anna", reason="it is so")
+        await update(intent)
+
+    harness.journal.update = update_while_a_command_is_given
+    harness.new_process()
+    harness.clock.elapsed += 20
+    await harness.recovery.process(harness._read())
+
+    assert outcomes(harness) == [Outcome.ABANDONED]
+    assert harness.recovery.state.health.warm_because == "accept by anna"
+
+
 async def test_command_during_a_poll_is_answered_immediately() -> None:
     harness, reached, go_on = crashed_with_a_slow_log()
 
@@ -167,7 +227,7 @@ async def test_command_during_a_poll_is_answered_immediately() -> None:
 
 
 def crashed_with_a_slow_log() -> tuple[Harness, asyncio.Event, asyncio.Event]:
-    """Return a harness whose next round reads a log, and what tells of that and lets it go on."""
+    """Return a harness whose next poll reads a log, an event for that, and one to let it go on."""
     harness = Harness()
     harness.warm()
     harness.world.crash("web-01")

@@ -1,4 +1,4 @@
-"""The circuit breaker's table of recovery-evidence.md, in virtual time with the default limits."""
+"""What opens the circuit breaker and what does not, in virtual time with the default limits."""
 
 from itertools import pairwise
 from types import MappingProxyType
@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from exporter.recovery.decide.readiness import readiness_now
 from exporter.recovery.model.cases import Cause, ObservedState
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import GuardName
-from exporter.recovery.model.limits import DAY, HOUR
+from exporter.recovery.model.limits import DAY, HOUR, Mode
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.circuit_breaker import BreakerState
 from exporter.recovery.observe.losses import after_diagnoses
@@ -446,3 +447,20 @@ def test_readiness_names_the_input_that_is_missing(
     assert readiness.readiness == "degraded"
     assert what in readiness.because
     assert not harness.recovery.report.ready
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [(Mode.ENFORCE, "degraded"), (Mode.ASK, "degraded"), (Mode.SHADOW, "active")],
+)
+def test_readiness_names_missing_write_access_where_recovery_may_act(
+    make_harness: MakeHarness, mode: Mode, expected: str
+) -> None:
+    harness, _ = make_harness()
+    harness.warm()
+    facts = harness.recovery.system_facts._replace(mode=mode, read_only="403: forbidden")
+
+    readiness = readiness_now(facts, bug="")
+
+    assert readiness.readiness == expected
+    assert ("403: forbidden" in readiness.because) is mode.acts

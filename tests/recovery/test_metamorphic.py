@@ -54,7 +54,7 @@ def perform(
     prepare: Callable[[Harness], None] = lambda _harness: None,
     **options: Any,
 ) -> Harness:
-    """MakeHarness the incidents, with a twist at every poll, before an checker."""
+    """Let the incidents happen, with a twist at every poll, before a checker."""
     harness = Harness(**{"limits": HURRIED, **options})
     checker = InvariantChecker(harness)
     keys = [harness.world.vm(name).key for name in harness.names]
@@ -167,7 +167,7 @@ def test_shadow_mode_decides_the_same_until_the_first_action(incidents: Incident
     shadowed = perform(incidents, limits=HURRIED, mode=Mode.SHADOW)
 
     def until_first_action(harness: Harness) -> list[str]:
-        decisions = harness.journal.decisions  # in one round, those that act are written down first
+        decisions = harness.journal.decisions  # in one poll, those that act are written first
         first = min((one.at for one in decisions if one.failed_guard in acting), default=math.inf)
         return sorted(
             str((*told(one)[:2], *told(one)[3:]))

@@ -1,7 +1,7 @@
 """
 Switching off any principle of the evidence breaks an invariant, or leaves a crash unrestarted.
 
-The numbers are those of the principles in docs/recovery.md.
+Each has a number and a sentence in the comments below.
 """
 
 from collections.abc import Callable

@@ -1071,6 +1071,16 @@ def test_recovery_without_journal_does_not_act(make_harness: MakeHarness) -> Non
     assert harness.running("web-01")
 
 
+def test_report_says_why_the_journal_cannot_be_opened(make_harness: MakeHarness) -> None:
+    harness, _ = make_harness()
+    harness.journal.broken = "the journal /x is in use: process 7 holds it"
+    harness.poll()
+
+    report = harness.recovery.report
+
+    assert report.journal_problem == report.because == harness.journal.broken
+
+
 def test_journal_failure_during_verification_only_delays_the_result(
     make_harness: MakeHarness,
 ) -> None:

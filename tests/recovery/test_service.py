@@ -24,7 +24,7 @@ from tests.recovery.harness import ENFORCE, LIMITS, Harness, at_once
 
 
 class Office:
-    """A service over one cloud or several, and what is behind it."""
+    """A service over one system or several, and what is behind it."""
 
     def __init__(self, journal: Journal | None, **harnesses: Harness) -> None:
         self.harnesses = harnesses
@@ -446,7 +446,7 @@ async def test_busy_system_does_not_delay_a_command(office: Opening) -> None:
     busy, idle = stage(), other()
     service = (await office(busy, other=idle)).service
 
-    async with busy.recovery._turn:  # its round takes a minute: its API is slow
+    async with busy.recovery._turn:  # its poll takes a minute: its API is slow
         ordering = service.command(CommandKind.DISARM, owner="anna", reason="stop")
         await asyncio.wait_for(ordering, timeout=5)
 

@@ -74,7 +74,7 @@ class Death(NamedTuple):
 
     title: str
     event: str | None
-    """The last step, or the one that is about to be told; none where the cloud tells the time."""
+    """The last step, or the one that is about to be told; none where the system tells the time."""
     hows: tuple[How, ...]
     found: str
     """What the journal then holds of this attempt."""
@@ -288,7 +288,7 @@ class Door(FaultInjector):
 
 
 class Stage:
-    """One cloud, and its daemon's lives."""
+    """One system, and its daemon's lives."""
 
     def __init__(self, number: int, told: Sequence[Story], directory: Path) -> None:
         self.number = number

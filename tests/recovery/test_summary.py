@@ -5,11 +5,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from exporter.recovery.model.cases import Action, Cause, Diagnosis, DiagnosisKind, Intent, Outcome
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import Decision, GuardName
-from exporter.recovery.model.limits import Mode
+from exporter.recovery.model.limits import DAY, Mode
 from exporter.recovery.model.ports import Change
 from exporter.recovery.model.records import ActionRecord, DecisionRecord, JournalRecords
 from exporter.recovery.model.states import State
@@ -290,6 +291,15 @@ def test_open_action_has_neither_succeeded_nor_failed() -> None:
     assert (summary.acted, summary.helped, summary.failed) == (1, 0, 0)
 
 
+def test_action_on_another_day_than_the_crash_has_its_date() -> None:
+    late = replace(WOULD, decision=replace(WOULD.decision, time=at(DAY)))
+    summary = of([FELL, HELD], [late])
+    acted = of([FELL, HELD], [], [attempt(DAY, Outcome.CONFIRMED)])
+
+    assert "would have been started at 2026-01-02 00:00:00 (after" in summary_text(summary)
+    assert "acted at 2026-01-02 00:00:00, which succeeded" in summary_text(acted)
+
+
 def test_action_never_sent_is_not_counted() -> None:
     assert of([FELL], [], [attempt(160, Outcome.ABANDONED)]).acted == 0
     assert of([FELL], [], [attempt(160, None, sent=False)]).acted == 0
@@ -362,7 +372,7 @@ def test_decision_belongs_to_the_downtime_it_was_made_in() -> None:
             change(300, State.HEALTHY, State.SUSPECT),
             change(400, State.SUSPECT, State.HEALTHY),
         ],
-        # The round in which a VM goes down decides before it writes down that it went down.
+        # The poll that shows a VM down leads to a decision before the change is written.
         [decided(299.9, GuardName.MODE_PERMITS)],
     )
 

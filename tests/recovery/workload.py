@@ -1,4 +1,4 @@
-"""Everything that happens to a cloud and to its recovery in a month, by chance and by plan."""
+"""Everything that happens to a system and to its recovery in a month, by chance and by plan."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta

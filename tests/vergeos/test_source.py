@@ -10,8 +10,10 @@ from pydantic import SecretStr
 
 from exporter.collectors.plan import tables_of
 from exporter.collectors.registry import COLLECTORS
+from exporter.config.recovery import RecoverySettings
 from exporter.config.settings import APISettings, Settings, SystemSettings, TLSSettings
 from exporter.config.systems import ResolvedSystem, resolve_systems
+from exporter.daemon import clients
 from exporter.daemon.clients import connect, make_session
 from exporter.errors import (
     BadReplyError,
@@ -22,6 +24,8 @@ from exporter.errors import (
 )
 from exporter.http import ssl_context
 from exporter.model import IDENTITY
+from exporter.prometheus.config import ConfirmationSettings
+from exporter.recovery.model.limits import Mode
 from exporter.simulator import Simulator, create_world
 from exporter.simulator.world.machines import Member
 from exporter.telemetry import Telemetry
@@ -282,6 +286,25 @@ def test_unusable_ca_file_is_refused_when_the_session_is_made(tmp_path: Path) ->
         make_session(TLSSettings(ca_file=folder / "empty.pem"))
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         make_session(TLSSettings(ca_file=folder / "absent.pem"))
+
+
+async def test_unusable_ca_file_of_prometheus_leaves_no_session_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = list[object]()
+    monkeypatch.setattr(clients, "_make_session", lambda *_, **__: made.append("session"))
+    absent = tmp_path / "absent.pem"
+    confirm = ConfirmationSettings(
+        url="https://p", query='max_over_time(up{vm="{{vm}}"}[{{window}}])', ca_file=absent
+    )
+    recovers = resolved("https://verge.example", "key")._replace(
+        recovery=RecoverySettings(confirm=confirm), recovery_mode=Mode.SHADOW
+    )
+
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        clients.make_sessions(recovers)
+
+    assert made == []
 
 
 def test_certificates_of_the_operating_system_are_loaded_once() -> None:

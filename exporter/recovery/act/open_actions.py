@@ -70,9 +70,11 @@ class OpenActions:
         """Return the pause after the *attempts*-th action in a row, with jitter."""
         return backoff_seconds(attempts, self._limits, random=self._random())
 
-    async def verify(self, state: RecoveryState, *, at: float) -> RecoveryState:
-        """Verify the open actions; return the state after those that ended."""
-        for closed in await self._ended(state, at=at):
+    def after_outcomes(
+        self, state: RecoveryState, ended: Iterable[ClosedAction], *, at: float
+    ) -> RecoveryState:
+        """Return the state after the actions of `verify`."""
+        for closed in ended:
             if closed.failed:
                 breaker = after_failed_action(state.breaker, self._limits, now=at)
                 state = state._replace(breaker=breaker)
@@ -84,7 +86,7 @@ class OpenActions:
             state = state.with_cases({case.uuid: after})
         return state
 
-    async def _ended(self, state: RecoveryState, *, at: float) -> list[ClosedAction]:
+    async def verify(self, state: RecoveryState, *, at: float) -> list[ClosedAction]:
         """Verify the open actions; return those that ended with a case waiting for them."""
         ended = []
         for intent in list(self.by_vm.values()):

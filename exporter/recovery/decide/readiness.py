@@ -83,12 +83,12 @@ def _unfit(system: SystemFacts) -> Readiness | None:
 
 
 def missing_inputs(system: SystemFacts) -> list[str]:
-    """Return what recovery cannot read, without which it can start no VM."""
+    """Return what recovery lacks, without which it can start no VM."""
     inventory = system.state.inventory
     nodes_missing = inventory is not None and not inventory.nodes
     found = [system.tags_problem, system.log_problem, NODES_MISSING if nodes_missing else ""]
     missing = [problem for problem in found if problem]
-    if missing and system.read_only:
+    if system.read_only and (missing or system.mode.acts):
         missing.append(f"no write access: {system.read_only}")
     return missing
 
@@ -124,11 +124,9 @@ def _by(command: Command) -> str:
 
 
 def _ready(system: SystemFacts) -> str:
-    mode, read_only = system.mode, system.read_only
+    mode = system.mode
     if not mode.acts:
         return f"the mode is {mode}: decisions are recorded, no action is sent"
-    if read_only:
-        return f"no write access: {read_only}"
     if system.fell_back:
         return f"fell back to mode ask until an operator arms recovery: {system.fell_back}"
     if mode is Mode.ASK:

@@ -52,7 +52,6 @@ class DiagnosisContext(NamedTuple):
     policy: Policy
     node: NodeHistory | None
     node_name: str
-    node_machine: int | None
     on_power_loss: str
     powered_on: bool | None
     started_at: float | None
@@ -87,7 +86,6 @@ def diagnosis_context(
         policy=enrolment.policy if enrolment is not None else Policy.NO,
         node=state.nodes.get(case.node or 0),
         node_name=node.name if node is not None else "its node",
-        node_machine=node.machine if node is not None else None,
         on_power_loss=vm.config.on_power_loss if vm is not None else "",
         powered_on=status.powered_on if status is not None else None,
         started_at=status.started_at if status is not None else None,

@@ -184,7 +184,7 @@ def _by_duration(case: Case, about: DiagnosisContext, limits: Limits) -> Diagnos
     polls = "1 poll" if case.times_observed == 1 else f"{case.times_observed} polls"
     detail = (
         f"{case.observed.value} for {lasted:.0f} s in {polls}; "
-        f"{needed:g} s and {limits.confirm_down_polls} make sure"
+        f"{needed:g} s and {limits.confirm_down_polls} polls are needed"
     )
     return Diagnosis(DiagnosisKind.PENDING, Cause.NOT_LONG_ENOUGH, detail)
 

@@ -20,7 +20,7 @@ def summary_text(summary: RecoverySummary) -> str:
     incidents = [one for one in summary.incidents if _matters(one)]
     return "\n".join(
         [
-            headline(summary),
+            f"{summary.system}: {headline(summary)}",
             f"  period: {period}, mode {summary.mode}",
             *(f"  {line}" for line in _totals(summary)),
             *_section("reasons for holding", holds_text(summary.scorecard)),
@@ -33,10 +33,9 @@ def summary_text(summary: RecoverySummary) -> str:
 
 def headline(summary: RecoverySummary) -> str:
     """Return in a sentence what happened."""
-    system, count = summary.system, len(summary.incidents)
-    if not count:
-        return f"{system}: no enrolled VM went down."
-    happened = f"{system}: {counted(count, 'downtime')} of enrolled VMs"
+    if not summary.incidents:
+        return "no enrolled VM went down."
+    happened = f"{counted(len(summary.incidents), 'downtime')} of enrolled VMs"
     if summary.acted:
         return f"{happened}; Vergewatch acted on {summary.acted} and brought {summary.helped} up."
     if summary.would_have_acted:
@@ -176,11 +175,12 @@ def incident_details(incident: Incident, until: datetime) -> list[str]:
     if incident.would_have_acted is not None:
         waited = (incident.would_have_acted - incident.began).total_seconds()
         parts.append(
-            f"would have been started at {incident.would_have_acted:%H:%M:%S} "
+            f"would have been started at {_at(incident.would_have_acted, incident.began)} "
             f"(after {lasting(waited)})"
         )
     if incident.acted is not None:
-        parts.append(f"acted at {incident.acted:%H:%M:%S}, {HELPED[incident.helped]}")
+        at = _at(incident.acted, incident.began)
+        parts.append(f"acted at {at}, {HELPED[incident.helped]}")
     if incident.ended is None:
         parts.append(f"still down after {lasting((until - incident.began).total_seconds())}")
     else:
