@@ -182,9 +182,9 @@ def _node_clocks(
     last: CheckedInventory | None,
 ) -> dict[int | None, float]:
     """Return the time of each node: that of a node of which no row was written stands still."""
-    newest = _newest(rows)
-    known = last.node_clocks if last is not None else {}
-    return {node: written.get(node, known.get(node, at)) for node, at in newest.items()}
+    known = {**last.node_clocks, **written} if last is not None else written
+    clocks = {**known, **_newest(row for row in rows if row.node not in known)}
+    return {node: clocks[node] for node in {row.node for row in rows}}
 
 
 def _clock(

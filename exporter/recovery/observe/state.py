@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from exporter.model import VM, PollResult
-from exporter.recovery.model.cases import Case, Enrolment, ObservedState, Policy
+from exporter.recovery.model.cases import Case, Enrolment, ObservedState
 from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.states import OPEN, State
 from exporter.recovery.observe.circuit_breaker import CircuitBreaker, after_accept
@@ -18,6 +18,7 @@ from exporter.recovery.observe.inventory_checks import (
     RejectedInventory,
     check_inventory,
     classify,
+    is_eligible,
     observed_state_of,
     went_back,
 )
@@ -125,12 +126,11 @@ def update_cases(
     vms = inventory.vms
     for uuid, case in cases.items():
         vm, enrolment = vms.get(uuid), enrolments.get(uuid)
-        observed = classify(vm, enrolment)
-        policy = enrolment.policy if enrolment is not None else case.policy
-        if observed is ObservedState.UP and vm is not None and _is_as_before(case, vm, policy):
+        if vm is not None and _is_as_before(case, vm, enrolment):
             found[uuid] = case  # nothing happened, as to nearly every VM nearly always
             continue
-        followed = observe(case, vm, observed, policy, moment, limits)
+        policy = enrolment.policy if enrolment is not None else case.policy
+        followed = observe(case, vm, classify(vm, enrolment), policy, moment, limits)
         if followed is not None:
             found[uuid] = followed
     for uuid, enrolment in enrolments.items():
@@ -141,18 +141,22 @@ def update_cases(
     return found
 
 
-def _is_as_before(case: Case, vm: VM, policy: Policy) -> bool:
-    """Return whether *vm*, which is up, was up already and has not changed since."""
+def _is_as_before(case: Case, vm: VM, enrolment: Enrolment | None) -> bool:
+    """Return whether *vm* is up, was up already and has not changed since."""
     config, status = vm.config, vm.status
     return (
         case.state is State.HEALTHY
         and case.observed is ObservedState.UP
         and status is not None
-        and status.node == case.node
+        and status.running is True
         and status.word == case.word
+        and status.node == case.node
         and config.machine == case.machine
         and config.name == case.name
-        and policy is case.policy
+        and config.enabled is True
+        and enrolment is not None
+        and enrolment.policy is case.policy
+        and is_eligible(vm, enrolment)
     )
 
 
