@@ -85,7 +85,7 @@ class ActionLoop:
             system, read_at = self._engine.system_facts, moment(self._clock)
             decision = self._decider.decision(case, system)
             if decision.failed_guard is None:
-                case = await self._diagnosed_anew(case)
+                case = await self._diagnosed_again(case)
                 system = self._engine.system_facts
                 decision = self._decider.decision(case, system)
             self._decider.note(case, decision)
@@ -104,7 +104,7 @@ class ActionLoop:
         lacking = [case for case in cases if self._decider.lacks_confirmation(case, system)]
         await self._confirmations.ask(lacking, at=system.at)
 
-    async def _diagnosed_anew(self, case: Case) -> Case:
+    async def _diagnosed_again(self, case: Case) -> Case:
         """Return *case* diagnosed from logs read now: earlier actions took their time."""
         await self._confirmations.ask([case], at=self._engine.watched)
         if self._config.silences is not None:
@@ -123,7 +123,7 @@ class ActionLoop:
 
     async def _overtaken(self, case: Case) -> str:
         """Return why *case*, diagnosed from logs read now, no longer permits its action."""
-        case = await self._diagnosed_anew(case)
+        case = await self._diagnosed_again(case)
         return self._decider.objection(case, self._engine.system_facts)
 
     async def _act(self, case: Case, decision: Decision, read_at: tuple[float, float]) -> None:

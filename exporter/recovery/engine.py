@@ -26,7 +26,7 @@ from exporter.recovery.decide.questions import answerable
 from exporter.recovery.decide.readiness import Readiness, ReadinessState, readiness_now
 from exporter.recovery.decider import Decider
 from exporter.recovery.diagnoser import Diagnoser
-from exporter.recovery.history_recorder import HistoryRecorder
+from exporter.recovery.history_recorder import HistoryRecorder, RecordedRandom
 from exporter.recovery.model.cases import Case
 from exporter.recovery.model.commands import (
     Command,
@@ -42,10 +42,16 @@ from exporter.recovery.observe.boot import boot
 from exporter.recovery.observe.circuit_breaker import CircuitBreaker
 from exporter.recovery.observe.enrolment_cache import EnrolmentCache
 from exporter.recovery.observe.error_budget import overspent
-from exporter.recovery.observe.health import Health, warm_up
+from exporter.recovery.observe.health import Health
 from exporter.recovery.observe.lifecycle import cleared
 from exporter.recovery.observe.losses import after_diagnoses
-from exporter.recovery.observe.state import CLOCK_JUMPED, RecoveryState, accepted, advance
+from exporter.recovery.observe.state import (
+    CLOCK_JUMPED,
+    RecoveryState,
+    accepted,
+    advance,
+    warmed_up,
+)
 from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.recovery.report.status import StatusCache, recovery_report
 
@@ -75,7 +81,6 @@ class Recovery:
         meter: Meter,
         guards: Sequence[Guard] = GUARDS,
     ) -> None:
-        limits = setup.limits
         self.key, self.setup = key, setup
         self._platform = platform
         self._clock = clock
@@ -85,8 +90,7 @@ class Recovery:
         self.state = RecoveryState(MappingProxyType({}), {}, {}, Health(), CircuitBreaker())
         self._enrolment_cache = EnrolmentCache(setup.enrolment_rules)
         self._history = HistoryRecorder({}, 0.0)
-        self._random = random
-        self._drawn: list[float] = []
+        self._random = RecordedRandom(random)
         self._journal_writer = JournalWriter(open_store, clock)
         self._control = Control(
             self._journal_writer,
@@ -96,14 +100,14 @@ class Recovery:
             read_kill_switch=setup.kill_switch,
         )
         self._diagnoser = Diagnoser(
-            platform, limits, setup.classifier, setup.log_users, setup.powerstate
+            platform, setup.limits, setup.classifier, setup.log_users, setup.powerstate
         )
         self.learner = self._diagnoser.learner
         self._decider = Decider(guards, self._journal_writer, meter)
         self._actions = OpenActions(
-            self._journal_writer, limits, clock, random=self._draw, meter=meter
+            self._journal_writer, setup.limits, clock, random=self._random, meter=meter
         )
-        self._confirmations = Confirmations(setup.confirmer, limits)
+        self._confirmations = Confirmations(setup.confirmer, setup.limits)
         self._service_watch = ServiceWatch(setup.confirmer, self._journal_writer, meter)
         self._loop = ActionLoop(
             self,
@@ -174,9 +178,8 @@ class Recovery:
 
     def mark_broken(self, bug: str) -> None:
         """Stop acting for good after a bug in recovery."""
-        self.bug = bug
+        self.bug, broken = bug, ReadinessState.BROKEN
         # Not built again: the bug may be in building it.
-        broken = ReadinessState.BROKEN
         self.report = replace(self.report, readiness=broken, because=bug, ready=False)
 
     def _make_report(self) -> RecoveryReport:
@@ -200,11 +203,10 @@ class Recovery:
             at, processed_at = self._time.at(poll.asked_at), self.watched
             poll = self._enrolment_cache.checked(poll._replace(asked_at=at))
             for because in self._control.expire():
-                self._warm_up(because)
+                self.state = warmed_up(self.state, because, at=self.watched)
             self._observe(poll)
             if self.state.health.problem is None:
                 ended = await self._actions.verify(self.state, at=self.watched)
-                # Not before: a command may have changed the state while the journal was written.
                 self.state = self._actions.after_outcomes(self.state, ended, at=self.watched)
                 await self._diagnose()
                 await self._check_error_budget()
@@ -248,7 +250,7 @@ class Recovery:
         Immediately, also during a poll: the executor checks it before each request.
         """
         if because := self._control.apply(given):
-            self._warm_up(because)
+            self.state = warmed_up(self.state, because, at=self.watched)
         if given.kind is CommandKind.ACCEPT:
             self.state = accepted(self.state, at=self.watched)
         self.learner.apply(given, self._control.state.taught)
@@ -261,7 +263,7 @@ class Recovery:
                 self.report = self._make_report()  # it has the reason
                 return False
             self._control.resume(saved.commands)
-        self._drawn = []
+        self._random.taken()
         start = boot(saved, self.setup.limits, pause_seconds=self._actions.pause_seconds)
         self._time.go_on(start.watched)
         self._status_cache.clear()
@@ -271,7 +273,7 @@ class Recovery:
         self._diagnoser.resume(saved, start.state, self._control.state.taught)
         await self._actions.resume(start, saved.spent)  # last: a command may come meanwhile
         log.info(
-            "recovery.started", vms=len(start.state.cases), open_actions=len(start.open_actions)
+            "recovery.started", vms=len(self.state.cases), open_actions=len(start.open_actions)
         )
         return True
 
@@ -286,12 +288,7 @@ class Recovery:
         if health.warm_since != before.health.warm_since and health.warm_because == CLOCK_JUMPED:
             self._meter.clock_jumped()
         self._decider.forget_ended(before.cases, self.state.cases)
-        for uuid in before.cases.keys() - self.state.cases.keys():
-            self._actions.last_actions.pop(uuid, None)
-
-    def _warm_up(self, because: str) -> None:
-        health = warm_up(self.state.health, because, at=self.watched)
-        self.state = self.state._replace(health=health)
+        self._actions.forget(before.cases.keys() - self.state.cases.keys())
 
     def update(self, changed: Mapping[str, Case]) -> None:
         self.state = self.state.with_cases(changed)
@@ -308,11 +305,9 @@ class Recovery:
 
     async def _check_error_budget(self) -> None:
         """Fall back to mode ask if people undid too many actions."""
-        if self.mode is not Mode.ENFORCE:
-            return
-        at, limits = self.watched, self.setup.limits
-        because = overspent(self.state.cases, self._control.state, limits, at=at)
-        if not because:
+        cases, limits = self.state.cases, self.setup.limits
+        because = overspent(cases, self._control.state, limits, at=self.watched)
+        if self.mode is not Mode.ENFORCE or not because:
             return
         given = self._control.command(CommandKind.FALL_BACK, reason=because)
         async with self._control.lock:
@@ -338,14 +333,8 @@ class Recovery:
             self.mark_broken(f"a bug ({type(error).__name__}); see the log")
             raise
 
-    def _draw(self) -> float:
-        """Return a random number, which a backtest draws again."""
-        self._drawn.append(self._random())
-        return self._drawn[-1]
-
     def _remember(self, poll: PollResult, *, lag_seconds: float) -> None:
         """Keep what a backtest needs of *poll* until it is written."""
-        numbers, self._drawn = self._drawn, []
         self._history.add(
             poll,
             self.system_facts,
@@ -353,7 +342,7 @@ class Recovery:
             self.learner.learned,
             self.decisions,
             lag_seconds=lag_seconds,
-            random_numbers=numbers,
+            random_numbers=self._random.taken(),
         )
 
     async def _record(self) -> None:

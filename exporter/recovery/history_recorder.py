@@ -17,12 +17,30 @@ from exporter.recovery.model.history import (
 )
 from exporter.recovery.model.log_templates import RowSource
 from exporter.recovery.model.platform_log import LogRow, PositionRead
+from exporter.recovery.model.ports import Random
 from exporter.recovery.observe.inventory_facts import Tags, changed, changed_since, encode
 
 Learned = Mapping[RowSource, AbstractSet[str]]
 
 MAX_UNWRITTEN_POLLS = 1000
 """If the journal cannot be written for so long, the record begins again."""
+
+
+class RecordedRandom:
+    """Draws random numbers, and keeps them for a backtest to draw again."""
+
+    def __init__(self, draw: Random) -> None:
+        self._draw = draw
+        self._drawn: list[float] = []
+
+    def __call__(self) -> float:
+        self._drawn.append(self._draw())
+        return self._drawn[-1]
+
+    def taken(self) -> list[float]:
+        """Return the numbers drawn since the last call."""
+        drawn, self._drawn = self._drawn, []
+        return drawn
 
 
 class HistoryRecorder:

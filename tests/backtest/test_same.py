@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from exporter.recovery.engine import Recovery
 from exporter.recovery.model.limits import Mode
+from exporter.recovery.model.ports import Random
 from tests.backtest.recorded import HistoryJournal, acts, replayed
 from tests.recovery.month import Month
 
@@ -18,11 +18,9 @@ class RecordedMonth(Month):
         self.journal = journal = HistoryJournal()
         journal.now = self.clock.now
 
-    def new_process(self) -> Recovery:
+    def random(self) -> Random:
         """Let the pauses after actions vary, as they do in the daemon."""
-        recovery = super().new_process()
-        recovery._random = random.Random(self.clock.elapsed).random
-        return recovery
+        return random.Random(self.clock.elapsed).random
 
 
 @pytest.mark.parametrize(

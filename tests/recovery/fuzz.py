@@ -35,11 +35,7 @@ def main() -> int:
         failures = list(filter(None, workers.map(what_fails, seeds)))
     for failure in failures:
         say(failure)
-    say(
-        f"{len(failures)} of {count} seeds failed"
-        if failures
-        else "every invariant held"
-    )
+    say(f"{len(failures)} of {count} seeds failed" if failures else "every invariant held")
     return 1 if failures else 0
 
 

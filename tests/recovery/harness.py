@@ -40,7 +40,7 @@ from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import WEEK, Limits, Mode, Window
 from exporter.recovery.model.log_templates import TemplateHistory
 from exporter.recovery.model.platform_log import PositionRead
-from exporter.recovery.model.ports import JournalStore, LastCheck, PollRecord, SavedState
+from exporter.recovery.model.ports import JournalStore, LastCheck, PollRecord, Random, SavedState
 from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.simulator.api.accounts import (
     API_KEY,
@@ -408,11 +408,15 @@ class Harness:
             operations,
             self.setup,
             self.clock,
-            random=lambda: 0.5,
+            random=self.random(),
             meter=self.tally,
             guards=self._guards,
         )
         return self.recovery
+
+    def random(self) -> Random:
+        """Return what a new process draws its random numbers with."""
+        return lambda: 0.5
 
     def poll(self) -> None:
         """Read the system once, and let recovery process the poll."""

@@ -66,6 +66,11 @@ class OpenActions:
         self.not_sent: dict[str, str] = {}
         """Why the last action on a VM had no effect: it was overtaken, abandoned or refused."""
 
+    def forget(self, gone: Iterable[str]) -> None:
+        """Forget the last actions on VMs that were deleted."""
+        for uuid in gone:
+            self.last_actions.pop(uuid, None)
+
     def pause_seconds(self, attempts: int) -> float:
         """Return the pause after the *attempts*-th action in a row, with jitter."""
         return backoff_seconds(attempts, self._limits, random=self._random())
@@ -73,7 +78,11 @@ class OpenActions:
     def after_outcomes(
         self, state: RecoveryState, ended: Iterable[ClosedAction], *, at: float
     ) -> RecoveryState:
-        """Return the state after the actions of `verify`."""
+        """
+        Return the state after the actions of `verify`.
+
+        Apart from it, because a command may change the state while the journal is written.
+        """
         for closed in ended:
             if closed.failed:
                 breaker = after_failed_action(state.breaker, self._limits, now=at)

@@ -107,6 +107,11 @@ def accepted(state: RecoveryState, *, at: float) -> RecoveryState:
     return state._replace(accepted_at=at, breaker=after_accept(state.breaker, now=at))
 
 
+def warmed_up(state: RecoveryState, because: str, *, at: float) -> RecoveryState:
+    """Return *state* at the beginning of a warm-up."""
+    return state._replace(health=warm_up(state.health, because, at=at))
+
+
 def _still_there(cases: Mapping[str, Case], poll: PollResult) -> dict[str, Case]:
     """Return the cases of VMs that *poll* shows, and those of which something is under way."""
     vms = poll.inventory.vms if poll.inventory is not None else ()
