@@ -1,0 +1,159 @@
+"""Runs the mutation tests and prints the survivors."""
+
+import argparse
+import os
+import random
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import tests.mutation
+from tests.mutation.covering import Covering, measure
+from tests.mutation.forked_tests import first_failure, import_libraries
+from tests.mutation.mutant import ROOT, Mutant
+from tests.mutation.python_code import python_mutants
+from tests.mutation.rules import killed_by_cases, rule_mutants
+
+CORE = ("observe", "detect", "decide", "model", "verify.py")
+"""What is mutated of exporter/recovery."""
+TESTS = ("recovery", "backtest", "journal", "alerting")
+"""The folders of tests that may notice."""
+SLOW_SECONDS = 10.0
+"""A test that takes longer is not run for mutants."""
+FIRST = 30
+"""So many tests run first, in a process of their own that imports little."""
+MOST_SECONDS = 60.0
+"""A mutant survives when its tests have run for about so long."""
+NOT_COPIED = (".*", "node_modules", "dist", "htmlcov")
+
+ACCEPTED: Mapping[str, str] = {}
+"""Survivors that change no behavior, as printed but without the line number, and the reason."""
+
+
+class Judge:
+    """Runs tests for mutants in a copy of the checkout."""
+
+    def __init__(self, place: Path, covering: Covering) -> None:
+        self._place = place
+        self._covering = covering
+        self._kills: Counter[str] = Counter()
+
+    def killer(self, mutant: Mutant) -> str:
+        """Return the test that fails for *mutant*, or an empty string."""
+        file = self._place / mutant.file
+        file.write_text(mutant.text, encoding="utf-8")
+        try:
+            return self._first_failure(self._in_order(mutant))
+        finally:
+            shutil.copy2(ROOT / mutant.file, file)  # with its time: its bytecode stays valid
+
+    def _in_order(self, mutant: Mutant) -> list[str]:
+        """Return the tests for *mutant*: those that killed many first, then the fast ones."""
+        seconds = self._covering.seconds
+        tests = [one for one in self._covering.of(mutant) if seconds[one] <= SLOW_SECONDS]
+        tests.sort(key=lambda one: (-self._kills[one], seconds[one], one))
+        spent = 0.0
+        for number, test in enumerate(tests):
+            spent += seconds[test]
+            if spent > MOST_SECONDS:
+                return tests[:number]
+        return tests
+
+    def _first_failure(self, tests: list[str]) -> str:
+        for some in (tests[:FIRST], tests[FIRST:]):
+            expected = sum(self._covering.seconds[test] for test in some)
+            if some and (killer := first_failure(self._place, some, seconds=60 + 5 * expected)):
+                self._kills[killer] += 1
+                return killer
+        return ""
+
+
+_judge: Judge
+"""Of this process of the pool."""
+
+
+def _prepare(folder: Path, covering: Covering) -> None:
+    global _judge  # noqa: PLW0603  how a pool passes something to its processes once
+    place = folder / str(os.getpid())
+    shutil.copytree(folder / "first", place)
+    _judge = Judge(place, covering)
+
+
+def _killer(mutant: Mutant) -> str:
+    return killed_by_cases(mutant) if mutant.file.suffix == ".yml" else _judge.killer(mutant)
+
+
+def all_mutants() -> Iterator[Mutant]:
+    for file in _core():
+        yield from python_mutants(file.relative_to(ROOT))
+    yield from rule_mutants()
+
+
+def _core() -> Iterator[Path]:
+    recovery = ROOT / "exporter" / "recovery"
+    for file in sorted(recovery.rglob("*.py")):
+        if file.relative_to(recovery).parts[0] in CORE:
+            yield file
+
+
+def covering_of(place: Path, jobs: int) -> Covering:
+    """
+    Run the tests of the core once in the checkout *place*.
+
+    Raises:
+        SystemExit: A test fails without a mutant.
+
+    """
+    found = (file for folder in TESTS for file in (place / "tests" / folder).glob("test_*.py"))
+    files = sorted(str(file.relative_to(place)) for file in found)
+    code = "".join(file.read_text(encoding="utf-8") for file in _core())
+    with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
+        measured = list(pool.map(measure, [place] * len(files), files, [code] * len(files)))
+    if failed := next((some.failed for some in measured if some.failed), ""):
+        sys.exit(f"without a mutant, {failed} fails")
+    return Covering(measured)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make mutants", description=tests.mutation.__doc__)
+    parser.add_argument("pattern", nargs="?", default="", help="only mutants with this text")
+    parser.add_argument("--sample", type=int, default=0, help="number of mutants (default: all)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the sample")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    options = parser.parse_args()
+    mutants = [one for one in all_mutants() if options.pattern in one.key]
+    if options.sample:
+        mutants = random.Random(options.seed).sample(mutants, min(options.sample, len(mutants)))
+    import_libraries()
+    with tempfile.TemporaryDirectory(prefix="mutants-") as name:
+        folder = Path(name)
+        first = folder / "first"
+        shutil.copytree(ROOT, first, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        core = any(one.file.suffix == ".py" for one in mutants)
+        covering = covering_of(first, options.jobs) if core else Covering([])
+        survivors = list(_survivors(folder, covering, mutants, options.jobs))
+    print(f"{len(mutants) - len(survivors)} of {len(mutants)} mutants killed")  # noqa: T201
+    return int(any(mutant.key not in ACCEPTED for mutant in survivors))
+
+
+def _survivors(
+    folder: Path, covering: Covering, mutants: list[Mutant], jobs: int
+) -> Iterator[Mutant]:
+    """Yield and print the mutants that no test kills."""
+    with ProcessPoolExecutor(
+        jobs, get_context("fork"), initializer=_prepare, initargs=(folder, covering)
+    ) as pool:
+        for mutant, killer in zip(mutants, pool.map(_killer, mutants), strict=True):
+            if not killer:
+                where = f"line {mutant.lines.start} of " if mutant.lines else ""
+                print(where + mutant.key, ACCEPTED.get(mutant.key, ""), flush=True)  # noqa: T201
+                yield mutant
+
+
+if __name__ == "__main__":
+    sys.exit(main())
