@@ -21,7 +21,7 @@ from tests.mutation.rules import killed_by_cases, rule_mutants
 
 CORE = ("observe", "detect", "decide", "model", "verify.py")
 """What is mutated of exporter/recovery."""
-TESTS = ("recovery", "backtest", "journal", "alerting")
+TESTS = ("alerting", "backtest", "cli", "collectors", "config", "journal", "recovery", "web")
 """The folders of tests that may notice."""
 SLOW_SECONDS = 10.0
 """A test that takes longer is not run for mutants."""

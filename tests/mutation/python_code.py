@@ -96,7 +96,7 @@ REPLACEMENTS: Mapping[type[ast.AST], Callable[[Any], list[Any]]] = {
     ast.Tuple: lambda node: [ast.Tuple(rest, node.ctx) for rest in _without_one(node.elts)],
     ast.Set: lambda node: [ast.Set(rest) for rest in _without_one(node.elts) if rest],
     ast.Dict: _dictionary,
-    ast.Return: lambda node: [ast.Return(ast.Constant(None))] if node.value else [],
+    ast.Return: lambda node: [] if _is_falsy(node.value) else [ast.Return(ast.Constant(None))],
     ast.Expr: lambda node: [] if isinstance(node.value, ast.Constant) else [ast.Pass()],
     ast.Assign: lambda node: [] if isinstance(node.targets[0], ast.Name) else [ast.Pass()],
     ast.AugAssign: lambda _: [ast.Pass()],
@@ -105,6 +105,12 @@ REPLACEMENTS: Mapping[type[ast.AST], Callable[[Any], list[Any]]] = {
     ast.match_case: lambda _: [None],  # None removes the item
 }
 """What may stand instead of a node."""
+
+
+def _is_falsy(node: ast.expr | None) -> bool:
+    """Return whether None in place of *node* would be a change for the type checker alone."""
+    empty = isinstance(node, ast.Tuple | ast.List) and not node.elts
+    return node is None or empty or (isinstance(node, ast.Constant) and not node.value)
 
 
 def _without_one(items: list[Any]) -> list[list[Any]]:
