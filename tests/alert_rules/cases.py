@@ -34,14 +34,14 @@ def _fires_at(story: Story) -> int:
 
 
 def _timing(story: Story) -> Iterable[Case]:
-    """Yield the cases that it fires after its wait, and resolves in time."""
+    """Yield the cases that it fires after its wait and resolves in time, beside another alert."""
     alert = ALERTS[story.alert]
     first = _fires_at(story)
     before = tuple(step for step in (first - 1,) if step >= 0)
     yield Case(
         story.alert,
         "fires after the wait, and not before",
-        story.series,
+        (*story.series, _unrelated(story, first + 2)),
         {first: [story.labels], first + 1: [story.labels]},
         before,
         minutes=story.minutes,
@@ -58,13 +58,20 @@ def _timing(story: Story) -> Iterable[Case]:
     yield Case(
         story.alert,
         "keeps firing for its time, and no longer",
-        story.series,
+        (*story.series, _unrelated(story, lasts + 2)),
         {lasts - 1: [story.labels]},
         (lasts + 1,),
         ends=ends,
         minutes=story.minutes,
         samples=story.samples,
     )
+
+
+def _unrelated(story: Story, steps: int) -> Series:
+    """Return an alert of the same object that no rule is to look at."""
+    labels = "".join(f',{name}="{value}"' for name, value in story.labels.items())
+    selector = f'ALERTS{{alertname="Unrelated",alertstate="firing"{labels}}}'
+    return then(selector, f"1x{steps * story.samples}")
 
 
 def _freezing(story: Story) -> Iterable[Case]:
