@@ -34,14 +34,14 @@ def _fires_at(story: Story) -> int:
 
 
 def _timing(story: Story) -> Iterable[Case]:
-    """Yield the cases that it fires after its wait and resolves in time, beside another alert."""
+    """Yield the cases that it fires after its wait and resolves in time, beside others."""
     alert = ALERTS[story.alert]
     first = _fires_at(story)
     before = tuple(step for step in (first - 1,) if step >= 0)
     yield Case(
         story.alert,
         "fires after the wait, and not before",
-        (*story.series, _unrelated(story, first + 2)),
+        (*story.series, *_bystanders(story, first + 2)),
         {first: [story.labels], first + 1: [story.labels]},
         before,
         minutes=story.minutes,
@@ -58,7 +58,7 @@ def _timing(story: Story) -> Iterable[Case]:
     yield Case(
         story.alert,
         "keeps firing for its time, and no longer",
-        (*story.series, _unrelated(story, lasts + 2)),
+        (*story.series, *_bystanders(story, lasts + 2)),
         {lasts - 1: [story.labels]},
         (lasts + 1,),
         ends=ends,
@@ -67,11 +67,15 @@ def _timing(story: Story) -> Iterable[Case]:
     )
 
 
-def _unrelated(story: Story, steps: int) -> Series:
-    """Return an alert of the same object that no rule is to look at."""
+def _bystanders(story: Story, steps: int) -> Iterable[Series]:
+    """Yield alerts of the same object that change nothing: another one, and pending ones."""
+    values = f"1x{steps * story.samples}"
     labels = "".join(f',{name}="{value}"' for name, value in story.labels.items())
-    selector = f'ALERTS{{alertname="Unrelated",alertstate="firing"{labels}}}'
-    return then(selector, f"1x{steps * story.samples}")
+    yield then(f'ALERTS{{alertname="Unrelated",alertstate="firing"{labels}}}', values)
+    for rule in INHIBITIONS:
+        if story.alert in rule.targets:
+            for source in rule.sources:
+                yield _alert(source, rule, story, values, alertstate="pending")
 
 
 def _freezing(story: Story) -> Iterable[Case]:
@@ -89,24 +93,32 @@ def _frozen_by(story: Story, rule: Inhibition, source: str) -> Iterable[Case]:
     yield Case(
         story.alert,
         f"does not fire while {source} mutes it",
-        (*story.series, _firing(source, rule, story, "1x400")),
+        (*story.series, _alert(source, rule, story, "1x400")),
         silent=(first, first + 5),
         minutes=story.minutes,
     )
     yield Case(
         story.alert,
         f"is not muted by {source} of another object",
-        (*story.series, _firing(source, rule, story, "1x400", other="other")),
+        (*story.series, _alert(source, rule, story, "1x400", other="other")),
         {first: [story.labels]},
         minutes=story.minutes,
     )
+    if first > story.onset + 1:
+        yield Case(
+            story.alert,
+            f"does not fire if {source} mutes it while it is pending",
+            (*story.series, _alert(source, rule, story, f"_x{first - 1} 1x400")),
+            silent=(first, first + 5),
+            minutes=story.minutes,
+        )
     ends = first + 3
     released = ends + story.tail + linger + 6
     muted = f"_x{first + 1} 1x{released - first - 2} stale"
     yield Case(
         story.alert,
         f"does not resolve while {source} mutes it, but after",
-        (*story.series, _firing(source, rule, story, muted)),
+        (*story.series, _alert(source, rule, story, muted)),
         {
             released - 1: [story.labels],
             released - 1 + linger: [story.labels],
@@ -117,7 +129,15 @@ def _frozen_by(story: Story, rule: Inhibition, source: str) -> Iterable[Case]:
     )
 
 
-def _firing(source: str, rule: Inhibition, story: Story, values: str, other: str = "") -> Series:
+def _alert(
+    source: str,
+    rule: Inhibition,
+    story: Story,
+    values: str,
+    *,
+    other: str = "",
+    alertstate: str = "firing",
+) -> Series:
     labels = {name: other or story.labels[name] for name in rule.equal}
     text = "".join(f',{name}="{value}"' for name, value in labels.items())
-    return then(f'ALERTS{{alertname="{source}",alertstate="firing"{text}}}', values)
+    return then(f'ALERTS{{alertname="{source}",alertstate="{alertstate}"{text}}}', values)
