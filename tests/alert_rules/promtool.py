@@ -16,7 +16,7 @@ from tools.alert_rules.model import Alert
 ALERTS: Mapping[str, Alert] = {alert.name: alert for alert in groups.ALERTS}
 GROUP_OF = {alert.name: group for group in GROUPS for alert in group.alerts}
 RULE_FILES = tuple(f"{group.name}.rules.yml" for group in GROUPS)
-TIMEOUT_SECONDS = 120
+TIMEOUT_SECONDS = 600
 
 NEWER = Path(".venv/bin/promtool-3")
 """`deploy/fetch-promtool-3` installs it here."""

@@ -148,7 +148,10 @@ def _survivors(
     with ProcessPoolExecutor(
         jobs, get_context("fork"), initializer=_prepare, initargs=(folder, covering)
     ) as pool:
-        for mutant, killer in zip(mutants, pool.map(_killer, mutants), strict=True):
+        killers = enumerate(pool.map(_killer, mutants))
+        for (done, killer), mutant in zip(killers, mutants, strict=True):
+            if done and done % 200 == 0:
+                print(f"{done} of {len(mutants)} mutants done", flush=True)  # noqa: T201
             if not killer:
                 where = f"line {mutant.lines.start} of " if mutant.lines else ""
                 print(where + mutant.key, ACCEPTED.get(mutant.key, ""), flush=True)  # noqa: T201
