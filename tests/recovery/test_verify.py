@@ -10,6 +10,7 @@ from exporter.recovery.verify import Finding, deadline_seconds, verify
 from tests.recovery.test_edges import INTENT, LIMITS, TRIED
 
 SENT_AT, DEADLINE = 100.0, 220.0
+"""Of `INTENT`."""
 STILL_OPEN = None
 """Instead of an outcome."""
 
@@ -26,10 +27,6 @@ def finding(
     intent = replace(INTENT, action=action, reply=reply, extended=extended)
     case = replace(TRIED, observed=observed, state=state, word=str(observed))
     return verify(intent, case, LIMITS, at=at)
-
-
-def test_intent_is_as_the_tests_below_assume() -> None:
-    assert (INTENT.sent_at, INTENT.deadline, LIMITS.verify_lost_seconds) == (SENT_AT, DEADLINE, 60)
 
 
 @pytest.mark.parametrize("action", Action)
