@@ -209,12 +209,8 @@ def test_vm_needs_the_confirmation_that_is_configured_for_it(
     assert facts(confirmer=confirmer).confirmer is (confirmer if is_asked else None)
 
 
-@pytest.mark.parametrize(
-    ("age", "counts"), [(0.0, True), (4.9, True), (5.0, True), (5.1, False)]
-)
-def test_confirmation_counts_for_as_long_as_what_is_read_again(
-    age: float, *, counts: bool
-) -> None:
+@pytest.mark.parametrize(("age", "counts"), [(0.0, True), (4.9, True), (5.0, True), (5.1, False)])
+def test_confirmation_counts_for_as_long_as_what_is_read_again(age: float, *, counts: bool) -> None:
     answer = Confirmation("down", (1.0,))
     confirmations = {"u": TimedConfirmation(answer, NOW - age)}
 
@@ -338,8 +334,6 @@ def test_request_is_forbidden_by_a_denial(number: int, answer: Any, reason: str)
 @pytest.mark.parametrize("warm_since", [99.9, 100.1, 0.0])
 def test_request_is_forbidden_by_a_warm_up_since_the_decision(warm_since: float) -> None:
     assert forbids(warm_since=warm_since) == "a clock jumped"
-
-
 
 
 def test_facts_are_about_the_vm_and_keep_the_system() -> None:

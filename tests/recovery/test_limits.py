@@ -9,7 +9,7 @@ from exporter.recovery.model.limits import Limits, Mode
 
 CONFIGURED = TypeAdapter(Limits)
 
-NOT_NUMBERS = ("many", None, [])
+NOT_NUMBERS: tuple[object, ...] = ("many", None, [])
 SHARE = "min_rows_share"
 SECONDS = "warmup_seconds"
 POSITIVE_SECONDS = "outage_seconds"

@@ -89,9 +89,7 @@ def test_clock_change_neither_shortens_nor_splits_a_window(
     assert held == list(range(held[0], held[-1] + 1))
 
 
-@pytest.mark.parametrize(
-    ("minute", "still"), [(0, True), (28, True), (29, False), (30, False)]
-)
+@pytest.mark.parametrize(("minute", "still"), [(0, True), (28, True), (29, False), (30, False)])
 def test_window_that_a_clock_change_extends_into_a_third_day(minute: int, *, still: bool) -> None:
     """It lasts 23.5 hours from Saturday 23:59 on, and the clock is put forward by one."""
     saturday_night = window(time(23, 59), 23.5, days=("sat",), zone=BERLIN)

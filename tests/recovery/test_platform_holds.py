@@ -27,6 +27,7 @@ CONFIG = VMConfig(
     on_power_loss="last_state", created_from="", guest_agent=False, service=False,
     disable_powercycle=False,
 )  # fmt: skip
+WEB = VM(CONFIG, None)
 CLUSTERS = {7: Cluster(7, "production"), 8: Cluster(8, "lab")}
 
 
@@ -75,7 +76,7 @@ def test_system_without_an_update_is_not_held() -> None:
 
 def storage(
     *tiers: StorageTier,
-    vm: VM | None = VM(CONFIG, None),
+    vm: VM | None = WEB,
     repairs: Mapping[tuple[int, int | None], Repairs] | None = None,
 ) -> str:
     history = PlatformHistory(repairs=repairs or {})
@@ -131,9 +132,7 @@ def test_cluster_without_a_known_name_is_called_by_its_key() -> None:
 def test_tier_without_redundancy_holds_for_15_minutes_after_its_repairs_grew(
     repairs: Mapping[tuple[int, int | None], Repairs], *, holds: bool
 ) -> None:
-    without, repairing = (
-        StorageTier(7, 1, status, 5) for status in ("noredundant", "repairing")
-    )
+    without, repairing = (StorageTier(7, 1, status, 5) for status in ("noredundant", "repairing"))
 
     expected = "tier 1 of production is noredundant, and its repairs grow (5)"
     assert storage(without, repairs=repairs) == expected * holds
@@ -154,7 +153,7 @@ def test_tier_that_cannot_be_used_is_not_said_to_degrade() -> None:
 def memory(
     free: Mapping[int, int],
     *,
-    vm: VM | None = VM(CONFIG, None),
+    vm: VM | None = WEB,
     read_at: float = NOW,
     **case: Any,
 ) -> str:

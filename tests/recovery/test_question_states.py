@@ -45,9 +45,7 @@ def about(question: Question | None, **case: Any) -> Case:
     return replace(CRASHED, question=question, **case)
 
 
-def asking(
-    *cases: Case, answer: CommandKind | None = None, mode: Mode = Mode.ASK
-) -> SystemFacts:
+def asking(*cases: Case, answer: CommandKind | None = None, mode: Mode = Mode.ASK) -> SystemFacts:
     """Return a system in mode ask with *cases*, whose question 7 has *answer*."""
     system = facts_with(mode=mode).system
     answers = {7: given(answer, question=7)} if answer is not None else {}
@@ -132,9 +130,7 @@ def test_no_question_is_open_in_another_mode(mode: Mode) -> None:
 # Answers.
 
 
-@pytest.mark.parametrize(
-    ("answer", "kind"), [(None, APPROVE), (None, DENY), (APPROVE, DENY)]
-)
+@pytest.mark.parametrize(("answer", "kind"), [(None, APPROVE), (None, DENY), (APPROVE, DENY)])
 def test_open_question_and_the_denial_of_an_approval_are_accepted(
     answer: CommandKind | None, kind: CommandKind
 ) -> None:

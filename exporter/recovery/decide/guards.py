@@ -349,10 +349,9 @@ def _below_concurrency_limit(facts: Facts) -> str | Denial:
 
 def _within_rate_limit(facts: Facts) -> str | Denial:
     detail = _used(facts.system_uses)
-    full = [use for use in facts.system_uses if use.spent]
-    if full:
-        frees_at = max(use.frees_at or 0.0 for use in full)
-        left = lasting(math.ceil(max(0.0, frees_at - facts.system.at)))
+    frees_at = [use.frees_at for use in facts.system_uses if use.frees_at is not None]
+    if frees_at:
+        left = lasting(math.ceil(max(0.0, max(frees_at) - facts.system.at)))
         return Denial(detail, f"wait {left}")
     if _leaves_no_room(facts, facts.system_uses):
         fix = "wait until older actions leave the window"

@@ -64,7 +64,7 @@ def memory_hold(
     if not clusters or any(key not in known or known[key] >= needed for key in clusters):
         return ""
     free = ", ".join(
-        f"{_name(key, inventory)} has {max(0, known[key]) // MIB} MiB" for key in clusters
+        f"{_name(key, inventory)} has {max(0, known[key] // MIB)} MiB" for key in clusters
     )
     return f"it needs {needed // MIB} MiB, and {free} free"
 
