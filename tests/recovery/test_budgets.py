@@ -93,6 +93,7 @@ def test_budget_is_free_at_the_announced_time(times: list[int], now: int) -> Non
     (use,) = uses((HOURLY,), past, now=now)
 
     assert use.spent == (sum(at > now - HOUR for at in past) >= 3)
+    assert use.spent == (use.frees_at is not None)
     if use.frees_at is not None:
         assert not uses((HOURLY,), past, now=use.frees_at)[0].spent
         assert uses((HOURLY,), past, now=use.frees_at - 1)[0].spent
