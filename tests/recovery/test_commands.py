@@ -159,6 +159,7 @@ def test_end_of_one_hold_leaves_the_other_in_force() -> None:
 def test_operator_cannot_give_the_commands_of_recovery_itself() -> None:
     assert set(GIVEN_BY_RECOVERY) == {CommandKind.FALL_BACK, CommandKind.RIVAL}
     assert set(GIVEN_BY_OPERATORS) == set(CommandKind) - set(GIVEN_BY_RECOVERY)
+    assert set(ANSWERS) == {CommandKind.APPROVE, CommandKind.DENY}
 
 
 @pytest.mark.parametrize("kind", [CommandKind.RESUME, CommandKind.ARM])
