@@ -11,6 +11,7 @@ from exporter.recovery.model.commands import (
     GIVEN_BY_OPERATORS,
     GIVEN_BY_RECOVERY,
     Command,
+    CommandDetails,
     CommandKind,
     ControlState,
     control_state,
@@ -154,6 +155,10 @@ def test_end_of_one_hold_leaves_the_other_in_force() -> None:
 
     assert EVERYTHING._replace(pause=short).at(50.0) == EVERYTHING._replace(pause=None)
     assert EVERYTHING._replace(rival=short).at(50.0) == EVERYTHING._replace(rival=None)
+
+
+def test_every_command_has_a_reason_and_may_have_nothing_else() -> None:
+    assert CommandDetails.__required_keys__ == {"reason"}
 
 
 def test_operator_cannot_give_the_commands_of_recovery_itself() -> None:
