@@ -275,7 +275,14 @@ DENIED: list[tuple[GuardName, dict[str, Any], str, str]] = [
         "paused by anna: because (no end left)",
         "recovery resume",
     ),
+    (
+        G.NOT_PAUSED,  # it has just expired, and the next poll ends it
+        {"control_state": held_by(CommandKind.PAUSE, until=AT - 5.0)},
+        "paused by anna: because (0 s left)",
+        "recovery resume",
+    ),
     (G.NO_RIVAL, {"control_state": held_by(CommandKind.RIVAL, until=AT + 90.0)}, "because", "90 s"),
+    (G.NO_RIVAL, {"control_state": held_by(CommandKind.RIVAL, until=AT - 5.0)}, "because", " 0 s"),
     (G.NO_RIVAL, {"control_state": held_by(CommandKind.RIVAL)}, "because", "recovery arm"),
     (G.JOURNAL_WRITABLE, {"journal_problem": "disk full"}, "disk full", "repair the journal"),
     (G.INVENTORY_FRESH, {"health": rejected("slow")}, "3 VMs, after 9", "a valid inventory"),
