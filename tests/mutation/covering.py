@@ -94,7 +94,14 @@ class Covering:
                     known.setdefault(line, set()).update(test for test in tests if test)
 
     def of(self, mutant: Mutant) -> set[str]:
-        """Return the tests that run a changed line; of a line of no test, those of its file."""
+        """
+        Return the tests that run a changed line.
+
+        Of a line that only an import runs: the tests of its file, and those in the test files
+        that are named after it or its folder.
+        """
         by_line = self._tests.get(str(mutant.file), {})
         found = set[str]().union(*(by_line.get(line, ()) for line in mutant.lines))
-        return found or set[str]().union(*by_line.values())
+        names = {f"test_{mutant.file.stem}.py", f"test_{mutant.file.parent.name}.py"}
+        named = {test for test in self.seconds if Path(test.partition("::")[0]).name in names}
+        return found or named.union(*by_line.values())

@@ -1,20 +1,28 @@
 """What people may tell recovery, and what each order leaves of those before it."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from exporter.recovery.decide.readiness import ReadinessState
-from exporter.recovery.model.commands import Command, CommandKind, ControlState
+from exporter.recovery.model.commands import (
+    ANSWERS,
+    GIVEN_BY_OPERATORS,
+    GIVEN_BY_RECOVERY,
+    Command,
+    CommandDetails,
+    CommandKind,
+    ControlState,
+    control_state,
+)
 from tests.fakes import START
 from tests.recovery.harness import Harness, at_once
 
 
-def given(kind: CommandKind, *, at: float = 0.0, until: float | None = None) -> Command:
-    return Command(
-        kind=kind, owner="anna", reason="because", at=at, time=START + timedelta(seconds=at),
-        until=until,
-    )  # fmt: skip
+def given(kind: CommandKind, *, at: float = 0.0, **details: Any) -> Command:
+    time = START + timedelta(seconds=at)
+    return Command(kind=kind, owner="anna", reason="because", at=at, time=time, **details)
 
 
 def tell(harness: Harness, kind: CommandKind, *, seconds: float | None = None) -> None:
@@ -32,6 +40,131 @@ def test_new_pause_does_not_shorten_a_longer_one() -> None:
     assert paused.after(short).pause is long
     assert paused.after(longer).pause is longer
     assert paused.after(given(CommandKind.RESUME)).after(short).pause is short
+
+
+@pytest.mark.parametrize(
+    ("until", "new_until", "new_counts"),
+    [
+        (None, 120.0, False),
+        (None, None, True),
+        (7200.0, None, True),
+        (7200.0, 7199.0, False),
+        (7200.0, 7200.0, True),
+        (7200.0, 7201.0, True),
+    ],
+)
+def test_pause_that_ends_first_does_not_replace_the_other(
+    until: float | None, new_until: float | None, *, new_counts: bool
+) -> None:
+    pause = given(CommandKind.PAUSE, until=until)
+    new = given(CommandKind.PAUSE, at=60.0, until=new_until)
+
+    assert ControlState(pause=pause).after(new).pause is (new if new_counts else pause)
+
+
+PAUSE, DISARM, FALL_BACK, RIVAL = (
+    given(CommandKind.PAUSE, until=100.0),
+    given(CommandKind.DISARM),
+    given(CommandKind.FALL_BACK, at=7.0),
+    given(CommandKind.RIVAL, until=100.0),
+)
+APPROVAL = given(CommandKind.APPROVE, question=3)
+LESSON = given(CommandKind.TEACH, template="vm has frobbed", means="harmless")
+EVERYTHING = ControlState(
+    pause=PAUSE,
+    disarm=DISARM,
+    answers={3: APPROVAL},
+    fallback=FALL_BACK,
+    fell_back_at=7.0,
+    rival=RIVAL,
+    taught={"vm has frobbed": LESSON},
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "changed"),
+    [
+        (later := given(CommandKind.PAUSE, until=200.0), {"pause": later}),
+        (given(CommandKind.RESUME), {"pause": None}),
+        (again := given(CommandKind.DISARM, at=8.0), {"disarm": again}),
+        (given(CommandKind.ARM), {"disarm": None, "fallback": None, "rival": None}),
+        (
+            back := given(CommandKind.FALL_BACK, at=9.0),
+            {"fallback": back, "fell_back_at": 9.0},
+        ),
+        (rival := given(CommandKind.RIVAL, until=200.0), {"rival": rival}),
+        (
+            yes := given(CommandKind.APPROVE, question=4),
+            {"answers": {3: APPROVAL, 4: yes}},
+        ),
+        (no := given(CommandKind.DENY, question=3), {"answers": {3: no}}),
+        (given(CommandKind.APPROVE), {}),
+        (
+            taught := given(CommandKind.TEACH, template="Task ran", means="stop"),
+            {"taught": {"vm has frobbed": LESSON, "task ran": taught}},
+        ),
+        (
+            other := given(CommandKind.TEACH, template="VM has Frobbed", means="crash"),
+            {"taught": {"vm has frobbed": other}},
+        ),
+        (given(CommandKind.FORGET, template="VM has Frobbed"), {"taught": {}}),
+        (given(CommandKind.FORGET, template="Task ran"), {}),
+        (given(CommandKind.FORGET), {}),
+        (given(CommandKind.ACCEPT), {}),
+        (given(CommandKind.CLEAR, uuid="u"), {}),
+    ],
+)
+def test_command_changes_only_what_it_is_about(command: Command, changed: dict[str, Any]) -> None:
+    assert EVERYTHING.after(command) == EVERYTHING._replace(**changed)
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_denial_is_final(kind: CommandKind) -> None:
+    denied = control_state([given(CommandKind.DENY, question=3)])
+
+    assert denied.after(given(kind, at=5.0, question=3)) is denied
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_approval_can_be_answered_again(kind: CommandKind) -> None:
+    answer = given(kind, at=5.0, question=3)
+
+    assert EVERYTHING.after(answer).answers == {3: answer}
+
+
+@pytest.mark.parametrize(
+    ("now", "in_force"),
+    [(99.9, {"pause", "rival"}), (100.0, set()), (100.1, set())],
+)
+def test_pause_and_rival_end_exactly_when_they_say(now: float, in_force: set[str]) -> None:
+    state = EVERYTHING.at(now)
+
+    assert {name for name in ("pause", "rival") if getattr(state, name) is not None} == in_force
+    assert state._replace(pause=PAUSE, rival=RIVAL) == EVERYTHING
+
+
+def test_pause_and_rival_without_an_end_stay_in_force() -> None:
+    endless = ControlState(pause=given(CommandKind.PAUSE), rival=given(CommandKind.RIVAL))
+
+    assert endless.at(1e9) == endless
+    assert ControlState().at(1e9) == ControlState()
+
+
+def test_end_of_one_hold_leaves_the_other_in_force() -> None:
+    short = given(CommandKind.PAUSE, until=50.0)
+
+    assert EVERYTHING._replace(pause=short).at(50.0) == EVERYTHING._replace(pause=None)
+    assert EVERYTHING._replace(rival=short).at(50.0) == EVERYTHING._replace(rival=None)
+
+
+def test_every_command_has_a_reason_and_may_have_nothing_else() -> None:
+    assert CommandDetails.__required_keys__ == {"reason"}
+
+
+def test_operator_cannot_give_the_commands_of_recovery_itself() -> None:
+    assert set(GIVEN_BY_RECOVERY) == {CommandKind.FALL_BACK, CommandKind.RIVAL}
+    assert set(GIVEN_BY_OPERATORS) == set(CommandKind) - set(GIVEN_BY_RECOVERY)
+    assert set(ANSWERS) == {CommandKind.APPROVE, CommandKind.DENY}
 
 
 @pytest.mark.parametrize("kind", [CommandKind.RESUME, CommandKind.ARM])

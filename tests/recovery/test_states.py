@@ -71,3 +71,56 @@ def test_running_vm_is_up_in_every_state(state: State) -> None:
 @pytest.mark.parametrize("state", OPEN)
 def test_failed_action_requires_a_new_diagnosis(state: State) -> None:
     assert follow(state, Event.TIME_UP) is State.SUSPECT
+
+
+WAYS = (
+    (Event.SEEN_UP, "baseline", "healthy"),
+    (Event.SEEN_UP, "suspect platform stopped unknown backoff held", "healthy"),
+    (Event.SEEN_UP, "quarantined", "probation"),
+    (Event.SEEN_DOWN, "healthy probation", "suspect"),
+    (Event.SEEN_STOPPING, "healthy probation", "stopped"),
+    (Event.SEEN_STOPPING, "suspect platform stopped unknown backoff held", "stopped"),
+    (Event.SEEN_STOPPING, "acting verifying indeterminate", "stopped"),
+    (Event.SEEN_CHANGING, "suspect platform stopped unknown backoff held", "suspect"),
+    (Event.SEEN_HELPED, "suspect platform stopped unknown backoff held", "probation"),
+    (Event.SEEN_HELPED, "acting verifying indeterminate", "probation"),
+    (Event.PLATFORM_CLAIMED, "suspect platform unknown backoff held", "platform"),
+    (Event.PLATFORM_PASSED, "platform", "suspect"),
+    (Event.STOP_EXPLAINED, "suspect platform unknown backoff held", "stopped"),
+    (Event.CAUSE_MISSING, "baseline suspect platform unknown backoff held", "unknown"),
+    (Event.CRASH_PROVEN, "suspect platform unknown held", "held"),
+    (Event.FLAPPED, "suspect platform unknown backoff held", "quarantined"),
+    (Event.PAUSE_BEGUN, "held", "backoff"),
+    (Event.PAUSE_OVER, "backoff", "held"),
+    (Event.BUDGET_SPENT, "held", "quarantined"),
+    (Event.INTENT_COMMITTED, "held", "acting"),
+    (Event.INTENT_ABANDONED, "acting", "suspect"),
+    (Event.REQUEST_ACCEPTED, "acting", "verifying"),
+    (Event.REQUEST_REFUSED, "acting", "suspect"),
+    (Event.ANSWER_LOST, "acting", "indeterminate"),
+    (Event.STEP_DONE, "acting verifying indeterminate", "suspect"),
+    (Event.TIME_UP, "acting verifying indeterminate", "suspect"),
+    (Event.STAYED_UP, "probation", "healthy"),
+    (Event.CLEARED, "quarantined", "suspect"),
+)
+"""Every event, the states in which it can occur, and where it leads."""
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("event", Event)
+def test_event_leads_where_it_should_or_is_a_bug(state: State, event: Event) -> None:
+    after = [to for known, states, to in WAYS if known is event and state in states.split()]
+
+    if after:
+        assert [follow(state, event)] == after
+    else:
+        with pytest.raises(ImpossibleTransitionError):
+            follow(state, event)
+
+
+def test_state_is_down_diagnosed_or_open() -> None:
+    assert set(DOWN) == {*DIAGNOSED, State.STOPPED}
+    assert set(DIAGNOSED) == {
+        *(State.SUSPECT, State.PLATFORM, State.UNKNOWN, State.BACKOFF, State.HELD)
+    }
+    assert set(OPEN) == {State.ACTING, State.VERIFYING, State.INDETERMINATE}

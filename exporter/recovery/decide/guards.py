@@ -23,6 +23,7 @@ from exporter.recovery.model.cases import (
     OnHang,
     Question,
 )
+from exporter.recovery.model.commands import Command
 from exporter.recovery.model.decision import BudgetUse, Decision, GuardName, GuardResult
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.states import State
@@ -141,8 +142,7 @@ def _not_paused(facts: Facts) -> str | Denial:
     command = facts.system.control_state.pause
     if command is None:
         return "no pause is in force"
-    left = lasting(command.until - facts.system.at) if command.until is not None else "no end"
-    detail = f"paused by {command.owner}: {command.reason} ({left} left)"
+    detail = f"paused by {command.owner}: {command.reason} ({_left(command, facts)} left)"
     return Denial(detail, "vergewatch recovery resume --reason ..., or wait")
 
 
@@ -150,9 +150,15 @@ def _no_rival(facts: Facts) -> str | Denial:
     command = facts.system.control_state.rival
     if command is None:
         return "no action of another instance was seen"
-    left = lasting(command.until - facts.system.at) if command.until is not None else "no end"
-    fix = f"stop the other instance, then vergewatch recovery arm --reason ..., or wait {left}"
-    return Denial(command.reason, fix)
+    fix = "stop the other instance, then vergewatch recovery arm --reason ..., or wait"
+    return Denial(command.reason, f"{fix} {_left(command, facts)}")
+
+
+def _left(command: Command, facts: Facts) -> str:
+    """Return how long *command* is still in force; the next poll ends it if it has expired."""
+    if command.until is None:
+        return "no end"
+    return lasting(max(0.0, command.until - facts.system.at))
 
 
 def _journal_writable(facts: Facts) -> str | Denial:
@@ -349,10 +355,9 @@ def _below_concurrency_limit(facts: Facts) -> str | Denial:
 
 def _within_rate_limit(facts: Facts) -> str | Denial:
     detail = _used(facts.system_uses)
-    full = [use for use in facts.system_uses if use.spent]
-    if full:
-        frees_at = max(use.frees_at or 0.0 for use in full)
-        left = lasting(math.ceil(max(0.0, frees_at - facts.system.at)))
+    frees_at = [use.frees_at for use in facts.system_uses if use.frees_at is not None]
+    if frees_at:
+        left = lasting(math.ceil(max(0.0, max(frees_at) - facts.system.at)))
         return Denial(detail, f"wait {left}")
     if _leaves_no_room(facts, facts.system_uses):
         fix = "wait until older actions leave the window"

@@ -53,7 +53,7 @@ class MaintenanceWindow:
             return None
         zone, lasts = ZoneInfo(self.zone), timedelta(hours=self.hours)
         today = moment.astimezone(zone).date()
-        for days_ago in range(lasts.days + 2):
+        for days_ago in range(lasts.days + 3):  # one more when a clock change extends it
             day = today - timedelta(days=days_ago)
             began = datetime.combine(day, self.start, zone)
             # When daylight saving time changes inside the window, the later of the end by local

@@ -54,17 +54,16 @@ def memory_hold(
     case: Case, vm: VM | None, history: PlatformHistory, inventory: CheckedInventory
 ) -> str:
     """Return how much memory the VM needs, and how little its clusters have."""
-    needed = vm.config.memory_bytes if vm is not None else None
-    if vm is None or needed is None:
+    if vm is None or vm.config.memory_bytes is None:
         return ""
     if history.free_memory_at <= max(case.up_at or 0.0, case.killed_at or 0.0):
         return ""  # the figures count the VM itself
-    known = inventory.reported.platform.free_memory_bytes
+    needed, known = vm.config.memory_bytes, inventory.reported.platform.free_memory_bytes
     clusters = [key for key in (vm.config.cluster, vm.config.failover_cluster) if key is not None]
     if not clusters or any(key not in known or known[key] >= needed for key in clusters):
         return ""
     free = ", ".join(
-        f"{_name(key, inventory)} has {max(0, known[key]) // MIB} MiB" for key in clusters
+        f"{_name(key, inventory)} has {max(0, known[key] // MIB)} MiB" for key in clusters
     )
     return f"it needs {needed // MIB} MiB, and {free} free"
 

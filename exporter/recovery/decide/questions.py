@@ -81,6 +81,8 @@ def answerable(number: int, kind: CommandKind, system: SystemFacts) -> Case:
             if system.mode is Mode.ASK and (state is QuestionState.OPEN or takes_back):
                 return case
             by = f" by {answer.owner}: {answer.reason}" if answer is not None else ""
+            if state in (QuestionState.EXPIRED, QuestionState.WITHDRAWN):
+                by = ""  # the answer is not the reason
             if state is QuestionState.WITHDRAWN and case.diagnosis is not None:
                 by = f": {case.diagnosis.cause}: {case.diagnosis.detail}"
             mode = "" if system.mode is Mode.ASK else f", and the mode is {system.mode}"

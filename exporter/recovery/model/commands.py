@@ -146,8 +146,9 @@ class ControlState(NamedTuple):
 
     def _lasts_longer_than(self, command: Command) -> bool:
         """Return whether a pause is in force already that ends later than *command*."""
-        until = self.pause.until if self.pause is not None else None
-        return until is not None and command.until is not None and command.until < until
+        if self.pause is None or command.until is None:
+            return False
+        return self.pause.until is None or command.until < self.pause.until
 
 
 def _is_over(command: Command | None, now: float) -> bool:
