@@ -15,10 +15,12 @@ from exporter.recovery.model.cases import (
     Diagnosis,
     DiagnosisKind,
     Enrolment,
+    Intent,
     ObservedState,
     OnHang,
     Policy,
     Question,
+    Reply,
 )
 from exporter.recovery.model.platform_log import LogPosition
 from exporter.recovery.model.states import State
@@ -204,6 +206,24 @@ def down(state: State = State.SUSPECT, **fields: Any) -> Case:
     own = {"up_at": 960.0, "trouble_at": 980.0, "times_observed": 1, "lost_at": 980.0}
     status = {"observed": ObservedState.DOWN, "word": "stopped"}
     return case(state=state, **{**own, **status, **fields})
+
+
+def intent(action: Action = Action.POWER_ON, **fields: Any) -> Intent:
+    """Return a start, or another action, that was accepted at 1000 s."""
+    own = {"sent_at": 1000.0, "sent_position": POSITION, "reply": Reply.ACCEPTED}
+    return Intent(
+        **{
+            "id": 1,
+            "uuid": "u1",
+            "vm_key": 1,
+            "name": "web-1",
+            "action": action,
+            "prepared_at": 999.0,
+            "deadline": 1120.0,
+            **own,
+            **fields,
+        }
+    )
 
 
 def moment(

@@ -1,7 +1,5 @@
 """How a diagnosis, an action and an operator change the case of a VM."""
 
-from typing import Any
-
 import pytest
 from msgspec.structs import asdict, replace
 
@@ -42,6 +40,7 @@ from tests.recovery.inventory_values import (
     case,
     config,
     down,
+    intent,
     vm,
 )
 
@@ -178,23 +177,6 @@ def test_stop_withdraws_no_question_that_is_not_open(question: Question | None) 
 
 
 # Actions.
-
-
-def intent(action: Action = Action.POWER_ON, **fields: Any) -> Intent:
-    own = {"sent_at": 1000.0, "sent_position": POSITION, "reply": Reply.ACCEPTED}
-    return Intent(
-        **{
-            "id": 1,
-            "uuid": "u1",
-            "vm_key": 1,
-            "name": "web-1",
-            "action": action,
-            "prepared_at": 999.0,
-            "deadline": 1120.0,
-            **own,
-            **fields,
-        }
-    )
 
 
 def sent(before: Case, of: Intent, *, pause: float = 60.0) -> Case:
