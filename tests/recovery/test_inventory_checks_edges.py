@@ -213,8 +213,9 @@ def test_of_vms_that_share_a_uuid_the_one_that_had_it_before_keeps_it(
     last = None
     if before:
         first = inventory([twins[before - 1], *others])
-        last = check_inventory(poll(first), None, LIMITS, enrolled={})
-        assert isinstance(last, CheckedInventory)
+        checked = check_inventory(poll(first), None, LIMITS, enrolled={})
+        assert isinstance(checked, CheckedInventory)
+        last = checked
 
     found = check_inventory(poll(inventory([*twins, *others])), last, LIMITS, enrolled=enrolled)
 

@@ -141,6 +141,24 @@ def test_vm_enrolled_while_down_begins_anew_and_keeps_alerting(state: State) -> 
     assert (after.policy, after.attempts, after.up_at) == (Policy.ON_FAILURE, 0, None)
 
 
+@pytest.mark.parametrize("state", [State.HEALTHY, State.PROBATION])
+@pytest.mark.parametrize(
+    ("observed", "after"),
+    [
+        (ObservedState.DOWN, State.UNKNOWN),
+        (ObservedState.HUNG, State.UNKNOWN),
+        (ObservedState.STOPPING, State.BASELINE),
+        (ObservedState.BUSY, State.BASELINE),
+    ],
+)
+def test_vm_enrolled_in_the_inventory_in_which_it_goes_down_alerts(
+    state: State, observed: ObservedState, after: State
+) -> None:
+    found = seen(case(state=state, policy=Policy.NO), observed)
+
+    assert (found.state, found.policy) == (after, Policy.ON_FAILURE)
+
+
 def test_vm_enrolled_when_it_is_up_again_is_healthy() -> None:
     after = seen(down(State.HELD, policy=Policy.NO), ObservedState.UP)
 
@@ -153,10 +171,11 @@ def test_vm_enrolled_while_up_begins_anew() -> None:
     assert after == case(since=1000.0)
 
 
-def test_vm_replaced_by_another_of_its_uuid_begins_anew_without_a_crash() -> None:
+@pytest.mark.parametrize("before", [down(State.HELD), case()])
+def test_vm_replaced_by_another_of_its_uuid_begins_anew_without_a_crash(before: Case) -> None:
     other = VM(config(machine=555), STOPPED_VM.status)
 
-    after = seen(down(State.HELD), ObservedState.DOWN, other)
+    after = seen(before, ObservedState.DOWN, other)
 
     assert (after.state, after.machine, after.trouble_at) == (State.BASELINE, 555, None)
 

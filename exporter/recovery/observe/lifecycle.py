@@ -89,7 +89,8 @@ def observe(
     keeps = case.state in OPEN or case.state is State.QUARANTINED
     if vm.config.machine != case.machine or (enrolled_now and not keeps):
         met = new_case(vm, observed, policy, moment)
-        in_trouble = enrolled_now and case.state in DIAGNOSED and met.state is State.BASELINE
+        went_down = case.state in DIAGNOSED or (case.state in UP and observed in TROUBLE)
+        in_trouble = enrolled_now and went_down and met.state is State.BASELINE
         return step(met, Event.CAUSE_MISSING, at=moment.at) if in_trouble else met
     before = case.observed
     case = replace(
