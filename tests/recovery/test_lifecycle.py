@@ -418,6 +418,15 @@ def test_quarantined_vm_that_goes_down_again_is_lost_and_stays_quarantined() -> 
     assert (again.lost_at, again.losses) == (900.0, ())
 
 
+def test_quarantined_vm_that_ran_was_last_up_when_it_was_last_seen_running() -> None:
+    before = case(state=State.QUARANTINED, losses=(960.0,))
+
+    after = seen(before, ObservedState.DOWN)
+
+    assert (after.up_at, after.up_clock) == (980.0, moment().before_clock)
+    assert (after.max_gap_seconds, after.lost_at) == (EVERY, 1000.0)
+
+
 # Since when it was up, and how long it was not observed then.
 
 

@@ -97,6 +97,13 @@ def test_vm_that_an_action_brought_back_is_on_probation_on_its_node(of: VM | Non
     }
 
 
+@pytest.mark.parametrize("word", ["stopping", "hibernating", "hibernated"])
+def test_word_that_shows_a_stop_is_no_evidence_to_be_shown_again(word: str) -> None:
+    before = down(State.QUARANTINED, words_since_up=("starting", word, "migrating"))
+
+    assert cleared(before, at=1000.0).words_since_up == (word,)
+
+
 def test_evidence_is_to_be_shown_again() -> None:
     before = down(State.ACTING, **EVIDENCE, attempts=1)
 

@@ -37,6 +37,8 @@ BUSY = frozenset(
 )
 RUNNING_NODE = UP | {StatusWord.MAINTENANCE}
 STOPPING = frozenset({StatusWord.STOPPING, StatusWord.HIBERNATING})
+STOP_SHOWN = STOPPING | {StatusWord.HIBERNATED}
+"""Words that prove a stop, whatever the logs show."""
 WAITING = frozenset({StatusWord.WAITINGFORRESOURCES, StatusWord.UNLICENSED})
 
 

@@ -20,6 +20,7 @@ from exporter.recovery.model.cases import (
 )
 from exporter.recovery.model.limits import HOUR, Limits
 from exporter.recovery.model.states import DIAGNOSED, OPEN, Event, State, follow
+from exporter.recovery.observe.inventory_checks import STOP_SHOWN
 
 TROUBLE = (ObservedState.DOWN, ObservedState.HUNG)
 UP = frozenset({State.HEALTHY, State.PROBATION})
@@ -158,7 +159,8 @@ def _seen_not_up(
             inventory before, it ran unobserved in between.
 
     """
-    if case.state in UP and case.up_at is None:
+    was_up = case.state in UP or before is ObservedState.UP  # it runs while it is quarantined
+    if was_up and case.up_at is None:
         case = replace(case, up_at=moment.before_at, up_clock=moment.before_clock)
     lived = False
     if started_at is not None:
@@ -247,7 +249,8 @@ def restarted(case: Case, vm: VM | None, *, at: float) -> Case:
 
 def reset_evidence(case: Case, event: Event, *, at: float) -> Case:
     """Return the case after *event*, with everything that spoke for a crash to be shown again."""
-    case = replace(case, trouble_at=None, times_observed=0, words_since_up=(), diagnosis=None)
+    words = tuple(word for word in case.words_since_up if word in STOP_SHOWN)
+    case = replace(case, trouble_at=None, times_observed=0, words_since_up=words, diagnosis=None)
     return step(case, event, at=at)
 
 
