@@ -294,12 +294,15 @@ def test_probation_ends_when_the_vm_stayed_up_for_its_whole_time(early: float) -
     assert after == (before if early > 0 else over)
 
 
+@pytest.mark.parametrize("attempts", [0, 3])
 @pytest.mark.parametrize("calm", [False, True])
-def test_quarantined_vm_that_is_up_gets_its_probation_once_it_no_longer_flaps(calm: bool) -> None:
+def test_quarantined_vm_that_is_up_gets_its_probation_once_it_no_longer_flaps(
+    calm: bool, attempts: int
+) -> None:
     last = 1000.0 - PROBATION + (0 if calm else 1)
     flapping = Diagnosis(DiagnosisKind.UNKNOWN, Cause.FLAPPING)
     losses = tuple(last - 10 * number for number in reversed(range(LIMITS.flap_losses)))
-    before = down(State.QUARANTINED, losses=losses, diagnosis=flapping)
+    before = down(State.QUARANTINED, losses=losses, diagnosis=flapping, attempts=attempts)
 
     after = seen(before, ObservedState.UP)
 
