@@ -22,12 +22,13 @@ from exporter.recovery.model.cases import (
     Question,
     Reply,
 )
+from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.platform_log import LogPosition
 from exporter.recovery.model.states import State
 from exporter.recovery.observe.circuit_breaker import CircuitBreaker
 from exporter.recovery.observe.health import Health
 from exporter.recovery.observe.inventory_checks import CheckedInventory
-from exporter.recovery.observe.lifecycle import Moment
+from exporter.recovery.observe.lifecycle import Moment, observe
 from exporter.recovery.observe.state import RecoveryState
 
 TIME = datetime(2026, 1, 1, tzinfo=UTC)
@@ -254,6 +255,21 @@ def state(cases: Iterable[Case] = (), **fields: Any) -> RecoveryState:
             **fields,
         }
     )
+
+
+def seen(
+    before: Case,
+    observed: ObservedState,
+    of: VM | None = None,
+    *,
+    policy: Policy = Policy.ON_FAILURE,
+    at: Moment | None = None,
+) -> Case:
+    """Return the case after an inventory, which goes on."""
+    of = of or (vm(**DOWN) if observed is ObservedState.DOWN else vm())
+    after = observe(before, of, observed, policy, at or moment(), Limits())
+    assert after is not None
+    return after
 
 
 NO_EVIDENCE = {name: getattr(case(), name) for name in EVIDENCE}
