@@ -159,7 +159,7 @@ def _seen_not_up(
             inventory before, it ran unobserved in between.
 
     """
-    if before is ObservedState.UP and case.up_at is None:
+    if before is ObservedState.UP:
         case = replace(case, up_at=moment.before_at, up_clock=moment.before_clock)
     lived = False
     if started_at is not None:
