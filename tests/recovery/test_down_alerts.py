@@ -205,6 +205,17 @@ def test_enrolment_of_a_crashed_vm_does_not_resolve_its_alert(make_harness: Make
     assert watch.down("web-01")
 
 
+def test_vm_that_crashes_just_when_it_is_enrolled_alerts(make_harness: MakeHarness) -> None:
+    watch = Watch(make_harness, tags={})
+
+    watch.world.crash("web-01")
+    watch.world.tag("web-01", "recovery/auto")
+    watch.advance(FIVE_MINUTES)
+
+    assert cause(watch.harness, "web-01") is Cause.NEVER_SEEN_UP
+    assert watch.down("web-01")
+
+
 def test_ignored_or_disabled_vm_never_alerts(make_harness: MakeHarness) -> None:
     watch = Watch(make_harness, mode=Mode.SHADOW)
     watch.world.tag("web-01", "recovery/ignore")

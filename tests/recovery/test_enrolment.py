@@ -1,4 +1,5 @@
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,14 +9,17 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.recovery.model.cases import OnHang, Policy
+from exporter import model
+from exporter.recovery.model.cases import Enrolment, OnHang, Policy
 from exporter.recovery.observe.enrolment import (
+    CAREFUL,
     NOT_ENROLLED,
     EnrolmentRule,
     circle_among,
     enrol,
     enrol_all,
 )
+from tests.recovery import inventory_values as values
 from tests.recovery.harness import Harness
 
 HARNESS = Harness(tags={})
@@ -160,3 +164,186 @@ def test_first_example_of_the_guide_excludes_vms_of_orchestrators(
     vm = msgspec.structs.replace(VM, config=msgspec.structs.replace(VM.config, name=name))
 
     assert enrol(vm, frozenset(tags), "production", rules).policy is policy
+
+
+# Each tag, and each part of a rule.
+
+
+def enrolled(*tags: str, rules: Sequence[EnrolmentRule] = ()) -> Enrolment:
+    return enrol(VM, frozenset(f"recovery/{tag}" for tag in tags), "production", rules)
+
+
+@pytest.mark.parametrize(
+    ("tag", "policy"),
+    [
+        ("auto", Policy.ON_FAILURE),
+        ("never", Policy.NO),
+        ("no", Policy.NO),
+        ("on-failure", Policy.ON_FAILURE),
+        ("unless-stopped", Policy.UNLESS_STOPPED),
+        ("always", Policy.ALWAYS),
+        ("ignore", Policy.IGNORE),
+    ],
+)
+def test_each_policy_has_its_tag_which_is_the_reason(tag: str, policy: Policy) -> None:
+    found = enrolled(tag)
+
+    assert (found.policy, found.because) == (policy, f"tag recovery/{tag}")
+
+
+@pytest.mark.parametrize("tag", ["off", "tier-5", "tier-8", "on-hang-kill", "auto/x"])
+def test_tag_of_ours_that_is_not_known_forbids_and_is_named(tag: str) -> None:
+    found = enrolled(tag, "always")
+
+    assert found.policy is Policy.NO
+    assert f"recovery/{tag}" in found.because
+
+
+@pytest.mark.parametrize("one", CAREFUL)
+@pytest.mark.parametrize("other", CAREFUL)
+def test_of_two_tags_the_more_careful_counts(one: Policy, other: Policy) -> None:
+    order = ["ignore", "no", "on-failure", "unless-stopped", "always"]
+
+    assert enrolled(one, other).policy == min(one, other, key=order.index)
+
+
+@pytest.mark.parametrize(
+    ("tags", "hang"),
+    [
+        ((), OnHang.ALERT),
+        (("on-hang-alert",), OnHang.ALERT),
+        (("on-hang-reset",), OnHang.RESET),
+        (("on-hang-power-cycle",), OnHang.POWER_CYCLE),
+        (("on-hang-power-cycle", "on-hang-reset"), OnHang.RESET),
+        (("on-hang-alert", "on-hang-reset"), OnHang.ALERT),
+    ],
+)
+def test_of_several_tags_for_a_hang_the_mildest_counts(tags: tuple[str, ...], hang: OnHang) -> None:
+    assert enrolled("auto", *tags).on_hang is hang
+
+
+@pytest.mark.parametrize(
+    ("tags", "tier"),
+    [
+        ((), 2),
+        *(((f"tier-{tier}",), tier) for tier in range(5)),
+        (("tier-3", "tier-1"), 1),
+    ],
+)
+def test_tier_is_that_of_the_tag_and_two_without_one(tags: tuple[str, ...], tier: int) -> None:
+    found = enrolled("auto", *tags)
+
+    assert (found.policy, found.tier) == (Policy.ON_FAILURE, tier)
+
+
+@pytest.mark.parametrize("tag", ["tier-1", "on-hang-reset"])
+def test_tag_without_a_policy_enrols_no_vm(tag: str) -> None:
+    assert enrolled(tag) is NOT_ENROLLED
+
+
+def test_vm_that_is_not_enrolled_is_in_the_middle_tier_and_only_alerts() -> None:
+    assert (NOT_ENROLLED.tier, NOT_ENROLLED.on_hang) == (2, OnHang.ALERT)
+    assert (NOT_ENROLLED.after, NOT_ENROLLED.policy) == ((), Policy.NO)
+
+
+def test_first_rule_that_says_something_counts_and_tags_precede_all() -> None:
+    rules = (
+        EnrolmentRule(names=("db-*",), policy=Policy.NO, tier=4, on_hang=OnHang.ALERT),
+        EnrolmentRule(),
+        EnrolmentRule(after=("db-*",)),
+        EnrolmentRule(policy=Policy.ALWAYS, tier=0, on_hang=OnHang.RESET, after=("app-*",)),
+        EnrolmentRule(policy=Policy.ON_FAILURE, tier=3, on_hang=OnHang.POWER_CYCLE),
+    )
+
+    by_rule = enrolled(rules=rules)
+    by_tag = enrolled("unless-stopped", "tier-4", "on-hang-power-cycle", rules=rules)
+
+    assert by_rule == Enrolment(Policy.ALWAYS, OnHang.RESET, 0, ("db-*",), "recovery.rules[3]")
+    assert by_tag == Enrolment(
+        Policy.UNLESS_STOPPED, OnHang.POWER_CYCLE, 4, ("db-*",), "tag recovery/unless-stopped"
+    )
+
+
+@pytest.mark.parametrize("denying", [Policy.NO, Policy.IGNORE])
+def test_denying_rule_is_the_reason_whatever_precedes_it(denying: Policy) -> None:
+    rules = (EnrolmentRule(policy=Policy.ALWAYS), EnrolmentRule(policy=denying))
+
+    found = enrolled("auto", rules=rules)
+
+    assert (found.policy, found.because) == (denying, "recovery.rules[1]")
+
+
+@pytest.mark.parametrize(
+    ("rule", "fits"),
+    [
+        (EnrolmentRule(ha_groups=("g*",)), True),
+        (EnrolmentRule(ha_groups=("other",)), False),
+        (EnrolmentRule(names=("x", "web-*")), True),
+        (EnrolmentRule(names=("x", "y")), False),
+        (EnrolmentRule(tags=("x/y", "team/web")), True),
+        (EnrolmentRule(names=("web-*",), ha_groups=("other",)), False),
+        (EnrolmentRule(names=("web-*",), tags=("x/y",)), False),
+        (EnrolmentRule(clusters=("prod*",), names=("db-*",)), False),
+    ],
+)
+def test_rule_needs_each_of_its_conditions(rule: EnrolmentRule, fits: bool) -> None:
+    vm = model.VM(values.config(name="web-01", ha_group="gold"), None)
+    rule = replace(rule, policy=Policy.ALWAYS)
+
+    found = enrol(vm, frozenset({"team/web"}), "production", (rule,))
+
+    assert found.policy is (Policy.ALWAYS if fits else Policy.NO)
+
+
+def test_each_vm_is_enrolled_by_its_own_tags_and_the_name_of_its_cluster() -> None:
+    vms = [model.VM(values.config(number, cluster=number), None) for number in (1, 2, 3)]
+    vms.append(model.VM(values.config(4, cluster=None), None))
+    tags = {1: frozenset({"recovery/auto"}), 3: frozenset({"team/web"})}
+    clusters = [model.Cluster(1, "prod"), model.Cluster(2, "lab")]
+    found = values.inventory(vms, clusters=clusters, tags=tags)
+    rules = (EnrolmentRule(clusters=("lab",), policy=Policy.ALWAYS),)
+    of_all = EnrolmentRule(clusters=("prod",), policy=Policy.ALWAYS)
+
+    def policies(rules: Sequence[EnrolmentRule]) -> list[Policy]:
+        return [one.policy for one in enrol_all(found, rules).values()]
+
+    assert list(enrol_all(found, ())) == ["u1", "u2", "u3", "u4"]
+    assert policies(()) == [Policy.ON_FAILURE, Policy.NO, Policy.NO, Policy.NO]
+    assert policies(rules) == [Policy.ON_FAILURE, Policy.ALWAYS, Policy.NO, Policy.NO]
+    assert policies((of_all,)) == [Policy.ON_FAILURE, Policy.NO, Policy.NO, Policy.NO]
+
+
+def test_vms_are_not_enrolled_while_the_tags_are_unread() -> None:
+    with pytest.raises(AssertionError):
+        enrol_all(values.inventory([values.vm()], tags=None), ())
+
+
+# Circles.
+
+
+@pytest.mark.parametrize(
+    ("rules", "circle"),
+    [
+        ([("a", "b"), ("b", "c"), ("c", "none")], ()),
+        ([("a", "a")], (0, 0)),
+        ([("a", "b"), ("b", "a")], (0, 1, 0)),
+        ([("x", "a"), ("a", "b"), ("b", "c"), ("c", "a")], (1, 2, 3, 1)),
+        ([("x", "a"), ("a", "b"), ("b", "a"), ("y", "b")], (1, 2, 1)),
+        ([("web-*", "web-1")], (0, 0)),
+        ([("web-1", "web-*")], (0, 0)),
+        ([("web-*", "db"), ("db", "web-1")], (0, 1, 0)),
+        ([("a", "bc"), ("b", "a"), ("c", "none")], (0, 1, 0)),
+        ([("ab", "c"), ("c", "b")], (0, 1, 0)),
+    ],
+)
+def test_circle_of_rules_is_found_from_its_first_rule(
+    rules: list[tuple[str, str]], circle: tuple[int, ...]
+) -> None:
+    def patterns(text: str) -> tuple[str, ...]:
+        return (text,) if len(text) != 2 else tuple(text)
+
+    found = circle_among(
+        [EnrolmentRule(names=patterns(one), after=patterns(after)) for one, after in rules]
+    )
+
+    assert found == tuple(f"recovery.rules[{number}]" for number in circle)

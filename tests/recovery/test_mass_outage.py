@@ -413,6 +413,32 @@ def test_vm_that_flaps_below_the_confirmation_time_is_quarantined(
     assert harness.case("web-01").state is State.HEALTHY
 
 
+@pytest.mark.parametrize("stop", [None, True, False])
+def test_flapping_vm_that_is_cleared_is_restarted_unless_it_was_stopped_meanwhile(
+    make_harness: MakeHarness, stop: bool | None
+) -> None:
+    harness, _ = make_harness()
+    harness.warm()
+    for _ in range(6):
+        harness.world.crash("web-01")
+        harness.advance(harness.every)
+        harness.world.operator_starts("web-01")
+        harness.advance(harness.every)
+    assert harness.case("web-01").observed is ObservedState.UP
+    if stop is None:
+        harness.world.crash("web-01")
+    else:
+        harness.world.operator_stops("web-01", graceful=stop)
+    harness.advance(120)
+    assert harness.case("web-01").state is State.QUARANTINED
+
+    command(harness, CommandKind.CLEAR, name="web-01")
+    harness.advance(300)
+
+    assert bool(harness.asked("web-01")) is (stop is None)
+    assert harness.case("web-01").state is (State.PROBATION if stop is None else State.STOPPED)
+
+
 def test_vm_that_a_person_restarts_often_is_not_quarantined(make_harness: MakeHarness) -> None:
     harness, _ = make_harness()
     harness.warm()

@@ -56,7 +56,9 @@ def boot(saved: SavedState, limits: Limits, *, pause_seconds: Callable[[int], fl
             # The previous process ended between the commit of the action and that of the case.
             pause = pause_seconds(case.attempts + 1)
             case = after_sending(case, intent, limits, at=intent.sent_at, pause_seconds=pause)
-        if case.question is not None and sent.get(case.uuid, -1.0) >= case.question.asked_at:
+        last_sent = sent.get(case.uuid)
+        question = case.question
+        if question is not None and last_sent is not None and last_sent >= question.asked_at:
             case = replace(case, question=None)  # its approval was used
         return after_restart(case, is_open=intent is not None, at=watched)
 

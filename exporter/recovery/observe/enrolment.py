@@ -107,13 +107,15 @@ def enrol(vm: VM, tags: frozenset[str], cluster: str, limits: Sequence[Enrolment
 
 def enrol_all(inventory: Inventory, limits: Sequence[EnrolmentRule]) -> dict[str, Enrolment]:
     """Return the enrolments of a inventory by uuid; the tags must have been read."""
-    tags = inventory.tags or {}
-    clusters = {key: cluster.name for key, cluster in inventory.clusters.items()}
+    assert inventory.tags is not None  # noqa: S101 - a tag that is unread may forbid
+    clusters: dict[int | None, str] = {
+        key: cluster.name for key, cluster in inventory.clusters.items()
+    }
     found = {}
     for vm in inventory.vms:
-        of_vm = tags.get(vm.config.key, frozenset())
+        of_vm = inventory.tags.get(vm.config.key, frozenset())
         spoken_of = of_vm or limits
-        cluster = clusters.get(vm.config.cluster or 0, "")
+        cluster = clusters.get(vm.config.cluster, "")
         found[vm.config.uuid] = enrol(vm, of_vm, cluster, limits) if spoken_of else NOT_ENROLLED
     return found
 

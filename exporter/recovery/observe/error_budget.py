@@ -32,7 +32,9 @@ def overspent(
     """Return which actions people undid, if those are too many; else an empty text."""
     if limits.undone_actions == 0 or control_state.fallback is not None:
         return ""
-    since = max(at - WEEK, control_state.fell_back_at or 0.0)
+    since = at - WEEK
+    if control_state.fell_back_at is not None:
+        since = max(since, control_state.fell_back_at)
     undone = sorted(
         (one, case.name) for case in cases.values() for one in case.undone if one > since
     )

@@ -35,7 +35,10 @@ BUSY = frozenset(
         StatusWord.LEAVINGMAINTENANCE,
     }
 )
+RUNNING_NODE = UP | {StatusWord.MAINTENANCE}
 STOPPING = frozenset({StatusWord.STOPPING, StatusWord.HIBERNATING})
+STOP_SHOWN = STOPPING | {StatusWord.HIBERNATED}
+"""Words that prove a stop, whatever the logs show."""
 WAITING = frozenset({StatusWord.WAITINGFORRESOURCES, StatusWord.UNLICENSED})
 
 
@@ -149,9 +152,8 @@ def _newest(rows: Iterable[MachineStatus]) -> dict[int | None, float]:
     """Return the newest time of each node."""
     found: dict[int | None, float] = {}
     for row in rows:
-        node, time = row.node, row.updated_at or 0.0
-        if time > found.get(node, -1.0):
-            found[node] = time
+        if row.updated_at:
+            found[row.node] = max(found.get(row.node, row.updated_at), row.updated_at)
     return found
 
 
@@ -248,11 +250,11 @@ def _on_time(
     rows = _dated(statuses.values())
     written = _written(rows, last)
     checked = checked._replace(node_clocks=_node_clocks(rows, written, last))
-    clock, before = _clock(checked, written, last), last.clock if last is not None else None
-    if went_back(before, clock, limits):
-        return checked._replace(clock=clock)
-    if last is not None and before is not None:
-        clock = max(before, clock) if clock is not None else before
+    clock = _clock(checked, written, last)
+    if last is not None and last.clock is not None:
+        if went_back(last.clock, clock, limits):
+            return checked._replace(clock=clock)
+        clock = max(last.clock, clock) if clock is not None else last.clock
         if not written:
             still = checked.at - last.written_at
             if still > limits.frozen_after_seconds:
@@ -326,12 +328,10 @@ def observed_state_of(word: str, running: bool | None, state: str = "") -> Obser
         return ObservedState.WAITING
     if word == StatusWord.HIBERNATED:
         return ObservedState.HIBERNATED
-    if word == StatusWord.ERROR or (
-        state == "error" and not running and word != StatusWord.UNRESPONSIVE
-    ):
-        return ObservedState.ERROR
     if word == StatusWord.UNRESPONSIVE:
         return ObservedState.HUNG
+    if word == StatusWord.ERROR or (state == "error" and not running):
+        return ObservedState.ERROR
     if word == StatusWord.STOPPED and running is False:
         return ObservedState.DOWN
     return ObservedState.INCONSISTENT
@@ -339,20 +339,14 @@ def observed_state_of(word: str, running: bool | None, state: str = "") -> Obser
 
 def is_running(node: Node | None) -> bool:
     """Return whether a node runs, in maintenance or not."""
-    return (
-        node is not None
-        and node.status is not None
-        and node.status.running is True
-        and node.status.word in (*UP, StatusWord.MAINTENANCE)
-    )
+    return _runs(node, RUNNING_NODE)
 
 
 def is_well(node: Node | None) -> bool:
     """Return whether a node runs, and is not about to be emptied."""
-    return (
-        node is not None
-        and is_running(node)
-        and not node.maintenance
-        and node.status is not None
-        and node.status.word in UP
-    )
+    return node is not None and not node.maintenance and _runs(node, UP)
+
+
+def _runs(node: Node | None, words: AbstractSet[str]) -> bool:
+    status = node.status if node is not None else None
+    return status is not None and status.running is True and status.word in words

@@ -20,6 +20,7 @@ from exporter.recovery.model.cases import (
 )
 from exporter.recovery.model.limits import HOUR, Limits
 from exporter.recovery.model.states import DIAGNOSED, OPEN, Event, State, follow
+from exporter.recovery.observe.inventory_checks import STOP_SHOWN
 
 TROUBLE = (ObservedState.DOWN, ObservedState.HUNG)
 UP = frozenset({State.HEALTHY, State.PROBATION})
@@ -77,10 +78,11 @@ def observe(
         missing = case.missing + 1
         if missing >= POLLS_WITHOUT_A_ROW and case.state not in OPEN:
             return None
-        return replace(_seen_not_up(case, moment), missing=missing, observed=ObservedState.GONE)
+        case = _seen_not_up(case, case.observed, moment)
+        return replace(case, missing=missing, observed=ObservedState.GONE)
     if observed is ObservedState.GONE:
         # It is listed, so it is there; what becomes of it the row will tell when it comes back.
-        return replace(_seen_not_up(case, moment), missing=0, observed=observed)
+        return replace(_seen_not_up(case, case.observed, moment), missing=0, observed=observed)
     if observed is ObservedState.INELIGIBLE:
         return replace(case, observed=observed) if case.state in OPEN else None
     enrolled_now = policy.acts and not case.policy.acts
@@ -88,7 +90,8 @@ def observe(
     keeps = case.state in OPEN or case.state is State.QUARANTINED
     if vm.config.machine != case.machine or (enrolled_now and not keeps):
         met = new_case(vm, observed, policy, moment)
-        in_trouble = enrolled_now and case.state in DIAGNOSED and met.state is State.BASELINE
+        went_down = case.state in DIAGNOSED or (case.state in UP and observed in TROUBLE)
+        in_trouble = enrolled_now and went_down and met.state is State.BASELINE
         return step(met, Event.CAUSE_MISSING, at=moment.at) if in_trouble else met
     before = case.observed
     case = replace(
@@ -106,7 +109,7 @@ def observe(
     if observed is ObservedState.UP:
         return _seen_up(case, vm, moment, limits)
     started_at = vm.status.started_at if vm.status is not None else None
-    case = _seen_not_up(case, moment, started_at, unseen=before is ObservedState.GONE)
+    case = _seen_not_up(case, before, moment, started_at)
     if observed in TROUBLE:
         return _seen_in_trouble(case, before, moment, limits)
     return _seen_between(case, moment.at, moment.clock)
@@ -145,24 +148,28 @@ def _seen_up(case: Case, vm: VM, moment: Moment, limits: Limits) -> Case:
 
 
 def _seen_not_up(
-    case: Case, moment: Moment, started_at: float | None = None, *, unseen: bool = False
+    case: Case, before: ObservedState, moment: Moment, started_at: float | None = None
 ) -> Case:
     """
     Remember when it was last up, and how long it was unobserved then.
 
     Args:
+        before: What the inventory before showed of it; gone, it lacked its row since it was up.
         started_at: When VergeOS says that it was started last. If it was started since the
             inventory before, it ran unobserved in between.
-        unseen: Whether the inventories since then lacked its row.
 
     """
-    if case.state in UP and case.up_at is None:
+    if before is ObservedState.UP:
         case = replace(case, up_at=moment.before_at, up_clock=moment.before_clock)
-    lived = (started_at or 0.0) > (case.started or started_at or 0.0)
-    case = replace(case, started=started_at if started_at is not None else case.started)
+    lived = False
+    if started_at is not None:
+        lived = case.started is not None and started_at > case.started
+        case = replace(case, started=started_at)
     if case.up_at is not None and (case.trouble_at is None or lived):
-        hole = max(moment.gap_seconds, moment.at - case.up_at if unseen else 0.0)
-        case = replace(case, max_gap_seconds=max(case.max_gap_seconds, hole))
+        gap = max(case.max_gap_seconds, moment.gap_seconds)
+        if before is ObservedState.GONE:
+            gap = max(gap, moment.at - case.up_at)
+        case = replace(case, max_gap_seconds=gap)
     return case
 
 
@@ -199,7 +206,7 @@ def is_flapping(case: Case, limits: Limits, *, at: float) -> bool:
 
 def without_last_loss(case: Case) -> Case:
     """Return the case of a VM whose going down is explained."""
-    if case.lost_at is None or case.lost_at not in case.losses:
+    if case.lost_at not in case.losses:
         return case
     return replace(case, losses=tuple(one for one in case.losses if one != case.lost_at))
 
@@ -241,7 +248,8 @@ def restarted(case: Case, vm: VM | None, *, at: float) -> Case:
 
 def reset_evidence(case: Case, event: Event, *, at: float) -> Case:
     """Return the case after *event*, with everything that spoke for a crash to be shown again."""
-    case = replace(case, trouble_at=None, times_observed=0, words_since_up=(), diagnosis=None)
+    words = tuple(word for word in case.words_since_up if word in STOP_SHOWN)
+    case = replace(case, trouble_at=None, times_observed=0, words_since_up=words, diagnosis=None)
     return step(case, event, at=at)
 
 
@@ -297,8 +305,6 @@ def apply_diagnosis(case: Case, diagnosis: Diagnosis, *, at: float) -> Case:
     event = EVENT_OF.get(diagnosis.kind)
     if event is not None:
         return step(case, event, at=at)
-    if case.state is State.SUSPECT:
-        return case
     was_platform = case.state is State.PLATFORM
     return step(case, Event.PLATFORM_PASSED if was_platform else Event.SEEN_CHANGING, at=at)
 
@@ -394,7 +400,7 @@ def after_outcome(
         case = replace(case, killed_position=None, killed_at=None, kill_unanswered=False)
     if outcome is Outcome.UNKNOWN:
         wait = at + limits.verify_lost_seconds
-        case = replace(case, retry_at=max(case.retry_at or 0.0, wait))
+        case = replace(case, retry_at=max(case.retry_at or wait, wait))
     return reset_evidence(case, Event.TIME_UP, at=at)
 
 

@@ -17,7 +17,6 @@ from exporter.recovery.observe.lifecycle import without_last_loss
 from exporter.recovery.observe.node_history import Drop, NodeHistory, was_sick
 from exporter.recovery.observe.state import RecoveryState
 
-NOT_LOST = (State.BASELINE, State.HEALTHY, State.PROBATION, State.STOPPED)
 LEFT = (State.SUSPECT, State.PLATFORM, State.BACKOFF, State.HELD, *OPEN)
 """States of VMs that recovery may still have to start."""
 
@@ -54,13 +53,13 @@ def count_losses(state: RecoveryState, explained: AbstractSet[str], limits: Limi
     last_at = 0.0
     relapsed = False
     for uuid, case in state.cases.items():
-        if case.state is State.HEALTHY and case.observed is ObservedState.UP:
+        if case.state is State.HEALTHY:
             of += case.policy.acts
             continue
         if not _counts(case, state) or uuid in explained:
             continue
         of += case.state is not State.QUARANTINED
-        if case.lost_at is None or case.state in NOT_LOST:
+        if case.lost_at is None:
             continue
         relapsed = relapsed or (case.lost_at == at and case.attempts > 0)
         is_recent = case.lost_at > since
@@ -87,9 +86,7 @@ def breaker_at_start(cases: Iterable[Case], limits: Limits, *, at: float) -> Cir
         for lost_at in {*case.losses, case.lost_at}  # also of those that are up again
         if lost_at is not None and lost_at > since
     ]
-    down = {
-        case.uuid for case in enrolled if case.lost_at is not None and case.state not in NOT_LOST
-    }
+    down = {case.uuid for case in enrolled if case.lost_at is not None}
     of = len(enrolled)
     limit = threshold(of, limits)
     outages = (
@@ -111,7 +108,7 @@ def _lost_together(
 
 
 def _counts(case: Case, state: RecoveryState) -> bool:
-    """Return whether a VM that is not simply up is one of ours, and could be up."""
+    """Return whether a VM that is not healthy is one of ours, and could be up."""
     enrolment = state.enrolments.get(case.uuid)
     if enrolment is not None and enrolment.policy is Policy.IGNORE:
         return False
@@ -123,8 +120,8 @@ def _counts(case: Case, state: RecoveryState) -> bool:
 
 def _unit(case: Case, nodes: Mapping[int, NodeHistory]) -> str:
     """Return what a lost VM counts as: the VMs of a failed node count once, as that node."""
-    node = nodes.get(case.node or 0)
-    since = case.up_at or 0.0
+    node = nodes.get(case.node) if case.node is not None else None
+    since = case.up_at if case.up_at is not None else float("-inf")
     if node is not None and was_sick(node, since=since, since_clock=case.up_clock):
         return f"node {case.node}"
     return case.uuid
@@ -134,9 +131,11 @@ def _without_drops(state: RecoveryState, explained: AbstractSet[str]) -> dict[in
     """Return the nodes' histories without VMs that were stopped, or that recovery brought back."""
 
     def is_over(drop: Drop) -> bool:
+        if drop.uuid in explained:
+            return True
         case = state.cases.get(drop.uuid)
-        if drop.uuid in explained or case is None:
-            return drop.uuid in explained
+        if case is None:
+            return False
         brought_back = case.state is State.PROBATION and case.since > drop.at
         return brought_back or case.state is State.STOPPED
 

@@ -190,8 +190,7 @@ def _ran_on(state: RecoveryState, uuid: str) -> int | None:
     case = state.cases.get(uuid)
     if case is None or case.trouble_at is not None:
         return None
-    unseen = case.observed is ObservedState.GONE and case.up_at is not None
-    return case.node if case.observed is ObservedState.UP or unseen else None
+    return case.node if case.observed in (ObservedState.UP, ObservedState.GONE) else None
 
 
 def _moment(state: RecoveryState, inventory: CheckedInventory) -> Moment:
