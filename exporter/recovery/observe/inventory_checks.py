@@ -152,8 +152,9 @@ def _newest(rows: Iterable[MachineStatus]) -> dict[int | None, float]:
     """Return the newest time of each node."""
     found: dict[int | None, float] = {}
     for row in rows:
-        if row.updated_at:
-            found[row.node] = max(found.get(row.node, row.updated_at), row.updated_at)
+        before = found.get(row.node)
+        if row.updated_at and (before is None or row.updated_at > before):
+            found[row.node] = row.updated_at
     return found
 
 
