@@ -7,10 +7,12 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+
+import yaml
 
 import tests.mutation
 from tests.mutation.covering import Covering, measure
@@ -29,10 +31,9 @@ FIRST = 30
 """So many tests run first, in a process of their own that imports little."""
 MOST_SECONDS = 60.0
 """A mutant survives when its tests have run for about so long."""
+ACCEPTED = Path(__file__).with_name("accepted.yml")
+"""Survivors that change no behavior, and why."""
 NOT_COPIED = (".*", "node_modules", "dist", "htmlcov")
-
-ACCEPTED: Mapping[str, str] = {}
-"""Survivors that change no behavior, as printed but without the line number, and the reason."""
 
 
 class Judge:
@@ -137,14 +138,16 @@ def main() -> int:
         core = any(one.file.suffix == ".py" for one in mutants)
         covering = covering_of(first, options.jobs) if core else Covering([])
         survivors = list(_survivors(folder, covering, mutants, options.jobs))
-    print(f"{len(mutants) - len(survivors)} of {len(mutants)} mutants killed")  # noqa: T201
-    return int(any(mutant.key not in ACCEPTED for mutant in survivors))
+    print(f"{len(mutants)} mutants, {len(survivors)} survive that should not")  # noqa: T201
+    return int(bool(survivors))
 
 
 def _survivors(
     folder: Path, covering: Covering, mutants: list[Mutant], jobs: int
 ) -> Iterator[Mutant]:
-    """Yield and print the mutants that no test kills."""
+    """Print the mutants that no test kills; yield those that are not accepted."""
+    listed = yaml.safe_load(ACCEPTED.read_text(encoding="utf-8"))
+    known = {one["mutant"]: one["because"] for one in listed}
     with ProcessPoolExecutor(
         jobs, get_context("fork"), initializer=_prepare, initargs=(folder, covering)
     ) as pool:
@@ -154,8 +157,9 @@ def _survivors(
                 print(f"{done} of {len(mutants)} mutants done", flush=True)  # noqa: T201
             if not killer:
                 where = f"line {mutant.lines.start} of " if mutant.lines else ""
-                print(where + mutant.key, ACCEPTED.get(mutant.key, ""), flush=True)  # noqa: T201
-                yield mutant
+                print(where + mutant.key, known.get(mutant.key, ""), flush=True)  # noqa: T201
+                if mutant.key not in known:
+                    yield mutant
 
 
 if __name__ == "__main__":

@@ -50,11 +50,20 @@ def _places(node: ast.AST) -> Iterator[tuple[ast.AST, str, int | None]]:
         if field == "func" and isinstance(value, ast.Subscript):
             continue  # dict[str, int](): types again
         for index, child in enumerate(value if isinstance(value, list) else [value]):
-            if isinstance(child, ast.AST):
+            if isinstance(child, ast.AST) and not _is_type_alias(child):
                 if not isinstance(node, ast.ClassDef):
                     yield node, field, index if isinstance(value, list) else None
                 if not (isinstance(node, ast.ClassDef) and isinstance(child, ast.AnnAssign)):
                     yield from _places(child)
+
+
+def _is_type_alias(node: ast.AST) -> bool:
+    """Return whether *node* is a statement such as ``Tags = Mapping[int, str]``."""
+    return (
+        isinstance(node, ast.Assign)
+        and node.col_offset == 0
+        and isinstance(node.value, ast.Subscript)
+    )
 
 
 def _code(node: ast.AST | None) -> str:
