@@ -87,7 +87,7 @@ def _continues(left: str, right: str) -> bool:
 def _without_name(quoted: re.Match[str], text: str) -> str:
     content = quoted[1] if quoted[1] is not None else quoted[2]
     is_action = _ACTION.match(text, max(0, quoted.start() - len("action ")))
-    if is_action or content == _SENTINEL or _POWER.search(content):
+    if is_action or _POWER.search(content):
         return quoted[0]
     quote = quoted[0][0]
     return f"{quote}{_SENTINEL}{quote}"
