@@ -10,7 +10,7 @@ The rows since the VM's last start are judged one by one, by the order of their 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import NamedTuple
@@ -136,7 +136,7 @@ def _judged_once(
         len(about.logs.rows),
     )
     if memo.get("key") != key:
-        judged = _judged(case, about, limits, classifier)
+        judged = _judged(about.logs.rows, case, about, limits, classifier)
         rows = [one for one in judged if one.meaning not in WITHOUT_EFFECT]
         lasts = not any(one.meaning is Meaning.RESET or one.subject is Subject.MANY for one in rows)
         memo |= {"key": key, "rows": rows, "lasts": lasts, "results": {}}
@@ -145,9 +145,12 @@ def _judged_once(
 
 
 def _judged(
-    case: Case, about: DiagnosisContext, limits: Limits, classifier: LogClassifier
+    rows: Iterable[LogRow],
+    case: Case,
+    about: DiagnosisContext,
+    limits: Limits,
+    classifier: LogClassifier,
 ) -> list[JudgedRow]:
-    rows = about.logs.rows if about.logs is not None else ()
     found = []
     our_kills = 0
     for row in rows:
