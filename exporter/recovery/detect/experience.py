@@ -319,8 +319,7 @@ def _judgement(case: Case, node: NodeHistory | None, read_at: float) -> bool | N
         case DiagnosisKind.STOPPED:
             awaited = diagnosis.cause in WITHOUT_STOP_AUTHOR
             return None if awaited and read_at < case.since + AUTHOR_SECONDS else True
-        case _:
-            return None
+    return None
 
 
 def _blocker(case: Case) -> frozenset[str]:

@@ -293,8 +293,7 @@ def _by_other_user(judged: JudgedRow, case: Case, about: DiagnosisContext) -> Di
             return _unknown(Cause.START_FAILED, judged, "by the platform")
         case Meaning.MOVE:
             return _unknown(Cause.MIGRATED_SHORTLY_BEFORE, judged, "so its node is not known")
-        case _:
-            return None
+    return None
 
 
 def _by_place_row(judged: JudgedRow) -> Diagnosis | None:
