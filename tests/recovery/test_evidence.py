@@ -257,6 +257,18 @@ def test_stop_that_only_the_system_log_has_holds(seed: int, text: str, object_ty
     assert not play.harness.asked(play.name if about_one else None)
 
 
+@pytest.mark.parametrize("text", ["Stop of '{}' and {{name}}", "Stop of '{}' ({}'s), '{{name}}'"])
+def test_stop_of_several_vms_holds_however_their_names_are_quoted(seed: int, text: str) -> None:
+    play = Play(seed)
+    other = next(name for name in play.harness.names if name != play.name)
+    play.write(text.format(other, play.user), user=play.user, table="logs", object_type="", name="")
+
+    play.world.crash(play.name)  # it is off, and nothing else is logged
+    play.advance(ENOUGH)
+
+    play.assert_stays_off()
+
+
 def test_vm_stopped_while_another_is_started_stays_off(seed: int) -> None:
     play = Play(seed, vms=30)
     other = next(name for name in play.harness.names if name != play.name)

@@ -478,6 +478,27 @@ def test_stop_that_was_seen_before_any_trouble_blames_rows_before_it() -> None:
     assert not site.is_learned()
 
 
+@pytest.mark.parametrize(
+    ("text", "is_marked"),
+    [
+        ("Stop of 'other' (anna's), 'vm-u0'", True),
+        ("Stop of 'other' and old-u0", True),
+        ("Stop of 'other' and vm-u00", False),
+    ],
+)
+def test_row_that_names_the_vm_beside_others_is_marked_however_it_is_quoted(
+    text: str, *, is_marked: bool
+) -> None:
+    site = Site()
+    site.sight(25, source=RowSource.MANY)
+    site.cases["u0"] = replace(site.cases["u0"], former_names=("old-u0",))
+    site.read(UnknownRow(TEXT, RowSource.MANY, "", frozenset({"other"}), text))
+
+    site.down(UNCLEAR)
+
+    assert site.is_learned(RowSource.MANY) is not is_marked
+
+
 @pytest.mark.parametrize("name", ["vm-u0", "old-u0"])
 def test_row_that_names_the_vm_among_many_is_marked(name: str) -> None:
     site = Site()

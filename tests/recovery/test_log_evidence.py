@@ -221,6 +221,24 @@ def test_row_about_no_single_object_is_no_doubt_if_it_names_others_only(
     assert cause(system_row(text), case=case, vm_names=frozenset({"web-01", "db-01"})) is expected
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("it's responsive-web", "Stop of 'db-01' and 'it's responsive-web'"),
+        ("web-01", "Stop of 'db-01' (anna's), 'web-01'"),
+        ("web-01", "Stop of 'db-01' and web-01"),
+        ("old-01", "Stop of 'db-01' and old-01"),
+    ],
+)
+@pytest.mark.parametrize("former", [False, True])
+def test_row_that_names_the_vm_beside_others_is_a_doubt_however_it_is_quoted(
+    name: str, text: str, *, former: bool
+) -> None:
+    case = replace(DOWN, name="new-01" if former else name, former_names=(name,) * former)
+
+    assert cause(system_row(text), case=case, vm_names=frozenset({"db-01"})) is Cause.LOGS_UNCLEAR
+
+
 # Rows about the VM.
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.recovery.detect.templates import MAX_LENGTH, template
+from exporter.recovery.detect.templates import MAX_LENGTH, has_name, template
 
 
 @pytest.mark.parametrize(
@@ -110,3 +110,19 @@ def test_template_has_at_most_300_characters() -> None:
     assert template("x" * 300, []) == "x" * 300
     assert template("x" * 301, []) == "x" * 300
     assert template(" a \n  b ", []) == "a b"
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "expected"),
+    [
+        ("Stop of web-01", "web-01", True),
+        ("Stop of 'web-01', db", "web-01", True),
+        ("Stop of web-011", "web-01", False),
+        ("Stop of web-011 and web-01", "web-01", True),
+        ("Stop of db-01", "web-01", False),
+        ("Stop", "", False),
+        ("Stop all", " ", False),
+    ],
+)
+def test_text_has_a_name_as_a_whole_word(text: str, name: str, *, expected: bool) -> None:
+    assert has_name(text, name) is expected

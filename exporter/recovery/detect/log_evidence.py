@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from exporter.recovery.detect.context import DiagnosisContext
 from exporter.recovery.detect.log_patterns import STOPS, LogClassifier, Meaning
-from exporter.recovery.detect.templates import template
+from exporter.recovery.detect.templates import has_name, template
 from exporter.recovery.model.cases import (
     Case,
     Cause,
@@ -316,10 +316,11 @@ def _by_row_about_many(judged: JudgedRow) -> Diagnosis | None:
 
 
 def _names_other_vms(row: LogRow, case: Case, about: DiagnosisContext) -> bool:
-    """Return whether *row* quotes names of VMs and this one's is not among them."""
+    """Return whether *row* quotes names of VMs and has this one's nowhere, quoted or not."""
+    if any(has_name(row.text, name) for name in (case.name, *case.former_names)):
+        return False
     quoted_names = {first or second for first, second in QUOTED_NAME.findall(row.text)}
-    ours = {case.name, *case.former_names}
-    return not ours & quoted_names and bool(about.vm_names & quoted_names)
+    return bool(about.vm_names & quoted_names)
 
 
 def _started_since(

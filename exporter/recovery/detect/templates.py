@@ -49,6 +49,11 @@ def template(text: str, names: Iterable[str]) -> str:
     return _SPACE.sub(" ", text).strip()[:MAX_LENGTH]
 
 
+def has_name(text: str, name: str) -> bool:
+    """Return whether *name* occurs in *text* as a whole word, quoted or not."""
+    return bool(name.strip()) and any(True for _ in _whole_words(text, name))
+
+
 def _names_in(text: str, names: Iterable[str]) -> list[_Span]:
     """Return where names occur, the longest first; an action that VMs have is no name."""
     actions = [_Span(*match.span(1)) for match in _ACTION.finditer(text)]
