@@ -227,6 +227,7 @@ def test_row_about_no_single_object_is_no_doubt_if_it_names_others_only(
         ("it's responsive-web", "Stop of 'db-01' and 'it's responsive-web'"),
         ("web-01", "Stop of 'db-01' (anna's), 'web-01'"),
         ("web-01", "Stop of 'db-01' and web-01"),
+        ("web-01", "Stop of 'db-01', 'Web-01'"),
         ("old-01", "Stop of 'db-01' and old-01"),
     ],
 )

@@ -120,6 +120,8 @@ def test_template_has_at_most_300_characters() -> None:
         ("Stop of web-011", "web-01", False),
         ("Stop of web-011 and web-01", "web-01", True),
         ("Stop of db-01", "web-01", False),
+        ("Stop of WEB-01", "web-01", True),
+        ("Stop of STRASSE", "Straße", True),
         ("Stop", "", False),
         ("Stop all", " ", False),
     ],

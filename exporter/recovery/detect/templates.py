@@ -50,8 +50,10 @@ def template(text: str, names: Iterable[str]) -> str:
 
 
 def has_name(text: str, name: str) -> bool:
-    """Return whether *name* occurs in *text* as a whole word, quoted or not."""
-    return bool(name.strip()) and any(True for _ in _whole_words(text, name))
+    """Return whether *name* occurs in *text* as a whole word, quoted or not, in any case."""
+    if not name.strip():
+        return False
+    return any(True for _ in _whole_words(text.casefold(), name.casefold()))
 
 
 def _names_in(text: str, names: Iterable[str]) -> list[_Span]:
