@@ -163,6 +163,23 @@ def test_maintenance_that_begins_after_the_crash_does_not_explain_it(seed: int) 
     play.assert_crash_is_not_silent()
 
 
+def test_crash_soon_after_a_maintenance_that_was_cancelled_is_no_stop(seed: int) -> None:
+    play = Play(seed)
+    node = play.world.nodes[play.vm.machine.status.node or 0]
+    about: dict[str, object] = {
+        "object_type": "node", "name": node.machine.name, "machine": node.machine.key
+    }  # fmt: skip
+    play.write(f"Node '{node.machine.name}' entered maintenance mode", user=play.user, **about)
+    play.wait(60)
+    play.write(f"Node '{node.machine.name}' left maintenance mode", user=play.user, **about)
+    play.advance(150)  # it runs on, and both rows are read
+
+    play.world.crash(play.name)
+    play.advance(ENOUGH)
+
+    play.assert_crash_is_not_silent()
+
+
 # Stops that the log tells of in other words, elsewhere, or late.
 
 WISHES = (

@@ -190,10 +190,11 @@ def test_name_that_several_vms_have_proves_no_stop(
 
 
 @pytest.mark.parametrize(("shared", "expected"), [(True, Cause.LOGS_UNCLEAR), (False, None)])
+@pytest.mark.parametrize("text", [STRANGE, POWER_OFF])
 def test_start_of_a_vm_of_the_same_name_ends_no_doubt(
-    expected: Cause | None, *, shared: bool
+    text: str, expected: Cause | None, *, shared: bool
 ) -> None:
-    doubt = system_row(STRANGE, key=UP - 2, **ABOUT_VM)
+    doubt = system_row(text, key=UP - 2, **ABOUT_VM)
     start = system_row(POWER_ON, key=UP - 1, user="system", **ABOUT_VM)
 
     assert cause(doubt, start, name_is_shared=shared) is expected
@@ -359,6 +360,42 @@ def test_row_about_its_node_explains_only_what_came_after(
     text: str, user: str, key: int, expected: Cause | None
 ) -> None:
     assert cause(row(text, user=user, key=key, machine=NODE)) is expected
+
+
+LEFT = "Node 'node3' left maintenance mode"
+
+
+def in_maintenance(key: int, text: str = MAINTENANCE, **changes: Any) -> LogRow:
+    return replace(row(text, machine=NODE, key=key), **changes)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([in_maintenance(UP - 5), in_maintenance(UP - 2, LEFT)], None),
+        ([in_maintenance(UP - 5), in_maintenance(UP, LEFT)], None),
+        ([in_maintenance(UP - 5), in_maintenance(UP + 1, LEFT)], Cause.STOPPED_BY_PERSON),
+        ([in_maintenance(UP - 5, LEFT), in_maintenance(UP - 2)], Cause.STOPPED_BY_PERSON),
+        ([in_maintenance(UP - 5), in_maintenance(UP - 2, LEFT), in_maintenance(UP)],
+         Cause.STOPPED_BY_PERSON),
+        ([in_maintenance(UP - 5), in_maintenance(UP - 2, LEFT, machine=34)],
+         Cause.STOPPED_BY_PERSON),
+        ([in_maintenance(UP - 5, STRANGE), in_maintenance(UP - 2, LEFT)], Cause.LOGS_UNCLEAR),
+        ([row(POWER_OFF, key=UP - 5), in_maintenance(UP - 2, LEFT)], Cause.STOPPED_BY_PERSON),
+        ([system_row(MAINTENANCE, key=UP - 5, object_type="node", object_name="node3"),
+          system_row(LEFT, key=UP - 2, object_type="node", object_name="node3")], None),
+        ([system_row(MAINTENANCE, key=UP - 5, object_type="node", object_name="node3"),
+          system_row(LEFT, key=UP - 2, object_type="node", object_name="node4")],
+         Cause.STOPPED_BY_PERSON),
+        ([system_row(MAINTENANCE, key=UP - 5, object_type="cluster", object_name="node3"),
+          system_row(LEFT, key=UP - 2, object_type="node", object_name="node3")],
+         Cause.STOPPED_BY_PERSON),
+    ],
+)  # fmt: skip
+def test_maintenance_that_its_node_left_while_it_was_up_explains_nothing(
+    rows: list[LogRow], expected: Cause | None
+) -> None:
+    assert cause(*rows) is expected
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ EXPECTED: dict[str, Meaning | None] = {
     "node_failed": Meaning.HARMLESS,
     "node_returned": Meaning.HARMLESS,
     "node_maintenance": Meaning.NODE,
-    "node_maintenance_left": Meaning.HARMLESS,
+    "node_maintenance_left": Meaning.START,
     "maintenance_power_off": Meaning.NODE,
     "deleted": Meaning.DOUBT,
     "logged_in": Meaning.HARMLESS,

@@ -4,6 +4,7 @@ Log evidence: whether the rows of VergeOS' logs explain why a VM went down.
 The rows since the VM's last start are judged one by one, by the order of their keys:
 
 - A known stop of this VM explains it, whenever it was written: VergeOS may write it late.
+- A known stop of its node explains it, unless the node left maintenance while the VM was up.
 - Any other row explains it only if it was written before the VM was seen down. What is not known
   makes the diagnosis ``unknown``: a row about the VM, and a row by a person about its node, its
   cluster or no single object.
@@ -99,7 +100,7 @@ def _diagnosed(
     since_start = [
         judged
         for table in LogTable
-        for judged in _since_last_start([one for one in rows if one.row.table is table])
+        for judged in _still_valid([one for one in rows if one.row.table is table])
     ]
     doubt: Diagnosis | None = None
     for judged in since_start:
@@ -214,6 +215,19 @@ def _may_be_our_kill(
     is_first = judged.row.table is LogTable.LOGS or not our_kills
     is_soon = judged.row.read_at <= sent_at + limits.verify_reset_seconds
     return is_soon and judged.by_person and "'kill'" in judged.template and is_first
+
+
+def _still_valid(rows: Sequence[JudgedRow]) -> Sequence[JudgedRow]:
+    """Return the rows of one log since its last start, without maintenance that was over."""
+    found = []
+    left = set()
+    for judged in reversed(_since_last_start(rows)):
+        place = judged.row.machine, judged.row.object_type, judged.row.object_name
+        if judged.subject is Subject.PLACE and judged.meaning is Meaning.START and judged.while_up:
+            left.add(place)
+        if not (place in left and judged.meaning in STOPS):
+            found.append(judged)
+    return found[::-1]
 
 
 def _since_last_start(rows: Sequence[JudgedRow]) -> Sequence[JudgedRow]:
