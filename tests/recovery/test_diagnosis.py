@@ -184,6 +184,15 @@ def test_vergeos_has_its_time_from_when_both_the_node_is_well_and_the_vm_down(
     assert judged(case, node=NodeHistory(UP_AT + 1), at=at, logs=logs) is cause
 
 
+@pytest.mark.parametrize(
+    ("sick_at", "expected"), [(UP_AT + 1, "was not well"), (None, "was not watched")]
+)
+def test_detail_tells_a_node_that_was_ill_from_one_that_was_not_watched(
+    sick_at: float | None, expected: str
+) -> None:
+    assert expected in detail(node=NodeHistory(UP_AT + 2, sick_at=sick_at))
+
+
 def test_vm_up_in_the_first_second_of_the_watch_is_compared_with_its_node_too() -> None:
     assert judged(replace(DOWN, up_at=0.0), node=NodeHistory(0.5)) is Cause.NODE_UNWATCHED
     assert judged(replace(DOWN, up_at=0.0), node=NodeHistory(0.0)) is Cause.CRASHED

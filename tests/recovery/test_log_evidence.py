@@ -245,6 +245,23 @@ def test_row_that_names_the_vm_beside_others_is_a_doubt_however_it_is_quoted(
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (KILL, Cause.STOPPED_BY_PERSON),
+        (SHUTDOWN, Cause.STOPPED_BY_GUEST),
+        ("Task 'night' sent 'kill' to 'web-01'", Cause.STOPPED_BY_TASK),
+        ("VM 'web-01' cannot migrate and was powered off for maintenance",
+         Cause.STOPPED_BY_PERSON),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("key", [UP, WAS_DOWN + 1])
+def test_known_stop_of_the_vm_is_a_stop_whenever_it_was_written(
+    text: str, expected: Cause, key: int
+) -> None:
+    assert cause(row(text, key=key)) is expected
+
+
+@pytest.mark.parametrize(
     ("text", "user", "key", "expected"),
     [
         (EFFECT, "system", UP, Cause.LOGS_UNCLEAR),
