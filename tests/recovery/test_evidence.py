@@ -6,6 +6,7 @@ that was stopped on purpose stays off, and a crash is never called ``stopped``.
 """
 
 import random
+from typing import Any
 
 import pytest
 
@@ -166,7 +167,7 @@ def test_maintenance_that_begins_after_the_crash_does_not_explain_it(seed: int) 
 def test_crash_soon_after_a_maintenance_that_was_cancelled_is_no_stop(seed: int) -> None:
     play = Play(seed)
     node = play.world.nodes[play.vm.machine.status.node or 0]
-    about: dict[str, object] = {
+    about: Any = {
         "object_type": "node", "name": node.machine.name, "machine": node.machine.key
     }  # fmt: skip
     play.write(f"Node '{node.machine.name}' entered maintenance mode", user=play.user, **about)
