@@ -518,6 +518,7 @@ def test_blocked_template_keeps_the_text_of_a_row() -> None:
     site.down(UNCLEAR)
     assert site.history.example == "the first"
 
+    site.wait(STAYS_UP_SECONDS)
     site.read(site.row("u1")._replace(text="another"))
     site.down(UNCLEAR, "u1")
 

@@ -459,6 +459,7 @@ def kill_in_system_log(key: int, user: str = "api") -> LogRow:
         ([kill()], OWN, False),
         ([kill(user="vergewatch")], OWN, True),
         ([kill(user="vergewatch"), kill(UP + 2, user="vergewatch")], OWN, True),
+        ([kill(user="vergewatch", text="Power command issued")], OWN, True),
         ([kill(user="vergewatch", text=POWER_OFF)], OWN, False),
         ([kill(user="vergewatch", text=SHUTDOWN)], OWN, False),
     ],
