@@ -6,6 +6,7 @@ that was stopped on purpose stays off, and a crash is never called ``stopped``.
 """
 
 import random
+from typing import Any
 
 import pytest
 
@@ -163,6 +164,23 @@ def test_maintenance_that_begins_after_the_crash_does_not_explain_it(seed: int) 
     play.assert_crash_is_not_silent()
 
 
+def test_crash_soon_after_a_maintenance_that_was_cancelled_is_no_stop(seed: int) -> None:
+    play = Play(seed)
+    node = play.world.nodes[play.vm.machine.status.node or 0]
+    about: Any = {
+        "object_type": "node", "name": node.machine.name, "machine": node.machine.key
+    }  # fmt: skip
+    play.write(f"Node '{node.machine.name}' entered maintenance mode", user=play.user, **about)
+    play.wait(60)
+    play.write(f"Node '{node.machine.name}' left maintenance mode", user=play.user, **about)
+    play.advance(150)  # it runs on, and both rows are read
+
+    play.world.crash(play.name)
+    play.advance(ENOUGH)
+
+    play.assert_crash_is_not_silent()
+
+
 # Stops that the log tells of in other words, elsewhere, or late.
 
 WISHES = (
@@ -255,6 +273,18 @@ def test_stop_that_only_the_system_log_has_holds(seed: int, text: str, object_ty
 
     about_one = object_type == "vm"  # what it says of one VM is no doubt about the others
     assert not play.harness.asked(play.name if about_one else None)
+
+
+@pytest.mark.parametrize("text", ["Stop of '{}' and {{name}}", "Stop of '{}' ({}'s), '{{name}}'"])
+def test_stop_of_several_vms_holds_however_their_names_are_quoted(seed: int, text: str) -> None:
+    play = Play(seed)
+    other = next(name for name in play.harness.names if name != play.name)
+    play.write(text.format(other, play.user), user=play.user, table="logs", object_type="", name="")
+
+    play.world.crash(play.name)  # it is off, and nothing else is logged
+    play.advance(ENOUGH)
+
+    play.assert_stays_off()
 
 
 def test_vm_stopped_while_another_is_started_stays_off(seed: int) -> None:

@@ -478,6 +478,27 @@ def test_stop_that_was_seen_before_any_trouble_blames_rows_before_it() -> None:
     assert not site.is_learned()
 
 
+@pytest.mark.parametrize(
+    ("text", "is_marked"),
+    [
+        ("Stop of 'other' (anna's), 'vm-u0'", True),
+        ("Stop of 'other' and old-u0", True),
+        ("Stop of 'other' and vm-u00", False),
+    ],
+)
+def test_row_that_names_the_vm_beside_others_is_marked_however_it_is_quoted(
+    text: str, *, is_marked: bool
+) -> None:
+    site = Site()
+    site.sight(25, source=RowSource.MANY)
+    site.cases["u0"] = replace(site.cases["u0"], former_names=("old-u0",))
+    site.read(UnknownRow(TEXT, RowSource.MANY, "", frozenset({"other"}), text))
+
+    site.down(UNCLEAR)
+
+    assert site.is_learned(RowSource.MANY) is not is_marked
+
+
 @pytest.mark.parametrize("name", ["vm-u0", "old-u0"])
 def test_row_that_names_the_vm_among_many_is_marked(name: str) -> None:
     site = Site()
@@ -497,6 +518,7 @@ def test_blocked_template_keeps_the_text_of_a_row() -> None:
     site.down(UNCLEAR)
     assert site.history.example == "the first"
 
+    site.wait(STAYS_UP_SECONDS)
     site.read(site.row("u1")._replace(text="another"))
     site.down(UNCLEAR, "u1")
 
@@ -617,6 +639,201 @@ def test_templates_that_were_seen_least_are_forgotten_first_and_marks_last() -> 
     assert len(templates) == MAX_TEMPLATES
     assert {one.template.casefold() for one in kept} <= templates.keys()
     assert "row 00003" not in templates
+
+
+def counted(site: Site) -> int:
+    history = site.experience.history(TEXT)
+    return history.times if history is not None else 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "times"), [(59.9, 1), (60.0, 2), (120.0, 2), (STAYS_UP_SECONDS, 2)]
+)
+def test_next_row_about_the_vm_is_a_sighting_of_its_own_after_a_minute(
+    seconds: float, times: int
+) -> None:
+    site = Site()
+    site.read(site.row())
+    site.wait(seconds)
+    site.read(site.row())
+
+    site.wait(STAYS_UP_SECONDS)
+
+    assert counted(site) == times
+
+
+def test_rows_that_differ_in_template_source_or_vm_are_sightings_of_their_own() -> None:
+    site = Site()
+    other = site.row()._replace(template="Another row")
+
+    site.read(site.row(), site.row("u1"), site.row(source=RowSource.PERSON), other)
+    site.wait(STAYS_UP_SECONDS)
+
+    assert site.history.sightings[RowSource.SYSTEM].times == 2
+    assert site.history.sightings[RowSource.PERSON].times == 1
+    assert site.experience.templates["another row"].times == 1
+
+
+def test_sighting_counts_when_its_ten_minutes_are_over_and_not_before() -> None:
+    site = Site()
+    read_at = site.at
+    site.read(site.row())
+    site.wait(STAYS_UP_SECONDS - 0.1)
+    assert counted(site) == 0
+
+    site.wait(0.1)
+
+    assert counted(site) == 1
+    assert site.history.sightings[RowSource.SYSTEM] == Sightings(1, read_at, read_at)
+
+
+def test_first_and_last_sighting_are_kept_with_the_newest_text_that_is_known() -> None:
+    site = Site()
+    first_at = site.at
+    site.read(site.row()._replace(text="the text"))
+    site.wait(STAYS_UP_SECONDS + 120.0)
+    last_at = site.at
+    site.read(site.row()._replace(text=""))
+    site.wait(STAYS_UP_SECONDS)
+
+    assert site.history.sightings[RowSource.SYSTEM] == Sightings(2, first_at, last_at)
+    assert site.history.example == "the text"
+
+
+def test_forgotten_template_loses_its_rows_of_the_last_minutes_and_no_other_does() -> None:
+    site = Site(experience=resumed([history(1), history(2)], ()))
+    site.read(site.row(), site.row()._replace(template="Row 00001"))
+
+    site.experience = site.experience.without(TEXT.upper()).without("ROW 00002")
+    site.wait(STAYS_UP_SECONDS)
+
+    assert {key: one.times for key, one in site.experience.templates.items()} == {"row 00001": 2}
+
+
+@pytest.mark.parametrize(("gap", "times"), [(120.0, 1), (120.1, 0)])
+def test_rows_before_a_gap_between_polls_count_up_to_two_minutes(gap: float, times: int) -> None:
+    site = Site()
+    site.poll()
+    site.read(site.row())
+    site.at += gap
+    site.poll()
+
+    site.wait(STAYS_UP_SECONDS)
+
+    assert counted(site) == times
+
+
+@pytest.mark.parametrize(
+    ("seconds", "marks"), [(SUSPECT_SECONDS, 1), (SUSPECT_SECONDS + 0.1, 0), (0.0, 1)]
+)
+def test_row_is_suspect_for_two_minutes(seconds: float, marks: int) -> None:
+    site = learned_site()
+    site.read(site.row())
+    site.at += seconds
+
+    site.down(UNCLEAR)
+
+    assert site.history.marks == marks
+
+
+def test_row_is_suspect_by_when_the_trouble_began() -> None:
+    site = learned_site()
+    site.read(site.row())
+    site.at += 200.0
+    site.cases["u0"] = replace(site.cases["u0"], trouble_at=site.at - 90.0)
+
+    site.down(UNCLEAR)
+
+    assert site.history.marks == 1
+
+
+def test_downtime_that_was_judged_suspects_no_further_row() -> None:
+    site = Site()
+    site.down(UNCLEAR, "u0")
+    site.down(PENDING, "u1")
+
+    site.read(site.row("u0"), site.row("u1"))
+
+    suspects = {uuid: one.suspects for uuid, one in site.experience.downtimes.items()}
+    assert suspects == {"u0": frozenset(), "u1": {TEXT}}
+
+
+def test_vm_on_probation_since_before_the_start_has_no_downtime() -> None:
+    site = Site()
+
+    site.up(state=State.PROBATION)
+
+    assert not site.experience.downtimes
+
+
+def test_unobserved_downtime_marks_a_template_that_was_never_seen_before() -> None:
+    site = Site()
+    site.read(site.row())
+
+    site.down(UNOBSERVED)
+
+    assert (site.history.marks, site.history.times) == (1, 0)
+
+
+@pytest.mark.parametrize(("node", "is_excused"), [(1, True), (2, False), (None, False)])
+def test_only_the_failure_of_its_own_node_excuses_rows(
+    node: int | None, *, is_excused: bool
+) -> None:
+    site = learned_site()
+    site.read(site.row())
+    site.cases["u0"] = replace(site.cases["u0"], node=node)
+    site.node = NodeHistory(None, failed_at=site.at)
+
+    site.down(replace(SEEN_STOPPING, cause=Cause.POWERED_OFF_AS_DESIRED))
+
+    assert site.is_learned() is is_excused
+
+
+@pytest.mark.parametrize(("cause"), [Cause.SEEN_STOPPING, Cause.HIBERNATED])
+@pytest.mark.parametrize(("seconds", "is_judged"), [(59.9, False), (60.0, True)])
+def test_row_of_the_author_is_awaited_for_a_minute(
+    seconds: float, cause: Cause, *, is_judged: bool
+) -> None:
+    site = learned_site()
+    site.read(site.row())
+    site.down(replace(SEEN_STOPPING, cause=cause))
+    site.at += seconds
+
+    site.read()
+    site.poll()
+
+    assert site.is_learned() is not is_judged
+
+
+@pytest.mark.parametrize(
+    ("diagnosis", "up_at", "is_judged"),
+    [
+        (CRASHED, 1.0, True),
+        (UNCLEAR, 1.0, True),
+        (STOPPED_BY_ROW, 1.0, True),
+        (replace(UNCLEAR, cause=Cause.LOGS_UNREAD), 1.0, False),
+        (SEEN_STOPPING, 1.0, False),
+        (PENDING, 1.0, False),
+        (PLATFORM, 1.0, False),
+        (CRASHED, None, False),
+    ],
+)
+def test_next_process_takes_over_which_downtimes_were_judged(
+    diagnosis: Diagnosis, up_at: float | None, *, is_judged: bool
+) -> None:
+    case = Site().cases["u0"]
+    down = replace(case, state=State.UNKNOWN, diagnosis=diagnosis, up_at=up_at)
+
+    downtimes = resumed((), [down, replace(case, uuid="u1")]).downtimes
+
+    assert [(uuid, one.is_judged) for uuid, one in downtimes.items()] == [("u0", is_judged)]
+
+
+@pytest.mark.parametrize("state", [State.HEALTHY, State.PROBATION])
+def test_next_process_takes_over_no_downtime_of_a_vm_that_is_up(state: State) -> None:
+    case = replace(Site().cases["u0"], state=state, diagnosis=CRASHED, up_at=1.0)
+
+    assert not resumed((), [case]).downtimes
 
 
 def let_time_pass(site: Site, _: str) -> None:

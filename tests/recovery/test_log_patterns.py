@@ -1,11 +1,21 @@
 """Templates of log rows, and the log patterns that give them a meaning."""
 
+import re
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from exporter.recovery.detect.log_patterns import STOPS, LogClassifier, LogPattern, Meaning
+from exporter.recovery.detect.log_patterns import (
+    LOG_PATTERNS,
+    STOPS,
+    LogClassifier,
+    LogPattern,
+    Meaning,
+    compile_log_pattern,
+)
 from exporter.recovery.detect.templates import NAME, template
+from exporter.recovery.model.log_templates import RowSource
 from exporter.simulator.world.platform_log import LOG_TEMPLATES
 
 EXPECTED: dict[str, Meaning | None] = {
@@ -30,7 +40,7 @@ EXPECTED: dict[str, Meaning | None] = {
     "node_failed": Meaning.HARMLESS,
     "node_returned": Meaning.HARMLESS,
     "node_maintenance": Meaning.NODE,
-    "node_maintenance_left": Meaning.HARMLESS,
+    "node_maintenance_left": Meaning.START,
     "maintenance_power_off": Meaning.NODE,
     "deleted": Meaning.DOUBT,
     "logged_in": Meaning.HARMLESS,
@@ -160,3 +170,60 @@ def test_taught_template_precedes_every_pattern() -> None:
 
     assert taught.meaning("vm has RESET") is Meaning.STOP
     assert taught.meaning("VM has shutdown") is Meaning.GUEST_STOP
+
+
+@pytest.mark.parametrize("pattern", LOG_PATTERNS, ids=lambda one: one.pattern)
+def test_built_in_pattern_and_the_same_of_a_site_mean_what_they_say(pattern: LogPattern) -> None:
+    text = re.sub(r"\(([^|)]*)\|[^)]*\)", r"\1", pattern.pattern)
+    text = text.replace(".*", "night").replace(" ?", "")
+
+    assert LogClassifier().meaning(text.upper()) is pattern.means
+    assert LogClassifier([pattern]).meaning(text) is pattern.means
+    assert LogClassifier([pattern]).meaning(f"{text} by x") is None
+
+
+@pytest.mark.parametrize("pattern", [r"(job) \1", r"job (?=done)", "(job"])
+def test_pattern_of_a_site_has_to_be_valid_in_re2(
+    pattern: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ValueError, match=r"is not a regular expression in RE2 syntax: \w+"):
+        compile_log_pattern(pattern)
+
+    assert capfd.readouterr() == ("", "")  # the reason is in the error alone
+
+
+def test_pattern_of_a_site_takes_linear_time() -> None:
+    evil = LogClassifier([LogPattern("(x+x+)+y", Meaning.STOP)])
+
+    assert evil.meaning("x" * 300) is None
+    assert evil.meaning("X" * 300 + "Y") is Meaning.STOP
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "expected"),
+    [
+        ("Flux of <n>", RowSource.SYSTEM, Meaning.HARMLESS),
+        ("FLUX of <n>", RowSource.SYSTEM, Meaning.HARMLESS),
+        ("Flux of <n>", RowSource.PERSON, None),
+        ("Flux of <n>", RowSource.MANY, None),
+        ("Flux of <n>", None, None),
+        ("Flux", RowSource.SYSTEM, None),
+        ("VM has shutdown", RowSource.SYSTEM, Meaning.GUEST_STOP),
+        ("VM has shutdown", None, Meaning.GUEST_STOP),
+        ("Taught", RowSource.SYSTEM, Meaning.DOUBT),
+    ],
+)
+def test_experience_makes_only_rows_of_its_source_harmless(
+    text: str, source: RowSource | None, expected: Meaning | None
+) -> None:
+    known = LogClassifier().with_templates(
+        {"taught": Meaning.DOUBT},
+        {RowSource.SYSTEM: frozenset({"flux of <n>", "vm has shutdown", "taught"})},
+    )
+
+    assert known.meaning_of_row(text, source) is expected
+    assert known.meaning_of_row(text, source) is expected  # not changed by what is kept
+
+
+def test_stops_are_the_meanings_that_prove_a_stop_on_purpose() -> None:
+    assert {Meaning.STOP, Meaning.GUEST_STOP, Meaning.TASK, Meaning.NODE} == STOPS

@@ -1,15 +1,20 @@
 """Another instance that acts on the same system with the same user: noticed, and made way for."""
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.recovery.decide.readiness import ReadinessState
 from exporter.recovery.detect.context import LogUsers
+from exporter.recovery.detect.rivals import RivalFinder
+from exporter.recovery.model.cases import Action, Reply, Spent
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import GuardName
 from exporter.recovery.model.limits import HOUR, Mode
+from exporter.recovery.model.platform_log import LogRow, LogTable
 from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.simulator.api.accounts import USERNAME
 from tests.recovery.harness import ENFORCE, EVERY, LIMITS, Harness, at_once
+from tests.recovery.test_edges import DOWN
 
 AWARE = ENFORCE._replace(log_users=LogUsers(USERNAME.upper()))
 
@@ -176,3 +181,109 @@ def test_rival_during_the_handshake_prevents_the_action() -> None:
 
     assert not harness.asked()
     assert readiness(harness) is ReadinessState.RIVAL
+
+
+# Which rows are explained by which of our actions.
+
+RIVAL_CASES = {
+    "u": DOWN,
+    "v": replace(DOWN, uuid="v", machine=12, name="db-01", former_names=("old-01",)),
+}
+SENT_AT, READ_BEFORE = 1000.0, 900.0
+
+
+def sent(at: float = SENT_AT, uuid: str = "u", reply: Reply | None = Reply.ACCEPTED) -> Spent:
+    return Spent(at, uuid, Action.POWER_ON, reply)
+
+
+def by_us(machine: int | None = 11, *, read_at: float = SENT_AT + 10, key: int = 1) -> LogRow:
+    return LogRow(
+        table=LogTable.MACHINE_LOGS, key=key, at=0.0, text="VM action 'poweron' sent",
+        user="Vergewatch", machine=machine, read_at=read_at,
+    )  # fmt: skip
+
+
+def in_system_log(name: str = "web-01", *, key: int = 1) -> LogRow:
+    return replace(by_us(None, key=key), table=LogTable.LOGS, object_type="vm", object_name=name)
+
+
+def rivals(
+    finder: RivalFinder, rows: list[LogRow], actions: list[Spent], read_before: float = READ_BEFORE
+) -> list[LogRow]:
+    return finder.rows_of_rivals(rows, actions, RIVAL_CASES, read_before=read_before)
+
+
+OWN = LogUsers("vergewatch")
+
+
+@pytest.mark.parametrize(
+    ("text", "user", "is_rival"),
+    [
+        ("VM action 'poweron' sent", "vergewatch", True),
+        (" vm action 'RESET' sent ", "VergeWatch", True),
+        ("VM action 'kill' sent", "vergewatch", True),
+        ("VM action 'poweroff' sent", "vergewatch", False),  # never an action of recovery
+        ("VM action 'poweron' sent twice", "vergewatch", False),
+        ("VM has reset", "vergewatch", False),
+        ("VM action 'poweron' sent", "anna", False),
+        ("VM action 'poweron' sent", "", False),
+    ],
+)
+def test_unexplained_row_of_an_action_in_our_name_is_a_rivals(
+    text: str, user: str, *, is_rival: bool
+) -> None:
+    found = replace(by_us(), text=text, user=user)
+
+    assert rivals(RivalFinder(OWN), [found], []) == ([found] if is_rival else [])
+    assert rivals(RivalFinder(LogUsers()), [found], []) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "action", "is_rival"),
+    [
+        (by_us(), sent(), False),
+        (by_us(12), sent(), True),  # about another VM
+        (by_us(12), sent(uuid="v"), False),
+        (by_us(), sent(uuid="gone"), True),
+        (in_system_log(), sent(), False),
+        (in_system_log("db-01"), sent(), True),
+        (in_system_log("db-01"), sent(uuid="v"), False),
+        (in_system_log("old-01"), sent(uuid="v"), False),
+        (in_system_log("old-01"), sent(), True),
+        (by_us(read_at=SENT_AT), sent(), False),
+        (by_us(read_at=SENT_AT - 0.1), sent(), True),  # it was read before we acted
+        (by_us(), sent(READ_BEFORE - 600.0), False),
+        (by_us(), sent(READ_BEFORE - 600.1), True),
+        (by_us(), sent(reply=None), False),  # it may still arrive
+        (by_us(), sent(reply=Reply.LOST), False),
+        (by_us(), sent(reply=Reply.REFUSED), False),
+        (by_us(), sent(reply=Reply.NOT_SENT), True),
+        (by_us(), sent(reply=Reply.FORBIDDEN), True),
+    ],
+)
+def test_row_is_explained_by_an_action_of_ours_on_its_vm(
+    found: LogRow, action: Spent, *, is_rival: bool
+) -> None:
+    assert rivals(RivalFinder(OWN), [found], [action]) == ([found] if is_rival else [])
+
+
+def test_action_explains_one_row_of_each_log() -> None:
+    rows = [by_us(), in_system_log(), by_us(key=2), in_system_log(key=2)]
+
+    assert rivals(RivalFinder(OWN), rows, [sent()]) == rows[2:]
+    assert rivals(RivalFinder(OWN), rows, [sent(), sent(SENT_AT + 1)]) == []
+
+
+def test_actions_on_two_vms_at_the_same_time_explain_a_row_each() -> None:
+    rows = [by_us(), by_us(12, key=2)]
+
+    assert rivals(RivalFinder(OWN), rows, [sent(), sent(uuid="v")]) == []
+
+
+def test_action_whose_row_was_read_explains_no_row_that_is_read_later() -> None:
+    finder, actions = RivalFinder(OWN), [sent(), sent(uuid="v")]
+    late = by_us(key=2, read_at=SENT_AT + 130)
+
+    assert rivals(finder, [by_us()], actions) == []
+    assert rivals(finder, [], actions, SENT_AT + 10) == []
+    assert rivals(finder, [late, in_system_log()], actions, SENT_AT + 10) == [late]

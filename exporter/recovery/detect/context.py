@@ -139,11 +139,12 @@ def node_hold(
     case: Case, state: RecoveryState, inventory: CheckedInventory, limits: Limits, *, at: float
 ) -> str:
     """Return why the VMs of its node are left alone for a while; empty when they are not."""
-    history = state.nodes.get(case.node or 0, NodeHistory(None))
+    key = case.node or 0
+    history = state.nodes.get(key, NodeHistory(None))
     dropped = lost_several(history, limits)
     if dropped is None or at - dropped >= limits.platform_seconds:
         return ""
-    node = inventory.nodes.get(case.node or 0)
+    node = inventory.nodes.get(key)
     name = node.name if node is not None else "its node"
     return f"several VMs of {name} went down together {at - dropped:.0f} s ago"
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from exporter.recovery.detect.diagnosis import WITHOUT_STOP_AUTHOR
+from exporter.recovery.detect.templates import has_name
 from exporter.recovery.model.cases import Case, Cause, DiagnosisKind, ObservedState
 from exporter.recovery.model.limits import DAY, Limits
 from exporter.recovery.model.log_templates import RowSource, Sightings, TemplateHistory
@@ -246,13 +247,15 @@ def _begun(experience: Experience, case: Case, before: Downtime | None) -> Downt
 
 def _suspects(arrivals: Iterable[Arrival], case: Case) -> frozenset[str]:
     """Return the templates of rows that may be about the VM of *case*."""
-    names = {case.name, *case.former_names}
-    return frozenset(
-        one.row.template
-        for one in arrivals
-        if one.row.uuid == case.uuid
-        or (not one.row.uuid and (not one.row.names or one.row.names & names))
-    )
+    return frozenset(one.row.template for one in arrivals if _may_be_about(one.row, case))
+
+
+def _may_be_about(row: UnknownRow, case: Case) -> bool:
+    """Return whether *row* is about the VM of *case*, or about no VM and may mean it."""
+    if row.uuid:
+        return row.uuid == case.uuid
+    names = (case.name, *case.former_names)
+    return not row.names or any(one in row.names or has_name(row.text, one) for one in names)
 
 
 def _judged(
@@ -319,8 +322,7 @@ def _judgement(case: Case, node: NodeHistory | None, read_at: float) -> bool | N
         case DiagnosisKind.STOPPED:
             awaited = diagnosis.cause in WITHOUT_STOP_AUTHOR
             return None if awaited and read_at < case.since + AUTHOR_SECONDS else True
-        case _:
-            return None
+    return None
 
 
 def _blocker(case: Case) -> frozenset[str]:

@@ -4,20 +4,21 @@ Log evidence: whether the rows of VergeOS' logs explain why a VM went down.
 The rows since the VM's last start are judged one by one, by the order of their keys:
 
 - A known stop of this VM explains it, whenever it was written: VergeOS may write it late.
+- A known stop of its node explains it, unless the node left maintenance while the VM was up.
 - Any other row explains it only if it was written before the VM was seen down. What is not known
   makes the diagnosis ``unknown``: a row about the VM, and a row by a person about its node, its
   cluster or no single object.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import NamedTuple
 
 from exporter.recovery.detect.context import DiagnosisContext
 from exporter.recovery.detect.log_patterns import STOPS, LogClassifier, Meaning
-from exporter.recovery.detect.templates import template
+from exporter.recovery.detect.templates import has_name, template
 from exporter.recovery.model.cases import (
     Case,
     Cause,
@@ -99,7 +100,7 @@ def _diagnosed(
     since_start = [
         judged
         for table in LogTable
-        for judged in _since_last_start([one for one in rows if one.row.table is table])
+        for judged in _still_valid([one for one in rows if one.row.table is table])
     ]
     doubt: Diagnosis | None = None
     for judged in since_start:
@@ -136,7 +137,7 @@ def _judged_once(
         len(about.logs.rows),
     )
     if memo.get("key") != key:
-        judged = _judged(case, about, limits, classifier)
+        judged = _judged(about.logs.rows, case, about, limits, classifier)
         rows = [one for one in judged if one.meaning not in WITHOUT_EFFECT]
         lasts = not any(one.meaning is Meaning.RESET or one.subject is Subject.MANY for one in rows)
         memo |= {"key": key, "rows": rows, "lasts": lasts, "results": {}}
@@ -145,9 +146,12 @@ def _judged_once(
 
 
 def _judged(
-    case: Case, about: DiagnosisContext, limits: Limits, classifier: LogClassifier
+    rows: Iterable[LogRow],
+    case: Case,
+    about: DiagnosisContext,
+    limits: Limits,
+    classifier: LogClassifier,
 ) -> list[JudgedRow]:
-    rows = about.logs.rows if about.logs is not None else ()
     found = []
     our_kills = 0
     for row in rows:
@@ -211,6 +215,19 @@ def _may_be_our_kill(
     is_first = judged.row.table is LogTable.LOGS or not our_kills
     is_soon = judged.row.read_at <= sent_at + limits.verify_reset_seconds
     return is_soon and judged.by_person and "'kill'" in judged.template and is_first
+
+
+def _still_valid(rows: Sequence[JudgedRow]) -> Sequence[JudgedRow]:
+    """Return the rows of one log since its last start, without maintenance that was over."""
+    found = []
+    left = set()
+    for judged in reversed(_since_last_start(rows)):
+        place = judged.row.machine, judged.row.object_type, judged.row.object_name
+        if judged.subject is Subject.PLACE and judged.meaning is Meaning.START and judged.while_up:
+            left.add(place)
+        if not (place in left and judged.meaning in STOPS):
+            found.append(judged)
+    return found[::-1]
 
 
 def _since_last_start(rows: Sequence[JudgedRow]) -> Sequence[JudgedRow]:
@@ -290,8 +307,7 @@ def _by_other_user(judged: JudgedRow, case: Case, about: DiagnosisContext) -> Di
             return _unknown(Cause.START_FAILED, judged, "by the platform")
         case Meaning.MOVE:
             return _unknown(Cause.MIGRATED_SHORTLY_BEFORE, judged, "so its node is not known")
-        case _:
-            return None
+    return None
 
 
 def _by_place_row(judged: JudgedRow) -> Diagnosis | None:
@@ -314,10 +330,11 @@ def _by_row_about_many(judged: JudgedRow) -> Diagnosis | None:
 
 
 def _names_other_vms(row: LogRow, case: Case, about: DiagnosisContext) -> bool:
-    """Return whether *row* quotes names of VMs and this one's is not among them."""
+    """Return whether *row* quotes names of VMs and has this one's nowhere, quoted or not."""
+    if any(has_name(row.text, name) for name in (case.name, *case.former_names)):
+        return False
     quoted_names = {first or second for first, second in QUOTED_NAME.findall(row.text)}
-    ours = {case.name, *case.former_names}
-    return not ours & quoted_names and bool(about.vm_names & quoted_names)
+    return bool(about.vm_names & quoted_names)
 
 
 def _started_since(

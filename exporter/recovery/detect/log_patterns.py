@@ -26,7 +26,8 @@ class Meaning(StrEnum):
     NODE = "node"
     """The node was put into maintenance, rebooted or powered off."""
     START = "start"
-    """It was started or a start was requested: earlier stop requests are over."""
+    """It was started, a start was requested, or its node left maintenance: what stopped it before
+    is over."""
     RESET = "reset"
     """It was reset, and goes on; earlier stop requests still hold."""
     MOVE = "move"
@@ -95,7 +96,7 @@ LOG_PATTERNS: tuple[LogPattern, ...] = (
     LogPattern(r"Task '.*' sent '(kill|poweroff|hibernate)' to '<name>'", Meaning.TASK),
     LogPattern(r"VM '<name>' cannot migrate and was powered off for maintenance", Meaning.NODE),
     LogPattern(r"Node '<name>' entered maintenance mode", Meaning.NODE),
-    LogPattern(r"Node '<name>' left maintenance mode", Meaning.HARMLESS),
+    LogPattern(r"Node '<name>' left maintenance mode", Meaning.START),
     LogPattern(r"Node '<name>' is (not responding|online|offline)", Meaning.HARMLESS),
     LogPattern(r"Migrating VM '<name>' to '<name>'", Meaning.MOVE),
     LogPattern(r"VM '<name>' migrated to '<name>'", Meaning.MOVE),

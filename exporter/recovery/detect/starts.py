@@ -27,7 +27,7 @@ def started_by(
     for row in rows:
         if last_up.includes(row) or (newest is not None and row.at < newest.at):
             continue
-        names = {case.name, *case.former_names, row.object_name, row.user} - {""}
+        names = {case.name, *case.former_names, row.user}
         meaning = classifier.meaning(template(row.text, names))
         # What VergeOS writes of a start is also the effect of a request.
         requests = meaning is Meaning.START and not users.is_system(row.user)

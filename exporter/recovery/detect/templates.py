@@ -49,6 +49,13 @@ def template(text: str, names: Iterable[str]) -> str:
     return _SPACE.sub(" ", text).strip()[:MAX_LENGTH]
 
 
+def has_name(text: str, name: str) -> bool:
+    """Return whether *name* occurs in *text* as a whole word, quoted or not, in any case."""
+    if not name.strip():
+        return False
+    return any(True for _ in _whole_words(text.casefold(), name.casefold()))
+
+
 def _names_in(text: str, names: Iterable[str]) -> list[_Span]:
     """Return where names occur, the longest first; an action that VMs have is no name."""
     actions = [_Span(*match.span(1)) for match in _ACTION.finditer(text)]
@@ -87,7 +94,7 @@ def _continues(left: str, right: str) -> bool:
 def _without_name(quoted: re.Match[str], text: str) -> str:
     content = quoted[1] if quoted[1] is not None else quoted[2]
     is_action = _ACTION.match(text, max(0, quoted.start() - len("action ")))
-    if is_action or content == _SENTINEL or _POWER.search(content):
+    if is_action or _POWER.search(content):
         return quoted[0]
     quote = quoted[0][0]
     return f"{quote}{_SENTINEL}{quote}"
