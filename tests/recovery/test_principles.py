@@ -164,10 +164,10 @@ def stop_that_begins_like_a_harmless_row() -> Play:
 def with_rows_chosen_by_their_time(patch: Patch) -> None:
     judge = log_evidence._judged
 
-    def recent(case: Any, about: Any, limits: Any, classifier: Any) -> list[JudgedRow]:
+    def recent(rows: Any, case: Any, about: Any, limits: Any, known: Any) -> list[JudgedRow]:
         since = (case.up_clock or 0.0) - limits.log_before_seconds
-        rows = judge(case, about, limits, classifier)
-        return [one for one in rows if one.row.at >= since]
+        judged = judge(rows, case, about, limits, known)
+        return [one for one in judged if one.row.at >= since]
 
     patch.setattr(log_evidence, "_judged", recent)
 
