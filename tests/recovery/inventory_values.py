@@ -30,6 +30,7 @@ from exporter.recovery.observe.health import Health
 from exporter.recovery.observe.inventory_checks import CheckedInventory
 from exporter.recovery.observe.lifecycle import Moment, observe
 from exporter.recovery.observe.state import RecoveryState
+from tests.exposition import builders
 
 TIME = datetime(2026, 1, 1, tzinfo=UTC)
 """The time of day when 0 seconds were watched."""
@@ -41,38 +42,9 @@ ENROLLED = Enrolment(Policy.ON_FAILURE, OnHang.ALERT, 2, (), "tag recovery/auto"
 MONITORED = replace(ENROLLED, policy=Policy.NO)
 IGNORED = replace(ENROLLED, policy=Policy.IGNORE)
 
-A_ROW = MachineStatus(
-    machine=101,
-    running=True,
-    powered_on=True,
-    word="running",
-    state="online",
-    migratable=True,
-    node=1,
-    started_at=CLOCK - 5000.0,
-    updated_at=CLOCK,
-    running_cpu_cores=2,
-    running_memory_bytes=4,
-    agent_version="",
-)
-A_CONFIG = VMConfig(
-    key=1,
-    machine=101,
-    name="web-1",
-    uuid="u1",
-    enabled=True,
-    need_restart=False,
-    cpu_cores=2,
-    memory_bytes=4,
-    cluster=7,
-    os_family="linux",
-    machine_type="q35",
-    ha_group="",
-    on_power_loss="last",
-    created_from="",
-    guest_agent=True,
-    service=False,
-    disable_powercycle=False,
+A_ROW = builders.status(101, started_at=CLOCK - 5000.0, updated_at=CLOCK)
+A_CONFIG = builders.config(
+    1, "web-1", memory_bytes=4, cluster=7, on_power_loss="last", disable_powercycle=False
 )
 POSITION = LogPosition(5, 9)
 QUESTION = Question(

@@ -21,7 +21,7 @@ from exporter.recovery.model.cases import (
 )
 from exporter.recovery.model.limits import HOUR, Limits, PowerState
 from exporter.recovery.model.states import State
-from exporter.recovery.observe.inventory_checks import STOPPING, WAITING
+from exporter.recovery.observe.inventory_checks import STOP_SHOWN, WAITING
 from exporter.recovery.observe.inventory_checks import UP as RUNNING
 from exporter.recovery.observe.lifecycle import is_flapping
 from exporter.recovery.observe.node_history import has_failed, was_sick
@@ -98,7 +98,7 @@ def _by_words_since_up(case: Case, about: DiagnosisContext, limits: Limits) -> D
     if case.up_at is None:
         return Diagnosis(DiagnosisKind.UNKNOWN, Cause.NEVER_SEEN_UP, "not since it is enrolled")
     words_since_up = set(case.words_since_up)
-    if words_since_up & (STOPPING | {StatusWord.HIBERNATED}):
+    if words_since_up & STOP_SHOWN:
         return Diagnosis(DiagnosisKind.STOPPED, Cause.SEEN_STOPPING, "it was seen stopping")
     if words_since_up & WAITING:
         if case.trouble_at is None or about.at - case.trouble_at < limits.platform_seconds:

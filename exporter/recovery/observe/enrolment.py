@@ -65,7 +65,7 @@ def rule_title(number: int) -> str:
     return f"recovery.rules[{number}]"
 
 
-def enrol(vm: VM, tags: frozenset[str], cluster: str, limits: Sequence[EnrolmentRule]) -> Enrolment:
+def enrol(vm: VM, tags: frozenset[str], cluster: str, rules: Sequence[EnrolmentRule]) -> Enrolment:
     """
     Return what *vm* is enrolled under.
 
@@ -79,7 +79,7 @@ def enrol(vm: VM, tags: frozenset[str], cluster: str, limits: Sequence[Enrolment
         if name.startswith(OURS)  # the name after it may have a slash of its own
     )
     numbered = [
-        (number, rule) for number, rule in enumerate(limits) if _fits(rule, vm, tags, cluster)
+        (number, rule) for number, rule in enumerate(rules) if _fits(rule, vm, tags, cluster)
     ]
     fitting = [rule for _, rule in numbered]
     policies = [(POLICY_TAGS[name], f"tag {OURS}{name}") for name in names_found
@@ -105,8 +105,8 @@ def enrol(vm: VM, tags: frozenset[str], cluster: str, limits: Sequence[Enrolment
     )
 
 
-def enrol_all(inventory: Inventory, limits: Sequence[EnrolmentRule]) -> dict[str, Enrolment]:
-    """Return the enrolments of a inventory by uuid; the tags must have been read."""
+def enrol_all(inventory: Inventory, rules: Sequence[EnrolmentRule]) -> dict[str, Enrolment]:
+    """Return the enrolments of an inventory by uuid; the tags must have been read."""
     assert inventory.tags is not None  # noqa: S101 - a tag that is unread may forbid
     clusters: dict[int | None, str] = {
         key: cluster.name for key, cluster in inventory.clusters.items()
@@ -114,21 +114,21 @@ def enrol_all(inventory: Inventory, limits: Sequence[EnrolmentRule]) -> dict[str
     found = {}
     for vm in inventory.vms:
         of_vm = inventory.tags.get(vm.config.key, frozenset())
-        spoken_of = of_vm or limits
+        spoken_of = of_vm or rules
         cluster = clusters.get(vm.config.cluster, "")
-        found[vm.config.uuid] = enrol(vm, of_vm, cluster, limits) if spoken_of else NOT_ENROLLED
+        found[vm.config.uuid] = enrol(vm, of_vm, cluster, rules) if spoken_of else NOT_ENROLLED
     return found
 
 
-def circle_among(limits: Sequence[EnrolmentRule]) -> tuple[str, ...]:
+def circle_among(rules: Sequence[EnrolmentRule]) -> tuple[str, ...]:
     """Return the titles of rules whose ``after`` lead back to themselves; empty when none do."""
     later = {
         position: [
             other
-            for other, rule in enumerate(limits)
+            for other, rule in enumerate(rules)
             if any(_overlap(wanted, name) for wanted in waiting.after for name in rule.names)
         ]
-        for position, waiting in enumerate(limits)
+        for position, waiting in enumerate(rules)
     }
     for start in later:
         trail = _way_back(start, later)

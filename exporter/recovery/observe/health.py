@@ -54,7 +54,7 @@ def after_valid(health: Health, limits: Limits, *, at: float, gap_seconds: float
 
 
 def after_invalid(health: Health, problem: RejectedInventory, limits: Limits) -> Health:
-    """Return the health after a inventory that may not be believed."""
+    """Return the health after an inventory that may not be believed."""
     in_a_row = health.invalid_in_a_row + 1
     bad = in_a_row >= limits.degraded_after_polls
     return msgspec.structs.replace(

@@ -295,7 +295,7 @@ def went_back(before: float | None, clock: float | None, limits: Limits) -> bool
 
 
 def classify(vm: VM | None, enrolment: Enrolment | None) -> ObservedState:
-    """Return what a inventory shows of *vm*; the first condition that fits decides."""
+    """Return what an inventory shows of *vm*; the first condition that fits decides."""
     if vm is None:
         return ObservedState.GONE
     if not is_eligible(vm, enrolment):

@@ -39,7 +39,7 @@ def update_node_histories(
     Return how the nodes have been, *inventory* included.
 
     Args:
-        dropped: The VMs that ran a inventory ago and are down now, with the nodes they ran on.
+        dropped: The VMs that ran an inventory ago and are down now, with the nodes they ran on.
 
     """
     oldest = inventory.at - limits.node_failure_window_seconds - limits.platform_seconds
