@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,6 +17,7 @@ import yaml
 import tests.mutation
 from tests.mutation.covering import Covering, measure
 from tests.mutation.forked_tests import first_failure, import_libraries
+from tests.mutation.imported_tests import ImportedTests
 from tests.mutation.mutant import ROOT, Mutant
 from tests.mutation.python_code import python_mutants
 from tests.mutation.rules import killed_by_cases, rule_mutants
@@ -37,19 +38,48 @@ NOT_COPIED = (".*", "node_modules", "dist", "htmlcov")
 
 
 class Judge:
-    """Runs tests for mutants in a copy of the checkout."""
+    """Runs tests for mutants in copies of the checkout."""
 
-    def __init__(self, place: Path, covering: Covering) -> None:
-        self._place = place
+    def __init__(self, first: Path, own: Path, covering: Covering) -> None:
+        self._own = own
         self._covering = covering
         self._kills: Counter[str] = Counter()
+        self._sound: dict[str, bool] = {}
+        """By test: whether it passes among imported tests when nothing is changed."""
+        self._imported = ImportedTests(
+            first, sorted({test.partition("::")[0] for test in covering.seconds})
+        )
 
     def killer(self, mutant: Mutant) -> str:
         """Return the test that fails for *mutant*, or an empty string."""
-        file = self._place / mutant.file
+        tests = self._in_order(mutant)
+        killer = self._killer_of_imported(mutant, tests) or self._killer_of_file(mutant, tests)
+        self._kills[killer] += 1
+        return killer
+
+    def _killer_of_imported(self, mutant: Mutant, tests: Sequence[str]) -> str:
+        """Return the test that fails with the changed function; fast, but no proof if none does."""
+        seconds = {
+            test: self._covering.seconds[test] for test in tests if self._sound.get(test, True)
+        }
+        killer = self._imported.first_failure(mutant, seconds) if seconds else ""
+        if killer in seconds and killer not in self._sound:
+            alone = {killer: seconds[killer]}
+            self._sound[killer] = not self._imported.first_failure(None, alone)
+            if not self._sound[killer]:
+                return self._killer_of_imported(mutant, tests)
+        return killer
+
+    def _killer_of_file(self, mutant: Mutant, tests: Sequence[str]) -> str:
+        """Return the test that fails when it imports the changed file."""
+        file = self._own / mutant.file
         file.write_text(mutant.text, encoding="utf-8")
         try:
-            return self._first_failure(self._in_order(mutant))
+            for some in (tests[:FIRST], tests[FIRST:]):
+                expected = sum(self._covering.seconds[test] for test in some)
+                if some and (killer := first_failure(self._own, some, seconds=60 + 5 * expected)):
+                    return killer
+            return ""
         finally:
             shutil.copy2(ROOT / mutant.file, file)  # with its time: its bytecode stays valid
 
@@ -65,14 +95,6 @@ class Judge:
                 return tests[:number]
         return tests
 
-    def _first_failure(self, tests: list[str]) -> str:
-        for some in (tests[:FIRST], tests[FIRST:]):
-            expected = sum(self._covering.seconds[test] for test in some)
-            if some and (killer := first_failure(self._place, some, seconds=60 + 5 * expected)):
-                self._kills[killer] += 1
-                return killer
-        return ""
-
 
 _judge: Judge
 """Of this process of the pool."""
@@ -82,7 +104,7 @@ def _prepare(folder: Path, covering: Covering) -> None:
     global _judge  # noqa: PLW0603  how a pool passes something to its processes once
     place = folder / str(os.getpid())
     shutil.copytree(folder / "first", place)
-    _judge = Judge(place, covering)
+    _judge = Judge(folder / "first", place, covering)
 
 
 def _killer(mutant: Mutant) -> str:

@@ -1,9 +1,11 @@
 """Finds out which tests run a line, and how long each takes."""
 
+import ast
 import hashlib
 import pickle
 import time
 from collections.abc import Generator, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,11 +99,21 @@ class Covering:
         """
         Return the tests that run a changed line.
 
-        Of a line that only an import runs: the tests of its file, and those in the test files
-        that are named after it or its folder.
+        Of a line outside a function: all tests of its file, and those in the test files that are
+        named after it or its folder.
         """
         by_line = self._tests.get(str(mutant.file), {})
-        found = set[str]().union(*(by_line.get(line, ()) for line in mutant.lines))
+        if not lines_of_functions(mutant.file).isdisjoint(mutant.lines):
+            return set[str]().union(*(by_line.get(line, ()) for line in mutant.lines))
         names = {f"test_{mutant.file.stem}.py", f"test_{mutant.file.parent.name}.py"}
         named = {test for test in self.seconds if Path(test.partition("::")[0]).name in names}
-        return found or named.union(*by_line.values())
+        return named.union(*by_line.values())
+
+
+@cache
+def lines_of_functions(file: Path) -> frozenset[int]:
+    """Return the lines of the bodies of the functions of *file*: an import does not run them."""
+    nodes = ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8")))
+    functions = (one for one in nodes if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef))
+    spans = (range(one.body[0].lineno, (one.end_lineno or 0) + 1) for one in functions)
+    return frozenset(line for span in spans for line in span)

@@ -24,12 +24,55 @@ OPTIONS = (
     *("-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # plugins are imported already
 )
+NOT_IN_TIME = "timeout"
+DIED = "end of the process"
 
 
 def import_libraries() -> None:
     """Import what the tests need apart from this repository: each fork has it at once."""
     for name in LIBRARIES:
         importlib.import_module(name)
+
+
+class Fork:
+    """
+    A forked process without input and output that does *work* with one end of a pipe.
+
+    It and all that it starts end with the context.
+    """
+
+    def __init__(self, work: Callable[[Connection], Any]) -> None:
+        context = multiprocessing.get_context("fork")
+        self.connection, other = context.Pipe()
+        self._process = context.Process(target=_run, args=(work, other))
+        self._process.start()
+        other.close()
+
+    def __enter__(self) -> Connection:
+        return self.connection
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid or 0, signal.SIGKILL)
+        self._process.join()
+
+
+def _run(work: Callable[[Connection], Any], connection: Connection) -> None:
+    os.setpgid(0, 0)  # with what the tests start, so that nothing of it stays
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(nowhere, stream)
+    work(connection)
+
+
+def enter(place: Path) -> None:
+    """Take the modules of this repository from the checkout *place* from now on."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in OWN]:
+        del sys.modules[name]
+    os.chdir(place)
+    sys.path[:] = [str(place), *(path for path in sys.path if path not in ("", str(ROOT)))]
+    os.environ["PYTHONPATH"] = str(place)
 
 
 def run_forked(place: Path, work: Callable[[], Any], *, seconds: float) -> Any:
@@ -41,40 +84,19 @@ def run_forked(place: Path, work: Callable[[], Any], *, seconds: float) -> Any:
         EOFError: The process ended without a result.
 
     """
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_run, args=(place, work, sender))
-    process.start()
-    sender.close()
-    try:
-        if not receiver.poll(seconds):
+
+    def work_there(connection: Connection) -> None:
+        enter(place)
+        connection.send(work())
+
+    with Fork(work_there) as connection:
+        if not connection.poll(seconds):
             raise TimeoutError
-        return receiver.recv()
-    finally:
-        _kill_group(process.pid or 0)
-        process.join()
+        return connection.recv()
 
 
-def _run(place: Path, work: Callable[[], Any], sender: Connection) -> None:
-    os.setpgid(0, 0)  # with what the tests start, so that nothing of it stays
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in range(3):
-        os.dup2(nowhere, stream)
-    for name in [name for name in sys.modules if name.partition(".")[0] in OWN]:
-        del sys.modules[name]
-    os.chdir(place)
-    sys.path[:] = [str(place), *(path for path in sys.path if path not in ("", str(ROOT)))]
-    os.environ["PYTHONPATH"] = str(place)
-    sender.send(work())
-
-
-def _kill_group(group: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
-
-
-class _FirstFailure:
-    """Remembers which test failed."""
+class FirstFailure:
+    """A plugin of pytest that remembers which test failed."""
 
     test = ""
 
@@ -88,13 +110,13 @@ def first_failure(place: Path, tests: Sequence[str], *, seconds: float) -> str:
 
     def work() -> str:
         sys.dont_write_bytecode = True  # a cached file could be that of another mutant
-        failure = _FirstFailure()
+        failure = FirstFailure()
         code = pytest.main([*OPTIONS, *tests], plugins=[failure])
         return failure.test or ("" if code == pytest.ExitCode.OK else f"pytest: {code!r}")
 
     try:
         return str(run_forked(place, work, seconds=seconds))
     except TimeoutError:
-        return "timeout"
+        return NOT_IN_TIME
     except EOFError:
-        return "end of the process"
+        return DIED

@@ -44,8 +44,11 @@ def python_mutants(file: Path) -> Iterator[Mutant]:
 
 def _places(node: ast.AST) -> Iterator[tuple[ast.AST, str, int | None]]:
     """Yield where each node below *node* is held, without types and defaults of fields."""
+    skipped = {"annotation", "returns", "decorator_list", "pattern", "bases"}
+    if isinstance(node, ast.ClassDef):
+        skipped.add("keywords")  # such as frozen=True: what the type checker holds
     for field, value in ast.iter_fields(node):
-        if field in ("annotation", "returns", "decorator_list", "pattern", "bases"):
+        if field in skipped:
             continue
         if field == "func" and isinstance(value, ast.Subscript):
             continue  # dict[str, int](): types again
