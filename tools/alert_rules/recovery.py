@@ -67,7 +67,7 @@ def _vms_in_state(matchers: str, longer_than: str, condition: str = "") -> str:
     """Return the expression that counts, by system, the VMs that stay in a recovery state."""
     return f"""\
 count by (system_name) (
-  {by(VM, f"{STATE_INFO}{{{matchers}}}")}
+  {by(VM[:2], f"{STATE_INFO}{{{matchers}}}")}
   and {ON_VM} (time() - {STATE_SINCE} > {seconds(longer_than)}){condition}
 ) > 0"""
 
@@ -80,9 +80,7 @@ ALERTS = (
 {by(VM, 'vergewatch_recovery_vm_last_action_info{outcome=~"failed|unknown"}')} == 1
 and {ON_VM} {STATE_INFO}{{{ENROLLED},state=~"{DOWN_STATES}"}}
 unless {ON_VM} (
-  {by(VM, "vergewatch_vm_start_timestamp_seconds")}
-  > {ON_VM}
-  {by(VM, _LAST_ACTION)}
+  {by(VM[:2], "vergewatch_vm_start_timestamp_seconds")} > {by(VM[:2], _LAST_ACTION)}
 )""",
         keep_firing_for=MUTING,
         description=f"The last recovery action on {OF_VM} failed or has no known outcome, and the "
@@ -174,7 +172,7 @@ and {ON_VM} vergewatch_recovery_vm_last_action_info{{outcome="confirmed"}}""",
     ),
     _recovery_alert(
         **defined(AlertName.JOURNAL_DOWN),
-        expr=f"{by(SYSTEM, 'vergewatch_recovery_journal_up')} == 0",
+        expr=f"{by(SYSTEM, 'vergewatch_recovery_journal_up == 0')}",
         for_="2m",
         keep_firing_for=MUTING,
         description=f"Recovery could not write the journal of {OF_SYSTEM} for more than {FOR}. "
