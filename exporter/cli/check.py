@@ -109,7 +109,7 @@ async def _check_system(resolved: ResolvedSystem, clock: Clock, write: Write) ->
     results.add_column("ROWS", justify="right")
     results.add_column("")
     rows: dict[str, Any] = {}
-    async with make_session(system.tls) as session:
+    async with make_session(system.tls, system.proxies()) as session:
         client = connect(resolved, session, Telemetry().meter(resolved.host), clock)
         try:
             problem = await _read_tables(resolved, client, rows, results)
@@ -175,7 +175,8 @@ async def _action_problems(
     resolved: ResolvedSystem, client: VergeOSClient, clock: Clock
 ) -> list[str]:
     """Return why VergeOS refuses the action credential; empty if it does not."""
-    async with make_session(resolved.system.tls, keeps_connections=False) as session:
+    system = resolved.system
+    async with make_session(system.tls, system.proxies(), keeps_connections=False) as session:
         meter = Telemetry().meter(resolved.host)
         actor = connect(resolved, session, meter, clock, client.budget, acts=True)
         try:

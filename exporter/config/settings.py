@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from exporter.alerting.config import AlertmanagerSettings
 from exporter.config.recovery import ModeName, RecoverySettings
+from exporter.inputs.proxy_settings import ProxySettings
 from exporter.inputs.validation import STRICT, Seconds, Secret, check_alternatives
 
 PREFIX = "VERGEWATCH_"
@@ -117,7 +118,7 @@ class TLSSettings(BaseModel):
     """Additional trusted certificates (PEM), such as that of VergeOS itself."""
 
 
-class CommonSystemSettings(BaseModel):
+class CommonSystemSettings(ProxySettings):
     """What a system is given in `systems`, or at the top level if it is the only one."""
 
     model_config = STRICT

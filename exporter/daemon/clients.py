@@ -11,7 +11,7 @@ from exporter import http
 from exporter.clock import Clock
 from exporter.config.settings import SystemSettings, TLSSettings
 from exporter.config.systems import ResolvedSystem
-from exporter.http import ssl_context
+from exporter.http import Proxies, ssl_context
 from exporter.inputs.files import SecretFile
 from exporter.prometheus.client import make_session as make_prometheus_session
 from exporter.vergeos.budget import RequestBudget
@@ -62,24 +62,28 @@ def make_sessions(resolved: ResolvedSystem) -> tuple[aiohttp.ClientSession, ...]
     Return one system's sessions: to poll and, with recovery, to read again, act and ask Prometheus.
 
     Raises:
-        ConfigError: The CA file cannot be used.
+        ConfigError: The CA file or a proxy cannot be used.
 
     """
-    trust = _trust(resolved.system.tls)
+    trust, proxies = _trust(resolved.system.tls), resolved.system.proxies()
     if not resolved.recovers:
-        return (_make_session(trust),)
+        return (_make_session(trust, proxies),)
     confirm = resolved.recovery.confirm
     # First, because it may fail: no other session is left open then.
     to_prometheus = (make_prometheus_session(confirm),) if confirm.url else ()
-    polling, reading = _make_session(trust), _make_session(trust)
-    return (polling, reading, _make_session(trust, keeps_connections=False), *to_prometheus)
+    polling, reading = _make_session(trust, proxies), _make_session(trust, proxies)
+    acting = _make_session(trust, proxies, keeps_connections=False)
+    return (polling, reading, acting, *to_prometheus)
 
 
-def make_session(tls: TLSSettings, *, keeps_connections: bool = True) -> aiohttp.ClientSession:
+def make_session(
+    tls: TLSSettings, proxies: Proxies | None = None, *, keeps_connections: bool = True
+) -> aiohttp.ClientSession:
     """
     Return a session for one system with the trust store that *tls* describes.
 
     Args:
+        proxies: Chooses the proxy of each request; ``None`` for no proxy.
         keeps_connections: Whether to reuse connections. A reused connection that the server has
             closed loses the request, which is not acceptable for one that must not be repeated.
 
@@ -87,7 +91,7 @@ def make_session(tls: TLSSettings, *, keeps_connections: bool = True) -> aiohttp
         ConfigError: The CA file cannot be used.
 
     """
-    return _make_session(_trust(tls), keeps_connections=keeps_connections)
+    return _make_session(_trust(tls), proxies, keeps_connections=keeps_connections)
 
 
 def _trust(tls: TLSSettings) -> ssl.SSLContext | bool:
@@ -95,10 +99,15 @@ def _trust(tls: TLSSettings) -> ssl.SSLContext | bool:
 
 
 def _make_session(
-    trust: ssl.SSLContext | bool, *, keeps_connections: bool = True
+    trust: ssl.SSLContext | bool,
+    proxies: Proxies | None,
+    *,
+    keeps_connections: bool = True,
 ) -> aiohttp.ClientSession:
     kept = {"keepalive_timeout": 75.0} if keeps_connections else {"force_close": True}
-    session = http.make_session(trust, connect_seconds=CONNECT_SECONDS, limit=2, **kept)
+    session = http.make_session(
+        trust, connect_seconds=CONNECT_SECONDS, proxies=proxies, limit=2, **kept
+    )
     # aiohttp repeats a GET when a connection breaks, which the budget would not count. It has no
     # public switch for this; a test checks that this one works.
     session._retry_connection = False  # noqa: SLF001

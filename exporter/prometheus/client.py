@@ -106,12 +106,13 @@ def make_session(settings: ConfirmationSettings) -> aiohttp.ClientSession:
     Return a session that opens a new connection for each request.
 
     Raises:
-        ConfigError: The CA file cannot be used.
+        ConfigError: The CA file or the proxy cannot be used.
 
     """
     return http.make_session(
         settings.ssl_context(),
         connect_seconds=settings.timeout_seconds,
+        proxies=settings.proxies(),
         force_close=True,
         limit=MAX_CONNECTIONS,
     )
