@@ -9,7 +9,7 @@ from exporter.recovery.model.cases import Case, ObservedState, Policy
 from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.platform_log import LogRow
 from exporter.recovery.model.ports import VMLocation
-from exporter.recovery.observe.enrolment import matches
+from exporter.patterns import fits
 from exporter.recovery.observe.inventory_checks import CheckedInventory, repeated
 from exporter.recovery.observe.node_history import NodeHistory, lost_several
 from exporter.recovery.observe.state import RecoveryState
@@ -163,6 +163,6 @@ def waits_for(case: Case, state: RecoveryState, limits: Limits, *, at: float) ->
             if other.observed is not ObservedState.UP
             and other.policy.acts
             and other.uuid != case.uuid
-            and matches(other.name, enrolment.after)
+            and fits(other.name, enrolment.after)
         )
     )

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Le
 
 from exporter.model import VM, Inventory
+from exporter.patterns import Patterns, any_fits, fits, may_overlap
 from exporter.recovery.model.cases import Enrolment, OnHang, Policy
 
 OURS = "recovery/"
@@ -38,26 +38,39 @@ NOT_ENROLLED = Enrolment(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EnrolmentRule:
-    """A rule that enrols the VMs that match all its conditions."""
+    """A rule that enrols the VMs that match all its conditions; one without any matches all."""
 
     __pydantic_config__: ClassVar = {"extra": "forbid", "use_attribute_docstrings": True}
 
-    names: tuple[str, ...] = ()
-    """Patterns such as `web-*`."""
-    clusters: tuple[str, ...] = ()
+    names: Patterns = ()
+    """Patterns of VM names, such as `web-*`."""
+    clusters: Patterns = ()
     """Patterns of cluster names."""
-    ha_groups: tuple[str, ...] = ()
+    ha_groups: Patterns = ()
     """Patterns of HA groups."""
-    tags: tuple[str, ...] = ()
-    """Tags as `category/name`; a VM needs one of them."""
+    tags: Patterns = ()
+    """Patterns of tags as `category/name`; a VM needs one tag that matches one of them."""
     policy: Policy | None = None
     """When to restart the VM. `no` and `ignore` override every other rule and tag."""
     on_hang: OnHang | None = None
     """What to do when VergeOS reports the VM as unresponsive."""
     tier: Annotated[int, Ge(0), Le(LAST_TIER)] | None = None
     """Start order: 0 is first, 4 is last."""
-    after: tuple[str, ...] = ()
+    after: Patterns = ()
     """Patterns of the VMs that must run before this one starts."""
+
+    def fits(self, name: str, cluster: str, ha_group: str, tags: frozenset[str]) -> bool:
+        """Return whether a VM meets every condition."""
+        return (
+            (not self.names or fits(name, self.names))
+            and (not self.clusters or fits(cluster, self.clusters))
+            and (not self.ha_groups or fits(ha_group, self.ha_groups))
+            and (not self.tags or any_fits(tags, self.tags))
+        )
+
+
+CONDITIONS = ("names", "clusters", "ha_groups", "tags")
+EFFECTS = ("policy", "on_hang", "tier", "after")
 
 
 def rule_title(number: int) -> str:
@@ -78,8 +91,11 @@ def enrol(vm: VM, tags: frozenset[str], cluster: str, rules: Sequence[EnrolmentR
         for name in (tag.casefold() for tag in tags)
         if name.startswith(OURS)  # the name after it may have a slash of its own
     )
+    name, ha_group = vm.config.name, vm.config.ha_group
     numbered = [
-        (number, rule) for number, rule in enumerate(rules) if _fits(rule, vm, tags, cluster)
+        (number, rule)
+        for number, rule in enumerate(rules)
+        if rule.fits(name, cluster, ha_group, tags)
     ]
     fitting = [rule for _, rule in numbered]
     policies = [(POLICY_TAGS[name], f"tag {OURS}{name}") for name in names_found
@@ -126,7 +142,7 @@ def circle_among(rules: Sequence[EnrolmentRule]) -> tuple[str, ...]:
         position: [
             other
             for other, rule in enumerate(rules)
-            if any(_overlap(wanted, name) for wanted in waiting.after for name in rule.names)
+            if any(may_overlap(wanted, name) for wanted in waiting.after for name in rule.names)
         ]
         for position, waiting in enumerate(rules)
     }
@@ -149,25 +165,6 @@ def _way_back(start: int, later: Mapping[int, Sequence[int]]) -> tuple[int, ...]
                 seen.add(follower)
                 trails.append((*trail, follower))
     return ()
-
-
-def _fits(rule: EnrolmentRule, vm: VM, tags: frozenset[str], cluster: str) -> bool:
-    return (
-        matches(vm.config.name, rule.names)
-        and matches(cluster, rule.clusters)
-        and matches(vm.config.ha_group, rule.ha_groups)
-        and (not rule.tags or bool(tags & set(rule.tags)))
-    )
-
-
-def matches(text: str, patterns: Iterable[str]) -> bool:
-    """Return whether *text* fits one of *patterns*; no pattern at all fits everything."""
-    wanted = tuple(patterns)
-    return not wanted or any(fnmatchcase(text, pattern) for pattern in wanted)
-
-
-def _overlap(one: str, other: str) -> bool:
-    return fnmatchcase(one, other) or fnmatchcase(other, one)
 
 
 def _first(told: Sequence[OnHang], ruled: Iterable[OnHang | None]) -> OnHang | None:
