@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Le
 
-from exporter.model import VM, Inventory
+from exporter.model import VM, Cluster, Inventory
 from exporter.patterns import Patterns, any_fits, fits, may_overlap
 from exporter.recovery.model.cases import Enrolment, OnHang, Policy
 
@@ -59,14 +59,24 @@ class EnrolmentRule:
     after: Patterns = ()
     """Patterns of the VMs that must run before this one starts."""
 
-    def fits(self, name: str, cluster: str, ha_group: str, tags: frozenset[str]) -> bool:
-        """Return whether a VM meets every condition."""
+    def fits(self, name: str, cluster: str | None, ha_group: str, tags: frozenset[str]) -> bool:
+        """
+        Return whether a VM meets every condition.
+
+        A VM without a cluster or HA group fits no pattern of one. Where its cluster is unknown
+        (None), a rule that denies fits, and one that permits does not.
+        """
         return (
             (not self.names or fits(name, self.names))
-            and (not self.clusters or fits(cluster, self.clusters))
-            and (not self.ha_groups or fits(ha_group, self.ha_groups))
+            and (not self.clusters or self._fits_cluster(cluster))
+            and (not self.ha_groups or (ha_group != "" and fits(ha_group, self.ha_groups)))
             and (not self.tags or any_fits(tags, self.tags))
         )
+
+    def _fits_cluster(self, cluster: str | None) -> bool:
+        if cluster is None:
+            return self.policy is not None and not self.policy.acts
+        return cluster != "" and fits(cluster, self.clusters)
 
 
 CONDITIONS = ("names", "clusters", "ha_groups", "tags")
@@ -78,7 +88,17 @@ def rule_title(number: int) -> str:
     return f"recovery.rules[{number}]"
 
 
-def enrol(vm: VM, tags: frozenset[str], cluster: str, rules: Sequence[EnrolmentRule]) -> Enrolment:
+def cluster_name(vm: VM, clusters: Mapping[int, Cluster]) -> str | None:
+    """Return the name of a VM's cluster: empty if it has none, None if it is unknown."""
+    if vm.config.cluster is None:
+        return ""
+    cluster = clusters.get(vm.config.cluster)
+    return (cluster.name or None) if cluster is not None else None
+
+
+def enrol(
+    vm: VM, tags: frozenset[str], cluster: str | None, rules: Sequence[EnrolmentRule]
+) -> Enrolment:
     """
     Return what *vm* is enrolled under.
 
@@ -124,14 +144,11 @@ def enrol(vm: VM, tags: frozenset[str], cluster: str, rules: Sequence[EnrolmentR
 def enrol_all(inventory: Inventory, rules: Sequence[EnrolmentRule]) -> dict[str, Enrolment]:
     """Return the enrolments of an inventory by uuid; the tags must have been read."""
     assert inventory.tags is not None  # noqa: S101 - a tag that is unread may forbid
-    clusters: dict[int | None, str] = {
-        key: cluster.name for key, cluster in inventory.clusters.items()
-    }
     found = {}
     for vm in inventory.vms:
         of_vm = inventory.tags.get(vm.config.key, frozenset())
         spoken_of = of_vm or rules
-        cluster = clusters.get(vm.config.cluster, "")
+        cluster = cluster_name(vm, inventory.clusters)
         found[vm.config.uuid] = enrol(vm, of_vm, cluster, rules) if spoken_of else NOT_ENROLLED
     return found
 
