@@ -122,7 +122,8 @@ class VMSilences:
 
     def _merge(self) -> None:
         responses = (poller.response for poller in self._pollers)
-        self._intervals = silence_intervals(one for one in responses if one is not None)
+        intervals = silence_intervals(one for one in responses if one is not None)
+        self._intervals = [one for one in intervals if may_hold_vms(one.silence)]
 
     @property
     def unknown(self) -> str:
@@ -210,29 +211,47 @@ def hold_reason(
 
 def holds_vm(silence: Silence, labels: Mapping[str, str]) -> bool:
     """Return whether *silence* holds the VM with *labels* while it applies."""
-    if _mutes_down_alert(silence.matchers, labels):
+    own = {name: labels.get(name, "") for name in VM_LABELS}
+    if _mutes_down_alert(silence.matchers, own, of_ours=_is_of_ours(silence)):
         return True
     return silence.selects_vms and _may_mute(silence, labels)
 
 
-def _mutes_down_alert(matchers: Sequence[Matcher], labels: Mapping[str, str]) -> bool:
-    """Return whether Alertmanager mutes VergeVMDown of the VM: the daemon's, or Prometheus' own."""
-    alert = DOWN_LABELS | {name: labels[name] for name in VM_LABELS if name in labels}
-    own = alert | {"source": SOURCE}
-    if all(one.matches(own.get(one.name, "")) for one in matchers):
+def may_hold_vms(silence: Silence) -> bool:
+    """Return whether *silence* may hold a VM, whatever its labels are: most silences do not."""
+    others = [one for one in silence.matchers if one.name not in VM_LABELS]
+    return silence.selects_vms or _mutes_down_alert(others, {}, of_ours=_is_of_ours(silence))
+
+
+def _mutes_down_alert(
+    matchers: Sequence[Matcher], labels: Mapping[str, str], *, of_ours: bool
+) -> bool:
+    """
+    Return whether Alertmanager mutes VergeVMDown of the VM: the daemon's, or Prometheus' own.
+
+    Args:
+        of_ours: Whether the silence is of our alerts, so that it may name ``job`` too.
+
+    """
+    alert = {**labels, **DOWN_LABELS}
+    unmatched = [one for one in matchers if not one.matches(alert.get(one.name, ""))]
+    if all(one.name not in NOT_ADDED for one in unmatched) and (of_ours or not unmatched):
         return True
-    is_of_ours = any(_is_of_ours(one) for one in matchers)
-    return all(
-        one.matches(alert.get(one.name, "")) or (is_of_ours and one.name not in NOT_ADDED)
-        for one in matchers
+    sources = [one for one in matchers if one.name == "source"]
+    return all(one.name == "source" for one in unmatched) and all_match(sources, SOURCE)
+
+
+def _is_of_ours(silence: Silence) -> bool:
+    """Return whether *silence* names a VM, a system or our alert, be it to exclude it."""
+    return any(
+        one.name in VM_LABELS
+        or (
+            one.name == "alertname"
+            and one.matches(AlertName.VM_DOWN)
+            and not one.matches(OTHER_ALERT)
+        )
+        for one in silence.matchers
     )
-
-
-def _is_of_ours(matcher: Matcher) -> bool:
-    """Return whether only silences of our alerts have such a matcher; they may name ``job`` too."""
-    if matcher.name == "alertname":
-        return matcher.matches(AlertName.VM_DOWN) and not matcher.matches(OTHER_ALERT)
-    return matcher.name in VM_LABELS
 
 
 def _may_mute(silence: Silence, labels: Mapping[str, str]) -> bool:

@@ -18,7 +18,12 @@ from exporter.alerting.silences import (
     decode_silences,
     silence_intervals,
 )
-from exporter.alerting.vm_silences import DOWN_LABELS, hold_reason, holds_vm
+from exporter.alerting.vm_silences import (
+    DOWN_LABELS,
+    hold_reason,
+    holds_vm,
+    may_hold_vms,
+)
 from tests.alerting.real_alertmanager import Matchers, Real, alertmanagers
 from tests.alerting.samples import report, vm
 
@@ -58,7 +63,8 @@ def daemons_alert(system: str, key: int, name: str) -> Alert:
 
 def rules_alert(labels: Alert, added: Alert) -> Alert:
     """Return the labels of the same alert as Prometheus sends it."""
-    return {name: text for name, text in labels.items() if name != "source"} | added
+    own = {name: text for name, text in labels.items() if name != "source"}
+    return {**own, **added}
 
 
 def random_matcher(rng: Random, label: str) -> dict[str, Any]:
@@ -137,6 +143,7 @@ async def test_vm_is_held_by_each_silence_that_mutes_its_alert(tmp_path: Path, s
             held_only += holds and not mutes_alert
             text = f"{alert}: {', '.join(map(str, one.matchers))}"
             assert holds or not mutes_alert, text
+            assert may_hold_vms(one) or not holds, text
             if holds and not (one.selects_vms or ours):
                 assert mutes_alert, text
     assert len(silences) > SILENCES / 2

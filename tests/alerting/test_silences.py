@@ -16,7 +16,7 @@ from exporter.alerting.silences import (
     decode_silences,
     silence_intervals,
 )
-from exporter.alerting.vm_silences import hold_reason, holds_vm
+from exporter.alerting.vm_silences import hold_reason, holds_vm, may_hold_vms
 from tests.alerting.samples import RecordingMeter
 from tests.fakes import START, FakeClock
 
@@ -194,6 +194,27 @@ def test_silence_that_mutes_the_alert_of_a_vm_that_is_down_holds_the_vm(text: st
 )
 def test_silence_that_mutes_other_alerts_does_not_hold_the_vm(text: str) -> None:
     assert not held(silence(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "may"),
+    [
+        ('alertname="KubePodCrashLooping", namespace="shop"', False),
+        ('alertname="InstanceDown"', False),
+        ('severity="warning"', False),
+        ('job="node"', False),
+        ('severity="warning", vm_name!="web-01"', False),
+        ('severity="critical"', True),
+        ('vm_name="db"', True),
+        ('vm_name!="db", job="vergewatch"', True),
+        ('node_name="n"', True),
+        ('source="vergewatch"', True),
+    ],
+)
+def test_silence_of_other_alerts_is_dropped_before_any_vm_is_asked_about(
+    text: str, may: bool
+) -> None:
+    assert may_hold_vms(silence(text)) is may
 
 
 def test_silence_that_excludes_a_vm_holds_all_others() -> None:

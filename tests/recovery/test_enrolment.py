@@ -339,12 +339,11 @@ def test_cluster_of_a_vm_is_unknown_if_its_row_is_missing_or_has_no_name() -> No
     assert [cluster_name(vm, clusters) for vm in vms] == ["prod", None, None, ""]
 
 
-@pytest.mark.parametrize("field", ["clusters", "ha_groups"])
-def test_vm_without_a_cluster_or_ha_group_fits_no_pattern_of_one(field: str) -> None:
+@pytest.mark.parametrize("rule", [EnrolmentRule(clusters=("*",)), EnrolmentRule(ha_groups=("*",))])
+def test_vm_without_a_cluster_or_ha_group_fits_no_pattern_of_one(rule: EnrolmentRule) -> None:
     vm = model.VM(values.config(name="web-01", ha_group="", cluster=None), None)
-    rule = EnrolmentRule(**{field: ("*",)}, policy=Policy.ALWAYS)
 
-    assert enrol(vm, frozenset(), "", (rule,)) is NOT_ENROLLED
+    assert enrol(vm, frozenset(), "", (replace(rule, policy=Policy.ALWAYS),)) is NOT_ENROLLED
 
 
 @pytest.mark.parametrize(
