@@ -211,8 +211,13 @@ def hold_reason(
 
 def holds_vm(silence: Silence, labels: Mapping[str, str]) -> bool:
     """Return whether *silence* holds the VM with *labels* while it applies."""
-    own = {name: labels.get(name, "") for name in VM_LABELS}
-    if _mutes_down_alert(silence.matchers, own, of_ours=_is_of_ours(silence)):
+    others = []
+    for matcher in silence.matchers:  # most silences are of another VM
+        if matcher.name not in VM_LABELS:
+            others.append(matcher)
+        elif not matcher.matches(labels.get(matcher.name, "")):
+            return False
+    if _mutes_down_alert(others, of_ours=_is_of_ours(silence)):
         return True
     return silence.selects_vms and _may_mute(silence, labels)
 
@@ -220,21 +225,19 @@ def holds_vm(silence: Silence, labels: Mapping[str, str]) -> bool:
 def may_hold_vms(silence: Silence) -> bool:
     """Return whether *silence* may hold a VM, whatever its labels are: most silences do not."""
     others = [one for one in silence.matchers if one.name not in VM_LABELS]
-    return silence.selects_vms or _mutes_down_alert(others, {}, of_ours=_is_of_ours(silence))
+    return silence.selects_vms or _mutes_down_alert(others, of_ours=_is_of_ours(silence))
 
 
-def _mutes_down_alert(
-    matchers: Sequence[Matcher], labels: Mapping[str, str], *, of_ours: bool
-) -> bool:
+def _mutes_down_alert(matchers: Sequence[Matcher], *, of_ours: bool) -> bool:
     """
-    Return whether Alertmanager mutes VergeVMDown of the VM: the daemon's, or Prometheus' own.
+    Return whether Alertmanager mutes VergeVMDown, the daemon's or Prometheus' own.
 
     Args:
+        matchers: Those that do not concern which VM it is.
         of_ours: Whether the silence is of our alerts, so that it may name ``job`` too.
 
     """
-    alert = {**labels, **DOWN_LABELS}
-    unmatched = [one for one in matchers if not one.matches(alert.get(one.name, ""))]
+    unmatched = [one for one in matchers if not one.matches(DOWN_LABELS.get(one.name, ""))]
     if all(one.name not in NOT_ADDED for one in unmatched) and (of_ours or not unmatched):
         return True
     sources = [one for one in matchers if one.name == "source"]
