@@ -88,7 +88,7 @@ def rules_table(found: EnrolmentCheck) -> Table:
     table.add_column("")
     for number, (rule, fitting) in enumerate(zip(found.rules, found.fitting, strict=True)):
         title = rule_title(number)
-        table.add_row(f"  {escape(title)}", str(fitting), str(by[title]), escape(_text(rule)))
+        table.add_row(f"  {escape(title)}", str(fitting), str(by[title]), _cell(_text(rule)))
     return table
 
 
@@ -99,9 +99,8 @@ def enrolled_table(found: EnrolmentCheck) -> Table:
     table.add_column("POLICY")
     table.add_column("ENROLLED BY")
     for vm, enrolment in found.enrolled():
-        name = f"  {escape(vm.config.name)}"
-        because = escape(enrolment.because)
-        table.add_row(name, str(vm.config.key), str(enrolment.policy), because)
+        name, because = _cell(vm.config.name), _cell(enrolment.because)
+        table.add_row(f"  {name}", str(vm.config.key), str(enrolment.policy), because)
     return table
 
 
@@ -152,6 +151,12 @@ def _values(inventory: Inventory) -> Mapping[str, frozenset[str]]:
         "ha_groups": frozenset(filter(None, (vm.config.ha_group for vm in inventory.vms))),
         "tags": frozenset[str]().union(*tags),
     }
+
+
+def _cell(text: str) -> str:
+    """Return a name for a table: it neither controls the terminal nor has a style."""
+    shown = (char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return escape("".join(shown))
 
 
 def _text(rule: EnrolmentRule) -> str:

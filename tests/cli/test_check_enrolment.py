@@ -23,7 +23,7 @@ from exporter.recovery.observe.enrolment import EnrolmentRule
 from exporter.recovery.recovery_config import RecoveryConfig
 from tests.recovery import inventory_values as values
 
-NAMES = {1: "db-01", 2: "[DO NOT START] erp", 3: "Web-1", 4: "b[/red]c"}
+NAMES = {1: "db-01", 2: "[DO NOT START] erp", 3: "Web-1", 4: "b[/red]c\x1b[2J"}
 BRACKETS = "(brackets stand for themselves; a set of characters needs re:)"
 EVERYONE = EnrolmentRule(names=("*",), policy=Policy.ON_FAILURE)
 
@@ -70,7 +70,7 @@ def test_enrolled_vms_are_listed_with_policy_and_rule_or_tag() -> None:
 
     assert printed(enrolled_table(found)) == [
         ["VM", "KEY", "POLICY", "ENROLLED BY"],
-        ["b[/red]c", "4", "on-failure", "recovery.rules[0]"],
+        ["b[/red]c\ufffd[2J", "4", "on-failure", "recovery.rules[0]"],
         ["db-01", "1", "on-failure", "recovery.rules[0]"],
         ["Web-1", "3", "always", "tag recovery/always"],
     ]
