@@ -331,6 +331,15 @@ def test_rule_of_a_cluster_denies_and_does_not_permit_while_the_cluster_is_unkno
     assert by_cluster.policy.acts is permitted
 
 
+def test_rule_of_a_cluster_without_a_policy_does_not_fit_while_the_cluster_is_unknown() -> None:
+    rules = (
+        EnrolmentRule(clusters=("production",), tier=0),
+        EnrolmentRule(names=("*",), policy=Policy.ALWAYS),
+    )
+
+    assert [enrol(VM, frozenset(), one, rules).tier for one in ("production", None)] == [0, 2]
+
+
 def test_cluster_of_a_vm_is_unknown_if_its_row_is_missing_or_has_no_name() -> None:
     vms = [model.VM(values.config(number, cluster=number), None) for number in (1, 2, 3)]
     vms.append(model.VM(values.config(4, cluster=None), None))
