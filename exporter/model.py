@@ -305,3 +305,6 @@ class SystemReport(msgspec.Struct, frozen=True, gc=False):
     """The last few, newest first."""
     recovery: RecoveryReport | None = None
     """``None`` if it is off."""
+    named: bool = True
+    """Whether its name is known: configured, reported or remembered. Until then `system_name` is
+    the host, and the system is not up."""

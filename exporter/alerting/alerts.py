@@ -205,12 +205,14 @@ def current_alerts(
         since = f" since {report.taken_at:%Y-%m-%d %H:%M} UTC" if report.taken_at else ""
         yield build.for_system(
             AlertName.SYSTEM_DATA_STALE,
-            f"No data from {{}}{since}. Its VMs are not monitored.",
+            f"No data from {{}}{since}. Its VMs are not monitored."
+            + (" Its name is not known yet." if not report.named else ""),
             limits.outage_seconds,
         )
     recovery = report.recovery
     if recovery is not None:
         yield from _recovery_alerts(build, recovery, limits)
+    if recovery is not None and report.named:  # alerts about VMs wait for the name
         yield from _down_alerts(build, recovery, limits, now)
         if recovery.mode in ACTING_MODES:
             yield from _vm_alerts(build, recovery, limits, now)

@@ -56,6 +56,9 @@ FAMILIES = (
     gauge("up", SYSTEM, "",
           "1 if the tables vms and machine_status are fresh, 0 if either is stale. Stale tables "
           "export no series", "up"),
+    gauge("system_name_known", SYSTEM, "",
+          "1 once the system's name is known: configured, reported or remembered. Until then "
+          "system_name is the host of its URL, vergewatch_up is 0, and no VM is exported", "named"),
     gauge("authenticated", SYSTEM, "",
           "0 while VergeOS rejects the credentials; the daemon then sends no requests, so that "
           "VergeOS does not lock the account", "authenticated"),

@@ -29,6 +29,7 @@ class PollLog:
     def __init__(self, name: str, clock: Clock) -> None:
         self.name = name
         self._clock = clock
+        self._waits_for_name = False
         self._failing: set[str] = set()
         """Tables whose failure was logged, so that their recovery will be."""
         self._unknown_statuses: set[str] = set()
@@ -66,6 +67,21 @@ class PollLog:
         if recovered:
             log.info("table.recovered", system=self.name, tables=recovered)
             self._failing.difference_update(recovered)
+
+    def named(self, unknown_because: str) -> None:
+        """Log when the inventory begins to wait for the system's name, and when it is known."""
+        if unknown_because and not self._waits_for_name:
+            log.warning(
+                "system.name_unknown",
+                system=self.name,
+                error=unknown_because,
+                effect="its VMs are neither exported nor recovered until the name is known",
+                advice="set the name of this system to one that you choose",
+            )
+            self._note(unknown_because)
+        elif self._waits_for_name and not unknown_because:
+            log.info("system.named", system=self.name)
+        self._waits_for_name = bool(unknown_because)
 
     def _log_system(
         self,

@@ -12,6 +12,7 @@ class State(Enum):
 
     UP = "up"
     WAITING = "waiting for the first poll"
+    UNNAMED = "waiting for its name"
     STALE = "stale"
     UNREACHABLE = "unreachable"
     REFUSED = "credentials refused"
@@ -23,6 +24,8 @@ def state_of(report: SystemReport) -> State:
         return State.REFUSED
     if report.up:
         return State.UP
+    if not report.named and any(table.success for table in report.tables):
+        return State.UNNAMED
     error = _first_error(report)
     if all(table.last_success_at is None for table in report.tables):
         return State.WAITING if error is None else State.UNREACHABLE
@@ -36,6 +39,8 @@ def reason_of(report: SystemReport, now: datetime) -> str:
     if state in (State.UP, State.WAITING):
         return ""
     error = _first_error(report)
+    if state is State.UNNAMED:
+        return f"its VMs are not exported before its name is known: {error or 'not read yet'}"
     if state is not State.STALE:
         return error or ""
     last = max(table.last_success_at for table in report.tables if table.last_success_at)

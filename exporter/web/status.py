@@ -43,6 +43,7 @@ _SEVERITIES: Mapping[State | Tone | str, str] = {
     StatusWord.UNLICENSED: "critical",
     State.UP: "ok",
     State.WAITING: "pending",
+    State.UNNAMED: "warning",
     State.STALE: "warning",
     State.UNREACHABLE: "critical",
     State.REFUSED: "critical",

@@ -61,7 +61,7 @@ class Running:
 
     @property
     def held(self) -> str:
-        silences = self.alerting.silences_of(lambda: "production")
+        silences = self.alerting.silences_of(lambda: ["production"])
         assert silences is not None
         return silences.holding(WEB)
 
@@ -322,7 +322,7 @@ async def test_neither_polls_silences_nor_posts_alerts_when_switched_off(
         without_silences = Alerting(
             settings_for(real, silences=False), tmp_path, REAL, RecordingMeter()
         )
-        assert without_silences.silences_of(lambda: "production") is None
+        assert without_silences.silences_of(lambda: ["production"]) is None
         async with running(settings_for(real, post=False), tmp_path / "state", REFUSED) as daemon:
             await eventually(lambda: daemon.meter.silences)
             await REAL.sleep(0.2)

@@ -151,7 +151,7 @@ async def test_system_is_not_up_before_the_first_answer(
 async def test_first_poll_reads_every_table_and_publishes_one_inventory(
     running: Harness,
 ) -> None:
-    assert running.source.reads[:2] == ["vms", "machine_status"]
+    assert running.source.reads[:3] == ["identity", "vms", "machine_status"]
     assert sorted(running.source.reads) == sorted(ROWS)
     assert len(running.published) == 2  # first without an inventory, then with one
     assert running.inventory is not None
