@@ -422,7 +422,7 @@ def test_alerts_of_a_vm_that_is_no_longer_enrolled_resolve_if_the_journal_is_ope
 
 
 def test_system_that_gets_its_name_later_keeps_one_firing_alert() -> None:
-    nameless = report(system_name="10.0.0.5", identity=None, up=False)
+    nameless = report(system_name="10.0.0.5", identity=None, up=False, named=False)
     store = settled(nameless)
 
     named = report(system_name="production", identity=Identity("production", "26"), up=False)

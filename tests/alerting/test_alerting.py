@@ -237,7 +237,7 @@ async def test_unreadable_file_is_logged_and_ignored(tmp_path: Path, left: bytes
 async def test_alert_without_labels_in_the_file_is_posted_and_resolved(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(NO_TIME_ZONE.replace(b"00:00:00", b"00:00:00Z"))
     async with alertmanagers(tmp_path) as (real,):
-        nameless = report(identity=None, up=False)
+        nameless = report(identity=None, up=False, named=False)
         async with running(settings_for(real), tmp_path, nameless) as daemon:
             await eventually(lambda: daemon.meter.posts)
             daemon.reports = (HEALTHY,)

@@ -21,8 +21,8 @@ from exporter.errors import (
     UnreachableError,
     VergeOSError,
 )
-from exporter.model import Identity, Inventory, SystemReport, TableReport
-from exporter.polling.poller import Plan, Poller
+from exporter.model import Identity, Inventory, PollResult, SystemReport, TableReport
+from exporter.polling.poller import NAME_RETRY_SECONDS, Plan, Poller
 from exporter.polling.schedule import TableSchedule
 from exporter.polling.state import TableRows
 from tests.exposition.builders import config
@@ -466,3 +466,106 @@ async def test_table_that_keeps_stale_rows_stays_in_the_inventory(harness: Harne
         assert harness.inventory is not None
         assert "machine_drives" in harness.inventory.sources
         assert "machine_nics" not in harness.inventory.sources
+
+
+# The system's name
+
+
+SETTINGS_FAIL = BadReplyError("/api/v4/settings", "answered with 503", status=503)
+
+
+async def test_inventory_waits_until_the_name_is_known(harness: Harness) -> None:
+    harness.source.errors = {"identity": SETTINGS_FAIL}
+
+    async with started(harness):
+        with capture_logs() as logs:
+            await harness.clock.pass_by(600)
+
+        assert {inventory for inventory, _ in harness.published} == {None}
+        assert not harness.report.named
+        assert not harness.report.up
+        assert harness.table("vms").success
+        assert harness.table("vms").fresh
+
+        harness.source.errors.clear()
+        with capture_logs() as named:
+            await harness.clock.pass_by(NAME_RETRY_SECONDS)
+
+        assert harness.report.named
+        assert harness.report.up
+        assert harness.inventory is not None
+        assert harness.inventory.system_name == harness.report.system_name == "prod"
+    assert "system.named" in [entry["event"] for entry in named]
+    assert not [entry for entry in logs if entry["event"] == "system.name_unknown"]  # once, before
+
+
+async def test_wait_for_the_name_is_logged_once_and_shown(harness: Harness) -> None:
+    harness.source.errors = {"identity": SETTINGS_FAIL}
+
+    with capture_logs() as logs:
+        async with started(harness):
+            await harness.clock.pass_by(600)
+
+    (entry,) = [entry for entry in logs if entry["event"] == "system.name_unknown"]
+    assert "/api/v4/settings answered with 503" in entry["error"]
+    assert any("name" in error.what for error in harness.report.recent_errors)
+
+
+async def test_failed_name_is_asked_for_again_every_two_minutes(harness: Harness) -> None:
+    harness.source.errors = {"identity": SETTINGS_FAIL}
+
+    async with started(harness):
+        await harness.clock.pass_by(3600)
+        harness.source.take_reads()
+        await harness.clock.pass_by(3600)
+
+    assert 28 <= harness.source.take_reads().count("identity") <= 31
+
+
+async def test_recovery_learns_why_the_inventory_waits_for_the_name(harness: Harness) -> None:
+    harness.source.errors = {"identity": SETTINGS_FAIL}
+    results: list[PollResult] = []
+    harness.poller._on_poll = results.append
+
+    await harness.poller.poll()
+
+    (result,) = results
+    assert result.inventory is None
+    assert result.problem == (
+        "the name of the system is not known yet: /api/v4/settings answered with 503"
+    )
+
+
+async def test_known_name_lets_nothing_wait(harness: Harness) -> None:
+    harness.poller._named = True
+    harness.source.errors = {"identity": SETTINGS_FAIL}
+
+    async with started(harness):
+        assert harness.report.up
+        assert harness.report.system_name == "host"
+        assert harness.inventory is not None
+
+
+async def test_system_that_is_renamed_while_it_is_polled_gets_its_new_name(
+    running: Harness,
+) -> None:
+    running.source.rows["identity"] = TableRows(Identity("nordwolke", "26.1"), 1)
+
+    await running.clock.pass_by(3600)
+
+    assert running.renamed == ["prod", "nordwolke"]
+    assert running.report.system_name == "nordwolke"
+    assert running.inventory is not None
+    assert running.inventory.system_name == "nordwolke"
+
+
+async def test_system_that_tells_no_name_is_named_by_what_rename_returns(
+    harness: Harness,
+) -> None:
+    harness.source.rows["identity"] = TableRows(Identity("", "26.1"), 1)
+    harness.poller._rename = lambda name: name or "host"
+
+    async with started(harness):
+        assert harness.report.named
+        assert harness.report.system_name == "host"
+        assert harness.report.up
