@@ -133,6 +133,17 @@ class Identity(msgspec.Struct, frozen=True, gc=False):
     version: str
 
 
+class FrozenStatus(msgspec.Struct, frozen=True, gc=False):
+    """Which status rows VergeOS no longer updates, although the machines are said to run."""
+
+    system: bool | None = None
+    """Whether those of every node; ``None`` if no machine runs, so that it cannot be known."""
+    nodes: frozenset[int | None] = frozenset()
+    """Keys of the nodes whose rows are frozen."""
+    machines: frozenset[int] = frozenset()
+    """The machines of these rows; of a frozen system all, also those that are said to be off."""
+
+
 class Inventory(msgspec.Struct, frozen=True, gc=False):
     """
     What one system reported: its tables, and its VMs joined with their machines.
@@ -154,6 +165,7 @@ class Inventory(msgspec.Struct, frozen=True, gc=False):
     tags: Mapping[int, frozenset[str]] | None
     """By the key of the VM, as ``category/name``; a VM without tags is not among them."""
     platform: PlatformStatus = PlatformStatus()
+    frozen: FrozenStatus = FrozenStatus()
 
 
 class PollResult(NamedTuple):
@@ -308,3 +320,5 @@ class SystemReport(msgspec.Struct, frozen=True, gc=False):
     named: bool = True
     """Whether its name is known: configured, reported or remembered. Until then `system_name` is
     the host, and the system is not up."""
+    frozen: bool = False
+    """Whether VergeOS updates the status of no machine that runs."""

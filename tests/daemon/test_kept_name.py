@@ -145,6 +145,7 @@ async def silencing(system_name: str) -> AsyncIterator[str]:
         ],
         "startsAt": (now - timedelta(hours=1)).isoformat(),
         "endsAt": (now + timedelta(hours=1)).isoformat(),
+        "updatedAt": now.isoformat(),
         "createdBy": "alice",
         "comment": "a new disk",
     }
