@@ -165,6 +165,9 @@ class Inventory(msgspec.Struct, frozen=True, gc=False):
     tags: Mapping[int, frozenset[str]] | None
     """By the key of the VM, as ``category/name``; a VM without tags is not among them."""
     platform: PlatformStatus = PlatformStatus()
+    status_updated_at: Mapping[int | None, float] = {}
+    """By the key of each node with VMs that run, the newest update of their status, in Unix seconds
+    of VergeOS."""
     frozen: FrozenStatus = FrozenStatus()
 
 

@@ -57,20 +57,25 @@ def written_by_node(rows: Iterable[MachineStatus], before: Statuses) -> dict[int
 
 
 class StatusUpdates(NamedTuple):
-    """When the status rows of each node were last seen to be updated, by our clock."""
+    """
+    When VMs' status rows on each node were last seen to be updated, by our clock.
+
+    Rows of physical nodes and routers are no evidence: that VergeOS updates those as well, where
+    no VM runs, is not known.
+    """
 
     statuses: Statuses = {}
     """The last ones."""
     seen_at: Mapping[int | None, float] = {}
-    """By node, in monotonic seconds; only nodes with machines that run."""
+    """By node, in monotonic seconds; only nodes with VMs that run."""
     at: float = 0.0
     """When the last ones were asked for."""
 
-    def after(self, statuses: Statuses, *, at: float) -> "StatusUpdates":
-        """Return what is known after *statuses*, asked for *at*."""
-        if statuses is self.statuses:  # the very same answer: nothing was written
-            return self._replace(at=at)
-        rows = [row for row in updated_rows(statuses.values()) if row.word not in HANGS]
+    def after(self, inventory: Inventory, *, at: float) -> "StatusUpdates":
+        """Return what is known after *inventory*, whose status rows were asked for *at*."""
+        statuses = statuses_of(inventory)
+        rows = updated_rows(statuses_of_vms(inventory.vms))
+        rows = [row for row in rows if row.word not in HANGS]
         written, known = written_by_node(rows, self.statuses), self.seen_at
         seen_at = {
             node: at if node in written else known.get(node, at)
@@ -93,14 +98,23 @@ class StatusUpdates(NamedTuple):
         )
 
 
-def without_frozen(inventory: Inventory, statuses: Statuses) -> Inventory:
-    """
-    Return *inventory* without what the frozen rows tell.
+def statuses_of(inventory: Inventory) -> Statuses:
+    """Return the status rows by machine; none if the table is stale."""
+    return inventory.sources.get(STATUS) or {}  # type: ignore[return-value]
 
-    Args:
-        statuses: Those rows that are not frozen.
 
-    """
+def statuses_of_vms(vms: Iterable[VM]) -> Sequence[MachineStatus]:
+    """Return the status of each VM that has one."""
+    return [vm.status for vm in vms if vm.status is not None]
+
+
+def without_frozen(inventory: Inventory) -> Inventory:
+    """Return *inventory* without what its frozen rows tell."""
+    frozen = inventory.frozen.machines
+    if not frozen:
+        return inventory
+    known = statuses_of(inventory)
+    statuses = {key: row for key, row in known.items() if key not in frozen}
     return msgspec.structs.replace(
         inventory,
         sources={**inventory.sources, STATUS: statuses},

@@ -227,7 +227,12 @@ class SystemManager:
                 self._clock,
                 recovery,
             ),
-            Plan(settings.schedules, settings.poll.stale_after_polls),
+            Plan(
+                settings.schedules,
+                settings.poll.stale_after_polls,
+                settings.poll.frozen_after_seconds,
+                settings.poll.frozen_status == "withdraw",
+            ),
             name=name.current,
             named=name.is_known,
             url=system.url,

@@ -70,6 +70,10 @@ class Names(dict[int | None, str]):
         return f"{self._kind}_{key}"
 
 
+FROZEN = "frozen"
+"""Stands for what VergeOS no longer updates, where a group lists the tables it depends on."""
+UPDATED = "status_updated_at"
+"""Stands for the times of the newest status updates."""
 REPORT = "report"
 """Stands for the polling report where a group lists the tables that it depends on."""
 EMPTY = Inventory("", None, datetime.min.replace(tzinfo=UTC), {}, (), {}, {}, None)
@@ -147,6 +151,8 @@ class RenderView:
         known = {
             **self.inventory.sources,
             IDENTITY: self.inventory.identity,
+            FROZEN: self.inventory.frozen,
+            UPDATED: self.inventory.status_updated_at,
             REPORT: self.report,
         }
         return (self.system, *(known.get(table) for table in sorted(tables)))

@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from math import inf
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -22,10 +23,18 @@ from exporter.errors import (
     VergeOSError,
 )
 from exporter.executor import run_in_thread
-from exporter.model import IDENTITY, Identity, Inventory, PollResult, SystemReport
+from exporter.model import (
+    IDENTITY,
+    FrozenStatus,
+    Identity,
+    Inventory,
+    PollResult,
+    SystemReport,
+)
 from exporter.polling.poll_log import PollLog
 from exporter.polling.schedule import TableSchedule, next_due, requests_per_hour, retry_due
 from exporter.polling.state import LastGood, TableRows, TableState
+from exporter.status_updates import STATUS, StatusUpdates, without_frozen
 
 UNREACHABLE_LIMIT = 2
 """Requests in a row without an answer after which the poll is given up."""
@@ -65,6 +74,10 @@ class Plan(NamedTuple):
     schedules: Sequence[TableSchedule]
     stale_after_polls: float
     """Intervals after which a table's last good rows are stale."""
+    frozen_after_seconds: float = inf
+    """Seconds without an update after which the status of VMs is frozen."""
+    withdraws_frozen: bool = False
+    """Whether a frozen status is published no longer."""
 
 
 class Poller:
@@ -120,6 +133,8 @@ class Poller:
         self._unanswered = 0
         self._publishing = asyncio.Lock()
         self._published: frozenset[str] = frozenset()
+        self._updates = StatusUpdates()
+        self._frozen = FrozenStatus()
         self.inventory: Inventory | None = None
         self.report = self._make_report({}, None, requests_remaining())
 
@@ -305,6 +320,7 @@ class Poller:
                 self._build, fresh, self._requests_remaining()
             )
             self._published = frozenset(fresh)
+            self._log.frozen(self.inventory)
 
     def _build(
         self, fresh: Mapping[str, LastGood], requests_remaining: int
@@ -318,9 +334,23 @@ class Poller:
                 identity=self._identity(),
                 taken_at=min(good.at_time for good in dated),
             )
+            if STATUS in fresh:
+                inventory = self._with_frozen_status(inventory, fresh[STATUS].at)
         report = self._make_report(fresh, inventory, requests_remaining)
-        self._publish(inventory, report)
+        shown = inventory
+        if inventory is not None and self._plan.withdraws_frozen:
+            shown = without_frozen(inventory)
+        self._publish(shown, report)
         return inventory, report
+
+    def _with_frozen_status(self, inventory: Inventory, asked_at: float) -> Inventory:
+        """Return *inventory* with what of its status VergeOS no longer updates."""
+        self._updates = self._updates.after(inventory, at=asked_at)
+        frozen = self._updates.frozen(after_seconds=self._plan.frozen_after_seconds)
+        if frozen == self._frozen:
+            frozen = self._frozen  # the very same object, for the renderer
+        self._frozen = frozen
+        return msgspec.structs.replace(inventory, frozen=frozen)
 
     def _identity(self) -> Identity | None:
         good = self._states[IDENTITY].good
@@ -329,11 +359,14 @@ class Poller:
     def _make_report(
         self, fresh: Mapping[str, LastGood], inventory: Inventory | None, requests_remaining: int
     ) -> SystemReport:
+        frozen = inventory is not None and inventory.frozen.system is True
         return SystemReport(
             system_name=self.name,
             url=self._url,
             identity=self._identity(),
-            up=self._named and self._essential <= fresh.keys(),
+            up=self._named
+            and self._essential <= fresh.keys()
+            and not (frozen and self._plan.withdraws_frozen),
             authenticated=not isinstance(self._log.lost, UnauthorizedError),
             taken_at=inventory.taken_at if inventory and self._essential & fresh.keys() else None,
             tables=tuple(
@@ -345,6 +378,7 @@ class Poller:
             requests_per_hour=round(requests_per_hour(self._plan.schedules)),
             recent_errors=tuple(self._log.recent_errors),
             named=self._named,
+            frozen=frozen,
         )
 
 

@@ -10,7 +10,12 @@ from typing import NamedTuple
 from exporter.model import VM, Inventory, MachineStatus, Node, PollResult, StatusWord
 from exporter.recovery.model.cases import Enrolment, ObservedState, Policy
 from exporter.recovery.model.limits import Limits
-from exporter.status_updates import STATUS, newest_by_node, updated_rows, written_by_node
+from exporter.status_updates import (
+    newest_by_node,
+    statuses_of,
+    updated_rows,
+    written_by_node,
+)
 
 VMS = "vms"
 
@@ -88,7 +93,7 @@ def check_inventory(
         return RejectedInventory("unread", poll.problem or "a table could not be read")
     if poll.took_seconds > poll.every_seconds:
         return RejectedInventory("slow", f"reading it took {poll.took_seconds:.0f} s")
-    statuses = _statuses(inventory)
+    statuses = statuses_of(inventory)
     shared = repeated([vm.config.uuid for vm in inventory.vms if vm.config.uuid])
     checked = CheckedInventory(
         at=poll.asked_at,
@@ -145,10 +150,6 @@ def _dated(statuses: Iterable[MachineStatus]) -> Sequence[MachineStatus]:
     """
     known = list(statuses)
     return updated_rows(known) or [row for row in known if row.updated_at]
-
-
-def _statuses(inventory: Inventory) -> Mapping[int, MachineStatus]:
-    return inventory.sources.get(STATUS) or {}  # type: ignore[return-value]
 
 
 def _node_clocks(
@@ -221,7 +222,7 @@ def _on_time(
 ) -> CheckedInventory | RejectedInventory:
     """Return the inventory if VergeOS still writes its rows, and most of them in time."""
     rows = _dated(statuses.values())
-    written = written_by_node(rows, _statuses(last.reported) if last is not None else {})
+    written = written_by_node(rows, statuses_of(last.reported) if last is not None else {})
     checked = checked._replace(node_clocks=_node_clocks(rows, written, last))
     clock = _clock(checked, written, last)
     if last is not None and last.clock is not None:
