@@ -42,6 +42,7 @@ _SEVERITIES: Mapping[State | Tone | str, str] = {
     StatusWord.UNRESPONSIVE: "critical",
     StatusWord.UNLICENSED: "critical",
     State.UP: "ok",
+    State.FROZEN: "critical",
     State.WAITING: "pending",
     State.UNNAMED: "warning",
     State.STALE: "warning",

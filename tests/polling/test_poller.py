@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -21,11 +22,18 @@ from exporter.errors import (
     UnreachableError,
     VergeOSError,
 )
-from exporter.model import Identity, Inventory, PollResult, SystemReport, TableReport
+from exporter.model import (
+    FrozenStatus,
+    Identity,
+    Inventory,
+    PollResult,
+    SystemReport,
+    TableReport,
+)
 from exporter.polling.poller import NAME_RETRY_SECONDS, Plan, Poller
 from exporter.polling.schedule import TableSchedule
 from exporter.polling.state import TableRows
-from tests.exposition.builders import config
+from tests.exposition.builders import config, status
 from tests.fakes import START, FakeClock, Inline
 
 ROWS: Mapping[str, TableRows[Any]] = {
@@ -569,3 +577,75 @@ async def test_system_that_tells_no_name_is_named_by_what_rename_returns(
         assert harness.report.named
         assert harness.report.system_name == "host"
         assert harness.report.up
+
+
+# Status that VergeOS no longer updates
+
+
+def running_vm(updated_at: float) -> TableRows[Any]:
+    """Return the status rows of a system with one VM, which runs."""
+    row = msgspec.structs.replace(status(17), node=1, updated_at=updated_at)
+    return TableRows({17: row}, 1)
+
+
+@pytest.mark.parametrize("withdraws", [False, True])
+async def test_frozen_status_is_marked_or_withdrawn_and_recovery_sees_it(
+    harness: Harness, withdraws: bool
+) -> None:
+    plan = PLAN._replace(frozen_after_seconds=180, withdraws_frozen=withdraws)
+    harness.poller._plan = plan
+    results: list[PollResult] = []
+    harness.poller._on_poll = results.append
+    harness.source.rows["machine_status"] = running_vm(1e9)
+
+    with capture_logs() as logs:
+        async with started(harness):
+            await harness.clock.pass_by(160)
+            assert harness.inventory is not None
+            assert harness.inventory.frozen == FrozenStatus(system=False)
+            assert not harness.report.frozen
+
+            await harness.clock.pass_by(40)
+            assert harness.report.frozen
+            assert harness.report.up is not withdraws
+            assert harness.inventory.frozen.system is True
+            shown = [vm.status is not None for vm in harness.inventory.vms]
+            assert shown == [not withdraws]
+            assert results[-1].inventory is not None
+            assert [vm.status is not None for vm in results[-1].inventory.vms] == [True]
+
+            harness.source.rows["machine_status"] = running_vm(1e9 + 300)
+            await harness.clock.pass_by(20)
+            assert not harness.report.frozen
+            assert harness.report.up
+            assert [vm.status is not None for vm in harness.inventory.vms] == [True]
+
+    events = [entry["event"] for entry in logs if entry["event"].startswith("status.")]
+    assert events == ["status.frozen", "status.updated_again"]
+
+
+async def test_unchanged_freeze_is_the_very_same_object(harness: Harness) -> None:
+    harness.poller._plan = PLAN._replace(frozen_after_seconds=60)
+    harness.source.rows["machine_status"] = running_vm(1e9)
+
+    async with started(harness):
+        await harness.clock.pass_by(100)
+        first = harness.inventory
+        await harness.clock.pass_by(100)
+
+    assert first is not None
+    assert harness.inventory is not None
+    assert first.frozen.system
+    assert harness.inventory.frozen is first.frozen  # the renderer compares it as a source
+
+
+async def test_system_that_cannot_be_polled_is_stale_and_not_frozen(harness: Harness) -> None:
+    harness.poller._plan = PLAN._replace(frozen_after_seconds=30)
+    harness.source.rows["machine_status"] = running_vm(1e9)
+
+    async with started(harness):
+        harness.source.fail_all(UNREACHABLE)
+        await harness.clock.pass_by(600)
+
+    assert not harness.report.frozen
+    assert not harness.report.up
