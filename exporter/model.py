@@ -137,7 +137,7 @@ class FrozenStatus(msgspec.Struct, frozen=True, gc=False):
     """Which status rows VergeOS no longer updates, although the machines are said to run."""
 
     system: bool | None = None
-    """Whether those of every node; ``None`` if no machine runs, so that it cannot be known."""
+    """Whether those of every node; ``None`` as long as that is not known."""
     nodes: frozenset[int | None] = frozenset()
     """Keys of the nodes whose rows are frozen."""
     machines: frozenset[int] = frozenset()
@@ -323,5 +323,5 @@ class SystemReport(msgspec.Struct, frozen=True, gc=False):
     named: bool = True
     """Whether its name is known: configured, reported or remembered. Until then `system_name` is
     the host, and the system is not up."""
-    frozen: bool = False
-    """Whether VergeOS updates the status of no machine that runs."""
+    frozen: bool | None = False
+    """Whether VergeOS updates the status of no VM that runs; ``None`` if that is not known."""

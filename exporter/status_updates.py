@@ -70,6 +70,10 @@ class StatusUpdates(NamedTuple):
     """By node, in monotonic seconds; only nodes with VMs that run."""
     at: float = 0.0
     """When the last ones were asked for."""
+    since: float | None = None
+    """When the first ones were asked for."""
+    moved: bool = False
+    """Whether an update was ever seen."""
 
     def after(self, inventory: Inventory, *, at: float) -> "StatusUpdates":
         """Return what is known after *inventory*, whose status rows were asked for *at*."""
@@ -81,7 +85,8 @@ class StatusUpdates(NamedTuple):
             node: at if node in written else known.get(node, at)
             for node in dict.fromkeys(row.node for row in rows)
         }
-        return StatusUpdates(statuses, seen_at, at)
+        since = self.since if self.since is not None else at
+        return StatusUpdates(statuses, seen_at, at, since, self.moved or bool(written))
 
     def frozen(self, *, after_seconds: float) -> FrozenStatus:
         """Return what was not updated for *after_seconds*."""
@@ -89,7 +94,9 @@ class StatusUpdates(NamedTuple):
             node for node, seen in self.seen_at.items() if self.at - seen >= after_seconds
         )
         if not self.seen_at:
-            return FrozenStatus()
+            return FrozenStatus(system=False)  # no VM runs
+        if not self.moved and not nodes:
+            return FrozenStatus()  # the first minutes
         if len(nodes) == len(self.seen_at):
             return FrozenStatus(system=True, nodes=nodes, machines=frozenset(self.statuses))
         machines = (key for key, row in self.statuses.items() if row.running and row.node in nodes)

@@ -59,7 +59,7 @@ def test_nothing_is_frozen_while_a_row_of_each_node_moves() -> None:
 def test_system_is_frozen_when_no_row_of_any_node_moves() -> None:
     rows = [vm_row(1, ONE, 1000), vm_row(2, TWO, 1010), off(3, 5)]
 
-    assert frozen_after({0: rows, 119: rows}) == FrozenStatus(system=False)
+    assert frozen_after({0: rows, 119: rows}) == FrozenStatus()  # not known yet
     assert frozen_after({0: rows, 120: rows}) == FrozenStatus(
         system=True,
         nodes=frozenset({ONE, TWO}),
@@ -101,8 +101,8 @@ def test_clock_that_is_set_back_freezes_nothing() -> None:
     ],
     ids=["no VM", "all are off", "no times", "the only one hangs"],
 )
-def test_without_vms_whose_rows_move_nothing_is_known(rows: list[MachineStatus]) -> None:
-    assert frozen_after({0: rows, 1e6: rows}) == FrozenStatus()
+def test_without_vms_whose_rows_move_nothing_is_frozen(rows: list[MachineStatus]) -> None:
+    assert frozen_after({0: rows, 1e6: rows}) == FrozenStatus(system=False)
 
 
 def test_physical_node_that_is_not_updated_is_no_evidence() -> None:
@@ -113,7 +113,7 @@ def test_physical_node_that_is_not_updated_is_no_evidence() -> None:
         sources = {**found.sources, STATUS: {101: off(1, 5), node.machine: node}}
         updates = updates.after(replace(found, sources=sources), at=at)
 
-    assert updates.frozen(after_seconds=AFTER) == FrozenStatus()
+    assert updates.frozen(after_seconds=AFTER) == FrozenStatus(system=False)
 
 
 def test_row_without_a_node_was_set_by_hand() -> None:

@@ -53,6 +53,7 @@ VARYING_LABELS: Mapping[str, LabelValues] = {
             "VergeVMFlapping",
             "VergeVMFailoverWindow",
             "VergeNodeOffline",
+            "VergeNodeStatusFrozen",
         ),
         (
             *(name for name, definition in DEFINITIONS.items() if not definition.vm_down),

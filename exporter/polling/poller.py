@@ -359,7 +359,7 @@ class Poller:
     def _make_report(
         self, fresh: Mapping[str, LastGood], inventory: Inventory | None, requests_remaining: int
     ) -> SystemReport:
-        frozen = inventory is not None and inventory.frozen.system is True
+        frozen = inventory.frozen.system if inventory is not None else None
         return SystemReport(
             system_name=self.name,
             url=self._url,
