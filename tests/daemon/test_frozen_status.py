@@ -2,9 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from exporter.simulator import Simulator, Timings, create_world
+from tests.alert_rules.fast_rules import write_fast_rules
 from tests.daemon_process import REAL_TIME, Daemon, Page, pointing_at, running
+from tests.real_prometheus import prometheus
 
 VM = "web-01"
 NODE_FROZEN, SYSTEM_FROZEN = "vergewatch_node_status_frozen", "vergewatch_system_status_frozen"
@@ -57,6 +60,29 @@ async def test_frozen_writer_is_shown_and_each_vm_is_marked() -> None:
         page = await daemon.page_where(lambda page: page.get(VM_RUNNING, vm_name=VM) == [0])
         page = await daemon.page_where(lambda page: not frozen(page))
         assert set(page.get(VM_FROZEN)) == {0}
+
+
+async def test_frozen_system_fires_its_alert_in_prometheus_and_a_healthy_one_does_not(
+    tmp_path: Path,
+) -> None:
+    write_fast_rules(tmp_path, 60)  # minutes become seconds
+    rules = {"rule_files": ["*.rules.yml"]}
+    firing = 'ALERTS{alertname=~"Verge(System|Node)StatusFrozen",alertstate="firing"}'
+    async with (
+        watched() as (system, daemon),
+        prometheus(tmp_path, {"vergewatch": daemon.url}, every="500ms", **rules) as server,
+    ):
+        await server.ask_until("vergewatch_system_status_frozen == 0", 1)
+        await REAL_TIME.sleep(8)
+        assert await server.ask(firing) == []
+
+        system.faults.turn_on("frozen_writer")
+        ((labels, _),) = await server.ask_until(firing, 1)
+        assert labels["alertname"] == "VergeSystemStatusFrozen"
+        assert labels["system_name"] == system.world.system_name
+
+        system.faults.turn_off("frozen_writer")
+        await server.ask_until(firing, 0)
 
 
 async def test_frozen_status_is_withdrawn_when_that_is_set() -> None:
