@@ -72,7 +72,8 @@ SNAPSHOTS = group("VM snapshots", "system_name", "vm_snapshots", snapshots)
 FAMILIES = (
     gauge("up", SYSTEM, "",
           "1 if the tables vms and machine_status are fresh, 0 if either is stale. Stale tables "
-          "export no series", "up"),
+          "export no series. Whether VergeOS keeps their rows up to date is "
+          "vergewatch_system_status_frozen", "up"),
     gauge("system_name_known", SYSTEM, "",
           "1 once the system's name is known: configured, reported or remembered. Until then "
           "system_name is the host of its URL, vergewatch_up is 0, and no VM is exported", "named"),

@@ -230,8 +230,8 @@ class SystemManager:
             Plan(
                 settings.schedules,
                 settings.poll.stale_after_polls,
-                settings.poll.frozen_after_seconds,
-                settings.poll.frozen_status == "withdraw",
+                frozen_after_seconds=settings.poll.frozen_after_seconds,
+                withdraws_frozen=settings.poll.frozen_status == "withdraw",
             ),
             name=name.current,
             named=name.is_known,
