@@ -204,6 +204,8 @@ class TableReport(msgspec.Struct, frozen=True, gc=False):
     rows_skipped_total: int
     error: str | None
     """The last error, until a poll succeeds."""
+    awaited: bool = False
+    """Whether it was never read and may yet be: series that its names identify wait for it."""
 
 
 class RecentError(msgspec.Struct, frozen=True, gc=False):

@@ -39,7 +39,7 @@ def inventory(rows: Iterable[MachineStatus]) -> Inventory:
     )
 
 
-def frozen_after(polls: Mapping[float, Iterable[MachineStatus]]) -> FrozenStatus:
+def frozen_after(polls: Mapping[Any, Iterable[MachineStatus]]) -> FrozenStatus:
     """Return what is frozen after *polls*, by the time of our clock."""
     updates = StatusUpdates()
     for at, rows in polls.items():

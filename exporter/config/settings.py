@@ -129,8 +129,8 @@ class CommonSystemSettings(BaseModel):
     model_config = STRICT
 
     name: Annotated[str, Field(min_length=1)] | None = None
-    """The label `system_name`. Default: the name that VergeOS reports, or reported last; the host if
-    it reports none."""
+    """The label `system_name`. Default: the name that VergeOS reports, or reported last; the host
+    if it reports none."""
     api_key: Secret | None = None
     """An API key of a user with list and read permission."""
     api_key_file: Path | None = None

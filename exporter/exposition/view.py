@@ -145,6 +145,14 @@ class RenderView:
         found: Any = self.inventory.sources.get(table)
         return found or {}
 
+    def awaits(self, table: str) -> bool:
+        """
+        Return whether *table* is polled and may yet be read for the first time.
+
+        What its names identify is not shown before: its series would soon have other labels.
+        """
+        return any(one.table == table and one.awaited for one in self.report.tables)
+
     def sources(self, *tables: str) -> tuple[object, ...]:
         """Return the objects that *tables* are now, and the name that is on every series."""
         # The identity stays in use however old it is, unlike a table.

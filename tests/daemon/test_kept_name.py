@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from exporter.simulator import Simulator
@@ -73,6 +74,33 @@ async def test_first_start_while_the_settings_fail_exports_no_vm_and_says_so() -
             page = await daemon.until_up()
             assert system_names(page) == {system.world.system_name}
             assert page.get("vergewatch_up") == [1]
+
+
+@pytest.mark.parametrize("code", [503, 403])
+async def test_series_that_a_cluster_identifies_wait_for_its_name(code: int) -> None:
+    async with simulating() as system:
+        system.faults.turn_on("status", path="clusters", code=code)
+        async with running(pointing_at(system)) as daemon:
+            before = clusters(await daemon.until_up())
+            if code == 403:  # no name is to be expected, and these stay
+                assert before == {"cluster_1", "cluster_2"}
+                return
+            assert before == set()
+
+            system.faults.turn_off("status")
+            names = {cluster.name for cluster in system.world.clusters.values()}
+            await daemon.page_where(lambda page: clusters(page) == names)
+
+
+def clusters(page: Page) -> set[str]:
+    """Return the names of the clusters that identify series."""
+    return {
+        value
+        for name in ("vergewatch_cluster_vms", "vergewatch_cluster_tier_capacity_bytes")
+        for labels in page.samples.get(name, {})
+        for label, value in labels
+        if label == "cluster"
+    }
 
 
 async def test_key_that_may_not_read_the_settings_names_the_system_by_its_host(

@@ -490,8 +490,7 @@ async def test_inventory_waits_until_the_name_is_known(harness: Harness) -> None
             await harness.clock.pass_by(600)
 
         assert {inventory for inventory, _ in harness.published} == {None}
-        assert not harness.report.named
-        assert not harness.report.up
+        assert (harness.report.named, harness.report.up) == (False, False)
         assert harness.table("vms").success
         assert harness.table("vms").fresh
 
@@ -499,8 +498,7 @@ async def test_inventory_waits_until_the_name_is_known(harness: Harness) -> None
         with capture_logs() as named:
             await harness.clock.pass_by(NAME_RETRY_SECONDS)
 
-        assert harness.report.named
-        assert harness.report.up
+        assert (harness.report.named, harness.report.up) == (True, True)
         assert harness.inventory is not None
         assert harness.inventory.system_name == harness.report.system_name == "prod"
     assert "system.named" in [entry["event"] for entry in named]
@@ -603,11 +601,10 @@ async def test_frozen_status_is_marked_or_withdrawn_and_recovery_sees_it(
             await harness.clock.pass_by(160)
             assert harness.inventory is not None
             assert harness.inventory.frozen == FrozenStatus()  # not known yet
-            assert not harness.report.frozen
+            assert (harness.report.frozen, harness.report.up) == (None, True)
 
             await harness.clock.pass_by(40)
-            assert harness.report.frozen
-            assert harness.report.up is not withdraws
+            assert (harness.report.frozen, harness.report.up) == (True, not withdraws)
             assert harness.inventory.frozen.system is True
             shown = [vm.status is not None for vm in harness.inventory.vms]
             assert shown == [not withdraws]
@@ -616,8 +613,7 @@ async def test_frozen_status_is_marked_or_withdrawn_and_recovery_sees_it(
 
             harness.source.rows["machine_status"] = running_vm(1e9 + 300)
             await harness.clock.pass_by(20)
-            assert not harness.report.frozen
-            assert harness.report.up
+            assert (harness.report.frozen, harness.report.up) == (False, True)
             assert [vm.status is not None for vm in harness.inventory.vms] == [True]
 
     events = [entry["event"] for entry in logs if entry["event"].startswith("status.")]
