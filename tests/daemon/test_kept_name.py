@@ -99,7 +99,7 @@ def clusters(page: Page) -> set[str]:
         for name in ("vergewatch_cluster_vms", "vergewatch_cluster_tier_capacity_bytes")
         for labels in page.samples.get(name, {})
         for label, value in labels
-        if label == "cluster"
+        if label == "cluster_name"
     }
 
 
