@@ -128,8 +128,8 @@ unless {ON_SYSTEM} (vergewatch_system_status_frozen == 1)""",
         keep_firing_for=MUTED,
         summary="VergeOS no longer updates the status of the VMs on a node.",
         description=f"For more than {FOR}, VergeOS has updated the status of no VM that runs on "
-        "node {{ $labels.node_name }} of system {{ $labels.system_name }}. The metrics of these VMs "
-        "show an old state, and a crash of one would not be seen.",
+        "node {{ $labels.node_name }} of system {{ $labels.system_name }}. The metrics of these "
+        "VMs show an old state, and a crash of one would not be seen.",
     ),
     Alert(
         name="VergeVMFailoverWindow",
