@@ -6,6 +6,7 @@ from pathlib import Path
 
 from exporter.simulator import Simulator, Timings, create_world
 from tests.alert_rules.fast_rules import write_fast_rules
+from tests.daemon.test_end_to_end import until
 from tests.daemon_process import REAL_TIME, Daemon, Page, pointing_at, running
 from tests.real_prometheus import prometheus
 
@@ -54,7 +55,7 @@ async def test_frozen_writer_is_shown_and_each_vm_is_marked() -> None:
         status, text = await daemon.get("/-/ready")
         assert status == 200
         assert "status frozen (VergeOS no longer updates the status of VMs)" in text
-        assert "status.frozen" in daemon.events()
+        await until(lambda: "status.frozen" in daemon.events())
 
         system.faults.turn_off("frozen_writer")
         page = await daemon.page_where(lambda page: page.get(VM_RUNNING, vm_name=VM) == [0])

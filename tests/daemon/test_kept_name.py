@@ -136,7 +136,7 @@ async def test_silence_of_the_former_name_holds_after_a_rename(tmp_path: Path) -
             system.world.system_name = "nordwolke"
             page = await daemon.page_where(lambda page: system_names(page) == {"nordwolke"})
             assert page.get("vergewatch_up") == [1]
-            assert daemon.events().count("system.renamed") == 1
+            await until(lambda: daemon.events().count("system.renamed") == 1)
             await crash_is_held_by_the_silence(system, daemon)
 
 
