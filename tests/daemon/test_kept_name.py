@@ -1,6 +1,7 @@
 """A system whose name cannot be read: its series, silences and recovery, with a real daemon."""
 
 import json
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -191,3 +192,26 @@ async def silencing(system_name: str) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+async def test_reload_with_another_name_moves_all_series_at_once(tmp_path: Path) -> None:
+    config = tmp_path / "vergewatch.yaml"
+    async with simulating() as system:
+
+        def configure(**name: str) -> None:
+            one = {"url": system.url, "api_key": system.api_key, **name}
+            config.write_text(json.dumps({"systems": [one]}))
+
+        configure(name="mine")
+        async with running({}, "--config", str(config)) as daemon:
+            assert system_names(await daemon.until_up()) == {"mine"}
+            for name in ({"name": "ours"}, {}):
+                configure(**name)
+                daemon.signal(signal.SIGHUP)
+                expected = name.get("name", system.world.system_name)
+                page = await daemon.page_where(
+                    lambda page, expected=expected: system_names(page) == {expected}
+                )
+                assert {
+                    dict(labels)["system_name"] for labels in page.samples["vergewatch_up"]
+                } == {expected}
