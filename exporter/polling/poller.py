@@ -25,7 +25,6 @@ from exporter.errors import (
 from exporter.executor import run_in_thread
 from exporter.model import (
     IDENTITY,
-    FrozenStatus,
     Identity,
     Inventory,
     PollResult,
@@ -34,7 +33,8 @@ from exporter.model import (
 from exporter.polling.poll_log import PollLog
 from exporter.polling.schedule import TableSchedule, next_due, requests_per_hour, retry_due
 from exporter.polling.state import LastGood, TableRows, TableState
-from exporter.status_updates import STATUS, StatusUpdates, without_frozen
+from exporter.polling.status_watch import StatusWatch
+from exporter.status_updates import STATUS
 
 UNREACHABLE_LIMIT = 2
 """Requests in a row without an answer after which the poll is given up."""
@@ -133,8 +133,7 @@ class Poller:
         self._unanswered = 0
         self._publishing = asyncio.Lock()
         self._published: frozenset[str] = frozenset()
-        self._updates = StatusUpdates()
-        self._frozen = FrozenStatus()
+        self._status_watch = StatusWatch(plan.frozen_after_seconds, withdraws=plan.withdraws_frozen)
         self.inventory: Inventory | None = None
         self.report = self._make_report({}, None, requests_remaining())
 
@@ -335,22 +334,10 @@ class Poller:
                 taken_at=min(good.at_time for good in dated),
             )
             if STATUS in fresh:
-                inventory = self._with_frozen_status(inventory, fresh[STATUS].at)
+                inventory = self._status_watch.watched(inventory, asked_at=fresh[STATUS].at)
         report = self._make_report(fresh, inventory, requests_remaining)
-        shown = inventory
-        if inventory is not None and self._plan.withdraws_frozen:
-            shown = without_frozen(inventory)
-        self._publish(shown, report)
+        self._publish(self._status_watch.shown(inventory), report)
         return inventory, report
-
-    def _with_frozen_status(self, inventory: Inventory, asked_at: float) -> Inventory:
-        """Return *inventory* with what of its status VergeOS no longer updates."""
-        self._updates = self._updates.after(inventory, at=asked_at)
-        frozen = self._updates.frozen(after_seconds=self._plan.frozen_after_seconds)
-        if frozen == self._frozen:
-            frozen = self._frozen  # the very same object, for the renderer
-        self._frozen = frozen
-        return msgspec.structs.replace(inventory, frozen=frozen)
 
     def _identity(self) -> Identity | None:
         good = self._states[IDENTITY].good
@@ -359,14 +346,13 @@ class Poller:
     def _make_report(
         self, fresh: Mapping[str, LastGood], inventory: Inventory | None, requests_remaining: int
     ) -> SystemReport:
-        frozen = inventory.frozen.system if inventory is not None else None
         return SystemReport(
             system_name=self.name,
             url=self._url,
             identity=self._identity(),
             up=self._named
             and self._essential <= fresh.keys()
-            and not (frozen and self._plan.withdraws_frozen),
+            and not self._status_watch.withdraws_all(inventory),
             authenticated=not isinstance(self._log.lost, UnauthorizedError),
             taken_at=inventory.taken_at if inventory and self._essential & fresh.keys() else None,
             tables=tuple(
@@ -378,7 +364,7 @@ class Poller:
             requests_per_hour=round(requests_per_hour(self._plan.schedules)),
             recent_errors=tuple(self._log.recent_errors),
             named=self._named,
-            frozen=frozen,
+            frozen=inventory.frozen.system if inventory is not None else None,
         )
 
 

@@ -33,6 +33,7 @@ from exporter.model import (
 from exporter.polling.poller import NAME_RETRY_SECONDS, Plan, Poller
 from exporter.polling.schedule import TableSchedule
 from exporter.polling.state import TableRows
+from exporter.polling.status_watch import StatusWatch
 from tests.exposition.builders import config, status
 from tests.fakes import START, FakeClock, Inline
 
@@ -590,8 +591,7 @@ def running_vm(updated_at: float) -> TableRows[Any]:
 async def test_frozen_status_is_marked_or_withdrawn_and_recovery_sees_it(
     harness: Harness, withdraws: bool
 ) -> None:
-    plan = PLAN._replace(frozen_after_seconds=180, withdraws_frozen=withdraws)
-    harness.poller._plan = plan
+    harness.poller._status_watch = StatusWatch(180, withdraws=withdraws)
     results: list[PollResult] = []
     harness.poller._on_poll = results.append
     harness.source.rows["machine_status"] = running_vm(1e9)
@@ -621,7 +621,7 @@ async def test_frozen_status_is_marked_or_withdrawn_and_recovery_sees_it(
 
 
 async def test_unchanged_freeze_is_the_very_same_object(harness: Harness) -> None:
-    harness.poller._plan = PLAN._replace(frozen_after_seconds=60)
+    harness.poller._status_watch = StatusWatch(60, withdraws=False)
     harness.source.rows["machine_status"] = running_vm(1e9)
 
     async with started(harness):
@@ -636,7 +636,7 @@ async def test_unchanged_freeze_is_the_very_same_object(harness: Harness) -> Non
 
 
 async def test_system_that_cannot_be_polled_is_stale_and_not_frozen(harness: Harness) -> None:
-    harness.poller._plan = PLAN._replace(frozen_after_seconds=30)
+    harness.poller._status_watch = StatusWatch(30, withdraws=False)
     harness.source.rows["machine_status"] = running_vm(1e9)
 
     async with started(harness):
