@@ -111,6 +111,11 @@ class VMSilences:
         """Why the silences of an Alertmanager are unknown; empty if all are known."""
         return next(filter(None, (poller.unknown for poller in self._pollers)), "")
 
+    @property
+    def are_needed(self) -> bool:
+        """Whether recovery sends no action while they are unknown."""
+        return self._settings.unreachable == "hold"
+
     async def refresh(self) -> None:
         """Read the silences of every Alertmanager now."""
         running = [poller for poller in self._pollers if poller.is_running]
@@ -121,7 +126,7 @@ class VMSilences:
         """Return why recovery must not act on the VM with *labels*; empty if it may."""
         at, after = self._clock.monotonic(), self._settings.after_silence_seconds
         reason = hold_reason(self._intervals, labels, at=at, after_seconds=after)
-        return reason or (self.unknown if self._settings.unreachable == "hold" else "")
+        return reason or (self.unknown if self.are_needed else "")
 
 
 class SystemSilences:
@@ -140,6 +145,10 @@ class SystemSilences:
     @property
     def unknown(self) -> str:
         return self._silences.unknown
+
+    @property
+    def are_needed(self) -> bool:
+        return self._silences.are_needed
 
     async def refresh(self) -> None:
         await self._silences.refresh()

@@ -102,7 +102,7 @@ def test_first_inventory_counts_once_the_tags_and_the_clusters_of_rules_were_rea
     cache = EnrolmentCache(rules)
     first = poll(shown(tables, tags=tags))
 
-    found = cache.checked(first)
+    found = cache.checked(first, {})
 
     if usable:
         assert found is first
@@ -117,6 +117,6 @@ def test_later_inventory_counts_without_tags_and_clusters() -> None:
     cache.enrolments(shown(), CURRENT)
     later, unread = poll(shown({}, tags=None)), poll(None, problem="no answer")
 
-    assert cache.checked(later) is later
-    assert cache.checked(unread) is unread
+    assert cache.checked(later, {}) is later
+    assert cache.checked(unread, {}) is unread
     assert EnrolmentCache(RULES).checked(unread) is unread

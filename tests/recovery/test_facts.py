@@ -80,6 +80,9 @@ class Asked:
     def is_needed(self, vm_name: str, /) -> bool:
         return vm_name in self.names
 
+    async def find_problem(self) -> str:
+        return ""
+
     async def ask(self, queries: Sequence[ConfirmationQuery], /) -> Sequence[Confirmation]:
         raise AssertionError
 

@@ -371,6 +371,9 @@ class ProbesThatSucceed:
     def is_needed(self, _vm_name: str, /) -> bool:
         return True
 
+    async def find_problem(self) -> str:
+        return ""
+
     async def ask(self, queries: Sequence[ConfirmationQuery], /) -> Sequence[Confirmation]:
         return [Confirmation("down", (0.0,)) for _ in queries]
 

@@ -2,11 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
+from exporter.formatting import counted
 from exporter.model import Inventory, PollResult
-from exporter.recovery.model.cases import Enrolment
-from exporter.recovery.observe.enrolment import EnrolmentRule, enrol_all
+from exporter.recovery.model.cases import Case, Enrolment, OnHang, Policy
+from exporter.recovery.model.history import FactKind, FactValues, VMFact
+from exporter.recovery.observe.enrolment import DEFAULT_TIER, EnrolmentRule, enrol_all
 
 SOURCES = ("vms", "tags", "clusters")
+SEVERAL_TAGGED = 3
+"""So many VMs do not lose all their tags between two polls by the hand of an operator."""
+TAGS_UNREAD = "the tags were not read recently, so enrolment is unknown"
+CLUSTERS_UNREAD = "the clusters cannot be read, and an enrolment rule names some"
 
 
 class EnrolmentCache:
@@ -14,10 +22,20 @@ class EnrolmentCache:
 
     def __init__(self, rules: Sequence[EnrolmentRule]) -> None:
         self._rules = rules
+        self._names_clusters = any(rule.clusters for rule in rules)
         self._sources: tuple[object, ...] = ()
         self._sources_before: tuple[object, ...] = ()
+        self._tagged = 0
+        """The VMs that had tags when the current enrolments were worked out."""
         self.problem = "the tags were not read yet"
         """Why enrolment is unknown; empty once the tags were read."""
+        self.clusters_problem = ""
+        """Why the clusters that a rule names are unknown; empty while they are known."""
+
+    @property
+    def names_clusters(self) -> bool:
+        """Whether an enrolment rule names clusters."""
+        return self._names_clusters
 
     def reset(self) -> None:
         """Work out all enrolments again at the next poll."""
@@ -27,34 +45,87 @@ class EnrolmentCache:
         """Forget the tables of the newest poll, which was rejected."""
         self._sources = self._sources_before
 
-    def checked(self, poll: PollResult) -> PollResult:
-        """Return *poll*, without its inventory until tags and needed clusters were read once."""
+    def resume(self, facts: FactValues) -> None:
+        """Continue after an earlier process, whose newest facts have the tags of each VM."""
+        vms = (value for (kind, _), value in facts.items() if kind is FactKind.VM)
+        self._tagged = sum(bool(msgspec.json.decode(one, type=VMFact).tags) for one in vms)
+        self.reset()
+
+    def accept(self) -> None:
+        """Believe the tags of the next poll, although there may be none any more."""
+        self._tagged = 0
+
+    def checked(self, poll: PollResult, cases: Mapping[str, Case]) -> PollResult:
+        """
+        Return *poll*, without its inventory until tags and needed clusters were read once.
+
+        Tags that look lost count as unread: a tag that is missing may forbid.
+        """
         inventory = poll.inventory
-        if inventory is None or self._sources:
+        if inventory is None:
+            return poll
+        self.problem = "" if inventory.tags is not None else TAGS_UNREAD
+        if inventory.tags is not None and not inventory.tags and self._lost(inventory, cases):
+            inventory = msgspec.structs.replace(inventory, tags=None)
+            poll = poll._replace(inventory=inventory)
+            self.problem = (
+                f"no VM has a tag any more, and {counted(self._tagged, 'VM')} had: if that is so, "
+                "run `vergewatch recovery accept`"
+            )
+        if self._sources:
             return poll
         if inventory.tags is None:
             return poll._replace(inventory=None, problem=self.problem)
-        by_cluster = any(rule.clusters for rule in self._rules)
-        if by_cluster and "clusters" not in inventory.sources:
-            problem = "the clusters were not read yet, and an enrolment rule names some"
-            return poll._replace(inventory=None, problem=problem)
+        if self._names_clusters and not inventory.clusters:
+            self.clusters_problem = CLUSTERS_UNREAD
+            return poll._replace(inventory=None, problem=CLUSTERS_UNREAD)
         return poll
 
     def enrolments(
         self, inventory: Inventory | None, current: Mapping[str, Enrolment]
     ) -> Mapping[str, Enrolment]:
-        """Return the enrolment of every VM; *current* while the tags cannot be read."""
+        """Return the enrolment of every VM; *current* while a table that it needs is missing."""
         self._sources_before = self._sources
         if inventory is None:
             return current
-        if inventory.tags is None:
-            self.problem = "the tags were not read recently, so enrolment is unknown"
+        no_clusters = self._names_clusters and not inventory.clusters
+        self.clusters_problem = CLUSTERS_UNREAD if no_clusters else ""
+        if inventory.tags is None or no_clusters:
             return current
-        self.problem = ""
         sources = tuple(map(inventory.sources.get, SOURCES))
         if self._sources and all(
             one is other for one, other in zip(sources, self._sources, strict=True)
         ):
             return current
-        self._sources = sources
-        return enrol_all(inventory, self._rules)
+        self._sources, self._tagged = sources, len(inventory.tags)
+        return self._enrolments(inventory, current)
+
+    def _enrolments(
+        self, inventory: Inventory, current: Mapping[str, Enrolment]
+    ) -> dict[str, Enrolment]:
+        """
+        Return the enrolments.
+
+        If rules name clusters, a VM keeps its enrolment while its cluster is not listed: it would
+        fit no rule, so neither one that forbids.
+        """
+        found = enrol_all(inventory, self._rules)
+        if not self._names_clusters:
+            return found
+        for vm in inventory.vms:
+            cluster = vm.config.cluster
+            if cluster and cluster not in inventory.clusters:
+                because = f"its cluster {cluster} is not in the table clusters"
+                unknown = Enrolment(Policy.NO, OnHang.ALERT, DEFAULT_TIER, (), because)
+                found[vm.config.uuid] = current.get(vm.config.uuid, unknown)
+        return found
+
+    def _lost(self, inventory: Inventory, cases: Mapping[str, Case]) -> bool:
+        """Return whether an answer without any tag looks like a fault rather than an edit."""
+        if not self._tagged:
+            return False
+        enrols = any(
+            one.policy.acts and uuid in cases and not cases[uuid].policy.acts
+            for uuid, one in enrol_all(inventory, self._rules).items()
+        )
+        return enrols or self._tagged >= SEVERAL_TAGGED
