@@ -62,6 +62,7 @@ VARYING_LABELS: Mapping[str, LabelValues] = {
             "VergeVMCPUSaturated",
             "VergeVMGuestMemoryPressure",
             "VergeRecoveryClockJumps",
+            "VergeRecoveryInputMissing",
             "VergeRecoveryKeyReadOnly",
             "VergeRecoveryNotReady",
             "VergeRecoveryPausedTooLong",

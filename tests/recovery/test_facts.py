@@ -61,6 +61,8 @@ class Silenced:
         self.names = names
         self.asked: list[VMLocation] = []
 
+    are_needed = True
+
     async def refresh(self) -> None:
         pass
 

@@ -225,6 +225,8 @@ class NamedSilence:
 
     unknown = ""
 
+    are_needed = True
+
     async def refresh(self) -> None:
         pass
 

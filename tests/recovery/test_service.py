@@ -492,6 +492,8 @@ async def test_silenced_vm_that_is_up_would_be_left_alone(office: Opening) -> No
 class AliceIsAtIt:
     unknown = "another Alertmanager is silent"
 
+    are_needed = True
+
     async def refresh(self) -> None:
         pass
 

@@ -70,7 +70,7 @@ class EnrolmentCache:
             poll = poll._replace(inventory=inventory)
             self.problem = (
                 f"no VM has a tag any more, and {counted(self._tagged, 'VM')} had: if that is so, "
-                "run `vergewatch recovery accept`"
+                "run `vergewatch recovery accept --reason ...`"
             )
         if self._sources:
             return poll
