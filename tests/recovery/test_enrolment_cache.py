@@ -45,6 +45,7 @@ def test_enrolments_are_worked_out_again_when_a_table_changes(table: str) -> Non
 
 def test_enrolments_are_kept_while_the_tags_or_the_inventory_cannot_be_read() -> None:
     cache = EnrolmentCache(RULES)
+    cache.checked(poll(shown()), {})
     cache.enrolments(shown(), CURRENT)
 
     for seen, problem in ((None, ""), (shown({}, tags=None), TAGS_UNREAD), (shown(), "")):

@@ -39,7 +39,9 @@ WAYS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 """How a table can be missing."""
 EVERY_VM = EnrolmentRule(names=("*",), policy=Policy.ON_FAILURE)
-DOWN = (State.UNKNOWN, State.HELD)
+PATHS = {"cluster_status": "clusters"}
+"""Of the tables that are not called like their path."""
+DOWN = (State.UNKNOWN, State.HELD, State.BACKOFF)
 """States in which a VM that is down alerts."""
 
 
@@ -52,7 +54,7 @@ def after_losing(table: str, way: str, **options: Any) -> Harness:
     """Return a harness whose VM web-01 crashed while *table* was missing."""
     harness = Harness(**options).warm()
     fault, parameters = WAYS[way]
-    harness.world.faults.turn_on(fault, path=f"/api/v4/{table}", **parameters)
+    harness.world.faults.turn_on(fault, path=f"/api/v4/{PATHS.get(table, table)}", **parameters)
     harness.advance(2 * harness.platform_every)
     harness.world.crash("web-01")
     harness.advance(200)
@@ -108,7 +110,7 @@ def test_table_of_a_guard_that_is_missing_is_told_and_holds_no_vm(
 
 
 def test_every_input_has_a_success_metric() -> None:
-    assert "recovery_input_success" in {family.name for family in COLLECTOR.families}
+    assert "vergewatch_recovery_input_success" in {family.name for family in COLLECTOR.families}
     harness = Harness(setup=RecoveryConfig(LIMITS, mode=Mode.SHADOW)).warm()
 
     unused = {InputName.CLUSTERS, InputName.SILENCES, InputName.PROMETHEUS, InputName.WRITE_ACCESS}
