@@ -278,8 +278,6 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     # Under an ASCII locale Python decodes other bytes to surrogates, which cannot be sent.
     sys.argv[1:] = [os.fsencode(arg).decode(errors="replace") for arg in sys.argv[1:]]
-    if sys.argv[1:] == ["--version"]:  # which builds no command
-        return typer.echo(f"vergewatch {__version__}")
     try:
         command_for(sys.argv[1:])()
     except (ConfigError, BaseExceptionGroup) as error:
