@@ -14,7 +14,7 @@ match exactly, because alerts of other exporters have these labels too.
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from exporter.alerting.alerts import DEFINITIONS
@@ -23,6 +23,7 @@ from exporter.alerting.matchers import Matcher, all_match
 from exporter.alerting.silence_poller import SilencePoller
 from exporter.alerting.silences import Silence, SilenceInterval, silence_intervals
 from exporter.clock import Clock
+from exporter.formatting import minute
 from exporter.recovery.model.ports import VMLocation
 
 HOLD_LABEL = {"recovery": "hold"}
@@ -247,7 +248,7 @@ def _may_match(
 
 def _utc(moment: datetime) -> str:
     try:
-        return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        return minute(moment)
     except OverflowError:  # after the year 9999
         return "the year 9999"
 

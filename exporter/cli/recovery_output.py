@@ -7,7 +7,6 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from itertools import groupby
 
 from rich.console import Console
@@ -15,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from exporter.formatting import counted, lasting
+from exporter.formatting import counted, lasting, moment, time_of_day
 from exporter.model import OpenQuestion
 from exporter.recovery.model.cases import Policy
 from exporter.recovery.model.states import State
@@ -94,7 +93,7 @@ def print_explanation(found: Explanation, *, asked: str) -> None:
             console.print(_entry("  - ", fix))
     if found.guards:
         console.print()
-        when = f" at {_when(found.as_of)} UTC" if found.as_of is not None else ""
+        when = f" at {moment(found.as_of)}" if found.as_of is not None else ""
         last = " of the last downtime," if found.state in SETTLED else ""
         console.print(Text(f"Guards{last}{when}:", style="bold"))
         table = _table()
@@ -113,7 +112,7 @@ def print_explanation(found: Explanation, *, asked: str) -> None:
 def _decision(found: Explanation) -> str:
     result = f"no action, failed guard {found.failed_guard}" if found.failed_guard else "act"
     number = f", number {found.decision}" if found.decision is not None else ""
-    since = f", since {_when(found.decided)} UTC" if found.decided is not None else ""
+    since = f", since {moment(found.decided)}" if found.decided is not None else ""
     return f"decision: {result} (mode {found.mode}{number}{since})"
 
 
@@ -191,8 +190,8 @@ def _question(question: OpenQuestion) -> str:
     number = question.number
     return (
         f"question {number}: {question.action} of {question.vm_name} ({question.diagnosis}: "
-        f"{question.evidence}), down since {_when(question.since)} UTC, open until "
-        f"{_when(question.expires)} UTC; vergewatch recovery approve {number} --reason ..., or "
+        f"{question.evidence}), down since {moment(question.since)}, open until "
+        f"{moment(question.expires)}; vergewatch recovery approve {number} --reason ..., or "
         f"vergewatch recovery deny {number} --reason ..."
     )
 
@@ -206,7 +205,7 @@ def _in_force(name: str, command: CommandInForce) -> str:
     left = ""
     if command.left_seconds is not None:
         left = f", {lasting(command.left_seconds)} left"
-    return f"{name}: by {command.owner} since {_when(command.since)} UTC{left}: {command.reason}"
+    return f"{name}: by {command.owner} since {moment(command.since)}{left}: {command.reason}"
 
 
 def print_log(answer: LogResponse) -> None:
@@ -331,7 +330,7 @@ def _print_events(
             console.print(Text(day, style="dim"))
         table = _table(fixed=1 + systems + vms)
         for event in of_day:
-            cells = [Text(f"{event.time:%H:%M:%S}" if by_day else _when(event.time), "dim")]
+            cells = [Text((time_of_day if by_day else moment)(event.time), "dim")]
             if systems:
                 cells.append(Text(_plain(event.system)))
             if vms:
@@ -365,10 +364,6 @@ def _plain(text: str) -> str:
 
 def _yes_no(value: bool) -> str:
     return "yes" if value else "no"
-
-
-def _when(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:

@@ -25,6 +25,7 @@ from exporter.daemon.watchdog import measure_lag_forever, notify
 from exporter.errors import ConfigError
 from exporter.exposition.cache import PageCache
 from exporter.exposition.formats import Format
+from exporter.formatting import moment
 from exporter.recovery.service import RecoveryService
 from exporter.telemetry import Telemetry
 from exporter.web.routes import make_app
@@ -184,7 +185,7 @@ class Reload:
             await self._systems.apply(resolved_systems)
         except ConfigError as error:
             self._telemetry["config_last_reload_successful"].set(0)
-            self.problem = f"rejected at {self._clock.now():%Y-%m-%d %H:%M:%S} UTC: {error}"
+            self.problem = f"rejected at {moment(self._clock.now())}: {error}"
             log.error("config.rejected", error=str(error))
             raise
         fixed = [

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from exporter.formatting import moment
 from exporter.recovery.detect.diagnosis import WITHOUT_STOP_AUTHOR
 from exporter.recovery.detect.templates import has_name
 from exporter.recovery.model.cases import Case, Cause, DiagnosisKind, ObservedState
@@ -290,7 +291,7 @@ def _judged(
         marked = frozenset(one for one in marked if not _is_learned(experience, one))
     if marked:
         why = f"{case.diagnosis.kind}: {case.diagnosis.cause}"
-        mark = f"{case.name} at {time:%Y-%m-%d %H:%M:%S} UTC ({why})"
+        mark = f"{case.name} at {moment(time)} ({why})"
         for template in marked:
             before = _history(templates, template)
             templates[template.casefold()] = replace(before, marks=before.marks + 1, last_mark=mark)

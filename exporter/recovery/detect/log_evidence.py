@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import NamedTuple
 
+from exporter.formatting import time_of_day
 from exporter.recovery.detect.context import DiagnosisContext
 from exporter.recovery.detect.log_patterns import STOPS, LogClassifier, Meaning
 from exporter.recovery.detect.templates import has_name, template
@@ -398,6 +399,6 @@ def quoted(row: LogRow) -> str:
     """Return a row as it is quoted: what, by whom, when, and where to find it."""
     when = datetime.fromtimestamp(row.at, UTC)
     return (
-        f"“{row.text.strip()}” by {row.user or 'system'} at {when:%H:%M:%S} UTC "
+        f"“{row.text.strip()}” by {row.user or 'system'} at {time_of_day(when)} "
         f"({row.table} row {row.key})"
     )
