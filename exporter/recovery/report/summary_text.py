@@ -175,7 +175,8 @@ def incident_details(incident: Incident, until: datetime) -> list[str]:
     if incident.would_have_acted is not None:
         waited = (incident.would_have_acted - incident.began).total_seconds()
         parts.append(
-            f"would have been started at {moment_beside(incident.would_have_acted, incident.began)} "
+            "would have been started at "
+            f"{moment_beside(incident.would_have_acted, incident.began)} "
             f"(after {lasting(waited)})"
         )
     if incident.acted is not None:
