@@ -375,7 +375,8 @@ async def test_long_list_has_times(office: Opening) -> None:
 
     assert len(everyone) > 25
     assert (
-        "has been up since 00:11:40 UTC" in next(one for one in everyone if one.vm == "web-01").sentence
+        "has been up since 00:11:40 UTC"
+        in next(one for one in everyone if one.vm == "web-01").sentence
     )
 
 

@@ -37,7 +37,11 @@ def test_period(since: str, until: str, expected: tuple[datetime, datetime]) -> 
         ("soon", "", "since (soon) must be a duration"),
         ("7d", "soon", "until (soon) must be a duration"),
         ("0s", "", "since (2026-11-29 12:00 UTC) is not before until (2026-11-29 12:00 UTC)"),
-        ("2026-11-02", "2026-11-01", "since (2026-11-02 00:00 UTC) is not before until (2026-11-01"),
+        (
+            "2026-11-02",
+            "2026-11-01",
+            "since (2026-11-02 00:00 UTC) is not before until (2026-11-01",
+        ),
         ("400d", "", "since (400d) is more than 366 days before until"),
         ("99999999999d", "", "since (99999999999d) is too long ago"),
     ],

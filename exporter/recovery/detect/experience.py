@@ -34,6 +34,8 @@ TIMES_NEEDED: Mapping[RowSource, int] = {
     RowSource.PERSON: 20,
     RowSource.MANY: 20,
 }
+MAX_EXAMPLE = 300
+"""Characters of an unknown row that are kept."""
 MAX_TEMPLATES = 2000
 """Templates that are kept; those that were seen least are forgotten first."""
 REPEATED_SECONDS = 60.0
@@ -256,6 +258,8 @@ def _may_be_about(row: UnknownRow, case: Case) -> bool:
     if row.uuid:
         return row.uuid == case.uuid
     names = (case.name, *case.former_names)
+    if len(row.text) >= MAX_EXAMPLE:  # the end, which may name it, is not kept
+        return True
     return not row.names or any(one in row.names or has_name(row.text, one) for one in names)
 
 
