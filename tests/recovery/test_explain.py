@@ -157,7 +157,8 @@ def test_vm_first_seen_down_is_not_a_crash() -> None:
     found = explained(harness, "web-01")
 
     assert found.sentence == (
-        "web-01 was already down when Vergewatch first saw it at 00:00:20 UTC, so a crash cannot be "
+        "web-01 was already down when Vergewatch first saw it at 00:00:20 UTC, "
+        "so a crash cannot be "
         "proven. Vergewatch does not start it."
     )
     assert found.fixes == ("start the VM once",)
@@ -297,7 +298,8 @@ def test_hung_vm_is_unresponsive_not_crashed() -> None:
     harness.advance(400)
 
     assert explained(harness, "queue-01").sentence.startswith(
-        "queue-01 became unresponsive at 00:10:40 UTC. Vergewatch does not act on it now because the "
+        "queue-01 became unresponsive at 00:10:40 UTC. Vergewatch does not act "
+        "on it now because the "
         "next action is not allowed"
     )
 
@@ -421,7 +423,8 @@ def test_failed_action_precedes_the_next_one() -> None:
     )
 
     assert found == (
-        "web-01 crashed at 00:00:50 UTC. Vergewatch started it at 00:01:40 UTC, which did not bring it "
+        "web-01 crashed at 00:00:50 UTC. Vergewatch started it at 00:01:40 "
+        "UTC, which did not bring it "
         "up, then started it at 00:06:20 UTC, and it has been up since 00:06:40 UTC."
     )
 
@@ -485,7 +488,8 @@ def test_vm_started_without_vergewatch_gives_the_cause_of_its_downtime() -> None
     )  # fmt: skip
 
     assert found == (
-        "web-01 is up. It was down from 00:00:50 UTC to 00:06:40 UTC: a user stopped it (“off” by anna "
+        "web-01 is up. It was down from 00:00:50 UTC to 00:06:40 UTC: a user "
+        "stopped it (“off” by anna "
         "(log row 4)). It came back without Vergewatch."
     )
 
@@ -500,7 +504,8 @@ def test_unknown_cause_needs_an_operator() -> None:
     )
 
     assert found == (
-        "web-01 has been down since 00:00:50 UTC, and the cause is unknown: the VergeOS log could not "
+        "web-01 has been down since 00:00:50 UTC, and the cause is unknown: "
+        "the VergeOS log could not "
         "be read (the log answered 500). Vergewatch does not start it. An operator must check it "
         "and start it."
     )

@@ -61,7 +61,8 @@ ROWS: list[tuple[str, list[str]]] = [
 def test_template_of_a_row_takes_steps_in_proportion_to_its_length(
     unit: str, names: list[str]
 ) -> None:
-    short, long = (steps(lambda n=n: template(unit * n, names)) for n in (SHORT, LONG))
+    short = steps(lambda: template(unit * SHORT, names))
+    long = steps(lambda: template(unit * LONG, names))
 
     assert long <= 5 * short
 
@@ -70,7 +71,8 @@ def test_template_of_a_row_takes_steps_in_proportion_to_its_length(
 def test_search_for_a_name_takes_steps_in_proportion_to_the_length(
     unit: str, names: list[str]
 ) -> None:
-    short, long = (steps(lambda n=n: has_name(unit * n, names[0] + "z")) for n in (SHORT, LONG))
+    short = steps(lambda: has_name(unit * SHORT, names[0] + "z"))
+    long = steps(lambda: has_name(unit * LONG, names[0] + "z"))
 
     assert long <= 5 * short
 

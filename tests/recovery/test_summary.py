@@ -122,7 +122,8 @@ def test_shadow_mode_measures_avoidable_downtime() -> None:
     assert incident.avoidable_seconds == 1760
     assert summary.avoidable_seconds == 1760
     assert summary_text(summary).splitlines()[-1] == (
-        "    2026-01-01 00:10:40 UTC web-01: crashed; would have been started at 00:11:20 UTC (after 40 s)"
+        "    2026-01-01 00:10:40 UTC web-01: crashed; would have been started "
+        "at 00:11:20 UTC (after 40 s)"
         "; started by anna at 00:40:40 UTC; 29 min avoidable downtime"
         "; the action would have been right: anna started the VM"
     )
