@@ -53,6 +53,11 @@ def ago(then: datetime | None, now: datetime) -> str:
     return f"{lasting(seconds)} ago" if seconds >= 1 else "just now"
 
 
+def plain(text: str) -> str:
+    """Return *text* without control characters: names of VMs must not control a terminal."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
 def moment(time: datetime) -> str:
     """Return *time* as every text shows it: with its zone."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

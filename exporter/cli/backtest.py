@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import typer
 
 from exporter.errors import ConfigError, JournalError, UnavailableError
-from exporter.formatting import minute
+from exporter.formatting import minute, plain
 
 if TYPE_CHECKING:
     from exporter.backtest.compare import Backtest
@@ -73,7 +73,7 @@ def backtest(
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
     else:
-        typer.echo("\n".join(backtest_text(result, most=DIFFERENCES)))
+        typer.echo("\n".join(map(plain, backtest_text(result, most=DIFFERENCES))))
 
 
 def choose(systems: Sequence[str], wanted: str | None, file: RecoveryFile, source: str) -> str:

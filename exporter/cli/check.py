@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from rich.markup import escape
+from rich import markup
 from rich.table import Table
 
 from exporter import logs
@@ -22,7 +22,7 @@ from exporter.config.settings import Settings
 from exporter.config.systems import ResolvedSystem, resolve_systems
 from exporter.daemon.clients import connect, make_session
 from exporter.errors import ConfigError, UnauthorizedError, UnreachableError, VergeOSError
-from exporter.formatting import counted
+from exporter.formatting import counted, plain
 from exporter.model import IDENTITY, Inventory
 from exporter.polling.schedule import requests_per_hour
 from exporter.prometheus.client import PrometheusConfirmer
@@ -43,6 +43,13 @@ from exporter.web.tls import make_context
 from exporter.web.webconfig import read_web_config
 
 EXAMPLE_SECONDS = 60
+
+
+def escape(text: str) -> str:
+    """Return *text* as it is, whatever it contains: it may be a name that others chose."""
+    return markup.escape(plain(text))
+
+
 Write = Callable[[Any], None]
 """Prints Rich markup or a Rich table."""
 

@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from exporter.formatting import counted, lasting, moment, time_of_day
+from exporter.formatting import counted, lasting, moment, plain, time_of_day
 from exporter.model import OpenQuestion
 from exporter.recovery.model.cases import Policy
 from exporter.recovery.model.states import State
@@ -70,12 +70,12 @@ RESULTS = {
 def print_explanation(found: Explanation, *, asked: str) -> None:
     """Print the sentence, the facts, the guards and the history."""
     console = _console()
-    console.print(Text(_plain(found.sentence), style="bold"))
+    console.print(Text(plain(found.sentence), style="bold"))
     look = present_state(found.state)
     if asked not in (found.vm, str(found.vm_key)) and asked.lower() != found.uuid.lower():
         console.print(_entry("  ", f"vm: {found.vm} (the only match for {asked!r})"))
     state = Text.assemble("state: ", (look.label, STYLES[look.tone]))
-    state.append(f" (system {_plain(found.system)}, key {found.vm_key})")
+    state.append(f" (system {plain(found.system)}, key {found.vm_key})")
     console.print(_entry("  ", state))
     if found.enrolled is not None:
         policy = "" if found.policy == Policy.NO else f"{found.policy}: "
@@ -85,7 +85,7 @@ def print_explanation(found: Explanation, *, asked: str) -> None:
         console.print(_entry("  ", _decision(found)))
     if found.suppressed_by:
         text = f"if it crashed now: no action ({found.suppressed_by})"
-        console.print(_entry("  ", Text(_plain(text), style="yellow")))
+        console.print(_entry("  ", Text(plain(text), style="yellow")))
     if found.fixes:
         console.print()
         console.print(Text("What to do:", style="bold"))
@@ -101,7 +101,7 @@ def print_explanation(found: Explanation, *, asked: str) -> None:
             style = "green" if result.passed else "bold red"
             fix = f"; fix: {result.fix}" if result.fix else ""
             name = Text(f"{result.guard}: {_yes_no(result.passed)}", style)
-            table.add_row(name, _plain(f"{result.detail}{fix}"))
+            table.add_row(name, plain(f"{result.detail}{fix}"))
         console.print(Padding(table, (0, 0, 0, 2)))
     if found.history:
         console.print()
@@ -121,7 +121,7 @@ def print_status(answer: StatusResponse, vms: VMsResponse) -> None:
     console = _console()
     if answer.settings_problem:
         text = f"The settings were {answer.settings_problem}. The previous settings are in force."
-        console.print(Text(_plain(text), style="bold red"))
+        console.print(Text(plain(text), style="bold red"))
     if not answer.systems:
         console.print("Recovery is off in every system.")
     for number, one in enumerate(answer.systems):
@@ -135,7 +135,7 @@ def _print_system(
 ) -> None:
     look = present_readiness(status.readiness)
     head = Text.assemble(
-        (f"{_plain(status.system)}: recovery is ", "bold"),
+        (f"{plain(status.system)}: recovery is ", "bold"),
         (look.label, STYLES[look.tone]),
         (f" in {status.mode} mode, {_trouble(status)}.", "bold"),
     )
@@ -143,12 +143,12 @@ def _print_system(
     for line in _details(status):
         console.print(_entry("  ", line))
     for question in status.questions:
-        console.print(_entry("  ", Text(_plain(_question(question)), STYLES[Tone.WARN])))
+        console.print(_entry("  ", Text(plain(_question(question)), STYLES[Tone.WARN])))
     if vms:
         table = _table()
         for vm in vms[:MAX_VMS]:
             state = present_state(vm.state)
-            table.add_row(Text(state.label, STYLES[state.tone]), _plain(vm.sentence))
+            table.add_row(Text(state.label, STYLES[state.tone]), plain(vm.sentence))
         console.print(Padding(table, (0, 0, 0, 2)))
     if len(vms) > MAX_VMS:
         console.print(_entry("  ", f"and {len(vms) - MAX_VMS} more; --json prints all"))
@@ -221,7 +221,7 @@ def print_log(answer: LogResponse) -> None:
         vms = {event.vm for event in events} - {""}
         whose = f" of {vms.pop()}" if len(vms) == 1 else ""
         head = f"{counted(len(events), 'event')}{whose}, newest first: {counts}."
-        console.print(Text(_plain(head), style="bold"))
+        console.print(Text(plain(head), style="bold"))
     several = len({event.system for event in events}) > 1
     _print_events(console, events, systems=several, vms=True)
 
@@ -233,7 +233,7 @@ def print_report(answer: ReportResponse) -> None:
         console.print("Recovery is off in every system.")
     for summary in answer.summaries:
         headline, *lines = summary_text(summary).splitlines()
-        console.print(Text(_plain(headline), "bold"))
+        console.print(Text(plain(headline), "bold"))
         for line in lines:
             text = line.lstrip()
             console.print(_entry(line.removesuffix(text), text))
@@ -243,7 +243,7 @@ def print_receipts(answer: CommandResponse) -> None:
     """Print the effect of a command in each system."""
     console = _console()
     for receipt in answer.commands:
-        console.print(Text(_plain(_result(receipt))), soft_wrap=True)
+        console.print(Text(plain(_result(receipt))), soft_wrap=True)
 
 
 def _result(receipt: CommandReceipt) -> str:
@@ -271,9 +271,9 @@ def print_patterns(answer: PatternsResponse, *, unknown: bool) -> None:
             _print_known(console, system)
         shown = system.unknown if unknown else system.unknown[:MAX_UNKNOWN]
         title = f"{system.system}: {counted(len(system.unknown), 'unknown template')}"
-        console.print(Text(_plain(title), style="bold"))
+        console.print(Text(plain(title), style="bold"))
         for status in shown:
-            console.print(_entry("  ", Text(_plain(status.template), "yellow")))
+            console.print(_entry("  ", Text(plain(status.template), "yellow")))
             for line in _facts_of(status):
                 console.print(_entry("    ", line))
         if len(shown) < len(system.unknown):
@@ -295,11 +295,11 @@ def _print_known(console: Console, system: SystemPatterns) -> None:
     )
     for title, lines in sections:
         head = f"{system.system}: {counted(len(lines), title)}"
-        console.print(Text(_plain(head), style="bold"))
+        console.print(Text(plain(head), style="bold"))
         if lines:
             table = _table()
             for means, text in lines:
-                table.add_row(means, _plain(text))
+                table.add_row(means, plain(text))
             console.print(Padding(table, (0, 0, 0, 2)))
 
 
@@ -332,10 +332,10 @@ def _print_events(
         for event in of_day:
             cells = [Text((time_of_day if by_day else moment)(event.time), "dim")]
             if systems:
-                cells.append(Text(_plain(event.system)))
+                cells.append(Text(plain(event.system)))
             if vms:
-                cells.append(Text(_plain(event.vm) or "-"))
-            table.add_row(*cells, Text(_plain(event.text), EVENT_STYLES.get(event.kind, "")))
+                cells.append(Text(plain(event.vm) or "-"))
+            table.add_row(*cells, Text(plain(event.text), EVENT_STYLES.get(event.kind, "")))
         console.print(table)
 
 
@@ -353,13 +353,8 @@ def _entry(mark: str, text: str | Text) -> Table:
     table = Table.grid()
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row(mark, Text(_plain(text)) if isinstance(text, str) else text)
+    table.add_row(mark, Text(plain(text)) if isinstance(text, str) else text)
     return table
-
-
-def _plain(text: str) -> str:
-    """Return *text* without control characters: names of VMs must not control the terminal."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _yes_no(value: bool) -> str:
@@ -376,11 +371,11 @@ def _console() -> Console:
     if isinstance(sys.stdout, io.TextIOWrapper):
         codecs.register_error("vergewatch", _replace)
         sys.stdout.reconfigure(errors="vergewatch")
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     if console.is_terminal:
         return console
     width = None if "COLUMNS" in os.environ else PIPE_WIDTH
-    return Console(highlight=False, width=width, file=_Unpadded())
+    return Console(highlight=False, markup=False, emoji=False, width=width, file=_Unpadded())
 
 
 class _Unpadded(io.StringIO):
