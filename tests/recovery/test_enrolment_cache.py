@@ -54,6 +54,18 @@ def test_enrolments_are_kept_while_the_tags_or_the_inventory_cannot_be_read() ->
         assert cache.problem == problem
 
 
+def test_enrolments_are_kept_while_clusters_that_a_rule_names_cannot_be_read() -> None:
+    cache = EnrolmentCache(CLUSTER_RULES)
+    cache.enrolments(shown(), CURRENT)
+    stale = {name: table for name, table in TABLES.items() if name != "clusters"}
+
+    assert cache.enrolments(shown(stale), CURRENT) is CURRENT
+    assert "clusters" in cache.clusters_problem
+    assert cache.enrolments(shown(), CURRENT) is CURRENT
+    assert not cache.clusters_problem
+    assert EnrolmentCache(RULES).enrolments(shown(stale), CURRENT) is not CURRENT
+
+
 def test_reset_works_out_everything_again() -> None:
     cache = EnrolmentCache(RULES)
     cache.enrolments(shown(), CURRENT)
@@ -100,7 +112,8 @@ def test_first_inventory_counts_once_the_tags_and_the_clusters_of_rules_were_rea
     rules: tuple[EnrolmentRule, ...], clusters: dict[int, Cluster], tags: Any, usable: bool
 ) -> None:
     cache = EnrolmentCache(rules)
-    first = poll(replace(shown({}, tags=tags), clusters=clusters))
+    tables: dict[str, object] = {"clusters": clusters} if clusters else {}
+    first = poll(replace(shown(tables, tags=tags), clusters=clusters))
 
     found = cache.checked(first, {})
 

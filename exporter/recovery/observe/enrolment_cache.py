@@ -6,9 +6,9 @@ import msgspec
 
 from exporter.formatting import counted
 from exporter.model import Inventory, PollResult
-from exporter.recovery.model.cases import Case, Enrolment, OnHang, Policy
+from exporter.recovery.model.cases import Case, Enrolment
 from exporter.recovery.model.history import FactKind, FactValues, VMFact
-from exporter.recovery.observe.enrolment import DEFAULT_TIER, EnrolmentRule, enrol_all
+from exporter.recovery.observe.enrolment import EnrolmentRule, enrol_all
 
 SOURCES = ("vms", "tags", "clusters")
 SEVERAL_TAGGED = 3
@@ -76,7 +76,7 @@ class EnrolmentCache:
             return poll
         if inventory.tags is None:
             return poll._replace(inventory=None, problem=self.problem)
-        if self._names_clusters and not inventory.clusters:
+        if self._lacks_clusters(inventory):
             self.clusters_problem = CLUSTERS_UNREAD
             return poll._replace(inventory=None, problem=CLUSTERS_UNREAD)
         return poll
@@ -88,7 +88,7 @@ class EnrolmentCache:
         self._sources_before = self._sources
         if inventory is None:
             return current
-        no_clusters = self._names_clusters and not inventory.clusters
+        no_clusters = self._lacks_clusters(inventory)
         self.clusters_problem = CLUSTERS_UNREAD if no_clusters else ""
         if inventory.tags is None or no_clusters:
             return current
@@ -98,27 +98,11 @@ class EnrolmentCache:
         ):
             return current
         self._sources, self._tagged = sources, len(inventory.tags)
-        return self._enrolments(inventory, current)
+        return enrol_all(inventory, self._rules)
 
-    def _enrolments(
-        self, inventory: Inventory, current: Mapping[str, Enrolment]
-    ) -> dict[str, Enrolment]:
-        """
-        Return the enrolments.
-
-        If rules name clusters, a VM keeps its enrolment while its cluster is not listed: it would
-        fit no rule, so neither one that forbids.
-        """
-        found = enrol_all(inventory, self._rules)
-        if not self._names_clusters:
-            return found
-        for vm in inventory.vms:
-            cluster = vm.config.cluster
-            if cluster and cluster not in inventory.clusters:
-                because = f"its cluster {cluster} is not in the table clusters"
-                unknown = Enrolment(Policy.NO, OnHang.ALERT, DEFAULT_TIER, (), because)
-                found[vm.config.uuid] = current.get(vm.config.uuid, unknown)
-        return found
+    def _lacks_clusters(self, inventory: Inventory) -> bool:
+        are_read = "clusters" in inventory.sources and inventory.clusters
+        return self._names_clusters and not are_read
 
     def _lost(self, inventory: Inventory, cases: Mapping[str, Case]) -> bool:
         """Return whether an answer without any tag looks like a fault rather than an edit."""
