@@ -12,7 +12,6 @@ from itertools import accumulate
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from exporter.model import Inventory
 from exporter.recovery.model.cases import Enrolment
@@ -41,9 +40,11 @@ def is_mass_outage(lost: int, of: int) -> bool:
 
 def shown(of: int, lost: int, *, at: float) -> Inventory:
     """Return the inventory in which the first *lost* VMs are down."""
-    rows = [vm(number, updated_at=CLOCK + at, node=1 + number % 4) for number in range(of)]
-    down = [replace(one, status=replace(one.status, **DOWN)) for one in rows[:lost]]
-    return inventory([*down, *rows[lost:]], nodes=[node(key) for key in range(1, 5)])
+    vms = [
+        vm(number, updated_at=CLOCK + at, node=1 + number % 4, **(DOWN if number < lost else {}))
+        for number in range(of)
+    ]
+    return inventory(vms, nodes=[node(key) for key in range(1, 5)])
 
 
 def after(state: RecoveryState, of: int, lost: int, *, at: float) -> RecoveryState:
