@@ -17,7 +17,7 @@ from exporter.clock import Clock
 from exporter.collectors.inventory import join
 from exporter.collectors.nodes import NODES
 from exporter.collectors.vms import VMS
-from exporter.config.recovery_setup import directory, recovery_setup, token
+from exporter.config.recovery_setup import RecoveryToken, directory, recovery_setup
 from exporter.config.settings import Settings
 from exporter.config.systems import ResolvedSystem, resolve_systems
 from exporter.daemon.clients import connect, make_session
@@ -230,7 +230,7 @@ def _check_recovery(
     problems = [*problems, *_missing_tables(rows)]
     commands = "no token: commands are refused"
     try:
-        if token(settings) is not None:
+        if RecoveryToken(settings)() is not None:
             commands = "commands need the token"
     except ConfigError as error:
         problems.append(f"recovery.token_file: {error}")

@@ -11,8 +11,9 @@ from exporter import http
 from exporter.clock import Clock
 from exporter.config.settings import SystemSettings, TLSSettings
 from exporter.config.systems import ResolvedSystem
-from exporter.http import ssl_context
 from exporter.inputs.files import SecretFile
+from exporter.inputs.live_file import FileWatch
+from exporter.inputs.trust import trust
 from exporter.prometheus.client import make_session as make_prometheus_session
 from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.client import VergeOSClient
@@ -57,22 +58,28 @@ def connect(
     return VergeOSClient(transport, source, use_token=resolved.system.login == "token")
 
 
-def make_sessions(resolved: ResolvedSystem) -> tuple[aiohttp.ClientSession, ...]:
+def make_sessions(
+    resolved: ResolvedSystem, watch: FileWatch | None = None
+) -> tuple[aiohttp.ClientSession, ...]:
     """
     Return one system's sessions: to poll and, with recovery, to read again, act and ask Prometheus.
+
+    Args:
+        watch: Reports a CA file that becomes invalid.
 
     Raises:
         ConfigError: The CA file cannot be used.
 
     """
-    trust = _trust(resolved.system.tls)
+    verified_by = _trust(resolved.system.tls, watch)
     if not resolved.recovers:
-        return (_make_session(trust),)
+        return (_make_session(verified_by),)
     confirm = resolved.recovery.confirm
     # First, because it may fail: no other session is left open then.
-    to_prometheus = (make_prometheus_session(confirm),) if confirm.url else ()
-    polling, reading = _make_session(trust), _make_session(trust)
-    return (polling, reading, _make_session(trust, keeps_connections=False), *to_prometheus)
+    to_prometheus = (make_prometheus_session(confirm, watch),) if confirm.url else ()
+    polling, reading = _make_session(verified_by), _make_session(verified_by)
+    acting = _make_session(verified_by, keeps_connections=False)
+    return (polling, reading, acting, *to_prometheus)
 
 
 def make_session(tls: TLSSettings, *, keeps_connections: bool = True) -> aiohttp.ClientSession:
@@ -90,15 +97,15 @@ def make_session(tls: TLSSettings, *, keeps_connections: bool = True) -> aiohttp
     return _make_session(_trust(tls), keeps_connections=keeps_connections)
 
 
-def _trust(tls: TLSSettings) -> ssl.SSLContext | bool:
-    return ssl_context(tls.ca_file, verify=tls.verify, section="tls")
+def _trust(tls: TLSSettings, watch: FileWatch | None = None) -> ssl.SSLContext | bool:
+    return trust(tls.ca_file, verify=tls.verify, section="tls", watch=watch)
 
 
 def _make_session(
-    trust: ssl.SSLContext | bool, *, keeps_connections: bool = True
+    verified_by: ssl.SSLContext | bool, *, keeps_connections: bool = True
 ) -> aiohttp.ClientSession:
     kept = {"keepalive_timeout": 75.0} if keeps_connections else {"force_close": True}
-    session = http.make_session(trust, connect_seconds=CONNECT_SECONDS, limit=2, **kept)
+    session = http.make_session(verified_by, connect_seconds=CONNECT_SECONDS, limit=2, **kept)
     # aiohttp repeats a GET when a connection breaks, which the budget would not count. It has no
     # public switch for this; a test checks that this one works.
     session._retry_connection = False  # noqa: SLF001

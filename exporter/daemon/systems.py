@@ -21,6 +21,7 @@ from exporter.errors import ConfigError
 from exporter.exposition.cache import PageCache
 from exporter.exposition.collector import Family
 from exporter.exposition.renderer import Renderer
+from exporter.inputs.live_file import FileWatch
 from exporter.model import Inventory, SystemReport
 from exporter.polling.poller import Plan, Poller
 from exporter.prometheus.client import PrometheusConfirmer
@@ -97,6 +98,7 @@ class SystemManager:
         tasks: The task group of all pollers: a bug in one of them ends the process.
         journal: The journal of recovery.
         alerting: Provides the silences that hold recovery.
+        files: Reports a CA file that becomes invalid.
 
     """
 
@@ -108,9 +110,11 @@ class SystemManager:
         clock: Clock,
         journal: JournalHandle,
         alerting: Alerting,
+        files: FileWatch | None = None,
     ) -> None:
         self._journal = journal
         self._alerting = alerting
+        self._files = files
         self._tasks = tasks
         self._cache = cache
         self._telemetry = telemetry
@@ -163,7 +167,7 @@ class SystemManager:
         try:
             for settings in wanted:
                 if settings not in kept:
-                    sessions[settings] = make_sessions(settings)
+                    sessions[settings] = make_sessions(settings, self._files)
         except ConfigError:
             for session in itertools.chain(*sessions.values()):
                 await session.close()

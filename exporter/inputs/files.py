@@ -13,11 +13,15 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Stamp(NamedTuple):
-    """Changes with the content of a file."""
+    """Changes with the content of a file, or of the file that a symbolic link leads to."""
 
+    device: int
+    inode: int
+    """Another one after an atomic rename, and after Kubernetes swapped its link ``..data``."""
+    changed_ns: int
+    """Unlike the time of modification, a copy cannot set it."""
     modified_ns: int
     size: int
-    inode: int
 
 
 def stamp(path: Path) -> Stamp | None:
@@ -26,7 +30,9 @@ def stamp(path: Path) -> Stamp | None:
         status = path.stat()
     except OSError:
         return None
-    return Stamp(status.st_mtime_ns, status.st_size, status.st_ino)
+    return Stamp(
+        status.st_dev, status.st_ino, status.st_ctime_ns, status.st_mtime_ns, status.st_size
+    )
 
 
 def read_text(path: Path, name: str = "") -> str:
