@@ -37,7 +37,9 @@ class LiveFile(Generic[T]):
     def __init__(self, path: Path, make: Callable[[], T]) -> None:
         self._path = path
         self._make = make
-        self._stamp = stamp(path)  # before the content: a change in between is found later
+        self._stamp: Stamp | None = stamp(
+            path
+        )  # before the content: a change in between is found later
         self._made = make()
         self.problem = ""
         """Why the present file is not in force; empty if it is."""
@@ -52,7 +54,7 @@ class LiveFile(Generic[T]):
         found = stamp(self._path)
         if found == self._stamp:
             return
-        self._stamp: Stamp | None = found
+        self._stamp = found
         try:
             self._made = self._make()
         except ConfigError as error:

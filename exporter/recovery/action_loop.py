@@ -76,6 +76,16 @@ class ActionLoop:
             platform, journal_writer, config.limits, clock, watched=lambda: engine.watched
         )
 
+    def use(self, config: RecoveryConfig) -> None:
+        """Decide and act by another *config*, with all that it works with; not during a poll."""
+        self._config = config
+        self._diagnoser.use(config.limits, config.classifier, config.log_users, config.powerstate)
+        self._actions.use(config.limits)
+        self._confirmations.use(config.confirmer, config.limits)
+        self._service_watch.use(config.confirmer)
+        self._rival_watch.use(config.log_users)
+        self._executor.use(config.limits)
+
     async def decide(self, cases: Sequence[Case]) -> None:
         """Decide on VMs that are down, and carry out the actions, one after the other."""
         await self._confirm(cases)

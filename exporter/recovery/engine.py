@@ -57,6 +57,8 @@ from exporter.recovery.report.status import StatusCache, recovery_report
 
 log = structlog.get_logger()
 
+CHANGED_SETTINGS = "changed settings"
+
 
 class Recovery:
     """
@@ -175,6 +177,25 @@ class Recovery:
     def decisions(self) -> Mapping[str, Decision]:
         """The newest decision on each VM that is down, by UUID."""
         return self._decider.decisions
+
+    async def use(self, setup: RecoveryConfig) -> None:
+        """
+        Put another *setup* in force between two polls.
+
+        Cases, open actions, questions, commands, budgets and the circuit breaker stay; what was
+        derived from the old setup does not. Recovery warms up, at once: the executor checks that
+        before each request. So what holds a VM by either setup is looked at again.
+        """
+        self.state = warmed_up(self.state, CHANGED_SETTINGS, at=self.watched)
+        async with self._turn:
+            self.setup = setup
+            self._enrolment_cache.use(setup.enrolment_rules)
+            self._control.use(setup.mode, setup.kill_switch)
+            self._loop.use(setup)
+            self.state = warmed_up(self.state, CHANGED_SETTINGS, at=self.watched)
+            self._status_cache.clear()
+            if not self.bug:
+                self.report = self._make_report()
 
     def mark_broken(self, bug: str) -> None:
         """Stop acting for good after a bug in recovery."""

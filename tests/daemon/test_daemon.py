@@ -208,7 +208,7 @@ async def test_reload_says_what_was_applied_and_what_needs_a_restart(tmp_path: P
             named = [e["settings"] for e in daemon.log if e["event"] == "config.needs_restart"]
             assert named == ["recovery.directory", "web.telemetry_path"]
             asked = {"owner": "me", "reason": "test"}
-            for token, status in (("another", 200), ("wrong", 401)):
+            for token, status in (("another", 404), ("wrong", 401)):  # no system recovers
                 headers = {"Authorization": f"Bearer {token}"}
                 async with daemon.http.post(
                     daemon.url + "/api/recovery/pause", json=asked, headers=headers

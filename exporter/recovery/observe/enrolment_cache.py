@@ -19,6 +19,12 @@ class EnrolmentCache:
         self.problem = "the tags were not read yet"
         """Why enrolment is unknown; empty once the tags were read."""
 
+    def use(self, rules: Sequence[EnrolmentRule]) -> None:
+        """Enrol by *rules* from the next poll on; until then, enrolment is unknown."""
+        self._rules = rules
+        self.reset()
+        self.problem = "the enrolment rules have changed, and no VM was enrolled by them yet"
+
     def reset(self) -> None:
         """Work out all enrolments again at the next poll."""
         self._sources = ()
