@@ -10,7 +10,7 @@ from exporter.alerting.matchers import Matcher, is_valid_silence
 
 OWN_LABELS = ("system_name", "vm_id", "vm_name", "recovery")
 """Labels that only Vergewatch's alerts have."""
-IDENTIFYING_LABELS = (*OWN_LABELS, "node", "cluster")
+IDENTIFYING_LABELS = (*OWN_LABELS, "node_name", "cluster_name")
 
 Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
 
