@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from exporter import http
 from exporter.clock import Clock
-from exporter.config.settings import SystemSettings, TLSSettings
+from exporter.config.settings import APISettings, SystemSettings, TLSSettings
 from exporter.config.systems import ResolvedSystem
 from exporter.inputs.files import SecretFile
 from exporter.inputs.live_file import FileWatch
@@ -47,15 +47,20 @@ def connect(
         budget=budget or RequestBudget(api.requests_per_hour, reserve=api.reserve),
         clock=clock,
         meter=meter,
-        limits=Limits(
-            timeout_seconds=api.timeout_seconds,
-            spacing_seconds=api.spacing_seconds,
-            max_body_bytes=api.max_answer_mib * 2**20,
-            refused_wait_seconds=api.refused_wait_seconds,
-        ),
+        limits=limits_of(api),
     )
     source = _credential_source(resolved.system, acts=acts)
     return VergeOSClient(transport, source, use_token=resolved.system.login == "token")
+
+
+def limits_of(api: APISettings) -> Limits:
+    """Return the limits of each client that *api* sets."""
+    return Limits(
+        timeout_seconds=api.timeout_seconds,
+        spacing_seconds=api.spacing_seconds,
+        max_body_bytes=api.max_answer_mib * 2**20,
+        refused_wait_seconds=api.refused_wait_seconds,
+    )
 
 
 def make_sessions(
@@ -74,12 +79,20 @@ def make_sessions(
     verified_by = _trust(resolved.system.tls, watch)
     if not resolved.recovers:
         return (_make_session(verified_by),)
-    confirm = resolved.recovery.confirm
     # First, because it may fail: no other session is left open then.
-    to_prometheus = (make_prometheus_session(confirm, watch),) if confirm.url else ()
+    to_prometheus = make_confirming_sessions(resolved, watch)
     polling, reading = _make_session(verified_by), _make_session(verified_by)
     acting = _make_session(verified_by, keeps_connections=False)
     return (polling, reading, acting, *to_prometheus)
+
+
+def make_confirming_sessions(
+    resolved: ResolvedSystem, watch: FileWatch | None = None
+) -> tuple[aiohttp.ClientSession, ...]:
+    """Return the session to ask Prometheus, if recovery asks one; see `make_sessions`."""
+    confirm = resolved.recovery.confirm
+    asks = resolved.recovers and confirm.url
+    return (make_prometheus_session(confirm, watch),) if asks else ()
 
 
 def make_session(tls: TLSSettings, *, keeps_connections: bool = True) -> aiohttp.ClientSession:

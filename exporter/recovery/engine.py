@@ -194,6 +194,7 @@ class Recovery:
             self._loop.use(setup)
             self.state = warmed_up(self.state, CHANGED_SETTINGS, at=self.watched)
             self._status_cache.clear()
+            self._history.begin_again(self.watched)
             if not self.bug:
                 self.report = self._make_report()
 

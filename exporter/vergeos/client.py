@@ -26,7 +26,7 @@ from exporter.recovery.model.ports import LastCheck
 from exporter.vergeos.checked_body import CheckedBody
 from exporter.vergeos.credentials import Credentials, CredentialSource
 from exporter.vergeos.rows import UNREADABLE
-from exporter.vergeos.transport import TOKENS_PATH, Answer, Request, Transport
+from exporter.vergeos.transport import TOKENS_PATH, Answer, Limits, Request, Transport
 
 TOKEN_HEADER = "x-yottabyte-token"  # noqa: S105 - a header's name
 TOKEN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._~-]{0,511}")
@@ -133,6 +133,10 @@ class VergeOSClient:
             raise
         self._memory.refusal = None
         return answer
+
+    def use(self, limits: Limits) -> None:
+        """Change the limits of the requests from the next one on."""
+        self._transport.limits = limits
 
     def carry_on(self, former: "VergeOSClient") -> None:
         """Take over *former*'s spent budget and refusal, so that a reload does not reset them."""
