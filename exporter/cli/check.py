@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -45,11 +46,18 @@ from exporter.web.webconfig import read_web_config
 EXAMPLE_SECONDS = 60
 Write = Callable[[Any], None]
 """Prints Rich markup or a Rich table."""
+Connecting = Callable[..., VergeOSClient]
+"""`connect`, with what is remembered of refused credentials."""
 
 
-async def check(settings: Settings, clock: Clock, write: Write) -> bool:
+async def check(
+    settings: Settings, clock: Clock, write: Write, *, asks_anyway: bool = False
+) -> bool:
     """
     Check everything that the daemon would use; return whether all of it works.
+
+    Args:
+        asks_anyway: Whether to try credentials that VergeOS refused a short time ago.
 
     Raises:
         ConfigError: The settings, the web configuration or a certificate are invalid.
@@ -62,7 +70,8 @@ async def check(settings: Settings, clock: Clock, write: Write) -> bool:
         web = read_web_config(settings.web.config_file)
         if web.tls_server_config is not None:
             make_context(web.tls_server_config, settings.web.config_file)
-    results = [await _check_system(resolved, clock, write) for resolved in systems]
+    connecting = partial(connect, state=directory(settings.recovery), asks_anyway=asks_anyway)
+    results = [await _check_system(resolved, clock, write, connecting) for resolved in systems]
     results.append(await _check_alertmanagers(settings.alertmanager, clock, write))
     if any(resolved.recovers for resolved in systems):
         results.append(await _check_confirmation(settings.recovery.confirm, write))
@@ -101,7 +110,9 @@ async def _check_confirmation(settings: ConfirmationSettings, write: Write) -> b
     return passed
 
 
-async def _check_system(resolved: ResolvedSystem, clock: Clock, write: Write) -> bool:
+async def _check_system(
+    resolved: ResolvedSystem, clock: Clock, write: Write, connecting: Connecting
+) -> bool:
     """Read every table of one system, as the daemon would, and check its recovery."""
     system = resolved.system
     results = Table("TABLE", box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -110,14 +121,14 @@ async def _check_system(resolved: ResolvedSystem, clock: Clock, write: Write) ->
     results.add_column("")
     rows: dict[str, Any] = {}
     async with make_session(system.tls) as session:
-        client = connect(resolved, session, Telemetry().meter(resolved.host), clock)
+        client = connecting(resolved, session, Telemetry().meter(resolved.host), clock)
         try:
             problem = await _read_tables(resolved, client, rows, results)
             problems = list[str]()
             if resolved.recovers and not problem:
                 problems += await _log_problems(client)
                 if system.acts_with_another_key:
-                    problems += await _action_problems(resolved, client, clock)
+                    problems += await _action_problems(resolved, client, clock, connecting)
         finally:
             await client.close()
     identity = rows.pop(IDENTITY, None)
@@ -172,12 +183,12 @@ async def _read_tables(
 
 
 async def _action_problems(
-    resolved: ResolvedSystem, client: VergeOSClient, clock: Clock
+    resolved: ResolvedSystem, client: VergeOSClient, clock: Clock, connecting: Connecting
 ) -> list[str]:
     """Return why VergeOS refuses the action credential; empty if it does not."""
     async with make_session(resolved.system.tls, keeps_connections=False) as session:
         meter = Telemetry().meter(resolved.host)
-        actor = connect(resolved, session, meter, clock, client.budget, acts=True)
+        actor = connecting(resolved, session, meter, clock, client.budget, acts=True)
         try:
             query = {"fields": "$key", "limit": "1"}
             await actor.read(VMS.path, query, endpoint=VMS.name)

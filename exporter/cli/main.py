@@ -121,7 +121,17 @@ def run(
 
 
 @command.command()
-def check(config: Config = None) -> None:
+def check(
+    config: Config = None,
+    retry_refused: Annotated[
+        bool,
+        typer.Option(
+            "--retry-refused",
+            help="Try a secret again that VergeOS refused, for example after its account was "
+            "unlocked. If it is accepted, the running daemon uses it again.",
+        ),
+    ] = False,
+) -> None:
     """Check the settings, connect to each system once, and print the results."""
     from exporter.cli import check as preflight
     from exporter.config.loader import load, unknown_variables
@@ -129,7 +139,7 @@ def check(config: Config = None) -> None:
     settings = load(config)
     for problem in unknown_variables(os.environ):
         typer.secho(problem, fg="yellow", err=True)
-    if not asyncio.run(preflight.check(settings, SystemClock(), _print)):
+    if not asyncio.run(preflight.check(settings, SystemClock(), _print, asks_anyway=retry_refused)):
         raise typer.Exit(FAILED)
 
 

@@ -11,6 +11,7 @@ from exporter import http
 from exporter.clock import Clock
 from exporter.config.settings import APISettings, SystemSettings, TLSSettings
 from exporter.config.systems import ResolvedSystem
+from exporter.daemon.refusal_file import RefusalFile
 from exporter.inputs.files import SecretFile
 from exporter.inputs.live_file import FileWatch
 from exporter.inputs.trust import trust
@@ -18,6 +19,7 @@ from exporter.prometheus.client import make_session as make_prometheus_session
 from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.credentials import Credentials, CredentialSource
+from exporter.vergeos.refusals import RefusalMemory
 from exporter.vergeos.transport import Limits, Meter, Transport
 
 CONNECT_SECONDS = 10.0
@@ -31,6 +33,8 @@ def connect(
     budget: RequestBudget | None = None,
     *,
     acts: bool = False,
+    state: Path | None = None,
+    asks_anyway: bool = False,
 ) -> VergeOSClient:
     """
     Return a client of one system over *session*.
@@ -38,6 +42,8 @@ def connect(
     Args:
         budget: Another client's request budget, to share its hourly limit and request spacing.
         acts: Whether the client sends actions: it uses the action credential if there is one.
+        state: The state directory, where refused credentials are remembered across restarts.
+        asks_anyway: Whether to try credentials once that are remembered as refused.
 
     """
     api = resolved.api
@@ -50,7 +56,11 @@ def connect(
         limits=limits_of(api),
     )
     source = _credential_source(resolved.system, acts=acts)
-    return VergeOSClient(transport, source, use_token=resolved.system.login == "token")
+    role = "action" if acts and resolved.system.acts_with_another_key else "poll"
+    store = RefusalFile(state, resolved.system.url, role) if state is not None else None
+    refusals = RefusalMemory(clock, store, asks_anyway=asks_anyway)
+    by_token = resolved.system.login == "token"
+    return VergeOSClient(transport, source, use_token=by_token, refusals=refusals)
 
 
 def limits_of(api: APISettings) -> Limits:

@@ -246,7 +246,7 @@ class SystemManager:
         sessions: Sequence[aiohttp.ClientSession],
         former: WatchedSystem | None,
     ) -> WatchedSystem:
-        system = settings.system
+        system, state = settings.system, self._journal.directory
         if not system.tls.verify:
             log.warning("tls.unverified", url=system.url, risk="the network can read the API key")
         elif system.url.startswith("http://") and not settings.is_on_this_machine:
@@ -261,14 +261,16 @@ class SystemManager:
             name = self._free_name(system.name or former_name, settings.host)
             meter = self._telemetry.meter(name)
             self._cache.add(meter)
-        client = connect(settings, sessions[0], meter, self._clock)
+        client = connect(settings, sessions[0], meter, self._clock, state=state)
         if former is not None and former.settings.system.url == system.url:
             client.carry_on(former.client)
         worker, recovery_clients = None, list[VergeOSClient]()
         if settings.recovers:
             recovery_clients = [
-                connect(settings, sessions[1], meter, self._clock, client.budget),
-                connect(settings, sessions[2], meter, self._clock, client.budget, acts=True),
+                connect(settings, sessions[1], meter, self._clock, client.budget, state=state),
+                connect(
+                    settings, sessions[2], meter, self._clock, client.budget, acts=True, state=state
+                ),
             ]
             # A refused key must cost one request, not one per client.
             recovery_clients[0].share_refusals(client)

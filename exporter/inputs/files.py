@@ -1,5 +1,6 @@
 """Files that an operator edits: their text, their changes, and the secrets in them."""
 
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -51,6 +52,16 @@ def read_text(path: Path, name: str = "") -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ConfigError(f"{name or path} cannot be read: {reason}") from None
+
+
+def write_atomically(path: Path, body: bytes, *, mode: int = 0o600) -> None:
+    """Replace the file at *path*, whose folder is created. Raises OSError."""
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(body)
+    new.replace(path)
 
 
 class SecretFile:
