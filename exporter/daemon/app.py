@@ -20,6 +20,7 @@ from exporter.collectors.registry import FAMILIES
 from exporter.config.recovery_setup import RecoveryToken
 from exporter.config.settings import Settings
 from exporter.config.systems import ResolvedSystem, resolve_systems
+from exporter.daemon.address_file import published
 from exporter.daemon.recovery_worker import JournalHandle
 from exporter.daemon.reload import Reload
 from exporter.daemon.systems import SystemManager
@@ -97,7 +98,10 @@ async def run(
             ]
             try:
                 await systems.apply(resolved_systems)
-                with signals(parts, reload) as stopping:
+                with (
+                    published(address, tls=tls is not None),
+                    signals(parts, reload) as stopping,
+                ):
                     log.info("daemon.started", version=__version__, listen=str(address))
                     started()
                     await stopping.wait()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from copy import deepcopy
 from enum import Enum
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -196,9 +197,8 @@ def classifies_by(daemon: Daemon, new: Settings) -> bool:
 
 def enrols_by(daemon: Daemon, new: Settings) -> bool:
     rules = new.recovery.rules
-    return daemon.recovery._enrolment_cache._rules == rules and (
-        daemon.recovery._loop._config.enrolment_rules == rules
-    )
+    cache, loop = daemon.recovery._enrolment_cache, daemon.recovery._loop
+    return bool(cache._rules == loop._config.enrolment_rules == rules)
 
 
 def in_mode(daemon: Daemon, new: Settings) -> bool:
@@ -226,9 +226,8 @@ def confirms_by(daemon: Daemon, new: Settings) -> bool:
 
 def switched_by(daemon: Daemon, new: Settings) -> bool:
     path, recovery = new.recovery.kill_switch_file, daemon.recovery
-    return recovery._control._read_kill_switch.path == path and (
-        recovery.setup.kill_switch_file == str(path)
-    )
+    setup = recovery.setup
+    return bool(recovery._control._read_kill_switch.path == path == Path(setup.kill_switch_file))
 
 
 def limits_of_recovery(daemon: Daemon, new: Settings) -> bool:
@@ -328,15 +327,15 @@ def loaded(config: Path, raw: Mapping[str, Any]) -> Settings | None:
 def changed(config: Path, place: Place, base: Settings, folder: Path) -> dict[str, Any] | None:
     """Return settings in which the one at *place* is another, others only if they must."""
     old = values_by_place(base)
+    alone = [with_leaf(BASE, place, value) for value in candidates(place, old[place], folder)]
     siblings = [one for one in old if one[:-1] == place[:-1] and one != place]
-    for value in candidates(place, old[place], folder):
-        raw = with_leaf(BASE, place, value)
-        tries = [raw, *(with_leaf(raw, one, None) for one in siblings)]
-        tries += [with_leaf(raw, one, "x") for one in siblings]
-        for attempt in tries:
-            new = loaded(config, attempt)
-            if new is not None and values_by_place(new).get(place, new) != old[place]:
-                return attempt
+    together = (
+        with_leaf(raw, one, value) for raw in alone for one in siblings for value in (None, "x")
+    )
+    for attempt in chain(alone, together):
+        new = loaded(config, attempt)
+        if new is not None and values_by_place(new).get(place, new) != old[place]:
+            return attempt
     return None
 
 
