@@ -34,6 +34,7 @@ class Engine(Protocol):
     """What the loop needs of the engine."""
 
     state: RecoveryState
+    changing: str
 
     @property
     def watched(self) -> float: ...
@@ -150,7 +151,9 @@ class ActionLoop:
                 self._diagnoser.log_tail.newest,
                 read_at,
                 enrolled,
-                lambda: forbidden(case, self._engine.system_facts, warm_since),
+                lambda: (
+                    self._engine.changing or forbidden(case, self._engine.system_facts, warm_since)
+                ),
                 lambda: self._overtaken(case),
             )
             result = await self._executor.carry_out(request)

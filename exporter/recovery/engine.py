@@ -126,6 +126,8 @@ class Recovery:
         self.not_sent: Mapping[str, str] = self._actions.not_sent
         """Why the last action on a VM had no effect, by UUID."""
         self._status_cache = StatusCache()
+        self.changing = ""
+        """Why no action may be sent while the setup changes; empty otherwise."""
         self.bug = ""
         """The error that stopped recovery for good; empty if none did."""
         self.report = self._make_report()
@@ -182,21 +184,23 @@ class Recovery:
         """
         Put another *setup* in force between two polls.
 
-        Cases, open actions, questions, commands, budgets and the circuit breaker stay; what was
-        derived from the old setup does not. Recovery warms up, at once: the executor checks that
-        before each request. So what holds a VM by either setup is looked at again.
+        At once, the actions of a poll in progress are abandoned. Cases, open actions, questions,
+        commands and budgets stay; what was derived from the old setup does not. Until the next poll
+        enrolment is unknown, and where more than rules has changed recovery warms up.
         """
-        self.state = warmed_up(self.state, CHANGED_SETTINGS, at=self.watched)
+        self.changing = CHANGED_SETTINGS
         async with self._turn:
-            self.setup = setup
+            before, self.setup = self.setup, setup
             self._enrolment_cache.use(setup.enrolment_rules)
             self._control.use(setup.mode, setup.kill_switch)
             self._loop.use(setup)
-            self.state = warmed_up(self.state, CHANGED_SETTINGS, at=self.watched)
             self._status_cache.clear()
-            self._history.begin_again(self.watched)
+            if setup.judged_by != before.judged_by:
+                self.state = warmed_up(self.state, CHANGED_SETTINGS, at=self.watched)
+                self._history.begin_again(self.watched)
             if not self.bug:
                 self.report = self._make_report()
+            self.changing = ""
 
     def mark_broken(self, bug: str) -> None:
         """Stop acting for good after a bug in recovery."""
