@@ -123,6 +123,9 @@ def run(
 @command.command()
 def check(
     config: Config = None,
+    enrolled: Annotated[
+        bool, typer.Option("--enrolled", help="Also print the VMs that recovery would enroll.")
+    ] = False,
     retry_refused: Annotated[
         bool,
         typer.Option(
@@ -139,7 +142,10 @@ def check(
     settings = load(config)
     for problem in unknown_variables(os.environ):
         typer.secho(problem, fg="yellow", err=True)
-    if not asyncio.run(preflight.check(settings, SystemClock(), _print, asks_anyway=retry_refused)):
+    done = preflight.check(
+        settings, SystemClock(), _print, list_enrolled=enrolled, asks_anyway=retry_refused
+    )
+    if not asyncio.run(done):
         raise typer.Exit(FAILED)
 
 
