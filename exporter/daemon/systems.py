@@ -171,6 +171,9 @@ class SystemManager:
     async def stop(self) -> None:
         """Stop all systems and close their connections."""
         self._stopped = True
+        for watched in self._watched:  # a reload may wait for the poll of one that hangs
+            for task in watched.tasks:
+                task.cancel()
         async with self._changing:
             watched_systems, self._watched = self._watched, []
             await asyncio.gather(*(self._stop(watched) for watched in watched_systems))

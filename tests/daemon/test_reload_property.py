@@ -386,3 +386,33 @@ async def test_changed_setting_is_in_force_after_a_reload_or_named(
         structlog.configure(**before)
     assert not wrong, "\n".join(wrong)
     assert len(places) > 100
+
+
+async def test_daemon_stops_while_a_reload_waits_for_a_poll_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    config = tmp_path / "vergewatch.yaml"
+    assert loaded(config, BASE) is not None
+    reached = asyncio.Event()
+
+    async with reloadable(config) as daemon:
+        recovery = daemon.recovery
+
+        async def hang(_: object) -> None:
+            async with recovery._turn:
+                reached.set()
+                await asyncio.Event().wait()
+
+        monkeypatch.setattr(recovery, "process", hang)
+        async with asyncio.timeout(10):
+            await reached.wait()  # the first poll fails at once
+        rule = with_leaf(BASE, ("recovery", "rules"), [{"names": ["x"], "policy": "no"}])
+        assert loaded(config, rule) is not None
+        reloading = asyncio.create_task(daemon.reload())
+        await REAL_TIME.sleep(0.1)
+        assert not reloading.done()
+        assert recovery.changing  # and no action is sent meanwhile
+        async with asyncio.timeout(5):
+            await daemon.systems.stop()
+        await reloading
