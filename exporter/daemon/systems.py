@@ -254,16 +254,7 @@ class SystemManager:
             log.warning("tls.unverified", url=system.url, risk="the network can read the API key")
         elif system.url.startswith("http://") and not settings.is_on_this_machine:
             log.warning("tls.absent", url=system.url, risk="the network can read the API key")
-        if former is not None and former.settings.system.name == system.name:
-            meter = former.meter  # its page stays until there is a newer one
-        else:
-            former_name = former.meter.system_name if former is not None else settings.host
-            if former is not None:
-                self._cache.remove(former.meter)
-                self._telemetry.forget(former_name)
-            name = self._free_name(system.name or former_name, settings.host)
-            meter = self._telemetry.meter(name)
-            self._cache.add(meter)
+        meter = self._meter(settings, former)
         client = connect(settings, sessions[0], meter, self._clock, state=state)
         if former is not None and former.settings.system.url == system.url:
             client.carry_on(former.client)
@@ -308,6 +299,19 @@ class SystemManager:
             recovery,
             tasks,
         )
+
+    def _meter(self, settings: ResolvedSystem, former: WatchedSystem | None) -> SystemMeter:
+        """Return the meter of a system, which is also its place on the page."""
+        name = settings.system.name
+        if former is not None:
+            if former.settings.system.name == name:
+                return former.meter  # its page stays until there is a newer one
+            self._cache.remove(former.meter)
+            self._telemetry.forget(former.meter.system_name)
+        known = former.meter.system_name if former is not None else settings.host
+        meter = self._telemetry.meter(self._free_name(name or known, settings.host))
+        self._cache.add(meter)
+        return meter
 
     def _recovery_worker(
         self,

@@ -192,6 +192,7 @@ class Recovery:
         async with self._turn:
             before, self.setup = self.setup, setup
             self._enrolment_cache.use(setup.enrolment_rules)
+            self.state = self.state._replace(enrolments={})  # by the old rules
             self._control.use(setup.mode, setup.kill_switch)
             self._loop.use(setup)
             self._status_cache.clear()

@@ -14,6 +14,7 @@ class EnrolmentCache:
 
     def __init__(self, rules: Sequence[EnrolmentRule]) -> None:
         self._rules = rules
+        self._names_clusters = any(rule.clusters for rule in rules)
         self._sources: tuple[object, ...] = ()
         self._sources_before: tuple[object, ...] = ()
         self.problem = "the tags were not read yet"
@@ -22,6 +23,7 @@ class EnrolmentCache:
     def use(self, rules: Sequence[EnrolmentRule]) -> None:
         """Enrol by *rules* from the next poll on; until then, enrolment is unknown."""
         self._rules = rules
+        self._names_clusters = any(rule.clusters for rule in rules)
         self.reset()
         self.problem = "the enrolment rules have changed, and no VM was enrolled by them yet"
 
@@ -68,4 +70,4 @@ class EnrolmentCache:
         return enrol_all(inventory, self._rules)
 
     def _lacks_clusters(self, inventory: Inventory) -> bool:
-        return "clusters" not in inventory.sources and any(rule.clusters for rule in self._rules)
+        return self._names_clusters and "clusters" not in inventory.sources
