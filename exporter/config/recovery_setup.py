@@ -50,17 +50,27 @@ def recovery_setup(settings: RecoverySettings, mode: Mode) -> RecoveryConfig:
     )
 
 
-def token(settings: RecoverySettings) -> SecretStr | None:
-    """
-    Return the token that recovery commands require; None if commands are not accepted.
+class RecoveryToken:
+    """The token that recovery commands require; its file is read again when it changes."""
 
-    Raises:
-        ConfigError: The token file cannot be read.
+    def __init__(self, settings: RecoverySettings) -> None:
+        self.apply(settings)
 
-    """
-    if settings.token_file is not None:
-        return SecretFile(settings.token_file).read()
-    return settings.token
+    def apply(self, settings: RecoverySettings) -> None:
+        """Require the token of *settings* from now on."""
+        self._token = settings.token
+        file = settings.token_file
+        self._file = SecretFile(file) if file is not None else None
+
+    def __call__(self) -> SecretStr | None:
+        """
+        Return the token; None if commands are not accepted.
+
+        Raises:
+            ConfigError: The token file cannot be read. Commands are not accepted.
+
+        """
+        return self._file.read() if self._file is not None else self._token
 
 
 def directory(settings: RecoverySettings) -> Path:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import hdrs, web
-from pydantic import SecretStr
 
 from exporter import __version__
 from exporter.clock import Clock
@@ -18,7 +17,7 @@ from exporter.web import recovery
 from exporter.web.health import reason_of, state_of
 from exporter.web.middleware import RequestChecks
 from exporter.web.negotiation import accepts_gzip, negotiate
-from exporter.web.ports import ObserveScrape, Overview, Pages, Reload
+from exporter.web.ports import ObserveScrape, Overview, Pages, Reload, TokenSource, no_token
 
 if TYPE_CHECKING:  # loaded only by a daemon that uses them
     from exporter.recovery.service import RecoveryService
@@ -49,7 +48,7 @@ def make_app(
     web_config: "ReloadableWebConfig | None" = None,
     observe_scrape: ObserveScrape | None = None,
     service: "RecoveryService | None" = None,
-    recovery_token: SecretStr | None = None,
+    recovery_token: TokenSource = no_token,
 ) -> web.Application:
     """
     Return the application, ready to be served.
@@ -64,7 +63,7 @@ def make_app(
         web_config: TLS, authentication and headers; without it, access is open.
         observe_scrape: Receives the duration of each scrape.
         service: Recovery; without it, recovery is neither shown nor controlled.
-        recovery_token: Required to control recovery.
+        recovery_token: Returns what is required to control recovery.
 
     Raises:
         ConfigError: *telemetry_path* is not a path, or is in use.
@@ -152,12 +151,15 @@ class _Endpoints(NamedTuple):
         if recovery.is_cross_site(request):
             return _plain("cross-site requests may not reload", status=403)
         try:
-            restart_only = await self.reload()
+            done = await self.reload()
         except ConfigError as error:
             return _plain(_one_line(str(error)), status=500)
-        if restart_only:
-            return _plain(f"reloaded; restart to apply {', '.join(restart_only)}")
-        return _plain("reloaded")
+        lines = ["reloaded"]
+        if done.applied:
+            lines.append(f"applied {', '.join(done.applied)}")
+        if self.reload.problem:  # what needs a restart, and files that are invalid
+            lines.append(self.reload.problem)
+        return _plain("\n".join(lines))
 
     async def status(self, _: web.Request) -> web.Response:
         html, policy = await run_in_thread(

@@ -37,6 +37,13 @@ class EnrolmentCache:
         """Whether an enrolment rule names clusters."""
         return self._names_clusters
 
+    def use(self, rules: Sequence[EnrolmentRule]) -> None:
+        """Enrol by *rules* from the next poll on; until then, enrolment is unknown."""
+        self._rules = rules
+        self._names_clusters = any(rule.clusters for rule in rules)
+        self.reset()
+        self.problem = "the enrolment rules have changed, and no VM was enrolled by them yet"
+
     def reset(self) -> None:
         """Work out all enrolments again at the next poll."""
         self._sources = ()
