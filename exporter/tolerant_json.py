@@ -12,7 +12,7 @@ struct. Any other field of which the value is unreadable has its default.
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, Protocol, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -51,13 +51,27 @@ class LostValue(NamedTuple):
     reason: str
 
 
+class _Decoder(Protocol):
+    def decode(self, text: Part, /) -> Any: ...
+
+
+class _AsItIs:
+    """Decodes the field of a struct that keeps its JSON."""
+
+    def decode(self, text: Part, /) -> msgspec.Raw:
+        return msgspec.Raw(bytes(text))
+
+
+_AS_IT_IS = _AsItIs()
+
+
 class _Field(NamedTuple):
     """How one field of a struct is decoded by itself."""
 
     name: str
     key: str
     """Its name in JSON."""
-    decoder: msgspec.json.Decoder[Any]
+    decoder: "_Decoder"
     is_required: bool
     struct: type[msgspec.Struct] | None
     """The struct that its value may be."""
@@ -82,9 +96,10 @@ def decode_object(text: Part, kind: type[T], lost: list[LostValue]) -> T:
 
     """
     try:
-        return decoder_of(kind).decode(text)
+        found: T = decoder_of(kind).decode(text)
     except UNREADABLE as problem:
         return decode_fields(text, kind, lost, problem)
+    return found
 
 
 def decode_fields(text: Part, kind: type[T], lost: list[LostValue], problem: Exception) -> T:
@@ -183,7 +198,9 @@ def _fields_of(kind: type[msgspec.Struct]) -> tuple[_Field, ...]:
         _Field(
             field.name,
             field.encode_name,
-            msgspec.json.Decoder(field.type, strict=False),
+            _AS_IT_IS
+            if field.type is msgspec.Raw
+            else msgspec.json.Decoder(field.type, strict=False),
             field.required,
             _struct_among(field.type, None),
             _struct_among(field.type, list),

@@ -18,7 +18,7 @@ T_co = TypeVar("T_co", covariant=True)
 class SkippedValues(NamedTuple):
     """The values of one field that could not be read in one answer."""
 
-    count: int
+    number: int
     problem: str
     """Why the first of them could not be read."""
 

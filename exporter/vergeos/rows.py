@@ -147,7 +147,7 @@ def _count(lost: Lost, place: str, counted: dict[str, SkippedValues]) -> None:
     """Add the values that a row lost, by field; the first of each field has its reason."""
     for field, reason in lost:
         known = counted.get(field) or SkippedValues(0, f"{place}: {reason}")
-        counted[field] = known._replace(count=known.count + 1)
+        counted[field] = known._replace(number=known.number + 1)
 
 
 def raw_rows(body: bytes, path: str) -> list[bytes | msgspec.Raw]:

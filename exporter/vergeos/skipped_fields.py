@@ -19,10 +19,10 @@ class SkippedFields:
 
     def count(self, table: str, rows: TableRows[Any]) -> None:
         """Count the values that could not be read in one answer of *table*."""
-        for field, (count, problem) in rows.skipped_values.items():
-            self._meter.fields_skipped(table, field, count)
+        for field, (number, problem) in rows.skipped_values.items():
+            self._meter.fields_skipped(table, field, number)
             if (table, field) not in self._logged:
                 self._logged.add((table, field))
                 log.warning(
-                    "table.fields_skipped", table=table, field=field, skipped=count, first=problem
+                    "table.fields_skipped", table=table, field=field, skipped=number, first=problem
                 )

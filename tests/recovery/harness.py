@@ -55,6 +55,7 @@ from exporter.simulator.api.messages import EMPTY, Call
 from exporter.simulator.api.routes import Api
 from exporter.simulator.world.context import Timings
 from exporter.simulator.world.factory import create_world
+from exporter.telemetry import Telemetry
 from exporter.vergeos.operations import Operations
 from exporter.vergeos.recovery_rows import TAG_MEMBERS
 from exporter.vergeos.tables import Table
@@ -211,6 +212,7 @@ class Line:
     def __init__(self, harness: "Harness", key: str) -> None:
         self._harness = harness
         self.key = key
+        self.meter = Telemetry().meter("system")
         self.is_cut = False
         """Whether nothing that acts gets through to the platform."""
 

@@ -57,4 +57,4 @@ class EnrolmentCache:
         ):
             return current
         self._sources = sources
-        return enrol_all(inventory, self._rules)
+        return enrol_all(inventory, self._rules, current)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from exporter.model import VM, Inventory, MachineStatus, Node, PollResult, StatusWord
 from exporter.recovery.model.cases import Enrolment, ObservedState, Policy
 from exporter.recovery.model.limits import Limits
+from exporter.recovery.observe.readable_rows import OF_VM, readable_nodes, readable_vms
 
 VMS = "vms"
 STATUS = "machine_status"
@@ -89,16 +90,17 @@ def check_inventory(
     if poll.took_seconds > poll.every_seconds:
         return RejectedInventory("slow", f"reading it took {poll.took_seconds:.0f} s")
     statuses = _statuses(inventory)
-    shared = repeated([vm.config.uuid for vm in inventory.vms if vm.config.uuid])
+    vms = readable_vms(inventory, _known_uuids(inventory, enrolled, last))
+    shared = repeated([vm.config.uuid for vm in vms if vm.config.uuid])
     checked = CheckedInventory(
         at=poll.asked_at,
         time=poll.time,
         clock=None,
         written_at=poll.asked_at,
         node_clocks={},
-        vms=_by_uuid(inventory.vms, shared, enrolled, last),
+        vms=_by_uuid(vms, shared, enrolled, last),
         shared_uuids=shared,
-        nodes=inventory.nodes,
+        nodes=readable_nodes(inventory),
         vm_count=len(inventory.vms),
         status_count=len(statuses),
         reported=inventory,
@@ -112,6 +114,16 @@ def repeated(words: Sequence[str]) -> frozenset[str]:
     if len(set(words)) == len(words):  # usually so, and found out faster than by counting
         return frozenset()
     return frozenset(word for word, count in Counter(words).items() if count > 1)
+
+
+def _known_uuids(
+    inventory: Inventory, enrolled: Mapping[str, int], last: CheckedInventory | None
+) -> Mapping[int, str]:
+    """Return the UUIDs of VMs before, by key, if one of them is unreadable now."""
+    if not any("uuid" in vm.config.unreadable for vm in inventory.vms if vm.config.unreadable):
+        return {}
+    known = {vm.config.key: uuid for uuid, vm in last.vms.items()} if last is not None else {}
+    return {key: uuid for uuid, key in enrolled.items()} | known
 
 
 def _by_uuid(
@@ -296,7 +308,7 @@ def went_back(before: float | None, clock: float | None, limits: Limits) -> bool
 
 def classify(vm: VM | None, enrolment: Enrolment | None) -> ObservedState:
     """Return what an inventory shows of *vm*; the first condition that fits decides."""
-    if vm is None:
+    if vm is None or (vm.status is None and vm.config.unreadable & OF_VM):
         return ObservedState.GONE
     if not is_eligible(vm, enrolment):
         return ObservedState.INELIGIBLE
