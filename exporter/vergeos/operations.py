@@ -110,7 +110,9 @@ class Operations:
         if since:
             query["filter"] = f"$key ge {since}"
         reading = await self._read(LOGS[table], **query)
-        found = _all_dated(reading.rows, LOGS[table].path)
+        if not since and reading.rows and not any(row.at for row in reading.rows.values()):
+            raise BadReplyError(LOGS[table].path, "gave only rows without a time in microseconds")
+        found = _all_dated(reading.rows, now=self._clock.now().timestamp())
         return LogReading(
             tuple(row for _, row in sorted(found.items()) if row.key >= since),
             complete=(
@@ -183,20 +185,12 @@ class Operations:
         return rows
 
 
-def _all_dated(rows: dict[int, LogRow], path: str) -> dict[int, LogRow]:
-    """
-    Return *rows*, newest first, with the time of the next newer one where one has none.
-
-    Raises:
-        BadReplyError: None has a time.
-
-    """
+def _all_dated(rows: dict[int, LogRow], *, now: float) -> dict[int, LogRow]:
+    """Return *rows*, newest first, with the time of a row beside it where one has none."""
     if all(row.at for row in rows.values()):
         return rows
-    times = [row.at for row in rows.values() if row.at]
-    if not times:
-        raise BadReplyError(path, "gave only rows without a time in microseconds")
-    at, dated = times[0], {}
+    at = next((row.at for row in rows.values() if row.at), now)
+    dated = {}
     for key, row in rows.items():
         at = row.at or at
         dated[key] = row if row.at else replace(row, at=at)

@@ -213,13 +213,15 @@ class Line:
         self._harness = harness
         self.key = key
         self.meter = Telemetry().meter("system")
+        self.spoil: Callable[[str, bytes], bytes] = lambda _path, body: body
+        """Changes what a read returns."""
         self.is_cut = False
         """Whether nothing that acts gets through to the platform."""
 
     async def read(
         self, path: str, query: Mapping[str, str], *, endpoint: str, urgent: bool = False
     ) -> bytes:
-        return self._exchange("GET", path, query, None).body
+        return self.spoil(path, self._exchange("GET", path, query, None).body)
 
     async def act(
         self, path: str, body: Mapping[str, Any], *, endpoint: str, last_check: LastCheck
