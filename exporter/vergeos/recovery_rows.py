@@ -39,7 +39,7 @@ class MachineLog(Row, gc=False):
     """A row of ``machine_logs``; its time is in microseconds, unlike all others."""
 
     machine: Reference = None
-    level: str | None = None
+    level: Name | None = None
     text: str | None = None
     user: Reference = None
     timestamp: Whole | None = None
@@ -48,18 +48,18 @@ class MachineLog(Row, gc=False):
 class Log(Row, gc=False):
     """A row of ``logs``; its time is in microseconds too."""
 
-    level: str | None = None
+    level: Name | None = None
     text: str | None = None
     user: Reference = None
     timestamp: Whole | None = None
-    object_type: str | None = None
+    object_type: Name | None = None
     object_name: Name | None = None
 
 
 class TagMember(Row, gc=False):
     """A row of ``tag_members``; the names are joined from ``tags`` and ``tag_categories``."""
 
-    member: str | None = None
+    member: Name | None = None
     tag_name: Annotated[Name | None, joined("tag#name as tag_name")] = None
     category_name: Annotated[Name | None, joined("tag#category#name as category_name")] = None
 
@@ -71,7 +71,7 @@ class LoneVM(Row, gc=False):
     Only the joined fields hold the status; the columns of ``vms`` with these names are empty.
     """
 
-    uuid: str | None = None
+    uuid: Name | None = None
     name: Name | None = None
     machine: Reference = None
     enabled: bool | None = None
@@ -79,7 +79,7 @@ class LoneVM(Row, gc=False):
     service: Any = None
     disable_powercycle: bool | None = None
     running: Annotated[bool | None, joined("machine#status#running as running")] = None
-    status: Annotated[str | None, joined("machine#status#status as status")] = None
+    status: Annotated[Name | None, joined("machine#status#status as status")] = None
 
 
 def _log_row(row: MachineLog | Log, key: int, lost: Lost) -> LogRow:
