@@ -19,6 +19,7 @@ from exporter.model import KNOWN_STATUS_WORDS, MachineStatus, VMConfig
 from exporter.polling.state import TableRows
 from exporter.vergeos.rows import (
     MIB,
+    EVERYTHING_READ,
     UNKNOWN_WORD,
     Lost,
     Name,
@@ -100,7 +101,7 @@ def _vm_config(row: VMRow, key: int, lost: Lost) -> VMConfig | None:
         need_restart=row.need_restart,
         cpu_cores=row.cpu_cores,
         memory_bytes=mebibytes(row.ram),
-        cluster=optional_key(row.cluster, "cluster", lost),
+        cluster=key_number(row.cluster) or optional_key(row.cluster, "cluster", lost),
         os_family=shared(row.os_family),
         machine_type=shared(row.machine_type),
         ha_group=shared(row.ha_group),
@@ -110,19 +111,21 @@ def _vm_config(row: VMRow, key: int, lost: Lost) -> VMConfig | None:
         service=names_a_row(row.service),
         disable_powercycle=row.disable_powercycle,
         failover_cluster=key_number(row.cluster_failover),
-        unreadable=unreadable(lost),
+        unreadable=unreadable(lost) if lost else EVERYTHING_READ,
     )
 
 
 def _machine_status(row: StatusRow, machine: int, lost: Lost) -> MachineStatus:
-    word = status_word(row.status, "status", lost, of=f"machine {machine}")
-    node = optional_key(row.node, "node", lost)
+    word = shared(row.status)
+    if word not in KNOWN_STATUS_WORDS:
+        word = status_word(row.status, "status", lost, of=f"machine {machine}")
+    node = key_number(row.node) or optional_key(row.node, "node", lost)
     return MachineStatus(
         machine=machine,
         running=row.running,
         powered_on=row.powerstate,
         word=word,
-        state=shared(lower_case(row.state)),
+        state=lower_case(row.state),
         migratable=row.migratable,
         node=node,
         started_at=timestamp(row.started),
@@ -130,7 +133,7 @@ def _machine_status(row: StatusRow, machine: int, lost: Lost) -> MachineStatus:
         running_cpu_cores=row.running_cores,
         running_memory_bytes=mebibytes(row.running_ram),
         agent_version=shared(row.agent_version),
-        unreadable=unreadable(lost),
+        unreadable=unreadable(lost) if lost else EVERYTHING_READ,
     )
 
 

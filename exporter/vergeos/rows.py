@@ -9,6 +9,7 @@ without any usable row is a `BadReplyError`.
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from math import isfinite
 from operator import attrgetter
 from sys import intern
@@ -214,7 +215,7 @@ def optional_key(reference: Reference, field: str, lost: Lost) -> int | None:
 
 def unreadable(lost: Lost) -> frozenset[str]:
     """Return the fields of a row that could not be read."""
-    return frozenset(field for field, _ in lost) if lost else EVERYTHING_READ
+    return frozenset(field for field, _ in lost)
 
 
 def names_a_row(reference: Any) -> bool:
@@ -235,14 +236,15 @@ def status_word(text: str | None, field: str, lost: Lost, *, of: str) -> str:
         return word
     small = lower_case(word)
     if WORD_SHAPE.fullmatch(small):
-        return intern(small)
+        return small
     lost.append(LostValue(field, f"{of} has the status {word[:40]!r}, which is no status word"))
     return UNKNOWN_WORD
 
 
+@lru_cache(maxsize=256)
 def lower_case(text: str | None) -> str:
     """Return a word of VergeOS in lower case; other letters than A to Z occur in none."""
-    return text.lower() if text and text.isascii() else text or ""
+    return intern(text.lower() if text and text.isascii() else text or "")
 
 
 def shared(text: str | None) -> str:
