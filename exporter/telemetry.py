@@ -59,11 +59,11 @@ TIME_TO_SERVICE = Instrument(
 INSTRUMENTS = (
     Instrument("build_info", Gauge, "version pythonversion",
                "Version of Vergewatch and of Python; always 1."),
-    Instrument("api_requests_total", Counter, "system_name endpoint outcome",
+    Instrument("api_requests_total", Counter, "system_name api_endpoint outcome",
                "Requests to VergeOS, by endpoint and outcome."),
-    Instrument("api_request_duration_seconds", Summary, "system_name endpoint",
+    Instrument("api_request_duration_seconds", Summary, "system_name api_endpoint",
                "Duration of requests to VergeOS, including failed ones."),
-    Instrument("api_retries_total", Counter, "system_name endpoint",
+    Instrument("api_retries_total", Counter, "system_name api_endpoint",
                "Requests to VergeOS repeated after a temporary failure."),
     Instrument("table_fields_skipped_total", Counter, "system_name table field",
                "Values that could not be read, by table and field, summed over all polls; the "

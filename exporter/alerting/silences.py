@@ -12,7 +12,7 @@ from exporter.tolerant_json import UnreadableError, decode_object, split_list
 
 OWN_LABELS = ("system_name", "vm_id", "vm_name", "recovery")
 """Labels that only Vergewatch's alerts have."""
-IDENTIFYING_LABELS = (*OWN_LABELS, "node", "cluster")
+IDENTIFYING_LABELS = (*OWN_LABELS, "node_name", "cluster_name")
 
 Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
 

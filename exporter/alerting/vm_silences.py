@@ -7,8 +7,8 @@ alerts, for example of a full filesystem, does not.
 
 The labels of those alerts are known except for those that Prometheus adds: ``job``, ``instance``
 and external labels. A silence created from an alert in Alertmanager's UI contains them all, so
-matchers of unknown labels are ignored. A silence that selects only by ``node`` or ``cluster`` must
-match exactly, because alerts of other exporters have these labels too.
+matchers of unknown labels are ignored. A silence that selects only by ``node_name`` or
+``cluster_name`` must match exactly, because alerts of other exporters may have these labels too.
 """
 
 import asyncio
@@ -150,8 +150,8 @@ class SystemSilences:
                 "system_name": self._system_name(),
                 "vm_id": str(vm.vm_key),
                 "vm_name": vm.vm_name,
-                "node": vm.node,
-                "cluster": vm.cluster,
+                "node_name": vm.node,
+                "cluster_name": vm.cluster,
             }
         )
 
@@ -207,7 +207,7 @@ def _ignored_labels(silence: Silence, labels: Mapping[str, str]) -> tuple[str, .
     """
     Return the labels that do not matter because a narrower label selects the VM.
 
-    Our VM alerts have no ``cluster`` label, but a Prometheus in Kubernetes adds its own.
+    Our VM alerts have no such label, but those of an operator's own rules may.
     """
     equal = {
         one.name
@@ -215,8 +215,8 @@ def _ignored_labels(silence: Silence, labels: Mapping[str, str]) -> tuple[str, .
         if one.is_equal and not one.is_regex and one.value == labels.get(one.name)
     }
     if equal & {"vm_id", "vm_name"}:
-        return ("node", "cluster")
-    return ("cluster",) if "system_name" in equal and "node" in equal else ()
+        return ("node_name", "cluster_name")
+    return ("cluster_name",) if "system_name" in equal and "node_name" in equal else ()
 
 
 def _may_match(

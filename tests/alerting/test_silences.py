@@ -25,8 +25,8 @@ WEB = {
     "system_name": "production",
     "vm_id": "7",
     "vm_name": "web-01",
-    "node": "node1",
-    "cluster": "Workloads",
+    "node_name": "node1",
+    "cluster_name": "Workloads",
 }
 HOUR = timedelta(hours=1)
 
@@ -73,13 +73,13 @@ def held(*silences: Silence, at: float = 1000.0, **vm: str) -> str:
         'vm_name=~"web-.*"',
         'vm_name=~"db|web-0[1-3]"',
         'vm_id="7"',
-        'node="node1"',
-        'cluster="Workloads"',
+        'node_name="node1"',
+        'cluster_name="Workloads"',
         'system_name="production"',
         'system_name="production", vm_name!="db-01"',
         'system_name=~".+", vm_name!~"db-.*"',
         'recovery="hold"',
-        'recovery="hold", node="node1"',
+        'recovery="hold", node_name="node1"',
         'vm_name="web-01", alertname="VergeVMDown"',
         'vm_name="web-01", alertname=~"Verge.*"',
         'vm_name="web-01", alertname!="VergeVMDown"',
@@ -88,8 +88,12 @@ def held(*silences: Silence, at: float = 1000.0, **vm: str) -> str:
         'vm_name="web-01", job="vergewatch", instance="x:9888", layer="vm"',
         'system_name="production", vm_id="7", vm_name="web-01", cluster="k8s-eu-1"',
         'vm_id="7", node="node-of-prometheus"',
-        'system_name="production", node="node1", cluster="k8s-eu-1"',
-        'node="node1", alertname="VergeNodeOffline", severity="critical", layer="node"',
+        'vm_id="7", node_name="where-it-was", cluster_name="other"',
+        'system_name="production", node_name="node1", cluster="k8s-eu-1"',
+        'system_name="production", node_name="node1", cluster_name="other"',
+        'system_name="production", cluster="k8s-eu-1"',
+        'vm_name=~"web-.*", cluster="k8s-eu-1"',
+        'node_name="node1", alertname="VergeNodeOffline", severity="critical", layer="node"',
         r'vm_name=~"\p{L}+-\d+"',
         'vm_name=~"(?=web)"',
     ],
@@ -115,20 +119,22 @@ def test_silence_that_selects_the_vm_holds_it(text: str) -> None:
         'vm_name=~"web"',
         'vm_name="web-01", system_name="lab"',
         'system_name="production", vm_name!="web-01"',
-        'node="node2"',
-        'system_name="production", node="node2", cluster="Workloads"',
-        'system_name="production", cluster="k8s-eu-1"',
-        'vm_name=~"web-.*", cluster="k8s-eu-1"',
-        'cluster="workloads"',
+        'node_name="node2"',
+        'system_name="production", node_name="node2", cluster_name="Workloads"',
+        'system_name="production", cluster_name="other"',
+        'vm_name=~"web-.*", cluster_name="other"',
+        'cluster_name="workloads"',
+        'node="node1"',
+        'cluster="Workloads"',
         'recovery="on"',
-        'recovery="hold", node="node2"',
+        'recovery="hold", node_name="node2"',
         'vm_name="web-01", alertname="VergeVMFilesystemFilling"',
         'vm_name="web-01", alertname=~".*Filesystem.*"',
         'vm_name="web-01", severity="info"',
         'vm_name="web-01", mountpoint="/var"',
         'system_name="production", layer="exporter"',
-        'node="node1", alertname="NodeFilesystemAlmostOutOfSpace"',
-        'cluster="Workloads", namespace="shop", alertname="KubePodCrashLooping"',
+        'node_name="node1", alertname="NodeFilesystemAlmostOutOfSpace"',
+        'cluster_name="Workloads", namespace="shop", alertname="KubePodCrashLooping"',
     ],
 )
 def test_silence_of_something_else_does_not_hold_the_vm(text: str) -> None:
@@ -136,8 +142,8 @@ def test_silence_of_something_else_does_not_hold_the_vm(text: str) -> None:
 
 
 def test_silence_of_a_node_does_not_hold_a_vm_on_an_unknown_node() -> None:
-    assert not held(silence('node="node1"'), node="")
-    assert not held(silence('node=~".*"'), node="")
+    assert not held(silence('node_name="node1"'), node_name="")
+    assert not held(silence('node_name=~".*"'), node_name="")
 
 
 def test_hold_reason_has_author_end_comment_and_id() -> None:
@@ -166,7 +172,7 @@ def test_hold_reason_names_an_invalid_pattern() -> None:
 
 
 def test_hold_reason_names_the_silence_that_ends_last() -> None:
-    late = silence('node="node1"', id="late", ends_at=START + 9 * HOUR, created_by="bob")
+    late = silence('node_name="node1"', id="late", ends_at=START + 9 * HOUR, created_by="bob")
 
     assert "bob" in held(silence('vm_name="web-01"'), late)
 

@@ -141,7 +141,7 @@ def test_explain_names_the_author_of_the_silence(make_harness: MakeHarness, tmp_
     assert "does not start it now because it is silenced by alice until" in explain(about).sentence
 
 
-@pytest.mark.parametrize("label", ["vm_id", "node", "cluster", "system_name"])
+@pytest.mark.parametrize("label", ["vm_id", "node_name", "cluster_name", "system_name"])
 def test_silence_of_the_vm_id_node_cluster_or_system_holds_the_vm(
     make_harness: MakeHarness, tmp_path: Path, label: str
 ) -> None:
@@ -151,8 +151,8 @@ def test_silence_of_the_vm_id_node_cluster_or_system_holds_the_vm(
     node = world.node(vm.machine.status.node or 0)
     value = {
         "vm_id": str(vm.key),
-        "node": node.name,
-        "cluster": world.clusters[vm.machine.cluster or 0].name,
+        "node_name": node.name,
+        "cluster_name": world.clusters[vm.machine.cluster or 0].name,
         "system_name": "production",
     }[label]
     silencer.respond(silencer.silence(f'{label}="{value}"'))
