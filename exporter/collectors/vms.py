@@ -18,8 +18,8 @@ from exporter.exposition.view import Items, RenderView
 from exporter.model import KNOWN_STATUS_WORDS, MachineStatus, VMConfig
 from exporter.polling.state import TableRows
 from exporter.vergeos.rows import (
-    MIB,
     EVERYTHING_READ,
+    MIB,
     UNKNOWN_WORD,
     Lost,
     Name,
