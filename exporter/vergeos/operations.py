@@ -110,8 +110,10 @@ class Operations:
         if since:
             query["filter"] = f"$key ge {since}"
         reading = await self._read(LOGS[table], **query)
-        if not since and reading.rows and not any(row.at for row in reading.rows.values()):
-            raise BadReplyError(LOGS[table].path, "gave only rows without a time in microseconds")
+        rows = reading.rows.values()
+        is_dated = any(row.at for row in rows) or not rows
+        if not is_dated and (not since or all(row.unreadable for row in rows)):
+            raise BadReplyError(LOGS[table].path, "gave no row with a time in microseconds")
         found = _all_dated(reading.rows, now=self._clock.now().timestamp())
         return LogReading(
             tuple(row for _, row in sorted(found.items()) if row.key >= since),
