@@ -14,7 +14,7 @@ from exporter.polling.state import TableRows
 from exporter.tolerant_json import LostValue, UnreadableError, decode_object
 from exporter.vergeos import rows
 from exporter.vergeos.client import VergeOSClient
-from exporter.vergeos.skipped_fields import SkippedFields
+from exporter.vergeos.skipped_fields import count_skipped_fields
 from exporter.vergeos.tables import Table, decode_in_thread
 
 IDENTITY_REQUESTS = 2
@@ -67,7 +67,6 @@ class VergeOSSource:
         self._client = client
         self._tables = {table.name: table for table in tables}
         self._page_rows = page_rows
-        self._skipped_fields = SkippedFields(client.meter)
         self._decoded: dict[str, _Decoded] = {}
         self._shared: dict[str, bytes] = {}
         """By table, an answer that the request of another table brought and nothing used yet."""
@@ -81,7 +80,7 @@ class VergeOSSource:
 
         """
         found = await (self._identity() if name == IDENTITY else self._read(self._tables[name]))
-        self._skipped_fields.count(name, found)
+        count_skipped_fields(self._client.meter, name, found)
         return found
 
     async def _read(self, table: Table) -> TableRows[Any]:

@@ -48,6 +48,7 @@ UNSPACED = Limits(spacing_seconds=0)
 class Meter:
     """Records what the client measures."""
 
+    system_name: str = "system"
     requests: list[tuple[str, str]] = field(default_factory=list)
     retries: list[str] = field(default_factory=list)
 

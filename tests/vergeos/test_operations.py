@@ -11,6 +11,7 @@ import aiohttp
 import msgspec
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from exporter.clock import Clock, SystemClock
 from exporter.config.settings import APISettings, PollSettings, SystemSettings, TLSSettings
@@ -967,6 +968,23 @@ async def test_current_row_names_the_values_that_cannot_be_read(
 
         assert fresh is not None
         assert fresh.unreadable == {field}
+
+
+async def test_values_of_log_rows_that_cannot_be_read_are_counted_and_logged_once() -> None:
+    rows = b'[{"$key":2,"text":[],"user":"a"},{"$key":1,"text":"x","timestamp":1755993338250000}]'
+    async with scripted(respond(rows)) as (operations, _):
+        with capture_logs() as logs:
+            for _ in range(2):
+                reading = await operations.log_rows(LogTable.LOGS, 0, 10)
+
+    older, newer = reading.rows
+    assert (newer.unreadable, newer.at) == ({"text"}, older.at)
+    assert reading.complete
+    found = [(one["event"], one["table"], one["field"]) for one in logs]
+    assert found == [
+        ("table.fields_skipped", "logs", "text"),
+        ("table.fields_skipped", "logs", "timestamp"),
+    ]
 
 
 @pytest.mark.parametrize("tag", [b"null", b'""', b"7", b'"\\ud800"'], ids=repr)
