@@ -127,6 +127,19 @@ async def test_password_without_token_is_sent_as_basic(connect: Connect) -> None
     assert line.server.asked[0].headers["Authorization"] == f"Basic {expected}"
 
 
+@pytest.mark.parametrize("value", [b'"\\ud800"', b"NaN", b'"\xff"', b"[[]]", b'"\x01"'], ids=repr)
+async def test_strange_field_of_a_login_or_an_error_costs_only_itself(
+    connect: Connect, value: bytes
+) -> None:
+    login = respond(b'{"location":%s,"$key":"t1"}' % value, 201)
+    error = respond(b'{"code":%s,"err":"No permission"}' % value, 403)
+    line = await connect(login, respond(), error, credentials=USER)
+
+    await line.read()
+    with pytest.raises(ForbiddenError, match="No permission"):
+        await line.read()
+
+
 async def test_login_once_and_reuse_of_the_token(connect: Connect) -> None:
     line = await connect(TOKEN, respond(), credentials=USER)
 
