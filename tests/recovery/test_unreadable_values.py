@@ -217,6 +217,32 @@ def test_value_that_becomes_unreadable_just_before_the_action_prevents_it(field:
     assert harness.asked("web-01") == []
 
 
+@pytest.mark.parametrize("share", [0.4, 0.5])
+def test_many_unreadable_vms_do_not_keep_the_others_from_being_started(share: float) -> None:
+    harness = Harness(vms=20).warm()
+    names = harness.names
+    odd, crashed = names[: int(share * len(names))], names[-1]
+    keys = {harness.world.vm(name).machine.key for name in odd}
+    spoil(harness, "machine_status", "started", lambda row: row["machine"] in keys, b'""')
+    harness.advance(80)
+
+    harness.world.crash(crashed)
+    harness.advance(ENOUGH)
+
+    assert len(harness.asked(crashed)) == 1
+
+
+def test_inventory_of_which_most_vms_are_unreadable_is_rejected() -> None:
+    harness = Harness().warm()
+    spoil(harness, "machine_status", "started", lambda row: row["machine"] != 101, b'""')
+    harness.advance(80)
+
+    problem = harness.recovery.state.health.problem
+    assert problem is not None
+    assert problem.reason == "unreadable"
+    assert "values that decide cannot be read of" in problem.detail
+
+
 # The rows of the logs
 
 

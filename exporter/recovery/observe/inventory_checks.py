@@ -10,7 +10,7 @@ from typing import NamedTuple
 from exporter.model import VM, Inventory, MachineStatus, Node, PollResult, StatusWord
 from exporter.recovery.model.cases import Enrolment, ObservedState, Policy
 from exporter.recovery.model.limits import Limits
-from exporter.recovery.observe.readable_rows import OF_VM, readable_nodes, readable_vms
+from exporter.recovery.observe.readable_rows import OF_VM, not_seen, readable_nodes, readable_vms
 
 VMS = "vms"
 STATUS = "machine_status"
@@ -41,6 +41,10 @@ STOPPING = frozenset({StatusWord.STOPPING, StatusWord.HIBERNATING})
 STOP_SHOWN = STOPPING | {StatusWord.HIBERNATED}
 """Words that prove a stop, whatever the logs show."""
 WAITING = frozenset({StatusWord.WAITINGFORRESOURCES, StatusWord.UNLICENSED})
+
+
+MAX_UNREADABLE_SHARE = 0.5
+"""Share of the VMs that may be unreadable; recovery goes on watching the others."""
 
 
 class CheckedInventory(NamedTuple):
@@ -105,7 +109,12 @@ def check_inventory(
         status_count=len(statuses),
         reported=inventory,
     )
-    short = _too_short(checked, poll, last, limits, enrolled)
+    unreadable = not_seen(vms, inventory)
+    if len(unreadable) > MAX_UNREADABLE_SHARE * checked.vm_count:
+        detail = f"values that decide cannot be read of {len(unreadable)} VMs"
+        return RejectedInventory("unreadable", detail)
+    watched = {uuid: key for uuid, key in enrolled.items() if key not in unreadable}
+    short = _too_short(checked, poll, last, limits, watched)
     return short or _on_time(checked, statuses, last, limits)
 
 

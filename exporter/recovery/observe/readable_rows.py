@@ -62,6 +62,14 @@ def readable_vms(inventory: Inventory, uuids: Mapping[int, str]) -> Sequence[VM]
     ]
 
 
+def not_seen(vms: Sequence[VM], inventory: Inventory) -> AbstractSet[int]:
+    """Return the keys of those of the `readable_vms` of *inventory* that show nothing."""
+    if vms is inventory.vms:
+        return frozenset()
+    both = zip(vms, inventory.vms, strict=True)
+    return {vm.config.key for vm, reported in both if vm is not reported}
+
+
 def is_all_readable(inventory: Inventory) -> bool:
     """Return whether every value of the VMs and of the names of their clusters was read."""
     return not unreadable_clusters(inventory) and not any(
