@@ -16,7 +16,7 @@ from exporter.alerting.silences import (
     decode_silences,
     silence_intervals,
 )
-from exporter.alerting.vm_silences import hold_reason, holds_vm
+from exporter.alerting.vm_silences import hold_reason, holds_vm, may_hold_vms
 from exporter.tolerant_json import UnreadableError
 from tests.alerting.samples import RecordingMeter
 from tests.fakes import START, FakeClock
@@ -96,6 +96,8 @@ def held(*silences: Silence, at: float = 1000.0, **vm: str) -> str:
         'node_name="node1", alertname="VergeNodeOffline", severity="critical", layer="node"',
         r'vm_name=~"\p{L}+-\d+"',
         'vm_name=~"(?=web)"',
+        'recovery!="hold"',
+        'vm_name=~"web-.*", alertname!="VergeVMDown"',
     ],
 )
 def test_silence_that_selects_the_vm_holds_it(text: str) -> None:
@@ -106,11 +108,6 @@ def test_silence_that_selects_the_vm_holds_it(text: str) -> None:
     "text",
     [
         'severity="warning"',
-        'alertname=~".+"',
-        'alertname="VergeVMDown"',
-        'layer="vm"',
-        'vm_name!="db-01"',
-        'vm_name!=""',
         'vm_name=~".*", severity="warning"',
         'vm_name=""',
         'job="vergewatch"',
@@ -139,6 +136,95 @@ def test_silence_that_selects_the_vm_holds_it(text: str) -> None:
 )
 def test_silence_of_something_else_does_not_hold_the_vm(text: str) -> None:
     assert not held(silence(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'vm_name!="db-01"',
+        'vm_name!=""',
+        'vm_name!~"db-.*|mail"',
+        'vm_id!="8"',
+        'system_name!="lab"',
+        'node_name!="node1"',
+        'cluster_name!="Workloads"',
+        'team!="databases"',
+        'alertname!="Watchdog"',
+        'vm_name!="db-01", severity="critical"',
+        'vm_name!="db-01", job="vergewatch", instance="x:9888", prometheus="eu"',
+        'alertname="VergeVMDown"',
+        'alertname="VergeVMDown", job="vergewatch"',
+        'alertname=~"Verge.*", prometheus="eu"',
+        'alertname=~".+"',
+        'alertname!~"Kube.*"',
+        'severity="critical"',
+        'severity=~"critical|warning", layer!="node"',
+        'layer="vm"',
+        'source="vergewatch"',
+        'source!="vergewatch"',
+        'system_name=~".+", layer!="exporter"',
+    ],
+)
+def test_silence_that_mutes_the_alert_of_a_vm_that_is_down_holds_the_vm(text: str) -> None:
+    assert held(silence(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'vm_name!="web-01"',
+        'vm_name!~"web-.*"',
+        'vm_id!="7"',
+        'system_name!="production"',
+        'vm_name!="db-01", vm_name!="web-01"',
+        'vm_name!="db-01", severity="warning"',
+        'vm_name!="db-01", alertname="VergeVMFilesystemFilling"',
+        'vm_name!="db-01", mountpoint="/var"',
+        'vm_name!="db-01", system_name="lab"',
+        'alertname!="VergeVMDown"',
+        'alertname="VergeRecoveryHeldTooLong"',
+        'alertname="InstanceDown", job="node"',
+        'alertname=~".+", job="node"',
+        'alertname=~"(Kube|Node).*"',
+        'severity!="critical"',
+        'layer!="vm"',
+        'source="other"',
+        'job!="", severity="critical"',
+        'namespace=~".+"',
+    ],
+)
+def test_silence_that_mutes_other_alerts_does_not_hold_the_vm(text: str) -> None:
+    assert not held(silence(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "may"),
+    [
+        ('alertname="KubePodCrashLooping", namespace="shop"', False),
+        ('alertname="InstanceDown"', False),
+        ('severity="warning"', False),
+        ('job="node"', False),
+        ('severity="warning", vm_name!="web-01"', False),
+        ('severity="critical"', True),
+        ('vm_name="db"', True),
+        ('vm_name!="db", job="vergewatch"', True),
+        ('node_name="n"', True),
+        ('source="vergewatch"', True),
+    ],
+)
+def test_silence_of_other_alerts_is_dropped_before_any_vm_is_asked_about(
+    text: str, may: bool
+) -> None:
+    assert may_hold_vms(silence(text)) is may
+
+
+def test_silence_that_excludes_a_vm_holds_all_others() -> None:
+    excluding = silence('vm_name!="web-01"')
+
+    assert [name for name in ("web-01", "web-02", "db") if held(excluding, vm_name=name)] == [
+        "web-02",
+        "db",
+    ]
 
 
 def test_silence_of_a_node_does_not_hold_a_vm_on_an_unknown_node() -> None:
