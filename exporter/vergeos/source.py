@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from exporter.errors import BadReplyError, ForbiddenError
+from exporter.errors import BadReplyError, ForbiddenError, UnreachableError
 from exporter.model import IDENTITY, Identity
 from exporter.polling.state import TableRows
 from exporter.tolerant_json import LostValue, UnreadableError, decode_object
@@ -68,6 +68,8 @@ class VergeOSSource:
         self._tables = {table.name: table for table in tables}
         self._page_rows = page_rows
         self._decoded: dict[str, _Decoded] = {}
+        self._version = ""
+        """The last one that was read."""
         self._shared: dict[str, bytes] = {}
         """By table, an answer that the request of another table brought and nothing used yet."""
 
@@ -145,17 +147,25 @@ class VergeOSSource:
         Return the system's name and version.
 
         The name is asked for first because it needs credentials: if they are refused, only one
-        request was made.
+        request was made. The version alone is no reason to go without a name: the last one stays.
         """
         query = {"fields": "key,value", "filter": "key eq 'cloud_name'"}
         settings = await self._read_if_visible(SETTINGS_PATH, query, endpoint="settings")
-        version = await self._read_if_visible(VERSION_PATH, {}, endpoint="version")
         lost: list[LostValue] = []
-        identity = Identity(
-            _setting(settings, "cloud_name", lost) if settings is not None else "",
-            _version(version, lost) if version is not None else "",
+        name = _setting(settings, "cloud_name", lost) if settings is not None else ""
+        problem = None
+        try:
+            version = await self._read_if_visible(VERSION_PATH, {}, endpoint="version")
+            self._version = _version(version, lost) if version is not None else ""
+        except (BadReplyError, UnreachableError) as error:
+            problem = str(error)
+        return TableRows(
+            Identity(name, self._version),
+            1,
+            skipped=int(problem is not None),
+            problem=problem,
+            skipped_values=rows.counted(lost, IDENTITY),
         )
-        return TableRows(identity, 1, skipped_values=rows.counted(lost, IDENTITY))
 
     async def _read_if_visible(
         self, path: str, query: dict[str, str], *, endpoint: str
