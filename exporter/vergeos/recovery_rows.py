@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from msgspec.structs import replace
 
 from exporter.polling.state import TableRows
-from exporter.recovery.model.platform_log import LogRow, LogTable
+from exporter.recovery.model.platform_log import LogRow, LogTable, cut
 from exporter.recovery.model.ports import FreshVM
 from exporter.recovery.observe.enrolment import OURS
 from exporter.tolerant_json import LostValue
@@ -96,7 +96,7 @@ def _log_row(row: MachineLog | Log, key: int, lost: Lost) -> LogRow:
         key=key,
         at=(row.timestamp or 0) / 1e6,
         level=row.level or "",
-        text=UNREADABLE_TEXT if "text" in fields else row.text or "",
+        text=UNREADABLE_TEXT if "text" in fields else cut(row.text or ""),
         user=_user_name(row.user),
         unreadable=unreadable(lost) & EVIDENCE,
     )
