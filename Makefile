@@ -18,7 +18,7 @@ DEV     := $(VENV)/.dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check bench fuzz replay noise mutants dashboards previews lock docs clean setup programs
+.PHONY: help demo test coverage check bench fuzz fuzz-answers replay noise mutants dashboards previews lock docs clean setup programs
 
 help: ## List the verbs
 	@echo "make VERB, where VERB is one of"
@@ -80,6 +80,9 @@ bench: $(DEV) ## Run the benchmark and compare the numbers with their bars
 
 fuzz: $(DEV) ## Test recovery with thousands of random scenarios, other ones each time
 	@$(BIN)/python -m tests.recovery.fuzz $(ARGS)
+
+fuzz-answers: $(DEV) ## Decode 100,000 answers of VergeOS in which one value was replaced
+	@$(BIN)/python -m tests.vergeos.mutated_answers $(ARGS)
 
 replay: $(DEV) ## Simulate a month of recovery and print the results
 	@$(BIN)/python -m tests.recovery.replay $(ARGS)

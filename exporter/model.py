@@ -46,6 +46,8 @@ class MachineStatus(msgspec.Struct, frozen=True, gc=False):
     running_memory_bytes: int | None
     agent_version: str
     """Empty while no guest agent is connected."""
+    unreadable: frozenset[str] = frozenset()
+    """The fields of the row that could not be read; they are unknown here."""
 
 
 class VMConfig(msgspec.Struct, frozen=True, gc=False):
@@ -73,6 +75,8 @@ class VMConfig(msgspec.Struct, frozen=True, gc=False):
     """Whether a reboot by the guest is a reset instead of a power cycle."""
     failover_cluster: int | None = None
     """The cluster that VergeOS starts it in if its own has no room."""
+    unreadable: frozenset[str] = frozenset()
+    """The fields of the row that could not be read; they are unknown here."""
 
 
 class VM(msgspec.Struct, frozen=True, gc=False):
@@ -87,6 +91,7 @@ class Cluster(msgspec.Struct, frozen=True, gc=False):
 
     key: int
     name: str
+    unreadable: frozenset[str] = frozenset()
 
 
 class Node(msgspec.Struct, frozen=True, gc=False):
@@ -98,6 +103,7 @@ class Node(msgspec.Struct, frozen=True, gc=False):
     machine: int | None
     maintenance: bool | None
     status: MachineStatus | None
+    unreadable: frozenset[str] = frozenset()
 
 
 class StorageTier(msgspec.Struct, frozen=True, gc=False):

@@ -65,6 +65,9 @@ INSTRUMENTS = (
                "Duration of requests to VergeOS, including failed ones."),
     Instrument("api_retries_total", Counter, "system_name api_endpoint",
                "Requests to VergeOS repeated after a temporary failure."),
+    Instrument("table_fields_skipped_total", Counter, "system_name table field",
+               "Values that could not be read, by table and field, summed over all polls; the "
+               "rest of their rows is used."),
     Instrument("render_duration_seconds", Gauge, "system_name",
                "Duration of the last render of the metrics page."),
     Instrument("duplicate_series", Gauge, "system_name",
@@ -168,6 +171,9 @@ class SystemMeter:
 
     def retry(self, endpoint: str) -> None:
         self.of("api_retries_total", endpoint).inc()
+
+    def fields_skipped(self, table: str, field: str, count: int) -> None:
+        self.of("table_fields_skipped_total", table, field).inc(count)
 
     def rendered_in(self, seconds: float, *, duplicates: int) -> None:
         self.of("render_duration_seconds").set(seconds)

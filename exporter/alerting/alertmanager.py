@@ -10,7 +10,6 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 import aiohttp
-import msgspec
 
 from exporter import http
 from exporter.alerting.config import AlertmanagerSettings
@@ -19,6 +18,7 @@ from exporter.clock import Clock
 from exporter.errors import ConfigError, VergewatchError
 from exporter.http import connection_error_reason, read_body
 from exporter.inputs.live_file import FileWatch
+from exporter.tolerant_json import UnreadableError
 
 ALERTS = "/api/v2/alerts"
 SILENCES = "/api/v2/silences"
@@ -74,7 +74,7 @@ class Alertmanager:
         date, body = await self._request("GET", SILENCES, None)
         try:
             silences, invalid = decode_silences(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UnreadableError:
             text = f"{SILENCES} returned no list of silences: check the URL"
             raise self._error(text, outcome="bad_reply") from None
         return SilencesResponse(silences, invalid, _parsed_date(date) or now, asked_at)

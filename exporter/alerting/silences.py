@@ -1,12 +1,14 @@
 """Silences as Alertmanager's API returns them, and when each applies on our monotonic clock."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, NamedTuple
 
 import msgspec
 
 from exporter.alerting.matchers import Matcher, is_valid_silence
+from exporter.tolerant_json import UnreadableError, decode_object, split_list
 
 OWN_LABELS = ("system_name", "vm_id", "vm_name", "recovery")
 """Labels that only Vergewatch's alerts have."""
@@ -94,17 +96,14 @@ def decode_silences(body: bytes) -> tuple[list[Silence], int]:
     Return the silences in *body*, and how many could not be decoded.
 
     Raises:
-        msgspec.DecodeError: *body* is not a JSON list.
-        UnicodeDecodeError: *body* is not UTF-8.
+        UnreadableError: *body* is not a JSON list.
 
     """
     silences = []
-    rows = msgspec.json.decode(body, type=list[msgspec.Raw])
+    rows = split_list(body)
     for row in rows:
-        try:
-            silences.append(msgspec.json.decode(row, type=Silence))
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            continue
+        with suppress(UnreadableError):
+            silences.append(decode_object(row, Silence, []))
     return silences, len(rows) - len(silences)
 
 

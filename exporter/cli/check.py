@@ -230,6 +230,11 @@ async def _read_tables(
             status = _hold_status(resolved, one.table, read.count) or status
             if read.problem is not None:
                 status = f"[yellow]{read.skipped} rows skipped: {escape(read.problem)}[/]"
+            elif read.skipped_values:
+                fields = ", ".join(
+                    f"{field} ({one.number})" for field, one in read.skipped_values.items()
+                )
+                status = f"[yellow]values that cannot be read: {escape(fields)}[/]"
         results.add_row(one.table, f"{one.every_seconds:g} s", count, status)
     return fatal
 

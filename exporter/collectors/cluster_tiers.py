@@ -13,7 +13,19 @@ from exporter.collectors.clusters import CLUSTERS
 from exporter.collectors.collector import Collector
 from exporter.exposition.collector import divide, gauge, group, info, or_unknown
 from exporter.exposition.view import Items, RenderView, escape
-from exporter.vergeos.rows import Count, Name, Reference, Row, Whole, joined, key_number
+from exporter.vergeos.rows import (
+    UNKNOWN_WORD,
+    Count,
+    Lost,
+    Name,
+    Reference,
+    Row,
+    Whole,
+    joined,
+    key_number,
+    lower_case,
+    unreadable,
+)
 from exporter.vergeos.tables import Importance, Pace, Table
 
 
@@ -43,8 +55,14 @@ class ClusterTierRow(Row, gc=False):
         return bool(self.tier_status) and not (self.capacity == 0 and not self.used)
 
 
+def _tier(row: ClusterTierRow, _: int, lost: Lost) -> ClusterTierRow:
+    is_unknown = "tier_status" in unreadable(lost)  # it may well have storage
+    row.tier_status = UNKNOWN_WORD if is_unknown else lower_case(row.tier_status)
+    return row
+
+
 CLUSTER_TIERS = Table(
-    "cluster_tiers", "cluster_tiers", Pace.INVENTORY, ClusterTierRow, may_be_hidden=True,
+    "cluster_tiers", "cluster_tiers", Pace.INVENTORY, ClusterTierRow, _tier, may_be_hidden=True,
     importance=Importance.HIGH,
 )  # fmt: skip
 

@@ -6,7 +6,7 @@ from exporter.collectors.collector import Collector
 from exporter.exposition.collector import each, gauge, group
 from exporter.exposition.view import Items, RenderView, escape
 from exporter.model import KNOWN_STATUS_WORDS, Cluster
-from exporter.vergeos.rows import Name, Row
+from exporter.vergeos.rows import Name, Row, unreadable
 from exporter.vergeos.tables import Importance, Pace, Table
 
 
@@ -21,7 +21,7 @@ CLUSTERS = Table(
     "clusters",
     Pace.INVENTORY,
     ClusterRow,
-    lambda row, key: Cluster(key, row.name or f"#{key}"),
+    lambda row, key, lost: Cluster(key, row.name or f"#{key}", unreadable(lost)),
     importance=Importance.HIGH,
     keeps_stale_rows=True,
 )

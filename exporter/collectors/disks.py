@@ -6,16 +6,16 @@ from exporter.collectors.collector import Collector
 from exporter.collectors.devices import DeviceRow, by_machine, clean_device, devices_of_vms
 from exporter.exposition.collector import VM, counter, divide, gauge, group, info
 from exporter.exposition.view import Items, RenderView
-from exporter.vergeos.rows import Count, Reference, Row, Whole, shared
+from exporter.vergeos.rows import Count, Lost, Name, Reference, Row, Whole, shared
 from exporter.vergeos.tables import Pace, Table
 
 
 class DriveRow(DeviceRow, gc=False):
     """A row of ``machine_drives``."""
 
-    media: str | None = None
-    interface: str | None = None
-    preferred_tier: Whole | str | None = None
+    media: Name | None = None
+    interface: Name | None = None
+    preferred_tier: Whole | Name | None = None
     disksize: Whole | None = None
     used_bytes: Whole | None = None
 
@@ -32,7 +32,7 @@ class DriveStatsRow(Row, gc=False):
     service_time: float | None = None
 
 
-def _disk(row: DriveRow, key: int) -> DriveRow:
+def _disk(row: DriveRow, key: int, _: Lost) -> DriveRow:
     clean_device(row, key)
     row.media, row.interface = shared(row.media), shared(row.interface)
     row.preferred_tier = shared("" if row.preferred_tier is None else str(row.preferred_tier))

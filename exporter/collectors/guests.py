@@ -6,14 +6,14 @@ of the row and seldom changes.
 """
 
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
 from exporter.collectors.collector import Collector
 from exporter.exposition.collector import VM, gauge, group, info, scale
 from exporter.exposition.view import Items, RenderView
-from exporter.vergeos.rows import MIB, Name, Reference, Row, Whole, shared, timestamp
+from exporter.vergeos.rows import MIB, Lost, Name, Reference, Row, Whole, shared, timestamp
 from exporter.vergeos.tables import Pace, Table
 
 
@@ -21,9 +21,9 @@ class OSInfo(msgspec.Struct, gc=False):
     """``osinfo`` of a guest."""
 
     name: Name | None = None
-    pretty_name: str | None = msgspec.field(name="pretty-name", default=None)
+    pretty_name: Name | None = msgspec.field(name="pretty-name", default=None)
     version: Name | None = None
-    kernel_release: str | None = msgspec.field(name="kernel-release", default=None)
+    kernel_release: Name | None = msgspec.field(name="kernel-release", default=None)
 
 
 class MemInfo(msgspec.Struct, gc=False):
@@ -35,6 +35,8 @@ class MemInfo(msgspec.Struct, gc=False):
 
 class FsInfo(msgspec.Struct, gc=False):
     """One of ``fsinfo`` of a guest."""
+
+    IDENTITY: ClassVar = ("mountpoint",)
 
     name: Name | None = None
     mountpoint: Name | None = None
@@ -59,7 +61,7 @@ class GuestRow(Row, gc=False):
     agent_guest_info: GuestInfo | list[Any] | None = None
 
 
-def _guest(row: GuestRow, _: int) -> GuestRow:
+def _guest(row: GuestRow, _: int, __: Lost) -> GuestRow:
     info = row.agent_guest_info
     if not isinstance(info, GuestInfo):
         row.agent_guest_info = None

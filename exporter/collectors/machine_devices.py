@@ -10,7 +10,7 @@ from exporter.collectors.collector import Collector
 from exporter.collectors.devices import DeviceRow, by_machine, clean_device, devices_of_vms
 from exporter.exposition.collector import VM, each, group, info, or_unknown
 from exporter.exposition.view import Items, RenderView
-from exporter.vergeos.rows import Name, joined
+from exporter.vergeos.rows import Lost, Name, joined, lower_case
 from exporter.vergeos.tables import Importance, Pace, Table
 
 MISSING = "missing"
@@ -28,13 +28,13 @@ class MachineDeviceRow(DeviceRow, gc=False):
     def is_lacking(self) -> bool:
         """Whether the machine requires it and it is missing."""
         required = self.optional is False and self.enabled is not False
-        return required and self.device_status == MISSING
+        return required and lower_case(self.device_status) == MISSING
 
 
 _OPTIONAL = {True: "true", False: "false", None: "unknown"}
 
 
-def _device(row: MachineDeviceRow, key: int) -> MachineDeviceRow:
+def _device(row: MachineDeviceRow, key: int, _: Lost) -> MachineDeviceRow:
     clean_device(row, key)
     return row
 

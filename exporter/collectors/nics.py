@@ -9,7 +9,7 @@ from exporter.collectors.collector import Collector
 from exporter.collectors.devices import DeviceRow, by_machine, clean_device, devices_of_vms
 from exporter.exposition.collector import VM, counter, divide, gauge, group, info
 from exporter.exposition.view import Items, RenderView
-from exporter.vergeos.rows import WORD_SHAPE, Count, joined
+from exporter.vergeos.rows import WORD_SHAPE, Count, Lost, joined, lower_case
 from exporter.vergeos.tables import Pace, Table
 
 MEGABITS_PER_BYTE = 8 / 1_000_000
@@ -38,7 +38,7 @@ class NicRow(DeviceRow, gc=False):
     status: Annotated[NicStatus | list[Any] | None, joined("status[all]")] = None
 
 
-def _nic(row: NicRow, key: int) -> NicRow:
+def _nic(row: NicRow, key: int, _: Lost) -> NicRow:
     clean_device(row, key)
     row.stats = row.stats if isinstance(row.stats, NicStats) else NicStats()
     row.status = status = row.status if isinstance(row.status, NicStatus) else NicStatus()
@@ -49,7 +49,8 @@ def _nic(row: NicRow, key: int) -> NicRow:
 @lru_cache(maxsize=256)
 def link_word(status: str | None) -> str:
     """Return the link status as a label value, which free text must not become."""
-    return status if status and WORD_SHAPE.fullmatch(status) else "unknown"
+    word = lower_case(status)
+    return word if WORD_SHAPE.fullmatch(word) else "unknown"
 
 
 MACHINE_NICS = Table("machine_nics", "machine_nics", Pace.SLOW, NicRow, _nic, by_machine, turn=2)

@@ -6,7 +6,7 @@ from exporter.collectors.collector import Collector
 from exporter.exposition.collector import gauge, group, info
 from exporter.exposition.view import FROZEN, UPDATED, Items, RenderView, escape
 from exporter.model import Node
-from exporter.vergeos.rows import Name, Reference, Row, key_number
+from exporter.vergeos.rows import Lost, Name, Reference, Row, optional_key, unreadable
 from exporter.vergeos.tables import Importance, Pace, Table
 
 
@@ -20,14 +20,15 @@ class NodeRow(Row, gc=False):
     maintenance: bool | None = None
 
 
-def _node(row: NodeRow, key: int) -> Node:
+def _node(row: NodeRow, key: int, lost: Lost) -> Node:
     return Node(
         key=key,
         name=row.name or f"#{key}",
-        cluster=key_number(row.cluster),
-        machine=key_number(row.machine),
+        cluster=optional_key(row.cluster, "cluster", lost),
+        machine=optional_key(row.machine, "machine", lost),
         maintenance=row.maintenance,
         status=None,
+        unreadable=unreadable(lost),
     )
 
 

@@ -8,7 +8,7 @@ from exporter.collectors.cluster_tiers import CLUSTER_TIERS
 from exporter.collectors.machine_devices import MACHINE_DEVICES
 from exporter.collectors.update_settings import UPDATE_SETTINGS, UPDATE_SOURCE_STATUS
 from exporter.model import PlatformStatus, StorageTier
-from exporter.vergeos.rows import MIB, key_number
+from exporter.vergeos.rows import MIB, key_number, lower_case
 
 UPDATING = ("installing", "applying")
 """Statuses of an update source during which nodes may restart; a download changes nothing."""
@@ -28,13 +28,13 @@ def _update(rows: Mapping[str, Any]) -> str:
     if any(row.applying_updates for row in rows.get(UPDATE_SETTINGS.name, {}).values()):
         return "VergeOS applies an update"
     sources = rows.get(UPDATE_SOURCE_STATUS.name, {}).values()
-    return next((f"VergeOS is {row.status} an update" for row in sources
-                 if row.status in UPDATING), "")  # fmt: skip
+    statuses = (lower_case(row.status) for row in sources)
+    return next((f"VergeOS is {one} an update" for one in statuses if one in UPDATING), "")
 
 
 def _tiers(rows: Mapping[str, Any]) -> tuple[StorageTier, ...]:
     return tuple(
-        StorageTier(cluster, row.tier, row.tier_status, row.repairs)
+        StorageTier(cluster, row.tier, row.tier_status or "", row.repairs)
         for row in rows.get(CLUSTER_TIERS.name, {}).values()
         if row.has_storage and (cluster := key_number(row.cluster)) is not None
     )

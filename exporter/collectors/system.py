@@ -21,7 +21,7 @@ VM_SNAPSHOTS = Table(
     "vms",
     Pace.INVENTORY,
     SnapshotRow,
-    lambda row, _: row.is_snapshot or None,  # VergeOS may ignore the filter
+    lambda row, _, __: row.is_snapshot or None,  # VergeOS may ignore the filter
     lambda decoded: decoded.with_rows(decoded.count),
     where="is_snapshot eq true",
     importance=Importance.LOW,

@@ -18,20 +18,24 @@ from exporter.exposition.view import FROZEN, Items, RenderView
 from exporter.model import KNOWN_STATUS_WORDS, MachineStatus, VMConfig
 from exporter.polling.state import TableRows
 from exporter.vergeos.rows import (
+    EVERYTHING_READ,
     MIB,
     UNKNOWN_WORD,
-    WORD_SHAPE,
+    Lost,
     Name,
     Reference,
     Row,
-    SkipRowError,
     Whole,
     key_number,
+    lower_case,
     mebibytes,
     names_a_row,
+    optional_key,
     required_key,
     shared,
+    status_word,
     timestamp,
+    unreadable,
 )
 from exporter.vergeos.tables import Importance, Pace, Table
 
@@ -41,7 +45,7 @@ class VMRow(Row, gc=False):
 
     machine: Reference = None
     name: Name | None = None
-    uuid: str | None = None
+    uuid: Name | None = None
     is_snapshot: bool | None = None
     enabled: bool | None = None
     need_restart: bool | None = None
@@ -49,11 +53,11 @@ class VMRow(Row, gc=False):
     ram: Whole | None = None
     cluster: Reference = None
     cluster_failover: Reference = None
-    os_family: str | None = None
-    machine_type: str | None = None
-    ha_group: str | None = None
-    on_power_loss: str | None = None
-    created_from: str | None = None
+    os_family: Name | None = None
+    machine_type: Name | None = None
+    ha_group: Name | None = None
+    on_power_loss: Name | None = None
+    created_from: Name | None = None
     guest_agent: bool | None = None
     service: Any = None
     """A foreign key; in no shape worth losing the row for."""
@@ -66,15 +70,15 @@ class StatusRow(Row, gc=False):
     machine: Reference = None
     running: bool | None = None
     powerstate: bool | None = None
-    status: str | None = None
-    state: str | None = None
+    status: Name | None = None
+    state: Name | None = None
     migratable: bool | None = None
     node: Reference = None
     started: Whole | float | None = None
     last_update: Whole | float | None = None
     running_cores: Whole | None = None
     running_ram: Whole | None = None
-    agent_version: str | None = None
+    agent_version: Name | None = None
 
 
 class StatsRow(Row, gc=False):
@@ -85,7 +89,7 @@ class StatsRow(Row, gc=False):
     ram_used: Whole | None = None
 
 
-def _vm_config(row: VMRow, key: int) -> VMConfig | None:
+def _vm_config(row: VMRow, key: int, lost: Lost) -> VMConfig | None:
     if row.is_snapshot:  # VergeOS may ignore the filter
         return None
     return VMConfig(
@@ -97,7 +101,7 @@ def _vm_config(row: VMRow, key: int) -> VMConfig | None:
         need_restart=row.need_restart,
         cpu_cores=row.cpu_cores,
         memory_bytes=mebibytes(row.ram),
-        cluster=key_number(row.cluster),
+        cluster=key_number(row.cluster) or optional_key(row.cluster, "cluster", lost),
         os_family=shared(row.os_family),
         machine_type=shared(row.machine_type),
         ha_group=shared(row.ha_group),
@@ -107,28 +111,29 @@ def _vm_config(row: VMRow, key: int) -> VMConfig | None:
         service=names_a_row(row.service),
         disable_powercycle=row.disable_powercycle,
         failover_cluster=key_number(row.cluster_failover),
+        unreadable=unreadable(lost) if lost else EVERYTHING_READ,
     )
 
 
-def _machine_status(row: StatusRow, machine: int) -> MachineStatus:
-    word = shared(row.status) or UNKNOWN_WORD
-    if word not in KNOWN_STATUS_WORDS and not WORD_SHAPE.fullmatch(word):
-        raise SkipRowError(
-            f"machine {machine} has the status {word[:40]!r}, which is not a status word"
-        )
+def _machine_status(row: StatusRow, machine: int, lost: Lost) -> MachineStatus:
+    word = shared(row.status)
+    if word not in KNOWN_STATUS_WORDS:
+        word = status_word(row.status, "status", lost, of=f"machine {machine}")
+    node = key_number(row.node) or optional_key(row.node, "node", lost)
     return MachineStatus(
         machine=machine,
         running=row.running,
         powered_on=row.powerstate,
         word=word,
-        state=shared(row.state),
+        state=lower_case(row.state),
         migratable=row.migratable,
-        node=key_number(row.node),
+        node=node,
         started_at=timestamp(row.started),
         updated_at=timestamp(row.last_update),
         running_cpu_cores=row.running_cores,
         running_memory_bytes=mebibytes(row.running_ram),
         agent_version=shared(row.agent_version),
+        unreadable=unreadable(lost) if lost else EVERYTHING_READ,
     )
 
 

@@ -34,6 +34,8 @@ class PollLog:
         self._failing: set[str] = set()
         """Tables whose failure was logged, so that their recovery will be."""
         self._unknown_statuses: set[str] = set()
+        self._skipped_fields: set[tuple[str, str]] = set()
+        """Tables and fields of which a value that could not be read was logged."""
         self._recent_errors: deque[RecentError] = deque(maxlen=RECENT_ERRORS_KEPT)
         self.lost: VergeOSError | None = None
         """Why no table of the system can be polled at present."""
@@ -128,6 +130,18 @@ class PollLog:
                 first=rows.problem,
             )
             self._note(f"{rows.skipped} rows skipped; the first: {rows.problem}")
+        for field, (number, problem) in rows.skipped_values.items():
+            if (table, field) not in self._skipped_fields:
+                self._skipped_fields.add((table, field))
+                log.warning(
+                    "table.fields_skipped",
+                    system=self.name,
+                    table=table,
+                    field=field,
+                    skipped=number,
+                    first=problem,
+                )
+                self._note(f"values of {field} cannot be read; the first: {problem}")
         left = max(0, UNKNOWN_STATUSES_LOGGED - len(self._unknown_statuses))
         for word in sorted(rows.unknown_words - self._unknown_statuses)[:left]:
             self._unknown_statuses.add(word)

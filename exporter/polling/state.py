@@ -1,6 +1,7 @@
 """The state of one table's polling."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -12,6 +13,14 @@ from exporter.polling.schedule import TableSchedule
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+
+
+class SkippedValues(NamedTuple):
+    """The values of one field that could not be read in one answer."""
+
+    number: int
+    problem: str
+    """Why the first of them could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +35,12 @@ class TableRows(Generic[T_co]):
     """Why the first skipped row was skipped."""
     unknown_words: frozenset[str] = frozenset()
     """Status words that are not in `exporter.model.StatusWord`."""
+    skipped_values: Mapping[str, SkippedValues] = field(default_factory=dict)
+    """By field: what could not be read of rows that were decoded."""
 
     def with_rows(self, rows: T) -> "TableRows[T]":
         """Return the same result with other *rows*."""
-        return TableRows(rows, self.count, self.skipped, self.problem, self.unknown_words)
+        return replace(self, rows=rows)  # type: ignore[arg-type,return-value]
 
 
 class LastGood(NamedTuple):

@@ -17,6 +17,7 @@ from exporter.inputs.live_file import FileWatch
 from exporter.prometheus.config import ConfirmationSettings
 from exporter.prometheus.query_template import NAMES, filled, uses
 from exporter.recovery.model.confirmation import Confirmation, ConfirmationQuery
+from exporter.tolerant_json import UNREADABLE, LostValue, decode_object, split_list
 
 QUERY = "/api/v1/query"
 MAX_BODY_BYTES = 2**20
@@ -135,12 +136,13 @@ def _result(query: str, url: str, status: int, body: bytes | None) -> Confirmati
         problem = f"{url} returned {status}: check the password or the token"
         return Confirmation(query, problem=problem)
     try:
-        response = msgspec.json.decode(body or b"", type=_Response)
+        lost: list[LostValue] = []
+        response = decode_object(body or b"", _Response, lost)
         error = _printable(response.error or "; ".join(response.warnings))
         if error:
             return Confirmation(query, problem=f"{url}: {error}")
-        values = _values(response.data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        values = _values(response.data) if not lost else None
+    except (*UNREADABLE, ValueError):
         values = None
     if status != 200 or values is None:  # noqa: PLR2004
         problem = f"{url} returned {status} and no vector or scalar: check the URL and the query"
@@ -152,7 +154,7 @@ def _values(data: _Data | None) -> tuple[float, ...] | None:
     """Return the value of each sample; None if it is neither a vector nor a scalar."""
     match data:
         case _Data(result_type="vector"):
-            samples = msgspec.json.decode(data.result, type=list[_Sample])
+            samples = [decode_object(one, _Sample, []) for one in split_list(bytes(data.result))]
             return tuple(float(one.value[1]) for one in samples)
         case _Data(result_type="scalar"):
             return (float(msgspec.json.decode(data.result, type=tuple[float, str])[1]),)

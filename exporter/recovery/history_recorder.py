@@ -19,6 +19,7 @@ from exporter.recovery.model.log_templates import RowSource
 from exporter.recovery.model.platform_log import LogRow, PositionRead
 from exporter.recovery.model.ports import Random
 from exporter.recovery.observe.inventory_facts import Tags, changed, changed_since, encode
+from exporter.recovery.observe.readable_rows import as_recorded
 
 Learned = Mapping[RowSource, AbstractSet[str]]
 
@@ -123,7 +124,7 @@ class HistoryRecorder:
         self._began = None
         self._rows += log_tail.take_evidence()
         if inventory is not None:
-            self._add_inventory(inventory.reported, at=poll.asked_at)
+            self._add_inventory(as_recorded(inventory.reported, self._last), at=poll.asked_at)
         self._add_small(_small_facts(facts, learned, decided), at=poll.asked_at)
 
     def begin_again(self, at: float) -> None:

@@ -303,7 +303,7 @@ class LogTail:
 def subject_of(row: LogRow, vm_names: AbstractSet[str]) -> Subject:
     """Return what *row* is about."""
     if row.table is LogTable.MACHINE_LOGS:
-        return "machine", row.machine or 0
+        return ("machine", row.machine) if row.machine is not None else MANY
     is_known = row.object_type != "vm" or row.object_name in vm_names
     if row.object_name and is_known and row.object_type in (*RUN_VMS, *SINGLE_OBJECTS):
         return row.object_type, row.object_name

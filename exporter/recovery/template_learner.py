@@ -221,6 +221,8 @@ class TemplateLearner:
                     yield from self._unknown(row, case, names)
 
     def _is_of_interest(self, subject: Subject, row: LogRow) -> bool:
+        if row.unreadable:
+            return False  # it has no template, or is about it is not known whom
         if subject == MANY:
             return not self._users.is_system(row.user)  # those of VergeOS block nothing
         return subject[0] in ("machine", "vm")

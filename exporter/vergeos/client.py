@@ -23,10 +23,10 @@ from exporter.errors import (
     VergeOSError,
 )
 from exporter.recovery.model.ports import LastCheck
+from exporter.tolerant_json import UnreadableError, decode_object
 from exporter.vergeos.checked_body import CheckedBody
 from exporter.vergeos.credentials import Credentials, CredentialSource
 from exporter.vergeos.refusals import RefusalMemory
-from exporter.vergeos.rows import UNREADABLE
 from exporter.vergeos.transport import TOKENS_PATH, Answer, Limits, Request, Transport
 
 TOKEN_HEADER = "x-yottabyte-token"  # noqa: S105 - a header's name
@@ -37,6 +37,12 @@ RETRY_WAITS_SECONDS = ((0.2, 0.5), (0.4, 0.7))
 """Bounds of the random wait before each retry."""
 TOKEN_TRUSTED_SECONDS = 600.0
 """An action logs in again when its token was unused for longer: an action is not repeated."""
+
+
+class _Session(msgspec.Struct):
+    """The answer to a login."""
+
+    key: str | None = msgspec.field(name="$key", default=None)
 
 
 class VergeOSClient:
@@ -59,6 +65,7 @@ class VergeOSClient:
         refusals: RefusalMemory | None = None,
     ) -> None:
         self.budget = transport.budget
+        self.meter = transport.meter
         self._transport = transport
         self._clock = transport.clock
         self._credentials = credentials
@@ -250,10 +257,10 @@ class VergeOSClient:
             error.repeatable = False  # a login whose answer is lost leaves a session open
             raise
         try:
-            token = msgspec.json.decode(answer.body, type=dict[str, Any]).get("$key")
-        except UNREADABLE:
+            token = decode_object(answer.body, _Session, []).key
+        except UnreadableError:
             token = None
-        if not isinstance(token, str) or not TOKEN.fullmatch(token):
+        if token is None or not TOKEN.fullmatch(token):
             raise BadReplyError(TOKENS_PATH, "gave no session token", status=answer.status)
         return token
 

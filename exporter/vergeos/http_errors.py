@@ -5,17 +5,24 @@ A response can repeat credentials, so its text is redacted.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import aiohttp
 import msgspec
 
 from exporter.errors import BadReplyError, ForbiddenError, UnauthorizedError
-from exporter.vergeos.rows import UNREADABLE
+from exporter.tolerant_json import UnreadableError, decode_object
 
 MIN_SECRET_LENGTH = 6
 """Shorter words are not redacted: that would make error texts unreadable."""
 MAX_TEXT_LENGTH = 200
+
+
+class _ErrorAnswer(msgspec.Struct):
+    """An answer to a request that failed; releases differ in the field of the text."""
+
+    err: str | None = None
+    error: str | None = None
+    message: str | None = None
 
 
 def secrets_of(headers: Mapping[str, str], login: Mapping[str, str] | None) -> tuple[str, ...]:
@@ -54,11 +61,11 @@ def check_status(
 def _error_text(body: bytes, secrets: tuple[str, ...]) -> str:
     """Return `` (the error text of VergeOS)``, redacted; empty where the body has none."""
     try:
-        decoded = msgspec.json.decode(body, type=dict[str, Any])
-    except UNREADABLE:
+        decoded = decode_object(body, _ErrorAnswer, [])
+    except UnreadableError:
         return ""
-    text = decoded.get("err") or decoded.get("error") or decoded.get("message")
-    if not isinstance(text, str) or not text.strip():
+    text = decoded.err or decoded.error or decoded.message or ""
+    if not text.strip():
         return ""
     for secret in secrets:
         text = text.replace(secret, "***")

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from exporter.clock import Clock
 from exporter.errors import (
     BadReplyError,
@@ -20,10 +22,11 @@ from exporter.errors import (
 )
 from exporter.polling.state import TableRows
 from exporter.recovery.model.cases import Action, Reply
-from exporter.recovery.model.platform_log import LogReading, LogTable
+from exporter.recovery.model.platform_log import LogReading, LogRow, LogTable
 from exporter.recovery.model.ports import ActionReply, FreshVM, LastCheck
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.recovery_rows import LOGS, LONE_VMS, TAG_MEMBERS
+from exporter.vergeos.skipped_fields import SkippedFields
 from exporter.vergeos.tables import Table, decode_in_thread
 
 ACTIONS_PATH = "/api/v4/vm_actions"
@@ -75,6 +78,7 @@ class Operations:
         self._reader = reader
         self._actor = actor
         self._clock = clock
+        self._skipped_fields = SkippedFields(reader.meter)
         self._forbidden: _Forbidden | None = None
 
     @property
@@ -106,7 +110,11 @@ class Operations:
         if since:
             query["filter"] = f"$key ge {since}"
         reading = await self._read(LOGS[table], **query)
-        found = reading.rows
+        rows = reading.rows.values()
+        is_dated = any(row.at for row in rows) or not rows
+        if not is_dated and (not since or all(row.unreadable for row in rows)):
+            raise BadReplyError(LOGS[table].path, "gave no row with a time in microseconds")
+        found = _all_dated(reading.rows, now=self._clock.now().timestamp())
         return LogReading(
             tuple(row for _, row in sorted(found.items()) if row.key >= since),
             complete=(
@@ -160,7 +168,9 @@ class Operations:
     async def _read(self, table: Table, **options: str) -> TableRows[Any]:
         query = {"fields": ",".join(table.fields), **options}
         body = await self._reader.read(table.path, query, endpoint=table.endpoint, urgent=True)
-        return await decode_in_thread(table.decode, body)
+        found = await decode_in_thread(table.decode, body)
+        self._skipped_fields.count(table.name, found)
+        return found
 
     async def _read_all(self, table: Table, **options: str) -> dict[int, Any]:
         """
@@ -175,6 +185,18 @@ class Operations:
             raise BadReplyError(table.path, f"gave a row that cannot be decoded: {decoded.problem}")
         rows: dict[int, Any] = decoded.rows
         return rows
+
+
+def _all_dated(rows: dict[int, LogRow], *, now: float) -> dict[int, LogRow]:
+    """Return *rows*, newest first, with the time of a row beside it where one has none."""
+    if all(row.at for row in rows.values()):
+        return rows
+    at = next((row.at for row in rows.values() if row.at), now)
+    dated = {}
+    for key, row in rows.items():
+        at = row.at or at
+        dated[key] = row if row.at else replace(row, at=at)
+    return dated
 
 
 def _is_descending(keys: Iterable[int]) -> bool:

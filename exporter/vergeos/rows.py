@@ -2,13 +2,14 @@
 Decode the rows of an API answer: JSON to row structs, keys to integers, units to base units.
 
 VergeOS sends keys as integers or strings, and foreign keys also as null, 0, "" or an expanded
-object. Decoding is not strict: a number or flag that arrives as a string is accepted. A row that
-cannot be decoded is skipped and counted; an answer without any usable row is a `BadReplyError`.
+object. Decoding is not strict: a number or flag that arrives as a string is accepted. A value that
+cannot be read is absent, and a row that lacks its key is skipped; both are counted. An answer
+without any usable row is a `BadReplyError`.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable
+from functools import lru_cache
 from math import isfinite
 from operator import attrgetter
 from sys import intern
@@ -17,7 +18,17 @@ from typing import Annotated, Any
 import msgspec
 
 from exporter.errors import BadReplyError
-from exporter.polling.state import TableRows
+from exporter.model import KNOWN_STATUS_WORDS
+from exporter.polling.state import SkippedValues, TableRows
+from exporter.tolerant_json import (
+    UNREADABLE,
+    LostValue,
+    UnreadableError,
+    decode_fields,
+    decode_object,
+    decoder_of,
+    split_list,
+)
 
 MIB = 2**20
 KEY_DIGITS = 18
@@ -25,6 +36,7 @@ KEY_LIMIT = 10**KEY_DIGITS
 """Larger keys do not fit 64 bits."""
 WORD_SHAPE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 """The form of a status word. It becomes a label value, so free text must not pass."""
+EVERYTHING_READ: frozenset[str] = frozenset()
 UNKNOWN_WORD = "unknown"
 """Status of a row that has none; the rest of the row is still exported."""
 
@@ -58,19 +70,11 @@ class SkipRowError(Exception):
     """The row cannot be used; the message gives the reason."""
 
 
-UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""Errors of decoding: wrong types or JSON, wrong bytes, excessive nesting."""
-
-_RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+Lost = list[LostValue]
+"""The values of one row that could not be read; what converts the row may add some."""
 
 
-@cache
-def decoder_of(row: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
-    """Return the decoder of one row."""
-    return msgspec.json.Decoder(row, strict=False)
-
-
-def unchanged(row: Any, _: int) -> Any:
+def unchanged(row: Any, _: int, __: Lost) -> Any:
     """Return *row* as it was decoded."""
     return row
 
@@ -79,7 +83,7 @@ def decode(
     body: bytes,
     path: str,
     row: type[msgspec.Struct],
-    convert: Callable[[Any, int], Any] = unchanged,
+    convert: Callable[[Any, int, Lost], Any] = unchanged,
     key: Callable[[Any], Reference] = attrgetter("key"),
 ) -> TableRows[dict[int, Any]]:
     """
@@ -102,47 +106,62 @@ def decode(
     """
     found: dict[int, Any] = {}
     problems: list[str] = []
-    for decoded in decoded_rows(body, path, row, on_skip=problems.append):
-        number = key_number(key(decoded))
-        if number is None:
-            problems.append("a row has no key")
-        elif number in found:
-            problems.append(f"two rows have the key {number}")
-        else:
+    skipped_values: dict[str, SkippedValues] = {}
+    lost: Lost = []
+    strict = decoder_of(row).decode
+    for position, raw in enumerate(raw_rows(body, path)):
+        try:
             try:
-                found[number] = convert(decoded, number)
-            except SkipRowError as reason:
-                problems.append(str(reason))
+                decoded = strict(raw)
+            except UNREADABLE as problem:
+                decoded = decode_fields(raw, row, lost, problem)
+            number = key_number(key(decoded))
+            if number is None:
+                problems.append("a row has no key")
+            elif number in found:
+                problems.append(f"two rows have the key {number}")
+            else:
+                found[number] = convert(decoded, number, lost)
+                if lost:
+                    _count(lost, f"{path}: row {number}", skipped_values)
+        except UnreadableError as reason:
+            problems.append(f"row {position}: {reason}")
+        except SkipRowError as reason:
+            problems.append(str(reason))
+        if lost:
+            lost.clear()
     if problems and not found:
         raise BadReplyError(path, f"gave {len(problems)} rows and none can be read: {problems[0]}")
     kept = {number: value for number, value in found.items() if value is not None}
     first = f"{path}: {problems[0]}" if problems else None
-    return TableRows(kept, len(kept), len(problems), first)
+    return TableRows(kept, len(kept), len(problems), first, skipped_values=skipped_values)
 
 
-def decoded_rows(
-    body: bytes, path: str, row: type[msgspec.Struct], *, on_skip: Callable[[str], None]
-) -> Iterator[Any]:
-    """Yield the rows of *body*; call *on_skip* with the reason for each that cannot be decoded."""
-    decoder = decoder_of(row)
-    for number, raw in enumerate(raw_rows(body, path)):
-        try:
-            yield decoder.decode(raw)
-        except UNREADABLE as problem:
-            on_skip(f"row {number}: {error_summary(problem)}")
+def counted(lost: Lost, place: str) -> dict[str, SkippedValues]:
+    """Return the values that were lost at *place*, by field."""
+    found: dict[str, SkippedValues] = {}
+    _count(lost, place, found)
+    return found
 
 
-def raw_rows(body: bytes, path: str) -> list[msgspec.Raw]:
+def _count(lost: Lost, place: str, counted: dict[str, SkippedValues]) -> None:
+    """Add the values that a row lost, by field; the first of each field has its reason."""
+    for field, reason in lost:
+        known = counted.get(field) or SkippedValues(0, f"{place}: {reason}")
+        counted[field] = known._replace(number=known.number + 1)
+
+
+def raw_rows(body: bytes, path: str) -> list[bytes | msgspec.Raw]:
     """Return the rows of *body* as undecoded JSON."""
     try:
-        return _RAW_LIST.decode(body)
-    except UNREADABLE as problem:
+        return split_list(body)
+    except UnreadableError as problem:
         if body.strip() == b"null":  # some releases answer null for an empty list
             return []
-        raise BadReplyError(path, describe_body(body, problem)) from None
+        raise BadReplyError(path, describe_body(body, str(problem))) from None
 
 
-def describe_body(body: bytes, problem: Exception) -> str:
+def describe_body(body: bytes, problem: str) -> str:
     """Return what *body* is instead of a list of rows, for an error message."""
     text = body.lstrip()
     if not text:
@@ -152,21 +171,16 @@ def describe_body(body: bytes, problem: Exception) -> str:
             "answered with HTML instead of JSON: "
             "a login page or a proxy is in front of the API, or the URL is not a VergeOS"
         )
-    if text.startswith(b"{") and isinstance(problem, msgspec.ValidationError):
+    if text.startswith(b"{") and problem.startswith("Expected"):
         return "answered with one object instead of a list of rows"
-    return f"answered with JSON that cannot be read: {error_summary(problem)}"
+    return f"answered with JSON that cannot be read: {problem}"
 
 
-def error_summary(problem: Exception) -> str:
-    """Return the reason of a decoding error without the body, which may be confidential."""
-    return problem.reason if isinstance(problem, UnicodeDecodeError) else str(problem)
-
-
-def raw_row_key(row: bytes) -> int | None:
+def raw_row_key(row: bytes | msgspec.Raw) -> int | None:
     """Return the key of one row of JSON, or None if it has none."""
     try:
-        return key_number(decoder_of(Row).decode(row).key)
-    except UNREADABLE:
+        return key_number(decode_object(row, Row, []).key)
+    except UnreadableError:
         return None
 
 
@@ -191,11 +205,46 @@ def required_key(reference: Reference, field: str, key: int) -> int:
     return number
 
 
+def optional_key(reference: Reference, field: str, lost: Lost) -> int | None:
+    """Return the key that *reference* names; one that names a row by no key is unreadable."""
+    number = key_number(reference)
+    if number is None and reference is not None and names_a_row(reference):
+        lost.append(LostValue(field, "a reference that names a row by no key"))
+    return number
+
+
+def unreadable(lost: Lost) -> frozenset[str]:
+    """Return the fields of a row that could not be read."""
+    return frozenset(field for field, _ in lost)
+
+
 def names_a_row(reference: Any) -> bool:
     """Return whether a foreign key names a row, even by a key that cannot be decoded."""
     while isinstance(reference, dict):
         reference = reference.get("$key")
     return bool(reference) and reference != "0"
+
+
+def status_word(text: str | None, field: str, lost: Lost, *, of: str) -> str:
+    """
+    Return the status word *text* in lower case: capitals do not change what VergeOS means.
+
+    Free text is unreadable, and the status then unknown.
+    """
+    word = shared(text) or UNKNOWN_WORD
+    if word in KNOWN_STATUS_WORDS or WORD_SHAPE.fullmatch(word):
+        return word
+    small = lower_case(word)
+    if WORD_SHAPE.fullmatch(small):
+        return small
+    lost.append(LostValue(field, f"{of} has the status {word[:40]!r}, which is no status word"))
+    return UNKNOWN_WORD
+
+
+@lru_cache(maxsize=256)
+def lower_case(text: str | None) -> str:
+    """Return a word of VergeOS in lower case; other letters than A to Z occur in none."""
+    return intern(text.lower() if text and text.isascii() else text or "")
 
 
 def shared(text: str | None) -> str:

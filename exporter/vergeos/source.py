@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,13 +11,17 @@ import msgspec
 from exporter.errors import BadReplyError, ForbiddenError, UnreachableError
 from exporter.model import IDENTITY, Identity
 from exporter.polling.state import TableRows
+from exporter.tolerant_json import LostValue, UnreadableError, decode_object
 from exporter.vergeos import rows
 from exporter.vergeos.client import VergeOSClient
+from exporter.vergeos.skipped_fields import count_skipped_fields
 from exporter.vergeos.tables import Table, decode_in_thread
 
 IDENTITY_REQUESTS = 2
 SETTINGS_PATH = "/api/v4/settings"
 VERSION_PATH = "/version.json"
+UNREADABLE_ROWS = 100
+"""Rows at the end of a page that may lack a key that can be read."""
 HIDDEN = frozenset({404, 405, 422})
 """Statuses of an endpoint that this release or this user does not have."""
 NO_ROWS: TableRows[Any] = TableRows({}, 0)
@@ -76,10 +81,12 @@ class VergeOSSource:
             VergeOSError: No usable answer.
 
         """
-        if name == IDENTITY:
-            return await self._identity()
-        table = self._tables[name]
-        body = self._shared.pop(name, None)
+        found = await (self._identity() if name == IDENTITY else self._read(self._tables[name]))
+        count_skipped_fields(self._client.meter, name, found)
+        return found
+
+    async def _read(self, table: Table) -> TableRows[Any]:
+        body = self._shared.pop(table.name, None)
         if body is None:
             try:
                 body = await self._request(table)
@@ -119,18 +126,20 @@ class VergeOSSource:
         Each page begins after the last key of the previous one, not at a row number: rows that
         are deleted meanwhile then hide no others.
         """
-        found: list[msgspec.Raw] = []
+        found: list[bytes | msgspec.Raw] = []
         after = 0
         while True:
             page = {"sort": "+$key", "limit": str(self._page_rows), "filter": _after(table, after)}
             body = await self._client.read(table.path, query | page, endpoint=table.name)
             rows_of_page = rows.raw_rows(body, table.path)
-            if not rows_of_page:
-                return b"[" + b",".join(found) + b"]"
-            found += rows_of_page
-            last = rows.raw_row_key(rows_of_page[-1])
+            keys = [rows.raw_row_key(row) for row in rows_of_page[-UNREADABLE_ROWS:]]
+            last = next((key for key in reversed(keys) if key is not None), None)
+            if last is None and len(rows_of_page) < self._page_rows:
+                return b"[" + b",".join([*found, *rows_of_page]) + b"]"
             if last is None or last <= after:
                 raise BadReplyError(table.path, "cannot be read in pages: its keys do not ascend")
+            # Rows after it, which have no key, are on the next page too.
+            found += rows_of_page[: len(rows_of_page) - keys[::-1].index(last)]
             after = last
 
     async def _identity(self) -> TableRows[Identity]:
@@ -142,13 +151,21 @@ class VergeOSSource:
         """
         query = {"fields": "key,value", "filter": "key eq 'cloud_name'"}
         settings = await self._read_if_visible(SETTINGS_PATH, query, endpoint="settings")
-        name = _setting(settings, "cloud_name") if settings is not None else ""
+        lost: list[LostValue] = []
+        name = _setting(settings, "cloud_name", lost) if settings is not None else ""
+        problem = None
         try:
             version = await self._read_if_visible(VERSION_PATH, {}, endpoint="version")
-            self._version = _version(version) if version is not None else ""
+            self._version = _version(version, lost) if version is not None else ""
         except (BadReplyError, UnreachableError) as error:
-            return TableRows(Identity(name, self._version), 1, skipped=1, problem=str(error))
-        return TableRows(Identity(name, self._version), 1)
+            problem = str(error)
+        return TableRows(
+            Identity(name, self._version),
+            1,
+            skipped=int(problem is not None),
+            problem=problem,
+            skipped_values=rows.counted(lost, IDENTITY),
+        )
 
     async def _read_if_visible(
         self, path: str, query: dict[str, str], *, endpoint: str
@@ -167,17 +184,23 @@ def _hides(error: ForbiddenError | BadReplyError) -> bool:
     return isinstance(error, ForbiddenError) or error.status in HIDDEN
 
 
-def _setting(body: bytes, name: str) -> str:
+def _setting(body: bytes, name: str, lost: list[LostValue]) -> str:
     """Return the value of the setting *name* from rows of ``settings``; empty if absent."""
-    found = rows.decoded_rows(body, SETTINGS_PATH, Setting, on_skip=lambda _: None)
-    return next((row.value or "" for row in found if row.key == name), "")
+    for raw in rows.raw_rows(body, SETTINGS_PATH):
+        missed: list[LostValue] = []
+        with suppress(UnreadableError):
+            row = decode_object(raw, Setting, missed)
+            if row.key == name:
+                lost += missed
+                return row.value or ""
+    return ""
 
 
-def _version(body: bytes) -> str:
+def _version(body: bytes, lost: list[LostValue]) -> str:
     try:
-        return rows.decoder_of(Version).decode(body).version or ""
-    except rows.UNREADABLE as problem:
-        raise BadReplyError(VERSION_PATH, rows.describe_body(body, problem)) from None
+        return decode_object(body, Version, lost).version or ""
+    except UnreadableError as problem:
+        raise BadReplyError(VERSION_PATH, rows.describe_body(body, str(problem))) from None
 
 
 def _after(table: Table, key: int) -> str:

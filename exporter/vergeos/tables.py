@@ -15,7 +15,7 @@ import msgspec
 
 from exporter.executor import run_in_thread
 from exporter.polling.state import TableRows
-from exporter.vergeos.rows import Reference, Row, decode, unchanged
+from exporter.vergeos.rows import Lost, Reference, Row, decode, unchanged
 
 SMALL_BODY_BYTES = 32 * 1024
 
@@ -49,7 +49,7 @@ class Table(NamedTuple):
     pace: Pace
     row: type[Row]
     """The struct that a row is decoded into; its fields are the fields asked for."""
-    convert: Callable[[Any, int], Any] = unchanged
+    convert: Callable[[Any, int, Lost], Any] = unchanged
     """Returns the value to keep of a row and its key; see `exporter.vergeos.rows.decode`."""
     collect: Callable[[TableRows[dict[int, Any]]], TableRows[Any]] = lambda decoded: decoded
     """Returns the table's rows, made of the converted rows by key."""

@@ -40,10 +40,14 @@ class Limits(NamedTuple):
 
 
 class Meter(Protocol):
-    """Metrics of requests."""
+    """Metrics of requests and answers."""
+
+    system_name: str
+    """May change."""
 
     def request(self, endpoint: str, outcome: str, seconds: float) -> None: ...
     def retry(self, endpoint: str) -> None: ...
+    def fields_skipped(self, table: str, field: str, count: int) -> None: ...
 
 
 class Request(NamedTuple):

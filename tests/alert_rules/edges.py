@@ -665,6 +665,7 @@ LEFT = f"vergewatch_api_requests_remaining{{{SYS}}}"
 PLANNED = steady(f"vergewatch_api_requests_planned{{{SYS}}}", PLANNED_REQUESTS)
 LAG = "vergewatch_event_loop_lag_seconds"
 SKIPPED = f"vergewatch_table_rows_skipped_total{{{TABLE}}}"
+FIELDS = f'vergewatch_table_fields_skipped_total{{{TABLE},field="name"}}'
 TAKEN = f"vergewatch_inventory_timestamp_seconds{{{SYS}}}"
 
 EXPORTER = (
@@ -707,6 +708,12 @@ EXPORTER = (
     silent("VergeRowsSkipped", "one poll only", then(SKIPPED, "0x5 3x100"), at=(10, 22, 30)),
     Case("VergeRowsSkipped", "fires for another table",
          (rising(SKIPPED, 0, 3),), {20: [OF_TABLE]}),
+    silent("VergeRowsSkipped", "values of one poll only", then(FIELDS, "0x5 3x100"),
+           at=(10, 22, 30)),
+    Case("VergeRowsSkipped", "values of two fields are skipped",
+         (rising(FIELDS, 0, 3), rising(FIELDS.replace('"name"', '"ram"'), 0, 1)), {20: [OF_TABLE]}),
+    Case("VergeRowsSkipped", "rows and values are skipped, and it is one alert",
+         (rising(FIELDS, 0, 3), rising(SKIPPED, 0, 1)), {20: [OF_TABLE]}),
     silent("VergeAPIBudgetLow", "as planned", steady(LEFT, 92), PLANNED),
     silent("VergeAPIBudgetLow", "low for ten minutes", then(LEFT, "92x5 3x10 92x100"), PLANNED),
     silent("VergeEventLoopStalling", "one late measurement in two hundred",

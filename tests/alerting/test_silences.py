@@ -24,6 +24,7 @@ from exporter.alerting.vm_silences import (
     may_hold_vms,
 )
 from exporter.recovery.model.ports import VMLocation
+from exporter.tolerant_json import UnreadableError
 from tests.alerting.samples import RecordingMeter
 from tests.fakes import START, FakeClock
 
@@ -377,8 +378,29 @@ def test_invalid_silence_is_counted_and_the_others_are_kept(before: bytes, after
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b"[", b"null", b"[1,", b"\xff", b'"x"'])
 def test_body_that_is_no_list_is_rejected(body: bytes) -> None:
-    with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)):
+    with pytest.raises(UnreadableError):
         decode_silences(body)
+
+
+@pytest.mark.parametrize(
+    "value", [b'"\\ud800"', b"NaN", b'"\xff"', b'"\x01"', b"[]", b"7"], ids=repr
+)
+def test_comment_that_cannot_be_read_costs_no_silence(value: bytes) -> None:
+    strange = ROW.strip()[:-1] + b',"comment":' + value + b"}"
+
+    silences, invalid = decode_silences(b"\xef\xbb\xbf[" + strange + b"]")
+
+    assert (len(silences), invalid) == (1, 0)
+    assert silences[0].comment == ""
+
+
+@pytest.mark.parametrize("strange", [b'"isRegex": NaN', b'"isRegex": false, "isEqual": NaN'])
+def test_silence_with_a_matcher_that_cannot_be_read_is_counted(strange: bytes) -> None:
+    strange = ROW.replace(b'"isRegex": false', strange)
+
+    silences, invalid = decode_silences(b"[" + ROW + b"," + strange + b"]")
+
+    assert (len(silences), invalid) == (1, 1)
 
 
 def test_answer_that_is_older_than_the_last_changes_nothing() -> None:

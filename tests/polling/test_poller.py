@@ -32,7 +32,7 @@ from exporter.model import (
 )
 from exporter.polling.poller import NAME_RETRY_SECONDS, Plan, Poller
 from exporter.polling.schedule import TableSchedule
-from exporter.polling.state import TableRows
+from exporter.polling.state import SkippedValues, TableRows
 from exporter.polling.status_watch import StatusWatch
 from tests.exposition.builders import config, status
 from tests.fakes import START, FakeClock, Inline
@@ -407,6 +407,25 @@ async def test_skipped_rows_and_unknown_statuses_are_logged_once_and_counted_eac
     assert [entry["event"] for entry in logs] == ["table.rows_skipped", "table.unknown_status"]
     assert running.table("machine_status").rows_skipped == 2
     assert running.table("machine_status").rows_skipped_total == 6
+
+
+async def test_values_that_cannot_be_read_are_logged_once_for_each_field(running: Harness) -> None:
+    skipped = {
+        "status": SkippedValues(2, "row 3: invalid"),
+        "node": SkippedValues(1, "row 4: invalid"),
+    }
+    running.source.rows["machine_status"] = TableRows({}, 0, skipped_values=skipped)
+
+    with capture_logs() as logs:
+        await running.clock.pass_by(60)
+
+    assert [(entry["event"], entry["field"], entry["skipped"]) for entry in logs] == [
+        ("table.fields_skipped", "status", 2),
+        ("table.fields_skipped", "node", 1),
+    ]
+    assert running.report.recent_errors[0].what == (
+        "values of node cannot be read; the first: row 4: invalid"
+    )
 
 
 async def test_bug_while_publishing_ends_the_poller(

@@ -193,6 +193,8 @@ WRONG: dict[str, Answer] = {
     "a string": respond(b'{"data":{"resultType":"string","result":[1,"1"]}}'),
     "a histogram": respond(VECTOR % (b'[{"metric":{},"histogram":[1,{}]}]', b"")),
     "no number": respond(VECTOR % (b'[{"metric":{},"value":[1,"x"]}]', b"")),
+    "warnings that cannot be read": respond(VECTOR % (SAMPLE, b',"warnings":[NaN]')),
+    "a sample that cannot be read": respond(VECTOR % (b'[{"value":[1,"1"]},{"value":NaN}]', b"")),
     "a partial response": respond(VECTOR % (SAMPLE, b',"warnings":["a store is missing"]')),
     "deep nesting": respond(b"[" * 100_000),
 }
@@ -218,6 +220,16 @@ async def test_wrong_response_is_a_problem_and_confirms_nothing(name: str) -> No
         assert not found.unreachable
         assert not found.is_down
         assert not found.is_up
+
+
+@pytest.mark.parametrize("value", [b'"\\ud800"', b"NaN", b'"\xff"', b'"\x01"'], ids=repr)
+async def test_label_that_cannot_be_read_costs_no_value(value: bytes) -> None:
+    odd = b'[{"metric":{"a":%s},"value":[1,"1"]},{"metric":{},"value":[1,"0"]}]' % value
+    async with (
+        serving(respond(VECTOR % (odd, b',"stats":%s' % value))) as script,
+        confirmer(script.url) as asker,
+    ):
+        assert (await ask(asker, "web-01")).values == (1.0, 0.0)
 
 
 async def test_scalar_and_infinite_values_are_read() -> None:

@@ -55,6 +55,7 @@ from exporter.simulator.api.messages import EMPTY, Call
 from exporter.simulator.api.routes import Api
 from exporter.simulator.world.context import Timings
 from exporter.simulator.world.factory import create_world
+from exporter.telemetry import Telemetry
 from exporter.vergeos.operations import Operations
 from exporter.vergeos.recovery_rows import TAG_MEMBERS
 from exporter.vergeos.tables import Table
@@ -211,13 +212,16 @@ class Line:
     def __init__(self, harness: "Harness", key: str) -> None:
         self._harness = harness
         self.key = key
+        self.meter = Telemetry().meter("system")
+        self.spoil: Callable[[str, bytes], bytes] = lambda _path, body: body
+        """Changes what a read returns."""
         self.is_cut = False
         """Whether nothing that acts gets through to the platform."""
 
     async def read(
         self, path: str, query: Mapping[str, str], *, endpoint: str, urgent: bool = False
     ) -> bytes:
-        return self._exchange("GET", path, query, None).body
+        return self.spoil(path, self._exchange("GET", path, query, None).body)
 
     async def act(
         self, path: str, body: Mapping[str, Any], *, endpoint: str, last_check: LastCheck

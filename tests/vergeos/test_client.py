@@ -48,6 +48,7 @@ UNSPACED = Limits(spacing_seconds=0)
 class Meter:
     """Records what the client measures."""
 
+    system_name: str = "system"
     requests: list[tuple[str, str]] = field(default_factory=list)
     retries: list[str] = field(default_factory=list)
 
@@ -56,6 +57,9 @@ class Meter:
 
     def retry(self, endpoint: str) -> None:
         self.retries.append(endpoint)
+
+    def fields_skipped(self, table: str, field: str, count: int) -> None:
+        raise AssertionError("the client decodes no rows")
 
 
 @dataclass
@@ -121,6 +125,19 @@ async def test_password_without_token_is_sent_as_basic(connect: Connect) -> None
 
     expected = base64.b64encode(b"ada:the-password").decode()
     assert line.server.asked[0].headers["Authorization"] == f"Basic {expected}"
+
+
+@pytest.mark.parametrize("value", [b'"\\ud800"', b"NaN", b'"\xff"', b"[[]]", b'"\x01"'], ids=repr)
+async def test_strange_field_of_a_login_or_an_error_costs_only_itself(
+    connect: Connect, value: bytes
+) -> None:
+    login = respond(b'{"location":%s,"$key":"t1"}' % value, 201)
+    error = respond(b'{"code":%s,"err":"No permission"}' % value, 403)
+    line = await connect(login, respond(), error, credentials=USER)
+
+    await line.read()
+    with pytest.raises(ForbiddenError, match="No permission"):
+        await line.read()
 
 
 async def test_login_once_and_reuse_of_the_token(connect: Connect) -> None:

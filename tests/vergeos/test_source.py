@@ -23,7 +23,7 @@ from exporter.errors import (
     UnreachableError,
 )
 from exporter.http import ssl_context
-from exporter.model import IDENTITY
+from exporter.model import IDENTITY, Identity
 from exporter.prometheus.config import ConfirmationSettings
 from exporter.recovery.model.limits import Mode
 from exporter.simulator import Simulator, create_world
@@ -32,6 +32,7 @@ from exporter.telemetry import Telemetry
 from exporter.vergeos.source import VergeOSSource
 from exporter.vergeos.tables import Table
 from tests.fakes import START, FakeClock
+from tests.vergeos.scripted import Answer, respond, serving
 
 TABLES = tables_of(COLLECTORS)
 REQUESTS = {table.request for table in TABLES}
@@ -328,3 +329,80 @@ def test_certificates_of_the_operating_system_are_loaded_once() -> None:
     trusts = [ssl_context(None, verify=True, section="tls") for _ in range(2)]
 
     assert trusts == [True, True]  # aiohttp's own context
+
+
+# Values and rows that cannot be read
+
+ODD_VMS = (
+    b'\xef\xbb\xbf[{"$key":1,"machine":2,"name":"a","ha_group":0},'
+    b'{"$key":3,"machine":4,"name":"\\ud800","x":NaN},'
+    b'{"$key":5,"machine":6,"name":7}]'
+)
+
+
+async def test_value_that_cannot_be_read_is_counted_at_each_poll() -> None:
+    telemetry = Telemetry()
+    async with serving(respond(ODD_VMS)) as script, make_session(TLSSettings()) as session:
+        settings = resolved(script.url, "key")
+        client = connect(settings, session, telemetry.meter("system"), FakeClock(hurried=True))
+        source = VergeOSSource(client, settings.tables)
+
+        for _ in range(3):
+            found = await source.read("vms")
+
+    assert [vm.name for vm in found.rows] == ["a", "", ""]
+    assert found.skipped == 0
+    counted = telemetry["table_fields_skipped_total"]
+    assert counted.labels("system", "vms", "name")._value.get() == 6
+    assert counted.labels("system", "vms", "ha_group")._value.get() == 3
+    assert {field: one.number for field, one in found.skipped_values.items()} == {
+        "ha_group": 1,
+        "name": 2,
+    }
+    assert found.skipped_values["name"].problem.startswith("/api/v4/vms: row 3: ")
+
+
+async def test_name_of_the_system_that_cannot_be_read_is_counted() -> None:
+    telemetry = Telemetry()
+    settings_rows = respond(b'[{"key":"x","value":NaN},{"key":"cloud_name","value":["prod"]}]')
+    version = respond(b'{"hash":"\\ud800","version":"26.1"}')
+    async with (
+        serving(settings_rows, version) as script,
+        make_session(TLSSettings()) as session,
+    ):
+        settings = resolved(script.url, "key")
+        client = connect(settings, session, telemetry.meter("system"), FakeClock(hurried=True))
+
+        found = await VergeOSSource(client, settings.tables).read(IDENTITY)
+
+    assert found.rows == Identity("", "26.1")
+    counted = telemetry["table_fields_skipped_total"]
+    assert counted.labels("system", "identity", "value")._value.get() == 1
+
+
+def page(*keys: object) -> Answer:
+    rows = ", ".join(f'{{"$key":{key},"machine":{100 + n}}}' for n, key in enumerate(keys))
+    return respond(f"[{rows}]".encode())
+
+
+@pytest.mark.parametrize(
+    ("pages", "keys", "skipped"),
+    [
+        ([page(1, "NaN", 3), page(4), page()], [1, 3, 4], 1),
+        ([page(1, 2, "NaN"), page("NaN", 4), page()], [1, 2, 4], 1),
+        ([page(1, 2, "NaN"), page("NaN")], [1, 2], 1),
+        ([page(1, "NaN", "[]"), page("NaN", "[]", 9), page()], [1, 9], 2),
+    ],
+)
+async def test_row_without_a_readable_key_at_the_end_of_a_page_hides_no_other(
+    pages: list[Answer], keys: list[int], skipped: int
+) -> None:
+    async with serving(*pages) as script, make_session(TLSSettings()) as session:
+        settings = resolved(script.url, "key", page_rows=3)
+        meter = Telemetry().meter("system")
+        client = connect(settings, session, meter, FakeClock(hurried=True))
+
+        found = await VergeOSSource(client, settings.tables, page_rows=3).read("vms")
+
+    assert [vm.key for vm in found.rows] == keys
+    assert found.skipped == skipped

@@ -99,12 +99,14 @@ time() - {by(SYSTEM, _TAKEN_AT)} > {INVENTORY_AGE_SECONDS:g}""",
         name="VergeRowsSkipped",
         severity=Severity.WARNING,
         identity=TABLE,
-        expr="sum by (system_name, table) "
-        "(increase(vergewatch_table_rows_skipped_total[15m])) > 0.5",
+        expr="""\
+sum by (system_name, table) (increase(vergewatch_table_rows_skipped_total[15m])) > 0.5
+or
+sum by (system_name, table) (increase(vergewatch_table_fields_skipped_total[15m])) > 0.5""",
         for_="15m",
-        summary="Rows of a table cannot be decoded.",
-        description=f"Rows of table {{{{ $labels.table }}}} of {OF_SYSTEM} have been skipped for "
-        f"more than {FOR}, because they could not be decoded.",
+        summary="Rows of a table, or values in them, cannot be read.",
+        description=f"Rows of table {{{{ $labels.table }}}} of {OF_SYSTEM}, or values in them, "
+        f"have been skipped for more than {FOR}, because they could not be read.",
     ),
     _system_alert(
         name="VergeAPIBudgetLow",

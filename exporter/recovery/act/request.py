@@ -34,6 +34,8 @@ def obsolete(request: ActionRequest, fresh: FreshVM | None) -> str:
     case = request.case
     if fresh is None:
         return "the VM was deleted"
+    if fresh.unreadable:
+        return f"fields of the VM cannot be read: {', '.join(sorted(fresh.unreadable))}"
     if fresh.uuid != case.uuid or fresh.machine != case.machine:
         return "the key belongs to another VM"
     if fresh.enabled is not True or fresh.is_snapshot or fresh.service:

@@ -158,10 +158,13 @@ def _judged(
     found = []
     our_kills = 0
     for row in rows:
-        text = template(row.text, known_names(row, case, about))
+        is_readable = "text" not in row.unreadable
+        text = template(row.text, known_names(row, case, about)) if is_readable else ""
         subject = _subject(row, case)
-        by_person = not about.users.is_system(row.user)
-        meaning = classifier.meaning_of_row(text, _source(subject, by_person=by_person))
+        # What cannot be read may be by a person, and a stop.
+        by_person = bool(row.unreadable) or not about.users.is_system(row.user)
+        source = _source(subject, by_person=by_person)
+        meaning = classifier.meaning_of_row(text, source) if is_readable else Meaning.DOUBT
         judged = JudgedRow(
             row,
             subject,
@@ -182,6 +185,8 @@ def _judged(
 
 def _subject(row: LogRow, case: Case) -> Subject:
     if row.table is LogTable.MACHINE_LOGS:
+        if row.machine is None:
+            return Subject.MANY
         return Subject.VM if row.machine == case.machine else Subject.PLACE
     if row.object_type == "vm" and row.object_name in (case.name, *case.former_names):
         return Subject.VM

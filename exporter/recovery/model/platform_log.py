@@ -50,6 +50,8 @@ class LogRow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     object_type: str = ""
     """In ``logs``: the type of the object, such as ``vm``; empty if none is named."""
     object_name: str = ""
+    unreadable: frozenset[str] = frozenset()
+    """The fields of the row that could not be read: what it is about, or says, is not known."""
     read_at: float = 0.0
     """When it was first read, in seconds of watch."""
 

@@ -131,6 +131,8 @@ class FreshVM(NamedTuple):
     word: str
     tags: frozenset[str]
     """As ``category/name``."""
+    unreadable: frozenset[str] = frozenset()
+    """The fields of its row that could not be read."""
 
 
 class ActionReply(NamedTuple):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Le
@@ -9,6 +10,7 @@ from annotated_types import Ge, Le
 from exporter.model import VM, Cluster, Inventory
 from exporter.patterns import Patterns, any_fits, fits, may_overlap
 from exporter.recovery.model.cases import Enrolment, OnHang, Policy
+from exporter.recovery.observe.readable_rows import is_config_readable, unreadable_clusters
 
 OURS = "recovery/"
 """The category of the tags that enrol VMs."""
@@ -141,15 +143,32 @@ def enrol(
     )
 
 
-def enrol_all(inventory: Inventory, rules: Sequence[EnrolmentRule]) -> dict[str, Enrolment]:
-    """Return the enrolments of an inventory by uuid; the tags must have been read."""
+def enrol_all(
+    inventory: Inventory,
+    rules: Sequence[EnrolmentRule],
+    current: Mapping[str, Enrolment] = MappingProxyType({}),
+) -> dict[str, Enrolment]:
+    """
+    Return the enrolments of an inventory by uuid; the tags must have been read.
+
+    Args:
+        current: What holds on for a VM whose configuration cannot be read: a rule that forbids
+            may be meant for it.
+
+    """
     assert inventory.tags is not None  # noqa: S101 - a tag that is unread may forbid
-    found = {}
+    unreadable = unreadable_clusters(inventory)
+    found: dict[str, Enrolment] = {}
     for vm in inventory.vms:
+        if not is_config_readable(vm, unreadable):
+            found[vm.config.uuid] = current.get(vm.config.uuid, NOT_ENROLLED)
+            continue
         of_vm = inventory.tags.get(vm.config.key, frozenset())
         spoken_of = of_vm or rules
         cluster = cluster_name(vm, inventory.clusters)
         found[vm.config.uuid] = enrol(vm, of_vm, cluster, rules) if spoken_of else NOT_ENROLLED
+    if any("uuid" in vm.config.unreadable for vm in inventory.vms):
+        return {**current, **found}  # which of them is its own is not known here
     return found
 
 

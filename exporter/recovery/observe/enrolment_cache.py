@@ -105,7 +105,7 @@ class EnrolmentCache:
         ):
             return current
         self._sources, self._tagged = sources, len(inventory.tags)
-        return enrol_all(inventory, self._rules)
+        return enrol_all(inventory, self._rules, current)
 
     def _lacks_clusters(self, inventory: Inventory) -> bool:
         are_read = "clusters" in inventory.sources and inventory.clusters

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from exporter.model import VM, Inventory, MachineStatus, Node, PollResult, StatusWord
 from exporter.recovery.model.cases import Enrolment, ObservedState, Policy
 from exporter.recovery.model.limits import Limits
+from exporter.recovery.observe.readable_rows import OF_VM, not_seen, readable_nodes, readable_vms
 from exporter.status_updates import (
     newest_by_node,
     statuses_of,
@@ -45,6 +46,10 @@ STOPPING = frozenset({StatusWord.STOPPING, StatusWord.HIBERNATING})
 STOP_SHOWN = STOPPING | {StatusWord.HIBERNATED}
 """Words that prove a stop, whatever the logs show."""
 WAITING = frozenset({StatusWord.WAITINGFORRESOURCES, StatusWord.UNLICENSED})
+
+
+MAX_UNREADABLE_SHARE = 0.5
+"""Share of the VMs that may be unreadable; recovery goes on watching the others."""
 
 
 class CheckedInventory(NamedTuple):
@@ -94,21 +99,27 @@ def check_inventory(
     if poll.took_seconds > poll.every_seconds:
         return RejectedInventory("slow", f"reading it took {poll.took_seconds:.0f} s")
     statuses = statuses_of(inventory)
-    shared = repeated([vm.config.uuid for vm in inventory.vms if vm.config.uuid])
+    vms = readable_vms(inventory, _known_uuids(inventory, enrolled, last))
+    shared = repeated([vm.config.uuid for vm in vms if vm.config.uuid])
     checked = CheckedInventory(
         at=poll.asked_at,
         time=poll.time,
         clock=None,
         written_at=poll.asked_at,
         node_clocks={},
-        vms=_by_uuid(inventory.vms, shared, enrolled, last),
+        vms=_by_uuid(vms, shared, enrolled, last),
         shared_uuids=shared,
-        nodes=inventory.nodes,
+        nodes=readable_nodes(inventory),
         vm_count=len(inventory.vms),
         status_count=len(statuses),
         reported=inventory,
     )
-    short = _too_short(checked, poll, last, limits, enrolled)
+    unreadable = not_seen(vms, inventory)
+    if len(unreadable) > MAX_UNREADABLE_SHARE * checked.vm_count:
+        detail = f"values that decide cannot be read of {len(unreadable)} VMs"
+        return RejectedInventory("unreadable", detail)
+    watched = {uuid: key for uuid, key in enrolled.items() if key not in unreadable}
+    short = _too_short(checked, poll, last, limits, watched)
     return short or _on_time(checked, statuses, last, limits)
 
 
@@ -117,6 +128,16 @@ def repeated(words: Sequence[str]) -> frozenset[str]:
     if len(set(words)) == len(words):  # usually so, and found out faster than by counting
         return frozenset()
     return frozenset(word for word, count in Counter(words).items() if count > 1)
+
+
+def _known_uuids(
+    inventory: Inventory, enrolled: Mapping[str, int], last: CheckedInventory | None
+) -> Mapping[int, str]:
+    """Return the UUIDs of VMs before, by key, if one of them is unreadable now."""
+    if not any("uuid" in vm.config.unreadable for vm in inventory.vms if vm.config.unreadable):
+        return {}
+    known = {vm.config.key: uuid for uuid, vm in last.vms.items()} if last is not None else {}
+    return {key: uuid for uuid, key in enrolled.items()} | known
 
 
 def _by_uuid(
@@ -269,7 +290,7 @@ def went_back(before: float | None, clock: float | None, limits: Limits) -> bool
 
 def classify(vm: VM | None, enrolment: Enrolment | None) -> ObservedState:
     """Return what an inventory shows of *vm*; the first condition that fits decides."""
-    if vm is None:
+    if vm is None or (vm.status is None and vm.config.unreadable & OF_VM):
         return ObservedState.GONE
     if not is_eligible(vm, enrolment):
         return ObservedState.INELIGIBLE
