@@ -305,3 +305,5 @@ class SystemReport(msgspec.Struct, frozen=True, gc=False):
     """The last few, newest first."""
     recovery: RecoveryReport | None = None
     """``None`` if it is off."""
+    throttled: str = ""
+    """Why no request is sent, if VergeOS asked to wait; else empty."""

@@ -17,6 +17,7 @@ from exporter.clock import Clock
 from exporter.errors import (
     AbsentError,
     BudgetSpentError,
+    ThrottledError,
     UnauthorizedError,
     UnreachableError,
     VergeOSError,
@@ -29,7 +30,7 @@ from exporter.polling.state import LastGood, TableRows, TableState
 
 UNREACHABLE_LIMIT = 2
 """Requests in a row without an answer after which the poll is given up."""
-FATAL = (AbsentError, UnauthorizedError, BudgetSpentError)
+FATAL = (AbsentError, UnauthorizedError, BudgetSpentError, ThrottledError)
 """After one of these, every other request would fail in the same way."""
 EXPIRY_CHECK_SECONDS = 1.0
 
@@ -233,15 +234,19 @@ class Poller:
             self._learn_name(rows.rows)
 
     def _fail(self, table: str, error: VergeOSError, *, duration_seconds: float | None) -> None:
-        state = self._states[table]
+        state, now = self._states[table], self._elapsed()
+        due = retry_due(
+            self._schedules[table],
+            failures=state.failures + 1,
+            now=now,
+            base_seconds=self._base_seconds,
+        )
+        if isinstance(error, ThrottledError):
+            # Until then a retry costs no request, and its failure tells recovery of the outage.
+            due = min(due, now + error.wait_seconds)
         self._states[table] = msgspec.structs.replace(
             state,
-            due=retry_due(
-                self._schedules[table],
-                failures=state.failures + 1,
-                now=self._elapsed(),
-                base_seconds=self._base_seconds,
-            ),
+            due=due,
             failures=state.failures + 1,
             error=error,
             duration_seconds=duration_seconds,
@@ -327,6 +332,7 @@ class Poller:
             requests_remaining=requests_remaining,
             requests_per_hour=round(requests_per_hour(self._plan.schedules)),
             recent_errors=tuple(self._log.recent_errors),
+            throttled=str(self._log.lost) if isinstance(self._log.lost, ThrottledError) else "",
         )
 
 

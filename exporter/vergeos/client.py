@@ -31,7 +31,7 @@ from exporter.vergeos.transport import TOKENS_PATH, Answer, Request, Transport
 TOKEN_HEADER = "x-yottabyte-token"  # noqa: S105 - a header's name
 TOKEN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._~-]{0,511}")
 """A session token that is safe in a header and in a path."""
-RETRIED_STATUSES = frozenset({429, 502, 503})
+RETRIED_STATUSES = frozenset({502, 503})
 RETRY_WAITS_SECONDS = ((0.2, 0.5), (0.4, 0.7))
 """Bounds of the random wait before each retry."""
 TOKEN_TRUSTED_SECONDS = 600.0

@@ -34,7 +34,7 @@ def reason_of(report: SystemReport, now: datetime) -> str:
     """Return why *report* is in its state; empty where the state needs no reason."""
     state = state_of(report)
     if state in (State.UP, State.WAITING):
-        return ""
+        return report.throttled
     error = _first_error(report)
     if state is not State.STALE:
         return error or ""
