@@ -10,6 +10,9 @@ from exporter.errors import ConfigError
 from exporter.formatting import nearest_or_all
 from exporter.model import IDENTITY
 from exporter.polling.schedule import TableSchedule, fit_to_budget
+from exporter.recovery.log_tail import read_seconds
+from exporter.recovery.model.limits import Limits
+from exporter.recovery.model.platform_log import LogTable
 from exporter.vergeos.recovery_rows import TAG_MEMBERS
 from exporter.vergeos.source import IDENTITY_REQUESTS
 from exporter.vergeos.tables import Importance, Pace, Table
@@ -61,6 +64,8 @@ def plan(
     intervals: Mapping[str, float],
     per_hour: int,
     reserve: float,
+    besides: Sequence[TableSchedule] = (),
+    requests: Mapping[str, int] | None = None,
 ) -> tuple[TableSchedule, ...]:
     """
     Return the schedule of *tables*, fitted to the request budget.
@@ -72,7 +77,10 @@ def plan(
         identity_seconds: Interval of the system's name and version.
         intervals: Intervals that the operator set, by table; the planner does not stretch them.
         per_hour: Requests that VergeOS allows in an hour.
-        reserve: The share of them that polling leaves to recovery.
+        reserve: The share of them that is left for what no schedule foresees.
+        besides: The regular reads that are no polls.
+        requests: The requests of one poll, by table, once they are known; the schedule is then
+            stretched further instead of refused. Before, one page is assumed for each table.
 
     Raises:
         ConfigError: An interval is for an unknown table, two tables that share a request have
@@ -80,6 +88,8 @@ def plan(
 
     """
     _check_names("poll.tables", intervals, [IDENTITY, *(table.name for table in tables)])
+
+    known = requests or {}
 
     def schedule(table: Table) -> TableSchedule:
         sharing = [other for other in tables if other.request == table.request]
@@ -95,7 +105,7 @@ def plan(
             table.name,
             seconds,
             phase_seconds=table.turn * pace_seconds[Pace.FAST] % seconds,
-            requests=int(table is sharing[0]),
+            requests=known.get(table.name, 1) if table is sharing[0] else 0,
             essential=table.importance is Importance.ESSENTIAL,
             keeps_stale_rows=table.keeps_stale_rows,
             importance=max(other.importance for other in sharing),
@@ -108,7 +118,25 @@ def plan(
         requests=IDENTITY_REQUESTS,
         fixed=IDENTITY in intervals,
     )
-    return fit_to_budget((identity, *map(schedule, tables)), per_hour=per_hour, reserve=reserve)
+    return fit_to_budget(
+        (identity, *map(schedule, tables)),
+        per_hour=per_hour,
+        reserve=reserve,
+        besides=besides,
+        is_running=requests is not None,
+    )
+
+
+def reads_of_recovery(limits: Limits, poll_seconds: float) -> tuple[TableSchedule, ...]:
+    """
+    Return the reads that recovery makes in calm hours: of both logs, after a poll.
+
+    Args:
+        poll_seconds: The interval of the polls of the essential tables.
+
+    """
+    seconds = read_seconds(limits, poll_seconds)
+    return (TableSchedule("logs (recovery)", seconds, requests=len(LogTable), fixed=True),)
 
 
 def _check_names(setting: str, given: Collection[str], known: Sequence[str]) -> None:

@@ -207,8 +207,9 @@ class SystemManager:
                 recovery_clients[1].share_refusals(client)
             worker = self._recovery_worker(settings, recovery_clients, sessions[3:], meter)
         recovery = worker.recovery if worker is not None else None
+        source = VergeOSSource(client, settings.tables, page_rows=settings.api.page_rows)
         poller = Poller(
-            VergeOSSource(client, settings.tables, page_rows=settings.api.page_rows),
+            source,
             join,
             PagePublisher(
                 [family for one in settings.collectors for family in one.families],
@@ -217,7 +218,12 @@ class SystemManager:
                 self._clock,
                 recovery,
             ),
-            Plan(settings.schedules, settings.poll.stale_after_polls),
+            Plan(
+                settings.schedules,
+                settings.poll.stale_after_polls,
+                settings.besides,
+                lambda: settings.schedules_for(source.requests()),
+            ),
             name=meter.system_name,
             url=system.url,
             clock=self._clock,

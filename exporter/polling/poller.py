@@ -7,7 +7,7 @@ rows that become stale leave the inventory, so that the metrics never show outda
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -64,6 +64,10 @@ class Plan(NamedTuple):
     schedules: Sequence[TableSchedule]
     stale_after_polls: float
     """Intervals after which a table's last good rows are stale."""
+    besides: Sequence[TableSchedule] = ()
+    """The regular reads that are no polls, such as those of recovery."""
+    refit: Callable[[], Sequence[TableSchedule]] | None = None
+    """Returns the schedules for what the tables need by now; called after each poll."""
 
 
 class Poller:
@@ -104,7 +108,7 @@ class Poller:
         self._requests_remaining = requests_remaining
         self._on_poll = on_poll
         self._began = clock.monotonic()
-        self._schedules = {schedule.table: schedule for schedule in plan.schedules}
+        self._schedules = _by_table(plan.schedules)
         self._essential = frozenset(
             schedule.table for schedule in plan.schedules if schedule.essential
         )
@@ -141,9 +145,19 @@ class Poller:
         self._log.name = self.name
         self._log.polled(before, self._states, lost)
         self._poll_rest_after_outage(before)
+        self._refit()
         await self._publish_now()
         if polls_essential and self._on_poll is not None:
             self._on_poll(self._poll_result())
+
+    def _refit(self) -> None:
+        """Use the schedules that fit what the tables need by now."""
+        if self._plan.refit is None:
+            return
+        fitted = _by_table(self._plan.refit())
+        if fitted != self._schedules:
+            self._log.schedule_changed(self._schedules, fitted)
+            self._schedules = fitted
 
     def _poll_result(self) -> PollResult:
         """Return the result of the last poll of the essential tables."""
@@ -190,8 +204,12 @@ class Poller:
     async def _poll_forever(self) -> None:
         while True:
             await self.poll()
-            due = min(state.due for state in self._states.values())
-            await self._clock.sleep(due - self._elapsed())
+            await self._clock.sleep(self.seconds_to_next_poll)
+
+    @property
+    def seconds_to_next_poll(self) -> float:
+        """The time until the next table is due; it may be over."""
+        return min(state.due for state in self._states.values()) - self._elapsed()
 
     async def _expire_forever(self) -> None:
         while True:
@@ -330,10 +348,16 @@ class Poller:
             ),
             vms_by_status=_vms_by_status(inventory),
             requests_remaining=requests_remaining,
-            requests_per_hour=round(requests_per_hour(self._plan.schedules)),
+            requests_per_hour=round(
+                requests_per_hour([*self._schedules.values(), *self._plan.besides])
+            ),
             recent_errors=tuple(self._log.recent_errors),
             throttled=str(self._log.lost) if isinstance(self._log.lost, ThrottledError) else "",
         )
+
+
+def _by_table(schedules: Iterable[TableSchedule]) -> dict[str, TableSchedule]:
+    return {schedule.table: schedule for schedule in schedules}
 
 
 def _vms_by_status(inventory: Inventory | None) -> Mapping[str, int]:

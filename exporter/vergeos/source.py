@@ -1,18 +1,20 @@
 """Read tables from one VergeOS: name a table, get its rows."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import msgspec
 
-from exporter.errors import BadReplyError, ForbiddenError
+from exporter.errors import BadReplyError, ForbiddenError, VergeOSError
 from exporter.model import IDENTITY, Identity
 from exporter.polling.state import TableRows
 from exporter.vergeos import rows
 from exporter.vergeos.client import VergeOSClient
-from exporter.vergeos.tables import Table, decode_in_thread
+from exporter.vergeos.pages import NO_PAGE, Page, PageMemory
+from exporter.vergeos.tables import Pace, Table, decode_in_thread
 
 IDENTITY_REQUESTS = 2
 SETTINGS_PATH = "/api/v4/settings"
@@ -62,6 +64,10 @@ class VergeOSSource:
         self._client = client
         self._tables = {table.name: table for table in tables}
         self._page_rows = page_rows
+        self._pages: dict[tuple[str, str, Pace], PageMemory] = {
+            table.request: PageMemory(page_rows) for table in self._tables.values()
+        }
+        """By request."""
         self._decoded: dict[str, _Decoded] = {}
         self._shared: dict[str, bytes] = {}
         """By table, an answer that the request of another table brought and nothing used yet."""
@@ -86,6 +92,16 @@ class VergeOSSource:
                     return NO_ROWS
                 raise
         return await decode_in_thread(partial(self._decode, table), body)
+
+    def requests(self) -> dict[str, int]:
+        """
+        Return how many requests a read of each table needs, if the tables stay as they are.
+
+        One page is assumed for a table that was not read yet. Of tables that share a request, only
+        the first needs requests.
+        """
+        first = {table.request: table.name for table in reversed(self._tables.values())}
+        return {name: self._pages[request].requests for request, name in first.items()}
 
     def _decode(self, table: Table, body: bytes) -> TableRows[Any]:
         digest = hashlib.sha256(body).digest()
@@ -112,24 +128,29 @@ class VergeOSSource:
 
     async def _paged(self, table: Table, query: dict[str, str]) -> bytes:
         """
-        Read page after page until one is empty; if one fails, all fail.
+        Read page after page, the newest rows first, until the last; if one fails, all fail.
 
         Each page begins after the last key of the previous one, not at a row number: rows that
         are deleted meanwhile then hide no others.
         """
         found: list[msgspec.Raw] = []
-        after = 0
-        while True:
-            page = {"sort": "+$key", "limit": str(self._page_rows), "filter": _after(table, after)}
-            body = await self._client.read(table.path, query | page, endpoint=table.name)
-            rows_of_page = rows.raw_rows(body, table.path)
-            if not rows_of_page:
-                return b"[" + b",".join(found) + b"]"
-            found += rows_of_page
-            last = rows.raw_row_key(rows_of_page[-1])
-            if last is None or last <= after:
-                raise BadReplyError(table.path, "cannot be read in pages: its keys do not ascend")
-            after = last
+        memory = self._pages[table.request]
+        before, number, is_last = NO_PAGE, 0, False
+        try:
+            while not is_last:
+                page_query = {"sort": "-$key", "limit": str(self._page_rows)}
+                if where := _where(table, before):
+                    page_query["filter"] = where
+                body = await self._client.read(table.path, query | page_query, endpoint=table.name)
+                rows_of_page = rows.raw_rows(body, table.path)
+                page = _page(rows_of_page, before, table.path)
+                found += rows_of_page
+                number += 1
+                before, is_last = page, memory.is_last(page, before, number)
+        except VergeOSError:
+            memory.forget()
+            raise
+        return b"[" + b",".join(reversed(found)) + b"]"
 
     async def _identity(self) -> Identity:
         """
@@ -176,7 +197,26 @@ def _version(body: bytes) -> str:
         raise BadReplyError(VERSION_PATH, rows.describe_body(body, problem)) from None
 
 
-def _after(table: Table, key: int) -> str:
-    """Return the filter for the rows of *table* with a higher key; and/or need parentheses."""
-    higher = f"$key gt {key}"
-    return f"({table.where}) and ({higher})" if table.where else higher
+def _page(found: Sequence[msgspec.Raw], before: Page, path: str) -> Page:
+    """
+    Return what is known of a page.
+
+    Raises:
+        BadReplyError: Its rows do not descend from those of the page *before*.
+
+    """
+    if not found:
+        return NO_PAGE
+    keys = [key for row in found if (key := rows.raw_row_key(row)) is not None]
+    ceiling = [before.oldest] if before.rows else []
+    if not keys or not all(newer > older for newer, older in pairwise([*ceiling, *keys])):
+        raise BadReplyError(path, "cannot be read in pages: its keys do not descend")
+    return Page(len(found), keys[0], keys[-1])
+
+
+def _where(table: Table, before: Page) -> str:
+    """Return the filter for the rows of *table* after the page *before*."""
+    lower = f"$key lt {before.oldest}" if before.rows else ""
+    if table.where and lower:
+        return f"({table.where}) and ({lower})"
+    return table.where or lower
