@@ -21,7 +21,15 @@ from exporter.config.recovery_setup import directory, recovery_setup, token
 from exporter.config.settings import Settings
 from exporter.config.systems import ResolvedSystem, resolve_systems
 from exporter.daemon.clients import connect, make_session
-from exporter.errors import ConfigError, UnauthorizedError, UnreachableError, VergeOSError
+from exporter.daemon.request_memory import CHECK, RequestMemory
+from exporter.daemon.system_memory import SystemMemory
+from exporter.errors import (
+    ConfigError,
+    ThrottledError,
+    UnauthorizedError,
+    UnreachableError,
+    VergeOSError,
+)
 from exporter.formatting import counted
 from exporter.model import IDENTITY, Inventory
 from exporter.polling.schedule import requests_per_hour
@@ -111,8 +119,12 @@ async def _check_system(resolved: ResolvedSystem, clock: Clock, write: Write) ->
     rows: dict[str, Any] = {}
     async with make_session(system.tls) as session:
         client = connect(resolved, session, Telemetry().meter(resolved.host), clock)
+        source = VergeOSSource(client, resolved.tables, page_rows=resolved.api.page_rows)
+        memory = _request_memory(resolved, client, clock)
+        memory.resume()
+        sent_before = client.budget.spent(at=clock.monotonic())
         try:
-            problem = await _read_tables(resolved, client, rows, results)
+            problem = await _read_tables(resolved, source, rows, results)
             problems = list[str]()
             if resolved.recovers and not problem:
                 problems += await _log_problems(client)
@@ -120,6 +132,10 @@ async def _check_system(resolved: ResolvedSystem, clock: Clock, write: Write) ->
                     problems += await _action_problems(resolved, client, clock)
         finally:
             await client.close()
+            counted_by_daemon = memory.is_shared()
+            if counted_by_daemon:  # any other user's files would be in the daemon's way
+                memory.save()
+        sent = client.budget.spent(at=clock.monotonic()) - sent_before
     identity = rows.pop(IDENTITY, None)
     if identity is not None:
         name = system.name or identity.cloud_name or "unnamed system"
@@ -131,30 +147,68 @@ async def _check_system(resolved: ResolvedSystem, clock: Clock, write: Write) ->
     if problem:
         write(f"[bold red]no inventory:[/] {escape(problem)}")
         return False
-    planned = requests_per_hour(resolved.schedules)
-    write(f"{planned:.0f} of {client.budget.for_polling} requests per hour")
-    return not resolved.recovers or _check_recovery(resolved, rows, clock, problems, write)
+    cost = f"this check sent {sent}" + (", which the daemon counts" if counted_by_daemon else "")
+    fits = _check_plan(resolved, source, cost, write)
+    unread = [table.name for table in resolved.tables if table.name not in rows]
+    if resolved.api.page_rows and unread:
+        write(f"  one page is assumed for {', '.join(unread)}")
+    if not resolved.recovers:
+        return fits
+    return _check_recovery(resolved, rows, clock, problems, write) and fits
+
+
+def _request_memory(resolved: ResolvedSystem, client: VergeOSClient, clock: Clock) -> RequestMemory:
+    """Return the memory through which the daemon's requests and those of this check are counted."""
+    state, url = directory(resolved.recovery), resolved.system.url
+    own = SystemMemory(state, url, CHECK)
+    return RequestMemory(own, state, url, client.budget, clock, by_check=True)
+
+
+def _check_plan(resolved: ResolvedSystem, source: VergeOSSource, cost: str, write: Write) -> bool:
+    """Write what an hour costs with the tables as they are now, and what this check cost."""
+    requests = source.requests()
+    fitted = resolved.schedules_for(requests)
+    planned = requests_per_hour([*fitted, *resolved.besides])
+    write(f"{planned:.0f} of {resolved.api.requests_per_hour} requests per hour; {cost}")
+    pages = ", ".join(f"{table} {number}" for table, number in requests.items() if number > 1)
+    if pages:
+        write(f"  requests of a poll, where more than one: {pages}")
+    longer = [
+        (one, before)
+        for one, before in zip(fitted, resolved.schedules, strict=True)
+        if one.every_seconds > before.every_seconds
+    ]
+    if not longer:
+        return True
+    changes = ", ".join(
+        f"{one.table} every {one.every_seconds:g} s instead of {before.every_seconds:g} s"
+        for one, before in longer
+    )
+    # The daemon would go on, but more slowly than the operator or Vergewatch wants it.
+    acceptable = not any(before.fixed for _, before in longer)
+    color = "yellow" if acceptable else "red"
+    write(f"  [{color}]too many requests: the daemon polls {changes}[/]")
+    return acceptable
 
 
 async def _read_tables(
-    resolved: ResolvedSystem, client: VergeOSClient, rows: dict[str, Any], results: Table
+    resolved: ResolvedSystem, source: VergeOSSource, rows: dict[str, Any], results: Table
 ) -> str:
     """
     Read every table into *rows*, and add a line for each to *results*.
 
-    Refused credentials or an unreachable host end it at the first request.
+    Refused credentials, an unreachable host or a system that asks to wait end it at once.
 
     Returns:
         Why the daemon would have no inventory; empty if it would have one.
 
     """
-    source = VergeOSSource(client, resolved.tables, page_rows=resolved.api.page_rows)
     fatal = ""
     for one in resolved.schedules:
         count, status = "", "[green]ok[/]"
         try:
             read = await source.read(one.table)
-        except (UnauthorizedError, UnreachableError) as error:
+        except (UnauthorizedError, UnreachableError, ThrottledError) as error:
             return str(error)
         except VergeOSError as error:
             status = f"[red]{escape(str(error))}[/]"

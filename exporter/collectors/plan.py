@@ -77,8 +77,8 @@ def plan(
         identity_seconds: Interval of the system's name and version.
         intervals: Intervals that the operator set, by table; the planner does not stretch them.
         per_hour: Requests that VergeOS allows in an hour.
-        reserve: The share of them that is left for what no schedule foresees.
-        besides: The regular reads that are no polls.
+        reserve: The share of them that polling leaves to recovery.
+        besides: The regular reads of recovery.
         requests: The requests of one poll, by table, once they are known; the schedule is then
             stretched further instead of refused. Before, one page is assumed for each table.
 

@@ -33,7 +33,7 @@ class ResolvedSystem(NamedTuple):
     schedules: tuple[TableSchedule, ...] = ()
     """Before the first answers: one page is assumed for each table."""
     besides: tuple[TableSchedule, ...] = ()
-    """The regular reads that are no polls."""
+    """The regular reads of recovery."""
 
     @property
     def tables(self) -> tuple[Table, ...]:

@@ -17,6 +17,8 @@ from exporter.config.recovery_setup import recovery_setup
 from exporter.config.systems import ResolvedSystem
 from exporter.daemon.clients import connect, make_sessions
 from exporter.daemon.recovery_worker import JournalHandle, RecoveryWorker
+from exporter.daemon.request_memory import RequestMemory
+from exporter.daemon.system_memory import SystemMemory
 from exporter.errors import ConfigError
 from exporter.exposition.cache import PageCache
 from exporter.exposition.collector import Family
@@ -80,6 +82,7 @@ class WatchedSystem(NamedTuple):
     clients: Sequence[VergeOSClient]
     sessions: Sequence[aiohttp.ClientSession]
     meter: SystemMeter
+    request_memory: RequestMemory
     recovery: Recovery | None
     tasks: Sequence[asyncio.Task[Any]]
 
@@ -116,6 +119,8 @@ class SystemManager:
         self._telemetry = telemetry
         self._clock = clock
         self._watched: list[WatchedSystem] = []
+        self._memories: dict[str, SystemMemory] = {}
+        """By URL."""
         self._changing = asyncio.Lock()
         self._stopped = False
 
@@ -193,8 +198,11 @@ class SystemManager:
         meter = self._telemetry.meter(name)
         self._cache.add(meter)
         client = connect(settings, sessions[0], meter, self._clock)
+        request_memory = self._request_memory(settings, client)
         if former is not None:
             client.carry_on(former)
+        else:
+            request_memory.resume(ahead=sum(one.requests for one in settings.schedules))
         worker, recovery_clients = None, list[VergeOSClient]()
         if settings.recovers:
             recovery_clients = [
@@ -231,12 +239,33 @@ class SystemManager:
             requests_remaining=lambda: client.budget.left(at=self._clock.monotonic()),
             on_poll=worker.enqueue if worker is not None else None,
         )
-        tasks = [self._tasks.create_task(poller.run(), name=f"poll {system.url}")]
+        saving = request_memory.save_forever()
+        tasks = [
+            self._tasks.create_task(poller.run(), name=f"poll {system.url}"),
+            self._tasks.create_task(saving, name=f"remember requests {system.url}"),
+        ]
         if worker is not None:
             tasks.append(self._tasks.create_task(worker.run(), name=f"recovery {system.url}"))
         return WatchedSystem(
-            settings, poller, (client, *recovery_clients), sessions, meter, recovery, tasks
+            settings,
+            poller,
+            (client, *recovery_clients),
+            sessions,
+            meter,
+            request_memory,
+            recovery,
+            tasks,
         )
+
+    def _request_memory(self, settings: ResolvedSystem, client: VergeOSClient) -> RequestMemory:
+        url, directory = settings.system.url, self._journal.directory
+        return RequestMemory(self._memory(url), directory, url, client.budget, self._clock)
+
+    def _memory(self, url: str) -> SystemMemory:
+        """Return the memory of the system at *url*, which outlasts a reload."""
+        if url not in self._memories:
+            self._memories[url] = SystemMemory(self._journal.directory, url)
+        return self._memories[url]
 
     def _recovery_worker(
         self,
@@ -274,6 +303,7 @@ class SystemManager:
         await asyncio.wait(watched.tasks)  # the task group handles their errors
         for client in watched.clients:
             await client.close()
+        watched.request_memory.save()
         for session in watched.sessions:
             await session.close()
         self._cache.remove(watched.meter)

@@ -65,7 +65,7 @@ class Plan(NamedTuple):
     stale_after_polls: float
     """Intervals after which a table's last good rows are stale."""
     besides: Sequence[TableSchedule] = ()
-    """The regular reads that are no polls, such as those of recovery."""
+    """The regular reads of recovery."""
     refit: Callable[[], Sequence[TableSchedule]] | None = None
     """Returns the schedules for what the tables need by now; called after each poll."""
 

@@ -54,8 +54,8 @@ def fit_to_budget(
 
     Args:
         per_hour: Requests that VergeOS allows in an hour.
-        reserve: The share of them that is left for what no schedule foresees.
-        besides: The regular reads that are no polls, such as those of recovery.
+        reserve: The share of them that polling leaves to recovery.
+        besides: The regular reads of recovery, which the reserve pays for as far as it goes.
         is_running: Whether polling goes on in any case: if nothing else helps, every interval is
             stretched, the fixed ones too.
 
@@ -63,7 +63,7 @@ def fit_to_budget(
         ConfigError: They do not fit even then; with the arithmetic.
 
     """
-    allowed = allowance(per_hour, reserve) - requests_per_hour(besides)
+    allowed = min(allowance(per_hour, reserve), floor(per_hour - requests_per_hour(besides)))
     aim = allowed - sum(one.requests for one in schedules)
     fitted = tuple(schedules)
     for importance in sorted({one.importance for one in schedules if not one.fixed}):
@@ -79,8 +79,7 @@ def fit_to_budget(
     if needed > allowed and is_running:
         return tuple(_stretched(one, needed / max(1.0, aim)) for one in fitted)
     if needed > allowed:
-        allowed_in_all = allowance(per_hour, reserve)
-        _refuse((*fitted, *besides), allowed=allowed_in_all, per_hour=per_hour, reserve=reserve)
+        _refuse(fitted, allowed=allowed, per_hour=per_hour)
     return fitted
 
 
@@ -121,9 +120,7 @@ def allowance(per_hour: int, reserve: float) -> int:
     return floor(round(per_hour * (1 - reserve), 6))
 
 
-def _refuse(
-    schedules: Sequence[TableSchedule], *, allowed: int, per_hour: int, reserve: float
-) -> NoReturn:
+def _refuse(schedules: Sequence[TableSchedule], *, allowed: int, per_hour: int) -> NoReturn:
     needed = requests_per_hour(schedules)
     lines = "\n".join(
         f"  {one.table:<20} every {one.every_seconds:>6g} s  {one.requests_per_hour:>8.1f}"
@@ -132,8 +129,8 @@ def _refuse(
     )
     raise ConfigError(
         f"polling needs {ceil(needed)} requests an hour, and {allowed} are allowed "
-        f"({per_hour} less {reserve:.0%} reserved for recovery), although every interval that may "
-        f"be stretched already is:\n{lines}\n"
+        f"({per_hour} less {per_hour - allowed} reserved for recovery), although every interval "
+        f"that may be stretched already is:\n{lines}\n"
         "  Make poll.fast_seconds longer, switch off a collector, remove intervals under "
         "poll.tables, or raise api.requests_per_hour if your VergeOS allows more"
     )

@@ -153,13 +153,16 @@ def test_fixed_schedule_needs_no_such_room() -> None:
     assert fit_to_budget(schedules, per_hour=1000, reserve=0.1) == schedules  # 900 of 900
 
 
-def test_regular_reads_that_are_no_polls_are_part_of_the_hour() -> None:
+def test_reserve_pays_for_the_reads_of_recovery_as_far_as_it_goes() -> None:
     schedules = (TableSchedule("t", 6.0, fixed=True),)  # 600 requests an hour
     logs = (TableSchedule("logs", 120.0, requests=2),)  # 60
 
     assert fit_to_budget(schedules, per_hour=660, reserve=0, besides=logs) == schedules
-    with pytest.raises(ConfigError, match=r"needs 660 .* 659 are allowed(?s:.*)\n  logs  "):
+    assert fit_to_budget(schedules, per_hour=667, reserve=0.1, besides=logs) == schedules
+    with pytest.raises(ConfigError, match=r"needs 600 .* 599 are allowed .659 less 60 reserved"):
         fit_to_budget(schedules, per_hour=659, reserve=0, besides=logs)
+    with pytest.raises(ConfigError, match=r"needs 600 .* 599 are allowed .666 less 67 reserved"):
+        fit_to_budget(schedules, per_hour=666, reserve=0.1, besides=logs)
 
 
 def test_running_schedule_that_no_longer_fits_is_stretched_as_a_whole() -> None:
@@ -252,7 +255,7 @@ def test_essential_tables_that_do_not_fit_are_refused_with_the_arithmetic() -> N
         fit_to_budget(schedules, per_hour=1000, reserve=0.15)
 
     assert str(caught.value) == (
-        "polling needs 1201 requests an hour, and 850 are allowed (1000 less 15% reserved for "
+        "polling needs 1201 requests an hour, and 850 are allowed (1000 less 150 reserved for "
         "recovery), although every interval that may be stretched already is:\n"
         "  vms                  every      5 s     720.0\n"
         "  identity             every  43200 s       0.2\n"
