@@ -167,7 +167,7 @@ def _request_memory(resolved: ResolvedSystem, client: VergeOSClient, clock: Cloc
 def _check_plan(resolved: ResolvedSystem, source: VergeOSSource, cost: str, write: Write) -> bool:
     """Write what an hour costs with the tables as they are now, and what this check cost."""
     requests = source.requests()
-    fitted = resolved.schedules_for(requests)
+    fitted = resolved.schedules_for(requests, is_running=True)
     planned = requests_per_hour([*fitted, *resolved.besides])
     write(f"{planned:.0f} of {resolved.api.requests_per_hour} requests per hour; {cost}")
     pages = ", ".join(f"{table} {number}" for table, number in requests.items() if number > 1)
@@ -178,17 +178,18 @@ def _check_plan(resolved: ResolvedSystem, source: VergeOSSource, cost: str, writ
         for one, before in zip(fitted, resolved.schedules, strict=True)
         if one.every_seconds > before.every_seconds
     ]
-    if not longer:
-        return True
-    changes = ", ".join(
-        f"{one.table} every {one.every_seconds:g} s instead of {before.every_seconds:g} s"
-        for one, before in longer
-    )
-    # The daemon would go on, but more slowly than the operator or Vergewatch wants it.
-    acceptable = not any(before.fixed for _, before in longer)
-    color = "yellow" if acceptable else "red"
-    write(f"  [{color}]too many requests: the daemon polls {changes}[/]")
-    return acceptable
+    if longer:
+        changes = ", ".join(
+            f"{one.table} every {one.every_seconds:g} s instead of {before.every_seconds:g} s"
+            for one, before in longer
+        )
+        write(f"  [yellow]too many requests: the daemon polls {changes}[/]")
+    try:
+        resolved.schedules_for(requests, is_running=False)
+    except ConfigError as error:
+        write(f"  [red]{escape(str(error))}[/]")
+        return False
+    return True
 
 
 async def _read_tables(

@@ -1,6 +1,7 @@
 """Which tables the enabled collectors poll, and how often: the schedule of one system."""
 
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from exporter.collectors.clusters import CLUSTERS
 from exporter.collectors.collector import Collector
@@ -65,7 +66,8 @@ def plan(
     per_hour: int,
     reserve: float,
     besides: Sequence[TableSchedule] = (),
-    requests: Mapping[str, int] | None = None,
+    requests: Mapping[str, int] = MappingProxyType({}),
+    is_running: bool = False,
 ) -> tuple[TableSchedule, ...]:
     """
     Return the schedule of *tables*, fitted to the request budget.
@@ -79,8 +81,9 @@ def plan(
         per_hour: Requests that VergeOS allows in an hour.
         reserve: The share of them that polling leaves to recovery.
         besides: The regular reads of recovery.
-        requests: The requests of one poll, by table, once they are known; the schedule is then
-            stretched further instead of refused. Before, one page is assumed for each table.
+        requests: The requests of one poll, by table, once they are known; before, one page is
+            assumed for each table.
+        is_running: Whether polling goes on in any case, with longer intervals if need be.
 
     Raises:
         ConfigError: An interval is for an unknown table, two tables that share a request have
@@ -88,8 +91,6 @@ def plan(
 
     """
     _check_names("poll.tables", intervals, [IDENTITY, *(table.name for table in tables)])
-
-    known = requests or {}
 
     def schedule(table: Table) -> TableSchedule:
         sharing = [other for other in tables if other.request == table.request]
@@ -105,7 +106,7 @@ def plan(
             table.name,
             seconds,
             phase_seconds=table.turn * pace_seconds[Pace.FAST] % seconds,
-            requests=known.get(table.name, 1) if table is sharing[0] else 0,
+            requests=requests.get(table.name, 1) if table is sharing[0] else 0,
             essential=table.importance is Importance.ESSENTIAL,
             keeps_stale_rows=table.keeps_stale_rows,
             importance=max(other.importance for other in sharing),
@@ -123,7 +124,7 @@ def plan(
         per_hour=per_hour,
         reserve=reserve,
         besides=besides,
-        is_running=requests is not None,
+        is_running=is_running,
     )
 
 

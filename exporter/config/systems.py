@@ -40,9 +40,36 @@ class ResolvedSystem(NamedTuple):
         """The tables that are polled."""
         return tables_of(self.collectors)
 
-    def schedules_for(self, requests: Mapping[str, int]) -> tuple[TableSchedule, ...]:
-        """Return the schedules for tables whose polls need so many *requests*, by table."""
-        return _schedules(self, requests)
+    def schedules_for(
+        self, requests: Mapping[str, int], *, is_running: bool
+    ) -> tuple[TableSchedule, ...]:
+        """
+        Return the schedules for tables whose polls need so many *requests*, by table.
+
+        Args:
+            is_running: Whether polling goes on in any case, with longer intervals if need be.
+
+        Raises:
+            ConfigError: They exceed the hourly request budget, and polling is not running.
+
+        """
+        poll, api = self.poll, self.api
+        return plan(
+            self.tables,
+            {
+                Pace.FAST: poll.fast_seconds,
+                Pace.SLOW: poll.slow_seconds,
+                Pace.INVENTORY: poll.inventory_seconds,
+                Pace.RARE: poll.rare_seconds,
+            },
+            identity_seconds=poll.identity_seconds,
+            intervals=dict(poll.tables),
+            per_hour=api.requests_per_hour,
+            reserve=api.reserve,
+            besides=self.besides,
+            requests=requests,
+            is_running=is_running,
+        )
 
     @property
     def recovers(self) -> bool:
@@ -82,30 +109,9 @@ def _resolve(settings: Settings, system: SystemSettings) -> ResolvedSystem:
         resolved = ResolvedSystem(
             system, poll, api, settings.recovery, mode, collectors, besides=besides
         )
-        return resolved._replace(schedules=_schedules(resolved, None))
+        return resolved._replace(schedules=resolved.schedules_for({}, is_running=False))
     except ConfigError as error:
         raise ConfigError(f"{system.name or urlsplit(system.url).netloc}: {error}") from None
-
-
-def _schedules(
-    resolved: ResolvedSystem, requests: Mapping[str, int] | None
-) -> tuple[TableSchedule, ...]:
-    poll, api = resolved.poll, resolved.api
-    return plan(
-        resolved.tables,
-        {
-            Pace.FAST: poll.fast_seconds,
-            Pace.SLOW: poll.slow_seconds,
-            Pace.INVENTORY: poll.inventory_seconds,
-            Pace.RARE: poll.rare_seconds,
-        },
-        identity_seconds=poll.identity_seconds,
-        intervals=dict(poll.tables),
-        per_hour=api.requests_per_hour,
-        reserve=api.reserve,
-        besides=resolved.besides,
-        requests=requests,
-    )
 
 
 def _seconds_between_inventories(poll: PollSettings) -> float:

@@ -230,7 +230,7 @@ class SystemManager:
                 settings.schedules,
                 settings.poll.stale_after_polls,
                 settings.besides,
-                lambda: settings.schedules_for(source.requests()),
+                lambda: settings.schedules_for(source.requests(), is_running=True),
             ),
             name=meter.system_name,
             url=system.url,
