@@ -158,6 +158,15 @@ class Poller:
         if fitted != self._schedules:
             self._log.schedule_changed(self._schedules, fitted)
             self._schedules = fitted
+            self._postpone()
+
+    def _postpone(self) -> None:
+        """Poll no working table sooner than its schedule has it by now."""
+        now = self._elapsed()
+        for table, state in self._states.items():
+            due = next_due(self._schedules[table], now=now)
+            if state.error is None and now < state.due < due:
+                self._states[table] = msgspec.structs.replace(state, due=due)
 
     def _poll_result(self) -> PollResult:
         """Return the result of the last poll of the essential tables."""

@@ -38,6 +38,10 @@ class TableSchedule(NamedTuple):
         return HOUR_SECONDS / self.every_seconds * self.requests
 
 
+POLLS_AT_START = 2
+"""A start costs at most as much as so many polls of every table: it does not know the last page."""
+
+
 def fit_to_budget(
     schedules: Sequence[TableSchedule],
     *,
@@ -50,7 +54,7 @@ def fit_to_budget(
     Return *schedules*, stretched as far as needed to fit an hour's requests.
 
     Tables of the lowest importance are stretched first, all by one factor, up to `MAX_STRETCH`.
-    As far as that is possible, the hour has room to poll every table once more, as a start does.
+    As far as that is possible, the hour has room for a start besides, which polls every table.
 
     Args:
         per_hour: Requests that VergeOS allows in an hour.
@@ -64,7 +68,7 @@ def fit_to_budget(
 
     """
     allowed = min(allowance(per_hour, reserve), floor(per_hour - requests_per_hour(besides)))
-    aim = allowed - sum(one.requests for one in schedules)
+    aim = allowed - POLLS_AT_START * sum(one.requests for one in schedules)
     fitted = tuple(schedules)
     for importance in sorted({one.importance for one in schedules if not one.fixed}):
         excess = requests_per_hour(fitted) - aim

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Self, cast
 
 import aiohttp
 import msgspec
@@ -138,7 +138,7 @@ class Reply:
     async def iter_chunked(self, _: int) -> AsyncIterator[bytes]:
         yield self._body
 
-    async def __aenter__(self) -> "Reply":
+    async def __aenter__(self) -> Self:
         await self._clock.sleep(0.03)
         return self
 
@@ -250,7 +250,7 @@ async def _settle() -> None:
     """Return when every task waits for the clock."""
     loop = asyncio.get_running_loop()
     await asyncio.sleep(0)  # noqa: TID251 - a turn for the others
-    while loop._ready:  # type: ignore[attr-defined]  # noqa: SLF001
+    while loop._ready:  # type: ignore[attr-defined]
         await asyncio.sleep(0)  # noqa: TID251
 
 
@@ -274,7 +274,7 @@ async def running(
 
 def random_settings(rng: random.Random, directory: Path, **changes: Any) -> Settings:
     """Return settings as an operator may choose them; those that do not fit are refused later."""
-    recovery = rng.random() < 0.5  # noqa: PLR2004
+    recovery = rng.random() < 0.5
     switchable = ["disks", "nics", "guests", "machine_devices", "cluster_tiers", "update_settings"]
     poll: dict[str, Any] = {
         "fast_seconds": rng.choice([15, 20, 25, 30, 45, 60]),
@@ -283,7 +283,7 @@ def random_settings(rng: random.Random, directory: Path, **changes: Any) -> Sett
         "rare_seconds": rng.choice([900, 1800]),
         "identity_seconds": rng.choice([1800, 3600]),
     }
-    if rng.random() < 0.3:  # noqa: PLR2004
+    if rng.random() < 0.3:
         poll["tables"] = {"machine_stats": rng.choice([30, 40, 50, 75])}
     api = {
         "requests_per_hour": rng.choice([500, 700, 1000, 1000, 2000]),
@@ -297,7 +297,7 @@ def random_settings(rng: random.Random, directory: Path, **changes: Any) -> Sett
             "poll": poll,
             "api": api,
             "collectors": {} if recovery else {
-                name: False for name in switchable if rng.random() < 0.3  # noqa: PLR2004
+                name: False for name in switchable if rng.random() < 0.3
             },
             "recovery": {"mode": "shadow" if recovery else "off", "directory": directory},
             **changes,
