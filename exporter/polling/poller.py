@@ -33,6 +33,8 @@ UNREACHABLE_LIMIT = 2
 FATAL = (AbsentError, UnauthorizedError, BudgetSpentError, ThrottledError)
 """After one of these, every other request would fail in the same way."""
 EXPIRY_CHECK_SECONDS = 1.0
+SHORTEST_WAIT_SECONDS = 0.1
+"""A wait that is almost over, by the rounding of times, is not waited for in a loop."""
 
 Publish = Callable[[Inventory | None, SystemReport], None]
 """Receives each new inventory; called in a worker thread, one call at a time."""
@@ -270,7 +272,7 @@ class Poller:
         )
         if isinstance(error, ThrottledError):
             # Until then a retry costs no request, and its failure tells recovery of the outage.
-            due = min(due, now + error.wait_seconds)
+            due = min(due, now + max(error.wait_seconds, SHORTEST_WAIT_SECONDS))
         self._states[table] = msgspec.structs.replace(
             state,
             due=due,
