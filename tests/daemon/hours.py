@@ -236,7 +236,8 @@ class Daemon:
         while due := [one for one in clock.sleepers if one[0] <= time]:
             first = moment, woken = min(due, key=lambda one: one[0])
             clock.sleepers.remove(first)
-            clock.elapsed = max(clock.elapsed, moment)
+            # Time never stands still: a sleep shorter than its rounding would be repeated for ever.
+            clock.elapsed = max(clock.elapsed + 1e-9, moment)
             if not woken.done():
                 woken.set_result(None)
             await _settle()

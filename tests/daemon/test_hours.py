@@ -27,7 +27,7 @@ CONFIGURATIONS = 40
 FAULTS = ((0, ""), (500, ""), (503, ""), (429, ""), (429, "600"), (503, "120"), (429, "30"))
 POLLED_BY_THEN = 5.0
 """Every table was read, and the polls of the full hours are over."""
-OVERLOADED_HOURS = 8
+OVERLOADED_HOURS = 4
 """The hours in which to count if tables are polled only a few times an hour."""
 
 
@@ -110,10 +110,9 @@ async def test_no_hour_has_too_many_requests_whatever_fails_and_restarts(
             await daemon.until(clock.elapsed + rng.uniform(0, 100))
     started = clock.elapsed
     async with running(system, settings, tmp_path, monkeypatch) as daemon:
-        await daemon.until(started + 2 * HOUR + POLLED_BY_THEN)
-        await assert_as_planned(
-            daemon, system, started + 2 * HOUR + POLLED_BY_THEN, hours_to_count(daemon, settings)
-        )
+        calm = max(started, HOUR) + HOUR + POLLED_BY_THEN
+        await daemon.until(calm)
+        await assert_as_planned(daemon, system, calm, hours_to_count(daemon, settings))
 
     assert system.most_in_an_hour <= settings.api.requests_per_hour
     assert system.too_early == 0
@@ -161,12 +160,13 @@ async def test_table_that_grows_over_a_page_is_planned_again(
         await daemon.until(HOUR + POLLED_BY_THEN)
 
         planned = daemon.report.requests_per_hour
-        stretched = {one.table for one in daemon.report.tables if one.every_seconds > 900}
+        intervals = {one.table: one.every_seconds for one in daemon.report.tables}
         await assert_as_planned(daemon, system, HOUR + POLLED_BY_THEN, 1)
 
     assert before == 730
     assert 730 < planned <= 850
-    assert stretched <= {"identity"}
+    assert intervals["vms"] == intervals["machine_status"] == 20
+    assert intervals["machine_devices"] > 300  # the least important yield
     assert system.most_in_an_hour <= 1000
 
 
@@ -225,5 +225,5 @@ async def test_wait_that_the_system_asked_for_survives_a_restart_and_a_reload(
         await daemon.until(600)
         assert "asked to wait" in daemon.report.throttled
 
-    assert system.sent(100, 690) == 1
+    assert system.sent(99, 690) == 1
     assert system.too_early == 0
