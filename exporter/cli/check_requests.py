@@ -30,7 +30,7 @@ def check_requests(
     resolved: ResolvedSystem, source: VergeOSSource, cost: str, write: Write
 ) -> bool:
     """
-    Write what an hour costs, and what this check cost; return whether the daemon would start.
+    Write what an hour costs, and what this check cost; return whether that fits.
 
     Args:
         source: It has read the tables.
