@@ -123,7 +123,15 @@ class VergeOSClient:
 
         """
         credentials = self._current_credentials()
-        checked = CheckedBody(body, last_check)
+
+        async def still_allowed() -> str:
+            reason = await last_check()
+            asked = self.budget.throttle.wait(at=self._clock.monotonic())
+            if not reason and asked is not None:  # meanwhile, by the answer to another request
+                return f"VergeOS asked to wait ({asked.because})"
+            return reason
+
+        checked = CheckedBody(body, still_allowed)
         request = Request("POST", path, endpoint, body=checked, urgent=True)
         try:
             headers = await self._prepare_action(request, credentials)

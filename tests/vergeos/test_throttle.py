@@ -181,6 +181,25 @@ async def test_recovery_neither_reads_nor_acts_while_the_system_asks_to_wait() -
         assert len(here.server.asked) == 1
 
 
+async def test_action_is_not_sent_when_the_wait_begins_while_it_connects() -> None:
+    async with line(busy("600"), respond(b"[]")) as here:
+        actor = here.connect(budget=here.client.budget, acts=True)
+        send = actor._transport.send
+
+        async def send_late(*args: Any) -> Any:
+            with pytest.raises(ThrottledError):
+                await here.read()
+            return await send(*args)
+
+        actor._transport.send = send_late  # type: ignore[method-assign]
+
+        answer = await Operations(actor, actor, here.clock).act(1, Action.POWER_ON, _allowed)
+
+        assert answer.reply is Reply.NOT_SENT
+        assert "VergeOS asked to wait" in answer.detail
+        assert [request.method for request in here.server.asked] == ["GET"]
+
+
 @pytest.mark.parametrize("status", [429, 503])
 async def test_wait_that_recovery_was_asked_for_holds_polling(status: int) -> None:
     async with line(busy("600", status), respond(b"[]")) as here:
