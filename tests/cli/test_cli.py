@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from exporter.daemon.system_memory import SystemMemory
 from tests.daemon_process import PATIENCE_SECONDS, REAL_TIME, pointing_at, simulating
 from tests.real_prometheus import prometheus
 
@@ -81,9 +82,8 @@ async def test_check_plans_the_pages_that_the_tables_need_and_the_logs_of_recove
     assert planned(whole) == planned(large) == 730
     assert planned(recovery) == 730 + 60 + 60  # the tags, and both logs every other minute
     assert code == 1
-    assert "requests of a poll, where more than one: vms 2, machine_status " in small
+    assert re.search(r"requests of a poll, where more than one: .*\bvms 2", " ".join(small.split()))
     assert "too many requests: the daemon polls " in small
-    assert "vms every 2" in small
     assert planned(small) <= 850
 
 
@@ -105,7 +105,7 @@ async def test_check_counts_its_requests_with_those_of_the_daemon(tmp_path: Path
     sent = re.search(r"this check sent (\d+), which the daemon counts", beside[1])
     assert "which the daemon counts" not in alone[1]  # no daemon has been there
     assert sent is not None
-    assert sum(json.loads(memory.read_text())["requests"].values()) == int(sent[1])
+    assert sum(map(sum, json.loads(memory.read_text())["requests"].values())) == int(sent[1])
     assert int(sent[1]) == len(system.requests) / 2
 
 
@@ -116,15 +116,16 @@ async def test_check_reports_that_the_system_asked_to_wait(
     state = {"VERGEWATCH_RECOVERY__DIRECTORY": str(tmp_path)}
     (tmp_path / "systems").mkdir()
     async with simulating() as system:
-        system.faults.turn_on("status", code=429, times=1 + waits_already)
+        system.faults.turn_on("status", code=429)
         if waits_already:
-            await ran("check", **state, **pointing_at(system))
-        asked = len(system.requests)
+            until = REAL_TIME.now().timestamp() + 600
+            because = "/api/v4/settings answered 429"
+            SystemMemory(tmp_path, system.url).remember(wait_until=until, wait_because=because)
 
         code, out, _ = await ran("check", **state, **pointing_at(system))
 
     assert code == 1
-    assert len(system.requests) - asked == (0 if waits_already else 1)
+    assert len(system.requests) == (0 if waits_already else 1)
     assert "VergeOS asked to wait (/api/v4/settings answered 429)" in " ".join(out.split())
 
 
