@@ -27,7 +27,7 @@ CONFIGURATIONS = 40
 FAULTS = ((0, ""), (500, ""), (503, ""), (429, ""), (429, "600"), (503, "120"), (429, "30"))
 POLLED_BY_THEN = 5.0
 """Every table was read, and the polls of the full hours are over."""
-OVERLOADED_HOURS = 4
+OVERLOADED_HOURS = 8
 """The hours in which to count if tables are polled only a few times an hour."""
 
 
