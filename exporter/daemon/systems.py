@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -19,7 +20,9 @@ from exporter.daemon.clients import connect, make_sessions
 from exporter.daemon.recovery_worker import JournalHandle, RecoveryWorker
 from exporter.daemon.request_memory import RequestMemory
 from exporter.daemon.system_memory import SystemMemory
+from exporter.daemon.system_names import SystemName
 from exporter.errors import ConfigError
+from exporter.executor import run_in_thread
 from exporter.exposition.cache import PageCache
 from exporter.exposition.collector import Family
 from exporter.exposition.renderer import Renderer
@@ -83,6 +86,7 @@ class WatchedSystem(NamedTuple):
     sessions: Sequence[aiohttp.ClientSession]
     meter: SystemMeter
     request_memory: RequestMemory
+    name: SystemName
     recovery: Recovery | None
     tasks: Sequence[asyncio.Task[Any]]
 
@@ -121,6 +125,7 @@ class SystemManager:
         self._watched: list[WatchedSystem] = []
         self._memories: dict[str, SystemMemory] = {}
         """By URL."""
+        self._configured_names: frozenset[str] = frozenset()
         self._changing = asyncio.Lock()
         self._stopped = False
 
@@ -173,6 +178,7 @@ class SystemManager:
             for session in itertools.chain(*sessions.values()):
                 await session.close()
             raise
+        self._configured_names = frozenset(one.system.name for one in wanted if one.system.name)
         former = {watched.settings.system.url: watched.client for watched in self._watched}
         for watched in self._watched:
             if watched.settings not in kept:
@@ -194,8 +200,9 @@ class SystemManager:
             log.warning("tls.unverified", url=system.url, risk="the network can read the API key")
         elif system.url.startswith("http://") and not settings.is_on_this_machine:
             log.warning("tls.absent", url=system.url, risk="the network can read the API key")
-        name = self._free_name(system.name or settings.host, settings.host)
-        meter = self._telemetry.meter(name)
+        memory = self._memory(system.url)
+        name = self._name(settings, memory)
+        meter = self._telemetry.meter(name.current)
         self._cache.add(meter)
         client = connect(settings, sessions[0], meter, self._clock)
         request_memory = self._request_memory(settings, client)
@@ -213,7 +220,7 @@ class SystemManager:
             recovery_clients[0].share_refusals(client)
             if not settings.system.acts_with_another_key:
                 recovery_clients[1].share_refusals(client)
-            worker = self._recovery_worker(settings, recovery_clients, sessions[3:], meter)
+            worker = self._recovery_worker(settings, recovery_clients, sessions[3:], meter, name)
         recovery = worker.recovery if worker is not None else None
         source = VergeOSSource(client, settings.tables, page_rows=settings.api.page_rows)
         poller = Poller(
@@ -231,11 +238,14 @@ class SystemManager:
                 settings.poll.stale_after_polls,
                 settings.besides,
                 lambda: settings.schedules_for(source.requests(), is_running=True),
+                frozen_after_seconds=settings.poll.frozen_after_seconds,
+                withdraws_frozen=settings.poll.frozen_status == "withdraw",
             ),
-            name=meter.system_name,
+            name=name.current,
+            named=name.is_known,
             url=system.url,
             clock=self._clock,
-            rename=lambda cloud_name: self._rename(settings, meter, cloud_name),
+            rename=lambda cloud_name: meter.rename(name.reported(cloud_name)),
             requests_remaining=lambda: client.budget.left(at=self._clock.monotonic()),
             on_poll=worker.enqueue if worker is not None else None,
         )
@@ -253,6 +263,7 @@ class SystemManager:
             sessions,
             meter,
             request_memory,
+            name,
             recovery,
             tasks,
         )
@@ -261,23 +272,18 @@ class SystemManager:
         url, directory = settings.system.url, self._journal.directory
         return RequestMemory(self._memory(url), directory, url, client.budget, self._clock)
 
-    def _memory(self, url: str) -> SystemMemory:
-        """Return the memory of the system at *url*, which outlasts a reload."""
-        if url not in self._memories:
-            self._memories[url] = SystemMemory(self._journal.directory, url)
-        return self._memories[url]
-
     def _recovery_worker(
         self,
         settings: ResolvedSystem,
         clients: Sequence[VergeOSClient],
         to_prometheus: Sequence[aiohttp.ClientSession],
         meter: SystemMeter,
+        name: SystemName,
     ) -> RecoveryWorker:
         """Return the recovery of a system; its own connections never wait for polling."""
         reader, actor = clients
         url = settings.system.url
-        silences = self._alerting.silences_of(lambda: meter.system_name)
+        silences = self._alerting.silences_of(lambda: name.silenced_names)
         confirmers = [
             PrometheusConfirmer(settings.recovery.confirm, session, lambda: meter.system_name)
             for session in to_prometheus
@@ -309,23 +315,23 @@ class SystemManager:
         self._cache.remove(watched.meter)
         self._telemetry.forget(watched.meter.system_name)
 
-    def _rename(self, settings: ResolvedSystem, meter: SystemMeter, cloud_name: str) -> str:
-        """Return the name of a system that reports *cloud_name*; a configured name wins."""
-        if settings.system.name is None:
-            name = self._free_name(cloud_name, settings.host, besides=meter)
-            if name != cloud_name:
-                log.warning(
-                    "system.name_taken",
-                    name=cloud_name,
-                    uses=name,
-                    advice="give each of these systems a name",
-                )
-            meter.rename(name)
-        return meter.system_name
+    def _memory(self, url: str) -> SystemMemory:
+        """Return the memory of the system at *url*, which outlasts a reload."""
+        if url not in self._memories:
+            self._memories[url] = SystemMemory(self._journal.directory, url)
+        return self._memories[url]
 
-    def _free_name(self, name: str, host: str, *, besides: SystemMeter | None = None) -> str:
-        """Return *name*, with the host added if another system uses it: series must not mix."""
-        taken = {
-            watched.meter.system_name for watched in self._watched if watched.meter is not besides
-        }
-        return f"{name} ({host})" if name in taken else name
+    def _name(self, settings: ResolvedSystem, memory: SystemMemory) -> SystemName:
+        """Return the name of a system that starts."""
+
+        def remember(**changes: Any) -> None:
+            writing = run_in_thread(partial(memory.remember, **changes))
+            self._tasks.create_task(writing, name=f"remember {settings.system.url}")
+
+        def taken(by: SystemName) -> frozenset[str]:
+            used = {other.name.current for other in self._watched if other.name is not by}
+            return self._configured_names - {settings.system.name} | used
+
+        return SystemName(
+            settings.system.name or "", settings.host, memory.remembered, remember, taken
+        )
