@@ -65,6 +65,9 @@ class PrometheusConfirmer:
     def is_needed(self, vm_name: str, /) -> bool:
         return bool(self._settings.query_of(vm_name))
 
+    async def find_problem(self) -> str:
+        return (await self.evaluate("vector(1)")).problem
+
     async def ask(self, queries: Sequence[ConfirmationQuery], /) -> Sequence[Confirmation]:
         return await asyncio.gather(*(self._ask(one) for one in queries))
 

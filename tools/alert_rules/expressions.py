@@ -6,6 +6,7 @@ FILESYSTEM = (*VM, "mountpoint")
 NODE = ("system_name", "node_name")
 SYSTEM = ("system_name",)
 TABLE = ("system_name", "table")
+INPUT = ("system_name", "input")
 DAEMON = ("job", "instance")
 
 ON_VM = "on (system_name, vm_id)"

@@ -3,9 +3,11 @@
 from functools import partial
 
 from exporter.alerting.alerts import AlertName
+from exporter.recovery.decide.inputs import HOLDS
 from tools.alert_rules.expressions import (
     DOWN_STATES,
     ENROLLED,
+    INPUT,
     OF_SYSTEM,
     OF_VM,
     ON_SYSTEM,
@@ -33,6 +35,7 @@ from tools.alert_rules.model import (
 
 _LAST_ACTION = "vergewatch_recovery_vm_last_action_timestamp_seconds"
 _QUESTION = "vergewatch_recovery_vm_question_info"
+_ONLY_HOLDS = "|".join(HOLDS)
 _OPEN_ACTION = "acting|verifying|indeterminate"
 
 _QUARANTINED_FOR = lookup(
@@ -192,6 +195,20 @@ readiness=~"degraded|warming_up|active|circuit_breaker_half_open"}}""",
         summary="Recovery is in mode ask or enforce but not ready.",
         description=f"Recovery of {OF_SYSTEM} has not been ready for more than {FOR}."
         f"{_READINESS} It does not restart VMs. Run `vergewatch recovery status`.",
+    ),
+    _recovery_alert(
+        name="VergeRecoveryInputMissing",
+        severity=Severity.WARNING,
+        identity=INPUT,
+        # In every mode: without its inputs, recovery cannot tell a crash from a stop either.
+        expr=f"""\
+{by(INPUT, f'vergewatch_recovery_input_success{{input!~"{_ONLY_HOLDS}"}}')} == 0""",
+        for_="10m",
+        keep_firing_for=MUTED,
+        summary="Recovery lacks an input that it needs.",
+        description=f"The input {{{{ $labels.input }}}} of recovery of {OF_SYSTEM} has been "
+        f"missing for more than {FOR}. Without it recovery starts no VM, and may not tell a "
+        "crash from a stop. Run `vergewatch recovery status` and `vergewatch check`.",
     ),
     _recovery_alert(
         **defined(AlertName.DISARMED),
