@@ -75,6 +75,19 @@ class BudgetSpentError(VergeOSError):
         self.wait_seconds = wait_seconds
 
 
+class ThrottledError(VergeOSError):
+    """VergeOS asked to wait (429, or 503 with ``Retry-After``); no request is sent meanwhile."""
+
+    outcome = "throttled"
+
+    def __init__(self, path: str, because: str, *, wait_seconds: float) -> None:
+        super().__init__(
+            f"{path}: VergeOS asked to wait ({because}); "
+            f"no request is sent for {wait_seconds:.0f} s"
+        )
+        self.wait_seconds = wait_seconds
+
+
 class NotSentError(VergeOSError):
     """An action was not sent, so it had no effect."""
 

@@ -338,6 +338,8 @@ class SystemReport(msgspec.Struct, frozen=True, gc=False):
     """The last few, newest first."""
     recovery: RecoveryReport | None = None
     """``None`` if it is off."""
+    throttled: str = ""
+    """Why no request is sent, if VergeOS asked to wait; else empty."""
     named: bool = True
     """Whether its name is known: configured, reported or remembered. Until then `system_name` is
     the host, and the system is not up."""

@@ -19,6 +19,7 @@ from exporter.cli.check_enrolment import (
     enrolment_notes,
     rules_table,
 )
+from exporter.cli.check_requests import check_requests, request_memory
 from exporter.clock import Clock
 from exporter.collectors.clusters import CLUSTERS
 from exporter.collectors.inventory import join
@@ -29,10 +30,15 @@ from exporter.config.settings import Settings
 from exporter.config.systems import ResolvedSystem, resolve_systems
 from exporter.daemon.clients import connect, make_session
 from exporter.daemon.system_memory import SystemMemory
-from exporter.errors import ConfigError, UnauthorizedError, UnreachableError, VergeOSError
+from exporter.errors import (
+    ConfigError,
+    ThrottledError,
+    UnauthorizedError,
+    UnreachableError,
+    VergeOSError,
+)
 from exporter.formatting import plain
 from exporter.model import IDENTITY, Identity
-from exporter.polling.schedule import requests_per_hour
 from exporter.prometheus.client import PrometheusConfirmer
 from exporter.prometheus.client import make_session as make_prometheus_session
 from exporter.prometheus.config import ConfirmationSettings
@@ -150,8 +156,12 @@ async def _check_system(
     rows: dict[str, Any] = {}
     async with make_session(system.tls, system.proxies()) as session:
         client = connecting(resolved, session, Telemetry().meter(resolved.host), clock)
+        source = VergeOSSource(client, resolved.tables, page_rows=resolved.api.page_rows)
+        memory = request_memory(resolved, client, clock)
+        memory.resume()
+        sent_before = client.budget.spent(at=clock.monotonic())
         try:
-            problem = await _read_tables(resolved, client, rows, results)
+            problem = await _read_tables(resolved, source, rows, results)
             problems = list[str]()
             if resolved.recovers and not problem:
                 problems += await _log_problems(client)
@@ -159,6 +169,10 @@ async def _check_system(
                     problems += await _action_problems(resolved, client, clock, connecting)
         finally:
             await client.close()
+            counted_by_daemon = memory.is_shared()
+            if counted_by_daemon:  # any other user's files would be in the daemon's way
+                memory.save()
+        sent = client.budget.spent(at=clock.monotonic()) - sent_before
     identity = rows.pop(IDENTITY, None)
     name, note = _name(resolved, identity)
     version = f"  VergeOS {escape(identity.version)}" if identity is not None else ""
@@ -177,11 +191,15 @@ async def _check_system(
     if problem:
         write(f"[bold red]no inventory:[/] {escape(problem)}")
         return False
-    planned = requests_per_hour(resolved.schedules)
-    write(f"{planned:.0f} of {client.budget.for_polling} requests per hour")
+    cost = f"this check sent {sent}" + (", which the daemon counts" if counted_by_daemon else "")
+    fits = check_requests(resolved, source, cost, write)
+    unread = [table.name for table in resolved.tables if table.name not in rows]
+    if resolved.api.page_rows and unread:
+        write(f"  one page is assumed for {', '.join(unread)}")
     if not resolved.recovers:
-        return True
-    return _check_recovery(resolved, rows, clock, problems, write, list_enrolled=list_enrolled)
+        return fits
+    recovers = _check_recovery(resolved, rows, clock, problems, write, list_enrolled=list_enrolled)
+    return recovers and fits
 
 
 def _name(resolved: ResolvedSystem, identity: Identity | None) -> tuple[str, str]:
@@ -199,24 +217,23 @@ def _name(resolved: ResolvedSystem, identity: Identity | None) -> tuple[str, str
 
 
 async def _read_tables(
-    resolved: ResolvedSystem, client: VergeOSClient, rows: dict[str, Any], results: Table
+    resolved: ResolvedSystem, source: VergeOSSource, rows: dict[str, Any], results: Table
 ) -> str:
     """
     Read every table into *rows*, and add a line for each to *results*.
 
-    Refused credentials or an unreachable host end it at the first request.
+    Refused credentials, an unreachable host or a system that asks to wait end it at once.
 
     Returns:
         Why the daemon would have no inventory; empty if it would have one.
 
     """
-    source = VergeOSSource(client, resolved.tables, page_rows=resolved.api.page_rows)
     fatal = ""
     for one in resolved.schedules:
         count, status = "", "[green]ok[/]"
         try:
             read = await source.read(one.table)
-        except (UnauthorizedError, UnreachableError) as error:
+        except (UnauthorizedError, UnreachableError, ThrottledError) as error:
             return str(error)
         except VergeOSError as error:
             status = f"[red]{escape(str(error))}[/]"

@@ -1,6 +1,7 @@
 """Which tables the enabled collectors poll, and how often: the schedule of one system."""
 
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from exporter.collectors.clusters import CLUSTERS
 from exporter.collectors.collector import Collector
@@ -10,6 +11,9 @@ from exporter.errors import ConfigError
 from exporter.formatting import nearest_or_all
 from exporter.model import IDENTITY
 from exporter.polling.schedule import TableSchedule, fit_to_budget
+from exporter.recovery.log_tail import read_seconds
+from exporter.recovery.model.limits import Limits
+from exporter.recovery.model.platform_log import LogTable
 from exporter.vergeos.recovery_rows import TAG_MEMBERS
 from exporter.vergeos.source import IDENTITY_REQUESTS
 from exporter.vergeos.tables import Importance, Pace, Table
@@ -61,6 +65,9 @@ def plan(
     intervals: Mapping[str, float],
     per_hour: int,
     reserve: float,
+    besides: Sequence[TableSchedule] = (),
+    requests: Mapping[str, int] = MappingProxyType({}),
+    is_running: bool = False,
 ) -> tuple[TableSchedule, ...]:
     """
     Return the schedule of *tables*, fitted to the request budget.
@@ -73,6 +80,10 @@ def plan(
         intervals: Intervals that the operator set, by table; the planner does not stretch them.
         per_hour: Requests that VergeOS allows in an hour.
         reserve: The share of them that polling leaves to recovery.
+        besides: The regular reads of recovery.
+        requests: The requests of one poll, by table, once they are known; before, one page is
+            assumed for each table.
+        is_running: Whether polling goes on in any case, with longer intervals if need be.
 
     Raises:
         ConfigError: An interval is for an unknown table, two tables that share a request have
@@ -95,7 +106,7 @@ def plan(
             table.name,
             seconds,
             phase_seconds=table.turn * pace_seconds[Pace.FAST] % seconds,
-            requests=int(table is sharing[0]),
+            requests=requests.get(table.name, 1) if table is sharing[0] else 0,
             essential=table.importance is Importance.ESSENTIAL,
             keeps_stale_rows=table.keeps_stale_rows,
             importance=max(other.importance for other in sharing),
@@ -108,7 +119,25 @@ def plan(
         requests=IDENTITY_REQUESTS,
         fixed=IDENTITY in intervals,
     )
-    return fit_to_budget((identity, *map(schedule, tables)), per_hour=per_hour, reserve=reserve)
+    return fit_to_budget(
+        (identity, *map(schedule, tables)),
+        per_hour=per_hour,
+        reserve=reserve,
+        besides=besides,
+        is_running=is_running,
+    )
+
+
+def reads_of_recovery(limits: Limits, poll_seconds: float) -> tuple[TableSchedule, ...]:
+    """
+    Return the reads that recovery makes in calm hours: of both logs, after a poll.
+
+    Args:
+        poll_seconds: The interval of the polls of the essential tables.
+
+    """
+    seconds = read_seconds(limits, poll_seconds)
+    return (TableSchedule("logs (recovery)", seconds, requests=len(LogTable), fixed=True),)
 
 
 def _check_names(setting: str, given: Collection[str], known: Sequence[str]) -> None:

@@ -92,7 +92,8 @@ FAMILIES = (
           "Requests that polling may still send in this rolling hour, without the reserve for "
           "recovery", "requests_remaining"),
     gauge("api_requests_planned", SYSTEM, "",
-          "Requests an hour that the schedule sends while no request fails", "requests_per_hour"),
+          "Requests an hour that the schedule and recovery's regular reads send while no request "
+          "fails, with the pages of each table as they are now", "requests_per_hour"),
     gauge("table_success", TABLE, "", "1 if the last poll of this table succeeded", "success"),
     gauge("table_fresh", TABLE, "",
           "1 while the last good rows of this table are recent enough to be exported", "fresh"),

@@ -96,15 +96,16 @@ class APISettings(BaseModel):
     model_config = STRICT
 
     requests_per_hour: PositiveInt = 1000
-    """Requests per hour that VergeOS allows for an API key."""
+    """Requests per hour that VergeOS allows for an API key; those before a restart count."""
     reserve: Annotated[float, Field(ge=0, lt=1)] = 0.15
-    """Share of these requests reserved for recovery."""
+    """Share of these requests reserved for recovery, its regular reads included."""
     timeout_seconds: PositiveFloat = 30
     """Timeout of one table request, including its retries."""
     spacing_seconds: Seconds = 0.05
     """Minimum time between the starts of two requests. VergeOS drops faster connections."""
     page_rows: NonNegativeInt = 0
-    """Rows per request; 0 requests all rows at once, as VergeOS' own clients do."""
+    """Rows per request; 0 requests all rows at once, as VergeOS' own clients do. Each further page
+    is one request more. Until the first answers, the plan assumes one page for each table."""
     max_answer_mib: PositiveInt = 64
     """Maximum response size; a larger response is rejected."""
     refused_wait_seconds: PositiveFloat = 1800

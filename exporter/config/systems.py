@@ -1,19 +1,21 @@
 """Each system's settings with the common ones filled in, its collectors and its schedule."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from yarl import URL
 
 from exporter.collectors.collector import Collector
-from exporter.collectors.plan import enabled_collectors, plan, tables_of
+from exporter.collectors.plan import enabled_collectors, plan, reads_of_recovery, tables_of
+from exporter.collectors.registry import COLLECTORS
 from exporter.config.recovery import RecoverySettings
 from exporter.config.recovery_setup import recovery_setup
 from exporter.config.settings import APISettings, PollSettings, Settings, SystemSettings
 from exporter.errors import ConfigError
 from exporter.polling.schedule import TableSchedule
 from exporter.recovery.model.limits import Mode
-from exporter.vergeos.tables import Pace, Table
+from exporter.vergeos.tables import Importance, Pace, Table
 
 
 class ResolvedSystem(NamedTuple):
@@ -27,11 +29,45 @@ class ResolvedSystem(NamedTuple):
     collectors: tuple[Collector, ...] = ()
     """Those that are on."""
     schedules: tuple[TableSchedule, ...] = ()
+    """Before the first answers: one page is assumed for each table."""
+    besides: tuple[TableSchedule, ...] = ()
+    """The regular reads of recovery."""
 
     @property
     def tables(self) -> tuple[Table, ...]:
         """The tables that are polled."""
         return tables_of(self.collectors)
+
+    def schedules_for(
+        self, requests: Mapping[str, int], *, is_running: bool
+    ) -> tuple[TableSchedule, ...]:
+        """
+        Return the schedules for tables whose polls need so many *requests*, by table.
+
+        Args:
+            is_running: Whether polling goes on in any case, with longer intervals if need be.
+
+        Raises:
+            ConfigError: They exceed the hourly request budget, and polling is not running.
+
+        """
+        poll, api = self.poll, self.api
+        return plan(
+            self.tables,
+            {
+                Pace.FAST: poll.fast_seconds,
+                Pace.SLOW: poll.slow_seconds,
+                Pace.INVENTORY: poll.inventory_seconds,
+                Pace.RARE: poll.rare_seconds,
+            },
+            identity_seconds=poll.identity_seconds,
+            intervals=dict(poll.tables),
+            per_hour=api.requests_per_hour,
+            reserve=api.reserve,
+            besides=self.besides,
+            requests=requests,
+            is_running=is_running,
+        )
 
     @property
     def recovers(self) -> bool:
@@ -62,21 +98,16 @@ def resolve_systems(settings: Settings) -> tuple[ResolvedSystem, ...]:
 def _resolve(settings: Settings, system: SystemSettings) -> ResolvedSystem:
     poll, api = system.poll or settings.poll, system.api or settings.api
     mode = system.recovery_mode or settings.recovery.mode
+    besides: tuple[TableSchedule, ...] = ()
+    if mode != Mode.OFF:
+        limits = recovery_setup(settings.recovery, mode).limits
+        besides = reads_of_recovery(limits, _seconds_between_inventories(poll))
     try:
         collectors = enabled_collectors(settings.collectors, recovery=mode != Mode.OFF)
-        schedules = plan(
-            tables_of(collectors),
-            {
-                Pace.FAST: poll.fast_seconds,
-                Pace.SLOW: poll.slow_seconds,
-                Pace.INVENTORY: poll.inventory_seconds,
-                Pace.RARE: poll.rare_seconds,
-            },
-            identity_seconds=poll.identity_seconds,
-            intervals=dict(poll.tables),
-            per_hour=api.requests_per_hour,
-            reserve=api.reserve,
+        resolved = ResolvedSystem(
+            system, poll, api, settings.recovery, mode, collectors, besides=besides
         )
+        fitted = resolved._replace(schedules=resolved.schedules_for({}, is_running=False))
     except ConfigError as error:
         raise ConfigError(f"{system.name or urlsplit(system.url).netloc}: {error}") from None
     if mode.acts and _has_late_proxy(system):
@@ -85,12 +116,18 @@ def _resolve(settings: Settings, system: SystemSettings) -> ResolvedSystem:
             "may deliver an action late, after the last check, because the URL is not https: use "
             "https, which the proxy only tunnels, or the mode shadow"
         )
-    if mode != Mode.OFF:
-        recovery_setup(settings.recovery, mode)
-    return ResolvedSystem(system, poll, api, settings.recovery, mode, collectors, schedules)
+    return fitted
 
 
 def _has_late_proxy(system: SystemSettings) -> bool:
     """Whether requests go to a proxy that connects to VergeOS only after it has them."""
     proxies, url = system.proxies(), URL(system.url)
     return proxies is not None and url.scheme == "http" and proxies(url) is not None
+
+
+def _seconds_between_inventories(poll: PollSettings) -> float:
+    """Return the shortest interval of an essential table: recovery works after each of its polls"""
+    intervals = dict(poll.tables)
+    tables = tables_of(COLLECTORS)
+    essential = [one.name for one in tables if one.importance is Importance.ESSENTIAL]
+    return min(intervals.get(name, poll.fast_seconds) for name in essential)

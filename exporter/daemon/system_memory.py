@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from exporter.errors import system_reason
+from exporter.vergeos.budget import Spent
 
 log = structlog.get_logger()
 
@@ -25,6 +26,12 @@ class Remembered(msgspec.Struct, frozen=True, omit_defaults=True):
     """The name in use that the system gave: the one it reported, or its host if it reports none."""
     used_names: tuple[str, ...] = ()
     """The names that its series had, configured ones included; the newest is last."""
+    requests: dict[int, Spent] = {}
+    """The requests of the last hour, by minute since 1970."""
+    wait_until: float = 0.0
+    """Until when the system asked to wait, in seconds since 1970; 0 if it did not."""
+    wait_because: str = ""
+    """The answer that asked for it."""
 
 
 class SystemMemory:
@@ -35,12 +42,14 @@ class SystemMemory:
     Args:
         directory: The state directory.
         url: Of the system.
+        part: Names a file of its own for what another process writes.
 
     """
 
-    def __init__(self, directory: Path, url: str) -> None:
+    def __init__(self, directory: Path, url: str, part: str = "") -> None:
         host = re.sub(r"[^\w.-]", "_", urlsplit(url).netloc)
-        self.path = directory / FOLDER / f"{host}-{sha256(url.encode()).hexdigest()[:8]}.json"
+        name = f"{host}-{sha256(url.encode()).hexdigest()[:8]}"
+        self.path = directory / FOLDER / (f"{name}.{part}.json" if part else f"{name}.json")
         self._lock = threading.Lock()
         self._problem = ""
         self.remembered = self._read()

@@ -23,6 +23,7 @@ from exporter.daemon.clients import (
     make_sessions,
 )
 from exporter.daemon.recovery_worker import JournalHandle, RecoveryWorker
+from exporter.daemon.request_memory import RequestMemory
 from exporter.daemon.system_memory import SystemMemory
 from exporter.daemon.system_names import SystemName
 from exporter.errors import ConfigError
@@ -101,6 +102,7 @@ class WatchedSystem(NamedTuple):
     clients: Sequence[VergeOSClient]
     sessions: Sequence[aiohttp.ClientSession]
     meter: SystemMeter
+    request_memory: RequestMemory
     name: SystemName
     recovery: Recovery | None
     tasks: Sequence[asyncio.Task[Any]]
@@ -239,9 +241,9 @@ class SystemManager:
                 client.use(limits_of(settings.api))
         if settings.collectors != before.collectors:
             watched.publisher.use(_families(settings))
-        polled = (settings.schedules, settings.collectors, settings.poll, settings.api.page_rows)
-        if polled != (before.schedules, before.collectors, before.poll, before.api.page_rows):
-            watched.poller.use(_source(watched.client, settings), _plan(settings))
+        if _polled(settings) != _polled(before):
+            source = _source(watched.client, settings)
+            watched.poller.use(source, _plan(settings, source))
         if watched.recovery is None or _rules(settings) == _rules(before):
             return watched._replace(settings=settings)
         sessions = watched.sessions
@@ -266,8 +268,11 @@ class SystemManager:
         memory = self._memory(system.url)
         name, meter = self._name_and_meter(settings, memory, former)
         client = connect(settings, sessions[0], meter, self._clock, state=state)
+        request_memory = self._request_memory(settings, client)
         if former is not None and former.settings.system.url == system.url:
             client.carry_on(former.client)
+        else:
+            request_memory.resume(ahead=sum(one.requests for one in settings.schedules))
         worker, recovery_clients = None, list[VergeOSClient]()
         if settings.recovers:
             recovery_clients = [
@@ -283,11 +288,12 @@ class SystemManager:
             worker = self._recovery_worker(settings, recovery_clients, sessions[3:], meter, name)
         recovery = worker.recovery if worker is not None else None
         publisher = PagePublisher(_families(settings), self._cache, meter, self._clock, recovery)
+        source = _source(client, settings)
         poller = Poller(
-            _source(client, settings),
+            source,
             join,
             publisher,
-            _plan(settings),
+            _plan(settings, source),
             name=meter.system_name,
             named=name.is_known,
             url=system.url,
@@ -297,7 +303,11 @@ class SystemManager:
             on_poll=worker.enqueue if worker is not None else None,
             former=former.poller if former is not None else None,
         )
-        tasks = [self._tasks.create_task(poller.run(), name=f"poll {system.url}")]
+        saving = request_memory.save_forever()
+        tasks = [
+            self._tasks.create_task(poller.run(), name=f"poll {system.url}"),
+            self._tasks.create_task(saving, name=f"remember requests {system.url}"),
+        ]
         if worker is not None:
             tasks.append(self._tasks.create_task(worker.run(), name=f"recovery {system.url}"))
         return WatchedSystem(
@@ -307,6 +317,7 @@ class SystemManager:
             (client, *recovery_clients),
             sessions,
             meter,
+            request_memory,
             name,
             recovery,
             tasks,
@@ -328,6 +339,10 @@ class SystemManager:
         meter = self._telemetry.meter(name.current)
         self._cache.add(meter)
         return name, meter
+
+    def _request_memory(self, settings: ResolvedSystem, client: VergeOSClient) -> RequestMemory:
+        url, directory = settings.system.url, self._journal.directory
+        return RequestMemory(self._memory(url), directory, url, client.budget, self._clock)
 
     def _recovery_worker(
         self,
@@ -378,6 +393,7 @@ class SystemManager:
         await asyncio.wait(watched.tasks)  # the task group handles their errors
         for client in watched.clients:
             await client.close()
+        watched.request_memory.save()
         for session in watched.sessions:
             await session.close()
         if not has_successor:
@@ -442,6 +458,12 @@ def _rules(settings: ResolvedSystem) -> object:
     return settings.recovery.model_copy(update=apart), settings.recovery_mode
 
 
+def _polled(settings: ResolvedSystem) -> object:
+    """Return what the poller works by."""
+    page_rows = settings.api.page_rows
+    return settings.schedules, settings.besides, settings.collectors, settings.poll, page_rows
+
+
 def _families(settings: ResolvedSystem) -> list[Family]:
     return [family for one in settings.collectors for family in one.families]
 
@@ -450,10 +472,12 @@ def _source(client: VergeOSClient, settings: ResolvedSystem) -> VergeOSSource:
     return VergeOSSource(client, settings.tables, page_rows=settings.api.page_rows)
 
 
-def _plan(settings: ResolvedSystem) -> Plan:
+def _plan(settings: ResolvedSystem, source: VergeOSSource) -> Plan:
     return Plan(
         settings.schedules,
         settings.poll.stale_after_polls,
+        settings.besides,
+        lambda: settings.schedules_for(source.requests(), is_running=True),
         frozen_after_seconds=settings.poll.frozen_after_seconds,
         withdraws_frozen=settings.poll.frozen_status == "withdraw",
     )

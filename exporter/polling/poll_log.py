@@ -9,6 +9,7 @@ import structlog
 from exporter.clock import Clock
 from exporter.errors import VergeOSError
 from exporter.model import Inventory, RecentError
+from exporter.polling.schedule import TableSchedule, requests_per_hour
 from exporter.polling.state import TableRows, TableState
 
 log = structlog.get_logger()
@@ -116,6 +117,21 @@ class PollLog:
         ):
             log.info("system.recovered", system=self.name)
             self.lost = None
+
+    def schedule_changed(
+        self, before: Mapping[str, TableSchedule], after: Mapping[str, TableSchedule]
+    ) -> None:
+        """Log that tables need more or fewer requests than before, and are polled accordingly."""
+        intervals = {
+            table: one.every_seconds
+            for table, one in after.items()
+            if one.every_seconds != before[table].every_seconds
+        }
+        needed = round(requests_per_hour(after.values()))
+        write = log.warning if any(after[table].fixed for table in intervals) else log.info
+        write(
+            "schedule.changed", system=self.name, requests_per_hour=needed, every_seconds=intervals
+        )
 
     def _is_news(self, table: str) -> bool:
         return self.lost is None and table not in self._failing

@@ -7,7 +7,7 @@ rows that become stale leave the inventory, so that the metrics never show outda
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from math import inf
 from typing import Any, NamedTuple, Protocol
@@ -18,6 +18,7 @@ from exporter.clock import Clock
 from exporter.errors import (
     AbsentError,
     BudgetSpentError,
+    ThrottledError,
     UnauthorizedError,
     UnreachableError,
     VergeOSError,
@@ -38,9 +39,11 @@ from exporter.status_updates import STATUS
 
 UNREACHABLE_LIMIT = 2
 """Requests in a row without an answer after which the poll is given up."""
-FATAL = (AbsentError, UnauthorizedError, BudgetSpentError)
+FATAL = (AbsentError, UnauthorizedError, BudgetSpentError, ThrottledError)
 """After one of these, every other request would fail in the same way."""
 EXPIRY_CHECK_SECONDS = 1.0
+SHORTEST_WAIT_SECONDS = 0.1
+"""A wait that is almost over, by the rounding of times, is not waited for in a loop."""
 NAME_RETRY_SECONDS = 120.0
 """The longest pause before the name is asked for again, while the series of VMs wait for it."""
 
@@ -74,6 +77,10 @@ class Plan(NamedTuple):
     schedules: Sequence[TableSchedule]
     stale_after_polls: float
     """Intervals after which a table's last good rows are stale."""
+    besides: Sequence[TableSchedule] = ()
+    """The regular reads of recovery."""
+    refit: Callable[[], Sequence[TableSchedule]] | None = None
+    """Returns the schedules for what the tables need by now; called after each poll."""
     frozen_after_seconds: float = inf
     """Seconds without an update after which the status of VMs is frozen."""
     withdraws_frozen: bool = False
@@ -151,7 +158,7 @@ class Poller:
 
     def _follow(self, plan: Plan) -> None:
         self._plan = plan
-        self._schedules = {schedule.table: schedule for schedule in plan.schedules}
+        self._schedules = _by_table(plan.schedules)
         self._essential = frozenset(
             schedule.table for schedule in plan.schedules if schedule.essential
         )
@@ -213,11 +220,30 @@ class Poller:
             self._log.named(self._unnamed_because())
         self._poll_rest_after_outage(before)
         self._drop_inherited()
+        self._refit()
         await self._publish_now()
         if self._next is not None and lost is None and not self._essential.isdisjoint(due):
             return  # it was cut short before the essential tables
         if polls_essential and self._on_poll is not None:
             self._on_poll(self._poll_result())
+
+    def _refit(self) -> None:
+        """Use the schedules that fit what the tables need by now."""
+        if self._plan.refit is None:
+            return
+        fitted = _by_table(self._plan.refit())
+        if fitted != self._schedules:
+            self._log.schedule_changed(self._schedules, fitted)
+            self._schedules = fitted
+            self._postpone()
+
+    def _postpone(self) -> None:
+        """Poll no working table sooner than its schedule has it by now."""
+        now = self._elapsed()
+        for table, state in self._states.items():
+            due = next_due(self._schedules[table], now=now)
+            if state.error is None and now < state.due < due:
+                self._states[table] = msgspec.structs.replace(state, due=due)
 
     def _poll_result(self) -> PollResult:
         """Return the result of the last poll of the essential tables."""
@@ -265,9 +291,13 @@ class Poller:
     async def _poll_forever(self) -> None:
         while True:
             await self.poll()
-            due = min(state.due for state in self._states.values())
             if self._next is None:
-                await self._sleep(due - self._elapsed())
+                await self._sleep(self.seconds_to_next_poll)
+
+    @property
+    def seconds_to_next_poll(self) -> float:
+        """The time until the next table is due; it may be over."""
+        return min(state.due for state in self._states.values()) - self._elapsed()
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep until the next poll is due, or the plan changes."""
@@ -327,15 +357,18 @@ class Poller:
             self._inherited = frozenset()
 
     def _fail(self, table: str, error: VergeOSError, *, duration_seconds: float | None) -> None:
-        state = self._states[table]
+        state, now = self._states[table], self._elapsed()
         due = retry_due(
             self._schedules[table],
             failures=state.failures + 1,
-            now=self._elapsed(),
+            now=now,
             base_seconds=self._base_seconds,
         )
+        if isinstance(error, ThrottledError):
+            # Until then a retry costs no request, and its failure tells recovery of the outage.
+            due = min(due, now + max(error.wait_seconds, SHORTEST_WAIT_SECONDS))
         if table == IDENTITY and not self._named:
-            due = min(due, self._elapsed() + NAME_RETRY_SECONDS)
+            due = min(due, now + NAME_RETRY_SECONDS)
         self._states[table] = msgspec.structs.replace(
             state,
             due=due,
@@ -433,11 +466,18 @@ class Poller:
             ),
             vms_by_status=_vms_by_status(inventory),
             requests_remaining=requests_remaining,
-            requests_per_hour=round(requests_per_hour(self._plan.schedules)),
+            requests_per_hour=round(
+                requests_per_hour([*self._schedules.values(), *self._plan.besides])
+            ),
             recent_errors=tuple(self._log.recent_errors),
+            throttled=str(self._log.lost) if isinstance(self._log.lost, ThrottledError) else "",
             named=self._named,
             frozen=inventory.frozen.system if inventory is not None else None,
         )
+
+
+def _by_table(schedules: Iterable[TableSchedule]) -> dict[str, TableSchedule]:
+    return {schedule.table: schedule for schedule in schedules}
 
 
 def _due_sooner(state: TableState, schedule: TableSchedule) -> TableState:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from math import ceil, floor
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from exporter.errors import ConfigError
 
@@ -22,7 +22,8 @@ class TableSchedule(NamedTuple):
     """Offset of its polls after the start, which polls everything: slow tables are spread over the
     polls of the fast ones."""
     requests: int = 1
-    """Requests of one poll."""
+    """Requests of one poll: more than one for a table in several pages, none for a table that
+    another one's request brings."""
     essential: bool = False
     """Whether there is no inventory without it."""
     keeps_stale_rows: bool = False
@@ -37,26 +38,40 @@ class TableSchedule(NamedTuple):
         return HOUR_SECONDS / self.every_seconds * self.requests
 
 
+POLLS_AT_START = 2
+"""A start costs at most as much as so many polls of every table: it does not know the last page."""
+
+
 def fit_to_budget(
-    schedules: Sequence[TableSchedule], *, per_hour: int, reserve: float
+    schedules: Sequence[TableSchedule],
+    *,
+    per_hour: int,
+    reserve: float,
+    besides: Sequence[TableSchedule] = (),
+    is_running: bool = False,
 ) -> tuple[TableSchedule, ...]:
     """
     Return *schedules*, stretched as far as needed to fit an hour's requests.
 
     Tables of the lowest importance are stretched first, all by one factor, up to `MAX_STRETCH`.
+    As far as that is possible, the hour has room for a start besides, which polls every table.
 
     Args:
         per_hour: Requests that VergeOS allows in an hour.
         reserve: The share of them that polling leaves to recovery.
+        besides: The regular reads of recovery, which the reserve pays for as far as it goes.
+        is_running: Whether polling goes on in any case: if nothing else helps, every interval is
+            stretched, the fixed ones too.
 
     Raises:
         ConfigError: They do not fit even then; with the arithmetic.
 
     """
-    allowed = allowance(per_hour, reserve)
+    allowed = min(allowance(per_hour, reserve), floor(per_hour - requests_per_hour(besides)))
+    aim = allowed - POLLS_AT_START * sum(one.requests for one in schedules)
     fitted = tuple(schedules)
     for importance in sorted({one.importance for one in schedules if not one.fixed}):
-        excess = requests_per_hour(fitted) - allowed
+        excess = requests_per_hour(fitted) - aim
         if excess <= 0:
             return fitted
         stretchable = [one for one in fitted if one.importance == importance and not one.fixed]
@@ -64,7 +79,11 @@ def fit_to_budget(
         factor = cost / (cost - excess) if cost > excess else MAX_STRETCH
         stretched = {one.table: _stretched(one, min(factor, MAX_STRETCH)) for one in stretchable}
         fitted = tuple(stretched.get(one.table, one) for one in fitted)
-    _check_budget(fitted, allowed=allowed, per_hour=per_hour, reserve=reserve)
+    needed = requests_per_hour(fitted)
+    if needed > aim and is_running:
+        return tuple(_stretched(one, needed / max(1.0, aim)) for one in fitted)
+    if needed > allowed:
+        _refuse(fitted, allowed=allowed, per_hour=per_hour)
     return fitted
 
 
@@ -96,7 +115,7 @@ def retry_due(schedule: TableSchedule, *, failures: int, now: float, base_second
 
 
 def requests_per_hour(schedules: Iterable[TableSchedule]) -> float:
-    """Return the requests per hour of the schedule while no request fails."""
+    """Return the requests per hour of the schedule while no request fails and no VM goes down."""
     return round(sum(schedule.requests_per_hour for schedule in schedules), 6)
 
 
@@ -105,12 +124,8 @@ def allowance(per_hour: int, reserve: float) -> int:
     return floor(round(per_hour * (1 - reserve), 6))
 
 
-def _check_budget(
-    schedules: Sequence[TableSchedule], *, allowed: int, per_hour: int, reserve: float
-) -> None:
+def _refuse(schedules: Sequence[TableSchedule], *, allowed: int, per_hour: int) -> NoReturn:
     needed = requests_per_hour(schedules)
-    if needed <= allowed:
-        return
     lines = "\n".join(
         f"  {one.table:<20} every {one.every_seconds:>6g} s  {one.requests_per_hour:>8.1f}"
         for one in schedules
@@ -118,8 +133,8 @@ def _check_budget(
     )
     raise ConfigError(
         f"polling needs {ceil(needed)} requests an hour, and {allowed} are allowed "
-        f"({per_hour} less {reserve:.0%} reserved for recovery), although every interval that may "
-        f"be stretched already is:\n{lines}\n"
+        f"({per_hour} less {per_hour - allowed} reserved for recovery), although every interval "
+        f"that may be stretched already is:\n{lines}\n"
         "  Make poll.fast_seconds longer, switch off a collector, remove intervals under "
         "poll.tables, or raise api.requests_per_hour if your VergeOS allows more"
     )

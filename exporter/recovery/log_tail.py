@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import takewhile
+from math import ceil
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -33,6 +34,8 @@ MAX_ROWS = 10_000
 """Rows of each log that any other read asks for."""
 MAX_EVIDENCE_ROWS = 500
 """Rows that are kept for one VM that is down."""
+JITTER_SECONDS = 1.0
+"""A read that is due by so much earlier is not left to the next poll."""
 RETRIES = 4
 """Reads within the interval while they fail."""
 SINGLE_OBJECTS = frozenset(
@@ -132,7 +135,8 @@ class LogTail:
     def is_due(self, *, at: float) -> bool:
         """Return whether the time between two reads is over; it is shorter after a failure."""
         interval = self._limits.log_read_seconds
-        return at - self.read_at >= (interval / RETRIES if self.problem else interval)
+        wait = interval / RETRIES if self.problem else interval - JITTER_SECONDS
+        return at - self.read_at >= wait
 
     def position_at(self, at: float) -> LogPosition | None:
         """Return the newest position that was read until *at*; None if none was."""
@@ -298,6 +302,12 @@ class LogTail:
             if not kept.since.includes(row) and len(kept.rows) < MAX_EVIDENCE_ROWS:
                 insort(kept.rows, row, key=lambda one: (one.table, one.key))
                 self._to_record[row.table, row.key] = row
+
+
+def read_seconds(limits: Limits, poll_seconds: float) -> float:
+    """Return the interval between regular reads, which come after a poll."""
+    polls = ceil((limits.log_read_seconds - JITTER_SECONDS) / poll_seconds)
+    return max(1, polls) * poll_seconds
 
 
 def subject_of(row: LogRow, vm_names: AbstractSet[str]) -> Subject:

@@ -1,15 +1,49 @@
 """The hourly budget of API requests."""
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from exporter.polling.schedule import HOUR_SECONDS, allowance
+from exporter.vergeos.throttle import Throttle
+
+MINUTE_SECONDS = 60.0
+MAX_PER_MINUTE = 10_000
+"""A damaged file may name any number."""
+
+
+class Spent(NamedTuple):
+    """How many requests were sent in a minute."""
+
+    polls: int
+    others: int
+    """Of recovery, and of other processes that were counted as such."""
+
+
+class _Window:
+    """The moments of the requests of the last hour, oldest first."""
+
+    def __init__(self, moments: Iterable[float] = ()) -> None:
+        self.moments = deque(sorted(moments))
+
+    def expire(self, *, at: float) -> None:
+        while self.moments and self.moments[0] + HOUR_SECONDS <= at:
+            self.moments.popleft()
+
+    def wait(self, limit: int, *, at: float) -> float:
+        """Return how long to wait until fewer than *limit* are left."""
+        if limit <= 0:
+            return HOUR_SECONDS  # no wait helps
+        excess = len(self.moments) - limit
+        return self.moments[excess] + HOUR_SECONDS - at if excess >= 0 else 0.0
 
 
 class RequestBudget:
     """
     Counts API requests in a rolling hour.
 
-    The caller passes the time and does the waiting.
+    Polling may send its share, and all requests together may not exceed the limit: what polling
+    leaves is for urgent requests alone. The caller passes the time and does the waiting.
 
     Args:
         per_hour: Requests allowed in any window of 3600 seconds.
@@ -20,7 +54,12 @@ class RequestBudget:
     def __init__(self, per_hour: int, *, reserve: float) -> None:
         self.per_hour = per_hour
         self.for_polling = allowance(per_hour, reserve)
-        self._spent: deque[float] = deque()
+        self.throttle = Throttle()
+        """The wait that the system asked for, shared by all clients that share the budget."""
+        self._polls = _Window()
+        self._others = _Window()
+        self._elsewhere = _Window()
+        """Sent by another process."""
 
     def use(self, per_hour: int, *, reserve: float) -> None:
         """Change the allowance; the requests of the last hour stay counted."""
@@ -40,30 +79,87 @@ class RequestBudget:
             free. Nothing is counted in that case.
 
         """
-        limit = self.per_hour if urgent else self.for_polling
-        spent = self.spent(at=at)
-        if spent < limit:
-            self._spent.append(at)
-            return 0.0
-        if limit == 0:
-            return HOUR_SECONDS  # no wait helps
-        return self._spent[spent - limit] + HOUR_SECONDS - at
+        wait = 0.0
+        if self.spent(at=at) >= self.per_hour:
+            wait = _Window(self._all()).wait(self.per_hour, at=at)
+        if not urgent:
+            wait = max(wait, self._polls.wait(self.for_polling, at=at))
+        if not wait:
+            (self._others if urgent else self._polls).moments.append(at)
+        return wait
 
     def carry_on(self, former: "RequestBudget") -> None:
-        """Take over the requests that *former* counted."""
-        self._spent = deque(former._spent)  # noqa: SLF001 - same class
+        """Take over the requests that *former* counted, and the wait that its system asked for."""
+        self._polls = _Window(former._polls.moments)  # noqa: SLF001 - same class
+        self._others = _Window(former._others.moments)  # noqa: SLF001 - same class
+        self._elsewhere = former._elsewhere  # noqa: SLF001 - same class
+        self.throttle = former.throttle
+
+    def resume(self, minutes: Mapping[int, Spent], *, at: float, now: float) -> None:
+        """
+        Count the requests of an earlier process.
+
+        Args:
+            minutes: From `minutes`.
+            at: The current time on the monotonic clock.
+            now: The current time, in seconds since 1970.
+
+        """
+        polls = {minute: spent.polls for minute, spent in minutes.items()}
+        others = {minute: spent.others for minute, spent in minutes.items()}
+        self._polls = _Window([*_moments(polls, at=at, now=now), *self._polls.moments])
+        self._others = _Window([*_moments(others, at=at, now=now), *self._others.moments])
+
+    def count_elsewhere(self, minutes: Mapping[int, Spent], *, at: float, now: float) -> None:
+        """Count the last hour of another process, instead of what was known of it before."""
+        sums = {minute: sum(spent) for minute, spent in minutes.items()}
+        self._elsewhere = _Window(_moments(sums, at=at, now=now))
+
+    def minutes(self, *, at: float, now: float) -> dict[int, Spent]:
+        """Return the requests of this process in the last hour, by minute since 1970."""
+        self.spent(at=at)
+        polls, others = (
+            Counter(int((moment + now - at) // MINUTE_SECONDS) for moment in window.moments)
+            for window in (self._polls, self._others)
+        )
+        return {
+            minute: Spent(polls[minute], others[minute]) for minute in sorted({*polls, *others})
+        }
 
     @property
     def last_at(self) -> float:
         """The time of the latest request; an hour before 0 when there was none."""
-        return self._spent[-1] if self._spent else -HOUR_SECONDS
+        last = [one.moments[-1] for one in (self._polls, self._others) if one.moments]
+        return max(last, default=-HOUR_SECONDS)
 
     def spent(self, *, at: float) -> int:
         """Return the number of requests made in the hour before *at*."""
-        while self._spent and self._spent[0] + HOUR_SECONDS <= at:
-            self._spent.popleft()
-        return len(self._spent)
+        windows = (self._polls, self._others, self._elsewhere)
+        for window in windows:
+            window.expire(at=at)
+        return sum(len(window.moments) for window in windows)
 
     def left(self, *, at: float) -> int:
         """Return how many requests polling may still make in this hour."""
-        return max(0, self.for_polling - self.spent(at=at))
+        in_all = self.per_hour - self.spent(at=at)
+        return max(0, min(in_all, self.for_polling - len(self._polls.moments)))
+
+    def _all(self) -> list[float]:
+        return [*self._polls.moments, *self._others.moments, *self._elsewhere.moments]
+
+
+def _moments(minutes: Mapping[int, int], *, at: float, now: float) -> list[float]:
+    """
+    Return when requests were made at the latest, on the monotonic clock, oldest first.
+
+    The clock may have been set meanwhile: a minute that lies ahead counts as now, and one that lies
+    more than an hour ahead does not count.
+    """
+    found: list[float] = []
+    for minute, count in sorted(minutes.items()):
+        end = min((minute + 1) * MINUTE_SECONDS, now)
+        age = now - end
+        is_known = minute * MINUTE_SECONDS <= now + HOUR_SECONDS
+        if is_known and age < HOUR_SECONDS:
+            found += [at - age] * min(max(0, count), MAX_PER_MINUTE)
+    return found

@@ -32,7 +32,7 @@ from exporter.vergeos.transport import TOKENS_PATH, Answer, Limits, Request, Tra
 TOKEN_HEADER = "x-yottabyte-token"  # noqa: S105 - a header's name
 TOKEN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._~-]{0,511}")
 """A session token that is safe in a header and in a path."""
-RETRIED_STATUSES = frozenset({429, 502, 503})
+RETRIED_STATUSES = frozenset({502, 503})
 RETRY_WAITS_SECONDS = ((0.2, 0.5), (0.4, 0.7))
 """Bounds of the random wait before each retry."""
 TOKEN_TRUSTED_SECONDS = 600.0
@@ -125,7 +125,15 @@ class VergeOSClient:
 
         """
         credentials = await self._current_credentials()
-        checked = CheckedBody(body, last_check)
+
+        async def still_allowed() -> str:
+            reason = await last_check()
+            asked = self.budget.throttle.wait(at=self._clock.monotonic())
+            if not reason and asked is not None:  # meanwhile, by the answer to another request
+                return f"VergeOS asked to wait ({asked.because})"
+            return reason
+
+        checked = CheckedBody(body, still_allowed)
         request = Request("POST", path, endpoint, body=checked, urgent=True)
         try:
             headers = await self._prepare_action(request, credentials)

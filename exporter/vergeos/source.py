@@ -1,27 +1,27 @@
 """Read tables from one VergeOS: name a table, get its rows."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import msgspec
 
-from exporter.errors import BadReplyError, ForbiddenError, UnreachableError
+from exporter.errors import BadReplyError, ForbiddenError, UnreachableError, VergeOSError
 from exporter.model import IDENTITY, Identity
 from exporter.polling.state import TableRows
 from exporter.tolerant_json import LostValue, UnreadableError, decode_object
 from exporter.vergeos import rows
 from exporter.vergeos.client import VergeOSClient
+from exporter.vergeos.pages import NO_PAGE, Page, PageMemory
 from exporter.vergeos.skipped_fields import count_skipped_fields
-from exporter.vergeos.tables import Table, decode_in_thread
+from exporter.vergeos.tables import Pace, Table, decode_in_thread
 
 IDENTITY_REQUESTS = 2
 SETTINGS_PATH = "/api/v4/settings"
 VERSION_PATH = "/version.json"
-UNREADABLE_ROWS = 100
-"""Rows at the end of a page that may lack a key that can be read."""
 HIDDEN = frozenset({404, 405, 422})
 """Statuses of an endpoint that this release or this user does not have."""
 NO_ROWS: TableRows[Any] = TableRows({}, 0)
@@ -67,6 +67,10 @@ class VergeOSSource:
         self._client = client
         self._tables = {table.name: table for table in tables}
         self._page_rows = page_rows
+        self._pages: dict[tuple[str, str, Pace], PageMemory] = {
+            table.request: PageMemory(page_rows) for table in self._tables.values()
+        }
+        """By request."""
         self._decoded: dict[str, _Decoded] = {}
         self._version = ""
         """The last one that was read."""
@@ -96,6 +100,16 @@ class VergeOSSource:
                 raise
         return await decode_in_thread(partial(self._decode, table), body)
 
+    def requests(self) -> dict[str, int]:
+        """
+        Return how many requests a read of each table needs, if the tables stay as they are.
+
+        One page is assumed for a table that was not read yet. Of tables that share a request, only
+        the first needs requests.
+        """
+        first = {table.request: table.name for table in reversed(self._tables.values())}
+        return {name: self._pages[request].requests for request, name in first.items()}
+
     def _decode(self, table: Table, body: bytes) -> TableRows[Any]:
         digest = hashlib.sha256(body).digest()
         last = self._decoded.get(table.name)
@@ -121,26 +135,34 @@ class VergeOSSource:
 
     async def _paged(self, table: Table, query: dict[str, str]) -> bytes:
         """
-        Read page after page until one is empty; if one fails, all fail.
+        Read page after page, the newest rows first, until the last; if one fails, all fail.
 
         Each page begins after the last key of the previous one, not at a row number: rows that
         are deleted meanwhile then hide no others.
         """
         found: list[bytes | msgspec.Raw] = []
-        after = 0
-        while True:
-            page = {"sort": "+$key", "limit": str(self._page_rows), "filter": _after(table, after)}
-            body = await self._client.read(table.path, query | page, endpoint=table.name)
-            rows_of_page = rows.raw_rows(body, table.path)
-            keys = [rows.raw_row_key(row) for row in rows_of_page[-UNREADABLE_ROWS:]]
-            last = next((key for key in reversed(keys) if key is not None), None)
-            if last is None and len(rows_of_page) < self._page_rows:
-                return b"[" + b",".join([*found, *rows_of_page]) + b"]"
-            if last is None or last <= after:
-                raise BadReplyError(table.path, "cannot be read in pages: its keys do not ascend")
-            # Rows after it, which have no key, are on the next page too.
-            found += rows_of_page[: len(rows_of_page) - keys[::-1].index(last)]
-            after = last
+        memory = self._pages[table.request]
+        before, number, is_last = NO_PAGE, 0, False
+        try:
+            while not is_last:
+                page_query = {"sort": "-$key", "limit": str(self._page_rows)}
+                if where := _where(table, before):
+                    page_query["filter"] = where
+                body = await self._client.read(table.path, query | page_query, endpoint=table.name)
+                rows_of_page = rows.raw_rows(body, table.path)
+                keys = [rows.raw_row_key(row) for row in rows_of_page]
+                if keys and not any(keys) and len(rows_of_page) < self._page_rows:
+                    found += rows_of_page
+                    break  # none tells where the next page begins
+                page = _page(keys, before, table.path)
+                number += 1
+                before, is_last = page, memory.is_last(page, before, number)
+                # Rows at its end whose key cannot be read are on the next page too.
+                found += rows_of_page if is_last else rows_of_page[: _with_key(keys)]
+        except VergeOSError:
+            memory.forget()
+            raise
+        return b"[" + b",".join(reversed(found)) + b"]"
 
     async def _identity(self) -> TableRows[Identity]:
         """
@@ -203,7 +225,31 @@ def _version(body: bytes, lost: list[LostValue]) -> str:
         raise BadReplyError(VERSION_PATH, rows.describe_body(body, str(problem))) from None
 
 
-def _after(table: Table, key: int) -> str:
-    """Return the filter for the rows of *table* with a higher key; and/or need parentheses."""
-    higher = f"$key gt {key}"
-    return f"({table.where}) and ({higher})" if table.where else higher
+def _page(keys: Sequence[int | None], before: Page, path: str) -> Page:
+    """
+    Return what is known of a page with rows of these *keys*, of which some cannot be read.
+
+    Raises:
+        BadReplyError: Its rows do not descend from those of the page *before*.
+
+    """
+    if not keys:
+        return NO_PAGE
+    known = [key for key in keys if key is not None]
+    ceiling = [before.oldest] if before.rows else []
+    if not known or not all(newer > older for newer, older in pairwise([*ceiling, *known])):
+        raise BadReplyError(path, "cannot be read in pages: its keys do not descend")
+    return Page(len(keys), known[0], known[-1])
+
+
+def _with_key(keys: Sequence[int | None]) -> int:
+    """Return how many rows there are up to the last one whose key can be read."""
+    return max((number for number, key in enumerate(keys, 1) if key is not None), default=0)
+
+
+def _where(table: Table, before: Page) -> str:
+    """Return the filter for the rows of *table* after the page *before*."""
+    lower = f"$key lt {before.oldest}" if before.rows else ""
+    if table.where and lower:
+        return f"({table.where}) and ({lower})"
+    return table.where or lower

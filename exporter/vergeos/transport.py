@@ -12,6 +12,7 @@ from exporter.errors import (
     AbsentError,
     BadReplyError,
     BudgetSpentError,
+    ThrottledError,
     UnreachableError,
     VergeOSError,
 )
@@ -105,7 +106,7 @@ class Transport:
 
     async def exchange(self, request: Request, headers: Mapping[str, str]) -> Answer:
         """
-        Wait for the preceding request, the budget and the spacing, then send *request*.
+        Wait for the preceding request and the spacing, then send *request*.
 
         Raises:
             VergeOSError: There was no response with a status below 300.
@@ -120,10 +121,14 @@ class Transport:
         Count *request* against the budget, and wait until it may be sent.
 
         Raises:
+            ThrottledError: VergeOS asked to wait longer.
             BudgetSpentError: The budget allows no request now.
 
         """
         now = self.clock.monotonic()
+        asked = self.budget.throttle.wait(at=now)
+        if asked is not None:
+            raise ThrottledError(request.path, asked.because, wait_seconds=asked.until - now)
         start = max(now, self.budget.last_at + self.limits.spacing_seconds)
         wait = self.budget.take(at=start, urgent=request.urgent)
         if wait > 0:
@@ -170,6 +175,7 @@ class Transport:
                 if body is None:
                     problem = f"sent more than {limit} bytes"
                     raise BadReplyError(path, problem, status=response.status)
+                self._check_throttle(path, response)
                 secrets = secrets_of(headers, request.json if path == TOKENS_PATH else None)
                 check_status(path, response, body, secrets=secrets)
                 return Answer(response.status, body)
@@ -191,3 +197,17 @@ class Transport:
         finally:
             if request.body is not None:
                 request.body.withdraw()
+
+    def _check_throttle(self, path: str, response: aiohttp.ClientResponse) -> None:
+        """
+        Note what an answer says about the next request.
+
+        Raises:
+            ThrottledError: It asks to wait.
+
+        """
+        at, now = self.clock.monotonic(), self.clock.now()
+        headers = response.headers
+        wait = self.budget.throttle.asks_to_wait(path, response.status, headers, at=at, now=now)
+        if wait is not None:
+            raise ThrottledError(path, wait.because, wait_seconds=wait.until - at)

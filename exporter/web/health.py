@@ -40,7 +40,7 @@ def reason_of(report: SystemReport, now: datetime) -> str:
     """Return why *report* is in its state; empty where the state needs no reason."""
     state = state_of(report)
     if state in (State.UP, State.WAITING):
-        return ""
+        return report.throttled
     if state is State.FROZEN:
         return "VergeOS no longer updates the status of VMs"
     error = _first_error(report)

@@ -30,7 +30,8 @@ def resolved(url: str, *, recovery: bool, api_key: str = "key") -> ResolvedSyste
 
 def planned_requests(*, recovery: bool = False) -> float:
     """Return the requests per hour of the default schedule."""
-    return requests_per_hour(resolved("http://bench", recovery=recovery).schedules)
+    settings = resolved("http://bench", recovery=recovery)
+    return requests_per_hour([*settings.schedules, *settings.besides])
 
 
 async def requests_of_an_hour(vms: int, *, share: float = 1.0, recovery: bool = False) -> float:

@@ -67,7 +67,66 @@ async def test_check_prints_the_tables_and_the_requests_per_hour() -> None:
         assert "26.1" in out
         for table in ("vms", "machine_status", "machine_drive_stats", "vm_snapshots"):
             assert table in out
-        assert re.search(r"\b[1-9]\d\d of 850 requests per hour", out)
+        assert re.search(r"\b[1-9]\d\d of 1000 requests per hour; this check sent \d\d", out)
+
+
+async def test_check_plans_the_pages_that_the_tables_need_and_the_logs_of_recovery() -> None:
+    async with simulating() as system:
+        _, whole, _ = await ran("check", VERGEWATCH_RECOVERY__MODE="off", **pointing_at(system))
+        _, recovery, _ = await ran("check", **pointing_at(system))
+        paged = pointing_at(system) | {"VERGEWATCH_API__PAGE_ROWS": "1000"}
+        _, large, _ = await ran("check", VERGEWATCH_RECOVERY__MODE="off", **paged)
+        paged["VERGEWATCH_API__PAGE_ROWS"] = "12"
+        code, small, _ = await ran("check", VERGEWATCH_RECOVERY__MODE="off", **paged)
+
+    assert planned(whole) == planned(large) == 730
+    assert planned(recovery) == 730 + 60 + 60  # the tags, and both logs every other minute
+    assert code == 1
+    assert re.search(r"requests of a poll, where more than one: .*\bvms 2", " ".join(small.split()))
+    assert "too many requests: the daemon polls " in small
+    assert planned(small) <= 850
+
+
+def planned(out: str) -> int:
+    found = re.search(r"(\d+) of 1000 requests per hour", out)
+    assert found is not None
+    return int(found[1])
+
+
+async def test_check_counts_its_requests_with_those_of_the_daemon(tmp_path: Path) -> None:
+    state = {"VERGEWATCH_RECOVERY__DIRECTORY": str(tmp_path)}
+    async with simulating() as system:
+        alone = await ran("check", **state, **pointing_at(system))
+        (tmp_path / "systems").mkdir()
+
+        beside = await ran("check", **state, **pointing_at(system))
+
+    (memory,) = (tmp_path / "systems").iterdir()
+    sent = re.search(r"this check sent (\d+), which the daemon counts", beside[1])
+    assert "which the daemon counts" not in alone[1]  # no daemon has been there
+    assert sent is not None
+    assert sum(map(sum, json.loads(memory.read_text())["requests"].values())) == int(sent[1])
+    assert int(sent[1]) == len(system.requests) / 2
+
+
+@pytest.mark.parametrize("waits_already", [False, True])
+async def test_check_reports_that_the_system_asked_to_wait(
+    tmp_path: Path, waits_already: bool
+) -> None:
+    state = {"VERGEWATCH_RECOVERY__DIRECTORY": str(tmp_path)}
+    (tmp_path / "systems").mkdir()
+    async with simulating() as system:
+        system.faults.turn_on("status", code=429)
+        if waits_already:
+            until = REAL_TIME.now().timestamp() + 600
+            because = "/api/v4/settings answered 429"
+            SystemMemory(tmp_path, system.url).remember(wait_until=until, wait_because=because)
+
+        code, out, _ = await ran("check", **state, **pointing_at(system))
+
+    assert code == 1
+    assert len(system.requests) == (0 if waits_already else 1)
+    assert "VergeOS asked to wait (/api/v4/settings answered 429)" in " ".join(out.split())
 
 
 async def test_check_reports_unreadable_tables() -> None:

@@ -134,14 +134,53 @@ def intervals(schedules: Iterable[TableSchedule]) -> dict[str, float]:
 def test_schedule_within_the_budget_is_unchanged() -> None:
     schedules = (TableSchedule("t", 4.0),)
 
-    assert fit_to_budget(schedules, per_hour=1000, reserve=0.1) == schedules  # 900 of 900
+    assert fit_to_budget(schedules, per_hour=1003, reserve=0.1) == schedules  # 900 of 902
     assert fit_to_budget((), per_hour=1, reserve=0.99) == ()
+
+
+def test_fitted_schedule_has_room_for_a_start() -> None:
+    schedules = (TableSchedule("t", 4.0), TableSchedule("u", 3600.0, requests=5))
+
+    fitted = fit_to_budget(schedules, per_hour=1006, reserve=0.1)  # 905 of 905
+
+    assert intervals(fitted)["t"] > 4
+    assert requests_per_hour(fitted) <= 905 - 2 * 6
+
+
+def test_fixed_schedule_needs_no_such_room() -> None:
+    schedules = (TableSchedule("t", 4.0, fixed=True),)
+
+    assert fit_to_budget(schedules, per_hour=1000, reserve=0.1) == schedules  # 900 of 900
+
+
+def test_reserve_pays_for_the_reads_of_recovery_as_far_as_it_goes() -> None:
+    schedules = (TableSchedule("t", 6.0, fixed=True),)  # 600 requests an hour
+    logs = (TableSchedule("logs", 120.0, requests=2),)  # 60
+
+    assert fit_to_budget(schedules, per_hour=660, reserve=0, besides=logs) == schedules
+    assert fit_to_budget(schedules, per_hour=667, reserve=0.1, besides=logs) == schedules
+    with pytest.raises(ConfigError, match=r"needs 600 .* 599 are allowed .659 less 60 reserved"):
+        fit_to_budget(schedules, per_hour=659, reserve=0, besides=logs)
+    with pytest.raises(ConfigError, match=r"needs 600 .* 599 are allowed .666 less 67 reserved"):
+        fit_to_budget(schedules, per_hour=666, reserve=0.1, besides=logs)
+
+
+def test_running_schedule_that_no_longer_fits_is_stretched_as_a_whole() -> None:
+    schedules = (
+        TableSchedule("vms", 20.0, requests=4, essential=True, fixed=True),
+        TableSchedule("nics", 60.0, requests=10, fixed=True),
+    )
+
+    fitted = fit_to_budget(schedules, per_hour=1000, reserve=0.15, is_running=True)
+
+    assert 0.9 * 850 < requests_per_hour(fitted) <= 850 - 14
+    assert intervals(fitted)["nics"] == pytest.approx(3 * intervals(fitted)["vms"], abs=3)
 
 
 def test_schedule_within_the_budget_is_unchanged_however_its_sum_is_rounded() -> None:
     schedules = (TableSchedule("t", 3600 * 3 / 850),) * 3
 
-    assert fit_to_budget(schedules, per_hour=850, reserve=0.0) == schedules
+    assert fit_to_budget(schedules, per_hour=856, reserve=0.0) == schedules
 
 
 THREE = (
@@ -154,7 +193,7 @@ THREE = (
 def test_least_important_tables_are_stretched_first_and_no_more_than_needed() -> None:
     fitted = fit_to_budget(THREE, per_hour=1000, reserve=0.17)
 
-    assert intervals(fitted) == {"vms": 6.0, "nics": 20.0, "snapshots": 72.0}
+    assert intervals(fitted) == {"vms": 6.0, "nics": 20.0, "snapshots": 82.0}
 
 
 def test_more_important_tables_are_stretched_when_the_others_are_not_enough() -> None:
@@ -216,7 +255,7 @@ def test_essential_tables_that_do_not_fit_are_refused_with_the_arithmetic() -> N
         fit_to_budget(schedules, per_hour=1000, reserve=0.15)
 
     assert str(caught.value) == (
-        "polling needs 1201 requests an hour, and 850 are allowed (1000 less 15% reserved for "
+        "polling needs 1201 requests an hour, and 850 are allowed (1000 less 150 reserved for "
         "recovery), although every interval that may be stretched already is:\n"
         "  vms                  every      5 s     720.0\n"
         "  identity             every  43200 s       0.2\n"

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.polling.schedule import HOUR_SECONDS
-from exporter.vergeos.budget import RequestBudget
+from exporter.vergeos.budget import RequestBudget, Spent
 
 TICK = 2**-10
 """A time step that floats add and subtract exactly."""
@@ -72,13 +72,31 @@ def test_wait_lasts_until_a_counted_request_expires() -> None:
     assert budget.take(at=HOUR_SECONDS + 10) == 15
 
 
-def test_polling_waits_for_urgent_requests_to_expire() -> None:
+def test_urgent_requests_within_the_reserve_take_nothing_from_polling() -> None:
+    budget = RequestBudget(1000, reserve=0.15)
+    spend(budget, 150, at=0, urgent=True)
+
+    assert budget.left(at=0) == 850
+    spend(budget, 850, at=0)
+
+
+def test_polling_waits_for_urgent_requests_that_used_up_the_whole_budget() -> None:
     budget = RequestBudget(4, reserve=0.5)
     for at in (0.0, 1.0, 2.0, 3.0):
         spend(budget, 1, at=at, urgent=True)
 
+    assert budget.left(at=5) == 0
     assert budget.take(at=5, urgent=True) == HOUR_SECONDS - 5
-    assert budget.take(at=5) == HOUR_SECONDS + 2 - 5  # when only one of them still counts
+    assert budget.take(at=5) == HOUR_SECONDS - 5
+
+
+def test_polling_waits_for_whichever_limit_is_reached_longer() -> None:
+    budget = RequestBudget(4, reserve=0.5)
+    spend(budget, 2, at=10)
+    spend(budget, 2, at=0, urgent=True)
+
+    assert budget.take(at=11) == HOUR_SECONDS + 10 - 11
+    assert budget.take(at=11, urgent=True) == HOUR_SECONDS - 11
 
 
 def test_last_at_is_the_latest_request() -> None:
@@ -112,7 +130,7 @@ def test_left_recovers_and_is_never_negative() -> None:
     assert budget.left(at=0) == 1
     spend(budget, 3, at=1, urgent=True)
     assert budget.left(at=1) == 0
-    assert budget.left(at=HOUR_SECONDS) == 0
+    assert budget.left(at=HOUR_SECONDS) == 1
     assert budget.left(at=HOUR_SECONDS + 1) == 2
 
 
@@ -148,17 +166,20 @@ def test_no_hour_exceeds_the_budget(
 ) -> None:
     budget = RequestBudget(per_hour, reserve=reserve)
     granted: list[float] = []
+    polls: list[float] = []
     now = 0.0
 
     for pause, urgent in steps:
         now += pause
         recent = sum(moment > now - HOUR_SECONDS for moment in granted)
-        limit = per_hour if urgent else int(per_hour * (1 - reserve))
+        recent_polls = sum(moment > now - HOUR_SECONDS for moment in polls)
+        has_share = urgent or recent_polls < int(per_hour * (1 - reserve))
         wait = budget.take(at=now, urgent=urgent)
 
-        assert (wait == 0.0) == (recent < limit)
+        assert (wait == 0.0) == (recent < per_hour and has_share)
         if wait == 0.0:
             granted.append(now)
+            polls += [] if urgent else [now]
         assert budget.spent(at=now) == sum(moment > now - HOUR_SECONDS for moment in granted)
 
     for first in granted:
@@ -180,3 +201,102 @@ def test_the_wait_is_exact(per_hour: int, steps: list[tuple[float, bool]], urgen
         assert 0 < wait <= HOUR_SECONDS
         assert early.take(at=now + wait - TICK, urgent=urgent) == TICK
         assert late.take(at=now + wait, urgent=urgent) == 0.0
+
+
+# Across restarts
+
+NOON = 1_800_000_000.0
+"""The time of day at 0 of the first process' clock; a whole minute."""
+
+
+def restarted(
+    budget: RequestBudget, *, at: float, after: float = 0.0, clock_set_by: float = 0.0
+) -> tuple[RequestBudget, float, float]:
+    """Return a budget that continues *budget* on another monotonic clock, and both its times."""
+    heir = RequestBudget(budget.per_hour, reserve=0.15)
+    now = NOON + at + after + clock_set_by
+    heir.resume(budget.minutes(at=at, now=NOON + at), at=7.0, now=now)
+    return heir, 7.0, now
+
+
+def test_requests_are_remembered_by_minute_and_kind() -> None:
+    budget = RequestBudget(1000, reserve=0.15)
+    spend(budget, 3, at=0)
+    spend(budget, 2, at=59, urgent=True)
+    spend(budget, 1, at=60)
+
+    minute = int(NOON // 60)
+    assert budget.minutes(at=61, now=NOON + 61) == {minute: (3, 2), minute + 1: (1, 0)}
+
+
+def test_restart_does_not_give_the_hour_back() -> None:
+    budget = RequestBudget(1000, reserve=0.15)
+    spend(budget, 850, at=0)
+    spend(budget, 100, at=30, urgent=True)
+
+    heir, at, _ = restarted(budget, at=600)
+
+    assert heir.spent(at=at) == 950
+    assert heir.left(at=at) == 0
+    assert heir.take(at=at, urgent=True) == 0.0
+
+
+def test_remembered_requests_count_at_least_as_long_as_in_the_first_process() -> None:
+    budget = RequestBudget(1000, reserve=0.15)
+    spend(budget, 850, at=0)
+
+    heir, at, _ = restarted(budget, at=600)
+
+    assert heir.take(at=at + HOUR_SECONDS - 600) > 0
+    assert heir.left(at=at + HOUR_SECONDS - 600 + 60) == 850
+
+
+def test_requests_older_than_an_hour_are_forgotten() -> None:
+    budget = RequestBudget(1000, reserve=0.15)
+    spend(budget, 850, at=0)
+
+    heir, at, _ = restarted(budget, at=600, after=HOUR_SECONDS - 540)
+
+    assert heir.spent(at=at) == 0
+
+
+@given(st.floats(-1e9, 1e9))
+def test_clock_that_was_set_blocks_for_no_more_than_an_hour(seconds: float) -> None:
+    budget = RequestBudget(1000, reserve=0.15)
+    spend(budget, 850, at=0)
+
+    heir, at, _ = restarted(budget, at=600, clock_set_by=seconds)
+
+    assert heir.spent(at=at) in (0, 850)
+    assert heir.left(at=at + HOUR_SECONDS) == 850
+
+
+def test_clock_that_was_far_wrong_forgets_the_requests() -> None:
+    budget = RequestBudget(1000, reserve=0.15)
+    spend(budget, 850, at=0)
+
+    heir, at, _ = restarted(budget, at=600, clock_set_by=-86_400)
+
+    assert heir.spent(at=at) == 0
+
+
+def test_damaged_memory_counts_no_absurd_number() -> None:
+    heir = RequestBudget(1000, reserve=0.15)
+    minute = int(NOON // 60)
+
+    heir.resume({minute: Spent(10**18, -5), 10**15: Spent(9, 9)}, at=7.0, now=NOON)
+
+    assert heir.left(at=7) == 0
+    assert heir.left(at=7 + HOUR_SECONDS) == 850
+
+
+def test_requests_of_another_process_count_and_are_not_remembered_twice() -> None:
+    budget = RequestBudget(1000, reserve=0.15)
+    minute = int(NOON // 60)
+    for _ in range(3):  # read again every minute
+        budget.count_elsewhere({minute: Spent(900, 90)}, at=60.0, now=NOON + 60)
+
+    assert budget.left(at=60) == 10
+    spend(budget, 10, at=60)
+    assert budget.take(at=60, urgent=True) == HOUR_SECONDS
+    assert sum(map(sum, budget.minutes(at=60, now=NOON + 60).values())) == 10

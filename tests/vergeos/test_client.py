@@ -256,7 +256,7 @@ async def test_query_is_percent_encoded(connect: Connect) -> None:
     assert "+" not in asked.raw_path
 
 
-@pytest.mark.parametrize("status", [429, 502, 503])
+@pytest.mark.parametrize("status", [502, 503])
 async def test_read_is_retried_when_the_server_is_busy(connect: Connect, status: int) -> None:
     line = await connect(respond(status=status), respond(status=status), respond(b"[4]"))
 
