@@ -47,7 +47,12 @@ many_examples = settings(
 
 
 def text(*systems: RenderInput, form: Format = Format.CLASSIC) -> str:
-    return page_of([Renderer(FAMILIES).render(*each) for each in systems], form).plain(b"").decode()
+    return (
+        page_of([Renderer(FAMILIES).render(*each) for each in systems], form)
+        .plain(b"")
+        .read()
+        .decode()
+    )
 
 
 # Compared with the client library
@@ -283,7 +288,7 @@ def render_change(
     last: RenderInput = (inventory(after, second, after.get("identity")), report(second))
     rendered = renderer.render(*last)
     assert_same(rendered, Renderer(FAMILIES).render(*last))
-    return rendered, page_of([rendered], Format.CLASSIC).plain(b"").decode()
+    return rendered, page_of([rendered], Format.CLASSIC).plain(b"").read().decode()
 
 
 WEB: strategies.Rows = {
