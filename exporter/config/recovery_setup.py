@@ -18,6 +18,7 @@ from exporter.recovery.observe.enrolment import circle_among
 from exporter.recovery.recovery_config import RecoveryConfig
 
 KILL_SWITCH = "kill-switch"
+MIN_TOKEN_CHARACTERS = 16
 
 
 def recovery_setup(settings: RecoverySettings, mode: Mode) -> RecoveryConfig:
@@ -55,12 +56,24 @@ def token(settings: RecoverySettings) -> SecretStr | None:
     Return the token that recovery commands require; None if commands are not accepted.
 
     Raises:
-        ConfigError: The token file cannot be read.
+        ConfigError: The token file cannot be read, or the token is too short.
 
     """
+    found = settings.token
     if settings.token_file is not None:
-        return SecretFile(settings.token_file).read()
-    return settings.token
+        found = SecretFile(settings.token_file).read()
+    if found is not None:
+        check_token(found, str(settings.token_file or "recovery.token"))
+    return found
+
+
+def check_token(token: SecretStr, place: str) -> None:
+    """Raise `ConfigError`, with the *place* of the *token*, if it could be guessed."""
+    if len(token.get_secret_value()) < MIN_TOKEN_CHARACTERS:
+        raise ConfigError(
+            f"{place}: the recovery token is shorter than {MIN_TOKEN_CHARACTERS} characters; make "
+            "one with: openssl rand -hex 32"
+        )
 
 
 def directory(settings: RecoverySettings) -> Path:

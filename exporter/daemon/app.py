@@ -28,6 +28,7 @@ from exporter.exposition.cache import PageCache
 from exporter.exposition.formats import Format
 from exporter.recovery.service import RecoveryService
 from exporter.telemetry import Telemetry
+from exporter.web.ports import Refusal
 from exporter.web.routes import make_app
 from exporter.web.server import parse_listen, serving
 
@@ -67,6 +68,10 @@ async def run(
     meter, lag = telemetry.alertmanager_meter(), telemetry["event_loop_lag_seconds"]
     alerting = Alerting(settings.alertmanager, journal.directory, clock, meter)
     tune_interpreter()
+
+    def refused(reason: Refusal) -> None:
+        telemetry["web_refused_total"].labels(reason).inc()
+
     async with asyncio.TaskGroup() as parts:
         systems = SystemManager(parts, cache, telemetry, clock, journal, alerting)
         reload = Reload(systems, load, settings, web_config, telemetry, clock)
@@ -80,9 +85,15 @@ async def run(
             observe_scrape=telemetry["scrape_duration_seconds"].observe,
             service=RecoveryService(systems.recoveries, lambda: journal.journal, clock),
             recovery_token=token(settings.recovery),
+            hosts=settings.web.hosts,
+            refused=refused,
         )
         async with serving(
-            app, parse_listen(settings.web.listen_address), ssl_context=tls
+            app,
+            parse_listen(settings.web.listen_address),
+            ssl_context=tls,
+            clock=clock,
+            refused=refused,
         ) as address:
             tasks = [
                 parts.create_task(measure_lag_forever(clock, lag.observe)),

@@ -45,7 +45,7 @@ from tests.recovery.archive import journal_on_disk, stage
 from tests.web.samples import NOW, HandClock, system
 from tests.web.site import StubOverview, StubPages, StubReload
 
-TOKEN = "open-sesame"
+TOKEN = "open-sesame-open-sesame"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 COMMAND = {"owner": "anna", "reason": "upgrade"}
 
