@@ -22,8 +22,8 @@ from tests.web.samples import HandClock
 CLIENT = "192.0.2.7"
 
 
-def hashed(password: str) -> str:
-    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+def hashed(password: str, rounds: int = 4) -> str:
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds)).decode()
 
 
 def basic(user: str, password: str) -> str:
