@@ -71,8 +71,8 @@ def check_token(token: SecretStr, place: str) -> None:
     """Raise `ConfigError`, with the *place* of the *token*, if it could be guessed."""
     if len(token.get_secret_value()) < MIN_TOKEN_CHARACTERS:
         raise ConfigError(
-            f"{place}: the recovery token is shorter than {MIN_TOKEN_CHARACTERS} characters; make "
-            "one with: openssl rand -hex 32"
+            f"{place} is shorter than {MIN_TOKEN_CHARACTERS} characters, so it could be guessed; "
+            "make a token with: openssl rand -hex 32"
         )
 
 
