@@ -25,7 +25,8 @@ from exporter.web.ports import CountRefusal
 
 SHUTDOWN_SECONDS = 0.4
 """How long a shutdown waits for responses in progress."""
-BACKLOG = 128
+BACKLOG = 1024
+"""Connections that the kernel keeps until they are accepted; they need no descriptor."""
 ACCEPTED_AT_ONCE = 16
 """Between two looks at the connections that end: a flood must not open many more than allowed."""
 LINGERING_SECONDS = 2.0

@@ -1,0 +1,226 @@
+"""A daemon with recovery on, a simulated system, the operator, and what holds in an attack."""
+
+import asyncio
+import json
+import resource
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import aiohttp
+import bcrypt
+
+from tests.bench.daemon import GZIP, simulating
+from tests.daemon_process import REAL_TIME, Daemon, running
+
+TOKEN = "a-token-for-the-siege"
+OPERATOR = aiohttp.BasicAuth("anna", "a password")
+PASSWORDS = "wrong passwords"
+"""The attack for which the daemon asks for a login."""
+FILES = 300
+"""The file limit of the daemon."""
+PATIENCE_SECONDS = 60.0
+BEFORE_SECONDS = 1.0
+"""From the begin of an attack until the VM crashes."""
+EVERY_VM = [{"names": ["*"], "policy": "on-failure"}]
+LIMITS = {
+    "warmup_seconds": 2,
+    "warmup_polls": 2,
+    "confirm_down_seconds": 1,
+    "platform_seconds": 1,
+    "log_settle_seconds": 1,
+    "system_max_per_10_minutes": 1000,
+    "system_max_per_day": 1000,
+    # One VM crashes in each attack: together they would look like a mass outage.
+    "breaker_min_vms": 1000,
+    "breaker_max_vms": 1000,
+    "node_failure_window_seconds": 0.5,
+}
+MIB = 2**20
+
+
+class Held(NamedTuple):
+    """What was measured during one attack."""
+
+    attack: str
+    connections: int
+    """Of the attackers."""
+    rss_mib: float
+    """The highest."""
+    acted_seconds: float
+    """From the crash of a VM until VergeOS got the action."""
+    disarm_seconds: float
+    scrape_seconds: float
+    """After the attack."""
+
+
+class Scene:
+    """The daemon under attack."""
+
+    def __init__(self, daemon: Daemon, system_url: str, web_config: Path) -> None:
+        self.daemon = daemon
+        self._system = system_url
+        self._web_config = web_config
+        self._vms = iter(range(1, 10_000))
+        self._hash = bcrypt.hashpw(OPERATOR.password.encode(), bcrypt.gensalt(10)).decode()
+
+    @property
+    def port(self) -> int:
+        return int(self.daemon.url.rsplit(":", 1)[1])
+
+    async def until_ready(self) -> None:
+        """Return when recovery would act."""
+        while (await self._recovery())["readiness"] != "active":
+            await REAL_TIME.sleep(0.5)
+
+    async def under(self, attack: str, *, seconds: float, share: float = 1.0) -> Held:
+        """Run *attack* for *seconds*, with a *share* of its clients; return what held."""
+        await self._ask_for_login(needed=attack == PASSWORDS)
+        await self._scrape()
+        self._reset_peak()
+        attackers = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.siege.attacks"),
+            *(attack, str(self.port), str(seconds), str(share)),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            await REAL_TIME.sleep(BEFORE_SECONDS)
+            disarmed = await self._disarm()
+            acted = await self._crash()
+            output, _ = await attackers.communicate()
+        finally:
+            if attackers.returncode is None:
+                attackers.kill()
+                await attackers.wait()
+        peak = self._peak_mib()
+        scraped = await self._scrape()
+        await self._ask_for_login(needed=False)
+        if attackers.returncode:
+            raise AssertionError(f"the attack {attack!r} failed: exit code {attackers.returncode}")
+        return Held(attack, int(output), peak, acted, disarmed, scraped)
+
+    async def calm(self) -> Held:
+        """Return the same measures without an attack."""
+        self._reset_peak()
+        disarmed = await self._disarm()
+        acted = await self._crash()
+        return Held("none", 0, self._peak_mib(), acted, disarmed, await self._scrape())
+
+    async def _disarm(self) -> float:
+        """Disarm and arm again, as commands do; return the seconds of the first."""
+        seconds = await self._command("disarm")
+        await self._command("arm")
+        return seconds
+
+    async def _command(self, kind: str) -> float:
+        began = REAL_TIME.monotonic()
+        async with asyncio.timeout(PATIENCE_SECONDS), self._operator() as http:
+            while True:
+                try:
+                    async with http.post(
+                        f"{self.daemon.url}/api/recovery/{kind}",
+                        json={"owner": "anna", "reason": "siege"},
+                        headers={"X-Vergewatch-Token": TOKEN},
+                    ) as answer:
+                        if answer.status == 200:
+                            return REAL_TIME.monotonic() - began
+                except aiohttp.ClientError:
+                    pass  # the operator tries again
+                await REAL_TIME.sleep(0.1)
+
+    async def _scrape(self) -> float:
+        began = REAL_TIME.monotonic()
+        async with asyncio.timeout(PATIENCE_SECONDS), self._operator() as http:
+            while True:
+                try:
+                    async with http.get(f"{self.daemon.url}/metrics", headers=GZIP) as answer:
+                        if answer.status == 200 and b"vergewatch_up" in await answer.read():
+                            return REAL_TIME.monotonic() - began
+                except aiohttp.ClientError:
+                    pass
+                await REAL_TIME.sleep(0.1)
+
+    async def _crash(self) -> float:
+        """Crash a VM that runs, and return the seconds until an action on it arrives."""
+        async with aiohttp.ClientSession(self._system) as http:
+            name = await self._crashed(http)
+            began = REAL_TIME.monotonic()
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while True:
+                    async with http.get("/simulator/") as answer:
+                        history = (await answer.json())["history"]
+                    if any(one["what"] == "action_sent" and one["name"] == name for one in history):
+                        return REAL_TIME.monotonic() - began
+                    await REAL_TIME.sleep(0.2)
+
+    async def _crashed(self, http: aiohttp.ClientSession) -> str:
+        for key in self._vms:
+            async with http.post(f"/simulator/vms/{key}/crash") as answer:
+                if answer.status == 200:
+                    return str((await answer.json())["vm"])
+        raise AssertionError("no VM is left to crash")
+
+    async def _recovery(self) -> dict[str, Any]:
+        async with (
+            self._operator() as http,
+            http.get(f"{self.daemon.url}/api/recovery") as answer,
+        ):
+            found: dict[str, Any] = (await answer.json())["systems"][0]
+            return found
+
+    async def _ask_for_login(self, *, needed: bool) -> None:
+        users = {"anna": self._hash} if needed else {}
+        self._web_config.write_text(json.dumps({"basic_auth_users": users}))
+        await REAL_TIME.sleep(1.5)  # the file is looked at once a second
+
+    @staticmethod
+    @asynccontextmanager
+    async def _operator() -> AsyncIterator[aiohttp.ClientSession]:
+        """Return a client with a new connection, as each command has."""
+        connector = aiohttp.TCPConnector(force_close=True)
+        timeout = aiohttp.ClientTimeout(total=10)
+        async with aiohttp.ClientSession(
+            auth=OPERATOR, connector=connector, timeout=timeout, auto_decompress=True
+        ) as http:
+            yield http
+
+    def _reset_peak(self) -> None:
+        Path(f"/proc/{self.daemon.process.pid}/clear_refs").write_text("5")
+
+    def _peak_mib(self) -> float:
+        status = Path(f"/proc/{self.daemon.process.pid}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024 / MIB
+
+
+@asynccontextmanager
+async def besieged(vms: int) -> AsyncIterator[Scene]:
+    """Run a simulator of *vms* VMs and a daemon that may open few files."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with TemporaryDirectory(prefix="vergewatch-siege-") as directory:
+        web_config = Path(directory) / "web.yml"
+        web_config.write_text("{}")
+        async with simulating(vms) as (url, key):
+            env = {
+                "VERGEWATCH_URL": url,
+                "VERGEWATCH_API_KEY": key,
+                "VERGEWATCH_POLL__FAST_SECONDS": "2",
+                "VERGEWATCH_POLL__SLOW_SECONDS": "6",
+                "VERGEWATCH_POLL__INVENTORY_SECONDS": "30",
+                "VERGEWATCH_API__TIMEOUT_SECONDS": "30",
+                "VERGEWATCH_WEB__CONFIG_FILE": str(web_config),
+                "VERGEWATCH_RECOVERY__MODE": "enforce",
+                "VERGEWATCH_RECOVERY__DIRECTORY": directory,
+                "VERGEWATCH_RECOVERY__TOKEN": TOKEN,
+                "VERGEWATCH_RECOVERY__RULES": json.dumps(EVERY_VM),
+                "VERGEWATCH_RECOVERY__LIMITS": json.dumps(LIMITS),
+            }
+            async with running(env, files=FILES) as daemon:
+                scene = Scene(daemon, url, web_config)
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await scene.until_ready()
+                yield scene
