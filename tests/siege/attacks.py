@@ -3,9 +3,9 @@
 import asyncio
 import base64
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 HOST = "127.0.0.1"
 OPERATOR = "127.0.0.1"
@@ -32,6 +32,7 @@ def head(method: str, path: str, *headers: str) -> bytes:
 
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Attack = Callable[[Target], Coroutine[Any, Any, int]]
 Client = Callable[[int, Stream], Awaitable[None]]
 
 
@@ -81,7 +82,7 @@ async def half_open(target: Target) -> int:
     return await repeat(target, 330, act)
 
 
-def not_reading(*headers: str) -> Callable[[Target], Awaitable[int]]:
+def not_reading(*headers: str) -> Attack:
     async def attack(target: Target) -> int:
         """Scrape, and do not read the response."""
 
@@ -215,7 +216,7 @@ async def pipelined(target: Target) -> int:
     return await repeat(target, 45, act)
 
 
-ATTACKS: Mapping[str, Callable[[Target], Awaitable[int]]] = {
+ATTACKS: Mapping[str, Attack] = {
     "half-open requests": half_open,
     "plain pages not read": not_reading(),
     "compressed pages not read": not_reading("Accept-Encoding: gzip"),
