@@ -68,9 +68,10 @@ async def run(
     meter, lag = telemetry.alertmanager_meter(), telemetry["event_loop_lag_seconds"]
     alerting = Alerting(settings.alertmanager, journal.directory, clock, meter)
     tune_interpreter()
+    refusals = {reason: telemetry["web_refused_total"].labels(reason) for reason in Refusal}
 
     def refused(reason: Refusal) -> None:
-        telemetry["web_refused_total"].labels(reason).inc()
+        refusals[reason].inc()
 
     async with asyncio.TaskGroup() as parts:
         systems = SystemManager(parts, cache, telemetry, clock, journal, alerting)

@@ -4,8 +4,8 @@ import asyncio
 import json
 import resource
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -17,12 +17,13 @@ from tests.bench.daemon import GZIP, simulating
 from tests.daemon_process import REAL_TIME, Daemon, running
 
 TOKEN = "a-token-for-the-siege"
-OPERATOR = aiohttp.BasicAuth("anna", "a password")
+USER, PASSWORD = "anna", "a password"
+LOGIN = {"Authorization": aiohttp.encode_basic_auth(USER, PASSWORD)}
 PASSWORDS = "wrong passwords"
 """The attack for which the daemon asks for a login."""
 FILES = 300
 """The file limit of the daemon."""
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 BEFORE_SECONDS = 1.0
 """From the begin of an attack until the VM crashes."""
 EVERY_VM = [{"names": ["*"], "policy": "on-failure"}]
@@ -64,8 +65,8 @@ class Scene:
         self.daemon = daemon
         self._system = system_url
         self._web_config = web_config
-        self._vms = iter(range(1, 10_000))
-        self._hash = bcrypt.hashpw(OPERATOR.password.encode(), bcrypt.gensalt(10)).decode()
+        self._vms: Iterator[str] = iter(())
+        self._hash = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(10)).decode()
 
     @property
     def port(self) -> int:
@@ -73,23 +74,33 @@ class Scene:
 
     async def until_ready(self) -> None:
         """Return when recovery would act."""
-        while (await self._recovery())["readiness"] != "active":
+        while (await self._ask("/api/recovery"))["systems"][0]["readiness"] != "active":
             await REAL_TIME.sleep(0.5)
+        vms = (await self._ask("/api/recovery/vms?all=1"))["vms"]
+        self._vms = iter([vm["vm"] for vm in vms if vm["state"] == "healthy"])
 
-    async def under(self, attack: str, *, seconds: float, share: float = 1.0) -> Held:
-        """Run *attack* for *seconds*, with a *share* of its clients; return what held."""
-        await self._ask_for_login(needed=attack == PASSWORDS)
+    async def under(self, *attacks: str, seconds: float, share: float = 1.0) -> Held:
+        """
+        Run *attacks* at once with a *share* of their clients, and return what held.
+
+        They last for *seconds*, and until the crash meanwhile is acted on.
+        """
+        await self._ask_for_login(needed=PASSWORDS in attacks)
         await self._scrape()
         self._reset_peak()
         attackers = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.siege.attacks"),
-            *(attack, str(self.port), str(seconds), str(share)),
+            *(str(self.port), str(2 * PATIENCE_SECONDS), str(share), *attacks),
             stdout=asyncio.subprocess.PIPE,
         )
+        began = REAL_TIME.monotonic()
         try:
             await REAL_TIME.sleep(BEFORE_SECONDS)
             disarmed = await self._disarm()
             acted = await self._crash()
+            await REAL_TIME.sleep(began + seconds - REAL_TIME.monotonic())
+            with suppress(ProcessLookupError):  # it has failed
+                attackers.terminate()
             output, _ = await attackers.communicate()
         finally:
             if attackers.returncode is None:
@@ -99,11 +110,12 @@ class Scene:
         scraped = await self._scrape()
         await self._ask_for_login(needed=False)
         if attackers.returncode:
-            raise AssertionError(f"the attack {attack!r} failed: exit code {attackers.returncode}")
-        return Held(attack, int(output), peak, acted, disarmed, scraped)
+            raise AssertionError(f"{', '.join(attacks)}: exit code {attackers.returncode}")
+        return Held(", ".join(attacks), int(output), peak, acted, disarmed, scraped)
 
     async def calm(self) -> Held:
-        """Return the same measures without an attack."""
+        """Return the same measures without an attack, after a first crash."""
+        await self._crash()
         self._reset_peak()
         disarmed = await self._disarm()
         acted = await self._crash()
@@ -146,33 +158,30 @@ class Scene:
     async def _crash(self) -> float:
         """Crash a VM that runs, and return the seconds until an action on it arrives."""
         async with aiohttp.ClientSession(self._system) as http:
-            name = await self._crashed(http)
+            name = next(self._vms)
+            async with http.post(f"/simulator/vms/{name}/crash") as answer:
+                assert answer.status == 200, await answer.text()
             began = REAL_TIME.monotonic()
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while True:
-                    async with http.get("/simulator/") as answer:
-                        history = (await answer.json())["history"]
-                    if any(one["what"] == "action_sent" and one["name"] == name for one in history):
-                        return REAL_TIME.monotonic() - began
-                    await REAL_TIME.sleep(0.2)
+            while (seconds := REAL_TIME.monotonic() - began) < PATIENCE_SECONDS:
+                async with http.get("/simulator/") as answer:
+                    history = (await answer.json())["history"]
+                if any(one["what"] == "action_sent" and one["name"] == name for one in history):
+                    return seconds
+                await REAL_TIME.sleep(0.2)
+        why = (await self._ask(f"/api/recovery/explain/{name}"))["sentence"]
+        sys.stderr.write(f"no action on {name}: {why}\n")
+        return seconds
 
-    async def _crashed(self, http: aiohttp.ClientSession) -> str:
-        for key in self._vms:
-            async with http.post(f"/simulator/vms/{key}/crash") as answer:
-                if answer.status == 200:
-                    return str((await answer.json())["vm"])
-        raise AssertionError("no VM is left to crash")
-
-    async def _recovery(self) -> dict[str, Any]:
+    async def _ask(self, path: str) -> Any:
         async with (
             self._operator() as http,
-            http.get(f"{self.daemon.url}/api/recovery") as answer,
+            http.get(self.daemon.url + path) as answer,
         ):
-            found: dict[str, Any] = (await answer.json())["systems"][0]
-            return found
+            assert answer.status == 200, await answer.text()
+            return await answer.json()
 
     async def _ask_for_login(self, *, needed: bool) -> None:
-        users = {"anna": self._hash} if needed else {}
+        users = {USER: self._hash} if needed else {}
         self._web_config.write_text(json.dumps({"basic_auth_users": users}))
         await REAL_TIME.sleep(1.5)  # the file is looked at once a second
 
@@ -183,7 +192,7 @@ class Scene:
         connector = aiohttp.TCPConnector(force_close=True)
         timeout = aiohttp.ClientTimeout(total=10)
         async with aiohttp.ClientSession(
-            auth=OPERATOR, connector=connector, timeout=timeout, auto_decompress=True
+            headers=LOGIN, connector=connector, timeout=timeout, auto_decompress=True
         ) as http:
             yield http
 
