@@ -24,6 +24,8 @@ PASSWORDS = "wrong passwords"
 FILES = 300
 """The file limit of the daemon."""
 PATIENCE_SECONDS = 120.0
+START_SECONDS = 300.0
+"""The simulator of 10,000 VMs takes a while where other programs run."""
 BEFORE_SECONDS = 1.0
 """From the begin of an attack until the VM crashes."""
 EVERY_VM = [{"names": ["*"], "policy": "on-failure"}]
@@ -217,9 +219,9 @@ async def besieged(vms: int) -> AsyncIterator[Scene]:
             env = {
                 "VERGEWATCH_URL": url,
                 "VERGEWATCH_API_KEY": key,
-                "VERGEWATCH_POLL__FAST_SECONDS": "2",
-                "VERGEWATCH_POLL__SLOW_SECONDS": "6",
-                "VERGEWATCH_POLL__INVENTORY_SECONDS": "30",
+                "VERGEWATCH_POLL__FAST_SECONDS": "4",
+                "VERGEWATCH_POLL__SLOW_SECONDS": "15",
+                "VERGEWATCH_POLL__INVENTORY_SECONDS": "60",
                 "VERGEWATCH_API__TIMEOUT_SECONDS": "30",
                 "VERGEWATCH_WEB__CONFIG_FILE": str(web_config),
                 "VERGEWATCH_RECOVERY__MODE": "enforce",
@@ -230,6 +232,6 @@ async def besieged(vms: int) -> AsyncIterator[Scene]:
             }
             async with running(env, files=FILES) as daemon:
                 scene = Scene(daemon, url, web_config)
-                async with asyncio.timeout(PATIENCE_SECONDS):
+                async with asyncio.timeout(START_SECONDS):
                     await scene.until_ready()
                 yield scene
