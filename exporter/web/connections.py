@@ -16,8 +16,8 @@ from exporter.clock import Clock
 from exporter.web.ports import CountRefusal, Refusal
 
 MAX_CONNECTIONS = 256
-MAX_OF_CLIENT = 64
-"""From one client; see `client_of`."""
+SHARE_OF_CLIENT = 0.75
+"""Of the connections, for one client at most; see `client_of`."""
 HEAD_SECONDS = 10.0
 """From accepting a connection until its first request is read, with the TLS handshake."""
 KEEPALIVE_SECONDS = 150.0
@@ -97,7 +97,7 @@ class Connections:
         self._clock = clock
         self._refused = refused
         self._most = most
-        self._most_of_client = min(MAX_OF_CLIENT, most)
+        self._most_of_client = max(1, int(most * SHARE_OF_CLIENT))
         self._open: dict[Any, Connection] = {}
 
     def __len__(self) -> int:

@@ -27,7 +27,7 @@ SHUTDOWN_SECONDS = 0.4
 """How long a shutdown waits for responses in progress."""
 BACKLOG = 1024
 """Connections that the kernel keeps until they are accepted; they need no descriptor."""
-ACCEPTED_AT_ONCE = 16
+ACCEPTED_AT_ONCE = 4
 """Between two looks at the connections that end: a flood must not open many more than allowed."""
 LINGERING_SECONDS = 2.0
 """How long the rest of a body that nothing reads is received, before the connection is closed."""

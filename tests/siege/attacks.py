@@ -13,8 +13,9 @@ from typing import Any
 HOST = "127.0.0.1"
 OPERATOR = "127.0.0.1"
 """The address of the operator, where some of the attackers are as well."""
-PAUSE_SECONDS = 0.02
-"""Between two requests of one client."""
+PAUSE_SECONDS = 0.5
+"""Before a client connects again. Faster, the attackers would only compete with the operator's own
+program for the processors of this machine."""
 
 
 @dataclass

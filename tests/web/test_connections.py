@@ -10,7 +10,6 @@ from exporter.web.connections import (
     HEAD_SECONDS,
     KEEPALIVE_SECONDS,
     MAX_CONNECTIONS,
-    MAX_OF_CLIENT,
     Connection,
     Connections,
     affordable_connections,
@@ -49,6 +48,9 @@ def test_half_of_the_descriptors_are_kept_back(
     assert affordable_connections() == most
 
 
+MAX_OF_CLIENT = 60
+
+
 class Crowd:
     """Connections of many clients, without a server."""
 
@@ -80,7 +82,7 @@ class Crowd:
 
 @pytest.fixture
 def crowd() -> Iterator[Crowd]:
-    made = Crowd(most=MAX_OF_CLIENT + 2)
+    made = Crowd(most=80)
     yield made
     made.close()
 
@@ -107,7 +109,8 @@ def test_client_with_too_many_connections_loses_its_oldest(crowd: Crowd) -> None
 def test_full_server_closes_a_connection_of_the_client_with_most(crowd: Crowd) -> None:
     lonely = crowd.arrive("192.0.2.1")
     mine = [crowd.arrive("192.0.2.7") for _ in range(MAX_OF_CLIENT)]
-    crowd.arrive("192.0.2.2")
+    for number in range(19):
+        crowd.arrive(f"198.51.100.{number}")
 
     assert is_open(crowd.arrive("192.0.2.3"))
     assert is_open(lonely)

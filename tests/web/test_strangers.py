@@ -13,7 +13,7 @@ import pytest
 from exporter.exposition.formats import Format
 from exporter.exposition.page import Body
 from exporter.web import connections, delivery, routes
-from exporter.web.connections import CONNECTIONS, MAX_OF_CLIENT
+from exporter.web.connections import CONNECTIONS
 from exporter.web.ports import Refusal
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
@@ -136,11 +136,17 @@ async def test_tls_handshake_that_does_not_end_is_closed(
         assert (await server.request("/metrics", client=trusting_context())).status == 200
 
 
+@pytest.fixture
+def _few_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 40)
+
+
+@pytest.mark.usefixtures("_few_connections")
 @pytest.mark.parametrize("sent", HALF_OPEN.values(), ids=HALF_OPEN)
 async def test_half_open_requests_keep_nobody_out(serve: Serve, sent: bytes) -> None:
     server = await serve()
     async with crowding(server.port) as crowd:
-        for _ in range(3 * MAX_OF_CLIENT):
+        for _ in range(150):
             await crowd.connect(sent)
 
         assert (await server.request("/metrics")).status == 200
@@ -165,10 +171,11 @@ async def test_slow_body_is_408_and_closed(serve: Serve, sent: bytes) -> None:
     assert reload.calls == 0
 
 
+@pytest.mark.usefixtures("_few_connections")
 async def test_slow_bodies_keep_nobody_out(serve: Serve) -> None:
     server = await serve()
     async with crowding(server.port) as crowd:
-        for _ in range(2 * MAX_OF_CLIENT):
+        for _ in range(150):
             await crowd.connect(SLOW_BODIES["length"])
 
         assert (await server.request("/metrics")).status == 200
