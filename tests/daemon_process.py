@@ -29,6 +29,8 @@ HASTE = {
 }
 """A day in the life of a daemon, in seconds."""
 
+QUICK_MIGRATION = Timings(migration_per_gb=0.01, migration_at_most=0.1)
+
 REAL_TIME = SystemClock()
 """The daemon is another process: it cannot be handed a clock."""
 
@@ -191,13 +193,15 @@ async def running(
 
 
 @asynccontextmanager
-async def simulating(*, vms: int = 20, seed: int = 1, **options: Any) -> AsyncIterator[Simulator]:
+async def simulating(
+    *, vms: int = 20, seed: int = 1, timings: Timings = QUICK_MIGRATION, **options: Any
+) -> AsyncIterator[Simulator]:
     """Run a simulator of a small cloud in this process, in real time."""
     world = create_world(
         seed=seed,
         vms=vms,
         start=REAL_TIME.now().timestamp(),
-        timings=Timings(migration_per_gb=0.01, migration_at_most=0.1),
+        timings=timings,
     )
     async with Simulator(world=world, clock=REAL_TIME, **options) as simulator:
         yield simulator

@@ -57,8 +57,15 @@ def all_match(matchers: Iterable[Matcher], value: str) -> bool:
 
 
 def is_valid_silence(matchers: Iterable[Matcher]) -> bool:
-    """Return whether Alertmanager accepts a silence with these: one must not match ""."""
-    return any(not matcher.is_valid or not matcher.matches("") for matcher in matchers)
+    """
+    Return whether Alertmanager accepts a silence with these: one must exclude, or not match "".
+
+    Newer releases refuse those that only exclude, and have none.
+    """
+    return any(
+        not matcher.is_equal or not matcher.is_valid or not matcher.matches("")
+        for matcher in matchers
+    )
 
 
 @lru_cache(maxsize=CACHED_PATTERNS)

@@ -10,7 +10,7 @@ from exporter.alerting.matchers import Matcher, is_valid_silence
 
 OWN_LABELS = ("system_name", "vm_id", "vm_name", "recovery")
 """Labels that only Vergewatch's alerts have."""
-IDENTIFYING_LABELS = (*OWN_LABELS, "node", "cluster")
+IDENTIFYING_LABELS = (*OWN_LABELS, "node_name", "cluster_name")
 
 Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -40,7 +40,7 @@ class Silence(msgspec.Struct, frozen=True, gc=False, rename="camel"):
         return any(one.name in OWN_LABELS and one.selects_values for one in self.matchers)
 
     @property
-    def may_hold_vms(self) -> bool:
+    def selects_vms(self) -> bool:
         """Whether it selects a VM, node, cluster or system, or has the matcher recovery="hold"."""
         return is_valid_silence(self.matchers) and any(
             one.name in IDENTIFYING_LABELS and one.selects_values for one in self.matchers
@@ -110,7 +110,7 @@ def decode_silences(body: bytes) -> tuple[list[Silence], int]:
 
 def silence_intervals(responses: Iterable[SilencesResponse]) -> list[SilenceInterval]:
     """
-    Merge the responses of all Alertmanagers into the silences that may hold VMs.
+    Merge the responses of all Alertmanagers into the silences that may apply.
 
     The newest version of each silence counts, and of equally new ones the active one.
     """
@@ -123,7 +123,7 @@ def silence_intervals(responses: Iterable[SilencesResponse]) -> list[SilenceInte
     return [
         _interval(silence, response)
         for silence, response in newest.values()
-        if silence.may_hold_vms and silence.ever_applied
+        if silence.ever_applied and is_valid_silence(silence.matchers)
     ]
 
 

@@ -1,14 +1,19 @@
 """
 Which VMs a silence holds: recovery does not start them while the silence applies.
 
-A silence holds a VM if it selects the VM, its node, cluster or system, or has the matcher
-``recovery="hold"``, and matches the alerts that are raised while the VM is down. A silence of other
-alerts, for example of a full filesystem, does not.
+A silence holds a VM in two cases:
+
+- Alertmanager mutes the alert VergeVMDown of the VM with it, whatever its matchers are: also those
+  that exclude (``vm_name!="web-01"``), and those of an alert name or a severity alone.
+- It selects the VM, its node, cluster or system, or has the matcher ``recovery="hold"``, and
+  matches one of the alerts that are raised while the VM is down. A silence of other alerts, for
+  example of a full filesystem, does not.
 
 The labels of those alerts are known except for those that Prometheus adds: ``job``, ``instance``
 and external labels. A silence created from an alert in Alertmanager's UI contains them all, so
-matchers of unknown labels are ignored. A silence that selects only by ``node`` or ``cluster`` must
-match exactly, because alerts of other exporters have these labels too.
+matchers of unknown labels are ignored in a silence of our alerts. A silence that selects only by
+``node_name`` or ``cluster_name`` must match exactly, because alerts of other exporters may have
+these labels too.
 """
 
 import asyncio
@@ -17,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from exporter.alerting.alerts import DEFINITIONS
+from exporter.alerting.alerts import DEFINITIONS, SOURCE, AlertName
 from exporter.alerting.config import AlertmanagerSettings
 from exporter.alerting.matchers import Matcher, all_match
 from exporter.alerting.silence_poller import SilencePoller
@@ -29,6 +34,19 @@ HOLD_LABEL = {"recovery": "hold"}
 """A label that no alert has: a matcher of it is addressed to recovery."""
 PART_LABELS = ("nic", "disk", "mountpoint")
 """Labels of alerts about a part of a VM."""
+VM_LABELS = ("system_name", "vm_id", "vm_name")
+"""Labels of the alert that a VM is down, besides the constant ones."""
+DOWN_LABELS = {
+    "alertname": str(AlertName.VM_DOWN),
+    "severity": DEFINITIONS[AlertName.VM_DOWN].severity,
+    "layer": DEFINITIONS[AlertName.VM_DOWN].layer,
+}
+"""The constant labels of that alert. Only the daemon's own has ``source`` too."""
+NOT_ADDED = (*VM_LABELS, *DOWN_LABELS, *PART_LABELS, "source", "recovery", "node_name",
+             "cluster_name")  # fmt: skip
+"""Labels that Prometheus adds to none of our alerts."""
+OTHER_ALERT = "InstanceDown"
+"""The name of an alert that is not ours."""
 
 
 class LabelValues(NamedTuple):
@@ -104,7 +122,8 @@ class VMSilences:
 
     def _merge(self) -> None:
         responses = (poller.response for poller in self._pollers)
-        self._intervals = silence_intervals(one for one in responses if one is not None)
+        intervals = silence_intervals(one for one in responses if one is not None)
+        self._intervals = [one for one in intervals if may_hold_vms(one.silence)]
 
     @property
     def unknown(self) -> str:
@@ -150,8 +169,8 @@ class SystemSilences:
                 "system_name": self._system_name(),
                 "vm_id": str(vm.vm_key),
                 "vm_name": vm.vm_name,
-                "node": vm.node,
-                "cluster": vm.cluster,
+                "node_name": vm.node,
+                "cluster_name": vm.cluster,
             }
         )
 
@@ -191,7 +210,55 @@ def hold_reason(
 
 
 def holds_vm(silence: Silence, labels: Mapping[str, str]) -> bool:
-    """Return whether *silence*, if it may hold VMs at all, holds the VM with *labels*."""
+    """Return whether *silence* holds the VM with *labels* while it applies."""
+    others = []
+    for matcher in silence.matchers:  # most silences are of another VM
+        if matcher.name not in VM_LABELS:
+            others.append(matcher)
+        elif not matcher.matches(labels.get(matcher.name, "")):
+            return False
+    if _mutes_down_alert(others, of_ours=_is_of_ours(silence)):
+        return True
+    return silence.selects_vms and _may_mute(silence, labels)
+
+
+def may_hold_vms(silence: Silence) -> bool:
+    """Return whether *silence* may hold a VM, whatever its labels are: most silences do not."""
+    others = [one for one in silence.matchers if one.name not in VM_LABELS]
+    return silence.selects_vms or _mutes_down_alert(others, of_ours=_is_of_ours(silence))
+
+
+def _mutes_down_alert(matchers: Sequence[Matcher], *, of_ours: bool) -> bool:
+    """
+    Return whether Alertmanager mutes VergeVMDown, the daemon's or Prometheus' own.
+
+    Args:
+        matchers: Those that do not concern which VM it is.
+        of_ours: Whether the silence is of our alerts, so that it may name ``job`` too.
+
+    """
+    unmatched = [one for one in matchers if not one.matches(DOWN_LABELS.get(one.name, ""))]
+    if all(one.name not in NOT_ADDED for one in unmatched) and (of_ours or not unmatched):
+        return True
+    sources = [one for one in matchers if one.name == "source"]
+    return all(one.name == "source" for one in unmatched) and all_match(sources, SOURCE)
+
+
+def _is_of_ours(silence: Silence) -> bool:
+    """Return whether *silence* names a VM, a system or our alert, be it to exclude it."""
+    return any(
+        one.name in VM_LABELS
+        or (
+            one.name == "alertname"
+            and one.matches(AlertName.VM_DOWN)
+            and not one.matches(OTHER_ALERT)
+        )
+        for one in silence.matchers
+    )
+
+
+def _may_mute(silence: Silence, labels: Mapping[str, str]) -> bool:
+    """Return whether *silence* matches an alert that may be raised while the VM is down."""
     by_label: dict[str, list[Matcher]] = defaultdict(list)
     for matcher in silence.matchers:
         by_label[matcher.name].append(matcher)
@@ -207,7 +274,7 @@ def _ignored_labels(silence: Silence, labels: Mapping[str, str]) -> tuple[str, .
     """
     Return the labels that do not matter because a narrower label selects the VM.
 
-    Our VM alerts have no ``cluster`` label, but a Prometheus in Kubernetes adds its own.
+    Our VM alerts have no such label, but those of an operator's own rules may.
     """
     equal = {
         one.name
@@ -215,8 +282,8 @@ def _ignored_labels(silence: Silence, labels: Mapping[str, str]) -> tuple[str, .
         if one.is_equal and not one.is_regex and one.value == labels.get(one.name)
     }
     if equal & {"vm_id", "vm_name"}:
-        return ("node", "cluster")
-    return ("cluster",) if "system_name" in equal and "node" in equal else ()
+        return ("node_name", "cluster_name")
+    return ("cluster_name",) if "system_name" in equal and "node_name" in equal else ()
 
 
 def _may_match(

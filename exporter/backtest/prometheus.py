@@ -137,10 +137,12 @@ class MetricsHistory:
         self, found: Mapping[str, Sequence[tuple[Labels, str]]]
     ) -> dict[tuple[FactKind, str], str]:
         facts: dict[tuple[FactKind, str], str] = {}
-        in_maintenance = {one["node"]: value == "1" for one, value in found.get(MAINTENANCE, ())}
-        words = {one["node"]: one["status"] for one, _ in found.get(NODE_STATUS, ())}
+        in_maintenance = {
+            one["node_name"]: value == "1" for one, value in found.get(MAINTENANCE, ())
+        }
+        words = {one["node_name"]: one["status"] for one, _ in found.get(NODE_STATUS, ())}
         for one, _ in found.get(NODE_INFO, ()):
-            name, word = one["node"], words.get(one["node"])
+            name, word = one["node_name"], words.get(one["node_name"])
             status = _status(word, None) if word is not None else None
             node = NodeFact(name, self._cluster(one), None, in_maintenance.get(name), status)
             facts[FactKind.NODE, str(self._number(FactKind.NODE, name))] = encode(node)
@@ -153,7 +155,7 @@ class MetricsHistory:
         words = {one["vm_id"]: one["status"] for one, _ in found[STATUS]}
         policies = {one["vm_id"]: one["policy"] for one, _ in found.get(STATE, ())}
         for one, _ in found[INFO]:
-            key, node = one["vm_id"], one.get("node", "")
+            key, node = one["vm_id"], one.get("node_name", "")
             policy = policies.get(key, "no")
             self._uuids[key] = one.get("uuid", "") or f"vm-{key}"
             vm = VMFact(
@@ -174,7 +176,7 @@ class MetricsHistory:
             if key in words:
                 number = self._number(FactKind.NODE, node) if node else None
                 facts[FactKind.STATUS, key] = encode(_status(words[key], number))
-        for name in {one["cluster"] for one, _ in found[INFO] if one.get("cluster")}:
+        for name in {one["cluster_name"] for one, _ in found[INFO] if one.get("cluster_name")}:
             facts[FactKind.CLUSTER, str(self._number(FactKind.CLUSTER, name))] = encode(name)
         return facts
 
@@ -249,7 +251,7 @@ class MetricsHistory:
         return self._numbers.setdefault((kind, name), len(self._numbers) + 1)
 
     def _cluster(self, labels: Labels) -> int | None:
-        name = labels.get("cluster", "")
+        name = labels.get("cluster_name", "")
         return self._number(FactKind.CLUSTER, name) if name else None
 
 

@@ -1,6 +1,5 @@
 """The preflight check: connect to each system once, read every table, and test recovery's needs."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +12,12 @@ from exporter import logs
 from exporter.alerting.alertmanager import Alertmanager, AlertmanagerError
 from exporter.alerting.alertmanager import make_session as make_alertmanager_session
 from exporter.alerting.config import AlertmanagerSettings
+from exporter.cli.check_enrolment import (
+    check_enrolment,
+    enrolled_table,
+    enrolment_notes,
+    rules_table,
+)
 from exporter.clock import Clock
 from exporter.collectors.inventory import join
 from exporter.collectors.nodes import NODES
@@ -22,8 +27,7 @@ from exporter.config.settings import Settings
 from exporter.config.systems import ResolvedSystem, resolve_systems
 from exporter.daemon.clients import connect, make_session
 from exporter.errors import ConfigError, UnauthorizedError, UnreachableError, VergeOSError
-from exporter.formatting import counted
-from exporter.model import IDENTITY, Inventory
+from exporter.model import IDENTITY
 from exporter.polling.schedule import requests_per_hour
 from exporter.prometheus.client import PrometheusConfirmer
 from exporter.prometheus.client import make_session as make_prometheus_session
@@ -31,8 +35,6 @@ from exporter.prometheus.config import ConfirmationSettings
 from exporter.prometheus.query_template import NAMES, filled
 from exporter.recovery.model.cases import Enrolment, OnHang
 from exporter.recovery.model.limits import Mode
-from exporter.recovery.observe.enrolment import enrol_all, rule_title
-from exporter.recovery.observe.inventory_checks import is_eligible
 from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.telemetry import Telemetry
 from exporter.vergeos.client import VergeOSClient
@@ -47,9 +49,14 @@ Write = Callable[[Any], None]
 """Prints Rich markup or a Rich table."""
 
 
-async def check(settings: Settings, clock: Clock, write: Write) -> bool:
+async def check(
+    settings: Settings, clock: Clock, write: Write, *, list_enrolled: bool = False
+) -> bool:
     """
     Check everything that the daemon would use; return whether all of it works.
+
+    Args:
+        list_enrolled: Whether to print the VMs that would be enrolled.
 
     Raises:
         ConfigError: The settings, the web configuration or a certificate are invalid.
@@ -62,7 +69,10 @@ async def check(settings: Settings, clock: Clock, write: Write) -> bool:
         web = read_web_config(settings.web.config_file)
         if web.tls_server_config is not None:
             make_context(web.tls_server_config, settings.web.config_file)
-    results = [await _check_system(resolved, clock, write) for resolved in systems]
+    results = [
+        await _check_system(resolved, clock, write, list_enrolled=list_enrolled)
+        for resolved in systems
+    ]
     results.append(await _check_alertmanagers(settings.alertmanager, clock, write))
     if any(resolved.recovers for resolved in systems):
         results.append(await _check_confirmation(settings.recovery.confirm, write))
@@ -101,7 +111,9 @@ async def _check_confirmation(settings: ConfirmationSettings, write: Write) -> b
     return passed
 
 
-async def _check_system(resolved: ResolvedSystem, clock: Clock, write: Write) -> bool:
+async def _check_system(
+    resolved: ResolvedSystem, clock: Clock, write: Write, *, list_enrolled: bool
+) -> bool:
     """Read every table of one system, as the daemon would, and check its recovery."""
     system = resolved.system
     results = Table("TABLE", box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -133,7 +145,9 @@ async def _check_system(resolved: ResolvedSystem, clock: Clock, write: Write) ->
         return False
     planned = requests_per_hour(resolved.schedules)
     write(f"{planned:.0f} of {client.budget.for_polling} requests per hour")
-    return not resolved.recovers or _check_recovery(resolved, rows, clock, problems, write)
+    if not resolved.recovers:
+        return True
+    return _check_recovery(resolved, rows, clock, problems, write, list_enrolled=list_enrolled)
 
 
 async def _read_tables(
@@ -215,9 +229,11 @@ def _check_recovery(
     clock: Clock,
     problems: list[str],
     write: Write,
+    *,
+    list_enrolled: bool,
 ) -> bool:
     """
-    Check recovery's settings, and count the VMs that it would enrol.
+    Check recovery's settings, and count the VMs that each rule fits and that it would enrol.
 
     Args:
         rows: The rows of the tables that could be read, by table.
@@ -238,15 +254,17 @@ def _check_recovery(
     if not _is_writable(journal):
         problems.append(f"recovery.directory: {journal} cannot be written by this user")
     inventory = join(rows, system_name="", identity=None, taken_at=clock.now())
-    vms, notes = "no tags", list[str]()
+    vms, notes, tables = "no tags", list[str](), list[Table]()
     if VMS.name in rows and inventory.tags is not None:
-        enrolments = enrol_all(inventory, setup.enrolment_rules)
-        enrolled = _count_enrolled(inventory, enrolments)
-        by = ", ".join(f"{number} by {reason}" for reason, number in enrolled.items())
-        total = counted(len(inventory.vms), "VM")
-        vms = f"{enrolled.total()} of {total} enrolled" + (f": {by}" if by else "")
-        notes = list(_possible_mistakes(setup, enrolments, enrolled))
+        found = check_enrolment(inventory, setup.enrolment_rules)
+        vms = found.summary()
+        notes += enrolment_notes(found, setup, settings.confirm.rules)
+        notes += _possible_mistakes(setup, found.enrolments)
+        tables += [rules_table(found)] if setup.enrolment_rules else []
+        tables += [enrolled_table(found)] if list_enrolled and found.enrolled() else []
     write(f"recovery  mode {setup.mode.value}, {escape(vms)}")
+    for table in tables:
+        write(table)
     write(f"  journal in {escape(str(journal))}, {commands}")
     write(f"  kill switch: touch {escape(setup.kill_switch_file)}")
     for note in notes:
@@ -256,13 +274,7 @@ def _check_recovery(
     return not problems
 
 
-def _possible_mistakes(
-    setup: RecoveryConfig, enrolments: Mapping[str, Enrolment], enrolled: Counter[str]
-) -> Iterator[str]:
-    for number, rule in enumerate(setup.enrolment_rules):
-        title = rule_title(number)
-        if rule.policy is not None and rule.policy.acts and title not in enrolled:
-            yield f"{title} matches no VM, or only VMs that another rule or a tag enrols"
+def _possible_mistakes(setup: RecoveryConfig, enrolments: Mapping[str, Enrolment]) -> Iterator[str]:
     cycles = any(
         one.policy.acts and one.on_hang is OnHang.POWER_CYCLE for one in enrolments.values()
     )
@@ -276,16 +288,6 @@ def _possible_mistakes(
             "recovery.own_user is not set: a second instance that acts on this system cannot be "
             "noticed, and each has restart budgets of its own"
         )
-
-
-def _count_enrolled(inventory: Inventory, enrolments: Mapping[str, Enrolment]) -> Counter[str]:
-    """Return the number of VMs that would be restarted after a crash, by tag or rule."""
-    return Counter(
-        enrolment.because
-        for vm in inventory.vms
-        if (enrolment := enrolments.get(vm.config.uuid)) is not None
-        if enrolment.policy.acts and is_eligible(vm, enrolment)
-    )
 
 
 def _is_writable(path: Path) -> bool:

@@ -121,7 +121,12 @@ def run(
 
 
 @command.command()
-def check(config: Config = None) -> None:
+def check(
+    config: Config = None,
+    enrolled: Annotated[
+        bool, typer.Option("--enrolled", help="Also print the VMs that recovery would enroll.")
+    ] = False,
+) -> None:
     """Check the settings, connect to each system once, and print the results."""
     from exporter.cli import check as preflight
     from exporter.config.loader import load, unknown_variables
@@ -129,7 +134,8 @@ def check(config: Config = None) -> None:
     settings = load(config)
     for problem in unknown_variables(os.environ):
         typer.secho(problem, fg="yellow", err=True)
-    if not asyncio.run(preflight.check(settings, SystemClock(), _print)):
+    done = preflight.check(settings, SystemClock(), _print, list_enrolled=enrolled)
+    if not asyncio.run(done):
         raise typer.Exit(FAILED)
 
 

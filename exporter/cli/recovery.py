@@ -41,7 +41,9 @@ commands = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-VM = Annotated[str, typer.Argument(metavar="VM", help="Name, key or UUID of the VM.")]
+VM = Annotated[
+    str, typer.Argument(metavar="VM", help="Name, key or UUID of the VM, or key:KEY or name:NAME.")
+]
 Url = Annotated[
     str, typer.Option("--url", metavar="URL", envvar=URL_VARIABLE, help="URL of the daemon.")
 ]
@@ -63,7 +65,10 @@ Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why you g
 def explain(
     vm: Annotated[
         str,
-        typer.Argument(metavar="VM", help="Name, unique part of a name, key or UUID of the VM."),
+        typer.Argument(
+            metavar="VM",
+            help="Name, unique part of a name, key or UUID of the VM, or key:KEY or name:NAME.",
+        ),
     ],
     decision: Annotated[
         int | None,

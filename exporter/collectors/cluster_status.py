@@ -57,7 +57,7 @@ def clusters(view: RenderView) -> Items:
     )
 
 
-CLUSTER = group("cluster", "system_name cluster", CLUSTER_STATUS.name, clusters)
+CLUSTER = group("cluster", "system_name cluster_name", CLUSTER_STATUS.name, clusters)
 
 FAMILIES = (
     info("cluster_status_info", CLUSTER, "clusters.status#status",

@@ -64,7 +64,9 @@ def _number(row: ClusterTierRow) -> str:
     return f"#{row.key}" if row.tier is None else str(row.tier)
 
 
-TIER = group("storage tier", "system_name cluster tier", "cluster_tiers clusters", cluster_tiers)
+TIER = group(
+    "storage tier", "system_name cluster_name storage_tier", "cluster_tiers clusters", cluster_tiers
+)
 
 FAMILIES = (
     info("cluster_tier_info", TIER, "cluster_tiers.status#status",

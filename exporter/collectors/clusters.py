@@ -51,7 +51,7 @@ def status_counts(view: RenderView) -> Items:
 
 STATUS_COUNT = group(
     "status in a cluster",
-    "system_name cluster status",
+    "system_name cluster_name status",
     "vms machine_status clusters",
     status_counts,
 )

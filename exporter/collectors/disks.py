@@ -71,7 +71,7 @@ DISK_LOAD = group("disk load", f"{VM} disk", "vms machine_drives machine_drive_s
 FAMILIES = (
     info("vm_disk_info", DISK, "machine_drives",
          "Attributes that may change during a disk's life",
-         {"tier": "preferred_tier", "media": "media", "interface": "interface"}),
+         {"storage_tier": "preferred_tier", "media": "media", "interface": "interface"}),
     gauge("vm_disk_size_bytes", DISK, "machine_drives.disksize", "Size of the disk", "disksize"),
     gauge("vm_disk_used_bytes", DISK, "machine_drives.used_bytes",
           "Space that the disk uses on its tier", "used_bytes"),

@@ -120,7 +120,7 @@ FILESYSTEM = group("filesystem", f"{VM} mountpoint", "vms machine_status guests"
 FAMILIES = (
     info("vm_guest_info", GUEST, "machine_status.agent_guest_info",
          "Operating system in the VM",
-         {"hostname": "hostname", "os_name": "osinfo.pretty_name", "os_version":
+         {"guest_hostname": "hostname", "os_name": "osinfo.pretty_name", "os_version":
           "osinfo.version", "kernel": "osinfo.kernel_release"}),
     gauge("vm_guest_memory_total_bytes", GUEST, "machine_status.agent_guest_info.meminfo.ram_total",
           "Memory that the guest has", scale("meminfo.ram_total", MIB)),

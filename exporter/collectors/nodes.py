@@ -67,11 +67,12 @@ def node_states(view: RenderView) -> Items:
     ).known()
 
 
-NODE = group("node", "system_name node", "nodes clusters", physical_nodes)
-NODE_STATE = group("node state", "system_name node", "nodes machine_status", node_states)
+NODE = group("node", "system_name node_name", "nodes clusters", physical_nodes)
+NODE_STATE = group("node state", "system_name node_name", "nodes machine_status", node_states)
 
 FAMILIES = (
-    info("node_info", NODE, "nodes.cluster", "Cluster of a physical node", {"cluster": "cluster"}),
+    info("node_info", NODE, "nodes.cluster", "Cluster of a physical node",
+         {"cluster_name": "cluster"}),
     gauge("node_maintenance", NODE, "nodes.maintenance",
           "1 while the node is in maintenance mode", "node.maintenance"),
     gauge("node_running", NODE_STATE, "machine_status.running",

@@ -230,8 +230,8 @@ FAMILIES = (
           "1 if the guest agent is enabled in the VM's configuration", "guest_agent"),
     info("vm_info", PLACE, "vms, machine_status.node",
          "Attributes that may change during a VM's life, to be joined on system_name and vm_id; "
-         "node is empty while the VM is off",
-         {"uuid": "config.uuid", "cluster": "cluster", "node": "node", "agent_version":
+         "node_name is empty while the VM is off",
+         {"uuid": "config.uuid", "cluster_name": "cluster", "node_name": "node", "agent_version":
           "agent_version", "os_family": "config.os_family", "machine_type": "config.machine_type",
           "ha_group": "config.ha_group", "on_power_loss": "config.on_power_loss", "created_from":
           "config.created_from"}),

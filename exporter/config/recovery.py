@@ -5,7 +5,7 @@ from datetime import time
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
 from exporter.inputs.validation import STRICT, Secret, check_alternatives
 from exporter.prometheus.config import ConfirmationSettings
@@ -13,7 +13,7 @@ from exporter.recovery.decide.maintenance_windows import MaintenanceWindow
 from exporter.recovery.detect.log_patterns import LogPattern
 from exporter.recovery.model.cases import Policy
 from exporter.recovery.model.limits import HOUR, Limits, Mode, PowerState
-from exporter.recovery.observe.enrolment import EnrolmentRule
+from exporter.recovery.observe.enrolment import CONDITIONS, EFFECTS, EnrolmentRule
 
 
 def _unquoted(word: str) -> Callable[[Any], Any]:
@@ -54,6 +54,16 @@ def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def _complete(rule: EnrolmentRule) -> EnrolmentRule:
+    """Refuse a rule that would enrol every VM because a condition was forgotten, or do nothing."""
+    if not any(getattr(rule, name) for name in CONDITIONS):
+        listed = ", ".join(CONDITIONS)
+        raise ValueError(f'has no condition ({listed}); for every VM, write names: ["*"]')
+    if all(getattr(rule, name) in (None, ()) for name in EFFECTS):
+        raise ValueError(f"changes nothing: give at least one of {', '.join(EFFECTS)}")
+    return rule
+
+
 class RecoverySettings(BaseModel):
     """Automatic restart of crashed VMs."""
 
@@ -92,6 +102,7 @@ class RecoverySettings(BaseModel):
                 tags=_listed,
                 after=_listed,
             ),
+            AfterValidator(_complete),
         ],
         ...,
     ] = ()

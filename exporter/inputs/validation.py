@@ -46,6 +46,7 @@ _TEXTS: Mapping[str, str] = {
     "model_type": _GROUP,
     "dataclass_type": _GROUP,
     "model_attributes_type": _GROUP,
+    "too_short": "is empty: give at least one entry, or leave the setting out",
 }
 """Replacements for error messages of pydantic that name Python types."""
 

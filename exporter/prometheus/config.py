@@ -1,12 +1,12 @@
 """The settings of the confirmation by Prometheus: its server and its queries."""
 
-from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
 from exporter.inputs.http_settings import HTTPServerSettings, normalized_url
 from exporter.inputs.validation import STRICT
+from exporter.patterns import Patterns, fits
 from exporter.prometheus.query_template import checked, names_vm
 
 
@@ -36,7 +36,7 @@ class ConfirmationRule(BaseModel):
 
     model_config = STRICT
 
-    names: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+    names: Annotated[Patterns, BeforeValidator(_listed)]
     """Patterns of VM names, such as `db-*`."""
     query: Query
     """As `recovery.confirm.query`. It may also name a fixed target."""
@@ -77,6 +77,6 @@ class ConfirmationSettings(HTTPServerSettings):
     def query_of(self, vm_name: str) -> str:
         """Return the query template for the VM *vm_name*; empty if it needs no confirmation."""
         for rule in self.rules:
-            if any(fnmatchcase(vm_name, pattern) for pattern in rule.names):
+            if fits(vm_name, rule.names):
                 return rule.query
         return self.query

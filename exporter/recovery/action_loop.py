@@ -17,14 +17,13 @@ from exporter.recovery.act.request import ActionRequest
 from exporter.recovery.confirmations import Confirmations, ServiceWatch
 from exporter.recovery.decide.facts import SystemFacts, forbidden
 from exporter.recovery.decider import Decider, after_decision
-from exporter.recovery.detect.context import cluster_of
 from exporter.recovery.diagnoser import Diagnoser
 from exporter.recovery.model.cases import Case, Enrolment, Intent
 from exporter.recovery.model.commands import CommandKind
 from exporter.recovery.model.decision import Decision
 from exporter.recovery.model.limits import Mode
 from exporter.recovery.model.ports import FreshVM, Platform
-from exporter.recovery.observe.enrolment import EnrolmentRule, enrol
+from exporter.recovery.observe.enrolment import EnrolmentRule, cluster_name, enrol
 from exporter.recovery.observe.state import RecoveryState
 from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.recovery.rival_watch import HOLD_SECONDS, RivalWatch
@@ -159,4 +158,5 @@ def _enrolled_now(
 ) -> Enrolment:
     """Return the enrolment of *vm* by its present name and tags."""
     renamed = replace(vm, config=replace(vm.config, name=fresh.name))
-    return enrol(renamed, fresh.tags, cluster_of(vm, state.valid_inventory), rules)
+    cluster = cluster_name(vm, state.valid_inventory.reported.clusters)
+    return enrol(renamed, fresh.tags, cluster, rules)

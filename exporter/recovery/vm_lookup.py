@@ -1,12 +1,13 @@
 """Finds systems and VMs by the names that operators type."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
 from exporter.errors import JournalError
 from exporter.executor import run_in_thread
 from exporter.formatting import nearest
+from exporter.patterns import folded, normalized
 from exporter.recovery.engine import Recovery
 from exporter.recovery.model.records import JournalReader
 from exporter.recovery.model.views import AmbiguousNameError, UnknownNameError
@@ -15,6 +16,8 @@ JOURNAL_ROWS = 1000
 """Rows per system that are searched for VMs that were deleted."""
 NAMES_TO_SUGGEST = 3
 NAMES_TO_LIST = 10
+KINDS = ("name", "key", "uuid")
+"""What identifies a VM; before a colon, it says how the rest is meant, as in ``key:3``."""
 
 
 class FoundVM(NamedTuple):
@@ -35,14 +38,18 @@ def find_systems(recoveries: Mapping[str, Recovery], system: str | None) -> Mapp
     Return the engine of the system with that name or URL; without one, all *recoveries*.
 
     Raises:
+        AmbiguousNameError: It is the name of one system and the URL of another.
         UnknownNameError: No system has the name.
 
     """
     if system is None:
         return recoveries
-    for name, recovery in recoveries.items():
-        if system in (name, recovery.key):
-            return {name: recovery}
+    found = {name: one for name, one in recoveries.items() if system in (name, one.key)}
+    if len(found) > 1:
+        listed = ", ".join(f"{name} ({one.key})" for name, one in found.items())
+        raise AmbiguousNameError(f"{system!r} is the name or the URL of several systems: {listed}")
+    if found:
+        return found
     known = ", ".join(recoveries) or "none, recovery is off"
     raise UnknownNameError(f"no system is named {system!r}; systems with recovery: {known}")
 
@@ -78,6 +85,9 @@ async def find_vm(
 ) -> FoundVM:
     """
     Return the VM with a name, key or UUID.
+
+    A VM may be called "3" while another has the key 3: *wanted* is then refused, and ``name:3`` or
+    ``key:3`` says which is meant.
 
     Args:
         journal: Searched for VMs that were deleted; None while it is not open.
@@ -130,24 +140,44 @@ def _known(system: str, recovery: Recovery) -> list[FoundVM]:
 
 
 def _exact_matches(known: Sequence[FoundVM], wanted: str) -> list[FoundVM]:
-    return (
-        [one for one in known if one.name == wanted]
-        or [one for one in known if str(one.key) == wanted]
-        or [one for one in known if one.uuid.lower() == wanted.lower()]
-    )
+    return [one for one in known if _meanings(one, wanted)]
+
+
+def _meanings(vm: FoundVM, wanted: str) -> list[str]:
+    """Return what *wanted* is of *vm*: its name, key or UUID, with the kind before it or alone."""
+    kind, plain = _split(wanted)
+    is_equal: Mapping[str, Callable[[str], bool]] = {
+        "name": lambda text: normalized(text) == normalized(vm.name),
+        "key": lambda text: text == str(vm.key),
+        "uuid": lambda text: text.lower() == vm.uuid.lower(),
+    }
+    return [
+        one for one, is_it in is_equal.items() if is_it(wanted) or (one == kind and is_it(plain))
+    ]
+
+
+def _split(wanted: str) -> tuple[str, str]:
+    """Return the kind before a colon and what follows; without a kind, "" and all of *wanted*."""
+    kind, _, plain = wanted.partition(":")
+    return (kind, plain) if kind in KINDS and plain else ("", wanted)
 
 
 def _partial_matches(known: Sequence[FoundVM], wanted: str) -> list[FoundVM]:
-    small = wanted.strip().casefold()
-    if not small:
+    kind, plain = _split(wanted)
+    small = folded(plain.strip())
+    if not small or kind in ("key", "uuid"):
         return []
-    same = [one for one in known if one.name.casefold() == small]
-    return same or [one for one in known if small in one.name.casefold()]
+    same = [one for one in known if folded(one.name) == small]
+    return same or [one for one in known if small in folded(one.name)]
 
 
 def _ambiguous(wanted: str, found: Sequence[FoundVM]) -> str:
-    listed = "; ".join(map(str, found[:NAMES_TO_LIST]))
+    meanings = {one: _meanings(one, wanted) for one in found[:NAMES_TO_LIST]}
     more = f"; and {len(found) - NAMES_TO_LIST} more" * (len(found) > NAMES_TO_LIST)
+    if len(set(map(tuple, meanings.values()))) > 1:
+        listed = "; ".join(f"the {' and '.join(kinds)} of {vm}" for vm, kinds in meanings.items())
+        return f"{wanted!r} is {listed}{more}; write name:NAME, key:KEY or the uuid"
+    listed = "; ".join(map(str, meanings))
     return (
         f"{wanted!r} matches {len(found)} VMs: {listed}{more}; "
         "use the full name, or the uuid, or name the system"
@@ -171,5 +201,7 @@ async def _not_found(
             f"{', '.join(unseen)} has not been polled yet; try again in 30 seconds"
         )
     names = {one.name for one in known}
-    hint = await run_in_thread(nearest, wanted, names, most=NAMES_TO_SUGGEST)
-    return UnknownNameError(f"no VM is named {wanted!r} in {where}{hint}")
+    kind, plain = _split(wanted)
+    hint = await run_in_thread(nearest, plain, names, most=NAMES_TO_SUGGEST)
+    what = f"has the {kind} {plain!r}" if kind in ("key", "uuid") else f"is named {plain!r}"
+    return UnknownNameError(f"no VM {what} in {where}{hint}")

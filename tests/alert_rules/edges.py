@@ -39,6 +39,7 @@ STATES = (
     "suspect", "platform", "unknown", "backoff", "held", "acting", "verifying", "indeterminate",
     "quarantined",
 )  # fmt: skip
+RUNNING_BY_NODE = "vm_node:vergewatch_vm_running:max"
 SEEN = steady(f"vergewatch_up{{{SYS}}}", 1)
 
 
@@ -286,7 +287,7 @@ WITHOUT_RECOVERY = (
     Case(
         "VergeVMWentDown",
         "fires for a VM of a failed node after the failover window",
-        (then(f'vergewatch_vm_info{{{VM},node="n1"}}', "1x4 stale"),
+        (then(f'vergewatch_vm_info{{{VM},node_name="n1"}}', "1x4 stale"),
          then(f"vergewatch_node_running{{{NODE}}}", "1x4 0x90"),
          then(WENT_DOWN, "1x4 0x90"), status("stopped")),
         {24: [OF_VM]},
@@ -322,8 +323,8 @@ OTHER_VMS = (
                  "1x2 stale"),
             then(f'vergewatch_vm_status_info{{{instance("b", VM)},status="unresponsive"}}',
                  "_x3 1x9"),
-            then(f'vergewatch_vm_info{{{VM},node="n1",cluster="k"}}', "1x2 stale"),
-            then(f'vergewatch_vm_info{{{VM},node="n2",cluster="k"}}', "_x3 1x9"),
+            then(f'vergewatch_vm_info{{{VM},node_name="n1",cluster_name="k"}}', "1x2 stale"),
+            then(f'vergewatch_vm_info{{{VM},node_name="n2",cluster_name="k"}}', "_x3 1x9"),
         ),
         {5: [OF_VM]},
         (4,),
@@ -331,7 +332,10 @@ OTHER_VMS = (
     Case(
         "VergeVMUnresponsive",
         "names the node",
-        (status("unresponsive"), steady(f'vergewatch_vm_info{{{VM},node="n2",cluster="k"}}', 1)),
+        (
+            status("unresponsive"),
+            steady(f'vergewatch_vm_info{{{VM},node_name="n2",cluster_name="k"}}', 1),
+        ),
         {5: [OF_VM]},
         text={
             "summary": "VergeOS reports a VM as unresponsive.",
@@ -441,7 +445,7 @@ GUESTS = (
 )  # fmt: skip
 
 NODE_RUNS = f"vergewatch_node_running{{{NODE}}}"
-PLACED = then(f'vergewatch_vm_info{{{VM},node="n1"}}', "1x4 stale")
+PLACED = then(f'vergewatch_vm_info{{{VM},node_name="n1"}}', "1x4 stale")
 
 NODES = (
     silent("VergeNodeOffline", "it runs", steady(NODE_RUNS, 1)),
@@ -449,18 +453,18 @@ NODES = (
            steady(f"vergewatch_node_maintenance{{{NODE}}}", 1)),
     Case("VergeNodeOffline", "maintenance of another node does not mute it",
          (steady(NODE_RUNS, 0), steady(f"vergewatch_node_maintenance{{{NODE}}}", 0),
-          steady(f'vergewatch_node_maintenance{{{SYS},node="n2"}}', 1)), {3: [OF_NODE]}, (2,)),
+          steady(f'vergewatch_node_maintenance{{{SYS},node_name="n2"}}', 1)), {3: [OF_NODE]}, (2,)),
     Case("VergeVMFailoverWindow", "fires when the node fails, and resolves after ten minutes",
          (PLACED, then(NODE_RUNS, "1x4 0x90")), {5: [OF_VM], 12: [OF_VM]}, (4, 16)),
     silent("VergeVMFailoverWindow", "maintenance", PLACED, then(NODE_RUNS, "1x4 0x90"),
            steady(f"vergewatch_node_maintenance{{{NODE}}}", 1), at=(5, 8)),
     silent("VergeVMFailoverWindow", "it was on another node",
-           then(f'vergewatch_vm_info{{{VM},node="n2"}}', "1x90"), then(NODE_RUNS, "1x4 0x90"),
+           then(f'vergewatch_vm_info{{{VM},node_name="n2"}}', "1x90"), then(NODE_RUNS, "1x4 0x90"),
            at=(5, 8)),
     silent("VergeVMFailoverWindow", "the node was down before", PLACED, then(NODE_RUNS, "0x90"),
            at=(1, 3)),
     silent("VergeVMFailoverWindow", "it is off, and on no node",
-           then(f'vergewatch_vm_info{{{VM},node=""}}', "1x90"), then(NODE_RUNS, "1x4 0x90"),
+           then(f'vergewatch_vm_info{{{VM},node_name=""}}', "1x90"), then(NODE_RUNS, "1x4 0x90"),
            at=(5, 8)),
     Case(
         "VergeVMDown",
@@ -699,14 +703,14 @@ RECORDINGS = (
         rules=("vms.rules.yml",),
     ),
     Case(
-        "vm_node:vergewatch_vm_running:max",
+        RUNNING_BY_NODE,
         "has the node of the VM, also after a migration",
         (running(1),
-         then(f'vergewatch_vm_info{{{VM},cluster="k",node="n1"}}', "1x5 stale"),
-         then(f'vergewatch_vm_info{{{VM},cluster="k",node="n2"}}', "_x6 1x9")),
+         then(f'vergewatch_vm_info{{{VM},cluster_name="k",node_name="n1"}}', "1x5 stale"),
+         then(f'vergewatch_vm_info{{{VM},cluster_name="k",node_name="n2"}}', "_x6 1x9")),
         samples_of={
-            f"vm_node:vergewatch_vm_running:max{{{SYS}}}": {
-                at: [(f'vm_node:vergewatch_vm_running:max{{{VM},cluster="k",node="{node}"}}', 1)]
+            f"{RUNNING_BY_NODE}{{{SYS}}}": {
+                at: [(f'{RUNNING_BY_NODE}{{{VM},cluster_name="k",node_name="{node}"}}', 1)]
                 for at, node in ((5, "n1"), (6, "n2"))
             }
         },

@@ -20,8 +20,8 @@ DISK = f'{VM},mountpoint="/"'
 OF_DISK = {**OF_VM, "mountpoint": "/"}
 SCRAPED = f'job="vergewatch",instance="{DAEMON}"'
 OF_DAEMON = {"job": "vergewatch", "instance": DAEMON}
-NODE = f'{SYS},node="n1"'
-OF_NODE = {"system_name": SYSTEM, "node": "n1"}
+NODE = f'{SYS},node_name="n1"'
+OF_NODE = {"system_name": SYSTEM, "node_name": "n1"}
 OF_TABLE = {"system_name": SYSTEM, "table": "vms"}
 TABLE = f'{SYS},table="vms"'
 
@@ -125,7 +125,7 @@ STORIES = (
     Story(
         "VergeVMFailoverWindow",
         (
-            then(f'vergewatch_vm_info{{{VM},node="n1"}}', "1x4 stale"),
+            then(f'vergewatch_vm_info{{{VM},node_name="n1"}}', "1x4 stale"),
             then(f"vergewatch_node_running{{{NODE}}}", "1x4 0x30"),
         ),
         OF_VM,

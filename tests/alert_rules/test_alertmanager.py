@@ -220,8 +220,8 @@ async def until_ready(manager: Alertmanager) -> None:
 
 
 def instance(name: str, system: str, **more: str) -> dict[str, str]:
-    labels = {"system_name": system, "vm_id": "7", "vm_name": "web", "node": "n1", "table": "vms",
-              "mountpoint": "/"}  # fmt: skip
+    labels = {"system_name": system, "vm_id": "7", "vm_name": "web", "node_name": "n1",
+              "table": "vms", "mountpoint": "/"}  # fmt: skip
     mine = {label: labels[label] for label in ALERTS[name].identity if label in labels}
     return {**labels_of(name), **mine, **more}
 

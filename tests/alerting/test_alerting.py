@@ -276,7 +276,7 @@ async def test_silence_holds_a_vm_until_some_time_after_it_expires(tmp_path: Pat
 
 async def test_silence_that_ends_stops_holding_without_another_poll(tmp_path: Path) -> None:
     async with alertmanagers(tmp_path) as (real,):
-        await real.silence([equal("node", "node1")], seconds=2.5)
+        await real.silence([equal("node_name", "node1")], seconds=2.5)
         settings = settings_for(real, silences_every_seconds=60.0)
         async with running(settings, tmp_path / "state") as daemon:
             await eventually(lambda: "it is silenced by alice" in daemon.held)

@@ -117,6 +117,7 @@ def test_missing_label_has_the_empty_value(matcher: Matcher, matches: bool) -> N
 def test_silence_whose_matchers_all_match_the_empty_value_is_invalid() -> None:
     assert not is_valid_silence([Matcher("vm_name", ".*", is_regex=True), Matcher("job", "")])
     assert is_valid_silence([Matcher("vm_name", ".*", is_regex=True), Matcher("job", "x")])
+    assert is_valid_silence([Matcher("vm_name", "web-01", is_equal=False)])
 
 
 def test_matcher_is_written_in_alertmanagers_syntax() -> None:

@@ -16,7 +16,7 @@ from exporter.alerting.silences import (
     decode_silences,
     silence_intervals,
 )
-from exporter.alerting.vm_silences import hold_reason, holds_vm
+from exporter.alerting.vm_silences import hold_reason, holds_vm, may_hold_vms
 from tests.alerting.samples import RecordingMeter
 from tests.fakes import START, FakeClock
 
@@ -24,8 +24,8 @@ WEB = {
     "system_name": "production",
     "vm_id": "7",
     "vm_name": "web-01",
-    "node": "node1",
-    "cluster": "Workloads",
+    "node_name": "node1",
+    "cluster_name": "Workloads",
 }
 HOUR = timedelta(hours=1)
 
@@ -72,13 +72,13 @@ def held(*silences: Silence, at: float = 1000.0, **vm: str) -> str:
         'vm_name=~"web-.*"',
         'vm_name=~"db|web-0[1-3]"',
         'vm_id="7"',
-        'node="node1"',
-        'cluster="Workloads"',
+        'node_name="node1"',
+        'cluster_name="Workloads"',
         'system_name="production"',
         'system_name="production", vm_name!="db-01"',
         'system_name=~".+", vm_name!~"db-.*"',
         'recovery="hold"',
-        'recovery="hold", node="node1"',
+        'recovery="hold", node_name="node1"',
         'vm_name="web-01", alertname="VergeVMDown"',
         'vm_name="web-01", alertname=~"Verge.*"',
         'vm_name="web-01", alertname!="VergeVMDown"',
@@ -87,10 +87,16 @@ def held(*silences: Silence, at: float = 1000.0, **vm: str) -> str:
         'vm_name="web-01", job="vergewatch", instance="x:9888", layer="vm"',
         'system_name="production", vm_id="7", vm_name="web-01", cluster="k8s-eu-1"',
         'vm_id="7", node="node-of-prometheus"',
-        'system_name="production", node="node1", cluster="k8s-eu-1"',
-        'node="node1", alertname="VergeNodeOffline", severity="critical", layer="node"',
+        'vm_id="7", node_name="where-it-was", cluster_name="other"',
+        'system_name="production", node_name="node1", cluster="k8s-eu-1"',
+        'system_name="production", node_name="node1", cluster_name="other"',
+        'system_name="production", cluster="k8s-eu-1"',
+        'vm_name=~"web-.*", cluster="k8s-eu-1"',
+        'node_name="node1", alertname="VergeNodeOffline", severity="critical", layer="node"',
         r'vm_name=~"\p{L}+-\d+"',
         'vm_name=~"(?=web)"',
+        'recovery!="hold"',
+        'vm_name=~"web-.*", alertname!="VergeVMDown"',
     ],
 )
 def test_silence_that_selects_the_vm_holds_it(text: str) -> None:
@@ -101,11 +107,6 @@ def test_silence_that_selects_the_vm_holds_it(text: str) -> None:
     "text",
     [
         'severity="warning"',
-        'alertname=~".+"',
-        'alertname="VergeVMDown"',
-        'layer="vm"',
-        'vm_name!="db-01"',
-        'vm_name!=""',
         'vm_name=~".*", severity="warning"',
         'vm_name=""',
         'job="vergewatch"',
@@ -114,29 +115,120 @@ def test_silence_that_selects_the_vm_holds_it(text: str) -> None:
         'vm_name=~"web"',
         'vm_name="web-01", system_name="lab"',
         'system_name="production", vm_name!="web-01"',
-        'node="node2"',
-        'system_name="production", node="node2", cluster="Workloads"',
-        'system_name="production", cluster="k8s-eu-1"',
-        'vm_name=~"web-.*", cluster="k8s-eu-1"',
-        'cluster="workloads"',
+        'node_name="node2"',
+        'system_name="production", node_name="node2", cluster_name="Workloads"',
+        'system_name="production", cluster_name="other"',
+        'vm_name=~"web-.*", cluster_name="other"',
+        'cluster_name="workloads"',
+        'node="node1"',
+        'cluster="Workloads"',
         'recovery="on"',
-        'recovery="hold", node="node2"',
+        'recovery="hold", node_name="node2"',
         'vm_name="web-01", alertname="VergeVMFilesystemFilling"',
         'vm_name="web-01", alertname=~".*Filesystem.*"',
         'vm_name="web-01", severity="info"',
         'vm_name="web-01", mountpoint="/var"',
         'system_name="production", layer="exporter"',
-        'node="node1", alertname="NodeFilesystemAlmostOutOfSpace"',
-        'cluster="Workloads", namespace="shop", alertname="KubePodCrashLooping"',
+        'node_name="node1", alertname="NodeFilesystemAlmostOutOfSpace"',
+        'cluster_name="Workloads", namespace="shop", alertname="KubePodCrashLooping"',
     ],
 )
 def test_silence_of_something_else_does_not_hold_the_vm(text: str) -> None:
     assert not held(silence(text))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'vm_name!="db-01"',
+        'vm_name!=""',
+        'vm_name!~"db-.*|mail"',
+        'vm_id!="8"',
+        'system_name!="lab"',
+        'node_name!="node1"',
+        'cluster_name!="Workloads"',
+        'team!="databases"',
+        'alertname!="Watchdog"',
+        'vm_name!="db-01", severity="critical"',
+        'vm_name!="db-01", job="vergewatch", instance="x:9888", prometheus="eu"',
+        'alertname="VergeVMDown"',
+        'alertname="VergeVMDown", job="vergewatch"',
+        'alertname=~"Verge.*", prometheus="eu"',
+        'alertname=~".+"',
+        'alertname!~"Kube.*"',
+        'severity="critical"',
+        'severity=~"critical|warning", layer!="node"',
+        'layer="vm"',
+        'source="vergewatch"',
+        'source!="vergewatch"',
+        'system_name=~".+", layer!="exporter"',
+    ],
+)
+def test_silence_that_mutes_the_alert_of_a_vm_that_is_down_holds_the_vm(text: str) -> None:
+    assert held(silence(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'vm_name!="web-01"',
+        'vm_name!~"web-.*"',
+        'vm_id!="7"',
+        'system_name!="production"',
+        'vm_name!="db-01", vm_name!="web-01"',
+        'vm_name!="db-01", severity="warning"',
+        'vm_name!="db-01", alertname="VergeVMFilesystemFilling"',
+        'vm_name!="db-01", mountpoint="/var"',
+        'vm_name!="db-01", system_name="lab"',
+        'alertname!="VergeVMDown"',
+        'alertname="VergeRecoveryHeldTooLong"',
+        'alertname="InstanceDown", job="node"',
+        'alertname=~".+", job="node"',
+        'alertname=~"(Kube|Node).*"',
+        'severity!="critical"',
+        'layer!="vm"',
+        'source="other"',
+        'job!="", severity="critical"',
+        'namespace=~".+"',
+    ],
+)
+def test_silence_that_mutes_other_alerts_does_not_hold_the_vm(text: str) -> None:
+    assert not held(silence(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "may"),
+    [
+        ('alertname="KubePodCrashLooping", namespace="shop"', False),
+        ('alertname="InstanceDown"', False),
+        ('severity="warning"', False),
+        ('job="node"', False),
+        ('severity="warning", vm_name!="web-01"', False),
+        ('severity="critical"', True),
+        ('vm_name="db"', True),
+        ('vm_name!="db", job="vergewatch"', True),
+        ('node_name="n"', True),
+        ('source="vergewatch"', True),
+    ],
+)
+def test_silence_of_other_alerts_is_dropped_before_any_vm_is_asked_about(
+    text: str, may: bool
+) -> None:
+    assert may_hold_vms(silence(text)) is may
+
+
+def test_silence_that_excludes_a_vm_holds_all_others() -> None:
+    excluding = silence('vm_name!="web-01"')
+
+    assert [name for name in ("web-01", "web-02", "db") if held(excluding, vm_name=name)] == [
+        "web-02",
+        "db",
+    ]
+
+
 def test_silence_of_a_node_does_not_hold_a_vm_on_an_unknown_node() -> None:
-    assert not held(silence('node="node1"'), node="")
-    assert not held(silence('node=~".*"'), node="")
+    assert not held(silence('node_name="node1"'), node_name="")
+    assert not held(silence('node_name=~".*"'), node_name="")
 
 
 def test_hold_reason_has_author_end_comment_and_id() -> None:
@@ -165,7 +257,7 @@ def test_hold_reason_names_an_invalid_pattern() -> None:
 
 
 def test_hold_reason_names_the_silence_that_ends_last() -> None:
-    late = silence('node="node1"', id="late", ends_at=START + 9 * HOUR, created_by="bob")
+    late = silence('node_name="node1"', id="late", ends_at=START + 9 * HOUR, created_by="bob")
 
     assert "bob" in held(silence('vm_name="web-01"'), late)
 

@@ -141,7 +141,25 @@ def test_explain_names_the_author_of_the_silence(make_harness: MakeHarness, tmp_
     assert "does not start it now because it is silenced by alice until" in explain(about).sentence
 
 
-@pytest.mark.parametrize("label", ["vm_id", "node", "cluster", "system_name"])
+@pytest.mark.parametrize("text", ['vm_name!="web-02"', 'vm_name!~"web-02|db.*"', 'vm_id!="{}"'])
+def test_silence_that_excludes_a_vm_holds_the_others(
+    make_harness: MakeHarness, tmp_path: Path, text: str
+) -> None:
+    silencer = Silencer(tmp_path)
+    harness, _ = start(make_harness, silencer)
+    silencer.respond(silencer.silence(text.format(harness.world.vm("web-02").key)))
+
+    harness.world.crash("web-01")
+    harness.advance(UNTIL_RESTARTED)
+    harness.world.crash("web-02")
+    harness.advance(UNTIL_RESTARTED)
+
+    assert decision(harness).failed_guard is GuardName.NOT_SILENCED
+    assert harness.asked("web-01") == []
+    assert [one.action for one in harness.asked("web-02")] == ["poweron"]
+
+
+@pytest.mark.parametrize("label", ["vm_id", "node_name", "cluster_name", "system_name"])
 def test_silence_of_the_vm_id_node_cluster_or_system_holds_the_vm(
     make_harness: MakeHarness, tmp_path: Path, label: str
 ) -> None:
@@ -151,8 +169,8 @@ def test_silence_of_the_vm_id_node_cluster_or_system_holds_the_vm(
     node = world.node(vm.machine.status.node or 0)
     value = {
         "vm_id": str(vm.key),
-        "node": node.name,
-        "cluster": world.clusters[vm.machine.cluster or 0].name,
+        "node_name": node.name,
+        "cluster_name": world.clusters[vm.machine.cluster or 0].name,
         "system_name": "production",
     }[label]
     silencer.respond(silencer.silence(f'{label}="{value}"'))

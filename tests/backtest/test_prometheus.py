@@ -54,11 +54,11 @@ def samples(cause: str, number: int) -> dict[str, list[dict[str, str]]]:
         of_vm = state if key == "1" else ("healthy", "")
         found[STATUS].append({**vm, "status": "stopped" if down else "running"})
         found[INFO].append(
-            {**vm, "uuid": f"u{key}", "cluster": "c1", "node": "" if down else "node1"}
+            {**vm, "uuid": f"u{key}", "cluster_name": "c1", "node_name": "" if down else "node1"}
         )
         found[STATE].append({**vm, "policy": "on-failure", "state": of_vm[0], "cause": of_vm[1]})
-    node = {"system_name": "north", "node": "node1"}
-    found[NODE_INFO] = [{**node, "cluster": "c1"}]
+    node = {"system_name": "north", "node_name": "node1"}
+    found[NODE_INFO] = [{**node, "cluster_name": "c1"}]
     found[NODE_STATUS] = [{**node, "status": "running"}]
     found[MAINTENANCE] = [node]
     return found

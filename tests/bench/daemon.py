@@ -106,7 +106,10 @@ async def after(daemon: Daemon, cycles: int) -> Page:
     """Return the page after *cycles* polls of the VMs."""
     while True:
         page = await own(daemon)
-        if sum(page.get("vergewatch_api_requests_total", endpoint="vms", outcome="ok")) >= cycles:
+        if (
+            sum(page.get("vergewatch_api_requests_total", api_endpoint="vms", outcome="ok"))
+            >= cycles
+        ):
             return page
         await REAL_TIME.sleep(2)
 

@@ -134,16 +134,22 @@ async def test_check_prints_enrolled_vms_and_the_kill_switch(tmp_path: Path) -> 
               directory: {tmp_path}
               token_file: {token}
               rules:
-              - {{policy: "on-failure", on_hang: power-cycle}}
-              - {{names: "dbx-*", policy: always}}
+              - {{names: "*", policy: "on-failure", on_hang: power-cycle}}
+              - {{names: "[dbx]*", policy: "no"}}
         """)
         code, out, err = await ran("check", "--config", str(config))
+        _, listed, _ = await ran("check", "--enrolled", "--config", str(config))
 
     assert (code, err) == (0, "")
     assert "production  VergeOS" in out
     assert "recovery  mode enforce, " in out
     assert "by recovery.rules[0]" in out
-    assert "recovery.rules[1] matches no VM" in out
+    assert re.search(r"  recovery.rules\[1\] +0 +0 +names \[dbx\]\*; policy no *\n", out)
+    assert 'recovery.rules[1] fits no VM: no VM name fits "[dbx]*" (brackets stand' in out
+    assert re.search(r"\n  VM +KEY +POLICY +ENROLLED BY *\n", listed)
+    rows = re.findall(r"\n +\S+ +[0-9]+ +on-failure +(?:recovery\.rules\[0\]|tag \S+)", listed)
+    assert len(rows) == int(re.findall(r"mode enforce, (\d+) of", out)[0])
+    assert "ENROLLED BY" not in out
     assert "recovery.own_user is not set: if the response to a kill is lost" in out
     assert "recovery.own_user is not set: a second instance" in out
     assert "commands need the token" in out

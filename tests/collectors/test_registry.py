@@ -10,10 +10,19 @@ from exporter.collectors.system import SNAPSHOTS
 from exporter.exposition.collector import UNITS, Family, ItemGroup, Kind, one, unit_of
 from exporter.exposition.view import REPORT
 from exporter.model import IDENTITY
+from exporter.telemetry import INSTRUMENTS
 
 GROUPS = sorted({family.group for family in FAMILIES}, key=lambda group: group.name)
 LABEL = re.compile(r"[a-z][a-z0-9_]*")
 RESERVED = {"job", "instance", "le", "quantile", "alertname", "alertstate", "severity"}
+TARGET_LABELS = {
+    *("job", "instance", "prometheus", "monitor", "replica"),
+    *("namespace", "pod", "container", "service", "endpoint", "node"),  # of its operator
+    *("cluster", "host", "hostname", "region", "zone", "datacenter", "dc", "site", "rack"),
+    *("location", "tenant", "customer", "team", "owner", "project", "environment", "env"),
+    *("stage", "tier", "role", "app", "application", "component"),
+}
+"""Labels that sites set on targets: Prometheus renames a metric's own label of such a name."""
 
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 every_group = pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
@@ -143,9 +152,28 @@ def test_only_info_families_have_info_labels_and_their_value_is_one(family: Fami
 
 @every_family
 def test_label_that_can_change_is_only_on_info_families(family: Family) -> None:
-    changing = {"cluster", "node", "status", "uuid", "ha_group", "os_family", "agent_version"}
+    changing = {
+        "cluster_name",
+        "node_name",
+        "status",
+        "uuid",
+        "ha_group",
+        "os_family",
+        "agent_version",
+    }
     if family.name.startswith("vergewatch_vm_") and not family.info_labels:
         assert not changing & set(family.labels)
+
+
+@pytest.mark.parametrize(
+    ("metric", "labels"),
+    [(one.name, one.labels) for one in (*FAMILIES, *INSTRUMENTS)],
+    ids=[one.name for one in (*FAMILIES, *INSTRUMENTS)],
+)
+def test_no_label_has_the_name_of_a_common_target_label(
+    metric: str, labels: tuple[str, ...]
+) -> None:
+    assert not TARGET_LABELS & set(labels), f"{metric}: a scrape would rename it to exported_..."
 
 
 @every_group

@@ -81,7 +81,7 @@ async def test_migrating_vm_keeps_its_numeric_series() -> None:
             if page.get("vergewatch_up") != [1]:
                 return False  # on a slow machine a poll may be too late, and nothing is shown
             assert {one for one in identities(page) if mine in one[1]} == first
-            return page.get("vergewatch_vm_info", vm_id=str(vm.key), node=node) == [1]
+            return page.get("vergewatch_vm_info", vm_id=str(vm.key), node_name=node) == [1]
 
         for node in ("node5", "node4", "node5"):
             assert system.world.migrate(vm.key, node)

@@ -90,12 +90,11 @@ async def test_documented_join_works(tmp_path: Path, example: str) -> None:
     async with simulating() as system, running(pointing_at(system)) as daemon:
         await daemon.until_up()
         async with prometheus(tmp_path, {"vergewatch": daemon.url}) as server:
-            query = (
-                f"{example} * on (system_name, vm_id) group_left (cluster, node) vergewatch_vm_info"
-            )
+            place = "group_left (cluster_name, node_name) vergewatch_vm_info"
+            query = f"{example} * on (system_name, vm_id) {place}"
             await server.ask_until("vergewatch_vm_info", len(list(system.world.live_vms())))
 
             found = await server.ask(query)
 
             assert found
-            assert all(labels["cluster"] for labels, _ in found)
+            assert all(labels["cluster_name"] for labels, _ in found)

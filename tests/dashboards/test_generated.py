@@ -70,7 +70,7 @@ def test_vm_dashboard_shows_every_metric_of_a_vm() -> None:
     "expression",
     [
         lambda: series("vm_runing"),
-        lambda: series("vm_running", 'cluster="one"'),
+        lambda: series("vm_running", 'cluster_name="one"'),
         lambda: series("vm_running", "system_name"),
         lambda: STATES._replace(label="status").codes("vm_name"),
     ],

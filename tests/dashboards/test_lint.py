@@ -58,7 +58,7 @@ def _set_query(document: Document, expr: str) -> None:
 VIOLATIONS: dict[str, Callable[[Document], object]] = {
     "template_datasource_rule": lambda d: d["templating"]["list"].pop(0),
     "template_label_promql_rule": lambda d: d["templating"]["list"][1]["query"].update(
-        query="label_values(vergewatch_up, node)"
+        query="label_values(vergewatch_up, node_name)"
     ),
     "template_on_time_change_reload_rule": lambda d: d["templating"]["list"][1].update(refresh=1),
     "panel_datasource_rule": lambda d: _panel(d).update(datasource={"uid": "abc"}),
@@ -72,7 +72,9 @@ VIOLATIONS: dict[str, Callable[[Document], object]] = {
     "ids_are_unique": lambda d: _panel(d).update(id=2),
     "panels_do_not_overlap": lambda d: _panel(d)["gridPos"].update(w=4),
     "panel_types_are_built_in": lambda d: _panel(d).update(type="graph"),
-    "metrics_and_labels_exist": lambda d: _set_query(d, "sum by (cluster) (vergewatch_vm_running)"),
+    "metrics_and_labels_exist": lambda d: _set_query(
+        d, "sum by (cluster_name) (vergewatch_vm_running)"
+    ),
     "series_have_legends": lambda d: _graph(d)["targets"][0].pop("legendFormat"),
     "empty_panels_have_a_text": lambda d: _panel(d)["fieldConfig"]["defaults"].pop("noValue"),
     "colors_have_texts": lambda d: _panel(d)["fieldConfig"]["defaults"].update(

@@ -105,7 +105,7 @@ def test_node_of_a_vm_is_a_label_of_its_info_metric(node: int | None, name: str)
         if family == "vergewatch_vm_info" and ("vm_id", "1") in labels
     ]
 
-    assert [info["node"] for info in infos] == [name]
+    assert [info["node_name"] for info in infos] == [name]
 
 
 def vm_series(series: set[Series]) -> set[Series]:
@@ -291,7 +291,7 @@ def test_zero_is_exported() -> None:
 
 def vm_counts(rows: strategies.Rows) -> dict[tuple[str, str], float]:
     return {
-        (dict(labels)["cluster"], dict(labels)["status"]): value
+        (dict(labels)["cluster_name"], dict(labels)["status"]): value
         for (name, labels), value in values(system(rows)).items()
         if name == "vergewatch_cluster_vms"
     }

@@ -1,11 +1,9 @@
 """Finds out which tests run a line, and how long each takes."""
 
-import ast
 import hashlib
 import pickle
 import time
 from collections.abc import Generator, Iterable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +16,8 @@ from tests.mutation.mutant import ROOT, Mutant
 KEPT = ROOT / ".mutation_cache"
 """Holds what was measured, until the mutated code or the test file changes."""
 TIMEOUT_SECONDS = 900.0
+AT_IMPORT = ""
+"""The name of no test: what ran before the first one."""
 
 
 class Measured(NamedTuple):
@@ -93,27 +93,19 @@ class Covering:
             for file, by_line in some.lines.items():
                 known = self._tests.setdefault(file, {})
                 for line, tests in by_line.items():
-                    known.setdefault(line, set()).update(test for test in tests if test)
+                    known.setdefault(line, set()).update(tests)
 
     def of(self, mutant: Mutant) -> set[str]:
         """
         Return the tests that run a changed line.
 
-        Of a line outside a function: all tests of its file, and those in the test files that are
+        Of a line that an import runs: all tests of its file, and those in the test files that are
         named after it or its folder.
         """
         by_line = self._tests.get(str(mutant.file), {})
-        if not lines_of_functions(mutant.file).isdisjoint(mutant.lines):
-            return set[str]().union(*(by_line.get(line, ()) for line in mutant.lines))
+        found = set[str]().union(*(by_line.get(line, ()) for line in mutant.lines))
+        if AT_IMPORT not in found:
+            return found
         names = {f"test_{mutant.file.stem}.py", f"test_{mutant.file.parent.name}.py"}
         named = {test for test in self.seconds if Path(test.partition("::")[0]).name in names}
-        return named.union(*by_line.values())
-
-
-@cache
-def lines_of_functions(file: Path) -> frozenset[int]:
-    """Return the lines of the bodies of the functions of *file*: an import does not run them."""
-    nodes = ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8")))
-    functions = (one for one in nodes if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef))
-    spans = (range(one.body[0].lineno, (one.end_lineno or 0) + 1) for one in functions)
-    return frozenset(line for span in spans for line in span)
+        return named.union(*by_line.values()) - {AT_IMPORT}

@@ -22,7 +22,7 @@ FIXED = 'max_over_time(probe_success{instance="db"}[{{window}}]) == bool 0'
         ({"url": URL, "query": "up == bool 0"}, "has no range"),
         ({"url": URL, "query": FIXED}, "it would confirm every VM"),
         ({"url": URL, "rules": [{"names": "a", "query": "up"}]}, "has no range"),
-        ({"url": URL, "rules": [{"names": [], "query": FIXED}]}, "at least 1 item"),
+        ({"url": URL, "rules": [{"names": [], "query": FIXED}]}, "empty list"),
         ({"url": URL, "query": QUERY, "timeout_seconds": 3.1}, "less than or equal to 3"),
         ({"url": URL, "query": QUERY, "unreachable": "ignore"}, "hold"),
         ({"url": URL, "query": QUERY, "token": "t", "username": "u", "password": "p"}, "keep one"),

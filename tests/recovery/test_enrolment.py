@@ -16,6 +16,7 @@ from exporter.recovery.observe.enrolment import (
     NOT_ENROLLED,
     EnrolmentRule,
     circle_among,
+    cluster_name,
     enrol,
     enrol_all,
 )
@@ -311,6 +312,82 @@ def test_each_vm_is_enrolled_by_its_own_tags_and_the_name_of_its_cluster() -> No
     assert policies(()) == [Policy.ON_FAILURE, Policy.NO, Policy.NO, Policy.NO]
     assert policies(rules) == [Policy.ON_FAILURE, Policy.ALWAYS, Policy.NO, Policy.NO]
     assert policies((of_all,)) == [Policy.ON_FAILURE, Policy.NO, Policy.NO, Policy.NO]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "denied", "permitted"),
+    [("lab", True, True), ("prod", False, False), ("", False, False), (None, True, False)],
+)
+def test_rule_of_a_cluster_denies_and_does_not_permit_while_the_cluster_is_unknown(
+    cluster: str | None, denied: bool, permitted: bool
+) -> None:
+    everyone = EnrolmentRule(names=("*",), policy=Policy.ON_FAILURE)
+    lab = EnrolmentRule(clusters=("lab",), policy=Policy.NO)
+
+    found = enrol(VM, frozenset(), cluster, (everyone, lab))
+    by_cluster = enrol(VM, frozenset(), cluster, (replace(lab, policy=Policy.ALWAYS),))
+
+    assert found.policy.acts is not denied
+    assert by_cluster.policy.acts is permitted
+
+
+def test_rule_of_a_cluster_without_a_policy_does_not_fit_while_the_cluster_is_unknown() -> None:
+    rules = (
+        EnrolmentRule(clusters=("production",), tier=0),
+        EnrolmentRule(names=("*",), policy=Policy.ALWAYS),
+    )
+
+    assert [enrol(VM, frozenset(), one, rules).tier for one in ("production", None)] == [0, 2]
+
+
+def test_cluster_of_a_vm_is_unknown_if_its_row_is_missing_or_has_no_name() -> None:
+    vms = [model.VM(values.config(number, cluster=number), None) for number in (1, 2, 3)]
+    vms.append(model.VM(values.config(4, cluster=None), None))
+    clusters = {1: model.Cluster(1, "prod"), 2: model.Cluster(2, "")}
+
+    assert [cluster_name(vm, clusters) for vm in vms] == ["prod", None, None, ""]
+
+
+@pytest.mark.parametrize("rule", [EnrolmentRule(clusters=("*",)), EnrolmentRule(ha_groups=("*",))])
+def test_vm_without_a_cluster_or_ha_group_fits_no_pattern_of_one(rule: EnrolmentRule) -> None:
+    vm = model.VM(values.config(name="web-01", ha_group="", cluster=None), None)
+
+    assert enrol(vm, frozenset(), "", (replace(rule, policy=Policy.ALWAYS),)) is NOT_ENROLLED
+
+
+@pytest.mark.parametrize(
+    "tags", [{"Env/Prod"}, {"ENV/PROD", "team/web"}, {"env/prod"}, {"env/PROD"}]
+)
+def test_rule_that_denies_a_tag_holds_vms_with_the_tag_in_any_capitals(tags: set[str]) -> None:
+    rules = (
+        EnrolmentRule(names=("*",), policy=Policy.ON_FAILURE),
+        EnrolmentRule(tags=("env/prod",), policy=Policy.NO),
+    )
+
+    assert enrol(VM, frozenset(tags), "production", rules).because == "recovery.rules[1]"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        ("[DO NOT START]*", "[DO NOT START] erp"),
+        ("[do not start]*", "[DO NOT START] erp"),
+        ("db[old]", "db[old]"),
+        ("db[!x]*", "db[!x]-1"),
+        ("*]", "web [maintenance]"),
+        ("DB-*", "db-01"),
+    ],
+)
+def test_rule_that_denies_a_name_with_brackets_or_capitals_holds_that_vm(
+    pattern: str, name: str
+) -> None:
+    rules = (
+        EnrolmentRule(names=("*",), policy=Policy.ON_FAILURE),
+        EnrolmentRule(names=(pattern,), policy=Policy.NO),
+    )
+    vm = model.VM(values.config(name=name), None)
+
+    assert enrol(vm, frozenset(), "production", rules).because == "recovery.rules[1]"
 
 
 def test_vms_are_not_enrolled_while_the_tags_are_unread() -> None:

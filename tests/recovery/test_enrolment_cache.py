@@ -54,6 +54,18 @@ def test_enrolments_are_kept_while_the_tags_or_the_inventory_cannot_be_read() ->
     assert not cache.problem
 
 
+def test_enrolments_are_kept_while_clusters_that_a_rule_names_cannot_be_read() -> None:
+    cache = EnrolmentCache(CLUSTER_RULES)
+    cache.enrolments(shown(), CURRENT)
+    stale = {name: table for name, table in TABLES.items() if name != "clusters"}
+
+    assert cache.enrolments(shown(stale), CURRENT) is CURRENT
+    assert "clusters" in cache.problem
+    assert cache.enrolments(shown(), CURRENT) is CURRENT
+    assert not cache.problem
+    assert EnrolmentCache(RULES).enrolments(shown(stale), CURRENT) is not CURRENT
+
+
 def test_reset_works_out_everything_again() -> None:
     cache = EnrolmentCache(RULES)
     cache.enrolments(shown(), CURRENT)

@@ -144,6 +144,99 @@ async def test_vms_of_one_name_are_distinguished_by_uuid(
     assert (await service.explain(case.uuid)).vm_key == case.key
 
 
+def called(**names: str) -> Harness:
+    """Return a system in which some VMs, given by their former names, have new names."""
+    harness = stage()
+    cases = [harness.case(old.replace("_", "-")) for old in names]
+    renamed = {
+        case.uuid: replace(case, name=new) for case, new in zip(cases, names.values(), strict=True)
+    }
+    harness.recovery.state = harness.recovery.state.with_cases(renamed)
+    return harness
+
+
+@pytest.mark.parametrize("kind", [CommandKind.CLEAR, "explain", "log"])
+async def test_name_that_is_the_key_of_another_vm_is_refused_and_told_apart(
+    office: Opening, kind: str
+) -> None:
+    harness = called(web_02="1")
+    keyed, named = harness.case("web-01"), stage().case("web-02")
+    assert keyed.key == 1
+    service = (await office(harness)).service
+
+    async def vm_of(wanted: str) -> str:
+        if kind == "explain":
+            return (await service.explain(wanted)).uuid
+        if kind == "log":
+            (name,) = {event.vm for event in await service.log(wanted, limit=99)}
+            return {"web-01": keyed.uuid, "web-02": named.uuid}[name]
+        (receipt,) = await service.command(
+            CommandKind.CLEAR, owner="anna", reason="new disk", vm=wanted
+        )
+        return {"web-01": keyed.uuid, "1": named.uuid}[receipt.vm]
+
+    with pytest.raises(AmbiguousNameError) as error:
+        await vm_of("1")
+    assert str(error.value) == (
+        f"'1' is the key of web-01 (key 1, uuid {keyed.uuid}) in stage; the name of 1 "
+        f"(key {named.key}, uuid {named.uuid}) in stage; write name:NAME, key:KEY or the uuid"
+    )
+    assert await vm_of("key:1") == keyed.uuid
+    assert await vm_of("name:1") == named.uuid
+    assert await vm_of(f"uuid:{keyed.uuid.upper()}") == keyed.uuid
+    assert await vm_of(str(named.key)) == named.uuid
+
+
+async def test_name_like_a_uuid_or_a_prefixed_key_is_told_apart(office: Opening) -> None:
+    uuid = stage().case("erp-01").uuid
+    harness = called(web_01="key:4", web_02=uuid)
+    service = (await office(harness)).service
+
+    for wanted in ("key:4", uuid):
+        with pytest.raises(AmbiguousNameError, match=f"'{wanted}' is the .*; write name:NAME"):
+            await service.explain(wanted)
+    assert (await service.explain("name:key:4")).vm_key == 1
+    assert (await service.explain(f"name:{uuid}")).vm_key == 4
+    assert (await service.explain(f"uuid:{uuid}")).vm_key == 3
+
+
+async def test_vm_called_by_its_own_key_is_found_by_it(office: Opening) -> None:
+    service = (await office(called(erp_01="3"))).service
+
+    for wanted in ("3", "key:3", "name:3"):
+        assert (await service.explain(wanted)).vm_key == 3
+
+
+async def test_accented_name_is_found_in_either_form(office: Opening) -> None:
+    service = (await office(called(erp_01="zoe\u0308"))).service
+
+    assert (await service.explain("zo\xeb")).vm_key == 3
+    assert (await service.explain("name:ZO\xcb")).vm_key == 3
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ("key:web-01", "no VM has the key 'web-01' in stage"),
+        ("uuid:1", "no VM has the uuid '1' in stage"),
+        ("name:1", "no VM is named '1' in stage"),
+        ("name:", "no VM is named 'name:' in stage"),
+    ],
+)
+async def test_prefix_limits_what_a_vm_is_found_by(office: Opening, wanted: str, says: str) -> None:
+    service = (await office(stage())).service
+
+    with pytest.raises(UnknownNameError, match=says):
+        await service.command(CommandKind.CLEAR, owner="anna", reason="new disk", vm=wanted)
+
+
+async def test_name_of_one_system_that_is_the_url_of_another_is_refused(office: Opening) -> None:
+    service = (await office(stage(), **{"https://stage.example": other()})).service
+
+    with pytest.raises(AmbiguousNameError, match=r"several systems: stage .*https://other"):
+        service.status("https://stage.example")
+
+
 async def test_unknown_system_lists_the_known_ones(office: Opening) -> None:
     service = (await office(stage())).service
 

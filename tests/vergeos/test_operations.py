@@ -87,7 +87,7 @@ class Site:
     def counted(self) -> dict[tuple[str, str], float]:
         """Return the measured requests by endpoint and outcome."""
         return {
-            (sample.labels["endpoint"], sample.labels["outcome"]): sample.value
+            (sample.labels["api_endpoint"], sample.labels["outcome"]): sample.value
             for metric in self.telemetry["api_requests_total"].collect()
             for sample in metric.samples
         }

@@ -3,13 +3,13 @@
 VM = ("system_name", "vm_id", "vm_name")
 """A VM's identity. The node is not part of it: a migration would restart ``for``."""
 FILESYSTEM = (*VM, "mountpoint")
-NODE = ("system_name", "node")
+NODE = ("system_name", "node_name")
 SYSTEM = ("system_name",)
 TABLE = ("system_name", "table")
 DAEMON = ("job", "instance")
 
 ON_VM = "on (system_name, vm_id)"
-ON_NODE = "on (system_name, node)"
+ON_NODE = "on (system_name, node_name)"
 ON_SYSTEM = "on (system_name)"
 
 RUNNING = "vergewatch_vm_running"
@@ -61,7 +61,7 @@ def lookup(metric: str, text: str, *matchers: str, labels: tuple[str, ...] = VM[
 
 
 ON_ITS_NODE = lookup(
-    "vergewatch_vm_info", '{{ with . | first | label "node" }} on {{ . }}{{ end }}'
+    "vergewatch_vm_info", '{{ with . | first | label "node_name" }} on {{ . }}{{ end }}'
 )
 """The node that the VM runs on, if it runs."""
 

@@ -81,11 +81,11 @@ or
     ),
     Recording(
         "vm_node:vergewatch_vm_running:max",
-        (*VM, "cluster", "node"),
+        (*VM, "cluster_name", "node_name"),
         f"""\
 {by(VM, "vergewatch_vm_running")}
-* {ON_VM} group_left (cluster, node)
-max by (system_name, vm_id, cluster, node) (vergewatch_vm_info)""",
+* {ON_VM} group_left (cluster_name, node_name)
+max by (system_name, vm_id, cluster_name, node_name) (vergewatch_vm_info)""",
         "Whether a VM runs, with its cluster and node.",
     ),
 )
@@ -111,7 +111,7 @@ unless {ON_NODE} (vergewatch_node_maintenance == 1)""",
         for_="3m",
         keep_firing_for=MUTED,
         summary="A node is down.",
-        description="Node {{ $labels.node }} of system {{ $labels.system_name }} has not been "
+        description="Node {{ $labels.node_name }} of system {{ $labels.system_name }} has not been "
         f"running for more than {FOR}, and is not in maintenance.",
     ),
     Alert(
@@ -122,7 +122,7 @@ unless {ON_NODE} (vergewatch_node_maintenance == 1)""",
         # VergeOS may take this long to start the VMs of a dead node elsewhere.
         expr=f"""\
 max by (system_name, vm_id, vm_name) (
-  max_over_time(vergewatch_vm_info{{node!=""}}[10m])
+  max_over_time(vergewatch_vm_info{{node_name!=""}}[10m])
   and {ON_NODE} (
     {by(NODE, "max_over_time(vergewatch_node_running[10m])")} == 1
     and {ON_NODE} (vergewatch_node_running == 0)

@@ -194,8 +194,8 @@ def _requests() -> Panels:
     def counted(counter: str) -> str:
         return f"sum by (system_name) ({per_step(every(counter))})"
 
-    took = rate("api_request_duration_seconds_sum", "endpoint")
-    count = rate("api_request_duration_seconds_count", "endpoint")
+    took = rate("api_request_duration_seconds_sum", "api_endpoint")
+    count = rate("api_request_duration_seconds_count", "api_endpoint")
     remaining = every("api_requests_remaining")
     planned = every("api_requests_planned")
     return {
@@ -210,7 +210,7 @@ def _requests() -> Panels:
         ),
         "Requests by endpoint": graph(
             "api_requests_total",
-            {"{{endpoint}}": f"60 * {rate('api_requests_total', 'endpoint')}"},
+            {"{{api_endpoint}}": f"60 * {rate('api_requests_total', 'api_endpoint')}"},
             height=10,
             step=SLOW,
             unit=PER_MINUTE,
@@ -229,7 +229,7 @@ def _requests() -> Panels:
         ),
         "Mean request duration": graph(
             "api_request_duration_seconds",
-            {"{{endpoint}}": f"{took} / ({count} > 0)"},
+            {"{{api_endpoint}}": f"{took} / ({count} > 0)"},
             height=10,
             step=SLOW,
             unit=SECONDS,

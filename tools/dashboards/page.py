@@ -111,12 +111,14 @@ def system() -> build.QueryVariable:
 
 def clusters(of: str = EVERY_SYSTEM) -> build.QueryVariable:
     """Return the choice of any number of clusters; all of them includes VMs without one."""
-    return _several(_variable("cluster", "Cluster", series("vm_info", of), "cluster"), ".*")
+    return _several(_variable("cluster", "Cluster", series("vm_info", of), "cluster_name"), ".*")
 
 
 def vm() -> build.QueryVariable:
     """Return the choice of one VM of the chosen system and clusters."""
-    return _variable("vm", "VM", series("vm_info", ONE_SYSTEM, 'cluster=~"$cluster"'), "vm_name")
+    return _variable(
+        "vm", "VM", series("vm_info", ONE_SYSTEM, 'cluster_name=~"$cluster"'), "vm_name"
+    )
 
 
 def recovery_vms() -> build.QueryVariable:

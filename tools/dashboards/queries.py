@@ -41,7 +41,7 @@ def _known() -> Iterator[tuple[str, tuple[str, ...]]]:
     ):
         yield name, ()
     # The last three only of the alerts that have them.
-    yield "ALERTS", ("alertname", "alertstate", "severity", "system_name", "node", "vm_name")
+    yield "ALERTS", ("alertname", "alertstate", "severity", "system_name", "node_name", "vm_name")
 
 
 KNOWN: Mapping[str, frozenset[str]] = MappingProxyType(
@@ -51,7 +51,7 @@ KNOWN: Mapping[str, frozenset[str]] = MappingProxyType(
 
 EVERY_SYSTEM = 'system_name=~"$system"'
 ONE_SYSTEM = 'system_name="$system"'
-IN_CLUSTER = 'cluster=~"$cluster"'
+IN_CLUSTER = 'cluster_name=~"$cluster"'
 ONE_VM = 'vm_name="$vm"'
 
 

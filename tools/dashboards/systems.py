@@ -131,14 +131,14 @@ def _problems() -> Panel:
         f"max by ({A_VM}, status) ({IN_TROUBLE}"
         f" or ({STATUS} and {ON_VM} {WENT_DOWN}) or ({STATUS} and {ON_VM} {troubled}))"
     )
-    place = largest("system_name, vm_id, cluster, node", VM_INFO)
+    place = largest("system_name, vm_id, cluster_name, node_name", VM_INFO)
     state = (
         f"(max by (system_name, vm_id, state) ({every('recovery_vm_state_info')})"
         f" or {ON_VM} max by (system_name, vm_id) ({STATUS}))"
     )
     ran = largest(A_VM, f"avg_over_time({RUNNING}[$__range])")
     ran = labeled(ran, "status", wrong)
-    ran = labeled(ran, "cluster, node", place)
+    ran = labeled(ran, "cluster_name, node_name", place)
     ran = labeled(ran, "state", state)
     return table(
         "VMs with problems, VMs that ran in this range and do not run now, and VMs whose "
@@ -155,8 +155,8 @@ def _problems() -> Panel:
                 base="red",
                 steps=[(0.5, "orange"), (0.9, "yellow"), (0.99, "green")],
             ),
-            Column("Cluster", "cluster", 100),
-            Column("Node", "node", 80),
+            Column("Cluster", "cluster_name", 100),
+            Column("Node", "node_name", 80),
             Column("System", "system_name", 110),
         ],
         width=15,
@@ -172,10 +172,10 @@ def _alerts() -> Panel:
     serious = series("ALERTS", OURS, SERIOUS)
     info = series("ALERTS", OURS, FIRING, 'severity="info"')
     about = (
-        "count by (alertname, severity, alertstate, system_name, node, vm_name) "
+        "count by (alertname, severity, alertstate, system_name, node_name, vm_name) "
         f"({serious} or {info})"
     )
-    for label in ("system_name", "node", "vm_name"):  # the last one that the alert has
+    for label in ("system_name", "node_name", "vm_name"):  # the last one that the alert has
         about = f'label_replace({about}, "about", "$1", "{label}", "(.+)")'
     rank = " or ".join(
         f'label_replace(vector({at}), "severity", "{word}", "", "")'
@@ -193,7 +193,7 @@ def _alerts() -> Panel:
         info=f"sort(0 * {about} + on (severity) group_left () ({rank}))",
         width=9,
         height=9,
-        hide=["system_name", "node", "vm_name"],
+        hide=["system_name", "node_name", "vm_name"],
         sort="",
         paged=True,
         empty="no alerts",
@@ -218,7 +218,7 @@ def _bands() -> Panel:
 
 def _by_status() -> Panel:
     counted = every("cluster_vms", IN_CLUSTER)
-    by_status = f"sum by (status) (max by (system_name, cluster, status) ({counted}))"
+    by_status = f"sum by (status) (max by (system_name, cluster_name, status) ({counted}))"
     seen = f"sum by (status) (max_over_time({counted}[$__range] @ end())) > 0"
     return graph(
         "Number of VMs by status. Statuses that no VM had in this range are left out.",
@@ -230,19 +230,19 @@ def _by_status() -> Panel:
 
 
 def _clusters() -> Panel:
-    total = f"sum by (system_name, cluster) ({every('cluster_vms', IN_CLUSTER)})"
+    total = f"sum by (system_name, cluster_name) ({every('cluster_vms', IN_CLUSTER)})"
     running = every("cluster_vms", IN_CLUSTER, 'status="running"')
 
     def placed(expr: str) -> str:
-        return labeled(expr, "cluster", largest("system_name, vm_id, cluster", VM_INFO))
+        return labeled(expr, "cluster_name", largest("system_name, vm_id, cluster_name", VM_INFO))
 
     def each(function: str, expr: str) -> str:
-        return f"{function} by (system_name, cluster) ({expr})"
+        return f"{function} by (system_name, cluster_name) ({expr})"
 
     return table(
         "Each cluster with its VMs, their mean CPU usage and the memory of those that run.",
         [
-            Column("Cluster", "cluster"),
+            Column("Cluster", "cluster_name"),
             Column("System", "system_name"),
             Column("VMs", expr=total),
             Column("Running", expr=each("sum", running)),
@@ -262,17 +262,17 @@ def _clusters() -> Panel:
 
 def _nodes() -> Panel:
     nodes = every("node_info", IN_CLUSTER)
-    node = "system_name, node, cluster"
-    vms = every("vm_info", IN_CLUSTER, 'node!=""')
+    node = "system_name, node_name, cluster_name"
+    vms = every("vm_info", IN_CLUSTER, 'node_name!=""')
 
     def placed(expr: str) -> str:
-        return labeled(expr, "cluster", nodes, ON_NODE)
+        return labeled(expr, "cluster_name", nodes, ON_NODE)
 
     return table(
         "Each node with its status and its VMs.",
         [
-            Column("Node", "node"),
-            Column("Cluster", "cluster"),
+            Column("Node", "node_name"),
+            Column("Cluster", "cluster_name"),
             Column("System", "system_name"),
             Column("Status", "status", texts=STATUSES.texts()),
             Column(
@@ -324,7 +324,7 @@ def _load() -> Panels:
 
 
 def _all() -> Panel:
-    placed = largest(f"{A_VM}, cluster, node, os_family", VM_INFO)
+    placed = largest(f"{A_VM}, cluster_name, node_name, os_family", VM_INFO)
     status = largest("system_name, vm_id, status", STATUS)
     uptime = f"(time() - {every('vm_start_timestamp_seconds')} and {RUNNING} == 1)"
     memory = every("vm_configured_memory_bytes")
@@ -333,8 +333,8 @@ def _all() -> Panel:
         [
             Column("VM", "vm_name", link=VM_OF_ROW),
             Column("Status", "status", texts=STATUSES.texts()),
-            Column("Cluster", "cluster"),
-            Column("Node", "node"),
+            Column("Cluster", "cluster_name"),
+            Column("Node", "node_name"),
             Column("OS", "os_family"),
             Column("CPU", expr=largest(A_VM, in_clusters(CPU)), gauge=True),
             Column("Memory", expr=largest(A_VM, in_clusters(memory)), unit=BYTES),

@@ -90,9 +90,9 @@ def _numbers() -> Panels:
         "Recovery": number("recovery_vm_state_info", _state(), width=4, texts=STATE_TEXTS),
         "Location": number(
             "Cluster and node of the VM.",
-            largest("cluster, node", mine("vm_info")),
+            largest("cluster_name, node_name", mine("vm_info")),
             base="text",
-            name="{{cluster}} {{node}}",
+            name="{{cluster_name}} {{node_name}}",
         ),
         "Uptime": number(
             "Time since the last start.",
@@ -148,7 +148,7 @@ def _bands() -> Panel:
             "Recovery": _state(),
             "Powered on": largest("vm_name", mine("vm_powered_on")),
             "Guest agent connected": largest("vm_name", mine("vm_guest_agent_connected")),
-            "On {{node}}": largest("node", mine("vm_info", 'node!=""')),
+            "On {{node_name}}": largest("node_name", mine("vm_info", 'node_name!=""')),
         },
         texts=STATUSES.code_texts(),
         texts_of={
@@ -237,13 +237,13 @@ def _disks() -> Panel:
         "grows, so a full bar is not a problem.",
         [
             Column("Disk", "disk", 80),
-            Column("Tier", "tier", 50),
+            Column("Tier", "storage_tier", 50),
             Column("Media", "media", 65),
             Column("Interface", "interface", 100),
             Column("Size", width=75, expr=largest("disk", size), unit=BYTES),
             Column("Taken", expr=largest("disk", taken), gauge=True),
         ],
-        info=largest("disk, tier, media, interface", mine("vm_disk_info")),
+        info=largest("disk, storage_tier, media, interface", mine("vm_disk_info")),
         width=8,
         height=7,
         empty="no disks",
@@ -318,17 +318,19 @@ def _guest() -> Panel:
     return table(
         "vm_guest_info",
         [
-            Column("Host name", "hostname", 105),
+            Column("Host name", "guest_hostname", 105),
             Column("System", "os_name", 120),
             Column("Version", "os_version", 75),
             Column("Kernel", "kernel", 165),
             Column(
                 "Last report",
-                expr=largest("hostname", labeled(updated, "hostname", last("vm_guest_info"))),
+                expr=largest(
+                    "guest_hostname", labeled(updated, "guest_hostname", last("vm_guest_info"))
+                ),
                 unit=TIME,
             ),
         ],
-        info=largest("hostname, os_name, os_version, kernel", last("vm_guest_info")),
+        info=largest("guest_hostname, os_name, os_version, kernel", last("vm_guest_info")),
         width=10,
         empty="no guest agent",
     )

@@ -118,7 +118,7 @@ def permits(facts: Facts, guards: Sequence[Guard]) -> bool:
 def _enrolled(facts: Facts) -> str | Denial:
     enrolment, tags_problem = facts.enrolment, facts.system.tags_problem
     if tags_problem:
-        return Denial(tags_problem, "restore access to the tags of VergeOS")
+        return Denial(tags_problem, "restore access to the tags and clusters of VergeOS")
     if enrolment is None or not enrolment.policy.acts:
         because = enrolment.because if enrolment is not None else "the VM is not in the inventory"
         fix = "start the VM; to enroll it, add the tag recovery/auto or an enrolment rule"

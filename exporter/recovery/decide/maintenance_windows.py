@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from fnmatch import fnmatchcase
 from typing import Annotated, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from annotated_types import Gt, Le, MinLen, Predicate
+
+from exporter.patterns import Patterns, fits
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -34,7 +35,7 @@ class MaintenanceWindow:
 
     __pydantic_config__: ClassVar = {"extra": "forbid", "use_attribute_docstrings": True}
 
-    days: tuple[Day, ...] = DAYS
+    days: Annotated[tuple[Day, ...], MinLen(1)] = DAYS
     """Days on which the window starts."""
     start: time
     """Start time, such as `22:00`."""
@@ -42,14 +43,14 @@ class MaintenanceWindow:
     """Duration in hours."""
     zone: Annotated[str, Predicate(is_zone)] = "UTC"
     """The time zone of `start`."""
-    names: tuple[str, ...] = ()
-    """Patterns of the VMs that the window applies to; empty for all."""
+    names: Patterns = ()
+    """Patterns of the VMs that the window applies to. Default: all VMs."""
     reason: Annotated[str, MinLen(1)]
     """The reason that `vergewatch explain` shows."""
 
     def until(self, name: str, moment: datetime) -> datetime | None:
         """Return the end of the window if it covers the VM *name* at *moment*; else None."""
-        if self.names and not any(fnmatchcase(name, pattern) for pattern in self.names):
+        if self.names and not fits(name, self.names):
             return None
         zone, lasts = ZoneInfo(self.zone), timedelta(hours=self.hours)
         today = moment.astimezone(zone).date()

@@ -5,11 +5,12 @@ from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 from exporter.model import VM
+from exporter.patterns import fits
 from exporter.recovery.model.cases import Case, ObservedState, Policy
 from exporter.recovery.model.limits import Limits
 from exporter.recovery.model.platform_log import LogRow
 from exporter.recovery.model.ports import VMLocation
-from exporter.recovery.observe.enrolment import matches
+from exporter.recovery.observe.enrolment import cluster_name
 from exporter.recovery.observe.inventory_checks import CheckedInventory, repeated
 from exporter.recovery.observe.node_history import NodeHistory, lost_several
 from exporter.recovery.observe.state import RecoveryState
@@ -131,8 +132,7 @@ def location(case: Case, inventory: CheckedInventory) -> VMLocation:
 
 def cluster_of(vm: VM, inventory: CheckedInventory) -> str:
     """Return the name of a VM's cluster; empty if unknown."""
-    cluster = inventory.reported.clusters.get(vm.config.cluster or 0)
-    return cluster.name if cluster is not None else ""
+    return cluster_name(vm, inventory.reported.clusters) or ""
 
 
 def node_hold(
@@ -163,6 +163,6 @@ def waits_for(case: Case, state: RecoveryState, limits: Limits, *, at: float) ->
             if other.observed is not ObservedState.UP
             and other.policy.acts
             and other.uuid != case.uuid
-            and matches(other.name, enrolment.after)
+            and fits(other.name, enrolment.after)
         )
     )

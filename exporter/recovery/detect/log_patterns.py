@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Predicate
 
+from exporter.patterns import REGEX_PREFIX
 from exporter.recovery.model.log_templates import RowSource
 
 
@@ -54,6 +55,8 @@ def compile_log_pattern(pattern: str) -> Any:
         ValueError: It is not valid in RE2 syntax.
 
     """
+    if pattern.startswith(REGEX_PREFIX):
+        raise ValueError("is always a regular expression: leave out re:")
     if any(pattern == own.pattern for own in LOG_PATTERNS):
         # They are linear in any engine.
         return re.compile(pattern, re.IGNORECASE | re.ASCII)

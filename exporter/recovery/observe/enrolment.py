@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Le
 
-from exporter.model import VM, Inventory
+from exporter.model import VM, Cluster, Inventory
+from exporter.patterns import Patterns, any_fits, fits, may_overlap
 from exporter.recovery.model.cases import Enrolment, OnHang, Policy
 
 OURS = "recovery/"
@@ -38,26 +38,49 @@ NOT_ENROLLED = Enrolment(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EnrolmentRule:
-    """A rule that enrols the VMs that match all its conditions."""
+    """A rule that enrols the VMs that match all its conditions; one without any matches all."""
 
     __pydantic_config__: ClassVar = {"extra": "forbid", "use_attribute_docstrings": True}
 
-    names: tuple[str, ...] = ()
-    """Patterns such as `web-*`."""
-    clusters: tuple[str, ...] = ()
+    names: Patterns = ()
+    """Patterns of VM names, such as `web-*`."""
+    clusters: Patterns = ()
     """Patterns of cluster names."""
-    ha_groups: tuple[str, ...] = ()
+    ha_groups: Patterns = ()
     """Patterns of HA groups."""
-    tags: tuple[str, ...] = ()
-    """Tags as `category/name`; a VM needs one of them."""
+    tags: Patterns = ()
+    """Patterns of tags as `category/name`; a VM needs one tag that matches one of them."""
     policy: Policy | None = None
     """When to restart the VM. `no` and `ignore` override every other rule and tag."""
     on_hang: OnHang | None = None
     """What to do when VergeOS reports the VM as unresponsive."""
     tier: Annotated[int, Ge(0), Le(LAST_TIER)] | None = None
     """Start order: 0 is first, 4 is last."""
-    after: tuple[str, ...] = ()
+    after: Patterns = ()
     """Patterns of the VMs that must run before this one starts."""
+
+    def fits(self, name: str, cluster: str | None, ha_group: str, tags: frozenset[str]) -> bool:
+        """
+        Return whether a VM meets every condition.
+
+        A VM without a cluster or HA group fits no pattern of one. Where its cluster is unknown
+        (None), a rule that denies fits, and one that permits does not.
+        """
+        return (
+            (not self.names or fits(name, self.names))
+            and (not self.clusters or self._fits_cluster(cluster))
+            and (not self.ha_groups or (ha_group != "" and fits(ha_group, self.ha_groups)))
+            and (not self.tags or any_fits(tags, self.tags))
+        )
+
+    def _fits_cluster(self, cluster: str | None) -> bool:
+        if cluster is None:
+            return self.policy is not None and not self.policy.acts
+        return cluster != "" and fits(cluster, self.clusters)
+
+
+CONDITIONS = ("names", "clusters", "ha_groups", "tags")
+EFFECTS = ("policy", "on_hang", "tier", "after")
 
 
 def rule_title(number: int) -> str:
@@ -65,7 +88,17 @@ def rule_title(number: int) -> str:
     return f"recovery.rules[{number}]"
 
 
-def enrol(vm: VM, tags: frozenset[str], cluster: str, rules: Sequence[EnrolmentRule]) -> Enrolment:
+def cluster_name(vm: VM, clusters: Mapping[int, Cluster]) -> str | None:
+    """Return the name of a VM's cluster: empty if it has none, None if it is unknown."""
+    if vm.config.cluster is None:
+        return ""
+    cluster = clusters.get(vm.config.cluster)
+    return (cluster.name or None) if cluster is not None else None
+
+
+def enrol(
+    vm: VM, tags: frozenset[str], cluster: str | None, rules: Sequence[EnrolmentRule]
+) -> Enrolment:
     """
     Return what *vm* is enrolled under.
 
@@ -78,8 +111,11 @@ def enrol(vm: VM, tags: frozenset[str], cluster: str, rules: Sequence[EnrolmentR
         for name in (tag.casefold() for tag in tags)
         if name.startswith(OURS)  # the name after it may have a slash of its own
     )
+    name, ha_group = vm.config.name, vm.config.ha_group
     numbered = [
-        (number, rule) for number, rule in enumerate(rules) if _fits(rule, vm, tags, cluster)
+        (number, rule)
+        for number, rule in enumerate(rules)
+        if rule.fits(name, cluster, ha_group, tags)
     ]
     fitting = [rule for _, rule in numbered]
     policies = [(POLICY_TAGS[name], f"tag {OURS}{name}") for name in names_found
@@ -108,14 +144,11 @@ def enrol(vm: VM, tags: frozenset[str], cluster: str, rules: Sequence[EnrolmentR
 def enrol_all(inventory: Inventory, rules: Sequence[EnrolmentRule]) -> dict[str, Enrolment]:
     """Return the enrolments of an inventory by uuid; the tags must have been read."""
     assert inventory.tags is not None  # noqa: S101 - a tag that is unread may forbid
-    clusters: dict[int | None, str] = {
-        key: cluster.name for key, cluster in inventory.clusters.items()
-    }
     found = {}
     for vm in inventory.vms:
         of_vm = inventory.tags.get(vm.config.key, frozenset())
         spoken_of = of_vm or rules
-        cluster = clusters.get(vm.config.cluster, "")
+        cluster = cluster_name(vm, inventory.clusters)
         found[vm.config.uuid] = enrol(vm, of_vm, cluster, rules) if spoken_of else NOT_ENROLLED
     return found
 
@@ -126,7 +159,7 @@ def circle_among(rules: Sequence[EnrolmentRule]) -> tuple[str, ...]:
         position: [
             other
             for other, rule in enumerate(rules)
-            if any(_overlap(wanted, name) for wanted in waiting.after for name in rule.names)
+            if any(may_overlap(wanted, name) for wanted in waiting.after for name in rule.names)
         ]
         for position, waiting in enumerate(rules)
     }
@@ -149,25 +182,6 @@ def _way_back(start: int, later: Mapping[int, Sequence[int]]) -> tuple[int, ...]
                 seen.add(follower)
                 trails.append((*trail, follower))
     return ()
-
-
-def _fits(rule: EnrolmentRule, vm: VM, tags: frozenset[str], cluster: str) -> bool:
-    return (
-        matches(vm.config.name, rule.names)
-        and matches(cluster, rule.clusters)
-        and matches(vm.config.ha_group, rule.ha_groups)
-        and (not rule.tags or bool(tags & set(rule.tags)))
-    )
-
-
-def matches(text: str, patterns: Iterable[str]) -> bool:
-    """Return whether *text* fits one of *patterns*; no pattern at all fits everything."""
-    wanted = tuple(patterns)
-    return not wanted or any(fnmatchcase(text, pattern) for pattern in wanted)
-
-
-def _overlap(one: str, other: str) -> bool:
-    return fnmatchcase(one, other) or fnmatchcase(other, one)
 
 
 def _first(told: Sequence[OnHang], ruled: Iterable[OnHang | None]) -> OnHang | None:

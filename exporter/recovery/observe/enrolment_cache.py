@@ -34,8 +34,7 @@ class EnrolmentCache:
             return poll
         if inventory.tags is None:
             return poll._replace(inventory=None, problem=self.problem)
-        by_cluster = any(rule.clusters for rule in self._rules)
-        if by_cluster and "clusters" not in inventory.sources:
+        if self._lacks_clusters(inventory):
             problem = "the clusters were not read yet, and an enrolment rule names some"
             return poll._replace(inventory=None, problem=problem)
         return poll
@@ -43,12 +42,15 @@ class EnrolmentCache:
     def enrolments(
         self, inventory: Inventory | None, current: Mapping[str, Enrolment]
     ) -> Mapping[str, Enrolment]:
-        """Return the enrolment of every VM; *current* while the tags cannot be read."""
+        """Return the enrolment of every VM; *current* while tags or needed clusters are unread."""
         self._sources_before = self._sources
         if inventory is None:
             return current
         if inventory.tags is None:
             self.problem = "the tags were not read recently, so enrolment is unknown"
+            return current
+        if self._lacks_clusters(inventory):
+            self.problem = "the clusters were not read recently, and an enrolment rule names some"
             return current
         self.problem = ""
         sources = tuple(map(inventory.sources.get, SOURCES))
@@ -58,3 +60,6 @@ class EnrolmentCache:
             return current
         self._sources = sources
         return enrol_all(inventory, self._rules)
+
+    def _lacks_clusters(self, inventory: Inventory) -> bool:
+        return "clusters" not in inventory.sources and any(rule.clusters for rule in self._rules)
