@@ -1,6 +1,7 @@
 """Outgoing HTTP requests: sessions, trusted certificates and error texts."""
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,34 @@ def ssl_context(ca_file: Path | None, *, verify: bool, section: str) -> ssl.SSLC
     except OSError as error:
         text = f"{ca_file} cannot be read: {error.strerror}"
         raise ConfigError(f"{section}.ca_file: {text}") from None
+    return context
+
+
+class FollowingContext(ssl.SSLContext):
+    """
+    A context that uses the current one for each new connection.
+
+    aiohttp keeps one context for the life of a server or a session. This one delegates, so that
+    certificates and settings can change. Open connections keep theirs.
+    """
+
+    current: Callable[[], ssl.SSLContext]
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        return self.current().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+
+
+def following(current: Callable[[], ssl.SSLContext], protocol: int) -> FollowingContext:
+    """Return a context that uses the one that *current* returns, for each new connection."""
+    context = FollowingContext(protocol)
+    context.current = current
     return context
 
 

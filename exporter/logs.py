@@ -40,7 +40,9 @@ def configure(level: str, form: str, *, stream: TextIO | None = None) -> None:
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(level=logging.WARNING, stream=stream, format="%(name)s: %(message)s")
-    logging.getLogger("asyncio").addFilter(OnceAMinute())
+    noisy = logging.getLogger("asyncio")
+    if not any(isinstance(one, OnceAMinute) for one in noisy.filters):  # after a reload
+        noisy.addFilter(OnceAMinute())
 
 
 class OnceAMinute(logging.Filter):

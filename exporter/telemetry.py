@@ -82,6 +82,9 @@ INSTRUMENTS = (
                "1 if the last configuration load succeeded, else 0."),
     Instrument("config_last_reload_success_timestamp_seconds", Gauge, "",
                "Time of the last successful configuration load."),
+    Instrument("config_files_rejected", Gauge, "",
+               "Files that the settings name, such as CA certificates, whose present content is "
+               "invalid; the previous content stays in force."),
     Instrument("recovery_decisions_total", Counter, "system_name failed_guard cause",
                "Changed decisions of recovery, by the first failed guard and the cause; `none` is "
                "an action, `mode_permits` an action that only the mode forbids."),
@@ -211,6 +214,13 @@ class AlertmanagerMeter:
 
     def _of(self, instrument: str, *labels: str) -> Any:
         return self._telemetry[f"alertmanager_{instrument}"].labels(*labels)
+
+    def forget(self, alertmanager: str) -> None:
+        """Drop all series of an Alertmanager that is no longer used."""
+        for instrument in INSTRUMENTS:
+            if "alertmanager" in instrument.labels:
+                labels = {"alertmanager": alertmanager}
+                self._telemetry[instrument.short_name].remove_by_labels(labels)
 
     def set_up(self, alertmanager: str, *, up: bool) -> None:
         self._of("up", alertmanager).set(up)

@@ -22,6 +22,7 @@ from exporter.alerting.silence_poller import SilencePoller
 from exporter.alerting.vm_silences import SystemSilences, VMSilences
 from exporter.clock import Clock
 from exporter.executor import run_in_thread
+from exporter.inputs.live_file import FileWatch
 from exporter.model import SystemReport
 from exporter.telemetry import AlertmanagerMeter
 
@@ -39,6 +40,7 @@ class Alerting:
 
     Args:
         directory: Where ``alerts.json`` is kept, so that a restart loses no alert.
+        watch: Reports a CA file that becomes invalid.
 
     Raises:
         ConfigError: The CA file cannot be used.
@@ -51,37 +53,70 @@ class Alerting:
         directory: Path,
         clock: Clock,
         meter: AlertmanagerMeter,
+        watch: FileWatch | None = None,
     ) -> None:
-        if settings.urls:
-            settings.ssl_context()
+        self._clock = clock
+        self._meter = meter
+        self._watch = watch
+        self._changed = asyncio.Event()
+        self.check(settings)
         self.settings = settings
-        self.pollers = [
-            SilencePoller(url, settings, clock, meter)
-            for url in settings.urls
-            if settings.reads_silences
-        ]
+        self.pollers = self._make_pollers(settings)
         self.silences = VMSilences(self.pollers, settings, clock)
         self.store = AlertStore()
         """Replaced whole by each evaluation."""
+        self._is_loaded = False
         self._file = directory / FILE
-        self._clock = clock
-        self._meter = meter
         self._save_error = ""
         """Why the file could not be written the last time."""
 
+    def check(self, settings: AlertmanagerSettings) -> None:
+        """
+        Check that *settings* can be put in force.
+
+        Raises:
+            ConfigError: The CA file cannot be used.
+
+        """
+        if settings.urls:
+            settings.ssl_context()
+
+    def apply(self, settings: AlertmanagerSettings) -> None:
+        """Put *settings* in force; alerts and silences stay."""
+        if settings == self.settings:
+            return
+        for url in set(self.settings.urls) - set(settings.urls):
+            self._meter.forget(url)
+        self.settings = settings
+        self.pollers = self._make_pollers(settings)
+        self.silences.use(self.pollers, settings)
+        self._changed.set()
+
+    def _make_pollers(self, settings: AlertmanagerSettings) -> Sequence[SilencePoller]:
+        urls = settings.urls if settings.reads_silences else ()
+        return [SilencePoller(url, settings, self._clock, self._meter) for url in urls]
+
     async def run(self, reports: Reports) -> None:
         """
-        Evaluate, post and poll until cancelled; return at once if there is no Alertmanager.
+        Evaluate, post and poll until cancelled, by the settings that are in force.
 
         Args:
             reports: Returns the current report of each system.
 
         """
+        while True:
+            self._changed.clear()
+            async with asyncio.TaskGroup() as tasks:
+                work = tasks.create_task(self._work(reports))
+                await self._changed.wait()
+                work.cancel()
+
+    async def _work(self, reports: Reports) -> None:
         settings = self.settings
         if not settings.urls:
             return
-        async with make_session(settings) as session:
-            if settings.posts_alerts:
+        async with make_session(settings, self._watch) as session:
+            if settings.posts_alerts and not self._is_loaded:
                 await self._load()
             async with asyncio.TaskGroup() as tasks:
                 for poller in self.pollers:
@@ -96,12 +131,13 @@ class Alerting:
     def _client(self, url: str, session: aiohttp.ClientSession) -> Alertmanager:
         return Alertmanager(url, session, self.settings, self._clock)
 
-    def silences_of(self, system_name: Callable[[], str]) -> SystemSilences | None:
-        """Return the silences of one system; ``None`` if silences are not read."""
-        return SystemSilences(self.silences, system_name) if self.pollers else None
+    def silences_of(self, system_name: Callable[[], str]) -> SystemSilences:
+        """Return the silences of one system; there are none while silences are not read."""
+        return SystemSilences(self.silences, system_name)
 
     async def _load(self) -> None:
         """Continue with the alerts of the previous process."""
+        self._is_loaded = True
         try:
             self.store = AlertStore.from_json(await run_in_thread(self._file.read_bytes))
         except FileNotFoundError:

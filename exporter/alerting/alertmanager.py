@@ -18,6 +18,7 @@ from exporter.alerting.silences import SilencesResponse, decode_silences
 from exporter.clock import Clock
 from exporter.errors import ConfigError, VergewatchError
 from exporter.http import connection_error_reason, read_body
+from exporter.inputs.live_file import FileWatch
 
 ALERTS = "/api/v2/alerts"
 SILENCES = "/api/v2/silences"
@@ -132,19 +133,24 @@ class Alertmanager:
         return AlertmanagerError(f"{self.url}: {text}", outcome=outcome)
 
 
-def make_session(settings: AlertmanagerSettings) -> aiohttp.ClientSession:
+def make_session(
+    settings: AlertmanagerSettings, watch: FileWatch | None = None
+) -> aiohttp.ClientSession:
     """
     Return a session that opens a new connection for each request.
 
     A kept connection may be closed by the other side between requests; the next request is then
     lost.
 
+    Args:
+        watch: Reports a CA file that becomes invalid.
+
     Raises:
         ConfigError: The CA file cannot be used.
 
     """
     return http.make_session(
-        settings.ssl_context(), connect_seconds=settings.timeout_seconds, force_close=True
+        settings.ssl_context(watch), connect_seconds=settings.timeout_seconds, force_close=True
     )
 
 

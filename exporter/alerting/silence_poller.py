@@ -55,6 +55,12 @@ class SilencePoller:
         invalid = self.response.invalid
         return f"{counted(invalid, 'silence')} of {self.url} cannot be decoded" if invalid else ""
 
+    def take_over(self, former: "SilencePoller") -> None:
+        """Continue with what *former* knows of the same Alertmanager."""
+        self.response = former.response
+        for name in ("_polled_at", "_lost", "_error", "_outcome"):
+            setattr(self, name, getattr(former, name))
+
     @property
     def is_running(self) -> bool:
         return self._alertmanager is not None

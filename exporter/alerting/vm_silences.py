@@ -26,7 +26,7 @@ from exporter.alerting.alerts import DEFINITIONS, SOURCE, AlertName
 from exporter.alerting.config import AlertmanagerSettings
 from exporter.alerting.matchers import Matcher, all_match
 from exporter.alerting.silence_poller import SilencePoller
-from exporter.alerting.silences import Silence, SilenceInterval, silence_intervals
+from exporter.alerting.silences import Silence, SilenceInterval, SilencesResponse, silence_intervals
 from exporter.clock import Clock
 from exporter.recovery.model.ports import VMLocation
 
@@ -113,16 +113,38 @@ class VMSilences:
     def __init__(
         self, pollers: Sequence[SilencePoller], settings: AlertmanagerSettings, clock: Clock
     ) -> None:
-        self._pollers = pollers
-        self._settings = settings
+        self._pollers: Sequence[SilencePoller] = ()
         self._clock = clock
+        self._former: Sequence[SilencesResponse] = ()
+        """What Alertmanagers said that are no longer used."""
         self._intervals: Sequence[SilenceInterval] = ()
+        self.use(pollers, settings)
+
+    def use(self, pollers: Sequence[SilencePoller], settings: AlertmanagerSettings) -> None:
+        """
+        Read the silences from *pollers* from now on.
+
+        Silences of an Alertmanager that is no longer used hold VMs until every present one has
+        answered: a change of its address must not start a VM that is silenced.
+        """
+        urls = {poller.url for poller in pollers}
+        gone = [one.response for one in self._pollers if one.url not in urls]
+        known = [one for one in gone if one is not None]
         for poller in pollers:
+            for former in self._pollers:
+                if former.url == poller.url:
+                    poller.take_over(former)
             poller.on_response = self._merge
+        self._former = [*self._former, *known] if pollers else []
+        self._pollers, self._settings = pollers, settings
+        self._merge()
 
     def _merge(self) -> None:
-        responses = (poller.response for poller in self._pollers)
-        intervals = silence_intervals(one for one in responses if one is not None)
+        responses = [poller.response for poller in self._pollers]
+        if None not in responses:
+            self._former = ()
+        present = [one for one in responses if one is not None]
+        intervals = silence_intervals([*self._former, *present])
         self._intervals = [one for one in intervals if may_hold_vms(one.silence)]
 
     @property

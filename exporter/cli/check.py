@@ -1,6 +1,7 @@
 """The preflight check: connect to each system once, read every table, and test recovery's needs."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,7 +23,7 @@ from exporter.clock import Clock
 from exporter.collectors.inventory import join
 from exporter.collectors.nodes import NODES
 from exporter.collectors.vms import VMS
-from exporter.config.recovery_setup import directory, recovery_setup, token
+from exporter.config.recovery_setup import RecoveryToken, directory, recovery_setup
 from exporter.config.settings import Settings
 from exporter.config.systems import ResolvedSystem, resolve_systems
 from exporter.daemon.clients import connect, make_session
@@ -47,16 +48,24 @@ from exporter.web.webconfig import read_web_config
 EXAMPLE_SECONDS = 60
 Write = Callable[[Any], None]
 """Prints Rich markup or a Rich table."""
+Connecting = Callable[..., VergeOSClient]
+"""`connect`, with what is remembered of refused credentials."""
 
 
 async def check(
-    settings: Settings, clock: Clock, write: Write, *, list_enrolled: bool = False
+    settings: Settings,
+    clock: Clock,
+    write: Write,
+    *,
+    list_enrolled: bool = False,
+    asks_anyway: bool = False,
 ) -> bool:
     """
     Check everything that the daemon would use; return whether all of it works.
 
     Args:
         list_enrolled: Whether to print the VMs that would be enrolled.
+        asks_anyway: Whether to try credentials that VergeOS refused a short time ago.
 
     Raises:
         ConfigError: The settings, the web configuration or a certificate are invalid.
@@ -69,8 +78,9 @@ async def check(
         web = read_web_config(settings.web.config_file)
         if web.tls_server_config is not None:
             make_context(web.tls_server_config, settings.web.config_file)
+    connecting = partial(connect, state=directory(settings.recovery), asks_anyway=asks_anyway)
     results = [
-        await _check_system(resolved, clock, write, list_enrolled=list_enrolled)
+        await _check_system(resolved, clock, write, connecting, list_enrolled=list_enrolled)
         for resolved in systems
     ]
     results.append(await _check_alertmanagers(settings.alertmanager, clock, write))
@@ -112,7 +122,12 @@ async def _check_confirmation(settings: ConfirmationSettings, write: Write) -> b
 
 
 async def _check_system(
-    resolved: ResolvedSystem, clock: Clock, write: Write, *, list_enrolled: bool
+    resolved: ResolvedSystem,
+    clock: Clock,
+    write: Write,
+    connecting: Connecting,
+    *,
+    list_enrolled: bool,
 ) -> bool:
     """Read every table of one system, as the daemon would, and check its recovery."""
     system = resolved.system
@@ -122,14 +137,14 @@ async def _check_system(
     results.add_column("")
     rows: dict[str, Any] = {}
     async with make_session(system.tls) as session:
-        client = connect(resolved, session, Telemetry().meter(resolved.host), clock)
+        client = connecting(resolved, session, Telemetry().meter(resolved.host), clock)
         try:
             problem = await _read_tables(resolved, client, rows, results)
             problems = list[str]()
             if resolved.recovers and not problem:
                 problems += await _log_problems(client)
                 if system.acts_with_another_key:
-                    problems += await _action_problems(resolved, client, clock)
+                    problems += await _action_problems(resolved, client, clock, connecting)
         finally:
             await client.close()
     identity = rows.pop(IDENTITY, None)
@@ -186,12 +201,12 @@ async def _read_tables(
 
 
 async def _action_problems(
-    resolved: ResolvedSystem, client: VergeOSClient, clock: Clock
+    resolved: ResolvedSystem, client: VergeOSClient, clock: Clock, connecting: Connecting
 ) -> list[str]:
     """Return why VergeOS refuses the action credential; empty if it does not."""
     async with make_session(resolved.system.tls, keeps_connections=False) as session:
         meter = Telemetry().meter(resolved.host)
-        actor = connect(resolved, session, meter, clock, client.budget, acts=True)
+        actor = connecting(resolved, session, meter, clock, client.budget, acts=True)
         try:
             query = {"fields": "$key", "limit": "1"}
             await actor.read(VMS.path, query, endpoint=VMS.name)
@@ -246,7 +261,7 @@ def _check_recovery(
     problems = [*problems, *_missing_tables(rows)]
     commands = "no token: commands are refused"
     try:
-        if token(settings) is not None:
+        if RecoveryToken(settings)() is not None:
             commands = "commands need the token"
     except ConfigError as error:
         place = "recovery.token_file: " if settings.token_file is not None else ""

@@ -126,6 +126,14 @@ def check(
     enrolled: Annotated[
         bool, typer.Option("--enrolled", help="Also print the VMs that recovery would enroll.")
     ] = False,
+    retry_refused: Annotated[
+        bool,
+        typer.Option(
+            "--retry-refused",
+            help="Try a secret again that VergeOS refused, for example after its account was "
+            "unlocked. If it is accepted, the running daemon uses it again.",
+        ),
+    ] = False,
 ) -> None:
     """Check the settings, connect to each system once, and print the results."""
     from exporter.cli import check as preflight
@@ -134,7 +142,9 @@ def check(
     settings = load(config)
     for problem in unknown_variables(os.environ):
         typer.secho(problem, fg="yellow", err=True)
-    done = preflight.check(settings, SystemClock(), _print, list_enrolled=enrolled)
+    done = preflight.check(
+        settings, SystemClock(), _print, list_enrolled=enrolled, asks_anyway=retry_refused
+    )
     if not asyncio.run(done):
         raise typer.Exit(FAILED)
 

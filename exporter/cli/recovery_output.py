@@ -121,8 +121,7 @@ def print_status(answer: StatusResponse, vms: VMsResponse) -> None:
     """Print each system with its VMs in trouble."""
     console = _console()
     if answer.settings_problem:
-        text = f"The settings were {answer.settings_problem}. The previous settings are in force."
-        console.print(Text(_plain(text), style="bold red"))
+        console.print(Text(_plain(answer.settings_problem), style="bold red"))
     if not answer.systems:
         console.print("Recovery is off in every system.")
     for number, one in enumerate(answer.systems):

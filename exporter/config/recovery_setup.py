@@ -51,23 +51,34 @@ def recovery_setup(settings: RecoverySettings, mode: Mode) -> RecoveryConfig:
     )
 
 
-def token(settings: RecoverySettings) -> SecretStr | None:
-    """
-    Return the token that recovery commands require; None if commands are not accepted.
+class RecoveryToken:
+    """The token that recovery commands require; its file is read again when it changes."""
 
-    Raises:
-        ConfigError: The token file cannot be read, or the token is too short.
+    def __init__(self, settings: RecoverySettings) -> None:
+        self.apply(settings)
 
-    """
-    found = settings.token
-    if settings.token_file is not None:
-        found = SecretFile(settings.token_file).read()
-    if found is not None:
-        check_token(found, str(settings.token_file or "recovery.token"))
-    return found
+    def apply(self, settings: RecoverySettings) -> None:
+        """Require the token of *settings* from now on."""
+        self._token = settings.token
+        self._path = settings.token_file
+        self._file = SecretFile(self._path) if self._path is not None else None
+
+    def __call__(self) -> SecretStr | None:
+        """
+        Return the token; None if commands are not accepted.
+
+        Raises:
+            ConfigError: The token file cannot be read, or the token is too short. Commands are not
+                accepted.
+
+        """
+        found = self._file.read() if self._file is not None else self._token
+        if found is not None:
+            _check_token(found, str(self._path or "recovery.token"))
+        return found
 
 
-def check_token(token: SecretStr, place: str) -> None:
+def _check_token(token: SecretStr, place: str) -> None:
     """Raise `ConfigError`, with the *place* of the *token*, if it could be guessed."""
     if len(token.get_secret_value()) < MIN_TOKEN_CHARACTERS:
         raise ConfigError(

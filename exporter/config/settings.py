@@ -114,7 +114,8 @@ class TLSSettings(BaseModel):
     """Whether to verify the certificate. Without it, an attacker on the network can read
     the API key."""
     ca_file: Path | None = None
-    """Additional trusted certificates (PEM), such as that of VergeOS itself."""
+    """Additional trusted certificates (PEM), such as that of VergeOS itself. Each new connection
+    uses the file as it is then."""
 
 
 class CommonSystemSettings(BaseModel):

@@ -15,11 +15,7 @@ from exporter.vergeos.tables import Pace, Table
 
 
 class ResolvedSystem(NamedTuple):
-    """
-    One system's settings with the common ones filled in.
-
-    The daemon restarts a system on reload only when these differ.
-    """
+    """One system's settings with the common ones filled in."""
 
     system: SystemSettings
     poll: PollSettings

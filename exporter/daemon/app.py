@@ -8,24 +8,26 @@ import resource
 import signal
 import ssl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
-from exporter import __version__
+from exporter import __version__, logs
 from exporter.alerting.alerting import Alerting
 from exporter.clock import Clock
 from exporter.collectors.registry import FAMILIES
-from exporter.config.recovery_setup import directory, token
+from exporter.config.recovery_setup import RecoveryToken
 from exporter.config.settings import Settings
-from exporter.config.systems import resolve_systems
+from exporter.config.systems import ResolvedSystem, resolve_systems
+from exporter.daemon.address_file import published
 from exporter.daemon.recovery_worker import JournalHandle
+from exporter.daemon.reload import Reload
 from exporter.daemon.systems import SystemManager
 from exporter.daemon.watchdog import measure_lag_forever, notify
-from exporter.errors import ConfigError
 from exporter.exposition.cache import PageCache
 from exporter.exposition.formats import Format
+from exporter.inputs.live_file import FileWatch
 from exporter.recovery.service import RecoveryService
 from exporter.telemetry import Telemetry
 from exporter.web.ports import Refusal
@@ -62,11 +64,14 @@ async def run(
     telemetry = Telemetry()
     telemetry["build_info"].labels(__version__, platform.python_version()).set(1)
     cache = PageCache(FAMILIES, lambda form: telemetry.text(openmetrics=form is Format.OPENMETRICS))
-    web_config, tls = _web_config(settings, clock)
+    files = FileWatch(clock, telemetry["config_files_rejected"].set)
+    web_config, tls = _web_config(settings, clock, files)
     resolved_systems = resolve_systems(settings)
     journal = JournalHandle(settings.recovery, clock)
+    recovery_token = RecoveryToken(settings.recovery)
+    recovery_token()  # a file that cannot be read is an error at the start
     meter, lag = telemetry.alertmanager_meter(), telemetry["event_loop_lag_seconds"]
-    alerting = Alerting(settings.alertmanager, journal.directory, clock, meter)
+    alerting = Alerting(settings.alertmanager, journal.directory, clock, meter, files)
     tune_interpreter()
     refusals = {reason: telemetry["web_refused_total"].labels(reason) for reason in Refusal}
 
@@ -74,8 +79,9 @@ async def run(
         refusals[reason].inc()
 
     async with asyncio.TaskGroup() as parts:
-        systems = SystemManager(parts, cache, telemetry, clock, journal, alerting)
-        reload = Reload(systems, load, settings, web_config, telemetry, clock)
+        systems = SystemManager(parts, cache, telemetry, clock, journal, alerting, files)
+        changing = Parts(systems, alerting, journal, recovery_token, web_config)
+        reload = Reload(changing, load, settings, files, telemetry, clock)
         app = make_app(
             cache,
             systems,
@@ -85,7 +91,7 @@ async def run(
             web_config=web_config,
             observe_scrape=telemetry["scrape_duration_seconds"].observe,
             service=RecoveryService(systems.recoveries, lambda: journal.journal, clock),
-            recovery_token=token(settings.recovery),
+            recovery_token=recovery_token,
             hosts=settings.web.hosts,
             refused=refused,
         )
@@ -100,10 +106,14 @@ async def run(
                 parts.create_task(measure_lag_forever(clock, lag.observe)),
                 parts.create_task(alerting.run(systems.reports)),
                 parts.create_task(journal.tidy_forever()),
+                parts.create_task(files.run()),
             ]
             try:
                 await systems.apply(resolved_systems)
-                with signals(parts, reload) as stopping:
+                with (
+                    published(address, tls=tls is not None),
+                    signals(parts, reload) as stopping,
+                ):
                     log.info("daemon.started", version=__version__, listen=str(address))
                     started()
                     await stopping.wait()
@@ -116,13 +126,14 @@ async def run(
 
 
 def _web_config(
-    settings: Settings, clock: Clock
+    settings: Settings, clock: Clock, files: FileWatch
 ) -> "tuple[ReloadableWebConfig | None, ssl.SSLContext | None]":
     if settings.web.config_file is None:
         return None, None
     from exporter.web.reloadable_config import ReloadableWebConfig  # noqa: PLC0415 - loads YAML
 
     web_config = ReloadableWebConfig(settings.web.config_file, clock)
+    files.add(web_config)
     return web_config, web_config.ssl_context()
 
 
@@ -147,77 +158,31 @@ def tune_interpreter() -> None:
         mallopt(parameter, value)
 
 
-class Reload:
-    """Reads the configuration again and applies it."""
+class Parts(NamedTuple):
+    """What a reload changes while the daemon runs."""
 
-    def __init__(
-        self,
-        systems: SystemManager,
-        load: Callable[[], Settings],
-        settings: Settings,
-        web_config: "ReloadableWebConfig | None",
-        telemetry: Telemetry,
-        clock: Clock,
-    ) -> None:
-        self._systems = systems
-        self._load = load
-        self._first = settings
-        self.problem = ""
-        """When and why the last configuration was rejected; empty if it was accepted."""
-        self._web_config = web_config
-        self._telemetry = telemetry
-        self._clock = clock
-        self._accept()
+    systems: SystemManager
+    alerting: Alerting
+    journal: JournalHandle
+    recovery_token: RecoveryToken
+    web_config: "ReloadableWebConfig | None"
 
-    async def __call__(self) -> Sequence[str]:
+    async def apply(self, settings: Settings, systems: Sequence[ResolvedSystem]) -> None:
         """
-        Reload, and return the changed settings that need a restart.
+        Put *settings* in force.
 
         Raises:
-            ConfigError: The new configuration is invalid; the old one stays in force.
+            ConfigError: A file that they name is invalid; nothing has changed then.
 
         """
-        try:
-            settings = self._load()
-            resolved_systems = resolve_systems(settings)
-            if self._web_config is not None:
-                self._web_config.reload()
-            await self._systems.apply(resolved_systems)
-        except ConfigError as error:
-            self._telemetry["config_last_reload_successful"].set(0)
-            self.problem = f"rejected at {self._clock.now():%Y-%m-%d %H:%M:%S} UTC: {error}"
-            log.error("config.rejected", error=str(error))
-            raise
-        fixed = [
-            name
-            for name in ("web", "log", "alertmanager")
-            if getattr(settings, name) != getattr(self._first, name)
-        ]
-        if directory(settings.recovery) != directory(self._first.recovery):
-            fixed.append("recovery.directory")
-        fixed += [
-            f"recovery.{name}"
-            for name in ("retention_days", "token", "token_file")
-            if getattr(settings.recovery, name) != getattr(self._first.recovery, name)
-        ]
-        for name in fixed:
-            log.warning("config.needs_restart", settings=name)
-        self._accept()
-        log.info("config.reloaded", systems=len(resolved_systems))
-        return fixed
-
-    def _accept(self) -> None:
-        """Record that the current configuration was accepted now."""
-        self.problem = ""
-        self._telemetry["config_last_reload_successful"].set(1)
-        self._telemetry["config_last_reload_success_timestamp_seconds"].set(
-            self._clock.now().timestamp()
-        )
-
-    async def quietly(self) -> None:
-        """Reload on a signal; the log and the metrics report a failure."""
-        with suppress(ConfigError):
-            await self()
+        self.alerting.check(settings.alertmanager)
+        if self.web_config is not None:
+            self.web_config.reload()
+        await self.systems.apply(systems)
+        self.alerting.apply(settings.alertmanager)
+        self.journal.apply(settings.recovery)
+        self.recovery_token.apply(settings.recovery)
+        logs.configure(settings.log.level, settings.log.format)
 
 
 @contextmanager

@@ -9,14 +9,17 @@ from pydantic import SecretStr
 
 from exporter import http
 from exporter.clock import Clock
-from exporter.config.settings import SystemSettings, TLSSettings
+from exporter.config.settings import APISettings, SystemSettings, TLSSettings
 from exporter.config.systems import ResolvedSystem
-from exporter.http import ssl_context
+from exporter.daemon.refusal_file import RefusalFile
 from exporter.inputs.files import SecretFile
+from exporter.inputs.live_file import FileWatch
+from exporter.inputs.trust import trust
 from exporter.prometheus.client import make_session as make_prometheus_session
 from exporter.vergeos.budget import RequestBudget
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.credentials import Credentials, CredentialSource
+from exporter.vergeos.refusals import RefusalMemory
 from exporter.vergeos.transport import Limits, Meter, Transport
 
 CONNECT_SECONDS = 10.0
@@ -30,6 +33,8 @@ def connect(
     budget: RequestBudget | None = None,
     *,
     acts: bool = False,
+    state: Path | None = None,
+    asks_anyway: bool = False,
 ) -> VergeOSClient:
     """
     Return a client of one system over *session*.
@@ -37,6 +42,8 @@ def connect(
     Args:
         budget: Another client's request budget, to share its hourly limit and request spacing.
         acts: Whether the client sends actions: it uses the action credential if there is one.
+        state: The state directory, where refused credentials are remembered across restarts.
+        asks_anyway: Whether to try credentials once that are remembered as refused.
 
     """
     api = resolved.api
@@ -46,33 +53,56 @@ def connect(
         budget=budget or RequestBudget(api.requests_per_hour, reserve=api.reserve),
         clock=clock,
         meter=meter,
-        limits=Limits(
-            timeout_seconds=api.timeout_seconds,
-            spacing_seconds=api.spacing_seconds,
-            max_body_bytes=api.max_answer_mib * 2**20,
-            refused_wait_seconds=api.refused_wait_seconds,
-        ),
+        limits=limits_of(api),
     )
     source = _credential_source(resolved.system, acts=acts)
-    return VergeOSClient(transport, source, use_token=resolved.system.login == "token")
+    role = "action" if acts and resolved.system.acts_with_another_key else "poll"
+    store = RefusalFile(state, resolved.system.url, role) if state is not None else None
+    refusals = RefusalMemory(clock, store, asks_anyway=asks_anyway)
+    by_token = resolved.system.login == "token"
+    return VergeOSClient(transport, source, use_token=by_token, refusals=refusals)
 
 
-def make_sessions(resolved: ResolvedSystem) -> tuple[aiohttp.ClientSession, ...]:
+def limits_of(api: APISettings) -> Limits:
+    """Return the limits of each client that *api* sets."""
+    return Limits(
+        timeout_seconds=api.timeout_seconds,
+        spacing_seconds=api.spacing_seconds,
+        max_body_bytes=api.max_answer_mib * 2**20,
+        refused_wait_seconds=api.refused_wait_seconds,
+    )
+
+
+def make_sessions(
+    resolved: ResolvedSystem, watch: FileWatch | None = None
+) -> tuple[aiohttp.ClientSession, ...]:
     """
     Return one system's sessions: to poll and, with recovery, to read again, act and ask Prometheus.
+
+    Args:
+        watch: Reports a CA file that becomes invalid.
 
     Raises:
         ConfigError: The CA file cannot be used.
 
     """
-    trust = _trust(resolved.system.tls)
+    verified_by = _trust(resolved.system.tls, watch)
     if not resolved.recovers:
-        return (_make_session(trust),)
-    confirm = resolved.recovery.confirm
+        return (_make_session(verified_by),)
     # First, because it may fail: no other session is left open then.
-    to_prometheus = (make_prometheus_session(confirm),) if confirm.url else ()
-    polling, reading = _make_session(trust), _make_session(trust)
-    return (polling, reading, _make_session(trust, keeps_connections=False), *to_prometheus)
+    to_prometheus = make_confirming_sessions(resolved, watch)
+    polling, reading = _make_session(verified_by), _make_session(verified_by)
+    acting = _make_session(verified_by, keeps_connections=False)
+    return (polling, reading, acting, *to_prometheus)
+
+
+def make_confirming_sessions(
+    resolved: ResolvedSystem, watch: FileWatch | None = None
+) -> tuple[aiohttp.ClientSession, ...]:
+    """Return the session to ask Prometheus, if recovery asks one; see `make_sessions`."""
+    confirm = resolved.recovery.confirm
+    asks = resolved.recovers and confirm.url
+    return (make_prometheus_session(confirm, watch),) if asks else ()
 
 
 def make_session(tls: TLSSettings, *, keeps_connections: bool = True) -> aiohttp.ClientSession:
@@ -90,15 +120,15 @@ def make_session(tls: TLSSettings, *, keeps_connections: bool = True) -> aiohttp
     return _make_session(_trust(tls), keeps_connections=keeps_connections)
 
 
-def _trust(tls: TLSSettings) -> ssl.SSLContext | bool:
-    return ssl_context(tls.ca_file, verify=tls.verify, section="tls")
+def _trust(tls: TLSSettings, watch: FileWatch | None = None) -> ssl.SSLContext | bool:
+    return trust(tls.ca_file, verify=tls.verify, section="tls", watch=watch)
 
 
 def _make_session(
-    trust: ssl.SSLContext | bool, *, keeps_connections: bool = True
+    verified_by: ssl.SSLContext | bool, *, keeps_connections: bool = True
 ) -> aiohttp.ClientSession:
     kept = {"keepalive_timeout": 75.0} if keeps_connections else {"force_close": True}
-    session = http.make_session(trust, connect_seconds=CONNECT_SECONDS, limit=2, **kept)
+    session = http.make_session(verified_by, connect_seconds=CONNECT_SECONDS, limit=2, **kept)
     # aiohttp repeats a GET when a connection breaks, which the budget would not count. It has no
     # public switch for this; a test checks that this one works.
     session._retry_connection = False  # noqa: SLF001

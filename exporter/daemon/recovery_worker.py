@@ -33,10 +33,14 @@ class JournalHandle:
 
     def __init__(self, settings: RecoverySettings, clock: Clock) -> None:
         self.directory = directory(settings)
-        self._retention = timedelta(days=settings.retention_days)
+        self.apply(settings)
         self._clock = clock
         self._opening = asyncio.Lock()
         self.journal: Journal | None = None
+
+    def apply(self, settings: RecoverySettings) -> None:
+        """Keep records as long as *settings* say; the directory stays the same."""
+        self.retention = timedelta(days=settings.retention_days)
 
     async def store(self, system: str) -> JournalStore:
         """
@@ -64,7 +68,7 @@ class JournalHandle:
         if self.journal is None:
             return
         try:
-            rows = await self.journal.prune(self._clock.now() - self._retention)
+            rows = await self.journal.prune(self._clock.now() - self.retention)
         except JournalError as error:
             log.warning("journal.not_tidied", error=str(error))
         else:

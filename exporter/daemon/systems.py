@@ -15,16 +15,23 @@ from exporter.clock import Clock
 from exporter.collectors.inventory import join
 from exporter.config.recovery_setup import recovery_setup
 from exporter.config.systems import ResolvedSystem
-from exporter.daemon.clients import connect, make_sessions
+from exporter.daemon.clients import (
+    connect,
+    limits_of,
+    make_confirming_sessions,
+    make_sessions,
+)
 from exporter.daemon.recovery_worker import JournalHandle, RecoveryWorker
 from exporter.errors import ConfigError
 from exporter.exposition.cache import PageCache
 from exporter.exposition.collector import Family
 from exporter.exposition.renderer import Renderer
+from exporter.inputs.live_file import FileWatch
 from exporter.model import Inventory, SystemReport
 from exporter.polling.poller import Plan, Poller
 from exporter.prometheus.client import PrometheusConfirmer
 from exporter.recovery.engine import Recovery
+from exporter.recovery.recovery_config import RecoveryConfig
 from exporter.telemetry import SystemMeter, Telemetry
 from exporter.vergeos.client import VergeOSClient
 from exporter.vergeos.operations import Operations
@@ -57,13 +64,22 @@ class PagePublisher:
         self._meter = meter
         self._clock = clock
         self._logged: frozenset[str] = frozenset()
+        self._is_retired = False
+
+    def use(self, families: Iterable[Family]) -> None:
+        """Render other families from the next inventory on."""
+        self._renderer = Renderer(families)
+
+    def retire(self) -> None:
+        """Publish nothing any more: another publisher has the place on the page."""
+        self._is_retired = True
 
     def __call__(self, inventory: Inventory | None, report: SystemReport, /) -> None:
         started = self._clock.monotonic()
         if self.recovery is not None:
             report = msgspec.structs.replace(report, recovery=self.recovery.report)
         rendered = self._renderer.render(inventory, report)
-        if not self._cache.put(self._meter, rendered):
+        if self._is_retired or not self._cache.put(self._meter, rendered):
             return  # the system is no longer monitored
         duplicates = frozenset(rendered.duplicates)
         self._meter.rendered_in(self._clock.monotonic() - started, duplicates=len(duplicates))
@@ -77,6 +93,7 @@ class WatchedSystem(NamedTuple):
 
     settings: ResolvedSystem
     poller: Poller
+    publisher: PagePublisher
     clients: Sequence[VergeOSClient]
     sessions: Sequence[aiohttp.ClientSession]
     meter: SystemMeter
@@ -97,6 +114,7 @@ class SystemManager:
         tasks: The task group of all pollers: a bug in one of them ends the process.
         journal: The journal of recovery.
         alerting: Provides the silences that hold recovery.
+        files: Reports a CA file that becomes invalid.
 
     """
 
@@ -108,9 +126,11 @@ class SystemManager:
         clock: Clock,
         journal: JournalHandle,
         alerting: Alerting,
+        files: FileWatch | None = None,
     ) -> None:
         self._journal = journal
         self._alerting = alerting
+        self._files = files
         self._tasks = tasks
         self._cache = cache
         self._telemetry = telemetry
@@ -151,55 +171,100 @@ class SystemManager:
     async def stop(self) -> None:
         """Stop all systems and close their connections."""
         self._stopped = True
+        for watched in self._watched:  # a reload may wait for the poll of one that hangs
+            for task in watched.tasks:
+                task.cancel()
         async with self._changing:
             watched_systems, self._watched = self._watched, []
             await asyncio.gather(*(self._stop(watched) for watched in watched_systems))
 
     async def _replace(self, wanted: Sequence[ResolvedSystem]) -> None:
-        kept = {
-            watched.settings: watched for watched in self._watched if watched.settings in wanted
-        }
-        sessions: dict[ResolvedSystem, Sequence[aiohttp.ClientSession]] = {}
+        known = _matched(self._watched, wanted)
+        stays = {id(one): settings for settings, one in known.items() if _stays(one, settings)}
+        opened = await self._opened(wanted, known)
+        former = {id(one) for one in known.values()}
+        for watched in self._watched:
+            if id(watched) not in stays:
+                await self._stop(watched, has_successor=id(watched) in former)
+        self._watched = [one for one in self._watched if id(one) in stays]
+        for settings in wanted:
+            watched_before = known.get(settings)
+            if watched_before is None or id(watched_before) not in stays:
+                self._watched.append(self._start(settings, opened[settings], watched_before))
+            elif settings != watched_before.settings:
+                place = self._watched.index(watched_before)
+                self._watched[place] = await self._change(
+                    watched_before, settings, opened.get(settings)
+                )
+        self._watched.sort(key=lambda watched: wanted.index(watched.settings))
+
+    async def _opened(
+        self, wanted: Sequence[ResolvedSystem], known: Mapping[ResolvedSystem, WatchedSystem]
+    ) -> dict[ResolvedSystem, Sequence[aiohttp.ClientSession]]:
+        """Return new sessions for those of *wanted* that start, or that ask another Prometheus."""
+        opened: dict[ResolvedSystem, Sequence[aiohttp.ClientSession]] = {}
         try:
             for settings in wanted:
-                if settings not in kept:
-                    sessions[settings] = make_sessions(settings)
+                before = known.get(settings)
+                if before is None or not _stays(before, settings):
+                    opened[settings] = make_sessions(settings, self._files)
+                elif settings.recovery.confirm != before.settings.recovery.confirm:
+                    opened[settings] = make_confirming_sessions(settings, self._files)
         except ConfigError:
-            for session in itertools.chain(*sessions.values()):
+            for session in itertools.chain(*opened.values()):
                 await session.close()
             raise
-        former = {watched.settings.system.url: watched.client for watched in self._watched}
-        for watched in self._watched:
-            if watched.settings not in kept:
-                await self._stop(watched)
-        self._watched = list(kept.values())
-        for settings, some in sessions.items():
-            after = former.get(settings.system.url)
-            self._watched.append(self._start(settings, some, after))
-        self._watched.sort(key=lambda watched: wanted.index(watched.settings))
+        return opened
+
+    async def _change(
+        self,
+        watched: WatchedSystem,
+        settings: ResolvedSystem,
+        confirming: Sequence[aiohttp.ClientSession] | None,
+    ) -> WatchedSystem:
+        """Put *settings* in force in a system that goes on running; it keeps rows and series."""
+        before = watched.settings
+        if settings.api != before.api:
+            watched.client.budget.use(settings.api.requests_per_hour, reserve=settings.api.reserve)
+            for client in watched.clients:
+                client.use(limits_of(settings.api))
+        if settings.collectors != before.collectors:
+            watched.publisher.use(_families(settings))
+        polled = (settings.schedules, settings.collectors, settings.poll, settings.api.page_rows)
+        if polled != (before.schedules, before.collectors, before.poll, before.api.page_rows):
+            watched.poller.use(_source(watched.client, settings), _plan(settings))
+        if watched.recovery is None or _rules(settings) == _rules(before):
+            return watched._replace(settings=settings)
+        sessions = watched.sessions
+        if confirming is not None:
+            sessions = (*watched.sessions[:3], *confirming)
+        await watched.recovery.use(self._setup(settings, sessions[3:], watched.meter))
+        for session in set(watched.sessions) - set(sessions):
+            await session.close()
+        return watched._replace(settings=settings, sessions=sessions)
 
     def _start(
         self,
         settings: ResolvedSystem,
         sessions: Sequence[aiohttp.ClientSession],
-        former: VergeOSClient | None,
+        former: WatchedSystem | None,
     ) -> WatchedSystem:
-        system = settings.system
+        system, state = settings.system, self._journal.directory
         if not system.tls.verify:
             log.warning("tls.unverified", url=system.url, risk="the network can read the API key")
         elif system.url.startswith("http://") and not settings.is_on_this_machine:
             log.warning("tls.absent", url=system.url, risk="the network can read the API key")
-        name = self._free_name(system.name or settings.host, settings.host)
-        meter = self._telemetry.meter(name)
-        self._cache.add(meter)
-        client = connect(settings, sessions[0], meter, self._clock)
-        if former is not None:
-            client.carry_on(former)
+        meter = self._meter(settings, former)
+        client = connect(settings, sessions[0], meter, self._clock, state=state)
+        if former is not None and former.settings.system.url == system.url:
+            client.carry_on(former.client)
         worker, recovery_clients = None, list[VergeOSClient]()
         if settings.recovers:
             recovery_clients = [
-                connect(settings, sessions[1], meter, self._clock, client.budget),
-                connect(settings, sessions[2], meter, self._clock, client.budget, acts=True),
+                connect(settings, sessions[1], meter, self._clock, client.budget, state=state),
+                connect(
+                    settings, sessions[2], meter, self._clock, client.budget, acts=True, state=state
+                ),
             ]
             # A refused key must cost one request, not one per client.
             recovery_clients[0].share_refusals(client)
@@ -207,30 +272,46 @@ class SystemManager:
                 recovery_clients[1].share_refusals(client)
             worker = self._recovery_worker(settings, recovery_clients, sessions[3:], meter)
         recovery = worker.recovery if worker is not None else None
+        publisher = PagePublisher(_families(settings), self._cache, meter, self._clock, recovery)
         poller = Poller(
-            VergeOSSource(client, settings.tables, page_rows=settings.api.page_rows),
+            _source(client, settings),
             join,
-            PagePublisher(
-                [family for one in settings.collectors for family in one.families],
-                self._cache,
-                meter,
-                self._clock,
-                recovery,
-            ),
-            Plan(settings.schedules, settings.poll.stale_after_polls),
+            publisher,
+            _plan(settings),
             name=meter.system_name,
             url=system.url,
             clock=self._clock,
             rename=lambda cloud_name: self._rename(settings, meter, cloud_name),
             requests_remaining=lambda: client.budget.left(at=self._clock.monotonic()),
             on_poll=worker.enqueue if worker is not None else None,
+            former=former.poller if former is not None else None,
         )
         tasks = [self._tasks.create_task(poller.run(), name=f"poll {system.url}")]
         if worker is not None:
             tasks.append(self._tasks.create_task(worker.run(), name=f"recovery {system.url}"))
         return WatchedSystem(
-            settings, poller, (client, *recovery_clients), sessions, meter, recovery, tasks
+            settings,
+            poller,
+            publisher,
+            (client, *recovery_clients),
+            sessions,
+            meter,
+            recovery,
+            tasks,
         )
+
+    def _meter(self, settings: ResolvedSystem, former: WatchedSystem | None) -> SystemMeter:
+        """Return the meter of a system, which is also its place on the page."""
+        name = settings.system.name
+        if former is not None:
+            if former.settings.system.name == name:
+                return former.meter  # its page stays until there is a newer one
+            self._cache.remove(former.meter)
+            self._telemetry.forget(former.meter.system_name)
+        known = former.meter.system_name if former is not None else settings.host
+        meter = self._telemetry.meter(self._free_name(name or known, settings.host))
+        self._cache.add(meter)
+        return meter
 
     def _recovery_worker(
         self,
@@ -242,27 +323,38 @@ class SystemManager:
         """Return the recovery of a system; its own connections never wait for polling."""
         reader, actor = clients
         url = settings.system.url
-        silences = self._alerting.silences_of(lambda: meter.system_name)
-        confirmers = [
-            PrometheusConfirmer(settings.recovery.confirm, session, lambda: meter.system_name)
-            for session in to_prometheus
-        ]
         return RecoveryWorker(
             Recovery(
                 url,
                 lambda: self._journal.store(url),
                 Operations(reader, actor, self._clock),
-                recovery_setup(settings.recovery, settings.recovery_mode)._replace(
-                    silences=silences,
-                    confirmer=next(iter(confirmers), None),
-                ),
+                self._setup(settings, to_prometheus, meter),
                 self._clock,
                 random=random.random,
                 meter=self._telemetry.recovery_meter(meter),
             )
         )
 
-    async def _stop(self, watched: WatchedSystem) -> None:
+    def _setup(
+        self,
+        settings: ResolvedSystem,
+        to_prometheus: Sequence[aiohttp.ClientSession],
+        meter: SystemMeter,
+    ) -> RecoveryConfig:
+        """Return the setup of a system's recovery."""
+        confirmers = [
+            PrometheusConfirmer(settings.recovery.confirm, session, lambda: meter.system_name)
+            for session in to_prometheus
+        ]
+        return recovery_setup(settings.recovery, settings.recovery_mode)._replace(
+            silences=self._alerting.silences_of(lambda: meter.system_name),
+            confirmer=next(iter(confirmers), None),
+        )
+
+    async def _stop(self, watched: WatchedSystem, *, has_successor: bool = False) -> None:
+        """Stop a system; its page and its counters stay if *has_successor*."""
+        if has_successor:
+            watched.publisher.retire()
         for task in watched.tasks:
             task.cancel()
         await asyncio.wait(watched.tasks)  # the task group handles their errors
@@ -270,8 +362,9 @@ class SystemManager:
             await client.close()
         for session in watched.sessions:
             await session.close()
-        self._cache.remove(watched.meter)
-        self._telemetry.forget(watched.meter.system_name)
+        if not has_successor:
+            self._cache.remove(watched.meter)
+            self._telemetry.forget(watched.meter.system_name)
 
     def _rename(self, settings: ResolvedSystem, meter: SystemMeter, cloud_name: str) -> str:
         """Return the name of a system that reports *cloud_name*; a configured name wins."""
@@ -293,3 +386,51 @@ class SystemManager:
             watched.meter.system_name for watched in self._watched if watched.meter is not besides
         }
         return f"{name} ({host})" if name in taken else name
+
+
+def _matched(
+    watched: Sequence[WatchedSystem], wanted: Sequence[ResolvedSystem]
+) -> dict[ResolvedSystem, WatchedSystem]:
+    """Return which running system each of *wanted* continues: by address, by name, or the only."""
+    by_url = {one.settings.system.url: one for one in watched}
+    found = {one: by_url.pop(one.system.url) for one in wanted if one.system.url in by_url}
+    by_name = {one.settings.system.name: one for one in by_url.values() if one.settings.system.name}
+    for one in wanted:
+        if one not in found and one.system.name in by_name:
+            found[one] = by_name.pop(one.system.name)
+    if len(watched) == len(wanted) == 1 and not found:
+        found[wanted[0]] = watched[0]
+    return found
+
+
+def _stays(watched: WatchedSystem, settings: ResolvedSystem) -> bool:
+    """Return whether a system goes on running, with the same name, address, trust and login."""
+    before = watched.settings
+    if settings == before:
+        return True
+    same = _identity(before) == _identity(settings) and before.recovers is settings.recovers
+    return same and not (watched.recovery is not None and watched.recovery.bug)
+
+
+def _identity(settings: ResolvedSystem) -> object:
+    """Return what a system is restarted for when it changes."""
+    apart = {"poll": None, "api": None, "recovery_mode": None}
+    return settings.system.model_copy(update=apart)
+
+
+def _rules(settings: ResolvedSystem) -> object:
+    """Return what recovery decides by."""
+    apart = {"token": None, "token_file": None, "retention_days": 0}
+    return settings.recovery.model_copy(update=apart), settings.recovery_mode
+
+
+def _families(settings: ResolvedSystem) -> list[Family]:
+    return [family for one in settings.collectors for family in one.families]
+
+
+def _source(client: VergeOSClient, settings: ResolvedSystem) -> VergeOSSource:
+    return VergeOSSource(client, settings.tables, page_rows=settings.api.page_rows)
+
+
+def _plan(settings: ResolvedSystem) -> Plan:
+    return Plan(settings.schedules, settings.poll.stale_after_polls)

@@ -1,5 +1,6 @@
 """Files that an operator edits: their text, their changes, and the secrets in them."""
 
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -13,11 +14,15 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Stamp(NamedTuple):
-    """Changes with the content of a file."""
+    """Changes with the content of a file, or of the file that a symbolic link leads to."""
 
+    device: int
+    inode: int
+    """Another one after an atomic rename, and after Kubernetes swapped its link ``..data``."""
+    changed_ns: int
+    """Unlike the time of modification, a copy cannot set it."""
     modified_ns: int
     size: int
-    inode: int
 
 
 def stamp(path: Path) -> Stamp | None:
@@ -26,7 +31,9 @@ def stamp(path: Path) -> Stamp | None:
         status = path.stat()
     except OSError:
         return None
-    return Stamp(status.st_mtime_ns, status.st_size, status.st_ino)
+    return Stamp(
+        status.st_dev, status.st_ino, status.st_ctime_ns, status.st_mtime_ns, status.st_size
+    )
 
 
 def read_text(path: Path, name: str = "") -> str:
@@ -45,6 +52,16 @@ def read_text(path: Path, name: str = "") -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ConfigError(f"{name or path} cannot be read: {reason}") from None
+
+
+def write_atomically(path: Path, body: bytes, *, mode: int = 0o600) -> None:
+    """Replace the file at *path*, whose folder is created. Raises OSError."""
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(body)
+    new.replace(path)
 
 
 class SecretFile:

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr, model_validator
 
-from exporter.http import ssl_context
 from exporter.inputs.files import SecretFile
+from exporter.inputs.live_file import FileWatch
+from exporter.inputs.trust import trust
 from exporter.inputs.validation import STRICT, Secret, check_alternatives
 
 
@@ -60,7 +61,8 @@ class HTTPServerSettings(BaseModel):
     verify: bool = True
     """Whether to verify TLS certificates. If off, the credentials can be intercepted."""
     ca_file: Path | None = None
-    """CA certificates (PEM) to trust in addition to the operating system's."""
+    """CA certificates (PEM) to trust in addition to the operating system's. Each new connection
+    uses the file as it is then."""
 
     @model_validator(mode="after")
     def _one_login(self) -> Self:
@@ -90,15 +92,18 @@ class HTTPServerSettings(BaseModel):
         pair = base64.b64encode(f"{self.username}:{password}".encode()).decode()
         return {"Authorization": f"Basic {pair}"}
 
-    def ssl_context(self) -> ssl.SSLContext | bool:
+    def ssl_context(self, watch: FileWatch | None = None) -> ssl.SSLContext | bool:
         """
         Return what verifies certificates, ``False`` to verify none.
+
+        Args:
+            watch: Reports a CA file that becomes invalid.
 
         Raises:
             ConfigError: The CA file cannot be used.
 
         """
-        return ssl_context(self.ca_file, verify=self.verify, section=self.section)
+        return trust(self.ca_file, verify=self.verify, section=self.section, watch=watch)
 
 
 def _secret(value: SecretStr | None, path: Path | None) -> str:

@@ -75,6 +75,8 @@ class Poller:
         rename: Called with the system's own name once it is known; returns the name to use.
         requests_remaining: Returns the rest of this hour's request budget.
         on_poll: Called after each poll of the essential tables, failed ones included.
+        former: The poller of the same system by other settings. Its last good rows are published
+            until they are stale or read again.
 
     """
 
@@ -91,31 +93,77 @@ class Poller:
         rename: Callable[[str], str],
         requests_remaining: Callable[[], int],
         on_poll: Callable[[PollResult], None] | None = None,
+        former: "Poller | None" = None,
     ) -> None:
         self.name = name
         self._source = source
         self._join = join
         self._publish = publish
-        self._plan = plan
+        self._next: tuple[Source, Plan] | None = None
+        """What to poll from the next poll on, if that has changed."""
+        self._nap: asyncio.Future[None] | None = None
         self._url = url
         self._clock = clock
         self._rename = rename
         self._requests_remaining = requests_remaining
         self._on_poll = on_poll
         self._began = clock.monotonic()
-        self._schedules = {schedule.table: schedule for schedule in plan.schedules}
-        self._essential = frozenset(
-            schedule.table for schedule in plan.schedules if schedule.essential
-        )
-        self._base_seconds = min(schedule.every_seconds for schedule in plan.schedules)
+        self._follow(plan)
         self._states = {schedule.table: TableState(due=0.0) for schedule in plan.schedules}
+        self._inherited: frozenset[str] = frozenset()
+        """Tables whose rows are of the system at another address."""
         self._named = False
         self._log = PollLog(name, clock)
         self._unanswered = 0
         self._publishing = asyncio.Lock()
         self._published: frozenset[str] = frozenset()
         self.inventory: Inventory | None = None
-        self.report = self._make_report({}, None, requests_remaining())
+        if former is not None:
+            self._take_over(former)
+        self.report = self._make_report(self._fresh(), self.inventory, requests_remaining())
+
+    def use(self, source: Source, plan: Plan) -> None:
+        """Poll by another *plan* from the next poll on, which comes as soon as it asks for."""
+        self._next = source, plan
+        if self._nap is not None:
+            self._nap.cancel()
+
+    def _follow(self, plan: Plan) -> None:
+        self._plan = plan
+        self._schedules = {schedule.table: schedule for schedule in plan.schedules}
+        self._essential = frozenset(
+            schedule.table for schedule in plan.schedules if schedule.essential
+        )
+        self._base_seconds = min(schedule.every_seconds for schedule in plan.schedules)
+
+    def _follow_next(self) -> None:
+        """Put a changed plan in force; the rows of each table that is still polled stay."""
+        if self._next is None:
+            return
+        (self._source, plan), self._next = self._next, None
+        self._follow(plan)
+        now, before = self._elapsed(), self._states
+        self._states = {
+            schedule.table: _due_sooner(before[schedule.table], schedule)
+            if schedule.table in before
+            else TableState(due=now)
+            for schedule in plan.schedules
+        }
+
+    def _take_over(self, former: "Poller") -> None:
+        """Continue with the last good rows of *former*, and ask for all rows again."""
+        self._began = former._began  # noqa: SLF001 - same class
+        if former.name == self.name:
+            self._named = self._named or former._named  # noqa: SLF001
+        now = self._elapsed()
+        for table, state in former._states.items():  # noqa: SLF001
+            if table in self._states and state.good is not None:
+                self._states[table] = TableState(due=now, good=state.good)
+        self.inventory = former.inventory
+        if former._url != self._url:  # noqa: SLF001
+            self._inherited = frozenset(
+                table for table, state in self._states.items() if state.good is not None
+            )
 
     async def run(self) -> None:
         """Poll until cancelled."""
@@ -126,11 +174,12 @@ class Poller:
 
     async def poll(self) -> None:
         """Read every table that is due, working ones first, and publish the inventory."""
+        self._follow_next()
         due = self._due()
         polls_essential = not self._essential.isdisjoint(due)
         before = dict(self._states)
         lost: VergeOSError | None = None
-        while due and lost is None and not self._overtaken(due):
+        while due and lost is None and self._next is None and not self._overtaken(due):
             table = due.pop(0)
             await self._read(table)
             lost = self._why_lost(table)
@@ -140,7 +189,10 @@ class Poller:
         self._log.name = self.name
         self._log.polled(before, self._states, lost)
         self._poll_rest_after_outage(before)
+        self._drop_inherited()
         await self._publish_now()
+        if self._next is not None and lost is None and not self._essential.isdisjoint(due):
+            return  # it was cut short before the essential tables
         if polls_essential and self._on_poll is not None:
             self._on_poll(self._poll_result())
 
@@ -190,7 +242,16 @@ class Poller:
         while True:
             await self.poll()
             due = min(state.due for state in self._states.values())
-            await self._clock.sleep(due - self._elapsed())
+            if self._next is None:
+                await self._sleep(due - self._elapsed())
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep until the next poll is due, or the plan changes."""
+        self._nap = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait([self._nap])
+        finally:
+            self._nap.cancel()
 
     async def _expire_forever(self) -> None:
         while True:
@@ -229,8 +290,16 @@ class Poller:
             duration_seconds=now - started,
             rows_skipped_total=state.rows_skipped_total + rows.skipped,
         )
+        self._inherited -= {table}
         if table == IDENTITY:
             self._learn_name(rows.rows)
+
+    def _drop_inherited(self) -> None:
+        """Drop rows of another address once this one has answered: they must not be mixed."""
+        if self._inherited and not self._essential & self._inherited:
+            for table in self._inherited:
+                self._states[table] = msgspec.structs.replace(self._states[table], good=None)
+            self._inherited = frozenset()
 
     def _fail(self, table: str, error: VergeOSError, *, duration_seconds: float | None) -> None:
         state = self._states[table]
@@ -328,6 +397,15 @@ class Poller:
             requests_per_hour=round(requests_per_hour(self._plan.schedules)),
             recent_errors=tuple(self._log.recent_errors),
         )
+
+
+def _due_sooner(state: TableState, schedule: TableSchedule) -> TableState:
+    """Return *state* of a table that is polled by another *schedule*."""
+    if state.good is None or state.failures:
+        return state
+    return msgspec.structs.replace(
+        state, due=min(state.due, state.good.at + schedule.every_seconds)
+    )
 
 
 def _vms_by_status(inventory: Inventory | None) -> Mapping[str, int]:

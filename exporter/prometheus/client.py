@@ -13,6 +13,7 @@ import msgspec
 from exporter import http
 from exporter.errors import ConfigError
 from exporter.http import connection_error_reason, read_body
+from exporter.inputs.live_file import FileWatch
 from exporter.prometheus.config import ConfirmationSettings
 from exporter.prometheus.query_template import NAMES, filled, uses
 from exporter.recovery.model.confirmation import Confirmation, ConfirmationQuery
@@ -101,16 +102,21 @@ class PrometheusConfirmer:
         return Confirmation(query, problem=problem, unreachable=True)
 
 
-def make_session(settings: ConfirmationSettings) -> aiohttp.ClientSession:
+def make_session(
+    settings: ConfirmationSettings, watch: FileWatch | None = None
+) -> aiohttp.ClientSession:
     """
     Return a session that opens a new connection for each request.
+
+    Args:
+        watch: Reports a CA file that becomes invalid.
 
     Raises:
         ConfigError: The CA file cannot be used.
 
     """
     return http.make_session(
-        settings.ssl_context(),
+        settings.ssl_context(watch),
         connect_seconds=settings.timeout_seconds,
         force_close=True,
         limit=MAX_CONNECTIONS,

@@ -33,6 +33,7 @@ class Engine(Protocol):
     """What the loop needs of the engine."""
 
     state: RecoveryState
+    changing: str
 
     @property
     def watched(self) -> float: ...
@@ -74,6 +75,16 @@ class ActionLoop:
         self._executor = ActionExecutor(
             platform, journal_writer, config.limits, clock, watched=lambda: engine.watched
         )
+
+    def use(self, config: RecoveryConfig) -> None:
+        """Decide and act by another *config*, with all that it works with; not during a poll."""
+        self._config = config
+        self._diagnoser.use(config.limits, config.classifier, config.log_users, config.powerstate)
+        self._actions.use(config.limits)
+        self._confirmations.use(config.confirmer, config.limits)
+        self._service_watch.use(config.confirmer)
+        self._rival_watch.use(config.log_users)
+        self._executor.use(config.limits)
 
     async def decide(self, cases: Sequence[Case]) -> None:
         """Decide on VMs that are down, and carry out the actions, one after the other."""
@@ -139,7 +150,9 @@ class ActionLoop:
                 self._diagnoser.log_tail.newest,
                 read_at,
                 enrolled,
-                lambda: forbidden(case, self._engine.system_facts, warm_since),
+                lambda: (
+                    self._engine.changing or forbidden(case, self._engine.system_facts, warm_since)
+                ),
                 lambda: self._overtaken(case),
             )
             result = await self._executor.carry_out(request)

@@ -29,6 +29,11 @@ class Confirmations:
         self.by_vm: Mapping[str, TimedConfirmation] = {}
         """By VM UUID; those that are too old to act on are dropped at the next question."""
 
+    def use(self, confirmer: Confirmer | None, limits: Limits) -> None:
+        """Ask another Prometheus or other queries; answers to the old ones count no more."""
+        self._confirmer, self._limits = confirmer, limits
+        self.by_vm = {}
+
     async def ask(self, cases: Iterable[Case], *, at: float) -> None:
         """
         Ask about *cases*, about all at once.
@@ -69,6 +74,10 @@ class ServiceWatch:
         self._meter = meter
         self._waiting: dict[str, Intent] = {}
         """The last action on each VM whose service is waited for, by VM UUID."""
+
+    def use(self, confirmer: Confirmer | None) -> None:
+        """Ask another Prometheus or other queries."""
+        self._confirmer = confirmer
 
     def begin(self, intent: Intent) -> None:
         """Wait for the service of the VM of *intent*, which was just carried out."""

@@ -51,6 +51,10 @@ class Control:
         self.state = ControlState()
         """May hold a command that has just expired."""
 
+    def use(self, mode: Mode, read_kill_switch: Callable[[], str]) -> None:
+        """Change the configured mode and the kill switch; commands stay in force."""
+        self._mode, self._read_kill_switch = mode, read_kill_switch
+
     def resume(self, commands: Iterable[Command]) -> None:
         """Continue with the *commands* of earlier processes."""
         self.state = control_state(commands)

@@ -55,6 +55,14 @@ class Diagnoser:
         self._names = LogNames(frozenset(), frozenset())
         self.log_tail = LogTail(platform, limits)
 
+    def use(
+        self, limits: Limits, classifier: LogClassifier, users: LogUsers, powerstate: PowerState
+    ) -> None:
+        """Diagnose by other settings; what was read, taught and learned stays."""
+        self._limits, self._users, self._powerstate = limits, users, powerstate
+        self.learner.use(classifier, users, limits)
+        self.log_tail.use(limits)
+
     def resume(
         self, saved: SavedState, state: RecoveryState, taught: Mapping[str, Command]
     ) -> None:

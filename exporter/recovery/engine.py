@@ -57,6 +57,8 @@ from exporter.recovery.report.status import StatusCache, recovery_report
 
 log = structlog.get_logger()
 
+CHANGED_SETTINGS = "changed settings"
+
 
 class Recovery:
     """
@@ -124,6 +126,8 @@ class Recovery:
         self.not_sent: Mapping[str, str] = self._actions.not_sent
         """Why the last action on a VM had no effect, by UUID."""
         self._status_cache = StatusCache()
+        self.changing = ""
+        """Why no action may be sent while the setup changes; empty otherwise."""
         self.bug = ""
         """The error that stopped recovery for good; empty if none did."""
         self.report = self._make_report()
@@ -175,6 +179,29 @@ class Recovery:
     def decisions(self) -> Mapping[str, Decision]:
         """The newest decision on each VM that is down, by UUID."""
         return self._decider.decisions
+
+    async def use(self, setup: RecoveryConfig) -> None:
+        """
+        Put another *setup* in force between two polls.
+
+        At once, the actions of a poll in progress are abandoned. Cases, open actions, questions,
+        commands and budgets stay; what was derived from the old setup does not. Until the next poll
+        enrolment is unknown, and where more than rules has changed recovery warms up.
+        """
+        self.changing = CHANGED_SETTINGS
+        async with self._turn:
+            before, self.setup = self.setup, setup
+            self._enrolment_cache.use(setup.enrolment_rules)
+            self.state = self.state._replace(enrolments={})  # by the old rules
+            self._control.use(setup.mode, setup.kill_switch)
+            self._loop.use(setup)
+            self._status_cache.clear()
+            if setup.judged_by != before.judged_by:
+                self.state = warmed_up(self.state, CHANGED_SETTINGS, at=self.watched)
+                self._history.begin_again(self.watched)
+            if not self.bug:
+                self.report = self._make_report()
+            self.changing = ""
 
     def mark_broken(self, bug: str) -> None:
         """Stop acting for good after a bug in recovery."""

@@ -126,6 +126,10 @@ class HistoryRecorder:
             self._add_inventory(inventory.reported, at=poll.asked_at)
         self._add_small(_small_facts(facts, learned, decided), at=poll.asked_at)
 
+    def begin_again(self, at: float) -> None:
+        """Note that recovery goes on from the journal's state at *at*, by other settings."""
+        self._began = at
+
     def written(self) -> None:
         """Forget what the journal has now."""
         self._polls, self._facts, self._rows = [], [], []

@@ -93,6 +93,12 @@ class LogTail:
         self._recorded: set[tuple[LogTable, int]] = set()
         """Rows that were taken by `take_evidence`, as far as they are still here."""
 
+    def use(self, limits: Limits) -> None:
+        """Change the limits; rows and positions stay, and what was made of the rows does not."""
+        self._limits = limits
+        for kept in self._kept.values():
+            kept.memo.clear()
+
     def resume(self, positions: Sequence[PositionRead], needed: Iterable[LogPosition]) -> None:
         """
         Continue after an earlier process.

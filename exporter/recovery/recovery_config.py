@@ -27,3 +27,14 @@ class RecoveryConfig(NamedTuple):
     kill_switch_file: str = ""
     silences: Silences | None = None
     confirmer: Confirmer | None = None
+
+    @property
+    def judged_by(self) -> object:
+        """
+        What decides what is known of a VM. Where it changes, recovery warms up.
+
+        Rules, windows, the kill switch, silences and confirmations are looked at anew for each
+        decision, as tags are.
+        """
+        patterns = tuple(self.classifier.patterns)
+        return self.limits, self.mode, self.powerstate, self.log_users, patterns

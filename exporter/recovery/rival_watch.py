@@ -23,6 +23,10 @@ class RivalWatch:
     def __init__(self, users: LogUsers) -> None:
         self._finder = RivalFinder(users)
 
+    def use(self, users: LogUsers) -> None:
+        """Change the users in the logs."""
+        self._finder.use(users)
+
     def find(self, tail: LogTail, sent: Sequence[Spent], cases: Mapping[str, Case]) -> str:
         """Return why another instance acts, if a new row shows that; else an empty string."""
         new_rows, read_before = tail.take_new_rows(), tail.read_before

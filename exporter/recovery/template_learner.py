@@ -59,6 +59,11 @@ class TemplateLearner:
         self.classifier = patterns
         """With what is taught and learned."""
 
+    def use(self, patterns: LogClassifier, users: LogUsers, limits: Limits) -> None:
+        """Change the patterns; what is taught and learned stays."""
+        self._patterns, self._users, self._limits = patterns, users, limits
+        self._classify()
+
     def resume(self, saved: SavedState, taught: Mapping[str, Command]) -> None:
         """Continue after an earlier process, with what was *taught*."""
         forgotten = [

@@ -22,6 +22,11 @@ class RequestBudget:
         self.for_polling = allowance(per_hour, reserve)
         self._spent: deque[float] = deque()
 
+    def use(self, per_hour: int, *, reserve: float) -> None:
+        """Change the allowance; the requests of the last hour stay counted."""
+        self.per_hour = per_hour
+        self.for_polling = allowance(per_hour, reserve)
+
     def take(self, *, at: float, urgent: bool = False) -> float:
         """
         Count one request, or return how long to wait for one.

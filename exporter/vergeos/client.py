@@ -9,7 +9,7 @@ import base64
 import random
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -25,8 +25,9 @@ from exporter.errors import (
 from exporter.recovery.model.ports import LastCheck
 from exporter.vergeos.checked_body import CheckedBody
 from exporter.vergeos.credentials import Credentials, CredentialSource
+from exporter.vergeos.refusals import RefusalMemory
 from exporter.vergeos.rows import UNREADABLE
-from exporter.vergeos.transport import TOKENS_PATH, Answer, Request, Transport
+from exporter.vergeos.transport import TOKENS_PATH, Answer, Limits, Request, Transport
 
 TOKEN_HEADER = "x-yottabyte-token"  # noqa: S105 - a header's name
 TOKEN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._~-]{0,511}")
@@ -38,20 +39,6 @@ TOKEN_TRUSTED_SECONDS = 600.0
 """An action logs in again when its token was unused for longer: an action is not repeated."""
 
 
-class _Refusal(NamedTuple):
-    """A 401, remembered so that the same credentials are not sent again."""
-
-    credentials: Credentials
-    until: float
-    reason: str
-
-
-class _RefusalMemory:
-    """The latest refusal; shared by clients with the same credentials."""
-
-    refusal: _Refusal | None = None
-
-
 class VergeOSClient:
     """
     Reads from one VergeOS and acts on it, one request at a time.
@@ -59,11 +46,17 @@ class VergeOSClient:
     Args:
         credentials: Called before every request, so that a changed file is noticed.
         use_token: With a user name: log in once and use a session token, else HTTP Basic.
+        refusals: Remembers refused credentials; without it, until the end of the process.
 
     """
 
     def __init__(
-        self, transport: Transport, credentials: CredentialSource, *, use_token: bool
+        self,
+        transport: Transport,
+        credentials: CredentialSource,
+        *,
+        use_token: bool,
+        refusals: RefusalMemory | None = None,
     ) -> None:
         self.budget = transport.budget
         self._transport = transport
@@ -72,7 +65,9 @@ class VergeOSClient:
         self._use_token = use_token
         self._token: str | None = None
         self._token_used_at = 0.0
-        self._memory = _RefusalMemory()
+        self._logged_in_with: Credentials | None = None
+        """What the session token was given for."""
+        self._refusals = refusals or RefusalMemory(transport.clock)
 
     async def read(
         self, path: str, query: Mapping[str, str], *, endpoint: str, urgent: bool = False
@@ -122,17 +117,21 @@ class VergeOSClient:
             VergeOSError: Any other failure; a `BadReplyError` has the status.
 
         """
-        credentials = self._current_credentials()
+        credentials = await self._current_credentials()
         checked = CheckedBody(body, last_check)
         request = Request("POST", path, endpoint, body=checked, urgent=True)
         try:
             headers = await self._prepare_action(request, credentials)
             answer = await self._send_action(request, headers, checked)
         except UnauthorizedError as refusal:
-            self._remember(refusal, credentials)
+            await self._remember(refusal, credentials)
             raise
-        self._memory.refusal = None
+        await self._refusals.forget()
         return answer
+
+    def use(self, limits: Limits) -> None:
+        """Change the limits of the requests from the next one on."""
+        self._transport.limits = limits
 
     def carry_on(self, former: "VergeOSClient") -> None:
         """Take over *former*'s spent budget and refusal, so that a reload does not reset them."""
@@ -141,7 +140,7 @@ class VergeOSClient:
 
     def share_refusals(self, other: "VergeOSClient") -> None:
         """Share the refusal memory of *other*, which has the same credentials."""
-        self._memory = other._memory  # noqa: SLF001 - same class
+        self._refusals = other._refusals  # noqa: SLF001 - same class
 
     async def close(self) -> None:
         """Log out where a session token is open, within a second; failures are ignored."""
@@ -158,7 +157,7 @@ class VergeOSClient:
 
     async def _read_once(self, request: Request) -> bytes:
         """Read with the current credentials; log in again once if the session has ended."""
-        credentials = self._current_credentials()
+        credentials = await self._current_credentials()
         while True:
             had_token = self._token is not None
             try:
@@ -166,38 +165,30 @@ class VergeOSClient:
                 answer = await self._transport.exchange(request, headers)
             except UnauthorizedError as refusal:
                 if not had_token:
-                    self._remember(refusal, credentials)
+                    await self._remember(refusal, credentials)
                     raise
                 self._token = None  # VergeOS ends idle sessions after a day
             else:
-                self._memory.refusal = None
+                await self._refusals.forget()
                 return answer.body
 
-    def _current_credentials(self) -> Credentials:
+    async def _current_credentials(self) -> Credentials:
         """Return the credentials, unless VergeOS refused the same ones recently."""
         try:
             credentials = self._credentials()
         except ConfigError as problem:
             raise UnauthorizedError(str(problem)) from None
-        refusal = self._memory.refusal
-        if refusal is None:
-            return credentials
-        if credentials != refusal.credentials:
-            self._memory.refusal = None
-            self._token = None
-            return credentials
-        wait = refusal.until - self._clock.monotonic()
-        if wait > 0:
-            raise UnauthorizedError(
-                f"{refusal.reason}; not asking again for {wait:.0f} s or until the secret changes, "
-                "because repeated refusals lock the account"
-            )
+        if self._token is not None and self._logged_in_with != credentials:
+            await self.close()  # the session of a secret that was changed
+        wait = self._transport.limits.refused_wait_seconds
+        if objection := await self._refusals.objection(credentials, wait_seconds=wait):
+            raise UnauthorizedError(objection)
         return credentials
 
-    def _remember(self, refusal: UnauthorizedError, credentials: Credentials) -> None:
-        until = self._clock.monotonic() + self._transport.limits.refused_wait_seconds
-        self._memory.refusal = _Refusal(credentials, until, str(refusal))
+    async def _remember(self, refusal: UnauthorizedError, credentials: Credentials) -> None:
         self._token = None
+        wait = self._transport.limits.refused_wait_seconds
+        await self._refusals.remember(credentials, str(refusal), wait_seconds=wait)
 
     async def _prepare_action(self, request: Request, credentials: Credentials) -> dict[str, str]:
         """Return the headers of an action whose place in the budget is reserved."""
@@ -248,6 +239,7 @@ class VergeOSClient:
             self._token = await self._log_in(
                 Request("POST", TOKENS_PATH, "login", json=login, urgent=urgent)
             )
+            self._logged_in_with = credentials
         self._token_used_at = self._clock.monotonic()
         return {TOKEN_HEADER: self._token}
 

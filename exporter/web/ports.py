@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+from pydantic import SecretStr
 
 from exporter.exposition.formats import Format
 from exporter.exposition.page import Body
@@ -25,21 +27,42 @@ class Overview(Protocol):
         ...
 
 
+class Reloaded(NamedTuple):
+    """What a reload did: names of settings."""
+
+    applied: Sequence[str] = ()
+    """They have changed and are in force."""
+    needs_restart: Sequence[str] = ()
+    """They have changed since the start and are not in force."""
+
+
 class Reload(Protocol):
     """Reloads the configuration."""
 
-    problem: str
-    """Why the last reload was refused, and when; empty if it was not."""
+    @property
+    def problem(self) -> str:
+        """What of the configuration is not in force, in sentences; empty if all of it is."""
+        ...
 
-    async def __call__(self) -> Sequence[str]:
+    async def __call__(self) -> Reloaded:
         """
-        Apply the configuration, and return the settings that need a restart.
+        Apply the configuration, and return what has changed.
 
         Raises:
             ConfigError: The configuration is invalid and was not applied.
 
         """
         ...
+
+
+TokenSource = Callable[[], SecretStr | None]
+"""Returns the token that recovery commands require now; None if there is none. Raises ConfigError
+where it cannot be read."""
+
+
+def no_token() -> SecretStr | None:
+    """Return no token: commands are refused."""
+    return None
 
 
 ObserveScrape = Callable[[float], None]

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
-from pydantic import SecretStr
 
-from exporter.errors import JournalError
+from exporter.errors import ConfigError, JournalError
 from exporter.recovery.model.commands import ANSWERS, GIVEN_BY_OPERATORS, CommandKind, Lesson
 from exporter.recovery.model.log_templates import TEACHABLE
 from exporter.recovery.model.views import (
@@ -45,7 +44,7 @@ from exporter.recovery.report.time_range import InvalidPeriodError
 from exporter.web.attempts import Attempts
 from exporter.web.connections import client_of, read_body
 from exporter.web.origin import Hosts
-from exporter.web.ports import CountRefusal, Reload
+from exporter.web.ports import CountRefusal, Reload, TokenSource
 
 if TYPE_CHECKING:  # a daemon without recovery does not load the engine
     from exporter.recovery.service import RecoveryService
@@ -73,7 +72,7 @@ class RecoveryAPI:
     The handlers of the recovery API.
 
     Args:
-        token: Needed for commands; without one, every command is refused.
+        token: Returns what commands need; without a token, every command is refused.
         reload: Holds the problem of the last reload.
         hosts: The names under which commands are accepted.
         attempts: Counts wrong tokens.
@@ -84,7 +83,7 @@ class RecoveryAPI:
     def __init__(
         self,
         service: "RecoveryService",
-        token: SecretStr | None,
+        token: TokenSource,
         reload: Reload,
         *,
         hosts: Hosts,
@@ -96,7 +95,7 @@ class RecoveryAPI:
         self._hosts = hosts
         self._attempts = attempts
         self._refused = refused
-        self._token = token.get_secret_value().encode() if token is not None else b""
+        self._token = token
 
     def install(self, app: web.Application, limited: Callable[[Handler], Handler]) -> None:
         """Add the routes; *limited* bounds how many queries are answered at once."""
@@ -165,12 +164,17 @@ class RecoveryAPI:
         return command
 
     def _check_token(self, request: web.Request) -> None:
-        if not self._token:
+        try:
+            token = self._token()
+        except ConfigError as error:
+            raise RequestError(403, f"commands are refused: {error}") from None
+        if token is None or not token.get_secret_value():
             raise RequestError(
                 403,
-                "commands are refused because no token is configured; set recovery.token "
-                "(VERGEWATCH_RECOVERY__TOKEN or VERGEWATCH_RECOVERY__TOKEN_FILE) and restart",
+                "commands are refused because no token is configured; set recovery.token or "
+                "recovery.token_file and reload",
             )
+        required = token.get_secret_value().encode()
         scheme, _, bearer = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         given = [request.headers.get(TOKEN_HEADER, "")]
         if scheme.lower() == "bearer":
@@ -180,8 +184,7 @@ class RecoveryAPI:
             self._attempts.begin(client)
         # A list: every comparison runs, so the response time does not depend on the first.
         matches = [
-            hmac.compare_digest(one.encode("utf-8", "surrogateescape"), self._token)
-            for one in given
+            hmac.compare_digest(one.encode("utf-8", "surrogateescape"), required) for one in given
         ]
         if any(matches):
             self._attempts.succeeded(client)

@@ -9,8 +9,9 @@ import structlog
 
 from exporter.clock import Clock
 from exporter.errors import ConfigError
+from exporter.http import following
 from exporter.inputs.files import Stamp, stamp
-from exporter.web.tls import FollowingContext, make_context
+from exporter.web.tls import make_context
 from exporter.web.webconfig import WebConfig, read_web_config
 
 log = structlog.get_logger()
@@ -80,9 +81,16 @@ class ReloadableWebConfig:
             self._reload_if_changed()
             return self._loaded.context or first
 
-        following = FollowingContext(ssl.PROTOCOL_TLS_SERVER)
-        following.current = current
-        return following
+        return following(current, ssl.PROTOCOL_TLS_SERVER)
+
+    @property
+    def problem(self) -> str:
+        """Why the present file was rejected; empty if it is in force."""
+        return self.error or ""
+
+    def check(self) -> None:
+        """Read the file again if it, or a file that it names, has changed."""
+        self._reload_if_changed()
 
     def _reload_if_changed(self) -> None:
         now = self._clock.monotonic()

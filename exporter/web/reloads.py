@@ -1,10 +1,9 @@
 """Reloads by request: at most one every few seconds."""
 
 import asyncio
-from collections.abc import Sequence
 
 from exporter.clock import Clock
-from exporter.web.ports import Reload
+from exporter.web.ports import Reload, Reloaded
 
 EVERY_SECONDS = 5.0
 
@@ -21,12 +20,12 @@ class Reloads:
         self._reload = reload
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
-        self._next: asyncio.Task[Sequence[str]] | None = None
+        self._next: asyncio.Task[Reloaded] | None = None
         self._not_before = clock.monotonic()
 
-    async def __call__(self) -> Sequence[str]:
+    async def __call__(self) -> Reloaded:
         """
-        Reload, and return the changed settings that need a restart.
+        Reload, and return what has changed.
 
         Raises:
             ConfigError: The configuration is invalid and was not applied.
@@ -36,7 +35,7 @@ class Reloads:
             self._next = asyncio.create_task(self._in_turn(), name="reload")
         return await asyncio.shield(self._next)
 
-    async def _in_turn(self) -> Sequence[str]:
+    async def _in_turn(self) -> Reloaded:
         async with self._one_at_a_time:
             await self._clock.sleep(self._not_before - self._clock.monotonic())
             self._next = None

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
-from pydantic import SecretStr
 
 from exporter import __version__
 from exporter.clock import Clock
@@ -23,7 +22,16 @@ from exporter.web.health import reason_of, state_of
 from exporter.web.middleware import RequestChecks
 from exporter.web.negotiation import accepts_gzip, negotiate
 from exporter.web.origin import Hosts
-from exporter.web.ports import CountRefusal, ObserveScrape, Overview, Pages, Refusal, Reload
+from exporter.web.ports import (
+    CountRefusal,
+    ObserveScrape,
+    Overview,
+    Pages,
+    Refusal,
+    Reload,
+    TokenSource,
+    no_token,
+)
 from exporter.web.reloads import Reloads
 from exporter.web.slots import Slots
 
@@ -61,7 +69,7 @@ def make_app(
     web_config: "ReloadableWebConfig | None" = None,
     observe_scrape: ObserveScrape | None = None,
     service: "RecoveryService | None" = None,
-    recovery_token: SecretStr | None = None,
+    recovery_token: TokenSource = no_token,
     hosts: Iterable[str] = (),
     refused: CountRefusal = lambda _: None,
 ) -> web.Application:
@@ -78,7 +86,7 @@ def make_app(
         web_config: TLS, authentication and headers; without it, access is open.
         observe_scrape: Receives the duration of each scrape.
         service: Recovery; without it, recovery is neither shown nor controlled.
-        recovery_token: Required to control recovery.
+        recovery_token: Returns what is required to control recovery.
         hosts: Further names under which commands and reloads are accepted.
         refused: Counts what is refused.
 
@@ -218,12 +226,15 @@ class _Endpoints(NamedTuple):
             return _plain(refusal[1], status=403)
         try:
             with self.reloads.taken(request):
-                restart_only = await self.reload_in_turn()
+                done = await self.reload_in_turn()
         except ConfigError as error:
             return _plain(_one_line(str(error)), status=500)
-        if restart_only:
-            return _plain(f"reloaded; restart to apply {', '.join(restart_only)}")
-        return _plain("reloaded")
+        lines = ["reloaded"]
+        if done.applied:
+            lines.append(f"applied {', '.join(done.applied)}")
+        if self.reload.problem:  # what needs a restart, and files that are invalid
+            lines.append(self.reload.problem)
+        return _plain("\n".join(lines))
 
     async def status(self, _: web.Request) -> web.Response:
         html, policy = await run_in_thread(

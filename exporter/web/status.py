@@ -117,7 +117,7 @@ def render_status(
         version: Of Vergewatch.
         now: The time that ages are computed from.
         telemetry_path: Where the metrics are.
-        settings_problem: Why the last reload was rejected; empty if it was not.
+        settings_problem: What of the configuration is not in force; empty if all of it is.
         recovery: One per system that has recovery on.
 
     """

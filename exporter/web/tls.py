@@ -3,7 +3,7 @@
 import ipaddress
 import os
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -41,27 +41,6 @@ def make_context(tls: TLSConfig, config_file: Path) -> ssl.SSLContext:
     except ConfigError as error:
         raise ConfigError(f"{config_file}: tls_server_config: {error}") from None
     return context
-
-
-class FollowingContext(ssl.SSLContext):
-    """
-    A context that uses the current configuration for each new connection.
-
-    aiohttp keeps one context for the life of the server. This one delegates, so that certificates
-    and settings can change. Open connections keep theirs.
-    """
-
-    current: Callable[[], ssl.SSLContext]
-
-    def wrap_bio(
-        self,
-        incoming: ssl.MemoryBIO,
-        outgoing: ssl.MemoryBIO,
-        server_side: bool = False,
-        server_hostname: str | bytes | None = None,
-        session: ssl.SSLSession | None = None,
-    ) -> ssl.SSLObject:
-        return self.current().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
 
 
 def _set_ciphers(context: ssl.SSLContext, tls: TLSConfig) -> None:

@@ -128,6 +128,9 @@ class RecordingMeter(AlertmanagerMeter):
         self.silences: dict[str, int] = {}
         self.known: dict[str, bool] = {}
 
+    def forget(self, alertmanager: str) -> None:
+        self.up.pop(alertmanager, None)
+
     def set_up(self, alertmanager: str, *, up: bool) -> None:
         self.up[alertmanager] = up
 

@@ -90,7 +90,7 @@ async def answering(harness: Harness, directory: Path) -> AsyncIterator[Daemon]:
     reload = StubReload()
     app = make_app(
         StubPages(), StubOverview(system()), reload, clock=HandClock(), version="1",
-        service=service, recovery_token=SecretStr(TOKEN),
+        service=service, recovery_token=lambda: SecretStr(TOKEN),
     )  # fmt: skip
     with structlog.testing.capture_logs():  # what the daemon logs is not what the command prints
         async with serving(app, Listen("127.0.0.1", 0)) as where:
@@ -159,7 +159,9 @@ async def test_status_lists_vms_by_urgency(daemon: Daemon) -> None:
 
 
 async def test_status_shows_refused_settings(daemon: Daemon) -> None:
-    daemon.reload.problem = "refused at noon: recovery.mode: input should be 'off'"
+    daemon.reload.problem = (
+        "The settings were refused at noon: recovery.mode: input should be 'off'"
+    )
 
     _, out, _ = await ran("recovery", "status", **daemon.env)
 

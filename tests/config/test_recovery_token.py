@@ -6,14 +6,14 @@ import pytest
 from pydantic import SecretStr
 
 from exporter.config.recovery import RecoverySettings
-from exporter.config.recovery_setup import MIN_TOKEN_CHARACTERS, token
+from exporter.config.recovery_setup import MIN_TOKEN_CHARACTERS, RecoveryToken
 from exporter.errors import ConfigError
 
 
 @pytest.mark.parametrize("short", ["x", "sesame", "a" * (MIN_TOKEN_CHARACTERS - 1)])
 def test_short_token_is_refused_without_showing_it(short: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        token(RecoverySettings(token=SecretStr(short)))
+        RecoveryToken(RecoverySettings(token=SecretStr(short)))()
 
     assert str(caught.value) == (
         "recovery.token is shorter than 16 characters, so it could be guessed; make a token with: "
@@ -26,7 +26,7 @@ def test_short_token_in_a_file_names_the_file(tmp_path: Path) -> None:
     file.write_text("sesame\n")
 
     with pytest.raises(ConfigError) as caught:
-        token(RecoverySettings(token_file=file))
+        RecoveryToken(RecoverySettings(token_file=file))()
 
     assert str(caught.value).startswith(f"{file} is shorter than 16 characters")
     assert "sesame" not in str(caught.value)
@@ -36,5 +36,7 @@ def test_token_of_sixteen_characters_is_accepted(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("a" * MIN_TOKEN_CHARACTERS + "\n")
 
-    assert token(RecoverySettings(token_file=file)) == SecretStr("a" * MIN_TOKEN_CHARACTERS)
-    assert token(RecoverySettings()) is None
+    assert RecoveryToken(RecoverySettings(token_file=file))() == SecretStr(
+        "a" * MIN_TOKEN_CHARACTERS
+    )
+    assert RecoveryToken(RecoverySettings())() is None

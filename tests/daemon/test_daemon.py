@@ -171,7 +171,10 @@ async def test_reload_adds_and_removes_systems_without_affecting_others(tmp_path
 
             config.write_text(one + f"- {{name: b, url: '{b.url}', api_key: '{b.api_key}'}}\n")
             async with daemon.http.post(daemon.url + "/-/reload") as answer:
-                assert (answer.status, await answer.text()) == (200, "reloaded\n")
+                assert (answer.status, await answer.text()) == (
+                    200,
+                    "reloaded\napplied systems.b\n",
+                )
             await daemon.until_up(system_name="b")
 
             config.write_text(one)
@@ -185,23 +188,39 @@ async def test_reload_adds_and_removes_systems_without_affecting_others(tmp_path
             assert again == asked
 
 
-async def test_reload_names_settings_that_need_a_restart(tmp_path: Path) -> None:
+async def test_reload_says_what_was_applied_and_what_needs_a_restart(tmp_path: Path) -> None:
     async with simulating() as system:
         config = tmp_path / "vergewatch.yaml"
         one = f"url: '{system.url}'\napi_key: '{system.api_key}'\n"
         config.write_text(one)
         async with running({}, "--config", str(config)) as daemon:
             config.write_text(
-                f"{one}log: {{level: error}}\nrecovery: {{directory: '{tmp_path}', "
-                "retention_days: 30, token: another}\n"
+                f"{one}log: {{level: warning}}\nweb: {{telemetry_path: /m}}\n"
+                f"recovery: {{directory: '{tmp_path}', retention_days: 30, token: another}}\n"
             )
             async with daemon.http.post(daemon.url + "/-/reload") as answer:
                 told = await answer.text()
+            assert told == (
+                "reloaded\napplied log.level, recovery.retention_days, recovery.token\n"
+                "Restart to apply recovery.directory, web.telemetry_path.\n"
+            )
+            assert "Restart to apply recovery.directory" in (await daemon.get("/"))[1]
+            named = [e["settings"] for e in daemon.log if e["event"] == "config.needs_restart"]
+            assert named == ["recovery.directory", "web.telemetry_path"]
+            asked = {"owner": "me", "reason": "test"}
+            for token, status in (("another", 404), ("wrong", 401)):  # no system recovers
+                headers = {"Authorization": f"Bearer {token}"}
+                async with daemon.http.post(
+                    daemon.url + "/api/recovery/pause", json=asked, headers=headers
+                ) as answer:
+                    assert answer.status == status
 
-    assert told == (
-        "reloaded; restart to apply log, recovery.directory, recovery.retention_days, "
-        "recovery.token\n"
-    )
+            config.write_text(one)
+            async with daemon.http.post(daemon.url + "/-/reload") as answer:
+                told = await answer.text()
+            assert told == (
+                "reloaded\napplied log.level, recovery.retention_days, recovery.token\n"
+            )
 
 
 async def test_reload_with_an_invalid_web_configuration_changes_no_system(tmp_path: Path) -> None:

@@ -157,8 +157,7 @@ def test_text_of_a_segment_comes_in_pieces_of_a_given_size(lines: int, most: int
 @pytest.mark.parametrize("gzipped", [False, True])
 def test_body_is_read_in_chunks_and_again_by_each_client(gzipped: bool) -> None:
     lines = [
-        f'vergewatch_vm_running{{vm_id="{number * 7919 % 65_537}"}} 1.0\n'
-        for number in range(3000)
+        f'vergewatch_vm_running{{vm_id="{number * 7919 % 65_537}"}} 1.0\n' for number in range(3000)
     ]
     page = page_of([rendered(["".join(lines)]), rendered(["small\n"])], Format.CLASSIC)
     body = page.gzipped(b"rest\n", page.deflated()) if gzipped else page.plain(b"rest\n")

@@ -10,6 +10,7 @@ from exporter.errors import ConfigError
 from exporter.exposition.formats import Format
 from exporter.exposition.page import Body
 from exporter.model import SystemReport
+from exporter.web.ports import Reloaded
 from exporter.web.reloadable_config import ReloadableWebConfig
 from tests.web.samples import system
 
@@ -46,14 +47,14 @@ class StubReload:
         self.error = error
         self.problem = ""
         self.calls = 0
-        self.fixed: list[str] = []
+        self.done = Reloaded()
 
-    async def __call__(self) -> list[str]:
+    async def __call__(self) -> Reloaded:
         self.calls += 1
         if self.error is not None:
-            self.problem = f"refused just now: {self.error}"
+            self.problem = f"The last reload was refused just now: {self.error}."
             raise ConfigError(self.error)
-        return self.fixed
+        return self.done
 
 
 class Reply(NamedTuple):

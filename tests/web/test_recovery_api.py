@@ -194,7 +194,7 @@ async def daemon(clock: HandClock) -> AsyncIterator[Serving]:
                 version="1",
                 web_config=ReloadableWebConfig(web_config, clock) if web_config else None,
                 service=service,
-                recovery_token=SecretStr(token) if token is not None else None,
+                recovery_token=lambda: SecretStr(token) if token is not None else None,
                 **more,
             )
             where = await stack.enter_async_context(serving(app, Listen("127.0.0.1", 0)))

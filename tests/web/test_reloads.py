@@ -3,6 +3,7 @@
 import asyncio
 
 from exporter.errors import ConfigError
+from exporter.web.ports import Reloaded
 from exporter.web.reloads import EVERY_SECONDS, Reloads
 from tests.web.samples import HandClock
 from tests.web.site import StubReload
@@ -68,5 +69,5 @@ async def test_error_reaches_every_request_and_the_next_reload_works() -> None:
         assert isinstance(outcome, ConfigError)
     reload.error = None
 
-    assert await reloads() == []
+    assert await reloads() == Reloaded()
     assert reload.calls == 2

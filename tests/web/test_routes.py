@@ -11,6 +11,7 @@ from aiohttp import web
 from exporter.errors import ConfigError
 from exporter.exposition.formats import Format
 from exporter.web import delivery
+from exporter.web.ports import Reloaded
 from exporter.web.routes import make_app
 from exporter.web.server import Listen, serving
 from tests.web.conftest import Serve
@@ -174,16 +175,17 @@ async def test_reload_by_post_or_put(serve: Serve, method: str) -> None:
     assert reload.calls == 1
 
 
-async def test_reload_names_settings_that_need_a_restart(serve: Serve) -> None:
+async def test_reload_names_what_was_applied_and_what_needs_a_restart(serve: Serve) -> None:
     reload = StubReload()
-    reload.fixed = ["web", "recovery.directory"]
+    reload.done = Reloaded(applied=["log.level", "poll.fast_seconds"])
+    reload.problem = "Restart to apply web.listen_address."
     server = await serve(reload=reload)
 
     reply = await server.request("/-/reload", method="POST")
 
     assert (reply.status, reply.text) == (
         200,
-        "reloaded; restart to apply web, recovery.directory\n",
+        "reloaded\napplied log.level, poll.fast_seconds\nRestart to apply web.listen_address.\n",
     )
 
 
@@ -194,8 +196,7 @@ async def test_rejected_reload_is_500_and_shown_on_status_page(serve: Serve) -> 
 
     assert (reply.status, reply.text) == (500, "settings.yml: no url for production\n")
     page = (await server.request("/")).text
-    assert "The last configuration reload was refused just now: settings.yml: no url" in page
-    assert "The previous settings are in force." in page
+    assert "The last reload was refused just now: settings.yml: no url" in page
 
 
 async def test_get_of_reload_is_405(serve: Serve) -> None:

@@ -12,8 +12,8 @@ import structlog
 
 from exporter.errors import ConfigError
 from exporter.exposition.formats import Format
+from exporter.http import FollowingContext
 from exporter.web.reloadable_config import ReloadableWebConfig
-from exporter.web.tls import FollowingContext
 from tests.web.conftest import Certificates, Chain, Serve
 from tests.web.samples import HandClock
 from tests.web.site import ServerUnderTest, StubPages, trusting_context

@@ -56,6 +56,10 @@ class ActionExecutor:
         self._clock = clock
         self._watched = watched
 
+    def use(self, limits: Limits) -> None:
+        """Act by other limits."""
+        self._limits = limits
+
     async def carry_out(self, request: ActionRequest) -> Intent | str:
         """
         Carry out *request* unless it is obsolete.

@@ -66,6 +66,11 @@ class OpenActions:
         self.not_sent: dict[str, str] = {}
         """Why the last action on a VM had no effect: it was overtaken, abandoned or refused."""
 
+    def use(self, limits: Limits) -> None:
+        """Judge by other limits; open actions keep their deadlines."""
+        self._limits = limits
+        self.history.use(limits)
+
     def forget(self, gone: Iterable[str]) -> None:
         """Forget the last actions on VMs that were deleted."""
         for uuid in gone:

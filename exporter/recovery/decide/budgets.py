@@ -96,6 +96,11 @@ class ActionHistory:
         for one in spent:
             self.add(one)
 
+    def use(self, limits: Limits) -> None:
+        """Count by other limits; the actions stay."""
+        self._limits = limits
+        self._system_uses = None
+
     def add(self, one: Spent) -> None:
         """Add the newest action."""
         self._spent.append(one)

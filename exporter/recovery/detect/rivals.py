@@ -27,6 +27,10 @@ class RivalFinder:
         self._explained: dict[tuple[float, str], set[LogTable]] = {}
         """The logs that have the row of an action, by its time and VM."""
 
+    def use(self, users: LogUsers) -> None:
+        """Change the users; rows that an action explained stay explained."""
+        self._users = users
+
     def rows_of_rivals(
         self,
         rows: Iterable[LogRow],

@@ -14,10 +14,18 @@ class EnrolmentCache:
 
     def __init__(self, rules: Sequence[EnrolmentRule]) -> None:
         self._rules = rules
+        self._names_clusters = any(rule.clusters for rule in rules)
         self._sources: tuple[object, ...] = ()
         self._sources_before: tuple[object, ...] = ()
         self.problem = "the tags were not read yet"
         """Why enrolment is unknown; empty once the tags were read."""
+
+    def use(self, rules: Sequence[EnrolmentRule]) -> None:
+        """Enrol by *rules* from the next poll on; until then, enrolment is unknown."""
+        self._rules = rules
+        self._names_clusters = any(rule.clusters for rule in rules)
+        self.reset()
+        self.problem = "the enrolment rules have changed, and no VM was enrolled by them yet"
 
     def reset(self) -> None:
         """Work out all enrolments again at the next poll."""
@@ -62,4 +70,4 @@ class EnrolmentCache:
         return enrol_all(inventory, self._rules)
 
     def _lacks_clusters(self, inventory: Inventory) -> bool:
-        return "clusters" not in inventory.sources and any(rule.clusters for rule in self._rules)
+        return self._names_clusters and "clusters" not in inventory.sources

@@ -19,7 +19,7 @@ class StatusResponse(msgspec.Struct, frozen=True, gc=False):
 
     systems: Sequence[SystemRecoveryStatus]
     settings_problem: str = ""
-    """Why the newest settings were refused; empty if they are in force."""
+    """What of the newest settings is not in force, in sentences; empty if all of it is."""
 
 
 class VMsResponse(msgspec.Struct, frozen=True, gc=False):

@@ -1,0 +1,148 @@
+"""
+Credentials that VergeOS refused: remembered so that they are not sent again, after a restart too.
+
+A refused login counts towards the lock of the account. What is stored is a slow, salted hash, from
+which the secret cannot be found by trying.
+"""
+
+import asyncio
+import hmac
+import secrets
+from hashlib import scrypt
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from exporter.clock import Clock
+from exporter.executor import run_in_thread
+from exporter.vergeos.credentials import Credentials
+
+SALT_BYTES = 16
+
+
+class StoredRefusal(msgspec.Struct, frozen=True):
+    """A refusal as it is stored."""
+
+    salt: str
+    hash: str
+    """Of the credentials. Both in hexadecimal digits."""
+    until: float
+    """Until when they are not tried again, in seconds since 1970."""
+    reason: str
+
+    def is_of(self, credentials: Credentials) -> bool:
+        """Return whether *credentials* were refused. It takes a twentieth of a second."""
+        found = _slow_hash(credentials, bytes.fromhex(self.salt))
+        return hmac.compare_digest(found, self.hash)
+
+
+class RefusalStore(Protocol):
+    """Keeps the newest refusal across restarts."""
+
+    def read(self) -> StoredRefusal | None: ...
+
+    def write(self, refusal: StoredRefusal | None) -> bool:
+        """Keep *refusal*, or none; return whether that worked."""
+        ...
+
+
+class _Refusal(NamedTuple):
+    """The refusal of this process' credentials."""
+
+    credentials: Credentials
+    until: float
+    """In monotonic seconds."""
+    reason: str
+    stored: StoredRefusal | None = None
+
+
+class RefusalMemory:
+    """
+    The newest refusal; shared by clients with the same credentials.
+
+    Args:
+        store: Without one, a refusal is remembered until the end of the process.
+        asks_anyway: Whether to try refused credentials once, because an operator wants that.
+
+    """
+
+    def __init__(
+        self, clock: Clock, store: RefusalStore | None = None, *, asks_anyway: bool = False
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._asks_anyway = asks_anyway
+        self._refusal: _Refusal | None = None
+        self._other: tuple[StoredRefusal, Credentials] | None = None
+        """A stored refusal, and credentials that it is not about."""
+
+    async def objection(self, credentials: Credentials, *, wait_seconds: float) -> str:
+        """
+        Return why *credentials* must not be sent now; empty if they may be.
+
+        Args:
+            wait_seconds: The longest wait, however wrong a clock is.
+
+        """
+        if self._store is not None and not self._asks_anyway:
+            await self._look_at(self._store.read(), credentials, wait_seconds)
+        refusal = self._refusal
+        if refusal is None or refusal.credentials != credentials:
+            return ""
+        wait = refusal.until - self._clock.monotonic()
+        if wait <= 0:
+            return ""
+        return (
+            f"{refusal.reason}; not asking again for {wait:.0f} s or until the secret changes, "
+            "because repeated refusals lock the account"
+        )
+
+    async def remember(self, credentials: Credentials, reason: str, *, wait_seconds: float) -> None:
+        """Remember that *credentials* were refused now."""
+        self._refusal = _Refusal(credentials, self._clock.monotonic() + wait_seconds, reason)
+        self._asks_anyway = False
+        if self._store is not None:
+            until = self._clock.now().timestamp() + wait_seconds
+            # A caller that gives up must not keep it from being stored.
+            await asyncio.shield(run_in_thread(self._keep, self._store, self._refusal, until))
+
+    async def forget(self) -> None:
+        """Forget every refusal, because VergeOS has accepted the credentials."""
+        self._refusal = None
+        if self._store is not None and self._store.read() is not None:
+            await asyncio.shield(run_in_thread(self._store.write, None))
+
+    async def _look_at(
+        self, stored: StoredRefusal | None, credentials: Credentials, wait_seconds: float
+    ) -> None:
+        """Take over what is stored now; another process may have changed it."""
+        known = self._refusal
+        if known is not None and known.stored == stored:
+            return
+        if known is not None and known.stored is not None:
+            self._refusal = None
+        if stored is None or self._other == (stored, credentials):
+            return
+        wait = min(stored.until - self._clock.now().timestamp(), wait_seconds)
+        if wait > 0 and await run_in_thread(stored.is_of, credentials):
+            until = self._clock.monotonic() + wait
+            self._refusal = _Refusal(credentials, until, stored.reason, stored)
+        else:
+            self._other = stored, credentials
+
+    def _keep(self, store: RefusalStore, refusal: _Refusal, until: float) -> None:
+        """Store *refusal*; called in a thread, because hashing is slow."""
+        salt = secrets.token_bytes(SALT_BYTES)
+        hashed = _slow_hash(refusal.credentials, salt)
+        stored = StoredRefusal(salt.hex(), hashed, until, refusal.reason)
+        if store.write(stored) and self._refusal is refusal:
+            self._refusal = refusal._replace(stored=stored)
+
+
+def _slow_hash(credentials: Credentials, salt: bytes) -> str:
+    parts = (
+        credentials.api_key.get_secret_value() if credentials.api_key is not None else None,
+        credentials.username,
+        credentials.password.get_secret_value() if credentials.password is not None else None,
+    )
+    return scrypt(msgspec.json.encode(parts), salt=salt, n=2**14, r=8, p=1).hex()
