@@ -1,5 +1,6 @@
 """Monitored time: seconds that pass only while Vergewatch runs, and continue after a restart."""
 
+import math
 from datetime import datetime, timedelta
 
 from exporter.clock import Clock
@@ -16,8 +17,8 @@ class MonitoredTime:
         """When this process began, in monotonic seconds."""
 
     def go_on(self, before: float) -> None:
-        """Continue from *before*, the seconds of earlier processes."""
-        self._before = before
+        """Continue after *before*, the seconds of earlier processes: later than all they saw."""
+        self._before = math.nextafter(before, math.inf)
         self.began, self._began_time = self._clock.monotonic(), self._clock.now()
 
     @property
@@ -26,7 +27,7 @@ class MonitoredTime:
 
     def at(self, monotonic: float) -> float:
         """Return the seconds at a monotonic time of this process."""
-        return self._before + monotonic - self.began
+        return self._before + (monotonic - self.began)
 
     def time_of_day(self, at: float) -> datetime:
         """Return the time of day of *at* seconds."""

@@ -29,6 +29,8 @@ BACKLOG = 1024
 """Connections that the kernel keeps until they are accepted; they need no descriptor."""
 ACCEPTED_AT_ONCE = 4
 """Between two looks at the connections that end: a flood must not open many more than allowed."""
+SEND_BUFFER_BYTES = 256 * 1024
+"""In the kernel, which else takes megabytes for each client that does not read its response."""
 LINGERING_SECONDS = 2.0
 """How long the rest of a body that nothing reads is received, before the connection is closed."""
 MAX_HEADERS = 64
@@ -106,6 +108,7 @@ async def serving(
     bound = await _bind(listen)
     sock = Listener(bound.family, bound.type, bound.proto, fileno=bound.detach())
     sock.connections = connections
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # of each connection
     # No access log: it would be one line per scrape.
     runner = web.AppRunner(
         app,

@@ -221,7 +221,7 @@ async def besieged(vms: int) -> AsyncIterator[Scene]:
                 "VERGEWATCH_API_KEY": key,
                 "VERGEWATCH_POLL__FAST_SECONDS": "4",
                 "VERGEWATCH_POLL__SLOW_SECONDS": "15",
-                "VERGEWATCH_POLL__INVENTORY_SECONDS": "60",
+                "VERGEWATCH_POLL__INVENTORY_SECONDS": "20",
                 "VERGEWATCH_API__TIMEOUT_SECONDS": "30",
                 "VERGEWATCH_WEB__CONFIG_FILE": str(web_config),
                 "VERGEWATCH_RECOVERY__MODE": "enforce",

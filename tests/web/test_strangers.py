@@ -268,6 +268,19 @@ async def test_client_that_does_not_read_is_dropped(serve: Serve) -> None:
     assert max(lengths) < 20_000_000
 
 
+async def test_client_that_does_not_read_is_sent_little(serve: Serve) -> None:
+    pages = CountingPages()
+    server = await serve(pages=pages)
+    async with crowding(server.port) as crowd:
+        stream = await crowd.connect()
+        stream[1].transport.pause_reading()  # type: ignore[attr-defined]
+        stream[1].write(GET)
+        await asyncio.sleep(0.5)  # noqa: TID251 - it does not read
+        (body,) = pages.alive
+
+    assert 0 < body.sent < 2_000_000
+
+
 async def test_scrapes_of_a_client_that_does_not_read_are_bounded(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -322,9 +335,11 @@ class CountingPages(StubPages):
 
 class _CountedBody:
     size = 20_000_000
+    sent = 0
 
     def chunks(self) -> Iterator[bytes]:
         for _ in range(200):
+            self.sent += 100_000
             yield b"x" * 100_000
 
 
