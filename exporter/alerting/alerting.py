@@ -131,9 +131,9 @@ class Alerting:
     def _client(self, url: str, session: aiohttp.ClientSession) -> Alertmanager:
         return Alertmanager(url, session, self.settings, self._clock)
 
-    def silences_of(self, system_name: Callable[[], str]) -> SystemSilences:
+    def silences_of(self, system_names: Callable[[], Sequence[str]]) -> SystemSilences:
         """Return the silences of one system; there are none while silences are not read."""
-        return SystemSilences(self.silences, system_name)
+        return SystemSilences(self.silences, system_names)
 
     async def _load(self) -> None:
         """Continue with the alerts of the previous process."""

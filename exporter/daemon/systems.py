@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -22,7 +23,10 @@ from exporter.daemon.clients import (
     make_sessions,
 )
 from exporter.daemon.recovery_worker import JournalHandle, RecoveryWorker
+from exporter.daemon.system_memory import SystemMemory
+from exporter.daemon.system_names import SystemName
 from exporter.errors import ConfigError
+from exporter.executor import run_in_thread
 from exporter.exposition.cache import PageCache
 from exporter.exposition.collector import Family
 from exporter.exposition.renderer import Renderer
@@ -97,6 +101,7 @@ class WatchedSystem(NamedTuple):
     clients: Sequence[VergeOSClient]
     sessions: Sequence[aiohttp.ClientSession]
     meter: SystemMeter
+    name: SystemName
     recovery: Recovery | None
     tasks: Sequence[asyncio.Task[Any]]
 
@@ -136,6 +141,9 @@ class SystemManager:
         self._telemetry = telemetry
         self._clock = clock
         self._watched: list[WatchedSystem] = []
+        self._memories: dict[str, SystemMemory] = {}
+        """By URL."""
+        self._configured_names: frozenset[str] = frozenset()
         self._changing = asyncio.Lock()
         self._stopped = False
 
@@ -182,6 +190,7 @@ class SystemManager:
         known = _matched(self._watched, wanted)
         stays = {id(one): settings for settings, one in known.items() if _stays(one, settings)}
         opened = await self._opened(wanted, known)
+        self._configured_names = frozenset(one.system.name for one in wanted if one.system.name)
         former = {id(one) for one in known.values()}
         for watched in self._watched:
             if id(watched) not in stays:
@@ -238,7 +247,7 @@ class SystemManager:
         sessions = watched.sessions
         if confirming is not None:
             sessions = (*watched.sessions[:3], *confirming)
-        await watched.recovery.use(self._setup(settings, sessions[3:], watched.meter))
+        await watched.recovery.use(self._setup(settings, sessions[3:], watched.meter, watched.name))
         for session in set(watched.sessions) - set(sessions):
             await session.close()
         return watched._replace(settings=settings, sessions=sessions)
@@ -254,7 +263,8 @@ class SystemManager:
             log.warning("tls.unverified", url=system.url, risk="the network can read the API key")
         elif system.url.startswith("http://") and not settings.is_on_this_machine:
             log.warning("tls.absent", url=system.url, risk="the network can read the API key")
-        meter = self._meter(settings, former)
+        memory = self._memory(system.url)
+        name, meter = self._name_and_meter(settings, memory, former)
         client = connect(settings, sessions[0], meter, self._clock, state=state)
         if former is not None and former.settings.system.url == system.url:
             client.carry_on(former.client)
@@ -270,7 +280,7 @@ class SystemManager:
             recovery_clients[0].share_refusals(client)
             if not settings.system.acts_with_another_key:
                 recovery_clients[1].share_refusals(client)
-            worker = self._recovery_worker(settings, recovery_clients, sessions[3:], meter)
+            worker = self._recovery_worker(settings, recovery_clients, sessions[3:], meter, name)
         recovery = worker.recovery if worker is not None else None
         publisher = PagePublisher(_families(settings), self._cache, meter, self._clock, recovery)
         poller = Poller(
@@ -279,9 +289,10 @@ class SystemManager:
             publisher,
             _plan(settings),
             name=meter.system_name,
+            named=name.is_known,
             url=system.url,
             clock=self._clock,
-            rename=lambda cloud_name: self._rename(settings, meter, cloud_name),
+            rename=lambda cloud_name: meter.rename(name.reported(cloud_name)),
             requests_remaining=lambda: client.budget.left(at=self._clock.monotonic()),
             on_poll=worker.enqueue if worker is not None else None,
             former=former.poller if former is not None else None,
@@ -296,22 +307,27 @@ class SystemManager:
             (client, *recovery_clients),
             sessions,
             meter,
+            name,
             recovery,
             tasks,
         )
 
-    def _meter(self, settings: ResolvedSystem, former: WatchedSystem | None) -> SystemMeter:
-        """Return the meter of a system, which is also its place on the page."""
-        name = settings.system.name
+    def _name_and_meter(
+        self, settings: ResolvedSystem, memory: SystemMemory, former: WatchedSystem | None
+    ) -> tuple[SystemName, SystemMeter]:
+        """Return the name of a system, and its meter, which is also its place on the page."""
+        before = former.settings.system if former is not None else None
+        if former is not None and before is not None and before.name == settings.system.name:
+            # Its page stays until there is a newer one.
+            same = before.url == settings.system.url
+            return former.name if same else self._name(settings, memory), former.meter
         if former is not None:
-            if former.settings.system.name == name:
-                return former.meter  # its page stays until there is a newer one
             self._cache.remove(former.meter)
             self._telemetry.forget(former.meter.system_name)
-        known = former.meter.system_name if former is not None else settings.host
-        meter = self._telemetry.meter(self._free_name(name or known, settings.host))
+        name = self._name(settings, memory)
+        meter = self._telemetry.meter(name.current)
         self._cache.add(meter)
-        return meter
+        return name, meter
 
     def _recovery_worker(
         self,
@@ -319,6 +335,7 @@ class SystemManager:
         clients: Sequence[VergeOSClient],
         to_prometheus: Sequence[aiohttp.ClientSession],
         meter: SystemMeter,
+        name: SystemName,
     ) -> RecoveryWorker:
         """Return the recovery of a system; its own connections never wait for polling."""
         reader, actor = clients
@@ -328,7 +345,7 @@ class SystemManager:
                 url,
                 lambda: self._journal.store(url),
                 Operations(reader, actor, self._clock),
-                self._setup(settings, to_prometheus, meter),
+                self._setup(settings, to_prometheus, meter, name),
                 self._clock,
                 random=random.random,
                 meter=self._telemetry.recovery_meter(meter),
@@ -340,6 +357,7 @@ class SystemManager:
         settings: ResolvedSystem,
         to_prometheus: Sequence[aiohttp.ClientSession],
         meter: SystemMeter,
+        name: SystemName,
     ) -> RecoveryConfig:
         """Return the setup of a system's recovery."""
         confirmers = [
@@ -347,7 +365,7 @@ class SystemManager:
             for session in to_prometheus
         ]
         return recovery_setup(settings.recovery, settings.recovery_mode)._replace(
-            silences=self._alerting.silences_of(lambda: meter.system_name),
+            silences=self._alerting.silences_of(lambda: name.silenced_names),
             confirmer=next(iter(confirmers), None),
         )
 
@@ -366,26 +384,26 @@ class SystemManager:
             self._cache.remove(watched.meter)
             self._telemetry.forget(watched.meter.system_name)
 
-    def _rename(self, settings: ResolvedSystem, meter: SystemMeter, cloud_name: str) -> str:
-        """Return the name of a system that reports *cloud_name*; a configured name wins."""
-        if settings.system.name is None:
-            name = self._free_name(cloud_name, settings.host, besides=meter)
-            if name != cloud_name:
-                log.warning(
-                    "system.name_taken",
-                    name=cloud_name,
-                    uses=name,
-                    advice="give each of these systems a name",
-                )
-            meter.rename(name)
-        return meter.system_name
+    def _memory(self, url: str) -> SystemMemory:
+        """Return the memory of the system at *url*, which outlasts a reload."""
+        if url not in self._memories:
+            self._memories[url] = SystemMemory(self._journal.directory, url)
+        return self._memories[url]
 
-    def _free_name(self, name: str, host: str, *, besides: SystemMeter | None = None) -> str:
-        """Return *name*, with the host added if another system uses it: series must not mix."""
-        taken = {
-            watched.meter.system_name for watched in self._watched if watched.meter is not besides
-        }
-        return f"{name} ({host})" if name in taken else name
+    def _name(self, settings: ResolvedSystem, memory: SystemMemory) -> SystemName:
+        """Return the name of a system that starts."""
+
+        def remember(**changes: Any) -> None:
+            writing = run_in_thread(partial(memory.remember, **changes))
+            self._tasks.create_task(writing, name=f"remember {settings.system.url}")
+
+        def taken(by: SystemName) -> frozenset[str]:
+            used = {other.name.current for other in self._watched if other.name is not by}
+            return self._configured_names - {settings.system.name} | used
+
+        return SystemName(
+            settings.system.name or "", settings.host, memory.remembered, remember, taken
+        )
 
 
 def _matched(
@@ -433,4 +451,9 @@ def _source(client: VergeOSClient, settings: ResolvedSystem) -> VergeOSSource:
 
 
 def _plan(settings: ResolvedSystem) -> Plan:
-    return Plan(settings.schedules, settings.poll.stale_after_polls)
+    return Plan(
+        settings.schedules,
+        settings.poll.stale_after_polls,
+        frozen_after_seconds=settings.poll.frozen_after_seconds,
+        withdraws_frozen=settings.poll.frozen_status == "withdraw",
+    )

@@ -42,7 +42,7 @@ def alerting_with_silence(folder: Path) -> Alerting:
 
 
 def held(alerting: Alerting) -> str:
-    return alerting.silences_of(lambda: "production").holding(VM)
+    return alerting.silences_of(lambda: ["production"]).holding(VM)
 
 
 def test_silence_of_a_moved_alertmanager_holds_until_the_new_one_has_answered(
