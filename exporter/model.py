@@ -133,6 +133,17 @@ class Identity(msgspec.Struct, frozen=True, gc=False):
     version: str
 
 
+class FrozenStatus(msgspec.Struct, frozen=True, gc=False):
+    """Which status rows VergeOS no longer updates, although the machines are said to run."""
+
+    system: bool | None = None
+    """Whether those of every node; ``None`` as long as that is not known."""
+    nodes: frozenset[int | None] = frozenset()
+    """Keys of the nodes whose rows are frozen."""
+    machines: frozenset[int] = frozenset()
+    """The machines of these rows; of a frozen system all, also those that are said to be off."""
+
+
 class Inventory(msgspec.Struct, frozen=True, gc=False):
     """
     What one system reported: its tables, and its VMs joined with their machines.
@@ -154,6 +165,10 @@ class Inventory(msgspec.Struct, frozen=True, gc=False):
     tags: Mapping[int, frozenset[str]] | None
     """By the key of the VM, as ``category/name``; a VM without tags is not among them."""
     platform: PlatformStatus = PlatformStatus()
+    status_updated_at: Mapping[int | None, float] = {}
+    """By the key of each node with VMs that run, the newest update of their status, in Unix seconds
+    of VergeOS."""
+    frozen: FrozenStatus = FrozenStatus()
 
 
 class PollResult(NamedTuple):
@@ -189,6 +204,8 @@ class TableReport(msgspec.Struct, frozen=True, gc=False):
     rows_skipped_total: int
     error: str | None
     """The last error, until a poll succeeds."""
+    awaited: bool = False
+    """Whether it was never read and may yet be: series that its names identify wait for it."""
 
 
 class RecentError(msgspec.Struct, frozen=True, gc=False):
@@ -305,3 +322,8 @@ class SystemReport(msgspec.Struct, frozen=True, gc=False):
     """The last few, newest first."""
     recovery: RecoveryReport | None = None
     """``None`` if it is off."""
+    named: bool = True
+    """Whether its name is known: configured, reported or remembered. Until then `system_name` is
+    the host, and the system is not up."""
+    frozen: bool | None = False
+    """Whether VergeOS updates the status of no VM that runs; ``None`` if that is not known."""

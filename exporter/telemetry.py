@@ -172,10 +172,12 @@ class SystemMeter:
         self.of("render_duration_seconds").set(seconds)
         self.of("duplicate_series").set(duplicates)
 
-    def rename(self, system_name: str) -> None:
-        """Change the name; series with the old name are dropped."""
-        self._telemetry.forget(self.system_name)
-        self.system_name = system_name
+    def rename(self, system_name: str) -> str:
+        """Change the name, and return it; series with the old name are dropped."""
+        if system_name != self.system_name:
+            self._telemetry.forget(self.system_name)
+            self.system_name = system_name
+        return system_name
 
 
 class RecoveryMeter:

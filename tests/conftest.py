@@ -1,5 +1,6 @@
 """What all tests have in common."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -17,3 +18,10 @@ def _same_log_configuration() -> Iterator[None]:
     before = structlog.get_config()
     yield
     structlog.configure(**before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_state_directory(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep what a daemon in this process remembers out of the home directory."""
+    state = tmp_path_factory.mktemp("state")
+    os.environ["XDG_STATE_HOME"] = str(state)

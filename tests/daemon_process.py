@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import aiohttp
@@ -151,11 +152,12 @@ async def running(
         if not name.startswith(("VERGE", "CREDENTIALS_DIRECTORY"))
     }
     limited = ("sh", "-c", f'ulimit -n {files}; exec "$@"', "sh") if files is not None else ()
+    state = TemporaryDirectory()  # what another daemon remembered is not for this one
     process = await asyncio.create_subprocess_exec(
         *limited,
         *(sys.executable, "-m", "exporter", "run", "--log.format", "json"),
         *("--web.listen-address", "127.0.0.1:0", *args),
-        env={**bare, **HASTE, **env},
+        env={**bare, "STATE_DIRECTORY": state.name, **HASTE, **env},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -190,6 +192,7 @@ async def running(
                 process.kill()
         await process.wait()
         await listening
+        state.cleanup()
 
 
 @asynccontextmanager

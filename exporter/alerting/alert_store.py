@@ -122,8 +122,8 @@ class AlertStore(NamedTuple):
         return kept
 
     def _with_known_name(self, report: SystemReport) -> SystemReport:
-        """Name the system as in its firing alerts as long as its own name has not been read."""
-        if report.identity is not None:
+        """Name the system as in its firing alerts as long as its name is not known."""
+        if report.named:
             return report
         names = (
             stored.alert.labels.get("system_name", "")

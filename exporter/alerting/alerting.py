@@ -96,9 +96,9 @@ class Alerting:
     def _client(self, url: str, session: aiohttp.ClientSession) -> Alertmanager:
         return Alertmanager(url, session, self.settings, self._clock)
 
-    def silences_of(self, system_name: Callable[[], str]) -> SystemSilences | None:
+    def silences_of(self, system_names: Callable[[], Sequence[str]]) -> SystemSilences | None:
         """Return the silences of one system; ``None`` if silences are not read."""
-        return SystemSilences(self.silences, system_name) if self.pollers else None
+        return SystemSilences(self.silences, system_names) if self.pollers else None
 
     async def _load(self) -> None:
         """Continue with the alerts of the previous process."""

@@ -54,6 +54,7 @@ class AlertName(StrEnum):
 
     SYSTEM_DATA_STALE = "VergeSystemDataStale"
     AUTHENTICATION_FAILED = "VergeAuthenticationFailed"
+    STATUS_FROZEN = "VergeSystemStatusFrozen"
     DISARMED = "VergeRecoveryDisarmed"
     RIVAL = "VergeRecoveryRival"
     INTERNAL_ERROR = "VergeRecoveryInternalError"
@@ -85,6 +86,9 @@ DEFINITIONS: Mapping[AlertName, AlertDefinition] = {
     ),
     AlertName.AUTHENTICATION_FAILED: AlertDefinition(
         "VergeOS rejects the configured credentials.", layer="system"
+    ),
+    AlertName.STATUS_FROZEN: AlertDefinition(
+        "VergeOS no longer updates the status of VMs.", layer="system", vm_down=True
     ),
     AlertName.DISARMED: AlertDefinition("Recovery has been disarmed for a long time.", "warning"),
     AlertName.RIVAL: AlertDefinition("Another instance acts on the same system."),
@@ -205,12 +209,21 @@ def current_alerts(
         since = f" since {report.taken_at:%Y-%m-%d %H:%M} UTC" if report.taken_at else ""
         yield build.for_system(
             AlertName.SYSTEM_DATA_STALE,
-            f"No data from {{}}{since}. Its VMs are not monitored.",
+            f"No data from {{}}{since}. Its VMs are not monitored."
+            + (" Its name is not known yet." if not report.named else ""),
+            limits.outage_seconds,
+        )
+    if report.frozen:
+        yield build.for_system(
+            AlertName.STATUS_FROZEN,
+            "VergeOS in {} no longer updates the status of any VM that runs. Their metrics show an "
+            "old state, and a crash would not be seen.",
             limits.outage_seconds,
         )
     recovery = report.recovery
     if recovery is not None:
         yield from _recovery_alerts(build, recovery, limits)
+    if recovery is not None and report.named:  # alerts about VMs wait for the name
         yield from _down_alerts(build, recovery, limits, now)
         if recovery.mode in ACTING_MODES:
             yield from _vm_alerts(build, recovery, limits, now)
@@ -393,6 +406,8 @@ def is_resolved(
         return True
     if alert.name == AlertName.AUTHENTICATION_FAILED:
         return any(table.success for table in report.tables)
+    if alert.name == AlertName.STATUS_FROZEN:
+        return report.frozen is False
     recovery = report.recovery
     if recovery is None:
         return True

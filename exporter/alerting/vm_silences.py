@@ -32,6 +32,7 @@ from exporter.recovery.model.ports import VMLocation
 
 HOLD_LABEL = {"recovery": "hold"}
 """A label that no alert has: a matcher of it is addressed to recovery."""
+LOCATION_LABELS = ("node_name", "cluster_name")
 PART_LABELS = ("nic", "disk", "mountpoint")
 """Labels of alerts about a part of a VM."""
 VM_LABELS = ("system_name", "vm_id", "vm_name")
@@ -70,6 +71,7 @@ VARYING_LABELS: Mapping[str, LabelValues] = {
             "VergeVMFlapping",
             "VergeVMFailoverWindow",
             "VergeNodeOffline",
+            "VergeNodeStatusFrozen",
         ),
         (
             *(name for name, definition in DEFINITIONS.items() if not definition.vm_down),
@@ -148,13 +150,14 @@ class SystemSilences:
     The silences that apply to the VMs of one system, as recovery asks for them.
 
     Args:
-        system_name: Returns the current name of the system.
+        system_names: Returns the name of the system and those it had before: the silence of a VM
+            holds although the system was renamed.
 
     """
 
-    def __init__(self, silences: VMSilences, system_name: Callable[[], str]) -> None:
+    def __init__(self, silences: VMSilences, system_names: Callable[[], Sequence[str]]) -> None:
         self._silences = silences
-        self._system_name = system_name
+        self._system_names = system_names
 
     @property
     def unknown(self) -> str:
@@ -164,15 +167,14 @@ class SystemSilences:
         await self._silences.refresh()
 
     def holding(self, vm: VMLocation, /) -> str:
-        return self._silences.hold_reason(
-            {
-                "system_name": self._system_name(),
-                "vm_id": str(vm.vm_key),
-                "vm_name": vm.vm_name,
-                "node_name": vm.node,
-                "cluster_name": vm.cluster,
-            }
+        location = {"node_name": vm.node, "cluster_name": vm.cluster}
+        known = {label: value for label, value in location.items() if value}
+        known |= {"vm_id": str(vm.vm_key), "vm_name": vm.vm_name}
+        reasons = (
+            self._silences.hold_reason({**known, "system_name": name})
+            for name in self._system_names()
         )
+        return next(filter(None, reasons), "")
 
 
 def hold_reason(
@@ -292,6 +294,8 @@ def _may_match(
     """Return whether *matchers* match a value that *label* may have while the VM is down."""
     if label in labels:
         return all_match(matchers, labels[label])
+    if label in LOCATION_LABELS:
+        return True  # the table with the name could not be read: it may be this one
     values = VARYING_LABELS.get(label)
     if values is not None:
         if any(all_match(matchers, value) for value in values.vm_down):

@@ -17,7 +17,8 @@ from exporter.recovery.model.history import (
     VMFact,
 )
 from exporter.recovery.model.log_templates import RowSource
-from exporter.recovery.observe.inventory_checks import STATUS, VMS, observed_state_of
+from exporter.recovery.observe.inventory_checks import VMS, observed_state_of
+from exporter.status_updates import STATUS
 
 T = TypeVar("T")
 

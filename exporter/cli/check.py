@@ -26,8 +26,9 @@ from exporter.config.recovery_setup import directory, recovery_setup, token
 from exporter.config.settings import Settings
 from exporter.config.systems import ResolvedSystem, resolve_systems
 from exporter.daemon.clients import connect, make_session
+from exporter.daemon.system_memory import SystemMemory
 from exporter.errors import ConfigError, UnauthorizedError, UnreachableError, VergeOSError
-from exporter.model import IDENTITY
+from exporter.model import IDENTITY, Identity
 from exporter.polling.schedule import requests_per_hour
 from exporter.prometheus.client import PrometheusConfirmer
 from exporter.prometheus.client import make_session as make_prometheus_session
@@ -133,11 +134,18 @@ async def _check_system(
         finally:
             await client.close()
     identity = rows.pop(IDENTITY, None)
-    if identity is not None:
-        name = system.name or identity.cloud_name or "unnamed system"
-        write(f"[bold]{escape(name)}[/]  VergeOS {escape(identity.version)}  {escape(system.url)}")
-    else:
-        write(f"[bold]{escape(system.url)}[/]")
+    name, note = _name(resolved, identity)
+    version = f"  VergeOS {escape(identity.version)}" if identity is not None else ""
+    write(
+        f"[bold]{escape(name or system.url)}[/]{version}" + f"  {escape(system.url)}" * bool(name)
+    )
+    if note and not problem:
+        write(f"  [yellow]{escape(note)}[/]")
+    if not name and not problem:
+        problem = (
+            "the name of the system cannot be read, and the daemon exports no VM before it knows "
+            "one: correct what fails above, or set the name of this system"
+        )
     if results.row_count:
         write(results)
     if problem:
@@ -148,6 +156,20 @@ async def _check_system(
     if not resolved.recovers:
         return True
     return _check_recovery(resolved, rows, clock, problems, write, list_enrolled=list_enrolled)
+
+
+def _name(resolved: ResolvedSystem, identity: Identity | None) -> tuple[str, str]:
+    """Return the name that the daemon would use, empty if it knew none, and where it is from."""
+    if resolved.system.name:
+        return resolved.system.name, ""
+    if identity is not None and identity.cloud_name:
+        return identity.cloud_name, ""
+    known = SystemMemory(directory(resolved.recovery), resolved.system.url).remembered.system_name
+    if known:
+        return known, "VergeOS does not tell its name: the last known one is used"
+    if identity is None:
+        return "", ""
+    return resolved.host, "VergeOS tells this user no name: the host is used, as no name is set"
 
 
 async def _read_tables(

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import msgspec
 
+from exporter.collectors.clusters import CLUSTERS
 from exporter.collectors.collector import Collector
 from exporter.exposition.collector import divide, gauge, group, info, or_unknown
 from exporter.exposition.view import Items, RenderView, escape
@@ -50,6 +51,8 @@ CLUSTER_TIERS = Table(
 
 def cluster_tiers(view: RenderView) -> Items:
     """Return the tiers that have storage, by cluster and number."""
+    if view.awaits(CLUSTERS.name):
+        return Items([], [])
     rows = [row for row in view.rows(CLUSTER_TIERS.name).values() if row.has_storage]
     return Items(
         [

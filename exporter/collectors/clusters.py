@@ -31,7 +31,8 @@ NEW_WORD = "other"
 
 def status_counts(view: RenderView) -> Items:
     """Return the number of VMs by cluster and status word, zeros included."""
-    if not {"vms", "machine_status"} <= view.inventory.sources.keys():
+    known = {"vms", "machine_status"} <= view.inventory.sources.keys()
+    if not known or view.awaits(CLUSTERS.name):
         return Items([], [])
     counts = Counter(
         [(vm.config.cluster, vm.status.word if vm.status else NO_STATUS) for vm in view.vms.objects]

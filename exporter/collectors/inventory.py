@@ -11,6 +11,7 @@ from exporter.collectors.nodes import NODES
 from exporter.collectors.platform_status import platform_status
 from exporter.collectors.vms import MACHINE_STATUS, VMS
 from exporter.model import VM, Identity, Inventory
+from exporter.status_updates import newest_by_node, statuses_of_vms, updated_rows
 from exporter.vergeos.recovery_rows import TAG_MEMBERS
 
 
@@ -29,12 +30,13 @@ def join(
 
     """
     status = rows.get(MACHINE_STATUS.name, {})
+    vms = tuple(VM(config, status.get(config.machine)) for config in rows.get(VMS.name, ()))
     return Inventory(
         system_name=system_name,
         identity=identity,
         taken_at=taken_at,
         sources=rows,
-        vms=tuple(VM(config, status.get(config.machine)) for config in rows.get(VMS.name, ())),
+        vms=vms,
         clusters=rows.get(CLUSTERS.name, {}),
         nodes={
             key: msgspec.structs.replace(node, status=status.get(node.machine))
@@ -42,4 +44,5 @@ def join(
         },
         tags=rows.get(TAG_MEMBERS.name),
         platform=platform_status(rows),
+        status_updated_at=newest_by_node(updated_rows(statuses_of_vms(vms))),
     )

@@ -4,7 +4,7 @@ import msgspec
 
 from exporter.collectors.collector import Collector
 from exporter.exposition.collector import gauge, group, info
-from exporter.exposition.view import Items, RenderView, escape
+from exporter.exposition.view import FROZEN, UPDATED, Items, RenderView, escape
 from exporter.model import Node
 from exporter.vergeos.rows import Name, Reference, Row, key_number
 from exporter.vergeos.tables import Importance, Pace, Table
@@ -67,7 +67,28 @@ def node_states(view: RenderView) -> Items:
     ).known()
 
 
+class NodeUpdates(msgspec.Struct, frozen=True, gc=False):
+    """How VergeOS updates the status of the VMs that run on a node."""
+
+    newest: float
+    frozen: bool
+
+
+def node_updates(view: RenderView) -> Items:
+    """Return the updates of each node on which VMs run."""
+    newest = view.inventory.status_updated_at
+    frozen = view.inventory.frozen.nodes
+    found = [node for node in view.inventory.nodes.values() if node.key in newest]
+    return Items(
+        [(view.system, escape(node.name)) for node in found],
+        [NodeUpdates(newest[node.key], node.key in frozen) for node in found],
+    )
+
+
 NODE = group("node", "system_name node_name", "nodes clusters", physical_nodes)
+NODE_UPDATES = group(
+    "node status updates", "system_name node_name", f"nodes {UPDATED} {FROZEN}", node_updates
+)
 NODE_STATE = group("node state", "system_name node_name", "nodes machine_status", node_states)
 
 FAMILIES = (
@@ -77,6 +98,12 @@ FAMILIES = (
           "1 while the node is in maintenance mode", "node.maintenance"),
     gauge("node_running", NODE_STATE, "machine_status.running",
           "1 while the node is running", "running"),
+    gauge("node_status_update_timestamp_seconds", NODE_UPDATES, "machine_status.last_update",
+          "When VergeOS last updated the status of a VM that runs on the node, by its own clock",
+          "newest"),
+    gauge("node_status_frozen", NODE_UPDATES, "machine_status.last_update",
+          "1 while VergeOS updates no status of the VMs that run on the node; absent while none "
+          "runs", "frozen"),
     info("node_status_info", NODE_STATE, "machine_status.status",
          "Status of the node", {"status": "word"}),
 )  # fmt: skip

@@ -1,8 +1,10 @@
 """The system: state of its polling, its name and version, and its number of VM snapshots."""
 
+import msgspec
+
 from exporter.collectors.collector import Collector
 from exporter.exposition.collector import counter, each, gauge, group, info, time
-from exporter.exposition.view import REPORT, Items, RenderView
+from exporter.exposition.view import FROZEN, REPORT, UPDATED, Items, RenderView
 from exporter.model import IDENTITY
 from exporter.vergeos.rows import Row
 from exporter.vergeos.tables import Importance, Pace, Table
@@ -47,7 +49,22 @@ def snapshots(view: RenderView) -> Items:
     return Items([(view.system,)], [view.inventory.sources.get(VM_SNAPSHOTS.name)]).known()
 
 
+class SystemUpdates(msgspec.Struct, frozen=True, gc=False):
+    """How VergeOS updates the status of the VMs that run."""
+
+    newest: float
+    frozen: bool
+
+
+def updates(view: RenderView) -> Items:
+    """Return the updates of the system, if VMs run."""
+    newest, frozen = view.inventory.status_updated_at.values(), view.inventory.frozen
+    found = SystemUpdates(max(newest), frozen.system is True) if newest else None
+    return Items([(view.system,)], [found]).known()
+
+
 SYSTEM = group("system", "system_name", REPORT, systems)
+UPDATES = group("system status updates", "system_name", f"{UPDATED} {FROZEN}", updates)
 TABLE = group("table", "system_name table", REPORT, tables)
 VERSION = group("version", "system_name", IDENTITY, versions)
 SNAPSHOTS = group("VM snapshots", "system_name", "vm_snapshots", snapshots)
@@ -55,10 +72,19 @@ SNAPSHOTS = group("VM snapshots", "system_name", "vm_snapshots", snapshots)
 FAMILIES = (
     gauge("up", SYSTEM, "",
           "1 if the tables vms and machine_status are fresh, 0 if either is stale. Stale tables "
-          "export no series", "up"),
+          "export no series. Whether VergeOS keeps their rows up to date is "
+          "vergewatch_system_status_frozen", "up"),
+    gauge("system_name_known", SYSTEM, "",
+          "1 once the system's name is known: configured, reported or remembered. Until then "
+          "system_name is the host of its URL, vergewatch_up is 0, and no VM is exported", "named"),
     gauge("authenticated", SYSTEM, "",
           "0 while VergeOS rejects the credentials; the daemon then sends no requests, so that "
           "VergeOS does not lock the account", "authenticated"),
+    gauge("system_status_update_timestamp_seconds", UPDATES, "machine_status.last_update",
+          "When VergeOS last updated the status of a VM that runs, by its own clock", "newest"),
+    gauge("system_status_frozen", UPDATES, "machine_status.last_update",
+          "1 while VergeOS updates no status of running VMs on any node: the series of VMs then "
+          "show an old state; absent while no VM runs", "frozen"),
     gauge("inventory_timestamp_seconds", SYSTEM, "",
           "When the inventory was read: the older of the tables vms and machine_status",
           time("taken_at")),

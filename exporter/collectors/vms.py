@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from exporter.collectors.collector import Collector
-from exporter.exposition.collector import VM, Read, divide, gauge, group, info, scale
-from exporter.exposition.view import Items, RenderView
+from exporter.exposition.collector import VM, Read, divide, each, gauge, group, info, scale
+from exporter.exposition.view import FROZEN, Items, RenderView
 from exporter.model import KNOWN_STATUS_WORDS, MachineStatus, VMConfig
 from exporter.polling.state import TableRows
 from exporter.vergeos.rows import (
@@ -198,6 +198,13 @@ def places(view: RenderView) -> Items:
     )
 
 
+def frozen_states(view: RenderView) -> Items:
+    """Return for each VM whether its status is frozen."""
+    if MACHINE_STATUS.name not in view.inventory.sources:
+        return Items([], [])
+    return view.of_vms(map(view.inventory.frozen.machines.__contains__, view.machines()))
+
+
 def states(view: RenderView) -> Items:
     """Return the live state of each VM that has one."""
     return view.of_vms([vm.status for vm in view.vms.objects])
@@ -216,6 +223,7 @@ def while_running(read: Callable[[MachineStatus], Any]) -> Read:
 CONFIG = group("VM", VM, "vms", configs)
 PLACE = group("VM place", VM, "vms machine_status clusters nodes", places)
 STATE = group("VM state", VM, "vms machine_status", states)
+FROZEN_STATE = group("VM frozen state", VM, f"vms machine_status {FROZEN}", frozen_states)
 LOAD = group("VM load", VM, "vms machine_status machine_stats", loads)
 
 FAMILIES = (
@@ -246,6 +254,9 @@ FAMILIES = (
           "When the VM last started; VergeOS keeps it after a stop", "started_at"),
     gauge("vm_status_update_timestamp_seconds", STATE, "machine_status.last_update",
           "When the platform last updated the VM's status", "updated_at"),
+    gauge("vm_status_frozen", FROZEN_STATE, "machine_status.last_update",
+          "1 while VergeOS updates no status of the VMs that run on its node: its series show an "
+          "old state, or are withdrawn, as poll.frozen_status sets", each(int)),
     gauge("vm_running_cpu_cores", STATE, "machine_status.running_cores",
           "CPU cores of the running VM; absent while the VM is off",
           while_running(attrgetter("running_cpu_cores"))),

@@ -81,6 +81,12 @@ class PollSettings(BaseModel):
     `{machine_nics: 120}`. The planner does not stretch these."""
     stale_after_polls: Annotated[float, Field(ge=2)] = 3
     """A table is stale when its last good rows are older than this many of its intervals."""
+    frozen_after_seconds: PositiveFloat = 180
+    """The status of VMs on a node is frozen when VergeOS has updated none of it for this long."""
+    frozen_status: Literal["mark", "withdraw"] = "mark"
+    """What becomes of the series that a frozen status is the source of: `mark` exports them as
+    they are, and `vergewatch_vm_status_frozen` is 1; `withdraw` exports them no longer, and, if the
+    whole system is frozen, `vergewatch_up` is 0."""
 
 
 class APISettings(BaseModel):
@@ -123,7 +129,8 @@ class CommonSystemSettings(BaseModel):
     model_config = STRICT
 
     name: Annotated[str, Field(min_length=1)] | None = None
-    """The label `system_name`. Default: the name that VergeOS reports."""
+    """The label `system_name`. Default: the name that VergeOS reports, or reported last; the host
+    if it reports none."""
     api_key: Secret | None = None
     """An API key of a user with list and read permission."""
     api_key_file: Path | None = None

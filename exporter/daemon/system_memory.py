@@ -22,7 +22,9 @@ class Remembered(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of a system from before."""
 
     system_name: str = ""
-    """The name that the system reported last."""
+    """The name in use that the system gave: the one it reported, or its host if it reports none."""
+    used_names: tuple[str, ...] = ()
+    """The names that its series had, configured ones included; the newest is last."""
 
 
 class SystemMemory:

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -17,7 +18,10 @@ from exporter.config.recovery_setup import recovery_setup
 from exporter.config.systems import ResolvedSystem
 from exporter.daemon.clients import connect, make_sessions
 from exporter.daemon.recovery_worker import JournalHandle, RecoveryWorker
+from exporter.daemon.system_memory import SystemMemory
+from exporter.daemon.system_names import SystemName
 from exporter.errors import ConfigError
+from exporter.executor import run_in_thread
 from exporter.exposition.cache import PageCache
 from exporter.exposition.collector import Family
 from exporter.exposition.renderer import Renderer
@@ -80,6 +84,7 @@ class WatchedSystem(NamedTuple):
     clients: Sequence[VergeOSClient]
     sessions: Sequence[aiohttp.ClientSession]
     meter: SystemMeter
+    name: SystemName
     recovery: Recovery | None
     tasks: Sequence[asyncio.Task[Any]]
 
@@ -116,6 +121,9 @@ class SystemManager:
         self._telemetry = telemetry
         self._clock = clock
         self._watched: list[WatchedSystem] = []
+        self._memories: dict[str, SystemMemory] = {}
+        """By URL."""
+        self._configured_names: frozenset[str] = frozenset()
         self._changing = asyncio.Lock()
         self._stopped = False
 
@@ -168,6 +176,7 @@ class SystemManager:
             for session in itertools.chain(*sessions.values()):
                 await session.close()
             raise
+        self._configured_names = frozenset(one.system.name for one in wanted if one.system.name)
         former = {watched.settings.system.url: watched.client for watched in self._watched}
         for watched in self._watched:
             if watched.settings not in kept:
@@ -189,8 +198,9 @@ class SystemManager:
             log.warning("tls.unverified", url=system.url, risk="the network can read the API key")
         elif system.url.startswith("http://") and not settings.is_on_this_machine:
             log.warning("tls.absent", url=system.url, risk="the network can read the API key")
-        name = self._free_name(system.name or settings.host, settings.host)
-        meter = self._telemetry.meter(name)
+        memory = self._memory(system.url)
+        name = self._name(settings, memory)
+        meter = self._telemetry.meter(name.current)
         self._cache.add(meter)
         client = connect(settings, sessions[0], meter, self._clock)
         if former is not None:
@@ -205,7 +215,7 @@ class SystemManager:
             recovery_clients[0].share_refusals(client)
             if not settings.system.acts_with_another_key:
                 recovery_clients[1].share_refusals(client)
-            worker = self._recovery_worker(settings, recovery_clients, sessions[3:], meter)
+            worker = self._recovery_worker(settings, recovery_clients, sessions[3:], meter, name)
         recovery = worker.recovery if worker is not None else None
         poller = Poller(
             VergeOSSource(client, settings.tables, page_rows=settings.api.page_rows),
@@ -217,11 +227,17 @@ class SystemManager:
                 self._clock,
                 recovery,
             ),
-            Plan(settings.schedules, settings.poll.stale_after_polls),
-            name=meter.system_name,
+            Plan(
+                settings.schedules,
+                settings.poll.stale_after_polls,
+                frozen_after_seconds=settings.poll.frozen_after_seconds,
+                withdraws_frozen=settings.poll.frozen_status == "withdraw",
+            ),
+            name=name.current,
+            named=name.is_known,
             url=system.url,
             clock=self._clock,
-            rename=lambda cloud_name: self._rename(settings, meter, cloud_name),
+            rename=lambda cloud_name: meter.rename(name.reported(cloud_name)),
             requests_remaining=lambda: client.budget.left(at=self._clock.monotonic()),
             on_poll=worker.enqueue if worker is not None else None,
         )
@@ -229,7 +245,7 @@ class SystemManager:
         if worker is not None:
             tasks.append(self._tasks.create_task(worker.run(), name=f"recovery {system.url}"))
         return WatchedSystem(
-            settings, poller, (client, *recovery_clients), sessions, meter, recovery, tasks
+            settings, poller, (client, *recovery_clients), sessions, meter, name, recovery, tasks
         )
 
     def _recovery_worker(
@@ -238,11 +254,12 @@ class SystemManager:
         clients: Sequence[VergeOSClient],
         to_prometheus: Sequence[aiohttp.ClientSession],
         meter: SystemMeter,
+        name: SystemName,
     ) -> RecoveryWorker:
         """Return the recovery of a system; its own connections never wait for polling."""
         reader, actor = clients
         url = settings.system.url
-        silences = self._alerting.silences_of(lambda: meter.system_name)
+        silences = self._alerting.silences_of(lambda: name.silenced_names)
         confirmers = [
             PrometheusConfirmer(settings.recovery.confirm, session, lambda: meter.system_name)
             for session in to_prometheus
@@ -273,23 +290,23 @@ class SystemManager:
         self._cache.remove(watched.meter)
         self._telemetry.forget(watched.meter.system_name)
 
-    def _rename(self, settings: ResolvedSystem, meter: SystemMeter, cloud_name: str) -> str:
-        """Return the name of a system that reports *cloud_name*; a configured name wins."""
-        if settings.system.name is None:
-            name = self._free_name(cloud_name, settings.host, besides=meter)
-            if name != cloud_name:
-                log.warning(
-                    "system.name_taken",
-                    name=cloud_name,
-                    uses=name,
-                    advice="give each of these systems a name",
-                )
-            meter.rename(name)
-        return meter.system_name
+    def _memory(self, url: str) -> SystemMemory:
+        """Return the memory of the system at *url*, which outlasts a reload."""
+        if url not in self._memories:
+            self._memories[url] = SystemMemory(self._journal.directory, url)
+        return self._memories[url]
 
-    def _free_name(self, name: str, host: str, *, besides: SystemMeter | None = None) -> str:
-        """Return *name*, with the host added if another system uses it: series must not mix."""
-        taken = {
-            watched.meter.system_name for watched in self._watched if watched.meter is not besides
-        }
-        return f"{name} ({host})" if name in taken else name
+    def _name(self, settings: ResolvedSystem, memory: SystemMemory) -> SystemName:
+        """Return the name of a system that starts."""
+
+        def remember(**changes: Any) -> None:
+            writing = run_in_thread(partial(memory.remember, **changes))
+            self._tasks.create_task(writing, name=f"remember {settings.system.url}")
+
+        def taken(by: SystemName) -> frozenset[str]:
+            used = {other.name.current for other in self._watched if other.name is not by}
+            return self._configured_names - {settings.system.name} | used
+
+        return SystemName(
+            settings.system.name or "", settings.host, memory.remembered, remember, taken
+        )

@@ -70,6 +70,10 @@ class Names(dict[int | None, str]):
         return f"{self._kind}_{key}"
 
 
+FROZEN = "frozen"
+"""Stands for what VergeOS no longer updates, where a group lists the tables it depends on."""
+UPDATED = "status_updated_at"
+"""Stands for the times of the newest status updates."""
 REPORT = "report"
 """Stands for the polling report where a group lists the tables that it depends on."""
 EMPTY = Inventory("", None, datetime.min.replace(tzinfo=UTC), {}, (), {}, {}, None)
@@ -141,12 +145,22 @@ class RenderView:
         found: Any = self.inventory.sources.get(table)
         return found or {}
 
+    def awaits(self, table: str) -> bool:
+        """
+        Return whether *table* is polled and may yet be read for the first time.
+
+        What its names identify is not shown before: its series would soon have other labels.
+        """
+        return any(one.table == table and one.awaited for one in self.report.tables)
+
     def sources(self, *tables: str) -> tuple[object, ...]:
         """Return the objects that *tables* are now, and the name that is on every series."""
         # The identity stays in use however old it is, unlike a table.
         known = {
             **self.inventory.sources,
             IDENTITY: self.inventory.identity,
+            FROZEN: self.inventory.frozen,
+            UPDATED: self.inventory.status_updated_at,
             REPORT: self.report,
         }
         return (self.system, *(known.get(table) for table in sorted(tables)))

@@ -1,14 +1,14 @@
 """The log of one system's polling: what begins to fail, what works again, each once."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from exporter.clock import Clock
 from exporter.errors import VergeOSError
-from exporter.model import RecentError
+from exporter.model import Inventory, RecentError
 from exporter.polling.state import TableRows, TableState
 
 log = structlog.get_logger()
@@ -29,6 +29,8 @@ class PollLog:
     def __init__(self, name: str, clock: Clock) -> None:
         self.name = name
         self._clock = clock
+        self._waits_for_name = False
+        self._frozen_nodes: frozenset[int | None] = frozenset()
         self._failing: set[str] = set()
         """Tables whose failure was logged, so that their recovery will be."""
         self._unknown_statuses: set[str] = set()
@@ -66,6 +68,34 @@ class PollLog:
         if recovered:
             log.info("table.recovered", system=self.name, tables=recovered)
             self._failing.difference_update(recovered)
+
+    def named(self, unknown_because: str) -> None:
+        """Log when the inventory begins to wait for the system's name, and when it is known."""
+        if unknown_because and not self._waits_for_name:
+            log.warning(
+                "system.name_unknown",
+                system=self.name,
+                error=unknown_because,
+                effect="its VMs are neither exported nor recovered until the name is known",
+                advice="set the name of this system to one that you choose",
+            )
+            self._note(unknown_because)
+        elif self._waits_for_name and not unknown_because:
+            log.info("system.named", system=self.name)
+        self._waits_for_name = bool(unknown_because)
+
+    def frozen(self, inventory: Inventory | None) -> None:
+        """Log on which nodes the status of VMs begins to be frozen, and where it no longer is."""
+        if inventory is None or inventory.frozen.system is None:
+            return
+        frozen, before = inventory.frozen.nodes, self._frozen_nodes
+        self._frozen_nodes = frozen
+        if begun := _node_names(frozen - before, inventory):
+            text = "VergeOS no longer updates the status of the VMs on"
+            log.warning("status.frozen", system=self.name, nodes=begun)
+            self._note(f"{text} {', '.join(begun)}")
+        if ended := _node_names(before - frozen, inventory):
+            log.info("status.updated_again", system=self.name, nodes=ended)
 
     def _log_system(
         self,
@@ -106,3 +136,9 @@ class PollLog:
 
     def _note(self, error: str) -> None:
         self._recent_errors.appendleft(RecentError(self._clock.now(), error))
+
+
+def _node_names(keys: Iterable[int | None], inventory: Inventory) -> list[str]:
+    nodes = inventory.nodes
+    known = {key: nodes[key].name for key in keys if key is not None and key in nodes}
+    return sorted(known.get(key or 0, f"node {key or '?'}") for key in keys)

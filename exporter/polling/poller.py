@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from math import inf
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -22,16 +23,26 @@ from exporter.errors import (
     VergeOSError,
 )
 from exporter.executor import run_in_thread
-from exporter.model import IDENTITY, Identity, Inventory, PollResult, SystemReport
+from exporter.model import (
+    IDENTITY,
+    Identity,
+    Inventory,
+    PollResult,
+    SystemReport,
+)
 from exporter.polling.poll_log import PollLog
 from exporter.polling.schedule import TableSchedule, next_due, requests_per_hour, retry_due
 from exporter.polling.state import LastGood, TableRows, TableState
+from exporter.polling.status_watch import StatusWatch
+from exporter.status_updates import STATUS
 
 UNREACHABLE_LIMIT = 2
 """Requests in a row without an answer after which the poll is given up."""
 FATAL = (AbsentError, UnauthorizedError, BudgetSpentError)
 """After one of these, every other request would fail in the same way."""
 EXPIRY_CHECK_SECONDS = 1.0
+NAME_RETRY_SECONDS = 120.0
+"""The longest pause before the name is asked for again, while the series of VMs wait for it."""
 
 Publish = Callable[[Inventory | None, SystemReport], None]
 """Receives each new inventory; called in a worker thread, one call at a time."""
@@ -63,6 +74,10 @@ class Plan(NamedTuple):
     schedules: Sequence[TableSchedule]
     stale_after_polls: float
     """Intervals after which a table's last good rows are stale."""
+    frozen_after_seconds: float = inf
+    """Seconds without an update after which the status of VMs is frozen."""
+    withdraws_frozen: bool = False
+    """Whether a frozen status is published no longer."""
 
 
 class Poller:
@@ -70,9 +85,12 @@ class Poller:
     Polls one system.
 
     Args:
-        name: The system's name until its own name is known.
+        name: The system's name.
+        named: Whether *name* is final or remembered. While it only stands in for a name that is
+            not known yet, no inventory is published: its series would move to another name.
         url: Its address without credentials, for display.
-        rename: Called with the system's own name once it is known; returns the name to use.
+        rename: Called with each name that the system reports, which is empty if it reports none;
+            returns the name to use.
         requests_remaining: Returns the rest of this hour's request budget.
         on_poll: Called after each poll of the essential tables, failed ones included.
 
@@ -90,9 +108,11 @@ class Poller:
         clock: Clock,
         rename: Callable[[str], str],
         requests_remaining: Callable[[], int],
+        named: bool = False,
         on_poll: Callable[[PollResult], None] | None = None,
     ) -> None:
         self.name = name
+        self._named = named
         self._source = source
         self._join = join
         self._publish = publish
@@ -109,11 +129,11 @@ class Poller:
         )
         self._base_seconds = min(schedule.every_seconds for schedule in plan.schedules)
         self._states = {schedule.table: TableState(due=0.0) for schedule in plan.schedules}
-        self._named = False
         self._log = PollLog(name, clock)
         self._unanswered = 0
         self._publishing = asyncio.Lock()
         self._published: frozenset[str] = frozenset()
+        self._status_watch = StatusWatch(plan.frozen_after_seconds, withdraws=plan.withdraws_frozen)
         self.inventory: Inventory | None = None
         self.report = self._make_report({}, None, requests_remaining())
 
@@ -139,6 +159,8 @@ class Poller:
                 self._fail(table, lost, duration_seconds=None)
         self._log.name = self.name
         self._log.polled(before, self._states, lost)
+        if self._essential <= self._fresh().keys():
+            self._log.named(self._unnamed_because())
         self._poll_rest_after_outage(before)
         await self._publish_now()
         if polls_essential and self._on_poll is not None:
@@ -149,6 +171,7 @@ class Poller:
         states = [self._states[table] for table in sorted(self._essential)]
         goods = [state.good for state in states if state.good is not None]
         problems = [str(state.error) for state in states if state.error is not None]
+        problems += filter(None, [self._unnamed_because()])
         failed = PollResult(
             asked_at=self._clock.monotonic(),
             time=self._clock.now(),
@@ -205,9 +228,8 @@ class Poller:
         """Return the tables to read now; failing ones come last."""
         now = self._elapsed()
         due = [table for table, state in self._states.items() if state.due <= now]
-        return sorted(
-            due, key=lambda table: (self._states[table].failures, table not in self._essential)
-        )
+        first = self._essential if self._named else self._essential | {IDENTITY}
+        return sorted(due, key=lambda table: (self._states[table].failures, table not in first))
 
     async def _read(self, table: str) -> None:
         started, started_time = self._elapsed(), self._clock.now()
@@ -234,14 +256,17 @@ class Poller:
 
     def _fail(self, table: str, error: VergeOSError, *, duration_seconds: float | None) -> None:
         state = self._states[table]
+        due = retry_due(
+            self._schedules[table],
+            failures=state.failures + 1,
+            now=self._elapsed(),
+            base_seconds=self._base_seconds,
+        )
+        if table == IDENTITY and not self._named:
+            due = min(due, self._elapsed() + NAME_RETRY_SECONDS)
         self._states[table] = msgspec.structs.replace(
             state,
-            due=retry_due(
-                self._schedules[table],
-                failures=state.failures + 1,
-                now=self._elapsed(),
-                base_seconds=self._base_seconds,
-            ),
+            due=due,
             failures=state.failures + 1,
             error=error,
             duration_seconds=duration_seconds,
@@ -249,9 +274,15 @@ class Poller:
         )
 
     def _learn_name(self, identity: Identity) -> None:
-        if not self._named and identity.cloud_name:
-            self.name = self._rename(identity.cloud_name)
-            self._named = True
+        self.name = self._rename(identity.cloud_name)
+        self._named = True
+
+    def _unnamed_because(self) -> str:
+        """Return why the name is not known yet; empty once it is."""
+        if self._named:
+            return ""
+        error = self._states[IDENTITY].error
+        return f"the name of the system is not known yet: {error or 'it was not read'}"
 
     def _poll_rest_after_outage(self, before: Mapping[str, TableState]) -> None:
         """After an outage, make the tables due at once that were not read in this poll."""
@@ -288,12 +319,13 @@ class Poller:
                 self._build, fresh, self._requests_remaining()
             )
             self._published = frozenset(fresh)
+            self._log.frozen(self.inventory)
 
     def _build(
         self, fresh: Mapping[str, LastGood], requests_remaining: int
     ) -> tuple[Inventory | None, SystemReport]:
         inventory = None
-        if fresh:
+        if fresh and self._named:
             dated = [fresh[table] for table in self._essential & fresh.keys()] or fresh.values()
             inventory = self._join(
                 {table: good.rows.rows for table, good in fresh.items()},
@@ -301,8 +333,10 @@ class Poller:
                 identity=self._identity(),
                 taken_at=min(good.at_time for good in dated),
             )
+            if STATUS in fresh:
+                inventory = self._status_watch.watched(inventory, asked_at=fresh[STATUS].at)
         report = self._make_report(fresh, inventory, requests_remaining)
-        self._publish(inventory, report)
+        self._publish(self._status_watch.shown(inventory), report)
         return inventory, report
 
     def _identity(self) -> Identity | None:
@@ -316,7 +350,9 @@ class Poller:
             system_name=self.name,
             url=self._url,
             identity=self._identity(),
-            up=self._essential <= fresh.keys(),
+            up=self._named
+            and self._essential <= fresh.keys()
+            and not self._status_watch.withdraws_all(inventory),
             authenticated=not isinstance(self._log.lost, UnauthorizedError),
             taken_at=inventory.taken_at if inventory and self._essential & fresh.keys() else None,
             tables=tuple(
@@ -327,6 +363,8 @@ class Poller:
             requests_remaining=requests_remaining,
             requests_per_hour=round(requests_per_hour(self._plan.schedules)),
             recent_errors=tuple(self._log.recent_errors),
+            named=self._named,
+            frozen=inventory.frozen.system if inventory is not None else None,
         )
 
 

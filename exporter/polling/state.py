@@ -6,7 +6,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from exporter.errors import VergeOSError
+from exporter.errors import ForbiddenError, VergeOSError
 from exporter.model import TableReport
 from exporter.polling.schedule import TableSchedule
 
@@ -69,4 +69,5 @@ class TableState(msgspec.Struct, frozen=True):
             failures_total=self.failures_total,
             rows_skipped_total=self.rows_skipped_total,
             error=str(self.error) if self.error else None,
+            awaited=good is None and not isinstance(self.error, ForbiddenError),
         )

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from exporter.errors import BadReplyError, ForbiddenError
+from exporter.errors import BadReplyError, ForbiddenError, UnreachableError
 from exporter.model import IDENTITY, Identity
 from exporter.polling.state import TableRows
 from exporter.vergeos import rows
@@ -63,6 +63,8 @@ class VergeOSSource:
         self._tables = {table.name: table for table in tables}
         self._page_rows = page_rows
         self._decoded: dict[str, _Decoded] = {}
+        self._version = ""
+        """The last one that was read."""
         self._shared: dict[str, bytes] = {}
         """By table, an answer that the request of another table brought and nothing used yet."""
 
@@ -75,7 +77,7 @@ class VergeOSSource:
 
         """
         if name == IDENTITY:
-            return TableRows(await self._identity(), 1)
+            return await self._identity()
         table = self._tables[name]
         body = self._shared.pop(name, None)
         if body is None:
@@ -131,20 +133,22 @@ class VergeOSSource:
                 raise BadReplyError(table.path, "cannot be read in pages: its keys do not ascend")
             after = last
 
-    async def _identity(self) -> Identity:
+    async def _identity(self) -> TableRows[Identity]:
         """
         Return the system's name and version.
 
         The name is asked for first because it needs credentials: if they are refused, only one
-        request was made.
+        request was made. The version alone is no reason to go without a name: the last one stays.
         """
         query = {"fields": "key,value", "filter": "key eq 'cloud_name'"}
         settings = await self._read_if_visible(SETTINGS_PATH, query, endpoint="settings")
-        version = await self._read_if_visible(VERSION_PATH, {}, endpoint="version")
-        return Identity(
-            _setting(settings, "cloud_name") if settings is not None else "",
-            _version(version) if version is not None else "",
-        )
+        name = _setting(settings, "cloud_name") if settings is not None else ""
+        try:
+            version = await self._read_if_visible(VERSION_PATH, {}, endpoint="version")
+            self._version = _version(version) if version is not None else ""
+        except (BadReplyError, UnreachableError) as error:
+            return TableRows(Identity(name, self._version), 1, skipped=1, problem=str(error))
+        return TableRows(Identity(name, self._version), 1)
 
     async def _read_if_visible(
         self, path: str, query: dict[str, str], *, endpoint: str

@@ -11,7 +11,9 @@ class State(Enum):
     """The state of a system; its value is the text that is shown."""
 
     UP = "up"
+    FROZEN = "status frozen"
     WAITING = "waiting for the first poll"
+    UNNAMED = "waiting for its name"
     STALE = "stale"
     UNREACHABLE = "unreachable"
     REFUSED = "credentials refused"
@@ -21,8 +23,12 @@ def state_of(report: SystemReport) -> State:
     """Return the state of *report*; refused credentials outrank everything else."""
     if not report.authenticated:
         return State.REFUSED
+    if report.frozen:
+        return State.FROZEN
     if report.up:
         return State.UP
+    if not report.named and any(table.success for table in report.tables):
+        return State.UNNAMED
     error = _first_error(report)
     if all(table.last_success_at is None for table in report.tables):
         return State.WAITING if error is None else State.UNREACHABLE
@@ -35,7 +41,11 @@ def reason_of(report: SystemReport, now: datetime) -> str:
     state = state_of(report)
     if state in (State.UP, State.WAITING):
         return ""
+    if state is State.FROZEN:
+        return "VergeOS no longer updates the status of VMs"
     error = _first_error(report)
+    if state is State.UNNAMED:
+        return f"its VMs are not exported before its name is known: {error or 'not read yet'}"
     if state is not State.STALE:
         return error or ""
     last = max(table.last_success_at for table in report.tables if table.last_success_at)

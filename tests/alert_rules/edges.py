@@ -448,6 +448,36 @@ NODE_RUNS = f"vergewatch_node_running{{{NODE}}}"
 PLACED = then(f'vergewatch_vm_info{{{VM},node_name="n1"}}', "1x4 stale")
 
 NODES = (
+    silent("VergeNodeStatusFrozen", "it is updated",
+           steady(f"vergewatch_node_status_frozen{{{NODE}}}", 0), at=(6, 60)),
+    silent("VergeNodeStatusFrozen", "the node is down, which has its own alert",
+           steady(f"vergewatch_node_status_frozen{{{NODE}}}", 1), steady(NODE_RUNS, 0), at=(6, 60)),
+    silent("VergeNodeStatusFrozen", "the whole system is frozen, which has its own alert",
+           steady(f"vergewatch_node_status_frozen{{{NODE}}}", 1),
+           steady(f"vergewatch_system_status_frozen{{{SYS}}}", 1), at=(6, 60)),
+    Case("VergeNodeStatusFrozen", "fires while another node and the system are updated",
+         (steady(f"vergewatch_node_status_frozen{{{NODE}}}", 1), steady(NODE_RUNS, 1),
+          steady(f'vergewatch_node_status_frozen{{{SYS},node_name="n2"}}', 0),
+          steady(f"vergewatch_system_status_frozen{{{SYS}}}", 0)), {5: [OF_NODE]}, (4,)),
+    silent("VergeSystemStatusFrozen", "it is updated",
+           steady(f"vergewatch_system_status_frozen{{{SYS}}}", 0), at=(3, 60)),
+    silent("VergeSystemStatusFrozen", "no VM runs, so that there is no series",
+           steady(f"vergewatch_up{{{SYS}}}", 1), at=(3, 60)),
+    Case(
+        "VergeSystemStatusFrozen",
+        "shows when the last update was",
+        (steady(f"vergewatch_system_status_frozen{{{SYS}}}", 1),
+         steady(f"vergewatch_system_status_update_timestamp_seconds{{{SYS}}}", 1760000000)),
+        {2: [OF_SYSTEM]},
+        text={
+            "summary": "VergeOS no longer updates the status of VMs.",
+            "description": f"For more than 2m, VergeOS has updated the status of no VM that runs "
+            f"in system {SYSTEM}. The last update is from 2025-10-09 08:53:20 +0000 UTC. The "
+            "metrics show an old state, a crash would not be seen, and recovery does not act.",
+            "runbook_url": f"{RUNBOOKS}/VergeSystemStatusFrozen.md",
+            "dashboard_url": f"/d/vergewatch-exporter?var-system={SYSTEM}",
+        },
+    ),
     silent("VergeNodeOffline", "it runs", steady(NODE_RUNS, 1)),
     silent("VergeNodeOffline", "it is in maintenance", steady(NODE_RUNS, 0),
            steady(f"vergewatch_node_maintenance{{{NODE}}}", 1)),

@@ -121,6 +121,11 @@ SIZE = f"vergewatch_vm_guest_filesystem_size_bytes{{{DISK}}}"
 
 STORIES = (
     # VMs and nodes.
+    Story(
+        "VergeNodeStatusFrozen",
+        (steady(f"vergewatch_node_status_frozen{{{NODE}}}", 1),),
+        OF_NODE,
+    ),
     Story("VergeNodeOffline", (steady(f"vergewatch_node_running{{{NODE}}}", 0),), OF_NODE),
     Story(
         "VergeVMFailoverWindow",
@@ -258,6 +263,11 @@ STORIES = (
         OF_DAEMON,
         onset=4,
         tail=58,
+    ),
+    Story(
+        "VergeSystemStatusFrozen",
+        (steady(f"vergewatch_system_status_frozen{{{SYS}}}", 1),),
+        OF_SYSTEM,
     ),
     Story("VergeSystemDataStale", (steady(f"vergewatch_up{{{SYS}}}", 0),), OF_SYSTEM),
     Story(

@@ -122,7 +122,8 @@ def test_alerts_are_warnings_but_for_these() -> None:
     others = {
         Severity.CRITICAL: "NodeOffline VMDown RecoveryFailed RecoveryQuarantined RecoveryRival "
         "RecoveryApprovalNeeded RecoveryCircuitBreakerOpen RecoveryInternalError "
-        "RecoveryJournalDown ExporterDown ExporterAbsent SystemDataStale AuthenticationFailed",
+        "RecoveryJournalDown ExporterDown ExporterAbsent SystemDataStale SystemStatusFrozen "
+        "AuthenticationFailed",
         Severity.INFO: "VMRestartPending VMGuestAgentLost VMCPUSaturated VMGuestMemoryPressure "
         "RecoveryActed DuplicateSeries",
         Severity.NONE: "VMFailoverWindow Watchdog",

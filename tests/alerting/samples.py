@@ -107,6 +107,7 @@ def with_vm(state: str, since: datetime = LONG_AGO, **changed: Any) -> SystemRep
 STARTING = report(
     system_name="verge.example",
     identity=None,
+    named=False,
     up=False,
     taken_at=None,
     tables=(table(success=None),),

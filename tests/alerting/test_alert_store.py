@@ -422,7 +422,7 @@ def test_alerts_of_a_vm_that_is_no_longer_enrolled_resolve_if_the_journal_is_ope
 
 
 def test_system_that_gets_its_name_later_keeps_one_firing_alert() -> None:
-    nameless = report(system_name="10.0.0.5", identity=None, up=False)
+    nameless = report(system_name="10.0.0.5", identity=None, up=False, named=False)
     store = settled(nameless)
 
     named = report(system_name="production", identity=Identity("production", "26"), up=False)
@@ -432,6 +432,35 @@ def test_system_that_gets_its_name_later_keeps_one_firing_alert() -> None:
     ended = [one for one in store.alerts.values() if one.ends_at is not None]
     assert [one.alert.labels["system_name"] for one in ended] == ["10.0.0.5"]
     assert len(restarted(store).alerts) == 2
+
+
+def test_alerts_about_vms_wait_for_the_name_of_the_system() -> None:
+    nameless = msgspec.structs.replace(
+        with_vm("quarantined"), system_name="10.0.0.5", up=False, named=False
+    )
+
+    store = settled(nameless)
+    assert firing(store) == [AlertName.SYSTEM_DATA_STALE]
+    assert "Its name is not known yet." in store.firing[0].alert.annotations["description"]
+
+    store = evaluate(store, with_vm("quarantined"), seconds=90000.0)
+    assert {one.alert.labels["system_name"] for one in store.firing} == {"production"}
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_frozen_status_alerts_after_a_wait_and_until_it_is_known_to_be_updated(up: bool) -> None:
+    frozen = report(frozen=True)
+    store = evaluate(AlertStore(), frozen)
+    assert firing(store) == []
+    store = evaluate(store, frozen, seconds=120.0)
+    assert firing(store) == [AlertName.STATUS_FROZEN]
+
+    restarting = report(frozen=None, up=up)  # nothing is known for minutes
+    store = evaluate(restarted(store), restarting, seconds=130.0)
+    assert firing(store) == [AlertName.STATUS_FROZEN]
+
+    store = evaluate(store, report(frozen=False), seconds=400.0)
+    assert firing(store) == []
 
 
 def test_authentication_alert_resolves_when_a_table_was_read() -> None:

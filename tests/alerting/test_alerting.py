@@ -61,7 +61,7 @@ class Running:
 
     @property
     def held(self) -> str:
-        silences = self.alerting.silences_of(lambda: "production")
+        silences = self.alerting.silences_of(lambda: ["production"])
         assert silences is not None
         return silences.holding(WEB)
 
@@ -237,7 +237,7 @@ async def test_unreadable_file_is_logged_and_ignored(tmp_path: Path, left: bytes
 async def test_alert_without_labels_in_the_file_is_posted_and_resolved(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(NO_TIME_ZONE.replace(b"00:00:00", b"00:00:00Z"))
     async with alertmanagers(tmp_path) as (real,):
-        nameless = report(identity=None, up=False)
+        nameless = report(identity=None, up=False, named=False)
         async with running(settings_for(real), tmp_path, nameless) as daemon:
             await eventually(lambda: daemon.meter.posts)
             daemon.reports = (HEALTHY,)
@@ -322,7 +322,7 @@ async def test_neither_polls_silences_nor_posts_alerts_when_switched_off(
         without_silences = Alerting(
             settings_for(real, silences=False), tmp_path, REAL, RecordingMeter()
         )
-        assert without_silences.silences_of(lambda: "production") is None
+        assert without_silences.silences_of(lambda: ["production"]) is None
         async with running(settings_for(real, post=False), tmp_path / "state", REFUSED) as daemon:
             await eventually(lambda: daemon.meter.silences)
             await REAL.sleep(0.2)

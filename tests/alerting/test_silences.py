@@ -1,5 +1,6 @@
 """Which VMs a silence holds, when, and how responses of Alertmanagers are merged."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -16,7 +17,13 @@ from exporter.alerting.silences import (
     decode_silences,
     silence_intervals,
 )
-from exporter.alerting.vm_silences import hold_reason, holds_vm, may_hold_vms
+from exporter.alerting.vm_silences import (
+    SystemSilences,
+    hold_reason,
+    holds_vm,
+    may_hold_vms,
+)
+from exporter.recovery.model.ports import VMLocation
 from tests.alerting.samples import RecordingMeter
 from tests.fakes import START, FakeClock
 
@@ -383,3 +390,46 @@ def test_answer_that_is_older_than_the_last_changes_nothing() -> None:
 
     assert poller.response is not None
     assert [one.is_active for one in poller.response.silences] == [True]
+
+
+class Silences:
+    """The silences of one Alertmanager, as `SystemSilences` asks for them."""
+
+    unknown = ""
+
+    def __init__(self, *texts: str) -> None:
+        self.intervals = silence_intervals([response(*map(silence, texts))])
+
+    async def refresh(self) -> None: ...
+
+    def hold_reason(self, labels: Mapping[str, str]) -> str:
+        return hold_reason(self.intervals, labels, at=1000.0, after_seconds=600.0)
+
+
+def holding(text: str, *names: str, node: str = "node1", cluster: str = "Workloads") -> str:
+    """Return the reason of a silence that holds web-01 in the system with *names*."""
+    system = SystemSilences(Silences(text), lambda: names)  # type: ignore[arg-type]
+    return system.holding(VMLocation(7, "web-01", node, cluster))
+
+
+@pytest.mark.parametrize("name", ["nordwolke", "prod", "10.0.0.5"])
+def test_silence_of_any_name_that_the_system_had_holds_its_vms(name: str) -> None:
+    text = f'system_name="{name}", vm_name="web-01"'
+
+    assert holding(text, "nordwolke", "prod", "10.0.0.5")
+    assert not holding(text, "another", "one")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['cluster_name="Management"', 'cluster_name=~"M.*"', 'recovery="hold", cluster_name="M"'],
+)
+def test_silence_of_any_cluster_holds_while_the_cluster_is_unknown(text: str) -> None:
+    assert not holding(text, "prod")
+    assert holding(text, "prod", cluster="")
+
+
+def test_silence_of_any_node_holds_while_the_node_is_unknown() -> None:
+    assert not holding('node_name="node2"', "prod")
+    assert holding('node_name="node2"', "prod", node="")
+    assert not holding('node_name="node2", vm_name="db-01"', "prod", node="")

@@ -34,7 +34,7 @@ class Silencer:
         self.harness: Harness | None = None
         settings = AlertmanagerSettings(urls=("http://am",), unreachable=unreachable)
         self.alerting = Alerting(settings, folder, self, RecordingMeter())
-        silences = self.alerting.silences_of(lambda: "production")
+        silences = self.alerting.silences_of(lambda: ["production"])
         self.setup = ENFORCE._replace(silences=silences)
 
     def now(self) -> Any:

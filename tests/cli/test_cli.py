@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from exporter.daemon.system_memory import SystemMemory
 from tests.daemon_process import PATIENCE_SECONDS, REAL_TIME, pointing_at, simulating
 from tests.real_prometheus import prometheus
 
@@ -120,6 +121,34 @@ async def test_check_fails_without_an_inventory(
         assert code == 1
         assert "no inventory:" in out
         assert says in out
+
+
+@pytest.mark.parametrize(
+    ("code", "remembered", "settings", "says"),
+    [
+        (503, "", {}, "the name of the system cannot be read"),
+        (503, "", {"VERGEWATCH_NAME": "mine"}, "mine"),
+        (503, "prod", {}, "the last known one is used"),
+        (403, "", {}, "the host is used, as no name is set"),
+        (403, "prod", {}, "the last known one is used"),
+    ],
+)
+async def test_check_says_which_name_the_daemon_would_use(
+    tmp_path: Path, code: int, remembered: str, settings: dict[str, str], says: str
+) -> None:
+    async with simulating() as system:
+        system.faults.turn_on("status", path="settings", code=code)
+        if remembered:
+            SystemMemory(tmp_path, system.url).remember(system_name=remembered)
+        state = {"VERGEWATCH_RECOVERY__DIRECTORY": str(tmp_path)}
+
+        result, out, _ = await ran("check", **pointing_at(system), **state, **settings)
+
+    text = " ".join(out.split())
+    assert says in text
+    waits = code == 503 and not remembered and not settings
+    assert ("no inventory:" in text) is waits
+    assert result == int(waits)
 
 
 async def test_check_prints_enrolled_vms_and_the_kill_switch(tmp_path: Path) -> None:

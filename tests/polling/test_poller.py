@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -21,11 +22,19 @@ from exporter.errors import (
     UnreachableError,
     VergeOSError,
 )
-from exporter.model import Identity, Inventory, SystemReport, TableReport
-from exporter.polling.poller import Plan, Poller
+from exporter.model import (
+    FrozenStatus,
+    Identity,
+    Inventory,
+    PollResult,
+    SystemReport,
+    TableReport,
+)
+from exporter.polling.poller import NAME_RETRY_SECONDS, Plan, Poller
 from exporter.polling.schedule import TableSchedule
 from exporter.polling.state import TableRows
-from tests.exposition.builders import config
+from exporter.polling.status_watch import StatusWatch
+from tests.exposition.builders import config, status
 from tests.fakes import START, FakeClock, Inline
 
 ROWS: Mapping[str, TableRows[Any]] = {
@@ -151,7 +160,7 @@ async def test_system_is_not_up_before_the_first_answer(
 async def test_first_poll_reads_every_table_and_publishes_one_inventory(
     running: Harness,
 ) -> None:
-    assert running.source.reads[:2] == ["vms", "machine_status"]
+    assert running.source.reads[:3] == ["identity", "vms", "machine_status"]
     assert sorted(running.source.reads) == sorted(ROWS)
     assert len(running.published) == 2  # first without an inventory, then with one
     assert running.inventory is not None
@@ -466,3 +475,173 @@ async def test_table_that_keeps_stale_rows_stays_in_the_inventory(harness: Harne
         assert harness.inventory is not None
         assert "machine_drives" in harness.inventory.sources
         assert "machine_nics" not in harness.inventory.sources
+
+
+# The system's name
+
+
+SETTINGS_FAIL = BadReplyError("/api/v4/settings", "answered with 503", status=503)
+
+
+async def test_inventory_waits_until_the_name_is_known(harness: Harness) -> None:
+    harness.source.errors = {"identity": SETTINGS_FAIL}
+
+    async with started(harness):
+        with capture_logs() as logs:
+            await harness.clock.pass_by(600)
+
+        assert {inventory for inventory, _ in harness.published} == {None}
+        assert (harness.report.named, harness.report.up) == (False, False)
+        assert harness.table("vms").success
+        assert harness.table("vms").fresh
+
+        harness.source.errors.clear()
+        with capture_logs() as named:
+            await harness.clock.pass_by(NAME_RETRY_SECONDS)
+
+        assert (harness.report.named, harness.report.up) == (True, True)
+        assert harness.inventory is not None
+        assert harness.inventory.system_name == harness.report.system_name == "prod"
+    assert "system.named" in [entry["event"] for entry in named]
+    assert not [entry for entry in logs if entry["event"] == "system.name_unknown"]  # once, before
+
+
+async def test_wait_for_the_name_is_logged_once_and_shown(harness: Harness) -> None:
+    harness.source.errors = {"identity": SETTINGS_FAIL}
+
+    with capture_logs() as logs:
+        async with started(harness):
+            await harness.clock.pass_by(600)
+
+    (entry,) = [entry for entry in logs if entry["event"] == "system.name_unknown"]
+    assert "/api/v4/settings answered with 503" in entry["error"]
+    assert any("name" in error.what for error in harness.report.recent_errors)
+
+
+async def test_failed_name_is_asked_for_again_every_two_minutes(harness: Harness) -> None:
+    harness.source.errors = {"identity": SETTINGS_FAIL}
+
+    async with started(harness):
+        await harness.clock.pass_by(3600)
+        harness.source.take_reads()
+        await harness.clock.pass_by(3600)
+
+    assert 28 <= harness.source.take_reads().count("identity") <= 31
+
+
+async def test_recovery_learns_why_the_inventory_waits_for_the_name(harness: Harness) -> None:
+    harness.source.errors = {"identity": SETTINGS_FAIL}
+    results: list[PollResult] = []
+    harness.poller._on_poll = results.append
+
+    await harness.poller.poll()
+
+    (result,) = results
+    assert result.inventory is None
+    assert result.problem == (
+        "the name of the system is not known yet: /api/v4/settings answered with 503"
+    )
+
+
+async def test_known_name_lets_nothing_wait(harness: Harness) -> None:
+    harness.poller._named = True
+    harness.source.errors = {"identity": SETTINGS_FAIL}
+
+    async with started(harness):
+        assert harness.report.up
+        assert harness.report.system_name == "host"
+        assert harness.inventory is not None
+
+
+async def test_system_that_is_renamed_while_it_is_polled_gets_its_new_name(
+    running: Harness,
+) -> None:
+    running.source.rows["identity"] = TableRows(Identity("nordwolke", "26.1"), 1)
+
+    await running.clock.pass_by(3600)
+
+    assert running.renamed == ["prod", "nordwolke"]
+    assert running.report.system_name == "nordwolke"
+    assert running.inventory is not None
+    assert running.inventory.system_name == "nordwolke"
+
+
+async def test_system_that_tells_no_name_is_named_by_what_rename_returns(
+    harness: Harness,
+) -> None:
+    harness.source.rows["identity"] = TableRows(Identity("", "26.1"), 1)
+    harness.poller._rename = lambda name: name or "host"
+
+    async with started(harness):
+        assert harness.report.named
+        assert harness.report.system_name == "host"
+        assert harness.report.up
+
+
+# Status that VergeOS no longer updates
+
+
+def running_vm(updated_at: float) -> TableRows[Any]:
+    """Return the status rows of a system with one VM, which runs."""
+    row = msgspec.structs.replace(status(17), node=1, updated_at=updated_at)
+    return TableRows({17: row}, 1)
+
+
+@pytest.mark.parametrize("withdraws", [False, True])
+async def test_frozen_status_is_marked_or_withdrawn_and_recovery_sees_it(
+    harness: Harness, withdraws: bool
+) -> None:
+    harness.poller._status_watch = StatusWatch(180, withdraws=withdraws)
+    results: list[PollResult] = []
+    harness.poller._on_poll = results.append
+    harness.source.rows["machine_status"] = running_vm(1e9)
+
+    with capture_logs() as logs:
+        async with started(harness):
+            await harness.clock.pass_by(160)
+            assert harness.inventory is not None
+            assert harness.inventory.frozen == FrozenStatus()  # not known yet
+            assert (harness.report.frozen, harness.report.up) == (None, True)
+
+            await harness.clock.pass_by(40)
+            assert (harness.report.frozen, harness.report.up) == (True, not withdraws)
+            assert harness.inventory.frozen.system is True
+            shown = [vm.status is not None for vm in harness.inventory.vms]
+            assert shown == [not withdraws]
+            assert results[-1].inventory is not None
+            assert [vm.status is not None for vm in results[-1].inventory.vms] == [True]
+
+            harness.source.rows["machine_status"] = running_vm(1e9 + 300)
+            await harness.clock.pass_by(20)
+            assert (harness.report.frozen, harness.report.up) == (False, True)
+            assert [vm.status is not None for vm in harness.inventory.vms] == [True]
+
+    events = [entry["event"] for entry in logs if entry["event"].startswith("status.")]
+    assert events == ["status.frozen", "status.updated_again"]
+
+
+async def test_unchanged_freeze_is_the_very_same_object(harness: Harness) -> None:
+    harness.poller._status_watch = StatusWatch(60, withdraws=False)
+    harness.source.rows["machine_status"] = running_vm(1e9)
+
+    async with started(harness):
+        await harness.clock.pass_by(100)
+        first = harness.inventory
+        await harness.clock.pass_by(100)
+
+    assert first is not None
+    assert harness.inventory is not None
+    assert first.frozen.system
+    assert harness.inventory.frozen is first.frozen  # the renderer compares it as a source
+
+
+async def test_system_that_cannot_be_polled_is_stale_and_not_frozen(harness: Harness) -> None:
+    harness.poller._status_watch = StatusWatch(30, withdraws=False)
+    harness.source.rows["machine_status"] = running_vm(1e9)
+
+    async with started(harness):
+        harness.source.fail_all(UNREACHABLE)
+        await harness.clock.pass_by(600)
+
+    assert not harness.report.frozen
+    assert not harness.report.up

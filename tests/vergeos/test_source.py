@@ -247,6 +247,23 @@ async def test_failing_settings_request_is_an_error_and_not_an_empty_name(code: 
             await source.read(IDENTITY)
 
 
+@pytest.mark.parametrize("kind", ["status", "drop"])
+async def test_name_is_known_although_the_version_cannot_be_read(kind: str) -> None:
+    async with simulated() as (source, system):
+        before = (await source.read(IDENTITY)).rows
+        if kind == "status":
+            system.faults.turn_on("status", path="/version.json", code=503)
+        else:
+            system.faults.turn_on("reset", path="/version.json")
+
+        found = await source.read(IDENTITY)
+
+        assert found.rows == before
+        assert found.skipped == 1
+        assert found.problem is not None
+        assert "version.json" in found.problem
+
+
 async def test_row_deleted_between_two_pages_hides_no_other_row() -> None:
     async with simulated(3) as (source, system):
         keys = [vm.key for vm in (await source.read("vms")).rows]

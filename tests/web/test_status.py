@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from exporter.model import RecentError, SystemReport
 from exporter.web.health import State, reason_of, state_of
@@ -185,6 +186,22 @@ def test_content_security_policy_allows_the_style() -> None:
             State.UNREACHABLE,
             "vms refused",
         ),
+        (
+            replace(
+                system(up=False, tables=(table(), table(success=False, error="/settings: 503"))),
+                named=False,
+            ),
+            State.UNNAMED,
+            "its VMs are not exported before its name is known: /settings: 503",
+        ),
+        (replace(waiting(), named=False), State.WAITING, ""),
+        (
+            replace(system(), frozen=True),
+            State.FROZEN,
+            "VergeOS no longer updates the status of VMs",
+        ),
+        (replace(system(), frozen=None), State.UP, ""),
+        (replace(refused(), frozen=True), State.REFUSED, REFUSED_ERROR),
         (refused(), State.REFUSED, REFUSED_ERROR),
         (system(authenticated=False), State.REFUSED, ""),
     ],

@@ -17,6 +17,11 @@ _AGE = lookup(
     " The last one is {{ . | first | value | humanizeDuration }} old.",
     labels=SYSTEM,
 )
+_STATUS_AGE = lookup(
+    "vergewatch_system_status_update_timestamp_seconds",
+    " The last update is from {{ . | first | value | humanizeTimestamp }}.",
+    labels=SYSTEM,
+)
 _daemon_alert = partial(Alert, layer=Layer.EXPORTER, identity=DAEMON)
 _system_alert = partial(Alert, layer=Layer.SYSTEM, identity=SYSTEM)
 
@@ -61,6 +66,15 @@ time() - {by(SYSTEM, _TAKEN_AT)} > {INVENTORY_AGE_SECONDS:g}""",
         description="Vergewatch has had no fresh inventory of system {{ $labels.system_name }} for "
         f"more than {FOR}.{_AGE} Its VMs are not monitored, and recovery does not act. "
         "Run `vergewatch check`.",
+    ),
+    _system_alert(
+        **defined(AlertName.STATUS_FROZEN),
+        expr=f"{by(SYSTEM, 'vergewatch_system_status_frozen')} == 1",
+        for_="2m",  # in addition to poll.frozen_after_seconds
+        keep_firing_for=MUTING,
+        description=f"For more than {FOR}, VergeOS has updated the status of no VM that runs in "
+        f"{OF_SYSTEM}.{_STATUS_AGE} The metrics show an old state, a crash would not be seen, and "
+        "recovery does not act.",
     ),
     _system_alert(
         **defined(AlertName.AUTHENTICATION_FAILED),

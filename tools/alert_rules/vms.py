@@ -115,6 +115,23 @@ unless {ON_NODE} (vergewatch_node_maintenance == 1)""",
         f"running for more than {FOR}, and is not in maintenance.",
     ),
     Alert(
+        name="VergeNodeStatusFrozen",
+        severity=Severity.WARNING,
+        layer=Layer.NODE,
+        identity=NODE,
+        # A node that is down, or a whole system, has its own alert.
+        expr=f"""\
+{by(NODE, "vergewatch_node_status_frozen")} == 1
+unless {ON_NODE} (vergewatch_node_running == 0)
+unless {ON_SYSTEM} (vergewatch_system_status_frozen == 1)""",
+        for_="5m",
+        keep_firing_for=MUTED,
+        summary="VergeOS no longer updates the status of the VMs on a node.",
+        description=f"For more than {FOR}, VergeOS has updated the status of no VM that runs on "
+        "node {{ $labels.node_name }} of system {{ $labels.system_name }}. The metrics of these "
+        "VMs show an old state, and a crash of one would not be seen.",
+    ),
+    Alert(
         name="VergeVMFailoverWindow",
         severity=Severity.NONE,
         layer=Layer.INHIBITOR,

@@ -10,9 +10,14 @@ from typing import NamedTuple
 from exporter.model import VM, Inventory, MachineStatus, Node, PollResult, StatusWord
 from exporter.recovery.model.cases import Enrolment, ObservedState, Policy
 from exporter.recovery.model.limits import Limits
+from exporter.status_updates import (
+    newest_by_node,
+    statuses_of,
+    updated_rows,
+    written_by_node,
+)
 
 VMS = "vms"
-STATUS = "machine_status"
 
 UP = frozenset(
     {
@@ -88,7 +93,7 @@ def check_inventory(
         return RejectedInventory("unread", poll.problem or "a table could not be read")
     if poll.took_seconds > poll.every_seconds:
         return RejectedInventory("slow", f"reading it took {poll.took_seconds:.0f} s")
-    statuses = _statuses(inventory)
+    statuses = statuses_of(inventory)
     shared = repeated([vm.config.uuid for vm in inventory.vms if vm.config.uuid])
     checked = CheckedInventory(
         at=poll.asked_at,
@@ -143,40 +148,8 @@ def _dated(statuses: Iterable[MachineStatus]) -> Sequence[MachineStatus]:
     time, which a clock that was set back has yet to reach, and a row that names no node was set
     by hand.
     """
-    dated = [row for row in statuses if row.updated_at]
-    running = [row for row in dated if row.running]
-    return [row for row in running if row.node is not None] or running or dated
-
-
-def _newest(rows: Iterable[MachineStatus]) -> dict[int | None, float]:
-    """Return the newest time of each node."""
-    found: dict[int | None, float] = {}
-    for row in rows:
-        before = found.get(row.node)
-        if row.updated_at and (before is None or row.updated_at > before):
-            found[row.node] = row.updated_at
-    return found
-
-
-def _written(
-    rows: Iterable[MachineStatus], last: CheckedInventory | None
-) -> dict[int | None, float]:
-    """
-    Return the newest time of each node of which a row was written since the last inventory.
-
-    Row by row: one that stands still, because it was set by hand or its VM hangs, hides neither
-    that the others are written nor, if it is from before a clock was set back, their time.
-    """
-    before = _statuses(last.reported) if last is not None else {}
-    return _newest(
-        row
-        for row in rows
-        if (was := before.get(row.machine)) is not None and was.updated_at != row.updated_at
-    )
-
-
-def _statuses(inventory: Inventory) -> Mapping[int, MachineStatus]:
-    return inventory.sources.get(STATUS) or {}  # type: ignore[return-value]
+    known = list(statuses)
+    return updated_rows(known) or [row for row in known if row.updated_at]
 
 
 def _node_clocks(
@@ -186,7 +159,7 @@ def _node_clocks(
 ) -> dict[int | None, float]:
     """Return the time of each node: that of a node of which no row was written stands still."""
     known = {**last.node_clocks, **written} if last is not None else written
-    clocks = {**known, **_newest(row for row in rows if row.node not in known)}
+    clocks = {**known, **newest_by_node(row for row in rows if row.node not in known)}
     return {node: clocks[node] for node in {row.node for row in rows}}
 
 
@@ -249,7 +222,7 @@ def _on_time(
 ) -> CheckedInventory | RejectedInventory:
     """Return the inventory if VergeOS still writes its rows, and most of them in time."""
     rows = _dated(statuses.values())
-    written = _written(rows, last)
+    written = written_by_node(rows, statuses_of(last.reported) if last is not None else {})
     checked = checked._replace(node_clocks=_node_clocks(rows, written, last))
     clock = _clock(checked, written, last)
     if last is not None and last.clock is not None:
